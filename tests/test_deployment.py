@@ -12,6 +12,7 @@ import pytest
 
 import flambeau as fb
 from flambeau import nn
+from flambeau.library import extension_op
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = Path(fb._core.__file__).parent
@@ -25,9 +26,14 @@ RUN_ANY = r"""
 #include <fstream>
 #include <iostream>
 
+flambeau::Values scaled(const flambeau::Values& v) {
+  return {std::get<flambeau::Tensor>(v[0]) * flambeau::Scalar(std::get<double>(v[1]))};
+}
+
 // run MODEL [SIZE...]: of an input of ones of these sizes, the sum of each output; or what is wrong.
 int main(int count, char** arguments) {
   try {
+    flambeau::Program::register_operator("test_deployment::scaled", 2, scaled);
     const flambeau::Program model = flambeau::Program::load(arguments[1]);
     flambeau::Shape shape;
     for (int i = 2; i < count; ++i) shape.push_back(std::stoll(arguments[i]));
@@ -104,6 +110,21 @@ def test_any_sizes(runner: Path, tmp_path: Path) -> None:
         "Error: the program was made with a tensor of 3 dimensions for 'x', got one of shape [2, 3] "
         f"(in check_input, {Path(__file__).name}:{line_of('fb.jit.trace(model')})\n"
     )
+
+
+def test_operators_of_extensions(runner: Path, tmp_path: Path) -> None:
+    @extension_op("test_deployment::scaled")
+    def scaled(x: fb.Tensor, factor: float) -> fb.Tensor:
+        return x * factor
+
+    @extension_op("test_deployment::unknown")
+    def unknown(x: fb.Tensor) -> fb.Tensor:
+        return x * 2
+
+    fb.jit.trace(lambda x: scaled(x, 2.5) + 1, fb.ones(2, 3)).save(tmp_path / "model")
+    assert run(runner, tmp_path / "model", 4, 2) == "[4, 2] 28\n"
+    fb.jit.trace(lambda x: unknown(x), fb.ones(2, 3)).save(tmp_path / "model")
+    assert "there is no operator 'test_deployment::unknown' for programs" in run(runner, tmp_path / "model", 2, 3)
 
 
 def line_of(text: str) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,8 +11,16 @@ import pytest
 
 import flambeau as fb
 from flambeau import Tensor
-from flambeau.autograd import gradcheck, gradgradcheck
-from flambeau.library import custom_op, infer_schema, opcheck, register_autograd, register_fake, register_kernel
+from flambeau.autograd import _engine, gradcheck, gradgradcheck
+from flambeau.library import (
+    custom_op,
+    extension_op,
+    infer_schema,
+    opcheck,
+    register_autograd,
+    register_fake,
+    register_kernel,
+)
 
 
 @custom_op("testing::scaled_sine", mutates_args=())
@@ -277,3 +287,75 @@ def test_operators_of_flambeau():
     assert not hasattr(aten, "save") and not hasattr(aten, "_no_such_operator")
     with pytest.raises(AttributeError, match="has no overload name 'Nothing'"):
         aten.add.Nothing  # noqa: B018
+
+
+def test_operators_are_copied_and_pickled_by_name():
+    for op in (scaled_sine, leaning):
+        assert copy.deepcopy([op])[0] is op and pickle.loads(pickle.dumps(op)) is op
+    renamed = pickle.dumps(leaning).replace(b"leaning", b"missing")
+    with pytest.raises(RuntimeError, match="no operator testing::missing: import the module"):
+        pickle.loads(renamed)
+
+
+# --- functions that record their own derivatives ---
+
+
+@extension_op("testing::leaning")
+def leaning(x: Tensor, slope: float = 0.1, *, scale: float = 1.0) -> Tensor:
+    """Stands for a function of an extension module: it takes no batches."""
+    return _engine.detached(x).new_zeros(()) + (x * slope).maximum(x) * scale
+
+
+def test_an_extensions_operator_is_called_like_its_function():
+    x = fb.tensor([-1.0, 2.0])
+    assert leaning(x).tolist() == leaning(x, 0.1).tolist() == leaning(slope=0.1, x=x).tolist()
+    assert fb.ops.testing.leaning(x, 0.5, scale=2.0).tolist() == [-1.0, 4.0]
+    assert repr(leaning) == "<CustomOpDef(testing::leaning)>" and leaning.__doc__.startswith("Stands for")
+    with pytest.raises(RuntimeError, match=r"testing::leaning\(\) .*missing.*Declaration: testing::leaning\(Tensor x"):
+        leaning()
+
+
+def test_an_extensions_operator_keeps_its_derivative():
+    x = fb.tensor([-0.5, 2.0], dtype=fb.float64, requires_grad=True)
+    assert gradcheck(leaning, (x,)) and gradgradcheck(leaning, (x,))
+    with pytest.raises(RuntimeError, match="records its own derivative"):
+        leaning.register_autograd(lambda ctx, grad: grad)
+
+
+def test_vmap_calls_an_extensions_operator_for_each_example():
+    x, slopes = fb.randn(3, 4), [0.1, 0.5]
+    for dim in (0, 1):
+        mapped = fb.func.vmap(lambda x: leaning(x, 0.5, scale=3.0), in_dims=dim)(x)
+        assert fb.equal(mapped, leaning(x.movedim(dim, 0), 0.5, scale=3.0))
+    gradients = fb.func.vmap(fb.func.grad(lambda x: leaning(x, slopes[1]).sum()))(x)
+    assert fb.equal(gradients, fb.where(x < 0, 0.5, 1.0))
+
+
+def test_a_vmap_rule_of_an_extensions_operator():
+    seen = []
+
+    @extension_op("testing::doubled")
+    def doubled(x: Tensor) -> Tensor:
+        return _engine.detached(x) * 2
+
+    @doubled.register_vmap
+    def rule(info, in_dims, x):
+        seen.append((info.batch_size, in_dims, tuple(x.shape)))
+        return doubled(x), in_dims[0]
+
+    assert fb.equal(fb.func.vmap(doubled)(fb.ones(3, 2)), fb.full((3, 2), 2.0))
+    assert seen == [(3, (0,), (3, 2))]
+
+
+def test_a_class_with_torch_function_answers_for_operators():
+    calls = []
+
+    class Logged(Tensor):
+        @classmethod
+        def __torch_function__(cls, func, types, args=(), kwargs=None):
+            calls.append(func.__name__)
+            return super().__torch_function__(func, types, args, kwargs)
+
+    x = fb.ones(2).as_subclass(Logged)
+    assert type(leaning(x)) is Logged and type(scaled_sine(x)) is Logged
+    assert {"testing::leaning", "testing::scaled_sine"} <= set(calls)

@@ -37,6 +37,60 @@ PyObject* object_of(const Value& v) {
   detail::raise<TypeError>("an output of the program is neither a tensor nor a number");
 }
 
+// An argument of an operator that is written in Python.
+PyObject* argument_of(const Value& v) {
+  if (const auto* z = std::get_if<Complex<double>>(&v)) return PyComplex_FromDoubles(z->re, z->im);
+  if (const auto* s = std::get_if<std::string>(&v))
+    return PyUnicode_FromStringAndSize(s->data(), Py_ssize_t(s->size()));
+  if (const Dtype* d = std::get_if<Dtype>(&v)) return to_python(*d);
+  if (const Device* d = std::get_if<Device>(&v)) return Py_NewRef(device_object(*d));
+  const Values* items = std::get_if<Values>(&v);
+  if (!items) return object_of(v);
+  Object out(checked(PyList_New(Py_ssize_t(items->size()))));
+  for (size_t i = 0; i < items->size(); ++i)
+    PyList_SET_ITEM(out.get(), Py_ssize_t(i), checked(argument_of((*items)[i])));
+  return out.release();
+}
+
+// The results that an operator written in Python returns: a tensor or number, a sequence of these, or None for none.
+Values results_of(const std::string& name, PyObject* returned) {
+  if (returned == Py_None) return {};
+  if (is_tensor(returned)) return {tensor_of(returned)};
+  if (PyBool_Check(returned)) return {returned == Py_True};
+  if (PyLong_Check(returned) || PyFloat_Check(returned)) {
+    const Value number =
+        PyLong_Check(returned) ? Value(int64_t(PyLong_AsLongLong(returned))) : Value(PyFloat_AS_DOUBLE(returned));
+    if (PyErr_Occurred()) throw PythonError();
+    return {number};
+  }
+  require<TypeError>(PyTuple_Check(returned) || PyList_Check(returned), name, " returned a ",
+                     Py_TYPE(returned)->tp_name, ", expected tensors and numbers");
+  Values out;
+  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(returned); ++i)
+    for (Value& v : results_of(name, PySequence_Fast_GET_ITEM(returned, i))) out.push_back(std::move(v));
+  return out;
+}
+
+struct GilHeld {
+  const PyGILState_STATE state = PyGILState_Ensure();
+  ~GilHeld() { PyGILState_Release(state); }
+};
+
+// Lets programs call a Python function.
+PyObject* register_operator(std::string_view name, int64_t parameters, PyObject* function) {
+  require<TypeError>(PyCallable_Check(function), "_register_program_operator(): expected a function");
+  PyObject* const held = Py_NewRef(function);  // as long as the process: programs may call it
+  Program::register_operator(std::string(name), int(parameters), [held, of = std::string(name)](const Values& values) {
+    const GilHeld gil;
+    const Object arguments(checked(PyTuple_New(Py_ssize_t(values.size()))));
+    for (size_t i = 0; i < values.size(); ++i)
+      PyTuple_SET_ITEM(arguments.get(), Py_ssize_t(i), checked(argument_of(values[i])));
+    const Object returned(checked(PyObject_CallObject(held, arguments.get())));
+    return results_of(of, returned.get());
+  });
+  Py_RETURN_NONE;
+}
+
 // No operator: where somebody else may want to answer for the operators of the program, it says NotImplemented, and the
 // program is run call by call (flambeau.jit).
 PyObject* run_program(PyObject*, PyObject* const* args, Py_ssize_t count) {
@@ -82,6 +136,8 @@ void bind_program(PyObject* module) {
           PyTuple_SET_ITEM(out.get(), Py_ssize_t(i), checked(PyUnicode_FromString(names[i].c_str())));
         return out.release();
       });
+  def("_register_program_operator(name, parameters, function)", kPrivate,
+      "Lets programs call a Python function by a name of the form namespace::name.", register_operator);
   def("_program_operators()", kPrivate, "The names of what programs can call, and how many parameters each has.",
       program_operators);
 }

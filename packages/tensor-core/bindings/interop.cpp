@@ -7,6 +7,7 @@
 
 #include "define.h"
 #include "flambeau/checksum.h"
+#include "extension_watch.h"
 
 namespace py = pybind11;
 
@@ -140,6 +141,7 @@ int get_buffer(PyObject* self, Py_buffer* view, int flags) {
   return guarded<int>(-1, [&]() -> int {
     if (!is_tensor(self)) refuse_buffer("a tensor inside of vmap stands for a batch and has no memory of its own");
     check_buffer(tensor_of(self), flags);
+    note_exported(self);
     fill_buffer(tensor_of(self), view, flags);
     view->obj = Py_NewRef(self);
     return 0;

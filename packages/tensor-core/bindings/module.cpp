@@ -6,6 +6,7 @@
 #include "bind.h"
 #include "bind_objects.h"
 #include "dlpack.h"
+#include "extension_watch.h"
 #include "flambeau/linalg.h"
 #include "flambeau/parallel.h"
 #include "intercept.h"
@@ -32,9 +33,7 @@ void set_error(const std::exception& e) {
   PyErr_SetString(error_type(e), exhausted ? "out of memory" : e.what());
 }
 
-const Tensor* unwrap(PyObject* o) { return is_tensor(o) ? &tensor_of(o) : nullptr; }
-
-const PythonInterface interface{wrap_tensor, unwrap, set_error};
+const PythonInterface interface{wrap_for_extension, unwrap_for_extension, set_error};
 
 void bind_controls(py::module_& m) {
   m.def("get_num_threads", &num_threads, "How many threads operators use.");
@@ -171,6 +170,7 @@ PYBIND11_MODULE(_core, m) {
   bind_autocast();
   bind_python_operators(m.ptr());
   bind_interception(m.ptr());
+  bind_extension_watch(m.ptr());
   publish(m.ptr());
   publish_rows(m.ptr());
   publish_return_types(m.ptr());

@@ -7,6 +7,7 @@
 #include "tensor_type.h"
 
 #include "conversions.h"
+#include "extension_watch.h"
 #include "intercept.h"
 #include "overrides.h"
 #include "watch.h"
@@ -125,11 +126,14 @@ PyObject* construct(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
         arguments = Object(checked(PyTuple_Pack(1, value)));
       }
     }
+    note_read(arguments.get());
     const Tensor made = to(from_arguments(arguments.get()), place.of_fresh());
     TensorObject* o = new_object(type);  // nobody is to see one without a tensor
+    Object owner(reinterpret_cast<PyObject*>(o));
     o->tensor = made;
     o->tensor.impl()->python_object = o;
-    return reinterpret_cast<PyObject*>(o);
+    note_made(owner.get());
+    return owner.release();
   });
 }
 
@@ -143,8 +147,10 @@ PyObject* make_subclass(PyObject*, PyObject* args) {  // _make_subclass(cls, dat
     require<TypeError>(is_tensor(data), "_make_subclass: the data must be a Tensor, not ", Py_TYPE(data)->tp_name);
     TensorObject* o = new_object(reinterpret_cast<PyTypeObject*>(type));
     Object owner(reinterpret_cast<PyObject*>(o));
+    note_read(data);
     o->tensor = alias(tensor_of(data));
     o->tensor.impl()->python_object = o;
+    note_made(owner.get());
     if (requires_grad) {
       ensure_autograd();
       autograd_hooks->set_requires_grad(o->tensor, true);

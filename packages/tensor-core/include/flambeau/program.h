@@ -14,6 +14,7 @@
 // has in Python (`flambeau.conv2d`), all of them given; src/program/operators_*.cpp say which there are.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -55,8 +56,16 @@ class FLAMBEAU_API Program {
   void to(Device device);
   const std::string& text() const;
 
-  // The names of all operators that programs can call, and the number of each one's parameters.
+  // The names of the library's operators that programs can call, and the number of each one's parameters.
   static std::vector<std::pair<std::string, int>> operators();
+
+  // Lets programs call an operator of an extension.
+  //   name: "namespace::name".
+  //   function: takes a value for each parameter and returns the results.
+  // A later operator of the same name replaces it in programs that are parsed from then on. Raises ValueError for
+  // another name.
+  using Function = std::function<Values(const Values&)>;
+  static void register_operator(const std::string& name, int parameters, Function function);
 
   struct Body;
 

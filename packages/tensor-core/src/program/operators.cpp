@@ -1,5 +1,6 @@
 #include "program/operators.h"
 
+#include <atomic>
 #include <map>
 
 namespace flambeau::program {
@@ -98,11 +99,27 @@ const Table& table() {
   return *once;
 }
 
+// The operators of extensions, the newest first. They live as long as the process: programs point to them.
+struct Registered {
+  Operator op;
+  const Registered* next;
+};
+std::atomic<const Registered*> registered{nullptr};
+
+void run_registered(const Operator& self, const Value* const* arguments, Values& results) {
+  Values given;
+  for (int i = 0; i < self.arity; ++i) given.push_back(*arguments[i]);
+  results = (*self.registered)(given);
+}
+
 }  // namespace
 
 const Operator* find(std::string_view name) {
   const auto found = table().find(name);
-  return found == table().end() ? nullptr : &found->second;
+  if (found != table().end()) return &found->second;
+  for (const Registered* r = registered.load(); r; r = r->next)
+    if (r->op.name == name) return &r->op;
+  return nullptr;
 }
 
 }  // namespace flambeau::program
@@ -113,6 +130,21 @@ std::vector<std::pair<std::string, int>> Program::operators() {
   std::vector<std::pair<std::string, int>> out;
   for (const auto& [name, o] : program::table()) out.emplace_back(name, o.arity);
   return out;
+}
+
+void Program::register_operator(const std::string& name, int parameters, Function function) {
+  const size_t colons = name.find("::");
+  require<ValueError>(colons != 0 && colons != name.npos && colons + 2 < name.size() &&
+                          name.find_first_of(" ,()[]='#%@\n") == name.npos,
+                      "an operator of an extension is named namespace::name, not '", name, "'");
+  program::Operator o;
+  o.name = name;
+  o.arity = parameters;
+  o.registered = new Function(std::move(function));
+  o.run = program::run_registered;
+  auto* added = new program::Registered{std::move(o), program::registered.load()};
+  while (!program::registered.compare_exchange_weak(added->next, added)) {
+  }
 }
 
 }  // namespace flambeau

@@ -15,8 +15,9 @@ struct Operator {
   uint32_t optional = 0;  // bit i: argument i, a tensor or a list of them, may be None or have it
   void (*function)() = nullptr;
   void (*run)(const Operator&, const Value* const* arguments, Values& results) = nullptr;
-  const Operator* inner = nullptr;  // of name_: name
-  PointwiseOp row = {};             // of a row
+  const Operator* inner = nullptr;                // of name_: name
+  PointwiseOp row = {};                           // of a row
+  const Program::Function* registered = nullptr;  // of an extension
 };
 using Family = std::vector<Operator>;
 

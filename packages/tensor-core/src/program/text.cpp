@@ -181,7 +181,11 @@ class Reader {
     }
     const std::string_view called = word();
     instruction.function = find(called);
-    if (!instruction.function) fail("there is no operator '", called, "' for programs");
+    if (!instruction.function)
+      fail("there is no operator '", called, "' for programs",
+           called.find("::") == called.npos ? ""
+                                            : ": import the package that defines it first; in C++, call "
+                                              "Program::register_operator");
     expect('(');
     while (!take(')')) {
       if (!instruction.arguments.empty()) expect(',');

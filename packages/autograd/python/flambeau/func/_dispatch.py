@@ -24,6 +24,8 @@ def name_of(callable_: Any) -> str:
 def _resolve(callable_: Any) -> Answer:
     from flambeau.func._batching import random  # and every rule with it: nothing is loaded before the first map
 
+    if (definition := getattr(callable_, "definition", None)) is not None:  # of flambeau.library
+        return lambda given, values, level: definition._run_batched(values, getattr(given, "keywords", {}))
     name = name_of(callable_)
     if "generator" in getattr(callable_, "parameters", ()):
         return random.drawn

@@ -17,6 +17,7 @@ tensor([ 3., 12.])
 
 from flambeau.library._check import opcheck
 from flambeau.library._custom_op import CustomOpDef, custom_op
+from flambeau.library._extension_op import extension_op
 from flambeau.library._operators import (
     ops,
     register_autograd,
@@ -29,6 +30,7 @@ from flambeau.library._schema import infer_schema
 __all__ = [
     "CustomOpDef",
     "custom_op",
+    "extension_op",
     "infer_schema",
     "opcheck",
     "ops",

@@ -5,15 +5,16 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import flambeau
-from flambeau import Tensor
+from flambeau import Tensor, _core
 from flambeau.autograd import Function
 from flambeau.autograd.graph import increment_version
 from flambeau.library._schema import infer_schema
 from flambeau.utils import _pytree
 
+F = TypeVar("F", bound=Callable[..., Any])
 NO_FORMULA = (
     "Trying to backward through {op}.default but no autograd formula was registered. Please use register_autograd to "
     "add one."
@@ -32,7 +33,7 @@ registry: dict[str, CustomOpDef] = {}
 
 
 class CustomOpDef:
-    """What :func:`custom_op` returns: call it as the function that it was made of."""
+    """Operator that :func:`custom_op` or :func:`extension_op` made: call it as the function that it was made of."""
 
     def __init__(
         self, name: str, function: Callable[..., Any], mutates_args: Any, device_types: Any, schema: str | None
@@ -51,12 +52,22 @@ class CustomOpDef:
         self._vmap: Callable[..., Any] | None = None
         self._backward: Callable[..., Any] | None = None
         self._setup_context: Callable[..., Any] | None = None
+        self._decomposition: Callable[..., Any] | None = None
+        self._decomposed_in_programs = False
+        self._onnx: Callable[..., Any] | None = None
         self._recorded: dict[Any, type[Function]] = {}  # by how the arguments are nested
         self.__name__, self.__doc__ = name.rpartition("::")[2], function.__doc__
         self.register_kernel(device_types, function)
+        self._call = _core._interceptable(self._callable())
 
     def __repr__(self) -> str:
         return f"<CustomOpDef({self._qualname})>"
+
+    def __deepcopy__(self, memo: Any) -> CustomOpDef:
+        return self
+
+    def __reduce__(self) -> Any:
+        return _registered, (self._qualname,)
 
     @property
     def default(self) -> CustomOpDef:
@@ -69,26 +80,60 @@ class CustomOpDef:
         except TypeError as error:
             raise RuntimeError(f"{self._qualname}() {error}. Declaration: {self._schema}") from None
         bound.apply_defaults()
+        return self._call(*bound.args, **bound.kwargs)
+
+    def _callable(self) -> Callable[..., Any]:
+        """Return what modes, maps and classes are asked about before the operator runs."""
+
+        def call(*args: Any, **named: Any) -> Any:
+            return self._run(args, named)
+
+        return self._described(call)
+
+    def _described(self, call: Any) -> Callable[..., Any]:
+        call.definition, call.__signature__ = self, self._signature
+        call.__name__ = call.__qualname__ = self._qualname
+        call.__doc__ = self.__doc__
+        return call  # type: ignore[no-any-return]
+
+    def _run(self, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        """Call the operator with a value for every parameter."""
+        arguments = dict(zip(self._signature.parameters, (*args, *named.values()), strict=True))
         for name in self._tensors:
-            if not isinstance(bound.arguments[name], Tensor):
-                found = type(bound.arguments[name]).__name__
+            if not isinstance(arguments[name], Tensor):
+                found = type(arguments[name]).__name__
                 raise RuntimeError(
                     f"{self._qualname}() Expected a value of type 'Tensor' for argument '{name}' but instead found "
                     f"type '{found}'. Declaration: {self._schema}"
                 )
         if self._mutated:
-            return self._changing(bound)
-        leaves, nested = _pytree.tree_flatten((bound.args, tuple(bound.kwargs.values())))
-        if nested not in self._recorded:
-            self._recorded[nested] = _recorded(self, nested)
-        result = self._recorded[nested].apply(*leaves)
+            return self._changing(args, named, arguments)
+        leaves, nested = _pytree.tree_flatten((args, tuple(named.values())))
+        result = self._function_of(nested).apply(*leaves)
         return list(result) if self._gives_list else result
 
-    def _changing(self, bound: inspect.BoundArguments) -> Any:
+    def _run_in_order(self, *values: Any) -> Any:
+        """Call the operator with the values of its parameters, keyword-only ones included, by position."""
+        count = len(values) - len(self._keywords)
+        return self._call(*values[:count], **dict(zip(self._keywords, values[count:], strict=True)))
+
+    def _run_batched(self, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        """Call the operator with arguments that stand for batches."""
+        if not self._mutated:
+            return self._run(args, named)
+        with flambeau.no_grad():  # the function changes batches by operators, which count that
+            return self._compute(args, named)
+
+    def _function_of(self, nested: _pytree.TreeSpec) -> type[Function]:
+        if nested not in self._recorded:
+            self._recorded[nested] = _recorded(self, nested)
+        return self._recorded[nested]
+
+    def _changing(self, args: tuple[Any, ...], named: dict[str, Any], arguments: dict[str, Any]) -> Any:
         with flambeau.no_grad():
-            result = self._compute(bound.args, bound.kwargs)
+            result = self._compute(args, named)
         for name in self._mutated:
-            for each in _pytree.tree_leaves(bound.arguments[name]):
+            for each in _pytree.tree_leaves(arguments[name]):
                 if isinstance(each, Tensor):
                     increment_version(each)
         return result
@@ -144,6 +189,36 @@ class CustomOpDef:
         self._vmap = func
         return func
 
+    @overload
+    def register_decomposition(self, func: None = None, /, *, in_programs: bool = False) -> Callable[[F], F]: ...
+    @overload
+    def register_decomposition(self, func: F, /, *, in_programs: bool = False) -> F: ...
+    def register_decomposition(self, func: Any = None, /, *, in_programs: bool = False) -> Any:
+        """Take a function of the same parameters that computes the same by flambeau's operators.
+
+        `onnx.export` writes these operators in the place of this one, unless ``register_onnx`` says otherwise. Where
+        ``func`` returns NotImplemented, the call stays. Without ``func`` a decorator.
+
+        Args:
+            in_programs: write them into programs of `jit.trace` and `export.export` as well, so that these need neither
+                Python nor the extension; False: programs call the operator.
+        """
+        if func is None:
+            return lambda function: self.register_decomposition(function, in_programs=in_programs)
+        self._decomposition, self._decomposed_in_programs = func, in_programs
+        return func
+
+    def register_onnx(self, converter: F, /) -> F:
+        """Take a function that writes a call as nodes of an ONNX file.
+
+        Args:
+            converter: ``converter(graph, *arguments)`` with a value for every parameter, keyword-only ones by name;
+                ``graph.op("Relu", x, ...)`` adds a node and returns the name of its output. It returns the name of the
+                result, or a list with one name for each result.
+        """
+        self._onnx = converter
+        return converter
+
     def register_autograd(
         self, backward: Callable[..., Any], /, *, setup_context: Callable[..., Any] | None = None
     ) -> None:
@@ -158,6 +233,12 @@ class CustomOpDef:
         if self._mutated:
             raise RuntimeError(IN_PLACE.format(op=self, schema=self._schema))
         self._backward, self._setup_context = backward, setup_context
+
+
+def _registered(name: str) -> CustomOpDef:
+    if name not in registry:
+        raise RuntimeError(f"there is no operator {name}: import the module that defines it first")
+    return registry[name]
 
 
 def _begin_alike(x: Tensor, y: Tensor) -> bool:
@@ -179,10 +260,10 @@ def _gradients_of_leaves(name: str, nested: _pytree.TreeSpec, gradients: tuple[A
     return found + [None] * (nested.num_leaves - len(found))
 
 
-def _each_example(function: type[Function], count: int, in_dims: Any, leaves: tuple[Any, ...]) -> Any:
-    """The results of a function applied to one example after another, stacked, and the dimensions of the batch."""
+def each_example(function: Callable[..., Any], count: int, in_dims: Any, leaves: tuple[Any, ...]) -> Any:
+    """Return the stacked results of a function of one example after another, and the dimensions of the batch."""
     results = [
-        function.apply(*(x if d is None else x.select(d, i) for x, d in zip(leaves, in_dims, strict=True)))
+        function(*(x if d is None else x.select(d, i) for x, d in zip(leaves, in_dims, strict=True)))
         for i in range(count)
     ]
     if isinstance(results[0], Tensor):
@@ -223,10 +304,23 @@ def _recorded(op: CustomOpDef, nested: _pytree.TreeSpec) -> type[Function]:
             if op._vmap is not None:
                 args, named = arguments(leaves)
                 return op._vmap(info, arguments(in_dims)[0], *args, **named)
-            return _each_example(Recorded, info.batch_size, in_dims, leaves)
+            return each_example(Recorded.apply, info.batch_size, in_dims, leaves)
 
     Recorded.__name__ = Recorded.__qualname__ = f"GeneratedBackwardFor_{op._qualname.replace('::', '_')}_default"
     return Recorded
+
+
+def check_name(function: str, name: str) -> None:
+    """Raise ValueError unless an operator's name has the form ``namespace::name``."""
+    if name.count("::") != 1 or not all(part.isidentifier() for part in name.split("::")):
+        raise ValueError(f"{function}: expected a name of the form namespace::name, got {name!r}")
+
+
+def register(op: CustomOpDef) -> CustomOpDef:
+    """Make an operator known by its name: as ``flambeau.ops.namespace.name``, and to programs."""
+    registry[op._qualname] = op
+    _core._register_program_operator(op._qualname, len(op._signature.parameters), op._run_in_order)
+    return op
 
 
 def custom_op(
@@ -253,13 +347,10 @@ def custom_op(
         tags: as PyTorch has it, and without effect.
     Raises: ValueError for another name, or a function that no schema describes.
     """
-    if name.count("::") != 1 or not all(part.isidentifier() for part in name.split("::")):
-        raise ValueError(f"custom_op: expected a name of the form namespace::name, got {name!r}")
-
+    check_name("custom_op", name)
     changed = mutates_args if isinstance(mutates_args, str) else tuple(mutates_args)
 
     def define(function: Callable[..., Any]) -> CustomOpDef:
-        registry[name] = CustomOpDef(name, function, changed, device_types, schema)
-        return registry[name]
+        return register(CustomOpDef(name, function, changed, device_types, schema))
 
     return define if fn is None else define(fn)

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import flambeau
+from flambeau.library._custom_op import CustomOpDef, registry
 from flambeau.utils import _pytree as pytree
 
 
@@ -96,6 +97,8 @@ def path_in_flambeau(obj: Any) -> str | None:
 
     Modules that are private are left out: they are where something is defined, not where it is found.
     """
+    if isinstance(obj, CustomOpDef):
+        return f"flambeau.ops.{obj._qualname.replace('::', '.')}" if registry.get(obj._qualname) is obj else None
     known = _found.get(id(obj))
     if known is None or known[0] is not obj:
         known = _found[id(obj)] = (obj, _search(obj))

@@ -171,7 +171,7 @@ def compiled(
         trace.effect("check_input", [tensor, name, tensor.dim()])
     if prepare is not None:
         prepare(trace, {**dict(zip(names, args, strict=True)), **kwargs})
-    with traced_lengths(), trace:
+    with traced_lengths(), trace.watching_extensions(), trace:
         result = function(*args, **kwargs)
     outputs: list[Any] = []
     form = Signature.of(result, outputs, (Tensor, Number), "outputs").form

@@ -54,7 +54,7 @@ def _run(tokens: list[str], values: dict[str, Any]) -> None:
     start = tokens.index("(")
     results = [token for token in tokens[: start - 1] if token.startswith("%")]
     computed = _call(tokens[start - 1], _list(tokens[start + 1 : -1], values))
-    if not isinstance(computed, tuple):
+    if not isinstance(computed, tuple | list):
         computed = (computed,)
     if results:
         values.update(zip(results, computed, strict=True))
@@ -176,6 +176,9 @@ _OWN: dict[str, Callable[..., Any]] = {
 
 
 def _operator(name: str, arguments: list[Any]) -> Any:
+    if "::" in name:
+        namespace, _, own = name.partition("::")
+        return getattr(getattr(flambeau.ops, namespace), own)._run_in_order(*arguments)
     function = getattr(_core, name, None) or getattr(Tensor, name)
     positional: list[Any] = []
     named: dict[str, Any] = {}

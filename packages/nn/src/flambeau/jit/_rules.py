@@ -5,11 +5,12 @@ from __future__ import annotations
 import operator
 from typing import Any
 
+import flambeau
 from flambeau import Tensor
 
 from ._numbers import TRACED, Sizes, plain
 from ._operators import DROPPED, missing_of
-from ._structure import place, replaced
+from ._structure import leaves, place, replaced
 from ._trace import Trace, rule
 
 # --- sizes ---
@@ -129,6 +130,7 @@ def _set_data(trace: Trace, func: Any, **arguments: Any) -> Any:
 @rule("zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like")
 def _fresh(trace: Trace, func: Any, dtype: Any = None, device: Any = None, **arguments: Any) -> Any:
     name, starred = func.__name__, next((k for k in ("size",) if isinstance(arguments.get(k), list)), None)
+    device = flambeau.device(device) if isinstance(device, str) else device
     options = {key: value for key, value in arguments.items() if key != starred}
     sizes = arguments.get(starred, []) if starred else []
     by_position = [options.pop(key) for key in ("input",) if key in options]
@@ -212,6 +214,9 @@ def _applied(trace: Trace, func: Any, **arguments: Any) -> Any:
     with trace:
         result = func.__wrapped__(*values)
     given = [t for t in values if isinstance(t, Tensor)]
+    for made in leaves(result, Tensor):
+        if same := [t for t in given if made is not t and made.is_set_to(t)]:  # an argument that forward returned
+            trace.note("alias", same[:1], made)
     if trace.varies(given) or any(t.requires_grad for t in given):
         trace.effect("without_derivative", [given, "a function of one's own"])
     return result

@@ -21,16 +21,41 @@ class Place:
         return self.line
 
 
+# Frames of these are the library's, which a program's author does not look at; and those that begin a trace.
+_LIBRARY = ("flambeau._", "flambeau.nn.", "flambeau.jit.", "flambeau.onnx.", "flambeau.autograd.", "flambeau.library.")
+_BEGINNINGS = {"flambeau.jit._program", "flambeau.onnx._export"}
+
+
 def place() -> Place:
-    """Which line of the program is running, and in which module."""
-    frame, module = sys._getframe(1), None
-    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "flambeau":
+    """Return which line of the program is running, and in which module.
+
+    It is the innermost line outside of flambeau. A model of one of flambeau's own packages, such as its models for
+    vision, is a program as well: where no other module runs, it is the innermost line of a method of a module there.
+    """
+    frame, module, own = sys._getframe(1), None, None
+    inside = True
+    while frame.f_back and (name := f"{frame.f_globals.get('__name__', '')}.").startswith("flambeau."):
         owner = frame.f_locals.get("self")
-        module = module or (owner if isinstance(owner, Module) else None)
+        inside = inside and name[:-1] not in _BEGINNINGS
+        if isinstance(owner, Module):
+            module = module or owner
+            if inside and own is None and not name.startswith(_LIBRARY):
+                own = frame
         frame = frame.f_back
     owner = frame.f_locals.get("self")
+    called_by_module = inside and isinstance(owner, Module)
     module = module or (owner if isinstance(owner, Module) else None)
-    return Place(f"{frame.f_code.co_filename}:{frame.f_lineno}", module)
+    found = frame if called_by_module or own is None else own
+    return Place(f"{found.f_code.co_filename}:{found.f_lineno}", module)
+
+
+def foreign_place() -> tuple[str, str, Place]:
+    """Return what a call of an extension module is called, why no program can make it, and where it is called."""
+    caller = sys._getframe(2).f_globals.get("__name__", "")
+    if caller.partition(".")[0] == "flambeau":  # whose own extension module is the engine of autograd
+        return "a gradient", "programs and files have no derivatives inside: trace what is differentiated", place()
+    reason = "it is no operator to flambeau: make it one with flambeau.library.extension_op"
+    return "a function of an extension module", reason, place()
 
 
 class Opaque:
@@ -51,6 +76,12 @@ def replaced(structure: Any, kind: type | tuple[type, ...], by: Callable[[Any], 
     if isinstance(structure, slice):
         return slice(*(replaced(part, kind, by) for part in (structure.start, structure.stop, structure.step)))
     return structure
+
+
+def holds_batches(*structures: Any) -> bool:
+    """Return whether some argument stands for a batch inside of `flambeau.func.vmap`."""
+    placeholders = sys.modules.get("flambeau.func._placeholders")
+    return placeholders is not None and bool(leaves(structures, placeholders.BatchedTensor))
 
 
 def leaves(structure: Any, kind: type | tuple[type, ...]) -> list[Any]:

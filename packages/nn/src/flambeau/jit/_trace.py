@@ -6,28 +6,33 @@ A mode is asked about every call (flambeau.overrides). An operator of the librar
 is opened, so that the operators that it is made of are seen; a key in brackets becomes the views and the selections
 that it stands for. Tensors are known by identity: an input, a result, a parameter or buffer by its name; any other
 tensor that an operator is given is a constant, and is kept with the program. Changes in place stay changes in place.
+
+A call of an extension module's function is not intercepted, so that its result would be taken for a constant. The trace
+therefore watches the tensors that extension modules read and make (Note [Extension watch]): a tensor that they make
+after they read one that depends on the inputs is the result of a call that no program can make.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import flambeau
-from flambeau import Tensor
+from flambeau import Tensor, _core
 from flambeau.overrides import TorchFunctionMode
 
 from ._numbers import TRACED, Number, Repeated, plain, symbol, warn
 from ._operators import DROPPED, NATIVE, OPERATOR, bound, missing_of, name_of, quoted, run, spread
-from ._structure import Place, leaves, place, replaced
+from ._structure import Place, foreign_place, holds_batches, leaves, place, replaced
 
 _RULES: dict[str, Callable[..., Any]] = {}
 _WITHOUT_EFFECT = {"requires_grad_", "detach_", "retain_grad", "register_hook", "share_memory_", "pin_memory"}
 # What gives Python something to decide on and no tensor.
 _READS = {"tolist", "numpy", "equal", "allclose", "is_nonzero", "__array__", "__contains__", "__float__", "__int__"}
-_READS |= {"__index__", "__complex__"}
+_READS |= {"__index__", "__complex__", "__dlpack__", "to_dlpack"}
 _NEW = {"tensor", "as_tensor", "asarray", "from_numpy", "frombuffer", "new_tensor", "from_dlpack"}
 _RANDOM = {"rand", "randn", "randint", "randperm", "rand_like", "randn_like", "bernoulli", "multinomial", "dropout"}
 _RANDOM |= {"_rrelu", "empty", "empty_like", "new_empty"}
@@ -93,6 +98,8 @@ class Trace(TorchFunctionMode):
             self._known.setdefault(id(tensor), _Known(tensor, Reference(f"@{quoted(name)}"), False))
         self._measured: dict[tuple[str, str, int], Number] = {}
         self._required: set[tuple[str, str, str]] = set()
+        self._extensions_read = False  # whether an extension module read a tensor that depends on the inputs
+        self._unknown: dict[int, tuple[Tensor, Call]] = {}  # tensors that they made after that, and the calls
         self.inputs = []
         for name, tensor in inputs.items():
             known = self._known.get(id(tensor))
@@ -110,6 +117,10 @@ class Trace(TorchFunctionMode):
     def reference(self, tensor: Tensor) -> Reference:
         """The name of a tensor; of one that has none, of a constant that it becomes."""
         known = self._known.get(id(tensor))
+        if known is None and id(tensor) in self._unknown:
+            call = self._unknown[id(tensor)][1]
+            self.calls.append(call)
+            known = self._known[id(tensor)] = _Known(tensor, call.results[0], True, call.name)
         if known is None:
             name = next(n for n in self._names if n not in self._state)
             self.constants[name] = tensor.detach()
@@ -118,8 +129,11 @@ class Trace(TorchFunctionMode):
 
     def varies(self, value: Any) -> bool:
         """Whether what stands in a structure depends on what the program is given."""
-        known = (self._known.get(id(tensor)) for tensor in leaves(value, Tensor))
-        return any(k is not None and k.varies for k in known)
+        return any(map(self._varies, leaves(value, Tensor)))
+
+    def _varies(self, tensor: Tensor) -> bool:
+        known = self._known.get(id(tensor))
+        return id(tensor) in self._unknown if known is None else known.varies
 
     def encoded(self, value: Any) -> Any:
         """An argument with references in the place of tensors and traced numbers."""
@@ -139,10 +153,29 @@ class Trace(TorchFunctionMode):
 
     # --- noting ---
 
-    def note(self, name: str, arguments: list[Any], result: Any, *, missing: str = "") -> Any:
+    @contextmanager
+    def watching_extensions(self) -> Iterator[None]:
+        """Context in which results of functions that are no operators are not mistaken for constants."""
+        former = _core._watch_extensions(self._see_extension)
+        try:
+            yield
+        finally:
+            _core._watch_extensions(former)
+
+    def _see_extension(self, tensor: Tensor, event: str) -> None:
+        if event == "exported":
+            if self._varies(tensor):
+                self.warn_of_constant("the memory of a tensor")
+        elif event == "read":
+            self._extensions_read = self._extensions_read or self._varies(tensor)
+        elif self._extensions_read and self.open:
+            name, missing, where = foreign_place()
+            self._unknown[id(tensor)] = (tensor, Call(name, [], [self._fresh()], where, False, missing))
+
+    def note(self, name: str, arguments: list[Any], result: Any, *, missing: str = "", lasting: bool = False) -> Any:
         """Notes a call that gave ``result``, a tensor or a structure of tensors; returns it."""
         encoded = [self.encoded(a) for a in arguments]
-        lasting = name in _RANDOM or (name in _TRAINING and arguments[_TRAINING[name]] is True)
+        lasting = lasting or name in _RANDOM or (name in _TRAINING and arguments[_TRAINING[name]] is True)
         varies = self.varies(arguments) or bool(leaves(arguments, TRACED)) or name in _RANDOM
         call = Call(name, encoded, [], place(), lasting, missing)
         self.calls.append(call)
@@ -245,6 +278,10 @@ class Trace(TorchFunctionMode):
             raise NotImplementedError(
                 "flambeau.jit.trace does not see what autocast casts: trace outside of it, and convert the model"
             )
+        if holds_batches(args, kwargs):
+            return NotImplemented  # of func.vmap, whose rules call operators of tensors
+        if (definition := getattr(func, "definition", None)) is not None:
+            return self._registered(definition, func, args, kwargs)
         name = name_of(func)
         if name in _WITHOUT_EFFECT:
             return run(func, args, kwargs)
@@ -269,6 +306,22 @@ class Trace(TorchFunctionMode):
         if name.endswith("_") and not name.endswith("__"):
             return self._in_place(func, name, args, kwargs)
         return self._operator(func, name, args, kwargs)
+
+    def _registered(self, op: Any, func: Any, args: Any, kwargs: Any) -> Any:
+        """Note a call of an operator of `flambeau.library`, with a value for every parameter."""
+        if op._decomposed_in_programs:
+            with self:
+                result = op._decomposition(*args, **kwargs)
+            if result is not NotImplemented:
+                return result
+        values = dict(zip(op._signature.parameters, (*args, *kwargs.values()), strict=True))
+        changed = [tensor for name in op._mutated for tensor in leaves(values[name], Tensor)]
+        self.encoded(changed)  # as they are before the call
+        result = self.note(op._qualname, [*values.values()], run(func, args, kwargs), lasting=bool(changed))
+        if self.varies([*values.values()]):
+            for tensor in changed:
+                self._changed(tensor)
+        return result
 
     def _operator(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:
         result = run(func, args, kwargs)
@@ -326,11 +379,15 @@ class Trace(TorchFunctionMode):
         """A tensor of numbers is the same in each run, but made anew: a program may change it."""
         result = run(func, args, kwargs)
         given = leaves([args[1:] if func.__name__ == "new_tensor" else args, kwargs], Tensor)
+        data = next(iter(args[func.__name__ == "new_tensor" :]), None)
+        if isinstance(data, list | tuple) and self.varies(given) and all(isinstance(t, Tensor) for t in data):
+            with self:
+                return flambeau.stack([t.detach().to(result) for t in data])
         if len(given) == 1 and self.varies(given):
             with self:
                 same = given[0] if func.__name__ in ("as_tensor", "asarray") else given[0].detach()
                 return same.to(result.dtype, copy=result is not given[0])
-        if leaves([args, kwargs], Number):
+        if leaves([args, kwargs], Number) or self.varies(given):
             self.warn_of_constant(func.__name__)
         constant = result.detach().clone()
         return self.note("clone", [constant, None], result)

@@ -1,0 +1,142 @@
+"""Operators of extension modules, which record their own derivatives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, overload
+
+from flambeau import Tensor
+from flambeau.autograd import Function
+from flambeau.library._custom_op import CustomOpDef, check_name, each_example, register
+from flambeau.utils import _pytree
+
+
+class ExtensionOpDef(CustomOpDef):
+    """Operator that :func:`extension_op` made."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._by_position = -1 if self._keywords else len(self._signature.parameters)  # in a usual call
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if len(args) == self._by_position and not kwargs:
+            return self._call(*args)
+        return super().__call__(*args, **kwargs)
+
+    def _callable(self) -> Callable[..., Any]:
+        kernels = self._kernels
+
+        def call(*args: Any, **named: Any) -> Any:
+            if len(kernels) > 1 or None not in kernels:
+                return self._run(args, named)
+            for x in args:
+                if type(x) is Tensor and x.is_meta:
+                    return self._run(args, named)
+            return kernels[None](*args, **named)
+
+        return self._described(call)
+
+    def _run(self, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        return self._kernel([x for x in _pytree.tree_leaves(args) if isinstance(x, Tensor)])(*args, **named)
+
+    def _run_batched(self, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        from flambeau.func._batching import functions
+
+        leaves, nested = _pytree.tree_flatten((args, tuple(named.values())))
+        return functions.apply(_mapped(self, nested), *leaves)
+
+    def register_autograd(
+        self, backward: Callable[..., Any], /, *, setup_context: Callable[..., Any] | None = None
+    ) -> None:
+        """Raise RuntimeError: the function records its own derivative."""
+        raise RuntimeError(
+            f"{self} records its own derivative; make an operator whose derivative is registered with custom_op"
+        )
+
+
+def _mapped(op: ExtensionOpDef, nested: _pytree.TreeSpec) -> type[Function]:
+    """Return the operator with the interface of a `Function`, as `func.vmap` expects it, over flattened arguments."""
+
+    def arguments(leaves: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        args, named = _pytree.tree_unflatten(leaves, nested)
+        return args, dict(zip(op._keywords, named, strict=True))
+
+    class Mapped(Function):
+        @staticmethod
+        def apply(*leaves: Any) -> Any:
+            args, named = arguments(leaves)
+            return op._call(*args, **named)
+
+        @staticmethod
+        def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+            raise AssertionError("an extension's operator records its own derivative")
+
+        @staticmethod
+        def vmap(info: Any, in_dims: Any, *leaves: Any) -> Any:
+            if op._vmap is not None:
+                args, named = arguments(leaves)
+                return op._vmap(info, arguments(in_dims)[0], *args, **named)
+            return each_example(Mapped.apply, info.batch_size, in_dims, leaves)
+
+    Mapped.__name__ = Mapped.__qualname__ = op._qualname
+    return Mapped
+
+
+@overload
+def extension_op(
+    name: str,
+    fn: None = None,
+    /,
+    *,
+    mutates_args: str | Iterable[str] = (),
+    device_types: str | Iterable[str] | None = None,
+    schema: str | None = None,
+) -> Callable[[Callable[..., Any]], CustomOpDef]: ...
+@overload
+def extension_op(
+    name: str,
+    fn: Callable[..., Any],
+    /,
+    *,
+    mutates_args: str | Iterable[str] = (),
+    device_types: str | Iterable[str] | None = None,
+    schema: str | None = None,
+) -> CustomOpDef: ...
+def extension_op(
+    name: str,
+    fn: Callable[..., Any] | None = None,
+    /,
+    *,
+    mutates_args: str | Iterable[str] = (),
+    device_types: str | Iterable[str] | None = None,
+    schema: str | None = None,
+) -> Any:
+    """Make an operator of a function of an extension module, as a decorator or at once.
+
+    Unlike that of :func:`custom_op`, the function records its own derivative, as C++ operators do with
+    ``flambeau::record``. As an operator it is traced by `jit.trace`, `export.export` and `onnx.export`, mapped by
+    `func.vmap`, and seen by `fx` and ``__torch_function__``. Programs call the function; where it has a decomposition
+    (``register_decomposition``), they call the operators of that. The operator is also ``flambeau.ops.namespace.name``.
+
+    Args:
+        name: ``"namespace::name"``.
+        fn: a function with annotations: :func:`infer_schema`.
+        mutates_args: the names of the arguments that it changes.
+        device_types: what kinds of devices ``fn`` serves, as ``"cpu"``; None for all.
+        schema: the signature as text, in place of the inferred one.
+    Raises: ValueError for another name, or a function that no schema describes.
+
+    >>> import flambeau
+    >>> @flambeau.library.extension_op("readme::twice")
+    ... def twice(x: flambeau.Tensor) -> flambeau.Tensor:
+    ...     return x + x  # a call into an extension module
+    >>> flambeau.func.vmap(flambeau.ops.readme.twice)(flambeau.ones(2))
+    tensor([2., 2.])
+    """
+    check_name("extension_op", name)
+    changed = mutates_args if isinstance(mutates_args, str) else tuple(mutates_args)
+
+    def define(function: Callable[..., Any]) -> CustomOpDef:
+        return register(ExtensionOpDef(name, function, changed, device_types, schema))
+
+    return define if fn is None else define(fn)
