@@ -232,11 +232,24 @@ def test_is_in_onnx_export():
     assert not is_in_onnx_export()
 
 
-def test_other_opsets(compare):
-    model = Net()
-    compare(export(model, fb.rand(2, 4), opset_version=21), model, fb.rand(2, 4))
-    with pytest.warns(UserWarning, match="stays in opset 20"):
-        export(lambda x: fb.nn.functional.gelu(x), fb.rand(2), opset_version=9)
+@pytest.mark.parametrize("version", [14, 16, 17, 18, 19, 21, 22])
+def test_the_opset_that_is_asked_for_is_written(version, compare):
+    def program(x):
+        y = fb.nn.functional.gelu(x) + fb.nn.functional.gelu(x, approximate="tanh")
+        return y.sum(0), y.amax((0, 1)), y.mean(-1, keepdim=True), y.logsumexp(0)
+
+    made = export(program, fb.randn(2, 4), opset_version=version)
+    assert [entry.version for entry in made.model_proto.opset_import if not entry.domain] == [version]
+    compare(made, program, fb.randn(2, 4))
+
+
+def test_opsets_that_cannot_be_written():
+    with pytest.raises(ValueError, match=r"Unsupported ONNX opset version: 9; flambeau.onnx writes 14 to"):
+        export(Net(), fb.rand(2, 4), opset_version=9)
+    with pytest.raises(NotImplementedError, match="opset 16 lacks LayerNormalization"):
+        export(nn.LayerNorm(4), fb.rand(2, 4), opset_version=16)
+    with pytest.raises(NotImplementedError, match="mode='circular' in opset 17; opset 19 has it"):
+        export(lambda x: nn.functional.pad(x, (1, 1), "circular"), fb.rand(1, 2, 4), opset_version=17)
 
 
 def test_outputs_that_nothing_computes(compare):

@@ -76,22 +76,26 @@ def export(
         verbose: prints the program.
         input_names, output_names: the first names of inputs and outputs; inputs are named as the parameters of
             ``forward`` otherwise.
-        opset_version: of the operators, 20 unless told; others are converted to where `onnx` can, and left with a
-            warning where it cannot.
+        opset_version: version of the operators in the file, 14 or later; None for 20.
         dynamic_axes, dynamic_shapes: by the names of the inputs, or in their order, the dimensions whose sizes the file
             leaves open: ``{"x": {0: "batch"}}`` or ``{"x": [0]}``. Those of one name are of one size.
         external_data: whether parameters go to a file beside ``f``; None: where they are larger than 2 GB.
         training: the mode in which the model runs.
-        verify: runs the file in ONNX Runtime and compares the outputs.
+        verify: run the file in ONNX Runtime and compare the outputs with the model's, for the example and for another
+            input of the same shapes.
         ignored: what PyTorch's exporters can be told besides: ``dynamo``, ``do_constant_folding``, ``optimize``, ...
     Returns: the program, which can be saved, and called where ONNX Runtime is installed.
     Raises: NotImplementedError for operators that the format lacks or that are not written yet, with the places that
-        call them; RuntimeError where dynamic dimensions change what the program calls; ImportError without `onnx`.
+        call them, and for operators that the opset lacks; ValueError for an opset that cannot be written; RuntimeError
+        where dynamic dimensions change what the program calls, and where ``verify`` finds a difference; ImportError
+        without `onnx`.
     Source: the ONNX standard, https://onnx.ai/onnx/operators/.
     """
     global _running
     try:
-        from ._export import OPSET, exported, in_mode, verified
+        from ._export import exported, in_mode
+        from ._opsets import OPSET, check_opset
+        from ._verify import verified
     except ModuleNotFoundError as error:
         if error.name != "onnx":
             raise
@@ -100,6 +104,8 @@ def export(
         raise TypeError(f"export() got an unexpected keyword argument {min(unknown)!r}")
     if not export_params:
         raise NotImplementedError("export() without parameters")
+    opset = OPSET if opset_version is None else opset_version
+    check_opset(opset)
     given = args if isinstance(args, tuple) else (args,)
     keywords = dict(kwargs or {})
     if given and isinstance(given[-1], dict) and not keywords:  # PyTorch's older way to give them
@@ -108,7 +114,6 @@ def export(
     _running += 1
     try:
         with in_mode(model, None if training == TrainingMode.PRESERVE else training == TrainingMode.TRAINING):
-            opset = OPSET if opset_version is None else opset_version
             program = exported(model, given, keywords, input_names, output_names, dimensions, opset)
             if verify:
                 verified(program, model, given, keywords)

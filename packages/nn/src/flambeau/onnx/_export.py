@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import flambeau
-import onnx
 from flambeau import Tensor
 from flambeau.jit._structure import leaves, replaced
 from flambeau.nn import Module
@@ -25,12 +23,12 @@ from . import _shapes as _shapes
 from ._dimensions import Dimensions
 from ._graph import CONVERTERS, ELEMENT_TYPES, Graph, Name
 from ._merge import merge, rounds, same_way
+from ._opsets import in_opset
 from ._program import ONNXProgram
 from ._sizes import Size
 from ._trace import Trace
 from ._values import Call, Value
 
-OPSET = 20
 _NOT_KEPT = {"out", "device", "layout", "requires_grad", "pin_memory", "memory_format", "generator"}
 
 
@@ -65,7 +63,7 @@ def exported(
                     traces.append(trace)
                     wanted.samples.traced.append(sizes)
     merge(traces, wanted.samples)
-    graph = _graph(model, names, wanted, traces[0], outputs[0])
+    graph = _graph(model, names, wanted, traces[0], outputs[0], opset_version)
     return ONNXProgram(_model(graph, traces[0], names, wanted, outputs[0], output_names, opset_version))
 
 
@@ -120,7 +118,7 @@ def _given_names(kind: str, wanted: Sequence[Name] | None, count: int) -> list[N
 # Converting
 
 
-def _graph(model: Any, names: list[Name], wanted: Dimensions, trace: Trace, outputs: list[Value]) -> Graph:
+def _graph(model: Any, names: list[Name], wanted: Dimensions, trace: Trace, outputs: list[Value], opset: int) -> Graph:
     parameters = dict(model.state_dict(keep_vars=True)) if isinstance(model, Module) else {}
     places: dict[str, tuple[Name | Value, int]] = {**wanted.places}
     places |= {
@@ -129,7 +127,7 @@ def _graph(model: Any, names: list[Name], wanted: Dimensions, trace: Trace, outp
         for axis in range(value.ndim)
         if value.size_name(axis) in wanted.samples.measured
     }
-    graph = Graph(names, places, {id(tensor): name for name, tensor in parameters.items()})
+    graph = Graph(names, places, {id(tensor): name for name, tensor in parameters.items()}, opset)
     needed = _needed(trace.calls, outputs)
     lacking = [call for call in needed if call.name not in CONVERTERS]
     if lacking:
@@ -207,15 +205,12 @@ def _model(
     initializers = [tensor for name, tensor in graph.initializers.items() if name in used]
     made = helper.make_model(
         helper.make_graph(graph.nodes, "main_graph", inputs, results, initializers),
-        opset_imports=[helper.make_opsetid("", OPSET)],
+        opset_imports=[helper.make_opsetid("", graph.opset)],
         producer_name="flambeau",
         producer_version=flambeau.__version__,
         ir_version=10,  # that of opsets 20 to 22; runtimes refuse what is later than they are
     )
-    if opset_version != OPSET:
-        made = _converted(made, opset_version)
-    onnx.checker.check_model(made)
-    return made
+    return in_opset(made, opset_version)
 
 
 def _shown(value: Value) -> list[int | str | None]:
@@ -236,26 +231,6 @@ def _name_outputs(graph: Graph, outputs: list[Value], chosen: list[Name]) -> Non
         for names in (node.input, node.output):
             for i, name in enumerate(names):
                 names[i] = renamed.get(name, name)
-
-
-def _converted(model: Any, opset_version: int) -> Any:
-    try:
-        return onnx.version_converter.convert_version(model, opset_version)
-    except Exception as error:
-        warnings.warn(
-            f"the model could not be converted to opset {opset_version} and stays in opset {OPSET}: {error}",
-            stacklevel=5,
-        )
-        return model
-
-
-def verified(program: ONNXProgram, model: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """Compare the program's outputs in ONNX Runtime with the model's; RuntimeError where they differ."""
-    with flambeau.no_grad():
-        expected = leaves(model(*args, **kwargs), Tensor)
-    for i, (mine, other) in enumerate(zip(expected, program(*args, **kwargs), strict=True)):
-        if not flambeau.allclose(mine.cpu(), other, rtol=1e-3, atol=1e-5, equal_nan=True):
-            raise RuntimeError(f"output {i} differs in ONNX Runtime by up to {(mine.cpu() - other).abs().max().item()}")
 
 
 @contextlib.contextmanager

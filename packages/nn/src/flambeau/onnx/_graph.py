@@ -11,6 +11,7 @@ import onnx
 from flambeau import Tensor
 from onnx import TensorProto, helper
 
+from ._opsets import OPSET
 from ._sizes import Size
 from ._values import Value
 
@@ -55,6 +56,7 @@ class Graph:
         inputs: the name of each input.
         dimensions: of each dynamic dimension, an input or a value inside of the program, and an axis, that have it.
         parameter_names: the names of parameters and buffers, by their ids.
+        opset: the version of the operators that the nodes call.
     """
 
     def __init__(
@@ -62,7 +64,9 @@ class Graph:
         inputs: Sequence[Name],
         dimensions: Mapping[str, tuple[Name | Value, int]],
         parameter_names: Mapping[int, Name],
+        opset: int = OPSET,
     ) -> None:
+        self.opset = min(opset, OPSET)
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: dict[Name, onnx.TensorProto] = {}
         self.results: list[Value] = []  # of the call that is being converted

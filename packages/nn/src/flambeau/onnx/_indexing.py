@@ -137,6 +137,8 @@ def _scattered(g: Graph, input: Value, dim: int, index: Value, source: Any, redu
             name = sliced(g, name, [0] * len(axes), [index.shape[d] for d in axes], axes)
     else:
         name = g.op("Expand", g.operand(source, input.dtype), g.sizes(index.shape))
+    if g.opset < (18 if reduction in ("max", "min") else 16 if reduction != "none" else 0):
+        raise NotImplementedError(f"scatter with the reduction {reduction!r} in opset {g.opset}; opset 18 has it")
     return g.op("ScatterElements", input, index, name, axis=dim, reduction=None if reduction == "none" else reduction)
 
 

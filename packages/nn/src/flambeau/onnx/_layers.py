@@ -188,6 +188,7 @@ def interpolate(
 @converts("grid_sample")
 def grid_sample(g: Graph, input: Value, grid: Value, mode: Any, padding_mode: Any, align_corners: bool | None) -> Name:
     modes = {"bilinear": "linear", "nearest": "nearest", "bicubic": "cubic"}
+    named = modes[mode] if g.opset >= 20 else mode
     return g.op(
-        "GridSample", input, grid, mode=modes[mode], padding_mode=padding_mode, align_corners=int(bool(align_corners))
+        "GridSample", input, grid, mode=named, padding_mode=padding_mode, align_corners=int(bool(align_corners))
     )

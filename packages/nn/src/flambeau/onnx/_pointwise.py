@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import flambeau
@@ -178,7 +179,18 @@ def masked_fill(g: Graph, input: Value, mask: Value, value: Any) -> Name:
 
 @converts("gelu")
 def gelu(g: Graph, input: Value, approximate: str) -> Name:
-    return g.op("Gelu", input, approximate=approximate)
+    if g.opset >= 20:
+        return g.op("Gelu", input, approximate=approximate)
+
+    def number(x: float) -> Name:
+        return g.constant(x, dtype=input.dtype)
+
+    if approximate == "tanh":
+        cube = g.op("Mul", g.op("Pow", input, number(3.0)), number(0.044715))
+        bent = g.op("Tanh", g.op("Mul", g.op("Add", input, cube), number(math.sqrt(2 / math.pi))))
+    else:
+        bent = g.op("Erf", g.op("Mul", input, number(math.sqrt(0.5))))
+    return g.op("Mul", input, g.op("Mul", g.op("Add", bent, number(1.0)), number(0.5)))
 
 
 @converts("leaky_relu")

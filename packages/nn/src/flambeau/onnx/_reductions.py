@@ -12,10 +12,10 @@ from ._values import Value
 REDUCTIONS = {"sum": "ReduceSum", "mean": "ReduceMean", "prod": "ReduceProd", "amax": "ReduceMax", "amin": "ReduceMin"}
 
 
-def _axes(g: Graph, dim: Any) -> Name | None:
+def _axes(dim: Any) -> list[int] | None:
     if dim is None or dim == () or dim == []:
         return None
-    return g.constant([dim] if isinstance(dim, int) else list(dim))
+    return [dim] if isinstance(dim, int) else list(dim)
 
 
 @converts(*REDUCTIONS)
@@ -24,7 +24,10 @@ def reduction(g: Graph, input: Value, dim: Any, keepdim: bool, dtype: Any = None
 
 
 def _reduced(g: Graph, kind: str, name: Name, dim: Any, keepdim: bool) -> Name:
-    return g.op(kind, name, _axes(g, dim), keepdims=int(keepdim))
+    axes = _axes(dim)
+    if axes is None or (g.opset < 18 and kind != "ReduceSum"):
+        return g.op(kind, name, axes=axes, keepdims=int(keepdim))
+    return g.op(kind, name, g.constant(axes), keepdims=int(keepdim))
 
 
 @converts("logsumexp")

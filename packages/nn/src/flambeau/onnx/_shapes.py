@@ -167,6 +167,8 @@ MODES = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "cir
 
 @converts("pad")
 def pad(g: Graph, input: Value, pad: Sequence[Any], mode: str, value: Any) -> Name:
+    if mode == "circular" and g.opset < 19:
+        raise NotImplementedError(f"pad() with mode='circular' in opset {g.opset}; opset 19 has it")
     missing = [0] * (input.ndim - len(pad) // 2)
     amounts = g.sizes([*missing, *pad[-2::-2], *missing, *pad[::-2]])
     fill = None if mode != "constant" else g.operand(value or 0, input.dtype)
