@@ -67,6 +67,7 @@ DECOMPOSITIONS: dict[str, Callable[..., Any]] = {
     "baddbmm": lambda input, batch1, batch2, *, beta=1, alpha=1: beta * input + alpha * (batch1 @ batch2),
     "outer": lambda input, vec2: input.unsqueeze(1) * vec2,
     # Shapes and places
+    "argwhere": lambda input: input.nonzero(),
     "channel_shuffle": lambda input, groups: input.unflatten(1, (groups, -1)).transpose(1, 2).flatten(1, 2),
     "column_stack": lambda tensors: flambeau.cat([t if t.ndim > 1 else t.reshape(-1, 1) for t in tensors], 1),
     "diag": lambda input, diagonal=0: input.diagonal(diagonal) if input.ndim == 2 else input.diag_embed(diagonal),
@@ -74,7 +75,6 @@ DECOMPOSITIONS: dict[str, Callable[..., Any]] = {
     "flipud": lambda input: input.flip(0),
     "hstack": lambda tensors: flambeau.cat(_at_least_1d(tensors), 0 if _at_least_1d(tensors)[0].ndim == 1 else 1),
     "index_fill": lambda input, dim, index, value: _put_slices(input, dim, index, value),
-    "index_copy": lambda input, dim, index, source: _put_slices(input, dim, index, source),
     "index_put": lambda input, indices, values, accumulate=False: _index_put(input, indices, values, accumulate),
     "one_hot": lambda input, num_classes=-1: (
         input.unsqueeze(-1) == flambeau.arange(int(input.max()) + 1 if num_classes < 0 else num_classes)

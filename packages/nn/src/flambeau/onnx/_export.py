@@ -9,7 +9,9 @@ from typing import Any
 
 import flambeau
 from flambeau import Tensor
+from flambeau.jit._numbers import traced_lengths
 from flambeau.jit._structure import leaves, replaced
+from flambeau.library._custom_op import registry
 from flambeau.nn import Module
 from onnx import helper
 
@@ -20,8 +22,9 @@ from . import _pointwise as _pointwise
 from . import _recurrent as _recurrent
 from . import _reductions as _reductions
 from . import _shapes as _shapes
+from ._counts import COUNTED_TRACES
 from ._dimensions import Dimensions
-from ._graph import CONVERTERS, ELEMENT_TYPES, Graph, Name
+from ._graph import CONVERTERS, ELEMENT_TYPES, Converter, Graph, Name
 from ._merge import merge, rounds, same_way
 from ._opsets import in_opset
 from ._program import ONNXProgram
@@ -29,6 +32,7 @@ from ._sizes import Size
 from ._trace import Trace
 from ._values import Call, Value
 
+REGISTER = ". An operator of flambeau.library is written as its register_onnx() or register_decomposition() says"
 _NOT_KEPT = {"out", "device", "layout", "requires_grad", "pin_memory", "memory_format", "generator"}
 
 
@@ -48,17 +52,22 @@ def exported(
     outputs: list[list[Value]] = []
     for sizes in wanted.samples.traced:
         try:
-            trace, output = _traced(model, args, kwargs, wanted.resized(sizes), is_first=not traces)
+            trace, output = _traced_again(traces, model, args, kwargs, wanted.resized(sizes))
         except Exception as error:
             if traces:
                 error.add_note(f"when the program ran with its dynamic dimensions at {sizes}: give it smaller examples")
             raise
         traces.append(trace)
         outputs.append(output)
+    if traces[0].counted:  # at the same sizes, with other counts
+        same = wanted.samples.traced[0]
+        for _ in range(COUNTED_TRACES):
+            traces.append(_traced_again(traces, model, args, kwargs, wanted.resized(same))[0])
+            wanted.samples.traced.append(same)
     if len(traces) > 1 and rounds(traces, wanted.samples):
         for sizes in wanted.samples.odd:
             with contextlib.suppress(Exception):  # the program is not meant for these sizes
-                trace = _traced(model, args, kwargs, wanted.resized(sizes))[0]
+                trace = _traced_again(traces, model, args, kwargs, wanted.resized(sizes))[0]
                 if same_way(trace, traces[0]):
                     traces.append(trace)
                     wanted.samples.traced.append(sizes)
@@ -70,20 +79,32 @@ def exported(
 # Tracing
 
 
-def _traced(
-    model: Callable[..., Any], args: Any, kwargs: Any, inputs: list[Tensor], is_first: bool = False
+def _traced_again(
+    traces: Sequence[Trace], model: Callable[..., Any], args: Any, kwargs: Any, inputs: list[Tensor]
 ) -> tuple[Trace, list[Value]]:
-    """One run of the program, and the values of its outputs. It leaves the model as it was."""
+    """Run the program once more. Compute shapes alone, unless the program looks at elements."""
+    if traces and not traces[0].reads:
+        with contextlib.suppress(Exception):  # an error of the program is raised again below
+            trace, output = _traced(model, args, kwargs, inputs, len(traces), shapes_only=True)
+            if same_way(trace, traces[0]):
+                return trace, output
+    return _traced(model, args, kwargs, inputs, len(traces))
+
+
+def _traced(
+    model: Callable[..., Any], args: Any, kwargs: Any, inputs: list[Tensor], number: int, shapes_only: bool = False
+) -> tuple[Trace, list[Value]]:
+    """Trace the ``number``-th run of the program, and return the values of its outputs. The model stays unchanged."""
     given = iter(inputs)
     args, kwargs = replaced(args, Tensor, lambda _: next(given)), replaced(kwargs, Tensor, lambda _: next(given))
-    trace = Trace(inputs)
+    trace = Trace(inputs, number, shapes_only)
     with flambeau.no_grad(), flambeau.random.fork_rng(devices=[]):
         try:
-            with trace:
+            with traced_lengths(), trace.watching_extensions(), trace:
                 output = model(*args, **kwargs)
             values = [trace.memory.value(tensor) for tensor in leaves(output, Tensor)]
         finally:
-            trace.end(keep_constants=is_first)
+            trace.end(keep_constants=number == 0)
     if not values:
         raise RuntimeError(f"the program returns no tensor but {type(output).__name__}: there is nothing to export")
     return trace, values
@@ -127,9 +148,11 @@ def _graph(model: Any, names: list[Name], wanted: Dimensions, trace: Trace, outp
         for axis in range(value.ndim)
         if value.size_name(axis) in wanted.samples.measured
     }
-    graph = Graph(names, places, {id(tensor): name for name, tensor in parameters.items()}, opset)
+    graph = Graph(
+        names, places, {id(tensor): name for name, tensor in parameters.items()}, opset, wanted.samples.computed
+    )
     needed = _needed(trace.calls, outputs)
-    lacking = [call for call in needed if call.name not in CONVERTERS]
+    lacking = [call for call in needed if _converter_of(call) is None]
     if lacking:
         raise NotImplementedError(_lacking(lacking, model))
     for call in needed:
@@ -149,8 +172,9 @@ def _needed(calls: list[Call], outputs: list[Value]) -> list[Call]:
 
 
 def _convert(graph: Graph, call: Call, model: Any) -> None:
-    graph.operator, graph.results = call.name, call.results
-    converter = CONVERTERS[call.name]
+    graph.operator, graph.results = call.name.rpartition("::")[2], call.results
+    converter = _converter_of(call)
+    assert converter is not None  # as _graph has found out
     arguments = {name: value for name, value in call.arguments.items() if name not in _NOT_KEPT}
     try:
         made = converter(graph, **arguments)
@@ -159,6 +183,12 @@ def _convert(graph: Graph, call: Call, model: Any) -> None:
         raise
     for value, name in zip(call.results, [made] if isinstance(made, str) else made, strict=True):
         graph.bind(value, name)
+
+
+def _converter_of(call: Call) -> Converter | None:
+    if "::" in call.name and call.name in registry:
+        return registry[call.name]._onnx
+    return CONVERTERS.get(call.name)
 
 
 def _where(call: Call, model: Any) -> str:
@@ -175,6 +205,7 @@ def _lacking(calls: list[Call], model: Any) -> str:
     return (
         "there is no converter to ONNX for these operators, which depend on the inputs:\n" + "\n".join(lines) + "\n"
         "Write the part with others, or compute it outside of the exported program"
+        + (REGISTER if any("::" in name for name in first) else "")
     )
 
 
@@ -203,9 +234,10 @@ def _model(
     ]
     used = {name for node in graph.nodes for name in node.input} | set(chosen)
     initializers = [tensor for name, tensor in graph.initializers.items() if name in used]
+    domains = sorted({node.domain for node in graph.nodes if node.domain})
     made = helper.make_model(
         helper.make_graph(graph.nodes, "main_graph", inputs, results, initializers),
-        opset_imports=[helper.make_opsetid("", graph.opset)],
+        opset_imports=[helper.make_opsetid("", graph.opset), *(helper.make_opsetid(name, 1) for name in domains)],
         producer_name="flambeau",
         producer_version=flambeau.__version__,
         ir_version=10,  # that of opsets 20 to 22; runtimes refuse what is later than they are

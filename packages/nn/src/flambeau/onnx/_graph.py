@@ -57,6 +57,7 @@ class Graph:
         dimensions: of each dynamic dimension, an input or a value inside of the program, and an axis, that have it.
         parameter_names: the names of parameters and buffers, by their ids.
         opset: the version of the operators that the nodes call.
+        computed: further dimensions, each made of a size and a number by an operator.
     """
 
     def __init__(
@@ -65,7 +66,9 @@ class Graph:
         dimensions: Mapping[str, tuple[Name | Value, int]],
         parameter_names: Mapping[int, Name],
         opset: int = OPSET,
+        computed: Mapping[str, tuple[str, Size, int]] | None = None,
     ) -> None:
+        self._computed_dimensions = computed or {}
         self.opset = min(opset, OPSET)
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: dict[Name, onnx.TensorProto] = {}
@@ -176,6 +179,9 @@ class Graph:
         return folded
 
     def _dimension(self, name: str) -> Name:
+        if name in self._computed_dimensions and name not in self._sizes:
+            kind, size, number = self._computed_dimensions[name]
+            self._sizes[name] = self.op(kind, self.size(size), self.constant([number]))
         if name not in self._sizes:
             tensor, axis = self._dimensions[name]
             if isinstance(tensor, Value) and tensor not in self._names:

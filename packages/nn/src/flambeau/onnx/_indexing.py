@@ -87,6 +87,33 @@ def _gathered(g: Graph, input: Value, name: Name, keys: list[Any]) -> Name:
     return g.op("Transpose", made, perm=[*moved, *range(len(shape)), *after])
 
 
+@converts("nonzero")
+def nonzero(g: Graph, input: Value, **_: Any) -> Name:
+    return g.op("Transpose", g.op("NonZero", g.cast(input, flambeau.bool)), perm=[1, 0])
+
+
+@converts("_nms")
+def suppression(g: Graph, boxes: Value, scores: Value, iou_threshold: float, groups: Value | None = None) -> Name:
+    """Convert non-maximum suppression. Boxes of different groups are shifted so that they do not overlap."""
+    places = g.cast(boxes, flambeau.float32)
+    if groups is not None:
+        span = g.op("Add", _range_of(g, places), g.constant(1.0))
+        shift = g.op("Mul", g.cast(groups, flambeau.float32), span)
+        places = g.op("Add", places, g.op("Unsqueeze", shift, g.constant([1])))
+    count = g.op("Shape", boxes, start=0, end=1)
+    ordered = g.op("Unsqueeze", places, g.constant([0]))
+    ranked = g.op("Unsqueeze", g.cast(scores, flambeau.float32), g.constant([0, 1]))
+    chosen = g.op("NonMaxSuppression", ordered, ranked, count, g.constant(float(iou_threshold)))
+    return g.op("Gather", chosen, g.constant(2), axis=1)
+
+
+def _range_of(g: Graph, places: Name) -> Name:
+    """Return the difference of the largest and the smallest coordinate, and of 0, since there may be no box."""
+    flat = g.op("Concat", g.op("Reshape", places, g.constant([-1])), g.constant([0.0]), axis=0)
+    largest, smallest = (g.op(kind, flat, keepdims=0) for kind in ("ReduceMax", "ReduceMin"))
+    return g.op("Sub", largest, smallest)
+
+
 @converts("index_select")
 def index_select(g: Graph, input: Value, dim: int, index: Value) -> Name:
     return g.op("Gather", input, index, axis=dim)
@@ -140,6 +167,14 @@ def _scattered(g: Graph, input: Value, dim: int, index: Value, source: Any, redu
     if g.opset < (18 if reduction in ("max", "min") else 16 if reduction != "none" else 0):
         raise NotImplementedError(f"scatter with the reduction {reduction!r} in opset {g.opset}; opset 18 has it")
     return g.op("ScatterElements", input, index, name, axis=dim, reduction=None if reduction == "none" else reduction)
+
+
+@converts("index_copy")
+def index_copy(g: Graph, input: Value, dim: int, index: Value, source: Value) -> Name:
+    order = [dim % input.ndim, *(d for d in range(input.ndim) if d != dim % input.ndim)]
+    moved = [g.op("Transpose", x, perm=order) if dim % input.ndim else g.name(x) for x in (input, source)]
+    made = g.op("ScatterND", moved[0], g.op("Unsqueeze", index, g.constant([-1])), moved[1])
+    return g.op("Transpose", made, perm=[order.index(d) for d in range(input.ndim)]) if dim % input.ndim else made
 
 
 @converts("index_add")

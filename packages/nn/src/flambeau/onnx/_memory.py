@@ -61,9 +61,13 @@ class Memory:
     Args:
         constant: makes the value of a tensor that nothing in the trace has computed.
         tracing: the context in which operators are noted.
+        writes: whether changes of floating-point tensors change their elements, or only their values.
     """
 
-    def __init__(self, constant: Callable[[Tensor], Value], tracing: AbstractContextManager[Any]) -> None:
+    def __init__(
+        self, constant: Callable[[Tensor], Value], tracing: AbstractContextManager[Any], writes: bool = True
+    ) -> None:
+        self._writes = writes
         self._constant = constant
         self._tracing = tracing
         self._known: dict[int, _Known] = {}
@@ -101,6 +105,9 @@ class Memory:
     def change(self, tensor: Tensor, to: Tensor) -> None:
         """The tensor gets the elements of another, in place; what it is a view of, too."""
         self.value(tensor)
+        if not self._writes and tensor.is_floating_point():
+            self._assign(tensor, to)
+            return
         address = _address(tensor)
         for known in self._known.values():
             if _address(known.tensor) == address and known.value.tensor is known.tensor:

@@ -7,6 +7,7 @@ from typing import Any
 
 from flambeau.jit._structure import leaves
 
+from ._dynamic import DynamicInt, size_of
 from ._sizes import Samples, Size
 from ._trace import Trace
 from ._values import Call, Value
@@ -16,7 +17,10 @@ RANDOM = {"rand", "randn", "rand_like", "randn_like", "randint", "randperm", "no
 
 
 def rounds(traces: Sequence[Trace], samples: Samples) -> bool:
-    """Whether some tensor has a size that is a fraction of a dynamic dimension."""
+    """Return whether a size is a fraction of a dynamic dimension, or a number is a remainder."""
+    for call in traces[0].calls:
+        if any(number.has_remainder for number in leaves(call.arguments, DynamicInt)):
+            return True
     for values in zip(*(trace.values for trace in traces), strict=False):
         for sizes in zip(*(value.tensor.shape for value in values), strict=False):
             found = samples.through(sizes)
@@ -43,7 +47,7 @@ def merge(traces: Sequence[Trace], samples: Samples) -> None:
         for value in calls[0].results:
             _measure(value, samples)
     for call in first.calls:
-        varies = call.name in RANDOM or any(value.varies for value in leaves(call.arguments, Value))
+        varies = call.unknown or call.name in RANDOM or any(value.varies for value in leaves(call.arguments, Value))
         for value in call.results:
             value.varies = varies or bool(leaves(call.arguments, Size))
 
@@ -67,20 +71,27 @@ def _check_ways(traces: Sequence[Trace]) -> None:
     if len({len(trace.calls) for trace in traces}) > 1:
         longest = max(traces, key=lambda trace: len(trace.calls))
         call = longest.calls[min(len(trace.calls) for trace in traces)]
-        raise RuntimeError(f"{call.place}: {call.name} is called at some sizes of dynamic dimensions, not at others")
+        raise RuntimeError(
+            f"{call.place}: {call.name} is called for some sizes of dynamic dimensions or counts of elements, not for "
+            "others: write the program without a loop over them, or leave the dimension out of dynamic_axes"
+        )
 
 
 def _other_way(calls: Sequence[Call]) -> str:
     other = next(call for call in calls if call.name != calls[0].name)
     return (
-        f"the program takes another way at other sizes of the dynamic dimensions: where it calls {calls[0].name} "
-        f"({calls[0].place}), it calls {other.name} ({other.place}). A file has one way: leave the dimension that "
-        "decides out of dynamic_axes, or write the program without the decision"
+        f"the program takes another way for other sizes of dynamic dimensions or counts of elements: where it calls "
+        f"{calls[0].name} ({calls[0].place}), it calls {other.name} ({other.place}). A file has one way: leave the "
+        "dimension that decides out of dynamic_axes, or write the program without the decision"
     )
 
 
 def _merged(seen: Sequence[Any], samples: Samples, call: Call, name: str) -> Any:
     """What an argument is, of which each trace has seen one instance."""
+    a = seen[0]
+    if isinstance(a, DynamicInt) and (size := size_of(seen, samples)) is not None:
+        return size
+    seen = [int(x) if isinstance(x, DynamicInt) else x for x in seen]
     a = seen[0]
     if len({type(x) for x in seen}) > 1:
         raise RuntimeError(_unlike(call, name, seen))

@@ -4,11 +4,11 @@ Note [Dynamic dimensions]
 Python sees numbers where a tensor's shape is read, and computes with them: ``x.view(len(x), -1)`` is the call
 ``view(8, -1)``, and nothing in it tells that 8 came from the input. So a program with dynamic dimensions is traced
 several times, with other sizes each time, and the traces are laid side by side: a number that is the same in all of
-them is a constant, and one that differs is the polynomial through what was seen, linear in each dimension, which a
-trace at sizes of its own confirms. Where some coefficients are fractions, as those of ``size // 2``, further traces at
-odd sizes tell whether rounding down is right; a program that does not run at these, or takes another way, is not meant
-for them. A size that is no polynomial of the inputs', such as that of what a convolution gives, is measured when the
-file is run: it is one more dimension, of which others are made.
+them is a constant, and one that differs is the polynomial through what was seen, linear in each dimension. Traces in
+which one dimension is three times as large confirm it. Where some coefficients are fractions, as those of
+``size // 2``, further traces at odd sizes tell whether rounding down is right; a program that does not run at these, or
+takes another way, is not meant for them. A size that is no polynomial of the inputs', such as that of what a
+convolution gives, is measured when the file is run: it is one more dimension, of which others are made.
 """
 
 from __future__ import annotations
@@ -52,6 +52,18 @@ def plus(a: int | Size, b: int | Size) -> int | Size:
     return Size(terms)
 
 
+def times(a: int | Size, b: int | Size) -> int | Size:
+    """Return the product of two sizes."""
+    if isinstance(a, int) and isinstance(b, int):
+        return a * b
+    terms: dict[Monomial, Fraction] = {}
+    for left, c in (a.terms if isinstance(a, Size) else {(): Fraction(a)}).items():
+        for right, d in (b.terms if isinstance(b, Size) else {(): Fraction(b)}).items():
+            names = tuple(sorted((*left, *right)))
+            terms[names] = terms.get(names, Fraction(0)) + c * d
+    return Size({names: c for names, c in terms.items() if c})
+
+
 class Samples:
     """The sizes at which a program is traced, and what a number is that was seen at them.
 
@@ -62,6 +74,7 @@ class Samples:
         traced: the sizes of each trace.
         odd: further sizes, that a program need not run at.
         measured: sizes that tensors inside of the program have and that are no polynomial of these, in each trace.
+        computed: those of them that an operator of the file computes from another size and a number.
     """
 
     def __init__(self, first: Mapping[str, int]) -> None:
@@ -71,13 +84,27 @@ class Samples:
         self.traced = [
             {name: size * (2 if name in doubled else 1) for name, size in first.items()} for doubled in self._doubled
         ]
-        if first:
-            self.traced.append({name: 3 * size for name, size in first.items()})
+        self.traced += [{**first, name: 3 * size} for name, size in first.items()]
         self.measured: dict[str, Sequence[int]] = {}
-        self.odd = [{name: a * size + b for name, size in first.items()} for a, b in ((3, 1), (4, 3)) if first]
+        self._found: dict[tuple[int, ...], int | Size | None] = {}  # by the number of measured sizes and what was seen
+        self.computed: dict[str, tuple[str, Size, int]] = {}
+        self.odd = [
+            {name: by * size + size * part // 9 + more + 2 * k * part for k, (name, size) in enumerate(first.items())}
+            for by, part, more in ((1, 0, 1), (1, 1, 5), (1, 3, 3), (2, 0, 3))
+            if first
+        ]
 
     def through(self, seen: Sequence[int]) -> int | Size | None:
         """What has these values, one for each trace; None where that is no such polynomial."""
+        if all(value == seen[0] for value in seen):
+            return seen[0]
+        key = (len(self.measured), *seen)
+        if key not in self._found:
+            self._found[key] = self.of_tensor(seen) or self._made_of_measured(seen)
+        return self._found[key]
+
+    def of_tensor(self, seen: Sequence[int]) -> int | Size | None:
+        """Return the constant, polynomial or measured size with these values; None if there is none."""
         if all(value == seen[0] for value in seen):
             return seen[0]
         terms: dict[Monomial, Fraction] = {}
@@ -89,9 +116,19 @@ class Samples:
         checked = zip(self.traced, seen, strict=True)
         if all(floor(found.at(sizes)) == value for sizes, value in checked):
             return found
-        return self._made_of_measured(seen)
+        same = next((name for name, sizes in self.measured.items() if list(sizes) == list(seen)), None)
+        return None if same is None else Size({(same,): Fraction(1)})
 
-    def _made_of_measured(self, seen: Sequence[int]) -> Size | None:
+    def computed_size(self, operator: str, size: int | Size, number: int, seen: Sequence[int]) -> int | Size:
+        """Add a dimension that an operator of the file computes from a size and a number; ``seen``: its values."""
+        if isinstance(size, int):
+            return seen[0]
+        name = f"{operator}({size}, {number})"
+        self.computed[name] = (operator, size, number)
+        self.measured[name] = list(seen)
+        return Size({(name,): Fraction(1)})
+
+    def _made_of_measured(self, seen: Sequence[int]) -> int | Size | None:
         """A multiple of a measured size and a constant, or of a product in which there is a measured size."""
         for name, sizes in self.measured.items():
             steps = zip(itertools.pairwise(seen), itertools.pairwise(sizes), strict=True)
@@ -102,10 +139,21 @@ class Samples:
         every = {name: [sizes[name] for sizes in self.traced] for name in self._first} | self.measured
         for n in (1, 2, 3):
             for names in itertools.combinations_with_replacement(sorted(every), n):
-                products = [prod(sizes) for sizes in zip(*(every[name] for name in names), strict=True)]
-                ratios = {Fraction(value, max(product, 1)) for value, product in zip(seen, products, strict=True)}
-                if len(ratios) == 1 and not self.measured.keys().isdisjoint(names):
-                    return Size({names: ratios.pop()})
+                products = zip(*(every[name] for name in names), strict=True)
+                first = prod(next(products))
+                others = zip(seen[1:], map(prod, products), strict=True)
+                if not first or self.measured.keys().isdisjoint(names):
+                    continue
+                if all(first * value == seen[0] * product for value, product in others):
+                    return Size({names: Fraction(seen[0], first)})
+        return self._bounded(seen)
+
+    def _bounded(self, seen: Sequence[int]) -> int | Size | None:
+        """Return the minimum of a measured size and a constant, such as ``min(count, 100)``, that has these values."""
+        bound = max(seen)
+        for name, sizes in list(self.measured.items()):
+            if all(value == min(size, bound) for value, size in zip(seen, sizes, strict=True)):
+                return self.computed_size("Min", Size({(name,): Fraction(1)}), bound, seen)
         return None
 
     def _add(self, terms: dict[Monomial, Fraction], names: Monomial, weight: Fraction) -> None:

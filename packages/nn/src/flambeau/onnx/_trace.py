@@ -5,25 +5,30 @@ from __future__ import annotations
 import functools
 import inspect
 import warnings
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
+
+import numpy as np
 
 import flambeau
 from flambeau import Tensor, _core
 from flambeau.jit import TracerWarning
-from flambeau.jit._structure import leaves, place, replaced
+from flambeau.jit._numbers import Sizes
+from flambeau.jit._structure import foreign_place, holds_batches, leaves, place, replaced
 from flambeau.nn import functional
 from flambeau.overrides import TorchFunctionMode
 
 from . import _decomposed_layers as _decomposed_layers  # registers them
+from ._counts import Counts
 from ._decompositions import DECOMPOSITIONS, IN_PLACE
+from ._dynamic import DynamicInt
 from ._memory import Memory, View, shares_memory
 from ._values import Call, Value
 
 # What gives Python something to decide on.
 _READS = {"item", "tolist", "numpy", "equal", "allclose", "is_nonzero", "__array__", "__contains__"}
-_READS |= {"__bool__", "__int__", "__float__", "__index__", "__complex__"}
+_READS |= {"__dlpack__", "to_dlpack", "__bool__", "__int__", "__float__", "__index__", "__complex__"}
 # Other names of operators: those of the rows, and of others.
 _NAMES: dict[str, str] = {alias: row["name"] for row in _core.pointwise_rows() for alias in row["aliases"]}
 _NAMES |= {
@@ -35,6 +40,22 @@ _NAMES |= {
     "row_stack": "vstack",
 }
 _NAMES |= {"native_channel_shuffle": "channel_shuffle", "vdot": "dot", "adjoint": "mT"}
+COUNTED = {"nonzero", "_nms"}
+# Operators whose results never share memory with their arguments, and that do not look at elements.
+_COSTLY = {row["name"] for row in _core.pointwise_rows()}
+_COSTLY |= {
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
+    "linear",
+    "matmul",
+}
+_COSTLY |= {"mm", "bmm", "addmm", "baddbmm", "einsum", "scaled_dot_product_attention", "batch_norm", "layer_norm"}
+_COSTLY |= {"group_norm", "instance_norm", "softmax", "gelu", "interpolate", "avg_pool2d", "adaptive_avg_pool2d"}
+_COSTLY |= {"mean", "sum", "pad", "roll", "cat", "stack", "flip", "clone"}
 _WITHOUT_EFFECT = {"requires_grad_", "detach_", "retain_grad", "register_hook", "share_memory_"}
 
 
@@ -43,12 +64,24 @@ class Trace(TorchFunctionMode):
 
     Args:
         inputs: the tensors that the program is given.
+        run: the number of the run of the program that is traced.
+        shapes_only: compute only the shapes of costly operators' results, and set the elements to 0.
+
+    Attributes:
+        counted: whether the size of some result depends on elements. Note [Counts]
+        reads: whether Python read elements that depend on the inputs.
     """
 
-    def __init__(self, inputs: Iterable[Tensor]) -> None:
+    def __init__(self, inputs: Iterable[Tensor], run: int = 0, shapes_only: bool = False) -> None:
+        self.counted = self.reads = False
+        self._shapes_only = shapes_only
+        self._counts = Counts(run)
         self.calls: list[Call] = []
         self.values: list[Value] = []
-        self.memory = Memory(self._new, self)
+        self.memory = Memory(self._found, self, writes=not shapes_only)
+        self._extensions_read = False  # whether an extension module read a tensor that depends on the inputs
+        self._held: list[Tensor] = []  # since they are known by their ids
+        self._unknown: dict[int, Call] = {}  # the calls by the tensors that they made after that
         for i, tensor in enumerate(inputs):
             self.memory.find(tensor, self._new(tensor, input=i, varies=True))
 
@@ -56,6 +89,35 @@ class Trace(TorchFunctionMode):
         value = Value(len(self.values), tensor, **more)
         self.values.append(value)
         return value
+
+    def _found(self, tensor: Tensor) -> Value:
+        """Return the value of a tensor that no operator made: a constant, unless an extension made it of the inputs."""
+        if id(tensor) not in self._unknown:
+            return self._new(tensor)
+        call = self._unknown[id(tensor)]
+        self.calls.append(call)
+        call.results.append(self._new(tensor, call=call, varies=True))
+        return call.results[0]
+
+    @contextmanager
+    def watching_extensions(self) -> Iterator[None]:
+        """Context in which results of functions that are no operators are not mistaken for constants."""
+        former = _core._watch_extensions(self._see_extension)
+        try:
+            yield
+        finally:
+            _core._watch_extensions(former)
+
+    def _see_extension(self, tensor: Tensor, event: str) -> None:
+        if event == "exported":
+            self._warn_of("the memory of a tensor", [tensor])
+        elif event == "read":
+            read = self.memory.knows(tensor) and self.memory.value(tensor).varies
+            self._extensions_read = self._extensions_read or read or id(tensor) in self._unknown
+        elif self._extensions_read:
+            name, reason, where = foreign_place()
+            self._held.append(tensor)
+            self._unknown[id(tensor)] = Call(f"{name} ({reason})", {}, where, unknown=True)
 
     def end(self, keep_constants: bool) -> None:
         """Set back what was changed, and let go of elements: of all values, or of those that no input has a part in."""
@@ -66,6 +128,10 @@ class Trace(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if holds_batches(args, kwargs):
+            return NotImplemented  # of func.vmap, whose rules call operators of tensors
+        if (definition := getattr(func, "definition", None)) is not None:
+            return self._registered(definition, func, args, kwargs)
         name = _name_of(func)
         if name in _WITHOUT_EFFECT:
             return func(*args, **kwargs)
@@ -74,6 +140,8 @@ class Trace(TorchFunctionMode):
                 return iter(args[0].unbind(0))
         if kwargs.get("out") is not None:
             return self._written_out(func, args, kwargs)
+        if name == "apply":
+            return self._applied(func, args, kwargs)
         if name in IN_PLACE or (name.endswith("_") and not name.endswith("__")):
             with self, _device_of(args):
                 new = _not_in_place(name)(*args, **kwargs)
@@ -82,12 +150,67 @@ class Trace(TorchFunctionMode):
         if name in DECOMPOSITIONS:
             with self, _device_of([*args, *kwargs.values()]):
                 return DECOMPOSITIONS[name](*args, **kwargs)
-        result = func(*args, **kwargs)
+        if self._selects_by_mask(name, args, kwargs):
+            with self:
+                return _by_positions(name, *args, **kwargs)
+        return self._computed(name, func, args, kwargs)
+
+    def _computed(self, name: str, func: Any, args: Any, kwargs: Any) -> Any:
+        """Run an operator and note it under its own name."""
+        result = _blank(func, args, kwargs) if self._shapes_only and name in _COSTLY else None
+        if result is None:
+            result = func(*args, **kwargs)
+        if name in COUNTED and self._varies([args, kwargs]):
+            self.counted = True
+            result = self._counts.resized(result)
         if tensors := leaves(result, Tensor):
             self._note(name, func, args, kwargs, tensors)
+        elif name in ("shape", "size") and args[0].ndim:
+            return self._sizes(args[0], result, *args[1:], **kwargs)
         elif name in _READS:
             self._warn_of(name, [*args, *kwargs.values()])
         return result
+
+    def _registered(self, op: Any, func: Any, args: Any, kwargs: Any) -> Any:
+        """Note a call of an operator of `flambeau.library`, with a value for every parameter."""
+        if op._mutated:
+            raise NotImplementedError(f"{op._qualname} changes {', '.join(op._mutated)} in place: a file has no memory")
+        if op._decomposition is not None and op._onnx is None:
+            with self:
+                result = op._decomposition(*args, **kwargs)
+            if result is not NotImplemented:
+                return result
+        result = func(*args, **kwargs)
+        self._note(op._qualname, func, args, kwargs, leaves(result, Tensor))
+        return result
+
+    def _applied(self, func: Any, args: Any, kwargs: Any) -> Any:
+        """Trace the forward of a `flambeau.autograd.Function`."""
+        with self:
+            result = func.__wrapped__(*args, **kwargs)
+        given = leaves([*args, *kwargs.values()], Tensor)
+        for made in leaves(result, Tensor):
+            if same := [t for t in given if made is not t and made.is_set_to(t)]:  # an argument that forward returned
+                self.memory.set(made, self.memory.value(same[0]), View(same[0], lambda other: other))
+        return result
+
+    def _varies(self, arguments: Any) -> bool:
+        return any(self.memory.value(t).varies for t in leaves(arguments, Tensor))
+
+    def _selects_by_mask(self, name: str, args: Any, kwargs: Any) -> bool:
+        """Return whether a call selects elements by a mask and is not nonzero() itself."""
+        if name in ("where", "nonzero"):
+            return len(args) == 1 and self._varies(args) and (name == "where" or bool(kwargs.get("as_tuple")))
+        masks = leaves(args[1], Tensor) if name in ("__getitem__", "masked_select") and len(args) == 2 else []
+        return any(t.dtype == flambeau.bool and t.ndim for t in masks)
+
+    def _sizes(self, tensor: Tensor, sizes: Any, dim: int | None = None) -> Any:
+        """Return a shape, or one of its sizes, as numbers that remember their origin. Note [Traced sizes]"""
+        value = self.memory.value(tensor)
+        if isinstance(sizes, int):
+            assert dim is not None
+            return DynamicInt.of(sizes, "size", value, dim % tensor.ndim)
+        return Sizes(DynamicInt.of(size, "size", value, axis) for axis, size in enumerate(sizes))
 
     def _changed(self, tensor: Tensor, new: Tensor) -> Tensor:
         if new.dtype != tensor.dtype:
@@ -126,13 +249,46 @@ class Trace(TorchFunctionMode):
                 self.memory.set(tensor, call.results[i], _view(func, args, kwargs, i, tensor))
 
     def _warn_of(self, name: str, arguments: list[Any]) -> None:
-        if any(self.memory.value(t).varies for t in leaves(arguments, Tensor)):
+        if self._varies(arguments):
+            self.reads = True
             warnings.warn(
                 f"{place()}: {name} gives Python a value that depends on the inputs; in the file it is the constant "
                 "that it was for these, and what the program does with it is fixed as well",
                 TracerWarning,
                 stacklevel=2,
             )
+
+
+def _by_positions(name: str, input: Tensor, key: Any = None, **_: Any) -> Any:
+    """Select by the positions at which masks are True."""
+    if name in ("where", "nonzero"):
+        return tuple(input.nonzero().unbind(1))
+    if name == "masked_select":
+        input, key = flambeau.broadcast_tensors(input, key)
+    keys: list[Any] = []
+    for part in key if isinstance(key, tuple) else (key,):
+        is_mask = isinstance(part, Tensor) and part.dtype == flambeau.bool and part.ndim
+        keys += part.nonzero().unbind(1) if is_mask else [part]
+    return input[tuple(keys)]
+
+
+_LAZY = {flambeau.float32: np.float32, flambeau.float64: np.float64, flambeau.float16: np.float16}
+
+
+def _blank(func: Any, args: Any, kwargs: Any) -> Tensor | None:
+    """Return zeros of the shape of an operator's result; None if it is no floating-point tensor or needs elements."""
+    given = [replaced(x, Tensor, lambda t: t.to("meta")) for x in (args, kwargs)]
+    try:
+        shaped = func(*given[0], **given[1])
+    except (NotImplementedError, RuntimeError):
+        return None  # the operator needs elements, or raises again when it computes
+    if not isinstance(shaped, Tensor) or shaped.dtype not in _LAZY or not shaped.is_contiguous():
+        return None
+    if any(shaped is t for t in leaves(given, Tensor)):
+        return None
+    device = next(t.device for t in leaves([args, kwargs], Tensor))
+    # NumPy takes zeroed pages from the system, which occupy no memory until they are read.
+    return flambeau.from_numpy(np.zeros(tuple(shaped.shape), _LAZY[shaped.dtype])).to(device)
 
 
 def _device_of(arguments: Any) -> AbstractContextManager[Any]:

@@ -11,6 +11,10 @@ from flambeau.jit._structure import Place
 from ._sizes import Samples, Size
 
 Shape = tuple[int | Size, ...]
+# Operators whose converters do not ask for the sizes of their results. A size of theirs that is no polynomial of the
+# inputs' sizes is measured when the file runs; for other operators it is inferred from measured sizes.
+MEASURED = {"pad", "cat", "concat", "concatenate", "nonzero", "_nms", "conv1d", "conv2d", "conv3d", "max_pool1d"}
+MEASURED |= {"max_pool2d", "max_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d", "topk", "linear"}
 
 
 @dataclass(eq=False)
@@ -46,11 +50,20 @@ class Value:
         return f"{self.call.name if self.call else 'input'}_{self.number}_{axis}"
 
     @property
+    def _can_be_measured(self) -> bool:
+        """True if the converter does not ask for the sizes of this result."""
+        if self.call is None or self.call.name != "__getitem__":
+            return self.call is None or self.call.name in MEASURED
+        key = self.call.arguments["key"]
+        return all(isinstance(part, slice) for part in (key if isinstance(key, tuple) else (key,)))
+
+    @property
     def shape_or_none(self) -> tuple[int | Size | None, ...]:
         """Its sizes; None for one that is no polynomial of the dynamic dimensions."""
         if self.samples is None or len(self.seen) < 2:
             return tuple(self.tensor.shape)
-        return tuple(self.samples.through(sizes) for sizes in zip(*self.seen, strict=True))
+        find = self.samples.of_tensor if self._can_be_measured else self.samples.through
+        return tuple(find(sizes) for sizes in zip(*self.seen, strict=True))
 
     @property
     def shape(self) -> Shape:
@@ -70,3 +83,4 @@ class Call:
     arguments: dict[str, Any]
     place: Place
     results: list[Value] = field(default_factory=list)
+    unknown: bool = False  # a function of an extension module, whose arguments are not recorded

@@ -1,0 +1,84 @@
+"""Sizes that remember how they were computed.
+
+Note [Traced sizes]
+Most numbers that a program computes from sizes are found by their values at several sizes (Note [Dynamic dimensions]).
+A remainder is not: ``-size % 8`` is 0 at every multiple of 8. So while a program with dynamic dimensions is traced,
+sizes are integers that remember sums, products, quotients and remainders. Where a remainder has a part in a number,
+that is what the file computes.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ._sizes import Samples, Size, plus, times
+from ._values import Value
+
+
+class DynamicInt(int):
+    """An integer with the computation that gave it.
+
+    Attributes:
+        kind: ``"size"`` or the name of an operation.
+        operands: a `Value` and a dimension, or the numbers that the operation was given.
+        has_remainder: whether a remainder has a part in it.
+    """
+
+    kind: str
+    operands: tuple[Any, ...]
+    has_remainder: bool
+
+    @classmethod
+    def of(cls, value: int, kind: str, *operands: Any) -> DynamicInt:
+        """Return an integer that was computed this way."""
+        made = cls(value)
+        made.kind, made.operands = kind, operands
+        made.has_remainder = kind == "mod" or any(getattr(x, "has_remainder", False) for x in operands)
+        return made
+
+    def __neg__(self) -> DynamicInt:
+        return DynamicInt.of(-int(self), "mul", self, -1)
+
+
+def _define(kind: str, compute: Callable[[Any, Any], Any]) -> None:
+    def forwards(self: DynamicInt, other: Any) -> Any:
+        if not isinstance(other, int) or isinstance(other, bool):
+            return getattr(int, f"__{kind}__")(self, other)
+        return DynamicInt.of(compute(int(self), int(other)), kind, self, other)
+
+    def backwards(self: DynamicInt, other: Any) -> Any:
+        if not isinstance(other, int) or isinstance(other, bool):
+            return getattr(int, f"__r{kind}__")(self, other)
+        return DynamicInt.of(compute(int(other), int(self)), kind, other, self)
+
+    setattr(DynamicInt, f"__{kind}__", forwards)
+    setattr(DynamicInt, f"__r{kind}__", backwards)
+
+
+for _kind in ("add", "sub", "mul", "floordiv", "mod"):
+    _define(_kind, getattr(operator, _kind))
+
+
+def size_of(seen: Sequence[Any], samples: Samples) -> int | Size | None:
+    """Return the size that a number with a remainder is, from the number in each trace; None if it is unknown."""
+    first = seen[0]
+    if not isinstance(first, DynamicInt):
+        return first if all(x == first for x in seen) else None
+    if not all(isinstance(x, DynamicInt) and x.kind == first.kind for x in seen):
+        return None
+    if first.kind == "size":
+        value, axis = first.operands
+        assert isinstance(value, Value)
+        return samples.of_tensor([sizes[axis] for sizes in value.seen])
+    left, right = (size_of(parts, samples) for parts in zip(*(x.operands for x in seen), strict=True))
+    if left is None or right is None:
+        return None
+    if first.kind in ("add", "sub"):
+        return plus(left, times(right, 1 if first.kind == "add" else -1))
+    if first.kind == "mul":
+        return times(left, right)
+    if not isinstance(right, int) or right <= 0:
+        return None
+    return samples.computed_size("Div" if first.kind == "floordiv" else "Mod", left, right, [int(x) for x in seen])

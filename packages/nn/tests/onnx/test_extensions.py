@@ -1,0 +1,97 @@
+"""Functions that are no operators of flambeau, in exported programs: refused, or written as they are registered."""
+
+import numpy as np
+import pytest
+
+import flambeau as fb
+from flambeau import Tensor
+from flambeau.autograd import _engine
+from flambeau.library import custom_op, extension_op
+from flambeau.onnx import export
+
+# A function of an extension module that is no operator: a copy of its argument without history.
+unknown = _engine.detached
+
+
+@custom_op("onnx_tests::cube", mutates_args=())
+def cube(x: Tensor, scale: float = 1.0) -> Tensor:
+    return fb.from_numpy(x.numpy() ** 3 * scale)
+
+
+def test_a_result_of_an_unknown_function_is_no_constant():
+    def function(x):
+        return unknown(x) * 2
+
+    with pytest.raises(NotImplementedError, match=r"a function of an extension module .*extension_op") as caught:
+        export(function, fb.ones(3))
+    assert f"test_extensions.py:{function.__code__.co_firstlineno + 1}" in str(caught.value)
+
+
+def test_what_does_not_depend_on_the_inputs_stays_constant(compare):
+    weight = fb.rand(3)
+
+    def function(x):
+        return unknown(weight) * x + fb.ones(3)
+
+    compare(export(function, fb.ones(3)), function, fb.rand(3))
+
+
+def test_a_custom_operator_needs_a_converter(compare):
+    def function(x):
+        return cube(x.relu(), 2.0) + 1
+
+    with pytest.raises(NotImplementedError, match=r"onnx_tests::cube, called by [^\0]*register_onnx"):
+        export(function, fb.ones(3))
+    cube.register_onnx(lambda g, x, scale: g.op("Mul", g.op("Pow", x, g.constant(3.0)), g.constant(scale)))
+    program = export(function, fb.ones(3), verify=True)
+    assert [node.op_type for node in program.model_proto.graph.node] == ["Relu", "Pow", "Mul", "Add"]
+    compare(program, function, fb.rand(3))
+
+
+def test_a_decomposition_is_written_in_the_place_of_the_operator(compare):
+    @extension_op("onnx_tests::squared_sum")
+    def squared_sum(x: Tensor, y: Tensor) -> Tensor:
+        return unknown((x + y) ** 2)
+
+    squared_sum.register_decomposition(lambda x, y: (x + y) ** 2)
+
+    def function(x):
+        return squared_sum(x, x.flip(0))
+
+    compare(export(function, fb.ones(3)), function, fb.rand(3))
+
+
+def test_an_operator_of_another_domain():
+    @extension_op("onnx_tests::other")
+    def other(x: Tensor) -> list[Tensor]:
+        return [x * 2, x * 3]
+
+    other.register_onnx(lambda g, x: g.several(2, "Other", x, domain="tests", alpha=2.0))
+    model = export(lambda x: other(x)[1] + 1, fb.ones(3)).model_proto
+    assert {entry.domain: entry.version for entry in model.opset_import} == {"": 20, "tests": 1}
+    assert [(node.domain, node.op_type) for node in model.graph.node] == [("tests", "Other"), ("", "Add")]
+
+
+def test_a_function_with_a_derivative_of_its_own(compare):
+    class Halved(fb.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, as_it_is):
+            return x if as_it_is else x * 0.5
+
+        @staticmethod
+        def backward(ctx, gradient):
+            return gradient * 0.5, None
+
+    def function(x):
+        return Halved.apply(x, False) + Halved.apply(x, True)
+
+    compare(export(function, fb.ones(3)), function, fb.rand(3))
+
+
+def test_an_operator_that_changes_its_arguments_is_refused():
+    @custom_op("onnx_tests::fill", mutates_args={"x"})
+    def fill(x: Tensor) -> None:
+        np.copyto(x.numpy(), 1.0)
+
+    with pytest.raises(NotImplementedError, match=r"onnx_tests::fill changes x in place"):
+        export(lambda x: fill(x.clone()) or x * 2, fb.ones(3))
