@@ -14,6 +14,13 @@ def as_regions(input: fb.Tensor, boxes: Boxes) -> fb.Tensor:
 
     Raises: ValueError for shapes and numbers that do not fit the maps ``(N, C, H, W)``.
     """
+    regions = shaped_as_regions(input, boxes)
+    check_numbers(input, regions)
+    return regions
+
+
+def shaped_as_regions(input: fb.Tensor, boxes: Boxes) -> fb.Tensor:
+    """Do what :func:`as_regions` does without looking at elements."""
     if input.ndim != 4:
         raise ValueError(f"input should be (N, C, H, W); got shape {tuple(input.shape)}")
     if not isinstance(boxes, fb.Tensor):
@@ -23,9 +30,13 @@ def as_regions(input: fb.Tensor, boxes: Boxes) -> fb.Tensor:
         return numbered(boxes)
     if boxes.ndim != 2 or boxes.shape[1] != 5:
         raise ValueError(f"The boxes tensor shape is not correct as Tensor[K, 5]; got {tuple(boxes.shape)}")
-    if len(boxes) and not (boxes[:, 0].min() >= 0 and boxes[:, 0].max() < len(input)):
-        raise ValueError(f"boxes name maps from 0 to {len(input) - 1}; got {boxes[:, 0].tolist()}")
     return boxes
+
+
+def check_numbers(input: fb.Tensor, regions: fb.Tensor) -> None:
+    """Raise ValueError where a region ``(K, 5)`` names a map that there is not."""
+    if len(regions) and not (regions[:, 0].min() >= 0 and regions[:, 0].max() < len(input)):
+        raise ValueError(f"boxes name maps from 0 to {len(input) - 1}; got {regions[:, 0].tolist()}")
 
 
 def numbered(boxes: Sequence[fb.Tensor]) -> fb.Tensor:

@@ -10,8 +10,9 @@ import numpy as np
 import flambeau as fb
 from flambeau import nn
 from flambeau.autograd import Function
+from flambeau.library import extension_op
 
-from ._regions import Boxes, as_regions, pair
+from ._regions import Boxes, check_numbers, pair, shaped_as_regions
 
 # So many multiplications of a matrix product take as long as one of a sum of rows that are read by their indices.
 _PRODUCTS_PER_READ = 16
@@ -65,8 +66,24 @@ def roi_align(
     Raises: ValueError for shapes that do not fit.
     Source: He et al. 2017, arXiv:1703.06870.
     """
-    rois = as_regions(input, boxes)
+    rois = shaped_as_regions(input, boxes)
     height, width = pair(output_size)
+    aligned_regions: fb.Tensor = _roi_align(input, rois, spatial_scale, height, width, sampling_ratio, aligned)
+    return aligned_regions
+
+
+@extension_op("torchvision::roi_align")
+def _roi_align(
+    input: fb.Tensor,
+    rois: fb.Tensor,
+    spatial_scale: float,
+    pooled_height: int,
+    pooled_width: int,
+    sampling_ratio: int,
+    aligned: bool,
+) -> fb.Tensor:
+    check_numbers(input, rois)
+    height, width = pooled_height, pooled_width
     result = input.new_zeros((len(rois), input.shape[1], height, width))
     if result.numel() == 0:
         return result + 0 * input.sum()  # which leads back to the input
@@ -87,6 +104,68 @@ def roi_align(
     if len(parts) == 1:
         return parts[0]
     return fb.cat(parts)[fb.from_numpy(np.argsort(np.concatenate(places)))]
+
+
+@_roi_align.register_onnx
+def _as_node(
+    g: Any, input: Any, rois: Any, spatial_scale: float, pooled_height: int, pooled_width: int, sampling_ratio: int,
+    aligned: bool,
+) -> Any:  # fmt: skip
+    corners = g.op("Slice", rois, g.constant([1]), g.constant([5]), g.constant([1]))
+    numbers = g.cast(g.op("Gather", rois, g.constant(0), axis=1), fb.int64, rois.dtype)
+    return g.op(
+        "RoiAlign", input, g.cast(corners, input.dtype, rois.dtype), numbers, spatial_scale=float(spatial_scale),
+        output_height=pooled_height, output_width=pooled_width, sampling_ratio=max(sampling_ratio, 0),
+        coordinate_transformation_mode="half_pixel" if aligned else "output_half_pixel",
+    )  # fmt: skip
+
+
+@_roi_align.register_decomposition(in_programs=True)
+def _by_operators(
+    input: fb.Tensor,
+    rois: fb.Tensor,
+    spatial_scale: float,
+    pooled_height: int,
+    pooled_width: int,
+    sampling_ratio: int,
+    aligned: bool,
+) -> Any:
+    """Compute the same by operators of tensors; NotImplemented where the regions say how many points there are."""
+    if sampling_ratio <= 0:
+        return NotImplemented
+    count, channels, rows, columns = input.shape
+    x1, y1, x2, y2 = (rois[:, 1:].to(fb.float64) * spatial_scale - (0.5 if aligned else 0.0)).unbind(1)
+    smallest = 0.0 if aligned else 1.0
+    down = _read_by_operators(y1, (y2 - y1).clamp(min=smallest), pooled_height, sampling_ratio, rows)
+    across = _read_by_operators(x1, (x2 - x1).clamp(min=smallest), pooled_width, sampling_ratio, columns)
+    lines = (rois[:, :1].to(fb.int64) * rows).unsqueeze(2) + down[0]
+    indices = (lines * columns)[:, :, None, :, None] + across[0][:, None, :, None, :]
+    weights = (down[1][:, :, None, :, None] * across[1][:, None, :, None, :]).to(input.dtype)
+    bins, reads = pooled_height * pooled_width, 4 * sampling_ratio**2
+    table = input.permute(0, 2, 3, 1).reshape(count * rows * columns, channels)
+    regions = rois.shape[0]
+    summed = nn.functional.embedding_bag(
+        indices.reshape(regions * bins, reads), table, mode="sum",
+        per_sample_weights=weights.reshape(regions * bins, reads),
+    )  # fmt: skip
+    by_bin = summed.reshape(regions, bins, channels).transpose(1, 2)
+    return by_bin.reshape(regions, channels, pooled_height, pooled_width)
+
+
+def _read_by_operators(
+    starts: fb.Tensor, lengths: fb.Tensor, bins: int, points: int, size: int
+) -> tuple[fb.Tensor, fb.Tensor]:
+    """Compute the pixels and weights of a :class:`_Reading`."""
+    steps = (fb.arange(bins * points, dtype=fb.float64, device=starts.device) + 0.5) / (bins * points)
+    places = starts[:, None] + steps * lengths[:, None]
+    known = ((places >= -1.0) & (places <= size)).to(fb.float64) / points
+    inside = places.clamp(min=0).minimum(fb.full_like(places, size - 1))
+    below = inside.floor()
+    above = (below + 1).minimum(fb.full_like(places, size - 1))
+    share = inside - below
+    shape = (starts.shape[0], bins, 2 * points)
+    pixels = fb.stack([below, above], -1).reshape(shape).to(fb.int64)
+    return pixels, fb.stack([(1 - share) * known, share * known], -1).reshape(shape)
 
 
 def _points(lengths: np.ndarray, bins: int, sampling_ratio: int) -> np.ndarray:

@@ -89,12 +89,13 @@ class MultiScaleRoIAlign(nn.Module):
         if len(maps) == 1:
             return roi_align(maps[0], rois, self.output_size, self.scales[0], self.sampling_ratio)
         levels = self.map_levels(boxes)
-        parts, places = [], []
+        # Written to their rows, not joined and sorted: a tracer sees that there are as many as regions.
+        pooled = maps[0].new_zeros((rois.shape[0], maps[0].shape[1], *self.output_size))
         for level, (features, scale) in enumerate(zip(maps, self.scales, strict=True)):
             place = fb.where(levels == level)[0]
-            places.append(place)
-            parts.append(roi_align(features, rois[place], self.output_size, scale, self.sampling_ratio))
-        return fb.cat([part.to(maps[0].dtype) for part in parts])[fb.cat(places).argsort()]
+            part = roi_align(features, rois[place], self.output_size, scale, self.sampling_ratio)
+            pooled.index_copy_(0, place, part.to(pooled.dtype))
+        return pooled
 
     def _fitted(
         self, maps: Sequence[fb.Tensor], image_shapes: Sequence[tuple[int, int]]

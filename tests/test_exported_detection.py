@@ -1,0 +1,144 @@
+"""Detectors as ONNX files and as programs: they find what the models find, in images with any number of objects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import flambeau as fb
+from flambeau import nn
+from flambeau.jit._structure import leaves
+from flambeau.vision import ops
+from flambeau.vision.models import swin_transformer
+from flambeau.vision.models.detection import FasterRCNN, RetinaNet
+from flambeau.vision.models.detection.anchor_utils import AnchorGenerator
+
+
+class Pyramid(nn.Module):
+    """Two maps of different sizes."""
+
+    out_channels = 8
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, 8, 5, stride=8, padding=2)
+        self.second = nn.Conv2d(8, 8, 3, stride=2, padding=1)
+
+    def forward(self, x: fb.Tensor) -> dict[str, fb.Tensor]:
+        fine = self.first(x).relu()
+        return {"0": fine, "1": self.second(fine)}
+
+
+def anchors() -> AnchorGenerator:
+    return AnchorGenerator(((12,), (24,)), ((0.5, 1.0),) * 2)
+
+
+def two_stages() -> nn.Module:
+    pool = ops.MultiScaleRoIAlign(["0", "1"], 3, 2)
+    sizes = {"min_size": 64, "max_size": 96, "box_score_thresh": 0.3, "rpn_post_nms_top_n_test": 60}
+    return FasterRCNN(Pyramid(), 4, rpn_anchor_generator=anchors(), box_roi_pool=pool, **sizes)
+
+
+def one_stage() -> nn.Module:
+    return RetinaNet(Pyramid(), 4, anchor_generator=anchors(), min_size=64, max_size=96, topk_candidates=40)
+
+
+@pytest.fixture(params=[two_stages, one_stage])
+def model(request: Any) -> nn.Module:
+    """A detector whose scores differ so much that rounding does not change their order."""
+    fb.manual_seed(1)
+    made: nn.Module = request.param().eval()
+    with fb.no_grad():
+        for name, parameter in made.named_parameters():
+            if parameter.dim() > 1:
+                parameter.normal_(0, 0.15 if "conv" in name else 0.3)
+    return made
+
+
+def check(model: nn.Module, program: Any) -> None:
+    counts = set()
+    for scale in (1.0, 0.5, 0.0, 3.0):
+        image = fb.rand(3, 64, 96) * scale
+        with fb.no_grad():
+            expected = leaves(model([image]), fb.Tensor)
+        for mine, other in zip(expected, program(image), strict=True):
+            assert other.shape == mine.shape
+            np.testing.assert_allclose(other.numpy(), mine.numpy(), rtol=1e-3, atol=1e-3)
+        counts.add(len(expected[0]))
+    assert len(counts) > 1, "the images have different numbers of objects"
+
+
+def test_detectors_are_exported(model: nn.Module) -> None:
+    program = fb.onnx.export(lambda image: model([image]), fb.rand(3, 64, 96), input_names=["image"])
+    kinds = {node.op_type for node in program.model_proto.graph.node}
+    assert "NonMaxSuppression" in kinds and ("RoiAlign" in kinds) == isinstance(model, FasterRCNN)
+    check(model, program)
+
+
+@pytest.mark.parametrize(("scale", "ratio", "aligned"), [(1.0, 2, False), (0.5, 3, True), (1.0, -1, True)])
+def test_regions_are_exported(scale: float, ratio: int, aligned: bool) -> None:
+    def function(maps: fb.Tensor, boxes: fb.Tensor) -> fb.Tensor:
+        return ops.roi_align(maps, [boxes, boxes + 1], (3, 2), scale, ratio, aligned)
+
+    def inputs() -> tuple[fb.Tensor, fb.Tensor]:
+        corners = fb.rand(5, 2) * 8
+        return fb.randn(2, 3, 12, 15), fb.cat([corners, corners + fb.rand(5, 2) * 9 + 0.5], 1)
+
+    program = fb.onnx.export(function, inputs(), verify=True, dynamic_axes={"boxes": {0: "n"}})
+    for _ in range(3):
+        given = inputs()
+        fb.testing.assert_close(program(*given)[0], function(*given), rtol=1e-4, atol=1e-5)
+
+
+def test_regions_in_programs_need_no_python() -> None:
+    def function(maps: fb.Tensor, rois: fb.Tensor) -> fb.Tensor:
+        return ops.roi_align(maps, rois, (3, 2), 0.5, 2, True)
+
+    rois = fb.tensor([[0, 1, 2, 17, 29], [1, 0, 0, 24, 21], [1, -3, 5, 14, 60.0]])
+    program = fb.jit.trace(function, (fb.randn(2, 3, 12, 15), rois))
+    assert "torchvision" not in program.code
+    for maps, regions in (
+        (fb.randn(2, 4, 9, 20), rois[:2]),
+        (fb.randn(3, 1, 30, 30), rois.flip(0)),
+        (fb.randn(2, 3, 8, 8), rois[:0]),
+    ):
+        fb.testing.assert_close(program(maps, regions), function(maps, regions))
+
+
+def test_an_error_names_the_line_of_the_model() -> None:
+    class Spectra(nn.Module):
+        def forward(self, x: fb.Tensor) -> fb.Tensor:
+            return fb.fft.fft(x).real
+
+    with pytest.raises(NotImplementedError, match="fft, called by layer 0 ") as caught:
+        fb.onnx.export(nn.Sequential(Spectra()), fb.ones(3))
+    assert f"test_exported_detection.py:{Spectra.forward.__code__.co_firstlineno + 1}" in str(caught.value)
+    # A model of flambeau's own is a program as well.
+    model = swin_transformer.SwinTransformer([4, 4], 8, [2], [1], [4, 4], num_classes=2).eval()
+    with pytest.raises(RuntimeError, match="takes another way") as other:
+        fb.onnx.export(model, fb.rand(1, 3, 16, 16), dynamic_axes={"x": {2: "height"}})
+    assert "_window_attention.py:" in str(other.value) and "test_exported_detection" not in str(other.value)
+
+
+def test_models_of_windows_take_images_of_any_size() -> None:
+    fb.manual_seed(0)
+    model = swin_transformer.SwinTransformer([4, 4], 8, [2, 2], [1, 2], [4, 4], num_classes=2).eval()
+    dynamic = {"x": {0: "n", 2: "height", 3: "width"}}
+    program = fb.onnx.export(model, fb.rand(1, 3, 48, 48), dynamic_axes=dynamic, input_names=["x"])
+    for shape in ((1, 3, 48, 48), (2, 3, 50, 61), (1, 3, 77, 49)):
+        x = fb.rand(*shape)
+        with fb.no_grad():
+            fb.testing.assert_close(program(x)[0], model(x), rtol=1e-4, atol=1e-5)
+
+
+def test_a_loop_over_what_was_found_is_refused_with_its_line() -> None:
+    model = two_stages().eval()
+
+    def boxes_one_by_one(image: fb.Tensor) -> list[fb.Tensor]:
+        return [box * 2 for box in model([image])[0]["boxes"]]
+
+    with pytest.raises(RuntimeError, match="for some sizes of dynamic dimensions or counts of elements") as caught:
+        fb.onnx.export(boxes_one_by_one, fb.rand(3, 64, 96))
+    assert f"test_exported_detection.py:{boxes_one_by_one.__code__.co_firstlineno + 1}" in str(caught.value)
