@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from array import array
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
@@ -17,6 +18,8 @@ from mpi4py import MPI
 import flambeau
 from flambeau import Tensor
 
+from ._in_order import InOrder, Steps
+from ._signatures import TEXT_SIZE, Signature, mismatch
 from ._transport import Transport
 from .errors import DistBackendError
 from .reduce_op import ReduceOp
@@ -60,6 +63,9 @@ _IN_PLACE: dict[ReduceOp, Callable[[Tensor, Tensor], Any]] = {
     ReduceOp.MIN: lambda total, more: total.copy_(flambeau.minimum(total, more)),
     ReduceOp.MAX: lambda total, more: total.copy_(flambeau.maximum(total, more)),
 }
+_OTHER_COUNT = (
+    "all_to_all: rank {source} sends {given} elements to rank {to}, which expects {expected}: split sizes must match"
+)
 _made: dict[Any, Any] = {}
 
 
@@ -145,88 +151,136 @@ _progress = _Progress()
 
 
 class MPITransport(Transport):
-    """A group by a communicator of MPI."""
+    """Process group that communicates by an MPI communicator.
 
-    def __init__(self, name: str, communicator: Any, timeout: timedelta | float) -> None:
+    Before each collective the ranks compare their signatures. These messages use a second communicator, since they are
+    sent when a collective is called, while the collective itself begins when they have arrived.
+    """
+
+    def __init__(self, name: str, communicator: Any, ranks: Sequence[int], timeout: timedelta | float) -> None:
         super().__init__(communicator.Get_rank(), communicator.Get_size(), timeout)
-        self.name = name
-        self._mpi = communicator
+        self.name, self.ranks = name, ranks
+        self._mpi, self._control = communicator, communicator.Dup()
+        self._order = InOrder()
 
-    def subgroup(self, ranks: Sequence[int], timeout: timedelta | float) -> MPITransport:
-        """A group of some of the processes, which those call that it holds."""
-        members = self._mpi.Get_group().Incl(list(ranks))
-        return MPITransport(self.name, self._mpi.Create_group(members), timeout)
+    @classmethod
+    def of(cls, name: str, everyone: Any, ranks: Sequence[int], timeout: timedelta | float) -> MPITransport:
+        """Return the transport of some of the processes of a communicator. Only these call."""
+        members = everyone.Get_group().Incl(list(ranks))
+        return cls(name, everyone.Create_group(members), ranks, timeout)
 
-    def _begin(
+    def _pending(
+        self, what: str, ready: Callable[[], bool], outputs: Sequence[Tensor | None] = (), kept: Any = None
+    ) -> Work:
+        filled = [tensor for tensor in outputs if tensor is not None]
+        place: dict[str, Any] = {"rank": self.rank, "size": self.size, "timeout": self.timeout}
+        return Work(what, ready, filled, kept, watch=_progress.watch, **place)
+
+    def _collective(
         self,
-        what: str,
+        signature: Signature,
         begin: Callable[[], Any],
         outputs: Sequence[Tensor | None] = (),
         inputs: Sequence[Tensor | None] = (),
-        status: Any = None,
+        further: Steps | None = None,
     ) -> Work:
-        def ready() -> bool:
-            return _explained(what, lambda: request.Test(status))  # type: ignore[no-any-return]
+        """Return the work of a collective that begins when all ranks have called it.
 
-        request = _explained(what, begin)
-        filled = [tensor for tensor in outputs if tensor is not None]
-        kept = (request, inputs, outputs)
-        common: dict[str, Any] = {
-            "rank": self.rank,
-            "size": self.size,
-            "timeout": self.timeout,
-            "watch": _progress.watch,
-        }
-        return Work(what, ready, filled, kept, **common)
+        Args:
+            further: steps between the comparison of signatures and the beginning.
+        """
+        what = signature.call
+
+        def steps() -> Steps:
+            yield from self._same(signature)
+            if further is not None:
+                yield from further
+            return begin()
+
+        ready = _explained(what, lambda: self._order.add(steps()))
+        return self._pending(what, lambda: _explained(what, ready), outputs, (ready, inputs, outputs))
+
+    def _same(self, signature: Signature) -> Steps:
+        """Compare signatures. Raises: RuntimeError, in all ranks, if they differ."""
+        own = signature.key()
+        everyone = bytearray(len(own) * self.size)
+        yield self._control.Iallgather(own, everyone)
+        if everyone != own * self.size:
+            texts = bytearray(TEXT_SIZE * self.size)
+            yield self._mpi.Iallgather(signature.text(), texts)
+            raise mismatch(self.ranks, texts)
+
+    def _same_counts(self, received: Sequence[int], sent: Sequence[int]) -> Steps:
+        """Compare what each rank sends with what the others expect. Raises: RuntimeError, in all ranks."""
+        everyone = array("q", bytes(16 * self.size * self.size))
+        yield self._mpi.Iallgather(array("q", [*sent, *received]), everyone)
+        for source in range(self.size):
+            for to in range(self.size):
+                given = everyone[2 * self.size * source + to]
+                expected = everyone[2 * self.size * to + self.size + source]
+                if given != expected:
+                    pair = {"source": self.ranks[source], "to": self.ranks[to]}
+                    raise RuntimeError(_OTHER_COUNT.format(given=given, expected=expected, **pair))
 
     def _mean(self, op: ReduceOp, tensor: Tensor, work: Work) -> Work:
-        """The work, after which a sum is divided where the mean was asked for."""
+        """Divide the sum by the number of ranks if the mean was asked for."""
         return work.finish_with(lambda: tensor.div_(self.size)) if op is ReduceOp.AVG else work
 
-    def all_reduce(self, tensor: Tensor, op: ReduceOp) -> Work:
-        operation = _operation(op, tensor.dtype)
-        begin = partial(self._mpi.Iallreduce, MPI.IN_PLACE, _all(tensor), operation)
-        return self._mean(op, tensor, self._begin("all_reduce", begin, [tensor]))
+    def all_reduce(self, tensor: Tensor, op: ReduceOp, shapes: Sequence[Sequence[int]] = ()) -> Work:
+        begin = partial(self._mpi.Iallreduce, MPI.IN_PLACE, _all(tensor), _operation(op, tensor.dtype))
+        signature = Signature("all_reduce", tensor, op, shapes=shapes)
+        return self._mean(op, tensor, self._collective(signature, begin, [tensor]))
 
     def reduce(self, tensor: Tensor, root: int, op: ReduceOp) -> Work:
         operation = _operation(op, tensor.dtype)
+        signature = Signature("reduce", tensor, op, root)
         if self.rank != root:
             begin = partial(self._mpi.Ireduce, _all(tensor), None, operation, root)
-            return self._begin("reduce", begin, [tensor])
+            return self._collective(signature, begin, [tensor])
         begin = partial(self._mpi.Ireduce, MPI.IN_PLACE, _all(tensor), operation, root)
-        return self._mean(op, tensor, self._begin("reduce", begin, [tensor]))
+        return self._mean(op, tensor, self._collective(signature, begin, [tensor]))
 
     def broadcast(self, tensor: Tensor, root: int) -> Work:
-        return self._begin("broadcast", partial(self._mpi.Ibcast, _all(tensor), root), [tensor])
+        begin = partial(self._mpi.Ibcast, _all(tensor), root)
+        return self._collective(Signature("broadcast", tensor, root=root), begin, [tensor])
 
     def all_gather(self, output: Tensor, tensor: Tensor) -> Work:
         begin = partial(self._mpi.Iallgather, _all(tensor), _shares(output, tensor.numel()))
-        return self._begin("all_gather", begin, [output], [tensor])
+        return self._collective(Signature("all_gather", tensor), begin, [output], [tensor])
 
     def gather(self, output: Tensor | None, tensor: Tensor, root: int) -> Work:
         shares = None if output is None else _shares(output, tensor.numel())
-        return self._begin("gather", partial(self._mpi.Igather, _all(tensor), shares, root), [output], [tensor])
+        begin = partial(self._mpi.Igather, _all(tensor), shares, root)
+        return self._collective(Signature("gather", tensor, root=root), begin, [output], [tensor])
 
     def scatter(self, output: Tensor, tensor: Tensor | None, root: int) -> Work:
         shares = None if tensor is None else _shares(tensor, output.numel())
-        return self._begin("scatter", partial(self._mpi.Iscatter, shares, _all(output), root), [output], [tensor])
+        begin = partial(self._mpi.Iscatter, shares, _all(output), root)
+        return self._collective(Signature("scatter", output, root=root), begin, [output], [tensor])
 
     def reduce_scatter(self, output: Tensor, tensor: Tensor, op: ReduceOp) -> Work:
         operation = _operation(op, tensor.dtype)
         begin = partial(self._mpi.Ireduce_scatter_block, _shares(tensor, output.numel()), _all(output), operation)
-        return self._mean(op, output, self._begin("reduce_scatter", begin, [output], [tensor]))
+        work = self._collective(Signature("reduce_scatter", tensor, op), begin, [output], [tensor])
+        return self._mean(op, output, work)
 
     def all_to_all(self, output: Tensor, tensor: Tensor, received: Sequence[int], sent: Sequence[int]) -> Work:
         begin = partial(self._mpi.Ialltoallv, _shares(tensor, sent), _shares(output, received))
-        return self._begin("all_to_all", begin, [output], [tensor])
+        signature = Signature("all_to_all", tensor[:0])  # sizes may differ, dtypes may not
+        return self._collective(signature, begin, [output], [tensor], self._same_counts(received, sent))
+
+    def _message(self, what: str, begin: Callable[[], Any], tensor: Tensor, status: Any = None) -> Work:
+        request = _explained(what, begin)
+        outputs = [] if status is None else [tensor]
+        return self._pending(what, lambda: _explained(what, lambda: request.Test(status)), outputs, (request, tensor))
 
     def send(self, tensor: Tensor, to: int, tag: int) -> Work:
-        return self._begin("send", partial(self._mpi.Isend, _all(tensor), to, tag), [], [tensor])
+        return self._message("send", partial(self._mpi.Isend, _all(tensor), to, tag), tensor)
 
     def receive(self, tensor: Tensor, source: int | None, tag: int) -> Work:
         status = MPI.Status()
         begin = partial(self._mpi.Irecv, _all(tensor), MPI.ANY_SOURCE if source is None else source, tag)
-        work = self._begin("recv", begin, [tensor], status=status)
+        work = self._message("recv", begin, tensor, status)
 
         def check() -> None:
             arrived = status.Get_elements(MPI.BYTE)
@@ -240,4 +294,4 @@ class MPITransport(Transport):
         return work.finish_with(check)
 
     def barrier(self) -> Work:
-        return self._begin("barrier", self._mpi.Ibarrier)
+        return self._collective(Signature("barrier"), self._mpi.Ibarrier)

@@ -169,7 +169,7 @@ class NCCLTransport(Transport):
         work.end = end
         return work
 
-    def all_reduce(self, tensor: Tensor, op: ReduceOp) -> Work:
+    def all_reduce(self, tensor: Tensor, op: ReduceOp, shapes: Sequence[Sequence[int]] = ()) -> Work:
         number, given = _reduction("all_reduce", op, tensor)
 
         def queue(clique: _Clique) -> None:

@@ -30,7 +30,8 @@ class Transport(ABC):
         self.rank, self.size, self.timeout = rank, size, timeout
 
     @abstractmethod
-    def all_reduce(self, tensor: Tensor, op: ReduceOp) -> Work: ...
+    def all_reduce(self, tensor: Tensor, op: ReduceOp, shapes: Sequence[Sequence[int]] = ()) -> Work:
+        """``shapes``: of the tensors that are packed into one."""
 
     @abstractmethod
     def reduce(self, tensor: Tensor, root: int, op: ReduceOp) -> Work: ...
@@ -88,7 +89,7 @@ class Alone(Transport):
             output.view(-1).copy_(tensor.view(-1))
         return self._work(what, [] if output is None else [output])
 
-    def all_reduce(self, tensor: Tensor, op: ReduceOp) -> Work:
+    def all_reduce(self, tensor: Tensor, op: ReduceOp, shapes: Sequence[Sequence[int]] = ()) -> Work:
         return self._work("all_reduce", [tensor])
 
     def reduce(self, tensor: Tensor, root: int, op: ReduceOp) -> Work:

@@ -72,7 +72,7 @@ def all_reduce_coalesced(
     parts = list(sent.split([each.numel() for each in given]))
     for part, each in zip(parts, given, strict=True):
         part.copy_(each.detach().reshape(-1))
-    work = transport.all_reduce(sent, op)
+    work = transport.all_reduce(sent, op, [each.shape for each in given])
     for part, each in zip(parts, given, strict=True):
         into(work, each, part)
     return handed(work, async_op, given)

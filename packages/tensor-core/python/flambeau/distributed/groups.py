@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import flambeau
 
@@ -14,9 +14,6 @@ from ._backend_names import Backend, carriers
 from ._rendezvous import meeting
 from ._transport import Alone, Transport
 from .stores import PrefixStore, Store, default_pg_timeout, seconds
-
-if TYPE_CHECKING:
-    from ._mpi import MPITransport
 
 __all__ = [
     "GroupMember",
@@ -109,7 +106,7 @@ class _Program:
         self.store, self.rank, self.size, self.timeout = store, rank, size, timeout
         self.groups: list[ProcessGroup] = []
         self.made = 0
-        self.mpi: MPITransport | None = None
+        self.mpi: Any = None  # the module mpi4py.MPI, once it runs
         self.whole = self.group(range(size), backend, timeout)
 
     def group(self, ranks: Sequence[int], backend: str | None, timeout: timedelta | float) -> ProcessGroup | None:
@@ -135,16 +132,15 @@ class _Program:
             assert self.store is not None  # there is one where NCCL is
             store = PrefixStore(f"group {name}", self.store)
             return NCCLTransport(store, list(ranks).index(self.rank), len(ranks), timeout)
-        return self._by_mpi(backend).subgroup(ranks, timeout)
+        return self._by_mpi(backend, ranks, timeout)
 
-    def _by_mpi(self, backend: str) -> MPITransport:
-        """All processes by MPI, which is started for the first group that needs it."""
+    def _by_mpi(self, backend: str, ranks: Sequence[int], timeout: timedelta | float) -> Transport:
+        """Return the transport of some ranks by MPI, which the first group that needs it starts."""
         if self.mpi is None:
-            module = _mpi_start.start(self.store, self.rank, self.size)
-            from ._mpi import MPITransport
+            self.mpi = _mpi_start.start(self.store, self.rank, self.size)
+        from ._mpi import MPITransport
 
-            self.mpi = MPITransport(backend, module.COMM_WORLD, self.timeout)
-        return self.mpi
+        return MPITransport.of(backend, self.mpi.COMM_WORLD, ranks, timeout)
 
 
 _program: _Program | None = None
