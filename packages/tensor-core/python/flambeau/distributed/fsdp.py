@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 _NONE = (
-    "flambeau divides no model's parameters among processes (FSDP). nn.parallel.DistributedDataParallel and "
+    "flambeau divides no model's parameters among processes (FSDP); nn.parallel.DistributedDataParallel and "
     "distributed.optim.ZeroRedundancyOptimizer divide a training's work and state"
 )
 

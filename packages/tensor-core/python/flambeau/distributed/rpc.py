@@ -1,10 +1,17 @@
-"""Remote procedure calls, which there are none of: as in a PyTorch that was built without them."""
+"""Remote procedure calls, which flambeau does not have: names that raise when used."""
 
-__all__ = ["is_available"]
+from ._missing import stand_ins
+
+_SENTENCE = "flambeau has no remote procedure calls; use distributed.send() and recv(), or another library"
+_FUNCTIONS = ("get_worker_info", "init_rpc", "remote", "rpc_async", "rpc_sync", "shutdown")
+_CLASSES = ("RpcBackendOptions", "TensorPipeRpcBackendOptions", "WorkerInfo")
+globals().update(stand_ins(__name__, _SENTENCE, _FUNCTIONS, _CLASSES))
+
+__all__ = ["is_available", *_FUNCTIONS, *_CLASSES]
 
 
 def is_available() -> bool:
-    """Whether functions can be called in other processes: False.
+    """Return whether functions can be called in other processes: False.
 
     >>> is_available()
     False

@@ -1,1 +1,24 @@
-"""States that several processes save together. Programs import the names of its files; nothing writes them."""
+"""Checkpoints that several processes save together, which flambeau does not have: names that raise when used."""
+
+from .._missing import stand_ins
+from ._sentence import SENTENCE
+
+_FUNCTIONS = ("async_save", "load", "load_sharded_optimizer_state_dict", "load_state_dict", "save", "save_state_dict")
+_CLASSES = (
+    "BytesStorageMetadata",
+    "ChunkStorageMetadata",
+    "DefaultLoadPlanner",
+    "DefaultSavePlanner",
+    "FileSystemReader",
+    "FileSystemWriter",
+    "HuggingFaceStorageReader",
+    "HuggingFaceStorageWriter",
+    "LoadPlanner",
+    "Metadata",
+    "SavePlanner",
+    "StorageReader",
+    "StorageWriter",
+)
+globals().update(stand_ins(__name__, SENTENCE, _FUNCTIONS, _CLASSES))
+
+__all__ = [*_FUNCTIONS, *_CLASSES]

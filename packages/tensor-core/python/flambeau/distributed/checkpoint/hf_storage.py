@@ -1,26 +1,9 @@
-"""Files of safetensors that several processes would write and read together."""
+"""Checkpoints of several processes in files of safetensors: names that raise when used."""
 
-from __future__ import annotations
+from .._missing import stand_ins
+from ._sentence import SENTENCE
 
-from typing import Any
+_CLASSES = ("HuggingFaceStorageReader", "HuggingFaceStorageWriter")
+globals().update(stand_ins(__name__, SENTENCE, classes=_CLASSES))
 
-__all__ = ["HuggingFaceStorageReader", "HuggingFaceStorageWriter"]
-
-_NONE = (
-    "flambeau has no states that several processes save together (distributed.checkpoint): let one process call "
-    "flambeau.save(), or safetensors, with model.state_dict()"
-)
-
-
-class HuggingFaceStorageWriter:
-    """Raises NotImplementedError when it is made."""
-
-    def __init__(self, *_: Any, **__: Any) -> None:
-        raise NotImplementedError(_NONE)
-
-
-class HuggingFaceStorageReader:
-    """Raises NotImplementedError when it is made."""
-
-    def __init__(self, *_: Any, **__: Any) -> None:
-        raise NotImplementedError(_NONE)
+__all__ = [*_CLASSES]

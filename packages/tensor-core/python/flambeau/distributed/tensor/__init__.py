@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 _NONE = (
-    "flambeau has no tensors that several processes share (DTensor). nn.parallel.DistributedDataParallel and "
+    "flambeau has no tensors that several processes share (DTensor); nn.parallel.DistributedDataParallel and "
     "distributed.optim.ZeroRedundancyOptimizer divide a training's work and state"
 )
 

@@ -1,0 +1,35 @@
+"""Stand-ins for subsystems that flambeau does not have, for programs that import their names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+__all__ = ["stand_ins"]
+
+
+def stand_ins(module: str, sentence: str, functions: Sequence[str] = (), classes: Sequence[str] = ()) -> dict[str, Any]:
+    """Return functions that raise NotImplementedError when they are called, and classes that do when instantiated.
+
+    Args:
+        module: the module that they are for.
+        sentence: what is missing and what to use instead, after the name.
+    """
+    calls = {name: _raising(module, name, sentence) for name in functions}
+    return {**calls, **{name: _refusing(module, name, sentence) for name in classes}}
+
+
+def _raising(module: str, name: str, sentence: str) -> Any:
+    def function(*_: Any, **__: Any) -> Any:
+        raise NotImplementedError(f"{module}.{name}: {sentence}")
+
+    function.__module__, function.__name__, function.__qualname__ = module, name, name
+    function.__doc__ = "Raise NotImplementedError."
+    return function
+
+
+def _refusing(module: str, name: str, sentence: str) -> type:
+    def refuse(self: Any, *_: Any, **__: Any) -> None:
+        raise NotImplementedError(f"{module}.{name}: {sentence}")
+
+    return type(name, (), {"__init__": refuse, "__module__": module, "__doc__": "Raises NotImplementedError."})

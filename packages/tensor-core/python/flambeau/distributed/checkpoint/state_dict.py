@@ -1,0 +1,20 @@
+"""State dictionaries of models that several processes share: names that raise when used."""
+
+from .._missing import stand_ins
+
+_SENTENCE = (
+    "flambeau has no models that several processes share; model.state_dict() and optimizer.state_dict() have the "
+    "whole state in each process"
+)
+_FUNCTIONS = (
+    "get_model_state_dict",
+    "get_optimizer_state_dict",
+    "get_state_dict",
+    "set_model_state_dict",
+    "set_optimizer_state_dict",
+    "set_state_dict",
+)
+_CLASSES = ("StateDictOptions",)
+globals().update(stand_ins(__name__, _SENTENCE, _FUNCTIONS, _CLASSES))
+
+__all__ = [*_FUNCTIONS, *_CLASSES]

@@ -1,0 +1,22 @@
+"""Pipelines over several processes, which flambeau does not have: names that raise when used."""
+
+from ._missing import stand_ins
+
+_SENTENCE = (
+    "flambeau has no pipelines over several processes; nn.parallel.DistributedDataParallel divides batches among them"
+)
+_FUNCTIONS = ("build_stage", "pipe_split", "pipeline")
+_CLASSES = (
+    "Pipe",
+    "PipelineStage",
+    "Schedule1F1B",
+    "ScheduleGPipe",
+    "ScheduleInterleaved1F1B",
+    "ScheduleInterleavedZeroBubble",
+    "ScheduleLoopedBFS",
+    "ScheduleZBVZeroBubble",
+    "SplitPoint",
+)
+globals().update(stand_ins(__name__, _SENTENCE, _FUNCTIONS, _CLASSES))
+
+__all__ = [*_FUNCTIONS, *_CLASSES]

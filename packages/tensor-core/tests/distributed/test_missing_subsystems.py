@@ -1,0 +1,29 @@
+"""Subsystems of PyTorch's that flambeau does not have: their names exist and raise."""
+
+import importlib
+
+import pytest
+
+NAMES = {
+    "checkpoint": ["save", "load", "async_save", "FileSystemReader", "FileSystemWriter", "DefaultSavePlanner"],
+    "checkpoint.hf_storage": ["HuggingFaceStorageReader", "HuggingFaceStorageWriter"],
+    "checkpoint.state_dict": ["get_model_state_dict", "set_optimizer_state_dict", "StateDictOptions"],
+    "fsdp": ["FullyShardedDataParallel", "fully_shard"],
+    "pipelining": ["pipeline", "PipelineStage", "ScheduleGPipe"],
+    "rpc": ["init_rpc", "rpc_sync", "rpc_async", "remote", "shutdown"],
+    "tensor": ["DTensor", "distribute_tensor", "distribute_module"],
+}
+
+
+@pytest.mark.parametrize(("module", "name"), [(module, name) for module, names in NAMES.items() for name in names])
+def test_a_missing_subsystem_raises_one_sentence_when_used(module, name):
+    found = getattr(importlib.import_module(f"flambeau.distributed.{module}"), name)
+    with pytest.raises(NotImplementedError, match=r"flambeau (has|divides) no") as caught:
+        found(1)
+    assert ". " not in str(caught.value).removeprefix(f"flambeau.distributed.{module}.")
+
+
+@pytest.mark.parametrize("module", NAMES)
+def test_all_names_of_a_missing_subsystem_exist(module):
+    found = importlib.import_module(f"flambeau.distributed.{module}")
+    assert all(hasattr(found, name) for name in found.__all__)
