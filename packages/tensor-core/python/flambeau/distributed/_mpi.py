@@ -21,6 +21,7 @@ from flambeau import Tensor
 from ._in_order import InOrder, Steps
 from ._signatures import TEXT_SIZE, Signature, mismatch
 from ._transport import Transport
+from ._watch import Part, Peers
 from .errors import DistBackendError
 from .reduce_op import ReduceOp
 from .work import PAUSE, Work
@@ -157,24 +158,38 @@ class MPITransport(Transport):
     sent when a collective is called, while the collective itself begins when they have arrived.
     """
 
-    def __init__(self, name: str, communicator: Any, ranks: Sequence[int], timeout: timedelta | float) -> None:
-        super().__init__(communicator.Get_rank(), communicator.Get_size(), timeout)
+    def __init__(
+        self,
+        name: str,
+        communicator: Any,
+        ranks: Sequence[int],
+        timeout: timedelta | float,
+        peers: Peers | None = None,
+    ) -> None:
+        super().__init__(communicator.Get_rank(), communicator.Get_size(), timeout, peers)
         self.name, self.ranks = name, ranks
         self._mpi, self._control = communicator, communicator.Dup()
         self._order = InOrder()
 
     @classmethod
-    def of(cls, name: str, everyone: Any, ranks: Sequence[int], timeout: timedelta | float) -> MPITransport:
+    def of(
+        cls, name: str, everyone: Any, ranks: Sequence[int], timeout: timedelta | float, peers: Peers | None
+    ) -> MPITransport:
         """Return the transport of some of the processes of a communicator. Only these call."""
         members = everyone.Get_group().Incl(list(ranks))
-        return cls(name, everyone.Create_group(members), ranks, timeout)
+        return cls(name, everyone.Create_group(members), ranks, timeout, peers)
 
     def _pending(
-        self, what: str, ready: Callable[[], bool], outputs: Sequence[Tensor | None] = (), kept: Any = None
+        self,
+        what: str,
+        ready: Callable[[], bool],
+        outputs: Sequence[Tensor | None],
+        kept: Any,
+        part: Part | None,
     ) -> Work:
         filled = [tensor for tensor in outputs if tensor is not None]
         place: dict[str, Any] = {"rank": self.rank, "size": self.size, "timeout": self.timeout}
-        return Work(what, ready, filled, kept, watch=_progress.watch, **place)
+        return Work(what, ready, filled, kept, watch=_progress.watch, part=part, **place)
 
     def _collective(
         self,
@@ -198,7 +213,8 @@ class MPITransport(Transport):
             return begin()
 
         ready = _explained(what, lambda: self._order.add(steps()))
-        return self._pending(what, lambda: _explained(what, ready), outputs, (ready, inputs, outputs))
+        part = None if self.peers is None else self.peers.of_call()
+        return self._pending(what, lambda: _explained(what, ready), outputs, (ready, inputs, outputs), part)
 
     def _same(self, signature: Signature) -> Steps:
         """Compare signatures. Raises: RuntimeError, in all ranks, if they differ."""
@@ -269,18 +285,22 @@ class MPITransport(Transport):
         signature = Signature("all_to_all", tensor[:0])  # sizes may differ, dtypes may not
         return self._collective(signature, begin, [output], [tensor], self._same_counts(received, sent))
 
-    def _message(self, what: str, begin: Callable[[], Any], tensor: Tensor, status: Any = None) -> Work:
+    def _message(
+        self, what: str, begin: Callable[[], Any], tensor: Tensor, other: int | None, status: Any = None
+    ) -> Work:
         request = _explained(what, begin)
         outputs = [] if status is None else [tensor]
-        return self._pending(what, lambda: _explained(what, lambda: request.Test(status)), outputs, (request, tensor))
+        part = None if self.peers is None else self.peers.of_message(other)
+        ready = partial(request.Test, status)
+        return self._pending(what, lambda: _explained(what, ready), outputs, (request, tensor), part)
 
     def send(self, tensor: Tensor, to: int, tag: int) -> Work:
-        return self._message("send", partial(self._mpi.Isend, _all(tensor), to, tag), tensor)
+        return self._message("send", partial(self._mpi.Isend, _all(tensor), to, tag), tensor, to)
 
     def receive(self, tensor: Tensor, source: int | None, tag: int) -> Work:
         status = MPI.Status()
         begin = partial(self._mpi.Irecv, _all(tensor), MPI.ANY_SOURCE if source is None else source, tag)
-        work = self._message("recv", begin, tensor, status)
+        work = self._message("recv", begin, tensor, source, status)
 
         def check() -> None:
             arrived = status.Get_elements(MPI.BYTE)

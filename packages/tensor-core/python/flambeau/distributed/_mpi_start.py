@@ -11,11 +11,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ._watch import Watch, meet, others_failed, say_farewell
 from .errors import DistBackendError
-from .stores import PrefixStore, Store
+from .stores import Store, underlying
 from .tcp_store import TCPStore
 
-__all__ = ["is_available", "is_started", "launched", "meeting_place", "place", "start"]
+__all__ = ["is_available", "is_started", "launched", "meeting_place", "on_one_machine", "place", "server_of", "start"]
 
 _MISSING = (
     'groups of several processes on the CPU need MPI: pip install "flambeau-tensor-core[distributed]", which brings '
@@ -51,11 +52,12 @@ def is_started() -> bool:
     return module is not None and module.Is_initialized() and not module.Is_finalized()
 
 
-def start(store: Store | None, rank: int, size: int) -> Any:
+def start(store: Store | None, rank: int, size: int, watch: Watch | None = None) -> Any:
     """The module ``mpi4py.MPI``, running, in which this process has that rank of as many.
 
     Args:
         store: where processes that ``mpiexec`` has not started meet.
+        watch: who tells which of them have ended.
     Raises: ImportError without mpi4py, or where it finds no MPI; DistBackendError if MPI runs otherwise already.
     """
     if is_started() or launched():
@@ -63,11 +65,13 @@ def start(store: Store | None, rank: int, size: int) -> Any:
     else:
         if store is None:
             raise DistBackendError("mpiexec did not start this process, and there is no store to meet the others at")
+        MPI = _imported(by_mpiexec=False)
+        meet(store, "MPI", rank, size, watch)  # as MPI's own start cannot be interrupted
         connection = _connection(store, rank, size)
         names = {"PMI_FD": str(connection.detach()), "PMI_RANK": str(rank), "PMI_SIZE": str(size)}
         os.environ.update(names)
         try:
-            MPI = _imported(by_mpiexec=False)
+            MPI.Init_thread()
         finally:  # what this process starts is no rank
             for name in names:
                 del os.environ[name]
@@ -80,12 +84,13 @@ def start(store: Store | None, rank: int, size: int) -> Any:
 
 
 def _imported(by_mpiexec: bool = True) -> Any:
-    """The module, importing which starts MPI."""
+    """Return the module, importing which starts MPI if ``mpiexec`` started this process."""
     os.environ.setdefault("UCX_LOG_LEVEL", "fatal")  # MPICH's transport tells of ways that it tries in vain
     try:
         import mpi4py
 
         if not by_mpiexec:
+            mpi4py.rc.initialize = False
             mpi4py.rc.finalize = False  # see `_end`
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:
@@ -94,19 +99,24 @@ def _imported(by_mpiexec: bool = True) -> Any:
     return MPI
 
 
-def _connection(store: Store, rank: int, size: int) -> socket.socket:
-    """A connection with the server by which MPI's ranks find each other: the store's, or one that rank 0 starts."""
-    while isinstance(store, PrefixStore):
-        store = store.underlying_store
-    if not isinstance(store, TCPStore):
+def server_of(store: Store, rank: int) -> TCPStore:
+    """Return the store whose server serves a program: the one it meets at, or one that rank 0 starts."""
+    found = underlying(store)
+    if isinstance(found, TCPStore):
+        return found
+    if store not in _servers:
         if rank == 0:
-            server = TCPStore(_own_name(), 0, is_master=True)
-            store.set("mpi", f"{server.host} {server.port}")
+            _servers[store] = TCPStore(_own_name(), 0, is_master=True)
+            store.set("server", f"{_servers[store].host} {_servers[store].port}")
         else:
-            host, port = store.get("mpi").decode().split()
-            server = TCPStore(host, int(port), timeout=store.timeout)
-        store = _servers.setdefault(rank, server)
-    connection = store.connect()
+            host, port = store.get("server").decode().split()
+            _servers[store] = TCPStore(host, int(port), timeout=store.timeout)
+    return _servers[store]
+
+
+def _connection(store: Store, rank: int, size: int) -> socket.socket:
+    """Return a connection with the server by which MPI's ranks find each other."""
+    connection = server_of(store, rank).connect()
     connection.sendall(json.dumps(["mpi", size]).encode() + b"\n")
     return connection
 
@@ -130,7 +140,7 @@ def _own_name() -> str:
 
 
 # Kept for as long as the process: MPI's ranks say to the server when they end.
-_servers: dict[int, TCPStore] = {}
+_servers: dict[Store, TCPStore] = {}
 
 
 @atexit.register
@@ -139,10 +149,12 @@ def _end() -> None:
 
     MPI is not finalised but where ``mpiexec`` waits for that: it leaves nothing behind, and MPICH 5.0 may crash there.
     """
+    error = getattr(sys, "last_value", None)
+    say_farewell(error)
     if not is_started():
         return
     everyone = sys.modules["mpi4py.MPI"].COMM_WORLD
-    failed = getattr(sys, "last_value", None) is not None
+    failed = error is not None
     if _by_mpiexec():  # which ends the others if this one fails
         if failed and everyone.Get_size() > 1:
             sys.stderr.flush()
@@ -159,7 +171,7 @@ def _by_mpiexec() -> bool:
 def _meet(request: Any) -> None:
     """Wait until the others are at the same place, so that what was sent has arrived, but not for long."""
     deadline = time.monotonic() + FAREWELL
-    while not request.Test() and time.monotonic() < deadline:
+    while not request.Test() and time.monotonic() < deadline and not others_failed():
         time.sleep(PAUSE)
 
 
@@ -169,6 +181,16 @@ def meeting_place() -> Store:
     kept = TCPStore(_own_name(), 0, is_master=True) if everyone.Get_rank() == 0 else None
     host, port = everyone.bcast(None if kept is None else (kept.host, kept.port), 0)
     return TCPStore(host, port) if kept is None else kept
+
+
+def on_one_machine() -> bool:
+    """Return whether all processes that ``mpiexec`` started share memory. All of them call."""
+    MPI = _imported()
+    here = MPI.COMM_WORLD.Split_type(MPI.COMM_TYPE_SHARED)
+    try:
+        return here.Get_size() == MPI.COMM_WORLD.Get_size()  # type: ignore[no-any-return]
+    finally:
+        here.Free()
 
 
 def place() -> tuple[int, int]:

@@ -14,6 +14,7 @@ from flambeau import Tensor, _core, cuda
 from flambeau.cuda import nccl
 
 from ._transport import Transport
+from ._watch import Part, Peers
 from .errors import DistBackendError, DistStoreError
 from .reduce_op import ReduceOp
 from .stores import PrefixStore, Store, seconds
@@ -123,8 +124,10 @@ class NCCLTransport(Transport):
 
     name, device = "nccl", "cuda"
 
-    def __init__(self, store: Store, rank: int, size: int, timeout: timedelta | float) -> None:
-        super().__init__(rank, size, timeout)
+    def __init__(
+        self, store: Store, rank: int, size: int, timeout: timedelta | float, peers: Peers | None = None
+    ) -> None:
+        super().__init__(rank, size, timeout, peers)
         try:
             cuda.init()
             nccl.version()
@@ -159,13 +162,14 @@ class NCCLTransport(Transport):
     def _begin(
         self, what: str, outputs: Sequence[Tensor], inputs: Sequence[Tensor], queue: Callable[[_Clique], Any]
     ) -> _Queued:
-        work = self._queued(what, outputs)
+        work = self._queued(what, outputs, None if self.peers is None else self.peers.of_call())
         work.end.event = self._queue(what, [*outputs, *inputs], queue)
         return work
 
-    def _queued(self, what: str, outputs: Sequence[Tensor]) -> _Queued:
+    def _queued(self, what: str, outputs: Sequence[Tensor], part: Part | None = None) -> _Queued:
         end = _End()
-        work = _Queued(what, end.is_past, outputs, list(outputs), rank=self.rank, size=self.size, timeout=self.timeout)
+        place: dict[str, Any] = {"rank": self.rank, "size": self.size}
+        work = _Queued(what, end.is_past, outputs, list(outputs), timeout=self.timeout, part=part, **place)
         work.end = end
         return work
 

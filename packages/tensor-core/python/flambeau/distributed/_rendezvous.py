@@ -6,25 +6,21 @@ import os
 import weakref
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import NamedTuple
 from urllib.parse import parse_qs, urlparse
 
 from . import _mpi_start
+from ._watch import Watch, meet
 from .errors import DistStoreError
-from .stores import FileStore, PrefixStore, Store, default_pg_timeout
+from .stores import FileStore, PrefixStore, Store, default_pg_timeout, underlying
 from .tcp_store import TCPStore
 
-__all__ = ["meeting", "rendezvous"]
+__all__ = ["Meeting", "meeting", "rendezvous"]
 
 _LACKS = (
     "init_process_group does not know {what}: start the program by `python -m flambeau.distributed.run "
     "--nproc-per-node=2 program.py` or `mpiexec -n 2 python program.py`, which say it, or set {names}{argument}"
 )
-
-_RANK_TAKEN = (
-    "another process has rank {rank}: each needs its own; or what an earlier run has left is here (with "
-    "init_method='file://...' the file, which can be removed)"
-)
-_ALONE = "of {size} processes, those of rank {ranks} did not come within {timeout}: were they started, do they live?"
 
 
 def rendezvous(
@@ -90,44 +86,75 @@ def _from_environment(given: int, name: str, what: str, argument: str) -> int:
         raise ValueError(f"the environment variable {name} should be a whole number, but is {text!r}") from None
 
 
+class Meeting(NamedTuple):
+    """The processes of a program that have met.
+
+    Args:
+        store: what they share; None if ``mpiexec`` started them on several machines, so that MPI alone connects them.
+        watch: who tells which of them have ended; None for a single process, or without a store.
+    """
+
+    store: Store | None
+    rank: int
+    size: int
+    watch: Watch | None
+
+
 def meeting(
     init_method: str | None, store: Store | None, rank: int, world_size: int, timeout: timedelta | float
-) -> tuple[Store | None, int, int]:
-    """The store, the rank and the number of processes for a group of all of them, when all are there.
+) -> Meeting:
+    """Meet the other processes. Returns when all are there.
 
-    Where ``mpiexec`` started the processes and nothing else is said, MPI knows, and there is no store.
+    If ``mpiexec`` started the processes and nothing else is said, MPI knows their ranks.
     """
     if store is None:
         said = init_method is not None or "RANK" in os.environ or rank >= 0
         if not said and (_mpi_start.launched() or _mpi_start.is_started()):
-            return None, *_mpi_start.place()
+            return _by_mpi()
         store, rank, world_size = next(rendezvous(init_method or "env://", rank, world_size, timeout))
     elif rank < 0 or world_size < 1:
         raise ValueError("init_process_group(store=...) needs rank=... and world_size=...")
     if not 0 <= rank < world_size:
         raise ValueError(f"rank should lie between 0 and {world_size - 1} for {world_size} processes, but is {rank}")
+    here = _next_program(store)
+    here.set_timeout(timeout)
+    watched = isinstance(underlying(store), TCPStore)  # from the start; other stores have no server yet
+    watch = _watch(here, rank, world_size) if watched else None
+    try:
+        _introduce(here, rank, world_size, watch)
+    except BaseException as error:
+        if watch is not None:
+            watch.fail("init_process_group", error)
+        raise
+    return Meeting(here, rank, world_size, watch or _watch(here, rank, world_size))
+
+
+def _by_mpi() -> Meeting:
+    rank, size = _mpi_start.place()
+    if size == 1 or not _mpi_start.on_one_machine():  # between machines mpiexec alone knows what can be reached
+        return Meeting(None, rank, size, None)
+    here = _next_program(_mpi_start.meeting_place())
+    return Meeting(here, rank, size, _watch(here, rank, size))
+
+
+def _watch(store: PrefixStore, rank: int, size: int) -> Watch | None:
+    return Watch(_mpi_start.server_of(store, rank), store.prefix, rank) if size > 1 else None
+
+
+def _next_program(store: Store) -> PrefixStore:
+    """Return a part of a store for the next program that meets there."""
     times = _uses.get(store, 0)
     _uses[store] = times + 1
-    meeting_here = PrefixStore(f"meeting {times}", store)
-    meeting_here.set_timeout(timeout)
-    _introduce(meeting_here, rank, world_size)
-    return meeting_here, rank, world_size
+    return PrefixStore(f"meeting {times}", store)
 
 
 # How often this process has met others at a store: each time has keys of its own.
 _uses: weakref.WeakKeyDictionary[Store, int] = weakref.WeakKeyDictionary()
 
 
-def _introduce(store: Store, rank: int, world_size: int) -> None:
+def _introduce(store: Store, rank: int, world_size: int, watch: Watch | None) -> None:
     """Say who this process is, and wait for the others."""
     expected = store.compare_set("world size", "", str(world_size)).decode()
     if expected != str(world_size):
         raise DistStoreError(f"rank {rank} was told of {world_size} processes, but another one of {expected}")
-    if store.add(f"rank {rank}", 1) > 1:
-        raise DistStoreError(_RANK_TAKEN.format(rank=rank))
-    try:
-        store.wait([f"rank {each}" for each in range(world_size)])
-    except DistStoreError as error:
-        missing = [str(each) for each in range(world_size) if not store.check([f"rank {each}"])]
-        text = _ALONE.format(ranks=", ".join(missing), size=world_size, timeout=store.timeout)
-        raise DistStoreError(text) from error
+    meet(store, "rank", rank, world_size, watch)

@@ -1,8 +1,9 @@
 """Where the processes of a program meet: a program of its own, which rank 0 starts and which imports only Python.
 
 It keeps the keys and values of `TCPStore`, and it is the part of MPI's launcher (``mpiexec``) that tells ranks of each
-other (PMI 1), so that processes which something else has started become ranks of one MPI program. Being a process, it
-answers while the one that started it is busy, as in starting MPI. It ends when that one has and nobody is connected.
+other (PMI 1), so that processes which something else has started become ranks of one MPI program. It also watches the
+ranks of each program and tells the others when one ends. Being a process, it answers while the one that started it is
+busy, as in starting MPI. It ends when that one has and nobody is connected.
 
 Source: Balaji and others, "PMI: A Scalable Parallel Process-Management Interface for Extreme-Scale Systems", 2010.
 """
@@ -10,16 +11,31 @@ Source: Balaji and others, "PMI: A Scalable Parallel Process-Management Interfac
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
+import signal
 import socket
+import struct
 import sys
 import threading
+import time
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
 ARRIVED = "/workers"  # the key by which a TCPStore counts who uses it
 LONGEST_KEY, LONGEST_VALUE = 256, 4096
+
+BEAT = 0.5  # seconds between two signs of life, of ranks and of this server
+DELAYED = 3 * BEAT  # what takes longer between two of them was held up, and may have held up others
+WAIT_FOR_CODE = 1.0  # seconds that a process's exit code is waited for after its connection has closed
+UNKNOWN_END = "ended without a farewell: it was killed, or it crashed"
+SILENT = "has not responded for {seconds:.0f} s: it is stopped, or its machine cannot be reached"
+
+# Of <linux/pidfd.h>, Linux 6.15 and later: the exit code of a process that is not this one's child.
+_PIDFD_INFO_EXIT, _INFO_SIZE, _CODE_OFFSET = 1 << 3, 64, 60
+_PIDFD_GET_INFO = (3 << 30) | (_INFO_SIZE << 16) | (0xFF << 8) | 11
 
 
 class Keys:
@@ -89,12 +105,151 @@ class Ranks:
         return "cmd=" + answers.get(command, f"{command}_result rc=-1 msg=unknown_command")
 
 
+def machine() -> str:
+    """Return what tells apart the kernels and the containers whose process identifiers differ."""
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return f"{file.read().strip()} {os.readlink('/proc/self/ns/pid')}"
+
+
+def told(code: int) -> str:
+    """Return the words for an exit code, where a negative one stands for a signal."""
+    if code >= 0:
+        return f"ended with exit code {code}"
+    name = signal.Signals(-code).name if -code in set(signal.Signals) else str(-code)
+    return f"was ended by signal {name}"
+
+
+class Member:
+    """A rank that is watched.
+
+    Args:
+        place: its machine and process identifier.
+        limit: seconds without a sign of life after which it counts as silent; 0: never.
+    """
+
+    def __init__(self, connection: socket.socket, place: tuple[str, int], limit: float) -> None:
+        self.connection, self.place, self.limit = connection, place, limit
+        self.seen = time.monotonic()
+        self.silent = False
+        self.code: int | None = None  # as the launcher reports it
+        self.descriptor = -1
+        if place[0] == machine():
+            with contextlib.suppress(OSError):
+                self.descriptor = os.pidfd_open(place[1])
+
+    def exit_code(self) -> int | None:
+        """Return the exit code if it is known, negative for a signal. The kernel has it once the parent has."""
+        if self.code is not None or self.descriptor < 0:
+            return self.code
+        info = bytearray(struct.pack("<Q", _PIDFD_INFO_EXIT).ljust(_INFO_SIZE, b"\0"))
+        try:
+            fcntl.ioctl(self.descriptor, _PIDFD_GET_INFO, info)
+        except OSError:  # an older kernel
+            return None
+        if not struct.unpack_from("<Q", info)[0] & _PIDFD_INFO_EXIT:
+            return None
+        return os.waitstatus_to_exitcode(struct.unpack_from("<i", info, _CODE_OFFSET)[0])
+
+    def close(self) -> None:
+        """Forget the process."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
+
+
+class Watched:
+    """The ranks of one program: which of them are there, and what became of the others."""
+
+    def __init__(self) -> None:
+        self.members: dict[int, Member] = {}
+        self.ended: dict[int, dict[str, Any]] = {}
+        self.changed = threading.RLock()
+        self.looked = time.monotonic()
+
+    def tell(self, event: dict[str, Any] | None = None) -> None:
+        """Send an event to all ranks; None is a sign of life."""
+        text = (json.dumps(event) if event else "").encode() + b"\n"
+        for member in self.members.values():
+            with contextlib.suppress(OSError):  # it is gone, or stopped for so long that its buffer is full
+                member.connection.send(text, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+
+    def join(self, rank: int, member: Member) -> None:
+        """Watch a rank, and tell it what became of others before it came."""
+        with self.changed:
+            self.members[rank] = member
+            for event in self.ended.values():
+                self.tell(event)
+
+    def beat(self, rank: int) -> None:
+        """Take a sign of life."""
+        with self.changed:
+            member, now = self.members[rank], time.monotonic()
+            if now - member.seen > DELAYED:
+                self.excuse(now)
+            member.seen = now
+            if member.silent:
+                member.silent = False
+                self.tell({"rank": rank, "back": True})
+
+    def excuse(self, now: float) -> None:
+        """Count silence from now on, since what held up one rank or this server may have held up all."""
+        for member in self.members.values():
+            member.seen = now
+
+    def end(self, rank: int, how: str, calls: dict[str, int] | None = None) -> None:
+        """Tell all that a rank has ended.
+
+        Args:
+            calls: how many collectives of each group it has begun, if it leaves in order.
+        """
+        with self.changed:
+            if rank not in self.ended:
+                self.ended[rank] = {"rank": rank, "how": how, "calls": calls}
+                self.tell(self.ended[rank])
+
+    def lose(self, rank: int, member: Member) -> None:
+        """Take note that a rank's connection has closed, and find out why."""
+        deadline = time.monotonic() + WAIT_FOR_CODE
+        while rank not in self.ended and (code := member.exit_code()) is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        with self.changed:
+            if rank not in self.ended:
+                self.end(rank, UNKNOWN_END if code is None else told(code))
+            member.close()
+            self.members.pop(rank)
+
+    def report(self, place: tuple[str, int], rank: int, code: int) -> None:
+        """Take a launcher's word for the exit code of a process, which may have ended before it was watched."""
+        with self.changed:
+            for member in self.members.values():
+                if member.place == place:
+                    member.code = code
+                    return
+            if rank not in self.members:
+                self.end(rank, told(code))
+
+    def look(self) -> None:
+        """Send a sign of life, and tell all which ranks have sent none for too long."""
+        with self.changed:
+            self.tell()
+            now = time.monotonic()
+            if now - self.looked > DELAYED:
+                self.excuse(now)
+            self.looked = now
+            for rank, member in self.members.items():
+                if not member.silent and member.limit and now - member.seen > member.limit:
+                    member.silent = True
+                    self.tell({"rank": rank, "how": SILENT.format(seconds=now - member.seen)})
+
+
 class Server:
     """Who is connected, and what they share."""
 
     def __init__(self) -> None:
         self.keys = Keys()
         self.programs: list[Ranks] = []
+        self.watched: dict[str, Watched] = {}
+        self.reports: list[tuple[tuple[str, int], int, int]] = []
         self.changed = threading.Condition()
         self.connected = 0
 
@@ -109,21 +264,62 @@ class Server:
                 self.changed.notify()
 
     def serve(self, connection: socket.socket) -> None:
-        """Answer one connection until it ends: questions to the keys, or, after ``["mpi", size]``, PMI."""
+        """Answer one connection until it ends: questions to the keys, or what its first line asks for."""
         with self.counted(), connection, connection.makefile("rw", newline="\n") as lines:
-            answering: Keys | Ranks = self.keys
             try:
                 for line in lines:
-                    if answering is self.keys and line.startswith('["mpi"'):
-                        answering = self.program(json.loads(line)[1])
-                        continue
-                    lines.write(answering.answer(line) + "\n")
+                    if line.startswith('["mpi"'):
+                        return self.introduce(lines, *json.loads(line)[1:])
+                    if line.startswith('["watch"'):
+                        return self.watch(connection, lines, *json.loads(line)[1:])
+                    if line.startswith('["report"'):
+                        return self.report(*json.loads(line)[1:])
+                    lines.write(self.keys.answer(line) + "\n")
                     lines.flush()
             except (OSError, threading.BrokenBarrierError):
-                pass  # a process was killed, which whoever started it sees to
-            finally:
-                if isinstance(answering, Ranks):
-                    answering.barrier.abort()
+                pass  # a process was killed, which `watch` notices
+
+    def introduce(self, lines: Any, size: int) -> None:
+        """Answer one rank of an MPI program by PMI."""
+        ranks = self.program(size)
+        try:
+            for line in lines:
+                lines.write(ranks.answer(line) + "\n")
+                lines.flush()
+        finally:
+            ranks.barrier.abort()
+
+    def watch(
+        self, connection: socket.socket, lines: Any, program: str, rank: int, place: list[Any], limit: float
+    ) -> None:
+        """Watch one rank until its connection closes: an empty line is a sign of life, another one a farewell."""
+        with self.changed:
+            watched = self.watched.setdefault(program, Watched())
+        member = Member(connection, (place[0], place[1]), limit)
+        watched.join(rank, member)
+        for report in self.reports:
+            watched.report(*report)
+        try:
+            for line in lines:
+                if line.strip():
+                    watched.end(rank, **json.loads(line))
+                else:
+                    watched.beat(rank)
+        finally:
+            watched.lose(rank, member)
+
+    def report(self, place: list[Any], rank: int, code: int) -> None:
+        """Take a launcher's word for the exit code of a process."""
+        self.reports.append(((place[0], place[1]), rank, code))
+        for watched in list(self.watched.values()):
+            watched.report(*self.reports[-1])
+
+    def look(self) -> None:
+        """Look after all ranks, for as long as this process lasts."""
+        while True:
+            time.sleep(BEAT)
+            for watched in list(self.watched.values()):
+                watched.look()
 
     def program(self, size: int) -> Ranks:
         """The MPI program that one more rank belongs to."""
@@ -153,8 +349,12 @@ def main() -> None:
     """
     if os.fork():
         return
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for stream in range(3):  # whoever reads what the starting process prints is not to wait for this one
+        os.dup2(nothing, stream)
     listener, lasting, server = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2]), Server()
     threading.Thread(target=server.accept, args=(listener,), daemon=True).start()
+    threading.Thread(target=server.look, daemon=True).start()
     while os.read(lasting, 1):
         pass
     listener.shutdown(socket.SHUT_RDWR)  # which wakes who accepts

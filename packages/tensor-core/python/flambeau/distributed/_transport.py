@@ -10,6 +10,7 @@ from typing import Any
 
 from flambeau import Tensor
 
+from ._watch import Peers
 from .reduce_op import ReduceOp
 from .work import Work
 
@@ -26,8 +27,9 @@ class Transport(ABC):
     name: str
     device = "cpu"  # where its tensors are
 
-    def __init__(self, rank: int, size: int, timeout: timedelta | float) -> None:
+    def __init__(self, rank: int, size: int, timeout: timedelta | float, peers: Peers | None = None) -> None:
         self.rank, self.size, self.timeout = rank, size, timeout
+        self.peers = peers  # None: nothing is known of the other ranks
 
     @abstractmethod
     def all_reduce(self, tensor: Tensor, op: ReduceOp, shapes: Sequence[Sequence[int]] = ()) -> Work:

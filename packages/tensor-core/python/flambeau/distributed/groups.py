@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from typing import Any
 
@@ -11,8 +12,9 @@ import flambeau
 
 from . import _mpi_start
 from ._backend_names import Backend, carriers
-from ._rendezvous import meeting
+from ._rendezvous import Meeting, meeting
 from ._transport import Alone, Transport
+from ._watch import Peers
 from .stores import PrefixStore, Store, default_pg_timeout, seconds
 
 __all__ = [
@@ -102,12 +104,12 @@ class ProcessGroup:
 class _Program:
     """All processes of a program, as this one knows them."""
 
-    def __init__(self, store: Store | None, rank: int, size: int, backend: str | None, timeout: timedelta | float):
-        self.store, self.rank, self.size, self.timeout = store, rank, size, timeout
+    def __init__(self, met: Meeting, backend: str | None, timeout: timedelta | float):
+        self.store, self.rank, self.size, self.watch = met
         self.groups: list[ProcessGroup] = []
         self.made = 0
         self.mpi: Any = None  # the module mpi4py.MPI, once it runs
-        self.whole = self.group(range(size), backend, timeout)
+        self.whole = self.group(range(self.size), backend, timeout)
 
     def group(self, ranks: Sequence[int], backend: str | None, timeout: timedelta | float) -> ProcessGroup | None:
         """A group of some ranks; None if this process is not one of them."""
@@ -126,21 +128,43 @@ class _Program:
     def _transport(self, backend: str, ranks: Sequence[int], name: str, timeout: timedelta | float) -> Transport:
         if len(ranks) == 1:
             return Alone(backend, timeout)
+        peers = None if self.watch is None else Peers(self.watch, ranks, f"{name} {backend}")
         if backend == "nccl":
             from ._nccl import NCCLTransport
 
             assert self.store is not None  # there is one where NCCL is
             store = PrefixStore(f"group {name}", self.store)
-            return NCCLTransport(store, list(ranks).index(self.rank), len(ranks), timeout)
-        return self._by_mpi(backend, ranks, timeout)
+            return NCCLTransport(store, list(ranks).index(self.rank), len(ranks), timeout, peers)
+        return self._by_mpi(backend, ranks, timeout, peers)
 
-    def _by_mpi(self, backend: str, ranks: Sequence[int], timeout: timedelta | float) -> Transport:
+    def _by_mpi(self, backend: str, ranks: Sequence[int], timeout: timedelta | float, peers: Peers | None) -> Transport:
         """Return the transport of some ranks by MPI, which the first group that needs it starts."""
         if self.mpi is None:
-            self.mpi = _mpi_start.start(self.store, self.rank, self.size)
+            with self.blocking("the start of MPI", range(self.size)):
+                self.mpi = _mpi_start.start(self.store, self.rank, self.size, self.watch)
         from ._mpi import MPITransport
 
-        return MPITransport.of(backend, self.mpi.COMM_WORLD, ranks, timeout)
+        with self.blocking("new_group", ranks):
+            return MPITransport.of(backend, self.mpi.COMM_WORLD, ranks, timeout, peers)
+
+    def blocking(self, what: str, ranks: Sequence[int]) -> AbstractContextManager[None]:
+        """Surround a call that cannot be interrupted, but has to end if one of the ranks does."""
+        return nullcontext() if self.watch is None else self.watch.blocking(what, ranks)
+
+    def remove(self, groups: Sequence[ProcessGroup]) -> None:
+        """Use some groups no more."""
+        for each in groups:
+            with self.blocking("destroy_process_group", each.ranks):
+                each.close()
+            self.groups.remove(each)
+
+    def leave(self) -> None:
+        """Take leave of the other ranks."""
+        if self.watch is not None:
+            self.watch.leave("destroyed its process group")
+            self.watch.close()
+        if self.store is not None:
+            self.store.leave()
 
 
 _program: _Program | None = None
@@ -191,8 +215,13 @@ def init_process_group(
     seconds(limit)
     if device_id is not None:
         flambeau.cuda.set_device(device_id)
-    found, rank, world_size = meeting(init_method, store, rank, world_size, limit)
-    _program = _Program(found, rank, world_size, backend, limit)
+    met = meeting(init_method, store, rank, world_size, limit)
+    try:
+        _program = _Program(met, backend, limit)
+    except BaseException as error:
+        if met.watch is not None:
+            met.watch.fail("init_process_group", error)
+        raise
 
 
 def _running() -> _Program:
@@ -369,10 +398,9 @@ def destroy_process_group(group: ProcessGroup | None = None) -> None:
     if found is None:
         return
     program = _running()
-    for each in [found] if found is not program.whole else program.groups[::-1]:
-        each.close()
-        program.groups.remove(each)
-    if found is program.whole:
-        if program.store is not None:
-            program.store.leave()
+    if found is not program.whole:
+        program.remove([found])
+    else:
+        program.remove(program.groups[::-1])
+        program.leave()
         _program = None

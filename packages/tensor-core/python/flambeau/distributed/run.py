@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import ctypes
+import json
 import os
 import signal
 import socket
@@ -23,12 +25,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, TypeVar
 
+from ._server import machine, told
+
 __all__ = ["main", "record"]
 
 F = TypeVar("F", bound=Callable[..., object])
 
 GRACE = 5.0  # seconds that processes get to end by themselves when one of them has failed
 LOOK = 0.05  # seconds between two looks at them
+REPORT = 2.0  # seconds in which the server of the store is to take a report
+_PR_SET_PDEATHSIG = 1
 _OUTPUTS = {"0": (), "1": ("stdout",), "2": ("stderr",), "3": ("stdout", "stderr")}
 
 
@@ -113,16 +119,20 @@ class _Launch:
         module = ["-m"] if self.options.module else []
         return [sys.executable, "-u", *module, self.options.program, *self.options.arguments]
 
+    def rank(self, local_rank: int) -> int:
+        """The rank among all processes."""
+        return int(self.options.node_rank) * self.count + local_rank
+
     def environment(self, local_rank: int, place: tuple[str, int], attempt: int) -> dict[str, str]:
         """What a process is told of its place among the others."""
         told = {
-            "RANK": self.options.node_rank * self.count + local_rank,
+            "RANK": self.rank(local_rank),
             "WORLD_SIZE": self.nodes * self.count,
             "LOCAL_RANK": local_rank,
             "LOCAL_WORLD_SIZE": self.count,
             "GROUP_RANK": self.options.node_rank,
             "GROUP_WORLD_SIZE": self.nodes,
-            "ROLE_RANK": self.options.node_rank * self.count + local_rank,
+            "ROLE_RANK": self.rank(local_rank),
             "ROLE_WORLD_SIZE": self.nodes * self.count,
             "MASTER_ADDR": place[0],
             "MASTER_PORT": place[1],
@@ -146,10 +156,13 @@ class _Launch:
 
     def start(self, attempt: int) -> None:
         """Start the processes."""
-        place = _meeting_place(self.options, self.nodes)
+        self.place = _meeting_place(self.options, self.nodes)
+        bound = _bound_to(os.getpid())
         for rank in range(self.count):
-            environment, files = self.environment(rank, place, attempt), self.output(rank, attempt)
-            self.running[rank] = subprocess.Popen(self.command(), env=environment, **files)  # type: ignore[call-overload]
+            environment, files = self.environment(rank, self.place, attempt), self.output(rank, attempt)
+            self.running[rank] = subprocess.Popen(  # type: ignore[call-overload]
+                self.command(), env=environment, preexec_fn=bound, **files
+            )
 
     def wait(self) -> tuple[int, int] | None:
         """Wait until all have ended, or one has failed: its local rank and exit code."""
@@ -158,10 +171,21 @@ class _Launch:
                 code = process.poll()
                 if code is not None:
                     del self.running[rank]
+                    if self.running or self.nodes > 1:
+                        self.report(rank, process.pid, code)
                     if code:
                         return rank, code
             time.sleep(LOOK)
         return None
+
+    def report(self, local_rank: int, pid: int, code: int) -> None:
+        """Tell the server of the store, which tells the ranks of all machines, how a process has ended."""
+        text = json.dumps(["report", [machine(), pid], self.rank(local_rank), code]) + "\n"
+        with (
+            contextlib.suppress(OSError),  # there is no server: the program makes no group, or all have left it
+            socket.create_connection(self.place, timeout=REPORT) as connection,
+        ):
+            connection.sendall(text.encode())
 
     def end(self) -> None:
         """End those that still run."""
@@ -180,11 +204,16 @@ class _Launch:
         self.files.clear()
 
 
-def _said(code: int) -> str:
-    if code > 0:
-        return f"exit code {code}"
-    name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
-    return f"signal {name}"
+def _bound_to(launcher: int) -> Callable[[], None]:
+    """Return what a process calls before its program, so that it ends (SIGTERM) when the launcher does."""
+    prctl = ctypes.CDLL(None).prctl
+
+    def bind() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != launcher:  # it ended before that
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return bind
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -207,7 +236,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rank, code = failed
         again = " Starting all again." if attempt < launch.options.max_restarts else ""
         print(
-            f"flambeau.distributed.run: the process of local rank {rank} ended with {_said(code)}, and the others were "
+            f"flambeau.distributed.run: the process of local rank {rank} {told(code)}, and the others were "
             f"ended.{again}",
             file=sys.stderr,
         )

@@ -14,7 +14,7 @@ from datetime import timedelta
 
 from .errors import DistStoreError
 
-__all__ = ["FileStore", "HashStore", "PrefixStore", "Store", "default_pg_timeout", "looks", "seconds"]
+__all__ = ["FileStore", "HashStore", "PrefixStore", "Store", "default_pg_timeout", "looks", "seconds", "underlying"]
 
 default_pg_timeout = timedelta(minutes=30)
 
@@ -272,3 +272,10 @@ class PrefixStore(Store):
 
     def leave(self) -> None:
         self.underlying_store.leave()
+
+
+def underlying(store: Store) -> Store:
+    """Return the store that a store is a part of."""
+    while isinstance(store, PrefixStore):
+        store = store.underlying_store
+    return store

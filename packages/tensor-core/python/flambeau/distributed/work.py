@@ -13,6 +13,7 @@ from typing import Any
 from flambeau import Tensor
 from flambeau.futures import Awaited, Future
 
+from ._watch import Part
 from .errors import DistBackendError
 from .stores import seconds
 
@@ -27,6 +28,9 @@ _LATE = (
 EAGER_LOOKS = 2000
 PAUSE = 50e-6  # seconds
 
+# What works held that were given up, for as long as the process.
+_abandoned: list[Any] = []
+
 
 class Work:
     """A collective or a message under way.
@@ -37,6 +41,7 @@ class Work:
         outputs: the tensors that it fills.
         kept: what must live until then.
         watch: has someone see to a work that nobody waits for.
+        part: the part of the other ranks, who may end before they play it.
     """
 
     _arrived = True  # until there is something to wait for
@@ -52,8 +57,9 @@ class Work:
         size: int = 1,
         timeout: timedelta | float | None = None,
         watch: Callable[[Work], Any] = lambda work: None,
+        part: Part | None = None,
     ) -> None:
-        self._watch = watch
+        self._watch, self._part = watch, part
         self._what, self._ready, self._outputs, self._kept = what, ready, list(outputs), kept
         self._rank, self._size, self._timeout = rank, size, timeout
         self._lock = threading.RLock()
@@ -89,7 +95,18 @@ class Work:
                     self._arrived = self._ready()
                 except Exception as error:
                     self._error, self._arrived = error, True
+                if self._part is not None:
+                    if self._arrived:
+                        self._part.done()
+                    elif reason := self._part.missing():
+                        self._give_up(reason)
             return self._arrived
+
+    def _give_up(self, reason: str) -> None:
+        """End with an error. Its memory is kept, as messages of the ranks that live may still arrive there."""
+        _abandoned.append(self._kept)
+        text = f"{self._what} of rank {self._rank} cannot complete, since {reason}"
+        self._error, self._arrived = DistBackendError(text), True
 
     def is_completed(self) -> bool:
         """Whether it is done, so that its tensors can be used."""

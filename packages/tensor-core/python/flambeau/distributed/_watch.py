@@ -1,0 +1,281 @@
+"""The other ranks of a program: which of them have ended or fallen silent, as the server of the store tells.
+
+Each process sends the server a sign of life twice a second, by a native thread that needs no lock of Python's. The
+server (`_server`) sees when a process's connection closes or when it falls silent, and tells all ranks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import sys
+import threading
+import time
+import weakref
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from . import _native
+from ._server import BEAT, machine
+from .errors import DistStoreError
+from .stores import Store, looks, seconds
+from .tcp_store import TCPStore
+
+__all__ = ["Peers", "Watch", "meet", "others_failed", "say_farewell"]
+
+GRACE = 1.0  # seconds in which a collective may still complete after one of its ranks has ended
+ABORT = 70  # exit code of a process that could not raise: "internal software error" of <sysexits.h>
+
+_SERVER_GONE = (
+    "the store's server at {host}:{port}, which watches all ranks, does not answer: the machine or the process that "
+    "started it (of rank 0, by default) has ended"
+)
+_RANK_TAKEN = (
+    "another process has rank {rank}: each needs its own; or what an earlier run has left is here (with "
+    "init_method='file://...' the file, which can be removed)"
+)
+_ABSENT = "of {size} processes, those of rank {ranks} did not come within {timeout}: were they started, do they live?"
+_ABORTED = "flambeau.distributed: rank {rank} waits in {what} and cannot go on, since {reason}. It ends itself."
+
+
+def silence_limit() -> float:
+    """Return the seconds after which a silent rank counts as hung: FLAMBEAU_HEARTBEAT_SECONDS; 0: never."""
+    text = os.environ.get("FLAMBEAU_HEARTBEAT_SECONDS", "4")
+    try:
+        return max(0.0, float(text))
+    except ValueError:
+        raise ValueError(f"FLAMBEAU_HEARTBEAT_SECONDS should be a number of seconds, but is {text!r}") from None
+
+
+class _End:
+    """What is known of a rank that has ended, or is silent."""
+
+    def __init__(self, how: str, calls: dict[str, int] | None = None, grace: float = GRACE) -> None:
+        self.how, self.calls, self.final = how, calls, time.monotonic() + grace
+
+
+class Watch:
+    """Connection of one process with the server that watches all ranks of a program.
+
+    Args:
+        store: whose server it is.
+        program: a name for the program, of which a store may see several, one after another.
+    """
+
+    def __init__(self, store: TCPStore, program: str, rank: int) -> None:
+        self.rank, self.server = rank, {"host": store.host, "port": store.port}
+        self.calls: Counter[str] = Counter()  # how many collectives of each transport have begun
+        self.pending: set[tuple[str, int | None]] = set()  # those that are not complete
+        self.ended: dict[int, _End] = {}
+        self.lost_server = ""
+        self.closed = False
+        self._blocked: tuple[str, Sequence[int]] | None = None
+        self._limit = silence_limit()
+        self._connection = store.connect()
+        hello = ["watch", program, rank, [machine(), os.getpid()], self._limit]
+        self._connection.sendall(json.dumps(hello).encode() + b"\n")
+        self._heartbeat: Any = _native.start_heartbeat(self._connection.fileno(), BEAT)
+        threading.Thread(target=self._listen, name="flambeau.distributed.watch", daemon=True).start()
+        _open.add(self)
+
+    def news(self) -> bool:
+        """Return whether any rank has ended or is silent."""
+        return bool(self.ended or self.lost_server)
+
+    def reason(self, ranks: Sequence[int], group: str = "", call: int | None = None) -> str:
+        """Return why something cannot complete that needs some ranks, or an empty string.
+
+        Args:
+            group: the transport's key.
+            call: the number of the collective among those of the transport; None: it is no collective.
+        """
+        for rank, end in list(self.ended.items()):  # the first that ended first, as others follow from it
+            if rank not in ranks:
+                continue
+            if end.calls is not None and call is not None:
+                if call > end.calls.get(group, 0):
+                    return f"rank {rank} {end.how}"
+            elif time.monotonic() > end.final:
+                return f"rank {rank} {end.how}"
+        return self.lost_server
+
+    @contextlib.contextmanager
+    def blocking(self, what: str, ranks: Sequence[int]) -> Iterator[None]:
+        """Surround a call of MPI that cannot be interrupted: if one of the ranks ends, this process does, too."""
+        self._blocked = (what, ranks)
+        try:
+            yield
+        finally:
+            self._blocked = None
+
+    def leave(self, how: str, failed: bool = False) -> None:
+        """Tell the other ranks that this one takes part no more, and in how many collectives it has taken part.
+
+        Args:
+            failed: these may not complete, either.
+        """
+        if self.closed:
+            return
+        calls = dict(self.calls)
+        for key, call in self.pending:
+            calls[key] = min(calls[key], (call or 0) - 1)
+        farewell = {"how": how, "calls": None if failed else calls}
+        with contextlib.suppress(OSError):  # the server is gone, and the others know
+            self._connection.sendall(json.dumps(farewell).encode() + b"\n")
+
+    def fail(self, what: str, error: BaseException) -> None:
+        """Tell the other ranks that an error has ended this rank's part in the program, and watch no more."""
+        self.leave(f"failed in {what} with {type(error).__name__}: {error}", failed=True)
+        self.close()
+
+    def close(self) -> None:
+        """Watch no more."""
+        self.closed = True
+        self._heartbeat = None
+        with contextlib.suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RDWR)
+        self._connection.close()
+
+    def _listen(self) -> None:
+        """Take the server's news until it ends, in a thread of its own."""
+        self._connection.settimeout(BEAT)
+        rest, silent = b"", 0.0  # seconds, as far as this thread could run
+        while not self.closed:
+            try:
+                data = self._connection.recv(65536)
+            except TimeoutError:
+                silent += BEAT
+                if self._limit and silent > self._limit:
+                    break
+            except OSError:
+                break
+            else:
+                if not data:
+                    break
+                silent = 0.0
+                *lines, rest = (rest + data).split(b"\n")
+                for line in lines:
+                    if line:
+                        self._take(json.loads(line))
+            self._abort_if_blocked()
+        if not self.closed:
+            self.lost_server = _SERVER_GONE.format(**self.server)
+            self._abort_if_blocked()
+
+    def _take(self, event: dict[str, Any]) -> None:
+        rank = event["rank"]
+        if rank == self.rank:
+            return
+        if "back" in event:
+            self.ended.pop(rank, None)
+        elif "calls" in event:
+            self.ended[rank] = _End(event["how"], event["calls"])
+        else:
+            self.ended[rank] = _End(event["how"], grace=0.0)
+
+    def _abort_if_blocked(self) -> None:
+        blocked = self._blocked
+        if blocked is None:
+            return
+        what, ranks = blocked
+        if reason := self.reason(ranks):
+            sys.stderr.write(_ABORTED.format(rank=self.rank, what=what, reason=reason) + "\n")
+            sys.stderr.flush()
+            os._exit(ABORT)
+
+
+class Peers:
+    """The ranks of one transport, as a `Watch` knows them.
+
+    Args:
+        ranks: their numbers among all processes.
+        key: the transport's name in farewells.
+    """
+
+    def __init__(self, watch: Watch, ranks: Sequence[int], key: str) -> None:
+        self.watch, self.ranks, self.key = watch, ranks, key
+
+    def of_call(self) -> Part:
+        """Count one more collective, which needs all ranks."""
+        self.watch.calls[self.key] += 1
+        call = self.watch.calls[self.key]
+        self.watch.pending.add((self.key, call))
+        return Part(self.watch, self.ranks, self.key, call)
+
+    def of_message(self, other: int | None) -> Part:
+        """Return the part of a rank within the transport in a message; None: of any, of which one suffices."""
+        if other is not None:
+            return Part(self.watch, [self.ranks[other]])
+        return AnyPart(self.watch, [rank for rank in self.ranks if rank != self.watch.rank])
+
+
+class Part:
+    """The part that other ranks have in a collective or a message."""
+
+    def __init__(self, watch: Watch, ranks: Sequence[int], key: str = "", call: int | None = None) -> None:
+        self.watch, self.ranks, self.key, self.call = watch, ranks, key, call
+
+    def missing(self) -> str:
+        """Return why they will not play it, or an empty string."""
+        return self.watch.reason(self.ranks, self.key, self.call) if self.watch.news() else ""
+
+    def done(self) -> None:
+        """Take note that it is complete."""
+        self.watch.pending.discard((self.key, self.call))
+
+
+class AnyPart(Part):
+    """The part that one of several ranks has in a message."""
+
+    def missing(self) -> str:
+        if not self.watch.news():
+            return ""
+        reasons = [self.watch.reason([rank]) for rank in self.ranks]
+        return "; ".join(reasons) if all(reasons) else ""
+
+
+_open: weakref.WeakSet[Watch] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    """Close the connections in a child process, which would keep them open after this process has ended."""
+    for watch in list(_open):
+        watch.closed = True
+        watch._connection.close()
+        if watch._heartbeat is not None:
+            _native.abandon_heartbeat(watch._heartbeat)
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+def others_failed() -> bool:
+    """Return whether a rank of any program has ended without a farewell."""
+    return any(watch.lost_server or any(end.calls is None for end in watch.ended.values()) for watch in _open)
+
+
+def say_farewell(error: BaseException | None) -> None:
+    """Tell the other ranks that this process ends, and why if an exception ends it."""
+    how = "ended" if error is None else f"ended with {type(error).__name__}: {error}"
+    for watch in list(_open):
+        watch.leave(how, failed=error is not None)
+
+
+def meet(store: Store, what: str, rank: int, size: int, watch: Watch | None) -> None:
+    """Wait at a store until all ranks have come to the same place.
+
+    Raises: DistStoreError for a rank that came twice, and for ranks that have ended or do not come in time.
+    """
+    keys = [f"{what} {each}" for each in range(size)]
+    if store.add(keys[rank], 1) > 1:
+        raise DistStoreError(_RANK_TAKEN.format(rank=rank))
+    for _ in looks(seconds(store.timeout)):
+        if store.check(keys):
+            return
+        if watch is not None and (reason := watch.reason(range(size))):
+            raise DistStoreError(f"rank {rank} waits in init_process_group for all {size} ranks, but {reason}")
+    missing = ", ".join(str(each) for each, key in enumerate(keys) if not store.check([key]))
+    raise DistStoreError(_ABSENT.format(ranks=missing, size=size, timeout=store.timeout))

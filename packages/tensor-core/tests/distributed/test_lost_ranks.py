@@ -1,0 +1,278 @@
+"""Ranks that end, or stop, while others wait for them."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+
+pytest.importorskip("mpi4py")
+
+BEGIN = """
+    import os, signal, sys, time
+    import flambeau as fb
+    from flambeau import distributed as dist
+
+    dist.init_process_group("gloo")
+    rank, x = dist.get_rank(), fb.ones(2)
+    dist.all_reduce(x)
+    print("ready", flush=True)
+"""
+WAIT = """
+    try:
+        dist.all_reduce(x)
+        print("the collective is complete", flush=True)
+    except dist.DistBackendError as error:
+        print(error, flush=True)
+"""
+LAUNCHER = (sys.executable, "-m", "flambeau.distributed.run")
+PATIENCE = 60  # seconds, on a busy machine; a wait that nothing ends takes 30 minutes
+
+
+def _free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+def _file(folder, text):
+    path = folder / "program.py"
+    path.write_text(textwrap.dedent(text))
+    return str(path)
+
+
+class Processes:
+    """Ranks that this test starts by hand."""
+
+    def __init__(self, program, size, **variables):
+        place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port()), "WORLD_SIZE": str(size), **variables}
+        self.ranks = [
+            subprocess.Popen(
+                [sys.executable, program],
+                env={**os.environ, **place, "RANK": str(rank)},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for rank in range(size)
+        ]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for process in self.ranks:
+            process.kill()
+        for process in self.ranks:
+            process.communicate(timeout=PATIENCE)
+
+    def ready(self):
+        """Wait until each rank has printed that it is."""
+        assert [process.stdout.readline() for process in self.ranks] == ["ready\n"] * len(self.ranks)
+
+    def said(self, rank):
+        """Return what a rank prints until it ends."""
+        return self.ranks[rank].communicate(timeout=PATIENCE)[0]
+
+
+def _wait_elsewhere(otherwise):
+    """Return the code of a program in which rank 2 does something and the others wait for it."""
+    return f"{BEGIN}\n    if rank == 2:\n        {otherwise}\n{WAIT}"
+
+
+ENDS = {
+    "os.kill(os.getpid(), signal.SIGKILL)": "rank 2 was ended by signal SIGKILL|rank 2 ended without a farewell",
+    "os._exit(3)": "rank 2 ended with exit code 3|rank 2 ended without a farewell",
+    "sys.exit(0)": "rank 2 ended",
+    "raise ValueError('no more')": "rank 2 ended with ValueError: no more",
+    "dist.destroy_process_group(); sys.exit()": "rank 2 destroyed its process group",
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_ranks_that_wait_for_one_that_has_ended_raise(end, tmp_path):
+    with Processes(_file(tmp_path, _wait_elsewhere(end)), 3) as processes:
+        for rank in range(2):
+            text = processes.said(rank)
+            assert f"all_reduce of rank {rank} cannot complete, since rank 2 " in text
+            assert any(way in text for way in ENDS[end].split("|")), text
+
+
+def test_a_wait_ends_soon_after_the_end_of_a_rank(tmp_path):
+    program = _wait_elsewhere("time.sleep(1000)").replace("    try:", "    begin = time.monotonic()\n    try:")
+    program += "    print(time.time(), flush=True)\n"
+    with Processes(_file(tmp_path, program), 3) as processes:
+        processes.ready()
+        killed = time.time()
+        processes.ranks[2].kill()
+        took = [float(processes.said(rank).split()[-1]) - killed for rank in range(2)]
+        assert max(took) < 30  # 2 on an idle machine
+
+
+def test_a_stopped_rank_counts_as_lost(tmp_path):
+    with Processes(_file(tmp_path, _wait_elsewhere("time.sleep(1000)")), 3) as processes:
+        processes.ready()
+        processes.ranks[2].send_signal(signal.SIGSTOP)
+        for rank in range(2):
+            assert "since rank 2 has not responded for " in processes.said(rank)
+
+
+def test_a_stopped_rank_is_waited_for_where_heartbeats_are_off(tmp_path):
+    program = _file(tmp_path, _wait_elsewhere("pass"))
+    with Processes(program, 3, FLAMBEAU_HEARTBEAT_SECONDS="0") as processes:
+        processes.ranks[2].send_signal(signal.SIGSTOP)
+        time.sleep(6)
+        processes.ranks[2].send_signal(signal.SIGCONT)
+        assert all("the collective is complete" in processes.said(rank) for rank in range(3))
+
+
+def test_busy_ranks_count_as_alive(tmp_path):
+    """Keep Python's lock for longer than a rank may be silent."""
+    busy = "import ctypes; ctypes.PyDLL(None).sleep(7)"
+    with Processes(_file(tmp_path, _wait_elsewhere(busy)), 3) as processes:
+        assert all("the collective is complete" in processes.said(rank) for rank in range(3))
+
+
+def test_groups_without_the_lost_rank_go_on(tmp_path):
+    program = (
+        BEGIN
+        + """
+    pair = dist.new_group([0, 1])
+    if rank == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(4)
+    dist.all_reduce(x, group=pair)
+    print(x.tolist(), flush=True)
+    """
+    )
+    with Processes(_file(tmp_path, program), 3) as processes:
+        assert all("[6.0, 6.0]" in processes.said(rank) for rank in range(2))
+
+
+def test_messages_of_a_lost_rank_are_not_waited_for(tmp_path):
+    program = (
+        BEGIN
+        + """
+    if rank == 1:
+        os._exit(5)
+    try:
+        dist.recv(x, 1)
+    except dist.DistBackendError as error:
+        print(error)
+    """
+    )
+    with Processes(_file(tmp_path, program), 2) as processes:
+        text = processes.said(0)
+        assert "recv of rank 0 cannot complete, since rank 1 ended " in text
+
+
+def test_what_a_rank_sent_before_it_ended_arrives(tmp_path):
+    program = (
+        BEGIN
+        + """
+    y = fb.full((1_000_000,), 3.0 + rank)
+    if rank:
+        time.sleep(3)
+    dist.broadcast(y, 0)
+    if rank == 0:
+        dist.destroy_process_group()
+        sys.exit()
+    print(y.min().item(), y.max().item(), flush=True)
+    """
+    )
+    with Processes(_file(tmp_path, program), 2) as processes:
+        assert processes.said(1).splitlines()[-1] == "3.0 3.0"
+
+
+def test_a_rank_that_cannot_raise_ends_itself(tmp_path):
+    program = (
+        BEGIN
+        + """
+    if rank == 1:
+        time.sleep(1)
+        os.kill(os.getpid(), signal.SIGKILL)
+    dist.new_group([0, 1])
+    """
+    )
+    with Processes(_file(tmp_path, program), 2) as processes:
+        _, text = processes.ranks[0].communicate(timeout=PATIENCE)
+        assert processes.ranks[0].returncode == 70
+        assert "rank 0 waits in new_group and cannot go on, since rank 1 " in text
+
+
+def test_ranks_that_wait_for_the_start_of_a_lost_rank_raise(tmp_path):
+    program = """
+        import os, sys
+        from flambeau import distributed as dist
+
+        if os.environ["RANK"] == "1":
+            sys.modules["mpi4py"] = None  # which init_process_group needs
+        dist.init_process_group("gloo")
+    """
+    with Processes(_file(tmp_path, program), 2) as processes:
+        _, text = processes.ranks[0].communicate(timeout=PATIENCE)
+        assert processes.ranks[0].returncode
+        assert "but rank 1 failed in init_process_group with ImportError: " in text
+
+
+def _nodes(program, port, *options):
+    common = ["--nnodes=2", "--nproc-per-node=1", "--master-addr=127.0.0.1", f"--master-port={port}", *options]
+    return [
+        subprocess.Popen(
+            [*LAUNCHER, *common, f"--node-rank={node}", program],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for node in range(2)
+    ]
+
+
+@pytest.mark.parametrize("end", ["os.kill(os.getpid(), signal.SIGKILL)", "sys.exit(3)", "sys.exit(0)"])
+@pytest.mark.parametrize("lost", [0, 1])
+def test_a_rank_that_ends_on_one_machine_ends_those_on_the_other(end, lost, tmp_path):
+    program = f"{BEGIN}\n    if rank == {lost}:\n        {end}\n    dist.barrier()\n"
+    nodes = _nodes(_file(tmp_path, program), _free_port())
+    said = [node.communicate(timeout=PATIENCE)[1] for node in nodes]
+    assert f"since rank {lost} " in said[1 - lost] and nodes[1 - lost].returncode
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_a_rank_that_ends_before_it_meets_the_others_ends_those_on_the_other_machine(code, tmp_path):
+    program = f"""
+        import os, sys
+        from flambeau import distributed as dist
+
+        if os.environ["RANK"] == "1":
+            sys.exit({code})
+        dist.init_process_group("gloo")
+    """
+    nodes = _nodes(_file(tmp_path, program), _free_port())
+    said = [node.communicate(timeout=PATIENCE)[1] for node in nodes]
+    assert f"rank 0 waits in init_process_group for all 2 ranks, but rank 1 ended with exit code {code}" in said[0]
+
+
+def test_ranks_end_with_the_launcher(tmp_path):
+    program = _file(tmp_path, "import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(1000)\n")
+    launcher = subprocess.Popen([*LAUNCHER, "--nproc-per-node=2", program], stdout=subprocess.PIPE, text=True)
+    started = [int(launcher.stdout.readline()) for _ in range(2)]
+    launcher.kill()
+    launcher.wait()
+    with launcher.stdout:
+        assert launcher.stdout.read() == ""  # returns when nobody has it open
+    for process in started:
+        _until_gone(process)
+
+
+def _until_gone(process):
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"process {process} has not ended")
