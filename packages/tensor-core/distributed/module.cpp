@@ -2,9 +2,12 @@
 #include <Python.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstring>
 #include <exception>
 
 #include "heartbeat.h"
+#include "shared_group.h"
 
 namespace flambeau::distributed {
 
@@ -39,10 +42,159 @@ PyObject* abandon_heartbeat(PyObject*, PyObject* capsule) {
   Py_RETURN_NONE;
 }
 
+constexpr char kGroup[] = "flambeau.distributed.SharedGroup", kJob[] = "flambeau.distributed.Job";
+
+struct OpenGroup {
+  Py_buffer memory;
+  SharedGroup group;
+  pid_t owner;  // in a child process the thread does not exist
+};
+
+void end_group(PyObject* capsule) {
+  auto* open = static_cast<OpenGroup*>(PyCapsule_GetPointer(capsule, kGroup));
+  if (open->owner != getpid()) return;
+  Py_buffer memory = open->memory;
+  Py_BEGIN_ALLOW_THREADS;
+  delete open;
+  Py_END_ALLOW_THREADS;
+  PyBuffer_Release(&memory);
+}
+
+SharedGroup* group_of(PyObject* capsule) {
+  auto* open = static_cast<OpenGroup*>(PyCapsule_GetPointer(capsule, kGroup));
+  return open ? &open->group : nullptr;
+}
+
+std::shared_ptr<Job>* job_of(PyObject* capsule) {
+  return static_cast<std::shared_ptr<Job>*>(PyCapsule_GetPointer(capsule, kJob));
+}
+
+void end_job(PyObject* capsule) { delete job_of(capsule); }
+
+PyObject* memory_size(PyObject*, PyObject* args) {
+  int size = 0;
+  Py_ssize_t chunk = 0;
+  if (!PyArg_ParseTuple(args, "in", &size, &chunk)) return nullptr;
+  return PyLong_FromSize_t(SharedGroup::memory_size(size, size_t(chunk)));
+}
+
+PyObject* supports(PyObject*, PyObject* args) {
+  const char *operation = nullptr, *dtype = nullptr;
+  size_t element_size = 0;
+  if (!PyArg_ParseTuple(args, "ss", &operation, &dtype)) return nullptr;
+  return PyBool_FromLong(reduction(operation, dtype, element_size) != nullptr);
+}
+
+PyObject* may_read(PyObject*, PyObject* args) {
+  int process = 0;
+  unsigned long long address = 0;
+  if (!PyArg_ParseTuple(args, "iK", &process, &address)) return nullptr;
+  return PyBool_FromLong(can_read(process, reinterpret_cast<const char*>(address)));
+}
+
+PyObject* open_group(PyObject*, PyObject* args) {
+  PyObject* given = nullptr;
+  int rank = 0, size = 0;
+  Py_ssize_t chunk = 0;
+  if (!PyArg_ParseTuple(args, "Oiin", &given, &rank, &size, &chunk)) return nullptr;
+  Py_buffer memory;
+  if (PyObject_GetBuffer(given, &memory, PyBUF_WRITABLE) < 0) return nullptr;
+  if (size_t(memory.len) < SharedGroup::memory_size(size, size_t(chunk))) {
+    PyBuffer_Release(&memory);
+    PyErr_SetString(PyExc_ValueError, "open_group: the memory is too small");
+    return nullptr;
+  }
+  auto* open = new OpenGroup{memory, {static_cast<char*>(memory.buf), rank, size, size_t(chunk)}, getpid()};
+  return PyCapsule_New(open, kGroup, end_group);
+}
+
+PyObject* close_group(PyObject*, PyObject* capsule) {
+  auto* open = static_cast<OpenGroup*>(PyCapsule_GetPointer(capsule, kGroup));
+  if (!open) return nullptr;
+  if (open->owner == getpid()) {
+    Py_BEGIN_ALLOW_THREADS;
+    open->group.close();
+    Py_END_ALLOW_THREADS;
+  }
+  Py_RETURN_NONE;
+}
+
+// A list of pairs of an address and a number of bytes.
+bool take_pieces(PyObject* given, std::vector<Piece>& pieces) {
+  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(given); ++i) {
+    unsigned long long address = 0;
+    Py_ssize_t bytes = 0;
+    if (!PyArg_ParseTuple(PyList_GET_ITEM(given, i), "Kn", &address, &bytes)) return false;
+    pieces.push_back({reinterpret_cast<char*>(address), size_t(bytes)});
+  }
+  return true;
+}
+
+PyObject* begin(PyObject*, PyObject* args) {
+  PyObject *capsule = nullptr, *inputs = nullptr, *outputs = nullptr;
+  int kind = 0, root = 0;
+  const char *key = nullptr, *text = nullptr, *operation = nullptr, *dtype = nullptr;
+  Py_ssize_t key_size = 0, text_size = 0, bytes = 0;
+  if (!PyArg_ParseTuple(args, "Oiy#y#O!O!niss", &capsule, &kind, &key, &key_size, &text, &text_size, &PyList_Type,
+                        &inputs, &PyList_Type, &outputs, &bytes, &root, &operation, &dtype)) {
+    return nullptr;
+  }
+  SharedGroup* group = group_of(capsule);
+  if (!group) return nullptr;
+  auto job = std::make_shared<Job>();
+  job->kind = Kind(kind);
+  job->root = root;
+  job->bytes = size_t(bytes);
+  job->reduction = reduction(operation, dtype, job->element_size);
+  std::memcpy(job->key.data(), key, std::min(size_t(key_size), kKeySize));
+  std::memcpy(job->text.data(), text, std::min(size_t(text_size), kTextSize));
+  if (!take_pieces(inputs, job->inputs) || !take_pieces(outputs, job->outputs)) return nullptr;
+  auto* kept = new std::shared_ptr<Job>(job);
+  Py_BEGIN_ALLOW_THREADS;
+  group->begin(std::move(job));
+  Py_END_ALLOW_THREADS;
+  return PyCapsule_New(kept, kJob, end_job);
+}
+
+PyObject* attend(PyObject*, PyObject* capsule) {
+  SharedGroup* group = group_of(capsule);
+  if (!group) return nullptr;
+  group->attend();
+  Py_RETURN_NONE;
+}
+
+PyObject* wait(PyObject*, PyObject* args) {
+  PyObject *capsule = nullptr, *given = nullptr;
+  double seconds = 0;
+  if (!PyArg_ParseTuple(args, "OOd", &capsule, &given, &seconds)) return nullptr;
+  SharedGroup* group = group_of(capsule);
+  std::shared_ptr<Job>* job = group ? job_of(given) : nullptr;
+  if (!job) return nullptr;
+  int state = 0;
+  Py_BEGIN_ALLOW_THREADS;
+  state = group->wait(**job, seconds);
+  Py_END_ALLOW_THREADS;
+  return PyLong_FromLong(state);
+}
+
+PyObject* texts(PyObject*, PyObject* given) {
+  std::shared_ptr<Job>* job = job_of(given);
+  return job ? PyBytes_FromStringAndSize((*job)->texts.data(), Py_ssize_t((*job)->texts.size())) : nullptr;
+}
+
 PyMethodDef functions[] = {
     {"start_heartbeat", start_heartbeat, METH_VARARGS,
      "Write a line feed to a socket at intervals (seconds), for as long as the returned object lives."},
     {"abandon_heartbeat", abandon_heartbeat, METH_O, "Close a heartbeat's socket in a child process."},
+    {"memory_size", memory_size, METH_VARARGS, "Return how many bytes a group of some ranks shares."},
+    {"supports", supports, METH_VARARGS, "Return whether numbers of a dtype can be reduced by an operation."},
+    {"may_read", may_read, METH_VARARGS, "Return whether this process may read the memory of another one."},
+    {"open_group", open_group, METH_VARARGS, "Return this rank's part of a group that shares memory."},
+    {"close_group", close_group, METH_O, "End a group's thread."},
+    {"begin", begin, METH_VARARGS, "Begin a collective, whose memory the caller keeps."},
+    {"attend", attend, METH_O, "Have a thread make progress until no collective is pending."},
+    {"wait", wait, METH_VARARGS, "Make progress for some seconds. Returns: 0 while pending, 1 done, 2 mismatch."},
+    {"texts", texts, METH_O, "Return what each rank called, after a mismatch."},
     {nullptr, nullptr, 0, nullptr},
 };
 

@@ -1,4 +1,4 @@
-"""Collectives of one group that begin in the order of their calls, each after steps of its own."""
+"""Queue of collectives that begin in the order of their calls, each after preparatory steps."""
 
 from __future__ import annotations
 

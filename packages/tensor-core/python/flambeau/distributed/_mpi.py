@@ -19,6 +19,7 @@ import flambeau
 from flambeau import Tensor
 
 from ._in_order import InOrder, Steps
+from ._shared_memory import Kind, SharedMemory
 from ._signatures import TEXT_SIZE, Signature, mismatch
 from ._transport import Transport
 from ._watch import Part, Peers
@@ -170,6 +171,7 @@ class MPITransport(Transport):
         self.name, self.ranks = name, ranks
         self._mpi, self._control = communicator, communicator.Dup()
         self._order = InOrder()
+        self._shared = SharedMemory.open(communicator, ranks)
 
     @classmethod
     def of(
@@ -216,14 +218,37 @@ class MPITransport(Transport):
         part = None if self.peers is None else self.peers.of_call()
         return self._pending(what, lambda: _explained(what, ready), outputs, (ready, inputs, outputs), part)
 
+    def _in_memory(
+        self,
+        kind: Kind,
+        signature: Signature,
+        outputs: Sequence[Tensor],
+        inputs: Sequence[Tensor] = (),
+        share: int = 0,
+    ) -> Work | None:
+        """Return the work of a collective through memory that the ranks share; None if that cannot carry it out."""
+        shared = self._shared
+        if shared is None or not shared.takes(kind, share, signature):
+            return None
+        request = shared.begin(kind, signature, inputs, outputs, share)
+        part = None if self.peers is None else self.peers.of_call()
+        place: dict[str, Any] = {"rank": self.rank, "size": self.size, "timeout": self.timeout}
+        kept = (request, list(inputs), list(outputs))
+        return Work(
+            signature.call, request.Test, outputs, kept, watch=partial(shared.attend, request), part=part, **place
+        )
+
     def _same(self, signature: Signature) -> Steps:
         """Compare signatures. Raises: RuntimeError, in all ranks, if they differ."""
-        own = signature.key()
+        if self._shared is not None:
+            yield self._shared.begin(Kind.CHECK, signature)
+            return
+        own, text = signature.encoded()
         everyone = bytearray(len(own) * self.size)
         yield self._control.Iallgather(own, everyone)
         if everyone != own * self.size:
             texts = bytearray(TEXT_SIZE * self.size)
-            yield self._mpi.Iallgather(signature.text(), texts)
+            yield self._mpi.Iallgather(text, texts)
             raise mismatch(self.ranks, texts)
 
     def _same_counts(self, received: Sequence[int], sent: Sequence[int]) -> Steps:
@@ -242,9 +267,17 @@ class MPITransport(Transport):
         """Divide the sum by the number of ranks if the mean was asked for."""
         return work.finish_with(lambda: tensor.div_(self.size)) if op is ReduceOp.AVG else work
 
+    def all_reduce_coalesced(self, tensors: Sequence[Tensor], op: ReduceOp) -> Work:
+        signature = Signature("all_reduce", tensors[0], op, shapes=[each.shape for each in tensors])
+        size = sum(each.nbytes for each in tensors)
+        work = self._in_memory(Kind.ALL_REDUCE, signature, tensors, tensors, size)
+        return super().all_reduce_coalesced(tensors, op) if work is None else work
+
     def all_reduce(self, tensor: Tensor, op: ReduceOp, shapes: Sequence[Sequence[int]] = ()) -> Work:
-        begin = partial(self._mpi.Iallreduce, MPI.IN_PLACE, _all(tensor), _operation(op, tensor.dtype))
         signature = Signature("all_reduce", tensor, op, shapes=shapes)
+        if work := self._in_memory(Kind.ALL_REDUCE, signature, [tensor], [tensor], tensor.nbytes):
+            return work
+        begin = partial(self._mpi.Iallreduce, MPI.IN_PLACE, _all(tensor), _operation(op, tensor.dtype))
         return self._mean(op, tensor, self._collective(signature, begin, [tensor]))
 
     def reduce(self, tensor: Tensor, root: int, op: ReduceOp) -> Work:
@@ -257,12 +290,17 @@ class MPITransport(Transport):
         return self._mean(op, tensor, self._collective(signature, begin, [tensor]))
 
     def broadcast(self, tensor: Tensor, root: int) -> Work:
-        begin = partial(self._mpi.Ibcast, _all(tensor), root)
-        return self._collective(Signature("broadcast", tensor, root=root), begin, [tensor])
+        signature = Signature("broadcast", tensor, root=root)
+        if work := self._in_memory(Kind.BROADCAST, signature, [tensor], [tensor], tensor.nbytes):
+            return work
+        return self._collective(signature, partial(self._mpi.Ibcast, _all(tensor), root), [tensor])
 
     def all_gather(self, output: Tensor, tensor: Tensor) -> Work:
+        signature = Signature("all_gather", tensor)
+        if work := self._in_memory(Kind.ALL_GATHER, signature, [output], [tensor], tensor.nbytes):
+            return work
         begin = partial(self._mpi.Iallgather, _all(tensor), _shares(output, tensor.numel()))
-        return self._collective(Signature("all_gather", tensor), begin, [output], [tensor])
+        return self._collective(signature, begin, [output], [tensor])
 
     def gather(self, output: Tensor | None, tensor: Tensor, root: int) -> Work:
         shares = None if output is None else _shares(output, tensor.numel())
@@ -275,14 +313,17 @@ class MPITransport(Transport):
         return self._collective(Signature("scatter", output, root=root), begin, [output], [tensor])
 
     def reduce_scatter(self, output: Tensor, tensor: Tensor, op: ReduceOp) -> Work:
+        signature = Signature("reduce_scatter", tensor, op)
+        if work := self._in_memory(Kind.REDUCE_SCATTER, signature, [output], [tensor], output.nbytes):
+            return work
         operation = _operation(op, tensor.dtype)
         begin = partial(self._mpi.Ireduce_scatter_block, _shares(tensor, output.numel()), _all(output), operation)
-        work = self._collective(Signature("reduce_scatter", tensor, op), begin, [output], [tensor])
+        work = self._collective(signature, begin, [output], [tensor])
         return self._mean(op, output, work)
 
     def all_to_all(self, output: Tensor, tensor: Tensor, received: Sequence[int], sent: Sequence[int]) -> Work:
         begin = partial(self._mpi.Ialltoallv, _shares(tensor, sent), _shares(output, received))
-        signature = Signature("all_to_all", tensor[:0])  # sizes may differ, dtypes may not
+        signature = Signature("all_to_all", tensor.new_empty(0))  # sizes may differ, dtypes may not
         return self._collective(signature, begin, [output], [tensor], self._same_counts(received, sent))
 
     def _message(
@@ -314,4 +355,5 @@ class MPITransport(Transport):
         return work.finish_with(check)
 
     def barrier(self) -> Work:
-        return self._collective(Signature("barrier"), self._mpi.Ibarrier)
+        signature = Signature("barrier")
+        return self._in_memory(Kind.CHECK, signature, []) or self._collective(signature, self._mpi.Ibarrier)

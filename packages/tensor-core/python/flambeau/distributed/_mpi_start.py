@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ._watch import Watch, meet, others_failed, say_farewell
+from ._watch import FAREWELL, PAUSE, Watch, meet, others_failed, say_farewell
 from .errors import DistBackendError
 from .stores import Store, underlying
 from .tcp_store import TCPStore
@@ -29,8 +29,6 @@ _STARTED_OTHERWISE = (
 # By which of them a process knows that mpiexec started it (MPICH and Intel MPI; Open MPI; PMIx).
 _RANKS = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "PMIX_RANK")
 
-FAREWELL = 10.0  # seconds that a process waits for the others before it ends
-PAUSE = 1e-3
 UNTIL_READ = 0.5  # seconds after which mpiexec has read what a process said; the rest is lost when it aborts
 
 

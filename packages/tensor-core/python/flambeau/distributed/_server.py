@@ -350,7 +350,7 @@ def main() -> None:
     if os.fork():
         return
     nothing = os.open(os.devnull, os.O_RDWR)
-    for stream in range(3):  # whoever reads what the starting process prints is not to wait for this one
+    for stream in range(3):  # so that a reader of rank 0's output does not wait for this process
         os.dup2(nothing, stream)
     listener, lasting, server = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2]), Server()
     threading.Thread(target=server.accept, args=(listener,), daemon=True).start()

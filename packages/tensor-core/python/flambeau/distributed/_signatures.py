@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
-from functools import cache
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from flambeau import Tensor
@@ -22,7 +23,7 @@ _NOT_EQUAL = (
 )
 
 
-@cache
+@lru_cache(maxsize=256)
 def _code(value: Any) -> int:
     """Return a number that stands for a name, an operation or a dtype in all processes."""
     return zlib.crc32(str(value).encode())
@@ -45,22 +46,22 @@ class Signature(NamedTuple):
     root: int = -1
     shapes: Sequence[Sequence[int]] = ()
 
-    def key(self) -> bytes:
-        """Return what ranks compare, in few bytes."""
+    def encoded(self) -> tuple[bytes, bytes]:
+        """Return what ranks compare, in few bytes, and what an error shows of this rank's call, in `TEXT_SIZE`."""
         call, tensor, op, root, shapes = self
-        count, dtype = (0, 0) if tensor is None else (tensor.numel(), _code(tensor.dtype))
-        if shapes:
-            count = hash((count, *map(tuple, shapes)))
-        return _KEY.pack(_code(call), dtype, _code(op), root, count)
+        if tensor is None:
+            return _encoded(call, op, root, (), None)
+        return _encoded(call, op, root, tuple(map(tuple, shapes)) or (tuple(tensor.shape),), tensor.dtype)
 
-    def text(self) -> bytes:
-        """Return what an error shows of this rank's call, in `TEXT_SIZE` bytes."""
-        said = [] if self.op is None else [self.op.name]
-        said += [] if self.root < 0 else [f"root {self.root}"]
-        if self.tensor is not None:
-            shapes = [tuple(shape) for shape in self.shapes or [self.tensor.shape]]
-            said.append(f"shape {', '.join(map(str, shapes))}, dtype {self.tensor.dtype}")
-        return f"{self.call}({', '.join(said)})".encode()[:TEXT_SIZE].ljust(TEXT_SIZE)
+
+@lru_cache(maxsize=4096)
+def _encoded(call: str, op: ReduceOp | None, root: int, shapes: tuple[Any, ...], dtype: Any) -> tuple[bytes, bytes]:
+    count = math.prod(shapes[0]) if len(shapes) == 1 else hash(shapes)
+    key = _KEY.pack(_code(call), _code(dtype), _code(op), root, count)
+    said = [] if op is None else [op.name]
+    said += [] if root < 0 else [f"root {root}"]
+    said += [f"shape {', '.join(map(str, shapes))}, dtype {dtype}"] if shapes else []
+    return key, f"{call}({', '.join(said)})".encode()[:TEXT_SIZE].ljust(TEXT_SIZE)
 
 
 def mismatch(ranks: Sequence[int], texts: bytes | bytearray) -> RuntimeError:

@@ -6,8 +6,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
+import flambeau
 from flambeau import Tensor
 
 from ._watch import Peers
@@ -34,6 +36,15 @@ class Transport(ABC):
     @abstractmethod
     def all_reduce(self, tensor: Tensor, op: ReduceOp, shapes: Sequence[Sequence[int]] = ()) -> Work:
         """``shapes``: of the tensors that are packed into one."""
+
+    def all_reduce_coalesced(self, tensors: Sequence[Tensor], op: ReduceOp) -> Work:
+        """Reduce several tensors of one dtype at once; by default they are packed into one."""
+        sizes = [each.numel() for each in tensors]
+        packed = flambeau.cat([each.view(-1) for each in tensors])
+        work = self.all_reduce(packed, op, [each.shape for each in tensors])
+        for each, part in zip(tensors, packed.split(sizes), strict=True):
+            work.finish_with(partial(each.view(-1).copy_, part))
+        return work
 
     @abstractmethod
     def reduce(self, tensor: Tensor, root: int, op: ReduceOp) -> Work: ...

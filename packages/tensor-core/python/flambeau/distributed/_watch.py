@@ -24,9 +24,11 @@ from .errors import DistStoreError
 from .stores import Store, looks, seconds
 from .tcp_store import TCPStore
 
-__all__ = ["Peers", "Watch", "meet", "others_failed", "say_farewell"]
+__all__ = ["FAREWELL", "PAUSE", "Part", "Peers", "Watch", "meet", "others_failed", "say_farewell"]
 
 GRACE = 1.0  # seconds in which a collective may still complete after one of its ranks has ended
+FAREWELL = 10.0  # seconds in which what is under way completes before a process ends
+PAUSE = 1e-3
 ABORT = 70  # exit code of a process that could not raise: "internal software error" of <sysexits.h>
 
 _SERVER_GONE = (
@@ -51,7 +53,7 @@ def silence_limit() -> float:
 
 
 class _End:
-    """What is known of a rank that has ended, or is silent."""
+    """End or silence of a rank."""
 
     def __init__(self, how: str, calls: dict[str, int] | None = None, grace: float = GRACE) -> None:
         self.how, self.calls, self.final = how, calls, time.monotonic() + grace
@@ -69,6 +71,7 @@ class Watch:
         self.rank, self.server = rank, {"host": store.host, "port": store.port}
         self.calls: Counter[str] = Counter()  # how many collectives of each transport have begun
         self.pending: set[tuple[str, int | None]] = set()  # those that are not complete
+        self.left: set[Any] = set()  # works for which nobody waits
         self.ended: dict[int, _End] = {}
         self.lost_server = ""
         self.closed = False
@@ -119,12 +122,20 @@ class Watch:
         """
         if self.closed:
             return
+        if not failed:
+            self._complete()
         calls = dict(self.calls)
         for key, call in self.pending:
             calls[key] = min(calls[key], (call or 0) - 1)
         farewell = {"how": how, "calls": None if failed else calls}
         with contextlib.suppress(OSError):  # the server is gone, and the others know
             self._connection.sendall(json.dumps(farewell).encode() + b"\n")
+
+    def _complete(self) -> None:
+        """Complete the works for which nobody waits, as far as the others still take part."""
+        deadline = time.monotonic() + FAREWELL
+        while any(not work.progress() for work in list(self.left)) and time.monotonic() < deadline:
+            time.sleep(PAUSE)
 
     def fail(self, what: str, error: BaseException) -> None:
         """Tell the other ranks that an error has ended this rank's part in the program, and watch no more."""
@@ -140,7 +151,7 @@ class Watch:
         self._connection.close()
 
     def _listen(self) -> None:
-        """Take the server's news until it ends, in a thread of its own."""
+        """Take the server's news until it ends. Runs in a separate thread."""
         self._connection.settimeout(BEAT)
         rest, silent = b"", 0.0  # seconds, as far as this thread could run
         while not self.closed:
@@ -222,9 +233,14 @@ class Part:
         """Return why they will not play it, or an empty string."""
         return self.watch.reason(self.ranks, self.key, self.call) if self.watch.news() else ""
 
-    def done(self) -> None:
-        """Take note that it is complete."""
+    def leave(self, work: Any) -> None:
+        """Take note that nobody waits for the work, which goes on all the same."""
+        self.watch.left.add(work)
+
+    def done(self, work: Any) -> None:
+        """Take note that the work is complete."""
         self.watch.pending.discard((self.key, self.call))
+        self.watch.left.discard(work)
 
 
 class AnyPart(Part):

@@ -68,13 +68,10 @@ def all_reduce_coalesced(
         raise ValueError("all_reduce_coalesced: tensors should have one dtype and one device")
     agree(group, "all_reduce_coalesced", op.name, *given)
     transport, device = carrier(group, first)
-    sent = first.new_empty(sum(each.numel() for each in given), device=device)
-    parts = list(sent.split([each.numel() for each in given]))
-    for part, each in zip(parts, given, strict=True):
-        part.copy_(each.detach().reshape(-1))
-    work = transport.all_reduce(sent, op, [each.shape for each in given])
-    for part, each in zip(parts, given, strict=True):
-        into(work, each, part)
+    sent = [carried(each, device) for each in given]
+    work = transport.all_reduce_coalesced(sent, op)
+    for each, one in zip(given, sent, strict=True):
+        into(work, each, one)
     return handed(work, async_op, given)
 
 

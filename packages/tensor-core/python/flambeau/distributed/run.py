@@ -120,7 +120,7 @@ class _Launch:
         return [sys.executable, "-u", *module, self.options.program, *self.options.arguments]
 
     def rank(self, local_rank: int) -> int:
-        """The rank among all processes."""
+        """Return the rank among all processes."""
         return int(self.options.node_rank) * self.count + local_rank
 
     def environment(self, local_rank: int, place: tuple[str, int], attempt: int) -> dict[str, str]:

@@ -28,7 +28,7 @@ _LATE = (
 EAGER_LOOKS = 2000
 PAUSE = 50e-6  # seconds
 
-# What works held that were given up, for as long as the process.
+# Memory of works that were given up, kept for as long as the process.
 _abandoned: list[Any] = []
 
 
@@ -81,6 +81,8 @@ class Work:
         """Have it go on while nobody waits for it, also if it is forgotten; returns the same work."""
         if not self._arrived:
             self._watch(self)
+            if self._part is not None:
+                self._part.leave(self)
         return self
 
     def __del__(self) -> None:
@@ -97,7 +99,7 @@ class Work:
                     self._error, self._arrived = error, True
                 if self._part is not None:
                     if self._arrived:
-                        self._part.done()
+                        self._part.done(self)
                     elif reason := self._part.missing():
                         self._give_up(reason)
             return self._arrived

@@ -1,0 +1,194 @@
+"""Collectives of ranks that share memory, on one machine. Native code carries them out (distributed/shared_group.h)."""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import mmap
+import os
+import uuid
+import weakref
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import flambeau
+from flambeau import Tensor
+
+from . import _native
+from ._signatures import Signature, mismatch
+from .reduce_op import ReduceOp
+from .work import Work
+
+__all__ = ["Kind", "SharedMemory", "SharedRequest", "reduces"]
+
+_MOST_RANKS, _MOST_CHUNK, _MEMORY = 64, 64 * 1024, 16 * 1024 * 1024
+# Larger tensors are read from the memory of the other processes, so that ranks need not run at the same time: several
+# times faster where there are more processes than processors.
+_LARGE = 256 * 1024
+_LOOK = 100e-6  # seconds that a look at a collective may take, in which it makes progress
+_MOST_PIECES = 4096  # whose addresses fit into a slot
+_DONE, _MISMATCH = 1, 2
+
+
+class Kind(enum.IntEnum):
+    """What a collective does, as native code numbers it."""
+
+    CHECK = 0
+    ALL_REDUCE = 1
+    BROADCAST = 2
+    ALL_GATHER = 3
+    REDUCE_SCATTER = 4
+    ALL_REDUCE_IN_PLACE = 5
+
+
+@cache
+def _name(dtype: flambeau.dtype) -> str:
+    return str(dtype).rpartition(".")[2]
+
+
+@cache
+def reduces(op: ReduceOp, dtype: flambeau.dtype) -> bool:
+    """Return whether native code reduces numbers of a dtype by an operation."""
+    return _native.supports(op.value, _name(dtype))
+
+
+def _pieces(tensors: Sequence[Tensor]) -> list[tuple[int, int]]:
+    return [(each.data_ptr(), each.nbytes) for each in tensors if each.numel()]
+
+
+class SharedRequest:
+    """A collective under way."""
+
+    def __init__(self, memory: SharedMemory, job: object) -> None:
+        self._memory, self._job = memory, job
+
+    def Test(self, status: Any = None) -> bool:
+        """Make progress, and return whether it is done. Raises: RuntimeError if ranks call different collectives."""
+        state = _native.wait(self._memory.group, self._job, _LOOK)
+        if state in (_DONE, _MISMATCH):
+            self._memory.left.pop(self, None)
+        if state == _MISMATCH:
+            raise mismatch(self._memory.ranks, _native.texts(self._job))
+        return state == _DONE
+
+
+class SharedMemory:
+    """Memory that all ranks of a group share.
+
+    Args:
+        memory: the same in all ranks, zero at first.
+        ranks: their numbers among all processes, for errors.
+        in_place: ranks may read each other's own memory, which large tensors need.
+    """
+
+    def __init__(self, memory: mmap.mmap, rank: int, ranks: Sequence[int], in_place: bool) -> None:
+        self.ranks = ranks
+        self.group = _native.open_group(memory, rank, len(ranks), _chunk(len(ranks)))
+        self._in_place = in_place
+        self.left: dict[SharedRequest, Work] = {}  # works for which nobody waits
+        self._end = weakref.finalize(self, _native.close_group, self.group)
+
+    @classmethod
+    def open(cls, communicator: Any, ranks: Sequence[int]) -> SharedMemory | None:
+        """Return the memory that the ranks of a communicator share; None if they are on several machines."""
+        size = communicator.Get_size()
+        if size > _MOST_RANKS or not _on_one_machine(communicator):
+            return None
+        memory = _mapped(communicator, _native.memory_size(size, _chunk(size)))
+        return None if memory is None else cls(memory, communicator.Get_rank(), ranks, _readable(communicator))
+
+    def takes(self, kind: Kind, share: int, signature: Signature) -> bool:
+        """Return whether it carries out a collective, rather than MPI."""
+        op, tensor = signature.op, signature.tensor
+        if op is not None and tensor is not None and not reduces(op, tensor.dtype):
+            return False
+        in_place = kind is Kind.ALL_REDUCE and self._in_place and len(signature.shapes) <= _MOST_PIECES
+        return share <= _LARGE or in_place
+
+    def begin(
+        self,
+        kind: Kind,
+        signature: Signature,
+        inputs: Sequence[Tensor] = (),
+        outputs: Sequence[Tensor] = (),
+        share: int = 0,
+    ) -> SharedRequest:
+        """Begin a collective of contiguous tensors.
+
+        Args:
+            share: the bytes of one rank's part.
+        """
+        op = "" if signature.op is None else signature.op.value
+        dtype = "" if signature.tensor is None else _name(signature.tensor.dtype)
+        key, text = signature.encoded()
+        given, got = _pieces(inputs), _pieces(outputs)
+        if kind is Kind.ALL_REDUCE and share > _LARGE:
+            kind = Kind.ALL_REDUCE_IN_PLACE
+        return SharedRequest(
+            self, _native.begin(self.group, kind, key, text, given, got, share, signature.root, op, dtype)
+        )
+
+    def attend(self, request: SharedRequest, work: Work) -> None:
+        """Have a native thread complete a work for which nobody waits, which lives until then."""
+        for other in list(self.left.values()):
+            other.progress()
+        self.left[request] = work
+        _native.attend(self.group)
+
+
+def _chunk(size: int) -> int:
+    """Return how many bytes each rank moves at once."""
+    slots = _native.memory_size(size, 1) - _native.memory_size(size, 0)
+    return min(_MOST_CHUNK, _MEMORY // slots // 4096 * 4096)
+
+
+def _on_one_machine(communicator: Any) -> bool:
+    from mpi4py import MPI
+
+    here = communicator.Split_type(MPI.COMM_TYPE_SHARED)
+    try:
+        return here.Get_size() == communicator.Get_size()  # type: ignore[no-any-return]
+    finally:
+        here.Free()
+
+
+def _readable(communicator: Any) -> bool:
+    """Return whether all ranks may read each other's memory, which a system may forbid."""
+    own = flambeau.ones(1)
+    others = communicator.allgather((os.getpid(), own.data_ptr()))
+    found = all(_native.may_read(*other) for other in others)
+    return bool(min(communicator.allgather(found)))
+
+
+def _mapped(communicator: Any, size: int) -> mmap.mmap | None:
+    """Return memory that all ranks map; None in all of them if one cannot. It has no name once all have it."""
+    path = communicator.bcast(_made(size) if communicator.Get_rank() == 0 else None, 0)
+    found = None
+    with contextlib.suppress(OSError):  # no /dev/shm, or no room there: MPI has other ways
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            found = mmap.mmap(descriptor, size)
+        finally:
+            os.close(descriptor)
+    everywhere = min(communicator.allgather(found is not None))
+    if communicator.Get_rank() == 0 and path:
+        os.unlink(path)
+    return found if everywhere else None
+
+
+def _made(size: int) -> str:
+    """Make a file in memory, and return its path; without room for it, an empty one."""
+    path = f"/dev/shm/flambeau-{uuid.uuid4().hex}"
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return ""
+    try:
+        os.posix_fallocate(descriptor, 0, size)
+    except OSError:
+        os.unlink(path)
+        return ""
+    finally:
+        os.close(descriptor)
+    return path
