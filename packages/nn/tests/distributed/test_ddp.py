@@ -56,6 +56,23 @@ def test_gradients_are_those_of_the_joined_batch(ranks, options):
     assert all(np.isfinite(each).all() for each in expected[-1].values() if each is not None)
 
 
+def _without_buffers():
+    model = DistributedDataParallel(made(Branches, dist.get_rank()), bucket_cap_mb=TINY)
+    parameters = [each for each in model.parameters() if each.requires_grad]
+    loss(model, *batch(dist.get_rank(), 0)).backward()
+    before = [each.grad.data_ptr() for each in parameters]
+    loss(model, *batch(dist.get_rank(), 0)).backward()  # which adds to them
+    assert [each.grad.data_ptr() for each in parameters] == before
+    return any("buffer" in vars(bucket) for bucket in model.reducer.buckets), gradients(model)
+
+
+def test_gradients_are_averaged_without_a_copy_in_buckets(ranks):
+    expected = of_all(made(Branches, 0), 2, 0)
+    for copied, found in ranks.run(_without_buffers):
+        assert not copied
+        assert_alike(found, {name: None if each is None else 2 * each for name, each in expected.items()})
+
+
 def test_three_processes(three_ranks):
     expected = of_all(made(Branches, 0), 3)
     first, *others = three_ranks.run(_train, {"bucket_cap_mb": TINY}, 1)

@@ -26,7 +26,7 @@ class Bucket:
         self.index, self.parameters, self.is_last = index, list(parameters), is_last
         self.waiting: set[Tensor] = set()  # whose gradients the backward pass has not made yet
         self.expected = 0  # how many gradients it makes
-        self.finish: Callable[[], Tensor] | None = None  # waits for what travels
+        self.finish: Callable[[], Tensor | None] | None = None  # waits for what travels; None: it is in place
 
     @cached_property
     def buffer(self) -> Tensor:

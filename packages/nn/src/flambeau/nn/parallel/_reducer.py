@@ -60,6 +60,9 @@ class Reducer:
         self.comm_hook: Callable[[distributed.GradBucket], Any] | None = None
         self.divisor: Callable[[], float] = group.size
         self.expecting = False  # whether the gradients that come are to be averaged
+        # Gradients are averaged in place, without a bucket's buffer, if all ranks have all of them.
+        self.even = True  # no rank lacks inputs
+        self._may_skip_buffers = group.size() > 1 and not (as_views or find_unused or skip_unused or static)
         self._next = 0  # the bucket that travels next
         self._unused: set[Tensor] | None = None
         self._unused_anywhere: set[Tensor] | None = None
@@ -118,10 +121,25 @@ class Reducer:
             return
         if self.skip_unused and not bucket.expected:
             return
+        if gradients := self._in_place(bucket):
+            average = distributed.ReduceOp.AVG
+            work = distributed.all_reduce_coalesced(gradients, average, group=self.group, async_op=True)
+            bucket.finish = partial(_waited, work, None)
+            return
         bucket.pack()
         if self.comm_hook is None:
             bucket.buffer.div_(self.divisor())  # before the sum, which may overflow
         self._send(bucket)
+
+    def _in_place(self, bucket: Bucket) -> list[Tensor]:
+        """Return a bucket's gradients if they are averaged without its buffer, or none. All ranks decide alike."""
+        first = bucket.parameters[0]
+        floats = first.device.type == "cpu" and first.dtype in (flambeau.float32, flambeau.float64)
+        if not (self._may_skip_buffers and self.even and self.comm_hook is None and floats):
+            return []
+        found = [parameter.grad for parameter in bucket.parameters if parameter.grad is not None]
+        dense = all(not each.is_sparse and each.dtype == first.dtype for each in found)
+        return found if dense and len(found) == len(bucket.parameters) else []
 
     def _send(self, bucket: Bucket) -> None:
         if self.comm_hook is not None:
@@ -137,7 +155,9 @@ class Reducer:
         for bucket in self.buckets:
             if bucket.finish is not None:
                 finish, bucket.finish = bucket.finish, None
-                bucket.unpack(finish(), untouched, self.as_views)
+                result = finish()
+                if result is not None:
+                    bucket.unpack(result, untouched, self.as_views)
 
     def _untouched(self) -> set[Tensor]:
         """The parameters that no process used."""
@@ -167,7 +187,7 @@ class Reducer:
         self._unused = known
 
 
-def _waited(work: Work | None, buffer: Tensor) -> Tensor:
+def _waited(work: Work | None, buffer: Tensor | None) -> Tensor | None:
     if work is not None:
         work.wait()
     return buffer

@@ -216,6 +216,7 @@ class DistributedDataParallel(Module, Joinable):
     def _meet_joined(self) -> None:
         """What is sent before a forward."""
         notified = Join.notify_join_context(self)
+        self.reducer.even = not self._join_config.enable
         if notified is not None and not self._divides_by_initial:
             self.reducer.divisor = lambda: _counted(notified)
         self._sync_buffers(joined=False)
