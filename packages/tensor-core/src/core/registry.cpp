@@ -2,9 +2,9 @@
 #include <string>
 #include <utility>
 
+#include "flambeau/kernels/row_traits.h"
 #include "flambeau/operators.h"
 #include "flambeau/row_numbering.h"
-#include "kernels/row_traits.h"
 
 namespace flambeau {
 

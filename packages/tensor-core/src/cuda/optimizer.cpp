@@ -24,7 +24,7 @@ Unit& unit_of(const char* kernel, const std::string& what, uint64_t key, Dtype d
   });
 }
 
-// The rule's class in kernels/optimizer_rules.h has its name with a capital.
+// The rule's class in flambeau/kernels/optimizer_rules.h has its name with a capital.
 Unit& unit_of(const OptimizerRule& rule, Dtype dtype) {
   std::string name = rule.name;
   name[0] = char(std::toupper(name[0]));

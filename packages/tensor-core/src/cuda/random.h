@@ -4,8 +4,8 @@
 #include "flambeau/cuda.h"
 #include "flambeau/device/random_arguments.h"
 #include "flambeau/device/sequences_arguments.h"
+#include "flambeau/kernels/samplers.h"
 #include "flambeau/random.h"
-#include "kernels/samplers.h"
 
 namespace flambeau::cuda {
 

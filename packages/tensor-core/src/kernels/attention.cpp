@@ -1,8 +1,8 @@
 // The rows of a block of attention scores.
 #include <limits>
 
+#include "flambeau/kernels/math.h"
 #include "kernels/fold.h"
-#include "kernels/math.h"
 #include "kernels/networks.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {

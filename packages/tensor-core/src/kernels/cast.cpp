@@ -1,7 +1,7 @@
 // Conversions between every two element types, strided or contiguous.
-#include "kernels/halves.h"
+#include "flambeau/kernels/halves.h"
+#include "flambeau/kernels/simd.h"
 #include "kernels/narrow_table.h"
-#include "kernels/simd.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 

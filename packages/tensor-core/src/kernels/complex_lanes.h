@@ -7,9 +7,9 @@
 
 #include <bit>
 
-#include "kernels/complex_math.h"
+#include "flambeau/kernels/complex_math.h"
+#include "flambeau/kernels/simd.h"
 #include "kernels/pointwise_loops.h"
-#include "kernels/simd.h"
 
 namespace flambeau::complex_rows::FLAMBEAU_ISA {
 

@@ -4,7 +4,7 @@
 namespace flambeau::complex_rows::FLAMBEAU_ISA {
 
 namespace {
-#include "kernels/row_structs.h"
+#include "flambeau/kernels/row_structs.h"
 }  // namespace
 
 }  // namespace flambeau::complex_rows::FLAMBEAU_ISA

@@ -1,7 +1,7 @@
 // Sums of exponentials over classes, which stand in a row or, with places between them, in columns; and CTC's steps.
 #include <limits>
 
-#include "kernels/math.h"
+#include "flambeau/kernels/math.h"
 #include "kernels/networks.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {

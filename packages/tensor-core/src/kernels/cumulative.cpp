@@ -1,9 +1,9 @@
 // Running sums, products and log-sum-exps.
 #include <limits>
 
-#include "kernels/complex_math.h"
-#include "kernels/joins.h"
-#include "kernels/simd.h"
+#include "flambeau/kernels/complex_math.h"
+#include "flambeau/kernels/joins.h"
+#include "flambeau/kernels/simd.h"
 #include "kernels/table.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {

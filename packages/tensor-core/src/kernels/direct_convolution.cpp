@@ -9,9 +9,9 @@
 // (zeros in the garbage columns) with the same stretches.
 #include <cstring>
 
+#include "flambeau/kernels/simd.h"
 #include "flambeau/macros.h"
 #include "kernels/fold.h"
-#include "kernels/simd.h"
 #include "kernels/table.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {

@@ -1,8 +1,8 @@
 // p-norms of the differences between a row and others.
 #include <cmath>
 
+#include "flambeau/kernels/simd.h"
 #include "kernels/networks.h"
-#include "kernels/simd.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 

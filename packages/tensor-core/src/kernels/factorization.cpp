@@ -4,9 +4,9 @@
 #include <cmath>
 #include <utility>
 
+#include "flambeau/kernels/parts.h"
+#include "flambeau/kernels/simd.h"
 #include "flambeau/memory.h"
-#include "kernels/parts.h"
-#include "kernels/simd.h"
 #include "kernels/table.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {

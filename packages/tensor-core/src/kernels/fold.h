@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <type_traits>
 
-#include "kernels/joins.h"
-#include "kernels/simd.h"
+#include "flambeau/kernels/joins.h"
+#include "flambeau/kernels/simd.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 

@@ -8,9 +8,9 @@
 // (operators/fourier.cpp).
 #pragma once
 
+#include "flambeau/kernels/simd.h"
 #include "flambeau/macros.h"
 #include "kernels/fourier.h"
-#include "kernels/simd.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 

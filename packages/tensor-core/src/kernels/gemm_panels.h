@@ -5,7 +5,7 @@
 #include <cstring>
 #include <utility>
 
-#include "kernels/simd.h"
+#include "flambeau/kernels/simd.h"
 #include "kernels/table.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {

@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "flambeau/kernels/simd.h"
 #include "kernels/scratch.h"
-#include "kernels/simd.h"
 #include "kernels/table.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {

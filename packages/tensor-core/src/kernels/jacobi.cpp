@@ -10,7 +10,7 @@
 #include <limits>
 #include <utility>
 
-#include "kernels/parts.h"
+#include "flambeau/kernels/parts.h"
 #include "kernels/table.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {

@@ -9,7 +9,7 @@
 
 #include <initializer_list>
 
-#include "kernels/row_traits.h"
+#include "flambeau/kernels/row_traits.h"
 
 namespace flambeau {
 

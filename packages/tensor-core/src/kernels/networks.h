@@ -4,7 +4,7 @@
 #include <array>
 #include <cstdint>
 
-#include "kernels/grid_points.h"
+#include "flambeau/kernels/grid_points.h"
 #include "kernels/table.h"
 
 namespace flambeau::kernels {

@@ -1,5 +1,5 @@
 // The table's rules. Note [Optimizer rules] in flambeau/optimizer.h
-#include "kernels/optimizer_rules.h"
+#include "flambeau/kernels/optimizer_rules.h"
 
 #include <algorithm>
 #include <iterator>

@@ -4,7 +4,7 @@
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace {
-#include "kernels/row_structs.h"
+#include "flambeau/kernels/row_structs.h"
 }  // namespace
 
 void FLAMBEAU_FILL(Table& table, NarrowTable& narrow) {

@@ -3,13 +3,13 @@
 
 #include <algorithm>
 
-#include "kernels/halves.h"
-#include "kernels/math.h"
-#include "kernels/math/eight.h"
-#include "kernels/math/usual.h"
+#include "flambeau/kernels/halves.h"
+#include "flambeau/kernels/math.h"
+#include "flambeau/kernels/math/eight.h"
+#include "flambeau/kernels/math/usual.h"
+#include "flambeau/kernels/row_paths.h"
 #include "kernels/narrow_rows.h"
 #include "kernels/narrow_table.h"
-#include "kernels/row_paths.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 

@@ -1,8 +1,8 @@
 // Kernels of the special functions without branches.
-#include "kernels/math/bessel.h"
-#include "kernels/math/digamma.h"
-#include "kernels/math/log_gamma.h"
-#include "kernels/math/oscillating_bessel.h"
+#include "flambeau/kernels/math/bessel.h"
+#include "flambeau/kernels/math/digamma.h"
+#include "flambeau/kernels/math/log_gamma.h"
+#include "flambeau/kernels/math/oscillating_bessel.h"
 #include "kernels/pointwise_loops.h"
 
 #define FLAMBEAU_FAMILY "flambeau/rows/special.def"

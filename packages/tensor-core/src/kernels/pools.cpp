@@ -3,10 +3,10 @@
 #include <limits>
 #include <vector>
 
+#include "flambeau/kernels/math.h"
+#include "flambeau/kernels/simd.h"
 #include "kernels/fold.h"
-#include "kernels/math.h"
 #include "kernels/networks.h"
-#include "kernels/simd.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 

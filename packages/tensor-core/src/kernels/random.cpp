@@ -1,6 +1,6 @@
 // Philox 4x32-10 and the distributions drawn from its words. Salmon et al. 2011, "Parallel random numbers: as easy as
 // 1, 2, 3".
-#include "kernels/math.h"
+#include "flambeau/kernels/math.h"
 #include "kernels/table.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {

@@ -1,12 +1,12 @@
 // One time of recurrent networks: the cells over one row of units, and their derivatives.
-#include "kernels/math.h"
+#include "flambeau/kernels/math.h"
 #include "kernels/networks.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace {
 
-#include "kernels/recurrent_cells.def"
+#include "flambeau/kernels/recurrent_cells.def"
 
 template <class Cell, class T>
 void forward(const CellRow& row) {

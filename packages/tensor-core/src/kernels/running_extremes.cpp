@@ -1,8 +1,8 @@
 // Running extremes, and where they are.
+#include "flambeau/kernels/math.h"
+#include "flambeau/kernels/simd.h"
 #include "flambeau/keys.h"
-#include "kernels/math.h"
 #include "kernels/narrow_table.h"
-#include "kernels/simd.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 

@@ -2,8 +2,8 @@
 // the sorted first ones so far. Note [Keys] in operators/order.h
 #include <algorithm>
 
+#include "flambeau/kernels/simd.h"
 #include "flambeau/keys.h"
-#include "kernels/simd.h"
 #include "kernels/table.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {

@@ -1,5 +1,5 @@
 // Kernels of special functions by series, recurrences and cases: compiled once, in double for both types.
-#include "kernels/special_scalar.h"
+#include "flambeau/kernels/special_scalar.h"
 
 #include "kernels/pointwise_loops.h"
 

@@ -3,8 +3,8 @@
 #include <cstring>
 #include <type_traits>
 
+#include "flambeau/kernels/simd.h"
 #include "kernels/scratch.h"
-#include "kernels/simd.h"
 #include "kernels/table.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {

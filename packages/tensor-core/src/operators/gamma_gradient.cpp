@@ -1,12 +1,12 @@
 // The derivatives of gamma and Dirichlet variates with respect to their concentrations. The formulas are in
-// kernels/gamma_slopes.h and kernels/beta_slopes.h.
-#include "kernels/gamma_slopes.h"
+// flambeau/kernels/gamma_slopes.h and beta_slopes.h.
+#include "flambeau/kernels/gamma_slopes.h"
 
 #include "cuda/random.h"
 #include "flambeau/gamma_variates.h"
+#include "flambeau/kernels/beta_slopes.h"
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
-#include "kernels/beta_slopes.h"
 
 namespace flambeau {
 

@@ -13,7 +13,7 @@ Tensor c(double v) {
 }
 Tensor maximum(const Tensor& x, const Tensor& y) { return flambeau::maximum(x, y); }
 
-#include "kernels/recurrent_cells.def"
+#include "flambeau/kernels/recurrent_cells.def"
 
 Tensor joined(Tensors parts, int64_t dim) { return parts.size() == 1 ? parts[0] : cat(parts, dim); }
 

@@ -6,9 +6,9 @@
 
 #include "cuda/random.h"
 #include "flambeau/gamma_variates.h"
+#include "flambeau/kernels/samplers.h"
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
-#include "kernels/samplers.h"
 #include "operators/sample_errors.h"
 
 namespace flambeau {

@@ -8,7 +8,7 @@
 #include "flambeau/device/ctc_arguments.h"
 #include "flambeau/device/kernel.h"
 #include "flambeau/device/teams.h"
-#include "kernels/math.h"
+#include "flambeau/kernels/math.h"
 
 namespace flambeau::cuda {
 

@@ -6,7 +6,7 @@
 
 #include "flambeau/device/distances_arguments.h"
 #include "flambeau/device/kernel.h"
-#include "kernels/math.h"
+#include "flambeau/kernels/math.h"
 
 namespace flambeau::cuda {
 

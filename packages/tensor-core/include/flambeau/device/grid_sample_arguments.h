@@ -1,7 +1,7 @@
 // What the kernels of sampling are told; both sides include this.
 #pragma once
 
-#include "kernels/grid_points.h"
+#include "flambeau/kernels/grid_points.h"
 
 namespace flambeau::cuda {
 

@@ -8,7 +8,7 @@
 #include "flambeau/device/indefinite_arguments.h"
 #include "flambeau/device/kernel.h"
 #include "flambeau/device/pivots.h"
-#include "kernels/parts.h"
+#include "flambeau/kernels/parts.h"
 
 namespace flambeau::cuda {
 

@@ -10,7 +10,7 @@
 #include "flambeau/device/kernel.h"
 #include "flambeau/device/loss_arguments.h"
 #include "flambeau/device/places.h"
-#include "kernels/math.h"
+#include "flambeau/kernels/math.h"
 
 namespace flambeau::cuda {
 

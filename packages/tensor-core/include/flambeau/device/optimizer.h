@@ -1,12 +1,12 @@
-// Steps of optimizers over many tensors in one launch: the rules of kernels/optimizer_rules.h, 16 bytes a thread at a
-// time. A unit says FLAMBEAU_OPTIMIZER(rule, T) or FLAMBEAU_SCALE(T).
+// Steps of optimizers over many tensors in one launch: the rules of flambeau/kernels/optimizer_rules.h, 16 bytes a
+// thread at a time. A unit says FLAMBEAU_OPTIMIZER(rule, T) or FLAMBEAU_SCALE(T).
 #pragma once
 
 #include "flambeau/device/halves.h"
 #include "flambeau/device/kernel.h"
 #include "flambeau/device/optimizer_arguments.h"
 #include "flambeau/device/teams.h"
-#include "kernels/optimizer_rules.h"
+#include "flambeau/kernels/optimizer_rules.h"
 
 namespace flambeau::cuda {
 

@@ -8,7 +8,7 @@
 #include "flambeau/device/halves.h"
 #include "flambeau/device/kernel.h"
 #include "flambeau/device/random_arguments.h"
-#include "kernels/math.h"
+#include "flambeau/kernels/math.h"
 
 namespace flambeau::cuda {
 

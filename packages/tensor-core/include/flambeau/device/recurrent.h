@@ -1,15 +1,15 @@
-// One time of recurrent networks: the cells of kernels/recurrent_cells.def, a unit of a sequence to a thread. A unit
-// says FLAMBEAU_CELL(Cell, T), which makes the kernels `forward` and `backward`. Halves are computed in float32.
+// One time of recurrent networks: the cells of flambeau/kernels/recurrent_cells.def, a unit of a sequence to a thread.
+// A unit says FLAMBEAU_CELL(Cell, T), which makes the kernels `forward` and `backward`. Halves are computed in float32.
 #pragma once
 
 #include "flambeau/device/halves.h"
 #include "flambeau/device/kernel.h"
 #include "flambeau/device/recurrent_arguments.h"
-#include "kernels/math.h"
+#include "flambeau/kernels/math.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
-#include "kernels/recurrent_cells.def"
+#include "flambeau/kernels/recurrent_cells.def"
 
 }  // namespace flambeau::kernels::FLAMBEAU_ISA
 

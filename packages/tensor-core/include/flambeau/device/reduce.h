@@ -19,7 +19,7 @@
 #include "flambeau/device/kernel.h"
 #include "flambeau/device/reduce_arguments.h"
 #include "flambeau/device/teams.h"
-#include "kernels/reductions.h"
+#include "flambeau/kernels/reductions.h"
 
 namespace flambeau::cuda {
 

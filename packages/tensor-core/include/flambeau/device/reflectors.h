@@ -9,7 +9,7 @@
 #include "flambeau/device/kernel.h"
 #include "flambeau/device/pivots.h"
 #include "flambeau/device/reflectors_arguments.h"
-#include "kernels/parts.h"
+#include "flambeau/kernels/parts.h"
 
 namespace flambeau::cuda {
 

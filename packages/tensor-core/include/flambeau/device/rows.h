@@ -12,22 +12,22 @@
 #pragma nv_diag_suppress 186  // a row's expression may ask an unsigned number whether it is negative
 #endif
 
+#include "flambeau/kernels/complex_math.h"
+#include "flambeau/kernels/math.h"
+#include "flambeau/kernels/math/bessel.h"
+#include "flambeau/kernels/math/oscillating_bessel.h"
+#include "flambeau/kernels/row_paths.h"
+#include "flambeau/kernels/special_scalar.h"
 #include "flambeau/row_domain.h"
-#include "kernels/complex_math.h"
-#include "kernels/math.h"
-#include "kernels/math/bessel.h"
-#include "kernels/math/oscillating_bessel.h"
-#include "kernels/row_paths.h"
-#include "kernels/special_scalar.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 namespace {
-#include "kernels/row_structs.h"
+#include "flambeau/kernels/row_structs.h"
 }
 }  // namespace flambeau::kernels::FLAMBEAU_ISA
 namespace flambeau::complex_rows::FLAMBEAU_ISA {
 namespace {
-#include "kernels/row_structs.h"
+#include "flambeau/kernels/row_structs.h"
 }
 }  // namespace flambeau::complex_rows::FLAMBEAU_ISA
 

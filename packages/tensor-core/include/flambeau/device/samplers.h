@@ -1,12 +1,12 @@
 // Samples of distributions that need an unknown count of random numbers, the CPU's but for the rounding of functions. A
-// unit says FLAMBEAU_SAMPLE(kind), of kernels/samplers.h, FLAMBEAU_GAMMA_SLOPES or FLAMBEAU_WEIGHTS.
+// unit says FLAMBEAU_SAMPLE(kind), of flambeau/kernels/samplers.h, FLAMBEAU_GAMMA_SLOPES or FLAMBEAU_WEIGHTS.
 #pragma once
 
 #include "flambeau/device/kernel.h"
 #include "flambeau/device/random_arguments.h"
 #include "flambeau/device/teams.h"
-#include "kernels/gamma_slopes.h"
-#include "kernels/samplers.h"
+#include "flambeau/kernels/gamma_slopes.h"
+#include "flambeau/kernels/samplers.h"
 
 namespace flambeau::cuda {
 

@@ -10,7 +10,7 @@
 #include "flambeau/device/kernel.h"
 #include "flambeau/device/scan_arguments.h"
 #include "flambeau/device/softmax.h"
-#include "kernels/joins.h"
+#include "flambeau/kernels/joins.h"
 
 namespace flambeau::cuda {
 

@@ -4,9 +4,9 @@
 
 #include <string_view>
 
-#include "kernels/math.h"
-#include "kernels/math/bessel.h"
-#include "kernels/math/root_inverse.h"
+#include "flambeau/kernels/math.h"
+#include "flambeau/kernels/math/bessel.h"
+#include "flambeau/kernels/math/root_inverse.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 

@@ -3,7 +3,7 @@
 // to float32 is all the error there: Cephes (Moshier, 1989), Wichura 1988, Algorithm AS 241, Applied Statistics 37.
 #pragma once
 
-#include "kernels/math/power.h"
+#include "flambeau/kernels/math/power.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 

@@ -4,8 +4,8 @@
 #include <cstdint>
 
 #include "flambeau/element.h"
-#include "kernels/complex_math.h"
-#include "kernels/joins.h"
+#include "flambeau/kernels/complex_math.h"
+#include "flambeau/kernels/joins.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 

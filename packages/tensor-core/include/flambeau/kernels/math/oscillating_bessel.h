@@ -4,8 +4,8 @@
 // phase) - q sin(x - phase)), in (8 / x)**2.
 #pragma once
 
-#include "kernels/math/chebyshev.h"
-#include "kernels/math/unbounded.h"
+#include "flambeau/kernels/math/chebyshev.h"
+#include "flambeau/kernels/math/unbounded.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 

@@ -7,7 +7,7 @@
 
 #include <limits>
 
-#include "kernels/math/bits.h"
+#include "flambeau/kernels/math/bits.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 

@@ -5,7 +5,8 @@
 // using exception handling", with Kahan's arc tangent; of float32 numbers in double, where nothing overflows.
 #pragma once
 
-#include "kernels/math/bits.h"
+#include "flambeau/complex.h"
+#include "flambeau/kernels/math.h"
 
 namespace flambeau::complex_rows::FLAMBEAU_ISA {
 

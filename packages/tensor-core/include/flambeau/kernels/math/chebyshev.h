@@ -1,7 +1,7 @@
 // Chebyshev series in double, as long as the type whose functions they give needs them.
 #pragma once
 
-#include "kernels/math/exponential.h"
+#include "flambeau/kernels/math/exponential.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 

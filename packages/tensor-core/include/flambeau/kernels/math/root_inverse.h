@@ -2,7 +2,7 @@
 // for twenty of them.
 #pragma once
 
-#include "kernels/math/bits.h"
+#include "flambeau/kernels/math/bits.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 

@@ -5,7 +5,7 @@
 
 #include <cmath>
 
-#include "kernels/math/oscillating_bessel.h"
+#include "flambeau/kernels/math/oscillating_bessel.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 

@@ -2,8 +2,8 @@
 // functions without their exponential.
 #pragma once
 
-#include "kernels/math/chebyshev.h"
-#include "kernels/math/root_inverse.h"
+#include "flambeau/kernels/math/chebyshev.h"
+#include "flambeau/kernels/math/root_inverse.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 

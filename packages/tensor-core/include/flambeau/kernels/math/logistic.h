@@ -1,7 +1,7 @@
 // The logistic function and its inverse.
 #pragma once
 
-#include "kernels/math/exponential.h"
+#include "flambeau/kernels/math/exponential.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 

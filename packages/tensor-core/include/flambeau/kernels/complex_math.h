@@ -7,11 +7,11 @@
 // Branch cuts, infinities and NaN are those of C99's annex G.
 #pragma once
 
-#include "kernels/math.h"
+#include "flambeau/kernels/math.h"
 #ifdef FLAMBEAU_DEVICE
-#include "kernels/math/complex_elementary.h"
+#include "flambeau/kernels/math/complex_elementary.h"
 #else
-#include "kernels/math/complex_library.h"
+#include "flambeau/kernels/math/complex_library.h"
 #endif
 
 namespace flambeau::complex_rows::FLAMBEAU_ISA {

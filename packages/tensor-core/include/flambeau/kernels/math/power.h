@@ -2,7 +2,7 @@
 // logarithm in two doubles.
 #pragma once
 
-#include "kernels/math/logarithm.h"
+#include "flambeau/kernels/math/logarithm.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 

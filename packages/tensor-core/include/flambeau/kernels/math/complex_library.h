@@ -2,7 +2,7 @@
 #pragma once
 
 #include "flambeau/complex.h"
-#include "kernels/math/bits.h"
+#include "flambeau/kernels/math/bits.h"
 
 namespace flambeau::complex_rows::FLAMBEAU_ISA {
 

@@ -1,7 +1,7 @@
 // Numbers whose sine, cosine and tangent are the C library's: for arguments beyond the vectorised ones' reach.
 #pragma once
 
-#include "kernels/math/trigonometric.h"
+#include "flambeau/kernels/math/trigonometric.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 

@@ -7,9 +7,9 @@
 #include <cfloat>
 #include <cmath>
 
-#include "kernels/math/digamma.h"
-#include "kernels/math/log_gamma.h"
-#include "kernels/math/trigonometric.h"
+#include "flambeau/kernels/math/digamma.h"
+#include "flambeau/kernels/math/log_gamma.h"
+#include "flambeau/kernels/math/trigonometric.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 

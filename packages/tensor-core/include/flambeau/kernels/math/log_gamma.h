@@ -2,7 +2,7 @@
 // divided out, fitted in 40 digits; beyond by Stirling's series. In double for both types.
 #pragma once
 
-#include "kernels/math/unbounded.h"
+#include "flambeau/kernels/math/unbounded.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 

@@ -10,10 +10,10 @@
 #include <type_traits>
 
 #include "flambeau/element.h"
-#include "kernels/math/error_function.h"
-#include "kernels/math/logistic.h"
-#include "kernels/math/power.h"
-#include "kernels/math/trigonometric.h"
+#include "flambeau/kernels/math/error_function.h"
+#include "flambeau/kernels/math/logistic.h"
+#include "flambeau/kernels/math/power.h"
+#include "flambeau/kernels/math/trigonometric.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#include "kernels/random_stream.h"
+#include "flambeau/kernels/random_stream.h"
 
 namespace flambeau::kernels {
 

@@ -1,8 +1,8 @@
 // The special functions that are scalar code, in double, and their float32 forms.
 #pragma once
 
-#include "kernels/math/gamma.h"
-#include "kernels/math/orthogonal.h"
+#include "flambeau/kernels/math/gamma.h"
+#include "flambeau/kernels/math/orthogonal.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 

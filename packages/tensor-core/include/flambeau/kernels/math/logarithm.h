@@ -2,7 +2,7 @@
 // weighted least squares in 40 digits, reweighted towards the minimax solution.
 #pragma once
 
-#include "kernels/math/exponential.h"
+#include "flambeau/kernels/math/exponential.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 

@@ -2,7 +2,7 @@
 // weighted least squares in 40 digits, reweighted towards the minimax solution.
 #pragma once
 
-#include "kernels/math/bits.h"
+#include "flambeau/kernels/math/bits.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 

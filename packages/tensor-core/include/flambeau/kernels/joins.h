@@ -4,7 +4,7 @@
 #include <limits>
 #include <type_traits>
 
-#include "kernels/math.h"
+#include "flambeau/kernels/math.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 

@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "kernels/gamma_slopes.h"
+#include "flambeau/kernels/gamma_slopes.h"
 
 namespace flambeau::kernels {
 

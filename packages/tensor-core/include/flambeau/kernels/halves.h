@@ -7,7 +7,7 @@
 #endif
 
 #include "flambeau/dtype.h"
-#include "kernels/simd.h"
+#include "flambeau/kernels/simd.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 

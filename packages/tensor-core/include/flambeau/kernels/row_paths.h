@@ -2,10 +2,10 @@
 // the block, the kernels of a GPU at each element.
 #pragma once
 
-#include "kernels/math/division.h"
-#include "kernels/math/log_gamma.h"
-#include "kernels/math/unbounded.h"
-#include "kernels/row_traits.h"
+#include "flambeau/kernels/math/division.h"
+#include "flambeau/kernels/math/log_gamma.h"
+#include "flambeau/kernels/math/unbounded.h"
+#include "flambeau/kernels/row_traits.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 

@@ -2,7 +2,7 @@
 // FDLIBM (Sun Microsystems, 1993); arc tangent of both, arc sine of float32 from Cephes (Moshier, 1989).
 #pragma once
 
-#include "kernels/math/logarithm.h"
+#include "flambeau/kernels/math/logarithm.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 

@@ -2,7 +2,7 @@
 // Boost.Math (Maddock 2006).
 #pragma once
 
-#include "kernels/math/trigonometric.h"
+#include "flambeau/kernels/math/trigonometric.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
