@@ -1,9 +1,11 @@
 """The C++ interface: a program built against the installed headers, library and CMake package, with sanitizers."""
 
 import os
+import platform
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -22,25 +24,93 @@ def prefix():
     return Path(fb._core.__file__).parent
 
 
-@pytest.mark.skipif(tool("cmake") is None, reason="CMake is not installed")
-def test_library(tmp_path):
-    def run(*command, **environment):
-        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment}, timeout=280)
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-        return done.stdout
+INCLUDE = prefix() / "include"
+COMPILER = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
+DEFINITIONS = ["-DFLAMBEAU_ISA=baseline", "-DFLAMBEAU_BASELINE"]  # of a kernel source's first set
+needs_cmake = pytest.mark.skipif(tool("cmake") is None, reason="CMake is not installed")
+needs_compiler = pytest.mark.skipif(COMPILER is None, reason="there is no C++ compiler")
 
+
+def run(*command, **environment):
+    """Run a program, which has to succeed, and return what it prints."""
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment}, timeout=280)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+def configure(source, build, build_type):
+    """Configure a CMake project that uses the installed package."""
     generator = ["-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={tool('ninja')}"] if tool("ninja") else []
-    run(
-        tool("cmake"),
-        *generator,
-        "-S",
-        str(Path(__file__).with_name("cpp")),
-        "-B",
-        str(tmp_path),
-        "-DCMAKE_BUILD_TYPE=Debug",
-        f"-DCMAKE_PREFIX_PATH={prefix()}",
-    )
+    options = [f"-DCMAKE_BUILD_TYPE={build_type}", f"-DCMAKE_PREFIX_PATH={prefix()}"]
+    run(tool("cmake"), *generator, "-S", str(source), "-B", str(build), *options)
+
+
+@needs_cmake
+def test_library(tmp_path):
+    configure(Path(__file__).with_name("cpp"), tmp_path, "Debug")
     run(tool("cmake"), "--build", str(tmp_path))
     # Blocks in the allocator's caches are reachable until the process ends.
     for test in ("library_test", "geometry_test"):
         assert run(str(tmp_path / test), ASAN_OPTIONS="detect_leaks=0") == "ok\n"
+
+
+KERNEL_PROJECT = """
+cmake_minimum_required(VERSION 3.25)
+project(kernels LANGUAGES CXX)
+set(FLAMBEAU_INSTRUCTION_SETS avx2)
+find_package(flambeau CONFIG REQUIRED)
+file(WRITE ${CMAKE_BINARY_DIR}/empty.cpp "")
+add_library(kernels SHARED ${CMAKE_BINARY_DIR}/empty.cpp)
+flambeau_add_kernels(kernels kernels.cpp)
+"""
+# Kernel sources, and the function that the build names when it refuses one. Note [One definition]
+KERNEL_SOURCES = {
+    "a function of its instruction set": (
+        """namespace FLAMBEAU_ISA { __attribute__((noinline)) inline int f(int n) { return n; } }
+        namespace FLAMBEAU_ISA { int g() { return f(1); } }""",
+        None,
+    ),
+    "a function for everybody": (
+        """__attribute__((noinline)) inline int f(int n) { return n; }
+        namespace FLAMBEAU_ISA { int g() { return f(1); } }""",
+        "f(int)",
+    ),
+    "a function of the standard library that is not inlined": (
+        """#include <vector>
+        namespace FLAMBEAU_ISA { auto f = &std::vector<float>::reserve; }""",
+        "std::vector<float",
+    ),
+}
+
+
+@needs_cmake
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="there is one instruction set")
+@pytest.mark.parametrize(("source", "refused"), KERNEL_SOURCES.values(), ids=KERNEL_SOURCES)
+def test_kernel_sources_define_no_functions_that_other_code_would_share(tmp_path, source, refused):
+    (tmp_path / "CMakeLists.txt").write_text(KERNEL_PROJECT)
+    (tmp_path / "kernels.cpp").write_text(source)
+    configure(tmp_path, tmp_path / "build", "Release")
+    command = [tool("cmake"), "--build", str(tmp_path / "build")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280)
+    output = " ".join((done.stdout + done.stderr).split())  # CMake breaks lines
+    assert (done.returncode != 0) == (refused is not None), output
+    if refused:
+        assert "functions that the linker may use in code for every processor" in output
+        assert refused in output
+
+
+# Without the headers of device/, which NVRTC compiles, and row_structs.h, which is included inside of a namespace.
+HEADERS = sorted(
+    str(path.relative_to(INCLUDE))
+    for path in INCLUDE.rglob("flambeau/**/*.h")
+    if "device" not in path.parts and path.name != "row_structs.h"
+)
+
+
+@needs_compiler
+@pytest.mark.parametrize("header", HEADERS)
+def test_installed_headers_are_self_contained(header, tmp_path):
+    source = tmp_path / "source.cpp"
+    source.write_text(f'#include "{header}"\n')
+    python = f"-I{sysconfig.get_path('include')}"
+    run(COMPILER, "-std=c++20", "-fsyntax-only", "-Wall", f"-I{INCLUDE}", python, *DEFINITIONS, str(source))

@@ -1,12 +1,12 @@
 // Max pooling: the largest value of each window and where it stands; and sums of rows, which other pools are made of.
 #include <cstring>
 #include <limits>
-#include <vector>
 
 #include "flambeau/kernels/math.h"
 #include "flambeau/kernels/simd.h"
 #include "kernels/fold.h"
 #include "kernels/networks.h"
+#include "kernels/scratch.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
@@ -50,12 +50,9 @@ void max_windows(const MaxWindows& w, const char* in_bytes, char* out_bytes, int
   T* out = reinterpret_cast<T*>(out_bytes);
   const auto &deep = w.axes[0], &high = w.axes[1], &wide = w.axes[2];
   const int64_t width = wide.size;
-  T few[kBlock];
-  int64_t few_rows[kBlock];
-  std::vector<T> many(size_t(width > kBlock ? width : 0));
-  std::vector<int64_t> many_rows(many.size());
-  T* best = many.empty() ? few : many.data();
-  int64_t* rows = many.empty() ? few_rows : many_rows.data();
+  // No std::vector: its code may replace that of the baseline (Note [One definition]).
+  auto* const rows = static_cast<int64_t*>(scratch(Scratch::Window, size_t(width) * (sizeof(int64_t) + sizeof(T))));
+  T* const best = reinterpret_cast<T*>(rows + width);
   for (int64_t od = 0; od < deep.out; ++od)
     for (int64_t oh = 0; oh < high.out; ++oh, out += wide.out, indices += wide.out) {
       clear(best, rows, width);

@@ -5,7 +5,7 @@
 
 namespace flambeau::kernels {
 
-enum class Scratch { ProductA, ProductB, Image, Count };
+enum class Scratch { ProductA, ProductB, Image, Window, Count };
 
 // Uninitialised; whoever asks for more later gets another block.
 void* scratch(Scratch purpose, size_t bytes);  // core/scratch.cpp

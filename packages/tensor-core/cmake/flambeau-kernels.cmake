@@ -1,0 +1,64 @@
+# Kernel sources: the same file compiled once for each instruction set, chosen at load. For flambeau's own kernels and
+# for those of extensions:
+#
+#   flambeau_add_kernels(<target> <source>...)
+#
+# Note [One definition]
+# Code compiled for AVX-512 runs only on processors with AVX-512. If several objects define the same function (a template
+# or an inline function that was not inlined), the linker keeps one definition, from any of them. If it keeps the one
+# compiled for AVX-512, code for every processor calls it. Therefore a kernel source defines functions in the namespace
+# FLAMBEAU_ISA only, inlines all others (FLAMBEAU_INLINE), and does not use containers of the C++ standard library. The
+# build checks the objects with nm and fails otherwise.
+include_guard()
+
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  # While working on kernels, -DFLAMBEAU_INSTRUCTION_SETS=avx512 (or an empty list) saves two thirds of their build.
+  set(FLAMBEAU_INSTRUCTION_SETS avx2 avx512 CACHE STRING "Built beside the baseline, where the processor has them")
+else()
+  set(FLAMBEAU_INSTRUCTION_SETS "")
+endif()
+set(FLAMBEAU_SET_DEFINITIONS "")
+foreach(isa IN LISTS FLAMBEAU_INSTRUCTION_SETS)
+  string(TOUPPER FLAMBEAU_${isa} isa)
+  list(APPEND FLAMBEAU_SET_DEFINITIONS ${isa})
+endforeach()
+set(FLAMBEAU_OPTIONS_baseline "")
+set(FLAMBEAU_OPTIONS_avx2 -mavx2 -mfma -mbmi2 -mf16c -mtune=haswell)
+set(FLAMBEAU_OPTIONS_avx512 -mavx2 -mfma -mbmi2 -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl
+                            -mtune=skylake-avx512 -mprefer-vector-width=512)
+# Both passes make branches of what GCC's vectoriser wants as selections.
+set(FLAMBEAU_SELECTING_OPTIONS $<$<CXX_COMPILER_ID:GNU>:-fno-thread-jumps> $<$<CXX_COMPILER_ID:GNU>:-fno-tree-pre>)
+set(FLAMBEAU_CHECK_KERNELS ${CMAKE_CURRENT_LIST_DIR}/flambeau-check-kernels.cmake)
+
+# Add the objects of kernel sources for one instruction set to a target: an object library `name`, for more options.
+function(flambeau_add_kernel_objects target name isa)
+  add_library(${name} OBJECT ${ARGN})
+  set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE ON CXX_VISIBILITY_PRESET hidden
+                                           VISIBILITY_INLINES_HIDDEN ON)
+  target_compile_definitions(${name} PRIVATE FLAMBEAU_ISA=${isa})
+  target_compile_options(
+    ${name} PRIVATE $<$<NOT:$<CONFIG:Debug>>:-O3> -Wall -Wextra -Wno-psabi -fwrapv -fno-math-errno -fno-trapping-math
+                    -ffp-contract=fast ${FLAMBEAU_OPTIONS_${isa}})
+  target_sources(${target} PRIVATE $<TARGET_OBJECTS:${name}>)
+  # Without optimisation nothing is inlined.
+  if(CMAKE_NM AND NOT isa STREQUAL "baseline" AND NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
+    set(objects ${CMAKE_CURRENT_BINARY_DIR}/${name}.objects)
+    file(GENERATE OUTPUT ${objects} CONTENT "$<JOIN:$<TARGET_OBJECTS:${name}>,\n>\n")
+    add_custom_command(TARGET ${target} PRE_LINK VERBATIM
+                       COMMAND ${CMAKE_COMMAND} -D NM=${CMAKE_NM} -D OBJECTS=${objects} -D ISA=${isa}
+                               -P ${FLAMBEAU_CHECK_KERNELS})
+  endif()
+endfunction()
+
+# Compile kernel sources of an extension for each instruction set and add them to a target.
+function(flambeau_add_kernels target)
+  foreach(isa IN LISTS FLAMBEAU_INSTRUCTION_SETS ITEMS baseline)
+    set(name ${target}-kernels-${isa})
+    flambeau_add_kernel_objects(${target} ${name} ${isa} ${ARGN})
+    target_link_libraries(${name} PRIVATE flambeau::tensor-core)
+    target_compile_options(${name} PRIVATE ${FLAMBEAU_SELECTING_OPTIONS})
+    if(isa STREQUAL "baseline") # where the sets are selected
+      target_compile_definitions(${name} PRIVATE FLAMBEAU_BASELINE ${FLAMBEAU_SET_DEFINITIONS})
+    endif()
+  endforeach()
+endfunction()
