@@ -52,6 +52,9 @@ def test_library(tmp_path):
     # Blocks in the allocator's caches are reachable until the process ends.
     for test in ("library_test", "geometry_test"):
         assert run(str(tmp_path / test), ASAN_OPTIONS="detect_leaks=0") == "ok\n"
+    for instruction_set in ("baseline", "avx2", "avx512"):
+        environment = {"ASAN_OPTIONS": "detect_leaks=0", "FLAMBEAU_ISA": instruction_set}
+        assert run(str(tmp_path / "elementwise_test"), **environment) == "ok\n"
 
 
 KERNEL_PROJECT = """
@@ -97,6 +100,28 @@ def test_kernel_sources_define_no_functions_that_other_code_would_share(tmp_path
     if refused:
         assert "functions that the linker may use in code for every processor" in output
         assert refused in output
+
+
+# Functions that would not be vectorised, or have no meaning, and what the compiler says.
+REFUSED_FUNCTIONS = {
+    "[](auto x) { return x > 0 ? x : -x; }": "operator bool",
+    "[](auto x) { if (x > 0) return x; return -x; }": "operator bool",
+    "[](auto x) { return std::exp(x); }": "exp(",
+    "[](auto x) { return x > 0; }": "an elementwise function returns a number for each element",
+    "[](auto x) { return bitwise_not(x); }": "this operator takes integers only",
+    "[](auto x, auto, auto, auto, auto, auto) { return x; }": "an elementwise function takes one to five lanes",
+}
+
+
+@needs_compiler
+@pytest.mark.parametrize(("function", "reason"), REFUSED_FUNCTIONS.items())
+def test_elementwise_functions_that_do_not_compile(function, reason, tmp_path):
+    source = tmp_path / "source.cpp"
+    source.write_text(f"#include <flambeau/elementwise_kernels.h>\nFLAMBEAU_ELEMENTWISE(name, {function})\n")
+    command = [COMPILER, "-std=c++20", "-fsyntax-only", f"-I{INCLUDE}", *DEFINITIONS, str(source)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280)
+    assert done.returncode != 0
+    assert reason in done.stderr
 
 
 # Without the headers of device/, which NVRTC compiles, and row_structs.h, which is included inside of a namespace.

@@ -1,10 +1,10 @@
 // The pointwise operators: promotion, in-place and out= forms.
 #include "flambeau/pointwise.h"
 
+#include "core/elementwise_result.h"
 #include "core/looked_up.h"
 #include "core/pointwise_derivative.h"
 #include "cuda/operators.h"
-#include "flambeau/memory_format.h"
 #include "flambeau/operators.h"
 #include "kernels/narrow_table.h"
 
@@ -181,20 +181,6 @@ Types types_of(const PointwiseRow& row, const Operand* operands) {
   return types;
 }
 
-Shape shape_of(const PointwiseRow& row, const Operand* operands) {
-  Shape shape;
-  bool any = false;
-  for (int k = 0; k < row.arity; ++k)
-    if (const Tensor* t = operands[k].tensor) {
-      if (!any)
-        shape = t->shape();
-      else if (!(shape == t->shape()))
-        shape = broadcast(shape, t->shape());
-      any = true;
-    }
-  return shape;
-}
-
 void check_divisor(const PointwiseRow& row, const Operand& divisor, Dtype in) {
   if (is_inexact(in) || (divisor.tensor && divisor.tensor->device().type != DeviceType::Cpu)) return;
   const bool zero = divisor.tensor ? item(any(eq(*divisor.tensor, 0), {}, false)).truth() : !divisor.scalar.truth();
@@ -257,27 +243,6 @@ void run_into(PointwiseOp op, const Types& types, const Operand* operands, const
   run(op, types, safe, target);
 }
 
-// A result lies in memory as its first operand does, if no other of that size disagrees.
-bool keeps_order(const PointwiseRow& row, const Operand* operands, const Shape& shape) {
-  const Tensor* first = operands[0].tensor;
-  if (!first || first->is_contiguous() || !(first->shape() == shape)) return false;
-  bool agree = true;
-  for (int k = 1; k < row.arity; ++k)
-    if (const Tensor* t = operands[k].tensor) agree &= t->numel() < first->numel() || t->strides() == first->strides();
-  return agree;
-}
-
-Tensor new_result(const PointwiseRow& row, const Operand* operands, Dtype dtype) {
-  const Tensor* first = operands[0].tensor;
-  const bool same =
-      first &&
-      (row.arity == 1 || (row.arity == 2 && (!operands[1].tensor || operands[1].tensor->shape() == first->shape())));
-  if (FLAMBEAU_LIKELY(same && first->is_contiguous())) return empty(first->shape(), dtype);
-  const Shape shape = same ? first->shape() : shape_of(row, operands);
-  if (!keeps_order(row, operands, shape)) return empty(shape, dtype);
-  return empty_strided(shape, strides_like(*first, MemoryFormat::Preserve), dtype);
-}
-
 bool divides(PointwiseOp op) {
   return op == PointwiseOp::floor_divide || op == PointwiseOp::remainder || op == PointwiseOp::fmod ||
          op == PointwiseOp::_trunc_divide;
@@ -297,13 +262,13 @@ Tensor pointwise(PointwiseOp op, const Operand* operands, const Tensor* out) {
             "requires grad.");
     require(can_cast(types.out, out->dtype()), "result type ", types.out, " can't be cast to the desired output type ",
             out->dtype());
-    const Shape shape = shape_of(row, operands);
+    const Shape shape = shape_of(operands, row.arity);
     resize(*out, shape);
     begin_inplace(*out, row.name);
     run_into(op, types, operands, *out);
     return *out;
   }
-  const Tensor result = new_result(row, operands, types.out);
+  const Tensor result = new_result(operands, row.arity, types.out);
   run(op, types, operands, result);
   if (recorded) record_pointwise(op, operands, operands, result, Recording::kFresh);
   return result;
@@ -318,7 +283,7 @@ Tensor pointwise_(PointwiseOp op, const Operand* operands) {
           " is not supported for complex tensors.");
   require(can_cast(types.out, self.dtype()), "result type ", types.out, " can't be cast to the desired output type ",
           self.dtype());
-  const Shape shape = shape_of(row, operands);
+  const Shape shape = shape_of(operands, row.arity);
   require(shape == self.shape(), "output with shape ", self.shape(), " doesn't match the broadcast shape ", shape);
   const bool recorded = needs_recording(row, operands);
   Tensor originals[kMaxOperands];

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "flambeau/kernels/blocks.h"
 #include "flambeau/kernels/halves.h"
 #include "flambeau/kernels/math.h"
 #include "flambeau/kernels/math/eight.h"
@@ -43,31 +44,6 @@ FLAMBEAU_INLINE auto value_as(Operands... x) {
     return Row::template value<Number>(x...);
   else
     return Row::template value<Number>(x...).value;
-}
-// The range in blocks, the next of which is fetched while one is computed: a long expression holds too few loads in
-// flight to hide the memory behind it. Processors without AVX-512 fetch well enough by themselves: there it costs
-// simple rows a fifth in the cache and gains nothing.
-template <class V>
-constexpr int64_t kBlock = 1024 / sizeof(V);
-#if defined(__AVX512F__)
-constexpr bool kFetches = true;
-#else
-constexpr bool kFetches = false;
-#endif
-template <class V>
-FLAMBEAU_INLINE void fetch(const V* block) {
-  for (int64_t i = 0; i < kBlock<V>; i += 64 / int64_t(sizeof(V))) __builtin_prefetch(block + i);
-}
-template <class Body, class V, class... Operands>
-FLAMBEAU_INLINE void for_blocks(int64_t n, Body body, const V* x, const Operands*... more) {
-  for (int64_t first = 0; first < n; first += kBlock<V>) {
-    const int64_t end = std::min(first + kBlock<V>, n);
-    if constexpr (kFetches && !std::is_integral_v<V>) {  // whose expressions are short, or read nothing
-      fetch(x + end);
-      (fetch(more + end), ...);
-    }
-    body(first, end);
-  }
 }
 // A block, or less, as numbers of one kind.
 template <class Row, class Number, class V, class... Operands>
@@ -119,10 +95,6 @@ constexpr bool chooses_by_sign() {
   if constexpr (std::is_floating_point_v<V>)
     return Row::value_text().starts_with("where(x > c<V>(0), ") && names(Row::value_text(), "expm1");
   return false;
-}
-template <class Row, class V>
-constexpr bool has_usual() {
-  return Row::kArity == 1 && usual_range<V>(Row::value_text()).low != usual_range<V>(Row::value_text()).high;
 }
 // A power has many limits, none of which matters where the base is above 0 and all is finite.
 template <class Row, class V>

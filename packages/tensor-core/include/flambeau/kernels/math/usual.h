@@ -110,5 +110,9 @@ constexpr UsualRange<V> usual_range(std::string_view expression) {
   }
   return {};
 }
+template <class Row, class V>
+constexpr bool has_usual() {
+  return Row::kArity == 1 && usual_range<V>(Row::value_text()).low != usual_range<V>(Row::value_text()).high;
+}
 
 }  // namespace flambeau::kernels::FLAMBEAU_ISA

@@ -1,0 +1,154 @@
+// The loops of a fused elementwise operator from one expression. For kernel sources, which flambeau_add_kernels
+// compiles once for each instruction set; elementwise.h says how the operator is called.
+//
+//   FLAMBEAU_ELEMENTWISE(silu_mul, [](auto x, auto y) { return x * sigmoid(x) * y; })
+//
+// The function's arguments are lanes of float32 or float64 vectors, one for each operand (at most five). It may use
+//   + - * /, comparisons, which give masks, & | ! of masks, and numbers;
+//   where(mask, a, b), which takes the place of branches;
+//   every floating-point operator of rows/*.def, by its name and as accurate as stated there: exp(x), maximum(x, 0).
+// A function that is also to be called with tensors, for a derivative that can be differentiated again, uses the same
+// names: flambeau/operators.h has them for tensors.
+//
+// A kernel source holds nothing else. Note [One definition]
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <type_traits>
+#include <utility>
+
+#include "flambeau/elementwise.h"
+#include "flambeau/kernels/blocks.h"
+#include "flambeau/kernels/halves.h"
+#include "flambeau/kernels/lane.h"
+
+namespace flambeau::kernels::FLAMBEAU_ISA {
+
+// Compute n elements; return true if a lane was unusual.
+template <bool careful, class F, class V, class... Operands>
+FLAMBEAU_INLINE bool compute_lanes(V* out, int64_t n, const Operands*... x) {
+  typename Lane<V, careful>::Flag unusual = 0;
+#pragma GCC ivdep
+  for (int64_t i = 0; i < n; ++i) {
+    const auto lane = F{}(Lane<V, careful>(x[i])...);
+    static_assert(std::is_same_v<decltype(lane), const Lane<V, careful>>,
+                  "an elementwise function returns a number for each element: use where(mask, 1, 0) for a mask");
+    out[i] = lane.value;
+    unusual |= lane.unusual;
+  }
+  return unusual != 0;
+}
+// Blocks from `first` on. Fast lanes stop before a block with unusual lanes and return where it begins; careful lanes
+// take it, and stop behind a block without.
+template <bool careful, class F, class V, size_t... I>
+[[gnu::flatten, gnu::noinline]] int64_t run_blocks(char* const* pointers, int64_t first, int64_t n) {
+  V* const out = reinterpret_cast<V*>(pointers[0]);
+  for (; first < n; first += kBlock<V>) {
+    const int64_t count = std::min(kBlock<V>, n - first);
+    if constexpr (kFetches) (fetch(reinterpret_cast<const V*>(pointers[I + 1]) + first + count), ...);
+    const bool unusual =
+        compute_lanes<careful, F>(out + first, count, (reinterpret_cast<const V*>(pointers[I + 1]) + first)...);
+    if (FLAMBEAU_UNLIKELY(unusual != careful)) return careful ? first + count : first;
+  }
+  return n;
+}
+template <class F, class V, size_t... I>
+void elementwise_loop(char* const* pointers, int64_t n) {
+  for (int64_t i = 0; i < n;) {
+    i = run_blocks<false, F, V, I...>(pointers, i, n);
+    i = run_blocks<true, F, V, I...>(pointers, i, n);
+  }
+}
+
+// The same over tiles of elements in half precision.
+template <bool careful, class F, class S, size_t... I>
+[[gnu::flatten, gnu::noinline]] int64_t run_half_tiles(char* const* pointers, int64_t tile, int64_t tiles) {
+  S* const out = reinterpret_cast<S*>(pointers[0]);
+  for (; tile < tiles; ++tile) {
+    const int64_t i = tile * kHalfTile;
+    constexpr int64_t kAhead = 16 * kHalfTile;
+    float x[sizeof...(I)][kHalfTile], result[kHalfTile];
+    (__builtin_prefetch(reinterpret_cast<const S*>(pointers[I + 1]) + i + kAhead), ...);
+    (widen(x[I], reinterpret_cast<const S*>(pointers[I + 1]) + i), ...);
+    const bool unusual = compute_lanes<careful, F>(result, kHalfTile, static_cast<const float*>(x[I])...);
+    if (FLAMBEAU_LIKELY(careful || !unusual)) narrow(out + i, result);
+    if (FLAMBEAU_UNLIKELY(unusual != careful)) return careful ? tile + 1 : tile;
+  }
+  return tiles;
+}
+template <class F, class S, size_t... I>
+void half_loop(char* const* pointers, int64_t n) {
+  constexpr int64_t sizes[] = {sizeof(S), (void(I), int64_t(sizeof(S)))...};
+  const auto run = [](char* const* at, int64_t tiles) {
+    for (int64_t i = 0; i < tiles;) {
+      i = run_half_tiles<false, F, S, I...>(at, i, tiles);
+      i = run_half_tiles<true, F, S, I...>(at, i, tiles);
+    }
+  };
+  run_tiles(run, pointers, n, sizes, int(sizeof...(I)));
+}
+
+template <class F, class... Lanes>
+constexpr int arity_of() {
+  constexpr bool takes = std::is_invocable_v<F, Lanes...>, last = sizeof...(Lanes) == kMaxElementwiseOperands;
+  static_assert(takes || !last, "an elementwise function takes one to five lanes");
+  if constexpr (takes || last)
+    return int(sizeof...(Lanes));
+  else
+    return arity_of<F, Lanes..., Lane<float, false>>();
+}
+template <class F>
+inline constexpr int arity = arity_of<F, Lane<float, false>>();
+
+template <class F, size_t... I>
+constexpr ElementwiseKernels elementwise_kernels(std::index_sequence<I...>) {
+  return {elementwise_loop<F, float, I...>, elementwise_loop<F, double, I...>, half_loop<F, float16, I...>,
+          half_loop<F, bfloat16, I...>};
+}
+template <class F>
+constexpr ElementwiseKernels elementwise_kernels(F) {
+  return elementwise_kernels<F>(std::make_index_sequence<arity<F>>());
+}
+
+}  // namespace flambeau::kernels::FLAMBEAU_ISA
+
+// Next to the kernels of the baseline stands what selects among the sets.
+#ifdef FLAMBEAU_BASELINE
+#define FLAMBEAU_DECLARE_KERNELS(isa, name)         \
+  namespace isa {                                   \
+  extern const ::flambeau::ElementwiseKernels name; \
+  }
+#ifdef FLAMBEAU_AVX2
+#define FLAMBEAU_DECLARE_AVX2(name) FLAMBEAU_DECLARE_KERNELS(avx2, name)
+#define FLAMBEAU_POINT_TO_AVX2(name) &avx2::name
+#else
+#define FLAMBEAU_DECLARE_AVX2(name)
+#define FLAMBEAU_POINT_TO_AVX2(name) nullptr
+#endif
+#ifdef FLAMBEAU_AVX512
+#define FLAMBEAU_DECLARE_AVX512(name) FLAMBEAU_DECLARE_KERNELS(avx512, name)
+#define FLAMBEAU_POINT_TO_AVX512(name) &avx512::name
+#else
+#define FLAMBEAU_DECLARE_AVX512(name)
+#define FLAMBEAU_POINT_TO_AVX512(name) nullptr
+#endif
+#define FLAMBEAU_SELECT_KERNELS(name)                                                                        \
+  FLAMBEAU_DECLARE_AVX2(name)                                                                                \
+  FLAMBEAU_DECLARE_AVX512(name)                                                                              \
+  extern constinit const ::flambeau::Elementwise name = {                                                    \
+      #name, ::flambeau::kernels::baseline::arity<std::remove_const_t<decltype(baseline::name##_function)>>, \
+      &baseline::name, FLAMBEAU_POINT_TO_AVX2(name), FLAMBEAU_POINT_TO_AVX512(name)};
+#else
+#define FLAMBEAU_SELECT_KERNELS(name)
+#endif
+
+// Define the operator in the current namespace. All of it is constant: nothing that is compiled for an instruction set
+// runs when the library is loaded.
+#define FLAMBEAU_ELEMENTWISE(name, ...)                                        \
+  namespace FLAMBEAU_ISA {                                                     \
+  constexpr auto name##_function = __VA_ARGS__;                                \
+  extern constinit const ::flambeau::ElementwiseKernels name =                 \
+      ::flambeau::kernels::FLAMBEAU_ISA::elementwise_kernels(name##_function); \
+  }                                                                            \
+  FLAMBEAU_SELECT_KERNELS(name)

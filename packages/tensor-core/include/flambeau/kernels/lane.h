@@ -1,0 +1,105 @@
+// One lane of a vector, with the operators of the rows: what the functions of elementwise_kernels.h compute with.
+#pragma once
+
+#include <type_traits>
+
+#include "flambeau/kernels/math.h"
+#include "flambeau/kernels/math/bessel.h"
+#include "flambeau/kernels/math/digamma.h"
+#include "flambeau/kernels/math/log_gamma.h"
+#include "flambeau/kernels/math/oscillating_bessel.h"
+#include "flambeau/kernels/math/usual.h"
+#include "flambeau/kernels/row_paths.h"
+#include "flambeau/kernels/special_scalar.h"
+
+namespace flambeau::kernels::FLAMBEAU_ISA {
+
+namespace {
+#include "flambeau/kernels/row_structs.h"
+}  // namespace
+
+// The result of a comparison. It converts to nothing: a branch would keep the loop from being vectorised.
+template <class Flag>
+struct Mask {
+  bool value;
+  Flag unusual;
+  explicit operator bool() const = delete;  // use where(mask, a, b)
+  friend FLAMBEAU_INLINE Mask operator&(Mask a, Mask b) { return {bool(a.value & b.value), a.unusual | b.unusual}; }
+  friend FLAMBEAU_INLINE Mask operator|(Mask a, Mask b) { return {bool(a.value | b.value), a.unusual | b.unusual}; }
+  friend FLAMBEAU_INLINE Mask operator!(Mask a) { return {!a.value, a.unusual}; }
+};
+
+// V is float or double. Rows have fast functions for the middle of their domain (usual.h, row_paths.h). `unusual`, 0 or
+// 1: one was given an argument outside of it, so that the value is not to be used; a `careful` lane takes functions
+// without limits.
+template <class V, bool careful>
+struct Lane {
+  using Flag = std::conditional_t<sizeof(V) == 4, int32_t, int64_t>;  // as wide as V, so that vectors hold as many
+  V value;
+  Flag unusual = 0;
+
+  FLAMBEAU_INLINE Lane(V v, Flag unusual) : value(v), unusual(unusual) {}
+  template <class Number>
+    requires std::is_arithmetic_v<Number>
+  FLAMBEAU_INLINE Lane(Number v) : value(static_cast<V>(v)) {}
+
+  template <class Row>
+  static FLAMBEAU_INLINE bool is_outside(V x) {
+    if constexpr (has_usual<Row, V>()) {
+      constexpr V low = usual_range<V>(Row::value_text()).low, high = usual_range<V>(Row::value_text()).high;
+      return low > V(0) ? !((x >= low) & (x < high)) : !(std::fabs(x) < high);
+    } else if constexpr (has_unusual<Row, V>()) {
+      return is_unusual<Row>(x);
+    } else {
+      return false;
+    }
+  }
+  template <class Row, class... More>
+  static FLAMBEAU_INLINE auto value_of(V x, More... more) {
+    if constexpr (has_usual<Row, V>() && !careful)
+      return Row::template value<Usual<V>>(x).value;
+    else if constexpr (has_unusual<Row, V>() && careful)
+      return is_unusual<Row>(x) ? Row::template value<Unbounded<V>>(x).value : Row::template value<V>(x);
+    else
+      return Row::template value<V>(x, more...);
+  }
+  // The lane or mask that a row gives. Note [Rows]
+  template <class Row, class... Lanes>
+  static FLAMBEAU_INLINE auto of_row(Lane x, Lanes... more) {
+    static_assert(Row::kDomain != Domain::Integral && Row::kDomain != Domain::Whole,
+                  "this operator takes integers only");
+    const Flag unusual = (x.unusual | ... | more.unusual) | Flag(is_outside<Row>(x.value));
+    const auto value = value_of<Row>(x.value, more.value...);
+    if constexpr (std::is_same_v<decltype(value), const bool>)
+      return Mask<Flag>{value, unusual};
+    else
+      return Lane(value, unusual);
+  }
+#define UNARY(name, ...) \
+  friend FLAMBEAU_INLINE auto name(Lane x) { return of_row<name##_row>(x); }
+#define BINARY(name, ...) \
+  friend FLAMBEAU_INLINE auto name(Lane x, Lane y) { return of_row<name##_row>(x, y); }
+#define TERNARY(name, ...) \
+  friend FLAMBEAU_INLINE auto name(Lane x, Lane y, Lane z) { return of_row<name##_row>(x, y, z); }
+#include "flambeau/pointwise.def"
+
+#define FLAMBEAU_LANE_OPERATOR(symbol, name) \
+  friend FLAMBEAU_INLINE auto operator symbol(Lane x, Lane y) { return of_row<name##_row>(x, y); }
+  FLAMBEAU_LANE_OPERATOR(+, add)
+  FLAMBEAU_LANE_OPERATOR(-, sub)
+  FLAMBEAU_LANE_OPERATOR(*, mul)
+  FLAMBEAU_LANE_OPERATOR(/, div)
+  FLAMBEAU_LANE_OPERATOR(==, eq)
+  FLAMBEAU_LANE_OPERATOR(!=, ne)
+  FLAMBEAU_LANE_OPERATOR(<, lt)
+  FLAMBEAU_LANE_OPERATOR(<=, le)
+  FLAMBEAU_LANE_OPERATOR(>, gt)
+  FLAMBEAU_LANE_OPERATOR(>=, ge)
+#undef FLAMBEAU_LANE_OPERATOR
+  friend FLAMBEAU_INLINE Lane operator-(Lane x) { return of_row<neg_row>(x); }
+  friend FLAMBEAU_INLINE Lane where(Mask<Flag> mask, Lane a, Lane b) {
+    return {where(mask.value, a.value, b.value), mask.unusual | a.unusual | b.unusual};
+  }
+};
+
+}  // namespace flambeau::kernels::FLAMBEAU_ISA

@@ -1,0 +1,67 @@
+// Fused elementwise operators of extensions: dispatch by instruction set and dtype.
+#include "flambeau/elementwise.h"
+
+#include <string_view>
+
+#include "core/elementwise_result.h"
+
+namespace flambeau {
+
+namespace {
+
+// The loops for the instruction set in use, or for the best below it that the extension was compiled for.
+const ElementwiseKernels& kernels_of(const Elementwise& op) {
+  const std::string_view set = instruction_set();
+  if (set == "avx512" && op.avx512) return *op.avx512;
+  if (set != "baseline" && op.avx2) return *op.avx2;
+  return *op.baseline;
+}
+
+PointwiseKernel kernel_of(const ElementwiseKernels& kernels, Dtype dtype) {
+  switch (dtype) {
+    case Dtype::float16:
+      return kernels.float16;
+    case Dtype::bfloat16:
+      return kernels.bfloat16;
+    case Dtype::float64:
+      return kernels.float64;
+    default:
+      return kernels.float32;
+  }
+}
+
+// Check the operands and return the tensor whose device the result is on: the first with dimensions, else the first;
+// null if all are numbers.
+const Tensor* placed_tensor(const Elementwise& op, const Operand* operands, int count) {
+  const Tensor* placed = nullptr;
+  for (int k = 0; k < count; ++k) {
+    const Tensor* t = operands[k].tensor;
+    if (!t) continue;
+    require<TypeError>(t->defined(), op.name, "(): operand ", k + 1, " must be a Tensor or a number, not None");
+    if (!placed || (placed->dim() == 0 && t->dim() > 0)) placed = t;
+    require(t->dim() == 0 || t->device() == placed->device(), op.name,
+            "(): expected all tensors to be on the same device, got ", placed->device(), " and ", t->device());
+  }
+  return placed;
+}
+
+}  // namespace
+
+Tensor elementwise(const Elementwise& op, const Operand* operands, int count) {
+  require<TypeError>(count == op.operands, op.name, "() takes ", op.operands, " operands, got ", count);
+  const Tensor* placed = placed_tensor(op, operands, count);
+  require<TypeError>(placed, op.name, "(): one operand must be a Tensor, got numbers only");
+  const Dtype dtype = result_type(operands, count);
+  require<NotImplementedError>(is_floating(dtype), "\"", op.name, "\" not implemented for '", dtype,
+                               "': convert the operands to a floating-point dtype");
+  const OnDevice device(placed->device(), op.name);
+  const Tensor out = new_result(operands, count, dtype);
+  // Numbers are not given in half precision: with one among the operands, all are converted.
+  bool numbers = false;
+  for (int k = 0; k < count; ++k) numbers |= !operands[k].tensor;
+  const Dtype in = numbers ? dtype_of(compute_type(dtype)) : dtype;
+  run_kernel(kernel_of(kernels_of(op), in), out, in, operands, count, in);
+  return out;
+}
+
+}  // namespace flambeau
