@@ -11,63 +11,73 @@ import pkgutil
 import sys
 from typing import TYPE_CHECKING, Any
 
+# The redundant aliases export the names to type checkers (PEP 484).
+# isort: off
 from flambeau import _core, _operators, _public_names
 from flambeau._core import *  # its __all__ is made of the registry
 from flambeau._core import (
-    Generator,
-    Size,
-    Tensor,
+    Generator as Generator,
+    Size as Size,
+    Tensor as Tensor,
     _sample_dirichlet,
     _standard_gamma,
-    default_generator,
-    device,
-    dtype,
-    layout,
-    memory_format,
+    default_generator as default_generator,
+    device as device,
+    dtype as dtype,
+    layout as layout,
+    memory_format as memory_format,
 )
-from flambeau._formatting import set_printoptions
+from flambeau._formatting import set_printoptions as set_printoptions
 from flambeau._grad_mode import (
-    enable_grad,
-    inference_mode,
-    no_grad,
-    set_grad_enabled,
+    enable_grad as enable_grad,
+    inference_mode as inference_mode,
+    no_grad as no_grad,
+    set_grad_enabled as set_grad_enabled,
 )
 from flambeau._methods import install as _install_methods
-from flambeau._numbers import finfo, iinfo
-from flambeau._operators.broadcasting import broadcast_shapes
+from flambeau._numbers import finfo as finfo, iinfo as iinfo
+from flambeau._operators.broadcasting import broadcast_shapes as broadcast_shapes
 from flambeau._settings import (
-    are_deterministic_algorithms_enabled,
-    compiled_with_cxx11_abi,
-    get_default_device,
-    get_deterministic_debug_mode,
-    get_device_module,
-    get_float32_matmul_precision,
-    get_num_interop_threads,
-    is_deterministic_algorithms_warn_only_enabled,
-    is_vulkan_available,
-    is_warn_always_enabled,
-    set_default_device,
-    set_default_tensor_type,
-    set_deterministic_debug_mode,
-    set_float32_matmul_precision,
-    set_flush_denormal,
-    set_num_interop_threads,
-    set_warn_always,
-    use_deterministic_algorithms,
+    are_deterministic_algorithms_enabled as are_deterministic_algorithms_enabled,
+    compiled_with_cxx11_abi as compiled_with_cxx11_abi,
+    get_default_device as get_default_device,
+    get_deterministic_debug_mode as get_deterministic_debug_mode,
+    get_device_module as get_device_module,
+    get_float32_matmul_precision as get_float32_matmul_precision,
+    get_num_interop_threads as get_num_interop_threads,
+    is_deterministic_algorithms_warn_only_enabled as is_deterministic_algorithms_warn_only_enabled,
+    is_vulkan_available as is_vulkan_available,
+    is_warn_always_enabled as is_warn_always_enabled,
+    set_default_device as set_default_device,
+    set_default_tensor_type as set_default_tensor_type,
+    set_deterministic_debug_mode as set_deterministic_debug_mode,
+    set_float32_matmul_precision as set_float32_matmul_precision,
+    set_flush_denormal as set_flush_denormal,
+    set_num_interop_threads as set_num_interop_threads,
+    set_warn_always as set_warn_always,
+    use_deterministic_algorithms as use_deterministic_algorithms,
 )
 from flambeau._small_floats import (
-    float4_e2m1fn_x2,
-    float8_e4m3fn,
-    float8_e4m3fnuz,
-    float8_e5m2,
-    float8_e5m2fnuz,
-    float8_e8m0fnu,
+    float4_e2m1fn_x2 as float4_e2m1fn_x2,
+    float8_e4m3fn as float8_e4m3fn,
+    float8_e4m3fnuz as float8_e4m3fnuz,
+    float8_e5m2 as float8_e5m2,
+    float8_e5m2fnuz as float8_e5m2fnuz,
+    float8_e8m0fnu as float8_e8m0fnu,
 )
 from flambeau._sparse_methods import install as _install_sparse_methods
 from flambeau._tensor_types import TENSOR_TYPES as _TENSOR_TYPES
-from flambeau.random import get_rng_state, initial_seed, manual_seed, seed, set_rng_state
-from flambeau.serialization import load, save
-from flambeau.storage import TypedStorage, UntypedStorage, from_file
+from flambeau.random import (
+    get_rng_state as get_rng_state,
+    initial_seed as initial_seed,
+    manual_seed as manual_seed,
+    seed as seed,
+    set_rng_state as set_rng_state,
+)
+from flambeau.serialization import load as load, save as save
+from flambeau.storage import TypedStorage as TypedStorage, UntypedStorage as UntypedStorage, from_file as from_file
+
+# isort: on
 
 __path__ = pkgutil.extend_path(__path__, __name__)
 __version__ = "0.1.0"
@@ -115,43 +125,172 @@ def typename(obj: Any, /) -> str:
 _install_methods()
 _install_sparse_methods()
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what `__getattr__` finds; of other distributions as well, where they are installed
+    # isort: off
     from flambeau import (
-        accelerator,
-        amp,
-        array_api,
-        backends,
-        compiler,
-        cpu,
-        cuda,
-        distributed,
-        fft,
-        futures,
-        hub,
-        linalg,
-        mps,
-        multiprocessing,
-        overrides,
-        quasirandom,
-        signal,
-        sparse,
-        special,
-        testing,
-        types,
-        version,
-        xpu,
+        accelerator as accelerator,
+        amp as amp,
+        array_api as array_api,
+        autograd as autograd,
+        backends as backends,
+        compiler as compiler,
+        cpu as cpu,
+        cuda as cuda,
+        data as data,
+        distributed as distributed,
+        distributions as distributions,
+        export as export,
+        fft as fft,
+        func as func,
+        futures as futures,
+        fx as fx,
+        hub as hub,
+        jit as jit,
+        library as library,
+        linalg as linalg,
+        mps as mps,
+        multiprocessing as multiprocessing,
+        nn as nn,
+        onnx as onnx,
+        optim as optim,
+        overrides as overrides,
+        profiler as profiler,
+        quasirandom as quasirandom,
+        return_types as return_types,
+        signal as signal,
+        sparse as sparse,
+        special as special,
+        testing as testing,
+        torch as torch,
+        types as types,
+        utils as utils,
+        version as version,
+        vision as vision,
+        xpu as xpu,
     )
-    from flambeau.compiler import compile
-    from flambeau.cuda._any_device import Event, Stream
+    from flambeau._control_flow import (
+        SymBool as SymBool,
+        SymFloat as SymFloat,
+        SymInt as SymInt,
+        _assert as _assert,
+        _assert_async as _assert_async,
+        _check as _check,
+        _check_index as _check_index,
+        _check_is_size as _check_is_size,
+        _check_not_implemented as _check_not_implemented,
+        _check_tensor_all as _check_tensor_all,
+        _check_type as _check_type,
+        _check_value as _check_value,
+        _shape_as_tensor as _shape_as_tensor,
+        cond as cond,
+        sym_float as sym_float,
+        sym_int as sym_int,
+        sym_ite as sym_ite,
+        sym_max as sym_max,
+        sym_min as sym_min,
+        sym_not as sym_not,
+        sym_sqrt as sym_sqrt,
+        sym_sum as sym_sum,
+        while_loop as while_loop,
+    )
+    from flambeau._serialization.file_reader import (
+        PyTorchFileReader as PyTorchFileReader,
+    )
+    from flambeau.amp import (
+        GradScaler as GradScaler,
+    )
+    from flambeau.amp.autocast_mode import (
+        autocast as autocast,
+        autocast_decrement_nesting as autocast_decrement_nesting,
+        autocast_increment_nesting as autocast_increment_nesting,
+        clear_autocast_cache as clear_autocast_cache,
+        get_autocast_cpu_dtype as get_autocast_cpu_dtype,
+        get_autocast_dtype as get_autocast_dtype,
+        get_autocast_gpu_dtype as get_autocast_gpu_dtype,
+        is_autocast_cache_enabled as is_autocast_cache_enabled,
+        is_autocast_cpu_enabled as is_autocast_cpu_enabled,
+        is_autocast_enabled as is_autocast_enabled,
+        set_autocast_cache_enabled as set_autocast_cache_enabled,
+        set_autocast_cpu_dtype as set_autocast_cpu_dtype,
+        set_autocast_cpu_enabled as set_autocast_cpu_enabled,
+        set_autocast_dtype as set_autocast_dtype,
+        set_autocast_enabled as set_autocast_enabled,
+        set_autocast_gpu_dtype as set_autocast_gpu_dtype,
+    )
+    from flambeau.autograd.anomaly_mode import (
+        is_anomaly_check_nan_enabled as is_anomaly_check_nan_enabled,
+        is_anomaly_enabled as is_anomaly_enabled,
+        set_anomaly_enabled as set_anomaly_enabled,
+    )
+    from flambeau.compiler import (
+        compile as compile,
+    )
+    from flambeau.cuda._any_device import (
+        Event as Event,
+        Stream as Stream,
+    )
+    from flambeau.func import (
+        vmap as vmap,
+    )
+    from flambeau.futures import (
+        Future as Future,
+    )
+    from flambeau.jit import (
+        ScriptModule as ScriptModule,
+    )
+    from flambeau.jit.annotations import (
+        TensorType as TensorType,
+    )
+    from flambeau.library import (
+        ops as ops,
+    )
+    from flambeau.nn.functional._of_torch import (
+        adaptive_max_pool1d as adaptive_max_pool1d,
+        affine_grid_generator as affine_grid_generator,
+        binary_cross_entropy_with_logits as binary_cross_entropy_with_logits,
+        cosine_embedding_loss as cosine_embedding_loss,
+        ctc_loss as ctc_loss,
+        dropout_ as dropout_,
+        hinge_embedding_loss as hinge_embedding_loss,
+        kl_div as kl_div,
+        margin_ranking_loss as margin_ranking_loss,
+        max_pool1d_with_indices as max_pool1d_with_indices,
+        norm_except_dim as norm_except_dim,
+        poisson_nll_loss as poisson_nll_loss,
+        rrelu as rrelu,
+        rrelu_ as rrelu_,
+        triplet_margin_loss as triplet_margin_loss,
+    )
     from flambeau.sparse._construction import (
-        sparse_bsc_tensor,
-        sparse_bsr_tensor,
-        sparse_compressed_tensor,
-        sparse_coo_tensor,
-        sparse_csc_tensor,
-        sparse_csr_tensor,
+        sparse_bsc_tensor as sparse_bsc_tensor,
+        sparse_bsr_tensor as sparse_bsr_tensor,
+        sparse_compressed_tensor as sparse_compressed_tensor,
+        sparse_coo_tensor as sparse_coo_tensor,
+        sparse_csc_tensor as sparse_csc_tensor,
+        sparse_csr_tensor as sparse_csr_tensor,
     )
-    from flambeau.sparse._functions import dsmm, hsmm, hspmm, resize_as_sparse_, smm, spmm, sspaddmm
+    from flambeau.sparse._functions import (
+        dsmm as dsmm,
+        hsmm as hsmm,
+        hspmm as hspmm,
+        resize_as_sparse_ as resize_as_sparse_,
+        smm as smm,
+        spmm as spmm,
+        sspaddmm as sspaddmm,
+    )
+    from flambeau._tensor_types import tensortype as _tensortype
+
+    BoolTensor: _tensortype
+    ByteTensor: _tensortype
+    CharTensor: _tensortype
+    ShortTensor: _tensortype
+    IntTensor: _tensortype
+    LongTensor: _tensortype
+    HalfTensor: _tensortype
+    BFloat16Tensor: _tensortype
+    FloatTensor: _tensortype
+    DoubleTensor: _tensortype
+    # isort: on
 
 # Modules of this package that load when they are first used.
 _MODULES = (
@@ -312,7 +451,7 @@ class _Nearby:
         return [name for name in dir(sys.modules[__name__]) if name[:1].lower() == self._initial]
 
 
-def __getattr__(name: str) -> Any:
+def _load(name: str) -> Any:
     if name in _DISTRIBUTIONS:
         try:
             return importlib.import_module(f"flambeau.{name}")
@@ -326,13 +465,17 @@ def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return importlib.import_module(f"flambeau.{name}")
     if name.startswith("_foreach_"):
-        from flambeau._foreach import function_named
+        from flambeau._foreach import function_named as function_named
 
         if (function := function_named(name)) is not None:
             return function
     if name in _ELSEWHERE:
         return getattr(importlib.import_module(_ELSEWHERE[name]), name)
     raise AttributeError(f"module 'flambeau' has no attribute '{name}'", name=name, obj=_Nearby(name))
+
+
+if not TYPE_CHECKING:  # so that type checkers report names that do not exist
+    __getattr__ = _load
 
 
 def __dir__() -> list[str]:

@@ -88,7 +88,7 @@ def _towards(mean: Tensor, value: Tensor, share: float) -> None:
         mean.add_(((value - mean) * share).to(mean.dtype))
 
 
-class AveragedModel(flambeau.nn.Module):  # type: ignore[misc]
+class AveragedModel(flambeau.nn.Module):
     """A copy of a model whose parameters are averages of the model's.
 
     ``update_parameters(model)`` after a step, or after an epoch, takes the model's values in.

@@ -8,16 +8,26 @@ from __future__ import annotations
 import importlib
 import sys
 from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import datasets, io, models, ops, transforms, tv_tensors, utils
 
 __all__ = ["datasets", "io", "models", "ops", "transforms", "tv_tensors", "utils"]
 
 
-def __getattr__(name: str) -> ModuleType | str:
+def _load(name: str) -> Any:
     if name in __all__:
         return importlib.import_module(f"{__name__}.{name}")
     if name == "__version__":  # all packages have one
-        return importlib.import_module("flambeau").__version__  # type: ignore[no-any-return]
+        return importlib.import_module("flambeau").__version__
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__])
+
+
+if TYPE_CHECKING:  # so that type checkers report names that do not exist
+    __version__: str
+else:
+    __getattr__ = _load
 
 
 def __dir__() -> list[str]:

@@ -1,7 +1,7 @@
 """Image datasets. A sample is ``(image, label)``: a PIL image and an int, each through its transform."""
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flambeau import _public_names
 
@@ -46,6 +46,9 @@ from .usps import USPS
 from .vision import VisionDataset
 from .voc import VOCDetection, VOCSegmentation
 from .widerface import WIDERFace
+
+if TYPE_CHECKING:
+    from flambeau.vision.tv_tensors._dataset_wrapper import wrap_dataset_for_transforms_v2
 
 __all__ = [
     "MNIST",

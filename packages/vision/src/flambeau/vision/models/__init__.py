@@ -1,7 +1,7 @@
 """Models, built of ``flambeau.nn``, with the names and the ``state_dict`` keys of torchvision's."""
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._published import names_in, published_in
 from ._registry import get_model, get_model_builder, get_model_weights, get_weight, list_models
@@ -176,6 +176,11 @@ __all__ = [
     "wide_resnet50_2",
 ]
 
+
+if TYPE_CHECKING:
+    from . import detection as detection
+    from . import segmentation as segmentation
+    from . import video as video
 
 _PARTS = ("detection", "segmentation", "video")  # which load on first use
 _weights = published_in(__name__)

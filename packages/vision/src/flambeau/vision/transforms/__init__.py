@@ -6,7 +6,7 @@ repeatable, and ``flambeau.manual_seed`` does so elsewhere.
 """
 
 import importlib
-from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from flambeau import _public_names
 
@@ -27,8 +27,11 @@ from ._resize import Resize
 from ._tone import RandomAutocontrast, RandomEqualize, RandomInvert, RandomPosterize, RandomSolarize
 from .autoaugment import AugMix, AutoAugment, RandAugment, TrivialAugmentWide
 
+if TYPE_CHECKING:
+    from . import v2
 
-def __getattr__(name: str) -> ModuleType:
+
+def __getattr__(name: str) -> Any:
     if name == "v2":  # made of all the others, and seldom used beside them
         return importlib.import_module(f"{__name__}.v2")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
