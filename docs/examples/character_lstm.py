@@ -10,30 +10,35 @@ also holds ``sample.txt``, what the model writes, and ``learning.png``.
 
 import argparse
 import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from tqdm import tqdm
 
 import flambeau as fb
 from flambeau import nn
 
+History = dict[str, list[float]]
+State = tuple[fb.Tensor, fb.Tensor]
+
 
 class CharacterLSTM(nn.Module):
-    def __init__(self, vocabulary, hidden, layers, dropout):
+    def __init__(self, vocabulary: int, hidden: int, layers: int, dropout: float) -> None:
         super().__init__()
         self.embedding = nn.Embedding(vocabulary, hidden)
         self.lstm = nn.LSTM(hidden, hidden, layers, dropout=dropout if layers > 1 else 0.0)
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(hidden, vocabulary)
 
-    def forward(self, letters, state=None):
+    def forward(self, letters: fb.Tensor, state: State | None = None) -> tuple[fb.Tensor, State]:
         """Scores of each next letter (L, N, vocabulary), and the state after the last."""
-        features, state = self.lstm(self.dropout(self.embedding(letters)), state)
-        return self.output(self.dropout(features)), state
+        features, final_state = self.lstm(self.dropout(self.embedding(letters)), state)
+        return self.output(self.dropout(features)), final_state
 
 
-def parse_arguments(argv=None):
+def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Train an LSTM to write like a text file.")
     parser.add_argument("text", type=Path, help="a text file in UTF-8")
     parser.add_argument("--letters", type=int, help="read this many of its letters (default: all)")
@@ -52,20 +57,22 @@ def parse_arguments(argv=None):
     return parser.parse_args(argv)
 
 
-def streams(letters, count):
+def streams(letters: fb.Tensor, count: int) -> fb.Tensor:
     """``letters`` as ``count`` columns of consecutive text."""
     length = len(letters) // count
     return letters[: length * count].view(count, length).t().contiguous()
 
 
-def chunks(columns, length):
+def chunks(columns: fb.Tensor, length: int) -> Iterator[tuple[fb.Tensor, fb.Tensor]]:
     """Pairs of inputs and the letters that follow them, ``length`` rows each."""
     for start in range(0, len(columns) - 1, length):
         stop = min(start + length, len(columns) - 1)
         yield columns[start:stop], columns[start + 1 : stop + 1]
 
 
-def train_epoch(model, columns, length, optimizer, description):
+def train_epoch(
+    model: CharacterLSTM, columns: fb.Tensor, length: int, optimizer: fb.optim.Optimizer, description: str
+) -> float:
     model.train()
     state, total, count = None, 0.0, 0
     steps = math.ceil((len(columns) - 1) / length)
@@ -85,7 +92,7 @@ def train_epoch(model, columns, length, optimizer, description):
 
 
 @fb.no_grad()
-def bits_per_letter(model, columns, length):
+def bits_per_letter(model: CharacterLSTM, columns: fb.Tensor, length: int) -> float:
     model.eval()
     state, total, count = None, 0.0, 0
     for letters, following in chunks(columns, length):
@@ -96,7 +103,7 @@ def bits_per_letter(model, columns, length):
 
 
 @fb.no_grad()
-def write(model, vocabulary, start, count, temperature):
+def write(model: CharacterLSTM, vocabulary: list[str], start: str, count: int, temperature: float) -> str:
     """``count`` letters that follow ``start``, drawn one after another."""
     model.eval()
     codes = [vocabulary.index(letter) for letter in start if letter in vocabulary] or [0]
@@ -108,18 +115,18 @@ def write(model, vocabulary, start, count, temperature):
     return "".join(vocabulary[code] for code in codes)
 
 
-def draw(history, path):
+def draw(history: History, path: Path) -> None:
     figure = Figure(figsize=(6, 4), layout="constrained")
     axis = figure.add_subplot(xlabel="epoch", ylabel="bits a letter")
     for name, values in history.items():
         axis.plot(range(1, len(values) + 1), values, ".-", label=name)
-    axis.xaxis.get_major_locator().set_params(integer=True)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.grid(alpha=0.3)
     axis.legend()
     figure.savefig(path, dpi=120)
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> None:
     args = parse_arguments(argv)
     fb.set_default_device(args.device)
     text = args.text.read_text(encoding="utf-8")[: args.letters]
@@ -133,7 +140,7 @@ def main(argv=None):
     model = CharacterLSTM(len(vocabulary), args.hidden, args.layers, args.dropout)
     optimizer = fb.optim.Adam(model.parameters(), lr=args.lr)
     scheduler = fb.optim.lr_scheduler.CosineAnnealingLR(optimizer, args.epochs, eta_min=args.lr / 20)
-    history = {"training": [], "test": []}
+    history: History = {"training": [], "test": []}
     args.output.mkdir(parents=True, exist_ok=True)
     checkpoint = args.output / "checkpoint.safetensors"
     if args.resume:

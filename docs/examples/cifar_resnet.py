@@ -11,7 +11,9 @@ Source: He, Zhang, Ren and Sun 2015, arXiv:1512.03385, section 4.2.
 
 import argparse
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from matplotlib.figure import Figure
 from tqdm import tqdm
@@ -21,30 +23,32 @@ from flambeau import nn
 from flambeau.data import DataLoader
 from flambeau.vision import datasets, transforms
 
+History = dict[str, list[float]]
+
 MEAN, STD = [0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616]
 
 
 class Block(nn.Module):
     """Two convolutions, added to what they are given, which ``shortcut`` fits to their shape."""
 
-    def __init__(self, channels, features, stride):
+    def __init__(self, channels: int, features: int, stride: int) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(channels, features, 3, stride, padding=1, bias=False)
         self.norm1 = nn.BatchNorm2d(features)
         self.conv2 = nn.Conv2d(features, features, 3, padding=1, bias=False)
         self.norm2 = nn.BatchNorm2d(features)
-        self.shortcut = nn.Identity()
+        self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or channels != features:
             fitted = nn.Conv2d(channels, features, 1, stride, bias=False)
             self.shortcut = nn.Sequential(fitted, nn.BatchNorm2d(features))
 
-    def forward(self, x):
+    def forward(self, x: fb.Tensor) -> fb.Tensor:
         features = self.norm1(self.conv1(x)).relu()
-        return (self.norm2(self.conv2(features)) + self.shortcut(x)).relu()
+        return fb.relu(self.norm2(self.conv2(features)) + self.shortcut(x))
 
 
 class ResNet(nn.Sequential):
-    def __init__(self, blocks, width, classes=10):
+    def __init__(self, blocks: int, width: int, classes: int = 10) -> None:
         layers = [nn.Conv2d(3, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
         channels = width
         for group in range(3):
@@ -58,7 +62,7 @@ class ResNet(nn.Sequential):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
 
-def parse_arguments(argv=None):
+def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Train a residual network on CIFAR-10.")
     parser.add_argument("--root", type=Path, default=Path("data"), help="the folder of cifar-10-batches-py")
     parser.add_argument("--download", action="store_true", help="fetch the files if they are not there")
@@ -76,15 +80,22 @@ def parse_arguments(argv=None):
     return parser.parse_args(argv)
 
 
-def load_data(args):
-    to_input = [transforms.ToTensor(), transforms.Normalize(MEAN, STD)]
+def load_data(args: argparse.Namespace) -> tuple[datasets.CIFAR10, datasets.CIFAR10]:
+    to_input: list[Callable[..., Any]] = [transforms.ToTensor(), transforms.Normalize(MEAN, STD)]
     augmented = transforms.Compose([transforms.RandomCrop(32, padding=4), transforms.RandomHorizontalFlip(), *to_input])
     train = datasets.CIFAR10(args.root, train=True, transform=augmented, download=args.download)
     test = datasets.CIFAR10(args.root, train=False, transform=transforms.Compose(to_input), download=args.download)
     return train, test
 
 
-def train_epoch(model, loader, loss_function, optimizer, scheduler, description):
+def train_epoch(
+    model: nn.Module,
+    loader: DataLoader,
+    loss_function: nn.Module,
+    optimizer: fb.optim.Optimizer,
+    scheduler: fb.optim.lr_scheduler.LRScheduler,
+    description: str,
+) -> float:
     model.train()
     total = 0.0
     progress = tqdm(loader, desc=description, unit="batch", leave=False, disable=None)
@@ -101,7 +112,7 @@ def train_epoch(model, loader, loss_function, optimizer, scheduler, description)
 
 
 @fb.no_grad()
-def evaluate(model, loader):
+def evaluate(model: nn.Module, loader: DataLoader) -> float:
     """The share of the images that are recognised, in percent."""
     model.eval()
     correct = 0
@@ -112,7 +123,7 @@ def evaluate(model, loader):
 
 
 @fb.no_grad()
-def draw(model, test, history, path, count=8):
+def draw(model: nn.Module, test: datasets.CIFAR10, history: History, path: Path, count: int = 8) -> None:
     model.eval()
     images, labels = zip(*(test[index] for index in range(count)), strict=True)
     predictions = model(fb.stack(images).to(fb.get_default_device())).argmax(1).tolist()
@@ -130,7 +141,7 @@ def draw(model, test, history, path, count=8):
     figure.savefig(path, dpi=120)
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> None:
     args = parse_arguments(argv)
     fb.set_default_device(args.device)
     train, test = load_data(args)
@@ -143,7 +154,7 @@ def main(argv=None):
     optimizer = fb.optim.SGD(model.parameters(), lr=args.lr, momentum=0.9, weight_decay=5e-4, nesterov=True)
     scheduler = fb.optim.lr_scheduler.OneCycleLR(optimizer, args.lr, total_steps=args.epochs * len(train_loader))
     loss_function = nn.CrossEntropyLoss(label_smoothing=0.1)
-    history = {"training loss": [], "test accuracy, %": []}
+    history: History = {"training loss": [], "test accuracy, %": []}
     args.output.mkdir(parents=True, exist_ok=True)
     checkpoint = args.output / "checkpoint.safetensors"
     if args.resume:

@@ -14,7 +14,9 @@ Source: Radford, Metz and Chintala 2015, arXiv:1511.06434.
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 from tqdm import tqdm
@@ -24,14 +26,16 @@ from flambeau import nn
 from flambeau.data import DataLoader
 from flambeau.vision import datasets, models, transforms, utils
 
+History = dict[str, list[float]]
+
 # LeNet's mean and deviation are those that lenet.py trains it with.
-RECIPES = {
+RECIPES: dict[str, dict[str, Any]] = {
     "digits": {"size": 8, "image_size": 16, "epochs": 60, "mean": 0.305, "std": 0.376},
     "mnist": {"size": 28, "image_size": 32, "epochs": 20, "mean": 0.1307, "std": 0.3081},
 }
 
 
-def parse_arguments(argv=None):
+def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Train a DCGAN that writes digits.")
     parser.add_argument("--data", choices=RECIPES, default="digits", help="default: %(default)s, shipped with flambeau")
     parser.add_argument("--root", type=Path, default=Path("data"), help="where the MNIST files lie (default: data)")
@@ -52,7 +56,7 @@ def parse_arguments(argv=None):
     return args
 
 
-def load_data(args):
+def load_data(args: argparse.Namespace) -> datasets.MNIST | datasets.Digits:
     """Digits between -1 and 1, enlarged or with a border to a power of two."""
     recipe = RECIPES[args.data]
     fit = transforms.Pad(2) if args.data == "mnist" else transforms.Resize(recipe["image_size"])
@@ -62,7 +66,14 @@ def load_data(args):
     return datasets.Digits(train=True, transform=transform)
 
 
-def train_epoch(generator, discriminator, loader, optimizers, latent, description):
+def train_epoch(
+    generator: nn.Module,
+    discriminator: nn.Module,
+    loader: DataLoader,
+    optimizers: Sequence[fb.optim.Optimizer],
+    latent: int,
+    description: str,
+) -> list[float]:
     """Returns the mean loss of each."""
     generator_optimizer, discriminator_optimizer = optimizers
     loss_function = nn.BCELoss()
@@ -91,7 +102,7 @@ def train_epoch(generator, discriminator, loader, optimizers, latent, descriptio
 
 
 @fb.no_grad()
-def judge(generator, path, data, latent, count=500):
+def judge(generator: nn.Module, path: Path, data: str, latent: int, count: int = 500) -> tuple[float, int]:
     """The mean of the highest probability that LeNet gives, over ``count`` digits, and how many of the ten it reads."""
     recipe = RECIPES[data]
     lenet = models.LeNet(image_size=recipe["size"])
@@ -108,13 +119,13 @@ def judge(generator, path, data, latent, count=500):
     return probabilities.max(1).values.mean().item(), len(probabilities.argmax(1).unique())
 
 
-def write_gif(folder, epochs):
+def write_gif(folder: Path, epochs: int) -> None:
     frames = [Image.open(folder / f"epoch-{epoch:03d}.png") for epoch in range(1, epochs + 1)]
     durations = [200] * (epochs - 1) + [2000]  # milliseconds; the last stays
     frames[0].save(folder / "training.gif", save_all=True, append_images=frames[1:], duration=durations, loop=0)
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> None:
     args = parse_arguments(argv)
     fb.set_default_device(args.device)
     image_size = RECIPES[args.data]["image_size"]
@@ -125,7 +136,7 @@ def main(argv=None):
     discriminator = models.DCGANDiscriminator(args.features, channels=1, image_size=image_size)
     optimizers = [fb.optim.Adam(m.parameters(), lr=args.lr, betas=(0.5, 0.999)) for m in (generator, discriminator)]
     noise = fb.randn(64, args.latent, 1, 1)
-    history = {"generator": [], "discriminator": []}
+    history: History = {"generator": [], "discriminator": []}
     args.output.mkdir(parents=True, exist_ok=True)
     checkpoint = args.output / "checkpoint.safetensors"
     if args.resume:
@@ -149,8 +160,11 @@ def main(argv=None):
             utils.save_image(
                 generator(noise), args.output / f"epoch-{epoch:03d}.png", normalize=True, value_range=(-1, 1)
             )
-        state = {"generator": generator.state_dict(), "discriminator": discriminator.state_dict()}
-        state["optimizers"] = [optimizer.state_dict() for optimizer in optimizers]
+        state = {
+            "generator": generator.state_dict(),
+            "discriminator": discriminator.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in optimizers],
+        }
         fb.save({**state, "noise": noise, "history": history}, checkpoint)
 
     write_gif(args.output, args.epochs)

@@ -11,21 +11,26 @@ Source: Mnih et al. 2015, doi:10.1038/nature14236; van Hasselt, Guez and Silver 
 
 import argparse
 import copy
+from collections.abc import Sequence
 from pathlib import Path
 
 import gymnasium
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 import flambeau as fb
 from flambeau import nn
 
+Observation = NDArray[np.float32]
+Environment = gymnasium.Env[NDArray[np.float32], int]
+
 
 class Memory:
     """The last ``capacity`` transitions, in arrays."""
 
-    def __init__(self, capacity):
+    def __init__(self, capacity: int) -> None:
         self.observations = fb.zeros(capacity, 4)
         self.following = fb.zeros(capacity, 4)
         self.actions = fb.zeros(capacity, dtype=fb.int64)
@@ -33,21 +38,21 @@ class Memory:
         self.ended = fb.zeros(capacity, dtype=fb.bool)
         self.count = 0
 
-    def add(self, observation, action, reward, following, ended):
+    def add(self, observation: Observation, action: int, reward: float, following: Observation, ended: bool) -> None:
         place = self.count % len(self.actions)
         self.observations[place] = fb.from_numpy(observation)
         self.following[place] = fb.from_numpy(following)
         self.actions[place], self.rewards[place], self.ended[place] = action, reward, ended
         self.count += 1
 
-    def sample(self, size):
+    def sample(self, size: int) -> tuple[fb.Tensor, ...]:
         rows = fb.randint(min(self.count, len(self.actions)), (size,))
         return tuple(
             table[rows] for table in (self.observations, self.actions, self.rewards, self.following, self.ended)
         )
 
 
-def parse_arguments(argv=None):
+def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Balance a pole on a cart by deep Q-learning.")
     parser.add_argument("--steps", type=int, default=20_000, help="pushes to learn from (default: %(default)s)")
     parser.add_argument("--hidden", type=int, default=96, help="width of the network (default: %(default)s)")
@@ -64,13 +69,15 @@ def parse_arguments(argv=None):
 
 
 @fb.no_grad()
-def choose(network, observation, exploration):
+def choose(network: nn.Module, observation: Observation, exploration: float) -> int:
     if exploration > 0 and fb.rand(()).item() < exploration:
-        return fb.randint(2, ()).item()
-    return network(fb.from_numpy(observation)).argmax().item()
+        return int(fb.randint(2, ()).item())
+    return int(network(fb.from_numpy(observation)).argmax().item())
 
 
-def learn(network, target, optimizer, memory, args):
+def learn(
+    network: nn.Module, target: nn.Module, optimizer: fb.optim.Optimizer, memory: Memory, args: argparse.Namespace
+) -> None:
     observations, actions, rewards, following, ended = memory.sample(args.batch_size)
     with fb.no_grad():
         best = network(following).argmax(1, keepdim=True)
@@ -86,14 +93,22 @@ def learn(network, target, optimizer, memory, args):
             slow.lerp_(fast, args.follow)
 
 
-def play(environment, network, target, optimizer, memory, steps, args):
+def play(
+    environment: Environment,
+    network: nn.Module,
+    target: nn.Module,
+    optimizer: fb.optim.Optimizer,
+    memory: Memory,
+    steps: range,
+    args: argparse.Namespace,
+) -> list[float]:
     """Steps by the network, which learns after each; the rewards of the episodes that end among them."""
     rewards, episode = [], 0.0
     observation, _ = environment.reset(seed=args.seed + steps.start)
     for step in tqdm(steps, desc=f"Steps to {steps.stop}", unit="step", leave=False, disable=None):
         action = choose(network, observation, max(0.05, 1 - step / 5000))
         following, reward, terminated, truncated, _ = environment.step(action)
-        memory.add(observation, action, reward, following, terminated)
+        memory.add(observation, action, float(reward), following, terminated)
         observation, episode = following, episode + float(reward)
         if terminated or truncated:
             rewards.append(episode)
@@ -103,7 +118,7 @@ def play(environment, network, target, optimizer, memory, steps, args):
     return rewards
 
 
-def test(network, seeds):
+def test(network: nn.Module, seeds: range) -> float:
     """The mean reward of episodes without exploration."""
     environment = gymnasium.make("CartPole-v1")
     total = 0.0
@@ -117,7 +132,7 @@ def test(network, seeds):
     return total / len(seeds)
 
 
-def draw(rewards, path):
+def draw(rewards: list[float], path: Path) -> None:
     figure = Figure(figsize=(6, 4), layout="constrained")
     axis = figure.add_subplot(xlabel="episode", ylabel="reward")
     axis.plot(rewards, ".-", linewidth=0.5)
@@ -125,7 +140,7 @@ def draw(rewards, path):
     figure.savefig(path, dpi=120)
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> None:
     args = parse_arguments(argv)
     environment = gymnasium.make("CartPole-v1")
     fb.manual_seed(args.seed)
@@ -161,7 +176,7 @@ def main(argv=None):
         fb.save({**state, "memory": vars(memory), "step": step, "rewards": rewards, "best": best}, checkpoint)
 
     network.load_state_dict(fb.load(args.output / "best.safetensors"))
-    draw(np.array(rewards), args.output / "rewards.png")
+    draw(rewards, args.output / "rewards.png")
     print(f"Mean reward of ten episodes of the best network: {test(network, range(20_000, 20_010)):.1f} of 500")
 
 

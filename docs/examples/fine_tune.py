@@ -11,6 +11,7 @@ load, and ``predictions.png`` shows some of what it says.
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -21,10 +22,13 @@ from flambeau import nn
 from flambeau.data import DataLoader
 from flambeau.vision import datasets, models, transforms
 
+Images = datasets.Digits | datasets.CIFAR10 | datasets.ImageFolder
+History = dict[str, list[float]]
+
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]  # with which torchvision's networks are trained
 
 
-def parse_arguments(argv=None):
+def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Fine-tune a ResNet-18 that PyTorch has trained.")
     parser.add_argument("--weights", type=Path, help="a .pth file of torchvision's resnet18 (default: begin at random)")
     parser.add_argument(
@@ -42,7 +46,7 @@ def parse_arguments(argv=None):
     return parser.parse_args(argv)
 
 
-def load_data(args):
+def load_data(args: argparse.Namespace) -> list[Images]:
     transform = transforms.Compose(
         [
             transforms.Grayscale(3) if args.data == "digits" else transforms.Lambda(lambda image: image),
@@ -58,7 +62,7 @@ def load_data(args):
     return [datasets.ImageFolder(args.root / part, transform=transform) for part in ("train", "test")]
 
 
-def load_weights(model, path):
+def load_weights(model: nn.Module, path: Path) -> None:
     """Take from a file of PyTorch's what fits; the last layer does not where the classes are others."""
     weights = fb.load(path)
     own = model.state_dict()
@@ -70,7 +74,7 @@ def load_weights(model, path):
     print(f"{len(fitting)} of {len(own)} tensors from {path}; begun at random: {', '.join(missing) or 'none'}")
 
 
-def train_epoch(model, loader, optimizer, description):
+def train_epoch(model: models.ResNet, loader: DataLoader, optimizer: fb.optim.Optimizer, description: str) -> float:
     # The statistics of batch normalisation remain those of the images before, while only the last layer is trained.
     model.train(next(model.conv1.parameters()).requires_grad)
     total = 0.0
@@ -86,18 +90,18 @@ def train_epoch(model, loader, optimizer, description):
 
 
 @fb.no_grad()
-def evaluate(model, loader):
+def evaluate(model: nn.Module, loader: DataLoader) -> float:
     """The share of the images that are recognised, in percent."""
     model.eval()
-    correct = sum((model(images).argmax(1) == labels).sum().item() for images, labels in loader)
+    correct: float = sum((model(images).argmax(1) == labels).sum().item() for images, labels in loader)
     return 100 * correct / len(loader.dataset)
 
 
 @fb.no_grad()
-def draw(model, test, path, count=10):
+def draw(model: nn.Module, test: Images, path: Path, count: int = 10) -> None:
     model.eval()
     images, labels = zip(*(test[index * len(test) // count] for index in range(count)), strict=True)
-    predictions = model(fb.stack(images)).argmax(1).tolist()
+    predictions: list[int] = model(fb.stack(images)).argmax(1).tolist()
     figure = Figure(figsize=(10, 1.6), layout="constrained")
     for place, (image, label, prediction) in enumerate(zip(images, labels, predictions, strict=True)):
         axis = figure.add_subplot(1, count, place + 1)
@@ -109,7 +113,7 @@ def draw(model, test, path, count=10):
     figure.savefig(path, dpi=120)
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> None:
     args = parse_arguments(argv)
     train, test = load_data(args)
     train_loader = DataLoader(train, batch_size=args.batch_size, shuffle=True)
@@ -122,7 +126,7 @@ def main(argv=None):
     body = [p for name, p in model.named_parameters() if not name.startswith("fc.")]
     groups = [{"params": body, "lr": args.lr}, {"params": model.fc.parameters(), "lr": 10 * args.lr}]
     optimizer = fb.optim.AdamW(groups, weight_decay=1e-2)
-    history = {"loss": [], "accuracy": []}
+    history: History = {"loss": [], "accuracy": []}
     args.output.mkdir(parents=True, exist_ok=True)
     checkpoint = args.output / "checkpoint.safetensors"
     if args.resume:

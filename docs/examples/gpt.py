@@ -9,6 +9,7 @@ written. At the end the folder ``--output`` also holds ``sample.txt`` and ``lear
 
 import argparse
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -18,40 +19,43 @@ import flambeau as fb
 from flambeau import nn
 from flambeau.nn import functional as F
 
+History = dict[str, list[float]]
+
 
 class Attention(nn.Module):
-    def __init__(self, width, heads, dropout):
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
         self.heads, self.dropout = heads, dropout
         self.qkv = nn.Linear(width, 3 * width)
         self.output = nn.Linear(width, width)
 
-    def forward(self, x):
+    def forward(self, x: fb.Tensor) -> fb.Tensor:
         batch, length, width = x.shape
         # (batch, heads, length, width of a head) each
         q, k, v = self.qkv(x).view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         dropout = self.dropout if self.training else 0.0
         attended = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=True)
-        return self.output(attended.transpose(1, 2).reshape(batch, length, width))
+        result: fb.Tensor = self.output(attended.transpose(1, 2).reshape(batch, length, width))
+        return result
 
 
 class Block(nn.Module):
-    def __init__(self, width, heads, dropout):
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
         self.attention_norm, self.attention = nn.LayerNorm(width), Attention(width, heads, dropout)
         self.mlp_norm = nn.LayerNorm(width)
         self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x):
+    def forward(self, x: fb.Tensor) -> fb.Tensor:
         x = x + self.dropout(self.attention(self.attention_norm(x)))
-        return x + self.dropout(self.mlp(self.mlp_norm(x)))
+        return fb.add(x, self.dropout(self.mlp(self.mlp_norm(x))))
 
 
 class GPT(nn.Module):
     """Scores of each next letter, (N, L, vocabulary), from letters (N, L) with L up to ``length``."""
 
-    def __init__(self, vocabulary, length, width, layers, heads, dropout):
+    def __init__(self, vocabulary: int, length: int, width: int, layers: int, heads: int, dropout: float) -> None:
         super().__init__()
         self.length = length
         self.letters, self.positions = nn.Embedding(vocabulary, width), nn.Embedding(length, width)
@@ -64,12 +68,13 @@ class GPT(nn.Module):
                 residual = name.endswith(("output.weight", "mlp.2.weight")) and name.startswith("blocks")
                 nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * layers) if residual else 0.02)
 
-    def forward(self, letters):
+    def forward(self, letters: fb.Tensor) -> fb.Tensor:
         x = self.letters(letters) + self.positions.weight[: letters.shape[1]]
-        return self.output(self.norm(self.blocks(x)))
+        scores: fb.Tensor = self.output(self.norm(self.blocks(x)))
+        return scores
 
 
-def parse_arguments(argv=None):
+def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Train a small GPT on a text file.")
     parser.add_argument("text", type=Path, help="a text file in UTF-8")
     parser.add_argument("--letters", type=int, help="read this many of its letters (default: all)")
@@ -90,7 +95,7 @@ def parse_arguments(argv=None):
     return parser.parse_args(argv)
 
 
-def make_optimizer(model, lr):
+def make_optimizer(model: GPT, lr: float) -> fb.optim.AdamW:
     """AdamW that pulls matrices towards zero, and leaves biases and normalisations."""
     matrices = [p for p in model.parameters() if p.dim() >= 2]
     vectors = [p for p in model.parameters() if p.dim() < 2]
@@ -98,13 +103,13 @@ def make_optimizer(model, lr):
     return fb.optim.AdamW(groups, lr=lr, betas=(0.9, 0.95))
 
 
-def draw_batch(text, length, count):
+def draw_batch(text: fb.Tensor, length: int, count: int) -> tuple[fb.Tensor, fb.Tensor]:
     starts = fb.randint(len(text) - length, (count, 1))
     places = starts + fb.arange(length + 1)
     return text[places[:, :-1]], text[places[:, 1:]]
 
 
-def make_scheduler(optimizer, steps):
+def make_scheduler(optimizer: fb.optim.Optimizer, steps: int) -> fb.optim.lr_scheduler.LambdaLR:
     """A warm-up, and half a cosine down to a tenth of the rate."""
     warmup = max(1, steps // 20)
     return fb.optim.lr_scheduler.LambdaLR(
@@ -112,7 +117,14 @@ def make_scheduler(optimizer, steps):
     )
 
 
-def train_steps(model, optimizer, scheduler, text, steps, batch_size):
+def train_steps(
+    model: GPT,
+    optimizer: fb.optim.Optimizer,
+    scheduler: fb.optim.lr_scheduler.LRScheduler,
+    text: fb.Tensor,
+    steps: range,
+    batch_size: int,
+) -> float:
     """The mean loss of the steps, whose numbers are given."""
     model.train()
     total = 0.0
@@ -129,7 +141,7 @@ def train_steps(model, optimizer, scheduler, text, steps, batch_size):
 
 
 @fb.no_grad()
-def evaluate(model, text, batch_size):
+def evaluate(model: GPT, text: fb.Tensor, batch_size: int) -> float:
     """The mean loss over the whole of ``text``, in pieces of the model's length."""
     model.eval()
     count = (len(text) - 1) // model.length
@@ -141,7 +153,7 @@ def evaluate(model, text, batch_size):
 
 
 @fb.no_grad()
-def write(model, vocabulary, start, count, temperature):
+def write(model: GPT, vocabulary: list[str], start: str, count: int, temperature: float) -> str:
     model.eval()
     letters = fb.tensor([[vocabulary.index(letter) for letter in start if letter in vocabulary] or [0]])
     for _ in range(count):
@@ -150,7 +162,7 @@ def write(model, vocabulary, start, count, temperature):
     return "".join(vocabulary[code] for code in letters[0].tolist())
 
 
-def draw(history, path):
+def draw(history: History, path: Path) -> None:
     figure = Figure(figsize=(6, 4), layout="constrained")
     axis = figure.add_subplot(xlabel="step", ylabel="nats a letter")
     for name in ("training", "test"):
@@ -160,7 +172,7 @@ def draw(history, path):
     figure.savefig(path, dpi=120)
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> None:
     args = parse_arguments(argv)
     fb.set_default_device(args.device)
     letters = args.text.read_text(encoding="utf-8")[: args.letters]
@@ -173,7 +185,7 @@ def main(argv=None):
     model = GPT(len(vocabulary), args.length, args.width, args.layers, args.heads, args.dropout)
     optimizer = make_optimizer(model, args.lr)
     scheduler = make_scheduler(optimizer, args.steps)
-    history = {"step": [], "training": [], "test": []}
+    history: History = {"step": [], "training": [], "test": []}
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters, {len(text):,} letters")
     args.output.mkdir(parents=True, exist_ok=True)
     checkpoint = args.output / "checkpoint.safetensors"
@@ -184,7 +196,7 @@ def main(argv=None):
         optimizer.load_state_dict(state["optimizer"])
         scheduler.load_state_dict(state["scheduler"])
         history = state["history"]
-        step = history["step"][-1]
+        step = int(history["step"][-1])
         print(f"Resuming after step {step}, from {checkpoint}")
 
     while step < args.steps:

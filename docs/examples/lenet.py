@@ -12,16 +12,24 @@ folder ``--output`` also holds ``lenet.png``: the learning curve and a few predi
 
 import argparse
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+from PIL import Image
 from tqdm import tqdm
 
 import flambeau as fb
 from flambeau import nn
 from flambeau.data import DataLoader
 from flambeau.vision import datasets, models, transforms
+
+Images = datasets.MNIST | datasets.Digits
+History = dict[str, list[float]]
 
 RECIPES = {
     "digits": {"epochs": 60, "batch_size": 32, "lr": 5e-3, "shift": 0.5, "mean": 0.305, "std": 0.376},
@@ -32,23 +40,24 @@ RECIPES = {
 class RandomShift:
     """Move an image by up to ``pixels``, and fractions of one, in each direction; zeros come in at the border."""
 
-    def __init__(self, pixels):
+    def __init__(self, pixels: float) -> None:
         self.pixels = pixels
 
-    def __call__(self, image):
-        image = np.asarray(image)
-        height, width = image.shape
+    def __call__(self, image: Image.Image) -> NDArray[np.uint8]:
+        pixels = np.asarray(image)
+        height, width = pixels.shape
         border = int(self.pixels) + 1
         padded = np.zeros((height + 2 * border, width + 2 * border), dtype=np.float32)
-        padded[border:-border, border:-border] = image
+        padded[border:-border, border:-border] = pixels
         (top, down), (left, right) = (divmod(border + self.pixels * (2 * x - 1), 1) for x in fb.rand(2).tolist())
         window = padded[int(top) : int(top) + height + 1, int(left) : int(left) + width + 1]
         window = window[:-1] * (1 - down) + window[1:] * down
         window = window[:, :-1] * (1 - right) + window[:, 1:] * right
-        return np.rint(window).astype(np.uint8)
+        shifted: NDArray[np.uint8] = np.rint(window).astype(np.uint8)
+        return shifted
 
 
-def parse_arguments(argv=None):
+def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Train LeNet on handwritten digits.")
     parser.add_argument("--data", choices=RECIPES, default="digits", help="default: %(default)s, shipped with flambeau")
     parser.add_argument("--root", type=Path, default=Path("data"), help="where the MNIST files lie (default: data)")
@@ -75,21 +84,25 @@ def parse_arguments(argv=None):
     return args
 
 
-def load_data(args):
+def load_data(args: argparse.Namespace) -> tuple[Images, Images]:
     recipe = RECIPES[args.data]
-    to_input = [transforms.ToTensor(), transforms.Normalize([recipe["mean"]], [recipe["std"]])]
+    to_input: list[Callable[..., Any]] = [
+        transforms.ToTensor(),
+        transforms.Normalize([recipe["mean"]], [recipe["std"]]),
+    ]
     augmented = transforms.Compose([RandomShift(recipe["shift"]), *to_input])
     plain = transforms.Compose(to_input)
     if args.data == "mnist":
-        train = datasets.MNIST(args.root, train=True, transform=augmented, download=args.download)
-        test = datasets.MNIST(args.root, train=False, transform=plain, download=args.download)
-    else:
-        train = datasets.Digits(train=True, transform=augmented)
-        test = datasets.Digits(train=False, transform=plain)
-    return train, test
+        return (
+            datasets.MNIST(args.root, train=True, transform=augmented, download=args.download),
+            datasets.MNIST(args.root, train=False, transform=plain, download=args.download),
+        )
+    return datasets.Digits(train=True, transform=augmented), datasets.Digits(train=False, transform=plain)
 
 
-def train_epoch(model, loader, loss_function, optimizer, description):
+def train_epoch(
+    model: nn.Module, loader: DataLoader, loss_function: nn.Module, optimizer: fb.optim.Optimizer, description: str
+) -> float:
     model.train()
     total = 0.0
     progress = tqdm(loader, desc=description, unit="batch", leave=False, disable=None)  # None: only on a terminal
@@ -105,7 +118,7 @@ def train_epoch(model, loader, loss_function, optimizer, description):
 
 
 @fb.no_grad()
-def evaluate(model, loader):
+def evaluate(model: nn.Module, loader: DataLoader) -> float:
     """The share of the images that are recognised, in percent."""
     model.eval()
     correct = 0
@@ -116,7 +129,7 @@ def evaluate(model, loader):
 
 
 @fb.no_grad()
-def draw(model, test, history, path, count=10):
+def draw(model: nn.Module, test: Images, history: History, path: Path, count: int = 10) -> None:
     """A picture of the learning curve and of the first predictions."""
     model.eval()
     images, labels = zip(*(test[index] for index in range(count)), strict=True)
@@ -130,7 +143,7 @@ def draw(model, test, history, path, count=10):
     accuracy_axis = figure.add_subplot(grid[0, count // 2 :], title="test accuracy, %", xlabel="epoch")
     accuracy_axis.plot(epochs, history["accuracy"], ".-", color="tab:blue")
     for axis in (loss_axis, accuracy_axis):
-        axis.xaxis.get_major_locator().set_params(integer=True)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.grid(alpha=0.3)
     for place, (label, prediction) in enumerate(zip(labels, predictions, strict=True)):
         axis = figure.add_subplot(grid[1, place])
@@ -141,7 +154,7 @@ def draw(model, test, history, path, count=10):
     figure.savefig(path, dpi=120)
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> None:
     args = parse_arguments(argv)
     fb.set_default_device(args.device)
     train, test = load_data(args)
@@ -154,7 +167,7 @@ def main(argv=None):
     optimizer = fb.optim.AdamW(model.parameters(), lr=args.lr, weight_decay=0.1)
     scheduler = fb.optim.lr_scheduler.StepLR(optimizer, step_size=max(1, args.epochs // 4), gamma=0.4)
     loss_function = nn.CrossEntropyLoss(label_smoothing=args.label_smoothing)
-    history = {"loss": [], "accuracy": []}
+    history: History = {"loss": [], "accuracy": []}
 
     args.output.mkdir(parents=True, exist_ok=True)
     checkpoint = args.output / "checkpoint.safetensors"

@@ -9,6 +9,7 @@ predicted for each rating of the test.
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +18,17 @@ from tqdm import tqdm
 
 import flambeau as fb
 from flambeau import nn
-from flambeau.data import DataLoader, TensorDataset, random_split
+from flambeau.data import DataLoader, Subset, TensorDataset, random_split
+
+History = dict[str, list[float]]
 
 
 class Factorisation(nn.Module):
     """rating(user, item) = mean + bias(user) + bias(item) + vector(user) . vector(item)"""
 
-    def __init__(self, users, items, rank, mean):
+    mean: fb.Tensor
+
+    def __init__(self, users: int, items: int, rank: int, mean: float) -> None:
         super().__init__()
         self.users, self.items = nn.Embedding(users, rank), nn.Embedding(items, rank)
         self.user_bias, self.item_bias = nn.Embedding(users, 1), nn.Embedding(items, 1)
@@ -33,12 +38,13 @@ class Factorisation(nn.Module):
         for table in (self.user_bias, self.item_bias):
             nn.init.zeros_(table.weight)
 
-    def forward(self, user, item):
-        biases = self.user_bias(user) + self.item_bias(item)
-        return self.mean + biases.squeeze(-1) + (self.users(user) * self.items(item)).sum(-1)
+    def forward(self, user: fb.Tensor, item: fb.Tensor) -> fb.Tensor:
+        biases: fb.Tensor = self.user_bias(user) + self.item_bias(item)
+        similarity: fb.Tensor = (self.users(user) * self.items(item)).sum(-1)
+        return self.mean + biases.squeeze(-1) + similarity
 
 
-def parse_arguments(argv=None):
+def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Recommend by factorising the matrix of ratings.")
     parser.add_argument("--ratings", type=Path, help="a CSV file of user, item, rating (default: made up)")
     parser.add_argument("--users", type=int, default=400, help="of those made up (default: %(default)s)")
@@ -54,14 +60,12 @@ def parse_arguments(argv=None):
     return parser.parse_args(argv)
 
 
-def load_ratings(args):
+def load_ratings(args: argparse.Namespace) -> tuple[fb.Tensor, fb.Tensor, fb.Tensor]:
     """Users, items and ratings, as tensors of equal length."""
     if args.ratings:
         table = np.loadtxt(args.ratings, delimiter=",", ndmin=2)
-        return (
-            *(fb.from_numpy(table[:, column].astype(np.int64)) for column in (0, 1)),
-            fb.tensor(table[:, 2]).float(),
-        )
+        users, items = fb.from_numpy(table[:, :2].astype(np.int64)).unbind(1)
+        return users, items, fb.tensor(table[:, 2]).float()
     tastes, films = fb.randn(args.users, 3), fb.randn(args.items, 3)
     kindness, quality = 0.4 * fb.randn(args.users, 1), 0.4 * fb.randn(args.items)
     opinion = 3.2 + kindness + quality + 0.5 * tastes @ films.T + 0.3 * fb.randn(args.users, args.items)
@@ -70,14 +74,14 @@ def load_ratings(args):
 
 
 @fb.no_grad()
-def evaluate(model, dataset):
+def evaluate(model: Factorisation, dataset: Subset[tuple[fb.Tensor, ...]]) -> tuple[fb.Tensor, fb.Tensor, float]:
     """Predictions and truth, and the root of their mean squared difference."""
-    users, items, ratings = dataset[:] if isinstance(dataset, TensorDataset) else dataset.dataset[dataset.indices]
+    users, items, ratings = dataset.dataset[dataset.indices]
     predicted = model(users, items)
     return predicted, ratings, (predicted - ratings).square().mean().sqrt().item()
 
 
-def draw(history, predicted, truth, path):
+def draw(history: History, predicted: fb.Tensor, truth: fb.Tensor, path: Path) -> None:
     figure = Figure(figsize=(10, 4), layout="constrained")
     left = figure.add_subplot(1, 2, 1, xlabel="epoch", ylabel="error")
     for name, values in history.items():
@@ -89,7 +93,7 @@ def draw(history, predicted, truth, path):
     figure.savefig(path, dpi=120)
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> None:
     args = parse_arguments(argv)
     fb.manual_seed(args.seed)
     users, items, ratings = load_ratings(args)
@@ -98,7 +102,7 @@ def main(argv=None):
     model = Factorisation(int(users.max()) + 1, int(items.max()) + 1, args.rank, mean)
     optimizer = fb.optim.AdamW(model.parameters(), lr=args.lr, weight_decay=args.weight_decay)
     loader = DataLoader(train, batch_size=args.batch_size, shuffle=True)
-    history = {"training": [], "test": []}
+    history: History = {"training": [], "test": []}
     args.output.mkdir(parents=True, exist_ok=True)
     checkpoint = args.output / "checkpoint.safetensors"
     if args.resume:

@@ -11,6 +11,7 @@ the checkpoint from which ``--resume`` goes on.
 
 import argparse
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,32 +22,34 @@ from tqdm import tqdm
 import flambeau as fb
 from flambeau import nn
 
+History = dict[str, list[float]]
+
 GRAVITY = 9.81
 
 
 class Pendulum(nn.Module):
     """The unknowns: logarithms of length and friction, which are positive, and the start."""
 
-    def __init__(self, length, friction, angle, velocity):
+    def __init__(self, length: float, friction: float, angle: float, velocity: float) -> None:
         super().__init__()
         self.log_length = nn.Parameter(fb.tensor(math.log(length), dtype=fb.float64))
         self.log_friction = nn.Parameter(fb.tensor(math.log(friction), dtype=fb.float64))
         self.start = nn.Parameter(fb.tensor([angle, velocity], dtype=fb.float64))
 
-    def slope(self, state):
+    def slope(self, state: fb.Tensor) -> fb.Tensor:
         angle, velocity = state
         return fb.stack([velocity, -GRAVITY / self.log_length.exp() * angle.sin() - self.log_friction.exp() * velocity])
 
-    def step(self, state, h):
+    def step(self, state: fb.Tensor, h: float) -> fb.Tensor:
         k1 = self.slope(state)
         k2 = self.slope(state + h / 2 * k1)
         k3 = self.slope(state + h / 2 * k2)
         k4 = self.slope(state + h * k3)
         return state + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
 
-    def forward(self, times):
+    def forward(self, times: list[float]) -> fb.Tensor:
         """The angle at each of ``times``, ascending and beginning with the start's."""
-        states = [self.start]
+        states: list[fb.Tensor] = [self.start]
         for before, after in pairwise(times):
             count = max(1, math.ceil((after - before) / 0.03))
             state = states[-1]
@@ -56,7 +59,7 @@ class Pendulum(nn.Module):
         return fb.stack(states)[:, 0]
 
 
-def parse_arguments(argv=None):
+def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Find a pendulum's length and friction from observations.")
     parser.add_argument("--measurements", type=Path, help="a CSV file of seconds and angles (default: made up)")
     parser.add_argument("--noise", type=float, default=0.05, help="of those made up, in radians (default: %(default)s)")
@@ -68,7 +71,7 @@ def parse_arguments(argv=None):
     return parser.parse_args(argv)
 
 
-def measurements(args):
+def measurements(args: argparse.Namespace) -> tuple[list[float], fb.Tensor]:
     """Times as floats, and the angles seen then."""
     if args.measurements:
         times, angles = np.loadtxt(args.measurements, delimiter=",", unpack=True)
@@ -79,7 +82,7 @@ def measurements(args):
     return times, angles + args.noise * fb.randn(len(times), dtype=fb.float64)
 
 
-def draw(model, times, angles, history, path):
+def draw(model: Pendulum, times: list[float], angles: fb.Tensor, history: History, path: Path) -> None:
     figure = Figure(figsize=(9, 6), layout="constrained")
     grid = figure.add_gridspec(2, 2)
     fine = np.linspace(times[0], times[-1], 400).tolist()
@@ -94,13 +97,13 @@ def draw(model, times, angles, history, path):
     figure.savefig(path, dpi=120)
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> None:
     args = parse_arguments(argv)
     fb.manual_seed(args.seed)
     times, angles = measurements(args)
     model = Pendulum(length=1.0, friction=0.5, angle=angles[0].item(), velocity=0.0)
     optimizer = fb.optim.Adam(model.parameters(), lr=args.lr)
-    history = {"loss": [], "length": [], "friction": []}
+    history: History = {"loss": [], "length": [], "friction": []}
     args.output.mkdir(parents=True, exist_ok=True)
     checkpoint = args.output / "checkpoint.safetensors"
     if args.resume:

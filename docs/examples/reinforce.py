@@ -10,11 +10,13 @@ Source: Williams 1992, doi:10.1007/BF00992696.
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import gymnasium
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from tqdm import tqdm
 
@@ -22,20 +24,23 @@ import flambeau as fb
 from flambeau import nn
 from flambeau.distributions import Categorical
 
+Environment = gymnasium.Env[NDArray[np.float32], int]
+Episode = tuple[fb.Tensor, fb.Tensor, list[float]]
+
 
 class Agent(nn.Module):
     """Observations (N, 4) to scores of the two pushes (N, 2) and the reward that is expected (N,)."""
 
-    def __init__(self, hidden):
+    def __init__(self, hidden: int) -> None:
         super().__init__()
         self.policy = nn.Sequential(nn.Linear(4, hidden), nn.Tanh(), nn.Linear(hidden, 2))
         self.baseline = nn.Sequential(nn.Linear(4, hidden), nn.Tanh(), nn.Linear(hidden, 1))
 
-    def forward(self, observations):
+    def forward(self, observations: fb.Tensor) -> tuple[Categorical, fb.Tensor]:
         return Categorical(logits=self.policy(observations)), self.baseline(observations).squeeze(-1)
 
 
-def parse_arguments(argv=None):
+def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Balance a pole on a cart by REINFORCE.")
     parser.add_argument("--episodes", type=int, default=400, help="to learn from (default: %(default)s)")
     parser.add_argument("--batch", type=int, default=4, help="episodes a step (default: %(default)s)")
@@ -50,7 +55,7 @@ def parse_arguments(argv=None):
 
 
 @fb.no_grad()
-def play(environment, agent, seed, greedy=False):
+def play(environment: Environment, agent: Agent, seed: int, greedy: bool = False) -> Episode:
     """One episode: observations (T, 4), pushes (T,), and rewards as floats."""
     observation, _ = environment.reset(seed=seed)
     observations, actions, rewards, over = [], [], [], False
@@ -65,7 +70,7 @@ def play(environment, agent, seed, greedy=False):
     return fb.from_numpy(np.stack(observations)), fb.tensor(actions), rewards
 
 
-def returns_of(rewards, gamma):
+def returns_of(rewards: list[float], gamma: float) -> fb.Tensor:
     """At each time the reward still to come, later ones worth less."""
     to_come, total = [], 0.0
     for reward in reversed(rewards):
@@ -74,8 +79,9 @@ def returns_of(rewards, gamma):
     return fb.tensor(to_come[::-1])
 
 
-def improve(agent, optimizer, episodes, gamma):
-    observations, actions = (fb.cat([episode[part] for episode in episodes]) for part in (0, 1))
+def improve(agent: Agent, optimizer: fb.optim.Optimizer, episodes: list[Episode], gamma: float) -> None:
+    observations = fb.cat([observations for observations, _, _ in episodes])
+    actions = fb.cat([actions for _, actions, _ in episodes])
     returns = fb.cat([returns_of(rewards, gamma) for _, _, rewards in episodes])
     distribution, expected = agent(observations)
     advantage = returns - expected.detach()
@@ -88,7 +94,7 @@ def improve(agent, optimizer, episodes, gamma):
     optimizer.step()
 
 
-def draw(history, path):
+def draw(history: list[int], path: Path) -> None:
     figure = Figure(figsize=(6, 4), layout="constrained")
     axis = figure.add_subplot(xlabel="episode", ylabel="seconds balanced")
     seconds = fb.tensor(history) / 50
@@ -99,7 +105,7 @@ def draw(history, path):
     figure.savefig(path, dpi=120)
 
 
-def animate(observations, path):
+def animate(observations: fb.Tensor, path: Path) -> None:
     """A GIF of every second observation: the cart, and the pole on it."""
     frames = []
     for position, _, angle, _ in observations[::2].tolist():
@@ -114,13 +120,13 @@ def animate(observations, path):
     frames[0].save(path, save_all=True, append_images=frames[1:], duration=40, loop=0)
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> None:
     args = parse_arguments(argv)
     environment = gymnasium.make("CartPole-v1")
     fb.manual_seed(args.seed)
     agent = Agent(args.hidden)
     optimizer = fb.optim.Adam(agent.parameters(), lr=args.lr)
-    history = []
+    history: list[int] = []
     args.output.mkdir(parents=True, exist_ok=True)
     checkpoint = args.output / "checkpoint.safetensors"
     if args.resume:

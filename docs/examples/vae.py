@@ -12,6 +12,7 @@ from one digit to another. Source: Kingma and Welling 2013, arXiv:1312.6114.
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -23,13 +24,16 @@ from flambeau.data import DataLoader
 from flambeau.nn import functional as F
 from flambeau.vision import datasets, transforms
 
+History = dict[str, list[float]]
+Images = datasets.MNIST | datasets.Digits
+
 EPOCHS = {"digits": 60, "mnist": 20}
 
 
 class VAE(nn.Module):
     """Images (N, 1, size, size) in 0..1 to normally distributed codes (N, latent), and codes to logits of images."""
 
-    def __init__(self, size, hidden, latent):
+    def __init__(self, size: int, hidden: int, latent: int) -> None:
         super().__init__()
         self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(size * size, hidden), nn.ReLU(), nn.Linear(hidden, hidden))
         self.mean, self.log_variance = nn.Linear(hidden, latent), nn.Linear(hidden, latent)
@@ -42,17 +46,17 @@ class VAE(nn.Module):
             nn.Unflatten(1, (1, size, size)),
         )
 
-    def encode(self, images):
+    def encode(self, images: fb.Tensor) -> tuple[fb.Tensor, fb.Tensor]:
         features = self.encoder(images).relu()
         return self.mean(features), self.log_variance(features)
 
-    def forward(self, images):
+    def forward(self, images: fb.Tensor) -> tuple[fb.Tensor, fb.Tensor, fb.Tensor]:
         mean, log_variance = self.encode(images)
         code = mean + (0.5 * log_variance).exp() * fb.randn_like(mean)
         return self.decoder(code), mean, log_variance
 
 
-def parse_arguments(argv=None):
+def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Train a variational autoencoder on handwritten digits.")
     parser.add_argument("--data", choices=EPOCHS, default="digits", help="default: %(default)s, shipped with flambeau")
     parser.add_argument("--root", type=Path, default=Path("data"), help="where the MNIST files lie (default: data)")
@@ -72,23 +76,24 @@ def parse_arguments(argv=None):
     return args
 
 
-def load_data(args):
+def load_data(args: argparse.Namespace) -> tuple[Images, Images]:
     to_tensor = transforms.ToTensor()
     if args.data == "mnist":
-        return [
-            datasets.MNIST(args.root, train, transform=to_tensor, download=args.download) for train in (True, False)
-        ]
-    return [datasets.Digits(train=train, transform=to_tensor) for train in (True, False)]
+        return (
+            datasets.MNIST(args.root, train=True, transform=to_tensor, download=args.download),
+            datasets.MNIST(args.root, train=False, transform=to_tensor, download=args.download),
+        )
+    return datasets.Digits(train=True, transform=to_tensor), datasets.Digits(train=False, transform=to_tensor)
 
 
-def loss_of(logits, images, mean, log_variance):
+def loss_of(logits: fb.Tensor, images: fb.Tensor, mean: fb.Tensor, log_variance: fb.Tensor) -> fb.Tensor:
     """The negative evidence lower bound, in nats an image: what the code loses, and what it says more than noise."""
     lost = F.binary_cross_entropy_with_logits(logits, images, reduction="sum")
     said = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum()
     return (lost + said) / len(images)
 
 
-def train_epoch(model, loader, optimizer, description):
+def train_epoch(model: VAE, loader: DataLoader, optimizer: fb.optim.Optimizer, description: str) -> float:
     model.train()
     total = 0.0
     progress = tqdm(loader, desc=description, unit="batch", leave=False, disable=None)
@@ -105,7 +110,7 @@ def train_epoch(model, loader, optimizer, description):
 
 
 @fb.no_grad()
-def evaluate(model, loader):
+def evaluate(model: VAE, loader: DataLoader) -> float:
     model.eval()
     total = 0.0
     for images, _ in loader:
@@ -115,7 +120,7 @@ def evaluate(model, loader):
     return total / len(loader.dataset)
 
 
-def draw(images, path):
+def draw(images: fb.Tensor, path: Path) -> None:
     """A picture of images (rows, columns, 1, height, width)."""
     rows, columns, _, height, width = images.shape
     figure = Figure(figsize=(columns * 0.6, rows * 0.6))
@@ -126,7 +131,7 @@ def draw(images, path):
 
 
 @fb.no_grad()
-def draw_all(model, test, latent, folder, count=12):
+def draw_all(model: VAE, test: Images, latent: int, folder: Path, count: int = 12) -> None:
     model.eval()
     images = fb.stack([test[index][0] for index in range(count)]).to(fb.get_default_device())
     codes = model.encode(images)[0]
@@ -138,7 +143,7 @@ def draw_all(model, test, latent, folder, count=12):
     draw(fb.stack(between), folder / "between.png")
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> None:
     args = parse_arguments(argv)
     fb.set_default_device(args.device)
     train, test = load_data(args)
@@ -148,7 +153,7 @@ def main(argv=None):
     fb.manual_seed(args.seed)
     model = VAE(train.data.shape[-1], args.hidden, args.latent)
     optimizer = fb.optim.Adam(model.parameters(), lr=args.lr)
-    history = {"training": [], "test": []}
+    history: History = {"training": [], "test": []}
     args.output.mkdir(parents=True, exist_ok=True)
     checkpoint = args.output / "checkpoint.safetensors"
     if args.resume:

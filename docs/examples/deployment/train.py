@@ -21,15 +21,17 @@ def main() -> None:
     model = models.LeNet(image_size=8)
     optimizer = optim.Adam(model.parameters(), lr=3e-3)
     for epoch in range(arguments.epochs):
+        total = 0.0
         for images, labels in DataLoader(digits, batch_size=64, shuffle=True):
             loss = nn.functional.cross_entropy(model(images), labels)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        print(f"epoch {epoch + 1}: loss {loss.item():.3f}")
+            total += loss.item() * len(labels)
+        print(f"epoch {epoch + 1}: loss {total / len(digits):.3f}")
 
     model.eval()
-    program = fb.jit.trace(model, images[:1])
+    program = fb.jit.trace(model, digits[0][0].unsqueeze(0))
     print(program.code)
     program.save(arguments.output / "digits.model")
     for i, (image, label) in enumerate(digits[i] for i in range(5)):

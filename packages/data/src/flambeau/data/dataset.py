@@ -12,8 +12,8 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from . import _random, _tensors
+from ._typing import T_co
 
-T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
 
 

@@ -6,17 +6,16 @@ import itertools
 import warnings
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
 from . import _options, _random, _state, _tensors
 from ._fetch import Recipe
 from ._iterators import ParallelPass, Pass, SerialPass, Workers
 from ._seeds import Seeds
+from ._typing import T_co
 from .collate import default_collate, default_convert
 from .dataset import IterableDataset
 from .sampler import BatchSampler, RandomSampler, SequentialSampler, batch_count
-
-T_co = TypeVar("T_co", covariant=True)
 
 _NO_GPU = "pin_memory=True has no effect: there is no GPU to copy pinned memory to ({obstacle})"
 _FIXED = ("batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers")

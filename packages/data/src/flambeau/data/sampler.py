@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence, Sized
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
 import numpy as np
 
 from . import _random
-
-T_co = TypeVar("T_co", covariant=True)
+from ._typing import T_co
 
 
 class Sampler(Generic[T_co]):

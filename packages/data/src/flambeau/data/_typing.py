@@ -1,0 +1,14 @@
+"""Type variables with defaults (PEP 696): a bare ``Dataset`` or ``DataLoader`` is one of Any."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # type checkers know this module without its distribution
+    from typing import Any
+
+    from typing_extensions import TypeVar
+
+    T_co = TypeVar("T_co", covariant=True, default=Any)
+else:
+    from typing import TypeVar
+
+    T_co = TypeVar("T_co", covariant=True)
