@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +46,46 @@ def run(tmp_path: Path):
         return done.stdout
 
     return run
+
+
+EXAMPLES = sorted((ROOT / "docs" / "examples").glob("*.py"))
+EXTRA = tomllib.loads((ROOT / "packages/flambeau/pyproject.toml").read_text())["project"]["optional-dependencies"]
+OPTIONAL = {re.split("[<>=]", requirement)[0] for requirement in EXTRA["examples"]}
+
+
+def imports(path: Path) -> set[str]:
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    named = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    named |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+    return {name.partition(".")[0] for name in named}
+
+
+def test_the_extra_holds_what_examples_import() -> None:
+    assert set().union(*map(imports, EXAMPLES)) >= OPTIONAL
+    of_vision = {"flambeau", "numpy", "PIL", "tqdm"}
+    undeclared = {path.name: imports(path) - sys.stdlib_module_names - of_vision - OPTIONAL for path in EXAMPLES}
+    assert {name: packages for name, packages in undeclared.items() if packages} == {}
+
+
+# Runs a program as if a package were not installed.
+WITHOUT = """
+import runpy, sys
+class Absent:
+    def find_spec(name, path=None, target=None):
+        if name == {needed!r}:
+            raise ModuleNotFoundError(name=name)
+sys.meta_path.insert(0, Absent)
+runpy.run_path({path!r}, run_name="__main__")
+"""
+NEEDED = [(path, needed) for path in EXAMPLES for needed in sorted(imports(path) & OPTIONAL)]
+
+
+@pytest.mark.parametrize(("path", "needed"), NEEDED, ids=[f"{path.stem}-{needed}" for path, needed in NEEDED])
+def test_an_example_names_the_package_it_needs(path: Path, needed: str) -> None:
+    code = WITHOUT.format(needed=needed, path=str(path))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == f'{path.name} needs the package {needed}: pip install "flambeau[examples]"\n'
 
 
 @pytest.fixture

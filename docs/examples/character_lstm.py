@@ -10,15 +10,20 @@ also holds ``sample.txt``, what the model writes, and ``learning.png``.
 
 import argparse
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from tqdm import tqdm
 
 import flambeau as fb
 from flambeau import nn
+
+try:
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+except ModuleNotFoundError as error:
+    sys.exit(f'character_lstm.py needs the package {error.name}: pip install "flambeau[examples]"')
 
 History = dict[str, list[float]]
 State = tuple[fb.Tensor, fb.Tensor]

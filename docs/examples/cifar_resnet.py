@@ -15,13 +15,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from matplotlib.figure import Figure
 from tqdm import tqdm
 
 import flambeau as fb
 from flambeau import nn
 from flambeau.data import DataLoader
 from flambeau.vision import datasets, transforms
+
+try:
+    from matplotlib.figure import Figure
+except ModuleNotFoundError as error:
+    sys.exit(f'cifar_resnet.py needs the package {error.name}: pip install "flambeau[examples]"')
 
 History = dict[str, list[float]]
 

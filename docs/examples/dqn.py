@@ -11,17 +11,22 @@ Source: Mnih et al. 2015, doi:10.1038/nature14236; van Hasselt, Guez and Silver 
 
 import argparse
 import copy
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import gymnasium
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 import flambeau as fb
 from flambeau import nn
+
+try:
+    import gymnasium
+    from matplotlib.figure import Figure
+except ModuleNotFoundError as error:
+    sys.exit(f'dqn.py needs the package {error.name}: pip install "flambeau[examples]"')
 
 Observation = NDArray[np.float32]
 Environment = gymnasium.Env[NDArray[np.float32], int]

@@ -11,16 +11,21 @@ load, and ``predictions.png`` shows some of what it says.
 """
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from matplotlib.figure import Figure
 from tqdm import tqdm
 
 import flambeau as fb
 from flambeau import nn
 from flambeau.data import DataLoader
 from flambeau.vision import datasets, models, transforms
+
+try:
+    from matplotlib.figure import Figure
+except ModuleNotFoundError as error:
+    sys.exit(f'fine_tune.py needs the package {error.name}: pip install "flambeau[examples]"')
 
 Images = datasets.Digits | datasets.CIFAR10 | datasets.ImageFolder
 History = dict[str, list[float]]

@@ -9,15 +9,20 @@ written. At the end the folder ``--output`` also holds ``sample.txt`` and ``lear
 
 import argparse
 import math
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from matplotlib.figure import Figure
 from tqdm import tqdm
 
 import flambeau as fb
 from flambeau import nn
 from flambeau.nn import functional as F
+
+try:
+    from matplotlib.figure import Figure
+except ModuleNotFoundError as error:
+    sys.exit(f'gpt.py needs the package {error.name}: pip install "flambeau[examples]"')
 
 History = dict[str, list[float]]
 

@@ -17,8 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
@@ -27,6 +25,12 @@ import flambeau as fb
 from flambeau import nn
 from flambeau.data import DataLoader
 from flambeau.vision import datasets, models, transforms
+
+try:
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+except ModuleNotFoundError as error:
+    sys.exit(f'lenet.py needs the package {error.name}: pip install "flambeau[examples]"')
 
 Images = datasets.MNIST | datasets.Digits
 History = dict[str, list[float]]

@@ -9,16 +9,21 @@ predicted for each rating of the test.
 """
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 from tqdm import tqdm
 
 import flambeau as fb
 from flambeau import nn
 from flambeau.data import DataLoader, Subset, TensorDataset, random_split
+
+try:
+    from matplotlib.figure import Figure
+except ModuleNotFoundError as error:
+    sys.exit(f'matrix_factorisation.py needs the package {error.name}: pip install "flambeau[examples]"')
 
 History = dict[str, list[float]]
 

@@ -11,16 +11,21 @@ the checkpoint from which ``--resume`` goes on.
 
 import argparse
 import math
+import sys
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 from tqdm import tqdm
 
 import flambeau as fb
 from flambeau import nn
+
+try:
+    from matplotlib.figure import Figure
+except ModuleNotFoundError as error:
+    sys.exit(f'pendulum.py needs the package {error.name}: pip install "flambeau[examples]"')
 
 History = dict[str, list[float]]
 

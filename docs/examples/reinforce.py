@@ -10,12 +10,11 @@ Source: Williams 1992, doi:10.1007/BF00992696.
 """
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import gymnasium
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from tqdm import tqdm
@@ -23,6 +22,12 @@ from tqdm import tqdm
 import flambeau as fb
 from flambeau import nn
 from flambeau.distributions import Categorical
+
+try:
+    import gymnasium
+    from matplotlib.figure import Figure
+except ModuleNotFoundError as error:
+    sys.exit(f'reinforce.py needs the package {error.name}: pip install "flambeau[examples]"')
 
 Environment = gymnasium.Env[NDArray[np.float32], int]
 Episode = tuple[fb.Tensor, fb.Tensor, list[float]]

@@ -12,10 +12,10 @@ from one digit to another. Source: Kingma and Welling 2013, arXiv:1312.6114.
 """
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from matplotlib.figure import Figure
 from tqdm import tqdm
 
 import flambeau as fb
@@ -23,6 +23,11 @@ from flambeau import nn
 from flambeau.data import DataLoader
 from flambeau.nn import functional as F
 from flambeau.vision import datasets, transforms
+
+try:
+    from matplotlib.figure import Figure
+except ModuleNotFoundError as error:
+    sys.exit(f'vae.py needs the package {error.name}: pip install "flambeau[examples]"')
 
 History = dict[str, list[float]]
 Images = datasets.MNIST | datasets.Digits
