@@ -31,7 +31,7 @@ struct RetainedGradient {
   Tensor gradient;
 };
 
-// Note [Devices]: what becomes of a gradient is made where it is.
+// Allocate on the device of the gradients. See Note [Devices].
 class Placed {
  public:
   Placed(const Tensor* gradients, size_t count, const Node& node) {

@@ -40,7 +40,7 @@ bool concerns_maps(PyObject* callable) {
   return std::any_of(b->parameters.begin(), b->parameters.end(), [](const Parameter& p) { return p.name == name; });
 }
 
-// Note [Devices]: of the first argument that is not on the CPU.
+// Return the device of the first argument that is not on the CPU. See Note [Devices].
 Device device_among(PyObject* const* args, size_t count) {
   Device found;
   for_each(args, count, [&](PyObject* o) {

@@ -1,6 +1,6 @@
 // Kernels of the rows for complex numbers. Included by the complex kernel files, once per instruction set.
 //
-// Note [Complex rows] The derivative of a holomorphic row is conj(E(conj(grad), ...)), see Note [Complex derivatives];
+// Note [Complex rows]: the derivative of a holomorphic row is conj(E(conj(grad), ...)), see Note [Complex derivatives];
 // that of a row whose result is real is the row's as it stands.
 #pragma once
 

@@ -165,7 +165,7 @@ struct Following {
   int64_t size[2];
 };
 
-// Note [Gemm]: C = alpha * A * B + beta * C, for what fills tiles.
+// C = alpha * A * B + beta * C for matrices that fill tiles. See Note [Gemm].
 template <class T, class B>
 class BlockedProduct {
  public:
