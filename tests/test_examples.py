@@ -39,7 +39,7 @@ def run(tmp_path: Path):
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=500,
+            timeout=600,
             check=False,
         )
         assert done.returncode == 0, done.stdout
@@ -235,7 +235,7 @@ def test_a_killed_run_goes_on_to_the_same_end(name: str, text: Path, tmp_path: P
         pytest.importorskip("gymnasium")
     options = [text if option == "TEXT" else option for option in RESUMED[name]]
     quiet = {"cwd": tmp_path, "stdout": subprocess.DEVNULL}
-    subprocess.run(command(name, "--output", "whole", *options), check=True, timeout=300, **quiet)
+    subprocess.run(command(name, "--output", "whole", *options), check=True, timeout=600, **quiet)
 
     checkpoint = tmp_path / "killed" / "checkpoint.safetensors"
     process = subprocess.Popen(command(name, "--output", "killed", *options), **quiet)
@@ -245,5 +245,5 @@ def test_a_killed_run_goes_on_to_the_same_end(name: str, text: Path, tmp_path: P
     process.kill()
     process.wait()
     assert checkpoint.exists()
-    subprocess.run(command(name, "--output", "killed", *options, "--resume"), check=True, timeout=300, **quiet)
+    subprocess.run(command(name, "--output", "killed", *options, "--resume"), check=True, timeout=600, **quiet)
     assert checkpoint.read_bytes() == (tmp_path / "whole" / "checkpoint.safetensors").read_bytes()

@@ -19,7 +19,7 @@ def train(root: Path, tmp_path: Path):
 
     def run(output: str, *arguments: str) -> str:
         command = [sys.executable, str(root / "docs/examples/lenet.py"), "--output", output, *arguments]
-        done = subprocess.run(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, timeout=300, check=False)
+        done = subprocess.run(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, timeout=600, check=False)
         return f"{done.stdout}exit status {done.returncode}"
 
     return run

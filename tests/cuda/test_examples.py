@@ -17,7 +17,7 @@ def figure(name, *arguments, folder):
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=500,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -10,7 +10,6 @@ import flambeau as fb
 @pytest.fixture(autouse=True)
 def unchanged_state():
     threads = fb.get_num_threads()
-    fb.manual_seed(0)
     yield
     assert fb.is_grad_enabled()
     if fb.get_num_threads() != threads:

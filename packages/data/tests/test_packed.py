@@ -54,7 +54,7 @@ class Names(Dataset[str]):
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_workers_read_the_same_memory(method: str) -> None:
-    loader = DataLoader(Names(), 50, num_workers=1, multiprocessing_context=method, timeout=60)
+    loader = DataLoader(Names(), 50, num_workers=1, multiprocessing_context=method, timeout=600)
     names = [name for batch in loader for name in batch[0]]
     assert names == [f"{number}.png" for number in range(100)]
     assert names == list(loader.dataset.names)
@@ -76,7 +76,7 @@ class Long(Dataset[int]):
 
 
 def test_reading_it_does_not_copy_it_into_the_worker() -> None:
-    loader = DataLoader(Long(), 1000, num_workers=1, persistent_workers=True, timeout=60)
+    loader = DataLoader(Long(), 1000, num_workers=1, persistent_workers=True, timeout=600)
 
     def private() -> int:
         """Bytes that the worker shares with nobody."""

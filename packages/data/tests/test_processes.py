@@ -240,15 +240,21 @@ def test_leaving_early_does_not_wait_for_what_is_under_way() -> None:
 
 
 def test_batches_as_they_are_done() -> None:
+    delivered = multiprocessing.Event()
+
     class Uneven(Dataset[int]):
         def __len__(self) -> int:
             return 6
 
         def __getitem__(self, index: int) -> int:
-            time.sleep(1.0 if index == 0 else 0.0)
+            if index == 0:
+                delivered.wait(SECONDS / 2)
             return index
 
-    order = [batch.item() for batch in DataLoader(Uneven(), num_workers=2, in_order=False, timeout=SECONDS)]
+    batches = iter(DataLoader(Uneven(), num_workers=2, in_order=False, timeout=SECONDS))
+    order = [next(batches).item()]
+    delivered.set()
+    order += [batch.item() for batch in batches]
     assert sorted(order) == list(range(6)) and order[0] != 0
     order = [batch.item() for batch in DataLoader(Uneven(), num_workers=2, timeout=SECONDS)]
     assert order == list(range(6))

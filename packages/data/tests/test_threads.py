@@ -16,7 +16,7 @@ import pytest
 
 from flambeau.data import DataLoader, Dataset, IterableDataset, TensorDataset, get_worker_info
 
-SECONDS = 20
+SECONDS = 60
 
 
 class Numbers(Dataset[Any]):

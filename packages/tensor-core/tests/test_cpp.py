@@ -33,7 +33,7 @@ needs_compiler = pytest.mark.skipif(COMPILER is None, reason="there is no C++ co
 
 def run(*command, **environment):
     """Run a program, which has to succeed, and return what it prints."""
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment}, timeout=280)
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment}, timeout=600)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return done.stdout
 
@@ -94,7 +94,7 @@ def test_kernel_sources_define_no_functions_that_other_code_would_share(tmp_path
     (tmp_path / "kernels.cpp").write_text(source)
     configure(tmp_path, tmp_path / "build", "Release")
     command = [tool("cmake"), "--build", str(tmp_path / "build")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=280)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     output = " ".join((done.stdout + done.stderr).split())  # CMake breaks lines
     assert (done.returncode != 0) == (refused is not None), output
     if refused:
@@ -119,7 +119,7 @@ def test_elementwise_functions_that_do_not_compile(function, reason, tmp_path):
     source = tmp_path / "source.cpp"
     source.write_text(f"#include <flambeau/elementwise_kernels.h>\nFLAMBEAU_ELEMENTWISE(name, {function})\n")
     command = [COMPILER, "-std=c++20", "-fsyntax-only", f"-I{INCLUDE}", *DEFINITIONS, str(source)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=280)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode != 0
     assert reason in done.stderr
 

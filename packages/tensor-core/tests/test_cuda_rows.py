@@ -95,7 +95,7 @@ def library(request, tmp_path_factory):
     fused = ["-mfma"] if platform.machine() == "x86_64" and fb._core.instruction_set() != "baseline" else []
     command = [COMPILER, "-std=c++20", "-O1", "-fwrapv", "-ffp-contract=fast", *fused, "-shared", "-fPIC"]
     command += ["-DFLAMBEAU_EMULATED", "-DFLAMBEAU_ISA=gpu", f"-I{INCLUDE}", source, "-o", library]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-3000:]
     return ctypes.CDLL(str(library))
 

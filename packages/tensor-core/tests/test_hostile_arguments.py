@@ -26,7 +26,7 @@ def test_the_process_survives(part, tmp_path):
     # glibc fills freed memory, so that what is read after its end is not what it was.
     environment = {**os.environ, "MALLOC_PERTURB_": "165", "MALLOC_CHECK_": "3", "PYTHONFAULTHANDLER": "1"}
     command = [sys.executable, HOSTILE, *options]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
     if done.returncode:
         call = json.loads(journal.read_text() or "{}")
         again = " ".join(f"--{name} '{value}'" for name, value in call.items())

@@ -118,7 +118,7 @@ def test_too_few_descriptors():
             print(fresh.tolist(), fresh.is_shared())
     """
     result = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=600
     )
     assert "memfd_create failed: Too many open files (each shared storage takes one of the files" in result.stdout
     assert result.stdout.endswith("[1.0] False\n")
@@ -151,7 +151,7 @@ def check_arguments(context):
     done = context.Queue()
     process = context.Process(target=double, args=(tensors, done))
     process.start()
-    assert done.get(timeout=60) == "doubled"
+    assert done.get(timeout=600) == "doubled"
     process.join()
     assert process.exitcode == 0
     assert tensors[0].tolist() == [[0, 2, 4], [6, 8, 10]]
@@ -163,7 +163,7 @@ def check_queues(context):
     process.start()
     sent = fb.arange(6).reshape(2, 3)
     questions.put(sent)
-    again, transposed, total = answers.get(timeout=60)
+    again, transposed, total = answers.get(timeout=600)
     questions.put(None)
     questions.put(None)
     process.join()
@@ -191,7 +191,7 @@ def test_tensors_in_other_processes_share_memory(tmp_path, check, method):
     path = tmp_path / "program.py"
     path.write_text(PROGRAM)
     command = [sys.executable, "-W", "error", str(path), check, method]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert (result.stdout, result.stderr, result.returncode) == ("passed\n", "", 0)
 
 
@@ -255,7 +255,7 @@ def test_start_processes_without_waiting():
     tensor = fb.zeros(2, dtype=fb.int64).share_memory_()
     started = mp.start_processes(add_index, args=(tensor,), nprocs=2, join=False, start_method="fork")
     assert len(started.pids()) == 2
-    while not started.join(timeout=60):
+    while not started.join(timeout=600):
         pass
     assert started.join()
     assert tensor.tolist() == [0, 1]
@@ -297,5 +297,5 @@ def test_nothing_is_left_of_shared_memory(ending):
         received = queue.get()
         {ending}
     """
-    subprocess.run([sys.executable, "-c", textwrap.dedent(program)], timeout=60, capture_output=True)
+    subprocess.run([sys.executable, "-c", textwrap.dedent(program)], timeout=600, capture_output=True)
     assert {name for name in set(os.listdir("/dev/shm")) - before if "flambeau" in name or "torch" in name} == set()

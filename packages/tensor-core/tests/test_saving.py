@@ -43,7 +43,7 @@ def test_a_failing_save_changes_nothing(tmp_path, monkeypatch, error, old):
 
 def run_python(program, *arguments):
     command = [sys.executable, "-c", textwrap.dedent(program), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, timeout=600)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no resource limits")

@@ -19,7 +19,7 @@ def run(tmp_path):
         path.write_text(textwrap.dedent(program))
         command = [sys.executable, "-W", "error", "-m", "flambeau.torch", *options, str(path), *arguments]
         done = subprocess.run(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=600, check=False
         )
         assert done.returncode == status, done.stdout
         return done.stdout

@@ -48,7 +48,7 @@ def test_an_editable_install_has_no_size(tmp_path: Path, monkeypatch: pytest.Mon
 def test_import_time_and_memory_of_a_module_that_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "patient.py").write_text("import time\ntime.sleep(0.05)\nkept = bytearray(b'x' * 100_000_000)\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    assert 50 <= footprint.import_ms("patient", repeats=1) < 1000
+    assert 50 <= footprint.import_ms("patient", repeats=1) < 10_000
     assert 100 <= footprint.resident_mb("patient", repeats=1) < 200
 
 

@@ -158,7 +158,7 @@ assert not _core._cuda_host_calls()
 def test_turing():
     """It has units for float16 only, and those of another shape."""
     environment = {**os.environ, "FLAMBEAU_EMULATED_CAPABILITY": "75"}
-    subprocess.run([sys.executable, "-c", TURING], env=environment, timeout=300, check=True)
+    subprocess.run([sys.executable, "-c", TURING], env=environment, timeout=600, check=True)
 
 
 def test_halves_that_lie_badly(host_calls):

@@ -23,7 +23,7 @@ def test_the_process_survives(part, tmp_path):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=500,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, f"{journal.read_text()}\n{done.stderr[-3000:]}"

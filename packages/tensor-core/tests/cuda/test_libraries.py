@@ -28,7 +28,7 @@ def test_every_product_and_convolution(file):
         pytest.skip("this is the run with the libraries")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", str(HERE / file)]
     command += ["--emulated-gpu", "--emulated-libraries"]
-    done = subprocess.run(command, cwd=HERE.parents[3], capture_output=True, text=True, timeout=500, check=False)
+    done = subprocess.run(command, cwd=HERE.parents[3], capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stdout[-4000:]
 
 

@@ -19,7 +19,7 @@ def run(code, **environment):
         env={**os.environ, **{name: str(value) for name, value in environment.items()}},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stderr

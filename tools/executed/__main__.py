@@ -1,0 +1,56 @@
+"""Fail if a test ran in no session: ``python -m tools.executed FOLDER``, with the folder of the records."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from .records import Record, read
+
+ROOT = Path(__file__).resolve().parents[2]
+ABSENT = Path(__file__).with_name("absent.toml")
+
+
+def test_files() -> list[str]:
+    """Return the paths of the files of tests in the repository."""
+    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "test_*.py", "*/test_*.py"]
+    done = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
+
+
+def unexecuted(record: Record, files: list[str]) -> dict[str, str]:
+    """Return the tests that ran in no session, each with the reason of its last skip."""
+    skipped = {test: reason for test, reason in record.items() if reason is not None}
+    collected = {test.partition("::")[0] for test, reason in record.items() if "::" in test}
+    found = {test: reason for test, reason in skipped.items() if "::" in test or test not in collected}
+    missing = {path: "no session collects it" for path in files if path not in collected and path not in found}
+    return found | missing
+
+
+def matches(test: str, pattern: str) -> bool:
+    """Match a test, or the file of tests that it is in, against a pattern without parameters."""
+    function = test.partition("[")[0]
+    return fnmatchcase(function, pattern) or fnmatchcase(function.partition("::")[0], pattern)
+
+
+def main(folder: Path) -> int:
+    record = read(folder)
+    files = test_files()
+    tests = unexecuted(record, files)
+    patterns = [pattern for entry in tomllib.loads(ABSENT.read_text())["absent"] for pattern in entry["tests"]]
+    unknown = [test for test in tests if not any(matches(test, pattern) for pattern in patterns)]
+    stale = [pattern for pattern in patterns if not any(matches(test, pattern) for test in (*record, *files))]
+    ran = sum(reason is None for reason in record.values())
+    print(f"{ran} tests ran in at least one session; {len(tests) - len(unknown)} are excused in {ABSENT.name}")
+    for test in unknown:
+        print(f"never ran: {test} ({tests[test]})")
+    for pattern in stale:
+        print(f"{ABSENT.name}: {pattern} matches no test")
+    return bool(unknown or stale)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,67 @@
+"""Pytest options that record which tests ran, and choose those that ran in no other session.
+
+``--record-executed FILE`` writes a JSON object of all collected tests: null for a test that ran, otherwise why it was
+skipped. A module that is skipped as a whole appears under its path. ``--not-executed-in FOLDER`` deselects the tests
+that ran according to the records in a folder.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from .records import Record, read
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("executed tests")
+    group.addoption("--record-executed", type=Path, metavar="FILE", help="write which tests ran")
+    group.addoption(
+        "--not-executed-in", type=Path, metavar="FOLDER", help="only tests that no record here shows as run"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    path: Path | None = config.getoption("record_executed")
+    if path is not None and not hasattr(config, "workerinput"):  # workers of pytest-xdist report to their controller
+        config.pluginmanager.register(Recorder(path), "executed-recorder")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    folder: Path | None = config.getoption("not_executed_in")
+    if folder is None:
+        return
+    record = read(folder)
+    chosen = [item for item in items if record.get(item.nodeid, "") is not None]
+    config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
+    items[:] = chosen
+
+
+class Recorder:
+    """The record of one pytest run, written when it ends."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.record: Record = {}
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.skipped:
+            self.record[report.nodeid] = reason_of(report)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.skipped and not hasattr(report, "wasxfail"):
+            self.record[report.nodeid] = reason_of(report)
+        elif report.when == "call":
+            self.record[report.nodeid] = None
+
+    def pytest_sessionfinish(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.write_text(json.dumps(self.record, indent=0, sort_keys=True))
+
+
+def reason_of(report: pytest.CollectReport | pytest.TestReport) -> str:
+    """Return the reason that a skipped test or module gives."""
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    return reason.removeprefix("Skipped: ")

@@ -1,0 +1,18 @@
+"""Records of tests: None for a test that ran, otherwise the reason why it was skipped."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+Record = dict[str, str | None]
+
+
+def read(folder: Path) -> Record:
+    """Merge the records in a folder: a test that ran in one of them ran."""
+    merged: Record = {}
+    for path in sorted(folder.glob("*.json")):
+        for test, reason in json.loads(path.read_text()).items():
+            if reason is None or test not in merged:
+                merged[test] = reason
+    return merged
