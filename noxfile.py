@@ -6,6 +6,7 @@ runs it there.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -43,6 +44,7 @@ nox.options.sessions = ["lint", "tests"]
 nox.options.default_venv_backend = "virtualenv"
 
 DIST = ROOT / "dist"
+RECORDS = ROOT / ".nox" / "executed"  # which tests ran, one file for each run of pytest (tools/executed)
 PACKAGES = ("tensor-core", "autograd", "nn", "optim", "data", "vision", "flambeau")  # each after those it builds upon
 NATIVE = ("tensor-core", "autograd")
 CACHED_BUILD = {  # ccache hits in every clone, wherever it lies, and beside precompiled headers
@@ -57,6 +59,11 @@ IN_PARALLEL = ("--numprocesses=logical", "--maxprocesses=8")
 def group(name: str) -> list[str]:
     """The requirements of a dependency group of the top pyproject.toml."""
     return list(nox.project.dependency_groups(nox.project.load_toml(ROOT / "pyproject.toml"), name))
+
+
+def extra(name: str) -> list[str]:
+    """The requirements of an extra of the metapackage."""
+    return list(project("flambeau")["project"]["optional-dependencies"][name])
 
 
 @functools.cache
@@ -162,30 +169,61 @@ def wheels(session: nox.Session) -> None:
 
 
 @nox.session(requires=["wheels"])
-@nox.parametrize("package", [nox.param(name, id=name) for name in (*PACKAGES[:-1], "together")])
+@nox.parametrize("package", [nox.param(name, id=name) for name in (*PACKAGES[:-1], "together", "rest")])
 def tests(session: nox.Session, package: str) -> None:
-    """Test one package with only its declared dependencies, or (together) what crosses packages, with all of them."""
-    if package == "together":
-        install(session, *PACKAGES, requirements=group("together"))
+    """Test one package with only its declared dependencies, or what crosses packages, or the rest with everything.
+
+    `rest` runs the tests that were skipped in all other sessions, with all packages and optional dependencies.
+    """
+    if package == "rest":
+        test_the_rest(session)
+    elif package == "together":
+        install(session, *PACKAGES, requirements=[*group("together"), *extra("examples")])
         # data is tested twice: its batches are arrays alone and tensors beside tensor-core.
-        paths = ["tests", "packages/data/tests", "tools", "--ignore=tests/parity"]
-        of_gpus = "tests/cuda"
+        run_tests(session, "together", "tests", "packages/data/tests", "tools", "--ignore=tests/parity")
     else:
-        requirements = nox.project.dependency_groups(project(package), "test")
-        install(session, package, requirements=requirements)
-        paths = [f"packages/{package}/tests"]
-        of_gpus = f"packages/{package}/tests/cuda"
+        install(session, package, requirements=nox.project.dependency_groups(project(package), "test"))
+        run_tests(session, package, f"packages/{package}/tests")
+
+
+def test_the_rest(session: nox.Session) -> None:
+    """Run the tests that no other session of tests has run."""
+    of_packages = [nox.project.dependency_groups(project(package), "test") for package in PACKAGES[:-1]]
+    install(session, *PACKAGES, requirements=[*sum(of_packages, ()), *group("everything"), *extra("examples")])
+    for package in (*PACKAGES[:-1], "together"):
+        folder = "tests" if package == "together" else f"packages/{package}/tests"
+        others = ["--ignore=tests/parity", f"--not-executed-in={RECORDS}"]
+        run_tests(session, f"rest-{package}", folder, *others, may_be_empty=True)
+
+
+def run_tests(session: nox.Session, name: str, *arguments: str, may_be_empty: bool = False) -> None:
+    """Run the tests of some folders, and those of GPUs on an emulated one; record under a name which of them ran."""
+    folder, *others = arguments
+    of_gpus = f"{folder}/cuda"
     # 5: no test was chosen, as -k may have it for some packages.
-    allowed = [0, 5] if session.posargs else [0]
-    session.run("pytest", *paths, f"--ignore={of_gpus}", *IN_PARALLEL, *session.posargs, success_codes=allowed)
+    allowed = [0, 5] if session.posargs or may_be_empty else [0]
+
+    def run(suffix: str, *arguments: str) -> None:
+        # The record of a part of the tests would hide that of all.
+        record = [] if session.posargs else [f"--record-executed={RECORDS / f'{name}{suffix}.json'}"]
+        session.run("pytest", *arguments, *record, *IN_PARALLEL, *session.posargs, success_codes=allowed)
+
+    run("", folder, *others, f"--ignore={of_gpus}")
     if (ROOT / of_gpus).exists():  # in processes of their own, which have the emulated GPU from beginning to end
-        session.run("pytest", of_gpus, "--emulated-gpu", *IN_PARALLEL, *session.posargs, success_codes=allowed)
+        options = [argument for argument in others if argument.startswith("--")]
+        run("-cuda", of_gpus, "--emulated-gpu", *options)
+
+
+@nox.session(venv_backend="none")
+def executed(session: nox.Session) -> None:
+    """Fail if a test ran neither in `tests` nor in `extension`, whose records this reads: tools/executed."""
+    session.run(sys.executable, "-m", "tools.executed", str(RECORDS), external=True)
 
 
 @nox.session(requires=["wheels"], reuse_venv=True)
 def train(session: nox.Session) -> None:
     """Train LeNet on real images: docs/examples/lenet.py, with the arguments after --."""
-    install(session, *PACKAGES, requirements=group("examples"))
+    install(session, *PACKAGES, requirements=extra("examples"))
     session.run("python", "docs/examples/lenet.py", *session.posargs)
 
 
@@ -196,39 +234,90 @@ def extension(session: nox.Session) -> None:
     own_wheels = {"PIP_FIND_LINKS": f"{os.environ.get('PIP_FIND_LINKS', '')} {DIST}"}
     session.run("pip", "wheel", "--no-deps", "--no-cache-dir", "-w", built, "docs/examples/extension", env=own_wheels)
     install(session, *PACKAGES, requirements=[*group("test"), *map(str, Path(built).glob("*.whl"))])
-    session.run("pytest", "docs/examples/extension/tests", *session.posargs)
+    run_tests(session, "extension", "docs/examples/extension/tests")
 
 
 @nox.session(reuse_venv=True)
 def lint(session: nox.Session) -> None:
-    """Check style and types: ruff, mypy, clang-format (`-- --fix` mends what can be mended)."""
-    session.install("--quiet", *group("lint"))
+    """Check style and types: ruff, mypy, pyright, clang-format, clang-tidy (`-- --fix` mends what can be mended)."""
+    session.install("--quiet", *group("lint"), *extra("examples"))
     fix = "--fix" in session.posargs
     cpp = [str(path) for top in ("packages", "docs") for path in sources(ROOT / top) if path.suffix in (".h", ".cpp")]
     session.run("ruff", "check", *(["--fix"] if fix else []))
     session.run("ruff", "format", *([] if fix else ["--diff"]))
     if cpp:
         session.run("clang-format", *(["-i"] if fix else ["--dry-run", "-Werror"]), *cpp, silent=False)
-    session.run("mypy", "-p", "flambeau", env={"MYPYPATH": str(merged_sources(Path(session.create_tmp())))})
+    if changed := changed_sources():
+        session.run("clang-tidy", "--quiet", *changed, "--", *compiler_options(session))
+    merge_sources(Path(session.virtualenv.location))
+    session.run("mypy", "-p", "flambeau")
     session.run("mypy", "noxfile.py")
+    check_programs(session)
 
 
-def merged_sources(folder: Path) -> Path:
-    """One folder that shows the packages' sources as they lie once installed, which is the layout mypy understands."""
-    shutil.rmtree(folder)
+def changed_sources() -> list[str]:
+    """The C++ sources that differ from the main branch, or, on the main branch, from the commit before."""
+
+    def git(*arguments: str) -> list[str]:
+        done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+        return done.stdout.split() if done.returncode == 0 else []
+
+    (head,) = git("rev-parse", "HEAD") or [""]
+    base = git("merge-base", "HEAD", "origin/main") or git("merge-base", "HEAD", "main")
+    since = base[0] if base and base[0] != head else "HEAD~1"
+    changed = git("diff", "--name-only", since, "--", *(f"packages/{package}/*.cpp" for package in NATIVE))
+    return [path for path in changed if "/tests/" not in path and (ROOT / path).exists()]
+
+
+def compiler_options(session: nox.Session) -> list[str]:
+    """Options with which each source of the native packages can be parsed, without a build."""
+    code = "import pybind11, sysconfig; print(pybind11.get_include(), sysconfig.get_path('include'))"
+    system = str(session.run("python", "-c", code, silent=True)).split()
+    core = "packages/tensor-core"
+    own = [f"{core}/include", f"{core}/src", f"{core}/bindings", "packages/autograd/src"]
+    defined = ["-DFLAMBEAU_BUILD", "-DFLAMBEAU_ISA=baseline", "-DPY_SSIZE_T_CLEAN="]
+    return ["-std=c++20", "-fwrapv", *defined, *(f"-I{path}" for path in own), *(f"-isystem{path}" for path in system)]
+
+
+def merge_sources(environment: Path) -> None:
+    """Install the packages' Python sources alone: type checkers see them as they see installed packages."""
+    (folder,) = environment.glob("lib/python*/site-packages")
+    shutil.rmtree(folder / "flambeau", ignore_errors=True)
     for top in (*ROOT.glob("packages/*/src/flambeau"), *ROOT.glob("packages/*/python/flambeau")):
         shutil.copytree(top, folder / "flambeau", dirs_exist_ok=True)  # some folders are shared: flambeau.utils
-    return folder
+
+
+def check_programs(session: nox.Session) -> None:
+    """Check the types of the examples and of the programs in the documentation, as a strict user would."""
+    folder = Path(session.create_tmp())
+    session.run("python", "-m", "tools.documentation", str(folder))
+    examples = [*ROOT.glob("docs/examples/*.py"), *ROOT.glob("docs/examples/deployment/*.py")]
+    programs = [str(path) for path in sorted([*examples, *folder.glob("*.py")])]
+    session.run("mypy", "--strict", "--config-file=", "--scripts-are-modules", *programs)
+    session.run("pyright", *programs)
+
+
+@contextlib.contextmanager
+def noted_run(session: nox.Session, requirements: Sequence[str]) -> Iterator[None]:
+    """Note in docs/checks.toml when a session outside CI ran as a whole, on which versions, and whether it passed."""
+    result = "failed"
+    try:
+        yield
+        result = "passed"
+    finally:
+        if not session.posargs:
+            session.run("python", "-m", "tools.last_runs", session.name, result, *requirements)
 
 
 @nox.session(requires=["wheels"], reuse_venv=True)
 def parity(session: nox.Session) -> None:
     """Compare with PyTorch over its own tables: tools/parity, with the arguments after -- (downloads PyTorch)."""
     install(session, *PACKAGES, requirements=group("parity"))
-    if not session.posargs:
-        session.run("pytest", "tests/parity")
-        session.run("python", "-m", "tools.parity.modules", "--at-least", "99.5")
-    session.run("python", "-m", "tools.parity", *(session.posargs or ("--at-least", "99")))
+    with noted_run(session, group("parity")):
+        if not session.posargs:
+            session.run("pytest", "tests/parity")
+            session.run("python", "-m", "tools.parity.modules", "--at-least", "99.5")
+        session.run("python", "-m", "tools.parity", *(session.posargs or ("--at-least", "99")))
 
 
 @nox.session(requires=["wheels"], reuse_venv=True)
@@ -241,8 +330,10 @@ def overhead(session: nox.Session) -> None:
 @nox.session(requires=["wheels"], reuse_venv=True)
 def ecosystem(session: nox.Session) -> None:
     """Run libraries written for PyTorch on both: tools/ecosystem, with the arguments after -- (downloads them)."""
-    install(session, *PACKAGES, requirements=[*group("pytorch"), "-r", "tools/ecosystem/requirements.txt"])
-    session.run("python", "-m", "tools.ecosystem", *session.posargs)
+    listed = "tools/ecosystem/requirements.txt"
+    install(session, *PACKAGES, requirements=[*group("pytorch"), "-r", listed])
+    with noted_run(session, [*group("pytorch"), *(ROOT / listed).read_text().splitlines()]):
+        session.run("python", "-m", "tools.ecosystem", *session.posargs)
 
 
 @nox.session(requires=["wheels"], reuse_venv=True)
@@ -259,6 +350,42 @@ def bench(session: nox.Session) -> None:
     session.run("python", "-m", "tools.benchmarks", *session.posargs)
 
 
+def build_natively(session: nox.Session, settings: dict[str, str], environment: dict[str, str]) -> None:
+    """Install the native packages from the sources, as a debug build with CMake settings, in folders of their own.
+
+    `environment` holds what a process needs that loads the libraries.
+    """
+    # A build imports what announces a CMake config, and the installed one may be of a broken or an older build.
+    names = [project(package)["project"]["name"] for package in NATIVE]
+    session.run("pip", "uninstall", "--quiet", "--yes", *names)
+    options = ["--no-build-isolation", "--no-deps", "-Ccmake.build-type=Debug"]
+    options += [f"-Ccmake.define.{name}={value}" for name, value in settings.items()]
+    builds = Path(session.create_tmp()).resolve()
+    for package in NATIVE:
+        build = ("--verbose", f"-Cbuild-dir={builds / package}", *options, f"packages/{package}")
+        needed = environment if own(project(package)["build-system"]["requires"]) else {}
+        session.install(*build, env={**CACHED_BUILD, **needed}, silent=False)
+
+
+CLANG_BUILD = {
+    # `|` of truth values saves a branch where it is meant; the standard library is the one that GCC brings.
+    "CMAKE_CXX_FLAGS": "-stdlib=libstdc++ -Werror -Wno-bitwise-instead-of-logical -Wno-ignored-optimization-argument",
+    "CMAKE_CXX_FLAGS_DEBUG": "-O0",
+    "FLAMBEAU_INSTRUCTION_SETS": "",
+}
+
+
+@nox.session(reuse_venv=True)
+def clang(session: nox.Session) -> None:
+    """Compile the native packages with Clang, with warnings as errors, and use them once."""
+    session.install("--quiet", *group("build"), *group("clang"), "numpy")
+    settings = {**CLANG_BUILD, "CMAKE_CXX_COMPILER": str(Path(session.bin).resolve() / "clang++")}
+    build_natively(session, settings, {})
+    session.run(
+        "python", "-c", "import flambeau as fb; fb.rand(5, 5, requires_grad=True).matmul(fb.rand(5)).sum().backward()"
+    )
+
+
 # Little optimisation and line numbers alone: a build of minutes, whose calls are still quick enough.
 SANITIZED_BUILD = {
     "CMAKE_CXX_FLAGS": "-fsanitize=address,undefined,float-cast-overflow -fno-sanitize=vptr "
@@ -272,10 +399,6 @@ SANITIZED_BUILD = {
 def fuzz(session: nox.Session) -> None:
     """Attack every operator under AddressSanitizer and UBSan: tools/fuzz, with the arguments after --."""
     session.install("--quiet", *group("build"), *group("test"))
-    # A build imports what announces a CMake config, and what is sanitized needs the runtime in every process but the
-    # compiler's, which it would make several times as slow.
-    names = [project(package)["project"]["name"] for package in NATIVE]
-    session.run("pip", "uninstall", "--quiet", "--yes", *names)
     runtimes = [  # the second because AddressSanitizer looks for what throws exceptions when it starts
         subprocess.run(["gcc", f"-print-file-name={name}"], capture_output=True, text=True, check=True).stdout.strip()
         for name in ("libasan.so", "libstdc++.so")
@@ -285,15 +408,9 @@ def fuzz(session: nox.Session) -> None:
         "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1:max_allocation_size_mb=4096",
         "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
     }
-    options = ["--no-build-isolation", "--no-deps", "-Ccmake.build-type=Debug"]
+    # Every process that loads a sanitized library needs the runtime; it would make the compiler several times as slow.
     launcher = ["env", "-u", "LD_PRELOAD", *filter(None, [shutil.which("ccache")])]
-    settings = {**SANITIZED_BUILD, "CMAKE_CXX_COMPILER_LAUNCHER": ";".join(launcher)}
-    options += [f"-Ccmake.define.{name}={value}" for name, value in settings.items()]
-    builds = Path(session.create_tmp()).resolve()
-    for package in NATIVE:
-        build = ("--verbose", f"-Cbuild-dir={builds / package}", *options, f"packages/{package}")
-        needed = environment if own(project(package)["build-system"]["requires"]) else {}
-        session.install(*build, env={**CACHED_BUILD, **needed}, silent=False)
+    build_natively(session, {**SANITIZED_BUILD, "CMAKE_CXX_COMPILER_LAUNCHER": ";".join(launcher)}, environment)
     session.install("--quiet", "--no-build-isolation", "--no-deps", "packages/nn")
     session.run("python", "-m", "tools.fuzz", "--memory", "0", *session.posargs, env=environment)
 
@@ -304,7 +421,7 @@ def dev(session: nox.Session) -> None:
     location = Path(session.virtualenv.location)
     stamps = location / "fingerprints"
     packages = outdated(stamps)
-    session.install("--quiet", *group("build"), *group("test"), *group("lint"), *group("examples"))
+    session.install("--quiet", *group("build"), *group("test"), *group("lint"), *extra("examples"))
     if native := [package for package in packages if package in NATIVE]:
         # A build imports what announces a CMake config: a broken extension must not stand in its own repair's way.
         names = [project(package)["project"]["name"] for package in native]

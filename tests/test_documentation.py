@@ -10,9 +10,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-TOPS = ("docs", "packages", "tests", "tools")
-PAGES = [ROOT / "README.md", *(path for top in TOPS for path in sorted(ROOT.glob(f"{top}/**/*.md")))]
+from tools.documentation import PAGES, ROOT, programs
 
 
 def name_of(path: Path) -> str:
@@ -52,9 +50,9 @@ def test_links_lead_to_files(page: Path) -> None:
     assert [target for target in targets if not (page.parent / target).exists()] == []
 
 
-PROGRAMS = [(page, text) for page in PAGES for text in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)]
+PROGRAMS = [(page, text) for page in PAGES for text in programs(page)]
 
 
 @pytest.mark.parametrize(("page", "program"), PROGRAMS, ids=[name_of(page) for page, _ in PROGRAMS])
 def test_the_programs_of_a_page_run(page: Path, program: str, tmp_path: Path) -> None:
-    subprocess.run([sys.executable, "-W", "error", "-c", program], cwd=tmp_path, check=True, timeout=120)
+    subprocess.run([sys.executable, "-W", "error", "-c", program], cwd=tmp_path, check=True, timeout=600)

@@ -1,0 +1,1 @@
+"""docs/checks.toml: when the sessions outside CI last ran."""
