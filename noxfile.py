@@ -395,24 +395,48 @@ SANITIZED_BUILD = {
 }
 
 
+# Every process that loads a sanitized library needs the runtime, which would make the compiler several times as slow.
+WITHOUT_RUNTIMES = {
+    "CMAKE_CXX_COMPILER_LAUNCHER": ";".join(["env", "-u", "LD_PRELOAD", *filter(None, [shutil.which("ccache")])])
+}
+
+
+def sanitizer_runtimes(name: str) -> str:
+    """Return the libraries to preload for a sanitizer: its runtime, and the C++ library, which it looks for."""
+    files = [
+        subprocess.run(["gcc", f"-print-file-name={file}"], capture_output=True, text=True, check=True).stdout.strip()
+        for file in (name, "libstdc++.so")
+    ]
+    return " ".join(files)
+
+
 @nox.session(reuse_venv=True)
 def fuzz(session: nox.Session) -> None:
     """Attack every operator under AddressSanitizer and UBSan: tools/fuzz, with the arguments after --."""
     session.install("--quiet", *group("build"), *group("test"))
-    runtimes = [  # the second because AddressSanitizer looks for what throws exceptions when it starts
-        subprocess.run(["gcc", f"-print-file-name={name}"], capture_output=True, text=True, check=True).stdout.strip()
-        for name in ("libasan.so", "libstdc++.so")
-    ]
     environment = {
-        "LD_PRELOAD": " ".join(runtimes),
+        "LD_PRELOAD": sanitizer_runtimes("libasan.so"),
         "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1:max_allocation_size_mb=4096",
         "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
     }
-    # Every process that loads a sanitized library needs the runtime; it would make the compiler several times as slow.
-    launcher = ["env", "-u", "LD_PRELOAD", *filter(None, [shutil.which("ccache")])]
-    build_natively(session, {**SANITIZED_BUILD, "CMAKE_CXX_COMPILER_LAUNCHER": ";".join(launcher)}, environment)
+    build_natively(session, {**SANITIZED_BUILD, **WITHOUT_RUNTIMES}, environment)
     session.install("--quiet", "--no-build-isolation", "--no-deps", "packages/nn")
     session.run("python", "-m", "tools.fuzz", "--memory", "0", *session.posargs, env=environment)
+
+
+@nox.session(reuse_venv=True)
+def threads(session: nox.Session) -> None:
+    """Run threads that share tensors and modules under ThreadSanitizer: tools/threads, with the arguments after --."""
+    session.install("--quiet", *group("build"), "numpy")
+    environment = {
+        "LD_PRELOAD": sanitizer_runtimes("libtsan.so"),
+        "TSAN_OPTIONS": f"exitcode=66 history_size=4 suppressions={ROOT / 'tools/threads/suppressions.txt'}",
+    }
+    flags = "-fsanitize=thread -fno-omit-frame-pointer"
+    settings = {**SANITIZED_BUILD, **WITHOUT_RUNTIMES, "CMAKE_CXX_FLAGS": flags}
+    build_natively(session, settings, environment)
+    session.install("--quiet", "--no-build-isolation", "--no-deps", "packages/nn", "packages/optim")
+    session.run("python", "-m", "tools.threads", *session.posargs, env=environment)
 
 
 @nox.session(reuse_venv=True)

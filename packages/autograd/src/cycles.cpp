@@ -107,12 +107,11 @@ PyMethodDef callback = {"after_collection", after_collection, METH_VARARGS, null
 }  // namespace
 
 void suspect_cycle(const Tensor& leaf) {
-  static const bool registered = [] {
+  static bool registered = false;
+  if (!std::exchange(registered, true)) {
     const py::object function = py::reinterpret_steal<py::object>(PyCFunction_New(&callback, nullptr));
     py::module_::import("gc").attr("callbacks").attr("append")(function);
-    return true;
-  }();
-  (void)registered;
+  }
   suspects()[leaf.impl()->autograd] = leaf.impl();
 }
 

@@ -34,11 +34,11 @@ py::object derivative_of(PyTypeObject* function) {
   PyObject* cls = reinterpret_cast<PyObject*>(function);
   py::object backward = owned(PyObject_GetAttr(cls, names().backward)), vjp = owned(PyObject_GetAttr(cls, names().vjp));
   if (vjp.is_none()) return backward;
-  static PyObject* const none =
-      owned(PyObject_GetAttrString(py::module_::import("flambeau.autograd").attr("Function").ptr(), "backward"))
-          .release()
-          .ptr();
-  require(backward.ptr() == none, kBothBackwards);
+  static std::atomic<PyObject*> none{nullptr};
+  const PyObject* const inherited = made_once(none, [] {
+    return py::object(py::module_::import("flambeau.autograd").attr("Function").attr("backward")).release().ptr();
+  });
+  require(backward.ptr() == inherited, kBothBackwards);
   return vjp;
 }
 

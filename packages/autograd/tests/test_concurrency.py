@@ -59,17 +59,16 @@ def test_a_shared_graph_is_freed_once_without_a_crash():
     for _ in range(20):
         x = fb.full((200_000,), 2.0, requires_grad=True)
         y = (x.exp() * x).log().sum()
-        freed = []
+        messages = []
 
-        def run(i, y=y, freed=freed):
+        def run(i, y=y, messages=messages):
             try:
                 y.backward()
             except RuntimeError as error:
-                assert "second time" in str(error)
-                freed.append(i)
+                messages.append(str(error))
 
         in_threads(4, run)
-        assert len(freed) <= 3
+        assert len(messages) <= 3 and all("second time" in message for message in messages)
 
 
 def test_gradients_are_reset_and_replaced_during_backward():
@@ -154,7 +153,6 @@ held = x.grad
 del x
 gc.collect()
 held.sum().backward()
-edge_node = edge.node
-print(edge_node.name().startswith('Add') or bool(edge_node.name()))
+print(edge.node.name() != '', fb.isfinite(held).all().item())
 """
-    assert run_program(code) == "True"
+    assert run_program(code) == "True True"

@@ -6,8 +6,8 @@
 #include <cstring>
 
 #include "define.h"
-#include "flambeau/checksum.h"
 #include "extension_watch.h"
+#include "flambeau/checksum.h"
 
 namespace py = pybind11;
 
@@ -196,8 +196,9 @@ struct NumpyTypes {
   int number[kDtypeCount];
 };
 const NumpyTypes& numpy_types() {
-  static const NumpyTypes* const types = [] {
-    auto* made = new NumpyTypes();  // never destroyed: the interpreter goes first
+  static std::atomic<NumpyTypes*> types{nullptr};
+  return *made_once(types, [] {
+    auto* made = new NumpyTypes();
     for (int d = 0; d < kDtypeCount; ++d) {
       made->number[d] = -1;
       if (!format_of(Dtype(d))) continue;
@@ -206,8 +207,7 @@ const NumpyTypes& numpy_types() {
       made->of[d] = type;
     }
     return made;
-  }();
-  return *types;
+  });
 }
 
 // Without the detour by the buffer protocol; undefined where the elements are of another kind.

@@ -85,8 +85,8 @@ class OperatorCall {
   const bool in_call_, inside_operator_;
 };
 
-// Waits until no thread is inside an operator. Call it, with the GIL held, before a tensor that others may use gets other
-// memory or another shape, at a point where the operator of this thread relies on nothing that it read before.
+// Waits until no thread is inside an operator. Call it, with the GIL held, before a tensor that other threads may use
+// gets other memory or another shape, where the operator of this thread relies on nothing that it read before.
 // Note [Releasing the GIL]
 FLAMBEAU_API void wait_for_operators();
 

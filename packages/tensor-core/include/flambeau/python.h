@@ -4,6 +4,7 @@
 
 #include <Python.h>
 
+#include <atomic>
 #include <exception>
 
 #include "flambeau/autograd.h"
@@ -34,6 +35,17 @@ FLAMBEAU_API extern CallObserver* call_observer;  // null but for a while
 struct FLAMBEAU_API PythonError : std::exception {
   const char* what() const noexcept override { return "a Python exception is set"; }
 };
+
+// The result of make(), a new pointer, made by the first call and never deleted. Unlike a static variable's
+// initializer, make() may run Python code: another thread that gets the GIL meanwhile would wait for the variable and
+// keep the GIL.
+template <class T, class F>
+T* made_once(std::atomic<T*>& made, F&& make) {
+  if (T* const there = made.load(std::memory_order_acquire)) return there;
+  T* const fresh = make();
+  T* first = nullptr;
+  return made.compare_exchange_strong(first, fresh) ? fresh : first;
+}
 
 inline PyObject* wrap(const Tensor& t) { return python_interface->wrap(t); }
 

@@ -1,0 +1,1 @@
+"""Stress test of threads that share tensors, modules, graphs and files."""
