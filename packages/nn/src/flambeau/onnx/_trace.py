@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import functools
 import inspect
+import mmap
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
-
-import numpy as np
 
 import flambeau
 from flambeau import Tensor, _core
@@ -40,6 +39,7 @@ _NAMES |= {
     "row_stack": "vstack",
 }
 _NAMES |= {"native_channel_shuffle": "channel_shuffle", "vdot": "dot", "adjoint": "mT"}
+_PAGES = 2**16  # bytes from which a mapping of its own pays
 COUNTED = {"nonzero", "_nms"}
 # Operators whose results never share memory with their arguments, and that do not look at elements.
 _COSTLY = {row["name"] for row in _core.pointwise_rows()}
@@ -272,9 +272,6 @@ def _by_positions(name: str, input: Tensor, key: Any = None, **_: Any) -> Any:
     return input[tuple(keys)]
 
 
-_LAZY = {flambeau.float32: np.float32, flambeau.float64: np.float64, flambeau.float16: np.float16}
-
-
 def _blank(func: Any, args: Any, kwargs: Any) -> Tensor | None:
     """Return zeros of the shape of an operator's result; None if it is no floating-point tensor or needs elements."""
     given = [replaced(x, Tensor, lambda t: t.to("meta")) for x in (args, kwargs)]
@@ -282,13 +279,16 @@ def _blank(func: Any, args: Any, kwargs: Any) -> Tensor | None:
         shaped = func(*given[0], **given[1])
     except (NotImplementedError, RuntimeError):
         return None  # the operator needs elements, or raises again when it computes
-    if not isinstance(shaped, Tensor) or shaped.dtype not in _LAZY or not shaped.is_contiguous():
+    if not isinstance(shaped, Tensor) or not shaped.is_floating_point() or not shaped.is_contiguous():
         return None
     if any(shaped is t for t in leaves(given, Tensor)):
         return None
     device = next(t.device for t in leaves([args, kwargs], Tensor))
-    # NumPy takes zeroed pages from the system, which occupy no memory until they are read.
-    return flambeau.from_numpy(np.zeros(tuple(shaped.shape), _LAZY[shaped.dtype])).to(device)
+    count = shaped.numel() * shaped.element_size()
+    if count < _PAGES or device.type != "cpu":
+        return flambeau.zeros(shaped.shape, dtype=shaped.dtype, device=device)
+    pages = mmap.mmap(-1, count)  # zeros that occupy no memory until they are read
+    return flambeau.frombuffer(pages, dtype=shaped.dtype).reshape(shaped.shape)
 
 
 def _device_of(arguments: Any) -> AbstractContextManager[Any]:
