@@ -1,4 +1,4 @@
-"""Calls of the engine's entry points with arguments that nobody should pass: ``python hostile_engine.py SEED CALLS``.
+"""Calls of the engine's entry points with hostile arguments: ``python hostile_engine.py SEED CALLS``.
 
 Each call must return or raise an ordinary exception. The call under way is written to stderr before it is made.
 """

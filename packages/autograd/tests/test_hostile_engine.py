@@ -1,4 +1,4 @@
-"""No argument of the engine's entry points crashes the process: hostile_engine.py in a process of its own."""
+"""The engine's entry points survive hostile arguments: hostile_engine.py, called in a separate process."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The layers and functions that hostile_layers.py calls, each with the arguments that suit it but for a few."""
+"""Layers and functions that hostile_layers.py calls, with arguments of which few are wrong."""
 
 from collections.abc import Callable
 from functools import partial

@@ -1,4 +1,4 @@
-"""No geometry crashes a layer: every target of hostile_layers.py is called in processes of their own, with fixed seeds.
+"""Layers survive every geometry: all targets of hostile_layers.py, called in separate processes with fixed seeds.
 
 Empty batches, channels and images, kernel sizes and groups of zero, every stride, padding and dilation: a call returns
 or raises an ordinary exception, forwards and backwards.

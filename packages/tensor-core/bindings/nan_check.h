@@ -5,7 +5,7 @@
 
 namespace flambeau::python {
 
-// Whether the calls of this thread are checked: in anomaly mode, while gradients are recorded.
+// Return true if this thread checks its calls: in anomaly mode, while gradients are recorded.
 bool in_nan_check();
 PyObject* call_nan_checked(PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames);
 
