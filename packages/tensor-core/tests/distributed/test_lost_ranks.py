@@ -247,6 +247,7 @@ def test_a_rank_that_ends_before_it_meets_the_others_ends_those_on_the_other_mac
         from flambeau import distributed as dist
 
         if os.environ["RANK"] == "1":
+            dist.TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]))  # waits until rank 0 is there
             sys.exit({code})
         dist.init_process_group("gloo")
     """

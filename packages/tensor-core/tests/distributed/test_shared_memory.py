@@ -72,7 +72,7 @@ def _coalesced(counts):
     return [each.numpy() for each in tensors]
 
 
-@pytest.mark.parametrize("counts", [[3, 0, 5], [1, 200_000, 0, 7, 100_001], [5] * 5000])
+@pytest.mark.parametrize("counts", [[3, 0, 5], [1, 200_000, 0, 7, 100_001], [5] * 4200])
 def test_tensors_of_one_call_are_reduced_where_they_are(three_ranks, counts):
     for found in three_ranks.run(_coalesced, counts):
         for count, each in zip(counts, found, strict=False):

@@ -24,8 +24,9 @@ _LATE = (
     "the same order, and are they alive? init_process_group(timeout=...) and wait(timeout=...) set the time"
 )
 
-# A wait looks without a pause at first, as most are short, and leaves the processor to other processes later.
-EAGER_LOOKS = 2000
+# A wait looks without a pause at first, as most are short. Then it sleeps in between: where processes are more than
+# processors, the system runs one that has slept first.
+EAGER = 2e-3  # seconds
 PAUSE = 50e-6  # seconds
 
 # Memory of works that were given up, kept for as long as the process.
@@ -131,15 +132,14 @@ class Work:
             timeout: how long at most; the group's timeout by default.
         Raises: DistBackendError if other processes do not take part in time, or if the messages do not fit.
         """
-        deadline, looks = time.monotonic() + seconds(timeout or self._timeout), 0
+        begin, limit = time.monotonic(), seconds(timeout or self._timeout)
         while not self.progress():
-            looks += 1
-            if looks < EAGER_LOOKS:
+            passed = time.monotonic() - begin
+            if passed < EAGER:
                 os.sched_yield()
                 continue
-            if time.monotonic() > deadline:
+            if passed > limit:
                 self.leave()  # its tensors are still written to
-                limit = seconds(timeout or self._timeout)
                 raise DistBackendError(_LATE.format(what=self._what, rank=self._rank, size=self._size, limit=limit))
             time.sleep(PAUSE)
         self._finish()
