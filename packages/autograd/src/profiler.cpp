@@ -114,7 +114,7 @@ void raise_nan(const py::object& callable, const py::object& result) {
 class FiniteCheck final : public CallObserver {
  public:
   FiniteCheck(PyObject* error, bool nan, bool infinity) : error_(Py_NewRef(error)), nan_(nan), infinity_(infinity) {}
-  virtual ~FiniteCheck() { Py_DECREF(error_); }
+  ~FiniteCheck() { Py_DECREF(error_); }
   void begin(const char*) override {}
   PyObject* end(const char* name, PyObject* result) override {
     if (!result || std::string_view(name).find("empty") != std::string_view::npos) return result;  // says nothing yet

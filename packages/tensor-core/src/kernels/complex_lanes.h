@@ -28,11 +28,11 @@ struct Lanes {
 
   static FLAMBEAU_INLINE Lanes load(const Complex<T>* p) {
     const Vector low = Simd::load(&p->re), high = Simd::load(&p->re + kLanes);
-    return {__builtin_shuffle(low, high, Simd::iota(0, 2)), __builtin_shuffle(low, high, Simd::iota(1, 2))};
+    return {real::every_second<0>(low, high), real::every_second<1>(low, high)};
   }
   FLAMBEAU_INLINE void store(Complex<T>* p) const {
-    Simd::store(&p->re, __builtin_shuffle(re, im, pairs_from(0)));
-    Simd::store(&p->re + kLanes, __builtin_shuffle(re, im, pairs_from(kLanes / 2)));
+    Simd::store(&p->re, real::in_turn<0>(re, im));
+    Simd::store(&p->re + kLanes, real::in_turn<kLanes / 2>(re, im));
   }
 
   friend FLAMBEAU_INLINE Lanes operator-(Lanes a) { return {-a.re, -a.im}; }
@@ -62,11 +62,6 @@ struct Lanes {
   static constexpr typename Simd::Integer kExponents = sizeof(T) == 4 ? 255 : 2047;  // of infinity
   static FLAMBEAU_INLINE Vector magnitude(Vector v) {
     return reinterpret_cast<Vector>(reinterpret_cast<Mask>(v) & ~(typename Simd::Integer(1) << (8 * sizeof(T) - 1)));
-  }
-  static FLAMBEAU_INLINE Mask pairs_from(int first) {
-    Mask m;
-    for (int l = 0; l < kLanes; ++l) m[l] = first + l / 2 + (l & 1) * kLanes;
-    return m;
   }
 };
 

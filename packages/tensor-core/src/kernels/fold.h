@@ -74,10 +74,9 @@ template <class Join, int64_t from, int64_t to, class Part>
 FLAMBEAU_INLINE void halve_lanes(Part* lanes) {
   if constexpr (from == 4 && to == 1 && std::is_arithmetic_v<Part> && sizeof(Part) >= 4) {  // without a branch
     typedef Part Four __attribute__((vector_size(4 * sizeof(Part)), aligned(sizeof(Part)), may_alias));
-    typedef typename Simd<Part>::Integer Index __attribute__((vector_size(4 * sizeof(Part))));
     Four all = *reinterpret_cast<const Four*>(lanes);
-    all = Join::join(all, __builtin_shuffle(all, Index{2, 3, 0, 1}));
-    all = Join::join(all, __builtin_shuffle(all, Index{1, 0, 3, 2}));
+    all = Join::join(all, __builtin_shufflevector(all, all, 2, 3, 0, 1));
+    all = Join::join(all, __builtin_shufflevector(all, all, 1, 0, 3, 2));
     lanes[0] = all[0];
   } else if constexpr (from > to) {
     constexpr int64_t width = from / 2;

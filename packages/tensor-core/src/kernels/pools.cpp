@@ -175,10 +175,10 @@ FLAMBEAU_INLINE void choose(const T* above, const T* below, T* out, int64_t* ind
   using Vector = typename S::Vector;
   using Mask = typename S::Mask;
   constexpr int L = S::kLanes;
-  const Mask even = S::iota(0, 2), odd = S::iota(1, 2);
+  const Mask even = S::iota(0, 2);
   const Vector x0 = S::load(above), x1 = S::load(above + L), y0 = S::load(below), y1 = S::load(below + L);
-  const Vector a = __builtin_shuffle(x0, x1, even), b = __builtin_shuffle(x0, x1, odd),
-               c = __builtin_shuffle(y0, y1, even), d = __builtin_shuffle(y0, y1, odd);
+  const Vector a = every_second<0>(x0, x1), b = every_second<1>(x0, x1), c = every_second<0>(y0, y1),
+               d = every_second<1>(y0, y1);
   const Vector upper = (a > b) | (a != a) ? a : b, lower = (c > d) | (c != c) ? c : d;
   const Vector best = (upper > lower) | (upper != upper) ? upper : lower;
   const Mask below_at = Mask{} + typename S::Integer(width);

@@ -54,10 +54,10 @@ FLAMBEAU_INLINE V better_of(V a, V b) {
 // The extreme of each lane and all before it, and of the last of what came `before`.
 template <bool largest, class V>
 FLAMBEAU_INLINE V running_lanes(V v, V before) {
-  v = better_of<largest>(v, __builtin_shuffle(v, Places{0, 0, 1, 2, 3, 4, 5, 6}));
-  v = better_of<largest>(v, __builtin_shuffle(v, Places{0, 0, 0, 1, 2, 3, 4, 5}));
-  v = better_of<largest>(v, __builtin_shuffle(v, Places{0, 0, 0, 0, 0, 1, 2, 3}));
-  return better_of<largest>(v, __builtin_shuffle(before, Places{7, 7, 7, 7, 7, 7, 7, 7}));
+  v = better_of<largest>(v, __builtin_shufflevector(v, v, 0, 0, 1, 2, 3, 4, 5, 6));
+  v = better_of<largest>(v, __builtin_shufflevector(v, v, 0, 0, 0, 1, 2, 3, 4, 5));
+  v = better_of<largest>(v, __builtin_shufflevector(v, v, 0, 0, 0, 0, 0, 1, 2, 3));
+  return better_of<largest>(v, __builtin_shufflevector(before, before, 7, 7, 7, 7, 7, 7, 7, 7));
 }
 
 // An element replaces what was best where it is the best so far, so that places have a running maximum, too.
@@ -102,13 +102,12 @@ int64_t scan_extreme_pairs(int32_t* out, int64_t* indices, const int32_t* in, in
       const Halves own = Halves{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15} + int32_t(k),
                    place = largest ? own : ~own;
       low = running_lanes<largest>(
-          Places(__builtin_shuffle(place, value, Halves{0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23})),
-          high);
+          Places(__builtin_shufflevector(place, value, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)), high);
       high = running_lanes<largest>(
-          Places(__builtin_shuffle(place, value, Halves{8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31})),
+          Places(__builtin_shufflevector(place, value, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)),
           low);
-      *reinterpret_cast<Elements*>(out + i) = __builtin_shuffle(
-          Halves(low), Halves(high), Halves{1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31});
+      *reinterpret_cast<Elements*>(out + i) =
+          __builtin_shufflevector(Halves(low), Halves(high), 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
       *reinterpret_cast<StoredPlaces*>(indices + i) = places(low);
       *reinterpret_cast<StoredPlaces*>(indices + i + 8) = places(high);
     }

@@ -14,7 +14,6 @@ namespace {
 template <class T>
 struct Pairs {  // four numbers, and how pairs of fours are turned
   typedef T Four __attribute__((vector_size(4 * sizeof(T)), aligned(sizeof(T)), may_alias));
-  typedef typename Simd<T>::Integer Index __attribute__((vector_size(4 * sizeof(T))));
   static Four& at(T* p) { return *reinterpret_cast<Four*>(p); }
   static const Four& at(const T* p) { return *reinterpret_cast<const Four*>(p); }
 };
@@ -23,24 +22,22 @@ struct Pairs {  // four numbers, and how pairs of fours are turned
 template <class T>
 FLAMBEAU_INLINE void split_pairs(T* even, T* odd, const T* line, int64_t pairs) {
   using P = Pairs<T>;
-  using Index = typename P::Index;
   int64_t i = 0;
   for (; i + 4 <= pairs; i += 4) {
     const auto a = P::at(line + 2 * i), b = P::at(line + 2 * i + 4);
-    P::at(even + i) = __builtin_shuffle(a, b, Index{0, 2, 4, 6});
-    P::at(odd + i) = __builtin_shuffle(a, b, Index{1, 3, 5, 7});
+    P::at(even + i) = __builtin_shufflevector(a, b, 0, 2, 4, 6);
+    P::at(odd + i) = __builtin_shufflevector(a, b, 1, 3, 5, 7);
   }
   for (; i < pairs; ++i) even[i] = line[2 * i], odd[i] = line[2 * i + 1];
 }
 template <class T>
 FLAMBEAU_INLINE void add_pairs(const T* even, const T* odd, T* line, int64_t pairs) {
   using P = Pairs<T>;
-  using Index = typename P::Index;
   int64_t i = 0;
   for (; i + 4 <= pairs; i += 4) {
     const auto a = P::at(even + i), b = P::at(odd + i);
-    P::at(line + 2 * i) += __builtin_shuffle(a, b, Index{0, 4, 1, 5});
-    P::at(line + 2 * i + 4) += __builtin_shuffle(a, b, Index{2, 6, 3, 7});
+    P::at(line + 2 * i) += __builtin_shufflevector(a, b, 0, 4, 1, 5);
+    P::at(line + 2 * i + 4) += __builtin_shufflevector(a, b, 2, 6, 3, 7);
   }
   for (; i < pairs; ++i) line[2 * i] += even[i], line[2 * i + 1] += odd[i];
 }

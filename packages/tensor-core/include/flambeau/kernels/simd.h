@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <type_traits>
+#include <utility>
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
@@ -43,6 +44,22 @@ struct Simd {
     return m;
   }
 };
+
+// Every second element of a and b, from `first` on.
+template <int first, class Vector>
+inline Vector every_second(Vector a, Vector b) {
+  return [&]<int... l>(std::integer_sequence<int, l...>) __attribute__((always_inline)) {
+    return __builtin_shufflevector(a, b, (first + 2 * l)...);
+  }(std::make_integer_sequence<int, sizeof(Vector) / sizeof(a[0])>{});
+}
+// Elements of a and of b in turn, from `first` on.
+template <int first, class Vector>
+inline Vector in_turn(Vector a, Vector b) {
+  constexpr int kCount = sizeof(Vector) / sizeof(a[0]);
+  return [&]<int... l>(std::integer_sequence<int, l...>) __attribute__((always_inline)) {
+    return __builtin_shufflevector(a, b, (first + l / 2 + (l & 1) * kCount)...);
+  }(std::make_integer_sequence<int, kCount>{});
+}
 
 // The same elements of every four of a and b, of which b's count from 4.
 template <int... Index, class Vector>
