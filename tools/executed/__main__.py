@@ -38,6 +38,9 @@ def matches(test: str, pattern: str) -> bool:
 
 def main(folder: Path) -> int:
     record = read(folder)
+    if not record:
+        print(f"{folder} has no records: run `nox -s tests extension` first")
+        return 1
     files = test_files()
     tests = unexecuted(record, files)
     patterns = [pattern for entry in tomllib.loads(ABSENT.read_text())["absent"] for pattern in entry["tests"]]
