@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-SUFFIXES = {".cpp", ".def", ".h", ".md", ".py"}
+SUFFIXES = {".cmake", ".cpp", ".def", ".h", ".md", ".py"}
 NAME = re.compile(r"Note\s+(?:(?://|#)\s*)?\[([^\]\n]+)\]")
 # A Note begins a comment or docstring: its name, then a colon, or nothing more on that line and text on the next.
 BEGINNING = {
@@ -20,7 +20,7 @@ BEGINNING = {
 
 def beginnings(text: str, suffix: str) -> list[str]:
     """Return the names of the Notes that a file contains."""
-    return [] if suffix == ".md" else BEGINNING["py" if suffix == ".py" else "c"].findall(text)
+    return [] if suffix == ".md" else BEGINNING["py" if suffix in (".cmake", ".py") else "c"].findall(text)
 
 
 def files() -> list[Path]:
