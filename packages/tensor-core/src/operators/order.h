@@ -58,7 +58,7 @@ inline constexpr int64_t kSmall = 200;    // items for which comparing is quicke
 inline constexpr int64_t kMedium = 8192;  // items for which digits of 8 bits are
 inline constexpr int64_t kMany = 2048;    // items for which choosing by digits is quicker than by comparing
 inline constexpr int kDigitBits = 11;
-inline constexpr int64_t kPolled = int64_t(1) << 20;    // items between looks for signals
+inline constexpr int64_t kPolled = int64_t(1) << 20;  // items between looks for signals
 
 // The digits in which keys differ: `bits` of them above `shift`.
 struct Digits {
