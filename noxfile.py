@@ -62,7 +62,7 @@ def group(name: str) -> list[str]:
 
 
 def extra(name: str) -> list[str]:
-    """The requirements of an extra of the metapackage."""
+    """Return the requirements of an extra of the metapackage."""
     return list(project("flambeau")["project"]["optional-dependencies"][name])
 
 
@@ -256,7 +256,7 @@ def lint(session: nox.Session) -> None:
 
 
 def changed_sources() -> list[str]:
-    """The C++ sources that differ from the main branch, or, on the main branch, from the commit before."""
+    """Return the C++ sources that differ from the main branch, or, on the main branch, from the commit before."""
 
     def git(*arguments: str) -> list[str]:
         done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
@@ -351,7 +351,7 @@ def bench(session: nox.Session) -> None:
 
 
 def build_natively(session: nox.Session, settings: dict[str, str], environment: dict[str, str]) -> None:
-    """Install the native packages from the sources, as a debug build with CMake settings, in folders of their own.
+    """Install the native packages from the sources, as a debug build with CMake settings, in separate folders.
 
     `environment` holds what a process needs that loads the libraries.
     """

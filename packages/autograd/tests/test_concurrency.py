@@ -131,7 +131,7 @@ for _ in range(20): make()
 assert fb._core.memory_allocated() - before > 50 * 2**20
 gc.collect()
 assert fb._core.memory_allocated() - before < 2**20, fb._core.memory_allocated() - before
-# What is still held keeps its gradient and its graph.
+# A leaf that is still in use keeps its gradient and its graph.
 second = fb.autograd.grad(kept.grad.sum(), kept)[0]
 assert abs(second[0].item() - 3 * 2.718281828) < 1e-4
 print('end')

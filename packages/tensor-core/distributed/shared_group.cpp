@@ -226,7 +226,7 @@ void SharedGroup::write(Job& job) {
   publish(&Block::written, turn + 1);
 }
 
-// Whether ranks reduce a share of each turn and read those of the others, rather than reduce all of it themselves.
+// True if ranks reduce a share of each turn and read those of the others, rather than reduce all of it themselves.
 bool SharedGroup::in_two_phases(const Job& job) const {
   return job.kind == Kind::kAllReduceInPlace || (job.kind == Kind::kAllReduce && size_ > 2 && job.bytes > kOnePhase);
 }

@@ -60,7 +60,7 @@ struct Job {
 // ranks take the same number of turns, as their signatures are equal.
 inline constexpr uint64_t kDepth = 8;
 
-// Whether this process may read the memory of another one (process_vm_readv).
+// True if this process may read the memory of another one (process_vm_readv).
 bool can_read(int process, const char* address);
 
 // The part of one process in a group whose ranks share a piece of memory.

@@ -3,7 +3,7 @@
 //
 // Note [Releasing the GIL]
 // A kernel works on plain memory, so other Python threads may run meanwhile. parallel_for and its relatives release the
-// GIL for work above their grain, which is some microseconds; long serial code does so with a GilRelease of its own.
+// GIL for work above their grain, which is some microseconds; long serial code uses a GilRelease.
 // Everything around kernels (arguments, graph, reference counts of Python objects) runs with the GIL held.
 //
 // After a kernel an operator relies on what it read before it, such as shapes. A thread therefore counts as inside an

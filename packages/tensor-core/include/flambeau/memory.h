@@ -142,7 +142,7 @@ class FLAMBEAU_API Storage {
     return data_;
   }
   void* device_data() const {  // of a CUDA storage: for its GPU
-    if (FLAMBEAU_UNLIKELY(!on_device_)) move_to_device();
+    if (FLAMBEAU_UNLIKELY(!__atomic_load_n(&on_device_, __ATOMIC_ACQUIRE))) move_to_device();
     return data_;
   }
   size_t bytes() const { return bytes_; }

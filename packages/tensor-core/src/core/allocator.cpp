@@ -8,8 +8,8 @@
 // a batch, to a stack that all threads share and take from: memory that one thread allocates and another frees comes
 // back. Larger blocks are shared at once.
 //
-// What nobody has used for about a second returns to the system: a thread (the trimmer), which sleeps while nothing is
-// cached, counts ticks, takes out what was cached some ticks ago, and unmaps chunks with no block in use.
+// Memory that stays unused for about a second returns to the system. A thread, the trimmer, counts ticks, removes
+// blocks that were cached some ticks ago, and unmaps chunks with no block in use. It sleeps while nothing is cached.
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
@@ -159,9 +159,9 @@ class Chunks {
   Chunk* open_ = nullptr;
 };
 
-// What one thread has taken less what it has given back (others may have taken it), and what is in its free lists: the
-// sums of all counters are the statistics. Written by its owner alone, without a locked instruction; the next thread
-// takes it over with what it counted.
+// The bytes that one thread has allocated minus those it has freed (other threads may have allocated them), and the
+// bytes in its free lists. The sums over all threads are the statistics. Written by its owner alone, without a locked
+// instruction; the next thread takes it over with what it counted.
 struct Counter {
   std::atomic<size_t> bytes{0}, cached{0};
   std::atomic<bool> flush{false};  // another thread asks for the free lists to be emptied
@@ -185,7 +185,7 @@ Counter* take_counter() {
   return made;
 }
 
-// What all threads share. Never destroyed: blocks may be freed during exit.
+// The blocks that all threads share. Never destroyed: blocks may be freed during exit.
 class SharedCache {
  public:
   SharedCache() = default;

@@ -92,12 +92,12 @@ void* Storage::move_to_host() const {
   go_to_host();
   if (__atomic_load_n(&on_host_, __ATOMIC_ACQUIRE)) return host_;
   {
-    const GilRelease release(
-        GilRelease::Wait);  // outside of the lock: others may wait for that while only they can let this one go on
+    // Before the lock: a thread that holds the GIL may wait for the lock.
+    const GilRelease release(GilRelease::Wait);
     const std::lock_guard lock(moving);
     if (on_host_) return host_;
     host_ = on_device_ && bytes_ ? copy_to_host(device_.index, data_, bytes_) : allocate(bytes_);
-    on_device_ = false;
+    __atomic_store_n(&on_device_, false, __ATOMIC_RELEASE);
     __atomic_store_n(&on_host_, true, __ATOMIC_RELEASE);
   }
   if (running_calls) cuda::raise_reports(device_.index);
@@ -107,12 +107,15 @@ void* Storage::move_to_host() const {
 void Storage::move_to_device() const {
   require(device_ == DeviceType::Cuda, OnDevice::operation(),
           ": Expected all tensors to be on the same device, but found one on ", device_, " among those of a GPU");
+  const GilRelease release(GilRelease::Wait);
+  const std::lock_guard lock(moving);
+  if (on_device_) return;
   if (on_host_ && bytes_) {
     cuda::require_no_capture(device_.index, cuda::current_stream(device_.index));
     cuda::copy_from_host(device_.index, reinterpret_cast<cuda::DevicePointer>(data_), host_, bytes_, false);
   }
   drop_host();
-  on_device_ = true;
+  __atomic_store_n(&on_device_, true, __ATOMIC_RELEASE);
 }
 
 void Storage::drop_host() const {

@@ -1,4 +1,4 @@
-// What kernels need of the thread they run in: memory that it keeps from call to call, and points to stop at.
+// Services of the calling thread: memory that it keeps between calls, and points at which long work may stop.
 #pragma once
 
 #include <cstddef>

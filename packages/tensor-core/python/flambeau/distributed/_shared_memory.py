@@ -32,7 +32,7 @@ _DONE, _MISMATCH = 1, 2
 
 
 class Kind(enum.IntEnum):
-    """What a collective does, as native code numbers it."""
+    """Numbers of the collectives in the native code."""
 
     CHECK = 0
     ALL_REDUCE = 1
