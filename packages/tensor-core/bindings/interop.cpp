@@ -294,12 +294,19 @@ void bind_interop() {
       });
   def("_crc32(data, start=0)", kPrivate, "Return the CRC-32 of a contiguous buffer that follows bytes of CRC `start`.",
       [](PyObject* data, int64_t start) {
-        Py_buffer view;
-        if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) != 0) throw PythonError();
-        PyThreadState* const thread = PyEval_SaveThread();
-        const uint32_t crc = crc32(view.buf, size_t(view.len), uint32_t(start));
-        PyEval_RestoreThread(thread);
-        PyBuffer_Release(&view);
+        constexpr size_t kPiece = size_t(1) << 26;  // bytes between looks for signals
+        struct View : Py_buffer {
+          explicit View(PyObject* data) {
+            if (PyObject_GetBuffer(data, this, PyBUF_SIMPLE) != 0) throw PythonError();
+          }
+          ~View() { PyBuffer_Release(this); }
+        } view(data);
+        const GilRelease release(view.len > kGilGrain);
+        uint32_t crc = uint32_t(start);
+        for (size_t at = 0; at < size_t(view.len); at += kPiece) {
+          poll_signals();
+          crc = crc32(static_cast<const char*>(view.buf) + at, std::min(kPiece, size_t(view.len) - at), crc);
+        }
         return int64_t(crc);
       });
   def("frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False)", kFunction,

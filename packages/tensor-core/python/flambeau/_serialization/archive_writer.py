@@ -96,9 +96,16 @@ def _long_field(*numbers: int) -> bytes:
     return struct.pack(f"<HH{len(numbers)}Q", LONG_FIELD, 8 * len(numbers), *numbers)
 
 
+_PIECE = 2**23  # bytes that are written at once
+
+
 def write_all(file: IO[bytes], data: bytes | memoryview) -> None:
-    """Write everything even where ``file`` is unbuffered and takes a part at a time."""
+    """Write everything, even if ``file`` is unbuffered and takes a part at a time.
+
+    Signals are handled between pieces, so that Ctrl-C is not kept waiting by a slow disk.
+    """
     left = memoryview(data)
     while left:
-        written = file.write(left)
-        left = left[len(left) if written is None else written :]
+        piece = left[:_PIECE]
+        written = file.write(piece)
+        left = left[len(piece) if written is None else written :]
