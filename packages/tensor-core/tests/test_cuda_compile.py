@@ -219,7 +219,7 @@ UNITS = [
         for t in ("bool", "int64_t", "float")
     ],
     ("random", "FLAMBEAU_DRAW(Upto, uint32_t)"),
-    *(("samplers", kernels) for kernels in ("FLAMBEAU_GAMMA_SLOPES", "FLAMBEAU_WEIGHTS")),
+    *(("samplers", kernels) for kernels in ("FLAMBEAU_GAMMA_SLOPES", "FLAMBEAU_BETA_SLOPES", "FLAMBEAU_WEIGHTS")),
     *[("samplers", f"FLAMBEAU_SAMPLE({kind})") for kind in ("Poisson", "Binomial", "Gamma", "LogGamma")],
     *[("bags", f"FLAMBEAU_BAGS({t})") for t in ("float", "double", "flambeau::bfloat16")],
     *[("selection", f"FLAMBEAU_SELECTION({t})") for t in ("bool", "flambeau::float16", "float", "int64_t", "uint8_t")],

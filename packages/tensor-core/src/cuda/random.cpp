@@ -112,6 +112,14 @@ void gamma_slopes(const Tensor& out, const Tensor& concentration, const Tensor& 
   launch(out.device().index, *unit, 0, grid_for(a.count), kThreads, a);
 }
 
+void beta_slopes(const Tensor& out, const Tensor& x, const Tensor& concentration, const Tensor& total) {
+  static auto* unit = new Unit("derivatives of beta variates",
+                               "#include \"flambeau/device/samplers.h\"\nFLAMBEAU_BETA_SLOPES\n", {"slopes"});
+  if (out.numel() == 0) return;
+  const BetaSlopeArguments a{numbers(out), numbers(x), numbers(concentration), numbers(total), out.numel()};
+  launch(out.device().index, *unit, 0, grid_for(a.count), kThreads, a);
+}
+
 void exchange_in_turn(const Tensor& out, const Tensor& places) {
   enum { kBring, kFollow };
   static auto* unit = new Unit("permutations", "#include \"flambeau/device/permutation.h\"\nFLAMBEAU_PERMUTATION\n",

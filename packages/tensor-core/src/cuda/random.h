@@ -26,6 +26,8 @@ void sample(kernels::Sampler kind, const Tensor& out, const Tensor& first, const
 // Has kernels report rows of weights, contiguous and float64, that are no distributions.
 void check_weights(const Tensor& weights);
 void gamma_slopes(const Tensor& out, const Tensor& concentration, const Tensor& sample, bool logarithms);
+// d x / d concentration / (1 - x) of beta variates x. Of float64, contiguous.
+void beta_slopes(const Tensor& out, const Tensor& x, const Tensor& concentration, const Tensor& total);
 // What is left of 0, 1, 2, ... when the elements i = n - 1, ..., 1, 0 have in turn been exchanged with those at
 // places[i], which are at most i, uint32, and overwritten. Note [Permutations]
 void exchange_in_turn(const Tensor& out, const Tensor& places);

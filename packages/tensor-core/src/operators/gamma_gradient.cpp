@@ -60,11 +60,15 @@ Tensor dirichlet_grad(const Tensor& x, const Tensor& concentration, const Tensor
     const auto in_double = [](const Tensor& t) { return contiguous(to(t, Dtype::float64)); };
     const Tensor points = in_double(x), own = in_double(concentration), all = in_double(total);
     const Tensor result = empty(x.shape(), Dtype::float64);
-    const double *at = points.data<double>(), *a = own.data<double>(), *sum = all.data<double>();
-    double* to_ = result.data<double>();
-    parallel_for(result.numel(), 64, [=](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) to_[i] = kernels::beta_slope(a[i], sum[i] - a[i], at[i]);
-    });
+    if (cuda::takes(result)) {
+      cuda::beta_slopes(result, points, own, all);
+    } else {
+      const double *at = points.data<double>(), *a = own.data<double>(), *sum = all.data<double>();
+      double* to_ = result.data<double>();
+      parallel_for(result.numel(), 64, [=](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) to_[i] = kernels::beta_slope(a[i], sum[i] - a[i], at[i]);
+      });
+    }
     out = to(result, x.dtype());
   }
   if (recording(x, concentration, total))

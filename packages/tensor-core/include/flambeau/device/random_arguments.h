@@ -59,4 +59,10 @@ struct GammaSlopeArguments {
   bool logarithms;  // of samples
 };
 
+struct BetaSlopeArguments {
+  double* out;
+  const double *x, *concentration, *total;
+  int64_t count;
+};
+
 }  // namespace flambeau::cuda

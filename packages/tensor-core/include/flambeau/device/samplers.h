@@ -1,10 +1,12 @@
 // Samples of distributions that need an unknown count of random numbers, the CPU's but for the rounding of functions. A
-// unit says FLAMBEAU_SAMPLE(kind), of flambeau/kernels/samplers.h, FLAMBEAU_GAMMA_SLOPES or FLAMBEAU_WEIGHTS.
+// unit says FLAMBEAU_SAMPLE(kind), of flambeau/kernels/samplers.h, FLAMBEAU_GAMMA_SLOPES,
+// FLAMBEAU_BETA_SLOPES or FLAMBEAU_WEIGHTS.
 #pragma once
 
 #include "flambeau/device/kernel.h"
 #include "flambeau/device/random_arguments.h"
 #include "flambeau/device/teams.h"
+#include "flambeau/kernels/beta_slopes.h"
 #include "flambeau/kernels/gamma_slopes.h"
 #include "flambeau/kernels/samplers.h"
 
@@ -58,4 +60,10 @@ struct Weights {
   FLAMBEAU_KERNEL(slopes, flambeau::cuda::GammaSlopeArguments) {                                               \
     const int64_t i = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;                                          \
     if (i < a.count) a.out[i] = flambeau::kernels::gamma_slope(a.concentration[i], a.sample[i], a.logarithms); \
+  }
+#define FLAMBEAU_BETA_SLOPES                                                                                 \
+  FLAMBEAU_KERNEL(slopes, flambeau::cuda::BetaSlopeArguments) {                                              \
+    const int64_t i = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;                                        \
+    if (i < a.count)                                                                                         \
+      a.out[i] = flambeau::kernels::beta_slope(a.concentration[i], a.total[i] - a.concentration[i], a.x[i]); \
   }

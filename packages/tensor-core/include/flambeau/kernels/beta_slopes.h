@@ -19,7 +19,7 @@ inline double beta_slope_of_many(double a, double b, double x) {
 // mean and in the second above it; of a base near 1 the series would be long.
 inline double beta_slope(double a, double b, double x) {
   if (!(b > 0) || x >= 1) return 0;
-  if (std::fmin(a, b) > 1e6) return beta_slope_of_many(a, b, x) / (1 - x);
+  if ((a < b ? a : b) > 1e6) return beta_slope_of_many(a, b, x) / (1 - x);
   const double y = 1 - x, log_x = x < 0.5 ? std::log(x) : std::log1p(-y);
   bool lower = x * (a + b + 2) <= a + 1;
   if ((lower ? x : y) > 0.9) lower = !lower;
