@@ -375,6 +375,8 @@ CLANG_BUILD = {
     "-Wno-error=missing-field-initializers -Wno-error=deprecated-declarations "
     "-Wno-error=unneeded-internal-declaration",
     "CMAKE_CXX_FLAGS_DEBUG": "-O0",
+    # The wheel of Clang prefers a library to unwind the stack that the system may not have.
+    **{f"CMAKE_{kind}_LINKER_FLAGS": "-rtlib=libgcc --unwindlib=libgcc" for kind in ("EXE", "SHARED", "MODULE")},
     "FLAMBEAU_INSTRUCTION_SETS": "",
 }
 
