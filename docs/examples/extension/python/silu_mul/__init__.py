@@ -21,6 +21,10 @@ def _by_operators(x: Tensor, y: Tensor) -> Tensor:
     return x * x.sigmoid() * y
 
 
+# The function itself computes shapes and dtypes for meta tensors.
+silu_mul.register_fake(_silu_mul.silu_mul)
+
+
 @silu_mul.register_vmap
 def _of_batches(info, in_dims, x, y):  # type: ignore[no-untyped-def]
     """Compute all examples at once: the batch becomes the first dimension of both, and the others are aligned."""
