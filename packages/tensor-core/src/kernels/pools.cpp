@@ -291,11 +291,11 @@ void sum_rows(const char* table_bytes, const int64_t* indices, const char* weigh
   const auto sum = [&](auto columns, auto kernel) {
     for (; first + columns <= width; first += columns) kernel(table, indices, weights, count, width, first, out);
   };
-  sum(4 * kLanes, sum_columns<T, 4>);
-  sum(2 * kLanes, sum_columns<T, 2>);
-  sum(kLanes, sum_columns<T, 1>);
-  sum(int64_t(4), sum_few_columns<T, 4>);
-  sum(int64_t(1), sum_few_columns<T, 1>);
+  sum(4 * kLanes, [](auto... a) { sum_columns<T, 4>(a...); });
+  sum(2 * kLanes, [](auto... a) { sum_columns<T, 2>(a...); });
+  sum(kLanes, [](auto... a) { sum_columns<T, 1>(a...); });
+  sum(int64_t(4), [](auto... a) { sum_few_columns<T, 4>(a...); });
+  sum(int64_t(1), [](auto... a) { sum_few_columns<T, 1>(a...); });
 }
 
 }  // namespace
