@@ -1,4 +1,4 @@
-"""What all tests share: random numbers that do not depend on other tests, and records of the tests that ran."""
+"""Settings of all tests: random numbers that do not depend on other tests, and records of the tests that ran."""
 
 import random
 import sys
