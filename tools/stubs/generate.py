@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import flambeau.linalg  # noqa: F401  (which makes named tuples of its own)
 from flambeau import _core
 
 HERE = Path(__file__).parent
@@ -34,6 +35,7 @@ def stub() -> str:
     text = CLASSES
     entries = [*_core.signatures(), *rows()]
     parts = {
+        "return_types": ["\n\n".join(return_types())],
         "operators": list(operators()),
         "methods": sorted(line for entry in entries for line in methods(entry)),
         "constants": sorted(
@@ -59,6 +61,19 @@ def rows() -> Iterator[dict[str, Any]]:
                 public = not name.startswith("special_")
                 forms = {"function": True, "method": public, "inplace": public, "out": True}
                 yield {"name": name, "signature": f"{name}({row['signature']})", **forms}
+
+
+def return_types() -> Iterator[str]:
+    """Yield a class for each named tuple that an operator returns."""
+    for name, kind in sorted(_core._return_types.items()):
+        types = TYPES["field"].get(name, {})
+        fields = [f"{INDENT}{field}: {types.get(field, 'Tensor')}" for field in kind.__match_args__]
+        yield "\n".join([f"class {camel_case(name)}(_NamedTuple):", *fields])
+
+
+def camel_case(name: str) -> str:
+    """Return the stub's name of an operator's named tuple, such as ``_LinalgSvd`` for ``linalg_svd``."""
+    return "_" + "".join(word.capitalize() for word in name.split("_"))
 
 
 def functions(entry: dict[str, Any]) -> Iterator[str]:
@@ -147,7 +162,10 @@ def spelled(text: str) -> str:
 
 def result(entry: dict[str, Any], usual: str) -> str:
     """Return the type of a function's result."""
-    return TYPES["result"].get(entry.get("attribute", entry["name"])) or annotations(entry).get("return", usual)
+    name = entry.get("attribute", entry["name"])
+    if name in _core._return_types:
+        return camel_case(name)
+    return TYPES["result"].get(name) or annotations(entry).get("return", usual)
 
 
 def definition(indent: str, name: str, parameters: list[str], result: str) -> str:

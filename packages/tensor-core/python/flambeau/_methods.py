@@ -1,15 +1,23 @@
 """Methods of Tensor that are written in Python: NumPy, pickling, formatting."""
 
 import copyreg
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flambeau import _core
 from flambeau._core import Tensor
 from flambeau._small_floats import SmallFloat
 from flambeau._tensor_types import legacy_construct, name_of, tensortype, type_named
 
+if TYPE_CHECKING:
+    from types import ModuleType
 
-def __array__(self: Tensor, dtype: Any = None, copy: bool | None = None) -> Any:  # noqa: N807
+    from numpy.typing import NDArray
+
+
+TensorT = TypeVar("TensorT", bound=Tensor)
+
+
+def __array__(self: Tensor, dtype: Any = None, copy: bool | None = None) -> "NDArray[Any]":  # noqa: N807
     import numpy as np
 
     array = self.numpy()
@@ -50,7 +58,9 @@ def _rebuild(
     return tensor
 
 
-def _rebuild_subclass(kind: type, tensor: Tensor, requires_grad: bool, attributes: dict[str, Any] | None) -> Any:
+def _rebuild_subclass(
+    kind: type[TensorT], tensor: Tensor, requires_grad: bool, attributes: dict[str, Any] | None
+) -> TensorT:
     made = Tensor._make_subclass(kind, tensor, requires_grad)
     if attributes:
         made.__dict__.update(attributes)
@@ -77,7 +87,7 @@ def plain(tensor: Tensor) -> Tensor:
         return made
 
 
-def __reduce_ex__(self: Tensor, protocol: int) -> Any:  # noqa: N807
+def __reduce_ex__(self: Tensor, protocol: int) -> tuple[Any, ...]:  # noqa: N807
     if type(self) is not Tensor:  # the plain tensor by itself: where memory is shared between processes, its own is
         return _rebuild_subclass, (type(self), plain(self).detach(), self.requires_grad, _attributes(self))
     if self.is_meta:
@@ -111,9 +121,10 @@ def _copied_memory(tensor: Tensor, memo: dict[Any, Any]) -> Tensor:
     return _core.empty(0, dtype=tensor.dtype, device=tensor.device).set_(storages[key], *place)
 
 
-def __deepcopy__(self: Tensor, memo: dict[int, Any]) -> Any:  # noqa: N807
+def __deepcopy__(self: Tensor, memo: dict[int, Any]) -> Tensor:  # noqa: N807
     if id(self) in memo:
-        return memo[id(self)]
+        known: Tensor = memo[id(self)]
+        return known
     if not self.is_leaf:
         raise RuntimeError(
             "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment; "
@@ -145,7 +156,7 @@ def __format__(self: Tensor, spec: str) -> str:  # noqa: N807
     return object.__format__(self, spec)
 
 
-def type_(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
+def type_(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> "str | Tensor":
     """The name of the tensor's type, or the tensor converted to a dtype, ``flambeau.LongTensor`` or its name.
 
     >>> import flambeau
@@ -173,7 +184,7 @@ def new(self: Tensor, *args: Any, device: Any = None) -> Tensor:
     return legacy_construct(self.dtype, args, device)
 
 
-def __array_namespace__(self: Tensor, *, api_version: str | None = None) -> Any:  # noqa: N807
+def __array_namespace__(self: Tensor, *, api_version: str | None = None) -> "ModuleType":  # noqa: N807
     """The functions of the array API standard; ValueError for a version of it that is not known."""
     if api_version not in (None, "2021.12", "2022.12", "2023.12", "2024.12", "2025.12"):
         raise ValueError(f"the array API standard's version {api_version!r} is not supported; 2025.12 is")
@@ -192,7 +203,7 @@ def __torch_function__(  # noqa: N807
     return default_torch_function(cls, func, types, args, kwargs)
 
 
-def as_subclass(self: Tensor, cls: Any) -> Any:
+def as_subclass(self: Tensor, cls: type[TensorT]) -> TensorT:
     """The same elements as an instance of ``cls``, which derives from Tensor. Gradient: passed on."""
     if not (isinstance(cls, type) and issubclass(cls, Tensor)):
         raise TypeError(f"as_subclass(): argument 'cls' must be a class derived from Tensor, not {cls!r}")
@@ -222,7 +233,7 @@ def install() -> None:
     for function in (*methods, __array_namespace__, __imatmul__, to_device, as_subclass):
         setattr(Tensor, function.__name__, function)
     Tensor.__torch_function__ = __torch_function__  # type: ignore[assignment,method-assign]
-    Tensor.type = type_  # type: ignore[method-assign]
+    Tensor.type = type_  # type: ignore[assignment,method-assign]
     Tensor.__array_interface__ = property(_array_interface)  # type: ignore[attr-defined]
     Tensor.__cuda_array_interface__ = property(_core._cuda_array_interface)  # type: ignore[attr-defined]
     Tensor.__array_priority__ = 1000  # NumPy's operators give way to ours

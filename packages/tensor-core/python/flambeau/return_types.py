@@ -8,12 +8,46 @@ indices=tensor([1, 2, 0]))
 """
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flambeau import _core
 
+if TYPE_CHECKING:
+    aminmax = _core._Aminmax
+    cummax = _core._Cummax
+    cummin = _core._Cummin
+    frexp = _core._Frexp
+    geqrf = _core._Geqrf
+    histogram = _core._Histogram
+    histogramdd = _core._Histogramdd
+    kthvalue = _core._Kthvalue
+    linalg_cholesky_ex = _core._LinalgCholeskyEx
+    linalg_eig = _core._LinalgEig
+    linalg_eigh = _core._LinalgEigh
+    linalg_inv_ex = _core._LinalgInvEx
+    linalg_ldl_factor = _core._LinalgLdlFactor
+    linalg_ldl_factor_ex = _core._LinalgLdlFactorEx
+    linalg_lstsq = _core._LinalgLstsq
+    linalg_lu = _core._LinalgLu
+    linalg_lu_factor = _core._LinalgLuFactor
+    linalg_lu_factor_ex = _core._LinalgLuFactorEx
+    linalg_qr = _core._LinalgQr
+    linalg_slogdet = _core._LinalgSlogdet
+    linalg_solve_ex = _core._LinalgSolveEx
+    linalg_svd = _core._LinalgSvd
+    lu_unpack = _core._LuUnpack
+    max = _core._Max
+    median = _core._Median
+    min = _core._Min
+    mode = _core._Mode
+    nanmedian = _core._Nanmedian
+    sort = _core._Sort
+    svd = _core._Svd
+    topk = _core._Topk
+    triangular_solve = _core._TriangularSolve
 
-def __getattr__(name: str) -> Any:
+
+def __getattr__(name: str) -> type[tuple[Any, ...]]:
     if name not in _core._return_types:
         importlib.import_module("flambeau.linalg")  # whose types are made when it is loaded
     try:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import mmap
 import os
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from flambeau import _core
 from flambeau._core import Tensor
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["TypedStorage", "UntypedStorage", "from_file"]
 
@@ -77,7 +80,7 @@ class UntypedStorage:
     def __sizeof__(self) -> int:
         return super().__sizeof__() + self.nbytes()
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         """The bytes as a vector: NumPy and `asarray` would else read one after the other."""
         array = self._bytes.numpy()
         array = array if dtype is None else array.astype(dtype, copy=False)
@@ -170,7 +173,7 @@ class UntypedStorage:
         return self._bytes.is_cuda
 
     @property
-    def device(self) -> Any:
+    def device(self) -> _core.device:
         """Where the memory is."""
         return self._bytes.device
 
@@ -298,7 +301,7 @@ class TypedStorage:
         return self._untyped_storage.is_cuda
 
     @property
-    def device(self) -> Any:
+    def device(self) -> _core.device:
         """Where the memory is."""
         return self._untyped_storage.device
 

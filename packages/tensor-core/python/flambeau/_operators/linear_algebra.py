@@ -12,6 +12,7 @@ from flambeau._operator import operator
 
 if TYPE_CHECKING:
     import flambeau.linalg
+    from flambeau._core import _LinalgSlogdet
 
 
 @operator(method=True, out=True)
@@ -21,7 +22,7 @@ def det(input: Tensor) -> Tensor:
 
 
 @operator(method=True, out=True)
-def slogdet(input: Tensor) -> Any:
+def slogdet(input: Tensor) -> "_LinalgSlogdet":
     """Sign and logarithm of the absolute value of the determinant, as flambeau.linalg.slogdet."""
     return flambeau.linalg.slogdet(input)
 
@@ -32,8 +33,6 @@ def logdet(input: Tensor) -> Tensor:
 
     Gradient: input, any order, where it is not singular.
     """
-    sign: Tensor
-    logarithm: Tensor
     sign, logarithm = flambeau.linalg.slogdet(input)
     if input.dtype.is_complex:
         return sign.log() + logarithm

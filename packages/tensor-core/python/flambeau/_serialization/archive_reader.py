@@ -37,7 +37,7 @@ def map_file(file: IO[bytes]) -> mmap.mmap:
 
 def bytes_of(tensor: Tensor) -> memoryview:
     """The memory of a non-empty vector of bytes."""
-    return memoryview(tensor.numpy())
+    return tensor.numpy().data
 
 
 def fill(file: IO[bytes], view: memoryview) -> None:

@@ -130,7 +130,7 @@ def _bytes_of(tensor: Tensor) -> memoryview:
         flat = flat.view(flambeau.int16)  # NumPy has no bfloat16
     if flat.is_complex():
         flat = flambeau.view_as_real(flat).reshape(-1)  # memoryview.cast knows no complex numbers
-    return memoryview(flat.numpy()).cast("B")
+    return flat.numpy().data.cast("B")
 
 
 # --- reading ---

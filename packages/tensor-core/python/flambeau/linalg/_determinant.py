@@ -1,6 +1,6 @@
 """Determinants, by way of the LU factorization."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flambeau import _core
 from flambeau._core import Tensor
@@ -9,6 +9,9 @@ from flambeau._numbers import finfo
 from flambeau._operator import operator, recorded
 from flambeau.linalg import _checks
 from flambeau.linalg._matrices import adjoint, conjugate
+
+if TYPE_CHECKING:
+    from flambeau._core import _LinalgSlogdet
 
 _Slogdet = _core._return_type("linalg_slogdet", ("sign", "logabsdet"))
 
@@ -59,7 +62,7 @@ def det(A: Tensor) -> Tensor:
 
 
 @operator(out=True)
-def slogdet(A: Tensor) -> Any:
+def slogdet(A: Tensor) -> "_LinalgSlogdet":
     """Sign and logarithm of the absolute value of the determinant; safe where the determinant itself overflows.
 
     Args:
@@ -70,7 +73,7 @@ def slogdet(A: Tensor) -> Any:
     """
     _checks.square("slogdet", A)
     LU, pivots, _ = _core._lu_factor(A)
-    results = _Slogdet(_core._lu_log_determinant(LU, pivots))
+    results: _LinalgSlogdet = _Slogdet(_core._lu_log_determinant(LU, pivots))
 
     def derivative(grads: Any, saved: Any, needs: Any) -> tuple[Tensor]:
         (A, sign), (grad_sign, grad_log) = saved, grads

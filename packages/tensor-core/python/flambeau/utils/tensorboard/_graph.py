@@ -72,7 +72,9 @@ class _Layers:
             handle.remove()
 
     def _enter(self) -> None:
-        self._starts.append((self._probe * 1).grad_fn._sequence_nr)
+        node = (self._probe * 1).grad_fn
+        assert node is not None
+        self._starts.append(node._sequence_nr)
 
     def _leave(self, result: Any, scope: str) -> None:
         start = self._starts.pop()
