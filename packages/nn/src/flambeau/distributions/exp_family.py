@@ -28,7 +28,7 @@ class ExponentialFamily(Distribution):
         raise NotImplementedError(f"{type(self)} does not define its log normalizer")
 
     @property
-    def _mean_carrier_measure(self) -> Any:
+    def _mean_carrier_measure(self) -> Tensor | float:
         raise NotImplementedError(f"{type(self)} does not define its mean carrier measure")
 
     def _expected_statistics(self) -> tuple[tuple[Tensor, ...], Tensor, tuple[Tensor, ...]]:

@@ -69,7 +69,7 @@ class _AllReduce(Function):
         return result
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Any:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         return None, None, all_reduce(grad, ctx.op, ctx.group)
 
 
@@ -87,7 +87,7 @@ class _Broadcast(Function):
         return result
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Any:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         return None, None, reduce(grad, ctx.src, ReduceOp.SUM, ctx.group)
 
 
@@ -107,7 +107,7 @@ class _Reduce(Function):
         return result if here else result.zero_()
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Any:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         return None, None, None, broadcast(grad, ctx.dst, ctx.group) / ctx.divisor
 
 
@@ -125,7 +125,7 @@ class _AllGather(Function):
         return tuple(results)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Any:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         return None, reduce_scatter(_alike(grads[0]), grads, ReduceOp.SUM, ctx.group)
 
 
@@ -149,7 +149,7 @@ class _ReduceScatter(Function):
         return output.clone()
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Any:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         return None, None, None, *(each / ctx.divisor for each in all_gather(grad, ctx.group))
 
 
@@ -168,7 +168,7 @@ class _Gather(Function):
         return tuple(results)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Any:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         return None, None, scatter(grads, ctx.dst, ctx.group)
 
 
@@ -187,7 +187,7 @@ class _Scatter(Function):
         return result
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Any:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         return None, None, *gather(grad, ctx.src, ctx.group)
 
 
@@ -213,7 +213,7 @@ class _AllToAll(Function):
         return tuple(results)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Any:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         return None, None, *_AllToAll.apply(ctx.sizes, ctx.group, *grads)
 
 
@@ -244,5 +244,5 @@ class _AllToAllSingle(Function):
         return result
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Any:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         return None, None, None, None, _AllToAllSingle.apply(ctx.size, *ctx.splits, ctx.group, grad)

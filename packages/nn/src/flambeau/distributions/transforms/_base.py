@@ -53,7 +53,7 @@ class Transform:
         return inverse
 
     @property
-    def sign(self) -> Any:
+    def sign(self) -> Tensor | int:
         """1 or -1, as the function of numbers rises or falls."""
         raise NotImplementedError(f"{type(self)} does not define its sign")
 
@@ -144,7 +144,7 @@ class _InverseTransform(Transform):
         return self._inv.bijective
 
     @property
-    def sign(self) -> Any:
+    def sign(self) -> Tensor | int:
         return self._inv.sign
 
     @property

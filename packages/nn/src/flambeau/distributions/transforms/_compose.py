@@ -53,7 +53,7 @@ class ComposeTransform(Transform):
         return all(part.bijective for part in self.parts)
 
     @lazy_property
-    def sign(self) -> Any:
+    def sign(self) -> Tensor | int:
         sign: Any = 1
         for part in self.parts:
             sign = sign * part.sign
@@ -151,7 +151,7 @@ class IndependentTransform(Transform):
         return self.base_transform.bijective
 
     @property
-    def sign(self) -> Any:
+    def sign(self) -> Tensor | int:
         return self.base_transform.sign
 
     def _call(self, x: Tensor) -> Tensor:

@@ -80,7 +80,7 @@ def _takes_scores(function: Callable[..., Any]) -> bool:
     return code is not None and code.co_argcount - len(getattr(function, "__defaults__", None) or ()) == 5
 
 
-def _device(device: Any) -> Any:
+def _device(device: Any) -> flambeau.device | str:
     return device or ("cuda" if flambeau.cuda.is_available() else "cpu")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import wraps
 from math import prod
-from typing import Any
+from typing import Any, Literal, overload
 
 from flambeau import Tensor, _core, avg_pool1d, avg_pool2d, avg_pool3d, max_pool1d, max_pool2d, max_pool3d
 
@@ -27,17 +27,71 @@ def adaptive_avg_pool3d(input: Tensor, output_size: OptionalSize) -> Tensor:
     return _core._adaptive_avg_pool3d(input, output_size)
 
 
-def adaptive_max_pool1d(input: Tensor, output_size: OptionalSize, return_indices: bool = False) -> Any:
+@overload
+def adaptive_max_pool1d(input: Tensor, output_size: OptionalSize, return_indices: Literal[False] = False) -> Tensor: ...
+
+
+@overload
+def adaptive_max_pool1d(
+    input: Tensor, output_size: OptionalSize, return_indices: Literal[True]
+) -> tuple[Tensor, Tensor]: ...
+
+
+@overload
+def adaptive_max_pool1d(
+    input: Tensor, output_size: OptionalSize, return_indices: bool
+) -> Tensor | tuple[Tensor, Tensor]: ...
+
+
+def adaptive_max_pool1d(
+    input: Tensor, output_size: OptionalSize, return_indices: bool = False
+) -> Tensor | tuple[Tensor, Tensor]:
     """The largest value of windows that divide the last dimension into ``output_size`` parts; also its position."""
     return _core._adaptive_max_pool1d(input, output_size, bool(return_indices))
 
 
-def adaptive_max_pool2d(input: Tensor, output_size: OptionalSize, return_indices: bool = False) -> Any:
+@overload
+def adaptive_max_pool2d(input: Tensor, output_size: OptionalSize, return_indices: Literal[False] = False) -> Tensor: ...
+
+
+@overload
+def adaptive_max_pool2d(
+    input: Tensor, output_size: OptionalSize, return_indices: Literal[True]
+) -> tuple[Tensor, Tensor]: ...
+
+
+@overload
+def adaptive_max_pool2d(
+    input: Tensor, output_size: OptionalSize, return_indices: bool
+) -> Tensor | tuple[Tensor, Tensor]: ...
+
+
+def adaptive_max_pool2d(
+    input: Tensor, output_size: OptionalSize, return_indices: bool = False
+) -> Tensor | tuple[Tensor, Tensor]:
     """`adaptive_max_pool1d` over two dimensions; positions count through the image."""
     return _core._adaptive_max_pool2d(input, output_size, bool(return_indices))
 
 
-def adaptive_max_pool3d(input: Tensor, output_size: OptionalSize, return_indices: bool = False) -> Any:
+@overload
+def adaptive_max_pool3d(input: Tensor, output_size: OptionalSize, return_indices: Literal[False] = False) -> Tensor: ...
+
+
+@overload
+def adaptive_max_pool3d(
+    input: Tensor, output_size: OptionalSize, return_indices: Literal[True]
+) -> tuple[Tensor, Tensor]: ...
+
+
+@overload
+def adaptive_max_pool3d(
+    input: Tensor, output_size: OptionalSize, return_indices: bool
+) -> Tensor | tuple[Tensor, Tensor]: ...
+
+
+def adaptive_max_pool3d(
+    input: Tensor, output_size: OptionalSize, return_indices: bool = False
+) -> Tensor | tuple[Tensor, Tensor]:
     """`adaptive_max_pool1d` over three dimensions."""
     return _core._adaptive_max_pool3d(input, output_size, bool(return_indices))
 

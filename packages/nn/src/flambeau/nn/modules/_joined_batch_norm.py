@@ -109,7 +109,7 @@ class _Normalised(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> Any:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         from flambeau import distributed
 
         input, weight, mean, variance = ctx.saved_tensors

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NoReturn, Self
+from typing import Any, NoReturn, Self, overload
 
 from flambeau import Tensor
 
@@ -46,6 +46,12 @@ class ParameterList(Module):
         if not -self._size <= position < self._size:
             raise IndexError(f"index {position} is out of range")
         return str(position % self._size)
+
+    @overload
+    def __getitem__(self, index: int) -> Any: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Self: ...
 
     def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):

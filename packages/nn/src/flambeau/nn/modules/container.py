@@ -6,7 +6,7 @@ import operator
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
-from typing import Any, Self
+from typing import Any, Self, overload
 
 from ._parameters import ParameterDict as ParameterDict
 from ._parameters import ParameterList as ParameterList
@@ -44,6 +44,12 @@ class _Numbered(Module):
             delattr(self, name)
         for position, module in enumerate(given):
             self.add_module(str(position), module)
+
+    @overload
+    def __getitem__(self, index: int) -> Any: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Self: ...
 
     def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):
@@ -88,7 +94,7 @@ class _Numbered(Module):
         return module
 
     def __add__(self, other: Iterable[Module]) -> Self:
-        return self[:].extend(other)  # type: ignore[no-any-return]
+        return self[:].extend(other)
 
     def __iadd__(self, other: Iterable[Module]) -> Self:
         return self.extend(other)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from flambeau import Tensor, adaptive_avg_pool1d, avg_pool1d, avg_pool2d, avg_pool3d, max_pool1d, max_pool2d, max_pool3d
 
@@ -15,7 +15,7 @@ OutputSize = int | Sequence[int | None] | None
 
 
 class _MaxPoolNd(Module):
-    function: ClassVar[Callable[..., Any]]
+    function: ClassVar[Callable[..., Tensor | tuple[Tensor, Tensor]]]
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class _MaxPoolNd(Module):
         self.return_indices = return_indices
         self.ceil_mode = ceil_mode
 
-    def forward(self, input: Tensor) -> Any:
+    def forward(self, input: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         pool = type(self).function
         window = (self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode)
         return pool(input, *window, return_indices=True) if self.return_indices else pool(input, *window)
@@ -243,13 +243,13 @@ class LPPool3d(_LPPoolNd):
 
 
 class _AdaptivePoolNd(Module):
-    function: ClassVar[Callable[..., Any]]
+    function: ClassVar[Callable[..., Tensor | tuple[Tensor, Tensor]]]
 
     def __init__(self, output_size: OutputSize) -> None:
         super().__init__()
         self.output_size = output_size
 
-    def forward(self, input: Tensor) -> Any:
+    def forward(self, input: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         return type(self).function(input, self.output_size)
 
     def extra_repr(self) -> str:
@@ -285,7 +285,7 @@ class _AdaptiveMaxPoolNd(_AdaptivePoolNd):
         super().__init__(output_size)
         self.return_indices = return_indices
 
-    def forward(self, input: Tensor) -> Any:
+    def forward(self, input: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         return type(self).function(input, self.output_size, self.return_indices)
 
 
@@ -311,7 +311,7 @@ class AdaptiveMaxPool3d(_AdaptiveMaxPoolNd):
 class _FractionalMaxPoolNd(Module):
     dimensions: ClassVar[int]
     _random_samples: Tensor | None
-    function: ClassVar[Callable[..., Any]]
+    function: ClassVar[Callable[..., Tensor | tuple[Tensor, Tensor]]]
 
     def __init__(
         self,
@@ -339,7 +339,7 @@ class _FractionalMaxPoolNd(Module):
         if self.output_ratio is not None and not all(0 < ratio < 1 for ratio in self.output_ratio):
             raise ValueError(f"output_ratio must be between 0 and 1 (got {output_ratio})")
 
-    def forward(self, input: Tensor) -> Any:
+    def forward(self, input: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         sizes = (self.kernel_size, self.output_size, self.output_ratio)
         return type(self).function(input, *sizes, self.return_indices, _random_samples=self._random_samples)
 

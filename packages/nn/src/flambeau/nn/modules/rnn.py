@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import Any, ClassVar
+from typing import Any, ClassVar, overload
 
 import flambeau
 from flambeau import Tensor, empty
@@ -107,7 +107,13 @@ class RNNBase(Module):
         places = [f"_l{layer}{suffix}" for layer in range(self.num_layers) for suffix in suffixes]
         return [[self._parameters[kind + place] for kind in kinds] for place in places]  # type: ignore[misc]
 
-    def forward(self, input: Any, hx: Any = None) -> Any:
+    @overload
+    def forward(self, input: PackedSequence, hx: Any = None) -> tuple[PackedSequence, Any]: ...
+
+    @overload
+    def forward(self, input: Tensor, hx: Any = None) -> tuple[Tensor, Any]: ...
+
+    def forward(self, input: Any, hx: Any = None) -> tuple[Any, Any]:
         if isinstance(input, PackedSequence):
             return self._of_packed(input, hx)
         batched = self._is_batched(input)
@@ -185,7 +191,7 @@ class RNNBase(Module):
             raise RuntimeError(f"{self.mode} expects one hidden state, a Tensor, got {type(hx).__name__}")
         return (hx,)
 
-    def _as_hidden(self, state: State) -> Any:
+    def _as_hidden(self, state: State) -> Tensor | State:
         return state[0]
 
     def extra_repr(self) -> str:

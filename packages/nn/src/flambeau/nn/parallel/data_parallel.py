@@ -78,7 +78,9 @@ class DataParallel(Module):
 
     # The steps, which a subclass can change
 
-    def scatter(self, inputs: tuple[Any, ...], kwargs: dict[str, Any], device_ids: Sequence[Any]) -> Any:
+    def scatter(
+        self, inputs: tuple[Any, ...], kwargs: dict[str, Any], device_ids: Sequence[Any]
+    ) -> tuple[tuple[Any, ...], tuple[dict[str, Any], ...]]:
         """Positional and keyword arguments for each GPU."""
         return scatter_kwargs(inputs, kwargs, device_ids, self.dim)
 

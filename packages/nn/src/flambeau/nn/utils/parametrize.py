@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 from flambeau import Tensor, no_grad
 
@@ -160,7 +160,7 @@ def _property(name: str) -> property:
 def _parametrized_class(module: Module) -> type[Module]:
     base = type(module)
 
-    def forbid_pickling(self: Module) -> Any:
+    def forbid_pickling(self: Module) -> NoReturn:
         raise RuntimeError(
             "Serialization of parametrized modules is only supported through state_dict(): save module.state_dict()"
         )

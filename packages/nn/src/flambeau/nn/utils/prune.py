@@ -6,7 +6,7 @@ A pruned parameter is a product: ``<name>_orig``, which is trained, times the bu
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
 from flambeau import Tensor, cat, ones_like, rand_like
@@ -154,7 +154,7 @@ class PruningContainer(BasePruningMethod):
     def __len__(self) -> int:
         return len(self._pruning_methods)
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[BasePruningMethod]:
         return iter(self._pruning_methods)
 
     def __getitem__(self, index: int) -> BasePruningMethod:
