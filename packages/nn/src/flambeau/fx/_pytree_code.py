@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from flambeau.utils import _pytree as pytree
@@ -23,7 +23,7 @@ class PyTreeCodeGen(CodeGen):
         self.names, self.in_spec = names, in_spec
         self.out_spec: Any = None
 
-    def process_inputs(self, *args: Any) -> Any:
+    def process_inputs(self, *args: Any) -> Sequence[Any]:
         """The leaves of the arguments."""
         return pytree.tree_leaves(args)
 

@@ -189,7 +189,7 @@ class Transformer(Interpreter):
         default = args[0] if args else inspect.Signature.empty
         return Proxy(self.new_graph.placeholder(str(target), default_value=default), self.tracer)
 
-    def get_attr(self, target: Target, args: tuple[Argument, ...], kwargs: dict[str, Any]) -> Any:
+    def get_attr(self, target: Target, args: tuple[Argument, ...], kwargs: dict[str, Any]) -> Proxy:
         """An attribute of the module in the new graph."""
         return self.tracer.create_proxy("get_attr", target, args, kwargs)
 
@@ -198,7 +198,7 @@ class Transformer(Interpreter):
         module = self.fetch_attr(str(target))
         return self.tracer.call_module(module, module.forward, args, kwargs)
 
-    def call_function(self, target: Target, args: tuple[Argument, ...], kwargs: dict[str, Any]) -> Any:
+    def call_function(self, target: Target, args: tuple[Argument, ...], kwargs: dict[str, Any]) -> Proxy:
         """A call of a function in the new graph."""
         assert callable(target)
         return self.tracer.create_proxy("call_function", target, args, kwargs)

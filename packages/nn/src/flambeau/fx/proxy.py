@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import flambeau
 from flambeau import Tensor
@@ -28,6 +28,8 @@ from .node import Argument, Node, Target, base_types, map_aggregate, map_arg
 __all__ = ["Attribute", "GraphAppendingTracer", "ParameterProxy", "Proxy", "Scope", "TraceError", "TracerBase"]
 
 NOT_CONTROL_FLOW = "symbolically traced variables cannot be used as inputs to control flow"
+E = TypeVar("E", bound=BaseException)
+
 NOT_ITERABLE = (
     "Proxy object cannot be iterated. This can be attempted when the Proxy is used in a loop or as a *args or **kwargs "
     "function argument. See the torch.fx docs on pytorch.org for a more detailed explanation of what types of control "
@@ -364,7 +366,7 @@ def _untraceable(text: str) -> TraceError:
     return error
 
 
-def _located(error: Any) -> Any:
+def _located(error: E) -> E:
     """The exception with a note that names the program's line."""
     if (frame := caller()) is not None:
         error.add_note(f"traced at {place_of(frame)}")

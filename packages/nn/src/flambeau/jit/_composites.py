@@ -77,7 +77,7 @@ def _addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, beta: Any, alpha: Any
 
 
 @rule("fftshift", "ifftshift")
-def _fftshift(trace: Trace, func: Any, input: Tensor, dim: Any) -> Any:
+def _fftshift(trace: Trace, func: Any, input: Tensor, dim: Any) -> Tensor:
     func(input, dim)
     dims = list(range(input.dim())) if dim is None else [dim] if isinstance(dim, int) else list(dim)
     with trace:
@@ -137,7 +137,9 @@ def _einsum(trace: Trace, func: Any, equation: Any, operands: Any) -> Any:
 
 
 @rule("isclose")
-def _isclose(trace: Trace, func: Any, input: Tensor, other: Tensor, rtol: float, atol: float, equal_nan: bool) -> Any:
+def _isclose(
+    trace: Trace, func: Any, input: Tensor, other: Tensor, rtol: float, atol: float, equal_nan: bool
+) -> Tensor:
     func(input, other, rtol, atol, equal_nan)  # where it refuses, it raises
     with trace, flambeau.no_grad():
         same = input == other
@@ -150,7 +152,7 @@ def _isclose(trace: Trace, func: Any, input: Tensor, other: Tensor, rtol: float,
 
 
 @rule("atleast_1d", "atleast_2d", "atleast_3d")
-def _at_least(trace: Trace, func: Any, tensors: Any) -> Any:
+def _at_least(trace: Trace, func: Any, tensors: Any) -> Tensor | tuple[Tensor, ...]:
     least = int(func.__name__[-2])
     given = [tensors] if isinstance(tensors, Tensor) else list(tensors)
     with trace:
@@ -167,7 +169,7 @@ def _raised(tensor: Tensor, least: int) -> Tensor:
 
 
 @rule("hstack", "vstack", "row_stack", "dstack", "column_stack")
-def _stacked(trace: Trace, func: Any, tensors: Any) -> Any:
+def _stacked(trace: Trace, func: Any, tensors: Any) -> Tensor:
     func(tensors)
     name = func.__name__
     with trace:
@@ -178,7 +180,7 @@ def _stacked(trace: Trace, func: Any, tensors: Any) -> Any:
 
 
 @rule("broadcast_tensors")
-def _broadcast(trace: Trace, func: Any, tensors: Any) -> Any:
+def _broadcast(trace: Trace, func: Any, tensors: Any) -> tuple[Tensor, ...]:
     func(*tensors)
     with trace:
         together = flambeau.zeros((), dtype=flambeau.bool)
@@ -188,21 +190,21 @@ def _broadcast(trace: Trace, func: Any, tensors: Any) -> Any:
 
 
 @rule("trace")
-def _diagonal_sum(trace: Trace, func: Any, input: Tensor) -> Any:
+def _diagonal_sum(trace: Trace, func: Any, input: Tensor) -> Tensor:
     func(input)
     with trace:
         return input.diagonal().sum()
 
 
 @rule("fliplr", "flipud")
-def _flipped(trace: Trace, func: Any, input: Tensor) -> Any:
+def _flipped(trace: Trace, func: Any, input: Tensor) -> Tensor:
     func(input)
     with trace:
         return input.flip(1 if func.__name__ == "fliplr" else 0)
 
 
 @rule("diagflat")
-def _diagonal_of_all(trace: Trace, func: Any, input: Tensor, offset: int) -> Any:
+def _diagonal_of_all(trace: Trace, func: Any, input: Tensor, offset: int) -> Tensor:
     with trace:
         return flambeau.diag_embed(input.reshape(-1), offset, 0, 1)
 

@@ -119,7 +119,7 @@ class Number:
     def __neg__(self) -> Any:
         return self.trace.number("number_neg", operator.neg, self)
 
-    def __pos__(self) -> Any:
+    def __pos__(self) -> Number:
         return self
 
     def __abs__(self) -> Any:
@@ -142,7 +142,7 @@ class Repeated(list[Any], Opaque):
         super().__init__(items * times.value)
         self.items, self.times = items, times
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Any]:
         self.times.fixed()
         return super().__iter__()
 
@@ -213,10 +213,10 @@ class Sizes(tuple[Any, ...]):
         """The product of the sizes."""
         return math.prod(self)
 
-    def __add__(self, other: Any) -> Any:
+    def __add__(self, other: Any) -> Sizes:
         return Sizes(tuple(self) + tuple(other))
 
-    def __radd__(self, other: Any) -> Any:
+    def __radd__(self, other: Any) -> Sizes:
         return Sizes(tuple(other) + tuple(self))
 
     def __getitem__(self, key: Any) -> Any:

@@ -7,7 +7,7 @@ import inspect
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 import flambeau
 from flambeau import Tensor, _core
@@ -146,7 +146,7 @@ class Compiled:
                 values[name] = form.form["value"]
         return tuple(values[name] for name in names)
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> tuple[Any, ...]:
         return Compiled, (self.text, self.inputs, self.outputs.form)
 
 
@@ -286,7 +286,7 @@ class _Part(Module):
     def extra_repr(self) -> str:
         return f"original_name={self.original_name}" if self.original_name else ""
 
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
+    def forward(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Raises NotImplementedError: only the whole module was traced."""
         raise NotImplementedError("a part of a traced module cannot be called: the program runs as a whole")
 
@@ -356,7 +356,9 @@ def write(
         safetensors.write(file, tensors, metadata)
 
 
-def read(f: str | os.PathLike[str] | IO[bytes], device: Any, extra_files: dict[str, Any] | None) -> Any:
+def read(
+    f: str | os.PathLike[str] | IO[bytes], device: Any, extra_files: dict[str, Any] | None
+) -> ScriptModule | ScriptFunction:
     """What `write` has written: a ScriptModule or a ScriptFunction."""
     opened: contextlib.AbstractContextManager[IO[bytes]] = (
         open(f, "rb") if isinstance(f, str | os.PathLike) else contextlib.nullcontext(f)  # noqa: SIM115

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import operator
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NoReturn
 
 import flambeau
 from flambeau import Tensor
@@ -22,7 +23,7 @@ def _size(trace: Trace, tensor: Tensor, dim: int) -> Any:
 
 
 @rule("shape.__get__")
-def _shape(trace: Trace, func: Any, **arguments: Any) -> Any:
+def _shape(trace: Trace, func: Any, **arguments: Any) -> Sizes:
     (tensor,) = arguments.values()
     return Sizes(_size(trace, tensor, dim) for dim in range(tensor.dim()))
 
@@ -118,7 +119,7 @@ def _part(trace: Trace, func: Any, **arguments: Any) -> Any:
 
 
 @rule("data.__set__")
-def _set_data(trace: Trace, func: Any, **arguments: Any) -> Any:
+def _set_data(trace: Trace, func: Any, **arguments: Any) -> NoReturn:
     raise NotImplementedError(f"{place()}: a traced program cannot give a tensor other data; write x.copy_(y)")
 
 
@@ -162,7 +163,7 @@ def _low_and_high(arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 @rule("__iter__")
-def _iterated(trace: Trace, func: Any, **arguments: Any) -> Any:
+def _iterated(trace: Trace, func: Any, **arguments: Any) -> Iterator[Tensor]:
     (tensor,) = arguments.values()
     if trace.varies(tensor) and tensor.dim():
         trace.require("eq", trace.measured("size", tensor, 0, tensor.shape[0]), tensor.shape[0])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, overload
 from typing import Final as Final  # annotates what a script would take for a constant
 
 from flambeau._settings import warn_once
@@ -30,6 +30,14 @@ def script(obj: F, optimize: Any = None, *args: Any, **kwargs: Any) -> F:
 def script_if_tracing(fn: F) -> F:
     """Returns the function: nothing is traced."""
     return fn
+
+
+@overload
+def ignore(drop: bool = False, **kwargs: Any) -> Callable[[F], F]: ...
+
+
+@overload
+def ignore(drop: F, **kwargs: Any) -> F: ...
 
 
 def ignore(drop: Any = False, **kwargs: Any) -> Any:

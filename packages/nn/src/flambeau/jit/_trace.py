@@ -18,7 +18,7 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import flambeau
 from flambeau import Tensor, _core
@@ -27,6 +27,8 @@ from flambeau.overrides import TorchFunctionMode
 from ._numbers import TRACED, Number, Repeated, plain, symbol, warn
 from ._operators import DROPPED, NATIVE, OPERATOR, bound, missing_of, name_of, quoted, run, spread
 from ._structure import Place, foreign_place, holds_batches, leaves, place, replaced
+
+T = TypeVar("T")
 
 _RULES: dict[str, Callable[..., Any]] = {}
 _WITHOUT_EFFECT = {"requires_grad_", "detach_", "retain_grad", "register_hook", "share_memory_", "pin_memory"}
@@ -172,7 +174,7 @@ class Trace(TorchFunctionMode):
             name, missing, where = foreign_place()
             self._unknown[id(tensor)] = (tensor, Call(name, [], [self._fresh()], where, False, missing))
 
-    def note(self, name: str, arguments: list[Any], result: Any, *, missing: str = "", lasting: bool = False) -> Any:
+    def note(self, name: str, arguments: list[Any], result: T, *, missing: str = "", lasting: bool = False) -> T:
         """Notes a call that gave ``result``, a tensor or a structure of tensors; returns it."""
         encoded = [self.encoded(a) for a in arguments]
         lasting = lasting or name in _RANDOM or (name in _TRAINING and arguments[_TRAINING[name]] is True)

@@ -70,7 +70,7 @@ def _scaled_dot_product_attention(
 
 def _one_step(
     input: Tensor, hx: Any, w_ih: Tensor, w_hh: Tensor, b_ih: Any = None, b_hh: Any = None, *, mode: str
-) -> Any:
+) -> Tensor | tuple[Tensor, ...]:
     """A cell is a layer over one time."""
     made = one_step(mode, input, tuple(hx) if mode == "LSTM" else (hx,), w_ih, w_hh, b_ih, b_hh)
     return made if mode == "LSTM" else made[0]

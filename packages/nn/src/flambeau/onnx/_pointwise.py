@@ -58,7 +58,7 @@ converts(*LOGICAL)(logical)
 converts(*BITWISE)(bitwise)
 
 
-def _common(*operands: Any) -> Any:
+def _common(*operands: Any) -> flambeau.dtype:
     """The dtype in which operands are compared."""
     return flambeau.result_type(*(_stand_in(x) for x in operands))
 

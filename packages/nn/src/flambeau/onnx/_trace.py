@@ -259,7 +259,7 @@ class Trace(TorchFunctionMode):
             )
 
 
-def _by_positions(name: str, input: Tensor, key: Any = None, **_: Any) -> Any:
+def _by_positions(name: str, input: Tensor, key: Any = None, **_: Any) -> Tensor | tuple[Tensor, ...]:
     """Select by the positions at which masks are True."""
     if name in ("where", "nonzero"):
         return tuple(input.nonzero().unbind(1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from flambeau import Tensor
+from flambeau import Tensor, _core
 from flambeau.jit._structure import Place
 
 from ._sizes import Samples, Size
@@ -38,7 +38,7 @@ class Value:
     samples: Samples | None = None
 
     @property
-    def dtype(self) -> Any:
+    def dtype(self) -> _core.dtype:
         return self.tensor.dtype
 
     @property
