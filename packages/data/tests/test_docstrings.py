@@ -30,3 +30,8 @@ def test_the_name_that_programs_for_pytorch_know() -> None:
     for module in pkgutil.iter_modules(alias.__path__, "flambeau.utils.data."):
         part = importlib.import_module(module.name)
         assert all(getattr(part, name) is getattr(flambeau.data, name) for name in part.__all__)
+
+
+def test_unknown_names_come_with_the_name_that_was_meant(fb: object) -> None:
+    with pytest.raises(AttributeError, match=r"no attribute 'Dataloader'; did you mean 'DataLoader'\?$"):
+        _ = flambeau.data.Dataloader  # type: ignore[attr-defined]

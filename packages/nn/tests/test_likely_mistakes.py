@@ -56,7 +56,42 @@ def test_likely_mistakes_come_with_the_corrected_call(call, error, message):
         call()
 
 
-def test_errors_of_wrong_names_let_python_suggest_the_nearest():
+@pytest.mark.parametrize(
+    ("owner", "name", "meant"),
+    [
+        (nn, "Liner", "Linear"),
+        (nn, "relu", "ReLU"),
+        (nn.functional, "rleu", "relu"),
+        (nn.init, "kaming_normal_", "kaiming_normal_"),
+        (nn.utils, "clip_grad_nrom_", "clip_grad_norm_"),
+        (fb.distributions, "Norml", "Normal"),
+        (fb.func, "vmapp", "vmap"),
+    ],
+)
+def test_unknown_names_come_with_the_name_that_was_meant(owner, name, meant):
+    with pytest.raises(AttributeError, match=f"no attribute '{name}'; did you mean '{meant}'\\?$"):
+        getattr(owner, name)
+
+
+class Misspelt(nn.Module):
+    """A module whose forward() reads a misspelt attribute."""
+
+    def __init__(self, read):
+        super().__init__()
+        self.read, self.fc1 = read, nn.Linear(2, 2)
+
+    def forward(self, input):
+        return self.read(self, input)
+
+
+@pytest.mark.parametrize(
+    ("read", "message"),
+    [
+        (lambda model, _: model.fcc1, "'Misspelt' object has no attribute 'fcc1'; did you mean 'fc1'?"),
+        (lambda _, tensor: tensor.realu(), "'flambeau.Tensor' object has no attribute 'realu'; did you mean 'relu'?"),
+    ],
+)
+def test_unknown_attributes_that_forward_reads_come_with_the_one_that_was_meant(read, message):
     with pytest.raises(AttributeError) as caught:
-        _ = nn.Liner
-    assert caught.value.name == "Liner" and caught.value.obj is nn
+        nn.Sequential(Misspelt(read))(fb.ones(1, 2))
+    assert str(caught.value) == message

@@ -310,7 +310,7 @@ def test_likely_mistakes_come_with_the_corrected_call(make, message):
         make(Model())
 
 
-def test_errors_of_wrong_names_let_python_suggest_the_nearest():
-    with pytest.raises(AttributeError, match="no attribute 'Admw'") as caught:
-        _ = optim.Admw
-    assert caught.value.name == "Admw" and caught.value.obj is optim
+@pytest.mark.parametrize(("owner", "name", "meant"), [(optim, "Adm", "Adam"), (optim.lr_scheduler, "StepLr", "StepLR")])
+def test_unknown_names_come_with_the_name_that_was_meant(owner, name, meant):
+    with pytest.raises(AttributeError, match=f"no attribute '{name}'; did you mean '{meant}'\\?$"):
+        getattr(owner, name)

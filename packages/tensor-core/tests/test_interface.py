@@ -405,16 +405,6 @@ def test_out_is_written_whole_or_not_at_all():
         fb.gather(fb.ones(3), 0, fb.tensor([0, 1, 2]), out=indices.double())
 
 
-@pytest.mark.parametrize(("typed", "meant"), [("zeross", "zeros"), ("Tesnor", "Tensor"), ("flot32", "float32")])
-def test_a_wrong_name_is_answered_with_the_nearest(typed, meant):
-    done = subprocess.run(
-        [sys.executable, "-c", f"import flambeau; flambeau.{typed}"], capture_output=True, text=True, check=False
-    )
-    assert done.stderr.splitlines()[-1] == (
-        f"AttributeError: module 'flambeau' has no attribute '{typed}'. Did you mean: '{meant}'?"
-    )
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="reads an ELF file")
 def test_the_library_takes_little_of_what_threads_have_for_all_libraries():
     """glibc keeps about 1.6 kB for the thread-local variables of all libraries loaded later that insist on theirs."""

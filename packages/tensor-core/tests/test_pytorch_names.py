@@ -360,12 +360,6 @@ def test_factors_before_what_they_belong_to(name, shapes):
             function(*wrong)
 
 
-def test_a_wrong_name_of_the_gpus_module_is_answered_with_the_nearest():
-    code = "import flambeau; flambeau.cuda.is_availble()"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert "Did you mean: 'is_available'?" in done.stderr
-
-
 @pytest.mark.parametrize(
     ("name", "before", "today"),
     [

@@ -406,3 +406,20 @@ def test_images_and_arguments_that_do_not_fit() -> None:
         models.MaxVit((64, 64), 8, 4, [8], [1], 3, 0.1)
     with pytest.raises(ValueError, match="Unsupported SqueezeNet version 2"):
         models.SqueezeNet("2")
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "meant"),
+    [
+        (models, "resnet5", "resnet50"),
+        (models.detection, "fcos_resnet50_fnp", "fcos_resnet50_fpn"),
+        (fb.vision, "model", "models"),
+        (fb.vision.ops, "nsm", "nms"),
+        (fb.vision.transforms, "RandomCorp", "RandomCrop"),
+        (fb.vision.transforms.functional, "resise", "resize"),
+        (fb.vision.datasets, "MINST", "MNIST"),
+    ],
+)
+def test_unknown_names_come_with_the_name_that_was_meant(owner: object, name: str, meant: str) -> None:
+    with pytest.raises(AttributeError, match=f"no attribute '{name}'; did you mean '{meant}'\\?$"):
+        getattr(owner, name)

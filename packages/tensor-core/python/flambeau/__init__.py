@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 # The redundant aliases export the names to type checkers (PEP 484).
 # isort: off
-from flambeau import _core, _operators, _public_names
+from flambeau import _core, _operators, _public_names, _suggestions
 from flambeau._core import *  # its __all__ is made of the registry
 from flambeau._core import (
     Generator as Generator,
@@ -441,16 +441,6 @@ _DISTRIBUTIONS = {
 }
 
 
-class _Nearby:
-    """Where Python looks for what a wrong name may have meant: it compares with 750 names at most, of all here."""
-
-    def __init__(self, name: str) -> None:
-        self._initial = name[:1].lower()
-
-    def __dir__(self) -> list[str]:
-        return [name for name in dir(sys.modules[__name__]) if name[:1].lower() == self._initial]
-
-
 def _load(name: str) -> Any:
     if name in _DISTRIBUTIONS:
         try:
@@ -471,7 +461,7 @@ def _load(name: str) -> Any:
             return function
     if name in _ELSEWHERE:
         return getattr(importlib.import_module(_ELSEWHERE[name]), name)
-    raise AttributeError(f"module 'flambeau' has no attribute '{name}'", name=name, obj=_Nearby(name))
+    raise _suggestions.unknown_attribute("flambeau", name)
 
 
 if not TYPE_CHECKING:  # so that type checkers report names that do not exist

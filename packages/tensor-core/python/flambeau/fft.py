@@ -13,7 +13,7 @@ twice, for complex input where it must be real; IndexError for a ``dim`` out of 
 from typing import Any
 
 import flambeau
-from flambeau import Tensor, _core, _public_names
+from flambeau import Tensor, _core, _public_names, _suggestions
 from flambeau._core import (
     fft,
     fft2,
@@ -129,3 +129,6 @@ def _frequencies(counts: Tensor, n: int, d: float, dtype: Any, device: Any, requ
 
 def __dir__() -> list[str]:
     return _public_names.public_names(globals(), __all__)
+
+
+_suggestions.suggest_names(__name__)

@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Any, Literal, TypeAlias
 
+from . import _suggestions
 from ._core import device
 from ._serialization.errors import naming
 
@@ -249,4 +250,4 @@ def __getattr__(name: str) -> Any:
         for module in (globals, options, lazy):
             if hasattr(module, name):
                 return getattr(module, name)
-    raise AttributeError(f"module 'flambeau.serialization' has no attribute {name!r}")
+    raise _suggestions.unknown_attribute(__name__, name)

@@ -5,7 +5,7 @@ A row, or an alias of one, that is called ``special_<name>`` is the function ``<
 
 from typing import TYPE_CHECKING, Any
 
-from flambeau import _core, _public_names
+from flambeau import _core, _public_names, _suggestions
 
 _PREFIX = "special_"
 _FUNCTIONS = {
@@ -26,3 +26,6 @@ if TYPE_CHECKING:
 
 def __dir__() -> list[str]:
     return _public_names.public_names(globals(), __all__)
+
+
+_suggestions.suggest_names(__name__)

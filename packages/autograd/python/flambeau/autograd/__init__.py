@@ -7,7 +7,7 @@ import importlib
 import sys
 from typing import TYPE_CHECKING, Any
 
-from flambeau import _public_names
+from flambeau import _public_names, _suggestions
 from flambeau._grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
 from flambeau.autograd._backward import backward, grad
 
@@ -75,9 +75,7 @@ if not TYPE_CHECKING:
         if name in _SUBMODULES:
             return importlib.import_module(f"flambeau.autograd.{name}")
         if name not in _HOME:
-            raise AttributeError(
-                f"module 'flambeau.autograd' has no attribute '{name}'", name=name, obj=sys.modules[__name__]
-            )
+            raise _suggestions.unknown_attribute(__name__, name)
         value = globals()[name] = getattr(importlib.import_module(f"flambeau.autograd.{_HOME[name]}"), name)
         return value
 

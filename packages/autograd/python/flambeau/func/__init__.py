@@ -1,5 +1,6 @@
 """Transforms of functions: their gradients, products with their Jacobians, Jacobians, Hessians."""
 
+from flambeau import _suggestions
 from flambeau.func import _dispatch  # noqa: F401  it answers for the placeholders of vmap
 from flambeau.func._forward import jvp, linearize
 from flambeau.func._functionalize import functionalize
@@ -23,3 +24,5 @@ __all__ = [
     "vjp",
     "vmap",
 ]
+
+_suggestions.suggest_names(__name__)

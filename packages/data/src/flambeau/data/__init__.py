@@ -4,6 +4,7 @@ NumPy is all this package needs. Where ``flambeau-tensor-core`` is installed bat
 they are NumPy arrays.
 """
 
+from ._tensors import suggest_names as _suggest_names
 from .collate import default_collate, default_collate_fn_map, default_convert
 from .dataset import (
     Batch,
@@ -54,3 +55,5 @@ __all__ = [
     "get_worker_info",
     "random_split",
 ]
+
+_suggest_names(__name__)

@@ -36,6 +36,12 @@ _DTYPES: dict[np.dtype[Any], Any] = (
 default_generator: Any = _flambeau.default_generator if HAS_TENSORS else None
 
 
+def suggest_names(module: str) -> None:
+    """Let errors about unknown names of a module suggest similar ones, if tensor-core is installed."""
+    if HAS_TENSORS:
+        importlib.import_module("flambeau._suggestions").suggest_names(module)
+
+
 def is_tensor(value: Any) -> bool:
     return isinstance(value, TENSOR_TYPES)
 

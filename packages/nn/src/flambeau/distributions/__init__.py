@@ -7,11 +7,10 @@ gradient to the parameters where ``has_rsample`` is true; the score function ``l
 Each distribution is one module, loaded when it is first used.
 """
 
-import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from flambeau import _public_names
+from flambeau import _public_names, _suggestions
 
 from .distribution import Distribution
 
@@ -127,7 +126,7 @@ def __getattr__(name: str) -> Any:
         return value
     if name in _NAMES or name in _SUBMODULES:
         return import_module(f".{name}", __name__)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__])
+    raise _suggestions.unknown_attribute(__name__, name)
 
 
 def __dir__() -> list[str]:

@@ -17,7 +17,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, Any
 
-from flambeau import Tensor, _public_names, jit
+from flambeau import Tensor, _public_names, _suggestions, jit
 from flambeau.jit._numbers import Number
 from flambeau.jit._trace import Trace
 from flambeau.nn import Module, Parameter
@@ -257,3 +257,6 @@ def register_dataclass(cls: type, **options: Any) -> None:
 
 def __dir__() -> list[str]:
     return _public_names.public_names(globals(), __all__)
+
+
+_suggestions.suggest_names(__name__)

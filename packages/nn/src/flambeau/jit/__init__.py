@@ -26,7 +26,7 @@ from collections.abc import Callable, Mapping
 from typing import IO, Any
 
 import flambeau
-from flambeau import Tensor, _public_names
+from flambeau import Tensor, _public_names, _suggestions
 from flambeau.nn import Module
 
 from . import _composites as _composites  # their rules
@@ -100,7 +100,7 @@ def __getattr__(name: str) -> Any:
         from ._container_types import has_type
 
         return has_type
-    raise AttributeError(f"module 'flambeau.jit' has no attribute '{name}'")
+    raise _suggestions.unknown_attribute(__name__, name)
 
 
 def trace(

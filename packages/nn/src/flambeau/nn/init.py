@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import flambeau
-from flambeau import Tensor, finfo, no_grad, randperm
+from flambeau import Tensor, _suggestions, finfo, no_grad, randperm
 from flambeau import eye as identity
 
 __all__ = [
@@ -311,3 +311,5 @@ uniform = _older(uniform_)
 xavier_normal = _older(xavier_normal_)
 xavier_uniform = _older(xavier_uniform_)
 _calculate_fan_in_and_fan_out = calculate_fan
+
+_suggestions.suggest_names(__name__)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from typing import Any
 
-from flambeau import _public_names
+from flambeau import _public_names, _suggestions
 
 from ._program import ONNXProgram as ONNXProgram
 
@@ -130,3 +130,6 @@ def export(
 
 def __dir__() -> list[str]:
     return _public_names.public_names(globals(), __all__)
+
+
+_suggestions.suggest_names(__name__)

@@ -1,10 +1,9 @@
 """Optimizers and learning-rate schedulers. Each family loads on first use."""
 
 import importlib
-import sys
 from typing import TYPE_CHECKING, Any
 
-from flambeau import _public_names
+from flambeau import _public_names, _suggestions
 
 from .optimizer import Optimizer
 
@@ -51,7 +50,7 @@ def __getattr__(name: str) -> Any:
     if name in _SUBMODULES:
         return importlib.import_module(f".{name}", __name__)
     if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__])
+        raise _suggestions.unknown_attribute(__name__, name)
     value = globals()[name] = getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
     return value
 

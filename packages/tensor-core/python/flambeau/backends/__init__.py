@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from flambeau import _suggestions
+
 if TYPE_CHECKING:
     from flambeau.backends import cpu, cuda, cudnn, mkl, mkldnn, mps, openmp, opt_einsum
 
@@ -27,7 +29,7 @@ def __allow_nonbracketed_mutation() -> Iterator[None]:
 def __getattr__(name: str) -> ModuleType:
     if name in __all__:
         return importlib.import_module(f"flambeau.backends.{name}")
-    raise AttributeError(f"module 'flambeau.backends' has no attribute '{name}'")
+    raise _suggestions.unknown_attribute(__name__, name)
 
 
 def __dir__() -> list[str]:

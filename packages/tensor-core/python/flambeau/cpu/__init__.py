@@ -6,7 +6,7 @@ import importlib
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from flambeau import _public_names
+from flambeau import _public_names, _suggestions
 
 if TYPE_CHECKING:
     from flambeau.cpu import amp as amp
@@ -82,7 +82,7 @@ def stream(stream: Stream | None) -> AbstractContextManager[None]:
 def __getattr__(name: str) -> Any:
     if name == "amp":
         return importlib.import_module("flambeau.cpu.amp")
-    raise AttributeError(f"module 'flambeau.cpu' has no attribute '{name}'")
+    raise _suggestions.unknown_attribute(__name__, name)
 
 
 def __dir__() -> list[str]:

@@ -10,9 +10,9 @@ is first asked for.
 from __future__ import annotations
 
 import importlib
-import sys
 from typing import TYPE_CHECKING, Any
 
+from flambeau import _suggestions
 from flambeau._core import OutOfMemoryError, default_generator
 
 from ._devices import (
@@ -181,8 +181,7 @@ def __getattr__(name: str) -> Any:
 
     if name in CUDA_TENSOR_TYPES:
         return CUDA_TENSOR_TYPES[name]
-    # Python names the nearest one where it knows of what and what was asked for.
-    raise AttributeError(f"module 'flambeau.cuda' has no attribute '{name}'", name=name, obj=sys.modules[__name__])
+    raise _suggestions.unknown_attribute(__name__, name)
 
 
 def __dir__() -> list[str]:

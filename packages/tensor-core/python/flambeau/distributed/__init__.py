@@ -12,7 +12,7 @@ or by ``flambeau.multiprocessing.spawn``.
 import os
 from pkgutil import extend_path as _extend_path
 
-from flambeau import _public_names
+from flambeau import _public_names, _suggestions
 
 from ._backend_names import Backend, is_gloo_available, is_mpi_available, is_nccl_available
 from ._checks import DebugLevel, get_debug_level, set_debug_level, set_debug_level_from_env
@@ -156,3 +156,6 @@ def is_torchelastic_launched() -> bool:
 
 def __dir__() -> list[str]:
     return _public_names.public_names(globals(), __all__)
+
+
+_suggestions.suggest_names(__name__)

@@ -5,6 +5,7 @@ are flambeau's own (float32, float64, complex64, complex128), as are eigenvalues
 those of others come from LAPACK through NumPy.
 """
 
+from flambeau import _suggestions
 from flambeau._core import linalg_cholesky as cholesky
 from flambeau._core import linalg_cholesky_ex as cholesky_ex
 from flambeau._core import linalg_cross as cross
@@ -89,3 +90,5 @@ __all__ = [
     "vecdot",
     "vector_norm",
 ]
+
+_suggestions.suggest_names(__name__)

@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 # What answers for operators is there once its module is.
-from flambeau import _public_names
+from flambeau import _public_names, _suggestions
 from flambeau.sparse import _arithmetic as _arithmetic
 from flambeau.sparse import _gradients as _gradients
 from flambeau.sparse import _indexing as _indexing
@@ -33,7 +33,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in _LEGACY_TYPES:
         return _LEGACY_TYPES[name]
-    raise AttributeError(f"module 'flambeau.sparse' has no attribute '{name}'")
+    raise _suggestions.unknown_attribute(__name__, name)
 
 
 if "flambeau.autograd" in sys.modules:

@@ -4,7 +4,7 @@ import importlib
 import pkgutil
 from typing import Any
 
-from flambeau import _public_names
+from flambeau import _public_names, _suggestions
 
 __path__ = pkgutil.extend_path(__path__, __name__)
 
@@ -15,7 +15,7 @@ def __getattr__(name: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name != f"{__name__}.{name}":
             raise
-        raise AttributeError(f"module '{__name__}' has no attribute '{name}'") from None
+        raise _suggestions.unknown_attribute(__name__, name) from None
 
 
 def __dir__() -> list[str]:

@@ -6,8 +6,9 @@ Each part loads on first use: reading a dataset does not import ``flambeau.nn``.
 from __future__ import annotations
 
 import importlib
-import sys
 from typing import TYPE_CHECKING, Any
+
+from flambeau import _suggestions
 
 if TYPE_CHECKING:
     from . import datasets, io, models, ops, transforms, tv_tensors, utils
@@ -20,7 +21,7 @@ def _load(name: str) -> Any:
         return importlib.import_module(f"{__name__}.{name}")
     if name == "__version__":  # all packages have one
         return importlib.import_module("flambeau").__version__
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__])
+    raise _suggestions.unknown_attribute(__name__, name)
 
 
 if TYPE_CHECKING:  # so that type checkers report names that do not exist

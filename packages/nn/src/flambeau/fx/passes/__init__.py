@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from flambeau import _public_names
+from flambeau import _public_names, _suggestions
 
 __all__ = ["shape_prop", "split_module"]
 
@@ -13,7 +13,7 @@ __all__ = ["shape_prop", "split_module"]
 def __getattr__(name: str) -> Any:
     if name in __all__:
         return importlib.import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module '{__name__}' has no attribute '{name}'", name=name)
+    raise _suggestions.unknown_attribute(__name__, name)
 
 
 def __dir__() -> list[str]:

@@ -5,14 +5,14 @@
 
 from typing import Any
 
-from flambeau import _public_names
+from flambeau import _public_names, _suggestions
 
 
 def __getattr__(name: str) -> Any:
     import flambeau.nn
 
     if name.startswith("__"):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        raise _suggestions.unknown_attribute(__name__, name)
     return getattr(flambeau.nn, name)
 
 

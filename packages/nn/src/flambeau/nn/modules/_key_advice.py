@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from ._tree import nearest
+from flambeau._suggestions import nearest
 
 # Comparing every missing key with every unexpected one is quadratic: beyond this many pairs no candidates are sought.
 MOST_COMPARED_PAIRS = 40_000

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
+from flambeau._suggestions import complete
+
 if TYPE_CHECKING:
     from .module import Module
 
@@ -37,6 +39,8 @@ def add_layer_path(error: Exception, module: Module) -> None:
     notes = getattr(error, "__notes__", [])
     place = next((index for index, note in enumerate(notes) if isinstance(note, LayerNote)), None)
     if place is None:
+        if isinstance(error, AttributeError):
+            complete(error)
         error.add_note(LayerNote(module, "", _description(module)))
         return
     inner: LayerNote = notes[place]

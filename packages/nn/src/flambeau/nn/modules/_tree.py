@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from flambeau import Tensor
+from flambeau._suggestions import nearest
 
 from ..parameter import Buffer, Parameter
 from ._foreign_state import is_foreign, translated
@@ -347,13 +348,6 @@ class Tree:
         match = nearest(name, [key for key, value in registry.items() if value is not None])
         suggestion = f"; did you mean `{match}`?" if match else ""
         raise AttributeError(f"{type(self).__name__} has no {kind} `{name}`{suggestion}")
-
-
-def nearest(name: str, candidates: Iterable[str]) -> str | None:
-    """The candidate that looks most like ``name``, if one does."""
-    from difflib import get_close_matches  # loads slowly, and only an error needs it
-
-    return next(iter(get_close_matches(name, candidates, n=1)), None)
 
 
 _REGISTER_PARAMETER = Tree.register_parameter

@@ -7,6 +7,7 @@ from types import FunctionType
 from typing import Any, Self
 
 import flambeau
+from flambeau._suggestions import unknown_attribute
 from flambeau.utils.hooks import RemovableHandle, new_handle
 
 from ._calls import Caller
@@ -45,7 +46,7 @@ def _registered(self: Module, name: str) -> Any:
     for registry in ("_parameters", "_buffers", "_modules"):
         if name in (known := vars(self).get(registry, {})):
             return known[name]
-    raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
+    raise unknown_attribute(self, name)
 
 
 def _read_through(cls: type) -> None:

@@ -3,7 +3,7 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from flambeau import _public_names
+from flambeau import _public_names, _suggestions
 
 from .data_parallel import DataParallel, data_parallel
 from .parallel_apply import parallel_apply
@@ -27,7 +27,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name == "DistributedDataParallel":  # it loads flambeau.distributed
         return importlib.import_module(".distributed", __name__).DistributedDataParallel
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise _suggestions.unknown_attribute(__name__, name)
 
 
 def __dir__() -> list[str]:

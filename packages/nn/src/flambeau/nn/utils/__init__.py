@@ -1,10 +1,9 @@
 """Tools for gradients, parameters and sequences."""
 
-import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from flambeau import _public_names
+from flambeau import _public_names, _suggestions
 
 if TYPE_CHECKING:
     from . import clip_grad as clip_grad
@@ -51,7 +50,7 @@ def __getattr__(name: str) -> Any:
         return value
     if name in _SUBMODULES:
         return import_module(f".{name}", __name__)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__])
+    raise _suggestions.unknown_attribute(__name__, name)
 
 
 def __dir__() -> list[str]:

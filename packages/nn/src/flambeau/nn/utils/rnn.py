@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple, Self
 
-from flambeau import Tensor, arange, cat, empty_like, int64, stack, tensor
+from flambeau import Tensor, _suggestions, arange, cat, empty_like, int64, stack, tensor
 
 from .. import functional as F
 
@@ -248,3 +248,6 @@ def unpack_sequence(packed_sequences: PackedSequence) -> list[Tensor]:
     """Undo `pack_sequence`."""
     padded, lengths = pad_packed_sequence(packed_sequences, batch_first=True)
     return unpad_sequence(padded, lengths, batch_first=True)
+
+
+_suggestions.suggest_names(__name__)

@@ -1,5 +1,7 @@
 """Learning rates that change while training: call ``step()`` once per epoch, after the optimizer's steps."""
 
+from flambeau import _suggestions
+
 from ._base import LRScheduler
 from ._combined import ChainedScheduler, SequentialLR
 from ._cosine import CosineAnnealingLR, CosineAnnealingWarmRestarts
@@ -36,3 +38,5 @@ __all__ = [
     "SequentialLR",
     "StepLR",
 ]
+
+_suggestions.suggest_names(__name__)

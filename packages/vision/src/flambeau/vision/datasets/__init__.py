@@ -3,7 +3,7 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from flambeau import _public_names
+from flambeau import _public_names, _suggestions
 
 from .caltech import Caltech101, Caltech256
 from .celeba import CelebA
@@ -108,7 +108,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name == "wrap_dataset_for_transforms_v2":  # which knows the datasets, and the kinds of tensors
         return importlib.import_module("flambeau.vision.tv_tensors._dataset_wrapper").wrap_dataset_for_transforms_v2
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise _suggestions.unknown_attribute(__name__, name)
 
 
 def __dir__() -> list[str]:

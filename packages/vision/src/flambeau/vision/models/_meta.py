@@ -1,5 +1,7 @@
 """The names of classes that published weights tell apart, as torchvision's module has them."""
 
+from flambeau import _suggestions
+
 from ._published import categories
 
 _LISTS = {
@@ -15,4 +17,4 @@ _LISTS = {
 def __getattr__(name: str) -> list[str]:
     if name in _LISTS:
         return categories(_LISTS[name])
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise _suggestions.unknown_attribute(__name__, name)

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from importlib import resources
 from typing import Any
 
+from flambeau import _suggestions
+
 from ._weights import Weights, WeightsEnum
 
 _SITE = "https://download.pytorch.org/models/"
@@ -99,7 +101,7 @@ def published_in(module: str) -> Callable[[str], Any]:
             stands_in = table()[name]["module"]
             if place in (stands_in, stands_in.rpartition(".")[0]):
                 return enumeration(name)
-        raise AttributeError(f"module {module!r} has no attribute {name!r}", name=name)
+        raise _suggestions.unknown_attribute(module, name)
 
     return attribute
 

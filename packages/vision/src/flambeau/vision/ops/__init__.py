@@ -1,5 +1,7 @@
 """Operators on boxes and regions, and layers that vision models are made of."""
 
+from flambeau import _suggestions
+
 from ._box_distances import (
     complete_box_iou,
     complete_box_iou_loss,
@@ -76,3 +78,5 @@ __all__ = [
     "sigmoid_focal_loss",
     "stochastic_depth",
 ]
+
+_suggestions.suggest_names(__name__)

@@ -8,7 +8,7 @@ repeatable, and ``flambeau.manual_seed`` does so elsewhere.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from flambeau import _public_names
+from flambeau import _public_names, _suggestions
 
 from . import functional
 from ._augmentation_policies import AutoAugmentPolicy
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     if name == "v2":  # made of all the others, and seldom used beside them
         return importlib.import_module(f"{__name__}.v2")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise _suggestions.unknown_attribute(__name__, name)
 
 
 __all__ = [

@@ -1,5 +1,7 @@
 """The transforms as functions, whose parameters are given and not drawn."""
 
+from flambeau import _suggestions
+
 from ._blur import adjust_sharpness, gaussian_blur
 from ._colour import (
     adjust_brightness,
@@ -61,3 +63,5 @@ __all__ = [
     "to_tensor",
     "vflip",
 ]
+
+_suggestions.suggest_names(__name__)

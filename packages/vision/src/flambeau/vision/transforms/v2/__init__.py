@@ -11,6 +11,8 @@ through. Of ``tv_tensors`` in it, boxes and masks are transformed together with 
 ([[[1.0, 0.0]]], 3)
 """
 
+from flambeau import _suggestions
+
 from ... import transforms as images
 from .._augmentation_policies import AutoAugmentPolicy
 from .._composition import Compose, RandomApply, RandomChoice, RandomOrder
@@ -129,3 +131,5 @@ __all__ = [
     "TrivialAugmentWide",
     "functional",
 ]
+
+_suggestions.suggest_names(__name__)

@@ -1,5 +1,7 @@
 """The transforms as functions, by v2's names."""
 
+from flambeau import _suggestions
+
 from .._interpolation import InterpolationMode
 from ..functional import (
     adjust_brightness,
@@ -91,3 +93,5 @@ __all__ = [
     "vertical_flip",
     "vflip",
 ]
+
+_suggestions.suggest_names(__name__)

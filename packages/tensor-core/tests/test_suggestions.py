@@ -1,0 +1,103 @@
+"""Errors about unknown names suggest the most similar one in their own text."""
+
+import copy
+import pickle
+import subprocess
+import sys
+import traceback
+
+import pytest
+
+import flambeau as fb
+from flambeau import _suggestions
+
+
+def error_of(owner, name):
+    with pytest.raises(AttributeError) as caught:
+        getattr(owner, name)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "meant"),
+    [
+        (fb, "zeroes", "zeros"),
+        (fb, "Zeros", "zeros"),
+        (fb.linalg, "sdv", "svd"),
+        (fb.fft, "fft_freq", "fftfreq"),
+        (fb.special, "erfcc", "erfc"),
+        (fb.cuda, "is_availabel", "is_available"),
+        (fb.backends, "cudn", "cudnn"),
+    ],
+)
+def test_the_text_suggests_the_most_similar_name(owner, name, meant):
+    error = error_of(owner, name)
+    assert str(error) == f"module {owner.__name__!r} has no attribute {name!r}; did you mean {meant!r}?"
+
+
+def test_names_like_no_other_get_no_suggestion():
+    assert str(error_of(fb, "qwxyzqwxyz")) == "module 'flambeau' has no attribute 'qwxyzqwxyz'"
+
+
+def test_private_names_are_not_suggested_for_public_ones():
+    assert "did you mean" not in str(error_of(fb, "suggestion_"))
+
+
+def test_args_and_name_are_those_of_any_attribute_error():
+    error = error_of(fb, "zeroes")
+    assert error.args == ("module 'flambeau' has no attribute 'zeroes'",) and error.name == "zeroes"
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, lambda error: pickle.loads(pickle.dumps(error))])
+def test_copies_keep_the_text_and_the_name(duplicate):
+    error = error_of(fb, "zeroes")
+    copied = duplicate(error)
+    assert type(copied) is AttributeError
+    assert (str(copied), copied.name) == (str(error), "zeroes")
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("zeross", "zeros"), ("Tesnor", "Tensor"), ("flot32", "float32")])
+def test_the_interpreter_prints_the_suggestion_once(typed, meant):
+    done = subprocess.run(
+        [sys.executable, "-c", f"import flambeau; flambeau.{typed}"], capture_output=True, text=True, check=False
+    )
+    assert done.stderr.splitlines()[-1] == (
+        f"AttributeError: module 'flambeau' has no attribute '{typed}'; did you mean '{meant}'?"
+    )
+
+
+def test_no_suggestion_is_sought_before_the_text_is_read(monkeypatch):
+    sought = []
+    monkeypatch.setattr(_suggestions, "nearest", lambda *given: sought.append(given))
+    assert not hasattr(fb, "zeroes") and getattr(fb, "zeroes", None) is None
+    assert not sought
+    str(error_of(fb, "zeroes"))
+    assert len(sought) == 1
+
+
+def test_objects_whose_names_cannot_be_listed_get_no_suggestion():
+    class Unlisted:
+        def __dir__(self):
+            raise RuntimeError("no names")
+
+    assert str(_suggestions.unknown_attribute(Unlisted(), "a")) == "'Unlisted' object has no attribute 'a'"
+
+
+def test_an_error_raised_by_python_is_completed_once():
+    error = error_of(fb.ones(1), "realu")
+    _suggestions.complete(error)
+    _suggestions.complete(error)
+    assert str(error) == "'flambeau.Tensor' object has no attribute 'realu'; did you mean 'relu'?"
+    assert traceback.format_exception(error)[-1].count("id you mean") == 1
+
+
+def test_an_error_about_a_string_is_completed_from_the_attributes_of_strings():
+    error = error_of("flambeau", "uper")
+    _suggestions.complete(error)
+    assert str(error) == "'str' object has no attribute 'uper'; did you mean 'upper'?"
+
+
+def test_other_attribute_errors_stay_as_they_are():
+    error = AttributeError("no weights yet", name="weigth", obj=sys)
+    _suggestions.complete(error)
+    assert str(error) == "no weights yet"
