@@ -73,7 +73,10 @@ def _saved_tensors(self: Node) -> tuple[Tensor | None, ...]:
     return tuple(tensor for _, _, tensor in self._saved_parts)
 
 
-Node.register_hook = _register_hook
-Node.register_prehook = _register_prehook
-Node.__getattr__ = _getattr
-Node.saved_tensors = property(_saved_tensors)
+for _name, _member in (
+    ("register_hook", _register_hook),
+    ("register_prehook", _register_prehook),
+    ("__getattr__", _getattr),
+    ("saved_tensors", property(_saved_tensors)),
+):
+    setattr(Node, _name, _member)

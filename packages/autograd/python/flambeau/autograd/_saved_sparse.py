@@ -43,8 +43,8 @@ def saved_tensors(self: Any) -> tuple[Tensor | None, ...]:
     )
 
 
-FunctionCtx.save_for_backward = save_for_backward
-FunctionCtx.saved_tensors = property(saved_tensors)
+for _name, _member in (("save_for_backward", save_for_backward), ("saved_tensors", property(saved_tensors))):
+    setattr(FunctionCtx, _name, _member)
 
 
 @answers("apply")
