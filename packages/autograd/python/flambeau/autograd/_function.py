@@ -1,7 +1,7 @@
 """``Function``: an operation with a derivative of one's own."""
 
 import warnings
-from typing import Any
+from typing import Any, NoReturn
 
 from flambeau._core import _interceptable
 from flambeau.autograd import _engine
@@ -52,7 +52,7 @@ class Function:
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         warnings.warn(NOT_INSTANTIATED.format(name=type(self).__name__), DeprecationWarning, stacklevel=2)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise RuntimeError(LEGACY.format(name=type(self).__name__))
 
     @staticmethod

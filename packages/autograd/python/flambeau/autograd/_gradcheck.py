@@ -215,7 +215,7 @@ def _compare_fast(problem: Problem, backward: bool, forward: bool) -> None:
                 _require_close(problem, u @ tangents[k], u @ numerical[k], atol, " with forward mode" + hint, k, i)
 
 
-def _unit(generator: np.random.Generator, size: int) -> Any:
+def _unit(generator: np.random.Generator, size: int) -> np.ndarray:
     direction = generator.standard_normal(size)
     return direction / np.linalg.norm(direction) if size else direction
 

@@ -20,5 +20,5 @@ class RemovableHandle(hooks.RemovableHandle):
         """Takes the hook off; a second call does nothing."""
         _engine.remove_hook(self.id)
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> tuple[Any, ...]:
         return hooks.RemovableHandle, (OrderedDict(),)  # copies of tensors have no hooks

@@ -52,7 +52,7 @@ def outputs_of(func: Callable[..., Any], arguments: list[Any]) -> list[Tensor]:
 # Tensors as vectors of real numbers
 
 
-def parts(tensor: Tensor) -> Any:
+def parts(tensor: Tensor) -> np.ndarray:
     """The elements as a vector of real numbers: of each complex one both parts, next to each other."""
     wide = tensor.detach().to(flambeau.complex128 if tensor.is_complex() else flambeau.float64)
     array = np.array(wide.numpy()).reshape(-1)

@@ -2,11 +2,13 @@
 
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TypeVar
 
 from flambeau import Tensor
 from flambeau.autograd import _engine
 from flambeau.autograd._handle import RemovableHandle
+
+Hook = TypeVar("Hook")
 
 backward = _engine.backward
 
@@ -35,7 +37,7 @@ def detach_(self: Tensor) -> Tensor:
     return self
 
 
-def _callable(hook: Any) -> Any:
+def _callable(hook: Hook) -> Hook:
     if not callable(hook):
         raise TypeError(f"a hook must be callable, got {type(hook).__name__}")
     return hook

@@ -4,7 +4,7 @@ The transforms of ``flambeau.func`` do the same as functions of functions, for t
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import flambeau
 from flambeau import Tensor, enable_grad
@@ -15,6 +15,8 @@ __all__ = ["hessian", "hvp", "jacobian", "jvp", "vhp", "vjp"]
 
 Tensors = Tensor | tuple[Tensor, ...]
 Function = Callable[..., Any]
+Inputs = TypeVar("Inputs", Tensor, tuple[Tensor, ...])
+Outputs = TypeVar("Outputs", Tensor, tuple[Tensor, ...])
 
 FORWARD_NEEDS_VECTORIZE = (
     "Computing Jacobian using forward-AD or forward-over-reverse Hessian is only implemented for `vectorize=True`."
@@ -117,8 +119,12 @@ TAKES_ONE = "the input to the user-provided function is a single Tensor with a s
 
 
 def vjp(
-    func: Function, inputs: Tensors, v: Tensors | None = None, create_graph: bool = False, strict: bool = False
-) -> tuple[Any, Any]:
+    func: Callable[..., Outputs],
+    inputs: Inputs,
+    v: Tensors | None = None,
+    create_graph: bool = False,
+    strict: bool = False,
+) -> tuple[Outputs, Inputs]:
     """The value of ``func``, and the product of a vector with its Jacobian.
 
     Args:
@@ -142,8 +148,12 @@ def vjp(
 
 
 def jvp(
-    func: Function, inputs: Tensors, v: Tensors | None = None, create_graph: bool = False, strict: bool = False
-) -> tuple[Any, Any]:
+    func: Callable[..., Outputs],
+    inputs: Tensors,
+    v: Tensors | None = None,
+    create_graph: bool = False,
+    strict: bool = False,
+) -> tuple[Outputs, Outputs]:
     """The value of ``func``, and the product of its Jacobian with a vector, by forward mode.
 
     Args:
@@ -177,6 +187,50 @@ def jvp(
             )
     tangents = [flambeau.zeros_like(t.detach()) if tangent is None else tangent for t, tangent in pairs]
     return _like(result, [t for t, _ in pairs]), _like(result, tangents)
+
+
+@overload
+def jacobian(
+    func: Callable[..., Tensor],
+    inputs: Tensor,
+    create_graph: bool = False,
+    strict: bool = False,
+    vectorize: bool = False,
+    strategy: str = "reverse-mode",
+) -> Tensor: ...
+
+
+@overload
+def jacobian(
+    func: Callable[..., Tensor],
+    inputs: tuple[Tensor, ...],
+    create_graph: bool = False,
+    strict: bool = False,
+    vectorize: bool = False,
+    strategy: str = "reverse-mode",
+) -> tuple[Tensor, ...]: ...
+
+
+@overload
+def jacobian(
+    func: Callable[..., tuple[Tensor, ...]],
+    inputs: Tensor,
+    create_graph: bool = False,
+    strict: bool = False,
+    vectorize: bool = False,
+    strategy: str = "reverse-mode",
+) -> tuple[Tensor, ...]: ...
+
+
+@overload
+def jacobian(
+    func: Callable[..., tuple[Tensor, ...]],
+    inputs: tuple[Tensor, ...],
+    create_graph: bool = False,
+    strict: bool = False,
+    vectorize: bool = False,
+    strategy: str = "reverse-mode",
+) -> tuple[tuple[Tensor, ...], ...]: ...
 
 
 def jacobian(
@@ -248,6 +302,28 @@ def _forward_jacobian(func: Function, inputs: Tensors, create_graph: bool) -> An
     return tuple(row[0] for row in columns) if isinstance(columns[0], tuple) else columns[0]
 
 
+@overload
+def hessian(
+    func: Callable[..., Tensor],
+    inputs: Tensor,
+    create_graph: bool = False,
+    strict: bool = False,
+    vectorize: bool = False,
+    outer_jacobian_strategy: str = "reverse-mode",
+) -> Tensor: ...
+
+
+@overload
+def hessian(
+    func: Callable[..., Tensor],
+    inputs: tuple[Tensor, ...],
+    create_graph: bool = False,
+    strict: bool = False,
+    vectorize: bool = False,
+    outer_jacobian_strategy: str = "reverse-mode",
+) -> tuple[tuple[Tensor, ...], ...]: ...
+
+
 def hessian(
     func: Function,
     inputs: Tensors,
@@ -292,8 +368,12 @@ def _hessian_product(
 
 
 def hvp(
-    func: Function, inputs: Tensors, v: Tensors | None = None, create_graph: bool = False, strict: bool = False
-) -> tuple[Any, Any]:
+    func: Callable[..., Tensor],
+    inputs: Inputs,
+    v: Tensors | None = None,
+    create_graph: bool = False,
+    strict: bool = False,
+) -> tuple[Tensor, Inputs]:
     """The value of ``func``, which returns a single number, and the product of its Hessian with a vector.
 
     Args: as in :func:`vjp`, with ``v`` in the structure and shapes of ``inputs``.
@@ -307,8 +387,12 @@ def hvp(
 
 
 def vhp(
-    func: Function, inputs: Tensors, v: Tensors | None = None, create_graph: bool = False, strict: bool = False
-) -> tuple[Any, Any]:
+    func: Callable[..., Tensor],
+    inputs: Inputs,
+    v: Tensors | None = None,
+    create_graph: bool = False,
+    strict: bool = False,
+) -> tuple[Tensor, Inputs]:
     """The value of ``func``, which returns a single number, and the product of a vector with its Hessian.
 
     The Hessian is symmetric: the same as :func:`hvp`.

@@ -1,7 +1,7 @@
 """Transforms by forward mode: ``jvp``, ``linearize``."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal, TypeVar, overload
 
 import flambeau
 from flambeau import Tensor
@@ -10,6 +10,21 @@ from flambeau.func import _engine
 from flambeau.func._arguments import Argnums, _leaf, choose, tensors_of
 from flambeau.func._reverse import detached, with_aux
 from flambeau.utils._pytree import TreeSpec, tree_flatten, tree_map, tree_unflatten
+
+T = TypeVar("T")
+Aux = TypeVar("Aux")
+
+
+@overload
+def jvp(
+    func: Callable[..., T], primals: Any, tangents: Any, *, strict: bool = False, has_aux: Literal[False] = False
+) -> tuple[T, T]: ...
+
+
+@overload
+def jvp(
+    func: Callable[..., tuple[T, Aux]], primals: Any, tangents: Any, *, strict: bool = False, has_aux: Literal[True]
+) -> tuple[T, T, Aux]: ...
 
 
 def jvp(
@@ -112,7 +127,7 @@ class Linearization:
         self.output = output
 
 
-def linearize(func: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., Any]]:
+def linearize(func: Callable[..., T], *primals: Any) -> tuple[T, Callable[..., T]]:
     """The value of ``func``, and the function that multiplies its Jacobian there with vectors.
 
     ``func`` is evaluated once; every product then costs about as much as a backward run. For one product
@@ -131,7 +146,7 @@ def linearize(func: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..
     linear = Linearization("linearize", func, tuple(range(len(primals))), False, primals, {})
     products = [(i, p) for i, p in enumerate(linear.products) if p.requires_grad]
 
-    def jvp_fn(*tangents: Any) -> Any:
+    def jvp_fn(*tangents: Any) -> T:
         directions, spec = tree_flatten(tangents)
         if spec != linear.spec:
             raise RuntimeError("Expected the tangents to have the same argspec as the primals used for linearization.")
@@ -144,6 +159,7 @@ def linearize(func: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..
         chosen = tuple(p for _, p in products)
         follow = flambeau.is_grad_enabled()
         out, _ = _engine.gradients(chosen, linear.cotangents, [directions[i] for i, _ in products], follow, True)
-        return tree_unflatten(out, linear.output_spec)
+        product: T = tree_unflatten(out, linear.output_spec)
+        return product
 
     return linear.output, jvp_fn

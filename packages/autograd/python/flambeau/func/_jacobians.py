@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ParamSpec
 
 from flambeau import Tensor
 from flambeau._core import _set_grad_enabled
@@ -12,15 +12,17 @@ from flambeau.func._forward import Linearization
 from flambeau.func._reverse import detached, with_aux
 from flambeau.utils._pytree import tree_flatten, tree_unflatten
 
+P = ParamSpec("P")
+
 
 def jacrev(
-    func: Callable[..., Any],
+    func: Callable[P, Any],
     argnums: Argnums = 0,
     *,
     has_aux: bool = False,
     chunk_size: int | None = None,
     _preallocate_and_copy: bool = False,
-) -> Callable[..., Any]:
+) -> Callable[P, Any]:
     """A function that computes the Jacobian of ``func`` by reverse mode: a backward run for each element of its result.
 
     Args:
@@ -40,13 +42,14 @@ def jacrev(
     """
     if chunk_size is not None and chunk_size <= 0:
         raise ValueError("jacrev: `chunk_size` should be greater than 0.")
+    call: Callable[..., Any] = func
 
     @functools.wraps(func)
-    def jacobian(*args: Any, **kwargs: Any) -> Any:
-        leaves, spec, args = choose("jacrev", args, argnums)
+    def jacobian(*args: P.args, **kwargs: P.kwargs) -> Any:
+        leaves, spec, given = choose("jacrev", args, argnums)
         outer = _set_grad_enabled(True)
         try:
-            output, aux = func(*args, **kwargs), None
+            output, aux = call(*given, **kwargs), None
             if has_aux:
                 output, aux = with_aux("jacrev(f)(*args)", output)
             outputs, output_spec = tree_flatten(output)
@@ -63,8 +66,8 @@ def jacrev(
 
 
 def jacfwd(
-    func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False, *, randomness: str = "error"
-) -> Callable[..., Any]:
+    func: Callable[P, Any], argnums: Argnums = 0, has_aux: bool = False, *, randomness: str = "error"
+) -> Callable[P, Any]:
     """A function that computes the Jacobian of ``func`` column by column: a run for each element of the arguments.
 
     Cheaper than :func:`jacrev` where there are fewer elements in the arguments than in the result. ``func`` is
@@ -84,7 +87,7 @@ def jacfwd(
         raise RuntimeError(f"Only allowed values for randomness are 'error', 'different', or 'same'. Got {randomness}")
 
     @functools.wraps(func)
-    def jacobian(*args: Any, **kwargs: Any) -> Any:
+    def jacobian(*args: P.args, **kwargs: P.kwargs) -> Any:
         linear = Linearization("jacfwd", func, argnums, has_aux, args, kwargs)
         last = len(linear.products) - 1
         columns = [
@@ -114,7 +117,7 @@ def _check_tensors(name: str, outputs: list[Any]) -> None:
             raise RuntimeError(f"{name}: Expected f(*args) to return only tensors, got {type(t)}")
 
 
-def hessian(func: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
+def hessian(func: Callable[P, Any], argnums: Argnums = 0) -> Callable[P, Any]:
     """A function that computes the Hessian of ``func``: the Jacobian of its Jacobian.
 
     Args:

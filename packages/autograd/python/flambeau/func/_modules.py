@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import flambeau
 from flambeau import Tensor
+
+T = TypeVar("T")
 
 
 def functional_call(
@@ -17,7 +19,9 @@ def functional_call(
     tie_weights: bool = True,
     strict: bool = False,
 ) -> Any:
-    """Calls a module with other tensors in the place of its parameters and buffers.
+    """Call a module with other tensors in place of its parameters and buffers.
+
+    During the call the module holds these tensors, so other threads must not use the module.
 
     Args:
         module: an ``nn.Module``; it is left as it was.
@@ -152,7 +156,7 @@ def _stacked(tensors: list[Tensor]) -> Tensor:
         return flambeau.stack(tensors).requires_grad_(wanted.pop())
 
 
-def replace_all_batch_norm_modules_(root: Any) -> Any:
+def replace_all_batch_norm_modules_(root: T) -> T:
     """Lets every batch norm of a module forget its running statistics, which `vmap` could not keep for each element.
 
     Returns: the module, which normalises by the batch's own statistics from here on.
@@ -162,7 +166,8 @@ def replace_all_batch_norm_modules_(root: Any) -> Any:
     >>> list(layer.buffers())
     []
     """
-    for module in root.modules():
+    tree: Any = root
+    for module in tree.modules():
         # By their name: modules are another distribution's, which builds upon this one.
         if any(kind.__name__ == "_BatchNorm" for kind in type(module).__mro__) and module.track_running_stats:
             module.running_mean = module.running_var = module.num_batches_tracked = None

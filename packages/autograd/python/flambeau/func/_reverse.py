@@ -10,7 +10,7 @@ function runs with grad mode on; where it is off outside, nothing leads out.
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal, ParamSpec, TypeVar, overload
 
 import flambeau
 from flambeau import Tensor
@@ -18,6 +18,10 @@ from flambeau._core import _set_grad_enabled
 from flambeau.func import _engine
 from flambeau.func._arguments import Argnums, choose, leaves_of
 from flambeau.utils._pytree import LEAF, TreeSpec, tree_flatten, tree_map, tree_unflatten
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Aux = TypeVar("Aux")
 
 
 def detached(tree: Any) -> Any:
@@ -32,7 +36,7 @@ def with_aux(name: str, output: Any) -> tuple[Any, Any]:
     return output
 
 
-def grad(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
+def grad(func: Callable[P, Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[P, Any]:
     """A function that computes the gradient of ``func``, which returns a scalar tensor.
 
     Args:
@@ -54,14 +58,14 @@ def grad(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) 
     """
 
     @functools.wraps(func)
-    def gradient(*args: Any, **kwargs: Any) -> Any:
+    def gradient(*args: P.args, **kwargs: P.kwargs) -> Any:
         gradients, result = _grad_and_value(func, argnums, has_aux, args, kwargs)
         return (gradients, result[1]) if has_aux else gradients
 
     return gradient
 
 
-def grad_and_value(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
+def grad_and_value(func: Callable[P, T], argnums: Argnums = 0, has_aux: bool = False) -> Callable[P, tuple[Any, T]]:
     """As :func:`grad`; the function returns a pair of the gradient and the value.
 
     With ``has_aux`` the second of the pair is itself the pair ``(value, aux)``.
@@ -72,7 +76,7 @@ def grad_and_value(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool
     """
 
     @functools.wraps(func)
-    def gradient_and_value(*args: Any, **kwargs: Any) -> Any:
+    def gradient_and_value(*args: P.args, **kwargs: P.kwargs) -> tuple[Any, T]:
         return _grad_and_value(func, argnums, has_aux, args, kwargs)
 
     return gradient_and_value
@@ -106,6 +110,18 @@ def _check_scalar(value: Any) -> None:
             "grad_and_value(f)(*args): Expected f(*args) to return a scalar tensor, got tensor with "
             f"{value.dim()} dims. Maybe you wanted to use the vjp or jacrev APIs instead?"
         )
+
+
+@overload
+def vjp(
+    func: Callable[..., T], *primals: Any, has_aux: Literal[False] = False
+) -> tuple[T, Callable[..., tuple[Any, ...]]]: ...
+
+
+@overload
+def vjp(
+    func: Callable[..., tuple[T, Aux]], *primals: Any, has_aux: Literal[True]
+) -> tuple[T, Callable[..., tuple[Any, ...]], Aux]: ...
 
 
 def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:

@@ -2,13 +2,16 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import flambeau
 from flambeau import Tensor
 from flambeau._core import _placeholder, _running_maps
 from flambeau.func._placeholders import BatchedTensor, Level, maps
 from flambeau.utils._pytree import LEAF, TreeSpec, tree_flatten, tree_unflatten
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 InDims = Any  # an int or None, or tuples, lists and dictionaries of them
 OutDims = Any
@@ -17,13 +20,13 @@ RANDOMNESS = ("error", "different", "same")
 
 
 def vmap(
-    func: Callable[..., Any],
+    func: Callable[P, T],
     in_dims: InDims = 0,
     out_dims: OutDims = 0,
     randomness: str = "error",
     *,
     chunk_size: int | None = None,
-) -> Callable[..., Any]:
+) -> Callable[P, T]:
     """A function that maps ``func`` over a dimension of its arguments.
 
     ``func`` is called once, with placeholders that look like single examples; every operator it calls works on the
@@ -63,11 +66,13 @@ def vmap(
         raise ValueError(f"vmap: chunk_size should be None or greater than 0. (got {chunk_size})")
 
     @functools.wraps(func)
-    def mapped(*args: Any, **kwargs: Any) -> Any:
+    def mapped(*args: P.args, **kwargs: P.kwargs) -> T:
         size, dims, leaves, spec = _inputs(func, in_dims, args, kwargs)
         if chunk_size is None or chunk_size >= size:
-            return _mapped(func, size, dims, leaves, spec, out_dims, randomness)
-        return _by_chunks(func, size, dims, leaves, spec, out_dims, randomness, chunk_size)
+            result: T = _mapped(func, size, dims, leaves, spec, out_dims, randomness)
+            return result
+        joined: T = _by_chunks(func, size, dims, leaves, spec, out_dims, randomness, chunk_size)
+        return joined
 
     return mapped
 

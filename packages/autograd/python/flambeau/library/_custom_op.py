@@ -66,7 +66,7 @@ class CustomOpDef:
     def __deepcopy__(self, memo: Any) -> CustomOpDef:
         return self
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> tuple[Any, ...]:
         return _registered, (self._qualname,)
 
     @property
@@ -174,7 +174,7 @@ class CustomOpDef:
 
         return register if func is None else register(func)
 
-    def register_fake(self, fn: Callable[..., Any], /) -> Callable[..., Any]:
+    def register_fake(self, fn: F, /) -> F:
         """Take a function that answers without values, for tensors on the device ``meta``."""
         self._fake = fn
         return fn
@@ -260,7 +260,7 @@ def _gradients_of_leaves(name: str, nested: _pytree.TreeSpec, gradients: tuple[A
     return found + [None] * (nested.num_leaves - len(found))
 
 
-def each_example(function: Callable[..., Any], count: int, in_dims: Any, leaves: tuple[Any, ...]) -> Any:
+def each_example(function: Callable[..., Any], count: int, in_dims: Any, leaves: tuple[Any, ...]) -> tuple[Any, Any]:
     """Return the stacked results of a function of one example after another, and the dimensions of the batch."""
     results = [
         function(*(x if d is None else x.select(d, i) for x, d in zip(leaves, in_dims, strict=True)))
@@ -293,7 +293,7 @@ def _recorded(op: CustomOpDef, nested: _pytree.TreeSpec) -> type[Function]:
                 op._setup_context(ctx=ctx, inputs=args, output=list(output) if op._gives_list else output, **extra)
 
         @staticmethod
-        def backward(ctx: Any, *gradients: Any) -> Any:
+        def backward(ctx: Any, *gradients: Any) -> tuple[Any, ...]:
             if op._backward is None:
                 raise RuntimeError(NO_FORMULA.format(op=op._qualname.replace("::", ".")))
             given = op._backward(ctx, list(gradients)) if op._gives_list else op._backward(ctx, *gradients)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from flambeau.library._aten import Aten, aten
 from flambeau.library._custom_op import CustomOpDef, registry
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _Namespace:
@@ -64,9 +66,27 @@ def register_autograd(
     _named(op).register_autograd(backward, setup_context=setup_context)
 
 
+@overload
+def register_fake(op: str | CustomOpDef, func: None = None, /, *, lib: Any = None) -> Callable[[F], F]: ...
+
+
+@overload
+def register_fake(op: str | CustomOpDef, func: F, /, *, lib: Any = None) -> F: ...
+
+
 def register_fake(op: str | CustomOpDef, func: Callable[..., Any] | None = None, /, *, lib: Any = None) -> Any:
     """``CustomOpDef.register_fake`` of an operator or of the one of a name; without ``func`` a decorator."""
     return _named(op).register_fake if func is None else _named(op).register_fake(func)
+
+
+@overload
+def register_kernel(
+    op: str | CustomOpDef, device_types: Any, func: None = None, /, *, lib: Any = None
+) -> Callable[[F], F]: ...
+
+
+@overload
+def register_kernel(op: str | CustomOpDef, device_types: Any, func: F, /, *, lib: Any = None) -> F: ...
 
 
 def register_kernel(
@@ -74,6 +94,14 @@ def register_kernel(
 ) -> Any:
     """``CustomOpDef.register_kernel`` of an operator or of the one of a name; without ``func`` a decorator."""
     return _named(op).register_kernel(device_types, func)
+
+
+@overload
+def register_vmap(op: str | CustomOpDef, func: None = None, /, *, lib: Any = None) -> Callable[[F], F]: ...
+
+
+@overload
+def register_vmap(op: str | CustomOpDef, func: F, /, *, lib: Any = None) -> F: ...
 
 
 def register_vmap(op: str | CustomOpDef, func: Callable[..., Any] | None = None, /, *, lib: Any = None) -> Any:

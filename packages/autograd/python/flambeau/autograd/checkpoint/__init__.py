@@ -6,7 +6,7 @@ Source: Chen, Xu, Zhang, Guestrin 2016, arXiv:1604.06174.
 import contextlib
 import warnings
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 from flambeau import _public_names
 from flambeau.autograd.checkpoint._devices import get_device_states, set_device_states
@@ -17,6 +17,8 @@ from flambeau.autograd.checkpoint._recompute import (
     set_checkpoint_early_stop,
 )
 from flambeau.autograd.checkpoint._reentrant import run_reentrant
+
+T = TypeVar("T")
 
 __all__ = [
     "CheckpointError",
@@ -43,7 +45,7 @@ def noop_context_fn() -> Contexts:
 
 
 def checkpoint(
-    function: Callable[..., Any],
+    function: Callable[..., T],
     *args: Any,
     use_reentrant: bool | None = None,
     context_fn: Callable[[], Contexts] = noop_context_fn,
@@ -52,7 +54,7 @@ def checkpoint(
     early_stop: bool = True,
     preserve_rng_state: bool = True,
     **kwargs: Any,
-) -> Any:
+) -> T:
     """``function(*args, **kwargs)``, of which the graph keeps the arguments alone, not what is computed in between.
 
     When a derivative needs that, the function runs again, with the state of the default generator that it had the first

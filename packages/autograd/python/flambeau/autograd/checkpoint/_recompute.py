@@ -9,7 +9,7 @@ import contextlib
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, NoReturn, TypeVar
 
 import flambeau
 from flambeau import Tensor
@@ -18,6 +18,8 @@ from flambeau.autograd import _engine
 from flambeau.autograd._function import Function
 from flambeau.autograd._saved import saved_tensors_hooks
 from flambeau.random import _drawing_again
+
+T = TypeVar("T")
 
 MISMATCH = (
     "checkpoint: A different number of tensors was saved during the original forward and recomputation.\n"
@@ -80,12 +82,12 @@ class _SavedInputs(Function):
     """A node that keeps the arguments, so that enclosing hooks see them and a change in place is noticed."""
 
     @staticmethod
-    def forward(ctx: Any, anchor: Tensor, *tensors: Tensor) -> Any:
+    def forward(ctx: Any, anchor: Tensor, *tensors: Tensor) -> Tensor:
         ctx.save_for_backward(*tensors)
         return flambeau.empty(0)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Any) -> Any:
+    def backward(ctx: Any, *gradients: Any) -> NoReturn:
         raise AssertionError("nothing is computed from this node")
 
 
@@ -175,7 +177,7 @@ def _keep(args: tuple[Any, ...]) -> Callable[[], tuple[Any, ...]]:
 
 
 def run_recording(
-    function: Callable[..., Any],
+    function: Callable[..., T],
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     preserve_rng_state: bool,
@@ -183,7 +185,7 @@ def run_recording(
     determinism_check: str,
     debug: bool,
     early_stop: bool,
-) -> Any:
+) -> T:
     """The variant ``use_reentrant=False`` of ``checkpoint``."""
     if determinism_check not in ("default", "none"):
         raise ValueError(f"determinism_check should be one of ['default', 'none'], but got {determinism_check}")

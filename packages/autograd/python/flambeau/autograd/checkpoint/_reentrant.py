@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, TypeVar
 
 import flambeau
 from flambeau import Tensor
@@ -12,6 +12,8 @@ from flambeau.autograd import _engine
 from flambeau.autograd._backward import backward
 from flambeau.autograd._function import Function
 from flambeau.random import _drawing_again
+
+T = TypeVar("T")
 
 SELECTIVE = (
     "When use_reentrant=True, checkpoint is incompatible with .grad() or passing an `inputs` parameter to .backward(). "
@@ -31,7 +33,7 @@ class _Reentrant(Function):
         return function(*args)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Any) -> Any:
+    def backward(ctx: Any, *gradients: Any) -> tuple[Tensor | None, ...]:
         if _engine.run_is_selective():
             raise RuntimeError(SELECTIVE)
         inputs = [
@@ -52,8 +54,9 @@ class _Reentrant(Function):
         return None, None, *(t.grad if isinstance(t, Tensor) else None for t in inputs)
 
 
-def run_reentrant(function: Callable[..., Any], args: tuple[Any, ...], preserve_rng_state: bool) -> Any:
+def run_reentrant(function: Callable[..., T], args: tuple[Any, ...], preserve_rng_state: bool) -> T:
     """The variant ``use_reentrant=True`` of ``checkpoint``."""
     if flambeau.is_grad_enabled() and not any(isinstance(a, Tensor) and a.requires_grad for a in args):
         warnings.warn(NO_INPUT, stacklevel=3)
-    return _Reentrant.apply(function, preserve_rng_state, *args)
+    result: T = _Reentrant.apply(function, preserve_rng_state, *args)
+    return result
