@@ -13,7 +13,7 @@ A rule answers for the highest level among the arguments, and runs as if only th
 
 import threading
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from flambeau import Tensor, _core
 from flambeau._core import _placeholder
@@ -37,7 +37,7 @@ class BatchedTensor(Tensor):
     def __deepcopy__(self, memo: Any) -> Tensor:
         return self.clone()
 
-    def __reduce_ex__(self, protocol: Any) -> Any:
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
         raise RuntimeError("vmap: a tensor inside of a mapped function stands for a batch and cannot be saved")
 
 

@@ -42,7 +42,7 @@ def _values(call: Call, tensors: Any) -> list[Any]:
 
 
 @batching("autograd._engine.gradients")
-def gradients(call: Call) -> Any:
+def gradients(call: Call) -> tuple[list[Any], Any]:
     """The gradients of the values; one run for each element where the leaves are none of the batch."""
     outputs, leaves, cotangents, follow, keep = call.values
     if all(call.is_batched(t) for t in leaves):
@@ -68,7 +68,7 @@ def _with_leaves(parts: Any, leaves: Any) -> tuple[Any, Any, Any]:
 
 
 @batching("autograd._engine.jacobian")
-def jacobian(call: Call) -> Any:
+def jacobian(call: Call) -> list[Tensor]:
     """One run for each element of an output, for the whole batch at once."""
     output, leaves, create_graph, keep = call.values
     if not all(call.is_batched(t) for t in leaves):

@@ -1,5 +1,6 @@
 """Operators along dimensions: those they name are counted behind the batch's."""
 
+from collections.abc import Callable
 from typing import Any
 
 import flambeau
@@ -82,7 +83,7 @@ def permute_copy(call: Call) -> Any:
     return _permuted(call, call.values[0])
 
 
-def _becoming(name: str) -> Any:
+def _becoming(name: str) -> Callable[..., Any]:
     """The in-place form of a view: the placeholder stands for the view from now on."""
 
     def become(input: Tensor, *arguments: Any) -> Any:

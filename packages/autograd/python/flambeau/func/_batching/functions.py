@@ -122,8 +122,8 @@ def _generated(cls: type[Function], info: VmapInfo, dims: tuple[int | None, ...]
             ctx.save_for_backward(*_mapped_with_gaps(info, saved, (dims, 0), tuple(inputs), output))
 
         @staticmethod
-        def backward(ctx: Any, *gradients: Any) -> Any:
-            def backward(saved: Any, gradients: Any) -> Any:
+        def backward(ctx: Any, *gradients: Any) -> tuple[Any, ...]:
+            def backward(saved: Any, gradients: Any) -> tuple[Any, ...]:
                 ctx.element.saved_tensors = saved
                 results = cls.backward(ctx.element, *gradients)
                 return results if isinstance(results, tuple) else (results,)
@@ -147,7 +147,7 @@ def _mapped_with_gaps(info: VmapInfo, function: Any, in_dims: Any, *args: Any) -
     """The results of a mapped function, of which some are None for every element."""
     present: list[bool] = []
 
-    def without_gaps(*args: Any) -> Any:
+    def without_gaps(*args: Any) -> tuple[Any, ...]:
         results = function(*args)
         present[:] = [r is not None for r in results]
         return tuple(r for r in results if r is not None)

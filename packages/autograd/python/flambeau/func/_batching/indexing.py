@@ -171,7 +171,7 @@ def _parts(call: Call, items: tuple[Any, ...]) -> tuple[list[Any], list[Any]]:
 
 
 @batching("__setitem__")
-def set_item(call: Call) -> Any:
+def set_item(call: Call) -> None:
     """Writes through the view or the indices; a mask of the batch chooses between the old and the given value."""
     x, key, value = call.values
     items = key if isinstance(key, tuple) else (key,)
@@ -183,7 +183,7 @@ def set_item(call: Call) -> Any:
         _write_view(call, x.value[(slice(None), *_full(items, x.ndim))], value)
     else:
         _write_indices(call, x, _explicit(items, x.ndim), value)
-    return None
+    return
 
 
 def _write_view(call: Call, view: Tensor, value: Any) -> None:
@@ -217,7 +217,7 @@ def _write_indices(call: Call, x: Any, items: tuple[Any, ...], value: Any) -> No
 
 
 @batching("index_put")
-def index_put(call: Call) -> Any:
+def index_put(call: Call) -> Tensor:
     """Indices of the batch are joined by one that counts its elements."""
     x, indices, values, accumulate = call.values
     indices = [k.nonzero().unbind(1) if _is_plain_mask(call, k) else (k,) for k in indices]

@@ -1,5 +1,6 @@
 """Joining tensors."""
 
+from collections.abc import Callable
 from typing import Any
 
 import flambeau
@@ -44,7 +45,7 @@ def _at_least(t: Tensor, rank: int) -> Tensor:
     return t.unsqueeze(-1) if t.ndim == 2 and rank == 3 else t
 
 
-def _all_at_least(tensors: Any, rank: int) -> Any:
+def _all_at_least(tensors: Any, rank: int) -> Tensor | tuple[Tensor, ...]:
     listed = _tensors(tensors)
     results = tuple(_at_least(t, rank) for t in listed)
     return results if len(results) > 1 else results[0]
@@ -70,14 +71,14 @@ composition("column_stack")(
 
 
 @composition("broadcast_tensors")
-def broadcast_tensors(tensors: Any) -> Any:
+def broadcast_tensors(tensors: Any) -> tuple[Tensor, ...]:
     """Each expanded to the shape of all."""
     listed = _tensors(tensors)
     shape = flambeau.broadcast_shapes(*(t.shape for t in listed))
     return tuple(t.expand(shape) for t in listed)
 
 
-def _splits(dim_of: Any) -> Any:
+def _splits(dim_of: Any) -> Callable[..., tuple[Tensor, ...]]:
     return lambda t, indices_or_sections: t.tensor_split(indices_or_sections, dim_of(t))
 
 

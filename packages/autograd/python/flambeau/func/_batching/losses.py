@@ -7,12 +7,12 @@ from flambeau.func._rules import Call, UnbatchableError, batching, composition
 
 
 @composition("mse_loss")
-def mse_loss(input: Tensor, target: Tensor, reduction: str) -> Any:
+def mse_loss(input: Tensor, target: Tensor, reduction: str) -> Tensor:
     """The square of the difference."""
     return reduced((input - target).square(), reduction)
 
 
-def reduced(loss: Tensor, reduction: str) -> Any:
+def reduced(loss: Tensor, reduction: str) -> Tensor:
     """The mean, the sum, or every value."""
     return loss.mean() if reduction == "mean" else loss.sum() if reduction == "sum" else loss
 

@@ -1,5 +1,6 @@
 """Linear algebra: what lies before the matrices is a batch already, and the mapped dimension one more of it."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import flambeau
@@ -27,7 +28,7 @@ def _run(call: Call, values: Any) -> Any:
     return call.run(lined_up)
 
 
-def _named(call: Call, values: Any) -> Any:
+def _named(call: Call, values: Any) -> Iterator[tuple[str, Any]]:
     return zip(call.operator.parameters, values, strict=True)
 
 

@@ -1,5 +1,6 @@
 """Layers of networks: the batch is folded into the examples of a mini-batch, or into the groups of a convolution."""
 
+from collections.abc import Callable
 from typing import Any
 
 import flambeau
@@ -28,7 +29,7 @@ def folded(call: Call, dims: int, tensors: int = 1) -> Any:
     return each(result, lambda t: t.reshape(call.size, count, *t.shape[1:]))
 
 
-def _folded(dims: int, tensors: int = 1) -> Any:
+def _folded(dims: int, tensors: int = 1) -> Callable[[Call], Any]:
     return lambda call: folded(call, dims, tensors)
 
 
@@ -132,7 +133,7 @@ def layer_norm(call: Call) -> Any:
     return _scaled(call, result, affine, x.ndim, call.is_batched(x))
 
 
-def _scaled(call: Call, result: Tensor, affine: list[Any], rank: int, batched: bool) -> Any:
+def _scaled(call: Call, result: Tensor, affine: list[Any], rank: int, batched: bool) -> Tensor:
     weight, bias = (aligned(t.value, rank) if call.is_batched(t) else t for t in affine)
     if weight is not None:
         result = result * weight
@@ -231,7 +232,7 @@ def attention(call: Call) -> Any:
 
 
 @composition("prelu")
-def prelu(input: Tensor, weight: Tensor) -> Any:
+def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """One slope, or one for each channel."""
     if weight.numel() == 1:
         weight = weight.reshape(())
@@ -260,7 +261,7 @@ def pad(call: Call) -> Any:
 
 
 @composition("bilinear")
-def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Any = None) -> Any:
+def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Any = None) -> Tensor:
     """input1 @ weight[k] @ input2 for every output k."""
     result = flambeau.einsum("...i,kij,...j->...k", input1, weight, input2)
     return result if bias is None else result + bias

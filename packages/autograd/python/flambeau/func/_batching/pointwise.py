@@ -20,7 +20,7 @@ def aligned(value: Tensor, rank: int) -> Tensor:
     return value if missing <= 0 else value.reshape(value.shape[0], *(1,) * missing, *value.shape[1:])
 
 
-def _common_dtype(tensors: list[Tensor]) -> Any:
+def _common_dtype(tensors: list[Tensor]) -> flambeau.dtype:
     """What tensors promote to, by the dimensions they are seen with."""
     common = flambeau.empty((0,) * min(tensors[0].ndim, 1), dtype=tensors[0].dtype)
     for t in tensors[1:]:

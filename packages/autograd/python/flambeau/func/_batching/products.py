@@ -41,34 +41,34 @@ def _refused(a: Tensor, b: Tensor) -> Tensor:
 
 
 @batching("matmul", "linalg.matmul", "__matmul__")
-def matmul(call: Call) -> Any:
+def matmul(call: Call) -> Tensor:
     """Vectors, matrices, and batches of them."""
     return product(call, *call.values)
 
 
 @batching("mm")
-def mm(call: Call) -> Any:
+def mm(call: Call) -> Tensor:
     """Two matrices."""
     _require(call, 2, 2)
     return product(call, *call.values)
 
 
 @batching("bmm")
-def bmm(call: Call) -> Any:
+def bmm(call: Call) -> Tensor:
     """Two batches of matrices."""
     _require(call, 3, 3)
     return product(call, *call.values)
 
 
 @batching("mv")
-def mv(call: Call) -> Any:
+def mv(call: Call) -> Tensor:
     """A matrix and a vector."""
     _require(call, 2, 1)
     return product(call, *call.values)
 
 
 @batching("dot")
-def dot(call: Call) -> Any:
+def dot(call: Call) -> Tensor:
     """Two vectors."""
     _require(call, 1, 1)
     return product(call, *call.values)

@@ -1,8 +1,9 @@
 """What is asked of a tensor: of its shape and dtype there is an answer; of its elements there is none for a batch."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NoReturn
 
-from flambeau import Tensor, _core
+from flambeau import Size, Tensor, _core
 from flambeau.func._placeholders import without_placeholders
 from flambeau.func._rules import Call, RefusedError, batching, composition
 
@@ -26,8 +27,8 @@ _INSTEAD = {
 _MEMORY = "vmap: {name} asks for the memory of a tensor that stands for a batch of {size}; it has none of its own."
 
 
-def _refusal(text: str) -> Any:
-    def refuse(call: Call) -> Any:
+def _refusal(text: str) -> Callable[[Call], NoReturn]:
+    def refuse(call: Call) -> NoReturn:
         name = call.operator.__name__
         instead = _INSTEAD.get(name, "Compute it outside of the mapped function.")
         raise RefusedError(text.format(name=name, size=call.size, instead=instead))
@@ -70,7 +71,7 @@ def length(input: Tensor) -> int:
 
 
 @composition("size")
-def size(input: Tensor, dim: int | None) -> Any:
+def size(input: Tensor, dim: int | None) -> Size | int:
     """The shape of one tensor."""
     if dim is None:
         return input.shape
@@ -136,7 +137,7 @@ GRADIENTS = (
 )
 
 
-def _no_gradients(call: Call) -> Any:
+def _no_gradients(call: Call) -> NoReturn:
     raise RuntimeError(GRADIENTS.format(name=call.operator.__name__))
 
 

@@ -8,7 +8,7 @@ from flambeau.func._rules import composition
 
 
 @composition("searchsorted")
-def searchsorted(sorted_sequence: Tensor, input: Any, out_int32: bool, right: bool, side: Any, sorter: Any) -> Any:
+def searchsorted(sorted_sequence: Tensor, input: Any, out_int32: bool, right: bool, side: Any, sorter: Any) -> Tensor:
     """Of one sequence for all values, each element of the batch is a row."""
     given = input if isinstance(input, Tensor) else flambeau.as_tensor(input, dtype=sorted_sequence.dtype)
     if sorted_sequence.ndim == 1:
@@ -19,7 +19,7 @@ def searchsorted(sorted_sequence: Tensor, input: Any, out_int32: bool, right: bo
     return _search(sequence, rows, out_int32, right, side, order).reshape(given.shape)
 
 
-def _search(sequence: Tensor, rows: Tensor, out_int32: bool, right: bool, side: Any, order: Any) -> Any:
+def _search(sequence: Tensor, rows: Tensor, out_int32: bool, right: bool, side: Any, order: Any) -> Tensor:
     """How many elements of each row's sequence are below a value (or not above it)."""
     if order is not None:
         sequence = sequence.gather(-1, order)

@@ -1,5 +1,6 @@
 """Operators that are given a shape, or ask for one."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import flambeau
@@ -93,7 +94,7 @@ def msort(input: Tensor) -> Tensor:
 
 
 @composition("__iter__")
-def iterate(input: Tensor) -> Any:
+def iterate(input: Tensor) -> Iterator[Tensor]:
     """The tensors along the first dimension."""
     if input.ndim == 0:
         raise TypeError("iteration over a 0-d tensor")
@@ -101,14 +102,14 @@ def iterate(input: Tensor) -> Any:
 
 
 @composition("roll")
-def roll(input: Tensor, shifts: Any, dims: Any) -> Any:
+def roll(input: Tensor, shifts: Any, dims: Any) -> Tensor:
     """Without dims, of the flattened tensor."""
     if dims == () or dims == []:
         return _roll(input.reshape(-1), shifts, (0,)).reshape(input.shape)
     return _roll(input, shifts, dims)
 
 
-def _roll(input: Tensor, shifts: Any, dims: Any) -> Any:
+def _roll(input: Tensor, shifts: Any, dims: Any) -> Tensor:
     for shift, dim in zip(_sizes(shifts), _sizes(dims), strict=True):
         size = input.shape[dim]
         cut = -shift % size if size else 0
