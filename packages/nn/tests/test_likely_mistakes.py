@@ -57,6 +57,72 @@ def test_likely_mistakes_come_with_the_corrected_call(call, error, message):
 
 
 @pytest.mark.parametrize(
+    ("layer", "option"),
+    [
+        ("ReLU", "inplace"),
+        ("LeakyReLU", "negative_slope"),
+        ("GELU", "approximate"),
+        ("Dropout", "p"),
+        ("Flatten", "start_dim"),
+        ("MaxPool2d", "kernel_size"),
+        ("AdaptiveAvgPool2d", "output_size"),
+        ("Upsample", "size"),
+    ],
+)
+def test_an_input_given_to_a_constructor_comes_with_the_call_that_was_meant(layer, option):
+    required = "..." if layer in ("MaxPool2d", "AdaptiveAvgPool2d") else ""
+    with pytest.raises(TypeError) as caught:
+        getattr(nn, layer)(fb.ones(2, 3))
+    assert str(caught.value) == (
+        f"{layer}: {option} cannot be a Tensor of shape [2, 3]; create the layer first, then call it: "
+        f"nn.{layer}({required})(input)"
+    )
+
+
+def test_layers_without_options_refuse_an_input_with_the_call_that_was_meant():
+    with pytest.raises(TypeError, match=r"takes 1 positional argument but 2 were given; .*: nn\.Sigmoid\(\)\(input\)$"):
+        nn.Sigmoid(fb.ones(2))
+    with pytest.raises(TypeError, match=r"takes 1 positional argument but 3 were given$"):
+        nn.Tanh(1, 2)
+
+
+def test_softmax_of_an_input_asks_for_the_dimension():
+    with pytest.raises(TypeError, match=r"nn\.Softmax\(dim=\.\.\.\)\(input\)$"):
+        nn.Softmax(fb.ones(2, 3))
+
+
+def test_tensors_of_one_element_are_numbers():
+    assert nn.LeakyReLU(fb.tensor(0.5))(fb.tensor([-2.0])).tolist() == [-1.0]
+    assert nn.Dropout(fb.tensor(0.25)).p == 0.25
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (
+            lambda: nn.ModuleList(nn.Linear(2, 2)),
+            TypeError,
+            r"extend should be called with an iterable, but got Linear; write ModuleList\(\[module\]\)$",
+        ),
+        (lambda: nn.ModuleList(3), TypeError, "extend should be called with an iterable, but got int$"),
+        (lambda: nn.ModuleList(fb.ones(2)), TypeError, r"FloatTensor is not a Module subclass; .* nn\.ParameterList"),
+        (lambda: nn.ModuleDict(nn.ReLU()), TypeError, r"key/value pairs, but got ReLU; write ModuleDict\(\{"),
+        (lambda: nn.ModuleDict([nn.ReLU()]), TypeError, "element #0 should be Iterable, but is ReLU"),
+        (lambda: nn.ModuleDict([("a", nn.ReLU(), 2)]), ValueError, "element #0 has length 3; 2 is required"),
+        (
+            lambda: nn.Sequential(nn.Linear(2, 2), nn.functional.relu),
+            TypeError,
+            r"Module subclass; write nn\.ReLU\(\)$",
+        ),
+        (lambda: nn.Sequential(fb.ones(2)), TypeError, "a module takes tensors when it is called"),
+    ],
+)
+def test_containers_of_other_things_than_modules_come_with_the_corrected_call(make, error, message):
+    with pytest.raises(error, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
     ("owner", "name", "meant"),
     [
         (nn, "Liner", "Linear"),

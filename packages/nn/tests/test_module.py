@@ -389,7 +389,7 @@ def test_memory_formats_of_what_has_images_dimensions():
     ("given", "message"),
     [
         (nn.functional.relu, r"flambeau\.nn\.functional\.relu is not a Module subclass; write nn\.ReLU\(\)"),
-        (nn.functional.log_softmax, r"write nn\.LogSoftmax\(\)"),
+        (nn.functional.log_softmax, r"write nn\.LogSoftmax\(dim=\.\.\.\)"),
         (fb.tanh, r"write nn\.Tanh\(\)"),
         (nn.functional.max_pool2d, r"write nn\.MaxPool2d\(\.\.\.\)"),
         (nn.ReLU, r"ReLU is not a Module subclass; write nn\.ReLU\(\)"),

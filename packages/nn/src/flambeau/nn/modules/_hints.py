@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from flambeau import nn, typename
+from flambeau import Tensor, nn, typename
 
 
 def not_a_module(given: Any) -> str:
@@ -19,26 +19,31 @@ def not_a_module(given: Any) -> str:
 
 
 def _hint(given: Any) -> str:
-    """Hint: which module to write instead of a list, a class or a function."""
+    """Hint: what to write instead of a list, a tensor, a class or a function."""
     if isinstance(given, list):
         return "; a list of modules is unpacked: Sequential(*modules)"
+    if isinstance(given, Tensor):
+        return "; a module takes tensors when it is called, and nn.ParameterList holds parameters"
     if isinstance(given, type) and issubclass(given, nn.Module):
-        return f"; write {_call(given)}"
+        return f"; write {layer_expression(given)}"
     if not callable(given):
         return ""
     name = str(getattr(given, "__name__", "")).replace("_", "")
     layer = next((layer for layer in nn.__all__ if layer.lower() == name), None)
     if layer is None:
         return "; call it in the forward() of a Module"
-    return f"; write {_call(getattr(nn, layer))}"
+    return f"; write {layer_expression(getattr(nn, layer))}"
 
 
-def _call(layer: type) -> str:
+def layer_expression(layer: type) -> str:
     """Return the expression that makes a layer: ``nn.ReLU()``, ``nn.Linear(...)``."""
-    required = [
-        parameter
-        for parameter in inspect.signature(layer).parameters.values()
-        if parameter.default is parameter.empty and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
-    ]
+    parameters = inspect.signature(layer).parameters
+    arguments = "..." if any(map(_is_required, parameters.values())) else ""
+    if "dim" in parameters and parameters["dim"].default is None:  # without it, softmax warns
+        arguments = "dim=..."
     prefix = "nn." if getattr(nn, layer.__name__, None) is layer else ""
-    return f"{prefix}{layer.__name__}({'...' if required else ''})"
+    return f"{prefix}{layer.__name__}({arguments})"
+
+
+def _is_required(parameter: inspect.Parameter) -> bool:
+    return parameter.default is parameter.empty and parameter.kind is parameter.POSITIONAL_OR_KEYWORD

@@ -13,6 +13,7 @@ from flambeau._suggestions import nearest
 
 from ..parameter import Buffer, Parameter
 from ._foreign_state import is_foreign, translated
+from ._inputs import call_hint
 from ._registry import Registry
 
 if TYPE_CHECKING:
@@ -64,8 +65,7 @@ class Tree:
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if not self.call_super_init and (args or kwargs):
-            given = f"an unexpected keyword argument {next(iter(kwargs))!r}" if kwargs else "positional arguments"
-            raise TypeError(f"{type(self).__name__}.__init__() got {given}")
+            self._refuse_arguments(args, kwargs)
         attributes, owner = vars(self), weakref.ref(self)
         for name in ("_parameters", "_buffers", "_modules"):
             attributes[name] = registry = Registry()
@@ -73,6 +73,13 @@ class Tree:
         attributes["_non_persistent_buffers_set"] = set()
         if self.call_super_init:
             super().__init__(*args, **kwargs)
+
+    def _refuse_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> NoReturn:
+        problem = f"takes 1 positional argument but {1 + len(args)} were given"
+        if kwargs:
+            problem = f"got an unexpected keyword argument {next(iter(kwargs))!r}"
+        hint = call_hint(self) if any(isinstance(value, Tensor) for value in args) else ""
+        raise TypeError(f"{type(self).__name__}.__init__() {problem}{hint}")
 
     # Registration
 

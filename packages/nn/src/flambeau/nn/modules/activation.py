@@ -10,6 +10,7 @@ from .. import functional as F
 from .. import init
 from ..parameter import Parameter
 from ._attention import MultiheadAttention as MultiheadAttention
+from ._inputs import check_no_input
 from .module import Module
 from .utils import options_of
 
@@ -28,6 +29,7 @@ class _Inplace(_Activation):
 
     def __init__(self, inplace: bool = False) -> None:
         super().__init__()
+        check_no_input(self, inplace=inplace)
         self.inplace = inplace
 
     def extra_repr(self) -> str:
@@ -55,6 +57,7 @@ class LeakyReLU(_Inplace):
 
     def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
         super().__init__(inplace)
+        check_no_input(self, negative_slope=negative_slope)
         self.negative_slope = negative_slope
 
     def forward(self, input: Tensor) -> Tensor:
@@ -78,6 +81,7 @@ class PReLU(Module):
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25, device: Any = None, dtype: Any = None) -> None:
         super().__init__()
+        check_no_input(self, num_parameters=num_parameters)
         self.num_parameters = num_parameters
         self.init = init
         self.weight = Parameter(empty(num_parameters, device=device, dtype=dtype))
@@ -104,6 +108,7 @@ class RReLU(_Inplace):
 
     def __init__(self, lower: float = 1.0 / 8, upper: float = 1.0 / 3, inplace: bool = False) -> None:
         super().__init__(inplace)
+        check_no_input(self, lower=lower, upper=upper)
         self.lower = lower
         self.upper = upper
 
@@ -118,6 +123,7 @@ class Hardtanh(_Inplace):
 
     def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
         super().__init__(inplace)
+        check_no_input(self, min_val=min_val, max_val=max_val)
         if max_val <= min_val:
             raise ValueError(f"max_val must be larger than min_val, got {max_val} and {min_val}")
         self.min_val = min_val
@@ -143,6 +149,7 @@ class Threshold(_Inplace):
 
     def __init__(self, threshold: float, value: float, inplace: bool = False) -> None:
         super().__init__(inplace)
+        check_no_input(self, threshold=threshold, value=value)
         self.threshold = threshold
         self.value = value
 
@@ -160,6 +167,7 @@ class ELU(_Inplace):
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         super().__init__(inplace)
+        check_no_input(self, alpha=alpha)
         self.alpha = alpha
 
     def forward(self, input: Tensor) -> Tensor:
@@ -203,6 +211,7 @@ class GELU(_Activation):
 
     def __init__(self, approximate: str = "none") -> None:
         super().__init__()
+        check_no_input(self, approximate=approximate)
         self.approximate = approximate
 
     def forward(self, input: Tensor) -> Tensor:
@@ -219,6 +228,7 @@ class Softplus(_Activation):
 
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
         super().__init__()
+        check_no_input(self, beta=beta, threshold=threshold)
         self.beta = beta
         self.threshold = threshold
 
@@ -289,6 +299,7 @@ class _Shrink(_Activation):
 
     def __init__(self, lambd: float = 0.5) -> None:
         super().__init__()
+        check_no_input(self, lambd=lambd)
         self.lambd = lambd
 
     def extra_repr(self) -> str:
@@ -319,6 +330,7 @@ class _AlongDim(_Activation):
 
     def __init__(self, dim: int | None = None) -> None:
         super().__init__()
+        check_no_input(self, dim=dim)
         self.dim = dim
 
 
@@ -363,6 +375,7 @@ class GLU(_Activation):
 
     def __init__(self, dim: int = -1) -> None:
         super().__init__()
+        check_no_input(self, dim=dim)
         self.dim = dim
 
     def forward(self, input: Tensor) -> Tensor:

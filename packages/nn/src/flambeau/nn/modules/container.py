@@ -13,6 +13,22 @@ from ._parameters import ParameterList as ParameterList
 from .module import Module, indent
 
 
+def _kind(value: object) -> str:
+    return type(value).__name__
+
+
+def _pairs(modules: Iterable[Any]) -> Iterator[tuple[str, Module]]:
+    """Yield the keys and modules of a sequence of such pairs."""
+    hint = '; write ModuleDict({"name": module})'
+    for index, entry in enumerate(modules):
+        element = f"ModuleDict update sequence element #{index}"
+        if not isinstance(entry, Iterable):
+            raise TypeError(f"{element} should be Iterable, but is {_kind(entry)}{hint}")
+        if len(pair := tuple(entry)) != 2:
+            raise ValueError(f"{element} has length {len(pair)}; 2 is required{hint}")
+        yield pair
+
+
 class _Numbered(Module):
     """Submodules under the names "0", "1", ...: what `Sequential` and `ModuleList` share."""
 
@@ -76,6 +92,10 @@ class _Numbered(Module):
 
     def extend(self, modules: Iterable[Module]) -> Self:
         """Add modules at the end."""
+        if not isinstance(modules, Iterable):
+            name = type(self).__name__
+            hint = f"; write {name}([module])" if isinstance(modules, Module) else ""
+            raise TypeError(f"{name}.extend should be called with an iterable, but got {_kind(modules)}{hint}")
         for module in list(modules):
             self.append(module)
         return self
@@ -211,7 +231,12 @@ class ModuleDict(Module):
 
     def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
         """Add modules by name; those already there are replaced."""
-        for key, module in modules.items() if isinstance(modules, (Mapping, ModuleDict)) else modules:
+        if not isinstance(modules, Iterable):
+            raise TypeError(
+                f"ModuleDict.update should be called with an iterable of key/value pairs, but got {_kind(modules)}"
+                '; write ModuleDict({"name": module})'
+            )
+        for key, module in modules.items() if isinstance(modules, (Mapping, ModuleDict)) else _pairs(modules):
             self[key] = module
 
     def pop(self, key: str) -> Any:

@@ -8,6 +8,7 @@ from typing import ClassVar
 from flambeau import Tensor
 
 from .. import functional as F
+from ._inputs import check_no_input
 from .module import Module
 from .utils import options_of
 
@@ -17,6 +18,7 @@ class _DropoutNd(Module):
 
     def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
         super().__init__()
+        check_no_input(self, p=p, inplace=inplace)
         if not 0 <= p <= 1:
             raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
         self.p = p

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from flambeau import Tensor
 
+from ._inputs import check_no_input
 from .module import Module
 
 
@@ -18,6 +19,7 @@ class Flatten(Module):
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
         super().__init__()
+        check_no_input(self, start_dim=start_dim, end_dim=end_dim)
         self.start_dim = start_dim
         self.end_dim = end_dim
 
@@ -37,6 +39,7 @@ class Unflatten(Module):
 
     def __init__(self, dim: int, unflattened_size: Sequence[int]) -> None:
         super().__init__()
+        check_no_input(self, dim=dim)
         self.dim = dim
         self.unflattened_size = tuple(unflattened_size)
 

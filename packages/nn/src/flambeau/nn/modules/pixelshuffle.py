@@ -5,6 +5,7 @@ from __future__ import annotations
 from flambeau import Tensor
 
 from .. import functional as F
+from ._inputs import check_no_input
 from .module import Module
 from .utils import options_of
 
@@ -19,6 +20,7 @@ class PixelShuffle(Module):
 
     def __init__(self, upscale_factor: int) -> None:
         super().__init__()
+        check_no_input(self, upscale_factor=upscale_factor)
         self.upscale_factor = upscale_factor
 
     def forward(self, input: Tensor) -> Tensor:
@@ -33,6 +35,7 @@ class PixelUnshuffle(Module):
 
     def __init__(self, downscale_factor: int) -> None:
         super().__init__()
+        check_no_input(self, downscale_factor=downscale_factor)
         self.downscale_factor = downscale_factor
 
     def forward(self, input: Tensor) -> Tensor:

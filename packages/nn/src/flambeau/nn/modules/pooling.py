@@ -8,6 +8,7 @@ from typing import ClassVar
 from flambeau import Tensor, adaptive_avg_pool1d, avg_pool1d, avg_pool2d, avg_pool3d, max_pool1d, max_pool2d, max_pool3d
 
 from .. import functional as F
+from ._inputs import check_no_input
 from .module import Module
 from .utils import Size, options_of, repeated
 
@@ -27,6 +28,7 @@ class _MaxPoolNd(Module):
         ceil_mode: bool = False,
     ) -> None:
         super().__init__()
+        check_no_input(self, kernel_size=kernel_size)
         self.kernel_size = kernel_size
         self.stride = kernel_size if stride is None else stride
         self.padding = padding
@@ -80,6 +82,7 @@ class _MaxUnpoolNd(Module):
 
     def __init__(self, kernel_size: Size, stride: Size | None = None, padding: Size = 0) -> None:
         super().__init__()
+        check_no_input(self, kernel_size=kernel_size)
         self.kernel_size = repeated(kernel_size, self.dimensions)
         self.stride = repeated(kernel_size if stride is None else stride, self.dimensions)
         self.padding = repeated(padding, self.dimensions)
@@ -134,6 +137,7 @@ class AvgPool1d(Module):
         count_include_pad: bool = True,
     ) -> None:
         super().__init__()
+        check_no_input(self, kernel_size=kernel_size)
         self.kernel_size = repeated(kernel_size, 1)
         self.stride = repeated(kernel_size if stride is None else stride, 1)
         self.padding = repeated(padding, 1)
@@ -161,6 +165,7 @@ class _AvgPoolNd(Module):
         divisor_override: int | None = None,
     ) -> None:
         super().__init__()
+        check_no_input(self, kernel_size=kernel_size)
         self.kernel_size = kernel_size
         self.stride = kernel_size if stride is None else stride
         self.padding = padding
@@ -247,6 +252,7 @@ class _AdaptivePoolNd(Module):
 
     def __init__(self, output_size: OutputSize) -> None:
         super().__init__()
+        check_no_input(self, output_size=output_size)
         self.output_size = output_size
 
     def forward(self, input: Tensor) -> Tensor | tuple[Tensor, Tensor]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from flambeau import Tensor
 
 from .. import functional as F
+from ._inputs import check_no_input
 from .module import Module
 from .utils import options_of
 
@@ -39,6 +40,7 @@ class Upsample(Module):
         recompute_scale_factor: bool | None = None,
     ) -> None:
         super().__init__()
+        check_no_input(self, size=size, scale_factor=scale_factor)
         self.size = size
         if isinstance(scale_factor, Sequence):
             self.scale_factor = tuple(float(factor) for factor in scale_factor)

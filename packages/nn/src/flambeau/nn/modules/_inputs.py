@@ -1,0 +1,25 @@
+"""A check for inputs that are given to a layer's constructor instead of its call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flambeau import Tensor
+
+
+def check_no_input(layer: object, **options: Any) -> None:
+    """Raise TypeError for the first option that is a tensor of several elements, with the call that was meant.
+
+    Tensors of one element count as numbers, as in PyTorch.
+    """
+    for name, value in options.items():
+        if isinstance(value, Tensor) and value.numel() != 1:
+            layer_name, shape = type(layer).__name__, list(value.shape)
+            raise TypeError(f"{layer_name}: {name} cannot be a Tensor of shape {shape}{call_hint(layer)}")
+
+
+def call_hint(layer: object) -> str:
+    """Hint: create the layer before it is called."""
+    from ._hints import layer_expression
+
+    return f"; create the layer first, then call it: {layer_expression(type(layer))}(input)"
