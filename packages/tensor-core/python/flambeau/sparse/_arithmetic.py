@@ -29,7 +29,7 @@ def _sizes(name: str, left: Any, right: Any) -> None:
 
 
 @answers("add", "__add__", "__radd__")
-def add(input: Any, other: Any, *, alpha: Any = 1) -> Any:
+def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """``input + alpha * other``: of two sparse tensors, or of a strided and a sparse one. Gradient: both."""
     if not isinstance(other, SparseTensor):
         if isinstance(input, CompressedTensor) and isinstance(other, Tensor) and other.ndim:
@@ -67,10 +67,10 @@ def _flat(dense: Tensor, other: SparseTensor, alpha: Any) -> tuple[Tensor, Tenso
 
 
 @answers("add_")
-def add_(input: Any, other: Any, *, alpha: Any = 1) -> Any:
+def add_(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
     """`add` in place; a contiguous tensor is changed only where the sparse one has elements."""
     if isinstance(input, SparseTensor):
-        result = add(input, other, alpha=alpha)
+        result: Any = add(input, other, alpha=alpha)
         input._take_over(result._like(result._val.to(input.dtype)))
         return input
     _sizes("add_", input, other)
@@ -84,12 +84,12 @@ def add_(input: Any, other: Any, *, alpha: Any = 1) -> Any:
 
 
 @answers("sub_", "subtract_")
-def sub_(input: Any, other: Any, *, alpha: Any = 1) -> Any:
+def sub_(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
     """`sub` in place."""
     return add_(input, other, alpha=-alpha)
 
 
-def _sparse_sum(input: Any, other: Any, alpha: Any) -> Any:
+def _sparse_sum(input: Any, other: Any, alpha: Any) -> Tensor:
     _sizes("add", input, other)
     first, second = to_coo(input), to_coo(other)
     if first.sparse_dim() != second.sparse_dim():
@@ -107,13 +107,13 @@ def _sparse_sum(input: Any, other: Any, alpha: Any) -> Any:
 
 
 @answers("sub", "subtract", "__sub__")
-def sub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
+def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """``input - alpha * other``, as `add`."""
     return add(input, other, alpha=-alpha)
 
 
 @answers("rsub", "__rsub__")
-def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
+def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """``other - alpha * input``."""
     return sub(other, input, alpha=alpha)
 
@@ -138,14 +138,14 @@ def mul(input: Any, other: Any) -> Any:
     return made if isinstance(input, CooTensor) else _in_place_of(input, made)
 
 
-def _in_place_of(compressed: Any, coo: CooTensor) -> Any:
+def _in_place_of(compressed: CompressedTensor, coo: CooTensor) -> Tensor:
     """Values in the order of coordinates, in that of compressed rows or columns."""
     if compressed.compressed_dim == 0:
         return compressed._like(coo._val)
     return to_sparse(coo, layout=compressed.layout)
 
 
-def _sparse_elements(input: Any, other: Any) -> Any:
+def _sparse_elements(input: Any, other: Any) -> Tensor:
     """Products where both have an element."""
     _sizes("mul", input, other)
     first, second = to_coo(input).coalesce(), to_coo(other).coalesce()
@@ -176,7 +176,7 @@ def _divisor(other: Any) -> Any:
 
 
 @answers("div", "divide", "true_divide", "__truediv__")
-def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
+def div(input: SparseTensor, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     """The quotient by a number. Gradient: both."""
     divisor = _divisor(other)
     tensor = input if rounding_mode is None else merged(input)
@@ -184,7 +184,7 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
 
 
 @answers("floor_divide", "__floordiv__")
-def floor_divide(input: Any, other: Any) -> Any:
+def floor_divide(input: SparseTensor, other: Any) -> Tensor:
     """The quotient by a number, rounded down."""
     return div(input, other, rounding_mode="floor")
 

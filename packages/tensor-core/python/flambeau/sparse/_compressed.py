@@ -32,7 +32,7 @@ class CompressedTensor(SparseTensor):
         made._known = self._known
         return made
 
-    def _versions(self) -> Any:
+    def _versions(self) -> tuple[int, int]:
         return version_of(self._ptr), version_of(self._idx)
 
     def sparse_dim(self) -> int:
@@ -56,7 +56,7 @@ class CsrTensor(CompressedTensor):
     is_sparse_csr: ClassVar[bool] = True
 
     @property
-    def layout(self) -> Any:
+    def layout(self) -> _core.layout:
         return _core.sparse_csr
 
     def crow_indices(self) -> Tensor:
@@ -75,7 +75,7 @@ class CscTensor(CompressedTensor):
     compressed_dim = 1
 
     @property
-    def layout(self) -> Any:
+    def layout(self) -> _core.layout:
         return _core.sparse_csc
 
     def ccol_indices(self) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 import flambeau
 from flambeau import _core
@@ -163,7 +163,9 @@ def _offsets(indices: Any, device: Any) -> Tensor:
     return made if made.dtype in (flambeau.int64, flambeau.int32) else made.to(flambeau.int64)
 
 
-def sparse_csr_tensor(crow_indices: Any, col_indices: Any, values: Any, size: Any = None, **options: Any) -> Any:
+def sparse_csr_tensor(
+    crow_indices: Any, col_indices: Any, values: Any, size: Any = None, **options: Any
+) -> CompressedTensor:
     """A sparse matrix of compressed rows; see `sparse_compressed_tensor`.
 
     >>> flambeau.sparse_csr_tensor([0, 1, 3], [2, 0, 2], [3.0, 4.0, 5.0], (2, 3)).to_dense()
@@ -175,19 +177,21 @@ def sparse_csr_tensor(crow_indices: Any, col_indices: Any, values: Any, size: An
     )
 
 
-def sparse_csc_tensor(ccol_indices: Any, row_indices: Any, values: Any, size: Any = None, **options: Any) -> Any:
+def sparse_csc_tensor(
+    ccol_indices: Any, row_indices: Any, values: Any, size: Any = None, **options: Any
+) -> CompressedTensor:
     """A sparse matrix of compressed columns; see `sparse_compressed_tensor`."""
     return sparse_compressed_tensor(
         ccol_indices, row_indices, values, size, **_of_layout("sparse_csc_tensor", _core.sparse_csc, options)
     )
 
 
-def sparse_bsr_tensor(*args: Any, **options: Any) -> Any:
+def sparse_bsr_tensor(*args: Any, **options: Any) -> NoReturn:
     """Raises NotImplementedError: there are no blocks."""
     raise NotImplementedError(BLOCKS.format(layout=_core.sparse_bsr))
 
 
-def sparse_bsc_tensor(*args: Any, **options: Any) -> Any:
+def sparse_bsc_tensor(*args: Any, **options: Any) -> NoReturn:
     """Raises NotImplementedError: there are no blocks."""
     raise NotImplementedError(BLOCKS.format(layout=_core.sparse_bsc))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 import flambeau
 from flambeau import _core
@@ -75,7 +75,7 @@ def from_dense(tensor: Tensor, sparse_dim: int | None = None) -> CooTensor:
     return CooTensor.of(indices, tensor[tuple(indices)], tensor.shape, True)
 
 
-def to_compressed(tensor: Any, layout: Any) -> Any:
+def to_compressed(tensor: Any, layout: Any) -> SparseTensor:
     """The same elements as compressed rows or columns."""
     if isinstance(tensor, SparseTensor) and tensor.layout is layout:
         return tensor
@@ -102,7 +102,9 @@ def to_compressed(tensor: Any, layout: Any) -> Any:
 
 
 @answers("to_sparse")
-def to_sparse(tensor: Any, sparse_dim: Any = None, *, layout: Any = None, blocksize: Any = None, **dense: Any) -> Any:
+def to_sparse(
+    tensor: Any, sparse_dim: Any = None, *, layout: Any = None, blocksize: Any = None, **dense: Any
+) -> SparseTensor:
     """The same elements in a sparse layout, by default that of coordinates."""
     if isinstance(sparse_dim, _core.layout):
         sparse_dim, layout = None, sparse_dim
@@ -122,25 +124,25 @@ def to_sparse(tensor: Any, sparse_dim: Any = None, *, layout: Any = None, blocks
 
 
 @answers("to_sparse_csr")
-def to_sparse_csr(tensor: Any, dense_dim: int | None = None) -> Any:
+def to_sparse_csr(tensor: Any, dense_dim: int | None = None) -> SparseTensor:
     """The same elements as compressed rows."""
     return to_sparse(tensor, layout=_core.sparse_csr, dense_dim=dense_dim)
 
 
 @answers("to_sparse_csc")
-def to_sparse_csc(tensor: Any, dense_dim: int | None = None) -> Any:
+def to_sparse_csc(tensor: Any, dense_dim: int | None = None) -> SparseTensor:
     """The same elements as compressed columns."""
     return to_sparse(tensor, layout=_core.sparse_csc, dense_dim=dense_dim)
 
 
 @answers("to_sparse_bsr")
-def to_sparse_bsr(tensor: Any, *args: Any, **kwargs: Any) -> Any:
+def to_sparse_bsr(tensor: Any, *args: Any, **kwargs: Any) -> NoReturn:
     """Raises NotImplementedError."""
     raise NotImplementedError(BLOCKS.format(layout=_core.sparse_bsr))
 
 
 @answers("to_sparse_bsc")
-def to_sparse_bsc(tensor: Any, *args: Any, **kwargs: Any) -> Any:
+def to_sparse_bsc(tensor: Any, *args: Any, **kwargs: Any) -> NoReturn:
     """Raises NotImplementedError."""
     raise NotImplementedError(BLOCKS.format(layout=_core.sparse_bsc))
 
@@ -159,18 +161,18 @@ def to_dense(tensor: Any, dtype: Any = None, *, masked_grad: bool | None = None)
 
 
 @answers("clone")
-def clone(tensor: SparseTensor, *, memory_format: Any = None) -> Any:
+def clone(tensor: SparseTensor, *, memory_format: Any = None) -> SparseTensor:
     """A copy of indices and values. Gradient: passed on."""
     return _moved(tensor, lambda part: part.clone())
 
 
 @answers("detach")
-def detach(tensor: SparseTensor) -> Any:
+def detach(tensor: SparseTensor) -> SparseTensor:
     """The same elements without history."""
     return tensor._like(tensor._val.detach())
 
 
-def _moved(tensor: SparseTensor, move: Any) -> Any:
+def _moved(tensor: SparseTensor, move: Any) -> SparseTensor:
     """With ``move`` applied to indices and values."""
     if isinstance(tensor, CooTensor):
         return CooTensor.of(move(tensor._ind), move(tensor._val), tensor._size, tensor._coal)
@@ -179,7 +181,7 @@ def _moved(tensor: SparseTensor, move: Any) -> Any:
 
 
 @answers("to")
-def to(tensor: Any, *args: Any, **kwargs: Any) -> Any:
+def to(tensor: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     """Another dtype or device: ``to(dtype)``, ``to(device)``, ``to(device, dtype)``, ``to(other)``."""
     if args and isinstance(args[0], SparseTensor):
         args = (args[0].device, args[0].dtype, *args[1:])
@@ -196,32 +198,34 @@ def to(tensor: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 @answers("type_as")
-def type_as(tensor: SparseTensor, other: Tensor) -> Any:
+def type_as(tensor: SparseTensor, other: Tensor) -> Tensor:
     """With the dtype of another."""
     return to(tensor, other.dtype)
 
 
 @answers("cpu")
-def cpu(tensor: SparseTensor, memory_format: Any = None) -> Any:
+def cpu(tensor: SparseTensor, memory_format: Any = None) -> Tensor:
     """On the CPU."""
     return to(tensor, "cpu")
 
 
 @answers("cuda")
-def cuda(tensor: SparseTensor, device: Any = None, non_blocking: bool = False, memory_format: Any = None) -> Any:
+def cuda(
+    tensor: SparseTensor, device: Any = None, non_blocking: bool = False, memory_format: Any = None
+) -> SparseTensor:
     """On a GPU."""
     values = tensor._val.cuda(device)
     return tensor if values is tensor._val else _moved(tensor._like(values), lambda part: part.to(values.device))
 
 
 @answers("pin_memory")
-def pin_memory(tensor: SparseTensor, device: Any = None) -> Any:
+def pin_memory(tensor: SparseTensor, device: Any = None) -> SparseTensor:
     """In memory that GPUs read quickly."""
     return _moved(tensor, lambda part: part.pin_memory())
 
 
 @answers("share_memory_")
-def share_memory_(tensor: SparseTensor) -> Any:
+def share_memory_(tensor: SparseTensor) -> SparseTensor:
     """Moves the parts where other processes see them."""
     for part in _parts(tensor):
         part.share_memory_()
@@ -259,7 +263,7 @@ _DTYPES = {
 
 def _put_conversion(name: str, dtype: Any) -> None:
     @answers(name)
-    def convert(tensor: SparseTensor, memory_format: Any = None) -> Any:
+    def convert(tensor: SparseTensor, memory_format: Any = None) -> Tensor:
         return to(tensor, dtype)
 
 
@@ -268,7 +272,7 @@ for _name, _dtype in _DTYPES.items():
 
 
 @answers("type")
-def type_(tensor: SparseTensor, dtype: Any = None, non_blocking: bool = False) -> Any:
+def type_(tensor: SparseTensor, dtype: Any = None, non_blocking: bool = False) -> str | SparseTensor:
     """``"flambeau.sparse.FloatTensor"``, or the tensor as another type."""
     if dtype is None:
         module, _, name = tensor._val.type().rpartition(".")
@@ -279,7 +283,7 @@ def type_(tensor: SparseTensor, dtype: Any = None, non_blocking: bool = False) -
 
 
 @answers("copy_")
-def copy_(tensor: Any, source: Any, non_blocking: bool = False) -> Any:
+def copy_(tensor: Any, source: Any, non_blocking: bool = False) -> SparseTensor:
     """Becomes a copy of ``source``, a sparse tensor of the same size."""
     if not (isinstance(tensor, SparseTensor) and isinstance(source, SparseTensor)):
         raise RuntimeError(
@@ -296,7 +300,7 @@ def copy_(tensor: Any, source: Any, non_blocking: bool = False) -> Any:
 
 
 @answers("resize_as_sparse_")
-def resize_as_sparse_(tensor: Any, other: SparseTensor) -> Any:
+def resize_as_sparse_(tensor: CooTensor, other: SparseTensor) -> SparseTensor:
     """Gets the size of another."""
     if tensor._size != other._size:
         assert isinstance(other, CooTensor)
@@ -305,7 +309,7 @@ def resize_as_sparse_(tensor: Any, other: SparseTensor) -> Any:
 
 
 @answers("sparse_resize_")
-def sparse_resize_(tensor: Any, size: Any, sparse_dim: int, dense_dim: int) -> Any:
+def sparse_resize_(tensor: CooTensor, size: Any, sparse_dim: int, dense_dim: int) -> SparseTensor:
     """Changes the size in place; elements stay, and so sizes may only grow where there are some."""
     size = tuple(size)
     if sparse_dim + dense_dim != len(size):
@@ -332,22 +336,23 @@ def sparse_resize_(tensor: Any, size: Any, sparse_dim: int, dense_dim: int) -> A
 
 
 @answers("sparse_resize_and_clear_")
-def sparse_resize_and_clear_(tensor: Any, size: Any, sparse_dim: int, dense_dim: int) -> Any:
+def sparse_resize_and_clear_(tensor: CooTensor, size: Any, sparse_dim: int, dense_dim: int) -> SparseTensor:
     """Changes the size in place, and drops all elements."""
     tensor._take_over(CooTensor.of(tensor._ind[:, :0], tensor._val[:0].detach(), tensor._size, True))
     return sparse_resize_(tensor, size, sparse_dim, dense_dim)
 
 
 @answers("zero_")
-def zero_(tensor: Any) -> Any:
+def zero_(tensor: CooTensor | CompressedTensor) -> SparseTensor:
     """Drops all elements."""
-    tensor._take_over(zeros_like(tensor))
+    blank: Any = zeros_like(tensor)
+    tensor._take_over(blank)
     return tensor
 
 
 @answers("zeros_like", "empty_like")
 def zeros_like(
-    tensor: Any,
+    tensor: CooTensor | CompressedTensor,
     *,
     dtype: Any = None,
     layout: Any = None,
@@ -355,7 +360,7 @@ def zeros_like(
     requires_grad: bool = False,
     pin_memory: bool = False,
     memory_format: Any = None,
-) -> Any:
+) -> Tensor:
     """A tensor of the same size and layout without elements; with ``layout=strided`` one of zeros."""
     where, kind = device or tensor.device, dtype or tensor.dtype
     if layout is _core.strided:
@@ -368,7 +373,7 @@ def zeros_like(
 
 
 @answers("new_zeros", "new_empty")
-def new_zeros(tensor: Any, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+def new_zeros(tensor: Any, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> CooTensor:
     """A tensor of coordinates without elements, of this dtype and device."""
     sizes = tuple(size[0]) if len(size) == 1 and not isinstance(size[0], int) else size
     return flambeau.sparse_coo_tensor(

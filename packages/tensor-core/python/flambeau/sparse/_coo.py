@@ -36,11 +36,11 @@ class CooTensor(SparseTensor):
         made._known = self._known
         return made  # type: ignore[no-any-return]
 
-    def _versions(self) -> Any:
+    def _versions(self) -> int:
         return version_of(self._ind)
 
     @property
-    def layout(self) -> Any:
+    def layout(self) -> _core.layout:
         return _core.sparse_coo
 
     def sparse_dim(self) -> int:

@@ -8,9 +8,10 @@ import flambeau
 from flambeau._core import Tensor
 from flambeau.sparse._construction import sparse_coo_tensor
 from flambeau.sparse._conversion import to_sparse
+from flambeau.sparse._tensor import SparseTensor
 
 
-def spdiags(diagonals: Tensor, offsets: Tensor, shape: Any, layout: Any = None) -> Any:
+def spdiags(diagonals: Tensor, offsets: Tensor, shape: Any, layout: Any = None) -> SparseTensor:
     """A sparse matrix with the rows of ``diagonals`` along its diagonals.
 
     Column ``j`` of a diagonal above the main one (offset k > 0) takes its element ``j``, which is to say that the

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import flambeau
+from flambeau._core import Tensor
 from flambeau.sparse import _products, _reductions
 from flambeau.sparse._tensor import SparseTensor
 
 
-def mm(mat1: Any, mat2: Any) -> Any:
+def mm(mat1: Any, mat2: Any) -> Tensor:
     """The product of two matrices: dense where one of them is, else sparse.
 
     Args:
@@ -26,12 +27,12 @@ def mm(mat1: Any, mat2: Any) -> Any:
     return flambeau.mm(mat1, mat2)
 
 
-def addmm(mat: Any, mat1: Any, mat2: Any, *, beta: float = 1.0, alpha: float = 1.0) -> Any:
+def addmm(mat: Any, mat1: Any, mat2: Any, *, beta: float = 1.0, alpha: float = 1.0) -> Tensor:
     """``beta * mat + alpha * (mat1 @ mat2)`` of a sparse ``mat1``. Gradient: all three."""
     return flambeau.addmm(mat, mat1, mat2, beta=beta, alpha=alpha)
 
 
-def sum(input: Any, dim: Any = None, dtype: Any = None) -> Any:
+def sum(input: Any, dim: Any = None, dtype: Any = None) -> Tensor:
     """The sum of a sparse tensor's elements, along dimensions or of all.
 
     Args:
@@ -49,7 +50,7 @@ def sum(input: Any, dim: Any = None, dtype: Any = None) -> Any:
     return _reductions.sum(input, dim, dtype=dtype)
 
 
-def softmax(input: Any, dim: int, *, dtype: Any = None) -> Any:
+def softmax(input: Any, dim: int, *, dtype: Any = None) -> Tensor:
     """Softmax over the elements that are stored along a dimension: the others count as minus infinity.
 
     Gradient: the values'.
@@ -62,12 +63,12 @@ def softmax(input: Any, dim: int, *, dtype: Any = None) -> Any:
     return _reductions.softmax(input, dim, dtype=dtype)
 
 
-def log_softmax(input: Any, dim: int, *, dtype: Any = None) -> Any:
+def log_softmax(input: Any, dim: int, *, dtype: Any = None) -> Tensor:
     """The logarithm of `softmax`."""
     return _reductions.log_softmax(input, dim, dtype=dtype)
 
 
-def spmm(input: Any, mat2: Any) -> Any:
+def spmm(input: Any, mat2: Any) -> Tensor:
     """Alias of mm."""
     return flambeau.mm(input, mat2)
 
@@ -79,6 +80,6 @@ sspaddmm = _products.sspaddmm
 sampled_addmm = _products.sampled_addmm
 
 
-def resize_as_sparse_(input: Any, the_template: Any) -> Any:
+def resize_as_sparse_(input: Tensor, the_template: Any) -> Tensor:
     """Gives a sparse tensor the size of another, in place."""
     return input.resize_as_sparse_(the_template)

@@ -15,7 +15,7 @@ from flambeau.sparse._tensor import SparseTensor, answers
 
 
 @answers("index_select")
-def index_select(tensor: Any, dim: int, index: Tensor) -> Any:
+def index_select(tensor: Any, dim: int, index: Tensor) -> Tensor:
     """The slices that ``index`` names. Gradient: the slices'."""
     coo = to_coo(tensor)
     dim, sparse = placed(dim, coo)
@@ -43,7 +43,7 @@ def index_select(tensor: Any, dim: int, index: Tensor) -> Any:
 
 
 @answers("select", "select_copy")
-def select(tensor: Any, dim: int, index: int) -> Any:
+def select(tensor: Any, dim: int, index: int) -> Tensor:
     """The slice at an index, without the dimension; strided where that was the last sparse one."""
     coo = to_coo(tensor)
     dim, sparse = placed(dim, coo)
@@ -65,7 +65,7 @@ def select(tensor: Any, dim: int, index: int) -> Any:
 
 
 @answers("narrow", "narrow_copy")
-def narrow(tensor: Any, dim: int, start: Any, length: int) -> Any:
+def narrow(tensor: Any, dim: int, start: Any, length: int) -> Tensor:
     """``length`` slices from ``start`` on; a copy, not a view."""
     coo = to_coo(tensor)
     dim, sparse = placed(dim, coo)
@@ -87,7 +87,7 @@ def narrow(tensor: Any, dim: int, start: Any, length: int) -> Any:
 
 
 @answers("__getitem__")
-def get_item(tensor: Any, key: Any) -> Any:
+def get_item(tensor: Tensor, key: Any) -> Tensor:
     """Integers, slices, ``...``, None and one list or tensor of indices of a dimension."""
     keys = list(key) if isinstance(key, tuple) else [key]
     there = sum(1 for one in keys if one is not None and one is not Ellipsis)
@@ -129,7 +129,7 @@ def _item(tensor: Any, dim: int, key: Any) -> tuple[Any, int]:
 
 
 @answers("unbind", "__iter__")
-def unbind(tensor: Any, dim: int = 0) -> Any:
+def unbind(tensor: Any, dim: int = 0) -> tuple[Tensor, ...]:
     """The slices along a dimension."""
     if tensor.ndim == 0:
         raise TypeError("iteration over a 0-d tensor")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from collections.abc import Callable
+from typing import Any, ParamSpec, Self, TypeVar
 
 from flambeau._core import Tensor
 from flambeau.sparse._compressed import CompressedTensor
 from flambeau.sparse._coo import flat_keys
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _enabled = False
 
@@ -60,11 +64,11 @@ sorted and distinct along the last dimension values` is not satisfied.
         global _enabled
         _enabled, self.saved_state = bool(self.saved_state), None
 
-    def __call__(self, function: Any) -> Any:
+    def __call__(self, function: Callable[P, T]) -> Callable[P, T]:
         from functools import wraps
 
         @wraps(function)
-        def checked(*args: Any, **kwargs: Any) -> Any:
+        def checked(*args: P.args, **kwargs: P.kwargs) -> T:
             with type(self)(self.state):
                 return function(*args, **kwargs)
 

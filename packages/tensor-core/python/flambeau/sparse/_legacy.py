@@ -29,7 +29,7 @@ class sparsetensortype:
         self.is_cuda = is_cuda
 
     @property
-    def layout(self) -> Any:
+    def layout(self) -> _core.layout:
         """How the elements are kept: flambeau.sparse_coo."""
         return _core.sparse_coo
 

@@ -9,11 +9,12 @@ from flambeau._serialization.names import Name
 from flambeau.sparse._compressed import KINDS, CompressedTensor
 from flambeau.sparse._construction import sparse_compressed_tensor, sparse_coo_tensor
 from flambeau.sparse._coo import CooTensor
+from flambeau.sparse._tensor import SparseTensor
 
 _COMPRESSED = {_core.sparse_csr: "torch.sparse_csr", _core.sparse_csc: "torch.sparse_csc"}
 
 
-def reduced(tensor: Any) -> Any:
+def reduced(tensor: Any) -> tuple[Any, ...]:
     """What pickle writes: the function that builds the tensor again, and its parts."""
     values = tensor._val.detach()
     if isinstance(tensor, CooTensor):
@@ -33,7 +34,7 @@ def _rebuilt_compressed(
     return sparse_compressed_tensor(offsets, indices, values, size, layout=kind, requires_grad=requires_grad)
 
 
-def reduced_for_pytorch(tensor: Any) -> Any:
+def reduced_for_pytorch(tensor: Any) -> tuple[Any, ...]:
     """What stands in a file of PyTorch's."""
     values = tensor._val.detach()
     layout = Name.of("torch.serialization", "_get_layout")
@@ -51,11 +52,11 @@ class _Layout:
     def __init__(self, name: str, function: Name) -> None:
         self.name, self.function = name, function
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> tuple[Any, ...]:
         return self.function, (self.name,)
 
 
-def rebuilt_from_file(layout: Any, parts: Any) -> Any:
+def rebuilt_from_file(layout: Any, parts: Any) -> SparseTensor:
     """The tensor that a file of PyTorch's describes; its indices are looked at, for a file may say anything."""
     if layout is _core.sparse_coo:
         indices, values, size, *coalesced = parts

@@ -20,7 +20,7 @@ _KEEP_ZERO = (
 )
 
 
-def merged(tensor: Any) -> Any:
+def merged(tensor: Any) -> SparseTensor:
     """The tensor with each index once."""
     return tensor.coalesce() if isinstance(tensor, CooTensor) else tensor
 
@@ -35,7 +35,7 @@ def _put(name: str, linear: bool) -> None:
         return
 
     @answers(name)
-    def of_values(tensor: SparseTensor, *args: Any, **kwargs: Any) -> Any:
+    def of_values(tensor: SparseTensor, *args: Any, **kwargs: Any) -> SparseTensor:
         tensor = tensor if linear else merged(tensor)
         return tensor._like(function(tensor._val, *args, **kwargs))
 
@@ -47,7 +47,7 @@ for _name in _KEEP_ZERO:
 
 
 @answers("pow", "__pow__")
-def pow(input: Any, exponent: Any) -> Any:
+def pow(input: Any, exponent: Any) -> SparseTensor:
     """``input**exponent`` for a number other than 0."""
     if isinstance(exponent, Tensor):
         if not isinstance(input, SparseTensor) or isinstance(exponent, SparseTensor) or exponent.ndim:
@@ -62,7 +62,7 @@ def pow(input: Any, exponent: Any) -> Any:
 
 
 @answers(".real", ".imag")
-def part(tensor: SparseTensor) -> Any:
+def part(tensor: SparseTensor) -> SparseTensor:
     """Of a real tensor the tensor itself."""
     if tensor.is_complex():
         raise NotImplementedError("real and imag of a complex sparse tensor are not views here: use real(tensor)")

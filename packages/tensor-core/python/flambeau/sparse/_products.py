@@ -129,7 +129,7 @@ def _by(tensor: Any) -> str:
 
 
 @answers("mm", "spmm", "dsmm")
-def mm(input: Any, mat2: Any) -> Any:
+def mm(input: Any, mat2: Any) -> Tensor:
     """The product of two matrices: dense where one of them is, else sparse. Gradient: both."""
     if input.ndim != 2 or mat2.ndim != 2:
         raise RuntimeError(f"mm: both have to be matrices, got shapes {list(input.shape)} and {list(mat2.shape)}")
@@ -141,9 +141,10 @@ def mm(input: Any, mat2: Any) -> Any:
     return _sparse_product(input, mat2)
 
 
-def _sparse_product(left: SparseTensor, right: SparseTensor) -> Any:
+def _sparse_product(left: SparseTensor, right: SparseTensor) -> SparseTensor:
     """Every element of ``left`` times the row of ``right`` that its column names, and sums of what meets."""
-    first, second = to_coo(left), to_compressed(right, _core.sparse_csr)
+    first = to_coo(left)
+    second: Any = to_compressed(right, _core.sparse_csr)
     row, column = first._ind[0], first._ind[1]
     source, target = spread(second._ptr, column)
     indices = flambeau.stack((row.index_select(0, source), second._idx.index_select(0, target)))
@@ -184,7 +185,7 @@ def bmm(input: Any, mat2: Any) -> Tensor:
 
 
 @answers("matmul", "__matmul__", "__rmatmul__")
-def matmul(input: Any, other: Any) -> Any:
+def matmul(input: Any, other: Any) -> Tensor:
     """`mm`, `mv` or `bmm`, by the numbers of dimensions."""
     if input.ndim == 2 and other.ndim == 2:
         return mm(input, other)
@@ -204,7 +205,7 @@ def matmul(input: Any, other: Any) -> Any:
 
 
 @answers("linear")
-def linear(input: Any, weight: Any, bias: Any = None) -> Any:
+def linear(input: Any, weight: Any, bias: Any = None) -> Tensor:
     """``input @ weight.T + bias`` where either is sparse."""
     from flambeau.sparse._shapes import transpose
 
@@ -213,19 +214,19 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
 
 
 @answers("addmm")
-def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
+def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """``beta * input + alpha * (mat1 @ mat2)``. Gradient: all three."""
     product = mm(mat1, mat2)
     return _with_input(input, product, beta, alpha)
 
 
 @answers("addmv")
-def addmv(input: Any, mat: Any, vec: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
+def addmv(input: Any, mat: Any, vec: Any, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """``beta * input + alpha * (mat @ vec)``."""
     return _with_input(input, mv(mat, vec), beta, alpha)
 
 
-def _with_input(input: Any, product: Any, beta: Any, alpha: Any) -> Any:
+def _with_input(input: Tensor, product: Tensor, beta: Any, alpha: Any) -> Tensor:
     if alpha != 1:
         product = product * alpha
     if beta == 0:
@@ -252,13 +253,13 @@ def smm(mat1: Any, mat2: Tensor) -> CooTensor:
 
 
 @answers("sspaddmm")
-def sspaddmm(input: Any, mat1: Any, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Any:
+def sspaddmm(input: Any, mat1: Any, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """``beta * input + alpha * (mat1 @ mat2)`` of a sparse input, a sparse and a dense matrix, sparse."""
     return _with_input(input, smm(mat1, mat2), beta, alpha)
 
 
 @answers("sampled_addmm")
-def sampled_addmm(input: Any, mat1: Tensor, mat2: Tensor, *, beta: Any = 1.0, alpha: Any = 1.0) -> Any:
+def sampled_addmm(input: Any, mat1: Tensor, mat2: Tensor, *, beta: Any = 1.0, alpha: Any = 1.0) -> SparseTensor:
     """``alpha * (mat1 @ mat2) + beta * input`` at the places where ``input``, of compressed rows, has elements.
 
     Gradient: all three.

@@ -15,12 +15,12 @@ from flambeau.sparse._tensor import answers
 
 
 @answers("sum")
-def sum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
+def sum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The sum of all elements, or along dimensions: sparse where a sparse dimension is left. Gradient: the values'."""
     if input.dtype is flambeau.bool:  # an element that is there twice counts once
         input = merged(input)
     if dim is None or (isinstance(dim, (tuple, list)) and not dim):
-        total = input._val.sum(dtype=dtype)
+        total: Tensor = input._val.sum(dtype=dtype)
         return total.reshape((1,) * input.ndim) if keepdim else total
     if isinstance(input, CompressedTensor) and not keepdim:
         raise RuntimeError("reduction operations on CSR tensors with keepdim=False is unsupported")
@@ -52,18 +52,18 @@ def sum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
 
 
 @answers("_sparse_softmax", "softmax")
-def softmax(input: Any, dim: int, *, dtype: Any = None) -> Any:
+def softmax(input: Any, dim: int, *, dtype: Any = None) -> Tensor:
     """Softmax over the elements that are stored along a dimension. Gradient: the values'."""
     return _normalised(input, dim, dtype, logarithm=False)
 
 
 @answers("_sparse_log_softmax", "log_softmax")
-def log_softmax(input: Any, dim: int, *, dtype: Any = None) -> Any:
+def log_softmax(input: Any, dim: int, *, dtype: Any = None) -> Tensor:
     """The logarithm of `softmax`."""
     return _normalised(input, dim, dtype, logarithm=True)
 
 
-def _normalised(input: Any, dim: int, dtype: Any, logarithm: bool) -> Any:
+def _normalised(input: Any, dim: int, dtype: Any, logarithm: bool) -> Tensor:
     coo = to_coo(input).coalesce()
     values = coo._val if dtype is None else coo._val.to(dtype)
     if not values.is_floating_point():
@@ -124,7 +124,7 @@ def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, dty
 
 
 @answers("mean")
-def mean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
+def mean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """Raises NotImplementedError, as in PyTorch; a sum divided by the number of elements is the same."""
     raise NotImplementedError(f"mean: there is none for tensors of the layout {input.layout}; divide sum() by numel()")
 

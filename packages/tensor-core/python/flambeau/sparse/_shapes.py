@@ -26,7 +26,7 @@ def placed(dim: int, tensor: CooTensor) -> tuple[int, bool]:
 
 
 @answers("transpose", "swapaxes", "swapdims")
-def transpose(tensor: Any, dim0: int, dim1: int) -> Any:
+def transpose(tensor: SparseTensor, dim0: int, dim1: int) -> SparseTensor:
     """Two sparse dimensions, or two dense ones, exchanged. Compressed rows become compressed columns."""
     first, second = dimension(dim0, tensor.ndim), dimension(dim1, tensor.ndim)
     if first == second:
@@ -48,7 +48,7 @@ def transpose(tensor: Any, dim0: int, dim1: int) -> Any:
 
 
 @answers("permute")
-def permute(tensor: Any, *dims: Any) -> Any:
+def permute(tensor: Any, *dims: Any) -> SparseTensor:
     """The sparse dimensions in another order among themselves, and the dense ones among themselves."""
     given = dims[0] if len(dims) == 1 and not isinstance(dims[0], int) else dims
     order = [dimension(dim, tensor.ndim) for dim in given]
@@ -82,7 +82,7 @@ def _hand_over_pattern(tensor: CooTensor, transposed: CooTensor, moved: bool) ->
 
 
 @answers("t")
-def t(tensor: Any) -> Any:
+def t(tensor: Any) -> SparseTensor:
     """The transpose of a matrix."""
     if tensor.ndim > 2 or tensor.dense_dim():
         raise RuntimeError(
@@ -93,20 +93,20 @@ def t(tensor: Any) -> Any:
 
 
 @answers(".T", ".mT")
-def transposed(tensor: Any) -> Any:
+def transposed(tensor: Any) -> SparseTensor:
     """The transpose of a matrix."""
     return transpose(tensor, -2, -1)
 
 
 @answers(".H", ".mH", "adjoint")
-def adjoint(tensor: Any) -> Any:
+def adjoint(tensor: Any) -> SparseTensor:
     """The conjugate transpose of a matrix."""
     swapped = transpose(tensor, -2, -1)
     return swapped._like(swapped._val.conj()) if tensor.is_complex() else swapped
 
 
 @answers("cat", "concat", "concatenate")
-def cat(tensors: Any, dim: int = 0) -> Any:
+def cat(tensors: Any, dim: int = 0) -> SparseTensor:
     """Sparse tensors one after the other along a sparse or a dense dimension."""
     parts = list(tensors)
     for position, part in enumerate(parts):
@@ -153,7 +153,7 @@ def _shifted(indices: Tensor, dim: int, by: int) -> Tensor:
 
 
 @answers("stack")
-def stack(tensors: Any, dim: int = 0) -> Any:
+def stack(tensors: Any, dim: int = 0) -> SparseTensor:
     """Sparse tensors of one size along a dimension of their own."""
     parts = list(tensors)
     place = dimension(dim, parts[0].ndim + 1)
@@ -161,14 +161,14 @@ def stack(tensors: Any, dim: int = 0) -> Any:
 
 
 @answers("hstack")
-def hstack(tensors: Any) -> Any:
+def hstack(tensors: Any) -> SparseTensor:
     """One after the other along the second dimension (the first of vectors)."""
     parts = list(tensors)
     return cat(parts, 0 if parts[0].ndim == 1 else 1)
 
 
 @answers("vstack")
-def vstack(tensors: Any) -> Any:
+def vstack(tensors: Any) -> SparseTensor:
     """One below the other."""
     return cat([unsqueeze(part, 0) if part.ndim == 1 else part for part in tensors], 0)
 

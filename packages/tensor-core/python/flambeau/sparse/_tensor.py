@@ -12,12 +12,13 @@ NotImplementedError. Nothing here makes the dense tensor but for `to_dense` and 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Self, TypeVar, cast
+from typing import Any, ClassVar, NoReturn, Self, TypeVar, cast, overload
 
 from flambeau import _core
 from flambeau._core import Size, Tensor
 
 Answer = TypeVar("Answer", bound=Callable[..., Any])
+T = TypeVar("T", bound=Tensor)
 
 # By the names of operators; attributes of Tensor have their name behind a dot.
 ANSWERS: dict[str, Callable[..., Any]] = {}
@@ -38,7 +39,7 @@ def answers(*names: str) -> Callable[[Answer], Answer]:
     return put
 
 
-def shell(kind: type, size: Any, dtype: Any) -> Any:
+def shell(kind: type[T], size: Any, dtype: Any) -> T:
     """An instance of ``kind`` whose slots are to be filled."""
     return Tensor._make_subclass(kind, _core.empty(size, dtype=dtype, device="meta"))
 
@@ -109,12 +110,12 @@ class SparseTensor(Tensor):
         return len(self._size)
 
     @property
-    def dtype(self) -> Any:
+    def dtype(self) -> _core.dtype:
         """The values' dtype."""
         return self._val.dtype
 
     @property
-    def device(self) -> Any:
+    def device(self) -> _core.device:
         """Where indices and values are."""
         return self._val.device
 
@@ -151,7 +152,7 @@ class SparseTensor(Tensor):
         return self._val.is_leaf
 
     @property
-    def grad_fn(self) -> Any:
+    def grad_fn(self) -> _core._Node | None:
         return self._val.grad_fn
 
     @property
@@ -202,7 +203,13 @@ class SparseTensor(Tensor):
     def dim(self) -> int:
         return len(self._size)
 
-    def size(self, dim: int | None = None) -> Any:
+    @overload
+    def size(self, dim: None = None) -> Size: ...
+
+    @overload
+    def size(self, dim: int) -> int: ...
+
+    def size(self, dim: int | None = None) -> Size | int:
         return self._size if dim is None else self._size[dim]
 
     def numel(self) -> int:
@@ -231,12 +238,12 @@ class SparseTensor(Tensor):
     def __format__(self, spec: str) -> str:
         return object.__format__(self, spec)
 
-    def __reduce_ex__(self, protocol: Any) -> Any:
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         from flambeau.sparse._pickling import reduced
 
         return reduced(self)
 
-    def _reduce_for_pytorch(self, plain: Any) -> Any:
+    def _reduce_for_pytorch(self, plain: Any) -> tuple[Any, ...]:
         from flambeau.sparse._pickling import reduced_for_pytorch
 
         return reduced_for_pytorch(self)
@@ -255,18 +262,18 @@ class SparseTensor(Tensor):
         memo[id(self)] = copied
         return cast(Self, copied)
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NoReturn:
         raise TypeError(f"can't convert a tensor of the layout {self.layout} to numpy. Use Tensor.to_dense() first.")
 
-    def numpy(self, *, force: bool = False) -> Any:
+    def numpy(self, *, force: bool = False) -> NoReturn:
         """Raises TypeError."""
-        return self.__array__()
+        self.__array__()
 
     def type(self, dtype: Any = None, non_blocking: bool = False) -> Any:
         """``"flambeau.sparse.FloatTensor"``, or the tensor as another type."""
         return ANSWERS["type"](self, dtype, non_blocking)
 
-    def new(self, *args: Any, device: Any = None) -> Any:
+    def new(self, *args: Any, device: Any = None) -> SparseTensor:
         """A sparse tensor of this dtype: of indices, values and a size, or of a size."""
         from flambeau.sparse._legacy import sparsetensortype
 
@@ -277,7 +284,7 @@ class SparseTensor(Tensor):
 _OF_SHELLS = frozenset(("result_type", "is_same_size", "is_signed", "element_size", "is_inference", "ndimension"))
 
 
-def _layout_among(args: Any, kwargs: Any) -> Any:
+def _layout_among(args: Any, kwargs: Any) -> _core.layout | str | None:
     for value in (*args, *(kwargs or {}).values()):
         for item in value if isinstance(value, (list, tuple)) else (value,):
             if isinstance(item, SparseTensor):
@@ -292,7 +299,7 @@ def require_same_layout(what: str, *tensors: Any) -> None:
         raise RuntimeError(f"{what}: expected tensors of one layout, got {', '.join(map(str, layouts))}")
 
 
-def in_place(name: str, answer: Callable[..., Any], tensor: Any, *args: Any, **kwargs: Any) -> Any:
+def in_place(name: str, answer: Callable[..., Any], tensor: T, *args: Any, **kwargs: Any) -> T:
     """What ``answer`` gives becomes the tensor."""
     result = answer(tensor, *args, **kwargs)
     if not isinstance(tensor, SparseTensor):
@@ -309,7 +316,7 @@ def in_place(name: str, answer: Callable[..., Any], tensor: Any, *args: Any, **k
     return tensor
 
 
-def written(out: Any, result: Any) -> Any:
+def written(out: T, result: Any) -> T:
     """``out``, with the result in it."""
     if isinstance(out, SparseTensor):
         out._take_over(result)
