@@ -92,11 +92,12 @@ class _Numbered(Module):
 
     def extend(self, modules: Iterable[Module]) -> Self:
         """Add modules at the end."""
-        if not isinstance(modules, Iterable):
+        given: Any = modules
+        if not isinstance(given, Iterable):
             name = type(self).__name__
-            hint = f"; write {name}([module])" if isinstance(modules, Module) else ""
-            raise TypeError(f"{name}.extend should be called with an iterable, but got {_kind(modules)}{hint}")
-        for module in list(modules):
+            hint = f"; write {name}([module])" if isinstance(given, Module) else ""
+            raise TypeError(f"{name}.extend should be called with an iterable, but got {_kind(given)}{hint}")
+        for module in list(given):
             self.append(module)
         return self
 
