@@ -146,6 +146,32 @@ def test_keys_that_a_hook_leaves_unmatched_change_nothing(hook, error, assign):
         np.testing.assert_array_equal(value.detach().numpy(), before[name])
 
 
+def add_keys(module, keys):
+    keys.missing_keys.append("wanted.by.the.hook")
+    keys.unexpected_keys.append("refused.by.the.hook")
+
+
+@pytest.mark.parametrize("assign", [False, True])
+@pytest.mark.parametrize(("hook", "error"), [(add_keys, RuntimeError), (fail, KeyError)])
+def test_hooks_that_refuse_a_complete_load_change_nothing(hook, error, assign):
+    target = nn.Sequential(Counting(), nn.Linear(2, 3))
+    target.register_load_state_dict_post_hook(hook)
+    weight = target[0].weight
+    before = {name: p.detach().numpy().copy() for name, p in target.named_parameters()}
+    with pytest.raises(error, match="hook"):
+        target.load_state_dict({**INCOMPLETE, "1.bias": fb.zeros(3)}, assign=assign)
+    assert target[0].weight is weight and target[0].history == ["new"]
+    for name, value in target.named_parameters():
+        np.testing.assert_array_equal(value.detach().numpy(), before[name])
+
+
+def test_keys_that_a_hook_adds_are_returned_if_not_strict():
+    target = nn.Linear(2, 3)
+    target.register_load_state_dict_post_hook(add_keys)
+    keys = target.load_state_dict({"weight": fb.zeros(3, 2), "bias": fb.zeros(3)}, strict=False)
+    assert keys.missing_keys == ["wanted.by.the.hook"] and target.weight.sum() == 0
+
+
 def test_a_hook_that_removes_the_unmatched_keys_lets_the_load_succeed():
     target = nn.Sequential(Counting(), nn.Linear(2, 3))
     target.register_load_state_dict_post_hook(lambda module, keys: keys.missing_keys.clear())

@@ -3,9 +3,9 @@
 Note [Loading in two phases]: `Module._load_from_state_dict` checks what a module is to be given and puts the writes on
 a list, which ``local_metadata`` carries; they are done when every module of the tree has been asked and nothing is left
 to complain about. So one error tells all that does not fit, and a module is either loaded or as it was. Hooks that run
-after loading come behind the writes, and may take keys out of the lists of what is missing or unexpected. With such
-hooks, keys that do not match delay the decision: the values are written, the hooks run, and if keys remain, everything
-is restored from a copy (_rollback.py).
+after loading see the written values, and may change the lists of missing and unexpected keys or raise an error. With
+such hooks the load is a trial: the values are written, the hooks run, and if they fail or leave unmatched keys,
+everything is restored from a copy (_rollback.py).
 """
 
 from __future__ import annotations
@@ -277,20 +277,18 @@ class _Loading:
     def finish(self, module: Module, strict: bool) -> _IncompatibleKeys:
         """Write the values and run the hooks, or raise an error and leave the module as it was."""
         refused = strict and any(self.keys)
-        if not self.errors and refused and self.afterwards:
-            refused = self._refused_after_hooks(module)
+        if not self.errors and self.afterwards:
+            refused = self._refused_after_hooks(module, strict)
         elif not self.errors and not refused:
             _do(self.writes)
-            _do(self.afterwards)
-            refused = strict and any(self.keys)
         if self.errors or refused:
             problems = (key_problems(*self.keys, self.state) if strict else []) + self.errors
             name = type(module).__name__
             raise RuntimeError(f"Error(s) in loading state_dict for {name}:\n\t" + "\n\t".join(problems))
         return self.keys
 
-    def _refused_after_hooks(self, module: Module) -> bool:
-        """Load on trial: return whether keys remain unmatched after the hooks. If so, nothing has changed."""
+    def _refused_after_hooks(self, module: Module, strict: bool) -> bool:
+        """Load on trial: return whether unmatched keys refuse the load after the hooks. If so, nothing has changed."""
         restore = snapshot(module)
         try:
             _do(self.writes)
@@ -298,9 +296,10 @@ class _Loading:
         except BaseException:
             restore()
             raise
-        if any(self.keys):
+        refused = strict and any(self.keys)
+        if refused:
             restore()
-        return any(self.keys)
+        return refused
 
 
 def _after_loading(hook: Callable[..., Any], module: Stateful, keys: _IncompatibleKeys) -> None:
