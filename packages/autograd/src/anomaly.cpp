@@ -91,8 +91,8 @@ static void set_anomaly(bool enabled, bool check_nan, bool check_forward) {
 }
 
 void bind_anomaly(py::module_& m) {
-  m.def("set_anomaly", &set_anomaly);
-  m.def("anomaly", [] { return py::make_tuple(anomaly_mode, anomaly_checks_nan, anomaly_checks_forward); });
+  define(m, "set_anomaly", &set_anomaly);
+  define(m, "anomaly", [] { return py::make_tuple(anomaly_mode, anomaly_checks_nan, anomaly_checks_forward); });
 }
 
 }  // namespace flambeau::autograd

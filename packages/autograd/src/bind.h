@@ -22,9 +22,16 @@ pybind11::list traceback_lines(const Node& node);
 // A Tensor parameter. Without this, the type caster takes None for an undefined tensor.
 inline pybind11::arg tensor_argument() { return pybind11::arg().none(false); }
 
+// Adds a function to a module.
+template <class F, class... Extra>
+void define(pybind11::module_& m, const char* name, F&& f, const Extra&... extra) {
+  m.def(name, std::forward<F>(f), pybind11::call_guard<InterpreterSection>(), extra...);
+}
+
 // Runs body, turning exceptions into a Python error and null: for functions of CPython's own calling conventions.
 template <class F>
 PyObject* guarded(F&& body) {
+  const InterpreterSection section;
   try {
     return body();
   } catch (const PythonError&) {

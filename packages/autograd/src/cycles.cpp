@@ -90,6 +90,12 @@ class Search {
   std::unordered_map<const void*, size_t> positions_;
 };
 
+#ifdef Py_GIL_DISABLED
+constexpr long kFull = 0;  // this interpreter always collects all generations
+#else
+constexpr long kFull = 2;
+#endif
+
 // gc.callbacks: called before and after each collection.
 PyObject* after_collection(PyObject*, PyObject* args) {
   const char* phase;
@@ -97,7 +103,7 @@ PyObject* after_collection(PyObject*, PyObject* args) {
   if (!PyArg_ParseTuple(args, "sO!", &phase, &PyDict_Type, &info)) return nullptr;
   return guarded([&]() -> PyObject* {
     PyObject* const generation = PyDict_GetItemString(info, "generation");
-    if (std::string_view(phase) == "stop" && generation && PyLong_AsLong(generation) == 2) collect_cycles();
+    if (std::string_view(phase) == "stop" && generation && PyLong_AsLong(generation) >= kFull) collect_cycles();
     Py_RETURN_NONE;
   });
 }

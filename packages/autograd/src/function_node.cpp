@@ -62,8 +62,9 @@ void FunctionNode::apply(const Tensor* gradients, Tensor* results, const bool* n
 
 void FunctionNode::take(PyObject* values, Tensor* results, const bool* needs) const {
   const bool several = PyTuple_Check(values) || PyList_Check(values);
-  const size_t expected = given.size(), count = several ? size_t(PySequence_Fast_GET_SIZE(values)) : 1;
-  PyObject** items = several ? PySequence_Fast_ITEMS(values) : &values;
+  const py::object held = owned(several ? PySequence_Tuple(values) : PyTuple_Pack(1, values));
+  const size_t expected = given.size(), count = size_t(PyTuple_GET_SIZE(held.ptr()));
+  PyObject* const* items = PySequence_Fast_ITEMS(held.ptr());
   bool extra = false;  // values other than None beyond those expected
   for (size_t i = expected; i < count; ++i) extra |= items[i] != Py_None;
   require(count >= expected && !extra, "function ", *this, " returned an incorrect number of gradients (expected ",
@@ -85,6 +86,7 @@ namespace {
 
 template <PyObject* FunctionContext::* field>
 PyObject* set_tuple(PyObject* self, PyObject* tensors) {
+  const InterpreterSection section;
   Py_XSETREF(context_of(self)->*field, Py_NewRef(tensors));
   Py_RETURN_NONE;
 }
@@ -111,6 +113,7 @@ PyObject* save_for_forward(PyObject* self, PyObject* tensors) {
 PyObject* set_materialize_grads(PyObject* self, PyObject* value) {
   const int wanted = PyObject_IsTrue(value);
   if (wanted < 0) return nullptr;
+  const InterpreterSection section;
   context_of(self)->materialize = wanted;
   if (context_of(self)->node) context_of(self)->node->wants_zeros = wanted;
   Py_RETURN_NONE;
@@ -125,16 +128,20 @@ PyObject* saved_tensors(PyObject* self, void*) {
   });
 }
 PyObject* get_node(PyObject* self, void*) {
-  FunctionNode* node = context_of(self)->node;
-  return guarded([&] { return node ? py::cast(Ref<Node>(node)).release().ptr() : Py_NewRef(Py_None); });
+  return guarded([&] {
+    FunctionNode* const node = context_of(self)->node;
+    return node ? py::cast(Ref<Node>(node)).release().ptr() : Py_NewRef(Py_None);
+  });
 }
 template <PyObject* FunctionContext::* field>
 PyObject* get_tuple(PyObject* self, void*) {
+  const InterpreterSection section;
   PyObject* value = context_of(self)->*field;
   return value ? Py_NewRef(value) : PyTuple_New(0);
 }
 template <PyObject* FunctionContext::* field>
 int put_tuple(PyObject* self, PyObject* value, void*) {
+  const InterpreterSection section;
   Py_XSETREF(context_of(self)->*field, Py_XNewRef(value));
   return 0;
 }

@@ -53,15 +53,15 @@ void track(const Tensor& t) {
 }
 
 void bind_hooks(py::module_& m) {
-  m.def("register_hook", &register_hook, tensor_argument(), py::arg());
-  m.def("register_post_accumulate_grad_hook", &register_post_accumulate_grad_hook, tensor_argument(), py::arg());
-  m.def("register_node_hook",
-        [](Node& n, const py::object& f) { return add_callback(node_hooks(n), node_hooks(n).post, f.ptr()); });
-  m.def("register_node_prehook",
-        [](Node& n, const py::object& f) { return add_callback(node_hooks(n), node_hooks(n).pre, f.ptr()); });
-  m.def("remove_hook", &remove_callback);
-  m.def("retain_grad", &retain_grad_of, tensor_argument());
-  m.def("detach_", &detach_, tensor_argument());
+  define(m, "register_hook", &register_hook, tensor_argument(), py::arg());
+  define(m, "register_post_accumulate_grad_hook", &register_post_accumulate_grad_hook, tensor_argument(), py::arg());
+  define(m, "register_node_hook",
+         [](Node& n, const py::object& f) { return add_callback(node_hooks(n), node_hooks(n).post, f.ptr()); });
+  define(m, "register_node_prehook",
+         [](Node& n, const py::object& f) { return add_callback(node_hooks(n), node_hooks(n).pre, f.ptr()); });
+  define(m, "remove_hook", &remove_callback);
+  define(m, "retain_grad", &retain_grad_of, tensor_argument());
+  define(m, "detach_", &detach_, tensor_argument());
 }
 
 }  // namespace flambeau::autograd

@@ -230,7 +230,7 @@ const AutogradHooks hooks{record,         set_requires_grad, forget_meta,   visi
 
 }  // namespace flambeau::autograd
 
-PYBIND11_MODULE(_engine, m) {
+PYBIND11_MODULE(_engine, m, pybind11::mod_gil_not_used()) {
   using namespace flambeau;
   using namespace flambeau::autograd;
   initialize_extension();
@@ -243,26 +243,26 @@ PYBIND11_MODULE(_engine, m) {
   bind_anomaly(m);
   bind_profiler(m);
   PyModule_AddObject(m.ptr(), "backward", PyCFunction_New(&backward_definition, nullptr));
-  m.def("run", &run);
-  m.def("collect_cycles", &collect_cycles);
-  m.def("leaf", &leaf_of, tensor_argument());
-  m.def("close", [](const py::object& leaves) { close(tensors_from(leaves.ptr(), "leaves")); });
-  m.def("gradients", &leaf_gradients);
-  m.def("depends_on_others", [](const py::object& outputs, const py::object& leaves) {
+  define(m, "run", &run);
+  define(m, "collect_cycles", &collect_cycles);
+  define(m, "leaf", &leaf_of, tensor_argument());
+  define(m, "close", [](const py::object& leaves) { close(tensors_from(leaves.ptr(), "leaves")); });
+  define(m, "gradients", &leaf_gradients);
+  define(m, "depends_on_others", [](const py::object& outputs, const py::object& leaves) {
     return depends_on_others(tensors_from(outputs.ptr(), "outputs"), tensors_from(leaves.ptr(), "leaves"));
   });
-  m.def("jacobian", &jacobian_of, tensor_argument(), py::arg(), py::arg(), py::arg());
-  m.def("detached", &detached, tensor_argument());
-  m.def("open_level", &open_level);
-  m.def("open_levels", &open_levels);
-  m.def("close_level", &close_level);
-  m.def("make_dual", &make_dual, tensor_argument(), tensor_argument(), py::arg());
-  m.def(
-      "unpack_dual",
+  define(m, "jacobian", &jacobian_of, tensor_argument(), py::arg(), py::arg(), py::arg());
+  define(m, "detached", &detached, tensor_argument());
+  define(m, "open_level", &open_level);
+  define(m, "open_levels", &open_levels);
+  define(m, "close_level", &close_level);
+  define(m, "make_dual", &make_dual, tensor_argument(), tensor_argument(), py::arg());
+  define(
+      m, "unpack_dual",
       [](const Tensor& t, size_t level) {
         const auto [primal, tangent] = unpack_dual(t, level);
         return py::make_tuple(primal, tangent.defined() ? py::cast(tangent) : py::object(py::none()));
       },
       tensor_argument(), py::arg());
-  m.def("bump_version", [](const Tensor& t) { t.storage().bump_version(); }, tensor_argument());
+  define(m, "bump_version", [](const Tensor& t) { t.storage().bump_version(); }, tensor_argument());
 }

@@ -112,6 +112,7 @@ void* wrap_grad_fn(const Tensor& t) {
 }
 
 void bind_nodes(py::module_& m) {
+  const auto exclusive = [](auto getter) { return py::cpp_function(getter, py::call_guard<InterpreterSection>()); };
   py::class_<Node, Ref<Node>>(m, "Node", "A node of the recorded graph: an operation that can be differentiated.")
       .def_static("__new__",
                   [](const py::args&, const py::kwargs&) -> py::object {  // copy.copy and the like find no other way
@@ -120,31 +121,30 @@ void bind_nodes(py::module_& m) {
       .def(
           "name", [](const Node& n) { return std::string(n.name()); }, "The operator's name with the suffix Backward0.")
       .def("__repr__", &repr)
-      .def_property_readonly("next_functions", &next_functions,
+      .def_property_readonly("next_functions", exclusive(&next_functions),
                              "The nodes its gradients flow to, each with the number of the output.")
-      .def_property_readonly("metadata", &metadata, "A dict for whatever one wants to keep with the node.")
-      .def_property_readonly("variable", &variable, "Of an AccumulateGrad node: the leaf.")
+      .def_property_readonly("metadata", exclusive(&metadata), "A dict for whatever one wants to keep with the node.")
+      .def_property_readonly("variable", exclusive(&variable), "Of an AccumulateGrad node: the leaf.")
       .def_property_readonly("_sequence_nr", [](const Node& n) { return n.sequence; })
-      .def_property_readonly("_saved_bytes",
-                             [](const Node& n) {
+      .def_property_readonly("_saved_bytes", exclusive([](const Node& n) {
                                const OperatorNode* node = operator_node(n);
                                return node ? node->saved_bytes() : 0;
-                             })
-      .def_property_readonly("_saved_parts", &saved_parts)
-      .def_property_readonly("_saved_sizes", &saved_sizes)
-      .def_property_readonly("_output_sizes", &output_sizes)
-      .def_property_readonly("_function_context", &context);
+                             }))
+      .def_property_readonly("_saved_parts", exclusive(&saved_parts))
+      .def_property_readonly("_saved_sizes", exclusive(&saved_sizes))
+      .def_property_readonly("_output_sizes", exclusive(&output_sizes))
+      .def_property_readonly("_function_context", exclusive(&context));
   const auto edge_of = [](const Tensor& t) {
     const Edge edge = gradient_edge(t);
     require(bool(edge.node),
             "It is not possible to get the gradient edge for a Tensor that does not require gradients");
     return py::make_tuple(py::cast(edge.node), edge.index);
   };
-  m.def("gradient_edge", edge_of, tensor_argument());
-  m.def("current_run", &current_run);
-  m.def("run_is_selective", &run_is_selective);
-  m.def("run_reaches", [](Node& n) { return run_reaches(&n); });
-  m.def("current_node", [] {
+  define(m, "gradient_edge", edge_of, tensor_argument());
+  define(m, "current_run", &current_run);
+  define(m, "run_is_selective", &run_is_selective);
+  define(m, "run_reaches", [](Node& n) { return run_reaches(&n); });
+  define(m, "current_node", [] {
     Node* node = current_node();
     return node ? py::cast(Ref<Node>(node)) : py::object(py::none());
   });

@@ -170,22 +170,22 @@ py::list stop_profile() {
 }  // namespace
 
 void bind_profiler(py::module_& m) {
-  m.def("start_profile", &start_profile);
-  m.def("stop_profile", &stop_profile, "(name, start, duration, self time, bytes, parent, thread) of every call.");
-  m.def("enter_profiled", [](const std::string& name) {
+  define(m, "start_profile", &start_profile);
+  define(m, "stop_profile", &stop_profile, "(name, start, duration, self time, bytes, parent, thread) of every call.");
+  define(m, "enter_profiled", [](const std::string& name) {
     if (recorder) recorder->enter(lasting(name));
     return bool(recorder);
   });
-  m.def("leave_profiled", [] {
+  define(m, "leave_profiled", [] {
     if (recorder) recorder->end("", nullptr);
   });
-  m.def("start_finite_check", [](const py::object& error, bool nan, bool infinity) {
+  define(m, "start_finite_check", [](const py::object& error, bool nan, bool infinity) {
     require(!recorder, "a profiler is running already");
     checks.push_back(std::make_unique<FiniteCheck>(error.ptr(), nan, infinity));
     call_observer = checks.back().get();
   });
-  m.def("raise_nan", &raise_nan);
-  m.def("stop_finite_check", [] {
+  define(m, "raise_nan", &raise_nan);
+  define(m, "stop_finite_check", [] {
     require(!checks.empty(), "stop_finite_check() without start_finite_check()");
     checks.pop_back();
     call_observer = checks.empty() ? nullptr : checks.back().get();

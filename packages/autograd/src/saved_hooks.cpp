@@ -63,19 +63,19 @@ Tensor unpack(const SavedTensor& saved, Node* node) {
 }
 
 void bind_saved_hooks(py::module_& m) {
-  m.def("push_saved_hooks", [](py::object pack, py::object unpack) {
+  define(m, "push_saved_hooks", [](py::object pack, py::object unpack) {
     HookStack& stack = hook_stack();
     require(!stack.refusal, stack.refusal.value_or(""));
     stack.pairs.push_back({std::move(pack), std::move(unpack)});
     ++hooked_threads;
   });
-  m.def("pop_saved_hooks", [] {
+  define(m, "pop_saved_hooks", [] {
     require(!hook_stack().pairs.empty(), "pop_saved_hooks() without push_saved_hooks() in this thread");
     hook_stack().pairs.pop_back();
     --hooked_threads;
   });
-  m.def(
-      "refuse_saved_hooks",
+  define(
+      m, "refuse_saved_hooks",
       [](std::optional<std::string> why) {  // the former reason
         HookStack& stack = hook_stack();
         require(!why || stack.pairs.empty(), why.value_or(""));

@@ -25,8 +25,9 @@ bool joins(const Call& call) {
 }
 
 bool holds_tensors(PyObject* o) {
-  return (PyList_Check(o) || PyTuple_Check(o)) && PySequence_Fast_GET_SIZE(o) &&
-         is_tensor(PySequence_Fast_GET_ITEM(o, 0));
+  if (!PyList_Check(o) && !PyTuple_Check(o)) return false;
+  const Object items = stable_items(o);
+  return PySequence_Fast_GET_SIZE(items.get()) && is_tensor(PySequence_Fast_GET_ITEM(items.get(), 0));
 }
 
 // Hint: how to convert the argument.

@@ -117,6 +117,7 @@ constexpr const char* kNoGradientHere =
     "leaf Tensor instead.";
 
 PyObject* get_grad(PyObject* self, void*) {
+  const InterpreterSection section;
   const AutogradMeta* const m = meta(self);
   if (!m) Py_RETURN_NONE;
   if (!m->grad.defined() && m->grad_fn && !m->retains_grad && PyErr_WarnEx(PyExc_UserWarning, kNoGradientHere, 1) < 0)
@@ -134,6 +135,7 @@ PyObject* get_grad_fn(PyObject* self, void*) {
 
 // Reading __dict__ creates it, and from then on the object may be part of a cycle. Note [Tensor objects]
 PyObject* get_dict(PyObject* self, void*) {
+  const InterpreterSection section;
   PyObject* dict = PyObject_GenericGetDict(self, nullptr);
   if (dict && !PyObject_GC_IsTracked(self)) PyObject_GC_Track(self);
   return dict;

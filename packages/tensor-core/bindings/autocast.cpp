@@ -73,21 +73,23 @@ Object cast_argument(PyObject* o, Dtype dtype) {
     return Object(checked(wrap_tensor(cast(t, dtype))));
   }
   if (!is_sequence_of_arguments(o)) return Object(Py_NewRef(o));
-  const Py_ssize_t n = PySequence_Fast_GET_SIZE(o);
+  const Object items = stable_items(o);
+  const Py_ssize_t n = PySequence_Fast_GET_SIZE(items.get());
   bool holds = false;
-  for (Py_ssize_t i = 0; i < n; ++i) holds |= is_tensor(PySequence_Fast_GET_ITEM(o, i));
+  for (Py_ssize_t i = 0; i < n; ++i) holds |= is_tensor(PySequence_Fast_GET_ITEM(items.get(), i));
   if (!holds) return Object(Py_NewRef(o));
   Object out(checked(PyTuple_New(n)));
   for (Py_ssize_t i = 0; i < n; ++i)
-    PyTuple_SET_ITEM(out.get(), i, cast_argument(PySequence_Fast_GET_ITEM(o, i), dtype).release());
+    PyTuple_SET_ITEM(out.get(), i, cast_argument(PySequence_Fast_GET_ITEM(items.get(), i), dtype).release());
   return PyList_CheckExact(o) ? Object(checked(PySequence_List(out.get()))) : std::move(out);
 }
 
 void widen(Dtype& widest, PyObject* o) {
   if (is_tensor(o) && eligible(tensor_of(o)) && tensor_of(o).dtype() != widest) widest = Dtype::float32;
   if (!is_sequence_of_arguments(o)) return;
-  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(o); ++i)
-    if (is_tensor(PySequence_Fast_GET_ITEM(o, i))) widen(widest, PySequence_Fast_GET_ITEM(o, i));
+  const Object items = stable_items(o);
+  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(items.get()); ++i)
+    if (PyObject* const item = PySequence_Fast_GET_ITEM(items.get(), i); is_tensor(item)) widen(widest, item);
 }
 
 Dtype wanted(int policy, PyObject* const* args, size_t count) {

@@ -10,9 +10,10 @@ template <>
 struct From<const Indices&> {
   static Indices get(const Call& call, PyObject* o) {
     if (!PyList_Check(o) && !PyTuple_Check(o)) wrong_argument(call, "tuple of Tensors", o);
+    const Object items = stable_items(o);
     Indices out;
-    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(o); ++i) {
-      PyObject* item = PySequence_Fast_GET_ITEM(o, i);
+    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(items.get()); ++i) {
+      PyObject* item = PySequence_Fast_GET_ITEM(items.get(), i);
       if (item != Py_None && !is_tensor(item)) wrong_element(call, "tuple of Tensors", i, item);
       out.tensors.push_back(item == Py_None ? Tensor() : tensor_of(item));
     }

@@ -25,10 +25,9 @@ struct From<PerDimension<T>> {
   static PerDimension<T> get(const Call& call, PyObject* o) {
     if (!PyTuple_Check(o) && !PyList_Check(o)) return {{From<T>::get(call, o)}, true};
     PerDimension<T> out{{}, false};
-    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(o); ++i) {
-      const Object item(Py_NewRef(PySequence_Fast_GET_ITEM(o, i)));  // converting it may change the list
-      out.values.push_back(From<T>::get(call, item.get()));
-    }
+    const Object items(checked(PySequence_Tuple(o)));  // converting an item may change the list
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(items.get()); ++i)
+      out.values.push_back(From<T>::get(call, PyTuple_GET_ITEM(items.get(), i)));
     return out;
   }
 };

@@ -37,9 +37,9 @@ const Names& names_of(const OptimizerRule& rule) {
 }
 
 double option_of(PyObject* group, const Option& option) {
-  const Object value(Py_XNewRef(PyDict_GetItemWithError(group, option.name)));
+  const Object value = value_in(group, option.name);
   if (!value) {
-    if (!PyErr_Occurred()) PyErr_SetObject(PyExc_KeyError, option.name);
+    PyErr_SetObject(PyExc_KeyError, option.name);
     throw PythonError();
   }
   const Object chosen(
@@ -54,11 +54,11 @@ using Made = std::vector<std::pair<PyObject*, Object>>;  // entries that a param
 // A state's tensor; made by `make` where there is none.
 template <class F>
 Tensor state_of(PyObject* state, PyObject* name, Made& made, F&& make) {
-  PyObject* found = PyDict_GetItemWithError(state, name);
-  if (PyErr_Occurred()) throw PythonError();
-  if (found && found != Py_None) {
-    require<TypeError>(is_tensor(found), "an optimizer's state must be a Tensor, not ", Py_TYPE(found)->tp_name);
-    return tensor_of(found);
+  const Object found = value_in(state, name);
+  if (found && found.get() != Py_None) {
+    require<TypeError>(is_tensor(found.get()), "an optimizer's state must be a Tensor, not ",
+                       Py_TYPE(found.get())->tp_name);
+    return tensor_of(found.get());
   }
   const Tensor fresh = make();
   made.push_back({name, Object(checked(wrap_tensor(fresh)))});
@@ -104,8 +104,11 @@ void step(std::string_view name, PyObject* group, PyObject* params, PyObject* gr
   const OptimizerRule& rule = rule_of(name);
   require<TypeError>(PyDict_Check(group) && PyList_Check(params) && PyList_Check(grads),
                      "_optimizer_step takes a dict, two lists and a dict");
-  require<ValueError>(PyList_GET_SIZE(params) == PyList_GET_SIZE(grads), "expected ", PyList_GET_SIZE(params),
-                      " gradients, one for each parameter, got ", PyList_GET_SIZE(grads));
+  // Copies: looking up a state may run Python code that changes the lists.
+  const Object parameters(checked(PyList_AsTuple(params))), gradients(checked(PyList_AsTuple(grads)));
+  const Py_ssize_t count = PyTuple_GET_SIZE(parameters.get());
+  require<ValueError>(count == PyTuple_GET_SIZE(gradients.get()), "expected ", count,
+                      " gradients, one for each parameter, got ", PyTuple_GET_SIZE(gradients.get()));
   double options[OptimizerRule::kOptions] = {};
   const Names& names = names_of(rule);
   for (size_t i = 0; i < names.options.size(); ++i) options[i] = option_of(group, names.options[i]);
@@ -113,15 +116,13 @@ void step(std::string_view name, PyObject* group, PyObject* params, PyObject* gr
   for (size_t i = 0; i < names.states.size(); ++i) keeps |= rule.needs(int(i), options);
   std::vector<OptimizerTarget> targets;
   std::vector<Object> states;
-  std::vector<Made> made(size_t(PyList_GET_SIZE(params)));
+  std::vector<Made> made(static_cast<size_t>(count));
   targets.reserve(made.size()), states.reserve(made.size());
   for (size_t i = 0; i < made.size(); ++i) {
-    const Py_ssize_t at = Py_ssize_t(i);  // looking up a state may run Python code that changes the lists
-    require<ValueError>(at < PyList_GET_SIZE(params) && at < PyList_GET_SIZE(grads),
-                        "the lists of parameters and gradients changed size during the step");
-    const Object parameter(Py_NewRef(PyList_GET_ITEM(params, at))), gradient(Py_NewRef(PyList_GET_ITEM(grads, at)));
-    states.emplace_back(checked(keeps ? PyObject_GetItem(state, parameter.get()) : PyDict_New()));
-    targets.push_back(target_of(rule, options, parameter.get(), gradient.get(), states.back().get(), made[i]));
+    PyObject* const parameter = PyTuple_GET_ITEM(parameters.get(), Py_ssize_t(i));
+    PyObject* const gradient = PyTuple_GET_ITEM(gradients.get(), Py_ssize_t(i));
+    states.emplace_back(checked(keeps ? PyObject_GetItem(state, parameter) : PyDict_New()));
+    targets.push_back(target_of(rule, options, parameter, gradient, states.back().get(), made[i]));
   }
   optimizer_step(rule, options, targets);
   for (size_t i = 0; i < states.size(); ++i)

@@ -65,9 +65,10 @@ Values results_of(const std::string& name, PyObject* returned) {
   }
   require<TypeError>(PyTuple_Check(returned) || PyList_Check(returned), name, " returned a ",
                      Py_TYPE(returned)->tp_name, ", expected tensors and numbers");
+  const Object items = stable_items(returned);
   Values out;
-  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(returned); ++i)
-    for (Value& v : results_of(name, PySequence_Fast_GET_ITEM(returned, i))) out.push_back(std::move(v));
+  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(items.get()); ++i)
+    for (Value& v : results_of(name, PySequence_Fast_GET_ITEM(items.get(), i))) out.push_back(std::move(v));
   return out;
 }
 

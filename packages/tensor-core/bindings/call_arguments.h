@@ -10,10 +10,12 @@ template <class Visit>
 void for_each(PyObject* const* args, size_t count, Visit&& visit, int depth = 0) {
   for (size_t i = 0; i < count; ++i) {
     PyObject* o = args[i];
-    if (o && depth < 2 && (PyTuple_CheckExact(o) || PyList_CheckExact(o)))
-      for_each(PySequence_Fast_ITEMS(o), size_t(PySequence_Fast_GET_SIZE(o)), visit, depth + 1);
-    else if (o)
+    if (o && depth < 2 && (PyTuple_CheckExact(o) || PyList_CheckExact(o))) {
+      const Object items = stable_items(o);
+      for_each(PySequence_Fast_ITEMS(items.get()), size_t(PySequence_Fast_GET_SIZE(items.get())), visit, depth + 1);
+    } else if (o) {
       visit(o);
+    }
   }
 }
 

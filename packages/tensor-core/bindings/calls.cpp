@@ -138,8 +138,9 @@ PyObject* turned_into(const Binding& b, PyObject* self, PyObject* view) {
 }
 
 PyObject* stored(const Binding& b, PyObject* result, PyObject* out) {
-  check_out(b, result, out);
-  store_out(b, result, out);
+  const Object targets = stable_items(out);
+  check_out(b, result, targets.get());
+  store_out(b, result, targets.get());
   return Py_NewRef(out);
 }
 
@@ -174,6 +175,7 @@ PyObject* call_shortcut(PyObject* self, PyObject* const* args, size_t nargsf, Py
   if (PyVectorcall_NARGS(nargsf) == 1 && !kwnames && is_tensor(args[0]) &&
       !interceptions.load(std::memory_order_relaxed) && !call_observer) {
     const Binding& b = *reinterpret_cast<OperatorObject*>(self)->binding;
+    const InterpreterSection section;
     if (PyObject* const result = b.shortcut(tensor_of(args[0]), args[0])) return result;
   }
   return call_binding(self, args, nargsf, kwnames);

@@ -164,11 +164,12 @@ template <>
 struct From<const Tensors&> {
   static Tensors get(const Call& call, PyObject* o) {
     if (!PyList_Check(o) && !PyTuple_Check(o)) wrong_argument(call, "tuple of Tensors", o);
+    const Object items = stable_items(o);
     Tensors out;
-    const Py_ssize_t n = PySequence_Fast_GET_SIZE(o);
+    const Py_ssize_t n = PySequence_Fast_GET_SIZE(items.get());
     out.reserve(size_t(n));
     for (Py_ssize_t i = 0; i < n; ++i) {
-      PyObject* item = PySequence_Fast_GET_ITEM(o, i);
+      PyObject* item = PySequence_Fast_GET_ITEM(items.get(), i);
       if (!is_tensor(item)) wrong_element(call, "tuple of Tensors", i, item);
       out.push_back(tensor_of(item));
     }

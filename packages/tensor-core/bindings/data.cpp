@@ -198,6 +198,9 @@ void store_array(PyObject* o, const Scan& s, int depth, T*& to) {
 PyObject* child_of(PyObject* sequence, Py_ssize_t i) {
   if (!PyList_CheckExact(sequence) && !PyTuple_CheckExact(sequence)) return checked(PySequence_GetItem(sequence, i));
   require<ValueError>(i < PySequence_Fast_GET_SIZE(sequence), "the sequence changed size while it was read");
+#ifdef Py_GIL_DISABLED
+  if (PyList_CheckExact(sequence)) return checked(PyList_GetItemRef(sequence, i));
+#endif
   return Py_NewRef(PySequence_Fast_GET_ITEM(sequence, i));
 }
 

@@ -33,6 +33,7 @@ PyMethodDef controls[] = {
 }  // namespace
 
 PyObject* wrap_for_extension(const Tensor& t) {
+  const InterpreterSection section;
   const bool fresh = FLAMBEAU_UNLIKELY(watcher) && t.defined() && !t.impl()->python_object;
   Object out(wrap_tensor(t));
   if (fresh && out) note_made(out.get());

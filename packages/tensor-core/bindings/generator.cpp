@@ -59,6 +59,7 @@ Generator for_device(const py::object& device) {
 }  // namespace
 
 void bind_generator(py::module_& m) {
+  const py::call_guard<InterpreterSection> guard;
   py::class_<Generator>(m, "Generator",
                         "A source of random numbers (Philox 4x32-10): a seed and a position in its stream.")
       .def(py::init(&for_device), py::arg("device") = py::none())
@@ -68,7 +69,7 @@ void bind_generator(py::module_& m) {
             self.cast<Generator&>().set_state(seed_of(seed), 0);
             return self;
           },
-          py::arg("seed"), "Sets the seed and goes to the start of its stream; returns the generator.")
+          guard, py::arg("seed"), "Sets the seed and goes to the start of its stream; returns the generator.")
       .def("initial_seed", &Generator::seed, "The seed.")
       .def(
           "seed",
@@ -77,21 +78,21 @@ void bind_generator(py::module_& m) {
             g.set_state(s, 0);
             return s;
           },
-          "Sets a seed from the system's entropy and returns it.")
-      .def("get_state", &state_of, "The state, 16 bytes.")
+          guard, "Sets a seed from the system's entropy and returns it.")
+      .def("get_state", &state_of, guard, "The state, 16 bytes.")
       .def(
           "set_state",
           [](const py::object& self, const py::object& state) {
             restore(self.cast<Generator&>(), state);
             return self;
           },
-          py::arg("state"), "Restores a state from get_state().")
+          guard, py::arg("state"), "Restores a state from get_state().")
       .def(
-          "clone_state", [](const Generator& g) { return Generator(g); },
+          "clone_state", [](const Generator& g) { return Generator(g); }, guard,
           "Another generator in the same state, which goes its own way from there.")
       .def("get_offset", &Generator::offset, "The position in the stream.")
       .def(
-          "set_offset", [](Generator& g, uint64_t offset) { g.set_state(g.seed(), offset); }, py::arg("offset"),
+          "set_offset", [](Generator& g, uint64_t offset) { g.set_state(g.seed(), offset); }, guard, py::arg("offset"),
           "Goes to a position in the stream.")
       .def_property_readonly(
           "device",

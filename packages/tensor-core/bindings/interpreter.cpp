@@ -6,6 +6,10 @@
 
 #include "bind.h"
 
+#if PY_VERSION_HEX >= 0x030D0000
+extern "C" PyAPI_FUNC(int) _PyOS_IsMainThread(void);  // exported, but no longer declared in a public header
+#endif
+
 namespace flambeau::python {
 
 namespace {

@@ -33,7 +33,7 @@ void set_error(const std::exception& e) {
   PyErr_SetString(error_type(e), exhausted ? "out of memory" : e.what());
 }
 
-const PythonInterface interface{wrap_for_extension, unwrap_for_extension, set_error};
+PythonInterface interface{wrap_for_extension, unwrap_for_extension, set_error, nullptr};
 
 void bind_controls(py::module_& m) {
   m.def("get_num_threads", &num_threads, "How many threads operators use.");
@@ -118,8 +118,9 @@ void translate_exception() {
 
 }  // namespace flambeau::python
 
-PYBIND11_MODULE(_core, m) {
+PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   using namespace flambeau::python;
+  interface.lock = checked(PyObject_CallNoArgs(reinterpret_cast<PyObject*>(&PyBaseObject_Type)));
   flambeau::python_interface = &interface;
   set_interpreter_hooks();
   flambeau::register_exceptions();

@@ -41,16 +41,18 @@ bool has_history(PyObject* o) {
          tensor_of(o).impl()->autograd->grad_fn;
 }
 
-// The first result that has a history and holds a NaN, borrowed, or null.
-PyObject* faulty(PyObject* result) {
+// The first result that has a history and holds a NaN, or null.
+Object faulty(PyObject* result) {
   if (!PyTuple_Check(result) && !PyList_Check(result))
-    return has_history(result) && holds_nan(tensor_of(result)) ? result : nullptr;
-  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(result); ++i)
-    if (PyObject* const found = faulty(PySequence_Fast_GET_ITEM(result, i))) return found;
-  return nullptr;
+    return has_history(result) && holds_nan(tensor_of(result)) ? Object(Py_NewRef(result)) : Object();
+  const Object items = stable_items(result);
+  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(items.get()); ++i)
+    if (Object found = faulty(PySequence_Fast_GET_ITEM(items.get(), i))) return found;
+  return Object();
 }
 
 PyObject* set_nan_handler(PyObject*, PyObject* handler) {
+  const InterpreterSection section;
   interceptions += int(handler != Py_None) - int(nan_handler != nullptr);
   Py_XSETREF(nan_handler, handler == Py_None ? nullptr : Py_NewRef(handler));
   Py_RETURN_NONE;
@@ -73,9 +75,10 @@ PyObject* call_nan_checked(PyObject* callable, PyObject* const* args, size_t cou
   const InsideCheck inside;
   Object result(PyObject_Vectorcall(callable, args, count, kwnames));
   if (!result || !recorded || nan) return result.release();
-  if (PyObject* const found = faulty(result.get())) {
+  if (const Object found = faulty(result.get())) {
     const Object handler(Py_NewRef(nan_handler ? nan_handler : Py_None));
-    if (handler.get() != Py_None && !Object(PyObject_CallFunctionObjArgs(handler.get(), callable, found, nullptr)))
+    if (handler.get() != Py_None &&
+        !Object(PyObject_CallFunctionObjArgs(handler.get(), callable, found.get(), nullptr)))
       return nullptr;
   }
   return result.release();

@@ -58,6 +58,7 @@ void translate_exception();
 // Runs body, turning exceptions into a Python error and `failure`.
 template <class R, class F>
 R guarded(R failure, F&& body) {
+  const InterpreterSection section;
   const OperatorCall call;
   try {
     return body();
@@ -96,6 +97,27 @@ inline std::string_view text_of(PyObject* str) {  // fails for lone surrogates
 inline PyObject* checked(PyObject* o) {  // throws if a call into Python failed
   if (!o) throw PythonError();
   return o;
+}
+
+// The list or tuple itself, or without a GIL a copy of the list, which other threads cannot change.
+// Note [Free threading]
+inline Object stable_items(PyObject* sequence) {
+#ifdef Py_GIL_DISABLED
+  if (PyList_Check(sequence)) return Object(checked(PyList_AsTuple(sequence)));
+#endif
+  return Object(Py_NewRef(sequence));
+}
+
+// A dict's value, or null if there is none.
+inline Object value_in(PyObject* dict, PyObject* key) {
+  PyObject* value = nullptr;
+#if PY_VERSION_HEX >= 0x030D0000
+  if (PyDict_GetItemRef(dict, key, &value) < 0) throw PythonError();
+#else
+  value = Py_XNewRef(PyDict_GetItemWithError(dict, key));
+  if (!value && PyErr_Occurred()) throw PythonError();
+#endif
+  return Object(value);
 }
 
 // A number or a tensor as an operand; false if it is neither. A Python float, int or bool, or a scalar of NumPy's or

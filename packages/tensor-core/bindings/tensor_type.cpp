@@ -44,7 +44,43 @@ TensorObject* new_object(PyTypeObject* type) {
   return o;
 }
 
+// An increment of the reference count that fails for an object that is being deallocated, and before it, permission for
+// other threads to do so. Note [Free threading]
+#if !defined(Py_GIL_DISABLED)
+void allow_revival(PyObject*) {}
+bool revive(PyObject* o) { return Py_REFCNT(o) > 0 && Py_NewRef(o); }
+#elif PY_VERSION_HEX >= 0x030E0000
+void allow_revival(PyObject* o) { PyUnstable_EnableTryIncRef(o); }
+bool revive(PyObject* o) { return PyUnstable_TryIncRef(o); }
+#else  // as CPython 3.14 does it
+void allow_revival(PyObject* o) {
+  Py_ssize_t shared = _Py_atomic_load_ssize_relaxed(&o->ob_ref_shared);
+  while (!(shared & _Py_REF_SHARED_FLAG_MASK) &&
+         !_Py_atomic_compare_exchange_ssize(&o->ob_ref_shared, &shared, shared | _Py_REF_MAYBE_WEAKREF)) {
+  }
+}
+bool revive(PyObject* o) {
+  if (_Py_IsOwnedByCurrentThread(o)) {
+    _Py_atomic_store_uint32_relaxed(&o->ob_ref_local, _Py_atomic_load_uint32_relaxed(&o->ob_ref_local) + 1);
+    return true;
+  }
+  Py_ssize_t shared = _Py_atomic_load_ssize_relaxed(&o->ob_ref_shared);
+  while (shared != 0 && shared != _Py_REF_MERGED)
+    if (_Py_atomic_compare_exchange_ssize(&o->ob_ref_shared, &shared, shared + (1 << _Py_REF_SHARED_SHIFT)))
+      return true;
+  return false;
+}
+#endif
+
+// Lets wrap_tensor find the object.
+void link(const Tensor& t, TensorObject* o) {
+  PyObject* const object = reinterpret_cast<PyObject*>(o);
+  allow_revival(object);
+  t.impl()->python_object = object;
+}
+
 void dealloc(PyObject* self) {
+  const InterpreterSection section;
   TensorObject* o = reinterpret_cast<TensorObject*>(self);
   PyTypeObject* type = Py_TYPE(self);
   interceptions -= type == placeholder_type;
@@ -73,12 +109,14 @@ int traverse(PyObject* self, visitproc visit, void* arg) {
   return meta ? autograd_hooks->visit_callbacks(meta, visit, arg) : 0;
 }
 int clear(PyObject* self) {
+  const InterpreterSection section;
   Py_CLEAR(reinterpret_cast<TensorObject*>(self)->dict);
   if (AutogradMeta* meta = owned_meta(self)) autograd_hooks->drop_callbacks(meta);
   return 0;
 }
 
 int set_attribute(PyObject* self, PyObject* name, PyObject* value) {
+  const InterpreterSection section;
   const int result = PyObject_GenericSetAttr(self, name, value);
   if (reinterpret_cast<TensorObject*>(self)->dict && !PyObject_GC_IsTracked(self)) PyObject_GC_Track(self);
   return result;
@@ -131,7 +169,7 @@ PyObject* construct(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
     TensorObject* o = new_object(type);  // nobody is to see one without a tensor
     Object owner(reinterpret_cast<PyObject*>(o));
     o->tensor = made;
-    o->tensor.impl()->python_object = o;
+    link(o->tensor, o);
     note_made(owner.get());
     return owner.release();
   });
@@ -149,7 +187,7 @@ PyObject* make_subclass(PyObject*, PyObject* args) {  // _make_subclass(cls, dat
     Object owner(reinterpret_cast<PyObject*>(o));
     note_read(data);
     o->tensor = alias(tensor_of(data));
-    o->tensor.impl()->python_object = o;
+    link(o->tensor, o);
     note_made(owner.get());
     if (requires_grad) {
       ensure_autograd();
@@ -171,6 +209,7 @@ PyObject* init_subclass(PyObject* type, PyObject* args, PyObject* kwargs) {
 }
 
 PyObject* repr(PyObject* self) {
+  const InterpreterSection section;
   static PyObject* format = nullptr;
   if (!format) {
     const Object module(PyImport_ImportModule("flambeau._formatting"));
@@ -267,10 +306,10 @@ const char kDoc[] =
 PyObject* wrap_tensor(const Tensor& t) {
   if (!t.defined()) Py_RETURN_NONE;
   auto* known = static_cast<PyObject*>(t.impl()->python_object);
-  if (known && Py_REFCNT(known) > 0) return Py_NewRef(known);  // not one that is being taken down
+  if (known && revive(known)) return known;
   TensorObject* o = new_object(tensor_type);
   o->tensor = t;
-  t.impl()->python_object = o;
+  link(t, o);
   return reinterpret_cast<PyObject*>(o);
 }
 
@@ -280,7 +319,7 @@ PyObject* adopt_as(PyObject* type, const Tensor& fresh) {
                      "the type must derive from Tensor");
   TensorObject* o = new_object(reinterpret_cast<PyTypeObject*>(type));
   o->tensor = fresh;
-  fresh.impl()->python_object = o;
+  link(fresh, o);
   return reinterpret_cast<PyObject*>(o);
 }
 
@@ -291,7 +330,7 @@ PyObject* adopt_placeholder(const Tensor& shell, PyObject* value, PyObject* leve
   ++interceptions;
   Object owner(reinterpret_cast<PyObject*>(o));
   o->tensor = shell;
-  shell.impl()->python_object = o;
+  link(shell, o);
   if (PyObject_SetAttr(owner.get(), value_name, value) < 0 || PyObject_SetAttr(owner.get(), level_name, level) < 0)
     throw PythonError();
   return owner.release();

@@ -198,12 +198,19 @@ PyMethodDef functions[] = {
     {nullptr, nullptr, 0, nullptr},
 };
 
+// All state is in objects with locks of their own.
+PyModuleDef_Slot slots[] = {
+#ifdef Py_mod_gil
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
+    {0, nullptr}};
+
 PyModuleDef definition = {PyModuleDef_HEAD_INIT,
                           "flambeau.distributed._native",
                           "Native parts of flambeau.distributed.",
                           0,
                           functions,
-                          nullptr,
+                          slots,
                           nullptr,
                           nullptr,
                           nullptr};

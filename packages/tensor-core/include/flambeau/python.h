@@ -16,9 +16,52 @@ struct PythonInterface {
   PyObject* (*wrap)(const Tensor& t);          // a new reference
   const Tensor* (*unwrap)(PyObject* object);   // null if it is not a Tensor; no error is set
   void (*set_error)(const std::exception& e);  // the Python exception that stands for a library error
+  PyObject* lock;                              // of InterpreterSection
 };
 // Set by flambeau._core when it is imported.
 FLAMBEAU_API extern const PythonInterface* python_interface;
+
+// Holds off other threads from the bindings for a scope. Does nothing if the interpreter has a GIL.
+//
+// Note [Free threading]
+// Much state of the bindings and of autograd is protected by the GIL: the link between a tensor and its Python object,
+// graphs, hooks, caches, tables of names. In a free-threaded interpreter one critical section protects it instead.
+// Every call from Python that reads or changes such state runs in an InterpreterSection.
+//
+// CPython suspends the critical sections of a thread that detaches from the interpreter, and resumes them when it
+// attaches again. A thread detaches where it would release the GIL: in a GilRelease, when it blocks on a lock, and for
+// a garbage collection. So kernels run in parallel, Python code that the section calls cannot cause a deadlock, and
+// Note [Releasing the GIL] holds for both interpreters. Two things differ:
+// - Any call of Python's API may suspend the section, since it may block on the lock of a dict or a list.
+// - Python code runs outside the section at the same time. The items of a list are read from a copy (stable_items), and
+//   a borrowed reference to a Python object is valid only if the caller holds its owner.
+class InterpreterSection {
+ public:
+#ifdef Py_GIL_DISABLED
+  InterpreterSection() : entered_(!is_innermost()) {
+    if (entered_) PyCriticalSection_Begin(&section_, python_interface->lock);
+  }
+  ~InterpreterSection() {
+    if (entered_) PyCriticalSection_End(&section_);
+  }
+  InterpreterSection(const InterpreterSection&) = delete;
+
+ private:
+  // Whether this thread holds the lock by its innermost critical section. CPython 3.13 would block and yield before it
+  // enters a section again that the thread holds.
+  static bool is_innermost() {
+    const uintptr_t innermost = PyThreadState_GetUnchecked()->critical_section;
+    constexpr uintptr_t kFlags = 3;  // suspended, or a section of two locks
+    return innermost && !(innermost & kFlags) &&
+           reinterpret_cast<PyCriticalSection*>(innermost)->_cs_mutex == &python_interface->lock->ob_mutex;
+  }
+  const bool entered_;
+  PyCriticalSection section_;
+#else
+  InterpreterSection() {}
+  ~InterpreterSection() {}  // so that a compiler does not report an unused variable
+#endif
+};
 
 // Told of every call of an operator from Python, before and after; calls nest.
 struct CallObserver {
