@@ -13,6 +13,7 @@ from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
@@ -390,7 +391,13 @@ def _instruction(frame: FrameType | None) -> dis.Instruction | None:
 def _is_assertion(frame: FrameType | None) -> bool:
     """Whether a frame is executing the condition of an ``assert`` statement."""
     now = _instruction(frame)
-    if frame is None or now is None or not now.opname.startswith("POP_JUMP") or "IF_TRUE" not in now.opname:
+    if frame is None or now is None:
         return False
-    following = next((found for found in dis.get_instructions(frame.f_code) if found.offset > now.offset), None)
-    return following is not None and following.opname == "LOAD_ASSERTION_ERROR"
+    code = (found for found in dis.get_instructions(frame.f_code) if found.offset >= now.offset)
+    ahead = [found for found in islice(code, 4) if found.opname != "NOT_TAKEN"]
+    if now.opname in ("COMPARE_OP", "TO_BOOL"):  # from CPython 3.13 on they ask for the truth value, not the jump
+        ahead = ahead[1:]
+    if len(ahead) < 2 or not ahead[0].opname.startswith("POP_JUMP") or "IF_TRUE" not in ahead[0].opname:
+        return False
+    # LOAD_ASSERTION_ERROR, or from CPython 3.14 on LOAD_COMMON_CONSTANT of AssertionError
+    return ahead[1].opname == "LOAD_ASSERTION_ERROR" or ahead[1].argval is AssertionError
