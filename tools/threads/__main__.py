@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import sys
 import tempfile
 import threading
@@ -46,16 +47,17 @@ def gradients() -> None:
 
 
 def training(model: nn.Module) -> Workload:
-    """Return a training step on a copy of a model, whose buffers and code all threads share."""
+    """Return training steps on a copy of a model, and calls of the model itself, which all threads share."""
 
     def step() -> None:
-        parameters = {name: p.detach().clone().requires_grad_() for name, p in model.named_parameters()}
-        optimizer = optim.AdamW(list(parameters.values()))
+        inputs = SHARED[:64, :32]
+        own = copy.deepcopy(model)
+        optimizer = optim.AdamW(own.parameters())
         for _ in range(3):
             optimizer.zero_grad()
-            outputs = fb.func.functional_call(model, parameters, (SHARED[:64, :32],))
-            F.cross_entropy(outputs, fb.arange(64) % 4).backward()
+            F.cross_entropy(own(inputs), fb.arange(64) % 4).backward()
             optimizer.step()
+        model(inputs).sum().backward()
 
     return step
 

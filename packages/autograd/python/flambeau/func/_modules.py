@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import flambeau
 from flambeau import Tensor
+from flambeau.autograd._batch_statistics import BatchStatistics
 
 T = TypeVar("T")
 
@@ -157,7 +158,7 @@ def _stacked(tensors: list[Tensor]) -> Tensor:
 
 
 def replace_all_batch_norm_modules_(root: T) -> T:
-    """Lets every batch norm of a module forget its running statistics, which `vmap` could not keep for each element.
+    """Let every batch norm of a module forget its running statistics, which `vmap` cannot keep for each element.
 
     Returns: the module, which normalises by the batch's own statistics from here on.
 
@@ -168,8 +169,6 @@ def replace_all_batch_norm_modules_(root: T) -> T:
     """
     tree: Any = root
     for module in tree.modules():
-        # By their name: modules are another distribution's, which builds upon this one.
-        if any(kind.__name__ == "_BatchNorm" for kind in type(module).__mro__) and module.track_running_stats:
-            module.running_mean = module.running_var = module.num_batches_tracked = None
-            module.track_running_stats = False
+        if isinstance(module, BatchStatistics):
+            module.forget_running_statistics()
     return root
