@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from flambeau import overrides
 from flambeau._core import Tensor, int64, tensor
 from flambeau._core import bool as bool_
+
+T = TypeVar("T")
 
 
 class _Symbol:
@@ -109,7 +111,7 @@ def _check_is_size(i: Any, message: Message = None, *, max: int | None = None) -
         _check(bool(i <= max), message)
 
 
-def cond(pred: Any, true_fn: Callable[..., Any], false_fn: Callable[..., Any], operands: Sequence[Any] = ()) -> Any:
+def cond(pred: Any, true_fn: Callable[..., T], false_fn: Callable[..., T], operands: Sequence[Any] = ()) -> T:
     """``true_fn(*operands)`` or ``false_fn(*operands)``.
 
     Raises: RuntimeError for a condition that is no bool and no boolean tensor of one element.

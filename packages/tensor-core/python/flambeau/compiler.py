@@ -9,13 +9,39 @@ import contextlib
 import importlib
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from flambeau._settings import warn_once
 
 F = TypeVar("F")
 
 _AS_IT_IS = "flambeau does not compile: every operator runs when it is called. compile() returns what it is given."
+
+
+@overload
+def compile(
+    model: None = None,
+    *,
+    fullgraph: bool = False,
+    dynamic: bool | None = None,
+    backend: str | Callable[..., Any] = "inductor",
+    mode: str | None = None,
+    options: dict[str, Any] | None = None,
+    disable: bool = False,
+) -> Callable[[F], F]: ...
+
+
+@overload
+def compile(
+    model: F,
+    *,
+    fullgraph: bool = False,
+    dynamic: bool | None = None,
+    backend: str | Callable[..., Any] = "inductor",
+    mode: str | None = None,
+    options: dict[str, Any] | None = None,
+    disable: bool = False,
+) -> F: ...
 
 
 def compile(
@@ -44,6 +70,14 @@ def compile(
     if not disable:
         warn_once(_AS_IT_IS)
     return model
+
+
+@overload
+def disable(fn: None = None, recursive: bool = True, *, reason: str | None = None) -> Callable[[F], F]: ...
+
+
+@overload
+def disable(fn: F, recursive: bool = True, *, reason: str | None = None) -> F: ...
 
 
 def disable(fn: Any = None, recursive: bool = True, *, reason: str | None = None) -> Any:

@@ -6,7 +6,7 @@ import functools
 import warnings
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, overload
 
 from flambeau import _core
 from flambeau._core import Tensor
@@ -106,6 +106,14 @@ class autocast:
         return decorated  # type: ignore[return-value]
 
 
+@overload
+def custom_fwd(fwd: None = None, *, device_type: str, cast_inputs: _core.dtype | None = None) -> Callable[[F], F]: ...
+
+
+@overload
+def custom_fwd(fwd: F, *, device_type: str, cast_inputs: _core.dtype | None = None) -> F: ...
+
+
 def custom_fwd(
     fwd: Callable[..., Any] | None = None, *, device_type: str, cast_inputs: _core.dtype | None = None
 ) -> Any:
@@ -130,6 +138,14 @@ def custom_fwd(
             return fwd(*_cast(args, cast_inputs), **_cast(kwargs, cast_inputs))
 
     return decorated
+
+
+@overload
+def custom_bwd(bwd: None = None, *, device_type: str) -> Callable[[F], F]: ...
+
+
+@overload
+def custom_bwd(bwd: F, *, device_type: str) -> F: ...
 
 
 def custom_bwd(bwd: Callable[..., Any] | None = None, *, device_type: str) -> Any:

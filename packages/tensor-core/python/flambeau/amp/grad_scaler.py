@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import warnings
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, overload
 
 from flambeau import _core
 from flambeau._core import Tensor
@@ -76,6 +76,18 @@ class GradScaler:
         self._found_inf: dict[int, Tensor] = {}
 
     # An iteration
+
+    @overload
+    def scale(self, outputs: Tensor) -> Tensor: ...
+
+    @overload
+    def scale(self, outputs: list[Tensor]) -> list[Tensor]: ...
+
+    @overload
+    def scale(self, outputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]: ...
+
+    @overload
+    def scale(self, outputs: Iterable[Any]) -> Iterable[Any]: ...
 
     def scale(self, outputs: Any) -> Any:
         """A tensor, or tensors in lists and tuples, times the factor."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import flambeau.amp
 from flambeau import _core
 from flambeau.amp import _by_device
 from flambeau.amp._by_device import warn_of_older_spelling
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 __all__ = ["GradScaler", "autocast", "custom_bwd", "custom_fwd"]
 
@@ -27,13 +29,21 @@ class GradScaler(_by_device.GradScaler):
     _named_device = "cuda"
 
 
+@overload
+def custom_fwd(fwd: None = None, *, cast_inputs: _core.dtype | None = None) -> Callable[[F], F]: ...
+
+
+@overload
+def custom_fwd(fwd: F, *, cast_inputs: _core.dtype | None = None) -> F: ...
+
+
 def custom_fwd(fwd: Callable[..., Any] | None = None, *, cast_inputs: _core.dtype | None = None) -> Any:
     """``flambeau.amp.custom_fwd(device_type="cuda", ...)``."""
     warn_of_older_spelling("cuda", "custom_fwd")
     return flambeau.amp.custom_fwd(fwd, device_type="cuda", cast_inputs=cast_inputs)
 
 
-def custom_bwd(bwd: Callable[..., Any]) -> Any:
+def custom_bwd(bwd: F) -> F:
     """``flambeau.amp.custom_bwd(device_type="cuda")``."""
     warn_of_older_spelling("cuda", "custom_bwd")
     return flambeau.amp.custom_bwd(bwd, device_type="cuda")

@@ -6,7 +6,7 @@ import contextlib
 import importlib
 import itertools
 import weakref
-from typing import Any
+from typing import Any, TypeVar
 
 import flambeau
 from flambeau import Generator, _core
@@ -14,6 +14,8 @@ from flambeau import Generator, _core
 from ._devices import index_of, synchronize
 from .memory import empty_cache
 from .streams import Stream, StreamContext, current_stream
+
+T = TypeVar("T")
 
 _pools = itertools.count(1)
 
@@ -156,8 +158,8 @@ class graph:
 
 
 def make_graphed_callables(
-    callables: Any, sample_args: Any, num_warmup_iters: int = 3, allow_unused_input: bool = False, pool: Any = None
-) -> Any:
+    callables: T, sample_args: Any, num_warmup_iters: int = 3, allow_unused_input: bool = False, pool: Any = None
+) -> T:
     """Callables whose work, forward and backward, is launched as two graphs, within a step that stays as it is.
 
     Each call copies its arguments into the sample's tensors and replays; what it returns, and the gradients that
@@ -184,4 +186,5 @@ def make_graphed_callables(
     """
     name = f"{flambeau.autograd.__name__}._graphed_callables"  # an ImportError says what to install
     make = importlib.import_module(name).make_graphed_callables
-    return make(callables, sample_args, num_warmup_iters, allow_unused_input, pool)
+    graphed: T = make(callables, sample_args, num_warmup_iters, allow_unused_input, pool)
+    return graphed

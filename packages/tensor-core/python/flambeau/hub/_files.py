@@ -97,7 +97,7 @@ def load_state_dict_from_url(
     check_hash: bool = False,
     file_name: str | None = None,
     weights_only: bool = True,
-) -> Any:
+) -> dict[str, Any]:
     """Load a file of weights, which is fetched where it is not there yet.
 
     Args:
@@ -117,4 +117,5 @@ def load_state_dict_from_url(
         print(f'Downloading: "{url}" to {path}')
         found = HASH_REGEX.search(name) if check_hash else None
         download_url_to_file(url, path, found and found[1], progress)
-    return flambeau.load(path, map_location, weights_only=weights_only)
+    state: dict[str, Any] = flambeau.load(path, map_location, weights_only=weights_only)
+    return state

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import OrderedDict, defaultdict, deque, namedtuple
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 from flambeau import Tensor
 
@@ -166,6 +166,7 @@ class LeafSpec(TreeSpec):
 
 LEAF = LeafSpec()
 IsLeaf = Callable[[Any], bool] | None
+Tree = TypeVar("Tree")
 
 
 def tree_flatten(tree: Any, is_leaf: IsLeaf = None) -> tuple[list[Any], TreeSpec]:
@@ -251,7 +252,7 @@ def _children_like(spec: TreeSpec, tree: Any) -> list[Any] | None:
     return [tree[key] for key in keys] if set(keys) == set(tree) else None
 
 
-def tree_map_(func: Callable[..., Any], tree: Any, *rests: Any, is_leaf: IsLeaf = None) -> Any:
+def tree_map_(func: Callable[..., Any], tree: Tree, *rests: Any, is_leaf: IsLeaf = None) -> Tree:
     """Call the function with every leaf; the tree itself."""
     tree_map(func, tree, *rests, is_leaf=is_leaf)
     return tree
