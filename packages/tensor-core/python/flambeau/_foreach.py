@@ -46,7 +46,9 @@ def _pow(base: Any, exponent: Any) -> tuple[Tensor, ...]:
 def _with_values(operator: Callable[..., Any]) -> Callable[..., tuple[Any, ...]]:
     """``addcmul`` and ``addcdiv``, whose values are a number, a list or a vector."""
 
-    def values(tensors: Sequence[Tensor], first: Any, second: Any, value: Any = 1, *, scalars: Any = None) -> Any:
+    def values(
+        tensors: Sequence[Tensor], first: Any, second: Any, value: Any = 1, *, scalars: Any = None
+    ) -> tuple[Any, ...]:
         given = value if scalars is None else scalars
         given = given.tolist() if isinstance(given, Tensor) else given
         return _call(lambda t, a, b, v: operator(t, a, b, value=v), tensors, first, second, given)
@@ -69,7 +71,7 @@ def _norm(tensors: Sequence[Tensor], ord: Any = 2, dtype: Any = None) -> tuple[T
     return _call(lambda each: flambeau.linalg.vector_norm(each, ord, dtype=dtype), tensors)
 
 
-def _copy_(tensors: Sequence[Tensor], sources: Sequence[Tensor], non_blocking: bool = False) -> Any:
+def _copy_(tensors: Sequence[Tensor], sources: Sequence[Tensor], non_blocking: bool = False) -> tuple[Any, ...]:
     return _call(lambda to, source: to.copy_(source, non_blocking), tensors, sources)
 
 

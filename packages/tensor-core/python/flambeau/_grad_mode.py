@@ -3,7 +3,7 @@
 import functools
 import inspect
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
@@ -29,7 +29,7 @@ class _Decorator:
                 return function(*args, **kwargs)
 
         @functools.wraps(function)
-        def generator(*args: Any, **kwargs: Any) -> Any:
+        def generator(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
             return (yield from self._steps(function(*args, **kwargs)))
 
         @functools.wraps(function)
@@ -43,7 +43,7 @@ class _Decorator:
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), ()
 
-    def _steps(self, steps: Any) -> Any:
+    def _steps(self, steps: Any) -> Generator[Any, Any, Any]:
         """Goes through a generator or coroutine, every step in the mode."""
         step, value = steps.send, None
         while True:
@@ -63,7 +63,7 @@ class _Decorator:
 
 
 @types.coroutine
-def _awaitable(steps: Any) -> Any:
+def _awaitable(steps: Any) -> Generator[Any, Any, Any]:
     return (yield from steps)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 from flambeau import _core
 from flambeau._core import Tensor
@@ -27,15 +28,15 @@ _CONVERSIONS = ("to_sparse", "to_sparse_coo", "to_sparse_csr", "to_sparse_csc", 
 _OTHERS = ("sparse_mask", "sparse_resize_", "sparse_resize_and_clear_", "smm", "sspaddmm", "resize_as_sparse_")
 
 
-def _refusing(name: str, what: str) -> Any:
-    def method(self: Tensor) -> Any:
+def _refusing(name: str, what: str) -> Callable[[Tensor], NoReturn]:
+    def method(self: Tensor) -> NoReturn:
         raise RuntimeError(f"{name} expected {what} layout but got {_LAYOUTS.get(self.layout, self.layout)}")
 
     method.__name__, method.__doc__ = name, f"Of a {what} only; RuntimeError for others."
     return method
 
 
-def _answering(name: str) -> Any:
+def _answering(name: str) -> Callable[..., Any]:
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
         from flambeau.sparse._tensor import ANSWERS
 

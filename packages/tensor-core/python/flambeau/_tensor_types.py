@@ -44,7 +44,7 @@ class tensortype:
         self.is_cuda = is_cuda
 
     @property
-    def layout(self) -> Any:
+    def layout(self) -> _core.layout:
         """How the elements are kept: flambeau.strided."""
         return _core.strided
 
@@ -54,10 +54,10 @@ class tensortype:
     def __instancecheck__(self, instance: Any) -> bool:
         return isinstance(instance, Tensor) and instance.dtype is self.dtype and instance.is_cuda == self.is_cuda
 
-    def __or__(self, other: Any) -> Any:
+    def __or__(self, other: Any) -> object:
         return Union[self, other]  # noqa: UP007  # as an annotation, which this is no type for
 
-    def __ror__(self, other: Any) -> Any:
+    def __ror__(self, other: Any) -> object:
         return Union[other, self]  # noqa: UP007
 
     def __repr__(self) -> str:

@@ -149,7 +149,7 @@ def _as_tensor(value: Any, other: Any) -> Tensor:
         ) from None
 
 
-def _array(t: Tensor) -> Any:
+def _array(t: Tensor) -> np.ndarray:
     """The values, wide enough to be subtracted."""
     t = t.detach().cpu()
     if t.is_complex():

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 import struct
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 import flambeau
-from flambeau.storage import UntypedStorage
+from flambeau.storage import TypedStorage, UntypedStorage
 
 from . import archive_reader
 from .errors import FormatError
@@ -48,7 +48,7 @@ def load(file: IO[bytes], locations: Locations, run: Callable[..., Any], pickle_
     return result
 
 
-def _nothing(identifier: Any) -> Any:
+def _nothing(identifier: Any) -> NoReturn:
     raise FormatError("damaged: a storage where none belongs")
 
 
@@ -61,7 +61,7 @@ class _Storages:
         self.roots: dict[str, tuple[UntypedStorage, StorageType]] = {}
         self.views: dict[str, UntypedStorage] = {}
 
-    def persistent_load(self, identifier: Any) -> Any:
+    def persistent_load(self, identifier: Any) -> TypedStorage | UntypedStorage:
         kind, key, location, numel = storage_of(identifier)
         if key not in self.roots:
             count = numel * kind.itemsize

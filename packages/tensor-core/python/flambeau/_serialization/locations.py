@@ -24,7 +24,7 @@ class Locations:
             map_location = flambeau.device(map_location)
         self.map_location = map_location
 
-    def device(self, location: str) -> Any:
+    def device(self, location: str) -> flambeau.device | None:
         """The device for what was at ``location``, None where a function decides."""
         target = self.map_location
         if target is None:
@@ -33,7 +33,7 @@ class Locations:
             return self._present(str(target.get(location, location)))
         return self._present(str(target)) if isinstance(target, flambeau.device) else None
 
-    def _present(self, location: str) -> Any:
+    def _present(self, location: str) -> flambeau.device:
         try:
             device = flambeau.device(location)
         except RuntimeError as error:

@@ -47,7 +47,7 @@ class _Pickler(_PythonPickler):  # type: ignore[misc]
         self.storages: list[UntypedStorage] = []
         self._seen: dict[tuple[int, int], tuple[str, Any]] = {}
 
-    def persistent_id(self, obj: Any) -> Any:
+    def persistent_id(self, obj: Any) -> tuple[Any, ...] | None:
         if type(obj) is _Reference:
             return self._refer(obj.storage, obj.dtype)
         if isinstance(obj, _STORAGES):
@@ -105,7 +105,7 @@ def _reduce_tensor(tensor: Tensor) -> Any:
     return names.REBUILD_FROM_TYPE, (rebuild, name, arguments, tensor.__dict__ or None)
 
 
-def _reduce_plain(tensor: Tensor) -> Any:
+def _reduce_plain(tensor: Tensor) -> tuple[Any, ...]:
     shape, stride = tuple(tensor.shape), tuple(tensor.stride())
     if tensor.device.type == "meta":
         return names.REBUILD_ON_META, (tensor.dtype, shape, stride, tensor.requires_grad)

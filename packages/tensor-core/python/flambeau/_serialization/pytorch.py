@@ -7,7 +7,7 @@ import sys
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import flambeau
-from flambeau.storage import UntypedStorage
+from flambeau.storage import TypedStorage, UntypedStorage
 
 from . import interpreter, legacy
 from .archive_reader import MAGIC, ArchiveReader
@@ -62,7 +62,7 @@ def _load_archive(
     swapped = said != sys.byteorder
     loaded: dict[str, UntypedStorage] = {}
 
-    def persistent_load(identifier: Any) -> Any:
+    def persistent_load(identifier: Any) -> TypedStorage | UntypedStorage:
         kind, key, location, numel = storage_of(identifier)
         if key not in loaded:
             count = numel * kind.itemsize

@@ -9,7 +9,7 @@ import importlib.util
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable
 from functools import cache, partial
-from typing import Any
+from typing import Any, NoReturn
 
 import flambeau
 from flambeau import Size, Tensor
@@ -131,21 +131,22 @@ def parameter_with_state(data: Any, requires_grad: Any, hooks: Any, state: Any) 
     return _with_attributes(parameter(data, requires_grad), state)
 
 
-def parameter_type() -> Any:
+def parameter_type() -> type[Tensor]:
     """flambeau.nn.Parameter, or Tensor where flambeau-nn is not installed."""
     return _nn("Parameter")
 
 
-def buffer_type() -> Any:
+def buffer_type() -> Callable[..., Tensor]:
     """flambeau.nn.Buffer, or Tensor where flambeau-nn is not installed."""
     return _nn("Buffer")
 
 
 @cache
-def _nn(name: str) -> Any:
+def _nn(name: str) -> type[Tensor]:
     if importlib.util.find_spec("flambeau.nn") is None:
         return Tensor
-    return getattr(importlib.import_module("flambeau.nn.parameter"), name)
+    kind: type[Tensor] = getattr(importlib.import_module("flambeau.nn.parameter"), name)
+    return kind
 
 
 def from_type(rebuild: Any, kind: Any, args: Any, state: Any) -> Tensor:
@@ -189,17 +190,18 @@ def size(dimensions: Any = ()) -> Size:
     return Size(dimensions)
 
 
-def device(*args: Any) -> Any:
+def device(*args: Any) -> flambeau.device:
     """A device."""
     return flambeau.device(*args)
 
 
-def layout(name: Any) -> Any:
+def layout(name: Any) -> flambeau.layout:
     """A layout of tensors."""
     known = {f"torch.{kind}": kind for kind in ("strided", "sparse_coo", "sparse_csr", "sparse_csc")}
     if name not in known:
         raise ForeignFormatError(f"it holds tensors of the layout {name!r}, which flambeau does not have")
-    return getattr(flambeau, known[name])
+    found: flambeau.layout = getattr(flambeau, known[name])
+    return found
 
 
 def encoded(text: Any, encoding: Any) -> bytes:
@@ -251,12 +253,12 @@ def number(real: Any, imaginary: Any) -> complex:
     return complex(float(real), float(imaginary))
 
 
-def quantized(*args: Any) -> Any:
+def quantized(*args: Any) -> NoReturn:
     """Raises: flambeau has no quantized tensors."""
     raise ForeignFormatError("it holds quantized tensors, which flambeau does not have")
 
 
-def sparse(layout: Any, parts: Any) -> Any:
+def sparse(layout: Any, parts: Any) -> Tensor:
     """A sparse tensor; its indices have to fit its size."""
     if not (isinstance(parts, tuple) and len(parts) in (3, 4) and isinstance(layout, flambeau.layout)):
         raise FormatError("a sparse tensor without indices, values and a size")
@@ -271,6 +273,6 @@ def sparse(layout: Any, parts: Any) -> Any:
         raise FormatError(f"a sparse tensor whose parts do not fit each other: {error}") from error
 
 
-def nested(*args: Any) -> Any:
+def nested(*args: Any) -> NoReturn:
     """Raises: flambeau has no nested tensors."""
     raise ForeignFormatError("it holds nested tensors, which flambeau does not have")

@@ -77,7 +77,7 @@ def isdtype(dtype: Any, kind: Any) -> bool:
     return bool(dtype is kind)
 
 
-def result_type(*arrays_and_dtypes: Any) -> Any:
+def result_type(*arrays_and_dtypes: Any) -> flambeau.dtype:
     """The dtype that promotion gives for arrays, dtypes and Python scalars, of which one is not a scalar."""
     dtypes = [x.dtype if isinstance(x, Tensor) else x for x in arrays_and_dtypes]
     result = [x for x in dtypes if isinstance(x, flambeau.dtype)]
@@ -99,7 +99,7 @@ class __array_namespace_info__:
         """Boolean indexing, shapes that depend on data, and the largest number of dimensions."""
         return {"boolean indexing": True, "data-dependent shapes": True, "max dimensions": 64}
 
-    def default_device(self) -> Any:
+    def default_device(self) -> flambeau.device:
         """The device of arrays that are created without one."""
         return flambeau.device("cpu")
 

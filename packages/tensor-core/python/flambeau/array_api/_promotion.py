@@ -31,12 +31,12 @@ KINDS["numeric"] = KINDS["integral"] + KINDS["real floating"] + KINDS["complex f
 DTYPES = {str(dtype).removeprefix("flambeau."): dtype for dtype in KINDS["bool"] + KINDS["numeric"]}
 
 
-def promoted(*dtypes: Any) -> Any:
+def promoted(*dtypes: flambeau.dtype) -> flambeau.dtype:
     """The dtype that all can be converted to; TypeError where there is none."""
     return reduce(_promoted_pair, dtypes)
 
 
-def _promoted_pair(a: Any, b: Any) -> Any:
+def _promoted_pair(a: flambeau.dtype, b: flambeau.dtype) -> flambeau.dtype:
     if a not in KINDS["integral"] or b not in KINDS["integral"]:
         return b if a is flambeau.bool else a if b is flambeau.bool else flambeau.promote_types(a, b)
     if a.is_signed is b.is_signed:
@@ -48,7 +48,7 @@ def _promoted_pair(a: Any, b: Any) -> Any:
     raise TypeError(f"no integer dtype holds the values of {a} and of {b}; convert one of them with astype()")
 
 
-def scalar_dtype(value: Scalar, dtype: Any) -> Any:
+def scalar_dtype(value: Scalar, dtype: flambeau.dtype) -> flambeau.dtype:
     """The dtype of ``value`` beside an array of ``dtype``: the same, unless its kind is a larger one."""
     if isinstance(value, bool):
         return dtype

@@ -93,7 +93,7 @@ def _over_axes(reduce: Callable[..., Tensor], x: Tensor, axis: Axis, keepdims: b
     return reduce(x.unsqueeze(-1), -1, **options)
 
 
-def _accumulated(x: Tensor, dtype: Any) -> Any:
+def _accumulated(x: Tensor, dtype: flambeau.dtype | None) -> flambeau.dtype:
     """The dtype sums and products are made in."""
     if dtype is not None or x.dtype.is_floating_point or x.dtype.is_complex:
         return dtype or x.dtype

@@ -78,7 +78,7 @@ def ifftshift(x: Tensor, /, *, axes: int | Sequence[int] | None = None) -> Tenso
     return _fft.ifftshift(x, axes)
 
 
-def _real(dtype: Any) -> Any:
+def _real(dtype: flambeau.dtype | None) -> flambeau.dtype:
     if dtype is not None and not dtype.is_floating_point:
         raise ValueError(f"expected a real floating dtype, got {dtype}")
     return dtype or flambeau.get_default_dtype()

@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, ExitStack
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
+from types import ModuleType
 from typing import Any
 
 from flambeau import _core
@@ -21,7 +22,7 @@ from flambeau._core import Tensor
 
 
 @cache
-def library() -> Any:
+def library() -> ModuleType | None:
     """CuPy, or None where it is not installed. One that does not import is warned of."""
     if find_spec("cupy") is None:
         return None

@@ -7,7 +7,7 @@ import itertools
 import threading
 import weakref
 from collections.abc import Iterator
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import flambeau
 from flambeau import _core
@@ -15,6 +15,9 @@ from flambeau import _core
 from . import _any_device
 from ._any_device import check_timed, for_gpus
 from ._devices import current_device, index_of, is_available, set_device
+
+if TYPE_CHECKING:
+    import ctypes
 
 # Streams are handed out in turn and never end: memory is reused in the order of the stream that it was made on, so that
 # a stream's number must not come to mean another one.
@@ -87,7 +90,7 @@ class Stream(_any_device.Stream):
         return self.cuda_stream
 
     @property
-    def _as_parameter_(self) -> Any:
+    def _as_parameter_(self) -> ctypes.c_void_p:
         import ctypes
 
         return ctypes.c_void_p(self.cuda_stream)
@@ -199,7 +202,7 @@ class Event(_any_device.Event):
         return self.cuda_event
 
     @property
-    def _as_parameter_(self) -> Any:
+    def _as_parameter_(self) -> ctypes.c_void_p:
         import ctypes
 
         return ctypes.c_void_p(self.cuda_event)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
 __all__ = ["stand_ins"]
 
@@ -19,8 +19,8 @@ def stand_ins(module: str, sentence: str, functions: Sequence[str] = (), classes
     return {**calls, **{name: _refusing(module, name, sentence) for name in classes}}
 
 
-def _raising(module: str, name: str, sentence: str) -> Any:
-    def function(*_: Any, **__: Any) -> Any:
+def _raising(module: str, name: str, sentence: str) -> Callable[..., NoReturn]:
+    def function(*_: Any, **__: Any) -> NoReturn:
         raise NotImplementedError(f"{module}.{name}: {sentence}")
 
     function.__module__, function.__name__, function.__qualname__ = module, name, name

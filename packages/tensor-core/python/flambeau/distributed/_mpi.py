@@ -11,7 +11,7 @@ from array import array
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from mpi4py import MPI
 
@@ -26,6 +26,8 @@ from ._watch import Part, Peers
 from .errors import DistBackendError
 from .reduce_op import ReduceOp
 from .work import PAUSE, Work
+
+T = TypeVar("T")
 
 __all__ = ["MPITransport"]
 
@@ -71,11 +73,12 @@ _OTHER_COUNT = (
 _made: dict[Any, Any] = {}
 
 
-def _once(key: Any, make: Callable[[], Any]) -> Any:
+def _once(key: Any, make: Callable[[], T]) -> T:
     """MPI's operations and datatypes are few: each is made once in a process."""
     if key not in _made:
         _made[key] = make()
-    return _made[key]
+    made: T = _made[key]
+    return made
 
 
 def _datatype(dtype: flambeau.dtype) -> Any:
@@ -113,7 +116,7 @@ def _shares(tensor: Tensor, counts: int | Sequence[int]) -> list[Any]:
     return [_memory(tensor), list(counts), starts, _datatype(tensor.dtype)]
 
 
-def _explained(what: str, call: Callable[[], Any]) -> Any:
+def _explained(what: str, call: Callable[[], T]) -> T:
     try:
         return call()
     except MPI.Exception as error:

@@ -143,7 +143,9 @@ class _Distribution(metadata.Distribution):
 class _Finder(metadata.DistributionFinder):
     """Answers for ``torch``, ``torchvision`` and what is below them, and for their versions."""
 
-    def find_spec(self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> Any:
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
         if name.partition(".")[0] not in ROOTS:
             return None
         if not _exists(name):

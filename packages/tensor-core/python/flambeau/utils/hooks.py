@@ -46,7 +46,7 @@ class RemovableHandle:
             if dictionary is not None:
                 dictionary.pop(self.id, None)
 
-    def __getstate__(self) -> Any:
+    def __getstate__(self) -> tuple[Any, ...]:
         return self.id, [reference() for reference in self._dictionaries]
 
     def __setstate__(self, state: Any) -> None:
