@@ -120,6 +120,23 @@ def test_running_statistics_have_to_be_of_the_batch():
     assert fb.equal(mean, fb.zeros(3))
 
 
+def test_batch_norms_are_recognised_by_their_class_and_not_by_its_name():
+    class _BatchNorm(nn.Module):
+        track_running_stats = True
+
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("running_mean", fb.zeros(2))
+
+    class Renamed(nn.BatchNorm2d):
+        pass
+
+    model = nn.Sequential(_BatchNorm(), Renamed(2), nn.LazyBatchNorm1d(), nn.SyncBatchNorm(2))
+    fb.func.replace_all_batch_norm_modules_(model)
+    assert [name for name, _ in model.named_buffers()] == ["0.running_mean"]
+    assert [module.track_running_stats for module in model] == [True, False, False, False]
+
+
 def test_batch_norms_without_running_statistics():
     model = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2), nn.InstanceNorm1d(2, track_running_stats=True)).eval()
     assert fb.func.replace_all_batch_norm_modules_(model) is model

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from flambeau import Tensor, batch_norm
+from flambeau.autograd._batch_statistics import BatchStatistics
 
 from ._joined_batch_norm import joined_batch_norm, joined_group
 from ._norm import _NormBase as _NormBase
 from .module import Module
 
 
-class _BatchNorm(_NormBase):
+class _BatchNorm(BatchStatistics, _NormBase):
     def forward(self, input: Tensor) -> Tensor:
         self._check_input_dim(input)
         counted = self.num_batches_tracked if self.training and self.track_running_stats else None
