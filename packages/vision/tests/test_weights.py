@@ -176,6 +176,15 @@ def test_weights_of_ones_own(cache: Path) -> None:
         register_model("resnet18")(models.resnet34)
 
 
+def test_custom_weights_with_a_published_name_have_no_recorded_options() -> None:
+    class ViT_B_16_Weights(WeightsEnum):
+        IMAGENET1K_SWAG_E2E_V1 = Weights("https://example.org/own-12345678.pth", ObjectDetection, {})
+
+    published = models.ViT_B_16_Weights.IMAGENET1K_SWAG_E2E_V1
+    assert _published.recorded(published, "options") is not None
+    assert _published.recorded(ViT_B_16_Weights.IMAGENET1K_SWAG_E2E_V1, "options") is None
+
+
 def test_builders_of_ones_own() -> None:
     weights = models.ResNet18_Weights
 

@@ -61,9 +61,10 @@ def enumeration_of(model: str) -> type[WeightsEnum] | None:
 
 def recorded(weights: WeightsEnum, what: str) -> Any:
     """``options``, ``defaults`` or ``frozen_norm_eps`` of weights; None where the tables have nothing."""
-    entry = table().get(type(weights).__name__)
-    if entry is None:  # of somebody's own
+    name = type(weights).__name__
+    if name not in table() or type(weights) is not enumeration(name):  # a custom enumeration
         return None
+    entry = table()[name]
     value = entry["weights"][weights.name].get(what, entry["shared"].get(what))
     return {name: _tuple(each) for name, each in value.items()} if isinstance(value, dict) else value
 
