@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import numpy as np
 from PIL import Image, ImageEnhance
@@ -14,6 +14,20 @@ from flambeau import nn
 from . import _random
 from ._arguments import check_probability
 from ._image import as_batch, on_planes, through_float, white
+
+ImageT = TypeVar("ImageT")
+
+
+@overload
+def gaussian_blur(
+    img: Image.Image, kernel_size: int | Sequence[int], sigma: float | Sequence[float] | None = None
+) -> Image.Image: ...
+
+
+@overload
+def gaussian_blur(
+    img: ImageT, kernel_size: int | Sequence[int], sigma: float | Sequence[float] | None = None
+) -> ImageT: ...
 
 
 def gaussian_blur(img: Any, kernel_size: int | Sequence[int], sigma: float | Sequence[float] | None = None) -> Any:
@@ -54,6 +68,14 @@ def _blurred(image: fb.Tensor, widths: tuple[int, int], deviations: tuple[float,
         weights = fb.exp(-0.5 * (distances / deviation) ** 2)
         planes = nn.functional.conv2d(planes, (weights / weights.sum()).reshape(shape).to(image))
     return planes.reshape(image.shape)
+
+
+@overload
+def adjust_sharpness(img: Image.Image, sharpness_factor: float) -> Image.Image: ...
+
+
+@overload
+def adjust_sharpness(img: ImageT, sharpness_factor: float) -> ImageT: ...
 
 
 def adjust_sharpness(img: Any, sharpness_factor: float) -> Any:
@@ -112,7 +134,7 @@ class GaussianBlur(nn.Module):
         """A random standard deviation between two."""
         return _random.uniform(sigma_min, sigma_max)
 
-    def forward(self, img: Any) -> Any:
+    def forward(self, img: ImageT) -> ImageT:
         sigma = self.get_params(*self.sigma)
         return gaussian_blur(img, self.kernel_size, [sigma, sigma])
 
@@ -128,7 +150,7 @@ class RandomAdjustSharpness(nn.Module):
         self.sharpness_factor = sharpness_factor
         self.p = check_probability(p)
 
-    def forward(self, img: Any) -> Any:
+    def forward(self, img: ImageT) -> ImageT:
         return adjust_sharpness(img, self.sharpness_factor) if _random.happens(self.p) else img
 
     def extra_repr(self) -> str:

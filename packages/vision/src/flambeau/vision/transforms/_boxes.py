@@ -11,13 +11,17 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import flambeau as fb
 
 from ._interpolation import InterpolationMode
+
+if TYPE_CHECKING:
+    from ..tv_tensors import BoundingBoxes
+
 
 Points = Callable[[np.ndarray], np.ndarray]
 
@@ -78,7 +82,9 @@ def _half(size: fb.Tensor) -> fb.Tensor:
     return size / 2 if size.is_floating_point() else fb.div(size, 2, rounding_mode="floor")
 
 
-def rewritten(corners: fb.Tensor, like: Any, canvas_size: Sequence[int] | None = None, clamp: bool = True) -> Any:
+def rewritten(
+    corners: fb.Tensor, like: BoundingBoxes, canvas_size: Sequence[int] | None = None, clamp: bool = True
+) -> BoundingBoxes:
     """Corners ``(N, 4)`` as boxes like others, in an image of another size, at whose edges they are cut off."""
     height, width = canvas_size or like.canvas_size
     if clamp and like.clamping_mode is not None:
@@ -87,12 +93,12 @@ def rewritten(corners: fb.Tensor, like: Any, canvas_size: Sequence[int] | None =
     return type(like).wrap(plain, like, canvas_size=(height, width))
 
 
-def shifted(boxes: Any, left: int, top: int, size: Sequence[int]) -> Any:
+def shifted(boxes: BoundingBoxes, left: int, top: int, size: Sequence[int]) -> BoundingBoxes:
     """Boxes in an image whose origin lies elsewhere."""
     return rewritten(corners_of(boxes) - fb.tensor([left, top, left, top], device=boxes.device), boxes, size)
 
 
-def stretched(boxes: Any, size: tuple[int, int]) -> Any:
+def stretched(boxes: BoundingBoxes, size: tuple[int, int]) -> BoundingBoxes:
     """Boxes in their image at another size."""
     (height, width), (new_height, new_width) = boxes.canvas_size, size
     across, down = new_width / width, new_height / height
@@ -100,7 +106,7 @@ def stretched(boxes: Any, size: tuple[int, int]) -> Any:
     return rewritten(corners_of(boxes) * ratios, boxes, size, clamp=False)
 
 
-def mirrored(boxes: Any, axis: int) -> Any:
+def mirrored(boxes: BoundingBoxes, axis: int) -> BoundingBoxes:
     """Boxes with left and right exchanged (axis 0), or upside down (1)."""
     corners = corners_of(boxes)
     side = boxes.canvas_size[1 - axis]
@@ -110,7 +116,7 @@ def mirrored(boxes: Any, axis: int) -> Any:
     return rewritten(fb.stack(parts, 1), boxes, clamp=False)
 
 
-def mapped(boxes: Any, points: Points, size: Sequence[int]) -> Any:
+def mapped(boxes: BoundingBoxes, points: Points, size: Sequence[int]) -> BoundingBoxes:
     """The boxes about what boxes become under a map of points ``(2, N)``."""
     corners = corners_of(boxes)
     x, y = corners[:, [0, 2, 2, 0]], corners[:, [1, 1, 3, 3]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import numpy as np
 from PIL import Image, ImageEnhance
@@ -15,6 +15,8 @@ from ._arguments import check_probability, interval
 from ._blur import blend
 from ._conversion import convert_image_dtype
 from ._image import get_dimensions, on_planes
+
+ImageT = TypeVar("ImageT")
 
 _LUMA = (0.2989, 0.587, 0.114)  # of red, green and blue, ITU-R 601-2
 
@@ -30,6 +32,14 @@ def _channels(planes: fb.Tensor) -> int:
     if channels not in (1, 3):
         raise TypeError(f"Input image tensor permitted channel values are 1 or 3, but found {channels}")
     return channels
+
+
+@overload
+def rgb_to_grayscale(img: Image.Image, num_output_channels: int = 1) -> Image.Image: ...
+
+
+@overload
+def rgb_to_grayscale(img: ImageT, num_output_channels: int = 1) -> ImageT: ...
 
 
 def rgb_to_grayscale(img: Any, num_output_channels: int = 1) -> Any:
@@ -63,9 +73,25 @@ def _luma(planes: fb.Tensor, count: int = 1) -> fb.Tensor:
     return gray if count == 1 else gray.expand(*planes.shape[:-3], 3, *planes.shape[-2:]).contiguous()
 
 
+@overload
+def to_grayscale(img: Image.Image, num_output_channels: int = 1) -> Image.Image: ...
+
+
+@overload
+def to_grayscale(img: ImageT, num_output_channels: int = 1) -> ImageT: ...
+
+
 def to_grayscale(img: Any, num_output_channels: int = 1) -> Any:
     """:func:`rgb_to_grayscale` by its older name."""
     return rgb_to_grayscale(img, num_output_channels)
+
+
+@overload
+def adjust_brightness(img: Image.Image, brightness_factor: float) -> Image.Image: ...
+
+
+@overload
+def adjust_brightness(img: ImageT, brightness_factor: float) -> ImageT: ...
 
 
 def adjust_brightness(img: Any, brightness_factor: float) -> Any:
@@ -74,6 +100,14 @@ def adjust_brightness(img: Any, brightness_factor: float) -> Any:
     if isinstance(img, Image.Image):
         return ImageEnhance.Brightness(img).enhance(factor)
     return on_planes(img, lambda planes: blend(planes, fb.zeros_like(planes), factor))
+
+
+@overload
+def adjust_contrast(img: Image.Image, contrast_factor: float) -> Image.Image: ...
+
+
+@overload
+def adjust_contrast(img: ImageT, contrast_factor: float) -> ImageT: ...
 
 
 def adjust_contrast(img: Any, contrast_factor: float) -> Any:
@@ -90,6 +124,14 @@ def _mean_luma(planes: fb.Tensor) -> fb.Tensor:
     return floats.mean(tuple(range(-min(3, gray.ndim), 0)), keepdim=True)
 
 
+@overload
+def adjust_saturation(img: Image.Image, saturation_factor: float) -> Image.Image: ...
+
+
+@overload
+def adjust_saturation(img: ImageT, saturation_factor: float) -> ImageT: ...
+
+
 def adjust_saturation(img: Any, saturation_factor: float) -> Any:
     """An image moved away from its luma: 0 is without colour, 1 the same. Raises: ValueError for a negative factor."""
     factor = _factor(saturation_factor, "saturation_factor")
@@ -100,6 +142,14 @@ def adjust_saturation(img: Any, saturation_factor: float) -> Any:
         return blend(planes, _luma(planes), factor) if _channels(planes) == 3 else planes
 
     return on_planes(img, saturated)
+
+
+@overload
+def adjust_gamma(img: Image.Image, gamma: float, gain: float = 1) -> Image.Image: ...
+
+
+@overload
+def adjust_gamma(img: ImageT, gamma: float, gain: float = 1) -> ImageT: ...
 
 
 def adjust_gamma(img: Any, gamma: float, gain: float = 1) -> Any:
@@ -115,6 +165,14 @@ def adjust_gamma(img: Any, gamma: float, gain: float = 1) -> Any:
         return convert_image_dtype((gain * floats**exponent).clamp(0, 1), planes.dtype)
 
     return on_planes(img, corrected)
+
+
+@overload
+def adjust_hue(img: Image.Image, hue_factor: float) -> Image.Image: ...
+
+
+@overload
+def adjust_hue(img: ImageT, hue_factor: float) -> ImageT: ...
 
 
 def adjust_hue(img: Any, hue_factor: float) -> Any:
@@ -173,7 +231,7 @@ class Grayscale(nn.Module):
         super().__init__()
         self.num_output_channels = num_output_channels
 
-    def forward(self, img: Any) -> Any:
+    def forward(self, img: ImageT) -> ImageT:
         return rgb_to_grayscale(img, self.num_output_channels)
 
     def extra_repr(self) -> str:
@@ -187,7 +245,7 @@ class RandomGrayscale(nn.Module):
         super().__init__()
         self.p = check_probability(p)
 
-    def forward(self, img: Any) -> Any:
+    def forward(self, img: ImageT) -> ImageT:
         return rgb_to_grayscale(img, get_dimensions(img)[0]) if _random.happens(self.p) else img
 
     def extra_repr(self) -> str:
@@ -226,7 +284,7 @@ class ColorJitter(nn.Module):
         )
         return order, b, c, s, h
 
-    def forward(self, img: Any) -> Any:
+    def forward(self, img: ImageT) -> ImageT:
         order, *factors = self.get_params(self.brightness, self.contrast, self.saturation, self.hue)
         for index in order.tolist():
             factor = factors[index]

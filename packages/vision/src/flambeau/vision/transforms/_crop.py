@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from PIL import Image
 
@@ -20,7 +20,17 @@ from ._interpolation import InterpolationMode, interpolation_mode
 from ._pad import _sides, pad
 from ._resize import resize
 
+ImageT = TypeVar("ImageT")
+
 _TWO_SIZES = "Please provide only two dimensions (h, w) for size."
+
+
+@overload
+def crop(img: Image.Image, top: int, left: int, height: int, width: int) -> Image.Image: ...
+
+
+@overload
+def crop(img: ImageT, top: int, left: int, height: int, width: int) -> ImageT: ...
 
 
 @for_kinds(lambda boxes, top, left, height, width: shifted(boxes, left, top, (height, width)))
@@ -46,6 +56,14 @@ def _crop_planes(planes: fb.Tensor, top: int, left: int, height: int, width: int
     return nn.functional.pad(inside, [before, after, above, below])
 
 
+@overload
+def center_crop(img: Image.Image, output_size: int | Sequence[int]) -> Image.Image: ...
+
+
+@overload
+def center_crop(img: ImageT, output_size: int | Sequence[int]) -> ImageT: ...
+
+
 def center_crop(img: Any, output_size: int | Sequence[int]) -> Any:
     """The middle of an image; zeros around it where it is smaller than the output.
 
@@ -62,6 +80,32 @@ def center_crop(img: Any, output_size: int | Sequence[int]) -> Any:
         height, width = height_and_width(img)
     top, left = round((height - goal_height) / 2.0), round((width - goal_width) / 2.0)
     return crop(img, top, left, goal_height, goal_width)
+
+
+@overload
+def resized_crop(
+    img: Image.Image,
+    top: int,
+    left: int,
+    height: int,
+    width: int,
+    size: int | Sequence[int],
+    interpolation: InterpolationMode = InterpolationMode.BILINEAR,
+    antialias: bool | None = True,
+) -> Image.Image: ...
+
+
+@overload
+def resized_crop(
+    img: ImageT,
+    top: int,
+    left: int,
+    height: int,
+    width: int,
+    size: int | Sequence[int],
+    interpolation: InterpolationMode = InterpolationMode.BILINEAR,
+    antialias: bool | None = True,
+) -> ImageT: ...
 
 
 def resized_crop(
@@ -105,7 +149,7 @@ class CenterCrop(nn.Module):
         super().__init__()
         self.size = pair_of_sizes(size, _TWO_SIZES)
 
-    def forward(self, img: Any) -> Any:
+    def forward(self, img: ImageT) -> ImageT:
         return center_crop(img, self.size)
 
     def extra_repr(self) -> str:
@@ -176,7 +220,7 @@ class RandomCrop(nn.Module):
         """Top, left, height and width of a random part."""
         return _place(height_and_width(img), output_size)
 
-    def forward(self, img: Any) -> Any:
+    def forward(self, img: ImageT) -> ImageT:
         if self._border is not None and not self.pad_if_needed and self.padding_mode == "constant" and self.fill == 0:
             # What lies beyond an image is zero for `crop`: the border need not be made.
             left, top, right, bottom = self._border
@@ -256,7 +300,7 @@ class RandomResizedCrop(nn.Module):
             w = round(h * max(ratio))
         return (height - h) // 2, (width - w) // 2, h, w
 
-    def forward(self, img: Any) -> Any:
+    def forward(self, img: ImageT) -> ImageT:
         return resized_crop(
             img, *self.get_params(img, self.scale, self.ratio), self.size, self.interpolation, self.antialias
         )

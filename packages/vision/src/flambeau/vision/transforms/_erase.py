@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import numpy as np
 
@@ -15,6 +15,16 @@ from flambeau import nn
 from . import _random
 from ._arguments import check_probability
 from ._image import get_dimensions
+
+TensorT = TypeVar("TensorT", bound=fb.Tensor)
+
+
+@overload
+def erase(img: np.ndarray, i: int, j: int, h: int, w: int, v: Any, inplace: bool = False) -> np.ndarray: ...
+
+
+@overload
+def erase(img: TensorT, i: int, j: int, h: int, w: int, v: Any, inplace: bool = False) -> TensorT: ...
 
 
 def erase(img: Any, i: int, j: int, h: int, w: int, v: Any, inplace: bool = False) -> Any:

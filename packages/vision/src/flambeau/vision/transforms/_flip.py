@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from PIL import Image
 
@@ -12,6 +12,16 @@ from . import _random
 from ._arguments import check_probability
 from ._boxes import for_kinds, mirrored
 from ._image import on_planes
+
+ImageT = TypeVar("ImageT")
+
+
+@overload
+def hflip(img: Image.Image) -> Image.Image: ...
+
+
+@overload
+def hflip(img: ImageT) -> ImageT: ...
 
 
 @for_kinds(lambda boxes: mirrored(boxes, 0))
@@ -25,6 +35,14 @@ def hflip(img: Any) -> Any:
     if isinstance(img, Image.Image):
         return img.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     return on_planes(img, lambda planes: planes.flip(-1))
+
+
+@overload
+def vflip(img: Image.Image) -> Image.Image: ...
+
+
+@overload
+def vflip(img: ImageT) -> ImageT: ...
 
 
 @for_kinds(lambda boxes: mirrored(boxes, 1))
@@ -42,7 +60,7 @@ class RandomHorizontalFlip(nn.Module):
         super().__init__()
         self.p = check_probability(p)
 
-    def forward(self, img: Any) -> Any:
+    def forward(self, img: ImageT) -> ImageT:
         return hflip(img) if _random.happens(self.p) else img
 
     def extra_repr(self) -> str:
@@ -56,7 +74,7 @@ class RandomVerticalFlip(nn.Module):
         super().__init__()
         self.p = check_probability(p)
 
-    def forward(self, img: Any) -> Any:
+    def forward(self, img: ImageT) -> ImageT:
         return vflip(img) if _random.happens(self.p) else img
 
     def extra_repr(self) -> str:

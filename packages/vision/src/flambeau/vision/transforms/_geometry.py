@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import flambeau as fb
 from flambeau import nn
@@ -15,6 +15,8 @@ from ._blur import gaussian_blur
 from ._image import get_dimensions, get_image_size, height_and_width
 from ._interpolation import InterpolationMode, interpolation_mode
 from ._warp import _check_point, affine, elastic_transform, perspective, rotate
+
+ImageT = TypeVar("ImageT")
 
 
 class RandomRotation(nn.Module):
@@ -46,7 +48,7 @@ class RandomRotation(nn.Module):
         """A random angle between two."""
         return _random.uniform(degrees[0], degrees[1])
 
-    def forward(self, img: Any) -> Any:
+    def forward(self, img: ImageT) -> ImageT:
         return rotate(img, self.get_params(self.degrees), self.interpolation, self.expand, self.center, self.fill)
 
     def extra_repr(self) -> str:
@@ -109,7 +111,7 @@ class RandomAffine(nn.Module):
         shear_y = _random.uniform(shears[2], shears[3]) if shears is not None and len(shears) == 4 else 0.0
         return angle, (x, y), scale, (shear_x, shear_y)
 
-    def forward(self, img: Any) -> Any:
+    def forward(self, img: ImageT) -> ImageT:
         drawn = self.get_params(self.degrees, self.translate, self.scale, self.shear, get_image_size(img))
         return affine(img, *drawn, interpolation=self.interpolation, fill=self.fill, center=self.center)
 
@@ -163,7 +165,7 @@ class RandomPerspective(nn.Module):
             moved.append([x - inwards_x if x else inwards_x, y - inwards_y if y else inwards_y])
         return corners, moved
 
-    def forward(self, img: Any) -> Any:
+    def forward(self, img: ImageT) -> ImageT:
         if not _random.happens(self.p):
             return img
         height, width = height_and_width(img)
@@ -210,7 +212,7 @@ class ElasticTransform(nn.Module):
             moves.append(noise * (far / side))
         return fb.cat(moves, 1).permute(0, 2, 3, 1)
 
-    def forward(self, img: Any) -> Any:
+    def forward(self, img: ImageT) -> ImageT:
         _, height, width = get_dimensions(img)
         displacement = self.get_params(self.alpha, self.sigma, [height, width])
         return elastic_transform(img, displacement, self.interpolation, self.fill)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -15,15 +15,30 @@ from flambeau import nn
 from ._boxes import for_kinds, shifted
 from ._image import on_planes
 
+ImageT = TypeVar("ImageT")
+
+if TYPE_CHECKING:
+    from ..tv_tensors import BoundingBoxes
+
 _MODES = ("constant", "edge", "reflect", "symmetric")
 
 
-def _padded_boxes(boxes: Any, padding: int | Sequence[int], fill: Any, padding_mode: str) -> Any:
+def _padded_boxes(boxes: BoundingBoxes, padding: int | Sequence[int], fill: Any, padding_mode: str) -> BoundingBoxes:
     if padding_mode != "constant":
         raise ValueError(f"Padding mode '{padding_mode}' is not supported with bounding boxes")
     left, top, right, bottom = _sides(padding)
     height, width = boxes.canvas_size
     return shifted(boxes, -left, -top, (height + top + bottom, width + left + right))
+
+
+@overload
+def pad(
+    img: Image.Image, padding: int | Sequence[int], fill: Any = 0, padding_mode: str = "constant"
+) -> Image.Image: ...
+
+
+@overload
+def pad(img: ImageT, padding: int | Sequence[int], fill: Any = 0, padding_mode: str = "constant") -> ImageT: ...
 
 
 @for_kinds(_padded_boxes)
@@ -131,7 +146,7 @@ class Pad(nn.Module):
         self.fill = fill
         self.padding_mode = padding_mode
 
-    def forward(self, img: Any) -> Any:
+    def forward(self, img: ImageT) -> ImageT:
         return pad(img, self.padding, self.fill, self.padding_mode)
 
     def extra_repr(self) -> str:

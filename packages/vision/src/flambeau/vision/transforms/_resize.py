@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from PIL import Image
 
@@ -14,6 +14,11 @@ from ._boxes import for_kinds, stretched
 from ._image import height_and_width, on_batch, on_planes, through_float
 from ._interpolation import InterpolationMode, interpolation_mode, pillow_mode, resampling_weights
 
+ImageT = TypeVar("ImageT")
+
+if TYPE_CHECKING:
+    from ..tv_tensors import BoundingBoxes
+
 _OPERATORS = (
     InterpolationMode.NEAREST,
     InterpolationMode.NEAREST_EXACT,
@@ -22,8 +27,30 @@ _OPERATORS = (
 )
 
 
-def _resized_boxes(boxes: Any, size: Any, interpolation: Any, max_size: int | None, antialias: bool | None) -> Any:
+def _resized_boxes(
+    boxes: BoundingBoxes, size: Any, interpolation: Any, max_size: int | None, antialias: bool | None
+) -> BoundingBoxes:
     return stretched(boxes, _goal(boxes.canvas_size, size, max_size))
+
+
+@overload
+def resize(
+    img: Image.Image,
+    size: int | Sequence[int] | None,
+    interpolation: InterpolationMode = InterpolationMode.BILINEAR,
+    max_size: int | None = None,
+    antialias: bool | None = True,
+) -> Image.Image: ...
+
+
+@overload
+def resize(
+    img: ImageT,
+    size: int | Sequence[int] | None,
+    interpolation: InterpolationMode = InterpolationMode.BILINEAR,
+    max_size: int | None = None,
+    antialias: bool | None = True,
+) -> ImageT: ...
 
 
 @for_kinds(_resized_boxes)
@@ -127,7 +154,7 @@ class Resize(nn.Module):
         self.max_size = max_size
         self.antialias = antialias
 
-    def forward(self, img: Any) -> Any:
+    def forward(self, img: ImageT) -> ImageT:
         return resize(img, self.size, self.interpolation, self.max_size, self.antialias)
 
     def extra_repr(self) -> str:

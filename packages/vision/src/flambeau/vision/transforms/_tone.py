@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -14,6 +14,16 @@ from . import _random
 from ._arguments import check_probability
 from ._image import on_planes, white
 
+ImageT = TypeVar("ImageT")
+
+
+@overload
+def invert(img: Image.Image) -> Image.Image: ...
+
+
+@overload
+def invert(img: ImageT) -> ImageT: ...
+
 
 def invert(img: Any) -> Any:
     """An image with black and white exchanged.
@@ -24,6 +34,14 @@ def invert(img: Any) -> Any:
     if isinstance(img, Image.Image):
         return ImageOps.invert(img)
     return on_planes(img, lambda planes: white(planes.dtype) - planes)
+
+
+@overload
+def posterize(img: Image.Image, bits: int) -> Image.Image: ...
+
+
+@overload
+def posterize(img: ImageT, bits: int) -> ImageT: ...
 
 
 def posterize(img: Any, bits: int) -> Any:
@@ -44,6 +62,14 @@ def _bytes(planes: fb.Tensor) -> fb.Tensor:
     return planes
 
 
+@overload
+def solarize(img: Image.Image, threshold: float) -> Image.Image: ...
+
+
+@overload
+def solarize(img: ImageT, threshold: float) -> ImageT: ...
+
+
 def solarize(img: Any, threshold: float) -> Any:
     """An image whose pixels from a threshold on are inverted.
 
@@ -60,6 +86,14 @@ def solarize(img: Any, threshold: float) -> Any:
     return on_planes(img, solarized)
 
 
+@overload
+def autocontrast(img: Image.Image) -> Image.Image: ...
+
+
+@overload
+def autocontrast(img: ImageT) -> ImageT: ...
+
+
 def autocontrast(img: Any) -> Any:
     """An image of which each channel is stretched so that its darkest pixel is black and its lightest white."""
     if isinstance(img, Image.Image):
@@ -74,6 +108,14 @@ def _stretched(planes: fb.Tensor) -> fb.Tensor:
     flat = high == low
     scale = fb.where(flat, 1.0, bound / fb.where(flat, 1.0, high - low))
     return ((floats - fb.where(flat, 0.0, low)) * scale).clamp(0, bound).to(planes.dtype)
+
+
+@overload
+def equalize(img: Image.Image) -> Image.Image: ...
+
+
+@overload
+def equalize(img: ImageT) -> ImageT: ...
 
 
 def equalize(img: Any) -> Any:
@@ -110,10 +152,10 @@ class _WithProbability(nn.Module):
         super().__init__()
         self.p = check_probability(p)
 
-    def change(self, img: Any) -> Any:
+    def change(self, img: ImageT) -> ImageT:
         raise NotImplementedError
 
-    def forward(self, img: Any) -> Any:
+    def forward(self, img: ImageT) -> ImageT:
         return self.change(img) if _random.happens(self.p) else img
 
     def extra_repr(self) -> str:
@@ -123,21 +165,21 @@ class _WithProbability(nn.Module):
 class RandomInvert(_WithProbability):
     """:func:`~functional.invert` with probability ``p``."""
 
-    def change(self, img: Any) -> Any:
+    def change(self, img: ImageT) -> ImageT:
         return invert(img)
 
 
 class RandomAutocontrast(_WithProbability):
     """:func:`~functional.autocontrast` with probability ``p``."""
 
-    def change(self, img: Any) -> Any:
+    def change(self, img: ImageT) -> ImageT:
         return autocontrast(img)
 
 
 class RandomEqualize(_WithProbability):
     """:func:`~functional.equalize` with probability ``p``."""
 
-    def change(self, img: Any) -> Any:
+    def change(self, img: ImageT) -> ImageT:
         return equalize(img)
 
 
@@ -148,7 +190,7 @@ class RandomPosterize(_WithProbability):
         super().__init__(p)
         self.bits = bits
 
-    def change(self, img: Any) -> Any:
+    def change(self, img: ImageT) -> ImageT:
         return posterize(img, self.bits)
 
     def extra_repr(self) -> str:
@@ -162,7 +204,7 @@ class RandomSolarize(_WithProbability):
         super().__init__(p)
         self.threshold = threshold
 
-    def change(self, img: Any) -> Any:
+    def change(self, img: ImageT) -> ImageT:
         return solarize(img, self.threshold)
 
     def extra_repr(self) -> str:

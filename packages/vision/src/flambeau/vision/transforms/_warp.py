@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
 import numpy as np
 from PIL import Image
@@ -21,14 +21,41 @@ from ._image import as_batch, get_dimensions, height_and_width, on_planes, throu
 from ._interpolation import InterpolationMode, interpolation_mode, pillow_mode
 from ._pad import fill_of
 
+ImageT = TypeVar("ImageT")
+
+if TYPE_CHECKING:
+    from ..tv_tensors import BoundingBoxes
+
 _SAMPLED = (InterpolationMode.NEAREST, InterpolationMode.BILINEAR, InterpolationMode.BICUBIC)
 
 
 def _turned_boxes(
-    boxes: Any, angle: float, interpolation: Any, expand: bool, center: Sequence[float] | None, fill: Any
-) -> Any:
+    boxes: BoundingBoxes, angle: float, interpolation: Any, expand: bool, center: Sequence[float] | None, fill: Any
+) -> BoundingBoxes:
     inverse, size = _turning(boxes.canvas_size, angle, expand, center)
     return mapped(boxes, lambda points: np.linalg.solve(inverse[:, :2], points - inverse[:, 2:]), size)
+
+
+@overload
+def rotate(
+    img: Image.Image,
+    angle: float,
+    interpolation: InterpolationMode = InterpolationMode.NEAREST,
+    expand: bool = False,
+    center: Sequence[float] | None = None,
+    fill: Any = None,
+) -> Image.Image: ...
+
+
+@overload
+def rotate(
+    img: ImageT,
+    angle: float,
+    interpolation: InterpolationMode = InterpolationMode.NEAREST,
+    expand: bool = False,
+    center: Sequence[float] | None = None,
+    fill: Any = None,
+) -> ImageT: ...
 
 
 @for_kinds(_turned_boxes)
@@ -87,10 +114,43 @@ def _turning(
 
 
 def _affine_boxes(
-    boxes: Any, angle: float, translate: Any, scale: float, shear: Any, interpolation: Any, fill: Any, center: Any
-) -> Any:
+    boxes: BoundingBoxes,
+    angle: float,
+    translate: Any,
+    scale: float,
+    shear: Any,
+    interpolation: Any,
+    fill: Any,
+    center: Any,
+) -> BoundingBoxes:
     inverse = _affine_inverse(boxes.canvas_size, angle, translate, scale, shear, center)
     return mapped(boxes, lambda points: np.linalg.solve(inverse[:, :2], points - inverse[:, 2:]), boxes.canvas_size)
+
+
+@overload
+def affine(
+    img: Image.Image,
+    angle: float,
+    translate: Sequence[int],
+    scale: float,
+    shear: float | Sequence[float],
+    interpolation: InterpolationMode = InterpolationMode.NEAREST,
+    fill: Any = None,
+    center: Sequence[float] | None = None,
+) -> Image.Image: ...
+
+
+@overload
+def affine(
+    img: ImageT,
+    angle: float,
+    translate: Sequence[int],
+    scale: float,
+    shear: float | Sequence[float],
+    interpolation: InterpolationMode = InterpolationMode.NEAREST,
+    fill: Any = None,
+    center: Sequence[float] | None = None,
+) -> ImageT: ...
 
 
 @for_kinds(_affine_boxes)
@@ -145,9 +205,31 @@ def _affine_inverse(
     return _inverse_about(linear, center or (width / 2, height / 2), translate)
 
 
-def _projected_boxes(boxes: Any, startpoints: Any, endpoints: Any, interpolation: Any, fill: Any) -> Any:
+def _projected_boxes(
+    boxes: BoundingBoxes, startpoints: Any, endpoints: Any, interpolation: Any, fill: Any
+) -> BoundingBoxes:
     forward = _projection(_perspective_coefficients(endpoints, startpoints))
     return mapped(boxes, forward, boxes.canvas_size)
+
+
+@overload
+def perspective(
+    img: Image.Image,
+    startpoints: Sequence[Sequence[int]],
+    endpoints: Sequence[Sequence[int]],
+    interpolation: InterpolationMode = InterpolationMode.BILINEAR,
+    fill: Any = None,
+) -> Image.Image: ...
+
+
+@overload
+def perspective(
+    img: ImageT,
+    startpoints: Sequence[Sequence[int]],
+    endpoints: Sequence[Sequence[int]],
+    interpolation: InterpolationMode = InterpolationMode.BILINEAR,
+    fill: Any = None,
+) -> ImageT: ...
 
 
 @for_kinds(_projected_boxes)
@@ -188,8 +270,26 @@ def _projection(coefficients: Sequence[float]) -> Callable[[np.ndarray], np.ndar
     return source
 
 
-def _displaced_boxes(boxes: Any, displacement: Any, interpolation: Any, fill: Any) -> Any:
+def _displaced_boxes(boxes: Any, displacement: Any, interpolation: Any, fill: Any) -> NoReturn:
     raise NotImplementedError("elastic_transform does not move boxes")
+
+
+@overload
+def elastic_transform(
+    img: Image.Image,
+    displacement: fb.Tensor,
+    interpolation: InterpolationMode = InterpolationMode.BILINEAR,
+    fill: Any = None,
+) -> Image.Image: ...
+
+
+@overload
+def elastic_transform(
+    img: ImageT,
+    displacement: fb.Tensor,
+    interpolation: InterpolationMode = InterpolationMode.BILINEAR,
+    fill: Any = None,
+) -> ImageT: ...
 
 
 @for_kinds(_displaced_boxes)

@@ -9,13 +9,15 @@ Operators give plain tensors, but for ``clone``, ``to``, ``detach``, ``requires_
 ('Tensor', 'BoundingBoxes', (8, 10))
 """
 
-from typing import Any
+from typing import Any, TypeVar
 
 import flambeau as fb
 from flambeau import _public_names
 
 from ._bounding_boxes import BoundingBoxes, BoundingBoxFormat, is_rotated_bounding_format
 from ._kinds import Image, Mask, TVTensor, Video, set_return_type
+
+TensorT = TypeVar("TensorT", bound=fb.Tensor)
 
 __all__ = [
     "BoundingBoxFormat",
@@ -30,7 +32,7 @@ __all__ = [
 ]
 
 
-def wrap(wrappee: fb.Tensor, *, like: Any, **kwargs: Any) -> Any:
+def wrap(wrappee: fb.Tensor, *, like: TensorT, **kwargs: Any) -> TensorT:
     """A tensor as one of the kind of another, with what that knows, unless it is given here.
 
     >>> boxes = BoundingBoxes([[1.0, 2.0, 5.0, 6.0]], format="XYXY", canvas_size=(8, 10))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum
-from typing import Any
+from typing import Any, Self
 
 import flambeau as fb
 
@@ -68,7 +68,7 @@ class BoundingBoxes(TVTensor):
         dtype: Any = None,
         device: Any = None,
         requires_grad: bool | None = None,
-    ) -> Any:
+    ) -> Self:
         tensor = as_tensor(data, dtype, device, requires_grad)
         if tensor.ndim == 1:
             tensor = tensor[None]
@@ -79,13 +79,13 @@ class BoundingBoxes(TVTensor):
         return cls._known(tensor, format_of(format), canvas_size, clamping_mode)
 
     @classmethod
-    def _known(cls, tensor: fb.Tensor, format: Any, canvas_size: Any, clamping_mode: Any) -> Any:
+    def _known(cls, tensor: fb.Tensor, format: Any, canvas_size: Any, clamping_mode: Any) -> Self:
         boxes = tensor.as_subclass(cls)
         boxes.format, boxes.canvas_size, boxes.clamping_mode = format, tuple(canvas_size), clamping_mode
         return boxes
 
     @classmethod
-    def wrap(cls, tensor: fb.Tensor, like: Any, **kwargs: Any) -> Any:
+    def wrap(cls, tensor: fb.Tensor, like: Any, **kwargs: Any) -> Self:
         known = {**like._knowledge(), **kwargs}
         return cls._known(tensor, format_of(known["format"]), known["canvas_size"], known["clamping_mode"])
 
@@ -101,6 +101,6 @@ class BoundingBoxes(TVTensor):
     def _knowledge(self) -> dict[str, Any]:
         return {"format": self.format, "canvas_size": self.canvas_size, "clamping_mode": self.clamping_mode}
 
-    def __reduce_ex__(self, protocol: Any) -> Any:
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         known = tuple(self._knowledge().values())
         return type(self)._known, (self.as_subclass(fb.Tensor), *known)

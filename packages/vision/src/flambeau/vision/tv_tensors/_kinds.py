@@ -45,11 +45,11 @@ class TVTensor(fb.Tensor):
 
     sample_kind: ClassVar[str] = ""
 
-    def __new__(cls, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool | None = None) -> Any:
+    def __new__(cls, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool | None = None) -> Self:
         return as_tensor(data, dtype, device, requires_grad).as_subclass(cls)
 
     @classmethod
-    def wrap(cls, tensor: fb.Tensor, like: Any, **kwargs: Any) -> Any:
+    def wrap(cls, tensor: fb.Tensor, like: Any, **kwargs: Any) -> Self:
         """A tensor as one of this kind, with what another of it knows."""
         return tensor.as_subclass(cls)
 
@@ -79,7 +79,7 @@ class TVTensor(fb.Tensor):
             return cls._wrap_output(output, args)
         return output.as_subclass(fb.Tensor) if isinstance(output, cls) else output
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+    def __deepcopy__(self, memo: dict[int, Any]) -> fb.Tensor:
         return self.detach().clone().requires_grad_(self.requires_grad)
 
     def _knowledge(self) -> dict[str, Any]:
@@ -121,7 +121,7 @@ class Image(TVTensor):
 
     sample_kind = "image"
 
-    def __new__(cls, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool | None = None) -> Any:
+    def __new__(cls, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool | None = None) -> Self:
         tensor = as_tensor(_planes(data), dtype, device, requires_grad)
         if tensor.ndim < 2:
             raise ValueError(f"an image is (..., C, H, W) or (H, W); got shape {tuple(tensor.shape)}")
@@ -136,7 +136,7 @@ class Video(TVTensor):
 
     sample_kind = "image"
 
-    def __new__(cls, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool | None = None) -> Any:
+    def __new__(cls, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool | None = None) -> Self:
         tensor = as_tensor(data, dtype, device, requires_grad)
         if tensor.ndim < 4:
             raise ValueError(f"Expected a video (..., T, C, H, W); got shape {tuple(tensor.shape)}")
@@ -148,5 +148,5 @@ class Mask(TVTensor):
 
     sample_kind = "mask"
 
-    def __new__(cls, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool | None = None) -> Any:
+    def __new__(cls, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool | None = None) -> Self:
         return as_tensor(_planes(data), dtype, device, requires_grad).as_subclass(cls)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, overload
 
 import flambeau as fb
 
@@ -19,12 +19,30 @@ from ._transform import Transform, kind_of, leaves, transform_images
 Labels = Callable[[Any], Any]
 
 
+@overload
+def convert_bounding_box_format(
+    inpt: BoundingBoxes,
+    old_format: BoundingBoxFormat | str | None = None,
+    new_format: BoundingBoxFormat | str | None = None,
+    inplace: bool = False,
+) -> BoundingBoxes: ...
+
+
+@overload
 def convert_bounding_box_format(
     inpt: fb.Tensor,
     old_format: BoundingBoxFormat | str | None = None,
     new_format: BoundingBoxFormat | str | None = None,
     inplace: bool = False,
-) -> Any:
+) -> fb.Tensor: ...
+
+
+def convert_bounding_box_format(
+    inpt: fb.Tensor,
+    old_format: BoundingBoxFormat | str | None = None,
+    new_format: BoundingBoxFormat | str | None = None,
+    inplace: bool = False,
+) -> fb.Tensor:
     """Boxes ``(N, 4)`` written in another way.
 
     Args:
@@ -47,12 +65,30 @@ def convert_bounding_box_format(
     return reformatted(inpt, format_of(old_format).value, after.value)
 
 
+@overload
+def clamp_bounding_boxes(
+    inpt: BoundingBoxes,
+    format: BoundingBoxFormat | str | None = None,
+    canvas_size: Sequence[int] | None = None,
+    clamping_mode: str | None = "auto",
+) -> BoundingBoxes: ...
+
+
+@overload
 def clamp_bounding_boxes(
     inpt: fb.Tensor,
     format: BoundingBoxFormat | str | None = None,
     canvas_size: Sequence[int] | None = None,
     clamping_mode: str | None = "auto",
-) -> Any:
+) -> fb.Tensor: ...
+
+
+def clamp_bounding_boxes(
+    inpt: fb.Tensor,
+    format: BoundingBoxFormat | str | None = None,
+    canvas_size: Sequence[int] | None = None,
+    clamping_mode: str | None = "auto",
+) -> fb.Tensor:
     """Boxes ``(N, 4)`` cut off at the edges of their image.
 
     Args:
@@ -110,7 +146,7 @@ def _valid(boxes: Any, min_size: float, min_area: float) -> fb.Tensor:
     return inside.all(1) & (sides >= min_size).all(1) & (sides[:, 0] * sides[:, 1] >= min_area)
 
 
-def _boxes_in(inputs: Any) -> Any:
+def _boxes_in(inputs: Any) -> BoundingBoxes:
     """The boxes of a sample.
 
     Raises: ValueError if there are none, or several kinds of them.
@@ -120,7 +156,8 @@ def _boxes_in(inputs: Any) -> Any:
         raise ValueError("No bounding boxes were found in the sample")
     if len(found) > 1:
         raise ValueError("Found multiple bounding boxes instances in the sample")
-    return found[0]
+    boxes: BoundingBoxes = found[0]
+    return boxes
 
 
 class ConvertBoundingBoxFormat(Transform):
