@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .folder import default_loader
 from .vision import Transform, VisionDataset, as_image
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 Loader: TypeAlias = Callable[[Any], Any]
 
@@ -73,5 +76,5 @@ class ArrayImages(VisionDataset):
         return self._transformed(self._image(self.data[index]), int(self.labels[index]))
 
     @staticmethod
-    def _image(pixels: Any) -> Any:
+    def _image(pixels: Any) -> Image.Image:
         return as_image(pixels)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._coco_index import read_annotations
 from .folder import default_loader
 from .vision import Transform, Transforms, VisionDataset
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 
 class CocoDetection(VisionDataset):
@@ -41,7 +44,7 @@ class CocoDetection(VisionDataset):
         self.coco: Any = read_annotations(annFile)
         self.ids = sorted(self.coco.imgs)
 
-    def _load_image(self, id: int) -> Any:
+    def _load_image(self, id: int) -> Image.Image:
         return default_loader(os.path.join(self.root, self.coco.loadImgs(id)[0]["file_name"]))
 
     def _load_target(self, id: int) -> list[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ._listed_images import ListedImages, Loader
 from ._published_files import Published, provide
@@ -11,8 +11,11 @@ from .folder import loaded_as_stored
 from .utils import list_dir, list_files
 from .vision import Transform
 
+if TYPE_CHECKING:
+    from PIL import Image
 
-def _grey(path: Any) -> Any:
+
+def _grey(path: Any) -> Image.Image:
     return loaded_as_stored(path).convert("L")
 
 

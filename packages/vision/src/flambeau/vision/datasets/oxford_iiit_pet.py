@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._published_files import Published, lines_of, provide
 from .folder import default_loader, loaded_as_stored
 from .utils import verify_str_arg
 from .vision import Transform, Transforms, VisionDataset
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 _SITE = "https://www.robots.ox.ac.uk/~vgg/data/pets/data/"
 _FILES = (
@@ -73,7 +76,7 @@ class OxfordIIITPet(VisionDataset):
         target = targets if len(targets) > 1 else targets[0] if targets else None
         return self._transformed(default_loader(self._images[index]), target)
 
-    def _target(self, kind: str, index: int) -> Any:
+    def _target(self, kind: str, index: int) -> Image.Image | int:
         if kind == "segmentation":
             return loaded_as_stored(self._segs[index])
         return (self._labels if kind == "category" else self._bin_labels)[index]

@@ -65,7 +65,7 @@ class SBDataset(VisionDataset):
         for name in ("cls", "img", "inst", "train.txt", "val.txt"):
             shutil.move(folder / "benchmark_RELEASE" / "dataset" / name, folder)
 
-    def _target(self, path: str) -> Any:
+    def _target(self, path: str) -> Image.Image | np.ndarray:
         found = read_mat(path)["GTcls"][0]
         if self.mode == "segmentation":
             return Image.fromarray(found["Segmentation"][0])

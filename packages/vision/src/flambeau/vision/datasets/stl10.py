@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +11,9 @@ from ._listed_images import ArrayImages
 from ._published_files import Published, lines_of, provide
 from .utils import verify_str_arg
 from .vision import Transform
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 _ARCHIVE = Published("http://ai.stanford.edu/~acoates/stl10/stl10_binary.tar.gz", "91f7769df0f17e558f3565bffb0c7dfb")
 
@@ -73,7 +76,7 @@ class STL10(ArrayImages):
         return images, labels
 
     @staticmethod
-    def _image(pixels: Any) -> Any:
+    def _image(pixels: Any) -> Image.Image:
         return ArrayImages._image(pixels.transpose(1, 2, 0))
 
     def extra_repr(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -11,6 +11,9 @@ from ._listed_images import ArrayImages
 from ._published_files import Published, provide, read_mat
 from .utils import verify_str_arg
 from .vision import Transform
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 _SITE = "http://ufldl.stanford.edu/housenumbers/"
 
@@ -54,7 +57,7 @@ class SVHN(ArrayImages):
         self.labels = content["y"].astype(np.int64).squeeze() % 10  # a zero is 10 there
 
     @staticmethod
-    def _image(pixels: Any) -> Any:
+    def _image(pixels: Any) -> Image.Image:
         return ArrayImages._image(pixels.transpose(1, 2, 0))
 
     def extra_repr(self) -> str:

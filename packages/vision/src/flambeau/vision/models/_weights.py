@@ -60,7 +60,7 @@ class WeightsEnum(enum.Enum):
             raise KeyError(f"{cls.__name__} has no {name!r}, but {', '.join(cls.__members__)}")
         return cls[name]
 
-    def get_state_dict(self, *args: Any, **kwargs: Any) -> Any:
+    def get_state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """The parameters, from the file in PyTorch's cache, which is fetched if it is not there.
 
         Arguments: those of :func:`flambeau.hub.load_state_dict_from_url` after the first.
@@ -101,5 +101,5 @@ class WeightsEnum(enum.Enum):
     def __repr__(self) -> str:
         return f"{type(self).__name__}.{self.name}"
 
-    def __reduce_ex__(self, protocol: Any) -> Any:
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         return getattr, (type(self), self.name)  # by name: what makes transforms is not equal to a copy of itself

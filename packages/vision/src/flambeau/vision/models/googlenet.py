@@ -136,7 +136,7 @@ class GoogLeNet(nn.Module):
                 del state_dict[name]
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
-    def forward(self, x: fb.Tensor) -> Any:
+    def forward(self, x: fb.Tensor) -> GoogLeNetOutputs | fb.Tensor:
         if self.transform_input:
             x = halfway_normalized(x)
         with_heads = self.training and self.aux_logits

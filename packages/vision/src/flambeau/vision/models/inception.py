@@ -220,7 +220,7 @@ class Inception3(nn.Module):
                 del state_dict[name]
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
-    def forward(self, x: fb.Tensor) -> Any:
+    def forward(self, x: fb.Tensor) -> InceptionOutputs | fb.Tensor:
         if self.transform_input:
             x = halfway_normalized(x)
         x = self.maxpool1(self.Conv2d_2b_3x3(self.Conv2d_2a_3x3(self.Conv2d_1a_3x3(x))))

@@ -42,7 +42,7 @@ class _ConvNormActivation(nn.Sequential):
         self.out_channels = out_channels
 
 
-def _keeping_size(kernel_size: Any, dilation: Any) -> Any:
+def _keeping_size(kernel_size: Any, dilation: Any) -> int | tuple[int, ...]:
     """The padding that keeps the size, of one number or of one for each dimension."""
     if isinstance(kernel_size, int) and isinstance(dilation, int):
         return (kernel_size - 1) // 2 * dilation

@@ -34,11 +34,15 @@ class OneStageDetector(nn.Module):
     detections_per_img: int
     topk_candidates: int
 
-    def eager_outputs(self, losses: dict[str, fb.Tensor], detections: list[Target]) -> Any:
+    def eager_outputs(
+        self, losses: dict[str, fb.Tensor], detections: list[Target]
+    ) -> dict[str, fb.Tensor] | list[Target]:
         """What the model gives: losses in training, else detections."""
         return losses if self.training else detections
 
-    def forward(self, images: Sequence[fb.Tensor], targets: Sequence[Target] | None = None) -> Any:
+    def forward(
+        self, images: Sequence[fb.Tensor], targets: Sequence[Target] | None = None
+    ) -> dict[str, fb.Tensor] | list[Target]:
         if self.training:
             check_boxes_of_targets(targets)
         sizes = original_sizes(images)
