@@ -50,18 +50,18 @@ def _memory_is_as_expected() -> bool:
 _READS_MEMORY = _memory_is_as_expected()
 
 
-def _python_mark() -> Any:
+def _python_mark() -> tuple[Any, ...]:
     return (_python_memory(), _PYTHON.gauss_next) if _READS_MEMORY else random.getstate()
 
 
-def _numpy_mark() -> Any:
+def _numpy_mark() -> bytes | str:
     generator: Any = np.random.get_bit_generator()  # type: ignore[attr-defined]
     if isinstance(generator, np.random.MT19937):
         return ctypes.string_at(generator.ctypes.state_address, 4 * (_WORDS + 1))
     return repr(generator.state)
 
 
-def _tensor_state() -> Any:
+def _tensor_state() -> tuple[Any, Any] | None:
     """The seed and how far its numbers were read: all there is to a flambeau generator."""
     return None if default_generator is None else (default_generator.initial_seed(), default_generator.get_offset())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,7 +15,7 @@ State: TypeAlias = dict[str, Any]
 _KEYS = {"delivered", "generators", "process", "length"}
 
 
-def generator_state(generator: Any) -> Any:
+def generator_state(generator: Any) -> Mapping[str, Any] | list[Any]:
     """What there is to know of a generator, in Python's types."""
     if isinstance(generator, np.random.Generator):
         return generator.bit_generator.state
@@ -100,7 +100,7 @@ def check(state: Any, generators: list[Any], length: int | None) -> None:
         raise ValueError(f"the state is of a DataLoader with {found}")
 
 
-def _plain(saved: tuple[Any, Any, Any]) -> Any:
+def _plain(saved: tuple[Any, Any, Any]) -> list[Any]:
     """In Python's types alone, which any file format keeps."""
     python, (name, words, position, has_gauss, gauss), tensors = saved
     version, numbers, gauss_next = python

@@ -196,7 +196,9 @@ def _work(
             answers.put((number, _answer(worker, introduction, fetcher, indices)))
 
 
-def _answer(worker: int, introduction: Introduction, fetcher: Fetcher, indices: Any) -> Any:
+def _answer(
+    worker: int, introduction: Introduction, fetcher: Fetcher, indices: Any
+) -> Batch | End | Failure | _SharedDraw:
     try:
         introduction.check()
         return Batch(fetcher(indices))

@@ -123,7 +123,7 @@ def collate_int_fn(batch: Samples, *, collate_fn_map: FunctionMap | None = None)
     return _collate_numbers(batch, "")
 
 
-def collate_str_fn(batch: Samples, *, collate_fn_map: FunctionMap | None = None) -> Any:
+def collate_str_fn(batch: Samples, *, collate_fn_map: FunctionMap | None = None) -> Sequence[Any]:
     """Strings stay as they are."""
     return _collate_strings(batch, "")
 
@@ -164,7 +164,7 @@ def _function_for(kind: type, functions: FunctionMap) -> Callable[..., Any] | No
     return next(matching, None)
 
 
-def _collate_strings(batch: Samples, path: str) -> Any:
+def _collate_strings(batch: Samples, path: str) -> Sequence[Any]:
     return _check_kind(batch, _STRINGS, path)
 
 
@@ -215,7 +215,7 @@ def _by_shape(batch: Samples) -> str:
     return "; ".join(f"{shape} (in the batch at {listed})" for shape, listed in of.items())
 
 
-def _collate_mappings(batch: Samples, path: str, functions: FunctionMap) -> Any:
+def _collate_mappings(batch: Samples, path: str, functions: FunctionMap) -> Mapping[Any, Any]:
     first = _check_kind(batch, (Mapping,), path)[0]
     for position, sample in enumerate(batch):
         if sample.keys() != first.keys():
@@ -234,7 +234,7 @@ def _collate_dataclasses(batch: Samples, path: str, functions: FunctionMap) -> A
     return result
 
 
-def _collate_sequences(batch: Samples, path: str, functions: FunctionMap) -> Any:
+def _collate_sequences(batch: Samples, path: str, functions: FunctionMap) -> Sequence[Any]:
     first = _check_kind(batch, (Sequence,), path)[0]
     if len(set(map(len, batch))) > 1:
         position, length = next((p, len(s)) for p, s in enumerate(batch) if len(s) != len(first))
@@ -247,7 +247,7 @@ def _collate_sequences(batch: Samples, path: str, functions: FunctionMap) -> Any
     return content if type(first) is tuple else _rebuild_sequence(first, content)
 
 
-def _rebuild_mapping(like: Mapping[Any, Any], content: dict[Any, Any]) -> Any:
+def _rebuild_mapping(like: Mapping[Any, Any], content: dict[Any, Any]) -> Mapping[Any, Any]:
     """``content`` in the type of ``like`` (an OrderedDict stays one), a plain dict where that cannot be refilled."""
     if type(like) is dict or not isinstance(like, MutableMapping):
         return content
@@ -256,7 +256,7 @@ def _rebuild_mapping(like: Mapping[Any, Any], content: dict[Any, Any]) -> Any:
     return clone
 
 
-def _rebuild_sequence(like: Sequence[Any], content: list[Any]) -> Any:
+def _rebuild_sequence(like: Sequence[Any], content: list[Any]) -> Sequence[Any]:
     if hasattr(like, "_fields"):
         return type(like)(*content)
     if isinstance(like, tuple):

@@ -188,7 +188,7 @@ class StackDataset(Dataset[Any]):
         columns = [fetch_many(part, indices) for part in self.parts]
         return [self._named(values) for values in zip(*columns, strict=True)]
 
-    def _named(self, values: Sequence[Any]) -> Any:
+    def _named(self, values: Sequence[Any]) -> dict[Any, Any] | tuple[Any, ...]:
         return dict(zip(self.datasets, values, strict=True)) if isinstance(self.datasets, dict) else tuple(values)
 
 

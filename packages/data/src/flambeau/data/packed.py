@@ -87,7 +87,7 @@ class PackedList(Sequence[T_co]):
     def __repr__(self) -> str:
         return f"PackedList of {len(self)} items, {self._bytes.nbytes} bytes"
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> tuple[Any, ...]:
         """To a process that is being started goes the memory itself, elsewhere go the items."""
         from multiprocessing import context, reduction  # which take a while to import
 
