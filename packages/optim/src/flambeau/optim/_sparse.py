@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import flambeau
-from flambeau import Tensor
+from flambeau import Tensor, _core
 
 from .optimizer import Group
 
@@ -72,6 +72,20 @@ def step(rule: Rule, group: Group, params: list[Tensor], grads: list[Any], state
     with flambeau.no_grad():
         for param, grad in zip(params, grads, strict=True):
             rule(group, param, grad, state[param])
+
+
+def step_mixed(name: str, group: Group, params: list[Tensor], grads: list[Any], state: Any) -> None:
+    """Apply the rule of that name to parameters of which some have sparse gradients.
+
+    Raises: RuntimeError if there is no such rule for sparse gradients.
+    """
+    if name not in RULES:
+        raise RuntimeError(f"{name} does not support sparse gradients")
+    pairs = list(zip(params, grads, strict=True))
+    if dense := [pair for pair in pairs if not pair[1].is_sparse]:
+        _core._optimizer_step(name, group, [param for param, _ in dense], [grad for _, grad in dense], state)
+    sparse = [pair for pair in pairs if pair[1].is_sparse]
+    step(RULES[name], group, [param for param, _ in sparse], [grad for _, grad in sparse], state)
 
 
 def rows_of(grad: Any) -> tuple[Any, Tensor]:

@@ -136,15 +136,9 @@ class Optimizer(Hooked):
         from . import _sparse
 
         unchanged = type(self)._update is Optimizer._update
-        rule = _sparse.RULES.get(self._rule) if unchanged and self._rule is not None else None
-        if rule is None:
+        if self._rule is None or self._rule not in _sparse.RULES or not unchanged:
             raise RuntimeError(f"{type(self).__name__} does not support sparse gradients{self._instead_for_sparse}")
-        pairs = list(zip(params, grads, strict=True))
-        dense = [pair for pair in pairs if not pair[1].is_sparse]
-        if dense:
-            self._update(group, [param for param, _ in dense], [grad for _, grad in dense])
-        sparse = [pair for pair in pairs if pair[1].is_sparse]
-        _sparse.step(rule, group, [param for param, _ in sparse], [grad for _, grad in sparse], self.state)
+        _sparse.step_mixed(self._rule, group, params, grads, self.state)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Drop the gradients of all parameters; with ``set_to_none=False`` fill them with zeros instead."""
