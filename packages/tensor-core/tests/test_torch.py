@@ -219,7 +219,7 @@ def test_the_version_compares_as_a_version():
         ("torch.utils.data.sampler", "flambeau.data.sampler"),
         ("torch.utils.data._utils.collate", "flambeau.data.collate"),
         ("torch.utils.data._utils.worker", "flambeau.data.worker"),
-        ("torch.optim.adam", "flambeau.optim"),
+        ("torch.optim.adam", "flambeau.optim._functional"),
         ("torch.optim.sparse_adam", "flambeau.optim"),
         ("torchvision.transforms", "flambeau.vision.transforms"),
         ("torchvision.ops.misc", "flambeau.vision.ops"),
@@ -345,3 +345,20 @@ def test_private_questions_about_transforms_and_tracing(run):
         assert not {"flambeau.jit", "flambeau.func"} & sys.modules.keys()
         assert torch._C._get_privateuse1_backend_name() == "privateuseone" and torch._C.Future is torch.Future
     """)
+
+
+def test_optimizers_as_functions_stand_next_to_the_classes_of_pytorchs_files(run):
+    pytest.importorskip("flambeau.optim")
+    run(
+        """
+        import torch
+        from torch.optim import _functional
+        from torch.optim._multi_tensor import SGD
+        from torch.optim._stateless import swap_in_optimizer_params_and_state
+        from torch.optim.adam import Adam, adam
+        from torch.optim.sgd import sgd
+        assert torch.optim.adam.adam is adam is _functional.adam and torch.optim.adam.Adam is Adam is torch.optim.Adam
+        assert sgd is _functional.sgd and torch.optim.lbfgs.LBFGS is torch.optim.LBFGS
+        assert issubclass(SGD, torch.optim.SGD) and not hasattr(torch.optim.adam, "_single_tensor_adam")
+        """
+    )
