@@ -15,18 +15,18 @@ after they read one that depends on the inputs is the result of a call that no p
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import flambeau
-from flambeau import Tensor, _core
+from flambeau import Tensor
 from flambeau.overrides import TorchFunctionMode
 
+from ._extension_watch import ExtensionWatcher
 from ._numbers import TRACED, Number, Repeated, plain, symbol, warn
 from ._operators import DROPPED, NATIVE, OPERATOR, bound, missing_of, name_of, quoted, run, spread
-from ._structure import Place, foreign_place, holds_batches, leaves, place, replaced
+from ._structure import Place, holds_batches, leaves, place, replaced
 
 T = TypeVar("T")
 
@@ -79,7 +79,7 @@ class _Known:
     text: str = ""  # what errors call it
 
 
-class Trace(TorchFunctionMode):
+class Trace(ExtensionWatcher[Call], TorchFunctionMode):
     """The calls of what is run within it.
 
     Args:
@@ -88,6 +88,7 @@ class Trace(TorchFunctionMode):
     """
 
     def __init__(self, inputs: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
+        super().__init__()
         self.calls: list[Call] = []
         self.constants: dict[str, Tensor] = {}
         self.open = True
@@ -100,8 +101,6 @@ class Trace(TorchFunctionMode):
             self._known.setdefault(id(tensor), _Known(tensor, Reference(f"@{quoted(name)}"), False))
         self._measured: dict[tuple[str, str, int], Number] = {}
         self._required: set[tuple[str, str, str]] = set()
-        self._extensions_read = False  # whether an extension module read a tensor that depends on the inputs
-        self._unknown: dict[int, tuple[Tensor, Call]] = {}  # tensors that they made after that, and the calls
         self.inputs = []
         for name, tensor in inputs.items():
             known = self._known.get(id(tensor))
@@ -119,8 +118,7 @@ class Trace(TorchFunctionMode):
     def reference(self, tensor: Tensor) -> Reference:
         """The name of a tensor; of one that has none, of a constant that it becomes."""
         known = self._known.get(id(tensor))
-        if known is None and id(tensor) in self._unknown:
-            call = self._unknown[id(tensor)][1]
+        if known is None and (call := self._made_by_extension(tensor)) is not None:
             self.calls.append(call)
             known = self._known[id(tensor)] = _Known(tensor, call.results[0], True, call.name)
         if known is None:
@@ -131,11 +129,11 @@ class Trace(TorchFunctionMode):
 
     def varies(self, value: Any) -> bool:
         """Whether what stands in a structure depends on what the program is given."""
-        return any(map(self._varies, leaves(value, Tensor)))
+        return any(map(self._depends_on_inputs, leaves(value, Tensor)))
 
-    def _varies(self, tensor: Tensor) -> bool:
+    def _depends_on_inputs(self, tensor: Tensor) -> bool:
         known = self._known.get(id(tensor))
-        return id(tensor) in self._unknown if known is None else known.varies
+        return self._made_by_extension(tensor) is not None if known is None else known.varies
 
     def encoded(self, value: Any) -> Any:
         """An argument with references in the place of tensors and traced numbers."""
@@ -155,24 +153,12 @@ class Trace(TorchFunctionMode):
 
     # --- noting ---
 
-    @contextmanager
-    def watching_extensions(self) -> Iterator[None]:
-        """Context in which results of functions that are no operators are not mistaken for constants."""
-        former = _core._watch_extensions(self._see_extension)
-        try:
-            yield
-        finally:
-            _core._watch_extensions(former)
+    def _see_export(self, tensor: Tensor) -> None:
+        if self._depends_on_inputs(tensor):
+            self.warn_of_constant("the memory of a tensor")
 
-    def _see_extension(self, tensor: Tensor, event: str) -> None:
-        if event == "exported":
-            if self._varies(tensor):
-                self.warn_of_constant("the memory of a tensor")
-        elif event == "read":
-            self._extensions_read = self._extensions_read or self._varies(tensor)
-        elif self._extensions_read and self.open:
-            name, missing, where = foreign_place()
-            self._unknown[id(tensor)] = (tensor, Call(name, [], [self._fresh()], where, False, missing))
+    def _extension_call(self, name: str, reason: str, place: Place) -> Call | None:
+        return Call(name, [], [self._fresh()], place, False, reason) if self.open else None
 
     def note(self, name: str, arguments: list[Any], result: T, *, missing: str = "", lasting: bool = False) -> T:
         """Notes a call that gave ``result``, a tensor or a structure of tensors; returns it."""

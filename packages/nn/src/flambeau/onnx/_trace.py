@@ -6,15 +6,16 @@ import functools
 import inspect
 import mmap
 import warnings
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import flambeau
 from flambeau import Tensor, _core
 from flambeau.jit import TracerWarning
+from flambeau.jit._extension_watch import ExtensionWatcher
 from flambeau.jit._numbers import Sizes
-from flambeau.jit._structure import foreign_place, holds_batches, leaves, place, replaced
+from flambeau.jit._structure import Place, holds_batches, leaves, place, replaced
 from flambeau.nn import functional
 from flambeau.overrides import TorchFunctionMode
 
@@ -59,7 +60,7 @@ _COSTLY |= {"mean", "sum", "pad", "roll", "cat", "stack", "flip", "clone"}
 _WITHOUT_EFFECT = {"requires_grad_", "detach_", "retain_grad", "register_hook", "share_memory_"}
 
 
-class Trace(TorchFunctionMode):
+class Trace(ExtensionWatcher[Call], TorchFunctionMode):
     """The calls of what is run within it.
 
     Args:
@@ -73,15 +74,13 @@ class Trace(TorchFunctionMode):
     """
 
     def __init__(self, inputs: Iterable[Tensor], run: int = 0, shapes_only: bool = False) -> None:
+        super().__init__()
         self.counted = self.reads = False
         self._shapes_only = shapes_only
         self._counts = Counts(run)
         self.calls: list[Call] = []
         self.values: list[Value] = []
         self.memory = Memory(self._found, self, writes=not shapes_only)
-        self._extensions_read = False  # whether an extension module read a tensor that depends on the inputs
-        self._held: list[Tensor] = []  # since they are known by their ids
-        self._unknown: dict[int, Call] = {}  # the calls by the tensors that they made after that
         for i, tensor in enumerate(inputs):
             self.memory.find(tensor, self._new(tensor, input=i, varies=True))
 
@@ -92,32 +91,22 @@ class Trace(TorchFunctionMode):
 
     def _found(self, tensor: Tensor) -> Value:
         """Return the value of a tensor that no operator made: a constant, unless an extension made it of the inputs."""
-        if id(tensor) not in self._unknown:
+        call = self._made_by_extension(tensor)
+        if call is None:
             return self._new(tensor)
-        call = self._unknown[id(tensor)]
         self.calls.append(call)
         call.results.append(self._new(tensor, call=call, varies=True))
         return call.results[0]
 
-    @contextmanager
-    def watching_extensions(self) -> Iterator[None]:
-        """Context in which results of functions that are no operators are not mistaken for constants."""
-        former = _core._watch_extensions(self._see_extension)
-        try:
-            yield
-        finally:
-            _core._watch_extensions(former)
+    def _see_export(self, tensor: Tensor) -> None:
+        self._warn_of("the memory of a tensor", [tensor])
 
-    def _see_extension(self, tensor: Tensor, event: str) -> None:
-        if event == "exported":
-            self._warn_of("the memory of a tensor", [tensor])
-        elif event == "read":
-            read = self.memory.knows(tensor) and self.memory.value(tensor).varies
-            self._extensions_read = self._extensions_read or read or id(tensor) in self._unknown
-        elif self._extensions_read:
-            name, reason, where = foreign_place()
-            self._held.append(tensor)
-            self._unknown[id(tensor)] = Call(f"{name} ({reason})", {}, where, unknown=True)
+    def _depends_on_inputs(self, tensor: Tensor) -> bool:
+        known = self.memory.knows(tensor) and self.memory.value(tensor).varies
+        return known or self._made_by_extension(tensor) is not None
+
+    def _extension_call(self, name: str, reason: str, place: Place) -> Call | None:
+        return Call(f"{name} ({reason})", {}, place, unknown=True)
 
     def end(self, keep_constants: bool) -> None:
         """Set back what was changed, and let go of elements: of all values, or of those that no input has a part in."""
