@@ -1,17 +1,22 @@
-"""Write ``_core.pyi``, or with ``--check`` say whether it is what would be written: ``python -m tools.stubs``."""
+"""Write ``_core.pyi`` and ``special.pyi``, or with ``--check`` say whether they are what would be written.
+
+Run as ``python -m tools.stubs``.
+"""
 
 import argparse
 import sys
 from pathlib import Path
 
-from .generate import stub
+from .generate import stub, stub_of_special
 
-PATH = Path(__file__).resolve().parents[2] / "packages/tensor-core/python/flambeau/_core.pyi"
+FOLDER = Path(__file__).resolve().parents[2] / "packages/tensor-core/python/flambeau"
 
 parser = argparse.ArgumentParser(prog="tools.stubs", description=__doc__)
-parser.add_argument("--check", action="store_true", help="write nothing; fail if the file is out of date")
-text = stub()
-if not parser.parse_args().check:
-    PATH.write_text(text)
-elif not PATH.exists() or PATH.read_text() != text:
-    sys.exit(f"{PATH.name} is out of date: run python -m tools.stubs")
+parser.add_argument("--check", action="store_true", help="write nothing; fail if a file is out of date")
+check = parser.parse_args().check
+for name, text in (("_core.pyi", stub()), ("special.pyi", stub_of_special())):
+    path = FOLDER / name
+    if not check:
+        path.write_text(text)
+    elif not path.exists() or path.read_text() != text:
+        sys.exit(f"{name} is out of date: run python -m tools.stubs")

@@ -1,4 +1,4 @@
-"""Puts together the text of the stub: `classes.pyi.in` by hand, and the registry's signatures typed by `types.toml`."""
+"""Put together the text of the stubs: `classes.pyi.in` by hand, the registry's signatures typed by `types.toml`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import flambeau.linalg  # noqa: F401  (which makes named tuples of its own)
-from flambeau import _core
+from flambeau import _core, special
 
 HERE = Path(__file__).parent
 CLASSES = (HERE / "classes.pyi.in").read_text()
@@ -24,6 +24,8 @@ ARITHMETIC = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "
 
 # How the stub spells what an annotation of a Python function says; bool, int and float are dtypes there.
 SPELLED = {name: f"_{name}" for name in ("bool", "int", "float", "Any", "Sequence", "Number")}
+
+SPECIAL = "# Written by tools/stubs from the registry: change that, not this file."
 
 UNKNOWN_TYPE = """\
 {signature}: the type of {parameter!r} is not known; add it to tools/stubs/types.toml, to [parameter] if the name \
@@ -50,6 +52,16 @@ def stub() -> str:
         text = re.sub(rf"^ *# <{mark}>$", "\n".join(lines), text, flags=re.MULTILINE)
     names = "".join(f'    "{name}",\n' for name in sorted(_core.__all__))
     return f"{text.rstrip()}\n\n__all__ = [\n{names}]\n"
+
+
+def stub_of_special() -> str:
+    """Return the text of ``special.pyi``, whose names the module finds in the registry when it is loaded."""
+    native = {id(function): name for name, function in sorted(vars(_core).items())}
+    names = {name: native[id(getattr(special, name))] for name in special.__all__}
+    imported = sorted((attribute, name) for name, attribute in names.items())
+    lines = [f"from flambeau._core import {attribute} as {name}" for attribute, name in imported]
+    listed = "".join(f'    "{name}",\n' for name in sorted(names))
+    return "\n".join([SPECIAL, "", *lines, "", f"__all__ = [\n{listed}]\n"])
 
 
 def rows() -> Iterator[dict[str, Any]]:

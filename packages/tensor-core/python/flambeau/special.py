@@ -3,8 +3,6 @@
 A row, or an alias of one, that is called ``special_<name>`` is the function ``<name>`` here and nowhere else.
 """
 
-from typing import TYPE_CHECKING, Any
-
 from flambeau import _core, _public_names, _suggestions
 
 _PREFIX = "special_"
@@ -18,10 +16,6 @@ for _name in ("log_softmax", "logit", "logsumexp", "polygamma", "round", "softma
 globals().update(_FUNCTIONS)
 
 __all__ = sorted(_FUNCTIONS)
-
-if TYPE_CHECKING:
-
-    def __getattr__(name: str) -> Any: ...
 
 
 def __dir__() -> list[str]:

@@ -162,6 +162,19 @@ from flambeau.array_api._statistics import (
 
 __array_api_version__ = "2025.12"
 newaxis = None
+bool: flambeau.dtype
+complex128: flambeau.dtype
+complex64: flambeau.dtype
+float32: flambeau.dtype
+float64: flambeau.dtype
+int16: flambeau.dtype
+int32: flambeau.dtype
+int64: flambeau.dtype
+int8: flambeau.dtype
+uint16: flambeau.dtype
+uint32: flambeau.dtype
+uint64: flambeau.dtype
+uint8: flambeau.dtype
 globals().update(_DTYPES)
 
 __all__ = [

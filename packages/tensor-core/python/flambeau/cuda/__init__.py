@@ -85,11 +85,14 @@ from .streams import (
 )
 
 if TYPE_CHECKING:
+    from flambeau._core import Generator
     from flambeau.cuda import amp as amp
     from flambeau.cuda import comm as comm
     from flambeau.cuda import nccl as nccl
     from flambeau.cuda import nvtx as nvtx
     from flambeau.cuda import profiler as profiler
+
+    default_generators: tuple[Generator, ...]
 
 __all__ = [
     "CUDAGraph",
