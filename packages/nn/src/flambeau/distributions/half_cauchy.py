@@ -1,21 +1,19 @@
 """The half Cauchy distribution: the size of a Cauchy number."""
 
-import math
 from typing import Any
 
 import flambeau as fb
 from flambeau import Tensor
 
-from . import constraints
+from ._half import Half
 from .cauchy import Cauchy
 from .distribution import Shape
-from .transformed_distribution import TransformedDistribution
 from .transforms import AbsTransform
 
 __all__ = ["HalfCauchy"]
 
 
-class HalfCauchy(TransformedDistribution):
+class HalfCauchy(Half):
     """``p(x) = 2 / (pi scale (1 + (x / scale)**2))``; its mean is infinite.
 
     Args:
@@ -25,10 +23,6 @@ class HalfCauchy(TransformedDistribution):
     >>> HalfCauchy(2.0).cdf(fb.tensor([2.0, 20.0]))
     tensor([0.5000, 0.9365])
     """
-
-    arg_constraints = {"scale": constraints.positive}
-    support = constraints.nonnegative
-    has_rsample = True
 
     base_dist: Cauchy
 
@@ -41,17 +35,8 @@ class HalfCauchy(TransformedDistribution):
         return new
 
     @property
-    def scale(self) -> Tensor:
-        """The median."""
-        return self.base_dist.scale
-
-    @property
     def mean(self) -> Tensor:
         return fb.full_like(self.scale, fb.inf)
-
-    @property
-    def mode(self) -> Tensor:
-        return fb.zeros_like(self.scale)
 
     @property
     def variance(self) -> Tensor:
@@ -60,16 +45,4 @@ class HalfCauchy(TransformedDistribution):
     def log_prob(self, value: Tensor) -> Tensor:
         if self._validate_args:
             self._validate_sample(value)
-        value = fb.as_tensor(value, dtype=self.scale.dtype, device=self.scale.device)
-        return fb.where(value >= 0, self.base_dist.log_prob(value) + math.log(2), -fb.inf)
-
-    def cdf(self, value: Tensor) -> Tensor:
-        if self._validate_args:
-            self._validate_sample(value)
-        return 2 * self.base_dist.cdf(value) - 1
-
-    def icdf(self, value: Tensor) -> Tensor:
-        return self.base_dist.icdf((value + 1) / 2)
-
-    def entropy(self) -> Tensor:
-        return self.base_dist.entropy() - math.log(2)
+        return super().log_prob(fb.as_tensor(value, dtype=self.scale.dtype, device=self.scale.device))

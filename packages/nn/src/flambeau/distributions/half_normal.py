@@ -3,19 +3,17 @@
 import math
 from typing import Any
 
-import flambeau as fb
 from flambeau import Tensor
 
-from . import constraints
+from ._half import Half
 from .distribution import Shape
 from .normal import Normal
-from .transformed_distribution import TransformedDistribution
 from .transforms import AbsTransform
 
 __all__ = ["HalfNormal"]
 
 
-class HalfNormal(TransformedDistribution):
+class HalfNormal(Half):
     """``p(x) = sqrt(2 / pi) exp(-x**2 / (2 scale**2)) / scale``.
 
     Args:
@@ -25,10 +23,6 @@ class HalfNormal(TransformedDistribution):
     >>> HalfNormal(2.0).mean
     tensor(1.5958)
     """
-
-    arg_constraints = {"scale": constraints.positive}
-    support = constraints.nonnegative
-    has_rsample = True
 
     base_dist: Normal
 
@@ -41,34 +35,9 @@ class HalfNormal(TransformedDistribution):
         return new
 
     @property
-    def scale(self) -> Tensor:
-        """The standard deviation of the whole normal distribution."""
-        return self.base_dist.scale
-
-    @property
     def mean(self) -> Tensor:
         return self.scale * math.sqrt(2 / math.pi)
 
     @property
-    def mode(self) -> Tensor:
-        return fb.zeros_like(self.scale)
-
-    @property
     def variance(self) -> Tensor:
         return self.scale.square() * (1 - 2 / math.pi)
-
-    def log_prob(self, value: Tensor) -> Tensor:
-        if self._validate_args:
-            self._validate_sample(value)
-        return fb.where(value >= 0, self.base_dist.log_prob(value) + math.log(2), -fb.inf)
-
-    def cdf(self, value: Tensor) -> Tensor:
-        if self._validate_args:
-            self._validate_sample(value)
-        return 2 * self.base_dist.cdf(value) - 1
-
-    def icdf(self, value: Tensor) -> Tensor:
-        return self.base_dist.icdf((value + 1) / 2)
-
-    def entropy(self) -> Tensor:
-        return self.base_dist.entropy() - math.log(2)

@@ -7,8 +7,8 @@ from flambeau import Size, Tensor
 
 from . import constraints
 from ._probs_or_logits import Binary
+from ._relaxed import Relaxed
 from .distribution import Shape
-from .transformed_distribution import TransformedDistribution
 from .transforms import SigmoidTransform
 
 __all__ = ["LogitRelaxedBernoulli", "RelaxedBernoulli"]
@@ -59,7 +59,7 @@ class LogitRelaxedBernoulli(Binary):
         return fb.as_tensor(self.temperature).log() + difference - 2 * fb.softplus(difference)
 
 
-class RelaxedBernoulli(TransformedDistribution):
+class RelaxedBernoulli(Relaxed):
     """A number in (0, 1) that is nearly 0 or 1, and a differentiable function of the parameter.
 
     Args:
@@ -75,7 +75,6 @@ class RelaxedBernoulli(TransformedDistribution):
 
     arg_constraints = {"probs": constraints.unit_interval, "logits": constraints.real}
     support = constraints.unit_interval
-    has_rsample = True
 
     base_dist: LogitRelaxedBernoulli
 
@@ -93,18 +92,3 @@ class RelaxedBernoulli(TransformedDistribution):
         new = self._get_checked_instance(RelaxedBernoulli, _instance)
         super().expand(batch_shape, _instance=new)
         return new
-
-    @property
-    def temperature(self) -> Tensor:
-        """How far from 0 and 1."""
-        return self.base_dist.temperature
-
-    @property
-    def logits(self) -> Tensor:
-        """The log odds."""
-        return self.base_dist.logits
-
-    @property
-    def probs(self) -> Tensor:
-        """The probabilities."""
-        return self.base_dist.probs

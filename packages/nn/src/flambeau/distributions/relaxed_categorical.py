@@ -7,9 +7,9 @@ import flambeau as fb
 from flambeau import Size, Tensor
 
 from . import constraints
+from ._relaxed import Relaxed
 from .categorical import Categorical
 from .distribution import Distribution, Shape
-from .transformed_distribution import TransformedDistribution
 from .transforms import ExpTransform
 
 __all__ = ["ExpRelaxedCategorical", "RelaxedOneHotCategorical"]
@@ -77,7 +77,7 @@ class ExpRelaxedCategorical(Distribution):
         return scores + math.lgamma(k) + (k - 1) * fb.as_tensor(self.temperature).log()
 
 
-class RelaxedOneHotCategorical(TransformedDistribution):
+class RelaxedOneHotCategorical(Relaxed):
     """A point of the simplex that is nearly a unit vector, and a differentiable function of the parameter.
 
     Args:
@@ -93,7 +93,6 @@ class RelaxedOneHotCategorical(TransformedDistribution):
 
     arg_constraints = {"probs": constraints.simplex, "logits": constraints.real_vector}
     support = constraints.simplex
-    has_rsample = True
 
     base_dist: ExpRelaxedCategorical
 
@@ -111,18 +110,3 @@ class RelaxedOneHotCategorical(TransformedDistribution):
         new = self._get_checked_instance(RelaxedOneHotCategorical, _instance)
         super().expand(batch_shape, _instance=new)
         return new
-
-    @property
-    def temperature(self) -> Tensor:
-        """How far from a unit vector."""
-        return self.base_dist.temperature
-
-    @property
-    def logits(self) -> Tensor:
-        """The log probabilities."""
-        return self.base_dist.logits
-
-    @property
-    def probs(self) -> Tensor:
-        """The probabilities."""
-        return self.base_dist.probs

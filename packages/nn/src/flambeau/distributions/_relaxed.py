@@ -1,0 +1,29 @@
+"""Relaxed discrete distributions: a continuous one of log probabilities, mapped to probabilities."""
+
+from flambeau import Tensor
+
+from .transformed_distribution import TransformedDistribution
+
+
+class Relaxed(TransformedDistribution):
+    """Base class of relaxed distributions, with the parameters of the distribution of log probabilities."""
+
+    has_rsample = True
+
+    @property
+    def temperature(self) -> Tensor:
+        """The temperature: the smaller, the closer draws are to discrete values."""
+        temperature: Tensor = self.base_dist.temperature
+        return temperature
+
+    @property
+    def logits(self) -> Tensor:
+        """The log odds or log probabilities."""
+        logits: Tensor = self.base_dist.logits
+        return logits
+
+    @property
+    def probs(self) -> Tensor:
+        """The probabilities."""
+        probs: Tensor = self.base_dist.probs
+        return probs
