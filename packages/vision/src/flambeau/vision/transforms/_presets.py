@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import flambeau as fb
 from flambeau import nn
@@ -33,7 +33,17 @@ class ObjectDetection(nn.Module):
         return "Images as tensors in [0.0, 1.0]."
 
 
-class ImageClassification(nn.Module):
+class _Preset(nn.Module):
+    """Base class of presets; ``shown`` are the options that ``repr`` prints, one a line."""
+
+    shown: ClassVar[tuple[str, ...]] = ("crop_size", "resize_size", "mean", "std", "interpolation")
+
+    def __repr__(self) -> str:
+        lines = "".join(f"\n    {name}={getattr(self, name)}" for name in self.shown)
+        return f"{type(self).__name__}({lines}\n)"
+
+
+class ImageClassification(_Preset):
     """An image resized, cut to its middle, as a tensor in 0..1, and normalised.
 
     Args:
@@ -77,13 +87,8 @@ class ImageClassification(nn.Module):
             f"brought to [0.0, 1.0] and normalised by mean={self.mean} and std={self.std}."
         )
 
-    def __repr__(self) -> str:
-        names = ("crop_size", "resize_size", "mean", "std", "interpolation")
-        lines = "".join(f"\n    {name}={getattr(self, name)}" for name in names)
-        return f"{type(self).__name__}({lines}\n)"
 
-
-class VideoClassification(nn.Module):
+class VideoClassification(_Preset):
     """The images of a video ``(..., T, C, H, W)`` resized, cut to their middle, in 0..1 and normalised.
 
     Args:
@@ -124,19 +129,16 @@ class VideoClassification(nn.Module):
             f"brought to [0.0, 1.0] and normalised by mean={self.mean} and std={self.std}; time comes after channels."
         )
 
-    def __repr__(self) -> str:
-        names = ("crop_size", "resize_size", "mean", "std", "interpolation")
-        lines = "".join(f"\n    {name}={getattr(self, name)}" for name in names)
-        return f"{type(self).__name__}({lines}\n)"
 
-
-class SemanticSegmentation(nn.Module):
+class SemanticSegmentation(_Preset):
     """An image resized, as a tensor in 0..1, and normalised.
 
     Args:
         resize_size: of the shorter side; None to keep the size.
         mean, std, interpolation, antialias: as of :class:`ImageClassification`.
     """
+
+    shown: ClassVar[tuple[str, ...]] = ("resize_size", "mean", "std", "interpolation")
 
     def __init__(
         self,
@@ -165,8 +167,3 @@ class SemanticSegmentation(nn.Module):
             f"Images are resized to {self.resize_size} by {self.interpolation}, brought to [0.0, 1.0] and normalised "
             f"by mean={self.mean} and std={self.std}."
         )
-
-    def __repr__(self) -> str:
-        names = ("resize_size", "mean", "std", "interpolation")
-        lines = "".join(f"\n    {name}={getattr(self, name)}" for name in names)
-        return f"{type(self).__name__}({lines}\n)"
