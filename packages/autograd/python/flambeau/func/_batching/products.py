@@ -6,6 +6,9 @@ import flambeau
 from flambeau import Tensor
 from flambeau.func._rules import Call, batching, composition
 
+# The numbers of dimensions that the operands of products have.
+_RANKS = {"mm": (2, 2), "bmm": (3, 3), "mv": (2, 1), "dot": (1, 1)}
+
 
 def _require(call: Call, *ranks: int) -> None:
     tensors = [x for x in call.values if isinstance(x, Tensor)]
@@ -46,31 +49,10 @@ def matmul(call: Call) -> Tensor:
     return product(call, *call.values)
 
 
-@batching("mm")
-def mm(call: Call) -> Tensor:
-    """Two matrices."""
-    _require(call, 2, 2)
-    return product(call, *call.values)
-
-
-@batching("bmm")
-def bmm(call: Call) -> Tensor:
-    """Two batches of matrices."""
-    _require(call, 3, 3)
-    return product(call, *call.values)
-
-
-@batching("mv")
-def mv(call: Call) -> Tensor:
-    """A matrix and a vector."""
-    _require(call, 2, 1)
-    return product(call, *call.values)
-
-
-@batching("dot")
-def dot(call: Call) -> Tensor:
-    """Two vectors."""
-    _require(call, 1, 1)
+@batching(*_RANKS)
+def ranked_product(call: Call) -> Tensor:
+    """Multiply matrices and vectors of fixed numbers of dimensions."""
+    _require(call, *_RANKS[call.operator.__name__])
     return product(call, *call.values)
 
 
