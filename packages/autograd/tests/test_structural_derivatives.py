@@ -335,9 +335,9 @@ add("cross_entropy", lambda x: fb.cross_entropy(x, fb.tensor(1)), (3,))
 
 # Normalisation, dropout, composites
 BATCH = (3, 2, 2, 2)
-add("batch_norm", lambda x, w, b: fb.batch_norm(x, None, None, w, b, True), BATCH, (2,), (2,))
-add("batch_norm", lambda x: fb.batch_norm(x, fb.zeros(2), fb.ones(2), training=True), (4, 2))
-add("batch_norm", lambda x, w, b: fb.batch_norm(x, STATISTICS, STATISTICS, w, b, False), BATCH, (2,), (2,))
+add("batch_norm", lambda x, w, b: fb.batch_norm(x, w, b, None, None, True), BATCH, (2,), (2,))
+add("batch_norm", lambda x: fb.batch_norm(x, None, None, fb.zeros(2), fb.ones(2), training=True), (4, 2))
+add("batch_norm", lambda x, w, b: fb.batch_norm(x, w, b, STATISTICS, STATISTICS, False), BATCH, (2,), (2,))
 add("dropout", lambda x: seeded_dropout(x), (4, 5))
 add("dropout", lambda x: fb.dropout(x, 0.5, False) * 2, (2, 3))
 add("add", lambda x, y: fb.add(x, y, alpha=0.5), (2, 3), (3,))

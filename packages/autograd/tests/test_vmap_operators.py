@@ -189,3 +189,14 @@ def test_samplers_in_place():
     with pytest.raises(RuntimeError, match="different inplace randomness on an unbatched tensor"):
         vmap(lambda x: target.normal_() + x, randomness="different")(fb.zeros(3, 2))
     assert fb.equal(target, fb.zeros(2))
+
+
+def test_statistics_that_cannot_be_updated_stay_as_they_were():
+    mean, var = fb.zeros(3), fb.ones(2)  # var has the wrong size
+    with pytest.raises(RuntimeError):
+        fb.func.vmap(lambda x: fb.batch_norm(x, None, None, mean, var, True))(fb.randn(1, 4, 3))
+    assert mean.tolist() == [0, 0, 0] and var.tolist() == [1, 1]
+    mean, var = fb.zeros(3), fb.ones(3)  # neither is mapped over
+    with pytest.raises(RuntimeError, match="not being vmapped"):
+        fb.func.vmap(lambda x: fb.batch_norm(x, None, None, mean, var, True))(fb.randn(2, 4, 3))
+    assert mean.tolist() == [0, 0, 0] and var.tolist() == [1, 1, 1]

@@ -39,20 +39,15 @@ Tensors moments(const Normalized& n, const Tensor& x, const Shape& as_rows, cons
 }
 
 void bind_normalizations() {
-  def("batch_norm(input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-05, "
-      "cudnn_enabled=False)",
+  def("batch_norm(input, weight=None, bias=None, running_mean=None, running_var=None, training=False, momentum=0.1, "
+      "eps=1e-05, cudnn_enabled=False)",
       kFunction,
       "(input - mean) / sqrt(var + eps) * weight + bias over channels (dimension 1), with the batch's biased variance "
       "in training, when the running statistics are updated in place, and the running "
       "statistics otherwise. cudnn_enabled is for callers of other libraries.\n\nGradient: input, weight, bias. "
       "Source: Ioffe, Szegedy 2015, arXiv:1502.03167.",
-      [](const Tensor& x, PyObject* mean, PyObject* var, const Tensor& w, const Tensor& b, bool training,
-         double momentum, double eps, bool) {
-        constexpr const char* names = "running_mean and running_var";
-        return batch_norm(x, tensor_or_none("batch_norm", names, mean), tensor_or_none("batch_norm", names, var), w, b,
-                          training, momentum, eps)
-            .values;
-      });
+      [](const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& mean, const Tensor& var, bool training,
+         double momentum, double eps, bool) { return batch_norm(x, mean, var, w, b, training, momentum, eps).values; });
   def("layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-05, cudnn_enable=True)", kFunction,
       "(input - mean) / sqrt(var + eps) * weight + bias over the last len(normalized_shape) dimensions, with the "
       "biased "

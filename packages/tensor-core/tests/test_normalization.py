@@ -1,5 +1,7 @@
 """Batch normalisation against NumPy, and what dropout keeps."""
 
+import inspect
+
 import numpy as np
 import pytest
 from scipy import special
@@ -26,7 +28,7 @@ def test_training(shape, dtype):
     running = fb.tensor(mean), fb.tensor(var)
     want, own_mean, own_var = batch_norm(x.astype(np.float64), weight, bias, 1e-3)
     got = fb.batch_norm(
-        fb.tensor(x), *running, fb.tensor(weight), fb.tensor(bias), training=True, momentum=0.3, eps=1e-3
+        fb.tensor(x), fb.tensor(weight), fb.tensor(bias), *running, training=True, momentum=0.3, eps=1e-3
     )
     tolerance = {"rtol": 2e-5, "atol": 2e-5} if dtype == "float32" else {"rtol": 1e-10, "atol": 1e-12}
     np.testing.assert_allclose(got.numpy(), want, **tolerance)
@@ -49,10 +51,10 @@ def test_evaluation(shape):
         column
     )
     running = fb.tensor(mean), fb.tensor(var)
-    got = fb.batch_norm(fb.tensor(x), *running, fb.tensor(weight), fb.tensor(bias))
+    got = fb.batch_norm(fb.tensor(x), fb.tensor(weight), fb.tensor(bias), *running)
     np.testing.assert_allclose(got.numpy(), want, rtol=1e-12, atol=1e-14)
     assert np.array_equal(running[0].numpy(), mean)
-    assert fb.batch_norm(fb.zeros(2, 3, dtype=fb.float16), fb.zeros(3), fb.ones(3)).dtype is fb.float16
+    assert fb.batch_norm(fb.zeros(2, 3, dtype=fb.float16), None, None, fb.zeros(3), fb.ones(3)).dtype is fb.float16
 
 
 def test_large_means_keep_their_digits():
@@ -66,10 +68,14 @@ def test_large_means_keep_their_digits():
     [
         (lambda: fb.batch_norm(fb.zeros(3), None, None, training=True), RuntimeError, r"\[3\]"),
         (lambda: fb.batch_norm(fb.zeros(2, 3), None, None), RuntimeError, "running_mean"),
-        (lambda: fb.batch_norm(fb.zeros(2, 3), fb.zeros(4), fb.zeros(4)), RuntimeError, r"3 elements.*\[2, 3\].*\[4\]"),
+        (
+            lambda: fb.batch_norm(fb.zeros(2, 3), None, None, fb.zeros(4), fb.zeros(4)),
+            RuntimeError,
+            r"3 elements.*\[2, 3\].*\[4\]",
+        ),
         (lambda: fb.batch_norm(fb.zeros(1, 3), None, None, training=True), ValueError, r"\[1, 3\]"),
         (lambda: fb.batch_norm(fb.zeros(2, 3, dtype=fb.int64), None, None, training=True), RuntimeError, "int64"),
-        (lambda: fb.batch_norm(fb.zeros(2, 3), 1, 2), TypeError, "running_mean"),
+        (lambda: fb.batch_norm(fb.zeros(2, 3), None, None, 1, 2), TypeError, "running_mean"),
         (lambda: fb.dropout(fb.zeros(2), 1.5), RuntimeError, "1.5"),
         (lambda: fb.dropout(fb.zeros(2), -0.1), RuntimeError, "-0.1"),
         (lambda: fb.dropout(fb.zeros(2), float("nan")), RuntimeError, "nan"),
@@ -155,7 +161,7 @@ def test_a_nan_spoils_its_row_and_statistics_and_nothing_else(rows):
         assert deviation is None or deviation.isnan().flatten().tolist()[2:5] == [False, True, False]
     for image in (x, x.T.contiguous().view(1, 8, rows)):
         mean, variance = fb.zeros(8), fb.ones(8)
-        fb.batch_norm(image, mean, variance, training=True)
+        fb.batch_norm(image, None, None, mean, variance, training=True)
         assert mean.isnan().tolist() == variance.isnan().tolist() == [column == 2 for column in range(8)]
 
 
@@ -176,7 +182,12 @@ def test_layer_norm_of_many_rows_does_not_depend_on_the_threads(length):
 def test_running_statistics_are_changed_both_or_neither():
     mean, variance = fb.zeros(2), fb.from_numpy(np.broadcast_to(np.ones(2, np.float32), (2,)))
     with pytest.raises(RuntimeError, match="read-only"):
-        fb.batch_norm(fb.rand(4, 2), mean, variance, training=True)
+        fb.batch_norm(fb.rand(4, 2), None, None, mean, variance, training=True)
     with pytest.raises(RuntimeError, match="refers to a single memory location"):
         fb.instance_norm(fb.rand(4, 2, 3), None, None, mean, fb.ones(1).expand(2), True, 0.1, 1e-5, False)
     assert mean.tolist() == [0.0, 0.0]
+
+
+def test_parameters_of_batch_norm_stand_in_the_order_of_pytorch():
+    order = ["input", "weight", "bias", "running_mean", "running_var", "training", "momentum", "eps", "cudnn_enabled"]
+    assert list(inspect.signature(fb.batch_norm).parameters) == order

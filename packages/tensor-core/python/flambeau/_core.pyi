@@ -1888,10 +1888,10 @@ def bartlett_window(
 ) -> Tensor: ...
 def batch_norm(
     input: Tensor,
-    running_mean: _Optional,
-    running_var: _Optional,
     weight: _Optional = None,
     bias: _Optional = None,
+    running_mean: _Optional = None,
+    running_var: _Optional = None,
     training: _bool = False,
     momentum: _float = 0.1,
     eps: _float = 1e-05,

@@ -55,7 +55,7 @@ Family network_operators() {
       op("prelu", prelu),
       op("_rrelu", rrelu),
       op("batch_norm",
-         [](const Tensor& x, const Tensor& mean, const Tensor& var, const Tensor& w, const Tensor& b, bool training,
+         [](const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& mean, const Tensor& var, bool training,
             double momentum, double eps,
             bool) { return batch_norm(x, mean, var, w, b, training, momentum, eps).values; },
          {1, 2, 3, 4}),

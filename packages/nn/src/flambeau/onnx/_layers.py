@@ -121,8 +121,8 @@ def adaptive_max_pool(g: Graph, input: Value, output_size: Any, **_: Any) -> Nam
 
 @converts("batch_norm")
 def batch_norm(
-    g: Graph, input: Value, running_mean: Value | None, running_var: Value | None, weight: Value | None,
-    bias: Value | None, training: bool, momentum: float, eps: float, **_: Any,
+    g: Graph, input: Value, weight: Value | None, bias: Value | None, running_mean: Value | None,
+    running_var: Value | None, training: bool, momentum: float, eps: float, **_: Any,
 ) -> Name:  # fmt: skip
     if training or running_mean is None or running_var is None:
         raise NotImplementedError("batch_norm with the statistics of the batch: call eval() of the model first")
@@ -138,7 +138,7 @@ def instance_norm(
     use_input_stats: bool, momentum: float, eps: float, **_: Any,
 ) -> Name:  # fmt: skip
     if not use_input_stats:
-        return batch_norm(g, input, running_mean, running_var, weight, bias, False, momentum, eps)
+        return batch_norm(g, input, weight, bias, running_mean, running_var, False, momentum, eps)
     channels = input.tensor.shape[1]
     scale = weight or g.constant(flambeau.ones(channels, dtype=input.dtype))
     shift = bias or g.constant(flambeau.zeros(channels, dtype=input.dtype))

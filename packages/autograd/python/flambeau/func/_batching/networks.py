@@ -1,6 +1,6 @@
 """Layers of networks: the batch is folded into the examples of a mini-batch, or into the groups of a convolution."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import flambeau
@@ -164,10 +164,10 @@ def group_norm(call: Call) -> Any:
 @composition("batch_norm")
 def batch_norm(
     input: Tensor,
-    running_mean: Any,
-    running_var: Any,
     weight: Any,
     bias: Any,
+    running_mean: Any,
+    running_var: Any,
     training: bool,
     momentum: float,
     *rest: Any,
@@ -181,13 +181,21 @@ def batch_norm(
                 f"Expected more than 1 value per channel when training, got input size {list(input.shape)}"
             )
         var, mean = flambeau.var_mean(input, dims, correction=0)
-        if running_mean is not None:
-            running_mean.mul_(1 - momentum).add_(mean.detach() * momentum)
-        if running_var is not None:
-            running_var.mul_(1 - momentum).add_(var.detach() * (momentum * count / (count - 1)))
-    else:
-        mean, var = running_mean, running_var
-    return _normalized(input, mean, var, weight, bias, rest[0])
+        result = _normalized(input, mean, var, weight, bias, rest[0])
+        _update([(running_mean, mean), (running_var, var * (count / (count - 1)))], momentum)
+        return result
+    return _normalized(input, running_mean, running_var, weight, bias, rest[0])
+
+
+def _update(statistics: Sequence[tuple[Tensor | None, Tensor]], momentum: float) -> None:
+    """Move running statistics towards new values, all of them or, if an error is raised, none."""
+    updated = [
+        (running, running.clone().mul_(1 - momentum).add_(value.detach() * momentum))
+        for running, value in statistics
+        if running is not None
+    ]
+    for running, value in updated:
+        running.copy_(value)
 
 
 def _normalized(input: Tensor, mean: Tensor, var: Tensor, weight: Any, bias: Any, eps: float) -> Any:
@@ -208,16 +216,17 @@ def instance_norm(
         return _normalized(input, running_mean, running_var, weight, bias, eps)
     dims = list(range(2, rank))
     var, mean = flambeau.var_mean(input, dims, correction=0, keepdim=True)
-    if running_mean is not None:
-        running_mean.mul_(1 - momentum).add_(mean.detach().reshape(input.shape[:2]).mean(0) * momentum)
-    if running_var is not None:
-        count = input.shape[2:].numel()
-        unbiased = var.detach().reshape(input.shape[:2]).mean(0) * (count / (count - 1))
-        running_var.mul_(1 - momentum).add_(unbiased * momentum)
     result = (input - mean) * (var + eps).rsqrt()
     if weight is not None:
         result = result * _per_channel(weight, rank)
-    return result if bias is None else result + _per_channel(bias, rank)
+    if bias is not None:
+        result = result + _per_channel(bias, rank)
+    of_batch = [t.reshape(input.shape[:2]).mean(0) for t in (mean, var)]
+    if running_var is not None:
+        count = input.shape[2:].numel()
+        of_batch[1] = of_batch[1] * (count / (count - 1))
+    _update(list(zip((running_mean, running_var), of_batch, strict=True)), momentum)
+    return result
 
 
 @batching("_scaled_dot_product_attention")

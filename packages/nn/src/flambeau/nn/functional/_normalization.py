@@ -27,7 +27,7 @@ def batch_norm(
     Raises: ValueError for a single value per channel in training.
     Gradient: input, weight, bias, any order. Source: Ioffe, Szegedy 2015, arXiv:1502.03167.
     """
-    return flambeau.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
+    return flambeau.batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps)
 
 
 def layer_norm(

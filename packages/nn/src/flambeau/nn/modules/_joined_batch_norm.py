@@ -103,7 +103,7 @@ class _Normalised(Function):
     ) -> Tensor:
         ctx.save_for_backward(input, weight, mean, variance)
         ctx.total, ctx.eps, ctx.group = total, eps, group
-        return batch_norm(_wide(input), mean, variance, _as(weight, mean), _as(bias, mean), False, 0.0, eps).to(
+        return batch_norm(_wide(input), _as(weight, mean), _as(bias, mean), mean, variance, False, 0.0, eps).to(
             input.dtype
         )
 

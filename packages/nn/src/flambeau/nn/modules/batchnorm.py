@@ -22,10 +22,10 @@ class _BatchNorm(BatchStatistics, _NormBase):
         ignores_running = self.training and not self.track_running_stats
         result = batch_norm(
             input,
-            None if ignores_running else self.running_mean,
-            None if ignores_running else self.running_var,
             self.weight,
             self.bias,
+            None if ignores_running else self.running_mean,
+            None if ignores_running else self.running_var,
             self.training or self.running_mean is None,
             0.0 if momentum is None else momentum,
             self.eps,
