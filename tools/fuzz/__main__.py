@@ -48,7 +48,7 @@ class Attack:
     memory: int
     patience: float
     end: float
-    device: str
+    options: list[str]  # of the script
 
     def process(self, share: list[str], folder: Path) -> str | None:
         """Run until the share is through (None) or a call fails (its description)."""
@@ -56,7 +56,7 @@ class Attack:
         journal.write_text("")
         command = [sys.executable, str(self.script), "--journal", str(journal), "--seed", str(self.seed)]
         command += ["--calls", str(self.calls), "--memory", str(self.memory)]
-        command += ["--device", self.device, "--only", *share]
+        command += [*self.options, "--only", *share]
         environment = {**os.environ, "PYTHONFAULTHANDLER": "1"}
         with errors.open("w") as file:
             running = subprocess.Popen(command, stdout=file, stderr=file, env=environment)
@@ -80,10 +80,14 @@ class Attack:
                 what = self.process(share, Path(folder))
                 if what is None:
                     break
-                call = json.loads((Path(folder) / "journal").read_text() or "{}")
-                again = " ".join(f"--{key} '{value}'" for key, value in call.items())
-                name = call.get("only", share[0])
-                found.append(f"{name}: {what}\nAgain: python {self.script.name} {again} --calls 1\n")
+                calls = [json.loads(line) for line in (Path(folder) / "journal").read_text().splitlines()]
+                name = calls[0]["only"] if calls else share[0]
+                commands = [
+                    " ".join(["Again: python", self.script.name, *self.options, "--calls 1"])
+                    + "".join(f" --{key} '{value}'" for key, value in call.items())
+                    for call in calls  # of each thread
+                ]
+                found.append("\n".join([f"{name}: {what}", *commands]))
                 print(found[-1], flush=True)
                 share = share[share.index(name) + 1 :]
         return found
@@ -100,13 +104,17 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes at once")
     parser.add_argument("--patience", type=float, default=100, help="seconds that one call may take")
     parser.add_argument("--device", default="cpu", help="where most tensors are (default: %(default)s)")
+    parser.add_argument(
+        "--way", default="plain", help="how operators are called: plain, vmap, grad or threads (default: %(default)s)"
+    )
     o = parser.parse_args()
+    options = ["--device", o.device, *(["--way", o.way] if o.calls_of == "operators" else [])]
     end, seed, failures = time.monotonic() + 60 * o.minutes, o.seed, 0
     script = SCRIPTS[o.calls_of][0]
     chosen = [name for name in names(o.calls_of) if not o.only or o.only in name]
     with concurrent.futures.ThreadPoolExecutor(o.jobs) as pool:
         while time.monotonic() < end:
-            attack = Attack(script, seed, o.calls, o.memory, o.patience, end, o.device)
+            attack = Attack(script, seed, o.calls, o.memory, o.patience, end, options)
             failures += sum(
                 map(len, pool.map(attack.share, [chosen[i : i + SHARE] for i in range(0, len(chosen), SHARE)]))
             )

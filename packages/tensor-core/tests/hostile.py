@@ -14,9 +14,11 @@ import json
 import operator
 import re
 import resource
+import threading
 import time
 import warnings
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -273,20 +275,103 @@ def moved(x: Any, device: str, rng: Random) -> Any:
     return x.to(device) if isinstance(x, fb.Tensor) and rng.integers(16) else x
 
 
+def with_tensors(function: Callable[..., Any], call: Call, chosen: list[int]) -> Callable[..., Any]:
+    """The call as a function of the tensors at some of its positions."""
+
+    def of_tensors(*tensors: fb.Tensor) -> Any:
+        args = list(call[0])
+        for i, t in zip(chosen, tensors, strict=True):
+            args[i] = t
+        return function(*args, **call[1])
+
+    return of_tensors
+
+
+def mapped(function: Callable[..., Any], rng: Random) -> Callable[..., Any]:
+    """The function mapped by vmap over a first dimension of some of its tensors, which half of the time is added."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        tensors = {i: x for i, x in enumerate(args) if isinstance(x, fb.Tensor)}
+        if tensors and rng.integers(2):
+            tensors = {i: fb.stack([x.detach(), x.detach()]) for i, x in tensors.items()}
+        sizes = {x.shape[0] for x in tensors.values() if x.dim() > 0}
+        if not sizes:
+            return function(*args, **kwargs)
+        size = sorted(sizes)[rng.integers(len(sizes))]
+        fitting = [i for i, x in tensors.items() if x.dim() > 0 and x.shape[0] == size]
+        chosen = [i for i in fitting if i == fitting[0] or rng.integers(2)]
+        inner = with_tensors(function, (list(args), kwargs), chosen)
+        return fb.func.vmap(inner, randomness="different")(*(tensors[i] for i in chosen))
+
+    return call
+
+
+def differentiated(function: Callable[..., Any], rng: Random) -> Callable[..., Any]:
+    """A derivative of the sum of the results by the floating tensors: grad, vjp, jvp, or jvp of grad."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        chosen = [i for i, x in enumerate(args) if isinstance(x, fb.Tensor) and x.is_floating_point()]
+        if not chosen:
+            return function(*args, **kwargs)
+        inner = with_tensors(function, (list(args), kwargs), chosen)
+
+        def loss(*tensors: fb.Tensor) -> fb.Tensor:
+            results = [t for t in leaves(inner(*tensors)) if isinstance(t, fb.Tensor) and t.is_floating_point()]
+            return sum((t.double().sum() for t in results), fb.zeros((), dtype=fb.float64))
+
+        inputs = tuple(args[i].detach().clone() for i in chosen)
+        gradient = fb.func.grad(loss, argnums=tuple(range(len(inputs))))
+        ones = tuple(fb.ones_like(x) for x in inputs)
+        match int(rng.integers(4)):
+            case 0:
+                return gradient(*inputs)
+            case 1:
+                return fb.func.vjp(loss, *inputs)[1](fb.ones((), dtype=fb.float64))
+            case 2:
+                return fb.func.jvp(loss, inputs, ones)
+        return fb.func.jvp(gradient, inputs, ones)
+
+    return call
+
+
+SHARED: deque[fb.Tensor] = deque([fb.ones(3)], maxlen=30)  # tensors that the threads give each other
+
+
+def mixed(x: Any, rng: Random) -> Any:
+    """The argument, or a tensor of another thread in its place."""
+    if not isinstance(x, fb.Tensor) or rng.integers(3):
+        return x
+    if rng.integers(2):
+        SHARED.append(x)
+        return x
+    return SHARED[int(rng.integers(len(SHARED)))]
+
+
+def sharing(function: Callable[..., Any], rng: Random) -> Callable[..., Any]:
+    """The function with some of its tensors shared with other threads."""
+    return lambda *args, **kwargs: function(
+        *(mixed(x, rng) for x in args), **{key: mixed(x, rng) for key, x in kwargs.items()}
+    )
+
+
+WAYS = {"plain": lambda function, rng: function, "vmap": mapped, "grad": differentiated, "threads": sharing}
+
+
 def endless(name: str, call: Call) -> bool:
     """Whether a call goes round as often as it is told to, and is told to do so for hours."""
     return name.endswith("_lowrank") and any(type(x) is int and x > 1000 for x in leaves([*call[0], *call[1].values()]))
 
 
-def make(name: str, function: Callable[..., Any], seed: int, number: int, device: str) -> None:
+def make(name: str, target: Callable[..., Any], seed: int, number: int, device: str, way: str) -> None:
     """Makes the call that these name."""
     rng = np.random.default_rng([seed, zlib.crc32(name.encode()), number])
+    function = WAYS[way](target, rng)
     if name in PROTOCOLS:
-        args, kwargs = protocol_arguments(function, rng)
+        args, kwargs = protocol_arguments(target, rng)
         attack(function, (args if device == "cpu" else moved(args, device, rng), kwargs), False, rng)
         return
-    call: Call | None = arguments(function, rng)
-    watch = bool(rng.integers(2))
+    call: Call | None = arguments(target, rng)
+    watch = bool(rng.integers(2)) and way != "threads"
     while call and not endless(name, call):
         if device != "cpu":
             call = moved(call[0], device, rng), {key: moved(x, device, rng) for key, x in call[1].items()}
@@ -294,22 +379,43 @@ def make(name: str, function: Callable[..., Any], seed: int, number: int, device
         call = attack(function, call, watch and not meddled, rng)
 
 
-def run(
-    seed: int, calls: int, part: int, parts: int, only: list[str], first: int, journal: Path | None, device: str
-) -> None:
+def run(options: argparse.Namespace) -> None:
+    """Attack the chosen operators in this thread, or in several at once."""
     every: dict[str, Callable[..., Any]] = {**targets(), **PROTOCOLS}
-    chosen = only or [name for i, name in enumerate(every) if i % parts == part]
-    with journal.open("r+b", buffering=0) if journal else contextlib.nullcontext() as file:
-        for name in chosen:
-            for number in range(first, first + calls):
-                if file:
-                    file.seek(0)
-                    file.write(json.dumps({"only": name, "seed": seed, "first": number}).encode().ljust(200))
-                started = time.monotonic()
-                make(name, every[name], seed, number, device)
-                if (seconds := time.monotonic() - started) > 30:
-                    raise AssertionError(f"the call took {seconds:.0f} seconds")
-    if not only:
+    chosen = options.only or [name for i, name in enumerate(every) if i % options.parts == options.part]
+    failures: list[BaseException] = []
+
+    def attack_all(thread: int) -> None:
+        seed = options.seed + thread * 1000
+        with options.journal.open("r+b", buffering=0) if options.journal else contextlib.nullcontext() as file:
+            for name in chosen:
+                for number in range(options.first, options.first + options.calls):
+                    if file:
+                        file.seek(200 * thread)
+                        call = {"only": name, "seed": seed, "first": number}
+                        file.write(json.dumps(call).encode().ljust(199) + b"\n")
+                    started = time.monotonic()
+                    make(name, every[name], seed, number, options.device, options.way)
+                    if (seconds := time.monotonic() - started) > 30 * options.threads:
+                        raise AssertionError(f"the call took {seconds:.0f} seconds")
+
+    def attack_in_thread(thread: int) -> None:
+        try:
+            attack_all(thread)
+        except BaseException as error:
+            failures.append(error)
+
+    if options.threads == 1:
+        attack_all(0)
+    else:
+        threads = [threading.Thread(target=attack_in_thread, args=(i,)) for i in range(options.threads)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if failures:
+            raise failures[0]
+    if not options.only:
         assert fb.ones(1_000_000).sum().item() == 1_000_000
 
 
@@ -324,12 +430,13 @@ def main() -> None:
     parser.add_argument("--journal", type=Path)
     parser.add_argument("--device", default="cpu", help="where most tensors are (default: %(default)s)")
     parser.add_argument("--memory", type=int, default=4, help="limit in GiB; 0: none")
+    parser.add_argument("--way", choices=WAYS, default="plain", help="how the operators are called")
     options = parser.parse_args()
+    options.threads = 8 if options.way == "threads" else 1
     warnings.simplefilter("ignore")
     if options.memory:
         resource.setrlimit(resource.RLIMIT_AS, (options.memory << 30,) * 2)
-    o = options
-    run(o.seed, o.calls, o.part, o.parts, o.only, o.first, o.journal, o.device)
+    run(options)
 
 
 if __name__ == "__main__":

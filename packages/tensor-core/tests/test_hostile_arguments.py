@@ -18,19 +18,30 @@ HOSTILE = Path(__file__).with_name("hostile.py")
 PARTS = 4
 
 
-@pytest.mark.parametrize("part", range(PARTS))
-def test_the_process_survives(part, tmp_path):
+def survive(options, tmp_path):
     journal = tmp_path / "journal"
     journal.touch()
-    options = ["--calls", "12", "--part", str(part), "--parts", str(PARTS), "--journal", journal]
+    options = [*options, "--journal", journal]
     # glibc fills freed memory, so that what is read after its end is not what it was.
     environment = {**os.environ, "MALLOC_PERTURB_": "165", "MALLOC_CHECK_": "3", "PYTHONFAULTHANDLER": "1"}
     command = [sys.executable, HOSTILE, *options]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
-    if done.returncode:
-        call = json.loads(journal.read_text() or "{}")
-        again = " ".join(f"--{name} '{value}'" for name, value in call.items())
-        pytest.fail(f"exit code {done.returncode}; python {HOSTILE.name} {again} --calls 1\n{done.stderr[-3000:]}")
+    assert done.returncode == 0, f"calls under way: {journal.read_text()}\n{done.stderr[-3000:]}"
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_the_process_survives(part, tmp_path):
+    survive(["--calls", "12", "--part", str(part), "--parts", str(PARTS)], tmp_path)
+
+
+@pytest.mark.parametrize("way", ["vmap", "grad"])
+def test_transformed_calls_leave_the_process_alive(way, tmp_path):
+    pytest.importorskip("flambeau.func")
+    survive(["--calls", "3", "--way", way], tmp_path)
+
+
+def test_threads_that_share_tensors_leave_the_process_alive(tmp_path):
+    survive(["--calls", "2", "--way", "threads"], tmp_path)
 
 
 def test_the_calls_reach_every_operator():
