@@ -445,6 +445,27 @@ def threads(session: nox.Session) -> None:
     session.run("python", "-m", "tools.threads", *session.posargs, env=environment)
 
 
+@nox.session(python="3.13t", reuse_venv=True)
+def free_threading(session: nox.Session) -> None:
+    """Run the tests and tools/threads on an interpreter without a GIL, which has to be on the PATH as python3.13t."""
+    builders = {
+        each for package in PACKAGES for each in project(package)["build-system"]["requires"] if not own([each])
+    }
+    requirements = [*sorted(builders), "cmake", "ninja", *group("test"), "numpy", "pillow>=10.1", "tqdm>=4.66"]
+    session.install("--quiet", "--only-binary", ":all:", *requirements)
+    packages = [f"packages/{package}" for package in PACKAGES]
+    for package in packages:
+        session.install("--no-build-isolation", "--no-deps", "--force-reinstall", package, env=CACHED_BUILD)
+    with noted_run(session, requirements):
+        code = "import sys, flambeau.nn, flambeau.autograd, flambeau.distributed; assert not sys._is_gil_enabled()"
+        session.run("python", "-W", "error", "-c", code)
+        if not session.posargs:
+            for package in packages[:-1]:
+                # ONNX Runtime has no wheels for this interpreter.
+                session.run("pytest", f"{package}/tests", "--ignore=packages/nn/tests/onnx", *IN_PARALLEL)
+        session.run("python", "-m", "tools.threads", *session.posargs)
+
+
 @nox.session(reuse_venv=True)
 def dev(session: nox.Session) -> None:
     """Install everything editable into .nox/dev; run again after a change to C++ to compile what changed."""
