@@ -29,6 +29,9 @@ OPERATIONS = {
     "sort": ("x = fb.randn(60_000_000)", "for _ in range(5): x.sort()"),
     "solve": ("x = fb.randn(5000, 5000)", "for _ in range(9): fb.linalg.solve(x, x)"),
     "qr": ("x = fb.randn(3000, 3000)", "for _ in range(9): fb.linalg.qr(x)"),
+    "svd": ("x = fb.randn(1500, 1500)", "for _ in range(9): fb.linalg.svd(x)"),
+    "eigh": ("x = fb.randn(2000, 2000)", "for _ in range(9): fb.linalg.eigh(x)"),
+    "eig": ("x = fb.randn(1000, 1000)", "for _ in range(9): fb.linalg.eig(x)"),
     "save": (
         "x = fb.randn(100_000_000); f = open(os.devnull, 'wb')",
         "for _ in range(400): fb.save([x], f, format='pt')",

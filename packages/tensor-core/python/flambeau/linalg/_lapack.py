@@ -1,7 +1,9 @@
 """Eigenvalues and singular values from LAPACK, through NumPy: the values alone, for the native operators."""
 
 import math
-from typing import Any
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -13,11 +15,44 @@ from flambeau.linalg._one_thread import one_thread
 _NOT_CONVERGED = "The algorithm failed to converge, because the input matrix is ill-conditioned or not finite."
 
 
+_LONG = 10**7  # cubes of a matrix's size, summed over matrices: some milliseconds, many times the start of a thread
+_T = TypeVar("_T")
+
+
+def _interruptible(function: Callable[[], _T]) -> _T:
+    """Call a function in a thread of its own, so that this thread, the main one, handles signals meanwhile.
+
+    If a handler raises, as that of Ctrl-C does, the function runs on to its end and its result is dropped. The process
+    exits after that, as LAPACK's library would free memory that the thread uses.
+    """
+    outcome: list[tuple[_T | None, BaseException | None]] = []
+
+    def run() -> None:
+        try:
+            outcome.append((function(), None))
+        except BaseException as error:
+            outcome.append((None, error))
+
+    thread = threading.Thread(target=run, name="flambeau.linalg")
+    thread.start()
+    thread.join()
+    ((result, error),) = outcome
+    if error is not None:
+        raise error
+    return result  # type: ignore[return-value]
+
+
 def _called(name: str, function: Any, A: Tensor, **options: Any) -> tuple[Tensor, ...]:
     """A function of NumPy's on the values of a tensor, its results as tensors."""
-    try:
+    array = A.numpy()
+
+    def call() -> Any:
         with one_thread():
-            result = function(A.numpy(), **options)
+            return function(array, **options)
+
+    long = A.numel() * max(A.shape[-2:]) > _LONG and threading.current_thread() is threading.main_thread()
+    try:
+        result = _interruptible(call) if long else call()
     except np.linalg.LinAlgError as error:
         raise LinAlgError(f"linalg.{name}: {_NOT_CONVERGED} ({error})") from None
     results = result if isinstance(result, tuple) else (result,)
