@@ -99,6 +99,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--calls", type=int, default=50, help="of each target and seed")
     parser.add_argument("--seed", type=int, default=1, help="the first one")
+    parser.add_argument("--seeds", type=int, default=10**9, help="how many at most (default: until the time is over)")
     parser.add_argument("--only", help="targets whose name contains this")
     parser.add_argument("--memory", type=int, default=4, help="limit in GiB of each process; 0: none")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes at once")
@@ -113,7 +114,7 @@ def main() -> int:
     script = SCRIPTS[o.calls_of][0]
     chosen = [name for name in names(o.calls_of) if not o.only or o.only in name]
     with concurrent.futures.ThreadPoolExecutor(o.jobs) as pool:
-        while time.monotonic() < end:
+        while time.monotonic() < end and seed < o.seed + o.seeds:
             attack = Attack(script, seed, o.calls, o.memory, o.patience, end, options)
             failures += sum(
                 map(len, pool.map(attack.share, [chosen[i : i + SHARE] for i in range(0, len(chosen), SHARE)]))
