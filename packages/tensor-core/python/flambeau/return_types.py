@@ -47,13 +47,15 @@ if TYPE_CHECKING:
     triangular_solve = _core._TriangularSolve
 
 
-def __getattr__(name: str) -> type[tuple[Any, ...]]:
-    if name not in _core._return_types:
-        importlib.import_module("flambeau.linalg")  # whose types are made when it is loaded
-    try:
-        return _core._return_types[name]
-    except KeyError:
-        raise AttributeError(f"module 'flambeau.return_types' has no attribute {name!r}") from None
+if not TYPE_CHECKING:  # so that type checkers report names that do not exist
+
+    def __getattr__(name: str) -> type[tuple[Any, ...]]:
+        if name not in _core._return_types:
+            importlib.import_module("flambeau.linalg")  # whose types are made when it is loaded
+        try:
+            return _core._return_types[name]
+        except KeyError:
+            raise AttributeError(f"module 'flambeau.return_types' has no attribute {name!r}") from None
 
 
 def __dir__() -> list[str]:

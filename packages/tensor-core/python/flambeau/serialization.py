@@ -243,11 +243,13 @@ def _to_read(f: str | os.PathLike[str] | IO[bytes]) -> AbstractContextManager[IO
     return contextlib.nullcontext(f)
 
 
-def __getattr__(name: str) -> Any:
-    if name in __all__:
-        from ._serialization import globals, lazy, options
+if not TYPE_CHECKING:  # so that type checkers report names that do not exist
 
-        for module in (globals, options, lazy):
-            if hasattr(module, name):
-                return getattr(module, name)
-    raise _suggestions.unknown_attribute(__name__, name)
+    def __getattr__(name: str) -> Any:
+        if name in __all__:
+            from ._serialization import globals, lazy, options
+
+            for module in (globals, options, lazy):
+                if hasattr(module, name):
+                    return getattr(module, name)
+        raise _suggestions.unknown_attribute(__name__, name)

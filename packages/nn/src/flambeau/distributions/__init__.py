@@ -120,13 +120,15 @@ _HOME = {name: module for module, names in _NAMES.items() for name in names.spli
 __all__ = ["Distribution", *_HOME]
 
 
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        value = globals()[name] = getattr(import_module(f".{_HOME[name]}", __name__), name)
-        return value
-    if name in _NAMES or name in _SUBMODULES:
-        return import_module(f".{name}", __name__)
-    raise _suggestions.unknown_attribute(__name__, name)
+if not TYPE_CHECKING:  # so that type checkers report names that do not exist
+
+    def __getattr__(name: str) -> Any:
+        if name in _HOME:
+            value = globals()[name] = getattr(import_module(f".{_HOME[name]}", __name__), name)
+            return value
+        if name in _NAMES or name in _SUBMODULES:
+            return import_module(f".{name}", __name__)
+        raise _suggestions.unknown_attribute(__name__, name)
 
 
 def __dir__() -> list[str]:

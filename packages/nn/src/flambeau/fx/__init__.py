@@ -23,8 +23,10 @@ from flambeau import _public_names, _suggestions
 from ._marks import wrap
 
 if TYPE_CHECKING:
+    from . import experimental as experimental
     from . import immutable_collections as immutable_collections
     from . import node as node
+    from . import passes as passes
     from . import proxy as proxy
     from ._symbolic_trace import PH, ProxyableClassMeta, Tracer, symbolic_trace
     from .graph import CodeGen, Graph
@@ -65,12 +67,14 @@ _PLACES = {
 _MODULES = {"immutable_collections", "experimental", "passes", "_compile", "_pytree", *_PLACES.values()}
 
 
-def __getattr__(name: str) -> Any:
-    if name in _PLACES:
-        return getattr(importlib.import_module(f"{__name__}.{_PLACES[name]}"), name)
-    if name in _MODULES:
-        return importlib.import_module(f"{__name__}.{name}")
-    raise _suggestions.unknown_attribute(__name__, name)
+if not TYPE_CHECKING:  # so that type checkers report names that do not exist
+
+    def __getattr__(name: str) -> Any:
+        if name in _PLACES:
+            return getattr(importlib.import_module(f"{__name__}.{_PLACES[name]}"), name)
+        if name in _MODULES:
+            return importlib.import_module(f"{__name__}.{name}")
+        raise _suggestions.unknown_attribute(__name__, name)
 
 
 def __dir__() -> list[str]:

@@ -46,13 +46,15 @@ _HOME = {name: module for module, names in _NAMES.items() for name in names.spli
 __all__ = ["Optimizer", "lr_scheduler", *_HOME]
 
 
-def __getattr__(name: str) -> Any:
-    if name in _SUBMODULES:
-        return importlib.import_module(f".{name}", __name__)
-    if name not in _HOME:
-        raise _suggestions.unknown_attribute(__name__, name)
-    value = globals()[name] = getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
-    return value
+if not TYPE_CHECKING:  # so that type checkers report names that do not exist
+
+    def __getattr__(name: str) -> Any:
+        if name in _SUBMODULES:
+            return importlib.import_module(f".{name}", __name__)
+        if name not in _HOME:
+            raise _suggestions.unknown_attribute(__name__, name)
+        value = globals()[name] = getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
+        return value
 
 
 def __dir__() -> list[str]:

@@ -26,10 +26,12 @@ def __allow_nonbracketed_mutation() -> Iterator[None]:
     yield
 
 
-def __getattr__(name: str) -> ModuleType:
-    if name in __all__:
-        return importlib.import_module(f"flambeau.backends.{name}")
-    raise _suggestions.unknown_attribute(__name__, name)
+if not TYPE_CHECKING:  # so that type checkers report names that do not exist
+
+    def __getattr__(name: str) -> ModuleType:
+        if name in __all__:
+            return importlib.import_module(f"flambeau.backends.{name}")
+        raise _suggestions.unknown_attribute(__name__, name)
 
 
 def __dir__() -> list[str]:

@@ -79,10 +79,12 @@ def stream(stream: Stream | None) -> AbstractContextManager[None]:
     return nullcontext()
 
 
-def __getattr__(name: str) -> Any:
-    if name == "amp":
-        return importlib.import_module("flambeau.cpu.amp")
-    raise _suggestions.unknown_attribute(__name__, name)
+if not TYPE_CHECKING:  # so that type checkers report names that do not exist
+
+    def __getattr__(name: str) -> Any:
+        if name == "amp":
+            return importlib.import_module("flambeau.cpu.amp")
+        raise _suggestions.unknown_attribute(__name__, name)
 
 
 def __dir__() -> list[str]:

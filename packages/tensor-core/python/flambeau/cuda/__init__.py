@@ -86,6 +86,7 @@ from .streams import (
 
 if TYPE_CHECKING:
     from flambeau._core import Generator
+    from flambeau._tensor_types import tensortype
     from flambeau.cuda import amp as amp
     from flambeau.cuda import comm as comm
     from flambeau.cuda import nccl as nccl
@@ -93,6 +94,16 @@ if TYPE_CHECKING:
     from flambeau.cuda import profiler as profiler
 
     default_generators: tuple[Generator, ...]
+    BFloat16Tensor: tensortype
+    BoolTensor: tensortype
+    ByteTensor: tensortype
+    CharTensor: tensortype
+    DoubleTensor: tensortype
+    FloatTensor: tensortype
+    HalfTensor: tensortype
+    IntTensor: tensortype
+    LongTensor: tensortype
+    ShortTensor: tensortype
 
 __all__ = [
     "CUDAGraph",
@@ -175,16 +186,18 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name in ("amp", "comm", "nccl", "nvtx", "profiler"):
-        return importlib.import_module(f"flambeau.cuda.{name}")
-    if name == "default_generators":  # one for all GPUs, which is the CPU's
-        return (default_generator,) * device_count()
-    from flambeau._tensor_types import CUDA_TENSOR_TYPES
+if not TYPE_CHECKING:  # so that type checkers report names that do not exist
 
-    if name in CUDA_TENSOR_TYPES:
-        return CUDA_TENSOR_TYPES[name]
-    raise _suggestions.unknown_attribute(__name__, name)
+    def __getattr__(name: str) -> Any:
+        if name in ("amp", "comm", "nccl", "nvtx", "profiler"):
+            return importlib.import_module(f"flambeau.cuda.{name}")
+        if name == "default_generators":  # one for all GPUs, which is the CPU's
+            return (default_generator,) * device_count()
+        from flambeau._tensor_types import CUDA_TENSOR_TYPES
+
+        if name in CUDA_TENSOR_TYPES:
+            return CUDA_TENSOR_TYPES[name]
+        raise _suggestions.unknown_attribute(__name__, name)
 
 
 def __dir__() -> list[str]:

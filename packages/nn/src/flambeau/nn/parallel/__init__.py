@@ -24,10 +24,12 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name == "DistributedDataParallel":  # it loads flambeau.distributed
-        return importlib.import_module(".distributed", __name__).DistributedDataParallel
-    raise _suggestions.unknown_attribute(__name__, name)
+if not TYPE_CHECKING:  # so that type checkers report names that do not exist
+
+    def __getattr__(name: str) -> Any:
+        if name == "DistributedDataParallel":  # it loads flambeau.distributed
+            return importlib.import_module(".distributed", __name__).DistributedDataParallel
+        raise _suggestions.unknown_attribute(__name__, name)
 
 
 def __dir__() -> list[str]:

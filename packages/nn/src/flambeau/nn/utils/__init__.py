@@ -43,14 +43,16 @@ _SUBMODULES = (
 __all__ = [*_HOME, *_SUBMODULES]
 
 
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        value = getattr(import_module(f".{_HOME[name]}", __name__), name)
-        globals()[name] = value
-        return value
-    if name in _SUBMODULES:
-        return import_module(f".{name}", __name__)
-    raise _suggestions.unknown_attribute(__name__, name)
+if not TYPE_CHECKING:  # so that type checkers report names that do not exist
+
+    def __getattr__(name: str) -> Any:
+        if name in _HOME:
+            value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+            globals()[name] = value
+            return value
+        if name in _SUBMODULES:
+            return import_module(f".{name}", __name__)
+        raise _suggestions.unknown_attribute(__name__, name)
 
 
 def __dir__() -> list[str]:

@@ -31,10 +31,12 @@ if TYPE_CHECKING:
     from . import v2
 
 
-def __getattr__(name: str) -> Any:
-    if name == "v2":  # made of all the others, and seldom used beside them
-        return importlib.import_module(f"{__name__}.v2")
-    raise _suggestions.unknown_attribute(__name__, name)
+if not TYPE_CHECKING:  # so that type checkers report names that do not exist
+
+    def __getattr__(name: str) -> Any:
+        if name == "v2":  # made of all the others, and seldom used beside them
+            return importlib.import_module(f"{__name__}.v2")
+        raise _suggestions.unknown_attribute(__name__, name)
 
 
 __all__ = [
