@@ -1,4 +1,4 @@
-"""What is asked of the arguments of a collective before anything is sent."""
+"""Checks of the arguments of collectives before anything is sent."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ __all__ = [
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_DESCRIBED = 240  # bytes of what a process says of its call
+_DESCRIBED = 240  # bytes of the description of a call
 
 
 class DebugLevel(enum.IntEnum):
-    """How much is checked: with ``DETAIL`` each collective compares what the processes of the group ask for."""
+    """Level of checks; with ``DETAIL``, each collective compares the calls of all processes of the group."""
 
     OFF = 0
     INFO = 1
@@ -46,18 +46,18 @@ _level = DebugLevel.OFF
 
 
 def get_debug_level() -> DebugLevel:
-    """How much is checked."""
+    """Return the level of checks."""
     return _level
 
 
 def set_debug_level(level: DebugLevel) -> None:
-    """Choose how much is checked, in all processes alike."""
+    """Set the level of checks, which must be the same in all processes."""
     global _level
     _level = DebugLevel(level)
 
 
 def set_debug_level_from_env() -> None:
-    """Choose it as the environment variable TORCH_DISTRIBUTED_DEBUG says, which is read when this is loaded."""
+    """Set the level of checks from the environment variable TORCH_DISTRIBUTED_DEBUG, as importing this module does."""
     name = os.environ.get("TORCH_DISTRIBUTED_DEBUG", "OFF").upper()
     if name not in DebugLevel.__members__:
         raise RuntimeError(f"TORCH_DISTRIBUTED_DEBUG should be OFF, INFO or DETAIL, but is {name!r}")
@@ -68,7 +68,7 @@ set_debug_level_from_env()
 
 
 def among_members(function: F) -> F:
-    """A function whose ``group`` is the `ProcessGroup` that was asked for; outside of it, a warning and None."""
+    """Decorate a function to receive ``group`` as a `ProcessGroup`; outside of the group it warns and returns None."""
     name, place = function.__name__, list(inspect.signature(function).parameters).index("group")
 
     @functools.wraps(function)
@@ -85,14 +85,14 @@ def among_members(function: F) -> F:
 
 
 def check_tensor(call: str, name: str, given: Any) -> Tensor:
-    """The tensor. Raises: TypeError for what is none."""
+    """Return a tensor unchanged. Raises: TypeError for other types."""
     if not isinstance(given, Tensor):
         raise TypeError(f"{call}: {name} should be a tensor, not {type(given).__name__}")
     return given
 
 
 def check_list(call: str, name: str, given: Any, size: int, like: Tensor | None) -> list[Tensor]:
-    """One tensor for each process, with as many elements as another one has, and its dtype."""
+    """Return a list of one tensor for each process, checked to match the size and dtype of ``like``."""
     if isinstance(given, Tensor) or not isinstance(given, Sequence):
         raise TypeError(f"{call}: {name} should be a list of tensors, one for each process, not {type(given).__name__}")
     if len(given) != size:
@@ -108,7 +108,7 @@ def check_list(call: str, name: str, given: Any, size: int, like: Tensor | None)
 
 
 def check_operation(call: str, op: Any, dtype: flambeau.dtype) -> None:
-    """Raises: TypeError for what is no `ReduceOp`, ValueError for one that the dtype does not have."""
+    """Raise TypeError unless ``op`` is a `ReduceOp`, ValueError if it does not support the dtype."""
     if not isinstance(op, ReduceOp):
         raise TypeError(f"{call}: op should be one of ReduceOp, such as ReduceOp.SUM, not {op!r}")
     inexact = dtype.is_floating_point or dtype.is_complex
@@ -123,7 +123,7 @@ def check_operation(call: str, op: Any, dtype: flambeau.dtype) -> None:
 
 
 def peer(call: str, name: str, group: Any, rank: int | None, group_rank: int | None, default: int | None = None) -> int:
-    """A rank within a group, of one that was given among all processes or within the group."""
+    """Return the rank within a group of a rank given among all processes or within the group."""
     if rank is not None and group_rank is not None:
         raise ValueError(f"{call}: give {name} or group_{name}, not both")
     if group_rank is not None:
@@ -139,9 +139,9 @@ def peer(call: str, name: str, group: Any, rank: int | None, group_rank: int | N
 
 
 def agree(group: ProcessGroup, call: str, *said: Any) -> None:
-    """With `DebugLevel.DETAIL`, see that all processes of a group ask for the same.
+    """With `DebugLevel.DETAIL`, check that all processes of a group make the same call.
 
-    Raises: RuntimeError, in all of them, that lists what they ask for.
+    Raises: RuntimeError in all of them, which lists their calls.
     """
     if _level < DebugLevel.DETAIL:
         return

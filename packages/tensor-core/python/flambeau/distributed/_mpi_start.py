@@ -33,29 +33,29 @@ UNTIL_READ = 0.5  # seconds after which mpiexec has read what a process said; th
 
 
 def is_available() -> bool:
-    """Whether MPI is installed. It is not started."""
+    """Return whether MPI is installed, without starting it."""
     import importlib.util
 
     return importlib.util.find_spec("mpi4py") is not None
 
 
 def launched() -> bool:
-    """Whether ``mpiexec`` started this process."""
+    """Return whether ``mpiexec`` started this process."""
     return any(name in os.environ for name in _RANKS)
 
 
 def is_started() -> bool:
-    """Whether MPI runs in this process."""
+    """Return whether MPI runs in this process."""
     module = sys.modules.get("mpi4py.MPI")
     return module is not None and module.Is_initialized() and not module.Is_finalized()
 
 
 def start(store: Store | None, rank: int, size: int, watch: Watch | None = None) -> Any:
-    """The module ``mpi4py.MPI``, running, in which this process has that rank of as many.
+    """Start MPI with the given rank and number of processes, and return the module ``mpi4py.MPI``.
 
     Args:
-        store: where processes that ``mpiexec`` has not started meet.
-        watch: who tells which of them have ended.
+        store: store through which processes that ``mpiexec`` did not start connect.
+        watch: reports which of them have ended.
     Raises: ImportError without mpi4py, or where it finds no MPI; DistBackendError if MPI runs otherwise already.
     """
     if is_started() or launched():
@@ -129,7 +129,7 @@ def _unname_memory(MPI: Any) -> None:
 
 
 def _own_name() -> str:
-    """What other machines call this one; where it has no name that anyone knows, what it calls itself."""
+    """Return the host name under which other machines reach this one, or 127.0.0.1 if it does not resolve."""
     try:
         socket.getaddrinfo(socket.gethostname(), None)
     except OSError:
@@ -143,7 +143,7 @@ _servers: dict[Store, TCPStore] = {}
 
 @atexit.register
 def _end() -> None:
-    """Leave together with the other processes; after an exception that nobody handled, without waiting for them.
+    """Leave together with the other processes, or at once after an unhandled exception.
 
     MPI is not finalised but where ``mpiexec`` waits for that: it leaves nothing behind, and MPICH 5.0 may crash there.
     """
@@ -174,7 +174,7 @@ def _meet(request: Any) -> None:
 
 
 def meeting_place() -> Store:
-    """A store of the processes that ``mpiexec`` started, which all of them call for; rank 0 keeps it."""
+    """Return a store of the processes that ``mpiexec`` started. All of them call this; rank 0 hosts the store."""
     everyone = _imported().COMM_WORLD
     kept = TCPStore(_own_name(), 0, is_master=True) if everyone.Get_rank() == 0 else None
     host, port = everyone.bcast(None if kept is None else (kept.host, kept.port), 0)
@@ -192,6 +192,6 @@ def on_one_machine() -> bool:
 
 
 def place() -> tuple[int, int]:
-    """The rank of this process among those that ``mpiexec`` started, and how many they are."""
+    """Return this process's rank among those that ``mpiexec`` started, and their number."""
     everyone = _imported().COMM_WORLD
     return everyone.Get_rank(), everyone.Get_size()

@@ -1,4 +1,4 @@
-"""What carries tensors between the processes of a group."""
+"""Transports, which send tensors between the processes of a group."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ __all__ = ["Alone", "Transport"]
 
 
 class Transport(ABC):
-    """What carries the tensors of one kind of device between the processes of one group.
+    """Base class of transports for the tensors of one kind of device and the processes of one group.
 
-    Tensors are contiguous and of the right sizes, ranks are those within the group: who calls has seen to both. Calls
-    return at once; their work says when it is done.
+    Callers pass contiguous tensors of the right sizes and ranks within the group. Calls return at once, with a work to
+    wait for.
     """
 
     name: str
@@ -73,25 +73,25 @@ class Transport(ABC):
 
     @abstractmethod
     def receive(self, tensor: Tensor, source: int | None, tag: int) -> Work:
-        """``source`` None: from whoever sends first."""
+        """Receive a tensor from a rank, or from the first rank that sends if ``source`` is None."""
 
     def together(self) -> AbstractContextManager[Any]:
-        """A block whose messages are under way at once, none behind another."""
+        """Return a context whose messages are sent concurrently."""
         return nullcontext()
 
     @abstractmethod
     def barrier(self) -> Work: ...
 
     def close(self) -> None:  # noqa: B027, some need nothing
-        """Use the group no more."""
+        """Release the resources of the group."""
 
     def _work(self, what: str, outputs: Sequence[Tensor] = ()) -> Work:
-        """A work that is done."""
+        """Return a work that is complete."""
         return Work(what, lambda: True, outputs, rank=self.rank, size=self.size, timeout=self.timeout)
 
 
 class Alone(Transport):
-    """A group of one process, which needs nothing."""
+    """Transport of a group of one process, which sends nothing."""
 
     def __init__(self, name: str, timeout: timedelta | float) -> None:
         super().__init__(0, 1, timeout)

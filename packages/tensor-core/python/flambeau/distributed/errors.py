@@ -1,27 +1,27 @@
-"""What goes wrong between processes."""
+"""Errors of communication between processes."""
 
 __all__ = ["DistBackendError", "DistError", "DistNetworkError", "DistStoreError"]
 
 
 class DistError(RuntimeError):
-    """Something went wrong between processes."""
+    """Base class of errors of communication between processes."""
 
     __module__ = "flambeau.distributed"
 
 
 class DistBackendError(DistError):
-    """What carries messages between processes (MPI, NCCL) failed, or other processes did not answer in time."""
+    """An error of a backend (MPI, NCCL), or a timeout while waiting for other processes."""
 
     __module__ = "flambeau.distributed"
 
 
 class DistStoreError(DistError):
-    """A store did not have what was waited for in time."""
+    """A timeout while waiting for a key of a store."""
 
     __module__ = "flambeau.distributed"
 
 
 class DistNetworkError(DistError):
-    """Another machine or process could not be reached."""
+    """A failure to connect to another machine or process."""
 
     __module__ = "flambeau.distributed"

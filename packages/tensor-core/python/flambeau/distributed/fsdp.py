@@ -43,20 +43,20 @@ class OffloadPolicy:
 
 @dataclass
 class CPUOffloadPolicy(OffloadPolicy):
-    """Parts would be in the memory of the CPU between their uses."""
+    """Policy of keeping shards in CPU memory between uses."""
 
     pin_memory: bool = True
 
 
 @dataclass
 class CPUOffload:
-    """Whether the parts of a divided model would be in the memory of the CPU between their uses."""
+    """Option to keep the shards of a model in CPU memory between uses."""
 
     offload_params: bool = False
 
 
 class ShardingStrategy(enum.Enum):
-    """What of a model would be divided: parameters, gradients and states of optimizers, or less of them."""
+    """The state of a model to shard: parameters, gradients and optimizer state, or some of them."""
 
     FULL_SHARD = enum.auto()
     SHARD_GRAD_OP = enum.auto()
@@ -66,14 +66,14 @@ class ShardingStrategy(enum.Enum):
 
 
 class FullyShardedDataParallel:
-    """A model that is divided: nothing is one. It is there for programs that ask whether something is."""
+    """A sharded model, which flambeau does not have: a class for ``isinstance`` alone."""
 
     def __init__(self, *_: Any, **__: Any) -> None:
         raise NotImplementedError(_NONE)
 
 
 class FSDPModule:
-    """What ``fully_shard`` would make of a module: nothing is one. It is there for programs that ask."""
+    """A module sharded by ``fully_shard``, which flambeau does not have: a class for ``isinstance`` alone."""
 
     def __init__(self, *_: Any, **__: Any) -> None:
         raise NotImplementedError(_NONE)
@@ -82,10 +82,10 @@ class FSDPModule:
 def transformer_auto_wrap_policy(
     module: Any, recurse: bool, nonwrapped_numel: int, transformer_layer_cls: set[type]
 ) -> bool:
-    """Whether to look into a module, or (``recurse=False``) whether it is of the classes that are divided whole."""
+    """Return True to descend into a module; with ``recurse=False``, whether to shard it as a unit by its class."""
     return recurse or isinstance(module, tuple(transformer_layer_cls))
 
 
 def fully_shard(module: Any, **_: Any) -> NoReturn:
-    """Raises: NotImplementedError."""
+    """Raise NotImplementedError: flambeau does not shard models."""
     raise NotImplementedError(_NONE)

@@ -1,4 +1,4 @@
-"""How the tensors of several processes become one."""
+"""Operations that reduce the tensors of several processes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ __all__ = ["ReduceOp"]
 
 
 class ReduceOp(enum.Enum):
-    """How the elements of several processes become one.
+    """Operation that reduces the elements of several processes to one.
 
-    ``AVG`` is the sum by the number of processes, for floating and complex dtypes. Of truth values, ``SUM`` and ``MAX``
-    say whether any is true, ``PRODUCT`` and ``MIN`` whether all are. ``BAND``, ``BOR`` and ``BXOR`` work on the bits of
-    whole numbers.
+    ``AVG`` is the mean, for floating and complex dtypes. For bool tensors, ``SUM`` and ``MAX`` return whether any
+    element is true, ``PRODUCT`` and ``MIN`` whether all are. ``BAND``, ``BOR``, ``BXOR`` reduce the bits of integers.
     """
 
     RedOpType: ClassVar[type[ReduceOp]]

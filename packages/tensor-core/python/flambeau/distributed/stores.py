@@ -23,7 +23,7 @@ FIRST_PAUSE, LAST_PAUSE = 0.001, 0.05
 
 
 def seconds(timeout: timedelta | float | None, otherwise: timedelta | float = default_pg_timeout) -> float:
-    """A timeout as a number. Raises: TypeError for what is no time, ValueError for none at all."""
+    """Return a timeout in seconds. Raises: TypeError if it is not a time, ValueError if it is not positive."""
     if timeout is None:
         timeout = otherwise
     if not isinstance(timeout, (timedelta, int, float)) or isinstance(timeout, bool):
@@ -35,7 +35,7 @@ def seconds(timeout: timedelta | float | None, otherwise: timedelta | float = de
 
 
 def looks(limit: float) -> Iterator[None]:
-    """Yields until so many seconds are over, and once more then, with longer and longer pauses."""
+    """Yield with growing pauses until the time limit in seconds, and once more at the limit."""
     deadline, pause = time.monotonic() + limit, FIRST_PAUSE
     while True:
         yield
@@ -53,9 +53,9 @@ def _bytes(value: str | bytes) -> bytes:
 
 
 class Store(ABC):
-    """Values by keys, which several processes share.
+    """Base class of key-value stores that several processes share.
 
-    Values are text or bytes, and come back as bytes. A key that is not there yet is waited for.
+    Values are text or bytes, and are returned as bytes. Reading a missing key waits for it.
     """
 
     def __init__(self, timeout: timedelta | float = default_pg_timeout) -> None:
@@ -64,33 +64,33 @@ class Store(ABC):
 
     @abstractmethod
     def _change(self, key: str, change: Callable[[bytes | None], bytes | None]) -> bytes | None:
-        """Replace a key's value by what ``change`` makes of it, with no other change in between; return that."""
+        """Replace a key's value by the result of ``change`` atomically, and return the result."""
 
     @abstractmethod
     def _find(self, keys: Sequence[str]) -> list[bytes | None]:
-        """The values of some keys, None for those that are not there."""
+        """Return the values of some keys, None for missing ones."""
 
     @abstractmethod
     def num_keys(self) -> int:
-        """How many keys there are."""
+        """Return the number of keys."""
 
     @property
     def timeout(self) -> timedelta:
-        """How long a key is waited for."""
+        """The time limit of waiting for a key."""
         return timedelta(seconds=seconds(self._timeout))
 
     def set_timeout(self, timeout: timedelta | float) -> None:
-        """Choose how long a key is waited for."""
+        """Set the time limit of waiting for a key."""
         seconds(timeout)
         self._timeout = timeout
 
     def set(self, key: str, value: str | bytes) -> None:
-        """Give a key a value."""
+        """Set the value of a key."""
         new = _bytes(value)
         self._change(key, lambda old: new)
 
     def get(self, key: str) -> bytes:
-        """The value of a key, which is waited for. Raises: DistStoreError after the timeout."""
+        """Wait for a key and return its value. Raises: DistStoreError after the timeout."""
         self.wait([key])
         (found,) = self._find([key])
         if found is None:
@@ -98,21 +98,21 @@ class Store(ABC):
         return found
 
     def add(self, key: str, amount: int) -> int:
-        """Add to the whole number that a key has, which is 0 where there is none; returns the sum."""
+        """Add to the integer value of a key, 0 if it is missing, and return the sum."""
         if isinstance(amount, bool) or not isinstance(amount, int):
             raise TypeError(f"amount should be an int, not {type(amount).__name__}")
         made = self._change(key, lambda old: str(int(old or 0) + amount).encode())
         return int(made or 0)
 
     def append(self, key: str, value: str | bytes) -> None:
-        """Put text or bytes behind those of a key."""
+        """Append text or bytes to the value of a key."""
         more = _bytes(value)
         self._change(key, lambda old: (old or b"") + more)
 
     def compare_set(self, key: str, expected_value: str | bytes, desired_value: str | bytes) -> bytes:
-        """Give a key a value if it has the expected one, or if it has none and none is expected (``""``).
+        """Set a key if its value is the expected one, or if it is missing and ``expected_value`` is empty.
 
-        Returns: its value then.
+        Returns: the value after that.
         """
         expected, desired = _bytes(expected_value), _bytes(desired_value)
 
@@ -125,17 +125,17 @@ class Store(ABC):
         return expected if made is None else made
 
     def delete_key(self, key: str) -> bool:
-        """Forget a key; returns whether it was there."""
+        """Delete a key and return whether it existed."""
         there = []
         self._change(key, lambda old: there.append(old is not None))
         return there[-1]
 
     def check(self, keys: Sequence[str]) -> bool:
-        """Whether all of these keys are there."""
+        """Return whether all of these keys exist."""
         return None not in self._find(keys)
 
     def wait(self, keys: Sequence[str], timeout: timedelta | float | None = None) -> None:
-        """Wait until all of these keys are there. Raises: DistStoreError after the timeout."""
+        """Wait until all of these keys exist. Raises: DistStoreError after the timeout."""
         limit = seconds(timeout if timeout is not None else self._timeout)
         for _ in looks(limit):
             found = self._find(keys)
@@ -145,19 +145,19 @@ class Store(ABC):
         raise DistStoreError(f"wait timeout after {limit:g} s, waiting for keys: {missing}")
 
     def multi_get(self, keys: Sequence[str]) -> list[bytes]:
-        """The values of several keys, which are waited for."""
+        """Wait for several keys and return their values."""
         return [self.get(key) for key in keys]
 
     def multi_set(self, keys: Sequence[str], values: Sequence[str | bytes]) -> None:
-        """Give several keys their values."""
+        """Set several keys."""
         for key, value in zip(keys, values, strict=True):
             self.set(key, value)
 
     def leave(self) -> None:  # noqa: B027, most need nothing
-        """Say that this process needs the store no more."""
+        """Disconnect this process from the store."""
 
     def has_extended_api(self) -> bool:
-        """Whether `append`, `multi_get` and `multi_set` are there: True."""
+        """Return True: `append`, `multi_get` and `multi_set` are supported."""
         return True
 
 

@@ -1,4 +1,4 @@
-"""What a collective that was begun returns: something to wait for."""
+"""Handles of collectives and messages that are under way."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Work:
         ready: says whether it is done, and is called again until it is.
         outputs: the tensors that it fills.
         kept: what must live until then.
-        watch: has someone see to a work that nobody waits for.
+        watch: called with a work that the program does not wait for, to complete it in the background.
         part: the part of the other ranks, who may end before they play it.
     """
 
@@ -69,17 +69,17 @@ class Work:
         self._error: BaseException | None = None
 
     def finish_with(self, step: Callable[[], Any]) -> Work:
-        """Have something done when the rest is, by the one who waits; returns the same work."""
+        """Add a step for the thread that waits to run after completion; return this work."""
         self._finishing.append(step)
         return self
 
     def fills(self, outputs: Sequence[Tensor]) -> Work:
-        """Say which tensors it fills, where they are others than those that were sent; returns the same work."""
+        """Set the tensors that it fills, if they differ from those that were sent; return this work."""
         self._outputs = list(outputs)
         return self
 
     def leave(self) -> Work:
-        """Have it go on while nobody waits for it, also if it is forgotten; returns the same work."""
+        """Let it complete in the background, even if the program drops it; return this work."""
         if not self._arrived:
             self._watch(self)
             if self._part is not None:
@@ -91,7 +91,7 @@ class Work:
             self._watch(self)
 
     def progress(self) -> bool:
-        """Whether the messages have arrived; looks for them."""
+        """Poll for the messages and return whether they have arrived."""
         with self._lock:
             if not self._arrived:
                 try:
@@ -112,21 +112,21 @@ class Work:
         self._error, self._arrived = DistBackendError(text), True
 
     def is_completed(self) -> bool:
-        """Whether it is done, so that its tensors can be used."""
+        """Return whether it is complete, so that its tensors can be used."""
         if self.progress():
             self._finish()
         return self._done
 
     def is_success(self) -> bool:
-        """Whether it is done and nothing went wrong."""
+        """Return whether it completed without an error."""
         return self.is_completed() and self._error is None
 
     def exception(self) -> BaseException | None:
-        """What went wrong, if anything did."""
+        """Return the error it ended with, or None."""
         return self._error
 
     def wait(self, timeout: timedelta | float | None = None) -> bool:
-        """Wait until it is done: True.
+        """Wait until it is complete and return True.
 
         Args:
             timeout: how long at most; the group's timeout by default.
@@ -148,19 +148,19 @@ class Work:
         return True
 
     def synchronize(self) -> None:
-        """Wait until it is done."""
+        """Wait until it is complete."""
         self.wait()
 
     def result(self) -> list[Tensor]:
-        """The tensors that it filled."""
+        """Return the tensors that it filled."""
         return self._outputs
 
     def source_rank(self) -> int:
-        """The rank that a message came from, where any was taken."""
+        """Return the rank that sent the received message."""
         raise RuntimeError(f"{self._what} has no source rank: only a message that was received has one")
 
     def get_future(self) -> Future[list[Tensor]]:
-        """A future of the tensors that it fills."""
+        """Return a future of the tensors that it fills."""
 
         def obtain() -> list[Tensor]:
             self.wait()

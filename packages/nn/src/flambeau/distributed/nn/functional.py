@@ -1,7 +1,7 @@
 """Collectives through which gradients flow: the loss is the sum of those of all processes.
 
-What comes back is written in collectives of this kind, so that it can be differentiated again. All processes of the
-group have to call the same, and to run ``backward()`` if one of them does.
+Their derivatives are collectives of the same kind, so that they can be differentiated again. All processes of the group
+must make the same calls, and all must run ``backward()`` if one of them does.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def _linear(call: str, op: ReduceOp) -> ReduceOp:
 
 
 def _root(group: Any, rank: int) -> tuple[bool, int]:
-    """Whether a rank among all processes is this one, and how many the group has."""
+    """Return whether a global rank is that of this process, and the size of the group."""
     found = member(group)
     if found is None:
         raise ValueError("this process does not belong to the group")
@@ -47,7 +47,7 @@ def _alike(tensor: Tensor) -> Tensor:
 
 
 def all_reduce(tensor: Tensor, op: ReduceOp = ReduceOp.SUM, group: Any = None) -> Tensor:
-    """The sum, or with ``ReduceOp.AVG`` the mean, of the tensors of all processes, in all of them.
+    """Return the sum, or with ``ReduceOp.AVG`` the mean, of the tensors of all processes.
 
     >>> from flambeau.distributed.nn.functional import all_reduce
     >>> distributed.init_process_group(store=distributed.HashStore(), rank=0, world_size=1)
@@ -74,7 +74,7 @@ class _AllReduce(Function):
 
 
 def broadcast(tensor: Tensor, src: int, group: Any = None) -> Tensor:
-    """The tensor of the process of rank ``src``, in all of them; the others' give its size and dtype."""
+    """Return the tensor of rank ``src`` in all processes; the other tensors specify its size and dtype."""
     return _Broadcast.apply(src, group, tensor)  # type: ignore[no-any-return]
 
 
@@ -92,7 +92,7 @@ class _Broadcast(Function):
 
 
 def reduce(tensor: Tensor, dst: int, op: ReduceOp = ReduceOp.SUM, group: Any = None) -> Tensor:
-    """The sum or mean of the tensors of all processes, in that of rank ``dst``; zeros in the others."""
+    """Return the sum or mean of the tensors of all processes in rank ``dst``, and zeros in the others."""
     return _Reduce.apply(dst, _linear("reduce", op), group, tensor)  # type: ignore[no-any-return]
 
 
@@ -112,7 +112,7 @@ class _Reduce(Function):
 
 
 def all_gather(tensor: Tensor, group: Any = None) -> tuple[Tensor, ...]:
-    """The tensors of all processes, of one size, in all of them."""
+    """Return the tensors of all processes, which have one size."""
     return _AllGather.apply(group, tensor)  # type: ignore[no-any-return]
 
 
@@ -132,7 +132,7 @@ class _AllGather(Function):
 def reduce_scatter(
     output: Tensor, input_list: Sequence[Tensor], op: ReduceOp = ReduceOp.SUM, group: Any = None
 ) -> Tensor:
-    """The sum or mean, over all processes, of those tensors of their lists that belong to this one.
+    """Return the sum or mean over all processes of the list entries for this process.
 
     Args:
         output: of the size and dtype of the result.
@@ -154,7 +154,7 @@ class _ReduceScatter(Function):
 
 
 def gather(tensor: Tensor, dst: int = 0, group: Any = None) -> tuple[Tensor, ...]:
-    """The tensors of all processes, of one size, in that of rank ``dst``; zeros in the others."""
+    """Return the tensors of all processes, which have one size, in rank ``dst``, and zeros in the others."""
     return _Gather.apply(dst, group, tensor)  # type: ignore[no-any-return]
 
 
@@ -173,7 +173,7 @@ class _Gather(Function):
 
 
 def scatter(tensors: Sequence[Tensor], src: int = 0, group: Any = None) -> Tensor:
-    """This process's tensor of the list that the process of rank ``src`` has; the others' give its size and dtype."""
+    """Return the entry for this process of the list of rank ``src``; the other lists specify size and dtype."""
     return _Scatter.apply(src, group, *tensors)  # type: ignore[no-any-return]
 
 
@@ -194,7 +194,7 @@ class _Scatter(Function):
 def all_to_all(
     output_tensor_list: Sequence[Tensor], input_tensor_list: Sequence[Tensor], group: Any = None
 ) -> tuple[Tensor, ...]:
-    """What each process has in its list for this one.
+    """Return the entry for this process of the list of each process.
 
     Args:
         output_tensor_list: one for each process, of the sizes of the results.
@@ -224,7 +224,7 @@ def all_to_all_single(
     input_split_sizes: Sequence[int] | None = None,
     group: Any = None,
 ) -> Tensor:
-    """The rows that each process has for this one, one behind the other.
+    """Return the concatenated rows that each process has for this process.
 
     Args:
         output: of the size and dtype of the result.

@@ -31,10 +31,10 @@ class ZeroRedundancyOptimizer(Optimizer, Joinable):
 
     Args:
         params: as of every optimizer, the same in all processes, of one dtype.
-        optimizer_class: what steps the shares.
-        process_group: whose processes; None: all.
-        parameters_as_bucket_view: have the parameters of a share lie in one piece of memory, which is sent as it is.
-        overlap_with_ddp: not there.
+        optimizer_class: class of the optimizers of the shares.
+        process_group: group of the processes; None for all.
+        parameters_as_bucket_view: store the parameters of a share in one contiguous buffer, sent without copies.
+        overlap_with_ddp: not supported.
         defaults: the options of ``optimizer_class``.
     Raises: TypeError, ValueError as every optimizer does, and for parameters of several dtypes; NotImplementedError.
     Source: Rajbhandari, Rasley, Ruwase, He 2019, arXiv:1910.02054 (its first stage).
@@ -131,7 +131,7 @@ class ZeroRedundancyOptimizer(Optimizer, Joinable):
         return loss
 
     def join_hook(self, **kwargs: Any) -> JoinHook:
-        """What steps in place of a process without inputs."""
+        """Return the hook that steps in place of a process without inputs."""
         return _Stepping(self)
 
     @property
@@ -146,7 +146,7 @@ class ZeroRedundancyOptimizer(Optimizer, Joinable):
     # State
 
     def consolidate_state_dict(self, to: int = 0) -> None:
-        """Bring the state of all processes together in one of them, where `state_dict` can be called then.
+        """Gather the state of all processes in one of them, which can then call `state_dict`.
 
         Args:
             to: that process's rank in the group.
@@ -158,9 +158,9 @@ class ZeroRedundancyOptimizer(Optimizer, Joinable):
         self._saved = room or []
 
     def state_dict(self) -> dict[str, Any]:
-        """The state as the optimizer itself would have it on one process, at the last `consolidate_state_dict`.
+        """Return the state of an unsharded optimizer, as of the last `consolidate_state_dict`.
 
-        Raises: RuntimeError in processes that it was not brought together in.
+        Raises: RuntimeError in processes that did not gather it.
         """
         if not self._saved:
             raise RuntimeError(_NOT_HERE.format(rank=self.rank))

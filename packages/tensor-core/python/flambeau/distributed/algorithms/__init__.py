@@ -1,1 +1,1 @@
-"""What data-parallel training is made of: hooks for the communication of gradients, and processes with fewer inputs."""
+"""Parts of data-parallel training: hooks for the communication of gradients, and uneven numbers of inputs."""

@@ -1,6 +1,7 @@
 """Training with more inputs in some processes than in others.
 
-A process that has no inputs any more joins: it takes part in what the others still send, until all have joined.
+A process that has run out of inputs joins: it takes part in the collectives of the other processes until all have
+joined.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ _UNEVEN = (
 
 
 class JoinHook:
-    """What a process does that has joined."""
+    """The actions of a process that has joined."""
 
     def main_hook(self) -> None:
-        """Called once for each iteration of the others: takes part in what they send."""
+        """Take part in the collectives of one iteration of the other processes."""
 
     def post_hook(self, is_last_joiner: bool) -> None:
-        """Called when all have joined.
+        """Run once all processes have joined.
 
         Args:
             is_last_joiner: whether this process was among the last.
@@ -46,7 +47,7 @@ class _JoinConfig(NamedTuple):
 
 
 class Joinable(ABC):
-    """What sends something in each iteration, and calls `Join.notify_join_context` before it does."""
+    """Base class of objects that communicate in each iteration and first call `Join.notify_join_context`."""
 
     @abstractmethod
     def __init__(self) -> None:
@@ -55,12 +56,12 @@ class Joinable(ABC):
 
     @abstractmethod
     def join_hook(self, **kwargs: Any) -> JoinHook:
-        """What takes part in its place; ``kwargs`` are those of `Join`."""
+        """Return the hook that replaces this object after its process has joined; ``kwargs`` are those of `Join`."""
 
     @property
     @abstractmethod
     def join_device(self) -> flambeau.device:
-        """Where the tensors are by which processes say whether they have joined."""
+        """The device of the tensors that count the processes that have not joined."""
 
     @property
     @abstractmethod
@@ -72,7 +73,7 @@ class Join:
     """A ``with`` block in which processes iterate over different numbers of inputs.
 
     Args:
-        joinables: what sends something in each iteration, in that order, all to one group.
+        joinables: objects that communicate in each iteration, in that order, all with one group.
         enable: False: do nothing, as inputs are known to be even.
         throw_on_early_termination: raise RuntimeError in all processes when the first has no inputs any more.
         kwargs: for the ``join_hook`` of the joinables.

@@ -29,26 +29,26 @@ _NONE = (
 
 
 class DTensor(Tensor):
-    """A tensor that several processes share: nothing is one. It is there for programs that ask whether something is."""
+    """A distributed tensor, which flambeau does not have: a class for ``isinstance`` alone."""
 
     def __new__(cls, *_: Any, **__: Any) -> NoReturn:
         raise NotImplementedError(_NONE)
 
     @staticmethod
     def from_local(*_: Any, **__: Any) -> NoReturn:
-        """Raises: NotImplementedError."""
+        """Raise NotImplementedError: flambeau has no distributed tensors."""
         raise NotImplementedError(_NONE)
 
 
 def distribute_tensor(
     tensor: Tensor, device_mesh: DeviceMesh | None = None, placements: Sequence[Placement] | None = None, **_: Any
 ) -> NoReturn:
-    """Raises: NotImplementedError."""
+    """Raise NotImplementedError: flambeau has no distributed tensors."""
     raise NotImplementedError(_NONE)
 
 
 def distribute_module(module: Any, *_: Any, **__: Any) -> NoReturn:
-    """Raises: NotImplementedError."""
+    """Raise NotImplementedError: flambeau has no distributed tensors."""
     raise NotImplementedError(_NONE)
 
 

@@ -1,4 +1,4 @@
-"""Which part of a shared tensor a process has."""
+"""The shard of a distributed tensor that a process holds."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["compute_local_shape_and_global_offset"]
 def compute_local_shape_and_global_offset(
     global_shape: Sequence[int], mesh: DeviceMesh, placements: Sequence[Placement]
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The shape of this process's part, and where in the whole it begins; both empty outside the mesh."""
+    """Return the shape of this process's shard and its offset in the tensor; both are empty outside the mesh."""
     place = mesh.get_coordinate()
     if place is None:
         return (), ()
     shape, offset = list(global_shape), [0] * len(global_shape)
     for dim, placement in enumerate(placements):
         if isinstance(placement, _StridedShard):
-            raise NotImplementedError("parts of several blocks (_StridedShard) have no one place where they begin")
+            raise NotImplementedError("shards of several blocks (_StridedShard) have no single offset")
         if isinstance(placement, Shard):
             along = placement.dim
             size, begin = Shard.local_shard_size_and_offset(shape[along], mesh.size(dim), place[dim])

@@ -1,4 +1,4 @@
-"""Shared tensors beside plain ones."""
+"""Distributed tensors together with plain ones."""
 
 import contextlib
 from collections.abc import Iterator

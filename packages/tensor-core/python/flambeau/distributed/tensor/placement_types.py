@@ -1,4 +1,4 @@
-"""What each process has of a tensor that they share."""
+"""Placements: how a tensor is distributed over processes."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ __all__ = ["Partial", "Placement", "Replicate", "Shard"]
 
 
 class Placement:
-    """What the processes along one dimension of a mesh have of a tensor."""
+    """Base class of the ways to distribute a tensor along one dimension of a mesh."""
 
     def is_shard(self, dim: int | None = None) -> bool:
-        """Whether they have parts of it along a dimension, or along any."""
+        """Return whether the tensor is sharded along ``dim``, or along any dimension if it is None."""
         return isinstance(self, Shard) and dim in (None, self.dim)
 
     def is_replicate(self) -> bool:
-        """Whether they all have all of it."""
+        """Return whether every process holds the whole tensor."""
         return isinstance(self, Replicate)
 
     def is_partial(self, reduce_op: str | None = None) -> bool:
-        """Whether it is what theirs give together, by one operation or by any."""
+        """Return whether the tensor is the reduction of those of the processes, by ``reduce_op`` or any operation."""
         return isinstance(self, Partial) and reduce_op in (None, self.reduce_op)
 
 
 @dataclass(frozen=True)
 class Shard(Placement):
-    """Each has a part along a dimension: all the same number of rows, but for the last that have any.
+    """Shards along a dimension, all with the same number of rows except the last ones.
 
     >>> from flambeau.distributed.tensor import Shard
     >>> [Shard.local_shard_size_and_offset(5, 4, rank) for rank in range(4)]
@@ -36,7 +36,7 @@ class Shard(Placement):
 
     @staticmethod
     def local_shard_size_and_offset(curr_local_size: int, num_chunks: int, rank: int) -> tuple[int, int]:
-        """How many of ``curr_local_size`` rows a process has, and where they begin."""
+        """Return how many of ``curr_local_size`` rows a process holds, and the index of the first."""
         most = -(-curr_local_size // num_chunks)
         offset = min(most * rank, curr_local_size)
         return min(most, curr_local_size - offset), offset
@@ -44,18 +44,18 @@ class Shard(Placement):
 
 @dataclass(frozen=True)
 class Replicate(Placement):
-    """Each has all of it."""
+    """The whole tensor on every process."""
 
 
 @dataclass(frozen=True)
 class Partial(Placement):
-    """Each has a tensor of its shape; all of them together, by ``reduce_op``, are it."""
+    """Tensors of the full shape, whose reduction by ``reduce_op`` is the tensor."""
 
     reduce_op: str = "sum"
 
 
 @dataclass(frozen=True)
 class _StridedShard(Shard):
-    """Parts of each of ``split_factor`` blocks along a dimension."""
+    """Shards of each of ``split_factor`` blocks along a dimension."""
 
     split_factor: int = 1

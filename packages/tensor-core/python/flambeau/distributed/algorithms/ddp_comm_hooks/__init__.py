@@ -1,4 +1,4 @@
-"""What `DistributedDataParallel.register_comm_hook` takes: other ways of averaging gradients."""
+"""Hooks for `DistributedDataParallel.register_comm_hook`, which average gradients in other ways."""
 
 from __future__ import annotations
 

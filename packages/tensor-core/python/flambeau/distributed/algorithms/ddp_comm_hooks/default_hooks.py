@@ -1,4 +1,4 @@
-"""Hooks that average gradients, also in half precision, which halves what travels."""
+"""Hooks that average gradients, optionally in half precision, which halves the number of bytes sent."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Hook = Callable[[Any, GradBucket], Future[Tensor]]
 
 
 def _averaged(group: ProcessGroup | None, tensor: Tensor) -> Future[Tensor]:
-    """The mean of the processes' tensors, in place."""
+    """Average a tensor over the processes in place."""
     found = member(group)
     if found is None:
         raise ValueError("this process does not belong to the group of the hook")
@@ -34,7 +34,7 @@ def _averaged(group: ProcessGroup | None, tensor: Tensor) -> Future[Tensor]:
 
 
 def allreduce_hook(process_group: ProcessGroup | None, bucket: GradBucket) -> Future[Tensor]:
-    """What is done without a hook: the mean over a group, None for all processes.
+    """Average the gradients over a group (None: all processes), as `DistributedDataParallel` does without a hook.
 
     >>> flat = fb.arange(3.0)
     >>> bucket = flambeau.distributed.GradBucket(0, flat, [flat], [], True)
@@ -51,12 +51,12 @@ def _compressed(dtype: flambeau.dtype, group: ProcessGroup | None, bucket: GradB
 
 
 def fp16_compress_hook(process_group: ProcessGroup | None, bucket: GradBucket) -> Future[Tensor]:
-    """The mean, computed and sent in float16."""
+    """Average the gradients in float16."""
     return _compressed(flambeau.float16, process_group, bucket)
 
 
 def bf16_compress_hook(process_group: ProcessGroup | None, bucket: GradBucket) -> Future[Tensor]:
-    """The mean, computed and sent in bfloat16."""
+    """Average the gradients in bfloat16."""
     return _compressed(flambeau.bfloat16, process_group, bucket)
 
 
@@ -70,10 +70,10 @@ def _compressing(dtype: flambeau.dtype, hook: Hook) -> Hook:
 
 
 def fp16_compress_wrapper(hook: Hook) -> Hook:
-    """A hook that is given each bucket in float16, and whose results become of the parameters' dtype again."""
+    """Return a hook that converts buckets to float16 for ``hook``, and its results back to the parameters' dtype."""
     return _compressing(flambeau.float16, hook)
 
 
 def bf16_compress_wrapper(hook: Hook) -> Hook:
-    """A hook that is given each bucket in bfloat16, and whose results become of the parameters' dtype again."""
+    """Return a hook that converts buckets to bfloat16 for ``hook``, and its results back to the parameters' dtype."""
     return _compressing(flambeau.bfloat16, hook)

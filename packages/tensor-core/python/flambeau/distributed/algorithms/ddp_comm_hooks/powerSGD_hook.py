@@ -18,20 +18,20 @@ __all__ = ["PowerSGDState", "powerSGD_hook"]
 
 
 class PowerSGDState:
-    """What `powerSGD_hook` keeps from one iteration to the next.
+    """State of `powerSGD_hook` between iterations.
 
     Args:
-        process_group: whose gradients are averaged; None: those of all processes.
-        matrix_approximation_rank: how many columns the narrow matrices have.
-        start_powerSGD_iter: as many iterations come first in which gradients travel whole; above 1 where it keeps
-            something.
-        min_compression_rate: a gradient travels whole if it would not become smaller by this factor.
-        use_error_feedback: add what got lost to the gradients of the next iteration.
-        warm_start: begin with the matrices of the last iteration.
-        orthogonalization_epsilon: added to the norms of columns, so that gradients of zeros do no harm.
-        random_seed: of the first matrices.
+        process_group: group whose gradients are averaged; None for all processes.
+        matrix_approximation_rank: number of columns of the factors.
+        start_powerSGD_iter: number of first iterations that do not compress gradients; above 1 with
+            ``use_error_feedback`` or ``warm_start``.
+        min_compression_rate: gradients that shrink by less than this factor are not compressed.
+        use_error_feedback: add the compression error to the gradients of the next iteration.
+        warm_start: start with the factors of the last iteration.
+        orthogonalization_epsilon: added to the norms of columns, for gradients of zeros.
+        random_seed: seed of the first factors.
         compression_stats_logging_frequency, batch_tensors_with_same_shape: have no effect.
-    Raises: ValueError if it would start in an iteration that has nothing to begin with.
+    Raises: ValueError if ``start_powerSGD_iter`` is too small.
     """
 
     def __init__(
@@ -63,16 +63,16 @@ class PowerSGDState:
         self._generator = flambeau.Generator().manual_seed(random_seed)
 
     def compresses(self, matrix: Tensor) -> bool:
-        """Whether a matrix becomes smaller by enough."""
+        """Return whether compression shrinks a matrix by the minimum rate."""
         rows, columns = matrix.shape
         return (rows + columns) * self.columns(matrix) * self.min_compression_rate < rows * columns
 
     def columns(self, matrix: Tensor) -> int:
-        """How many columns its factors have."""
+        """Return the number of columns of a matrix's factors."""
         return min(matrix.shape[0], matrix.shape[1], self.matrix_approximation_rank)
 
     def begin(self, index: int, matrices: Sequence[Tensor]) -> list[Tensor]:
-        """The right factors that the matrices of a bucket are multiplied by, with orthonormal columns."""
+        """Return the right factors for the matrices of a bucket, with orthonormal columns."""
         if index not in self._right or not self.warm_start:
             sizes = [(each.shape[1], self.columns(each)) for each in matrices]
             drawn = [flambeau.randn(size, generator=self._generator) for size in sizes]  # the same in all processes
@@ -84,7 +84,7 @@ class PowerSGDState:
         self._right[index] = right
 
     def orthonormal(self, matrix: Tensor) -> Tensor:
-        """The columns orthonormal, one after another (Gram and Schmidt)."""
+        """Orthonormalise the columns of a matrix by the Gram-Schmidt process."""
         done: list[Tensor] = []
         for column in matrix.unbind(1):
             for other in done:
@@ -94,14 +94,15 @@ class PowerSGDState:
 
 
 def powerSGD_hook(state: PowerSGDState, bucket: GradBucket) -> Future[Tensor]:
-    """The mean of gradients, those of matrices approximately: by one step of power iteration for their factors.
+    """Average gradients; those of matrices are approximated by factors from one step of power iteration.
 
-    Each process sends ``M Q``, of whose sum the columns become orthonormal, ``P``, and then ``M^T P``, whose mean is
-    the next ``Q``; ``P Q^T`` is the mean of the ``M``, if its rank is as low. Vectors and small matrices travel whole.
+    Each process sends ``M Q``. Orthonormalising the columns of the sum gives ``P``. Each process then sends ``M^T P``,
+    and the mean of these is the next ``Q``. ``P Q^T`` is the mean of the ``M`` if its rank is low enough. Vectors and
+    small matrices are not compressed.
 
     Args:
-        state: of one model.
-        bucket: the gradients.
+        state: state of one model.
+        bucket: gradients to average.
     Source: Vogels, Karimireddy, Jaggi 2019, arXiv:1905.13727.
     """
     if state.iter < state.start_powerSGD_iter:
@@ -112,7 +113,7 @@ def powerSGD_hook(state: PowerSGDState, bucket: GradBucket) -> Future[Tensor]:
 
 
 class _Compressed:
-    """A bucket on its way."""
+    """A bucket whose compressed gradients are being averaged."""
 
     def __init__(self, state: PowerSGDState, bucket: GradBucket) -> None:
         group = member(state.process_group)
@@ -131,7 +132,7 @@ class _Compressed:
         self.shapes = [each.shape for each in factors]
 
     def future(self) -> Future[Tensor]:
-        """What travels, and what is made of it when it has arrived."""
+        """Send the factors and return a future of the averaged gradients."""
         if self.packed is None:
             done: Future[Tensor] = Future()
             done.set_result(self.buffer)
