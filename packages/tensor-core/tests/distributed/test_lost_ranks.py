@@ -257,7 +257,8 @@ def test_a_rank_that_ends_before_it_meets_the_others_ends_those_on_the_other_mac
 
 
 def test_ranks_end_with_the_launcher(tmp_path):
-    program = _file(tmp_path, "import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(1000)\n")
+    # One write for each line: those of both ranks go to one pipe.
+    program = _file(tmp_path, "import os, time\nos.write(1, b'%d\\n' % os.getpid())\ntime.sleep(1000)\n")
     launcher = subprocess.Popen([*LAUNCHER, "--nproc-per-node=2", program], stdout=subprocess.PIPE, text=True)
     started = [int(launcher.stdout.readline()) for _ in range(2)]
     launcher.kill()
