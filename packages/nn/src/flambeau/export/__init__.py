@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 from flambeau import Tensor, _public_names, _suggestions, jit
 from flambeau.jit._numbers import Number
@@ -109,7 +109,7 @@ class ExportedProgram:
         """Its buffers with their names."""
         return ((n, b) for n, b in self._module.named_buffers() if n not in self._module._constants)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Raises RuntimeError: `module` gives what can be called."""
         raise RuntimeError(
             "Unable to call ExportedProgram directly. You should use `exported_program.module()` instead."
@@ -245,7 +245,9 @@ def save(
     jit.save(ep.module(), f, extra_files)
 
 
-def load(f: str | os.PathLike[str] | IO[bytes], *, extra_files: dict[str, Any] | None = None, **options: Any) -> Any:
+def load(
+    f: str | os.PathLike[str] | IO[bytes], *, extra_files: dict[str, Any] | None = None, **options: Any
+) -> ExportedProgram:
     """What `save` has written."""
     return ExportedProgram(jit.load(f, _extra_files=extra_files))
 

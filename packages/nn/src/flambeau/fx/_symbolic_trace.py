@@ -287,7 +287,7 @@ class Tracer(TracerBase):
         codegen = PyTreeCodeGen(names, spec)
         self.graph.set_codegen(codegen)
 
-        def flat(*leaves: Any) -> Any:
+        def flat(*leaves: Any) -> list[Any]:
             result, codegen.out_spec = pytree.tree_flatten(function(*pytree.tree_unflatten(leaves, spec)))
             return result
 

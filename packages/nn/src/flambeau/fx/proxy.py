@@ -174,7 +174,7 @@ class TracerBase:
         """Called where a traced value is iterated over. Raises: TraceError."""
         raise _untraceable(NOT_ITERABLE)
 
-    def keys(self, obj: Proxy) -> Any:
+    def keys(self, obj: Proxy) -> Proxy:
         """Called for ``**obj``, and for its method ``keys``."""
         return Attribute(obj, "keys")()
 
@@ -241,7 +241,7 @@ class Proxy:
                 return True
         return self.tracer.to_bool(self)
 
-    def keys(self) -> Any:
+    def keys(self) -> Proxy:
         """The keys of what stands for a dictionary; also what ``**`` asks for."""
         return self.tracer.keys(self)
 

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import IO, Any
+from typing import IO, Any, overload
 
 import flambeau
 from flambeau import Tensor, _public_names, _suggestions
@@ -103,6 +103,38 @@ def __getattr__(name: str) -> Any:
     raise _suggestions.unknown_attribute(__name__, name)
 
 
+@overload
+def trace(
+    func: Module,
+    example_inputs: Any = None,
+    optimize: Any = None,
+    check_trace: bool = True,
+    check_inputs: Any = None,
+    check_tolerance: float = 1e-5,
+    strict: bool = True,
+    *,
+    example_kwarg_inputs: Mapping[str, Any] | None = None,
+    _prepare: Any = None,
+    **options: Any,
+) -> ScriptModule: ...
+
+
+@overload
+def trace(
+    func: Callable[..., Any],
+    example_inputs: Any = None,
+    optimize: Any = None,
+    check_trace: bool = True,
+    check_inputs: Any = None,
+    check_tolerance: float = 1e-5,
+    strict: bool = True,
+    *,
+    example_kwarg_inputs: Mapping[str, Any] | None = None,
+    _prepare: Any = None,
+    **options: Any,
+) -> ScriptModule | ScriptFunction: ...
+
+
 def trace(
     func: Callable[..., Any],
     example_inputs: Any = None,
@@ -180,14 +212,15 @@ def _check(made: Any, func: Any, args: Any, kwargs: Any, again: bool, check_inpu
                 raise RuntimeError("the program gives something else than the function on one of check_inputs")
 
 
-def trace_module(mod: Module, inputs: Mapping[str, Any], *args: Any, **options: Any) -> Any:
+def trace_module(mod: Module, inputs: Mapping[str, Any], *args: Any, **options: Any) -> ScriptModule:
     """`trace` of a module's ``forward``, whose example is ``inputs["forward"]``.
 
     Raises: NotImplementedError for other methods: trace them as functions.
     """
     if set(inputs) != {"forward"}:
         raise NotImplementedError("flambeau.jit.trace_module traces forward; trace another method as a function")
-    return trace(mod, inputs["forward"], *args, **options)
+    traced: ScriptModule = trace(mod, inputs["forward"], *args, **options)
+    return traced
 
 
 def is_tracing() -> bool:

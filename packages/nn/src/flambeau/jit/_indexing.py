@@ -14,7 +14,7 @@ _MASKS = (flambeau.bool, flambeau.uint8)
 
 
 @rule("__getitem__")
-def _get_item(trace: Trace, func: Any, **arguments: Any) -> Any:
+def _get_item(trace: Trace, func: Any, **arguments: Any) -> Tensor:
     tensor, key = arguments.values()
     func(tensor, _plain_key(key))  # where the key is refused, it raises
     view, indices = _resolved(trace, tensor, key)
@@ -26,7 +26,7 @@ def _get_item(trace: Trace, func: Any, **arguments: Any) -> Any:
 
 
 @rule("__setitem__")
-def _set_item(trace: Trace, func: Any, **arguments: Any) -> Any:
+def _set_item(trace: Trace, func: Any, **arguments: Any) -> None:
     tensor, key, value = arguments.values()
     view, indices = _resolved(trace, tensor, key)
     if not isinstance(value, Tensor | Number | bool | int | float | complex):
@@ -34,7 +34,7 @@ def _set_item(trace: Trace, func: Any, **arguments: Any) -> Any:
     if indices is None:
         trace.effect("set_at", [view, value])
         view[...] = plain(value)
-        return None
+        return
     if not isinstance(value, Tensor):
         with trace:
             value = flambeau.full((), value, dtype=tensor.dtype, device=tensor.device)
@@ -43,7 +43,7 @@ def _set_item(trace: Trace, func: Any, **arguments: Any) -> Any:
             value = value.to(tensor.dtype)
     trace.effect("index_put_", [view, indices, value, False])
     view[_key_of(indices)] = value
-    return None
+    return
 
 
 def _plain_key(key: Any) -> Any:

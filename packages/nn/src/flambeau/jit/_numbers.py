@@ -232,7 +232,7 @@ def traced_lengths() -> Iterator[None]:
     """While this runs, ``len(tensor)`` in this thread is ``tensor.size(0)``, which can be traced."""
     original, thread = builtins.len, threading.get_ident()
 
-    def length(obj: Any, /) -> Any:
+    def length(obj: Any, /) -> int:
         if isinstance(obj, flambeau.Tensor) and threading.get_ident() == thread and obj.dim():
             return obj.size(0)
         return original(obj)

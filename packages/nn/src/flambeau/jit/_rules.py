@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import flambeau
 from flambeau import Tensor
 
-from ._numbers import TRACED, Sizes, plain
+from ._numbers import TRACED, Number, Sizes, plain
 from ._operators import DROPPED, missing_of
 from ._structure import leaves, place, replaced
 from ._trace import Trace, rule
@@ -17,7 +17,7 @@ from ._trace import Trace, rule
 # --- sizes ---
 
 
-def _size(trace: Trace, tensor: Tensor, dim: int) -> Any:
+def _size(trace: Trace, tensor: Tensor, dim: int) -> Number | int:
     dim = dim % max(tensor.dim(), 1)
     return trace.measured("size", tensor, dim, tensor.shape[dim]) if trace.varies(tensor) else tensor.shape[dim]
 
@@ -37,14 +37,14 @@ def _size_of(trace: Trace, func: Any, input: Tensor, dim: Any = None) -> Any:
 
 
 @rule("__len__")
-def _length(trace: Trace, func: Any, **arguments: Any) -> Any:
+def _length(trace: Trace, func: Any, **arguments: Any) -> Number | int:
     (tensor,) = arguments.values()
     func(tensor)
     return _size(trace, tensor, 0)
 
 
 @rule("numel", "nelement")
-def _numel(trace: Trace, func: Any, input: Tensor) -> Any:
+def _numel(trace: Trace, func: Any, input: Tensor) -> Number | int:
     return trace.measured("numel", input, None, input.numel()) if trace.varies(input) else input.numel()
 
 
@@ -81,7 +81,7 @@ def _converted(trace: Trace, func: Any, tensor: Tensor, result: Tensor, format: 
 
 
 @rule("to")
-def _to(trace: Trace, func: Any, input: Tensor, args: Any, memory_format: Any = None, **options: Any) -> Any:
+def _to(trace: Trace, func: Any, input: Tensor, args: Any, memory_format: Any = None, **options: Any) -> Tensor:
     more = {} if memory_format is None else {"memory_format": memory_format}
     return _converted(trace, func, input, func(input, *args, **options, **more), memory_format)
 
@@ -90,7 +90,7 @@ _AS_TYPE = ("float", "double", "half", "bfloat16", "long", "int", "short", "char
 
 
 @rule(*_AS_TYPE, "cpu", "cuda", "type_as")
-def _as_type(trace: Trace, func: Any, input: Tensor, *args: Any, **arguments: Any) -> Any:
+def _as_type(trace: Trace, func: Any, input: Tensor, *args: Any, **arguments: Any) -> Tensor:
     return _converted(trace, func, input, func(input, **arguments), arguments.get("memory_format"))
 
 

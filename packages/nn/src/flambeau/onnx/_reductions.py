@@ -43,7 +43,7 @@ def truth(g: Graph, input: Value, dim: Any, keepdim: bool) -> Name:
 
 
 @converts("max", "min")
-def extreme(g: Graph, input: Value, dim: Any, keepdim: bool) -> Any:
+def extreme(g: Graph, input: Value, dim: Any, keepdim: bool) -> str | list[str]:
     kind = g.operator.capitalize()
     if isinstance(dim, Value):  # of two tensors
         return g.op(kind, g.cast(input, g.result.dtype), g.cast(dim, g.result.dtype))

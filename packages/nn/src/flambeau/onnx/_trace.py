@@ -193,7 +193,7 @@ class Trace(ExtensionWatcher[Call], TorchFunctionMode):
         masks = leaves(args[1], Tensor) if name in ("__getitem__", "masked_select") and len(args) == 2 else []
         return any(t.dtype == flambeau.bool and t.ndim for t in masks)
 
-    def _sizes(self, tensor: Tensor, sizes: Any, dim: int | None = None) -> Any:
+    def _sizes(self, tensor: Tensor, sizes: Any, dim: int | None = None) -> DynamicInt | Sizes:
         """Return a shape, or one of its sizes, as numbers that remember their origin. Note [Traced sizes]"""
         value = self.memory.value(tensor)
         if isinstance(sizes, int):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import importlib
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import flambeau as fb
 
@@ -18,6 +18,8 @@ __all__ = ["wrap_dataset_for_transforms_v2"]
 Keys = str | Collection[str] | None
 Target = Callable[[int, Any, Any], Any]  # from a sample's number, image and target
 
+DatasetT = TypeVar("DatasetT")
+
 _VOC_CLASSES = [
     *("__background__", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
     *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
@@ -25,7 +27,7 @@ _VOC_CLASSES = [
 _KITTI_CLASSES = ["Car", "Van", "Truck", "Pedestrian", "Person_sitting", "Cyclist", "Tram", "Misc", "DontCare"]
 
 
-def wrap_dataset_for_transforms_v2(dataset: Any, target_keys: Keys = None) -> Any:
+def wrap_dataset_for_transforms_v2(dataset: DatasetT, target_keys: Keys = None) -> DatasetT:
     """A dataset whose targets ``transforms.v2`` maps with their images: boxes and masks as ``tv_tensors``.
 
     The dataset's own transforms are applied to what comes out, and taken from it. What comes out is an instance of its
@@ -49,7 +51,8 @@ def wrap_dataset_for_transforms_v2(dataset: Any, target_keys: Keys = None) -> An
             f"This wrapper is meant for subclasses of `VisionDataset`, but got a '{type(dataset).__name__}' instead."
         )
     kind = type(f"Wrapped{type(dataset).__name__}", (_Wrapped, type(dataset)), {})
-    return kind(dataset, target_keys)
+    wrapped: DatasetT = kind(dataset, target_keys)
+    return wrapped
 
 
 class _Wrapped:
@@ -75,7 +78,7 @@ class _Wrapped:
     def __len__(self) -> int:
         return len(self._dataset)
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> tuple[Any, ...]:
         dataset = copy.copy(self._dataset)
         dataset.transform, dataset.target_transform = self.transform, self.target_transform
         dataset.transforms = self.transforms
@@ -164,11 +167,11 @@ def _instances(numbers: fb.Tensor) -> dict[str, Any]:
     return {"masks": Mask(masks), "labels": fb.where(each >= 1000, each // 1000, each)}
 
 
-def _boxes(boxes: Any, image: Any, format: str = "XYXY") -> Any:
+def _boxes(boxes: Any, image: Any, format: str = "XYXY") -> BoundingBoxes:
     return BoundingBoxes(boxes, format=format, canvas_size=(image.height, image.width))
 
 
-def _corners(boxes: Any, image: Any) -> Any:
+def _corners(boxes: Any, image: Any) -> BoundingBoxes:
     """Boxes of x, y, width and height as corners."""
     from ..transforms.v2.functional import convert_bounding_box_format
 
