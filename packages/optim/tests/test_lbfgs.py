@@ -78,3 +78,10 @@ def test_what_is_refused():
         optim.LBFGS([x]).step()
     with pytest.raises(RuntimeError, match="strong_wolfe"):
         optim.LBFGS([x], line_search_fn="armijo").step(lambda: fb.tensor(0.0))
+
+
+def test_a_gradient_of_zeros_ends_the_step_whatever_the_tolerance():
+    param = fb.ones(2)
+    optimizer = optim.LBFGS([param], tolerance_grad=-1.0)
+    assert optimizer.step(lambda: fb.tensor(3.0)) == 3.0
+    assert param.tolist() == [1.0, 1.0]

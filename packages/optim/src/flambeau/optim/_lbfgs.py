@@ -99,7 +99,8 @@ class LBFGS(Optimizer):
             direction = _direction(state, gradient, group["history_size"])
             length: Any = group["lr"]
             if state["n_iter"] == 1:
-                length = min(1.0, 1.0 / float(gradient.abs().sum())) * group["lr"]
+                total = float(gradient.abs().sum())  # 0 is stepped from only with a negative tolerance_grad
+                length = min(1.0, 1.0 / total) * group["lr"] if total else group["lr"]
             state.update(d=direction, t=length, prev_flat_grad=gradient, prev_loss=loss)
             slope = float(gradient @ direction)
             if slope > -group["tolerance_change"]:
