@@ -308,3 +308,11 @@ def test_rates_that_are_tensors_stay_tensors():
 def test_arguments_of_other_types_are_named(make, error, message):
     with pytest.raises(error, match=message):
         make(optim.SGD([fb.ones(1)]))
+
+
+def test_programs_find_the_text_of_the_warning_about_epochs():
+    schedule = lr_scheduler.StepLR(optim.SGD([fb.ones(1)], lr=0.1), 2)
+    schedule.optimizer.step()
+    with pytest.warns(UserWarning, match="epoch parameter") as caught:
+        schedule.step(2)
+    assert str(caught[0].message) == lr_scheduler.EPOCH_DEPRECATION_WARNING

@@ -11,10 +11,13 @@ from ..optimizer import Optimizer
 
 TOO_EARLY = (
     "Detected call of `lr_scheduler.step()` before `optimizer.step()`. Call them in the opposite order: "
-    "`optimizer.step()` before `lr_scheduler.step()`; else the first value of the schedule is skipped."
+    "`optimizer.step()` before `lr_scheduler.step()`; else the first value of the schedule is skipped. See "
+    "https://pytorch.org/docs/stable/optim.html#how-to-adjust-learning-rate"
 )
 LAST_IS_ANOTHER = "To get the last learning rate computed by the scheduler, please use `get_last_lr()`."
-EPOCH_GIVEN = "The epoch parameter in `scheduler.step()` is deprecated: call `scheduler.step()`, which counts."
+EPOCH_DEPRECATION_WARNING = (
+    "The epoch parameter in `scheduler.step()` is deprecated: call `scheduler.step()`, which counts."
+)
 
 
 def check_optimizer(optimizer: Any) -> None:
@@ -74,7 +77,7 @@ class LRScheduler:
         if self._step_count == 1 and not self.optimizer._stepped and hasattr(self.optimizer.step, "hooked"):
             warnings.warn(TOO_EARLY, stacklevel=2)
         if epoch is not None:
-            warnings.warn(EPOCH_GIVEN, stacklevel=2)
+            warnings.warn(EPOCH_DEPRECATION_WARNING, stacklevel=2)
         self._advance(epoch)
 
     def _advance(self, epoch: int | None = None) -> None:
@@ -124,10 +127,13 @@ def _plain(rate: Any) -> float:
 
 
 def each_group(optimizer: Optimizer, name: str, values: Any) -> list[Any]:
-    """An option of a schedule as a list with one value for each group."""
+    """Return an option of a schedule as a list with one value for each group."""
     groups = len(optimizer.param_groups)
     if not isinstance(values, (list, tuple)):
         return [values] * groups
     if len(values) != groups:
-        raise ValueError(f"Expected {groups} values for {name}, got {len(values)}")
+        raise ValueError(
+            f"{name} must have the same length as optimizer.param_groups. {name} has {len(values)} values, "
+            f"param_groups has {groups}."
+        )
     return list(values)
