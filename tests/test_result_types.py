@@ -9,7 +9,7 @@ from typing import Any, get_overloads
 
 import flambeau as fb
 
-# What these return depends on values that have no known type.
+# Functions whose result has a type that only the caller knows, by reason.
 DECIDED_BY_THE_CALLER = {
     # the result of a function or module that the caller passes
     "flambeau.autograd.checkpoint.checkpoint_sequential",

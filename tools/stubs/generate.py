@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import flambeau.linalg  # noqa: F401  (which makes named tuples of its own)
+import flambeau.linalg  # noqa: F401  (registers the named tuple of slogdet)
 from flambeau import _core, special
 
 HERE = Path(__file__).parent
