@@ -119,6 +119,7 @@ TENSORS: list[Callable[[Random], fb.Tensor]] = [
     lambda rng: fb.from_numpy(np.ones((4, 6))[::2, 1::3]),
     lambda rng: fb.from_numpy(np.broadcast_to(np.float32(1), (3, 3))),
     lambda rng: Subclass([1.0, 2.0]),
+    lambda rng: fb.zeros(*(int(n) for n in rng.permutation([0, 2, 5000])), dtype=dtype(rng)),
 ]
 OTHERS: list[Callable[[Random], Any]] = [
     lambda rng: NUMBERS[rng.integers(len(NUMBERS))],
@@ -175,6 +176,8 @@ BENDS: list[Callable[[fb.Tensor, Random], fb.Tensor]] = [
     lambda t, rng: t[0],
     lambda t, rng: t[:0],
     lambda t, rng: t[..., 1:],
+    lambda t, rng: t[:0].unsqueeze(-1).expand(-1, *t.shape[1:], 5000).contiguous(),
+    lambda t, rng: fb.zeros(5000, *t.shape[1:], 0, dtype=t.dtype),
     lambda t, rng: t.mT,
     lambda t, rng: t[..., :1].expand(t.shape),
     lambda t, rng: t.reshape(-1),

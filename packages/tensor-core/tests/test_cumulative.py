@@ -196,3 +196,12 @@ def test_running_extremes_of_rows_of_integers(dtype, length, rows):
             np.testing.assert_array_equal(got.values.numpy(), values)
             places = np.maximum.accumulate(np.where(a == values, np.arange(length), 0), 1)
             np.testing.assert_array_equal(got.indices.numpy(), places)
+
+
+@pytest.mark.parametrize("name", ["cumsum", "cumprod", "logcumsumexp", "cummax", "cummin"])
+@pytest.mark.parametrize("shape", [(0, 2, 5000), (0, 5000, 2), (5000, 0, 2), (2, 5000, 0)])
+def test_empty_dimensions_beside_long_ones(name, shape):
+    for dim in range(3):
+        result = getattr(fb, name)(fb.zeros(shape), dim)
+        assert (result[0] if isinstance(result, tuple) else result).shape == shape
+    assert [fb.ones(n).sum().item() for n in (10, 5000, 20_000)] == [10, 5000, 20_000]  # memory is intact

@@ -292,3 +292,9 @@ def test_sums_of_complex_rows(length, dtype):
     x = (rng.standard_normal((3, length)) + 1j * rng.standard_normal((3, length))).astype(dtype)
     want = x.astype(np.complex128).sum(1)
     np.testing.assert_allclose(fb.tensor(x).sum(1).numpy(), want, atol=(1e-4 if dtype == np.complex64 else 1e-12))
+
+
+@pytest.mark.parametrize("name", ["sum", "prod", "mean", "amax", "any", "count_nonzero", "logsumexp", "var"])
+def test_long_dimensions_beside_empty_ones(name):
+    assert getattr(fb, name)(fb.zeros(300_000, 0), dim=0).shape == (0,)
+    assert getattr(fb, name)(fb.zeros(2, 300_000, 0, 3), dim=1).shape == (2, 0, 3)

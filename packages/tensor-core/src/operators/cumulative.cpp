@@ -31,7 +31,7 @@ struct Lines {
   void each(F&& body) const {
     const int64_t step = length * inner;
     if (step == 0 || input.is_meta()) return;
-    if (outer > 1 || inner < 128)
+    if (outer != 1 || inner < 128)
       return parallel_items(outer, std::max<int64_t>(1, 32768 / step), [&](int64_t begin, int64_t end) {
         for (int64_t o = begin; o < end; ++o) body(o * step, inner);
       });

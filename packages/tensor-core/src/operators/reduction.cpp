@@ -146,6 +146,7 @@ Tensor step(Reduce op, const Tensor& in, int64_t outer, int64_t length, int64_t 
   if (cuda::takes(in)) return cuda::reduce(op, in, outer, length, inner, entry.result);
   constexpr int64_t kBlock = 65536, kFewest = 4 * kBlock, kMost = 16 * kBlock;
   // In each block a product may vanish anew, kSplits: halves, but of no more elements than that.
+  if (outer * inner == 0) return empty({0}, entry.result);
   const int64_t block = op == Reduce::Prod ? std::clamp(length * inner / 2, kFewest, kMost) : kBlock;
   const int64_t rows = block_length(outer, length, inner, block),
                 blocks = rows < length ? (length + rows - 1) / rows : 1;
