@@ -12,6 +12,11 @@ OPTIMIZERS = [
     lambda params: optim.SGD(params, lr=0.1, momentum=0.9, weight_decay=0.01),
     lambda params: optim.Adam(params, lr=0.1),
     lambda params: optim.AdamW(params, lr=0.1, amsgrad=True),
+    lambda params: optim.Adagrad(params, lr=0.1, initial_accumulator_value=0.5),
+    lambda params: optim.Adadelta(params, lr=0.5),
+    lambda params: optim.RMSprop(params, lr=0.1, momentum=0.5, centered=True),
+    lambda params: optim.Rprop(params, lr=0.1),
+    lambda params: optim.ASGD(params, lr=0.1),
 ]
 
 

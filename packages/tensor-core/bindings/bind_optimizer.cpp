@@ -88,7 +88,8 @@ OptimizerTarget target_of(const OptimizerRule& rule, const double* options, PyOb
         const Tensor& p = out.parameter;
         const OnDevice there(p.device());
         const Tensor value = empty_strided(p.shape(), strides_like(p, MemoryFormat::Preserve), p.dtype());
-        fill_(value, Scalar(rule.initial(int(i), options)));
+        const double initial = rule.initial(int(i), options);  // of each part of a complex number
+        fill_(value, is_complex(p.dtype()) ? Scalar(Complex<double>{initial, initial}) : Scalar(initial));
         return value;
       });
   return out;
