@@ -200,3 +200,12 @@ def test_statistics_that_cannot_be_updated_stay_as_they_were():
     with pytest.raises(RuntimeError, match="not being vmapped"):
         fb.func.vmap(lambda x: fb.batch_norm(x, None, None, mean, var, True))(fb.randn(2, 4, 3))
     assert mean.tolist() == [0, 0, 0] and var.tolist() == [1, 1, 1]
+
+
+@pytest.mark.filterwarnings("ignore:There is a performance drop")
+def test_an_error_for_one_element_leaves_all_elements_as_they_were():
+    x = fb.ones(2, 3)
+    ends = fb.tensor([5, -5])
+    with pytest.raises(RuntimeError, match="'from' to be less than 'to'"):
+        vmap(lambda row, end: row.random_(0, end), randomness="different")(x, ends)
+    assert x.tolist() == [[1.0] * 3] * 2

@@ -83,19 +83,24 @@ def _warning_loop(name: str) -> Answer:
 
 def loop(call: Call) -> Any:
     """The operator for each element of the batch."""
-    results = [_once(call, i) for i in range(call.size)]
-    if not results:
-        raise RuntimeError(f"vmap: {call.operator.__name__} has no batching rule, and the batch is empty")
-    if results[0] is None or call.operator.__name__.endswith("_"):
-        return call.values[0]
-    return stacked(call.operator.__name__, results)
+    name, target = call.operator.__name__, call.values[0]
+    if call.size == 0:
+        raise RuntimeError(f"vmap: {name} has no batching rule, and the batch is empty")
+    arguments = [element(call.values, call.level, i) for i in range(call.size)]
+    if name.endswith("_") and call.is_batched(target):
+        changed = target.value.clone()  # so that an error for one element leaves the others as they are
+        for i, (_, *others) in enumerate(arguments):
+            _run(call, (changed[i], *others))
+        target.value.copy_(changed)
+        return target
+    results = [_run(call, values) for values in arguments]
+    if results[0] is None or name.endswith("_"):
+        return target
+    return stacked(name, results)
 
 
-def _once(call: Call, index: int) -> Any:
-    values = element(call.values, call.level, index)
-    if hasattr(call.operator, "parameters"):
-        return call.run(values)
-    return call.operator(*values)
+def _run(call: Call, values: tuple[Any, ...]) -> Any:
+    return call.run(values) if hasattr(call.operator, "parameters") else call.operator(*values)
 
 
 def element(x: Any, level: int, index: int) -> Any:
