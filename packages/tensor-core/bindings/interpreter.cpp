@@ -2,6 +2,7 @@
 #include "flambeau/interpreter.h"
 
 #include <cxxabi.h>
+#include <pthread.h>
 #include <unistd.h>
 
 #include "bind.h"
@@ -36,10 +37,37 @@ void run_signal_handlers() {
   if (PyErr_CheckSignals() < 0) throw PythonError();
 }
 
+#ifdef Py_GIL_DISABLED
+// Whether this thread holds a mutex by one of its critical sections.
+bool holds(const PyMutex* mutex) {
+  constexpr uintptr_t kSuspended = 1, kFlags = 3;
+  const PyThreadState* const state = PyThreadState_GetUnchecked();
+  uintptr_t at = state ? state->critical_section : 0;
+  while (at) {
+    const auto* const section = reinterpret_cast<const PyCriticalSection*>(at & ~kFlags);
+    if (!(at & kSuspended) && section->_cs_mutex == mutex) return true;
+    at = section->_cs_prev;
+  }
+  return false;
+}
+
+// CPython stops all threads before a fork, but one that waited for a mutex may have been given it meanwhile. In the
+// child that thread does not exist.
+void release_after_fork() {
+  PyMutex* const mutex = &python_interface->lock->ob_mutex;
+  if (!holds(mutex)) *mutex = PyMutex{};
+}
+#endif
+
 constexpr InterpreterHooks hooks{holds_lock, handles_signals, release, acquire, run_signal_handlers};
 
 }  // namespace
 
-void set_interpreter_hooks() { interpreter_hooks = &hooks; }
+void set_interpreter_hooks() {
+  interpreter_hooks = &hooks;
+#ifdef Py_GIL_DISABLED
+  pthread_atfork(nullptr, nullptr, release_after_fork);
+#endif
+}
 
 }  // namespace flambeau::python

@@ -79,6 +79,12 @@ def runs_beside(operation, seconds=30):
     return ended == [True]
 
 
+needs_gil = pytest.mark.skipif(
+    not getattr(sys, "_is_gil_enabled", lambda: True)(), reason="this interpreter has no GIL"
+)
+
+
+@needs_gil
 def test_nothing_but_an_operator_hands_the_gil_over():
     assert not runs_beside(lambda: None, seconds=0.5)
 
@@ -92,6 +98,7 @@ def test_another_thread_runs_during_an_operator(name, threads):
     assert runs_beside(operation)
 
 
+@needs_gil
 def test_small_operators_keep_the_gil():
     small = fb.ones(100)
     counter = 0
