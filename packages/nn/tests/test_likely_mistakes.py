@@ -127,7 +127,6 @@ def test_containers_of_other_things_than_modules_come_with_the_corrected_call(ma
     [
         (nn, "Liner", "Linear"),
         (nn, "relu", "ReLU"),
-        (nn.functional, "rleu", "relu"),
         (nn.init, "kaming_normal_", "kaiming_normal_"),
         (nn.utils, "clip_grad_nrom_", "clip_grad_norm_"),
         (fb.distributions, "Norml", "Normal"),

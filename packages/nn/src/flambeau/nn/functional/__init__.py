@@ -5,7 +5,6 @@ family; this one lists the public names.
 """
 
 from flambeau import (
-    _suggestions,
     adaptive_avg_pool1d,
     avg_pool1d,
     avg_pool2d,
@@ -268,5 +267,3 @@ __all__ = [
     "upsample_bilinear",
     "upsample_nearest",
 ]
-
-_suggestions.suggest_names(__name__)
