@@ -38,7 +38,7 @@ void run_signal_handlers() {
 }
 
 #ifdef Py_GIL_DISABLED
-// Whether this thread holds a mutex by one of its critical sections.
+// Return whether one of this thread's critical sections holds a mutex.
 bool holds(const PyMutex* mutex) {
   constexpr uintptr_t kSuspended = 1, kFlags = 3;
   const PyThreadState* const state = PyThreadState_GetUnchecked();

@@ -47,8 +47,8 @@ class InterpreterSection {
   InterpreterSection(const InterpreterSection&) = delete;
 
  private:
-  // Whether this thread holds the lock by its innermost critical section. CPython 3.13 would block and yield before it
-  // enters a section again that the thread holds.
+  // Return whether the innermost critical section of this thread holds the lock. CPython 3.13 yields many times before
+  // it enters a section that the thread already holds.
   static bool is_innermost() {
     const uintptr_t innermost = PyThreadState_GetUnchecked()->critical_section;
     constexpr uintptr_t kFlags = 3;  // suspended, or a section of two locks

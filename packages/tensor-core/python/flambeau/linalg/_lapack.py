@@ -20,7 +20,7 @@ _T = TypeVar("_T")
 
 
 def _interruptible(function: Callable[[], _T]) -> _T:
-    """Call a function in a thread of its own, so that this thread, the main one, handles signals meanwhile.
+    """Call a function in a new thread, so that the main thread can handle signals meanwhile.
 
     If a handler raises, as that of Ctrl-C does, the function runs on to its end and its result is dropped. The process
     exits after that, as LAPACK's library would free memory that the thread uses.
