@@ -82,6 +82,7 @@ def ldl():
 ARGUMENTS = {
     "alpha_dropout": call(of(3, 3), 0.5, True),
     "as_strided_scatter": call(of(3, 3), of(2, 2), (2, 2), (1, 2)),
+    "batch_norm": call(of(4, 3), of(3), of(3), None, None, True),
     "bilinear": call(of(2, 3), of(2, 4), of(5, 3, 4), of(5)),
     "can_cast": call(fb.float32, fb.float64),
     "conv_tbc": call(of(4, 2, 3), of(2, 3, 5), of(5)),
