@@ -74,9 +74,9 @@ Named parse(std::string_view text) {
   require(!text.empty(), "Device string must not be empty: write 'cpu' or 'cuda:0'");
   const size_t colon = text.find(':');
   const auto known = std::find(std::begin(kTypes), std::end(kTypes), text.substr(0, colon));
-  require(known != std::end(kTypes),
-          "Expected one of cpu, cuda, mps, xpu, xla, meta device type at start of device string: ", text,
-          device_hint(text));
+  if (known == std::end(kTypes))  // the hint is costly
+    detail::raise<Error>("Expected one of cpu, cuda, mps, xpu, xla, meta device type at start of device string: ", text,
+                         device_hint(text));
   Named out{uint8_t(known - std::begin(kTypes))};
   if (colon == text.npos) return out;
   const std::string_view digits = text.substr(colon + 1);
