@@ -16,7 +16,7 @@ LEAST_SIMILARITY = 0.65
 
 
 class _Owner:
-    """The object that lacks an attribute, without names of its own, so that Python does not repeat the suggestion."""
+    """Wrapper of the object that lacks an attribute; it lists no names, so Python does not repeat the suggestion."""
 
     __slots__ = ("value",)
 

@@ -139,7 +139,7 @@ def peer(call: str, name: str, group: Any, rank: int | None, group_rank: int | N
 
 
 def agree(group: ProcessGroup, call: str, *said: Any) -> None:
-    """With `DebugLevel.DETAIL`, check that all processes of a group make the same call.
+    """Check that all processes of a group make the same call, if the level is `DebugLevel.DETAIL`.
 
     Raises: RuntimeError in all of them, which lists their calls.
     """
