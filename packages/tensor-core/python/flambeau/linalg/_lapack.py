@@ -26,16 +26,18 @@ def _interruptible(function: Callable[[], _T]) -> _T:
     exits after that, as LAPACK's library would free memory that the thread uses.
     """
     outcome: list[tuple[_T | None, BaseException | None]] = []
+    finished = threading.Event()
 
     def run() -> None:
         try:
             outcome.append((function(), None))
         except BaseException as error:
             outcome.append((None, error))
+        finally:
+            finished.set()
 
-    thread = threading.Thread(target=run, name="flambeau.linalg")
-    thread.start()
-    thread.join()
+    threading.Thread(target=run, name="flambeau.linalg").start()
+    finished.wait()  # not join(): CPython 3.11 and 3.12 take an interrupted join() for the thread's end
     ((result, error),) = outcome
     if error is not None:
         raise error
