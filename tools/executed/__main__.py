@@ -1,4 +1,7 @@
-"""Fail if a test ran in no session: ``python -m tools.executed FOLDER``, with the folder of the records."""
+"""Fail if a test ran in no session: ``python -m tools.executed FOLDER``, with the folder of the records.
+
+``python -m tools.executed FOLDER --failures`` only prints the tests that failed.
+"""
 
 from __future__ import annotations
 
@@ -55,5 +58,14 @@ def main(folder: Path) -> int:
     return bool(unknown or stale)
 
 
+def print_failures(folder: Path) -> None:
+    """Print a line for each failed test in the records."""
+    failures = [line for path in sorted(folder.glob("*.failed")) for line in path.read_text().splitlines()]
+    print(f"Failed tests: {len(failures)}", *failures, sep="\n  ")
+
+
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    if sys.argv[2:] == ["--failures"]:
+        print_failures(Path(sys.argv[1]))
+    else:
+        sys.exit(main(Path(sys.argv[1])))

@@ -1,7 +1,8 @@
 """Pytest options that record which tests ran, and choose those that ran in no other session.
 
 ``--record-executed FILE`` writes a JSON object of all collected tests: null for a test that ran, otherwise why it was
-skipped. A module that is skipped as a whole appears under its path. ``--not-executed-in FOLDER`` deselects the tests
+skipped. A module that is skipped as a whole appears under its path. FILE with the suffix ``.failed`` lists the failures,
+one in a line. ``--not-executed-in FOLDER`` deselects the tests
 that ran according to the records in a folder.
 """
 
@@ -45,12 +46,17 @@ class Recorder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.record: Record = {}
+        self.failures: list[str] = []
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.skipped:
             self.record[report.nodeid] = reason_of(report)
+        elif report.failed:
+            self.failures.append(failure_in(report))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self.failures.append(failure_in(report))
         if report.skipped and not hasattr(report, "wasxfail"):
             self.record[report.nodeid] = reason_of(report)
         elif report.when == "call":
@@ -59,9 +65,17 @@ class Recorder:
     def pytest_sessionfinish(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.write_text(json.dumps(self.record, indent=0, sort_keys=True))
+        self.path.with_suffix(".failed").write_text("".join(f"{failure}\n" for failure in self.failures))
 
 
 def reason_of(report: pytest.CollectReport | pytest.TestReport) -> str:
     """Return the reason that a skipped test or module gives."""
     reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
     return reason.removeprefix("Skipped: ")
+
+
+def failure_in(report: pytest.CollectReport | pytest.TestReport) -> str:
+    """Return a line with the test and the first line of its error."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    lines = (crash.message if crash else str(report.longrepr)).splitlines()
+    return f"{report.nodeid}: {lines[0] if lines else 'failed'}"

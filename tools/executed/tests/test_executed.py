@@ -51,6 +51,16 @@ def test_a_record_tells_runs_from_skips(record: tuple[Path, Path]) -> None:
     assert read(record[1]) == expected
 
 
+def test_failures_are_listed_with_their_errors(tmp_path: Path) -> None:
+    path = tmp_path / "test_file.py"
+    path.write_text("def test_a(): pass\ndef test_b(): raise ValueError('wrong\\nat length')\n")
+    with pytest.raises(subprocess.CalledProcessError):
+        run(path, f"--record-executed={tmp_path / 'records' / 'one.json'}")
+    command = [sys.executable, "-m", "tools.executed", str(tmp_path / "records"), "--failures"]
+    printed = subprocess.run(command, check=True, cwd=ROOT, capture_output=True, text=True).stdout
+    assert printed == "Failed tests: 1\n  test_file.py::test_b: ValueError: wrong\n"
+
+
 def test_only_what_did_not_run_is_run_again(record: tuple[Path, Path]) -> None:
     path, folder = record
     path.write_text(FILE.replace("pytest.skip", "print"))
