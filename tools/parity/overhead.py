@@ -42,7 +42,7 @@ def main() -> None:
     chosen = [op for op in op_db if re.search(options.k, title(op)) and not reason_to_skip(op)]
     rows = [row for op in tqdm(chosen, disable=None, leave=False) if (row := measured(op, options.batches))]
     for ratio, name, ours, theirs in sorted(rows, reverse=True):
-        print(f"{ratio:6.2f}  {name:44} {ours * 1e6:8.2f} us  PyTorch {theirs * 1e6:8.2f} us")
+        print(f"{ratio:6.2f}  {name:44} {ours * 1e6:8.3f} us  PyTorch {theirs * 1e6:8.2f} us")
     ratios = [row[0] for row in rows]
     if ratios:
         above = sum(r > 0.35 for r in ratios)
