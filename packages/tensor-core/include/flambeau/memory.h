@@ -15,10 +15,10 @@ namespace flambeau {
 // Cached, 64-byte aligned host memory (Note [Host memory] in src/core/allocator.cpp).
 FLAMBEAU_API void* allocate(size_t bytes);
 FLAMBEAU_API void deallocate(void* block, size_t bytes) noexcept;  // with the size that was asked for
-// Returns cached blocks to the system; other threads give up theirs when they next allocate or free a block.
+// Returns cached blocks to the system; other threads return theirs when they next free a small tensor.
 FLAMBEAU_API void empty_cache();
 FLAMBEAU_API size_t cached_bytes();     // bytes held for reuse
-FLAMBEAU_API size_t allocated_bytes();  // bytes in use
+FLAMBEAU_API size_t allocated_bytes();  // bytes in use; those of a small block are rounded up to multiples of 64
 
 // Counts references. The only holder needs no locked instruction to let go: nobody else can come to hold it meanwhile.
 class ReferenceCount {

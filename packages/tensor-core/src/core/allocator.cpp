@@ -41,7 +41,7 @@ constexpr bool kReuse = false;  // so that the sanitizer sees the end of each bl
 #else
 constexpr bool kReuse = true;
 #endif
-constexpr size_t kAlignment = 64, kSmallLimit = 4096, kSlots = kSmallLimit / kAlignment + 1;
+constexpr size_t kAlignment = 64, kSmallLimit = 4096, kSlots = kSmallLimit / kAlignment;
 constexpr size_t kThreadBytes = size_t(64) << 10;  // in each free list of a thread
 constexpr size_t kHugePage = size_t(2) << 20;
 constexpr size_t kChunk = size_t(1) << 20, kCutLimit = size_t(128) << 10;
@@ -58,7 +58,8 @@ struct FreeBlock {
   FreeBlock* next_batch;
 };
 
-constexpr size_t slot_bytes(size_t slot) { return slot ? slot * kAlignment : kAlignment; }
+constexpr size_t slot_of(size_t bytes) { return (bytes - (bytes > 0)) / kAlignment; }
+constexpr size_t slot_bytes(size_t slot) { return (slot + 1) * kAlignment; }
 
 struct SizeClass {
   int index;  // among the large ones
@@ -159,17 +160,17 @@ class Chunks {
   Chunk* open_ = nullptr;
 };
 
-// The bytes that one thread has allocated minus those it has freed (other threads may have allocated them), and the
-// bytes in its free lists. The sums over all threads are the statistics. Written by its owner alone, without a locked
-// instruction; the next thread takes it over with what it counted.
+// The bytes that one thread has allocated minus those it has freed (other threads may have allocated them): in whole
+// slots of small blocks, and in larger blocks. The sums over all threads are the statistics. Written by its owner
+// alone, without a locked instruction; the next thread takes it over with what it counted.
 struct Counter {
-  std::atomic<size_t> bytes{0}, cached{0};
+  std::atomic<size_t> small{0}, large{0};
   std::atomic<bool> flush{false};  // another thread asks for the free lists to be emptied
   std::atomic<bool> owned{true};
   Counter* next = nullptr;
 };
 std::atomic<Counter*> counters{nullptr};
-std::atomic<size_t> uncounted{0};  // by threads that are about to end
+std::atomic<size_t> uncounted_small{0}, uncounted_large{0};  // by threads that are about to end
 
 void add(std::atomic<size_t>& total, size_t bytes) {  // modulo 2**64
   total.store(total.load(std::memory_order_relaxed) + bytes, std::memory_order_relaxed);
@@ -196,6 +197,7 @@ class SharedCache {
     if (FreeBlock* const batch = batches_[slot]) {
       batches_[slot] = batch->next_batch;
       cached_ -= batch->depth * slot_bytes(slot);
+      given_ += batch->depth * slot_bytes(slot);
       return batch;
     }
     FreeBlock* batch = nullptr;
@@ -205,6 +207,7 @@ class SharedCache {
       block->next = batch;
       block->depth = depth;
       batch = block;
+      given_ += slot_bytes(slot);
     }
     return batch;
   }
@@ -215,6 +218,7 @@ class SharedCache {
     batch->next_batch = batches_[slot];
     batches_[slot] = batch;
     cached_ += batch->depth * slot_bytes(slot);
+    given_ -= batch->depth * slot_bytes(slot);
     wake_trimmer();
   }
 
@@ -272,9 +276,10 @@ class SharedCache {
   }
   void free_all() { free_older(tick_ + 1); }
 
-  size_t cached() {
+  // The bytes that are cached here, and in small blocks that threads use or cache.
+  size_t cached_or_given() {
     const std::lock_guard lock(mutex_);
-    return cached_;
+    return cached_ + given_;
   }
 
   void before_fork() { mutex_.lock(); }
@@ -349,7 +354,7 @@ class SharedCache {
   std::condition_variable wake_;
   FreeBlock *large_[kLargeClasses] = {}, *batches_[kSlots] = {};
   Chunks large_chunks_[kLargeClasses], small_chunks_[kSlots];
-  size_t cached_ = 0;
+  size_t cached_ = 0, given_ = 0;
   uint32_t tick_ = 0;
   bool awake_ = false, trimming_ = false;
 };
@@ -384,9 +389,7 @@ thread_local ThreadCache thread_cache __attribute__((tls_model("initial-exec")))
 
 void share_list(size_t slot) {
   FreeBlock* const batch = std::exchange(thread_cache.lists[slot], nullptr);
-  if (!batch) return;
-  if (thread_cache.counter) add(thread_cache.counter->cached, size_t(0) - batch->depth * slot_bytes(slot));
-  shared_cache().put_batch(slot, batch);
+  if (batch) shared_cache().put_batch(slot, batch);
 }
 
 void share_lists() {
@@ -401,27 +404,21 @@ struct ThreadCacheCloser {
   }
 };
 
-[[gnu::noinline]] void register_thread() {
+[[gnu::noinline]] bool register_thread() {
+  if (thread_cache.closed) return false;
   thread_cache.counter = take_counter();
   static thread_local ThreadCacheCloser closer;
   (void)closer;
+  return true;
 }
+// Whether the thread has a counter. False if it is about to end.
+bool registered() { return FLAMBEAU_LIKELY(thread_cache.counter) || register_thread(); }
 
-void count(size_t bytes, size_t cached = 0) {  // modulo 2**64: minus what is freed
-  if (FLAMBEAU_UNLIKELY(!thread_cache.counter)) {
-    if (thread_cache.closed) {
-      uncounted += bytes;
-      return;
-    }
-    register_thread();
-  }
-  Counter& counter = *thread_cache.counter;
-  add(counter.bytes, bytes);
-  add(counter.cached, cached);
-  if (FLAMBEAU_UNLIKELY(counter.flush.load(std::memory_order_relaxed))) {
-    counter.flush = false;
-    share_lists();
-  }
+void count_large(size_t bytes) {  // modulo 2**64: minus what is freed
+  if (registered())
+    add(thread_cache.counter->large, bytes);
+  else
+    uncounted_large += bytes;
 }
 
 [[noreturn, gnu::cold]] void refuse(size_t bytes) {
@@ -434,7 +431,7 @@ void count(size_t bytes, size_t cached = 0) {  // modulo 2**64: minus what is fr
   detail::raise<HostMemoryError>("out of memory: tried to allocate ", text.str());
 }
 
-void* allocate_large(size_t bytes) {
+[[gnu::noinline]] void* allocate_large(size_t bytes) {
   if (bytes > size_t(1) << 60) refuse(bytes);
   const SizeClass size = large_class(bytes);
   void* block = shared_cache().take_large(size);
@@ -443,22 +440,51 @@ void* allocate_large(size_t bytes) {
     block = shared_cache().take_large(size);
   }
   if (!block) refuse(bytes);
-  count(bytes);
+  count_large(bytes);
   return block;
 }
 
-void* allocate_small(size_t bytes, size_t slot) {
-  const auto most = thread_cache.closed ? 1 : std::max<size_t>(1, kBatchBytes / slot_bytes(slot));
+[[gnu::noinline]] void* allocate_small(size_t slot) {
+  const bool caching = registered();
+  const auto most = caching ? std::max<size_t>(1, kBatchBytes / slot_bytes(slot)) : 1;
   FreeBlock* const batch = shared_cache().take_batch(slot, uint32_t(most));
   if (!batch) throw std::bad_alloc();
-  if (FLAMBEAU_LIKELY(!thread_cache.closed)) {
+  if (caching) {
     thread_cache.lists[slot] = batch->next;
-    count(bytes, (batch->depth - 1) * slot_bytes(slot));
+    add(thread_cache.counter->small, slot_bytes(slot));
   } else {
     if (batch->next) shared_cache().put_batch(slot, batch->next);
-    count(bytes);
+    uncounted_small += slot_bytes(slot);
   }
   return batch;
+}
+
+// In a thread without a counter.
+[[gnu::noinline]] void deallocate_uncounted(FreeBlock* block, size_t bytes) {
+  if (register_thread()) return deallocate(block, bytes);
+  const size_t slot = slot_of(bytes);
+  uncounted_small -= slot_bytes(slot);
+  block->next = nullptr;
+  block->depth = 1;
+  shared_cache().put_batch(slot, block);
+}
+
+[[gnu::noinline]] void deallocate_large(void* block, size_t bytes) {
+  count_large(size_t(0) - bytes);
+  shared_cache().put_large(large_class(bytes), static_cast<FreeBlock*>(block));
+}
+
+void flush() {
+  thread_cache.counter->flush = false;
+  share_lists();
+}
+
+// Shares a list that is too long, or all lists if another thread has asked for them.
+[[gnu::noinline]] void share_some(size_t slot) {
+  if (thread_cache.counter->flush)
+    flush();
+  else
+    share_list(slot);
 }
 
 }  // namespace
@@ -467,60 +493,53 @@ void* allocate(size_t bytes) {
   if constexpr (!kReuse) {
     void* exact = nullptr;
     if (posix_memalign(&exact, kAlignment, bytes) != 0) refuse(bytes);
-    count(bytes);
+    count_large(bytes);
     return exact;
   }
   if (bytes > kSmallLimit) return allocate_large(bytes);
-  const size_t slot = (bytes + kAlignment - 1) / kAlignment;
+  const size_t slot = slot_of(bytes);
   FreeBlock* const block = thread_cache.lists[slot];
-  if (FLAMBEAU_UNLIKELY(!block)) return allocate_small(bytes, slot);
+  if (FLAMBEAU_UNLIKELY(!block)) return allocate_small(slot);
   thread_cache.lists[slot] = block->next;
-  count(bytes, size_t(0) - slot_bytes(slot));
+  add(thread_cache.counter->small, slot_bytes(slot));
   return block;
 }
 
 void deallocate(void* pointer, size_t bytes) noexcept {
   FreeBlock* const block = static_cast<FreeBlock*>(pointer);
   if constexpr (!kReuse) {
-    count(size_t(0) - bytes);
+    count_large(size_t(0) - bytes);
     return std::free(block);
   }
-  if (bytes > kSmallLimit) {
-    count(size_t(0) - bytes);
-    return shared_cache().put_large(large_class(bytes), block);
-  }
-  const size_t slot = (bytes + kAlignment - 1) / kAlignment;
-  if (FLAMBEAU_UNLIKELY(thread_cache.closed)) {
-    count(size_t(0) - bytes);
-    block->next = nullptr;
-    block->depth = 1;
-    return shared_cache().put_batch(slot, block);
-  }
+  if (bytes > kSmallLimit) return deallocate_large(block, bytes);
+  if (FLAMBEAU_UNLIKELY(!thread_cache.counter)) return deallocate_uncounted(block, bytes);
+  const size_t slot = slot_of(bytes);
   FreeBlock* const first = thread_cache.lists[slot];
   block->next = first;
   block->depth = first ? first->depth + 1 : 1;
   thread_cache.lists[slot] = block;
-  count(size_t(0) - bytes, slot_bytes(slot));
-  if (FLAMBEAU_UNLIKELY(block->depth * slot_bytes(slot) > kThreadBytes)) share_list(slot);
+  Counter& counter = *thread_cache.counter;
+  add(counter.small, size_t(0) - slot_bytes(slot));
+  const bool too_long = block->depth * slot_bytes(slot) > kThreadBytes;
+  if (FLAMBEAU_UNLIKELY(too_long || counter.flush.load(std::memory_order_relaxed))) share_some(slot);
 }
 
 void empty_cache() {
-  for (Counter* c = counters; c; c = c->next) c->flush = true;  // threads do so with their next block
-  if (thread_cache.counter) {
-    thread_cache.counter->flush = false;
-    share_lists();
-  }
+  for (Counter* c = counters; c; c = c->next) c->flush = true;  // threads do so when they next free a small block
+  if (thread_cache.counter) flush();
   shared_cache().free_all();
 }
 
 size_t cached_bytes() {
-  size_t total = shared_cache().cached();
-  for (const Counter* c = counters; c; c = c->next) total += c->cached.load(std::memory_order_relaxed);
-  return total;
+  size_t used = uncounted_small;
+  for (const Counter* c = counters; c; c = c->next) used += c->small.load(std::memory_order_relaxed);
+  const size_t all = shared_cache().cached_or_given();
+  return all > used ? all - used : 0;  // other threads may have freed blocks meanwhile
 }
 size_t allocated_bytes() {
-  size_t total = uncounted;
-  for (const Counter* c = counters; c; c = c->next) total += c->bytes.load(std::memory_order_relaxed);
+  size_t total = uncounted_small + uncounted_large;
+  for (const Counter* c = counters; c; c = c->next)
+    total += c->small.load(std::memory_order_relaxed) + c->large.load(std::memory_order_relaxed);
   return total;
 }
 
