@@ -1,9 +1,8 @@
 """Pytest options that record which tests ran, and choose those that ran in no other session.
 
 ``--record-executed FILE`` writes a JSON object of all collected tests: null for a test that ran, otherwise why it was
-skipped. A module that is skipped as a whole appears under its path. FILE with the suffix ``.failed`` lists the failures,
-one in a line. ``--not-executed-in FOLDER`` deselects the tests
-that ran according to the records in a folder.
+skipped. A module that is skipped as a whole appears under its path. FILE with the suffix ``.failed`` lists the
+failures, one in a line. ``--not-executed-in FOLDER`` deselects the tests that ran according to the records in a folder.
 """
 
 from __future__ import annotations
