@@ -7,7 +7,7 @@ runs it there.
 from __future__ import annotations
 
 import contextlib
-import functools
+import graphlib
 import hashlib
 import os
 import shutil
@@ -45,8 +45,7 @@ nox.options.default_venv_backend = "virtualenv"
 
 DIST = ROOT / "dist"
 RECORDS = ROOT / ".nox" / "executed"  # which tests ran, one file for each run of pytest (tools/executed)
-PACKAGES = ("tensor-core", "autograd", "nn", "optim", "data", "vision", "flambeau")  # each after those it builds upon
-NATIVE = ("tensor-core", "autograd")
+PROJECTS = {path.parent.name: nox.project.load_toml(path) for path in sorted(ROOT.glob("packages/*/pyproject.toml"))}
 CACHED_BUILD = {  # ccache hits in every clone, wherever it lies, and beside precompiled headers
     "CCACHE_BASEDIR": str(ROOT),
     "CCACHE_NOHASHDIR": "1",
@@ -63,20 +62,23 @@ def group(name: str) -> list[str]:
 
 def extra(name: str) -> list[str]:
     """Return the requirements of an extra of the metapackage."""
-    return list(project("flambeau")["project"]["optional-dependencies"][name])
-
-
-@functools.cache
-def project(package: str) -> dict[str, dict]:
-    """The pyproject.toml of a package."""
-    return nox.project.load_toml(ROOT / "packages" / package / "pyproject.toml")
+    return list(PROJECTS["flambeau"]["project"]["optional-dependencies"][name])
 
 
 def own(requirements: Sequence[str]) -> list[str]:
-    """The folders of this repository's packages among some requirements."""
-    folder_of = {project(package)["project"]["name"]: package for package in PACKAGES}
+    """Return the folders of this repository's packages among some requirements."""
+    folder_of = {project["project"]["name"]: folder for folder, project in PROJECTS.items()}
     names = (requirement.partition("==")[0] for requirement in requirements)
     return [folder_of[name] for name in names if name in folder_of]
+
+
+def dependencies(package: str) -> list[str]:
+    """Return the folders of the packages that a package declares to depend on."""
+    return own(PROJECTS[package]["project"].get("dependencies", ()))
+
+
+PACKAGES = tuple(graphlib.TopologicalSorter({name: dependencies(name) for name in PROJECTS}).static_order())
+NATIVE = [name for name in PACKAGES if PROJECTS[name]["build-system"]["build-backend"] == "scikit_build_core.build"]
 
 
 def with_dependencies(*packages: str) -> list[str]:
@@ -84,7 +86,7 @@ def with_dependencies(*packages: str) -> list[str]:
     needed = set(packages)
     for package in reversed(PACKAGES):
         if package in needed:
-            needed.update(own(project(package)["project"]["dependencies"]))
+            needed.update(dependencies(package))
     return [package for package in PACKAGES if package in needed]
 
 
@@ -99,7 +101,7 @@ def fingerprint(package: str) -> str:
     """A hash of what a package is built from: its files, the interpreter, and the headers it compiles against."""
     folder = ROOT / "packages" / package
     files = list(sources(folder))
-    for below in own(project(package)["build-system"]["requires"]):
+    for below in own(PROJECTS[package]["build-system"]["requires"]):
         files += sources(folder.parent / below / "include")
     digest = hashlib.sha256(sys.version.encode())
     for path in files:
@@ -123,7 +125,7 @@ def outdated(stamps: Path) -> dict[str, str]:
 
 def files_of(package: str, pattern: str = "*") -> list[Path]:
     """The wheel and the sdist of a package in dist/, relative to the top."""
-    name = project(package)["project"]["name"].replace("-", "_")
+    name = PROJECTS[package]["project"]["name"].replace("-", "_")
     return sorted(path.relative_to(ROOT) for path in DIST.glob(f"{name}-{pattern}"))
 
 
@@ -158,7 +160,7 @@ def wheels(session: nox.Session) -> None:
     for package, built_from in packages.items():
         for path in files_of(package):
             (ROOT / path).unlink()
-        if below := own(project(package)["build-system"]["requires"]):
+        if below := own(PROJECTS[package]["build-system"]["requires"]):
             install_alone(session, *below)
         # Not isolated: the compiler's command lines stay the same, so that only what changed is compiled. Not checked
         # for dependencies: what builds is installed above, and what the packages below need to run is not needed here.
@@ -182,13 +184,13 @@ def tests(session: nox.Session, package: str) -> None:
         # data is tested twice: its batches are arrays alone and tensors beside tensor-core.
         run_tests(session, "together", "tests", "packages/data/tests", "tools", "--ignore=tests/parity")
     else:
-        install(session, package, requirements=nox.project.dependency_groups(project(package), "test"))
+        install(session, package, requirements=nox.project.dependency_groups(PROJECTS[package], "test"))
         run_tests(session, package, f"packages/{package}/tests")
 
 
 def test_the_rest(session: nox.Session) -> None:
     """Run the tests that no other session of tests has run."""
-    of_packages = [nox.project.dependency_groups(project(package), "test") for package in PACKAGES[:-1]]
+    of_packages = [nox.project.dependency_groups(PROJECTS[package], "test") for package in PACKAGES[:-1]]
     install(session, *PACKAGES, requirements=[*sum(of_packages, ()), *group("everything"), *extra("examples")])
     for earlier in RECORDS.glob("rest-*.json"):
         earlier.unlink()
@@ -358,14 +360,14 @@ def build_natively(session: nox.Session, settings: dict[str, str], environment: 
     `environment` holds what a process needs that loads the libraries.
     """
     # A build imports what announces a CMake config, and the installed one may be of a broken or an older build.
-    names = [project(package)["project"]["name"] for package in NATIVE]
+    names = [PROJECTS[package]["project"]["name"] for package in NATIVE]
     session.run("pip", "uninstall", "--quiet", "--yes", *names)
     options = ["--no-build-isolation", "--no-deps", "-Ccmake.build-type=Debug"]
     options += [f"-Ccmake.define.{name}={value}" for name, value in settings.items()]
     builds = Path(session.create_tmp()).resolve()
     for package in NATIVE:
         build = ("--verbose", f"-Cbuild-dir={builds / package}", *options, f"packages/{package}")
-        needed = environment if own(project(package)["build-system"]["requires"]) else {}
+        needed = environment if own(PROJECTS[package]["build-system"]["requires"]) else {}
         session.install(*build, env={**CACHED_BUILD, **needed}, silent=False)
 
 
@@ -451,7 +453,7 @@ def threads(session: nox.Session) -> None:
 def free_threading(session: nox.Session) -> None:
     """Run the tests and tools/threads on an interpreter without a GIL, which has to be on the PATH as python3.13t."""
     builders = {
-        each for package in PACKAGES for each in project(package)["build-system"]["requires"] if not own([each])
+        each for package in PACKAGES for each in PROJECTS[package]["build-system"]["requires"] if not own([each])
     }
     requirements = [*sorted(builders), "cmake", "ninja", *group("test"), "numpy", "pillow>=10.1", "tqdm>=4.66"]
     session.install("--quiet", "--only-binary", ":all:", *requirements)
@@ -477,7 +479,7 @@ def dev(session: nox.Session) -> None:
     session.install("--quiet", *group("build"), *group("test"), *group("lint"), *extra("examples"))
     if native := [package for package in packages if package in NATIVE]:
         # A build imports what announces a CMake config: a broken extension must not stand in its own repair's way.
-        names = [project(package)["project"]["name"] for package in native]
+        names = [PROJECTS[package]["project"]["name"] for package in native]
         session.run("pip", "uninstall", "--quiet", "--yes", *names)
     for package, built_from in packages.items():
         shown = ["--verbose"] if package in NATIVE else ["--quiet"]

@@ -18,7 +18,53 @@ import pytest
 
 import flambeau
 
-LAYER = {"tensor-core": 0, "autograd": 1, "nn": 2, "optim": 2, "data": 2, "vision": 3}
+FACADE = "packages/tensor-core/python/flambeau/__init__.py"  # lists the public names of all packages
+
+# Where a package still names one that it does not depend on.
+KNOWN_EDGES = {
+    "autograd/python/flambeau/autograd/_graphed_callables.py: flambeau.nn",
+    "data/src/flambeau/data/_tensors.py: flambeau._suggestions",
+    "data/src/flambeau/data/distributed.py: flambeau.distributed",
+    "optim/src/flambeau/optim/swa_utils.py: flambeau.nn",
+    "optim/src/flambeau/optim/swa_utils.py: flambeau.nn.Module",
+    "tensor-core/bindings/bind_autograd.cpp: flambeau.autograd",
+    "tensor-core/bindings/bind_autograd.cpp: flambeau.autograd._tensor_methods",
+    "tensor-core/bindings/bind_windows.cpp: flambeau.nn.grad",
+    "tensor-core/bindings/define.h: flambeau.nn.functional",
+    "tensor-core/python/flambeau/_formatting.py: flambeau.autograd.forward_ad",
+    "tensor-core/python/flambeau/_serialization/interpreter.py: flambeau.nn.modules",
+    "tensor-core/python/flambeau/_serialization/rebuild.py: flambeau.autograd",
+    "tensor-core/python/flambeau/_serialization/rebuild.py: flambeau.nn",
+    "tensor-core/python/flambeau/_serialization/rebuild.py: flambeau.nn.parameter",
+    "tensor-core/python/flambeau/backends/_attention.py: flambeau.nn.attention",
+    "tensor-core/python/flambeau/cuda/graphs.py: flambeau.autograd",
+    "tensor-core/python/flambeau/cuda/graphs.py: flambeau.autograd.__name__",
+    "tensor-core/python/flambeau/sparse/__init__.py: flambeau.autograd",
+    "tensor-core/python/flambeau/sparse/__init__.py: flambeau.autograd._saved_sparse",
+    "tensor-core/python/flambeau/sparse/_gradients.py: flambeau.autograd",
+    "tensor-core/python/flambeau/sparse/_gradients.py: flambeau.autograd._sparse_gradients",
+    "tensor-core/python/flambeau/torch/_collectives.py: flambeau.distributed.nn.functional",
+    "tensor-core/python/flambeau/torch/_missing.py: flambeau.autograd",
+    "tensor-core/python/flambeau/torch/_missing.py: flambeau.data",
+    "tensor-core/python/flambeau/torch/_missing.py: flambeau.nn",
+    "tensor-core/python/flambeau/torch/_missing.py: flambeau.nn.functional",
+    "tensor-core/python/flambeau/torch/_missing.py: flambeau.optim",
+    "tensor-core/python/flambeau/torch/_missing.py: flambeau.optim.lr_scheduler",
+    "tensor-core/python/flambeau/torch/_places.py: flambeau.data",
+    "tensor-core/python/flambeau/torch/_places.py: flambeau.optim",
+    "tensor-core/python/flambeau/torch/_places.py: flambeau.optim._functional",
+    "tensor-core/python/flambeau/torch/_places.py: flambeau.vision",
+    "tensor-core/python/flambeau/torch/_places.py: flambeau.vision.models._own_builders",
+    "tensor-core/python/flambeau/torch/_places.py: flambeau.vision.models.detection._matching",
+    "tensor-core/python/flambeau/torch/_places.py: flambeau.vision.models.mobilenet",
+    "tensor-core/python/flambeau/torch/_places.py: flambeau.vision.ops",
+    "tensor-core/python/flambeau/torch/_private.py: flambeau.func._placeholders",
+    "tensor-core/python/flambeau/torch/_private.py: flambeau.jit",
+    "tensor-core/python/flambeau/torch/_transforms.py: flambeau.func._placeholders",
+    "tensor-core/python/flambeau/utils/tensorboard/_graph.py: flambeau.autograd",
+    "tensor-core/python/flambeau/utils/tensorboard/_graph.py: flambeau.autograd.graph",
+    "tensor-core/python/flambeau/utils/tensorboard/_graph.py: flambeau.autograd.graph.get_gradient_edge",
+}
 
 # Distributions that are imported under another name.
 IMPORTED_AS = {"pillow": "PIL"}
@@ -28,14 +74,45 @@ def python_files(root: Path, package: str) -> list[Path]:
     return [*(root / "packages" / package).glob("src/**/*.py"), *(root / "packages" / package).glob("python/**/*.py")]
 
 
+def modules_of(root: Path, package: str) -> list[tuple[Path, str]]:
+    """Return the files of a package, each with the name that it is imported by."""
+    return [
+        (path, ".".join(("flambeau", *path.relative_to(top).with_suffix("").parts)).removesuffix(".__init__"))
+        for top in (
+            root / "packages" / package / "src" / "flambeau",
+            root / "packages" / package / "python" / "flambeau",
+        )
+        for path in sorted(top.glob("**/*.py"))
+    ]
+
+
+@pytest.fixture(scope="module")
+def owners(root: Path, projects: dict[str, Any]) -> dict[str, str]:
+    """The package of each module."""
+    return {module: package for package in projects for _, module in modules_of(root, package)}
+
+
+def owner_of(name: str, owners: dict[str, str]) -> str | None:
+    """Return the package that brings a module or what is in it; None if it does not belong to flambeau."""
+    parts = name.split(".")
+    if parts[0] != "flambeau":
+        return None
+    known = (".".join(parts[:length]) for length in range(len(parts), 1, -1))
+    return next((owners[module] for module in known if module in owners), "tensor-core")
+
+
+def with_dependencies(package: str, projects: dict[str, Any]) -> set[str]:
+    """Return a package and all of this repository that it declares to depend on."""
+    folders = {project["project"]["name"]: folder for folder, project in projects.items()}
+    names = [name.partition("==")[0] for name in projects[package]["project"].get("dependencies", [])]
+    return {package}.union(*(with_dependencies(folders[name], projects) for name in names if name in folders))
+
+
 def imported_modules(path: Path) -> Iterator[str]:
     """Every name that the imports of a file may load as a module, in full."""
     parts = path.with_suffix("").parts
     package = parts[len(parts) - parts[::-1].index("flambeau") - 1 : -1]
-    tree = ast.parse(path.read_text())
-    if package == ("flambeau",):  # the facade names the other distributions to type checkers, which run nothing
-        tree.body = [node for node in tree.body if not is_for_type_checkers(node)]
-    for node in ast.walk(tree):
+    for node in ast.walk(ast.parse(path.read_text())):
         yield from names_of(node, package)
 
 
@@ -53,27 +130,46 @@ def names_of(node: ast.AST, package: tuple[str, ...]) -> Iterator[str]:
         yield from (f"{origin}.{alias.name}" for alias in node.names)
 
 
-def package_of(module: str) -> str | None:
-    """The package of this repository that a module belongs to."""
-    top, _, rest = module.partition(".")
-    if top != "flambeau":
-        return None
-    name = rest.partition(".")[0]
-    return name if name in LAYER else "tensor-core"
+def mentioned_modules(path: Path) -> Iterator[str]:
+    """Names of modules in the strings and attributes of a Python file, or in the strings of a C++ file."""
+    if path.suffix != ".py":
+        yield from re.findall(r'"(flambeau(?:\.\w+)+)"', path.read_text())
+        return
+    for node in ast.walk(ast.parse(path.read_text())):
+        text = (
+            node.value
+            if isinstance(node, ast.Constant)
+            else ast.unparse(node)
+            if isinstance(node, ast.Attribute)
+            else ""
+        )
+        if isinstance(text, str) and re.fullmatch(r"flambeau(\.\w+)+", text):
+            yield text
 
 
-def test_every_package_has_a_layer(package: str) -> None:
-    assert package == "flambeau" or package in LAYER
-
-
-def test_nothing_imports_upward(root: Path, package: str) -> None:
-    upward = [
-        f"{path.relative_to(root)}: {module}"
-        for path in python_files(root, package)
-        for module in imported_modules(path)
-        if (target := package_of(module)) and target != package and LAYER[target] >= LAYER[package]
+def edges(root: Path, package: str, owners: dict[str, str], allowed: set[str]) -> set[str]:
+    """Return "file: module" for what the files of a package name of packages that it must not know."""
+    folder = root / "packages" / package
+    sources = [
+        path
+        for path in (*folder.glob("**/*.cpp"), *folder.glob("**/*.h"))
+        if not {"build", "tests"} & set(path.relative_to(folder).parts)
     ]
-    assert upward == []
+    return {
+        f"{path.relative_to(root / 'packages')}: {name}"
+        for path in (*(path for path, _ in modules_of(root, package) if path != root / FACADE), *sources)
+        for name in (*(imported_modules(path) if path.suffix == ".py" else ()), *mentioned_modules(path))
+        if (owner := owner_of(name, owners)) and owner not in allowed
+    }
+
+
+def test_no_package_names_one_that_it_does_not_depend_on(
+    root: Path, projects: dict[str, Any], owners: dict[str, str], package: str
+) -> None:
+    found = edges(root, package, owners, with_dependencies(package, projects))
+    known = {edge for edge in KNOWN_EDGES if edge.startswith(f"{package}/")}
+    assert found - known == set()
+    assert known - found == set(), "remove these from KNOWN_EDGES"
 
 
 def test_other_peoples_packages_are_declared(root: Path, projects: dict[str, Any], package: str) -> None:
@@ -91,13 +187,22 @@ def test_other_peoples_packages_are_declared(root: Path, projects: dict[str, Any
     assert {name: imported[name] for name in undeclared} == {}
 
 
-def test_upward_imports_are_seen(tmp_path: Path) -> None:
-    path = tmp_path / "src" / "flambeau" / "data" / "module.py"
-    path.parent.mkdir(parents=True)
-    path.write_text("import flambeau.nn\nfrom flambeau import optim\nfrom .. import vision\nfrom . import loader\n")
-    modules = list(imported_modules(path))
-    assert modules == ["flambeau.nn", "flambeau.optim", "flambeau.vision", "flambeau.data.loader"]
-    assert [package_of(module) for module in modules] == ["nn", "optim", "vision", "data"]
+def test_edges_are_found(tmp_path: Path) -> None:
+    folder = tmp_path / "packages" / "data" / "src" / "flambeau" / "data"
+    folder.mkdir(parents=True)
+    imports = "import flambeau.nn\nfrom flambeau import optim\nfrom .. import vision\nfrom . import loader\n"
+    (folder / "module.py").write_text(f"{imports}f('flambeau.func._vmap')\nflambeau.func.vmap\n'flambeau.no module'\n")
+    (folder / "module.cpp").write_text('PyImport_ImportModule("flambeau.optim.adam");\n')
+    owners = {"flambeau.data": "data", **{f"flambeau.{name}": name for name in ("nn", "optim", "vision", "func")}}
+    found = {edge.partition(": ")[2] for edge in edges(tmp_path, "data", owners, {"data", "nn"})}
+    assert found == {
+        "flambeau.optim",
+        "flambeau.vision",
+        "flambeau.func",
+        "flambeau.func.vmap",
+        "flambeau.func._vmap",
+        "flambeau.optim.adam",
+    }
 
 
 def test_the_facade_shows_every_name_to_type_checkers(root: Path) -> None:
