@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from flambeau._distributions import DISTRIBUTIONS
+
 Projects = dict[str, dict[str, Any]]
 IGNORED = {"build", "__pycache__"}
 
@@ -81,31 +83,6 @@ def test_the_licence_travels_with_wheel_and_sdist(root: Path, wheel: zipfile.Zip
     assert "LICENSE" in sdist
 
 
-# The folders of a package that are not called like it, or are shared.
-FOLDERS = {
-    "autograd": (
-        "flambeau/autograd/",
-        "flambeau/func/",
-        "flambeau/library/",
-        "flambeau/profiler/",
-        "flambeau/utils/checkpoint",
-    ),
-    "data": ("flambeau/data/", "flambeau/utils/data/"),
-    "nn": (
-        "flambeau/nn/",
-        "flambeau/distributed/nn/",
-        "flambeau/distributions/",
-        "flambeau/export/",
-        "flambeau/fx/",
-        "flambeau/jit/",
-        "flambeau/onnx/",
-        "flambeau/utils/_flop_formulas",
-        "flambeau/utils/flop_counter",
-    ),
-    "optim": ("flambeau/optim/", "flambeau/distributed/optim/"),
-}
-
-
 def test_the_wheel_keeps_to_its_own_part_of_the_namespace(
     projects: Projects, package: str, wheel: zipfile.ZipFile
 ) -> None:
@@ -118,7 +95,9 @@ def test_the_wheel_keeps_to_its_own_part_of_the_namespace(
         assert [name for name in files if name.startswith(others)] == []
         assert {"flambeau/__init__.py", "flambeau/py.typed"} <= set(files)
     else:
-        own = FOLDERS.get(package, (f"flambeau/{package}/",))
+        own_name = projects[package]["project"]["name"]
+        modules = [module for module, distribution in DISTRIBUTIONS.items() if distribution == own_name]
+        own = tuple(f"flambeau/{module.replace('.', '/')}{end}" for module in modules for end in ("/", ".py"))
         assert [name for name in files if not name.startswith(own)] == []
         assert {f"flambeau/{package}/__init__.py", f"flambeau/{package}/py.typed"} <= set(files)
 

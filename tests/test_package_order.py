@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 import flambeau
+from flambeau._distributions import DISTRIBUTIONS
 
 FACADE = "packages/tensor-core/python/flambeau/__init__.py"  # lists the public names of all packages
 
@@ -212,7 +213,7 @@ def test_the_facade_shows_every_name_to_type_checkers(root: Path) -> None:
     block = next(node for node in tree.body if is_for_type_checkers(node))
     aliases = {alias.asname for node in ast.walk(block) if isinstance(node, ast.ImportFrom) for alias in node.names}
     annotated = {node.target.id for node in ast.walk(block) if isinstance(node, ast.AnnAssign)}  # type: ignore[union-attr]
-    at_run_time = {*flambeau._DISTRIBUTIONS, *flambeau._ELSEWHERE, *flambeau._MODULES, *flambeau._TENSOR_TYPES}
+    at_run_time = {*flambeau._SUBPACKAGES, *flambeau._ELSEWHERE, *flambeau._MODULES, *flambeau._TENSOR_TYPES}
     assert at_run_time - {"__config__"} == (aliases | annotated) - {"_tensortype"}
 
 
@@ -233,17 +234,37 @@ def only_tensor_core(tmp_path_factory: pytest.TempPathFactory, root: Path) -> di
     return {**os.environ, "PYTHONPATH": str(folder)}
 
 
-@pytest.mark.parametrize("statement", ["import flambeau; flambeau.{0}", "from flambeau import {0}"])
-@pytest.mark.parametrize("name", ["autograd", "nn", "optim", "data", "vision"])
+def test_each_module_of_another_package_has_its_distribution(projects: dict[str, Any], owners: dict[str, str]) -> None:
+    """The table names the packages' topmost modules, and no others."""
+    names = {package: project["project"]["name"] for package, project in projects.items()}
+    brought = {
+        module.removeprefix("flambeau."): names[owner]
+        for module, owner in owners.items()
+        if owner != "tensor-core" and owners.get(module.rpartition(".")[0], "tensor-core") == "tensor-core"
+    }
+    public = {module: name for module, name in brought.items() if not module.rpartition(".")[2].startswith("_")}
+    assert public == DISTRIBUTIONS
+
+
+@pytest.mark.parametrize(
+    "statement", ["import flambeau; flambeau.{0}", "import flambeau.{0}", "from flambeau import {0}"]
+)
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
 def test_a_missing_package_is_named_by_its_distribution(
     only_tensor_core: dict[str, str], name: str, statement: str
 ) -> None:
-    command = [sys.executable, "-S", "-c", statement.format(name)]
+    above, _, last = name.rpartition(".")
+    code = (
+        statement.format(name)
+        if not above
+        else statement.format(name).replace(f"flambeau import {name}", f"flambeau.{above} import {last}")
+    )
+    command = [sys.executable, "-S", "-c", code]
     done = subprocess.run(command, env=only_tensor_core, capture_output=True, text=True, check=False)
     last_line = done.stderr.strip().splitlines()[-1] if done.stderr else done.stdout
     assert done.returncode == 1
-    assert last_line.startswith(("ImportError", "ModuleNotFoundError"))
-    assert f"flambeau-{name}" in last_line
+    assert last_line.startswith("ModuleNotFoundError")
+    assert last_line.endswith(f"pip install {DISTRIBUTIONS[name]}")
 
 
 def test_an_unknown_name_is_an_ordinary_attribute_error() -> None:
@@ -251,6 +272,6 @@ def test_an_unknown_name_is_an_ordinary_attribute_error() -> None:
         flambeau.no_such_name  # noqa: B018
 
 
-@pytest.mark.parametrize("name", ["autograd", "nn", "optim", "data", "vision"])
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
 def test_every_package_is_installed(name: str) -> None:
     assert importlib.util.find_spec(f"flambeau.{name}") is not None

@@ -129,7 +129,6 @@ def test_containers_of_other_things_than_modules_come_with_the_corrected_call(ma
         (nn, "relu", "ReLU"),
         (nn.init, "kaming_normal_", "kaiming_normal_"),
         (nn.utils, "clip_grad_nrom_", "clip_grad_norm_"),
-        (fb.distributions, "Norml", "Normal"),
         (fb.func, "vmapp", "vmap"),
     ],
 )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 # The redundant aliases export the names to type checkers (PEP 484).
 # isort: off
-from flambeau import _core, _operators, _public_names, _suggestions
+from flambeau import _core, _distributions, _operators, _public_names, _suggestions
 from flambeau._core import *  # its __all__ is made of the registry
 from flambeau._core import (
     Generator as Generator,
@@ -423,36 +423,13 @@ _ELSEWHERE = {
     "vmap": "flambeau.func",
 }
 
-# Subpackages that other distributions bring, and those distributions.
-_DISTRIBUTIONS = {
-    "autograd": "flambeau-autograd",
-    "func": "flambeau-autograd",
-    "library": "flambeau-autograd",
-    "export": "flambeau-nn",
-    "jit": "flambeau-nn",
-    "nn": "flambeau-nn",
-    "optim": "flambeau-optim",
-    "profiler": "flambeau-autograd",
-    "distributions": "flambeau-nn",
-    "onnx": "flambeau-nn",
-    "fx": "flambeau-nn",
-    "data": "flambeau-data",
-    "vision": "flambeau-vision",
-}
+# Subpackages that other distributions bring.
+_SUBPACKAGES = tuple(name for name in _distributions.DISTRIBUTIONS if "." not in name)
+_distributions.install()
 
 
 def _load(name: str) -> Any:
-    if name in _DISTRIBUTIONS:
-        try:
-            return importlib.import_module(f"flambeau.{name}")
-        except ModuleNotFoundError as error:
-            if error.name != f"flambeau.{name}":
-                raise
-            raise ImportError(
-                f"flambeau.{name} is not installed; it comes with the distribution {_DISTRIBUTIONS[name]}: "
-                f"pip install {_DISTRIBUTIONS[name]}"
-            ) from None
-    if name in _MODULES:
+    if name in _SUBPACKAGES or name in _MODULES:
         return importlib.import_module(f"flambeau.{name}")
     if name.startswith("_foreach_"):
         from flambeau._foreach import function_named as function_named
@@ -469,4 +446,4 @@ if not TYPE_CHECKING:  # so that type checkers report names that do not exist
 
 
 def __dir__() -> list[str]:
-    return _public_names.public_names(globals(), (*_DISTRIBUTIONS, *_ELSEWHERE, *_MODULES))
+    return _public_names.public_names(globals(), (*_SUBPACKAGES, *_ELSEWHERE, *_MODULES))

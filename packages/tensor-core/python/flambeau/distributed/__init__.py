@@ -9,10 +9,13 @@ by NCCL. A program of one process needs neither. Processes are started by
 or by ``flambeau.multiprocessing.spawn``.
 """
 
+import importlib
 import os
 from pkgutil import extend_path as _extend_path
+from typing import TYPE_CHECKING, Any
 
 from flambeau import _public_names, _suggestions
+from flambeau._distributions import DISTRIBUTIONS
 
 from ._backend_names import Backend, is_gloo_available, is_mpi_available, is_nccl_available
 from ._checks import DebugLevel, get_debug_level, set_debug_level, set_debug_level_from_env
@@ -158,4 +161,11 @@ def __dir__() -> list[str]:
     return _public_names.public_names(globals(), __all__)
 
 
-_suggestions.suggest_names(__name__)
+def _load(name: str) -> Any:
+    if f"distributed.{name}" in DISTRIBUTIONS:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise _suggestions.unknown_attribute(__name__, name)
+
+
+if not TYPE_CHECKING:  # so that type checkers report names that do not exist
+    __getattr__ = _load

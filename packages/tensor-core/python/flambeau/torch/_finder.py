@@ -149,7 +149,7 @@ class _Finder(metadata.DistributionFinder):
         if name.partition(".")[0] not in ROOTS:
             return None
         if not _exists(name):
-            if (top := place_of(name).split(".")[1]) in flambeau._DISTRIBUTIONS:
+            if (top := place_of(name).split(".")[1]) in flambeau._SUBPACKAGES:
                 getattr(flambeau, top)  # if its distribution is absent, this says so
             above, _, last = name.rpartition(".")
             raise ModuleNotFoundError(str(_missing.remember(sys.modules.get(above), above, last)), name=name)

@@ -5,6 +5,7 @@ import pkgutil
 from typing import Any
 
 from flambeau import _public_names, _suggestions
+from flambeau._distributions import DISTRIBUTIONS
 
 __path__ = pkgutil.extend_path(__path__, __name__)
 
@@ -13,7 +14,7 @@ def __getattr__(name: str) -> Any:
     try:
         return importlib.import_module(f"{__name__}.{name}")
     except ModuleNotFoundError as error:
-        if error.name != f"{__name__}.{name}":
+        if error.name != f"{__name__}.{name}" or f"utils.{name}" in DISTRIBUTIONS:
             raise
         raise _suggestions.unknown_attribute(__name__, name) from None
 

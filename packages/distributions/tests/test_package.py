@@ -36,6 +36,8 @@ def test_modules_are_attributes():
         assert getattr(distributions, name).__name__ == f"flambeau.distributions.{name}"
     with pytest.raises(AttributeError, match="has no attribute 'Gauss'"):
         distributions.Gauss  # noqa: B018
+    with pytest.raises(AttributeError, match=r"no attribute 'Norml'; did you mean 'Normal'\?$"):
+        distributions.Norml  # noqa: B018
 
 
 def test_every_module_is_in_the_facade():

@@ -29,7 +29,7 @@ from flambeau.nn import Module
 from flambeau.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from flambeau.overrides import TorchFunctionMode
 
-from ._flop_formulas import COMPOSED, FORMULAS, Count
+from ._formulas import COMPOSED, FORMULAS, Count
 
 __all__ = ["FlopCounterMode"]
 

@@ -1,0 +1,52 @@
+"""Errors for modules of flambeau whose distribution is not installed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+# The modules that other distributions bring, by their names below flambeau, and those distributions.
+DISTRIBUTIONS = {
+    "autograd": "flambeau-autograd",
+    "data": "flambeau-data",
+    "distributed.nn": "flambeau-nn",
+    "distributed.optim": "flambeau-optim",
+    "distributions": "flambeau-distributions",
+    "export": "flambeau-nn",
+    "func": "flambeau-autograd",
+    "fx": "flambeau-nn",
+    "jit": "flambeau-nn",
+    "library": "flambeau-autograd",
+    "nn": "flambeau-nn",
+    "onnx": "flambeau-nn",
+    "optim": "flambeau-optim",
+    "profiler": "flambeau-autograd",
+    "utils.checkpoint": "flambeau-autograd",
+    "utils.data": "flambeau-data",
+    "utils.flop_counter": "flambeau-nn",
+    "vision": "flambeau-vision",
+}
+
+
+class MissingDistributions:
+    """Finder of modules that names the distribution to install for a module that no other finder has found."""
+
+    @staticmethod
+    def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        """Raise ModuleNotFoundError for an import of a module in DISTRIBUTIONS."""
+        distribution = DISTRIBUTIONS.get(name.removeprefix("flambeau."))
+        # importlib.util.find_spec() calls finders, too, and returns None if they find nothing.
+        if distribution is None or sys._getframe(2).f_code.co_name != "_find_and_load_unlocked":
+            return None
+        raise ModuleNotFoundError(
+            f"{name} is not installed; it comes with the distribution {distribution}: pip install {distribution}",
+            name=name,
+        )
+
+
+def install() -> None:
+    """Let imports of missing modules name their distribution."""
+    if MissingDistributions not in sys.meta_path:
+        sys.meta_path.append(MissingDistributions)
