@@ -24,10 +24,6 @@ FACADE = "packages/tensor-core/python/flambeau/__init__.py"  # lists the public 
 # Where a package still names one that it does not depend on.
 KNOWN_EDGES = {
     "autograd/python/flambeau/autograd/_graphed_callables.py: flambeau.nn",
-    "data/src/flambeau/data/_tensors.py: flambeau._suggestions",
-    "data/src/flambeau/data/distributed.py: flambeau.distributed",
-    "optim/src/flambeau/optim/swa_utils.py: flambeau.nn",
-    "optim/src/flambeau/optim/swa_utils.py: flambeau.nn.Module",
     "tensor-core/bindings/bind_autograd.cpp: flambeau.autograd",
     "tensor-core/bindings/bind_autograd.cpp: flambeau.autograd._tensor_methods",
     "tensor-core/bindings/bind_windows.cpp: flambeau.nn.grad",
@@ -45,6 +41,11 @@ KNOWN_EDGES = {
     "tensor-core/python/flambeau/sparse/_gradients.py: flambeau.autograd",
     "tensor-core/python/flambeau/sparse/_gradients.py: flambeau.autograd._sparse_gradients",
     "tensor-core/python/flambeau/torch/_collectives.py: flambeau.distributed.nn.functional",
+    "tensor-core/python/flambeau/torch/_dynamo.py: flambeau.compiler.allow_in_graph",
+    "tensor-core/python/flambeau/torch/_dynamo.py: flambeau.compiler.assume_constant_result",
+    "tensor-core/python/flambeau/torch/_dynamo.py: flambeau.compiler.disable",
+    "tensor-core/python/flambeau/torch/_dynamo.py: flambeau.compiler.is_compiling",
+    "tensor-core/python/flambeau/torch/_dynamo.py: flambeau.compiler.reset",
     "tensor-core/python/flambeau/torch/_missing.py: flambeau.autograd",
     "tensor-core/python/flambeau/torch/_missing.py: flambeau.data",
     "tensor-core/python/flambeau/torch/_missing.py: flambeau.nn",
@@ -103,10 +104,15 @@ def owner_of(name: str, owners: dict[str, str]) -> str | None:
 
 
 def with_dependencies(package: str, projects: dict[str, Any]) -> set[str]:
-    """Return a package and all of this repository that it declares to depend on."""
+    """Return a package and those of this repository that it depends on, optional ones included."""
     folders = {project["project"]["name"]: folder for folder, project in projects.items()}
-    names = [name.partition("==")[0] for name in projects[package]["project"].get("dependencies", [])]
+    names = [requirement.partition("==")[0] for requirement in requirements(projects[package]["project"])]
     return {package}.union(*(with_dependencies(folders[name], projects) for name in names if name in folders))
+
+
+def requirements(project: dict[str, Any]) -> list[str]:
+    """Return what a project requires, its extras included."""
+    return sum(project.get("optional-dependencies", {}).values(), project.get("dependencies", []))
 
 
 def imported_modules(path: Path) -> Iterator[str]:
@@ -175,8 +181,7 @@ def test_no_package_names_one_that_it_does_not_depend_on(
 
 def test_other_peoples_packages_are_declared(root: Path, projects: dict[str, Any], package: str) -> None:
     project = projects[package]["project"]
-    wanted = sum(project.get("optional-dependencies", {}).values(), project.get("dependencies", []))
-    names = [re.split(r"[<>=!~\[; ]", name)[0] for name in wanted]
+    names = [re.split(r"[<>=!~\[; ]", name)[0] for name in requirements(project)]
     declared = {IMPORTED_AS.get(name, name) for name in names}
     imported = {
         name.partition(".")[0]: path.name

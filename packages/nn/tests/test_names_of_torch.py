@@ -1,11 +1,8 @@
 """Functions of the main namespace that take reductions as numbers: the same values as those of ``nn.functional``."""
 
-import contextlib
-
 import pytest
 
 import flambeau as fb
-from flambeau import nn
 from flambeau.nn import functional as F
 
 REDUCTIONS = ("none", "mean", "sum")
@@ -57,13 +54,3 @@ def test_the_others():
     assert fb.dropout_(z := fb.ones(100), 0.5, True) is z and 0 < z.count_nonzero() < 100
     assert fb.norm_except_dim(x, 2, 1).allclose(x.square().sum((0, 2), keepdim=True).sqrt())
     assert fb.norm_except_dim(x, 2, -1).allclose(x.square().sum().sqrt())
-
-
-def test_a_model_compiles_to_itself():
-    model = nn.Linear(2, 3)
-    with contextlib.suppress(UserWarning):  # the first time
-        fb.compile(model)
-    assert fb.compile(model) is model and fb.jit.freeze(model) is model
-    assert model.compile(mode="default") is None and model(fb.ones(1, 2)).shape == (1, 3)
-    with pytest.raises(RuntimeError, match="Either mode or options"):
-        model.compile(mode="default", options={})

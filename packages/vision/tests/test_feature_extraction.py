@@ -6,9 +6,15 @@ import zlib
 import pytest
 
 import flambeau as fb
-from flambeau import fx, nn
+from flambeau import nn
 from flambeau.vision import models
-from flambeau.vision.models.feature_extraction import NodePathTracer, create_feature_extractor, get_graph_node_names
+
+fx = pytest.importorskip("flambeau.fx", reason="needs flambeau-export, which flambeau-vision does not require")
+from flambeau.vision.models.feature_extraction import (  # noqa: E402
+    NodePathTracer,
+    create_feature_extractor,
+    get_graph_node_names,
+)
 
 # Of each model: how many nodes there are in training and in evaluation, and the checksum of their names.
 NAMES = {

@@ -299,7 +299,6 @@ _MODULES = (
     "amp",
     "array_api",
     "backends",
-    "compiler",
     "cpu",
     "cuda",
     "distributed",

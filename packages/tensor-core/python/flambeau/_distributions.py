@@ -10,22 +10,23 @@ from types import ModuleType
 # The modules that other distributions bring, by their names below flambeau, and those distributions.
 DISTRIBUTIONS = {
     "autograd": "flambeau-autograd",
+    "compiler": "flambeau-export",
     "data": "flambeau-data",
     "distributed.nn": "flambeau-nn",
     "distributed.optim": "flambeau-optim",
     "distributions": "flambeau-distributions",
-    "export": "flambeau-nn",
+    "export": "flambeau-export",
     "func": "flambeau-autograd",
-    "fx": "flambeau-nn",
-    "jit": "flambeau-nn",
+    "fx": "flambeau-export",
+    "jit": "flambeau-export",
     "library": "flambeau-autograd",
     "nn": "flambeau-nn",
-    "onnx": "flambeau-nn",
+    "onnx": "flambeau-export",
     "optim": "flambeau-optim",
     "profiler": "flambeau-autograd",
     "utils.checkpoint": "flambeau-autograd",
     "utils.data": "flambeau-data",
-    "utils.flop_counter": "flambeau-nn",
+    "utils.flop_counter": "flambeau-export",
     "vision": "flambeau-vision",
 }
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import flambeau as fb
 from flambeau import nn
-from flambeau.fx import wrap
+from flambeau.nn._leaf_functions import wrap
 
 
 def relative_position_index(height: int, width: int) -> fb.Tensor:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import flambeau as fb
 from flambeau import nn
-from flambeau.fx import wrap
+from flambeau.nn._leaf_functions import wrap
 
 from ..ops._layers import MLP, Permute, StochasticDepth
 from ._published import published_in

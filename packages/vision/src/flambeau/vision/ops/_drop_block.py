@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import flambeau as fb
 from flambeau import nn
-from flambeau.fx import wrap
+from flambeau.nn._leaf_functions import wrap
 
 
 def _drop_blocks(

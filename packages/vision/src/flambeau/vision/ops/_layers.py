@@ -7,7 +7,7 @@ from typing import Any
 
 import flambeau as fb
 from flambeau import nn
-from flambeau.fx import wrap
+from flambeau.nn._leaf_functions import wrap
 
 Layer = Callable[..., nn.Module]
 

@@ -1,7 +1,7 @@
 """Programs as files of the ONNX format, which run without Python and without flambeau.
 
 `export` runs a program, notes the operators that it calls, and writes them as a file for ONNX Runtime, OpenVINO,
-TensorRT or whatever else reads the format. It needs the package `onnx`: ``pip install "flambeau-nn[onnx]"``.
+TensorRT or whatever else reads the format. It needs the package `onnx`: ``pip install "flambeau-export[onnx]"``.
 
 >>> import flambeau
 >>> model = flambeau.nn.Sequential(flambeau.nn.Linear(4, 3), flambeau.nn.ReLU())

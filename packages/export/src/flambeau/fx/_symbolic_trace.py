@@ -14,11 +14,11 @@ from typing import Any
 import flambeau
 from flambeau import Tensor
 from flambeau.nn import Module, Parameter, Sequential
+from flambeau.nn._leaf_functions import wrap
 from flambeau.utils import _pytree as pytree
 
 from . import _patches
 from ._functions import find_proxy
-from ._marks import wrap
 from ._pytree_code import PyTreeCodeGen
 from .graph import Graph
 from .graph_module import GraphModule

@@ -19,8 +19,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from flambeau import _public_names, _suggestions
-
-from ._marks import wrap
+from flambeau.nn._leaf_functions import wrap
 
 if TYPE_CHECKING:
     from . import experimental as experimental

@@ -6,7 +6,6 @@ Functions and models come back as they are, so that a program written for a comp
 from __future__ import annotations
 
 import contextlib
-import importlib
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, TypeVar, overload
@@ -66,7 +65,9 @@ def compile(
     if model is None:
         return partial(compile, backend=backend, mode=mode, options=options, disable=disable)
     if callable(backend) and not disable:
-        return importlib.import_module("flambeau").fx._compile.compiled(model, backend)  # of flambeau-nn
+        from flambeau.fx._compile import compiled  # loads when it is needed
+
+        return compiled(model, backend)
     if not disable:
         warn_once(_AS_IT_IS)
     return model

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from flambeau import Tensor
 from flambeau.nn import Module
+from flambeau.nn._leaf_functions import wrapped
 
 from ._functions import asking, find_proxy
-from ._marks import wrapped
 
 if TYPE_CHECKING:
     from ._symbolic_trace import Tracer

@@ -1,4 +1,4 @@
-"""Functions that a program marks as leaves. This module loads nothing else, so that marking costs nothing."""
+"""Functions that `flambeau.fx` does not trace into. They are marked here, so that marking does not load fx."""
 
 from __future__ import annotations
 
@@ -8,22 +8,18 @@ from typing import Any, TypeVar
 
 F = TypeVar("F", bound="str | Callable[..., Any]")
 
-# What `wrap` was asked for: the variables of a module, by their id and the name of the function.
+# The variables of the module that marked a function, by their id and the function's name.
 wrapped: dict[tuple[int, str], dict[str, Any]] = {}
 
 
 def wrap(fn_or_name: F) -> F:
-    """Let calls of a function become nodes, which are not traced into; at the top of a module, also as a decorator.
+    """Mark a function whose calls become nodes of a graph. Call it at the top of a module, or use it as a decorator.
 
     Args:
         fn_or_name: the function, or the name of one that the module's code calls, such as ``"len"``.
-    Raises: NotImplementedError where it is called in a function; RuntimeError for what is neither.
-
-    >>> from flambeau import fx
-    >>> fx.wrap("len")
-    'len'
-    >>> [node.name for node in fx.symbolic_trace(lambda x: x * len(x)).graph.nodes]
-    ['x', 'len_1', 'mul', 'output']
+    Returns: the argument.
+    Raises: NotImplementedError if it is called in a function; RuntimeError if the argument is neither a function nor a
+        name.
     """
     if not callable(fn_or_name) and not isinstance(fn_or_name, str):
         raise RuntimeError("Unsupported type for global function! Must be either a callable or string name")
