@@ -19,7 +19,7 @@ signal.signal(signal.SIGINT, handle)
 def send():
     global sent
     time.sleep(0.3)
-    sent = time.monotonic()
+    sent = time.process_time()
     os.kill(os.getpid(), signal.SIGINT)
 """
 
@@ -48,17 +48,16 @@ def test_a_handler_interrupts_a_long_operator(name, threads):
     code = PRELUDE.format(threads=threads) + (
         f"{make}\n"
         "threading.Thread(target=send).start()\n"
-        "start = time.monotonic()\n"
         "try:\n"
         f"    {use}\n"
         "except Interrupted:\n"
-        "    print(time.monotonic() - sent)\n"
+        "    print(time.process_time() - sent)\n"
         "x.sum(); x.add_(1); (fb.ones(300, 300) @ fb.ones(300, 300)).sum()\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    # 0.2 seconds on an idle machine; the bound leaves room for a busy one.
-    assert float(done.stdout) < 2
+    # Seconds of all threads' work, so that other processes do not matter.
+    assert float(done.stdout) < 0.4 * threads
 
 
 def test_an_operator_goes_on_after_a_handler_that_returns_and_uses_operators():
@@ -84,13 +83,20 @@ def test_an_operator_goes_on_after_a_handler_that_returns_and_uses_operators():
 
 
 def test_control_c_ends_a_program_inside_an_operator():
-    code = "import flambeau as fb\nx = fb.randn(9000, 9000)\nprint('ready', flush=True)\nwhile True: x @ x"
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout.readline() == "ready\n"
-        time.sleep(0.3)
-        process.send_signal(signal.SIGINT)
-        _, error = process.communicate(timeout=20)
-    finally:
-        process.kill()
+    code = (
+        "import signal, flambeau as fb\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it\n"
+        "x = fb.randn(9000, 9000)\n"
+        "print('ready', flush=True)\n"
+        "while True: x @ x"
+    )
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", code], text=True, **pipes) as process:
+        try:
+            assert process.stdout.readline() == "ready\n"
+            time.sleep(0.3)
+            process.send_signal(signal.SIGINT)
+            _, error = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert "KeyboardInterrupt" in error and process.returncode == -signal.SIGINT
