@@ -40,29 +40,6 @@ KNOWN_EDGES = {
     "tensor-core/python/flambeau/sparse/__init__.py: flambeau.autograd._saved_sparse",
     "tensor-core/python/flambeau/sparse/_gradients.py: flambeau.autograd",
     "tensor-core/python/flambeau/sparse/_gradients.py: flambeau.autograd._sparse_gradients",
-    "tensor-core/python/flambeau/torch/_collectives.py: flambeau.distributed.nn.functional",
-    "tensor-core/python/flambeau/torch/_dynamo.py: flambeau.compiler.allow_in_graph",
-    "tensor-core/python/flambeau/torch/_dynamo.py: flambeau.compiler.assume_constant_result",
-    "tensor-core/python/flambeau/torch/_dynamo.py: flambeau.compiler.disable",
-    "tensor-core/python/flambeau/torch/_dynamo.py: flambeau.compiler.is_compiling",
-    "tensor-core/python/flambeau/torch/_dynamo.py: flambeau.compiler.reset",
-    "tensor-core/python/flambeau/torch/_missing.py: flambeau.autograd",
-    "tensor-core/python/flambeau/torch/_missing.py: flambeau.data",
-    "tensor-core/python/flambeau/torch/_missing.py: flambeau.nn",
-    "tensor-core/python/flambeau/torch/_missing.py: flambeau.nn.functional",
-    "tensor-core/python/flambeau/torch/_missing.py: flambeau.optim",
-    "tensor-core/python/flambeau/torch/_missing.py: flambeau.optim.lr_scheduler",
-    "tensor-core/python/flambeau/torch/_places.py: flambeau.data",
-    "tensor-core/python/flambeau/torch/_places.py: flambeau.optim",
-    "tensor-core/python/flambeau/torch/_places.py: flambeau.optim._functional",
-    "tensor-core/python/flambeau/torch/_places.py: flambeau.vision",
-    "tensor-core/python/flambeau/torch/_places.py: flambeau.vision.models._own_builders",
-    "tensor-core/python/flambeau/torch/_places.py: flambeau.vision.models.detection._matching",
-    "tensor-core/python/flambeau/torch/_places.py: flambeau.vision.models.mobilenet",
-    "tensor-core/python/flambeau/torch/_places.py: flambeau.vision.ops",
-    "tensor-core/python/flambeau/torch/_private.py: flambeau.func._placeholders",
-    "tensor-core/python/flambeau/torch/_private.py: flambeau.jit",
-    "tensor-core/python/flambeau/torch/_transforms.py: flambeau.func._placeholders",
     "tensor-core/python/flambeau/utils/tensorboard/_graph.py: flambeau.autograd",
     "tensor-core/python/flambeau/utils/tensorboard/_graph.py: flambeau.autograd.graph",
     "tensor-core/python/flambeau/utils/tensorboard/_graph.py: flambeau.autograd.graph.get_gradient_edge",
@@ -247,7 +224,7 @@ def test_each_module_of_another_package_has_its_distribution(projects: dict[str,
         for module, owner in owners.items()
         if owner != "tensor-core" and owners.get(module.rpartition(".")[0], "tensor-core") == "tensor-core"
     }
-    public = {module: name for module, name in brought.items() if not module.rpartition(".")[2].startswith("_")}
+    public = {module: name for module, name in brought.items() if "._" not in module}
     assert public == DISTRIBUTIONS
 
 

@@ -4,8 +4,6 @@ import doctest
 import importlib
 import importlib.util
 import pkgutil
-import subprocess
-import sys
 
 import pytest
 
@@ -28,34 +26,6 @@ def test_examples(name):
 def test_public_names_exist_and_are_documented(module):
     for name in module.__all__:
         assert getattr(module, name).__doc__, name
-
-
-OF_PYTORCH = {
-    "_adafactor": "Adafactor",
-    "_muon": "Muon",
-    "adadelta": "Adadelta",
-    "adagrad": "Adagrad",
-    "adam": "Adam",
-    "adamax": "Adamax",
-    "adamw": "AdamW",
-    "asgd": "ASGD",
-    "lbfgs": "LBFGS",
-    "lr_scheduler": "StepLR",
-    "nadam": "NAdam",
-    "optimizer": "Optimizer",
-    "radam": "RAdam",
-    "rmsprop": "RMSprop",
-    "rprop": "Rprop",
-    "sgd": "SGD",
-    "sparse_adam": "SparseAdam",
-}
-
-
-def test_the_modules_of_pytorch_have_their_classes():
-    lines = (f"from torch.optim.{module} import {name} as _{name}" for module, name in OF_PYTORCH.items())
-    same = (f"assert _{name} is torch.optim.{name}" for name in OF_PYTORCH.values() if name != "StepLR")
-    program = "\n".join(["import torch", *lines, *same])
-    subprocess.run([sys.executable, "-m", "flambeau.torch", "-c", program], check=True)
 
 
 def test_averages_of_models_ask_for_their_package():

@@ -7,7 +7,6 @@ import pytest
 
 import flambeau as fb
 from flambeau.distributed.tensor import DTensor, Replicate, Shard
-from flambeau.torch._scans import associative_scan
 
 
 def test_slices_of_storages_show_the_same_bytes():
@@ -44,14 +43,6 @@ def test_small_floats_have_limits_and_no_tensors():
     ):
         with pytest.raises(NotImplementedError, match=r"flambeau.float8_e5m2 is a name only, .* use bfloat16"):
             use()
-
-
-@pytest.mark.parametrize("size", range(1, 9))
-def test_scans_are_cumulative_both_ways(size):
-    values = fb.arange(2 * size).reshape(2, size) + 1
-    assert associative_scan(fb.add, values, 1).tolist() == values.cumsum(1).tolist()
-    back = associative_scan(fb.add, values, 1, reverse=True)
-    assert back.tolist() == values.flip(1).cumsum(1).flip(1).tolist()
 
 
 def test_shared_tensors_are_not_there_and_placements_are():

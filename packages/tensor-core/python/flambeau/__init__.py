@@ -306,7 +306,6 @@ _MODULES = (
     "futures",
     "hub",
     "linalg",
-    "mps",
     "overrides",
     "multiprocessing",
     "quasirandom",
@@ -315,11 +314,9 @@ _MODULES = (
     "sparse",
     "special",
     "testing",
-    "torch",
     "types",
     "utils",
     "version",
-    "xpu",
 )
 
 # Functions of other modules that are public here, too.

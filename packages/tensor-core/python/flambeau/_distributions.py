@@ -20,14 +20,17 @@ DISTRIBUTIONS = {
     "fx": "flambeau-export",
     "jit": "flambeau-export",
     "library": "flambeau-autograd",
+    "mps": "flambeau-torch",
     "nn": "flambeau-nn",
     "onnx": "flambeau-export",
     "optim": "flambeau-optim",
     "profiler": "flambeau-autograd",
+    "torch": "flambeau-torch",
     "utils.checkpoint": "flambeau-autograd",
     "utils.data": "flambeau-data",
     "utils.flop_counter": "flambeau-export",
     "vision": "flambeau-vision",
+    "xpu": "flambeau-torch",
 }
 
 

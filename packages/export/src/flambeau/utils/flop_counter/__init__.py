@@ -23,7 +23,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any, Self
 
-from flambeau import Tensor
+from flambeau import Tensor, _public_names
 from flambeau.fx._table import table
 from flambeau.nn import Module
 from flambeau.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
@@ -183,3 +183,7 @@ def _with_suffix(count: int, power: int) -> str:
 
 def _share(count: int, total: int) -> str:
     return f"{count / total:.2%}" if total else "0%"
+
+
+def __dir__() -> list[str]:
+    return _public_names.public_names(globals(), __all__)

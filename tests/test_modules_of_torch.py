@@ -1,0 +1,46 @@
+"""Modules that PyTorch and torchvision have and flambeau keeps elsewhere, under the name torch."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+OF_PYTORCH = {
+    "_adafactor": "Adafactor",
+    "_muon": "Muon",
+    "adadelta": "Adadelta",
+    "adagrad": "Adagrad",
+    "adam": "Adam",
+    "adamax": "Adamax",
+    "adamw": "AdamW",
+    "asgd": "ASGD",
+    "lbfgs": "LBFGS",
+    "lr_scheduler": "StepLR",
+    "nadam": "NAdam",
+    "optimizer": "Optimizer",
+    "radam": "RAdam",
+    "rmsprop": "RMSprop",
+    "rprop": "Rprop",
+    "sgd": "SGD",
+    "sparse_adam": "SparseAdam",
+}
+
+
+def test_the_modules_of_optimizers_have_their_classes() -> None:
+    lines = (f"from torch.optim.{module} import {name} as _{name}" for module, name in OF_PYTORCH.items())
+    same = (f"assert _{name} is torch.optim.{name}" for name in OF_PYTORCH.values() if name != "StepLR")
+    program = "\n".join(["import torch", *lines, *same])
+    subprocess.run([sys.executable, "-m", "flambeau.torch", "-c", program], check=True)
+
+
+def test_functions_stay_where_torchvision_has_modules_of_their_names() -> None:
+    code = (
+        "import flambeau.torch; flambeau.torch.install()\n"
+        "from torchvision.ops.roi_align import RoIAlign\n"
+        "from torchvision.ops.stochastic_depth import StochasticDepth\n"
+        "import torchvision.ops\n"
+        "assert torchvision.ops.RoIAlign is RoIAlign\n"
+        "print(torchvision.ops.roi_align.__name__, torchvision.ops.stochastic_depth.__name__)"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.split() == ["roi_align", "stochastic_depth"]
