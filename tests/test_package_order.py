@@ -23,12 +23,10 @@ FACADE = "packages/tensor-core/python/flambeau/__init__.py"  # lists the public 
 
 # Where a package still names one that it does not depend on.
 KNOWN_EDGES = {
-    "autograd/python/flambeau/autograd/_graphed_callables.py: flambeau.nn",
     "tensor-core/bindings/bind_autograd.cpp: flambeau.autograd",
     "tensor-core/bindings/bind_autograd.cpp: flambeau.autograd._tensor_methods",
     "tensor-core/bindings/bind_windows.cpp: flambeau.nn.grad",
     "tensor-core/bindings/define.h: flambeau.nn.functional",
-    "tensor-core/python/flambeau/_formatting.py: flambeau.autograd.forward_ad",
     "tensor-core/python/flambeau/_serialization/interpreter.py: flambeau.nn.modules",
     "tensor-core/python/flambeau/_serialization/rebuild.py: flambeau.autograd",
     "tensor-core/python/flambeau/_serialization/rebuild.py: flambeau.nn",
@@ -36,10 +34,6 @@ KNOWN_EDGES = {
     "tensor-core/python/flambeau/backends/_attention.py: flambeau.nn.attention",
     "tensor-core/python/flambeau/cuda/graphs.py: flambeau.autograd",
     "tensor-core/python/flambeau/cuda/graphs.py: flambeau.autograd.__name__",
-    "tensor-core/python/flambeau/sparse/__init__.py: flambeau.autograd",
-    "tensor-core/python/flambeau/sparse/__init__.py: flambeau.autograd._saved_sparse",
-    "tensor-core/python/flambeau/sparse/_gradients.py: flambeau.autograd",
-    "tensor-core/python/flambeau/sparse/_gradients.py: flambeau.autograd._sparse_gradients",
     "tensor-core/python/flambeau/utils/tensorboard/_graph.py: flambeau.autograd",
     "tensor-core/python/flambeau/utils/tensorboard/_graph.py: flambeau.autograd.graph",
     "tensor-core/python/flambeau/utils/tensorboard/_graph.py: flambeau.autograd.graph.get_gradient_edge",

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import flambeau
-from flambeau import overrides
+from flambeau import _extension_points, overrides
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -113,9 +112,9 @@ def _suffixes(tensor: Tensor, options: PrintOptions) -> list[str]:
 
 
 def _tangent(tensor: Tensor) -> Tensor | None:
-    """Of forward mode; there is none where nobody has loaded its module."""
-    forward_ad = sys.modules.get("flambeau.autograd.forward_ad")
-    return None if forward_ad is None else forward_ad.unpack_dual(tensor).tangent
+    """Return the tangent of a dual tensor, or None."""
+    tangent: Tensor | None = None if _extension_points.tangent_of is None else _extension_points.tangent_of(tensor)
+    return tangent
 
 
 def _append_suffixes(text: str, suffixes: list[str], indent: int, linewidth: int) -> str:

@@ -4,10 +4,9 @@ Modules other than the engine load on first use.
 """
 
 import importlib
-import sys
 from typing import TYPE_CHECKING, Any
 
-from flambeau import _public_names, _suggestions
+from flambeau import _extension_points, _public_names, _suggestions
 from flambeau._grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
 from flambeau.autograd._backward import backward, grad
 
@@ -66,8 +65,7 @@ __all__ = [
     *_SUBMODULES,
 ]
 
-if "flambeau.sparse" in sys.modules:
-    importlib.import_module("flambeau.autograd._saved_sparse")
+_extension_points.when_imported("flambeau.sparse", lambda: importlib.import_module("flambeau.autograd._saved_sparse"))
 
 if not TYPE_CHECKING:
 

@@ -1,7 +1,6 @@
 """Callables whose forward and backward work is replayed from graphs of a GPU: one node of the recorded graph each."""
 
 import functools
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -56,8 +55,7 @@ def make_graphed_callables(
 
 
 def _is_module(function: Any) -> bool:
-    nn = sys.modules.get("flambeau.nn")  # where it is not loaded, nothing is a module
-    return nn is not None and isinstance(function, nn.Module)
+    return hasattr(function, "_forward_pre_hooks") and hasattr(function, "named_parameters")  # those of nn.Module
 
 
 def _parameters(module: Any) -> tuple[Tensor, ...]:

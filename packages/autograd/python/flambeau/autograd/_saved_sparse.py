@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flambeau import Tensor
+from flambeau import Tensor, _extension_points
 from flambeau.autograd import _engine
 from flambeau.autograd._engine import FunctionCtx
 from flambeau.sparse._tensor import SparseTensor, answers
@@ -45,6 +45,15 @@ def saved_tensors(self: Any) -> tuple[Tensor | None, ...]:
 
 for _name, _member in (("save_for_backward", save_for_backward), ("saved_tensors", property(saved_tensors))):
     setattr(FunctionCtx, _name, _member)
+
+
+def _expect_sparse_gradients(leaf: Tensor) -> None:
+    from flambeau.autograd._sparse_gradients import observe  # loads when it is needed
+
+    observe(leaf)
+
+
+_extension_points.expect_sparse_gradients = _expect_sparse_gradients
 
 
 @answers("apply")

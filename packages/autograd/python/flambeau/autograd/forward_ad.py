@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from flambeau import Tensor
+from flambeau import Tensor, _extension_points
 from flambeau.autograd import _engine
 
 __all__ = ["UnpackedDualTensor", "dual_level", "enter_dual_level", "exit_dual_level", "make_dual", "unpack_dual"]
@@ -102,3 +102,6 @@ def unpack_dual(tensor: Tensor, *, level: int | None = None) -> UnpackedDualTens
     if level is None or level < 0 or level >= _engine.open_levels():
         return UnpackedDualTensor(tensor, None)
     return UnpackedDualTensor(*_engine.unpack_dual(tensor, level))
+
+
+_extension_points.tangent_of = lambda tensor: unpack_dual(tensor).tangent

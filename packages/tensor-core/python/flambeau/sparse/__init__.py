@@ -3,12 +3,10 @@
 ``flambeau.sparse_coo_tensor``, ``sparse_csr_tensor`` and ``sparse_csc_tensor`` make them, and ``Tensor.to_sparse()``.
 """
 
-import importlib
-import sys
 from typing import Any
 
 # What answers for operators is there once its module is.
-from flambeau import _public_names, _suggestions
+from flambeau import _extension_points, _public_names, _suggestions
 from flambeau.sparse import _arithmetic as _arithmetic
 from flambeau.sparse import _gradients as _gradients
 from flambeau.sparse import _indexing as _indexing
@@ -36,8 +34,7 @@ def __getattr__(name: str) -> Any:
     raise _suggestions.unknown_attribute(__name__, name)
 
 
-if "flambeau.autograd" in sys.modules:
-    importlib.import_module("flambeau.autograd._saved_sparse")
+_extension_points.imported(__name__)
 
 
 def __dir__() -> list[str]:

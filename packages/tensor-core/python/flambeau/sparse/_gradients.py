@@ -8,12 +8,10 @@ and somebody looks (`release`).
 
 from __future__ import annotations
 
-import importlib
-import sys
 import weakref
 from typing import Any
 
-from flambeau import _core
+from flambeau import _core, _extension_points
 from flambeau._core import Tensor
 from flambeau.sparse._tensor import SparseTensor, answers
 
@@ -37,5 +35,5 @@ def set_grad(leaf: Tensor, gradient: Any) -> None:
         _core._overrides_heeded(heeded)
     key = id(leaf)
     _held[key] = weakref.ref(leaf, lambda _: _held.pop(key, None)), gradient
-    if "flambeau.autograd" in sys.modules and leaf.requires_grad:
-        importlib.import_module("flambeau.autograd._sparse_gradients").observe(leaf)
+    if leaf.requires_grad and _extension_points.expect_sparse_gradients is not None:
+        _extension_points.expect_sparse_gradients(leaf)
