@@ -44,3 +44,13 @@ def test_functions_stay_where_torchvision_has_modules_of_their_names() -> None:
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.split() == ["roi_align", "stochastic_depth"]
+
+
+def test_programs_find_optimizers_and_schedulers_in_the_variables_of_their_modules() -> None:
+    """As Pyro does; flambeau itself loads them on first use."""
+    code = (
+        "import torch\n"
+        "assert {'Adam', 'SGD', 'LBFGS', 'Optimizer'} <= vars(torch.optim).keys()\n"
+        "assert {'StepLR', 'ReduceLROnPlateau', 'LRScheduler'} <= vars(torch.optim.lr_scheduler).keys()\n"
+    )
+    subprocess.run([sys.executable, "-m", "flambeau.torch", "-c", code], check=True)

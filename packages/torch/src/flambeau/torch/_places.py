@@ -65,7 +65,7 @@ _MOVED = {
 }
 
 # Modules that programs walk through by their `__dict__`: what flambeau loads on first use is there at once.
-WALKED = {"torch.distributions"}
+WALKED = {"torch.distributions", "torch.optim", "torch.optim.lr_scheduler"}
 
 
 def is_moved(name: str) -> bool:
