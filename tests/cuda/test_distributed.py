@@ -11,7 +11,7 @@ from flambeau import distributed as dist
 from flambeau import nn
 from flambeau.nn.parallel import DistributedDataParallel
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "packages/tensor-core/tests/distributed"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "packages/distributed/tests"))
 
 from rank_fixtures import _ended, ranks  # noqa: F401
 

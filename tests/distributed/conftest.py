@@ -1,9 +1,9 @@
-"""Tests of several processes, which tensor-core's tests know how to start."""
+"""Tests of several processes, which the tests of flambeau-distributed know how to start."""
 
 import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-sys.path[:0] = [str(FOLDER), str(FOLDER.parents[1] / "packages" / "tensor-core" / "tests" / "distributed")]
+sys.path[:0] = [str(FOLDER), str(FOLDER.parents[1] / "packages" / "distributed" / "tests")]
 
 from rank_fixtures import _ended, ranks, three_ranks  # noqa: E402, F401

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 import flambeau as fb
-from flambeau.distributed.tensor import DTensor, Replicate, Shard
 
 
 def test_slices_of_storages_show_the_same_bytes():
@@ -43,10 +42,3 @@ def test_small_floats_have_limits_and_no_tensors():
     ):
         with pytest.raises(NotImplementedError, match=r"flambeau.float8_e5m2 is a name only, .* use bfloat16"):
             use()
-
-
-def test_shared_tensors_are_not_there_and_placements_are():
-    assert Shard(1).is_shard(1) and not Shard(1).is_shard(0) and Replicate().is_replicate()
-    assert not isinstance(fb.ones(1), DTensor)
-    with pytest.raises(NotImplementedError, match="DTensor"):
-        DTensor(fb.ones(1))

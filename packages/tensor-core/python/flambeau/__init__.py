@@ -301,7 +301,6 @@ _MODULES = (
     "backends",
     "cpu",
     "cuda",
-    "distributed",
     "fft",
     "futures",
     "hub",

@@ -16,6 +16,11 @@ tangent_of: Callable[[Any], Any] | None = None
 # Prepares a leaf for sparse gradients. Registered by the package that computes gradients.
 expect_sparse_gradients: Callable[[Any], object] | None = None
 
+# The group of processes whose batches are normalised together, or None; and that normalisation. Registered by
+# flambeau.distributed.
+joined_group: Callable[[Any], Any] | None = None
+joined_batch_norm: Callable[..., Any] | None = None
+
 _waiting: dict[str, list[Callable[[], object]]] = {}
 
 

@@ -4,7 +4,5 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "emulator"))
-sys.path.insert(0, str(Path(__file__).parents[1] / "distributed"))
 
 from gpu_fixtures import gpu, host_calls, pytest_addoption, pytest_configure  # noqa: F401
-from rank_fixtures import _ended  # noqa: F401

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from flambeau import Tensor, batch_norm
+from flambeau import Tensor, _extension_points, batch_norm
 from flambeau.autograd._batch_statistics import BatchStatistics
 
-from ._joined_batch_norm import joined_batch_norm, joined_group
 from ._norm import _NormBase as _NormBase
 from .module import Module
 
@@ -112,8 +111,9 @@ class SyncBatchNorm(_BatchNorm):
         self.process_group = process_group
 
     def forward(self, input: Tensor) -> Tensor:
-        group = joined_group(self.process_group) if self.training else None
-        if group is None:
+        find_group, normalise = _extension_points.joined_group, _extension_points.joined_batch_norm
+        group = find_group(self.process_group) if self.training and find_group is not None else None
+        if group is None or normalise is None:
             return super().forward(input)
         self._check_input_dim(input)
         if input.shape[1] != self.num_features:
@@ -124,7 +124,8 @@ class SyncBatchNorm(_BatchNorm):
             running = (mean, variance)
             counted.add_(1)
             momentum = 1.0 / float(counted.item()) if self.momentum is None else self.momentum
-        return joined_batch_norm(input, self.weight, self.bias, running, momentum, self.eps, group)
+        result: Tensor = normalise(input, self.weight, self.bias, running, momentum, self.eps, group)
+        return result
 
     def _check_input_dim(self, input: Tensor) -> None:
         if input.ndim < 2:

@@ -27,7 +27,7 @@ __all__ = [
 if not TYPE_CHECKING:  # so that type checkers report names that do not exist
 
     def __getattr__(name: str) -> Any:
-        if name == "DistributedDataParallel":  # it loads flambeau.distributed
+        if name == "DistributedDataParallel":  # of flambeau-distributed
             return importlib.import_module(".distributed", __name__).DistributedDataParallel
         raise _suggestions.unknown_attribute(__name__, name)
 

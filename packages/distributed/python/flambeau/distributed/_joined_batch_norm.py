@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import flambeau
-from flambeau import Tensor, batch_norm
+from flambeau import Tensor, batch_norm, distributed
 from flambeau.autograd import Function
 from flambeau.autograd.function import once_differentiable
-
-if TYPE_CHECKING:
-    from flambeau.distributed import ProcessGroup
-
-__all__ = ["joined_batch_norm", "joined_group"]
+from flambeau.distributed.groups import ProcessGroup
 
 _ONE_VALUE = "Expected more than 1 value per channel when training, got input size {shape} in {size} processes together"
-
-
-def joined_group(given: Any) -> ProcessGroup | None:
-    """The group whose statistics are joined; None where there is no other process."""
-    from flambeau import distributed
-    from flambeau.distributed.groups import member
-
-    if not distributed.is_initialized():
-        return None
-    found = member(given)
-    return None if found is None or found.size() == 1 else found
 
 
 def joined_batch_norm(
@@ -69,8 +54,6 @@ def _statistics(input: Tensor, group: ProcessGroup) -> tuple[Tensor, Tensor, flo
     Each process tells its own, which are joined by how many values they are of (Chan, Golub, LeVeque 1979): sums of
     squares would cancel where the mean is large.
     """
-    from flambeau import distributed
-
     wide, channels = _wide(input), input.shape[1]
     count = input.numel() // max(channels, 1)
     own = wide.new_zeros(2 * channels + 1)
@@ -110,8 +93,6 @@ class _Normalised(Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        from flambeau import distributed
-
         input, weight, mean, variance = ctx.saved_tensors
         column = [-1, *[1] * (input.ndim - 2)]
         wide, scale = _wide(grad), (variance + ctx.eps).rsqrt()

@@ -1,7 +1,7 @@
 """Which gradients travel together."""
 
 import flambeau as fb
-from flambeau.nn.parallel._buckets import in_buckets
+from flambeau.distributed.data_parallel._buckets import in_buckets
 
 
 def _places(parameters, caps):

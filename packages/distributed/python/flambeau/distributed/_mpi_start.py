@@ -19,7 +19,7 @@ from .tcp_store import TCPStore
 __all__ = ["is_available", "is_started", "launched", "meeting_place", "on_one_machine", "place", "server_of", "start"]
 
 _MISSING = (
-    'groups of several processes on the CPU need MPI: pip install "flambeau-tensor-core[distributed]", which brings '
+    'groups of several processes on the CPU need MPI: pip install "flambeau-distributed[mpi]", which brings '
     "mpi4py and MPICH ({error})"
 )
 _STARTED_OTHERWISE = (

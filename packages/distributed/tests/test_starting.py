@@ -219,7 +219,7 @@ def test_without_mpi(tmp_path):
     """
     done = _run(sys.executable, _file(tmp_path, program))
     assert done.returncode == 0, done.stderr
-    assert 'pip install "flambeau-tensor-core[distributed]"' in done.stdout
+    assert 'pip install "flambeau-distributed[mpi]"' in done.stdout
 
 
 def test_a_second_set_of_processes(tmp_path):

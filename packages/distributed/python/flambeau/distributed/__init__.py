@@ -1,6 +1,6 @@
 """Programs of several processes, on one machine or many: what they send each other and compute together.
 
-Tensors of the CPU travel by MPI (``pip install "flambeau-tensor-core[distributed]"``: mpi4py and MPICH), those of GPUs
+Tensors of the CPU travel by MPI (``pip install "flambeau-distributed[mpi]"``: mpi4py and MPICH), those of GPUs
 by NCCL. A program of one process needs neither. Processes are started by
 
     python -m flambeau.distributed.run --nproc-per-node=2 program.py
@@ -11,11 +11,9 @@ or by ``flambeau.multiprocessing.spawn``.
 
 import importlib
 import os
-from pkgutil import extend_path as _extend_path
 from typing import TYPE_CHECKING, Any
 
-from flambeau import _public_names, _suggestions
-from flambeau._distributions import DISTRIBUTIONS
+from flambeau import _extension_points, _public_names, _suggestions
 
 from ._backend_names import Backend, is_gloo_available, is_mpi_available, is_nccl_available
 from ._checks import DebugLevel, get_debug_level, set_debug_level, set_debug_level_from_env
@@ -59,6 +57,7 @@ from .groups import (
     new_subgroups,
     new_subgroups_by_enumeration,
 )
+from .groups import member as _member
 from .objects import (
     all_gather_object,
     broadcast_object_list,
@@ -144,9 +143,6 @@ __all__ = [
 ]
 
 
-__path__ = _extend_path(__path__, __name__)  # flambeau-nn and flambeau-optim have parts of it
-
-
 def is_available() -> bool:
     """Whether processes can be made a group by this package: True. What they need is said when it is missing."""
     return True
@@ -161,8 +157,22 @@ def __dir__() -> list[str]:
     return _public_names.public_names(globals(), __all__)
 
 
+def _joined_group(given: ProcessGroup | None) -> ProcessGroup | None:
+    """Return the group whose batches SyncBatchNorm normalises together, or None if this process is alone."""
+    found = _member(given) if is_initialized() else None
+    return None if found is None or found.size() == 1 else found
+
+
+def _joined_batch_norm(*args: Any) -> Any:
+    return importlib.import_module(f"{__name__}._joined_batch_norm").joined_batch_norm(*args)  # it needs autograd
+
+
+_extension_points.joined_group = _joined_group
+_extension_points.joined_batch_norm = _joined_batch_norm
+
+
 def _load(name: str) -> Any:
-    if f"distributed.{name}" in DISTRIBUTIONS:
+    if name in ("nn", "optim"):
         return importlib.import_module(f"{__name__}.{name}")
     raise _suggestions.unknown_attribute(__name__, name)
 

@@ -1,0 +1,376 @@
+"""A module that learns from the batches of several processes."""
+
+from __future__ import annotations
+
+import inspect
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import flambeau
+from flambeau import Tensor, distributed, is_grad_enabled
+from flambeau.distributed._values import broadcast_values
+from flambeau.distributed.algorithms.join import Join, Joinable, JoinHook
+from flambeau.distributed.groups import ProcessGroup, member
+from flambeau.distributed.work import Work
+from flambeau.nn.modules.module import Module
+from flambeau.nn.parallel.data_parallel import _index
+from flambeau.nn.parameter import UninitializedParameter
+
+from ._agreement import check_same_parameters
+from ._nested import moved, tensors_in
+from ._reducer import Reducer
+
+__all__ = ["DistributedDataParallel"]
+
+MEGABYTE = 1024 * 1024
+_FIRST_BUCKET, _BUCKET = MEGABYTE, 25 * MEGABYTE
+
+_NO_GRADIENT = (
+    "DistributedDataParallel is not needed when a module doesn't have any parameter that requires a gradient."
+)
+_UNINITIALIZED = (
+    "Modules with uninitialized parameters can't be used with `DistributedDataParallel`. Run a dummy forward pass to "
+    "correctly initialize the modules"
+)
+_DEVICES = (
+    "DistributedDataParallel device_ids and output_device arguments only work with single-device GPU modules, but got "
+    "device_ids {device_ids}, output_device {output_device}, and module parameters on {devices}."
+)
+_ONE_GROUP_ALONE = (
+    "DDP Pickling/Unpickling are only supported when using DDP with the default process group. That is, when you have "
+    "called init_process_group and have not passed process_group argument to DDP constructor"
+)
+
+
+class DistributedDataParallel(Module, Joinable):
+    """A module of which each process of a group has a copy, and whose gradients are averages over the processes.
+
+    Parameters and buffers become those of the first process. After ``backward()`` each ``.grad`` is the mean of what
+    the processes computed from their own inputs, so that copies which equal optimizers step stay equal. Gradients
+    travel in buckets, in reverse order of the parameters, each as soon as the backward pass has made it complete. The
+    ``state_dict()`` has each key behind ``module.``.
+
+    Args:
+        module: what computes; its parameters do not change their number or ``requires_grad`` from here on.
+        device_ids: None for the CPU, or a list of the one GPU that the module is on, where inputs go first.
+        output_device: that GPU again.
+        dim: has no effect, as inputs are not cut.
+        broadcast_buffers: let each forward begin with the buffers of the first process; True by default.
+        init_sync: compare parameters and take over the first process's values.
+        process_group: whose processes; None: all.
+        bucket_cap_mb: how many MiB of gradients travel together; by default 1 in the first bucket and 25 in others.
+        find_unused_parameters: look, behind each forward, for parameters that its outputs do not depend on. Without it,
+            one that got no gradient is an error of the next forward.
+        check_reduction: has no effect.
+        gradient_as_bucket_view: have each ``.grad`` be a part of its bucket, which saves memory and copying.
+        static_graph: outputs depend on the same parameters in each iteration, which are looked for once.
+        skip_all_reduce_unused_params: do not send buckets of unused parameters alone, which are the same in all
+            processes.
+        bucket_cap_mb_list: the sizes of the first buckets, one by one; the last holds for the rest.
+        batched_grad_copy: has no effect.
+        forward_sync_buffers: as ``broadcast_buffers``, but False still takes them over at first.
+        delay_all_reduce_named_params, param_to_hook_all_reduce, mixed_precision, device_mesh: not there.
+    Raises: RuntimeError without a parameter that requires grad, with uninitialized ones, and, in all processes, if
+        shapes differ; ValueError for GPUs that do not fit the module, or without a group; NotImplementedError.
+
+    >>> from flambeau import distributed
+    >>> distributed.init_process_group(store=distributed.HashStore(), rank=0, world_size=1)
+    >>> model = nn.parallel.DistributedDataParallel(nn.Linear(2, 1))
+    >>> model(fb.ones(3, 2)).sum().backward()
+    >>> model.module.weight.grad
+    tensor([[3., 3.]])
+    >>> distributed.destroy_process_group()
+    """
+
+    reducer: Reducer
+
+    def __init__(
+        self,
+        module: Module,
+        device_ids: Sequence[Any] | None = None,
+        output_device: Any = None,
+        dim: int = 0,
+        broadcast_buffers: bool | None = None,
+        init_sync: bool = True,
+        process_group: ProcessGroup | None = None,
+        bucket_cap_mb: float | None = None,
+        find_unused_parameters: bool = False,
+        check_reduction: bool = False,
+        gradient_as_bucket_view: bool = False,
+        static_graph: bool = False,
+        delay_all_reduce_named_params: Any = None,
+        param_to_hook_all_reduce: Any = None,
+        mixed_precision: Any = None,
+        device_mesh: Any = None,
+        skip_all_reduce_unused_params: bool = False,
+        bucket_cap_mb_list: Sequence[float] | None = None,
+        batched_grad_copy: bool = False,
+        forward_sync_buffers: bool | None = None,
+    ) -> None:
+        super().__init__()
+        Joinable.__init__(self)
+        if (delay_all_reduce_named_params is None) != (param_to_hook_all_reduce is None):
+            raise ValueError(
+                "delay_all_reduce_named_params and param_to_hook_all_reduce need to be set at the same time."
+            )
+        _refuse(
+            delay_all_reduce_named_params=delay_all_reduce_named_params,
+            mixed_precision=mixed_precision,
+            device_mesh=device_mesh,
+        )
+        self.process_group = _group(process_group)
+        self.module, self.dim = module, dim
+        self.parameters_to_ignore = set(getattr(module, "_ddp_params_and_buffers_to_ignore", ()))
+        parameters = [parameter for _, parameter in self._named_parameters()]
+        _check_parameters(parameters)
+        self.device = parameters[0].device
+        self.device_ids, self.output_device = _places(parameters, device_ids, output_device)
+        self.find_unused_parameters, self.static_graph = find_unused_parameters, static_graph
+        self.gradient_as_bucket_view = gradient_as_bucket_view
+        self.skip_all_reduce_unused_params = skip_all_reduce_unused_params
+        self.broadcast_buffers = (
+            broadcast_buffers is not False if forward_sync_buffers is None else forward_sync_buffers
+        )
+        self.require_backward_grad_sync = self.require_forward_param_sync = True
+        self._caps = _caps(bucket_cap_mb, bucket_cap_mb_list)
+        if init_sync and self.process_group.size() > 1:
+            check_same_parameters(self._learned(), self.process_group)
+            takes_buffers = self.broadcast_buffers or forward_sync_buffers is not None
+            broadcast_values(parameters + (self._kept_buffers() if takes_buffers else []), self.process_group)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Have the gradients averaged from here on."""
+        self.reducer = Reducer(
+            {parameter: name for name, parameter in self._learned()},
+            self.process_group,
+            self._caps,
+            as_views=self.gradient_as_bucket_view,
+            find_unused=self.find_unused_parameters,
+            skip_unused=self.skip_all_reduce_unused_params,
+            static=self.static_graph,
+        )
+        # The parameters' hooks end with this module, not with its parameters.
+        self._ending = weakref.finalize(self, self.reducer.close)
+        self._ending.atexit = False
+
+    def _named_parameters(self) -> Iterator[tuple[str, Tensor]]:
+        return (each for each in self.module.named_parameters() if each[0] not in self.parameters_to_ignore)
+
+    def _learned(self) -> list[tuple[str, Tensor]]:
+        return [(name, parameter) for name, parameter in self._named_parameters() if parameter.requires_grad]
+
+    def _kept_buffers(self) -> list[Tensor]:
+        named = self.module.named_buffers()
+        return [buffer for name, buffer in named if name not in self.parameters_to_ignore]
+
+    # Computing
+
+    def forward(self, *inputs: Any, **kwargs: Any) -> Any:
+        syncs = is_grad_enabled() and self.require_backward_grad_sync
+        if syncs:
+            self.reducer.check_finished()
+        self._meet_joined()
+        if self.device_ids:
+            inputs, kwargs = moved(inputs, self.device), moved(kwargs, self.device)
+        output = self.module(*inputs, **kwargs)
+        self.require_forward_param_sync = syncs
+        if syncs:
+            self.reducer.prepare(tensors_in(output))
+        return output
+
+    @contextmanager
+    def no_sync(self) -> Iterator[None]:
+        """Within this block gradients stay those of this process, and add up.
+
+        The first forward and backward behind it average the sums. What counts is where forward is called.
+        """
+        before, self.require_backward_grad_sync = self.require_backward_grad_sync, False
+        try:
+            yield
+        finally:
+            self.require_backward_grad_sync = before
+
+    def register_comm_hook(self, state: object, hook: Callable[[Any, distributed.GradBucket], Any]) -> None:
+        """Have a function do what is done with a bucket of gradients, instead of averaging it.
+
+        Args:
+            state: what the hook is given first.
+            hook: called as ``hook(state, bucket)`` with a `GradBucket`; returns a ``Future`` of the tensor that takes
+                the place of the bucket's. `flambeau.distributed.algorithms.ddp_comm_hooks` has some.
+        Raises: TypeError if it cannot be called, ValueError for other annotations, RuntimeError for a second hook.
+        """
+        if not callable(hook):
+            raise TypeError("Communication hook must be callable.")
+        given = inspect.signature(hook).parameters.get("bucket")
+        if given is not None and not _fits(given.annotation):
+            raise ValueError("Communication hook: bucket annotation should be dist.GradBucket.")
+        if self.reducer.comm_hook is not None:
+            raise RuntimeError("register_comm_hook or register_builtin_comm_hook can only be called once.")
+        self.reducer.comm_hook = lambda bucket: hook(state, bucket)
+
+    # Buffers, and processes with fewer inputs
+
+    def _meet_joined(self) -> None:
+        """What is sent before a forward."""
+        notified = Join.notify_join_context(self)
+        self.reducer.even = not self._join_config.enable
+        if notified is not None and not self._divides_by_initial:
+            self.reducer.divisor = lambda: _counted(notified)
+        self._sync_buffers(joined=False)
+        if self._join_config.enable:
+            self._any_averages(joined=False)
+
+    def _sync_buffers(self, joined: bool) -> None:
+        """Take over the buffers of the first process; where some have joined, of the last one that has not."""
+        if not self.broadcast_buffers or not self.require_forward_param_sync or self.process_group.size() == 1:
+            return
+        buffers = self._kept_buffers()
+        if buffers:
+            source = self._last_rank(not joined) if self._join_config.enable else 0
+            broadcast_values(buffers, self.process_group, source)
+
+    def _last_rank(self, counts: bool) -> int:
+        """The last rank of the processes that count."""
+        rank = flambeau.tensor([self.process_group.rank() if counts else -1], device=self.device)
+        distributed.all_reduce(rank, distributed.ReduceOp.MAX, self.process_group)
+        return int(rank.item())
+
+    def _any_averages(self, joined: bool) -> bool:
+        """Whether the processes that have inputs average the gradients of this iteration."""
+        own = float(self.require_backward_grad_sync and not joined)
+        total = flambeau.full((1,), own, device=self.device)
+        distributed.all_reduce(total, group=self.process_group)
+        return bool(total.item())
+
+    def join(
+        self, divide_by_initial_world_size: bool = True, enable: bool = True, throw_on_early_termination: bool = False
+    ) -> Join:
+        """A ``with`` block in which processes have different numbers of inputs.
+
+        Who has no inputs any more joins: it gives zeros to the averages until the others have come to their end, and
+        takes over the last one's parameters and buffers then.
+
+        Args:
+            divide_by_initial_world_size: let averages count the processes that have joined; False: only the others.
+            enable: False: do nothing, as inputs are known to be even.
+            throw_on_early_termination: raise RuntimeError in all processes when the first has no inputs any more.
+        """
+        options: dict[str, Any] = {"divide_by_initial_world_size": divide_by_initial_world_size}
+        return Join([self], enable, throw_on_early_termination, **options)
+
+    def join_hook(self, **kwargs: Any) -> JoinHook:
+        """What takes part in place of this module; ``divide_by_initial_world_size`` as of `join`."""
+        self._divides_by_initial = kwargs.get("divide_by_initial_world_size", True)
+        self.reducer.divisor = self.process_group.size
+        return _Shadow(self)
+
+    _divides_by_initial = True
+
+    @property
+    def join_device(self) -> flambeau.device:
+        return self.device
+
+    @property
+    def join_process_group(self) -> ProcessGroup:
+        return self.process_group
+
+    # State
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self.process_group is not distributed.group.WORLD:
+            raise RuntimeError(_ONE_GROUP_ALONE)
+        return {key: value for key, value in vars(self).items() if key not in ("process_group", "reducer", "_ending")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self.process_group = _group(None)
+        self._begin()
+
+    @staticmethod
+    def _set_params_and_buffers_to_ignore_for_model(
+        module: Module, params_and_buffers_to_ignore: Sequence[str]
+    ) -> None:
+        """Leave parameters and buffers of a module alone, which are named as in its ``state_dict()``."""
+        module._ddp_params_and_buffers_to_ignore = params_and_buffers_to_ignore
+
+
+class _Shadow(JoinHook):
+    """Takes part in place of a process without inputs."""
+
+    def __init__(self, model: DistributedDataParallel) -> None:
+        self._model = model
+
+    def main_hook(self) -> None:
+        model = self._model
+        model._sync_buffers(joined=True)
+        model.require_forward_param_sync = model._any_averages(joined=True)
+        if model.require_forward_param_sync:
+            model.reducer.match()
+
+    def post_hook(self, is_last_joiner: bool) -> None:
+        model = self._model
+        source = model._last_rank(is_last_joiner)
+        values = [each for _, each in model._named_parameters()] + model._kept_buffers()
+        broadcast_values(values, model.process_group, source)
+        model.reducer.divisor = model.process_group.size
+
+
+def _group(given: ProcessGroup | None) -> ProcessGroup:
+    found = member(given)
+    if found is None:
+        raise ValueError("DistributedDataParallel: this process does not belong to process_group")
+    return found
+
+
+def _refuse(**options: Any) -> None:
+    for name, value in options.items():
+        if value is not None:
+            raise NotImplementedError(f"DistributedDataParallel does not have {name}.")
+
+
+def _check_parameters(parameters: Sequence[Tensor]) -> None:
+    if any(isinstance(each, UninitializedParameter) for each in parameters):
+        raise RuntimeError(_UNINITIALIZED)
+    if not any(each.requires_grad for each in parameters):
+        raise RuntimeError(_NO_GRADIENT)
+    kinds = {each.device.type for each in parameters}
+    if len(kinds) > 1:
+        raise ValueError(
+            "DistributedDataParallel's input module must be on the same type of devices, but input module parameters "
+            f"locate in {kinds}."
+        )
+
+
+def _places(parameters: Sequence[Tensor], device_ids: Any, output_device: Any) -> tuple[list[int] | None, int | None]:
+    """The GPU that inputs go to, in a list, and that of the outputs; None for neither."""
+    if device_ids is not None and len(device_ids) > 1:
+        raise ValueError("device_ids can only be None or contain a single element.")
+    devices = {each.device for each in parameters}
+    if not device_ids or len(devices) > 1 or parameters[0].device.type == "cpu":
+        if device_ids or output_device:
+            shown = {"device_ids": device_ids, "output_device": output_device, "devices": devices}
+            raise ValueError(_DEVICES.format(**shown))
+        return None, None
+    return [_index(device_ids[0])], _index(device_ids[0] if output_device is None else output_device)
+
+
+def _caps(megabytes: float | None, one_by_one: Sequence[float] | None) -> list[int]:
+    """How many bytes each bucket has, as of `in_buckets`."""
+    if one_by_one:
+        return [int(each * MEGABYTE) for each in one_by_one]
+    return [_FIRST_BUCKET, _BUCKET] if megabytes is None else [int(megabytes * MEGABYTE)]
+
+
+def _fits(annotation: Any) -> bool:
+    """Whether an annotation names a `GradBucket`, or nothing."""
+    named = isinstance(annotation, str) and annotation.endswith("GradBucket")  # from __future__ import annotations
+    return named or annotation in (inspect.Parameter.empty, distributed.GradBucket)
+
+
+def _counted(notified: Work) -> float:
+    """How many processes said that they have inputs."""
+    notified.wait()
+    return float(notified.result()[0].item())
