@@ -274,6 +274,8 @@ def test_registries_refuse_and_take_in():
 
 
 def test_a_transform_that_is_a_module():
+    pytest.importorskip("flambeau.nn", reason="needs flambeau-nn, which flambeau-distributions does not require")
+
     class Scale(D.transforms.Transform, fb.nn.Module):
         def __init__(self):
             super().__init__(cache_size=1)
