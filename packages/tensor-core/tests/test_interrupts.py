@@ -56,8 +56,9 @@ def test_a_handler_interrupts_a_long_operator(name, threads):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    # Seconds of all threads' work, so that other processes do not matter.
-    assert float(done.stdout) < 0.4 * threads
+    # Seconds of all threads' work, so that other processes matter little. On an idle machine it is 0.2; fresh memory and
+    # shared caches cost more beside other load.
+    assert float(done.stdout) < 2 * threads
 
 
 def test_an_operator_goes_on_after_a_handler_that_returns_and_uses_operators():

@@ -103,6 +103,8 @@ class Watch:
                     return f"rank {rank} {end.how}"
             elif time.monotonic() > end.final:
                 return f"rank {rank} {end.how}"
+            else:
+                return ""  # another rank may have ended because of this one: it is not the reason to report
         return self.lost_server
 
     @contextlib.contextmanager
