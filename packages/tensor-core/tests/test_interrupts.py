@@ -56,8 +56,8 @@ def test_a_handler_interrupts_a_long_operator(name, threads):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    # Seconds of all threads' work, so that other processes matter little. On an idle machine it is 0.2; fresh memory and
-    # shared caches cost more beside other load.
+    # Seconds of all threads' work, so that other processes matter little. On an idle machine it is 0.2; fresh memory
+    # and shared caches cost more beside other load.
     assert float(done.stdout) < 2 * threads
 
 

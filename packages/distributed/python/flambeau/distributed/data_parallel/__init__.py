@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import flambeau
-from flambeau import Tensor, distributed, is_grad_enabled
+from flambeau import Tensor, _public_names, distributed, is_grad_enabled
 from flambeau.distributed._values import broadcast_values
 from flambeau.distributed.algorithms.join import Join, Joinable, JoinHook
 from flambeau.distributed.groups import ProcessGroup, member
@@ -374,3 +374,7 @@ def _counted(notified: Work) -> float:
     """How many processes said that they have inputs."""
     notified.wait()
     return float(notified.result()[0].item())
+
+
+def __dir__() -> list[str]:
+    return _public_names.public_names(globals(), __all__)
