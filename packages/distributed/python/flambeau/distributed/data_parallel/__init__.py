@@ -183,9 +183,10 @@ class DistributedDataParallel(Module, Joinable):
 
     @contextmanager
     def no_sync(self) -> Iterator[None]:
-        """Within this block gradients stay those of this process, and add up.
+        """Accumulate gradients in this process within the block, without averaging them over processes.
 
-        The first forward and backward behind it average the sums. What counts is where forward is called.
+        The next forward and backward pass after the block averages the accumulated gradients. A backward pass belongs
+        to the block if its forward pass ran there.
         """
         before, self.require_backward_grad_sync = self.require_backward_grad_sync, False
         try:
@@ -214,7 +215,7 @@ class DistributedDataParallel(Module, Joinable):
     # Buffers, and processes with fewer inputs
 
     def _meet_joined(self) -> None:
-        """What is sent before a forward."""
+        """Exchange what processes with fewer inputs need before a forward pass, and the buffers."""
         notified = Join.notify_join_context(self)
         self.reducer.even = not self._join_config.enable
         if notified is not None and not self._divides_by_initial:
@@ -224,7 +225,7 @@ class DistributedDataParallel(Module, Joinable):
             self._any_averages(joined=False)
 
     def _sync_buffers(self, joined: bool) -> None:
-        """Take over the buffers of the first process; where some have joined, of the last one that has not."""
+        """Copy the buffers of the first process; if some processes have no inputs left, of the last that has."""
         if not self.broadcast_buffers or not self.require_forward_param_sync or self.process_group.size() == 1:
             return
         buffers = self._kept_buffers()
@@ -233,13 +234,13 @@ class DistributedDataParallel(Module, Joinable):
             broadcast_values(buffers, self.process_group, source)
 
     def _last_rank(self, counts: bool) -> int:
-        """The last rank of the processes that count."""
+        """Return the highest rank among the processes that count."""
         rank = flambeau.tensor([self.process_group.rank() if counts else -1], device=self.device)
         distributed.all_reduce(rank, distributed.ReduceOp.MAX, self.process_group)
         return int(rank.item())
 
     def _any_averages(self, joined: bool) -> bool:
-        """Whether the processes that have inputs average the gradients of this iteration."""
+        """Return whether the processes that have inputs average the gradients of this iteration."""
         own = float(self.require_backward_grad_sync and not joined)
         total = flambeau.full((1,), own, device=self.device)
         distributed.all_reduce(total, group=self.process_group)
@@ -248,10 +249,10 @@ class DistributedDataParallel(Module, Joinable):
     def join(
         self, divide_by_initial_world_size: bool = True, enable: bool = True, throw_on_early_termination: bool = False
     ) -> Join:
-        """A ``with`` block in which processes have different numbers of inputs.
+        """Return a context in which processes may have different numbers of inputs.
 
-        Who has no inputs any more joins: it gives zeros to the averages until the others have come to their end, and
-        takes over the last one's parameters and buffers then.
+        A process that has no inputs left contributes zeros to the averages until the others have finished. Then it
+        copies the parameters and buffers of the last one.
 
         Args:
             divide_by_initial_world_size: let averages count the processes that have joined; False: only the others.
@@ -262,7 +263,7 @@ class DistributedDataParallel(Module, Joinable):
         return Join([self], enable, throw_on_early_termination, **options)
 
     def join_hook(self, **kwargs: Any) -> JoinHook:
-        """What takes part in place of this module; ``divide_by_initial_world_size`` as of `join`."""
+        """Return the object that takes part in place of this module; the argument is that of `join`."""
         self._divides_by_initial = kwargs.get("divide_by_initial_world_size", True)
         self.reducer.divisor = self.process_group.size
         return _Shadow(self)
@@ -345,7 +346,7 @@ def _check_parameters(parameters: Sequence[Tensor]) -> None:
 
 
 def _places(parameters: Sequence[Tensor], device_ids: Any, output_device: Any) -> tuple[list[int] | None, int | None]:
-    """The GPU that inputs go to, in a list, and that of the outputs; None for neither."""
+    """Return the GPU of the inputs, in a list, and the GPU of the outputs; None and None on the CPU."""
     if device_ids is not None and len(device_ids) > 1:
         raise ValueError("device_ids can only be None or contain a single element.")
     devices = {each.device for each in parameters}
@@ -358,20 +359,20 @@ def _places(parameters: Sequence[Tensor], device_ids: Any, output_device: Any) -
 
 
 def _caps(megabytes: float | None, one_by_one: Sequence[float] | None) -> list[int]:
-    """How many bytes each bucket has, as of `in_buckets`."""
+    """Return the sizes of the buckets in bytes, as `in_buckets` takes them."""
     if one_by_one:
         return [int(each * MEGABYTE) for each in one_by_one]
     return [_FIRST_BUCKET, _BUCKET] if megabytes is None else [int(megabytes * MEGABYTE)]
 
 
 def _fits(annotation: Any) -> bool:
-    """Whether an annotation names a `GradBucket`, or nothing."""
+    """Return whether an annotation is empty or names `GradBucket`."""
     named = isinstance(annotation, str) and annotation.endswith("GradBucket")  # from __future__ import annotations
     return named or annotation in (inspect.Parameter.empty, distributed.GradBucket)
 
 
 def _counted(notified: Work) -> float:
-    """How many processes said that they have inputs."""
+    """Wait for the notification and return how many processes have inputs."""
     notified.wait()
     return float(notified.result()[0].item())
 
