@@ -56,8 +56,8 @@ def test_a_handler_interrupts_a_long_operator(name, threads):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    # Seconds of all threads' work, so that other processes matter little. On an idle machine it is 0.2; fresh memory
-    # and shared caches cost more beside other load.
+    # Processor seconds of all threads, which depend little on other programs: 0.2 for each thread on an idle machine,
+    # and up to 1 while other programs use the caches and the memory.
     assert float(done.stdout) < 2 * threads
 
 

@@ -1,7 +1,7 @@
 """flambeau: tensors and deep learning with PyTorch's names, in separately installable packages.
 
-This package is the tensor core. ``flambeau.autograd``, ``nn``, ``optim``, ``data`` and ``vision`` are distributions of
-their own that put their folders beside it; each loads when it is first used.
+This package is the tensor core. Other distributions, such as flambeau-nn, add the subpackages that ``_distributions``
+lists. Each loads when it is first used.
 """
 
 import builtins

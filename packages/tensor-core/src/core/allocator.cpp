@@ -411,7 +411,7 @@ struct ThreadCacheCloser {
   (void)closer;
   return true;
 }
-// Whether the thread has a counter. False if it is about to end.
+// Returns true if the thread has a counter. A thread that is about to end has none.
 bool registered() { return FLAMBEAU_LIKELY(thread_cache.counter) || register_thread(); }
 
 void count_large(size_t bytes) {  // modulo 2**64: minus what is freed
