@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .optimizer import Optimizer, check_nonnegative, implementation
+from .optimizer import Optimizer, check_betas, check_nonnegative, options
 
 
 class Adam(Optimizer):
@@ -56,18 +56,8 @@ class Adam(Optimizer):
         decoupled_weight_decay: bool = False,
     ) -> None:
         check_nonnegative(lr=lr, eps=eps, weight_decay=weight_decay)
-        _check_betas(betas)
-        defaults = {
-            "lr": lr,
-            "betas": betas,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "amsgrad": amsgrad,
-            "maximize": maximize,
-            **implementation(foreach=foreach, differentiable=differentiable, capturable=capturable, fused=fused),
-            "decoupled_weight_decay": decoupled_weight_decay,
-        }
-        super().__init__(params, defaults)
+        check_betas(betas)
+        super().__init__(params, options(locals()))
 
 
 class AdamW(Adam):
@@ -97,20 +87,7 @@ class AdamW(Adam):
         differentiable: bool = False,
         fused: bool | None = None,
     ) -> None:
-        super().__init__(
-            params,
-            lr,
-            betas,
-            eps,
-            weight_decay,
-            amsgrad,
-            foreach=foreach,
-            maximize=maximize,
-            capturable=capturable,
-            differentiable=differentiable,
-            fused=fused,
-            decoupled_weight_decay=True,
-        )
+        super().__init__(params, **options(locals()), decoupled_weight_decay=True)
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         super().load_state_dict(state_dict)
@@ -149,16 +126,8 @@ class Adamax(Optimizer):
         capturable: bool = False,
     ) -> None:
         check_nonnegative(lr=lr, eps=eps, weight_decay=weight_decay)
-        _check_betas(betas)
-        defaults = {
-            "lr": lr,
-            "betas": betas,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "maximize": maximize,
-            **implementation(foreach=foreach, differentiable=differentiable, capturable=capturable),
-        }
-        super().__init__(params, defaults)
+        check_betas(betas)
+        super().__init__(params, options(locals()))
 
 
 class NAdam(Optimizer):
@@ -199,18 +168,8 @@ class NAdam(Optimizer):
         differentiable: bool = False,
     ) -> None:
         check_nonnegative(lr=lr, eps=eps, weight_decay=weight_decay, momentum_decay=momentum_decay)
-        _check_betas(betas)
-        defaults = {
-            "lr": lr,
-            "betas": betas,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "momentum_decay": momentum_decay,
-            "decoupled_weight_decay": decoupled_weight_decay,
-            "maximize": maximize,
-            **implementation(foreach=foreach, differentiable=differentiable, capturable=capturable),
-        }
-        super().__init__(params, defaults)
+        check_betas(betas)
+        super().__init__(params, options(locals()))
 
 
 class RAdam(Optimizer):
@@ -244,22 +203,5 @@ class RAdam(Optimizer):
         differentiable: bool = False,
     ) -> None:
         check_nonnegative(lr=lr, eps=eps, weight_decay=weight_decay)
-        _check_betas(betas)
-        defaults = {
-            "lr": lr,
-            "betas": betas,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "maximize": maximize,
-            **implementation(foreach=foreach, differentiable=differentiable, capturable=capturable),
-            "decoupled_weight_decay": decoupled_weight_decay,
-        }
-        super().__init__(params, defaults)
-
-
-def _check_betas(betas: tuple[float, float]) -> None:
-    if not isinstance(betas, Sequence) or len(betas) != 2:
-        raise TypeError(f"betas must be two numbers, such as (0.9, 0.999), got {betas!r}")
-    for index, beta in enumerate(betas):
-        if not 0.0 <= beta < 1.0:
-            raise ValueError(f"Invalid beta parameter at index {index}: {beta}")
+        check_betas(betas)
+        super().__init__(params, options(locals()))

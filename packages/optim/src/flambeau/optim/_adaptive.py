@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from .optimizer import Optimizer, check_nonnegative, implementation
+from .optimizer import Optimizer, check_nonnegative, options
 
 
 class Adagrad(Optimizer):
@@ -55,16 +55,7 @@ class Adagrad(Optimizer):
             initial_accumulator_value=initial_accumulator_value,
             eps=eps,
         )
-        defaults = {
-            "lr": lr,
-            "lr_decay": lr_decay,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "initial_accumulator_value": initial_accumulator_value,
-            "maximize": maximize,
-            **implementation(foreach=foreach, differentiable=differentiable, fused=fused),
-        }
-        super().__init__(params, defaults)
+        super().__init__(params, options(locals()))
 
 
 class Adadelta(Optimizer):
@@ -109,15 +100,7 @@ class Adadelta(Optimizer):
         check_nonnegative(lr=lr, eps=eps, weight_decay=weight_decay)
         if not 0.0 <= rho <= 1.0:
             raise ValueError(f"Invalid rho value: {rho}")
-        defaults = {
-            "lr": lr,
-            "rho": rho,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "maximize": maximize,
-            **implementation(foreach=foreach, differentiable=differentiable, capturable=capturable),
-        }
-        super().__init__(params, defaults)
+        super().__init__(params, options(locals()))
 
 
 class RMSprop(Optimizer):
@@ -164,14 +147,4 @@ class RMSprop(Optimizer):
         differentiable: bool = False,
     ) -> None:
         check_nonnegative(lr=lr, eps=eps, momentum=momentum, weight_decay=weight_decay, alpha=alpha)
-        defaults = {
-            "lr": lr,
-            "alpha": alpha,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "momentum": momentum,
-            "centered": centered,
-            "maximize": maximize,
-            **implementation(foreach=foreach, differentiable=differentiable, capturable=capturable),
-        }
-        super().__init__(params, defaults)
+        super().__init__(params, options(locals()))

@@ -14,7 +14,7 @@ import flambeau
 from flambeau import Tensor, _core, _suggestions, optim
 
 from . import _sparse
-from .optimizer import Group, implementation
+from .optimizer import Group, options
 
 __all__ = [
     "adadelta",
@@ -45,15 +45,17 @@ if not TYPE_CHECKING:  # so that type checkers report names that do not exist
     __getattr__ = _load
 
 
-def _apply(
-    rule: str,
-    group: Group,
-    params: list[Tensor],
-    grads: list[Tensor],
-    state_steps: list[Tensor] | None = None,
-    **lists: Sequence[Tensor | None],
-) -> dict[Tensor, dict[str, Any]]:
-    """Apply a rule to parameters and lists of their state. Return the states by parameter, with those it created."""
+def _apply(rule: str, arguments: Group, **lists: Sequence[Tensor | None]) -> dict[Tensor, dict[str, Any]]:
+    """Apply a rule to a function's arguments, which are its ``locals()``, and to lists of the parameters' state.
+
+    Return the states by parameter, with those it created.
+    """
+    group = options(arguments)
+    if group.get("grad_scale") is not None or group.get("found_inf") is not None:
+        raise NotImplementedError("grad_scale and found_inf: unscale the gradients first, as GradScaler does")
+    if "beta1" in group:
+        group["betas"] = group["beta1"], group["beta2"]
+    params, grads, state_steps = arguments["params"], group.pop("grads"), group.pop("state_steps", None)
     state: dict[Tensor, dict[str, Any]] = {
         param: {name: values[index] for name, values in lists.items() if values} for index, param in enumerate(params)
     }
@@ -74,19 +76,6 @@ def _apply(
     return state
 
 
-def _check(
-    differentiable: bool | None,
-    foreach: bool | None,
-    fused: bool | None = None,
-    grad_scale: Tensor | None = None,
-    found_inf: Tensor | None = None,
-) -> None:
-    """Raise an error for choices among PyTorch's implementations that would make a difference."""
-    implementation(differentiable=differentiable, foreach=foreach, fused=fused)
-    if grad_scale is not None or found_inf is not None:
-        raise NotImplementedError("grad_scale and found_inf: unscale the gradients first, as GradScaler does")
-
-
 def sgd(
     params: list[Tensor],
     d_p_list: list[Tensor],
@@ -105,10 +94,8 @@ def sgd(
     maximize: bool,
 ) -> None:
     """Apply `SGD`. Buffers that are None are created and put into ``momentum_buffer_list``."""
-    _check(False, foreach, fused, grad_scale, found_inf)
-    group: Group = {"lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay}
-    group |= {"nesterov": nesterov, "maximize": maximize}
-    state = _apply("sgd", group, params, d_p_list, momentum_buffer=momentum_buffer_list)
+    arguments = {**locals(), "grads": d_p_list}
+    state = _apply("sgd", arguments, momentum_buffer=momentum_buffer_list)
     if momentum != 0:
         momentum_buffer_list[:] = [state[param]["momentum_buffer"] for param in params]
 
@@ -138,12 +125,8 @@ def adam(
     maximize: bool,
 ) -> None:
     """Apply `Adam`. ``max_exp_avg_sqs`` may be empty without ``amsgrad``."""
-    _check(differentiable, foreach, fused, grad_scale, found_inf)
-    group: Group = {"lr": lr, "betas": (beta1, beta2), "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad}
-    group |= {"maximize": maximize, "decoupled_weight_decay": decoupled_weight_decay}
     largest = max_exp_avg_sqs if amsgrad else []
-    lists: dict[str, list[Tensor]] = {"exp_avg": exp_avgs, "exp_avg_sq": exp_avg_sqs, "max_exp_avg_sq": largest}
-    _apply("adam", group, params, grads, state_steps, **lists)
+    _apply("adam", locals(), exp_avg=exp_avgs, exp_avg_sq=exp_avg_sqs, max_exp_avg_sq=largest)
 
 
 def adamw(
@@ -170,11 +153,7 @@ def adamw(
     maximize: bool,
 ) -> None:
     """Apply `AdamW`. ``max_exp_avg_sqs`` may be empty without ``amsgrad``."""
-    options: Group = {"lr": lr, "beta1": beta1, "beta2": beta2, "eps": eps, "weight_decay": weight_decay}
-    options |= {"amsgrad": amsgrad, "maximize": maximize, "decoupled_weight_decay": True}
-    options |= {"foreach": foreach, "differentiable": differentiable, "fused": fused}
-    options |= {"grad_scale": grad_scale, "found_inf": found_inf}
-    adam(params, grads, exp_avgs, exp_avg_sqs, max_exp_avg_sqs, state_steps, **options)
+    adam(**locals(), decoupled_weight_decay=True)
 
 
 def adamax(
@@ -196,9 +175,7 @@ def adamax(
     weight_decay: float,
 ) -> None:
     """Apply `Adamax`."""
-    _check(differentiable, foreach)
-    group: Group = {"lr": lr, "betas": (beta1, beta2), "eps": eps, "weight_decay": weight_decay, "maximize": maximize}
-    _apply("adamax", group, params, grads, state_steps, exp_avg=exp_avgs, exp_inf=exp_infs)
+    _apply("adamax", locals(), exp_avg=exp_avgs, exp_inf=exp_infs)
 
 
 def nadam(
@@ -223,11 +200,7 @@ def nadam(
     eps: float,
 ) -> None:
     """Apply `NAdam`."""
-    _check(differentiable, foreach)
-    group: Group = {"lr": lr, "betas": (beta1, beta2), "eps": eps, "weight_decay": weight_decay, "maximize": maximize}
-    group |= {"momentum_decay": momentum_decay, "decoupled_weight_decay": decoupled_weight_decay}
-    lists: dict[str, list[Tensor]] = {"exp_avg": exp_avgs, "exp_avg_sq": exp_avg_sqs, "mu_product": mu_products}
-    _apply("nadam", group, params, grads, state_steps, **lists)
+    _apply("nadam", locals(), exp_avg=exp_avgs, exp_avg_sq=exp_avg_sqs, mu_product=mu_products)
 
 
 def radam(
@@ -250,10 +223,7 @@ def radam(
     eps: float,
 ) -> None:
     """Apply `RAdam`."""
-    _check(differentiable, foreach)
-    group: Group = {"lr": lr, "betas": (beta1, beta2), "eps": eps, "weight_decay": weight_decay, "maximize": maximize}
-    group |= {"decoupled_weight_decay": decoupled_weight_decay}
-    _apply("radam", group, params, grads, state_steps, exp_avg=exp_avgs, exp_avg_sq=exp_avg_sqs)
+    _apply("radam", locals(), exp_avg=exp_avgs, exp_avg_sq=exp_avg_sqs)
 
 
 def adagrad(
@@ -276,10 +246,8 @@ def adagrad(
     maximize: bool,
 ) -> None:
     """Apply `Adagrad`."""
-    _check(differentiable, foreach, fused, grad_scale, found_inf)
-    group: Group = {"lr": lr, "lr_decay": lr_decay, "eps": eps, "weight_decay": weight_decay, "maximize": maximize}
-    group |= {"initial_accumulator_value": 0.0}  # for sums that do not exist yet
-    _apply("adagrad", group, params, grads, state_steps, sum=state_sums)
+    initial_accumulator_value = 0.0  # for sums that do not exist yet
+    _apply("adagrad", locals(), sum=state_sums)
 
 
 def adadelta(
@@ -300,9 +268,7 @@ def adadelta(
     maximize: bool,
 ) -> None:
     """Apply `Adadelta`."""
-    _check(differentiable, foreach)
-    group: Group = {"lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay, "maximize": maximize}
-    _apply("adadelta", group, params, grads, state_steps, square_avg=square_avgs, acc_delta=acc_deltas)
+    _apply("adadelta", locals(), square_avg=square_avgs, acc_delta=acc_deltas)
 
 
 def rmsprop(
@@ -326,15 +292,7 @@ def rmsprop(
     centered: bool,
 ) -> None:
     """Apply `RMSprop`. Lists of state that the options do not need may be empty."""
-    _check(differentiable, foreach)
-    group: Group = {"lr": lr, "alpha": alpha, "eps": eps, "weight_decay": weight_decay, "maximize": maximize}
-    group |= {"momentum": momentum, "centered": centered}
-    lists: dict[str, list[Tensor]] = {
-        "square_avg": square_avgs,
-        "grad_avg": grad_avgs,
-        "momentum_buffer": momentum_buffer_list,
-    }
-    _apply("rmsprop", group, params, grads, state_steps, **lists)
+    _apply("rmsprop", locals(), square_avg=square_avgs, grad_avg=grad_avgs, momentum_buffer=momentum_buffer_list)
 
 
 def asgd(
@@ -357,16 +315,7 @@ def asgd(
     weight_decay: float,
 ) -> None:
     """Apply `ASGD`."""
-    _check(differentiable, foreach)
-    group: Group = {
-        "lr": lr,
-        "lambd": lambd,
-        "alpha": alpha,
-        "t0": t0,
-        "weight_decay": weight_decay,
-        "maximize": maximize,
-    }
-    _apply("asgd", group, params, grads, state_steps, ax=axs, mu=mus, eta=etas)
+    _apply("asgd", locals(), ax=axs, mu=mus, eta=etas)
 
 
 def rprop(
@@ -387,10 +336,9 @@ def rprop(
     etaplus: float,
 ) -> None:
     """Apply `Rprop`."""
-    _check(differentiable, foreach)
-    group: Group = {"etas": (etaminus, etaplus), "step_sizes": (step_size_min, step_size_max), "maximize": maximize}
-    group |= {"lr": 0.0}  # the size of the first step, which the state holds already
-    _apply("rprop", group, params, grads, state_steps, prev=prevs, step_size=step_sizes)
+    arguments = {**locals(), "etas": (etaminus, etaplus), "step_sizes": (step_size_min, step_size_max)}
+    arguments["lr"] = 0.0  # the size of the first step, which the state holds already
+    _apply("rprop", arguments, prev=prevs, step_size=step_sizes)
 
 
 def sparse_adam(

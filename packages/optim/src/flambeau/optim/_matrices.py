@@ -9,7 +9,7 @@ from typing import Any
 import flambeau
 from flambeau import Tensor
 
-from .optimizer import Group, Optimizer, check_nonnegative, implementation
+from .optimizer import Group, Optimizer, check_nonnegative, options
 
 
 class Adafactor(Optimizer):
@@ -38,6 +38,8 @@ class Adafactor(Optimizer):
             [0.9000, 0.9000]])
     """
 
+    _state_has_its_shape = False
+
     def __init__(
         self,
         params: Iterable[Any],
@@ -59,18 +61,7 @@ class Adafactor(Optimizer):
             raise ValueError(f"epsilon2 should be >= 0 but is: {eps[1]}")
         if not d >= 1.0:
             raise ValueError(f"Clipping threshold d should be >= 1 but is: {d}")
-        defaults = {
-            "lr": lr,
-            "beta2_decay": beta2_decay,
-            "eps": eps,
-            "d": d,
-            "weight_decay": weight_decay,
-            "maximize": maximize,
-            **implementation(foreach=foreach),
-        }
-        super().__init__(params, defaults)
-
-    _state_has_its_shape = False
+        super().__init__(params, options(locals()))
 
     @flambeau.no_grad()
     def _update(self, group: Group, params: list[Tensor], grads: list[Tensor]) -> None:
@@ -162,17 +153,7 @@ class Muon(Optimizer):
             raise ValueError(f"Coefficients must be a tuple of exactly 3 values, got {ns_coefficients}")
         if ns_steps >= 100:
             raise ValueError("Number of steps must be less than 100 for computational efficiency")
-        defaults = {
-            "lr": lr,
-            "weight_decay": weight_decay,
-            "momentum": momentum,
-            "nesterov": nesterov,
-            "ns_coefficients": ns_coefficients,
-            "eps": eps,
-            "ns_steps": ns_steps,
-            "adjust_lr_fn": adjust_lr_fn,
-        }
-        super().__init__(params, defaults)
+        super().__init__(params, options(locals()))
 
     def _check(self, group: Group) -> None:
         super()._check(group)

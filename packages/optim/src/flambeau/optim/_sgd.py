@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from .optimizer import Optimizer, check_nonnegative, implementation
+from .optimizer import Optimizer, check_nonnegative, options
 
 
 class SGD(Optimizer):
@@ -54,16 +54,7 @@ class SGD(Optimizer):
         check_nonnegative(lr=lr, momentum=momentum, weight_decay=weight_decay)
         if nesterov and (momentum <= 0 or dampening != 0):
             raise ValueError("Nesterov momentum requires a momentum and zero dampening")
-        defaults = {
-            "lr": lr,
-            "momentum": momentum,
-            "dampening": dampening,
-            "weight_decay": weight_decay,
-            "nesterov": nesterov,
-            "maximize": maximize,
-            **implementation(foreach=foreach, differentiable=differentiable, fused=fused),
-        }
-        super().__init__(params, defaults)
+        super().__init__(params, options(locals()))
 
 
 class ASGD(Optimizer):
@@ -107,16 +98,7 @@ class ASGD(Optimizer):
         capturable: bool = False,
     ) -> None:
         check_nonnegative(lr=lr, weight_decay=weight_decay)
-        defaults = {
-            "lr": lr,
-            "lambd": lambd,
-            "alpha": alpha,
-            "t0": t0,
-            "weight_decay": weight_decay,
-            "maximize": maximize,
-            **implementation(foreach=foreach, differentiable=differentiable, capturable=capturable),
-        }
-        super().__init__(params, defaults)
+        super().__init__(params, options(locals()))
 
 
 class Rprop(Optimizer):
@@ -156,11 +138,4 @@ class Rprop(Optimizer):
         check_nonnegative(lr=lr)
         if not 0.0 < etas[0] < 1.0 < etas[1]:
             raise ValueError(f"Invalid eta values: {etas[0]}, {etas[1]}")
-        defaults = {
-            "lr": lr,
-            "etas": etas,
-            "step_sizes": step_sizes,
-            "maximize": maximize,
-            **implementation(foreach=foreach, differentiable=differentiable, capturable=capturable),
-        }
-        super().__init__(params, defaults)
+        super().__init__(params, options(locals()))

@@ -7,7 +7,7 @@ from typing import Any
 
 from flambeau import Tensor
 
-from .optimizer import Group, Optimizer
+from .optimizer import Group, Optimizer, check_betas, options
 
 
 class SparseAdam(Optimizer):
@@ -46,10 +46,8 @@ class SparseAdam(Optimizer):
             raise ValueError(f"Invalid learning rate: {lr}")
         if not eps > 0.0:
             raise ValueError(f"Invalid epsilon value: {eps}")
-        for index, beta in enumerate(betas):
-            if not 0.0 <= beta < 1.0:
-                raise ValueError(f"Invalid beta parameter at index {index}: {beta}")
-        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "maximize": maximize})
+        check_betas(betas)
+        super().__init__(params, options(locals()))
 
     def _check(self, group: Group) -> None:
         super()._check(group)

@@ -45,9 +45,9 @@ DUPLICATE_PARAMETERS = (
 class Optimizer(Hooked):
     """Base class of optimizers.
 
-    A subclass hands the options' defaults to ``__init__`` and defines ``_update``, which changes one group's parameters
-    by their gradients, given in lists of equal length; the state it keeps lives in ``self.state[parameter]``. (Most of
-    the shipped ones name a rule of tensor-core's instead, which steps a group in one call.)
+    A subclass passes the options' defaults to ``__init__`` and defines ``_update``, which changes one group's
+    parameters given lists of them and of their gradients, and keeps their state in ``self.state[parameter]``. Most
+    optimizers of this package name an update rule of tensor-core instead, which steps a group in one native call.
 
     >>> class SignDescent(fb.optim.Optimizer):
     ...     def __init__(self, params, lr):
@@ -278,10 +278,23 @@ def _default_to_fused_or_foreach(
     return False, False
 
 
-def implementation(**choices: Any) -> dict[str, Any]:
-    """PyTorch's choices among its implementations, as they stand in parameter groups."""
-    if choices.get("differentiable"):
+def check_betas(betas: tuple[float, float]) -> None:
+    """Raise an error unless these are two numbers in [0, 1)."""
+    if not isinstance(betas, Sequence) or len(betas) != 2:
+        raise TypeError(f"betas must be two numbers, such as (0.9, 0.999), got {betas!r}")
+    for index, beta in enumerate(betas):
+        if not 0.0 <= beta < 1.0:
+            raise ValueError(f"Invalid beta parameter at index {index}: {beta}")
+
+
+def options(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options among a constructor's arguments, which are its ``locals()``.
+
+    Raises: NotImplementedError, RuntimeError for choices among PyTorch's implementations that do not exist here.
+    """
+    chosen = {name: value for name, value in arguments.items() if name not in ("self", "params", "__class__")}
+    if chosen.get("differentiable"):
         raise NotImplementedError("differentiable=True: an optimizer's step is not recorded")
-    if choices.get("fused") and choices.get("foreach"):
+    if chosen.get("fused") and chosen.get("foreach"):
         raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
-    return choices
+    return chosen
