@@ -19,12 +19,12 @@ class Adam(Optimizer):
         params: parameters, or groups of them.
         lr: learning rate.
         betas: (beta1, beta2), both in [0, 1).
-        eps: keeps the denominator off zero.
+        eps: added to the denominator for numerical stability.
         weight_decay: factor of the L2 penalty.
         amsgrad: use the largest ``v`` so far.
-        maximize: goes uphill.
+        maximize: maximise the objective instead of minimising it.
         foreach, capturable, differentiable, fused: see `Optimizer`.
-        decoupled_weight_decay: decay as `AdamW` does.
+        decoupled_weight_decay: decouple weight decay from the gradient, as `AdamW` does.
     State: ``step`` (float32), ``exp_avg``, ``exp_avg_sq`` and, with amsgrad, ``max_exp_avg_sq``.
     Raises: ValueError for options out of range.
     Source: Kingma, Ba 2015, arXiv:1412.6980; amsgrad: Reddi, Kale, Kumar 2018, arXiv:1904.09237.
@@ -138,7 +138,7 @@ class NAdam(Optimizer):
 
     Args:
         momentum_decay: how slowly the momentum grows to beta1.
-        decoupled_weight_decay: decay as `AdamW` does.
+        decoupled_weight_decay: decouple weight decay from the gradient, as `AdamW` does.
         The others are Adam's.
     State: ``step``, ``mu_product``, ``exp_avg`` and ``exp_avg_sq``.
     Source: Dozat 2016, ICLR workshop.

@@ -16,10 +16,10 @@ class Adagrad(Optimizer):
     Args:
         params: parameters, or groups of them.
         lr: learning rate.
-        lr_decay: how fast the rate falls.
+        lr_decay: decay rate of the learning rate.
         weight_decay: factor of the L2 penalty.
-        initial_accumulator_value: what the sum begins with.
-        eps: keeps the denominator off zero.
+        initial_accumulator_value: initial value of the sum.
+        eps: added to the denominator for numerical stability.
         foreach, maximize, differentiable, fused: see `Optimizer`.
     State: ``step`` and ``sum``.
     Raises: ValueError for options out of range.
@@ -67,7 +67,7 @@ class Adadelta(Optimizer):
     Args:
         params: parameters, or groups of them.
         lr: factor of the step.
-        rho: how much of the running means goes on, in [0, 1].
+        rho: decay rate of the running means, in [0, 1].
         eps: added under the roots.
         weight_decay: factor of the L2 penalty.
         foreach, capturable, maximize, differentiable: see `Optimizer`.
@@ -113,10 +113,10 @@ class RMSprop(Optimizer):
     Args:
         params: parameters, or groups of them.
         lr: learning rate.
-        alpha: how much of the running means goes on.
-        eps: keeps the denominator off zero.
+        alpha: decay rate of the running means.
+        eps: added to the denominator for numerical stability.
         weight_decay: factor of the L2 penalty.
-        momentum: how much of the last step goes on.
+        momentum: momentum factor.
         centered: divide by the estimated deviation instead.
         capturable, foreach, maximize, differentiable: see `Optimizer`.
     State: ``step``, ``square_avg`` and, where they are needed, ``momentum_buffer`` and ``grad_avg``.

@@ -24,7 +24,7 @@ class Adafactor(Optimizer):
         beta2_decay: how fast the share of the last gradient in the moments falls; at most 0.
         eps: (least second moment, None for the dtype's; least size of a parameter).
         d: how large an update may be.
-        weight_decay: decay apart from the gradient.
+        weight_decay: factor of the decoupled weight decay.
         foreach, maximize: see `Optimizer`.
     State: ``step`` and ``row_var``, ``col_var`` (of matrices and beyond) or ``variance``.
     Raises: ValueError for options out of range.
@@ -107,7 +107,7 @@ def _rms(values: Tensor) -> float:
 
 
 class Muon(Optimizer):
-    """Momentum made orthogonal: every step of a weight matrix has singular values near 1.
+    """Momentum with orthogonalised updates: each step of a weight matrix has singular values near 1.
 
     ``b = lerp(b, g, 1 - momentum)``, ``p -= lr * weight_decay * p + adjusted lr * orthogonal(b)`` by the iteration of
     Newton and Schulz in bfloat16. Made for the hidden layers' matrices; give all else to `AdamW`.
@@ -115,11 +115,11 @@ class Muon(Optimizer):
     Args:
         params: parameters of two dimensions, or groups of them.
         lr: learning rate.
-        weight_decay: decay apart from the gradient.
-        momentum: how much of the last step goes on.
-        nesterov: look ahead along it.
+        weight_decay: factor of the decoupled weight decay.
+        momentum: momentum factor.
+        nesterov: use Nesterov momentum.
         ns_coefficients: (a, b, c) of the iteration ``X = a X + (b X X^T + c (X X^T)^2) X``.
-        eps: keeps the norm off zero.
+        eps: lower bound of the norm, for numerical stability.
         ns_steps: the number of iterations, below 100.
         adjust_lr_fn: ``"original"`` (or None) multiplies lr by ``sqrt(max(1, rows / columns))``,
             ``"match_rms_adamw"`` by ``0.2 * sqrt(max(rows, columns))``.

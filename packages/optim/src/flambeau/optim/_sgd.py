@@ -9,7 +9,7 @@ from .optimizer import Optimizer, check_nonnegative, options
 
 
 class SGD(Optimizer):
-    """Stochastic gradient descent, with momentum if asked for.
+    """Stochastic gradient descent, optionally with momentum.
 
     With ``g`` the gradient plus ``weight_decay * p``, the buffer is ``g`` at the first step and then
     ``b = momentum * b + (1 - dampening) * g``; the step is ``p -= lr * b``, or ``p -= lr * (g + momentum * b)`` with
@@ -18,11 +18,11 @@ class SGD(Optimizer):
     Args:
         params: parameters, or groups of them.
         lr: learning rate.
-        momentum: how much of the last step goes on.
-        dampening: reduces the gradient's part in the buffer.
+        momentum: momentum factor.
+        dampening: reduces the weight of the gradient in the buffer.
         weight_decay: factor of the L2 penalty.
-        nesterov: looks ahead; needs momentum and no dampening.
-        maximize: goes uphill.
+        nesterov: use Nesterov momentum, which requires momentum and no dampening.
+        maximize: maximise the objective instead of minimising it.
         foreach, differentiable, fused: see `Optimizer`.
     State: ``momentum_buffer``.
     Raises: ValueError for options out of range.
@@ -70,7 +70,7 @@ class ASGD(Optimizer):
         alpha: the power of the shrinking.
         t0: the step at which averaging begins.
         weight_decay: factor of the L2 penalty.
-        maximize: goes uphill.
+        maximize: maximise the objective instead of minimising it.
         foreach, capturable, differentiable: see `Optimizer`.
     State: ``step``, ``eta``, ``mu`` (the share of the last value in the average) and ``ax``.
     Source: Polyak, Juditsky 1992, SIAM Journal on Control and Optimization 30.

@@ -1,6 +1,6 @@
-"""What all optimizers share: groups of parameters with their options, state per parameter, and the shape of a step.
+"""Base class of optimizers: groups of parameters with their options, state per parameter, and a step over groups.
 
-Optimizers of one's own derive from `Optimizer` and define ``step``, as in PyTorch, or ``_update``, which is shorter.
+Custom optimizers derive from `Optimizer` and define ``step``, as in PyTorch, or ``_update``, which is shorter.
 """
 
 from __future__ import annotations
