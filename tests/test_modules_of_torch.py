@@ -5,31 +5,26 @@ from __future__ import annotations
 import subprocess
 import sys
 
-OF_PYTORCH = {
-    "_adafactor": "Adafactor",
-    "_muon": "Muon",
-    "adadelta": "Adadelta",
-    "adagrad": "Adagrad",
-    "adam": "Adam",
-    "adamax": "Adamax",
-    "adamw": "AdamW",
-    "asgd": "ASGD",
-    "lbfgs": "LBFGS",
-    "lr_scheduler": "StepLR",
-    "nadam": "NAdam",
-    "optimizer": "Optimizer",
-    "radam": "RAdam",
-    "rmsprop": "RMSprop",
-    "rprop": "Rprop",
-    "sgd": "SGD",
-    "sparse_adam": "SparseAdam",
+import pytest
+
+from flambeau import optim
+
+OPTIMIZERS = {
+    name: kind.__module__.rpartition(".")[2]
+    for name in optim.__all__
+    if isinstance(kind := getattr(optim, name), type) and issubclass(kind, optim.Optimizer)
 }
 
 
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_the_module_of_an_optimizer_has_its_name_as_in_pytorch(name: str) -> None:
+    assert OPTIMIZERS[name].replace("_", "") == name.lower()
+
+
 def test_the_modules_of_optimizers_have_their_classes() -> None:
-    lines = (f"from torch.optim.{module} import {name} as _{name}" for module, name in OF_PYTORCH.items())
-    same = (f"assert _{name} is torch.optim.{name}" for name in OF_PYTORCH.values() if name != "StepLR")
-    program = "\n".join(["import torch", *lines, *same])
+    lines = (f"from torch.optim.{module} import {name} as _{name}" for name, module in OPTIMIZERS.items())
+    same = (f"assert _{name} is torch.optim.{name}" for name in OPTIMIZERS)
+    program = "\n".join(["import torch", "from torch.optim.lr_scheduler import StepLR", *lines, *same])
     subprocess.run([sys.executable, "-m", "flambeau.torch", "-c", program], check=True)
 
 

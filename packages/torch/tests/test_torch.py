@@ -219,8 +219,6 @@ def test_the_version_compares_as_a_version():
         ("torch.utils.data.sampler", "flambeau.data.sampler"),
         ("torch.utils.data._utils.collate", "flambeau.data.collate"),
         ("torch.utils.data._utils.worker", "flambeau.data.worker"),
-        ("torch.optim.adam", "flambeau.optim._functional"),
-        ("torch.optim.sparse_adam", "flambeau.optim"),
         ("torchvision.transforms", "flambeau.vision.transforms"),
         ("torchvision.ops.misc", "flambeau.vision.ops"),
         ("torch.optim.optimizer", "flambeau.optim.optimizer"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partialmethod
+from inspect import signature
 from typing import Any
 
 from flambeau import optim
@@ -13,14 +14,8 @@ def _with_foreach(kind: Any) -> type[optim.Optimizer]:
     return type(kind.__name__, (kind,), {"__init__": partialmethod(kind.__init__, foreach=True)})
 
 
-SGD = _with_foreach(optim.SGD)
-ASGD = _with_foreach(optim.ASGD)
-Adadelta = _with_foreach(optim.Adadelta)
-Adagrad = _with_foreach(optim.Adagrad)
-Adam = _with_foreach(optim.Adam)
-AdamW = _with_foreach(optim.AdamW)
-Adamax = _with_foreach(optim.Adamax)
-NAdam = _with_foreach(optim.NAdam)
-RAdam = _with_foreach(optim.RAdam)
-RMSprop = _with_foreach(optim.RMSprop)
-Rprop = _with_foreach(optim.Rprop)
+_public = {name: getattr(optim, name) for name in optim.__all__}
+_kinds = {name: kind for name, kind in _public.items() if isinstance(kind, type) and kind is not optim.Optimizer}
+globals().update(
+    {name: _with_foreach(kind) for name, kind in _kinds.items() if "foreach" in signature(kind).parameters}
+)

@@ -2,11 +2,6 @@
 
 ROOTS = {"torch": "flambeau", "torchvision": "flambeau.vision"}
 
-# PyTorch's files with a class of optimizers and its step as a function, and those with a class alone.
-_FUNCTIONAL_OPTIMIZERS = (
-    *("adadelta", "adagrad", "adam", "adamax", "adamw", "asgd", "nadam", "radam", "rmsprop", "rprop", "sgd"),
-)
-_OTHER_OPTIMIZERS = ("lbfgs", "sparse_adam", "_adafactor", "_muon")
 _OPS_FILES = (
     *("boxes", "ciou_loss", "deform_conv", "diou_loss", "drop_block", "focal_loss", "giou_loss", "misc"),
     *("ps_roi_align", "ps_roi_pool", "roi_align", "roi_pool", "stochastic_depth"),
@@ -60,8 +55,6 @@ _MOVED = {
     "torchvision.models.mobilenetv3": "flambeau.vision.models.mobilenet",
     "torchvision.models._utils": "flambeau.vision.models._own_builders",
     "torchvision.models.detection._utils": "flambeau.vision.models.detection._matching",
-    **{f"torch.optim.{name}": "flambeau.optim._functional" for name in _FUNCTIONAL_OPTIMIZERS},
-    **{f"torch.optim.{name}": "flambeau.optim" for name in _OTHER_OPTIMIZERS},
 }
 
 # Modules that programs walk through by their `__dict__`: what flambeau loads on first use is there at once.

@@ -11,6 +11,8 @@ from flambeau import Tensor
 
 from .optimizer import Optimizer, check_nonnegative, options
 
+__all__ = ["LBFGS"]
+
 _SUFFICIENT_DECREASE, _CURVATURE = 1e-4, 0.9  # the strong Wolfe conditions' constants
 _MOST_SEARCHES = 25
 

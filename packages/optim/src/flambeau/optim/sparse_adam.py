@@ -9,6 +9,8 @@ from flambeau import Tensor
 
 from .optimizer import Group, Optimizer, check_betas, options
 
+__all__ = ["SparseAdam", "sparse_adam"]
+
 
 class SparseAdam(Optimizer):
     """Adam whose moments change for the rows that have a gradient, and for no other.
@@ -61,3 +63,25 @@ class SparseAdam(Optimizer):
         from . import _sparse
 
         _sparse.step(_sparse.descend_by_moments, group, params, grads, self.state)
+
+
+def sparse_adam(
+    params: list[Tensor],
+    grads: list[Tensor],
+    exp_avgs: list[Tensor],
+    exp_avg_sqs: list[Tensor],
+    state_steps: list[int],
+    *,
+    eps: float,
+    beta1: float,
+    beta2: float,
+    lr: float,
+    maximize: bool,
+) -> None:
+    """Apply `SparseAdam`. ``state_steps`` counts this step already."""
+    from . import _sparse
+
+    group: Group = {"lr": lr, "betas": (beta1, beta2), "eps": eps, "maximize": maximize}
+    lists = zip(params, exp_avgs, exp_avg_sqs, state_steps, strict=True)
+    state = {param: {"exp_avg": mean, "exp_avg_sq": square, "step": step - 1} for param, mean, square, step in lists}
+    _sparse.step(_sparse.descend_by_moments, group, params, grads, state)

@@ -1,0 +1,79 @@
+"""Adadelta: steps scaled by the ratio of running sizes of steps and gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from flambeau import Tensor
+
+from ._functional import apply_rule
+from .optimizer import Optimizer, check_nonnegative, options
+
+__all__ = ["Adadelta", "adadelta"]
+
+
+class Adadelta(Optimizer):
+    """Steps in the parameters' own unit: the ratio of running sizes of steps and gradients, times the gradient.
+
+    ``v = rho * v + (1 - rho) * g**2``, ``d = sqrt(u + eps) / sqrt(v + eps) * g``,
+    ``u = rho * u + (1 - rho) * d**2``, ``p -= lr * d``.
+
+    Args:
+        params: parameters, or groups of them.
+        lr: factor of the step.
+        rho: decay rate of the running means, in [0, 1].
+        eps: added under the roots.
+        weight_decay: factor of the L2 penalty.
+        foreach, capturable, maximize, differentiable: see `Optimizer`.
+    State: ``step``, ``square_avg`` and ``acc_delta``.
+    Raises: ValueError for options out of range.
+    Source: Zeiler 2012, arXiv:1212.5701.
+
+    >>> weight = fb.tensor([1.0])
+    >>> weight.grad = fb.tensor([2.0])
+    >>> fb.optim.Adadelta([weight], eps=1.0).step()
+    >>> weight
+    tensor([-0.6903])
+    """
+
+    _rule = "adadelta"
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1.0,
+        rho: float = 0.9,
+        eps: float = 1e-6,
+        weight_decay: float = 0,
+        foreach: bool | None = None,
+        *,
+        capturable: bool = False,
+        maximize: bool = False,
+        differentiable: bool = False,
+    ) -> None:
+        check_nonnegative(lr=lr, eps=eps, weight_decay=weight_decay)
+        if not 0.0 <= rho <= 1.0:
+            raise ValueError(f"Invalid rho value: {rho}")
+        super().__init__(params, options(locals()))
+
+
+def adadelta(
+    params: list[Tensor],
+    grads: list[Tensor],
+    square_avgs: list[Tensor],
+    acc_deltas: list[Tensor],
+    state_steps: list[Tensor],
+    capturable: bool = False,
+    foreach: bool | None = None,
+    differentiable: bool = False,
+    has_complex: bool = False,
+    *,
+    lr: float,
+    rho: float,
+    eps: float,
+    weight_decay: float,
+    maximize: bool,
+) -> None:
+    """Apply `Adadelta`."""
+    apply_rule("adadelta", locals(), square_avg=square_avgs, acc_delta=acc_deltas)

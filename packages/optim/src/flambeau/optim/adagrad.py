@@ -1,0 +1,87 @@
+"""Adagrad: steps scaled by the sum of squared gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from flambeau import Tensor
+
+from ._functional import apply_rule
+from .optimizer import Optimizer, check_nonnegative, options
+
+__all__ = ["Adagrad", "adagrad"]
+
+
+class Adagrad(Optimizer):
+    """Steps divided by the root of the sum of all squared gradients so far.
+
+    ``sum += g**2``, ``p -= lr / (1 + (t - 1) * lr_decay) * g / (sqrt(sum) + eps)``.
+
+    Args:
+        params: parameters, or groups of them.
+        lr: learning rate.
+        lr_decay: decay rate of the learning rate.
+        weight_decay: factor of the L2 penalty.
+        initial_accumulator_value: initial value of the sum.
+        eps: added to the denominator for numerical stability.
+        foreach, maximize, differentiable, fused: see `Optimizer`.
+    State: ``step`` and ``sum``.
+    Raises: ValueError for options out of range.
+    Source: Duchi, Hazan, Singer 2011, JMLR 12.
+
+    >>> weight = fb.tensor([1.0])
+    >>> weight.grad = fb.tensor([2.0])
+    >>> fb.optim.Adagrad([weight], lr=0.1).step()
+    >>> weight
+    tensor([0.9000])
+    """
+
+    _rule = "adagrad"
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-2,
+        lr_decay: float = 0,
+        weight_decay: float = 0,
+        initial_accumulator_value: float = 0,
+        eps: float = 1e-10,
+        foreach: bool | None = None,
+        *,
+        maximize: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+    ) -> None:
+        check_nonnegative(
+            lr=lr,
+            lr_decay=lr_decay,
+            weight_decay=weight_decay,
+            initial_accumulator_value=initial_accumulator_value,
+            eps=eps,
+        )
+        super().__init__(params, options(locals()))
+
+
+def adagrad(
+    params: list[Tensor],
+    grads: list[Tensor],
+    state_sums: list[Tensor],
+    state_steps: list[Tensor],
+    fused: bool | None = None,
+    grad_scale: Tensor | None = None,
+    found_inf: Tensor | None = None,
+    has_sparse_grad: bool = False,
+    foreach: bool | None = None,
+    differentiable: bool = False,
+    has_complex: bool = False,
+    *,
+    lr: float,
+    weight_decay: float,
+    lr_decay: float,
+    eps: float,
+    maximize: bool,
+) -> None:
+    """Apply `Adagrad`."""
+    initial_accumulator_value = 0.0  # for sums that do not exist yet
+    apply_rule("adagrad", locals(), sum=state_sums)

@@ -1,0 +1,94 @@
+"""Adam: steps scaled by running means of the gradient and of its square."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from flambeau import Tensor
+
+from ._functional import apply_rule
+from .optimizer import Optimizer, check_betas, check_nonnegative, options
+
+__all__ = ["Adam", "adam"]
+
+
+class Adam(Optimizer):
+    """Steps scaled, for each element, by running means of the gradient and its square.
+
+    ``m = beta1 * m + (1 - beta1) * g``, ``v = beta2 * v + (1 - beta2) * g**2``,
+    ``p -= lr * (m / (1 - beta1**t)) / (sqrt(v / (1 - beta2**t)) + eps)``, where ``g`` is the gradient plus
+    ``weight_decay * p``.
+
+    Args:
+        params: parameters, or groups of them.
+        lr: learning rate.
+        betas: (beta1, beta2), both in [0, 1).
+        eps: added to the denominator for numerical stability.
+        weight_decay: factor of the L2 penalty.
+        amsgrad: use the largest ``v`` so far.
+        maximize: maximise the objective instead of minimising it.
+        foreach, capturable, differentiable, fused: see `Optimizer`.
+        decoupled_weight_decay: decouple weight decay from the gradient, as `AdamW` does.
+    State: ``step`` (float32), ``exp_avg``, ``exp_avg_sq`` and, with amsgrad, ``max_exp_avg_sq``.
+    Raises: ValueError for options out of range.
+    Source: Kingma, Ba 2015, arXiv:1412.6980; amsgrad: Reddi, Kale, Kumar 2018, arXiv:1904.09237.
+
+    >>> weight = fb.tensor([1.0])
+    >>> weight.grad = fb.tensor([2.0])
+    >>> fb.optim.Adam([weight], lr=0.1).step()
+    >>> weight
+    tensor([0.9000])
+    """
+
+    _rule = "adam"
+    _instead_for_sparse = ", please consider SparseAdam instead"
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        amsgrad: bool = False,
+        *,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+        decoupled_weight_decay: bool = False,
+    ) -> None:
+        check_nonnegative(lr=lr, eps=eps, weight_decay=weight_decay)
+        check_betas(betas)
+        super().__init__(params, options(locals()))
+
+
+def adam(
+    params: list[Tensor],
+    grads: list[Tensor],
+    exp_avgs: list[Tensor],
+    exp_avg_sqs: list[Tensor],
+    max_exp_avg_sqs: list[Tensor],
+    state_steps: list[Tensor],
+    foreach: bool | None = None,
+    capturable: bool = False,
+    differentiable: bool = False,
+    fused: bool | None = None,
+    grad_scale: Tensor | None = None,
+    found_inf: Tensor | None = None,
+    has_complex: bool = False,
+    decoupled_weight_decay: bool = False,
+    *,
+    amsgrad: bool,
+    beta1: float | Tensor,
+    beta2: float | Tensor,
+    lr: float | Tensor,
+    weight_decay: float,
+    eps: float,
+    maximize: bool,
+) -> None:
+    """Apply `Adam`. ``max_exp_avg_sqs`` may be empty without ``amsgrad``."""
+    largest = max_exp_avg_sqs if amsgrad else []
+    apply_rule("adam", locals(), exp_avg=exp_avgs, exp_avg_sq=exp_avg_sqs, max_exp_avg_sq=largest)

@@ -1,0 +1,70 @@
+"""Adamax: Adam with a running maximum in place of the running mean square."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from flambeau import Tensor
+
+from ._functional import apply_rule
+from .optimizer import Optimizer, check_betas, check_nonnegative, options
+
+__all__ = ["Adamax", "adamax"]
+
+
+class Adamax(Optimizer):
+    """Adam with the gradients' running maximum in place of their running mean square.
+
+    ``m = beta1 * m + (1 - beta1) * g``, ``u = max(beta2 * u, |g| + eps)``, ``p -= lr / (1 - beta1**t) * m / u``.
+
+    Arguments are Adam's. State: ``step``, ``exp_avg`` and ``exp_inf``.
+    Source: Kingma, Ba 2015, arXiv:1412.6980, section 7.1.
+
+    >>> weight = fb.tensor([1.0])
+    >>> weight.grad = fb.tensor([2.0])
+    >>> fb.optim.Adamax([weight], lr=0.1).step()
+    >>> weight
+    tensor([0.9000])
+    """
+
+    _rule = "adamax"
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 2e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        foreach: bool | None = None,
+        *,
+        maximize: bool = False,
+        differentiable: bool = False,
+        capturable: bool = False,
+    ) -> None:
+        check_nonnegative(lr=lr, eps=eps, weight_decay=weight_decay)
+        check_betas(betas)
+        super().__init__(params, options(locals()))
+
+
+def adamax(
+    params: list[Tensor],
+    grads: list[Tensor],
+    exp_avgs: list[Tensor],
+    exp_infs: list[Tensor],
+    state_steps: list[Tensor],
+    foreach: bool | None = None,
+    maximize: bool = False,
+    differentiable: bool = False,
+    capturable: bool = False,
+    has_complex: bool = False,
+    *,
+    eps: float,
+    beta1: float,
+    beta2: float,
+    lr: float,
+    weight_decay: float,
+) -> None:
+    """Apply `Adamax`."""
+    apply_rule("adamax", locals(), exp_avg=exp_avgs, exp_inf=exp_infs)

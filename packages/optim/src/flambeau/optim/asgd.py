@@ -1,0 +1,80 @@
+"""Averaged stochastic gradient descent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from flambeau import Tensor
+
+from ._functional import apply_rule
+from .optimizer import Optimizer, check_nonnegative, options
+
+__all__ = ["ASGD", "asgd"]
+
+
+class ASGD(Optimizer):
+    """Averaged stochastic gradient descent: steps that shrink, beside the average of where they led.
+
+    ``p = (1 - lambd * eta) * p - eta * g`` with ``eta = lr / (1 + lambd * lr * t)**alpha``; ``ax`` is the mean of the
+    values of ``p`` from step ``t0`` on.
+
+    Args:
+        params: parameters, or groups of them.
+        lr: learning rate.
+        lambd: how fast values decay and steps shrink.
+        alpha: the power of the shrinking.
+        t0: the step at which averaging begins.
+        weight_decay: factor of the L2 penalty.
+        maximize: maximise the objective instead of minimising it.
+        foreach, capturable, differentiable: see `Optimizer`.
+    State: ``step``, ``eta``, ``mu`` (the share of the last value in the average) and ``ax``.
+    Source: Polyak, Juditsky 1992, SIAM Journal on Control and Optimization 30.
+
+    >>> weight = fb.tensor([1.0])
+    >>> weight.grad = fb.tensor([2.0])
+    >>> fb.optim.ASGD([weight], lr=0.1, lambd=0).step()
+    >>> weight
+    tensor([0.8000])
+    """
+
+    _rule = "asgd"
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-2,
+        lambd: float = 1e-4,
+        alpha: float = 0.75,
+        t0: float = 1e6,
+        weight_decay: float = 0,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        differentiable: bool = False,
+        capturable: bool = False,
+    ) -> None:
+        check_nonnegative(lr=lr, weight_decay=weight_decay)
+        super().__init__(params, options(locals()))
+
+
+def asgd(
+    params: list[Tensor],
+    grads: list[Tensor],
+    axs: list[Tensor],
+    mus: list[Tensor],
+    etas: list[Tensor],
+    state_steps: list[Tensor],
+    foreach: bool | None = None,
+    maximize: bool = False,
+    differentiable: bool = False,
+    capturable: bool = False,
+    has_complex: bool = False,
+    *,
+    lambd: float,
+    lr: float,
+    t0: float,
+    alpha: float,
+    weight_decay: float,
+) -> None:
+    """Apply `ASGD`."""
+    apply_rule("asgd", locals(), ax=axs, mu=mus, eta=etas)

@@ -1,0 +1,71 @@
+"""RAdam: Adam with a rectified denominator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from flambeau import Tensor
+
+from ._functional import apply_rule
+from .optimizer import Optimizer, check_betas, check_nonnegative, options
+
+__all__ = ["RAdam", "radam"]
+
+
+class RAdam(Optimizer):
+    """Adam that steps along ``m`` alone while its denominator varies too much, and later corrects for that.
+
+    Arguments are Adam's, with ``decoupled_weight_decay`` to decay as `AdamW` does.
+    State: ``step``, ``exp_avg`` and ``exp_avg_sq``.
+    Source: Liu et al. 2020, arXiv:1908.03265.
+
+    >>> weight = fb.tensor([1.0])
+    >>> weight.grad = fb.tensor([2.0])
+    >>> fb.optim.RAdam([weight], lr=0.1).step()
+    >>> weight
+    tensor([0.8000])
+    """
+
+    _rule = "radam"
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        decoupled_weight_decay: bool = False,
+        *,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        capturable: bool = False,
+        differentiable: bool = False,
+    ) -> None:
+        check_nonnegative(lr=lr, eps=eps, weight_decay=weight_decay)
+        check_betas(betas)
+        super().__init__(params, options(locals()))
+
+
+def radam(
+    params: list[Tensor],
+    grads: list[Tensor],
+    exp_avgs: list[Tensor],
+    exp_avg_sqs: list[Tensor],
+    state_steps: list[Tensor],
+    decoupled_weight_decay: bool = False,
+    foreach: bool | None = None,
+    differentiable: bool = False,
+    capturable: bool = False,
+    has_complex: bool = False,
+    maximize: bool = False,
+    *,
+    beta1: float,
+    beta2: float,
+    lr: float,
+    weight_decay: float,
+    eps: float,
+) -> None:
+    """Apply `RAdam`."""
+    apply_rule("radam", locals(), exp_avg=exp_avgs, exp_avg_sq=exp_avg_sqs)

@@ -1,0 +1,84 @@
+"""RMSprop: steps scaled by a running mean of squared gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from flambeau import Tensor
+
+from ._functional import apply_rule
+from .optimizer import Optimizer, check_nonnegative, options
+
+__all__ = ["RMSprop", "rmsprop"]
+
+
+class RMSprop(Optimizer):
+    """Steps divided by the root of a running mean of squared gradients.
+
+    ``v = alpha * v + (1 - alpha) * g**2``, ``p -= lr * g / (sqrt(v) + eps)``; with momentum
+    ``b = momentum * b + g / (sqrt(v) + eps)``, ``p -= lr * b``; centred, the square of the gradients' running mean is
+    taken off ``v``.
+
+    Args:
+        params: parameters, or groups of them.
+        lr: learning rate.
+        alpha: decay rate of the running means.
+        eps: added to the denominator for numerical stability.
+        weight_decay: factor of the L2 penalty.
+        momentum: momentum factor.
+        centered: divide by the estimated deviation instead.
+        capturable, foreach, maximize, differentiable: see `Optimizer`.
+    State: ``step``, ``square_avg`` and, where they are needed, ``momentum_buffer`` and ``grad_avg``.
+    Raises: ValueError for options out of range.
+    Source: Tieleman, Hinton 2012, lecture 6.5; centred: Graves 2013, arXiv:1308.0850.
+
+    >>> weight = fb.tensor([1.0])
+    >>> weight.grad = fb.tensor([2.0])
+    >>> fb.optim.RMSprop([weight], lr=0.1, alpha=0.75).step()
+    >>> weight
+    tensor([0.8000])
+    """
+
+    _rule = "rmsprop"
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-2,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        momentum: float = 0,
+        centered: bool = False,
+        capturable: bool = False,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        differentiable: bool = False,
+    ) -> None:
+        check_nonnegative(lr=lr, eps=eps, momentum=momentum, weight_decay=weight_decay, alpha=alpha)
+        super().__init__(params, options(locals()))
+
+
+def rmsprop(
+    params: list[Tensor],
+    grads: list[Tensor],
+    square_avgs: list[Tensor],
+    grad_avgs: list[Tensor],
+    momentum_buffer_list: list[Tensor],
+    state_steps: list[Tensor],
+    foreach: bool | None = None,
+    maximize: bool = False,
+    differentiable: bool = False,
+    capturable: bool = False,
+    has_complex: bool = False,
+    *,
+    lr: float,
+    alpha: float,
+    eps: float,
+    weight_decay: float,
+    momentum: float,
+    centered: bool,
+) -> None:
+    """Apply `RMSprop`. Lists of state that the options do not need may be empty."""
+    apply_rule("rmsprop", locals(), square_avg=square_avgs, grad_avg=grad_avgs, momentum_buffer=momentum_buffer_list)

@@ -1,0 +1,76 @@
+"""Rprop: steps by the signs of gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from flambeau import Tensor
+
+from ._functional import apply_rule
+from .optimizer import Optimizer, check_nonnegative, options
+
+__all__ = ["Rprop", "rprop"]
+
+
+class Rprop(Optimizer):
+    """Steps of a size of each element's own, which grows while its gradient keeps its sign and shrinks where it turns.
+
+    Args:
+        params: parameters, or groups of them.
+        lr: the first size.
+        etas: (factor of shrinking, factor of growing), with ``0 < shrinking < 1 < growing``.
+        step_sizes: (least, greatest) size.
+        capturable, foreach, maximize, differentiable: see `Optimizer`.
+    State: ``step``, ``prev`` (the last gradient, zero after a turn) and ``step_size``.
+    Raises: ValueError for options out of range.
+    Source: Riedmiller, Braun 1993, IEEE International Conference on Neural Networks.
+
+    >>> weight = fb.tensor([1.0, 1.0])
+    >>> weight.grad = fb.tensor([2.0, -0.1])
+    >>> fb.optim.Rprop([weight], lr=0.1).step()
+    >>> weight
+    tensor([0.9000, 1.1000])
+    """
+
+    _rule = "rprop"
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-2,
+        etas: tuple[float, float] = (0.5, 1.2),
+        step_sizes: tuple[float, float] = (1e-6, 50),
+        *,
+        capturable: bool = False,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        differentiable: bool = False,
+    ) -> None:
+        check_nonnegative(lr=lr)
+        if not 0.0 < etas[0] < 1.0 < etas[1]:
+            raise ValueError(f"Invalid eta values: {etas[0]}, {etas[1]}")
+        super().__init__(params, options(locals()))
+
+
+def rprop(
+    params: list[Tensor],
+    grads: list[Tensor],
+    prevs: list[Tensor],
+    step_sizes: list[Tensor],
+    state_steps: list[Tensor],
+    foreach: bool | None = None,
+    capturable: bool = False,
+    maximize: bool = False,
+    differentiable: bool = False,
+    has_complex: bool = False,
+    *,
+    step_size_min: float,
+    step_size_max: float,
+    etaminus: float,
+    etaplus: float,
+) -> None:
+    """Apply `Rprop`."""
+    arguments = {**locals(), "etas": (etaminus, etaplus), "step_sizes": (step_size_min, step_size_max)}
+    arguments["lr"] = 0.0  # the size of the first step, which the state holds already
+    apply_rule("rprop", arguments, prev=prevs, step_size=step_sizes)

@@ -1,0 +1,86 @@
+"""Stochastic gradient descent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from flambeau import Tensor
+
+from ._functional import apply_rule
+from .optimizer import Optimizer, check_nonnegative, options
+
+__all__ = ["SGD", "sgd"]
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent, optionally with momentum.
+
+    With ``g`` the gradient plus ``weight_decay * p``, the buffer is ``g`` at the first step and then
+    ``b = momentum * b + (1 - dampening) * g``; the step is ``p -= lr * b``, or ``p -= lr * (g + momentum * b)`` with
+    Nesterov's.
+
+    Args:
+        params: parameters, or groups of them.
+        lr: learning rate.
+        momentum: momentum factor.
+        dampening: reduces the weight of the gradient in the buffer.
+        weight_decay: factor of the L2 penalty.
+        nesterov: use Nesterov momentum, which requires momentum and no dampening.
+        maximize: maximise the objective instead of minimising it.
+        foreach, differentiable, fused: see `Optimizer`.
+    State: ``momentum_buffer``.
+    Raises: ValueError for options out of range.
+    Source: Sutskever et al. 2013, ICML.
+
+    >>> weight = fb.tensor([1.0])
+    >>> weight.grad = fb.tensor([2.0])
+    >>> fb.optim.SGD([weight], lr=0.1).step()
+    >>> weight
+    tensor([0.8000])
+    """
+
+    _rule = "sgd"
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        momentum: float = 0,
+        dampening: float = 0,
+        weight_decay: float = 0,
+        nesterov: bool = False,
+        *,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        differentiable: bool = False,
+        fused: bool | None = None,
+    ) -> None:
+        check_nonnegative(lr=lr, momentum=momentum, weight_decay=weight_decay)
+        if nesterov and (momentum <= 0 or dampening != 0):
+            raise ValueError("Nesterov momentum requires a momentum and zero dampening")
+        super().__init__(params, options(locals()))
+
+
+def sgd(
+    params: list[Tensor],
+    d_p_list: list[Tensor],
+    momentum_buffer_list: list[Tensor | None],
+    has_sparse_grad: bool = False,
+    foreach: bool | None = None,
+    fused: bool | None = None,
+    grad_scale: Tensor | None = None,
+    found_inf: Tensor | None = None,
+    *,
+    weight_decay: float,
+    momentum: float,
+    lr: float,
+    dampening: float,
+    nesterov: bool,
+    maximize: bool,
+) -> None:
+    """Apply `SGD`. Buffers that are None are created and put into ``momentum_buffer_list``."""
+    arguments = {**locals(), "grads": d_p_list}
+    state = apply_rule("sgd", arguments, momentum_buffer=momentum_buffer_list)
+    if momentum != 0:
+        momentum_buffer_list[:] = [state[param]["momentum_buffer"] for param in params]
