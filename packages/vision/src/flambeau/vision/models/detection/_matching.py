@@ -9,7 +9,8 @@ from typing import ClassVar
 import flambeau as fb
 from flambeau import nn
 
-from ...ops import complete_box_iou_loss, distance_box_iou_loss, generalized_box_iou_loss
+from ...ops import box_iou, complete_box_iou_loss, distance_box_iou_loss, generalized_box_iou_loss
+from .transform import Target
 
 Weights = tuple[float, float, float, float]
 
@@ -121,6 +122,17 @@ class SSDMatcher(Matcher):
         best = match_quality_matrix.max(dim=1)[1]
         matches[best] = fb.arange(len(best), device=best.device)
         return matches
+
+
+def match_anchors(matcher: Matcher, targets: Sequence[Target], anchors: Sequence[fb.Tensor]) -> list[fb.Tensor]:
+    """Return the index of the matched box for each anchor of each image; without boxes, anchors are background."""
+    matched = []
+    for own, target in zip(anchors, targets, strict=True):
+        if len(target["boxes"]) == 0:
+            matched.append(fb.full((len(own),), Matcher.BELOW_LOW_THRESHOLD, dtype=fb.int64, device=own.device))
+        else:
+            matched.append(matcher(box_iou(target["boxes"], own)))
+    return matched
 
 
 class BoxLinearCoder:

@@ -1,4 +1,4 @@
-"""The frame of detectors with one stage."""
+"""The base class of detectors with one stage."""
 
 from __future__ import annotations
 
@@ -6,75 +6,66 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import flambeau as fb
-from flambeau import nn
 
 from ...ops import batched_nms, clip_boxes_to_image
+from ._detector import Detector, HeadOutputs, Losses, Targets, Tensors
 from ._matching import best_first
-from .generalized_rcnn import check_areas, check_boxes_of_targets, maps_by_name, original_sizes
-from .transform import Size, Target
+from .image_list import ImageList
+from .transform import GeneralizedRCNNTransform, Size, Target
 
 
-class OneStageDetector(nn.Module):
-    """Images and targets are transformed, a backbone makes maps of them, and a head predicts boxes for all anchors.
+class OneStageDetector(Detector):
+    """Base of detectors whose head predicts boxes for all anchors at once; a subclass has ``_losses``.
 
-    A subclass has ``backbone``, ``head``, ``anchor_generator`` and ``transform``, and for what it finds
-    ``score_thresh``, ``nms_thresh``, ``detections_per_img`` and ``topk_candidates``.
-
-    Shapes: a list of images ``(C, H, W)`` and, in training, of targets: ``boxes`` ``(L, 4)`` and ``labels`` ``(L,)``
-    int64. Gives the losses by name in training and otherwise a detection for each image.
-    Raises: AssertionError for targets that are absent or whose boxes have no area.
+    Args:
+        backbone, anchor_generator, head, box_coder, transform: the parts.
+        score_thresh, nms_thresh, detections_per_img: which detections are kept.
+        topk_candidates: how many scores of each map, or of each class, are considered.
     """
 
-    backbone: Any
-    head: Any
-    anchor_generator: Any
-    transform: Any
-    score_thresh: float
-    nms_thresh: float
-    detections_per_img: int
-    topk_candidates: int
+    def __init__(
+        self,
+        backbone: Any,
+        anchor_generator: Any,
+        head: Any,
+        box_coder: Any,
+        transform: GeneralizedRCNNTransform,
+        *,
+        score_thresh: float,
+        nms_thresh: float,
+        detections_per_img: int,
+        topk_candidates: int,
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.anchor_generator = anchor_generator
+        self.head = head
+        self.box_coder = box_coder
+        self.transform = transform
+        self.score_thresh = score_thresh
+        self.nms_thresh = nms_thresh
+        self.detections_per_img = detections_per_img
+        self.topk_candidates = topk_candidates
 
-    def eager_outputs(
-        self, losses: dict[str, fb.Tensor], detections: list[Target]
-    ) -> dict[str, fb.Tensor] | list[Target]:
-        """What the model gives: losses in training, else detections."""
-        return losses if self.training else detections
-
-    def forward(
-        self, images: Sequence[fb.Tensor], targets: Sequence[Target] | None = None
-    ) -> dict[str, fb.Tensor] | list[Target]:
-        if self.training:
-            check_boxes_of_targets(targets)
-        sizes = original_sizes(images)
-        batch, targets = self.transform(images, targets)
-        check_areas(targets or ())
-        maps = list(maps_by_name(self.backbone(batch.tensors)).values())
+    def _outputs(
+        self, images: ImageList, features: Mapping[str, fb.Tensor], targets: Targets | None
+    ) -> tuple[Losses, list[Target]]:
+        maps = list(features.values())
         outputs = self.head(maps)
-        anchors = self.anchor_generator(batch, maps)
+        anchors = self.anchor_generator(images, maps)
         pixels = [map.shape[2] * map.shape[3] for map in maps]
         if self.training:
-            return self.eager_outputs(self._losses(targets or (), outputs, anchors, pixels), [])
-        found = self._detections(outputs, anchors, pixels, batch.image_sizes)
-        return self.eager_outputs({}, self.transform.postprocess(found, batch.image_sizes, sizes))
+            return self._losses(targets or (), outputs, anchors, pixels), []
+        return {}, self._detections(outputs, anchors, pixels, images.image_sizes)
 
-    def _losses(
-        self,
-        targets: Sequence[Target],
-        outputs: Mapping[str, fb.Tensor],
-        anchors: Sequence[fb.Tensor],
-        pixels: Sequence[int],
-    ) -> dict[str, fb.Tensor]:
-        """The losses by name; ``pixels`` are those of each map."""
+    def _losses(self, targets: Targets, outputs: HeadOutputs, anchors: Tensors, pixels: Sequence[int]) -> Losses:
+        """Return the losses by name; ``pixels`` counts those of each map."""
         raise NotImplementedError
 
     def _detections(
-        self,
-        outputs: Mapping[str, fb.Tensor],
-        anchors: Sequence[fb.Tensor],
-        pixels: Sequence[int],
-        sizes: Sequence[Size],
+        self, outputs: HeadOutputs, anchors: Tensors, pixels: Sequence[int], sizes: Sequence[Size]
     ) -> list[Target]:
-        """Each image's detections, by levels, which have as many anchors about each pixel."""
+        """Return each image's detections; each level has the same number of anchors at each pixel."""
         per_level = [count * (len(anchors[0]) // sum(pixels)) for count in pixels]
         by_level = {name: value.split(per_level, dim=1) for name, value in outputs.items()}
         return self.postprocess_detections(by_level, [own.split(per_level) for own in anchors], sizes)
@@ -100,9 +91,7 @@ class OneStageDetector(nn.Module):
         kept = batched_nms(boxes, scores, labels, self.nms_thresh)[: self.detections_per_img]
         return {"boxes": boxes[kept], "scores": scores[kept], "labels": labels[kept]}
 
-    def _of_level(
-        self, outputs: Mapping[str, fb.Tensor], anchors: fb.Tensor, size: Size
-    ) -> tuple[fb.Tensor, fb.Tensor, fb.Tensor]:
+    def _of_level(self, outputs: HeadOutputs, anchors: fb.Tensor, size: Size) -> tuple[fb.Tensor, fb.Tensor, fb.Tensor]:
         scores = self._scores(outputs)
         classes, scores = scores.shape[-1], scores.flatten()
         likely = fb.where(scores > self.score_thresh)[0]
@@ -111,10 +100,11 @@ class OneStageDetector(nn.Module):
         boxes = self._decoded(outputs["bbox_regression"][anchor], anchors[anchor])
         return clip_boxes_to_image(boxes, size), scores, label
 
-    def _scores(self, outputs: Mapping[str, fb.Tensor]) -> fb.Tensor:
+    def _scores(self, outputs: HeadOutputs) -> fb.Tensor:
         """``(anchors, classes)`` in 0..1."""
         return outputs["cls_logits"].sigmoid()
 
     def _decoded(self, codes: fb.Tensor, anchors: fb.Tensor) -> fb.Tensor:
-        """Boxes ``(L, 4)`` from codes relative to anchors."""
-        raise NotImplementedError
+        """Return boxes ``(L, 4)`` from codes relative to anchors."""
+        boxes: fb.Tensor = self.box_coder.decode_single(codes, anchors)
+        return boxes

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,13 +13,14 @@ from ...ops import generalized_box_iou_loss, sigmoid_focal_loss
 from ...ops.feature_pyramid_network import LastLevelP6P7
 from .._backbones import register_on_backbone
 from .._published import published_in
+from ._detector import HeadOutputs, Losses, Targets, Tensors
 from ._matching import BoxLinearCoder
 from ._one_stage import OneStageDetector
 from .anchor_utils import AnchorGenerator
 from .backbone_utils import resnet_extractor
 from .faster_rcnn import IMAGE_MEAN, IMAGE_STD, check_backbone, check_kind
-from .rpn import by_anchor, init_head
-from .transform import GeneralizedRCNNTransform, Target
+from .rpn import by_anchor, init_head, prediction_layer
+from .transform import GeneralizedRCNNTransform
 
 __all__ = ["FCOS", "FCOSClassificationHead", "FCOSHead", "FCOSRegressionHead", "fcos_resnet50_fpn"]
 
@@ -40,12 +40,6 @@ def _tower(channels: int, count: int, norm_layer: Norm | None) -> nn.Sequential:
     tower = nn.Sequential(*layers)
     init_head(tower)
     return tower
-
-
-def _prediction(channels: int, columns: int) -> nn.Conv2d:
-    layer = nn.Conv2d(channels, columns, kernel_size=3, stride=1, padding=1)
-    init_head(layer)
-    return layer
 
 
 class FCOSClassificationHead(nn.Module):
@@ -75,9 +69,7 @@ class FCOSClassificationHead(nn.Module):
         self.num_classes = num_classes
         self.num_anchors = num_anchors
         self.conv = _tower(in_channels, num_convs, norm_layer)
-        self.cls_logits = _prediction(in_channels, num_anchors * num_classes)
-        assert self.cls_logits.bias is not None
-        nn.init.constant_(self.cls_logits.bias, -math.log((1 - prior_probability) / prior_probability))
+        self.cls_logits = prediction_layer(in_channels, num_anchors * num_classes, prior_probability)
 
     def forward(self, x: Sequence[fb.Tensor]) -> fb.Tensor:
         return by_anchor([self.cls_logits(self.conv(map)) for map in x], self.num_classes)
@@ -89,8 +81,8 @@ class FCOSRegressionHead(nn.Module):
     def __init__(self, in_channels: int, num_anchors: int, num_convs: int = 4, norm_layer: Norm | None = None) -> None:
         super().__init__()
         self.conv = _tower(in_channels, num_convs, norm_layer)
-        self.bbox_reg = _prediction(in_channels, num_anchors * 4)
-        self.bbox_ctrness = _prediction(in_channels, num_anchors)
+        self.bbox_reg = prediction_layer(in_channels, num_anchors * 4)
+        self.bbox_ctrness = prediction_layer(in_channels, num_anchors)
 
     def forward(self, x: Sequence[fb.Tensor]) -> tuple[fb.Tensor, fb.Tensor]:
         maps = [self.conv(map) for map in x]
@@ -112,12 +104,8 @@ class FCOSHead(nn.Module):
         return {"cls_logits": self.classification_head(x), "bbox_regression": distances, "bbox_ctrness": nearness}
 
     def compute_loss(
-        self,
-        targets: Sequence[Target],
-        head_outputs: Mapping[str, fb.Tensor],
-        anchors: Sequence[fb.Tensor],
-        matched_idxs: Sequence[fb.Tensor],
-    ) -> dict[str, fb.Tensor]:
+        self, targets: Targets, head_outputs: HeadOutputs, anchors: Tensors, matched_idxs: Tensors
+    ) -> Losses:
         """The losses of all images together, for each pixel that is matched."""
         logits = head_outputs["cls_logits"]
         matches = fb.stack(list(matched_idxs))
@@ -182,47 +170,41 @@ class FCOS(OneStageDetector):
         topk_candidates: int = 1000,
         **kwargs: Any,
     ) -> None:
-        super().__init__()
         check_backbone(backbone)
         check_kind("anchor_generator", anchor_generator, AnchorGenerator)
-        self.backbone = backbone
-        self.anchor_generator = anchor_generator or AnchorGenerator(((8,), (16,), (32,), (64,), (128,)), ((1.0,),) * 5)
-        per_pixel = self.anchor_generator.num_anchors_per_location()[0]
+        anchors = anchor_generator or AnchorGenerator(((8,), (16,), (32,), (64,), (128,)), ((1.0,),) * 5)
+        per_pixel = anchors.num_anchors_per_location()[0]
         if per_pixel != 1:
             raise ValueError(f"anchor_generator.num_anchors_per_location()[0] should be 1 instead of {per_pixel}")
-        self.head = head or FCOSHead(backbone.out_channels, per_pixel, num_classes)
-        self.box_coder = BoxLinearCoder(normalize_by_size=True)
-        self.transform = GeneralizedRCNNTransform(
-            min_size, max_size, image_mean or IMAGE_MEAN, image_std or IMAGE_STD, **kwargs
+        super().__init__(
+            backbone,
+            anchors,
+            head or FCOSHead(backbone.out_channels, per_pixel, num_classes),
+            BoxLinearCoder(normalize_by_size=True),
+            GeneralizedRCNNTransform(min_size, max_size, image_mean or IMAGE_MEAN, image_std or IMAGE_STD, **kwargs),
+            score_thresh=score_thresh,
+            nms_thresh=nms_thresh,
+            detections_per_img=detections_per_img,
+            topk_candidates=topk_candidates,
         )
         self.center_sampling_radius = center_sampling_radius
-        self.score_thresh = score_thresh
-        self.nms_thresh = nms_thresh
-        self.detections_per_img = detections_per_img
-        self.topk_candidates = topk_candidates
 
-    def _losses(
-        self,
-        targets: Sequence[Target],
-        outputs: Mapping[str, fb.Tensor],
-        anchors: Sequence[fb.Tensor],
-        pixels: Sequence[int],
-    ) -> dict[str, fb.Tensor]:
+    def _losses(self, targets: Targets, outputs: HeadOutputs, anchors: Tensors, pixels: Sequence[int]) -> Losses:
         return self.compute_loss(targets, outputs, anchors, pixels)
 
     def compute_loss(
         self,
-        targets: Sequence[Target],
-        head_outputs: Mapping[str, fb.Tensor],
-        anchors: Sequence[fb.Tensor],
+        targets: Targets,
+        head_outputs: HeadOutputs,
+        anchors: Tensors,
         num_anchors_per_level: Sequence[int],
-    ) -> dict[str, fb.Tensor]:
+    ) -> Losses:
         """The head's losses, with each pixel matched."""
         matched = [
             self._matches(target["boxes"], own, num_anchors_per_level)
             for target, own in zip(targets, anchors, strict=True)
         ]
-        losses: dict[str, fb.Tensor] = self.head.compute_loss(targets, head_outputs, anchors, matched)
+        losses: Losses = self.head.compute_loss(targets, head_outputs, anchors, matched)
         return losses
 
     def _matches(self, boxes: fb.Tensor, anchors: fb.Tensor, per_level: Sequence[int]) -> fb.Tensor:
@@ -245,11 +227,12 @@ class FCOS(OneStageDetector):
         best, matches = (fits * (_FAR_ABOVE_AREAS - areas)).max(1)
         return matches.masked_fill(best < 1e-5, -1)
 
-    def _scores(self, outputs: Mapping[str, fb.Tensor]) -> fb.Tensor:
+    def _scores(self, outputs: HeadOutputs) -> fb.Tensor:
         return fb.sqrt(outputs["cls_logits"].sigmoid() * outputs["bbox_ctrness"].sigmoid())
 
     def _decoded(self, codes: fb.Tensor, anchors: fb.Tensor) -> fb.Tensor:
-        return self.box_coder.decode(codes, anchors)
+        boxes: fb.Tensor = self.box_coder.decode(codes, anchors)
+        return boxes
 
 
 @register_on_backbone("resnet50", "IMAGENET1K_V1", stages=5, freezes_norm=True)

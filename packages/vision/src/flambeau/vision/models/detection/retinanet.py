@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import flambeau as fb
 from flambeau import nn
 
-from ...ops import Conv2dNormActivation, box_iou, sigmoid_focal_loss
+from ...ops import Conv2dNormActivation, sigmoid_focal_loss
 from ...ops.feature_pyramid_network import LastLevelP6P7, rename_keys
 from .._backbones import register_on_backbone
 from .._published import published_in
-from ._matching import BoxCoder, Matcher, box_loss
+from ._detector import HeadOutputs, Losses, Targets, Tensors
+from ._matching import BoxCoder, Matcher, box_loss, match_anchors
 from ._one_stage import OneStageDetector
 from .anchor_utils import AnchorGenerator
 from .backbone_utils import resnet_extractor
 from .faster_rcnn import IMAGE_MEAN, IMAGE_STD, check_backbone, check_kind
-from .rpn import by_anchor, init_head
-from .transform import GeneralizedRCNNTransform, Target
+from .rpn import by_anchor, init_head, prediction_layer
+from .transform import GeneralizedRCNNTransform
 
 __all__ = [
     "RetinaNet",
@@ -88,16 +88,11 @@ class RetinaNetClassificationHead(_Tower):
         norm_layer: Norm | None = None,
     ) -> None:
         super().__init__(in_channels, norm_layer)
-        self.cls_logits = nn.Conv2d(in_channels, num_anchors * num_classes, kernel_size=3, stride=1, padding=1)
-        nn.init.normal_(self.cls_logits.weight, std=0.01)
-        assert self.cls_logits.bias is not None
-        nn.init.constant_(self.cls_logits.bias, -math.log((1 - prior_probability) / prior_probability))
+        self.cls_logits = prediction_layer(in_channels, num_anchors * num_classes, prior_probability)
         self.num_classes = num_classes
         self.num_anchors = num_anchors
 
-    def compute_loss(
-        self, targets: Sequence[Target], head_outputs: Mapping[str, fb.Tensor], matched_idxs: Sequence[fb.Tensor]
-    ) -> fb.Tensor:
+    def compute_loss(self, targets: Targets, head_outputs: HeadOutputs, matched_idxs: Tensors) -> fb.Tensor:
         """The focal loss over all anchors that are matched or background, for each one that is matched."""
         losses = []
         for target, logits, matches in zip(targets, head_outputs["cls_logits"], matched_idxs, strict=True):
@@ -118,19 +113,12 @@ class RetinaNetRegressionHead(_Tower):
 
     def __init__(self, in_channels: int, num_anchors: int, norm_layer: Norm | None = None) -> None:
         super().__init__(in_channels, norm_layer)
-        self.bbox_reg = nn.Conv2d(in_channels, num_anchors * 4, kernel_size=3, stride=1, padding=1)
-        nn.init.normal_(self.bbox_reg.weight, std=0.01)
-        assert self.bbox_reg.bias is not None
-        nn.init.zeros_(self.bbox_reg.bias)
+        self.bbox_reg = prediction_layer(in_channels, num_anchors * 4)
         self.box_coder = BoxCoder(weights=(1.0, 1.0, 1.0, 1.0))
         self._loss_type = "l1"
 
     def compute_loss(
-        self,
-        targets: Sequence[Target],
-        head_outputs: Mapping[str, fb.Tensor],
-        anchors: Sequence[fb.Tensor],
-        matched_idxs: Sequence[fb.Tensor],
+        self, targets: Targets, head_outputs: HeadOutputs, anchors: Tensors, matched_idxs: Tensors
     ) -> fb.Tensor:
         """The loss of the boxes of matched anchors, for each of them."""
         losses = []
@@ -157,12 +145,8 @@ class RetinaNetHead(nn.Module):
         self.regression_head = RetinaNetRegressionHead(in_channels, num_anchors, norm_layer=norm_layer)
 
     def compute_loss(
-        self,
-        targets: Sequence[Target],
-        head_outputs: Mapping[str, fb.Tensor],
-        anchors: Sequence[fb.Tensor],
-        matched_idxs: Sequence[fb.Tensor],
-    ) -> dict[str, fb.Tensor]:
+        self, targets: Targets, head_outputs: HeadOutputs, anchors: Tensors, matched_idxs: Tensors
+    ) -> Losses:
         """Both losses by name."""
         return {
             "classification": self.classification_head.compute_loss(targets, head_outputs, matched_idxs),
@@ -212,49 +196,33 @@ class RetinaNet(OneStageDetector):
         topk_candidates: int = 1000,
         **kwargs: Any,
     ) -> None:
-        super().__init__()
         check_backbone(backbone)
         check_kind("anchor_generator", anchor_generator, AnchorGenerator)
-        self.backbone = backbone
-        self.anchor_generator = anchor_generator or _default_anchors()
-        per_pixel = self.anchor_generator.num_anchors_per_location()[0]
-        self.head = head or RetinaNetHead(backbone.out_channels, per_pixel, num_classes)
+        anchors = anchor_generator or _default_anchors()
+        per_pixel = anchors.num_anchors_per_location()[0]
+        super().__init__(
+            backbone,
+            anchors,
+            head or RetinaNetHead(backbone.out_channels, per_pixel, num_classes),
+            BoxCoder(weights=(1.0, 1.0, 1.0, 1.0)),
+            GeneralizedRCNNTransform(min_size, max_size, image_mean or IMAGE_MEAN, image_std or IMAGE_STD, **kwargs),
+            score_thresh=score_thresh,
+            nms_thresh=nms_thresh,
+            detections_per_img=detections_per_img,
+            topk_candidates=topk_candidates,
+        )
         self.proposal_matcher = proposal_matcher or Matcher(
             fg_iou_thresh, bg_iou_thresh, allow_low_quality_matches=True
         )
-        self.box_coder = BoxCoder(weights=(1.0, 1.0, 1.0, 1.0))
-        self.transform = GeneralizedRCNNTransform(
-            min_size, max_size, image_mean or IMAGE_MEAN, image_std or IMAGE_STD, **kwargs
-        )
-        self.score_thresh = score_thresh
-        self.nms_thresh = nms_thresh
-        self.detections_per_img = detections_per_img
-        self.topk_candidates = topk_candidates
 
-    def compute_loss(
-        self, targets: Sequence[Target], head_outputs: Mapping[str, fb.Tensor], anchors: Sequence[fb.Tensor]
-    ) -> dict[str, fb.Tensor]:
+    def compute_loss(self, targets: Targets, head_outputs: HeadOutputs, anchors: Tensors) -> Losses:
         """The head's losses, with each anchor matched."""
-        matched = []
-        for own, target in zip(anchors, targets, strict=True):
-            if len(target["boxes"]) == 0:
-                matched.append(fb.full((len(own),), Matcher.BELOW_LOW_THRESHOLD, dtype=fb.int64, device=own.device))
-            else:
-                matched.append(self.proposal_matcher(box_iou(target["boxes"], own)))
-        losses: dict[str, fb.Tensor] = self.head.compute_loss(targets, head_outputs, anchors, matched)
+        matched = match_anchors(self.proposal_matcher, targets, anchors)
+        losses: Losses = self.head.compute_loss(targets, head_outputs, anchors, matched)
         return losses
 
-    def _losses(
-        self,
-        targets: Sequence[Target],
-        outputs: Mapping[str, fb.Tensor],
-        anchors: Sequence[fb.Tensor],
-        pixels: Sequence[int],
-    ) -> dict[str, fb.Tensor]:
+    def _losses(self, targets: Targets, outputs: HeadOutputs, anchors: Tensors, pixels: Sequence[int]) -> Losses:
         return self.compute_loss(targets, outputs, anchors)
-
-    def _decoded(self, codes: fb.Tensor, anchors: fb.Tensor) -> fb.Tensor:
-        return self.box_coder.decode_single(codes, anchors)
 
 
 @register_on_backbone("resnet50", "IMAGENET1K_V1", stages=5, freezes_norm=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -60,6 +61,15 @@ def init_head(head: nn.Module) -> None:
             nn.init.normal_(layer.weight, std=0.01)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
+
+
+def prediction_layer(in_channels: int, columns: int, prior_probability: float = 0.5) -> nn.Conv2d:
+    """Return a 3x3 convolution whose outputs begin near the logit of a probability."""
+    layer = nn.Conv2d(in_channels, columns, kernel_size=3, stride=1, padding=1)
+    init_head(layer)
+    assert layer.bias is not None
+    nn.init.constant_(layer.bias, math.log(prior_probability / (1 - prior_probability)))
+    return layer
 
 
 def by_anchor(predictions: Sequence[fb.Tensor], width: int) -> fb.Tensor:

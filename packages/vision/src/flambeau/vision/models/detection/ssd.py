@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import flambeau as fb
 from flambeau import nn
 
-from ...ops import box_iou, clip_boxes_to_image
+from ...ops import clip_boxes_to_image
 from .._backbones import register_on_backbone
 from .._published import published_in
-from ._matching import BoxCoder, Matcher, SSDMatcher, best_first, retrieve_out_channels
+from ._detector import HeadOutputs, Losses, Targets, Tensors
+from ._matching import BoxCoder, SSDMatcher, best_first, match_anchors, retrieve_out_channels
 from ._one_stage import OneStageDetector
 from .anchor_utils import DefaultBoxGenerator
 from .faster_rcnn import IMAGE_MEAN, IMAGE_STD
@@ -116,48 +117,33 @@ class SSD(OneStageDetector):
         positive_fraction: float = 0.25,
         **kwargs: Any,
     ) -> None:
-        super().__init__()
-        self.backbone = backbone
-        self.anchor_generator = anchor_generator
-        self.box_coder = BoxCoder(weights=(10.0, 10.0, 5.0, 5.0))
         if head is None:
             known = hasattr(backbone, "out_channels")
             channels = backbone.out_channels if known else retrieve_out_channels(backbone, size)
             check_maps(channels, anchor_generator)
             head = SSDHead(channels, anchor_generator.num_anchors_per_location(), num_classes)
-        self.head = head
-        self.proposal_matcher = SSDMatcher(iou_thresh)
-        self.transform = GeneralizedRCNNTransform(
-            min(size), max(size), image_mean or IMAGE_MEAN, image_std or IMAGE_STD, 1, size, **kwargs
+        mean, std = image_mean or IMAGE_MEAN, image_std or IMAGE_STD
+        super().__init__(
+            backbone,
+            anchor_generator,
+            head,
+            BoxCoder(weights=(10.0, 10.0, 5.0, 5.0)),
+            GeneralizedRCNNTransform(min(size), max(size), mean, std, 1, size, **kwargs),
+            score_thresh=score_thresh,
+            nms_thresh=nms_thresh,
+            detections_per_img=detections_per_img,
+            topk_candidates=topk_candidates,
         )
-        self.score_thresh = score_thresh
-        self.nms_thresh = nms_thresh
-        self.detections_per_img = detections_per_img
-        self.topk_candidates = topk_candidates
+        self.proposal_matcher = SSDMatcher(iou_thresh)
         self.neg_to_pos_ratio = (1.0 - positive_fraction) / positive_fraction
 
-    def _losses(
-        self,
-        targets: Sequence[Target],
-        outputs: Mapping[str, fb.Tensor],
-        anchors: Sequence[fb.Tensor],
-        pixels: Sequence[int],
-    ) -> dict[str, fb.Tensor]:
-        matched = []
-        for own, target in zip(anchors, targets, strict=True):
-            if len(target["boxes"]) == 0:
-                matched.append(fb.full((len(own),), Matcher.BELOW_LOW_THRESHOLD, dtype=fb.int64, device=own.device))
-            else:
-                matched.append(self.proposal_matcher(box_iou(target["boxes"], own)))
+    def _losses(self, targets: Targets, outputs: HeadOutputs, anchors: Tensors, pixels: Sequence[int]) -> Losses:
+        matched = match_anchors(self.proposal_matcher, targets, anchors)
         return self.compute_loss(targets, outputs, anchors, matched)
 
     def compute_loss(
-        self,
-        targets: Sequence[Target],
-        head_outputs: Mapping[str, fb.Tensor],
-        anchors: Sequence[fb.Tensor],
-        matched_idxs: Sequence[fb.Tensor],
-    ) -> dict[str, fb.Tensor]:
+        self, targets: Targets, head_outputs: HeadOutputs, anchors: Tensors, matched_idxs: Tensors
+    ) -> Losses:
         """Both losses, for each box that is matched: of all of these, and of the classes of the worst others too."""
         of_boxes, classes, count = [], [], 0
         codes, logits = head_outputs["bbox_regression"], head_outputs["cls_logits"]
@@ -184,11 +170,7 @@ class SSD(OneStageDetector):
         return order.argsort(1) < self.neg_to_pos_ratio * positive.sum(1, keepdim=True)
 
     def _detections(
-        self,
-        outputs: Mapping[str, fb.Tensor],
-        anchors: Sequence[fb.Tensor],
-        pixels: Sequence[int],
-        sizes: Sequence[Size],
+        self, outputs: HeadOutputs, anchors: Tensors, pixels: Sequence[int], sizes: Sequence[Size]
     ) -> list[Target]:
         probabilities = nn.functional.softmax(outputs["cls_logits"], dim=-1)
         detections = []

@@ -1,0 +1,80 @@
+"""The base class of all detectors, and the checks of their inputs."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import flambeau as fb
+from flambeau import nn
+
+from .image_list import ImageList
+from .transform import Size, Target
+
+Tensors = Sequence[fb.Tensor]
+Targets = Sequence[Target]
+HeadOutputs = Mapping[str, fb.Tensor]
+Losses = dict[str, fb.Tensor]
+
+
+class Detector(nn.Module):
+    """Base of detectors: ``transform`` prepares images and targets, ``backbone`` computes maps, a subclass the rest.
+
+    Shapes: a list of images ``(C, H, W)`` and, in training, of targets: ``boxes`` ``(L, 4)``, ``labels`` ``(L,)`` int64
+    and what the heads require. Returns the losses by name in training and otherwise a detection for each image.
+    Raises: AssertionError for targets that are absent or whose boxes have no area.
+    """
+
+    transform: Any
+    backbone: Any
+
+    def eager_outputs(self, losses: Losses, detections: list[Target]) -> Losses | list[Target]:
+        """Return the losses in training, else the detections."""
+        return losses if self.training else detections
+
+    def forward(self, images: Sequence[fb.Tensor], targets: Targets | None = None) -> Losses | list[Target]:
+        if self.training:
+            check_boxes_of_targets(targets)
+        sizes: list[Size] = [(image.shape[-2], image.shape[-1]) for image in images]
+        batch, targets = self.transform(images, targets)
+        check_areas(targets or ())
+        losses, detections = self._outputs(batch, maps_by_name(self.backbone(batch.tensors)), targets)
+        if detections:
+            detections = self.transform.postprocess(detections, batch.image_sizes, sizes)
+        return self.eager_outputs(losses, detections)
+
+    def _outputs(
+        self, images: ImageList, features: Mapping[str, fb.Tensor], targets: Targets | None
+    ) -> tuple[Losses, list[Target]]:
+        """Return the losses and the detections, relative to the resized images; those not asked for are empty."""
+        raise NotImplementedError
+
+
+def maps_by_name(features: Any) -> Mapping[str, fb.Tensor]:
+    """Return a backbone's maps by name; a single map is called ``"0"``."""
+    return OrderedDict([("0", features)]) if isinstance(features, fb.Tensor) else features
+
+
+def check_boxes_of_targets(targets: Targets | None) -> None:
+    """Raise AssertionError for targets that are absent, or whose boxes are no ``(L, 4)``."""
+    if targets is None:
+        raise AssertionError("targets should not be none when in training mode")
+    for target in targets:
+        boxes: Any = target["boxes"]
+        if not isinstance(boxes, fb.Tensor):
+            raise AssertionError(f"Expected target boxes to be of type Tensor, got {type(boxes)}.")
+        if boxes.ndim != 2 or boxes.shape[-1] != 4:
+            raise AssertionError(f"Expected target boxes to be a tensor of shape [N, 4], got {tuple(boxes.shape)}.")
+
+
+def check_areas(targets: Targets) -> None:
+    """Raise AssertionError for a box without height or width."""
+    for index, target in enumerate(targets):
+        boxes = target["boxes"]
+        flat = (boxes[:, 2:] <= boxes[:, :2]).any(1)
+        if flat.any():
+            raise AssertionError(
+                "All bounding boxes should have positive height and width. Found invalid box "
+                f"{boxes[flat][0].tolist()} for target at index {index}."
+            )
