@@ -185,6 +185,7 @@ RULES = [
 ]
 
 each_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.kind.__name__}-{rule.options}")
+each_kind = pytest.mark.parametrize("kind", dict.fromkeys(rule.kind for rule in RULES))
 
 
 def starting_values(shapes=SHAPES):
@@ -308,7 +309,7 @@ def test_forgotten_state_begins_anew(rule):
     assert_close(params, [rule.reference(value, grad, {}, 1, **rule.options) for value, grad in rows])
 
 
-@pytest.mark.parametrize("kind", sorted({rule.kind for rule in RULES}, key=lambda kind: kind.__name__))
+@each_kind
 def test_half_precision_parameters_keep_their_dtype(kind):
     (param,) = parameters([np.ones(4)], fb.bfloat16)
     param.grad = fb.ones(4, dtype=fb.bfloat16)
@@ -317,7 +318,7 @@ def test_half_precision_parameters_keep_their_dtype(kind):
     assert (param.detach().to(fb.float32).numpy() < 0.6).all()
 
 
-@pytest.mark.parametrize("kind", sorted({rule.kind for rule in RULES}, key=lambda kind: kind.__name__))
+@each_kind
 def test_steps_change_values_in_place(kind):
     (param,) = parameters([np.ones(4)])
     view = param.detach()
@@ -327,7 +328,7 @@ def test_steps_change_values_in_place(kind):
     assert (view.numpy() != 1).all()
 
 
-@pytest.mark.parametrize("kind", sorted({rule.kind for rule in RULES}, key=lambda kind: kind.__name__))
+@each_kind
 def test_steps_are_not_recorded(kind):
     pytest.importorskip("flambeau.autograd")
     param = fb.ones(4, requires_grad=True)
@@ -337,3 +338,21 @@ def test_steps_are_not_recorded(kind):
     assert param.requires_grad
     with pytest.raises(ValueError, match=r"can't optimize a non-leaf Tensor: one of shape \(4,\)"):
         kind([param * 2])
+
+
+@each_rule
+@pytest.mark.parametrize("dtype", [fb.complex64, fb.complex128])
+def test_complex_parameters_are_stepped_by_their_parts(rule, dtype):
+    pytest.importorskip("flambeau.autograd")
+    start = np.random.default_rng(0).standard_normal((3, 4)).view("complex128")
+    z = fb.tensor(start, dtype=dtype, requires_grad=True)
+    parts = fb.view_as_real(z.detach()).clone().requires_grad_()
+    optimizers = [rule.kind([param], **rule.options) for param in (z, parts)]
+    for _ in range(3):
+        for optimizer in optimizers:
+            optimizer.zero_grad()
+        (z - (1 + 2j)).abs().square().sum().backward()
+        (parts - fb.tensor([1.0, 2.0], dtype=parts.dtype)).square().sum().backward()
+        for optimizer in optimizers:
+            optimizer.step()
+    np.testing.assert_allclose(fb.view_as_real(z.detach()).numpy(), parts.detach().numpy(), rtol=1e-5)
