@@ -3,52 +3,15 @@
 import numpy as np
 import pytest
 import scipy.stats as st
+from univariate import CONTINUOUS, DISCRETE, UNIVARIATE, B, C, P, make
 
 import flambeau as fb
 from flambeau import distributions as D
 from flambeau.autograd import gradcheck
 
-A, B, C = np.array([0.6, 2.0, 7.5]), np.array([1.5, 0.7, 3.0]), np.array([-1.0, 0.3, 2.0])
-P = np.array([0.15, 0.5, 0.85])
-
-# name: parameters, the same distribution of SciPy (or None where it has none with that parameter)
-CONTINUOUS = {
-    "Beta": ((A, B), st.beta(A, B)),
-    "Cauchy": ((C, B), st.cauchy(C, B)),
-    "Chi2": ((A,), st.chi2(A)),
-    "Exponential": ((A,), st.expon(scale=1 / A)),
-    "FisherSnedecor": ((A + 2, B + 4), st.f(A + 2, B + 4)),
-    "Gamma": ((A, B), st.gamma(A, scale=1 / B)),
-    "GeneralizedPareto": ((C, B, np.array([0.2, 0.0, -0.4])), st.genpareto([0.2, 0.0, -0.4], C, B)),
-    "Gumbel": ((C, B), st.gumbel_r(C, B)),
-    "HalfCauchy": ((B,), st.halfcauchy(scale=B)),
-    "HalfNormal": ((B,), st.halfnorm(scale=B)),
-    "InverseGamma": ((A + 2, B), st.invgamma(A + 2, scale=B)),
-    "Laplace": ((C, B), st.laplace(C, B)),
-    "LogNormal": ((C, B), st.lognorm(B, scale=np.exp(C))),
-    "Normal": ((C, B), st.norm(C, B)),
-    "Pareto": ((B, A + 2), st.pareto(A + 2, scale=B)),
-    "StudentT": ((A + 2, C, B), st.t(A + 2, C, B)),
-    "Uniform": ((C, C + B), st.uniform(C, B)),
-    "VonMises": ((C, B), st.vonmises(B, C)),
-    "Weibull": ((A, B), st.weibull_min(B, scale=A)),
-}
-DISCRETE = {
-    "Bernoulli": ((P,), st.bernoulli(P)),
-    "Binomial": ((9, P), st.binom(9, P)),
-    "Geometric": ((P,), st.geom(P, loc=-1)),
-    "NegativeBinomial": ((A, P), st.nbinom(A, 1 - P)),
-    "Poisson": ((A,), st.poisson(A)),
-}
-CASES = CONTINUOUS | DISCRETE
+CASES = {name: (parameters, of(*parameters)) for name, (parameters, of) in UNIVARIATE.items()}
 # Counts from zero on of the discrete ones, quantiles of the others.
 QUANTILES = np.array([[0.03], [0.4], [0.8], [0.97]])
-
-
-def make(name, dtype=fb.float64):
-    parameters, _ = CASES[name]
-    parameters = [fb.tensor(p, dtype=dtype) if isinstance(p, np.ndarray) else p for p in parameters]
-    return getattr(D, name)(*parameters)
 
 
 def values(name):
@@ -222,29 +185,9 @@ def test_gradient_of_rsample(name):
         for sign in (1, -1):
             shifted = [p.copy() for p in CASES[name][0]]
             shifted[k] = shifted[k] + sign * step
-            moved.append(REFERENCES[name](*shifted).cdf(x))
-        slope = -(moved[0] - moved[1]) / (2 * step) / REFERENCES[name](*CASES[name][0]).pdf(x)
+            moved.append(CONTINUOUS[name][1](*shifted).cdf(x))
+        slope = -(moved[0] - moved[1]) / (2 * step) / CONTINUOUS[name][1](*CASES[name][0]).pdf(x)
         close(gradient, slope, 1e-5)
-
-
-REFERENCES = {
-    "Beta": st.beta,
-    "Cauchy": st.cauchy,
-    "Chi2": st.chi2,
-    "Exponential": lambda rate: st.expon(scale=1 / rate),
-    "Gamma": lambda a, rate: st.gamma(a, scale=1 / rate),
-    "GeneralizedPareto": lambda loc, scale, k: st.genpareto(k, loc, scale),
-    "Gumbel": st.gumbel_r,
-    "HalfCauchy": lambda scale: st.halfcauchy(scale=scale),
-    "HalfNormal": lambda scale: st.halfnorm(scale=scale),
-    "InverseGamma": lambda a, rate: st.invgamma(a, scale=rate),
-    "Laplace": st.laplace,
-    "LogNormal": lambda loc, scale: st.lognorm(scale, scale=np.exp(loc)),
-    "Normal": st.norm,
-    "Pareto": lambda scale, alpha: st.pareto(alpha, scale=scale),
-    "Uniform": lambda low, high: st.uniform(low, high - low),
-    "Weibull": lambda scale, k: st.weibull_min(k, scale=scale),
-}
 
 
 @pytest.mark.parametrize("name", ["Beta", "FisherSnedecor", "StudentT"])
@@ -254,7 +197,7 @@ def test_gradient_of_rsample_in_the_mean(name):
     parameters = [fb.tensor(p, requires_grad=True) for p in CASES[name][0]]
     sample = getattr(D, name)(*parameters).rsample((40_000,))
     gradients = fb.autograd.grad(sample.square().log1p().mean(0).sum(), parameters)
-    reference = {"Beta": st.beta, "FisherSnedecor": st.f, "StudentT": st.t}[name]
+    _, reference = CONTINUOUS[name]
     for k, gradient in enumerate(gradients):
         for i in range(3):
             means = []
