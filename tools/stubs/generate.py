@@ -132,7 +132,8 @@ def typed(entry: dict[str, Any]) -> list[str]:
     parsed = ast.parse(f"def {entry['signature']}: ...").body[0]
     assert isinstance(parsed, ast.FunctionDef)
     arguments = parsed.args
-    own = {**TYPES["function"].get(entry.get("attribute", entry["name"]), {}), **annotations(entry)}
+    own = {**recorded(entry, arguments), **TYPES["function"].get(entry.get("attribute", entry["name"]), {})}
+    own |= annotations(entry)
 
     def with_type(argument: ast.arg, default: ast.expr | None) -> str:
         said = spelled(ast.unparse(argument.annotation)) if argument.annotation else None
@@ -151,6 +152,12 @@ def typed(entry: dict[str, Any]) -> list[str]:
     elif arguments.kwonlyargs:
         parameters.append("*")
     return [*parameters, *map(with_type, arguments.kwonlyargs, arguments.kw_defaults)]
+
+
+def recorded(entry: dict[str, Any], arguments: ast.arguments) -> dict[str, str]:
+    """Return the types of the parameters of the C++ function that a record names."""
+    names = [each.arg for each in (*arguments.args, arguments.vararg, *arguments.kwonlyargs) if each]
+    return dict(zip(names, entry["types"], strict=True)) if "types" in entry else {}
 
 
 def may_be_none(kind: str) -> bool:
@@ -177,7 +184,8 @@ def result(entry: dict[str, Any], usual: str) -> str:
     name = entry.get("attribute", entry["name"])
     if name in _core._return_types:
         return camel_case(name)
-    return TYPES["result"].get(name) or annotations(entry).get("return", usual)
+    own = entry["result"] if entry.get("result", "Tensor") != "Tensor" else TYPES["result"].get(name)
+    return own or annotations(entry).get("return", usual)
 
 
 def definition(indent: str, name: str, parameters: list[str], result: str) -> str:

@@ -8,6 +8,7 @@ import pytest
 
 import flambeau as fb
 from flambeau import _core
+from flambeau._samples import samples
 
 for module in ("fft", "linalg", "signal", "special"):  # their operators join the registry when they load
     importlib.import_module(f"flambeau.{module}")
@@ -29,6 +30,7 @@ def windows(name):
 
 REGISTRY = {entry["name"]: entry for entry in _core.signatures()}
 ROWS = {row["name"]: row for row in _core.pointwise_rows()}
+SAMPLES = list(samples())
 LISTED = frozenset(NOT_DIFFERENTIABLE)
 NOT_DIFFERENTIABLE |= {name for name, row in ROWS.items() if not row["differentiable"]}
 NAMES = sorted(n for n in {*REGISTRY, *ROWS} if not n.startswith("_") and not n.endswith("_") and not windows(n))
@@ -211,6 +213,9 @@ def public(name):
 def results_of(name):
     """What the operator gives for the first arguments that suit it and give it a history, else for all that suit it."""
     called, results = False, []
+    if sampled := [sample for sample in SAMPLES if sample.operator.__name__ == name]:
+        leaves = [{n: t.requires_grad_(t.is_floating_point()) for n, t in s.tensors().items()} for s in sampled]
+        return True, [t for s, each in zip(sampled, leaves, strict=True) for t in floating(s.call(**each))]
     own = [ARGUMENTS[name]] if name in ARGUMENTS else ((lambda args=args: (args(), {})) for args in candidates())
     for arguments in own:
         try:

@@ -7,8 +7,7 @@ namespace flambeau::python {
 
 // The arguments of a call by parameter; `out` if it was given.
 struct Arguments {
-  static constexpr size_t kMax = 16;
-  PyObject* at[kMax] = {};
+  PyObject* at[kMaxParameters] = {};
   Object packed;  // what a variadic parameter collected
   PyObject* out = nullptr;
 };

@@ -120,11 +120,6 @@ void bind_joining() {
     require(t.dim() >= 1, "Input must be >= 1-d, got shape ", t.shape());
     return flip(t, {0});
   });
-  def("roll(input, shifts, dims=())", kBoth,
-      "The elements moved by `shifts` along `dims`, those that leave at one end entering at the other; without dims, "
-      "of "
-      "the tensor read as one row. Gradient: rolled back.",
-      roll);
   def("repeat(input, *repeats)", kMethod, "The tensor repeated along each dimension; a copy. Gradient: summed.",
       repeat);
   def("tile(input, *dims)", kBoth, "repeat(), where fewer counts than dimensions are those of the last ones.",

@@ -5,27 +5,10 @@
 #include <string_view>
 #include <vector>
 
+#include "flambeau/operator.h"
 #include "object.h"
 
 namespace flambeau::python {
-
-enum Flags : int {
-  kFunction = 1,    // flambeau.name
-  kMethod = 2,      // Tensor.name
-  kInPlace = 4,     // also name_, by writing the result back
-  kOut = 8,         // also out=, by copying the result
-  kPrivate = 16,    // flambeau._core.name
-  kRow = 32,        // with nothing but operands it is the row of its name: name_ needs no temporary then
-  kCopy = 64,       // of a view: also flambeau.name_copy, whose results are copies
-  kBecome = 128,    // of a view: also name_, which turns the tensor itself into the view
-  kFactory = 256,   // of its dtype: that of out= unless given
-  kExactOut = 512,  // whose out= has to have the result's dtype
-  // In which dtype autocast has it compute. Note [Autocast]
-  kLowerPrecision = 1024,
-  kFloat32 = 2048,
-  kWidest = 4096,
-  kAnyDevice = 8192,  // whose tensors may be on different devices
-};
 
 struct Parameter {
   PyObject* name;                // interned
@@ -53,6 +36,9 @@ struct Binding {
   uint8_t least = 1, most = 0;
   PyObject* (*invoke)(const Binding&, PyObject* const* values) = nullptr;
   void (*function)() = nullptr;
+  const Operator* record = nullptr;     // of an operator that has one
+  Binding* batched = nullptr;           // the form that computes a batch at once, for vmap
+  PyTypeObject* result_type = nullptr;  // of named results
   PyObject* (*shortcut)(const Tensor& self, PyObject* object) = nullptr;  // of a call with nothing but self, or null
   // Which form of another binding it is, if any: its result written to the first argument, copied, or become by it.
   enum Form : uint8_t { Own, InPlace, Copied, Become } form = Own;
@@ -83,6 +69,8 @@ PyObject* call_shortcut(PyObject* self, PyObject* const* args, size_t nargsf, Py
 
 // Adds every registered callable to the module and the Tensor type.
 void publish(PyObject* module);
+// Finds how many arguments a call may give by position alone.
+void count_plain_arguments(Binding& binding);
 // Adds one; returns the callable, a new reference.
 PyObject* publish(PyObject* module, Binding* binding);
 // Adds a name to the module and to its __all__.

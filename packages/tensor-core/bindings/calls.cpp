@@ -99,7 +99,7 @@ PyObject* keep_original(const Binding& b, Arguments& values) {
 PyObject* invoke_plainly(const Binding& b, PyObject* const* args, size_t count) {
   const size_t n = b.parameters.size();
   if (count == n) return b.invoke(b, args);
-  PyObject* values[Arguments::kMax];
+  PyObject* values[kMaxParameters];
   for (size_t i = 0; i < count; ++i) values[i] = args[i];
   for (size_t i = count; i < n; ++i) values[i] = b.parameters[i].fallback;
   return b.invoke(b, values);

@@ -84,6 +84,15 @@ void bind_controls(py::module_& m) {
           entry["inplace"] = bool(b->flags & kInPlace);
           entry["out"] = bool(b->flags & kOut);
           entry["module"] = b->module;
+          if (b->record) {
+            const auto [parameters, result] = stub_types(*b->record);
+            py::list types;
+            for (const char* type : parameters) types.append(type);
+            entry["types"] = types;
+            entry["result"] = result;
+            entry["reference"] = b->record->reference;
+            entry["samples"] = b->record->samples;
+          }
           entry["python"] = b->python ? py::reinterpret_borrow<py::object>(b->python) : py::object(py::none());
           out.append(entry);
         }
@@ -135,6 +144,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   bind_device(m.ptr());
   bind_generator(m);
   bind_controls(m);
+  bind_records();
   bind_arithmetic();
   bind_activations();
   bind_complex();

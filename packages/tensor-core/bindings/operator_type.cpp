@@ -56,6 +56,11 @@ PyObject* operator_wrapped(PyObject* self, void*) {
   PyErr_Format(PyExc_AttributeError, "%s is not written in Python", b.name.c_str());
   return nullptr;
 }
+PyObject* operator_batched(PyObject* self, void*) {
+  const Binding& b = *reinterpret_cast<OperatorObject*>(self)->binding;
+  if (!b.batched) Py_RETURN_NONE;
+  return b.batched == &b ? Py_NewRef(self) : make_operator(b.batched, call_binding);
+}
 PyObject* operator_reduce(PyObject* self, PyObject*) {
   return operator_name(self, nullptr);
 }  // pickled by its global name
@@ -67,6 +72,8 @@ PyGetSetDef operator_attributes[] = {{"__name__", operator_name, nullptr, nullpt
                                      {"__text_signature__", operator_text_signature, nullptr, nullptr, nullptr},
                                      {"__signature__", operator_signature, nullptr, nullptr, nullptr},
                                      {"__wrapped__", operator_wrapped, nullptr, nullptr, nullptr},
+                                     {"batched", operator_batched, nullptr,
+                                      "The operator for tensors with a batch dimension in front, or None.", nullptr},
                                      {"parameters", operator_parameters, nullptr,
                                       "The names of the parameters, in the order of the signature.", nullptr},
                                      {}};
@@ -103,8 +110,6 @@ void add_public(PyObject* module, const char* name, PyObject* value) {
   if (!names || !text || PyList_Append(names.get(), text.get()) < 0) throw PythonError();
 }
 
-namespace {
-
 void count_plain_arguments(Binding& b) {
   const std::vector<Parameter>& all = b.parameters;
   const auto by_name = std::find_if(all.begin(), all.end(), [](auto& p) { return p.variadic || p.keyword_only; });
@@ -112,6 +117,8 @@ void count_plain_arguments(Binding& b) {
   b.least = uint8_t(all.rend() - required);
   b.most = uint8_t(by_name - all.begin());
 }
+
+namespace {
 
 Binding* another_form(const Binding& b, Binding::Form form, const char* suffix, const char* doc, int flags) {
   Binding* other = new Binding(b);

@@ -96,7 +96,7 @@ PyObject* call_given(PyObject* callable, PyObject* all) {
   require<TypeError>(binding_of(callable) && PyTuple_Check(all), "expected an operator and a tuple");
   const Binding& b = *binding_of(callable);
   require<TypeError>(size_t(PyTuple_GET_SIZE(all)) == b.parameters.size(), b.name, "(): wrong number of values");
-  PyObject* args[Arguments::kMax];
+  PyObject* args[kMaxParameters];
   size_t count = 0, named = 0;
   const Object names(checked(PyList_New(0)));
   for (size_t i = 0; i < b.parameters.size(); ++i) {

@@ -86,8 +86,8 @@ Parameter parameter_of(PyObject* entry) {  // (name, default or Ellipsis, keywor
 PyObject* define(PyObject* function, std::string_view name, std::string_view module, PyObject* parameters,
                  std::string_view signature, std::string_view doc, int64_t flags) {
   const Object entries(checked(PySequence_Fast(parameters, "parameters must be a sequence")));
-  require<ValueError>(size_t(PySequence_Fast_GET_SIZE(entries.get())) <= Arguments::kMax, name,
-                      ": an operator has at most ", size_t(Arguments::kMax), " parameters");
+  require<ValueError>(size_t(PySequence_Fast_GET_SIZE(entries.get())) <= kMaxParameters, name,
+                      ": an operator has at most ", size_t(kMaxParameters), " parameters");
   std::vector<Parameter> parsed;
   const Object keywords(checked(PyList_New(0)));
   for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(entries.get()); ++i) {

@@ -37,53 +37,6 @@ Tensor flip(const Tensor& t, const Shape& dims) {
   return out;
 }
 
-namespace {
-
-void roll_values(const Tensor& to, const Tensor& from, const Shape& shifts, const Shape& dims, size_t next) {
-  while (next < dims.size() && shifts[next] == 0) ++next;
-  if (next == dims.size()) return copy_values(to, from);
-  const int64_t dim = dims[next], shift = shifts[next], rest = to.shape()[dim] - shift;
-  roll_values(narrow(to, dim, 0, shift), narrow(from, dim, rest, shift), shifts, dims, next + 1);
-  roll_values(narrow(to, dim, shift, rest), narrow(from, dim, 0, rest), shifts, dims, next + 1);
-}
-
-// Shifts in [0, size), one for each dimension: several of one dimension are one.
-void normalize_shifts(const Tensor& t, Shape& shifts, Shape& dims) {
-  Shape total(t.shape().size());
-  for (size_t i = 0; i < dims.size(); ++i) {
-    const int64_t d = t.wrap_dim(dims[i]), size = std::max<int64_t>(1, t.shape()[d]);
-    total[d] = ((total[d] + shifts[i] % size) % size + size) % size;
-  }
-  shifts = total;
-  dims.clear();
-  for (size_t d = 0; d < total.size(); ++d) dims.push_back(int64_t(d));
-}
-
-}  // namespace
-
-Tensor roll(const Tensor& t, const Shape& given_shifts, const Shape& given_dims) {
-  require(!given_shifts.empty(), "`shifts` required");
-  if (given_dims.empty() && given_shifts.size() == 1)
-    return reshape(roll(reshape(t, {t.numel()}), given_shifts, {0}), t.shape());
-  require(given_shifts.size() == given_dims.size(), "shifts and dimensions must align. shifts: ", given_shifts.size(),
-          ", dims:", given_dims.size());
-  require<IndexError>(t.dim() > 0, "Dimension specified as ", given_dims[0], " but tensor has no dimensions");
-  Shape shifts = given_shifts, dims = given_dims;
-  normalize_shifts(t, shifts, dims);
-  const Tensor out = empty(t.shape(), t.dtype());
-  {
-    NoRecording off;
-    if (t.numel() > 0) roll_values(out, t, shifts, dims, 0);
-  }
-  if (recording(t))
-    record("Roll", out, {&t}, {}, [shifts, dims](const Context& c) {
-      Shape back;
-      for (int64_t s : shifts) back.push_back(-s);
-      c.set(0, roll(c.gradient(), back, dims));
-    });
-  return out;
-}
-
 Tensor repeat(const Tensor& t, const Shape& repeats) {
   require(int(repeats.size()) >= t.dim(),
           "Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor: repeats ",

@@ -3,6 +3,8 @@
 #include <atomic>
 #include <map>
 
+#include "flambeau/signature.h"
+
 namespace flambeau::program {
 
 namespace {
@@ -54,6 +56,57 @@ void run_in_place(const Operator& self, const Value* const* arguments, Values& r
   results.emplace_back(to);
 }
 
+// The As<> for a parameter whose value is kept as T.
+template <class T>
+struct SourceOf : std::type_identity<T> {};
+template <>
+struct SourceOf<const Tensor*> : std::type_identity<const Tensor&> {};
+template <>
+struct SourceOf<Operand> : std::type_identity<const Operand&> {};
+template <>
+struct SourceOf<Tensors> : std::type_identity<const Tensors&> {};
+
+template <class T>
+void convert(const Value& v, bool optional, ArgumentList& to) {
+  using Source = typename SourceOf<T>::type;
+  require_defined<Source>(v, optional);
+  if constexpr (std::is_same_v<T, Generator*>) {
+    if (!std::holds_alternative<None>(v)) wrong_value("no generator", v);
+    to.add<T>([] { return nullptr; });
+  } else if constexpr (std::is_same_v<T, const Tensor*>) {
+    to.add<T>([&] { return &As<Source>::get(v); });
+  } else {
+    to.add<T>([&] { return As<Source>::get(v); });
+  }
+}
+template <class... T>
+constexpr auto converters(Types<T...>) {
+  return std::array{convert<T>...};
+}
+constexpr auto kConverters = converters(ParameterTypes());
+
+void run_record(const Operator& self, const Value* const* arguments, Values& results) {
+  const OperatorFunction& forward = self.record->forward;
+  ArgumentList converted;
+  for (size_t i = 0; i < forward.kinds().size(); ++i)
+    kConverters[forward.kinds()[i]](*arguments[i], self.optional >> i & 1, converted);
+  std::visit([&](auto&& result) { store(results, std::move(result)); }, forward(converted));
+}
+
+void add_record(std::vector<Operator>& all, const flambeau::Operator& record) {
+  const Signature signature = Signature::parse(record.signature);
+  Operator o;
+  o.arity = int(signature.parameters.size());
+  for (int i = 0; i < o.arity; ++i)
+    if (signature.parameters[size_t(i)].fallback == "None") o.optional |= 1u << i;
+  o.record = &record;
+  o.run = run_record;
+  for (const std::string_view name : signature.names) {
+    o.name = name;
+    all.push_back(o);
+  }
+}
+
 using Table = std::map<std::string, Operator, std::less<>>;
 
 void add(Table& table, Operator o) { table.emplace(o.name, std::move(o)); }  // the first of a name stays
@@ -78,6 +131,10 @@ const Table& table() {
          {arithmetic_operators, construction_operators, indexing_operators, layout_operators, linear_operators,
           network_operators, number_operators, reduction_operators, window_operators})
       for (Operator& o : family()) add(*all, std::move(o));
+    std::vector<Operator> recorded;
+    for (const flambeau::Operator* record = flambeau::Operator::first(); record; record = record->next())
+      add_record(recorded, *record);
+    for (Operator& o : recorded) add(*all, std::move(o));
     for (const PointwiseRow& row : pointwise_rows) {
       add_row(*all, row, row.name);
       for (const PointwiseAlias& alias : pointwise_aliases)

@@ -5,6 +5,7 @@
 // they are found by themselves, and so is name_, which writes the result of name to its first argument.
 #pragma once
 
+#include "flambeau/operator.h"
 #include "program/arguments.h"
 
 namespace flambeau::program {
@@ -15,6 +16,7 @@ struct Operator {
   uint32_t optional = 0;  // bit i: argument i, a tensor or a list of them, may be None or have it
   void (*function)() = nullptr;
   void (*run)(const Operator&, const Value* const* arguments, Values& results) = nullptr;
+  const flambeau::Operator* record = nullptr;     // of an operator that has one
   const Operator* inner = nullptr;                // of name_: name
   PointwiseOp row = {};                           // of a row
   const Program::Function* registered = nullptr;  // of an extension
@@ -31,6 +33,10 @@ inline void store(Values& results, const TensorPair& pair) {
 }
 inline void store(Values& results, const Tensors& tensors) {
   for (const Tensor& t : tensors) results.emplace_back(t);
+}
+inline void store(Values&, std::monostate) {}
+inline void store(Values& results, const Shape& sizes) {
+  for (const int64_t size : sizes) results.emplace_back(size);
 }
 inline void store(Values& results, int64_t number) { results.emplace_back(number); }
 inline void store(Values& results, double number) { results.emplace_back(number); }

@@ -162,7 +162,6 @@ Family layout_operators() {
       op("concatenate", cat),
       op("stack", stack),
       op("flip", flip),
-      op("roll", roll),
       op("repeat", repeat),
       op("tile",
          [](const Tensor& t, const Shape& dims) {

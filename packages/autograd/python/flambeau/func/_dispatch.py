@@ -4,7 +4,7 @@ import functools
 from typing import Any
 
 from flambeau import _core
-from flambeau.func import _fallback
+from flambeau.func import _batched_form, _fallback
 from flambeau.func._placeholders import BatchedTensor, highest_level
 from flambeau.func._rules import Answer, applied, compositions, rules
 
@@ -24,6 +24,8 @@ def name_of(callable_: Any) -> str:
 def _resolve(callable_: Any) -> Answer:
     from flambeau.func._batching import random  # and every rule with it: nothing is loaded before the first map
 
+    if (batched := getattr(callable_, "batched", None)) is not None:
+        return applied(_batched_form.nested if batched is callable_ else _batched_form.rule_of(batched))
     if (definition := getattr(callable_, "definition", None)) is not None:  # of flambeau.library
         return lambda given, values, level: definition._run_batched(values, getattr(given, "keywords", {}))
     name = name_of(callable_)

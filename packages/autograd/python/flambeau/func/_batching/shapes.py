@@ -101,22 +101,6 @@ def iterate(input: Tensor) -> Iterator[Tensor]:
     return iter(input.unbind(0))
 
 
-@composition("roll")
-def roll(input: Tensor, shifts: Any, dims: Any) -> Tensor:
-    """Without dims, of the flattened tensor."""
-    if dims == () or dims == []:
-        return _roll(input.reshape(-1), shifts, (0,)).reshape(input.shape)
-    return _roll(input, shifts, dims)
-
-
-def _roll(input: Tensor, shifts: Any, dims: Any) -> Tensor:
-    for shift, dim in zip(_sizes(shifts), _sizes(dims), strict=True):
-        size = input.shape[dim]
-        cut = -shift % size if size else 0
-        input = flambeau.cat([input.narrow(dim, cut, size - cut), input.narrow(dim, 0, cut)], dim)
-    return input
-
-
 @composition("trace")
 def trace(input: Tensor) -> Tensor:
     """The sum of the diagonal."""

@@ -1,0 +1,28 @@
+"""Operators whose record has a form for batches: every tensor has the batch's dimension in front."""
+
+from typing import Any
+
+from flambeau import Tensor
+from flambeau.func._rules import Call, Rule
+
+
+def rule_of(batched: Any) -> Rule:
+    """Return the rule that calls the batched form of an operator."""
+
+    def rule(call: Call) -> Any:
+        return call._replace(operator=batched).run(_each_tensor(call.batch, call.values))
+
+    return rule
+
+
+def nested(call: Call) -> Any:
+    """Call a batched form for a batch of batches: both dimensions become one for the call."""
+    inner = [x.shape[0] for x in call.values if isinstance(x, Tensor)]
+    values = _each_tensor(lambda x: call.batch(x).flatten(0, 1), call.values)
+    return _each_tensor(lambda result: result.unflatten(0, (call.size, inner[0])), call.run(values))
+
+
+def _each_tensor(function: Any, value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return function(value)
+    return type(value)([_each_tensor(function, x) for x in value]) if type(value) in (tuple, list) else value

@@ -1,0 +1,55 @@
+"""Every operator with a record: derivatives by finite differences, and batches against a loop."""
+
+import pytest
+
+import flambeau as fb
+from flambeau._samples import samples
+from flambeau.autograd import gradcheck, gradgradcheck
+from flambeau.func import vmap
+from flambeau.testing import assert_close
+
+SAMPLES = list(samples())
+
+
+def differentiable(sample):
+    """Return a sample's tensors that can have a gradient, by name."""
+    return {name: t.requires_grad_() for name, t in sample.tensors().items() if t.is_floating_point()}
+
+
+def outputs(sample, **tensors):
+    result = sample.call(**{**sample.tensors(), **tensors})
+    results = result if isinstance(result, tuple | list) else (result,)
+    return tuple(r for r in results if r.is_floating_point())
+
+
+def has_derivative(sample):
+    """Return whether a result has a history; test_every_operator.py says which operators must give one."""
+    return any(result.requires_grad for result in outputs(sample, **differentiable(sample)))
+
+
+@pytest.mark.parametrize("sample", list(filter(has_derivative, SAMPLES)), ids=str)
+def test_derivatives(sample):
+    names, inputs = zip(*differentiable(sample).items(), strict=True)
+
+    def call(*tensors):
+        return outputs(sample, **dict(zip(names, tensors, strict=True)))
+
+    assert gradcheck(call, inputs)
+    assert gradgradcheck(call, inputs)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("sample", [s for s in SAMPLES if s.operator.batched], ids=str)
+def test_a_batch_gives_what_a_loop_gives(sample):
+    batches = {name: fb.stack([t, t.flip(range(t.dim())), t]) for name, t in sample.tensors().items()}
+    names = list(batches)
+
+    def call(*tensors):
+        return sample.call(**dict(zip(names, tensors, strict=True)))
+
+    expected = [call(*(batch[i] for batch in batches.values())) for i in range(3)]
+    assert_close(vmap(call)(*batches.values()), fb.stack(expected))
+    twice = [fb.stack([batch, batch.flip(0)]) for batch in batches.values()]
+    assert_close(vmap(vmap(call))(*twice), fb.stack([fb.stack(expected), fb.stack(expected[::-1])]))
+    behind = [batch.movedim(0, -1) for batch in batches.values()]
+    assert_close(vmap(call, in_dims=-1, out_dims=-1)(*behind), fb.stack(expected, -1))

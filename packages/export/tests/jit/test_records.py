@@ -1,0 +1,20 @@
+"""Every operator with a record: a program calls it by its name and computes what it computes."""
+
+import pytest
+
+import flambeau as fb
+from flambeau._samples import samples
+from flambeau.testing import assert_close
+
+
+@pytest.mark.parametrize("sample", [s for s in samples() if s.tensors()], ids=str)
+def test_a_program_computes_what_the_operator_computes(sample):
+    names, tensors = zip(*sample.tensors().items(), strict=True)
+
+    def call(*given):
+        return sample.call(**dict(zip(names, given, strict=True)))
+
+    program = fb.jit.trace(call, *tensors)
+    assert sample.operator.__name__ in program.code
+    others = [t.flip(range(t.dim())) for t in tensors]
+    assert_close(program(*others), call(*others))

@@ -1,0 +1,203 @@
+// Operators as records. Internal to the library; extensions register theirs as docs/examples/extension shows.
+//
+// Note [Operators]
+// A structural operator is a C++ function next to its record, in one file of its family in src/operators:
+//
+//     Tensor roll(const Tensor& input, const Shape& shifts, const Shape& dims) { ... }
+//
+//     const Operator roll_operator({.signature = "roll(input, shifts, dims=())",
+//                                   .forms = kFunction | kMethod,
+//                                   .doc = "Roll the elements along dimensions. ...",
+//                                   .forward = roll,
+//                                   .batched = batched_roll,
+//                                   .reference = "np.roll(input, shifts, dims or None)",
+//                                   .samples = "f(3, 4), 5; f(3, 4), (1, -2), (0, 1)"});
+//
+// `forward` computes the result and records its derivative (Note [Recording]). The types of its parameters and of its
+// result decide how Python's arguments are converted, what programs pass (Note [Programs]) and what the type stub says.
+// Tests call the operator with the samples; see python/flambeau/testing/_samples.py.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <new>
+#include <span>
+#include <string_view>
+#include <variant>
+
+#include "flambeau/operators.h"
+
+namespace flambeau {
+
+// The forms that Python gets of an operator, and how its calls are prepared.
+enum Form : int {
+  kFunction = 1,    // flambeau.name
+  kMethod = 2,      // Tensor.name
+  kInPlace = 4,     // also name_, which writes the result to the first argument
+  kOut = 8,         // also out=, to which the result is copied
+  kPrivate = 16,    // flambeau._core.name
+  kRow = 32,        // called with operands alone it is the row of its name, so that name_ needs no temporary
+  kCopy = 64,       // of a view: also flambeau.name_copy, which returns copies
+  kBecome = 128,    // of a view: also name_, which turns the tensor itself into the view
+  kFactory = 256,   // the dtype of out= is the default for dtype=
+  kExactOut = 512,  // out= must have the dtype of the result
+  // The dtype that autocast computes it in. Note [Autocast]
+  kLowerPrecision = 1024,
+  kFloat32 = 2048,
+  kWidest = 4096,
+  kAnyDevice = 8192,  // its tensors may be on different devices
+};
+
+template <class... T>
+struct Types {};
+// The types that parameters can have, and those that results can have. A position in this list is a type's kind.
+using ParameterTypes = Types<const Tensor*, Operand, Scalar, std::optional<Scalar>, int64_t, std::optional<int64_t>,
+                             double, std::optional<double>, bool, std::optional<bool>, Shape, OptionalDims, Dtype,
+                             std::optional<Dtype>, MemoryFormat, std::optional<MemoryFormat>, std::string_view,
+                             std::optional<std::string_view>, Reduction, Generator*, Tensors>;
+using Result = std::variant<std::monostate, bool, int64_t, double, Shape, Tensor, TensorPair, Tensors>;
+
+namespace detail {
+
+template <class T, template <class...> class List, class... All>
+constexpr uint8_t position_in(std::type_identity<List<All...>>) {
+  uint8_t position = 0;
+  (void)((std::is_same_v<T, All> ? false : (++position, true)) && ...);
+  return position;
+}
+template <class T, class List>
+constexpr uint8_t kPosition = position_in<T>(std::type_identity<List>());
+
+// How a parameter's value is kept.
+template <class T>
+using Stored = std::conditional_t<std::is_same_v<T, const Tensor&>, const Tensor*, std::remove_cvref_t<T>>;
+
+template <class... Args>
+inline constexpr std::array<uint8_t, sizeof...(Args)> kKinds{kPosition<Stored<Args>, ParameterTypes>...};
+
+// What destroys a value of each kind; null if nothing needs to.
+template <class... T>
+constexpr auto destructors(Types<T...>) {
+  using Destructor = void (*)(void*);
+  return std::array<Destructor, sizeof...(T)>{
+      (std::is_trivially_destructible_v<T> ? Destructor() : [](void* value) { static_cast<T*>(value)->~T(); })...};
+}
+inline constexpr auto kDestructors = destructors(ParameterTypes());
+
+template <class... T>
+constexpr size_t largest(Types<T...>) {
+  return std::max({sizeof(T)...});
+}
+
+}  // namespace detail
+
+constexpr size_t kMaxParameters = 16;
+
+// Values for the parameters of an operator, in memory of their own.
+class ArgumentList {
+ public:
+  ArgumentList() = default;
+  ArgumentList(const ArgumentList&) = delete;
+  ArgumentList& operator=(const ArgumentList&) = delete;
+  ~ArgumentList() {
+    for (size_t i = 0; i < count_; ++i)
+      if (const auto destroy = detail::kDestructors[kinds_[i]]) destroy(values_[i].bytes);
+  }
+  // Adds the value that make() returns.
+  template <class T, class Make>
+  void add(Make&& make) {
+    new (values_[count_].bytes) T(make());
+    kinds_[count_++] = detail::kPosition<T, ParameterTypes>;
+  }
+  // The value of parameter i, whose type T has to be.
+  template <class T>
+  T& get(size_t i) {
+    return *reinterpret_cast<T*>(values_[i].bytes);
+  }
+
+ private:
+  struct Value {
+    alignas(16) std::byte bytes[detail::largest(ParameterTypes())];
+  };
+  Value values_[kMaxParameters];
+  uint8_t kinds_[kMaxParameters];
+  size_t count_ = 0;
+};
+
+// A C++ function that can be called with values for its parameters, whatever their types.
+class OperatorFunction {
+ public:
+  OperatorFunction() = default;
+  template <class R, class... Args>
+  OperatorFunction(R (*function)(Args...))
+      : function_(reinterpret_cast<void (*)()>(function)), call_(call<R, Args...>), kinds_(detail::kKinds<Args...>) {
+    if constexpr (!std::is_void_v<R>) result_ = detail::kPosition<R, Result>;
+  }
+  template <class Lambda>
+    requires std::is_class_v<Lambda>
+  OperatorFunction(Lambda lambda) : OperatorFunction(+lambda) {}
+
+  explicit operator bool() const { return function_; }
+  // The kinds of the parameters, and the position of the result's type in Result.
+  std::span<const uint8_t> kinds() const { return kinds_; }
+  uint8_t result() const { return result_; }
+  // `arguments` holds a value of each kind.
+  Result operator()(ArgumentList& arguments) const { return call_(function_, arguments); }
+
+ private:
+  template <class R, class... Args>
+  static Result call(void (*function)(), [[maybe_unused]] ArgumentList& arguments) {
+    auto f = reinterpret_cast<R (*)(Args...)>(function);
+    return [&]<size_t... I>(std::index_sequence<I...>) -> Result {
+      if constexpr (std::is_void_v<R>) {
+        f(parameter<Args>(arguments, I)...);
+        return {};
+      } else {
+        return Result(std::in_place_type<R>, f(parameter<Args>(arguments, I)...));
+      }
+    }(std::index_sequence_for<Args...>());
+  }
+
+  template <class T>
+  static T parameter(ArgumentList& arguments, size_t i) {
+    if constexpr (std::is_same_v<T, const Tensor&>)
+      return *arguments.get<const Tensor*>(i);
+    else
+      return arguments.get<std::remove_cvref_t<T>>(i);
+  }
+
+  void (*function_)() = nullptr;
+  Result (*call_)(void (*)(), ArgumentList&) = nullptr;
+  std::span<const uint8_t> kinds_;
+  uint8_t result_ = 0;
+};
+
+struct OperatorRecord {
+  // Names, parameters and defaults as Python has them: "roll(input, shifts, dims=())". "clamp|clip(input, ...)" gives
+  // the operator two names. A parameter *size takes the remaining positional integers or one sequence.
+  const char* signature;
+  int forms;
+  const char* doc;
+  OperatorFunction forward;
+  // The same for tensors that all have one more dimension in front, the batch's, for vmap. Without it vmap uses a rule
+  // written in Python, or a loop over the batch.
+  OperatorFunction batched = {};
+  // For tests: the result as an expression of the parameters' names in NumPy (np) and SciPy (scipy), and arguments for
+  // calls, separated by semicolons: f(2, 3) is an array of float64, i(2, 3) one of int64, b(2, 3) one of bool.
+  const char* reference = "";
+  const char* samples = "";
+};
+
+class FLAMBEAU_API Operator : public OperatorRecord {
+ public:
+  explicit Operator(OperatorRecord record);  // adds it to the list of operators, for good
+  Operator(const Operator&) = delete;
+  Operator& operator=(const Operator&) = delete;
+  static const Operator* first();
+  const Operator* next() const { return next_; }
+
+ private:
+  const Operator* next_;
+};
+
+}  // namespace flambeau

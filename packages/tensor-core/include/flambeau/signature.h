@@ -1,0 +1,26 @@
+// The text of an operator's signature, taken apart.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "flambeau/macros.h"
+
+namespace flambeau {
+
+struct Signature {
+  struct Parameter {
+    std::string_view name;
+    std::string_view also;        // other names, each with a bar before it: "|sections|indices"
+    std::string_view annotation;  // the type that follows the name, or nothing
+    std::string_view fallback;    // the default as Python writes it; nothing if the parameter is required
+    bool keyword_only = false, variadic = false;
+  };
+  std::vector<std::string_view> names;  // the operator's, with its aliases
+  std::vector<Parameter> parameters;
+
+  // The views refer to `text`.
+  FLAMBEAU_API static Signature parse(std::string_view text);
+};
+
+}  // namespace flambeau

@@ -1,0 +1,68 @@
+"""The calls that operators' records give as samples, for the tests of every package. Note [Operators]"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from flambeau import Tensor, _core
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A call of an operator.
+
+    Attributes:
+        operator: the callable.
+        text: the arguments as the record writes them.
+        arguments: the value of each parameter by name; NumPy arrays stand for tensors.
+        reference: the result as an expression of the parameters' names, np and scipy.
+    """
+
+    operator: Any
+    text: str
+    arguments: dict[str, Any]
+    reference: str
+
+    def __str__(self) -> str:
+        return f"{self.operator.__name__}({self.text})"
+
+    def tensors(self, **options: Any) -> dict[str, Tensor]:
+        """Return the arrays among the arguments as tensors, made with these options of `flambeau.tensor`."""
+        arrays = {name: value for name, value in self.arguments.items() if isinstance(value, np.ndarray)}
+        return {name: _core.tensor(value, **options) for name, value in arrays.items()}
+
+    def call(self, **replaced: Any) -> Any:
+        """Return the result of the operator for the arguments, some of them replaced."""
+        return _core._call_with_all(self.operator, tuple({**self.arguments, **replaced}.values()))
+
+    def expected(self) -> Any:
+        """Return the result that the reference gives."""
+        import scipy
+
+        return eval(self.reference, {"np": np, "scipy": scipy, **self.arguments})
+
+
+def samples() -> Iterator[Sample]:
+    """Yield the samples of all records."""
+    for entry in (each for each in _core.signatures() if each.get("samples")):
+        operator = getattr(_core, entry["attribute"], None) or getattr(Tensor, entry["name"])
+        for text in map(str.strip, entry["samples"].split(";")):
+            yield Sample(operator, text, _bound(operator, text), entry["reference"])
+
+
+def _bound(operator: Any, text: str) -> dict[str, Any]:
+    """Return the value of each parameter that the text of a call gives."""
+    random = np.random.default_rng(len(text))
+    makers = {
+        "f": lambda *shape: random.standard_normal(shape),
+        "i": lambda *shape: random.integers(-9, 10, shape),
+        "b": lambda *shape: random.random(shape) < 0.5,
+    }
+    bound = operator.__signature__.bind
+    given = eval(f"bound({text})", {"bound": bound, **makers})
+    given.apply_defaults()
+    return dict(given.arguments)
