@@ -30,11 +30,13 @@ def pool(summary, x, size, stride=1):
     return summary(windows(x, size, stride), axis=tuple(range(-len(size), 0)))
 
 
-def adaptive(summary, x, parts):
-    """The summary of the windows that divide the last dimension into ``parts``."""
-    size = x.shape[-1]
-    ends = [(i * size // parts, -((-(i + 1) * size) // parts)) for i in range(parts)]
-    return np.stack([summary(x[..., start:stop], axis=-1) for start, stop in ends], axis=-1)
+def adaptive(summary, x, parts, dims=1):
+    """Summarize the windows that divide each of the last ``dims`` dimensions into ``parts``."""
+    for axis in range(-dims, 0):
+        size = x.shape[axis]
+        ends = [(i * size // parts, -((-(i + 1) * size) // parts)) for i in range(parts)]
+        x = np.stack([summary(x.take(range(*end), axis), axis=axis) for end in ends], axis=axis)
+    return x
 
 
 def conv(x, weight, bias=0.0, pad="constant", width=0):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import flambeau as fb
+from flambeau import nn
 from flambeau.autograd import gradcheck
 from flambeau.nn import functional as F
 
@@ -44,6 +45,7 @@ def test_all_alignments(blank):
     mean = F.ctc_loss(logs, padded, lengths, sizes, blank).item()
     assert mean == pytest.approx((want / np.maximum(sizes, 1)).mean())
     assert F.ctc_loss(logs, padded, lengths, sizes, blank, "sum").item() == pytest.approx(want.sum())
+    assert nn.CTCLoss(blank, "sum")(logs, padded, lengths, sizes).item() == pytest.approx(want.sum())
     alone = F.ctc_loss(logs[:, 0], padded[0], [5], [2], blank, "none")
     assert alone.shape == () and alone.item() == pytest.approx(want[0])
 

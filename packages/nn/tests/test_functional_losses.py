@@ -8,6 +8,7 @@ import scipy.spatial
 import scipy.special
 
 import flambeau as fb
+from flambeau import nn
 from flambeau.autograd import gradcheck, gradgradcheck
 from flambeau.nn import functional as F
 
@@ -140,6 +141,32 @@ LOSSES = {
 }
 
 
+def linear_cross_entropy():
+    layer = nn.LinearCrossEntropyLoss(3, 3, bias=True, dtype=fb.float64)
+    layer.load_state_dict({"linear.weight": fb.tensor(B[:3, :3]), "linear.bias": fb.tensor(WEIGHTS)})
+    return layer
+
+
+# The layers of some of these losses; test_losses.py has the others.
+LAYERS = {
+    "smooth_l1": nn.SmoothL1Loss(beta=0.7),
+    "huber": nn.HuberLoss(delta=0.7),
+    "kl": nn.KLDivLoss(),
+    "poisson": nn.PoissonNLLLoss(),
+    "gaussian": nn.GaussianNLLLoss(),
+    "hinge embedding": nn.HingeEmbeddingLoss(),
+    "soft margin": nn.SoftMarginLoss(),
+    "margin ranking": nn.MarginRankingLoss(0.5),
+    "cosine embedding": nn.CosineEmbeddingLoss(0.1),
+    "triplet": nn.TripletMarginLoss(),
+    "triplet with distance": nn.TripletMarginWithDistanceLoss(distance_function=lambda p, q: (p - q).abs().sum(-1)),
+    "multi margin": nn.MultiMarginLoss(),
+    "multilabel margin": nn.MultiLabelMarginLoss(),
+    "multilabel soft margin": nn.MultiLabelSoftMarginLoss(),
+    "linear cross entropy": linear_cross_entropy(),
+}
+
+
 @pytest.mark.filterwarnings("ignore:reduction. 'mean' divides")
 @pytest.mark.parametrize("name", LOSSES)
 def test_values(name):
@@ -150,6 +177,13 @@ def test_values(name):
     assert call(*tensors).item() == pytest.approx(want.mean())
     with pytest.raises(ValueError, match="median"):
         call(*tensors, reduction="median")
+
+
+@pytest.mark.filterwarnings("ignore:reduction. 'mean' divides")
+@pytest.mark.parametrize("name", LAYERS)
+def test_layers_have_the_values_of_their_functions(name):
+    _, operands, want = LOSSES[name]
+    assert LAYERS[name](*map(fb.tensor, operands)).item() == pytest.approx(want.mean())
 
 
 @pytest.mark.filterwarnings("ignore:reduction. 'mean' divides")
@@ -253,6 +287,8 @@ def test_distances():
     want = (A * B).sum(0) / np.linalg.norm(A, axis=0) / np.linalg.norm(B, axis=0)
     np.testing.assert_allclose(F.cosine_similarity(fb.tensor(A), fb.tensor(B), 0).numpy(), want)
     assert F.cosine_similarity(fb.zeros(3), fb.ones(3), 0).item() == 0
+    assert fb.equal(nn.PairwiseDistance()(fb.tensor(A), fb.tensor(B)), F.pairwise_distance(fb.tensor(A), fb.tensor(B)))
+    np.testing.assert_allclose(nn.CosineSimilarity(0)(fb.tensor(A), fb.tensor(B)).numpy(), want)
     a, b = fb.tensor(A[:2]).requires_grad_(), fb.tensor(B[:2]).requires_grad_()
     for call in (F.pairwise_distance, F.cosine_similarity):
         assert gradcheck(call, (a, b))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import flambeau as fb
+from flambeau import nn
 from flambeau.autograd import gradcheck, gradgradcheck
 from flambeau.nn import functional as F
 
@@ -16,6 +17,8 @@ AVERAGE = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
 ADAPTIVE_AVERAGE = {1: F.adaptive_avg_pool1d, 2: F.adaptive_avg_pool2d, 3: F.adaptive_avg_pool3d}
 ADAPTIVE_MAX = {1: F.adaptive_max_pool1d, 2: F.adaptive_max_pool2d, 3: F.adaptive_max_pool3d}
 UNPOOL = {1: F.max_unpool1d, 2: F.max_unpool2d, 3: F.max_unpool3d}
+UNPOOL_LAYERS = {1: nn.MaxUnpool1d, 2: nn.MaxUnpool2d, 3: nn.MaxUnpool3d}
+FRACTIONAL_LAYERS = {2: nn.FractionalMaxPool2d, 3: nn.FractionalMaxPool3d}
 POWER = {1: F.lp_pool1d, 2: F.lp_pool2d, 3: F.lp_pool3d}
 OPTIONS = [
     {"kernel_size": 2},
@@ -145,6 +148,7 @@ def test_unpool(dims):
     assert back.shape == x.shape
     kept = back != 0
     assert fb.equal(back[kept], x[kept]) and int(kept.sum()) == values.numel()
+    assert fb.equal(UNPOOL_LAYERS[dims](2)(values, places), back)
     assert UNPOOL[dims](values, places, 2, output_size=[9] * dims).shape == (2, 3, *[9] * dims)
     with pytest.raises(ValueError, match="output_size"):
         UNPOOL[dims](values, places, 2, output_size=[12] * dims)
@@ -160,6 +164,8 @@ def test_fractional_max(dims):
     values, places = pool(x, 2, output_size=4, return_indices=True, _random_samples=samples)
     assert values.shape == (2, 3, *[4] * dims)
     assert fb.equal(x.flatten(2).gather(2, places.flatten(2)), values.flatten(2))
+    layer = FRACTIONAL_LAYERS[dims](2, output_size=4, return_indices=True, _random_samples=samples)
+    assert all(map(fb.equal, layer(x), (values, places)))
     starts = [int((i + float(samples[0, 0, 0])) * 7 / 3) - int(float(samples[0, 0, 0]) * 7 / 3) for i in range(3)] + [7]
     line = values[0, 0].amax(list(range(dims - 1)))  # the first sample is the width's in two dimensions
     if dims == 2:

@@ -79,4 +79,34 @@ ROWS = [
         (2, 3, 7),
         lambda x: adaptive(np.max, x, 3),
     ),
+    Layer(
+        "AdaptiveMaxPool2d(output_size=3)",
+        lambda: nn.AdaptiveMaxPool2d(3),
+        (2, 3, 4, 5),
+        lambda x: adaptive(np.max, x, 3, dims=2),
+    ),
+    Layer(
+        "AdaptiveAvgPool3d(output_size=2)",
+        lambda: nn.AdaptiveAvgPool3d(2),
+        (1, 2, 3, 4, 3),
+        lambda x: adaptive(np.mean, x, 2, dims=3),
+    ),
+    Layer(
+        "AdaptiveMaxPool3d(output_size=2)",
+        lambda: nn.AdaptiveMaxPool3d(2),
+        (1, 2, 3, 4, 3),
+        lambda x: adaptive(np.max, x, 2, dims=3),
+    ),
+    Layer(
+        "LPPool2d(norm_type=2, kernel_size=2, stride=None, ceil_mode=False)",
+        lambda: nn.LPPool2d(2, 2),
+        (2, 3, 4, 5),
+        lambda x: np.sqrt(pool(np.sum, x**2, (2, 2), 2)),
+    ),
+    Layer(
+        "LPPool3d(norm_type=2, kernel_size=2, stride=1, ceil_mode=False)",
+        lambda: nn.LPPool3d(2, 2, stride=1),
+        (1, 2, 3, 4, 3),
+        lambda x: np.sqrt(pool(np.sum, x**2, (2, 2, 2))),
+    ),
 ]
