@@ -1,41 +1,63 @@
-"""Self-attention within the windows of an image."""
+"""Self-attention within the windows of images and videos.
+
+Windows have any number of dimensions: rows and columns, or time, rows and columns.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 import flambeau as fb
 from flambeau import nn
 from flambeau.nn._leaf_functions import wrap
 
+Sizes = Sequence[int]
 
-def relative_position_index(height: int, width: int) -> fb.Tensor:
-    """For each two pixels of a window, which of its ``(2 height - 1) (2 width - 1)`` offsets is between them.
 
-    Returns: ``(height * width, height * width)``, int64.
+def relative_position_index(window: Sizes) -> fb.Tensor:
+    """Return the index of the offset between each two pixels of a window.
 
-    >>> relative_position_index(1, 3)
+    A side of length n has ``2 n - 1`` offsets.
+
+    Returns: ``(pixels, pixels)``, int64.
+
+    >>> relative_position_index((1, 3))
     tensor([[2, 1, 0],
             [3, 2, 1],
             [4, 3, 2]])
     """
-    rows, columns = (at.flatten() for at in fb.meshgrid(fb.arange(height), fb.arange(width), indexing="ij"))
-    down, right = rows[:, None] - rows, columns[:, None] - columns
-    return (down + height - 1) * (2 * width - 1) + right + width - 1
+    index = fb.zeros(math.prod(window), math.prod(window), dtype=fb.int64)
+    positions = fb.meshgrid(*(fb.arange(side) for side in window), indexing="ij")
+    for position, side in zip(positions, window, strict=True):
+        at = position.flatten()
+        index = index * (2 * side - 1) + at[:, None] - at + side - 1
+    return index
 
 
-def windows(x: fb.Tensor, height: int, width: int) -> fb.Tensor:
-    """The windows of images, ``(N, H, W, C)`` to ``(N, H / height * W / width, height * width, C)``."""
-    n, rows, columns, channels = x.shape
-    tiles = x.reshape(n, rows // height, height, columns // width, width, channels).transpose(2, 3)
-    return tiles.reshape(n, (rows // height) * (columns // width), height * width, channels)
+def pad_to_multiples(x: fb.Tensor, sizes: Sizes, multiples: Sizes, trailing: int) -> fb.Tensor:
+    """Append zeros to the dimensions with ``sizes``, up to multiples; ``trailing`` dimensions follow them."""
+    missing = [-size % multiple for size, multiple in zip(sizes, multiples, strict=True)]
+    return nn.functional.pad(x, [0] * (2 * trailing) + [side for each in reversed(missing) for side in (0, each)])
 
 
-def from_windows(x: fb.Tensor, rows: int, columns: int, height: int, width: int) -> fb.Tensor:
-    """The images that :func:`windows` were made of, ``(N, rows, columns, C)``."""
-    tiles = x.reshape(len(x), rows // height, columns // width, height, width, x.shape[-1]).transpose(2, 3)
-    return tiles.reshape(len(x), rows, columns, x.shape[-1])
+def windows(x: fb.Tensor, window: Sizes) -> fb.Tensor:
+    """Split ``(N, *sizes, C)`` into windows, ``(N, windows, pixels of a window, C)``."""
+    n = len(window)
+    counts = [size // side for size, side in zip(x.shape[1:-1], window, strict=True)]
+    sides = (length for pair in zip(counts, window, strict=True) for length in pair)
+    tiles = x.reshape(len(x), *sides, x.shape[-1]).permute(0, *range(1, 2 * n, 2), *range(2, 2 * n + 1, 2), 2 * n + 1)
+    return tiles.reshape(len(x), math.prod(counts), math.prod(window), x.shape[-1])
+
+
+def from_windows(x: fb.Tensor, sizes: Sizes, window: Sizes) -> fb.Tensor:
+    """Invert :func:`windows`: return ``(N, *sizes, C)``."""
+    n = len(window)
+    counts = [size // side for size, side in zip(sizes, window, strict=True)]
+    pairs = (dimension for k in range(1, n + 1) for dimension in (k, k + n))
+    tiles = x.reshape(len(x), *counts, *window, x.shape[-1]).permute(0, *pairs, 2 * n + 1)
+    return tiles.reshape(len(x), *sizes, x.shape[-1])
 
 
 class ShiftedWindowAttention(nn.Module):
@@ -51,13 +73,14 @@ class ShiftedWindowAttention(nn.Module):
     Shapes: ``(N, H, W, dim)`` to the same.
     """
 
+    dimensions: ClassVar[int] = 2
     relative_position_index: fb.Tensor
 
     def __init__(
         self,
         dim: int,
-        window_size: Sequence[int],
-        shift_size: Sequence[int],
+        window_size: Sizes,
+        shift_size: Sizes,
         num_heads: int,
         qkv_bias: bool = True,
         proj_bias: bool = True,
@@ -65,8 +88,9 @@ class ShiftedWindowAttention(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        if len(window_size) != 2 or len(shift_size) != 2:
-            raise ValueError(f"window_size and shift_size must be of length 2, got {window_size} and {shift_size}")
+        n = self.dimensions
+        if len(window_size) != n or len(shift_size) != n:
+            raise ValueError(f"window_size and shift_size must be of length {n}, got {window_size} and {shift_size}")
         self.window_size = window_size
         self.shift_size = shift_size
         self.num_heads = num_heads
@@ -75,28 +99,36 @@ class ShiftedWindowAttention(nn.Module):
         self.qkv = nn.Linear(dim, dim * 3, bias=qkv_bias)
         self.proj = nn.Linear(dim, dim, bias=proj_bias)
         self.make_position_bias()
-        self.register_buffer("relative_position_index", relative_position_index(*window_size).flatten())
+        self.register_buffer("relative_position_index", self.make_position_index())
+
+    def make_position_index(self) -> fb.Tensor:
+        """Return the buffer ``relative_position_index``, in the shape that published weights have."""
+        return relative_position_index(self.window_size).flatten()
 
     def make_position_bias(self) -> None:
-        """The parameters of :meth:`position_bias`, and the factor of the cosines where scores are such."""
+        """Create the parameters of :meth:`position_bias`, and the cosines' factor if scores are cosines."""
         self.logit_scale: nn.Parameter | None = None
-        offsets = (2 * self.window_size[0] - 1) * (2 * self.window_size[1] - 1)
+        offsets = math.prod(2 * side - 1 for side in self.window_size)
         self.relative_position_bias_table = nn.Parameter(fb.empty(offsets, self.num_heads))
         nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
 
-    def position_bias(self) -> fb.Tensor:
-        """Each head's bias for each two pixels, ``(1, num_heads, pixels, pixels)``."""
-        table, index = self.relative_position_bias_table, self.relative_position_index
-        return _get_relative_position_bias(table, index, self.window_size)
+    def position_bias(self, window: Sizes) -> fb.Tensor:
+        """Return each head's bias for each two pixels, ``(1, num_heads, pixels, pixels)``."""
+        return _get_relative_position_bias(self.relative_position_bias_table, self.relative_position_index, window)
+
+    def window_for(self, x: fb.Tensor) -> Sizes:
+        """Return the size of the windows of an input."""
+        return self.window_size
 
     def forward(self, x: fb.Tensor) -> fb.Tensor:
-        bias = self.position_bias()
+        window = self.window_for(x)
+        bias = self.position_bias(window)
         return shifted_window_attention(
             x,
             self.qkv.weight,
             self.proj.weight,
             bias,
-            self.window_size,
+            window,
             self.num_heads,
             self.shift_size,
             self.attention_dropout,
@@ -109,8 +141,8 @@ class ShiftedWindowAttention(nn.Module):
 
 
 @wrap
-def _get_relative_position_bias(table: fb.Tensor, index: fb.Tensor, window_size: Sequence[int]) -> fb.Tensor:
-    pixels = window_size[0] * window_size[1]
+def _get_relative_position_bias(table: fb.Tensor, index: fb.Tensor, window_size: Sizes) -> fb.Tensor:
+    pixels = math.prod(window_size)
     return table[index].view(pixels, pixels, -1).permute(2, 0, 1).unsqueeze(0)
 
 
@@ -120,9 +152,9 @@ def shifted_window_attention(
     qkv_weight: fb.Tensor,
     proj_weight: fb.Tensor,
     relative_position_bias: fb.Tensor,
-    window_size: Sequence[int],
+    window_size: Sizes,
     num_heads: int,
-    shift_size: Sequence[int],
+    shift_size: Sizes,
     attention_dropout: float = 0.0,
     dropout: float = 0.0,
     qkv_bias: fb.Tensor | None = None,
@@ -130,24 +162,23 @@ def shifted_window_attention(
     logit_scale: fb.Tensor | None = None,
     training: bool = True,
 ) -> fb.Tensor:
-    """Self-attention within the windows of ``(N, H, W, C)``; with ``logit_scale`` the scores are cosines by a factor.
+    """Apply self-attention within the windows of ``(N, *sizes, C)``; with ``logit_scale``, scores are scaled cosines.
 
     A traced model has this as one node. See :class:`ShiftedWindowAttention`.
     """
-    height, width = input.shape[1:3]
-    size = (window_size[0], window_size[1])
-    x = nn.functional.pad(input, (0, 0, 0, -width % size[1], 0, -height % size[0]))
-    rows, columns = x.shape[1:3]
-    sides = zip((rows, columns), size, shift_size, strict=True)
-    shift = [by if side > window else 0 for side, window, by in sides]  # none where one window is all
+    sizes, dimensions = input.shape[1:-1], tuple(range(1, input.ndim - 1))
+    x = pad_to_multiples(input, sizes, window_size, 1)
+    padded = x.shape[1:-1]
+    # A dimension that fits into one window is not shifted.
+    shift = [by if size > side else 0 for by, size, side in zip(shift_size, sizes, window_size, strict=True)]
     bias = relative_position_bias[0]
     if any(shift):
-        x = x.roll((-shift[0], -shift[1]), (1, 2))
-        bias = bias + _apart(bias, rows, columns, size, shift)
+        x = x.roll([-by for by in shift], dimensions)
+        bias = bias + _separation(bias, padded, window_size, shift)
     if logit_scale is not None and qkv_bias is not None:  # there keys have no bias
         of_query, of_key, of_value = qkv_bias.chunk(3)
         qkv_bias = fb.cat([of_query, fb.zeros_like(of_key), of_value])
-    qkv = nn.functional.linear(windows(x, *size), qkv_weight, qkv_bias)
+    qkv = nn.functional.linear(windows(x, window_size), qkv_weight, qkv_bias)
     query, key, value = qkv.unflatten(-1, (3, num_heads, -1)).permute(3, 0, 1, 4, 2, 5)
     if logit_scale is None:
         query = query * query.shape[-1] ** -0.5
@@ -157,20 +188,20 @@ def shifted_window_attention(
     drop = attention_dropout if training else 0.0
     x = nn.functional.scaled_dot_product_attention(query, key, value, bias, drop, scale=1.0)
     x = nn.functional.linear(x.transpose(2, 3).flatten(3), proj_weight, proj_bias)
-    x = from_windows(nn.functional.dropout(x, dropout, training), rows, columns, *size)
+    x = from_windows(nn.functional.dropout(x, dropout, training), padded, window_size)
     if any(shift):
-        x = x.roll((shift[0], shift[1]), (1, 2))
-    return x[:, :height, :width]
+        x = x.roll(shift, dimensions)
+    return x[(slice(None), *(slice(size) for size in sizes))]
 
 
-def _apart(like: fb.Tensor, rows: int, columns: int, size: tuple[int, int], shift: Sequence[int]) -> fb.Tensor:
-    """-100 for two pixels that only the shift around the edges has put into one window, ``(windows, 1, n, n)``."""
-    parts = []
-    for length, window, by in ((rows, size[0], shift[0]), (columns, size[1], shift[1])):
-        at = fb.arange(length, device=like.device)
-        parts.append((at >= length - window).long() + (at >= length - by).long())
-    part = windows((3 * parts[0][:, None] + parts[1])[None, :, :, None], *size)[0, :, :, 0]
-    return (part[:, None, :, None] != part[:, None, None, :]).to(like.dtype) * -100.0
+def _separation(like: fb.Tensor, sizes: Sizes, window: Sizes, shift: Sizes) -> fb.Tensor:
+    """Return -100 for two pixels that share a window only because the shift wraps around, ``(windows, 1, n, n)``."""
+    part = fb.zeros(1, *sizes, 1, dtype=fb.int64, device=like.device)
+    for dimension, (size, by) in enumerate(zip(sizes, shift, strict=True), start=1):
+        wrapped = (fb.arange(size, device=like.device) >= size - by).long()
+        part = 2 * part + wrapped.view([-1 if each == dimension else 1 for each in range(part.ndim)])
+    own = windows(part, window)[0, :, :, 0]
+    return (own[:, None, :, None] != own[:, None, None, :]).to(like.dtype) * -100.0
 
 
 class ShiftedWindowAttentionV2(ShiftedWindowAttention):
@@ -188,7 +219,7 @@ class ShiftedWindowAttentionV2(ShiftedWindowAttention):
         table = offsets.sign() * (offsets.abs() + 1).log2() / 3
         self.register_buffer("relative_coords_table", table.unsqueeze(0))
 
-    def position_bias(self) -> fb.Tensor:
-        """Each head's bias for each two pixels, ``(1, num_heads, pixels, pixels)``."""
+    def position_bias(self, window: Sizes) -> fb.Tensor:
+        """Return each head's bias for each two pixels, ``(1, num_heads, pixels, pixels)``."""
         table = self.cpb_mlp(self.relative_coords_table).view(-1, self.num_heads)
-        return 16 * fb.sigmoid(_get_relative_position_bias(table, self.relative_position_index, self.window_size))
+        return 16 * fb.sigmoid(_get_relative_position_bias(table, self.relative_position_index, window))

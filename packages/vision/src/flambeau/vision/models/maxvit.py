@@ -89,7 +89,7 @@ class RelativePositionalMultiHeadAttention(nn.Module):
         self.to_qkv = nn.Linear(feat_dim, 3 * feat_dim)
         self.merge = nn.Linear(feat_dim, feat_dim)
         self.relative_position_bias_table = nn.Parameter(fb.empty((2 * side - 1) ** 2, self.n_heads))
-        self.register_buffer("relative_position_index", relative_position_index(side, side))
+        self.register_buffer("relative_position_index", relative_position_index((side, side)))
         nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
 
     def forward(self, x: fb.Tensor) -> fb.Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import flambeau as fb
@@ -12,7 +12,7 @@ from flambeau.nn._leaf_functions import wrap
 from ..ops._layers import MLP, Permute, StochasticDepth
 from ._published import published_in
 from ._registry import register_model
-from ._window_attention import ShiftedWindowAttention, ShiftedWindowAttentionV2
+from ._window_attention import ShiftedWindowAttention, ShiftedWindowAttentionV2, Sizes
 
 __getattr__ = published_in(__name__)
 
@@ -69,8 +69,8 @@ class SwinTransformerBlock(nn.Module):
         self,
         dim: int,
         num_heads: int,
-        window_size: Sequence[int],
-        shift_size: Sequence[int],
+        window_size: Sizes,
+        shift_size: Sizes,
         mlp_ratio: float = 4.0,
         dropout: float = 0.0,
         attention_dropout: float = 0.0,
@@ -103,6 +103,48 @@ class SwinTransformerBlockV2(SwinTransformerBlock):
         return result
 
 
+def swin_stages(
+    dim: int,
+    depths: Sizes,
+    num_heads: Sizes,
+    stochastic_depth_prob: float,
+    downsample_layer: Layer,
+    block: Layer,
+    *,
+    window_size: Sizes,
+    norm_layer: Layer,
+    **options: Any,
+) -> tuple[list[nn.Module], int]:
+    """Return the stages, with a reduction between each two, and the channels of the last one.
+
+    Every other block shifts its windows; the probability of dropping a block grows from the first to the last one.
+    """
+    shifts = ([0] * len(window_size), [side // 2 for side in window_size])
+    options |= {"window_size": window_size, "norm_layer": norm_layer}
+    layers: list[nn.Module] = []
+    total = sum(depths)
+    rates = (stochastic_depth_prob * index / max(total - 1, 1) for index in range(total))
+    for stage, (depth, heads) in enumerate(zip(depths, num_heads, strict=True)):
+        if stage:
+            layers.append(downsample_layer(dim, norm_layer))
+            dim *= 2
+        blocks = [
+            block(dim, heads, shift_size=shifts[i % 2], stochastic_depth_prob=next(rates), **options)
+            for i in range(depth)
+        ]
+        layers.append(nn.Sequential(*blocks))
+    return layers, dim
+
+
+def init_linear(model: nn.Module) -> None:
+    """Give all linear layers truncated normal weights and biases of 0."""
+    for module in model.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.trunc_normal_(module.weight, std=0.02)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
 class SwinTransformer(nn.Module):
     """Stages of attention within windows, shifted in every other block, each of half the size of the one before.
 
@@ -124,11 +166,11 @@ class SwinTransformer(nn.Module):
 
     def __init__(
         self,
-        patch_size: Sequence[int],
+        patch_size: Sizes,
         embed_dim: int,
-        depths: Sequence[int],
-        num_heads: Sequence[int],
-        window_size: Sequence[int],
+        depths: Sizes,
+        num_heads: Sizes,
+        window_size: Sizes,
         mlp_ratio: float = 4.0,
         dropout: float = 0.0,
         attention_dropout: float = 0.0,
@@ -140,35 +182,30 @@ class SwinTransformer(nn.Module):
     ) -> None:
         super().__init__()
         self.num_classes = num_classes
-        norm, make = norm_layer or nn.LayerNorm, block or SwinTransformerBlock
+        norm = norm_layer or nn.LayerNorm
         size = (patch_size[0], patch_size[1])
         patches = nn.Conv2d(3, embed_dim, kernel_size=size, stride=size)
-        layers: list[nn.Module] = [nn.Sequential(patches, Permute([0, 2, 3, 1]), norm(embed_dim))]
-        shifts = ([0, 0], [side // 2 for side in window_size])
-        options: dict[str, Any] = {"mlp_ratio": mlp_ratio, "dropout": dropout, "attention_dropout": attention_dropout}
-        total, done, dim = sum(depths), 0, embed_dim
-        for stage, (depth, heads) in enumerate(zip(depths, num_heads, strict=True)):
-            if stage:
-                layers.append(downsample_layer(dim, norm))
-                dim *= 2
-            blocks = []
-            for i in range(depth):
-                drop = stochastic_depth_prob * (done + i) / max(total - 1, 1)
-                options |= {"norm_layer": norm, "stochastic_depth_prob": drop}
-                blocks.append(make(dim, heads, window_size=window_size, shift_size=shifts[i % 2], **options))
-            layers.append(nn.Sequential(*blocks))
-            done += depth
-        self.features = nn.Sequential(*layers)
+        stem = nn.Sequential(patches, Permute([0, 2, 3, 1]), norm(embed_dim))
+        layers, dim = swin_stages(
+            embed_dim,
+            depths,
+            num_heads,
+            stochastic_depth_prob,
+            downsample_layer,
+            block or SwinTransformerBlock,
+            window_size=window_size,
+            mlp_ratio=mlp_ratio,
+            dropout=dropout,
+            attention_dropout=attention_dropout,
+            norm_layer=norm,
+        )
+        self.features = nn.Sequential(stem, *layers)
         self.norm = norm(dim)
         self.permute = Permute([0, 3, 1, 2])
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten(1)
         self.head = nn.Linear(dim, num_classes)
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.trunc_normal_(module.weight, std=0.02)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
+        init_linear(self)
 
     def forward(self, x: fb.Tensor) -> fb.Tensor:
         features = self.permute(self.norm(self.features(x)))

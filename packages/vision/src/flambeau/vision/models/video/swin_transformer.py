@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import flambeau as fb
@@ -11,38 +11,23 @@ from flambeau import nn
 
 from .._published import published_in
 from .._registry import register_model
-from ..swin_transformer import PatchMerging, SwinTransformerBlock
+from .._window_attention import (
+    ShiftedWindowAttention,
+    Sizes,
+    _get_relative_position_bias,
+    pad_to_multiples,
+    relative_position_index,
+)
+from ..swin_transformer import PatchMerging, SwinTransformerBlock, init_linear, swin_stages
 
 __all__ = ["PatchEmbed3d", "ShiftedWindowAttention3d", "SwinTransformer3d", "swin3d_b", "swin3d_s", "swin3d_t"]
 
 __getattr__ = published_in(__name__)
 
 Layer = Callable[..., nn.Module]
-Sizes = Sequence[int]
 
 
-def _padded(x: fb.Tensor, sizes: Sizes, multiples: Sizes, behind: int) -> fb.Tensor:
-    """Zeros behind each of three dimensions, up to a multiple; ``behind`` further ones follow them."""
-    missing = [-size % multiple for size, multiple in zip(sizes, multiples, strict=True)]
-    return nn.functional.pad(x, [0] * (2 * behind) + [side for each in reversed(missing) for side in (0, each)])
-
-
-def _windows(x: fb.Tensor, window: Sizes) -> fb.Tensor:
-    """``(N, T, H, W, C)`` to ``(N, windows, pixels of a window, C)``."""
-    counts = [size // side for size, side in zip(x.shape[1:4], window, strict=True)]
-    sides = (n for pair in zip(counts, window, strict=True) for n in pair)
-    tiles = x.reshape(len(x), *sides, x.shape[-1]).permute(0, 1, 3, 5, 2, 4, 6, 7)
-    return tiles.reshape(len(x), math.prod(counts), math.prod(window), x.shape[-1])
-
-
-def _from_windows(x: fb.Tensor, sizes: Sizes, window: Sizes) -> fb.Tensor:
-    """What :func:`_windows` was made of, ``(N, *sizes, C)``."""
-    counts = [size // side for size, side in zip(sizes, window, strict=True)]
-    tiles = x.reshape(len(x), *counts, *window, x.shape[-1]).permute(0, 1, 4, 2, 5, 3, 6, 7)
-    return tiles.reshape(len(x), *sizes, x.shape[-1])
-
-
-class ShiftedWindowAttention3d(nn.Module):
+class ShiftedWindowAttention3d(ShiftedWindowAttention):
     """Self-attention within the windows of a video, with a bias for how pixels lie to each other.
 
     Args:
@@ -55,81 +40,19 @@ class ShiftedWindowAttention3d(nn.Module):
     Shapes: ``(N, T, H, W, dim)`` to the same. Windows are at most as large as the video.
     """
 
-    relative_position_index: fb.Tensor
+    dimensions = 3
 
-    def __init__(
-        self,
-        dim: int,
-        window_size: Sizes,
-        shift_size: Sizes,
-        num_heads: int,
-        qkv_bias: bool = True,
-        proj_bias: bool = True,
-        attention_dropout: float = 0.0,
-        dropout: float = 0.0,
-    ) -> None:
-        super().__init__()
-        if len(window_size) != 3 or len(shift_size) != 3:
-            raise ValueError(f"window_size and shift_size must be of length 3, got {window_size} and {shift_size}")
-        self.window_size = window_size
-        self.shift_size = shift_size
-        self.num_heads = num_heads
-        self.attention_dropout = attention_dropout
-        self.dropout = dropout
-        self.qkv = nn.Linear(dim, dim * 3, bias=qkv_bias)
-        self.proj = nn.Linear(dim, dim, bias=proj_bias)
-        offsets = math.prod(2 * side - 1 for side in window_size)
-        self.relative_position_bias_table = nn.Parameter(fb.zeros(offsets, num_heads))
-        nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
-        self.register_buffer("relative_position_index", _offsets(window_size))
+    def make_position_index(self) -> fb.Tensor:
+        return relative_position_index(self.window_size)
 
-    def forward(self, x: fb.Tensor) -> fb.Tensor:
-        sizes = list(x.shape[1:4])
-        window = [min(side, size) for side, size in zip(self.window_size, sizes, strict=True)]
-        shift = [
-            by if size > side else 0 for by, size, side in zip(self.shift_size, sizes, self.window_size, strict=True)
-        ]
-        padded = _padded(x, sizes, window, 1)
-        wide = list(padded.shape[1:4])
-        bias = self._position_bias(window)
-        if any(shift):
-            padded = padded.roll([-by for by in shift], (1, 2, 3))
-            bias = bias + _apart(bias, wide, window, shift)
-        query, key, value = (
-            self.qkv(_windows(padded, window)).unflatten(-1, (3, self.num_heads, -1)).permute(3, 0, 1, 4, 2, 5)
-        )
-        drop = self.attention_dropout if self.training else 0.0
-        attended = nn.functional.scaled_dot_product_attention(query, key, value, bias, drop)
-        result = nn.functional.dropout(self.proj(attended.transpose(2, 3).flatten(3)), self.dropout, self.training)
-        result = _from_windows(result, wide, window)
-        if any(shift):
-            result = result.roll(shift, (1, 2, 3))
-        return result[:, : sizes[0], : sizes[1], : sizes[2]]
+    def window_for(self, x: fb.Tensor) -> Sizes:
+        return [min(side, size) for side, size in zip(self.window_size, x.shape[1:-1], strict=True)]
 
-    def _position_bias(self, window: Sizes) -> fb.Tensor:
-        """``(num_heads, pixels, pixels)``. Of smaller windows the pixels are those that a whole one begins with."""
+    def position_bias(self, window: Sizes) -> fb.Tensor:
+        """Return each head's bias; smaller windows take that of the first pixels of whole ones."""
         pixels = math.prod(window)
         index = self.relative_position_index[:pixels, :pixels].flatten()
-        return self.relative_position_bias_table[index].view(pixels, pixels, -1).permute(2, 0, 1)
-
-
-def _offsets(window: Sizes) -> fb.Tensor:
-    """For each two pixels of a window, which of its offsets is between them: ``(pixels, pixels)``, int64."""
-    places = fb.stack(fb.meshgrid(*(fb.arange(side) for side in window), indexing="ij")).flatten(1)
-    index = fb.zeros(places.shape[1], places.shape[1], dtype=fb.int64)
-    for at, side in zip(places, window, strict=True):
-        index = index * (2 * side - 1) + at[:, None] - at + side - 1
-    return index
-
-
-def _apart(like: fb.Tensor, sizes: Sizes, window: Sizes, shift: Sizes) -> fb.Tensor:
-    """-100 for two pixels that only the shift around the edges has put into one window, ``(windows, 1, n, n)``."""
-    part = fb.zeros(1, *sizes, 1, dtype=fb.int64, device=like.device)
-    for dimension, (size, by) in enumerate(zip(sizes, shift, strict=True)):
-        around = (fb.arange(size, device=like.device) >= size - by).long()
-        part = 2 * part + around.view([-1 if each == dimension + 1 else 1 for each in range(5)])
-    own = _windows(part, window)[0, :, :, 0]
-    return (own[:, None, :, None] != own[:, None, None, :]).to(like.dtype) * -100.0
+        return _get_relative_position_bias(self.relative_position_bias_table, index, window)
 
 
 class PatchEmbed3d(nn.Module):
@@ -144,7 +67,7 @@ class PatchEmbed3d(nn.Module):
         self.norm = nn.Identity() if norm_layer is None else norm_layer(embed_dim)
 
     def forward(self, x: fb.Tensor) -> fb.Tensor:
-        patches = self.proj(_padded(x, x.shape[2:], self.tuple_patch_size, 0))
+        patches = self.proj(pad_to_multiples(x, x.shape[2:], self.tuple_patch_size, 0))
         result: fb.Tensor = self.norm(patches.permute(0, 2, 3, 4, 1))
         return result
 
@@ -187,35 +110,29 @@ class SwinTransformer3d(nn.Module):
     ) -> None:
         super().__init__()
         self.num_classes = num_classes
-        norm, make = norm_layer or nn.LayerNorm, block or SwinTransformerBlock
+        norm = norm_layer or nn.LayerNorm
         self.patch_embed = (patch_embed or PatchEmbed3d)(patch_size=patch_size, embed_dim=embed_dim, norm_layer=norm)
         self.pos_drop = nn.Dropout(p=dropout)
-        shifts = ([0, 0, 0], [side // 2 for side in window_size])
-        options: dict[str, Any] = {"mlp_ratio": mlp_ratio, "dropout": dropout, "attention_dropout": attention_dropout}
-        options |= {"norm_layer": norm, "attn_layer": ShiftedWindowAttention3d, "window_size": window_size}
-        layers: list[nn.Module] = []
-        total, done, dim = sum(depths), 0, embed_dim
-        for stage, (depth, heads) in enumerate(zip(depths, num_heads, strict=True)):
-            if stage:
-                layers.append(downsample_layer(dim, norm))
-                dim *= 2
-            drops = [stochastic_depth_prob * (done + i) / max(total - 1, 1) for i in range(depth)]
-            blocks = (
-                make(dim, heads, shift_size=shifts[i % 2], stochastic_depth_prob=drop, **options)
-                for i, drop in enumerate(drops)
-            )
-            layers.append(nn.Sequential(*blocks))
-            done += depth
+        layers, dim = swin_stages(
+            embed_dim,
+            depths,
+            num_heads,
+            stochastic_depth_prob,
+            downsample_layer,
+            block or SwinTransformerBlock,
+            window_size=window_size,
+            mlp_ratio=mlp_ratio,
+            dropout=dropout,
+            attention_dropout=attention_dropout,
+            norm_layer=norm,
+            attn_layer=ShiftedWindowAttention3d,
+        )
         self.features = nn.Sequential(*layers)
         self.num_features = dim
         self.norm = norm(dim)
         self.avgpool = nn.AdaptiveAvgPool3d(1)
         self.head = nn.Linear(dim, num_classes)
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.trunc_normal_(module.weight, std=0.02)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
+        init_linear(self)
 
     def forward(self, x: fb.Tensor) -> fb.Tensor:
         features = self.norm(self.features(self.pos_drop(self.patch_embed(x))))
