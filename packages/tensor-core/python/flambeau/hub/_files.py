@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import re
-import sys
 import tempfile
-from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlparse
-from urllib.request import Request, urlopen
 
 import flambeau
 
 from ._folder import get_dir
+from ._transfer import IncompleteError, fetch
 
-_CHUNK = 1 << 17
 HASH_REGEX = re.compile(r"-([a-f0-9]*)\.")  # resnet18-f37072fd.pth
 
 
@@ -38,55 +34,19 @@ def download_url_to_file(
     folder, name = os.path.split(path)
     with tempfile.TemporaryDirectory(prefix=f"{name}.", dir=folder or ".") as aside:
         partial = os.path.join(aside, "partial")  # a file that open() makes: with the usual permissions
-        digest = _fetch(url, partial, progress)
-        if hash_prefix is not None and not digest.startswith(hash_prefix):
+        try:
+            fetch(url, partial, progress=progress)
+        except IncompleteError as error:
+            message = f"the connection to {url} ended after {error.have} of {error.total} bytes"
+            raise RuntimeError(message) from error
+        if hash_prefix is not None and not (digest := _sha256(partial)).startswith(hash_prefix):
             raise RuntimeError(f'invalid hash value (expected "{hash_prefix}", got "{digest}")')
         os.replace(partial, path)
 
 
-def _fetch(url: str, path: str, progress: bool) -> str:
-    """Write what comes; returns its hash."""
-    digest = hashlib.sha256()
-    with urlopen(Request(url, headers={"User-Agent": "flambeau.hub"})) as response, open(path, "wb") as file:
-        length = response.headers["Content-Length"]
-        total, have = None if length is None else int(length), 0
-        with _shown(total, progress) as show:
-            while chunk := response.read(_CHUNK):
-                file.write(chunk)
-                digest.update(chunk)
-                show(len(chunk))
-                have += len(chunk)
-    if total is not None and have < total:
-        raise RuntimeError(f"the connection to {url} ended after {have} of {total} bytes")
-    return digest.hexdigest()
-
-
-@contextlib.contextmanager
-def _shown(total: int | None, progress: bool) -> Iterator[Callable[[int], Any]]:
-    """Something to tell how many bytes more have come."""
-    if not progress:
-        yield lambda count: None
-        return
-    try:
-        from tqdm import tqdm
-    except ModuleNotFoundError:
-        yield _percent(total)
-        sys.stderr.write("\n")
-        return
-    with tqdm(total=total, unit="B", unit_scale=True, unit_divisor=1024) as bar:
-        yield bar.update
-
-
-def _percent(total: int | None) -> Callable[[int], None]:
-    have = 0
-
-    def show(count: int) -> None:
-        nonlocal have
-        have += count
-        sys.stderr.write(f"\r{have} bytes" if not total else f"\r{100 * have / total:.1f}%")
-        sys.stderr.flush()
-
-    return show
+def _sha256(path: str) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def load_state_dict_from_url(

@@ -1,0 +1,118 @@
+"""Download of one file, which resumes an interrupted one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from http.client import HTTPResponse
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+_CHUNK = 1 << 16
+_RANGE_NOT_SATISFIABLE = 416
+_PARTIAL_CONTENT = 206
+
+
+class IncompleteError(ConnectionError):
+    """The connection ended before all bytes arrived."""
+
+    def __init__(self, have: int, total: int) -> None:
+        super().__init__(f"the connection ended after {have} of {total} bytes")
+        self.have = have
+        self.total = total
+
+
+def fetch(
+    url: str,
+    path: str | os.PathLike[str],
+    *,
+    timeout: float | None = None,
+    progress: bool = True,
+    title: str | None = None,
+) -> None:
+    """Append the bytes that ``path`` lacks, or write all of them if the server does not support ranges.
+
+    Args:
+        url: the address of the file.
+        path: the file on disk, which may hold the first bytes; it keeps what arrives before an error.
+        timeout: seconds without a byte before the connection counts as dead; Python's default if None.
+        progress: show a progress bar, with tqdm if it is installed.
+        title: label of the progress bar.
+    Raises: IncompleteError if the connection ends too early; urllib's errors; OSError with ``path`` as its ``filename``
+        if the disk cannot be written.
+    """
+    path = os.fspath(path)
+    have = os.path.getsize(path) if os.path.exists(path) else 0
+    headers = {"User-Agent": "flambeau", "Accept-Encoding": "identity"}
+    if have:
+        headers["Range"] = f"bytes={have}-"
+    try:
+        response = urlopen(Request(url, headers=headers), timeout=timeout or socket.getdefaulttimeout())
+    except HTTPError as error:
+        if error.code == _RANGE_NOT_SATISFIABLE and have:
+            error.close()
+            return  # no bytes follow those on disk; the caller's checksum decides whether they are the file
+        raise
+    with response:
+        if response.status != _PARTIAL_CONTENT:
+            have = 0
+        elif not response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
+            raise ConnectionError(f"asked for bytes from {have}, the server sent {response.headers['Content-Range']}")
+        _receive(response, path, have, progress, title)
+
+
+def _receive(response: HTTPResponse, path: str, have: int, progress: bool, title: str | None) -> None:
+    length = response.headers["Content-Length"]
+    total = None if length is None else have + int(length)
+    # Without a buffer, whose last bytes an error of a full disk would lose.
+    with _errors_name(path):
+        file = open(path, "ab" if have else "wb", buffering=0)  # noqa: SIM115
+    with file, _shown(have, total, progress, title) as show:
+        while chunk := response.read(_CHUNK):
+            rest = memoryview(chunk)
+            while rest:
+                with _errors_name(path):
+                    rest = rest[file.write(rest) :]
+            show(len(chunk))
+            have += len(chunk)
+    if total is not None and have < total:
+        raise IncompleteError(have, total)
+
+
+@contextlib.contextmanager
+def _errors_name(path: str) -> Iterator[None]:
+    """Add the path to errors of the disk, which distinguishes them from errors of the connection."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from error
+
+
+@contextlib.contextmanager
+def _shown(have: int, total: int | None, progress: bool, title: str | None) -> Iterator[Callable[[int], Any]]:
+    """Yield a function that adds a number of bytes to the progress bar."""
+    if not progress:
+        yield lambda count: None
+        return
+    try:
+        from tqdm import tqdm
+    except ModuleNotFoundError:
+        yield _percent(have, total)
+        sys.stderr.write("\n")
+        return
+    with tqdm(total=total, initial=have, desc=title, unit="B", unit_scale=True, unit_divisor=1024) as bar:
+        yield bar.update
+
+
+def _percent(have: int, total: int | None) -> Callable[[int], None]:
+    def show(count: int) -> None:
+        nonlocal have
+        have += count
+        sys.stderr.write(f"\r{have} bytes" if not total else f"\r{100 * have / total:.1f}%")
+        sys.stderr.flush()
+
+    return show
