@@ -1,97 +1,17 @@
-"""The transforms as functions, by v2's names."""
+"""The transforms as functions, by v2's names: all of ``transforms.functional``, and functions for boxes and samples."""
 
 from flambeau import _suggestions
 
-from .._interpolation import InterpolationMode
-from ..functional import (
-    adjust_brightness,
-    adjust_contrast,
-    adjust_gamma,
-    adjust_hue,
-    adjust_saturation,
-    adjust_sharpness,
-    affine,
-    autocontrast,
-    center_crop,
-    convert_image_dtype,
-    crop,
-    elastic_transform,
-    equalize,
-    erase,
-    five_crop,
-    gaussian_blur,
-    get_dimensions,
-    get_image_num_channels,
-    get_image_size,
-    hflip,
-    invert,
-    normalize,
-    pad,
-    perspective,
-    pil_to_tensor,
-    posterize,
-    resize,
-    resized_crop,
-    rgb_to_grayscale,
-    rotate,
-    solarize,
-    ten_crop,
-    to_grayscale,
-    to_pil_image,
-    to_tensor,
-    vflip,
-)
-from ..functional import hflip as horizontal_flip
-from ..functional import vflip as vertical_flip
-from ._boxes import clamp_bounding_boxes, convert_bounding_box_format, sanitize_bounding_boxes
-from ._conversion import get_size, to_dtype, to_image
+from ..functional import *  # noqa: F403
+from ..functional import hflip, vflip
+from ._boxes import clamp_bounding_boxes as clamp_bounding_boxes
+from ._boxes import convert_bounding_box_format as convert_bounding_box_format
+from ._boxes import sanitize_bounding_boxes as sanitize_bounding_boxes
+from ._conversion import get_size as get_size
+from ._conversion import to_dtype as to_dtype
+from ._conversion import to_image as to_image
 
-__all__ = [
-    "InterpolationMode",
-    "adjust_brightness",
-    "adjust_contrast",
-    "adjust_gamma",
-    "adjust_hue",
-    "adjust_saturation",
-    "adjust_sharpness",
-    "affine",
-    "autocontrast",
-    "center_crop",
-    "clamp_bounding_boxes",
-    "convert_bounding_box_format",
-    "convert_image_dtype",
-    "crop",
-    "elastic_transform",
-    "equalize",
-    "erase",
-    "five_crop",
-    "gaussian_blur",
-    "get_dimensions",
-    "get_image_num_channels",
-    "get_image_size",
-    "get_size",
-    "hflip",
-    "horizontal_flip",
-    "invert",
-    "normalize",
-    "pad",
-    "perspective",
-    "pil_to_tensor",
-    "posterize",
-    "resize",
-    "resized_crop",
-    "rgb_to_grayscale",
-    "rotate",
-    "sanitize_bounding_boxes",
-    "solarize",
-    "ten_crop",
-    "to_dtype",
-    "to_grayscale",
-    "to_image",
-    "to_pil_image",
-    "to_tensor",
-    "vertical_flip",
-    "vflip",
-]
+horizontal_flip = hflip
+vertical_flip = vflip
 
 _suggestions.suggest_names(__name__)
