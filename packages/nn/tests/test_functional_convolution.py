@@ -163,6 +163,9 @@ def test_bilinear():
     a, b, w, bias = draw(5, 2, 3), draw(5, 2, 4), draw(6, 3, 4), draw(6)
     want = np.einsum("...i,kij,...j->...k", a, w, b) + bias
     np.testing.assert_allclose(F.bilinear(*map(fb.tensor, (a, b, w, bias))).numpy(), want, atol=1e-12)
+    layer = nn.Bilinear(3, 4, 6, dtype=fb.float64)
+    layer.load_state_dict({"weight": fb.tensor(w), "bias": fb.tensor(bias)})
+    np.testing.assert_allclose(layer(fb.tensor(a), fb.tensor(b)).detach().numpy(), want, atol=1e-12)
     with pytest.raises(RuntimeError, match="batch"):
         F.bilinear(fb.zeros(2, 3), fb.zeros(3, 4), fb.zeros(6, 3, 4))
 

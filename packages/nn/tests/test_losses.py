@@ -106,6 +106,7 @@ LOSSES = [
     ),
     Loss("soft targets", nn.CrossEntropyLoss(), LOGITS, SHARES, soft_cross_entropy),
     Loss("nll", nn.NLLLoss(), LOGITS, CLASSES, nll),
+    Loss("nll of images", nn.NLLLoss2d(), IMAGES, PIXELS, nll),
     Loss(
         "nll weighted",
         nn.NLLLoss(weights(WEIGHT[:3])),

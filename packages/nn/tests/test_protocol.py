@@ -232,6 +232,8 @@ def test_older_spellings_warn():
         assert nn.MSELoss(size_average=False).reduction == "sum"
     with pytest.warns(FutureWarning, match="nn.init.uniform_"):
         nn.init.uniform(fb.zeros(2))
+    with pytest.warns(UserWarning, match=r"nn\.Container is deprecated"):
+        assert [name for name, _ in nn.Container(head=nn.ReLU()).named_children()] == ["head"]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         nn.MSELoss(reduction="sum")
