@@ -1,0 +1,160 @@
+"""Each public optimizer, schedule, distribution, layer, transform and model has a case in the tables of its tests."""
+
+from __future__ import annotations
+
+import ast
+import runpy
+from collections.abc import Callable, Iterable
+from enum import Enum
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import pytest
+
+from flambeau import distributions, nn, optim
+from flambeau.optim import lr_scheduler
+from flambeau.vision import models, transforms
+from flambeau.vision.transforms import v2
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# The members without a case, by the reason: a sentence, or the test file that uses them outside a table.
+EXCEPTIONS = {
+    "optimizers": {
+        "base class": "Optimizer",
+        "packages/optim/tests/test_lbfgs.py": "LBFGS",
+        "packages/optim/tests/test_matrices.py": "Adafactor Muon",
+        "packages/optim/tests/test_sparse_gradients.py": "SparseAdam",
+    },
+    "schedules": {
+        "base class": "LRScheduler",
+        "packages/optim/tests/test_lr_scheduler.py": (
+            "ChainedScheduler CyclicLR OneCycleLR ReduceLROnPlateau SequentialLR"
+        ),
+    },
+    "distributions": {"base class": "Distribution ExponentialFamily"},
+    "transforms of distributions": {"base class": "Transform"},
+    "layers": {
+        "base class": "Module RNNBase RNNCellBase",
+        "part of Transformer": "TransformerDecoder TransformerEncoder",
+        "packages/nn/tests/test_attention_layers.py": (
+            "AdaptiveLogSoftmaxWithLoss Embedding EmbeddingBag MultiheadAttention Transformer TransformerDecoderLayer "
+            "TransformerEncoderLayer"
+        ),
+        "packages/nn/tests/test_containers.py": "ModuleDict ModuleList Sequential",
+        "packages/nn/tests/test_functional_convolution.py": "Bilinear",
+        "packages/nn/tests/test_functional_ctc.py": "CTCLoss",
+        "packages/nn/tests/test_functional_losses.py": "CosineSimilarity PairwiseDistance",
+        "packages/nn/tests/test_functional_pooling.py": (
+            "FractionalMaxPool2d FractionalMaxPool3d MaxUnpool1d MaxUnpool2d MaxUnpool3d"
+        ),
+        "packages/nn/tests/test_parallel.py": "DataParallel",
+        "packages/nn/tests/test_protocol.py": "Container ParameterDict ParameterList",
+        "packages/nn/tests/test_recurrent.py": "GRUCell LSTMCell RNNCell",
+    },
+}
+
+
+def public(*modules: ModuleType, base: type = object) -> dict[str, type]:
+    """Return the public subclasses of a class in some modules, by name."""
+    values = {name: getattr(module, name) for module in modules for name in module.__all__}
+    return {name: value for name, value in values.items() if isinstance(value, type) and issubclass(value, base)}
+
+
+def tables(file: str) -> dict[str, Any]:
+    """Return the variables of a test file."""
+    path = ROOT / file
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(path.parent)
+        return runpy.run_path(str(path))
+
+
+def kinds(values: Iterable[Any]) -> set[str]:
+    return {type(value).__name__ for value in values}
+
+
+def optimizer_cases() -> set[str]:
+    return {rule.kind.__name__ for rule in tables("packages/optim/tests/test_updates.py")["RULES"]}
+
+
+def schedule_cases() -> set[str]:
+    cases = tables("packages/optim/tests/test_lr_scheduler.py")
+    return kinds(make(cases["optimizer"]()) for make, _ in cases["SCHEDULES"].values())
+
+
+def distribution_cases() -> set[str]:
+    return kinds(make() for make, _ in tables("packages/distributions/tests/test_protocol.py")["ALL"].values())
+
+
+def bijection_cases() -> set[str]:
+    return kinds(value for value, _ in tables("packages/distributions/tests/test_transforms.py")["CASES"].values())
+
+
+def layer_cases() -> set[str]:
+    tests = "packages/nn/tests"
+    modules = [layer.make() for layer in tables(f"{tests}/test_layers.py")["LAYERS"]]
+    modules += [loss.module for loss in tables(f"{tests}/test_losses.py")["LOSSES"]]
+    modules += tables(f"{tests}/test_functional_losses.py")["LAYERS"].values()
+    modules += [make() for _, make in tables(f"{tests}/test_recurrent.py")["LAYERS"]]
+    modules += [lazy() for lazy, *_ in tables(f"{tests}/test_lazy.py")["LAZY"]]
+    return kinds(modules)
+
+
+def names_in(*files: Path) -> set[str]:
+    """Return the names and attributes in the code of some files."""
+    nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text()))]
+    attributes = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    return attributes | {node.id for node in nodes if isinstance(node, ast.Name)}
+
+
+def transform_cases() -> set[str]:
+    return names_in(*(ROOT / "packages/vision/tests").glob("*.py"))
+
+
+def model_cases() -> set[str]:
+    tests = "packages/vision/tests"
+    published = (tables(f"{tests}/test_{part}.py")["PUBLISHED"] for part in ("models", "detection", "video"))
+    return {*tables(f"{tests}/test_segmentation.py")["PARAMETERS"]}.union(*published)
+
+
+class Family(NamedTuple):
+    members: dict[str, Any]
+    cases: Callable[[], set[str]]
+    docstring: str = "."  # text that each docstring contains
+
+
+EXAMPLE = ">>>"
+IMAGES = {name: kind for name, kind in public(transforms, v2).items() if not issubclass(kind, Enum)}
+FAMILIES = {
+    "optimizers": Family(public(optim), optimizer_cases, EXAMPLE),
+    "schedules": Family(public(lr_scheduler), schedule_cases),
+    "distributions": Family(public(distributions, base=distributions.Distribution), distribution_cases, EXAMPLE),
+    "transforms of distributions": Family(public(distributions, base=distributions.Transform), bijection_cases),
+    "layers": Family(public(nn, base=nn.Module), layer_cases),
+    "transforms of images": Family(IMAGES, transform_cases),
+    "models": Family({name: models.get_model_builder(name) for name in models.list_models()}, model_cases, ""),
+}
+each_family = pytest.mark.parametrize("name", FAMILIES)
+
+
+@each_family
+def test_every_member_has_a_case_or_is_an_exception(name: str) -> None:
+    family, exceptions = FAMILIES[name], " ".join(EXCEPTIONS.get(name, {}).values()).split()
+    cases = family.cases()
+    assert sorted(family.members.keys() - cases - {*exceptions}) == []
+    assert [member for member in exceptions if member in cases or member not in family.members] == []
+
+
+@pytest.mark.parametrize("name", EXCEPTIONS)
+def test_exceptions_are_used_in_the_files_that_are_named(name: str) -> None:
+    for reason, members in EXCEPTIONS[name].items():
+        if reason.endswith(".py"):
+            assert {*members.split()} - names_in(ROOT / reason) == set()
+
+
+@each_family
+def test_members_are_documented(name: str) -> None:
+    family, bases = FAMILIES[name], EXCEPTIONS.get(name, {}).get("base class", "").split()
+    texts = {member: vars(value).get("__doc__") or "" for member, value in family.members.items()}
+    assert [member for member, text in texts.items() if family.docstring not in text and member not in bases] == []
