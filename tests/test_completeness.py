@@ -128,7 +128,7 @@ EXAMPLE = ">>>"
 IMAGES = {name: kind for name, kind in public(transforms, v2).items() if not issubclass(kind, Enum)}
 FAMILIES = {
     "optimizers": Family(public(optim), optimizer_cases, EXAMPLE),
-    "schedules": Family(public(lr_scheduler), schedule_cases),
+    "schedules": Family(public(lr_scheduler), schedule_cases, EXAMPLE),
     "distributions": Family(public(distributions, base=distributions.Distribution), distribution_cases, EXAMPLE),
     "transforms of distributions": Family(public(distributions, base=distributions.Transform), bijection_cases),
     "layers": Family(public(nn, base=nn.Module), layer_cases),

@@ -26,7 +26,18 @@ class _OfSchedules(LRScheduler):
 
 
 class ChainedScheduler(_OfSchedules):
-    """Several schedules that each change the rates at every step."""
+    """Several schedules that each change the rates at every step.
+
+    >>> optimizer = fb.optim.SGD([fb.zeros(1)], lr=1.0)
+    >>> warm = fb.optim.lr_scheduler.ConstantLR(optimizer, factor=0.5, total_iters=4)
+    >>> fall = fb.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)
+    >>> schedule = fb.optim.lr_scheduler.ChainedScheduler([warm, fall])
+    >>> for epoch in range(2):
+    ...     optimizer.step()
+    ...     schedule.step()
+    >>> schedule.get_last_lr()
+    [0.125]
+    """
 
     def __init__(self, schedulers: Sequence[LRScheduler], optimizer: Optimizer | None = None) -> None:
         if len(schedulers) < 1:

@@ -13,6 +13,14 @@ class CosineAnnealingLR(LRScheduler):
 
     ``eta_min + (initial - eta_min) * (1 + cos(pi * epoch / T_max)) / 2``. Source: Loshchilov, Hutter 2017,
     arXiv:1608.03983 (without the restarts).
+
+    >>> optimizer = fb.optim.SGD([fb.zeros(1)], lr=1.0)
+    >>> schedule = fb.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=4)
+    >>> for epoch in range(2):
+    ...     optimizer.step()
+    ...     schedule.step()
+    >>> [round(rate, 4) for rate in schedule.get_last_lr()]
+    [0.5]
     """
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1) -> None:
@@ -48,6 +56,14 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         eta_min: the least rate.
         last_epoch: the last epoch run, when resuming.
     ``step(epoch)`` takes a fraction of an epoch, too. Source: Loshchilov, Hutter 2017, arXiv:1608.03983.
+
+    >>> optimizer = fb.optim.SGD([fb.zeros(1)], lr=1.0)
+    >>> schedule = fb.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer, T_0=4)
+    >>> for epoch in range(2):
+    ...     optimizer.step()
+    ...     schedule.step()
+    >>> [round(rate, 4) for rate in schedule.get_last_lr()]
+    [0.5]
     """
 
     def __init__(

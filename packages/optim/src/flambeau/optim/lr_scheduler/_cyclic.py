@@ -46,6 +46,15 @@ class CyclicLR(_WithMomentum):
         base_momentum, max_momentum: its ends.
         last_epoch: the last step made, when resuming.
     Source: Smith 2017, arXiv:1506.01186.
+
+    >>> optimizer = fb.optim.SGD([fb.zeros(1)], lr=1.0)
+    >>> options = {"base_lr": 0.1, "max_lr": 0.5, "step_size_up": 4, "cycle_momentum": False}
+    >>> schedule = fb.optim.lr_scheduler.CyclicLR(optimizer, **options)
+    >>> for epoch in range(2):
+    ...     optimizer.step()
+    ...     schedule.step()
+    >>> [round(rate, 4) for rate in schedule.get_last_lr()]
+    [0.3]
     """
 
     def __init__(
@@ -138,6 +147,14 @@ class OneCycleLR(_WithMomentum):
         last_epoch: the last step made, when resuming.
     Raises: ValueError for options out of range, and for a step beyond the last.
     Source: Smith, Topin 2018, arXiv:1708.07120.
+
+    >>> optimizer = fb.optim.SGD([fb.zeros(1)], lr=1.0)
+    >>> schedule = fb.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1.0, total_steps=10, cycle_momentum=False)
+    >>> for epoch in range(2):
+    ...     optimizer.step()
+    ...     schedule.step()
+    >>> [round(rate, 4) for rate in schedule.get_last_lr()]
+    [1.0]
     """
 
     def __init__(
