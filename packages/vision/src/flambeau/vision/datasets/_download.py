@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from http.client import HTTPException
 from pathlib import Path
+from urllib.error import HTTPError
 
 from flambeau.hub._transfer import fetch
 
@@ -35,6 +36,8 @@ def download(urls: Sequence[str], path: Path, md5: str | None, timeout: float = 
             if getattr(error, "filename", None) == str(part):  # the disk, for which another mirror is no help
                 raise
             failures.append(f"  {url}: {error or type(error).__name__}")
+            if isinstance(error, HTTPError):
+                error.close()
         else:
             part.replace(path)
             return
