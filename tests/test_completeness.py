@@ -158,3 +158,11 @@ def test_members_are_documented(name: str) -> None:
     family, bases = FAMILIES[name], EXCEPTIONS.get(name, {}).get("base class", "").split()
     texts = {member: vars(value).get("__doc__") or "" for member, value in family.members.items()}
     assert [member for member, text in texts.items() if family.docstring not in text and member not in bases] == []
+
+
+@pytest.mark.parametrize("facade", [distributions, nn, optim], ids=lambda facade: facade.__name__)
+def test_type_checkers_import_the_modules_that_load_on_first_use(facade: ModuleType) -> None:
+    tree = ast.parse(Path(str(facade.__file__)).read_text())
+    (block,) = (node.body for node in tree.body if isinstance(node, ast.If) and isinstance(node.test, ast.Name))
+    imported = {node.module for node in block if isinstance(node, ast.ImportFrom) and node.module}
+    assert imported == facade._NAMES.keys()
