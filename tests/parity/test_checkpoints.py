@@ -142,7 +142,7 @@ OPTIMIZERS: dict[str, dict[str, Any]] = {
     **{
         name: {}
         for name in fb.optim.__all__
-        if isinstance(getattr(fb.optim, name), type)
+        if isinstance(getattr(torch.optim, name, None), type)
         and name not in ("Optimizer", "Muon", "SparseAdam")  # Muon takes matrices, SparseAdam sparse gradients
     },
     "Adam": {"lr": 0.01},
