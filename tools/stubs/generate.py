@@ -100,7 +100,7 @@ def functions(entry: dict[str, Any]) -> Iterator[str]:
         parameters += [OUT] if any(each.startswith("*") for each in parameters) else ["*", OUT]
     yield definition("", name, parameters, result(entry, "Tensor"))
     if entry["inplace"] and hasattr(_core, f"{name}_"):
-        yield definition("", f"{name}_", typed(entry), "Tensor")
+        yield definition("", f"{name}_", ["input: Tensor", *typed(entry)[1:]], "Tensor")
 
 
 def methods(entry: dict[str, Any]) -> Iterator[str]:
@@ -132,8 +132,8 @@ def typed(entry: dict[str, Any]) -> list[str]:
     parsed = ast.parse(f"def {entry['signature']}: ...").body[0]
     assert isinstance(parsed, ast.FunctionDef)
     arguments = parsed.args
-    own = {**recorded(entry, arguments), **TYPES["function"].get(entry.get("attribute", entry["name"]), {})}
-    own |= annotations(entry)
+    own = TYPES["function"].get(entry.get("attribute", entry["name"]), {})
+    own = {**own, **converted(entry, arguments), **annotations(entry)}
 
     def with_type(argument: ast.arg, default: ast.expr | None) -> str:
         said = spelled(ast.unparse(argument.annotation)) if argument.annotation else None
@@ -154,10 +154,11 @@ def typed(entry: dict[str, Any]) -> list[str]:
     return [*parameters, *map(with_type, arguments.kwonlyargs, arguments.kw_defaults)]
 
 
-def recorded(entry: dict[str, Any], arguments: ast.arguments) -> dict[str, str]:
-    """Return the types of the parameters of the C++ function that a record names."""
+def converted(entry: dict[str, Any], arguments: ast.arguments) -> dict[str, str]:
+    """Return the types that the C++ function says its parameters have."""
     names = [each.arg for each in (*arguments.args, arguments.vararg, *arguments.kwonlyargs) if each]
-    return dict(zip(names, entry["types"], strict=True)) if "types" in entry else {}
+    types = entry.get("types") or [None] * len(names)
+    return {name: kind for name, kind in zip(names, types, strict=True) if kind}
 
 
 def may_be_none(kind: str) -> bool:
@@ -184,8 +185,7 @@ def result(entry: dict[str, Any], usual: str) -> str:
     name = entry.get("attribute", entry["name"])
     if name in _core._return_types:
         return camel_case(name)
-    own = entry["result"] if entry.get("result", "Tensor") != "Tensor" else TYPES["result"].get(name)
-    return own or annotations(entry).get("return", usual)
+    return entry.get("result") or TYPES["result"].get(name) or annotations(entry).get("return", usual)
 
 
 def definition(indent: str, name: str, parameters: list[str], result: str) -> str:

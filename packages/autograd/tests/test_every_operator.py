@@ -16,7 +16,7 @@ for module in ("fft", "linalg", "signal", "special"):  # their operators join th
 # What gives floats without a derivative, beside rows that say so themselves. As in PyTorch: counts, the values of a
 # set, packed factorizations; draws; what takes only shape and dtype of its input.
 NOT_DIFFERENTIABLE = {
-    *("detach", "detach_copy", "histc", "histogramdd", "unique", "unique_consecutive", "geqrf"),
+    *("detach", "detach_copy", "bincount", "histc", "histogramdd", "unique", "unique_consecutive", "geqrf"),
     *("ldl_factor", "ldl_factor_ex", "ldl_solve"),
     *("tensor",),
     *(f"{each}_like" for each in ("empty", "full", "ones", "zeros", "rand", "randn", "randint")),
@@ -214,7 +214,10 @@ def results_of(name):
     """What the operator gives for the first arguments that suit it and give it a history, else for all that suit it."""
     called, results = False, []
     if sampled := [sample for sample in SAMPLES if sample.operator.__name__ == name]:
-        leaves = [{n: t.requires_grad_(t.is_floating_point()) for n, t in s.tensors().items()} for s in sampled]
+        leaves = [
+            {n: t.requires_grad_(t.is_floating_point() or t.is_complex()) for n, t in s.tensors().items()}
+            for s in sampled
+        ]
         return True, [t for s, each in zip(sampled, leaves, strict=True) for t in floating(s.call(**each))]
     own = [ARGUMENTS[name]] if name in ARGUMENTS else ((lambda args=args: (args(), {})) for args in candidates())
     for arguments in own:

@@ -5,9 +5,7 @@
 
 namespace flambeau::python {
 
-void set_interpreter_hooks();  // interpreter.cpp: the GIL and signals, for the library
-// The types of a record's parameters and result as the stub writes them.
-std::pair<std::vector<const char*>, const char*> stub_types(const Operator& record);
+void set_interpreter_hooks();         // interpreter.cpp: the GIL and signals, for the library
 void bind_records();                  // bind_records.cpp: operators as their records describe them
 void bind_arithmetic();               // bind_arithmetic.cpp: composites on rows
 void bind_activations();              // bind_activations.cpp

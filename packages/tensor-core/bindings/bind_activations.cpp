@@ -38,30 +38,10 @@ Tensor prelu(const Tensor& t, const Tensor& weight) {
 }  // namespace
 
 void bind_activations() {
-  def("_rrelu(input, lower, upper)", kPrivate, "`leaky_relu` with slopes drawn from [lower, upper].",
-      [](const Tensor& t, double lower, double upper) {
-        Tensor slopes = empty(t.shape(), t.dtype());
-        fill_uniform(slopes, lower, upper, nullptr);
-        return leaky_relu(t, slopes);
-      });
   def("gelu(input, *, approximate='none')", kFunction | kOut,
       "input * Phi(input), Phi the normal distribution function; approximate='tanh' uses the tanh formula.\n\nSource: "
       "Hendrycks, Gimpel 2016, arXiv:1606.08415.",
       gelu);
-  def("celu(input, alpha=1.0)", kUsual,
-      "input where positive, else alpha * (exp(input / alpha) - 1). Gradient: input, any order.\n\nSource: Barron "
-      "2017, "
-      "arXiv:1704.07483.",
-      [](const Tensor& x, double alpha) {
-        require(alpha != 0, "ZeroDivisionError: alpha cannot be 0 for CELU");
-        return celu(x, alpha);
-      });
-  def("softshrink(input, lambd=0.5)", kUsual,
-      "input moved by lambd towards 0, and 0 where it is in [-lambd, lambd]. Gradient: input.",
-      [](const Tensor& x, double lambd) {
-        require(lambd >= 0, "lambda must be greater or equal to 0, but found to be ", lambd, ".");
-        return softshrink(x, lambd);
-      });
   def("glu(input, dim=-1)", kFunction | kOut,
       "The first half of a dimension times the sigmoid of the second.\n\nSource: Dauphin et al. 2016, "
       "arXiv:1612.08083.",

@@ -142,19 +142,11 @@ void bind_arithmetic() {
       "input / other; with rounding_mode 'floor' or 'trunc' the quotient rounded down or towards zero. Gradient: "
       "both operands.",
       divide);
-  def("pow(input, exponent)", kUsual,
-      "input**exponent. Gradient: both operands, any order; where the base is 0 the exponent's is 0.",
-      [](const Operand& x, const Operand& y) {
-        require<TypeError>(x.tensor || y.tensor, "pow(): one of input and exponent must be a Tensor");
-        return power(x, y);
-      });
   def("float_power(input, exponent)", kUsual, "input**exponent in float64. Gradient: both operands, any order.",
       float_power);
   def("clamp|clip(input, min=None, max=None)", kUsual,
       "Limits the values to [min, max]. Gradient: input's where the value is inside, the bound's where it is not.",
       clamp_objects);
-  def("square(input)", kUsual | kRow, "input * input; of booleans as integers. Gradient: input, any order.",
-      [](const Tensor& x) { return x.dtype() == Dtype::bool_ ? to(x, Dtype::int64) : square(x); });
   def("positive(input)", kFunction | kMethod, "The tensor itself.", [](PyObject* x) {
     require<TypeError>(is_tensor(x), "positive(): argument 'input' must be Tensor, not ", Py_TYPE(x)->tp_name);
     require(tensor_of(x).dtype() != Dtype::bool_, "The `+` operator, on a bool tensor is not supported.");
@@ -164,8 +156,6 @@ void bind_arithmetic() {
       [](const Tensor& x, const Operand& y, Scalar alpha) {
         return alpha.equals(1) ? sub(y, x) : scaled_sum(y, x, alpha, -1);
       });
-  def("bitwise_not(input)", kUsual, "Bits inverted; of booleans, not.",
-      [](const Tensor& x) { return x.dtype() == Dtype::bool_ ? logical_not(x) : bitwise_not(x); });
   def("round(input, *, decimals=0)", kUsual,
       "Nearest integer (or multiple of 10**-decimals), halves to even. Gradient: zero.", round_to);
   def("logit(input, eps=None)", kUsual,
@@ -188,8 +178,6 @@ void bind_arithmetic() {
       [](const Tensor& x, const Tensor& y, double rtol, double atol, bool equal_nan) {
         return item(all(isclose(x, y, rtol, atol, equal_nan), {}, false)).truth();
       });
-  def("lerp(input, end, weight)", kUsual, "input + weight * (end - input). Gradient: all three.",
-      [](const Tensor& x, const Tensor& y, const Operand& w) { return lerp(x, y, w); });
   def("addcmul(input, tensor1, tensor2, *, value=1)", kUsual,
       "input + value * tensor1 * tensor2. Gradient: all three tensors.",
       [](const Tensor& x, const Tensor& y, const Tensor& z, Scalar value) {

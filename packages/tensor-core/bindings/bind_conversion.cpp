@@ -77,11 +77,6 @@ void bind_as(const char* name) {
 }  // namespace
 
 void bind_conversion() {
-  def("clone(input, *, memory_format=None)", kFunction | kMethod,
-      "A copy, in the same order of memory unless another is asked for. Gradient: passes through.",
-      [](const Tensor& t, std::optional<MemoryFormat> format) {
-        return clone(t, format.value_or(MemoryFormat::Preserve));
-      });
   def("contiguous(input, *, memory_format=None)", kMethod,
       "The tensor itself if its elements lie in that order without gaps, else such a copy.",
       [](Self self, std::optional<MemoryFormat> format) -> PyObject* {

@@ -18,23 +18,6 @@ Euclidean way_of(std::string_view mode) {
 }  // namespace
 
 void bind_distances() {
-  def("dist(input, other, p=2)", kFunction | kMethod,
-      "The p-norm of ``input - other``, over all elements. Gradient: both, any order.", dist);
-  def("pairwise_distance(x1, x2, p=2.0, eps=1e-06, keepdim=False)", kFunction,
-      "The p-norms of ``x1 - x2 + eps`` along the last dimension. Gradient: both, any order.", pairwise_distance);
-  def("cosine_similarity(x1, x2, dim=1, eps=1e-08)", kFunction,
-      R"(``x1 . x2 / (max(|x1|, eps) max(|x2|, eps))`` along a dimension. Gradient: both, any order.
-
-Raises RuntimeError for integers or shapes that do not broadcast.
-
->>> flambeau.cosine_similarity(flambeau.tensor([[3.0, 4.0]]), flambeau.tensor([[4.0, 3.0]]))
-tensor([0.9600]))",
-      cosine_similarity);
-  def("pdist(input, p=2.0)", kFunction,
-      R"(The p-norm distances between every two rows of a matrix (n, m), as a vector of n (n - 1) / 2.
-
-Raises RuntimeError for other dimensions, dtypes or a negative p. Gradient: input, any order.)",
-      pdist);
   def("cdist(x1, x2, p=2.0, compute_mode='use_mm_for_euclid_dist_if_necessary')", kFunction | kFloat32,
       R"(The p-norm distances between the rows of x1 (..., n, m) and those of x2 (..., k, m): (..., n, k).
 
@@ -51,11 +34,6 @@ tensor([[5., 1.]]))",
       [](const Tensor& a, const Tensor& b, double p, std::optional<std::string_view> mode) {
         return cdist(a, b, p, mode ? way_of(*mode) : Euclidean::ByProductIfLarge);
       });
-  def("renorm(input, p, dim, maxnorm)", kFunction | kMethod | kInPlace | kOut,
-      R"(Every slice along ``dim`` scaled down to the p-norm ``maxnorm`` where it is larger.
-
-Raises RuntimeError for fewer than two dimensions, p <= 0 or a negative ``maxnorm``. Gradient: input.)",
-      renorm);
 }
 
 }  // namespace flambeau::python

@@ -71,19 +71,6 @@ tensor([[2., 0.],
              linalg::cholesky, kOut | kFloat32);
   def("cholesky(input, upper=False)", kOlder | kFloat32,
       "The Cholesky factor of every matrix, as flambeau.linalg.cholesky.", linalg::cholesky);
-  def("cholesky_solve(input, input2, upper=False)", kOlder | kFloat32,
-      R"(The solution of ``A X = input`` from A's Cholesky factor ``input2``: L with ``A = L L^H``, or U with ``upper``.
-
-Args:
-    input: ``(*, n, k)``.
-    input2: ``(*, n, n)``; the batches broadcast.
-Gradient: both, any order.)",
-      linalg::cholesky_solve);
-  def("cholesky_inverse(input, upper=False)", kOlder | kFloat32,
-      R"(The inverse of A from its Cholesky factor: L with ``A = L L^H``, or U with ``A = U^H U`` where ``upper``.
-
-Gradient: input, any order.)",
-      linalg::cholesky_inverse);
 }
 
 void bind_lu() {
@@ -132,17 +119,6 @@ Args:
     adjoint: solve with ``A^H`` in place of A.
 Gradient: LU and B, any order.)",
              linalg::lu_solve);
-  def("lu_solve(input, LU_data, LU_pivots)", kOlder | kFloat32,
-      "The solution of ``A X = input`` from A's factors, as flambeau.linalg.lu_solve.",
-      [](const Tensor& b, const Tensor& lu, const Tensor& pivots) {
-        return linalg::lu_solve(lu, pivots, b, true, false);
-      });
-  def("lu(input, pivot=True, get_infos=False)", kOlder,
-      "LU and pivots, as flambeau.linalg.lu_factor; and info as well with ``get_infos``.",
-      [](const Tensor& a, bool pivot, bool get_infos) {
-        const LuFactors f = get_infos ? linalg::lu_factor_ex(a, pivot, false) : linalg::lu_factor(a, pivot);
-        return get_infos ? Tensors{f.lu, f.pivots, f.info} : Tensors{f.lu, f.pivots};
-      });
   def("lu_unpack(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True)", kFunction | kOut,
       R"(P, L and U of ``A = P L U`` from what lu_factor gives.
 
@@ -239,7 +215,6 @@ Gradient: A, any order.
 tensor([[0.5000, 0.0000],
         [0.0000, 0.2500]]))",
              linalg::inv, kOut | kFloat32);
-  def("inverse(input)", kOlder | kFloat32, "The inverse of every matrix, as flambeau.linalg.inv.", linalg::inv);
 }
 
 void bind_qr() {
@@ -279,17 +254,6 @@ Gradient: both, any order.)",
              linalg::householder_product, kOut | kFloat32);
   def("orgqr(input, input2)", kOlder | kFloat32,
       "The columns of Q from its reflectors, as flambeau.linalg.householder_product.", linalg::householder_product);
-  def("ormqr(input, tau, other, left=True, transpose=False)", kOlder | kFloat32,
-      R"(``Q C``, ``Q^H C``, ``C Q`` or ``C Q^H``, Q from its reflectors without ever being made.
-
-Args:
-    input: ``(*, mn, k)``: the reflectors, as geqrf gives them.
-    tau: ``(*, k)``.
-    other: C, ``(*, m, n)``; mn is m, or n where not ``left``.
-    left: Q stands on the left.
-    transpose: ``Q^H`` in place of Q.
-Gradient: all three, any order.)",
-      linalg::ormqr);
 }
 
 }  // namespace

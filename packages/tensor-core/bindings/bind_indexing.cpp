@@ -94,9 +94,6 @@ Tensor take_along_dim(const Tensor& t, const Tensor& index, std::optional<int64_
 }
 
 void bind_scatter() {
-  def("gather(input, dim, index, *, sparse_grad=False)", kUsual | kExactOut,
-      "out[i, j] = input[index[i, j], j] for dim 0, and so on. Gradient: scattered back.",
-      [](const Tensor& t, int64_t dim, const Tensor& index, bool) { return gather(t, dim, index); });
   writing<scatter_any>("scatter(input, dim, index, src=None, value=None, *, reduce=None)",
                        "input with src, a tensor or a number, written at index along a dimension; with reduce='add' or "
                        "'multiply' combined with what is there. Gradient: input and src.");
@@ -115,14 +112,6 @@ void bind_scatter() {
 }
 
 void bind_slices() {
-  def("index_select(input, dim, index)", kUsual, "The slices at `index` along a dimension. Gradient: added back.",
-      index_select);
-  def("embedding(weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=False)", kFunction,
-      "The rows of weight at indices, as a last dimension. Gradient: weight; none for the row padding_idx, and divided "
-      "by how often a row was taken if scale_grad_by_freq. sparse is accepted; the gradient is dense.",
-      [](const Tensor& weight, const Tensor& indices, int64_t padding, bool by_frequency, bool) {
-        return embedding(weight, indices, padding, by_frequency);
-      });
   writing<[](Write write, const Tensor& t, int64_t dim, const Tensor& i, const Tensor& source, Scalar alpha) {
     return index_add(t, dim, i, alpha.equals(1) ? source : mul(source, alpha), write);
   }>("index_add(input, dim, index, source, *, alpha=1)",
@@ -151,7 +140,6 @@ void bind_positions() {
   }>("index_put(input, indices, values, accumulate=False)",
      "input[indices] = values, or += if accumulate: one index tensor or mask a dimension, None where all is meant. "
      "Gradient: input and values.");
-  def("take(input, index)", kUsual, "The elements at `index` of input read as one row. Gradient: added back.", take);
   writing<[](Write write, const Tensor& t, const Tensor& index, const Tensor& source, bool accumulate) {
     return put(t, index, source, accumulate, write);
   }>("put(input, index, source, accumulate=False)",
@@ -162,14 +150,9 @@ void bind_positions() {
         if (!as_tuple) return wrap_tensor(nonzero(t));
         return to_python(unbind(nonzero(t.dim() ? t : reshape(t, {1})), 1));
       });
-  def("nonzero_static(input, *, size, fill_value=-1)", kUsual,
-      "The first `size` rows of nonzero(input); rows of fill_value where there are fewer.", nonzero_static);
-  def("argwhere(input)", kBoth, "The indices of the elements that are not 0, one row each.", nonzero);
 }
 
 void bind_masks() {
-  def("masked_select(input, mask)", kUsual, "The elements where mask is true, as a vector. Gradient: input.",
-      masked_select);
   writing<[](Write write, const Tensor& t, const Tensor& mask, const Operand& value) {
     return masked_fill(t, mask, value, write);
   }>("masked_fill(input, mask, value)",
@@ -179,20 +162,6 @@ void bind_masks() {
   }>("masked_scatter(input, mask, source)",
      "input with the elements where mask is true replaced by source's first ones, in order. Gradient: input and "
      "source.");
-  def("one_hot(input, num_classes=-1)", kFunction, "Class indices as 0/1 vectors, int64.",
-      [](const Tensor& t, int64_t classes) {
-        require(t.dtype() == Dtype::int64, "one_hot is only applicable to index tensor of type LongTensor, got ",
-                t.dtype());
-        require(t.numel() > 0 || classes > 0, "Can not infer total number of classes from empty tensor.");
-        if (t.numel() > 0) {
-          const int64_t least = item(min_all(t)).integer(), most = item(max_all(t)).integer();
-          require(least >= 0, "Class values must be non-negative. Got ", least);
-          require(classes == -1 || most < classes, "Class values must be smaller than num_classes. Got ", most,
-                  " and num_classes=", classes);
-          if (classes == -1) classes = most + 1;
-        }
-        return to(eq(unsqueeze(t, -1), arange(Scalar(0), Scalar(classes), Scalar(1), Dtype::int64)), Dtype::int64);
-      });
 }
 
 }  // namespace

@@ -23,8 +23,6 @@ Tensor repeat_interleaved(const Tensor& t, PyObject* repeats, std::optional<int6
 Dtype index_dtype(std::optional<Dtype> dtype) { return dtype.value_or(Dtype::int64); }
 
 void bind_triangles() {
-  def("tril(input, diagonal=0)", kUsual | kInPlace, "The lower triangle, zeros above. Gradient: input.", tril);
-  def("triu(input, diagonal=0)", kUsual | kInPlace, "The upper triangle, zeros below. Gradient: input.", triu);
   def("tril_indices(row, col, offset=0, *, dtype=None, device=None, layout=None)", kFunction,
       "The positions in the lower triangle of a (row, col) matrix, (2, n).",
       [](int64_t rows, int64_t columns, int64_t offset, std::optional<Dtype> dtype, Placement place, PyObject*) {
@@ -37,19 +35,6 @@ void bind_triangles() {
         const OnDevice scope(place.of_fresh());
         return triangle_indices(rows, columns, offset, false, index_dtype(dtype));
       });
-  def("diag_embed(input, offset=0, dim1=-2, dim2=-1)", kBoth,
-      "The last dimension as a diagonal of matrices that are zero elsewhere. Gradient: the diagonal.", diag_embed);
-  def("diag(input, diagonal=0)", kUsual, "The diagonal of a matrix, a copy; of a vector, the matrix with it.",
-      [](const Tensor& t, int64_t diagonal) {
-        require(t.dim() == 1 || t.dim() == 2, "diag(): Supports 1D or 2D tensors. Got ", t.dim(), "D");
-        return t.dim() == 1 ? diag_embed(t, diagonal, 0, 1) : clone(flambeau::diagonal(t, diagonal, 0, 1));
-      });
-  def("diagflat(input, offset=0)", kBoth, "All elements as the diagonal of a matrix.",
-      [](const Tensor& t, int64_t offset) { return diag_embed(reshape(t, {t.numel()}), offset, 0, 1); });
-  def("trace(input)", kBoth | kFloat32, "The sum of the diagonal of a matrix.", [](const Tensor& t) {
-    require(t.dim() == 2, "trace: expected a matrix, but got a tensor of shape ", t.shape());
-    return sum(diagonal(t, 0, 0, 1), {}, false, {});
-  });
 }
 
 void bind_grids() {
@@ -75,14 +60,6 @@ tensor([[1, 3],
         [2, 3],
         [2, 4]]))",
       [](PyObject* tensors) { return cartesian_prod(given_tensors("cartesian_prod", tensors)); });
-  def("combinations(input, r=2, with_replacement=False)", kFunction,
-      R"(The subsets of ``r`` elements of a vector in lexicographic order, ``(count, r)``. Gradient: added back.
-
->>> flambeau.combinations(flambeau.tensor([1, 2, 3]))
-tensor([[1, 2],
-        [1, 3],
-        [2, 3]]))",
-      combinations);
   def("block_diag(*tensors)", kFunction,
       R"(The matrices along the diagonal of one, zeros elsewhere; vectors count as one row. Gradient: each its block.
 
@@ -92,15 +69,6 @@ Raises RuntimeError for a tensor of more than two dimensions.
 tensor([[1., 1., 0.],
         [0., 0., 2.]]))",
       [](PyObject* tensors) { return block_diag(given_tensors("block_diag", tensors)); });
-  def("rot90(input, k=1, dims=(0, 1))", kBoth,
-      R"(``input`` rotated by ``k`` quarter turns from the first towards the second of ``dims``; a copy. Gradient: input.
-
-Raises RuntimeError unless there are two different dimensions.
-
->>> flambeau.rot90(flambeau.tensor([[1, 2], [3, 4]]))
-tensor([[2, 4],
-        [1, 3]]))",
-      rot90);
 }
 
 }  // namespace
@@ -108,34 +76,10 @@ tensor([[2, 4],
 void bind_joining() {
   for (const char* signature : {"cat(tensors, dim=0)", "concat(tensors, dim=0)", "concatenate(tensors, dim=0)"})
     def(signature, kFunction | kOut | kWidest, "Tensors joined along a dimension. Gradient: each its part.", cat);
-  def("stack(tensors, dim=0)", kFunction | kOut | kWidest, "Tensors of one shape joined along a fresh dimension.",
-      stack);
-  def("flip(input, *dims)", kBoth, "The order of the elements reversed along the dimensions; a copy. Gradient: input.",
-      flip);
-  def("fliplr(input)", kBoth, "flip(1).", [](const Tensor& t) {
-    require(t.dim() >= 2, "Input must be >= 2-d, got shape ", t.shape());
-    return flip(t, {1});
-  });
-  def("flipud(input)", kBoth, "flip(0).", [](const Tensor& t) {
-    require(t.dim() >= 1, "Input must be >= 1-d, got shape ", t.shape());
-    return flip(t, {0});
-  });
-  def("repeat(input, *repeats)", kMethod, "The tensor repeated along each dimension; a copy. Gradient: summed.",
-      repeat);
-  def("tile(input, *dims)", kBoth, "repeat(), where fewer counts than dimensions are those of the last ones.",
-      [](const Tensor& t, const Shape& dims) {
-        Shape counts = dims;
-        while (int(counts.size()) < t.dim()) counts.insert(0, 1);
-        return repeat(t, counts);
-      });
   def("repeat_interleave(input, repeats=None, dim=None, *, output_size=None)", kBoth,
       "Each slice along a dimension (of the flattened input without dim) repeated as often as `repeats`, one number or "
       "one a slice, says. Of a vector of repeats alone: the positions repeated. Gradient: input.",
       repeat_interleaved);
-  def("constant_pad_nd(input, pad, value=0)", kFunction,
-      "input with `value` around it: pad is (left, right) for the last dimension, then the one before, ...; negative "
-      "amounts cut off. Gradient: input.",
-      constant_pad_nd);
   bind_triangles();
   bind_grids();
 }

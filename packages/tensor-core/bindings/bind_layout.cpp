@@ -60,16 +60,6 @@ void bind_strides() {
         }
         return finished(empty_strided(size, strides, dtype), pin, requires_grad);
       });
-  def("resize_(input, *size, memory_format=None)", kMethod,
-      "Gives the tensor another shape in place; its storage grows where that is larger, what is added is "
-      "uninitialised.",
-      [](const Tensor& t, const Shape& size, std::optional<MemoryFormat> format) {
-        return resize_(t, size, format.value_or(MemoryFormat::Contiguous));
-      });
-  def("resize_as_(input, the_template, *, memory_format=None)", kBoth, "resize_(the_template.shape).",
-      [](const Tensor& t, const Tensor& other, std::optional<MemoryFormat> format) {
-        return resize_(t, other.shape(), format.value_or(MemoryFormat::Contiguous));
-      });
   def("_storage_bytes(input)", kPrivate, "All bytes of the tensor's storage, as a uint8 vector over them.",
       [](const Tensor& t) {
         return from_storage(t.impl()->storage, {int64_t(t.storage().bytes())}, {1}, 0, Dtype::uint8);

@@ -71,9 +71,6 @@ Gradient: x.)",
       ">>> flambeau.linalg.vecdot(flambeau.tensor([[1.0, 2.0], [3.0, 4.0]]), flambeau.tensor([1.0, -1.0]))\n"
       "tensor([-1., -1.])",
       vecdot, kOut | kLowerPrecision);
-  def("vdot(input, other)", kFunction | kMethod | kOut,
-      "The inner product of two vectors, the first conjugated: sum(conj(input) * other). Gradient: both.",
-      [](const Tensor& x, const Tensor& y) { return dot(conj(x), y); });
   def_linalg("cross(input, other, *, dim=-1)",
              "The cross products of vectors of three elements along a dimension; the others broadcast.\n\n"
              "Gradient: both, any order.\n\n"
@@ -90,16 +87,6 @@ Gradient: x.)",
   def_linalg("matmul(input, other)", "The matrix product, as flambeau.matmul.", matmul, kOut | kLowerPrecision);
   def_linalg("diagonal(A, *, offset=0, dim1=-2, dim2=-1)",
              "The diagonals of the matrices in the last two dimensions, as flambeau.diagonal: a view.", diagonal, 0);
-  def("_lu_factor(input)", kPrivate, "LU and pivots of every matrix, and info.", [](const Tensor& a) {
-    LuFactors f = lu_factor(a);
-    return Tensors{f.lu, f.pivots, f.info};
-  });
-  def("_lu_determinant(lu, pivots)", kPrivate, "The determinant, from the factors.", lu_determinant);
-  def("_lu_log_determinant(lu, pivots)", kPrivate, "Sign and logarithm of the absolute value of the determinant.",
-      [](const Tensor& lu, const Tensor& pivots) {
-        LogDeterminant d = lu_log_determinant(lu, pivots);
-        return Tensors{d.sign, d.logarithm};
-      });
 }
 
 }  // namespace flambeau::python

@@ -39,29 +39,6 @@ Tensors moments(const Normalized& n, const Tensor& x, const Shape& as_rows, cons
 }
 
 void bind_normalizations() {
-  def("batch_norm(input, weight=None, bias=None, running_mean=None, running_var=None, training=False, momentum=0.1, "
-      "eps=1e-05, cudnn_enabled=False)",
-      kFunction,
-      "(input - mean) / sqrt(var + eps) * weight + bias over channels (dimension 1), with the batch's biased variance "
-      "in training, when the running statistics are updated in place, and the running "
-      "statistics otherwise. cudnn_enabled is for callers of other libraries.\n\nGradient: input, weight, bias. "
-      "Source: Ioffe, Szegedy 2015, arXiv:1502.03167.",
-      [](const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& mean, const Tensor& var, bool training,
-         double momentum, double eps, bool) { return batch_norm(x, mean, var, w, b, training, momentum, eps).values; });
-  def("layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-05, cudnn_enable=True)", kFunction,
-      "(input - mean) / sqrt(var + eps) * weight + bias over the last len(normalized_shape) dimensions, with the "
-      "biased "
-      "variance. weight and bias have the shape normalized_shape.\n\nGradient: all three, any order. Source: Ba, "
-      "Kiros, Hinton 2016, arXiv:1607.06450.",
-      [](const Tensor& x, const Shape& shape, const Tensor& w, const Tensor& b, double eps, bool) {
-        return layer_norm(x, shape, w, b, eps).values;
-      });
-  def("group_norm(input, num_groups, weight=None, bias=None, eps=1e-05, cudnn_enabled=True)", kFunction,
-      "Each of num_groups groups of the channels (dimension 1) less its mean, over its deviation, times weight plus "
-      "bias of the channel.\n\nGradient: all three, any order. Source: Wu, He 2018, arXiv:1803.08494.",
-      [](const Tensor& x, int64_t groups, const Tensor& w, const Tensor& b, double eps, bool) {
-        return group_norm(x, groups, w, b, eps).values;
-      });
   def("instance_norm(input, weight, bias, running_mean, running_var, use_input_stats, momentum, eps, "
       "cudnn_enabled=False)",
       kFunction,
@@ -74,10 +51,6 @@ void bind_normalizations() {
                              tensor_or_none(function, names, w), tensor_or_none(function, names, b), use_input_stats,
                              momentum, eps);
       });
-  def("rms_norm(input, normalized_shape, weight=None, eps=None)", kFunction,
-      "input / sqrt(mean(input**2) + eps) * weight over the last dimensions; eps is the dtype's own where it is None. "
-      "Gradient: both, any order.",
-      rms_norm);
   def("native_layer_norm(input, normalized_shape, weight, bias, eps)", kFunction,
       "layer_norm, the mean and one over the deviation of each row. Gradient: through the first, as in PyTorch.",
       [](const Tensor& x, const Shape& shape, PyObject* w, PyObject* b, double eps) {
@@ -186,15 +159,6 @@ void bind_networks() {
   def("linear(input, weight, bias=None)", kFunction | kOut | kLowerPrecision,
       "input @ weight.T + bias: (*, in), (out, in), (out) give (*, out). Gradient: all three.", linear);
   bind_normalizations();
-  def("cross_entropy(input, target, weight=None, ignore_index=-100, reduction='mean', label_smoothing=0.0)",
-      kFunction | kFloat32,
-      "The cross entropy of logits (N, C, ...) and class indices (N, ...) or class probabilities of the input's "
-      "shape.\n\n"
-      "Raises IndexError for a class outside [0, C). Gradient: input (and probabilities), any order.",
-      cross_entropy);
-  def("nll_loss(input, target, weight=None, ignore_index=-100, reduction='mean')", kFunction | kFloat32,
-      "The negative log likelihood of log-probabilities (N, C, ...) and class indices (N, ...). Gradient: input.",
-      nll_loss);
   def("mse_loss(input, target, reduction='mean')", kFunction | kFloat32,
       "The mean of (input - target)**2, or with reduction='sum' their sum, with 'none' all of them.\n\n"
       "Warns if the shapes differ and broadcast. Gradient: both, any order.",
@@ -213,19 +177,12 @@ void bind_networks() {
   def("_huber(input, target, delta)", kPrivate,
       "d**2 / 2 where d = abs(x - y) is below delta, else delta * (d - delta / 2). Gradient: both, any order.",
       [](const Tensor& x, const Tensor& y, Scalar delta) { return _huber(x, y, delta); });
-  def("_scaled_dot_product_attention(query, key, value, attn_mask=None, is_causal=False, scale=None)",
-      kPrivate | kLowerPrecision,
-      "softmax(query @ key.T * scale + mask) @ value, by blocks. Gradient: query, key, value, any order.",
-      scaled_dot_product_attention);
   def("_multi_margin_loss(input, target, p, margin, weight, reduction)", kPrivate | kFloat32,
       "sum over j != y of max(0, margin - x[y] + x[j])**p / C, times weight[y]. Gradient: input, any order.",
       [](const Tensor& input, const Tensor& target, int64_t p, double margin, PyObject* weight, Reduction reduction) {
         return multi_margin_loss(input, target, p, margin, tensor_or_none("multi_margin_loss", "weight", weight),
                                  reduction);
       });
-  def("_multilabel_margin_loss(input, target, reduction)", kPrivate | kFloat32,
-      "sum over labels y, others j, of max(0, 1 - x[y] + x[j]) / C. Gradient: input, any order.",
-      multilabel_margin_loss);
   bind_sampling();
   def("embedding_renorm_(input, indices, max_norm, norm_type)", kFunction,
       "Scales the rows of input that are in indices and whose norm is above max_norm to it, in place; no gradient.\n\n"
@@ -234,22 +191,6 @@ void bind_networks() {
         embedding_renorm_(tensor_of(self), indices, max_norm, norm_type);
         return Py_NewRef(self);
       });
-  def("_embedding_bag(weight, indices, offsets=None, include_last_offset=False, mode=0, per_sample_weights=None, "
-      "padding_idx=-1, scale_grad_by_freq=False)",
-      kPrivate,
-      "Sums (mode 0), means (1) or largest values (2) over bags of rows: those of indices (B, N), or of (N) with "
-      "offsets. Gradient: weight and per_sample_weights, any order.",
-      [](const Tensor& weight, const Tensor& indices, const Tensor& offsets, bool last_given, int64_t mode,
-         const Tensor& per_sample, int64_t padding, bool by_frequency) {
-        require<ValueError>(mode >= 0 && mode <= 2, "embedding_bag: mode must be 0, 1 or 2, got ", mode);
-        return embedding_bag(weight, indices, offsets, last_given, BagMode(mode), per_sample, padding, by_frequency);
-      });
-  def("_nms(boxes, scores, iou_threshold, groups=None)", kPrivate,
-      "The positions of the boxes (N, 4) that no better one of their group overlaps by more than a threshold. No "
-      "gradient.",
-      suppress_boxes);
-  def("_ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, zero_infinity=False)", kPrivate | kFloat32,
-      "The negative log-likelihood of each target (N). Gradient: that of the logits behind log_probs, once.", ctc_loss);
   def("dropout(input, p=0.5, training|train=True, *, generator=None)", kFunction,
       "Each element 0 with probability p, else divided by 1 - p; input itself outside training.\n\nThe mask is not "
       "stored: the derivative draws it again. Gradient: input.",

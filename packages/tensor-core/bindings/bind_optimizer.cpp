@@ -138,8 +138,6 @@ void bind_optimizer() {
       "One step of the optimizer `rule` over parameters and their gradients, in place: options come from the parameter "
       "group, state from state[parameter], where what is missing is made.",
       step);
-  def("_scale_gradients(gradients, factor)", kPrivate,
-      "Multiplies gradients in place; returns whether all of their elements were finite.", scale_gradients);
   def("_optimizer_scalars(rule)", kPrivate, "The names of a rule's state that are numbers, beside step.",
       [](std::string_view name) {
         const Names& names = names_of(rule_of(name));

@@ -153,31 +153,6 @@ void bind_constructors() {
 void bind_samplers() {
   def("bernoulli(input, p=None, *, generator=None)", kFunction | kMethod | kOut,
       "1 with the probabilities in input (or p everywhere), else 0.\n\nGradient: 0.", bernoulli);
-  def("multinomial(input, num_samples, replacement=False, *, generator=None)", kFunction | kMethod | kOut | kExactOut,
-      "Indices drawn with the weights in the rows of input; int64.\n\nWithout replacement in the order in which they "
-      "would be drawn one by one.\nRaises RuntimeError for weights that are negative, not finite, or all 0 in a row.\n"
-      "Source: without replacement Efraimidis and Spirakis 2006.",
-      multinomial);
-  def("poisson(input, generator=None)", kFunction,
-      "Poisson numbers with the rates in input.\n\nGradient: 0.\nSource: from 10 on Hoermann 1993 (PTRS).", poisson);
-  def("binomial(count, prob, generator=None)", kFunction,
-      "How many of `count` trials succeed, each with probability `prob`; both broadcast and have one floating "
-      "dtype.\n\n"
-      "Gradient: 0.\nSource: from 10 expected successes on Hoermann 1993 (BTRS).",
-      binomial);
-  def("_standard_gamma(input, generator=None)", kPrivate,
-      "Gamma numbers with the concentrations in input and rate 1.\n\nGradient: implicit reparameterisation.\n"
-      "Source: Marsaglia and Tsang 2000; Figurnov, Mohamed, Mnih 2018, arXiv:1805.08498.",
-      standard_gamma);
-  def("_sample_dirichlet(input, generator=None)", kPrivate,
-      "Points of the simplex: Dirichlet numbers with the concentrations along the last dimension of input.\n\n"
-      "No coordinate is 0 or 1, however small the concentrations.\n\n"
-      "Gradient: that of the gamma numbers they are made of.",
-      sample_dirichlet);
-  def("_standard_log_gamma(input, generator=None)", kPrivate,
-      "The logarithms of gamma numbers with the concentrations in input and rate 1; float64.\n\n"
-      "They do not underflow where the concentration is small.\n\nGradient: implicit reparameterisation.",
-      standard_log_gamma);
 }
 
 // Fills and returns the tensor it is the method of.

@@ -25,42 +25,22 @@ void convert(const Call& call, PyObject* o, ArgumentList& to) {
     to.add<T>([&] { return Converter::get(call, o); });
 }
 
-template <class T>
-constexpr const char* stub_type() {
-  if constexpr (std::is_same_v<T, const Tensor*> || std::is_same_v<T, Tensor>) return "Tensor";
-  if constexpr (std::is_same_v<T, Operand>) return "Tensor | _Number";
-  if constexpr (std::is_same_v<T, Scalar>) return "_Number";
-  if constexpr (std::is_same_v<T, std::optional<Scalar>>) return "_Number | None";
-  if constexpr (std::is_same_v<T, int64_t>) return "_int";
-  if constexpr (std::is_same_v<T, std::optional<int64_t>>) return "_int | None";
-  if constexpr (std::is_same_v<T, double>) return "_float";
-  if constexpr (std::is_same_v<T, std::optional<double>>) return "_float | None";
-  if constexpr (std::is_same_v<T, bool>) return "_bool";
-  if constexpr (std::is_same_v<T, std::optional<bool>>) return "_bool | None";
-  if constexpr (std::is_same_v<T, Shape>) return "_Dims";
-  if constexpr (std::is_same_v<T, OptionalDims>) return "_Dims | None";
-  if constexpr (std::is_same_v<T, Dtype>) return "_Dtype";
-  if constexpr (std::is_same_v<T, std::optional<Dtype>>) return "_Dtype | None";
-  if constexpr (std::is_same_v<T, MemoryFormat>) return "_MemoryFormat";
-  if constexpr (std::is_same_v<T, std::optional<MemoryFormat>>) return "_MemoryFormat | None";
-  if constexpr (std::is_same_v<T, std::string_view> || std::is_same_v<T, Reduction>) return "str";
-  if constexpr (std::is_same_v<T, std::optional<std::string_view>>) return "str | None";
-  if constexpr (std::is_same_v<T, Generator*>) return "Generator | None";
-  if constexpr (std::is_same_v<T, Tensors>) return "_Sequence[Tensor]";
-  if constexpr (std::is_same_v<T, TensorPair>) return "tuple[Tensor, Tensor]";
-  if constexpr (std::is_same_v<T, std::monostate>) return "None";
-}
-
 template <class... T>
 constexpr auto converters(Types<T...>) {
   return std::array{convert<T>...};
 }
 constexpr auto kConverters = converters(ParameterTypes());
 
-template <template <class...> class List, class... T>
-constexpr auto stub_types_of(std::type_identity<List<T...>>) {
+template <class... T>
+constexpr auto stub_types(Types<T...>) {
   return std::array{stub_type<T>()...};
 }
+constexpr auto kParameterTypes = stub_types(ParameterTypes());
+template <class... T>
+constexpr auto stub_results(std::type_identity<std::variant<T...>>) {
+  return std::array{stub_result<T>()...};
+}
+constexpr auto kResultTypes = stub_results(std::type_identity<Result>());
 
 PyObject* as_tuple(const Binding& b, const Tensors& tensors) {
   if (!b.result_type) return to_python(tensors);
@@ -96,19 +76,13 @@ PyObject* invoke_batched(const Binding& b, PyObject* const* values) {
 
 }  // namespace
 
-std::pair<std::vector<const char*>, const char*> stub_types(const Operator& record) {
-  constexpr auto of_parameters = stub_types_of(std::type_identity<ParameterTypes>());
-  constexpr auto of_results = stub_types_of(std::type_identity<Result>());
-  std::vector<const char*> parameters;
-  for (const uint8_t kind : record.forward.kinds()) parameters.push_back(of_parameters[kind]);
-  return {parameters, of_results[record.forward.result()]};
-}
-
 void bind_records() {
   for (const Operator* record = Operator::first(); record; record = record->next()) {
     Binding* const binding = register_binding(record->signature, record->forms, record->doc);
     binding->record = record;
     binding->invoke = invoke_record;
+    for (const uint8_t kind : record->forward.kinds()) binding->types.push_back(kParameterTypes[kind]);
+    binding->result = kResultTypes[record->forward.result()];
     const size_t count = binding->parameters.size();
     if (record->forward.kinds().size() != count || count > kMaxParameters ||
         (record->batched && record->batched.kinds().size() != count))

@@ -77,19 +77,6 @@ PyObject* both_extremes(const Tensor& t, std::optional<int64_t> dim, bool keepdi
 }  // namespace
 
 void bind_reductions() {
-  def("sum(input, dim=None, keepdim=False, *, dtype=None)", kUsual,
-      "The sum over all or the given dimensions. Integers and booleans are summed in int64. The order of additions is "
-      "fixed: the result does not depend on the number of threads.\n\n"
-      "Gradient: the result's, spread over the reduced dimensions.",
-      sum);
-  def("mean(input, dim=None, keepdim=False, *, dtype=None)", kUsual,
-      "The mean over all or the given dimensions.\n\nRaises RuntimeError for integers. Gradient: the result's, shared "
-      "evenly.",
-      mean);
-  def("prod(input, dim=None, keepdim=False, *, dtype=None)", kUsual | kFloat32,
-      "The product over all or the given dimensions. Gradient: right where there are zeros, too.", prod);
-  def("nansum(input, dim=None, keepdim=False, *, dtype=None)", kUsual,
-      "The sum of the elements that are not NaN. Gradient: those elements.", nansum);
   def("var(input, dim=None, unbiased=None, keepdim=False, *, correction=None)", kUsual,
       "The variance, by two passes, divided by n - correction (1 unless given). var(input, unbiased) and "
       "unbiased=False "
@@ -107,33 +94,10 @@ void bind_reductions() {
       "NaN counts as largest. Gradient: shared among equal elements; along a dimension, to the one at the index.",
       extreme<true>);
   def("min(input, dim|other=None, keepdim=False)", kUsual, "As max, for the smallest.", extreme<false>);
-  def("amax(input, dim=(), keepdim=False)", kUsual,
-      "The largest over dimensions; the gradient is shared evenly among equal elements.", amax);
-  def("amin(input, dim=(), keepdim=False)", kUsual,
-      "The smallest over dimensions; the gradient is shared evenly among equal elements.", amin);
-  def("argmax(input, dim=None, keepdim=False)", kUsual,
-      "The position of the first largest element, int64. Not differentiable.", argmax);
-  def("argmin(input, dim=None, keepdim=False)", kUsual,
-      "The position of the first smallest element, int64. Not differentiable.", argmin);
-  def("any(input, dim=None, keepdim=False)", kUsual, "Whether any element is not 0.", any);
-  def("all(input, dim=None, keepdim=False)", kUsual, "Whether every element is not 0.", all);
-  def("hash_tensor(input, dim=(), *, keepdim=False, mode=0)", kUsual,
-      "The exclusive or of all elements as 64 bits, of all or along dimensions, in uint64: equal tensors have equal "
-      "hashes, in whatever order their elements are. Floating elements count as float64, integers as int64.\n\n"
-      "Raises RuntimeError or IndexError where there is none. Not differentiable.",
-      hash_tensor);
-  def("logsumexp(input, dim, keepdim=False)", kUsual,
-      "log(sum(exp(input))) over dimensions, without overflow. Gradient: softmax.", logsumexp);
-  def("softmax(input, dim, dtype=None)", kFunction | kMethod | kOut,
-      "exp(input) / sum(exp(input)) along a dimension. Gradient: any order.", softmax);
-  def("log_softmax(input, dim, dtype=None)", kFunction | kMethod | kOut,
-      "The logarithm of softmax(), without overflow. Gradient: any order.", log_softmax);
-  def("count_nonzero(input, dim=None)", kFunction | kMethod, "How many elements are not 0, int64.", count_nonzero);
   def("aminmax(input, *, dim=None, keepdim=False)", kUsual | kExactOut,
       "The smallest and the largest element, of all or along a dimension, as (min, max).\n\n"
       "Raises RuntimeError where there is none. Gradient: shared among equal elements.",
       both_extremes);
-  def("equal(input, other)", kFunction | kMethod, "Whether shapes and all elements are equal.", equal);
 }
 
 }  // namespace flambeau::python

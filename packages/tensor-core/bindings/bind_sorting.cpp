@@ -143,10 +143,6 @@ void bind_sorting() {
       [](const Tensor& t, int64_t dim, bool descending, bool) {
         return named_tuple("sort", sort(t, dim, descending));
       });
-  def("argsort(input, dim=-1, descending=False, stable=False)", kFunction | kMethod,
-      "The indices that sort along a dimension, int64, as sort() gives them.",
-      [](const Tensor& t, int64_t dim, bool descending, bool) { return argsort(t, dim, descending); });
-  def("msort(input)", kUsual, "The elements in order along the first dimension. Gradient: input.", msort);
   def("topk(input, k, dim=-1, largest=True, sorted=True)", kUsual,
       "The k largest (or smallest) elements along a dimension, as (values, indices); NaN counts as largest, and of "
       "equal elements the first come first.\n\nRaises RuntimeError where k is out of range. Gradient: input.",
@@ -181,14 +177,6 @@ void bind_sorting() {
       search);
   def("bucketize(input, boundaries, *, out_int32=False, right=False)", kFunction | kOut,
       "The bucket each value is in: searchsorted(boundaries, input).", bucketize);
-  def("bincount(input, weights=None, minlength=0)", kFunction | kMethod,
-      "How often each of 0, 1, 2, ... occurs in a vector of integers, int64; or the sums of the weights (float32, else "
-      "float64).\n\nRaises RuntimeError for negative elements. Not differentiable.",
-      bincount);
-  def("histc(input, bins=100, min=0, max=0)", kUsual,
-      "How many elements are in each of `bins` equal parts of [min, max], of the input's dtype; where min equals max, "
-      "of the range of the elements. Not differentiable.",
-      histc);
   bind_histograms();
   def("isin(elements, test_elements, *, assume_unique=False, invert=False)", kFunction | kOut,
       R"(Whether each element is among the test elements (with ``invert``: is not); either may be a number.

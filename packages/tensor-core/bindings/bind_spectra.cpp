@@ -224,8 +224,6 @@ Gradient: A, any order.
 tensor([[1., 5.],
         [0., 1.]]))",
              linalg::matrix_power);
-  def("matrix_power(input, n)", kFunction | kMethod | kOut, "A power of every matrix, as flambeau.linalg.matrix_power.",
-      linalg::matrix_power);
 }
 
 }  // namespace flambeau::python

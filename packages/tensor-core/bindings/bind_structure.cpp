@@ -46,27 +46,6 @@ Tensor summed_bmm(const Tensor& a, const Tensor& b) {
 }  // namespace
 
 void bind_structure() {
-  def("matmul(input, other)", kUsual | kLowerPrecision,
-      "The matrix product: vectors, matrices and broadcast batches of matrices. Gradient: both, any order.", matmul);
-  def("mm(input, mat2)", kUsual | kLowerPrecision, "The product of two matrices.", mm);
-  def("bmm(input, mat2)", kUsual | kLowerPrecision, "The products of two batches of matrices, (b, n, m) and (b, m, p).",
-      bmm);
-  def("mv(input, vec)", kUsual, "Matrix times vector.", mv);
-  def("dot(input, tensor)", kUsual, "The inner product of two vectors.", dot);
-  def("inner(input, other)", kUsual,
-      "Sums of products over the last dimension of both; a scalar multiplies. Gradient: both.\n\nRaises RuntimeError "
-      "where the last sizes differ.\n\n>>> flambeau.inner(flambeau.tensor([1, 2]), flambeau.tensor([[3, 4], [5, 6]]))\n"
-      "tensor([11, 17])",
-      inner);
-  def("outer|ger(input, vec2)", kUsual, "The outer product of two vectors.", outer);
-  def("addr(input, vec1, vec2, *, beta=1, alpha=1)", kUsual | kInPlace,
-      "``beta * input + alpha * outer(vec1, vec2)``; ``input`` is broadcast, and not read where beta is 0.\n\n"
-      "Gradient: input and both vectors.",
-      addr);
-  def("kron(input, other)", kUsual,
-      "The Kronecker product: each element of ``input`` times the whole of ``other``. Gradient: both.\n\n"
-      ">>> flambeau.kron(flambeau.tensor([1, 10]), flambeau.tensor([2, 3]))\ntensor([ 2,  3, 20, 30])",
-      kron);
   def("tensordot(a, b, dims=2)", kFunction | kOut | kLowerPrecision,
       R"(Sums of products over several dimensions: the last ``dims`` of ``a`` with the first of ``b``, or pairs of lists.
 
@@ -81,15 +60,6 @@ flambeau.Size([2, 4]))",
         const Contracted c = contracted(a, b, dims);
         return tensordot(a, b, c.first, c.second);
       });
-  def("bilinear(input1, input2, weight, bias=None)", kFunction,
-      R"(``x1 @ weight[k] @ x2 + bias[k]`` for every k.
-
-Args:
-    input1, input2: ``(*, D1)`` and ``(*, D2)``.
-    weight: ``(K, D1, D2)``.
-    bias: ``(K,)`` or None.
-Returns: ``(*, K)``.)",
-      bilinear);
   def_linalg("multi_dot(tensors)",
              R"(The product of two matrices or more, multiplied in the order that takes the fewest multiplications.
 
@@ -97,22 +67,10 @@ Args:
     tensors: matrices; the first and the last may be vectors, a row and a column.
 Gradient: every one, any order.)",
              multi_dot, kOut | kLowerPrecision);
-  def("addmm(input, mat1, mat2, *, beta=1, alpha=1)", kUsual | kInPlace | kLowerPrecision,
-      "beta * input + alpha * mat1 @ mat2. Gradient: all three.", addmm);
-  def("baddbmm(input, batch1, batch2, *, beta=1, alpha=1)", kUsual | kInPlace | kLowerPrecision,
-      "beta * input + alpha * batch1 @ batch2, batched. Gradient: all three.",
-      [](const Tensor& i, const Tensor& a, const Tensor& b, Scalar beta, Scalar alpha) {
-        return add_product("baddbmm", i, a, b, beta, alpha, bmm);
-      });
   def("addbmm(input, batch1, batch2, *, beta=1, alpha=1)", kUsual | kInPlace | kLowerPrecision,
       "beta * input + alpha * (batch1 @ batch2).sum(0) of batches of matrices. Gradient: all three.",
       [](const Tensor& i, const Tensor& a, const Tensor& b, Scalar beta, Scalar alpha) {
         return add_product("addbmm", i, a, b, beta, alpha, summed_bmm);
-      });
-  def("addmv(input, mat, vec, *, beta=1, alpha=1)", kUsual | kInPlace,
-      "beta * input + alpha * mat @ vec. Gradient: all three.",
-      [](const Tensor& i, const Tensor& a, const Tensor& b, Scalar beta, Scalar alpha) {
-        return add_product("addmv", i, a, b, beta, alpha, mv);
       });
 }
 

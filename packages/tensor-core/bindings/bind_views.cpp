@@ -71,7 +71,6 @@ Tensor filled(const Tensor& t, const Operand& value) {
 }
 
 void bind_copies() {
-  def("detach(input)", kBoth | kCopy, "The same elements without history.", detach);
   def("copy_(input, src|other, non_blocking=False)", kMethod | kAnyDevice,
       "Writes src, broadcast and converted, into the tensor.",
       [](Self self, const Operand& source, bool non_blocking) -> PyObject* {
@@ -154,19 +153,8 @@ void bind_views() {
           return view_dtype(t, reinterpret_cast<DtypeObject*>(PyTuple_GET_ITEM(size, 0))->value);
         return view(t, From<const Shape&>::get({"view", &parameter, 1}, size));
       });
-  def("view_as(input, other)", kMethod, "view(other.shape).",
-      [](const Tensor& t, const Tensor& other) { return view(t, other.shape()); });
-  def("reshape(input, *shape)", kBoth, "Another shape, a view where possible.", reshape);
-  def("reshape_as(input, other)", kMethod, "reshape(other.shape).",
-      [](const Tensor& t, const Tensor& other) { return reshape(t, other.shape()); });
-  def("transpose(input, dim0, dim1)", kBoth | kCopy | kBecome, "Two dimensions exchanged; a view.", transpose);
   for (const char* signature : {"swapaxes(input, axis0, axis1)", "swapdims(input, dim0, dim1)"})
     def(signature, kBoth | kBecome, "Two dimensions exchanged; a view.", transpose);
-  def("t(input)", kBoth | kCopy | kBecome, "The transpose of a matrix; a view.", [](const Tensor& t) {
-    require(t.dim() <= 2, "t() expects a tensor with <= 2 dimensions, but self is ", t.dim(), "D");
-    return t.dim() == 2 ? transpose(t, 0, 1) : expand(t, t.shape());
-  });
-  def("permute(input, *dims)", kBoth | kCopy, "The dimensions in another order; a view.", permute);
   for (const char* signature : {"movedim(input, source, destination)", "moveaxis(input, source, destination)"})
     def(signature, kBoth, "Dimensions moved to other positions; a view.",
         [](const Tensor& t, const Shape& source, const Shape& destination) {
@@ -188,17 +176,6 @@ void bind_views() {
           }
           return permute(t, order);
         });
-  def("expand(input, *size)", kMethod | kCopy, "Dimensions of size 1 repeated without a copy; -1 keeps a size.",
-      expand);
-  def("expand_as(input, other)", kMethod, "expand(other.shape).",
-      [](const Tensor& t, const Tensor& other) { return expand(t, other.shape()); });
-  def("broadcast_to(input, *size)", kBoth, "expand(size).", expand);
-  def("squeeze(input, dim=None)", kBoth | kCopy | kBecome, "Dimensions of size 1 left out; a view.", squeeze);
-  def("unsqueeze(input, dim)", kBoth | kCopy | kBecome, "A dimension of size 1 inserted; a view.", unsqueeze);
-  def("flatten(input, start_dim=0, end_dim=-1)", kBoth, "Dimensions start_dim to end_dim as one.", flatten);
-  def("ravel(input)", kBoth, "All dimensions as one.", [](const Tensor& t) { return reshape(t, {-1}); });
-  def("unflatten(input, dim, sizes)", kBoth, "One dimension as several; a view.", unflatten);
-  def("select(input, dim, index)", kBoth | kCopy, "One slice along a dimension, which disappears; a view.", select);
   def("narrow(input, dim, start, length)", kBoth,
       "A range along a dimension; a view. start: an int, or a 0-d tensor of one.", narrow_from);
   def("narrow_copy(input, dim, start, length)", kBoth | kOut, "A copy of a range along a dimension.",
@@ -208,32 +185,10 @@ void bind_views() {
         require(dim < t.dim(), "narrow_copy: Expected dim < ", t.dim(), " but got dim = ", dim);
         return clone(narrow_from(t, dim, start, length));
       });
-  def("slice_copy(input, dim=0, start=None, end=None, step=1)", kFunction | kOut,
-      "A copy of input[start:end:step] along dim.",
-      [](const Tensor& t, int64_t dim, std::optional<int64_t> start, std::optional<int64_t> end, int64_t step) {
-        return clone(slice(t, dim, start.value_or(0), end.value_or(INT64_MAX), step));
-      });
-  def("alias_copy(input)", kFunction | kOut, "A copy.", [](const Tensor& t) { return clone(t); });
-  def("unfold(input, dimension, size, step)", kMethod | kCopy,
-      "The windows of `size` elements along a dimension, `step` apart, as a last dimension; a view. Gradient: summed.",
-      unfold);
-  def("sum_to_size(input, *size)", kMethod, "Summed over what a tensor of that size is broadcast along to get here.",
-      [](const Tensor& t, const Shape& size) {
-        const size_t shift = t.shape().size() - size.size();
-        bool fits = size.size() <= t.shape().size();
-        for (size_t i = 0; i < size.size() && fits; ++i) fits = size[i] == t.shape()[i + shift] || size[i] == 1;
-        require(fits, "size {", size, "} is not expandable to size {", t.shape(), "}.");
-        return size.empty() ? sum(t, {}, false, {}) : sum_to(t, size);
-      });
-  def("diagonal(input, offset=0, dim1=0, dim2=1)", kBoth | kCopy, "The diagonal as the last dimension; a view.",
-      diagonal);
-  def("as_strided(input, size, stride, storage_offset=None)", kBoth | kCopy | kBecome,
-      "A view with the given sizes, strides and offset, in elements of the storage.", as_strided);
   def("split(tensor, split_size_or_sections|split_size, dim=0)", kBoth | kCopy,
       "Parts of one size, or of the given sizes, along a dimension; views.", split_by);
   def("unsafe_split(tensor, split_size, dim=0)", kBoth, "split, of which each part may be changed in place.",
       [](const Tensor& t, PyObject* sizes, int64_t dim) { return changeable(split_by(t, sizes, dim)); });
-  def("split_with_sizes(input, split_sizes, dim=0)", kBoth | kCopy, "Parts of the given sizes; views.", split);
   def("unsafe_split_with_sizes(input, split_sizes, dim=0)", kBoth,
       "split_with_sizes, of which each part may be changed in place.",
       [](const Tensor& t, const Shape& sizes, int64_t dim) { return changeable(split(t, sizes, dim)); });
@@ -241,7 +196,6 @@ void bind_views() {
       chunk);
   def("unsafe_chunk(input, chunks, dim=0)", kBoth, "chunk, of which each part may be changed in place.",
       [](const Tensor& t, int64_t chunks, int64_t dim) { return changeable(chunk(t, chunks, dim)); });
-  def("unbind(input, dim=0)", kBoth | kCopy, "The slices along a dimension; views.", unbind);
 }
 
 }  // namespace flambeau::python

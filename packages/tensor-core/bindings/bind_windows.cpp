@@ -150,12 +150,6 @@ void bind_convolutions() {
            gradient_of_weight<2>);
   gradient("conv3d_weight(input, weight_size, grad_output, stride=1, padding=0, dilation=1, groups=1)", kOfWeight,
            gradient_of_weight<3>);
-  def("_unfold_windows(input, kernel_size, dilation=1, padding=0, stride=1)", kPrivate,
-      "The sliding windows of (N, C, H, W) as columns (N, C * window, windows). Gradient: their sum at each place.",
-      unfold_windows);
-  def("_fold_windows(input, output_size, kernel_size, dilation=1, padding=0, stride=1)", kPrivate,
-      "The transpose of _unfold_windows: columns added up where their windows lie. Gradient: the windows.",
-      fold_windows);
 }
 
 void bind_pools() {
@@ -264,11 +258,6 @@ void bind_windows() {
   bind_convolutions();
   bind_pools();
   bind_unpools();
-  def("pixel_shuffle(input, upscale_factor)", kFunction,
-      "(*, C * r**2, H, W) to (*, C, H * r, W * r). Gradient: input.\n\nSource: Shi et al. 2016, arXiv:1609.05158.",
-      pixel_shuffle);
-  def("pixel_unshuffle(input, downscale_factor)", kFunction,
-      "(*, C, H * r, W * r) to (*, C * r**2, H, W), what pixel_shuffle undoes. Gradient: input.", pixel_unshuffle);
   for (const char* signature : {"channel_shuffle(input, groups)", "native_channel_shuffle(input, groups)"})
     def(signature, kFunction,
         "Interleaves groups of the channels (dimension 1). Gradient: input.\n\nSource: Zhang et al. 2018, "

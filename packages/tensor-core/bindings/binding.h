@@ -44,6 +44,9 @@ struct Binding {
   enum Form : uint8_t { Own, InPlace, Copied, Become } form = Own;
   PointwiseOp op = {};  // of a row's callable
   uint8_t tensors = 0;  // bit i: operand i of a row's callable must be a Tensor, not a number
+  // The types of the parameters and of the result as the stub writes them; null if they are not known.
+  std::vector<const char*> types;
+  const char* result = nullptr;
   // Of an operator that is written in Python: the function, and the names of its keyword-only parameters.
   PyObject *python = nullptr, *keywords = nullptr;
 };

@@ -8,7 +8,7 @@
 // docs and the stubs.
 #pragma once
 
-#include "conversions.h"
+#include "stub_type.h"
 
 namespace flambeau::python {
 
@@ -29,6 +29,8 @@ Binding* def(std::string_view signature, int flags, const char* doc, R (*functio
       }
     }(std::index_sequence_for<Args...>());
   };
+  binding->types = {stub_type<detail::Stored<Args>>()...};
+  binding->result = stub_result<R>();
   if (sizeof...(Args) != binding->parameters.size()) Py_FatalError("a signature does not match its function");
   return binding;
 }

@@ -84,12 +84,11 @@ void bind_controls(py::module_& m) {
           entry["inplace"] = bool(b->flags & kInPlace);
           entry["out"] = bool(b->flags & kOut);
           entry["module"] = b->module;
+          py::list types;
+          for (const char* type : b->types) types.append(type ? py::object(py::str(type)) : py::none());
+          entry["types"] = types;
+          entry["result"] = b->result ? py::object(py::str(b->result)) : py::none();
           if (b->record) {
-            const auto [parameters, result] = stub_types(*b->record);
-            py::list types;
-            for (const char* type : parameters) types.append(type);
-            entry["types"] = types;
-            entry["result"] = result;
             entry["reference"] = b->record->reference;
             entry["samples"] = b->record->samples;
           }

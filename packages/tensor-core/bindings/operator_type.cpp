@@ -124,6 +124,7 @@ Binding* another_form(const Binding& b, Binding::Form form, const char* suffix, 
   Binding* other = new Binding(b);
   other->form = form;
   other->shortcut = nullptr;
+  other->batched = nullptr;
   other->name += suffix;
   other->signature.insert(other->signature.find('('), suffix);
   other->doc = doc + b.name + ".";

@@ -8,10 +8,27 @@ from flambeau import _core
 from flambeau._samples import samples
 
 SAMPLES = list(samples())
-# Records without samples, and why.
-UNTESTED: dict[str, str] = {}
-# Operators whose results' shapes depend on their inputs' values.
-READ_VALUES: set[str] = set()
+# Records without samples, and why. Other tests call these operators.
+UNTESTED = {
+    **dict.fromkeys(("_rrelu", "_sample_dirichlet", "_standard_gamma", "_standard_log_gamma"), "draws random numbers"),
+    **dict.fromkeys(("binomial", "multinomial", "poisson"), "draws random numbers"),
+    **dict.fromkeys(("_ctc_loss", "_embedding_bag", "_fold_windows", "_unfold_windows"), "NumPy needs many lines"),
+    **dict.fromkeys(("_multilabel_margin_loss", "_nms", "group_norm", "ormqr"), "NumPy needs many lines"),
+    **dict.fromkeys(("_lu_determinant", "_lu_factor", "_lu_log_determinant", "lu"), "the pivots are free to choose"),
+    **dict.fromkeys(("_scale_gradients", "resize_", "resize_as_"), "changes its argument"),
+    **dict.fromkeys(("detach", "detach_copy", "alias_copy"), "the result is the argument"),
+    "hash_tensor": "the hash is PyTorch's own",
+    "nonzero_static": "the padding is PyTorch's own",
+    "slice_copy": "the end of the range is open by default",
+    "stack": "takes a list of tensors",
+}
+# Operators that need the elements of their inputs to give a result of the right shape, and those whose fast way does.
+NEED_ELEMENTS = {
+    *("argwhere", "bincount", "equal", "histc", "masked_select", "one_hot"),
+    *("cholesky_inverse", "cholesky_solve", "inverse", "kron", "lu_solve", "matrix_power", "pdist"),
+}
+# Operators whose results depend on strides.
+READ_STRIDES = {"as_strided", "as_strided_copy", "view_as_complex"}
 
 
 def each(result):
@@ -30,7 +47,7 @@ def test_a_sample_gives_what_the_reference_gives(sample):
     same(sample.call(**sample.tensors()), sample.expected())
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=str)
+@pytest.mark.parametrize("sample", [s for s in SAMPLES if s.operator.__name__ not in READ_STRIDES], ids=str)
 def test_strides_do_not_change_the_result(sample):
     tensors = {name: t.mT.contiguous().mT if t.dim() > 1 else t for name, t in sample.tensors().items()}
     tensors = {name: fb.stack([t, t], -1)[..., 1] for name, t in tensors.items()}
@@ -39,14 +56,14 @@ def test_strides_do_not_change_the_result(sample):
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=str)
 def test_a_tensor_without_memory_gives_the_shape_and_dtype(sample):
-    if sample.operator.__name__ in READ_VALUES:
-        with pytest.raises((NotImplementedError, RuntimeError), match="meta"):
-            sample.call(**sample.tensors(device="meta"))
+    try:
+        made = sample.call(**sample.tensors(device="meta"))
+    except NotImplementedError:
+        assert sample.operator.__name__ in NEED_ELEMENTS
         return
     result = sample.call(**sample.tensors())
-    made = sample.call(**sample.tensors(device="meta"))
     for got, wanted in zip(each(made), each(result), strict=True):
-        assert got.is_meta and got.shape == wanted.shape and got.dtype == wanted.dtype
+        assert got.device.type == "meta" and got.shape == wanted.shape and got.dtype == wanted.dtype
 
 
 def test_every_record_has_samples_and_a_reference():

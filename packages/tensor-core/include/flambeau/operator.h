@@ -109,6 +109,7 @@ class ArgumentList {
     new (values_[count_].bytes) T(make());
     kinds_[count_++] = detail::kPosition<T, ParameterTypes>;
   }
+  size_t size() const { return count_; }
   // The value of parameter i, whose type T has to be.
   template <class T>
   T& get(size_t i) {
@@ -183,7 +184,8 @@ struct OperatorRecord {
   // written in Python, or a loop over the batch.
   OperatorFunction batched = {};
   // For tests: the result as an expression of the parameters' names in NumPy (np) and SciPy (scipy), and arguments for
-  // calls, separated by semicolons: f(2, 3) is an array of float64, i(2, 3) one of int64, b(2, 3) one of bool.
+  // calls, separated by semicolons. Arrays of shape (2, 3): f(2, 3) of float64, p(2, 3) of positive float64, c(2, 3) of
+  // complex128, i(2, 3) of int64, k(5, 2, 3) of indices below 5, b(2, 3) of bool.
   const char* reference = "";
   const char* samples = "";
 };

@@ -47,8 +47,10 @@ class Sample:
 
 
 def samples() -> Iterator[Sample]:
-    """Yield the samples of all records."""
-    for entry in (each for each in _core.signatures() if each.get("samples")):
+    """Yield the samples of all records, once for each name; an in-place form of a view has none."""
+    for entry in _core.signatures():
+        if not entry.get("samples") or entry["name"].endswith("_"):
+            continue
         operator = getattr(_core, entry["attribute"], None) or getattr(Tensor, entry["name"])
         for text in map(str.strip, entry["samples"].split(";")):
             yield Sample(operator, text, _bound(operator, text), entry["reference"])
@@ -59,10 +61,17 @@ def _bound(operator: Any, text: str) -> dict[str, Any]:
     random = np.random.default_rng(len(text))
     makers = {
         "f": lambda *shape: random.standard_normal(shape),
+        "p": lambda *shape: 0.1 + random.random(shape),
+        "c": lambda *shape: random.standard_normal(shape) + 1j * random.standard_normal(shape),
         "i": lambda *shape: random.integers(-9, 10, shape),
+        "k": lambda count, *shape: random.integers(0, count, shape),
         "b": lambda *shape: random.random(shape) < 0.5,
+        "np": np,
     }
-    bound = operator.__signature__.bind
-    given = eval(f"bound({text})", {"bound": bound, **makers})
+    given = eval(f"bound({text})", {"bound": operator.__signature__.bind, **makers})
     given.apply_defaults()
-    return dict(given.arguments)
+    values = {name: given.arguments[name] for name in operator.parameters}
+    for name, parameter in operator.__signature__.parameters.items():
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            (values[name],) = values[name]  # samples write one tuple
+    return values

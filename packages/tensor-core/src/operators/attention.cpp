@@ -12,6 +12,7 @@
 #include "cuda/attention.h"
 #include "flambeau/cuda.h"
 #include "flambeau/networks.h"
+#include "flambeau/operator.h"
 #include "flambeau/parallel.h"
 #include "kernels/networks.h"
 #include "operators/working_memory.h"
@@ -361,5 +362,13 @@ Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, cons
            [g, batch, type](const Context& c) { attention_backward(c, g, batch, type); });
   return out;
 }
+
+const Operator _scaled_dot_product_attention_operator(
+    {.signature = "_scaled_dot_product_attention(query, key, value, attn_mask=None, is_causal=False, scale=None)",
+     .forms = kPrivate | kLowerPrecision,
+     .doc = "softmax(query @ key.T * scale + mask) @ value, by blocks. Gradient: query, key, value, any order.",
+     .forward = scaled_dot_product_attention,
+     .reference = "scipy.special.softmax(query @ np.swapaxes(key, -1, -2) / 2, -1) @ value",
+     .samples = "f(2, 3, 4), f(2, 5, 4), f(2, 5, 4)"});
 
 }  // namespace flambeau

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "cuda/operators.h"
+#include "flambeau/operator.h"
 #include "flambeau/parallel.h"
 #include "operators/normalization.h"
 
@@ -390,5 +391,21 @@ Tensor instance_norm(const Tensor& input, const Tensor& running_mean, const Tens
   }
   return reshape(out, input.shape());
 }
+
+const Operator batch_norm_operator(
+    {.signature =
+         "batch_norm(input, weight=None, bias=None, running_mean=None, running_var=None, training=False, momentum=0.1, "
+         "eps=1e-05, cudnn_enabled=False)",
+     .forms = kFunction,
+     .doc = "(input - mean) / sqrt(var + eps) * weight + bias over channels (dimension 1), with the batch's biased "
+            "variance "
+            "in training, when the running statistics are updated in place, and the running "
+            "statistics otherwise. cudnn_enabled is for callers of other libraries.\n\nGradient: input, weight, bias. "
+            "Source: Ioffe, Szegedy 2015, arXiv:1502.03167.",
+     .forward = [](const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& mean, const Tensor& var,
+                   bool training, double momentum, double eps,
+                   bool) { return batch_norm(x, mean, var, w, b, training, momentum, eps).values; },
+     .reference = "(input - running_mean) / np.sqrt(running_var + eps) * weight + bias",
+     .samples = "f(4, 3), f(3), f(3), f(3), p(3)"});
 
 }  // namespace flambeau

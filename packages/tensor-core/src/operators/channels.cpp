@@ -1,5 +1,6 @@
 // Moving channels about: between space and depth, and between groups.
 #include "flambeau/networks.h"
+#include "flambeau/operator.h"
 
 namespace flambeau {
 
@@ -36,6 +37,15 @@ Tensor pixel_shuffle(const Tensor& input, int64_t r) {
                  joined(batch, {channels / (r * r), height * r, width * r}));
 }
 
+const Operator pixel_shuffle_operator(
+    {.signature = "pixel_shuffle(input, upscale_factor)",
+     .forms = kFunction,
+     .doc =
+         "(*, C * r**2, H, W) to (*, C, H * r, W * r). Gradient: input.\n\nSource: Shi et al. 2016, arXiv:1609.05158.",
+     .forward = pixel_shuffle,
+     .reference = "input.reshape(2, 2, 2, 3, 4).transpose(0, 3, 1, 4, 2).reshape(2, 6, 8)",
+     .samples = "f(8, 3, 4), 2"});
+
 Tensor pixel_unshuffle(const Tensor& input, int64_t r) {
   require(input.dim() >= 3, "pixel_unshuffle expects input to have at least 3 dimensions, but got input with ",
           input.dim(), " dimension(s)");
@@ -48,6 +58,14 @@ Tensor pixel_unshuffle(const Tensor& input, int64_t r) {
   return reshape(permute(parts, order(batch.size(), {0, 2, 4, 1, 3})),
                  joined(batch, {channels * r * r, height / r, width / r}));
 }
+
+const Operator pixel_unshuffle_operator(
+    {.signature = "pixel_unshuffle(input, downscale_factor)",
+     .forms = kFunction,
+     .doc = "(*, C, H * r, W * r) to (*, C * r**2, H, W), what pixel_shuffle undoes. Gradient: input.",
+     .forward = pixel_unshuffle,
+     .reference = "input.reshape(2, 3, 2, 4, 2).transpose(0, 2, 4, 1, 3).reshape(8, 3, 4)",
+     .samples = "f(2, 6, 8), 2"});
 
 Tensor channel_shuffle(const Tensor& input, int64_t groups) {
   require(input.dim() > 2, "channel_shuffle expects input with > 2 dims, but got input with sizes ", input.shape());

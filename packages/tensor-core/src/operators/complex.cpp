@@ -1,5 +1,6 @@
 // Complex numbers: their parts as views, and what makes them of real numbers. Conjugation is done when it is asked for:
 // there is no flag on tensors that every kernel would have to mind.
+#include "flambeau/operator.h"
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
 #include "operators/view.h"
@@ -36,6 +37,13 @@ Tensor imag(const Tensor& t) {
   return part(t, 1, "Imag", [](const Context& c) { c.set(0, mul(c.gradient(), Scalar(Complex<double>(0, 1)))); });
 }
 
+const Operator imag_operator({.signature = "imag(input)",
+                              .forms = kFunction,
+                              .doc = "The imaginary parts of a complex tensor, a view. Gradient: an imaginary one.",
+                              .forward = imag,
+                              .reference = "input.imag",
+                              .samples = "c(2, 3)"});
+
 Tensor view_as_real(const Tensor& t) {
   require_complex(t, "view_as_real");
   Shape shape = t.shape(), strides = t.strides();
@@ -49,6 +57,13 @@ Tensor view_as_real(const Tensor& t) {
         Recording::kView);
   return out;
 }
+
+const Operator view_as_real_operator({.signature = "view_as_real(input)",
+                                      .forms = kFunction,
+                                      .doc = "A complex tensor as pairs of real numbers, (*, 2): a view.",
+                                      .forward = view_as_real,
+                                      .reference = "np.stack([input.real, input.imag], -1)",
+                                      .samples = "c(3)"});
 
 Tensor view_as_complex(const Tensor& t) {
   require(t.dtype() == Dtype::float32 || t.dtype() == Dtype::float64,
@@ -73,6 +88,14 @@ Tensor view_as_complex(const Tensor& t) {
         Recording::kView);
   return out;
 }
+
+const Operator view_as_complex_operator(
+    {.signature = "view_as_complex(input)",
+     .forms = kFunction | kFloat32,
+     .doc = "Pairs of real numbers, (*, 2) with the pairs next to each other, as complex numbers: a view.",
+     .forward = view_as_complex,
+     .reference = "input[..., 0] + 1j * input[..., 1]",
+     .samples = "f(3, 2)"});
 
 namespace {
 
@@ -119,9 +142,33 @@ Tensor complex(const Tensor& re, const Tensor& im) {
   return out;
 }
 
+const Operator complex_operator(
+    {.signature = "complex(real, imag)",
+     .forms = kFunction | kOut,
+     .doc = "real + i * imag, of two float32 or two float64 tensors. Gradient: both, any order.",
+     .forward = complex,
+     .reference = "real + 1j * imag",
+     .samples = "f(3), f(2, 3)"});
+
 Tensor polar(const Tensor& radius, const Tensor& angle) {
   require_parts(radius, angle, "polar");
   return complex(radius * cos(angle), radius * sin(angle));
 }
+
+const Operator polar_operator(
+    {.signature = "polar(abs, angle)",
+     .forms = kFunction | kOut | kFloat32,
+     .doc = "abs * (cos(angle) + i * sin(angle)), of two float32 or two float64 tensors. Gradient: both, any order.",
+     .forward = polar,
+     .reference = "abs * np.exp(1j * angle)",
+     .samples = "p(3), f(3)"});
+
+const Operator isreal_operator(
+    {.signature = "isreal(input)",
+     .forms = kFunction | kMethod,
+     .doc = "Where the imaginary part is 0; everywhere for real dtypes.",
+     .forward = [](const Tensor& t) { return is_complex(t.dtype()) ? eq(imag(t), 0) : ones(t.shape(), Dtype::bool_); },
+     .reference = "np.isreal(input)",
+     .samples = "f(3); c(3)"});
 
 }  // namespace flambeau

@@ -1,4 +1,5 @@
 // Copies, conversions and fills.
+#include "flambeau/operator.h"
 #include "flambeau/operators.h"
 
 #include <algorithm>
@@ -128,6 +129,11 @@ Tensor contiguous(const Tensor& t) { return t.is_contiguous() ? t : clone(t); }
 
 Tensor detach(const Tensor& t) { return alias(t); }
 
+const Operator detach_operator({.signature = "detach(input)",
+                                .forms = kFunction | kMethod | kCopy,
+                                .doc = "The same elements without history.",
+                                .forward = detach});
+
 namespace {
 
 // Whether the elements fill a range of memory without gaps, each its own place.
@@ -136,6 +142,7 @@ bool is_dense(const Tensor& t) {
   Shape order(t.shape().size());
   for (size_t i = 0; i < order.size(); ++i) order[i] = int64_t(i);
   std::sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return t.strides()[a] < t.strides()[b]; });
+
   int64_t expected = 1;
   for (int64_t d : order) {
     if (t.shape()[d] == 1) continue;
@@ -187,5 +194,35 @@ void adopt_history(const Tensor& self, const Tensor& result) {
   if (recording(result))
     record("Identity", self, {&result}, {}, [](const Context& c) { c.set(0, c.gradient()); }, Recording::kInPlace);
 }
+
+const Operator alias_copy_operator({.signature = "alias_copy(input)",
+                                    .forms = kFunction | kOut,
+                                    .doc = "A copy.",
+                                    .forward = [](const Tensor& t) { return clone(t); }});
+
+const Operator slice_copy_operator({.signature = "slice_copy(input, dim=0, start=None, end=None, step=1)",
+                                    .forms = kFunction | kOut,
+                                    .doc = "A copy of input[start:end:step] along dim.",
+                                    .forward = [](const Tensor& t, int64_t dim, std::optional<int64_t> start,
+                                                  std::optional<int64_t> end, int64_t step) {
+                                      return clone(slice(t, dim, start.value_or(0), end.value_or(INT64_MAX), step));
+                                    }});
+
+const Operator clone_operator(
+    {.signature = "clone(input, *, memory_format=None)",
+     .forms = kFunction | kMethod,
+     .doc = "A copy, in the same order of memory unless another is asked for. Gradient: passes through.",
+     .forward = [](const Tensor& t,
+                   std::optional<MemoryFormat> format) { return clone(t, format.value_or(MemoryFormat::Preserve)); },
+     .reference = "input.copy()",
+     .samples = "f(2, 3); b(3)"});
+
+const Operator square_operator(
+    {.signature = "square(input)",
+     .forms = kFunction | kMethod | kInPlace | kOut | kRow,
+     .doc = "input * input; of booleans as integers. Gradient: input, any order.",
+     .forward = [](const Tensor& x) { return x.dtype() == Dtype::bool_ ? to(x, Dtype::int64) : square(x); },
+     .reference = "np.square(input)",
+     .samples = "f(2, 3); i(3)"});
 
 }  // namespace flambeau

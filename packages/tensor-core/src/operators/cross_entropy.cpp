@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "flambeau/networks.h"
+#include "flambeau/operator.h"
 #include "flambeau/parallel.h"
 #include "kernels/networks.h"
 #include "operators/labelled.h"
@@ -180,5 +181,15 @@ Tensor cross_entropy(const Tensor& input, const Tensor& target, const Tensor& we
   const Tensor smooth = of_all_classes(logarithms, target, weight, ignore_index, reduction);
   return plain * Scalar(1 - label_smoothing) + smooth * Scalar(label_smoothing / double(classes));
 }
+
+const Operator cross_entropy_operator(
+    {.signature = "cross_entropy(input, target, weight=None, ignore_index=-100, reduction='mean', label_smoothing=0.0)",
+     .forms = kFunction | kFloat32,
+     .doc = "The cross entropy of logits (N, C, ...) and class indices (N, ...) or class probabilities of the input's "
+            "shape.\n\n"
+            "Raises IndexError for a class outside [0, C). Gradient: input (and probabilities), any order.",
+     .forward = cross_entropy,
+     .reference = "-scipy.special.log_softmax(input, 1)[np.arange(len(target)), target].mean()",
+     .samples = "f(4, 3), k(3, 4)"});
 
 }  // namespace flambeau

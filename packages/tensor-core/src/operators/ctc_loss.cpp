@@ -15,6 +15,7 @@
 
 #include "cuda/ctc.h"
 #include "flambeau/networks.h"
+#include "flambeau/operator.h"
 #include "flambeau/parallel.h"
 #include "kernels/networks.h"
 #include "operators/working_memory.h"
@@ -238,5 +239,11 @@ Tensor ctc_loss(const Tensor& log_probs, const Tensor& targets, const Shape& inp
            });
   return out;
 }
+
+const Operator _ctc_loss_operator(
+    {.signature = "_ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, zero_infinity=False)",
+     .forms = kPrivate | kFloat32,
+     .doc = "The negative log-likelihood of each target (N). Gradient: that of the logits behind log_probs, once.",
+     .forward = ctc_loss});
 
 }  // namespace flambeau

@@ -2,6 +2,7 @@
 #include <limits>
 
 #include "cuda/operators.h"
+#include "flambeau/operator.h"
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
 #include "kernels/narrow_table.h"
@@ -191,6 +192,15 @@ Tensor cumsum(const Tensor& t, int64_t dim, std::optional<Dtype> dtype) {
   return out;
 }
 
+const Operator cumsum_operator({.signature = "cumsum(input, dim, *, dtype=None)",
+                                .forms = kFunction | kMethod | kOut | kInPlace,
+                                .doc = "The running sum along a dimension, accumulated in float64; integers in int64. "
+                                       "The result does not depend on the "
+                                       "number of threads.\n\nGradient: the running sum from the other end.",
+                                .forward = cumsum,
+                                .reference = "np.cumsum(input, dim)",
+                                .samples = "f(5), 0; f(2, 5), 1; i(2, 5), -1; b(5), 0"});
+
 Tensor cumprod(const Tensor& t, int64_t dim, std::optional<Dtype> dtype) {
   dim = t.wrap_dim(dim);
   const Dtype type = sum_type(t, dtype);
@@ -205,6 +215,15 @@ Tensor cumprod(const Tensor& t, int64_t dim, std::optional<Dtype> dtype) {
     });
   return out;
 }
+
+const Operator cumprod_operator(
+    {.signature = "cumprod(input, dim, *, dtype=None)",
+     .forms = kFunction | kMethod | kOut | kInPlace,
+     .doc = "The running product along a dimension, accumulated in float64; integers in int64.\n\n"
+            "Gradient: right where there are zeros, too; second derivatives take memory of the square of the length.",
+     .forward = cumprod,
+     .reference = "np.cumprod(input, dim)",
+     .samples = "f(5), 0; f(2, 5), 1; i(2, 5), -1"});
 
 namespace {
 
@@ -251,6 +270,14 @@ Tensor logcumsumexp(const Tensor& t, int64_t dim) {
     });
   return out;
 }
+
+const Operator logcumsumexp_operator({.signature = "logcumsumexp(input, dim)",
+                                      .forms = kFunction | kMethod | kOut,
+                                      .doc = "log(cumsum(exp(input))) along a dimension, without overflow.\n\n"
+                                             "Raises NotImplementedError for integers. Gradient: input.",
+                                      .forward = logcumsumexp,
+                                      .reference = "np.logaddexp.accumulate(input, dim)",
+                                      .samples = "f(5), 0; f(2, 5), 1"});
 
 namespace {
 

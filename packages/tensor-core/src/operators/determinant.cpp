@@ -3,6 +3,7 @@
 
 #include "cuda/elimination.h"
 #include "flambeau/factorization.h"
+#include "flambeau/operator.h"
 #include "operators/matrices.h"
 #include "operators/products.h"
 
@@ -77,6 +78,11 @@ Tensor lu_determinant(const Tensor& given, const Tensor& given_pivots) {
   return out;
 }
 
+const Operator _lu_determinant_operator({.signature = "_lu_determinant(lu, pivots)",
+                                         .forms = kPrivate,
+                                         .doc = "The determinant, from the factors.",
+                                         .forward = lu_determinant});
+
 LogDeterminant lu_log_determinant(const Tensor& given, const Tensor& given_pivots) {
   NoRecording off;
   const Tensor lu = square_factors("lu_determinant", given), pivots = pivots_of("lu_determinant", lu, given_pivots);
@@ -97,6 +103,7 @@ LogDeterminant lu_log_determinant(const Tensor& given, const Tensor& given_pivot
           direction *= size == 0 ? T(0) : u / T(size);
           total += std::log(size);
         });
+
         sign.data<T>()[i] = parity < 0 ? -direction : direction;
         logarithm.data<decltype(total)>()[i] = total;
       }
@@ -125,5 +132,13 @@ Tensor lu_permutation(const Tensor& pivots, int64_t rows) {
   }
   return order;
 }
+
+const Operator _lu_log_determinant_operator({.signature = "_lu_log_determinant(lu, pivots)",
+                                             .forms = kPrivate,
+                                             .doc = "Sign and logarithm of the absolute value of the determinant.",
+                                             .forward = [](const Tensor& lu, const Tensor& pivots) {
+                                               LogDeterminant d = lu_log_determinant(lu, pivots);
+                                               return Tensors{d.sign, d.logarithm};
+                                             }});
 
 }  // namespace flambeau

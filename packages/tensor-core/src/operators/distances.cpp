@@ -1,5 +1,6 @@
 // Distances between vectors, and what is scaled by lengths.
 #include "flambeau/distances.h"
+#include "flambeau/operator.h"
 
 #include <cmath>
 
@@ -189,9 +190,24 @@ Tensor dist(const Tensor& a, const Tensor& b, double p) {
   return vector_norm(difference, p, std::nullopt, false);
 }
 
+const Operator dist_operator({.signature = "dist(input, other, p=2)",
+                              .forms = kFunction | kMethod,
+                              .doc = "The p-norm of ``input - other``, over all elements. Gradient: both, any order.",
+                              .forward = dist,
+                              .reference = "np.linalg.norm((input - other).reshape(-1), p)",
+                              .samples = "f(2, 3), f(2, 3); f(2, 3), f(3), 1"});
+
 Tensor pairwise_distance(const Tensor& a, const Tensor& b, double p, double eps, bool keepdim) {
   return vector_norm(a - b + Scalar(eps), p, Shape{-1}, keepdim);
 }
+
+const Operator pairwise_distance_operator(
+    {.signature = "pairwise_distance(x1, x2, p=2.0, eps=1e-06, keepdim=False)",
+     .forms = kFunction,
+     .doc = "The p-norms of ``x1 - x2 + eps`` along the last dimension. Gradient: both, any order.",
+     .forward = pairwise_distance,
+     .reference = "np.linalg.norm(x1 - x2 + eps, p, -1)",
+     .samples = "f(2, 3), f(2, 3); f(2, 3), f(2, 3), 1.0"});
 
 Tensor cosine_similarity(const Tensor& a, const Tensor& b, int64_t dim, double eps) {
   const Dtype dtype = promote(a.dtype(), b.dtype());
@@ -204,6 +220,19 @@ Tensor cosine_similarity(const Tensor& a, const Tensor& b, int64_t dim, double e
   return sum(unit(a) * unit(b), Shape{dim}, false, {});
 }
 
+const Operator cosine_similarity_operator(
+    {.signature = "cosine_similarity(x1, x2, dim=1, eps=1e-08)",
+     .forms = kFunction,
+     .doc = R"(``x1 . x2 / (max(|x1|, eps) max(|x2|, eps))`` along a dimension. Gradient: both, any order.
+
+Raises RuntimeError for integers or shapes that do not broadcast.
+
+>>> flambeau.cosine_similarity(flambeau.tensor([[3.0, 4.0]]), flambeau.tensor([[4.0, 3.0]]))
+tensor([0.9600]))",
+     .forward = cosine_similarity,
+     .reference = "(x1 * x2).sum(dim) / np.linalg.norm(x1, axis=dim) / np.linalg.norm(x2, axis=dim)",
+     .samples = "f(2, 3), f(2, 3)"});
+
 Tensor pdist(const Tensor& input, double p) {
   require(input.dim() == 2, "pdist only supports 2D tensors, got: ", input.dim(), "D");
   require(is_floating(input.dtype()), "pdist only supports floating-point dtypes, got ", input.dtype());
@@ -213,6 +242,16 @@ Tensor pdist(const Tensor& input, double p) {
   const auto rows = [&](int64_t which) { return index_select(input, 0, select(pairs, 0, which)); };
   return vector_norm(rows(0) - rows(1), p, Shape{1}, false);
 }
+
+const Operator pdist_operator(
+    {.signature = "pdist(input, p=2.0)",
+     .forms = kFunction,
+     .doc = R"(The p-norm distances between every two rows of a matrix (n, m), as a vector of n (n - 1) / 2.
+
+Raises RuntimeError for other dimensions, dtypes or a negative p. Gradient: input, any order.)",
+     .forward = pdist,
+     .reference = "scipy.spatial.distance.pdist(input, 'minkowski', p=p)",
+     .samples = "f(4, 3); f(4, 3), 3.0"});
 
 Tensor cdist(const Tensor& a, const Tensor& b, double p, Euclidean way) {
   constexpr int64_t kLarge = 25;  // rows beyond which the matrix product is used
@@ -250,5 +289,15 @@ Tensor renorm(const Tensor& input, double p, int64_t dim, double maxnorm) {
   const Tensor factor = _norm_limit(norm, Scalar(maxnorm));
   return to(wide * factor, input.dtype());
 }
+
+const Operator renorm_operator(
+    {.signature = "renorm(input, p, dim, maxnorm)",
+     .forms = kFunction | kMethod | kInPlace | kOut,
+     .doc = R"(Every slice along ``dim`` scaled down to the p-norm ``maxnorm`` where it is larger.
+
+Raises RuntimeError for fewer than two dimensions, p <= 0 or a negative ``maxnorm``. Gradient: input.)",
+     .forward = renorm,
+     .reference = "np.stack([row * min(1, maxnorm / (np.linalg.norm(row, p) + 1e-7)) for row in input])",
+     .samples = "f(3, 4), 2, 0, 1.5"});
 
 }  // namespace flambeau

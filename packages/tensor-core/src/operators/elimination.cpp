@@ -1,4 +1,5 @@
 // Elimination: the LU and LDL factorizations and what follows from them: systems and inverses.
+#include "flambeau/operator.h"
 #include "operators/linalg_checks.h"
 
 namespace flambeau::linalg {
@@ -221,6 +222,13 @@ Tensor inv(const Tensor& a) {
   return i.inverse;
 }
 
+const Operator inverse_operator({.signature = "inverse(input)",
+                                 .forms = kFunction | kMethod | kOut | kFloat32,
+                                 .doc = "The inverse of every matrix, as flambeau.linalg.inv.",
+                                 .forward = linalg::inv,
+                                 .reference = "np.linalg.inv(input)",
+                                 .samples = "2 * np.eye(3) + f(3, 3) / 4; 2 * np.eye(2) + f(3, 2, 2) / 4"});
+
 LuFactors ldl_factor_ex(const Tensor& a, bool hermitian, bool check_errors) {
   const LuFactors f = indefinite_factors("ldl_factor_ex", a, hermitian);
   if (check_errors) check_info("ldl_factor_ex", f.info, explain_singular);
@@ -245,5 +253,32 @@ Tensor ldl_solve(const Tensor& ld, const Tensor& pivots, const Tensor& b, bool h
           "linalg.ldl_solve: Expected pivots to be integers. Got ", pivots.dtype());
   return flambeau::ldl_solve(ld, pivots, b, hermitian);
 }
+
+const Operator _lu_factor_operator({.signature = "_lu_factor(input)",
+                                    .forms = kPrivate,
+                                    .doc = "LU and pivots of every matrix, and info.",
+                                    .forward = [](const Tensor& a) {
+                                      LuFactors f = lu_factor(a);
+                                      return Tensors{f.lu, f.pivots, f.info};
+                                    }});
+
+const Operator lu_operator({.signature = "lu(input, pivot=True, get_infos=False)",
+                            .forms = kFunction | kMethod | kOut,
+                            .doc = "LU and pivots, as flambeau.linalg.lu_factor; and info as well with ``get_infos``.",
+                            .forward = [](const Tensor& a, bool pivot, bool get_infos) {
+                              const LuFactors f =
+                                  get_infos ? linalg::lu_factor_ex(a, pivot, false) : linalg::lu_factor(a, pivot);
+                              return get_infos ? Tensors{f.lu, f.pivots, f.info} : Tensors{f.lu, f.pivots};
+                            }});
+
+const Operator lu_solve_operator(
+    {.signature = "lu_solve(input, LU_data, LU_pivots)",
+     .forms = kFunction | kMethod | kOut | kFloat32,
+     .doc = "The solution of ``A X = input`` from A's factors, as flambeau.linalg.lu_solve.",
+     .forward = [](const Tensor& b, const Tensor& lu,
+                   const Tensor& pivots) { return linalg::lu_solve(lu, pivots, b, true, false); },
+     .reference = "scipy.linalg.lu_solve((LU_data, "
+                  "LU_pivots - 1), input)",
+     .samples = "f(3, 2), 2 * np.eye(3) + f(3, 3) / 4, np.array([2, 3, 3], np.int32)"});
 
 }  // namespace flambeau::linalg

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "cuda/operators.h"
+#include "flambeau/operator.h"
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
 #include "kernels/table.h"
@@ -45,5 +46,12 @@ bool equal(const Tensor& a, const Tensor& b) {
   if (side_by_side && !a.is_cuda() && !b.is_cuda() && has_kernel(a.dtype())) return equal_values(a, b);
   return item(all(eq(a, b), std::nullopt, false)).truth();
 }
+
+const Operator equal_operator({.signature = "equal(input, other)",
+                               .forms = kFunction | kMethod,
+                               .doc = "Whether shapes and all elements are equal.",
+                               .forward = equal,
+                               .reference = "np.array_equal(input, other)",
+                               .samples = "f(2, 3), f(2, 3); np.ones(3), np.ones(3)"});
 
 }  // namespace flambeau

@@ -1,5 +1,6 @@
 // Largest and smallest elements, where they are, whether any or all are not 0, and all the bits together.
 #include "flambeau/extremes.h"
+#include "flambeau/operator.h"
 
 #include "cuda/operators.h"
 #include "operators/chosen.h"
@@ -125,7 +126,23 @@ Tensor truth(Reduce op, const Tensor& t, const OptionalDims& dim, bool keepdim) 
 }  // namespace
 
 Tensor amax(const Tensor& t, const OptionalDims& dim, bool keepdim) { return extreme(true, t, dim, keepdim, "Amax"); }
+
+const Operator amax_operator({.signature = "amax(input, dim=(), keepdim=False)",
+                              .forms = kFunction | kMethod | kOut,
+                              .doc = "The largest over dimensions; the gradient is shared evenly among equal elements.",
+                              .forward = amax,
+                              .reference = "np.amax(input, dim or None, keepdims=keepdim)",
+                              .samples = "f(2, 3); f(2, 3), 1; i(2, 3, 4), (0, 2), True"});
+
 Tensor amin(const Tensor& t, const OptionalDims& dim, bool keepdim) { return extreme(false, t, dim, keepdim, "Amin"); }
+
+const Operator amin_operator(
+    {.signature = "amin(input, dim=(), keepdim=False)",
+     .forms = kFunction | kMethod | kOut,
+     .doc = "The smallest over dimensions; the gradient is shared evenly among equal elements.",
+     .forward = amin,
+     .reference = "np.amin(input, dim or None, keepdims=keepdim)",
+     .samples = "f(2, 3); f(2, 3), 1; i(2, 3, 4), (0, 2), True"});
 TensorPair aminmax(const Tensor& t, std::optional<int64_t> dim, bool keepdim) {
   const OptionalDims dims = dim ? OptionalDims(Shape{*dim}) : OptionalDims();
   if (dim || keepdim || recording(t)) return {amin(t, dims, keepdim), amax(t, dims, keepdim)};
@@ -149,9 +166,70 @@ Tensor hash_tensor(const Tensor& t, const OptionalDims& dim, bool keepdim, int64
   const Tensor x = direct ? t : to(t, is_floating(t.dtype()) ? Dtype::float32 : Dtype::int64);
   return to(reduce(Reduce::Xor, x, dim, keepdim), Dtype::uint64);
 }
+
+const Operator hash_tensor_operator(
+    {.signature = "hash_tensor(input, dim=(), *, keepdim=False, mode=0)",
+     .forms = kFunction | kMethod | kOut,
+     .doc =
+         "The exclusive or of all elements as 64 bits, of all or along dimensions, in uint64: equal tensors have equal "
+         "hashes, in whatever order their elements are. Floating elements count as float64, integers as int64.\n\n"
+         "Raises RuntimeError or IndexError where there is none. Not differentiable.",
+     .forward = hash_tensor});
 Tensor argmax(const Tensor& t, std::optional<int64_t> dim, bool keepdim) { return arg_extreme(true, t, dim, keepdim); }
+
+const Operator argmax_operator({.signature = "argmax(input, dim=None, keepdim=False)",
+                                .forms = kFunction | kMethod | kOut,
+                                .doc = "The position of the first largest element, int64. Not differentiable.",
+                                .forward = argmax,
+                                .reference = "np.argmax(input, dim, keepdims=keepdim)",
+                                .samples = "f(2, 3); f(2, 3), 1; i(2, 30), 0, True"});
+
 Tensor argmin(const Tensor& t, std::optional<int64_t> dim, bool keepdim) { return arg_extreme(false, t, dim, keepdim); }
+
+const Operator argmin_operator({.signature = "argmin(input, dim=None, keepdim=False)",
+                                .forms = kFunction | kMethod | kOut,
+                                .doc = "The position of the first smallest element, int64. Not differentiable.",
+                                .forward = argmin,
+                                .reference = "np.argmin(input, dim, keepdims=keepdim)",
+                                .samples = "f(2, 3); f(2, 3), 1; i(2, 30), 0, True"});
+
 Tensor any(const Tensor& t, const OptionalDims& dim, bool keepdim) { return truth(Reduce::Any, t, dim, keepdim); }
+
+const Operator any_operator({.signature = "any(input, dim=None, keepdim=False)",
+                             .forms = kFunction | kMethod | kOut,
+                             .doc = "Whether any element is not 0.",
+                             .forward = any,
+                             .reference = "np.any(input, dim, keepdims=keepdim)",
+                             .samples = "b(2, 3); i(3, 4), 1; b(2, 3), 0, True"});
+
 Tensor all(const Tensor& t, const OptionalDims& dim, bool keepdim) { return truth(Reduce::All, t, dim, keepdim); }
+
+const Operator all_operator({.signature = "all(input, dim=None, keepdim=False)",
+                             .forms = kFunction | kMethod | kOut,
+                             .doc = "Whether every element is not 0.",
+                             .forward = all,
+                             .reference = "np.all(input, dim, keepdims=keepdim)",
+                             .samples = "b(2, 3); i(3, 4), 1; b(2, 3), 0, True"});
+
+const Operator one_hot_operator(
+    {.signature = "one_hot(input, num_classes=-1)",
+     .forms = kFunction,
+     .doc = "Class indices as 0/1 vectors, int64.",
+     .forward =
+         [](const Tensor& t, int64_t classes) {
+           require(t.dtype() == Dtype::int64, "one_hot is only applicable to index tensor of type LongTensor, got ",
+                   t.dtype());
+           require(t.numel() > 0 || classes > 0, "Can not infer total number of classes from empty tensor.");
+           if (t.numel() > 0) {
+             const int64_t least = item(min_all(t)).integer(), most = item(max_all(t)).integer();
+             require(least >= 0, "Class values must be non-negative. Got ", least);
+             require(classes == -1 || most < classes, "Class values must be smaller than num_classes. Got ", most,
+                     " and num_classes=", classes);
+             if (classes == -1) classes = most + 1;
+           }
+           return to(eq(unsqueeze(t, -1), arange(Scalar(0), Scalar(classes), Scalar(1), Dtype::int64)), Dtype::int64);
+         },
+     .reference = "np.eye(num_classes, dtype=np.int64)[input]",
+     .samples = "k(4, 3), 5; k(3, 2, 2), 3"});
 
 }  // namespace flambeau

@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "cuda/indexing.h"
+#include "flambeau/operator.h"
 #include "flambeau/parallel.h"
 #include "operators/combined_writes.h"
 #include "operators/indexing.h"
@@ -385,5 +386,13 @@ Tensor scatter_reduce(const Tensor& t, int64_t dim, const Tensor& index, const T
                 FoldDerivative{fold, include_self, s.dim, source.shape()});
   return target.out;
 }
+
+const Operator gather_operator(
+    {.signature = "gather(input, dim, index, *, sparse_grad=False)",
+     .forms = kFunction | kMethod | kOut | kExactOut,
+     .doc = "out[i, j] = input[index[i, j], j] for dim 0, and so on. Gradient: scattered back.",
+     .forward = [](const Tensor& t, int64_t dim, const Tensor& index, bool) { return gather(t, dim, index); },
+     .reference = "np.take_along_axis(input, index, dim)",
+     .samples = "f(3, 4), 0, k(3, 2, 4); f(3, 4), 1, k(4, 3, 5)"});
 
 }  // namespace flambeau

@@ -4,6 +4,7 @@
 
 #include "cuda/optimizer.h"
 #include "flambeau/cuda.h"
+#include "flambeau/operator.h"
 #include "flambeau/operators.h"
 #include "flambeau/optimizer.h"
 #include "flambeau/parallel.h"
@@ -60,5 +61,11 @@ bool scale_gradients(const std::vector<Tensor>& gradients, double factor) {
     if (!used[i].same(parts[i])) copy_values(parts[i], used[i]);
   return finite;
 }
+
+const Operator _scale_gradients_operator(
+    {.signature = "_scale_gradients(gradients, factor)",
+     .forms = kPrivate,
+     .doc = "Multiplies gradients in place; returns whether all of their elements were finite.",
+     .forward = scale_gradients});
 
 }  // namespace flambeau

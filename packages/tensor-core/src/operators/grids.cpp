@@ -1,5 +1,6 @@
 // Tensors laid out on grids: coordinates, choices, blocks, quarter turns.
 #include "flambeau/grids.h"
+#include "flambeau/operator.h"
 
 #include <utility>
 
@@ -72,6 +73,19 @@ Tensor combinations(const Tensor& input, int64_t r, bool with_replacement) {
   return reshape(index_select(input, 0, to(positions, input.device())), {count, r});
 }
 
+const Operator combinations_operator(
+    {.signature = "combinations(input, r=2, with_replacement=False)",
+     .forms = kFunction,
+     .doc = R"(The subsets of ``r`` elements of a vector in lexicographic order, ``(count, r)``. Gradient: added back.
+
+>>> flambeau.combinations(flambeau.tensor([1, 2, 3]))
+tensor([[1, 2],
+        [1, 3],
+        [2, 3]]))",
+     .forward = combinations,
+     .reference = "np.array(list(__import__('itertools').combinations(input, r)))",
+     .samples = "f(4); f(4), 3"});
+
 Tensor block_diag(const Tensors& given) {
   if (given.empty()) return empty({1, 0}, default_dtype());
   Tensors rows = given;
@@ -118,6 +132,21 @@ Tensor rot90(const Tensor& input, int64_t k, const Shape& dims) {
   if (turns == 2) return flip(input, {first, second});
   return transpose(flip(input, {turns == 1 ? second : first}), first, second);
 }
+
+const Operator rot90_operator(
+    {.signature = "rot90(input, k=1, dims=(0, 1))",
+     .forms = kFunction | kMethod,
+     .doc =
+         R"(``input`` rotated by ``k`` quarter turns from the first towards the second of ``dims``; a copy. Gradient: input.
+
+Raises RuntimeError unless there are two different dimensions.
+
+>>> flambeau.rot90(flambeau.tensor([[1, 2], [3, 4]]))
+tensor([[2, 4],
+        [1, 3]]))",
+     .forward = rot90,
+     .reference = "np.rot90(input, k, dims)",
+     .samples = "f(2, 3); f(2, 3), -1; f(2, 3, 2), 2, (1, 2)"});
 
 Tensor shift_frequencies(const Tensor& input, const OptionalDims& given, bool back) {
   Shape dims = given.value_or(Shape{}), shifts;

@@ -1,4 +1,5 @@
 // index_select and its relatives: whole slices along one dimension, at the entries of a vector.
+#include "flambeau/operator.h"
 #include "operators/indexing.h"
 
 namespace flambeau {
@@ -73,6 +74,13 @@ Tensor index_select(const Tensor& t, int64_t dim, const Tensor& index) {
   return out;
 }
 
+const Operator index_select_operator({.signature = "index_select(input, dim, index)",
+                                      .forms = kFunction | kMethod | kOut,
+                                      .doc = "The slices at `index` along a dimension. Gradient: added back.",
+                                      .forward = index_select,
+                                      .reference = "np.take(input, index, dim)",
+                                      .samples = "f(3, 4), 0, k(3, 5); f(3, 4), -1, k(4, 2)"});
+
 Tensor index_add(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& source, Write write) {
   dim = t.wrap_dim(dim);
   check_vector<IndexError>(index, "index_add_");
@@ -80,6 +88,7 @@ Tensor index_add(const Tensor& t, int64_t dim, const Tensor& index, const Tensor
   check_source<Error>(t, dim, i, source, "index_add_");
   check_range<Error>(i, length_of(t, dim), Negative::Refused, "", dim);
   const Target target = target_of(t, write, "index_add_", {&source, &index});
+
   store_blocks(target.out, slices(target.out, dim, i), settled(source, target.out), Combine::Add);
   if (recording(t, source))
     record_saving("IndexAdd", target, {&t, &source}, {i}, [dim, shape = source.shape()](const Context& c) {
@@ -177,5 +186,16 @@ Tensor embedding(const Tensor& weight, const Tensor& indices, int64_t padding, b
     });
   return out;
 }
+
+const Operator embedding_operator(
+    {.signature = "embedding(weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=False)",
+     .forms = kFunction,
+     .doc = "The rows of weight at indices, as a last dimension. Gradient: weight; none for the row padding_idx, and "
+            "divided "
+            "by how often a row was taken if scale_grad_by_freq. sparse is accepted; the gradient is dense.",
+     .forward = [](const Tensor& weight, const Tensor& indices, int64_t padding, bool by_frequency,
+                   bool) { return embedding(weight, indices, padding, by_frequency); },
+     .reference = "weight[indices]",
+     .samples = "f(5, 3), k(5, 2, 2); f(5, 3), k(5)"});
 
 }  // namespace flambeau

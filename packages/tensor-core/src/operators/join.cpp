@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "flambeau/cuda.h"
+#include "flambeau/operator.h"
 #include "flambeau/operators.h"
 
 namespace flambeau {
@@ -134,5 +135,10 @@ Tensor stack(const Tensors& tensors, int64_t dim) {
   for (const Tensor& t : tensors) raised.push_back(unsqueeze(t, dim));
   return cat(raised, dim);
 }
+
+const Operator stack_operator({.signature = "stack(tensors, dim=0)",
+                               .forms = kFunction | kOut | kWidest,
+                               .doc = "Tensors of one shape joined along a fresh dimension.",
+                               .forward = stack});
 
 }  // namespace flambeau

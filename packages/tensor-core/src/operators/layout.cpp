@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "flambeau/interpreter.h"
+#include "flambeau/operator.h"
 #include "flambeau/operators.h"
 
 namespace flambeau {
@@ -42,5 +43,22 @@ Tensor resize_(const Tensor& self, const Shape& shape, MemoryFormat format) {
   impl.update_geometry();
   return self;
 }
+
+const Operator resize_as__operator({.signature = "resize_as_(input, the_template, *, memory_format=None)",
+                                    .forms = kFunction | kMethod,
+                                    .doc = "resize_(the_template.shape).",
+                                    .forward = [](const Tensor& t, const Tensor& other,
+                                                  std::optional<MemoryFormat> format) {
+                                      return resize_(t, other.shape(), format.value_or(MemoryFormat::Contiguous));
+                                    }});
+
+const Operator resize__operator(
+    {.signature = "resize_(input, *size, memory_format=None)",
+     .forms = kMethod,
+     .doc = "Gives the tensor another shape in place; its storage grows where that is larger, what is added is "
+            "uninitialised.",
+     .forward = [](const Tensor& t, const Shape& size, std::optional<MemoryFormat> format) {
+       return resize_(t, size, format.value_or(MemoryFormat::Contiguous));
+     }});
 
 }  // namespace flambeau

@@ -3,6 +3,7 @@
 
 #include "flambeau/cuda.h"
 #include "flambeau/networks.h"
+#include "flambeau/operator.h"
 #include "operators/labelled.h"
 #include "operators/working_memory.h"
 
@@ -197,5 +198,11 @@ Tensor multilabel_margin_loss(const Tensor& input, const Tensor& target, Reducti
            });
   return out;
 }
+
+const Operator _multilabel_margin_loss_operator(
+    {.signature = "_multilabel_margin_loss(input, target, reduction)",
+     .forms = kPrivate | kFloat32,
+     .doc = "sum over labels y, others j, of max(0, 1 - x[y] + x[j]) / C. Gradient: input, any order.",
+     .forward = multilabel_margin_loss});
 
 }  // namespace flambeau

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "cuda/indexing.h"
+#include "flambeau/operator.h"
 #include "flambeau/parallel.h"
 #include "operators/indexing.h"
 
@@ -82,6 +83,13 @@ Tensor nonzero(const Tensor& t) {
   return out;
 }
 
+const Operator argwhere_operator({.signature = "argwhere(input)",
+                                  .forms = kFunction | kMethod,
+                                  .doc = "The indices of the elements that are not 0, one row each.",
+                                  .forward = nonzero,
+                                  .reference = "np.argwhere(input)",
+                                  .samples = "i(3, 4) // 5; b(2, 3, 2)"});
+
 Tensor nonzero_static(const Tensor& t, int64_t size, int64_t fill_value) {
   require(size >= 0, "nonzero_static: 'size' must be an non-negative integer, got ", size);
   const Tensor out = full({size, t.dim()}, Scalar(fill_value), Dtype::int64), found = nonzero(t);
@@ -89,6 +97,12 @@ Tensor nonzero_static(const Tensor& t, int64_t size, int64_t fill_value) {
   if (n > 0) copy_values(narrow(out, 0, 0, n), narrow(found, 0, 0, n));
   return out;
 }
+
+const Operator nonzero_static_operator(
+    {.signature = "nonzero_static(input, *, size, fill_value=-1)",
+     .forms = kFunction | kMethod | kOut,
+     .doc = "The first `size` rows of nonzero(input); rows of fill_value where there are fewer.",
+     .forward = nonzero_static});
 
 namespace {
 
@@ -126,6 +140,13 @@ Tensor masked_select(const Tensor& t, const Tensor& mask) {
     });
   return out;
 }
+
+const Operator masked_select_operator({.signature = "masked_select(input, mask)",
+                                       .forms = kFunction | kMethod | kOut,
+                                       .doc = "The elements where mask is true, as a vector. Gradient: input.",
+                                       .forward = masked_select,
+                                       .reference = "input[mask]",
+                                       .samples = "f(3, 4), b(3, 4); i(3, 4), b(3, 4)"});
 
 namespace {
 
@@ -253,6 +274,13 @@ Tensor take(const Tensor& t, const Tensor& index) {
   return index.dim() == 1 ? taken : reshape(taken, index.shape());
 }
 
+const Operator take_operator({.signature = "take(input, index)",
+                              .forms = kFunction | kMethod | kOut,
+                              .doc = "The elements at `index` of input read as one row. Gradient: added back.",
+                              .forward = take,
+                              .reference = "np.take(input, index)",
+                              .samples = "f(2, 3), k(6, 2, 2); f(5), k(5)"});
+
 Tensor put(const Tensor& t, const Tensor& index, const Tensor& source, bool accumulate, Write write) {
   require(t.dtype() == source.dtype(),
           "put_(): self and source expected to have the same dtype, but got self.dtype = ", t.dtype(),
@@ -269,6 +297,7 @@ Tensor put(const Tensor& t, const Tensor& index, const Tensor& source, bool accu
     return out;
   }
   const Tensor values = reshape(source, {source.numel()});
+
   if (out.is_contiguous())
     index_put(view(out, {out.numel()}), {i}, values, accumulate, Write::InPlace);
   else

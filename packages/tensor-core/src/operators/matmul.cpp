@@ -1,6 +1,7 @@
 // Matrix products and their derivatives.
 #include "cuda/operators.h"
 #include "flambeau/add_product.h"
+#include "flambeau/operator.h"
 #include "flambeau/operators.h"
 #include "flambeau/products.h"
 #include "operators/products.h"
@@ -64,6 +65,13 @@ Tensor mm(const Tensor& a, const Tensor& b) {
   return out;
 }
 
+const Operator mm_operator({.signature = "mm(input, mat2)",
+                            .forms = kFunction | kMethod | kOut | kLowerPrecision,
+                            .doc = "The product of two matrices.",
+                            .forward = mm,
+                            .reference = "input @ mat2",
+                            .samples = "f(2, 3), f(3, 4); i(2, 3), i(3, 4)"});
+
 namespace {
 
 // out[i] = x[i] @ y[i], all of one dtype; out is contiguous.
@@ -102,6 +110,13 @@ Tensor bmm(const Tensor& a, const Tensor& b) {
   return out;
 }
 
+const Operator bmm_operator({.signature = "bmm(input, mat2)",
+                             .forms = kFunction | kMethod | kOut | kLowerPrecision,
+                             .doc = "The products of two batches of matrices, (b, n, m) and (b, m, p).",
+                             .forward = bmm,
+                             .reference = "input @ mat2",
+                             .samples = "f(2, 2, 3), f(2, 3, 4); i(2, 2, 3), i(2, 3, 4)"});
+
 Tensor matmul(const Tensor& a, const Tensor& b) {
   if (a.dim() == 2 && b.dim() == 2) return mm(a, b);
   require(a.dim() > 0 && b.dim() > 0, "both arguments to matmul need to be at least 1D, but they are ", a.dim(),
@@ -132,6 +147,15 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
   if (b.dim() > 1) batch.push_back(n);
   return reshape(out, batch);
 }
+
+const Operator matmul_operator(
+    {.signature = "matmul(input, other)",
+     .forms = kFunction | kMethod | kOut | kLowerPrecision,
+     .doc = "The matrix product: vectors, matrices and broadcast batches of matrices. Gradient: both, any order.",
+     .forward = matmul,
+     .reference = "input @ other",
+     .samples =
+         "f(2, 3), f(3, 4); f(3), f(3); f(2, 1, 2, 3), f(4, 3, 2); f(2, 3), f(3); i(2, 3), i(3, 2); f(2, 0), f(0, 3)"});
 
 namespace {
 
@@ -179,5 +203,42 @@ Tensor add_product(const char* name, const Tensor& input, const Tensor& a, const
 Tensor addmm(const Tensor& input, const Tensor& a, const Tensor& b, Scalar beta, Scalar alpha) {
   return add_product("addmm", input, a, b, beta, alpha, mm);
 }
+
+const Operator addmm_operator({.signature = "addmm(input, mat1, mat2, *, beta=1, alpha=1)",
+                               .forms = kFunction | kMethod | kOut | kInPlace | kLowerPrecision,
+                               .doc = "beta * input + alpha * mat1 @ mat2. Gradient: all three.",
+                               .forward = addmm,
+                               .reference = "beta * input + alpha * (mat1 @ mat2)",
+                               .samples = "f(2, 4), f(2, 3), f(3, 4); f(4), f(2, 3), f(3, 4), beta=2, alpha=0.5"});
+
+const Operator addmv_operator({.signature = "addmv(input, mat, vec, *, beta=1, alpha=1)",
+                               .forms = kFunction | kMethod | kOut | kInPlace,
+                               .doc = "beta * input + alpha * mat @ vec. Gradient: all three.",
+                               .forward = [](const Tensor& i, const Tensor& a, const Tensor& b, Scalar beta,
+                                             Scalar alpha) { return add_product("addmv", i, a, b, beta, alpha, mv); },
+                               .reference = "beta * input + alpha * (mat @ vec)",
+                               .samples = "f(2), f(2, 3), f(3); f(2), f(2, 3), f(3), beta=2, alpha=0.5"});
+
+const Operator baddbmm_operator(
+    {.signature = "baddbmm(input, batch1, batch2, *, beta=1, alpha=1)",
+     .forms = kFunction | kMethod | kOut | kInPlace | kLowerPrecision,
+     .doc = "beta * input + alpha * batch1 @ batch2, batched. Gradient: all three.",
+     .forward = [](const Tensor& i, const Tensor& a, const Tensor& b, Scalar beta,
+                   Scalar alpha) { return add_product("baddbmm", i, a, b, beta, alpha, bmm); },
+     .reference = "beta * input + alpha * (batch1 @ batch2)",
+     .samples = "f(2, 2, 4), f(2, 2, 3), f(2, 3, 4); f(4), f(2, 2, 3), f(2, 3, 4), beta=2, alpha=0.5"});
+
+const Operator adjoint_operator(
+    {.signature = "adjoint(input)",
+     .forms = kFunction | kMethod,
+     .doc = "The last two dimensions exchanged, conjugated. Gradient: input.",
+     .forward =
+         [](const Tensor& t) {
+           require(t.dim() != 1,
+                   "tensor.adjoint() is only supported on matrices or batches of matrices. Got 1-D tensor.");
+           return t.dim() ? transpose(conj(t), -2, -1) : conj(t);
+         },
+     .reference = "np.conj(np.swapaxes(input, -1, -2))",
+     .samples = "f(2, 3); c(2, 3, 2)"});
 
 }  // namespace flambeau

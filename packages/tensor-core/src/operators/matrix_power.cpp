@@ -1,5 +1,6 @@
 // Powers of matrices.
 #include <utility>
+#include "flambeau/operator.h"
 
 #include "operators/linalg_checks.h"
 
@@ -28,5 +29,12 @@ Tensor matrix_power(const Tensor& a, int64_t n) {
     if (!left) return out.same(a) ? clone(a) : out;
   }
 }
+
+const Operator matrix_power_operator({.signature = "matrix_power(input, n)",
+                                      .forms = kFunction | kMethod | kOut,
+                                      .doc = "A power of every matrix, as flambeau.linalg.matrix_power.",
+                                      .forward = linalg::matrix_power,
+                                      .reference = "np.linalg.matrix_power(input, n)",
+                                      .samples = "f(3, 3), 3; f(2, 3, 3), 0; np.eye(2) * 2 + f(2, 2) / 4, -2"});
 
 }  // namespace flambeau::linalg

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "cuda/random.h"
+#include "flambeau/operator.h"
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
 #include "flambeau/sorting.h"
@@ -104,5 +105,15 @@ Tensor multinomial(const Tensor& weights, int64_t draws, bool replacement, Gener
   if (out.numel()) (replacement ? with_replacement : without_replacement)(rows, draws, out.data<int64_t>(), generator);
   return out;
 }
+
+const Operator multinomial_operator(
+    {.signature = "multinomial(input, num_samples, replacement=False, *, generator=None)",
+     .forms = kFunction | kMethod | kOut | kExactOut,
+     .doc = "Indices drawn with the weights in the rows of input; int64.\n\nWithout replacement in the order in which "
+            "they "
+            "would be drawn one by one.\nRaises RuntimeError for weights that are negative, not finite, or all 0 in a "
+            "row.\n"
+            "Source: without replacement Efraimidis and Spirakis 2006.",
+     .forward = multinomial});
 
 }  // namespace flambeau

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "flambeau/networks.h"
+#include "flambeau/operator.h"
 #include "operators/labelled.h"
 #include "operators/working_memory.h"
 
@@ -84,5 +85,13 @@ Tensor nll_loss(const Tensor& input, const Tensor& target, const Tensor& weight,
   return to(reduction == Reduction::Mean ? weighted_mean(losses, l->weights) : reduced(losses, reduction),
             input.dtype());
 }
+
+const Operator nll_loss_operator(
+    {.signature = "nll_loss(input, target, weight=None, ignore_index=-100, reduction='mean')",
+     .forms = kFunction | kFloat32,
+     .doc = "The negative log likelihood of log-probabilities (N, C, ...) and class indices (N, ...). Gradient: input.",
+     .forward = nll_loss,
+     .reference = "-input[np.arange(len(target)), target].mean()",
+     .samples = "f(4, 3), k(3, 4)"});
 
 }  // namespace flambeau

@@ -1,6 +1,7 @@
 // Norms and log-sum-exp, each with its derivative.
 #include <cmath>
 #include <limits>
+#include "flambeau/operator.h"
 
 #include "cuda/operators.h"
 #include "operators/reduction.h"
@@ -116,5 +117,12 @@ Tensor logsumexp(const Tensor& t, const Shape& dim, bool keepdim) {
     });
   return out;
 }
+
+const Operator logsumexp_operator({.signature = "logsumexp(input, dim, keepdim=False)",
+                                   .forms = kFunction | kMethod | kOut,
+                                   .doc = "log(sum(exp(input))) over dimensions, without overflow. Gradient: softmax.",
+                                   .forward = logsumexp,
+                                   .reference = "scipy.special.logsumexp(input, dim, keepdims=keepdim)",
+                                   .samples = "f(2, 3), 1; f(2, 3, 2), (0, 2), True"});
 
 }  // namespace flambeau

@@ -1,5 +1,6 @@
 // Products of tensors made of matrix products and multiplications.
 #include "flambeau/products.h"
+#include "flambeau/operator.h"
 
 #include <algorithm>
 #include <limits>
@@ -34,6 +35,13 @@ Tensor outer(const Tensor& a, const Tensor& b) {
   return mul(unsqueeze(a, 1), b);
 }
 
+const Operator outer_operator({.signature = "outer|ger(input, vec2)",
+                               .forms = kFunction | kMethod | kOut,
+                               .doc = "The outer product of two vectors.",
+                               .forward = outer,
+                               .reference = "np.outer(input, vec2)",
+                               .samples = "f(2), f(3); i(2), i(3)"});
+
 Tensor inner(const Tensor& a, const Tensor& b) {
   if (a.dim() == 0 || b.dim() == 0) return a * b;
   require(a.size(-1) == b.size(-1), "inner() the last dimension must match on both input tensors but got shapes ",
@@ -41,6 +49,17 @@ Tensor inner(const Tensor& a, const Tensor& b) {
   if (a.dim() == 1 && b.dim() == 1) return dot(a, b);
   return tensordot(a, b, {-1}, {-1});
 }
+
+const Operator inner_operator({.signature = "inner(input, other)",
+                               .forms = kFunction | kMethod | kOut,
+                               .doc = "Sums of products over the last dimension of both; a scalar multiplies. "
+                                      "Gradient: both.\n\nRaises RuntimeError "
+                                      "where the last sizes differ.\n\n>>> flambeau.inner(flambeau.tensor([1, 2]), "
+                                      "flambeau.tensor([[3, 4], [5, 6]]))\n"
+                                      "tensor([11, 17])",
+                               .forward = inner,
+                               .reference = "np.inner(input, other)",
+                               .samples = "f(3), f(3); f(2, 3), f(4, 3)"});
 
 Tensor addr(const Tensor& input, const Tensor& a, const Tensor& b, Scalar beta, Scalar alpha) {
   require(a.dim() == 1 && b.dim() == 1, "addr: Expected 1-D argument vec1 and vec2, but got ", a.dim(), "-D and ",
@@ -60,6 +79,15 @@ Tensor addr(const Tensor& input, const Tensor& a, const Tensor& b, Scalar beta, 
   const auto wide = [](const Tensor& t) { return to(t, Dtype::float32); };  // rounded once
   return to(scaled_sum(wide(input), unsqueeze(wide(a), 1) * wide(b), beta, alpha), dtype);
 }
+
+const Operator addr_operator(
+    {.signature = "addr(input, vec1, vec2, *, beta=1, alpha=1)",
+     .forms = kFunction | kMethod | kOut | kInPlace,
+     .doc = "``beta * input + alpha * outer(vec1, vec2)``; ``input`` is broadcast, and not read where beta is 0.\n\n"
+            "Gradient: input and both vectors.",
+     .forward = addr,
+     .reference = "beta * input + alpha * np.outer(vec1, vec2)",
+     .samples = "f(2, 3), f(2), f(3); f(3), f(2), f(3), beta=2, alpha=0.5"});
 
 namespace {
 
@@ -120,6 +148,15 @@ Tensor kron(const Tensor& a, const Tensor& b) {
   return reshape(x * y, result);
 }
 
+const Operator kron_operator(
+    {.signature = "kron(input, other)",
+     .forms = kFunction | kMethod | kOut,
+     .doc = "The Kronecker product: each element of ``input`` times the whole of ``other``. Gradient: both.\n\n"
+            ">>> flambeau.kron(flambeau.tensor([1, 10]), flambeau.tensor([2, 3]))\ntensor([ 2,  3, 20, 30])",
+     .forward = kron,
+     .reference = "np.kron(input, other)",
+     .samples = "f(2, 3), f(3, 2); f(2), f(2, 2); i(2), i(3)"});
+
 Tensor tensordot(const Tensor& a, const Tensor& b, const Shape& first, const Shape& second) {
   require(first.size() == second.size(), "both dimension lists should have same length, got ", first, " and ", second);
   Tensor x = a, y = b;
@@ -170,6 +207,19 @@ Tensor bilinear(const Tensor& x1, const Tensor& x2, const Tensor& weight, const 
   return reshape(out, shape);
 }
 
+const Operator bilinear_operator({.signature = "bilinear(input1, input2, weight, bias=None)",
+                                  .forms = kFunction,
+                                  .doc = R"(``x1 @ weight[k] @ x2 + bias[k]`` for every k.
+
+Args:
+    input1, input2: ``(*, D1)`` and ``(*, D2)``.
+    weight: ``(K, D1, D2)``.
+    bias: ``(K,)`` or None.
+Returns: ``(*, K)``.)",
+                                  .forward = bilinear,
+                                  .reference = "np.einsum('ni,oij,nj->no', input1, weight, input2) + bias",
+                                  .samples = "f(4, 2), f(4, 3), f(5, 2, 3), f(5)"});
+
 namespace {
 
 // Where to cut each range of factors so that the multiplications are fewest: Cormen et al., section 15.2.
@@ -216,6 +266,7 @@ Tensor multi_dot(const Tensors& given) {
   }
   Tensor out = n == 2 ? mm(factors[0], factors[1]) : multiplied(factors, cuts_of(sizes), 0, n - 1);
   if (row) out = squeeze(out, Shape{0});
+
   return column ? squeeze(out, Shape{-1}) : out;
 }
 

@@ -1,5 +1,6 @@
 // Random fills and permutations.
 #include "flambeau/random.h"
+#include "flambeau/operator.h"
 
 #include <algorithm>
 #include <cmath>
@@ -398,5 +399,14 @@ Tensor random_permutation(int64_t n, Dtype dtype, Generator* generator) {
   }
   return to(out, dtype);
 }
+
+const Operator _rrelu_operator({.signature = "_rrelu(input, lower, upper)",
+                                .forms = kPrivate,
+                                .doc = "`leaky_relu` with slopes drawn from [lower, upper].",
+                                .forward = [](const Tensor& t, double lower, double upper) {
+                                  Tensor slopes = empty(t.shape(), t.dtype());
+                                  fill_uniform(slopes, lower, upper, nullptr);
+                                  return leaky_relu(t, slopes);
+                                }});
 
 }  // namespace flambeau

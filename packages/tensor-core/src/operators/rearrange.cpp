@@ -1,6 +1,7 @@
 // Copies with the elements in other places.
 #include "flambeau/cuda.h"
 #include "flambeau/interpreter.h"
+#include "flambeau/operator.h"
 #include "flambeau/operators.h"
 #include "flambeau/sorting.h"
 
@@ -37,6 +38,14 @@ Tensor flip(const Tensor& t, const Shape& dims) {
   return out;
 }
 
+const Operator flip_operator(
+    {.signature = "flip(input, *dims)",
+     .forms = kFunction | kMethod,
+     .doc = "The order of the elements reversed along the dimensions; a copy. Gradient: input.",
+     .forward = flip,
+     .reference = "np.flip(input, dims)",
+     .samples = "f(2, 3), (0,); f(2, 3), (0, -1); i(2, 3, 2), (1,)"});
+
 Tensor repeat(const Tensor& t, const Shape& repeats) {
   require(int(repeats.size()) >= t.dim(),
           "Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor: repeats ",
@@ -61,6 +70,13 @@ Tensor repeat(const Tensor& t, const Shape& repeats) {
   return reshape(clone(expand(reshape(t, apart), wide)), out);
 }
 
+const Operator repeat_operator({.signature = "repeat(input, *repeats)",
+                                .forms = kMethod,
+                                .doc = "The tensor repeated along each dimension; a copy. Gradient: summed.",
+                                .forward = repeat,
+                                .reference = "np.tile(input, repeats)",
+                                .samples = "f(2, 3), (2, 1); f(3), (2, 2)"});
+
 namespace {
 
 // Each number below `size` as often as the counts say, or the only one of them.
@@ -68,6 +84,7 @@ Tensor repeated_on_gpu(const Tensor& counts, int64_t size, std::optional<int64_t
   const int64_t least = item(min_all(counts)).integer();
   require(least >= 0, "repeats can not be negative, got ", least);
   const Tensor ends = cumsum(expand(reshape(counts, {counts.numel()}), {size}), 0, {});
+
   const int64_t total = item(select(ends, 0, size - 1)).integer();
   require(!output_size || *output_size == total,
           "allocated size does not match required size: ", output_size.value_or(0), " and ", total);
@@ -145,6 +162,16 @@ Tensor constant_pad_nd(const Tensor& t, const Shape& pad, Scalar value) {
   return out;
 }
 
+const Operator constant_pad_nd_operator(
+    {.signature = "constant_pad_nd(input, pad, value=0)",
+     .forms = kFunction,
+     .doc = "input with `value` around it: pad is (left, right) for the last "
+            "dimension, then the one before, ...; negative "
+            "amounts cut off. Gradient: input.",
+     .forward = constant_pad_nd,
+     .reference = "np.pad(input, [(0, 0), pad[:2]] if len(pad) == 2 else [pad[2:], pad[:2]], constant_values=value)",
+     .samples = "f(2, 3), (1, 2); f(2, 3), (1, 0, 0, 2), 2.5"});
+
 Tensor diag_embed(const Tensor& t, int64_t offset, int64_t dim1, int64_t dim2) {
   const int dims = t.dim() + 1;
   dim1 = Tensor::wrap_dim(dim1, dims);
@@ -160,7 +187,71 @@ Tensor diag_embed(const Tensor& t, int64_t offset, int64_t dim1, int64_t dim2) {
   if (recording(t))
     record("DiagEmbed", out, {&t}, {},
            [offset, dim1, dim2](const Context& c) { c.set(0, diagonal(c.gradient(), offset, dim1, dim2)); });
+
   return out;
 }
+
+const Operator diag_embed_operator(
+    {.signature = "diag_embed(input, offset=0, dim1=-2, dim2=-1)",
+     .forms = kFunction | kMethod,
+     .doc = "The last dimension as a diagonal of matrices that are zero elsewhere. Gradient: the diagonal.",
+     .forward = diag_embed,
+     .reference = "np.array([np.diag(row, offset) for row in input]) if input.ndim == 2 else np.diag(input, offset)",
+     .samples = "f(3); f(2, 3); f(2, 3), 1"});
+
+const Operator tile_operator({.signature = "tile(input, *dims)",
+                              .forms = kFunction | kMethod,
+                              .doc = "repeat(), where fewer counts than dimensions are those of the last ones.",
+                              .forward =
+                                  [](const Tensor& t, const Shape& dims) {
+                                    Shape counts = dims;
+                                    while (int(counts.size()) < t.dim()) counts.insert(0, 1);
+                                    return repeat(t, counts);
+                                  },
+                              .reference = "np.tile(input, dims)",
+                              .samples = "f(2, 3), (2,); f(3), (2, 2)"});
+
+const Operator flipud_operator({.signature = "flipud(input)",
+                                .forms = kFunction | kMethod,
+                                .doc = "flip(0).",
+                                .forward =
+                                    [](const Tensor& t) {
+                                      require(t.dim() >= 1, "Input must be >= 1-d, got shape ", t.shape());
+                                      return flip(t, {0});
+                                    },
+                                .reference = "np.flipud(input)",
+                                .samples = "f(3); i(2, 3)"});
+
+const Operator fliplr_operator({.signature = "fliplr(input)",
+                                .forms = kFunction | kMethod,
+                                .doc = "flip(1).",
+                                .forward =
+                                    [](const Tensor& t) {
+                                      require(t.dim() >= 2, "Input must be >= 2-d, got shape ", t.shape());
+                                      return flip(t, {1});
+                                    },
+                                .reference = "np.fliplr(input)",
+                                .samples = "f(2, 3); i(2, 3, 2)"});
+
+const Operator diagflat_operator(
+    {.signature = "diagflat(input, offset=0)",
+     .forms = kFunction | kMethod,
+     .doc = "All elements as the diagonal of a matrix.",
+     .forward = [](const Tensor& t, int64_t offset) { return diag_embed(reshape(t, {t.numel()}), offset, 0, 1); },
+     .reference = "np.diagflat(input, offset)",
+     .samples = "f(2, 2); f(3), 1"});
+
+const Operator diag_operator({.signature = "diag(input, diagonal=0)",
+                              .forms = kFunction | kMethod | kOut,
+                              .doc = "The diagonal of a matrix, a copy; of a vector, the matrix with it.",
+                              .forward =
+                                  [](const Tensor& t, int64_t diagonal) {
+                                    require(t.dim() == 1 || t.dim() == 2, "diag(): Supports 1D or 2D tensors. Got ",
+                                            t.dim(), "D");
+                                    return t.dim() == 1 ? diag_embed(t, diagonal, 0, 1)
+                                                        : clone(flambeau::diagonal(t, diagonal, 0, 1));
+                                  },
+                              .reference = "np.diag(input, diagonal)",
+                              .samples = "f(3); f(3, 4); f(3), -1; f(3, 4), 1"});
 
 }  // namespace flambeau

@@ -1,6 +1,7 @@
 // The QR factorization and Householder's reflectors.
 #include "flambeau/array_library.h"
 #include "flambeau/autograd.h"
+#include "flambeau/operator.h"
 #include "operators/linalg_checks.h"
 
 namespace flambeau::linalg {
@@ -166,6 +167,20 @@ Tensor ormqr(const Tensor& input, const Tensor& tau, const Tensor& other, bool l
   if (left) return reflect(input, tau, other, transposed);
   return adjoint(reflect(input, tau, adjoint(other), !transposed));
 }
+
+const Operator ormqr_operator(
+    {.signature = "ormqr(input, tau, other, left=True, transpose=False)",
+     .forms = kFunction | kMethod | kOut | kFloat32,
+     .doc = R"(``Q C``, ``Q^H C``, ``C Q`` or ``C Q^H``, Q from its reflectors without ever being made.
+
+Args:
+    input: ``(*, mn, k)``: the reflectors, as geqrf gives them.
+    tau: ``(*, k)``.
+    other: C, ``(*, m, n)``; mn is m, or n where not ``left``.
+    left: Q stands on the left.
+    transpose: ``Q^H`` in place of Q.
+Gradient: all three, any order.)",
+     .forward = linalg::ormqr});
 
 QrFactors geqrf(const Tensor& input) {
   check_matrix("geqrf", input);

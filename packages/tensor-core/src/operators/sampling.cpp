@@ -7,6 +7,7 @@
 #include "cuda/random.h"
 #include "flambeau/gamma_variates.h"
 #include "flambeau/kernels/samplers.h"
+#include "flambeau/operator.h"
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
 #include "operators/sample_errors.h"
@@ -70,6 +71,12 @@ Tensor poisson(const Tensor& rate, Generator* generator) {
   return out;
 }
 
+const Operator poisson_operator(
+    {.signature = "poisson(input, generator=None)",
+     .forms = kFunction,
+     .doc = "Poisson numbers with the rates in input.\n\nGradient: 0.\nSource: from 10 on Hoermann 1993 (PTRS).",
+     .forward = poisson});
+
 Tensor binomial(const Tensor& count, const Tensor& prob, Generator* generator) {
   for (const auto& [name, t] : {std::pair("count", &count), std::pair("prob", &prob)})
     require<ValueError>(is_floating(t->dtype()), "binomial only supports floating-point dtypes for ", name,
@@ -87,6 +94,14 @@ Tensor binomial(const Tensor& count, const Tensor& prob, Generator* generator) {
   return out;
 }
 
+const Operator binomial_operator(
+    {.signature = "binomial(count, prob, generator=None)",
+     .forms = kFunction,
+     .doc = "How many of `count` trials succeed, each with probability `prob`; both broadcast and have one floating "
+            "dtype.\n\n"
+            "Gradient: 0.\nSource: from 10 expected successes on Hoermann 1993 (BTRS).",
+     .forward = binomial});
+
 Tensor standard_gamma(const Tensor& concentration, Generator* generator) {
   require<NotImplementedError>(is_floating(concentration.dtype()),
                                "_standard_gamma is implemented for floating-point tensors, got ",
@@ -99,6 +114,13 @@ Tensor standard_gamma(const Tensor& concentration, Generator* generator) {
   return out;
 }
 
+const Operator _standard_gamma_operator(
+    {.signature = "_standard_gamma(input, generator=None)",
+     .forms = kPrivate,
+     .doc = "Gamma numbers with the concentrations in input and rate 1.\n\nGradient: implicit reparameterisation.\n"
+            "Source: Marsaglia and Tsang 2000; Figurnov, Mohamed, Mnih 2018, arXiv:1805.08498.",
+     .forward = standard_gamma});
+
 Tensor standard_log_gamma(const Tensor& concentration, Generator* generator) {
   require<NotImplementedError>(is_floating(concentration.dtype()),
                                "_standard_log_gamma is implemented for floating-point tensors, got ",
@@ -110,6 +132,13 @@ Tensor standard_log_gamma(const Tensor& concentration, Generator* generator) {
            [](const Context& c) { c.set(0, mul(c.gradient(), standard_log_gamma_grad(c.saved(0), c.saved(1)))); });
   return out;
 }
+
+const Operator _standard_log_gamma_operator(
+    {.signature = "_standard_log_gamma(input, generator=None)",
+     .forms = kPrivate,
+     .doc = "The logarithms of gamma numbers with the concentrations in input and rate 1; float64.\n\n"
+            "They do not underflow where the concentration is small.\n\nGradient: implicit reparameterisation.",
+     .forward = standard_log_gamma});
 
 namespace {
 
@@ -140,5 +169,13 @@ Tensor sample_dirichlet(const Tensor& concentration, Generator* generator) {
     });
   return out;
 }
+
+const Operator _sample_dirichlet_operator(
+    {.signature = "_sample_dirichlet(input, generator=None)",
+     .forms = kPrivate,
+     .doc = "Points of the simplex: Dirichlet numbers with the concentrations along the last dimension of input.\n\n"
+            "No coordinate is 0 or 1, however small the concentrations.\n\n"
+            "Gradient: that of the gamma numbers they are made of.",
+     .forward = sample_dirichlet});
 
 }  // namespace flambeau

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "cuda/operators.h"
+#include "flambeau/operator.h"
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
 #include "kernels/table.h"
@@ -187,6 +188,13 @@ Tensor softmax(const Tensor& t, int64_t dim, std::optional<Dtype> dtype) {
   return out;
 }
 
+const Operator softmax_operator({.signature = "softmax(input, dim, dtype=None)",
+                                 .forms = kFunction | kMethod | kOut,
+                                 .doc = "exp(input) / sum(exp(input)) along a dimension. Gradient: any order.",
+                                 .forward = softmax,
+                                 .reference = "scipy.special.softmax(input, dim)",
+                                 .samples = "f(2, 3), 1; f(2, 3, 2), 0"});
+
 Tensor log_softmax(const Tensor& t, int64_t dim, std::optional<Dtype> dtype) {
   const Tensor x = prepared(t, dtype, "log_softmax");
   dim = x.wrap_dim(dim);
@@ -199,5 +207,12 @@ Tensor log_softmax(const Tensor& t, int64_t dim, std::optional<Dtype> dtype) {
     });
   return out;
 }
+
+const Operator log_softmax_operator({.signature = "log_softmax(input, dim, dtype=None)",
+                                     .forms = kFunction | kMethod | kOut,
+                                     .doc = "The logarithm of softmax(), without overflow. Gradient: any order.",
+                                     .forward = log_softmax,
+                                     .reference = "scipy.special.log_softmax(input, dim)",
+                                     .samples = "f(2, 3), 1; f(2, 3, 2), 0"});
 
 }  // namespace flambeau

@@ -1,5 +1,6 @@
 // Sorting along a dimension. Note [Keys]
 #include "flambeau/sorting.h"
+#include "flambeau/operator.h"
 
 #include "cuda/sorting.h"
 #include "operators/chosen.h"
@@ -155,5 +156,20 @@ Tensor argsort(const Tensor& t, int64_t dim, bool descending) {
 Tensor msort(const Tensor& t) {
   return recording(t) ? sort(t, 0, false).values : sorted_pair(t, 0, false, true, false).values;
 }
+
+const Operator msort_operator({.signature = "msort(input)",
+                               .forms = kFunction | kMethod | kOut,
+                               .doc = "The elements in order along the first dimension. Gradient: input.",
+                               .forward = msort,
+                               .reference = "np.sort(input, 0)",
+                               .samples = "f(5); f(4, 3)"});
+
+const Operator argsort_operator({.signature = "argsort(input, dim=-1, descending=False, stable=False)",
+                                 .forms = kFunction | kMethod,
+                                 .doc = "The indices that sort along a dimension, int64, as sort() gives them.",
+                                 .forward = [](const Tensor& t, int64_t dim, bool descending,
+                                               bool) { return argsort(t, dim, descending); },
+                                 .reference = "np.argsort(-input if descending else input, dim, kind='stable')",
+                                 .samples = "f(5); f(2, 5), 0; f(2, 5), 1, True; i(30), -1, False, True"});
 
 }  // namespace flambeau

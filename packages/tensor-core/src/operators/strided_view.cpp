@@ -1,4 +1,5 @@
 // Views that may show an element several times: any strides, and sliding windows.
+#include "flambeau/operator.h"
 #include "operators/view.h"
 
 namespace flambeau {
@@ -67,6 +68,15 @@ Tensor as_strided(const Tensor& t, const Shape& size, const Shape& stride, std::
                   });
 }
 
+const Operator as_strided_operator(
+    {.signature = "as_strided(input, size, stride, storage_offset=None)",
+     .forms = kFunction | kMethod | kCopy | kBecome,
+     .doc = "A view with the given sizes, strides and offset, in elements of the storage.",
+     .forward = as_strided,
+     .reference =
+         "np.lib.stride_tricks.as_strided(input.reshape(-1)[storage_offset or 0:], size, [8 * s for s in stride])",
+     .samples = "f(2, 6), (2, 3), (3, 1); f(12), (3, 2), (2, 1), 3"});
+
 Tensor unfold(const Tensor& t, int64_t dim, int64_t size, int64_t step) {
   dim = t.wrap_dim(dim);
   const int64_t length = t.dim() ? t.shape()[dim] : 1, stride = t.dim() ? t.strides()[dim] : 1;
@@ -96,5 +106,15 @@ Tensor unfold(const Tensor& t, int64_t dim, int64_t size, int64_t step) {
                     return index_add(zeros(from, g.dtype()), dim, reshape(at, {count * size}), windows);
                   });
 }
+
+const Operator unfold_operator(
+    {.signature = "unfold(input, dimension, size, step)",
+     .forms = kMethod | kCopy,
+     .doc = "The windows of `size` elements along a dimension, `step` apart, as a last "
+            "dimension; a view. Gradient: summed.",
+     .forward = unfold,
+     .reference = "np.moveaxis(np.lib.stride_tricks.sliding_window_view(input, size, dimension), dimension, 0)[::step] "
+                  "if dimension == 0 else np.lib.stride_tricks.sliding_window_view(input, size, 1)[:, ::step]",
+     .samples = "f(5, 2), 0, 2, 1; f(2, 7), 1, 3, 2"});
 
 }  // namespace flambeau

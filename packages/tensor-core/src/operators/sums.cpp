@@ -1,4 +1,5 @@
 // Sums, means, products and counts, each with its derivative.
+#include "flambeau/operator.h"
 #include "operators/reduction.h"
 
 namespace flambeau {
@@ -40,11 +41,29 @@ Tensor sum(const Tensor& t, const OptionalDims& dim, bool keepdim, std::optional
   return total(Reduce::Sum, "Sum", t, dim, keepdim, dtype.value_or(sum_dtype(t.dtype())));
 }
 
+const Operator sum_operator(
+    {.signature = "sum(input, dim=None, keepdim=False, *, dtype=None)",
+     .forms = kFunction | kMethod | kOut,
+     .doc = "The sum over all or the given dimensions. Integers and booleans are summed in "
+            "int64. The order of additions is "
+            "fixed: the result does not depend on the number of threads.\n\n"
+            "Gradient: the result's, spread over the reduced dimensions.",
+     .forward = sum,
+     .reference = "np.sum(input, dim, keepdims=keepdim)",
+     .samples = "f(2, 3); f(2, 3), 1; f(2, 3, 4), (0, -1), True; i(2, 3), 0; b(3, 4), 1; f(0, 2), 0"});
+
 Tensor nansum(const Tensor& t, const OptionalDims& dim, bool keepdim, std::optional<Dtype> dtype) {
   const Dtype type = dtype.value_or(sum_dtype(t.dtype()));
   return total(is_floating(t.dtype()) ? Reduce::NanSum : Reduce::Sum, "Nansum",
                is_floating(t.dtype()) ? to(t, type) : t, dim, keepdim, type);
 }
+
+const Operator nansum_operator({.signature = "nansum(input, dim=None, keepdim=False, *, dtype=None)",
+                                .forms = kFunction | kMethod | kOut,
+                                .doc = "The sum of the elements that are not NaN. Gradient: those elements.",
+                                .forward = nansum,
+                                .reference = "np.nansum(input, dim, keepdims=keepdim)",
+                                .samples = "np.where(b(3, 4), np.nan, 1.0); np.where(b(3, 4), np.nan, 2.0), 1, True"});
 
 Tensor mean(const Tensor& t, const OptionalDims& dim, bool keepdim, std::optional<Dtype> dtype) {
   const Dtype type = dtype.value_or(t.dtype());
@@ -66,7 +85,23 @@ Tensor mean(const Tensor& t, const OptionalDims& dim, bool keepdim, std::optiona
   return out;
 }
 
+const Operator mean_operator({.signature = "mean(input, dim=None, keepdim=False, *, dtype=None)",
+                              .forms = kFunction | kMethod | kOut,
+                              .doc = "The mean over all or the given dimensions.\n\nRaises RuntimeError for integers. "
+                                     "Gradient: the result's, shared "
+                                     "evenly.",
+                              .forward = mean,
+                              .reference = "np.mean(input, dim, keepdims=keepdim)",
+                              .samples = "f(2, 3); f(2, 3), 1; f(2, 3, 4), (0, -1), True"});
+
 Tensor count_nonzero(const Tensor& t, const OptionalDims& dim) { return reduce(Reduce::Count, t, dim, false); }
+
+const Operator count_nonzero_operator({.signature = "count_nonzero(input, dim=None)",
+                                       .forms = kFunction | kMethod,
+                                       .doc = "How many elements are not 0, int64.",
+                                       .forward = count_nonzero,
+                                       .reference = "np.count_nonzero(input, dim)",
+                                       .samples = "i(3, 4); f(3, 4), 1; b(2, 3, 4), (0, 2)"});
 
 namespace {
 
@@ -74,6 +109,7 @@ namespace {
 // of them is 0 it is the product without that one there, and 0 elsewhere; where several are, 0.
 Tensor product_of_others(const Tensor& x, const Tensor& result, const OptionalDims& dim) {
   const Tensor zero = eq(x, 0), zeros = sum(zero, dim, true, {});
+
   const Tensor without = prod(where(zero, Scalar(1.0), x), dim, true, {});
   const Tensor elsewhere = where(zero, Scalar(0.0), result / where(zero, Scalar(1.0), x));
   return where(logical_and(zero, eq(zeros, 1)), without, elsewhere);
@@ -113,5 +149,41 @@ Tensor prod(const Tensor& t, const OptionalDims& dim, bool keepdim, std::optiona
     });
   return out;
 }
+
+const Operator prod_operator(
+    {.signature = "prod(input, dim=None, keepdim=False, *, dtype=None)",
+     .forms = kFunction | kMethod | kOut | kFloat32,
+     .doc = "The product over all or the given dimensions. Gradient: right where there are zeros, too.",
+     .forward = prod,
+     .reference = "np.prod(input, dim, keepdims=keepdim)",
+     .samples = "f(2, 3); f(2, 3), 1; f(2, 3), 0, True; i(2, 3); f(0, 2), 0"});
+
+const Operator sum_to_size_operator({.signature = "sum_to_size(input, *size)",
+                                     .forms = kMethod,
+                                     .doc = "Summed over what a tensor of that size is broadcast along to get here.",
+                                     .forward =
+                                         [](const Tensor& t, const Shape& size) {
+                                           const size_t shift = t.shape().size() - size.size();
+                                           bool fits = size.size() <= t.shape().size();
+                                           for (size_t i = 0; i < size.size() && fits; ++i)
+                                             fits = size[i] == t.shape()[i + shift] || size[i] == 1;
+                                           require(fits, "size {", size, "} is not expandable to size {", t.shape(),
+                                                   "}.");
+                                           return size.empty() ? sum(t, {}, false, {}) : sum_to(t, size);
+                                         },
+                                     .reference = "input.sum(0) if len(size) == 1 else input.sum(1, keepdims=True)",
+                                     .samples = "f(2, 3), (3,); f(2, 3), (2, 1)"});
+
+const Operator trace_operator({.signature = "trace(input)",
+                               .forms = kFunction | kMethod | kFloat32,
+                               .doc = "The sum of the diagonal of a matrix.",
+                               .forward =
+                                   [](const Tensor& t) {
+                                     require(t.dim() == 2, "trace: expected a matrix, but got a tensor of shape ",
+                                             t.shape());
+                                     return sum(diagonal(t, 0, 0, 1), {}, false, {});
+                                   },
+                               .reference = "np.trace(input)",
+                               .samples = "f(3, 4); i(3, 3)"});
 
 }  // namespace flambeau

@@ -2,6 +2,7 @@
 #include <numeric>
 
 #include "flambeau/networks.h"
+#include "flambeau/operator.h"
 #include "flambeau/sorting.h"
 
 namespace flambeau {
@@ -60,5 +61,12 @@ Tensor suppress_boxes(const Tensor& boxes, const Tensor& scores, double threshol
   std::copy(kept.begin(), kept.end(), out.data<int64_t>());
   return out;
 }
+
+const Operator _nms_operator(
+    {.signature = "_nms(boxes, scores, iou_threshold, groups=None)",
+     .forms = kPrivate,
+     .doc = "The positions of the boxes (N, 4) that no better one of their group overlaps by more than a threshold. No "
+            "gradient.",
+     .forward = suppress_boxes});
 
 }  // namespace flambeau

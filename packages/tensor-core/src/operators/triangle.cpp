@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "flambeau/cuda.h"
+#include "flambeau/operator.h"
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
 
@@ -48,7 +49,22 @@ Tensor triangle(const Tensor& t, int64_t diagonal, bool lower) {
 }  // namespace
 
 Tensor tril(const Tensor& t, int64_t diagonal) { return triangle(t, diagonal, true); }
+
+const Operator tril_operator({.signature = "tril(input, diagonal=0)",
+                              .forms = kFunction | kMethod | kOut | kInPlace,
+                              .doc = "The lower triangle, zeros above. Gradient: input.",
+                              .forward = tril,
+                              .reference = "np.tril(input, diagonal)",
+                              .samples = "f(3, 4); f(3, 4), 1; i(2, 3, 3), -1"});
+
 Tensor triu(const Tensor& t, int64_t diagonal) { return triangle(t, diagonal, false); }
+
+const Operator triu_operator({.signature = "triu(input, diagonal=0)",
+                              .forms = kFunction | kMethod | kOut | kInPlace,
+                              .doc = "The upper triangle, zeros below. Gradient: input.",
+                              .forward = triu,
+                              .reference = "np.triu(input, diagonal)",
+                              .samples = "f(3, 4); f(3, 4), 1; i(2, 3, 3), -1"});
 
 Tensor triangle_indices(int64_t rows, int64_t columns, int64_t diagonal, bool lower, Dtype dtype) {
   const char* name = lower ? "tril_indices" : "triu_indices";

@@ -1,4 +1,5 @@
 // Triangular systems, Cholesky's factorization and the systems it solves.
+#include "flambeau/operator.h"
 #include "operators/linalg_checks.h"
 
 namespace flambeau::linalg {
@@ -92,6 +93,20 @@ Tensor cholesky_solve(const Tensor& b, const Tensor& factor, bool upper) {
   return solve_factored(b, factor, upper);
 }
 
+const Operator cholesky_solve_operator(
+    {.signature = "cholesky_solve(input, input2, upper=False)",
+     .forms = kFunction | kMethod | kOut | kFloat32,
+     .doc =
+         R"(The solution of ``A X = input`` from A's Cholesky factor ``input2``: L with ``A = L L^H``, or U with ``upper``.
+
+Args:
+    input: ``(*, n, k)``.
+    input2: ``(*, n, n)``; the batches broadcast.
+Gradient: both, any order.)",
+     .forward = linalg::cholesky_solve,
+     .reference = "np.linalg.solve(np.tril(input2) @ np.tril(input2).T, input)",
+     .samples = "f(3, 2), 2 * np.eye(3) + np.tril(f(3, 3)) / 4"});
+
 // L^-H L^-1
 Tensor cholesky_inverse(const Tensor& factor, bool upper) {
   check_square("cholesky_inverse", factor, "input");
@@ -111,6 +126,16 @@ Tensor cholesky_inverse(const Tensor& factor, bool upper) {
     });
   return inverse;
 }
+
+const Operator cholesky_inverse_operator(
+    {.signature = "cholesky_inverse(input, upper=False)",
+     .forms = kFunction | kMethod | kOut | kFloat32,
+     .doc = R"(The inverse of A from its Cholesky factor: L with ``A = L L^H``, or U with ``A = U^H U`` where ``upper``.
+
+Gradient: input, any order.)",
+     .forward = linalg::cholesky_inverse,
+     .reference = "np.linalg.inv(np.tril(input) @ np.tril(input).T)",
+     .samples = "2 * np.eye(3) + np.tril(f(3, 3)) / 4"});
 
 TriangularSolution triangular_solve(const Tensor& b, const Tensor& a, bool upper, bool transposed, bool unitriangular) {
   check_square("triangular_solve", a);

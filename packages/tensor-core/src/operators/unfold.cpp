@@ -1,6 +1,7 @@
 // Sliding windows as columns, and back: unfold and fold, each the other's derivative.
 #include "cuda/convolution.h"
 #include "flambeau/cuda.h"
+#include "flambeau/operator.h"
 #include "flambeau/parallel.h"
 #include "operators/convolution.h"
 
@@ -128,6 +129,13 @@ Tensor unfold_windows(const Tensor& input, const Shape& kernel, const Shape& dil
   return unfold_batch(w, input);
 }
 
+const Operator _unfold_windows_operator(
+    {.signature = "_unfold_windows(input, kernel_size, dilation=1, padding=0, stride=1)",
+     .forms = kPrivate,
+     .doc =
+         "The sliding windows of (N, C, H, W) as columns (N, C * window, windows). Gradient: their sum at each place.",
+     .forward = unfold_windows});
+
 Tensor fold_windows(const Tensor& input, const Shape& output, const Shape& kernel, const Shape& dilation,
                     const Shape& padding, const Shape& stride) {
   require(input.dim() == 2 || input.dim() == 3,
@@ -151,5 +159,11 @@ Tensor fold_windows(const Tensor& input, const Shape& output, const Shape& kerne
   w.patches.channels = input.size(1) / taps;
   return fold_batch(w, input);
 }
+
+const Operator _fold_windows_operator(
+    {.signature = "_fold_windows(input, output_size, kernel_size, dilation=1, padding=0, stride=1)",
+     .forms = kPrivate,
+     .doc = "The transpose of _unfold_windows: columns added up where their windows lie. Gradient: the windows.",
+     .forward = fold_windows});
 
 }  // namespace flambeau

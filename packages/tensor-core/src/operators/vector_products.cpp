@@ -1,5 +1,6 @@
 // Products with vectors.
 #include "cuda/operators.h"
+#include "flambeau/operator.h"
 #include "flambeau/products.h"
 
 #include "cuda/operators.h"
@@ -33,6 +34,13 @@ Tensor dot(const Tensor& a, const Tensor& b) {
   return out;
 }
 
+const Operator dot_operator({.signature = "dot(input, tensor)",
+                             .forms = kFunction | kMethod | kOut,
+                             .doc = "The inner product of two vectors.",
+                             .forward = dot,
+                             .reference = "input @ tensor",
+                             .samples = "f(3), f(3); i(4), i(4); f(0), f(0)"});
+
 Tensor mv(const Tensor& matrix, const Tensor& vector) {
   require(matrix.dim() == 2 && vector.dim() == 1, "vector + matrix @ vector expected, got ", matrix.dim(), ", ",
           vector.dim());
@@ -63,5 +71,20 @@ Tensor mv(const Tensor& matrix, const Tensor& vector) {
     });
   return out;
 }
+
+const Operator mv_operator({.signature = "mv(input, vec)",
+                            .forms = kFunction | kMethod | kOut,
+                            .doc = "Matrix times vector.",
+                            .forward = mv,
+                            .reference = "input @ vec",
+                            .samples = "f(2, 3), f(3); i(2, 3), i(3)"});
+
+const Operator vdot_operator(
+    {.signature = "vdot(input, other)",
+     .forms = kFunction | kMethod | kOut,
+     .doc = "The inner product of two vectors, the first conjugated: sum(conj(input) * other). Gradient: both.",
+     .forward = [](const Tensor& x, const Tensor& y) { return dot(conj(x), y); },
+     .reference = "np.vdot(input, other)",
+     .samples = "f(3), f(3); f(0), f(0)"});
 
 }  // namespace flambeau

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "flambeau/interpreter.h"
+#include "flambeau/operator.h"
 
 namespace flambeau {
 
@@ -133,6 +134,13 @@ Tensor reshape(const Tensor& t, const Shape& size) {
                   [from = t.shape()](const Tensor& g) { return reshape(g, from); });
 }
 
+const Operator reshape_operator({.signature = "reshape(input, *shape)",
+                                 .forms = kFunction | kMethod,
+                                 .doc = "Another shape, a view where possible.",
+                                 .forward = reshape,
+                                 .reference = "np.reshape(input, shape)",
+                                 .samples = "f(2, 6), (3, -1); f(0, 3), (3, 0)"});
+
 Tensor transpose(const Tensor& t, int64_t dim0, int64_t dim1) {
   dim0 = t.wrap_dim(dim0);
   dim1 = t.wrap_dim(dim1);
@@ -144,6 +152,13 @@ Tensor transpose(const Tensor& t, int64_t dim0, int64_t dim1) {
   return recorded("Transpose", t, make_view(t, shape, strides, t.offset()),
                   [dim0, dim1](const Tensor& g) { return transpose(g, dim0, dim1); });
 }
+
+const Operator transpose_operator({.signature = "transpose(input, dim0, dim1)",
+                                   .forms = kFunction | kMethod | kCopy | kBecome,
+                                   .doc = "Two dimensions exchanged; a view.",
+                                   .forward = transpose,
+                                   .reference = "np.swapaxes(input, dim0, dim1)",
+                                   .samples = "f(2, 3, 4), 0, -1; f(2, 3), 1, 1"});
 
 Tensor permute(const Tensor& t, const Shape& dims) {
   require(int(dims.size()) == t.dim(),
@@ -160,6 +175,13 @@ Tensor permute(const Tensor& t, const Shape& dims) {
   return recorded("Permute", t, make_view(t, shape, strides, t.offset()),
                   [inverse](const Tensor& g) { return permute(g, inverse); });
 }
+
+const Operator permute_operator({.signature = "permute(input, *dims)",
+                                 .forms = kFunction | kMethod | kCopy,
+                                 .doc = "The dimensions in another order; a view.",
+                                 .forward = permute,
+                                 .reference = "np.transpose(input, dims)",
+                                 .samples = "f(2, 3, 4), (2, 0, 1); f(2, 3, 4), (-1, 1, 0)"});
 
 Tensor expand(const Tensor& t, const Shape& size) {
   require(int(size.size()) >= t.dim(), "expand: the number of sizes provided (", size.size(),
@@ -182,6 +204,20 @@ Tensor expand(const Tensor& t, const Shape& size) {
                   [from = t.shape()](const Tensor& g) { return sum_to(g, from); });
 }
 
+const Operator broadcast_to_operator({.signature = "broadcast_to(input, *size)",
+                                      .forms = kFunction | kMethod,
+                                      .doc = "expand(size).",
+                                      .forward = expand,
+                                      .reference = "np.broadcast_to(input, size)",
+                                      .samples = "f(3, 1), (2, 3, 4)"});
+
+const Operator expand_operator({.signature = "expand(input, *size)",
+                                .forms = kMethod | kCopy,
+                                .doc = "Dimensions of size 1 repeated without a copy; -1 keeps a size.",
+                                .forward = expand,
+                                .reference = "np.broadcast_to(input, size)",
+                                .samples = "f(3, 1), (2, 3, 4); f(), (2,)"});
+
 Tensor squeeze(const Tensor& t, const OptionalDims& dim) {
   uint64_t mask = ~uint64_t(0);
   if (dim) {
@@ -198,6 +234,13 @@ Tensor squeeze(const Tensor& t, const OptionalDims& dim) {
                   [from = t.shape()](const Tensor& g) { return reshape(g, from); });
 }
 
+const Operator squeeze_operator({.signature = "squeeze(input, dim=None)",
+                                 .forms = kFunction | kMethod | kCopy | kBecome,
+                                 .doc = "Dimensions of size 1 left out; a view.",
+                                 .forward = squeeze,
+                                 .reference = "np.squeeze(input, dim)",
+                                 .samples = "f(1, 3, 1); f(1, 3, 1), 0; f(1, 3, 1), (0, -1)"});
+
 Tensor unsqueeze(const Tensor& t, int64_t dim) {
   const int64_t at = Tensor::wrap_dim(dim, t.dim() + 1);
   Shape shape = t.shape(), strides = t.strides();
@@ -208,11 +251,19 @@ Tensor unsqueeze(const Tensor& t, int64_t dim) {
                   [from = t.shape()](const Tensor& g) { return reshape(g, from); });
 }
 
+const Operator unsqueeze_operator({.signature = "unsqueeze(input, dim)",
+                                   .forms = kFunction | kMethod | kCopy | kBecome,
+                                   .doc = "A dimension of size 1 inserted; a view.",
+                                   .forward = unsqueeze,
+                                   .reference = "np.expand_dims(input, dim)",
+                                   .samples = "f(2, 3), 1; f(), -1"});
+
 Tensor flatten(const Tensor& t, int64_t start_dim, int64_t end_dim) {
   start_dim = t.wrap_dim(start_dim);
   end_dim = t.wrap_dim(end_dim);
   require(start_dim <= end_dim, "flatten() has invalid args: start_dim cannot come after end_dim");
   if (t.dim() == 0) return reshape(t, {1});
+
   if (start_dim == end_dim) return t;
   Shape shape(t.shape().begin(), t.shape().begin() + start_dim);
   shape.push_back(1);
@@ -220,6 +271,13 @@ Tensor flatten(const Tensor& t, int64_t start_dim, int64_t end_dim) {
   shape.append(t.shape().begin() + end_dim + 1, t.shape().end());
   return reshape(t, shape);
 }
+
+const Operator flatten_operator({.signature = "flatten(input, start_dim=0, end_dim=-1)",
+                                 .forms = kFunction | kMethod,
+                                 .doc = "Dimensions start_dim to end_dim as one.",
+                                 .forward = flatten,
+                                 .reference = "input.reshape(2, 12) if start_dim else input.reshape(-1)",
+                                 .samples = "f(2, 3, 4); f(2, 3, 4), 1"});
 
 Tensor unflatten(const Tensor& t, int64_t dim, const Shape& sizes) {
   dim = t.wrap_dim(dim);
@@ -230,6 +288,13 @@ Tensor unflatten(const Tensor& t, int64_t dim, const Shape& sizes) {
   shape.append(t.shape().begin() + dim + 1, t.shape().end());
   return view(t, shape);
 }
+
+const Operator unflatten_operator({.signature = "unflatten(input, dim, sizes)",
+                                   .forms = kFunction | kMethod,
+                                   .doc = "One dimension as several; a view.",
+                                   .forward = unflatten,
+                                   .reference = "input.reshape(2, 2, 3) if dim == 1 else input.reshape(2, 3, 4)",
+                                   .samples = "f(2, 6), 1, (2, 3); f(6, 4), 0, (2, -1)"});
 
 Tensor select(const Tensor& t, int64_t dim, int64_t index) {
   require<IndexError>(t.dim() > 0, "select() cannot be applied to a 0-dim tensor.");
@@ -248,6 +313,13 @@ Tensor select(const Tensor& t, int64_t dim, int64_t index) {
     return whole;
   });
 }
+
+const Operator select_operator({.signature = "select(input, dim, index)",
+                                .forms = kFunction | kMethod | kCopy,
+                                .doc = "One slice along a dimension, which disappears; a view.",
+                                .forward = select,
+                                .reference = "np.take(input, index, dim)",
+                                .samples = "f(3, 4), 0, -1; f(3, 4), -1, 2"});
 
 Tensor slice(const Tensor& t, int64_t dim, int64_t start, int64_t stop, int64_t step) {
   require(t.dim() > 0, "slice() cannot be applied to a 0-dim tensor.");
@@ -306,6 +378,13 @@ Tensor diagonal(const Tensor& t, int64_t offset, int64_t dim1, int64_t dim2) {
                   });
 }
 
+const Operator diagonal_operator({.signature = "diagonal(input, offset=0, dim1=0, dim2=1)",
+                                  .forms = kFunction | kMethod | kCopy,
+                                  .doc = "The diagonal as the last dimension; a view.",
+                                  .forward = diagonal,
+                                  .reference = "np.diagonal(input, offset, dim1, dim2)",
+                                  .samples = "f(3, 4); f(3, 4), 1; f(2, 3, 4), -1, -2, 0"});
+
 namespace {
 
 // The parts as outputs of one node: their gradients are put together at once, instead of each into a tensor of zeros.
@@ -357,6 +436,13 @@ Tensors split(const Tensor& t, const Shape& sizes, int64_t dim) {
   return recorded_parts("Split", t, std::move(parts), [dim](const Tensors& g) { return cat(g, dim); });
 }
 
+const Operator split_with_sizes_operator({.signature = "split_with_sizes(input, split_sizes, dim=0)",
+                                          .forms = kFunction | kMethod | kCopy,
+                                          .doc = "Parts of the given sizes; views.",
+                                          .forward = split,
+                                          .reference = "np.split(input, np.cumsum(split_sizes)[:-1], dim)",
+                                          .samples = "f(5, 2), (1, 0, 4); f(2, 5), (2, 3), 1"});
+
 Tensors unbind(const Tensor& t, int64_t dim) {
   require<IndexError>(t.dim() > 0, "Dimension specified as ", dim, " but tensor has no dimensions");
   dim = t.wrap_dim(dim);
@@ -372,6 +458,13 @@ Tensors unbind(const Tensor& t, int64_t dim) {
   return recorded_parts("Unbind", t, std::move(parts), [dim](const Tensors& g) { return stack(g, dim); });
 }
 
+const Operator unbind_operator({.signature = "unbind(input, dim=0)",
+                                .forms = kFunction | kMethod | kCopy,
+                                .doc = "The slices along a dimension; views.",
+                                .forward = unbind,
+                                .reference = "list(np.moveaxis(input, dim, 0))",
+                                .samples = "f(2, 3); f(2, 3), -1"});
+
 Tensor sum_to(const Tensor& t, const Shape& shape) {
   if (t.shape() == shape) return t;
   Shape dims;
@@ -380,5 +473,47 @@ Tensor sum_to(const Tensor& t, const Shape& shape) {
     if (i < shift || (shape[i - shift] == 1 && t.shape()[i] != 1)) dims.push_back(i);
   return reshape(sum(t, dims, true, std::nullopt), shape);
 }
+
+const Operator ravel_operator({.signature = "ravel(input)",
+                               .forms = kFunction | kMethod,
+                               .doc = "All dimensions as one.",
+                               .forward = [](const Tensor& t) { return reshape(t, {-1}); },
+                               .reference = "input.ravel()",
+                               .samples = "f(2, 3); f()"});
+
+const Operator expand_as_operator({.signature = "expand_as(input, other)",
+                                   .forms = kMethod,
+                                   .doc = "expand(other.shape).",
+                                   .forward = [](const Tensor& t,
+                                                 const Tensor& other) { return expand(t, other.shape()); },
+                                   .reference = "np.broadcast_to(input, other.shape)",
+                                   .samples = "f(3, 1), f(2, 3, 4)"});
+
+const Operator t_operator({.signature = "t(input)",
+                           .forms = kFunction | kMethod | kCopy | kBecome,
+                           .doc = "The transpose of a matrix; a view.",
+                           .forward =
+                               [](const Tensor& t) {
+                                 require(t.dim() <= 2, "t() expects a tensor with <= 2 dimensions, but self is ",
+                                         t.dim(), "D");
+                                 return t.dim() == 2 ? transpose(t, 0, 1) : expand(t, t.shape());
+                               },
+                           .reference = "input.T",
+                           .samples = "f(2, 3); f(4); i(3, 2)"});
+
+const Operator reshape_as_operator({.signature = "reshape_as(input, other)",
+                                    .forms = kMethod,
+                                    .doc = "reshape(other.shape).",
+                                    .forward = [](const Tensor& t,
+                                                  const Tensor& other) { return reshape(t, other.shape()); },
+                                    .reference = "input.reshape(other.shape)",
+                                    .samples = "f(2, 6), f(3, 4)"});
+
+const Operator view_as_operator({.signature = "view_as(input, other)",
+                                 .forms = kMethod,
+                                 .doc = "view(other.shape).",
+                                 .forward = [](const Tensor& t, const Tensor& other) { return view(t, other.shape()); },
+                                 .reference = "input.reshape(other.shape)",
+                                 .samples = "f(2, 6), f(3, 4)"});
 
 }  // namespace flambeau

@@ -1,5 +1,6 @@
 #include "program/operators.h"
 
+#include <algorithm>
 #include <atomic>
 #include <map>
 
@@ -70,35 +71,37 @@ template <class T>
 void convert(const Value& v, bool optional, ArgumentList& to) {
   using Source = typename SourceOf<T>::type;
   require_defined<Source>(v, optional);
-  if constexpr (std::is_same_v<T, Generator*>) {
-    if (!std::holds_alternative<None>(v)) wrong_value("no generator", v);
-    to.add<T>([] { return nullptr; });
-  } else if constexpr (std::is_same_v<T, const Tensor*>) {
+  if constexpr (std::is_same_v<T, const Tensor*>)
     to.add<T>([&] { return &As<Source>::get(v); });
-  } else {
+  else if constexpr (!std::is_same_v<T, Generator*>)
     to.add<T>([&] { return As<Source>::get(v); });
-  }
 }
 template <class... T>
 constexpr auto converters(Types<T...>) {
   return std::array{convert<T>...};
 }
 constexpr auto kConverters = converters(ParameterTypes());
+constexpr uint8_t kGenerator = flambeau::detail::kPosition<Generator*, ParameterTypes>;  // programs give none
 
 void run_record(const Operator& self, const Value* const* arguments, Values& results) {
   const OperatorFunction& forward = self.record->forward;
   ArgumentList converted;
-  for (size_t i = 0; i < forward.kinds().size(); ++i)
-    kConverters[forward.kinds()[i]](*arguments[i], self.optional >> i & 1, converted);
+  for (const uint8_t kind : forward.kinds()) {
+    if (kind == kGenerator)
+      converted.add<Generator*>([] { return nullptr; });
+    else
+      kConverters[kind](**arguments++, self.optional >> converted.size() & 1, converted);
+  }
   std::visit([&](auto&& result) { store(results, std::move(result)); }, forward(converted));
 }
 
 void add_record(std::vector<Operator>& all, const flambeau::Operator& record) {
   const Signature signature = Signature::parse(record.signature);
   Operator o;
-  o.arity = int(signature.parameters.size());
-  for (int i = 0; i < o.arity; ++i)
-    if (signature.parameters[size_t(i)].fallback == "None") o.optional |= 1u << i;
+  const std::span<const uint8_t> kinds = record.forward.kinds();
+  o.arity = int(kinds.size() - size_t(std::count(kinds.begin(), kinds.end(), kGenerator)));
+  for (size_t i = 0; i < kinds.size(); ++i)
+    if (signature.parameters[i].fallback == "None") o.optional |= 1u << i;
   o.record = &record;
   o.run = run_record;
   for (const std::string_view name : signature.names) {

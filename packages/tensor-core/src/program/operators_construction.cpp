@@ -136,8 +136,6 @@ Family construction_operators() {
            return made_on(device, [&] { return random_permutation(n, dtype.value_or(Dtype::int64), nullptr); });
          }),
       op("bernoulli", bernoulli),
-      op("multinomial", [](const Tensor& weights, int64_t draws,
-                           bool replacement) { return multinomial(weights, draws, replacement, nullptr); }),
       op("tril_indices",
          [](int64_t rows, int64_t columns, int64_t offset, MaybeDtype dtype, MaybeDevice device) {
            return made_on(device,
@@ -151,9 +149,7 @@ Family construction_operators() {
       op("meshgrid",
          [](const Tensors& tensors, std::string_view indexing) { return meshgrid(tensors, indexing == "xy"); }),
       op("cartesian_prod", cartesian_prod),
-      op("combinations", combinations),
       op("block_diag", block_diag),
-      op("rot90", rot90),
   };
 }
 

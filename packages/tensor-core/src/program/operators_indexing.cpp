@@ -48,7 +48,6 @@ void set_at(const Tensor& view, const Operand& value) {
 
 Family indexing_operators() {
   return {
-      op("gather", [](const Tensor& t, int64_t dim, const Tensor& index, bool) { return gather(t, dim, index); }),
       op("scatter", scattered<Write::Fresh>),
       op("scatter_", scattered<Write::InPlace>),
       op("scatter_add", [](const Tensor& t, int64_t dim, const Tensor& index,
@@ -62,7 +61,6 @@ Family indexing_operators() {
          [](const Tensor& t, const Tensor& index, std::optional<int64_t> dim) {
            return dim ? gather(t, *dim, index) : gather(reshape(t, {-1}), 0, reshape(index, {-1}));
          }),
-      op("index_select", index_select),
       op("index_add", [](const Tensor& t, int64_t dim, const Tensor& i, const Tensor& source,
                          Scalar alpha) { return index_add(t, dim, i, alpha.equals(1) ? source : mul(source, alpha)); }),
       op("index_add_",
@@ -79,20 +77,16 @@ Family indexing_operators() {
       op("index_put", put_at<index_put, Write::Fresh>, {1}),
       op("index_put_", put_at<index_put, Write::InPlace>, {1}),
       op("set_at", set_at),
-      op("take", take),
       op("nonzero",
          [](const Tensor& t, bool as_tuple) {
            return as_tuple ? unbind(nonzero(t.dim() ? t : reshape(t, {1})), 1) : Tensors{nonzero(t)};
          }),
-      op("argwhere", nonzero),
-      op("masked_select", masked_select),
       op("masked_fill",
          [](const Tensor& t, const Tensor& mask, const Operand& value) { return masked_fill(t, mask, value); }),
       op("masked_fill_", [](const Tensor& t, const Tensor& mask,
                             const Operand& value) { return masked_fill(t, mask, value, Write::InPlace); }),
       op("masked_scatter",
          [](const Tensor& t, const Tensor& mask, const Tensor& source) { return masked_scatter(t, mask, source); }),
-      op("one_hot", one_hot),
   };
 }
 

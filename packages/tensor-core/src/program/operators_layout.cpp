@@ -107,41 +107,18 @@ Tensor written_out(const Tensor& out, const Tensor& result) {
 Family layout_operators() {
   return {
       op("view", viewed),
-      op("reshape", reshape),
-      op("transpose", transpose),
       op("swapaxes", transpose),
       op("swapdims", transpose),
-      op("t", exchanged),
-      op("permute", permute),
       op("movedim", moved),
       op("moveaxis", moved),
-      op("expand", expand),
-      op("broadcast_to", expand),
-      op("expand_as", [](const Tensor& t, const Tensor& other) { return expand(t, other.shape()); }),
-      op("view_as", [](const Tensor& t, const Tensor& other) { return view(t, other.shape()); }),
-      op("reshape_as", [](const Tensor& t, const Tensor& other) { return reshape(t, other.shape()); }),
       op("type_as", [](const Tensor& t, const Tensor& other) { return to(to(t, other.device()), other.dtype()); }),
-      op("squeeze", squeeze),
-      op("unsqueeze", unsqueeze),
-      op("flatten", flatten),
-      op("ravel", [](const Tensor& t) { return reshape(t, {-1}); }),
-      op("unflatten", unflatten),
-      op("select", select),
       op("slice", [](const Tensor& t, int64_t dim, std::optional<int64_t> start, std::optional<int64_t> stop,
                      int64_t step) { return slice(t, dim, start.value_or(0), stop.value_or(INT64_MAX), step); }),
       op("narrow", narrow),
-      op("unfold", unfold),
-      op("diagonal", diagonal),
-      op("as_strided", as_strided),
       op("split", parts_of),
-      op("split_with_sizes", split),
       op("chunk", chunks_of),
       op("tensor_split", sections_of),
-      op("unbind", unbind),
-      op("detach", detach),
       op("alias", [](const Tensor& t) { return expand(t, t.shape()); }),
-      op("clone", [](const Tensor& t,
-                     std::optional<MemoryFormat> format) { return clone(t, format.value_or(MemoryFormat::Preserve)); }),
       op("contiguous",
          [](const Tensor& t, std::optional<MemoryFormat> format) {
            return contiguous(t, format.value_or(MemoryFormat::Contiguous));
@@ -160,24 +137,7 @@ Family layout_operators() {
       op("cat", cat),
       op("concat", cat),
       op("concatenate", cat),
-      op("stack", stack),
-      op("flip", flip),
-      op("repeat", repeat),
-      op("tile",
-         [](const Tensor& t, const Shape& dims) {
-           Shape counts = dims;
-           while (int(counts.size()) < t.dim()) counts.insert(0, 1);
-           return repeat(t, counts);
-         }),
       op("repeat_interleave", repeated),
-      op("diag_embed", diag_embed),
-      op("diag",
-         [](const Tensor& t, int64_t diagonal) {
-           return t.dim() == 1 ? diag_embed(t, diagonal, 0, 1) : clone(flambeau::diagonal(t, diagonal, 0, 1));
-         }),
-      op("tril", tril),
-      op("triu", triu),
-      op("constant_pad_nd", constant_pad_nd),
   };
 }
 

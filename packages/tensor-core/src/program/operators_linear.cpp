@@ -47,23 +47,9 @@ Tensor along_many(const char* name, const Tensor& t, const OptionalDims& s, cons
 
 Family linear_operators() {
   return {
-      op("matmul", matmul),
       op("linalg_matmul", matmul),
-      op("mm", mm),
-      op("bmm", bmm),
-      op("mv", mv),
-      op("dot", dot),
-      op("vdot", [](const Tensor& x, const Tensor& y) { return dot(conj(x), y); }),
-      op("inner", inner),
-      op("outer", outer),
       op("ger", outer),
-      op("kron", kron),
-      op("addmm", addmm),
-      op("addmv", added<mv>),
-      op("baddbmm", added<bmm>),
-      op("addr", addr),
       op("tensordot", contracted),
-      op("bilinear", bilinear, {3}),
       op("cross",
          [](const Tensor& a, const Tensor& b, std::optional<int64_t> dim) {
            if (dim) return cross(a, b, *dim);
@@ -80,18 +66,6 @@ Family linear_operators() {
       op("linalg_solve", [](const Tensor& a, const Tensor& b, bool left) { return linalg::solve(a, b, left); }),
       op("linalg_solve_triangular", [](const Tensor& a, const Tensor& b, bool upper, bool left,
                                        bool unit) { return linalg::solve_triangular(a, b, upper, left, unit); }),
-      op("_lu_factor",
-         [](const Tensor& a) {
-           const LuFactors f = lu_factor(a);
-           return Tensors{f.lu, f.pivots, f.info};
-         }),
-      op("_lu_determinant", lu_determinant),
-      op("_lu_log_determinant",
-         [](const Tensor& lu, const Tensor& pivots) {
-           const LogDeterminant d = lu_log_determinant(lu, pivots);
-           return Tensors{d.sign, d.logarithm};
-         }),
-      op("inverse", linalg::inv),
       op("linalg_qr",
          [](const Tensor& a, std::string_view mode) {
            const linalg::Qr f = linalg::qr(a, mode);
@@ -100,12 +74,9 @@ Family linear_operators() {
       op("linalg_multi_dot", multi_dot),
       op("linalg_vecdot",
          [](const Tensor& x, const Tensor& y, int64_t dim) { return sum(mul(conj(x), y), Shape{dim}, false, {}); }),
-      op("cholesky_inverse", linalg::cholesky_inverse),
       op("linalg_cholesky", linalg::cholesky),
       op("cholesky", linalg::cholesky),
-      op("cholesky_solve", linalg::cholesky_solve),
       op("linalg_matrix_power", linalg::matrix_power),
-      op("matrix_power", linalg::matrix_power),
       ONE("fft", Complex, false),
       ONE("ifft", Complex, true),
       ONE("rfft", RealToHalf, false),

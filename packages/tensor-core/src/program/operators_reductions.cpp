@@ -40,10 +40,6 @@ Values parts_of(const Unique& unique, bool inverse, bool counts) {
 
 Family reduction_operators() {
   return {
-      op("sum", sum),
-      op("mean", mean),
-      op("prod", prod),
-      op("nansum", nansum),
       op("var",
          [](const Tensor& t, const OptionalDims& dim, std::optional<bool> unbiased, bool keepdim,
             std::optional<double> correction) { return var(t, dim, correction_of(unbiased, correction), keepdim); }),
@@ -64,25 +60,10 @@ Family reduction_operators() {
          }),
       op("max", extreme<true>),
       op("min", extreme<false>),
-      op("amax", amax),
-      op("amin", amin),
-      op("argmax", argmax),
-      op("argmin", argmin),
       op("aminmax", aminmax),
-      op("any", any),
-      op("all", all),
-      op("logsumexp", logsumexp),
-      op("softmax", softmax),
-      op("log_softmax", log_softmax),
-      op("count_nonzero", count_nonzero),
-      op("cumsum", cumsum),
-      op("cumprod", cumprod),
-      op("logcumsumexp", logcumsumexp),
       op("cummax", cummax),
       op("cummin", cummin),
       op("sort", [](const Tensor& t, int64_t dim, bool descending, bool) { return sort(t, dim, descending); }),
-      op("argsort", [](const Tensor& t, int64_t dim, bool descending, bool) { return argsort(t, dim, descending); }),
-      op("msort", msort),
       op("topk", topk),
       op("kthvalue", kthvalue),
       op("median", middle<false>),
@@ -111,8 +92,6 @@ Family reduction_operators() {
            return searchsorted(boundaries, values.tensor ? *values.tensor : wrapped_number(values.scalar), right, {},
                                int32);
          }),
-      op("bincount", bincount, {1}),
-      op("histc", histc),
   };
 }
 

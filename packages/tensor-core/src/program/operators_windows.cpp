@@ -118,8 +118,6 @@ Family window_operators() {
       op("conv_transpose1d", convolve_transposed<1>, {2}),
       op("conv_transpose2d", convolve_transposed<2>, {2}),
       op("conv_transpose3d", convolve_transposed<3>, {2}),
-      op("_unfold_windows", unfold_windows),
-      op("_fold_windows", fold_windows),
       op("max_pool1d", pool_max<1>),
       op("max_pool2d", pool_max<2>),
       op("max_pool3d", pool_max<3>),
@@ -140,8 +138,6 @@ Family window_operators() {
       op("nn_pad", pad),
       op("nn_interpolate", resize_image),
       op("nn_grid_sample", sample),
-      op("pixel_shuffle", pixel_shuffle),
-      op("pixel_unshuffle", pixel_unshuffle),
       op("channel_shuffle", channel_shuffle),
       op("native_channel_shuffle", channel_shuffle),
   };

@@ -1,0 +1,61 @@
+// Operators made of pointwise ones.
+#include "flambeau/operator.h"
+
+namespace flambeau {
+
+const Operator lerp_operator({.signature = "lerp(input, end, weight)",
+                              .forms = kFunction | kMethod | kInPlace | kOut,
+                              .doc = "input + weight * (end - input). Gradient: all three.",
+                              .forward = [](const Tensor& x, const Tensor& y,
+                                            const Operand& w) { return lerp(x, y, w); },
+                              .reference = "input + weight * (end - input)",
+                              .samples = "f(3), f(3), 0.25; f(3), f(3), f(3)"});
+
+const Operator bitwise_not_operator(
+    {.signature = "bitwise_not(input)",
+     .forms = kFunction | kMethod | kInPlace | kOut,
+     .doc = "Bits inverted; of booleans, not.",
+     .forward = [](const Tensor& x) { return x.dtype() == Dtype::bool_ ? logical_not(x) : bitwise_not(x); },
+     .reference = "~input",
+     .samples = "i(3); b(3)"});
+
+const Operator pow_operator(
+    {.signature = "pow(input, exponent)",
+     .forms = kFunction | kMethod | kInPlace | kOut,
+     .doc = "input**exponent. Gradient: both operands, any order; where the base is 0 the exponent's is 0.",
+     .forward =
+         [](const Operand& x, const Operand& y) {
+           require<TypeError>(x.tensor || y.tensor, "pow(): one of input and exponent must be a Tensor");
+           return power(x, y);
+         },
+     .reference = "np.power(input, exponent)",
+     .samples = "p(3), f(3); f(3), 2; p(3), 0.5; i(3), 3; 2.0, f(3)"});
+
+const Operator softshrink_operator(
+    {.signature = "softshrink(input, lambd=0.5)",
+     .forms = kFunction | kMethod | kInPlace | kOut,
+     .doc = "input moved by lambd towards 0, and 0 where it is in [-lambd, lambd]. Gradient: input.",
+     .forward =
+         [](const Tensor& x, double lambd) {
+           require(lambd >= 0, "lambda must be greater or equal to 0, but found to be ", lambd, ".");
+           return softshrink(x, lambd);
+         },
+     .reference = "np.sign(input) * np.maximum(np.abs(input) - lambd, 0)",
+     .samples = "f(2, 3); f(2, 3), 0.25"});
+
+const Operator celu_operator(
+    {.signature = "celu(input, alpha=1.0)",
+     .forms = kFunction | kMethod | kInPlace | kOut,
+     .doc =
+         "input where positive, else alpha * (exp(input / alpha) - 1). Gradient: input, any order.\n\nSource: Barron "
+         "2017, "
+         "arXiv:1704.07483.",
+     .forward =
+         [](const Tensor& x, double alpha) {
+           require(alpha != 0, "ZeroDivisionError: alpha cannot be 0 for CELU");
+           return celu(x, alpha);
+         },
+     .reference = "np.where(input > 0, input, alpha * np.expm1(input / alpha))",
+     .samples = "f(2, 3); f(2, 3), 0.5"});
+
+}  // namespace flambeau
