@@ -43,7 +43,7 @@ struct Eigen {
   Tensor values, vectors;  // ascending; the vectors are the columns, undefined where they are not wanted
 };
 FLAMBEAU_API Eigen eigen_hermitian(const Tensor& a, bool upper, bool vectors);
-// By shifted QR (Note [Shifted QR] in operators/shifted_qr.h), for small matrices.
+// By shifted QR (Note [Shifted QR] in operators/linalg/shifted_qr.h), for small matrices.
 struct GeneralEigen {
   Tensor values, vectors;          // complex
   bool not_finite, not_converged;  // of any matrix: then there are no values

@@ -1,4 +1,4 @@
-// Tensors laid out on grids: coordinates, choices, blocks, quarter turns (operators/grids.cpp).
+// Tensors laid out on grids: coordinates, choices, blocks, quarter turns (operators/arrangement/grids.cpp).
 #pragma once
 
 #include "flambeau/operators.h"

@@ -1,5 +1,5 @@
 // Elements as unsigned integers that compare as they do: what the kernels of every device compile. Note [Keys] in
-// operators/order.h
+// operators/sorting/order.h
 #pragma once
 
 #include "flambeau/element.h"

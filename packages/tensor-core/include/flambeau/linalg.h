@@ -18,7 +18,7 @@ FLAMBEAU_API void check_square(const char* name, const Tensor& t, const char* ar
 
 inline Tensor adjoint(const Tensor& t) { return conj(transpose(t, -1, -2)); }
 
-// Triangular systems and Cholesky's factors (operators/triangular.cpp)
+// Triangular systems and Cholesky's factors (operators/linalg/triangular.cpp)
 FLAMBEAU_API Tensor solve_triangular(const Tensor& a, const Tensor& b, bool upper, bool left, bool unitriangular);
 FLAMBEAU_API CholeskyFactor cholesky_ex(const Tensor& a, bool upper, bool check_errors);
 FLAMBEAU_API Tensor cholesky(const Tensor& a, bool upper);
@@ -30,7 +30,7 @@ struct TriangularSolution {
 FLAMBEAU_API TriangularSolution triangular_solve(const Tensor& b, const Tensor& a, bool upper, bool transposed,
                                                  bool unitriangular);
 
-// By elimination (operators/elimination.cpp)
+// By elimination (operators/linalg/elimination.cpp)
 FLAMBEAU_API LuFactors lu_factor_ex(const Tensor& a, bool pivot, bool check_errors);
 FLAMBEAU_API LuFactors lu_factor(const Tensor& a, bool pivot);
 struct Lu {
@@ -50,15 +50,15 @@ FLAMBEAU_API LuFactors ldl_factor_ex(const Tensor& a, bool hermitian, bool check
 FLAMBEAU_API LuFactors ldl_factor(const Tensor& a, bool hermitian);
 FLAMBEAU_API Tensor ldl_solve(const Tensor& ld, const Tensor& pivots, const Tensor& b, bool hermitian);
 
-FLAMBEAU_API Tensor matrix_power(const Tensor& a, int64_t n);  // operators/matrix_power.cpp
+FLAMBEAU_API Tensor matrix_power(const Tensor& a, int64_t n);  // operators/linalg/matrix_power.cpp
 
-// Puts decompositions on the graph whose values were computed from A (operators/spectra.cpp). What is undefined was not
-// asked for.
+// Puts decompositions on the graph whose values were computed from A (operators/linalg/spectra.cpp). What is undefined
+// was not asked for.
 FLAMBEAU_API void record_eigh(const Tensor& a, const Tensor& values, const Tensor& vectors);
 FLAMBEAU_API void record_eig(const Tensor& a, const Tensor& values, const Tensor& vectors);
 FLAMBEAU_API void record_svd(const Tensor& a, const Tensor& u, const Tensor& s, const Tensor& vh);
 
-// By reflections (operators/reflection.cpp)
+// By reflections (operators/linalg/reflection.cpp)
 struct Qr {
   Tensor q, r;
 };

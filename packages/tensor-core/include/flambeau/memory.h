@@ -83,7 +83,7 @@ class Ref {  // an intrusive reference: T has retain() and release()
 //
 // A CUDA storage has its memory on a GPU. What an operator has a kernel there for is done there (cuda::takes in
 // cuda.h); one that asks for the host's pointer instead gets it: the contents move to the host, and move back when they
-// are next needed on the GPU. Note [Two memories] in src/cuda/storage.cpp
+// are next needed on the GPU. Note [Two memories] in src/cuda/runtime/storage.cpp
 enum class DeviceType : uint8_t { Cpu, Cuda, Meta };
 FLAMBEAU_API const char* name(DeviceType type);
 

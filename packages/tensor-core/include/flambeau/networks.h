@@ -8,7 +8,7 @@
 
 namespace flambeau {
 
-// Convolution (operators/convolution.cpp): dims is 1, 2 or 3
+// Convolution (operators/convolution/convolution.cpp): dims is 1, 2 or 3
 struct ConvolutionOptions {
   Shape stride, padding, dilation;
   int64_t groups = 1;
@@ -29,7 +29,7 @@ FLAMBEAU_API Tensor unfold_windows(const Tensor& input, const Shape& kernel, con
 FLAMBEAU_API Tensor fold_windows(const Tensor& input, const Shape& output, const Shape& kernel, const Shape& dilation,
                                  const Shape& padding, const Shape& stride);
 
-// Pooling (operators/pooling.cpp)
+// Pooling (operators/images/pooling.cpp)
 struct PoolOptions {
   Shape kernel, stride, padding, dilation;  // no stride: the kernel's
   bool ceil_mode = false;
@@ -44,57 +44,60 @@ FLAMBEAU_API Tensor average_pool(int dims, const Tensor& input, const PoolOption
 FLAMBEAU_API Tensor adaptive_average_pool(int dims, const Tensor& input,
                                           const std::vector<std::optional<int64_t>>& output);
 
-// Interpolation (operators/interpolation.cpp)
+// Interpolation (operators/images/interpolation.cpp)
 enum class Interpolation : uint8_t { Nearest, NearestExact, Linear, Cubic };
 // scales: output over input size as the caller gave it, or 0 where the sizes say it.
 FLAMBEAU_API Tensor interpolate(const Tensor& input, const Shape& size, const std::vector<double>& scales,
                                 Interpolation mode, bool align_corners, bool antialias);
 
-// Padding with the image's own values (operators/padding.cpp): pairs of amounts, the last dimension first; negative
-// ones take away.
+// Padding with the image's own values (operators/images/padding.cpp): pairs of amounts, the last dimension first;
+// negative ones take away.
 enum class PadMode : uint8_t { Reflect, Replicate, Circular };
 FLAMBEAU_API Tensor pad_edges(const Tensor& input, const Shape& amounts, PadMode mode);
 
-// Rearranging (operators/channels.cpp)
+// Rearranging (operators/images/channels.cpp)
 FLAMBEAU_API Tensor pixel_shuffle(const Tensor& input, int64_t upscale_factor);
 FLAMBEAU_API Tensor pixel_unshuffle(const Tensor& input, int64_t downscale_factor);
 FLAMBEAU_API Tensor channel_shuffle(const Tensor& input, int64_t groups);
-// The values of a max pool put back to their positions, zeros elsewhere (operators/unpooling.cpp); the image's sizes
-// are the usual ones unless given, alone or in its whole shape.
+// The values of a max pool put back to their positions, zeros elsewhere (operators/images/unpooling.cpp); the image's
+// sizes are the usual ones unless given, alone or in its whole shape.
 FLAMBEAU_API Tensor max_unpool(int dims, const Tensor& input, const Tensor& indices, const PoolOptions& pool,
                                const OptionalDims& output_size);
 
-// Sampling (operators/grid_sample.cpp): mode 0 bilinear, 1 nearest, 2 bicubic; padding 0 zeros, 1 border, 2 reflection
+// Sampling (operators/images/grid_sample.cpp): mode 0 bilinear, 1 nearest, 2 bicubic; padding 0 zeros, 1 border, 2
+// reflection
 struct GridSampling {
   int64_t mode, padding;
   bool align_corners;
 };
 FLAMBEAU_API Tensor grid_sampler(const Tensor& input, const Tensor& grid, const GridSampling& options);
 
-// Non-maximum suppression (operators/suppression.cpp): of boxes (N, 4) that overlap by more than a threshold, in parts
-// of their union, the one of the highest score; the positions of those that are kept, from the highest score down.
-// Boxes of different groups (N), where these are given, leave each other alone.
+// Non-maximum suppression (operators/images/suppression.cpp): of boxes (N, 4) that overlap by more than a threshold, in
+// parts of their union, the one of the highest score; the positions of those that are kept, from the highest score
+// down. Boxes of different groups (N), where these are given, leave each other alone.
 FLAMBEAU_API Tensor suppress_boxes(const Tensor& boxes, const Tensor& scores, double threshold, const Tensor& groups);
 
-// Bags of embeddings (operators/embedding_bag.cpp): the rows of indices (B, N), or bag b is indices[offsets[b]], ...,
-// indices[offsets[b + 1] - 1], the last offset the number of indices unless it is given.
+// Bags of embeddings (operators/layers/embedding_bag.cpp): the rows of indices (B, N), or bag b is indices[offsets[b]],
+// ..., indices[offsets[b + 1] - 1], the last offset the number of indices unless it is given.
 enum class BagMode : uint8_t { Sum, Mean, Max };
 FLAMBEAU_API Tensor embedding_bag(const Tensor& weight, const Tensor& indices, const Tensor& offsets, bool last_given,
                                   BagMode mode, const Tensor& per_sample, int64_t padding, bool by_frequency);
-// Shortens the rows that are used and whose p-norm is above max_norm to it, in place (operators/embedding_renorm.cpp).
+// Shortens the rows that are used and whose p-norm is above max_norm to it, in place
+// (operators/layers/embedding_renorm.cpp).
 FLAMBEAU_API Tensor embedding_renorm_(const Tensor& weight, const Tensor& indices, double max_norm, double p);
 
-// Attention (operators/attention.cpp): query (*, L, E), key (*, S, E), value (*, S, V); the mask may be undefined
+// Attention (operators/layers/attention.cpp): query (*, L, E), key (*, S, E), value (*, S, V); the mask may be
+// undefined
 FLAMBEAU_API Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, const Tensor& value,
                                                  const Tensor& mask, bool causal, std::optional<double> scale);
 
-// Losses and normalisation (operators/loss.cpp, normalization.cpp, dropout.cpp)
+// Losses and normalisation (operators/losses, operators/layers)
 FLAMBEAU_API Tensor cross_entropy(const Tensor& input, const Tensor& target, const Tensor& weight, int64_t ignore_index,
                                   Reduction reduction, double label_smoothing);
 FLAMBEAU_API Tensor nll_loss(const Tensor& input, const Tensor& target, const Tensor& weight, int64_t ignore_index,
                              Reduction reduction);
 FLAMBEAU_API Tensor mse_loss(const Tensor& input, const Tensor& target, Reduction reduction);
-// operators/margins.cpp: scores (N, C) or (C)
+// operators/losses/margins.cpp: scores (N, C) or (C)
 FLAMBEAU_API Tensor multi_margin_loss(const Tensor& input, const Tensor& target, int64_t p, double margin,
                                       const Tensor& weight, Reduction reduction);
 FLAMBEAU_API Tensor multilabel_margin_loss(const Tensor& input, const Tensor& target, Reduction reduction);

@@ -53,7 +53,7 @@ struct TensorPair {
   Tensor values, indices;
 };
 
-// Complex numbers (operators/complex.cpp); of real ones conj is the tensor itself
+// Complex numbers (operators/arithmetic/complex.cpp); of real ones conj is the tensor itself
 FLAMBEAU_API Tensor conj(const Tensor& t);
 FLAMBEAU_API Tensor real(const Tensor& t);  // a view
 FLAMBEAU_API Tensor imag(const Tensor& t);  // a view
@@ -62,7 +62,7 @@ FLAMBEAU_API Tensor view_as_complex(const Tensor& t);
 FLAMBEAU_API Tensor complex(const Tensor& real, const Tensor& imag);
 FLAMBEAU_API Tensor polar(const Tensor& abs, const Tensor& angle);
 
-// Copies and conversions (operators/copy.cpp)
+// Copies and conversions (operators/views/copy.cpp)
 FLAMBEAU_API Tensor to(const Tensor& t, Dtype dtype);    // t itself if it has that dtype
 FLAMBEAU_API Tensor to(const Tensor& t, Device device);  // t itself if it is there
 FLAMBEAU_API Tensor clone(const Tensor& t);
@@ -76,13 +76,13 @@ FLAMBEAU_API void copy_values(const Tensor& destination, const Tensor& source); 
 FLAMBEAU_API void refuse_overlap(const Tensor& written, const Tensor& read, bool partly = false);
 FLAMBEAU_API void resize(const Tensor& t, const Shape& shape);  // for out=
 
-// Layouts (operators/layout.cpp)
+// Layouts (operators/views/layout.cpp)
 FLAMBEAU_API Tensor resize_(const Tensor& self, const Shape& shape, MemoryFormat format);
 // Makes `self` show the memory of `source`.
 FLAMBEAU_API void set_storage(const Tensor& self, const Tensor& source, const Shape& shape, const Shape& strides,
                               int64_t offset);
 
-// Views (operators/view.cpp, strided_view.cpp)
+// Views (operators/views/view.cpp, strided_view.cpp)
 // Gives `self` the geometry and the history of `view`, a view of it: what transpose_ and its relatives do.
 FLAMBEAU_API void become(const Tensor& self, const Tensor& view);
 FLAMBEAU_API Tensor as_strided(const Tensor& t, const Shape& size, const Shape& stride, std::optional<int64_t> offset);
@@ -107,7 +107,7 @@ FLAMBEAU_API Tensors unbind(const Tensor& t, int64_t dim);
 // Sums a broadcast gradient back to `shape`.
 FLAMBEAU_API Tensor sum_to(const Tensor& t, const Shape& shape);
 
-// Reductions (operators/sums.cpp, extremes.cpp, variance.cpp, norms.cpp, softmax.cpp)
+// Reductions (operators/reductions/sums.cpp, extremes.cpp, variance.cpp, norms.cpp, softmax.cpp)
 FLAMBEAU_API Tensor sum(const Tensor& t, const OptionalDims& dim, bool keepdim, std::optional<Dtype> dtype);
 FLAMBEAU_API Tensor nansum(const Tensor& t, const OptionalDims& dim, bool keepdim, std::optional<Dtype> dtype);
 FLAMBEAU_API Tensor mean(const Tensor& t, const OptionalDims& dim, bool keepdim, std::optional<Dtype> dtype);
@@ -135,32 +135,32 @@ FLAMBEAU_API Tensor logsumexp(const Tensor& t, const Shape& dim, bool keepdim);
 FLAMBEAU_API Tensor softmax(const Tensor& t, int64_t dim, std::optional<Dtype> dtype);
 FLAMBEAU_API Tensor log_softmax(const Tensor& t, int64_t dim, std::optional<Dtype> dtype);
 
-// Running sums, products, extremes (operators/cumulative.cpp)
+// Running sums, products, extremes (operators/reductions/cumulative.cpp)
 FLAMBEAU_API Tensor cumsum(const Tensor& t, int64_t dim, std::optional<Dtype> dtype);
 FLAMBEAU_API Tensor cumprod(const Tensor& t, int64_t dim, std::optional<Dtype> dtype);
 FLAMBEAU_API Tensor logcumsumexp(const Tensor& t, int64_t dim);
 FLAMBEAU_API TensorPair cummax(const Tensor& t, int64_t dim);
 FLAMBEAU_API TensorPair cummin(const Tensor& t, int64_t dim);
 
-// Fourier transforms (operators/fourier.cpp), with exp(-2 pi i ...) or, inverse, exp(+2 pi i ...), times `scale`. Half
-// a spectrum is cut in the last of `dims`; n: the size of the real result there.
+// Fourier transforms (operators/fourier/fourier.cpp), with exp(-2 pi i ...) or, inverse, exp(+2 pi i ...), times
+// `scale`. Half a spectrum is cut in the last of `dims`; n: the size of the real result there.
 FLAMBEAU_API Tensor fourier_complex(const Tensor& t, const Shape& dims, bool inverse, double scale);
 FLAMBEAU_API Tensor fourier_real_to_half(const Tensor& t, const Shape& dims, bool inverse, double scale);
 FLAMBEAU_API Tensor fourier_half_to_real(const Tensor& t, const Shape& dims, int64_t n, bool inverse, double scale);
-// With the arguments of flambeau.fft's functions, `name` among them (operators/fourier_arguments.cpp)
+// With the arguments of flambeau.fft's functions, `name` among them (operators/fourier/fourier_arguments.cpp)
 enum class Fourier : uint8_t { Complex, RealToHalf, HalfToReal };
 FLAMBEAU_API Tensor fourier(const char* name, Fourier kind, bool inverse, const Tensor& input, const OptionalDims& s,
                             const OptionalDims& dim, std::string_view norm);
 
-// Products (operators/matmul.cpp)
+// Products (operators/products/matmul.cpp)
 FLAMBEAU_API Tensor matmul(const Tensor& a, const Tensor& b);
 FLAMBEAU_API Tensor mm(const Tensor& a, const Tensor& b);
 FLAMBEAU_API Tensor bmm(const Tensor& a, const Tensor& b);
-FLAMBEAU_API Tensor cross(const Tensor& input, const Tensor& other, int64_t dim);  // operators/cross.cpp
+FLAMBEAU_API Tensor cross(const Tensor& input, const Tensor& other, int64_t dim);  // operators/products/cross.cpp
 FLAMBEAU_API Tensor addmm(const Tensor& input, const Tensor& a, const Tensor& b, Scalar beta, Scalar alpha);
 FLAMBEAU_API Tensor linear(const Tensor& input, const Tensor& weight, const Tensor& bias);
 
-// Joining, rearranging (operators/join.cpp, rearrange.cpp, triangle.cpp)
+// Joining, rearranging (operators/arrangement/join.cpp, rearrange.cpp, triangle.cpp)
 FLAMBEAU_API Tensor cat(const Tensors& tensors, int64_t dim);
 FLAMBEAU_API Tensor stack(const Tensors& tensors, int64_t dim);
 FLAMBEAU_API Tensor flip(const Tensor& t, const Shape& dims);
@@ -174,8 +174,8 @@ FLAMBEAU_API Tensor tril(const Tensor& t, int64_t diagonal);
 FLAMBEAU_API Tensor triu(const Tensor& t, int64_t diagonal);
 FLAMBEAU_API Tensor triangle_indices(int64_t rows, int64_t columns, int64_t diagonal, bool lower, Dtype dtype);
 
-// Indexing (operators/gather.cpp, index_along.cpp, advanced_indexing.cpp, masks.cpp). What writes does so into a copy
-// of its first argument or into that itself.
+// Indexing (operators/indexing/gather.cpp, index_along.cpp, advanced_indexing.cpp, masks.cpp). What writes does so into
+// a copy of its first argument or into that itself.
 enum class Write : uint8_t { Fresh, InPlace };
 enum class Fold : uint8_t { Sum, Prod, Mean, Max, Min };  // how several values written to one place become one
 FLAMBEAU_API Tensor gather(const Tensor& t, int64_t dim, const Tensor& index);
@@ -214,7 +214,7 @@ FLAMBEAU_API Tensor masked_scatter(const Tensor& t, const Tensor& mask, const Te
 
 enum class Reduction : uint8_t { None, Mean, Sum };  // of a loss (networks.h)
 
-// Constructors (operators/construct.cpp)
+// Constructors (operators/creation/construct.cpp)
 FLAMBEAU_API Tensor arange(Scalar start, Scalar end, Scalar step, std::optional<Dtype> dtype);
 FLAMBEAU_API Tensor range_to(Scalar start, Scalar end, Scalar step, Dtype dtype);  // with both ends
 FLAMBEAU_API Tensor linspace(Scalar start, Scalar end, int64_t steps, Dtype dtype);

@@ -5,11 +5,11 @@
 
 namespace flambeau {
 
-// Of vectors, and of a matrix with a vector (operators/vector_products.cpp); matmul comes down to them.
+// Of vectors, and of a matrix with a vector (operators/products/vector_products.cpp); matmul comes down to them.
 FLAMBEAU_API Tensor dot(const Tensor& a, const Tensor& b);
 FLAMBEAU_API Tensor mv(const Tensor& matrix, const Tensor& vector);
 
-// operators/products.cpp
+// operators/products/products.cpp
 FLAMBEAU_API Tensor inner(const Tensor& a, const Tensor& b);
 FLAMBEAU_API Tensor outer(const Tensor& a, const Tensor& b);
 FLAMBEAU_API Tensor addr(const Tensor& input, const Tensor& a, const Tensor& b, Scalar beta, Scalar alpha);

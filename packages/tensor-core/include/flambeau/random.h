@@ -42,7 +42,7 @@ FLAMBEAU_API RandomPlace random_place();
 FLAMBEAU_API void draw_again(const RandomPlace& place);  // from there on, until go_on(random_place() of before)
 FLAMBEAU_API void go_on(const RandomPlace& place);
 
-// In-place fills (operators/random.cpp); `generator` may be null for the default one.
+// In-place fills (operators/creation/random.cpp); `generator` may be null for the default one.
 FLAMBEAU_API void fill_uniform(const Tensor& t, double low, double high, Generator* generator);
 FLAMBEAU_API void fill_normal(const Tensor& t, double mean, double std, Generator* generator);
 FLAMBEAU_API void fill_exponential(const Tensor& t, double rate, Generator* generator);
@@ -54,7 +54,7 @@ FLAMBEAU_API void fill_bernoulli(const Tensor& t, const Tensor& p, Generator* ge
 FLAMBEAU_API void fill_integers(const Tensor& t, int64_t low, int64_t high, Generator* generator);
 FLAMBEAU_API Tensor random_permutation(int64_t n, Dtype dtype, Generator* generator);
 
-// Draws whose elements take numbers from a stream of their own, as many as they need (operators/sampling.cpp).
+// Draws whose elements take numbers from a stream of their own, as many as they need (operators/creation/sampling.cpp).
 FLAMBEAU_API Tensor poisson(const Tensor& rate, Generator* generator);
 FLAMBEAU_API Tensor binomial(const Tensor& count, const Tensor& prob, Generator* generator);
 FLAMBEAU_API Tensor standard_gamma(const Tensor& concentration, Generator* generator);

@@ -1,4 +1,4 @@
-// Layers of recurrent networks over whole sequences (operators/recurrent.cpp).
+// Layers of recurrent networks over whole sequences (operators/layers/recurrent.cpp).
 #pragma once
 
 #include <vector>

@@ -5,7 +5,7 @@
 
 namespace flambeau {
 
-// Along a dimension, stable; NaN counts as largest (operators/sorting.cpp, selection.cpp)
+// Along a dimension, stable; NaN counts as largest (operators/sorting/sorting.cpp, selection.cpp)
 FLAMBEAU_API TensorPair sort(const Tensor& t, int64_t dim, bool descending);
 FLAMBEAU_API Tensor argsort(const Tensor& t, int64_t dim, bool descending);
 FLAMBEAU_API Tensor msort(const Tensor& t);  // the values alone, along the first dimension
@@ -15,7 +15,7 @@ FLAMBEAU_API Tensor median_all(const Tensor& t, bool ignore_nan);
 FLAMBEAU_API TensorPair median(const Tensor& t, int64_t dim, bool keepdim, bool ignore_nan);
 FLAMBEAU_API TensorPair mode(const Tensor& t, int64_t dim, bool keepdim);
 
-// The different elements (operators/unique.cpp)
+// The different elements (operators/sorting/unique.cpp)
 struct Unique {
   Tensor values, inverse, counts;
 };
@@ -24,17 +24,17 @@ FLAMBEAU_API Unique unique_consecutive(const Tensor& t, bool inverse, bool count
 // Whole slices along a dimension.
 FLAMBEAU_API Unique unique_slices(const Tensor& t, int64_t dim, bool sort, bool inverse, bool counts);
 
-// Places in sorted sequences, counts of places (operators/search.cpp, histogram.cpp)
+// Places in sorted sequences, counts of places (operators/sorting/search.cpp, histogram.cpp)
 FLAMBEAU_API Tensor searchsorted(const Tensor& sequence, const Tensor& values, bool right, const Tensor& sorter,
                                  bool int32);
 FLAMBEAU_API Tensor bincount(const Tensor& t, const Tensor& weights, int64_t minlength);
 FLAMBEAU_API Tensor histc(const Tensor& t, int64_t bins, double low, double high);
 
-// Whether each element is among the test elements, or with `invert` is not (operators/membership.cpp)
+// Whether each element is among the test elements, or with `invert` is not (operators/sorting/membership.cpp)
 FLAMBEAU_API Tensor isin(const Tensor& elements, const Tensor& test_elements, bool invert);
 
-// Counts of points (n, dimensions) in the cells of a grid (operators/histogramdd.cpp). Each dimension has edges, or a
-// number of bins of equal width between its limits: first and last edge of each in turn, or none.
+// Counts of points (n, dimensions) in the cells of a grid (operators/reductions/histogramdd.cpp). Each dimension has
+// edges, or a number of bins of equal width between its limits: first and last edge of each in turn, or none.
 struct Bins {
   int64_t count = 0;
   Tensor edges;

@@ -4,7 +4,7 @@
 
 #include "flambeau/operators.h"
 #include "kernels/narrow_table.h"
-#include "operators/reduction.h"
+#include "operators/reductions/reduction.h"
 
 namespace flambeau {
 

@@ -1,6 +1,6 @@
 // Copies from and to GPUs, and fills.
-#include "cuda/devices.h"
 #include "cuda/operators.h"
+#include "cuda/runtime/devices.h"
 #include "flambeau/interpreter.h"
 #include "flambeau/operators.h"
 

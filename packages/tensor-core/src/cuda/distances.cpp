@@ -1,7 +1,7 @@
 #include "cuda/distances.h"
 
-#include "cuda/launch.h"
-#include "cuda/units.h"
+#include "cuda/runtime/launch.h"
+#include "cuda/runtime/units.h"
 #include "flambeau/device/distances_arguments.h"
 
 namespace flambeau::cuda {

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "cuda/launch.h"
+#include "cuda/runtime/launch.h"
 #include "flambeau/device/tile_arguments.h"
 #include "flambeau/operators.h"
 

@@ -5,11 +5,11 @@
 #include <bit>
 
 #include "cuda/geometry.h"
-#include "cuda/launch.h"
 #include "cuda/operators.h"
 #include "cuda/radix.h"
-#include "cuda/report.h"
-#include "cuda/units.h"
+#include "cuda/runtime/launch.h"
+#include "cuda/runtime/report.h"
+#include "cuda/runtime/units.h"
 #include "flambeau/device/indexing_arguments.h"
 
 namespace flambeau::cuda {

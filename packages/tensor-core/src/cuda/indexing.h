@@ -3,7 +3,7 @@
 #pragma once
 
 #include "flambeau/cuda.h"
-#include "operators/indexing.h"
+#include "operators/indexing/indexing.h"
 
 namespace flambeau::cuda {
 

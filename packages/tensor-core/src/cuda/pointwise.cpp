@@ -3,9 +3,9 @@
 #include <sstream>
 
 #include "cuda/geometry.h"
-#include "cuda/launch.h"
 #include "cuda/operators.h"
-#include "cuda/units.h"
+#include "cuda/runtime/launch.h"
+#include "cuda/runtime/units.h"
 #include "flambeau/operators.h"
 
 namespace flambeau::cuda {

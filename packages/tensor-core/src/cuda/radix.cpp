@@ -1,8 +1,8 @@
 // Running sums, and stable sorting by digits (flambeau/device/radix.h).
 #include "cuda/radix.h"
 
-#include "cuda/launch.h"
-#include "cuda/units.h"
+#include "cuda/runtime/launch.h"
+#include "cuda/runtime/units.h"
 #include "flambeau/cuda.h"
 #include "flambeau/device/indexing_arguments.h"
 #include "flambeau/device/sorting_arguments.h"

@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <bit>
 
-#include "cuda/launch.h"
 #include "cuda/radix.h"
-#include "cuda/report.h"
-#include "cuda/units.h"
+#include "cuda/runtime/launch.h"
+#include "cuda/runtime/report.h"
+#include "cuda/runtime/units.h"
 #include "flambeau/device/permutation_arguments.h"
 #include "flambeau/operators.h"
 

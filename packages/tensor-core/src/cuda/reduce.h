@@ -3,8 +3,8 @@
 
 #include <string>
 
-#include "cuda/plans.h"
-#include "cuda/units.h"
+#include "cuda/runtime/plans.h"
+#include "cuda/runtime/units.h"
 #include "flambeau/device/reduce_arguments.h"
 #include "flambeau/tensor.h"
 

@@ -1,8 +1,8 @@
 // Running sums, products, extremes and log-sum-exps on a GPU.
-#include "cuda/launch.h"
 #include "cuda/operators.h"
-#include "cuda/plans.h"
-#include "cuda/units.h"
+#include "cuda/runtime/launch.h"
+#include "cuda/runtime/plans.h"
+#include "cuda/runtime/units.h"
 #include "flambeau/device/scan_arguments.h"
 #include "flambeau/operators.h"
 

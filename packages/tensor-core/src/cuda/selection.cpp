@@ -1,8 +1,8 @@
 // Elements by rank on a GPU; the kernels are in flambeau/device/selection.h.
-#include "cuda/launch.h"
 #include "cuda/radix.h"
+#include "cuda/runtime/launch.h"
+#include "cuda/runtime/units.h"
 #include "cuda/sorting.h"
-#include "cuda/units.h"
 #include "flambeau/device/sorting_arguments.h"
 #include "flambeau/operators.h"
 

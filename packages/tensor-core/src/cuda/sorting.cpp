@@ -1,9 +1,9 @@
 // Sorting and searching on a GPU; the kernels are in flambeau/device/sorting.h.
 #include "cuda/sorting.h"
 
-#include "cuda/launch.h"
 #include "cuda/radix.h"
-#include "cuda/units.h"
+#include "cuda/runtime/launch.h"
+#include "cuda/runtime/units.h"
 #include "flambeau/device/sorting_arguments.h"
 #include "flambeau/operators.h"
 

@@ -1,5 +1,5 @@
 // Factorizations of row-major matrices in place, one thread, without blocking: for small matrices and for the panels of
-// large ones, see Note [Blocked factorizations] in operators/blocked_factorization.h. Internal to the library.
+// large ones, see Note [Blocked factorizations] in operators/linalg/blocked_factorization.h. Internal to the library.
 #pragma once
 
 #include <cstdint>

@@ -5,7 +5,7 @@
 // are combined by a transform of length r and turned by roots of unity; the order comes out right by itself (Stockham
 // 1966, High-speed convolution and correlation). Vectors go across transforms, never along one, so every pass is the
 // same straight code for any factor. What is left to the caller: single long transforms are cut into many short ones
-// (operators/fourier.cpp).
+// (operators/fourier/fourier.cpp).
 #pragma once
 
 #include "flambeau/kernels/simd.h"

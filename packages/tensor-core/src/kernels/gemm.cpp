@@ -5,7 +5,7 @@
 // broadcasts elements of A and streams rows of B. B is packed into panels as wide as the tile, A into panels of kRows
 // rows; packing is left out where it would not pay: of A when there are few columns to reuse it for, of B when its rows
 // are contiguous and there are few rows. B may also be a matrix that lies nowhere, whose panels are gathered: Note
-// [Implicit unfolding] in operators/implicit_convolution.cpp.
+// [Implicit unfolding] in operators/convolution/implicit_convolution.cpp.
 //
 // C takes a block of columns, a block of terms (several times what a tile adds up in registers) and a block of rows at
 // a time. The rows of A that this needs are packed first and stay in the second-level cache. Panel after panel of B is

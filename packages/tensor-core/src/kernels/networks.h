@@ -106,9 +106,9 @@ struct NetworkTable {
                        double* products);
   void (*norm_gradient[2])(char* out, const char* grad, const char* in, const char* weight, int64_t n, double centre,
                            double of_grad, double of_in, double constant);
-  // See Note [Attention] in operators/attention.cpp. The first turns scores into exp(score - maximum), updates maxima
-  // and sums, and scales the rows of `out`; the second turns them into probabilities and `products` into the scores'
-  // gradient.
+  // See Note [Attention] in operators/layers/attention.cpp. The first turns scores into exp(score - maximum), updates
+  // maxima and sums, and scales the rows of `out`; the second turns them into probabilities and `products` into the
+  // scores' gradient.
   void (*attend[2])(const Scores& s, void* scores, void* maxima, void* sums, void* out, int64_t width);
   void (*attend_backward[2])(const Scores& s, void* scores, void* products, const void* logarithms, const void* means,
                              double scale);

@@ -1,5 +1,5 @@
 // The first elements in order of many rows at a time: each row is a lane, whose elements are inserted one by one into
-// the sorted first ones so far. Note [Keys] in operators/order.h
+// the sorted first ones so far. Note [Keys] in operators/sorting/order.h
 #include <algorithm>
 
 #include "flambeau/kernels/simd.h"

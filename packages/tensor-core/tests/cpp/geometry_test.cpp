@@ -5,11 +5,11 @@
 #include <random>
 #include <vector>
 
-#include "cuda/allocator.h"
-#include "cuda/attention.h"
 #include "cuda/geometry.cpp"
-#include "cuda/launch.h"
-#include "cuda/plans.cpp"
+#include "cuda/layers/attention.h"
+#include "cuda/runtime/allocator.h"
+#include "cuda/runtime/launch.h"
+#include "cuda/runtime/plans.cpp"
 #include "flambeau/operators.h"
 
 using namespace flambeau;

@@ -141,7 +141,7 @@ def test_tf32_is_one_setting():
 
 LAYOUTS = """
 #include <cstdio>
-#include "cuda/cublaslt.h"
+#include "cuda/libraries/cublaslt.h"
 int main() {
   long long rows, columns, row, column;
   while (std::scanf("%lld %lld %lld %lld", &rows, &columns, &row, &column) == 4) {

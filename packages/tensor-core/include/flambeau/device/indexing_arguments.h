@@ -29,8 +29,8 @@ struct RowArguments {
   int64_t count, step;
 };
 
-// Note [Blocks] in src/operators/indexing.h. `inner` and inner_dims are in words where words are copied, in elements
-// where these are combined.
+// Note [Blocks] in src/operators/indexing/indexing.h. `inner` and inner_dims are in words where words are copied, in
+// elements where these are combined.
 struct BlockArguments {
   char *blocks, *values;      // the indexed tensor; what is read of it or written to it, contiguous
   const int64_t* offsets;     // in elements; or null, and

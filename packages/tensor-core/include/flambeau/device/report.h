@@ -1,4 +1,4 @@
-// How a kernel says what is wrong with its arguments; see src/cuda/report.h.
+// How a kernel says what is wrong with its arguments; see src/cuda/runtime/report.h.
 #pragma once
 
 #include <cstdint>

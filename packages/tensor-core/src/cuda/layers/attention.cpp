@@ -1,0 +1,223 @@
+#include "cuda/layers/attention.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "cuda/runtime/launch.h"
+#include "cuda/runtime/units.h"
+#include "flambeau/operators.h"
+
+namespace flambeau::cuda {
+
+namespace {
+
+// Sizes that units are compiled for.
+int64_t rounded(int64_t size) { return int64_t(std::bit_ceil(uint64_t(std::max<int64_t>(size, 16)))); }
+int64_t row_bytes(Dtype dtype, int64_t depth, int64_t width) {
+  return std::max(rounded(depth), rounded(width)) * (dtype == Dtype::float64 ? 8 : 4);
+}
+// Rows of a tile: as many as leave room for the tiles of one block in 48 KiB of shared memory.
+int64_t tile_rows(int64_t bytes, bool derivative) {
+  const int64_t most = derivative ? 256 : 512;  // bytes of a row, with 32 of them
+  return bytes <= most ? 32 : bytes <= 2 * most ? 16 : 0;
+}
+
+enum Kernel { kForward = 0, kMeans = 0, kByQueries, kByKeys };
+
+enum class Pass { Forward, ForwardOfParts, Derivative };
+
+std::unique_ptr<Unit> unit_from(const std::string& header, const std::string& macro, const std::string& parameters,
+                                Pass pass) {
+  const std::string include = "#include \"flambeau/device/" + header + ".h\"\nFLAMBEAU_" + macro;
+  if (pass == Pass::Derivative)
+    return std::make_unique<Unit>("attention's derivative", include + "_DERIVATIVE(" + parameters + ")\n",
+                                  std::initializer_list<const char*>{"means", "by_queries", "by_keys"});
+  return std::make_unique<Unit>(
+      "attention", include + "(" + parameters + (pass == Pass::ForwardOfParts ? ", true)\n" : ", false)\n"),
+      std::initializer_list<const char*>{"forward"});
+}
+Unit& unit_of(Dtype dtype, int64_t depth, int64_t width, int64_t tile, Pass pass) {
+  static auto* units = new Units;
+  const int64_t d = rounded(depth), w = rounded(width);
+  const uint64_t key = ((uint64_t(dtype) * 4096 + uint64_t(d)) * 4096 + uint64_t(w)) * 3 + uint64_t(pass);
+  return units->find(key, [&] {
+    return unit_from("attention", "ATTENTION",
+                     std::string(type_name(dtype)) + ", " + std::to_string(d) + ", " + std::to_string(w) + ", " +
+                         std::to_string(tile),
+                     pass);
+  });
+}
+
+// How the matrix units go through a problem (device/matrix_attention.h): by its shape alone, so that the same numbers
+// come out on every card of an architecture. Tiles of 128 rows read the others half as often as those of 64, where
+// there are enough of them for every multiprocessor.
+constexpr int64_t kMatrixRows = 64;  // a block's four warps have 16 each, or high times as many
+struct MatrixTiles {
+  int64_t depth, width, high, others;
+  bool general;
+  int64_t rows() const { return kMatrixRows * high; }
+};
+
+int64_t units_size(int64_t length) { return divide_up(length, 16) * 16; }
+int64_t high_tiles(const AttentionArguments& a, int64_t longest) {
+  constexpr int64_t kEnough = 128;
+  const bool high = std::max(units_size(a.depth), units_size(a.width)) <= longest && a.queries > kMatrixRows &&
+                    a.batch * divide_up(a.queries, 2 * kMatrixRows) >= kEnough;
+  return high ? 2 : 1;
+}
+constexpr int64_t kSharedElements = (48 << 10) / 2;
+
+MatrixTiles forward_tiles(const AttentionArguments& a) {
+  MatrixTiles t{units_size(a.depth), units_size(a.width), high_tiles(a, 128), 64, a.mask.data || !(float(a.scale) > 0)};
+  while (t.rows() * t.depth + t.others * (t.depth + t.width) > kSharedElements) t.others /= 2;
+  return t;
+}
+// One unit has the kernels by queries and by keys; 32 of the others leave registers for the sums of two results.
+MatrixTiles derivative_tiles(const AttentionArguments& a) {
+  return {units_size(a.depth), units_size(a.width), high_tiles(a, 64), 32, a.mask.data || !(float(a.scale) > 0)};
+}
+
+constexpr int64_t kChunk = 16;                             // bytes that a thread of the matrix units copies
+constexpr int64_t kFarthestRows = int64_t(1) << (31 - 8);  // elements: 2**8 of them, a tile, are within 2**31
+bool is_chunk(const char* place) { return reinterpret_cast<uintptr_t>(place) % kChunk == 0; }
+
+// Whether the units take the rows: of whole chunks, and not longer than what a block has room for.
+bool takes_rows(const AttentionRows& rows, int64_t length, int64_t longest) {
+  return length % 8 == 0 && length > 0 && length <= longest && is_chunk(rows.data);
+}
+// Results are made for them, and lie well.
+bool takes_all(int device, Dtype dtype, const AttentionArguments& a, int64_t longest) {
+  if (!has_matrix_units(device, dtype)) return false;
+  return takes_rows(a.query, a.depth, longest) && takes_rows(a.key, a.depth, longest) &&
+         takes_rows(a.value, a.width, longest) && takes_rows(a.grad, a.width, longest);
+}
+
+Unit& unit_of(Dtype dtype, const MatrixTiles& t, Pass pass) {
+  static auto* units = new Units;
+  const uint64_t sizes = (uint64_t(t.depth) * 4096 + uint64_t(t.width)) * 4096 + uint64_t(t.others);
+  const uint64_t way = (uint64_t(t.high) * 2 + t.general) * 3 + uint64_t(pass);
+  return units->find((sizes * 32 + way) * 32 + uint64_t(dtype), [&] {
+    std::string numbers = type_name(dtype);
+    for (const int64_t number : {t.depth, t.width, t.high, t.others}) numbers += ", " + std::to_string(number);
+    return unit_from(pass == Pass::Derivative ? "matrix_attention_derivative" : "matrix_attention", "MATRIX_ATTENTION",
+                     numbers + (t.general ? ", true" : ", false"), pass);
+  });
+}
+
+Unit& join_unit(Dtype dtype) {
+  static auto* units = new Units;
+  return units->find(uint64_t(dtype), [=] {
+    return std::make_unique<Unit>(
+        "attention",
+        std::string("#include \"flambeau/device/attention_join.h\"\nFLAMBEAU_ATTENTION_JOIN(") + type_name(dtype) +
+            ")\n",
+        std::initializer_list<const char*>{"join"});
+  });
+}
+
+struct Plan {
+  Unit& unit;
+  int64_t tile, key_tile;  // rows of one: queries, and keys in the derivative for those
+  unsigned threads;
+};
+Plan plan_of(int device, Dtype dtype, const AttentionArguments& a, Pass pass) {
+  const bool derivative = pass == Pass::Derivative;
+  if (takes_all(device, dtype, a, derivative ? 128 : 256)) {
+    const MatrixTiles tiles = derivative ? derivative_tiles(a) : forward_tiles(a);
+    return {unit_of(dtype, tiles, pass), tiles.rows(), kMatrixRows, kMatrixThreads};
+  }
+  const int64_t tile = tile_rows(row_bytes(dtype, a.depth, a.width), derivative);
+  return {unit_of(dtype, a.depth, a.width, tile, pass), tile, tile, kThreads};
+}
+
+// Blocks for all tiles of `rows` rows of every member of the batch.
+Grid blocks_of(const AttentionArguments& a, int64_t rows, int64_t tile) {
+  return {unsigned(a.batch * a.parts * divide_up(rows, tile))};
+}
+
+AttentionRows rows_of(const Tensor& t) {
+  AttentionRows rows{t.device_bytes(), t.stride(-2), {}};
+  for (int64_t d = 0; d < t.dim() - 2; ++d) rows.stride[d] = t.stride(d);
+  return rows;
+}
+
+// Neighbouring dimensions of the batch become one where they lie so in all operands.
+void merge_dims(AttentionArguments& a) {
+  AttentionRows* const all[] = {&a.query, &a.key, &a.value, &a.mask, &a.grad};
+  int dims = 0;
+  for (int d = 0; d < a.dims; ++d) {
+    if (a.size[d] == 1) continue;
+    const bool merged = dims > 0 && std::all_of(std::begin(all), std::end(all), [&](const AttentionRows* rows) {
+                          return rows->stride[dims - 1] == rows->stride[d] * a.size[d];
+                        });
+    const int to = merged ? dims - 1 : dims++;
+    a.size[to] = a.size[d] * (merged ? a.size[to] : 1);
+    for (AttentionRows* rows : all) rows->stride[to] = rows->stride[d];
+  }
+  a.dims = dims;
+}
+
+void set_operands(AttentionArguments& a, const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& out,
+                  const Tensor& logarithms) {
+  a.query = rows_of(query), a.key = rows_of(key), a.value = rows_of(value);
+  a.out = out.device_bytes(), a.logarithms = logarithms.device_bytes();
+}
+
+}  // namespace
+
+Tensor readable(const Tensor& t) {
+  const int64_t size = item_size(t.dtype()), columns = t.size(-1);
+  const bool chunks = size == 2 && columns * size % kChunk == 0;
+  bool well = (columns <= 1 || t.stride(-1) == 1) && (!chunks || is_chunk(t.device_bytes()));
+  for (int64_t d = 0; d < t.dim() - 1; ++d) well &= t.size(d) == 1 || !chunks || t.stride(d) * size % kChunk == 0;
+  return well && t.stride(-2) < kFarthestRows ? t : contiguous(t);
+}
+
+bool attends(Dtype dtype, int64_t depth, int64_t width, bool derivative) {
+  return tile_rows(row_bytes(dtype, depth, width), derivative) > 0;
+}
+
+void attend(AttentionArguments a, const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& out,
+            const Tensor& logarithms) {
+  if (a.batch * a.queries == 0) return;
+  const KeyParts parts = key_parts(a.batch, a.queries, a.keys, a.causal);
+  Tensor results = out, part_logarithms = logarithms;
+  if (parts.count > 1) {
+    a.parts = parts.count, a.part_keys = parts.length;
+    results = empty({a.batch * a.parts, a.queries, a.width}, logarithms.dtype());
+    part_logarithms = empty({a.batch * a.parts, a.queries}, logarithms.dtype());
+  }
+  set_operands(a, query, key, value, results, part_logarithms);
+  merge_dims(a);
+  const int device = query.device().index;
+  const Plan plan = plan_of(device, query.dtype(), a, a.parts > 1 ? Pass::ForwardOfParts : Pass::Forward);
+  launch(device, plan.unit, kForward, blocks_of(a, a.queries, plan.tile), plan.threads, a);
+  if (a.parts == 1) return;
+  const AttentionJoinArguments j{a.out,     a.logarithms, out.device_bytes(), logarithms.device_bytes(), a.parts,
+                                 a.queries, a.width};
+  launch(device, join_unit(query.dtype()), 0, {unsigned(a.batch * a.queries)}, kThreads, j);
+}
+
+AttentionGradients attend_derivative(AttentionArguments a, const Tensor& query, const Tensor& key, const Tensor& value,
+                                     const Tensor& out, const Tensor& logarithms, const Tensor& grad) {
+  const OnDevice there(query.device());
+  AttentionGradients result{empty({a.batch, a.queries, a.depth}, query.dtype()),
+                            empty({a.batch, a.keys, a.depth}, key.dtype()),
+                            empty({a.batch, a.keys, a.width}, value.dtype())};
+  const Tensor means = empty({a.batch, a.queries}, logarithms.dtype());
+  set_operands(a, query, key, value, out, logarithms);
+  a.grad = rows_of(grad), a.means = means.device_bytes();
+  merge_dims(a);
+  a.grad_query = result.query.device_bytes(), a.grad_key = result.key.device_bytes(),
+  a.grad_value = result.value.device_bytes();
+  const int device = query.device().index;
+  const Plan plan = plan_of(device, query.dtype(), a, Pass::Derivative);
+  if (a.batch * a.queries > 0) {
+    launch(device, plan.unit, kMeans, {unsigned(divide_up(a.batch * a.queries, kThreads / 16))}, kThreads, a);
+    launch(device, plan.unit, kByQueries, blocks_of(a, a.queries, plan.tile), plan.threads, a);
+  }
+  if (a.batch * a.keys > 0) launch(device, plan.unit, kByKeys, blocks_of(a, a.keys, plan.key_tile), plan.threads, a);
+  return result;
+}
+
+}  // namespace flambeau::cuda

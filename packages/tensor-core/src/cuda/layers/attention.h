@@ -1,0 +1,42 @@
+// Attention on a GPU, Note [Attention].
+#pragma once
+
+#include <algorithm>
+
+#include "cuda/runtime/launch.h"
+#include "flambeau/device/attention_arguments.h"
+#include "flambeau/tensor.h"
+
+namespace flambeau::cuda {
+
+// Where queries have too few tiles for a GPU, parts of the keys are worked on side by side, and joined afterwards. How
+// many is decided by the shape alone, so that the same numbers come out on every card of an architecture.
+struct KeyParts {
+  int64_t count, length;  // in keys, of all but the last
+};
+inline KeyParts key_parts(int64_t batch, int64_t queries, int64_t keys, bool causal) {
+  constexpr int64_t kEnough = 256, kShortest = 256, kRows = 64;  // blocks; keys; queries of a block, keys at a time
+  const int64_t seen = causal ? std::min(queries, keys) : keys, blocks = batch * divide_up(queries, kRows);
+  const int64_t wanted = std::min(kEnough / std::max<int64_t>(blocks, 1), seen / kShortest);
+  if (wanted < 2 || seen < 4 * kShortest) return {1, keys};
+  const int64_t length = divide_up(divide_up(seen, wanted), kRows) * kRows;
+  return {divide_up(seen, length), length};
+}
+
+// Whether the kernels have room for rows of that length: of the value, or of the derivative, too.
+bool attends(Dtype dtype, int64_t depth, int64_t width, bool derivative);
+// A tensor (*, rows, columns) for the kernels to read: as it lies, with any strides of the batch and of rows, where
+// rows are contiguous, and begin at multiples of 16 bytes if the matrix units read them; otherwise a copy.
+Tensor readable(const Tensor& t);
+// Sizes, scale and mask of `a` are set, what else it points to is not. What is read is (batch..., rows, columns), what
+// readable() gave; `out` and the results are contiguous. All are of one dtype, but for the logarithms, which are of
+// what is computed in.
+void attend(AttentionArguments a, const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& out,
+            const Tensor& logarithms);
+struct AttentionGradients {
+  Tensor query, key, value;
+};
+AttentionGradients attend_derivative(AttentionArguments a, const Tensor& query, const Tensor& key, const Tensor& value,
+                                     const Tensor& out, const Tensor& logarithms, const Tensor& grad);
+
+}  // namespace flambeau::cuda

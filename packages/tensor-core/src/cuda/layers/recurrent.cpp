@@ -1,0 +1,115 @@
+// Recurrent layers on a GPU: at each time a product with the hidden state's weight, and one kernel for the cells.
+#include "cuda/layers/recurrent.h"
+
+#include "cuda/operators.h"
+#include "cuda/runtime/launch.h"
+#include "cuda/runtime/units.h"
+#include "flambeau/device/recurrent_arguments.h"
+
+namespace flambeau::cuda {
+
+namespace {
+
+enum Kernel { kForward, kBackward };
+
+Unit& unit_of(Cell cell, Dtype dtype) {
+  static auto* units = new Units;
+  static constexpr const char* names[] = {"TanhCell", "ReluCell", "LstmCell", "GruCell"};
+  return units->find(uint64_t(cell) * 16 + uint64_t(dtype), [&] {
+    return std::make_unique<Unit>("recurrent cell",
+                                  std::string("#include \"flambeau/device/recurrent.h\"\nFLAMBEAU_CELL(") +
+                                      names[int(cell)] + ", " + type_name(dtype) + ")\n",
+                                  std::initializer_list<const char*>{"forward", "backward"});
+  });
+}
+
+template <class Arguments>
+void launch_cells(const Tensor& gates, Unit& unit, Kernel kernel, const Arguments& a) {
+  constexpr int64_t kMostRows = 65535;
+  if (a.size == 0) return;
+  const int64_t threads = std::min<int64_t>(divide_up(a.size, 32) * 32, kThreads);
+  launch(gates.device().index, unit, kernel,
+         {unsigned(divide_up(a.size, threads)), unsigned(std::min(a.rows, kMostRows))}, unsigned(threads), a);
+}
+
+Tensor rows(const Tensor& t, int64_t first, int64_t count) { return narrow(t, 0, first, count); }
+char* row_of(const Tensor& t, int64_t row) {
+  return t.defined() ? t.device_bytes() + row * t.size(1) * item_size(t.dtype()) : nullptr;
+}
+
+}  // namespace
+
+void recurrent_forward(Cell cell, const RecurrentWalk& w, const Tensor& weight, const Tensor& bias,
+                       const Tensor& projection, const RecurrentBuffers& b) {
+  Unit& unit = unit_of(cell, b.gates.dtype());
+  const Dtype wide = cell_dtype(b.gates.dtype());
+  const Tensor own = empty({w.batch, w.gates * w.size}, wide), turned = transpose(weight, 0, 1);
+  const Tensor state = b.state.defined() ? to(b.state, wide) : b.state,
+               memory = w.separate ? to(b.hidden, wide) : Tensor();
+  const bool projected = projection.defined();
+  const Tensor to_output = projected ? transpose(projection, 0, 1) : projection;
+  for (int64_t step = 0; step < w.times(); ++step) {
+    const int64_t t = w.time(step), n = w.sizes[size_t(t)], first = w.offsets[size_t(t)];
+    if (n == 0) continue;
+    const Tensor hidden = rows(b.hidden, 0, n);
+    multiply(rows(own, 0, n), hidden, turned);
+    const CellArguments a{n,
+                          w.size,
+                          row_of(b.gates, first),
+                          row_of(own, 0),
+                          bias.defined() ? bias.device_bytes() : nullptr,
+                          row_of(state, 0),
+                          row_of(memory, 0),
+                          projected ? row_of(b.shown, first) : row_of(b.hidden, 0),
+                          projected ? nullptr : row_of(b.output, first),
+                          row_of(b.states, first),
+                          row_of(b.own, first)};
+    launch_cells(b.gates, unit, kForward, a);
+    if (!projected) continue;
+    multiply(hidden, rows(b.shown, first, n), to_output);
+    copy_values(rows(b.output, first, n), hidden);
+  }
+  if (b.state.defined() && wide != b.state.dtype()) copy_values(b.state, state);
+}
+
+void recurrent_backward(Cell cell, const RecurrentWalk& w, const Tensor* saved, const Tensor& output_grad,
+                        const RecurrentGradients& g) {
+  Unit& unit = unit_of(cell, g.gates.dtype());
+  const Tensor &weight = saved[kWeightHh], &projection = saved[kProjection], &own = w.separate ? g.own : g.gates;
+  const bool projected = projection.defined();
+  const Dtype wide = g.hidden.dtype();
+  const Tensor shown_grad = projected ? empty({w.batch, w.size}, wide) : Tensor(),
+               rest = w.separate ? zeros({w.batch, w.outputs}, wide) : Tensor();
+  for (int64_t step = w.times() - 1; step >= 0; --step) {
+    const int64_t t = w.time(step), n = w.sizes[size_t(t)], first = w.offsets[size_t(t)];
+    if (n == 0) continue;
+    const Tensor grad = rows(g.hidden, 0, n);
+    if (projected) {
+      const Tensor of_output = rows(g.outputs, first, n);
+      copy_values(of_output, output_grad.defined() ? grad + rows(output_grad, first, n) : grad);
+      multiply(rows(shown_grad, 0, n), of_output, projection);
+    }
+    const int64_t before = w.previous_row(t, 0), continued = w.continued(t);
+    const CellGradientArguments a{n,
+                                  w.size,
+                                  continued,
+                                  row_of(saved[kGates], first),
+                                  row_of(saved[kOwn], first),
+                                  projected ? nullptr : row_of(output_grad, first),
+                                  continued ? row_of(saved[kStates], before) : nullptr,
+                                  row_of(saved[kStates], first),
+                                  row_of(saved[kState], 0),
+                                  continued && w.separate ? row_of(saved[kOutput], before) : nullptr,
+                                  w.separate ? row_of(saved[kHidden], 0) : nullptr,
+                                  row_of(projected ? shown_grad : g.hidden, 0),
+                                  row_of(g.state, 0),
+                                  row_of(rest, 0),
+                                  row_of(g.gates, first),
+                                  row_of(g.own, first)};
+    launch_cells(g.gates, unit, kBackward, a);
+    multiply(grad, rows(own, first, n), weight);
+  }
+  if (rest.defined()) copy_values(g.hidden, g.hidden + rest);
+}
+
+}  // namespace flambeau::cuda

@@ -1,0 +1,247 @@
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <set>
+
+#include "cuda/runtime/devices.h"
+#include "cuda/runtime/library.h"
+#include "flambeau/collectives.h"
+#include "flambeau/errors.h"
+#include "flambeau/interpreter.h"
+
+namespace flambeau::cuda {
+
+namespace {
+
+// The part of the library's interface that is used, with its own numbers (nccl.h of NCCL 2).
+struct Identity {
+  char bytes[128];
+};
+using Sent = const void*;
+using Communicator = CommunicatorHandle*;
+using Stream = StreamHandle*;
+
+#define FLAMBEAU_NCCL_FUNCTIONS(X)                                                                        \
+  X(ncclGetVersion, (int*))                                                                               \
+  X(ncclGetUniqueId, (Identity*))                                                                         \
+  X(ncclCommInitRank, (Communicator*, int ranks, Identity, int rank))                                     \
+  X(ncclCommInitAll, (Communicator*, int count, const int* devices))                                      \
+  X(ncclCommDestroy, (Communicator))                                                                      \
+  X(ncclGroupStart, ())                                                                                   \
+  X(ncclGroupEnd, ())                                                                                     \
+  X(ncclAllReduce, (Sent, void* got, size_t count, int type, int reduction, Communicator, Stream))        \
+  X(ncclReduce, (Sent, void* got, size_t count, int type, int reduction, int root, Communicator, Stream)) \
+  X(ncclBroadcast, (Sent, void* got, size_t count, int type, int root, Communicator, Stream))             \
+  X(ncclAllGather, (Sent, void* got, size_t sent, int type, Communicator, Stream))                        \
+  X(ncclReduceScatter, (Sent, void* got, size_t received, int type, int reduction, Communicator, Stream)) \
+  X(ncclSend, (Sent, size_t count, int type, int peer, Communicator, Stream))                             \
+  X(ncclRecv, (void* got, size_t count, int type, int peer, Communicator, Stream))
+
+struct Nccl : OpenedLibrary {
+  FLAMBEAU_NCCL_FUNCTIONS(FLAMBEAU_DECLARE_FUNCTION)
+  const char* (*text_of)(int);
+
+  Nccl() : OpenedLibrary("FLAMBEAU_NCCL", {"libnccl.so.2"}) {
+    FLAMBEAU_NCCL_FUNCTIONS(FLAMBEAU_FIND_FUNCTION)
+    find("ncclGetErrorString", text_of);
+  }
+};
+const Nccl& found() { return the_library<Nccl>(); }
+const Nccl& nccl() {
+  require(found().complete, "NCCL, by which GPUs work together, was not found (looked for ", found().tried,
+          "); pip install nvidia-nccl-cu13, or nvidia-nccl-cu12 beside a driver for CUDA 12");
+  return found();
+}
+
+void check_status(int status, const char* what) {
+  require(status == 0, "NCCL error while ", what, ": ", status ? nccl().text_of(status) : "", " (", status, ")");
+}
+
+enum { kSum = 0, kMax = 2 };
+enum { kBytes = 1 };  // the type of elements that are moved only
+
+int data_type(Dtype d) {
+  switch (d) {
+    case Dtype::int8:
+      return 0;
+    case Dtype::uint8:
+    case Dtype::bool_:
+      return kBytes;
+    case Dtype::int32:
+      return 2;
+    case Dtype::uint32:
+      return 3;
+    case Dtype::int64:
+      return 4;
+    case Dtype::uint64:
+      return 5;
+    case Dtype::float16:
+      return 6;
+    case Dtype::float32:
+      return 7;
+    case Dtype::float64:
+      return 8;
+    case Dtype::bfloat16:
+      return 9;
+    default:
+      detail::raise<TypeError>("NCCL knows no elements of dtype ", d);
+  }
+}
+
+// Truth values are NCCL's small integers, whose sum would be none: where one of them is true, so is the result.
+int reduction_of(int reduction, Dtype d) { return d == Dtype::bool_ && reduction == kSum ? kMax : reduction; }
+
+int request(Collective collective, int asked, int root, const Participant& p) {
+  const Nccl& n = nccl();
+  const int reduction = reduction_of(asked, p.input.dtype());
+  const int type = data_type(p.input.dtype());
+  const Sent in = p.input.device_bytes();
+  void* const out = p.output.device_bytes();
+  const auto count = size_t(p.input.numel());
+  switch (collective) {
+    case Collective::AllReduce:
+      return n.ncclAllReduce(in, out, count, type, reduction, p.communicator, p.stream);
+    case Collective::Reduce:
+      return n.ncclReduce(in, out, count, type, reduction, root, p.communicator, p.stream);
+    case Collective::Broadcast:
+      return n.ncclBroadcast(in, out, count, type, root, p.communicator, p.stream);
+    case Collective::AllGather:
+      return n.ncclAllGather(in, out, count, type, p.communicator, p.stream);
+    default:
+      return n.ncclReduceScatter(in, out, size_t(p.output.numel()), type, reduction, p.communicator, p.stream);
+  }
+}
+
+// The communicators of this process by the cliques that they have joined. Each may wait for the others when it ends, so
+// those of one clique end together.
+class Memberships {
+ public:
+  void add(const std::string& identity, CommunicatorHandle* member) {
+    const std::lock_guard lock(mutex_);
+    cliques_[identity].present.insert(member);
+  }
+  // What is to be ended: the clique's members here, where this is the last of them.
+  std::vector<CommunicatorHandle*> leave(CommunicatorHandle* member) {
+    const std::lock_guard lock(mutex_);
+    const auto found = std::find_if(cliques_.begin(), cliques_.end(),
+                                    [=](const auto& each) { return each.second.present.contains(member); });
+    if (found == cliques_.end()) return {};
+    Clique& clique = found->second;
+    clique.present.erase(member);
+    clique.left.push_back(member);
+    if (!clique.present.empty()) return {};
+    return std::move(cliques_.extract(found).mapped().left);
+  }
+
+ private:
+  struct Clique {
+    std::set<CommunicatorHandle*> present;
+    std::vector<CommunicatorHandle*> left;
+  };
+  std::mutex mutex_;
+  std::map<std::string, Clique> cliques_;
+};
+Memberships& memberships() {
+  static auto* once = new Memberships;
+  return *once;
+}
+
+}  // namespace
+
+int nccl_version() {
+  int version = 0;
+  if (found().complete) check_status(found().ncclGetVersion(&version), "asking for its version");
+  return version;
+}
+
+const std::vector<CommunicatorHandle*>& communicators(const std::vector<int>& devices) {
+  static std::mutex mutex;
+  static auto* cliques = new std::map<std::vector<int>, std::vector<CommunicatorHandle*>>;
+  const GilRelease release(GilRelease::Wait);
+  const std::lock_guard lock(mutex);
+  std::vector<CommunicatorHandle*>& clique = (*cliques)[devices];
+  if (clique.empty()) {
+    std::vector<CommunicatorHandle*> made(devices.size());
+    for (const int device : devices) activate(device);
+    check_status(nccl().ncclCommInitAll(made.data(), int(made.size()), devices.data()), "bringing GPUs together");
+    clique = std::move(made);
+  }
+  return clique;
+}
+
+std::string make_clique_identity() {
+  Identity made;
+  check_status(nccl().ncclGetUniqueId(&made), "naming a clique of GPUs");
+  return std::string(made.bytes, sizeof made.bytes);
+}
+
+CommunicatorHandle* join_clique(int device, const std::string& identity, int ranks, int rank) {
+  Identity name;
+  require<ValueError>(identity.size() == sizeof name.bytes, "a clique's identity has ", sizeof name.bytes,
+                      " bytes, but got ", identity.size());
+  std::memcpy(name.bytes, identity.data(), sizeof name.bytes);
+  activate(device);
+  const GilRelease release(GilRelease::Wait);
+  CommunicatorHandle* made = nullptr;
+  check_status(nccl().ncclCommInitRank(&made, ranks, name, rank), "joining a clique of GPUs");
+  memberships().add(identity, made);
+  return made;
+}
+
+void leave_clique(int device, CommunicatorHandle* communicator) {
+  const Nccl& n = nccl();
+  activate(device);
+  const GilRelease release(GilRelease::Wait);
+  const std::vector<CommunicatorHandle*> ended = memberships().leave(communicator);
+  if (ended.empty()) return;
+  check_status(n.ncclGroupStart(), "leaving a clique of GPUs");
+  int status = 0;
+  for (CommunicatorHandle* each : ended)
+    if (const int code = n.ncclCommDestroy(each)) status = code;
+  const int closed = n.ncclGroupEnd();
+  check_status(status ? status : closed, "leaving a clique of GPUs");
+}
+
+void collect(Collective collective, int reduction, int root, const std::vector<Participant>& participants) {
+  const Nccl& n = nccl();
+  for (const Participant& p : participants) {  // what may fail, before any of them is asked
+    data_type(p.input.dtype());
+    for (const Tensor& t : {p.input, p.output})
+      t.device_bytes(), record_stream(t.storage(), t.device().index, p.stream);
+    activate(p.input.device().index);
+  }
+  const GilRelease release(GilRelease::Wait);  // ranks of other threads may have to ask for their parts first
+  check_status(n.ncclGroupStart(), "beginning a collective");
+  int chosen = 0, status = 0;
+  for (const Participant& p : participants) {  // within the group nothing is raised: it has to be ended
+    if (!chosen) chosen = driver().cuCtxSetCurrent(context_of(p.input.device().index));
+    if (!chosen && !status) status = request(collective, reduction, root, p);
+  }
+  const int ended = n.ncclGroupEnd();
+  check(chosen, "choosing a GPU");
+  check_status(status, "asking for a collective");
+  check_status(ended, "ending a collective");
+}
+
+void exchange(CommunicatorHandle* communicator, StreamHandle* stream, const std::vector<Message>& messages) {
+  const Nccl& n = nccl();
+  for (const Message& m : messages) {  // what may fail, before any of them is asked for
+    m.tensor.device_bytes(), record_stream(m.tensor.storage(), m.tensor.device().index, stream);
+    activate(m.tensor.device().index);
+  }
+  const GilRelease release(GilRelease::Wait);
+  check_status(n.ncclGroupStart(), "beginning messages");
+  int status = 0;
+  for (const Message& m : messages) {
+    const auto bytes = size_t(m.tensor.numel() * item_size(m.tensor.dtype()));
+    if (status || !bytes) continue;
+    status = m.sent ? n.ncclSend(m.tensor.device_bytes(), bytes, kBytes, m.peer, communicator, stream)
+                    : n.ncclRecv(m.tensor.device_bytes(), bytes, kBytes, m.peer, communicator, stream);
+  }
+  const int ended = n.ncclGroupEnd();
+  check_status(status, "asking for messages");
+  check_status(ended, "ending messages");
+}
+
+}  // namespace flambeau::cuda

@@ -1,0 +1,42 @@
+// LDL factorizations and what they solve; the kernels are in flambeau/device/indefinite.h.
+#include "cuda/linalg/elimination.h"
+#include "cuda/linalg/matrices.h"
+#include "cuda/runtime/report.h"
+#include "cuda/runtime/units.h"
+#include "flambeau/device/indefinite_arguments.h"
+
+namespace flambeau::cuda {
+
+namespace {
+
+enum Kernel { kFactor, kSolve };
+
+Unit& unit_of(Dtype dtype) {
+  static auto* units = new Units;
+  return units->find(uint64_t(dtype), [=] {
+    return std::make_unique<Unit>(
+        "LDL factorizations",
+        std::string("#include \"flambeau/device/indefinite.h\"\nFLAMBEAU_INDEFINITE(") + type_name(dtype) + ")\n",
+        std::initializer_list<const char*>{"factor", "solve"});
+  });
+}
+
+}  // namespace
+
+void factor_indefinite(const Tensor& a, const Tensor& pivots, const Tensor& info, bool hermitian) {
+  fill(info, Scalar(0));
+  if (a.numel() == 0) return;
+  const IndefiniteArguments f{a.device_bytes(), integers(pivots), integers(info), a.size(1), hermitian};
+  launch(a.device().index, unit_of(a.dtype()), kFactor, {unsigned(a.size(0))}, kIndefiniteThreads, f);
+}
+
+void solve_indefinite(const Tensor& a, const Tensor& pivots, const Tensor& b, bool hermitian) {
+  if (b.numel() == 0) return;
+  const int device = b.device().index;
+  const IndefiniteSolveArguments s{a.device_bytes(), b.device_bytes(), integers(pivots), b.size(0),
+                                   b.size(1),        b.size(2),        hermitian,        reporter(device)};
+  launch(device, unit_of(b.dtype()), kSolve, column_grid(s.columns, kIndefiniteColumns, s.count), kIndefiniteThreads,
+         s);
+}
+
+}  // namespace flambeau::cuda

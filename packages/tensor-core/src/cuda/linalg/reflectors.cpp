@@ -1,0 +1,67 @@
+// QR factorizations by Householder's reflectors, and products with these. Note [Elimination]; the kernels are in
+// flambeau/device/reflectors.h.
+#include "cuda/linalg/elimination.h"
+#include "cuda/linalg/matrices.h"
+#include "cuda/runtime/units.h"
+#include "flambeau/device/reflectors_arguments.h"
+
+namespace flambeau::cuda {
+
+namespace {
+
+enum Kernel { kPanel, kVectors, kTriangle };
+
+Unit& unit_of(Dtype dtype) {
+  static auto* units = new Units;
+  return units->find(uint64_t(dtype), [=] {
+    return std::make_unique<Unit>(
+        "reflectors",
+        std::string("#include \"flambeau/device/reflectors.h\"\nFLAMBEAU_REFLECTORS(") + type_name(dtype) + ")\n",
+        std::initializer_list<const char*>{"panel", "vectors", "triangle"});
+  });
+}
+
+char* factors(const Tensor& tau, int64_t first) { return tau.device_bytes() + first * item_size(tau.dtype()); }
+
+// c = (1 - V T V^H) c, or its adjoint: Q of the reflectors in the columns of `panel`, whose factors begin at `first`.
+void apply_panel(const Tensor& panel, const Tensor& tau, int64_t first, bool adjoint, const Tensor& c) {
+  const int64_t count = panel.size(0), rows = panel.size(1), width = panel.size(2);
+  const int device = panel.device().index;
+  Unit& unit = unit_of(panel.dtype());
+  const Tensor vectors = empty({count, rows, width}, panel.dtype()),
+               triangle = empty({count, width, width}, panel.dtype());
+  const ReflectorVectorsArguments v{matrices(panel), vectors.device_bytes(), count, rows, width};
+  launch(device, unit, kVectors, {unsigned(divide_up(vectors.numel(), kThreads))}, kThreads, v);
+  const Tensor turned = cuda::adjoint(vectors), gram = product_of(turned, vectors);
+  const ReflectorTriangleArguments t{
+      factors(tau, first), gram.device_bytes(), tau.stride(0), width, triangle.device_bytes(), adjoint};
+  launch(device, unit, kTriangle, {unsigned(count)}, 32, t);
+  subtract_product(c, vectors, product_of(triangle, product_of(turned, c)));
+}
+
+}  // namespace
+
+void factor_qr(const Tensor& a, const Tensor& tau) {
+  const int64_t m = a.size(1), n = a.size(2), steps = tau.size(1);
+  if (a.numel() == 0) return;
+  for (int64_t k = 0; k < steps; k += kReflectors) {
+    const int64_t width = std::min<int64_t>(kReflectors, steps - k), right = k + width;
+    const Tensor panel = part(a, k, m - k, k, width);
+    const ReflectorPanelArguments p{matrices(panel), m - k, width, factors(tau, k), tau.stride(0)};
+    launch(a.device().index, unit_of(a.dtype()), kPanel, {unsigned(a.size(0))}, kReflectorThreads, p);
+    if (right < n) apply_panel(panel, tau, k, true, part(a, k, m - k, right, n - right));
+  }
+}
+
+void reflect(const Tensor& vectors, const Tensor& tau, const Tensor& c, bool adjoint, bool fresh) {
+  const int64_t m = c.size(1), n = c.size(2), k = tau.size(1);
+  if (c.numel() == 0) return;
+  const int64_t blocks = divide_up(k, int64_t(kReflectors));
+  for (int64_t s = 0; s < blocks; ++s) {
+    const int64_t i = (adjoint ? s : blocks - 1 - s) * kReflectors, width = std::min<int64_t>(kReflectors, k - i);
+    const int64_t left = fresh ? i : 0;  // a block leaves the columns of the identity before its own alone
+    apply_panel(part(vectors, i, m - i, i, width), tau, i, adjoint, part(c, i, m - i, left, n - left));
+  }
+}
+
+}  // namespace flambeau::cuda

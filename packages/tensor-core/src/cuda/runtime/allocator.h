@@ -1,0 +1,64 @@
+// The caching allocator of GPU memory.
+//
+// Note [Stream order]
+// Memory is taken from the driver in segments, which are cut into blocks. A block belongs to the stream it was taken
+// for: given back, it serves the next request of that stream at once, although the stream may not have come so far,
+// because whatever the next owner does comes after. Where another stream has used it too (record_stream), it waits
+// until that one has come to where the block was given back.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "cuda/runtime/driver.h"
+#include "flambeau/cuda.h"
+
+namespace flambeau::cuda {
+
+struct StreamOf {
+  int device;
+  StreamHandle* stream;
+  bool operator==(const StreamOf&) const = default;
+};
+
+struct Block {
+  DevicePointer address;
+  size_t size;
+  StreamHandle* stream;
+  int device;
+  bool small;  // of a segment for small blocks
+  bool used = false;
+  Block *before = nullptr, *after = nullptr;  // neighbours in the segment
+  std::vector<StreamOf> other_streams = {};   // that have used it
+  int64_t pool = 0;                           // of a graph that was captured; 0: everybody's
+};
+
+// RuntimeError (out of memory) with what is free and how it lies.
+Block* allocate_block(int device, size_t bytes);
+void free_block(Block* block) noexcept;
+void use_block(Block* block, StreamOf other);  // that stream uses it, too
+
+// Memory of the current device for the time of a call; none where it does not suffice.
+std::optional<Tensor> workspace(size_t bytes);
+
+// Memory of a graph: what the streams of a capture take between begin_pool and end_pool serves nobody else until
+// release_pool. A capture is named by the driver's number for it, which all streams that join it have.
+int64_t begin_pool(int device, unsigned long long capture);
+void end_pool(int device, unsigned long long capture);
+void release_pool(int device, int64_t pool);
+
+// Requests are rounded up to multiples of this.
+inline constexpr size_t kBlockUnit = 512;
+inline constexpr size_t kLittleBlock = size_t(32) << 10, kSmallBlock = size_t(1) << 20, kSmallSegment = size_t(2) << 20,
+                        kLargeSegment = size_t(20) << 20, kLargeBlock = size_t(10) << 20;
+constexpr size_t rounded_request(size_t bytes) {
+  return bytes < kBlockUnit ? kBlockUnit : (bytes + kBlockUnit - 1) / kBlockUnit * kBlockUnit;
+}
+// How much is asked of the driver for a request of that (rounded) size.
+constexpr size_t segment_size(size_t request) {
+  if (request <= kSmallBlock) return kSmallSegment;
+  if (request < kLargeBlock) return kLargeSegment;
+  return (request + kSmallSegment - 1) / kSmallSegment * kSmallSegment;
+}
+
+}  // namespace flambeau::cuda

@@ -1,0 +1,121 @@
+#include "cuda/runtime/devices.h"
+
+#include <array>
+#include <mutex>
+
+#include "flambeau/errors.h"
+
+namespace flambeau::cuda {
+
+namespace {
+
+constexpr int kOldestCapability = 75;  // kernels are compiled for what NVRTC still supports
+
+struct Gpu {
+  ContextHandle* context = nullptr;
+  Properties properties;
+  bool reads_pageable_memory = false;  // by itself, so that a copy may return before it has
+};
+
+struct Gpus {
+  int count = 0;
+  std::array<Gpu, kMaxDevices> all;
+  std::mutex mutex;
+
+  Gpus() {
+    if (driver_obstacle().empty()) check(driver().cuDeviceGetCount(&count), "counting the GPUs");
+    if (count > kMaxDevices) count = kMaxDevices;
+  }
+};
+Gpus& gpus() {
+  static Gpus* once = new Gpus;
+  return *once;
+}
+
+int ask(int device, int which) {
+  int value = 0;
+  check(driver().cuDeviceGetAttribute(&value, which, device), "asking for a property of a GPU");
+  return value;
+}
+
+Properties read_properties(int device) {
+  const Driver& d = driver();
+  Properties p;
+  char name[256] = {};
+  check(d.cuDeviceGetName(name, sizeof name, device), "asking for a GPU's name");
+  p.name = name;
+  check(d.cuDeviceTotalMem_v2(&p.total_memory, device), "asking for a GPU's memory");
+  check(d.cuDeviceGetUuid_v2(p.uuid.data(), device), "asking for a GPU's number");
+  p.major = ask(device, attribute::kMajor);
+  p.minor = ask(device, attribute::kMinor);
+  p.multiprocessors = ask(device, attribute::kMultiprocessors);
+  p.threads_per_multiprocessor = ask(device, attribute::kThreadsPerMultiprocessor);
+  p.shared_memory_per_block = ask(device, attribute::kSharedMemoryPerBlock);
+  p.l2_cache = ask(device, attribute::kL2CacheSize);
+  p.warp_size = ask(device, attribute::kWarpSize);
+  p.registers_per_multiprocessor = ask(device, attribute::kRegistersPerMultiprocessor);
+  p.integrated = ask(device, attribute::kIntegrated);
+  return p;
+}
+
+thread_local int device_of_thread = 0;
+
+Gpu& opened(int device) {
+  check_device(device);
+  Gpu& gpu = gpus().all[size_t(device)];
+  if (__builtin_expect(gpu.context != nullptr, 1)) return gpu;
+  std::lock_guard lock(gpus().mutex);
+  if (gpu.context) return gpu;
+  gpu.properties = read_properties(device);
+  gpu.reads_pageable_memory = ask(device, attribute::kPageableMemoryAccess) || ask(device, attribute::kHostPageTables);
+  const Properties& p = gpu.properties;
+  require(p.major * 10 + p.minor >= kOldestCapability, "the GPU ", device, " (", p.name, ") has compute capability ",
+          p.major, ".", p.minor, "; flambeau needs 7.5 or later (Turing, 2018)");
+  check(driver().cuDevicePrimaryCtxRetain(&gpu.context, device), "opening a GPU");
+  return gpu;
+}
+
+}  // namespace
+
+int device_count() { return gpus().count; }
+bool is_available() { return device_count() > 0; }
+const std::string& obstacle() {
+  static const std::string none =
+      "the NVIDIA driver sees no GPU; nvidia-smi and CUDA_VISIBLE_DEVICES say which there are";
+  return driver_obstacle().empty() && device_count() == 0 ? none : driver_obstacle();
+}
+
+void check_device(int device) {
+  if (device_count() == 0) detail::raise<Error>("CUDA is not available: ", obstacle());
+  require(device >= 0 && device < device_count(), "CUDA error: invalid device ordinal: there is no GPU ", device,
+          "; their number is ", device_count());
+}
+
+int current_device() { return device_of_thread; }
+void set_device(int device) {
+  check_device(device);
+  device_of_thread = device;
+}
+bool has_matrix_units(int device, Dtype dtype) {
+  return dtype == Dtype::float16 || (dtype == Dtype::bfloat16 && properties(device).major >= 8);
+}
+const Properties& properties(int device) { return opened(device).properties; }
+bool reads_pageable_memory(int device) { return opened(device).reads_pageable_memory; }
+ContextHandle* context_of(int device) { return opened(device).context; }
+
+int device_of(int64_t address) {
+  constexpr int kDeviceOrdinal = 9;
+  int device = -1;
+  const int code = activate(current_device()).cuPointerGetAttribute(&device, kDeviceOrdinal, DevicePointer(address));
+  require<ValueError>(code == 0 && device >= 0, "the address ", address, " is not memory of a GPU");
+  return device;
+}
+
+const Driver& activate(int device) {
+  ContextHandle *wanted = context_of(device), *current = nullptr;
+  const Driver& d = driver();
+  if (d.cuCtxGetCurrent(&current) != 0 || current != wanted) check(d.cuCtxSetCurrent(wanted), "choosing a GPU");
+  return d;
+}
+
+}  // namespace flambeau::cuda

@@ -1,0 +1,228 @@
+// Graphs of captured work, and the random numbers that the work draws.
+#include <algorithm>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "cuda/random.h"
+#include "cuda/runtime/allocator.h"
+#include "cuda/runtime/devices.h"
+
+#include "flambeau/interpreter.h"
+
+namespace flambeau::cuda {
+
+// Note [Numbers in graphs]
+// Each replay draws what the work would draw if it were done then. So a captured kernel is told how far into the
+// graph's numbers its own begin, and reads from memory of the GPU where the graph's begin: the state of the generator,
+// which launch_graph writes there, on the stream of the replay and behind the replay before, which may be on another
+// stream, before it advances the generator by all that the graph draws. A derivative that draws numbers again reads the
+// same memory, also if it has been captured in another graph. That memory is taken before any work is captured: it must
+// not have been that of a temporary tensor, which each replay would write again. The capture itself leaves the
+// generator as it is, since it draws nothing. A checkpoint, which computes again what its derivative needs, remembers
+// how far into the graph's numbers it was (RandomPlace), and draws from there until it is done; what it draws is not
+// counted another time.
+struct NumbersOfGraph {
+  Generator* generator;  // null: the default one
+  uint64_t settings;     // of the generator when the capture began
+  int64_t groups;        // that a replay draws
+  Tensor start;          // on the GPU
+  Generator& source() const { return generator ? *generator : default_generator(); }
+};
+
+struct Graph {
+  int device;
+  StreamHandle* stream;
+  int64_t pool = 0;
+  unsigned long long capture = 0;  // the driver's number for it
+  GraphExecutableHandle* executable = nullptr;
+  EventHandle* launched = nullptr;  // behind the last launch, which the driver puts behind those before it
+  std::vector<NumbersOfGraph> numbers{};
+  std::vector<Ref<Storage>> pinned{};  // what each replay copies from or to
+};
+
+namespace {
+
+std::mutex mutex;
+std::vector<Graph*> captures;  // those under way
+
+// What the thread's work on that GPU is captured in, be it on a stream that has joined the capture; null outside.
+Graph* current_graph(int device) {
+  StreamHandle* stream = current_stream(device);
+  const std::lock_guard lock(mutex);
+  if (captures.empty() || !stream) return nullptr;
+  const CaptureStatus now = capture_status(device, stream);
+  const auto found = std::find_if(captures.begin(), captures.end(),
+                                  [&](const Graph* g) { return now.status && g->capture == now.number; });
+  return found == captures.end() ? nullptr : *found;
+}
+
+// The default generator's numbers in the capture that the thread is in; null outside.
+NumbersOfGraph* captured_numbers() {
+  {
+    const std::lock_guard lock(mutex);
+    if (captures.empty()) return nullptr;
+  }
+  Graph* graph = current_graph(current_device());
+  if (!graph) return nullptr;
+  const auto n = std::find_if(graph->numbers.begin(), graph->numbers.end(),
+                              [](const NumbersOfGraph& each) { return &each.source() == &default_generator(); });
+  return n == graph->numbers.end() ? nullptr : &*n;
+}
+
+struct Again {  // what the thread draws again: from the numbers of a graph or, where `start` is undefined, without one
+  bool is_on = false;
+  Tensor start{};
+  uint64_t offset = 0;
+};
+thread_local Again again;
+
+void move_generator(const RandomPlace& place) {
+  Generator& g = default_generator();
+  if (g.seed() == place.seed)
+    g.reserve(int64_t(place.offset - g.offset()));  // which is not to set it
+  else
+    g.set_state(place.seed, place.offset);
+}
+
+// As parts of the commands themselves: memory of the host would have to stay until the stream has come to read it.
+void write_numbers(const Driver& d, const Tensor& to, std::initializer_list<uint64_t> numbers, StreamHandle* stream) {
+  auto address = DevicePointer(to.device_bytes());
+  for (const uint64_t number : numbers)
+    for (const uint64_t half : {number, number >> 32}) {  // the lower one first
+      check(d.cuMemsetD32Async(address, unsigned(half), 1, stream), "telling a graph where its random numbers begin");
+      address += sizeof(unsigned);
+    }
+}
+
+void require_unset(const NumbersOfGraph& n) {
+  require(n.source().settings() == n.settings,
+          "a generator was seeded, or its state was set, while a CUDA graph was captured that draws from it: each "
+          "replay goes on where the generator is then, so set it before the capture or before a replay");
+}
+
+}  // namespace
+
+Drawn take_groups(Generator* generator, int64_t groups, const Tensor& t) {
+  Generator& g = generator ? *generator : default_generator();
+  if (again.is_on && takes(t) && &g == &default_generator()) {
+    if (again.start.defined()) return {0, std::exchange(again.offset, again.offset + uint64_t(groups)), again.start};
+    return {g.seed(), g.reserve(groups), {}};
+  }
+  Graph* graph = takes(t) ? current_graph(t.device().index) : nullptr;
+  if (!graph) return {g.seed(), g.reserve(groups), {}};
+  const auto n = std::find_if(graph->numbers.begin(), graph->numbers.end(),
+                              [&](const NumbersOfGraph& each) { return &each.source() == &g; });
+  require(n != graph->numbers.end(),
+          "a captured CUDA graph draws from a generator that it does not know: call "
+          "CUDAGraph.register_generator_state(generator) before the capture");
+  require_unset(*n);
+  return {0, uint64_t(std::exchange(n->groups, n->groups + groups)), n->start};
+}
+
+}  // namespace flambeau::cuda
+
+namespace flambeau {
+
+RandomPlace random_place() {
+  using cuda::again;
+  const Generator& g = default_generator();
+  if (again.is_on) return {g.seed(), g.offset(), again.start, again.offset, true};
+  if (const cuda::NumbersOfGraph* n = cuda::captured_numbers())
+    return {g.seed(), g.offset(), n->start, uint64_t(n->groups), false};
+  return {g.seed(), g.offset(), {}, 0, false};
+}
+void draw_again(const RandomPlace& place) {
+  cuda::move_generator(place);
+  cuda::again = {true, place.start, place.from_start};
+}
+void go_on(const RandomPlace& place) {
+  cuda::move_generator(place);
+  cuda::again = place.again ? cuda::Again{true, place.start, place.from_start} : cuda::Again{};
+}
+
+}  // namespace flambeau
+
+namespace flambeau::cuda {
+
+Graph* begin_capture(int device, StreamHandle* stream) {
+  constexpr int kRelaxed = 2;  // memory may be taken from the driver meanwhile
+  require(stream,
+          "CUDA graphs must be captured on a non-default stream; use flambeau.cuda.graph or flambeau.cuda.stream");
+  auto graph = std::make_unique<Graph>(Graph{device, stream});
+  register_generator(graph.get(), nullptr);  // takes memory: where there is none, nothing has begun
+  check(activate(device).cuStreamBeginCapture_v2(stream, kRelaxed), "beginning to capture a graph");
+  graph->capture = capture_status(device, stream).number;
+  graph->pool = begin_pool(device, graph->capture);
+  const std::lock_guard lock(mutex);
+  captures.push_back(graph.get());
+  return graph.release();
+}
+void register_generator(Graph* graph, Generator* generator) {
+  const OnDevice there{Device(DeviceType::Cuda, graph->device)};
+  const uint64_t settings = (generator ? *generator : default_generator()).settings();
+  graph->numbers.push_back({generator, settings, 0, empty({2}, Dtype::uint64)});
+}
+void end_capture(Graph* graph) {
+  {
+    const std::lock_guard lock(mutex);
+    std::erase(captures, graph);
+  }
+  const Driver& d = activate(graph->device);
+  GraphHandle* captured = nullptr;
+  int code = d.cuStreamEndCapture(graph->stream, &captured);
+  end_pool(graph->device, graph->capture);
+  check(code, "capturing a graph");
+  code = d.cuGraphInstantiateWithFlags(&graph->executable, captured, 0);
+  check(d.cuGraphDestroy(captured), "ending a graph");
+  check(code, "preparing a graph");
+  for (const NumbersOfGraph& n : graph->numbers)
+    if (n.groups) require_unset(n);
+}
+void launch_graph(Graph* graph) {
+  StreamHandle* stream = current_stream(graph->device);
+  const Driver& d = activate(graph->device);
+  const auto draws = [](const NumbersOfGraph& n) { return n.groups > 0; };
+  if (std::any_of(graph->numbers.begin(), graph->numbers.end(), draws)) {
+    require(!is_capturing(graph->device, stream),
+            "a CUDA graph that draws random numbers cannot be replayed within the capture of another one");
+    if (graph->launched) wait_event(graph->device, stream, graph->launched);
+  }
+  for (const NumbersOfGraph& n : graph->numbers) {
+    if (!draws(n)) continue;
+    Generator& g = n.source();
+    const uint64_t seed = g.seed();
+    write_numbers(d, n.start, {seed, g.reserve(n.groups)}, stream);
+  }
+  check(d.cuGraphLaunch(graph->executable, stream), "launching a graph");
+  if (stream && is_capturing(graph->device, stream)) return;  // as a part of another graph
+  if (!graph->launched) graph->launched = create_event(graph->device, false);
+  record_event(graph->device, graph->launched, stream);
+}
+void destroy_graph(Graph* graph) {
+  const Driver& d = activate(graph->device);  // which raises in a process that was forked: the graph is the parent's
+  const std::unique_ptr<Graph> ended(graph);
+  int code = 0;
+  if (graph->launched) {  // whoever gets the memory next may use another stream
+    const GilRelease release(GilRelease::Wait);
+    code = d.cuEventSynchronize(graph->launched);
+    d.cuEventDestroy_v2(graph->launched);
+  }
+  if (graph->executable && !code) code = d.cuGraphExecDestroy(graph->executable);
+  release_pool(graph->device, graph->pool);
+  check(code, "ending a graph");
+}
+void keep_in_graph(const Ref<Storage>& storage, int device) {
+  // Where somebody else has begun the capture, nobody says when its graph ends.
+  static auto* const forever = new std::vector<Ref<Storage>>;
+  Graph* const graph = current_graph(device);
+  const std::lock_guard lock(mutex);
+  (graph ? graph->pinned : *forever).push_back(storage);
+}
+void require_no_capture(int device, StreamHandle* stream) {
+  require(!stream || !is_capturing(device, stream), OnDevice::operation(),
+          ": copying to the GPU from memory that is not pinned is not permitted when stream is capturing");
+}
+bool is_capturing(int device, StreamHandle* stream) { return capture_status(device, stream).status != 0; }
+
+}  // namespace flambeau::cuda

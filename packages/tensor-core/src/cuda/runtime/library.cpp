@@ -1,0 +1,69 @@
+#include "cuda/runtime/library.h"
+
+#include <dlfcn.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <vector>
+
+#include "cuda/runtime/driver.h"
+#include "flambeau/cuda_installation.h"
+
+namespace flambeau::cuda {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+// Of the installed Python package: this library lies in its folder lib.
+fs::path package_folder() {
+  Dl_info info;
+  if (!dladdr(reinterpret_cast<const void*>(&package_folder), &info) || !info.dli_fname) return {};
+  std::error_code ignored;
+  return fs::weakly_canonical(info.dli_fname, ignored).parent_path().parent_path();
+}
+
+// site-packages/nvidia/<component>/lib, and the toolkits.
+std::vector<fs::path> library_folders() {
+  std::vector<fs::path> out;
+  std::error_code none;
+  for (const auto& component : fs::directory_iterator(package_folder().parent_path() / "nvidia", none))
+    out.push_back(component.path() / "lib");
+  for (const char* variable : {"CUDA_HOME", "CUDA_PATH"})
+    if (const char* toolkit = std::getenv(variable)) out.push_back(fs::path(toolkit) / "lib64");
+  out.push_back("/usr/local/cuda/lib64");
+  return out;
+}
+
+}  // namespace
+
+void* open_library(const char* variable, const std::vector<const char*>& names, std::string& tried) {
+  if (const char* path = std::getenv(variable); path && *path) {
+    tried = std::string(path) + " (from the environment variable " + variable + ")";
+    return dlopen(path, RTLD_NOW | RTLD_GLOBAL);
+  }
+  const auto folders = library_folders();
+  for (const char* name : names) {
+    tried += (tried.empty() ? "" : ", ") + std::string(name);
+    std::error_code ignored;
+    for (const fs::path& folder : folders)
+      if (fs::exists(folder / name, ignored))
+        if (void* library = dlopen((folder / name).c_str(), RTLD_NOW | RTLD_LOCAL)) return library;
+    if (void* library = dlopen(name, RTLD_NOW | RTLD_LOCAL)) return library;
+  }
+  return nullptr;
+}
+
+std::vector<const char*> by_generation(const char* of_13, const char* of_12) {
+  const bool older = driver_obstacle().empty() && driver_version() < 13000;
+  return older ? std::vector{of_12, of_13} : std::vector{of_13, of_12};
+}
+
+void* find_symbol(void* library, const char* name) { return dlsym(library, name); }
+
+const std::string& include_folder() {
+  static const std::string folder = (package_folder() / "include").string();
+  return folder;
+}
+
+}  // namespace flambeau::cuda

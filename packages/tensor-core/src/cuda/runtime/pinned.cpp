@@ -1,0 +1,155 @@
+// Pinned memory of the host.
+//
+// Note [Pinned memory]
+// The driver takes long to pin memory, so blocks are kept and serve the next request of their size. Copies that do not
+// wait may still be at work on a block that is given back: it has an event behind the last one of each stream, and
+// serves again when these have come to pass. A graph copies at each replay: it holds the storages until it ends.
+#include <algorithm>
+#include <bit>
+#include <map>
+#include <mutex>
+#include <unordered_map>
+
+#include "cuda/runtime/devices.h"
+
+namespace flambeau::cuda {
+
+namespace {
+
+thread_local bool non_blocking = false;
+
+// An eighth of the power of two below at most is lost.
+constexpr size_t rounded_size(size_t bytes) {
+  constexpr size_t kSmallest = 4096;
+  const size_t step = std::max(std::bit_floor(bytes) / 8, kSmallest);
+  return std::max((bytes + step - 1) / step, size_t(1)) * step;
+}
+
+struct PinnedBlock {
+  struct Use {
+    int device;
+    StreamHandle* stream;
+    EventHandle* last;
+  };
+  size_t size;
+  std::vector<Use> uses = {};
+};
+
+class PinnedMemory {
+ public:
+  void* take(size_t bytes) {
+    const size_t size = rounded_size(bytes);
+    {
+      const std::lock_guard lock(mutex_);
+      collect();
+      if (auto& free = free_[size]; !free.empty()) {
+        void* const memory = free.back();
+        free.pop_back();
+        used_.emplace(memory, PinnedBlock{size});
+        return memory;
+      }
+    }
+    void* const memory = pin(size);
+    const std::lock_guard lock(mutex_);
+    used_.emplace(memory, PinnedBlock{size});
+    return memory;
+  }
+
+  void give_back(void* memory) {
+    const std::lock_guard lock(mutex_);
+    auto found = used_.extract(memory);
+    pending_.push_back({memory, std::move(found.mapped())});
+    collect();
+  }
+
+  bool contains(const void* memory) {
+    const std::lock_guard lock(mutex_);
+    return used_.contains(memory);
+  }
+
+  void use(const void* memory, int device, StreamHandle* stream) {
+    const std::lock_guard lock(mutex_);
+    const auto found = used_.find(memory);
+    if (found == used_.end()) return;
+    auto& uses = found->second.uses;
+    auto same = std::find_if(uses.begin(), uses.end(),
+                             [=](const PinnedBlock::Use& u) { return u.device == device && u.stream == stream; });
+    if (same == uses.end()) same = uses.insert(same, {device, stream, create_event(device, false)});
+    record_event(device, same->last, stream);
+  }
+
+  void release() {
+    const std::lock_guard lock(mutex_);
+    collect();
+    for (auto& [size, blocks] : free_)
+      for (; !blocks.empty(); blocks.pop_back())
+        check(activate(current_device()).cuMemFreeHost(blocks.back()), "giving pinned memory back");
+  }
+
+ private:
+  struct Pending {
+    void* memory;
+    PinnedBlock block;
+  };
+
+  void* pin(size_t size) {
+    constexpr unsigned kForAllDevices = 1;
+    void* memory = nullptr;
+    const Driver& d = activate(current_device());
+    if (d.cuMemHostAlloc(&memory, size, kForAllDevices) == 0) return memory;
+    release();
+    check(d.cuMemHostAlloc(&memory, size, kForAllDevices), "allocating pinned memory");
+    return memory;
+  }
+
+  void collect() {
+    std::erase_if(pending_, [this](Pending& p) {
+      for (const PinnedBlock::Use& use : p.block.uses)
+        if (!query_event(use.device, use.last)) return false;
+      end_events(p.block);
+      free_[p.block.size].push_back(p.memory);
+      return true;
+    });
+  }
+  static void end_events(const PinnedBlock& block) {
+    for (const PinnedBlock::Use& use : block.uses) destroy_event(use.device, use.last);
+  }
+
+  std::mutex mutex_;
+  std::unordered_map<const void*, PinnedBlock> used_;
+  std::map<size_t, std::vector<void*>> free_;
+  std::vector<Pending> pending_;
+};
+
+PinnedMemory& pinned() {
+  static auto* once = new PinnedMemory;  // never destroyed: memory may be given back during exit
+  return *once;
+}
+
+void free_pinned(void* memory) {
+  try {
+    pinned().give_back(memory);
+  } catch (const Error&) {  // the process ends, or its GPU has failed: the memory is gone with it
+  }
+}
+
+}  // namespace
+
+Ref<Storage> pinned_storage(size_t bytes) {
+  void* const memory = pinned().take(bytes);
+  return Storage::wrap(memory, bytes, free_pinned, memory);
+}
+bool is_pinned(const Storage& storage) {
+  return storage.device().type == DeviceType::Cpu && pinned().contains(storage.data());
+}
+void use_pinned(const Ref<Storage>& storage, int device, StreamHandle* stream) {
+  if (is_capturing(device, stream)) return keep_in_graph(storage, device);
+  pinned().use(storage->data(), device, stream);
+}
+void release_pinned() { pinned().release(); }
+
+NonBlocking::NonBlocking(bool wanted) : former_(std::exchange(non_blocking, wanted)) {}
+NonBlocking::~NonBlocking() { non_blocking = former_; }
+bool waits(const Storage& host) { return !(non_blocking && is_pinned(host)); }
+
+}  // namespace flambeau::cuda

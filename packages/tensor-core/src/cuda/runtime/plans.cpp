@@ -1,0 +1,78 @@
+#include "cuda/runtime/plans.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "flambeau/device/reduce_arguments.h"
+#include "flambeau/device/scan_arguments.h"
+
+namespace flambeau::cuda {
+
+namespace {
+
+constexpr int64_t kBlocks = 1024;     // as many as keep every GPU busy
+constexpr int64_t kShortPacks = 128;  // of 16 bytes: rows up to here are some lanes' work
+constexpr int64_t kPartPacks = 2048;  // at least, of a part of a row
+constexpr int64_t kPartRows = 16;     // at least, of a slot of columns
+
+int64_t power_of_two(int64_t n) { return int64_t(std::bit_ceil(uint64_t(std::max<int64_t>(n, 1)))); }
+
+// Parts of whole `unit`s, as equal as can be.
+void cut(ReducePlan& plan, int64_t length, int64_t most, int64_t unit) {
+  const int64_t parts = std::clamp<int64_t>(most, 1, std::max<int64_t>(1, divide_up(length, unit)));
+  plan.part = std::max<int64_t>(1, divide_up(divide_up(length, parts), unit)) * unit;
+  plan.parts = std::max<int64_t>(1, divide_up(length, plan.part));
+}
+
+ReducePlan plan_for(const Step& s, int64_t item_size, bool whole) {
+  const int64_t width = std::max<int64_t>(1, 16 / item_size);
+  ReducePlan plan{ReducePlan::kShortRows, 1, 1, std::max<int64_t>(s.length, 1), 1, {}};
+  if (s.inner == 1) {
+    const int64_t packs = divide_up(s.length, width);
+    if (packs <= kShortPacks) {
+      plan.lanes = int(std::min<int64_t>(32, power_of_two(divide_up(packs, 2))));
+      plan.grid = {unsigned(divide_up(s.outer, kReduceThreads / plan.lanes))};
+      return plan;
+    }
+    plan.kernel = ReducePlan::kLongRows;
+    plan.lanes = kReduceThreads;
+    cut(plan, s.length, whole ? 1 : std::min(divide_up(kBlocks, s.outer), packs / kPartPacks), width * kReduceThreads);
+    plan.grid = {unsigned(s.outer), unsigned(plan.parts)};
+    return plan;
+  }
+  const int64_t count = s.inner % std::min<int64_t>(width, 4) == 0 ? std::min<int64_t>(width, 4) : 1;
+  plan.kernel = count > 1 ? ReducePlan::kWideColumns : ReducePlan::kColumns;
+  const int64_t most = power_of_two(divide_up(s.length, kPartRows));
+  plan.lanes = int(std::min(power_of_two(s.inner / count), kReduceThreads / std::min<int64_t>(8, most)));
+  plan.slots = int(std::min(most, kReduceThreads / int64_t(plan.lanes)));
+  const int64_t tiles = divide_up(s.inner / count, plan.lanes), rows = plan.slots * kPartRows;
+  const int64_t blocks = tiles * divide_up(s.outer, kReduceThreads / (plan.lanes * plan.slots));
+  cut(plan, s.length, whole ? 1 : std::min(divide_up(kBlocks, blocks), s.length / rows), rows);
+  plan.grid = {unsigned(blocks), unsigned(plan.parts)};
+  return plan;
+}
+
+}  // namespace
+
+ReducePlan plan_of(const Step& s, int64_t item_size) { return plan_for(s, item_size, false); }
+ReducePlan plan_of_lines(const Step& s, int64_t item_size) { return plan_for(s, item_size, true); }
+
+ScanPlan scan_plan_of(const Step& s, int64_t item_size, bool in_order) {
+  constexpr int64_t kShort = 1024, kLong = 8192;       // elements of a row for a warp, and of a part at least
+  constexpr int64_t kBlocks = 1024, kLines = 1 << 16;  // as many as keep every GPU busy
+  constexpr int64_t kColumnPart = 32, kColumnParts = 64;
+  if (s.inner > 1 || in_order) {
+    const int64_t lines = s.outer * s.inner;
+    const int64_t most = in_order ? 1 : std::min({divide_up(kLines, lines), s.length / kColumnPart, kColumnParts});
+    const int64_t part = divide_up(s.length, std::max<int64_t>(most, 1));
+    const int64_t parts = divide_up(s.length, part);
+    return {ScanPlan::kColumns, part, parts, {unsigned(divide_up(lines, kScanThreads)), unsigned(parts)}};
+  }
+  if (s.length <= kShort) return {ScanPlan::kShortRows, s.length, 1, {unsigned(divide_up(s.outer, kScanThreads / 32))}};
+  const int64_t tile = kScanThreads * std::max<int64_t>(16 / item_size, 1);
+  const int64_t most = std::max<int64_t>(std::min(divide_up(kBlocks, s.outer), s.length / kLong), 1);
+  const int64_t part = divide_up(divide_up(s.length, most), tile) * tile, parts = divide_up(s.length, part);
+  return {ScanPlan::kRows, part, parts, {unsigned(s.outer), unsigned(parts)}};
+}
+
+}  // namespace flambeau::cuda

@@ -1,0 +1,30 @@
+// How reductions and scans are cut: plain arithmetic, which the host's tests call. What is chosen depends on the shape
+// alone, so that the order of additions, and with it the results, are the same on every card.
+#pragma once
+
+#include "cuda/runtime/launch.h"
+
+namespace flambeau::cuda {
+
+struct Step {  // contiguous
+  int64_t outer, length, inner;
+};
+
+struct ReducePlan {
+  enum Kernel { kShortRows, kLongRows, kColumns, kWideColumns, kJoin } kernel;
+  int lanes, slots;
+  int64_t part, parts;
+  Grid grid;
+};
+ReducePlan plan_of(const Step& step, int64_t item_size);
+ReducePlan plan_of_lines(const Step& step, int64_t item_size);  // in one part
+
+struct ScanPlan {
+  enum Kernel { kShortRows, kRows, kColumns } kernel;
+  int64_t part, parts;
+  Grid grid;
+};
+// `in_order`: elements are joined one after the other.
+ScanPlan scan_plan_of(const Step& step, int64_t item_size, bool in_order);
+
+}  // namespace flambeau::cuda

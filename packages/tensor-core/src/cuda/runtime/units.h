@@ -1,0 +1,37 @@
+// A family's units, each made when it is first asked for. Note [Units]
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+
+#include "cuda/runtime/compiler.h"
+#include "flambeau/dtype.h"
+
+namespace flambeau::cuda {
+
+class Units {
+ public:
+  // The unit of that key; make() gives a std::unique_ptr<Unit>.
+  template <class Make>
+  Unit& find(uint64_t key, Make&& make) {
+    const std::lock_guard lock(mutex_);
+    std::unique_ptr<Unit>& unit = units_[key];
+    if (!unit) unit = make();
+    return *unit;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::unordered_map<uint64_t, std::unique_ptr<Unit>> units_;
+};
+
+// How a unit's source names the type of a dtype's elements.
+inline const char* type_name(Dtype d) {
+#define FLAMBEAU_NAME(name, type, category) #type,
+  static constexpr const char* names[] = {FLAMBEAU_DTYPES(FLAMBEAU_NAME)};
+#undef FLAMBEAU_NAME
+  return names[int(d)];
+}
+
+}  // namespace flambeau::cuda

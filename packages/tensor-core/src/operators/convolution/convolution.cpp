@@ -1,0 +1,289 @@
+// Convolution (cross-correlation, as in deep learning) in one, two and three dimensions, and its transpose.
+//
+// Note [Convolution]
+// Three functions form a closed set under differentiation: the convolution y(x, w), the gradient of its input dx(dy, w)
+// and that of its weight dw(x, dy). Each is linear in both arguments and the derivative of each is made of the other
+// two. With stride 1 and images that are not small y and dw run directly (direct_convolution.cpp), but for dw where
+// channels and filters are enough for a product for each tap (shifted_convolution.cpp). Otherwise y is a product with a
+// matrix (taps, output positions) that is made a panel at a time (implicit_convolution.cpp), and dw unfolds samples
+// into it and multiplies (unfolded_convolution.cpp). With stride 1 dx is a convolution like y, with the weights turned
+// round; else it folds what dw unfolds. The transposed convolution is dx(x, w) plus a bias.
+#include "operators/convolution/convolution.h"
+
+#include "operators/products/products.h"
+
+namespace flambeau {
+
+namespace {
+
+using Geometry = ConvolutionGeometry;
+
+Shape all_but_channels(const Geometry& g) {
+  Shape dims{0};
+  for (int i = 0; i < g.dims; ++i) dims.push_back(i + 2);
+  return dims;
+}
+
+Tensor convolve(const Geometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias);
+Tensor weight_gradient(const Geometry& g, const Tensor& input, const Tensor& grad);
+
+Tensor input_gradient(const Geometry& g, const Tensor& grad, const Tensor& weight, const Tensor& bias = Tensor()) {
+  Tensor out;
+  {
+    NoRecording off;
+    out = input_gradient_values(g, grad, weight, bias);
+  }
+  if (recording(grad, weight, bias))
+    record("ConvolutionTransposed", out, {&grad, &weight, &bias}, {&grad, &weight}, [g](const Context& c) {
+      if (c.needs(0)) c.set(0, convolve(g, c.gradient(), c.saved(1), Tensor()));
+      if (c.needs(1)) c.set(1, weight_gradient(g, c.gradient(), c.saved(0)));
+      if (c.needs(2)) c.set(2, sum(c.gradient(), all_but_channels(g), false, std::nullopt));
+    });
+  return out;
+}
+
+Tensor weight_gradient(const Geometry& g, const Tensor& input, const Tensor& grad) {
+  Tensor out;
+  {
+    NoRecording off;
+    out = weight_gradient_values(g, input, grad);
+  }
+  if (recording(input, grad))
+    record("ConvolutionWeight", out, {&input, &grad}, {&input, &grad}, [g](const Context& c) {
+      if (c.needs(0)) c.set(0, input_gradient(g, c.saved(1), c.gradient()));
+      if (c.needs(1)) c.set(1, convolve(g, c.saved(0), c.gradient(), Tensor()));
+    });
+  return out;
+}
+
+Tensor convolve(const Geometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias) {
+  Tensor out;
+  {
+    NoRecording off;
+    out = convolution_values(g, input, weight, bias);
+  }
+  if (recording(input, weight, bias))
+    record("Convolution", out, {&input, &weight, &bias}, {&input, &weight}, [g](const Context& c) {
+      if (c.needs(0)) c.set(0, input_gradient(g, c.gradient(), c.saved(1)));
+      if (c.needs(1)) c.set(1, weight_gradient(g, c.saved(0), c.gradient()));
+      if (c.needs(2)) c.set(2, sum(c.gradient(), all_but_channels(g), false, std::nullopt));
+    });
+  return out;
+}
+
+constexpr const char* kNames[] = {"conv1d", "conv2d", "conv3d"};
+constexpr const char* kTransposedNames[] = {"conv_transpose1d", "conv_transpose2d", "conv_transpose3d"};
+constexpr int64_t kLargest = int64_t(1) << 31;  // sums and products of these stay far from overflow
+
+// One value for each dimension of the convolution, from those or a single one.
+Sizes spread(const char* argument, const Shape& values, int dims, int64_t outside, int64_t least) {
+  require(values.size() == 1 || values.size() == size_t(dims), "expected ", argument,
+          " to be a single integer value or a list of ", dims, " values to match the convolution dimensions, but got ",
+          argument, "=", values);
+  Sizes out{outside, outside, outside};
+  for (int i = 0; i < dims; ++i) {
+    const int64_t v = values[values.size() == 1 ? 0 : size_t(i)];
+    require(v >= least, v < 0 || least == 0 ? "negative " : "non-positive ", argument, " is not supported, got ",
+            values);
+    require(v < kLargest, argument, " must be below 2**31, got ", values);
+    out[size_t(3 - dims + i)] = v;
+  }
+  return out;
+}
+
+struct Product {  // printed as (2 x 3)
+  Sizes sizes;
+  int dims;
+  friend std::ostream& operator<<(std::ostream& out, const Product& p) {
+    for (int i = 3 - p.dims; i < 3; ++i) out << (i == 3 - p.dims ? "(" : " x ") << p.sizes[size_t(i)];
+    return out << ')';
+  }
+};
+
+// What the forward and the transposed convolution check alike; `channels` of the input are expected.
+Geometry checked_geometry(const char* name, int dims, const Tensor& input, const Tensor& weight, const Tensor& bias,
+                          const ConvolutionOptions& o, bool transposed) {
+  require(input.dim() == dims + 2, "Expected ", dims + 1, "D (unbatched) or ", dims + 2, "D (batched) input to ", name,
+          ", but got input of size: ", input.shape());
+  require(weight.dim() == dims + 2, name, ": expected a ", dims + 2, "-dimensional weight, got shape ", weight.shape());
+  require(input.dtype() == weight.dtype(), "Input type (", input.dtype(), ") and weight type (", weight.dtype(),
+          ") should be the same; .to(dtype) converts a tensor or a module");
+  require<NotImplementedError>(input.dtype() != Dtype::bool_ && !is_complex(input.dtype()), "\"", name,
+                               "\" not implemented for '", input.dtype(), "'");
+  require(!bias.defined() || bias.dtype() == input.dtype(), "Input type (", input.dtype(), ") and bias type (",
+          bias.defined() ? bias.dtype() : input.dtype(), ") should be the same");
+  require(o.groups > 0, "non-positive groups is not supported, got ", o.groups);
+  require(weight.size(0) % o.groups == 0 && weight.size(0) > 0, "Given groups=", o.groups,
+          ", expected weight to be at least ", o.groups, " at dimension 0 and divisible by it, but got weight of size ",
+          weight.shape());
+  Geometry g{};
+  g.dims = dims;
+  g.batch = input.size(0);
+  g.filters = weight.size(0);
+  g.channels = weight.size(1) * o.groups;
+  g.groups = o.groups;
+  g.stride = spread("stride", o.stride, dims, 1, 1);
+  g.padding = spread("padding", o.padding, dims, 0, 0);
+  g.dilation = spread("dilation", o.dilation, dims, 1, 1);
+  g.kernel = g.size = g.out = {1, 1, 1};
+  const int64_t expected = transposed ? g.filters : g.channels, filters = transposed ? g.channels : g.filters;
+  require(input.size(1) == expected, "Given groups=", o.groups, ", weight of size ", weight.shape(), ", expected input",
+          input.shape(), " to have ", expected, " channels, but got ", input.size(1), " channels instead",
+          input.shape().back() == expected ? "; if the channels are last, write input.movedim(-1, 1)" : "");
+  require(!bias.defined() || (bias.dim() == 1 && bias.size(0) == filters), "Given weight of size ", weight.shape(),
+          ", expected bias to be 1-dimensional with ", filters, " elements, but got bias of size ",
+          bias.defined() ? bias.shape() : Shape(), " instead");
+  for (int i = 0; i < dims; ++i) {
+    const int at = 3 - dims + i;
+    g.kernel[at] = weight.size(2 + i);
+    (transposed ? g.out : g.size)[at] = input.size(2 + i);
+    require(g.kernel[at] > 0 && g.kernel[at] < kLargest, name,
+            ": the kernel's sizes must be positive and below 2**31, got weight of size ", weight.shape());
+  }
+  return g;
+}
+
+// The geometry of a convolution with its output's size.
+Geometry forward_geometry(int dims, const Tensor& input, const Tensor& weight, const Tensor& bias,
+                          const ConvolutionOptions& o) {
+  Geometry g = checked_geometry(kNames[dims - 1], dims, input, weight, bias, o, false);
+  Sizes padded, reach;
+  bool fits = true;
+  for (size_t i = 0; i < 3; ++i) {
+    padded[i] = g.size[i] + 2 * g.padding[i];
+    reach[i] = g.reach(int(i)) + 1;
+    fits &= padded[i] >= reach[i];
+    g.out[i] = (padded[i] - reach[i]) / g.stride[i] + 1;
+  }
+  require(fits, "Calculated padded input size per channel: ", Product{padded, dims},
+          ". Kernel size: ", Product{reach, dims}, ". Kernel size can't be greater than actual input size");
+  return g;
+}
+
+// For padding='same' where it is odd: the rest of it, zeros at the far side.
+Tensor pad_far_side(const Tensor& input, int dims, const Shape& extra) {
+  Tensor x = input;
+  for (int i = 0; i < dims; ++i)
+    if (extra[i]) {
+      Shape shape = x.shape();
+      shape[shape.size() - dims + i] = extra[i];
+      x = cat({x, zeros(shape, x.dtype())}, i - dims);
+    }
+  return x;
+}
+
+Tensor same_convolution(int dims, const Tensor& input, const Tensor& weight, const Tensor& bias, ConvolutionOptions o) {
+  for (int64_t s : o.stride) require(s == 1, "padding='same' is not supported for strided convolutions");
+  require(weight.dim() == dims + 2, kNames[dims - 1], ": expected a ", dims + 2, "-dimensional weight, got shape ",
+          weight.shape());
+  require(input.dim() == dims + 2, "Expected ", dims + 1, "D (unbatched) or ", dims + 2, "D (batched) input to ",
+          kNames[dims - 1], ", but got input of size: ", input.shape());
+  const Sizes dilation = spread("dilation", o.dilation, dims, 1, 1);
+  Shape extra;
+  o.padding = {};
+  for (int i = 0; i < dims; ++i) {
+    const int64_t total = dilation[size_t(3 - dims + i)] * (weight.size(2 + i) - 1);
+    o.padding.push_back(total / 2);
+    extra.push_back(total % 2);
+  }
+  o.same = false;
+  return convolution(dims, pad_far_side(input, dims, extra), weight, bias, o);
+}
+
+// A bilinear map of complex numbers from that of real ones.
+template <class F>
+Tensor complex_parts(const Tensor& input, const Tensor& weight, F&& map) {
+  const Tensor x = real(input), y = imag(input), u = real(weight), v = imag(weight);
+  return complex(map(x, u) - map(y, v), map(x, v) + map(y, u));
+}
+
+Tensor with_bias(const Tensor& out, const Tensor& bias, int dims) {
+  if (!bias.defined()) return out;
+  Shape column(size_t(dims + 1), 1);
+  column[0] = bias.numel();
+  return out + reshape(bias, column);
+}
+
+// Both complex: what does not fit is refused where the parts are convolved.
+bool both_complex(const Tensor& input, const Tensor& weight, const Tensor& bias) {
+  return is_complex(input.dtype()) && weight.dtype() == input.dtype() &&
+         (!bias.defined() || (bias.dtype() == input.dtype() && bias.dim() == 1));
+}
+
+// Stands for an operand of which only the size is known, and takes no memory.
+Tensor of_size(const Shape& size, const Tensor& like) { return expand(zeros({}, like.dtype()), size); }
+
+void check_gradient(const Geometry& g, const Tensor& grad, const Tensor& operand) {
+  const char* name = kNames[g.dims - 1];
+  require(grad.shape() == g.output_shape(), name, ": expected grad_output of the output's size ", g.output_shape(),
+          ", but got ", grad.shape());
+  require(grad.dtype() == operand.dtype(), name, ": grad_output (", grad.dtype(), ") and operand (", operand.dtype(),
+          ") should have the same dtype");
+}
+
+}  // namespace
+
+Tensor convolution(int dims, const Tensor& input, const Tensor& weight, const Tensor& bias,
+                   const ConvolutionOptions& o) {
+  if (input.dim() == dims + 1) return squeeze(convolution(dims, unsqueeze(input, 0), weight, bias, o), Shape{0});
+  if (o.same) return same_convolution(dims, input, weight, bias, o);
+  if (both_complex(input, weight, bias))
+    return with_bias(
+        complex_parts(input, weight,
+                      [&](const Tensor& x, const Tensor& w) { return convolution(dims, x, w, Tensor(), o); }),
+        bias, dims);
+  return convolve(forward_geometry(dims, input, weight, bias, o), input, weight, bias);
+}
+
+Tensor convolution_input_gradient(int dims, const Shape& input_size, const Tensor& weight, const Tensor& grad,
+                                  const ConvolutionOptions& o) {
+  if (is_complex(weight.dtype()) && grad.dtype() == weight.dtype())
+    return complex_parts(grad, conj(weight), [&](const Tensor& dy, const Tensor& w) {
+      return convolution_input_gradient(dims, input_size, w, dy, o);
+    });
+  const Geometry g = forward_geometry(dims, of_size(input_size, weight), weight, Tensor(), o);
+  check_gradient(g, grad, weight);
+  return input_gradient(g, grad, weight);
+}
+
+Tensor convolution_weight_gradient(int dims, const Tensor& input, const Shape& weight_size, const Tensor& grad,
+                                   const ConvolutionOptions& o) {
+  if (is_complex(input.dtype()) && grad.dtype() == input.dtype())
+    return complex_parts(conj(input), grad, [&](const Tensor& x, const Tensor& dy) {
+      return convolution_weight_gradient(dims, x, weight_size, dy, o);
+    });
+  const Geometry g = forward_geometry(dims, input, of_size(weight_size, input), Tensor(), o);
+  check_gradient(g, grad, input);
+  return weight_gradient(g, input, grad);
+}
+
+Tensor transposed_convolution(int dims, const Tensor& input, const Tensor& weight, const Tensor& bias,
+                              const ConvolutionOptions& o, const Shape& output_padding) {
+  if (input.dim() == dims + 1)
+    return squeeze(transposed_convolution(dims, unsqueeze(input, 0), weight, bias, o, output_padding), Shape{0});
+  if (both_complex(input, weight, bias))
+    return with_bias(complex_parts(input, weight,
+                                   [&](const Tensor& x, const Tensor& w) {
+                                     return transposed_convolution(dims, x, w, Tensor(), o, output_padding);
+                                   }),
+                     bias, dims);
+  const char* name = kTransposedNames[dims - 1];
+  Geometry g = checked_geometry(name, dims, input, weight, bias, o, true);
+  const Sizes beyond = spread("output_padding", output_padding, dims, 0, 0);
+  for (int i = 3 - dims; i < 3; ++i) {
+    require(beyond[i] < std::max(g.stride[i], g.dilation[i]),
+            "output padding must be smaller than either stride or dilation, but got output_padding ", output_padding,
+            ", stride ", o.stride, ", dilation ", o.dilation);
+    g.size[i] = (g.out[i] - 1) * g.stride[i] - 2 * g.padding[i] + g.reach(i) + beyond[i] + 1;
+    require(g.size[i] > 0, name, ": given input ", input.shape(), ", weight ", weight.shape(), " and padding ",
+            o.padding, " the output size ", g.size[i], " is too small");
+  }
+  if (bias.defined() && input_gradient_takes_bias(g, input)) return input_gradient(g, input, weight, bias);
+  if (bias.defined() && item_size(input.dtype()) == 2 && is_floating(input.dtype())) {  // rounded once, after the bias
+    const auto wide = [](const Tensor& t) { return to(t, Dtype::float32); };
+    return to(with_bias(input_gradient(g, wide(input), wide(weight)), wide(bias), dims), input.dtype());
+  }
+  return with_bias(input_gradient(g, input, weight), bias, dims);
+}
+
+}  // namespace flambeau

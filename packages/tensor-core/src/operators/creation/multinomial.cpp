@@ -1,0 +1,119 @@
+// Draws of indices with given weights.
+#include <algorithm>
+#include <numeric>
+#include <vector>
+
+#include "cuda/random.h"
+#include "flambeau/operator.h"
+#include "flambeau/operators.h"
+#include "flambeau/parallel.h"
+#include "flambeau/sorting.h"
+#include "operators/creation/sample_errors.h"
+
+namespace flambeau {
+
+namespace {
+
+// By inversion: where uniform numbers fall between the running sums of a row.
+void with_replacement(const Tensor& weights, int64_t draws, int64_t* out, Generator* generator) {
+  const int64_t rows = weights.shape()[0], categories = weights.shape()[1];
+  const Tensor uniform = empty({rows, draws}, Dtype::float64);
+  fill_uniform(uniform, 0, 1, generator);
+  parallel_items(rows, std::max<int64_t>(1, 4096 / (categories + draws)), [&](int64_t begin, int64_t end) {
+    std::vector<double> sums(static_cast<size_t>(categories));
+    for (int64_t row = begin; row < end; ++row) {
+      const double *w = weights.data<double>() + row * categories, *u = uniform.data<double>() + row * draws;
+      std::partial_sum(w, w + categories, sums.begin());
+      int64_t last = categories - 1;  // what rounding sends beyond the end belongs to the last one with a weight
+      while (last > 0 && w[last] == 0) --last;
+      for (int64_t i = 0; i < draws; ++i) {
+        const auto at = std::upper_bound(sums.begin(), sums.end(), u[i] * sums.back()) - sums.begin();
+        out[row * draws + i] = std::min<int64_t>(at, last);
+      }
+    }
+  });
+}
+
+// The largest quotients of weight and exponential number, in order: Efraimidis and Spirakis 2006.
+void without_replacement(const Tensor& weights, int64_t draws, int64_t* out, Generator* generator) {
+  const int64_t rows = weights.shape()[0], categories = weights.shape()[1];
+  const Tensor keys = empty(weights.shape(), Dtype::float64);
+  fill_exponential(keys, 1, generator);
+  parallel_items(rows, std::max<int64_t>(1, 1024 / (categories + 1)), [&](int64_t begin, int64_t end) {
+    std::vector<int64_t> order(static_cast<size_t>(categories));
+    for (int64_t row = begin; row < end; ++row) {
+      double* key = keys.data<double>() + row * categories;
+      const double* w = weights.data<double>() + row * categories;
+      for (int64_t i = 0; i < categories; ++i) key[i] = w[i] / key[i];
+      std::iota(order.begin(), order.end(), 0);
+      const auto larger = [key](int64_t a, int64_t b) { return key[a] > key[b] || (key[a] == key[b] && a < b); };
+      if (draws < categories) std::nth_element(order.begin(), order.begin() + draws, order.end(), larger);
+      std::sort(order.begin(), order.begin() + draws, larger);
+      std::copy(order.begin(), order.begin() + draws, out + row * draws);
+    }
+  });
+}
+
+// Both on a GPU, whatever the weights: wrong ones give any of the categories.
+Tensor drawn_on_gpu(const Tensor& weights, int64_t draws, bool replacement, Generator* generator) {
+  const int64_t rows = weights.size(0), categories = weights.size(1);
+  cuda::check_weights(weights);
+  if (!replacement) {
+    const Tensor keys = empty(weights.shape(), Dtype::float64);
+    fill_exponential(keys, 1, generator);
+    return topk(weights / keys, draws, 1, true, true).indices;
+  }
+  const Tensor uniform = empty({rows, draws}, Dtype::float64);
+  fill_uniform(uniform, 0, 1, generator);
+  const Tensor sums = cumsum(weights, 1, {}), places = arange(Scalar(0), Scalar(categories), Scalar(1), Dtype::int64);
+  const Tensor at = searchsorted(sums, uniform * narrow(sums, 1, categories - 1, 1), true, Tensor(), false);
+  return minimum(at, amax(where(gt(weights, Scalar(0)), places, Scalar(0)), Shape{1}, true));
+}
+
+void check_weights(const Tensor& weights) {
+  const int64_t categories = weights.shape()[1];
+  for (int64_t row = 0; row < weights.shape()[0]; ++row) {
+    const double* w = weights.data<double>() + row * categories;
+    double sum = 0;
+    for (int64_t i = 0; i < categories; ++i) {
+      require(kernels::is_weight(w[i]), WrongWeight{row, i, w[i]});
+      sum += w[i];
+    }
+    require(sum > 0, WrongDistribution{row});
+  }
+}
+
+}  // namespace
+
+Tensor multinomial(const Tensor& weights, int64_t draws, bool replacement, Generator* generator) {
+  require(weights.dim() == 1 || weights.dim() == 2, "prob_dist must be 1 or 2 dim, got shape ", weights.shape());
+  require(is_floating(weights.dtype()),
+          "multinomial only supports floating-point dtypes for input, got: ", weights.dtype());
+  require(draws > 0, "cannot sample n_sample <= 0 samples, got ", draws);
+  const int64_t categories = weights.shape()[size_t(weights.dim() - 1)];
+  require(replacement || draws <= categories,
+          "cannot sample n_sample > prob_dist.size(-1) samples without replacement: ", draws, " of ", categories);
+  NoRecording off;
+  const bool single = weights.dim() == 1;
+  const Tensor rows = contiguous(to(single ? unsqueeze(weights, 0) : weights, Dtype::float64));
+  if (cuda::takes(rows) && rows.numel() > 0) {
+    const Tensor drawn = drawn_on_gpu(rows, draws, replacement, generator);
+    return single ? squeeze(drawn, Shape{0}) : drawn;
+  }
+  check_weights(rows);
+  const Tensor out = empty(single ? Shape{draws} : Shape{rows.shape()[0], draws}, Dtype::int64);
+  if (out.numel()) (replacement ? with_replacement : without_replacement)(rows, draws, out.data<int64_t>(), generator);
+  return out;
+}
+
+const Operator multinomial_operator(
+    {.signature = "multinomial(input, num_samples, replacement=False, *, generator=None)",
+     .forms = kFunction | kMethod | kOut | kExactOut,
+     .doc = "Indices drawn with the weights in the rows of input; int64.\n\nWithout replacement in the order in which "
+            "they "
+            "would be drawn one by one.\nRaises RuntimeError for weights that are negative, not finite, or all 0 in a "
+            "row.\n"
+            "Source: without replacement Efraimidis and Spirakis 2006.",
+     .forward = multinomial});
+
+}  // namespace flambeau

@@ -1,0 +1,294 @@
+// Discrete Fourier transforms.
+//
+// Note [Transforms]
+// A transform is linear, so its derivative is its adjoint: the transform in the other direction with the same factor.
+// Half a spectrum stands for both halves, so between real values and half spectra the adjoint counts the frequencies
+// that stand for two either double or half.
+//
+// Note [Long transforms]
+// The kernels do many transforms of one length at a time (Note [Fourier transforms]). A single long one of length
+// n1 * n2 becomes n2 of length n1, a multiplication by roots of unity, and n1 of length n2 (Bailey 1990, FFTs in
+// external or hierarchical memory). A length with a large prime factor becomes a convolution of a longer one (Bluestein
+// 1970, A linear filtering approach to the computation of discrete Fourier transform).
+#include <cmath>
+
+#include "flambeau/array_library.h"
+#include "flambeau/operators.h"
+#include "flambeau/parallel.h"
+#include "kernels/table.h"
+#include "operators/fourier/fourier_plans.h"
+
+namespace flambeau {
+
+namespace {
+
+using kernels::FourierJob;
+using kernels::FourierKind;
+using kernels::FourierSide;
+
+constexpr int64_t kLongest = 4096;  // of what the kernels do at once: their buffers stay in the second-level cache
+constexpr int64_t kShortest = 64;   // of what is worth cutting in two
+
+template <class T>
+void run(const FourierJob& job, int64_t transforms) {
+  constexpr int kPrecision = std::is_same_v<T, double>;
+  constexpr int64_t kGrain = 1 << 14;  // elements below which a second thread costs more than it gives
+  const int64_t lanes = kernels::table().fourier_lanes[kPrecision];
+  const int64_t groups = (transforms + lanes - 1) / lanes;
+  const auto kernel = kernels::table().fourier[kPrecision];
+  parallel_items(groups, std::max<int64_t>(1, kGrain / (job.length * lanes)), [&](int64_t begin, int64_t end) {
+    thread_local std::vector<T> scratch;
+    scratch.resize(std::max(scratch.size(), size_t(4 * (job.length + 1) * lanes)));
+    kernel(job, begin * lanes, std::min(transforms, end * lanes), reinterpret_cast<char*>(scratch.data()));
+  });
+}
+
+// The factor of n nearest below its root, made of prime powers greedily.
+int64_t cut(int64_t n) {
+  int64_t best = 1;
+  for (int64_t d = int64_t(std::sqrt(double(n))); d > 1; --d)
+    if (n % d == 0) {
+      best = d;
+      break;
+    }
+  return best;
+}
+
+// One transform of length n, elements `step` apart on both sides. Note [Long transforms]
+template <class T>
+void long_transform(char* in, char* out, int64_t n, int64_t first, int64_t step, bool inverse, double scale) {
+  const int64_t second = n / first;
+  const Tensor between = empty({2 * n}, dtype_of<T>());
+  const auto twist = twist_roots_of<T>(n);
+  const auto plan1 = plan_of<T>(first), plan2 = plan_of<T>(second);
+  const FourierSide whole_in = step == 1 ? FourierSide{in, second, 0, second} : FourierSide{in, 1, step, second * step};
+  const FourierSide whole_out = step == 1 ? FourierSide{out, first, 0, first} : FourierSide{out, 1, step, first * step};
+  FourierJob columns{FourierKind::Complex, *plan1, first, whole_in, {between.bytes(), second, 0, second}, inverse, 1};
+  columns.twist = n;
+  columns.fine = twist->fine.data();
+  columns.coarse = twist->coarse.data();
+  columns.fine_bits = twist->fine_bits;
+  run<T>(columns, second);
+  run<T>({FourierKind::Complex, *plan2, second, {between.bytes(), 1, second, 1}, whole_out, inverse, scale}, first);
+}
+
+// Along the middle of (outer, n, inner), n smooth.
+template <class T>
+void transform_middle(char* in, char* out, int64_t outer, int64_t n, int64_t inner, bool inverse, double scale) {
+  const int64_t transforms = outer * inner, lanes = kernels::table().fourier_lanes[std::is_same_v<T, double>];
+  const bool few = 2 * transforms <= lanes && n >= kShortest;
+  if (n > kLongest || few)
+    if (const int64_t first = cut(n); first > 1) {
+      for (int64_t t = 0; t < transforms; ++t) {
+        const int64_t at = (t / inner * n * inner + t % inner) * int64_t(2 * sizeof(T));
+        long_transform<T>(in + at, out + at, n, first, inner, inverse, scale);
+      }
+      return;
+    }
+  const auto plan = plan_of<T>(n);
+  run<T>(
+      {FourierKind::Complex, *plan, n, {in, inner, n * inner, inner}, {out, inner, n * inner, inner}, inverse, scale},
+      transforms);
+}
+
+template <class F>
+decltype(auto) by_precision(Dtype dtype, F&& f) {
+  return to_real(dtype) == Dtype::float64 ? f(double()) : f(float());
+}
+
+int64_t product_between(const Shape& shape, int64_t begin, int64_t end) {
+  int64_t n = 1;
+  for (int64_t i = begin; i < end; ++i) n *= shape[i];
+  return n;
+}
+
+// A vector along dimension `dim` of what has `dims` dimensions.
+Tensor along(const Tensor& vector, int64_t dim, int64_t dims) {
+  Shape shape;
+  for (int64_t i = 0; i < dims; ++i) shape.push_back(i == dim ? vector.numel() : 1);
+  return view(vector, shape);
+}
+
+Tensor padded(const Tensor& t, int64_t dim, int64_t size) {
+  Shape missing = t.shape();
+  missing[dim] = size - missing[dim];
+  return missing[dim] > 0 ? cat({t, zeros(missing, t.dtype())}, dim) : t;
+}
+
+Tensor complex_along(const Tensor& t, int64_t dim, bool inverse, double scale);
+
+struct Chirp {  // of Bluestein's algorithm
+  Tensor values, spectrum;
+};
+
+Chirp chirp_of(int64_t n, int64_t padded_length, Dtype dtype) {
+  const Tensor values = empty({n}, dtype), kernel = zeros({padded_length}, dtype);
+  by_precision(dtype, [&](auto zero) {
+    using T = decltype(zero);
+    const std::vector<T> roots = roots_of_unity<T>(2 * n, 1, 2 * n);
+    T *v = reinterpret_cast<T*>(values.bytes()), *k = reinterpret_cast<T*>(kernel.bytes());
+    for (int64_t j = 0; j < n; ++j) {
+      const int64_t at = int64_t(__int128(j) * j % (2 * n));
+      for (const int64_t place : {j, (padded_length - j) % padded_length}) {
+        k[2 * place] = roots[size_t(2 * at)];
+        k[2 * place + 1] = -roots[size_t(2 * at + 1)];
+      }
+      v[2 * j] = roots[size_t(2 * at)];
+      v[2 * j + 1] = roots[size_t(2 * at + 1)];
+    }
+  });
+  return {values, complex_along(kernel, 0, false, 1)};
+}
+
+Tensor bluestein(const Tensor& t, int64_t dim, bool inverse, double scale) {
+  const int64_t n = t.size(dim);
+  int64_t length = 2 * n - 1;
+  while (!smooth(length)) ++length;
+  const auto make = [&] { return chirp_of(n, length, t.dtype()); };
+  struct Single : Chirp {};
+  struct Double : Chirp {};
+  const Chirp chirp = t.dtype() == Dtype::complex64 ? Chirp(*kept<Single>(n, [&] { return Single{make()}; }))
+                                                    : Chirp(*kept<Double>(n, [&] { return Double{make()}; }));
+  const Tensor values = along(chirp.values, dim, t.dim()), spectrum = along(chirp.spectrum, dim, t.dim());
+  const Tensor wave = padded((inverse ? conj(t) : t) * values, dim, length);
+  const Tensor product = complex_along(wave, dim, false, 1) * spectrum;
+  const Tensor sum = narrow(complex_along(product, dim, true, scale / double(length)), dim, 0, n) * values;
+  return contiguous(inverse ? conj(sum) : sum);
+}
+
+// Along one dimension of a contiguous complex tensor.
+Tensor complex_along(const Tensor& t, int64_t dim, bool inverse, double scale) {
+  const int64_t n = t.size(dim);
+  if (t.numel() == 0 || t.is_meta()) return empty(t.shape(), t.dtype());
+  if (!smooth(n)) return bluestein(t, dim, inverse, scale);
+  const Tensor out = empty(t.shape(), t.dtype());
+  const int64_t outer = product_between(t.shape(), 0, dim), inner = product_between(t.shape(), dim + 1, t.dim());
+  by_precision(t.dtype(), [&](auto zero) {
+    transform_middle<decltype(zero)>(t.bytes(), out.bytes(), outer, n, inner, inverse, scale);
+  });
+  return out;
+}
+
+// What the array library makes of it, which knows no factors; undefined where it does not.
+Tensor by_library(const char* name, const Tensor& t, std::vector<int64_t> numbers, double scale) {
+  const Tensors found = cuda::by_array_library(name, t, numbers);
+  if (found.empty()) return {};
+  return scale == 1 ? contiguous(found[0]) : contiguous(found[0]) * Scalar(scale);
+}
+
+Tensor complex_over(Tensor t, const Shape& dims, bool inverse, double scale) {
+  t = contiguous(t);
+  if (dims.empty()) return t;
+  std::vector<int64_t> numbers{inverse};
+  numbers.insert(numbers.end(), dims.begin(), dims.end());
+  if (const Tensor found = by_library("fft", t, numbers, scale); found.defined()) return found;
+  for (size_t i = dims.size(); i-- > 0;) t = complex_along(t, dims[i], inverse, i == 0 ? scale : 1);
+  return t;
+}
+
+// Whether real signals go through the kernels at once; the others are taken as complex ones.
+bool real_kernel(int64_t n, int64_t transforms) {
+  return n <= (transforms > 2 ? kLongest : 4 * kShortest) && smooth(n);
+}
+
+Tensor half_along(const Tensor& t, int64_t dim, bool inverse, double scale) {
+  const int64_t n = t.size(dim), half = n / 2 + 1;
+  Shape shape = t.shape();
+  shape[dim] = half;
+  if (t.numel() == 0 || t.is_meta()) return empty(shape, to_complex(t.dtype()));
+  if (const Tensor found = by_library("rfft", t, {inverse, dim}, scale); found.defined()) return found;
+  if (!real_kernel(n, t.numel() / n))
+    return contiguous(narrow(complex_along(to(t, to_complex(t.dtype())), dim, inverse, scale), dim, 0, half));
+  const Tensor out = empty(shape, to_complex(t.dtype()));
+  const int64_t outer = product_between(t.shape(), 0, dim), inner = product_between(t.shape(), dim + 1, t.dim());
+  by_precision(t.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    const auto plan = plan_of<T>(n % 2 ? n : n / 2);
+    const auto roots = half_roots_of<T>(n);
+    const FourierSide signal{t.bytes(), inner, n * inner, inner}, spectrum{out.bytes(), inner, half * inner, inner};
+    run<T>({FourierKind::RealToHalf, *plan, n, signal, spectrum, inverse, scale, roots->values.data()}, outer * inner);
+  });
+  return out;
+}
+
+// The whole spectrum that half of one stands for.
+Tensor whole_spectrum(const Tensor& half, int64_t dim, int64_t n) {
+  const int64_t mirrored = n - half.size(dim);
+  if (mirrored == 0) return half;
+  return cat({half, conj(flip(narrow(half, dim, 1, mirrored), {dim}))}, dim);
+}
+
+Tensor real_along(const Tensor& t, int64_t dim, int64_t n, bool inverse, double scale) {
+  const int64_t half = t.size(dim);
+  Shape shape = t.shape();
+  shape[dim] = n;
+  if (t.numel() == 0 || t.is_meta()) return empty(shape, to_real(t.dtype()));
+  if (const Tensor found = by_library("irfft", t, {inverse, dim, n}, scale); found.defined()) return found;
+  if (!real_kernel(n, t.numel() / half))
+    return contiguous(real(complex_along(whole_spectrum(t, dim, n), dim, inverse, scale)));
+  const Tensor out = empty(shape, to_real(t.dtype()));
+  const int64_t outer = product_between(t.shape(), 0, dim), inner = product_between(t.shape(), dim + 1, t.dim());
+  by_precision(t.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    const auto plan = plan_of<T>(n % 2 ? n : n / 2);
+    const auto roots = half_roots_of<T>(n);
+    const FourierSide spectrum{t.bytes(), inner, half * inner, inner}, signal{out.bytes(), inner, n * inner, inner};
+    run<T>({FourierKind::HalfToReal, *plan, n, spectrum, signal, inverse, scale, roots->values.data()}, outer * inner);
+  });
+  return out;
+}
+
+// Half a spectrum with the frequencies that stand for two times `weight`.
+Tensor weighted(const Tensor& half, int64_t dim, int64_t n, double weight) {
+  const Tensor weights = full({half.size(dim)}, Scalar(weight), to_real(half.dtype()));
+  fill_(select(weights, 0, 0), Scalar(1.0));
+  if (n % 2 == 0) fill_(select(weights, 0, -1), Scalar(1.0));
+  return half * along(weights, dim, half.dim());
+}
+
+Shape all_but_last(const Shape& dims) { return Shape(dims.begin(), dims.end() - 1); }
+
+}  // namespace
+
+Tensor fourier_complex(const Tensor& t, const Shape& dims, bool inverse, double scale) {
+  Tensor out;
+  {
+    NoRecording off;
+    out = dims.empty() ? clone(t) : complex_over(t, dims, inverse, scale);
+  }
+  if (recording(t))
+    record("FftC2C", out, {&t}, {},
+           [=](const Context& c) { c.set(0, fourier_complex(c.gradient(), dims, !inverse, scale)); });
+  return out;
+}
+
+Tensor fourier_real_to_half(const Tensor& t, const Shape& dims, bool inverse, double scale) {
+  const int64_t last = dims.back(), n = t.size(last);
+  Tensor out;
+  {
+    NoRecording off;
+    const Tensor half = half_along(contiguous(t), last, inverse, scale);
+    out = complex_over(half, all_but_last(dims), inverse, 1);
+  }
+  if (recording(t))
+    record("FftR2C", out, {&t}, {}, [=](const Context& c) {
+      c.set(0, fourier_half_to_real(weighted(c.gradient(), last, n, 0.5), dims, n, !inverse, scale));
+    });
+  return out;
+}
+
+Tensor fourier_half_to_real(const Tensor& t, const Shape& dims, int64_t n, bool inverse, double scale) {
+  const int64_t last = dims.back();
+  Tensor out;
+  {
+    NoRecording off;
+    out = real_along(complex_over(t, all_but_last(dims), inverse, 1), last, n, inverse, scale);
+  }
+  if (recording(t))
+    record("FftC2R", out, {&t}, {}, [=](const Context& c) {
+      c.set(0, weighted(fourier_real_to_half(c.gradient(), dims, !inverse, scale), last, n, 2));
+    });
+  return out;
+}
+
+}  // namespace flambeau

@@ -1,0 +1,177 @@
+// Reading an image at the points of a grid, Note [Sampling] in kernels/grid_sample.cpp.
+#include "cuda/layers/grid_sample.h"
+#include "core/working_memory.h"
+#include "flambeau/networks.h"
+#include "flambeau/parallel.h"
+#include "kernels/networks.h"
+#include "operators/images/grid_sample_derivative.h"
+
+namespace flambeau {
+
+namespace {
+
+using kernels::kPoints;
+using kernels::Sampling;
+
+struct Layout {
+  Sampling sampling;
+  int64_t batch, channels, places, points;  // places of an image, points of a grid
+  Shape out_shape;
+
+  int64_t blocks() const { return (points + kPoints - 1) / kPoints; }  // of an image's points
+};
+
+// body(sample of the batch, first point, points in the block, its taps) for some of the blocks of points.
+template <class T, class F>
+void over_blocks(const Layout& l, const Tensor& grid, bool slopes, int64_t begin, int64_t end, F&& body) {
+  kernels::Taps<T> taps;
+  const int64_t blocks = l.blocks();
+  for (int64_t i = begin; i < end; ++i) {
+    const int64_t n = i / blocks, first = i % blocks * kPoints, count = std::min(kPoints, l.points - first);
+    const T* at = grid.data<T>() + (n * l.points + first) * l.sampling.dims;
+    kernels::networks().place_taps[sizeof(T) == 8](l.sampling, reinterpret_cast<const char*>(at), count, &taps, slopes);
+    body(n, first, count, &taps);
+  }
+}
+
+Tensor forward(const Layout& l, const Tensor& input, const Tensor& grid) {
+  Tensor out = empty(l.out_shape, input.dtype());
+  if (out.is_meta()) return out;
+  if (cuda::takes(out)) {
+    cuda::GridSample(l.sampling, input, grid, false).sample(out);
+    return out;
+  }
+  dispatch_real(input.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    const auto sample = kernels::networks().sample[sizeof(T) == 8];
+    const int64_t work = std::min(l.points, kPoints) * (l.channels + 8) * l.sampling.taps();
+    parallel_items(l.batch * l.blocks(), std::max<int64_t>(1, 65536 / (work + 1)), [&](int64_t begin, int64_t end) {
+      over_blocks<T>(l, grid, false, begin, end, [&](int64_t n, int64_t first, int64_t count, const void* taps) {
+        for (int64_t c = n * l.channels; c < (n + 1) * l.channels; ++c)
+          sample(l.sampling, count, taps, reinterpret_cast<const char*>(input.data<T>() + c * l.places),
+                 reinterpret_cast<char*>(out.data<T>() + c * l.points + first));
+      });
+    });
+  });
+  return out;
+}
+
+struct Gradients {
+  Tensor input, grid;
+};
+
+Gradients backward(const Layout& l, const Tensor& grad, const Tensor& input, const Tensor& grid, bool image,
+                   bool points) {
+  Gradients result;
+  if (cuda::takes(input)) {
+    const cuda::GridSample there(l.sampling, input, grid, points);
+    if (image) result.input = there.image_gradient(grad);
+    if (points) there.point_gradient(result.grid = empty(grid.shape(), grid.dtype()), grad);
+    return result;
+  }
+  if (image) result.input = zeros(input.shape(), input.dtype());
+  if (points) result.grid = empty(grid.shape(), grid.dtype());
+  dispatch_real(input.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    const auto kernel = kernels::networks().sample_backward[sizeof(T) == 8];
+    const int dims = l.sampling.dims;
+    // Of one image's gradient, which blocks add to, a thread takes all.
+    const int64_t together = image ? l.blocks() : 1;
+    parallel_items(l.batch * l.blocks() / std::max<int64_t>(1, together), 1, [&](int64_t begin, int64_t end) {
+      over_blocks<T>(l, grid, points, begin * together, end * together,
+                     [&](int64_t n, int64_t first, int64_t count, const void* taps) {
+                       T point_grad[3 * kPoints] = {};
+                       for (int64_t c = n * l.channels; c < (n + 1) * l.channels; ++c)
+                         kernel(l.sampling, count, taps, reinterpret_cast<const char*>(input.data<T>() + c * l.places),
+                                reinterpret_cast<const char*>(grad.data<T>() + c * l.points + first),
+                                image ? reinterpret_cast<char*>(result.input.data<T>() + c * l.places) : nullptr,
+                                points ? reinterpret_cast<char*>(point_grad) : nullptr);
+                       if (!points) return;
+                       T* to = result.grid.data<T>() + (n * l.points + first) * dims;
+                       for (int64_t p = 0; p < count; ++p)
+                         for (int d = 0; d < dims; ++d) to[p * dims + d] = point_grad[d * kPoints + p];
+                     });
+    });
+  });
+  return result;
+}
+
+Tensor prepared(const Tensor& t) {
+  return contiguous(to(t, t.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32));
+}
+
+void check(const Tensor& input, const Tensor& grid, Sampling::Mode mode) {
+  require(input.dim() == 4 || input.dim() == 5, "grid_sampler(): expected 4D or 5D input and grid with same number of ",
+          "dimensions, but got input with sizes ", input.shape(), " and grid with sizes ", grid.shape());
+  require(input.dim() == grid.dim(), "grid_sampler(): expected 4D or 5D input and grid with same number of ",
+          "dimensions, but got input with sizes ", input.shape(), " and grid with sizes ", grid.shape());
+  require(input.dtype() == grid.dtype(), "grid_sampler(): expected input and grid to have same dtype, but input has ",
+          input.dtype(), " and grid has ", grid.dtype());
+  require<NotImplementedError>(is_floating(input.dtype()), "\"grid_sampler\" not implemented for '", input.dtype(),
+                               "'");
+  require(input.size(0) == grid.size(0), "grid_sampler(): expected grid and input to have same batch size, but got ",
+          "input with sizes ", input.shape(), " and grid with sizes ", grid.shape());
+  require(grid.size(-1) == input.dim() - 2, "grid_sampler(): expected grid to have size ", input.dim() - 2,
+          " in last dimension, but got grid with sizes ", grid.shape());
+  for (int i = 2; i < input.dim(); ++i)
+    require(input.size(i) > 0, "grid_sampler(): expected input to have non-empty spatial dimensions, but input has ",
+            "sizes ", input.shape());
+  require(mode != Sampling::Bicubic || input.dim() == 4,
+          "grid_sampler(): bicubic interpolation only supports 4D input");
+}
+
+Layout layout_of(const Tensor& input, const Tensor& grid, const GridSampling& o) {
+  require(o.mode >= 0 && o.mode <= 2 && o.padding >= 0 && o.padding <= 2,
+          "grid_sampler(): the interpolation mode and the padding mode must be 0, 1 or 2, got ", o.mode, " and ",
+          o.padding);
+  Layout l{{Sampling::Mode(o.mode), Sampling::Padding(o.padding), o.align_corners, input.dim() - 2, {1, 1, 1}},
+           0,
+           0,
+           0,
+           0,
+           {}};
+  check(input, grid, l.sampling.mode);
+  for (int i = 2; i < input.dim(); ++i) l.sampling.size[3 - input.dim() + i] = input.size(i);
+  l.batch = input.size(0);
+  l.channels = input.size(1);
+  l.places = l.sampling.size[0] * l.sampling.size[1] * l.sampling.size[2];
+  require(l.places < (int64_t(1) << 31), "grid_sampler(): images must have fewer than 2**31 places, got ",
+          input.shape());
+  l.out_shape = {l.batch, l.channels};
+  l.out_shape.append(grid.shape().begin() + 1, grid.shape().end() - 1);
+  l.points = l.batch ? grid.numel() / (l.batch * l.sampling.dims) : 0;
+  return l;
+}
+
+}  // namespace
+
+namespace {
+
+Tensor values(const Layout& layout, const Tensor& input, const Tensor& grid) {
+  NoRecording off;
+  return to(forward(layout, prepared(input), prepared(grid)), input.dtype());
+}
+
+TensorPair gradients(const Layout& layout, const Tensor& grad, const Tensor& input, const Tensor& grid, bool of_input,
+                     bool of_grid) {
+  const Gradients g = backward(layout, prepared(grad), prepared(input), prepared(grid), of_input, of_grid);
+  return {of_input ? to(g.input, input.dtype()) : Tensor(), of_grid ? to(g.grid, grid.dtype()) : Tensor()};
+}
+
+}  // namespace
+
+Tensor grid_sampler(const Tensor& input, const Tensor& grid, const GridSampling& options) {
+  const Tensor out = values(layout_of(input, grid, options), input, grid);
+  if (recording(input, grid))
+    record("GridSampler", out, {&input, &grid}, {&input, &grid}, [options](const Context& c) {
+      const Tensor &grad = c.gradient(), &input = c.saved(0), &grid = c.saved(1);
+      const TensorPair g = recording_enabled()
+                               ? grid_sample_gradients_with_history(grad, input, grid, options, c.needs(0), c.needs(1))
+                               : gradients(layout_of(input, grid, options), grad, input, grid, c.needs(0), c.needs(1));
+      if (c.needs(0)) c.set(0, g.values);
+      if (c.needs(1)) c.set(1, g.indices);
+    });
+  return out;
+}
+
+}  // namespace flambeau

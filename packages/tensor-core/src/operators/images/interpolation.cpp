@@ -1,0 +1,157 @@
+// Interpolation on a regular grid: maps of Note [Resampling].
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+#include "operators/images/resampling.h"
+
+namespace flambeau {
+
+namespace {
+
+struct Grid {  // of the outputs along one dimension, in units of the inputs
+  int64_t in, out;
+  double step;  // between outputs
+  bool align_corners;
+
+  double place(int64_t o) const { return align_corners ? step * double(o) : step * (double(o) + 0.5) - 0.5; }
+};
+
+Grid grid_of(int64_t in, int64_t out, double scale, bool align_corners) {
+  if (align_corners) return {in, out, out > 1 ? double(in - 1) / double(out - 1) : 0.0, true};
+  return {in, out, scale > 0 ? 1 / scale : double(in) / double(out), false};
+}
+
+// In float32, as everybody else rounds it: which input is nearest may hang on the last bit.
+void nearest(const Grid& g, bool exact, SparseMatrix& m) {
+  const float step = float(g.step);
+  for (int64_t o = 0; o < g.out; ++o) {
+    int64_t at = int64_t(std::floor((float(o) + (exact ? 0.5f : 0.0f)) * step));
+    if (!exact && g.out == g.in) at = o;
+    if (!exact && g.out == 2 * g.in) at = o / 2;
+    m.add(std::min(at, g.in - 1), 1);
+    m.end_row();
+  }
+}
+
+void linear(const Grid& g, SparseMatrix& m) {
+  for (int64_t o = 0; o < g.out; ++o) {
+    const double place = g.in == g.out ? double(o) : std::max(g.place(o), 0.0);
+    const int64_t low = std::min(int64_t(place), g.in - 1), high = std::min(low + 1, g.in - 1);
+    const double share = std::clamp(place - double(low), 0.0, 1.0);
+    m.add(low, 1 - share);
+    m.add(high, share);
+    m.end_row();
+  }
+}
+
+// Keys 1981: the kernel of cubic convolution with parameter a.
+double cubic_kernel(double x, double a) {
+  x = std::abs(x);
+  if (x < 1) return ((a + 2) * x - (a + 3)) * x * x + 1;
+  return x < 2 ? (((x - 5) * x + 8) * x - 4) * a : 0;
+}
+
+void cubic(const Grid& g, SparseMatrix& m) {
+  for (int64_t o = 0; o < g.out; ++o) {
+    const double place = g.place(o), low = std::floor(place);
+    for (int64_t k = -1; k < 3; ++k)
+      m.add(std::clamp<int64_t>(int64_t(low) + k, 0, g.in - 1), cubic_kernel(place - low - double(k), -0.75));
+    m.end_row();
+  }
+}
+
+// The kernel stretched over all inputs that an output stands for where the image shrinks.
+void antialiased(const Grid& g, bool is_cubic, SparseMatrix& m) {
+  const double stretch = std::max(g.step, 1.0), support = (is_cubic ? 2.0 : 1.0) * stretch;
+  std::vector<double> weights;
+  for (int64_t o = 0; o < g.out; ++o) {
+    const double centre = g.step * (double(o) + 0.5);
+    const int64_t first = std::max<int64_t>(int64_t(centre - support + 0.5), 0),
+                  last = std::min<int64_t>(int64_t(centre + support + 0.5), g.in);
+    weights.clear();
+    double total = 0;
+    for (int64_t i = first; i < last; ++i) {
+      const double x = (double(i) - centre + 0.5) / stretch;
+      weights.push_back(is_cubic ? cubic_kernel(x, -0.5) : std::max(0.0, 1 - std::abs(x)));
+      total += weights.back();
+    }
+    for (int64_t i = first; i < last; ++i) m.add(i, weights[size_t(i - first)] / (total != 0 ? total : 1));
+    m.end_row();
+  }
+}
+
+std::unique_ptr<SparseMatrix> matrix_of(const Grid& g, Interpolation mode, bool antialias) {
+  auto m = std::make_unique<SparseMatrix>(g.in, g.out, mode <= Interpolation::NearestExact);
+  switch (mode) {
+    case Interpolation::Nearest:
+    case Interpolation::NearestExact:
+      nearest(g, mode == Interpolation::NearestExact, *m);
+      break;
+    case Interpolation::Linear:
+      antialias ? antialiased(g, false, *m) : linear(g, *m);
+      break;
+    case Interpolation::Cubic:
+      antialias ? antialiased(g, true, *m) : cubic(g, *m);
+      break;
+  }
+  return m;
+}
+
+// Weights as multiples of a power of two, 16-bit integers when multiplied by it.
+void quantize(SparseMatrix& m) {
+  double largest = 0;
+  for (double w : m.weights()) largest = std::max(largest, w);
+  int bits = 0;
+  while (bits < 22 && std::int64_t(0.5 + largest * double(1 << (bits + 1))) < (1 << 15)) ++bits;
+  for (double& w : m.weights()) w = std::trunc(w * double(1 << bits) + (w < 0 ? -0.5 : 0.5)) / double(1 << bits);
+}
+
+// Images of bytes: the width first, then the height, each rounded to bytes, with quantized weights.
+Tensor interpolate_bytes(const char* name, Resampling map, const Tensor& input) {
+  Tensor image = to(input, Dtype::float32);
+  for (size_t axis = map.axes.size(); axis-- > 0;) {
+    if (map.axes[axis]->rows() == map.axes[axis]->columns()) continue;
+    auto pass = std::make_shared<Resampling>();
+    pass->axes.resize(map.axes.size());
+    quantize(*map.axes[axis]);
+    pass->axes[axis] = std::move(map.axes[axis]);
+    image = _clip(floor(resample(name, std::move(pass), image) + Scalar(0.5)), Scalar(0.0), Scalar(255.0));
+  }
+  return to(image, input.dtype());
+}
+
+constexpr const char* kNodes[] = {"UpsampleNearest", "UpsampleNearestExact", "UpsampleLinear", "UpsampleCubic"};
+
+}  // namespace
+
+Tensor interpolate(const Tensor& input, const Shape& size, const std::vector<double>& scales, Interpolation mode,
+                   bool align_corners, bool antialias) {
+  const int dims = int(size.size());
+  require(input.dim() == dims + 2, "interpolate: expected an input of ", dims + 2, " dimensions for ", dims,
+          " output sizes, got shape ", input.shape());
+  require(int(scales.size()) == dims, "interpolate: expected one scale for each of ", dims, " sizes");
+  const bool nearest = mode <= Interpolation::NearestExact;
+  require<NotImplementedError>(is_floating(input.dtype()) || (input.dtype() == Dtype::uint8 && (nearest || dims == 2)),
+                               "\"interpolate\" not implemented for '", input.dtype(), "'");
+  MapKey key{align_corners, antialias};
+  for (int i = 0; i < dims; ++i) {
+    const int64_t in = input.size(i + 2), out = size[size_t(i)];
+    require(in > 0 && out > 0, "Input and output sizes should be greater than 0, but got input ", input.shape(),
+            " and output sizes ", size);
+    require(out < (int64_t(1) << 31), "interpolate: output sizes must be below 2**31, got ", size);
+    key.push_back(in), key.push_back(out), key.push_back(std::bit_cast<int64_t>(scales[size_t(i)]));
+  }
+  const auto make = [&] {
+    auto map = std::make_shared<Resampling>();
+    for (size_t i = 0; i < size.size(); ++i)
+      map->axes.push_back(
+          matrix_of(grid_of(input.size(int(i) + 2), size[i], scales[i], align_corners), mode, antialias));
+    return map;
+  };
+  const char* name = kNodes[size_t(mode)];
+  if (is_floating(input.dtype()) || nearest) return resample(name, key, make, input);
+  return interpolate_bytes(name, std::move(*make()), input);
+}
+
+}  // namespace flambeau

@@ -1,0 +1,160 @@
+// Padding with what an image holds already: copies of its rows, whose derivatives are maps of Note [Resampling] with
+// one tap a place.
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+#include "flambeau/cuda.h"
+#include "flambeau/parallel.h"
+#include "operators/images/resampling.h"
+#include "operators/indexing/indexing.h"
+
+namespace flambeau {
+
+namespace {
+
+constexpr const char* kNodes[] = {"ReflectionPad", "ReplicationPad", "CircularPad"};
+
+struct Padding {  // of one dimension
+  int64_t size, before, after;
+
+  int64_t out() const { return size + before + after; }
+  int64_t reflected(int64_t o) const { return size - 1 - std::abs(size - 1 - std::abs(o - before)); }
+  int64_t replicated(int64_t o) const { return std::clamp<int64_t>(o - before, 0, size - 1); }
+  // What negative amounts leave is what goes round.
+  int64_t kept() const { return size - std::max<int64_t>(-before, 0) - std::max<int64_t>(-after, 0); }
+  int64_t wrapped(int64_t o) const {
+    const int64_t first = std::max<int64_t>(-before, 0), rest = kept();
+    const int64_t place = (o - std::max<int64_t>(before, 0)) % rest;
+    return first + (place < 0 ? place + rest : place);
+  }
+};
+
+void check(const Padding& p, PadMode mode, int64_t dim, const Tensor& input) {
+  require(mode != PadMode::Reflect || (p.before < p.size && p.after < p.size),
+          "Padding size should be less than the corresponding input dimension, but got: padding (", p.before, ", ",
+          p.after, ") at dimension ", dim, " of input ", input.shape());
+  require(mode != PadMode::Circular || (p.before <= p.size && p.after <= p.size),
+          "Padding value causes wrapping around more than once: padding (", p.before, ", ", p.after, ") at dimension ",
+          dim, " of input ", input.shape());
+  require(mode != PadMode::Circular || p.kept() > 0 || p.out() == 0,
+          "Negative padding value is resulting in an empty dimension: (", p.before, ", ", p.after, ") at dimension ",
+          dim, " of input ", input.shape());
+  require(mode == PadMode::Circular || (p.size > 0 && p.out() > 0), "input of shape ", input.shape(), " (size ", p.size,
+          " at dimension ", dim, ") is too small for padding (", p.before, ", ", p.after, ")");
+  require(p.out() < (int64_t(1) << 31), "pad: sizes must be below 2**31, got ", p.out(), " at dimension ", dim);
+}
+
+int64_t source(const Padding& p, PadMode mode, int64_t o) {
+  switch (mode) {
+    case PadMode::Reflect:
+      return p.reflected(o);
+    case PadMode::Replicate:
+      return p.replicated(o);
+    default:
+      return p.wrapped(o);
+  }
+}
+
+// Of the last dimensions.
+struct Paddings {
+  PadMode mode;
+  std::vector<Padding> dims;
+};
+
+struct Run {  // places of a row that come from neighbours
+  int64_t to, from, count;
+};
+std::vector<Run> runs_of(const Padding& p, PadMode mode) {
+  std::vector<Run> runs;
+  const int64_t inside = std::max<int64_t>(p.before, 0), outside = std::min(p.out(), p.before + p.size);
+  for (int64_t o = 0; o < p.out(); ++o) {
+    const int64_t from = source(p, mode, o), count = o == inside && o < outside ? outside - o : 1;
+    if (!runs.empty() && runs.back().from + runs.back().count == from)
+      runs.back().count += count;
+    else
+      runs.push_back({o, from, count});
+    o += count - 1;
+  }
+  return runs;
+}
+
+template <class T>
+void copy_runs(T* to, const T* from, const std::vector<Run>& runs) {
+  for (const Run& run : runs)
+    if (run.count == 1)
+      to[run.to] = from[run.from];
+    else
+      std::memcpy(to + run.to, from + run.from, size_t(run.count) * sizeof(T));
+}
+
+Tensor padded(const Tensor& input, const Paddings& paddings) {
+  NoRecording off;
+  const Tensor x = contiguous(input);
+  const auto& [mode, dims] = paddings;
+  const size_t leading = x.shape().size() - dims.size();
+  Shape shape = x.shape();
+  for (size_t i = 0; i < dims.size(); ++i) shape[leading + i] = dims[i].out();
+  const Tensor out = empty(shape, x.dtype());
+  if (out.numel() == 0 || out.is_meta()) return out;
+  const std::vector<Run> runs = runs_of(dims.back(), mode);
+  const int64_t to_row = shape[shape.size() - 1], from_row = x.shape()[shape.size() - 1];
+  dispatch_size(item_size(x.dtype()), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    T* to = reinterpret_cast<T*>(out.bytes());
+    const T* from = reinterpret_cast<const T*>(x.bytes());
+    parallel_items(out.numel() / to_row, std::max<int64_t>(1, 32768 / to_row), [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; ++row) {
+        int64_t at = 0, step = 1, rest = row;
+        for (size_t i = dims.size() - 1; i-- > 0;) {
+          at += source(dims[i], mode, rest % dims[i].out()) * step;
+          step *= dims[i].size;
+          rest /= dims[i].out();
+        }
+        copy_runs(to + row * to_row, from + (at + rest * step) * from_row, runs);
+      }
+    });
+  });
+  return out;
+}
+
+std::shared_ptr<const Resampling> map_of(const Paddings& paddings) {
+  auto map = std::make_shared<Resampling>();
+  for (const Padding& p : paddings.dims) {
+    auto m = std::make_unique<SparseMatrix>(p.size, p.out(), true);
+    for (int64_t o = 0; o < p.out(); ++o) {
+      const int64_t from = source(p, paddings.mode, o);
+      m->add_row(from, from + 1, 1);
+    }
+    map->axes.push_back(std::move(m));
+  }
+  return map;
+}
+
+}  // namespace
+
+Tensor pad_edges(const Tensor& input, const Shape& amounts, PadMode mode) {
+  const size_t dims = amounts.size() / 2;
+  require(amounts.size() % 2 == 0 && dims <= input.shape().size(),
+          "pad: expected a pair of amounts for some of the last ", input.dim(), " dimensions, got ", amounts);
+  if (is_complex(input.dtype()))
+    return complex(pad_edges(real(input), amounts, mode), pad_edges(imag(input), amounts, mode));
+  Paddings paddings{mode, {}};
+  for (size_t i = 0; i < dims; ++i) {
+    const int64_t dim = input.dim() - int64_t(dims - i);
+    constexpr int64_t kLargest = int64_t(1) << 31;
+    const size_t at = 2 * (dims - 1 - i);  // the last dimension comes first
+    require(std::abs(amounts[at]) < kLargest && std::abs(amounts[at + 1]) < kLargest,
+            "pad: amounts must be below 2**31, got ", amounts);
+    const Padding p{input.size(dim), amounts[at], amounts[at + 1]};
+    check(p, mode, dim, input);
+    paddings.dims.push_back(p);
+  }
+  if (dims == 0) return clone(input);
+  const bool there = cuda::takes(input) && dims <= 3;  // as a map with one tap a place
+  const Tensor out = there ? resample(kNodes[size_t(mode)], map_of(paddings), detach(input)) : padded(input, paddings);
+  if (recording(input)) record_resampling(kNodes[size_t(mode)], map_of(paddings), input, out);
+  return out;
+}
+
+}  // namespace flambeau

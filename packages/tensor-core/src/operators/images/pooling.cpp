@@ -1,0 +1,367 @@
+// Max pooling: over equal windows, adaptive ones and random ones.
+#include "operators/images/pooling.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "cuda/runtime/pool.h"
+#include "flambeau/cuda.h"
+#include "flambeau/parallel.h"
+#include "kernels/networks.h"
+
+namespace flambeau {
+
+namespace {
+
+constexpr int64_t kLargest = int64_t(1) << 31;  // sums and products of these stay far from overflow
+
+int64_t out_size(const PoolAxis& a, bool ceil_mode) {
+  const int64_t room = a.size + 2 * a.padding - a.dilation * (a.kernel - 1) - 1;
+  if (room < 0) return ceil_mode && room + a.stride > 0 ? 1 : 0;
+  int64_t out = (room + (ceil_mode ? a.stride - 1 : 0)) / a.stride + 1;
+  if (ceil_mode && (out - 1) * a.stride >= a.size + a.padding) --out;  // the last window must start inside the image
+  return out;
+}
+
+Shape spread(const char* name, const char* argument, const Shape& values, int dims) {
+  require(values.size() == 1 || values.size() == size_t(dims), name, ": ", argument,
+          " must either be a single int, or ", "a tuple of ", dims, " ints, got ", values);
+  return values.size() == 1 ? Shape(size_t(dims), values[0]) : values;
+}
+
+// From dimension `first` on, none may be empty.
+void check_input(const char* name, int dims, const Tensor& t, int first) {
+  require(t.dim() == dims + 1 || t.dim() == dims + 2, name, ": Expected ", dims + 1, "D or ", dims + 2,
+          "D input, got shape ", t.shape());
+  for (int i = first; i < t.dim(); ++i)
+    require(t.size(i) > 0, name, ": expected input to have non-zero sizes except for the batch, got shape ", t.shape());
+}
+
+}  // namespace
+
+std::vector<PoolAxis> pool_axes(const char* name, int dims, const Tensor& t, const PoolOptions& o) {
+  const Shape kernel = spread(name, "kernel_size", o.kernel, dims),
+              stride = o.stride.empty() ? kernel : spread(name, "stride", o.stride, dims),
+              padding = spread(name, "padding", o.padding, dims),
+              dilation = o.dilation.empty() ? Shape(size_t(dims), 1) : spread(name, "dilation", o.dilation, dims);
+  check_input(name, dims, t, t.dim() == dims + 2);
+  require<NotImplementedError>(t.dtype() != Dtype::bool_ && !is_complex(t.dtype()), "\"", name,
+                               "\" not implemented for '", t.dtype(), "'");
+  std::vector<PoolAxis> axes;
+  for (int i = 0; i < dims; ++i) {
+    const PoolAxis a{t.size(i - dims), 0, kernel[i], stride[i], padding[i], dilation[i]};
+    require(a.kernel > 0 && a.stride > 0 && a.dilation > 0, name,
+            ": kernel size, stride and dilation must be positive, got ", kernel, ", ", stride, ", ", dilation);
+    require(a.kernel < kLargest && a.stride < kLargest && a.dilation < kLargest, name,
+            ": kernel size, stride and dilation must be below 2**31, got ", kernel, ", ", stride, ", ", dilation);
+    require(a.padding >= 0, name, ": pad must be non-negative, but got pad: ", padding);
+    require(a.padding <= a.kernel / 2, name,
+            ": pad should be at most half of effective kernel size, but got pad=", padding, ", kernel_size=", kernel);
+    axes.push_back(a);
+  }
+  for (PoolAxis& a : axes) {
+    a.out = out_size(a, o.ceil_mode);
+    require(a.out > 0, name, ": Given input size: ", t.shape(), ", kernel ", kernel, ", stride ", stride, ", padding ",
+            padding, " and dilation ", dilation, ", the output size ", a.out, " is too small");
+  }
+  return axes;
+}
+
+Shape adaptive_sizes(const char* name, int dims, const Tensor& t, const std::vector<std::optional<int64_t>>& output,
+                     int first) {
+  require<ValueError>(dims == 1 || t.dim() > dims, "Input dimension should be at least ", dims + 1, " for ", name,
+                      ", got shape ", t.shape());
+  check_input(name, dims, t, first);
+  require(output.size() == 1 || output.size() == size_t(dims), name, ": output_size must be one int or ", dims,
+          " of them, got ", output.size());
+  Shape sizes;
+  for (int i = 0; i < dims; ++i) {
+    const auto& wanted = output[output.size() == 1 ? 0 : size_t(i)];
+    sizes.push_back(wanted ? *wanted : t.size(i - dims));
+    require(sizes.back() >= 0, name, ": elements of output_size must be greater than or equal to 0, got ", sizes);
+    require(sizes.back() < kLargest, name, ": elements of output_size must be below 2**31, got ", sizes);
+  }
+  return sizes;
+}
+
+namespace {
+
+// Windows given by their starts and counts along up to three dimensions.
+class Windows {
+ public:
+  struct Axis {
+    int64_t size, step;
+    std::vector<int64_t> start, count;
+  };
+  explicit Windows(std::vector<Axis> axes) : axes_(std::move(axes)) {}
+
+  Shape output_shape(Shape shape) const {
+    for (size_t i = 0; i < axes_.size(); ++i) shape[shape.size() - axes_.size() + i] = int64_t(axes_[i].start.size());
+    return shape;
+  }
+  int64_t places() const {
+    int64_t n = 1;
+    for (const Axis& a : axes_) n *= a.size;
+    return n;
+  }
+  // For the kernel: missing dimensions in front are one window of one place.
+  kernels::MaxWindows view() const {
+    static constexpr int64_t kZero = 0, kOne = 1;
+    kernels::MaxWindows w;
+    const size_t missing = 3 - axes_.size();
+    for (size_t i = 0; i < 3; ++i) {
+      if (i < missing) {
+        w.axes[i] = {1, 1, 1, &kZero, &kOne};
+      } else {
+        const Axis& a = axes_[i - missing];
+        w.axes[i] = {a.size, int64_t(a.start.size()), a.step, a.start.data(), a.count.data()};
+      }
+    }
+    return w;
+  }
+
+ private:
+  std::vector<Axis> axes_;
+};
+
+Windows::Axis windows_of(const PoolAxis& a) {
+  Windows::Axis w{a.size, a.dilation, {}, {}};
+  for (int64_t o = 0; o < a.out; ++o) {
+    const int64_t begin = o * a.stride - a.padding, end = std::min(begin + a.dilation * (a.kernel - 1) + 1, a.size);
+    const int64_t start = begin >= 0 ? begin : begin + (-begin + a.dilation - 1) / a.dilation * a.dilation;
+    w.start.push_back(std::min(start, a.size - 1));
+    w.count.push_back(std::max<int64_t>(0, (end - start + a.dilation - 1) / a.dilation));
+  }
+  return w;
+}
+
+int kernel_index(Dtype type) { return type == Dtype::float32 ? 0 : type == Dtype::float64 ? 1 : 2; }
+
+// run(plane of the input, plane of the output, its indices) for every plane.
+template <class F>
+TensorPair over_planes(const Tensor& input, const Shape& shape, int64_t places, F&& run) {
+  TensorPair result;
+  NoRecording off;
+  const Dtype type = !is_floating(input.dtype())       ? Dtype::int64
+                     : input.dtype() == Dtype::float64 ? Dtype::float64
+                                                       : Dtype::float32;
+  const Tensor x = contiguous(to(input, type));
+  result.values = empty(shape, type);
+  result.indices = empty(shape, Dtype::int64);
+  const int64_t planes = x.numel() / places, outputs = planes ? result.values.numel() / planes : 0,
+                size = item_size(type);
+  if (result.values.numel() && !x.is_meta())
+    parallel_items(planes, std::max<int64_t>(1, 20000 / (places + 1)), [&](int64_t begin, int64_t end) {
+      for (int64_t p = begin; p < end; ++p)
+        run(type, p, x.bytes() + p * places * size, result.values.bytes() + p * outputs * size,
+            result.indices.data<int64_t>() + p * outputs);
+    });
+  result.values = to(result.values, input.dtype());
+  return result;
+}
+
+// On a GPU: windows of equal size, or adaptive ones.
+TensorPair max_there(const Tensor& input, const Shape& shape, const cuda::PoolWindows& windows) {
+  NoRecording off;
+  TensorPair result;
+  result.values = empty(shape, input.dtype());
+  result.indices = empty(shape, Dtype::int64);
+  cuda::max_pool(windows, result.values, result.indices, contiguous(input));
+  return result;
+}
+
+Tensor derivative_there(const cuda::PoolWindows& windows, const Shape& shape, const Tensor& indices, const Tensor& g) {
+  const Tensor out = empty(shape, g.dtype());
+  cuda::max_pool_derivative(windows, out, contiguous(indices), contiguous(g));
+  return out;
+}
+
+TensorPair recorded(const char* name, int dims, const Tensor& input, TensorPair result,
+                    const std::optional<cuda::PoolWindows>& windows = {}) {
+  if (recording(input))
+    record(
+        name, {&result.values}, {&input}, {&result.indices}, [dims, shape = input.shape(), windows](const Context& c) {
+          const Tensor& g = c.gradient();
+          if (windows && cuda::takes(g) && !recording_enabled())
+            return c.set(0, derivative_there(*windows, shape, c.saved(0), g));
+          Shape flat(shape.begin(), shape.end() - dims), pooled = flat;
+          int64_t places = 1, windows = 1;
+          for (int i = 0; i < dims; ++i) {
+            places *= shape[shape.size() - 1 - size_t(i)];
+            windows *= g.size(-1 - i);
+          }
+          flat.push_back(places);
+          pooled.push_back(windows);
+          const Tensor sums =
+              scatter_add(zeros(flat, g.dtype()), -1, reshape(c.saved(0), pooled), reshape(g, pooled), Write::InPlace);
+          c.set(0, reshape(sums, shape));
+        });
+  return result;
+}
+
+// One window: the whole plane.
+TensorPair max_of_planes(const char* name, int dims, const Tensor& input, const Windows& windows) {
+  const int64_t places = windows.places();
+  return recorded(name, dims, input,
+                  over_planes(input, windows.output_shape(input.shape()), places,
+                              [&](Dtype type, int64_t, const char* in, char* out, int64_t* index) {
+                                kernels::table().argmax[int(type)](index, in, 1, places, 1, 1);
+                                std::memcpy(out, in + *index * item_size(type), size_t(item_size(type)));
+                              }));
+}
+
+TensorPair max_windows(const char* name, int dims, const Tensor& input, const Windows& windows) {
+  const kernels::MaxWindows w = windows.view();
+  return recorded(name, dims, input,
+                  over_planes(input, windows.output_shape(input.shape()), windows.places(),
+                              [&](Dtype type, int64_t, const char* in, char* out, int64_t* indices) {
+                                kernels::networks().max_windows[kernel_index(type)](w, in, out, indices);
+                              }));
+}
+
+constexpr const char* kNames[] = {"max_pool1d", "max_pool2d", "max_pool3d"};
+constexpr const char* kNodes[] = {"MaxPool1DWithIndices", "MaxPool2DWithIndices", "MaxPool3DWithIndices"};
+constexpr const char* kAdaptiveNames[] = {"adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d"};
+constexpr const char* kAdaptiveNodes[] = {"AdaptiveMaxPool1D", "AdaptiveMaxPool2D", "AdaptiveMaxPool3D"};
+
+}  // namespace
+
+TensorPair max_pool(int dims, const Tensor& input, const PoolOptions& options) {
+  const std::vector<PoolAxis> axes = pool_axes(kNames[dims - 1], dims, input, options);
+  kernels::EqualWindows w{{1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}};
+  Shape shape = input.shape();
+  int64_t places = 1;
+  for (int i = 0; i < dims; ++i) {
+    const PoolAxis& a = axes[size_t(i)];
+    const size_t at = size_t(3 - dims + i);
+    w.size[at] = a.size;
+    w.out[at] = shape[shape.size() - size_t(dims - i)] = a.out;
+    w.kernel[at] = a.kernel;
+    w.stride[at] = a.stride;
+    w.padding[at] = a.padding;
+    w.dilation[at] = a.dilation;
+    places *= a.size;
+  }
+  if (cuda::takes(input)) {
+    cuda::PoolWindows there{{}, {}, {}, {}, {}, {}, false};
+    for (size_t i = 0; i < 3; ++i) {
+      there.size[i] = w.size[i], there.out[i] = w.out[i], there.kernel[i] = w.kernel[i];
+      there.stride[i] = w.stride[i], there.padding[i] = w.padding[i], there.dilation[i] = w.dilation[i];
+    }
+    return recorded(kNodes[dims - 1], dims, input, max_there(input, shape, there), there);
+  }
+  if (places >= (int64_t(1) << 30)) {  // places are 32-bit numbers in the kernel for equal windows
+    std::vector<Windows::Axis> windows;
+    for (const PoolAxis& a : axes) windows.push_back(windows_of(a));
+    return max_windows(kNodes[dims - 1], dims, input, Windows(std::move(windows)));
+  }
+  return recorded(
+      kNodes[dims - 1], dims, input,
+      over_planes(input, shape, places, [&](Dtype type, int64_t, const char* in, char* out, int64_t* indices) {
+        kernels::networks().max_equal_windows[kernel_index(type)](w, in, out, indices);
+      }));
+}
+
+TensorPair adaptive_max_pool(int dims, const Tensor& input, const std::vector<std::optional<int64_t>>& output) {
+  const char* name = kAdaptiveNames[dims - 1];
+  const Shape sizes = adaptive_sizes(name, dims, input, output, 1);
+  require<NotImplementedError>(is_floating(input.dtype()), "\"", name, "\" not implemented for '", input.dtype(), "'");
+  if (cuda::takes(input)) {
+    cuda::PoolWindows there{{1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {}, {1, 1, 1}, true};
+    Shape shape = input.shape();
+    for (int i = 0; i < dims; ++i) {
+      there.size[3 - dims + i] = input.size(i - dims);
+      there.out[3 - dims + i] = shape[shape.size() - size_t(dims - i)] = sizes[size_t(i)];
+    }
+    return recorded(kAdaptiveNodes[dims - 1], dims, input, max_there(input, shape, there), there);
+  }
+  std::vector<Windows::Axis> windows;
+  for (int i = 0; i < dims; ++i) {
+    Windows::Axis w{input.size(i - dims), 1, {}, {}};
+    w.start.reserve(size_t(sizes[size_t(i)]));  // at once, if at all
+    for (int64_t o = 0; o < sizes[size_t(i)]; ++o) {
+      w.start.push_back(adaptive_start(o, w.size, sizes[size_t(i)]));
+      w.count.push_back(adaptive_end(o, w.size, sizes[size_t(i)]) - w.start.back());
+    }
+    windows.push_back(std::move(w));
+  }
+  return (product(sizes) == 1 ? max_of_planes : max_windows)(kAdaptiveNodes[dims - 1], dims, input,
+                                                             Windows(std::move(windows)));
+}
+
+namespace {
+
+// Graham 2014, arXiv:1412.6071: windows of one size whose starts are spread by a random number in [0, 1).
+// Computed in the type of the samples: the starts are whole numbers, and rounding decides them.
+template <class T>
+Windows::Axis fractional_axis(int64_t size, int64_t out, int64_t kernel, T sample) {
+  Windows::Axis w{size, 1, {}, {}};
+  const T alpha = out > 1 ? T(size - kernel) / T(out - 1) : T(0);
+  for (int64_t o = 0; o < out; ++o) {
+    const int64_t start = o + 1 == out ? size - kernel : int64_t((T(o) + sample) * alpha) - int64_t(sample * alpha);
+    w.start.push_back(std::clamp<int64_t>(start, 0, size - kernel));
+    w.count.push_back(kernel);
+  }
+  return w;
+}
+
+TensorPair fractional_there(int dims, const Tensor& input, const Shape& shape, const Shape& kernel,
+                            const Tensor& samples) {
+  NoRecording off;
+  cuda::PoolWindows w{{1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}, false};
+  for (int i = 0; i < dims; ++i) {
+    const size_t at = size_t(3 - dims + i), from = shape.size() - size_t(dims - i);
+    w.size[at] = input.shape()[from], w.out[at] = shape[from], w.kernel[at] = kernel[size_t(i)];
+  }
+  const TensorPair result{empty(shape, input.dtype()), empty(shape, Dtype::int64)};
+  cuda::fractional_max_pool(w, result.values, result.indices, contiguous(input), samples);
+  return result;
+}
+
+}  // namespace
+
+TensorPair fractional_max_pool(int dims, const Tensor& input, const Shape& kernel, const Shape& output,
+                               const Tensor& samples) {
+  const char* name = dims == 2 ? "fractional_max_pool2d" : "fractional_max_pool3d";
+  check_input(name, dims, input, 1);
+  require<NotImplementedError>(is_floating(input.dtype()), "\"", name, "\" not implemented for '", input.dtype(), "'");
+  const Shape kernels = spread(name, "kernel_size", kernel, dims), sizes = spread(name, "output_size", output, dims);
+  const bool batched = input.dim() == dims + 2;
+  const int64_t batch = batched ? input.size(0) : 1, channels = input.size(batched ? 1 : 0);
+  require(samples.dim() == 3 && samples.size(0) == batch && samples.size(1) == channels && samples.size(2) == dims,
+          name, ": _random_samples must have the shape ", Shape{batch, channels, dims}, ", got ", samples.shape());
+  require(samples.dtype() == input.dtype(), name, ": _random_samples must have the input's dtype ", input.dtype(),
+          ", got ", samples.dtype());
+  Shape shape = input.shape();
+  int64_t places = 1;
+  for (int i = 0; i < dims; ++i) {
+    const int64_t size = input.size(i - dims);
+    require(kernels[i] > 0 && sizes[i] > 0, name, ": kernel_size and output_size must be positive, got ", kernels,
+            " and ", sizes);
+    require(kernels[i] <= size && sizes[i] <= size && sizes[i] + kernels[i] - 1 <= size, name, ": kernel_size ",
+            kernels, " and output_size ", sizes, " are too large relative to the input ", input.shape());
+    shape[shape.size() - size_t(dims - i)] = sizes[i];
+    places *= size;
+  }
+  const char* node = dims == 2 ? "FractionalMaxPool2D" : "FractionalMaxPool3D";
+  const Tensor uniform = contiguous(to(samples, Dtype::float64));
+  if (cuda::takes(input)) return recorded(node, dims, input, fractional_there(dims, input, shape, kernels, uniform));
+  return recorded(
+      node, dims, input,
+      over_planes(input, shape, places, [&](Dtype type, int64_t plane, const char* in, char* out, int64_t* indices) {
+        std::vector<Windows::Axis> axes;
+        for (int i = 0; i < dims; ++i) {
+          // The samples of a plane are in the order width, height, depth in two dimensions.
+          const int at = dims == 2 ? 1 - i : i;
+          const double sample = uniform.data<double>()[plane * dims + at];
+          const int64_t size = input.size(i - dims);
+          axes.push_back(input.dtype() == Dtype::float64 ? fractional_axis(size, sizes[i], kernels[i], sample)
+                                                         : fractional_axis(size, sizes[i], kernels[i], float(sample)));
+        }
+        const Windows windows(std::move(axes));
+        kernels::networks().max_windows[kernel_index(type)](windows.view(), in, out, indices);
+      }));
+}
+
+}  // namespace flambeau

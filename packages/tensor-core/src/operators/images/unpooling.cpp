@@ -1,0 +1,89 @@
+// The way back from a max pool.
+#include <algorithm>
+
+#include "flambeau/cuda.h"
+#include "flambeau/parallel.h"
+#include "operators/images/pooling.h"
+
+namespace flambeau {
+
+namespace {
+
+struct Places {  // the last dimensions of images, as one
+  int64_t images, values, places;
+  Shape whole;
+};
+
+Tensor unpooled(const Tensor& input, const Tensor& indices, const Places& p) {
+  NoRecording off;
+  const Tensor values = contiguous(input), at = contiguous(indices), out = zeros(p.whole, input.dtype());
+  if (out.is_meta()) return out;
+  if (cuda::takes(out)) {  // of values with one place the last is kept, as on the CPU
+    const Shape flat{p.images, p.values};
+    return reshape(scatter(reshape(out, {p.images, p.places}), 1, reshape(at, flat), reshape(values, flat)), p.whole);
+  }
+  const int64_t* place = at.data<int64_t>();
+  for (int64_t i = 0; i < at.numel(); ++i)
+    require(place[i] >= 0 && place[i] < p.places, "max_unpool: found an invalid max index ", place[i],
+            " for an output of shape ", p.whole);
+  dispatch_all(input.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    for (int64_t i = 0; i < at.numel(); ++i) out.data<T>()[i / p.values * p.places + place[i]] = values.data<T>()[i];
+  });
+  return out;
+}
+
+Shape spread_over(int dims, const Shape& values, const char* what) {
+  require(values.size() == 1 || values.size() == size_t(dims), "max_unpool", dims, "d: ", what, " must be an int or ",
+          dims, " ints, got ", values);
+  return values.size() == 1 ? Shape(size_t(dims), values[0]) : values;
+}
+
+// Of the image, from what the caller wants (its sizes, perhaps behind others) or as the pool usually has it.
+Shape sizes_of(int dims, const Tensor& input, const PoolOptions& pool, const OptionalDims& wanted) {
+  const Shape kernel = spread_over(dims, pool.kernel, "kernel_size"),
+              stride = pool.stride.empty() ? kernel : spread_over(dims, pool.stride, "stride"),
+              padding = spread_over(dims, pool.padding, "padding");
+  Shape usual;
+  for (int i = 0; i < dims; ++i)
+    usual.push_back((input.size(i - dims) - 1) * stride[size_t(i)] - 2 * padding[size_t(i)] + kernel[size_t(i)]);
+  for (size_t i = 0; i < size_t(dims) && !wanted; ++i)
+    require<ValueError>(usual[i] >= 0, "max_unpool", dims,
+                        "d: output_size must contain non-negative spatial dimensions, but got output_size[", i,
+                        "]=", usual[i], " for an input of shape ", input.shape());
+  if (!wanted) return usual;
+  const size_t given = wanted->size(), more = given - size_t(dims);
+  const bool whole = given == size_t(dims) + 2 || (given == size_t(dims) + 1 && input.dim() == dims + 1);
+  require<ValueError>(given == size_t(dims) || whole, "output_size should be a sequence containing ", dims, " or ",
+                      dims + 2, " elements, but it has a length of '", given, "'");
+  const Shape sizes(wanted->begin() + more, wanted->end());
+  for (size_t i = 0; i < size_t(dims); ++i)
+    require<ValueError>(sizes[i] > usual[i] - stride[i] && sizes[i] < usual[i] + stride[i], "invalid output_size ",
+                        sizes, ": each must be less than a stride from ", usual, " in max_unpool", dims, "d");
+  return sizes;
+}
+
+}  // namespace
+
+Tensor max_unpool(int dims, const Tensor& input, const Tensor& indices, const PoolOptions& pool,
+                  const OptionalDims& output_size) {
+  require(input.dim() == dims + 1 || input.dim() == dims + 2, "Input to max_unpool", dims, "d should be a ", dims + 1,
+          "d or ", dims + 2, "d Tensor, but got a tensor with ", input.dim(), " dims.");
+  require(indices.dtype() == Dtype::int64, "elements in indices should be type int64 but got: ", indices.dtype());
+  require(input.shape() == indices.shape(), "Expected shape of indices to be same as that of the input tensor (",
+          input.shape(), ") but got indices tensor with shape: ", indices.shape());
+  const Shape sizes = sizes_of(dims, input, pool, output_size);
+  Places p{1, 1, product(sizes), Shape(input.shape().begin(), input.shape().end() - dims)};
+  p.images = product(p.whole);
+  p.values = p.images ? input.numel() / p.images : 0;
+  p.whole.append(sizes.begin(), sizes.end());
+  const Tensor out = unpooled(input, indices, p);
+  if (recording(input))
+    record("MaxUnpool", out, {&input}, {&indices}, [p](const Context& c) {
+      const Tensor at = reshape(c.saved(0), {p.images, p.values});
+      c.set(0, reshape(gather(reshape(c.gradient(), {p.images, p.places}), 1, at), c.saved(0).shape()));
+    });
+  return out;
+}
+
+}  // namespace flambeau

@@ -1,0 +1,216 @@
+// tensor[index, ...] with index tensors and masks.
+//
+// Note [Advanced indexing]
+// Index tensors are broadcast against each other. Their shape replaces the indexed dimensions where these are adjacent,
+// and comes first where they are not (NumPy's rule). Every position of that shape is one offset into the tensor; so
+// what is left to do is copying blocks, see Note [Blocks].
+#include "operators/indexing/indexing.h"
+
+#include <numeric>
+
+#include "cuda/indexing.h"
+#include "flambeau/parallel.h"
+
+namespace flambeau {
+
+namespace {
+
+bool is_mask(const Tensor& index) { return index.dtype() == Dtype::bool_ || index.dtype() == Dtype::uint8; }
+
+bool only_masks(const Tensors& given) {  // nothing is picked twice
+  for (const Tensor& index : given)
+    if (index.defined() && !is_mask(index)) return false;
+  return true;
+}
+
+struct Advanced {
+  Blocks blocks;
+  Shape shape;  // of the result
+};
+
+// The index as int64, where the tensor is.
+Tensor whole(const Tensor& t, const Tensor& index) {
+  require(t.is_cuda() || !index.is_cuda(),
+          "indices should be either on cpu or on the same device as the indexed tensor (", t.device(), ")");
+  const Tensor out = to(to(index, t.device()), Dtype::int64);
+  require<IndexError>(index.dtype() != Dtype::uint64 || item(all(ge(out, 0), {}, false)).truth(),
+                      "an index of 2**63 or more is out of bounds");
+  return out;
+}
+
+// Masks as the positions of what is true in them, one index for each of their dimensions.
+Tensors expand_masks(const Tensor& t, const Tensors& given) {
+  Tensors out;
+  for (const Tensor& index : given) {
+    if (!index.defined() || !is_mask(index)) {
+      require<IndexError>(!index.defined() || category(index.dtype()) == Category::Integer,
+                          "tensors used as indices must be long, int, byte or bool tensors, got ",
+                          index.defined() ? index.dtype() : Dtype::int64);
+      out.push_back(index.defined() ? whole(t, index) : index);
+      continue;
+    }
+    for (int d = 0; d < index.dim(); ++d) {
+      const int64_t at = int64_t(out.size()) + d;
+      require<IndexError>(at < t.dim() && t.shape()[at] == index.shape()[d], "The shape of the mask ", index.shape(),
+                          " at index ", d, " does not match the shape of the indexed tensor ", t.shape(), " at index ",
+                          at);
+    }
+    const Tensor positions = nonzero(to(index, t.device()));
+    for (int d = 0; d < index.dim(); ++d) out.push_back(select(positions, 1, d));
+  }
+  require<IndexError>(int(out.size()) <= t.dim(), "too many indices for tensor of dimension ", t.dim());
+  return out;
+}
+
+Shape broadcast_indices(const Tensors& indices) {
+  Shape shape;
+  bool any = false;
+  for (const Tensor& index : indices) {
+    if (!index.defined()) continue;
+    try {
+      shape = any ? broadcast(shape, index.shape()) : index.shape();
+    } catch (const Error&) {
+      require<IndexError>(false, "shape mismatch: indexing tensors could not be broadcast together with shapes ", shape,
+                          ", ", index.shape());
+    }
+    any = true;
+  }
+  return shape;
+}
+
+// offsets[i] += index[i] * stride, every entry checked.
+void add_offsets(const Tensor& offsets_of, const Tensor& index, const Tensor& t, int64_t dim) {
+  const int64_t size = t.shape()[dim], stride = t.strides()[dim];
+  if (cuda::takes(offsets_of)) {
+    require<IndexError>(size > 0 || index.numel() == 0, "there is no index in bounds for dimension ", dim,
+                        " with size 0");
+    return cuda::pick(offsets_of, index, size, stride, true, true);
+  }
+  const int64_t* entries = index.data<int64_t>();
+  int64_t* offsets = offsets_of.data<int64_t>();
+  parallel_for(index.numel(), 32768, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t at = entries[i];
+      require<IndexError>(at >= -size && at < size, "index ", at, " is out of bounds for dimension ", dim,
+                          " with size ", size);
+      offsets[i] += (at < 0 ? at + size : at) * stride;
+    }
+  });
+}
+
+Advanced advanced(const Tensor& t, const Tensors& given) {
+  NoRecording off;
+  const Tensors indices = expand_masks(t, given);
+  const Shape index_shape = broadcast_indices(indices);
+  Shape dims;
+  bool adjacent = true;
+  for (size_t d = 0; d < indices.size(); ++d) {
+    if (!indices[d].defined()) continue;
+    adjacent &= dims.empty() || dims.back() == int64_t(d) - 1;
+    dims.push_back(int64_t(d));
+  }
+  // Where the indexed dimensions are apart they come first.
+  Tensor view = t;
+  if (!adjacent) {
+    Shape order = dims;
+    for (int64_t d = 0; d < t.dim(); ++d)
+      if (std::find(dims.begin(), dims.end(), d) == dims.end()) order.push_back(d);
+    view = permute(t, order);
+  }
+  const int64_t first = adjacent && !dims.empty() ? dims[0] : 0, last = first + int64_t(dims.size()) - 1;
+  Advanced a{blocks_around(view, first, last), {}};
+  a.blocks.count = product(index_shape);
+  a.blocks.offsets = zeros({a.blocks.count}, Dtype::int64);
+  a.blocks.step = 0;
+  a.blocks.distinct = only_masks(given);
+  for (int64_t d : dims) {
+    const int64_t stride = t.strides()[size_t(d)];
+    a.blocks.step = std::gcd(a.blocks.step, stride);
+    a.blocks.extent += (t.shape()[size_t(d)] - 1) * stride;
+    if (!t.is_meta()) add_offsets(a.blocks.offsets, contiguous(expand(indices[size_t(d)], index_shape)), t, d);
+  }
+  a.shape.append(view.shape().begin(), view.shape().begin() + first);
+  a.shape.append(index_shape.begin(), index_shape.end());
+  a.shape.append(view.shape().begin() + last + 1, view.shape().end());
+  return a;
+}
+
+// A single mask over all dimensions needs no positions.
+const Tensor* whole_mask(const Tensor& t, const Tensors& given) {
+  return given.size() == 1 && given[0].defined() && given[0].dtype() == Dtype::bool_ && given[0].shape() == t.shape()
+             ? &given[0]
+             : nullptr;
+}
+
+// Records with the index tensors among what is saved: a later change of theirs is noticed.
+Tensors defined_of(const Tensors& given) {
+  Tensors out;
+  for (const Tensor& index : given) out.push_back(index.defined() ? index : Tensor());
+  return out;
+}
+
+template <class F>
+Derivative with_indices(int64_t count, F derivative) {
+  return [derivative, count](const Context& c) {
+    Tensors indices;
+    for (int64_t i = 0; i < count; ++i) indices.push_back(c.saved(int(i)));
+    derivative(c, indices);
+  };
+}
+
+// As many values as are written, or one for all.
+Tensor broadcast_values(const Tensor& values, const Shape& shape) {
+  NoRecording off;
+  try {
+    const Tensor whole = expand(values, shape);
+    return values.numel() == 1 ? reshape(values, {}) : whole;
+  } catch (const Error&) {
+    require(false, "shape mismatch: value tensor of shape ", values.shape(),
+            " cannot be broadcast to indexing result of shape ", shape);
+    return {};
+  }
+}
+
+}  // namespace
+
+Tensor index(const Tensor& t, const Tensors& given) {
+  if (const Tensor* mask = whole_mask(t, given)) return masked_select(t, to(*mask, t.device()));
+  const Advanced a = advanced(t, given);
+  const Tensor out = empty(a.shape, t.dtype());
+  load_blocks(t, a.blocks, out);
+  if (recording(t))
+    record_saving("Index", {out, t, Recording::kFresh}, {&t}, defined_of(given),
+                  with_indices(int64_t(given.size()), [shape = t.shape()](const Context& c, const Tensors& indices) {
+                    c.set(0, index_put(zeros(shape, c.gradient().dtype()), indices, c.gradient(), !only_masks(indices),
+                                       Write::InPlace));
+                  }));
+  return out;
+}
+
+Tensor index_put(const Tensor& t, const Tensors& given, const Tensor& values, bool accumulate, Write write) {
+  require(values.dtype() == t.dtype(), "Index put requires the source and destination dtypes match, got ", t.dtype(),
+          " for the destination and ", values.dtype(), " for the source.");
+  if (t.is_cuda() && values.device() == DeviceType::Cpu && values.dim() == 0)
+    return index_put(t, given, to(values, t.device()), accumulate, write);
+  require(t.is_meta() || values.is_meta() || t.device() == values.device(),
+          "Expected all tensors to be on the same device, but found at least two devices, ", t.device(), " and ",
+          values.device(), "! .to(device) moves a tensor");
+  if (const Tensor* mask = whole_mask(t, given); mask && !accumulate && values.dim() == 0)
+    return masked_fill(t, to(*mask, t.device()), values, write);
+  const Tensor copy = write == Write::Fresh ? clone(t) : t;  // what the offsets are for
+  const Advanced a = advanced(copy, given);
+  const Tensor from = settled(broadcast_values(values, a.shape), copy);
+  begin_inplace(copy, "index_put_", values.requires_grad());
+  store_blocks(copy, a.blocks, from, accumulate ? Combine::Add : Combine::Assign);
+  if (recording(copy, values))
+    record_saving("IndexPut", {copy, copy, Recording::kInPlace}, {&copy, &values}, defined_of(given),
+                  with_indices(int64_t(given.size()), [accumulate](const Context& c, const Tensors& indices) {
+                    const Tensor& g = c.gradient();
+                    if (c.needs(0))
+                      c.set(0, accumulate ? g : index_put(g, indices, zeros({}, g.dtype()), false, Write::Fresh));
+                    if (c.needs(1)) c.set(1, index(g, indices));
+                  }));
+  return copy;
+}
+
+}  // namespace flambeau

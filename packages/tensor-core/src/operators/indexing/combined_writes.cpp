@@ -1,0 +1,67 @@
+#include "operators/indexing/combined_writes.h"
+
+#include "flambeau/element.h"
+#include "flambeau/errors.h"
+
+namespace flambeau {
+
+namespace {
+
+template <class T, Combine how>
+void write_at(void* to_bytes, const void* from_bytes, const int64_t* index, const Places& p) {
+  auto* to = static_cast<Stored<T>*>(to_bytes);
+  const auto* from = static_cast<const Stored<T>*>(from_bytes);
+  const bool all = p.low == 0 && p.high == INT64_MAX && p.index_step == 1;
+  for (int64_t r = 0; r < p.rows; ++r, index += p.index_row, to += p.row, from += p.from_row) {
+    const auto write = [=](int64_t at, int64_t other)
+                           __attribute__((always_inline)) { to[at] = combine<how, T>(to[at], from[other]); };
+    if (all && p.scale == 1 && p.step == 0)  // along the last dimension
+      for (int64_t j = 0; j < p.count; ++j) write(index[j], j * p.from_step);
+    else if (all && p.from_step == 1 && p.step == 1)  // along another one
+      for (int64_t j = 0; j < p.count; ++j) write(j + index[j] * p.scale, j);
+    else
+      for (int64_t j = 0; j < p.count; ++j) {
+        const int64_t at = index[j * p.index_step] * p.scale + j * p.step;
+        if (at >= p.low && at < p.high) write(at, j * p.from_step);
+      }
+  }
+}
+
+template <class T, Combine how>
+void write_row(void* to_bytes, int64_t step, const void* from_bytes, int64_t from_step, int64_t count) {
+  auto* to = static_cast<Stored<T>*>(to_bytes);
+  const auto* from = static_cast<const Stored<T>*>(from_bytes);
+  if (step == 1 && from_step == 1)
+    for (int64_t j = 0; j < count; ++j) to[j] = combine<how, T>(to[j], from[j]);
+  else if (step == 1 && from_step == 0)
+    for (int64_t j = 0; j < count; ++j) to[j] = combine<how, T>(to[j], *from);
+  else
+    for (int64_t j = 0; j < count; ++j) to[j * step] = combine<how, T>(to[j * step], from[j * from_step]);
+}
+
+template <class T, Combine how>
+constexpr CombinedWrites writes_of{write_at<T, how>, write_row<T, how>};
+
+}  // namespace
+
+CombinedWrites combined_writes(Dtype dtype, Combine how) {
+  require<NotImplementedError>(!is_complex(dtype) || (how != Combine::Max && how != Combine::Min),
+                               "complex numbers have no maximum and no minimum: got ", dtype);
+  return dispatch_all(dtype, [how]<class T>(TypeTag<T>) -> CombinedWrites {
+    using Same = SameBits<T>;  // Note [Same bits]
+    switch (how) {
+      case Combine::Assign:
+        return writes_of<Same, Combine::Assign>;
+      case Combine::Add:
+        return writes_of<Same, Combine::Add>;
+      case Combine::Multiply:
+        return writes_of<Same, Combine::Multiply>;
+      case Combine::Max:
+        return writes_of<T, Combine::Max>;
+      default:
+        return writes_of<T, Combine::Min>;
+    }
+  });
+}
+
+}  // namespace flambeau

@@ -1,0 +1,398 @@
+// gather and scatter: one index entry for each element.
+#include <cmath>
+#include <limits>
+
+#include "cuda/indexing.h"
+#include "flambeau/operator.h"
+#include "flambeau/parallel.h"
+#include "operators/indexing/combined_writes.h"
+#include "operators/indexing/indexing.h"
+
+namespace flambeau {
+
+namespace {
+
+// How the entries of an index, the elements of the indexed tensor and those of the other one (gathered to, scattered
+// from) lie. An entry at some coordinates belongs to the elements at the same coordinates, except that it says itself
+// which one along `dim` of the indexed tensor it means.
+struct Walk {
+  Shape size, index_stride, stride, other_stride;
+  int64_t dim, dim_stride;
+  const int64_t* index;
+};
+
+Walk walk_over(const Tensor& t, int64_t dim, const Tensor& index, const Shape& other_strides) {
+  Walk w{index.shape(),        index.strides(), t.strides(), other_strides, dim, t.dim() ? t.strides()[dim] : 1,
+         index.data<int64_t>()};
+  for (Shape* s : {&w.index_stride, &w.stride, &w.other_stride})
+    if (s->empty()) s->push_back(0);
+  if (w.size.empty()) w.size.push_back(1);
+  w.stride[dim] = 0;
+  return w;
+}
+
+// rows(index, element, other element, places) for the entries whose coordinate `along` lies in [begin, end): the last
+// two dimensions at a time.
+template <class F>
+void visit(const Walk& w, int64_t along, int64_t begin, int64_t end, const F& rows) {
+  Shape size = w.size;
+  size[along] = end - begin;
+  if (product(size) == 0) return;
+  const int last = int(size.size()) - 1, outer = std::max(0, last - 1);
+  Places places{size[last], w.index_stride[last], w.dim_stride, w.stride[last], w.other_stride[last]};
+  if (last > 0) {
+    places.rows = size[last - 1];
+    places.index_row = w.index_stride[last - 1];
+    places.row = w.stride[last - 1];
+    places.from_row = w.other_stride[last - 1];
+  }
+  int64_t at = begin * w.index_stride[along], element = begin * w.stride[along], other = begin * w.other_stride[along];
+  Shape position(size.size());
+  for (int64_t block = product(size) / (places.count * places.rows); block > 0; --block) {
+    rows(w.index + at, element, other, places);
+    for (int d = outer - 1; d >= 0; --d) {
+      at += w.index_stride[d];
+      element += w.stride[d];
+      other += w.other_stride[d];
+      if (++position[d] < size[d]) break;
+      at -= w.index_stride[d] * size[d];
+      element -= w.stride[d] * size[d];
+      other -= w.other_stride[d] * size[d];
+      position[d] = 0;
+    }
+  }
+}
+
+template <class T>
+void load_rows(const void* from_bytes, void* to_bytes, const int64_t* index, const Places& p) {
+  const T* from = static_cast<const T*>(from_bytes);
+  T* to = static_cast<T*>(to_bytes);
+  const bool side_by_side = p.index_step == 1 && p.from_step == 1;
+  for (int64_t r = 0; r < p.rows; ++r, index += p.index_row, from += p.row, to += p.from_row) {
+    if (side_by_side && p.step == 0 && p.scale == 1)  // along the last dimension
+      for (int64_t j = 0; j < p.count; ++j) to[j] = from[index[j]];
+    else if (side_by_side && p.step == 1)  // along another one
+      for (int64_t j = 0; j < p.count; ++j) to[j] = from[j + index[j] * p.scale];
+    else
+      for (int64_t j = 0; j < p.count; ++j) to[j * p.from_step] = from[j * p.step + index[j * p.index_step] * p.scale];
+  }
+}
+
+int64_t largest(const Shape& size, int64_t except) {
+  int64_t best = -1;
+  for (int64_t d = 0; d < int64_t(size.size()); ++d)
+    if (d != except && (best < 0 || size[d] > size[best])) best = d;
+  return best;
+}
+
+int64_t grain_of(const Shape& size, int64_t along) {
+  const int64_t others = product(size) / std::max<int64_t>(1, size[along]);
+  return std::max<int64_t>(1, 16384 / std::max<int64_t>(1, others));
+}
+
+void check_index(const Tensor& t, int64_t dim, const Tensor& index) {
+  if (index.numel() == 0) return;  // nothing is taken, whatever the shapes
+  require(std::max(index.dim(), 1) == std::max(t.dim(), 1),
+          "Index tensor must have the same number of dimensions as self tensor: shapes ", t.shape(), " and ",
+          index.shape());
+  for (int i = 0; i < std::min(t.dim(), index.dim()); ++i)
+    require(i == dim || index.shape()[i] <= t.shape()[i], "Expected index ", index.shape(),
+            " to be no larger than self ", t.shape(), " apart from dimension ", dim,
+            ": size does not match at dimension ", i);
+}
+
+// How a gradient or a source shrinks to the shape of the index, and back.
+Tensor shrunk(Tensor t, const Shape& shape) {
+  for (int d = 0; d < t.dim(); ++d)
+    if (t.shape()[d] != shape[d]) t = narrow(t, d, 0, shape[d]);
+  return t;
+}
+Tensor grown(const Tensor& t, const Shape& shape) {
+  if (t.shape() == shape) return t;
+  const Tensor whole = zeros(shape, t.dtype());
+  copy_(shrunk(whole, t.shape()), t);
+  return whole;
+}
+
+// Writes combine(element, value) at every entry, in the order of the entries.
+void store(const Tensor& out, int64_t dim, const Tensor& index, const Tensor& source, const Shape& strides, Combine c) {
+  if (index.numel() == 0 || out.is_meta()) return;
+  const CombinedWrites writes = combined_writes(out.dtype(), c);
+  if (cuda::takes(out)) return cuda::scatter(out, dim, index, source, strides, c);
+  const Walk w = walk_over(out, dim, index, strides);
+  const int64_t along = largest(w.size, dim), length = out.dim() ? out.shape()[dim] : 1, item = item_size(out.dtype());
+  const auto write = [&](int64_t slices, int64_t begin, int64_t end, int64_t low, int64_t high) {
+    visit(w, slices, begin, end, [&](const int64_t* entries, int64_t element, int64_t other, Places places) {
+      places.low = low;
+      places.high = high;
+      writes.at(out.bytes() + element * item, source.bytes() + other * item, entries, places);
+    });
+  };
+  if (along >= 0 && w.size[along] > 1)  // along another dimension the parts touch separate memory
+    return parallel_items(w.size[along], grain_of(w.size, along),
+                          [&](int64_t begin, int64_t end) { write(along, begin, end, 0, INT64_MAX); });
+  const int64_t entries = w.size[dim], grain = std::max<int64_t>(1, length / std::max<int64_t>(1, entries / 32768));
+  if (grain >= length || num_threads() == 1) return write(dim, 0, entries, 0, INT64_MAX);
+  parallel_items(length, grain, [&](int64_t low, int64_t high) {  // each thread its own part of the memory
+    write(dim, 0, entries, low * w.dim_stride, high * w.dim_stride);
+  });
+}
+
+struct Scatter {
+  int64_t dim;
+  Tensor index;
+};
+// Checks everything before anything is written.
+Scatter checked_scatter(const Tensor& t, int64_t dim, const Tensor& index, const Tensor* source, const char* name) {
+  Scatter s{t.wrap_dim(dim), index_tensor(index, name)};
+  check_index(t, s.dim, index);
+  if (source) {
+    require(t.dtype() == source->dtype(), name, "(): Expected self.dtype to be equal to src.dtype, got ", t.dtype(),
+            " and ", source->dtype());
+    if (index.numel() > 0)
+      require(std::max(index.dim(), 1) == std::max(source->dim(), 1),
+              "Index tensor must have the same number of dimensions as src tensor: shapes ", index.shape(), " and ",
+              source->shape());
+    for (int d = 0; d < std::min(index.dim(), source->dim()) && index.numel() > 0; ++d)
+      require(index.shape()[d] <= source->shape()[d], "Expected index ", index.shape(), " to be no larger than self ",
+              t.shape(), " apart from dimension ", s.dim, " and to be no larger size than src ", source->shape());
+  }
+  check_range<Error>(s.index, t.dim() ? t.shape()[s.dim] : 1, Negative::Refused, "", s.dim);
+  return s;
+}
+
+// The entries as a vector where every slice has the same ones: an index that was expanded.
+Tensor shared_entries(const Tensor& t, int64_t dim, const Tensor& index) {
+  if (t.dim() < 2 || index.numel() == 0) return {};
+  for (int64_t d = 0; d < t.dim(); ++d)
+    if (d != dim && (index.shape()[d] != t.shape()[d] || (t.shape()[d] > 1 && index.strides()[d] != 0))) return {};
+  return from_storage(index.impl()->storage, {index.shape()[dim]}, {index.strides()[dim]}, index.offset(),
+                      Dtype::int64);
+}
+
+Blocks blocks_at(const Tensor& t, int64_t dim, const Tensor& entries) {
+  Blocks b = blocks_around(t, dim, dim);
+  pick(b, t, dim, entries, Negative::Refused);
+  return b;
+}
+
+void store_source(const Tensor& out, const Scatter& s, const Tensor& source, Combine c) {
+  if (source.shape() == s.index.shape())
+    if (const Tensor entries = shared_entries(out, s.dim, s.index); entries.defined())
+      return store_blocks(out, blocks_at(out, s.dim, entries), settled(source, out), c);
+  const Tensor from = source.impl()->storage.get() == out.impl()->storage.get() ? settled(source, out) : source;
+  store(out, s.dim, s.index, from, from.strides(), c);
+}
+void store_value(const Tensor& out, const Scatter& s, Scalar value, Combine c) {
+  store(out, s.dim, s.index, scalar_tensor(value, out.dtype()), Shape(std::max<size_t>(1, s.index.shape().size())), c);
+}
+
+}  // namespace
+
+Tensor gather(const Tensor& t, int64_t dim, const Tensor& index) {
+  dim = t.wrap_dim(dim);
+  require(index.dtype() == Dtype::int64 || index.dtype() == Dtype::int32 || index.numel() == 0,
+          "gather(): Expected dtype int32/int64 for index, got ", index.dtype());
+  check_index(t, dim, index);
+  const Tensor i = index_tensor(index, "gather");
+  Tensor out = empty(index.shape(), t.dtype());
+  const int64_t length = t.dim() ? t.shape()[dim] : 1;
+  const bool on_gpu = cuda::takes(out), by_rows = !on_gpu && i.is_contiguous() && i.dim() > 1 &&
+                                                  i.size(0) >= 16;  // checked a row at a time, while it is in the cache
+  if (!by_rows) check_range<Error>(i, length, Negative::Refused, "", dim);
+  if (const Tensor entries = shared_entries(t, dim, i); entries.defined() && !by_rows)
+    load_blocks(t, blocks_at(t, dim, entries), out);
+  else if (on_gpu && index.numel() > 0)
+    cuda::gather(t, dim, i, out);
+  else if (index.numel() > 0 && !out.is_meta()) {
+    const int64_t item = item_size(t.dtype());
+    const auto load = dispatch_size(item, [](auto tag) { return &load_rows<typename decltype(tag)::type>; });
+    const Walk w = walk_over(t, dim, i, out.strides());
+    const int64_t along = by_rows ? 0 : largest(w.size, -1), rows = w.size[along], row = i.numel() / rows;
+    const int64_t step = by_rows ? std::max<int64_t>(1, 4096 / std::max<int64_t>(1, row)) : rows;
+    parallel_items(rows, grain_of(w.size, along), [&](int64_t begin, int64_t end) {
+      for (; begin < end; begin += step) {
+        const int64_t stop = std::min(end, begin + step);
+        if (by_rows) check_entries<Error>(w.index + begin * row, (stop - begin) * row, 0, length, "", dim);
+        visit(w, along, begin, stop, [&](const int64_t* entries, int64_t element, int64_t other, const Places& places) {
+          load(t.bytes() + element * item, out.bytes() + other * item, entries, places);
+        });
+      }
+    });
+  }
+  if (recording(t))
+    record("Gather", out, {&t}, {&i}, [shape = t.shape(), dim](const Context& c) {
+      c.set(0, scatter_add(zeros(shape, c.gradient().dtype()), dim, c.saved(0), c.gradient(), Write::InPlace));
+    });
+  return out;
+}
+
+Tensor scatter(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& source, Write write) {
+  const Scatter s = checked_scatter(t, dim, index, &source, "scatter");
+  const Target target = target_of(t, write, "scatter_", {&source, &index});
+  store_source(target.out, s, source, Combine::Assign);
+  if (recording(t, source))
+    record_saving("Scatter", target, {&t, &source}, {s.index}, [dim = s.dim, shape = source.shape()](const Context& c) {
+      if (c.needs(0)) c.set(0, scatter_value(c.gradient(), dim, c.saved(0), Scalar(0)));
+      if (c.needs(1)) c.set(1, grown(gather(c.gradient(), dim, c.saved(0)), shape));
+    });
+  return target.out;
+}
+
+Tensor scatter_value(const Tensor& t, int64_t dim, const Tensor& index, Scalar value, Write write) {
+  const Scatter s = checked_scatter(t, dim, index, nullptr, "scatter");
+  require(fits(value, t.dtype()), "value ", value, " cannot be converted to type ", t.dtype(), " without overflow");
+  const Target target = target_of(t, write, "scatter_", {&index});
+  store_value(target.out, s, value, Combine::Assign);
+  if (recording(t))
+    record_saving("Scatter", target, {&t}, {s.index}, [dim = s.dim](const Context& c) {
+      c.set(0, scatter_value(c.gradient(), dim, c.saved(0), Scalar(0)));
+    });
+  return target.out;
+}
+
+Tensor scatter_add(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& source, Write write) {
+  const Scatter s = checked_scatter(t, dim, index, &source, "scatter_add");
+  const Target target = target_of(t, write, "scatter_add_", {&source, &index});
+  store_source(target.out, s, source, Combine::Add);
+  if (recording(t, source))
+    record_saving("ScatterAdd", target, {&t, &source}, {s.index},
+                  [dim = s.dim, shape = source.shape()](const Context& c) {
+                    c.set(0, c.gradient());
+                    if (c.needs(1)) c.set(1, grown(gather(c.gradient(), dim, c.saved(0)), shape));
+                  });
+  return target.out;
+}
+
+namespace {
+
+Scalar limit_of(Dtype d, bool lowest) {
+  return dispatch(d, [&](auto tag) -> Scalar {
+    using T = typename decltype(tag)::type;
+    if constexpr (std::is_same_v<T, bool>)
+      return Scalar(!lowest);
+    else if constexpr (std::is_integral_v<T>)
+      return Scalar(std::conditional_t<std::is_signed_v<T>, int64_t, uint64_t>(lowest ? std::numeric_limits<T>::min()
+                                                                                      : std::numeric_limits<T>::max()));
+    else
+      return Scalar(lowest ? -INFINITY : INFINITY);
+  });
+}
+
+Scalar neutral(Fold r, Dtype d) {
+  if (r == Fold::Sum || r == Fold::Mean) return Scalar(0);
+  if (r == Fold::Prod) return Scalar(1);
+  return limit_of(d, r == Fold::Max);
+}
+
+Combine combine_of(Fold r) {
+  switch (r) {
+    case Fold::Prod:
+      return Combine::Multiply;
+    case Fold::Max:
+      return Combine::Max;
+    case Fold::Min:
+      return Combine::Min;
+    default:
+      return Combine::Add;
+  }
+}
+
+// How many values each element of a mean is made of; 1 where there is none.
+Tensor counts(Shape shape, Dtype dtype, int64_t dim, Tensor index, bool include_self) {
+  for (size_t d = 0; d < index.shape().size(); ++d)
+    if (int64_t(d) != dim && index.shape()[d] == shape[d] && index.strides()[d] == 0) {
+      index = narrow(index, int64_t(d), 0, 1);  // what is repeated is counted once
+      shape[d] = 1;
+    }
+  const Dtype real = to_real(dtype);
+  const Tensor start = include_self ? ones(shape, real) : zeros(shape, real);
+  return to(clamp_min(scatter_add(start, dim, index, ones(index.shape(), real)), Scalar(1)), dtype);
+}
+
+// The derivatives. Where `include_self` is false the elements that were written to forget what they were.
+struct FoldDerivative {
+  Fold fold;
+  bool include_self;
+  int64_t dim;
+  Shape source_shape;
+
+  Tensor kept(const Tensor& t, const Tensor& index, Scalar otherwise) const {
+    return include_self ? t : scatter_value(t, dim, index, otherwise);
+  }
+
+  void product_rule(const Context& c, const Tensor& g, const Tensor& index, const Tensor& self, const Tensor& source,
+                    const Tensor& result) const {
+    if (c.needs(0)) {
+      const Tensor nonzero = where(eq(self, Scalar(0)), ones({}, self.dtype()), self);
+      const Tensor others = scatter_reduce(nonzero, dim, index, source, fold, include_self);
+      c.set(0, kept(g * others / nonzero, index, Scalar(0)));
+    }
+    if (!c.needs(1)) return;
+    const Tensor is_zero = eq(source, Scalar(0)), one = ones({}, source.dtype());
+    const Tensor zero_count = scatter_add(zeros(self.shape(), self.dtype()), dim, index, to(is_zero, self.dtype()));
+    const Tensor single = is_zero & eq(gather(zero_count, dim, index), Scalar(1));
+    const Tensor without =
+        scatter_reduce(kept(self, index, Scalar(1)), dim, index, where(single, one, source), fold, true);
+    const Tensor all = gather(g * result, dim, index) / where(is_zero, one, source);
+    c.set(1, grown(where(single, gather(g * without, dim, index), all), source_shape));
+  }
+
+  void extreme_rule(const Context& c, const Tensor& g, const Tensor& index, const Tensor& self, const Tensor& source,
+                    const Tensor& result) const {
+    const Tensor own = kept(to(eq(self, result), g.dtype()), index, Scalar(0));
+    const Tensor theirs = to(eq(source, gather(result, dim, index)), g.dtype());
+    const Tensor share = g / clamp_min(scatter_add(own, dim, index, theirs), Scalar(1));
+    if (c.needs(0)) c.set(0, share * own);
+    if (c.needs(1)) c.set(1, grown(gather(share, dim, index) * theirs, source_shape));
+  }
+
+  void operator()(const Context& c) const {
+    const Tensor &g = c.gradient(), &index = c.saved(0);
+    if (fold == Fold::Sum || fold == Fold::Mean) {
+      const Tensor share = fold == Fold::Sum ? g : g / counts(g.shape(), g.dtype(), dim, index, include_self);
+      if (c.needs(0)) c.set(0, kept(share, index, Scalar(0)));
+      if (c.needs(1)) c.set(1, grown(gather(share, dim, index), source_shape));
+      return;
+    }
+    const Tensor source = shrunk(c.saved(2), index.shape());
+    if (fold == Fold::Prod)
+      product_rule(c, g, index, c.saved(1), source, c.saved(3));
+    else
+      extreme_rule(c, g, index, c.saved(1), source, c.saved(3));
+  }
+};
+
+}  // namespace
+
+Tensor scatter_reduce(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& source, Fold fold,
+                      bool include_self, Write write, const char* name) {
+  const Scatter s = checked_scatter(t, dim, index, &source, name);
+  const bool recorded = recording(t, source);
+  const bool reads_values = recorded && fold != Fold::Sum && fold != Fold::Mean;
+  const Tensor original = reads_values && write == Write::InPlace ? clone(t) : t;
+  const Target target = target_of(t, write, name, {&source, &index});
+  if (!include_self) store_value(target.out, s, neutral(fold, t.dtype()), Combine::Assign);
+  store_source(target.out, s, source, combine_of(fold));
+  if (fold == Fold::Mean && index.numel() > 0) {
+    NoRecording off;
+    const Tensor n = counts(t.shape(), t.dtype(), s.dim, s.index, include_self);
+    copy_values(target.out, is_inexact(t.dtype()) ? div(target.out, n) : floor_divide(target.out, n));
+  }
+  if (!recorded) return target.out;
+  Tensors saved{s.index};
+  if (reads_values) saved.insert(saved.end(), {original, source, target.out});
+  record_saving("ScatterReduce", target, {&t, &source}, saved,
+                FoldDerivative{fold, include_self, s.dim, source.shape()});
+  return target.out;
+}
+
+const Operator gather_operator(
+    {.signature = "gather(input, dim, index, *, sparse_grad=False)",
+     .forms = kFunction | kMethod | kOut | kExactOut,
+     .doc = "out[i, j] = input[index[i, j], j] for dim 0, and so on. Gradient: scattered back.",
+     .forward = [](const Tensor& t, int64_t dim, const Tensor& index, bool) { return gather(t, dim, index); },
+     .reference = "np.take_along_axis(input, index, dim)",
+     .samples = "f(3, 4), 0, k(3, 2, 4); f(3, 4), 1, k(4, 3, 5)"});
+
+}  // namespace flambeau

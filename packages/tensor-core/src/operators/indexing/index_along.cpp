@@ -1,0 +1,201 @@
+// index_select and its relatives: whole slices along one dimension, at the entries of a vector.
+#include "flambeau/operator.h"
+#include "operators/indexing/indexing.h"
+
+namespace flambeau {
+
+namespace {
+
+// The slices of `t` along `dim` at the entries of `index`.
+Blocks slices(const Tensor& t, int64_t dim, const Tensor& index, Negative negative = Negative::Refused) {
+  Blocks b = blocks_around(t, dim, dim);
+  pick(b, t, dim, index, negative);
+  return b;
+}
+
+int64_t length_of(const Tensor& t, int64_t dim) { return t.dim() ? t.shape()[dim] : 1; }
+
+// index_select's own wording, which its relatives share.
+void check_selected(const Tensor& t, int64_t dim, const Tensor& index) {
+  try {
+    check_range<IndexError>(index, length_of(t, dim), Negative::Refused, "", dim);
+  } catch (const IndexError& e) {
+    require<IndexError>(false, "index out of range in self: ", e.what());
+  }
+}
+
+template <class E>
+void check_vector(const Tensor& index, const char* name) {
+  require<E>(index.dim() <= 1, name, "(): Index is supposed to be a vector, but got shape ", index.shape());
+}
+
+// The source of index_add, index_copy and index_reduce: t's shape with as many slices as the index has entries.
+template <class E>
+void check_source(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& source, const char* name) {
+  require(t.dtype() == source.dtype(), name, "(): self and source expected to have the same dtype, but got (self) ",
+          t.dtype(), " and (source) ", source.dtype());
+  require<E>(t.dim() == 0 || source.dim() == 0 || t.dim() == source.dim(), name,
+             "(): When source and destination are not scalars, their dimensionality must match. Source of "
+             "shape ",
+             source.shape(), ", destination of shape ", t.shape());
+  require<E>(length_of(source, source.dim() ? dim : 0) == index.numel(), name, "(): Number of indices (", index.numel(),
+             ") should be equal to source.size(dim): (", length_of(source, source.dim() ? dim : 0),
+             "), for dim: ", dim);
+  for (int d = 0; d < t.dim() && t.dim() == source.dim(); ++d)
+    require(d == dim || t.shape()[d] == source.shape()[d], name, "(): source of shape ", source.shape(),
+            " does not fit self of shape ", t.shape(), " at dimension ", d);
+  require(t.dim() == source.dim() ||
+              source.numel() == index.numel() * (t.numel() / std::max<int64_t>(1, length_of(t, dim))),
+          name, "(): source of shape ", source.shape(), " does not fit self of shape ", t.shape(), " and ",
+          index.numel(), " indices");
+}
+
+Tensor selected_like(const Tensor& g, int64_t dim, const Tensor& index, const Shape& source) {
+  return reshape(index_select(g, dim, index), source);
+}
+
+}  // namespace
+
+Tensor index_select(const Tensor& t, int64_t dim, const Tensor& index) {
+  dim = t.wrap_dim(dim);
+  check_vector<IndexError>(index, "index_select");
+  const Tensor i = index_tensor(index, "index_select");
+  require(t.dim() > 0 || i.numel() == 1, "index_select(): Index to scalar can have only 1 value, got ", i.numel(),
+          " value(s)");
+  check_selected(t, dim, i);
+  Shape shape = t.shape();
+  if (!shape.empty()) shape[dim] = i.numel();
+  Tensor out = empty(shape, t.dtype());
+  load_blocks(t, slices(t, dim, i), out);
+  if (recording(t))
+    record("IndexSelect", out, {&t}, {&i}, [shape = t.shape(), dim](const Context& c) {
+      c.set(0, index_add(zeros(shape, c.gradient().dtype()), dim, c.saved(0), c.gradient()));
+    });
+  return out;
+}
+
+const Operator index_select_operator({.signature = "index_select(input, dim, index)",
+                                      .forms = kFunction | kMethod | kOut,
+                                      .doc = "The slices at `index` along a dimension. Gradient: added back.",
+                                      .forward = index_select,
+                                      .reference = "np.take(input, index, dim)",
+                                      .samples = "f(3, 4), 0, k(3, 5); f(3, 4), -1, k(4, 2)"});
+
+Tensor index_add(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& source, Write write) {
+  dim = t.wrap_dim(dim);
+  check_vector<IndexError>(index, "index_add_");
+  const Tensor i = index_tensor(index, "index_add_");
+  check_source<Error>(t, dim, i, source, "index_add_");
+  check_range<Error>(i, length_of(t, dim), Negative::Refused, "", dim);
+  const Target target = target_of(t, write, "index_add_", {&source, &index});
+
+  store_blocks(target.out, slices(target.out, dim, i), settled(source, target.out), Combine::Add);
+  if (recording(t, source))
+    record_saving("IndexAdd", target, {&t, &source}, {i}, [dim, shape = source.shape()](const Context& c) {
+      c.set(0, c.gradient());
+      if (c.needs(1)) c.set(1, selected_like(c.gradient(), dim, c.saved(0), shape));
+    });
+  return target.out;
+}
+
+Tensor index_copy(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& source, Write write) {
+  dim = t.wrap_dim(dim);
+  check_vector<IndexError>(index, "index_copy_");
+  require(index.dtype() == Dtype::int64 || index.numel() == 0,
+          "index_copy_(): Expected a long tensor for index, but got ", index.dtype());
+  const Tensor i = index_tensor(index, "index_copy_");
+  check_source<IndexError>(t, dim, i, source, "index_copy_");
+  check_range<IndexError>(i, length_of(t, dim), Negative::Refused, "index_copy_(): ", dim);
+  const Target target = target_of(t, write, "index_copy_", {&source, &index});
+  store_blocks(target.out, slices(target.out, dim, i), settled(source, target.out), Combine::Assign);
+  if (recording(t, source))
+    record_saving("IndexCopy", target, {&t, &source}, {i}, [dim, shape = source.shape()](const Context& c) {
+      if (c.needs(0)) c.set(0, index_fill(c.gradient(), dim, c.saved(0), Scalar(0)));
+      if (c.needs(1)) c.set(1, selected_like(c.gradient(), dim, c.saved(0), shape));
+    });
+  return target.out;
+}
+
+Tensor index_fill(const Tensor& t, int64_t dim, const Tensor& index, const Operand& value, Write write) {
+  dim = t.wrap_dim(dim);
+  require<IndexError>(index.dtype() == Dtype::int64 || index.numel() == 0,
+                      "index_fill_(): Expected dtype int64 for index, got ", index.dtype());
+  check_vector<Error>(index, "index_fill_");
+  require(!value.tensor || value.tensor->dim() == 0,
+          "index_fill_ only supports a 0-dimensional value tensor, but got tensor with ",
+          value.tensor ? value.tensor->dim() : 0, " dimension(s).");
+  require(value.tensor || fits(value.scalar, t.dtype()), "value ", value.scalar, " cannot be converted to type ",
+          t.dtype(), " without overflow");
+  const Tensor i = index_tensor(index, "index_fill_");
+  check_range<IndexError>(i, length_of(t, dim), Negative::FromEnd, "", dim);
+  const Target target = target_of(t, write, "index_fill_", {&index});
+  {
+    NoRecording off;
+    const Tensor one =
+        value.tensor ? settled(to(*value.tensor, t.dtype()), target.out) : scalar_tensor(value.scalar, t.dtype());
+    store_blocks(target.out, slices(target.out, dim, i, Negative::FromEnd), one, Combine::Assign);
+  }
+  static const Tensor none;
+  const Tensor& filling = value.tensor ? *value.tensor : none;
+  if (recording(t, filling))
+    record_saving("IndexFill", target, {&t, &filling}, {i}, [dim](const Context& c) {
+      if (c.needs(0)) c.set(0, index_fill(c.gradient(), dim, c.saved(0), Scalar(0)));
+      if (!c.needs(1)) return;
+      const Tensor whole = ones(c.gradient().shape(), c.gradient().dtype());
+      c.set(1, sum((whole - index_fill(whole, dim, c.saved(0), Scalar(0))) * c.gradient(), {}, false, {}));
+    });
+  return target.out;
+}
+
+Tensor index_reduce(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& source, Fold fold,
+                    bool include_self, Write write) {
+  dim = t.wrap_dim(dim);
+  check_vector<IndexError>(index, "index_reduce_");
+  const Tensor i = index_tensor(index, "index_reduce_");
+  check_source<IndexError>(t, dim, i, source, "index_reduce_");
+  check_selected(t, dim, i);
+  const Tensor values = source.dim() == t.dim() ? source : reshape(source, t.dim() ? Shape{index.numel()} : Shape{});
+  Shape along(size_t(values.dim()), 1);
+  if (values.dim()) along[dim] = i.numel();
+  return scatter_reduce(t, dim, expand(reshape(i, along), values.shape()), values, fold, include_self, write,
+                        "index_reduce_");
+}
+
+Tensor embedding(const Tensor& weight, const Tensor& indices, int64_t padding, bool scale_by_frequency) {
+  require(weight.dim() == 2, "'weight' must be 2-D, got shape ", weight.shape());
+  require(indices.dtype() == Dtype::int64 || indices.dtype() == Dtype::int32,
+          "Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but got ",
+          indices.dtype(), " instead (while checking arguments for embedding)");
+  const int64_t rows = weight.shape()[0], width = weight.shape()[1];
+  const Tensor i = contiguous(reshape(index_tensor(indices, "embedding"), {indices.numel()}));
+  check_selected(weight, 0, i);
+  Shape shape = indices.shape();
+  shape.push_back(width);
+  Tensor out = empty(shape, weight.dtype());
+  load_blocks(weight, slices(weight, 0, i), out);
+  if (recording(weight))
+    record("Embedding", out, {&weight}, {&i}, [rows, width, padding, scale_by_frequency](const Context& c) {
+      Tensor g = reshape(c.gradient(), {c.saved(0).numel(), width});
+      const Tensor& i = c.saved(0);
+      if (padding >= 0) g = where(unsqueeze(eq(i, Scalar(padding)), 1), zeros({}, g.dtype()), g);
+      if (scale_by_frequency) {
+        const Tensor n = index_add(zeros({rows}, g.dtype()), 0, i, ones({i.numel()}, g.dtype()));
+        g = g / unsqueeze(index_select(n, 0, i), 1);
+      }
+      c.set(0, index_add(zeros({rows, width}, g.dtype()), 0, i, g));
+    });
+  return out;
+}
+
+const Operator embedding_operator(
+    {.signature = "embedding(weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=False)",
+     .forms = kFunction,
+     .doc = "The rows of weight at indices, as a last dimension. Gradient: weight; none for the row padding_idx, and "
+            "divided "
+            "by how often a row was taken if scale_grad_by_freq. sparse is accepted; the gradient is dense.",
+     .forward = [](const Tensor& weight, const Tensor& indices, int64_t padding, bool by_frequency,
+                   bool) { return embedding(weight, indices, padding, by_frequency); },
+     .reference = "weight[indices]",
+     .samples = "f(5, 3), k(5, 2, 2); f(5, 3), k(5)"});
+
+}  // namespace flambeau

@@ -1,0 +1,308 @@
+// What is true: its positions, its elements, and writing there.
+#include <cstring>
+#include <optional>
+
+#include "cuda/indexing.h"
+#include "flambeau/operator.h"
+#include "flambeau/parallel.h"
+#include "operators/indexing/indexing.h"
+
+namespace flambeau {
+
+namespace {
+
+constexpr int64_t kChunk = 16384;
+
+// A mask cut into chunks, with how many trues lie before each: what lets threads work on their own.
+struct Chunks {
+  const uint8_t* flags;
+  int64_t total, chunks;
+  Shape before;  // one more than there are chunks: the last is the count of all
+
+  explicit Chunks(const Tensor& mask)
+      : flags(mask.data<uint8_t>()),
+        total(mask.numel()),
+        chunks((total + kChunk - 1) / kChunk),
+        before(size_t(chunks) + 1) {
+    parallel_items(chunks, 4, [&](int64_t begin, int64_t end) {
+      for (int64_t c = begin; c < end; ++c) {
+        int64_t count = 0;
+        for (int64_t i = c * kChunk; i < std::min(total, (c + 1) * kChunk); ++i) count += flags[i] != 0;
+        before[size_t(c) + 1] = count;
+      }
+    });
+    for (size_t c = 1; c < before.size(); ++c) before[c] += before[c - 1];
+  }
+  int64_t count() const { return before.back(); }
+
+  // body(position, how many trues came before) for every true.
+  template <class F>
+  void visit(const F& body) const {
+    parallel_items(chunks, 4, [&](int64_t begin, int64_t end) {
+      int64_t n = before[size_t(begin)];
+      for (int64_t i = begin * kChunk; i < std::min(total, end * kChunk); ++i)
+        if (flags[i]) body(i, n++);
+    });
+  }
+};
+
+Tensor as_mask(const Tensor& t) { return contiguous(t.dtype() == Dtype::bool_ ? t : ne(t, Scalar(0))); }
+
+// What is true in a contiguous mask on a GPU, as blocks of one element.
+Blocks true_blocks(const Tensor& mask) {
+  Blocks b;
+  b.offsets = cuda::true_positions(mask, {});
+  b.count = b.offsets.numel();
+  b.distinct = true;
+  return b;
+}
+
+void write_position(int64_t* to, int64_t position, const Shape& shape) {
+  for (size_t d = shape.size(); d-- > 0;) {
+    const int64_t next = d ? position / shape[d] : 0;
+    to[d] = position - next * shape[d];
+    position = next;
+  }
+}
+
+}  // namespace
+
+Tensor nonzero(const Tensor& t) {
+  NoRecording off;
+  const Tensor mask = as_mask(t);
+  if (cuda::takes(mask)) return cuda::coordinates(cuda::true_positions(mask, {}), t.shape());
+  const Chunks chunks(mask);
+  const Tensor out = empty({chunks.count(), t.dim()}, Dtype::int64);
+  int64_t* to = out.data<int64_t>();
+  const Shape& shape = t.shape();
+  if (t.dim() == 1)
+    chunks.visit([=](int64_t position, int64_t n) { to[n] = position; });
+  else
+    chunks.visit(
+        [=, &shape](int64_t position, int64_t n) { write_position(to + n * int64_t(shape.size()), position, shape); });
+  return out;
+}
+
+const Operator argwhere_operator({.signature = "argwhere(input)",
+                                  .forms = kFunction | kMethod,
+                                  .doc = "The indices of the elements that are not 0, one row each.",
+                                  .forward = nonzero,
+                                  .reference = "np.argwhere(input)",
+                                  .samples = "i(3, 4) // 5; b(2, 3, 2)"});
+
+Tensor nonzero_static(const Tensor& t, int64_t size, int64_t fill_value) {
+  require(size >= 0, "nonzero_static: 'size' must be an non-negative integer, got ", size);
+  const Tensor out = full({size, t.dim()}, Scalar(fill_value), Dtype::int64), found = nonzero(t);
+  const int64_t n = std::min(size, found.shape()[0]);
+  if (n > 0) copy_values(narrow(out, 0, 0, n), narrow(found, 0, 0, n));
+  return out;
+}
+
+const Operator nonzero_static_operator(
+    {.signature = "nonzero_static(input, *, size, fill_value=-1)",
+     .forms = kFunction | kMethod | kOut,
+     .doc = "The first `size` rows of nonzero(input); rows of fill_value where there are fewer.",
+     .forward = nonzero_static});
+
+namespace {
+
+// Of tensors of one shape, contiguous.
+Tensor selected(const Tensor& from, const Tensor& flags) {
+  if (cuda::takes(from)) {
+    const Blocks picked = true_blocks(flags);
+    const Tensor out = empty({picked.count}, from.dtype());
+    load_blocks(from, picked, out);
+    return out;
+  }
+  const Chunks chunks(flags);
+  const Tensor out = empty({chunks.count()}, from.dtype());
+  dispatch_size(item_size(from.dtype()), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    chunks.visit([in = from.data<T>(), to = out.data<T>()](int64_t position, int64_t n) { to[n] = in[position]; });
+  });
+  return out;
+}
+
+}  // namespace
+
+Tensor masked_select(const Tensor& t, const Tensor& mask) {
+  require(mask.dtype() == Dtype::bool_, "masked_select: expected BoolTensor for mask, got ", mask.dtype());
+  const Shape shape = broadcast(t.shape(), mask.shape());
+  Tensor out;
+  {
+    NoRecording off;
+    out = selected(contiguous(expand(t, shape)), contiguous(expand(mask, shape)));
+  }
+  if (recording(t))
+    record("MaskedSelect", out, {&t}, {&mask}, [shape](const Context& c) {
+      c.set(0, masked_scatter(zeros(shape, c.gradient().dtype()), expand(c.saved(0), shape), c.gradient(),
+                              Write::InPlace));
+    });
+  return out;
+}
+
+const Operator masked_select_operator({.signature = "masked_select(input, mask)",
+                                       .forms = kFunction | kMethod | kOut,
+                                       .doc = "The elements where mask is true, as a vector. Gradient: input.",
+                                       .forward = masked_select,
+                                       .reference = "input[mask]",
+                                       .samples = "f(3, 4), b(3, 4); i(3, 4), b(3, 4)"});
+
+namespace {
+
+// The places of a contiguous mask's trues, which values are written to in their order.
+class Places {
+ public:
+  explicit Places(const Tensor& flags) : on_gpu_(cuda::takes(flags)) {
+    if (on_gpu_)
+      there_ = true_blocks(flags);
+    else
+      here_.emplace(flags);
+  }
+  int64_t count() const { return on_gpu_ ? there_.count : here_->count(); }
+
+  void write(const Tensor& out, const Tensor& values) const {
+    if (on_gpu_) return store_blocks(out, there_, values, Combine::Assign);
+    dispatch_size(item_size(out.dtype()), [&](auto tag) {
+      using T = typename decltype(tag)::type;
+      here_->visit([in = values.data<T>(), to = out.data<T>()](int64_t position, int64_t n) { to[position] = in[n]; });
+    });
+  }
+
+ private:
+  bool on_gpu_;
+  std::optional<Chunks> here_;
+  Blocks there_;
+};
+
+void masked_scatter_derivative(const Context& c, const Shape& source) {
+  const Tensor &g = c.gradient(), &mask = c.saved(0);
+  if (c.needs(0)) c.set(0, masked_fill(g, mask, Scalar(0)));
+  if (!c.needs(1)) return;
+  const Tensor used = masked_select(g, mask), whole = zeros({product(source)}, g.dtype());
+  copy_(narrow(whole, 0, 0, used.numel()), used);
+  c.set(1, reshape(whole, source));
+}
+
+}  // namespace
+
+Tensor masked_scatter(const Tensor& t, const Tensor& mask, const Tensor& source, Write write) {
+  require(t.dtype() == source.dtype(), "masked_scatter: expected self and source to have same dtypes but got ",
+          t.dtype(), " and ", source.dtype());
+  require(mask.dtype() == Dtype::bool_, "masked_scatter_ only supports boolean masks, but got mask with dtype ",
+          mask.dtype());
+  if (write == Write::Fresh) {
+    const Shape shape = broadcast(t.shape(), mask.shape());
+    return masked_scatter(clone(expand(t, shape)), mask, source, Write::InPlace);
+  }
+  Tensor flags, values;
+  {
+    NoRecording off;
+    flags = contiguous(expand(mask, t.shape()));
+    values = settled(source, t);
+  }
+  const Places places(flags);
+  require(places.count() <= values.numel(), "Number of elements of source < number of ones in mask: ", values.numel(),
+          " and ", places.count());
+  begin_inplace(t, "masked_scatter_", source.requires_grad());
+  const Tensor out = t.is_contiguous() ? t : [&] {
+    NoRecording off;
+    return clone(t);
+  }();
+  places.write(out, values);
+  if (!out.same(t)) copy_values(t, out);
+  if (recording(t, source))
+    record(
+        "MaskedScatter", t, {&t, &source}, {&mask},
+        [shape = source.shape()](const Context& c) { masked_scatter_derivative(c, shape); }, Recording::kInPlace);
+  return t;
+}
+
+Tensor masked_fill(const Tensor& t, const Tensor& mask, const Operand& value, Write write) {
+  require(mask.dtype() == Dtype::bool_, "masked_fill_ only supports boolean masks, but got mask with dtype ",
+          mask.dtype());
+  require(!value.tensor || value.tensor->dim() == 0,
+          "masked_fill_ only supports a 0-dimensional value tensor, but got tensor with ",
+          value.tensor ? value.tensor->dim() : 0, " dimension(s).");
+  require(value.tensor || fits(value.scalar, t.dtype()), "value ", value.scalar, " cannot be converted to type ",
+          t.dtype(), " without overflow");
+  require(!value.tensor || is_complex(t.dtype()) || !is_complex(value.tensor->dtype()), "value of type ",
+          value.tensor ? value.tensor->dtype() : t.dtype(), " cannot be converted to type ", t.dtype(),
+          " without overflow");
+  const Tensor filling = value.tensor ? to(*value.tensor, t.dtype()) : scalar_tensor(value.scalar, t.dtype());
+  if (write == Write::Fresh) return where(mask, filling, t);
+  require(broadcast(t.shape(), mask.shape()) == t.shape(), "output with shape ", t.shape(),
+          " doesn't match the broadcast shape of the mask ", mask.shape());
+  begin_inplace(t, "masked_fill_", filling.requires_grad());
+  {
+    NoRecording off;
+    copy_values(t, where(mask, filling, t));
+  }
+  if (recording(t, filling))
+    record(
+        "MaskedFill", t, {&t, &filling}, {&mask},
+        [](const Context& c) {
+          const Tensor &g = c.gradient(), &mask = c.saved(0);
+          if (c.needs(0)) c.set(0, masked_fill(g, mask, Scalar(0)));
+          if (c.needs(1)) c.set(1, where(mask, g, zeros({}, g.dtype())));
+        },
+        Recording::kInPlace);
+  return t;
+}
+
+// Positions of a tensor read as one row.
+
+namespace {
+
+Tensor flat_index(const Tensor& t, const Tensor& index, const char* name) {
+  require(index.dtype() == Dtype::int64, name, "(): Expected a long tensor for index, but got ", index.dtype());
+  const int64_t n = t.numel();
+  require<IndexError>(n > 0 || index.numel() == 0, name, "(): tried to take from an empty tensor");
+  const Tensor i = index.dim() == 1 ? index : reshape(index, {index.numel()});
+  try {
+    if (!check_range<IndexError>(i, n, Negative::FromEnd, "", 0)) return i;
+  } catch (const IndexError& e) {
+    require<IndexError>(false, "out of range: tried to access a position of a tensor of ", n, " elements: ", e.what());
+  }
+  return where(lt(i, Scalar(0)), add(i, Scalar(n)), i);
+}
+
+}  // namespace
+
+Tensor take(const Tensor& t, const Tensor& index) {
+  const Tensor taken = index_select(t.dim() == 1 ? t : reshape(t, {t.numel()}), 0, flat_index(t, index, "take"));
+  return index.dim() == 1 ? taken : reshape(taken, index.shape());
+}
+
+const Operator take_operator({.signature = "take(input, index)",
+                              .forms = kFunction | kMethod | kOut,
+                              .doc = "The elements at `index` of input read as one row. Gradient: added back.",
+                              .forward = take,
+                              .reference = "np.take(input, index)",
+                              .samples = "f(2, 3), k(6, 2, 2); f(5), k(5)"});
+
+Tensor put(const Tensor& t, const Tensor& index, const Tensor& source, bool accumulate, Write write) {
+  require(t.dtype() == source.dtype(),
+          "put_(): self and source expected to have the same dtype, but got self.dtype = ", t.dtype(),
+          " and source.dtype = ", source.dtype());
+  require<IndexError>(
+      source.numel() == index.numel(),
+      "put_(): Expected source and index to have the same number of elements, but got source.numel() = ",
+      source.numel(), ", index.numel() = ", index.numel());
+  const Tensor i = flat_index(t, index, "put_");
+  if (write == Write::InPlace) refuse_overlap(t, source);
+  const Tensor out = write == Write::Fresh ? clone(t) : t;
+  if (index.numel() == 0 && !recording(t, source)) {  // nothing moves
+    if (write == Write::InPlace) begin_inplace(t, "put_");
+    return out;
+  }
+  const Tensor values = reshape(source, {source.numel()});
+
+  if (out.is_contiguous())
+    index_put(view(out, {out.numel()}), {i}, values, accumulate, Write::InPlace);
+  else
+    copy_(out, reshape(index_put(reshape(out, {out.numel()}), {i}, values, accumulate), out.shape()));
+  return out;
+}
+
+}  // namespace flambeau

@@ -1,0 +1,262 @@
+// Layer and RMS normalisation: rows, with a weight for each place.
+#include <cmath>
+#include <limits>
+
+#include "cuda/operators.h"
+#include "flambeau/operator.h"
+#include "flambeau/parallel.h"
+#include "operators/layers/normalization.h"
+
+namespace flambeau {
+
+namespace {
+
+struct Rows {
+  int64_t count, length;
+  bool centred;  // RMS normalisation leaves the mean where it is
+
+  int64_t grain() const { return std::max<int64_t>(1, 16384 / (length + 1)); }
+  // Whether many are worked on at a time; what becomes of a row does not depend on how the work is divided.
+  bool together(int64_t longest) const { return length > 0 && length <= longest && count >= kEnough; }
+  static constexpr int64_t kEnough = 16;
+};
+
+// Two passes over a row that the first has brought into the cache.
+kernels::Moments moments_of(const char* row, const Rows& r, double eps, int kind) {
+  const auto moments = kernels::networks().moments[kind];
+  const double n = double(r.length);
+  Sums first, second;
+  if (!r.centred) {
+    moments(row, r.length, &first.values, &first.squares, 0);
+    return {0, 1 / std::sqrt(first.squares / n + eps)};
+  }
+  moments(row, r.length, &first.values, &first.squares, 0);
+  const double centre = kind ? first.values / n : double(float(first.values / n));
+  moments(row, r.length, &second.values, &second.squares, centre);
+  const double rest = second.values / n;
+  return {centre + rest, 1 / std::sqrt(std::max(second.squares / n - rest * rest, 0.0) + eps)};
+}
+
+// Statistics are kept in float64: (count, 2) of mean and 1 / deviation.
+Tensor forward(const Rows& r, const Tensor& x, const Tensor& weight, const Tensor& bias, double eps, Tensor& out) {
+  const Dtype type = x.dtype();
+  const int kind = type == Dtype::float64;
+  out = empty(x.shape(), type);
+  Tensor statistics = empty({r.count, 2}, Dtype::float64);
+  if (x.is_meta()) return statistics;
+  auto* m = reinterpret_cast<kernels::Moments*>(statistics.bytes());
+  const auto& table = kernels::networks();
+  if (r.together(kernels::kShortNormalizedBytes / item_size(type))) {
+    parallel_items(r.count, r.grain(), [&](int64_t begin, int64_t end) {
+      const int64_t at = begin * r.length;
+      table.normalize_short_rows[kind](out.bytes() + at * item_size(type), bytes_at(x, at), bytes_at(weight, 0),
+                                       bytes_at(bias, 0), end - begin, r.length, r.centred, eps, m + begin);
+    });
+    return statistics;
+  }
+  const auto normalize = table.normalize_row[kind];
+  parallel_items(r.count, r.grain(), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      m[i] = moments_of(bytes_at(x, i * r.length), r, eps, kind);
+      normalize(out.bytes() + i * r.length * item_size(type), bytes_at(x, i * r.length), bytes_at(weight, 0),
+                bytes_at(bias, 0), r.length, m[i]);
+    }
+  });
+  return statistics;
+}
+
+// On a GPU the kernels convert as they read and write, and keep statistics in the type they compute in.
+Tensor forward_there(const Rows& r, const Tensor& input, const Tensor& weight, const Tensor& bias, double eps,
+                     Tensor& out) {
+  const Tensor x = contiguous(input), statistics = empty({r.count, 2}, normalization_type(x));
+  out = empty(x.shape(), x.dtype());
+  cuda::normalize_rows(out, statistics, x, prepared(weight, statistics.dtype()), prepared(bias, statistics.dtype()),
+                       r.centred, eps);
+  return statistics;
+}
+Gradients backward_there(const Rows& r, const Tensor& given, const Tensor& input, const Tensor& weight,
+                         const Tensor& statistics, bool columns) {
+  const Tensor x = contiguous(input), grad = prepared(given, x.dtype());
+  Gradients out{empty(x.shape(), x.dtype()), {}, {}};
+  cuda::normalize_rows_backward(out.input, grad, x, prepared(weight, statistics.dtype()), statistics, r.centred);
+  if (columns) {
+    out.weight = empty({r.length}, statistics.dtype());
+    out.bias = empty({r.length}, statistics.dtype());
+    cuda::normalize_rows_weights(out.weight, out.bias, grad, x, statistics);
+  }
+  return out;
+}
+
+// The columns are summed in a fixed number of parts, so that the order of additions does not depend on the threads.
+constexpr int64_t kParts = 16;
+
+Gradients backward(const Rows& r, const Tensor& grad, const Tensor& x, const Tensor& weight, const Tensor& statistics,
+                   bool columns) {
+  const Dtype type = x.dtype();
+  const int kind = type == Dtype::float64;
+  const auto& table = kernels::networks();
+  const auto* m = reinterpret_cast<const kernels::Moments*>(statistics.bytes());
+  const bool together = r.together(kernels::kShortNormGradient);
+  const int64_t parts = std::max<int64_t>(1, std::min(kParts, r.count / (together ? 32 : 4)));
+  Gradients out;
+  out.input = empty(x.shape(), type);
+  Tensor partial = columns ? zeros({2, parts, r.length}, Dtype::float64) : Tensor();
+  const double n = double(r.length);
+  parallel_items(
+      parts, std::max<int64_t>(1, r.grain() * parts / std::max<int64_t>(1, r.count)), [&](int64_t begin, int64_t end) {
+        for (int64_t part = begin; part < end; ++part) {
+          const int64_t first = r.count * part / parts, last = r.count * (part + 1) / parts;
+          double* weights = columns ? partial.data<double>() + part * r.length : nullptr;
+          double* biases = columns ? partial.data<double>() + (parts + part) * r.length : nullptr;
+          if (together) {
+            const int64_t at = first * r.length;
+            table.short_rows_gradient[kind](out.input.bytes() + at * item_size(type), bytes_at(grad, at),
+                                            bytes_at(x, at), bytes_at(weight, 0), last - first, r.length, r.centred,
+                                            m + first, weights, biases);
+            continue;
+          }
+          for (int64_t i = first; i < last; ++i) {
+            const char *g = bytes_at(grad, i * r.length), *row = bytes_at(x, i * r.length);
+            Sums sums;
+            table.norm_sums[kind](g, row, bytes_at(weight, 0), r.length, m[i].mean, &sums.values, &sums.squares);
+            const RowGradient line(m[i].rstd, r.centred ? sums.values / n : 0, sums.squares * m[i].rstd / n);
+            table.norm_gradient[kind](out.input.bytes() + i * r.length * item_size(type), g, row, bytes_at(weight, 0),
+                                      r.length, m[i].mean, m[i].rstd, line.of_in, line.constant);
+            if (columns) table.norm_columns[kind](g, row, r.length, m[i], weights, biases);
+          }
+        }
+      });
+  if (columns) {
+    const Tensor total = sum(partial, Shape{1}, false, std::nullopt);
+    out.weight = select(total, 0, 0);
+    out.bias = select(total, 0, 1);
+  }
+  return out;
+}
+
+// The same with the operators of tensors, to be differentiated again.
+void differentiable_backward(const Context& c, const Rows& r, int normalized, double eps) {
+  const Tensor &x = c.saved(0), &w = c.saved(1), &g = c.gradient();
+  Shape last, leading;
+  for (int i = 0; i < x.dim(); ++i) (i < x.dim() - normalized ? leading : last).push_back(i);
+  const Tensor centred = r.centred ? x - mean(x, last, true, std::nullopt) : x;
+  const Tensor inverse = rsqrt(mean(square(centred), last, true, std::nullopt) + Scalar(eps)), h = centred * inverse;
+  if (c.needs(0)) {
+    const Tensor scaled = w.defined() ? g * w : g, product = mean(scaled * h, last, true, std::nullopt);
+    const Tensor inner = scaled - h * product;
+    c.set(0, (r.centred ? inner - mean(scaled, last, true, std::nullopt) : inner) * inverse);
+  }
+  const auto over_rows = [&](const Tensor& t) { return leading.empty() ? t : sum(t, leading, false, std::nullopt); };
+  if (c.needs(1)) c.set(1, over_rows(g * h));
+  if (c.needs(2)) c.set(2, over_rows(g));
+}
+
+// Sizes that go on a list.
+struct Following {
+  const Shape& sizes;
+};
+std::ostream& operator<<(std::ostream& out, const Following& list) {
+  for (int64_t size : list.sizes) out << ", " << size;
+  return out;
+}
+
+void check(const char* name, const Tensor& input, const Shape& normalized, const Tensor& weight, const Tensor& bias) {
+  require(!normalized.empty(), name, ": expected normalized_shape to be at least 1-dimensional, i.e., containing at ",
+          "least one element, but got normalized_shape = ", normalized);
+  for (const Tensor* t : {&weight, &bias})
+    require(!t->defined() || t->shape() == normalized, name, ": expected ", t == &weight ? "weight" : "bias",
+            " to be of same shape as normalized_shape, but got ", t == &weight ? "weight" : "bias", " of shape ",
+            t->defined() ? t->shape() : Shape(), " and normalized_shape = ", normalized);
+  const size_t dims = normalized.size(), have = input.shape().size();
+  require(have >= dims && Shape(input.shape().end() - dims, input.shape().end()) == normalized, name,
+          ": given normalized_shape=", normalized, ", expected input with shape [*", Following{normalized},
+          "], but got input of size ", input.shape());
+  require<NotImplementedError>(is_floating(input.dtype()) || is_complex(input.dtype()), "\"", name,
+                               "\" not implemented for '", input.dtype(), "'");
+}
+
+Tensor normalize(const char* node, bool centred, const Tensor& input, const Shape& normalized, const Tensor& weight,
+                 const Tensor& bias, double eps, Tensor& statistics) {
+  const int dims = int(normalized.size());
+  const int64_t length = product(normalized), count = length ? input.numel() / length : 0;
+  const Rows rows{count, length, centred};
+  Tensor out;
+  {
+    NoRecording off;
+    const Dtype type = normalization_type(input);
+    statistics = cuda::takes(input)
+                     ? forward_there(rows, input, weight, bias, eps, out)
+                     : forward(rows, prepared(input, type), prepared(weight, type), prepared(bias, type), eps, out);
+    out = to(out, input.dtype());
+  }
+  if (recording(input, weight, bias))
+    record(node, out, {&input, &weight, &bias}, {&input, &weight, &statistics},
+           [rows, dims, eps, shape = normalized](const Context& c) {
+             if (recording_enabled() || c.gradient().is_meta()) return differentiable_backward(c, rows, dims, eps);
+             const Tensor &x = c.saved(0), &w = c.saved(1);
+             const Dtype type = normalization_type(x);
+             const bool columns = c.needs(1) || c.needs(2);
+             const Gradients g = cuda::takes(x) ? backward_there(rows, c.gradient(), x, w, c.saved(2), columns)
+                                                : backward(rows, prepared(c.gradient(), type), prepared(x, type),
+                                                           prepared(w, type), c.saved(2), columns);
+             if (c.needs(0)) c.set(0, to(g.input, x.dtype()));
+             if (c.needs(1)) c.set(1, to(reshape(g.weight, shape), w.dtype()));
+             if (c.needs(2)) c.set(2, to(reshape(g.bias, shape), w.defined() ? w.dtype() : x.dtype()));
+           });
+  return out;
+}
+
+// As in PyTorch of the squares, not of the absolute values: the divisor is complex.
+Tensor complex_rms_norm(const Tensor& input, const Shape& normalized, const Tensor& weight, double eps) {
+  check("rms_norm", input, normalized, weight, Tensor());
+  Shape last;
+  for (int i = 0; i < int(normalized.size()); ++i) last.push_back(-1 - i);
+  const Tensor out = input * rsqrt(mean(square(input), last, true, std::nullopt) + Scalar(eps));
+  return weight.defined() ? out * weight : out;
+}
+
+}  // namespace
+
+Normalized layer_norm(const Tensor& input, const Shape& normalized, const Tensor& weight, const Tensor& bias,
+                      double eps) {
+  check("layer_norm", input, normalized, weight, bias);
+  require<NotImplementedError>(!is_complex(input.dtype()), "\"layer_norm\" not implemented for '", input.dtype(), "'");
+  Normalized result;
+  Tensor statistics;
+  result.values = normalize("NativeLayerNorm", true, input, normalized, weight, bias, eps, statistics);
+  result.statistics = statistics;
+  return result;
+}
+
+Tensor rms_norm(const Tensor& input, const Shape& normalized, const Tensor& weight, std::optional<double> eps) {
+  const bool wide = input.dtype() == Dtype::float64 || input.dtype() == Dtype::complex128;
+  const double least = wide ? std::numeric_limits<double>::epsilon() : double(std::numeric_limits<float>::epsilon());
+  if (is_complex(input.dtype())) return complex_rms_norm(input, normalized, weight, eps.value_or(least));
+  check("rms_norm", input, normalized, weight, Tensor());
+  Tensor statistics;
+  return normalize("RmsNorm", false, input, normalized, weight, Tensor(), eps.value_or(least), statistics);
+}
+
+const Operator rms_norm_operator({.signature = "rms_norm(input, normalized_shape, weight=None, eps=None)",
+                                  .forms = kFunction,
+                                  .doc = "input / sqrt(mean(input**2) + eps) * weight over the last dimensions; eps is "
+                                         "the dtype's own where it is None. "
+                                         "Gradient: both, any order.",
+                                  .forward = rms_norm,
+                                  .reference = "input / np.sqrt((input**2).mean(-1, keepdims=True) + eps) * weight",
+                                  .samples = "f(2, 3), (3,), f(3), 1e-3"});
+
+const Operator layer_norm_operator(
+    {.signature = "layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-05, cudnn_enable=True)",
+     .forms = kFunction,
+     .doc = "(input - mean) / sqrt(var + eps) * weight + bias over the last len(normalized_shape) dimensions, with the "
+            "biased "
+            "variance. weight and bias have the shape normalized_shape.\n\nGradient: all three, any order. Source: Ba, "
+            "Kiros, Hinton 2016, arXiv:1607.06450.",
+     .forward = [](const Tensor& x, const Shape& shape, const Tensor& w, const Tensor& b, double eps,
+                   bool) { return layer_norm(x, shape, w, b, eps).values; },
+     .reference =
+         "(input - input.mean(-1, keepdims=True)) / np.sqrt(input.var(-1, keepdims=True) + eps) * weight + bias",
+     .samples = "f(2, 3), (3,), f(3), f(3)"});
+
+}  // namespace flambeau

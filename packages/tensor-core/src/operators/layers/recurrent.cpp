@@ -1,0 +1,278 @@
+// Layers of recurrent networks.
+//
+// Note [Recurrence]
+// The inputs of all times are multiplied by their weight at once, into the buffer that the gates then stay in. The walk
+// through time adds what the hidden state gives, through a weight transposed once so that its rows are contiguous, and
+// applies the cell. Sequences do not know of each other: every thread walks with its own rows through all times. The
+// derivative walks back in the same way, collecting the gradients of the gates; those of the weights are one product
+// over all times at the end.
+//
+// Halves are computed in float32 as a whole on the CPU. On a GPU products, hidden states and gates are of halves, which
+// its matrix units take; what is added up through time stays in float32: states, a GRU's hidden state, and gradients.
+#include "operators/layers/recurrent.h"
+
+#include <cstring>
+
+#include "core/working_memory.h"
+#include "cuda/layers/recurrent.h"
+#include "flambeau/cuda.h"
+#include "flambeau/parallel.h"
+#include "kernels/networks.h"
+
+namespace flambeau {
+
+namespace {
+
+int64_t row_grain(const RecurrentWalk& w) {
+  return std::max<int64_t>(1, 200000 / (w.times() * w.gates * w.size * (w.outputs + 8) + 1));
+}
+
+template <class T>
+T* row_of(const Tensor& t, int64_t row) {
+  return t.defined() ? t.data<T>() + row * t.size(1) : nullptr;
+}
+
+// Walks sequences [begin, end) through all times.
+template <class T>
+void walk_forward(Cell cell, const RecurrentWalk& w, const Tensor& weight, const Tensor& bias, const Tensor& projection,
+                  const RecurrentBuffers& b, int64_t begin, int64_t end) {
+  constexpr int kind = sizeof(T) == 8;
+  const auto gemm = kernels::table().gemm[kind];
+  const auto kernel = kernels::networks().cell[int(cell)][kind];
+  const int64_t width = w.gates * w.size, size = w.size;
+  const Block own_gates(w.separate ? (end - begin) * width * int64_t(sizeof(T)) : 1);
+  T* own = reinterpret_cast<T*>(own_gates.get());
+  for (int64_t step = 0; step < w.times(); ++step) {
+    const int64_t t = w.time(step), n = std::min(end, w.sizes[size_t(t)]) - begin;
+    if (n <= 0) continue;
+    const int64_t first = w.offsets[size_t(t)] + begin;
+    T *gates = row_of<T>(b.gates, first), *hidden = row_of<T>(b.hidden, begin), *state = row_of<T>(b.state, begin);
+    if (w.separate && bias.defined())
+      for (int64_t r = 0; r < n; ++r) std::memcpy(own + r * width, bias.data<T>(), size_t(width) * sizeof(T));
+    gemm(n, width, w.outputs, 1, {hidden, w.outputs, 1}, {weight.data<T>(), width, 1},
+         w.separate && !bias.defined() ? 0 : 1, w.separate ? own : gates, width);
+    T* shown = projection.defined() ? row_of<T>(b.shown, first) : hidden;
+    for (int64_t r = 0; r < n; ++r)
+      kernel({size, gates + r * width, own + r * width, state + r * size, shown + r * size});
+    if (projection.defined())
+      gemm(n, w.outputs, size, 1, {shown, size, 1}, {projection.data<T>(), 1, size}, 0, hidden, w.outputs);
+    std::memcpy(row_of<T>(b.output, first), hidden, size_t(n * w.outputs) * sizeof(T));
+    if (b.states.defined()) std::memcpy(row_of<T>(b.states, first), state, size_t(n * size) * sizeof(T));
+    if (b.own.defined())
+      for (int64_t r = 0; r < n; ++r)
+        std::memcpy(row_of<T>(b.own, first + r), own + r * width + (w.gates - 1) * size, size_t(size) * sizeof(T));
+  }
+}
+
+template <class T>
+void walk_backward(Cell cell, const RecurrentWalk& w, const Context& c, const RecurrentGradients& g, int64_t begin,
+                   int64_t end) {
+  constexpr int kind = sizeof(T) == 8;
+  const auto gemm = kernels::table().gemm[kind];
+  const auto kernel = kernels::networks().cell_backward[int(cell)][kind];
+  const auto add = kernels::table().pointwise[int(PointwiseOp::add)][int(compute_type(dtype_of<T>()))];
+  const int64_t width = w.gates * w.size, size = w.size, outputs = w.outputs;
+  const Tensor& projection = c.saved(kProjection);
+  const Block of_shown(projection.defined() ? (end - begin) * size * int64_t(sizeof(T)) : 1);
+  for (int64_t step = w.times() - 1; step >= 0; --step) {
+    const int64_t t = w.time(step), n = std::min(end, w.sizes[size_t(t)]) - begin;
+    if (n <= 0) continue;
+    const int64_t first = w.offsets[size_t(t)] + begin;
+    T *grad = row_of<T>(g.hidden, begin), *state_grad = row_of<T>(g.state, begin), *shown_grad = grad;
+    if (c.gradient(0).defined()) {
+      char* const sum = reinterpret_cast<char*>(grad);
+      char* const operands[] = {sum, sum, reinterpret_cast<char*>(row_of<T>(c.gradient(0), first))};
+      add(operands, n * outputs);
+    }
+    if (projection.defined()) {
+      std::memcpy(row_of<T>(g.outputs, first), grad, size_t(n * outputs) * sizeof(T));
+      shown_grad = reinterpret_cast<T*>(of_shown.get());
+      gemm(n, size, outputs, 1, {grad, outputs, 1}, {projection.data<T>(), size, 1}, 0, shown_grad, size);
+    }
+    for (int64_t r = 0; r < n; ++r) {
+      const int64_t row = first + r, before = w.previous_row(t, begin + r), start = begin + r;
+      kernel({size, row_of<T>(c.saved(kGates), row), row_of<T>(c.saved(kOwn), row),
+              before < 0 ? row_of<T>(c.saved(kState), start) : row_of<T>(c.saved(kStates), before),
+              row_of<T>(c.saved(kStates), row),
+              before < 0 ? row_of<T>(c.saved(kHidden), start) : row_of<T>(c.saved(kOutput), before),
+              shown_grad + r * size, g.state.defined() ? state_grad + r * size : nullptr, row_of<T>(g.gates, row),
+              row_of<T>(g.own, row)});
+    }
+    const T* own = row_of<T>(w.separate ? g.own : g.gates, first);
+    gemm(n, outputs, width, 1, {own, width, 1}, {c.saved(kWeightHh).data<T>(), outputs, 1}, w.separate, grad, outputs);
+  }
+}
+
+// The hidden states before those of all times, as rows: those that lie one after the other are taken together.
+Tensor previous_hidden(const RecurrentWalk& w, const Tensor& output, const Tensor& hidden) {
+  struct Piece {
+    bool of_output;
+    int64_t begin, end;
+  };
+  std::vector<Piece> pieces;
+  const auto add = [&](bool of_output, int64_t begin, int64_t count) {
+    if (count == 0) return;
+    if (!pieces.empty() && pieces.back().of_output == of_output && pieces.back().end == begin)
+      pieces.back().end += count;
+    else
+      pieces.push_back({of_output, begin, begin + count});
+  };
+  for (int64_t t = 0; t < w.times(); ++t) {
+    const int64_t continued = w.continued(t);
+    add(true, w.previous_row(t, 0), continued);
+    add(false, continued, w.sizes[size_t(t)] - continued);
+  }
+  if (pieces.empty()) return empty(output.shape(), output.dtype());
+  Tensors rows;
+  for (const Piece& p : pieces) rows.push_back(narrow(p.of_output ? output : hidden, 0, p.begin, p.end - p.begin));
+  return cat(rows, 0);
+}
+
+Tensor own_copy(const Tensor& t, const Shape& shape, Dtype dtype) {
+  return !t.defined() ? zeros(shape, dtype) : t.dtype() == dtype ? clone(t) : to(t, dtype);
+}
+
+void fused_backward(Cell cell, const RecurrentWalk& w, const Context& c) {
+  const Tensor& gates = c.saved(kGates);
+  const Dtype dtype = gates.dtype(), wide = cell_dtype(dtype);
+  const Tensor output_grad = c.gradient(0).defined() ? contiguous(c.gradient(0)) : Tensor();
+  RecurrentGradients g;
+  g.gates = empty(gates.shape(), dtype);
+  if (w.separate) g.own = empty(gates.shape(), dtype);
+  if (c.saved(kProjection).defined()) g.outputs = empty(c.saved(kOutput).shape(), dtype);
+  g.hidden = own_copy(c.gradient(1), {w.batch, w.outputs}, wide);
+  if (c.saved(kState).defined()) g.state = own_copy(c.gradient(2), {w.batch, w.size}, wide);
+  const Tensor gradients[] = {output_grad, Tensor(), Tensor()};
+  Tensor saved[kShown + 1];
+  for (int i = 0; i <= kShown; ++i) saved[i] = c.saved(i).defined() ? contiguous(c.saved(i)) : Tensor();
+  const Context inner(gradients, saved, nullptr, nullptr);
+  const int64_t sequences = gates.is_meta() ? 0 : w.batch;
+  if (cuda::takes(gates)) {
+    cuda::recurrent_backward(cell, w, saved, output_grad, g);
+  } else {
+    dispatch_real(dtype, [&](auto tag) {
+      using T = typename decltype(tag)::type;
+      parallel_items(sequences, row_grain(w),
+                     [&](int64_t begin, int64_t end) { walk_backward<T>(cell, w, inner, g, begin, end); });
+    });
+  }
+  const Tensor& own = w.separate ? g.own : g.gates;
+  const auto turned = [](const Tensor& t) { return transpose(t, 0, 1); };
+  const auto column_sums = [](const Tensor& t) { return sum(t, Shape{0}, false, {}); };
+  if (c.needs(kInput)) c.set(kInput, mm(g.gates, c.saved(kWeightIh)));
+  if (c.needs(kHidden)) c.set(kHidden, to(g.hidden, dtype));
+  if (c.needs(kState)) c.set(kState, to(g.state, dtype));
+  if (c.needs(kWeightIh)) c.set(kWeightIh, mm(turned(g.gates), c.saved(kInput)));
+  if (c.needs(kWeightHh)) c.set(kWeightHh, mm(turned(own), previous_hidden(w, saved[kOutput], saved[kHidden])));
+  if (c.needs(kBiasIh)) c.set(kBiasIh, column_sums(g.gates));
+  if (c.needs(kBiasHh)) c.set(kBiasHh, column_sums(own));
+  if (c.needs(kProjection)) c.set(kProjection, mm(turned(g.outputs), c.saved(kShown)));
+}
+
+void expect(const Tensor& t, const Shape& shape, const char* name) {
+  if (t.defined()) require(t.shape() == shape, name, " must have the shape ", shape, ", got ", t.shape());
+}
+
+constexpr int kGates[] = {1, 1, 4, 3};
+
+RecurrentWalk checked_walk(Cell cell, const Tensor& input, const Tensor& hidden, const Tensor& state,
+                           const RecurrentWeights& p, const std::vector<int64_t>& sizes, bool backwards) {
+  require(input.dim() == 2 && hidden.dim() == 2 && p.weight_ih.dim() == 2 && p.weight_hh.dim() == 2,
+          "a recurrent layer wants matrices, got input ", input.shape(), ", hidden ", hidden.shape(), ", weight_ih ",
+          p.weight_ih.shape(), ", weight_hh ", p.weight_hh.shape());
+  RecurrentWalk w{sizes, {}, backwards, kGates[int(cell)], 0, hidden.size(1), hidden.size(0), cell == Cell::Gru};
+  int64_t rows = 0, before = w.batch;
+  for (const int64_t n : sizes) {
+    require(n >= 0 && n <= before, "batch sizes must not grow nor go beyond the ", w.batch, " sequences of the state");
+    w.offsets.push_back(rows);
+    rows += before = n;
+  }
+  require(rows == input.size(0), "the batch sizes add up to ", rows, " rows, the input has ", input.size(0));
+  const int64_t width = p.weight_hh.size(0);
+  require(width % w.gates == 0, "weight_hh of ", width, " rows for ", w.gates, " gates");
+  w.size = width / w.gates;
+  expect(p.weight_ih, {width, input.size(1)}, "weight_ih");
+  expect(p.weight_hh, {width, w.outputs}, "weight_hh");
+  expect(p.bias_ih, {width}, "bias_ih");
+  expect(p.bias_hh, {width}, "bias_hh");
+  require(state.defined() == (cell == Cell::Lstm), "an LSTM, and nothing else, has a second state");
+  expect(state, {w.batch, w.size}, "the cell's state");
+  require(p.projection.defined() ? cell == Cell::Lstm : w.outputs == w.size, "hidden states of ", w.outputs,
+          " for gates of ", w.size);
+  expect(p.projection, {w.outputs, w.size}, "the projection");
+  for (const Tensor* t : {&hidden, &state, &p.weight_ih, &p.weight_hh, &p.bias_ih, &p.bias_hh, &p.projection})
+    if (t->defined())
+      require(t->dtype() == input.dtype(), "expected all tensors of a recurrent layer to be of type ", input.dtype(),
+              ", got ", t->dtype());
+  return w;
+}
+
+// What the derivative does not read stays undefined if nothing is recorded.
+RecurrentBuffers run(Cell cell, const RecurrentWalk& w, const Tensor& input, const Tensor& hidden, const Tensor& state,
+                     const RecurrentWeights& p, bool keep) {
+  NoRecording off;
+  const Dtype dtype = input.dtype();
+  const bool joined = p.bias_ih.defined() && p.bias_hh.defined() && !w.separate;
+  RecurrentBuffers b;
+  b.gates = linear(input, p.weight_ih, joined ? p.bias_ih + p.bias_hh : p.bias_ih);
+  b.output = empty({w.rows(), w.outputs}, dtype);
+  b.hidden = clone(contiguous(hidden));
+  if (state.defined()) b.state = clone(contiguous(state));
+  if (keep && state.defined()) b.states = empty({w.rows(), w.size}, cell_dtype(dtype));
+  if (keep && w.separate) b.own = empty({w.rows(), w.size}, dtype);
+  if (p.projection.defined()) b.shown = empty({w.rows(), w.size}, dtype);
+  if (input.is_meta()) return b;
+  const Tensor bias = p.bias_hh.defined() && w.separate ? contiguous(p.bias_hh) : Tensor();
+  if (cuda::takes(input)) {
+    cuda::recurrent_forward(cell, w, p.weight_hh, bias, p.projection, b);
+    return b;
+  }
+  const Tensor weight = contiguous(transpose(p.weight_hh, 0, 1)),
+               projection = p.projection.defined() ? contiguous(p.projection) : Tensor();
+  dispatch_real(dtype, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    parallel_items(w.batch, row_grain(w), [&](int64_t begin, int64_t end) {
+      walk_forward<T>(cell, w, weight, bias, projection, b, begin, end);
+    });
+  });
+  return b;
+}
+
+constexpr const char* kNodes[] = {"RnnTanh", "RnnRelu", "Lstm", "Gru"};
+
+}  // namespace
+
+RecurrentOutput recurrent_layer(Cell cell, const Tensor& input, const Tensor& hidden, const Tensor& state,
+                                const RecurrentWeights& p, const std::vector<int64_t>& sizes, bool backwards) {
+  const RecurrentWalk w = checked_walk(cell, input, hidden, state, p, sizes, backwards);
+  require<NotImplementedError>(is_floating(input.dtype()), "recurrent layers are not implemented for '", input.dtype(),
+                               "'");
+  if (item_size(input.dtype()) == 2 && !cuda::takes(input)) {
+    const auto wide = [](const Tensor& t) { return t.defined() ? to(t, Dtype::float32) : t; };
+    const RecurrentOutput r = recurrent_layer(
+        cell, wide(input), wide(hidden), wide(state),
+        {wide(p.weight_ih), wide(p.weight_hh), wide(p.bias_ih), wide(p.bias_hh), wide(p.projection)}, sizes, backwards);
+    const auto narrow = [&](const Tensor& t) { return t.defined() ? to(t, input.dtype()) : t; };
+    return {narrow(r.output), narrow(r.hidden), narrow(r.state)};
+  }
+  const bool recorded = recording(input, hidden, state, p.weight_ih, p.weight_hh, p.bias_ih, p.bias_hh, p.projection);
+  const RecurrentBuffers b = run(cell, w, input, hidden, state, p, recorded);
+  if (recorded) {
+    Recording r{kNodes[int(cell)], Recording::kFresh, nullptr, 0, nullptr, 0, nullptr, 0, {}};
+    const Tensor* outputs[] = {&b.output, &b.hidden, &b.state};
+    const Tensor* saved[] = {&input,        &hidden,   &state,   &p.weight_ih, &p.weight_hh, &p.bias_ih, &p.bias_hh,
+                             &p.projection, &b.output, &b.gates, &b.states,    &b.own,       &b.shown};
+    r.outputs = outputs, r.output_count = b.state.defined() ? 3 : 2;
+    r.inputs = saved, r.input_count = kProjection + 1;
+    r.saved = saved, r.saved_count = kShown + 1;
+    r.wants_zeros = false;
+    r.derivative = [cell, w](const Context& c) {
+      if (recording_enabled()) return differentiable_recurrent_backward(cell, w, c);
+      fused_backward(cell, w, c);
+    };
+    autograd_hooks->record(r);
+  }
+  return {b.output, b.hidden, b.state};
+}
+
+}  // namespace flambeau

@@ -1,0 +1,284 @@
+// Elimination: the LU and LDL factorizations and what follows from them: systems and inverses.
+#include "flambeau/operator.h"
+#include "operators/linalg/linalg_checks.h"
+
+namespace flambeau::linalg {
+
+namespace {
+
+// X with A X = B for a triangular A.
+Tensor solve_left(const Tensor& a, const Tensor& b, bool upper, bool unit) {
+  return solve_triangular(a, b, upper, true, unit);
+}
+
+// L with its unit diagonal, and U.
+struct Parts {
+  Tensor l, u;
+  explicit Parts(const Tensor& lu) {
+    const int64_t m = lu.size(-2), n = lu.size(-1), k = std::min(m, n);
+    l = tril(k == n ? lu : narrow(lu, -1, 0, k), -1) + eye(m, k, lu.dtype());
+    u = triu(k == m ? lu : narrow(lu, -2, 0, k), 0);
+  }
+};
+
+// P of A = P L U as a matrix.
+Tensor permutation(const Tensor& pivots, int64_t rows, Dtype dtype) {
+  const Tensor order = lu_permutation(pivots, rows);  // row i of P^T A is row order[i] of A
+  return to(eq(unsqueeze(order, -2), unsqueeze(arange(Scalar(0), Scalar(rows), Scalar(1), Dtype::int64), -1)), dtype);
+}
+
+// With A = P L U: dL = L tril(L^-1 P^T dA U^-1, -1), dU = triu(...) U; where there are more rows or columns than
+// pivots, what is left over is a triangular solve with them.
+Tensor factor_gradient(const Tensor& lu, const Tensor& pivots, const Tensor& grad) {
+  const int64_t m = lu.size(-2), n = lu.size(-1), k = std::min(m, n);
+  const Parts parts(lu);
+  const Tensor grad_l = tril(narrow(grad, -1, 0, k), -1), grad_u = triu(narrow(grad, -2, 0, k), 0);
+  const Tensor l1 = narrow(parts.l, -2, 0, k), u1 = narrow(parts.u, -1, 0, k);
+  Tensor lower = matmul(adjoint(l1), narrow(grad_l, -2, 0, k)), upper = matmul(narrow(grad_u, -1, 0, k), adjoint(u1));
+  Tensor rest;
+  if (n > k) {
+    const Tensor grad_u2 = narrow(grad_u, -1, k, n - k);
+    lower = lower - matmul(grad_u2, adjoint(narrow(parts.u, -1, k, n - k)));
+    rest = solve_left(adjoint(l1), grad_u2, true, true);
+  }
+  if (m > k) {
+    const Tensor grad_l2 = narrow(grad_l, -2, k, m - k);
+    upper = upper - matmul(adjoint(narrow(parts.l, -2, k, m - k)), grad_l2);
+    rest = adjoint(solve_left(u1, adjoint(grad_l2), true, false));
+  }
+  const Tensor middle = tril(lower, -1) + triu(upper, 0);
+  Tensor result = adjoint(solve_left(u1, adjoint(solve_left(adjoint(l1), middle, true, true)), true, false));
+  if (rest.defined()) result = cat({result, rest}, n > k ? -1 : -2);
+  return matmul(permutation(pivots, m, lu.dtype()), result);
+}
+
+LuFactors factored(const char* name, const Tensor& a, bool pivot) {
+  require(pivot, "linalg.", name, ": LU without pivoting is not implemented on the CPU");
+  check_matrix(name, a);
+  const LuFactors f = flambeau::lu_factor(a);
+  if (recording(a))
+    record("LinalgLuFactorEx", f.lu, {&a}, {&f.lu, &f.pivots},
+           [](const Context& c) { c.set(0, factor_gradient(c.saved(0), c.saved(1), c.gradient())); });
+  return f;
+}
+
+void explain_zero_pivot(std::ostream& text, int32_t info) {
+  text << "U[" << info << "," << info
+       << "] is zero and using it on lu_solve would result in a division by zero. If you "
+       << "still want to perform the factorization, consider calling linalg.lu(A) or linalg.lu_factor_ex(A)";
+}
+void explain_no_inverse(std::ostream& text, int32_t info) {
+  text << "The diagonal element " << info
+       << " is zero, the inversion could not be completed because the input matrix is singular.";
+}
+
+// Of the factors, given X and its gradient: A X = B with A = P L U.
+Tensor factors_gradient(const Tensor& lu, const Tensor& x, const Tensor& grad) {
+  const Parts parts(lu);
+  const Tensor y = matmul(parts.u, x), grad_y = solve_left(adjoint(parts.u), grad, false, false);  // L Y = P^T B
+  const Tensor grad_z = solve_left(adjoint(parts.l), grad_y, true, true);
+  return -(tril(matmul(grad_z, adjoint(y)), -1) + triu(matmul(grad_y, adjoint(x)), 0));
+}
+
+// The same for A^H X = B, given B's gradient as well: X = P Z, L^H Z = Y, U^H Y = B.
+Tensor adjoint_factors_gradient(const Tensor& lu, const Tensor& pivots, const Tensor& b, const Tensor& x,
+                                const Tensor& grad, const Tensor& grad_b) {
+  const Parts parts(lu);
+  const Tensor back = transpose(permutation(pivots, lu.size(-1), lu.dtype()), -1, -2);
+  const Tensor y = solve_left(adjoint(parts.u), b, false, false), z = matmul(back, x);
+  const Tensor grad_y = solve_left(parts.l, matmul(back, grad), false, true);
+  return -(tril(matmul(z, adjoint(grad_y)), -1) + triu(matmul(y, adjoint(grad_b)), 0));
+}
+
+// X with A X = B, or A^H X = B, from A's factors.
+Tensor solve_factored(const Tensor& lu, const Tensor& pivots, const Tensor& b, bool turned) {
+  const Tensor x = flambeau::lu_solve(lu, pivots, b, turned);
+  if (recording(lu, b))
+    record("LinalgLuSolve", x, {&lu, &b}, {&lu, &b, &x, &pivots}, [turned](const Context& c) {
+      const Tensor &lu = c.saved(0), &pivots = c.saved(3), &grad = c.gradient(),
+                   grad_b = solve_factored(lu, pivots, grad, !turned);
+      if (c.needs(1)) c.set(1, grad_b);
+      if (!c.needs(0)) return;
+      c.set(0, turned ? adjoint_factors_gradient(lu, pivots, c.saved(1), c.saved(2), grad, grad_b)
+                      : factors_gradient(lu, c.saved(2), grad));
+    });
+  return x;
+}
+
+// X with A X = B for matrices B; the derivative: Giles 2008, section 2.3.1.
+Solution solve_matrices(const Tensor& a, const Tensor& b) {
+  const LuFactors f = flambeau::lu_factor(a);
+  const Tensor x = flambeau::lu_solve(f.lu, f.pivots, b, false);
+  if (recording(a, b))
+    record("LinalgSolveEx", x, {&a, &b}, {&a, &x}, [f](const Context& c) {
+      const Tensor grad_b = recording_enabled() ? solve_matrices(adjoint(c.saved(0)), c.gradient()).result
+                                                : flambeau::lu_solve(f.lu, f.pivots, c.gradient(), true);
+      if (c.needs(0)) c.set(0, -matmul(grad_b, adjoint(c.saved(1))));
+      if (c.needs(1)) c.set(1, grad_b);
+    });
+  return {x, f.info};
+}
+
+Solution solved(const char* name, const Tensor& a, const Tensor& given, bool left) {
+  check_square(name, a);
+  check_inexact(name, given);
+  check_dtypes(name, a, given);
+  const bool vector = given.dim() == 1 ||
+                      (a.dim() - 1 == given.dim() && given.shape() == Shape(a.shape().begin(), a.shape().end() - 1));
+  require(left || !vector, "linalg.", name,
+          ": Vector broadcasting of the left hand side is not supported for left=False. In this case linalg.", name,
+          " is equivalent to B / A.squeeze(-1)");
+  const Tensor b = vector ? unsqueeze(given, -1) : given;
+  check_fit(name, a, b, left);
+  Solution s = left ? solve_matrices(a, b) : solve_matrices(transpose(a, -1, -2), transpose(b, -1, -2));
+  if (!left) s.result = transpose(s.result, -1, -2);
+  if (vector) s.result = squeeze(s.result, Shape{-1});
+  return s;
+}
+
+Inverse inverted(const char* name, const Tensor& a) {
+  check_square(name, a);
+  const Inverse i = inverse(a);
+  if (recording(a))
+    record("LinalgInvEx", i.inverse, {&a}, {&i.inverse}, [](const Context& c) {
+      const Tensor turned = adjoint(c.saved(0));
+      c.set(0, -matmul(matmul(turned, c.gradient()), turned));
+    });
+  return i;
+}
+
+LuFactors indefinite_factors(const char* name, const Tensor& a, bool hermitian) {
+  check_square(name, a);
+  return flambeau::ldl_factor(a, hermitian);
+}
+
+}  // namespace
+
+LuFactors lu_factor_ex(const Tensor& a, bool pivot, bool check_errors) {
+  const LuFactors f = factored("lu_factor_ex", a, pivot);
+  if (check_errors) check_info("lu_factor_ex", f.info, explain_singular);
+  return f;
+}
+
+LuFactors lu_factor(const Tensor& a, bool pivot) {
+  const LuFactors f = factored("lu_factor", a, pivot);
+  check_info("lu_factor", f.info, explain_zero_pivot);
+  return f;
+}
+
+Lu lu(const Tensor& a, bool pivot) {
+  const LuFactors f = factored("lu", a, pivot);
+  const Parts parts(f.lu);
+  return {permutation(f.pivots, a.size(-2), a.dtype()), parts.l, parts.u};
+}
+
+Lu lu_unpack(const Tensor& lu, const Tensor& pivots, bool unpack_data, bool unpack_pivots) {
+  check_matrix("lu_unpack", lu, "LU_data");
+  require(!unpack_pivots || pivots.dtype() == Dtype::int32,
+          "lu_unpack: LU_pivots is expected to be a tensor of int32, as linalg.lu_factor gives, got ", pivots.dtype());
+  const auto nothing = [&] { return empty({0}, lu.dtype()); };
+  const Tensor p = unpack_pivots ? permutation(pivots, lu.size(-2), lu.dtype()) : nothing();
+  if (!unpack_data) return {p, nothing(), nothing()};
+  const Parts parts(lu);
+  return {p, parts.l, parts.u};
+}
+
+Tensor lu_solve(const Tensor& lu, const Tensor& pivots, const Tensor& b, bool left, bool turned) {
+  check_square("lu_solve", lu, "LU");
+  check_matrix("lu_solve", b, "B");
+  check_dtypes("lu_solve", lu, b);
+  require(pivots.dtype() == Dtype::int32, "linalg.lu_solve: pivots should be a Tensor of scalar type Int. Got ",
+          pivots.dtype());
+  check_fit("lu_solve", lu, b, left);
+  require(pivots.shape() == Shape(lu.shape().begin(), lu.shape().end() - 1),
+          "linalg.lu_solve: Number of pivots per batch should be same as the dimension of the matrix: the pivots have "
+          "shape ",
+          pivots.shape(), ", LU ", lu.shape());
+  if (left) return solve_factored(lu, pivots, b, turned);
+  return adjoint(solve_factored(lu, pivots, adjoint(b), !turned));
+}
+
+Solution solve_ex(const Tensor& a, const Tensor& b, bool left, bool check_errors) {
+  const Solution s = solved("solve_ex", a, b, left);
+  if (check_errors) check_info("solve_ex", s.info, explain_singular);
+  return s;
+}
+
+Tensor solve(const Tensor& a, const Tensor& b, bool left) {
+  const Solution s = solved("solve", a, b, left);
+  check_info("solve", s.info, explain_singular);
+  return s.result;
+}
+
+Inverse inv_ex(const Tensor& a, bool check_errors) {
+  const Inverse i = inverted("inv_ex", a);
+  if (check_errors) check_info("inv_ex", i.info, explain_no_inverse);
+  return i;
+}
+
+Tensor inv(const Tensor& a) {
+  const Inverse i = inverted("inv", a);
+  check_info("inv", i.info, explain_no_inverse);
+  return i.inverse;
+}
+
+const Operator inverse_operator({.signature = "inverse(input)",
+                                 .forms = kFunction | kMethod | kOut | kFloat32,
+                                 .doc = "The inverse of every matrix, as flambeau.linalg.inv.",
+                                 .forward = linalg::inv,
+                                 .reference = "np.linalg.inv(input)",
+                                 .samples = "2 * np.eye(3) + f(3, 3) / 4; 2 * np.eye(2) + f(3, 2, 2) / 4"});
+
+LuFactors ldl_factor_ex(const Tensor& a, bool hermitian, bool check_errors) {
+  const LuFactors f = indefinite_factors("ldl_factor_ex", a, hermitian);
+  if (check_errors) check_info("ldl_factor_ex", f.info, explain_singular);
+  return f;
+}
+
+LuFactors ldl_factor(const Tensor& a, bool hermitian) {
+  const LuFactors f = indefinite_factors("ldl_factor", a, hermitian);
+  check_info("ldl_factor", f.info, explain_singular);
+  return f;
+}
+
+Tensor ldl_solve(const Tensor& ld, const Tensor& pivots, const Tensor& b, bool hermitian) {
+  check_square("ldl_solve", ld, "LD");
+  check_matrix("ldl_solve", b, "B");
+  check_dtypes("ldl_solve", ld, b);
+  check_fit("ldl_solve", ld, b, true);
+  require(pivots.shape() == Shape(ld.shape().begin(), ld.shape().end() - 1),
+          "linalg.ldl_solve: Expected LD.shape[:-1] and pivots.shape to be the same, but got pivots with shape ",
+          pivots.shape());
+  require(pivots.dtype() == Dtype::int32 || pivots.dtype() == Dtype::int64,
+          "linalg.ldl_solve: Expected pivots to be integers. Got ", pivots.dtype());
+  return flambeau::ldl_solve(ld, pivots, b, hermitian);
+}
+
+const Operator _lu_factor_operator({.signature = "_lu_factor(input)",
+                                    .forms = kPrivate,
+                                    .doc = "LU and pivots of every matrix, and info.",
+                                    .forward = [](const Tensor& a) {
+                                      LuFactors f = lu_factor(a);
+                                      return Tensors{f.lu, f.pivots, f.info};
+                                    }});
+
+const Operator lu_operator({.signature = "lu(input, pivot=True, get_infos=False)",
+                            .forms = kFunction | kMethod | kOut,
+                            .doc = "LU and pivots, as flambeau.linalg.lu_factor; and info as well with ``get_infos``.",
+                            .forward = [](const Tensor& a, bool pivot, bool get_infos) {
+                              const LuFactors f =
+                                  get_infos ? linalg::lu_factor_ex(a, pivot, false) : linalg::lu_factor(a, pivot);
+                              return get_infos ? Tensors{f.lu, f.pivots, f.info} : Tensors{f.lu, f.pivots};
+                            }});
+
+const Operator lu_solve_operator(
+    {.signature = "lu_solve(input, LU_data, LU_pivots)",
+     .forms = kFunction | kMethod | kOut | kFloat32,
+     .doc = "The solution of ``A X = input`` from A's factors, as flambeau.linalg.lu_solve.",
+     .forward = [](const Tensor& b, const Tensor& lu,
+                   const Tensor& pivots) { return linalg::lu_solve(lu, pivots, b, true, false); },
+     .reference = "scipy.linalg.lu_solve((LU_data, "
+                  "LU_pivots - 1), input)",
+     .samples = "f(3, 2), 2 * np.eye(3) + f(3, 3) / 4, np.array([2, 3, 3], np.int32)"});
+
+}  // namespace flambeau::linalg

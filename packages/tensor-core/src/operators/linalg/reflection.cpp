@@ -1,0 +1,190 @@
+// The QR factorization and Householder's reflectors.
+#include "flambeau/array_library.h"
+#include "flambeau/autograd.h"
+#include "flambeau/operator.h"
+#include "operators/linalg/linalg_checks.h"
+
+namespace flambeau::linalg {
+
+namespace {
+
+enum class Mode : uint8_t { Reduced, Complete, R };
+
+Mode mode_of(std::string_view text) {
+  if (text == "reduced") return Mode::Reduced;
+  if (text == "complete") return Mode::Complete;
+  require(text == "r", "qr received unrecognized mode '", text,
+          "' but expected one of 'reduced' (default), 'r', or 'complete'");
+  return Mode::R;
+}
+
+// X + X^H of a triangle, with the real diagonal counted once.
+Tensor symmetric_of_triangle(const Tensor& x) {
+  const Tensor upper = triu(x, 0), both = upper + adjoint(triu(upper, 1));
+  if (!is_complex(x.dtype())) return both;
+  const Tensor diagonal = tril(upper, 0);
+  return both - (diagonal - adjoint(diagonal)) * Scalar(0.5);
+}
+
+Tensor sum_of(const Tensor& a, const Tensor& b) { return !a.defined() ? b : !b.defined() ? a : a + b; }
+
+// Of A = QR with square R: (gQ + Q S) R^-H, S from triu(gR R^H - Q^H gQ). One of the gradients may be undefined.
+Tensor square_gradient(const Tensor& q, const Tensor& r, const Tensor& grad_q, const Tensor& grad_r) {
+  Tensor middle;
+  if (grad_r.defined()) middle = matmul(grad_r, adjoint(r));
+  if (grad_q.defined()) middle = sum_of(middle, -matmul(adjoint(q), grad_q));
+  const Tensor total = sum_of(grad_q, matmul(q, symmetric_of_triangle(middle)));
+  return adjoint(solve_triangular(r, adjoint(total), true, true, false));
+}
+
+// More columns than rows: A = [X Y], R = [R1 R2]: X = Q R1 is square, and R2 = Q^H Y.
+Tensor wide_gradient(const Tensor& q, const Tensor& r, const Tensor& grad_q, const Tensor& grad_r) {
+  const int64_t m = r.size(-2), others = r.size(-1) - m;
+  Tensor through, grad_r1, grad_y;
+  if (grad_r.defined()) {
+    const Tensor rest = narrow(grad_r, -1, m, others);
+    grad_r1 = narrow(grad_r, -1, 0, m);
+    through = matmul(matmul(q, narrow(r, -1, m, others)), adjoint(rest));
+    grad_y = matmul(q, rest);
+  } else {
+    Shape shape = q.shape();
+    shape.back() = others;
+    grad_y = zeros(shape, q.dtype());
+  }
+  return cat({square_gradient(q, narrow(r, -1, 0, m), sum_of(grad_q, through), grad_r1), grad_y}, -1);
+}
+
+void record_qr(const Tensor& a, const Qr& f, Mode mode) {
+  const auto derivative = [mode](const Context& c) {
+    require(mode != Mode::R,
+            "The derivative of linalg.qr depends on Q, which is not computed when mode='r'; use mode='reduced'");
+    const Tensor &q = c.saved(0), &r = c.saved(1);
+    const bool tall = r.size(-1) <= q.size(-2);
+    require(mode != Mode::Complete || q.size(-2) <= r.size(-1),
+            "The QR decomposition is not differentiable when mode='complete' and nrows > ncols.");
+    c.set(0, (tall ? square_gradient : wide_gradient)(q, r, c.gradient(0), c.gradient(1)));
+  };
+  const Tensor *outputs[] = {&f.q, &f.r}, *inputs[] = {&a};
+  Recording recording{"LinalgQr", Recording::kFresh, outputs, 2, inputs, 1, outputs, 2, derivative, false};
+  autograd_hooks->record(recording);
+}
+
+Qr factored(const Tensor& a, Mode mode) {
+  const bool only_r = mode == Mode::R;
+  const Tensor no_q = only_r ? empty({0}, a.dtype()) : Tensor();
+  if (const Tensors found = cuda::by_array_library("qr", a, {mode == Mode::Complete, only_r}); !found.empty())
+    return {only_r ? no_q : found[0], found.back()};
+  const int64_t m = a.size(-2), k = std::min(m, a.size(-1));
+  const QrFactors f = qr_factor(a);
+  return {only_r ? no_q : flambeau::householder_product(f.reflectors, f.tau, mode == Mode::Complete ? m : k),
+          triu(mode == Mode::Complete || k == m ? f.reflectors : narrow(f.reflectors, -2, 0, k), 0)};
+}
+
+// The columns v of the reflectors 1 - tau v v^H that are packed below the diagonal of A.
+Tensor vectors_of(const Tensor& a, int64_t k) { return tril(narrow(a, -1, 0, k), -1) + eye(a.size(-2), k, a.dtype()); }
+
+// A result that does not depend on the values of `inputs`, with gradients of zeros.
+Tensor constant(const Tensor& result, const Tensor& a, const Tensor& tau) {
+  if (recording(a, tau))
+    record("LinalgConstant", result, {&a, &tau}, {},
+           [first = a.shape(), second = tau.shape(), type = a.dtype()](const Context& c) {
+             c.set(0, zeros(first, type));
+             c.set(1, zeros(second, type));
+           });
+  return result;
+}
+
+// Q C or Q^H C; where a gradient is wanted one reflection after the other.
+Tensor reflect(const Tensor& a, const Tensor& tau, Tensor c, bool turned) {
+  if (!recording(a, tau, c)) return apply_reflectors(a, tau, c, turned);
+  const int64_t k = tau.size(-1);
+  if (k == 0) return recording(c) ? clone(c) : constant(clone(c), a, tau);
+  const Tensor vectors = vectors_of(a, k), factors = turned ? conj(tau) : tau;
+  for (int64_t s = 0; s < k; ++s) {
+    const int64_t i = turned ? s : k - 1 - s;
+    const Tensor v = narrow(vectors, -1, i, 1), factor = unsqueeze(narrow(factors, -1, i, 1), -1);
+    c = c - matmul(factor * v, matmul(adjoint(v), c));
+  }
+  return c;
+}
+
+void check_factors(const char* name, const Tensor& a, const Tensor& tau) {
+  const Shape batch(a.shape().begin(), a.shape().end() - 2);
+  require(tau.dim() == a.dim() - 1 && (tau.dim() <= 1 || Shape(tau.shape().begin(), tau.shape().end() - 1) == batch),
+          name, ": Expected tau to have one dimension less than input and its batch: tau has shape ", tau.shape(),
+          ", input ", a.shape());
+  require(tau.dtype() == a.dtype(), name, ": tau dtype ", tau.dtype(), " does not match input dtype ", a.dtype());
+}
+
+int64_t factor_count(const Tensor& tau) { return tau.dim() ? tau.size(-1) : 0; }
+
+void check_product(const Tensor& input, const Tensor& tau, const Tensor& other, bool left) {
+  for (const auto& [name, t] : {std::pair("input", &input), std::pair("other", &other)}) {
+    require(t->dim() >= 2, "ormqr: ", name, " must have at least 2 dimensions, got shape ", t->shape());
+    check_inexact("ormqr", *t);
+  }
+  const int side = left ? -2 : -1;
+  require(other.size(side) >= factor_count(tau), "ormqr: other.shape[", side,
+          "] must be greater than or equal to tau.shape[-1]");
+  require(other.size(side) == input.size(-2), "ormqr: other.shape[", side,
+          "] must be equal to input.shape[-2]: ", other.shape(), " and ", input.shape());
+  require(factor_count(tau) <= input.size(-1), "ormqr: tau.shape[-1] must be less than or equal to input.shape[-1]");
+  check_factors("ormqr", input, tau);
+  const Shape batch(input.shape().begin(), input.shape().end() - 2),
+      given(other.shape().begin(), other.shape().end() - 2);
+  require(batch == given, "ormqr: batch dimensions of other should be equal to those of input, got ", given, " and ",
+          batch);
+  require(other.dtype() == input.dtype(), "ormqr: expected one dtype, got ", input.dtype(), " and ", other.dtype());
+}
+
+}  // namespace
+
+Qr qr(const Tensor& a, std::string_view mode_name) {
+  const Mode mode = mode_of(mode_name);
+  check_matrix("qr", a);
+  Qr out;
+  {
+    NoRecording off;
+    out = factored(a, mode);
+  }
+  if (recording(a)) record_qr(a, out, mode);
+  return out;
+}
+
+Tensor householder_product(const Tensor& input, const Tensor& tau) {
+  check_matrix("householder_product", input, "input");
+  const int64_t m = input.size(-2), n = input.size(-1);
+  require(m >= n, "linalg.householder_product: input.shape[-2] must be greater than or equal to input.shape[-1]");
+  require(n >= factor_count(tau),
+          "linalg.householder_product: input.shape[-1] must be greater than or equal to tau.shape[-1]");
+  check_factors("linalg.householder_product", input, tau);
+  if (!recording(input, tau)) return flambeau::householder_product(input, tau, n);
+  return reflect(input, tau, expand(eye(m, n, input.dtype()), input.shape()), false);
+}
+
+Tensor ormqr(const Tensor& input, const Tensor& tau, const Tensor& other, bool left, bool transposed) {
+  check_product(input, tau, other, left);
+  if (left) return reflect(input, tau, other, transposed);
+  return adjoint(reflect(input, tau, adjoint(other), !transposed));
+}
+
+const Operator ormqr_operator(
+    {.signature = "ormqr(input, tau, other, left=True, transpose=False)",
+     .forms = kFunction | kMethod | kOut | kFloat32,
+     .doc = R"(``Q C``, ``Q^H C``, ``C Q`` or ``C Q^H``, Q from its reflectors without ever being made.
+
+Args:
+    input: ``(*, mn, k)``: the reflectors, as geqrf gives them.
+    tau: ``(*, k)``.
+    other: C, ``(*, m, n)``; mn is m, or n where not ``left``.
+    left: Q stands on the left.
+    transpose: ``Q^H`` in place of Q.
+Gradient: all three, any order.)",
+     .forward = linalg::ormqr});
+
+QrFactors geqrf(const Tensor& input) {
+  check_matrix("geqrf", input);
+  return qr_factor(input);
+}
+
+}  // namespace flambeau::linalg

@@ -1,0 +1,152 @@
+// Triangular systems, Cholesky's factorization and the systems it solves.
+#include "flambeau/operator.h"
+#include "operators/linalg/linalg_checks.h"
+
+namespace flambeau::linalg {
+
+namespace {
+
+Tensor triangle(const Tensor& t, bool upper, bool strict) { return upper ? triu(t, strict) : tril(t, -int(strict)); }
+
+// X with A X = B; batches broadcast.
+Tensor solve_left(const Tensor& a, const Tensor& b, bool upper, bool unit) {
+  const Tensor x = flambeau::solve_triangular(a, b, upper, unit);
+  if (recording(a, b))
+    record("LinalgSolveTriangular", x, {&a, &b}, {&a, &x}, [upper, unit](const Context& c) {
+      const Tensor grad_b = solve_left(adjoint(c.saved(0)), c.gradient(), !upper, unit);
+      if (c.needs(0)) c.set(0, triangle(-matmul(grad_b, adjoint(c.saved(1))), upper, unit));
+      if (c.needs(1)) c.set(1, grad_b);
+    });
+  return x;
+}
+
+void explain_indefinite(std::ostream& text, int32_t info) {
+  text << "The factorization could not be completed because the input is not positive-definite (the leading minor of "
+       << "order " << info << " is not positive-definite).";
+}
+
+// The derivative: Murray 2016, arXiv:1602.07527.
+CholeskyFactor factored(const char* name, const Tensor& a, bool upper) {
+  check_square(name, a);
+  const CholeskyFactor f = cholesky_factor(a, upper);
+  if (recording(a))
+    record("LinalgCholeskyEx", f.factor, {&a}, {&f.factor}, [upper](const Context& c) {
+      const Tensor turned = upper ? c.saved(0) : adjoint(c.saved(0));
+      const Tensor inner = matmul(turned, upper ? adjoint(c.gradient()) : c.gradient());
+      // As PyTorch: the diagonal's imaginary parts, too.
+      const Tensor middle = (tril(inner, 0) + adjoint(tril(inner, -1))) * Scalar(0.5);
+      c.set(0, adjoint(solve_left(turned, adjoint(solve_left(turned, middle, true, false)), true, false)));
+    });
+  return f;
+}
+
+Tensor twice_symmetric_part(const Tensor& t) { return t + adjoint(t); }
+
+Tensor solve_factored(const Tensor& b, const Tensor& factor, bool upper) {
+  Tensor x;
+  {
+    NoRecording off;
+    const Tensor lower = upper ? adjoint(factor) : factor;
+    x = flambeau::solve_triangular(adjoint(lower), flambeau::solve_triangular(lower, b, false, false), true, false);
+  }
+  if (recording(b, factor))
+    record("CholeskySolve", x, {&b, &factor}, {&factor, &x}, [upper](const Context& c) {
+      const Tensor &factor = c.saved(0), grad_b = solve_factored(c.gradient(), factor, upper);
+      if (c.needs(0)) c.set(0, grad_b);
+      if (!c.needs(1)) return;
+      const Tensor both = twice_symmetric_part(matmul(grad_b, adjoint(c.saved(1))));
+      c.set(1, -(upper ? matmul(factor, both) : matmul(both, factor)));
+    });
+  return x;
+}
+
+}  // namespace
+
+Tensor solve_triangular(const Tensor& a, const Tensor& b, bool upper, bool left, bool unitriangular) {
+  const char* name = "solve_triangular";
+  check_square(name, a);
+  check_matrix(name, b, "B");
+  check_dtypes(name, a, b);
+  check_fit(name, a, b, left);
+  if (left) return solve_left(a, b, upper, unitriangular);
+  return transpose(solve_left(transpose(a, -1, -2), transpose(b, -1, -2), !upper, unitriangular), -1, -2);
+}
+
+CholeskyFactor cholesky_ex(const Tensor& a, bool upper, bool check_errors) {
+  const CholeskyFactor f = factored("cholesky_ex", a, upper);
+  if (check_errors) check_info("cholesky_ex", f.info, explain_indefinite);
+  return f;
+}
+
+Tensor cholesky(const Tensor& a, bool upper) {
+  const CholeskyFactor f = factored("cholesky", a, upper);
+  check_info("cholesky", f.info, explain_indefinite);
+  return f.factor;
+}
+
+Tensor cholesky_solve(const Tensor& b, const Tensor& factor, bool upper) {
+  check_square("cholesky_solve", factor, "input2");
+  check_matrix("cholesky_solve", b, "input");
+  check_dtypes("cholesky_solve", b, factor);
+  require(factor.size(-1) == b.size(-2), "cholesky_solve: Incompatible matrix sizes: each matrix A is ",
+          Shape{factor.size(-2), factor.size(-1)}, ", B ", Shape{b.size(-2), b.size(-1)});
+  return solve_factored(b, factor, upper);
+}
+
+const Operator cholesky_solve_operator(
+    {.signature = "cholesky_solve(input, input2, upper=False)",
+     .forms = kFunction | kMethod | kOut | kFloat32,
+     .doc =
+         R"(The solution of ``A X = input`` from A's Cholesky factor ``input2``: L with ``A = L L^H``, or U with ``upper``.
+
+Args:
+    input: ``(*, n, k)``.
+    input2: ``(*, n, n)``; the batches broadcast.
+Gradient: both, any order.)",
+     .forward = linalg::cholesky_solve,
+     .reference = "np.linalg.solve(np.tril(input2) @ np.tril(input2).T, input)",
+     .samples = "f(3, 2), 2 * np.eye(3) + np.tril(f(3, 3)) / 4"});
+
+// L^-H L^-1
+Tensor cholesky_inverse(const Tensor& factor, bool upper) {
+  check_square("cholesky_inverse", factor, "input");
+  Tensor inverse;
+  {
+    NoRecording off;
+    const Tensor lower = upper ? adjoint(factor) : factor,
+                 identity = eye(factor.size(-1), factor.size(-1), factor.dtype());
+    const Tensor root = flambeau::solve_triangular(lower, identity, false, false);
+    inverse = matmul(adjoint(root), root);
+  }
+  if (recording(factor))
+    record("CholeskyInverse", inverse, {&factor}, {&factor, &inverse}, [upper](const Context& c) {
+      const Tensor &factor = c.saved(0), &inverse = c.saved(1);
+      const Tensor both = matmul(matmul(inverse, twice_symmetric_part(c.gradient())), inverse);
+      c.set(0, -(upper ? matmul(factor, both) : matmul(both, factor)));
+    });
+  return inverse;
+}
+
+const Operator cholesky_inverse_operator(
+    {.signature = "cholesky_inverse(input, upper=False)",
+     .forms = kFunction | kMethod | kOut | kFloat32,
+     .doc = R"(The inverse of A from its Cholesky factor: L with ``A = L L^H``, or U with ``A = U^H U`` where ``upper``.
+
+Gradient: input, any order.)",
+     .forward = linalg::cholesky_inverse,
+     .reference = "np.linalg.inv(np.tril(input) @ np.tril(input).T)",
+     .samples = "2 * np.eye(3) + np.tril(f(3, 3)) / 4"});
+
+TriangularSolution triangular_solve(const Tensor& b, const Tensor& a, bool upper, bool transposed, bool unitriangular) {
+  check_square("triangular_solve", a);
+  check_matrix("triangular_solve", b, "b");
+  check_dtypes("triangular_solve", a, b);
+  require(a.size(-1) == b.size(-2), "triangular_solve: Incompatible matrix sizes: A is ", Shape{a.size(-2), a.size(-1)},
+          ", b ", Shape{b.size(-2), b.size(-1)});
+  const Tensor x = solve_left(transposed ? transpose(a, -1, -2) : a, b, upper != transposed, unitriangular);
+  Shape whole(x.shape().begin(), x.shape().end() - 2);
+  whole.append(a.shape().end() - 2, a.shape().end());
+  return {x, clone(whole == a.shape() ? a : expand(a, whole))};
+}
+
+}  // namespace flambeau::linalg

@@ -1,0 +1,195 @@
+// Cross entropy of classes or of probabilities, from scores.
+#include <algorithm>
+#include <cmath>
+
+#include "core/working_memory.h"
+#include "flambeau/networks.h"
+#include "flambeau/operator.h"
+#include "flambeau/parallel.h"
+#include "kernels/networks.h"
+#include "operators/losses/labelled.h"
+
+namespace flambeau {
+
+namespace {
+
+// 1 at the labels that count, 0 elsewhere, in the shape of the scores.
+Tensor one_hot_of(const Tensor& input, const Tensor& labels, int64_t ignore_index) {
+  if (input.numel() == 0) return zeros(input.shape(), input.dtype());
+  const int64_t dim = dim_of_classes(input);
+  const Tensor valid = ne(labels, Scalar(ignore_index)), safe = unsqueeze(where(valid, labels, Scalar(0)), dim);
+  return scatter_add(zeros(input.shape(), input.dtype()), dim, safe, unsqueeze(to(valid, input.dtype()), dim));
+}
+
+// (softmax - one-hot) * factor, the factor one for each label.
+Tensor cross_entropy_gradient(const Labelled& l, int64_t ignore_index, const Tensor& scores, const Tensor& logarithms,
+                              const Tensor& factors) {
+  if (cuda::takes(scores))
+    return cuda::picked_gradient(l.there(ignore_index), scores.shape(), factors, scores, logarithms);
+  Tensor out = empty(scores.shape(), scores.dtype());
+  const int64_t step = l.classes * l.inner;
+  dispatch_real(scores.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    const auto kernel = kernels::networks().scaled_softmax[sizeof(T) == 8];
+    const auto bytes = [](const T* p) { return reinterpret_cast<const char*>(p); };
+    parallel_items(l.batch, std::max<int64_t>(1, 16384 / (step + 1)), [&](int64_t begin, int64_t end) {
+      for (int64_t n = begin; n < end; ++n)
+        kernel(reinterpret_cast<char*>(out.data<T>() + n * step), bytes(scores.data<T>() + n * step), l.classes,
+               l.inner, l.inner, bytes(logarithms.data<T>() + n * l.inner), bytes(factors.data<T>() + n * l.inner));
+      l.each(begin, end, ignore_index,
+             [to = out.data<T>(), by = factors.data<T>()](int64_t i, int64_t place) { to[place] -= by[i]; });
+    });
+  });
+  return out;
+}
+
+// The mean on a GPU, where nothing waits for the sum of the weights; `scale` becomes its inverse, 0 where that is 0.
+Tensor mean_there(const Tensor& losses, const Tensor& weights, Tensor& scale) {
+  const Tensor total = sum(weights, {}, false, std::nullopt);
+  scale = where(eq(total, 0), Scalar(0.0), reciprocal(total));
+  return sum(losses, {}, false, std::nullopt) / total;
+}
+
+struct Fused {
+  Tensor out, logarithms;  // of the sums of exponentials, one for each label
+  double scale = 1;        // of a mean
+  Tensor scale_there;      // on a GPU
+};
+
+Fused fused_there(const Labelled& l, const Tensor& input, int64_t ignore_index, Reduction reduction) {
+  Fused f;
+  const Tensor scores = contiguous(input);
+  f.logarithms = view(cuda::logsumexp(scores, l.batch, l.classes, l.inner), l.labels.shape());
+  const Tensor losses = cuda::picked(l.there(ignore_index), scores, f.logarithms, l.of_class, l.weights);
+  f.out = reduction == Reduction::Mean ? mean_there(losses, l.weights, f.scale_there) : reduced(losses, reduction);
+  return f;
+}
+
+Tensor losses_here(const Labelled& l, const Tensor& scores, const Tensor& logarithms, int64_t ignore_index) {
+  const Tensor losses = empty(l.labels.shape(), scores.dtype());
+  const int64_t step = l.classes * l.inner;
+  dispatch_real(scores.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    const auto kernel = kernels::networks().log_sum_exp[sizeof(T) == 8];
+    parallel_items(l.batch, std::max<int64_t>(1, 16384 / (step + 1)), [&](int64_t begin, int64_t end) {
+      for (int64_t n = begin; n < end; ++n)
+        kernel(reinterpret_cast<const char*>(scores.data<T>() + n * step), l.classes, l.inner, l.inner,
+               reinterpret_cast<char*>(logarithms.data<T>() + n * l.inner),
+               reinterpret_cast<char*>(losses.data<T>() + n * l.inner));
+      l.each(begin, end, ignore_index, [&](int64_t i, int64_t place) {
+        T &largest = logarithms.data<T>()[i], rest = losses.data<T>()[i];
+        const T loss = rest + (largest - scores.data<T>()[place]), w = l.weights.data<T>()[i];
+        largest += rest;  // the logarithm as a whole, for the derivative
+        losses.data<T>()[i] = l.labels.data<int64_t>()[i] == ignore_index ? T(0) : w * loss;
+      });
+    });
+  });
+  return losses;
+}
+
+Fused fused_here(const Labelled& l, const Tensor& input, int64_t ignore_index, Reduction reduction) {
+  Fused f;
+  f.logarithms = empty(l.labels.shape(), input.dtype());
+  const Tensor losses = losses_here(l, contiguous(input), f.logarithms, ignore_index);
+  if (reduction == Reduction::Mean) f.scale = 1.0 / total_of(l.weights);
+  f.out = reduction == Reduction::None
+              ? losses
+              : to(scalar_tensor(Scalar(total_of(losses) * f.scale), input.dtype()), losses.device());
+  if (std::isinf(f.scale)) f.scale = 0;  // no label counts: the mean is NaN, its gradient 0
+  return f;
+}
+
+// All but smoothing in one operator, over the logarithms of the sums of exponentials: the softmax is never written.
+Tensor fused_cross_entropy(const Tensor& input, const Tensor& target, const Tensor& weight, int64_t ignore_index,
+                           Reduction reduction) {
+  const int64_t dim = dim_of_classes(input);
+  if (input.is_meta()) return loss_on_meta(log_softmax(input, dim, std::nullopt), target, reduction);
+  const auto l = std::make_shared<const Labelled>(input, target, weight, ignore_index, input.dtype());
+  Fused f;
+  {
+    NoRecording off;
+    f = cuda::takes(input) ? fused_there(*l, input, ignore_index, reduction)
+                           : fused_here(*l, input, ignore_index, reduction);
+  }
+  if (recording(input))
+    record("CrossEntropy", f.out, {&input}, {&input, &f.logarithms, &l->labels},
+           [all = l, ignore_index, dim, scale = f.scale, scale_there = f.scale_there](const Context& c) {
+             const Labelled l = all->with(c.saved(2), ignore_index);
+             const Tensor &x = c.saved(0), g = scale_there.defined() ? c.gradient() * scale_there : c.gradient();
+             const Tensor factors = l.weights * g * Scalar(scale);
+             if (!recording_enabled())
+               return c.set(0, cross_entropy_gradient(l, ignore_index, contiguous(x), c.saved(1), contiguous(factors)));
+             const Tensor difference = softmax(x, dim, std::nullopt) - one_hot_of(x, l.labels, ignore_index);
+             c.set(0, difference * unsqueeze(factors, dim));
+           });
+  return f.out;
+}
+
+Tensor times_weight(const Tensor& logarithms, const Tensor& weight) {
+  if (!weight.defined()) return logarithms;
+  Shape shape(size_t(logarithms.dim()), 1);
+  shape[dim_of_classes(logarithms)] = weight.numel();
+  return logarithms * reshape(weight, shape);
+}
+
+Tensor of_probabilities(const Tensor& input, const Tensor& target, const Tensor& weight, Reduction reduction,
+                        double label_smoothing) {
+  require(target.shape() == input.shape(), "cross_entropy: a target of dtype ", target.dtype(),
+          " holds class probabilities and needs the input's shape ", input.shape(), ", got ", target.shape(),
+          "; class indices are int64: target.long()");
+  const int64_t dim = dim_of_classes(input), classes = input.size(dim);
+  Tensor p = to(target, input.dtype());
+  if (label_smoothing > 0) p = p * Scalar(1 - label_smoothing) + Scalar(label_smoothing / double(classes));
+  const Tensor logarithms = times_weight(log_softmax(input, dim, std::nullopt), weight);
+  const Tensor losses = -sum(logarithms * p, Shape{dim}, false, std::nullopt);
+  if (reduction != Reduction::Mean) return reduced(losses, reduction);
+  return sum(losses, {}, false, std::nullopt) / Scalar(double(input.numel() / std::max<int64_t>(classes, 1)));
+}
+
+// The loss of a target that is spread evenly over the classes, but for labels that are ignored.
+Tensor of_all_classes(const Tensor& logarithms, const Tensor& target, const Tensor& weight, int64_t ignore_index,
+                      Reduction reduction) {
+  const Tensor labels = to(target, Dtype::int64), valid = ne(labels, Scalar(ignore_index));
+  const Tensor totals = sum(times_weight(logarithms, weight), Shape{dim_of_classes(logarithms)}, false, std::nullopt);
+  const Tensor losses = where(valid, -totals, Scalar(0.0));
+  if (reduction != Reduction::Mean) return reduced(losses, reduction);
+  Tensor weights = to(valid, logarithms.dtype());
+  if (weight.defined()) weights = weights * weights_of(where(valid, labels, Scalar(0)), weight);
+  return sum(losses, {}, false, std::nullopt) / sum(weights, {}, false, std::nullopt);
+}
+
+}  // namespace
+
+Tensor cross_entropy(const Tensor& input, const Tensor& target, const Tensor& weight, int64_t ignore_index,
+                     Reduction reduction, double label_smoothing) {
+  require(label_smoothing >= 0 && label_smoothing <= 1,
+          "label_smoothing must be between 0.0 and 1.0. Got: ", label_smoothing);
+  require<ValueError>(input.dim() >= 1, "Expected 1 or more dimensions (got ", input.dim(), ")");
+  check_floating_scores(input, target, "cross_entropy");
+  if (is_vector_of_one(input, target))
+    return cross_entropy(input, reshape(target, {}), weight, ignore_index, reduction, label_smoothing);
+  const int64_t dim = dim_of_classes(input), classes = input.size(dim);
+  check_weight(weight, classes);
+  if (is_floating(target.dtype())) return of_probabilities(input, target, weight, reduction, label_smoothing);
+  check_classes(input, target, ignore_index, "cross_entropy");
+  const bool real = input.dtype() == Dtype::float32 || input.dtype() == Dtype::float64;
+  if (real && label_smoothing == 0 && classes > 0 && !recording(weight))
+    return fused_cross_entropy(input, target, weight, ignore_index, reduction);
+  const Tensor logarithms = log_softmax(input, dim, std::nullopt);
+  const Tensor plain = nll_loss(logarithms, target, weight, ignore_index, reduction);
+  if (label_smoothing == 0) return plain;
+  const Tensor smooth = of_all_classes(logarithms, target, weight, ignore_index, reduction);
+  return plain * Scalar(1 - label_smoothing) + smooth * Scalar(label_smoothing / double(classes));
+}
+
+const Operator cross_entropy_operator(
+    {.signature = "cross_entropy(input, target, weight=None, ignore_index=-100, reduction='mean', label_smoothing=0.0)",
+     .forms = kFunction | kFloat32,
+     .doc = "The cross entropy of logits (N, C, ...) and class indices (N, ...) or class probabilities of the input's "
+            "shape.\n\n"
+            "Raises IndexError for a class outside [0, C). Gradient: input (and probabilities), any order.",
+     .forward = cross_entropy,
+     .reference = "-scipy.special.log_softmax(input, 1)[np.arange(len(target)), target].mean()",
+     .samples = "f(4, 3), k(3, 4)"});
+
+}  // namespace flambeau

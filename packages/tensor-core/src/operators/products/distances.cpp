@@ -1,0 +1,303 @@
+// Distances between vectors, and what is scaled by lengths.
+#include "flambeau/distances.h"
+#include "flambeau/operator.h"
+
+#include <cmath>
+
+#include "core/working_memory.h"
+#include "cuda/distances.h"
+#include "flambeau/parallel.h"
+#include "kernels/networks.h"
+
+namespace flambeau {
+
+namespace {
+
+void require_inexact_difference(const char* name, const Tensor& difference) {
+  require(is_inexact(difference.dtype()), name, ": Expected a floating point or complex tensor as input. Got ",
+          difference.dtype());
+}
+
+Dtype working_type(const Tensor& t) { return t.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32; }
+Tensor pairs_of(int64_t n) { return triangle_indices(n, n, 1, false, Dtype::int64); }  // of different rows, (2, pairs)
+
+// Of every two rows, without history.
+Tensor distances_of_rows(const Tensor& input, double p) {
+  const int64_t n = input.shape()[0], m = input.shape()[1];
+  if (n < 2) return empty({0}, input.dtype());
+  const Dtype type = working_type(input);
+  const Tensor rows = contiguous(to(input, type));
+  if (cuda::takes(rows)) {
+    const Tensor all = empty({1, n, n}, type), both = reshape(rows, {1, n, m}), pairs = pairs_of(n);
+    cuda::distances(all, both, both, p);
+    const Tensor places = select(pairs, 0, 0) * Scalar(n) + select(pairs, 0, 1);
+    return to(index_select(reshape(all, {n * n}), 0, places), input.dtype());
+  }
+  const Tensor out = empty({n * (n - 1) / 2}, type);
+  const auto distances = kernels::networks().distances[type == Dtype::float64];
+  const int64_t size = item_size(type);
+  const auto after = [&](int64_t i) {  // the distances of row i to those after it
+    distances(rows.bytes() + i * m * size, rows.bytes() + (i + 1) * m * size, n - i - 1, m, p,
+              out.bytes() + (i * (n - 1) - i * (i - 1) / 2) * size);
+  };
+  parallel_items(n / 2, std::max<int64_t>(1, 40000 / (n * (m + 1))), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {  // an early row together with a late one: each item is as much work
+      after(i);
+      if (const int64_t other = n - 2 - i; other > i) after(other);
+    }
+  });
+  return to(out, input.dtype());
+}
+
+void check_rows(const Tensor& a, const Tensor& b, double p) {
+  for (const auto& [name, x] : {std::pair("X1", &a), std::pair("X2", &b)}) {
+    require(x->dim() >= 2, "cdist only supports at least 2D tensors, ", name, " got: ", x->dim(), "D");
+    require(is_floating(x->dtype()), "cdist only supports floating-point dtypes, ", name, " got: ", x->dtype());
+  }
+  require(a.size(-1) == b.size(-1), "X1 and X2 must have the same number of columns. X1: ", a.size(-1),
+          " X2: ", b.size(-1));
+  require(a.dtype() == b.dtype(), "cdist expects one dtype, got ", a.dtype(), " and ", b.dtype());
+  require(p >= 0, "cdist only supports non-negative p values, got ", p);
+}
+
+Tensor differences_of(const Tensor& a, const Tensor& b) { return unsqueeze(a, -2) - unsqueeze(b, -3); }
+
+// x^2 - 2 x y + y^2, as one product: of (-2 x, x^2, 1) and (y, 1, y^2).
+Tensor euclidean_by_product(const Tensor& a, const Tensor& b) {
+  const auto square = [](const Tensor& t) { return sum(t * t, Shape{-1}, true, {}); };
+  const Tensor x = square(a), y = square(b);
+  const Tensor left = cat({a * Scalar(-2.0), x, ones(x.shape(), x.dtype())}, -1);
+  const Tensor right = cat({b, ones(y.shape(), y.dtype()), y}, -1);
+  return sqrt(clamp_min(matmul(left, transpose(right, -1, -2)), Scalar(0.0)));
+}
+
+// Pairs of matrices of rows, (..., n, m) and (..., k, m), over the batches that both are expanded to.
+struct RowPairs {
+  Tensor x, y;
+  Shape batch;
+  int64_t count, n, k, m;
+
+  RowPairs(const Tensor& a, const Tensor& b, Dtype type)
+      : batch(broadcast(Shape(a.shape().begin(), a.shape().end() - 2), Shape(b.shape().begin(), b.shape().end() - 2))),
+        count(product(batch)),
+        n(a.size(-2)),
+        k(b.size(-2)),
+        m(a.size(-1)) {
+    x = contiguous(to(expand(a, shape(n, m)), type));
+    y = contiguous(to(expand(b, shape(k, m)), type));
+  }
+  Shape shape(int64_t rows, int64_t columns) const {
+    Shape s = batch;
+    s.push_back(rows);
+    s.push_back(columns);
+    return s;
+  }
+  Tensor matrices(const Tensor& t) const { return reshape(t, {count, t.size(-2), m}); }
+  int64_t grain() const { return std::max<int64_t>(1, 40000 / (k * (m + 1) + 1)); }
+};
+
+Tensor distances_of_pairs(const Tensor& a, const Tensor& b, double p) {
+  NoRecording off;
+  const RowPairs r(a, b, working_type(a));
+  const Tensor out = empty(r.shape(r.n, r.k), r.x.dtype());
+  if (cuda::takes(out)) {
+    cuda::distances(out, r.matrices(r.x), r.matrices(r.y), p);
+    return to(out, a.dtype());
+  }
+  const auto distances = kernels::networks().distances[out.dtype() == Dtype::float64];
+  const int64_t size = item_size(out.dtype());
+  parallel_items(r.count * r.n, r.grain(), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      distances(r.x.bytes() + i * r.m * size, r.y.bytes() + i / r.n * r.k * r.m * size, r.k, r.m, p,
+                out.bytes() + i * r.k * size);
+  });
+  return to(out, a.dtype());
+}
+
+// sums += g * the derivative of the distance d of x and y by x.
+template <class T>
+void add_slopes(const T* x, const T* y, int64_t m, double p, T g, T d, T* sums) {
+  const auto each = [&](auto size) {
+    for (int64_t i = 0; i < m; ++i) {
+      const T difference = x[i] - y[i], amount = size(std::abs(difference));
+      sums[i] += difference > 0 ? amount : difference < 0 ? -amount : T(0);
+    }
+  };
+  if (p == 0 || d == 0) return;
+  if (p == 1) return each([g](T) { return g; });
+  if (p == 2) return each([share = g / d](T size) { return share * size; });
+  if (std::isinf(p)) return each([g, d](T size) { return size == d ? g : T(0); });
+  each([=](T size) { return g * std::pow(size / d, T(p - 1)); });
+}
+
+// The gradient of a from that of distances (..., n, k).
+Tensor gradient_of_pairs(const Tensor& a, const Tensor& b, const Tensor& grad, const Tensor& distances, double p) {
+  const RowPairs r(a, b, working_type(a));
+  const Tensor g = contiguous(to(grad, r.x.dtype())), d = contiguous(to(distances, r.x.dtype()));
+  const Tensor out = zeros(r.shape(r.n, r.m), r.x.dtype());
+  if (cuda::takes(out)) {
+    cuda::distance_slopes(out, r.matrices(r.x), r.matrices(r.y), g, d, p);
+    return sum_to(to(out, a.dtype()), a.shape());
+  }
+  dispatch_real(out.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    parallel_items(r.count * r.n, r.grain(), [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i)
+        for (int64_t j = 0; j < r.k; ++j)
+          add_slopes(r.x.data<T>() + i * r.m, r.y.data<T>() + (i / r.n * r.k + j) * r.m, r.m, p,
+                     g.data<T>()[i * r.k + j], d.data<T>()[i * r.k + j], out.data<T>() + i * r.m);
+    });
+  });
+  return sum_to(to(out, a.dtype()), a.shape());
+}
+
+// The same of both with the operators of tensors, to be differentiated again.
+void differentiable_gradient(const Context& c, double p) {
+  const Tensor difference = differences_of(c.saved(0), c.saved(1)), d = unsqueeze(c.saved(2), -1);
+  const Tensor none = eq(difference, Scalar(0)), size = abs(difference);
+  Tensor slope = sgn(difference);
+  if (p == 0) slope = slope * Scalar(0.0);
+  if (std::isinf(p)) slope = slope * to(eq(size, d), slope.dtype());
+  if (p != 0 && p != 1 && !std::isinf(p))
+    slope = slope * pow(where(none, Scalar(1.0), size) / where(none, Scalar(1.0), d), Scalar(p - 1));
+  const Tensor shares = slope * unsqueeze(c.gradient(), -1);
+  if (c.needs(0)) c.set(0, sum_to(sum(shares, Shape{-2}, false, {}), c.saved(0).shape()));
+  if (c.needs(1)) c.set(1, sum_to(-sum(shares, Shape{-3}, false, {}), c.saved(1).shape()));
+}
+
+Tensor cdist_pair_by_pair(const Tensor& a, const Tensor& b, double p) {
+  const Tensor out = distances_of_pairs(a, b, p);
+  if (recording(a, b))
+    record("Cdist", out, {&a, &b}, {&a, &b, &out}, [p](const Context& c) {
+      if (recording_enabled()) return differentiable_gradient(c, p);
+      const Tensor &a = c.saved(0), &b = c.saved(1), &d = c.saved(2), &g = c.gradient();
+      if (c.needs(0)) c.set(0, gradient_of_pairs(a, b, g, d, p));
+      if (c.needs(1)) c.set(1, gradient_of_pairs(b, a, transpose(g, -1, -2), transpose(d, -1, -2), p));
+    });
+  return out;
+}
+
+// From d distance[i, j] / d x[i] = (x[i] - y[j]) / distance[i, j]; `share` the gradient over the distance.
+Tensor euclidean_gradient(const Tensor& x, const Tensor& y, const Tensor& share) {
+  return sum_to(x * sum(share, Shape{-1}, true, {}) - matmul(share, y), x.shape());
+}
+
+}  // namespace
+
+Tensor dist(const Tensor& a, const Tensor& b, double p) {
+  const Tensor difference = a - b;
+  require_inexact_difference("dist", difference);
+  return vector_norm(difference, p, std::nullopt, false);
+}
+
+const Operator dist_operator({.signature = "dist(input, other, p=2)",
+                              .forms = kFunction | kMethod,
+                              .doc = "The p-norm of ``input - other``, over all elements. Gradient: both, any order.",
+                              .forward = dist,
+                              .reference = "np.linalg.norm((input - other).reshape(-1), p)",
+                              .samples = "f(2, 3), f(2, 3); f(2, 3), f(3), 1"});
+
+Tensor pairwise_distance(const Tensor& a, const Tensor& b, double p, double eps, bool keepdim) {
+  return vector_norm(a - b + Scalar(eps), p, Shape{-1}, keepdim);
+}
+
+const Operator pairwise_distance_operator(
+    {.signature = "pairwise_distance(x1, x2, p=2.0, eps=1e-06, keepdim=False)",
+     .forms = kFunction,
+     .doc = "The p-norms of ``x1 - x2 + eps`` along the last dimension. Gradient: both, any order.",
+     .forward = pairwise_distance,
+     .reference = "np.linalg.norm(x1 - x2 + eps, p, -1)",
+     .samples = "f(2, 3), f(2, 3); f(2, 3), f(2, 3), 1.0"});
+
+Tensor cosine_similarity(const Tensor& a, const Tensor& b, int64_t dim, double eps) {
+  const Dtype dtype = promote(a.dtype(), b.dtype());
+  require(is_floating(dtype), "expected common dtype to be floating point, yet common dtype is ", dtype);
+  const Shape shape = broadcast(a.shape(), b.shape());
+  const auto unit = [&](const Tensor& t) {
+    const Tensor x = t.shape() == shape ? to(t, dtype) : expand(to(t, dtype), shape);
+    return x / clamp_min(vector_norm(x, 2, Shape{dim}, true), Scalar(eps));
+  };
+  return sum(unit(a) * unit(b), Shape{dim}, false, {});
+}
+
+const Operator cosine_similarity_operator(
+    {.signature = "cosine_similarity(x1, x2, dim=1, eps=1e-08)",
+     .forms = kFunction,
+     .doc = R"(``x1 . x2 / (max(|x1|, eps) max(|x2|, eps))`` along a dimension. Gradient: both, any order.
+
+Raises RuntimeError for integers or shapes that do not broadcast.
+
+>>> flambeau.cosine_similarity(flambeau.tensor([[3.0, 4.0]]), flambeau.tensor([[4.0, 3.0]]))
+tensor([0.9600]))",
+     .forward = cosine_similarity,
+     .reference = "(x1 * x2).sum(dim) / np.linalg.norm(x1, axis=dim) / np.linalg.norm(x2, axis=dim)",
+     .samples = "f(2, 3), f(2, 3)"});
+
+Tensor pdist(const Tensor& input, double p) {
+  require(input.dim() == 2, "pdist only supports 2D tensors, got: ", input.dim(), "D");
+  require(is_floating(input.dtype()), "pdist only supports floating-point dtypes, got ", input.dtype());
+  require(p >= 0, "pdist only supports non-negative p values, got ", p);
+  if (!recording(input)) return distances_of_rows(input, p);
+  const Tensor pairs = pairs_of(input.shape()[0]);
+  const auto rows = [&](int64_t which) { return index_select(input, 0, select(pairs, 0, which)); };
+  return vector_norm(rows(0) - rows(1), p, Shape{1}, false);
+}
+
+const Operator pdist_operator(
+    {.signature = "pdist(input, p=2.0)",
+     .forms = kFunction,
+     .doc = R"(The p-norm distances between every two rows of a matrix (n, m), as a vector of n (n - 1) / 2.
+
+Raises RuntimeError for other dimensions, dtypes or a negative p. Gradient: input, any order.)",
+     .forward = pdist,
+     .reference = "scipy.spatial.distance.pdist(input, 'minkowski', p=p)",
+     .samples = "f(4, 3); f(4, 3), 3.0"});
+
+Tensor cdist(const Tensor& a, const Tensor& b, double p, Euclidean way) {
+  constexpr int64_t kLarge = 25;  // rows beyond which the matrix product is used
+  check_rows(a, b, p);
+  if (p != 2) return cdist_pair_by_pair(a, b, p);
+  Tensor out;
+  {
+    NoRecording off;
+    const bool product = way == Euclidean::ByProduct ||
+                         (way == Euclidean::ByProductIfLarge && std::max(a.size(-2), b.size(-2)) > kLarge);
+    out = product ? euclidean_by_product(a, b) : distances_of_pairs(a, b, 2);
+  }
+  if (recording(a, b))
+    record("Cdist", out, {&a, &b}, {&a, &b, &out}, [](const Context& c) {
+      const Tensor &a = c.saved(0), &b = c.saved(1), &distance = c.saved(2), none = eq(distance, Scalar(0));
+      const Tensor share = where(none, Scalar(0.0), c.gradient() / where(none, Scalar(1.0), distance));
+      if (c.needs(0)) c.set(0, euclidean_gradient(a, b, share));
+      if (c.needs(1)) c.set(1, euclidean_gradient(b, a, transpose(share, -1, -2)));
+    });
+  return out;
+}
+
+Tensor renorm(const Tensor& input, double p, int64_t dim, double maxnorm) {
+  require(p > 0, "renorm: non-positive-norm not supported, got p = ", p);
+  require(input.dim() >= 2, "renorm: input needs at least 2 dimensions, got ", input.dim(), " dimensions");
+  require(maxnorm >= 0, "renorm: expected maxnorm to be >= 0 but got ", maxnorm);
+  const int64_t kept = input.wrap_dim(dim);
+  const bool half = input.dtype() == Dtype::float16 || input.dtype() == Dtype::bfloat16;
+  const Tensor wide = half ? to(input, Dtype::float32) : input;
+  require_inexact_difference("renorm", wide);
+  Shape others;
+  for (int64_t d = 0; d < input.dim(); ++d)
+    if (d != kept) others.push_back(d);
+  const Tensor norm = vector_norm(wide, p, others, true);
+  const Tensor factor = _norm_limit(norm, Scalar(maxnorm));
+  return to(wide * factor, input.dtype());
+}
+
+const Operator renorm_operator(
+    {.signature = "renorm(input, p, dim, maxnorm)",
+     .forms = kFunction | kMethod | kInPlace | kOut,
+     .doc = R"(Every slice along ``dim`` scaled down to the p-norm ``maxnorm`` where it is larger.
+
+Raises RuntimeError for fewer than two dimensions, p <= 0 or a negative ``maxnorm``. Gradient: input.)",
+     .forward = renorm,
+     .reference = "np.stack([row * min(1, maxnorm / (np.linalg.norm(row, p) + 1e-7)) for row in input])",
+     .samples = "f(3, 4), 2, 0, 1.5"});
+
+}  // namespace flambeau

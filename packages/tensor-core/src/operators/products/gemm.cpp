@@ -1,0 +1,225 @@
+// The matrix product on raw memory, over the thread pool.
+#include "flambeau/interpreter.h"
+#include "flambeau/parallel.h"
+#include "flambeau/tensor.h"
+#include "kernels/table.h"
+#include "operators/products/products.h"
+
+namespace flambeau {
+
+namespace {
+
+using kernels::Matrix;
+
+// Real and imaginary parts of a complex matrix, each a matrix whose rows, or columns, lie side by side.
+struct Parts {
+  Tensor memory;
+  Matrix real, imaginary;
+};
+
+template <class T>
+Parts parts_of(const Matrix& x, int64_t rows, int64_t columns) {
+  const bool turned = x.row < x.column;
+  const int64_t lines = turned ? columns : rows, length = turned ? rows : columns, apart = turned ? x.column : x.row,
+                step = turned ? x.row : x.column;
+  Parts out{empty({2, lines, length}, dtype_of<T>()), {}, {}};
+  T *const re = out.memory.data<T>(), *const im = re + lines * length;
+  for (int64_t i = 0; i < lines; ++i) {
+    const T* const from = static_cast<const T*>(x.data) + 2 * i * apart;
+    T *const r = re + i * length, *const m = im + i * length;
+    if (step == 1)
+      for (int64_t j = 0; j < length; ++j) r[j] = from[2 * j], m[j] = from[2 * j + 1];
+    else
+      for (int64_t j = 0; j < length; ++j) r[j] = from[2 * j * step], m[j] = from[2 * j * step + 1];
+  }
+  const int64_t row = turned ? 1 : length, column = turned ? length : 1;
+  out.real = {re, row, column};
+  out.imaginary = {im, row, column};
+  return out;
+}
+
+// Four products of the parts, each at the speed of real ones.
+template <class T>
+void multiply_complex(int64_t m, int64_t n, int64_t k, double alpha, const Matrix& a, const Matrix& b, double beta,
+                      Complex<T>* c, int64_t ldc) {
+  const Parts x = parts_of<T>(a, m, k), y = parts_of<T>(b, k, n);
+  const Dtype dtype = dtype_of<T>();
+  const Tensor planes = empty({2, m, n}, dtype);
+  T *const re = planes.data<T>(), *const im = re + m * n;
+  const auto add = [&](T* to, double factor, const Matrix& p, const Matrix& q, double old) {
+    gemm(m, n, k, factor, p, q, old, reinterpret_cast<char*>(to), n, dtype);
+  };
+  add(re, alpha, x.real, y.real, 0);
+  add(re, -alpha, x.imaginary, y.imaginary, 1);
+  add(im, alpha, x.real, y.imaginary, 0);
+  add(im, alpha, x.imaginary, y.real, 1);
+  for (int64_t i = 0; i < m; ++i)
+    for (int64_t j = 0; j < n; ++j) {
+      const Complex<T> value(re[i * n + j], im[i * n + j]);
+      Complex<T>& to = c[i * ldc + j];
+      to = beta == 0 ? value : value + T(beta) * to;
+    }
+}
+
+struct Product {  // C (m x n, rows ldc apart) = alpha * A * B + beta * C, of float32, float64 or int64
+  int64_t m, n, k;
+  double alpha;
+  Matrix a, b;
+  double beta;
+  char* c;
+  int64_t ldc;
+  Dtype dtype;
+
+  int64_t size() const { return item_size(dtype); }
+  const void* in_a(int64_t row, int64_t column) const { return at(a, row, column); }
+  const void* in_b(int64_t row, int64_t column) const { return at(b, row, column); }
+  int kind() const { return dtype == Dtype::float32 ? 0 : dtype == Dtype::float64 ? 1 : 2; }
+  void run() const { kernels::table().gemm[kind()](m, n, k, alpha, a, b, beta, c, ldc); }
+
+ private:
+  const char* at(const Matrix& x, int64_t row, int64_t column) const {
+    return static_cast<const char*>(x.data) + (row * x.row + column * x.column) * size();
+  }
+};
+
+constexpr double kThreadWork = 5e5;  // multiply-adds below which a second thread costs more than it gives
+// How many items of so much work are a thread's least share.
+int64_t thread_share(double work) { return std::max<int64_t>(1, int64_t(kThreadWork / (2 * work + 1))); }
+
+constexpr int64_t kRows = 4, kColumns = 64;  // cut at multiples of these: enough to fill registers, and whole vectors
+
+// Runs body(begin, end) over ranges of multiples of a tile. What is left over goes with the last one: by itself it
+// might be so narrow that the kernel adds it up in another order.
+template <class F>
+void over_tiles(int64_t size, int64_t tile, double work, F&& body) {  // work: multiply-adds of a row or column
+  const int64_t tiles = std::max<int64_t>(1, size / tile);
+  parallel_items(tiles, thread_share(double(tile) * work),
+                 [&](int64_t begin, int64_t end) { body(begin * tile, end == tiles ? size : end * tile); });
+}
+
+// By the largest share of a thread, and by what every thread has to pack: all of one operand, its share of the other.
+bool columns_are_better(const Product& p, int64_t threads) {
+  constexpr int64_t kCopying = 4, kTurning = 16;  // multiply-adds that take as long as packing an element
+  const auto share = [threads](int64_t size, int64_t tile) {
+    const int64_t tiles = std::max<int64_t>(1, size / tile), first = (tiles + threads - 1) / threads * tile;
+    return std::max(std::min(size, first), size - tiles * tile + tiles / threads * tile);
+  };
+  const int64_t a = p.a.row == 1 ? kCopying : kTurning, b = p.b.column == 1 ? kCopying : kTurning;
+  const int64_t columns = share(p.n, kColumns), rows = share(p.m, kRows);
+  return p.m * (columns + a) + columns * b <= p.n * (rows + b) + rows * a;
+}
+
+void run_over_columns(const Product& p) {
+  over_tiles(p.n, kColumns, double(p.m) * double(p.k), [&](int64_t begin, int64_t end) {
+    Product part = p;
+    part.n = end - begin;
+    part.b.data = p.in_b(0, begin);
+    part.c = p.c + begin * p.size();
+    part.run();
+  });
+}
+
+void run_over_rows(const Product& p) {
+  over_tiles(p.m, kRows, double(p.n) * double(p.k), [&](int64_t begin, int64_t end) {
+    Product part = p;
+    part.m = end - begin;
+    part.a.data = p.in_a(begin, 0);
+    part.c = p.c + begin * p.ldc * p.size();
+    part.run();
+  });
+}
+
+// Note [Long contractions]
+// Where a product has few results and each is the sum of many terms, rows and columns give the threads little to share,
+// so the terms are cut into blocks, whose sums are added up pair by pair. The blocks depend on the shape alone, and so
+// the result does not depend on the number of threads. A single thread goes the same way.
+int64_t contraction_block(int64_t m, int64_t n, int64_t k) {
+  constexpr int64_t kFewResults = 65536, kLeastTerms = 2048, kLeastWork = 32768, kMostBlocks = 64, kMultiple = 256;
+  const int64_t results = m * n;
+  if (k < 2 * kLeastTerms || results == 0 || results > kFewResults || k / 4 < std::max(m, n)) return k;
+  const int64_t blocks = std::min(kMostBlocks, k / std::max(kLeastTerms, kLeastWork / results));
+  if (blocks < 2) return k;
+  return (k + blocks * kMultiple - 1) / (blocks * kMultiple) * kMultiple;
+}
+
+// c = the sum of the blocks, of m * n results each, + beta * c
+template <class T>
+void add_blocks(const Product& p, T* sums, int64_t blocks) {
+  parallel_items(p.m, std::max<int64_t>(1, 65536 / (blocks * p.n)), [&](int64_t begin, int64_t end) {
+    const int64_t first = begin * p.n, last = end * p.n;
+    for (int64_t step = 1; step < blocks; step *= 2)
+      for (int64_t i = 0; i + step < blocks; i += 2 * step) {
+        T* const to = sums + i * p.m * p.n;
+        const T* const from = to + step * p.m * p.n;
+        for (int64_t j = first; j < last; ++j) to[j] += from[j];
+      }
+    for (int64_t i = begin; i < end; ++i) {
+      T* const to = reinterpret_cast<T*>(p.c) + i * p.ldc;
+      for (int64_t j = 0; j < p.n; ++j) to[j] = p.beta == 0 ? sums[i * p.n + j] : sums[i * p.n + j] + T(p.beta) * to[j];
+    }
+  });
+}
+
+void run_over_terms(const Product& p, int64_t block) {
+  const int64_t blocks = (p.k + block - 1) / block, bytes = p.m * p.n * p.size();
+  const Tensor sums = empty({blocks, p.m, p.n}, p.dtype);
+  parallel_items(blocks, thread_share(double(p.m) * double(p.n) * double(block)), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      Product part = p;
+      part.k = std::min(block, p.k - i * block);
+      part.a.data = p.in_a(0, i * block);
+      part.b.data = p.in_b(i * block, 0);
+      part.beta = 0;
+      part.c = sums.bytes() + i * bytes;
+      part.ldc = p.n;
+      part.run();
+    }
+  });
+  const auto add = [&](auto zero) { add_blocks(p, sums.data<decltype(zero)>(), blocks); };
+  p.kind() == 0 ? add(0.0f) : p.kind() == 1 ? add(0.0) : add(int64_t(0));
+}
+
+}  // namespace
+
+void gemm(int64_t m, int64_t n, int64_t k, double alpha, Matrix a, Matrix b, double beta, char* c, int64_t ldc,
+          Dtype dtype) {
+  if (dtype == Dtype::complex64)
+    return multiply_complex(m, n, k, alpha, a, b, beta, reinterpret_cast<Complex<float>*>(c), ldc);
+  if (dtype == Dtype::complex128)
+    return multiply_complex(m, n, k, alpha, a, b, beta, reinterpret_cast<Complex<double>*>(c), ldc);
+  if (n == 1 && m > 1 && ldc == 1 && a.row == 1)  // turned, it has rows of results to fill vectors with
+    return gemm(1, m, k, alpha, {b.data, b.column, b.row}, {a.data, a.column, 1}, beta, c, m, dtype);
+  const Product p{m, n, k, alpha, a, b, beta, c, ldc, dtype};
+  if (const int64_t block = contraction_block(m, n, k); block < k) return run_over_terms(p, block);
+  if (double(m) * double(n) * double(k) < kThreadWork) return p.run();
+  const GilRelease release;
+  const int64_t threads = num_threads();
+  if (threads == 1 || detail::in_parallel_region()) return p.run();
+  if (columns_are_better(p, threads)) return run_over_columns(p);
+  run_over_rows(p);
+}
+
+void gemm_batch(const kernels::Batch& batch, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, char* c,
+                Dtype dtype) {
+  const int64_t size = item_size(dtype);
+  const auto item = [size](const Matrix& x, int64_t apart, int64_t i) {
+    return Matrix{static_cast<const char*>(x.data) + i * apart * size, x.row, x.column};
+  };
+  const auto one_by_one = [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      gemm(m, n, k, 1, item(a, batch.a, i), item(b, batch.b, i), 0, c + i * batch.c * size, n, dtype);
+  };
+  const auto at_once = [&](int64_t begin, int64_t end) {
+    const kernels::Batch part{end - begin, batch.a, batch.b, batch.c};
+    kernels::table().gemm_batch[dtype == Dtype::float64](part, m, n, k, item(a, batch.a, begin),
+                                                         item(b, batch.b, begin), c + begin * batch.c * size, n);
+  };
+  if (batch.count < num_threads()) return one_by_one(0, batch.count);  // the threads share each
+  const int64_t share = thread_share(double(m) * double(n) * double(k));
+  if (is_floating(dtype) && n > 1 && contraction_block(m, n, k) == k)
+    parallel_items(batch.count, share, at_once);
+  else
+    parallel_items(batch.count, share, one_by_one);
+}
+
+}  // namespace flambeau

@@ -1,0 +1,67 @@
+// Linear maps of features and their derivative.
+#include "cuda/operators.h"
+#include "flambeau/operators.h"
+#include "operators/products/products.h"
+
+namespace flambeau {
+
+namespace {
+
+void check_linear(const Tensor& input, const Tensor& weight, const Tensor& bias, int64_t rows) {
+  require(input.dim() > 0, "linear: the input needs at least one dimension");
+  require(weight.dim() == 2, "linear: the weight needs two dimensions, got shape ", weight.shape());
+  const int64_t in = weight.size(1), out_features = weight.size(0);
+  require(input.size(-1) == in, "mat1 and mat2 shapes cannot be multiplied (", rows, "x", input.size(-1), " and ", in,
+          "x", out_features, "): the input of shape ", input.shape(), " has ", input.size(-1),
+          " features, the weight expects ", in);
+  require_same_dtype(input, weight, "linear");
+  if (bias.defined()) {
+    require_same_dtype(input, bias, "linear (bias)");
+    require(bias.dim() == 1 && bias.size(0) == out_features, "linear: the bias of shape ", bias.shape(),
+            " does not match the weight's ", out_features, " outputs");
+  }
+  require<NotImplementedError>(input.dtype() != Dtype::bool_, "\"linear\" not implemented for '", input.dtype(), "'");
+}
+
+int64_t rows_of(const Tensor& t) { return product(Shape(t.shape().begin(), t.shape().end() - 1)); }
+
+// The features of all places are rows of one matrix.
+void linear_derivative(const Context& c) {
+  const Tensor &g = c.gradient(), x = conj(c.saved(0)), w = conj(c.saved(1));
+  const Tensor flat = g.dim() == 2 ? g : reshape(g, {rows_of(g), w.size(0)});
+  if (c.needs(0)) c.set(0, g.dim() == 2 ? mm(flat, w) : reshape(mm(flat, w), x.shape()));
+  if (c.needs(1)) c.set(1, mm(transpose(flat, 0, 1), x.dim() == 2 ? x : reshape(x, {flat.size(0), w.size(1)})));
+  if (c.needs(2)) c.set(2, sum(flat, Shape{0}, false, std::nullopt));
+}
+
+}  // namespace
+
+Tensor linear(const Tensor& input, const Tensor& weight, const Tensor& bias) {
+  const int64_t rows = input.dim() > 0 ? rows_of(input) : 1;
+  check_linear(input, weight, bias, rows);
+  const int64_t in = weight.size(1), out_features = weight.size(0);
+  const Dtype type = product_type(input.dtype());
+  Shape shape = input.shape();
+  shape.back() = out_features;
+  Tensor out;
+  if (cuda::takes(input)) {
+    NoRecording off;
+    out = empty({rows, out_features}, input.dtype());
+    cuda::multiply(out, reshape(input, {rows, in}), transpose(weight, 0, 1), bias);
+    out = reshape(out, shape);
+  } else {
+    out = empty(shape, type);
+    NoRecording off;
+    const Tensor x = contiguous(to(input, type)), w = to(weight, type);
+    if (bias.defined()) copy_values(out, to(bias, type));
+    if (out.numel() > 0 && !out.is_meta())
+      gemm(rows, out_features, in, 1, {x.bytes(), in, 1}, {w.bytes(), w.stride(1), w.stride(0)}, bias.defined() ? 1 : 0,
+           out.bytes(), out_features, type);
+    out = to(out, input.dtype());
+  }
+  if (recording(input, weight, bias))
+    record("Linear", out, {&input, &weight, &bias}, {&input, &weight}, linear_derivative);
+  return out;
+}
+
+}  // namespace flambeau

@@ -1,0 +1,244 @@
+// Matrix products and their derivatives.
+#include "cuda/operators.h"
+#include "flambeau/add_product.h"
+#include "flambeau/operator.h"
+#include "flambeau/operators.h"
+#include "flambeau/products.h"
+#include "operators/products/products.h"
+
+namespace flambeau {
+
+namespace {
+
+kernels::Matrix matrix_of(const Tensor& t) {  // the last two dimensions
+  const int d = t.dim();
+  return {t.bytes(), t.strides()[d - 2], t.strides()[d - 1]};
+}
+
+// The conjugate transpose of the last two dimensions; of real numbers a view.
+Tensor adjoint(const Tensor& t) { return transpose(conj(t), -2, -1); }
+
+Tensor product_there(const Shape& shape, const Tensor& a, const Tensor& b) {
+  Tensor out = empty(shape, a.dtype());
+  cuda::multiply(out, a, b);
+  return out;
+}
+
+Tensor mm_values(const Tensor& a, const Tensor& b) {
+  NoRecording off;
+  if (cuda::takes(a)) return product_there({a.size(0), b.size(1)}, a, b);
+  const Dtype type = product_type(a.dtype());
+  const Tensor x = to(a, type), y = to(b, type);
+  Tensor out = empty({x.size(0), y.size(1)}, type);
+  if (out.numel() > 0 && !out.is_meta()) {
+    gemm(x.size(0), y.size(1), x.size(1), 1, matrix_of(x), matrix_of(y), 0, out.bytes(), out.size(1), type);
+  }
+  return to(out, a.dtype());
+}
+
+void check_matrices(const Tensor& a, const Tensor& b) {
+  require(a.dim() == 2 && b.dim() == 2, "mm: expected two matrices, got shapes ", a.shape(), " and ", b.shape());
+  require(a.size(1) == b.size(0), "mat1 and mat2 shapes cannot be multiplied (", a.size(0), "x", a.size(1), " and ",
+          b.size(0), "x", b.size(1), ")");
+  require_same_dtype(a, b, "mm");
+}
+
+void check_batches(const Tensor& a, const Tensor& b) {
+  require(a.dim() == 3 && b.dim() == 3, "batch1 and batch2 must be 3D tensors, got shapes ", a.shape(), " and ",
+          b.shape());
+  require(a.size(0) == b.size(0) && a.size(2) == b.size(1), "bmm: expected size for batch2 to be [", a.size(0), ", ",
+          a.size(2), ", *], got ", b.shape());
+  require_same_dtype(a, b, "bmm");
+}
+
+}  // namespace
+
+Tensor mm(const Tensor& a, const Tensor& b) {
+  check_matrices(a, b);
+  Tensor out = mm_values(a, b);
+  if (recording(a, b))
+    record("Mm", out, {&a, &b}, {&a, &b}, [](const Context& c) {
+      const Tensor& g = c.gradient();
+      if (c.needs(0)) c.set(0, mm(g, adjoint(c.saved(1))));
+      if (c.needs(1)) c.set(1, mm(adjoint(c.saved(0)), g));
+    });
+  return out;
+}
+
+const Operator mm_operator({.signature = "mm(input, mat2)",
+                            .forms = kFunction | kMethod | kOut | kLowerPrecision,
+                            .doc = "The product of two matrices.",
+                            .forward = mm,
+                            .reference = "input @ mat2",
+                            .samples = "f(2, 3), f(3, 4); i(2, 3), i(3, 4)"});
+
+namespace {
+
+// out[i] = x[i] @ y[i], all of one dtype; out is contiguous.
+void multiply_batches(const Tensor& out, const Tensor& x, const Tensor& y) {
+  const Dtype type = out.dtype();
+  const int64_t batch = out.size(0), m = out.size(1), n = out.size(2), k = x.size(2);
+  if (y.stride(0) == 0 && (m == 1 || x.stride(0) == m * x.stride(1))) {  // one second matrix: a single product
+    const int64_t row = m == 1 ? x.stride(0) : x.stride(1);
+    return gemm(batch * m, n, k, 1, {x.bytes(), row, x.stride(2)}, matrix_of(y), 0, out.bytes(), n, type);
+  }
+  gemm_batch({batch, x.stride(0), y.stride(0), m * n}, m, n, k, matrix_of(x), matrix_of(y), out.bytes(), type);
+}
+
+}  // namespace
+
+Tensor bmm(const Tensor& a, const Tensor& b) {
+  check_batches(a, b);
+  const Shape shape{a.size(0), a.size(1), b.size(2)};
+  Tensor out;
+  if (cuda::takes(a)) {
+    NoRecording off;
+    out = product_there(shape, a, b);
+  } else {
+    const Dtype type = product_type(a.dtype());
+    out = empty(shape, type);
+    NoRecording off;
+    if (out.numel() > 0 && !out.is_meta()) multiply_batches(out, to(a, type), to(b, type));
+    out = to(out, a.dtype());
+  }
+  if (recording(a, b))
+    record("Bmm", out, {&a, &b}, {&a, &b}, [](const Context& c) {
+      const Tensor& g = c.gradient();
+      if (c.needs(0)) c.set(0, bmm(g, adjoint(c.saved(1))));
+      if (c.needs(1)) c.set(1, bmm(adjoint(c.saved(0)), g));
+    });
+  return out;
+}
+
+const Operator bmm_operator({.signature = "bmm(input, mat2)",
+                             .forms = kFunction | kMethod | kOut | kLowerPrecision,
+                             .doc = "The products of two batches of matrices, (b, n, m) and (b, m, p).",
+                             .forward = bmm,
+                             .reference = "input @ mat2",
+                             .samples = "f(2, 2, 3), f(2, 3, 4); i(2, 2, 3), i(2, 3, 4)"});
+
+Tensor matmul(const Tensor& a, const Tensor& b) {
+  if (a.dim() == 2 && b.dim() == 2) return mm(a, b);
+  require(a.dim() > 0 && b.dim() > 0, "both arguments to matmul need to be at least 1D, but they are ", a.dim(),
+          "D and ", b.dim(), "D");
+  if (a.dim() <= 2 && b.dim() == 1) return a.dim() == 1 ? dot(a, b) : mv(a, b);
+  if (a.dim() == 1 && b.dim() == 2) return mv(transpose(b, 0, 1), a);
+  const Tensor x = a.dim() == 1 ? unsqueeze(a, 0) : a, y = b.dim() == 1 ? unsqueeze(b, 1) : b;
+  const int64_t m = x.size(-2), k = x.size(-1), n = y.size(-1);
+  require(k == y.size(-2), "mat1 and mat2 shapes cannot be multiplied: the shapes ", a.shape(), " and ", b.shape(),
+          " differ in the size they contract, ", k, " and ", y.size(-2));
+  Shape batch;
+  Tensor out;
+  if (y.dim() == 2) {  // one matrix for the whole batch: a single product
+    batch = Shape(x.shape().begin(), x.shape().end() - 2);
+    out = mm(reshape(x, {product(batch) * m, k}), y);
+  } else {
+    const Shape xb(x.shape().begin(), x.shape().end() - 2), yb(y.shape().begin(), y.shape().end() - 2);
+    batch = broadcast(xb, yb);
+    auto flat = [&](const Tensor& t, int64_t rows, int64_t columns) {
+      Shape shape = batch;
+      shape.push_back(rows);
+      shape.push_back(columns);
+      return reshape(expand(t, shape), {product(batch), rows, columns});
+    };
+    out = bmm(flat(x, m, k), flat(y, k, n));
+  }
+  if (a.dim() > 1) batch.push_back(m);
+  if (b.dim() > 1) batch.push_back(n);
+  return reshape(out, batch);
+}
+
+const Operator matmul_operator(
+    {.signature = "matmul(input, other)",
+     .forms = kFunction | kMethod | kOut | kLowerPrecision,
+     .doc = "The matrix product: vectors, matrices and broadcast batches of matrices. Gradient: both, any order.",
+     .forward = matmul,
+     .reference = "input @ other",
+     .samples =
+         "f(2, 3), f(3, 4); f(3), f(3); f(2, 1, 2, 3), f(4, 3, 2); f(2, 3), f(3); i(2, 3), i(3, 2); f(2, 0), f(0, 3)"});
+
+namespace {
+
+// Of halves on a GPU, with the sums as they are accumulated.
+Tensor unrounded_product(const Tensor& a, const Tensor& b, Tensor (*product)(const Tensor&, const Tensor&)) {
+  (product == mm ? check_matrices : check_batches)(a, b);
+  Shape shape = a.shape();
+  shape.back() = b.size(-1);
+  const Tensor out = empty(shape, Dtype::float32);
+  cuda::multiply(out, a, b);
+  if (recording(a, b))
+    record(product == mm ? "Mm" : "Bmm", out, {&a, &b}, {&a, &b}, [product](const Context& c) {
+      const Tensor g = to(c.gradient(), c.saved(0).dtype());
+      if (c.needs(0)) c.set(0, product(g, adjoint(c.saved(1))));
+      if (c.needs(1)) c.set(1, product(adjoint(c.saved(0)), g));
+    });
+  return out;
+}
+
+}  // namespace
+
+Tensor add_product(const char* name, const Tensor& input, const Tensor& a, const Tensor& b, Scalar beta, Scalar alpha,
+                   Tensor (*product)(const Tensor&, const Tensor&)) {
+  const Dtype dtype = a.dtype();
+  require_same_dtype(input, a, name);
+  require_same_dtype(a, b, name);
+  require<NotImplementedError>(dtype != Dtype::bool_, "\"", name, "\" not implemented for '", dtype, "'");
+  require(fits(beta, dtype) && fits(alpha, dtype), name, ": beta and alpha must be numbers that '", dtype,
+          "' can represent");
+  if (!is_inexact(dtype)) {
+    beta = beta.integer();
+    alpha = alpha.integer();
+  }
+  const bool half = dtype == Dtype::float16 || dtype == Dtype::bfloat16;
+  const auto wide = [&](const Tensor& t) { return half ? to(t, Dtype::float32) : t; };
+  const bool as_they_are = half && cuda::takes(a) && (product == mm || product == bmm);
+  Tensor out = as_they_are ? unrounded_product(a, b, product) : product(wide(a), wide(b));
+  require(broadcast(input.shape(), out.shape()) == out.shape(), name, ": the input's shape ", input.shape(),
+          " does not expand to ", out.shape());
+  if (!alpha.equals(1)) out = mul(out, alpha);
+  if (!beta.equals(0)) out = add(beta.equals(1) ? wide(input) : mul(wide(input), beta), out);
+  return half ? to(out, dtype) : out;
+}
+
+Tensor addmm(const Tensor& input, const Tensor& a, const Tensor& b, Scalar beta, Scalar alpha) {
+  return add_product("addmm", input, a, b, beta, alpha, mm);
+}
+
+const Operator addmm_operator({.signature = "addmm(input, mat1, mat2, *, beta=1, alpha=1)",
+                               .forms = kFunction | kMethod | kOut | kInPlace | kLowerPrecision,
+                               .doc = "beta * input + alpha * mat1 @ mat2. Gradient: all three.",
+                               .forward = addmm,
+                               .reference = "beta * input + alpha * (mat1 @ mat2)",
+                               .samples = "f(2, 4), f(2, 3), f(3, 4); f(4), f(2, 3), f(3, 4), beta=2, alpha=0.5"});
+
+const Operator addmv_operator({.signature = "addmv(input, mat, vec, *, beta=1, alpha=1)",
+                               .forms = kFunction | kMethod | kOut | kInPlace,
+                               .doc = "beta * input + alpha * mat @ vec. Gradient: all three.",
+                               .forward = [](const Tensor& i, const Tensor& a, const Tensor& b, Scalar beta,
+                                             Scalar alpha) { return add_product("addmv", i, a, b, beta, alpha, mv); },
+                               .reference = "beta * input + alpha * (mat @ vec)",
+                               .samples = "f(2), f(2, 3), f(3); f(2), f(2, 3), f(3), beta=2, alpha=0.5"});
+
+const Operator baddbmm_operator(
+    {.signature = "baddbmm(input, batch1, batch2, *, beta=1, alpha=1)",
+     .forms = kFunction | kMethod | kOut | kInPlace | kLowerPrecision,
+     .doc = "beta * input + alpha * batch1 @ batch2, batched. Gradient: all three.",
+     .forward = [](const Tensor& i, const Tensor& a, const Tensor& b, Scalar beta,
+                   Scalar alpha) { return add_product("baddbmm", i, a, b, beta, alpha, bmm); },
+     .reference = "beta * input + alpha * (batch1 @ batch2)",
+     .samples = "f(2, 2, 4), f(2, 2, 3), f(2, 3, 4); f(4), f(2, 2, 3), f(2, 3, 4), beta=2, alpha=0.5"});
+
+const Operator adjoint_operator(
+    {.signature = "adjoint(input)",
+     .forms = kFunction | kMethod,
+     .doc = "The last two dimensions exchanged, conjugated. Gradient: input.",
+     .forward =
+         [](const Tensor& t) {
+           require(t.dim() != 1,
+                   "tensor.adjoint() is only supported on matrices or batches of matrices. Got 1-D tensor.");
+           return t.dim() ? transpose(conj(t), -2, -1) : conj(t);
+         },
+     .reference = "np.conj(np.swapaxes(input, -1, -2))",
+     .samples = "f(2, 3); c(2, 3, 2)"});
+
+}  // namespace flambeau

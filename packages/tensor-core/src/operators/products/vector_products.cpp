@@ -1,0 +1,90 @@
+// Products with vectors.
+#include "cuda/operators.h"
+#include "flambeau/operator.h"
+#include "flambeau/products.h"
+
+#include "cuda/operators.h"
+#include "operators/products/products.h"
+
+namespace flambeau {
+
+Tensor dot(const Tensor& a, const Tensor& b) {
+  require(a.dim() == 1 && b.dim() == 1, "1D tensors expected, but got ", a.dim(), "D and ", b.dim(), "D tensors");
+  require(a.numel() == b.numel(), "inconsistent tensor size, expected tensor [", a.numel(), "] and src [", b.numel(),
+          "] to have the same number of elements");
+  require(a.dtype() == b.dtype(), "dot : expected both vectors to have same dtype, but found ", a.dtype(), " and ",
+          b.dtype());
+  const Dtype type = product_type(a.dtype());
+  Tensor out = empty({}, type);
+  {
+    NoRecording off;
+    const Dtype in = cuda::takes(a) && is_floating(a.dtype()) ? a.dtype() : type;  // a kernel widens as it reads
+    const Tensor x = to(a, in), y = to(b, in);
+    if (cuda::takes(a))
+      cuda::dot(out, contiguous(x), contiguous(y));
+    else if (!out.is_meta())
+      gemm(1, 1, a.numel(), 1, {x.bytes(), 0, x.strides()[0]}, {y.bytes(), y.strides()[0], 0}, 0, out.bytes(), 1, type);
+    out = to(out, a.dtype());
+  }
+  if (recording(a, b))
+    record("Dot", out, {&a, &b}, {&a, &b}, [](const Context& c) {
+      if (c.needs(0)) c.set(0, c.gradient() * conj(c.saved(1)));
+      if (c.needs(1)) c.set(1, c.gradient() * conj(c.saved(0)));
+    });
+  return out;
+}
+
+const Operator dot_operator({.signature = "dot(input, tensor)",
+                             .forms = kFunction | kMethod | kOut,
+                             .doc = "The inner product of two vectors.",
+                             .forward = dot,
+                             .reference = "input @ tensor",
+                             .samples = "f(3), f(3); i(4), i(4); f(0), f(0)"});
+
+Tensor mv(const Tensor& matrix, const Tensor& vector) {
+  require(matrix.dim() == 2 && vector.dim() == 1, "vector + matrix @ vector expected, got ", matrix.dim(), ", ",
+          vector.dim());
+  require(matrix.shape()[1] == vector.numel(), "size mismatch, got input (", matrix.shape()[0], "), mat (",
+          matrix.shape()[0], "x", matrix.shape()[1], "), vec (", vector.numel(),
+          "): mat1 and mat2 shapes cannot be multiplied");
+  require_same_dtype(matrix, vector, "mv");
+  const Dtype type = product_type(matrix.dtype());
+  const int64_t rows = matrix.shape()[0];
+  Tensor out;
+  if (cuda::takes(matrix)) {
+    NoRecording off;
+    out = empty({rows}, matrix.dtype());
+    cuda::multiply(unsqueeze(out, 1), matrix, unsqueeze(vector, 1));
+  } else {
+    out = empty({rows}, type);
+    NoRecording off;
+    const Tensor a = to(matrix, type), x = to(vector, type);
+    if (rows > 0 && !out.is_meta())
+      gemm(rows, 1, vector.numel(), 1, {a.bytes(), a.strides()[0], a.strides()[1]}, {x.bytes(), x.strides()[0], 1}, 0,
+           out.bytes(), 1, type);
+    out = to(out, matrix.dtype());
+  }
+  if (recording(matrix, vector))
+    record("Mv", out, {&matrix, &vector}, {&matrix, &vector}, [](const Context& c) {
+      if (c.needs(0)) c.set(0, unsqueeze(c.gradient(), 1) * conj(c.saved(1)));
+      if (c.needs(1)) c.set(1, mv(conj(transpose(c.saved(0), 0, 1)), c.gradient()));
+    });
+  return out;
+}
+
+const Operator mv_operator({.signature = "mv(input, vec)",
+                            .forms = kFunction | kMethod | kOut,
+                            .doc = "Matrix times vector.",
+                            .forward = mv,
+                            .reference = "input @ vec",
+                            .samples = "f(2, 3), f(3); i(2, 3), i(3)"});
+
+const Operator vdot_operator(
+    {.signature = "vdot(input, other)",
+     .forms = kFunction | kMethod | kOut,
+     .doc = "The inner product of two vectors, the first conjugated: sum(conj(input) * other). Gradient: both.",
+     .forward = [](const Tensor& x, const Tensor& y) { return dot(conj(x), y); },
+     .reference = "np.vdot(input, other)",
+     .samples = "f(3), f(3); f(0), f(0)"});
+
+}  // namespace flambeau

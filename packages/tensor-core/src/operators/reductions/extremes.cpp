@@ -1,0 +1,235 @@
+// Largest and smallest elements, where they are, whether any or all are not 0, and all the bits together.
+#include "flambeau/extremes.h"
+#include "flambeau/operator.h"
+
+#include "cuda/operators.h"
+#include "operators/arithmetic/chosen.h"
+#include "operators/reductions/reduction.h"
+
+namespace flambeau {
+
+namespace {
+
+using kernels::Reduce;
+
+void require_order(const Tensor& t, const char* name) {
+  require<NotImplementedError>(category(t.dtype()) <= Category::Floating, name, "(): not implemented for '", t.dtype(),
+                               "'");
+}
+
+void require_any(const Tensor& t, const char* name) {
+  require(t.numel() > 0, name,
+          "(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the "
+          "'dim' argument.");
+}
+
+// The extreme values; the gradient is shared evenly among equal ones.
+Tensor extreme(bool largest, const Tensor& t, const OptionalDims& dim, bool keepdim, const char* node) {
+  const char* name = largest ? "amax" : "amin";
+  require_order(t, name);
+  if (dim && !dim->empty())
+    require_elements(t, dim, name);
+  else
+    require_any(t, name);
+  Tensor out;
+  {
+    NoRecording off;
+    out = to(reduce(largest ? Reduce::Max : Reduce::Min, t, dim, keepdim), t.dtype());
+  }
+  if (recording(t)) record_shared(node, out, t, kept_shape(t, dim));
+  return out;
+}
+
+using ArgKernel = kernels::ArgReduceKernel;
+
+// Positions along a step; a long one in blocks, of whose best elements the first best counts.
+Tensor arg_step(bool largest, const Tensor& in, int64_t outer, int64_t length, int64_t inner) {
+  const auto& table = kernels::table();
+  const ArgKernel kernel = (largest ? table.argmax : table.argmin)[int(in.dtype())];
+  const int64_t size = item_size(in.dtype()), rows = block_length(outer, length, inner);
+  require<NotImplementedError>(rows < int64_t(1) << 31 || inner == 1,
+                               "positions along 2**31 or more elements of several columns are not supported");
+  if (in.is_meta()) return empty({outer * inner}, Dtype::int64);
+  if (cuda::takes(in)) return cuda::extreme_places(largest, in, outer, length, inner);
+  const int64_t blocks = rows < length ? (length + rows - 1) / rows : 1;
+  Tensor out = empty({outer * blocks * inner}, Dtype::int64);
+  if (blocks == 1) {
+    over_step(outer, length, inner, [&](int64_t first, int64_t count, int64_t column, int64_t columns) {
+      kernel(out.data<int64_t>() + first * inner + column, in.bytes() + (first * length * inner + column) * size, count,
+             length, inner, columns);
+    });
+    return out;
+  }
+  parallel_items(outer * blocks, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t first = i % blocks * rows;
+      int64_t* to = out.data<int64_t>() + i * inner;
+      kernel(to, in.bytes() + (i / blocks * length + first) * inner * size, 1, std::min(rows, length - first), inner,
+             inner);
+      for (int64_t k = 0; k < inner; ++k) to[k] += first;
+    }
+  });
+  const Tensor shaped = view(in, {outer, length, inner}), places = view(out, {outer, blocks, inner});
+  const Tensor best = contiguous(gather(shaped, 1, places));
+  return view(gather(places, 1, view(arg_step(largest, best, outer, blocks, inner), {outer, 1, inner})),
+              {outer * inner});
+}
+
+Tensor arg_reduce(bool largest, const Tensor& t, std::optional<int64_t> dim, bool keepdim) {
+  NoRecording off;
+  const Tensor x = contiguous(t);
+  int64_t outer = 1, length = 1, inner = 1;
+  const int64_t d = dim ? t.wrap_dim(*dim) : 0;
+  for (int i = 0; i < t.dim(); ++i) (!dim || i == d ? length : i < d ? outer : inner) *= t.shape()[i];
+  const Tensor out = arg_step(largest, x, outer, length, inner);
+  resize(out, reduced_shape(t, dim ? OptionalDims(Shape{d}) : OptionalDims(), keepdim));
+  return out;
+}
+
+TensorPair extreme_dim(bool largest, const Tensor& t, int64_t dim, bool keepdim, const char* node) {
+  dim = t.wrap_dim(dim);
+  require_order(t, largest ? "max" : "min");
+  require_elements(t, Shape{dim}, largest ? "max" : "min");
+  TensorPair out;
+  {
+    NoRecording off;
+    out.indices = arg_reduce(largest, t, dim, true);
+    out.values = t.dim() ? gather(t, dim, out.indices) : clone(t);
+    if (!keepdim && t.dim()) {
+      resize(out.values, reduced_shape(t, Shape{dim}, false));
+      resize(out.indices, out.values.shape());
+    }
+  }
+  record_chosen(node, out, t, dim, keepdim);
+  return out;
+}
+
+Tensor extreme_all(bool largest, const Tensor& t, const char* name, const char* node) {
+  require_any(t, name);
+  return extreme(largest, t, {}, false, node);
+}
+
+Tensor arg_extreme(bool largest, const Tensor& t, std::optional<int64_t> dim, bool keepdim) {
+  require_order(t, largest ? "argmax" : "argmin");
+  require<IndexError>(t.numel() > 0 || (dim && t.size(*dim) > 0), largest ? "argmax" : "argmin",
+                      "(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim "
+                      "with the 'dim' argument.");
+  return arg_reduce(largest, t, dim, keepdim);
+}
+
+Tensor truth(Reduce op, const Tensor& t, const OptionalDims& dim, bool keepdim) {
+  NoRecording off;
+  const Tensor out = reduce(op, t, dim, keepdim);
+  return t.dtype() == Dtype::uint8 ? to(out, Dtype::uint8) : out;
+}
+
+}  // namespace
+
+Tensor amax(const Tensor& t, const OptionalDims& dim, bool keepdim) { return extreme(true, t, dim, keepdim, "Amax"); }
+
+const Operator amax_operator({.signature = "amax(input, dim=(), keepdim=False)",
+                              .forms = kFunction | kMethod | kOut,
+                              .doc = "The largest over dimensions; the gradient is shared evenly among equal elements.",
+                              .forward = amax,
+                              .reference = "np.amax(input, dim or None, keepdims=keepdim)",
+                              .samples = "f(2, 3); f(2, 3), 1; i(2, 3, 4), (0, 2), True"});
+
+Tensor amin(const Tensor& t, const OptionalDims& dim, bool keepdim) { return extreme(false, t, dim, keepdim, "Amin"); }
+
+const Operator amin_operator(
+    {.signature = "amin(input, dim=(), keepdim=False)",
+     .forms = kFunction | kMethod | kOut,
+     .doc = "The smallest over dimensions; the gradient is shared evenly among equal elements.",
+     .forward = amin,
+     .reference = "np.amin(input, dim or None, keepdims=keepdim)",
+     .samples = "f(2, 3); f(2, 3), 1; i(2, 3, 4), (0, 2), True"});
+TensorPair aminmax(const Tensor& t, std::optional<int64_t> dim, bool keepdim) {
+  const OptionalDims dims = dim ? OptionalDims(Shape{*dim}) : OptionalDims();
+  if (dim || keepdim || recording(t)) return {amin(t, dims, keepdim), amax(t, dims, keepdim)};
+  require_order(t, "aminmax");
+  const auto [smallest, largest] = reduce_both(Reduce::Min, Reduce::Max, t);
+  return {to(smallest, t.dtype()), to(largest, t.dtype())};
+}
+Tensor max_all(const Tensor& t) { return extreme_all(true, t, "max", "Max"); }
+Tensor min_all(const Tensor& t) { return extreme_all(false, t, "min", "Min"); }
+TensorPair max_dim(const Tensor& t, int64_t dim, bool keepdim) { return extreme_dim(true, t, dim, keepdim, "Max"); }
+TensorPair min_dim(const Tensor& t, int64_t dim, bool keepdim) { return extreme_dim(false, t, dim, keepdim, "Min"); }
+Tensor hash_tensor(const Tensor& t, const OptionalDims& dim, bool keepdim, int64_t mode) {
+  require(mode == 0, "Unknown hash_tensor mode: ", mode);
+  require<NotImplementedError>(!is_complex(t.dtype()), "\"hash_tensor\" not implemented for '", t.dtype(), "'");
+  if (dim && !dim->empty())
+    require_elements(t, dim, "hash_tensor");
+  else
+    require_any(t, "hash_tensor");
+  NoRecording off;
+  const bool direct = kernels::table().reduce[int(Reduce::Xor)][int(t.dtype())].run;
+  const Tensor x = direct ? t : to(t, is_floating(t.dtype()) ? Dtype::float32 : Dtype::int64);
+  return to(reduce(Reduce::Xor, x, dim, keepdim), Dtype::uint64);
+}
+
+const Operator hash_tensor_operator(
+    {.signature = "hash_tensor(input, dim=(), *, keepdim=False, mode=0)",
+     .forms = kFunction | kMethod | kOut,
+     .doc =
+         "The exclusive or of all elements as 64 bits, of all or along dimensions, in uint64: equal tensors have equal "
+         "hashes, in whatever order their elements are. Floating elements count as float64, integers as int64.\n\n"
+         "Raises RuntimeError or IndexError where there is none. Not differentiable.",
+     .forward = hash_tensor});
+Tensor argmax(const Tensor& t, std::optional<int64_t> dim, bool keepdim) { return arg_extreme(true, t, dim, keepdim); }
+
+const Operator argmax_operator({.signature = "argmax(input, dim=None, keepdim=False)",
+                                .forms = kFunction | kMethod | kOut,
+                                .doc = "The position of the first largest element, int64. Not differentiable.",
+                                .forward = argmax,
+                                .reference = "np.argmax(input, dim, keepdims=keepdim)",
+                                .samples = "f(2, 3); f(2, 3), 1; i(2, 30), 0, True"});
+
+Tensor argmin(const Tensor& t, std::optional<int64_t> dim, bool keepdim) { return arg_extreme(false, t, dim, keepdim); }
+
+const Operator argmin_operator({.signature = "argmin(input, dim=None, keepdim=False)",
+                                .forms = kFunction | kMethod | kOut,
+                                .doc = "The position of the first smallest element, int64. Not differentiable.",
+                                .forward = argmin,
+                                .reference = "np.argmin(input, dim, keepdims=keepdim)",
+                                .samples = "f(2, 3); f(2, 3), 1; i(2, 30), 0, True"});
+
+Tensor any(const Tensor& t, const OptionalDims& dim, bool keepdim) { return truth(Reduce::Any, t, dim, keepdim); }
+
+const Operator any_operator({.signature = "any(input, dim=None, keepdim=False)",
+                             .forms = kFunction | kMethod | kOut,
+                             .doc = "Whether any element is not 0.",
+                             .forward = any,
+                             .reference = "np.any(input, dim, keepdims=keepdim)",
+                             .samples = "b(2, 3); i(3, 4), 1; b(2, 3), 0, True"});
+
+Tensor all(const Tensor& t, const OptionalDims& dim, bool keepdim) { return truth(Reduce::All, t, dim, keepdim); }
+
+const Operator all_operator({.signature = "all(input, dim=None, keepdim=False)",
+                             .forms = kFunction | kMethod | kOut,
+                             .doc = "Whether every element is not 0.",
+                             .forward = all,
+                             .reference = "np.all(input, dim, keepdims=keepdim)",
+                             .samples = "b(2, 3); i(3, 4), 1; b(2, 3), 0, True"});
+
+const Operator one_hot_operator(
+    {.signature = "one_hot(input, num_classes=-1)",
+     .forms = kFunction,
+     .doc = "Class indices as 0/1 vectors, int64.",
+     .forward =
+         [](const Tensor& t, int64_t classes) {
+           require(t.dtype() == Dtype::int64, "one_hot is only applicable to index tensor of type LongTensor, got ",
+                   t.dtype());
+           require(t.numel() > 0 || classes > 0, "Can not infer total number of classes from empty tensor.");
+           if (t.numel() > 0) {
+             const int64_t least = item(min_all(t)).integer(), most = item(max_all(t)).integer();
+             require(least >= 0, "Class values must be non-negative. Got ", least);
+             require(classes == -1 || most < classes, "Class values must be smaller than num_classes. Got ", most,
+                     " and num_classes=", classes);
+             if (classes == -1) classes = most + 1;
+           }
+           return to(eq(unsqueeze(t, -1), arange(Scalar(0), Scalar(classes), Scalar(1), Dtype::int64)), Dtype::int64);
+         },
+     .reference = "np.eye(num_classes, dtype=np.int64)[input]",
+     .samples = "k(4, 3), 5; k(3, 2, 2), 3"});
+
+}  // namespace flambeau

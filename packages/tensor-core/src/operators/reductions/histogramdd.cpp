@@ -1,0 +1,132 @@
+// Counts of points in the cells of a grid.
+#include <algorithm>
+#include <cmath>
+
+#include "core/working_memory.h"
+#include "flambeau/cuda.h"
+#include "flambeau/sorting.h"
+
+namespace flambeau {
+
+namespace {
+
+Tensor equal_bins(const char* name, const Tensor& points, int64_t dimension, int64_t count,
+                  const std::vector<double>& limits) {
+  require(count > 0, name, "(): bins must be > 0, but got ", count, " for dimension ", dimension);
+  double low = 0, high = 1;
+  if (!limits.empty()) {
+    low = limits[size_t(2 * dimension)], high = limits[size_t(2 * dimension + 1)];
+    require(low <= high, name, "(): min should not exceed max, but got min ", low, " max ", high);
+  } else if (points.shape()[0] > 0) {
+    const Tensor values = select(points, 1, dimension);
+    low = item(min_all(values)).real(), high = item(max_all(values)).real();
+  }
+  require(std::isfinite(low) && std::isfinite(high), name, "(): dimension ", dimension, "'s range [", low, ", ", high,
+          "] is not finite");
+  if (low == high) low -= 0.5, high += 0.5;
+  return linspace(Scalar(low), Scalar(high), count + 1, points.dtype());
+}
+
+Tensor edges_of(const char* name, const Tensor& points, int64_t dimension, const Bins& bins,
+                const std::vector<double>& limits) {
+  if (!bins.edges.defined()) return equal_bins(name, points, dimension, bins.count, limits);
+  require(bins.edges.dtype() == points.dtype(), name,
+          "(): input tensor and bins tensors should have the same dtype, but got input with dtype ", points.dtype(),
+          " and bins for dimension ", dimension, " with dtype ", bins.edges.dtype());
+  require(bins.edges.dim() == 1 && bins.edges.numel() > 0, name, "(): bins for dimension ", dimension,
+          " should be a vector of edges, got ", bins.edges.shape());
+  return bins.edges;
+}
+
+void check_weight(const char* name, const Tensor& points, const Tensor& weight) {
+  require(weight.numel() == points.shape()[0], name,
+          "(): if weight tensor is provided it should have the same shape as the input tensor excluding its innermost "
+          "dimension, but got weight of shape ",
+          weight.shape());
+  require(weight.dtype() == points.dtype(), name,
+          "(): if weight tensor is provided, input tensor and weight tensor should have the same dtype, got ",
+          points.dtype(), " and ", weight.dtype());
+}
+
+// The bin of a value, the last one with its right edge; -1 outside.
+template <class T>
+int64_t bin_of(T value, const T* edges, int64_t count) {
+  if (!(value >= edges[0] && value <= edges[count])) return -1;
+  return std::min(std::upper_bound(edges, edges + count + 1, value) - edges, count) - 1;
+}
+
+template <class T>
+void count_points(const Tensor& points, const Tensors& edges, const T* weight, const Shape& shape, T* counts) {
+  const int64_t n = points.shape()[0], dims = points.shape()[1];
+  std::vector<double> sums(size_t(product(shape)));
+  for (int64_t i = 0; i < n; ++i) {
+    int64_t place = 0;
+    for (int64_t d = 0; d < dims && place >= 0; ++d) {
+      const int64_t bin = bin_of(points.data<T>()[i * dims + d], edges[size_t(d)].data<T>(), shape[size_t(d)]);
+      place = bin < 0 ? -1 : place * shape[size_t(d)] + bin;
+    }
+    if (place >= 0) sums[size_t(place)] += weight ? double(weight[i]) : 1;
+  }
+  std::transform(sums.begin(), sums.end(), counts, [](double s) { return T(s); });
+}
+
+Tensor counted_on_gpu(const Tensor& points, const Tensors& edges, const Tensor& weights, const Shape& shape) {
+  const int64_t n = points.size(0), total = product(shape);
+  Tensor place = zeros({n}, Dtype::int64), inside = ones({n}, Dtype::bool_);
+  for (size_t d = 0; d < edges.size(); ++d) {
+    const Tensor value = contiguous(select(points, 1, int64_t(d)));
+    const Tensor low = select(edges[d], 0, 0), high = select(edges[d], 0, shape[d]);
+    inside = logical_and(inside, logical_and(ge(value, low), le(value, high)));
+    const Tensor bin = searchsorted(edges[d], value, true, Tensor(), false) - Scalar(1);
+    place = place * Scalar(shape[d]) + clamp_min(clamp_max(bin, Scalar(shape[d] - 1)), Scalar(0));
+  }
+  const Tensor each = weights.defined() ? reshape(to(weights, Dtype::float64), {n}) : ones({n}, Dtype::float64);
+  const Tensor sums = index_add(zeros({total + 1}, Dtype::float64), 0, where(inside, place, Scalar(total)), each);
+  return to(reshape(narrow(sums, 0, 0, total), shape), points.dtype());
+}
+
+// Over the total and the widths of the bins.
+Tensor as_density(const Tensor& counts, const Tensors& edges) {
+  Tensor out = counts / sum(counts, {}, false, {});
+  for (size_t d = 0; d < edges.size(); ++d) {
+    Shape shape(edges.size(), 1);
+    shape[d] = edges[d].numel() - 1;
+    out = out / reshape(narrow(edges[d], 0, 1, shape[d]) - narrow(edges[d], 0, 0, shape[d]), shape);
+  }
+  return out;
+}
+
+}  // namespace
+
+Histogram histogramdd(const char* name, const Tensor& given, const std::vector<Bins>& bins,
+                      const std::vector<double>& limits, const Tensor& weight, bool density) {
+  NoRecording off;
+  require<NotImplementedError>(given.dtype() == Dtype::float32 || given.dtype() == Dtype::float64, "\"", name,
+                               "\" not implemented for '", given.dtype(), "'");
+  const Tensor points = contiguous(given);
+  Histogram out;
+  Tensors edges;
+  Shape shape;
+  for (size_t d = 0; d < bins.size(); ++d) {
+    out.edges.push_back(edges_of(name, points, int64_t(d), bins[d], limits));
+    edges.push_back(contiguous(out.edges[d]));
+    shape.push_back(edges[d].numel() - 1);
+  }
+  if (weight.defined()) check_weight(name, points, weight);
+  const Tensor weights = weight.defined() ? contiguous(weight) : weight;
+  if (cuda::takes(points) && product(shape) > 0) {
+    out.counts = counted_on_gpu(points, edges, weights, shape);
+    if (density) out.counts = as_density(out.counts, edges);
+    return out;
+  }
+  out.counts = empty(shape, points.dtype());
+  dispatch_real(points.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    if (out.counts.numel() > 0)
+      count_points<T>(points, edges, weights.defined() ? weights.data<T>() : nullptr, shape, out.counts.data<T>());
+  });
+  if (density) out.counts = as_density(out.counts, edges);
+  return out;
+}
+
+}  // namespace flambeau

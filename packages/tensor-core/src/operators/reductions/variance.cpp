@@ -1,0 +1,195 @@
+// Variances and standard deviations, each with its derivative.
+#include <cmath>
+
+#include "cuda/operators.h"
+#include "operators/reductions/reduction.h"
+
+namespace flambeau {
+
+namespace {
+
+struct Moments {
+  Tensor mean, squares;  // squares: the sum of squared deviations
+};
+
+// Joins the moments of the blocks of a step (Chan, Golub, LeVeque 1979).
+template <class T>
+void join_blocks(const Moments& parts, const Moments& out, int64_t outer, int64_t length, int64_t rows, int64_t inner) {
+  const int64_t blocks = (length + rows - 1) / rows;
+  for (int64_t o = 0; o < outer; ++o)
+    for (int64_t i = 0; i < inner; ++i) {
+      double count = 0, mean = 0, squares = 0;
+      for (int64_t b = 0; b < blocks; ++b) {
+        const int64_t at = (o * blocks + b) * inner + i;
+        const double n = double(std::min(rows, length - b * rows)), delta = double(parts.mean.data<T>()[at]) - mean;
+        mean += delta * n / (count + n);
+        squares += double(parts.squares.data<T>()[at]) + delta * delta * count * n / (count + n);
+        count += n;
+      }
+      out.mean.data<T>()[o * inner + i] = T(mean);
+      out.squares.data<T>()[o * inner + i] = T(squares);
+    }
+}
+
+Moments step(const Tensor& in, int64_t outer, int64_t length, int64_t inner) {
+  const auto kernel = kernels::table().moments[int(in.dtype())];
+  const Dtype type = in.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32;
+  const int64_t in_size = item_size(in.dtype()), size = item_size(type), rows = block_length(outer, length, inner);
+  const int64_t blocks = rows < length ? (length + rows - 1) / rows : 1;
+  const auto room = [&](int64_t n) { return Moments{empty({n}, type), empty({n}, type)}; };
+  if (in.is_meta()) return room(outer * inner);
+  if (cuda::takes(in)) {
+    const Moments out = room(outer * inner);
+    cuda::moments(out.mean, out.squares, in, outer, length, inner);
+    return out;
+  }
+  const Moments parts = room(outer * blocks * inner);
+  const auto run = [&](int64_t to, int64_t from, int64_t count, int64_t columns) {
+    kernel(parts.mean.bytes() + to * size, parts.squares.bytes() + to * size, in.bytes() + from * in_size, count, inner,
+           columns);
+  };
+  if (blocks == 1) {
+    over_step(outer, length, inner, [&](int64_t first, int64_t count, int64_t column, int64_t columns) {
+      for (int64_t o = first; o < first + count; ++o)
+        run(o * inner + column, o * length * inner + column, length, columns);
+    });
+    return parts;
+  }
+  parallel_items(outer * blocks, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t first = i % blocks * rows;
+      run(i * inner, (i / blocks * length + first) * inner, std::min(rows, length - first), inner);
+    }
+  });
+  const Moments out = room(outer * inner);
+  type == Dtype::float64 ? join_blocks<double>(parts, out, outer, length, rows, inner)
+                         : join_blocks<float>(parts, out, outer, length, rows, inner);
+  return out;
+}
+
+// Of groups of n elements each: the squares of a union are those within the groups and n times those of their means.
+Moments moments(const Tensor& t, const OptionalDims& dims) {
+  NoRecording off;
+  const uint64_t mask = dim_mask(t, dims);
+  const Layout l = layout(t, mask);
+  Moments m;
+  int64_t count = 1, inner = 1;
+  for (int64_t i = int64_t(l.segments.size()) - 1; i >= 0; --i) {
+    const auto [size, reduced] = l.segments[size_t(i)];
+    int64_t outer = 1;
+    for (int64_t k = 0; k < i; ++k) outer *= l.segments[size_t(k)].size;
+    if (!reduced) {
+      inner *= size;
+      continue;
+    }
+    const Moments next = step(m.mean.defined() ? m.mean : l.input, outer, size, inner);
+    if (m.mean.defined()) {
+      const Tensor within = sum(view(m.squares, {outer, size, inner}), Shape{1}, false, {});
+      m.squares = view(within, {outer * inner}) + next.squares * Scalar(double(count));
+    } else {
+      m.squares = next.squares;
+    }
+    m.mean = next.mean;
+    count *= size;
+  }
+  if (!m.mean.defined()) m = step(l.input, 1, 1, l.input.numel());
+  return {placed(m.mean, l, t, mask, true), placed(m.squares, l, t, mask, true)};
+}
+
+void check(const Tensor& t) {
+  require(is_floating(t.dtype()), "std and var only support floating point and complex dtypes, got ", t.dtype());
+}
+
+double divisor_of(const Tensor& t, const OptionalDims& dim, double correction) {
+  return std::max(0.0, double(reduced_count(t, dim)) - correction);
+}
+
+Tensor finished(const Tensor& value, const Tensor& t, const OptionalDims& dim, bool keepdim) {
+  const Tensor out = to(value, t.dtype());
+  if (!keepdim) resize(out, reduced_shape(t, dim, false));
+  return out;
+}
+
+// The gradient of the variance (keepdim) times `g`.
+Tensor variance_gradient(const Tensor& g, const Tensor& x, const OptionalDims& dim, double divisor) {
+  return g * ((x - mean(x, dim, true, {})) * Scalar(2.0 / divisor));
+}
+
+// The gradient of the standard deviation; 0 where that is 0.
+Tensor deviation_gradient(const Tensor& g, const Tensor& result, const Tensor& x, const OptionalDims& dim,
+                          double divisor) {
+  const Tensor zero = eq(result, 0), safe = where(zero, Scalar(1.0), result);
+  return where(zero, Scalar(0.0), g / (safe * Scalar(divisor))) * (x - mean(x, dim, true, {}));
+}
+
+void take_roots(const Tensor& t) {
+  if (t.is_meta()) return;
+  if (cuda::takes(t)) {
+    const Operand same(t);
+    return cuda::pointwise(PointwiseOp::sqrt, cuda::kValue, t, &same, 1, t.dtype());
+  }
+  const auto root = [&](auto* values) {
+    for (int64_t i = 0; i < t.numel(); ++i) values[i] = std::sqrt(values[i]);
+  };
+  t.dtype() == Dtype::float64 ? root(t.data<double>()) : root(t.data<float>());
+}
+
+TensorPair spread_and_mean(const Tensor& t, const OptionalDims& dim, double correction, bool keepdim, bool root) {
+  check(t);
+  const double divisor = divisor_of(t, dim, correction);
+  const Moments m = moments(t, dim);
+  divide_in_place(m.squares, divisor);
+  if (root) take_roots(m.squares);
+  return {finished(m.squares, t, dim, keepdim), finished(m.mean, t, dim, keepdim)};
+}
+
+}  // namespace
+
+Tensor var(const Tensor& t, const OptionalDims& dim, double correction, bool keepdim) {
+  if (is_complex(t.dtype())) return var(real(t), dim, correction, keepdim) + var(imag(t), dim, correction, keepdim);
+  const Tensor out = spread_and_mean(t, dim, correction, keepdim, false).values;
+  if (recording(t))
+    record("Var", out, {&t}, {&t},
+           [kept = kept_shape(t, dim), dim, divisor = divisor_of(t, dim, correction)](const Context& c) {
+             c.set(0, variance_gradient(reshape(c.gradient(), kept), c.saved(0), dim, divisor));
+           });
+  return out;
+}
+
+Tensor standard_deviation(const Tensor& t, const OptionalDims& dim, double correction, bool keepdim) {
+  if (is_complex(t.dtype())) return sqrt(var(t, dim, correction, keepdim));
+  const Tensor out = spread_and_mean(t, dim, correction, keepdim, true).values;
+  if (recording(t))
+    record("Std", out, {&t}, {&t, &out},
+           [kept = kept_shape(t, dim), dim, divisor = divisor_of(t, dim, correction)](const Context& c) {
+             c.set(0, deviation_gradient(reshape(c.gradient(), kept), reshape(c.saved(1), kept), c.saved(0), dim,
+                                         divisor));
+           });
+  return out;
+}
+
+TensorPair spread_mean(const Tensor& t, const OptionalDims& dim, double correction, bool keepdim, bool root) {
+  if (is_complex(t.dtype()))
+    return {(root ? standard_deviation : var)(t, dim, correction, keepdim), mean(t, dim, keepdim, {})};
+  const TensorPair out = spread_and_mean(t, dim, correction, keepdim, root);
+  if (recording(t))
+    record(root ? "StdMean" : "VarMean", {&out.values, &out.indices}, {&t}, {&t, &out.values},
+           [kept = kept_shape(t, dim), dim, divisor = divisor_of(t, dim, correction),
+            count = double(reduced_count(t, dim)), root](const Context& c) {
+             const Tensor& x = c.saved(0);
+             Tensor total;
+             if (c.gradient(0).defined()) {
+               const Tensor g = reshape(c.gradient(0), kept);
+               total = root ? deviation_gradient(g, reshape(c.saved(1), kept), x, dim, divisor)
+                            : variance_gradient(g, x, dim, divisor);
+             }
+             if (c.gradient(1).defined()) {
+               const Tensor share = expand(reshape(c.gradient(1), kept) / Scalar(count), x.shape());
+               total = total.defined() ? total + share : share;
+             }
+             c.set(0, total);
+           });
+  return out;
+}
+
+}  // namespace flambeau

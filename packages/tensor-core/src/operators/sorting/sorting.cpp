@@ -1,0 +1,175 @@
+// Sorting along a dimension. Note [Keys]
+#include "flambeau/sorting.h"
+#include "flambeau/operator.h"
+
+#include "cuda/sorting.h"
+#include "operators/arithmetic/chosen.h"
+#include "operators/sorting/order.h"
+
+namespace flambeau {
+
+namespace order {
+
+template <class T>
+template <class K>
+void SortedRow<T>::sort_long(const BitsOf<T>* in, int64_t n, const Span<T>& span, int64_t chunks) {
+  using R = Rank<T, K>;
+  base_ = span.base(flip_);
+  low_ = span.low();
+  narrow_ = R::kNarrow;
+  const R rank{flip_, base_, low_};
+  const Digits digits{kShift<K> + (R::kNarrow ? 0 : low_), span.bits()};
+  const Room<Item<K>> items(n), scratch(n);
+  const auto item = [=](int64_t i) { return rank.item(in, i); };
+  const Item<K>* sorted = sort_items(item, items.data(), scratch.data(), n, digits, chunks);
+  items_ = sorted;
+  memory_ = (sorted == items.data() ? items : scratch).memory();
+}
+
+template <class T>
+SortedRow<T>::SortedRow(const BitsOf<T>* in, int64_t n, Key<T> flip) : flip_(flip), items_(few_) {
+  if (n <= kSmall) {
+    make_items<T>(in, 0, n, flip, few_);
+    sort_small(few_, n);
+    return;
+  }
+  const GilRelease release(n > kGilGrain);
+  constexpr int64_t kChunk = 32768;
+  const int64_t chunks = std::clamp<int64_t>(n / kChunk, 1, num_threads()), step = (n + chunks - 1) / chunks;
+  std::vector<Span<T>> spans(size_t(chunks), Span<T>{});
+  parallel_tasks(chunks, [&](int64_t c) {
+    const int64_t begin = std::min(n, c * step);
+    Span<T> span;
+    span.add(in + begin, std::min(n - begin, step));
+    spans[size_t(c)] = span;
+  });
+  Span<T> span;
+  for (const Span<T>& part : spans) span.add(part);
+  if (sizeof(Key<T>) == 8 && span.bits() <= 32)
+    sort_long<uint32_t>(in, n, span, chunks);
+  else
+    sort_long<Key<T>>(in, n, span, chunks);
+}
+#define FLAMBEAU_SORTED_ROW(name, type, category) template class SortedRow<type>;
+FLAMBEAU_REAL_DTYPES(FLAMBEAU_SORTED_ROW)
+#undef FLAMBEAU_SORTED_ROW
+
+}  // namespace order
+
+namespace {
+
+using namespace order;
+
+// Where the values and the positions of one row go; null where they are not wanted.
+template <class T>
+struct Target {
+  BitsOf<T>* values;
+  int64_t* indices;
+  int64_t stride;
+
+  template <class Row>
+  FLAMBEAU_INLINE void put(const Row& sorted, Key<T> flip, const BitsOf<T>* in, int64_t begin, int64_t end) const {
+    for (int64_t i = begin; indices && i < end; ++i) indices[i * stride] = sorted.index(i);
+    for (int64_t i = begin; values && i < end; ++i) {
+      const Key<T> key = sorted.key(i) ^ flip;
+      values[i * stride] = ambiguous<T>(key) ? in[sorted.index(i) * stride] : bits_of<T>(key);
+    }
+  }
+};
+
+// A row of at most kSmall elements, which lie as the target's do.
+template <class T>
+void sort_short(const BitsOf<T>* in, int64_t n, Key<T> flip, const Target<T>& target) {
+  using K = Key<T>;
+  Item<K> items[kSmall];
+  for (int64_t i = 0; i < n; ++i) items[i] = pack(K(key_of<T>(in[i * target.stride]) ^ flip), i);
+  sort_small(items, n);
+  target.put(Sorted<T, K>{items, {flip}}, flip, in, 0, n);
+}
+
+template <class T>
+void sort_long(const BitsOf<T>* in, int64_t n, Key<T> flip, const Target<T>& target) {
+  SortedRow<T>(in, n, flip).read([&](const auto& sorted) {
+    parallel_for(n, 32768, [&](int64_t begin, int64_t end) { target.put(sorted, flip, in, begin, end); });
+  });
+}
+
+constexpr int64_t kNear = 64;  // elements of a row whose lines stay in the cache from one row to the next
+
+// Values and indices, undefined where not wanted. Rows of few elements are read and written where they lie.
+TensorPair sorted_pair(const Tensor& t, int64_t dim, bool descending, bool with_values, bool with_indices) {
+  dim = t.wrap_dim(dim);
+  NoRecording off;
+  const int64_t n = t.dim() ? t.size(dim) : 1;
+  require<NotImplementedError>(n < int64_t(1) << 32, "sort(): rows of more than 2**32 - 1 elements are not supported");
+  const bool turns = (n > kNear || cuda::takes(t)) && dim < t.dim() - 1;
+  const Tensor input = contiguous(turns ? transpose(t, dim, -1) : t);
+  const TensorPair out{with_values ? empty(input.shape(), t.dtype()) : Tensor(),
+                       with_indices ? empty(input.shape(), Dtype::int64) : Tensor()};
+  int64_t stride = 1;
+  for (int64_t d = dim + 1; d < t.dim() && !turns; ++d) stride *= t.size(d);
+  const int64_t count = input.is_meta() || n == 0 ? 0 : input.numel() / n;
+  dispatch_ordered(t.dtype(), "sort", [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    if (cuda::takes(input)) return cuda::sort(input, count, n, descending, out.values, out.indices);
+    const auto sort_rows = [&](int64_t begin, int64_t end) {
+      const Key<T> flip = descending ? Key<T>(~Key<T>(0)) : Key<T>(0);
+      const auto* in = reinterpret_cast<const BitsOf<T>*>(input.bytes());
+      auto* values = with_values ? reinterpret_cast<BitsOf<T>*>(out.values.bytes()) : nullptr;
+      int64_t* indices = with_indices ? out.indices.data<int64_t>() : nullptr;
+      if (stride == 1 && short_rows(count, n, n)) {
+        const Room<int64_t> unwanted(indices ? 0 : (end - begin) * n);
+        return first_of_short_rows<T>(in + begin * n, end - begin, n, n, descending,
+                                      values ? values + begin * n : nullptr,
+                                      indices ? indices + begin * n : unwanted.data());
+      }
+      for (int64_t r = begin; r < end; ++r) {
+        const int64_t at = r / stride * (n * stride) + r % stride;
+        (n <= kSmall ? sort_short<T>
+                     : sort_long<T>)(in + at, n, flip,
+                                     {values ? values + at : nullptr, indices ? indices + at : nullptr, stride});
+      }
+    };
+    if (count == 0) return;
+    const GilRelease release(input.numel() > kGilGrain);
+    if (count < num_threads())  // the threads share each row
+      sort_rows(0, count);
+    else
+      parallel_items(count, std::max<int64_t>(1, 4096 / n), sort_rows);
+  });
+  const auto back = [&](const Tensor& x) { return x.defined() && turns ? contiguous(transpose(x, dim, -1)) : x; };
+  return {back(out.values), back(out.indices)};
+}
+
+}  // namespace
+
+TensorPair sort(const Tensor& t, int64_t dim, bool descending) {
+  TensorPair out = sorted_pair(t, dim, descending, true, true);
+  record_chosen("Sort", out, t, t.wrap_dim(dim), true);
+  return out;
+}
+
+Tensor argsort(const Tensor& t, int64_t dim, bool descending) {
+  return sorted_pair(t, dim, descending, false, true).indices;
+}
+
+Tensor msort(const Tensor& t) {
+  return recording(t) ? sort(t, 0, false).values : sorted_pair(t, 0, false, true, false).values;
+}
+
+const Operator msort_operator({.signature = "msort(input)",
+                               .forms = kFunction | kMethod | kOut,
+                               .doc = "The elements in order along the first dimension. Gradient: input.",
+                               .forward = msort,
+                               .reference = "np.sort(input, 0)",
+                               .samples = "f(5); f(4, 3)"});
+
+const Operator argsort_operator({.signature = "argsort(input, dim=-1, descending=False, stable=False)",
+                                 .forms = kFunction | kMethod,
+                                 .doc = "The indices that sort along a dimension, int64, as sort() gives them.",
+                                 .forward = [](const Tensor& t, int64_t dim, bool descending,
+                                               bool) { return argsort(t, dim, descending); },
+                                 .reference = "np.argsort(-input if descending else input, dim, kind='stable')",
+                                 .samples = "f(5); f(2, 5), 0; f(2, 5), 1, True; i(30), -1, False, True"});
+
+}  // namespace flambeau

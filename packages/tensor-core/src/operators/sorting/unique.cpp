@@ -1,0 +1,188 @@
+// The different elements of a tensor, or its different slices. NaN differs from NaN.
+#include <numeric>
+
+#include "cuda/indexing.h"
+#include "cuda/sorting.h"
+#include "flambeau/sorting.h"
+#include "operators/indexing/indexing.h"
+#include "operators/sorting/order.h"
+
+namespace flambeau {
+
+namespace {
+
+using namespace order;
+
+// Writes out the runs of equal neighbours among n elements: starts_run(i) says where one begins, value(i) is its value,
+// position(i) where the element stood.
+template <class Start, class Value, class Position>
+Unique runs(int64_t n, const Shape& shape, Dtype dtype, bool inverse, bool counts, Start starts_run, Value value,
+            Position position) {
+  int64_t count = 0;
+  for (int64_t i = 0; i < n; ++i) count += starts_run(i);
+  Unique out{empty({count}, dtype), inverse ? empty(shape, Dtype::int64) : Tensor(),
+             counts ? zeros({count}, Dtype::int64) : Tensor()};
+  int64_t run = -1;
+  for (int64_t i = 0; i < n; ++i) {
+    if (starts_run(i)) value(out.values, ++run, i);
+    if (inverse) out.inverse.data<int64_t>()[position(i)] = run;
+    if (counts) ++out.counts.data<int64_t>()[run];
+  }
+  return out;
+}
+
+// runs() on a GPU, of elements in order, of which `starts` marks the first of each run; `position` is undefined where
+// every element stands at its own place.
+Unique runs_on_gpu(const Tensor& sorted, const Tensor& starts, const Tensor& position, const Shape& shape, bool inverse,
+                   bool counts) {
+  const int64_t n = sorted.numel();
+  const Tensor run = inverse ? empty({n}, Dtype::int64) : Tensor();
+  const Tensor first = cuda::true_positions(starts, run);
+  const int64_t count = first.numel();
+  Unique out{index_select(sorted, 0, first), inverse ? empty(shape, Dtype::int64) : Tensor(),
+             counts ? full({count}, Scalar(n), Dtype::int64) : Tensor()};
+  if (inverse && n > 0) {
+    Blocks there;
+    there.offsets = position;
+    there.count = n;
+    there.distinct = true;
+    position.defined() ? store_blocks(out.inverse, there, run, Combine::Assign)
+                       : copy_values(out.inverse, reshape(run, shape));
+  }
+  if (counts && count > 0) {
+    copy_values(narrow(out.counts, 0, 0, count - 1), narrow(first, 0, 1, count - 1));
+    out.counts = sub(out.counts, first);
+  }
+  return out;
+}
+
+template <class T>
+Unique unique_of(const Tensor& t, bool inverse, bool counts) {
+  const Tensor flat = reshape(contiguous(t), {t.numel()});
+  if (cuda::takes(flat)) {
+    const Tensor sorted = empty({t.numel()}, t.dtype()), position = empty({t.numel()}, Dtype::int64);
+    cuda::sort(flat, 1, t.numel(), false, sorted, position);
+    return runs_on_gpu(sorted, cuda::run_starts(sorted), position, t.shape(), inverse, counts);
+  }
+  const auto* in = reinterpret_cast<const BitsOf<T>*>(flat.bytes());
+  Unique out;
+  SortedRow<T>(in, t.numel(), 0).read([&](const auto& sorted) {
+    out = runs(
+        t.numel(), t.shape(), t.dtype(), inverse, counts,
+        [&](int64_t i) {
+          const Key<T> key = sorted.key(i);
+          return i == 0 || key != sorted.key(i - 1) || (kReal<T> && key == kNan<T>);
+        },
+        [&](const Tensor& values, int64_t at, int64_t i) {
+          reinterpret_cast<BitsOf<T>*>(values.bytes())[at] = in[sorted.index(i)];
+        },
+        [&](int64_t i) { return sorted.index(i); });
+  });
+  return out;
+}
+
+template <class T>
+Unique consecutive_of(const Tensor& t, bool inverse, bool counts) {
+  const Tensor flat = reshape(contiguous(t), {t.numel()});
+  if (cuda::takes(flat)) return runs_on_gpu(flat, cuda::run_starts(flat), {}, t.shape(), inverse, counts);
+  const auto* in = reinterpret_cast<const BitsOf<T>*>(flat.bytes());
+  return runs(
+      t.numel(), t.shape(), t.dtype(), inverse, counts,
+      [=](int64_t i) { return i == 0 || key_of<T>(in[i]) != key_of<T>(in[i - 1]) || is_nan<T>(in[i]); },
+      [=](const Tensor& values, int64_t at, int64_t i) { reinterpret_cast<BitsOf<T>*>(values.bytes())[at] = in[i]; },
+      [](int64_t i) { return i; });
+}
+
+// Slices as rows of keys, compared column by column.
+template <class K>
+struct KeyRows {
+  std::vector<K> keys;
+  int64_t columns;
+  K nan;  // no key where there is none
+
+  const K* row(int64_t i) const { return keys.data() + i * columns; }
+  bool less(int64_t a, int64_t b) const {
+    return std::lexicographical_compare(row(a), row(a) + columns, row(b), row(b) + columns);
+  }
+  bool equal(int64_t a, int64_t b) const {
+    return std::equal(row(a), row(a) + columns, row(b), [this](K x, K y) { return x == y && (nan == 0 || x != nan); });
+  }
+};
+
+// The places of rows (n, columns) in lexicographic order: sorted by one column after the other, from the last, each
+// time leaving what is equal in its order.
+Tensor order_of_rows(const Tensor& rows) {
+  Tensor order = arange(Scalar(0), Scalar(rows.size(0)), Scalar(1), Dtype::int64);
+  for (int64_t c = rows.size(1); c-- > 0;)
+    order = index_select(order, 0, argsort(index_select(select(rows, 1, c), 0, order), 0, false));
+  return order;
+}
+
+// row_runs() on a GPU.
+Unique row_runs_on_gpu(const Tensor& rows, bool sort, bool inverse, bool counts) {
+  const int64_t n = rows.size(0);
+  const Tensor order = sort ? order_of_rows(rows) : arange(Scalar(0), Scalar(n), Scalar(1), Dtype::int64);
+  const Tensor sorted = sort ? index_select(rows, 0, order) : rows;
+  const Tensor differ = any(ne(narrow(sorted, 0, 1, n - 1), narrow(sorted, 0, 0, n - 1)), Shape{1}, false);
+  const Tensor starts = cat({ones({1}, Dtype::bool_), differ}, 0);
+  return runs_on_gpu(order, starts, sort ? order : Tensor(), {n}, inverse, counts);
+}
+
+// The first of each run of equal rows (n, columns), by their places.
+template <class T>
+Unique row_runs(const Tensor& rows, bool sort, bool inverse, bool counts) {
+  using K = Key<T>;
+  const int64_t n = rows.size(0);
+  KeyRows<K> keys{std::vector<K>(size_t(rows.numel())), rows.size(1), kReal<T> ? K(kNan<T>) : K(0)};
+  const auto* in = reinterpret_cast<const BitsOf<T>*>(rows.bytes());
+  for (int64_t i = 0; i < rows.numel(); ++i) keys.keys[size_t(i)] = key_of<T>(in[i]);
+  std::vector<int64_t> order(static_cast<size_t>(n));
+  std::iota(order.begin(), order.end(), 0);
+  if (sort) std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return keys.less(a, b); });
+  return runs(
+      n, {n}, Dtype::int64, inverse, counts,
+      [&](int64_t i) { return i == 0 || !keys.equal(order[size_t(i - 1)], order[size_t(i)]); },
+      [&](const Tensor& first, int64_t at, int64_t i) { first.data<int64_t>()[at] = order[size_t(i)]; },
+      [&](int64_t i) { return order[size_t(i)]; });
+}
+
+}  // namespace
+
+Unique unique(const Tensor& t, bool inverse, bool counts) {
+  NoRecording off;
+  Unique out;
+  dispatch_ordered(t.dtype(), "unique",
+                   [&](auto tag) { out = unique_of<typename decltype(tag)::type>(t, inverse, counts); });
+  return out;
+}
+
+Unique unique_consecutive(const Tensor& t, bool inverse, bool counts) {
+  NoRecording off;
+  Unique out;
+  dispatch_ordered(t.dtype(), "unique",
+                   [&](auto tag) { out = consecutive_of<typename decltype(tag)::type>(t, inverse, counts); });
+  return out;
+}
+
+Unique unique_slices(const Tensor& t, int64_t dim, bool sort, bool inverse, bool counts) {
+  NoRecording off;
+  const int64_t n = t.size(dim);
+  dim = t.wrap_dim(dim);
+  if (t.numel() == 0) {
+    require(n == 0, "unique(): there are dimensions of size 0 beside dim ", dim, " in shape ", t.shape());
+    return {clone(t), empty({0}, Dtype::int64), empty({0}, Dtype::int64)};
+  }
+  Shape dims = {dim};
+  for (int64_t d = 0; d < t.dim(); ++d)
+    if (d != dim) dims.push_back(d);
+  const Tensor rows = reshape(contiguous(permute(t, dims)), {n, t.numel() / n});
+  Unique out;
+  dispatch_ordered(t.dtype(), "unique", [&](auto tag) {
+    out = cuda::takes(rows) ? row_runs_on_gpu(rows, sort, inverse, counts)
+                            : row_runs<typename decltype(tag)::type>(rows, sort, inverse, counts);
+  });
+  out.values = index_select(t, dim, out.values);
+  return out;
+}
+
+}  // namespace flambeau
