@@ -2,6 +2,7 @@
 #pragma once
 
 #include "flambeau/autograd.h"
+#include "flambeau/pointwise_op.h"
 #include "flambeau/row_domain.h"
 
 namespace flambeau {
@@ -71,12 +72,6 @@ struct PointwiseRow {
   Tensor (*expression[kMaxOperands])(const Tensor& grad, const Tensor* operands, const Tensor& result);
 };
 
-enum class PointwiseOp : uint8_t {
-#define UNARY(name, ...) name,
-#define BINARY(name, ...) name,
-#define TERNARY(name, ...) name,
-#include "flambeau/pointwise.def"
-};
 #define UNARY(...) +1
 #define BINARY(...) +1
 #define TERNARY(...) +1

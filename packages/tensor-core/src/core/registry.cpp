@@ -2,7 +2,7 @@
 #include <string>
 #include <utility>
 
-#include "flambeau/kernels/row_traits.h"
+#include "flambeau/kernels/row_trace.h"
 #include "flambeau/operators.h"
 #include "flambeau/row_numbering.h"
 
@@ -99,22 +99,25 @@ using namespace accuracy;
   FLAMBEAU_TEXT(name), camel_case(#name), Domain::domain, arity, differentiable,                                  \
       signature_of(PointwiseOp::name, arity).parameters, signature_of(PointwiseOp::name, arity).text, bound, doc, \
       reference, #value
-#define UNARY(name, domain, bound, doc, reference, value, dx)                \
-  {FLAMBEAU_ROW(name, domain, 1, exists(#dx), bound, doc, reference, value), \
-   {#dx},                                                                    \
-   {reads(#dx, 1)},                                                          \
-   {exists(#dx) ? expressions::name##_d0 : nullptr}},
-#define BINARY(name, domain, bound, doc, reference, value, dx, dy)                          \
-  {FLAMBEAU_ROW(name, domain, 2, exists(#dx) || exists(#dy), bound, doc, reference, value), \
-   {#dx, #dy},                                                                              \
-   {reads(#dx, 2), reads(#dy, 2)},                                                          \
-   {exists(#dx) ? expressions::name##_d0 : nullptr, exists(#dy) ? expressions::name##_d1 : nullptr}},
-#define TERNARY(name, domain, bound, doc, reference, value, dx, dy, dz)                                    \
-  {FLAMBEAU_ROW(name, domain, 3, exists(#dx) || exists(#dy) || exists(#dz), bound, doc, reference, value), \
-   {#dx, #dy, #dz},                                                                                        \
-   {reads(#dx, 3), reads(#dy, 3), reads(#dz, 3)},                                                          \
-   {exists(#dx) ? expressions::name##_d0 : nullptr, exists(#dy) ? expressions::name##_d1 : nullptr,        \
-    exists(#dz) ? expressions::name##_d2 : nullptr}},
+#define FLAMBEAU_EXISTS(name, i) exists<row_trace::name##_row, i>()
+#define FLAMBEAU_READS(name, i) reads<row_trace::name##_row, i>()
+#define FLAMBEAU_EXPRESSION(name, i) FLAMBEAU_EXISTS(name, i) ? expressions::name##_d##i : nullptr
+#define UNARY(name, domain, bound, doc, reference, value, dx)                             \
+  {FLAMBEAU_ROW(name, domain, 1, FLAMBEAU_EXISTS(name, 0), bound, doc, reference, value), \
+   {#dx},                                                                                 \
+   {FLAMBEAU_READS(name, 0)},                                                             \
+   {FLAMBEAU_EXPRESSION(name, 0)}},
+#define BINARY(name, domain, bound, doc, reference, value, dx, dy)                                                    \
+  {FLAMBEAU_ROW(name, domain, 2, FLAMBEAU_EXISTS(name, 0) || FLAMBEAU_EXISTS(name, 1), bound, doc, reference, value), \
+   {#dx, #dy},                                                                                                        \
+   {FLAMBEAU_READS(name, 0), FLAMBEAU_READS(name, 1)},                                                                \
+   {FLAMBEAU_EXPRESSION(name, 0), FLAMBEAU_EXPRESSION(name, 1)}},
+#define TERNARY(name, domain, bound, doc, reference, value, dx, dy, dz)                                            \
+  {FLAMBEAU_ROW(name, domain, 3, FLAMBEAU_EXISTS(name, 0) || FLAMBEAU_EXISTS(name, 1) || FLAMBEAU_EXISTS(name, 2), \
+                bound, doc, reference, value),                                                                     \
+   {#dx, #dy, #dz},                                                                                                \
+   {FLAMBEAU_READS(name, 0), FLAMBEAU_READS(name, 1), FLAMBEAU_READS(name, 2)},                                    \
+   {FLAMBEAU_EXPRESSION(name, 0), FLAMBEAU_EXPRESSION(name, 1), FLAMBEAU_EXPRESSION(name, 2)}},
 const PointwiseRow pointwise_rows[kPointwiseCount] = {
 #include "flambeau/pointwise.def"
 };

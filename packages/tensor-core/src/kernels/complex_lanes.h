@@ -115,7 +115,7 @@ constexpr bool goes_by_lanes() {
 template <class Row, int I, class T>
 void derivative_lanes(char* const* pointers, int64_t n) {
   using V = Lanes<T>;
-  constexpr uint8_t mask = reads(Row::template derivative_text<I>(), Row::kArity);
+  constexpr uint8_t mask = reads<Row, I>();
   over_lanes<T, 1 + std::popcount(mask)>(pointers, n, [](const V* given) __attribute__((always_inline)) {
     const V grad = given[0];
     V read[4] = {grad, grad, grad, grad};  // unread ones stay harmless

@@ -26,9 +26,9 @@ template <class Row, class V, int I = 0>
 void fill_derivatives(Table& table, int row, int column) {
   if constexpr (I < Row::kArity) {
     using T = typename V::Real;
-    if constexpr (exists(Row::template derivative_text<I>()) && Row::template differentiates<I, Lanes<T>>())
+    if constexpr (exists<Row, I>() && Row::template differentiates<I, Lanes<T>>())
       table.derivative[row][I][column] = derivative_lanes<Row, I, T>;
-    else if constexpr (exists(Row::template derivative_text<I>()) && Row::template differentiates<I, V>())
+    else if constexpr (exists<Row, I>() && Row::template differentiates<I, V>())
       table.derivative[row][I][column] = real::derivative_loop<Row, I, V>;
     fill_derivatives<Row, V, I + 1>(table, row, column);
   }

@@ -212,14 +212,14 @@ void forward_loop(char* const* pointers, int64_t n) {
 // touched.
 template <class Row, int I, class V>
 void derivative_loop(char* const* pointers, int64_t n) {
-  constexpr uint8_t mask = reads(Row::template derivative_text<I>(), Row::kArity);
+  constexpr uint8_t mask = reads<Row, I>();
   V* out = reinterpret_cast<V*>(pointers[0]);
   const V* grad = reinterpret_cast<const V*>(pointers[1]);
   const V* read[4] = {grad, grad, grad, grad};  // unread ones stay harmless
   for (int i = 0, next = 2; i <= Row::kArity; ++i)
     if (mask >> i & 1) read[i] = reinterpret_cast<const V*>(pointers[next++]);
   const V *a = read[0], *b = read[1], *d = read[2], *e = read[3];
-  if constexpr (Row::kArity == 1 && reduces_angles<V>(Row::template derivative_text<I>()))
+  if constexpr (derivative_reduces_angles<Row, I, V>())
     if (any_unbounded(a, n)) {
       for (int64_t i = 0; i < n; ++i) out[i] = Row::template derivative<I, Unbounded<V>>(grad[i], a[i], b[i]).value;
       return;
@@ -238,7 +238,7 @@ void derivative_loop(char* const* pointers, int64_t n) {
 template <class Row, int I>
 void fill_derivatives(Table& table, int row) {
   if constexpr (I < Row::kArity) {
-    if constexpr (exists(Row::template derivative_text<I>())) {
+    if constexpr (exists<Row, I>()) {
       table.derivative[row][I][0] = derivative_loop<Row, I, float>;
       table.derivative[row][I][1] = derivative_loop<Row, I, double>;
     }
@@ -284,7 +284,7 @@ template <class Row>
 void fill_narrow_integers(NarrowTable& table, int row) {
   if constexpr (takes_narrow_integers<Row>() && Row::template supports<int8_t>()) {
     auto& slots = table.pointwise[row];
-    using Unsigned = std::conditional_t<compares(Row::value_text()), uint8_t, int8_t>;  // Note [Same bits]
+    using Unsigned = std::conditional_t<compares<Row>(), uint8_t, int8_t>;  // Note [Same bits]
     slots[int(Narrow::i8)] = forward_loop<Row, int8_t>;
     slots[int(Narrow::u8)] = forward_loop<Row, Unsigned>;
     slots[int(Narrow::i16)] = forward_loop<Row, int16_t>;
@@ -303,8 +303,10 @@ void fill_halves(NarrowTable& table, int row, Narrow type) {
 
 template <class Row>
 void fill_row(Table& table, NarrowTable& narrow, int row) {
+  static_assert(Row::kArity == 1 || !uses<Row>(row_trace::kLimitedAngles | row_trace::kLimitedGamma),
+                "only loops over one operand check the arguments of functions with kAngles or kLogGamma");
   auto& slots = table.pointwise[row];
-  if constexpr (takes_bytes<Row>()) slots[int(Compute::u8)] = forward_loop<Row, uint8_t>;
+  if constexpr (has_trait<Row>(row_trait::kBytes)) slots[int(Compute::u8)] = forward_loop<Row, uint8_t>;
   if constexpr (Row::kDomain != Domain::Floating && Row::kDomain != Domain::Real) {
     slots[int(Compute::i32)] = forward_loop<Row, int32_t>;
     slots[int(Compute::i64)] = forward_loop<Row, int64_t>;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <regex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -126,6 +127,21 @@ void rows() {
   CHECK(raises<NotImplementedError>([&] { bitwise_and(x, y); }, "float32"));
 }
 
+// Return true if an expression contains a name as a whole word.
+bool names(const std::string& expression, const std::string& name) {
+  return std::regex_search(expression, std::regex("\\b" + name + "\\b"));
+}
+// Kernels pass to a derivative the operands that its expression names, and no others.
+void reads_of_derivatives() {
+  for (const PointwiseRow& row : pointwise_rows)
+    for (int k = 0; k < row.arity; ++k) {
+      const std::string text = row.derivatives[k];
+      int reads = names(text, "result") << row.arity;
+      for (int i = 0; i < row.arity; ++i) reads |= names(text, std::string(1, char('x' + i))) << i;
+      check(row.reads[k] == reads && (row.expression[k] == nullptr) == (text == "none"), row.name, __LINE__);
+    }
+}
+
 void reductions() {
   const Tensor x = iota({3, 4, 5});
   CHECK(item(sum(x, {}, false, std::nullopt)).real() == 1770);
@@ -202,6 +218,7 @@ void memory() {
 }  // namespace
 
 int main() {
+  reads_of_derivatives();
   small_vectors([](int step) { return int64_t(step); });
   small_vectors([](int step) { return std::to_string(step) + " in a text that is too long to lie inside"; });
   for (int threads : {1, 3}) {

@@ -4,8 +4,6 @@
 //   value_of<Row>(V...)                    its value for one element, of type Result<Row, V>
 //   derivative_of<Row, I>(grad, V..., r)   what the gradient becomes for operand I; r is the row's result
 //   takes<Row, V>, differentiates<Row, I, V>   whether the row has a kernel for V, and a derivative
-//   read_by<Row, I>                        which operands that derivative reads: bit i, and bit Row::kArity for the
-//   result
 #pragma once
 
 #ifdef __CUDACC__
@@ -71,7 +69,7 @@ constexpr bool has_kernel() {
   if constexpr (is_complex_type<V>)
     return Row::template For<V>::template supports<V>();
   else if constexpr (sizeof(V) == 1)
-    return takes_bytes<typename Row::template For<V>>();
+    return has_trait<typename Row::template For<V>>(row_trait::kBytes);
   else if constexpr (std::is_integral_v<V>)
     return Row::kDomain != Domain::Floating && Row::kDomain != Domain::Real;
   else
@@ -80,17 +78,15 @@ constexpr bool has_kernel() {
 template <class Row, class V>
 inline constexpr bool takes = has_kernel<Row, V>();
 
-template <class Row, int I>
-inline constexpr uint8_t read_by = reads(Row::template For<float>::template derivative_text<I>(), Row::kArity);
 template <class Row, int I, class V>
 constexpr bool has_derivative() {
   if constexpr (I >= Row::kArity || std::is_integral_v<V>)
     return false;
   else if constexpr (is_complex_type<V>)
-    return takes<Row, V> && exists(Row::template For<V>::template derivative_text<I>()) &&
+    return takes<Row, V> && exists<typename Row::template For<V>, I>() &&
            Row::template For<V>::template differentiates<I, V>();
   else
-    return exists(Row::template For<V>::template derivative_text<I>());
+    return exists<typename Row::template For<V>, I>();
 }
 template <class Row, int I, class V>
 inline constexpr bool differentiates = has_derivative<Row, I, V>();
@@ -133,7 +129,7 @@ FLAMBEAU_INLINE V derivative_of(V grad, Operands... operands) {
     else
       return conj(static_cast<V>(R::template derivative<I, V>(conj(grad), operands...)));
   } else {
-    if constexpr (Row::kArity == 1 && real::reduces_angles<V>(R::template derivative_text<I>())) {
+    if constexpr (real::derivative_reduces_angles<R, I, V>()) {
       const V of_first[] = {operands...};
       if (real::is_unbounded(of_first[0]))
         return R::template derivative<I, real::Unbounded<V>>(grad, operands...).value;

@@ -1,113 +1,109 @@
-// A struct for each row, name_row, made of its text: its expressions as functions generic in the value type, and
-// whether they compile for a type. Included in the namespace whose functions the expressions are to find; once in each,
-// so there is no guard. Note [Rows]
+// A struct for each row, name_row: its expressions as functions generic in the value type, and whether they compile for
+// a type. Included in the namespace whose functions the expressions are to find; once in each, so there is no guard.
+// Note [Rows]
 //
-//   kDomain, kArity; value_text(), derivative_text<I>()
+//   op(), kDomain, kArity, value_text()
+//   Traced                                   the same row in row_trace.h
 //   value(V...)                              the value
 //   derivative<I>(grad, V..., result)        what the gradient becomes for operand I
 //   supports<V>(), differentiates<I, V>()    whether every function that they name is there for V
 //   example(V)                               to ask for the type of the value
 
-#define UNARY(name, domain, accuracy, doc, reference, expression, dx)                                               \
-  struct name##_row : RowKind<Domain::domain, 1> {                                                                  \
-    static constexpr std::string_view value_text() { return #expression; }                                          \
-    template <int I>                                                                                                \
-    static constexpr std::string_view derivative_text() {                                                           \
-      return #dx;                                                                                                   \
-    }                                                                                                               \
-    template <class V>                                                                                              \
-    static constexpr bool supports() {                                                                              \
-      return requires([[maybe_unused]] V x) { expression; };                                                        \
-    }                                                                                                               \
-    template <int I, class V>                                                                                       \
-    static constexpr bool differentiates() {                                                                        \
-      return requires(V grad, V x, V result) { accepts<V>(dx); };                                                   \
-    }                                                                                                               \
-    template <class V>                                                                                              \
-    static FLAMBEAU_INLINE auto value([[maybe_unused]] V x) {                                                       \
-      return expression;                                                                                            \
-    }                                                                                                               \
-    template <class V>                                                                                              \
-    static auto example(V x) {                                                                                      \
-      return value(x);                                                                                              \
-    }                                                                                                               \
-    template <int I, class V>                                                                                       \
-    static FLAMBEAU_INLINE V derivative([[maybe_unused]] V grad, [[maybe_unused]] V x, [[maybe_unused]] V result) { \
-      return dx;                                                                                                    \
-    }                                                                                                               \
+#define UNARY(name, domain, accuracy, doc, reference, expression, dx)                            \
+  struct name##_row : RowKind<Domain::domain, 1> {                                               \
+    using Traced = ::flambeau::row_trace::name##_row;                                            \
+    static constexpr PointwiseOp op() { return PointwiseOp::name; }                              \
+    static constexpr std::string_view value_text() { return #expression; }                       \
+    template <class V>                                                                           \
+    static constexpr bool supports() {                                                           \
+      return requires([[maybe_unused]] V x) { expression; };                                     \
+    }                                                                                            \
+    template <int I, class V>                                                                    \
+    static constexpr bool differentiates() {                                                     \
+      return requires(V grad, V x, V result) { accepts<V>(dx); };                                \
+    }                                                                                            \
+    template <class V>                                                                           \
+    static FLAMBEAU_INLINE constexpr auto value([[maybe_unused]] V x) {                          \
+      return expression;                                                                         \
+    }                                                                                            \
+    template <class V>                                                                           \
+    static auto example(V x) {                                                                   \
+      return value(x);                                                                           \
+    }                                                                                            \
+    template <int I, class V>                                                                    \
+    static FLAMBEAU_INLINE constexpr V derivative([[maybe_unused]] V grad, [[maybe_unused]] V x, \
+                                                  [[maybe_unused]] V result) {                   \
+      return dx;                                                                                 \
+    }                                                                                            \
   };
-#define BINARY(name, domain, accuracy, doc, reference, expression, dx, dy)                                   \
-  struct name##_row : RowKind<Domain::domain, 2> {                                                           \
-    static constexpr std::string_view value_text() { return #expression; }                                   \
-    template <int I>                                                                                         \
-    static constexpr std::string_view derivative_text() {                                                    \
-      return I == 0 ? #dx : #dy;                                                                             \
-    }                                                                                                        \
-    template <class V>                                                                                       \
-    static constexpr bool supports() {                                                                       \
-      return requires(V x, V y) { expression; };                                                             \
-    }                                                                                                        \
-    template <int I, class V>                                                                                \
-    static constexpr bool differentiates() {                                                                 \
-      if constexpr (I == 0)                                                                                  \
-        return requires(V grad, V x, V y, V result) { accepts<V>(dx); };                                     \
-      else                                                                                                   \
-        return requires(V grad, V x, V y, V result) { accepts<V>(dy); };                                     \
-    }                                                                                                        \
-    template <class V>                                                                                       \
-    static FLAMBEAU_INLINE auto value(V x, V y) {                                                            \
-      return expression;                                                                                     \
-    }                                                                                                        \
-    template <class V>                                                                                       \
-    static auto example(V x) {                                                                               \
-      return value(x, x);                                                                                    \
-    }                                                                                                        \
-    template <int I, class V>                                                                                \
-    static FLAMBEAU_INLINE V derivative([[maybe_unused]] V grad, [[maybe_unused]] V x, [[maybe_unused]] V y, \
-                                        [[maybe_unused]] V result) {                                         \
-      if constexpr (I == 0)                                                                                  \
-        return dx;                                                                                           \
-      else                                                                                                   \
-        return dy;                                                                                           \
-    }                                                                                                        \
+#define BINARY(name, domain, accuracy, doc, reference, expression, dx, dy)                                             \
+  struct name##_row : RowKind<Domain::domain, 2> {                                                                     \
+    using Traced = ::flambeau::row_trace::name##_row;                                                                  \
+    static constexpr PointwiseOp op() { return PointwiseOp::name; }                                                    \
+    static constexpr std::string_view value_text() { return #expression; }                                             \
+    template <class V>                                                                                                 \
+    static constexpr bool supports() {                                                                                 \
+      return requires(V x, V y) { expression; };                                                                       \
+    }                                                                                                                  \
+    template <int I, class V>                                                                                          \
+    static constexpr bool differentiates() {                                                                           \
+      if constexpr (I == 0)                                                                                            \
+        return requires(V grad, V x, V y, V result) { accepts<V>(dx); };                                               \
+      else                                                                                                             \
+        return requires(V grad, V x, V y, V result) { accepts<V>(dy); };                                               \
+    }                                                                                                                  \
+    template <class V>                                                                                                 \
+    static FLAMBEAU_INLINE constexpr auto value(V x, V y) {                                                            \
+      return expression;                                                                                               \
+    }                                                                                                                  \
+    template <class V>                                                                                                 \
+    static auto example(V x) {                                                                                         \
+      return value(x, x);                                                                                              \
+    }                                                                                                                  \
+    template <int I, class V>                                                                                          \
+    static FLAMBEAU_INLINE constexpr V derivative([[maybe_unused]] V grad, [[maybe_unused]] V x, [[maybe_unused]] V y, \
+                                                  [[maybe_unused]] V result) {                                         \
+      if constexpr (I == 0)                                                                                            \
+        return dx;                                                                                                     \
+      else                                                                                                             \
+        return dy;                                                                                                     \
+    }                                                                                                                  \
   };
-#define TERNARY(name, domain, accuracy, doc, reference, expression, dx, dy, dz)                              \
-  struct name##_row : RowKind<Domain::domain, 3> {                                                           \
-    static constexpr std::string_view value_text() { return #expression; }                                   \
-    template <int I>                                                                                         \
-    static constexpr std::string_view derivative_text() {                                                    \
-      return I == 0 ? #dx : I == 1 ? #dy : #dz;                                                              \
-    }                                                                                                        \
-    template <class V>                                                                                       \
-    static constexpr bool supports() {                                                                       \
-      return requires(V x, V y, V z) { expression; };                                                        \
-    }                                                                                                        \
-    template <int I, class V>                                                                                \
-    static constexpr bool differentiates() {                                                                 \
-      if constexpr (I == 0)                                                                                  \
-        return requires(V grad, V x, V y, V z, V result) { accepts<V>(dx); };                                \
-      else if constexpr (I == 1)                                                                             \
-        return requires(V grad, V x, V y, V z, V result) { accepts<V>(dy); };                                \
-      else                                                                                                   \
-        return requires(V grad, V x, V y, V z, V result) { accepts<V>(dz); };                                \
-    }                                                                                                        \
-    template <class V>                                                                                       \
-    static FLAMBEAU_INLINE auto value(V x, V y, V z) {                                                       \
-      return expression;                                                                                     \
-    }                                                                                                        \
-    template <class V>                                                                                       \
-    static auto example(V x) {                                                                               \
-      return value(x, x, x);                                                                                 \
-    }                                                                                                        \
-    template <int I, class V>                                                                                \
-    static FLAMBEAU_INLINE V derivative([[maybe_unused]] V grad, [[maybe_unused]] V x, [[maybe_unused]] V y, \
-                                        [[maybe_unused]] V z, [[maybe_unused]] V result) {                   \
-      if constexpr (I == 0)                                                                                  \
-        return dx;                                                                                           \
-      else if constexpr (I == 1)                                                                             \
-        return dy;                                                                                           \
-      else                                                                                                   \
-        return dz;                                                                                           \
-    }                                                                                                        \
+#define TERNARY(name, domain, accuracy, doc, reference, expression, dx, dy, dz)                                        \
+  struct name##_row : RowKind<Domain::domain, 3> {                                                                     \
+    using Traced = ::flambeau::row_trace::name##_row;                                                                  \
+    static constexpr PointwiseOp op() { return PointwiseOp::name; }                                                    \
+    static constexpr std::string_view value_text() { return #expression; }                                             \
+    template <class V>                                                                                                 \
+    static constexpr bool supports() {                                                                                 \
+      return requires(V x, V y, V z) { expression; };                                                                  \
+    }                                                                                                                  \
+    template <int I, class V>                                                                                          \
+    static constexpr bool differentiates() {                                                                           \
+      if constexpr (I == 0)                                                                                            \
+        return requires(V grad, V x, V y, V z, V result) { accepts<V>(dx); };                                          \
+      else if constexpr (I == 1)                                                                                       \
+        return requires(V grad, V x, V y, V z, V result) { accepts<V>(dy); };                                          \
+      else                                                                                                             \
+        return requires(V grad, V x, V y, V z, V result) { accepts<V>(dz); };                                          \
+    }                                                                                                                  \
+    template <class V>                                                                                                 \
+    static FLAMBEAU_INLINE constexpr auto value(V x, V y, V z) {                                                       \
+      return expression;                                                                                               \
+    }                                                                                                                  \
+    template <class V>                                                                                                 \
+    static auto example(V x) {                                                                                         \
+      return value(x, x, x);                                                                                           \
+    }                                                                                                                  \
+    template <int I, class V>                                                                                          \
+    static FLAMBEAU_INLINE constexpr V derivative([[maybe_unused]] V grad, [[maybe_unused]] V x, [[maybe_unused]] V y, \
+                                                  [[maybe_unused]] V z, [[maybe_unused]] V result) {                   \
+      if constexpr (I == 0)                                                                                            \
+        return dx;                                                                                                     \
+      else if constexpr (I == 1)                                                                                       \
+        return dy;                                                                                                     \
+      else                                                                                                             \
+        return dz;                                                                                                     \
+    }                                                                                                                  \
   };
 #include "flambeau/pointwise.def"

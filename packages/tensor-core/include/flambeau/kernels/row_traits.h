@@ -1,13 +1,68 @@
-// What can be read off a row's text at compile time: which names its derivatives use. Note [Rows]
+// Declarations next to a row that choose its kernels.
+//
+// Note [Row traits]
+// A row file declares next to a row what its kernels may do:
+//
+//   TRAITS(name, kHalves | kNarrow)   properties of the function `name` and of its row: see row_trait
+//
+// A row without declarations is correct, but may be slower. The rest is computed from the row's expressions
+// (row_trace.h): which operands a derivative reads, whether it exists, and which traits the called functions have.
+//
+// If you add a row, decide:
+// - Does its function in math.h give wrong results for some arguments? Then the loops must check the arguments: declare
+//   kAngles or kLogGamma, or add a trait. Only this decision affects results.
+// - Does its function take only a few instructions? Then kHalves and kNarrow save conversions of small elements.
+// - Is it used on masks or images? Then kBytes adds kernels over bytes.
+// If expressions call a function that is not a row, add it to row_trace.h, with its traits.
 #pragma once
 
 #include <cstdint>
 #include <string_view>
+#include <type_traits>
 
+#include "flambeau/pointwise_op.h"
 #include "flambeau/row_domain.h"
 
 namespace flambeau {
 
+namespace row_trait {
+enum : uint8_t {
+  // Of the row. Default: bytes and booleans are converted to int32.
+  kBytes = 1,  // has kernels over uint8
+  // Of the function. Default: rows that call it convert small elements, or look up results in tables.
+  kHalves = 2,    // is fast enough for a loop that converts float16 and bfloat16 by itself
+  kNarrow = 4,    // has int8, uint8 and int16 versions
+  kSignless = 8,  // gives the same bits for signed and unsigned integers
+  // Of the function. Default: the fast version takes every argument.
+  kAngles = 16,    // the C library takes angles beyond kLargestAngle: math/unbounded.h
+  kLogGamma = 32,  // the C library takes arguments below kLeastLogGamma: math/log_gamma.h
+};
+}  // namespace row_trait
+// The traits that a row declares.
+constexpr uint8_t traits_of(PointwiseOp op) {
+  using namespace row_trait;
+  switch (op) {
+#define FLAMBEAU_EVERY_FAMILY
+#define TRAITS(name, traits) \
+  case PointwiseOp::name:    \
+    return traits;
+#include "flambeau/pointwise.def"
+    default:
+      return 0;
+  }
+}
+
+// The base of a row's struct. A constant in the struct itself would become one in the memory of a GPU.
+template <Domain domain, int arity>
+struct RowKind {
+  static constexpr Domain kDomain = domain;
+  static constexpr int kArity = arity;
+};
+
+template <class Row>
+constexpr bool has_trait(uint8_t trait) {
+  return traits_of(Row::op()) & trait;
+}
 constexpr bool is_identifier(char ch) {
   return (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9') || ch == '_';
 }
@@ -20,33 +75,6 @@ constexpr bool names(std::string_view expression, std::string_view identifier) {
       return true;
   }
   return false;
-}
-// Bit i: operand i; bit `arity`: the result.
-constexpr uint8_t reads(std::string_view derivative, int arity) {
-  constexpr std::string_view operands[] = {"x", "y", "z"};
-  uint8_t mask = names(derivative, "result") ? uint8_t(1 << arity) : 0;
-  for (int i = 0; i < arity; ++i)
-    if (names(derivative, operands[i])) mask |= uint8_t(1 << i);
-  return mask;
-}
-constexpr bool exists(std::string_view derivative) { return derivative != "none"; }
-// What a row is, beside its expressions. Here and in functions, since a constant in the row's own struct would become
-// one in the memory of a GPU.
-template <Domain domain, int arity>
-struct RowKind {
-  static constexpr Domain kDomain = domain;
-  static constexpr int kArity = arity;
-};
-
-// Whether bytes are worth a kernel of their own: what is done with masks and images.
-template <class Row>
-constexpr bool takes_bytes() {
-  constexpr bool mask = Row::kDomain == Domain::Comparison || Row::kDomain == Domain::Logical;
-  bool of_images = false;
-  for (const char* value : {"x + y", "x - y", "x * y", "maximum(x, y)", "minimum(x, y)"})
-    of_images |= Row::value_text() == value;
-  return Row::kDomain == Domain::Select || Row::kDomain == Domain::Integral ||
-         (mask && (Row::kArity == 2 || !names(Row::value_text(), "isinf"))) || of_images;
 }
 
 template <class V>
