@@ -24,7 +24,7 @@ FLAMBEAU_INLINE Stored<S> load(const Stored<S>* from, int64_t i) {
   else
     return from[i];
 }
-// Row: static value(V...) and derivative<i>(grad, V..., result), arity, domain, texts.
+// Row: a struct of row_structs.h.
 template <class Row, class S, class... Operands>
 FLAMBEAU_INLINE void store(void* out, int64_t i, Operands... operands) {
   using V = Stored<S>;
@@ -48,7 +48,7 @@ FLAMBEAU_INLINE auto value_as(Operands... x) {
 // A block, or less, as numbers of one kind.
 template <class Row, class Number, class V, class... Operands>
 FLAMBEAU_INLINE void compute_as(V* out, int64_t n, const Operands*... x) {
-  if constexpr (takes_two_passes<Number> && is_long(Row::value_text())) {
+  if constexpr (takes_two_passes<Row, Number>()) {
     V begun[kBlock<V>];
     for (int64_t i = 0; i < n; ++i) begun[i] = Row::template value<FirstPass<V>>({x[i]}...).value;
 #pragma GCC ivdep
@@ -90,17 +90,10 @@ struct Positive {
   friend bool operator>(Positive, Positive) { return true; }
   friend Positive expm1(Positive x) { return x; }
 };
+// Return true if a row declares this loop and V is a floating-point type.
 template <class Row, class V>
-constexpr bool chooses_by_sign() {
-  if constexpr (std::is_floating_point_v<V>)
-    return Row::value_text().starts_with("where(x > c<V>(0), ") && names(Row::value_text(), "expm1");
-  return false;
-}
-// A power has many limits, none of which matters where the base is above 0 and all is finite.
-template <class Row, class V>
-constexpr bool is_power() {
-  if constexpr (std::is_floating_point_v<V>) return Row::value_text() == "pow(x, y)";
-  return false;
+constexpr bool has_real_loop(RowLoop loop) {
+  return std::is_floating_point_v<V> && has_loop<Row>(loop);
 }
 // Where it is chosen by the sign of x.
 template <class Row, class V, class... Operands>
@@ -110,12 +103,6 @@ void sign_loop(V* out, int64_t n, const V* x, const Operands*... more) {
 }
 
 // Polynomials of some degree at x itself: recurrences of as many steps for eight at a time.
-template <class Row, class V>
-constexpr bool is_polynomial() {
-  if constexpr (std::is_floating_point_v<V>)
-    return Row::value_text().find("_polynomial_") != std::string_view::npos && Row::value_text().ends_with("(x, y)");
-  return false;
-}
 template <class Row, class V>
 void polynomial_loop(V* out, const V* x, const V* y, int64_t n) {
   for (int64_t i = 0; i < n; i += 8) {
@@ -132,7 +119,7 @@ void polynomial_loop(V* out, const V* x, const V* y, int64_t n) {
 // Bytes are multiplied in pairs: vectors multiply words.
 template <class Row, class S>
 constexpr bool multiplies_bytes() {
-  return sizeof(S) == 1 && !std::is_same_v<S, bool> && Row::value_text() == "x * y";
+  return sizeof(S) == 1 && !std::is_same_v<S, bool> && has_loop<Row>(RowLoop::BytePairs);
 }
 inline void byte_product_loop(uint8_t* out, const uint8_t* x, const uint8_t* y, int64_t n) {
   typedef uint16_t Two __attribute__((may_alias, aligned(1)));
@@ -153,11 +140,11 @@ void forward_loop(char* const* pointers, int64_t n) {
   void* out = pointers[0];
   const V* x = reinterpret_cast<const V*>(pointers[1]);
   if constexpr (Row::kArity == 1) {
-    if constexpr (chooses_by_sign<Row, V>()) return sign_loop<Row>(static_cast<V*>(out), n, x);
+    if constexpr (has_real_loop<Row, V>(RowLoop::BySign)) return sign_loop<Row>(static_cast<V*>(out), n, x);
     if constexpr (has_usual<Row, V>()) {
-      constexpr UsualRange<V> range = usual_range<V>(Row::value_text());
+      constexpr UsualRange<V> range = usual_range<V>(Row::op());
       const auto usual = [range](int64_t count, const V* a) { return range.holds_all(a, count); };
-      using Other = std::conditional_t<is_gradual(Row::value_text()), Gradual<V>, V>;
+      using Other = std::conditional_t<has_loop<Row>(RowLoop::Gradual), Gradual<V>, V>;
       return loop_by_block<Row, Usual<V>, Other>(static_cast<V*>(out), n, usual, x);
     }
     if constexpr (has_unusual<Row, V>()) {
@@ -177,16 +164,18 @@ void forward_loop(char* const* pointers, int64_t n) {
       return byte_product_loop(reinterpret_cast<uint8_t*>(pointers[0]), reinterpret_cast<const uint8_t*>(x),
                                reinterpret_cast<const uint8_t*>(y), n);
     if constexpr (is_real<V>)
-      if constexpr (divides_with_rest<V>(Row::value_text()))
+      if constexpr (divides_nearby<Row, V>())
         return loop_by_block<Row, Near<V>, V>(static_cast<V*>(out), n,
                                               each_passes([](V a, V b) { return is_near(a, b); }), x, y);
-    if constexpr (chooses_by_sign<Row, V>()) return sign_loop<Row>(static_cast<V*>(out), n, x, y);
-    if constexpr (is_power<Row, V>()) {
+    if constexpr (has_real_loop<Row, V>(RowLoop::BySign)) return sign_loop<Row>(static_cast<V*>(out), n, x, y);
+    if constexpr (has_real_loop<Row, V>(RowLoop::Power)) {
+      // A power has many limits, none of which matters where the base is above 0 and all is finite.
       const auto usual =
           each_passes([](V a, V b) { return (a > V(0)) & (a < V(INFINITY)) & (std::fabs(b) < V(INFINITY)); });
       return loop_by_block<Row, Usual<V>, V>(static_cast<V*>(out), n, usual, x, y);
     }
-    if constexpr (is_polynomial<Row, V>()) return polynomial_loop<Row>(static_cast<V*>(out), x, y, n);
+    if constexpr (has_real_loop<Row, V>(RowLoop::Polynomial))
+      return polynomial_loop<Row>(static_cast<V*>(out), x, y, n);
     for_blocks(
         n,
         [=](int64_t first, int64_t end) {
@@ -197,7 +186,7 @@ void forward_loop(char* const* pointers, int64_t n) {
   } else {
     const V* y = reinterpret_cast<const V*>(pointers[2]);
     const V* z = reinterpret_cast<const V*>(pointers[3]);
-    if constexpr (chooses_by_sign<Row, V>()) return sign_loop<Row>(static_cast<V*>(out), n, x, y, z);
+    if constexpr (has_real_loop<Row, V>(RowLoop::BySign)) return sign_loop<Row>(static_cast<V*>(out), n, x, y, z);
     for_blocks(
         n,
         [=](int64_t first, int64_t end) {

@@ -101,7 +101,7 @@ FLAMBEAU_INLINE auto plain_value(V x) {
 }
 template <class R, class V>
 FLAMBEAU_INLINE auto plain_value(V x, V y) {
-  if constexpr (real::divides_with_rest<V>(R::value_text()))
+  if constexpr (real::divides_nearby<R, V>())
     if (real::is_near(x, y)) return R::template value<real::Near<V>>(x, y).value;
   return R::template value<V>(x, y);
 }

@@ -32,11 +32,10 @@ FLAMBEAU_INLINE bool is_unusual(V x) {
     return is_unbounded(x);
 }
 
-// Whether a row is what a division leaves over: then quotients that are not very large are Near numbers.
-template <class V>
-constexpr bool divides_with_rest(std::string_view expression) {
-  return has_near_division<V> &&
-         (names(expression, "fmod") || names(expression, "remainder") || names(expression, "floor_divide"));
+// Return true if moderate quotients take a faster path, with Near numbers.
+template <class Row, class V>
+constexpr bool divides_nearby() {
+  return has_near_division<V> && has_loop<Row>(RowLoop::Quotient);
 }
 
 }  // namespace flambeau::kernels::FLAMBEAU_ISA

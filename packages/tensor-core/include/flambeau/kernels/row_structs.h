@@ -2,7 +2,7 @@
 // a type. Included in the namespace whose functions the expressions are to find; once in each, so there is no guard.
 // Note [Rows]
 //
-//   op(), kDomain, kArity, value_text()
+//   op(), kDomain, kArity
 //   Traced                                   the same row in row_trace.h
 //   value(V...)                              the value
 //   derivative<I>(grad, V..., result)        what the gradient becomes for operand I
@@ -13,7 +13,6 @@
   struct name##_row : RowKind<Domain::domain, 1> {                                               \
     using Traced = ::flambeau::row_trace::name##_row;                                            \
     static constexpr PointwiseOp op() { return PointwiseOp::name; }                              \
-    static constexpr std::string_view value_text() { return #expression; }                       \
     template <class V>                                                                           \
     static constexpr bool supports() {                                                           \
       return requires([[maybe_unused]] V x) { expression; };                                     \
@@ -40,7 +39,6 @@
   struct name##_row : RowKind<Domain::domain, 2> {                                                                     \
     using Traced = ::flambeau::row_trace::name##_row;                                                                  \
     static constexpr PointwiseOp op() { return PointwiseOp::name; }                                                    \
-    static constexpr std::string_view value_text() { return #expression; }                                             \
     template <class V>                                                                                                 \
     static constexpr bool supports() {                                                                                 \
       return requires(V x, V y) { expression; };                                                                       \
@@ -73,7 +71,6 @@
   struct name##_row : RowKind<Domain::domain, 3> {                                                                     \
     using Traced = ::flambeau::row_trace::name##_row;                                                                  \
     static constexpr PointwiseOp op() { return PointwiseOp::name; }                                                    \
-    static constexpr std::string_view value_text() { return #expression; }                                             \
     template <class V>                                                                                                 \
     static constexpr bool supports() {                                                                                 \
       return requires(V x, V y, V z) { expression; };                                                                  \

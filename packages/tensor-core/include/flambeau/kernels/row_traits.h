@@ -1,23 +1,25 @@
 // Declarations next to a row that choose its kernels.
 //
 // Note [Row traits]
-// A row file declares next to a row what its kernels may do:
+// The text of a row never chooses a kernel. A row file declares the choice next to the row:
 //
 //   TRAITS(name, kHalves | kNarrow)   properties of the function `name` and of its row: see row_trait
+//   LOOP(name, Power)                 a special loop over floating-point elements: see RowLoop
+//   USUAL(name, {low, high})          the range of a fast path for x: see math/usual.h
 //
 // A row without declarations is correct, but may be slower. The rest is computed from the row's expressions
 // (row_trace.h): which operands a derivative reads, whether it exists, and which traits the called functions have.
 //
 // If you add a row, decide:
 // - Does its function in math.h give wrong results for some arguments? Then the loops must check the arguments: declare
-//   kAngles or kLogGamma, or add a trait. Only this decision affects results.
+//   kAngles or kLogGamma, or add a trait. Correct results need this declaration alone.
 // - Does its function take only a few instructions? Then kHalves and kNarrow save conversions of small elements.
 // - Is it used on masks or images? Then kBytes adds kernels over bytes.
+// - Does a special loop or a fast path serve most blocks? Then declare LOOP or USUAL.
 // If expressions call a function that is not a row, add it to row_trace.h, with its traits.
 #pragma once
 
 #include <cstdint>
-#include <string_view>
 #include <type_traits>
 
 #include "flambeau/pointwise_op.h"
@@ -52,6 +54,29 @@ constexpr uint8_t traits_of(PointwiseOp op) {
   }
 }
 
+enum class RowLoop : uint8_t {
+  Plain,       // element by element
+  BySign,      // for where(x > 0, a, b): blocks of positive x skip b
+  Quotient,    // for remainders of x / y: moderate quotients take one fused operation
+  Power,       // for x**y: blocks of positive x and finite y skip the special cases
+  Polynomial,  // for degree y: eight recurrences at a time
+  BytePairs,   // for products: two bytes at a time
+  Gradual,     // USUAL, with a special version for all other blocks that handles gradual underflow
+  TwoPasses,   // USUAL, in two passes over a block in float64
+};
+// The loop that a row declares.
+constexpr RowLoop loop_of(PointwiseOp op) {
+  switch (op) {
+#define FLAMBEAU_EVERY_FAMILY
+#define LOOP(name, loop)  \
+  case PointwiseOp::name: \
+    return RowLoop::loop;
+#include "flambeau/pointwise.def"
+    default:
+      return RowLoop::Plain;
+  }
+}
+
 // The base of a row's struct. A constant in the struct itself would become one in the memory of a GPU.
 template <Domain domain, int arity>
 struct RowKind {
@@ -63,18 +88,9 @@ template <class Row>
 constexpr bool has_trait(uint8_t trait) {
   return traits_of(Row::op()) & trait;
 }
-constexpr bool is_identifier(char ch) {
-  return (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9') || ch == '_';
-}
-// Whether `expression` names `identifier` as a whole word.
-constexpr bool names(std::string_view expression, std::string_view identifier) {
-  for (size_t at = expression.find(identifier); at != expression.npos; at = expression.find(identifier, at + 1)) {
-    const size_t end = at + identifier.size();
-    if ((at == 0 || !is_identifier(expression[at - 1])) &&
-        (end == expression.size() || !is_identifier(expression[end])))
-      return true;
-  }
-  return false;
+template <class Row>
+constexpr bool has_loop(RowLoop loop) {
+  return loop_of(Row::op()) == loop;
 }
 
 template <class V>

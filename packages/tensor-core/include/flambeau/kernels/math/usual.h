@@ -2,11 +2,10 @@
 // the block.
 #pragma once
 
-#include <string_view>
-
 #include "flambeau/kernels/math.h"
 #include "flambeau/kernels/math/bessel.h"
 #include "flambeau/kernels/math/root_inverse.h"
+#include "flambeau/kernels/row_traits.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
@@ -61,11 +60,10 @@ struct SecondPass {
   V value, begun;
   friend SecondPass erfinv(SecondPass x) { return {near_erfinv(x.value, x.begun), V(0)}; }
 };
-template <class Number>
-inline constexpr bool takes_two_passes = false;
-template <>
-inline constexpr bool takes_two_passes<Usual<double>> = true;
-constexpr bool is_long(std::string_view expression) { return expression == "erfinv(x)"; }
+template <class Row, class Number>
+constexpr bool takes_two_passes() {
+  return std::is_same_v<Number, Usual<double>> && has_loop<Row>(RowLoop::TwoPasses);
+}
 
 // Any numbers, in a row whose results below the smallest normal one are worth a function of their own.
 template <class V>
@@ -74,11 +72,10 @@ struct Gradual {
   Gradual(V v) : value(v) {}
   friend Gradual sigmoid(Gradual x) { return gradual_sigmoid(x.value); }
 };
-constexpr bool is_gradual(std::string_view expression) { return expression == "sigmoid(x)"; }
 
-// The usual arguments of a row of one operand: from `low`, which is positive, on and below `high`, or with sizes below
-// `high` where low is 0; none where no row asks. As integers, which are joined by one instruction, the bits of numbers
-// have their order.
+// The usual arguments of a row of one operand, as USUAL declares them (Note [Row traits]): from `low`, which is
+// positive, on and below `high`, or with sizes below `high` where low is 0; none where no row asks. As integers, which
+// are joined by one instruction, the bits of numbers have their order.
 template <class V>
 struct UsualRange {
   V low = 0, high = 0;
@@ -96,23 +93,26 @@ struct UsualRange {
   }
 };
 template <class V>
-constexpr UsualRange<V> usual_range(std::string_view expression) {
-  if constexpr (std::is_floating_point_v<V>) {
-    constexpr V least = std::numeric_limits<V>::min(), infinite = std::numeric_limits<V>::infinity();
-    if (expression == "exp(x)") return {V(0), kUsualExp<V>};
-    if (expression == "log(x)" || expression == "log2(x)" || expression == "log10(x)") return {least, infinite};
-    if (expression == "logit(x)") return {least, V(1)};
-    if (expression == "sigmoid(x)") return {V(0), kUsualSigmoid<V>};
-    if (expression == "special_i0e(x)" || expression == "special_i1e(x)") return {V(0), V(8)};
-    if (expression == "erfinv(x)") return {V(0), kUsualErfinv<V>};
-    if (expression == "rsqrt(x)" || (expression == "sqrt(x)" && has_usual_sqrt<V>))
-      return {1 / kLargestUsualRoot<V>, kLargestUsualRoot<V>};
+inline constexpr UsualRange<V> kUsualSqrt =
+    has_usual_sqrt<V> ? UsualRange<V>{1 / kLargestUsualRoot<V>, kLargestUsualRoot<V>} : UsualRange<V>{};
+template <class V>
+constexpr UsualRange<V> usual_range(PointwiseOp op) {
+  constexpr V least = std::numeric_limits<V>::min(), infinite = std::numeric_limits<V>::infinity();
+  switch (op) {
+#define FLAMBEAU_EVERY_FAMILY
+#define USUAL(name, ...)  \
+  case PointwiseOp::name: \
+    return __VA_ARGS__;
+#include "flambeau/pointwise.def"
+    default:
+      return {};
   }
-  return {};
 }
 template <class Row, class V>
 constexpr bool has_usual() {
-  return Row::kArity == 1 && usual_range<V>(Row::value_text()).low != usual_range<V>(Row::value_text()).high;
+  if constexpr (Row::kArity == 1 && std::is_floating_point_v<V>)
+    return usual_range<V>(Row::op()).low != usual_range<V>(Row::op()).high;
+  return false;
 }
 
 }  // namespace flambeau::kernels::FLAMBEAU_ISA
