@@ -1,9 +1,11 @@
-"""Each public optimizer, schedule, distribution, layer, transform and model has a case in the tables of its tests."""
+"""Each public class and model has a case in the tables of its tests, and each operator has all that operators need."""
 
 from __future__ import annotations
 
 import ast
+import importlib
 import runpy
+import tomllib
 from collections.abc import Callable, Iterable
 from enum import Enum
 from pathlib import Path
@@ -12,7 +14,15 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from flambeau import distributions, nn, optim
+from flambeau import Tensor, _core, distributions, nn, optim
+from flambeau.func import _rules as batching
+from flambeau.func._batching import random as random  # registers every rule
+from flambeau.func._dispatch import name_of as name_in_maps
+from flambeau.jit import _trace as programs
+from flambeau.onnx import _export as _export  # registers the converters
+from flambeau.onnx._decompositions import DECOMPOSITIONS
+from flambeau.onnx._graph import CONVERTERS
+from flambeau.onnx._trace import _name_of as name_in_files
 from flambeau.optim import lr_scheduler
 from flambeau.vision import models, transforms
 from flambeau.vision.transforms import v2
@@ -166,3 +176,76 @@ def test_type_checkers_import_the_modules_that_load_on_first_use(facade: ModuleT
     (block,) = (node.body for node in tree.body if isinstance(node, ast.If) and isinstance(node.test, ast.Name))
     imported = {node.module for node in block if isinstance(node, ast.ImportFrom) and node.module}
     assert imported == facade._NAMES.keys()
+
+
+def public_operators() -> dict[str, Any]:
+    """Return the public operators of the registry by their names with modules, such as ``linalg.det``."""
+    for module in ("fft", "linalg", "signal", "special"):  # their operators join the registry when they load
+        importlib.import_module(f"flambeau.{module}")
+    names = [row["name"] for row in _core.pointwise_rows()]
+    found = {name: getattr(_core, name) for name in names if not name.startswith("_")}
+    for entry in _core.signatures():
+        if not entry["name"].startswith("_") and not entry["name"].endswith("_"):
+            is_method = entry["module"] == "flambeau" and not entry["function"]
+            holder = Tensor if is_method else importlib.import_module(entry["module"])
+            found[qualified(entry)] = getattr(holder, entry["name"])
+    return found
+
+
+def qualified(entry: dict[str, Any]) -> str:
+    """Return the name of an entry of the registry with its module."""
+    return f"{entry['module']}.{entry['name']}".removeprefix("flambeau.")
+
+
+def is_python(operator: Any) -> bool:
+    """Return whether an operator is a Python function that calls other operators."""
+    return getattr(operator, "__wrapped__", None) is not None
+
+
+def derivative_cases() -> set[str]:
+    cases = tables("packages/autograd/tests/test_every_operator.py")
+    names, registry = {*cases["NAMES"]} - cases["NEEDS_A_GPU"], cases["REGISTRY"]
+    in_table = {qualified(registry[name]) if name in registry else name for name in names}
+    sampled = {sample.operator for sample in cases["SAMPLES"]}
+    return in_table | {name for name, operator in OPERATORS.items() if operator in sampled}
+
+
+def is_in_programs(operator: Any) -> bool:
+    name = programs.name_of(operator)
+    of_view = name.endswith("_copy") and hasattr(Tensor, name.removesuffix("_copy"))
+    return is_python(operator) or of_view or name in {*programs.NATIVE, *programs._RULES, *programs._NEW}
+
+
+def is_batched(operator: Any) -> bool:
+    draws = "generator" in getattr(operator, "parameters", ())
+    has_rule = name_in_maps(operator) in {*batching.rules, *batching.compositions}
+    return is_python(operator) or draws or has_rule or getattr(operator, "batched", None) is not None
+
+
+def is_in_files(operator: Any) -> bool:
+    return name_in_files(operator) in {*CONVERTERS, *DECOMPOSITIONS}
+
+
+def having(test: Callable[[Any], bool]) -> Callable[[], set[str]]:
+    return lambda: {name for name, operator in OPERATORS.items() if test(operator)}
+
+
+OPERATORS = public_operators()
+PROPERTIES = {
+    "derivative": derivative_cases,
+    "program": having(is_in_programs),
+    "vmap": having(is_batched),
+    "onnx": having(is_in_files),
+    "example": having(lambda operator: EXAMPLE in (operator.__doc__ or "")),
+}
+# By property and reason, the operators without it.
+LACKING_FILE = Path(__file__).parent / "completeness_exceptions.toml"
+LACKING = tomllib.loads(LACKING_FILE.read_text())
+
+
+@pytest.mark.parametrize("name", PROPERTIES)
+def test_every_operator_has_a_property_or_is_an_exception(name: str) -> None:
+    lacking, listed = OPERATORS.keys() - PROPERTIES[name](), " ".join(LACKING[name].values()).split()
+    assert sorted(lacking - {*listed}) == [], f"add the {name}, or an entry with its reason in {LACKING_FILE.name}"
+    assert sorted({*listed} - lacking) == [], f"these have the {name}: remove their entries in {LACKING_FILE.name}"
+    assert len(listed) == len({*listed})
