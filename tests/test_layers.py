@@ -18,8 +18,8 @@ MAY_INCLUDE = {
 }
 # The public headers of each layer, include/flambeau/*.h; the folders below it are kernels'.
 HEADERS = {
-    "plain": "checksum combine complex dtype element errors keys macros row_domain row_numbering scalar signature "
-    "small_vector",
+    "plain": "checksum combine complex dtype element errors keys macros pointwise_op row_domain row_numbering scalar "
+    "signature small_vector",
     "core": "autograd elementwise elementwise_kernels gamma_variates interpreter memory memory_format parallel "
     "pointwise python random tensor tf32 thread_generator",
     "cuda": "array_library collectives cuda cuda_installation",
