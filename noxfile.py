@@ -188,10 +188,15 @@ def tests(session: nox.Session, package: str) -> None:
         run_tests(session, package, f"packages/{package}/tests")
 
 
+def test_requirements() -> list[str]:
+    """Return the requirements of all tests."""
+    of_packages = [nox.project.dependency_groups(PROJECTS[package], "test") for package in PACKAGES[:-1]]
+    return [*sum(of_packages, ()), *group("everything"), *extra("examples")]
+
+
 def test_the_rest(session: nox.Session) -> None:
     """Run the tests that no other session of tests has run."""
-    of_packages = [nox.project.dependency_groups(PROJECTS[package], "test") for package in PACKAGES[:-1]]
-    install(session, *PACKAGES, requirements=[*sum(of_packages, ()), *group("everything"), *extra("examples")])
+    install(session, *PACKAGES, requirements=test_requirements())
     for earlier in RECORDS.glob("rest-*.json"):
         earlier.unlink()
     for package in (*PACKAGES[:-1], "together"):
@@ -473,17 +478,35 @@ def free_threading(session: nox.Session) -> None:
 @nox.session(reuse_venv=True)
 def dev(session: nox.Session) -> None:
     """Install everything editable into .nox/dev; run again after a change to C++ to compile what changed."""
-    location = Path(session.virtualenv.location)
-    stamps = location / "fingerprints"
-    packages = outdated(stamps)
-    session.install("--quiet", *group("build"), *group("test"), *group("lint"), *extra("examples"))
-    if native := [package for package in packages if package in NATIVE]:
-        # A build imports what announces a CMake config: a broken extension must not stand in its own repair's way.
-        names = [PROJECTS[package]["project"]["name"] for package in native]
-        session.run("pip", "uninstall", "--quiet", "--yes", *names)
-    for package, built_from in packages.items():
-        shown = ["--verbose"] if package in NATIVE else ["--quiet"]
+    session.install("--quiet", *group("build"), *group("lint"), *test_requirements())
+    for package in PACKAGES:
+        install_editable(session, package)
+    session.log(f"Ready. To use it: source {Path(session.virtualenv.location).relative_to(ROOT)}/bin/activate")
+
+
+def install_editable(session: nox.Session, package: str) -> None:
+    """Install a package from its folder or, if it is installed, compile what changed.
+
+    FLAMBEAU_INSTRUCTION_SETS in the environment, such as `avx512`, chooses the sets that kernels are compiled for. The
+    choice lasts until the next one.
+    """
+    folder, environment = ROOT / "packages" / package, Path(session.virtualenv.location).resolve()
+    (site,) = environment.glob("lib/python*/site-packages")
+    name = PROJECTS[package]["project"]["name"].replace("-", "_")
+    metadata = (folder / "pyproject.toml").stat().st_mtime
+    installed = any(path.stat().st_mtime > metadata for path in site.glob(f"{name}-*.dist-info/RECORD"))
+    caches = folder.glob("build/editable-*/CMakeCache.txt")
+    builds = [str(path.parent) for path in caches if str(environment) in path.read_text()]
+    sets = os.environ.get("FLAMBEAU_INSTRUCTION_SETS")
+    if not installed or (package in NATIVE and not builds):
+        shown = ["--quiet"]
+        if package in NATIVE:
+            shown = ["--verbose", *([] if sets is None else [f"-Ccmake.define.FLAMBEAU_INSTRUCTION_SETS={sets}"])]
         editable = ("--no-build-isolation", "--no-deps", "--editable", f"packages/{package}")
         session.install(*shown, *editable, env=CACHED_BUILD, silent=False)
-        (stamps / package).write_text(built_from)
-    session.log(f"Ready. To use it: source {location.relative_to(ROOT)}/bin/activate")
+    for build in builds if installed else []:
+        # pip would import tensor-core to find its CMake config; this way a broken extension can be repaired.
+        if sets is not None:
+            session.run("cmake", f"-DFLAMBEAU_INSTRUCTION_SETS={sets}", build, env=CACHED_BUILD, silent=True)
+        session.run("cmake", "--build", build, env=CACHED_BUILD)
+        session.run("cmake", "--install", build, "--prefix", str(site / "flambeau"), silent=True)
