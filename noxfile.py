@@ -10,11 +10,13 @@ import contextlib
 import graphlib
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent
 NOX = "nox>=2025.5.1"
@@ -258,19 +260,21 @@ def lint(session: nox.Session) -> None:
         session.run("clang-format", *(["-i"] if fix else ["--dry-run", "-Werror"]), *cpp, silent=False)
     if changed := changed_sources():
         session.run("clang-tidy", "--quiet", *changed, "--", *compiler_options(session))
-    merge_sources(Path(session.virtualenv.location))
+    (site,) = Path(session.virtualenv.location).glob("lib/python*/site-packages")
+    merge_sources(site)
     session.run("mypy", "-p", "flambeau")
     session.run("mypy", "noxfile.py")
     check_programs(session)
 
 
+def git(*arguments: str) -> list[str]:
+    """Return the words that a git command prints, or none if it fails."""
+    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stdout.split() if done.returncode == 0 else []
+
+
 def changed_sources() -> list[str]:
     """Return the C++ sources that differ from the main branch, or, on the main branch, from the commit before."""
-
-    def git(*arguments: str) -> list[str]:
-        done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
-        return done.stdout.split() if done.returncode == 0 else []
-
     (head,) = git("rev-parse", "HEAD") or [""]
     base = git("merge-base", "HEAD", "origin/main") or git("merge-base", "HEAD", "main")
     since = base[0] if base and base[0] != head else "HEAD~1"
@@ -288,9 +292,8 @@ def compiler_options(session: nox.Session) -> list[str]:
     return ["-std=c++20", "-fwrapv", *defined, *(f"-I{path}" for path in own), *(f"-isystem{path}" for path in system)]
 
 
-def merge_sources(environment: Path) -> None:
-    """Install the packages' Python sources alone: type checkers see them as they see installed packages."""
-    (folder,) = environment.glob("lib/python*/site-packages")
+def merge_sources(folder: Path) -> None:
+    """Copy the packages' Python sources to a folder: type checkers see them as they see installed packages."""
     shutil.rmtree(folder / "flambeau", ignore_errors=True)
     for top in (*ROOT.glob("packages/*/src/flambeau"), *ROOT.glob("packages/*/python/flambeau")):
         shutil.copytree(top, folder / "flambeau", dirs_exist_ok=True)  # some folders are shared: flambeau.utils
@@ -510,3 +513,49 @@ def install_editable(session: nox.Session, package: str) -> None:
             session.run("cmake", f"-DFLAMBEAU_INSTRUCTION_SETS={sets}", build, env=CACHED_BUILD, silent=True)
         session.run("cmake", "--build", build, env=CACHED_BUILD)
         session.run("cmake", "--install", build, "--prefix", str(site / "flambeau"), silent=True)
+
+
+@nox.session(venv_backend="none", requires=["dev"])
+def check(session: nox.Session) -> None:
+    """Compile what changed, write the stubs, run the tests (`-- -k name` chooses), check the style of changed files."""
+    run_in_dev(session, "tools.stubs")
+    tests = [f"packages/{package}/tests" for package in PACKAGES[:-1]] + ["tests", "tools"]
+    of_gpus = [f"{folder}/cuda" for folder in tests if (ROOT / folder / "cuda").exists()]
+    ignored = [f"--ignore={path}" for path in (*of_gpus, "tests/parity")]
+    chosen = session.posargs or IN_PARALLEL  # each worker would look through all tests for the few that match
+    allowed = [0, 5] if session.posargs else [0]  # 5: no test was chosen
+    run_in_dev(session, "pytest", *tests, *ignored, *chosen, success_codes=allowed)
+    for folder in of_gpus:  # in processes of their own, as each folder registers its option
+        run_in_dev(session, "pytest", folder, "--emulated-gpu", *chosen, success_codes=allowed)
+    if session.posargs:
+        run_in_dev(session, "pytest", "tests/test_completeness.py")
+    check_changed_files(session)
+
+
+def run_in_dev(session: nox.Session, module: str, *arguments: str, **options: Any) -> None:
+    """Run a Python module with the interpreter of .nox/dev."""
+    session.run(str(ROOT / ".nox/dev/bin/python"), "-m", module, *arguments, external=True, **options)
+
+
+def check_changed_files(session: nox.Session) -> None:
+    """Check the style and the types of the files that differ from the last commit."""
+    changed = [*git("diff", "--name-only", "HEAD"), *git("ls-files", "--others", "--exclude-standard")]
+    changed = [path for path in changed if (ROOT / path).exists()]
+    python = [path for path in changed if path.endswith((".py", ".pyi"))]
+    if python:
+        run_in_dev(session, "ruff", "check", *python)
+        run_in_dev(session, "ruff", "format", "--diff", *python)
+    if cpp := [path for path in changed if path.endswith((".h", ".cpp"))]:
+        session.run(str(ROOT / ".nox/dev/bin/clang-format"), "--dry-run", "-Werror", *cpp, external=True)
+    if modules := sorted({name for path in python if (name := module_of(path))}):
+        merged = session.create_tmp()
+        merge_sources(Path(merged))
+        run_in_dev(session, "mypy", *(f"--module={name}" for name in modules), env={"MYPYPATH": merged})
+    if "noxfile.py" in changed:
+        run_in_dev(session, "mypy", "noxfile.py")
+
+
+def module_of(path: str) -> str:
+    """Return the name of the module that a file of a package's sources is; of other files an empty text."""
+    match = re.fullmatch(r"packages/[^/]+/(?:src|python)/(flambeau.*?)(?:/__init__)?\.pyi?", path)
+    return match[1].replace("/", ".") if match else ""
