@@ -246,6 +246,8 @@ LACKING = tomllib.loads(LACKING_FILE.read_text())
 @pytest.mark.parametrize("name", PROPERTIES)
 def test_every_operator_has_a_property_or_is_an_exception(name: str) -> None:
     lacking, listed = OPERATORS.keys() - PROPERTIES[name](), " ".join(LACKING[name].values()).split()
-    assert sorted(lacking - {*listed}) == [], f"add the {name}, or an entry with its reason in {LACKING_FILE.name}"
-    assert sorted({*listed} - lacking) == [], f"these have the {name}: remove their entries in {LACKING_FILE.name}"
+    where = f"[{name}] of {LACKING_FILE.name}"
+    missing, needless = sorted(lacking - {*listed}), sorted({*listed} - lacking)
+    assert not missing, f"add what these operators lack, or list them with a reason in {where}: {' '.join(missing)}"
+    assert not needless, f"these operators lack nothing or do not exist, remove them from {where}: {' '.join(needless)}"
     assert len(listed) == len({*listed})
