@@ -44,6 +44,7 @@ void bind_python_operators(PyObject* module);
 void publish_return_types(PyObject* module);
 // A tuple type of an operator that is written in Python.
 PyObject* make_return_type(std::string_view name, PyObject* fields);
+PyTypeObject* named_tuple_type(std::string_view name, const std::vector<std::string_view>& fields);  // borrowed
 void publish_rows(PyObject* module);
 PyObject* describe_rows();
 

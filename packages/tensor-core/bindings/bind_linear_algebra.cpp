@@ -71,12 +71,6 @@ Gradient: x.)",
       ">>> flambeau.linalg.vecdot(flambeau.tensor([[1.0, 2.0], [3.0, 4.0]]), flambeau.tensor([1.0, -1.0]))\n"
       "tensor([-1., -1.])",
       vecdot, kOut | kLowerPrecision);
-  def_linalg("cross(input, other, *, dim=-1)",
-             "The cross products of vectors of three elements along a dimension; the others broadcast.\n\n"
-             "Gradient: both, any order.\n\n"
-             ">>> flambeau.linalg.cross(flambeau.tensor([1.0, 0.0, 0.0]), flambeau.tensor([0.0, 1.0, 0.0]))\n"
-             "tensor([0., 0., 1.])",
-             cross);
   def("cross(input, other, dim=None)", kFunction | kMethod | kOut,
       "The cross product of vectors of three elements along ``dim``, by default the first dimension of that size.\n\n"
       "The other dimensions are broadcast. Raises RuntimeError where ``dim`` does not have three elements. Gradient: "
@@ -84,9 +78,6 @@ Gradient: x.)",
       [](const Tensor& a, const Tensor& b, std::optional<int64_t> dim) {
         return cross(a, b, dim ? *dim : dimension_of_three(a));
       });
-  def_linalg("matmul(input, other)", "The matrix product, as flambeau.matmul.", matmul, kOut | kLowerPrecision);
-  def_linalg("diagonal(A, *, offset=0, dim1=-2, dim2=-1)",
-             "The diagonals of the matrices in the last two dimensions, as flambeau.diagonal: a view.", diagonal, 0);
 }
 
 }  // namespace flambeau::python

@@ -57,6 +57,16 @@ PyObject* to_object(const Binding&, const T& value) {
   return to_python(value);
 }
 
+std::vector<std::string_view> names_in(std::string_view list) {  // "values, indices"
+  std::vector<std::string_view> names;
+  while (!list.empty()) {
+    const size_t comma = std::min(list.find(", "), list.size());
+    names.push_back(list.substr(0, comma));
+    list.remove_prefix(std::min(comma + 2, list.size()));
+  }
+  return names;
+}
+
 PyObject* call_function(const OperatorFunction& function, const Binding& b, PyObject* const* values) {
   const std::span<const uint8_t> kinds = function.kinds();
   ArgumentList arguments;
@@ -83,6 +93,10 @@ void bind_records() {
     binding->invoke = invoke_record;
     for (const uint8_t kind : record->forward.kinds()) binding->types.push_back(kParameterTypes[kind]);
     binding->result = kResultTypes[record->forward.result()];
+    binding->module = record->module;
+    const std::string attribute = record->attribute(binding->name);
+    if (attribute != binding->name) binding->attribute = attribute;
+    if (*record->fields) binding->result_type = named_tuple_type(attribute, names_in(record->fields));
     const size_t count = binding->parameters.size();
     if (record->forward.kinds().size() != count || count > kMaxParameters ||
         (record->batched && record->batched.kinds().size() != count))

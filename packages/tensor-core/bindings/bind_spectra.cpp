@@ -212,18 +212,6 @@ Gradient: input, as flambeau.linalg.svd.)",
 void bind_spectra() {
   bind_eigenvalues();
   bind_singular_values();
-  def_linalg("matrix_power(A, n)",
-             R"(``A`` multiplied with itself n times, by repeated squaring; a negative n takes the inverse.
-
-Args:
-    A: ``(*, m, m)``.
-Raises: LinAlgError for a negative power of a singular matrix.
-Gradient: A, any order.
-
->>> flambeau.linalg.matrix_power(flambeau.tensor([[1.0, 1.0], [0.0, 1.0]]), 5)
-tensor([[1., 5.],
-        [0., 1.]]))",
-             linalg::matrix_power);
 }
 
 }  // namespace flambeau::python

@@ -60,13 +60,6 @@ flambeau.Size([2, 4]))",
         const Contracted c = contracted(a, b, dims);
         return tensordot(a, b, c.first, c.second);
       });
-  def_linalg("multi_dot(tensors)",
-             R"(The product of two matrices or more, multiplied in the order that takes the fewest multiplications.
-
-Args:
-    tensors: matrices; the first and the last may be vectors, a row and a column.
-Gradient: every one, any order.)",
-             multi_dot, kOut | kLowerPrecision);
   def("addbmm(input, batch1, batch2, *, beta=1, alpha=1)", kUsual | kInPlace | kLowerPrecision,
       "beta * input + alpha * (batch1 @ batch2).sum(0) of batches of matrices. Gradient: all three.",
       [](const Tensor& i, const Tensor& a, const Tensor& b, Scalar beta, Scalar alpha) {

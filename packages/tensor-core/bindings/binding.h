@@ -16,7 +16,8 @@ struct Parameter {
   bool keyword_only = false, variadic = false;
   std::string also;        // other names, each with a bar before it: "|sections|indices"
   std::string annotation;  // the type that stands behind the name, if one does
-  uint8_t kinds = 0;       // of an operator written in Python: the types its annotation allows; 0: any
+  bool may_be_none() const { return fallback == Py_None || annotation.find("None") != annotation.npos; }
+  uint8_t kinds = 0;  // of an operator written in Python: the types its annotation allows; 0: any
 };
 
 struct Call {  // what a converter may say in an error

@@ -32,7 +32,7 @@ struct From<const Tensor&> {
   static const Tensor& get(const Call& call, PyObject* o) {
     static const Tensor undefined;
     if (is_tensor(o)) return tensor_of(o);
-    if (o == Py_None && call.parameter->fallback == Py_None) return undefined;
+    if (o == Py_None && call.parameter->may_be_none()) return undefined;
     wrong_argument(call, "Tensor", o);
   }
 };

@@ -29,23 +29,11 @@ constexpr ReturnType kReturnTypes[] = {
     {"histogram", {"hist", "bin_edges"}},
     {"histogramdd", {"hist", "bin_edges"}},
     {"frexp", {"mantissa", "exponent"}},
-    {"geqrf", {"a", "tau"}},
-    {"lu_unpack", {"P", "L", "U"}},
-    {"triangular_solve", {"solution", "cloned_coefficient"}},
-    {"linalg_cholesky_ex", {"L", "info"}},
     {"svd", {"U", "S", "V"}},
     {"linalg_eig", {"eigenvalues", "eigenvectors"}},
     {"linalg_eigh", {"eigenvalues", "eigenvectors"}},
     {"linalg_svd", {"U", "S", "Vh"}},
-    {"linalg_inv_ex", {"inverse", "info"}},
-    {"linalg_ldl_factor", {"LD", "pivots"}},
-    {"linalg_ldl_factor_ex", {"LD", "pivots", "info"}},
     {"linalg_lstsq", {"solution", "residuals", "rank", "singular_values"}},
-    {"linalg_lu", {"P", "L", "U"}},
-    {"linalg_lu_factor", {"LU", "pivots"}},
-    {"linalg_lu_factor_ex", {"LU", "pivots", "info"}},
-    {"linalg_qr", {"Q", "R"}},
-    {"linalg_solve_ex", {"result", "info"}},
 };
 
 std::map<std::string_view, PyTypeObject*>& types() {
@@ -74,7 +62,9 @@ PyObject* all_types() {  // by name; borrowed
 // Names have to live as long as the type: for good.
 const char* lasting(std::string_view text) { return (new std::string(text))->c_str(); }
 
-PyTypeObject* make_type(std::string_view name, const std::vector<std::string_view>& field_names) {
+}  // namespace
+
+PyTypeObject* named_tuple_type(std::string_view name, const std::vector<std::string_view>& field_names) {
   std::vector<PyStructSequence_Field> fields;
   for (const std::string_view field : field_names) fields.push_back({lasting(field), nullptr});
   fields.push_back({nullptr, nullptr});
@@ -83,11 +73,10 @@ PyTypeObject* make_type(std::string_view name, const std::vector<std::string_vie
   PyTypeObject* made = PyStructSequence_NewType(&description);
   checked(reinterpret_cast<PyObject*>(made));
   made->tp_repr = represent;
+  types()[lasting(name)] = made;
   PyDict_SetItemString(all_types(), std::string(name).c_str(), reinterpret_cast<PyObject*>(made));
   return made;
 }
-
-}  // namespace
 
 PyObject* named_tuple(std::string_view name, std::initializer_list<Tensor> values) {
   Object out(checked(PyStructSequence_New(types().at(name))));
@@ -108,7 +97,7 @@ PyObject* make_return_type(std::string_view name, PyObject* fields) {
   std::vector<std::string_view> names;
   for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(items.get()); ++i)
     names.push_back(text_of(PySequence_Fast_GET_ITEM(items.get(), i)));
-  return Py_NewRef(reinterpret_cast<PyObject*>(make_type(name, names)));
+  return Py_NewRef(reinterpret_cast<PyObject*>(named_tuple_type(name, names)));
 }
 
 void publish_return_types(PyObject* module) {
@@ -116,7 +105,7 @@ void publish_return_types(PyObject* module) {
     std::vector<std::string_view> fields;
     for (const char* field : type.fields)
       if (field) fields.push_back(field);
-    types()[type.name] = make_type(type.name, fields);
+    named_tuple_type(type.name, fields);
   }
   PyModule_AddObjectRef(module, "_return_types", all_types());
 }

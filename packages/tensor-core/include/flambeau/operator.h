@@ -22,6 +22,7 @@
 #include <array>
 #include <new>
 #include <span>
+#include <string>
 #include <string_view>
 #include <variant>
 
@@ -183,6 +184,11 @@ struct OperatorRecord {
   // The same for tensors that all have one more dimension in front, the batch's, for vmap. Without it vmap uses a rule
   // written in Python, or a loop over the batch.
   OperatorFunction batched = {};
+  // The public module that has the function; kPrivate then. flambeau._core calls one of flambeau.linalg linalg_<name>,
+  // and so do programs.
+  const char* module = "flambeau";
+  // Names of several results, separated by ", ": the function returns a named tuple.
+  const char* fields = "";
   // For tests: the result as an expression of the parameters' names in NumPy (np) and SciPy (scipy), and arguments for
   // calls, separated by semicolons. Arrays of shape (2, 3): f(2, 3) of float64, p(2, 3) of positive float64, c(2, 3) of
   // complex128, i(2, 3) of int64, k(5, 2, 3) of indices below 5, b(2, 3) of bool.
@@ -196,6 +202,8 @@ class FLAMBEAU_API Operator : public OperatorRecord {
   Operator(const Operator&) = delete;
   Operator& operator=(const Operator&) = delete;
   static const Operator* first();
+  // The name that flambeau._core has it by, for one of the names in its signature.
+  std::string attribute(std::string_view name) const;
   const Operator* next() const { return next_; }
 
  private:

@@ -10,4 +10,9 @@ Operator::Operator(OperatorRecord record) : OperatorRecord(record), next_(newest
 
 const Operator* Operator::first() { return newest; }
 
+std::string Operator::attribute(std::string_view name) const {
+  const bool of_linalg = std::string_view(module) == "flambeau.linalg";
+  return (of_linalg ? "linalg_" : "") + std::string(name);
+}
+
 }  // namespace flambeau

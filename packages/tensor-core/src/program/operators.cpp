@@ -105,7 +105,7 @@ void add_record(std::vector<Operator>& all, const flambeau::Operator& record) {
   o.record = &record;
   o.run = run_record;
   for (const std::string_view name : signature.names) {
-    o.name = name;
+    o.name = record.attribute(name);
     all.push_back(o);
   }
 }

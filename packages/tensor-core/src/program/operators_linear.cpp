@@ -47,7 +47,6 @@ Tensor along_many(const char* name, const Tensor& t, const OptionalDims& s, cons
 
 Family linear_operators() {
   return {
-      op("linalg_matmul", matmul),
       op("ger", outer),
       op("tensordot", contracted),
       op("cross",
@@ -57,26 +56,13 @@ Family linear_operators() {
              if (a.size(d) == 3) return cross(a, b, d);
            detail::raise<Error>("no dimension of size 3 in input");
          }),
-      op("linalg_cross", cross),
       op("linalg_vector_norm",
          [](const Tensor& t, double p, const OptionalDims& dim, bool keepdim, std::optional<Dtype> dtype) {
            return vector_norm(dtype ? to(t, *dtype) : t, p, dim, keepdim);
          }),
-      op("linalg_inv", linalg::inv),
-      op("linalg_solve", [](const Tensor& a, const Tensor& b, bool left) { return linalg::solve(a, b, left); }),
-      op("linalg_solve_triangular", [](const Tensor& a, const Tensor& b, bool upper, bool left,
-                                       bool unit) { return linalg::solve_triangular(a, b, upper, left, unit); }),
-      op("linalg_qr",
-         [](const Tensor& a, std::string_view mode) {
-           const linalg::Qr f = linalg::qr(a, mode);
-           return Tensors{f.q, f.r};
-         }),
-      op("linalg_multi_dot", multi_dot),
       op("linalg_vecdot",
          [](const Tensor& x, const Tensor& y, int64_t dim) { return sum(mul(conj(x), y), Shape{dim}, false, {}); }),
-      op("linalg_cholesky", linalg::cholesky),
       op("cholesky", linalg::cholesky),
-      op("linalg_matrix_power", linalg::matrix_power),
       ONE("fft", Complex, false),
       ONE("ifft", Complex, true),
       ONE("rfft", RealToHalf, false),

@@ -198,6 +198,22 @@ Tensor lu_solve(const Tensor& lu, const Tensor& pivots, const Tensor& b, bool le
   return adjoint(solve_factored(lu, pivots, adjoint(b), !turned));
 }
 
+const Operator linalg_lu_solve_operator(
+    {.signature = "lu_solve(LU, pivots, B, *, left=True, adjoint=False)",
+     .forms = kPrivate | kOut,
+     .doc = R"(The solution X of ``A X = B`` from the factors that lu_factor gave.
+
+Args:
+    LU, pivots: of A, ``(*, n, n)`` and ``(*, n)``, int32.
+    B: ``(*, n, k)``, or ``(*, k, n)`` with ``left=False``; the batches broadcast.
+    left: False solves ``X A = B``.
+    adjoint: solve with ``A^H`` in place of A.
+Gradient: LU and B, any order.)",
+     .forward = linalg::lu_solve,
+     .module = "flambeau.linalg",
+     .reference = "scipy.linalg.lu_solve((LU, pivots - 1), B)",
+     .samples = "f(3, 3) / 4 + 2 * np.eye(3), np.array([2, 3, 3], np.int32), f(3, 2)"});
+
 Solution solve_ex(const Tensor& a, const Tensor& b, bool left, bool check_errors) {
   const Solution s = solved("solve_ex", a, b, left);
   if (check_errors) check_info("solve_ex", s.info, explain_singular);
@@ -210,6 +226,26 @@ Tensor solve(const Tensor& a, const Tensor& b, bool left) {
   return s.result;
 }
 
+const Operator linalg_solve_operator(
+    {.signature = "solve(A, B, *, left=True)",
+     .forms = kPrivate | kOut | kFloat32,
+     .doc = R"(The solution X of ``A X = B``, or of ``X A = B`` with ``left=False``.
+
+Args:
+    A: ``(*, n, n)``.
+    B: ``(*, n, k)`` (``(*, k, n)`` with ``left=False``); or a vector ``(n,)``, or a batch of them ``(*, n)`` of the
+        very batch of A. The batches of matrices broadcast.
+Raises: LinAlgError if a matrix is singular; RuntimeError where shapes or dtypes do not fit.
+Gradient: A and B, any order. Source of the derivative: Giles 2008, section 2.3.1.
+
+>>> A = flambeau.tensor([[3.0, 1.0], [1.0, 2.0]])
+>>> flambeau.linalg.solve(A, flambeau.tensor([9.0, 8.0]))
+tensor([2., 3.]))",
+     .forward = linalg::solve,
+     .module = "flambeau.linalg",
+     .reference = "np.linalg.solve(A, B)",
+     .samples = "f(3, 3) / 4 + 2 * np.eye(3), f(3, 2); f(2, 3, 3) / 4 + 2 * np.eye(3), f(2, 3, 1)"});
+
 Inverse inv_ex(const Tensor& a, bool check_errors) {
   const Inverse i = inverted("inv_ex", a);
   if (check_errors) check_info("inv_ex", i.info, explain_no_inverse);
@@ -221,6 +257,22 @@ Tensor inv(const Tensor& a) {
   check_info("inv", i.info, explain_no_inverse);
   return i.inverse;
 }
+
+const Operator linalg_inv_operator(
+    {.signature = "inv(A)",
+     .forms = kPrivate | kOut | kFloat32,
+     .doc = R"(The inverse of every matrix ``(*, n, n)``. To solve a system, solve is quicker and more accurate.
+
+Raises: LinAlgError if a matrix is singular.
+Gradient: A, any order.
+
+>>> flambeau.linalg.inv(flambeau.tensor([[2.0, 0.0], [0.0, 4.0]]))
+tensor([[0.5000, 0.0000],
+        [0.0000, 0.2500]]))",
+     .forward = linalg::inv,
+     .module = "flambeau.linalg",
+     .reference = "np.linalg.inv(A)",
+     .samples = "f(3, 3) / 4 + 2 * np.eye(3); f(2, 2, 2) / 4 + 2 * np.eye(2)"});
 
 const Operator inverse_operator({.signature = "inverse(input)",
                                  .forms = kFunction | kMethod | kOut | kFloat32,
@@ -254,6 +306,18 @@ Tensor ldl_solve(const Tensor& ld, const Tensor& pivots, const Tensor& b, bool h
   return flambeau::ldl_solve(ld, pivots, b, hermitian);
 }
 
+const Operator linalg_ldl_solve_operator({.signature = "ldl_solve(LD, pivots, B, *, hermitian=False)",
+                                          .forms = kPrivate | kOut,
+                                          .doc = R"(The solution X of ``A X = B`` from what ldl_factor gave.
+
+Args:
+    LD, pivots: ``(*, n, n)`` and ``(*, n)``, int32.
+    B: ``(*, n, k)``; the batches broadcast.
+    hermitian: as it was given to ldl_factor.
+No gradient.)",
+                                          .forward = linalg::ldl_solve,
+                                          .module = "flambeau.linalg"});
+
 const Operator _lu_factor_operator({.signature = "_lu_factor(input)",
                                     .forms = kPrivate,
                                     .doc = "LU and pivots of every matrix, and info.",
@@ -280,5 +344,155 @@ const Operator lu_solve_operator(
      .reference = "scipy.linalg.lu_solve((LU_data, "
                   "LU_pivots - 1), input)",
      .samples = "f(3, 2), 2 * np.eye(3) + f(3, 3) / 4, np.array([2, 3, 3], np.int32)"});
+
+const Operator lu_unpack_operator({.signature = "lu_unpack(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True)",
+                                   .forms = kFunction | kOut,
+                                   .doc = R"(P, L and U of ``A = P L U`` from what lu_factor gives.
+
+Args:
+    LU_data: ``(*, m, n)``.
+    LU_pivots: ``(*, min(m, n))``, int32.
+    unpack_data, unpack_pivots: False gives an empty L and U, or an empty P.
+Returns: a named tuple ``(P, L, U)``.
+Gradient: LU_data.)",
+                                   .forward =
+                                       [](const Tensor& lu, const Tensor& pivots, bool unpack_data,
+                                          bool unpack_pivots) {
+                                         const auto f = linalg::lu_unpack(lu, pivots, unpack_data, unpack_pivots);
+                                         return Tensors{f.p, f.l, f.u};
+                                       },
+                                   .fields = "P, L, U"});
+
+const Operator linalg_inv_ex_operator({.signature = "inv_ex(A, *, check_errors=False)",
+                                       .forms = kPrivate | kOut | kFloat32,
+                                       .doc = R"(The inverse, and what went wrong instead of an error.
+
+Returns: a named tuple ``(inverse, info)``; info, int32, is 0 or the first zero on the diagonal of A's factor U, counted
+    from 1: the inverse is of no use then.
+Gradient: A, any order.)",
+                                       .forward =
+                                           [](const Tensor& a, bool check_errors) {
+                                             const Inverse i = linalg::inv_ex(a, check_errors);
+                                             return Tensors{i.inverse, i.info};
+                                           },
+                                       .module = "flambeau.linalg",
+                                       .fields = "inverse, info",
+                                       .reference = "(np.linalg.inv(A), 0)",
+                                       .samples = "f(3, 3) / 4 + 2 * np.eye(3)"});
+
+const Operator linalg_solve_ex_operator(
+    {.signature = "solve_ex(A, B, *, left=True, check_errors=False)",
+     .forms = kPrivate | kOut,
+     .doc = R"(The solution of ``A X = B`` as solve gives it, and what went wrong instead of an error.
+
+Returns: a named tuple ``(result, info)``; info, int32, is 0 or the first zero on the diagonal of A's factor U, counted
+    from 1: the result is of no use then.
+Gradient: A and B, any order.)",
+     .forward =
+         [](const Tensor& a, const Tensor& b, bool left, bool check_errors) {
+           const auto s = linalg::solve_ex(a, b, left, check_errors);
+           return Tensors{s.result, s.info};
+         },
+     .module = "flambeau.linalg",
+     .fields = "result, info",
+     .reference = "(np.linalg.solve(A, B), 0)",
+     .samples = "f(3, 3) / 4 + 2 * np.eye(3), f(3, 2)"});
+
+const Operator linalg_ldl_factor_operator(
+    {.signature = "ldl_factor(A, *, hermitian=False)",
+     .forms = kPrivate | kOut,
+     .doc =
+         R"(``A = L D L^T`` (``L D L^H``) of a symmetric (Hermitian) matrix, D with blocks of one and two, for ldl_solve.
+
+Args:
+    A: ``(*, n, n)``; only its lower triangle is read.
+    hermitian: a complex A is Hermitian, not symmetric.
+Returns: a named tuple ``(LD, pivots)``: D on and L below the diagonal of LD, in LAPACK's compact form; pivots
+    ``(*, n)``, int32: the rows that were exchanged, counted from 1, negative for a block of two.
+Raises: LinAlgError if D has a zero block. No gradient. Source: Bunch, Kaufman 1977.)",
+     .forward =
+         [](const Tensor& a, bool hermitian) {
+           const LuFactors f = linalg::ldl_factor(a, hermitian);
+           return Tensors{f.lu, f.pivots};
+         },
+     .module = "flambeau.linalg",
+     .fields = "LD, pivots"});
+
+const Operator linalg_ldl_factor_ex_operator({.signature = "ldl_factor_ex(A, *, hermitian=False, check_errors=False)",
+                                              .forms = kPrivate | kOut,
+                                              .doc = R"(``A = L D L^T``, as ldl_factor, and what went wrong.
+
+Returns: a named tuple ``(LD, pivots, info)``; info, int32, is 0 or the first zero block of D, counted from 1.
+No gradient.)",
+                                              .forward =
+                                                  [](const Tensor& a, bool hermitian, bool check_errors) {
+                                                    const LuFactors f =
+                                                        linalg::ldl_factor_ex(a, hermitian, check_errors);
+                                                    return Tensors{f.lu, f.pivots, f.info};
+                                                  },
+                                              .module = "flambeau.linalg",
+                                              .fields = "LD, pivots, info"});
+
+const Operator linalg_lu_factor_operator(
+    {.signature = "lu_factor(A, *, pivot=True)",
+     .forms = kPrivate | kOut,
+     .doc = R"(``A = P L U`` by partial pivoting, for lu_solve.
+
+Args:
+    A: ``(*, m, n)``.
+    pivot: must be True.
+Returns: a named tuple ``(LU, pivots)``: U in and above the diagonal of LU, L below it, its diagonal of ones left out;
+    pivots ``(*, min(m, n))``, int32: at step i the rows i and pivots[i] were exchanged, counted from 1.
+Raises: LinAlgError where U has a zero on its diagonal.
+Gradient: A, any order.)",
+     .forward =
+         [](const Tensor& a, bool pivot) {
+           const LuFactors f = linalg::lu_factor(a, pivot);
+           return Tensors{f.lu, f.pivots};
+         },
+     .module = "flambeau.linalg",
+     .fields = "LU, pivots",
+     .reference = "(scipy.linalg.lu_factor(A)[0], scipy.linalg.lu_factor(A)[1] + 1)",
+     .samples = "f(3, 3)"});
+
+const Operator linalg_lu_factor_ex_operator(
+    {.signature = "lu_factor_ex(A, *, pivot=True, check_errors=False)",
+     .forms = kPrivate | kOut,
+     .doc = R"(``A = P L U`` by partial pivoting, as lu_factor, and what went wrong.
+
+Args:
+    A: ``(*, m, n)``.
+    check_errors: raise LinAlgError where U has a zero on its diagonal.
+Returns: a named tuple ``(LU, pivots, info)``; info, int32, is 0 or the first zero on the diagonal of U, counted from 1.
+Gradient: A, any order.)",
+     .forward =
+         [](const Tensor& a, bool pivot, bool check_errors) {
+           const LuFactors f = linalg::lu_factor_ex(a, pivot, check_errors);
+           return Tensors{f.lu, f.pivots, f.info};
+         },
+     .module = "flambeau.linalg",
+     .fields = "LU, pivots, info",
+     .reference = "(scipy.linalg.lu_factor(A)[0], scipy.linalg.lu_factor(A)[1] + 1, 0)",
+     .samples = "f(3, 3)"});
+
+const Operator linalg_lu_operator(
+    {.signature = "lu(A, *, pivot=True)",
+     .forms = kPrivate | kOut,
+     .doc = R"(``A = P L U``: a permutation, a lower triangular matrix with ones on its diagonal and an upper one.
+
+Args:
+    A: ``(*, m, n)``.
+    pivot: must be True.
+Returns: a named tuple ``(P, L, U)`` of ``(*, m, m)``, ``(*, m, k)``, ``(*, k, n)``, k the smaller of m and n.
+Gradient: A, any order.)",
+     .forward =
+         [](const Tensor& a, bool pivot) {
+           const auto f = linalg::lu(a, pivot);
+           return Tensors{f.p, f.l, f.u};
+         },
+     .module = "flambeau.linalg",
+     .fields = "P, L, U",
+     .reference = "scipy.linalg.lu(A)",
+     .samples = "f(3, 3); f(4, 2)"});
 
 }  // namespace flambeau::linalg

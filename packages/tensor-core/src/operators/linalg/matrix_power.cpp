@@ -30,6 +30,24 @@ Tensor matrix_power(const Tensor& a, int64_t n) {
   }
 }
 
+const Operator linalg_matrix_power_operator(
+    {.signature = "matrix_power(A, n)",
+     .forms = kPrivate | kOut,
+     .doc = R"(``A`` multiplied with itself n times, by repeated squaring; a negative n takes the inverse.
+
+Args:
+    A: ``(*, m, m)``.
+Raises: LinAlgError for a negative power of a singular matrix.
+Gradient: A, any order.
+
+>>> flambeau.linalg.matrix_power(flambeau.tensor([[1.0, 1.0], [0.0, 1.0]]), 5)
+tensor([[1., 5.],
+        [0., 1.]]))",
+     .forward = linalg::matrix_power,
+     .module = "flambeau.linalg",
+     .reference = "np.linalg.matrix_power(A, n)",
+     .samples = "f(3, 3), 3; f(2, 3, 3), 0"});
+
 const Operator matrix_power_operator({.signature = "matrix_power(input, n)",
                                       .forms = kFunction | kMethod | kOut,
                                       .doc = "A power of every matrix, as flambeau.linalg.matrix_power.",

@@ -162,6 +162,18 @@ Tensor householder_product(const Tensor& input, const Tensor& tau) {
   return reflect(input, tau, expand(eye(m, n, input.dtype()), input.shape()), false);
 }
 
+const Operator linalg_householder_product_operator(
+    {.signature = "householder_product(input, tau)",
+     .forms = kPrivate | kOut | kFloat32,
+     .doc = R"(The first n columns of ``H_1 H_2 ... H_k``, ``H_i = 1 - tau_i v_i v_i^H``: Q from what geqrf gives.
+
+Args:
+    input: ``(*, m, n)``, m >= n: v_i lies in column i below the diagonal, its leading 1 left out.
+    tau: ``(*, k)``, k <= n.
+Gradient: both, any order.)",
+     .forward = linalg::householder_product,
+     .module = "flambeau.linalg"});
+
 Tensor ormqr(const Tensor& input, const Tensor& tau, const Tensor& other, bool left, bool transposed) {
   check_product(input, tau, other, left);
   if (left) return reflect(input, tau, other, transposed);
@@ -186,5 +198,43 @@ QrFactors geqrf(const Tensor& input) {
   check_matrix("geqrf", input);
   return qr_factor(input);
 }
+
+const Operator geqrf_operator(
+    {.signature = "geqrf(input)",
+     .forms = kFunction | kMethod | kOut | kFloat32,
+     .doc = R"(What a QR factorization leaves: R above, Householder's reflectors below the diagonal, and their factors.
+
+Args:
+    input: ``(*, m, n)``.
+Returns: a named tuple ``(a, tau)`` of ``(*, m, n)`` and ``(*, min(m, n))``, for householder_product and ormqr.
+    No gradient.)",
+     .forward =
+         [](const Tensor& a) {
+           const QrFactors f = linalg::geqrf(a);
+           return Tensors{f.reflectors, f.tau};
+         },
+     .fields = "a, tau"});
+
+const Operator linalg_qr_operator(
+    {.signature = "qr(A, mode='reduced')",
+     .forms = kPrivate | kOut | kFloat32,
+     .doc = R"(``A = QR``: orthonormal columns times an upper triangular matrix, by Householder's reflections.
+
+Args:
+    A: ``(*, m, n)``; k is the smaller of m and n.
+    mode: "reduced" gives Q ``(*, m, k)`` and R ``(*, k, n)``; "complete" gives ``(*, m, m)`` and ``(*, m, n)``; "r"
+        gives R alone, and an empty Q.
+Returns: a named tuple ``(Q, R)``. The diagonal of R may be negative.
+Gradient: A, any order, where the leading k columns of A are independent; not of "r", nor of "complete" with more rows
+    than columns. Source: Walter, Lehmann 2010, arXiv:1009.6112; Roberts, Roberts 2020, arXiv:2009.10071.)",
+     .forward =
+         [](const Tensor& a, std::string_view mode) {
+           const auto f = linalg::qr(a, mode);
+           return Tensors{f.q, f.r};
+         },
+     .module = "flambeau.linalg",
+     .fields = "Q, R",
+     .reference = "np.linalg.qr(A, mode)",
+     .samples = "f(4, 3); f(3, 4)"});
 
 }  // namespace flambeau::linalg

@@ -72,6 +72,31 @@ Tensor solve_triangular(const Tensor& a, const Tensor& b, bool upper, bool left,
   return transpose(solve_left(transpose(a, -1, -2), transpose(b, -1, -2), !upper, unitriangular), -1, -2);
 }
 
+const Operator linalg_solve_triangular_operator(
+    {.signature = "solve_triangular(A, B, *, upper, left=True, unitriangular=False)",
+     .forms = kPrivate | kOut,
+     .doc = R"(The solution X of ``A X = B`` (``X A = B`` with ``left=False``) for a triangular A.
+
+Only the triangle that ``upper`` names is read, and not its diagonal where ``unitriangular``: it is taken as 1. A zero
+on the diagonal gives infinities, not an error.
+
+Args:
+    A: ``(*, n, n)``, real or complex floating.
+    B: ``(*, n, k)``, or ``(*, k, n)`` with ``left=False``; the batches broadcast.
+Returns: of the shape of B with the batches broadcast.
+Raises: RuntimeError where shapes or dtypes do not fit.
+Gradient: both, any order.
+
+>>> A = flambeau.tensor([[2.0, 0.0], [1.0, 4.0]])
+>>> flambeau.linalg.solve_triangular(A, flambeau.tensor([[2.0], [5.0]]), upper=False)
+tensor([[1.],
+        [1.]]))",
+     .forward = linalg::solve_triangular,
+     .module = "flambeau.linalg",
+     .reference = "scipy.linalg.solve_triangular(A, B, lower=not upper, unit_diagonal=unitriangular)",
+     .samples = "np.tril(f(3, 3)) + 2 * np.eye(3), f(3, 2), upper=False; np.triu(f(3, 3)) + 2 * np.eye(3), f(3, 2), "
+                "upper=True"});
+
 CholeskyFactor cholesky_ex(const Tensor& a, bool upper, bool check_errors) {
   const CholeskyFactor f = factored("cholesky_ex", a, upper);
   if (check_errors) check_info("cholesky_ex", f.info, explain_indefinite);
@@ -83,6 +108,24 @@ Tensor cholesky(const Tensor& a, bool upper) {
   check_info("cholesky", f.info, explain_indefinite);
   return f.factor;
 }
+
+const Operator linalg_cholesky_operator(
+    {.signature = "cholesky(A, *, upper=False)",
+     .forms = kPrivate | kOut | kFloat32,
+     .doc = R"(The Cholesky factor: lower triangular L with ``A = L L^H``, or U with ``A = U^H U``.
+
+Args:
+    A: ``(*, n, n)``, Hermitian positive definite; only its lower triangle is read (its upper one with ``upper``).
+Raises: LinAlgError if a matrix is not positive definite.
+Gradient: A, any order. Source of the derivative: Murray 2016, arXiv:1602.07527.
+
+>>> flambeau.linalg.cholesky(flambeau.tensor([[4.0, 2.0], [2.0, 10.0]]))
+tensor([[2., 0.],
+        [1., 3.]]))",
+     .forward = linalg::cholesky,
+     .module = "flambeau.linalg",
+     .reference = "np.linalg.cholesky(A)",
+     .samples = "2 * np.eye(3); np.array([[4.0, 1.0], [1.0, 3.0]])"});
 
 Tensor cholesky_solve(const Tensor& b, const Tensor& factor, bool upper) {
   check_square("cholesky_solve", factor, "input2");
@@ -148,5 +191,40 @@ TriangularSolution triangular_solve(const Tensor& b, const Tensor& a, bool upper
   whole.append(a.shape().end() - 2, a.shape().end());
   return {x, clone(whole == a.shape() ? a : expand(a, whole))};
 }
+
+const Operator triangular_solve_operator(
+    {.signature = "triangular_solve(input, A, upper=True, transpose=False, unitriangular=False)",
+     .forms = kFunction | kMethod | kOut | kFloat32,
+     .doc = R"(The solution of ``A X = input`` (``A^T X = input`` with ``transpose``) for a triangular A.
+
+Returns: a named tuple ``(solution, cloned_coefficient)``, the latter a copy of A.
+Gradient: both, any order. flambeau.linalg.solve_triangular is the modern form.)",
+     .forward =
+         [](const Tensor& b, const Tensor& a, bool upper, bool transpose, bool unitriangular) {
+           const auto s = linalg::triangular_solve(b, a, upper, transpose, unitriangular);
+           return Tensors{s.solution, s.coefficient};
+         },
+     .fields = "solution, cloned_coefficient"});
+
+const Operator linalg_cholesky_ex_operator(
+    {.signature = "cholesky_ex(A, *, upper=False, check_errors=False)",
+     .forms = kPrivate | kOut | kFloat32,
+     .doc = R"(The Cholesky factor of a Hermitian positive-definite matrix, and what went wrong instead of an error.
+
+Args:
+    A: ``(*, n, n)``; only its lower triangle is read (its upper one with ``upper``).
+    upper: give U with ``A = U^H U`` instead of L with ``A = L L^H``.
+    check_errors: raise LinAlgError after all.
+Returns: a named tuple ``(L, info)``; info, int32, is 0 or the order of the first minor that is not positive definite.
+Gradient: A, any order.)",
+     .forward =
+         [](const Tensor& a, bool upper, bool check_errors) {
+           const auto f = linalg::cholesky_ex(a, upper, check_errors);
+           return Tensors{f.factor, f.info};
+         },
+     .module = "flambeau.linalg",
+     .fields = "L, info",
+     .reference = "(np.linalg.cholesky(A), np.int32(0))",
+     .samples = "np.array([[4.0, 1.0], [1.0, 3.0]])"});
 
 }  // namespace flambeau::linalg

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "flambeau/cuda.h"
+#include "flambeau/operator.h"
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
 
@@ -70,5 +71,17 @@ Tensor cross(const Tensor& input, const Tensor& other, int64_t dim) {
     });
   return out;
 }
+
+const Operator linalg_cross_operator(
+    {.signature = "cross(input, other, *, dim=-1)",
+     .forms = kPrivate | kOut,
+     .doc = "The cross products of vectors of three elements along a dimension; the others broadcast.\n\n"
+            "Gradient: both, any order.\n\n"
+            ">>> flambeau.linalg.cross(flambeau.tensor([1.0, 0.0, 0.0]), flambeau.tensor([0.0, 1.0, 0.0]))\n"
+            "tensor([0., 0., 1.])",
+     .forward = cross,
+     .module = "flambeau.linalg",
+     .reference = "np.cross(input, other, axis=dim)",
+     .samples = "f(3), f(3); f(2, 3), f(2, 3); f(3, 2), f(3, 2), dim=0"});
 
 }  // namespace flambeau

@@ -148,6 +148,14 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
   return reshape(out, batch);
 }
 
+const Operator linalg_matmul_operator({.signature = "matmul(input, other)",
+                                       .forms = kPrivate | kOut | kLowerPrecision,
+                                       .doc = "The matrix product, as flambeau.matmul.",
+                                       .forward = matmul,
+                                       .module = "flambeau.linalg",
+                                       .reference = "input @ other",
+                                       .samples = "f(2, 3), f(3, 4); f(3), f(2, 3, 2)"});
+
 const Operator matmul_operator(
     {.signature = "matmul(input, other)",
      .forms = kFunction | kMethod | kOut | kLowerPrecision,

@@ -270,4 +270,15 @@ Tensor multi_dot(const Tensors& given) {
   return column ? squeeze(out, Shape{-1}) : out;
 }
 
+const Operator linalg_multi_dot_operator(
+    {.signature = "multi_dot(tensors)",
+     .forms = kPrivate | kOut | kLowerPrecision,
+     .doc = R"(The product of two matrices or more, multiplied in the order that takes the fewest multiplications.
+
+Args:
+    tensors: matrices; the first and the last may be vectors, a row and a column.
+Gradient: every one, any order.)",
+     .forward = multi_dot,
+     .module = "flambeau.linalg"});
+
 }  // namespace flambeau

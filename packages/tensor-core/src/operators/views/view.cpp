@@ -378,6 +378,15 @@ Tensor diagonal(const Tensor& t, int64_t offset, int64_t dim1, int64_t dim2) {
                   });
 }
 
+const Operator linalg_diagonal_operator(
+    {.signature = "diagonal(A, *, offset=0, dim1=-2, dim2=-1)",
+     .forms = kPrivate | 0,
+     .doc = "The diagonals of the matrices in the last two dimensions, as flambeau.diagonal: a view.",
+     .forward = diagonal,
+     .module = "flambeau.linalg",
+     .reference = "np.diagonal(A, offset, dim1, dim2)",
+     .samples = "f(3, 4); f(2, 3, 3), offset=1"});
+
 const Operator diagonal_operator({.signature = "diagonal(input, offset=0, dim1=0, dim2=1)",
                                   .forms = kFunction | kMethod | kCopy,
                                   .doc = "The diagonal as the last dimension; a view.",
