@@ -15,6 +15,7 @@ struct Signature {
     std::string_view annotation;  // the type that follows the name, or nothing
     std::string_view fallback;    // the default as Python writes it; nothing if the parameter is required
     bool keyword_only = false, variadic = false;
+    bool may_be_none() const { return fallback == "None" || annotation.find("None") != annotation.npos; }
   };
   std::vector<std::string_view> names;  // the operator's, with its aliases
   std::vector<Parameter> parameters;

@@ -101,7 +101,7 @@ void add_record(std::vector<Operator>& all, const flambeau::Operator& record) {
   const std::span<const uint8_t> kinds = record.forward.kinds();
   o.arity = int(kinds.size() - size_t(std::count(kinds.begin(), kinds.end(), kGenerator)));
   for (size_t i = 0; i < kinds.size(); ++i)
-    if (signature.parameters[i].fallback == "None") o.optional |= 1u << i;
+    if (signature.parameters[i].may_be_none()) o.optional |= 1u << i;
   o.record = &record;
   o.run = run_record;
   for (const std::string_view name : signature.names) {
