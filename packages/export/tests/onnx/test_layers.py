@@ -64,6 +64,11 @@ LAYERS = {
     "nearest-exact": (nn.Upsample(size=(7, 15), mode="nearest-exact"), IMAGES),
     "bicubic": (nn.Upsample(scale_factor=2, mode="bicubic"), IMAGES),
     "linear": (nn.Upsample(scale_factor=2, mode="linear"), LINES),
+    "convolution": (Of(lambda x: fb.convolution(x, fb.ones(4, 3, 3, 2), None, (2, 1), 1, 1, False, 0, 2)), IMAGES),
+    "transposed convolution": (
+        Of(lambda x: fb.convolution(x, fb.ones(6, 2, 3, 3), fb.ones(2), 2, 1, 1, True, 1, 1)),
+        IMAGES,
+    ),
     "pixel_shuffle": (Of(lambda x: F.pixel_shuffle(F.pixel_unshuffle(x, 2), 2)), IMAGES),
     "pixel_unshuffle": (nn.PixelUnshuffle(2), IMAGES),
     "channel_shuffle": (nn.ChannelShuffle(3), IMAGES),

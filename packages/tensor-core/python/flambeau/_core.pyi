@@ -2018,6 +2018,17 @@ def conv_transpose3d(
     groups: _int = 1,
     dilation: _Dims = 1,
 ) -> Tensor: ...
+def convolution(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: _Dims,
+    padding: _Dims,
+    dilation: _Dims,
+    transposed: _bool,
+    output_padding: _Dims,
+    groups: _int,
+) -> Tensor: ...
 def copysign(input: Tensor, other: Tensor | _Number, *, out: _Optional = None) -> Tensor: ...
 def copysign_(input: Tensor, other: Tensor | _Number) -> Tensor: ...
 def corrcoef(input: Tensor) -> Tensor: ...
@@ -3664,6 +3675,7 @@ __all__ = [
     "conv_transpose1d",
     "conv_transpose2d",
     "conv_transpose3d",
+    "convolution",
     "copysign",
     "copysign_",
     "corrcoef",

@@ -67,6 +67,16 @@ def transposed_convolution(
     return _unbatched(g, made, alone)
 
 
+@converts("convolution")
+def any_convolution(
+    g: Graph, input: Value, weight: Value, bias: Value | None, stride: Any, padding: Any, dilation: Any,
+    transposed: bool, output_padding: Any, groups: int,
+) -> Name:  # fmt: skip
+    if transposed:
+        return transposed_convolution(g, input, weight, bias, stride, padding, output_padding, groups, dilation)
+    return convolution(g, input, weight, bias, stride, padding, dilation, groups)
+
+
 # Pools
 
 
