@@ -15,7 +15,7 @@
 //
 // `forward` computes the result and records its derivative (Note [Recording]). The types of its parameters and of its
 // result decide how Python's arguments are converted, what programs pass (Note [Programs]) and what the type stub says.
-// Tests call the operator with the samples; see python/flambeau/testing/_samples.py.
+// Tests call the operator with the samples; see python/flambeau/_samples.py.
 #pragma once
 
 #include <algorithm>
@@ -31,7 +31,7 @@
 namespace flambeau {
 
 // The forms that Python gets of an operator, and how its calls are prepared.
-enum Form : int {
+enum OperatorForm : int {
   kFunction = 1,    // flambeau.name
   kMethod = 2,      // Tensor.name
   kInPlace = 4,     // also name_, which writes the result to the first argument
@@ -76,7 +76,7 @@ using Stored = std::conditional_t<std::is_same_v<T, const Tensor&>, const Tensor
 template <class... Args>
 inline constexpr std::array<uint8_t, sizeof...(Args)> kKinds{kPosition<Stored<Args>, ParameterTypes>...};
 
-// What destroys a value of each kind; null if nothing needs to.
+// The destructor of each kind; null if its values need none.
 template <class... T>
 constexpr auto destructors(Types<T...>) {
   using Destructor = void (*)(void*);
@@ -94,7 +94,7 @@ constexpr size_t largest(Types<T...>) {
 
 constexpr size_t kMaxParameters = 16;
 
-// Values for the parameters of an operator, in memory of their own.
+// Values for the parameters of an operator, stored in place.
 class ArgumentList {
  public:
   ArgumentList() = default;

@@ -301,7 +301,7 @@ Tensor any_convolution(const Tensor& input, const Tensor& weight, const Tensor& 
   return convolution(dims, input, weight, bias, options);
 }
 
-// Each element of the batch is a group of channels of its own.
+// Each element of the batch becomes one group of channels.
 Tensor batched_convolution(const Tensor& input, const Tensor& weight, const Tensor& bias, const Shape& stride,
                            const Shape& padding, const Shape& dilation, bool transposed, const Shape& output_padding,
                            int64_t groups) {
