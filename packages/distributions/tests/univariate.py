@@ -23,6 +23,7 @@ CONTINUOUS = {
     "HalfNormal": ((B,), lambda scale: st.halfnorm(scale=scale)),
     "InverseGamma": ((A + 2, B), lambda a, rate: st.invgamma(a, scale=rate)),
     "Laplace": ((C, B), st.laplace),
+    "Logistic": ((C, B), st.logistic),
     "LogNormal": ((C, B), lambda loc, scale: st.lognorm(scale, scale=np.exp(loc))),
     "Normal": ((C, B), st.norm),
     "Pareto": ((B, A + 2), lambda scale, alpha: st.pareto(alpha, scale=scale)),

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from .laplace import *
     from .lkj_cholesky import *
     from .log_normal import *
+    from .logistic import *
     from .logistic_normal import *
     from .lowrank_multivariate_normal import *
     from .mixture_same_family import *
@@ -91,6 +92,7 @@ _NAMES = {
     "laplace": "Laplace",
     "lkj_cholesky": "LKJCholesky",
     "log_normal": "LogNormal",
+    "logistic": "Logistic",
     "logistic_normal": "LogisticNormal",
     "lowrank_multivariate_normal": "LowRankMultivariateNormal",
     "mixture_same_family": "MixtureSameFamily",
