@@ -302,6 +302,8 @@ def merge_sources(folder: Path) -> None:
 def check_programs(session: nox.Session) -> None:
     """Check the types of the examples and of the programs in the documentation, as a strict user would."""
     folder = Path(session.create_tmp())
+    for earlier in folder.glob("*.py"):
+        earlier.unlink()
     session.run("python", "-m", "tools.documentation", str(folder))
     examples = [*ROOT.glob("docs/examples/*.py"), *ROOT.glob("docs/examples/deployment/*.py")]
     programs = [str(path) for path in sorted([*examples, *folder.glob("*.py")])]
