@@ -92,7 +92,7 @@ void run_record(const Operator& self, const Value* const* arguments, Values& res
     else
       kConverters[kind](**arguments++, self.optional >> converted.size() & 1, converted);
   }
-  std::visit([&](auto&& result) { store(results, std::move(result)); }, forward(converted));
+  std::visit([&](auto&& result) { store(results, std::forward<decltype(result)>(result)); }, forward(converted));
 }
 
 void add_record(std::vector<Operator>& all, const flambeau::Operator& record) {

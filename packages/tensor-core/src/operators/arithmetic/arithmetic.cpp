@@ -47,9 +47,9 @@ const Operator celu_operator(
     {.signature = "celu(input, alpha=1.0)",
      .forms = kFunction | kMethod | kInPlace | kOut,
      .doc =
-         "input where positive, else alpha * (exp(input / alpha) - 1). Gradient: input, any order.\n\nSource: Barron "
-         "2017, "
-         "arXiv:1704.07483.",
+         R"(input where positive, else alpha * (exp(input / alpha) - 1). Gradient: input, any order.
+
+Source: Barron 2017, arXiv:1704.07483.)",
      .forward =
          [](const Tensor& x, double alpha) {
            require(alpha != 0, "ZeroDivisionError: alpha cannot be 0 for CELU");

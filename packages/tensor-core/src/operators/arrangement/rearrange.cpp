@@ -165,9 +165,9 @@ Tensor constant_pad_nd(const Tensor& t, const Shape& pad, Scalar value) {
 const Operator constant_pad_nd_operator(
     {.signature = "constant_pad_nd(input, pad, value=0)",
      .forms = kFunction,
-     .doc = "input with `value` around it: pad is (left, right) for the last "
-            "dimension, then the one before, ...; negative "
-            "amounts cut off. Gradient: input.",
+     .doc =
+         R"(input with `value` around it: pad is (left, right) for the last dimension, then the one before, ...; negative
+amounts cut off. Gradient: input.)",
      .forward = constant_pad_nd,
      .reference = "np.pad(input, [(0, 0), pad[:2]] if len(pad) == 2 else [pad[2:], pad[:2]], constant_values=value)",
      .samples = "f(2, 3), (1, 2); f(2, 3), (1, 0, 0, 2), 2.5"});

@@ -109,11 +109,11 @@ Tensor multinomial(const Tensor& weights, int64_t draws, bool replacement, Gener
 const Operator multinomial_operator(
     {.signature = "multinomial(input, num_samples, replacement=False, *, generator=None)",
      .forms = kFunction | kMethod | kOut | kExactOut,
-     .doc = "Indices drawn with the weights in the rows of input; int64.\n\nWithout replacement in the order in which "
-            "they "
-            "would be drawn one by one.\nRaises RuntimeError for weights that are negative, not finite, or all 0 in a "
-            "row.\n"
-            "Source: without replacement Efraimidis and Spirakis 2006.",
+     .doc = R"(Indices drawn with the weights in the rows of input; int64.
+
+Without replacement in the order in which they would be drawn one by one.
+Raises RuntimeError for weights that are negative, not finite, or all 0 in a row.
+Source: without replacement Efraimidis and Spirakis 2006.)",
      .forward = multinomial});
 
 }  // namespace flambeau

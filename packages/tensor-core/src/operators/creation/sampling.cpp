@@ -97,9 +97,11 @@ Tensor binomial(const Tensor& count, const Tensor& prob, Generator* generator) {
 const Operator binomial_operator(
     {.signature = "binomial(count, prob, generator=None)",
      .forms = kFunction,
-     .doc = "How many of `count` trials succeed, each with probability `prob`; both broadcast and have one floating "
-            "dtype.\n\n"
-            "Gradient: 0.\nSource: from 10 expected successes on Hoermann 1993 (BTRS).",
+     .doc =
+         R"(How many of `count` trials succeed, each with probability `prob`; both broadcast and have one floating dtype.
+
+Gradient: 0.
+Source: from 10 expected successes on Hoermann 1993 (BTRS).)",
      .forward = binomial});
 
 Tensor standard_gamma(const Tensor& concentration, Generator* generator) {
@@ -114,12 +116,13 @@ Tensor standard_gamma(const Tensor& concentration, Generator* generator) {
   return out;
 }
 
-const Operator _standard_gamma_operator(
-    {.signature = "_standard_gamma(input, generator=None)",
-     .forms = kPrivate,
-     .doc = "Gamma numbers with the concentrations in input and rate 1.\n\nGradient: implicit reparameterisation.\n"
-            "Source: Marsaglia and Tsang 2000; Figurnov, Mohamed, Mnih 2018, arXiv:1805.08498.",
-     .forward = standard_gamma});
+const Operator _standard_gamma_operator({.signature = "_standard_gamma(input, generator=None)",
+                                         .forms = kPrivate,
+                                         .doc = R"(Gamma numbers with the concentrations in input and rate 1.
+
+Gradient: implicit reparameterisation.
+Source: Marsaglia and Tsang 2000; Figurnov, Mohamed, Mnih 2018, arXiv:1805.08498.)",
+                                         .forward = standard_gamma});
 
 Tensor standard_log_gamma(const Tensor& concentration, Generator* generator) {
   require<NotImplementedError>(is_floating(concentration.dtype()),
@@ -136,8 +139,11 @@ Tensor standard_log_gamma(const Tensor& concentration, Generator* generator) {
 const Operator _standard_log_gamma_operator(
     {.signature = "_standard_log_gamma(input, generator=None)",
      .forms = kPrivate,
-     .doc = "The logarithms of gamma numbers with the concentrations in input and rate 1; float64.\n\n"
-            "They do not underflow where the concentration is small.\n\nGradient: implicit reparameterisation.",
+     .doc = R"(The logarithms of gamma numbers with the concentrations in input and rate 1; float64.
+
+They do not underflow where the concentration is small.
+
+Gradient: implicit reparameterisation.)",
      .forward = standard_log_gamma});
 
 namespace {
@@ -173,9 +179,11 @@ Tensor sample_dirichlet(const Tensor& concentration, Generator* generator) {
 const Operator _sample_dirichlet_operator(
     {.signature = "_sample_dirichlet(input, generator=None)",
      .forms = kPrivate,
-     .doc = "Points of the simplex: Dirichlet numbers with the concentrations along the last dimension of input.\n\n"
-            "No coordinate is 0 or 1, however small the concentrations.\n\n"
-            "Gradient: that of the gamma numbers they are made of.",
+     .doc = R"(Points of the simplex: Dirichlet numbers with the concentrations along the last dimension of input.
+
+No coordinate is 0 or 1, however small the concentrations.
+
+Gradient: that of the gamma numbers they are made of.)",
      .forward = sample_dirichlet});
 
 }  // namespace flambeau

@@ -190,9 +190,9 @@ Tensor embedding(const Tensor& weight, const Tensor& indices, int64_t padding, b
 const Operator embedding_operator(
     {.signature = "embedding(weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=False)",
      .forms = kFunction,
-     .doc = "The rows of weight at indices, as a last dimension. Gradient: weight; none for the row padding_idx, and "
-            "divided "
-            "by how often a row was taken if scale_grad_by_freq. sparse is accepted; the gradient is dense.",
+     .doc =
+         R"(The rows of weight at indices, as a last dimension. Gradient: weight; none for the row padding_idx, and divided by
+how often a row was taken if scale_grad_by_freq. sparse is accepted; the gradient is dense.)",
      .forward = [](const Tensor& weight, const Tensor& indices, int64_t padding, bool by_frequency,
                    bool) { return embedding(weight, indices, padding, by_frequency); },
      .reference = "weight[indices]",

@@ -397,11 +397,12 @@ const Operator batch_norm_operator(
          "batch_norm(input, weight=None, bias=None, running_mean=None, running_var=None, training=False, momentum=0.1, "
          "eps=1e-05, cudnn_enabled=False)",
      .forms = kFunction,
-     .doc = "(input - mean) / sqrt(var + eps) * weight + bias over channels (dimension 1), with the batch's biased "
-            "variance "
-            "in training, when the running statistics are updated in place, and the running "
-            "statistics otherwise. cudnn_enabled is for callers of other libraries.\n\nGradient: input, weight, bias. "
-            "Source: Ioffe, Szegedy 2015, arXiv:1502.03167.",
+     .doc =
+         R"((input - mean) / sqrt(var + eps) * weight + bias over channels (dimension 1), with the batch's biased variance in
+training, when the running statistics are updated in place, and the running statistics otherwise. cudnn_enabled is
+for callers of other libraries.
+
+Gradient: input, weight, bias. Source: Ioffe, Szegedy 2015, arXiv:1502.03167.)",
      .forward = [](const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& mean, const Tensor& var,
                    bool training, double momentum, double eps,
                    bool) { return batch_norm(x, mean, var, w, b, training, momentum, eps).values; },

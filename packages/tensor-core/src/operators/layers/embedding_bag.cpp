@@ -289,8 +289,9 @@ const Operator _embedding_bag_operator(
          "_embedding_bag(weight, indices, offsets=None, include_last_offset=False, mode=0, per_sample_weights=None, "
          "padding_idx=-1, scale_grad_by_freq=False)",
      .forms = kPrivate,
-     .doc = "Sums (mode 0), means (1) or largest values (2) over bags of rows: those of indices (B, N), or of (N) with "
-            "offsets. Gradient: weight and per_sample_weights, any order.",
+     .doc =
+         R"(Sums (mode 0), means (1) or largest values (2) over bags of rows: those of indices (B, N), or of (N) with offsets.
+Gradient: weight and per_sample_weights, any order.)",
      .forward = [](const Tensor& weight, const Tensor& indices, const Tensor& offsets, bool last_given, int64_t mode,
                    const Tensor& per_sample, int64_t padding, bool by_frequency) {
        require<ValueError>(mode >= 0 && mode <= 2, "embedding_bag: mode must be 0, 1 or 2, got ", mode);

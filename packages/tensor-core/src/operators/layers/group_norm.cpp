@@ -179,8 +179,10 @@ const Operator group_norm_operator(
     {.signature = "group_norm(input, num_groups, weight=None, bias=None, eps=1e-05, cudnn_enabled=True)",
      .forms = kFunction,
      .doc =
-         "Each of num_groups groups of the channels (dimension 1) less its mean, over its deviation, times weight plus "
-         "bias of the channel.\n\nGradient: all three, any order. Source: Wu, He 2018, arXiv:1803.08494.",
+         R"(Each of num_groups groups of the channels (dimension 1) less its mean, over its deviation, times weight plus bias of
+the channel.
+
+Gradient: all three, any order. Source: Wu, He 2018, arXiv:1803.08494.)",
      .forward = [](const Tensor& x, int64_t groups, const Tensor& w, const Tensor& b, double eps, bool) {
        return group_norm(x, groups, w, b, eps).values;
      }});

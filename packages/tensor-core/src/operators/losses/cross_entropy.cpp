@@ -185,9 +185,10 @@ Tensor cross_entropy(const Tensor& input, const Tensor& target, const Tensor& we
 const Operator cross_entropy_operator(
     {.signature = "cross_entropy(input, target, weight=None, ignore_index=-100, reduction='mean', label_smoothing=0.0)",
      .forms = kFunction | kFloat32,
-     .doc = "The cross entropy of logits (N, C, ...) and class indices (N, ...) or class probabilities of the input's "
-            "shape.\n\n"
-            "Raises IndexError for a class outside [0, C). Gradient: input (and probabilities), any order.",
+     .doc =
+         R"(The cross entropy of logits (N, C, ...) and class indices (N, ...) or class probabilities of the input's shape.
+
+Raises IndexError for a class outside [0, C). Gradient: input (and probabilities), any order.)",
      .forward = cross_entropy,
      .reference = "-scipy.special.log_softmax(input, 1)[np.arange(len(target)), target].mean()",
      .samples = "f(4, 3), k(3, 4)"});

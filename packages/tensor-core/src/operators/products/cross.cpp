@@ -75,10 +75,12 @@ Tensor cross(const Tensor& input, const Tensor& other, int64_t dim) {
 const Operator linalg_cross_operator(
     {.signature = "cross(input, other, *, dim=-1)",
      .forms = kPrivate | kOut,
-     .doc = "The cross products of vectors of three elements along a dimension; the others broadcast.\n\n"
-            "Gradient: both, any order.\n\n"
-            ">>> flambeau.linalg.cross(flambeau.tensor([1.0, 0.0, 0.0]), flambeau.tensor([0.0, 1.0, 0.0]))\n"
-            "tensor([0., 0., 1.])",
+     .doc = R"(The cross products of vectors of three elements along a dimension; the others broadcast.
+
+Gradient: both, any order.
+
+>>> flambeau.linalg.cross(flambeau.tensor([1.0, 0.0, 0.0]), flambeau.tensor([0.0, 1.0, 0.0]))
+tensor([0., 0., 1.]))",
      .forward = cross,
      .module = "flambeau.linalg",
      .reference = "np.cross(input, other, axis=dim)",

@@ -50,16 +50,18 @@ Tensor inner(const Tensor& a, const Tensor& b) {
   return tensordot(a, b, {-1}, {-1});
 }
 
-const Operator inner_operator({.signature = "inner(input, other)",
-                               .forms = kFunction | kMethod | kOut,
-                               .doc = "Sums of products over the last dimension of both; a scalar multiplies. "
-                                      "Gradient: both.\n\nRaises RuntimeError "
-                                      "where the last sizes differ.\n\n>>> flambeau.inner(flambeau.tensor([1, 2]), "
-                                      "flambeau.tensor([[3, 4], [5, 6]]))\n"
-                                      "tensor([11, 17])",
-                               .forward = inner,
-                               .reference = "np.inner(input, other)",
-                               .samples = "f(3), f(3); f(2, 3), f(4, 3)"});
+const Operator inner_operator(
+    {.signature = "inner(input, other)",
+     .forms = kFunction | kMethod | kOut,
+     .doc = R"(Sums of products over the last dimension of both; a scalar multiplies. Gradient: both.
+
+Raises RuntimeError where the last sizes differ.
+
+>>> flambeau.inner(flambeau.tensor([1, 2]), flambeau.tensor([[3, 4], [5, 6]]))
+tensor([11, 17]))",
+     .forward = inner,
+     .reference = "np.inner(input, other)",
+     .samples = "f(3), f(3); f(2, 3), f(4, 3)"});
 
 Tensor addr(const Tensor& input, const Tensor& a, const Tensor& b, Scalar beta, Scalar alpha) {
   require(a.dim() == 1 && b.dim() == 1, "addr: Expected 1-D argument vec1 and vec2, but got ", a.dim(), "-D and ",
@@ -83,8 +85,9 @@ Tensor addr(const Tensor& input, const Tensor& a, const Tensor& b, Scalar beta, 
 const Operator addr_operator(
     {.signature = "addr(input, vec1, vec2, *, beta=1, alpha=1)",
      .forms = kFunction | kMethod | kOut | kInPlace,
-     .doc = "``beta * input + alpha * outer(vec1, vec2)``; ``input`` is broadcast, and not read where beta is 0.\n\n"
-            "Gradient: input and both vectors.",
+     .doc = R"(``beta * input + alpha * outer(vec1, vec2)``; ``input`` is broadcast, and not read where beta is 0.
+
+Gradient: input and both vectors.)",
      .forward = addr,
      .reference = "beta * input + alpha * np.outer(vec1, vec2)",
      .samples = "f(2, 3), f(2), f(3); f(3), f(2), f(3), beta=2, alpha=0.5"});
@@ -151,8 +154,10 @@ Tensor kron(const Tensor& a, const Tensor& b) {
 const Operator kron_operator(
     {.signature = "kron(input, other)",
      .forms = kFunction | kMethod | kOut,
-     .doc = "The Kronecker product: each element of ``input`` times the whole of ``other``. Gradient: both.\n\n"
-            ">>> flambeau.kron(flambeau.tensor([1, 10]), flambeau.tensor([2, 3]))\ntensor([ 2,  3, 20, 30])",
+     .doc = R"(The Kronecker product: each element of ``input`` times the whole of ``other``. Gradient: both.
+
+>>> flambeau.kron(flambeau.tensor([1, 10]), flambeau.tensor([2, 3]))
+tensor([ 2,  3, 20, 30]))",
      .forward = kron,
      .reference = "np.kron(input, other)",
      .samples = "f(2, 3), f(3, 2); f(2), f(2, 2); i(2), i(3)"});

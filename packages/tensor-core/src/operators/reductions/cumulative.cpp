@@ -192,14 +192,17 @@ Tensor cumsum(const Tensor& t, int64_t dim, std::optional<Dtype> dtype) {
   return out;
 }
 
-const Operator cumsum_operator({.signature = "cumsum(input, dim, *, dtype=None)",
-                                .forms = kFunction | kMethod | kOut | kInPlace,
-                                .doc = "The running sum along a dimension, accumulated in float64; integers in int64. "
-                                       "The result does not depend on the "
-                                       "number of threads.\n\nGradient: the running sum from the other end.",
-                                .forward = cumsum,
-                                .reference = "np.cumsum(input, dim)",
-                                .samples = "f(5), 0; f(2, 5), 1; i(2, 5), -1; b(5), 0"});
+const Operator cumsum_operator(
+    {.signature = "cumsum(input, dim, *, dtype=None)",
+     .forms = kFunction | kMethod | kOut | kInPlace,
+     .doc =
+         R"(The running sum along a dimension, accumulated in float64; integers in int64. The result does not depend on the
+number of threads.
+
+Gradient: the running sum from the other end.)",
+     .forward = cumsum,
+     .reference = "np.cumsum(input, dim)",
+     .samples = "f(5), 0; f(2, 5), 1; i(2, 5), -1; b(5), 0"});
 
 Tensor cumprod(const Tensor& t, int64_t dim, std::optional<Dtype> dtype) {
   dim = t.wrap_dim(dim);
@@ -219,8 +222,9 @@ Tensor cumprod(const Tensor& t, int64_t dim, std::optional<Dtype> dtype) {
 const Operator cumprod_operator(
     {.signature = "cumprod(input, dim, *, dtype=None)",
      .forms = kFunction | kMethod | kOut | kInPlace,
-     .doc = "The running product along a dimension, accumulated in float64; integers in int64.\n\n"
-            "Gradient: right where there are zeros, too; second derivatives take memory of the square of the length.",
+     .doc = R"(The running product along a dimension, accumulated in float64; integers in int64.
+
+Gradient: right where there are zeros, too; second derivatives take memory of the square of the length.)",
      .forward = cumprod,
      .reference = "np.cumprod(input, dim)",
      .samples = "f(5), 0; f(2, 5), 1; i(2, 5), -1"});
@@ -273,8 +277,9 @@ Tensor logcumsumexp(const Tensor& t, int64_t dim) {
 
 const Operator logcumsumexp_operator({.signature = "logcumsumexp(input, dim)",
                                       .forms = kFunction | kMethod | kOut,
-                                      .doc = "log(cumsum(exp(input))) along a dimension, without overflow.\n\n"
-                                             "Raises NotImplementedError for integers. Gradient: input.",
+                                      .doc = R"(log(cumsum(exp(input))) along a dimension, without overflow.
+
+Raises NotImplementedError for integers. Gradient: input.)",
                                       .forward = logcumsumexp,
                                       .reference = "np.logaddexp.accumulate(input, dim)",
                                       .samples = "f(5), 0; f(2, 5), 1"});

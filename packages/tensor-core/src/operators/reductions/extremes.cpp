@@ -171,9 +171,10 @@ const Operator hash_tensor_operator(
     {.signature = "hash_tensor(input, dim=(), *, keepdim=False, mode=0)",
      .forms = kFunction | kMethod | kOut,
      .doc =
-         "The exclusive or of all elements as 64 bits, of all or along dimensions, in uint64: equal tensors have equal "
-         "hashes, in whatever order their elements are. Floating elements count as float64, integers as int64.\n\n"
-         "Raises RuntimeError or IndexError where there is none. Not differentiable.",
+         R"(The exclusive or of all elements as 64 bits, of all or along dimensions, in uint64: equal tensors have equal hashes,
+in whatever order their elements are. Floating elements count as float64, integers as int64.
+
+Raises RuntimeError or IndexError where there is none. Not differentiable.)",
      .forward = hash_tensor});
 Tensor argmax(const Tensor& t, std::optional<int64_t> dim, bool keepdim) { return arg_extreme(true, t, dim, keepdim); }
 

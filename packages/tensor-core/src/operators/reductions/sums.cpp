@@ -44,10 +44,11 @@ Tensor sum(const Tensor& t, const OptionalDims& dim, bool keepdim, std::optional
 const Operator sum_operator(
     {.signature = "sum(input, dim=None, keepdim=False, *, dtype=None)",
      .forms = kFunction | kMethod | kOut,
-     .doc = "The sum over all or the given dimensions. Integers and booleans are summed in "
-            "int64. The order of additions is "
-            "fixed: the result does not depend on the number of threads.\n\n"
-            "Gradient: the result's, spread over the reduced dimensions.",
+     .doc =
+         R"(The sum over all or the given dimensions. Integers and booleans are summed in int64. The order of additions is
+fixed: the result does not depend on the number of threads.
+
+Gradient: the result's, spread over the reduced dimensions.)",
      .forward = sum,
      .reference = "np.sum(input, dim, keepdims=keepdim)",
      .samples = "f(2, 3); f(2, 3), 1; f(2, 3, 4), (0, -1), True; i(2, 3), 0; b(3, 4), 1; f(0, 2), 0"});
@@ -87,9 +88,9 @@ Tensor mean(const Tensor& t, const OptionalDims& dim, bool keepdim, std::optiona
 
 const Operator mean_operator({.signature = "mean(input, dim=None, keepdim=False, *, dtype=None)",
                               .forms = kFunction | kMethod | kOut,
-                              .doc = "The mean over all or the given dimensions.\n\nRaises RuntimeError for integers. "
-                                     "Gradient: the result's, shared "
-                                     "evenly.",
+                              .doc = R"(The mean over all or the given dimensions.
+
+Raises RuntimeError for integers. Gradient: the result's, shared evenly.)",
                               .forward = mean,
                               .reference = "np.mean(input, dim, keepdims=keepdim)",
                               .samples = "f(2, 3); f(2, 3), 1; f(2, 3, 4), (0, -1), True"});

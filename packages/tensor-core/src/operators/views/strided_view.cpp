@@ -110,8 +110,8 @@ Tensor unfold(const Tensor& t, int64_t dim, int64_t size, int64_t step) {
 const Operator unfold_operator(
     {.signature = "unfold(input, dimension, size, step)",
      .forms = kMethod | kCopy,
-     .doc = "The windows of `size` elements along a dimension, `step` apart, as a last "
-            "dimension; a view. Gradient: summed.",
+     .doc =
+         R"(The windows of `size` elements along a dimension, `step` apart, as a last dimension; a view. Gradient: summed.)",
      .forward = unfold,
      .reference = "np.moveaxis(np.lib.stride_tricks.sliding_window_view(input, size, dimension), dimension, 0)[::step] "
                   "if dimension == 0 else np.lib.stride_tricks.sliding_window_view(input, size, 1)[:, ::step]",
