@@ -5,8 +5,6 @@ namespace flambeau::python {
 
 namespace {
 
-constexpr int kUsual = kFunction | kMethod | kInPlace | kOut;
-
 Tensor gelu(const Tensor& t, std::string_view approximate) {
   require(approximate == "none" || approximate == "tanh", "approximate argument must be either none or tanh, got '",
           approximate, "'");

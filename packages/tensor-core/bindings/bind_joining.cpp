@@ -5,7 +5,7 @@
 namespace flambeau::python {
 
 namespace {
-constexpr int kBoth = kFunction | kMethod, kUsual = kBoth | kOut;
+constexpr int kBoth = kFunction | kMethod;
 
 Tensor repeat_interleaved(const Tensor& t, PyObject* repeats, std::optional<int64_t> dim,
                           std::optional<int64_t> output_size) {

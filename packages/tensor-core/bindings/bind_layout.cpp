@@ -5,8 +5,6 @@ namespace flambeau::python {
 
 namespace {
 
-constexpr int kBoth = kFunction | kMethod;
-
 Tensor shared_with(const Tensor& self, PyObject* source, int64_t offset, std::optional<Shape> size,
                    std::optional<Shape> stride) {
   if (source == Py_None) {

@@ -31,11 +31,6 @@ Tensor put_at(const Tensor& t, const Tensors& indices, const Tensor& values, boo
   return fresh(t, indices, values, accumulate, write);
 }
 
-Tensor one_hot(const Tensor& t, int64_t classes) {
-  if (classes == -1) classes = item(max_all(t)).integer() + 1;
-  return to(eq(unsqueeze(t, -1), arange(Scalar(0), Scalar(classes), Scalar(1), Dtype::int64)), Dtype::int64);
-}
-
 // x[key] = value, where the key is a view: leading dimensions of size one beyond the view's are dropped.
 void set_at(const Tensor& view, const Operand& value) {
   if (!value.tensor) return void(fill_(view, value.scalar));

@@ -12,8 +12,6 @@ Tensor viewed(const Tensor& t, const Value& size) {
   return view(t, As<const Shape&>::get(size));
 }
 
-Tensor exchanged(const Tensor& t) { return t.dim() == 2 ? transpose(t, 0, 1) : expand(t, t.shape()); }
-
 Tensor moved(const Tensor& t, const Shape& source, const Shape& destination) {
   constexpr const char* kRefused = "movedim: source and destination must be as many dimensions, none of them twice";
   require(source.size() == destination.size() && t.dim() > 0, kRefused);

@@ -24,12 +24,6 @@ Tensor prelu(const Tensor& t, const Tensor& weight) {
   return leaky_relu(t, reshape(weight, shape));
 }
 
-Tensor rrelu(const Tensor& t, double lower, double upper) {
-  const Tensor slopes = empty(t.shape(), t.dtype());
-  fill_uniform(slopes, lower, upper, nullptr);
-  return leaky_relu(t, slopes);
-}
-
 Tensors recurrent(std::string_view mode, const Tensor& input, const Shape& sizes, bool backwards, const Tensor& hidden,
                   const Tensor& weight_ih, const Tensor& weight_hh, const Tensor& bias_ih, const Tensor& bias_hh,
                   const Tensor& projection, const Tensor& state) {
