@@ -53,6 +53,12 @@ Parameter parameter_of(const Signature::Parameter& text) {
   return p;
 }
 
+std::vector<Parameter> parameters_of(const Signature& signature) {
+  std::vector<Parameter> out;
+  for (const Signature::Parameter& parameter : signature.parameters) out.push_back(parameter_of(parameter));
+  return out;
+}
+
 // A signature with one name for each parameter; the bars in annotations have a space before them.
 std::string with_one_name_each(std::string_view signature) {
   std::string out;
@@ -68,17 +74,19 @@ std::string with_one_name_each(std::string_view signature) {
 std::vector<Parameter> parse_signature(std::string_view text, std::string& name) {
   const Signature signature = Signature::parse(text);
   if (!signature.names.empty()) name = signature.names[0];
-  std::vector<Parameter> out;
-  for (const Signature::Parameter& parameter : signature.parameters) out.push_back(parameter_of(parameter));
-  return out;
+  return parameters_of(signature);
 }
 
 Binding* register_binding(std::string_view signature, int flags, const char* doc) {
   Binding* binding = new Binding;  // lives as long as the process
   const std::string_view names = signature.substr(0, signature.find('('));
-  binding->parameters = parse_signature(signature, binding->name);
-  for (const std::string_view alias : Signature::parse(signature).names)
-    if (alias != binding->name) binding->aliases.emplace_back(alias);
+  const Signature parsed = Signature::parse(signature);
+  binding->parameters = parameters_of(parsed);
+  for (const std::string_view name : parsed.names)
+    if (binding->name.empty())
+      binding->name = name;
+    else
+      binding->aliases.emplace_back(name);
   binding->signature = with_one_name_each(binding->name + std::string(signature.substr(names.size())));
   binding->doc = doc;
   binding->flags = flags;
