@@ -527,7 +527,7 @@ def check(session: nox.Session) -> None:
     chosen = session.posargs or IN_PARALLEL  # each worker would look through all tests for the few that match
     allowed = [0, 5] if session.posargs else [0]  # 5: no test was chosen
     run_in_dev(session, "pytest", *tests, *ignored, *chosen, success_codes=allowed)
-    for folder in of_gpus:  # in processes of their own, as each folder registers its option
+    for folder in of_gpus:  # in separate processes, as each folder registers its option
         run_in_dev(session, "pytest", folder, "--emulated-gpu", *chosen, success_codes=allowed)
     if session.posargs:
         run_in_dev(session, "pytest", "tests/test_completeness.py")

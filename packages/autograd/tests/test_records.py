@@ -9,7 +9,8 @@ from flambeau.func import vmap
 from flambeau.testing import assert_close
 
 SAMPLES = list(samples())
-# Operators whose derivatives are not those of all their elements; test_structural_derivatives.py has their cases.
+# Operators whose derivatives leave out some elements of their inputs. test_structural_derivatives.py and
+# test_linalg_derivatives.py have their cases.
 PARTIAL = {
     "cholesky": "the matrix is taken as symmetric",
     "cholesky_ex": "the matrix is taken as symmetric",

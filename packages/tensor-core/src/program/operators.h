@@ -1,8 +1,8 @@
 // The operators that programs can call, by their names. Internal.
 //
-// A family is a list of op("name", function) in operators_<family>.cpp. Names and parameters are those that the
-// operator has in Python; the kinds of the arguments are those of the C++ function's parameters. Rows need no entry:
-// they are found by themselves, and so is name_, which writes the result of name to its first argument.
+// Pointwise rows and operators with a record (Note [Operators]) need no entry, nor does name_, which writes the result
+// of name to its first argument. Other operators are listed as op("name", function) in operators_<family>.cpp, with
+// the name and the parameters that they have in Python; the C++ function's parameters give the kinds of the arguments.
 #pragma once
 
 #include "flambeau/operator.h"

@@ -14,7 +14,7 @@ __all__ = ["ASGD", "asgd"]
 
 
 class ASGD(Optimizer):
-    """Averaged stochastic gradient descent: steps that shrink, beside the average of where they led.
+    """Averaged stochastic gradient descent: shrinking steps, and a running average of the parameters.
 
     ``p = (1 - lambd * eta) * p - eta * g`` with ``eta = lr / (1 + lambd * lr * t)**alpha``; ``ax`` is the mean of the
     values of ``p`` from step ``t0`` on.
