@@ -6,86 +6,34 @@ repeatable, and ``flambeau.manual_seed`` does so elsewhere.
 """
 
 import importlib
-from typing import TYPE_CHECKING, Any
+import inspect
+from typing import TYPE_CHECKING
 
 from flambeau import _public_names, _suggestions
 
-from . import functional
-from ._augmentation_policies import AutoAugmentPolicy
-from ._blur import GaussianBlur, RandomAdjustSharpness
-from ._colour import ColorJitter, Grayscale, RandomGrayscale
-from ._composition import Compose, Lambda, RandomApply, RandomChoice, RandomOrder, RandomTransforms
-from ._conversion import ConvertImageDtype, PILToTensor, ToPILImage, ToTensor
-from ._crop import CenterCrop, FiveCrop, RandomCrop, RandomResizedCrop, TenCrop
-from ._erase import RandomErasing
-from ._flip import RandomHorizontalFlip, RandomVerticalFlip
-from ._geometry import ElasticTransform, RandomAffine, RandomPerspective, RandomRotation
-from ._interpolation import InterpolationMode
-from ._normalization import LinearTransformation, Normalize
-from ._pad import Pad
-from ._resize import Resize
-from ._tone import RandomAutocontrast, RandomEqualize, RandomInvert, RandomPosterize, RandomSolarize
-from .autoaugment import AugMix, AutoAugment, RandAugment, TrivialAugmentWide
+from . import functional as functional
+from ._augmentation_policies import AutoAugmentPolicy as AutoAugmentPolicy
+from ._composition import Compose as Compose
+from ._composition import Lambda as Lambda
+from ._composition import RandomApply as RandomApply
+from ._composition import RandomChoice as RandomChoice
+from ._composition import RandomOrder as RandomOrder
+from ._composition import RandomTransforms as RandomTransforms
+from ._conversion import PILToTensor as PILToTensor
+from ._conversion import ToPILImage as ToPILImage
+from ._conversion import ToTensor as ToTensor
+from ._image_transforms import *
+from ._interpolation import InterpolationMode as InterpolationMode
 
 if TYPE_CHECKING:
-    from . import v2
+    from . import v2 as v2
+else:  # type checkers take the public names from the imports, and report other names
+    __all__ = ["functional", "v2", *(name for name, value in globals().items() if inspect.isclass(value))]
 
-
-if not TYPE_CHECKING:  # so that type checkers report names that do not exist
-
-    def __getattr__(name: str) -> Any:
-        if name == "v2":  # made of all the others, and seldom used beside them
+    def __getattr__(name: str) -> object:
+        if name == "v2":  # loads on first use: it derives a class from each of the others
             return importlib.import_module(f"{__name__}.v2")
         raise _suggestions.unknown_attribute(__name__, name)
 
-
-__all__ = [
-    "AugMix",
-    "AutoAugment",
-    "AutoAugmentPolicy",
-    "CenterCrop",
-    "ColorJitter",
-    "Compose",
-    "ConvertImageDtype",
-    "ElasticTransform",
-    "FiveCrop",
-    "GaussianBlur",
-    "Grayscale",
-    "InterpolationMode",
-    "Lambda",
-    "LinearTransformation",
-    "Normalize",
-    "PILToTensor",
-    "Pad",
-    "RandAugment",
-    "RandomAdjustSharpness",
-    "RandomAffine",
-    "RandomApply",
-    "RandomAutocontrast",
-    "RandomChoice",
-    "RandomCrop",
-    "RandomEqualize",
-    "RandomErasing",
-    "RandomGrayscale",
-    "RandomHorizontalFlip",
-    "RandomInvert",
-    "RandomOrder",
-    "RandomPerspective",
-    "RandomPosterize",
-    "RandomResizedCrop",
-    "RandomRotation",
-    "RandomSolarize",
-    "RandomTransforms",
-    "RandomVerticalFlip",
-    "Resize",
-    "TenCrop",
-    "ToPILImage",
-    "ToTensor",
-    "TrivialAugmentWide",
-    "functional",
-    "v2",
-]
-
-
-def __dir__() -> list[str]:
-    return _public_names.public_names(globals(), (*__all__, "v2"))
+    def __dir__() -> list[str]:
+        return _public_names.public_names(globals(), __all__)

@@ -15,6 +15,8 @@ from . import _random
 from ._arguments import check_probability
 from ._image import as_batch, on_planes, through_float, white
 
+__all__ = ["adjust_sharpness", "gaussian_blur"]
+
 ImageT = TypeVar("ImageT")
 
 

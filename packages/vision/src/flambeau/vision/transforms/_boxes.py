@@ -3,7 +3,8 @@
 Note [Kinds of samples]: the functions that map the plane ask a tensor for its ``sample_kind`` (see
 ``flambeau.vision.tv_tensors``). Images and masks are mapped as plain tensors, masks always by their nearest pixels;
 boxes are mapped by their corners, and know the new size of their image. Plain tensors, arrays and PIL images have no
-such attribute and are images.
+such attribute and are images. A class whose function maps the plane sets ``maps_plane = True``; its counterpart in
+``transforms.v2`` then transforms masks and boxes as well.
 """
 
 from __future__ import annotations

@@ -16,6 +16,16 @@ from ._blur import blend
 from ._conversion import convert_image_dtype
 from ._image import get_dimensions, on_planes
 
+__all__ = [
+    "adjust_brightness",
+    "adjust_contrast",
+    "adjust_gamma",
+    "adjust_hue",
+    "adjust_saturation",
+    "rgb_to_grayscale",
+    "to_grayscale",
+]
+
 ImageT = TypeVar("ImageT")
 
 _LUMA = (0.2989, 0.587, 0.114)  # of red, green and blue, ITU-R 601-2

@@ -13,6 +13,8 @@ from flambeau import nn
 
 from ._image import white
 
+__all__ = ["convert_image_dtype", "pil_to_tensor", "to_pil_image", "to_tensor"]
+
 _BANDS = {"L": 1, "RGB": 3, "RGBA": 4}  # the bytes of a pixel, in the modes that most images have
 _DTYPES = {"I": np.int32, "I;16": np.uint16, "F": np.float32, "1": np.uint8}
 

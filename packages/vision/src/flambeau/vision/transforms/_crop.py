@@ -20,6 +20,8 @@ from ._interpolation import InterpolationMode, interpolation_mode
 from ._pad import _sides, pad
 from ._resize import resize
 
+__all__ = ["center_crop", "crop", "five_crop", "resized_crop", "ten_crop"]
+
 ImageT = TypeVar("ImageT")
 
 _TWO_SIZES = "Please provide only two dimensions (h, w) for size."
@@ -145,6 +147,8 @@ def ten_crop(img: Any, size: int | Sequence[int], vertical_flip: bool = False) -
 class CenterCrop(nn.Module):
     """The middle of an image: :func:`~functional.center_crop`."""
 
+    maps_plane = True
+
     def __init__(self, size: int | Sequence[int]) -> None:
         super().__init__()
         self.size = pair_of_sizes(size, _TWO_SIZES)
@@ -159,6 +163,8 @@ class CenterCrop(nn.Module):
 class FiveCrop(nn.Module):
     """The corners and the middle of an image, a tuple of five: :func:`~functional.five_crop`."""
 
+    maps_plane = True
+
     def __init__(self, size: int | Sequence[int]) -> None:
         super().__init__()
         self.size = pair_of_sizes(size, _TWO_SIZES)
@@ -172,6 +178,8 @@ class FiveCrop(nn.Module):
 
 class TenCrop(nn.Module):
     """The corners and the middle of an image and of its mirror image: :func:`~functional.ten_crop`."""
+
+    maps_plane = True
 
     def __init__(self, size: int | Sequence[int], vertical_flip: bool = False) -> None:
         super().__init__()
@@ -198,6 +206,8 @@ class RandomCrop(nn.Module):
     >>> RandomCrop(2)(fb.zeros(3, 5, 5)).shape
     flambeau.Size([3, 2, 2])
     """
+
+    maps_plane = True
 
     def __init__(
         self,
@@ -262,6 +272,8 @@ class RandomResizedCrop(nn.Module):
 
     Source: Szegedy et al. 2014, arXiv:1409.4842.
     """
+
+    maps_plane = True
 
     def __init__(
         self,

@@ -16,6 +16,8 @@ from . import _random
 from ._arguments import check_probability
 from ._image import get_dimensions
 
+__all__ = ["erase"]
+
 TensorT = TypeVar("TensorT", bound=fb.Tensor)
 
 

@@ -13,6 +13,8 @@ from ._arguments import check_probability
 from ._boxes import for_kinds, mirrored
 from ._image import on_planes
 
+__all__ = ["hflip", "vflip"]
+
 ImageT = TypeVar("ImageT")
 
 
@@ -56,6 +58,8 @@ def vflip(img: Any) -> Any:
 class RandomHorizontalFlip(nn.Module):
     """Left and right exchanged, with probability ``p``."""
 
+    maps_plane = True
+
     def __init__(self, p: float = 0.5) -> None:
         super().__init__()
         self.p = check_probability(p)
@@ -69,6 +73,8 @@ class RandomHorizontalFlip(nn.Module):
 
 class RandomVerticalFlip(nn.Module):
     """Upside down, with probability ``p``."""
+
+    maps_plane = True
 
     def __init__(self, p: float = 0.5) -> None:
         super().__init__()

@@ -27,6 +27,8 @@ class RandomRotation(nn.Module):
         interpolation, expand, center, fill: as for :func:`~functional.rotate`.
     """
 
+    maps_plane = True
+
     def __init__(
         self,
         degrees: float | Sequence[float],
@@ -67,6 +69,8 @@ class RandomAffine(nn.Module):
         shear: one number for ``(-shear, shear)`` along x, two for its bounds, four for those along x and along y.
         interpolation, fill, center: as for :func:`~functional.affine`.
     """
+
+    maps_plane = True
 
     def __init__(
         self,
@@ -139,6 +143,8 @@ class RandomPerspective(nn.Module):
         interpolation, fill: as for :func:`~functional.perspective`.
     """
 
+    maps_plane = True
+
     def __init__(
         self,
         distortion_scale: float = 0.5,
@@ -185,6 +191,8 @@ class ElasticTransform(nn.Module):
 
     Source: Simard, Steinkraus, Platt 2003, doi:10.1109/ICDAR.2003.1227801.
     """
+
+    maps_plane = True
 
     def __init__(
         self,

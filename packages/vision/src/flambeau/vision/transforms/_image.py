@@ -14,6 +14,8 @@ from PIL import Image
 
 import flambeau as fb
 
+__all__ = ["get_dimensions", "get_image_num_channels", "get_image_size"]
+
 
 def on_planes(image: Any, function: Callable[[fb.Tensor], fb.Tensor]) -> Any:
     """Apply a function of tensors ``(..., H, W)`` to a tensor, or to an array ``(H, W)`` or ``(H, W, C)``.

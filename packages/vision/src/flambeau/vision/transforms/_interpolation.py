@@ -13,6 +13,8 @@ from PIL import Image
 
 import flambeau as fb
 
+__all__ = ["InterpolationMode"]
+
 
 class InterpolationMode(Enum):
     """The ways of interpolation, by torchvision's names.

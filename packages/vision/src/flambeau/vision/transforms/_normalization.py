@@ -8,6 +8,8 @@ from functools import lru_cache
 import flambeau as fb
 from flambeau import nn
 
+__all__ = ["normalize"]
+
 
 def normalize(tensor: fb.Tensor, mean: Sequence[float], std: Sequence[float], inplace: bool = False) -> fb.Tensor:
     """``(tensor - mean) / std``, per channel.

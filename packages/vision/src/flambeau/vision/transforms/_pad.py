@@ -20,6 +20,8 @@ ImageT = TypeVar("ImageT")
 if TYPE_CHECKING:
     from ..tv_tensors import BoundingBoxes
 
+__all__ = ["pad"]
+
 _MODES = ("constant", "edge", "reflect", "symmetric")
 
 
@@ -137,6 +139,8 @@ def _pad_colour(planes: fb.Tensor, sides: tuple[int, int, int, int], fill: Seque
 
 class Pad(nn.Module):
     """An image with a border: :func:`~functional.pad`."""
+
+    maps_plane = True
 
     def __init__(self, padding: int | Sequence[int], fill: Any = 0, padding_mode: str = "constant") -> None:
         super().__init__()

@@ -19,6 +19,8 @@ ImageT = TypeVar("ImageT")
 if TYPE_CHECKING:
     from ..tv_tensors import BoundingBoxes
 
+__all__ = ["resize"]
+
 _OPERATORS = (
     InterpolationMode.NEAREST,
     InterpolationMode.NEAREST_EXACT,
@@ -135,6 +137,8 @@ def _goal(found: tuple[int, int], size: Any, max_size: int | None) -> tuple[int,
 
 class Resize(nn.Module):
     """An image of another size: :func:`~functional.resize`."""
+
+    maps_plane = True
 
     def __init__(
         self,

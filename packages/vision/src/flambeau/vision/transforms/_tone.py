@@ -14,6 +14,8 @@ from . import _random
 from ._arguments import check_probability
 from ._image import on_planes, white
 
+__all__ = ["autocontrast", "equalize", "invert", "posterize", "solarize"]
+
 ImageT = TypeVar("ImageT")
 
 

@@ -26,6 +26,8 @@ ImageT = TypeVar("ImageT")
 if TYPE_CHECKING:
     from ..tv_tensors import BoundingBoxes
 
+__all__ = ["affine", "elastic_transform", "perspective", "rotate"]
+
 _SAMPLED = (InterpolationMode.NEAREST, InterpolationMode.BILINEAR, InterpolationMode.BICUBIC)
 
 

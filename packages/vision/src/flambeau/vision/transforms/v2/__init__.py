@@ -11,125 +11,52 @@ through. Of ``tv_tensors`` in it, boxes and masks are transformed together with 
 ([[[1.0, 0.0]]], 3)
 """
 
-from flambeau import _suggestions
+import inspect
+from typing import TYPE_CHECKING
 
-from ... import transforms as images
-from .._augmentation_policies import AutoAugmentPolicy
-from .._composition import Compose, RandomApply, RandomChoice, RandomOrder
-from .._interpolation import InterpolationMode
-from . import functional
-from ._augmentation import (
-    CutMix,
-    GaussianNoise,
-    MixUp,
-    RandomChannelPermutation,
-    RandomPhotometricDistort,
-    RandomResize,
-    RandomShortestSize,
-    RandomZoomOut,
-    ScaleJitter,
-)
-from ._boxes import ClampBoundingBoxes, ConvertBoundingBoxFormat, RandomIoUCrop, SanitizeBoundingBoxes
-from ._conversion import RGB, Identity, ToDtype, ToImage, ToPureTensor
-from ._transform import Lambda, Transform, for_samples
+from flambeau import _public_names, _suggestions
 
-GaussianBlur = for_samples(images.GaussianBlur)
-RandomAdjustSharpness = for_samples(images.RandomAdjustSharpness)
-ColorJitter = for_samples(images.ColorJitter)
-Grayscale = for_samples(images.Grayscale)
-RandomGrayscale = for_samples(images.RandomGrayscale)
-ConvertImageDtype = for_samples(images.ConvertImageDtype)
-PILToTensor = for_samples(images.PILToTensor)
-ToPILImage = for_samples(images.ToPILImage)
-ToTensor = for_samples(images.ToTensor)
-CenterCrop = for_samples(images.CenterCrop, maps_plane=True)
-FiveCrop = for_samples(images.FiveCrop, maps_plane=True)
-RandomCrop = for_samples(images.RandomCrop, maps_plane=True)
-RandomResizedCrop = for_samples(images.RandomResizedCrop, maps_plane=True)
-TenCrop = for_samples(images.TenCrop, maps_plane=True)
-RandomErasing = for_samples(images.RandomErasing)
-RandomHorizontalFlip = for_samples(images.RandomHorizontalFlip, maps_plane=True)
-RandomVerticalFlip = for_samples(images.RandomVerticalFlip, maps_plane=True)
-ElasticTransform = for_samples(images.ElasticTransform, maps_plane=True)
-RandomAffine = for_samples(images.RandomAffine, maps_plane=True)
-RandomPerspective = for_samples(images.RandomPerspective, maps_plane=True)
-RandomRotation = for_samples(images.RandomRotation, maps_plane=True)
-LinearTransformation = for_samples(images.LinearTransformation)
-Normalize = for_samples(images.Normalize)
-Pad = for_samples(images.Pad, maps_plane=True)
-Resize = for_samples(images.Resize, maps_plane=True)
-RandomAutocontrast = for_samples(images.RandomAutocontrast)
-RandomEqualize = for_samples(images.RandomEqualize)
-RandomInvert = for_samples(images.RandomInvert)
-RandomPosterize = for_samples(images.RandomPosterize)
-RandomSolarize = for_samples(images.RandomSolarize)
-AugMix = for_samples(images.AugMix)
-AutoAugment = for_samples(images.AutoAugment)
-RandAugment = for_samples(images.RandAugment)
-TrivialAugmentWide = for_samples(images.TrivialAugmentWide)
+from .. import _image_transforms
+from .._augmentation_policies import AutoAugmentPolicy as AutoAugmentPolicy
+from .._composition import Compose as Compose
+from .._composition import RandomApply as RandomApply
+from .._composition import RandomChoice as RandomChoice
+from .._composition import RandomOrder as RandomOrder
+from .._interpolation import InterpolationMode as InterpolationMode
+from . import functional as functional
+from ._augmentation import CutMix as CutMix
+from ._augmentation import GaussianNoise as GaussianNoise
+from ._augmentation import MixUp as MixUp
+from ._augmentation import RandomChannelPermutation as RandomChannelPermutation
+from ._augmentation import RandomPhotometricDistort as RandomPhotometricDistort
+from ._augmentation import RandomResize as RandomResize
+from ._augmentation import RandomShortestSize as RandomShortestSize
+from ._augmentation import RandomZoomOut as RandomZoomOut
+from ._augmentation import ScaleJitter as ScaleJitter
+from ._boxes import ClampBoundingBoxes as ClampBoundingBoxes
+from ._boxes import ConvertBoundingBoxFormat as ConvertBoundingBoxFormat
+from ._boxes import RandomIoUCrop as RandomIoUCrop
+from ._boxes import SanitizeBoundingBoxes as SanitizeBoundingBoxes
+from ._conversion import RGB as RGB
+from ._conversion import Identity as Identity
+from ._conversion import PILToTensor as PILToTensor
+from ._conversion import ToDtype as ToDtype
+from ._conversion import ToImage as ToImage
+from ._conversion import ToPILImage as ToPILImage
+from ._conversion import ToPureTensor as ToPureTensor
+from ._conversion import ToTensor as ToTensor
+from ._transform import Lambda as Lambda
+from ._transform import Transform as Transform
+from ._transform import for_samples
 
-__all__ = [
-    "AugMix",
-    "AutoAugment",
-    "AutoAugmentPolicy",
-    "CenterCrop",
-    "ClampBoundingBoxes",
-    "ColorJitter",
-    "Compose",
-    "ConvertBoundingBoxFormat",
-    "ConvertImageDtype",
-    "CutMix",
-    "ElasticTransform",
-    "FiveCrop",
-    "GaussianBlur",
-    "GaussianNoise",
-    "Grayscale",
-    "Identity",
-    "InterpolationMode",
-    "Lambda",
-    "LinearTransformation",
-    "MixUp",
-    "Normalize",
-    "PILToTensor",
-    "Pad",
-    "RGB",
-    "RandAugment",
-    "RandomAdjustSharpness",
-    "RandomAffine",
-    "RandomApply",
-    "RandomAutocontrast",
-    "RandomChannelPermutation",
-    "RandomChoice",
-    "RandomCrop",
-    "RandomEqualize",
-    "RandomErasing",
-    "RandomGrayscale",
-    "RandomHorizontalFlip",
-    "RandomIoUCrop",
-    "RandomInvert",
-    "RandomOrder",
-    "RandomPerspective",
-    "RandomPhotometricDistort",
-    "RandomPosterize",
-    "RandomResize",
-    "RandomResizedCrop",
-    "RandomRotation",
-    "RandomShortestSize",
-    "RandomSolarize",
-    "RandomVerticalFlip",
-    "RandomZoomOut",
-    "Resize",
-    "SanitizeBoundingBoxes",
-    "ScaleJitter",
-    "TenCrop",
-    "ToDtype",
-    "ToImage",
-    "ToPILImage",
-    "ToPureTensor",
-    "ToTensor",
-    "Transform",
-    "TrivialAugmentWide",
-    "functional",
-]
+if TYPE_CHECKING:
+    from .._image_transforms import *
+else:  # type checkers take the public names from the imports, and report other names
+    _kinds = filter(inspect.isclass, vars(_image_transforms).values())
+    globals().update({kind.__name__: for_samples(kind) for kind in _kinds})
+    __all__ = ["functional", *(name for name, value in globals().items() if inspect.isclass(value))]
 
-_suggestions.suggest_names(__name__)
+    def __dir__() -> list[str]:
+        return _public_names.public_names(globals(), __all__)
+
+    _suggestions.suggest_names(__name__)

@@ -16,6 +16,8 @@ from .._boxes import corners_of, reformatted, rewritten
 from .._image import height_and_width
 from ._transform import Transform, kind_of, leaves, transform_images
 
+__all__ = ["clamp_bounding_boxes", "convert_bounding_box_format", "sanitize_bounding_boxes"]
+
 Labels = Callable[[Any], Any]
 
 

@@ -11,9 +11,16 @@ from PIL import Image
 import flambeau as fb
 
 from ... import tv_tensors
+from .. import _conversion
 from .. import functional as F
 from .._image import height_and_width
-from ._transform import Transform, kind_of, transform_images
+from ._transform import Transform, for_samples, kind_of, transform_images
+
+__all__ = ["get_size", "to_dtype", "to_image"]
+
+PILToTensor = for_samples(_conversion.PILToTensor)
+ToPILImage = for_samples(_conversion.ToPILImage)
+ToTensor = for_samples(_conversion.ToTensor)
 
 
 def to_image(inpt: Any) -> tv_tensors.Image:

@@ -136,22 +136,20 @@ class Transform(nn.Module):
         return transform_images(lambda value: self.transform(value, params), inputs, takes)
 
 
-def for_samples(kind: type, maps_plane: bool = False) -> type:
-    """A transform of images as one of samples: same name, same arguments; those that map the plane take all kinds."""
-    if issubclass(kind, nn.Module):
+def for_samples(kind: type) -> type:
+    """Return a transform of images as a transform of samples with the same name and arguments.
 
-        def forward(self: Any, *inputs: Any) -> Any:
-            return transform_images(lambda image: kind.forward(self, image), inputs, maps_plane=maps_plane)
+    Masks and boxes are transformed as well if the class sets ``maps_plane``.
+    """
+    method = "forward" if issubclass(kind, nn.Module) else "__call__"
+    of_image = getattr(kind, method)
+    maps_plane = getattr(kind, "maps_plane", False)
 
-        members: dict[str, Any] = {"forward": forward}
-    else:
+    def of_sample(self: Any, *inputs: Any) -> Any:
+        return transform_images(lambda image: of_image(self, image), inputs, maps_plane=maps_plane)
 
-        def call(self: Any, *inputs: Any) -> Any:
-            return transform_images(lambda image: kind.__call__(self, image), inputs, maps_plane=maps_plane)
-
-        members = {"__call__": call}
     doc = (kind.__doc__ or "").partition("\n\n")[0]
-    return type(kind.__name__, (kind,), {**members, "__doc__": doc, "__module__": __name__.rpartition(".")[0]})
+    return type(kind.__name__, (kind,), {method: of_sample, "__doc__": doc, "__module__": __package__})
 
 
 class Lambda(Transform):

@@ -1,0 +1,33 @@
+"""The transforms of one image, which ``transforms`` offers as they are and ``transforms.v2`` for samples."""
+
+from ._blur import GaussianBlur as GaussianBlur
+from ._blur import RandomAdjustSharpness as RandomAdjustSharpness
+from ._colour import ColorJitter as ColorJitter
+from ._colour import Grayscale as Grayscale
+from ._colour import RandomGrayscale as RandomGrayscale
+from ._conversion import ConvertImageDtype as ConvertImageDtype
+from ._crop import CenterCrop as CenterCrop
+from ._crop import FiveCrop as FiveCrop
+from ._crop import RandomCrop as RandomCrop
+from ._crop import RandomResizedCrop as RandomResizedCrop
+from ._crop import TenCrop as TenCrop
+from ._erase import RandomErasing as RandomErasing
+from ._flip import RandomHorizontalFlip as RandomHorizontalFlip
+from ._flip import RandomVerticalFlip as RandomVerticalFlip
+from ._geometry import ElasticTransform as ElasticTransform
+from ._geometry import RandomAffine as RandomAffine
+from ._geometry import RandomPerspective as RandomPerspective
+from ._geometry import RandomRotation as RandomRotation
+from ._normalization import LinearTransformation as LinearTransformation
+from ._normalization import Normalize as Normalize
+from ._pad import Pad as Pad
+from ._resize import Resize as Resize
+from ._tone import RandomAutocontrast as RandomAutocontrast
+from ._tone import RandomEqualize as RandomEqualize
+from ._tone import RandomInvert as RandomInvert
+from ._tone import RandomPosterize as RandomPosterize
+from ._tone import RandomSolarize as RandomSolarize
+from .autoaugment import AugMix as AugMix
+from .autoaugment import AutoAugment as AutoAugment
+from .autoaugment import RandAugment as RandAugment
+from .autoaugment import TrivialAugmentWide as TrivialAugmentWide
