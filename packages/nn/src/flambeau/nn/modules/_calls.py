@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from flambeau.utils.hooks import RemovableHandle, new_handle
 
-from ._hooked_call import call_with_hooks
-from ._hooks import EVERYWHERE, Hook, Hooks
+from ._hooks import EVERYWHERE, Hook, Hooks, call_with_hooks
 from ._layer_path import add_layer_path
 from ._tree import Tree
 
@@ -30,7 +29,7 @@ BOTH_KINDS = (
 class Caller(Tree):
     """The part of `Module` that is called."""
 
-    _hooks: Hooks | None = None
+    _hooks: Hooks | None = None  # see Note [Hooks]
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the output; every subclass defines it. Call the module itself, which also runs the hooks."""

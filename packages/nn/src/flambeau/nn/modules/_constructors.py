@@ -1,4 +1,4 @@
-"""Constructors that layers share, under the name of the layer that is made."""
+"""Names of inherited constructors in error messages."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from types import FunctionType
 
 
 def name_constructor(cls: type) -> None:
-    """Give a layer that inherits ``__init__`` from a private base of this package one of its own name.
+    """Copy an ``__init__`` that a layer inherits from a private base of this package, under the layer's name.
 
-    What Python says of wrong arguments names the function: ``Conv2d.__init__() got an unexpected keyword argument``.
+    Python names the function in errors about arguments: ``Conv2d.__init__() got an unexpected keyword argument``.
     """
     owner = next(base for base in cls.__mro__ if "__init__" in vars(base))
     shared = vars(owner)["__init__"]

@@ -1,25 +1,35 @@
-"""The tables of functions that run around a module's forward and backward passes."""
+"""The hooks around a call of a module: their tables, and a call that runs them.
+
+Note [Hooks]: a module without hooks pays nothing for them but two checks, of ``_hooks``, which is None until its first
+hook is registered, and of `EVERYWHERE`, which is empty until the first hook of every module is. Otherwise
+`call_with_hooks` runs the hooks of every module and then the module's own. Backward hooks load `_backward_hooks`, which
+watches the gradients at the module's inputs and outputs.
+"""
 
 from __future__ import annotations
 
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flambeau.utils.hooks import RemovableHandle, new_handle
+
+if TYPE_CHECKING:
+    from ._calls import Caller
 
 Hook = Callable[..., Any]
 
 
 class Hooks:
-    """The tables of hooks around calls, in the order in which they run, and which of them want more than others."""
+    """Tables of hooks in the order in which they run, and the options of those that have some."""
 
     def __init__(self) -> None:
         self.forward_pre: OrderedDict[int, Hook] = OrderedDict()
         self.forward: OrderedDict[int, Hook] = OrderedDict()
         self.backward_pre: OrderedDict[int, Hook] = OrderedDict()
         self.backward: OrderedDict[int, Hook] = OrderedDict()
-        # Of the last operation: what `register_backward_hook` registers.
+        # Hooks of the last operation, from `register_backward_hook`.
         self.node: OrderedDict[int, Hook] = OrderedDict()
         self.with_kwargs: dict[int, bool] = {}
         self.always_call: dict[int, bool] = {}
@@ -35,11 +45,11 @@ class Hooks:
         return handle
 
     def registered(self) -> bool:
-        """Whether there is a hook; what was said of those that are gone does not count."""
+        """Return whether there is a hook. The options of removed hooks stay and do not count."""
         return any((self.forward_pre, self.forward, self.backward_pre, self.backward, self.node))
 
     def before(self, others: Hooks | None) -> Hooks:
-        """All hooks, these first."""
+        """Return these hooks followed by others."""
         both = Hooks()
         for name, table in vars(self).items():
             vars(both)[name].update(table)
@@ -52,7 +62,76 @@ EVERYWHERE: list[Hooks] = []
 
 
 def hooks_everywhere() -> Hooks:
-    """The hooks of every module."""
+    """Return the hooks of every module."""
     if not EVERYWHERE:
         EVERYWHERE.append(Hooks())
     return EVERYWHERE[0]
+
+
+def call_with_hooks(module: Caller, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Run ``module.forward`` between its hooks and those of every module."""
+    hooks = hooks_everywhere().before(module._hooks) if EVERYWHERE else module._own_hooks()
+    pending = dict(hooks.forward)
+    result = None
+    try:
+        args, kwargs = _run_pre_hooks(module, hooks, args, kwargs)
+        boundary = None
+        if hooks.backward or hooks.backward_pre:
+            from ._backward_hooks import Boundary
+
+            boundary = Boundary(module, tuple(hooks.backward_pre.values()), tuple(hooks.backward.values()))
+            args = boundary.watch_inputs(args)
+        result = module.forward(*args, **kwargs)
+        for identity, hook in hooks.forward.copy().items():
+            pending.pop(identity, None)
+            result = _run_forward_hook(module, hook, hooks.with_kwargs[identity], args, kwargs, result)
+        if hooks.node:
+            from ._backward_hooks import watch_last_operation
+
+            watch_last_operation(module, result, tuple(hooks.node.values()))
+        return result if boundary is None else boundary.watch_outputs(result)
+    except Exception:
+        _run_always_called(module, hooks, pending, args, kwargs, result)
+        raise
+
+
+def _run_pre_hooks(
+    module: Caller, hooks: Hooks, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    for identity, hook in tuple(hooks.forward_pre.items()):
+        if not hooks.with_kwargs[identity]:
+            replaced = hook(module, args)
+            if replaced is not None:
+                args = replaced if isinstance(replaced, tuple) else (replaced,)
+            continue
+        replaced = hook(module, args, kwargs)
+        if replaced is None:
+            continue
+        if not (isinstance(replaced, tuple) and len(replaced) == 2):
+            raise RuntimeError(
+                f"forward pre-hook must return None or a tuple of (new_args, new_kwargs), but got {replaced}."
+            )
+        args, kwargs = replaced
+    return args, kwargs
+
+
+def _run_forward_hook(
+    module: Caller, hook: Hook, with_kwargs: bool, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
+) -> Any:
+    replaced = hook(module, args, kwargs, result) if with_kwargs else hook(module, args, result)
+    return result if replaced is None else replaced
+
+
+def _run_always_called(
+    module: Caller, hooks: Hooks, pending: dict[int, Hook], args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
+) -> None:
+    for identity, hook in pending.items():
+        if hooks.always_call[identity]:
+            try:
+                result = _run_forward_hook(module, hook, hooks.with_kwargs[identity], args, kwargs, result)
+            except Exception as error:
+                warnings.warn(
+                    "module forward hook with ``always_call=True`` raised an exception that was silenced as another "
+                    f"error was raised in forward: {error}",
+                    stacklevel=4,
+                )

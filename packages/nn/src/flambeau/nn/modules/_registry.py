@@ -1,19 +1,35 @@
-"""A module's registry of parameters, buffers or submodules: a dictionary that keeps the attributes in step."""
+"""A module's registries of parameters, buffers and submodules, and how they keep its attributes in step.
+
+Note [Registries]: PyTorch keeps registered values in three dictionaries and finds ``self.weight`` in ``__getattr__``,
+which Python calls after the usual lookup failed. That makes each read of a registered value several times as slow as
+that of an attribute, and slows other attributes too: Python has no fast path for classes with ``__getattr__``. A call
+of a small layer reads several. Here every registered value is also an ordinary instance attribute, and `Module` has no
+``__getattr__``. The price is that each value is held twice. These keep the two in step:
+
+- ``__setattr__``, ``__delattr__`` and the ``register_*`` methods of `Tree` write both;
+- `Registry` is the type of the three dictionaries, because programs write to them (``model._modules["head"] = other``).
+  It refers to its module weakly, so that a module is freed when the last reference to it goes, without the garbage
+  collector;
+- registries are copied and pickled as dictionaries, and ``__setstate__`` makes them registries of the new module.
+
+Note [Reading through]: a program's class may define a ``__getattr__`` that calls ``super().__getattr__``, or call
+``self.__getattr__(name)``. It expects to see every read of a registered value and to find the method in a base. Such a
+class gets `ReadThrough` as its last base and keeps registered values in the registries only, as in PyTorch; only its
+instances pay for it. `read_through` recognises the class by the names in the code of its methods.
+"""
 
 from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping
+from types import FunctionType
 from typing import Any, Self
+
+from flambeau._suggestions import unknown_attribute
 
 
 class Registry(dict[str, Any]):
-    """What is put into it and taken out of it is an attribute of its module, too: see Note [Registries].
-
-    Not of one that reads through ``__getattr__``: see Note [Reading through].
-
-    Programs write ``model._modules["head"] = other``, and would else go on with the old one.
-    """
+    """A dictionary whose entries are attributes of its module as well: see Note [Registries]."""
 
     __slots__ = ("_owner",)
 
@@ -21,7 +37,7 @@ class Registry(dict[str, Any]):
 
     @classmethod
     def of(cls, owner: Any, entries: Mapping[str, Any]) -> Self:
-        """A registry of a module that has these entries, which are its attributes already."""
+        """Return a registry of a module whose attributes these entries already are."""
         registry = cls(entries)
         registry._owner = weakref.ref(owner)
         return registry
@@ -39,29 +55,29 @@ class Registry(dict[str, Any]):
         self._attributes().pop(name, None)
 
     def pop(self, name: str, *default: Any) -> Any:
-        """Take an entry out."""
+        """Remove an entry and return its value."""
         if name in self:
             self._attributes().pop(name, None)
         return super().pop(name, *default)
 
     def popitem(self) -> tuple[str, Any]:
-        """Take the last entry out."""
+        """Remove the last entry and return its name and value."""
         name, value = super().popitem()
         self._attributes().pop(name, None)
         return name, value
 
     def clear(self) -> None:
-        """Take all entries out."""
+        """Remove all entries."""
         for name in list(self):
             del self[name]
 
     def update(self, *entries: Any, **named: Any) -> None:
-        """Put entries in."""
+        """Add or replace entries."""
         for name, value in dict(*entries, **named).items():
             self[name] = value
 
     def setdefault(self, name: str, default: Any = None) -> Any:
-        """The entry of that name, put in where there was none."""
+        """Return the entry of that name; add it if there is none."""
         if name not in self:
             self[name] = default
         return self[name]
@@ -72,3 +88,21 @@ class Registry(dict[str, Any]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return dict, (dict(self),)
+
+
+class ReadThrough:
+    """A base of module classes that read registered values through ``__getattr__``: see Note [Reading through]."""
+
+    def __getattr__(self, name: str) -> Any:
+        for registry in ("_parameters", "_buffers", "_modules"):
+            if name in (entries := vars(self).get(registry, {})):
+                return entries[name]
+        raise unknown_attribute(self, name)
+
+
+def read_through(cls: Any) -> None:
+    """Add `ReadThrough` to the bases of a class if its own methods name ``__getattr__``."""
+    functions = [each for each in vars(cls).values() if isinstance(each, FunctionType)]
+    if not cls._reads_through and any("__getattr__" in each.__code__.co_names for each in functions):
+        cls.__bases__ = (*cls.__bases__, ReadThrough)
+        cls._reads_through = True

@@ -48,12 +48,7 @@ REGISTRATION_HOOKS: dict[str, OrderedDict[int, Callable[..., Any]]] = {
 
 
 class Tree:
-    """The part of `Module` that registers and finds parameters, buffers and submodules.
-
-    Note [Registries]: every registered value is an ordinary instance attribute, so that reading ``self.weight`` is what
-    Python does for any attribute, and an entry of one of three ordered registries. ``__setattr__``, ``__delattr__``,
-    the ``register_*`` methods and the registries themselves, which programs write to, keep the two in step.
-    """
+    """The part of `Module` that registers and finds parameters, buffers and submodules: see Note [Registries]."""
 
     _parameters: dict[str, Parameter | None] = _CreatedByInit("parameters")  # type: ignore[assignment]
     _buffers: dict[str, Tensor | None] = _CreatedByInit("buffers")  # type: ignore[assignment]
@@ -98,7 +93,7 @@ class Tree:
             self._set_plain(name, value)
 
     def _register_by_override(self, name: str, value: Parameter) -> None:
-        """By a `register_parameter` that a class or a program has put in the place of the one here."""
+        """Call the `register_parameter` of a subclass, or of a program that replaced the method of `Module`."""
         if name not in self._parameters and name in vars(self):
             self.__delattr__(name)
         self.register_parameter(name, value)
@@ -147,7 +142,7 @@ class Tree:
             raise KeyError(f"attribute {name!r} already exists")
 
     def _has_attribute(self, name: str) -> bool:
-        """Whether there is one without a class's own __getattr__, which may look into a module not yet entered."""
+        """Like hasattr(), but does not call __getattr__, which may read a module that is not registered yet."""
         if not hasattr(type(self), "__getattr__"):
             return hasattr(self, name)
         try:

@@ -1,19 +1,26 @@
-"""The base class of every layer and model, and the hooks that see every one of them."""
+"""The base class of every layer and model, and the hooks of all modules.
+
+`Module` has four parts:
+
+- `Tree` registers parameters, buffers and submodules (``_tree.py``; Note [Registries], Note [Reading through]);
+- `Caller` runs ``forward`` and hooks (``_calls.py``; Note [Hooks], Note [Layer paths]);
+- `Stateful` saves and loads the state (``_state_dict.py``; Note [Loading in two phases]);
+- `Convertible` changes devices and dtypes (``_conversion.py``).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import FunctionType
 from typing import Any, Self
 
 import flambeau
-from flambeau._suggestions import unknown_attribute
 from flambeau.utils.hooks import RemovableHandle, new_handle
 
 from ._calls import Caller
 from ._constructors import name_constructor
 from ._conversion import Convertible
 from ._hooks import hooks_everywhere
+from ._registry import read_through
 from ._state_dict import EXTRA_STATE as _EXTRA_STATE_KEY_SUFFIX
 from ._state_dict import Stateful, _IncompatibleKeys
 from ._tree import REGISTRATION_HOOKS
@@ -31,29 +38,6 @@ __all__ = [
     "register_module_module_registration_hook",
     "register_module_parameter_registration_hook",
 ]
-
-
-def _calls_getattr(cls: type) -> bool:
-    """Whether a class's own methods name ``__getattr__``.
-
-    It is given to those alone: where a class has one, each of its attributes takes longer to read.
-    """
-    return any("__getattr__" in each.__code__.co_names for each in vars(cls).values() if isinstance(each, FunctionType))
-
-
-def _registered(self: Module, name: str) -> Any:
-    """A parameter, buffer or submodule by its name, as programs ask for it by ``self.__getattr__(name)``."""
-    for registry in ("_parameters", "_buffers", "_modules"):
-        if name in (known := vars(self).get(registry, {})):
-            return known[name]
-    raise unknown_attribute(self, name)
-
-
-def _read_through(cls: type) -> None:
-    """Let a class's ``__getattr__`` see what is read, and find ``super().__getattr__``: see Note [Reading through]."""
-    if not issubclass(cls, ReadThrough):
-        bases = tuple(ReadThrough if base is Module else base for base in cls.__bases__)
-        cls.__bases__ = bases if ReadThrough in bases else (*bases, ReadThrough)
 
 
 class Module(Caller, Stateful, Convertible):
@@ -79,11 +63,7 @@ class Module(Caller, Stateful, Convertible):
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         name_constructor(cls)
-        if _calls_getattr(cls):
-            if "__getattr__" in vars(cls):
-                _read_through(cls)
-            elif not hasattr(cls, "__getattr__"):
-                cls.__getattr__ = _registered  # type: ignore[attr-defined]
+        read_through(cls)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         object.__setattr__(self, "training", True)
@@ -148,18 +128,6 @@ class Module(Caller, Stateful, Convertible):
 
     def __dir__(self) -> list[str]:
         return sorted(name for name in super().__dir__() if not name[0].isdigit())
-
-
-class ReadThrough(Module):
-    """What a class derives from as well whose own ``__getattr__`` calls that of `Module`.
-
-    Note [Reading through]: parameters, buffers and submodules of its instances are in the registries alone, so that its
-    ``__getattr__`` is asked for each of them, as in PyTorch; to read one takes longer then. Other modules have no
-    ``__getattr__``, for it would make each attribute slower.
-    """
-
-    _reads_through = True
-    __getattr__ = _registered
 
 
 def indent(text: str) -> str:
