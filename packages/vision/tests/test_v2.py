@@ -122,6 +122,8 @@ def test_noise() -> None:
     assert of_bytes.dtype is fb.uint8 and of_bytes.float().std().item() == pytest.approx(12.75, abs=1.5)
     with pytest.raises(TypeError, match=r"put ToImage\(\) before it"):
         v2.GaussianNoise()(Image.new("L", (2, 2)))
+    with pytest.raises(ValueError, match=r"sigma shouldn't be negative\. Got -1"):
+        v2.functional.gaussian_noise(gray, sigma=-1)
 
 
 def test_channels_and_colours(noise: Image.Image) -> None:
@@ -136,6 +138,15 @@ def test_channels_and_colours(noise: Image.Image) -> None:
         distorted = [v2.functional.to_image(v2.RandomPhotometricDistort()(kind)) for _ in range(20)]
         assert sum((result != image).any().item() for result in distorted) > 10
         assert v2.RandomPhotometricDistort(p=0)(kind) is kind
+
+
+def test_channels_in_a_given_order(noise: Image.Image) -> None:
+    expected = np.asarray(noise)[..., [2, 0, 1]]
+    for kind in (noise, np.asarray(noise), pil_to_tensor(noise)):
+        permuted = v2.functional.to_image(v2.functional.permute_channels(kind, [2, 0, 1]))
+        np.testing.assert_array_equal(permuted.permute(1, 2, 0).numpy(), expected)
+        with pytest.raises(ValueError, match="number of channels, but got 2 != 3"):
+            v2.functional.permute_channels(kind, [0, 1])
 
 
 def test_random_sizes(noise: Image.Image) -> None:

@@ -20,6 +20,8 @@ from .._image import height_and_width, on_planes, white
 from .._interpolation import InterpolationMode
 from ._transform import Transform, kind_of
 
+__all__ = ["gaussian_noise", "permute_channels"]
+
 
 class _Mixture(nn.Module):
     """Images and labels of a batch, mixed with those of the batch turned by one.
@@ -91,6 +93,32 @@ class CutMix(_Mixture):
         return result, 1.0 - (right - left) * (bottom - top) / (width * height)
 
 
+def gaussian_noise(inpt: Any, mean: float = 0.0, sigma: float = 0.1, clip: bool = True) -> Any:
+    """Add normal noise to an image: white is 1 in floats and the largest number of an integer dtype.
+
+    Args:
+        inpt: tensor ``(..., H, W)``, or array ``(H, W)`` or ``(H, W, C)``.
+        mean, sigma: mean and standard deviation of the noise, as shares of white.
+        clip: keep the result between black and white.
+    Raises: ValueError for a negative ``sigma``; TypeError for PIL images.
+
+    >>> gaussian_noise(fb.zeros(1, 2), mean=0.5, sigma=0.0)
+    tensor([[0.5000, 0.5000]])
+    """
+    if sigma < 0:
+        raise ValueError(f"sigma shouldn't be negative. Got {sigma}")
+    if isinstance(inpt, Image.Image):
+        raise TypeError("GaussianNoise wants a tensor or an array; put ToImage() before it")
+
+    def noisy(planes: fb.Tensor) -> fb.Tensor:
+        bound = white(planes.dtype)
+        floats = planes if planes.is_floating_point() else planes.to(fb.float32)
+        result = floats + (fb.randn_like(floats) * sigma + mean) * bound
+        return (result.clamp(0, bound) if clip else result).to(planes.dtype)
+
+    return on_planes(inpt, noisy)
+
+
 class GaussianNoise(Transform):
     """Normal noise added to tensors and arrays of floats in 0..1, or of bytes in its 255th parts.
 
@@ -109,31 +137,43 @@ class GaussianNoise(Transform):
         self.clip = clip
 
     def transform(self, image: Any) -> Any:
-        if isinstance(image, Image.Image):
-            raise TypeError("GaussianNoise wants a tensor or an array; put ToImage() before it")
-        return on_planes(image, self._noisy)
-
-    def _noisy(self, planes: fb.Tensor) -> fb.Tensor:
-        bound = white(planes.dtype)
-        floats = planes if planes.is_floating_point() else planes.to(fb.float32)
-        noisy = floats + (fb.randn_like(floats) * self.sigma + self.mean) * bound
-        return (noisy.clamp(0, bound) if self.clip else noisy).to(planes.dtype)
+        return gaussian_noise(image, self.mean, self.sigma, self.clip)
 
     def extra_repr(self) -> str:
         return f"mean={self.mean}, sigma={self.sigma}, clip={self.clip}"
 
 
+def permute_channels(inpt: Any, permutation: Sequence[int]) -> Any:
+    """Reorder the channels of an image.
+
+    Args:
+        inpt: PIL image, tensor ``(..., C, H, W)`` or array ``(H, W, C)``.
+        permutation: for each channel of the result, the index of its source.
+    Raises: ValueError if there are not as many indices as channels.
+
+    >>> permute_channels(fb.tensor([[[1]], [[2]], [[3]]]), [2, 1, 0]).flatten()
+    tensor([3, 2, 1])
+    """
+    channels = F.get_image_num_channels(inpt)
+    if len(permutation) != channels:
+        raise ValueError(
+            f"Length of permutation is expected to match number of channels, but got {len(permutation)} != {channels}"
+        )
+    if isinstance(inpt, Image.Image):
+        bands = inpt.split()
+        return Image.merge(inpt.mode, [bands[index] for index in permutation])
+    if inpt.ndim == 2:
+        return inpt
+    if isinstance(inpt, np.ndarray):
+        return inpt[..., list(permutation)]
+    return inpt.index_select(-3, fb.tensor(permutation, device=inpt.device))
+
+
 class RandomChannelPermutation(Transform):
-    """The channels in random order."""
+    """The channels in random order: :func:`permute_channels`."""
 
     def transform(self, image: Any) -> Any:
-        order = fb.randperm(F.get_image_num_channels(image))
-        if isinstance(image, Image.Image):
-            bands = image.split()
-            return Image.merge(image.mode, [bands[index] for index in order.tolist()])
-        if isinstance(image, np.ndarray):
-            return image if image.ndim == 2 else image[..., order.numpy()]
-        return image.index_select(-3, order)
+        return permute_channels(image, fb.randperm(F.get_image_num_channels(image)).tolist())
 
 
 class RandomPhotometricDistort(Transform):

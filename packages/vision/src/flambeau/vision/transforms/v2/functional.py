@@ -1,9 +1,10 @@
-"""The transforms as functions, by v2's names: all of ``transforms.functional``, and functions for boxes and samples."""
+"""The transforms as functions, by v2's names: all of ``transforms.functional``, and those that v2 adds."""
 
 from flambeau import _suggestions
 
 from ..functional import *
 from ..functional import hflip, vflip
+from ._augmentation import *
 from ._boxes import *
 from ._conversion import *
 
