@@ -29,10 +29,6 @@ from ._augmentation import GaussianNoise as GaussianNoise
 from ._augmentation import MixUp as MixUp
 from ._augmentation import RandomChannelPermutation as RandomChannelPermutation
 from ._augmentation import RandomPhotometricDistort as RandomPhotometricDistort
-from ._augmentation import RandomResize as RandomResize
-from ._augmentation import RandomShortestSize as RandomShortestSize
-from ._augmentation import RandomZoomOut as RandomZoomOut
-from ._augmentation import ScaleJitter as ScaleJitter
 from ._boxes import ClampBoundingBoxes as ClampBoundingBoxes
 from ._boxes import ConvertBoundingBoxFormat as ConvertBoundingBoxFormat
 from ._boxes import RandomIoUCrop as RandomIoUCrop
@@ -45,6 +41,10 @@ from ._conversion import ToImage as ToImage
 from ._conversion import ToPILImage as ToPILImage
 from ._conversion import ToPureTensor as ToPureTensor
 from ._conversion import ToTensor as ToTensor
+from ._sizes import RandomResize as RandomResize
+from ._sizes import RandomShortestSize as RandomShortestSize
+from ._sizes import RandomZoomOut as RandomZoomOut
+from ._sizes import ScaleJitter as ScaleJitter
 from ._transform import Lambda as Lambda
 from ._transform import Transform as Transform
 from ._transform import for_samples

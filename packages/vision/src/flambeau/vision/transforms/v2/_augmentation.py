@@ -1,8 +1,8 @@
-"""What v2 has more than the other transforms: mixtures of a batch's images, noise, and more chance."""
+"""Transforms of samples that change the values of pixels: mixtures of images, noise, and random colours."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,14 +11,12 @@ from PIL import Image
 import flambeau as fb
 from flambeau import nn
 
-from ... import tv_tensors
 from .. import _random
 from .. import functional as F
 from .._arguments import check_probability
 from .._colour import ColorJitter
-from .._image import height_and_width, on_planes, white
-from .._interpolation import InterpolationMode
-from ._transform import Transform, kind_of
+from .._image import on_planes, white
+from ._transform import Transform
 
 __all__ = ["gaussian_noise", "permute_channels"]
 
@@ -212,142 +210,3 @@ class RandomPhotometricDistort(Transform):
         names = ("brightness", "contrast", "saturation", "hue")
         bounds = ", ".join(f"{name}={getattr(step, name)}" for name, step in zip(names, self.steps, strict=True))
         return f"{bounds}, p={self.p}"
-
-
-class RandomResize(Transform):
-    """Images of a random size: the shorter side from ``min_size`` to below ``max_size``."""
-
-    maps_plane = True
-
-    def __init__(
-        self,
-        min_size: int,
-        max_size: int,
-        interpolation: InterpolationMode = InterpolationMode.BILINEAR,
-        antialias: bool | None = True,
-    ) -> None:
-        super().__init__()
-        self.min_size = min_size
-        self.max_size = max_size
-        self.interpolation = interpolation
-        self.antialias = antialias
-
-    def transform(self, image: Any) -> Any:
-        size = _random.integer(self.min_size, self.max_size)
-        return F.resize(image, size, self.interpolation, antialias=self.antialias)
-
-    def extra_repr(self) -> str:
-        return f"min_size={self.min_size}, max_size={self.max_size}, interpolation={self.interpolation}"
-
-
-class RandomShortestSize(Transform):
-    """Images whose shorter side is one of some sizes, and the longer one at most ``max_size``."""
-
-    maps_plane = True
-
-    def __init__(
-        self,
-        min_size: int | Sequence[int],
-        max_size: int | None = None,
-        interpolation: InterpolationMode = InterpolationMode.BILINEAR,
-        antialias: bool | None = True,
-    ) -> None:
-        super().__init__()
-        self.min_size = [min_size] if isinstance(min_size, int) else list(min_size)
-        self.max_size = max_size
-        self.interpolation = interpolation
-        self.antialias = antialias
-
-    def transform(self, image: Any) -> Any:
-        height, width = height_and_width(image)
-        ratio = self.min_size[_random.integer(0, len(self.min_size))] / min(height, width)
-        if self.max_size is not None:
-            ratio = min(ratio, self.max_size / max(height, width))
-        size = (int(height * ratio), int(width * ratio))
-        return F.resize(image, size, self.interpolation, antialias=self.antialias)
-
-    def extra_repr(self) -> str:
-        return f"min_size={self.min_size}, max_size={self.max_size}, interpolation={self.interpolation}"
-
-
-def _fill_of(fill: Any, value: Any) -> Any:
-    """What lies around one kind of value, where that is said by kinds."""
-    if not isinstance(fill, Mapping):
-        return fill
-    for key in (type(value) if kind_of(value) else tv_tensors.Image, "others"):
-        try:
-            return fill[key]
-        except KeyError:
-            continue
-    return 0
-
-
-class RandomZoomOut(Transform):
-    """Images at a random place of a larger one, with probability ``p``.
-
-    Args:
-        fill: a number or one per channel, of what lies around; or a dictionary of these by kinds of ``tv_tensors``, and
-            of ``"others"``.
-        side_range: the least and the greatest side of the larger image over the smaller's.
-        p: the probability.
-    Source: Liu et al. 2015, arXiv:1512.02325.
-    """
-
-    maps_plane = True
-
-    def __init__(self, fill: Any = 0, side_range: Sequence[float] = (1.0, 4.0), p: float = 0.5) -> None:
-        super().__init__()
-        if not 1.0 <= side_range[0] <= side_range[1]:
-            raise ValueError(f"Invalid side range provided {side_range}.")
-        self.fill = fill
-        self.side_range = side_range
-        self.p = check_probability(p)
-
-    def transform(self, image: Any) -> Any:
-        if not _random.happens(self.p):
-            return image
-        height, width = height_and_width(image)
-        ratio = _random.uniform(*self.side_range)
-        wide, high = int(width * ratio), int(height * ratio)
-        left, top = int((wide - width) * _random.uniform()), int((high - height) * _random.uniform())
-        sides = [left, top, wide - (left + width), high - (top + height)]
-        return F.pad(image, sides, _fill_of(self.fill, image))
-
-    def extra_repr(self) -> str:
-        return f"fill={self.fill}, side_range={self.side_range}, p={self.p}"
-
-
-class ScaleJitter(Transform):
-    """Images at a random scale, of which 1 is that at which they just fit ``target_size``.
-
-    Args:
-        target_size: height and width.
-        scale_range: the least and the greatest scale.
-        interpolation, antialias: as for :func:`~functional.resize`.
-    Source: Ghiasi et al. 2020, arXiv:2012.07177.
-    """
-
-    maps_plane = True
-
-    def __init__(
-        self,
-        target_size: tuple[int, int],
-        scale_range: tuple[float, float] = (0.1, 2.0),
-        interpolation: InterpolationMode = InterpolationMode.BILINEAR,
-        antialias: bool | None = True,
-    ) -> None:
-        super().__init__()
-        self.target_size = target_size
-        self.scale_range = scale_range
-        self.interpolation = interpolation
-        self.antialias = antialias
-
-    def transform(self, image: Any) -> Any:
-        height, width = height_and_width(image)
-        scale = _random.uniform(*self.scale_range)
-        ratio = min(self.target_size[0] / height, self.target_size[1] / width) * scale
-        size = (int(height * ratio), int(width * ratio))
-        return F.resize(image, size, self.interpolation, antialias=self.antialias)
-
-    def extra_repr(self) -> str:
-        return f"target_size={self.target_size}, scale_range={self.scale_range}, interpolation={self.interpolation}"
