@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import pickle
 from typing import NamedTuple
 
@@ -147,6 +148,38 @@ def test_channels_in_a_given_order(noise: Image.Image) -> None:
         np.testing.assert_array_equal(permuted.permute(1, 2, 0).numpy(), expected)
         with pytest.raises(ValueError, match="number of channels, but got 2 != 3"):
             v2.functional.permute_channels(kind, [0, 1])
+
+
+def test_jpeg_has_the_loss_of_a_file(noise: Image.Image) -> None:
+    losses = []
+    for quality in (1, 40, 100):
+        with io.BytesIO() as file:
+            noise.save(file, "JPEG", quality=quality)
+            expected = np.asarray(Image.open(file)).astype(int)
+        for kind in (noise, np.asarray(noise), pil_to_tensor(noise), pil_to_tensor(noise).expand(2, 3, 33, 47)):
+            result = v2.JPEG(quality)(kind)
+            assert type(result) is type(kind)
+            images = v2.functional.to_image(result).reshape(-1, 3, 33, 47).permute(0, 2, 3, 1)
+            assert (images.numpy() == expected).all()
+        losses.append(abs(expected - np.asarray(noise)).mean())
+    assert losses[0] > losses[1] > losses[2] > 0
+    gray = pil_to_tensor(noise)[:1]
+    assert v2.functional.jpeg(gray, 90).shape == gray.shape and v2.functional.jpeg(gray[:, :0], 90).numel() == 0
+
+
+def test_jpeg_draws_its_quality(noise: Image.Image) -> None:
+    transform = v2.JPEG((10, 12))
+    assert repr(transform) == "JPEG(quality=[10, 12])"
+    possible = {v2.functional.jpeg(noise, quality).tobytes(): quality for quality in range(1, 101)}
+    assert {possible[transform(noise).tobytes()] for _ in range(40)} == {10, 11, 12}
+    for quality in (0, 101, (12, 10)):
+        with pytest.raises(ValueError, match="quality must be an integer from 1 to 100, got"):
+            v2.JPEG(quality)
+    for quality in (True, (1, 2, 3), 0.5, "ab"):
+        with pytest.raises(TypeError, match="quality must be an integer or a pair of integers"):
+            v2.JPEG(quality)
+    with pytest.raises(TypeError, match="Only uint8 image tensors are supported"):
+        transform(fb.zeros(3, 4, 4))
 
 
 def test_random_sizes(noise: Image.Image) -> None:

@@ -24,6 +24,7 @@ from .._composition import RandomChoice as RandomChoice
 from .._composition import RandomOrder as RandomOrder
 from .._interpolation import InterpolationMode as InterpolationMode
 from . import functional as functional
+from ._augmentation import JPEG as JPEG
 from ._augmentation import CutMix as CutMix
 from ._augmentation import GaussianNoise as GaussianNoise
 from ._augmentation import MixUp as MixUp

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,10 +16,11 @@ from .. import _random
 from .. import functional as F
 from .._arguments import check_probability
 from .._colour import ColorJitter
-from .._image import on_planes, white
+from .._image import as_batch, on_planes, white
+from .._tone import _bytes
 from ._transform import Transform
 
-__all__ = ["gaussian_noise", "permute_channels"]
+__all__ = ["gaussian_noise", "jpeg", "permute_channels"]
 
 
 class _Mixture(nn.Module):
@@ -139,6 +141,61 @@ class GaussianNoise(Transform):
 
     def extra_repr(self) -> str:
         return f"mean={self.mean}, sigma={self.sigma}, clip={self.clip}"
+
+
+def jpeg(image: Any, quality: int) -> Any:
+    """Compress an image as JPEG and decompress it, as Pillow does.
+
+    Args:
+        image: PIL image of mode L or RGB; or uint8 tensor ``(..., C, H, W)`` or array ``(H, W, C)`` of 1 or 3 channels.
+        quality: from 1 (the smallest file) to 100 (the least loss).
+    Raises: TypeError for another dtype; OSError for another number of channels.
+
+    >>> blurred = jpeg(fb.tensor([[[0, 0, 255, 255]]], dtype=fb.uint8), quality=5)
+    >>> blurred.shape, blurred.dtype
+    (flambeau.Size([1, 1, 4]), flambeau.uint8)
+    """
+    if isinstance(image, Image.Image):
+        with io.BytesIO() as file:
+            image.save(file, "JPEG", quality=quality)
+            return Image.open(file).convert(image.mode)
+
+    def compressed(planes: fb.Tensor) -> fb.Tensor:
+        if planes.numel() == 0:
+            return planes.clone()
+        images = [F.pil_to_tensor(jpeg(F.to_pil_image(each), quality)) for each in as_batch(_bytes(planes))]
+        return fb.stack(images).reshape(planes.shape).to(planes.device)
+
+    return on_planes(image, compressed)
+
+
+class JPEG(Transform):
+    """JPEG compression of a random quality: :func:`jpeg`. It makes models robust to its artefacts.
+
+    Args:
+        quality: from 1 (the smallest file) to 100 (the least loss), or the pair of the lowest and the highest.
+    Raises: TypeError or ValueError for another ``quality``.
+    Source: ITU-T T.81 (1992); as augmentation Hendrycks, Dietterich 2019, arXiv:1903.12261.
+
+    >>> image, label = JPEG(90)(fb.zeros(3, 8, 8, dtype=fb.uint8), 7)
+    >>> image.unique(), label
+    (tensor([0], dtype=flambeau.uint8), 7)
+    """
+
+    def __init__(self, quality: int | Sequence[int]) -> None:
+        super().__init__()
+        bounds = list(quality) if isinstance(quality, Sequence) else [quality, quality]
+        if len(bounds) != 2 or not all(type(bound) is int for bound in bounds):
+            raise TypeError(f"quality must be an integer or a pair of integers, got {quality!r}")
+        if not 1 <= bounds[0] <= bounds[1] <= 100:
+            raise ValueError(f"quality must be an integer from 1 to 100, got {quality=}")
+        self.quality = bounds
+
+    def transform(self, image: Any) -> Any:
+        return jpeg(image, _random.integer(self.quality[0], self.quality[1] + 1))
+
+    def extra_repr(self) -> str:
+        return f"quality={self.quality}"
 
 
 def permute_channels(inpt: Any, permutation: Sequence[int]) -> Any:
