@@ -18,10 +18,10 @@ MAY_INCLUDE = {
 }
 # The public headers of each layer, include/flambeau/*.h; the folders below it are kernels'.
 HEADERS = {
-    "plain": "checksum combine complex dtype element errors keys macros pointwise_op row_domain row_numbering scalar "
+    "plain": "checksum combine complex dtype element errors keys macros pointwise_op row_domain scalar "
     "signature small_vector",
     "core": "autograd elementwise elementwise_kernels gamma_variates interpreter memory memory_format parallel "
-    "pointwise python random tensor tf32 thread_generator",
+    "pointwise python random row_functions tensor tf32 thread_generator",
     "cuda": "array_library collectives cuda cuda_installation",
     "operators": "add_product distances extremes factorization grids linalg networks operator operators optimizer "
     "products recurrent sorting",
@@ -29,7 +29,7 @@ HEADERS = {
 }
 OWN = "packages/tensor-core"
 LAYER_OF = {f"flambeau/{name}.h": layer for layer, names in HEADERS.items() for name in names.split()}
-LAYER_OF["flambeau/pointwise.def"] = "plain"
+LAYER_OF |= dict.fromkeys(("flambeau/pointwise.def", "flambeau/families.def"), "plain")
 # Includes that still go up.
 KNOWN_EDGES = {
     "core/looked_up.cpp: flambeau/operators.h",
@@ -81,7 +81,7 @@ def layer_of(header: str) -> str:
     if top != "flambeau":
         return top
     if rest.startswith("rows/"):
-        return "plain"
+        return "plain" if header.endswith(".def") else "core"
     return LAYER_OF.get(header, "kernels" if "/" in rest else "unknown")
 
 

@@ -197,7 +197,7 @@ void Run::deliver(const Edge& edge, Tensor gradient, const Node* sender, size_t 
     return;
   }
   const Operand operands[] = {slot, g};
-  pointwise_(PointwiseOp::add, operands);
+  pointwise_(op::add, operands);
 }
 
 void Run::retain(Node* node, const Gradients& gradients) {

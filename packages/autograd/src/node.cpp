@@ -297,7 +297,7 @@ void accumulate_into(Tensor& slot, const Tensor& gradient) {
   }
   const Tensor sum = slot;  // another thread may replace .grad meanwhile
   const Operand operands[] = {sum, gradient};
-  pointwise_(PointwiseOp::add, operands);
+  pointwise_(op::add, operands);
 }
 
 std::vector<Edge> gradient_edges(const std::vector<Tensor>& tensors) {

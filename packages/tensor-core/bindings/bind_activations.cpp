@@ -1,5 +1,6 @@
 // Activations that need a check, a mode or a shape beside their row.
 #include "bind.h"
+#include "flambeau/rows/activations.h"
 
 namespace flambeau::python {
 

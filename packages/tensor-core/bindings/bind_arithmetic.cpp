@@ -1,5 +1,8 @@
 // Composites on rows: what needs a default, a mode or another order of arguments.
 #include "bind.h"
+#include "flambeau/rows/arithmetic.h"
+#include "flambeau/rows/exponential.h"
+#include "flambeau/rows/selection.h"
 
 #include <cmath>
 #include <limits>

@@ -1,5 +1,6 @@
 // What networks are made of: losses, normalisation, dropout, and the optimizers' steps.
 #include "flambeau/networks.h"
+#include "flambeau/rows/losses.h"
 
 #include <algorithm>
 #include <array>

@@ -74,7 +74,7 @@ std::string doc_of(const PointwiseRow& row) {
   std::string doc = row.doc;
   doc += "\n\n";
   if (row.domain == Domain::Floating) doc += "Integers and booleans are computed in the default floating dtype. ";
-  doc += takes_complex(PointwiseOp(&row - pointwise_rows)) ? "Real and complex numbers. " : "Real numbers. ";
+  doc += takes_complex(row.op) ? "Real and complex numbers. " : "Real numbers. ";
   doc += row.differentiable ? "Gradient: every floating or complex operand, any order." : "Not differentiable.";
   if (row.domain != Domain::Comparison && row.domain != Domain::Logical && row.domain != Domain::Integral &&
       row.domain != Domain::Whole)
@@ -98,7 +98,7 @@ Binding* make(const PointwiseRow& row, const std::string& name, bool in_place) {
   b->parameters = parse_signature(b->signature, b->name);
   b->doc = in_place ? "In-place form of " + name + "." : doc_of(row);
   b->flags = in_place ? 0 : kOut;
-  b->op = PointwiseOp(&row - pointwise_rows);
+  b->op = row.op;
   b->tensors = tensors_of(*b, row.arity, in_place);
   return b;
 }
@@ -128,11 +128,11 @@ void publish_row(PyObject* module, const PointwiseRow& row, const std::string& n
 void publish_rows(PyObject* module) {
   const Object plain(checked(PyDict_New()));  // every row by itself, for the tests
   PyModule_AddObjectRef(module, "_rows", plain.get());
-  for (const PointwiseRow& row : pointwise_rows) {
+  for (const PointwiseRow& row : pointwise_rows()) {
     PyDict_SetItemString(plain.get(), row.name, Object(make_operator(make(row, row.name, false), call<false>)).get());
     // A composite of the same name (add with alpha, celu with its checks) says itself where it is published.
     if (row.name[0] != '_' && !PyObject_HasAttrString(module, row.name)) publish_row(module, row, row.name);
-    for (const PointwiseAlias& alias : pointwise_aliases)
+    for (const PointwiseAlias& alias : pointwise_aliases())
       if (std::string_view(alias.name) == row.name) publish_row(module, row, alias.alias);
   }
   PyType_Modified(tensor_type);
@@ -142,14 +142,14 @@ PyObject* describe_rows() {  // for the test tables and the docs
   Object list(checked(PyList_New(0)));
   constexpr const char* domains[] = {"Floating", "Real",       "Number",  "Any",   "Integral",
                                      "Whole",    "Comparison", "Logical", "Select"};
-  for (const PointwiseRow& row : pointwise_rows) {
+  for (const PointwiseRow& row : pointwise_rows()) {
     Object derivatives(checked(PyList_New(0)));
     for (int i = 0; i < row.arity; ++i) {
       const Object text(checked(PyUnicode_FromString(row.derivatives[i])));
       PyList_Append(derivatives.get(), text.get());
     }
     Object aliases(checked(PyList_New(0)));
-    for (const PointwiseAlias& alias : pointwise_aliases)
+    for (const PointwiseAlias& alias : pointwise_aliases())
       if (std::string_view(alias.name) == row.name)
         PyList_Append(aliases.get(), Object(checked(PyUnicode_FromString(alias.alias))).get());
     const Object entry(checked(Py_BuildValue(
@@ -158,7 +158,7 @@ PyObject* describe_rows() {  // for the test tables and the docs
         row.value, "derivatives", derivatives.get(), "differentiable", row.differentiable ? Py_True : Py_False,
         "accuracy", row.accuracy.float32, row.accuracy.float64, row.accuracy.scale, "signature", row.signature,
         "has_parameters", row.has_parameters ? Py_True : Py_False, "aliases", aliases.get(), "complex",
-        takes_complex(PointwiseOp(&row - pointwise_rows)) ? Py_True : Py_False)));
+        takes_complex(row.op) ? Py_True : Py_False)));
     PyList_Append(list.get(), entry.get());
   }
   return list.release();

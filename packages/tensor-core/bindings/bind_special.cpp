@@ -1,5 +1,7 @@
 // Special functions with a parameter of their own beside their row.
 #include "bind.h"
+#include "flambeau/rows/special.h"
+#include "flambeau/rows/special_scalar.h"
 
 #include <cmath>
 

@@ -70,7 +70,7 @@ PyObject* invert(PyObject* a) {
       detail::raise<TypeError>("~ (operator.invert) is only implemented on integer and Boolean-type tensors, got ",
                                dtype);
     });
-  return mask ? unary<PointwiseOp::logical_not>(a) : unary<PointwiseOp::bitwise_not>(a);
+  return mask ? unary<op::logical_not>(a) : unary<op::bitwise_not>(a);
 }
 
 PyObject* power(PyObject* a, PyObject* b, PyObject*) {
@@ -82,7 +82,7 @@ PyObject* power(PyObject* a, PyObject* b, PyObject*) {
   return watched("pow", [&] { return wrap_tensor(power(operands[0], operands[1])); });
 }
 
-PyObject* in_place_power(PyObject* a, PyObject* b, PyObject*) { return in_place<PointwiseOp::pow>(a, b); }
+PyObject* in_place_power(PyObject* a, PyObject* b, PyObject*) { return in_place<op::pow>(a, b); }
 
 PyObject* multiply_matrices(PyObject* a, PyObject* b) {
   Caller caller;
@@ -155,34 +155,34 @@ PyObject* to_index(PyObject* a) {
 
 void add_number_slots(PyType_Slot*& slot) {
   auto put = [&](int id, auto* value) { *slot++ = {id, reinterpret_cast<void*>(value)}; };
-  put(Py_nb_add, binary<PointwiseOp::add>);
-  put(Py_nb_subtract, binary<PointwiseOp::sub>);
-  put(Py_nb_multiply, binary<PointwiseOp::mul>);
-  put(Py_nb_true_divide, binary<PointwiseOp::div>);
-  put(Py_nb_floor_divide, binary<PointwiseOp::floor_divide>);
-  put(Py_nb_remainder, binary<PointwiseOp::remainder>);
+  put(Py_nb_add, binary<op::add>);
+  put(Py_nb_subtract, binary<op::sub>);
+  put(Py_nb_multiply, binary<op::mul>);
+  put(Py_nb_true_divide, binary<op::div>);
+  put(Py_nb_floor_divide, binary<op::floor_divide>);
+  put(Py_nb_remainder, binary<op::remainder>);
   put(Py_nb_power, static_cast<PyObject* (*)(PyObject*, PyObject*, PyObject*)>(power));
-  put(Py_nb_and, binary<PointwiseOp::bitwise_and>);
-  put(Py_nb_or, binary<PointwiseOp::bitwise_or>);
-  put(Py_nb_xor, binary<PointwiseOp::bitwise_xor>);
-  put(Py_nb_lshift, binary<PointwiseOp::bitwise_left_shift>);
-  put(Py_nb_rshift, binary<PointwiseOp::bitwise_right_shift>);
-  put(Py_nb_inplace_add, in_place<PointwiseOp::add>);
-  put(Py_nb_inplace_subtract, in_place<PointwiseOp::sub>);
-  put(Py_nb_inplace_multiply, in_place<PointwiseOp::mul>);
-  put(Py_nb_inplace_true_divide, in_place<PointwiseOp::div>);
-  put(Py_nb_inplace_floor_divide, in_place<PointwiseOp::floor_divide>);
-  put(Py_nb_inplace_remainder, in_place<PointwiseOp::remainder>);
+  put(Py_nb_and, binary<op::bitwise_and>);
+  put(Py_nb_or, binary<op::bitwise_or>);
+  put(Py_nb_xor, binary<op::bitwise_xor>);
+  put(Py_nb_lshift, binary<op::bitwise_left_shift>);
+  put(Py_nb_rshift, binary<op::bitwise_right_shift>);
+  put(Py_nb_inplace_add, in_place<op::add>);
+  put(Py_nb_inplace_subtract, in_place<op::sub>);
+  put(Py_nb_inplace_multiply, in_place<op::mul>);
+  put(Py_nb_inplace_true_divide, in_place<op::div>);
+  put(Py_nb_inplace_floor_divide, in_place<op::floor_divide>);
+  put(Py_nb_inplace_remainder, in_place<op::remainder>);
   put(Py_nb_inplace_power, in_place_power);
-  put(Py_nb_inplace_and, in_place<PointwiseOp::bitwise_and>);
-  put(Py_nb_inplace_or, in_place<PointwiseOp::bitwise_or>);
-  put(Py_nb_inplace_xor, in_place<PointwiseOp::bitwise_xor>);
-  put(Py_nb_inplace_lshift, in_place<PointwiseOp::bitwise_left_shift>);
-  put(Py_nb_inplace_rshift, in_place<PointwiseOp::bitwise_right_shift>);
+  put(Py_nb_inplace_and, in_place<op::bitwise_and>);
+  put(Py_nb_inplace_or, in_place<op::bitwise_or>);
+  put(Py_nb_inplace_xor, in_place<op::bitwise_xor>);
+  put(Py_nb_inplace_lshift, in_place<op::bitwise_left_shift>);
+  put(Py_nb_inplace_rshift, in_place<op::bitwise_right_shift>);
   put(Py_nb_matrix_multiply, multiply_matrices);
-  put(Py_nb_negative, unary<PointwiseOp::neg>);
+  put(Py_nb_negative, unary<op::neg>);
   put(Py_nb_positive, positive);
-  put(Py_nb_absolute, unary<PointwiseOp::abs>);
+  put(Py_nb_absolute, unary<op::abs>);
   put(Py_nb_invert, invert);
   put(Py_nb_bool, truth);
   put(Py_nb_int, to_int);

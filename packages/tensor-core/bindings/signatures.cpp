@@ -36,8 +36,8 @@ PyObject* literal(std::string_view text) {
 }
 
 PointwiseOp row_named(std::string_view name) {
-  for (int i = 0; i < kPointwiseCount; ++i)
-    if (name == pointwise_rows[i].name) return PointwiseOp(i);
+  for (const PointwiseRow& row : pointwise_rows())
+    if (name == row.name) return row.op;
   detail::raise<Error>("no row is called ", name);
 }
 

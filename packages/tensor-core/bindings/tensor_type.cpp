@@ -271,8 +271,7 @@ int contains(PyObject* self, PyObject* value) {
 Py_hash_t hash(PyObject* self) { return Py_hash_t(reinterpret_cast<size_t>(tensor_of(self).impl()) >> 4); }
 
 PyObject* compare(PyObject* self, PyObject* other, int op) {
-  constexpr PointwiseOp table[] = {PointwiseOp::lt, PointwiseOp::le, PointwiseOp::eq,
-                                   PointwiseOp::ne, PointwiseOp::gt, PointwiseOp::ge};
+  constexpr PointwiseOp table[] = {op::lt, op::le, op::eq, op::ne, op::gt, op::ge};
   Caller caller;
   if (caller.asks(row_of(table[op]).name, self, other)) return caller.answer;
   Operand operands[2] = {tensor_of(self), 0};

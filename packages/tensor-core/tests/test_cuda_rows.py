@@ -28,7 +28,7 @@ FLOATS = ["float32", "float64"]
 COMPLEX = ["complex64", "complex128"]
 
 UNIT = """
-#define FLAMBEAU_FAMILY "flambeau/rows/%s.def"
+#define FLAMBEAU_FAMILY %s
 #include "flambeau/device/rows.h"
 
 namespace flambeau::device {
@@ -259,7 +259,7 @@ def check_derivatives(library, row, point, dtype):
             assert out[k] == pytest.approx(slope(row, point, k), rel=2e-5, abs=2e-7), (row["name"], point, k)
 
 
-@pytest.mark.parametrize("library", ["trigonometric"], indirect=True)
+@pytest.mark.parametrize("library", ["elementary"], indirect=True)
 def test_slopes_of_large_angles(library):
     for name, expected in (("sin", np.cos), ("cos", lambda x: -np.sin(x)), ("tan", lambda x: 1 / np.cos(x) ** 2)):
         for x in (1e8, 3e15, -1e300):

@@ -1,4 +1,6 @@
-// Every operator as a C++ function. The pointwise ones are declared from their rows.
+// Every operator as a C++ function. Pointwise operators come from their rows: name(x), name(x, y), name(x, y, z), where
+// operands are tensors or numbers. The library itself defines FLAMBEAU_FEW_ROWS and includes rows/<family>.h where it
+// calls rows of other families, so that a new row does not recompile every file.
 #pragma once
 
 #include <optional>
@@ -7,23 +9,21 @@
 #include "flambeau/memory_format.h"
 #include "flambeau/pointwise.h"
 #include "flambeau/random.h"
+#include "flambeau/rows/basic.h"
+#include "flambeau/rows/elementary.h"
+#ifndef FLAMBEAU_FEW_ROWS
+#include "flambeau/rows/activations.h"
+#include "flambeau/rows/arithmetic.h"
+#include "flambeau/rows/exponential.h"
+#include "flambeau/rows/logic.h"
+#include "flambeau/rows/losses.h"
+#include "flambeau/rows/selection.h"
+#include "flambeau/rows/special.h"
+#include "flambeau/rows/special_scalar.h"
+#include "flambeau/rows/trigonometric.h"
+#endif
 
 namespace flambeau {
-
-// Pointwise: name(x), name(x, y), name(x, y, z); operands are tensors or numbers.
-#define UNARY(name, ...)                                                            \
-  inline Tensor name(const Tensor& x) {                                             \
-    return pointwise(PointwiseOp::name, std::initializer_list<Operand>{x}.begin()); \
-  }
-#define BINARY(name, ...)                                                              \
-  inline Tensor name(const Operand& x, const Operand& y) {                             \
-    return pointwise(PointwiseOp::name, std::initializer_list<Operand>{x, y}.begin()); \
-  }
-#define TERNARY(name, ...)                                                                \
-  inline Tensor name(const Operand& x, const Operand& y, const Operand& z) {              \
-    return pointwise(PointwiseOp::name, std::initializer_list<Operand>{x, y, z}.begin()); \
-  }
-#include "flambeau/pointwise.def"
 
 #define FLAMBEAU_OPERATOR(symbol, name)                                                  \
   inline Tensor operator symbol(const Tensor& x, const Tensor& y) { return name(x, y); } \

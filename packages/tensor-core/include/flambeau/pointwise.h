@@ -1,6 +1,9 @@
 // The pointwise operators as data, and how one is run. Note [Rows] in pointwise.def says what a row means.
 #pragma once
 
+#include <array>
+#include <span>
+
 #include "flambeau/autograd.h"
 #include "flambeau/pointwise_op.h"
 #include "flambeau/row_domain.h"
@@ -54,6 +57,7 @@ inline constexpr Accuracy exact = ulp(0), rounded = ulp(0.5);
 }  // namespace accuracy
 
 struct PointwiseRow {
+  PointwiseOp op;
   const char* name;
   const char* node_name;  // CamelCase, for grad_fn
   Domain domain;
@@ -72,25 +76,13 @@ struct PointwiseRow {
   Tensor (*expression[kMaxOperands])(const Tensor& grad, const Tensor* operands, const Tensor& result);
 };
 
-#define UNARY(...) +1
-#define BINARY(...) +1
-#define TERNARY(...) +1
-inline constexpr int kPointwiseCount = 0
-#include "flambeau/pointwise.def"
-    ;
-
-static_assert(kPointwiseCount <= 256);
-
-FLAMBEAU_API extern const PointwiseRow pointwise_rows[kPointwiseCount];
+FLAMBEAU_API std::span<const PointwiseRow> pointwise_rows();
 struct PointwiseAlias {
   const char *alias, *name;
 };
-#define ALIAS(...) +1
-inline constexpr int kPointwiseAliasCount = 0
-#include "flambeau/pointwise.def"
-    ;
-FLAMBEAU_API extern const PointwiseAlias pointwise_aliases[kPointwiseAliasCount];
-inline const PointwiseRow& row_of(PointwiseOp op) { return pointwise_rows[static_cast<int>(op)]; }
+FLAMBEAU_API std::span<const PointwiseAlias> pointwise_aliases();
+FLAMBEAU_API extern const std::array<const PointwiseRow*, kPointwiseSlots> rows_by_number;
+inline const PointwiseRow& row_of(PointwiseOp op) { return *rows_by_number[size_t(op)]; }
 FLAMBEAU_API bool takes_complex(PointwiseOp op);  // its value expression has a meaning for complex numbers
 
 // A tensor or a number. A number promotes as Python numbers do and is never materialised.

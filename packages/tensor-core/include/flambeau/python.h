@@ -8,7 +8,6 @@
 #include <exception>
 
 #include "flambeau/autograd.h"
-#include "flambeau/row_numbering.h"
 
 namespace flambeau {
 
@@ -133,7 +132,7 @@ inline void register_exceptions() {
 // was compiled with, and maps the library's exceptions to Python's.
 inline void initialize_extension() {
   pybind11::module_::import("flambeau");
-  if (library_memory_layout() != memory_layout() || library_row_numbering() != row_numbering())
+  if (library_memory_layout() != memory_layout())
     throw pybind11::import_error(
         "this extension was compiled against other headers than those of the installed flambeau-tensor-core; build it "
         "again");

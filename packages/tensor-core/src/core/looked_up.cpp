@@ -55,18 +55,7 @@ struct Function {
 };
 
 // Rows whose kernels are scalar code, many times slower than looking values up.
-constexpr bool is_scalar(PointwiseOp op) {
-  switch (op) {
-#define FLAMBEAU_FAMILY "flambeau/rows/special_scalar.def"
-#define UNARY(name, ...) case PointwiseOp::name:
-#define BINARY(name, ...) case PointwiseOp::name:
-#include "flambeau/pointwise.def"
-#undef FLAMBEAU_FAMILY
-    return true;
-    default:
-      return false;
-  }
-}
+constexpr bool is_scalar(PointwiseOp op) { return family_of(op) == RowFamily::special_scalar; }
 
 // The one operand that is a tensor, or -1.
 int only_tensor(const Operand* operands, int count) {

@@ -6,6 +6,7 @@
 #include "core/pointwise_derivative.h"
 #include "cuda/operators.h"
 #include "flambeau/operators.h"
+#include "flambeau/rows/arithmetic.h"
 #include "kernels/narrow_table.h"
 
 namespace flambeau {
@@ -90,7 +91,7 @@ void check_floating(const PointwiseRow& row, const Operand* operands, int arity,
 
 // Whether the row has a kernel for bytes that gives what the one for int32 would.
 bool takes_bytes(const PointwiseRow& row, const Operand* operands) {
-  bool fits = kernels::table().pointwise[&row - pointwise_rows][int(Compute::u8)];
+  bool fits = kernels::table().pointwise[int(row.op)][int(Compute::u8)];
   for (int k = 0; k < row.arity; ++k)
     fits &= operands[k].tensor || (operands[k].scalar.real() >= 0 && operands[k].scalar.real() < 256);
   return fits;
@@ -142,9 +143,9 @@ Dtype in_domain(const PointwiseRow& row, const Operand* operands, int arity, Dty
     case Domain::Floating:
       return is_inexact(dtype) ? dtype : default_dtype();
     case Domain::Number:
-      if (&row == &row_of(PointwiseOp::sub))
+      if (&row == &row_of(op::sub))
         require(!is_boolean(operands[0]) && !is_boolean(operands[1]), kNoBooleanDifference);
-      if (&row == &row_of(PointwiseOp::neg)) require(dtype != Dtype::bool_, kNoBooleanNegation);
+      if (&row == &row_of(op::neg)) require(dtype != Dtype::bool_, kNoBooleanNegation);
       if (dtype == Dtype::bool_) refuse(row, dtype);
       return dtype;
     case Domain::Real:
@@ -174,7 +175,7 @@ Types types_of(const PointwiseRow& row, const Operand* operands) {
   types.out = gives_mask ? Dtype::bool_ : dtype;
   types.from = gives_mask ? Dtype::bool_ : types.in;
   if (FLAMBEAU_UNLIKELY(is_complex(dtype))) {
-    const auto op = &row - pointwise_rows;
+    const int op = int(row.op);
     if (!kernels::table().pointwise[op][int(compute_type(dtype))]) refuse(row, dtype);
     if (kernels::table().gives_real[op]) types.out = types.from = to_real(dtype);
   }
@@ -244,8 +245,8 @@ void run_into(PointwiseOp op, const Types& types, const Operand* operands, const
 }
 
 bool divides(PointwiseOp op) {
-  return op == PointwiseOp::floor_divide || op == PointwiseOp::remainder || op == PointwiseOp::fmod ||
-         op == PointwiseOp::_trunc_divide;
+  return op == op::floor_divide || op == op::remainder || op == op::fmod ||
+         op == op::_trunc_divide;
 }
 
 }  // namespace
@@ -254,7 +255,7 @@ Tensor pointwise(PointwiseOp op, const Operand* operands, const Tensor* out) {
   const PointwiseRow& row = row_of(op);
   const Types types = types_of(row, operands);
   if (FLAMBEAU_UNLIKELY(divides(op))) check_divisor(row, operands[1], types.in);
-  if (FLAMBEAU_UNLIKELY(op == PointwiseOp::conj_physical) && !out && !is_complex(types.in)) return *operands[0].tensor;
+  if (FLAMBEAU_UNLIKELY(op == op::conj_physical) && !out && !is_complex(types.in)) return *operands[0].tensor;
   const bool recorded = needs_recording(row, operands);
   if (FLAMBEAU_UNLIKELY(out != nullptr)) {
     require(!recorded && !recording(*out), row.name,

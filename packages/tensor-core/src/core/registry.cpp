@@ -1,10 +1,19 @@
 // The pointwise rows as data, with their derivatives as tensor expressions. Note [Rows]
+#include <array>
 #include <string>
 #include <utility>
 
 #include "flambeau/kernels/row_trace.h"
 #include "flambeau/operators.h"
-#include "flambeau/row_numbering.h"
+#include "flambeau/rows/activations.h"
+#include "flambeau/rows/arithmetic.h"
+#include "flambeau/rows/exponential.h"
+#include "flambeau/rows/logic.h"
+#include "flambeau/rows/losses.h"
+#include "flambeau/rows/selection.h"
+#include "flambeau/rows/special.h"
+#include "flambeau/rows/special_scalar.h"
+#include "flambeau/rows/trigonometric.h"
 
 namespace flambeau {
 
@@ -25,6 +34,8 @@ Tensor gelu_inner(const Tensor& x) {
   return c<Tensor>(1.5957691216057308) * x * (c<Tensor>(1) + c<Tensor>(0.044715) * x * x);
 }
 
+Tensor lgamma_slope(const Tensor& x) { return digamma(x); }
+Tensor log_of_gamma(const Tensor& x) { return lgamma(x); }
 Tensor mish_gate(const Tensor& x) { return tanh(softplus(x, 1, 20)); }
 Tensor real_part(const Tensor& x) { return is_complex(x.dtype()) ? real(x) : x; }
 Tensor angle_slope(const Tensor& x) {
@@ -79,8 +90,8 @@ struct Signature {
   bool parameters;
 };
 constexpr Signature kSignatures[] = {
-#define SIGNATURE(name, text) {PointwiseOp::name, text, false},
-#define PARAMETERS(name, text) {PointwiseOp::name, text, true},
+#define SIGNATURE(name, text) {op::name, text, false},
+#define PARAMETERS(name, text) {op::name, text, true},
 #include "flambeau/pointwise.def"
 };
 constexpr Signature signature_of(PointwiseOp op, int arity) {
@@ -95,10 +106,9 @@ constexpr Signature signature_of(PointwiseOp op, int arity) {
 using namespace accuracy;
 
 #define FLAMBEAU_TEXT(...) #__VA_ARGS__
-#define FLAMBEAU_ROW(name, domain, arity, differentiable, bound, doc, reference, value)                           \
-  FLAMBEAU_TEXT(name), camel_case(#name), Domain::domain, arity, differentiable,                                  \
-      signature_of(PointwiseOp::name, arity).parameters, signature_of(PointwiseOp::name, arity).text, bound, doc, \
-      reference, #value
+#define FLAMBEAU_ROW(name, domain, arity, differentiable, bound, doc, reference, value)    \
+  op::name, FLAMBEAU_TEXT(name), camel_case(#name), Domain::domain, arity, differentiable, \
+      signature_of(op::name, arity).parameters, signature_of(op::name, arity).text, bound, doc, reference, #value
 #define FLAMBEAU_EXISTS(name, i) exists<row_trace::name##_row, i>()
 #define FLAMBEAU_READS(name, i) reads<row_trace::name##_row, i>()
 #define FLAMBEAU_EXPRESSION(name, i) FLAMBEAU_EXISTS(name, i) ? expressions::name##_d##i : nullptr
@@ -118,15 +128,40 @@ using namespace accuracy;
    {#dx, #dy, #dz},                                                                                                \
    {FLAMBEAU_READS(name, 0), FLAMBEAU_READS(name, 1), FLAMBEAU_READS(name, 2)},                                    \
    {FLAMBEAU_EXPRESSION(name, 0), FLAMBEAU_EXPRESSION(name, 1), FLAMBEAU_EXPRESSION(name, 2)}},
-const PointwiseRow pointwise_rows[kPointwiseCount] = {
+namespace {
+const PointwiseRow kRows[] = {
 #include "flambeau/pointwise.def"
 };
 
 #define ALIAS(alias, name) {#alias, #name},
-const PointwiseAlias pointwise_aliases[kPointwiseAliasCount] = {
+constexpr PointwiseAlias kAliases[] = {
 #include "flambeau/pointwise.def"
 };
+}  // namespace
 
-uint64_t library_row_numbering() { return row_numbering(); }
+constinit const std::array<const PointwiseRow*, kPointwiseSlots> rows_by_number = [] {
+  std::array<const PointwiseRow*, kPointwiseSlots> rows{};
+  const PointwiseRow* next = kRows;
+#define UNARY(name, ...) rows[size_t(op::name)] = next++;
+#define BINARY(name, ...) rows[size_t(op::name)] = next++;
+#define TERNARY(name, ...) rows[size_t(op::name)] = next++;
+#include "flambeau/pointwise.def"
+  return rows;
+}();
+
+std::span<const PointwiseRow> pointwise_rows() { return kRows; }
+std::span<const PointwiseAlias> pointwise_aliases() { return kAliases; }
+
+#define UNARY(name, ...) \
+  Tensor name(const Tensor& x) { return pointwise(op::name, std::initializer_list<Operand>{x}.begin()); }
+#define BINARY(name, ...)                                                     \
+  Tensor name(const Operand& x, const Operand& y) {                           \
+    return pointwise(op::name, std::initializer_list<Operand>{x, y}.begin()); \
+  }
+#define TERNARY(name, ...)                                                       \
+  Tensor name(const Operand& x, const Operand& y, const Operand& z) {            \
+    return pointwise(op::name, std::initializer_list<Operand>{x, y, z}.begin()); \
+  }
+#include "flambeau/pointwise.def"
 
 }  // namespace flambeau

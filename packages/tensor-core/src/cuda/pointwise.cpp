@@ -14,25 +14,12 @@ namespace {
 
 enum Kernel { kVectors, kElements, kStrided };
 
-// The row families, by operator.
-const char* family_of(PointwiseOp op) {
-  static const auto families = [] {
-    std::array<const char*, kPointwiseCount> out{};
-    const char* family = nullptr;
-#define FLAMBEAU_ROW_OF_FAMILY(name, ...) out[size_t(PointwiseOp::name)] = family;
-#define UNARY FLAMBEAU_ROW_OF_FAMILY
-#define BINARY FLAMBEAU_ROW_OF_FAMILY
-#define TERNARY FLAMBEAU_ROW_OF_FAMILY
-#define FLAMBEAU_BEGIN_FAMILY(path) family = path;
-#include "flambeau/pointwise.def"
-#undef FLAMBEAU_BEGIN_FAMILY
-#undef FLAMBEAU_ROW_OF_FAMILY
-    return out;
-  }();
-  return families[size_t(op)];
-}
+constexpr const char* kFamilies[] = {
+#define FAMILY(name) #name,
+#include "flambeau/families.def"
+};
 
-constexpr int kCopy = kPointwiseCount;  // in place of an operator
+constexpr int kCopy = kPointwiseSlots;  // in place of an operator
 
 struct Wanted {  // a unit
   int op, derivative, reads;
@@ -47,18 +34,19 @@ struct Wanted {  // a unit
     return k * 8 + uint64_t(count);
   }
   std::string name() const {
-    return op == kCopy ? "copy" : std::string(pointwise_rows[op].name) + (derivative == kValue ? "" : "'s derivative");
+    return op == kCopy ? "copy"
+                       : std::string(row_of(PointwiseOp(op)).name) + (derivative == kValue ? "" : "'s derivative");
   }
   std::string source() const {
     std::ostringstream text;
-    if (op != kCopy) text << "#define FLAMBEAU_FAMILY \"" << family_of(PointwiseOp(op)) << "\"\n";
+    if (op != kCopy) text << "#define FLAMBEAU_FAMILY " << kFamilies[int(family_of(PointwiseOp(op)))] << '\n';
     text << "#include \"flambeau/device/pointwise.h\"\nFLAMBEAU_POINTWISE(";
     if (op == kCopy)
       text << "IDENTITY";
     else if (derivative == kValue)
-      text << "VALUE(" << pointwise_rows[op].name << ")";
+      text << "VALUE(" << row_of(PointwiseOp(op)).name << ")";
     else
-      text << "DERIVATIVE(" << pointwise_rows[op].name << ", " << derivative << ", " << reads << ")";
+      text << "DERIVATIVE(" << row_of(PointwiseOp(op)).name << ", " << derivative << ", " << reads << ")";
     text << ", " << type_name(in) << ", " << type_name(out);
     for (int i = 0; i < count; ++i)
       text << ", " << (operands[i].tensor ? type_name(operands[i].tensor->dtype()) : "flambeau::cuda::Number");

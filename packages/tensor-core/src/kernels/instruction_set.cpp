@@ -7,16 +7,9 @@
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
-void fill_activations(Table&, NarrowTable&);
-void fill_arithmetic(Table&, NarrowTable&);
-void fill_complex(Table&, NarrowTable&);
-void fill_complex_rows(Table&);
-void fill_exponential(Table&, NarrowTable&);
-void fill_logic(Table&, NarrowTable&);
-void fill_losses(Table&, NarrowTable&);
-void fill_selection(Table&, NarrowTable&);
-void fill_special(Table&, NarrowTable&);
-void fill_trigonometric(Table&, NarrowTable&);
+#define FAMILY(name) void fill_##name(Table&, NarrowTable&);
+#define SCALAR_FAMILY(name)
+#include "flambeau/families.def"
 void fill_cast(Table&, NarrowTable&);
 void fill_reduce(Table&);
 void fill_positions(Table&);
@@ -64,16 +57,9 @@ const NetworkTable* network_table() {
 Table make_table(NarrowTable& narrow) {
   Table table{};
   table.name = FLAMBEAU_TEXT(FLAMBEAU_ISA);
-  fill_activations(table, narrow);
-  fill_arithmetic(table, narrow);
-  fill_complex(table, narrow);
-  fill_complex_rows(table);
-  fill_exponential(table, narrow);
-  fill_logic(table, narrow);
-  fill_losses(table, narrow);
-  fill_selection(table, narrow);
-  fill_special(table, narrow);
-  fill_trigonometric(table, narrow);
+#define FAMILY(name) fill_##name(table, narrow);
+#define SCALAR_FAMILY(name)
+#include "flambeau/families.def"
   fill_cast(table, narrow);
   fill_reduce(table);
   fill_positions(table);

@@ -30,12 +30,12 @@ using RunningExtreme = void (*)(char* out, int64_t* indices, const char* in, int
                                 int64_t width);
 
 struct NarrowTable {
-  PointwiseKernel pointwise[kPointwiseCount][kNarrowCount];  // null: by way of a wider type
+  PointwiseKernel pointwise[kPointwiseSlots][kNarrowCount];  // null: by way of a wider type
   // f16, bf16: the last operand is a number, or all after the first are, in float32.
-  PointwiseKernel with_number[kPointwiseCount][2], with_numbers[kPointwiseCount][2];
+  PointwiseKernel with_number[kPointwiseSlots][2], with_numbers[kPointwiseSlots][2];
   RunningExtreme cummax[kNarrowCount], cummin[kNarrowCount];  // null: by way of a wider type
-  bool is_slow[kPointwiseCount];                              // its value takes longer than looking it up
-  bool is_modular[kPointwiseCount];  // of integers modulo 2**n it is the same: no number is too large
+  bool is_slow[kPointwiseSlots];                              // its value takes longer than looking it up
+  bool is_modular[kPointwiseSlots];  // of integers modulo 2**n it is the same: no number is too large
   // to[i] = values[from[i]] by words of 1 and of 2 bytes, of elements of 1, 2, 4 and 8 bytes.
   void (*look_up[2][4])(char* to, const char* from, const char* values, int64_t n);
 };

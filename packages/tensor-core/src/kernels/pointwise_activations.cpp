@@ -1,6 +1,2 @@
-// Kernels of the rows of activations.
-#include "kernels/pointwise_loops.h"
-
-#define FLAMBEAU_FAMILY "flambeau/rows/activations.def"
-#define FLAMBEAU_FILL fill_activations
+#define FLAMBEAU_FAMILY activations
 #include "kernels/pointwise_family.h"

@@ -1,6 +1,2 @@
-// Kernels of the rows of exponential.
-#include "kernels/pointwise_loops.h"
-
-#define FLAMBEAU_FAMILY "flambeau/rows/exponential.def"
-#define FLAMBEAU_FILL fill_exponential
+#define FLAMBEAU_FAMILY exponential
 #include "kernels/pointwise_family.h"

@@ -1,5 +1,12 @@
-// The kernels of one family of rows: a kernel file includes pointwise_loops.h, names the family in FLAMBEAU_FAMILY and
-// the function that puts its kernels into the tables in FLAMBEAU_FILL, and includes this.
+// The kernels of one family of rows: a kernel file names the family in FLAMBEAU_FAMILY and includes this.
+#include "kernels/complex_rows.h"
+#include "kernels/pointwise_loops.h"
+
+namespace flambeau::complex_rows::FLAMBEAU_ISA {
+namespace {
+#include "flambeau/kernels/row_structs.h"
+}  // namespace
+}  // namespace flambeau::complex_rows::FLAMBEAU_ISA
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
@@ -7,10 +14,17 @@ namespace {
 #include "flambeau/kernels/row_structs.h"
 }  // namespace
 
-void FLAMBEAU_FILL(Table& table, NarrowTable& narrow) {
-#define UNARY(name, ...) fill_row<name##_row>(table, narrow, int(PointwiseOp::name));
-#define BINARY(name, ...) fill_row<name##_row>(table, narrow, int(PointwiseOp::name));
-#define TERNARY(name, ...) fill_row<name##_row>(table, narrow, int(PointwiseOp::name));
+#define FLAMBEAU_FILL_FAMILY_(family) fill_##family
+#define FLAMBEAU_FILL_FAMILY(family) FLAMBEAU_FILL_FAMILY_(family)
+void FLAMBEAU_FILL_FAMILY(FLAMBEAU_FAMILY)(Table& table, NarrowTable& narrow) {
+  int row = int(RowFamily::FLAMBEAU_FAMILY) * kRowsPerFamily;
+#define FLAMBEAU_FILL(name)                                                                 \
+  fill_row<name##_row>(table, narrow, row);                                                 \
+  complex_rows::FLAMBEAU_ISA::fill_row<complex_rows::FLAMBEAU_ISA::name##_row>(table, row); \
+  ++row;
+#define UNARY(name, ...) FLAMBEAU_FILL(name)
+#define BINARY(name, ...) FLAMBEAU_FILL(name)
+#define TERNARY(name, ...) FLAMBEAU_FILL(name)
 #include "flambeau/pointwise.def"
 }
 

@@ -1,6 +1,2 @@
-// Kernels of the rows of logic.
-#include "kernels/pointwise_loops.h"
-
-#define FLAMBEAU_FAMILY "flambeau/rows/logic.def"
-#define FLAMBEAU_FILL fill_logic
+#define FLAMBEAU_FAMILY logic
 #include "kernels/pointwise_family.h"

@@ -142,7 +142,7 @@ void forward_loop(char* const* pointers, int64_t n) {
   if constexpr (Row::kArity == 1) {
     if constexpr (has_real_loop<Row, V>(RowLoop::BySign)) return sign_loop<Row>(static_cast<V*>(out), n, x);
     if constexpr (has_usual<Row, V>()) {
-      constexpr UsualRange<V> range = usual_range<V>(Row::op());
+      constexpr UsualRange<V> range = usual_range<V>(Row::row_name());
       const auto usual = [range](int64_t count, const V* a) { return range.holds_all(a, count); };
       using Other = std::conditional_t<has_loop<Row>(RowLoop::Gradual), Gradual<V>, V>;
       return loop_by_block<Row, Usual<V>, Other>(static_cast<V*>(out), n, usual, x);

@@ -1,6 +1,2 @@
-// Kernels of the rows of selection.
-#include "kernels/pointwise_loops.h"
-
-#define FLAMBEAU_FAMILY "flambeau/rows/selection.def"
-#define FLAMBEAU_FILL fill_selection
+#define FLAMBEAU_FAMILY selection
 #include "kernels/pointwise_family.h"

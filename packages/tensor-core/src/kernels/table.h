@@ -111,11 +111,11 @@ inline constexpr int64_t kShortOrderRows = 16, kShortOrderMost = 64;
 
 struct Table {
   const char* name;
-  PointwiseKernel pointwise[kPointwiseCount][kComputeCount];
+  PointwiseKernel pointwise[kPointwiseSlots][kComputeCount];
   // Operands: grad, then what it reads in order. For the inexact types, see derivative_of; null where the expression
   // has to be used.
-  PointwiseKernel derivative[kPointwiseCount][kMaxOperands][4];
-  bool gives_real[kPointwiseCount];           // of complex operands
+  PointwiseKernel derivative[kPointwiseSlots][kMaxOperands][4];
+  bool gives_real[kPointwiseSlots];           // of complex operands
   CastKernel cast[kDtypeCount][kDtypeCount];  // [to][from]
   // Rows of words of 1, 2, 4 and 8 bytes side by side: row r from `from` + r * apart on, its words `step` bytes apart;
   // 0 repeats the first. Up to kRowSlack bytes behind the last may be written, too.

@@ -118,7 +118,7 @@ void add_row(Table& table, const PointwiseRow& row, const std::string& name) {
   Operator o;
   o.name = name;
   o.arity = row.arity;
-  o.row = PointwiseOp(&row - pointwise_rows);
+  o.row = row.op;
   o.run = run_row;
   add(table, o);
   if (table.find(name)->second.run != run_row) return;  // a composite of the row's name: written as any other
@@ -138,9 +138,9 @@ const Table& table() {
     for (const flambeau::Operator* record = flambeau::Operator::first(); record; record = record->next())
       add_record(recorded, *record);
     for (Operator& o : recorded) add(*all, std::move(o));
-    for (const PointwiseRow& row : pointwise_rows) {
+    for (const PointwiseRow& row : pointwise_rows()) {
       add_row(*all, row, row.name);
-      for (const PointwiseAlias& alias : pointwise_aliases)
+      for (const PointwiseAlias& alias : pointwise_aliases())
         if (std::string_view(alias.name) == row.name) add_row(*all, row, alias.alias);
     }
     std::vector<const Operator*> plain;

@@ -2,6 +2,9 @@
 #include <cmath>
 #include <limits>
 
+#include "flambeau/rows/arithmetic.h"
+#include "flambeau/rows/exponential.h"
+#include "flambeau/rows/selection.h"
 #include "program/operators.h"
 
 namespace flambeau::program {
@@ -20,8 +23,8 @@ Tensor scaled_sum_(const Tensor& x, const Operand& y, Scalar alpha) {
     const Operand operands[] = {x, y};
     return pointwise_(row, operands);
   }
-  const Tensor result = _add_scaled(x, y, row == PointwiseOp::sub ? -alpha : alpha);
-  begin_inplace(x, row == PointwiseOp::sub ? "sub" : "add", result.requires_grad());
+  const Tensor result = _add_scaled(x, y, row == op::sub ? -alpha : alpha);
+  begin_inplace(x, row == op::sub ? "sub" : "add", result.requires_grad());
   copy_values(x, result);
   adopt_history(x, result);
   return x;
@@ -69,9 +72,9 @@ Family arithmetic_operators() {
   const auto subtract = [](const Operand& x, const Operand& y, Scalar alpha) { return scaled_sum(x, y, alpha, true); };
   return {
       op("add", [](const Operand& x, const Operand& y, Scalar alpha) { return scaled_sum(x, y, alpha, false); }),
-      op("add_", scaled_sum_<PointwiseOp::add>),
+      op("add_", scaled_sum_<op::add>),
       op("sub", subtract),
-      op("sub_", scaled_sum_<PointwiseOp::sub>),
+      op("sub_", scaled_sum_<op::sub>),
       op("subtract", subtract),
       op("rsub", [](const Tensor& x, const Operand& y, Scalar alpha) { return scaled_sum(y, x, alpha, true); }),
       op("div", divide),

@@ -1,6 +1,8 @@
 // Layers, activations, losses.
 #include "flambeau/distances.h"
 #include "flambeau/recurrent.h"
+#include "flambeau/rows/activations.h"
+#include "flambeau/rows/losses.h"
 #include "program/operators.h"
 
 namespace flambeau::program {

@@ -117,11 +117,11 @@ void rows() {
   }
   const Operand operands[] = {x, y};
   const Tensor out = empty({0}, Dtype::float64);
-  pointwise(PointwiseOp::mul, operands, &out);
+  pointwise(op::mul, operands, &out);
   CHECK((out.shape() == Shape{3, 4}) && values(out) == values(x * y));
   Tensor z = iota({4});
   const Operand in_place[] = {z, Scalar(2)};
-  pointwise_(PointwiseOp::pow, in_place);
+  pointwise_(op::pow, in_place);
   CHECK((values(z) == List{0, 1, 4, 9}));
   CHECK(raises<Error>([&] { iota({2}) + iota({3}); }, "[2] and [3]"));
   CHECK(raises<NotImplementedError>([&] { bitwise_and(x, y); }, "float32"));
@@ -133,7 +133,7 @@ bool names(const std::string& expression, const std::string& name) {
 }
 // Kernels pass to a derivative the operands that its expression names, and no others.
 void reads_of_derivatives() {
-  for (const PointwiseRow& row : pointwise_rows)
+  for (const PointwiseRow& row : pointwise_rows())
     for (int k = 0; k < row.arity; ++k) {
       const std::string text = row.derivatives[k];
       int reads = names(text, "result") << row.arity;

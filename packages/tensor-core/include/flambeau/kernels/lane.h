@@ -46,7 +46,7 @@ struct Lane {
   template <class Row>
   static FLAMBEAU_INLINE bool is_outside(V x) {
     if constexpr (has_usual<Row, V>()) {
-      constexpr V low = usual_range<V>(Row::op()).low, high = usual_range<V>(Row::op()).high;
+      constexpr V low = usual_range<V>(Row::row_name()).low, high = usual_range<V>(Row::row_name()).high;
       return low > V(0) ? !((x >= low) & (x < high)) : !(std::fabs(x) < high);
     } else if constexpr (has_unusual<Row, V>()) {
       return is_unusual<Row>(x);

@@ -2,7 +2,7 @@
 // a type. Included in the namespace whose functions the expressions are to find; once in each, so there is no guard.
 // Note [Rows]
 //
-//   op(), kDomain, kArity
+//   row_name(), kDomain, kArity
 //   Traced                                   the same row in row_trace.h
 //   value(V...)                              the value
 //   derivative<I>(grad, V..., result)        what the gradient becomes for operand I
@@ -12,7 +12,7 @@
 #define UNARY(name, domain, accuracy, doc, reference, expression, dx)                            \
   struct name##_row : RowKind<Domain::domain, 1> {                                               \
     using Traced = ::flambeau::row_trace::name##_row;                                            \
-    static constexpr PointwiseOp op() { return PointwiseOp::name; }                              \
+    static constexpr RowName row_name() { return RowName::name; }                                \
     template <class V>                                                                           \
     static constexpr bool supports() {                                                           \
       return requires([[maybe_unused]] V x) { expression; };                                     \
@@ -38,7 +38,7 @@
 #define BINARY(name, domain, accuracy, doc, reference, expression, dx, dy)                                             \
   struct name##_row : RowKind<Domain::domain, 2> {                                                                     \
     using Traced = ::flambeau::row_trace::name##_row;                                                                  \
-    static constexpr PointwiseOp op() { return PointwiseOp::name; }                                                    \
+    static constexpr RowName row_name() { return RowName::name; }                                                      \
     template <class V>                                                                                                 \
     static constexpr bool supports() {                                                                                 \
       return requires(V x, V y) { expression; };                                                                       \
@@ -70,7 +70,7 @@
 #define TERNARY(name, domain, accuracy, doc, reference, expression, dx, dy, dz)                                        \
   struct name##_row : RowKind<Domain::domain, 3> {                                                                     \
     using Traced = ::flambeau::row_trace::name##_row;                                                                  \
-    static constexpr PointwiseOp op() { return PointwiseOp::name; }                                                    \
+    static constexpr RowName row_name() { return RowName::name; }                                                      \
     template <class V>                                                                                                 \
     static constexpr bool supports() {                                                                                 \
       return requires(V x, V y, V z) { expression; };                                                                  \

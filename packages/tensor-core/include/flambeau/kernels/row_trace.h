@@ -53,18 +53,16 @@ constexpr int uses_of(uint8_t traits) {
          (traits & kHalves ? 0 : kSlowFunction) | (traits & kAngles ? kLimitedAngles : 0) |
          (traits & kLogGamma ? kLimitedGamma : 0);
 }
-#define FLAMBEAU_EVERY_FAMILY
+#define FLAMBEAU_NAMES
 #define UNARY(name, ...) \
-  constexpr Trace name(Trace x) { return join(x, x, uses_of(traits_of(PointwiseOp::name))); }
+  constexpr Trace name(Trace x) { return join(x, x, uses_of(traits_of(RowName::name))); }
 #define BINARY(name, ...) \
-  constexpr Trace name(Trace x, Trace y) { return join(x, y, uses_of(traits_of(PointwiseOp::name))); }
-#define TERNARY(name, ...)                                                \
-  constexpr Trace name(Trace x, Trace y, Trace z) {                       \
-    return join(join(x, y, 0), z, uses_of(traits_of(PointwiseOp::name))); \
-  }
+  constexpr Trace name(Trace x, Trace y) { return join(x, y, uses_of(traits_of(RowName::name))); }
+#define TERNARY(name, ...) \
+  constexpr Trace name(Trace x, Trace y, Trace z) { return join(join(x, y, 0), z, uses_of(traits_of(RowName::name))); }
 #include "flambeau/pointwise.def"
 
-// Functions that expressions call, but that are not rows.
+// Functions that expressions call, but that are not rows of their family, `basic` or `elementary`.
 #define FLAMBEAU_FUNCTION(name, traits) \
   constexpr Trace name(Trace x, Trace y = 0) { return join(x, y, uses_of(traits)); }
 FLAMBEAU_FUNCTION(angle_slope, 0)
@@ -73,7 +71,9 @@ FLAMBEAU_FUNCTION(conj, kNarrow)
 FLAMBEAU_FUNCTION(frexp_mantissa, 0)
 FLAMBEAU_FUNCTION(gelu_inner, 0)
 FLAMBEAU_FUNCTION(left_shift, kNarrow)
+FLAMBEAU_FUNCTION(lgamma_slope, 0)
 FLAMBEAU_FUNCTION(log1p_of_exp, 0)
+FLAMBEAU_FUNCTION(log_of_gamma, kLogGamma)
 FLAMBEAU_FUNCTION(mish_gate, 0)
 FLAMBEAU_FUNCTION(real_part, 0)
 FLAMBEAU_FUNCTION(right_shift, kNarrow)

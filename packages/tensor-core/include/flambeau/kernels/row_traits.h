@@ -16,13 +16,13 @@
 // - Does its function take only a few instructions? Then kHalves and kNarrow save conversions of small elements.
 // - Is it used on masks or images? Then kBytes adds kernels over bytes.
 // - Does a special loop or a fast path serve most blocks? Then declare LOOP or USUAL.
-// If expressions call a function that is not a row, add it to row_trace.h, with its traits.
+// If expressions call a function that is not a row of their family, `basic` or `elementary`, add it to row_trace.h,
+// with its traits.
 #pragma once
 
 #include <cstdint>
 #include <type_traits>
 
-#include "flambeau/pointwise_op.h"
 #include "flambeau/row_domain.h"
 
 namespace flambeau {
@@ -40,13 +40,22 @@ enum : uint8_t {
   kLogGamma = 32,  // the C library takes arguments below kLeastLogGamma: math/log_gamma.h
 };
 }  // namespace row_trait
+// The rows by name: those of FLAMBEAU_FAMILY, and those that their expressions may use.
+enum class RowName : uint16_t {
+#define FLAMBEAU_NAMES
+#define UNARY(name, ...) name,
+#define BINARY(name, ...) name,
+#define TERNARY(name, ...) name,
+#include "flambeau/pointwise.def"
+};
+
 // The traits that a row declares.
-constexpr uint8_t traits_of(PointwiseOp op) {
+constexpr uint8_t traits_of(RowName row) {
   using namespace row_trait;
-  switch (op) {
-#define FLAMBEAU_EVERY_FAMILY
+  switch (row) {
+#define FLAMBEAU_NAMES
 #define TRAITS(name, traits) \
-  case PointwiseOp::name:    \
+  case RowName::name:        \
     return traits;
 #include "flambeau/pointwise.def"
     default:
@@ -65,11 +74,11 @@ enum class RowLoop : uint8_t {
   TwoPasses,   // USUAL, in two passes over a block in float64
 };
 // The loop that a row declares.
-constexpr RowLoop loop_of(PointwiseOp op) {
-  switch (op) {
-#define FLAMBEAU_EVERY_FAMILY
-#define LOOP(name, loop)  \
-  case PointwiseOp::name: \
+constexpr RowLoop loop_of(RowName row) {
+  switch (row) {
+#define FLAMBEAU_NAMES
+#define LOOP(name, loop) \
+  case RowName::name:    \
     return RowLoop::loop;
 #include "flambeau/pointwise.def"
     default:
@@ -86,11 +95,11 @@ struct RowKind {
 
 template <class Row>
 constexpr bool has_trait(uint8_t trait) {
-  return traits_of(Row::op()) & trait;
+  return traits_of(Row::row_name()) & trait;
 }
 template <class Row>
 constexpr bool has_loop(RowLoop loop) {
-  return loop_of(Row::op()) == loop;
+  return loop_of(Row::row_name()) == loop;
 }
 
 template <class V>

@@ -33,7 +33,7 @@ inline void subtract_product(const Tensor& c, const Tensor& a, const Tensor& b) 
   if (c.numel() == 0 || a.size(2) == 0) return;
   const Tensor product = product_of(a, b);
   const Operand operands[] = {c, product};
-  pointwise(PointwiseOp::sub, kValue, c, operands, 2, c.dtype());
+  pointwise(op::sub, kValue, c, operands, 2, c.dtype());
 }
 
 }  // namespace flambeau::cuda

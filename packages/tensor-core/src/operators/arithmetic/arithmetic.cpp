@@ -1,5 +1,7 @@
 // Operators made of pointwise ones.
+#include "flambeau/rows/arithmetic.h"
 #include "flambeau/operator.h"
+#include "flambeau/rows/activations.h"
 
 namespace flambeau {
 

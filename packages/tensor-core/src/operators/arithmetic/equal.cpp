@@ -20,7 +20,7 @@ bool has_kernel(Dtype dtype) {
 }
 
 bool equal_values(const Tensor& a, const Tensor& b) {
-  const auto kernel = kernels::table().pointwise[int(PointwiseOp::eq)][int(compute_type(a.dtype()))];
+  const auto kernel = kernels::table().pointwise[int(op::eq)][int(compute_type(a.dtype()))];
   const int64_t size = item_size(a.dtype());
   std::atomic<bool> same = true;
   parallel_for(a.numel(), 65536, [&](int64_t begin, int64_t end) {

@@ -11,6 +11,7 @@
 #include "flambeau/interpreter.h"
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
+#include "flambeau/rows/activations.h"
 #include "flambeau/thread_generator.h"
 #include "kernels/table.h"
 #include "operators/creation/sample_errors.h"
@@ -243,7 +244,7 @@ void fill_exponential(const Tensor& t, double rate, Generator* generator) {
       using V = std::decay_t<decltype(*to)>;
       constexpr V smallest = std::numeric_limits<V>::epsilon() / 4;  // where the uniform number rounds to 1
       open_unit(words, to, n);
-      apply(PointwiseOp::log, to, n);
+      apply(op::log, to, n);
       const V scale = V(1 / rate);
       for (int64_t i = 0; i < n; ++i) to[i] = (to[i] < -smallest ? -to[i] : smallest) * scale;
     });
@@ -263,7 +264,7 @@ void fill_cauchy(const Tensor& t, double median, double sigma, Generator* genera
         else
           to[i] = double(int64_t(wide(words + 2 * i))) * (3.141592653589793 * 0x1p-64);
       }
-      apply(PointwiseOp::tan, to, n);
+      apply(op::tan, to, n);
       for (int64_t i = 0; i < n; ++i) to[i] = V(median) + V(sigma) * to[i];
     });
   });
@@ -278,7 +279,7 @@ void fill_log_normal(const Tensor& t, double mean, double std, Generator* genera
       using V = std::decay_t<decltype(*to)>;
       standard_normal(words, to, n);
       for (int64_t i = 0; i < n; ++i) to[i] = V(mean) + V(std) * to[i];
-      apply(PointwiseOp::exp, to, n);
+      apply(op::exp, to, n);
     });
   });
 }
@@ -292,7 +293,7 @@ void fill_geometric(const Tensor& t, double p, Generator* generator) {
       using V = std::decay_t<decltype(*to)>;
       const V scale = V(1 / std::log1p(-p));
       open_unit(words, to, n);
-      apply(PointwiseOp::log, to, n);
+      apply(op::log, to, n);
       for (int64_t i = 0; i < n; ++i) to[i] = std::max(std::ceil(to[i] * scale), V(1));
     });
   });

@@ -5,6 +5,7 @@
 // them. Places are computed without history; the distance from the pixel to the left is given one by hand: its value,
 // plus its slope times what the coordinate moves.
 #include "operators/images/grid_sample_derivative.h"
+#include "flambeau/rows/arithmetic.h"
 
 #include <vector>
 

@@ -3,6 +3,8 @@
 #include <bit>
 #include <cmath>
 
+#include "flambeau/rows/arithmetic.h"
+#include "flambeau/rows/selection.h"
 #include "operators/images/resampling.h"
 
 namespace flambeau {

@@ -3,6 +3,7 @@
 
 #include "flambeau/cuda.h"
 #include "flambeau/networks.h"
+#include "flambeau/rows/selection.h"
 #include "operators/indexing/indexing.h"
 
 namespace flambeau {

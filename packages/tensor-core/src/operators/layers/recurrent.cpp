@@ -70,7 +70,7 @@ void walk_backward(Cell cell, const RecurrentWalk& w, const Context& c, const Re
   constexpr int kind = sizeof(T) == 8;
   const auto gemm = kernels::table().gemm[kind];
   const auto kernel = kernels::networks().cell_backward[int(cell)][kind];
-  const auto add = kernels::table().pointwise[int(PointwiseOp::add)][int(compute_type(dtype_of<T>()))];
+  const auto add = kernels::table().pointwise[int(op::add)][int(compute_type(dtype_of<T>()))];
   const int64_t width = w.gates * w.size, size = w.size, outputs = w.outputs;
   const Tensor& projection = c.saved(kProjection);
   const Block of_shown(projection.defined() ? (end - begin) * size * int64_t(sizeof(T)) : 1);

@@ -1,4 +1,5 @@
 // The mean of squared differences.
+#include "flambeau/rows/losses.h"
 #include "operators/losses/labelled.h"
 
 namespace flambeau {

@@ -7,6 +7,7 @@
 #include "core/working_memory.h"
 #include "cuda/distances.h"
 #include "flambeau/parallel.h"
+#include "flambeau/rows/selection.h"
 #include "kernels/networks.h"
 
 namespace flambeau {

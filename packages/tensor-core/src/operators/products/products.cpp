@@ -1,6 +1,7 @@
 // Products of tensors made of matrix products and multiplications.
 #include "flambeau/products.h"
 #include "flambeau/operator.h"
+#include "flambeau/rows/arithmetic.h"
 
 #include <algorithm>
 #include <limits>

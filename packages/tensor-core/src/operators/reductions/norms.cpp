@@ -99,7 +99,7 @@ Tensor logsumexp_value(const Tensor& x, const Shape& dim, bool keepdim) {
   const Tensor centre = where(isfinite(largest), largest, Scalar(0.0));
   const Tensor shifted = wide - centre;
   const Operand operand = shifted;
-  const Tensor total = log(sum(pointwise_(PointwiseOp::exp, &operand), dim, true, {})) + centre;
+  const Tensor total = log(sum(pointwise_(op::exp, &operand), dim, true, {})) + centre;
   const Tensor out = to(total, x.dtype());
   resize(out, reduced_shape(x, dim, keepdim));
   return out;

@@ -92,8 +92,8 @@ Tensor long_rows(bool logarithm, const Tensor& t) {
     log_sum_exp(reinterpret_cast<char*>(parts.data<float>() + i), values, 1, n);
   });
   log_sum_exp(sums.bytes(), parts.bytes(), rows, pieces);
-  const auto subtract = table().pointwise[int(PointwiseOp::sub)][int(Compute::f32)];
-  const auto exponentiate = table().pointwise[int(PointwiseOp::exp)][int(Compute::f32)];
+  const auto subtract = table().pointwise[int(op::sub)][int(Compute::f32)];
+  const auto exponentiate = table().pointwise[int(op::exp)][int(Compute::f32)];
   each_piece(true, [&, shift = std::vector<float>(), row = int64_t(-1)](int64_t i, char* values, int64_t n) mutable {
     if (row != i / pieces) {
       row = i / pieces;

@@ -44,4 +44,11 @@ FLAMBEAU_SCALAR double digamma(double x) {
 
 FLAMBEAU_BY_DOUBLE(digamma)
 
+// For the rows of other families.
+template <class V>
+  requires std::is_floating_point_v<V>
+FLAMBEAU_INLINE V lgamma_slope(V x) {
+  return digamma(x);
+}
+
 }  // namespace flambeau::kernels::FLAMBEAU_ISA

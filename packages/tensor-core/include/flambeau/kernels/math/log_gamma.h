@@ -73,4 +73,11 @@ Unbounded<T> lgamma(Unbounded<T> x) {
 FLAMBEAU_INLINE float lgamma(float x) { return static_cast<float>(series::lgamma<float>(x)); }
 FLAMBEAU_INLINE double lgamma(double x) { return series::lgamma<double>(x); }
 
+// For the rows of other families.
+template <class V>
+  requires std::is_floating_point_v<V>
+FLAMBEAU_INLINE V log_of_gamma(V x) {
+  return lgamma(x);
+}
+
 }  // namespace flambeau::kernels::FLAMBEAU_ISA

@@ -96,12 +96,12 @@ template <class V>
 inline constexpr UsualRange<V> kUsualSqrt =
     has_usual_sqrt<V> ? UsualRange<V>{1 / kLargestUsualRoot<V>, kLargestUsualRoot<V>} : UsualRange<V>{};
 template <class V>
-constexpr UsualRange<V> usual_range(PointwiseOp op) {
+constexpr UsualRange<V> usual_range(RowName row) {
   constexpr V least = std::numeric_limits<V>::min(), infinite = std::numeric_limits<V>::infinity();
-  switch (op) {
-#define FLAMBEAU_EVERY_FAMILY
-#define USUAL(name, ...)  \
-  case PointwiseOp::name: \
+  switch (row) {
+#define FLAMBEAU_NAMES
+#define USUAL(name, ...) \
+  case RowName::name:    \
     return __VA_ARGS__;
 #include "flambeau/pointwise.def"
     default:
@@ -111,7 +111,7 @@ constexpr UsualRange<V> usual_range(PointwiseOp op) {
 template <class Row, class V>
 constexpr bool has_usual() {
   if constexpr (Row::kArity == 1 && std::is_floating_point_v<V>)
-    return usual_range<V>(Row::op()).low != usual_range<V>(Row::op()).high;
+    return usual_range<V>(Row::row_name()).low != usual_range<V>(Row::row_name()).high;
   return false;
 }
 

@@ -1,0 +1,5 @@
+// The rows of activations.def as C++ functions of tensors.
+#pragma once
+
+#define FLAMBEAU_FAMILY activations
+#include "flambeau/row_functions.h"

@@ -1,0 +1,5 @@
+// The rows of arithmetic.def as C++ functions of tensors.
+#pragma once
+
+#define FLAMBEAU_FAMILY arithmetic
+#include "flambeau/row_functions.h"

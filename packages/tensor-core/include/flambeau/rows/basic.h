@@ -1,0 +1,5 @@
+// The rows of basic.def as C++ functions of tensors.
+#pragma once
+
+#define FLAMBEAU_FAMILY basic
+#include "flambeau/row_functions.h"

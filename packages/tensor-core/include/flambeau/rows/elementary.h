@@ -1,0 +1,5 @@
+// The rows of elementary.def as C++ functions of tensors.
+#pragma once
+
+#define FLAMBEAU_FAMILY elementary
+#include "flambeau/row_functions.h"

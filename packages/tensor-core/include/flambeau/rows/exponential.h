@@ -1,0 +1,5 @@
+// The rows of exponential.def as C++ functions of tensors.
+#pragma once
+
+#define FLAMBEAU_FAMILY exponential
+#include "flambeau/row_functions.h"

@@ -1,0 +1,5 @@
+// The rows of logic.def as C++ functions of tensors.
+#pragma once
+
+#define FLAMBEAU_FAMILY logic
+#include "flambeau/row_functions.h"

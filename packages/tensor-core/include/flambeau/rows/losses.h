@@ -1,0 +1,5 @@
+// The rows of losses.def as C++ functions of tensors.
+#pragma once
+
+#define FLAMBEAU_FAMILY losses
+#include "flambeau/row_functions.h"

@@ -1,0 +1,5 @@
+// The rows of selection.def as C++ functions of tensors.
+#pragma once
+
+#define FLAMBEAU_FAMILY selection
+#include "flambeau/row_functions.h"

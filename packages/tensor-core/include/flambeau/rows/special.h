@@ -1,0 +1,5 @@
+// The rows of special.def as C++ functions of tensors.
+#pragma once
+
+#define FLAMBEAU_FAMILY special
+#include "flambeau/row_functions.h"

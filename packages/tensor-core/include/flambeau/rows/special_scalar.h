@@ -1,0 +1,5 @@
+// The rows of special_scalar.def as C++ functions of tensors.
+#pragma once
+
+#define FLAMBEAU_FAMILY special_scalar
+#include "flambeau/row_functions.h"

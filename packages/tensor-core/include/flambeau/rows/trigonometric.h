@@ -1,0 +1,5 @@
+// The rows of trigonometric.def as C++ functions of tensors.
+#pragma once
+
+#define FLAMBEAU_FAMILY trigonometric
+#include "flambeau/row_functions.h"
