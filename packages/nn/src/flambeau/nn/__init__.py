@@ -71,7 +71,7 @@ _NAMES = {
     "modules.sparse": "Embedding EmbeddingBag",
     "modules.rnn": "GRU GRUCell LSTM LSTMCell RNN RNNBase RNNCell RNNCellBase",
     "modules.transformer": """
-        Transformer TransformerDecoder TransformerDecoderLayer TransformerEncoder TransformerEncoderLayer""",
+        SwiGLU Transformer TransformerDecoder TransformerDecoderLayer TransformerEncoder TransformerEncoderLayer""",
     "modules.flatten": "Flatten Unflatten",
     "modules.fold": "Fold Unfold",
     "modules.channelshuffle": "ChannelShuffle",

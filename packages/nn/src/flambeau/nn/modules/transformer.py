@@ -21,6 +21,45 @@ from .normalization import LayerNorm
 Activation = Callable[[Tensor], Tensor]
 
 
+class SwiGLU(Module):
+    """Gated feed-forward network: ``y = down_proj(silu(gate_proj(x)) * up_proj(x))``, three linear layers.
+
+    It replaces the two linear layers and the ReLU of a transformer's feed-forward part. PyTorch has no such class.
+
+    Args:
+        in_features: size of the input's last dimension.
+        hidden_features: size between the layers. 2/3 of the size without a gate leaves the number of weights the same.
+        out_features: size of the output's last dimension; ``in_features`` if None.
+        bias: False leaves all biases out.
+        device, dtype: of the parameters.
+    Shapes: ``(*, in_features)`` to ``(*, out_features)``.
+    Parameters: those of three `Linear`, ``gate_proj``, ``up_proj`` and ``down_proj``.
+    Source: Shazeer 2020, arXiv:2002.05202.
+
+    >>> tuple(nn.SwiGLU(8, 16)(fb.zeros(5, 3, 8)).shape)
+    (5, 3, 8)
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        hidden_features: int,
+        out_features: int | None = None,
+        bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        out_features = in_features if out_features is None else out_features
+        self.gate_proj = Linear(in_features, hidden_features, bias, device, dtype)
+        self.up_proj = Linear(in_features, hidden_features, bias, device, dtype)
+        self.down_proj = Linear(hidden_features, out_features, bias, device, dtype)
+
+    def forward(self, input: Tensor) -> Tensor:
+        output: Tensor = self.down_proj(F.silu(self.gate_proj(input)) * self.up_proj(input))
+        return output
+
+
 class _Layer(Module):
     """What the layers of encoder and decoder share: attention to themselves, and two linear layers.
 
