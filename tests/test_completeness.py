@@ -15,14 +15,14 @@ from typing import Any, NamedTuple
 import pytest
 
 from flambeau import Tensor, _core, distributions, nn, optim
+from flambeau._tracing._calls import DECOMPOSITIONS
+from flambeau._tracing._recorder import Recorder
 from flambeau.func import _rules as batching
 from flambeau.func._batching import random as random  # registers every rule
 from flambeau.func._dispatch import name_of as name_in_maps
-from flambeau.jit import _trace as programs
+from flambeau.jit._trace import Trace as ProgramTrace
 from flambeau.onnx import _export as _export  # registers the converters
-from flambeau.onnx._decompositions import DECOMPOSITIONS
-from flambeau.onnx._graph import CONVERTERS
-from flambeau.onnx._trace import _name_of as name_in_files
+from flambeau.onnx._trace import Trace as FileTrace
 from flambeau.optim import lr_scheduler
 from flambeau.vision import models, transforms
 from flambeau.vision.transforms import v2
@@ -210,20 +210,17 @@ def derivative_cases() -> set[str]:
     return in_table | {name for name, operator in OPERATORS.items() if operator in sampled}
 
 
-def is_in_programs(operator: Any) -> bool:
-    name = programs.name_of(operator)
+def is_recorded(operator: Any, recorder: Recorder) -> bool:
+    """Return whether a recorder has an operator or opens it."""
+    name = recorder.name_of(operator)
     of_view = name.endswith("_copy") and hasattr(Tensor, name.removesuffix("_copy"))
-    return is_python(operator) or of_view or name in {*programs.NATIVE, *programs._RULES, *programs._NEW}
+    return is_python(operator) or of_view or recorder.has(name) or name in {*recorder.rules, *DECOMPOSITIONS}
 
 
 def is_batched(operator: Any) -> bool:
     draws = "generator" in getattr(operator, "parameters", ())
     has_rule = name_in_maps(operator) in {*batching.rules, *batching.compositions}
     return is_python(operator) or draws or has_rule or getattr(operator, "batched", None) is not None
-
-
-def is_in_files(operator: Any) -> bool:
-    return name_in_files(operator) in {*CONVERTERS, *DECOMPOSITIONS}
 
 
 def having(test: Callable[[Any], bool]) -> Callable[[], set[str]]:
@@ -233,9 +230,9 @@ def having(test: Callable[[Any], bool]) -> Callable[[], set[str]]:
 OPERATORS = public_operators()
 PROPERTIES = {
     "derivative": derivative_cases,
-    "program": having(is_in_programs),
+    "program": having(lambda operator: is_recorded(operator, ProgramTrace({}, {}))),
     "vmap": having(is_batched),
-    "onnx": having(is_in_files),
+    "onnx": having(lambda operator: is_recorded(operator, FileTrace([]))),
     "example": having(lambda operator: EXAMPLE in (operator.__doc__ or "")),
 }
 # By property and reason, the operators without it.

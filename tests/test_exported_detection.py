@@ -9,7 +9,7 @@ import pytest
 
 import flambeau as fb
 from flambeau import nn
-from flambeau.jit._structure import leaves
+from flambeau._tracing._structure import leaves
 from flambeau.vision import ops
 from flambeau.vision.models import swin_transformer
 from flambeau.vision.models.detection import FasterRCNN, RetinaNet

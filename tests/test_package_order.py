@@ -229,7 +229,7 @@ def test_each_module_of_another_package_has_its_distribution(projects: dict[str,
         for module, owner in owners.items()
         if owner != "tensor-core" and owners.get(module.rpartition(".")[0], "tensor-core") == "tensor-core"
     }
-    public = {module: name for module, name in brought.items() if "._" not in module}
+    public = {module: name for module, name in brought.items() if "._" not in f".{module}"}
     assert public == DISTRIBUTIONS
 
 

@@ -6,9 +6,10 @@ from layer_rows import LAYERS
 
 import flambeau as fb
 from flambeau import _core, nn
-from flambeau.jit._operators import DROPPED, NATIVE
+from flambeau._tracing._calls import DROPPED
+from flambeau._tracing._structure import leaves
+from flambeau.jit._operators import NATIVE
 from flambeau.jit._replay import _OWN
-from flambeau.jit._structure import leaves
 
 F = nn.functional
 

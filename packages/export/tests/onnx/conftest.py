@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import flambeau as fb
-from flambeau.jit._structure import leaves
+from flambeau._tracing._structure import leaves
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Layers that the ONNX format lacks, written with operators it has."""
+"""Layers written with other operators."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 
 import flambeau
 from flambeau import Tensor
-from flambeau._operators.recurrent import _cell as one_step
 
 from ._decompositions import DECOMPOSITIONS, decomposes
 
@@ -66,18 +65,6 @@ def _scaled_dot_product_attention(
     elif attn_mask is not None:
         scores = scores + attn_mask
     return scores.softmax(-1) @ value
-
-
-def _one_step(
-    input: Tensor, hx: Any, w_ih: Tensor, w_hh: Tensor, b_ih: Any = None, b_hh: Any = None, *, mode: str
-) -> Tensor | tuple[Tensor, ...]:
-    """A cell is a layer over one time."""
-    made = one_step(mode, input, tuple(hx) if mode == "LSTM" else (hx,), w_ih, w_hh, b_ih, b_hh)
-    return made if mode == "LSTM" else made[0]
-
-
-for _mode in ("LSTM", "GRU", "RNN_TANH", "RNN_RELU"):
-    DECOMPOSITIONS[f"{_mode.lower()}_cell"] = functools.partial(_one_step, mode=_mode)
 
 
 # Images

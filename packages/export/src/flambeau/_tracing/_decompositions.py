@@ -1,11 +1,11 @@
-"""Operators that the ONNX format lacks, written with those it has.
+"""Operators written with others, for programs and files that lack them.
 
-Each takes its operator's arguments. What it calls is noted in its place, and decomposed in turn. What it makes of sizes
-is on the device of the first tensor.
+Each takes its operator's arguments. The operators that it calls are recorded in its place, and opened in turn.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import flambeau
 from flambeau import Tensor
 
-from ._memory import put_at
+from ._numbers import plain
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -28,7 +28,6 @@ DECOMPOSITIONS: dict[str, Callable[..., Any]] = {
     "expm1": lambda input: input.exp() - 1,
     "fmax": lambda input, other: flambeau.where(input != input, other, flambeau.where(input < other, other, input)),
     "fmin": lambda input, other: flambeau.where(input != input, other, flambeau.where(input > other, other, input)),
-    "float_power": lambda input, exponent: flambeau.pow(input.double(), exponent),
     "floor_divide": lambda input, other: flambeau.div(input, other, rounding_mode="floor"),
     "frac": lambda input: input - input.trunc(),
     "hardshrink": lambda input, lambd=0.5: flambeau.where(input.abs() > lambd, input, 0.0),
@@ -36,9 +35,6 @@ DECOMPOSITIONS: dict[str, Callable[..., Any]] = {
     "hardtanh": lambda input, min_val=-1.0, max_val=1.0: input.clamp(min_val, max_val),
     "heaviside": lambda input, values: flambeau.where(input == 0, values, (input > 0).to(input.dtype)),
     "hypot": lambda input, other: (input * input + other * other).sqrt(),
-    "isclose": lambda input, other, rtol=1e-5, atol=1e-8, equal_nan=False: (
-        (input - other).abs() <= atol + rtol * other.abs()
-    ),
     "lerp": lambda input, end, weight: input + weight * (end - input),
     "log10": lambda input: input.log() / math.log(10),
     "log1p": lambda input: (1 + input).log(),
@@ -61,7 +57,7 @@ DECOMPOSITIONS: dict[str, Callable[..., Any]] = {
     "xlogy": lambda input, other: flambeau.where(input == 0, 0.0, input * other.log()),
     "trunc": lambda input: flambeau.where(input < 0, input.ceil(), input.floor()),
     # Products
-    "addbmm": lambda input, batch1, batch2, *, beta=1, alpha=1: beta * input + alpha * (batch1 @ batch2).sum(0),
+    "addbmm": lambda input, batch1, batch2, *, beta=1, alpha=1: beta * input + alpha * batch1.bmm(batch2).sum(0),
     "addmv": lambda input, mat, vec, *, beta=1, alpha=1: beta * input + alpha * (mat @ vec),
     "addr": lambda input, vec1, vec2, *, beta=1, alpha=1: beta * input + alpha * vec1.outer(vec2),
     "baddbmm": lambda input, batch1, batch2, *, beta=1, alpha=1: beta * input + alpha * (batch1 @ batch2),
@@ -70,10 +66,12 @@ DECOMPOSITIONS: dict[str, Callable[..., Any]] = {
     "argwhere": lambda input: input.nonzero(),
     "channel_shuffle": lambda input, groups: input.unflatten(1, (groups, -1)).transpose(1, 2).flatten(1, 2),
     "column_stack": lambda tensors: flambeau.cat([t if t.ndim > 1 else t.reshape(-1, 1) for t in tensors], 1),
+    "diagflat": lambda input, offset=0: input.reshape(-1).diag_embed(offset),
     "diag": lambda input, diagonal=0: input.diagonal(diagonal) if input.ndim == 2 else input.diag_embed(diagonal),
     "fliplr": lambda input: input.flip(1),
     "flipud": lambda input: input.flip(0),
-    "hstack": lambda tensors: flambeau.cat(_at_least_1d(tensors), 0 if _at_least_1d(tensors)[0].ndim == 1 else 1),
+    "hstack": lambda tensors: flambeau.cat([_raised(t, 1) for t in tensors], int(tensors[0].ndim > 1)),
+    "dstack": lambda tensors: flambeau.cat([_raised(t, 3) for t in tensors], 2),
     "index_fill": lambda input, dim, index, value: _put_slices(input, dim, index, value),
     "index_put": lambda input, indices, values, accumulate=False: _index_put(input, indices, values, accumulate),
     "one_hot": lambda input, num_classes=-1: (
@@ -84,7 +82,7 @@ DECOMPOSITIONS: dict[str, Callable[..., Any]] = {
         input.reshape(-1).gather(0, indices.reshape(-1)) if dim is None else input.gather(dim, indices)
     ),
     "trace": lambda input: input.diagonal().sum(),
-    "vstack": lambda tensors: flambeau.cat([t if t.ndim > 1 else t.reshape(1, -1) for t in tensors]),
+    "vstack": lambda tensors: flambeau.cat([_raised(t, 2) for t in tensors]),
 }
 
 
@@ -98,8 +96,20 @@ def _logit(input: Tensor) -> Tensor:
     return (input / (1 - input)).log()
 
 
-def _at_least_1d(tensors: Sequence[Tensor]) -> list[Tensor]:
-    return [t if t.ndim else t.reshape(1) for t in tensors]
+def _raised(tensor: Tensor, least: int) -> Tensor:
+    """Return a tensor with at least 1, 2 or 3 dimensions."""
+    if tensor.dim() >= least:
+        return tensor
+    return tensor.reshape(*[1] * (least - 1), -1) if least < 3 else _raised(tensor, 2).unsqueeze(-1)
+
+
+def _at_least(*tensors: Tensor, least: int) -> Tensor | tuple[Tensor, ...]:
+    raised = tuple(_raised(tensor, least) for tensor in tensors)
+    return raised if len(raised) != 1 else raised[0]
+
+
+for _least in (1, 2, 3):
+    DECOMPOSITIONS[f"atleast_{_least}d"] = functools.partial(_at_least, least=_least)
 
 
 def _index_put(input: Tensor, indices: Sequence[Any], values: Tensor, accumulate: bool) -> Tensor:
@@ -130,10 +140,46 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
 
 @decomposes
 def nan_to_num(input: Tensor, nan: Any = None, posinf: Any = None, neginf: Any = None) -> Tensor:
+    if not input.is_floating_point():
+        return input.clone()
     limits = flambeau.finfo(input.dtype)
-    input = flambeau.where(input.isnan(), 0.0 if nan is None else nan, input)
+    input = flambeau.where(input.isnan(), nan or 0.0, input)
     input = flambeau.where(input == math.inf, limits.max if posinf is None else posinf, input)
     return flambeau.where(input == -math.inf, limits.min if neginf is None else neginf, input)
+
+
+@decomposes
+def float_power(input: Any, exponent: Any) -> Any:
+    is_complex = any((isinstance(x, Tensor) and x.is_complex()) or isinstance(x, complex) for x in (input, exponent))
+    dtype = flambeau.complex128 if is_complex else flambeau.float64
+    base, power = (x.to(dtype) if isinstance(x, Tensor) else x for x in (input, exponent))
+    return base**power
+
+
+@decomposes
+def ldexp(input: Tensor, other: Tensor) -> Tensor:
+    dtype = flambeau.result_type(input, other)
+    return input * flambeau.exp2(other.to(dtype if dtype.is_floating_point else flambeau.get_default_dtype()))
+
+
+@decomposes
+def isclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Tensor:
+    with flambeau.no_grad():
+        same = input == other
+        if equal_nan and input.is_floating_point():
+            same = same | (input.isnan() & other.isnan())
+        if not input.is_floating_point() and not input.is_complex():
+            input, other = input.double(), other.double()
+        near = (input - other).abs() <= atol + rtol * other.abs()
+        result: Tensor = same | (near & (input - other).isfinite())
+        return result
+
+
+@decomposes
+def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
+    elements, tests = (x if isinstance(x, Tensor) else flambeau.tensor(x) for x in (elements, test_elements))
+    found: Tensor = (elements.unsqueeze(-1) == tests.reshape(-1)).any(-1)
+    return ~found if invert else found
 
 
 @decomposes
@@ -162,24 +208,74 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
 
 
 @decomposes
-def diff(
-    input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None, append: Tensor | None = None
-) -> Tensor:
-    joined = [part for part in (prepend, input, append) if part is not None]
-    input = flambeau.cat(joined, dim) if len(joined) > 1 else input
-    for _ in range(n):
-        size = input.shape[dim]
-        input = input.narrow(dim, 1, size - 1) - input.narrow(dim, 0, size - 1)
-    return input
-
-
-@decomposes
 def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
     """The method: windows of one dimension."""
     count = (input.shape[dimension] - size) // step + 1
     places = (flambeau.arange(count).unsqueeze(1) * step + flambeau.arange(size)).reshape(-1)
     windows = input.index_select(dimension, places).unflatten(dimension, (count, size))
     return windows.movedim(dimension % input.ndim + 1, -1)
+
+
+@decomposes
+def einsum(equation: Any, *operands: Any) -> Tensor:
+    """The plan for these sizes, whose reshapes follow the inputs' sizes."""
+    from flambeau._operators import einsum
+
+    if not isinstance(equation, str):
+        equation, operands = einsum._from_lists(equation, operands)
+    shapes = [tensor.shape for tensor in operands]
+    inputs, output, sizes = einsum._read(equation, tuple(tuple(map(plain, shape)) for shape in shapes))
+    lengths: dict[str, Any] = {}
+    for labels, shape in zip(inputs, shapes, strict=True):
+        for label, length in zip(labels, shape, strict=True):
+            if plain(length) == sizes[label]:
+                lengths.setdefault(label, length)
+            if length != (lengths[label] if plain(length) == sizes[label] else 1):
+                raise AssertionError("an equation was read that does not fit")  # and what was read is required
+    tensors: list[Tensor] = list(operands)
+    for step in einsum.plan(inputs, output, sizes, [tuple(map(plain, shape)) for shape in shapes], lengths):
+        step(tensors)
+    return tensors[0]
+
+
+@decomposes
+def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
+    together = flambeau.zeros((), dtype=flambeau.bool)
+    for tensor in tensors:
+        together = together | flambeau.zeros_like(tensor, dtype=flambeau.bool)
+    return tuple(tensor.expand_as(together) for tensor in tensors)
+
+
+def _shifted(input: Tensor, dim: Any = None, *, forwards: bool) -> Tensor:
+    dims = list(range(input.dim())) if dim is None else [dim] if isinstance(dim, int) else list(dim)
+    return input.roll([input.shape[d] // 2 if forwards else -(input.shape[d] // 2) for d in dims], dims)
+
+
+DECOMPOSITIONS["fftshift"] = functools.partial(_shifted, forwards=True)
+DECOMPOSITIONS["ifftshift"] = functools.partial(_shifted, forwards=False)
+
+
+@decomposes
+def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
+    out = input.clone()
+    out.select(dim, index).copy_(src)
+    return out
+
+
+@decomposes
+def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
+    out = input.clone()
+    out.diagonal(offset, dim1, dim2).copy_(src)
+    return out
+
+
+@decomposes
+def slice_scatter(
+    input: Tensor, src: Tensor, dim: int = 0, start: Any = None, end: Any = None, step: Any = 1
+) -> Tensor:
+    out = input.clone()
+    out[(slice(None),) * (dim % out.dim()) + (slice(start, end, step),)].copy_(src)
+    return out
 
 
 # Sums
@@ -201,12 +297,6 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> tup
 @decomposes
 def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     return flambeau.where(input.isnan(), 0, input).sum(dim, keepdim, dtype=dtype)
-
-
-@decomposes
-def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
-    counts = (~input.isnan()).to(input.dtype).sum(dim, keepdim)
-    return nansum(input, dim, keepdim, dtype=dtype) / counts
 
 
 def _moments(input: Tensor, dim: Any, unbiased: Any, keepdim: bool, correction: Any) -> tuple[Tensor, Tensor]:
@@ -245,11 +335,6 @@ def var_mean(
 def std_mean(*args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
     variance, mean = var_mean(*args, **kwargs)
     return variance.sqrt(), mean
-
-
-@decomposes
-def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Tensor:
-    return vector_norm(input, 2 if p in (None, "fro") else p, dim, keepdim, dtype=dtype)
 
 
 @decomposes
@@ -298,6 +383,13 @@ def pdist(input: Tensor, p: float = 2.0) -> Tensor:
 
 
 # Changes in place
+
+
+def put_at(whole: Tensor, places: Tensor, part: Any) -> Tensor:
+    """``whole`` with other elements at some places, which are those of ``whole`` counted through."""
+    part = part.to(whole.dtype) if isinstance(part, Tensor) else whole.new_full((), part)
+    flat = whole.reshape(-1).scatter(0, places.reshape(-1), part.expand(places.shape).reshape(-1))
+    return flat.reshape(whole.shape)
 
 
 def set_item(whole: Tensor, key: Any, part: Any) -> Tensor:

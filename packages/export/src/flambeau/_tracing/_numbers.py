@@ -24,7 +24,7 @@ import flambeau
 from ._structure import Opaque
 
 if TYPE_CHECKING:
-    from ._trace import Trace
+    from flambeau.jit._trace import Trace
 
 
 class TracerWarning(Warning):

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, Any, NoReturn
 
 from flambeau import Tensor, _public_names, _suggestions, jit
-from flambeau.jit._numbers import Number
+from flambeau._tracing._numbers import Number
 from flambeau.jit._trace import Trace
 from flambeau.nn import Module, Parameter
 

@@ -27,12 +27,11 @@ from typing import IO, Any, overload
 
 import flambeau
 from flambeau import Tensor, _public_names, _suggestions
+from flambeau._tracing._numbers import TracerWarning, warn
 from flambeau.nn import Module
 
-from . import _composites as _composites  # their rules
 from . import _indexing as _indexing
 from . import _rules as _rules
-from ._numbers import TracerWarning, warn
 from ._program import ScriptFunction, ScriptModule, TopLevelTracedModule, TracedModule, compiled, outputs_differ, read
 from ._script import (
     Attribute,

@@ -6,8 +6,8 @@ from typing import Any
 
 import flambeau
 from flambeau import Tensor
+from flambeau._tracing._numbers import Number, plain
 
-from ._numbers import Number, plain
 from ._trace import Trace, rule
 
 _MASKS = (flambeau.bool, flambeau.uint8)

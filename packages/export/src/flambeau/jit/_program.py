@@ -12,11 +12,11 @@ from typing import IO, Any, NoReturn
 import flambeau
 from flambeau import Tensor, _core
 from flambeau._serialization import atomic, safetensors
+from flambeau._tracing._numbers import Number, traced_lengths
+from flambeau._tracing._structure import leaves
 from flambeau.nn import Module, Parameter
 
-from ._numbers import Number, traced_lengths
 from ._replay import replay
-from ._structure import leaves
 from ._text import written
 from ._trace import Trace
 

@@ -11,9 +11,8 @@ from typing import Any
 
 import flambeau
 from flambeau import Tensor, _core
-
-from ._numbers import ARITHMETIC
-from ._operators import DROPPED
+from flambeau._tracing._calls import DROPPED
+from flambeau._tracing._numbers import ARITHMETIC
 
 _TOKENS = re.compile(r"""'(?:[^'\\]|\\.)*' | @'(?:[^'\\]|\\.)*' | [\[\](),=\#] | [^\s\[\](),='\#]+""", re.VERBOSE)
 _NUMBERS: dict[str, Callable[..., Any]] = {**ARITHMETIC, "neg": operator.neg, "int": int}

@@ -2,48 +2,22 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import flambeau
 from flambeau import Tensor
+from flambeau._tracing._calls import DROPPED, run
+from flambeau._tracing._numbers import TRACED, Number, plain
+from flambeau._tracing._recorder import RULES
+from flambeau._tracing._structure import leaves, place, replaced
 
-from ._numbers import TRACED, Number, Sizes, plain
-from ._operators import DROPPED, missing_of
-from ._structure import leaves, place, replaced
+from ._operators import missing_of
 from ._trace import Trace, rule
 
 # --- sizes ---
 
 
-def _size(trace: Trace, tensor: Tensor, dim: int) -> Number | int:
-    dim = dim % max(tensor.dim(), 1)
-    return trace.measured("size", tensor, dim, tensor.shape[dim]) if trace.varies(tensor) else tensor.shape[dim]
-
-
-@rule("shape.__get__")
-def _shape(trace: Trace, func: Any, **arguments: Any) -> Sizes:
-    (tensor,) = arguments.values()
-    return Sizes(_size(trace, tensor, dim) for dim in range(tensor.dim()))
-
-
-@rule("size")
-def _size_of(trace: Trace, func: Any, input: Tensor, dim: Any = None) -> Any:
-    if dim is None:
-        return Sizes(_size(trace, input, d) for d in range(input.dim()))
-    func(input, plain(dim))  # where there is none, it raises
-    return _size(trace, input, operator.index(plain(dim)))
-
-
-@rule("__len__")
-def _length(trace: Trace, func: Any, **arguments: Any) -> Number | int:
-    (tensor,) = arguments.values()
-    func(tensor)
-    return _size(trace, tensor, 0)
-
-
-@rule("numel", "nelement")
+@rule("numel")
 def _numel(trace: Trace, func: Any, input: Tensor) -> Number | int:
     return trace.measured("numel", input, None, input.numel()) if trace.varies(input) else input.numel()
 
@@ -66,6 +40,15 @@ def _truth(trace: Trace, func: Any, **arguments: Any) -> Any:
     if trace.varies(tensor):
         trace.require("ne" if value else "eq", trace.measured("item", tensor, None, value), 0)
     return value
+
+
+@rule("allclose", "equal")
+def _compared(trace: Trace, func: Any, input: Tensor, other: Tensor, **options: Any) -> Any:
+    if not trace.varies([input, other]):
+        return func(input, other, **options)
+    with trace:
+        same = (input == other) if func.__name__ == "equal" else flambeau.isclose(input, other, **options)
+        return bool(same.all())
 
 
 # --- conversions ---
@@ -126,6 +109,26 @@ def _set_data(trace: Trace, func: Any, **arguments: Any) -> NoReturn:
 # --- fresh tensors ---
 
 
+@rule("tensor", "as_tensor", "asarray", "from_numpy", "frombuffer", "new_tensor", "from_dlpack")
+def _of_data(trace: Trace, func: Any, **arguments: Any) -> Any:
+    """A tensor of numbers is the same in each run, but made anew: a program may change it."""
+    name, numbers = func.__name__, leaves(arguments, Number)
+    positional = [arguments.pop(key) for key in list(arguments)[: 2 if name == "new_tensor" else 1]]
+    result = run(func, positional, arguments)
+    data = positional[-1]
+    given = leaves(data, Tensor)
+    if isinstance(data, list | tuple) and trace.varies(given) and all(isinstance(t, Tensor) for t in data):
+        with trace:
+            return flambeau.stack([t.detach().to(result) for t in data])
+    if len(given) == 1 and trace.varies(given):
+        with trace:
+            same = given[0] if name in ("as_tensor", "asarray") else given[0].detach()
+            return same.to(result.dtype, copy=result is not given[0])
+    if numbers or trace.varies(given):
+        trace.warn_of_constant(name)
+    return trace.note("clone", [result.detach().clone(), None], result)
+
+
 @rule("zeros", "ones", "empty", "full", "eye", "arange", "rand", "randn", "randint", "randperm", "scalar_tensor")
 @rule("new_zeros", "new_ones", "new_empty", "new_full", "linspace")
 @rule("zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like")
@@ -162,15 +165,6 @@ def _low_and_high(arguments: dict[str, Any]) -> dict[str, Any]:
 # --- what has other arguments in programs ---
 
 
-@rule("__iter__")
-def _iterated(trace: Trace, func: Any, **arguments: Any) -> Iterator[Tensor]:
-    (tensor,) = arguments.values()
-    if trace.varies(tensor) and tensor.dim():
-        trace.require("eq", trace.measured("size", tensor, 0, tensor.shape[0]), tensor.shape[0])
-    with trace:
-        return iter(tensor.unbind(0))
-
-
 @rule("split")
 def _split(trace: Trace, func: Any, **arguments: Any) -> Any:
     tensor, sizes, dim = arguments.values()
@@ -189,12 +183,6 @@ def _sections(trace: Trace, func: Any, input: Tensor, indices_or_sections: Any, 
     return trace.note("tensor_split", [input, where, axis], result)
 
 
-@rule("unsafe_chunk", "unsafe_split")
-def _changeable(trace: Trace, func: Any, **arguments: Any) -> Any:
-    tensor, count, dim = arguments.values()
-    return trace.note(func.__name__.removeprefix("unsafe_"), [tensor, count, dim], func(tensor, plain(count), dim))
-
-
 @rule("nn_interpolate")
 def _interpolate(trace: Trace, func: Any, **arguments: Any) -> Any:
     result = func(**replaced(arguments, TRACED, plain))
@@ -210,14 +198,8 @@ def _where(trace: Trace, func: Any, **arguments: Any) -> Any:
 
 @rule("apply")
 def _applied(trace: Trace, func: Any, **arguments: Any) -> Any:
-    """A `flambeau.autograd.Function`: what its forward computes, without the derivative that it defines."""
-    values = list(arguments.values())
-    with trace:
-        result = func.__wrapped__(*values)
-    given = [t for t in values if isinstance(t, Tensor)]
-    for made in leaves(result, Tensor):
-        if same := [t for t in given if made is not t and made.is_set_to(t)]:  # an argument that forward returned
-            trace.note("alias", same[:1], made)
+    result = RULES["apply"](trace, func, **arguments)
+    given = [t for t in arguments.values() if isinstance(t, Tensor)]
     if trace.varies(given) or any(t.requires_grad for t in given):
         trace.effect("without_derivative", [given, "a function of one's own"])
     return result

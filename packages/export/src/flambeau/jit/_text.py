@@ -8,17 +8,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import flambeau
+from flambeau._tracing._recorder import Call, Value
+from flambeau._tracing._structure import leaves
 
 from ._operators import text_of
-from ._structure import leaves
-from ._trace import Call, Reference, Trace
+from ._trace import Trace
 
 
 def _shown(value: Any) -> str:
     """An argument as the program's text has it; TypeError for what it has nothing for."""
-    if isinstance(value, Reference):
+    if isinstance(value, Value):
         return value.name
-    if isinstance(value, list):
+    if isinstance(value, tuple | list):
         return f"[{', '.join(map(_shown, value))}]"
     if isinstance(value, str):
         return text_of(value)
@@ -56,13 +57,13 @@ def written(trace: Trace, names: Sequence[str], outputs: Sequence[Any], modules:
     """
     trace.open = False
     results = [trace.encoded(value) for value in outputs]
-    used = {reference.name for reference in leaves(results, Reference)}
+    used = {value.name for value in leaves(results, Value)}
     kept: list[Call] = []
     for call in reversed(trace.calls):
         if call.lasting or any(result.name in used for result in call.results):
             kept.append(call)
-            used |= {reference.name for reference in leaves(call.arguments, Reference)}
-    text = Text([f"input {reference.name} {name}" for reference, name in zip(trace.inputs, names, strict=True)])
+            used |= {value.name for value in leaves(call.arguments, Value)}
+    text = Text([f"input {value.name} {name}" for value, name in zip(trace.inputs, names, strict=True)])
     for call in reversed(kept):
         _add_line(text, call, modules)
     if text.missing:

@@ -9,8 +9,9 @@ from typing import Any
 
 import flambeau
 from flambeau import Tensor
-from flambeau.jit._numbers import traced_lengths
-from flambeau.jit._structure import leaves, replaced
+from flambeau._tracing._numbers import traced_lengths
+from flambeau._tracing._recorder import Call
+from flambeau._tracing._structure import leaves, replaced
 from flambeau.library._custom_op import registry
 from flambeau.nn import Module
 from onnx import helper
@@ -30,7 +31,7 @@ from ._opsets import in_opset
 from ._program import ONNXProgram
 from ._sizes import Size
 from ._trace import Trace
-from ._values import Call, Value
+from ._values import Value
 
 REGISTER = ". An operator of flambeau.library is written as its register_onnx() or register_decomposition() says"
 _NOT_KEPT = {"out", "device", "layout", "requires_grad", "pin_memory", "memory_format", "generator"}
@@ -200,7 +201,8 @@ def _where(call: Call, model: Any) -> str:
 
 
 def _lacking(calls: list[Call], model: Any) -> str:
-    first = {call.name: call for call in reversed(calls)}
+    named = ((f"{call.name} ({call.missing})" if call.missing else call.name, call) for call in reversed(calls))
+    first = dict(named)
     lines = [f"  {name}, called by {_where(call, model)}" for name, call in sorted(first.items())]
     return (
         "there is no converter to ONNX for these operators, which depend on the inputs:\n" + "\n".join(lines) + "\n"

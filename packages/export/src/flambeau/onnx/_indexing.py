@@ -30,7 +30,7 @@ def get_item(g: Graph, self: Value, key: Any) -> Name:
 
 def _as_value(key: Any) -> Any:
     is_array = isinstance(key, list) or (hasattr(key, "__array__") and not isinstance(key, Value))
-    return Value(-1, flambeau.tensor(key)) if is_array else key
+    return Value("", tensor=flambeau.tensor(key)) if is_array else key
 
 
 def _kind(key: Any) -> int:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flambeau import Tensor, arange
+from flambeau._tracing._decompositions import put_at
 
 from ._values import Value
 
@@ -46,13 +47,6 @@ def _address(tensor: Tensor) -> int:
 
 def shares_memory(a: Tensor, b: Tensor) -> bool:
     return a is not b and _address(a) == _address(b) != 0
-
-
-def put_at(whole: Tensor, places: Tensor, part: Any) -> Tensor:
-    """``whole`` with other elements at some places, which are those of ``whole`` counted through."""
-    part = part.to(whole.dtype) if isinstance(part, Tensor) else whole.new_full((), part)
-    flat = whole.reshape(-1).scatter(0, places.reshape(-1), part.expand(places.shape).reshape(-1))
-    return flat.reshape(whole.shape)
 
 
 class Memory:

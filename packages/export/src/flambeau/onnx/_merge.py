@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from flambeau.jit._structure import leaves
+from flambeau._tracing._recorder import Call
+from flambeau._tracing._structure import leaves
 
 from ._dynamic import DynamicInt, size_of
 from ._sizes import Samples, Size
 from ._trace import Trace
-from ._values import Call, Value
+from ._values import Value
 
 # Numbers that differ from run to run at the same sizes.
 RANDOM = {"rand", "randn", "rand_like", "randn_like", "randint", "randperm", "normal", "bernoulli", "multinomial"}
@@ -47,7 +48,9 @@ def merge(traces: Sequence[Trace], samples: Samples) -> None:
         for value in calls[0].results:
             _measure(value, samples)
     for call in first.calls:
-        varies = call.unknown or call.name in RANDOM or any(value.varies for value in leaves(call.arguments, Value))
+        varies = (
+            bool(call.missing) or call.name in RANDOM or any(value.varies for value in leaves(call.arguments, Value))
+        )
         for value in call.results:
             value.varies = varies or bool(leaves(call.arguments, Size))
 
@@ -96,7 +99,7 @@ def _merged(seen: Sequence[Any], samples: Samples, call: Call, name: str) -> Any
     if len({type(x) for x in seen}) > 1:
         raise RuntimeError(_unlike(call, name, seen))
     if isinstance(a, Value):
-        if any(x.number != a.number for x in seen):
+        if any(x.name != a.name for x in seen):
             raise RuntimeError(_unlike(call, name, ["another tensor"]))
         return a
     if isinstance(a, tuple | list):

@@ -8,7 +8,7 @@ from typing import Any
 
 import flambeau
 from flambeau import Tensor
-from flambeau.jit._structure import leaves
+from flambeau._tracing._structure import leaves
 
 _LARGEST = 2**31 - 2**20  # bytes in one file of protocol buffers
 

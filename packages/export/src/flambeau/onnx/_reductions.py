@@ -115,8 +115,7 @@ def determinant(g: Graph, **matrices: Value) -> Name:
 def einsum(g: Graph, equation: Any, operands: Any) -> Name:
     if not isinstance(equation, str):
         raise NotImplementedError("einsum() of lists of subscripts: write them as an equation")
-    listed = operands[0] if len(operands) == 1 and isinstance(operands[0], tuple | list) else operands
-    return g.op("Einsum", *(g.cast(x, g.result.dtype) for x in listed), equation=equation.replace(" ", ""))
+    return g.op("Einsum", *(g.cast(x, g.result.dtype) for x in operands), equation=equation.replace(" ", ""))
 
 
 @converts("softmax", "log_softmax")

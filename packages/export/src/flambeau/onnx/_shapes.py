@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import flambeau
-from flambeau.jit._structure import leaves
+from flambeau._tracing._structure import leaves
 
 from ._graph import Graph, Name, converts
 from ._sizes import Size, plus
@@ -31,8 +31,7 @@ def transpose(g: Graph, input: Value, **arguments: Any) -> Name:
     if g.operator in ("T", "mT"):
         moved = getattr(distinct, g.operator)
     else:
-        given = [_listed(value) if name == "dims" else value for name, value in arguments.items()]
-        moved = getattr(flambeau.Tensor, g.operator)(distinct, *given)
+        moved = getattr(flambeau.Tensor, g.operator)(distinct, *arguments.values())
     return g.op("Transpose", input, perm=list(moved.shape)) if input.ndim > 1 else g.name(input)
 
 
@@ -60,17 +59,12 @@ def meshgrid(g: Graph, tensors: Sequence[Value], indexing: str) -> list[Name]:
 
 @converts("repeat", "tile")
 def repeat(g: Graph, input: Value, repeats: Any = (), dims: Any = ()) -> Name:
-    times = _listed(repeats or dims)
+    times = list(repeats or dims)
     dims_more = len(times) - input.ndim
     name = g.name(input)
     if dims_more > 0:
         name = g.reshaped(input, [*[1] * dims_more, *input.shape])
     return g.op("Tile", name, g.sizes([*[1] * -dims_more, *times]))
-
-
-def _listed(sizes: Any) -> list[Any]:
-    """``*sizes``: numbers or one sequence of them."""
-    return list(sizes[0]) if len(sizes) == 1 and isinstance(sizes[0], tuple | list) else list(sizes)
 
 
 @converts("cat", "concat", "concatenate")
@@ -96,7 +90,7 @@ def sliced(
     return g.op("Slice", input, g.sizes(starts), g.sizes(ends), g.constant(list(axes)), by)
 
 
-@converts("split", "split_with_sizes", "chunk", "tensor_split", "unsafe_chunk", "unsafe_split")
+@converts("split", "split_with_sizes", "chunk", "tensor_split")
 def split(g: Graph, dim: int, input: Value | None = None, tensor: Value | None = None, **_: Any) -> list[Name]:
     whole = input or tensor
     if len(g.results) == 1 or whole is None:
@@ -124,7 +118,7 @@ def select(g: Graph, input: Value, dim: int, index: Any) -> Name:
 
 @converts("flip")
 def flip(g: Graph, input: Value, dims: Any) -> Name:
-    axes = [d % input.ndim for d in _listed(dims)]
+    axes = [d % input.ndim for d in dims]
     return sliced(g, input, [-1] * len(axes), [-(2**63) + 1] * len(axes), axes, [-1] * len(axes))
 
 

@@ -1,12 +1,11 @@
-"""What a trace is made of: tensors at one moment each, and the calls between them."""
+"""What a trace is made of: tensors at one moment each."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from flambeau import Tensor, _core
-from flambeau.jit._structure import Place
+from flambeau._tracing import _recorder
 
 from ._sizes import Samples, Size
 
@@ -18,23 +17,19 @@ MEASURED |= {"conv1d", "conv2d", "conv3d"}
 MEASURED |= {"max_pool2d", "max_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d", "topk", "linear"}
 
 
-@dataclass(eq=False)
-class Value:
+@dataclass(eq=False, kw_only=True)
+class Value(_recorder.Value):
     """A tensor at one moment of a trace: changing a tensor in place gives it another value.
 
     Attributes:
-        number: its place among all values of the trace.
         tensor: what it was then; the elements matter where no input has a part in them.
         call: what computed it; None for inputs, parameters and what else was there before.
         input: which input it is, if it is one.
-        varies: whether its elements depend on what the program is given.
     """
 
-    number: int
     tensor: Tensor
-    call: Call | None = None
+    call: _recorder.Call | None = None
     input: int | None = None
-    varies: bool = False
     seen: list[tuple[int, ...]] = field(default_factory=list)  # its shape in each trace
     samples: Samples | None = None
 
@@ -48,7 +43,7 @@ class Value:
 
     def size_name(self, axis: int) -> str:
         """What the size of a dimension is called where it is measured."""
-        return f"{self.call.name if self.call else 'input'}_{self.number}_{axis}"
+        return f"{self.call.name if self.call else 'input'}_{self.name[1:]}_{axis}"
 
     @property
     def _can_be_measured(self) -> bool:
@@ -74,14 +69,3 @@ class Value:
             place = f"{self.call.place}: {self.call.name}" if self.call else "an input"
             raise RuntimeError(f"{place} has shapes {self.seen} as dynamic dimensions grow, which a file cannot say")
         return tuple(size for size in sizes if size is not None)
-
-
-@dataclass(eq=False)
-class Call:
-    """An operator that was called: its arguments by their names, values in the place of tensors."""
-
-    name: str
-    arguments: dict[str, Any]
-    place: Place
-    results: list[Value] = field(default_factory=list)
-    unknown: bool = False  # a function of an extension module, whose arguments are not recorded

@@ -8,7 +8,7 @@ from typing import Any
 
 import flambeau
 from flambeau import Tensor
-from flambeau.jit._structure import leaves, replaced
+from flambeau._tracing._structure import leaves, replaced
 
 from ._program import ONNXProgram
 

@@ -1,0 +1,156 @@
+"""Seeing the calls of operators: their names, their arguments and the operators that they are made of."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, ClassVar
+
+import flambeau
+from flambeau import _core
+from flambeau.overrides import TorchFunctionMode
+
+from . import _decomposed_layers as _decomposed_layers  # registers them
+from ._decompositions import DECOMPOSITIONS
+from ._numbers import TRACED, plain
+from ._structure import holds_batches, replaced
+
+Rule = Callable[..., Any]  # of a trace, the function that was called and its arguments by name
+OPERATOR = type(flambeau.add)
+# Parameters that say where and how a result is kept, not what it is.
+DROPPED = {"layout", "requires_grad", "pin_memory", "out", "generator", "non_blocking"}
+_PREFIXES = {"flambeau.linalg": "linalg_", "flambeau.nn.functional": "nn_", "flambeau.special": "special_"}
+# Other names of operators.
+ALIASES: dict[str, str] = {alias: row["name"] for row in _core.pointwise_rows() for alias in row["aliases"]}
+ALIASES |= {"subtract": "sub", "divide": "div", "clip": "clamp", "expit": "sigmoid", "ger": "outer", "vdot": "dot"}
+ALIASES |= {"row_stack": "vstack", "native_channel_shuffle": "channel_shuffle", "adjoint": "mT", "nelement": "numel"}
+ALIASES |= {"unsafe_chunk": "chunk", "unsafe_split": "split"}
+_WITHOUT_EFFECT = {"requires_grad_", "detach_", "retain_grad", "register_hook", "share_memory_", "pin_memory"}
+# What gives Python something to decide on and no tensor.
+_READS = {"item", "tolist", "numpy", "equal", "allclose", "is_nonzero", "__array__", "__contains__", "__bool__"}
+_READS |= {"__float__", "__int__", "__index__", "__complex__", "__dlpack__", "to_dlpack"}
+
+
+class CallMode(TorchFunctionMode):
+    """A mode that is asked about every call and opens it, down to the operators that it has.
+
+    Attributes:
+        rules: functions ``(mode, func, **arguments)`` that handle the calls of some names.
+    """
+
+    rules: ClassVar[Mapping[str, Rule]] = {}
+
+    @abstractmethod
+    def operator(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:
+        """Handle the call of an operator that is not opened; returns its result."""
+
+    def has(self, name: str) -> bool:
+        """Return whether calls of an operator of this name are handled as they are."""
+        return False
+
+    def opened(self, func: Any, name: str, args: Any, kwargs: Any) -> Callable[..., Any] | None:
+        """Return a function that does with other operators what a call does, or None if `operator` handles it."""
+        return None if self.has(name) else DECOMPOSITIONS.get(name) or getattr(func, "__wrapped__", None)
+
+    def device_of(self, arguments: Any) -> AbstractContextManager[Any]:
+        """Return the context in which an opened call makes tensors."""
+        return nullcontext()
+
+    def custom(self, definition: Any, func: Any, args: Any, kwargs: Any) -> Any:
+        """Handle the call of an operator of `flambeau.library`, with a value for every parameter."""
+        return func(*args, **kwargs)
+
+    def in_place(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:
+        """Handle a call that changes its first argument."""
+        return self.operator(func, name, args, kwargs)
+
+    def written_out(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:
+        """Handle a call whose result is written to ``out``."""
+        return self.operator(func, name, args, kwargs)
+
+    def read(self, name: str, arguments: Any) -> None:
+        """Handle a call that gives Python the elements of tensors."""
+
+    def name_of(self, func: Any) -> str:
+        """Return the name of an operator that the mode knows, if there is one; for an attribute, its name."""
+        name: str = func.__name__
+        if name in ("__get__", "__set__"):
+            attribute = func.__self__.__name__
+            full = f"{attribute}.{name}"
+            return attribute if full not in self.rules and self.has(attribute) else full
+        if type(func) is not OPERATOR:
+            return name
+        prefixed = _PREFIXES.get(func.__module__, "") + name
+        for known in (prefixed, name, ALIASES.get(name, name)):
+            if known in self.rules or self.has(known) or known in DECOMPOSITIONS:
+                return known
+        return prefixed
+
+    def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if holds_batches(args, kwargs):
+            return NotImplemented  # of func.vmap, whose rules call operators of tensors
+        if (definition := getattr(func, "definition", None)) is not None:
+            return self.custom(definition, func, args, kwargs)
+        name = self.name_of(func)
+        if name in _WITHOUT_EFFECT:
+            return run(func, args, kwargs)
+        if kwargs.get("out") is not None:
+            return self.written_out(func, name, args, kwargs)
+        if name in self.rules:
+            return self.rules[name](self, func, **bound(func, args, kwargs))
+        if name in _READS:
+            self.read(name, [args, kwargs])
+            return run(func, args, kwargs)
+        if (function := self.opened(func, name, args, kwargs)) is not None:
+            with self, self.device_of([*args, *kwargs.values()]):
+                return function(*_spread(function, args), **kwargs)
+        if name == "__setitem__" or (name.endswith("_") and not name.endswith("__")):
+            return self.in_place(func, name, args, kwargs)
+        return self.operator(func, name, args, kwargs)
+
+
+def run(func: Any, args: Any, kwargs: Any) -> Any:
+    """Call a function with plain numbers."""
+    return func(*replaced(args, TRACED, plain), **replaced(kwargs, TRACED, plain))
+
+
+@functools.lru_cache(None)
+def signature(func: Any) -> inspect.Signature | None:
+    """Return the signature of a function, or None if it has none."""
+    try:
+        return inspect.signature(func)
+    except (TypeError, ValueError):
+        return None
+
+
+def bound(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Return arguments by the names of the parameters, defaults included; a starred parameter has a list."""
+    if func.__name__ in ("__get__", "__set__"):
+        return dict(zip(("input", "value"), args, strict=False))
+    parameters = signature(func)
+    if parameters is None:
+        return {str(i): a for i, a in enumerate(args)} | kwargs
+    given = parameters.bind(*args, **kwargs)
+    given.apply_defaults()
+    arguments = dict(given.arguments)
+    if arguments.get("out") is None:
+        arguments.pop("out", None)
+    for name, parameter in parameters.parameters.items():
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            values = arguments[name]
+            single = len(values) == 1 and isinstance(values[0], tuple | list)
+            arguments[name] = list(values[0] if single else values)
+    return arguments
+
+
+def _spread(function: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return the arguments of an operator's Python function, whose starred parameter takes no sequence."""
+    code = getattr(getattr(function, "func", function), "__code__", None)
+    if code is None or not code.co_flags & inspect.CO_VARARGS or len(args) != code.co_argcount + 1:
+        return args
+    last = args[-1]
+    return (*args[:-1], *last) if isinstance(last, tuple | list) else args

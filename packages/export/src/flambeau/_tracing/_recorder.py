@@ -1,0 +1,218 @@
+"""Recording the calls of a program.
+
+Note [Tracing]
+A program runs once, and a mode is asked about every call (`CallMode`). An operator that the recording has is recorded
+under its own name with all its arguments; any other is opened, so that the operators that it is made of are seen.
+Tensors are known by identity: an input, a result, a parameter or buffer has a value in the recording; any other tensor
+that an operator is given is a constant, and is kept with it. `flambeau.jit` keeps changes in place as they are;
+`flambeau.onnx` replaces them (Note [Changes in place]).
+
+A call of an extension module's function is not intercepted, so that its result would be taken for a constant. The
+recorder therefore watches the tensors that extension modules read and make (Note [Extension watch]): a tensor that they
+make after they read one that depends on the inputs is the result of a call that cannot be recorded.
+"""
+
+from __future__ import annotations
+
+import operator
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from flambeau import Tensor, _core
+
+from ._calls import CallMode, Rule
+from ._numbers import Sizes, plain, warn
+from ._structure import Place, foreign_place, leaves, place, replaced
+
+RULES: dict[str, Rule] = {}
+
+
+def rule(*names: str, rules: dict[str, Rule] = RULES) -> Callable[[Rule], Rule]:
+    """Register a function ``(recorder, func, **arguments)`` for the calls of operators of these names."""
+
+    def register(function: Rule) -> Rule:
+        rules.update(dict.fromkeys(names, function))
+        return function
+
+    return register
+
+
+@dataclass(eq=False)
+class Value:
+    """A tensor or a number of a recording.
+
+    Attributes:
+        name: ``%5``, or ``@conv.weight`` for a tensor of the state.
+        varies: whether it depends on the inputs.
+        text: what errors call it.
+    """
+
+    name: str
+    varies: bool = False
+    text: str = ""
+
+
+@dataclass(eq=False)
+class Call:
+    """A recorded call: its arguments with values in the place of tensors, in a list or by their names."""
+
+    name: str
+    arguments: Any
+    place: Place
+    results: list[Any] = field(default_factory=list)
+    lasting: bool = False  # it has an effect besides its results
+    missing: str = ""  # why it cannot be kept
+
+
+class Recorder(CallMode):
+    """The calls of a program that runs within it."""
+
+    rules: ClassVar[dict[str, Rule]] = RULES
+    fixed_as = "in the program it is the constant that it was for these, and what is done with it is fixed as well"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[Call] = []
+        self.open = True
+        self._extensions_read = False  # whether an extension module read a tensor that depends on the inputs
+        self._extension_calls: dict[int, tuple[Tensor, Call]] = {}  # tensors that they made after that, by id
+
+    @abstractmethod
+    def known(self, tensor: Tensor) -> Value | None:
+        """Return the value of a tensor that is an input, a result or a constant."""
+
+    @abstractmethod
+    def value(self, tensor: Tensor) -> Value:
+        """Return the value of a tensor, which becomes a constant if it is not known."""
+
+    @abstractmethod
+    def size(self, tensor: Tensor, dim: int) -> Any:
+        """Return the size of a dimension as a number that remembers where it comes from."""
+
+    @abstractmethod
+    def write(self, tensor: Tensor, result: Tensor) -> None:
+        """Record that a tensor, given as ``out``, takes the shape and the elements of another."""
+
+    @abstractmethod
+    def alias(self, tensor: Tensor, of: Tensor) -> None:
+        """Record that a tensor is another object over the same memory as one that is known."""
+
+    @abstractmethod
+    def custom_call(self, definition: Any, arguments: dict[str, Any]) -> Any:
+        """Run an operator of `flambeau.library` and record it."""
+
+    @abstractmethod
+    def decomposes(self, definition: Any) -> bool:
+        """Return whether an operator of `flambeau.library` is recorded as its decomposition."""
+
+    def varies(self, structure: Any) -> bool:
+        """Return whether a tensor in a structure depends on the inputs."""
+        return any(map(self._depends_on_inputs, leaves(structure, Tensor)))
+
+    def _depends_on_inputs(self, tensor: Tensor) -> bool:
+        known = self.known(tensor)
+        return self._made_by_extension(tensor) is not None if known is None else known.varies
+
+    # --- calls ---
+
+    def opened(self, func: Any, name: str, args: Any, kwargs: Any) -> Callable[..., Any] | None:
+        """As `CallMode.opened`, and the copy of a view as a view that is copied."""
+        if name.endswith("_copy") and not self.has(name) and (view := getattr(Tensor, name[:-5], None)) is not None:
+            return lambda *args, **kwargs: replaced(view(*args, **kwargs), Tensor, Tensor.clone)
+        return super().opened(func, name, args, kwargs)
+
+    def custom(self, definition: Any, func: Any, args: Any, kwargs: Any) -> Any:
+        """Record an operator of `flambeau.library`, or what it decomposes into."""
+        if self.decomposes(definition):
+            with self:
+                result = definition._decomposition(*args, **kwargs)
+            if result is not NotImplemented:
+                return result
+        arguments = dict(zip(definition._signature.parameters, (*args, *kwargs.values()), strict=True))
+        return self.custom_call(definition, arguments)
+
+    def written_out(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:
+        """Record a call and the writing of its results to ``out``."""
+        out = kwargs["out"]
+        with self:
+            new = func(*args, **{key: value for key, value in kwargs.items() if key != "out"})
+        for tensor, result in zip(leaves(out, Tensor), leaves(new, Tensor), strict=True):
+            self.write(tensor, result)
+        return out
+
+    def read(self, name: str, arguments: Any) -> None:
+        """Warn if a call gives Python elements that depend on the inputs."""
+        if self.varies(arguments):
+            self.warn_of_constant(name)
+
+    def warn_of_constant(self, text: str) -> None:
+        """Warn that Python got the elements of a tensor, and goes on with what they were."""
+        if self.open:
+            warn(f"{place()}: {text} gives Python a value that depends on the inputs; {self.fixed_as}")
+
+    # --- extension modules ---
+
+    @contextmanager
+    def watching_extensions(self) -> Iterator[None]:
+        """Context in which results of functions that are not operators are not mistaken for constants."""
+        former = _core._watch_extensions(self._see_extension)
+        try:
+            yield
+        finally:
+            _core._watch_extensions(former)
+
+    def _see_extension(self, tensor: Tensor, event: str) -> None:
+        if event == "exported":
+            self.read("the memory of a tensor", tensor)
+        elif event == "read":
+            self._extensions_read = self._extensions_read or self._depends_on_inputs(tensor)
+        elif self._extensions_read and self.open:
+            name, reason, where = foreign_place()
+            self._extension_calls[id(tensor)] = tensor, Call(name, [], where, missing=reason)
+
+    def _made_by_extension(self, tensor: Tensor) -> Call | None:
+        """Return the call of an extension module that made a tensor from the inputs, or None."""
+        return self._extension_calls.get(id(tensor), (None, None))[1]
+
+
+@rule("shape.__get__")
+def _shape(recorder: Recorder, func: Any, input: Tensor) -> Sizes:
+    return Sizes(recorder.size(input, dim) for dim in range(input.dim()))
+
+
+@rule("size")
+def _size_of(recorder: Recorder, func: Any, input: Tensor, dim: Any = None) -> Any:
+    if dim is None:
+        return _shape(recorder, func, input)
+    func(input, plain(dim))  # where there is none, it raises
+    return recorder.size(input, operator.index(plain(dim)) % max(input.dim(), 1))
+
+
+@rule("__len__")
+def _length(recorder: Recorder, func: Any, self: Tensor) -> Any:
+    func(self)
+    return recorder.size(self, 0)
+
+
+@rule("__iter__")
+def _iterated(recorder: Recorder, func: Any, self: Tensor) -> Iterator[Tensor]:
+    if self.dim():
+        operator.index(recorder.size(self, 0))  # which fixes it
+    with recorder:
+        return iter(self.unbind(0))
+
+
+@rule("apply")
+def _applied(recorder: Recorder, func: Any, **arguments: Any) -> Any:
+    """Record what the forward of a `flambeau.autograd.Function` computes, without the derivative that it defines."""
+    values = list(arguments.values())
+    with recorder:
+        result = func.__wrapped__(*values)
+    given = leaves(values, Tensor)
+    for made in leaves(result, Tensor):
+        if same := [t for t in given if made is not t and made.is_set_to(t)]:  # an argument that forward returned
+            recorder.alias(made, same[0])
+    return result
