@@ -141,6 +141,13 @@ def rprop(p, g, s, t, lr=1e-2, etas=(0.5, 1.2), step_sizes=(1e-6, 50), maximize=
     return p - np.sign(s["g"]) * s["size"]
 
 
+def lion(p, g, s, t, lr=1e-4, betas=(0.9, 0.99), weight_decay=0.0, maximize=False):
+    """Chen et al. 2023, algorithm 2."""
+    g, m = -g if maximize else g, s.get("m", 0)
+    s["m"] = betas[1] * m + (1 - betas[1]) * g
+    return p - lr * (np.sign(betas[0] * m + (1 - betas[0]) * g) + weight_decay * p)
+
+
 class Rule(NamedTuple):
     kind: type[optim.Optimizer]
     reference: Callable[..., Any]
@@ -182,6 +189,8 @@ RULES = [
     Rule(optim.ASGD, asgd, {"lr": 0.1, "lambd": 0.3, "alpha": 0.6, "t0": 2.0, "weight_decay": 0.1, "maximize": True}),
     Rule(optim.Rprop, rprop, {}),
     Rule(optim.Rprop, rprop, {"lr": 0.1, "etas": (0.3, 1.5), "step_sizes": (0.05, 0.12), "maximize": True}),
+    Rule(optim.Lion, lion, {}),
+    Rule(optim.Lion, lion, {"lr": 0.1, "betas": (0.5, 0.75), "weight_decay": 0.2, "maximize": True}),
 ]
 
 each_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.kind.__name__}-{rule.options}")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .adamw import AdamW as AdamW
     from .asgd import ASGD as ASGD
     from .lbfgs import LBFGS as LBFGS
+    from .lion import Lion as Lion
     from .nadam import NAdam as NAdam
     from .radam import RAdam as RAdam
     from .rmsprop import RMSprop as RMSprop
@@ -43,6 +44,7 @@ _NAMES = {
     "adamw": "AdamW",
     "asgd": "ASGD",
     "lbfgs": "LBFGS",
+    "lion": "Lion",
     "nadam": "NAdam",
     "radam": "RAdam",
     "rmsprop": "RMSprop",
