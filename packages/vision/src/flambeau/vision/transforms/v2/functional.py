@@ -3,7 +3,8 @@
 from flambeau import _suggestions
 
 from ..functional import *
-from ..functional import hflip, vflip
+from ..functional import hflip as hflip
+from ..functional import vflip as vflip
 from ._augmentation import *
 from ._boxes import *
 from ._conversion import *
