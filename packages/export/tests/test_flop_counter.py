@@ -26,6 +26,7 @@ CALLS: list[tuple[Callable[[], Tensor], dict[str, int]]] = [
     (lambda: r(2, 3) @ r(3), {}),
     (lambda: r(3) @ r(3, 2), {"aten.mm": 36}),
     (lambda: flambeau.einsum("bij,bjk->bik", r(2, 3, 4), r(2, 4, 5)), {"aten.bmm": 720}),
+    (lambda: flambeau.cov(r(3, 5)), {"aten.mm": 270}),
     (lambda: functional.linear(r(2, 4, 8), r(3, 8), r(3)), {"aten.addmm": 384, "aten.mm": 768}),
     (lambda: functional.linear(r(2, 4, 8), r(3, 8)), {"aten.mm": 1152}),
     (

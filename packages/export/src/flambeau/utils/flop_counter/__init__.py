@@ -24,12 +24,12 @@ from collections.abc import Callable
 from typing import Any, Self
 
 from flambeau import Tensor, _public_names
+from flambeau._tracing._calls import CallMode
 from flambeau.fx._table import table
 from flambeau.nn import Module
 from flambeau.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
-from flambeau.overrides import TorchFunctionMode
 
-from ._formulas import COMPOSED, FORMULAS, Count
+from ._formulas import FORMULAS, Count
 
 __all__ = ["FlopCounterMode"]
 
@@ -149,26 +149,23 @@ class FlopCounterMode:
         return [[" " * level + text, _with_suffix(count, power), _share(count, total)] for text, count in named]
 
 
-class _Counting(TorchFunctionMode):
+class _Counting(CallMode):
     def __init__(self, counter: FlopCounterMode) -> None:
         self.counter = counter
 
-    def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        formula = FORMULAS.get(func)
-        if func in self.counter.custom_mapping:
-            result = func(*args, **kwargs)
+    def has(self, name: str) -> bool:
+        return name in FORMULAS
+
+    def opened(self, func: Any, name: str, args: Any, kwargs: Any) -> Callable[..., Any] | None:
+        return None if func in self.counter.custom_mapping else getattr(func, "__wrapped__", None)
+
+    def operator(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:
+        result = func(*args, **kwargs)
+        if (formula := self.counter.custom_mapping.get(func)) is not None:
             shapes = [_shape(arg) for arg in args]
             named = {name: _shape(arg) for name, arg in kwargs.items()}
-            count = self.counter.custom_mapping[func](*shapes, **named, out_shape=_shape(result))
-            self.counter._count(Count(func, count), result)
-            return result
-        if func in COMPOSED:
-            with self:
-                return func.__wrapped__(*args, **kwargs)
-        result = func(*args, **kwargs)
-        counts = None if formula is None else formula(result, *args, **kwargs)
-        if counts is not None:
+            self.counter._count(Count(func, formula(*shapes, **named, out_shape=_shape(result))), result)
+        elif (counts := FORMULAS[name](result, *args, **kwargs) if name in FORMULAS else None) is not None:
             self.counter._count(counts, result)
         return result
 

@@ -6,9 +6,7 @@ from collections.abc import Callable
 from math import prod
 from typing import Any, NamedTuple
 
-import flambeau
-from flambeau import Tensor, _core
-from flambeau.nn import functional
+from flambeau import Tensor
 
 
 class Count(NamedTuple):
@@ -71,12 +69,6 @@ def _conv(dims: int, transposed: bool) -> Callable[..., Count]:
     return count
 
 
-_CONVOLUTIONS: dict[tuple[int, bool], Any] = {
-    **{(dims, False): getattr(functional, f"conv{dims}d") for dims in (1, 2, 3)},
-    **{(dims, True): getattr(functional, f"conv_transpose{dims}d") for dims in (1, 2, 3)},
-}
-
-
 def _attention(result: Tensor, query: Tensor, key: Tensor, value: Tensor, *args: Any, **kwargs: Any) -> Count:
     """Two products forwards; backwards the scores again, and four for the gradients."""
     scores = 2 * prod(query.shape[:-1]) * key.shape[-2] * query.shape[-1]
@@ -86,16 +78,14 @@ def _attention(result: Tensor, query: Tensor, key: Tensor, value: Tensor, *args:
     return Count(name, scores + values, (3 * scores + 2 * values,) if any_needed else (), f"{name}_backward")
 
 
-FORMULAS: dict[Any, Callable[..., Count | None]] = {
-    flambeau.mm: _mm,
-    flambeau.addmm: _addmm,
-    flambeau.bmm: _bmm,
-    flambeau.baddbmm: _baddbmm,
-    flambeau.matmul: _matmul,
-    functional.linear: _linear,
-    _core._scaled_dot_product_attention: _attention,
-    **{function: _conv(*key) for key, function in _CONVOLUTIONS.items()},
+FORMULAS: dict[str, Callable[..., Count | None]] = {
+    "mm": _mm,
+    "addmm": _addmm,
+    "bmm": _bmm,
+    "baddbmm": _baddbmm,
+    "matmul": _matmul,
+    "linear": _linear,
+    "_scaled_dot_product_attention": _attention,
+    **{f"conv{dims}d": _conv(dims, False) for dims in (1, 2, 3)},
+    **{f"conv_transpose{dims}d": _conv(dims, True) for dims in (1, 2, 3)},
 }
-
-# Operators that are made of such ones.
-COMPOSED = {flambeau.einsum, flambeau.chain_matmul}
