@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "flambeau/copies.h"
 #include "flambeau/memory_format.h"
 #include "flambeau/pointwise.h"
 #include "flambeau/random.h"
@@ -61,20 +62,6 @@ FLAMBEAU_API Tensor view_as_real(const Tensor& t);
 FLAMBEAU_API Tensor view_as_complex(const Tensor& t);
 FLAMBEAU_API Tensor complex(const Tensor& real, const Tensor& imag);
 FLAMBEAU_API Tensor polar(const Tensor& abs, const Tensor& angle);
-
-// Copies and conversions (operators/views/copy.cpp)
-FLAMBEAU_API Tensor to(const Tensor& t, Dtype dtype);    // t itself if it has that dtype
-FLAMBEAU_API Tensor to(const Tensor& t, Device device);  // t itself if it is there
-FLAMBEAU_API Tensor clone(const Tensor& t);
-FLAMBEAU_API Tensor contiguous(const Tensor& t);
-FLAMBEAU_API Tensor detach(const Tensor& t);
-FLAMBEAU_API Tensor copy_(const Tensor& self, const Tensor& source);
-FLAMBEAU_API Tensor fill_(const Tensor& self, Scalar value);
-FLAMBEAU_API void copy_values(const Tensor& destination, const Tensor& source);  // no history, no version
-// Raises where the memory of `written` and `read` is known to overlap; `partly`: unless they are the very same
-// elements.
-FLAMBEAU_API void refuse_overlap(const Tensor& written, const Tensor& read, bool partly = false);
-FLAMBEAU_API void resize(const Tensor& t, const Shape& shape);  // for out=
 
 // Layouts (operators/views/layout.cpp)
 FLAMBEAU_API Tensor resize_(const Tensor& self, const Shape& shape, MemoryFormat format);

@@ -3,13 +3,13 @@
 
 #include <new>
 
-#include "cuda/operators.h"
+#include "core/device_memory.h"
 #include "flambeau/autograd.h"
-#include "flambeau/operators.h"
 
 namespace flambeau {
 
 const AutogradHooks* autograd_hooks = nullptr;
+DeviceMemory device_memory;
 struct PythonInterface;
 FLAMBEAU_API extern const PythonInterface* python_interface;
 const PythonInterface* python_interface = nullptr;  // python.h; set by the extension module
@@ -168,7 +168,8 @@ Tensor alias(const Tensor& t) { return from_storage(t.impl()->storage, t.shape()
 Scalar item(const Tensor& t) {
   require(t.numel() == 1, "a Tensor with ", t.numel(), " elements cannot be converted to Scalar (its shape is ",
           t.shape(), "); choose one by an index, or take tolist()");
-  if (cuda::takes(t)) return cuda::item(t);
+  if (FLAMBEAU_UNLIKELY(t.is_cuda()))
+    if (const std::optional<Scalar> value = device_memory.item(t)) return *value;
   return dispatch_all(t.dtype(), [&](auto tag) -> Scalar {
     using T = typename decltype(tag)::type;
     if constexpr (std::is_same_v<T, bool>)

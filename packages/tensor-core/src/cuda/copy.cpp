@@ -1,8 +1,9 @@
 // Copies from and to GPUs, and fills.
+#include "core/device_memory.h"
 #include "cuda/operators.h"
 #include "cuda/runtime/devices.h"
+#include "flambeau/copies.h"
 #include "flambeau/interpreter.h"
-#include "flambeau/operators.h"
 
 namespace flambeau::cuda {
 
@@ -110,5 +111,14 @@ Scalar item(const Tensor& t) {
   to_host(t.device().index, one, t);
   return flambeau::item(one);
 }
+
+namespace {
+[[maybe_unused]] const bool installed = [] {
+  device_memory.copy = copy;
+  device_memory.fill = [](const Tensor& t, Scalar value) { return !on_host() && (fill(t, value), true); };
+  device_memory.item = [](const Tensor& t) { return on_host() ? std::nullopt : std::optional(cuda::item(t)); };
+  return true;
+}();
+}  // namespace
 
 }  // namespace flambeau::cuda

@@ -5,7 +5,6 @@
 
 #include "cuda/runtime/launch.h"
 #include "flambeau/device/tile_arguments.h"
-#include "flambeau/operators.h"
 
 namespace flambeau::cuda {
 

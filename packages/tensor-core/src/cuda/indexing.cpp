@@ -10,6 +10,9 @@
 #include "cuda/runtime/launch.h"
 #include "cuda/runtime/report.h"
 #include "cuda/runtime/units.h"
+#include "cuda/views.h"
+#include "flambeau/autograd.h"
+#include "flambeau/copies.h"
 #include "flambeau/device/indexing_arguments.h"
 
 namespace flambeau::cuda {
@@ -221,7 +224,7 @@ void scatter(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& gi
   b.count = index.numel();
   b.offsets = empty({b.count}, Dtype::int64);
   for (int d = 0; d < t.dim(); ++d) b.extent += (t.shape()[size_t(d)] - 1) * t.strides()[size_t(d)];
-  walk(t, dim, index, view(b.offsets, index.shape()), true,
+  walk(t, dim, index, reshaped(b.offsets, index.shape()), true,
        [&](const WalkArguments& a) { launch(device, offset_unit(), kLocate, grid_for(a.count), kThreads, a); });
   const Tensor values = from_storage(source.impl()->storage, index.shape(), strides, source.offset(), t.dtype());
   const bool one = source.numel() == 1;
@@ -246,13 +249,13 @@ Tensor true_positions(const Tensor& mask, const Tensor& ranks) {
   if (n == 0) return empty({0}, Dtype::int64);
   const int device = mask.device().index;
   const Tensor before = empty({tiles + 1}, Dtype::int64);
-  cuda::fill(narrow(before, 0, tiles, 1), Scalar(0));
+  cuda::fill(narrowed(before, 0, tiles, 1), Scalar(0));
   MaskArguments a{reinterpret_cast<const uint8_t*>(mask.device_bytes()), n,
                   reinterpret_cast<int64_t*>(before.device_bytes()), nullptr,
                   ranks.defined() ? reinterpret_cast<int64_t*>(ranks.device_bytes()) : nullptr};
   launch(device, mask_unit(), kCount, {unsigned(tiles)}, kThreads, a);
   running_sums(before);
-  const Tensor out = empty({cuda::item(narrow(before, 0, tiles, 1)).integer()}, Dtype::int64);
+  const Tensor out = empty({cuda::item(narrowed(before, 0, tiles, 1)).integer()}, Dtype::int64);
   a.positions = reinterpret_cast<int64_t*>(out.device_bytes());
   launch(device, mask_unit(), kWrite, {unsigned(tiles)}, kThreads, a);
   return out;

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "flambeau/cuda.h"
-#include "operators/indexing/indexing.h"
+#include "tasks/blocks.h"
 
 namespace flambeau::cuda {
 

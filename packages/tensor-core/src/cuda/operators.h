@@ -3,7 +3,7 @@
 #pragma once
 
 #include "flambeau/cuda.h"
-#include "flambeau/pointwise.h"
+#include "flambeau/pointwise_row.h"
 
 namespace flambeau::kernels {
 enum class Reduce : uint8_t;
@@ -20,7 +20,11 @@ Scalar item(const Tensor& t);     // of one element
 
 // A row's value, or its derivative for an operand: over grad and what that reads (pointwise.cpp).
 inline constexpr int kValue = -1;
-void pointwise(PointwiseOp op, int derivative, const Tensor& out, const Operand* operands, int count, Dtype in);
+void pointwise(const PointwiseRow& row, int derivative, const Tensor& out, const Operand* operands, int count,
+               Dtype in);
+void add(const Tensor& out, const Tensor& x, const Tensor& y);
+void subtract(const Tensor& out, const Tensor& x, const Tensor& y);
+Tensor conjugate(const Tensor& t);  // t itself if it is real
 // The elements of a tensor of that GPU, or a number, as they are in the dtype `in`, to those of another tensor.
 void convert_elements(const Operand& from, Dtype in, const Tensor& to);
 

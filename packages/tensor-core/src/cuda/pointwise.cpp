@@ -6,7 +6,6 @@
 #include "cuda/operators.h"
 #include "cuda/runtime/launch.h"
 #include "cuda/runtime/units.h"
-#include "flambeau/operators.h"
 
 namespace flambeau::cuda {
 
@@ -19,34 +18,42 @@ constexpr const char* kFamilies[] = {
 #include "flambeau/families.def"
 };
 
-constexpr int kCopy = kPointwiseSlots;  // in place of an operator
+struct Function {
+  int number;  // of the row, or beyond those of all rows
+  RowFamily family;
+  const char* name;
+};
+constexpr Function kCopy{kPointwiseSlots, {}, "copy"};
+// Rows that this folder calls.
+constexpr Function kAdd{kPointwiseSlots + 1, RowFamily::basic, "add"},
+    kSub{kPointwiseSlots + 2, RowFamily::basic, "sub"},
+    kConjugate{kPointwiseSlots + 3, RowFamily::basic, "conj_physical"};
 
 struct Wanted {  // a unit
-  int op, derivative, reads;
+  const Function& function;
+  int derivative, reads;
   Dtype in, out;
   int count;
   const Operand* operands;
 
   uint64_t key() const {
-    uint64_t k = uint64_t(op) * 8 + uint64_t(derivative + 1);
+    uint64_t k = uint64_t(function.number) * 8 + uint64_t(derivative + 1);
     k = (k * 16 + uint64_t(in)) * 16 + uint64_t(out);
     for (int i = 0; i < count; ++i) k = k * 16 + (operands[i].tensor ? uint64_t(operands[i].tensor->dtype()) : 15);
     return k * 8 + uint64_t(count);
   }
-  std::string name() const {
-    return op == kCopy ? "copy"
-                       : std::string(row_of(PointwiseOp(op)).name) + (derivative == kValue ? "" : "'s derivative");
-  }
+  bool copies() const { return function.number == kCopy.number; }
+  std::string name() const { return std::string(function.name) + (derivative == kValue ? "" : "'s derivative"); }
   std::string source() const {
     std::ostringstream text;
-    if (op != kCopy) text << "#define FLAMBEAU_FAMILY " << kFamilies[int(family_of(PointwiseOp(op)))] << '\n';
+    if (!copies()) text << "#define FLAMBEAU_FAMILY " << kFamilies[int(function.family)] << '\n';
     text << "#include \"flambeau/device/pointwise.h\"\nFLAMBEAU_POINTWISE(";
-    if (op == kCopy)
+    if (copies())
       text << "IDENTITY";
     else if (derivative == kValue)
-      text << "VALUE(" << row_of(PointwiseOp(op)).name << ")";
+      text << "VALUE(" << function.name << ")";
     else
-      text << "DERIVATIVE(" << row_of(PointwiseOp(op)).name << ", " << derivative << ", " << reads << ")";
+      text << "DERIVATIVE(" << function.name << ", " << derivative << ", " << reads << ")";
     text << ", " << type_name(in) << ", " << type_name(out);
     for (int i = 0; i < count; ++i)
       text << ", " << (operands[i].tensor ? type_name(operands[i].tensor->dtype()) : "flambeau::cuda::Number");
@@ -129,14 +136,34 @@ void run(const Wanted& wanted, const Tensor& out) {
 
 }  // namespace
 
-void pointwise(PointwiseOp op, int derivative, const Tensor& out, const Operand* operands, int count, Dtype in) {
+void pointwise(const PointwiseRow& row, int derivative, const Tensor& out, const Operand* operands, int count,
+               Dtype in) {
   Operand own[kPointers] = {0, 0, 0, 0, 0, 0};  // tensors of the CPU, of one element, are numbers here
   for (int k = 0; k < count; ++k) {
     own[k] = operands[k];
     if (const Tensor* t = own[k].tensor; t && !t->is_cuda()) own[k] = Operand(flambeau::item(*t));
   }
-  const int reads = derivative == kValue ? 0 : row_of(op).reads[derivative];
-  run({int(op), derivative, reads, in, out.dtype(), count, own}, out);
+  const Function function{int(row.op), family_of(row.op), row.name};
+  const int reads = derivative == kValue ? 0 : row.reads[derivative];
+  run({function, derivative, reads, in, out.dtype(), count, own}, out);
+}
+
+void add(const Tensor& out, const Tensor& x, const Tensor& y) {
+  const Operand operands[] = {x, y};
+  run({kAdd, kValue, 0, out.dtype(), out.dtype(), 2, operands}, out);
+}
+
+void subtract(const Tensor& out, const Tensor& x, const Tensor& y) {
+  const Operand operands[] = {x, y};
+  run({kSub, kValue, 0, out.dtype(), out.dtype(), 2, operands}, out);
+}
+
+Tensor conjugate(const Tensor& t) {
+  if (!is_complex(t.dtype())) return t;
+  const Tensor out = empty(t.shape(), t.dtype());
+  const Operand operands[] = {t};
+  run({kConjugate, kValue, 0, t.dtype(), t.dtype(), 1, operands}, out);
+  return out;
 }
 
 void convert_elements(const Operand& from, Dtype in, const Tensor& to) {

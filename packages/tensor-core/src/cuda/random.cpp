@@ -8,8 +8,8 @@
 #include "cuda/runtime/launch.h"
 #include "cuda/runtime/report.h"
 #include "cuda/runtime/units.h"
+#include "flambeau/copies.h"
 #include "flambeau/device/permutation_arguments.h"
-#include "flambeau/operators.h"
 
 namespace flambeau::cuda {
 

@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include "cuda/operators.h"
-#include "flambeau/operators.h"
 #include "kernels/table.h"
 
 namespace flambeau::cuda {

@@ -4,7 +4,6 @@
 #include "cuda/runtime/plans.h"
 #include "cuda/runtime/units.h"
 #include "flambeau/device/scan_arguments.h"
-#include "flambeau/operators.h"
 
 namespace flambeau::cuda {
 

@@ -6,7 +6,7 @@
 
 #include "flambeau/kernels/parts.h"
 #include "flambeau/kernels/simd.h"
-#include "flambeau/memory.h"
+#include "kernels/scratch.h"
 #include "kernels/table.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
@@ -158,10 +158,10 @@ template <class T>
 class Columns {
  public:
   Columns(int64_t m, int64_t n, const T* a, int64_t ld)
-      : m_(m), n_(n), bytes_(size_t(m * n) * sizeof(T)), values_(static_cast<T*>(allocate(bytes_))) {
+      : m_(m), n_(n), bytes_(size_t(m * n) * sizeof(T)), values_(static_cast<T*>(borrow(bytes_))) {
     turn(values_, m, a, ld, m, n);
   }
-  ~Columns() { deallocate(values_, bytes_); }
+  ~Columns() { give_back(values_, bytes_); }
   T* at(int64_t i, int64_t j) { return values_ + j * m_ + i; }
   void store(T* a, int64_t ld) const { turn(a, ld, values_, m_, n_, m_); }
 

@@ -1,4 +1,4 @@
-// The table's rules. Note [Optimizer rules] in flambeau/optimizer.h
+// The table's rules. Note [Optimizer rules] in flambeau/optimizer_rule.h
 #include "flambeau/kernels/optimizer_rules.h"
 
 #include <algorithm>
@@ -38,10 +38,13 @@ OptimizerRule rule() {
 }  // namespace
 
 void fill_optimizer(Table& table) {
-  const OptimizerRule rules[] = {rule<Adadelta>(), rule<Adagrad>(), rule<Adam>(),    rule<Adamax>(), rule<Asgd>(),
-                                 rule<Nadam>(),    rule<Radam>(),   rule<Rmsprop>(), rule<Rprop>(),  rule<Sgd>()};
-  static_assert(std::size(rules) == kOptimizers);
-  std::copy(std::begin(rules), std::end(rules), table.optimizers);
+  static const OptimizerRule rules[] = {
+#define RULE(name) rule<name>(),
+      FLAMBEAU_OPTIMIZER_RULES(RULE)
+#undef RULE
+  };
+  table.optimizers = rules;
+  table.optimizer_count = int(std::size(rules));
 }
 
 }  // namespace flambeau::kernels::FLAMBEAU_ISA

@@ -15,6 +15,10 @@ void free_large_scratch();
 void* set_scratch_aside();
 void restore_scratch(void* aside);
 
+// Memory for a call.
+void* borrow(size_t bytes);
+void give_back(void* data, size_t bytes);
+
 // Between blocks of long work: handles signals, and throws where the work is to end (poll_signals in interpreter.h).
 void checkpoint();
 

@@ -4,8 +4,8 @@
 
 #include <array>
 
-#include "flambeau/optimizer.h"
-#include "flambeau/pointwise.h"
+#include "flambeau/compute.h"
+#include "flambeau/optimizer_rule.h"
 #include "kernels/factorization.h"
 #include "kernels/fourier.h"
 #include "kernels/jacobi.h"
@@ -81,7 +81,6 @@ struct ShiftedProducts {
 
 // Random words come in groups of 64: sixteen Philox counters of four words each.
 inline constexpr int64_t kGroup = 64;
-inline constexpr int kOptimizers = 10;
 
 struct Patches {  // how a convolution's windows lie on one sample's image of one group; (depth, height, width)
   int64_t channels;
@@ -162,7 +161,8 @@ struct Table {
   void (*random_bits)(uint32_t* out, int64_t groups, uint64_t seed, uint64_t first_group);
   void (*normal)(float* out, int64_t groups, const uint32_t* bits);  // kGroup standard normals a group
   void (*dropout[2])(char* out, const char* in, int64_t n, uint32_t threshold, double scale, const uint32_t* bits);
-  OptimizerRule optimizers[kOptimizers];
+  const OptimizerRule* optimizers;
+  int optimizer_count;
 };
 
 const Table& table();  // the best set this processor runs

@@ -118,7 +118,7 @@ FLAMBEAU_INLINE Result<Row, V> value_of(V x, More... more) {
     return static_cast<Result<Row, V>>(value);
 }
 
-// Note [Complex derivatives] in core/pointwise.cpp
+// Note [Complex derivatives] in operators/pointwise/pointwise_derivative.cpp
 template <class Row, int I, class V, class... Operands>
 FLAMBEAU_INLINE V derivative_of(V grad, Operands... operands) {
   using R = typename Row::template For<V>;

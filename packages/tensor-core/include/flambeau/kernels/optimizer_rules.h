@@ -1,5 +1,5 @@
 // Every optimizer as its paper has it, for the processor's kernels and the GPU's (which takes a step of one element).
-// Note [Optimizer rules] in flambeau/optimizer.h
+// Note [Optimizer rules] in flambeau/optimizer_rule.h
 #pragma once
 
 #include <algorithm>
@@ -337,3 +337,15 @@ struct Rprop : Usual {
 }  // namespace
 
 }  // namespace flambeau::kernels::FLAMBEAU_ISA
+
+#define FLAMBEAU_OPTIMIZER_RULES(RULE) \
+  RULE(Adadelta)                       \
+  RULE(Adagrad)                        \
+  RULE(Adam)                           \
+  RULE(Adamax)                         \
+  RULE(Asgd)                           \
+  RULE(Nadam)                          \
+  RULE(Radam)                          \
+  RULE(Rmsprop)                        \
+  RULE(Rprop)                          \
+  RULE(Sgd)

@@ -5,6 +5,8 @@
 #include "cuda/division.h"
 #include "cuda/libraries/cudnn.h"
 #include "cuda/runtime/units.h"
+#include "cuda/views.h"
+#include "flambeau/copies.h"
 #include "flambeau/device/convolution_arguments.h"
 #include "flambeau/tf32.h"
 
@@ -58,7 +60,7 @@ void run(Function function, const Tensor& out, ConvolutionArguments& a, int64_t 
 // The weight, (groups, filters, channels, places of the kernel), in another order of dimensions.
 Tensor as_k_goes(const Geometry& g, const Tensor& weight, const Shape& order) {
   const Shape shape{g.groups, g.group_filters(), g.group_channels(), product(g.kernel)};
-  return contiguous(permute(reshape(weight, shape), order));
+  return contiguous(permuted(reshaped(contiguous(weight), shape), order));
 }
 
 // What the library's result is added to before it is rounded: the bias, at each place of the channels.
@@ -66,7 +68,7 @@ void begin_with(const Tensor& bias, int dims, const Tensor& out) {
   if (!bias.defined()) return;
   Shape column(size_t(dims) + 1, 1);
   column[0] = bias.numel();
-  copy_values(out, expand(reshape(bias, column), out.shape()));
+  copy_values(out, reshaped(contiguous(bias), column));
 }
 
 struct Operands {  // but for the one that a function makes, which is undefined

@@ -1,8 +1,8 @@
-// A convolution's three functions on a GPU: operators/convolution/convolution.h has their geometry. Where cuDNN is
+// A convolution's three functions on a GPU: tasks/convolution.h has their geometry. Where cuDNN is
 // installed and an image has its channels last, so have results.
 #pragma once
 
-#include "operators/convolution/convolution.h"
+#include "tasks/convolution.h"
 
 namespace flambeau::cuda {
 

@@ -2,7 +2,6 @@
 
 #include "cuda/runtime/launch.h"
 #include "cuda/runtime/units.h"
-#include "flambeau/operators.h"
 
 namespace flambeau::cuda {
 
@@ -59,21 +58,6 @@ void GridSample::sample(const Tensor& out) const { run(kSample, image_, out.nume
 
 void GridSample::point_gradient(const Tensor& out, const Tensor& grad) const {
   run(kPoints, image_, batch_ * points_, arguments(grad, out));
-}
-
-// Each tap adds to its place, all channels at once; those beyond the image to a row that is left out.
-Tensor GridSample::image_gradient(const Tensor& grad) const {
-  const int64_t taps = sampling_.taps(), total = batch_ * points_, rows = batch_ * places_;
-  const Tensor first =
-      reshape(arange(Scalar(0), Scalar(batch_), Scalar(1), Dtype::int64) * Scalar(places_), {batch_, 1});
-  const Tensor at = to(reshape(index_, {taps, batch_, points_}), Dtype::int64);
-  const Tensor place = where(lt(at, Scalar(0)), Scalar(rows), at + first);
-  const Tensor channels_last = transpose(reshape(grad, {batch_, channels_, points_}), 1, 2);
-  const Tensor share = reshape(weight_, {taps, batch_, points_, 1}) * channels_last;
-  const Tensor sums = index_add(zeros({rows + 1, channels_}, grad.dtype()), 0, reshape(place, {taps * total}),
-                                reshape(share, {taps * total, channels_}));
-  const Tensor images = reshape(narrow(sums, 0, 0, rows), {batch_, places_, channels_});
-  return reshape(contiguous(transpose(images, 1, 2)), image_.shape());
 }
 
 }  // namespace flambeau::cuda

@@ -12,7 +12,9 @@ class GridSample {
   GridSample(const kernels::Sampling& sampling, const Tensor& image, const Tensor& grid, bool slopes);
   void sample(const Tensor& out) const;
   void point_gradient(const Tensor& out, const Tensor& grad) const;
-  Tensor image_gradient(const Tensor& grad) const;
+  // (taps, points of all images): the place of each tap in its image, -1 beyond the image, and its weight.
+  const Tensor& index() const { return index_; }
+  const Tensor& weight() const { return weight_; }
 
  private:
   GridArguments arguments(const Tensor& grad, const Tensor& out) const;

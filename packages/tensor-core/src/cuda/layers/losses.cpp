@@ -4,7 +4,6 @@
 #include "cuda/runtime/report.h"
 #include "cuda/runtime/units.h"
 #include "flambeau/device/loss_arguments.h"
-#include "flambeau/operators.h"
 
 namespace flambeau::cuda {
 

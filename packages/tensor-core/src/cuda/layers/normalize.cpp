@@ -2,7 +2,6 @@
 #include "cuda/operators.h"
 #include "cuda/reduce.h"
 #include "flambeau/device/normalize_arguments.h"
-#include "flambeau/operators.h"
 
 namespace flambeau::cuda {
 

@@ -7,7 +7,6 @@
 #include "cuda/runtime/launch.h"
 #include "cuda/runtime/units.h"
 #include "flambeau/device/optimizer_arguments.h"
-#include "flambeau/operators.h"
 
 namespace flambeau::cuda {
 

@@ -3,7 +3,8 @@
 
 #include <vector>
 
-#include "flambeau/optimizer.h"
+#include "flambeau/optimizer_rule.h"
+#include "flambeau/tensor.h"
 
 namespace flambeau::cuda {
 

@@ -4,6 +4,8 @@
 #include "cuda/operators.h"
 #include "cuda/runtime/launch.h"
 #include "cuda/runtime/units.h"
+#include "cuda/views.h"
+#include "flambeau/copies.h"
 #include "flambeau/device/recurrent_arguments.h"
 
 namespace flambeau::cuda {
@@ -32,7 +34,7 @@ void launch_cells(const Tensor& gates, Unit& unit, Kernel kernel, const Argument
          {unsigned(divide_up(a.size, threads)), unsigned(std::min(a.rows, kMostRows))}, unsigned(threads), a);
 }
 
-Tensor rows(const Tensor& t, int64_t first, int64_t count) { return narrow(t, 0, first, count); }
+Tensor rows(const Tensor& t, int64_t first, int64_t count) { return narrowed(t, 0, first, count); }
 char* row_of(const Tensor& t, int64_t row) {
   return t.defined() ? t.device_bytes() + row * t.size(1) * item_size(t.dtype()) : nullptr;
 }
@@ -43,11 +45,11 @@ void recurrent_forward(Cell cell, const RecurrentWalk& w, const Tensor& weight, 
                        const Tensor& projection, const RecurrentBuffers& b) {
   Unit& unit = unit_of(cell, b.gates.dtype());
   const Dtype wide = cell_dtype(b.gates.dtype());
-  const Tensor own = empty({w.batch, w.gates * w.size}, wide), turned = transpose(weight, 0, 1);
+  const Tensor own = empty({w.batch, w.gates * w.size}, wide), turned = transposed(weight, 0, 1);
   const Tensor state = b.state.defined() ? to(b.state, wide) : b.state,
                memory = w.separate ? to(b.hidden, wide) : Tensor();
   const bool projected = projection.defined();
-  const Tensor to_output = projected ? transpose(projection, 0, 1) : projection;
+  const Tensor to_output = projected ? transposed(projection, 0, 1) : projection;
   for (int64_t step = 0; step < w.times(); ++step) {
     const int64_t t = w.time(step), n = w.sizes[size_t(t)], first = w.offsets[size_t(t)];
     if (n == 0) continue;
@@ -86,7 +88,7 @@ void recurrent_backward(Cell cell, const RecurrentWalk& w, const Tensor* saved, 
     const Tensor grad = rows(g.hidden, 0, n);
     if (projected) {
       const Tensor of_output = rows(g.outputs, first, n);
-      copy_values(of_output, output_grad.defined() ? grad + rows(output_grad, first, n) : grad);
+      output_grad.defined() ? add(of_output, grad, rows(output_grad, first, n)) : copy_values(of_output, grad);
       multiply(rows(shown_grad, 0, n), of_output, projection);
     }
     const int64_t before = w.previous_row(t, 0), continued = w.continued(t);
@@ -109,7 +111,7 @@ void recurrent_backward(Cell cell, const RecurrentWalk& w, const Tensor* saved, 
     launch_cells(g.gates, unit, kBackward, a);
     multiply(grad, rows(own, first, n), weight);
   }
-  if (rest.defined()) copy_values(g.hidden, g.hidden + rest);
+  if (rest.defined()) add(g.hidden, g.hidden, rest);
 }
 
 }  // namespace flambeau::cuda

@@ -2,7 +2,7 @@
 // operators/layers/recurrent.cpp.
 #pragma once
 
-#include "operators/layers/recurrent.h"
+#include "tasks/recurrent.h"
 
 namespace flambeau::cuda {
 

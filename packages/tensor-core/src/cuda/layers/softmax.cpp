@@ -1,7 +1,7 @@
 // Softmax, its logarithm and log-sum-exp on a GPU.
 #include "cuda/operators.h"
 #include "cuda/reduce.h"
-#include "flambeau/operators.h"
+#include "flambeau/copies.h"
 
 namespace flambeau::cuda {
 

@@ -12,7 +12,6 @@
 #include "cuda/runtime/devices.h"
 #include "cuda/runtime/library.h"
 #include "flambeau/cuda_installation.h"
-#include "flambeau/operators.h"
 #include "flambeau/tf32.h"
 
 namespace flambeau::cuda {

@@ -11,7 +11,6 @@
 #include "cuda/runtime/devices.h"
 #include "cuda/runtime/library.h"
 #include "flambeau/cuda_installation.h"
-#include "flambeau/operators.h"
 #include "flambeau/tf32.h"
 
 namespace flambeau::cuda {

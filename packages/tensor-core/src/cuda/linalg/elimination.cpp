@@ -9,6 +9,7 @@
 #include "cuda/linalg/matrices.h"
 #include "cuda/runtime/report.h"
 #include "cuda/runtime/units.h"
+#include "cuda/views.h"
 #include "flambeau/device/elimination_arguments.h"
 
 namespace flambeau::cuda {
@@ -61,7 +62,7 @@ void solve_triangles(const Tensor& a, const Tensor& b, bool upper, bool unit) {
                   kEliminationThreads, t);
   }
   const int64_t half = divide_up(n / 2, kPanel) * kPanel, rest = n - half;
-  const Tensor above = narrow(b, 1, 0, half), below = narrow(b, 1, half, rest);
+  const Tensor above = narrowed(b, 1, 0, half), below = narrowed(b, 1, half, rest);
   const auto solve = [&](bool second) {
     second ? solve_triangles(part(a, half, rest, half, rest), below, upper, unit)
            : solve_triangles(part(a, 0, half, 0, half), above, upper, unit);

@@ -5,17 +5,17 @@
 
 #include "cuda/operators.h"
 #include "cuda/runtime/launch.h"
+#include "cuda/views.h"
 #include "flambeau/device/matrices.h"
-#include "flambeau/operators.h"
 
 namespace flambeau::cuda {
 
 inline Matrices matrices(const Tensor& t) { return {t.device_bytes(), t.stride(0), t.stride(1), t.stride(2)}; }
 inline int32_t* integers(const Tensor& t) { return reinterpret_cast<int32_t*>(t.device_bytes()); }
 inline Tensor part(const Tensor& t, int64_t row, int64_t rows, int64_t column, int64_t columns) {
-  return narrow(narrow(t, 1, row, rows), 2, column, columns);
+  return narrowed(narrowed(t, 1, row, rows), 2, column, columns);
 }
-inline Tensor adjoint(const Tensor& t) { return transpose(conj(t), 1, 2); }
+inline Tensor adjoint(const Tensor& t) { return transposed(conjugate(t), 1, 2); }
 
 // Blocks that have `each` columns of every matrix, which they may have to step through.
 inline Grid column_grid(int64_t columns, int64_t each, int64_t count) {
@@ -31,9 +31,7 @@ inline Tensor product_of(const Tensor& a, const Tensor& b) {
 // c -= a b
 inline void subtract_product(const Tensor& c, const Tensor& a, const Tensor& b) {
   if (c.numel() == 0 || a.size(2) == 0) return;
-  const Tensor product = product_of(a, b);
-  const Operand operands[] = {c, product};
-  pointwise(op::sub, kValue, c, operands, 2, c.dtype());
+  subtract(c, c, product_of(a, b));
 }
 
 }  // namespace flambeau::cuda

@@ -5,6 +5,7 @@
 #include "cuda/libraries/cublaslt.h"
 #include "cuda/operators.h"
 #include "cuda/runtime/units.h"
+#include "flambeau/copies.h"
 #include "flambeau/tf32.h"
 
 namespace flambeau::cuda {

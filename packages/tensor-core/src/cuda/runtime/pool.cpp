@@ -4,7 +4,7 @@
 
 #include "cuda/runtime/launch.h"
 #include "cuda/runtime/units.h"
-#include "flambeau/operators.h"
+#include "flambeau/copies.h"
 
 namespace flambeau::cuda {
 

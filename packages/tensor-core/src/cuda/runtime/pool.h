@@ -2,7 +2,8 @@
 #pragma once
 
 #include "flambeau/device/pool_arguments.h"
-#include "operators/images/resampling.h"
+#include "flambeau/tensor.h"
+#include "tasks/resampling.h"
 
 namespace flambeau::cuda {
 

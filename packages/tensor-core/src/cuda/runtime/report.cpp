@@ -5,7 +5,7 @@
 #include <mutex>
 
 #include "cuda/runtime/devices.h"
-#include "operators/creation/sample_errors.h"
+#include "tasks/sample_errors.h"
 
 namespace flambeau::cuda {
 

@@ -107,7 +107,7 @@ void apply_there(const OptimizerRule& rule, const std::vector<const OptimizerTar
 }  // namespace
 
 const OptimizerRule* optimizer_rule(std::string_view name) {
-  for (const OptimizerRule& rule : kernels::table().optimizers)
+  for (const OptimizerRule& rule : std::span(kernels::table().optimizers, size_t(kernels::table().optimizer_count)))
     if (name == rule.name) return &rule;
   return nullptr;
 }

@@ -8,7 +8,7 @@
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
 #include "flambeau/sorting.h"
-#include "operators/creation/sample_errors.h"
+#include "tasks/sample_errors.h"
 
 namespace flambeau {
 

@@ -14,7 +14,7 @@
 #include "flambeau/rows/activations.h"
 #include "flambeau/thread_generator.h"
 #include "kernels/table.h"
-#include "operators/creation/sample_errors.h"
+#include "tasks/sample_errors.h"
 
 namespace flambeau {
 

@@ -10,7 +10,7 @@
 #include "flambeau/operator.h"
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
-#include "operators/creation/sample_errors.h"
+#include "tasks/sample_errors.h"
 
 namespace flambeau {
 

@@ -60,12 +60,27 @@ struct Gradients {
   Tensor input, grid;
 };
 
+// Each tap adds to its place, all channels at once; those beyond the image to a row that is left out.
+Tensor image_gradient(const Layout& l, const cuda::GridSample& there, const Tensor& grad, const Shape& shape) {
+  const int64_t taps = l.sampling.taps(), total = l.batch * l.points, rows = l.batch * l.places;
+  const Tensor first =
+      reshape(arange(Scalar(0), Scalar(l.batch), Scalar(1), Dtype::int64) * Scalar(l.places), {l.batch, 1});
+  const Tensor at = to(reshape(there.index(), {taps, l.batch, l.points}), Dtype::int64);
+  const Tensor place = where(lt(at, Scalar(0)), Scalar(rows), at + first);
+  const Tensor channels_last = transpose(reshape(grad, {l.batch, l.channels, l.points}), 1, 2);
+  const Tensor share = reshape(there.weight(), {taps, l.batch, l.points, 1}) * channels_last;
+  const Tensor sums = index_add(zeros({rows + 1, l.channels}, grad.dtype()), 0, reshape(place, {taps * total}),
+                                reshape(share, {taps * total, l.channels}));
+  const Tensor images = reshape(narrow(sums, 0, 0, rows), {l.batch, l.places, l.channels});
+  return reshape(contiguous(transpose(images, 1, 2)), shape);
+}
+
 Gradients backward(const Layout& l, const Tensor& grad, const Tensor& input, const Tensor& grid, bool image,
                    bool points) {
   Gradients result;
   if (cuda::takes(input)) {
     const cuda::GridSample there(l.sampling, input, grid, points);
-    if (image) result.input = there.image_gradient(grad);
+    if (image) result.input = image_gradient(l, there, grad, input.shape());
     if (points) there.point_gradient(result.grid = empty(grid.shape(), grid.dtype()), grad);
     return result;
   }

@@ -3,30 +3,11 @@
 
 #include <initializer_list>
 
-#include "flambeau/combine.h"
+#include "core/words.h"
 #include "flambeau/operators.h"
+#include "tasks/blocks.h"
 
 namespace flambeau {
-
-struct Word16 {
-  uint64_t low, high;
-};
-// Elements as plain bytes of their size, for copies that do not look at them.
-template <class F>
-decltype(auto) dispatch_size(int64_t size, F&& f) {
-  switch (size) {
-    case 1:
-      return f(TypeTag<uint8_t>{});
-    case 2:
-      return f(TypeTag<uint16_t>{});
-    case 4:
-      return f(TypeTag<uint32_t>{});
-    case 8:
-      return f(TypeTag<uint64_t>{});
-    default:
-      return f(TypeTag<Word16>{});
-  }
-}
 
 // The index as int64; an error that names the operator for any other dtype than int32 and int64.
 Tensor index_tensor(const Tensor& index, const char* name);
@@ -59,16 +40,6 @@ Tensor settled(const Tensor& source, const Tensor& target);
 void record_saving(const char* name, const Target& target, TensorList inputs, const Tensors& saved,
                    Derivative derivative);
 
-// Note [Blocks]
-// Indexing sees a tensor as (outer, length, inner): the dimensions before and after those that are indexed. What is
-// picked is `count` offsets into the middle; each stands for a block of the inner dimensions.
-struct Blocks {
-  Shape outer_size, outer_stride, inner_size, inner_stride;
-  int64_t outer = 1, inner = 1, count = 0;
-  Tensor offsets;                // int64, in elements
-  int64_t step = 1, extent = 1;  // what all offsets are multiples of; more than the largest of them can be
-  bool distinct = false;         // whether they are known to be different
-};
 Blocks blocks_around(const Tensor& t, int64_t first_dim, int64_t last_dim);
 // The offsets of `index` along `dim`; on the CPU every entry is known to be in range, a GPU looks now. Negative ones
 // count from the end.

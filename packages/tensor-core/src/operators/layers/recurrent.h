@@ -1,61 +1,11 @@
-// The walk through time that a recurrent layer and its derivatives share. Internal to the recurrent family.
+// What a recurrent layer and its derivatives share. Internal to the recurrent family.
 #pragma once
 
-#include <algorithm>
-
+#include "flambeau/autograd.h"
 #include "flambeau/recurrent.h"
+#include "tasks/recurrent.h"
 
 namespace flambeau {
-
-struct RecurrentWalk {
-  std::vector<int64_t> sizes, offsets;  // rows at each time, and where they begin
-  bool backwards;
-  int64_t gates, size, outputs, batch;  // size: of a gate; outputs: of the hidden state
-  bool separate;
-
-  int64_t times() const { return int64_t(sizes.size()); }
-  int64_t rows() const { return times() ? offsets.back() + sizes.back() : 0; }
-  int64_t time(int64_t step) const { return backwards ? times() - 1 - step : step; }
-  // How many of the sequences at time t have a time before it in the walk: the first ones.
-  int64_t continued(int64_t t) const {
-    const int64_t before = backwards ? t + 1 : t - 1;
-    return before >= 0 && before < times() ? std::min(sizes[size_t(before)], sizes[size_t(t)]) : 0;
-  }
-  // The row of sequence r at the time before t, or -1 where its walk begins at t.
-  int64_t previous_row(int64_t t, int64_t r) const {
-    return r < continued(t) ? offsets[size_t(backwards ? t + 1 : t - 1)] + r : -1;
-  }
-};
-
-// What cells are computed in: states within a walk and their gradients are, also where the layer is of halves.
-inline Dtype cell_dtype(Dtype layer) { return layer == Dtype::float64 ? layer : Dtype::float32; }
-
-struct RecurrentBuffers {  // see RecurrentSaved
-  Tensor gates, states, own, shown, output, hidden, state;
-};
-
-// gates: with those of what the hidden state gives in `own` where they differ. hidden and state: the gradients of the
-// last ones at first, of the initial ones in the end. outputs: with a projection, what reached its result.
-struct RecurrentGradients {
-  Tensor gates, own, outputs, hidden, state;
-};
-
-// What the derivative reads, in this order: what a recording saves.
-enum RecurrentSaved {
-  kInput,
-  kHidden,
-  kState,
-  kWeightIh,
-  kWeightHh,
-  kBiasIh,
-  kBiasHh,
-  kProjection,
-  kOutput,
-  kGates,   // activated, (rows, gates * size)
-  kStates,  // of all times, (rows, size), as they are computed
-  kOwn,     // what the hidden state gave the last gate, (rows, size), where `separate`
-  kShown,   // the hidden state before its projection, (rows, size)
-};
 
 // The derivative in differentiable operators (operators/layers/recurrent_derivative.cpp).
 void differentiable_recurrent_backward(Cell cell, const RecurrentWalk& walk, const Context& context);

@@ -98,7 +98,7 @@ void divide_in_place(const Tensor& t, double divisor) {
   if (t.is_meta()) return;
   if (cuda::takes(t)) {
     const Operand both[] = {t, Scalar(divisor)};
-    return cuda::pointwise(op::div, cuda::kValue, t, both, 2, t.dtype());
+    return cuda::pointwise(row_of(op::div), cuda::kValue, t, both, 2, t.dtype());
   }
   const int64_t n = t.numel() * (is_complex(t.dtype()) ? 2 : 1);
   const auto divide = [=](auto* values) {

@@ -126,7 +126,7 @@ void take_roots(const Tensor& t) {
   if (t.is_meta()) return;
   if (cuda::takes(t)) {
     const Operand same(t);
-    return cuda::pointwise(op::sqrt, cuda::kValue, t, &same, 1, t.dtype());
+    return cuda::pointwise(row_of(op::sqrt), cuda::kValue, t, &same, 1, t.dtype());
   }
   const auto root = [&](auto* values) {
     for (int64_t i = 0; i < t.numel(); ++i) values[i] = std::sqrt(values[i]);

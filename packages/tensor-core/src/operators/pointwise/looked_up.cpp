@@ -1,4 +1,4 @@
-#include "core/looked_up.h"
+#include "operators/pointwise/looked_up.h"
 
 #include <algorithm>
 

@@ -3,7 +3,8 @@
 
 #include <algorithm>
 
-#include "flambeau/operators.h"
+#include "flambeau/autograd.h"
+#include "flambeau/copies.h"
 
 namespace flambeau {
 

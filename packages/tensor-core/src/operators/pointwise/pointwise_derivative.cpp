@@ -1,4 +1,4 @@
-#include "core/pointwise_derivative.h"
+#include "operators/pointwise/pointwise_derivative.h"
 
 #include "cuda/operators.h"
 #include "flambeau/operators.h"
@@ -72,7 +72,7 @@ struct PointwiseDerivative {
     const Dtype in = dtype_of(compute_type(type));
     Tensor out = empty(shape, type);
     if (cuda::takes(out))
-      cuda::pointwise(op, i, out, read, count, in);
+      cuda::pointwise(row, i, out, read, count, in);
     else
       run_kernel(kernel, out, in, read, count, in);
     return out;

@@ -3,7 +3,7 @@
 
 #include <string_view>
 
-#include "core/elementwise_result.h"
+#include "operators/pointwise/elementwise_result.h"
 
 namespace flambeau {
 

@@ -1,13 +1,13 @@
 // The pointwise operators: promotion, in-place and out= forms.
 #include "flambeau/pointwise.h"
 
-#include "core/elementwise_result.h"
-#include "core/looked_up.h"
-#include "core/pointwise_derivative.h"
 #include "cuda/operators.h"
 #include "flambeau/operators.h"
 #include "flambeau/rows/arithmetic.h"
 #include "kernels/narrow_table.h"
+#include "operators/pointwise/elementwise_result.h"
+#include "operators/pointwise/looked_up.h"
+#include "operators/pointwise/pointwise_derivative.h"
 
 namespace flambeau {
 
@@ -143,8 +143,7 @@ Dtype in_domain(const PointwiseRow& row, const Operand* operands, int arity, Dty
     case Domain::Floating:
       return is_inexact(dtype) ? dtype : default_dtype();
     case Domain::Number:
-      if (&row == &row_of(op::sub))
-        require(!is_boolean(operands[0]) && !is_boolean(operands[1]), kNoBooleanDifference);
+      if (&row == &row_of(op::sub)) require(!is_boolean(operands[0]) && !is_boolean(operands[1]), kNoBooleanDifference);
       if (&row == &row_of(op::neg)) require(dtype != Dtype::bool_, kNoBooleanNegation);
       if (dtype == Dtype::bool_) refuse(row, dtype);
       return dtype;
@@ -218,7 +217,7 @@ Tensor number_of_halves(const Operand* operands, int arity, const Tensor& out, D
 
 void run(PointwiseOp op, const Types& types, const Operand* operands, const Tensor& out) {
   const int arity = row_of(op).arity;
-  if (cuda::takes(out)) return cuda::pointwise(op, cuda::kValue, out, operands, arity, types.in);
+  if (cuda::takes(out)) return cuda::pointwise(row_of(op), cuda::kValue, out, operands, arity, types.in);
   if (item_size(types.dtype) <= 2) {
     if (const Tensor number = number_of_halves(operands, arity, out, types.dtype); number.defined()) {
       const Operand both[] = {Operand(number), operands[1]};
@@ -245,8 +244,7 @@ void run_into(PointwiseOp op, const Types& types, const Operand* operands, const
 }
 
 bool divides(PointwiseOp op) {
-  return op == op::floor_divide || op == op::remainder || op == op::fmod ||
-         op == op::_trunc_divide;
+  return op == op::floor_divide || op == op::remainder || op == op::fmod || op == op::_trunc_divide;
 }
 
 }  // namespace

@@ -4,13 +4,13 @@
 // Dimensions are merged where both layouts allow it. What is left are planes of rows: a row is copied in one go where
 // its elements lie alike, and where `from` runs along the rows instead (a transposition), squares are read by whole
 // lines, turned in the cache and written by whole lines.
-#include "operators/views/strided_copy.h"
+#include "core/strided_copy.h"
 
 #include <cstring>
 
+#include "core/words.h"
 #include "flambeau/parallel.h"
 #include "kernels/table.h"
-#include "operators/indexing/indexing.h"
 
 namespace flambeau {
 

@@ -1,0 +1,21 @@
+// Copies, conversions and fills.
+#pragma once
+
+#include "flambeau/tensor.h"
+
+namespace flambeau {
+
+FLAMBEAU_API Tensor to(const Tensor& t, Dtype dtype);    // t itself if it has that dtype
+FLAMBEAU_API Tensor to(const Tensor& t, Device device);  // t itself if it is there
+FLAMBEAU_API Tensor clone(const Tensor& t);
+FLAMBEAU_API Tensor contiguous(const Tensor& t);
+FLAMBEAU_API Tensor detach(const Tensor& t);
+FLAMBEAU_API Tensor copy_(const Tensor& self, const Tensor& source);
+FLAMBEAU_API Tensor fill_(const Tensor& self, Scalar value);
+FLAMBEAU_API void copy_values(const Tensor& destination, const Tensor& source);  // no history, no version
+// Raises where the memory of `written` and `read` is known to overlap; `partly`: unless they are the very same
+// elements.
+FLAMBEAU_API void refuse_overlap(const Tensor& written, const Tensor& read, bool partly = false);
+FLAMBEAU_API void resize(const Tensor& t, const Shape& shape);  // for out=
+
+}  // namespace flambeau

@@ -1,0 +1,52 @@
+// A pointwise operator as data, and its operands. Note [Rows] in pointwise.def says what a row means.
+#pragma once
+
+#include "flambeau/compute.h"
+#include "flambeau/row_domain.h"
+#include "flambeau/tensor.h"
+
+namespace flambeau {
+
+// The largest error, in units in the last place of the result, or of `scale` (an expression of the row's operands)
+// where that is larger.
+struct Accuracy {
+  double float32, float64;
+  const char* scale;
+};
+namespace accuracy {  // the names that rows use
+constexpr Accuracy ulp(double float32, double float64, const char* scale = "") { return {float32, float64, scale}; }
+constexpr Accuracy ulp(double both) { return {both, both, ""}; }
+inline constexpr Accuracy exact = ulp(0), rounded = ulp(0.5);
+}  // namespace accuracy
+
+struct PointwiseRow {
+  PointwiseOp op;
+  const char* name;
+  const char* node_name;  // CamelCase, for grad_fn
+  Domain domain;
+  uint8_t arity;
+  bool differentiable;
+  bool has_parameters;    // its operands after the first are numbers that do not take part in promotion
+  const char* signature;  // the names of its parameters, with their defaults
+  Accuracy accuracy;
+  const char* doc;
+  const char* reference;
+  const char* value;
+  const char* derivatives[kMaxOperands];  // the row's own text
+  // Bit i: operand i; bit `arity`: the result. What the derivative of each operand reads, beside grad.
+  uint8_t reads[kMaxOperands];
+  // The derivative as differentiable tensor expressions; null where there is none.
+  Tensor (*expression[kMaxOperands])(const Tensor& grad, const Tensor* operands, const Tensor& result);
+};
+
+// A tensor or a number. A number promotes as Python numbers do and is never materialised.
+struct Operand {
+  Operand(const Tensor& t) : tensor(&t) {}
+  Operand(Scalar s) : scalar(s) {}
+  Operand(double v) : scalar(v) {}
+  Operand(int v) : scalar(v) {}
+  const Tensor* tensor = nullptr;
+  Scalar scalar;
+};
+
+}  // namespace flambeau

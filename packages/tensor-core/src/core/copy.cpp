@@ -1,0 +1,191 @@
+#include "flambeau/copies.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/device_memory.h"
+#include "core/strided_copy.h"
+#include "flambeau/autograd.h"
+#include "flambeau/interpreter.h"
+#include "flambeau/memory_format.h"
+#include "flambeau/parallel.h"
+#include "kernels/table.h"
+
+namespace flambeau {
+
+namespace {
+
+bool may_overlap(const Tensor& a, const Tensor& b) {
+  return a.impl()->storage.get() == b.impl()->storage.get() && a.numel() > 0;
+}
+bool same_elements(const Tensor& a, const Tensor& b) {  // of one storage
+  return a.offset() == b.offset() && a.strides() == b.strides() && a.dtype() == b.dtype() && a.shape() == b.shape();
+}
+
+constexpr const char kNoData[] = "Cannot copy out of meta tensor; no data!";
+}  // namespace
+
+void copy_values(const Tensor& destination, const Tensor& source) {
+  if (destination.numel() == 0 || destination.is_meta()) return;
+  require<NotImplementedError>(!source.is_meta(), kNoData);
+  if (may_overlap(destination, source)) {
+    if (same_elements(destination, source)) return;
+    const OnDevice there(source.device());
+    const Tensor copy = empty(source.shape(), source.dtype());
+    copy_values(copy, source);
+    return copy_values(destination, copy);
+  }
+  if (FLAMBEAU_UNLIKELY(destination.is_cuda() | source.is_cuda()) && device_memory.copy(destination, source)) return;
+  copy_strided(destination, source);
+}
+
+Tensor copy_(const Tensor& self, const Tensor& source) {
+  require(broadcast(self.shape(), source.shape()) == self.shape(), "copy_: shape ", source.shape(),
+          " cannot be broadcast to the destination's shape ", self.shape());
+  begin_inplace(self, "copy_", source.requires_grad());
+  copy_values(self, source);
+  if (recording(self, source))
+    record(
+        "Copy", self, {&self, &source}, {},
+        [](const Context& c) {
+          if (c.needs(0)) c.set(0, zeros(c.gradient().shape(), c.gradient().dtype()));
+          c.set(1, c.gradient());
+        },
+        Recording::kInPlace);
+  return self;
+}
+
+namespace {
+
+void fill_values(const Tensor& self, Scalar value) {
+  if (!self.is_contiguous()) return copy_strided(self, scalar_tensor(value, self.dtype()));
+  char one[sizeof(Complex<double>)];
+  dispatch_all(self.dtype(), [&](auto tag) {
+    const auto v = value.to<typename decltype(tag)::type>();
+    std::memcpy(one, &v, sizeof(v));
+  });
+  const auto copy = kernels::table().cast[int(self.dtype())][int(self.dtype())];
+  const int64_t size = item_size(self.dtype());
+  parallel_for(self.numel(), 65536,
+               [&](int64_t begin, int64_t end) { copy(self.bytes() + begin * size, size, one, 0, end - begin); });
+}
+
+void require_fit(Scalar value, Dtype dtype) {
+  require(fits(value, dtype), "value ", value, " cannot be converted to type ", dtype, " without overflow");
+}
+
+void fill_anywhere(const Tensor& self, Scalar value) {
+  if (self.is_meta() || (self.is_cuda() && device_memory.fill(self, value))) return;
+  fill_values(self, value);
+}
+
+}  // namespace
+
+Tensor full(const Shape& shape, Scalar value, Dtype dtype) {
+  require_fit(value, dtype);
+  Tensor t = empty(shape, dtype);
+  fill_anywhere(t, value);
+  return t;
+}
+
+Tensor fill_(const Tensor& self, Scalar value) {
+  require_fit(value, self.dtype());
+  begin_inplace(self, "fill_");
+  fill_anywhere(self, value);
+  forget_history(self, "Fill");
+  return self;
+}
+
+Tensor to(const Tensor& t, Device device) {
+  if (t.device() == device) return t;
+  require<NotImplementedError>(!t.is_meta(), kNoData);
+  const OnDevice scope(device);
+  const Tensor out = empty_strided(t.shape(), strides_like(t, MemoryFormat::Preserve), t.dtype());
+  copy_values(out, t);
+  if (is_inexact(t.dtype()) && recording(t))
+    record("ToCopy", out, {&t}, {}, [from = t.device()](const Context& c) { c.set(0, to(c.gradient(), from)); });
+  return out;
+}
+
+Tensor to(const Tensor& t, Dtype dtype) {
+  if (t.dtype() == dtype) return t;
+  Tensor out = empty(t.shape(), dtype);
+  copy_values(out, t);
+  if (is_inexact(dtype) && recording(t))
+    record("ToCopy", out, {&t}, {}, [](const Context& c) { c.set(0, c.gradient()); });
+  return out;
+}
+
+Tensor clone(const Tensor& t) {
+  Tensor out = empty(t.shape(), t.dtype());
+  copy_values(out, t);
+  if (recording(t)) record("Clone", out, {&t}, {}, [](const Context& c) { c.set(0, c.gradient()); });
+  return out;
+}
+
+Tensor contiguous(const Tensor& t) { return t.is_contiguous() ? t : clone(t); }
+
+Tensor detach(const Tensor& t) { return alias(t); }
+
+namespace {
+
+// Whether the elements fill a range of memory without gaps, each its own place.
+bool is_dense(const Tensor& t) {
+  if (t.is_contiguous()) return true;
+  Shape order(t.shape().size());
+  for (size_t i = 0; i < order.size(); ++i) order[i] = int64_t(i);
+  std::sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return t.strides()[a] < t.strides()[b]; });
+
+  int64_t expected = 1;
+  for (int64_t d : order) {
+    if (t.shape()[d] == 1) continue;
+    if (t.strides()[d] != expected) return false;
+    expected *= t.shape()[d];
+  }
+  return true;
+}
+
+}  // namespace
+
+void refuse_overlap(const Tensor& written, const Tensor& read, bool partly) {
+  if (!read.defined() || !may_overlap(written, read) || read.numel() == 0) return;
+  if (!is_dense(written) || !is_dense(read)) return;
+  const int64_t first = written.offset() * item_size(written.dtype()), second = read.offset() * item_size(read.dtype()),
+                end = first + written.numel() * item_size(written.dtype()),
+                other_end = second + read.numel() * item_size(read.dtype());
+  const bool same = first == second && end == other_end && written.strides() == read.strides();
+  require(end <= second || other_end <= first || (partly && same),
+          "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory "
+          "location. Please clone() the tensor before performing the operation.");
+}
+
+void resize(const Tensor& t, const Shape& shape) {
+  TensorImpl& impl = *t.impl();
+  if (impl.shape == shape) return;
+  if (impl.use_count() > 1 || impl.python_object) wait_for_operators();  // not for a result in the making
+  require(impl.storage->writable(), "out: the tensor's memory is read-only; it cannot be resized to ", shape);
+  int64_t bytes = item_size(impl.dtype);
+  bool overflow = false;
+  for (int64_t s : shape) overflow |= __builtin_mul_overflow(bytes, s, &bytes);
+  if (overflow || bytes > int64_t(impl.storage->bytes()) - impl.offset * item_size(impl.dtype)) {
+    impl.storage = empty(shape, impl.dtype).impl()->storage;
+    impl.offset = 0;
+  }
+  impl.shape = shape;
+  impl.strides = contiguous_strides(shape);
+  impl.update_geometry();
+}
+
+void forget_history(const Tensor& self, const char* name) {
+  if (recording(self))
+    record(
+        name, self, {&self}, {}, [](const Context& c) { c.set(0, zeros(c.gradient().shape(), c.gradient().dtype())); },
+        Recording::kInPlace);
+}
+
+void adopt_history(const Tensor& self, const Tensor& result) {
+  if (recording(result))
+    record("Identity", self, {&result}, {}, [](const Context& c) { c.set(0, c.gradient()); }, Recording::kInPlace);
+}
+
+}  // namespace flambeau

@@ -1,0 +1,28 @@
+// Elements as plain bytes of their size.
+#pragma once
+
+#include "flambeau/dtype.h"
+
+namespace flambeau {
+
+struct Word16 {
+  uint64_t low, high;
+};
+// Elements as plain bytes of their size, for copies that do not look at them.
+template <class F>
+decltype(auto) dispatch_size(int64_t size, F&& f) {
+  switch (size) {
+    case 1:
+      return f(TypeTag<uint8_t>{});
+    case 2:
+      return f(TypeTag<uint16_t>{});
+    case 4:
+      return f(TypeTag<uint32_t>{});
+    case 8:
+      return f(TypeTag<uint64_t>{});
+    default:
+      return f(TypeTag<Word16>{});
+  }
+}
+
+}  // namespace flambeau

@@ -1,0 +1,20 @@
+// Which elements of a tensor an operator reads or writes at computed positions.
+#pragma once
+
+#include "flambeau/combine.h"
+#include "flambeau/tensor.h"
+
+namespace flambeau {
+
+// Note [Blocks]
+// Indexing sees a tensor as (outer, length, inner): the dimensions before and after those that are indexed. What is
+// picked is `count` offsets into the middle; each stands for a block of the inner dimensions.
+struct Blocks {
+  Shape outer_size, outer_stride, inner_size, inner_stride;
+  int64_t outer = 1, inner = 1, count = 0;
+  Tensor offsets;                // int64, in elements
+  int64_t step = 1, extent = 1;  // what all offsets are multiples of; more than the largest of them can be
+  bool distinct = false;         // whether they are known to be different
+};
+
+}  // namespace flambeau
