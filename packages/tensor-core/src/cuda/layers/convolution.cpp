@@ -92,7 +92,7 @@ Tensor in_format(MemoryFormat format, Function function, const Geometry& g, cons
   };
   const Tensor image = lay(given.image, g.input_shape()), weight = lay(given.weight, g.weight_shape()),
                output = lay(given.output, g.output_shape());
-  const Tensor& made = function == Function::kForward ? output : function == Function::kInputGradient ? image : weight;
+  const Tensor& made = function == Function::Forward ? output : function == Function::InputGradient ? image : weight;
   begin_with(bias, g.dims, made);
   return library_convolution(function, g, {image, weight, output, format}, bias.defined()) ? made : Tensor();
 }
@@ -120,9 +120,9 @@ bool convolves(const Geometry& g) {  // numbers that kernels divide have 31 bits
          places * double(std::max<int64_t>(g.batch, 1)) < kMost;
 }
 
-Tensor convolve(const Geometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias) {
+Tensor convolution_forward(const Geometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias) {
   const OnDevice there(input.device());
-  if (const Tensor made = by_library(Function::kForward, g, {input, weight, Tensor()}, bias); made.defined())
+  if (const Tensor made = by_library(Function::Forward, g, {input, weight, Tensor()}, bias); made.defined())
     return made;
   const Tensor out = empty(g.output_shape(), input.dtype()), x = contiguous(input),
                w = as_k_goes(g, weight, {0, 1, 3, 2}), b = bias.defined() ? contiguous(bias) : bias;
@@ -130,13 +130,13 @@ Tensor convolve(const Geometry& g, const Tensor& input, const Tensor& weight, co
   ConvolutionArguments a = arguments_of(g);
   a.inner = Divider(uint32_t(a.channels));
   a.input = x.device_bytes(), a.weight = w.device_bytes(), a.bias = b.defined() ? b.device_bytes() : nullptr;
-  run(Function::kForward, out, a, g.group_filters(), g.batch * g.positions(), g.taps(), out.dtype());
+  run(Function::Forward, out, a, g.group_filters(), g.batch * g.positions(), g.taps(), out.dtype());
   return out;
 }
 
 Tensor convolution_input_gradient(const Geometry& g, const Tensor& grad, const Tensor& weight, const Tensor& bias) {
   const OnDevice there(grad.device());
-  if (const Tensor made = by_library(Function::kInputGradient, g, {Tensor(), weight, grad}, bias); made.defined())
+  if (const Tensor made = by_library(Function::InputGradient, g, {Tensor(), weight, grad}, bias); made.defined())
     return made;
   const Tensor out = empty(g.input_shape(), grad.dtype()), dy = contiguous(grad),
                w = as_k_goes(g, weight, {0, 2, 3, 1}), b = bias.defined() ? contiguous(bias) : bias;
@@ -144,20 +144,19 @@ Tensor convolution_input_gradient(const Geometry& g, const Tensor& grad, const T
   ConvolutionArguments a = arguments_of(g);
   a.inner = Divider(uint32_t(a.filters));
   a.grad = dy.device_bytes(), a.weight = w.device_bytes(), a.bias = b.defined() ? b.device_bytes() : nullptr;
-  run(Function::kInputGradient, out, a, g.group_channels(), g.batch * product(g.size),
+  run(Function::InputGradient, out, a, g.group_channels(), g.batch * product(g.size),
       g.group_filters() * product(g.kernel), out.dtype());
   return out;
 }
 
 Tensor convolution_weight_gradient(const Geometry& g, const Tensor& input, const Tensor& grad) {
   const OnDevice there(input.device());
-  if (const Tensor made = by_library(Function::kWeightGradient, g, {input, Tensor(), grad}); made.defined())
-    return made;
+  if (const Tensor made = by_library(Function::WeightGradient, g, {input, Tensor(), grad}); made.defined()) return made;
   const Tensor out = empty(g.weight_shape(), input.dtype()), x = contiguous(input), dy = contiguous(grad);
   if (out.numel() == 0) return out;
   ConvolutionArguments a = arguments_of(g);
   a.input = x.device_bytes(), a.grad = dy.device_bytes();
-  run(Function::kWeightGradient, out, a, g.group_filters(), g.taps(), g.batch * g.positions(), out.dtype());
+  run(Function::WeightGradient, out, a, g.group_filters(), g.taps(), g.batch * g.positions(), out.dtype());
   return out;
 }
 

@@ -7,7 +7,7 @@
 namespace flambeau::cuda {
 
 bool convolves(const ConvolutionGeometry& g);  // whether the kernels' numbers are large enough for it
-Tensor convolve(const ConvolutionGeometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias);
+Tensor convolution_forward(const ConvolutionGeometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias);
 // `bias`, where it is defined, is added to the channels of the gradient: a transposed convolution.
 Tensor convolution_input_gradient(const ConvolutionGeometry& g, const Tensor& grad, const Tensor& weight,
                                   const Tensor& bias);

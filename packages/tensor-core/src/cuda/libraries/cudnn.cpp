@@ -162,10 +162,10 @@ struct Plan {
     const Library& l = library();
     std::array<Performance, kMost> found;
     int count = 0, status = 0;
-    if (function == ConvolutionFunction::kForward)
+    if (function == ConvolutionFunction::Forward)
       status = l.cudnnGetConvolutionForwardAlgorithm_v7(handle, image, weight, convolution, output, kMost, &count,
                                                         found.data());
-    else if (function == ConvolutionFunction::kInputGradient)
+    else if (function == ConvolutionFunction::InputGradient)
       status = l.cudnnGetConvolutionBackwardDataAlgorithm_v7(handle, weight, output, convolution, image, kMost, &count,
                                                              found.data());
     else
@@ -203,8 +203,8 @@ class Planner {
     const Plan& plan = plan_for(function, g, dtype, tensors.format != MemoryFormat::Contiguous);
     for (const Performance& algorithm : plan.algorithms)
       if (const std::optional<Tensor> memory = workspace(algorithm.memory))
-        return dtype == Dtype::float64 ? convolve<double>(function, plan, algorithm, tensors, *memory, added)
-                                       : convolve<float>(function, plan, algorithm, tensors, *memory, added);
+        return dtype == Dtype::float64 ? run_plan<double>(function, plan, algorithm, tensors, *memory, added)
+                                       : run_plan<float>(function, plan, algorithm, tensors, *memory, added);
     return false;
   }
 
@@ -218,7 +218,7 @@ class Planner {
   }
 
   template <class Factor>
-  bool convolve(ConvolutionFunction function, const Plan& p, const Performance& chosen,
+  bool run_plan(ConvolutionFunction function, const Plan& p, const Performance& chosen,
                 const ConvolutionTensors& tensors, const Tensor& memory, bool added) {
     const Library& l = library();
     const size_t bytes = chosen.memory;
@@ -231,10 +231,10 @@ class Planner {
         l.cudnnSetConvolutionMathType(p.convolution, chosen.mathematics) != 0)
       return false;
     switch (function) {
-      case ConvolutionFunction::kForward:
+      case ConvolutionFunction::Forward:
         return l.cudnnConvolutionForward(handle_, &one, p.image, image, p.weight, weight, p.convolution,
                                          chosen.algorithm, workspace, bytes, &before, p.output, output) == 0;
-      case ConvolutionFunction::kInputGradient:
+      case ConvolutionFunction::InputGradient:
         return l.cudnnConvolutionBackwardData(handle_, &one, p.weight, weight, p.output, output, p.convolution,
                                               chosen.algorithm, workspace, bytes, &before, p.image, image) == 0;
       default:

@@ -6,8 +6,6 @@
 
 namespace flambeau::cuda {
 
-enum class ConvolutionFunction { kForward, kInputGradient, kWeightGradient };
-
 // The tensors of a convolution, of one floating dtype, all contiguous in one format: its image, weight and output, or
 // their gradients. A function writes the one that the others give.
 struct ConvolutionTensors {

@@ -7,7 +7,8 @@
 // channels and filters are enough for a product for each tap (shifted_convolution.cpp). Otherwise y is a product with a
 // matrix (taps, output positions) that is made a panel at a time (implicit_convolution.cpp), and dw unfolds samples
 // into it and multiplies (unfolded_convolution.cpp). With stride 1 dx is a convolution like y, with the weights turned
-// round; else it folds what dw unfolds. The transposed convolution is dx(x, w) plus a bias.
+// round; else it folds what dw unfolds. select_algorithm.cpp has the conditions. The transposed convolution is dx(x, w)
+// plus a bias.
 #include "operators/convolution/convolution.h"
 
 #include "flambeau/operator.h"
@@ -25,7 +26,7 @@ Shape all_but_channels(const Geometry& g) {
   return dims;
 }
 
-Tensor convolve(const Geometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias);
+Tensor forward(const Geometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias);
 Tensor weight_gradient(const Geometry& g, const Tensor& input, const Tensor& grad);
 
 Tensor input_gradient(const Geometry& g, const Tensor& grad, const Tensor& weight, const Tensor& bias = Tensor()) {
@@ -36,7 +37,7 @@ Tensor input_gradient(const Geometry& g, const Tensor& grad, const Tensor& weigh
   }
   if (recording(grad, weight, bias))
     record("ConvolutionTransposed", out, {&grad, &weight, &bias}, {&grad, &weight}, [g](const Context& c) {
-      if (c.needs(0)) c.set(0, convolve(g, c.gradient(), c.saved(1), Tensor()));
+      if (c.needs(0)) c.set(0, forward(g, c.gradient(), c.saved(1), Tensor()));
       if (c.needs(1)) c.set(1, weight_gradient(g, c.gradient(), c.saved(0)));
       if (c.needs(2)) c.set(2, sum(c.gradient(), all_but_channels(g), false, std::nullopt));
     });
@@ -52,12 +53,12 @@ Tensor weight_gradient(const Geometry& g, const Tensor& input, const Tensor& gra
   if (recording(input, grad))
     record("ConvolutionWeight", out, {&input, &grad}, {&input, &grad}, [g](const Context& c) {
       if (c.needs(0)) c.set(0, input_gradient(g, c.saved(1), c.gradient()));
-      if (c.needs(1)) c.set(1, convolve(g, c.saved(0), c.gradient(), Tensor()));
+      if (c.needs(1)) c.set(1, forward(g, c.saved(0), c.gradient(), Tensor()));
     });
   return out;
 }
 
-Tensor convolve(const Geometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias) {
+Tensor forward(const Geometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias) {
   Tensor out;
   {
     NoRecording off;
@@ -233,7 +234,7 @@ Tensor convolution(int dims, const Tensor& input, const Tensor& weight, const Te
         complex_parts(input, weight,
                       [&](const Tensor& x, const Tensor& w) { return convolution(dims, x, w, Tensor(), o); }),
         bias, dims);
-  return convolve(forward_geometry(dims, input, weight, bias, o), input, weight, bias);
+  return forward(forward_geometry(dims, input, weight, bias, o), input, weight, bias);
 }
 
 Tensor convolution_input_gradient(int dims, const Shape& input_size, const Tensor& weight, const Tensor& grad,

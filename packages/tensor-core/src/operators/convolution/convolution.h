@@ -16,7 +16,16 @@ inline int64_t sample_grain(const ConvolutionGeometry& g, int64_t shares = 1) {
   return std::max<int64_t>(1, 300000 * shares / (g.filters * g.taps() * g.positions() + 1));
 }
 
-// The values of Note [Convolution]'s three functions, by whichever way is quicker (unfolded_convolution.cpp).
+// Unfolding and products are for the types that sums are computed in.
+template <class F>
+void dispatch_working(Dtype type, F&& f) {
+  if (type == Dtype::int64)
+    f(TypeTag<int64_t>{});
+  else
+    dispatch_real(type, f);
+}
+
+// The values of Note [Convolution]'s three functions (values.cpp). Nothing is recorded.
 Tensor convolution_values(const ConvolutionGeometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias);
 // `bias` is defined only where input_gradient_takes_bias.
 bool input_gradient_takes_bias(const ConvolutionGeometry& g, const Tensor& grad);
@@ -24,14 +33,17 @@ Tensor input_gradient_values(const ConvolutionGeometry& g, const Tensor& grad, c
                              const Tensor& bias);
 Tensor weight_gradient_values(const ConvolutionGeometry& g, const Tensor& input, const Tensor& grad);
 
-// For contiguous float32 or float64 operands and geometries with direct(). Nothing is recorded.
+// The algorithms, for contiguous operands of one type that is computed in and geometries for which select_algorithm
+// chooses them.
 Tensor direct_forward(const ConvolutionGeometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias);
 Tensor direct_weight_gradient(const ConvolutionGeometry& g, const Tensor& input, const Tensor& grad);
-
-// For contiguous float32 or float64 operands and geometries with shifted(). Nothing is recorded.
-Tensor shifted_weight_gradient(const ConvolutionGeometry& g, const Tensor& input, const Tensor& grad);
-
-// For contiguous float32 or float64 operands and geometries with implicit(). Nothing is recorded.
 Tensor implicit_forward(const ConvolutionGeometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias);
+Tensor product_forward(const ConvolutionGeometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias);
+Tensor product_input_gradient(const ConvolutionGeometry& g, const Tensor& grad, const Tensor& weight);
+Tensor product_weight_gradient(const ConvolutionGeometry& g, const Tensor& input, const Tensor& grad);
+Tensor shifted_weight_gradient(const ConvolutionGeometry& g, const Tensor& input, const Tensor& grad);
+Tensor unfolded_forward(const ConvolutionGeometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias);
+Tensor unfolded_input_gradient(const ConvolutionGeometry& g, const Tensor& grad, const Tensor& weight);
+Tensor unfolded_weight_gradient(const ConvolutionGeometry& g, const Tensor& input, const Tensor& grad);
 
 }  // namespace flambeau

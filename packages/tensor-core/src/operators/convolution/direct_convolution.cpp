@@ -78,7 +78,7 @@ void pack_panels(const T* w, int64_t rows, int64_t taps, T* to) {
 // out (batch, groups * rows, out_h, out_w) = images (batch, groups * channels, ...) * panels, one set of panels a
 // group.
 template <class T>
-void convolve(const Geometry& g, const Flat& flat, const T* images, const char* panels, const T* bias, T* out) {
+void sum_taps(const Geometry& g, const Flat& flat, const T* images, const char* panels, const T* bias, T* out) {
   const auto kernel = kernels::table().direct[sizeof(T) == 8];
   const int64_t ldo = flat.columns() + kDirectSlack, size = int64_t(sizeof(T));
   // Threads share the samples; where these are fewer, the panels of a sample's filters, too.
@@ -120,7 +120,7 @@ Tensor direct_forward(const Geometry& g, const Tensor& input, const Tensor& weig
     for (int64_t group = 0; group < g.groups; ++group)
       pack_panels(weight.data<T>() + group * each, flat.rows, flat.taps,
                   reinterpret_cast<T*>(panels.get()) + group * each);
-    convolve<T>(g, flat, input.data<T>(), panels.get(), bias.defined() ? bias.data<T>() : nullptr, out.data<T>());
+    sum_taps<T>(g, flat, input.data<T>(), panels.get(), bias.defined() ? bias.data<T>() : nullptr, out.data<T>());
   });
   return out;
 }

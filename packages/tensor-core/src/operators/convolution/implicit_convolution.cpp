@@ -28,7 +28,7 @@ int64_t samples_together(const Geometry& g) {
 }
 
 template <class T>
-void convolve(const Geometry& g, const T* images, const T* weights, const T* bias, T* out) {
+void multiply_windows(const Geometry& g, const T* images, const T* weights, const T* bias, T* out) {
   const PaddedImage padded(g);
   const auto kernel = kernels::table().gemm_runs[sizeof(T) == 8];
   const std::vector<int32_t> taps = padded.taps();
@@ -73,7 +73,7 @@ Tensor implicit_forward(const Geometry& g, const Tensor& input, const Tensor& we
   const Tensor out = empty(g.output_shape(), input.dtype());
   dispatch_real(input.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    convolve<T>(g, input.data<T>(), weight.data<T>(), bias.defined() ? bias.data<T>() : nullptr, out.data<T>());
+    multiply_windows<T>(g, input.data<T>(), weight.data<T>(), bias.defined() ? bias.data<T>() : nullptr, out.data<T>());
   });
   return out;
 }

@@ -1,0 +1,92 @@
+#include "operators/convolution/select_algorithm.h"
+
+#include <algorithm>
+
+namespace flambeau {
+
+namespace {
+
+using Geometry = ConvolutionGeometry;
+using Algorithm = ConvolutionAlgorithm;
+
+// Offsets into padded images and gradients have 32 bits.
+constexpr double kMostElements = double(1 << 30);
+
+// The direct convolution computes positions in steps of 16, and whole rows of the padded image. It pays while it
+// computes at most this many values for each that is asked for. The other algorithms unfold each position once for all
+// filters; with few filters that costs more for each value, so more may be computed in vain. The four numbers are
+// measured (float32, AVX2 and AVX-512).
+constexpr int64_t kDirectStep = 16;
+constexpr double kDirectMost = 1.05, kDirectWeightsMost = 1.02;
+constexpr double kFewFilters = 12, kMostForFewFilters = 1.3;
+
+// The implicit convolution copies padded samples. It pays while these have at most this many times the elements that
+// unfolding would write and read.
+constexpr double kPaddedMost = 4;
+
+// Channels and filters that fill a tile of the shifted products.
+constexpr int64_t kShiftedChannels = 8, kShiftedFilters = 16;
+
+// Return true if the stride is 1 and the padded image and its gradient fit.
+bool steps_by_one(const Geometry& g) {
+  if (product(g.stride) != 1 || g.plain()) return false;
+  double image = double(g.group_channels()), gradient = double(g.group_filters());
+  for (size_t i = 0; i < 3; ++i) {
+    // A transposed convolution's output_padding makes the input longer than the windows reach.
+    if (g.padding[i] > g.reach(int(i)) || g.out[i] != g.size[i] + 2 * g.padding[i] - g.reach(int(i))) return false;
+    image *= double(g.size[i] + 2 * g.padding[i]);
+    gradient *= double(g.out[i] + 2 * g.reach(int(i)));
+  }
+  return std::max(image, gradient) < kMostElements;
+}
+
+bool runs_directly(const Geometry& g, double most) {
+  if (!steps_by_one(g)) return false;
+  const int64_t width = g.size[2] + 2 * g.padding[2], places = g.out[0] * g.out[1] * width;
+  const int64_t computed = (places + kDirectStep - 1) / kDirectStep * kDirectStep;
+  const double allowed = most + std::min(kFewFilters / double(g.group_filters()), kMostForFewFilters);
+  return double(computed) / double(g.positions()) <= allowed;
+}
+
+bool unfolds_implicitly(const Geometry& g) {
+  if (g.plain() || g.whole()) return false;
+  double padded = double(g.group_channels());
+  for (size_t i = 0; i < 3; ++i) padded *= double(g.size[i] + 2 * g.padding[i] + g.stride[i]);
+  const double unfolded = double(g.taps()) * double(g.positions()) + double(g.group_channels() * product(g.size));
+  return padded <= kPaddedMost * unfolded && padded * double(g.batch) < kMostElements;
+}
+
+Algorithm simple(const Geometry& g) { return g.whole() ? Algorithm::Product : Algorithm::Unfolded; }
+
+Algorithm forward(const Geometry& g) {
+  if (runs_directly(g, kDirectMost)) return Algorithm::Direct;
+  return unfolds_implicitly(g) ? Algorithm::Implicit : simple(g);
+}
+
+Algorithm input_gradient(const Geometry& g) {
+  if (!steps_by_one(g)) return simple(g);
+  const Algorithm turned = forward(g.turned());
+  return turned == Algorithm::Direct || turned == Algorithm::Implicit ? Algorithm::Turned : simple(g);
+}
+
+Algorithm weight_gradient(const Geometry& g) {
+  if (unfolds_implicitly(g) && g.group_channels() >= kShiftedChannels && g.group_filters() >= kShiftedFilters)
+    return Algorithm::Shifted;
+  return runs_directly(g, kDirectWeightsMost) ? Algorithm::Direct : simple(g);
+}
+
+}  // namespace
+
+ConvolutionAlgorithm select_algorithm(ConvolutionFunction function, const ConvolutionGeometry& g, Dtype type) {
+  if (!is_floating(type)) return simple(g);
+  switch (function) {
+    case ConvolutionFunction::Forward:
+      return forward(g);
+    case ConvolutionFunction::InputGradient:
+      return input_gradient(g);
+    default:
+      return weight_gradient(g);
+  }
+}
+
+}  // namespace flambeau

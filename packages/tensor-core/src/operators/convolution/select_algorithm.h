@@ -1,0 +1,20 @@
+// Which algorithm computes a convolution's values on the CPU.
+#pragma once
+
+#include "tasks/convolution.h"
+
+namespace flambeau {
+
+enum class ConvolutionAlgorithm : uint8_t {
+  Product,   // the kernel covers the image, so that one product is enough (product_convolution.cpp)
+  Direct,    // Note [Direct convolution] in kernels/direct_convolution.cpp
+  Implicit,  // a forward convolution: Note [Implicit unfolding] in implicit_convolution.cpp
+  Shifted,   // a weight gradient: Note [Shifted products] in kernels/shifted_products.cpp
+  Turned,    // an input gradient, as a forward convolution with the weights turned round
+  Unfolded,  // Note [Unfolding] in unfolded_convolution.cpp
+};
+
+// `type`: what is computed in. Only Product and Unfolded serve integers.
+ConvolutionAlgorithm select_algorithm(ConvolutionFunction function, const ConvolutionGeometry& g, Dtype type);
+
+}  // namespace flambeau

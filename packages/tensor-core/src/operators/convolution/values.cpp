@@ -1,0 +1,127 @@
+// The values of a convolution's three functions: on a GPU, or on the CPU by the algorithm that suits.
+#include <algorithm>
+
+#include "cuda/layers/convolution.h"
+#include "flambeau/cuda.h"
+#include "flambeau/parallel.h"
+#include "operators/convolution/convolution.h"
+#include "operators/convolution/select_algorithm.h"
+
+namespace flambeau {
+
+namespace {
+
+using Geometry = ConvolutionGeometry;
+using Algorithm = ConvolutionAlgorithm;
+using Function = ConvolutionFunction;
+
+Dtype working_type(const Tensor& t) {
+  if (!is_floating(t.dtype())) return Dtype::int64;
+  return t.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32;
+}
+Tensor prepared(const Tensor& t, Dtype type) { return contiguous(to(t, type)); }
+
+// The result without channels or samples, where the other ways would divide by their number: the bias, or zeros.
+Tensor sum_of_nothing(const Geometry& g, const Tensor& bias, Dtype type) {
+  const Tensor out = zeros(g.output_shape(), type);
+  Shape column(size_t(g.dims + 1), 1);
+  column[0] = g.filters;
+  if (bias.defined()) copy_(out, reshape(bias, column));
+  return out;
+}
+
+// The weights of g.turned().
+Tensor turned_weights(const Geometry& g, const Tensor& weight) {
+  const Geometry to = g.turned();
+  const Tensor out = empty(to.weight_shape(), weight.dtype());
+  const int64_t area = product(g.kernel), filters = g.group_filters(), channels = g.group_channels();
+  dispatch_real(weight.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    constexpr int64_t kUsual = 9;
+    const auto turn = [area, filters, channels, w = weight.data<T>(), turned = out.data<T>()](int64_t group, int64_t f,
+                                                                                              int64_t c) {
+      const T* __restrict from = w + ((group * filters + f) * channels + c) * area;
+      T* __restrict const to = turned + ((group * channels + c) * filters + f) * area;
+      if (area != kUsual) return void(std::reverse_copy(from, from + area, to));
+      for (int64_t i = 0; i < kUsual; ++i) to[i] = from[kUsual - 1 - i];
+    };
+    constexpr int64_t kTogether = 128;  // channels; the filters are read as they lie, in long stretches
+    const int64_t blocks = (channels + kTogether - 1) / kTogether;
+    parallel_items(
+        g.groups * blocks, std::max<int64_t>(1, 32768 / (kTogether * filters * area)), [&](int64_t begin, int64_t end) {
+          for (int64_t i = begin; i < end; ++i)
+            for (int64_t f = 0; f < filters; ++f)
+              for (int64_t c = i % blocks * kTogether; c < std::min(channels, (i % blocks + 1) * kTogether); ++c)
+                turn(i / blocks, f, c);
+        });
+  });
+  return out;
+}
+
+}  // namespace
+
+Tensor convolution_values(const Geometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias) {
+  if (cuda::takes(input) && cuda::convolves(g)) return cuda::convolution_forward(g, input, weight, bias);
+  const Dtype type = working_type(input);
+  const Tensor x = prepared(input, type), w = prepared(weight, type), b = bias.defined() ? prepared(bias, type) : bias;
+  if (x.numel() == 0) return to(sum_of_nothing(g, b, type), input.dtype());
+  if (product(g.output_shape()) == 0 || x.is_meta()) return to(empty(g.output_shape(), type), input.dtype());
+  const auto compute = [&] {
+    switch (select_algorithm(Function::Forward, g, type)) {
+      case Algorithm::Direct:
+        return direct_forward(g, x, w, b);
+      case Algorithm::Implicit:
+        return implicit_forward(g, x, w, b);
+      case Algorithm::Product:
+        return product_forward(g, x, w, b);
+      default:
+        return unfolded_forward(g, x, w, b);
+    }
+  };
+  return to(compute(), input.dtype());
+}
+
+bool input_gradient_takes_bias(const Geometry& g, const Tensor& grad) {
+  return cuda::takes(grad) && cuda::convolves(g);
+}
+
+Tensor input_gradient_values(const Geometry& g, const Tensor& grad, const Tensor& weight, const Tensor& bias) {
+  if (cuda::takes(grad) && cuda::convolves(g)) return cuda::convolution_input_gradient(g, grad, weight, bias);
+  const Dtype type = working_type(grad);
+  const Tensor dy = prepared(grad, type), w = prepared(weight, type);
+  if (product(g.input_shape()) == 0 || dy.numel() == 0 || dy.is_meta())
+    return to(zeros(g.input_shape(), type), grad.dtype());
+  const auto compute = [&] {
+    switch (select_algorithm(Function::InputGradient, g, type)) {
+      case Algorithm::Turned:
+        return convolution_values(g.turned(), dy, turned_weights(g, w), Tensor());
+      case Algorithm::Product:
+        return product_input_gradient(g, dy, w);
+      default:
+        return unfolded_input_gradient(g, dy, w);
+    }
+  };
+  return to(compute(), grad.dtype());
+}
+
+Tensor weight_gradient_values(const Geometry& g, const Tensor& input, const Tensor& grad) {
+  if (cuda::takes(input) && cuda::convolves(g)) return cuda::convolution_weight_gradient(g, input, grad);
+  const Dtype type = working_type(input);
+  const Tensor x = prepared(input, type), dy = prepared(grad, type);
+  if (x.numel() == 0 || dy.numel() == 0 || dy.is_meta()) return to(zeros(g.weight_shape(), type), input.dtype());
+  const auto compute = [&] {
+    switch (select_algorithm(Function::WeightGradient, g, type)) {
+      case Algorithm::Shifted:
+        return shifted_weight_gradient(g, x, dy);
+      case Algorithm::Direct:
+        return direct_weight_gradient(g, x, dy);
+      case Algorithm::Product:
+        return product_weight_gradient(g, x, dy);
+      default:
+        return unfolded_weight_gradient(g, x, dy);
+    }
+  };
+  return to(compute(), input.dtype());
+}
+
+}  // namespace flambeau
