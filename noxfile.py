@@ -287,7 +287,8 @@ def compiler_options(session: nox.Session) -> list[str]:
     code = "import pybind11, sysconfig; print(pybind11.get_include(), sysconfig.get_path('include'))"
     system = str(session.run("python", "-c", code, silent=True)).split()
     core = "packages/tensor-core"
-    own = [f"{core}/include", f"{core}/src", f"{core}/bindings", "packages/autograd/src"]
+    engine = "packages/autograd"
+    own = [f"{core}/include", f"{core}/src", f"{core}/bindings", f"{engine}/include", f"{engine}/src"]
     defined = ["-DFLAMBEAU_BUILD", "-DFLAMBEAU_ISA=baseline", "-DPY_SSIZE_T_CLEAN="]
     return ["-std=c++20", "-fwrapv", *defined, *(f"-I{path}" for path in own), *(f"-isystem{path}" for path in system)]
 

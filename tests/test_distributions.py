@@ -16,6 +16,14 @@ from flambeau._distributions import DISTRIBUTIONS
 
 Projects = dict[str, dict[str, Any]]
 IGNORED = {"build", "__pycache__"}
+# What other packages than tensor-core install into the folders of native libraries and headers.
+NATIVE_FILES = {
+    "autograd": (
+        "flambeau/include/flambeau/autograd_engine.h",
+        "flambeau/lib/cmake/flambeau-autograd/",
+        "flambeau/lib/libflambeau-autograd.so",
+    ),
+}
 
 
 def distribution_file(root: Path, project: dict[str, Any], suffix: str) -> Path:
@@ -100,6 +108,7 @@ def test_the_wheel_keeps_to_its_own_part_of_the_namespace(
         own_name = projects[package]["project"]["name"]
         modules = [module for module, distribution in DISTRIBUTIONS.items() if distribution == own_name]
         own = tuple(f"flambeau/{module.replace('.', '/')}{end}" for module in modules for end in ("/", ".py"))
+        own += NATIVE_FILES.get(package, ())
         assert [name for name in files if not name.startswith(own)] == []
         assert {f"flambeau/{package}/__init__.py", f"flambeau/{package}/py.typed"} <= set(files)
 
@@ -116,13 +125,15 @@ def test_the_sdist_holds_every_file_of_the_package(root: Path, package: str, sdi
     assert source_files(root / "packages" / package) <= sdist
 
 
-def test_the_native_library_is_found_where_dependants_look(root: Path, projects: Projects) -> None:
-    with zipfile.ZipFile(distribution_file(root, projects["tensor-core"], ".whl")) as wheel:
+@pytest.mark.parametrize(("native", "name"), [("tensor-core", "flambeau"), ("autograd", "flambeau-autograd")])
+def test_the_native_library_is_found_where_dependants_look(
+    root: Path, projects: Projects, native: str, name: str
+) -> None:
+    with zipfile.ZipFile(distribution_file(root, projects[native], ".whl")) as wheel:
         names = set(wheel.namelist())
-    assert "flambeau/lib/cmake/flambeau/flambeau-config.cmake" in names
-    assert any(name.startswith("flambeau/lib/libflambeau") for name in names)
+    assert {f"flambeau/lib/cmake/{name}/{name}-config.cmake", f"flambeau/lib/lib{name}.so"} <= names
     assert any(name.startswith("flambeau/include/flambeau/") for name in names)
-    (entry,) = importlib.metadata.entry_points(group="cmake.root", name="flambeau")
+    (entry,) = importlib.metadata.entry_points(group="cmake.root", name=name)
     assert entry.value == "flambeau"
 
 

@@ -9,9 +9,8 @@
 // of a derivative's closure, count as held from elsewhere, so that nothing in use is dropped.
 #include <unordered_map>
 
-#include "bind.h"
-
-namespace py = pybind11;
+#include "binding_hooks.h"
+#include "flambeau/autograd_engine.h"
 
 namespace flambeau::autograd {
 
@@ -90,34 +89,10 @@ class Search {
   std::unordered_map<const void*, size_t> positions_;
 };
 
-#ifdef Py_GIL_DISABLED
-constexpr long kFull = 0;  // this interpreter always collects all generations
-#else
-constexpr long kFull = 2;
-#endif
-
-// gc.callbacks: called before and after each collection.
-PyObject* after_collection(PyObject*, PyObject* args) {
-  const char* phase;
-  PyObject* info;
-  if (!PyArg_ParseTuple(args, "sO!", &phase, &PyDict_Type, &info)) return nullptr;
-  return guarded([&]() -> PyObject* {
-    PyObject* const generation = PyDict_GetItemString(info, "generation");
-    if (std::string_view(phase) == "stop" && generation && PyLong_AsLong(generation) >= kFull) collect_cycles();
-    Py_RETURN_NONE;
-  });
-}
-
-PyMethodDef callback = {"after_collection", after_collection, METH_VARARGS, nullptr};
-
 }  // namespace
 
 void suspect_cycle(const Tensor& leaf) {
-  static bool registered = false;
-  if (!std::exchange(registered, true)) {
-    const py::object function = py::reinterpret_steal<py::object>(PyCFunction_New(&callback, nullptr));
-    py::module_::import("gc").attr("callbacks").attr("append")(function);
-  }
+  if (binding_hooks) binding_hooks->watch_collections();
   suspects()[leaf.impl()->autograd] = leaf.impl();
 }
 

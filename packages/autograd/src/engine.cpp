@@ -12,14 +12,17 @@
 // accumulation are the exception: these exist to consume gradients early. Their turn comes right after the last node
 // whose gradients flow to them, which a search of the graph finds: their own number is older where an earlier graph,
 // which somebody still holds, had made them.
+#include "engine.h"
+
 #include <algorithm>
 #include <optional>
 #include <unordered_map>
 #include <unordered_set>
 
+#include "anomaly.h"
+#include "binding_hooks.h"
 #include "flambeau/cuda.h"
 #include "flambeau/interpreter.h"
-#include "hook_calls.h"
 
 namespace flambeau::autograd {
 
@@ -248,14 +251,15 @@ void Run::step(Node* node) {
   try {
     evaluate(node, gradients, doing);
   } catch (...) {
-    rethrow_with_note(*node, doing);
+    if (binding_hooks) binding_hooks->rethrow(*node, doing);
+    throw;
   }
   at_work = nullptr;
 }
 
 void Run::evaluate(Node* node, Gradients& gradients, const char*& doing) {
   const Placed placed(gradients.data(), gradients.size(), *node);
-  call_tensor_hooks(*node, gradients);
+  call_gradient_hooks(*node, gradients);
   retain(node, gradients);
   if (selective) {
     if (auto at = captures.find(node); at != captures.end()) {
@@ -290,7 +294,7 @@ void Run::compute(Node* node, Gradients& gradients, const SmallVector<bool, 8>& 
       if (needs[i] && results[i].defined())
         results[i] = fit(results[i], node->edges[i].node->outputs[node->edges[i].index], node, i);
     doing = "in a hook of";
-    call_posthooks(*hooks, results.data(), n, gradients.data(), gradients.size());
+    call_posthooks(*hooks, {results.data(), n}, {gradients.data(), gradients.size()});
     doing = "in the backward of";
   }
   if (FLAMBEAU_UNLIKELY(anomaly_mode && anomaly_checks_nan)) check_nan(*node, results.data(), n);
@@ -303,7 +307,7 @@ void Run::compute(Node* node, Gradients& gradients, const SmallVector<bool, 8>& 
 void Run::accumulate(Node* leaf, const Tensor& gradient) {
   const Placed placed(&gradient, 1, *leaf);
   leaf->apply(&gradient, nullptr, nullptr);
-  if (leaf->hooks) call_posthooks(*leaf->hooks, nullptr, 0, &gradient, 1);
+  if (leaf->hooks) call_posthooks(*leaf->hooks, {}, {&gradient, 1});
 }
 
 // Nothing fails from here on, but for hooks that are called after accumulation.

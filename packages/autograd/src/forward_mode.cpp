@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <unordered_set>
 
+#include "engine.h"
+#include "flambeau/autograd_engine.h"
 #include "place.h"
 
 namespace flambeau::autograd {

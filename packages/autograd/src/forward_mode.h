@@ -17,12 +17,12 @@
 
 namespace flambeau::autograd {
 
-size_t open_level();  // its number: how many are open further out
-void close_level();   // the innermost one, whose tangents go
-size_t open_levels();
-size_t visible_levels();  // those that the operations at hand reach
+FLAMBEAU_API size_t open_level();  // its number: how many are open further out
+FLAMBEAU_API void close_level();   // the innermost one, whose tangents go
+FLAMBEAU_API size_t open_levels();
+FLAMBEAU_API size_t visible_levels();  // those that the operations at hand reach
 
-class OuterLevels {  // in sight, for a scope: those outside of a level
+class FLAMBEAU_API OuterLevels {  // in sight, for a scope: those outside of a level
  public:
   explicit OuterLevels(size_t level);
   ~OuterLevels();
@@ -34,9 +34,9 @@ class OuterLevels {  // in sight, for a scope: those outside of a level
 };
 
 // Undefined where t has none.
-Tensor tangent_of(const Tensor& t, size_t level);
+FLAMBEAU_API Tensor tangent_of(const Tensor& t, size_t level);
 // Of a view: its place in the tangent of its base.
-void set_tangent(const Tensor& t, size_t level, const Tensor& tangent);
+FLAMBEAU_API void set_tangent(const Tensor& t, size_t level, const Tensor& tangent);
 void copy_tangents(const Tensor& from, const Tensor& to);       // of all levels in sight
 void adopt_tangents(const Tensor& self, const Tensor& source);  // in the place of its own
 
@@ -44,7 +44,8 @@ void push_forward(const Recording& recording, Derivative& derivative);
 // What a result's history and tangents are when it shows the elements of t.
 void record_alias(const Tensor& result, const Tensor& t);
 
-Tensor make_dual(const Tensor& primal, const Tensor& tangent, size_t level);
-std::pair<Tensor, Tensor> unpack_dual(const Tensor& t, size_t level);  // the tangent is undefined where there is none
+FLAMBEAU_API Tensor make_dual(const Tensor& primal, const Tensor& tangent, size_t level);
+FLAMBEAU_API std::pair<Tensor, Tensor> unpack_dual(const Tensor& t,
+                                                   size_t level);  // the tangent is undefined where there is none
 
 }  // namespace flambeau::autograd

@@ -54,6 +54,26 @@ bool depends_on_others(const std::vector<Tensor>& outputs, const std::vector<Ten
   return false;
 }
 
+LeafGradients leaf_gradients(const std::vector<Tensor>& outputs, const std::vector<Tensor>& leaves,
+                             const std::vector<Tensor>& cotangents, bool follow, bool keep_graph) {
+  RunOptions options;
+  options.inputs = gradient_edges(leaves);
+  const bool depends = follow && depends_on_others(outputs, leaves);
+  options.create_graph = depends;
+  close(leaves);
+  std::vector<Root> roots;
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    options.create_graph |= follow && cotangents[i].defined() && cotangents[i].requires_grad();
+    if (outputs[i].requires_grad()) roots.push_back(root_of(outputs[i], cotangents[i], i));
+  }
+  options.keep_graph = keep_graph || options.create_graph;
+  std::vector<Tensor> gradients(leaves.size());
+  if (!roots.empty()) gradients = run_backward(roots, options);
+  for (size_t i = 0; i < leaves.size(); ++i)
+    if (!gradients[i].defined()) gradients[i] = zeros(leaves[i].shape(), leaves[i].dtype());
+  return {std::move(gradients), depends};
+}
+
 Tensor detached(const Tensor& t) {
   const Tensor out = alias(t);
   if (t.dual())

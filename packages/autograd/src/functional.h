@@ -1,7 +1,7 @@
 // What the transforms of flambeau.func need of the engine.
 #pragma once
 
-#include "node.h"
+#include "engine.h"
 
 namespace flambeau::autograd {
 
@@ -21,20 +21,29 @@ class Origin final : public Node {
 
 // Two tensors over the elements of t, with one history: an Origin, or that of t, if it has one and grad mode is on. The
 // first is what a transform keeps to ask for the gradient of, the second what the function is given.
-std::pair<Tensor, Tensor> leaf_of(const Tensor& t);
-void close(const std::vector<Tensor>& leaves);
+FLAMBEAU_API std::pair<Tensor, Tensor> leaf_of(const Tensor& t);
+FLAMBEAU_API void close(const std::vector<Tensor>& leaves);
 
 // Whether what the outputs were computed from includes tensors that require a gradient and are not, or are not only,
 // the leaves.
-bool depends_on_others(const std::vector<Tensor>& outputs, const std::vector<Tensor>& leaves);
+FLAMBEAU_API bool depends_on_others(const std::vector<Tensor>& outputs, const std::vector<Tensor>& leaves);
+
+struct LeafGradients {
+  std::vector<Tensor> gradients;  // of the leaves, zeros where there are none
+  bool depends;                   // the outputs depend on other tensors that require a gradient
+};
+// The gradients of a transform's leaves. `cotangents` has a gradient, or an undefined tensor, for each output. With
+// `follow`, the gradients are recorded if the outputs depend on others, or if a cotangent requires a gradient.
+FLAMBEAU_API LeafGradients leaf_gradients(const std::vector<Tensor>& outputs, const std::vector<Tensor>& leaves,
+                                          const std::vector<Tensor>& cotangents, bool follow, bool keep_graph);
 
 // Another tensor over the elements of t, without its history in the graph; its tangents have none either.
-Tensor detached(const Tensor& t);
+FLAMBEAU_API Tensor detached(const Tensor& t);
 
 // The rows of the Jacobian of one output, stacked: for each leaf a tensor of the shape of the output followed by that
 // of the leaf. `create_graph`: they can be differentiated
 // themselves; `keep_graph`: the graph is not freed by the last row.
-std::vector<Tensor> jacobian(const Tensor& output, const std::vector<Tensor>& leaves, bool create_graph,
-                             bool keep_graph);
+FLAMBEAU_API std::vector<Tensor> jacobian(const Tensor& output, const std::vector<Tensor>& leaves, bool create_graph,
+                                          bool keep_graph);
 
 }  // namespace flambeau::autograd

@@ -1,67 +1,164 @@
-// Hooks on tensors and nodes: putting them on and taking them off.
-#include "bind.h"
+// Hooks on tensors and nodes: adding, removing and calling them.
+#include "hooks.h"
 
-namespace py = pybind11;
+#include <algorithm>
+#include <unordered_map>
+
+#include "anomaly.h"
+#include "flambeau/autograd_engine.h"
+#include "node.h"
 
 namespace flambeau::autograd {
 
 namespace {
 
-LeafHooks& leaf_hooks(const Tensor& t) {
-  AutogradMeta& meta = meta_of(t);
+int64_t next_callback = 0;
+std::unordered_map<int64_t, CallbackOwner*>& callback_owners() {
+  static auto* owners = new std::unordered_map<int64_t, CallbackOwner*>;
+  return *owners;
+}
+
+int64_t add(CallbackOwner& owner, Callbacks& callbacks, Hook hook) {
+  callbacks.push_back({next_callback, std::move(hook)});
+  callback_owners()[next_callback] = &owner;
+  return next_callback++;
+}
+
+void drop(Callbacks& callbacks) {
+  const Callbacks dropped = std::move(callbacks);
+  callbacks.clear();
+  for (const Callback& c : dropped) callback_owners().erase(c.id);
+}
+
+bool take_off(Callbacks& callbacks, int64_t id) {
+  const auto at = std::find_if(callbacks.begin(), callbacks.end(), [id](const Callback& c) { return c.id == id; });
+  if (at == callbacks.end()) return false;
+  const Hook dropped = std::move(at->hook);  // at the end: it may come back here
+  callbacks.erase(at);
+  return true;
+}
+
+// Calls a copy of the list: the callbacks may remove themselves or each other.
+void call(Callbacks callbacks, std::span<Tensor> values, std::span<const Tensor> outputs = {}) {
+  for (const Callback& c : callbacks) c.hook(values, outputs);
+}
+
+LeafHooks& leaf_hooks(const Tensor& leaf) {
+  AutogradMeta& meta = meta_of(leaf);
   if (!meta.hooks) meta.hooks = std::make_unique<LeafHooks>();
   return static_cast<LeafHooks&>(*meta.hooks);
 }
 
-int64_t register_hook(const Tensor& t, const py::object& hook) {
-  require(t.requires_grad(), "cannot register a hook on a tensor that doesn't require gradient");
-  track(t);
-  const Edge edge = gradient_edge(t);
-  if (!meta_of(t).grad_fn) return add_callback(leaf_hooks(t), leaf_hooks(t).gradient, hook.ptr());
-  NodeHooks& hooks = node_hooks(*edge.node);
-  return add_callback(hooks, hooks.gradient[edge.index], hook.ptr());
-}
-
-int64_t register_post_accumulate_grad_hook(const Tensor& t, const py::object& hook) {
-  require(t.requires_grad(), "cannot register a hook on a tensor that doesn't require gradient");
-  track(t);
-  require(!meta_of(t).grad_fn, "post accumulate grad hooks cannot be registered on non-leaf tensors");
-  return add_callback(leaf_hooks(t), leaf_hooks(t).post_accumulate, hook.ptr());
-}
-
-void retain_grad_of(const Tensor& t) {
-  require(t.requires_grad(), "can't retain_grad on Tensor that has requires_grad=False");
-  if (gradient_edge(t).node && meta_of(t).grad_fn) retain_grad(t);
-}
-
-void detach_(const Tensor& t) {
-  require(!t.impl()->base, "Can't detach views in-place. Use detach() instead.");
-  AutogradMeta* meta = t.impl()->autograd;
-  if (!meta) return;
-  stop_retaining(*meta);
-  meta->grad_fn = Ref<GraphNode>();
-  meta->requires_grad = false;
-  t.impl()->requires_grad = false;
+// A hook may also have changed them in place.
+void check_unchanged(const Node& node, const Gradients& gradients) {
+  for (size_t i = 0; i < gradients.size(); ++i) {
+    if (!gradients[i].defined()) continue;
+    require(gradients[i].shape() == node.outputs[i].shape && gradients[i].dtype() == node.outputs[i].dtype,
+            "a hook of ", node, " has changed the size or type of gradient ", i, ": it was ", node.outputs[i].dtype,
+            " ", node.outputs[i].shape, " and is ", gradients[i].dtype(), " ", gradients[i].shape());
+  }
 }
 
 }  // namespace
 
-// A tensor with callbacks may be part of a reference cycle through them.
-void track(const Tensor& t) {
-  auto* object = static_cast<PyObject*>(t.impl()->python_object);
-  if (object && !PyObject_GC_IsTracked(object)) PyObject_GC_Track(object);
+NodeHooks::~NodeHooks() { drop_callbacks(); }
+void NodeHooks::drop_callbacks() {
+  for (Callbacks& c : gradient) drop(c);
+  drop(pre);
+  drop(post);
+  metadata.reset();
+}
+void NodeHooks::remove(int64_t id) {
+  for (Callbacks& c : gradient)
+    if (take_off(c, id)) return;
+  take_off(pre, id) || take_off(post, id);
 }
 
-void bind_hooks(py::module_& m) {
-  define(m, "register_hook", &register_hook, tensor_argument(), py::arg());
-  define(m, "register_post_accumulate_grad_hook", &register_post_accumulate_grad_hook, tensor_argument(), py::arg());
-  define(m, "register_node_hook",
-         [](Node& n, const py::object& f) { return add_callback(node_hooks(n), node_hooks(n).post, f.ptr()); });
-  define(m, "register_node_prehook",
-         [](Node& n, const py::object& f) { return add_callback(node_hooks(n), node_hooks(n).pre, f.ptr()); });
-  define(m, "remove_hook", &remove_callback);
-  define(m, "retain_grad", &retain_grad_of, tensor_argument());
-  define(m, "detach_", &detach_, tensor_argument());
+LeafHooks::~LeafHooks() { drop_callbacks(); }
+void LeafHooks::drop_callbacks() {
+  drop(gradient);
+  drop(post_accumulate);
+}
+void LeafHooks::remove(int64_t id) { take_off(gradient, id) || take_off(post_accumulate, id); }
+
+NodeHooks& node_hooks(Node& node) {
+  if (!node.hooks) node.hooks = std::make_unique<NodeHooks>();
+  node.hooks->gradient.resize(node.outputs.size());
+  return *node.hooks;
+}
+
+int64_t add_gradient_hook(const Tensor& t, Hook hook) {
+  require(t.requires_grad(), "cannot register a hook on a tensor that doesn't require gradient");
+  const Edge edge = gradient_edge(t);
+  if (!meta_of(t).grad_fn) return add(leaf_hooks(t), leaf_hooks(t).gradient, std::move(hook));
+  NodeHooks& hooks = node_hooks(*edge.node);
+  return add(hooks, hooks.gradient[edge.index], std::move(hook));
+}
+
+int64_t add_accumulation_hook(const Tensor& leaf, Hook hook) {
+  require(leaf.requires_grad(), "cannot register a hook on a tensor that doesn't require gradient");
+  require(!meta_of(leaf).grad_fn, "post accumulate grad hooks cannot be registered on non-leaf tensors");
+  return add(leaf_hooks(leaf), leaf_hooks(leaf).post_accumulate, std::move(hook));
+}
+
+int64_t add_prehook(Node& node, Hook hook) { return add(node_hooks(node), node_hooks(node).pre, std::move(hook)); }
+int64_t add_posthook(Node& node, Hook hook) { return add(node_hooks(node), node_hooks(node).post, std::move(hook)); }
+
+int64_t register_hook(const Tensor& t, std::function<Tensor(const Tensor&)> hook) {
+  return add_gradient_hook(t, [hook = std::move(hook)](std::span<Tensor> gradient, std::span<const Tensor>) {
+    if (Tensor replacement = hook(gradient[0]); replacement.defined()) gradient[0] = std::move(replacement);
+  });
+}
+
+void remove_hook(int64_t id) {
+  const auto at = callback_owners().find(id);
+  if (at == callback_owners().end()) return;
+  CallbackOwner* owner = at->second;
+  callback_owners().erase(at);
+  owner->remove(id);
+}
+
+void retain_grad(const Tensor& t) {
+  require(t.requires_grad(), "can't retain_grad on Tensor that has requires_grad=False");
+  const Edge edge = gradient_edge(t);
+  AutogradMeta& meta = meta_of(t);
+  if (!meta.grad_fn || meta.retains_grad) return;
+  node_hooks(*edge.node).retained.push_back({edge.index, &meta});
+  meta.retains_grad = true;
+}
+
+void stop_retaining(AutogradMeta& meta) {
+  if (!std::exchange(meta.retains_grad, false) || !meta.grad_fn) return;
+  if (NodeHooks* hooks = static_cast<Node*>(meta.grad_fn.get())->hooks.get())
+    std::erase_if(hooks->retained, [&meta](const auto& entry) { return entry.second == &meta; });
+}
+
+void call_gradient_hooks(Node& node, Gradients& gradients) {
+  if (AccumulateGrad* leaf = node.edges.empty() ? dynamic_cast<AccumulateGrad*>(&node) : nullptr) {
+    if (auto* hooks = static_cast<LeafHooks*>(meta_of(leaf->leaf()).hooks.get()); hooks && gradients[0].defined()) {
+      call(hooks->gradient, {gradients.data(), 1});
+      check_unchanged(node, gradients);
+    }
+  }
+  NodeHooks* hooks = node.hooks.get();
+  if (!hooks) return;
+  for (size_t i = 0; i < hooks->gradient.size(); ++i)
+    if (gradients[i].defined() && !hooks->gradient[i].empty()) call(hooks->gradient[i], {gradients.data() + i, 1});
+  check_unchanged(node, gradients);
+}
+
+void call_accumulation_hooks(const Tensor& leaf) {
+  Tensor value = leaf;
+  call(static_cast<LeafHooks*>(meta_of(leaf).hooks.get())->post_accumulate, {&value, 1});
+}
+
+void call_prehooks(Node& node, Gradients& gradients) {
+  call(node.hooks->pre, {gradients.data(), gradients.size()});
+  check_unchanged(node, gradients);
+}
+
+void call_posthooks(const NodeHooks& hooks, std::span<Tensor> results, std::span<const Tensor> gradients) {
+  call(hooks.post, results, gradients);
 }
 
 }  // namespace flambeau::autograd

@@ -1,89 +1,20 @@
 // Nodes: making, saving, dropping.
 #include "node.h"
 
-#include <mutex>
-#include <optional>
-#include <unordered_map>
-
-#include "flambeau/interpreter.h"
+#include "anomaly.h"
+#include "binding_hooks.h"
 #include "forward_mode.h"
 
 namespace flambeau::autograd {
+
+const BindingHooks* binding_hooks = nullptr;
+int hooked_threads = 0;
 
 namespace {
 
 uint64_t next_sequence = 0;  // under the interpreter's lock
 
-int64_t next_callback = 0;
-std::unordered_map<int64_t, CallbackOwner*>& callback_owners() {
-  static auto* owners = new std::unordered_map<int64_t, CallbackOwner*>;
-  return *owners;
-}
-
-void drop(Callbacks& callbacks) {
-  const Callbacks dropped = std::move(callbacks);
-  callbacks.clear();
-  for (const Callback& c : dropped) callback_owners().erase(c.id);
-  for (const Callback& c : dropped) Py_DECREF(c.function);
-}
-
-bool take_off(Callbacks& callbacks, int64_t id) {
-  for (size_t i = 0; i < callbacks.size(); ++i)
-    if (callbacks[i].id == id) {
-      PyObject* function = callbacks[i].function;
-      callbacks.erase(callbacks.begin() + std::ptrdiff_t(i));
-      Py_DECREF(function);
-      return true;
-    }
-  return false;
-}
-
-int visit(const Callbacks& callbacks, VisitObject visit_one, void* argument) {
-  for (const Callback& c : callbacks)
-    if (const int stop = visit_one(c.function, argument)) return stop;
-  return 0;
-}
-
-// What a tensor was computed by, if nothing else can reach it.
-const Node* owned_node(const AutogradMeta& meta) {
-  const Node* node = static_cast<Node*>(meta.grad_fn.get());
-  return node && node->use_count() == 1 ? node : nullptr;
-}
-
 }  // namespace
-
-int64_t add_callback(CallbackOwner& owner, Callbacks& callbacks, PyObject* function) {
-  Py_INCREF(function);
-  callbacks.push_back({next_callback, function});
-  callback_owners()[next_callback] = &owner;
-  return next_callback++;
-}
-void remove_callback(int64_t id) {
-  const auto at = callback_owners().find(id);
-  if (at == callback_owners().end()) return;
-  CallbackOwner* owner = at->second;
-  callback_owners().erase(at);
-  owner->remove(id);
-}
-void NodeHooks::remove(int64_t id) {
-  for (Callbacks& c : gradient)
-    if (take_off(c, id)) return;
-  take_off(pre, id) || take_off(post, id);
-}
-void LeafHooks::remove(int64_t id) { take_off(gradient, id) || take_off(post_accumulate, id); }
-
-NodeHooks::~NodeHooks() { drop_callbacks(); }
-void NodeHooks::drop_callbacks() {
-  for (Callbacks& c : gradient) drop(c);
-  drop(pre);
-  drop(post);
-  Py_CLEAR(metadata);
-}
-LeafHooks::~LeafHooks() { drop_callbacks(); }
-void LeafHooks::drop_callbacks() {
-  drop(gradient);
-  drop(post_accumulate);
-}
 
 const char* Node::name() const {
   if (name_.empty()) name_ = std::string(operator_name_) + "Backward0";
@@ -139,6 +70,29 @@ uint64_t geometry_of(const Tensor& t) {
 }
 
 }  // namespace
+
+// If this thread has hooks on saved tensors, `saved` becomes what they make of `t`.
+static void pack(SavedTensor& saved, const Tensor& t) {
+  std::unique_ptr<PackedTensor> packed = binding_hooks->pack(t);
+  if (!packed) return;
+  if (saved.output < 0) packed->edge = gradient_edge(t);
+  saved.packed = std::move(packed);
+  saved.tensor = Tensor();
+}
+
+static Tensor unpack(const SavedTensor& saved, Node* node) {
+  const PackedTensor& packed = *saved.packed;
+  const Tensor t = packed.unpack();
+  require(t.shape() == packed.shape && t.dtype() == packed.dtype && t.device() == packed.device,
+          "Output of saved tensor unpack_hook expected to be like the tensor that was packed, ", packed.dtype, " ",
+          packed.shape, " on ", packed.device, ", but got ", t.dtype(), " ", t.shape(), " on ", t.device());
+  const Tensor values = packed.contiguous ? contiguous(t) : t;
+  const Edge edge = saved.output >= 0 ? Edge{Ref<Node>(node), uint32_t(saved.output)} : packed.edge;
+  if (!edge.node || !grad_enabled()) return values;
+  const Tensor out = alias(values);
+  set_history(out, edge.node, edge.index);
+  return out;
+}
 
 void OperatorNode::save(const Tensor& t, int output) {
   if (!t.defined()) return saved_.push_back({t, 0, -1, 0, nullptr});
@@ -216,165 +170,6 @@ void OperatorNode::apply(const Tensor* gradients, Tensor* results, const bool* n
   } applying{*this};
   ++applying_;
   derivative_(Context(gradients, saved.data(), results, needs));
-}
-
-AccumulateGrad::AccumulateGrad(const Tensor& leaf) : Node(nullptr), leaf_(leaf) {
-  name_ = "AccumulateGrad";
-  outputs.push_back({leaf.shape(), leaf.dtype()});
-  take_number();
-  meta_of(leaf).accumulator = this;
-}
-AccumulateGrad::~AccumulateGrad() {
-  if (AutogradMeta* meta = leaf_.impl()->autograd; meta && meta->accumulator == this) meta->accumulator = nullptr;
-}
-
-void AccumulateGrad::apply(const Tensor* gradients, Tensor*, const bool*) {
-  AutogradMeta& meta = meta_of(leaf_);
-  accumulate_into(meta.grad, gradients[0]);
-  if (FLAMBEAU_UNLIKELY(grad_enabled() && meta.grad.requires_grad())) suspect_cycle(leaf_);
-  if (!is_observed()) return;
-  for (const Callback& c : HeldCallbacks(static_cast<LeafHooks*>(meta.hooks.get())->post_accumulate)) {
-    PyObject* leaf = wrap(leaf_);
-    PyObject* result = PyObject_CallOneArg(c.function, leaf);
-    Py_DECREF(leaf);
-    if (!result) throw PythonError();
-    Py_DECREF(result);
-  }
-}
-
-void AccumulateGrad::check(const Tensor& gradient) const {
-  const AutogradMeta* meta = leaf_.impl()->autograd;
-  if (!meta || !meta->grad.defined() || !gradient.defined()) return;
-  require(meta->grad.shape() == gradient.shape(), "a gradient of shape ", gradient.shape(),
-          " cannot be added to the .grad of a leaf, which has shape ", meta->grad.shape());
-}
-
-bool AccumulateGrad::is_observed() const {
-  const AutogradMeta* meta = leaf_.impl()->autograd;
-  return meta && meta->hooks && !static_cast<LeafHooks*>(meta->hooks.get())->post_accumulate.empty();
-}
-
-namespace {
-
-// Serialises threads that add to the .grad of one leaf. Waits without the GIL, which the other thread needs to go on.
-class AccumulationLock {
- public:
-  explicit AccumulationLock(const Tensor* slot) : lock_(mutex_of(slot), std::try_to_lock) {
-    if (lock_) return;
-    const GilRelease release(GilRelease::Wait);
-    lock_.lock();
-  }
-
- private:
-  static std::recursive_mutex& mutex_of(const Tensor* slot) {
-    constexpr size_t kMutexes = 64;
-    static auto* const mutexes = new std::recursive_mutex[kMutexes];
-    return mutexes[reinterpret_cast<size_t>(slot) / 64 % kMutexes];
-  }
-  std::unique_lock<std::recursive_mutex> lock_;
-};
-
-constexpr int64_t kAtOnce = 1024;  // elements that are added with the GIL held
-
-}  // namespace
-
-// A gradient that nobody else holds becomes .grad itself; later ones are added in place, unless they are to be
-// differentiated.
-void accumulate_into(Tensor& slot, const Tensor& gradient) {
-  std::optional<AccumulationLock> lock;
-  if (gradient.numel() > kAtOnce) lock.emplace(&slot);
-  if (!slot.defined()) {
-    const bool owned = gradient.impl()->use_count() == 1 && gradient.storage().use_count() == 1 &&
-                       gradient.is_contiguous() && !gradient.impl()->base;
-    slot = owned || grad_enabled() ? (gradient.is_contiguous() ? gradient : clone(gradient)) : clone(gradient);
-    if (grad_enabled() && !owned && !gradient.requires_grad()) slot = clone(gradient);
-    return;
-  }
-  if (grad_enabled()) {
-    const Tensor former = slot;
-    slot = add(former, gradient);
-    return;
-  }
-  const Tensor sum = slot;  // another thread may replace .grad meanwhile
-  const Operand operands[] = {sum, gradient};
-  pointwise_(op::add, operands);
-}
-
-std::vector<Edge> gradient_edges(const std::vector<Tensor>& tensors) {
-  std::vector<Edge> out;
-  for (const Tensor& t : tensors) out.push_back(gradient_edge(t));
-  return out;
-}
-
-void stop_retaining(AutogradMeta& meta) {
-  if (!std::exchange(meta.retains_grad, false) || !meta.grad_fn) return;
-  if (NodeHooks* hooks = static_cast<Node*>(meta.grad_fn.get())->hooks.get())
-    std::erase_if(hooks->retained, [&meta](const auto& entry) { return entry.second == &meta; });
-}
-
-void retain_grad(const Tensor& t) {
-  AutogradMeta& meta = meta_of(t);
-  if (meta.retains_grad) return;
-  node_hooks(*gradient_edge(t).node).retained.push_back({meta.output_index, &meta});
-  meta.retains_grad = true;
-}
-
-NodeHooks& node_hooks(Node& node) {
-  if (!node.hooks) node.hooks = std::make_unique<NodeHooks>();
-  node.hooks->gradient.resize(node.outputs.size());
-  return *node.hooks;
-}
-
-int visit_callbacks(AutogradMeta* meta, VisitObject visit_one, void* argument) {
-  int stop = 0;
-  if (const auto* hooks = static_cast<LeafHooks*>(meta->hooks.get())) {
-    stop = visit(hooks->gradient, visit_one, argument);
-    if (!stop) stop = visit(hooks->post_accumulate, visit_one, argument);
-  }
-  const Node* node = owned_node(*meta);
-  if (!node || stop) return stop;
-  if (PyObject* context = node->function_context()) stop = visit_one(context, argument);
-  if (const NodeHooks* hooks = node->hooks.get()) {
-    for (const Callbacks& c : hooks->gradient)
-      if (!stop) stop = visit(c, visit_one, argument);
-    for (const Callbacks* c : {&hooks->pre, &hooks->post})
-      if (!stop) stop = visit(*c, visit_one, argument);
-    if (!stop && hooks->metadata) stop = visit_one(hooks->metadata, argument);
-  }
-  return stop;
-}
-
-void drop_callbacks(AutogradMeta* meta) {
-  if (auto* hooks = static_cast<LeafHooks*>(meta->hooks.get())) hooks->drop_callbacks();
-  if (const Node* node = owned_node(*meta); node && node->hooks) node->hooks->drop_callbacks();
-}
-
-void set_history(const Tensor& t, const Ref<Node>& node, uint32_t index) {
-  AutogradMeta& meta = meta_of(t);
-  const bool retained = meta.retains_grad;
-  stop_retaining(meta);
-  meta.grad_fn = node;
-  meta.output_index = index;
-  t.impl()->requires_grad = true;
-  if (!retained) return;
-  node_hooks(*node).retained.push_back({index, &meta});
-  meta.retains_grad = true;
-}
-
-void set_requires_grad(const Tensor& t, bool requires_grad) {
-  require(!requires_grad || is_inexact(t.dtype()),
-          "only Tensors of floating point and complex dtype can require gradients, got ", t.dtype(),
-          "; convert first, e.g. x.float()");
-  require(!requires_grad || inference_mode() || !t.storage().inference(),
-          "Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.");
-  AutogradMeta& meta = meta_of(t);
-  require(!meta.grad_fn || requires_grad,
-          "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a "
-          "subgraph that doesn't require "
-          "differentiation use var_no_grad = var.detach().");
-  if (meta.grad_fn) return;
-  meta.requires_grad = requires_grad;
-  t.impl()->requires_grad = requires_grad;
 }
 
 }  // namespace flambeau::autograd

@@ -6,48 +6,36 @@
 // the graph is needed to find one.
 #pragma once
 
-#include <Python.h>
-
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "flambeau/operators.h"
-#include "flambeau/python.h"
+#include "hooks.h"
 
 namespace flambeau::autograd {
 
 class Node;
 struct Run;
-using Gradients = SmallVector<Tensor, 1>;  // of the outputs of a node
 
 struct Edge {
   Ref<Node> node;      // null: no gradient is wanted
   uint32_t index = 0;  // which output of that node
 };
 
-// What hooks (saved_tensors_hooks) made of a saved tensor. saved_hooks.cpp
+// What the bindings' hooks made of a saved tensor (saved_tensors_hooks).
 struct PackedTensor {
-  PyObject *packed, *unpack;  // owned
-  Edge edge;                  // where the gradient of the unpacked tensor goes
-  Shape shape;                // what the derivatives were promised, and do not look at again
-  Dtype dtype;
-  Device device;
-  bool contiguous;
-  PackedTensor(PyObject* packed, PyObject* unpack, Edge edge, const Tensor& t)
-      : packed(packed),
-        unpack(unpack),
-        edge(std::move(edge)),
-        shape(t.shape()),
-        dtype(t.dtype()),
-        device(t.device()),
-        contiguous(t.is_contiguous()) {}
-  ~PackedTensor() {
-    Py_DECREF(packed);
-    Py_DECREF(unpack);
-  }
-  PackedTensor(const PackedTensor&) = delete;
+  explicit PackedTensor(const Tensor& t)
+      : shape(t.shape()), dtype(t.dtype()), device(t.device()), contiguous(t.is_contiguous()) {}
+  virtual ~PackedTensor() = default;
+  virtual Tensor unpack() const = 0;
+
+  Edge edge;          // where the gradient of the unpacked tensor goes
+  const Shape shape;  // what the derivatives were promised, and do not look at again
+  const Dtype dtype;
+  const Device device;
+  const bool contiguous;
 };
 
 struct SavedTensor {
@@ -63,62 +51,7 @@ struct OutputInfo {
   Dtype dtype;
 };
 
-struct Callback {
-  int64_t id;
-  PyObject* function;  // owned
-};
-using Callbacks = std::vector<Callback>;
-
-class HeldCallbacks {  // a copy to be called: the callbacks may take themselves or each other off
- public:
-  explicit HeldCallbacks(const Callbacks& callbacks) : callbacks_(callbacks) {
-    for (const Callback& c : callbacks_) Py_INCREF(c.function);
-  }
-  ~HeldCallbacks() {
-    for (const Callback& c : callbacks_) Py_DECREF(c.function);
-  }
-  HeldCallbacks(const HeldCallbacks&) = delete;
-  auto begin() const { return callbacks_.begin(); }
-  auto end() const { return callbacks_.end(); }
-
- private:
-  const Callbacks callbacks_;
-};
-
-struct CallbackOwner {  // found by the ids of its callbacks, so that a handle need not hold it
-  virtual void remove(int64_t id) = 0;
-
- protected:
-  ~CallbackOwner() = default;
-};
-int64_t add_callback(CallbackOwner& owner, Callbacks& callbacks, PyObject* function);  // its id
-void remove_callback(int64_t id);                                                      // if it is still there
-
-struct CallSite {                                 // the Python frames at a moment, innermost first. anomaly.cpp
-  std::vector<std::pair<PyObject*, int>> frames;  // code objects, owned, and the instruction
-  Ref<Node> parent;                               // the node in whose derivative it happened
-  ~CallSite();
-};
-
-struct NodeHooks final : CallbackOwner {  // what few nodes have
-  ~NodeHooks();
-  void remove(int64_t id) override;
-  void drop_callbacks();
-  std::vector<Callbacks> gradient;                           // by output: called with its gradient, may replace it
-  Callbacks pre, post;                                       // of the node: (grad_outputs), (grad_inputs, grad_outputs)
-  std::vector<std::pair<uint32_t, AutogradMeta*>> retained;  // tensors that keep their gradient
-  PyObject* metadata = nullptr;                              // a dict for the user
-  std::unique_ptr<CallSite> call_site;                       // in anomaly mode
-};
-
-struct LeafHooks final : TensorHooks, CallbackOwner {
-  ~LeafHooks() override;
-  void remove(int64_t id) override;
-  void drop_callbacks();
-  Callbacks gradient, post_accumulate;
-};
-
-class Node : public GraphNode {
+class FLAMBEAU_API Node : public GraphNode {
  public:
   explicit Node(const char* operator_name) : operator_name_(operator_name) {}  // with static lifetime
   const char* name() const override;                                           // made when it is asked for
@@ -126,8 +59,7 @@ class Node : public GraphNode {
   // Gradients of the outputs to those of the inputs; `results` has one slot for each edge.
   virtual void apply(const Tensor* gradients, Tensor* results, const bool* needs) = 0;
   virtual void release_saved() {}
-  virtual PyObject* function_context() const { return nullptr; }  // of a call of an autograd.Function; borrowed
-  void take_number();                                             // Note [Order]
+  void take_number();  // Note [Order]
 
   SmallVector<Edge, 3> edges;
   SmallVector<OutputInfo, 1> outputs;
@@ -148,9 +80,9 @@ class Node : public GraphNode {
   mutable std::string name_;
 };
 
-std::ostream& operator<<(std::ostream& out, const Node& node);  // its name
+FLAMBEAU_API std::ostream& operator<<(std::ostream& out, const Node& node);  // its name
 
-class OperatorNode : public Node {
+class FLAMBEAU_API OperatorNode : public Node {
  public:
   OperatorNode(const char* operator_name, Derivative derivative)
       : Node(operator_name), derivative_(std::move(derivative)) {}
@@ -180,7 +112,7 @@ class OperatorNode : public Node {
   Derivative derivative_;
 };
 
-class AccumulateGrad final : public Node {  // adds to a leaf's .grad
+class FLAMBEAU_API AccumulateGrad final : public Node {  // adds to a leaf's .grad
  public:
   explicit AccumulateGrad(const Tensor& leaf);
   ~AccumulateGrad() override;
@@ -199,63 +131,24 @@ Ref<T> make_node(Args&&... args) {
   return Ref<T>::adopt(new (allocate(sizeof(T))) T(std::forward<Args>(args)...));
 }
 
-// Whether a thread has hooks installed; if this one has, `saved` becomes what they make of `t`.
-extern int hooked_threads;
-void pack(SavedTensor& saved, const Tensor& t);
-Tensor unpack(const SavedTensor& saved, Node* node);
-
-extern bool anomaly_mode, anomaly_checks_nan;
-void remember_call(Node& node);
-// Adds a note that names the node to the exception being handled, and rethrows it as a Python one.
-[[noreturn]] void rethrow_with_note(const Node& node, const char* doing);
-void check_nan(const Node& node, const Tensor* results, size_t count);
-std::string call_text(const Node& node);  // the forward call, indented lines; empty where it was not remembered
-
-Edge gradient_edge(const Tensor& t);  // where the gradient of t goes; none if it requires none
+FLAMBEAU_API Edge gradient_edge(const Tensor& t);  // where the gradient of t goes; none if it requires none
+FLAMBEAU_API std::vector<Edge> gradient_edges(const std::vector<Tensor>& tensors);
 void set_history(const Tensor& t, const Ref<Node>& node, uint32_t index);
-NodeHooks& node_hooks(Node& node);  // made if they are missing
-void retain_grad(const Tensor& t);  // of a tensor with a history
-void stop_retaining(AutogradMeta& meta);
+FLAMBEAU_API void detach_(const Tensor& t);  // drops its history
 
 void record(Recording& recording);
 // Gives t its history as an output of a node with the given inputs.
-void become_output(const Tensor& t, const Ref<OperatorNode>& node, uint32_t index, Recording::Kind kind,
-                   const Tensor* const* inputs, int count);
-void set_requires_grad(const Tensor& t, bool requires_grad);
-void track(const Tensor& t);  // by the garbage collector
-int visit_callbacks(AutogradMeta* meta, VisitObject visit, void* argument);
-void drop_callbacks(AutogradMeta* meta);
-void* wrap_grad_fn(const Tensor& t);
+FLAMBEAU_API void become_output(const Tensor& t, const Ref<OperatorNode>& node, uint32_t index, Recording::Kind kind,
+                                const Tensor* const* inputs, int count);
+
+// Sums a gradient to the shape and casts it to the dtype of what it belongs to. `sender` computed it, as its result
+// `index`.
+Tensor fit(Tensor gradient, const OutputInfo& info, const Node* sender, size_t index);
+bool reduces_to(const Shape& from, const Shape& to);  // whether `to` broadcasts to `from`
+void accumulate_into(Tensor& slot, const Tensor& gradient);
 
 // Note [Cycles of gradients] in cycles.cpp
 void suspect_cycle(const Tensor& leaf);         // its .grad has a graph
 void forget_suspect(const AutogradMeta& meta);  // it ends
-size_t collect_cycles();                        // how many leaves were garbage
-
-bool reduces_to(const Shape& from, const Shape& to);  // whether `to` broadcasts to `from`
-// Sums a gradient to the shape and casts it to the dtype of what it belongs to. `sender` computed it, as its result
-// `index`.
-Tensor fit(Tensor gradient, const OutputInfo& info, const Node* sender, size_t index);
-void accumulate_into(Tensor& slot, const Tensor& gradient);
-
-struct Root {
-  Edge edge;
-  Tensor gradient;
-  Root(Edge e, Tensor g) : edge(std::move(e)), gradient(std::move(g)) {}
-  Root(const Tensor& t, Tensor g) : Root(gradient_edge(t), std::move(g)) {}
-};
-std::vector<Edge> gradient_edges(const std::vector<Tensor>& tensors);
-struct RunOptions {
-  bool keep_graph = false, create_graph = false;
-  std::vector<Edge> inputs;        // if any: only what leads to them runs
-  bool accumulate_inputs = false;  // backward(inputs=...): into their .grad, instead of returning the gradients
-};
-// The gradients of options.inputs, undefined where they were not reached.
-std::vector<Tensor> run_backward(const std::vector<Root>& roots, const RunOptions& options);
-// Of this thread: the number of the run, -1 outside of one; the node at work, or null; whether the run reaches a node.
-int64_t current_run();
-Node* current_node();
-bool run_reaches(Node* node);
-bool run_is_selective();  // it runs only what leads to given inputs
 
 }  // namespace flambeau::autograd

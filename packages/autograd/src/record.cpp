@@ -1,4 +1,5 @@
 // From what an operator records to nodes of the graph; in-place changes and views.
+#include "flambeau/autograd_engine.h"
 #include "forward_mode.h"
 #include "place.h"
 
@@ -81,6 +82,44 @@ bool fits(const OutputInfo& output, const Tensor& leaf) {
 
 }  // namespace
 
+void set_history(const Tensor& t, const Ref<Node>& node, uint32_t index) {
+  AutogradMeta& meta = meta_of(t);
+  const bool retained = meta.retains_grad;
+  stop_retaining(meta);
+  meta.grad_fn = node;
+  meta.output_index = index;
+  t.impl()->requires_grad = true;
+  if (!retained) return;
+  node_hooks(*node).retained.push_back({index, &meta});
+  meta.retains_grad = true;
+}
+
+void set_requires_grad(const Tensor& t, bool requires_grad) {
+  require(!requires_grad || is_inexact(t.dtype()),
+          "only Tensors of floating point and complex dtype can require gradients, got ", t.dtype(),
+          "; convert first, e.g. x.float()");
+  require(!requires_grad || inference_mode() || !t.storage().inference(),
+          "Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.");
+  AutogradMeta& meta = meta_of(t);
+  require(!meta.grad_fn || requires_grad,
+          "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a "
+          "subgraph that doesn't require "
+          "differentiation use var_no_grad = var.detach().");
+  if (meta.grad_fn) return;
+  meta.requires_grad = requires_grad;
+  t.impl()->requires_grad = requires_grad;
+}
+
+void detach_(const Tensor& t) {
+  require(!t.impl()->base, "Can't detach views in-place. Use detach() instead.");
+  AutogradMeta* meta = t.impl()->autograd;
+  if (!meta) return;
+  stop_retaining(*meta);
+  meta->grad_fn = Ref<GraphNode>();
+  meta->requires_grad = false;
+  t.impl()->requires_grad = false;
+}
+
 Edge gradient_edge(const Tensor& t) {
   if (!t.defined() || !t.requires_grad()) return {};
   AutogradMeta& meta = meta_of(t);
@@ -89,6 +128,12 @@ Edge gradient_edge(const Tensor& t) {
   if (Node* const accumulator = static_cast<Node*>(meta.accumulator); accumulator && fits(accumulator->outputs[0], t))
     return {Ref<Node>(accumulator), 0};
   return {make_node<AccumulateGrad>(t), 0};
+}
+
+std::vector<Edge> gradient_edges(const std::vector<Tensor>& tensors) {
+  std::vector<Edge> out;
+  for (const Tensor& t : tensors) out.push_back(gradient_edge(t));
+  return out;
 }
 
 namespace {
@@ -140,5 +185,19 @@ void become_output(const Tensor& t, const Ref<OperatorNode>& node, uint32_t inde
   if (kind == Recording::kInPlace) ++meta_of(t).history;
   if (kind == Recording::kView && base && base->autograd) meta_of(t).base_history = base->autograd->history;
 }
+
+namespace {
+
+void forget_meta(AutogradMeta& meta) {
+  stop_retaining(meta);
+  forget_suspect(meta);
+}
+
+const AutogradHooks hooks{record, set_requires_grad, forget_meta, adopt_tangents};
+
+// Operators record from the moment this library is loaded.
+[[maybe_unused]] const bool loaded = (autograd_hooks = &hooks, true);
+
+}  // namespace
 
 }  // namespace flambeau::autograd

@@ -129,7 +129,8 @@ PyObject* get_grad_fn(PyObject* self, void*) {
   return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
     const Tensor& t = tensor_of(self);
     if (!t.requires_grad()) Py_RETURN_NONE;
-    return static_cast<PyObject*>(autograd_hooks->wrap_grad_fn(t));
+    ensure_autograd();  // a C++ program may have recorded it
+    return python_autograd_hooks->wrap_grad_fn(t);
   });
 }
 

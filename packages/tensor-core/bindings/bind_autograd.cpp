@@ -43,7 +43,7 @@ void forwarded(const char* signature, const char* doc) {
 }  // namespace
 
 void ensure_autograd() {
-  if (autograd_hooks) return;
+  if (python_autograd_hooks) return;
   const Object module(PyImport_ImportModule("flambeau.autograd"));
   if (!module) {
     if (PyErr_ExceptionMatches(PyExc_ModuleNotFoundError)) {
@@ -52,7 +52,7 @@ void ensure_autograd() {
     }
     throw PythonError();
   }
-  require(autograd_hooks, "flambeau.autograd was imported but did not register its engine");
+  require(python_autograd_hooks, "flambeau.autograd was imported but did not register its engine");
 }
 
 void bind_autograd() {

@@ -99,19 +99,19 @@ void dealloc(PyObject* self) {
 // What autograd hangs off a tensor that only its Python object holds; nothing where autograd is not loaded.
 AutogradMeta* owned_meta(PyObject* self) {
   const Tensor& t = reinterpret_cast<TensorObject*>(self)->tensor;
-  return autograd_hooks && t.defined() && t.impl()->use_count() == 1 ? t.impl()->autograd : nullptr;
+  return python_autograd_hooks && t.defined() && t.impl()->use_count() == 1 ? t.impl()->autograd : nullptr;
 }
 
 int traverse(PyObject* self, visitproc visit, void* arg) {
   Py_VISIT(Py_TYPE(self));
   Py_VISIT(reinterpret_cast<TensorObject*>(self)->dict);
   AutogradMeta* meta = owned_meta(self);
-  return meta ? autograd_hooks->visit_callbacks(meta, visit, arg) : 0;
+  return meta ? python_autograd_hooks->visit_callbacks(*meta, visit, arg) : 0;
 }
 int clear(PyObject* self) {
   const InterpreterSection section;
   Py_CLEAR(reinterpret_cast<TensorObject*>(self)->dict);
-  if (AutogradMeta* meta = owned_meta(self)) autograd_hooks->drop_callbacks(meta);
+  if (AutogradMeta* meta = owned_meta(self)) python_autograd_hooks->drop_callbacks(*meta);
   return 0;
 }
 

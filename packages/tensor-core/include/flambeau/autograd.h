@@ -152,16 +152,10 @@ struct Recording {
   bool elementwise = false;  // every element of the output depends on one element of each input only
 };
 
-using VisitObject = int (*)(struct _object* python_object, void* argument);
-
 struct AutogradHooks {
   void (*record)(Recording& recording);
   void (*set_requires_grad)(const Tensor& t, bool requires_grad);
-  void (*forget_meta)(AutogradMeta& meta);  // it is about to go
-  // For Python's garbage collector: the callbacks that only this tensor holds.
-  int (*visit_callbacks)(AutogradMeta* meta, VisitObject visit, void* argument);
-  void (*drop_callbacks)(AutogradMeta* meta);
-  void* (*wrap_grad_fn)(const Tensor& t);  // a new reference to the Python object of its node, or to None
+  void (*forget_meta)(AutogradMeta& meta);                           // it is about to go
   void (*adopt_tangents)(const Tensor& self, const Tensor& source);  // gives `self` those of `source`
 };
 
@@ -195,6 +189,11 @@ class RecordingModes {  // sets them for a scope
 class NoRecording : RecordingModes {  // for what an operator does inside
  public:
   NoRecording() : RecordingModes(0) {}
+};
+
+class NoGrad : RecordingModes {  // the user's switch: no graph is recorded in a scope
+ public:
+  NoGrad() : RecordingModes(recording_modes() & modes::kTangents) {}
 };
 
 template <class... Tensors>

@@ -17,6 +17,8 @@
 
 #include "flambeau/macros.h"
 
+struct _object;  // Python's PyObject
+
 namespace flambeau {
 
 struct InterpreterHooks {
@@ -38,6 +40,17 @@ struct CallState {                     // of a thread
 extern FLAMBEAU_API constinit thread_local CallState call_state __attribute__((tls_model("initial-exec")));
 FLAMBEAU_API void leave_operator();
 }  // namespace detail
+
+// Told of every call of an operator from Python and of every node of a backward run, before and after; calls nest.
+struct CallObserver {
+  virtual void begin(const char* name) = 0;
+  // Takes the result of the call, null for a node and where a Python exception is set; returns what the caller gets.
+  virtual _object* end(const char* name, _object* result) = 0;
+
+ protected:
+  ~CallObserver() = default;
+};
+FLAMBEAU_API extern CallObserver* call_observer;  // null but for a while
 
 // Elements for which a serial loop releases the GIL: some microseconds of work.
 inline constexpr int64_t kGilGrain = 16384;

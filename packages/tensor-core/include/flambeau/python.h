@@ -62,16 +62,14 @@ class InterpreterSection {
 #endif
 };
 
-// Told of every call of an operator from Python, before and after; calls nest.
-struct CallObserver {
-  virtual void begin(const char* name) = 0;
-  // The result, or null where an exception is set; returns what the caller gets.
-  virtual PyObject* end(const char* name, PyObject* result) = 0;
-
- protected:
-  ~CallObserver() = default;
+// What the autograd package adds for Python objects. Null until flambeau.autograd is imported.
+struct PythonAutogradHooks {
+  // For the garbage collector: the callbacks that only this tensor holds.
+  int (*visit_callbacks)(const AutogradMeta& meta, visitproc visit, void* argument);
+  void (*drop_callbacks)(const AutogradMeta& meta);
+  PyObject* (*wrap_grad_fn)(const Tensor& t);  // a new reference to the object of its node, or to None
 };
-FLAMBEAU_API extern CallObserver* call_observer;  // null but for a while
+FLAMBEAU_API extern const PythonAutogradHooks* python_autograd_hooks;
 
 // Thrown where the Python error indicator is already set.
 struct FLAMBEAU_API PythonError : std::exception {

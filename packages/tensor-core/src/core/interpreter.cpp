@@ -15,6 +15,7 @@
 namespace flambeau {
 
 const InterpreterHooks* interpreter_hooks = nullptr;
+CallObserver* call_observer = nullptr;
 
 namespace detail {
 constinit thread_local CallState call_state = {};

@@ -13,9 +13,9 @@ DeviceMemory device_memory;
 struct PythonInterface;
 FLAMBEAU_API extern const PythonInterface* python_interface;
 const PythonInterface* python_interface = nullptr;  // python.h; set by the extension module
-struct CallObserver;
-FLAMBEAU_API extern CallObserver* call_observer;
-CallObserver* call_observer = nullptr;  // python.h
+struct PythonAutogradHooks;
+FLAMBEAU_API extern const PythonAutogradHooks* python_autograd_hooks;
+const PythonAutogradHooks* python_autograd_hooks = nullptr;  // python.h; set by flambeau.autograd
 
 namespace {
 thread_local uint8_t modes_of_thread __attribute__((tls_model("initial-exec"))) = modes::kGraph;

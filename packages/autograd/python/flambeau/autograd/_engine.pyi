@@ -1,4 +1,4 @@
-# The types of the native module that autograd/src builds.
+# The types of the native module that autograd/bindings builds.
 
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol

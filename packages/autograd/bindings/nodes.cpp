@@ -73,16 +73,16 @@ py::tuple output_sizes(const Node& n) {  // of its outputs: shape and dtype
 }
 
 py::object metadata(Node& n) {
-  PyObject*& held = node_hooks(n).metadata;
+  std::shared_ptr<void>& held = node_hooks(n).metadata;
   if (!held) {
     py::dict made;
     if (n.hooks->call_site) {
       made["traceback_"] = traceback_lines(n);
       if (n.hooks->call_site->parent) made["parent_"] = py::cast(n.hooks->call_site->parent);
     }
-    held = made.release().ptr();
+    held.reset(made.release().ptr(), [](PyObject* dict) { Py_DECREF(dict); });
   }
-  return py::reinterpret_borrow<py::object>(held);
+  return py::reinterpret_borrow<py::object>(static_cast<PyObject*>(held.get()));
 }
 
 Tensor variable(const Node& n) {
@@ -92,7 +92,7 @@ Tensor variable(const Node& n) {
 }
 
 py::object context(const Node& n) {
-  PyObject* held = n.function_context();
+  PyObject* held = function_context(n);
   return held ? py::reinterpret_borrow<py::object>(held) : py::object(py::none());
 }
 
@@ -105,7 +105,7 @@ std::string repr(const py::object& self) {
 
 }  // namespace
 
-void* wrap_grad_fn(const Tensor& t) {
+PyObject* wrap_grad_fn(const Tensor& t) {
   const Edge edge = gradient_edge(t);
   if (!edge.node || !meta_of(t).grad_fn) return py::object(py::none()).release().ptr();
   return py::cast(edge.node).release().ptr();

@@ -5,6 +5,7 @@
 #include <unordered_set>
 
 #include "bind.h"
+#include "flambeau/interpreter.h"
 
 namespace py = pybind11;
 

@@ -9,8 +9,6 @@ namespace py = pybind11;
 
 namespace flambeau::autograd {
 
-int hooked_threads = 0;  // under the interpreter's lock
-
 namespace {
 
 struct HookPair {
@@ -29,37 +27,34 @@ constexpr const char kPackChanged[] =
     "A saved tensor pack hook is modifying its input in place. Tensors provided as input to pack hook can not be "
     "modified by in-place operations as this can lead to unexpected side-effects. Change a clone() instead.";
 
+class PackedObject final : public PackedTensor {
+ public:
+  PackedObject(const Tensor& t, py::object packed, py::object unpack)
+      : PackedTensor(t), packed_(std::move(packed)), unpack_(std::move(unpack)) {}
+  Tensor unpack() const override {
+    const py::object result = unpack_(packed_);
+    const Tensor* t = python_interface->unwrap(result.ptr());
+    require<TypeError>(t, "Output of saved tensor unpack_hook expected to be a Tensor but got result of type ",
+                       Py_TYPE(result.ptr())->tp_name);
+    return *t;
+  }
+
+ private:
+  const py::object packed_, unpack_;
+};
+
 }  // namespace
 
-void pack(SavedTensor& saved, const Tensor& t) {
+std::unique_ptr<PackedTensor> pack(const Tensor& t) {
   const HookStack& stack = hook_stack();
-  if (stack.pairs.empty()) return;
+  if (stack.pairs.empty()) return nullptr;
   const HookPair hooks = stack.pairs.back();
   NoRecording off;
   const Tensor given = alias(t);
   const uint32_t version = given.storage().version();
-  const py::object packed = hooks.pack(py::reinterpret_steal<py::object>(wrap(given)));
+  py::object packed = hooks.pack(py::reinterpret_steal<py::object>(wrap(given)));
   require(given.storage().version() == version, kPackChanged);
-  saved.packed = std::make_unique<PackedTensor>(packed.inc_ref().ptr(), hooks.unpack.inc_ref().ptr(),
-                                                saved.output >= 0 ? Edge{} : gradient_edge(t), t);
-  saved.tensor = Tensor();
-}
-
-Tensor unpack(const SavedTensor& saved, Node* node) {
-  const PackedTensor& packed = *saved.packed;
-  const py::object result = py::reinterpret_borrow<py::object>(packed.unpack)(py::handle(packed.packed));
-  const Tensor* t = python_interface->unwrap(result.ptr());
-  require<TypeError>(t, "Output of saved tensor unpack_hook expected to be a Tensor but got result of type ",
-                     Py_TYPE(result.ptr())->tp_name);
-  require(t->shape() == packed.shape && t->dtype() == packed.dtype && t->device() == packed.device,
-          "Output of saved tensor unpack_hook expected to be like the tensor that was packed, ", packed.dtype, " ",
-          packed.shape, " on ", packed.device, ", but got ", t->dtype(), " ", t->shape(), " on ", t->device());
-  const Tensor values = packed.contiguous ? contiguous(*t) : *t;
-  const Edge edge = saved.output >= 0 ? Edge{Ref<Node>(node), uint32_t(saved.output)} : packed.edge;
-  if (!edge.node || !grad_enabled()) return values;
-  const Tensor out = alias(values);
-  set_history(out, edge.node, edge.index);
-  return out;
+  return std::make_unique<PackedObject>(t, std::move(packed), hooks.unpack);
 }
 
 void bind_saved_hooks(py::module_& m) {

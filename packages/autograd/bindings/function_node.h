@@ -33,11 +33,6 @@ inline const Names& names() {
   return *all;
 }
 
-inline PyObject* checked(PyObject* o) {
-  if (!o) throw PythonError();
-  return o;
-}
-inline pybind11::object owned(PyObject* o) { return pybind11::reinterpret_steal<pybind11::object>(checked(o)); }
 inline const Tensor* tensor_in(PyObject* o) { return python_interface->unwrap(o); }
 
 class FunctionNode final : public OperatorNode {
@@ -58,7 +53,7 @@ class FunctionNode final : public OperatorNode {
     if (name_.empty()) name_ = std::string(function_->tp_name) + "Backward";
     return name_.c_str();
   }
-  PyObject* function_context() const override { return reinterpret_cast<PyObject*>(context_); }
+  PyObject* context() const { return reinterpret_cast<PyObject*>(context_); }
   void release_saved() override {
     released_ = !saved_.empty() || released_;
     saved_.clear();

@@ -3,7 +3,10 @@
 
 #include <pybind11/pybind11.h>
 
-#include "node.h"
+#include "anomaly.h"
+#include "binding_hooks.h"
+#include "engine.h"
+#include "flambeau/autograd_engine.h"
 
 PYBIND11_DECLARE_HOLDER_TYPE(T, flambeau::Ref<T>, true)
 
@@ -17,7 +20,29 @@ void bind_function(pybind11::module_& m);     // function.cpp: autograd.Function
 void bind_saved_hooks(pybind11::module_& m);  // saved_hooks.cpp
 void bind_anomaly(pybind11::module_& m);      // anomaly.cpp
 void bind_profiler(pybind11::module_& m);     // profiler.cpp
-pybind11::list traceback_lines(const Node& node);
+
+pybind11::list traceback_lines(const Node& node);  // of the call that recorded it, in anomaly mode
+
+// What the engine calls: src/binding_hooks.h
+std::unique_ptr<CallSite> call_site();
+std::unique_ptr<PackedTensor> pack(const Tensor& t);
+[[noreturn]] void rethrow_with_note(const Node& node, const char* doing);
+void watch_collections();
+
+// What tensor-core calls: PythonAutogradHooks of flambeau/python.h
+int visit_callbacks(const AutogradMeta& meta, visitproc visit, void* argument);
+void drop_callbacks(const AutogradMeta& meta);
+PyObject* wrap_grad_fn(const Tensor& t);
+
+void track(const Tensor& t);                   // by the garbage collector
+PyObject* function_context(const Node& node);  // of a call of an autograd.Function, borrowed; null for other nodes
+
+// The result of a call of Python's API, which is null if it failed.
+inline PyObject* checked(PyObject* o) {
+  if (!o) throw PythonError();
+  return o;
+}
+inline pybind11::object owned(PyObject* o) { return pybind11::reinterpret_steal<pybind11::object>(checked(o)); }
 
 // A Tensor parameter. Without this, the type caster takes None for an undefined tensor.
 inline pybind11::arg tensor_argument() { return pybind11::arg().none(false); }

@@ -80,6 +80,11 @@ void FunctionNode::take(PyObject* values, Tensor* results, const bool* needs) co
   }
 }
 
+PyObject* function_context(const Node& node) {
+  const auto* called = dynamic_cast<const FunctionNode*>(&node);
+  return called ? called->context() : nullptr;
+}
+
 // ---- the context's Python side
 
 namespace {

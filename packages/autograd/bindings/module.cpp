@@ -14,38 +14,11 @@ namespace flambeau::autograd {
 
 namespace {
 
-const Tensor* optional_tensor(PyObject* o, const char* what) {
-  if (!o || o == Py_None) return nullptr;
+Tensor optional_tensor(PyObject* o, const char* what) {
+  if (!o || o == Py_None) return Tensor();
   const Tensor* t = python_interface->unwrap(o);
   require<TypeError>(t, what, " must be a Tensor or None, not ", Py_TYPE(o)->tp_name);
-  return t;
-}
-
-Tensor implicit_gradient(const Shape& shape, Dtype dtype, size_t position) {
-  require(product(shape) == 1, "grad can be implicitly created only for scalar outputs, but element ", position,
-          " has shape ", shape, "; pass a gradient of that shape, or reduce it first, e.g. with .sum()");
-  require(!is_complex(dtype), "grad can be implicitly created only for real scalar outputs but got ", dtype);
-  return ones(shape, dtype);
-}
-
-Root make_root(Edge edge, const Shape& shape, Dtype dtype, const Tensor* gradient, size_t position) {
-  if (!gradient) return {std::move(edge), implicit_gradient(shape, dtype, position)};
-  require(gradient->shape() == shape, "Mismatch in shape: grad_output[", position, "] has a shape of ",
-          gradient->shape(), " and output[", position, "] has a shape of ", shape, ".");
-  require(is_complex(gradient->dtype()) == is_complex(dtype),
-          "For complex Tensors, both grad_output and output are required to have the same dtype. Mismatch in dtype: "
-          "grad_output[",
-          position, "] has a dtype of ", gradient->dtype(), " and output[", position, "] has a dtype of ", dtype, ".");
-  return {std::move(edge), *gradient};
-}
-
-Root make_root(const Tensor& t, const Tensor* gradient, size_t position) {
-  require(t.requires_grad(), "element ", position,
-          " of tensors does not require grad and does not have a grad_fn: nothing it was computed from required grad "
-          "when it "
-          "was, or it was computed under no_grad(), or from what detach(), item() or NumPy gave");
-  const OnDevice beside(t.device());
-  return make_root(gradient_edge(t), t.shape(), t.dtype(), gradient, position);
+  return *t;
 }
 
 // An autograd.graph.GradientEdge, or any tuple that begins with a node and the number of one of its outputs.
@@ -61,10 +34,8 @@ std::optional<Edge> edge_from(PyObject* o) {
 
 std::vector<PyObject*> items_of(PyObject* o, const char* what, py::object& owner) {
   if (python_interface->unwrap(o) || edge_from(o)) return {o};
-  const py::object listed = py::reinterpret_steal<py::object>(PySequence_Fast(o, what));
-  if (!listed) throw PythonError();
-  owner = py::reinterpret_steal<py::object>(PySequence_Tuple(listed.ptr()));  // which no __index__ can change
-  if (!owner) throw PythonError();
+  const py::object listed = owned(PySequence_Fast(o, what));
+  owner = owned(PySequence_Tuple(listed.ptr()));  // which no __index__ can change
   PyObject** first = PySequence_Fast_ITEMS(owner.ptr());
   return {first, first + PyTuple_GET_SIZE(owner.ptr())};
 }
@@ -84,12 +55,11 @@ std::vector<Edge> inputs_from(PyObject* o, bool keep) {
   return out;
 }
 
-Root root_from(PyObject* o, const Tensor* gradient, size_t position) {
-  if (const Tensor* t = python_interface->unwrap(o)) return make_root(*t, gradient, position);
+Root root_from(PyObject* o, const Tensor& gradient, size_t position) {
+  if (const Tensor* t = python_interface->unwrap(o)) return root_of(*t, gradient, position);
   const std::optional<Edge> edge = edge_from(o);
   require<TypeError>(bool(edge), "tensors: expected Tensors or GradientEdges, found ", Py_TYPE(o)->tp_name);
-  const OutputInfo& info = edge->node->outputs[edge->index];
-  return make_root(*edge, info.shape, info.dtype, gradient, position);
+  return root_of(*edge, gradient, position);
 }
 
 bool truth(PyObject* o) {
@@ -132,7 +102,7 @@ PyObject* backward(PyObject*, PyObject* const* args, Py_ssize_t count, PyObject*
       require(!options.inputs.empty(), "'inputs' argument to backward() cannot be empty.");
       options.accumulate_inputs = true;
     }
-    run_backward({make_root(*self, optional_tensor(values[1], "gradient"), 0)}, options);
+    run_backward({root_of(*self, optional_tensor(values[1], "gradient"), 0)}, options);
     Py_RETURN_NONE;
   });
 }
@@ -141,9 +111,15 @@ PyMethodDef backward_definition = {"backward", reinterpret_cast<PyCFunction>(rei
                                    METH_FASTCALL | METH_KEYWORDS,
                                    "backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None)"};
 
+py::tuple as_tuple(const std::vector<Tensor>& tensors) {  // None for undefined ones
+  py::tuple out(tensors.size());
+  for (size_t i = 0; i < tensors.size(); ++i) out[i] = py::cast(tensors[i]);
+  return out;
+}
+
 // run(tensors, gradients, keep_graph, create_graph, inputs, accumulate): a tuple of the inputs' gradients or None.
-py::object run(py::object tensors, py::object gradients, bool keep_graph, bool create_graph, py::object inputs,
-               bool accumulate) {
+py::tuple run(py::object tensors, py::object gradients, bool keep_graph, bool create_graph, py::object inputs,
+              bool accumulate) {
   py::object owner;
   const std::vector<PyObject*> outputs = items_of(tensors.ptr(), "tensors must be Tensors or GradientEdges", owner);
   std::vector<Root> roots;
@@ -158,11 +134,7 @@ py::object run(py::object tensors, py::object gradients, bool keep_graph, bool c
     options.inputs = inputs_from(inputs.ptr(), accumulate);
     options.accumulate_inputs = accumulate;
   }
-  const std::vector<Tensor> captured = run_backward(roots, options);
-  py::tuple out(captured.size());
-  for (size_t i = 0; i < captured.size(); ++i)
-    out[i] = captured[i].defined() ? py::reinterpret_steal<py::object>(wrap(captured[i])) : py::object(py::none());
-  return out;
+  return as_tuple(run_backward(roots, options));
 }
 
 std::vector<Tensor> tensors_from(PyObject* o, const char* what) {
@@ -176,55 +148,27 @@ std::vector<Tensor> tensors_from(PyObject* o, const char* what) {
   return out;
 }
 
-py::tuple as_tuple(size_t n, auto&& tensor_at) {
-  py::tuple out(n);
-  for (size_t i = 0; i < n; ++i) out[i] = py::reinterpret_steal<py::object>(wrap(tensor_at(int(i))));
-  return out;
-}
-
 // gradients(outputs, leaves, cotangents or None, follow, keep_graph): the gradients of a transform's leaves, zeros
 // where there are none, and whether the outputs depend on other tensors that require a gradient. These gradients are
 // recorded if so, or if a cotangent requires a gradient; with follow=False never.
-py::tuple leaf_gradients(py::object outputs, py::object leaves, py::object cotangents, bool follow, bool keep_graph) {
+py::tuple gradients(py::object outputs, py::object leaves, py::object cotangents, bool follow, bool keep_graph) {
   const std::vector<Tensor> values = tensors_from(outputs.ptr(), "outputs");
-  RunOptions options;
-  const std::vector<Tensor> sources = tensors_from(leaves.ptr(), "leaves");
-  options.inputs = gradient_edges(sources);
-  const py::sequence given = cotangents.is_none() ? py::sequence(py::tuple(0)) : py::sequence(cotangents);
-  std::vector<Root> roots;
-  const bool depends = follow && depends_on_others(values, sources);
-  options.create_graph = depends;
-  close(sources);
-  for (size_t i = 0; i < values.size(); ++i) {
-    const py::object cotangent = cotangents.is_none() ? py::object(py::none()) : py::object(given[i]);
-    const Tensor* const gradient = optional_tensor(cotangent.ptr(), "a cotangent");
-    if (gradient) options.create_graph |= follow && gradient->requires_grad();
-    if (values[i].requires_grad()) roots.push_back(make_root(values[i], gradient, i));
+  std::vector<Tensor> given(values.size());
+  if (!cotangents.is_none()) {
+    const py::sequence items = cotangents;
+    require(items.size() == values.size(), "got ", values.size(), " outputs and ", items.size(), " cotangents");
+    for (size_t i = 0; i < values.size(); ++i) given[i] = optional_tensor(py::object(items[i]).ptr(), "a cotangent");
   }
-  options.keep_graph = keep_graph || options.create_graph;
-  std::vector<Tensor> gradients(options.inputs.size());
-  if (!roots.empty()) gradients = run_backward(roots, options);
-  py::tuple out(gradients.size());
-  for (size_t i = 0; i < gradients.size(); ++i) {
-    const Tensor& leaf = sources[i];
-    const Tensor g = gradients[i].defined() ? gradients[i] : zeros(leaf.shape(), leaf.dtype());
-    out[i] = py::reinterpret_steal<py::object>(wrap(g));
-  }
-  return py::make_tuple(out, depends);
+  const LeafGradients found = leaf_gradients(values, tensors_from(leaves.ptr(), "leaves"), given, follow, keep_graph);
+  return py::make_tuple(as_tuple(found.gradients), found.depends);
 }
 
 py::tuple jacobian_of(const Tensor& output, py::object leaves, bool create_graph, bool keep_graph) {
-  const std::vector<Tensor> rows = jacobian(output, tensors_from(leaves.ptr(), "leaves"), create_graph, keep_graph);
-  return as_tuple(rows.size(), [&](int i) -> const Tensor& { return rows[size_t(i)]; });
+  return as_tuple(jacobian(output, tensors_from(leaves.ptr(), "leaves"), create_graph, keep_graph));
 }
 
-void forget_meta(AutogradMeta& meta) {
-  stop_retaining(meta);
-  forget_suspect(meta);
-}
-
-const AutogradHooks hooks{record,         set_requires_grad, forget_meta,   visit_callbacks,
-                          drop_callbacks, wrap_grad_fn,      adopt_tangents};
+const BindingHooks engine_calls{call_site, pack, rethrow_with_note, watch_collections};
+const PythonAutogradHooks core_calls{visit_callbacks, drop_callbacks, wrap_grad_fn};
 
 }  // namespace
 
@@ -234,7 +178,8 @@ PYBIND11_MODULE(_engine, m, pybind11::mod_gil_not_used()) {
   using namespace flambeau;
   using namespace flambeau::autograd;
   initialize_extension();
-  autograd_hooks = &autograd::hooks;
+  binding_hooks = &engine_calls;
+  python_autograd_hooks = &core_calls;
   m.doc() = "The engine of flambeau.autograd.";
   bind_nodes(m);
   bind_hooks(m);
@@ -247,7 +192,7 @@ PYBIND11_MODULE(_engine, m, pybind11::mod_gil_not_used()) {
   define(m, "collect_cycles", &collect_cycles);
   define(m, "leaf", &leaf_of, tensor_argument());
   define(m, "close", [](const py::object& leaves) { close(tensors_from(leaves.ptr(), "leaves")); });
-  define(m, "gradients", &leaf_gradients);
+  define(m, "gradients", &gradients);
   define(m, "depends_on_others", [](const py::object& outputs, const py::object& leaves) {
     return depends_on_others(tensors_from(outputs.ptr(), "outputs"), tensors_from(leaves.ptr(), "leaves"));
   });

@@ -1,0 +1,21 @@
+// A Python function as a hook of the engine. Internal to the bindings.
+#pragma once
+
+#include "bind.h"
+
+namespace flambeau::autograd {
+
+struct PythonHook {
+  enum Kind {
+    Gradient,  // of a tensor: function(gradient)
+    Leaf,      // after accumulation: function(leaf)
+    Before,    // of a node: function(gradients of the outputs)
+    After      // of a node: function(gradients of the inputs, gradients of the outputs)
+  };
+  void operator()(std::span<Tensor> values, std::span<const Tensor> outputs) const;
+
+  pybind11::object function;
+  Kind kind;
+};
+
+}  // namespace flambeau::autograd
