@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import numpy as np
 from PIL import Image
@@ -21,6 +21,8 @@ from .._tone import _bytes
 from ._transform import Transform
 
 __all__ = ["gaussian_noise", "jpeg", "permute_channels"]
+
+ImageT = TypeVar("ImageT")
 
 
 class _Mixture(nn.Module):
@@ -93,7 +95,7 @@ class CutMix(_Mixture):
         return result, 1.0 - (right - left) * (bottom - top) / (width * height)
 
 
-def gaussian_noise(inpt: Any, mean: float = 0.0, sigma: float = 0.1, clip: bool = True) -> Any:
+def gaussian_noise(inpt: ImageT, mean: float = 0.0, sigma: float = 0.1, clip: bool = True) -> ImageT:
     """Add normal noise to an image: white is 1 in floats and the largest number of an integer dtype.
 
     Args:
@@ -116,7 +118,8 @@ def gaussian_noise(inpt: Any, mean: float = 0.0, sigma: float = 0.1, clip: bool 
         result = floats + (fb.randn_like(floats) * sigma + mean) * bound
         return (result.clamp(0, bound) if clip else result).to(planes.dtype)
 
-    return on_planes(inpt, noisy)
+    result: ImageT = on_planes(inpt, noisy)
+    return result
 
 
 class GaussianNoise(Transform):
@@ -141,6 +144,14 @@ class GaussianNoise(Transform):
 
     def extra_repr(self) -> str:
         return f"mean={self.mean}, sigma={self.sigma}, clip={self.clip}"
+
+
+@overload
+def jpeg(image: Image.Image, quality: int) -> Image.Image: ...
+
+
+@overload
+def jpeg(image: ImageT, quality: int) -> ImageT: ...
 
 
 def jpeg(image: Any, quality: int) -> Any:
@@ -196,6 +207,14 @@ class JPEG(Transform):
 
     def extra_repr(self) -> str:
         return f"quality={self.quality}"
+
+
+@overload
+def permute_channels(inpt: Image.Image, permutation: Sequence[int]) -> Image.Image: ...
+
+
+@overload
+def permute_channels(inpt: ImageT, permutation: Sequence[int]) -> ImageT: ...
 
 
 def permute_channels(inpt: Any, permutation: Sequence[int]) -> Any:
