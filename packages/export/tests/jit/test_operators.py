@@ -6,7 +6,7 @@ from layer_rows import LAYERS
 
 import flambeau as fb
 from flambeau import _core, nn
-from flambeau._tracing._calls import DROPPED
+from flambeau._tracing._calls import DROPPED, signature
 from flambeau._tracing._structure import leaves
 from flambeau.jit._operators import NATIVE
 from flambeau.jit._replay import _OWN
@@ -192,7 +192,6 @@ def test_function_call_by_call(name):
 
 def test_what_programs_can_call_is_what_python_can():
     """Names and numbers of parameters are those of the operators; what is the programs' own can be replayed."""
-    from flambeau.jit._replay import _parameters
 
     own = {*_OWN, "check_input", "clone"}
     for name, count in NATIVE.items():
@@ -202,6 +201,6 @@ def test_what_programs_can_call_is_what_python_can():
         places = (getattr(holder, n, None) for n in (name, base) for holder in (_core, fb.Tensor))
         function = next((found for found in places if found is not None), None) or _core._rows.get(base)
         assert function is not None, name
-        kept = [p for p in _parameters(function) if p.name not in DROPPED]
+        kept = [p for p in signature(function).parameters.values() if p.name not in DROPPED]
         kept = kept[:-1] if base == "empty" else kept  # it has no memory format
         assert len(kept) == count, f"{name} has {[p.name for p in kept]}, programs give {count}"

@@ -118,6 +118,11 @@ def run(func: Any, args: Any, kwargs: Any) -> Any:
     return func(*replaced(args, TRACED, plain), **replaced(kwargs, TRACED, plain))
 
 
+def draws(func: Any) -> bool:
+    """Return whether an operator draws random numbers."""
+    return "generator" in getattr(func, "parameters", ())
+
+
 @functools.lru_cache(None)
 def signature(func: Any) -> inspect.Signature | None:
     """Return the signature of a function, or None if it has none."""

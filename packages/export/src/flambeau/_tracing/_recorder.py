@@ -63,7 +63,7 @@ class Call:
     arguments: Any
     place: Place
     results: list[Any] = field(default_factory=list)
-    lasting: bool = False  # it has an effect besides its results
+    lasting: bool = False  # it draws random numbers or has an effect besides its results
     missing: str = ""  # why it cannot be kept
 
 

@@ -10,8 +10,6 @@ function costs more than before once nothing is traced.
 
 from __future__ import annotations
 
-import functools
-import inspect
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import flambeau
 from flambeau import Tensor
+from flambeau._tracing._calls import OPERATOR, signature
 from flambeau.nn import functional, init
 from flambeau.overrides import TorchFunctionMode
 
@@ -53,9 +52,6 @@ def find_proxy(*values: Any) -> Proxy | None:
     return found[-1] if found else None
 
 
-_Operator = type(flambeau.relu)
-
-
 class AskProxies(TorchFunctionMode):
     """While it is entered, operators whose arguments include a traced value become nodes."""
 
@@ -74,14 +70,6 @@ def is_only_method(func: Any, args: tuple[Any, ...]) -> bool:
     return getattr(flambeau, name, None) is not func or (bool(args) and isinstance(args[0], Tensor))
 
 
-@functools.lru_cache(None)
-def _signature(func: Any) -> inspect.Signature | None:
-    try:
-        return inspect.signature(func)
-    except (TypeError, ValueError):
-        return None
-
-
 def spelled_out(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Arguments as PyTorch's functions hand them on: those that are required by position, the others by keyword."""
     name = func.__name__
@@ -89,15 +77,15 @@ def spelled_out(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tup
         return (args[0], *args[1]), kwargs
     if (func not in _public or name in _AS_GIVEN or name.endswith("_")) and func not in _SPELLED_OUT:
         return args, kwargs
-    signature = _signature(_public.get(func, func))
-    if signature is None or any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in signature.parameters.values()):
+    known = signature(_public.get(func, func))
+    if known is None or any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in known.parameters.values()):
         return args, kwargs
     try:
-        bound = signature.bind(*args, **kwargs)
+        bound = known.bind(*args, **kwargs)
     except TypeError:
         return args, kwargs
     bound.apply_defaults()
-    required = [name for name, p in signature.parameters.items() if p.default is p.empty and p.kind != p.KEYWORD_ONLY]
+    required = [name for name, p in known.parameters.items() if p.default is p.empty and p.kind != p.KEYWORD_ONLY]
     positional = tuple(bound.arguments[name] for name in required)
     return positional, {name: value for name, value in bound.arguments.items() if name not in required}
 
@@ -134,7 +122,7 @@ def _prepare() -> None:
 
 def _redirect(function: Any) -> None:
     inner = function if isinstance(function, FunctionType) else getattr(function, "__wrapped__", None)
-    if not isinstance(inner, FunctionType) or isinstance(function, _Operator) or function in _public:
+    if not isinstance(inner, FunctionType) or isinstance(function, OPERATOR) or function in _public:
         return
     if inner.__closure__ is not None or not inner.__module__.startswith("flambeau"):
         return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import operator
 import re
 from collections.abc import Callable, Sequence
@@ -11,7 +10,7 @@ from typing import Any
 
 import flambeau
 from flambeau import Tensor, _core
-from flambeau._tracing._calls import DROPPED
+from flambeau._tracing._calls import DROPPED, signature
 from flambeau._tracing._numbers import ARITHMETIC
 
 _TOKENS = re.compile(r"""'(?:[^'\\]|\\.)*' | @'(?:[^'\\]|\\.)*' | [\[\](),=\#] | [^\s\[\](),='\#]+""", re.VERBOSE)
@@ -181,7 +180,9 @@ def _operator(name: str, arguments: list[Any]) -> Any:
     function = getattr(_core, name, None) or getattr(Tensor, name)
     positional: list[Any] = []
     named: dict[str, Any] = {}
-    parameters = [p for p in _parameters(function) if p.name not in DROPPED]
+    known = signature(function)
+    assert known is not None, name
+    parameters = [p for p in known.parameters.values() if p.name not in DROPPED]
     for parameter, value in zip(parameters, arguments, strict=name != "empty"):  # without a memory format
         if parameter.kind is parameter.VAR_POSITIONAL:
             positional.append(tuple(value))
@@ -190,8 +191,3 @@ def _operator(name: str, arguments: list[Any]) -> Any:
         else:
             positional.append(value)
     return function(*positional, **named)
-
-
-@functools.lru_cache(None)
-def _parameters(function: Any) -> list[inspect.Parameter]:
-    return list(inspect.signature(function).parameters.values())

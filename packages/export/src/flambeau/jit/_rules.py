@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 import flambeau
 from flambeau import Tensor
-from flambeau._tracing._calls import DROPPED, run
+from flambeau._tracing._calls import DROPPED, draws, run
 from flambeau._tracing._numbers import TRACED, Number, plain
 from flambeau._tracing._recorder import RULES
 from flambeau._tracing._structure import leaves, place, replaced
@@ -150,7 +150,7 @@ def _fresh(trace: Trace, func: Any, dtype: Any = None, device: Any = None, **arg
         kept = _low_and_high(kept)
     values = [*kept.values(), dtype, device, *([form] if name.endswith("_like") else [])]
     missing = "a generator of one's own" if arguments.get("generator") is not None else ""
-    return trace.note(name, values, result, missing=missing or missing_of(name, len(values)))
+    return trace.note(name, values, result, missing=missing or missing_of(name, len(values)), drawn=draws(func))
 
 
 def _low_and_high(arguments: dict[str, Any]) -> dict[str, Any]:

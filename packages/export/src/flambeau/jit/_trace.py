@@ -8,7 +8,7 @@ from typing import Any, ClassVar, TypeVar
 
 import flambeau
 from flambeau import Tensor
-from flambeau._tracing._calls import DECOMPOSITIONS, DROPPED, OPERATOR, Rule, bound, run
+from flambeau._tracing._calls import DECOMPOSITIONS, DROPPED, OPERATOR, Rule, bound, draws, run
 from flambeau._tracing._numbers import TRACED, Number, Repeated, plain, symbol
 from flambeau._tracing._recorder import RULES, Call, Recorder, Value
 from flambeau._tracing._recorder import rule as recorder_rule
@@ -18,8 +18,7 @@ from ._operators import NATIVE, missing_of, quoted
 
 T = TypeVar("T")
 
-_RANDOM = {"rand", "randn", "randint", "randperm", "rand_like", "randn_like", "bernoulli", "multinomial", "dropout"}
-_RANDOM |= {"_rrelu", "empty", "empty_like", "new_empty"}
+_UNSET = {"empty", "empty_like", "new_empty", "_rrelu"}  # whose elements differ from call to call
 _TRAINING = {"batch_norm": 5, "instance_norm": 5}  # where an argument says that running statistics are updated
 _RULES: dict[str, Rule] = dict(RULES)
 
@@ -102,11 +101,21 @@ class Trace(Recorder):
 
     # --- recording ---
 
-    def note(self, name: str, arguments: list[Any], result: T, *, missing: str = "", lasting: bool = False) -> T:
+    def note(
+        self,
+        name: str,
+        arguments: list[Any],
+        result: T,
+        *,
+        missing: str = "",
+        lasting: bool = False,
+        drawn: bool = False,
+    ) -> T:
         """Record a call that gave ``result``, a tensor or a structure of tensors; returns it."""
         encoded = self.encoded(arguments)
-        lasting = lasting or name in _RANDOM or (name in _TRAINING and arguments[_TRAINING[name]] is True)
-        varies = self.varies(arguments) or bool(leaves(arguments, TRACED)) or name in _RANDOM
+        drawn = drawn or name in _UNSET
+        lasting = lasting or drawn or (name in _TRAINING and arguments[_TRAINING[name]] is True)
+        varies = self.varies(arguments) or bool(leaves(arguments, TRACED)) or drawn
         call = Call(name, encoded, place(), lasting=lasting, missing=missing)
         self.calls.append(call)
         tensors = leaves(result, Tensor)
@@ -228,7 +237,7 @@ class Trace(Recorder):
             return self.note(name, [*args], result, missing="arguments in an order of old")
         generator = kwargs.get("generator")
         missing = "a generator of one's own" if generator is not None else missing_of(name, len(arguments))
-        return self.note(name, arguments, result, missing=missing)
+        return self.note(name, arguments, result, missing=missing, drawn=draws(func))
 
     def in_place(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:
         function = None if name in NATIVE else getattr(Tensor, name[:-1], None)

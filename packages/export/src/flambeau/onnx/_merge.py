@@ -13,9 +13,6 @@ from ._sizes import Samples, Size
 from ._trace import Trace
 from ._values import Value
 
-# Numbers that differ from run to run at the same sizes.
-RANDOM = {"rand", "randn", "rand_like", "randn_like", "randint", "randperm", "normal", "bernoulli", "multinomial"}
-
 
 def rounds(traces: Sequence[Trace], samples: Samples) -> bool:
     """Return whether a size is a fraction of a dynamic dimension, or a number is a remainder."""
@@ -48,9 +45,7 @@ def merge(traces: Sequence[Trace], samples: Samples) -> None:
         for value in calls[0].results:
             _measure(value, samples)
     for call in first.calls:
-        varies = (
-            bool(call.missing) or call.name in RANDOM or any(value.varies for value in leaves(call.arguments, Value))
-        )
+        varies = bool(call.missing) or call.lasting or any(value.varies for value in leaves(call.arguments, Value))
         for value in call.results:
             value.varies = varies or bool(leaves(call.arguments, Size))
 

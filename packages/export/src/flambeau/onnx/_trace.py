@@ -10,7 +10,7 @@ from typing import Any
 
 import flambeau
 from flambeau import Tensor, _core
-from flambeau._tracing._calls import bound
+from flambeau._tracing._calls import bound, draws
 from flambeau._tracing._decompositions import IN_PLACE
 from flambeau._tracing._recorder import Call, Recorder
 from flambeau._tracing._structure import leaves, place, replaced
@@ -133,7 +133,8 @@ class Trace(Recorder):
         given = leaves([args, kwargs], Tensor)
         if all(any(t is g for g in given) for t in leaves(result, Tensor)):
             return result  # such as contiguous() of what is contiguous
-        return self._note(name, bound(func, args, kwargs), result, functools.partial(_again, func, args, kwargs))
+        again = functools.partial(_again, func, args, kwargs)
+        return self._note(name, bound(func, args, kwargs), result, again, draws(func))
 
     def decomposes(self, definition: Any) -> bool:
         if definition._mutated:
@@ -145,10 +146,12 @@ class Trace(Recorder):
         again = functools.partial(_again, definition, (), arguments)
         return self._note(definition._qualname, arguments, definition(**arguments), again)
 
-    def _note(self, name: str, arguments: dict[str, Any], result: Any, again: Callable[..., Any]) -> Any:
+    def _note(
+        self, name: str, arguments: dict[str, Any], result: Any, again: Callable[..., Any], drawn: bool = False
+    ) -> Any:
         """Record a call; ``again`` computes its results from another tensor in the place of an argument."""
         values = {key: replaced(argument, Tensor, self.value) for key, argument in arguments.items()}
-        call = Call(name, values, place())
+        call = Call(name, values, place(), lasting=drawn)
         varies = any(value.varies for value in leaves(values, Value))
         self.calls.append(call)
         for i, tensor in enumerate(leaves(result, Tensor)):
