@@ -10,10 +10,11 @@ import pytest
 # From the lowest; a layer may include those that its row names, and itself.
 MAY_INCLUDE = {
     "plain": set(),  # numbers, errors, macros: headers that know no tensor
-    "kernels": {"plain"},  # loops over memory, for the CPU and, in device, for GPUs
+    "kernels": {"plain"},  # loops over memory
     "core": {"plain", "kernels"},  # tensors, copies, memory, threads
     "tasks": {"plain", "kernels", "core"},  # what operators ask of backends: sizes of a convolution, places to write to
-    "cuda": {"plain", "kernels", "core", "tasks"},  # the GPU's runtime and launches
+    "device": {"plain", "kernels"},  # kernels of GPUs, compiled at run time
+    "cuda": {"plain", "kernels", "device", "core", "tasks"},  # the GPU's runtime and launches
     "operators": {"plain", "kernels", "core", "tasks", "cuda"},
     "program": {"plain", "core", "cuda", "operators"},
 }
@@ -73,11 +74,11 @@ def test_includes_go_down(root: Path) -> None:
     assert not upward(root), "includes that go up: let the upper layer register what the lower one calls"
 
 
-@pytest.mark.parametrize("package", ["tensor-core", "autograd"])
+@pytest.mark.parametrize("owner", ["tensor-core", "autograd"])
 @pytest.mark.parametrize("folder", ["src", "include"])
-def test_the_library_does_not_include_python(root: Path, package: str, folder: str) -> None:
-    files = [path for path in (root / "packages" / package / folder).rglob("*.*") if path.suffix in (".h", ".cpp")]
+def test_the_library_does_not_include_python(root: Path, owner: str, folder: str) -> None:
+    files = [path for path in (root / "packages" / owner / folder).rglob("*.*") if path.suffix in (".h", ".cpp")]
     assert files
     python = re.compile(r'^#include [<"](Python\.h|pybind11/|flambeau/python\.h)', re.M)
     included = [path.name for path in files if python.search(path.read_text())]
-    assert included == (["python.h"] if (package, folder) == ("tensor-core", "include") else [])
+    assert included == (["python.h"] if (owner, folder) == ("tensor-core", "include") else [])

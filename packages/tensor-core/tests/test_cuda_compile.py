@@ -33,14 +33,22 @@ def find():
 
 
 INCLUDE = Path(fb._core.__file__).parent / "include"  # of the installed headers
+SOURCES = INCLUDE.with_name("gpu")  # of the kernels' sources
 OPTIONS = [
     "-std=c++20",
     "-default-device",
     "-DFLAMBEAU_ISA=gpu",
     "-D__FMA__",
     f"-I{INCLUDE}",
-    f"-I{INCLUDE / 'flambeau' / 'device' / 'standard'}",
+    f"-I{SOURCES}",
+    f"-I{SOURCES / 'device' / 'standard'}",
 ]
+
+
+def unit_text(header, kernels):
+    """The source of a unit with kernels of one header, which is found by its name."""
+    (path,) = SOURCES.glob(f"device/*/{header}.h")
+    return f'#include "{path.relative_to(SOURCES)}"\n{kernels}\n'
 
 
 def compile(library, source, architecture):
@@ -71,7 +79,7 @@ ARCHITECTURES = ["compute_75", "sm_80", "compute_90", "compute_100"]
 
 UNIT = """
 #define FLAMBEAU_FAMILY %s
-#include "flambeau/device/rows.h"
+#include "device/elementwise/rows.h"
 
 namespace flambeau::device {
 
@@ -147,7 +155,7 @@ KERNELS = [  # family; function, type of computation, of the result and of the o
 def test_loops_compile(family, kernel):
     unit = f"""
 #define FLAMBEAU_FAMILY {family}
-#include "flambeau/device/pointwise.h"
+#include "device/elementwise/pointwise.h"
 FLAMBEAU_POINTWISE({kernel})
 """
     assert compile(LIBRARY, unit, "sm_80") == ""
@@ -253,15 +261,15 @@ def test_units_compile(family, architecture):
         pytest.skip(f"this NVRTC knows no {architecture}")
     for header, kernels in UNITS:
         if header == family:
-            assert compile(LIBRARY, f'#include "flambeau/device/{header}.h"\n{kernels}\n', architecture) == "", kernels
+            assert compile(LIBRARY, unit_text(header, kernels), architecture) == "", kernels
 
 
 def test_all_families_in_one_unit():
-    assert compile(LIBRARY, '#include "flambeau/device/rows.h"\n', "compute_80") == ""
+    assert compile(LIBRARY, '#include "device/elementwise/rows.h"\n', "compute_80") == ""
 
 
 def test_errors_are_seen():
-    wrong = '#include "flambeau/device/rows.h"\nvoid f() { flambeau::kernels::gpu::no_such_function(1.0f); }\n'
+    wrong = '#include "device/elementwise/rows.h"\nvoid f() { flambeau::kernels::gpu::no_such_function(1.0f); }\n'
     assert "no_such_function" in compile(LIBRARY, wrong, "compute_80")
 
 
@@ -307,7 +315,7 @@ PRODUCT_UNITS = [
 def test_products_compile(header, unit, architecture):
     if int(architecture.partition("_")[2]) not in supported(LIBRARY):
         pytest.skip(f"this NVRTC knows no {architecture}")
-    assert compile(LIBRARY, f'#include "flambeau/device/{header}.h"\n{unit}\n', architecture) == ""
+    assert compile(LIBRARY, unit_text(header, unit), architecture) == ""
 
 
 MATRIX_UNITS = [  # type, header, unit
@@ -337,4 +345,4 @@ MATRIX_UNITS_OF = [(a, *unit) for a in ARCHITECTURES for unit in MATRIX_UNITS if
 def test_matrix_units_compile(architecture, type, header, unit):
     if int(architecture.partition("_")[2]) not in supported(LIBRARY):
         pytest.skip(f"this NVRTC knows no {architecture}")
-    assert compile(LIBRARY, f'#include "flambeau/device/{header}.h"\n{unit}\n', architecture) == ""
+    assert compile(LIBRARY, unit_text(header, unit), architecture) == ""

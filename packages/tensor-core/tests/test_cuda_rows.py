@@ -21,6 +21,7 @@ COMPILER = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="there is no C++ compiler")
 
 INCLUDE = Path(fb._core.__file__).parent / "include"  # of the installed headers
+SOURCES = INCLUDE.with_name("gpu")  # of the kernels' sources
 ROWS = {row["name"]: row for row in fb._core.pointwise_rows()}
 FAMILIES = sorted(path.stem for path in (INCLUDE / "flambeau" / "rows").glob("*.def"))
 INTEGERS = ["uint8", "int32", "int64", "uint64"]
@@ -29,7 +30,7 @@ COMPLEX = ["complex64", "complex128"]
 
 UNIT = """
 #define FLAMBEAU_FAMILY %s
-#include "flambeau/device/rows.h"
+#include "device/elementwise/rows.h"
 
 namespace flambeau::device {
 
@@ -94,7 +95,7 @@ def library(request, tmp_path_factory):
     source.write_text(UNIT % family)
     fused = ["-mfma"] if platform.machine() == "x86_64" and fb._core.instruction_set() != "baseline" else []
     command = [COMPILER, "-std=c++20", "-O1", "-fwrapv", "-ffp-contract=fast", *fused, "-shared", "-fPIC"]
-    command += ["-DFLAMBEAU_EMULATED", "-DFLAMBEAU_ISA=gpu", f"-I{INCLUDE}", source, "-o", library]
+    command += ["-DFLAMBEAU_EMULATED", "-DFLAMBEAU_ISA=gpu", f"-I{INCLUDE}", f"-I{SOURCES}", source, "-o", library]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-3000:]
     return ctypes.CDLL(str(library))

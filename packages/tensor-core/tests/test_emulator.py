@@ -20,7 +20,7 @@ COMPILATION, INVALID_OPTION = 6, 5
 pytestmark = needs_emulator
 
 KERNELS = """
-#include "flambeau/device/kernel.h"
+#include "device/threads/kernel.h"
 
 struct Arguments { const float* x; const float* y; float* out; unsigned* counts; int n; };
 

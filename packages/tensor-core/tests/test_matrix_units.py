@@ -1,17 +1,17 @@
-"""The matrix units (flambeau/device/matrix_units.h), as the emulated GPU has them, against products by NumPy.
+"""The matrix units (device/linalg/matrix_units.h), as the emulated GPU has them, against products by NumPy.
 
 Which lane holds what is put down here as the PTX ISA says it; what a GPU does with the instructions it alone can tell.
 """
 
 import numpy as np
 import pytest
-from machine import INCLUDE, needs_emulator
+from machine import KERNEL_SOURCES, needs_emulator
 
 pytestmark = needs_emulator
 
 KERNELS = """
-#include "flambeau/device/kernel.h"
-#include "flambeau/device/matrix_rows.h"
+#include "device/threads/kernel.h"
+#include "device/linalg/matrix_rows.h"
 
 using namespace flambeau;
 using namespace flambeau::cuda;
@@ -144,8 +144,8 @@ def test_rows_lie_in_different_banks(chunks):
 def test_mistakes(machine):
     """Rows in the same banks, which cost a GPU time, and copies that nothing has waited for."""
     source = """
-#include "flambeau/device/kernel.h"
-#include "flambeau/device/matrix_units.h"
+#include "device/threads/kernel.h"
+#include "device/linalg/matrix_units.h"
 struct Arguments { const char* x; const char* y; float* out; unsigned* counts; int n; };
 FLAMBEAU_COOPERATIVE_KERNEL(same_banks, Arguments, 32) {
   alignas(16) __shared__ char rows[32 * 128];
@@ -175,6 +175,6 @@ FLAMBEAU_COOPERATIVE_KERNEL(no_wait, Arguments, 32) {
 @pytest.mark.parametrize("architecture", [75, 80, 90, 100])
 def test_nvidia_compiles_them(machine, architecture):
     machine.by_nvidia()
-    standard = INCLUDE / "flambeau" / "device" / "standard"
+    standard = KERNEL_SOURCES / "device" / "standard"
     result, log, _ = machine.compile(KERNELS, "-DFLAMBEAU_ISA=gpu", f"-I{standard}", architecture=architecture)
     assert (result, log.strip("\0")) == (0, "")

@@ -38,7 +38,7 @@ FLAMBEAU_API QrFactors qr_factor(const Tensor& a);
 FLAMBEAU_API Tensor householder_product(const Tensor& reflectors, const Tensor& tau, int64_t columns);
 FLAMBEAU_API Tensor apply_reflectors(const Tensor& reflectors, const Tensor& tau, const Tensor& c, bool adjoint);
 
-// For small matrices (Note [Jacobi] in kernels/jacobi.cpp).
+// For small matrices (Note [Jacobi] in kernels/linalg/jacobi.cpp).
 struct Eigen {
   Tensor values, vectors;  // ascending; the vectors are the columns, undefined where they are not wanted
 };

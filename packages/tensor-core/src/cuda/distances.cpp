@@ -2,7 +2,7 @@
 
 #include "cuda/runtime/launch.h"
 #include "cuda/runtime/units.h"
-#include "flambeau/device/distances_arguments.h"
+#include "device/linalg/distances_arguments.h"
 
 namespace flambeau::cuda {
 
@@ -15,7 +15,7 @@ Unit& unit_of(Dtype dtype) {
   return units->find(uint64_t(dtype), [=] {
     return std::make_unique<Unit>(
         "distances",
-        std::string("#include \"flambeau/device/distances.h\"\nFLAMBEAU_DISTANCES(") + type_name(dtype) + ")\n",
+        std::string("#include \"device/linalg/distances.h\"\nFLAMBEAU_DISTANCES(") + type_name(dtype) + ")\n",
         std::initializer_list<const char*>{"distances", "slopes"});
   });
 }

@@ -1,10 +1,10 @@
-// How products are divided among blocks: plain arithmetic. Note [Tiles] in flambeau/device/tile.h
+// How products are divided among blocks: plain arithmetic. Note [Tiles] in device/linalg/tile.h
 #pragma once
 
 #include <algorithm>
 
 #include "cuda/runtime/launch.h"
-#include "flambeau/device/tile_arguments.h"
+#include "device/linalg/tile_arguments.h"
 
 namespace flambeau::cuda {
 

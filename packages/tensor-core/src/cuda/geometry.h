@@ -3,7 +3,7 @@
 
 #include <functional>
 
-#include "flambeau/device/pointwise_arguments.h"
+#include "device/elementwise/pointwise_arguments.h"
 #include "flambeau/tensor.h"
 
 namespace flambeau::cuda {

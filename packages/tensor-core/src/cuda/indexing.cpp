@@ -1,4 +1,4 @@
-// Reading and writing at computed positions on a GPU; the kernels are in flambeau/device/indexing.h.
+// Reading and writing at computed positions on a GPU; the kernels are in device/indexing/indexing.h.
 #include "cuda/indexing.h"
 
 #include <algorithm>
@@ -13,7 +13,7 @@
 #include "cuda/views.h"
 #include "flambeau/autograd.h"
 #include "flambeau/copies.h"
-#include "flambeau/device/indexing_arguments.h"
+#include "device/indexing/indexing_arguments.h"
 
 namespace flambeau::cuda {
 
@@ -24,7 +24,7 @@ constexpr int64_t kManyColumns = 16384;  // threads that keep a GPU busy, howeve
 
 enum Offset { kPick, kLocate, kRows };
 Unit& offset_unit() {
-  static auto* unit = new Unit("offsets of an index", "#include \"flambeau/device/indexing.h\"\nFLAMBEAU_OFFSETS\n",
+  static auto* unit = new Unit("offsets of an index", "#include \"device/indexing/indexing.h\"\nFLAMBEAU_OFFSETS\n",
                                {"pick", "locate", "rows"});
   return *unit;
 }
@@ -41,7 +41,7 @@ Unit& word_unit(int64_t bytes) {
   static auto* units = new Units;
   return units->find(uint64_t(bytes), [=] {
     return std::make_unique<Unit>(
-        "indexing", std::string("#include \"flambeau/device/indexing.h\"\nFLAMBEAU_WORDS(") + word_name(bytes) + ")\n",
+        "indexing", std::string("#include \"device/indexing/indexing.h\"\nFLAMBEAU_WORDS(") + word_name(bytes) + ")\n",
         std::initializer_list<const char*>{"load", "store", "gather"});
   });
 }
@@ -54,7 +54,7 @@ Unit& combine_unit(Dtype dtype, Combine c) {
   const uint64_t key = (copies ? uint64_t(item_size(dtype)) : uint64_t(dtype)) * 8 + uint64_t(c);
   return units->find(key, [=] {
     return std::make_unique<Unit>("writing at an index",
-                                  std::string("#include \"flambeau/device/indexing.h\"\nFLAMBEAU_COMBINE(") +
+                                  std::string("#include \"device/indexing/indexing.h\"\nFLAMBEAU_COMBINE(") +
                                       (copies ? word_name(item_size(dtype)) : type_name(dtype)) + ", " + names[int(c)] +
                                       ")\n",
                                   std::initializer_list<const char*>{"columns", "segments", "walk"});
@@ -238,7 +238,7 @@ namespace {
 enum Mask { kCount, kWrite, kCoordinates };
 Unit& mask_unit() {
   static auto* unit =
-      new Unit("positions in a mask", "#include \"flambeau/device/masks.h\"\n", {"count", "write", "coordinates"});
+      new Unit("positions in a mask", "#include \"device/indexing/masks.h\"\n", {"count", "write", "coordinates"});
   return *unit;
 }
 

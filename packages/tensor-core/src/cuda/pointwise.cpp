@@ -47,7 +47,7 @@ struct Wanted {  // a unit
   std::string source() const {
     std::ostringstream text;
     if (!copies()) text << "#define FLAMBEAU_FAMILY " << kFamilies[int(function.family)] << '\n';
-    text << "#include \"flambeau/device/pointwise.h\"\nFLAMBEAU_POINTWISE(";
+    text << "#include \"device/elementwise/pointwise.h\"\nFLAMBEAU_POINTWISE(";
     if (copies())
       text << "IDENTITY";
     else if (derivative == kValue)

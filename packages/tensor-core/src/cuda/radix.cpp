@@ -1,11 +1,11 @@
-// Running sums, and stable sorting by digits (flambeau/device/radix.h).
+// Running sums, and stable sorting by digits (device/sorting/radix.h).
 #include "cuda/radix.h"
 
 #include "cuda/runtime/launch.h"
 #include "cuda/runtime/units.h"
 #include "flambeau/cuda.h"
-#include "flambeau/device/indexing_arguments.h"
-#include "flambeau/device/sorting_arguments.h"
+#include "device/indexing/indexing_arguments.h"
+#include "device/sorting/sorting_arguments.h"
 
 namespace flambeau::cuda {
 
@@ -13,7 +13,7 @@ namespace {
 
 enum Sum { kTiles, kAdd };
 Unit& sum_unit() {
-  static auto* unit = new Unit("running sums", "#include \"flambeau/device/running_sums.h\"\nFLAMBEAU_RUNNING_SUMS\n",
+  static auto* unit = new Unit("running sums", "#include \"device/reductions/running_sums.h\"\nFLAMBEAU_RUNNING_SUMS\n",
                                {"tiles", "add"});
   return *unit;
 }
@@ -25,7 +25,7 @@ Unit& radix_unit(Dtype keys) {
   return units->find(wide, [=] {
     return std::make_unique<Unit>(
         "sorting",
-        std::string("#include \"flambeau/device/radix.h\"\nFLAMBEAU_RADIX(") + (wide ? "uint64_t" : "uint32_t") + ")\n",
+        std::string("#include \"device/sorting/radix.h\"\nFLAMBEAU_RADIX(") + (wide ? "uint64_t" : "uint32_t") + ")\n",
         std::initializer_list<const char*>{"count", "scatter"});
   });
 }

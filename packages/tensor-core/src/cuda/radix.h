@@ -5,7 +5,7 @@
 
 namespace flambeau::cuda {
 
-inline constexpr int64_t kScanTile = 2048;  // elements of a block; kTile in flambeau/device/running_sums.h
+inline constexpr int64_t kScanTile = 2048;  // elements of a block; kTile in device/reductions/running_sums.h
 
 // Every element of a contiguous int64 tensor becomes the sum of those before it.
 void running_sums(const Tensor& t);

@@ -1,4 +1,4 @@
-// Random numbers and sequences on a GPU; the kernels are in flambeau/device/random.h and sequences.h.
+// Random numbers and sequences on a GPU; the kernels are in device/random/random.h and sequences.h.
 #include "cuda/random.h"
 
 #include <algorithm>
@@ -9,7 +9,7 @@
 #include "cuda/runtime/report.h"
 #include "cuda/runtime/units.h"
 #include "flambeau/copies.h"
-#include "flambeau/device/permutation_arguments.h"
+#include "device/random/permutation_arguments.h"
 
 namespace flambeau::cuda {
 
@@ -24,7 +24,7 @@ Unit& draw_unit(Distribution kind, Dtype dtype) {
   };
   return units->find(uint64_t(kind) * 16 + uint64_t(dtype), [=] {
     return std::make_unique<Unit>("random numbers",
-                                  std::string("#include \"flambeau/device/random.h\"\nFLAMBEAU_DRAW(") +
+                                  std::string("#include \"device/random/random.h\"\nFLAMBEAU_DRAW(") +
                                       names[int(kind)] + ", " + type_name(dtype) + ")\n",
                                   std::initializer_list<const char*>{"draw"});
   });
@@ -39,7 +39,7 @@ Unit& sample_unit(kernels::Sampler kind) {
   };
   return units->find(uint64_t(kind), [=] {
     return std::make_unique<Unit>(
-        "samples", std::string("#include \"flambeau/device/samplers.h\"\nFLAMBEAU_SAMPLE(") + names[int(kind)] + ")\n",
+        "samples", std::string("#include \"device/random/samplers.h\"\nFLAMBEAU_SAMPLE(") + names[int(kind)] + ")\n",
         std::initializer_list<const char*>{"sample"});
   });
 }
@@ -49,7 +49,7 @@ Unit& sequence_unit(Dtype dtype) {
   return units->find(uint64_t(dtype), [=] {
     return std::make_unique<Unit>(
         "a sequence",
-        std::string("#include \"flambeau/device/sequences.h\"\nFLAMBEAU_SEQUENCE(") + type_name(dtype) + ")\n",
+        std::string("#include \"device/random/sequences.h\"\nFLAMBEAU_SEQUENCE(") + type_name(dtype) + ")\n",
         std::initializer_list<const char*>{"sequence"});
   });
 }
@@ -98,7 +98,7 @@ void sample(kernels::Sampler kind, const Tensor& out, const Tensor& first, const
 
 void check_weights(const Tensor& weights) {
   static auto* unit =
-      new Unit("weights of categories", "#include \"flambeau/device/samplers.h\"\nFLAMBEAU_WEIGHTS\n", {"check"});
+      new Unit("weights of categories", "#include \"device/random/samplers.h\"\nFLAMBEAU_WEIGHTS\n", {"check"});
   const int device = weights.device().index;
   const WeightArguments a{numbers(weights), weights.size(1), reporter(device)};
   launch(device, *unit, 0, {unsigned(weights.size(0))}, kThreads, a);
@@ -106,7 +106,7 @@ void check_weights(const Tensor& weights) {
 
 void gamma_slopes(const Tensor& out, const Tensor& concentration, const Tensor& sample, bool logarithms) {
   static auto* unit = new Unit("derivatives of gamma variates",
-                               "#include \"flambeau/device/samplers.h\"\nFLAMBEAU_GAMMA_SLOPES\n", {"slopes"});
+                               "#include \"device/random/samplers.h\"\nFLAMBEAU_GAMMA_SLOPES\n", {"slopes"});
   if (out.numel() == 0) return;
   const GammaSlopeArguments a{numbers(out), numbers(concentration), numbers(sample), out.numel(), logarithms};
   launch(out.device().index, *unit, 0, grid_for(a.count), kThreads, a);
@@ -114,7 +114,7 @@ void gamma_slopes(const Tensor& out, const Tensor& concentration, const Tensor& 
 
 void beta_slopes(const Tensor& out, const Tensor& x, const Tensor& concentration, const Tensor& total) {
   static auto* unit = new Unit("derivatives of beta variates",
-                               "#include \"flambeau/device/samplers.h\"\nFLAMBEAU_BETA_SLOPES\n", {"slopes"});
+                               "#include \"device/random/samplers.h\"\nFLAMBEAU_BETA_SLOPES\n", {"slopes"});
   if (out.numel() == 0) return;
   const BetaSlopeArguments a{numbers(out), numbers(x), numbers(concentration), numbers(total), out.numel()};
   launch(out.device().index, *unit, 0, grid_for(a.count), kThreads, a);
@@ -122,7 +122,7 @@ void beta_slopes(const Tensor& out, const Tensor& x, const Tensor& concentration
 
 void exchange_in_turn(const Tensor& out, const Tensor& places) {
   enum { kBring, kFollow };
-  static auto* unit = new Unit("permutations", "#include \"flambeau/device/permutation.h\"\nFLAMBEAU_PERMUTATION\n",
+  static auto* unit = new Unit("permutations", "#include \"device/random/permutation.h\"\nFLAMBEAU_PERMUTATION\n",
                                {"bring", "follow"});
   const int64_t n = out.numel();
   if (n == 0) return;

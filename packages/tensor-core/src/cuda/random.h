@@ -2,8 +2,8 @@
 #pragma once
 
 #include "flambeau/cuda.h"
-#include "flambeau/device/random_arguments.h"
-#include "flambeau/device/sequences_arguments.h"
+#include "device/random/random_arguments.h"
+#include "device/random/sequences_arguments.h"
 #include "flambeau/kernels/samplers.h"
 #include "flambeau/random.h"
 

@@ -5,14 +5,14 @@
 
 #include "cuda/runtime/plans.h"
 #include "cuda/runtime/units.h"
-#include "flambeau/device/reduce_arguments.h"
+#include "device/reductions/reduce_arguments.h"
 #include "flambeau/tensor.h"
 
 namespace flambeau::cuda {
 
-// The unit of an operation on elements of a dtype, which stands in a header of flambeau/device: a reduction's, or one's
+// The unit of an operation on elements of a dtype, which stands in a header of src/device: a reduction's, or one's
 // that writes lines anew (lines.h).
-std::unique_ptr<Unit> reduction(const char* op, Dtype in, const char* header = "reduce");
+std::unique_ptr<Unit> reduction(const char* op, Dtype in, const char* header = "reductions/reduce");
 std::unique_ptr<Unit> lines(const char* header, const char* op, Dtype in);
 
 inline int64_t accumulator_size(Dtype d) {  // half types are accumulated in float32

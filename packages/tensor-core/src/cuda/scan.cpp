@@ -3,7 +3,7 @@
 #include "cuda/runtime/launch.h"
 #include "cuda/runtime/plans.h"
 #include "cuda/runtime/units.h"
-#include "flambeau/device/scan_arguments.h"
+#include "device/reductions/scan_arguments.h"
 
 namespace flambeau::cuda {
 
@@ -15,7 +15,7 @@ Unit& unit_of(Scan op, Dtype in) {
   return units->find(uint64_t(op) * 64 + uint64_t(in), [&] {
     const std::string name = (op == Scan::LogSumExp && is_complex(in) ? "Complex" : "") + std::string(names[int(op)]);
     return std::make_unique<Unit>(
-        name, "#include \"flambeau/device/scan.h\"\nFLAMBEAU_SCAN(" + name + "<" + type_name(in) + ">)\n",
+        name, "#include \"device/reductions/scan.h\"\nFLAMBEAU_SCAN(" + name + "<" + type_name(in) + ">)\n",
         std::initializer_list<const char*>{"short_rows", "rows", "columns"});
   });
 }

@@ -1,10 +1,10 @@
-// Elements by rank on a GPU; the kernels are in flambeau/device/selection.h.
+// Elements by rank on a GPU; the kernels are in device/sorting/selection.h.
 #include "cuda/radix.h"
 #include "cuda/runtime/launch.h"
 #include "cuda/runtime/units.h"
 #include "cuda/sorting.h"
 #include "flambeau/copies.h"
-#include "flambeau/device/sorting_arguments.h"
+#include "device/sorting/sorting_arguments.h"
 
 namespace flambeau::cuda {
 
@@ -17,7 +17,7 @@ Unit& unit_of(Dtype dtype) {
   return units->find(uint64_t(dtype), [=] {
     return std::make_unique<Unit>(
         "selection",
-        std::string("#include \"flambeau/device/selection.h\"\nFLAMBEAU_SELECTION(") + type_name(dtype) + ")\n",
+        std::string("#include \"device/sorting/selection.h\"\nFLAMBEAU_SELECTION(") + type_name(dtype) + ")\n",
         std::initializer_list<const char*>{"count", "choose", "tally", "collect"});
   });
 }

@@ -1,11 +1,11 @@
-// Sorting and searching on a GPU; the kernels are in flambeau/device/sorting.h.
+// Sorting and searching on a GPU; the kernels are in device/sorting/sorting.h.
 #include "cuda/sorting.h"
 
 #include "cuda/radix.h"
 #include "cuda/runtime/launch.h"
 #include "cuda/runtime/units.h"
 #include "flambeau/copies.h"
-#include "flambeau/device/sorting_arguments.h"
+#include "device/sorting/sorting_arguments.h"
 
 namespace flambeau::cuda {
 
@@ -16,7 +16,7 @@ Unit& order_unit(Dtype dtype) {
   static auto* units = new Units;
   return units->find(uint64_t(dtype), [=] {
     return std::make_unique<Unit>(
-        "sorting", std::string("#include \"flambeau/device/sorting.h\"\nFLAMBEAU_ORDER(") + type_name(dtype) + ")\n",
+        "sorting", std::string("#include \"device/sorting/sorting.h\"\nFLAMBEAU_ORDER(") + type_name(dtype) + ")\n",
         std::initializer_list<const char*>{"keys", "pick", "brief", "starts"});
   });
 }
@@ -24,7 +24,7 @@ Unit& search_unit(Dtype dtype) {
   static auto* units = new Units;
   return units->find(uint64_t(dtype), [=] {
     return std::make_unique<Unit>(
-        "searching", std::string("#include \"flambeau/device/sorting.h\"\nFLAMBEAU_SEARCH(") + type_name(dtype) + ")\n",
+        "searching", std::string("#include \"device/sorting/sorting.h\"\nFLAMBEAU_SEARCH(") + type_name(dtype) + ")\n",
         std::initializer_list<const char*>{"places"});
   });
 }

@@ -6,9 +6,9 @@
 
 #include "flambeau/compute.h"
 #include "flambeau/optimizer_rule.h"
-#include "kernels/factorization.h"
-#include "kernels/fourier.h"
-#include "kernels/jacobi.h"
+#include "kernels/linalg/factorization.h"
+#include "kernels/linalg/fourier.h"
+#include "kernels/linalg/jacobi.h"
 
 namespace flambeau::kernels {
 

@@ -1,5 +1,5 @@
 // What a GPU does by instructions of a whole warp on small matrices, and its copies into shared memory that nothing
-// waits for: stand-ins for the PTX of flambeau/device/matrix_units.h. Which lane holds what is written down here from
+// waits for: stand-ins for the PTX of device/linalg/matrix_units.h. Which lane holds what is written down here from
 // the PTX ISA (sections on mma.m16n8k16, mma.m16n8k8, ldmatrix and cp.async), independently of the kernels.
 #pragma once
 

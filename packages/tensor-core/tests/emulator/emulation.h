@@ -1,5 +1,5 @@
 // The prelude of every kernel's source: what NVRTC knows without a header, for a host compiler. Kernels are declared
-// with the macros of flambeau/device/kernel.h, which see FLAMBEAU_EMULATED.
+// with the macros of device/threads/kernel.h, which see FLAMBEAU_EMULATED.
 #pragma once
 
 #include <algorithm>

@@ -1,5 +1,5 @@
 // Every name that the prelude gives to kernels: NVRTC must know each of them as well, for the same arguments.
-#include "flambeau/device/kernel.h"
+#include "device/threads/kernel.h"
 
 struct Vocabulary {
   unsigned* u;

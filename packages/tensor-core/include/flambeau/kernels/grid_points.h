@@ -1,4 +1,4 @@
-// How points of a grid read an image, on the CPU and on GPUs. Note [Sampling] in kernels/grid_sample.cpp.
+// How points of a grid read an image, on the CPU and on GPUs. Note [Sampling] in kernels/layers/grid_sample.cpp.
 #pragma once
 
 #include <cmath>

@@ -28,7 +28,7 @@ enum class Pass { Forward, ForwardOfParts, Derivative };
 
 std::unique_ptr<Unit> unit_from(const std::string& header, const std::string& macro, const std::string& parameters,
                                 Pass pass) {
-  const std::string include = "#include \"flambeau/device/" + header + ".h\"\nFLAMBEAU_" + macro;
+  const std::string include = "#include \"device/layers/" + header + ".h\"\nFLAMBEAU_" + macro;
   if (pass == Pass::Derivative)
     return std::make_unique<Unit>("attention's derivative", include + "_DERIVATIVE(" + parameters + ")\n",
                                   std::initializer_list<const char*>{"means", "by_queries", "by_keys"});
@@ -109,7 +109,7 @@ Unit& join_unit(Dtype dtype) {
   return units->find(uint64_t(dtype), [=] {
     return std::make_unique<Unit>(
         "attention",
-        std::string("#include \"flambeau/device/attention_join.h\"\nFLAMBEAU_ATTENTION_JOIN(") + type_name(dtype) +
+        std::string("#include \"device/layers/attention_join.h\"\nFLAMBEAU_ATTENTION_JOIN(") + type_name(dtype) +
             ")\n",
         std::initializer_list<const char*>{"join"});
   });

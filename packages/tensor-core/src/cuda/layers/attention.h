@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "cuda/runtime/launch.h"
-#include "flambeau/device/attention_arguments.h"
+#include "device/layers/attention_arguments.h"
 #include "flambeau/tensor.h"
 
 namespace flambeau::cuda {

@@ -12,7 +12,7 @@ Unit& unit_of(Dtype dtype) {
   static auto* units = new Units;
   return units->find(uint64_t(dtype), [=] {
     return std::make_unique<Unit>(
-        "bags of rows", std::string("#include \"flambeau/device/bags.h\"\nFLAMBEAU_BAGS(") + type_name(dtype) + ")\n",
+        "bags of rows", std::string("#include \"device/layers/bags.h\"\nFLAMBEAU_BAGS(") + type_name(dtype) + ")\n",
         std::initializer_list<const char*>{"bag"});
   });
 }

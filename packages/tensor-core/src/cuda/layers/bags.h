@@ -1,7 +1,7 @@
 // Bags of a table's rows on a GPU.
 #pragma once
 
-#include "flambeau/device/bags_arguments.h"
+#include "device/layers/bags_arguments.h"
 #include "flambeau/tensor.h"
 
 namespace flambeau::cuda {

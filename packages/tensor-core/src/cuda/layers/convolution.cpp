@@ -7,7 +7,7 @@
 #include "cuda/runtime/units.h"
 #include "cuda/views.h"
 #include "flambeau/copies.h"
-#include "flambeau/device/convolution_arguments.h"
+#include "device/layers/convolution_arguments.h"
 #include "flambeau/tf32.h"
 
 namespace flambeau::cuda {
@@ -22,7 +22,7 @@ Unit& unit_of(Function function, Dtype dtype, int64_t tile, bool tf32) {
   static constexpr const char* names[] = {"Forward", "InputGradient", "WeightGradient"};
   static auto* units = new Units;
   return units->find(((uint64_t(function) * 16 + uint64_t(dtype)) * 2 + (tile == kLargeTile)) * 2 + tf32, [&] {
-    std::string source = "#include \"flambeau/device/convolution.h\"\nFLAMBEAU_CONVOLUTION(";
+    std::string source = "#include \"device/layers/convolution.h\"\nFLAMBEAU_CONVOLUTION(";
     source += std::string(names[int(function)]) + ", " + type_name(dtype) + ", " + std::to_string(tile) +
               (tf32 ? ", true)\n" : ", false)\n");
     return std::make_unique<Unit>("convolution", source, kTileKernels);
@@ -169,7 +169,7 @@ void run_windows(WindowsKernel kernel, const Tensor& out, ConvolutionArguments& 
   if (out.numel() == 0) return;
   Unit& unit = units->find(uint64_t(out.dtype()), [&] {
     const std::string source =
-        std::string("#include \"flambeau/device/windows.h\"\nFLAMBEAU_WINDOWS(") + type_name(out.dtype()) + ")\n";
+        std::string("#include \"device/layers/windows.h\"\nFLAMBEAU_WINDOWS(") + type_name(out.dtype()) + ")\n";
     return std::make_unique<Unit>("sliding windows", source, std::initializer_list<const char*>{"unfolded", "folded"});
   });
   a.out = out.device_bytes();

@@ -3,7 +3,7 @@
 #include "cuda/runtime/launch.h"
 #include "cuda/runtime/report.h"
 #include "cuda/runtime/units.h"
-#include "flambeau/device/ctc_arguments.h"
+#include "device/layers/ctc_arguments.h"
 
 namespace flambeau::cuda {
 
@@ -15,7 +15,7 @@ Unit& unit_of(Dtype dtype) {
   static auto* units = new Units;
   return units->find(uint64_t(dtype), [=] {
     return std::make_unique<Unit>(
-        "ctc_loss", std::string("#include \"flambeau/device/ctc.h\"\nFLAMBEAU_CTC(") + type_name(dtype) + ")\n",
+        "ctc_loss", std::string("#include \"device/layers/ctc.h\"\nFLAMBEAU_CTC(") + type_name(dtype) + ")\n",
         std::initializer_list<const char*>{"alpha", "beta", "gradient"});
   });
 }

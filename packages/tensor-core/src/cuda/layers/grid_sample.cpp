@@ -14,7 +14,7 @@ Unit& unit_of(Dtype dtype) {
   return units->find(uint64_t(dtype), [=] {
     return std::make_unique<Unit>(
         "grid_sample",
-        std::string("#include \"flambeau/device/grid_sample.h\"\nFLAMBEAU_GRID_SAMPLE(") + type_name(dtype) + ")\n",
+        std::string("#include \"device/layers/grid_sample.h\"\nFLAMBEAU_GRID_SAMPLE(") + type_name(dtype) + ")\n",
         std::initializer_list<const char*>{"taps", "sample", "points"});
   });
 }

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "flambeau/cuda.h"
-#include "flambeau/device/grid_sample_arguments.h"
+#include "device/layers/grid_sample_arguments.h"
 
 namespace flambeau::cuda {
 

@@ -3,7 +3,7 @@
 #include "cuda/runtime/launch.h"
 #include "cuda/runtime/report.h"
 #include "cuda/runtime/units.h"
-#include "flambeau/device/loss_arguments.h"
+#include "device/layers/loss_arguments.h"
 
 namespace flambeau::cuda {
 
@@ -15,7 +15,7 @@ Unit& unit_of(Dtype type) {
   static auto* units = new Units;
   return units->find(uint64_t(type), [&] {
     return std::make_unique<Unit>(
-        "losses", std::string("#include \"flambeau/device/losses.h\"\nFLAMBEAU_LOSSES(") + type_name(type) + ")\n",
+        "losses", std::string("#include \"device/layers/losses.h\"\nFLAMBEAU_LOSSES(") + type_name(type) + ")\n",
         std::initializer_list<const char*>{"pick", "nll_gradient", "softmax_gradient"});
   });
 }

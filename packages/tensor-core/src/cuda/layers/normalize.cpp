@@ -1,7 +1,7 @@
 // Normalisations on a GPU. Note [Normalisation]
 #include "cuda/operators.h"
 #include "cuda/reduce.h"
-#include "flambeau/device/normalize_arguments.h"
+#include "device/layers/normalize_arguments.h"
 
 namespace flambeau::cuda {
 
@@ -17,10 +17,10 @@ Unit& unit_of(Operation operation, Dtype in) {
     if (operation == kElements)
       return std::make_unique<Unit>(
           "normalize",
-          std::string("#include \"flambeau/device/normalize.h\"\nFLAMBEAU_CHANNELS(") + type_name(in) + ")\n",
+          std::string("#include \"device/layers/normalize.h\"\nFLAMBEAU_CHANNELS(") + type_name(in) + ")\n",
           std::initializer_list<const char*>{"affine", "gradient"});
-    return operation < kRowsWeights ? lines("normalize", names[operation], in)
-                                    : reduction(names[operation], in, "normalize");
+    return operation < kRowsWeights ? lines("layers/normalize", names[operation], in)
+                                    : reduction(names[operation], in, "layers/normalize");
   });
 }
 

@@ -6,7 +6,7 @@
 
 #include "cuda/runtime/launch.h"
 #include "cuda/runtime/units.h"
-#include "flambeau/device/optimizer_arguments.h"
+#include "device/layers/optimizer_arguments.h"
 
 namespace flambeau::cuda {
 
@@ -18,7 +18,7 @@ Unit& unit_of(const char* kernel, const std::string& what, uint64_t key, Dtype d
   static auto* units = new Units;
   return units->find(key * 16 + uint64_t(dtype), [&] {
     return std::make_unique<Unit>("optimizer",
-                                  "#include \"flambeau/device/optimizer.h\"\n" + what + type_name(dtype) + ")\n",
+                                  "#include \"device/layers/optimizer.h\"\n" + what + type_name(dtype) + ")\n",
                                   std::initializer_list<const char*>{kernel});
   });
 }

@@ -6,7 +6,7 @@
 #include "cuda/runtime/units.h"
 #include "cuda/views.h"
 #include "flambeau/copies.h"
-#include "flambeau/device/recurrent_arguments.h"
+#include "device/layers/recurrent_arguments.h"
 
 namespace flambeau::cuda {
 
@@ -19,7 +19,7 @@ Unit& unit_of(Cell cell, Dtype dtype) {
   static constexpr const char* names[] = {"TanhCell", "ReluCell", "LstmCell", "GruCell"};
   return units->find(uint64_t(cell) * 16 + uint64_t(dtype), [&] {
     return std::make_unique<Unit>("recurrent cell",
-                                  std::string("#include \"flambeau/device/recurrent.h\"\nFLAMBEAU_CELL(") +
+                                  std::string("#include \"device/layers/recurrent.h\"\nFLAMBEAU_CELL(") +
                                       names[int(cell)] + ", " + type_name(dtype) + ")\n",
                                   std::initializer_list<const char*>{"forward", "backward"});
   });

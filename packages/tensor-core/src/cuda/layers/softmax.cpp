@@ -16,7 +16,7 @@ Step around(const Tensor& t, int64_t dim) {
 Tensor along(const char* op, uint64_t number, const Tensor& first, const Tensor* second, int64_t dim) {
   static auto* units = new Units;
   const Dtype in = first.dtype();
-  Unit& unit = units->find(number * 64 + uint64_t(in), [&] { return lines("softmax", op, in); });
+  Unit& unit = units->find(number * 64 + uint64_t(in), [&] { return lines("layers/softmax", op, in); });
   const Tensor out = empty(first.shape(), in);
   ReduceArguments a{};
   a.in[0] = first.device_bytes();
@@ -40,7 +40,7 @@ Tensor softmax_backward(bool logarithm, const Tensor& grad, const Tensor& result
 Tensor logsumexp(const Tensor& t, int64_t outer, int64_t length, int64_t inner) {
   static auto* units = new Units;
   const Dtype in = t.dtype();
-  Unit& unit = units->find(uint64_t(in), [&] { return reduction("LogSumExp", in, "softmax"); });
+  Unit& unit = units->find(uint64_t(in), [&] { return reduction("LogSumExp", in, "layers/softmax"); });
   const Tensor out = empty({outer * inner}, in);
   ReduceArguments a{};
   a.in[0] = t.device_bytes();

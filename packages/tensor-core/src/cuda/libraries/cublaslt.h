@@ -3,7 +3,7 @@
 
 #include <optional>
 
-#include "flambeau/device/tile_arguments.h"
+#include "device/linalg/tile_arguments.h"
 #include "flambeau/dtype.h"
 
 namespace flambeau::cuda {

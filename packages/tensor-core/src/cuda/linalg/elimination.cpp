@@ -10,7 +10,7 @@
 #include "cuda/runtime/report.h"
 #include "cuda/runtime/units.h"
 #include "cuda/views.h"
-#include "flambeau/device/elimination_arguments.h"
+#include "device/linalg/elimination_arguments.h"
 
 namespace flambeau::cuda {
 
@@ -25,7 +25,7 @@ Unit& unit_of(Dtype dtype) {
   return units->find(uint64_t(dtype), [=] {
     return std::make_unique<Unit>(
         "elimination",
-        std::string("#include \"flambeau/device/elimination.h\"\nFLAMBEAU_ELIMINATION(") + type_name(dtype) + ")\n",
+        std::string("#include \"device/linalg/elimination.h\"\nFLAMBEAU_ELIMINATION(") + type_name(dtype) + ")\n",
         std::initializer_list<const char*>{"lu", "cholesky", "triangle", "exchange"});
   });
 }
@@ -110,7 +110,7 @@ void exchange_rows(const Tensor& a, const Tensor& pivots, bool back) {
 
 void order_of_rows(const Tensor& order, const Tensor& pivots) {
   static auto* unit =
-      new Unit("order of rows", "#include \"flambeau/device/elimination.h\"\nFLAMBEAU_ORDER_OF_ROWS\n", {"order"});
+      new Unit("order of rows", "#include \"device/linalg/elimination.h\"\nFLAMBEAU_ORDER_OF_ROWS\n", {"order"});
   if (order.numel() == 0) return;
   const int64_t rows = order.size(-1), count = order.numel() / rows;
   const OrderOfRowsArguments o{integers(pivots),

@@ -1,9 +1,9 @@
-// LDL factorizations and what they solve; the kernels are in flambeau/device/indefinite.h.
+// LDL factorizations and what they solve; the kernels are in device/linalg/indefinite.h.
 #include "cuda/linalg/elimination.h"
 #include "cuda/linalg/matrices.h"
 #include "cuda/runtime/report.h"
 #include "cuda/runtime/units.h"
-#include "flambeau/device/indefinite_arguments.h"
+#include "device/linalg/indefinite_arguments.h"
 
 namespace flambeau::cuda {
 
@@ -16,7 +16,7 @@ Unit& unit_of(Dtype dtype) {
   return units->find(uint64_t(dtype), [=] {
     return std::make_unique<Unit>(
         "LDL factorizations",
-        std::string("#include \"flambeau/device/indefinite.h\"\nFLAMBEAU_INDEFINITE(") + type_name(dtype) + ")\n",
+        std::string("#include \"device/linalg/indefinite.h\"\nFLAMBEAU_INDEFINITE(") + type_name(dtype) + ")\n",
         std::initializer_list<const char*>{"factor", "solve"});
   });
 }

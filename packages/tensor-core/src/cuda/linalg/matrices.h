@@ -6,7 +6,7 @@
 #include "cuda/operators.h"
 #include "cuda/runtime/launch.h"
 #include "cuda/views.h"
-#include "flambeau/device/matrices.h"
+#include "device/linalg/matrices.h"
 
 namespace flambeau::cuda {
 

@@ -16,7 +16,7 @@ Unit& unit_of(Dtype in, Dtype out, int64_t tile, bool tf32) {
   static auto* units = new Units;
   const uint64_t key = ((uint64_t(in) * 16 + uint64_t(out)) * 2 + (tile == kLargeTile)) * 2 + tf32;
   return units->find(key, [&] {
-    std::string source = "#include \"flambeau/device/product.h\"\nFLAMBEAU_PRODUCT(";
+    std::string source = "#include \"device/linalg/product.h\"\nFLAMBEAU_PRODUCT(";
     source += std::string(type_name(in)) + ", " + type_name(out) + ", " + std::to_string(tile) +
               (tf32 ? ", true)\n" : ", false)\n");
     return std::make_unique<Unit>("matrix product", source, kTileKernels);

@@ -1,9 +1,9 @@
 // QR factorizations by Householder's reflectors, and products with these. Note [Elimination]; the kernels are in
-// flambeau/device/reflectors.h.
+// device/linalg/reflectors.h.
 #include "cuda/linalg/elimination.h"
 #include "cuda/linalg/matrices.h"
 #include "cuda/runtime/units.h"
-#include "flambeau/device/reflectors_arguments.h"
+#include "device/linalg/reflectors_arguments.h"
 
 namespace flambeau::cuda {
 
@@ -16,7 +16,7 @@ Unit& unit_of(Dtype dtype) {
   return units->find(uint64_t(dtype), [=] {
     return std::make_unique<Unit>(
         "reflectors",
-        std::string("#include \"flambeau/device/reflectors.h\"\nFLAMBEAU_REFLECTORS(") + type_name(dtype) + ")\n",
+        std::string("#include \"device/linalg/reflectors.h\"\nFLAMBEAU_REFLECTORS(") + type_name(dtype) + ")\n",
         std::initializer_list<const char*>{"panel", "vectors", "triangle"});
   });
 }

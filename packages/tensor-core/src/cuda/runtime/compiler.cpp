@@ -56,8 +56,9 @@ const std::string& headers_digest() {
   static const std::string text = [] {
     std::vector<fs::path> files;
     std::error_code none;
-    for (const auto& entry : fs::recursive_directory_iterator(include_folder(), none))
-      if (entry.is_regular_file()) files.push_back(entry.path());
+    for (const std::string& folder : {include_folder(), kernel_folder()})
+      for (const auto& entry : fs::recursive_directory_iterator(folder, none))
+        if (entry.is_regular_file()) files.push_back(entry.path());
     std::sort(files.begin(), files.end());
     Digest digest;
     for (const fs::path& file : files) {
@@ -69,7 +70,7 @@ const std::string& headers_digest() {
   return text;
 }
 
-fs::path kernel_folder() {
+fs::path compiled_folder() {
   if (const char* given = std::getenv("FLAMBEAU_CACHE"); given && *given) return fs::path(given) / "kernels";
   if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache && *cache)
     return fs::path(cache) / "flambeau" / "kernels";
@@ -128,7 +129,8 @@ std::vector<std::string> options_for(const std::string& architecture) {
           "-DFLAMBEAU_ISA=gpu",
           "-D__FMA__",
           "-I" + include_folder(),
-          "-I" + include_folder() + "/flambeau/device/standard"};
+          "-I" + kernel_folder(),
+          "-I" + kernel_folder() + "/device/standard"};
 }
 
 // The GPU's own, or the newest that the compiler knows, in the form that the driver takes further.
@@ -153,7 +155,7 @@ fs::path cache_path(const std::string& source, const std::string& architecture, 
   for (const std::string& option : options_for(architecture))
     if (option[1] != 'I') digest.add(option);
   digest.add(std::to_string(generation));
-  const fs::path folder = kernel_folder();
+  const fs::path folder = compiled_folder();
   return folder.empty() ? folder : folder / (digest.text() + ".cubin");
 }
 
@@ -219,7 +221,7 @@ std::mutex loading;
 
 }  // namespace
 
-std::string kernel_cache() { return kernel_folder().string(); }
+std::string kernel_cache() { return compiled_folder().string(); }
 
 Unit::Unit(std::string name, std::string source, std::initializer_list<const char*> kernels)
     : name_(std::move(name)),

@@ -66,4 +66,9 @@ const std::string& include_folder() {
   return folder;
 }
 
+const std::string& kernel_folder() {
+  static const std::string folder = (package_folder() / "gpu").string();
+  return folder;
+}
+
 }  // namespace flambeau::cuda

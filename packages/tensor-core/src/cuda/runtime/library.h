@@ -16,6 +16,7 @@ std::vector<const char*> by_generation(const char* of_13, const char* of_12);
 void* find_symbol(void* library, const char* name);
 // The folder of the installed headers.
 const std::string& include_folder();
+const std::string& kernel_folder();  // the sources of the GPU's kernels: its folder `device`
 
 // A library and those of its functions that are used: a structure with each as a member derives from it.
 class OpenedLibrary {

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <bit>
 
-#include "flambeau/device/reduce_arguments.h"
-#include "flambeau/device/scan_arguments.h"
+#include "device/reductions/reduce_arguments.h"
+#include "device/reductions/scan_arguments.h"
 
 namespace flambeau::cuda {
 

@@ -20,7 +20,7 @@ void run_max_pool(MaxPoolKernel kernel, const PoolWindows& windows, const Tensor
   if (out.numel() == 0) return;
   Unit& unit = units->find(uint64_t(out.dtype()), [&] {
     const std::string source =
-        std::string("#include \"flambeau/device/pool.h\"\nFLAMBEAU_MAX_POOL(") + type_name(out.dtype()) + ")\n";
+        std::string("#include \"device/layers/pool.h\"\nFLAMBEAU_MAX_POOL(") + type_name(out.dtype()) + ")\n";
     return std::make_unique<Unit>("max pool", source, std::initializer_list<const char*>{"values", "derivative"});
   });
   MaxPoolArguments a{windows,
@@ -97,7 +97,7 @@ void resample(const DeviceMap& map, const Tensor& out, const Tensor& input) {
   if (out.numel() == 0) return;
   const Dtype dtype = out.dtype();
   Unit& unit = units->find(uint64_t(dtype), [&] {
-    const std::string source = std::string("#include \"flambeau/device/resample.h\"\nFLAMBEAU_RESAMPLE(") +
+    const std::string source = std::string("#include \"device/layers/resample.h\"\nFLAMBEAU_RESAMPLE(") +
                                type_name(dtype) + ", " + type_name(map.type) + ")\n";
     return std::make_unique<Unit>("resampling", source, std::initializer_list<const char*>{"apply"});
   });

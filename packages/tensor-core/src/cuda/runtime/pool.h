@@ -1,7 +1,7 @@
 // Max pools and resampling on a GPU.
 #pragma once
 
-#include "flambeau/device/pool_arguments.h"
+#include "device/layers/pool_arguments.h"
 #include "flambeau/tensor.h"
 #include "tasks/resampling.h"
 

@@ -2,7 +2,7 @@
 // here, goes on with index 0 or any sample, and whoever waits for the GPU next raises it with the name of the operator.
 #pragma once
 
-#include "flambeau/device/report.h"
+#include "device/threads/report.h"
 
 namespace flambeau::cuda {
 

@@ -7,9 +7,9 @@ namespace flambeau {
 
 enum class ConvolutionAlgorithm : uint8_t {
   Product,   // the kernel covers the image, so that one product is enough (product_convolution.cpp)
-  Direct,    // Note [Direct convolution] in kernels/direct_convolution.cpp
+  Direct,    // Note [Direct convolution] in kernels/layers/direct_convolution.cpp
   Implicit,  // a forward convolution: Note [Implicit unfolding] in implicit_convolution.cpp
-  Shifted,   // a weight gradient: Note [Shifted products] in kernels/shifted_products.cpp
+  Shifted,   // a weight gradient: Note [Shifted products] in kernels/layers/shifted_products.cpp
   Turned,    // an input gradient, as a forward convolution with the weights turned round
   Unfolded,  // Note [Unfolding] in unfolded_convolution.cpp
 };

@@ -1,4 +1,4 @@
-// The weight's gradient as products of shifted images. Note [Shifted products] in kernels/shifted_products.cpp
+// The weight's gradient as products of shifted images. Note [Shifted products] in kernels/layers/shifted_products.cpp
 #include <algorithm>
 #include <cstring>
 

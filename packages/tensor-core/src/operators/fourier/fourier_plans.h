@@ -7,7 +7,7 @@
 #include <mutex>
 #include <vector>
 
-#include "kernels/fourier.h"
+#include "kernels/linalg/fourier.h"
 
 namespace flambeau {
 

@@ -1,9 +1,9 @@
-// Reading an image at the points of a grid, Note [Sampling] in kernels/grid_sample.cpp.
+// Reading an image at the points of a grid, Note [Sampling] in kernels/layers/grid_sample.cpp.
 #include "cuda/layers/grid_sample.h"
 #include "core/working_memory.h"
 #include "flambeau/networks.h"
 #include "flambeau/parallel.h"
-#include "kernels/networks.h"
+#include "kernels/layers/networks.h"
 #include "operators/images/grid_sample_derivative.h"
 
 namespace flambeau {

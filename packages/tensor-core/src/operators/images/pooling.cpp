@@ -8,7 +8,7 @@
 #include "cuda/runtime/pool.h"
 #include "flambeau/cuda.h"
 #include "flambeau/parallel.h"
-#include "kernels/networks.h"
+#include "kernels/layers/networks.h"
 
 namespace flambeau {
 

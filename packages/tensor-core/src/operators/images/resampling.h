@@ -8,7 +8,7 @@
 #include <memory>
 
 #include "flambeau/networks.h"
-#include "kernels/networks.h"
+#include "kernels/layers/networks.h"
 #include "tasks/resampling.h"
 
 namespace flambeau {

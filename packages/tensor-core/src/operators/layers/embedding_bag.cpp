@@ -9,7 +9,7 @@
 #include "flambeau/operator.h"
 #include "flambeau/parallel.h"
 #include "flambeau/sorting.h"
-#include "kernels/networks.h"
+#include "kernels/layers/networks.h"
 
 namespace flambeau {
 

@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "flambeau/networks.h"
-#include "kernels/networks.h"
+#include "kernels/layers/networks.h"
 
 namespace flambeau {
 

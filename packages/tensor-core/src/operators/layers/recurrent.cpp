@@ -17,7 +17,7 @@
 #include "cuda/layers/recurrent.h"
 #include "flambeau/cuda.h"
 #include "flambeau/parallel.h"
-#include "kernels/networks.h"
+#include "kernels/layers/networks.h"
 
 namespace flambeau {
 

@@ -1,6 +1,6 @@
 // The derivative of a recurrent layer in differentiable operators, for derivatives of derivatives: the walk of Note
 // [Recurrence], one time after the other, with the same cells.
-#include "kernels/networks.h"
+#include "kernels/layers/networks.h"
 #include "operators/layers/recurrent.h"
 
 namespace flambeau {

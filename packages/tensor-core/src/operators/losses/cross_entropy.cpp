@@ -6,7 +6,7 @@
 #include "flambeau/networks.h"
 #include "flambeau/operator.h"
 #include "flambeau/parallel.h"
-#include "kernels/networks.h"
+#include "kernels/layers/networks.h"
 #include "operators/losses/labelled.h"
 
 namespace flambeau {

@@ -8,7 +8,7 @@
 #include "cuda/distances.h"
 #include "flambeau/parallel.h"
 #include "flambeau/rows/selection.h"
-#include "kernels/networks.h"
+#include "kernels/layers/networks.h"
 
 namespace flambeau {
 

@@ -1,0 +1,178 @@
+// Loops over elements, for the rows and for copies. A unit includes this with FLAMBEAU_FAMILY set and says
+//
+//   FLAMBEAU_POINTWISE(function, V, Out, In...)
+//
+// function  VALUE(name), DERIVATIVE(name, operand, reads) of a row, or IDENTITY
+// V         what is computed in; operands are converted to it, the result from what it gives to Out
+// In        a dtype's type, or Number for an operand that is the same everywhere
+//
+// which makes three kernels: `vectors` for tensors side by side at addresses that are multiples of 16, `elements` for
+// those at any address, `strided` for every layout.
+#pragma once
+
+#include <utility>
+
+#include "device/elementwise/halves.h"
+#include "device/threads/kernel.h"
+#include "device/elementwise/pointwise_arguments.h"
+#ifdef FLAMBEAU_FAMILY
+#include "device/elementwise/rows.h"
+#endif
+
+namespace flambeau::cuda {
+
+struct Number {};
+
+template <class V>
+inline V number(const double (&parts)[2]) {
+  if constexpr (is_complex_type<V>)
+    return V(typename V::Real(parts[0]), typename V::Real(parts[1]));
+  else if constexpr (std::is_integral_v<V>) {
+    V out;
+    memcpy(&out, &parts[0], sizeof(V));
+    return out;
+  } else
+    return V(parts[0]);
+}
+
+// What is read of one operand.
+template <class V, class In>
+struct Source {
+  static constexpr int kSize = sizeof(In);
+  V at(const PointwiseArguments& a, int k, int64_t offset) const {
+    return convert<V>(*reinterpret_cast<const In*>(a.pointers[k] + offset));
+  }
+};
+template <class V>
+struct Source<V, Number> {
+  static constexpr int kSize = 1;
+  V at(const PointwiseArguments& a, int k, int64_t) const { return number<V>(a.numbers[k]); }
+};
+
+struct Identity {
+  template <class V>
+  static V call(V x) {
+    return x;
+  }
+};
+
+#ifdef FLAMBEAU_FAMILY
+template <class Row>
+struct ValueOf {
+  template <class V, class... Operands>
+  static auto call(Operands... operands) {
+    return device::value_of<Row>(operands...);
+  }
+};
+
+// Its operands: the gradient, and what the derivative reads, in the row's order.
+template <class Row, int I, uint8_t reads>
+struct DerivativeOf {
+  template <class V, class... Read>
+  static V call(V grad, Read... read) {
+    const V given[] = {grad, read...};
+    V all[4] = {grad, grad, grad, grad};  // unread ones stay harmless
+    for (int i = 0, next = 1; i <= Row::kArity; ++i)
+      if (reads >> i & 1) all[i] = given[next++];
+    if constexpr (Row::kArity == 1)
+      return device::derivative_of<Row, I>(grad, all[0], all[1]);
+    else if constexpr (Row::kArity == 2)
+      return device::derivative_of<Row, I>(grad, all[0], all[1], all[2]);
+    else
+      return device::derivative_of<Row, I>(grad, all[0], all[1], all[2], all[3]);
+  }
+};
+#endif
+
+template <class Function, class V, class Out, class... In>
+struct Loop {
+  static constexpr int kInputs = sizeof...(In);
+  static constexpr int max(int x, int y) { return x > y ? x : y; }
+  static constexpr int largest() {
+    int size = sizeof(Out);
+    ((size = max(size, Source<V, In>::kSize)), ...);
+    return size;
+  }
+  static constexpr int kWidth = 16 / largest() > 0 ? 16 / largest() : 1;  // elements a thread takes at a time
+
+  template <int... K>
+  static Out element(const PointwiseArguments& a, const int64_t* offsets, std::integer_sequence<int, K...>) {
+    return convert<Out>(Function::template call<V>(Source<V, In>().at(a, K + 1, offsets[K + 1])...));
+  }
+  static Out element(const PointwiseArguments& a, const int64_t* offsets) {
+    return element(a, offsets, std::make_integer_sequence<int, kInputs>());
+  }
+  static void element_at(const PointwiseArguments& a, int64_t i) {
+    constexpr int sizes[] = {int(sizeof(Out)), Source<V, In>::kSize...};
+    int64_t offsets[kInputs + 1];
+    for (int k = 0; k <= kInputs; ++k) offsets[k] = i * sizes[k];
+    reinterpret_cast<Out*>(a.pointers[0])[i] = element(a, offsets);
+  }
+
+  template <class T>
+  struct alignas(kWidth * sizeof(T)) Pack {
+    T values[kWidth];
+  };
+  template <class T>
+  static Pack<T> read(const PointwiseArguments& a, int k, int64_t first) {
+    if constexpr (std::is_same_v<T, Number>)
+      return {};
+    else
+      return *reinterpret_cast<const Pack<T>*>(a.pointers[k] + first * int64_t(sizeof(T)));
+  }
+  template <class T>
+  static V pick(const PointwiseArguments& a, int k, const Pack<T>& pack, int j) {
+    if constexpr (std::is_same_v<T, Number>)
+      return number<V>(a.numbers[k]);
+    else
+      return convert<V>(pack.values[j]);
+  }
+  template <int... K>
+  static void pack_at(const PointwiseArguments& a, int64_t first, std::integer_sequence<int, K...>) {
+    const auto all = [&](const Pack<In>&... packs) {
+      Pack<Out> out;
+#pragma unroll
+      for (int j = 0; j < kWidth; ++j)
+        out.values[j] = convert<Out>(Function::template call<V>(pick<In>(a, K + 1, packs, j)...));
+      *reinterpret_cast<Pack<Out>*>(a.pointers[0] + first * int64_t(sizeof(Out))) = out;
+    };
+    all(read<In>(a, K + 1, first)...);
+  }
+
+  static void vectors(const PointwiseArguments& a) {
+    const int64_t first = (int64_t(blockIdx.x) * blockDim.x + threadIdx.x) * kWidth;
+    if (first + kWidth <= a.count)
+      pack_at(a, first, std::make_integer_sequence<int, kInputs>());
+    else
+      for (int64_t i = first; i < a.count; ++i) element_at(a, i);
+  }
+  static void elements(const PointwiseArguments& a) {
+    const int64_t first = int64_t(blockIdx.x) * blockDim.x * kWidth + threadIdx.x;
+#pragma unroll
+    for (int j = 0; j < kWidth; ++j)
+      if (const int64_t i = first + int64_t(j) * blockDim.x; i < a.count) element_at(a, i);
+  }
+  static void strided(const PointwiseArguments& a) {
+    const int64_t at = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
+    if (at >= a.count) return;
+    uint32_t left = uint32_t(at);
+    int64_t offsets[kInputs + 1] = {};
+    for (int d = 0; d < a.dims; ++d) {
+      const uint32_t next = d + 1 < a.dims ? a.sizes[d].quotient(left) : 0, position = left - next * a.sizes[d].divisor;
+      for (int k = 0; k <= kInputs; ++k) offsets[k] += a.strides[k][d] * int64_t(position);
+      left = next;
+    }
+    *reinterpret_cast<Out*>(a.pointers[0] + offsets[0]) = element(a, offsets);
+  }
+};
+
+}  // namespace flambeau::cuda
+
+#define VALUE(name) flambeau::cuda::ValueOf<flambeau::device::name##_row>
+#define DERIVATIVE(name, operand, reads) flambeau::cuda::DerivativeOf<flambeau::device::name##_row, operand, reads>
+#define IDENTITY flambeau::cuda::Identity
+#define FLAMBEAU_POINTWISE(function, ...)                                                  \
+  using UnitLoop = flambeau::cuda::Loop<function, __VA_ARGS__>;                            \
+  FLAMBEAU_KERNEL(vectors, flambeau::cuda::PointwiseArguments) { UnitLoop::vectors(a); }   \
+  FLAMBEAU_KERNEL(elements, flambeau::cuda::PointwiseArguments) { UnitLoop::elements(a); } \
+  FLAMBEAU_KERNEL(strided, flambeau::cuda::PointwiseArguments) { UnitLoop::strided(a); }

@@ -1,0 +1,22 @@
+// What the losses' kernels are told; both sides include this.
+#pragma once
+
+#include <cstdint>
+
+#include "device/elementwise/pointwise_arguments.h"
+#include "device/threads/report.h"
+
+namespace flambeau::cuda {
+
+inline constexpr int kLossElements = 2048;  // a block's
+
+struct LossArguments {
+  int64_t batch, classes, inner, ignored;
+  Divider sample;  // of classes * inner scores, where these are fewer than kLossElements
+  const int64_t* labels;
+  const char *scores, *logarithms, *weight, *factors;  // weight: of the classes, or null
+  char *out, *weights;
+  Reporter reporter;
+};
+
+}  // namespace flambeau::cuda

@@ -1,0 +1,136 @@
+// Note [Attention] on the matrix units of a GPU (Dao 2023, arXiv:2307.08691): each of a block's four warps has 16 *
+// kHigh queries, and goes with the others through the keys and values, kKeys at a time. Scores and weights stay in
+// registers, since what a warp has of a product is what it needs for the left matrix of the next. While a tile of keys
+// is multiplied its values are on their way, and the other way around.
+//
+// Sizes are rounded up to multiples of 16; rows are multiples of 16 bytes long, and begin at such. A unit says
+// FLAMBEAU_MATRIX_ATTENTION(T, kDepth, kWidth, kHigh, kKeys, kGeneral, kParts), the last as in attention.h.
+#pragma once
+
+#include "device/threads/kernel.h"
+#include "device/layers/matrix_scores.h"
+
+namespace flambeau::cuda {
+
+template <class T, int kDepth, int kWidth, int kHigh, int kKeys, bool kGeneral, bool kParts>
+struct MatrixAttention {
+  using Arguments = AttentionArguments;
+  using Member = MemberRows<T>;
+  using Scores = MatrixScores<kHigh, kKeys, kGeneral, false>;
+  static constexpr int kRows = kMatrixThreads / 32 * 16 * kHigh;
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
+  static constexpr int kBlocks = 0;
+#else  // of a multiprocessor: as many as shared memory has room for. Left alone, the compiler takes registers for two.
+  static constexpr int kBlocks = kHigh == 1 && !kGeneral && kDepth + kWidth > 128 && kDepth + kWidth <= 256 ? 3 : 0;
+#endif
+  static constexpr float kLowest = Scores::kLowest;
+  using Sums = float[kHigh][kWidth / 8][4];
+
+  struct Running {  // of the lane's rows: the largest score, and the sum of this lane's own weights
+    float most[kHigh * 2], total[kHigh * 2];
+    Running() {
+      for (int r = 0; r < kHigh * 2; ++r) most[r] = kLowest, total[r] = 0;
+    }
+  };
+
+  // Scores to weights, with the sums so far scaled to the same maximum, which seldom grows.
+  static void weigh(const Scores& scores, typename Scores::Values& s, Running& running, Sums& sums) {
+    float scales[kHigh * 2];
+    bool grown = false;
+#pragma unroll
+    for (int r = 0; r < kHigh * 2; ++r) {
+      float largest = running.most[r];
+#pragma unroll
+      for (int c = 0; c < kKeys / 4; ++c) largest = fmaxf(largest, Scores::at(s, r, c));
+      largest = over_four(largest, [](float x, float y) { return fmaxf(x, y); });
+      const float top = largest == kLowest ? 0.0f : largest, from = top * scores.factor;
+      // Less the maximum before it is scaled: exactly 1 where that stays, while `from` is rounded.
+      const float scale = scales[r] = quick_exp2((running.most[r] - top) * scores.factor);
+      grown |= scale != 1;
+      float part = 0;
+#pragma unroll
+      for (int c = 0; c < kKeys / 4; ++c) {
+        float& value = Scores::at(s, r, c);
+        part += value = quick_exp2(value * scores.factor - from);
+      }
+      running.total[r] = running.total[r] * scale + part;
+      running.most[r] = largest;
+    }
+    if (__any_sync(0xffffffffu, grown)) scale_rows(sums, scales);
+  }
+  static void scale_rows(Sums& sums, const float (&scales)[kHigh * 2]) {
+#pragma unroll
+    for (int r = 0; r < kHigh * 2; ++r)
+#pragma unroll
+      for (int c = 0; c < kWidth / 4; ++c) Scores::at(sums, r, c) *= scales[r];
+  }
+
+  static void finish(const Arguments& a, int64_t result, const Scores& scores, Running& running, Sums& sums) {
+    float scales[kHigh * 2];
+#pragma unroll
+    for (int r = 0; r < kHigh * 2; ++r) {
+      const float total = over_four(running.total[r], [](float x, float y) { return x + y; });
+      scales[r] = total == 0 ? 0.0f : 1 / total;
+      if (const int64_t row = scores.row(r); row < a.queries && lane() % 4 == 0)
+        reinterpret_cast<float*>(a.logarithms)[result * a.queries + row] =
+            running.most[r] * (kGeneral ? 1.0f : float(a.scale)) + log(total);
+    }
+    scale_rows(sums, scales);
+    if constexpr (kParts)
+      store_sums(a.out, result, scores.first, a.queries, a.width, sums);
+    else
+      store_rows<T>(a.out, result, scores.first, a.queries, a.width, sums);
+  }
+
+  static void forward(const Arguments& a) {
+    __shared__ MatrixRows<T, kRows, kDepth> query;
+    __shared__ MatrixRows<T, kKeys, kDepth> keys;
+    __shared__ MatrixRows<T, kKeys, kWidth> values;
+    const int64_t tiles = (a.queries + kRows - 1) / kRows, at = blockIdx.x % tiles;
+    const int64_t first = (a.causal ? tiles - 1 - at : at) * kRows;  // those that see most begin first
+    const KeyRange<kParts> range(a, blockIdx.x / tiles, a.causal && first + kRows < a.keys ? first + kRows : a.keys);
+    const int64_t batch = range.batch, limit = range.end;
+    const int own = warp() * 16 * kHigh;  // the warp's first row of the tile
+    const Scores scores(a, batch, first + own);
+    const Member key_rows(a, a.key, batch), value_rows(a, a.value, batch);
+    Running running;
+    Sums sums;
+    clear(sums);
+    if (range.begin < limit) {
+      query.template load<kMatrixThreads>(Member(a, a.query, batch), first, a.queries, a.depth);
+      keys.template load<kMatrixThreads>(key_rows, range.begin, a.keys, a.depth);
+      commit_copies();
+    }
+    for (int64_t key = range.begin; key < limit; key += kKeys) {
+      const bool sees = scores.any(key) && (!kParts || scores.first < a.queries);
+      typename Scores::Values s;
+      wait_for_copies();
+      __syncthreads();
+      values.template load<kMatrixThreads>(value_rows, key, a.keys, a.width);
+      commit_copies();
+      if (sees) {
+        clear(s);
+        multiply_rows(s, query, own, keys);
+        scores.hide(s, key);
+        weigh(scores, s, running, sums);
+      }
+      wait_for_copies();
+      __syncthreads();
+      if (key + kKeys < limit) {
+        keys.template load<kMatrixThreads>(key_rows, key + kKeys, a.keys, a.depth);
+        commit_copies();
+      }
+      if (sees) add_weighted(sums, s, values);
+    }
+    finish(a, range.result, scores, running, sums);
+  }
+};
+
+}  // namespace flambeau::cuda
+
+#define FLAMBEAU_MATRIX_ATTENTION(...)                                                                     \
+  using AttentionOf = flambeau::cuda::MatrixAttention<__VA_ARGS__>;                                        \
+  FLAMBEAU_COOPERATIVE_KERNEL(forward, flambeau::cuda::AttentionArguments, flambeau::cuda::kMatrixThreads, \
+                              AttentionOf::kBlocks) {                                                      \
+    AttentionOf::forward(a);                                                                               \
+  }

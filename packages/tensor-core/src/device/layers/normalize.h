@@ -1,0 +1,229 @@
+// Normalisations. Note [Normalisation] in kernels/layers/normalize.cpp
+//
+// Rows (layer and RMS normalisation) are operations of lines.h; channels (batch and group normalisation) are reductions
+// to their statistics, and then kernels by elements, which FLAMBEAU_CHANNELS(T) makes: `affine` and `gradient`.
+// Statistics are pairs of mean and 1 / deviation, in the type that is computed in.
+#pragma once
+
+#include "device/threads/lines.h"
+#include "device/layers/normalize_arguments.h"
+
+namespace flambeau::cuda {
+
+namespace reductions {
+
+template <class V>
+inline V at_or(const V* values, int64_t i, V otherwise) {
+  return values ? values[i] : otherwise;
+}
+template <class T>
+inline const V<T>* numbers(const char* p) {
+  return reinterpret_cast<const V<T>*>(p);
+}
+template <class T>
+struct Normal {
+  V<T> mean, rstd;
+};
+template <class T>
+inline Normal<T> statistics_of(const ReduceArguments& a, int64_t number) {
+  return reinterpret_cast<const Normal<T>*>(a.statistics)[number / a.divisor % a.modulus];
+}
+template <class T>
+inline Normal<T> normal_of(const ReduceArguments& a, V<T> mean, V<T> variance) {
+  return {mean, V<T>(1) / V<T>(std::sqrt(host::maximum(variance, V<T>(0)) + V<T>(a.eps)))};
+}
+
+// A row's elements, written anew.
+template <class T>
+struct RowLine {
+  Normal<T> normal;
+  const V<T>*weight, *bias;
+};
+template <class T>
+struct NormalizedRows {
+  using Line = RowLine<T>;
+  static Line with(const ReduceArguments& a, Normal<T> normal) {
+    return {normal, numbers<T>(a.weight), numbers<T>(a.bias)};
+  }
+  static void keep(const ReduceArguments& a, int64_t number, const Line& line) {
+    reinterpret_cast<Normal<T>*>(a.out[1])[number] = line.normal;
+  }
+  static T value(const T (&x)[1], int64_t place, const Line& l) {
+    const V<T> h = (convert<V<T>>(x[0]) - l.normal.mean) * l.normal.rstd;
+    return convert<T>(h * at_or(l.weight, place, V<T>(1)) + at_or(l.bias, place, V<T>(0)));
+  }
+};
+template <class T>
+struct LayerNorm : Spread<T>, NormalizedRows<T> {
+  using State = typename Spread<T>::State;
+  static RowLine<T> line(const ReduceArguments& a, State s, Nothing) {
+    return NormalizedRows<T>::with(a, normal_of<T>(a, Spread<T>::mean(s), s.squares / s.count));
+  }
+};
+template <class T>
+struct RmsNorm : SquareSum<T>, NormalizedRows<T> {
+  static RowLine<T> line(const ReduceArguments& a, V<T> squares, Nothing) {
+    return NormalizedRows<T>::with(a, normal_of<T>(a, V<T>(0), squares / V<T>(a.length)));
+  }
+};
+
+// Sums of two terms.
+template <class V>
+struct Pair {
+  V first, second;
+};
+template <class T>
+struct Pairs {
+  using Stored = T;
+  using State = Pair<V<T>>;
+  using Leaf = State;
+  static constexpr int kInputs = 2;  // the gradient and the input
+  template <class>
+  static State identity() {
+    return {V<T>(0), V<T>(0)};
+  }
+  static State join(State x, State y) { return {x.first + y.first, x.second + y.second}; }
+  static void write(const ReduceArguments& a, int64_t at, State s) {
+    reinterpret_cast<V<T>*>(a.out[0])[at] = s.first;
+    reinterpret_cast<V<T>*>(a.out[1])[at] = s.second;
+  }
+};
+
+// The gradient of rows: of g' and of g' * (x - mean).
+template <class T, bool centred>
+struct RowsBackward : Pairs<T> {
+  using State = Pair<V<T>>;
+  struct Context {
+    Normal<T> normal;
+    const V<T>* weight;
+  };
+  static Context context(const ReduceArguments& a, int64_t number) {
+    return {statistics_of<T>(a, number), numbers<T>(a.weight)};
+  }
+  static State map(const T (&x)[2], int64_t place, const Context& c) {
+    const V<T> g = convert<V<T>>(x[0]) * at_or(c.weight, place, V<T>(1));
+    return {g, g * (convert<V<T>>(x[1]) - c.normal.mean)};
+  }
+  struct Line {
+    Context context;
+    V<T> of_in, constant;
+  };
+  static Line line(const ReduceArguments& a, State s, const Context& c) {
+    const V<T> n = V<T>(a.length), rstd = c.normal.rstd;
+    return {c, -rstd * rstd * (s.second * rstd / n), centred ? -rstd * (s.first / n) : V<T>(0)};
+  }
+  static void keep(const ReduceArguments&, int64_t, const Line&) {}
+  static T value(const T (&x)[2], int64_t place, const Line& l) {
+    const V<T> g = convert<V<T>>(x[0]) * at_or(l.context.weight, place, V<T>(1));
+    return convert<T>(l.context.normal.rstd * g +
+                      (l.of_in * (convert<V<T>>(x[1]) - l.context.normal.mean) + l.constant));
+  }
+};
+template <class T>
+using LayerNormBackward = RowsBackward<T, true>;
+template <class T>
+using RmsNormBackward = RowsBackward<T, false>;
+
+// What the rows give the weight and the bias of a place: over the columns.
+template <class T>
+struct RowsWeights : Pairs<T> {
+  using Context = const Normal<T>*;
+  static Context context(const ReduceArguments& a, int64_t) { return reinterpret_cast<const Normal<T>*>(a.statistics); }
+  static Pair<V<T>> map(const T (&x)[2], int64_t row, Context of_rows) {
+    const V<T> g = convert<V<T>>(x[0]);
+    return {g * ((convert<V<T>>(x[1]) - of_rows[row].mean) * of_rows[row].rstd), g};
+  }
+};
+
+// The statistics of channels, or of groups of them, and where it is wanted the mean and the unbiased variance.
+template <class T>
+struct ChannelMoments : Spread<T> {
+  using State = typename Spread<T>::State;
+  static void write(const ReduceArguments& a, int64_t at, State s) {
+    const V<T> mean = Spread<T>::mean(s);
+    reinterpret_cast<Normal<T>*>(a.out[0])[at] = normal_of<T>(a, mean, s.squares / s.count);
+    if (a.out[1]) reinterpret_cast<Pair<V<T>>*>(a.out[1])[at] = {mean, s.squares / (s.count - V<T>(1))};
+  }
+};
+// Of the gradient, and of its product with the normalised values.
+template <class T>
+struct ChannelSums : Pairs<T> {
+  using State = Pair<V<T>>;
+  using Context = Normal<T>;
+  static Context context(const ReduceArguments& a, int64_t number) { return statistics_of<T>(a, number); }
+  static State map(const T (&x)[2], int64_t, const Context& c) {
+    const V<T> g = convert<V<T>>(x[0]);
+    return {g, g * (convert<V<T>>(x[1]) - c.mean)};
+  }
+  static void write(const ReduceArguments& a, int64_t at, State s) {
+    reinterpret_cast<V<T>*>(a.out[0])[at] = s.first;
+    reinterpret_cast<V<T>*>(a.out[1])[at] = s.second * statistics_of<T>(a, at).rstd;
+  }
+};
+
+}  // namespace reductions
+
+// A pack of elements a thread, of (batch, channels, inner).
+template <class T>
+struct Channels {
+  using Number = V<T>;
+  using Normal = reductions::Normal<T>;
+
+  struct Place {
+    int64_t channel, group;
+    Place(const ChannelArguments& a, int64_t i) {
+      const int64_t row = a.small ? a.inner.quotient(uint32_t(i)) : i / a.inner_size;
+      channel = row - (a.small ? a.channels.quotient(uint32_t(row)) : row / a.channel_count) * a.channel_count;
+      group = a.members == 0 ? channel : a.small ? a.members_divider.quotient(uint32_t(row)) : row / a.members;
+    }
+  };
+  struct Affine {
+    Number mean, scale, shift;
+    Affine(const ChannelArguments& a, Place p) {
+      const Normal n = reinterpret_cast<const Normal*>(a.statistics)[p.group];
+      mean = n.mean;
+      scale = n.rstd * reductions::at_or(reductions::numbers<T>(a.weight), p.channel, Number(1));
+      shift = reductions::at_or(reductions::numbers<T>(a.bias), p.channel, Number(0));
+    }
+    T operator()(T x, T) const { return convert<T>((convert<Number>(x) - mean) * scale + shift); }
+  };
+  struct Gradient {
+    Number mean, scale, of_in, constant;
+    Gradient(const ChannelArguments& a, Place p) {
+      const Normal n = reinterpret_cast<const Normal*>(a.statistics)[p.group];
+      mean = n.mean;
+      scale = n.rstd * reductions::at_or(reductions::numbers<T>(a.weight), p.channel, Number(1));
+      // The means of g' and of g' * h. Note [Normalisation]
+      of_in = a.products ? -n.rstd * n.rstd * reductions::numbers<T>(a.products)[p.group] : Number(0);
+      constant = a.grads ? -n.rstd * reductions::numbers<T>(a.grads)[p.group] : Number(0);
+    }
+    T operator()(T x, T g) const {
+      return convert<T>(scale * convert<Number>(g) + (of_in * (convert<Number>(x) - mean) + constant));
+    }
+  };
+
+  template <class Function>
+  static void run(const ChannelArguments& a) {
+    constexpr int kWidth = Pack<T>::kWidth;
+    const int64_t first = (int64_t(blockIdx.x) * blockDim.x + threadIdx.x) * kWidth;
+    if (first >= a.count) return;
+    const T *x = reinterpret_cast<const T*>(a.in), *g = reinterpret_cast<const T*>(a.grad ? a.grad : a.in);
+    T* out = reinterpret_cast<T*>(a.out);
+    if (a.whole && first + kWidth <= a.count) {  // one channel's, at aligned addresses
+      const Function function(a, Place(a, first));
+      const Pack<T> xs = load(x + first, true), gs = load(g + first, true);
+      Pack<T> results;
+#pragma unroll
+      for (int j = 0; j < kWidth; ++j) results.values[j] = function(xs.values[j], gs.values[j]);
+      return store(out + first, results, true);
+    }
+    for (int64_t i = first; i < first + kWidth && i < a.count; ++i) out[i] = Function(a, Place(a, i))(x[i], g[i]);
+  }
+};
+
+}  // namespace flambeau::cuda
+
+#define FLAMBEAU_CHANNELS(...)                                                                              \
+  using UnitChannels = flambeau::cuda::Channels<__VA_ARGS__>;                                               \
+  FLAMBEAU_KERNEL(affine, flambeau::cuda::ChannelArguments) { UnitChannels::run<UnitChannels::Affine>(a); } \
+  FLAMBEAU_KERNEL(gradient, flambeau::cuda::ChannelArguments) { UnitChannels::run<UnitChannels::Gradient>(a); }

@@ -1,0 +1,27 @@
+// What the kernels of LDL factorizations are told; both sides include this.
+#pragma once
+
+#include <cstdint>
+
+#include "device/threads/report.h"
+
+namespace flambeau::cuda {
+
+inline constexpr int kIndefiniteThreads = 256, kIndefiniteColumns = 32;  // columns: right sides of a block
+
+struct IndefiniteArguments {  // contiguous matrices, their upper triangles zeros
+  void* a;
+  int32_t *pivots, *info;
+  int64_t size;
+  bool hermitian;
+};
+
+struct IndefiniteSolveArguments {  // b becomes what solves a x = b; contiguous
+  void *a, *b;
+  const int32_t* pivots;
+  int64_t count, size, columns;
+  bool hermitian;
+  Reporter reporter;
+};
+
+}  // namespace flambeau::cuda

@@ -1,0 +1,214 @@
+// Products of matrices by tiles in shared memory: what the matrix product and the convolutions have in common.
+//
+// Note [Tiles]
+// A block of 256 threads computes a tile of the result. It goes through its part of k in steps: a step's rows and
+// columns lie in shared memory, which has room for two steps, while those of the next are on their way in registers.
+// They are multiplied by the matrix units where there are some for the type, else by the threads (`Engine`). Where
+// tiles are few and k is long, k is divided into parts, whose sums are added in their order by a second kernel
+// (`combine`). How a problem is divided depends on its shape alone, so the same numbers come out on every card
+// of an architecture: in which order the matrix units add up is theirs.
+//
+// A Problem says what is multiplied:
+//   T, V, Arguments        of elements; what is computed in; a struct with division and partial
+//   kRows, kColumns        of a tile
+//   Left(a, batch, i)      a place in a row of the left matrix; at(a, p) gives its element, and take(a, p, end, to) the
+//                          elements from p on, with zeros from `end` on
+//   Right(a, batch, j)     the same in a column of the right one
+//   kColumnsOnly           whether right_along_k() is always false
+//   left_along_k(a), right_along_k(a)   whether neighbours in memory are neighbours along k
+//   store(a, batch, i, j, value)
+//
+// Tiles waste what of them is outside a narrow result. There `elements` has a thread for each element, and `sums` a
+// block, whose threads share k.
+#pragma once
+
+#include "device/threads/squares.h"
+#include "device/linalg/unit_tile.h"
+
+namespace flambeau::cuda {
+
+inline constexpr int kTileThreads = 256;
+
+template <class T, int kCount>
+struct alignas(16) Chunk {
+  T values[kCount];
+};
+
+// Elements that lie one after the other: at once where they are 16 bytes that begin at a multiple of such.
+template <class T, int kCount>
+void take_contiguous(const T* from, int64_t there, T (&to)[kCount]) {
+  if constexpr (kCount * sizeof(T) == 16)
+    if (there >= kCount && reinterpret_cast<uintptr_t>(from) % 16 == 0) {
+      const auto chunk = *reinterpret_cast<const Chunk<T, kCount>*>(from);
+#pragma unroll
+      for (int i = 0; i < kCount; ++i) to[i] = chunk.values[i];
+      return;
+    }
+#pragma unroll
+  for (int i = 0; i < kCount; ++i) to[i] = i < there ? from[i] : T{};
+}
+
+// Elements as they are multiplied: halves as they are by the matrix units, float32 rounded for them where kTf32.
+template <class T, class V, bool kTf32>
+struct Kept {
+  static constexpr bool kUnits = kHasUnits<T> || (kTf32 && std::is_same_v<T, float> && kAmpere);
+  using type = std::conditional_t<kUnits, T, V>;
+  static type of(T x) {
+    if constexpr (kUnits && std::is_same_v<T, float>)
+      return round_to_tf32(x);
+    else
+      return convert<type>(x);
+  }
+};
+
+template <class Problem, bool kTf32 = false>
+struct Tile {
+  using T = typename Problem::T;
+  using V = typename Problem::V;
+  using Arguments = typename Problem::Arguments;
+  using Keep = Kept<T, V, kTf32>;
+  using E = typename Keep::type;
+  static constexpr int kRows = Problem::kRows, kColumns = Problem::kColumns;
+  using Engine = std::conditional_t<Keep::kUnits, UnitTile<E, kRows, kColumns>, Squares<E, kRows, kColumns>>;
+  static constexpr int kDepth = Engine::kDepth, kChunk = Engine::kChunk;
+
+  struct Shared {
+    typename Engine::Left left;
+    typename Engine::Right right;
+  };
+  struct Block {
+    int64_t row, column, batch, part;
+    explicit Block(const Division& d) {
+      int64_t at = blockIdx.x;
+      column = at % d.columns, at /= d.columns;
+      row = at % d.rows, at /= d.rows;
+      batch = at % d.batch, part = at / d.batch;
+    }
+  };
+
+  // One matrix's elements, on their way to shared memory, by chunks along k. Where it never goes along k first, a
+  // thread's are all of one row or column (kOne).
+  template <class Place, int kSize, bool kOne>
+  struct Stream {
+    static constexpr int kCount = kSize * kDepth / (kTileThreads * kChunk), kPlaces = kOne ? 1 : kCount;
+    static_assert(!kOne || kTileThreads % kSize == 0);
+    Place places[kPlaces];
+    E values[kCount][kChunk];
+    bool k_first, inside[kPlaces];
+
+    // Where the chunk that this thread brings in its turn `s` is in the tile: along the matrix, and along k.
+    int along(int s) const {
+      const int chunk = int(threadIdx.x) + s * kTileThreads;
+      return k_first ? chunk / (kDepth / kChunk) : chunk % kSize;
+    }
+    int deep(int s) const {
+      const int chunk = int(threadIdx.x) + s * kTileThreads;
+      return (k_first ? chunk % (kDepth / kChunk) : chunk / kSize) * kChunk;
+    }
+    void begin(const Arguments& a, int64_t batch, int64_t first, int64_t size, bool first_k) {
+      k_first = !kOne && first_k;
+#pragma unroll
+      for (int s = 0; s < kPlaces; ++s) {
+        const int64_t i = first + along(s);
+        inside[s] = i < size;
+        places[s] = Place(a, batch, inside[s] ? i : 0);
+      }
+    }
+    void fetch(const Arguments& a, int64_t k, int64_t end) {
+#pragma unroll
+      for (int s = 0; s < kCount; ++s) {
+        const int which = kOne ? 0 : s;
+        T taken[kChunk];
+        places[which].take(a, k + deep(s), inside[which] ? end : 0, taken);
+#pragma unroll
+        for (int i = 0; i < kChunk; ++i) values[s][i] = Keep::of(taken[i]);
+      }
+    }
+    template <class Matrix>
+    void put(Matrix& matrix) const {
+#pragma unroll
+      for (int s = 0; s < kCount; ++s) matrix.put(along(s), deep(s), values[s]);
+    }
+  };
+
+  static void run(const Arguments& a) {
+    __shared__ __align__(16) char room[2 * sizeof(Shared)];
+    Shared* const shared = reinterpret_cast<Shared*>(room);
+    const Division& d = a.division;
+    const Block block(d);
+    const int64_t first_row = block.row * kRows, first_column = block.column * kColumns;
+    int64_t k = block.part * d.part_length;
+    const int64_t end = k + d.part_length < d.k ? k + d.part_length : d.k;
+    Stream<typename Problem::Left, kRows, false> left;
+    Stream<typename Problem::Right, kColumns, Problem::kColumnsOnly> right;
+    left.begin(a, block.batch, first_row, d.m, Problem::left_along_k(a));
+    right.begin(a, block.batch, first_column, d.n, Problem::right_along_k(a));
+    Engine engine;
+    left.fetch(a, k, end), right.fetch(a, k, end);
+    for (int turn = 0; k < end; k += kDepth, turn ^= 1) {
+      Shared& own = shared[turn];
+      left.put(own.left), right.put(own.right);
+      __syncthreads();
+      if (k + kDepth < end) left.fetch(a, k + kDepth, end), right.fetch(a, k + kDepth, end);
+      engine.multiply(own.left, own.right);
+    }
+    engine.each([&](int row, int column, V sum) {
+      const int64_t i = first_row + row, j = first_column + column;
+      if (i >= d.m || j >= d.n) return;
+      if (a.partial)
+        reinterpret_cast<V*>(a.partial)[((block.part * d.batch + block.batch) * d.m + i) * d.n + j] = sum;
+      else
+        Problem::store(a, block.batch, i, j, sum);
+    });
+  }
+
+  static void combine(const Arguments& a) {
+    const Division& d = a.division;
+    const int64_t at = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
+    if (at >= d.elements()) return;
+    V sum = V(0);
+    for (int64_t part = 0; part < d.parts; ++part)
+      sum += reinterpret_cast<const V*>(a.partial)[part * d.elements() + at];
+    Problem::store(a, at / d.n / d.m, at / d.n % d.m, at % d.n, sum);
+  }
+
+  static V part_of_sum(const Arguments& a, int64_t batch, int64_t i, int64_t j, int64_t first, int64_t step) {
+    const typename Problem::Left left(a, batch, i);
+    const typename Problem::Right right(a, batch, j);
+    V sum = V(0);
+    for (int64_t p = first; p < a.division.k; p += step) sum += convert<V>(left.at(a, p)) * convert<V>(right.at(a, p));
+    return sum;
+  }
+  static void elements(const Arguments& a) {
+    const Division& d = a.division;
+    const int64_t at = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
+    if (at >= d.elements()) return;
+    const int64_t batch = at / d.n / d.m, i = at / d.n % d.m, j = at % d.n;
+    Problem::store(a, batch, i, j, part_of_sum(a, batch, i, j, 0, 1));
+  }
+  static void sums(const Arguments& a) {
+    __shared__ __align__(16) char room[kTileThreads * sizeof(V)];
+    V* shared = reinterpret_cast<V*>(room);
+    const Division& d = a.division;
+    const int64_t at = blockIdx.x, batch = at / d.n / d.m, i = at / d.n % d.m, j = at % d.n;
+    const int thread = int(threadIdx.x);
+    shared[thread] = part_of_sum(a, batch, i, j, thread, kTileThreads);
+    for (int half = kTileThreads / 2; half > 0; half /= 2) {
+      __syncthreads();
+      if (thread < half) shared[thread] += shared[thread + half];
+    }
+    if (thread == 0) Problem::store(a, batch, i, j, shared[0]);
+  }
+};
+
+}  // namespace flambeau::cuda
+
+// Of a problem; whether float32 may be multiplied as TF32.
+#define FLAMBEAU_TILES(...)                                                                                        \
+  using TilesOf = flambeau::cuda::Tile<__VA_ARGS__>;                                                               \
+  FLAMBEAU_COOPERATIVE_KERNEL(tiles, TilesOf::Arguments, flambeau::cuda::kTileThreads, TilesOf::Engine::kBlocks) { \
+    TilesOf::run(a);                                                                                               \
+  }                                                                                                                \
+  FLAMBEAU_KERNEL(combine, TilesOf::Arguments) { TilesOf::combine(a); }                                            \
+  FLAMBEAU_KERNEL(elements, TilesOf::Arguments) { TilesOf::elements(a); }                                          \
+  FLAMBEAU_COOPERATIVE_KERNEL(sums, TilesOf::Arguments, flambeau::cuda::kTileThreads) { TilesOf::sums(a); }

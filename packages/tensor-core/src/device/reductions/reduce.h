@@ -1,0 +1,372 @@
+// Reductions of (outer, length, inner) to (outer, inner). A unit includes this and says
+//
+//   FLAMBEAU_REDUCTION(Op)
+//
+// which makes the kernels short_rows (some lanes for a row), long_rows (a block for a part of a row), columns and
+// wide_columns (threads side by side along `inner`), and join (of the states of parts). An Op has
+//
+//   Stored, kInputs     what elements are, and how many tensors of them are read
+//   Leaf, State         what elements become, and what these are joined in
+//   identity<T>(), join(T, T)   for both
+//   Context, context(a, number)  what the elements of a row, or of a column, are seen with
+//   map(values, place, context)  the Leaf of an element
+//   write(a, at, state)         the result
+//
+// Which thread reads which elements, and in which order they are joined, depends on the shape alone.
+#pragma once
+
+#include "device/elementwise/halves.h"
+#include "device/threads/kernel.h"
+#include "device/reductions/reduce_arguments.h"
+#include "device/threads/teams.h"
+#include "flambeau/kernels/reductions.h"
+
+namespace flambeau::cuda {
+
+namespace host = kernels::FLAMBEAU_ISA;  // the reductions that every device has
+
+template <class Op>
+struct Reduction {
+  using Stored = typename Op::Stored;
+  using Leaf = typename Op::Leaf;
+  using State = typename Op::State;
+  using Context = typename Op::Context;
+  static constexpr int kInputs = Op::kInputs, kWidth = Pack<Stored>::kWidth, kUnroll = 4;
+  static constexpr int kColumns = kWidth < 4 ? kWidth : 4;  // columns of a thread of wide_columns
+
+  static const Stored* input(const ReduceArguments& a, int k) { return reinterpret_cast<const Stored*>(a.in[k]); }
+  static void write(const ReduceArguments& a, int64_t at, State state) {
+    if (a.states)
+      reinterpret_cast<State*>(a.out[0])[at] = state;
+    else
+      Op::write(a, at, state);
+  }
+
+  // Rows of lengths that are no multiple of a pack do not begin at one: the places before the first pack are taken one
+  // by one. How many they are is decided by the row's number, wherever in memory the tensor lies.
+  static int64_t before_packs(const ReduceArguments& a, int64_t row) { return -(row * a.length) & (kWidth - 1); }
+
+  // Of packs of all inputs, whose first element is at `place`.
+  static Leaf of_packs(const Pack<Stored> (&packs)[kInputs], int64_t place, const Context& context) {
+    Leaf leaves[kWidth];
+#pragma unroll
+    for (int j = 0; j < kWidth; ++j) {
+      Stored values[kInputs];
+#pragma unroll
+      for (int k = 0; k < kInputs; ++k) values[k] = packs[k].values[j];
+      leaves[j] = Op::map(values, place + j, context);
+    }
+#pragma unroll
+    for (int step = 1; step < kWidth; step *= 2)
+#pragma unroll
+      for (int j = 0; j + step < kWidth; j += 2 * step) leaves[j] = Op::join(leaves[j], leaves[j + step]);
+    return leaves[0];
+  }
+
+  // A thread's share of the places [begin, end) of a row, where begin is a multiple of a pack: packs, `threads` packs
+  // apart.
+  static State of_row(const ReduceArguments& a, int64_t row, int64_t begin, int64_t end, int thread, int threads) {
+    const Context context = Op::context(a, row);
+    const Stored* rows[kInputs];
+    bool aligned = true;
+#pragma unroll
+    for (int k = 0; k < kInputs; ++k) {
+      rows[k] = input(a, k) + row * a.length;
+      aligned &= is_aligned(input(a, k));
+    }
+    const int64_t first = begin + before_packs(a, row);
+    State states[kUnroll];
+#pragma unroll
+    for (State& state : states) state = Op::template identity<State>();
+    const int64_t step = int64_t(threads) * kWidth;
+    int64_t i = first + int64_t(thread) * kWidth;
+    for (; i + (kUnroll - 1) * step + kWidth <= end; i += kUnroll * step) {
+      Pack<Stored> packs[kUnroll][kInputs];
+#pragma unroll
+      for (int u = 0; u < kUnroll; ++u)
+#pragma unroll
+        for (int k = 0; k < kInputs; ++k) packs[u][k] = load(rows[k] + i + u * step, aligned);
+#pragma unroll
+      for (int u = 0; u < kUnroll; ++u)
+        states[u] = Op::join(states[u], State(of_packs(packs[u], i + u * step, context)));
+    }
+    for (; i + kWidth <= end; i += step) {
+      Pack<Stored> packs[kInputs];
+#pragma unroll
+      for (int k = 0; k < kInputs; ++k) packs[k] = load(rows[k] + i, aligned);
+      states[0] = Op::join(states[0], State(of_packs(packs, i, context)));
+    }
+    const auto add = [&](State& to, int64_t at) {
+      Stored values[kInputs];
+#pragma unroll
+      for (int k = 0; k < kInputs; ++k) values[k] = rows[k][at];
+      to = Op::join(to, State(Op::map(values, at, context)));
+    };
+    for (; i < end; ++i) add(states[1], i);  // of one thread: what is left of the last pack
+    for (int64_t at = begin + thread; at < first && at < end; at += threads) add(states[2], at);
+    return Op::join(Op::join(states[0], states[1]), Op::join(states[2], states[3]));
+  }
+
+  static void short_rows(const ReduceArguments& a) {
+    const int lane = int(threadIdx.x) % a.lanes;
+    const int64_t row = int64_t(blockIdx.x) * (kReduceThreads / a.lanes) + threadIdx.x / unsigned(a.lanes);
+    const bool there = row < a.outer;
+    const State state = join_lanes<Op>(of_row(a, there ? row : 0, 0, there ? a.length : 0, lane, a.lanes), a.lanes);
+    if (there && lane == 0) write(a, row, state);
+  }
+  static void long_rows(const ReduceArguments& a) {
+    const int64_t row = blockIdx.x, begin = blockIdx.y * a.part;
+    const int64_t end = begin + a.part < a.length ? begin + a.part : a.length;
+    const State state = join_block<Op, kReduceThreads>(of_row(a, row, begin, end, int(threadIdx.x), kReduceThreads));
+    if (threadIdx.x == 0) write(a, row * a.parts + blockIdx.y, state);
+  }
+
+  // Every thread takes `count` columns and every slots-th row of a part; then the slots are joined.
+  template <int count>
+  struct alignas(count * sizeof(Stored)) Columns {
+    Stored values[count];
+  };
+  template <int count>
+  static Columns<count> load_columns(const Stored* from, bool aligned) {
+    if (aligned) return *reinterpret_cast<const Columns<count>*>(from);
+    Columns<count> out;
+#pragma unroll
+    for (int j = 0; j < count; ++j) out.values[j] = from[j];
+    return out;
+  }
+  template <int count>
+  static void add_row(State (&states)[count], const Columns<count> (&rows)[kInputs], int64_t place,
+                      const Context (&contexts)[count]) {
+#pragma unroll
+    for (int j = 0; j < count; ++j) {
+      Stored values[kInputs];
+#pragma unroll
+      for (int k = 0; k < kInputs; ++k) values[k] = rows[k].values[j];
+      states[j] = Op::join(states[j], State(Op::map(values, place, contexts[j])));
+    }
+  }
+  // Where a thread of a block of columns stands.
+  struct Place {
+    int slots, slot;
+    int64_t outer, column;
+    bool there;
+    Place(const ReduceArguments& a, int count) : slots(a.slots) {
+      const int thread = int(threadIdx.x), team = a.lanes * slots;
+      const int64_t tiles = (a.inner / count + a.lanes - 1) / a.lanes;
+      slot = thread / a.lanes % slots;
+      outer = blockIdx.x / tiles * (kReduceThreads / team) + thread / team;
+      column = (blockIdx.x % tiles * a.lanes + thread % a.lanes) * count;
+      there = outer < a.outer && column < a.inner;
+    }
+  };
+  // Of the threads `lanes` apart; the first of them has the result.
+  template <int count>
+  static void join_slots(State (&states)[count], int lanes, const Place& at) {
+    __shared__ State shared[count][kReduceThreads];
+    for (int half = at.slots / 2; half > 0; half /= 2) {
+      __syncthreads();
+      if (at.slot >= half && at.slot < 2 * half)
+#pragma unroll
+        for (int j = 0; j < count; ++j) shared[j][threadIdx.x] = states[j];
+      __syncthreads();
+      if (at.slot < half)
+#pragma unroll
+        for (int j = 0; j < count; ++j) states[j] = Op::join(states[j], shared[j][threadIdx.x + half * lanes]);
+    }
+  }
+  template <int count>
+  static void columns(const ReduceArguments& a) {
+    const Place at(a, count);
+    State states[count];
+    of_columns<count>(a, states, at);
+    join_slots<count>(states, a.lanes, at);
+    if (at.slot == 0 && at.there)
+#pragma unroll
+      for (int j = 0; j < count; ++j) write(a, (at.outer * a.parts + blockIdx.y) * a.inner + at.column + j, states[j]);
+  }
+  template <int count>
+  static void of_columns(const ReduceArguments& a, State (&states)[count], const Place& at) {
+    constexpr int kRows = 4;  // in flight
+    const int64_t end = (blockIdx.y + 1) * a.part < a.length ? (blockIdx.y + 1) * a.part : a.length;
+#pragma unroll
+    for (State& state : states) state = Op::template identity<State>();
+    if (at.there) {
+      const int slots = at.slots;
+      Context contexts[count];
+#pragma unroll
+      for (int j = 0; j < count; ++j) contexts[j] = Op::context(a, at.column + j);
+      const Stored* first[kInputs];
+      bool aligned = true;
+#pragma unroll
+      for (int k = 0; k < kInputs; ++k) {
+        first[k] = input(a, k) + at.outer * a.length * a.inner + at.column;
+        aligned &= reinterpret_cast<uintptr_t>(first[k]) % sizeof(Columns<count>) == 0;
+      }
+      int64_t i = blockIdx.y * a.part + at.slot;
+      for (; i + (kRows - 1) * slots < end; i += kRows * slots) {
+        Columns<count> rows[kRows][kInputs];
+#pragma unroll
+        for (int r = 0; r < kRows; ++r)
+#pragma unroll
+          for (int k = 0; k < kInputs; ++k)
+            rows[r][k] = load_columns<count>(first[k] + (i + r * slots) * a.inner, aligned);
+#pragma unroll
+        for (int r = 0; r < kRows; ++r) add_row<count>(states, rows[r], i + r * slots, contexts);
+      }
+      for (; i < end; i += slots) {
+        Columns<count> row[kInputs];
+#pragma unroll
+        for (int k = 0; k < kInputs; ++k) row[k] = load_columns<count>(first[k] + i * a.inner, aligned);
+        add_row<count>(states, row, i, contexts);
+      }
+    }
+  }
+
+  // The states of (outer, length, inner), a block for each of (outer, inner).
+  static void join(const ReduceArguments& a) {
+    const int64_t outer = blockIdx.x / a.inner, column = blockIdx.x % a.inner;
+    const State* states = reinterpret_cast<const State*>(a.in[0]) + outer * a.length * a.inner + column;
+    State state = Op::template identity<State>();
+    for (int64_t i = threadIdx.x; i < a.length; i += kJoinThreads) state = Op::join(state, states[i * a.inner]);
+    state = join_block<Op, kJoinThreads>(state);
+    if (threadIdx.x == 0) write(a, blockIdx.x, state);
+  }
+};
+
+struct Nothing {};
+struct WithoutContext {
+  using Context = Nothing;
+  static Nothing context(const ReduceArguments&, int64_t) { return {}; }
+};
+
+// A reduction of the CPU's.
+template <class Base, class T>
+struct Plain : Base, WithoutContext {
+  using Stored = typename host::Element<T>::Stored;
+  using State = typename Base::Result;
+  static constexpr int kInputs = 1;
+  static typename Base::Leaf map(const Stored (&x)[1], int64_t, Nothing) {
+    return Base::map(host::Element<T>::value(x[0]));
+  }
+  static void write(const ReduceArguments& a, int64_t at, State state) {
+    reinterpret_cast<State*>(a.out[0])[at] = state;
+  }
+};
+template <class T>
+using V = host::ValueOf<T>;
+namespace reductions {
+template <class T>
+using Sum = Plain<host::SumOf<V<T>>, T>;
+template <class T>
+using Prod = Plain<host::ProdOf<V<T>>, T>;
+template <class T>
+using Max = Plain<host::ExtremeOf<V<T>, host::Larger>, T>;
+template <class T>
+using Min = Plain<host::ExtremeOf<V<T>, host::Smaller>, T>;
+template <class T>
+using Any = Plain<host::TruthOf<V<T>, host::Or>, T>;
+template <class T>
+using All = Plain<host::TruthOf<V<T>, host::And>, T>;
+template <class T>
+using Count = Plain<host::CountOf<V<T>>, T>;
+template <class T>
+using NanSum = Plain<host::NanSumOf<V<T>>, T>;
+template <class T>
+using AbsSum = Plain<host::AbsSumOf<V<T>>, T>;
+template <class T>
+using SquareSum = Plain<host::SquareSumOf<V<T>>, T>;
+template <class T>
+using AbsMax = Plain<host::AbsExtremeOf<V<T>, host::Larger>, T>;
+template <class T>
+using AbsMin = Plain<host::AbsExtremeOf<V<T>, host::Smaller>, T>;
+template <class T>
+using Xor = Plain<host::XorOf<V<T>>, T>;
+
+// Of two vectors, in the type their products are summed in.
+template <class T>
+struct Dot : Plain<host::SumOf<V<T>>, T> {
+  using Stored = T;
+  static constexpr int kInputs = 2;
+  static V<T> map(const T (&x)[2], int64_t, Nothing) { return convert<V<T>>(x[0]) * convert<V<T>>(x[1]); }
+};
+
+// An extreme value with its place: the first of equal ones, and of NaNs, which are extreme.
+template <class Join, class T>
+struct Extreme : WithoutContext {
+  using Stored = typename host::Element<T>::Stored;
+  struct State {
+    V<T> value;
+    int64_t place;  // -1: none
+  };
+  using Leaf = State;
+  static constexpr int kInputs = 1;
+  template <class>
+  static State identity() {
+    return {V<T>(0), -1};
+  }
+  static State join(State x, State y) {
+    const bool same = (x.value == y.value) | ((x.value != x.value) & (y.value != y.value));
+    const bool second = (x.value == x.value) & (Join::join(y.value, x.value) != x.value);
+    const bool takes = x.place < 0 || (y.place >= 0 && (same ? y.place < x.place : second));
+    return takes ? y : x;
+  }
+  static State map(const Stored (&x)[1], int64_t place, Nothing) { return {host::Element<T>::value(x[0]), place}; }
+  static void write(const ReduceArguments& a, int64_t at, State state) {
+    reinterpret_cast<int64_t*>(a.out[0])[at] = state.place;
+  }
+};
+template <class T>
+using ArgMax = Extreme<host::Larger, T>;
+template <class T>
+using ArgMin = Extreme<host::Smaller, T>;
+
+// Sum and sum of squared deviations (Chan, Golub, LeVeque 1979). The sum stands for itself, since a mean that is
+// corrected step by step is lost where there are infinities.
+template <class T>
+struct Spread : WithoutContext {
+  using Stored = typename host::Element<T>::Stored;
+  struct State {
+    V<T> count, mean, squares, sum;
+  };
+  using Leaf = State;
+  static constexpr int kInputs = 1;
+  template <class>
+  static State identity() {
+    return {V<T>(0), V<T>(0), V<T>(0), V<T>(0)};
+  }
+  static State join(State x, State y) {
+    if (x.count == V<T>(0) || y.count == V<T>(0)) return x.count == V<T>(0) ? y : x;
+    const V<T> count = x.count + y.count, share = y.count / count, delta = y.mean - x.mean;
+    return {count, x.mean + delta * share, x.squares + y.squares + delta * delta * (x.count * share), x.sum + y.sum};
+  }
+  static State map(const Stored (&x)[1], int64_t, Nothing) {
+    const V<T> value = host::Element<T>::value(x[0]);
+    return {V<T>(1), value, value - value, value};  // not 0 of what is not finite
+  }
+  static V<T> mean(State s) { return s.sum / s.count; }
+};
+// Means, and sums of squared deviations.
+template <class T>
+struct Moments : Spread<T> {
+  using State = typename Spread<T>::State;
+  static void write(const ReduceArguments& a, int64_t at, State s) {
+    reinterpret_cast<V<T>*>(a.out[0])[at] = Spread<T>::mean(s);
+    reinterpret_cast<V<T>*>(a.out[1])[at] = s.squares;
+  }
+};
+}  // namespace reductions
+
+}  // namespace flambeau::cuda
+
+#define FLAMBEAU_REDUCTION(...)                                                                          \
+  using UnitOp = flambeau::cuda::reductions::__VA_ARGS__;                                                \
+  using UnitReduction = flambeau::cuda::Reduction<UnitOp>;                                               \
+  using UnitArguments = flambeau::cuda::ReduceArguments;                                                 \
+  constexpr int kUnitThreads = flambeau::cuda::kReduceThreads;                                           \
+  FLAMBEAU_COOPERATIVE_KERNEL(short_rows, UnitArguments, kUnitThreads) { UnitReduction::short_rows(a); } \
+  FLAMBEAU_COOPERATIVE_KERNEL(long_rows, UnitArguments, kUnitThreads) { UnitReduction::long_rows(a); }   \
+  FLAMBEAU_COOPERATIVE_KERNEL(columns, UnitArguments, kUnitThreads) { UnitReduction::columns<1>(a); }    \
+  FLAMBEAU_COOPERATIVE_KERNEL(wide_columns, UnitArguments, kUnitThreads) {                               \
+    UnitReduction::columns<UnitReduction::kColumns>(a);                                                  \
+  }                                                                                                      \
+  FLAMBEAU_COOPERATIVE_KERNEL(join, UnitArguments, flambeau::cuda::kJoinThreads) { UnitReduction::join(a); }

@@ -1,0 +1,29 @@
+// Where an element of planes of three dimensions is.
+#pragma once
+
+#include "device/elementwise/pointwise_arguments.h"
+
+namespace flambeau::cuda {
+
+struct Places {
+  int64_t plane, at[3];
+};
+
+// n / by, quickly where n has 31 bits.
+inline int64_t divide(int64_t n, const Divider& by) {
+  return n < (int64_t(1) << 31) ? int64_t(by.quotient(uint32_t(n))) : n / by.divisor;
+}
+
+inline Places places_of(int64_t n, const Divider (&sizes)[3]) {
+  Places p;
+#pragma unroll
+  for (int d = 2; d >= 0; --d) {
+    const int64_t rest = divide(n, sizes[d]);
+    p.at[d] = n - rest * sizes[d].divisor;
+    n = rest;
+  }
+  p.plane = n;
+  return p;
+}
+
+}  // namespace flambeau::cuda

@@ -1,0 +1,231 @@
+// The inner loops of the factorizations: every one of them adds a multiple of one contiguous row to another.
+#include "kernels/linalg/factorization.h"
+
+#include <cmath>
+#include <utility>
+
+#include "flambeau/kernels/parts.h"
+#include "flambeau/kernels/simd.h"
+#include "kernels/scratch.h"
+#include "kernels/table.h"
+
+namespace flambeau::kernels::FLAMBEAU_ISA {
+
+namespace {
+
+// y -= s x
+template <class T>
+FLAMBEAU_INLINE void subtract(T* __restrict y, const T* __restrict x, T s, int64_t n) {
+  for (int64_t j = 0; j < n; ++j) y[j] -= s * x[j];
+}
+
+template <class T>
+int64_t lu(int64_t m, int64_t n, void* data, int64_t ld, int32_t* pivots) {
+  T* a = static_cast<T*>(data);
+  int64_t first_zero = 0;
+  for (int64_t k = 0; k < (m < n ? m : n); ++k) {
+    int64_t p = k;
+    Real<T> best = Parts<T>::magnitude(a[k * ld + k]);
+    for (int64_t i = k + 1; i < m; ++i) {
+      const Real<T> size = Parts<T>::magnitude(a[i * ld + k]);
+      if (size > best) best = size, p = i;
+    }
+    pivots[k] = int32_t(p);
+    if (p != k)
+      for (int64_t j = 0; j < n; ++j) std::swap(a[k * ld + j], a[p * ld + j]);
+    const T* row = a + k * ld;
+    if (row[k] == T(0)) {
+      if (!first_zero) first_zero = k + 1;
+      continue;  // the column below is zero as well
+    }
+    for (int64_t i = k + 1; i < m; ++i) {
+      T& l = a[i * ld + k];
+      l = l / row[k];
+      subtract(a + i * ld + k + 1, row + k + 1, l, n - k - 1);
+    }
+  }
+  return first_zero;
+}
+
+template <class T>
+int64_t cholesky(int64_t n, void* data, int64_t ld) {
+  T* a = static_cast<T*>(data);
+  for (int64_t k = 0; k < n; ++k) {
+    T* row = a + k * ld;
+    const Real<T> pivot = Parts<T>::real(row[k]);
+    if (!(pivot > Real<T>(0))) return k + 1;
+    const Real<T> root = std::sqrt(pivot), scale = Real<T>(1) / root;
+    row[k] = T(root);
+    for (int64_t j = k + 1; j < n; ++j) row[j] = row[j] * scale;
+    for (int64_t i = k + 1; i < n; ++i) subtract(a + i * ld + i, row + i, Parts<T>::conjugate(row[i]), n - i);
+  }
+  return 0;
+}
+
+template <class T>
+void solve_triangular(int64_t n, int64_t columns, const Triangle& t, void* data, int64_t ldb) {
+  T* b = static_cast<T*>(data);
+  const T* a = static_cast<const T*>(t.data);
+  for (int64_t s = 0; s < n; ++s) {
+    const int64_t i = t.upper ? n - 1 - s : s;
+    T* row = b + i * ldb;
+    const int64_t first = t.upper ? i + 1 : 0, last = t.upper ? n : i;
+    for (int64_t j = first; j < last; ++j) subtract(row, b + j * ldb, a[i * t.row + j * t.column], columns);
+    const T pivot = a[i * (t.row + t.column)];
+    for (int64_t j = 0; j < columns && !t.unit; ++j) row[j] = row[j] / pivot;
+  }
+}
+
+constexpr int64_t kLanes = 32;
+
+// f(lane, i) for all i < n, the lanes side by side: sums that do not wait for each other.
+template <class F>
+FLAMBEAU_INLINE void in_lanes(int64_t n, F f) {
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes)
+    for (int64_t j = 0; j < kLanes; ++j) f(j, i + j);
+  for (; i < n; ++i) f(int64_t(0), i);
+}
+
+// The 2-norm of m elements `step` apart, without overflow on the way.
+template <class T>
+Real<T> norm(const T* x, int64_t step, int64_t m) {
+  double most[kLanes] = {}, sums[kLanes] = {}, largest = 0, total = 0;
+  in_lanes(m, [&](int64_t j, int64_t i) __attribute__((always_inline)) {
+    const double re = std::fabs(double(Parts<T>::real(x[i * step]))),
+                 im = std::fabs(double(Parts<T>::imaginary(x[i * step]))), size = re > im ? re : im;
+    most[j] = size > most[j] ? size : most[j];
+  });
+  for (const double lane : most) largest = lane > largest ? lane : largest;
+  const double scale = largest > 1e-140 && largest < 1e140 ? 1.0 : (largest > 0 ? largest : 1.0);
+  in_lanes(m, [&](int64_t j, int64_t i) __attribute__((always_inline)) {
+    const double re = double(Parts<T>::real(x[i * step])) / scale,
+                 im = double(Parts<T>::imaginary(x[i * step])) / scale;
+    sums[j] += re * re + im * im;
+  });
+  for (const double lane : sums) total += lane;
+  return Real<T>(scale * std::sqrt(total));
+}
+
+// Turns x = (alpha, rest) into beta e_1 with a real beta: alpha becomes beta, the rest becomes v.
+template <class T>
+T reflector(T* x, int64_t step, int64_t m) {
+  const T alpha = *x;
+  const Real<T> rest = norm(x + step, step, m - 1), re = Parts<T>::real(alpha), im = Parts<T>::imaginary(alpha);
+  if (rest == Real<T>(0) && im == Real<T>(0)) return T(0);
+  const Real<T> beta = -std::copysign(std::hypot(std::hypot(re, im), rest), re);
+  const T scale = T(1) / (alpha - T(beta));
+  for (int64_t i = 1; i < m; ++i) x[i * step] = x[i * step] * scale;
+  *x = T(beta);
+  return (T(beta) - alpha) / T(beta);
+}
+
+// C -= tau v (v^H C); v's leading element is 1.
+template <class T>
+void reflect_one(int64_t m, int64_t n, const T* v, int64_t step, T tau, T* c, int64_t ldc) {
+  constexpr int64_t kColumns = 64;
+  if (tau == T(0)) return;
+  T line[kColumns];
+  for (int64_t first = 0; first < n; first += kColumns) {
+    const int64_t width = n - first < kColumns ? n - first : kColumns;
+    T* part = c + first;
+    for (int64_t j = 0; j < width; ++j) line[j] = -part[j];
+    for (int64_t i = 1; i < m; ++i) subtract(line, part + i * ldc, Parts<T>::conjugate(v[i * step]), width);
+    for (int64_t j = 0; j < width; ++j) line[j] = -(tau * line[j]);
+    subtract(part, line, T(1), width);
+    for (int64_t i = 1; i < m; ++i) subtract(part + i * ldc, line, v[i * step], width);
+  }
+}
+
+// The same where the columns of C, and v, are contiguous.
+template <class T>
+void reflect_columns(int64_t m, int64_t n, const T* v, T tau, T* c, int64_t ldc) {
+  for (int64_t column = 0; column < n; ++column, c += ldc) {
+    T sums[kLanes] = {}, total = c[0];
+    in_lanes(m - 1, [&](int64_t j, int64_t i)
+                        __attribute__((always_inline)) { sums[j] += Parts<T>::conjugate(v[i + 1]) * c[i + 1]; });
+    for (const T lane : sums) total += lane;
+    const T share = tau * total;
+    c[0] -= share;
+    subtract(c + 1, v + 1, share, m - 1);
+  }
+}
+
+// Of a tall matrix with a few columns these are made contiguous first: rows of them are too short for vectors.
+constexpr bool is_tall(int64_t m, int64_t n) { return n <= 16 && m >= 16 * n; }
+
+template <class T>
+class Columns {
+ public:
+  Columns(int64_t m, int64_t n, const T* a, int64_t ld)
+      : m_(m), n_(n), bytes_(size_t(m * n) * sizeof(T)), values_(static_cast<T*>(borrow(bytes_))) {
+    turn(values_, m, a, ld, m, n);
+  }
+  ~Columns() { give_back(values_, bytes_); }
+  T* at(int64_t i, int64_t j) { return values_ + j * m_ + i; }
+  void store(T* a, int64_t ld) const { turn(a, ld, values_, m_, n_, m_); }
+
+ private:
+  static void turn(T* to, int64_t to_row, const T* from, int64_t from_row, int64_t rows, int64_t columns) {
+    if constexpr (std::is_arithmetic_v<T>)
+      transpose(to, to_row, from, from_row, rows, columns);
+    else
+      for (int64_t i = 0; i < rows; ++i)
+        for (int64_t j = 0; j < columns; ++j) to[j * to_row + i] = from[i * from_row + j];
+  }
+  int64_t m_, n_;
+  size_t bytes_;
+  T* values_;
+};
+
+template <class T>
+void qr(int64_t m, int64_t n, void* data, int64_t ld, void* factors) {
+  T *a = static_cast<T*>(data), *tau = static_cast<T*>(factors);
+  if (is_tall(m, n)) {
+    Columns<T> c(m, n, a, ld);
+    for (int64_t k = 0; k < n; ++k) {
+      tau[k] = reflector(c.at(k, k), 1, m - k);
+      reflect_columns(m - k, n - k - 1, c.at(k, k), Parts<T>::conjugate(tau[k]), c.at(k, k) + m, m);
+    }
+    return c.store(a, ld);
+  }
+  for (int64_t k = 0; k < (m < n ? m : n); ++k) {
+    T* corner = a + k * ld + k;
+    tau[k] = reflector(corner, ld, m - k);
+    reflect_one(m - k, n - k - 1, corner, ld, Parts<T>::conjugate(tau[k]), corner + 1, ld);
+  }
+}
+
+template <class T>
+void reflect(int64_t m, int64_t n, int64_t k, const void* reflectors, int64_t ldv, const void* factors, bool adjoint,
+             void* data, int64_t ldc) {
+  const T *v = static_cast<const T*>(reflectors), *tau = static_cast<const T*>(factors);
+  T* c = static_cast<T*>(data);
+  const bool tall = is_tall(m, n) && is_tall(m, k);
+  Columns<T> vectors(tall ? m : 0, k, v, ldv), columns(tall ? m : 0, n, c, ldc);
+  for (int64_t s = 0; s < k; ++s) {
+    const int64_t i = adjoint ? s : k - 1 - s;
+    const T factor = adjoint ? Parts<T>::conjugate(tau[i]) : tau[i];
+    if (tall)
+      reflect_columns(m - i, n, vectors.at(i, i), factor, columns.at(i, 0), m);
+    else
+      reflect_one(m - i, n, v + i * ldv + i, ldv, factor, c + i * ldc, ldc);
+  }
+  if (tall) columns.store(c, ldc);
+}
+
+template <class T>
+Factorizations factorizations() {
+  return {lu<T>, cholesky<T>, solve_triangular<T>, qr<T>, reflect<T>};
+}
+
+}  // namespace
+
+void fill_factorization(Table& table) {
+  table.factorizations[0] = factorizations<float>();
+  table.factorizations[1] = factorizations<double>();
+  table.factorizations[2] = factorizations<Complex<float>>();
+  table.factorizations[3] = factorizations<Complex<double>>();
+}
+
+}  // namespace flambeau::kernels::FLAMBEAU_ISA

@@ -1,0 +1,379 @@
+// Matrix product, one thread: C = alpha * A * B + beta * C.
+//
+// Note [Gemm]
+// The classic loops (Goto, van de Geijn 2008). The innermost kernel keeps an R x 2 vectors tile of C in registers,
+// broadcasts elements of A and streams rows of B. B is packed into panels as wide as the tile, A into panels of kRows
+// rows; packing is left out where it would not pay: of A when there are few columns to reuse it for, of B when its rows
+// are contiguous and there are few rows. B may also be a matrix that lies nowhere, whose panels are gathered: Note
+// [Implicit unfolding] in operators/convolution/implicit_convolution.cpp.
+//
+// C takes a block of columns, a block of terms (several times what a tile adds up in registers) and a block of rows at
+// a time. The rows of A that this needs are packed first and stay in the second-level cache. Panel after panel of B is
+// packed just before its first use, and all of its terms are added while its columns of C are still in that cache; what
+// comes next, of B itself, of its panels or, where it is one of a batch, of the next product's operands, is fetched
+// meanwhile. Panels are kept only where another block of rows will need them. Every element of C adds its products in
+// the order of k, in passes whose length depends on k alone, however the caller splits rows and columns over threads.
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "kernels/linalg/gemm_panels.h"
+#include "kernels/linalg/gemm_tile.h"
+#include "kernels/scratch.h"
+
+namespace flambeau::kernels::FLAMBEAU_ISA {
+
+namespace {
+
+// B has fewer columns than a vector has lanes, and few rows: they fit into a block of whole vectors.
+constexpr int64_t kNarrowDepth = 32;
+template <class T>
+void narrow(int64_t m, int64_t n, int64_t k, T alpha, const T* a, const Matrix& as, const T* b, const Matrix& bs,
+            T beta, T* c, int64_t ldc) {
+  using Vector = typename Simd<T>::Vector;
+  constexpr int L = Simd<T>::kLanes;
+  alignas(64) T rows[kNarrowDepth][L];
+  std::memset(rows, 0, size_t(k) * sizeof(rows[0]));
+  for (int64_t p = 0; p < k; ++p)
+    for (int64_t j = 0; j < n; ++j) rows[p][j] = b[p * bs.row + j * bs.column];
+  constexpr int64_t kSide = 4;  // sums that do not wait for one another
+  for (int64_t first = 0; first < m; first += kSide) {
+    const T* of[kSide];
+    for (int64_t i = 0; i < kSide; ++i) of[i] = a + (first + i < m ? first + i : m - 1) * as.row;
+    Vector sums[kSide] = {};
+    for (int64_t p = 0; p < k; ++p)
+#pragma GCC unroll 4
+      for (int64_t i = 0; i < kSide; ++i) sums[i] += of[i][p * as.column] * *reinterpret_cast<const Vector*>(rows[p]);
+    for (int64_t i = 0; i < kSide && first + i < m; ++i) {
+      alignas(64) T line[L];
+      *reinterpret_cast<Vector*>(line) = sums[i] * alpha;
+      T* to = c + (first + i) * ldc;
+      for (int64_t j = 0; j < n; ++j) to[j] = beta == T(0) ? line[j] : line[j] + beta * to[j];
+    }
+  }
+}
+
+template <class T>
+void small(int64_t m, int64_t n, int64_t k, T alpha, const T* a, const Matrix& as, const T* b, const Matrix& bs, T beta,
+           T* c, int64_t ldc) {
+  for (int64_t i = 0; i < m; ++i)
+    for (int64_t j = 0; j < n; ++j) {
+      T total = 0;
+      for (int64_t p = 0; p < k; ++p) total += a[i * as.row + p * as.column] * b[p * bs.row + j * bs.column];
+      c[i * ldc + j] = beta == T(0) ? alpha * total : alpha * total + beta * c[i * ldc + j];
+    }
+}
+
+// y[j * stride] = alpha * sum_p x[p] * rows[j][p] + beta * y: one operand is a vector, the other has contiguous rows.
+template <class T>
+void row_dots(int64_t n, int64_t k, T alpha, const T* x, const T* rows, int64_t ld, T beta, T* y, int64_t stride) {
+  using Vector = typename Simd<T>::Vector;
+  constexpr int L = Simd<T>::kLanes;
+  auto finish = [&](int64_t j, Vector sum, int64_t p) {
+    T total = 0;
+    for (int l = 0; l < L; ++l) total += sum[l];
+    for (; p < k; ++p) total += x[p] * rows[j * ld + p];
+    T& out = y[j * stride];
+    out = beta == T(0) ? alpha * total : alpha * total + beta * out;
+  };
+  int64_t j = 0;
+  for (; j + 4 <= n; j += 4) {
+    Vector s0 = {}, s1 = {}, s2 = {}, s3 = {};
+    const T* r = rows + j * ld;
+    int64_t p = 0;
+    for (; p + L <= k; p += L) {
+      const Vector v = *reinterpret_cast<const Vector*>(x + p);
+      s0 += v * *reinterpret_cast<const Vector*>(r + p);
+      s1 += v * *reinterpret_cast<const Vector*>(r + ld + p);
+      s2 += v * *reinterpret_cast<const Vector*>(r + 2 * ld + p);
+      s3 += v * *reinterpret_cast<const Vector*>(r + 3 * ld + p);
+    }
+    finish(j, s0, p);
+    finish(j + 1, s1, p);
+    finish(j + 2, s2, p);
+    finish(j + 3, s3, p);
+  }
+  for (; j < n; ++j) {
+    Vector s = {};
+    int64_t p = 0;
+    for (; p + L <= k; p += L)
+      s += *reinterpret_cast<const Vector*>(x + p) * *reinterpret_cast<const Vector*>(rows + j * ld + p);
+    finish(j, s, p);
+  }
+}
+
+// y[j * stride] = alpha * sum_p x[p * step] * rows[p][j] + beta * y: the rows are read once, as they lie, several at a
+// time, and added up in a block that stays in the first cache.
+template <class T>
+void weighted_rows(int64_t n, int64_t k, T alpha, const T* x, int64_t step, const T* rows, int64_t ld, T beta0, T* y,
+                   int64_t stride) {
+  constexpr int64_t kBlock = 1024;
+  alignas(64) T sums[kBlock];
+  for (int64_t first = 0; first < n; first += kBlock, rows += kBlock, y += kBlock * stride) {
+    const int64_t count = n - first < kBlock ? n - first : kBlock;
+    for (int64_t pc = 0; pc < k; pc += kDepth<T>) {
+      const int64_t last = k - pc < kDepth<T> ? k : pc + kDepth<T>;
+      std::fill(sums, sums + count, T(0));
+      int64_t p = pc;
+      for (; p + 8 <= last; p += 8) {
+        const T *r = rows + p * ld, *v = x + p * step;
+        const T v0 = v[0], v1 = v[step], v2 = v[2 * step], v3 = v[3 * step], v4 = v[4 * step], v5 = v[5 * step],
+                v6 = v[6 * step], v7 = v[7 * step];
+        const T *r1 = r + ld, *r2 = r1 + ld, *r3 = r2 + ld, *r4 = r3 + ld, *r5 = r4 + ld, *r6 = r5 + ld, *r7 = r6 + ld;
+#pragma GCC ivdep
+        for (int64_t j = 0; j < count; ++j) {
+          T sum = sums[j] + v0 * r[j];
+          sum += v1 * r1[j];
+          sum += v2 * r2[j];
+          sum += v3 * r3[j];
+          sum += v4 * r4[j];
+          sum += v5 * r5[j];
+          sum += v6 * r6[j];
+          sums[j] = sum + v7 * r7[j];
+        }
+      }
+      for (; p < last; ++p) {
+        const T *r = rows + p * ld, v = x[p * step];
+#pragma GCC ivdep
+        for (int64_t j = 0; j < count; ++j) sums[j] += v * r[j];
+      }
+      const T beta = pc == 0 ? beta0 : T(1);
+      for (int64_t j = 0; j < count; ++j) {
+        T& out = y[j * stride];
+        out = beta == T(0) ? alpha * sums[j] : alpha * sums[j] + beta * out;
+      }
+    }
+  }
+}
+
+int64_t second_cache() {
+  static const int64_t bytes = std::clamp(sysconf(_SC_LEVEL2_CACHE_SIZE), 256L << 10, 2L << 20);
+  return bytes;
+}
+
+struct Range {
+  int64_t begin, end;
+  int64_t size() const { return end - begin; }
+};
+
+// The operands of the product after this one, where each lies in one piece.
+template <class T>
+struct Following {
+  const T* at[2];
+  int64_t size[2];
+};
+
+// C = alpha * A * B + beta * C for matrices that fill tiles. See Note [Gemm].
+template <class T, class B>
+class BlockedProduct {
+ public:
+  BlockedProduct(int64_t m, int64_t n, int64_t k, T alpha, const T* a, const Matrix& as, const B& b, T beta, T* c,
+                 int64_t ldc, const Following<T>& following = {})
+      : m_(m),
+        n_(n),
+        k_(k),
+        alpha_(alpha),
+        beta_(beta),
+        a_(a),
+        as_(as),
+        b_(b),
+        c_(c),
+        ldc_(ldc),
+        following_(following) {
+    const int64_t passes = (k + kDepth<T> - 1) / kDepth<T>;
+    pass_ = (k + passes - 1) / passes;
+    block_terms_ = passes <= 2 ? pass_ : std::min(k, 4 * pass_);  // a shorter block has more rows
+    block_rows_ = row_block();
+    packs_a_ = as.column != 1 || n > 256;  // fewer columns do not pay for it
+  }
+
+  void run() {
+    if (packs_a_)
+      packed_a_ = static_cast<T*>(scratch(Scratch::ProductA, size_t(block_rows_ * block_terms_) * sizeof(T)));
+    for (int64_t j = 0; j < n_; j += kBlockColumns) {
+      columns_ = {j, std::min(n_, j + kBlockColumns)};
+      first_packed_ = b_.lies(m_) ? columns_.begin + columns_.size() / L * L : columns_.begin;
+      kept_ = block_rows_ < m_ ? (columns_.end - first_packed_ + W - 1) / W * W : 0;
+      const int64_t elements = std::max(kept_ * block_terms_, W * pass_) + L;
+      if (first_packed_ < columns_.end)
+        packed_b_ = static_cast<T*>(scratch(Scratch::ProductB, size_t(elements) * sizeof(T)));
+      for (int64_t p = 0; p < k_; p += block_terms_) {
+        terms_ = {p, std::min(k_, p + block_terms_)};
+        for (int64_t i = 0; i < m_; i += block_rows_) {
+          rows_ = {i, std::min(m_, i + block_rows_)};
+          checkpoint();
+          if (packs_a_) pack_rows();
+          add_block();
+        }
+      }
+    }
+  }
+
+ private:
+  static constexpr int64_t W = kColumns<T>, L = W / 2, kBlockColumns = 8192 / sizeof(T);
+
+  // As many as fill a quarter of the second-level cache; all, where half of it holds them.
+  int64_t row_block() const {
+    const int64_t most = second_cache() / 4 / (std::max(block_terms_, kDepth<T>) * int64_t(sizeof(T)));
+    const int64_t blocks = m_ <= 2 * most ? 1 : (m_ + most / 2) / most;
+    return (m_ + blocks * kRows - 1) / (blocks * kRows) * kRows;
+  }
+
+  Range pass_from(int64_t p) const { return {p, std::min(p + pass_, terms_.end)}; }
+  const T* in_a(int64_t i, int64_t p) const { return a_ + i * as_.row + p * as_.column; }
+  T* panel_a(int64_t i, Range pass) const {
+    return packed_a_ + (pass.begin - terms_.begin) * block_rows_ + (i - rows_.begin) * pass.size();
+  }
+  // In the order in which they are packed: packing may write a vector beyond the end of one.
+  T* panel_b(int64_t j, Range pass) const {
+    return kept_ ? packed_b_ + (j - first_packed_) * terms_.size() + (pass.begin - terms_.begin) * W : packed_b_;
+  }
+
+  // Of the tile from row i on. The last two share their rows evenly where the last would have few.
+  int64_t height_from(int64_t i) const {
+    const int64_t left = rows_.end - i;
+    return left <= kRows ? left : 2 * left < 3 * kRows ? (left + 1) / 2 : kRows;
+  }
+
+  void pack_rows() {
+    for (int64_t i = rows_.begin; i < rows_.end; i += height_from(i))
+      for (int64_t p = terms_.begin; p < terms_.end; p += pass_) {
+        const Range pass = pass_from(p);
+        pack_a(panel_a(i, pass), in_a(i, p), as_.row, as_.column, height_from(i), pass.size());
+      }
+  }
+
+  void add_block() {
+    for (int64_t j = columns_.begin, width; j < columns_.end; j += width) {
+      const bool lies = j < first_packed_, two = lies ? j + W <= first_packed_ : columns_.end - j > L;
+      width = two ? W : L;
+      const Range columns{j, std::min(j + width, columns_.end)};
+      for (int64_t p = terms_.begin; p < terms_.end; p += pass_) {
+        const Range pass = pass_from(p);
+        T* const panel = panel_b(j, pass);
+        if (!lies && rows_.begin == 0) b_.pack(panel, p, j, pass.size(), columns.size());
+        if (lies)
+          add_pass(columns, two, pass, {b_.at(p, j), b_.row, of_following(j, pass)});
+        else
+          add_pass(columns, two, pass, {panel, W, upcoming(j, pass)});
+      }
+    }
+  }
+
+  int64_t tiles() const { return (rows_.size() + kRows - 1) / kRows; }
+
+  // The terms that follow or, after the last, the columns that do: of B before it is packed, or of its panels.
+  Upcoming<T> upcoming(int64_t j, Range pass) const {
+    const bool last = pass.end == terms_.end;
+    const Range next = pass_from(last ? terms_.begin : pass.end);
+    if (last) j += W;
+    const int64_t lines = (pass.size() + tiles() - 1) / tiles();
+    if (rows_.begin > 0) return {panel_b(j, next), W, lines * W};
+    return b_.has_rows() ? Upcoming<T>{b_.at(next.begin, j), b_.row, lines * b_.row} : of_following(j, next);
+  }
+
+  // As much of both operands of the product after this one as this pass is of this one.
+  Upcoming<T> of_following(int64_t j, Range pass) const {
+    const auto& [at, size] = following_;
+    if (size[0] + size[1] == 0 || rows_.begin > 0) return {a_, 0, 0};
+    const double apiece = double(size[0] + size[1]) / (double(n_) * double(k_));
+    const auto place = int64_t(apiece * (double(j) * double(k_) + double(W * pass.begin)));
+    const auto share = int64_t(apiece * double(W * pass.size()) / double(tiles()));
+    return {place < size[0] ? at[0] + place : at[1] + place - size[0], W, share};
+  }
+
+  // Some terms of all rows of the block.
+  void add_pass(Range columns, bool two, Range pass, TileColumns<T> b) {
+    TileOutput<T> out{nullptr, ldc_, columns.size(), alpha_, pass.begin == 0 ? beta_ : T(1)};
+    for (int64_t i = rows_.begin, height; i < rows_.end; i += height, b.next.at += b.next.share) {
+      height = height_from(i);
+      out.c = c_ + i * ldc_ + columns.begin;
+      if (packs_a_ && height == kRows)
+        (two ? tile<T, kRows, true, Rows::Packed> : tile<T, kRows, false, Rows::Packed>)(pass.size(),
+                                                                                         {panel_a(i, pass), 1}, b, out);
+      else if (as_.column == 1)
+        tile_of<T, Rows::Lying>(height, two)(pass.size(), {in_a(i, pass.begin), as_.row}, b, out);
+      else
+        tile_of<T, Rows::Lying>(height, two)(pass.size(), {panel_a(i, pass), pass.size()}, b, out);
+    }
+  }
+
+  int64_t m_, n_, k_;
+  T alpha_, beta_;
+  const T* a_;
+  Matrix as_;
+  const B& b_;
+  T* c_;
+  int64_t ldc_;
+  Following<T> following_;
+
+  int64_t pass_, block_terms_, block_rows_;  // terms that are added up in registers, terms and rows of a block
+  bool packs_a_;
+  T *packed_a_ = nullptr, *packed_b_ = nullptr;
+  Range rows_, columns_, terms_;  // of the block
+  int64_t first_packed_, kept_;   // the first column that does not lie, and for how many of them there is room
+};
+
+template <class T>
+void multiply(int64_t m, int64_t n, int64_t k, double alpha, const Matrix& as, const Matrix& bs, double beta, T* c,
+              int64_t ldc, const Following<T>& following) {
+  const T *a = static_cast<const T*>(as.data), *b = static_cast<const T*>(bs.data);
+  const int64_t work = m * n * k;
+  const bool column = n == 1 || (m == 1 && bs.row == 1);  // nothing to fill a vector of results with
+  if (k == 0 || work <= 48 || (column && work <= 512))
+    return small<T>(m, n, k, T(alpha), a, as, b, bs, T(beta), c, ldc);
+  if (n > 1 && n < Simd<T>::kLanes && k <= kNarrowDepth && work <= 4096)
+    return narrow<T>(m, n, k, T(alpha), a, as, b, bs, T(beta), c, ldc);
+  if (m == 1 && as.column == 1 && bs.row == 1) return row_dots<T>(n, k, T(alpha), a, b, bs.column, T(beta), c, 1);
+  if (n == 1 && bs.row == 1 && as.column == 1) return row_dots<T>(m, k, T(alpha), b, a, as.row, T(beta), c, ldc);
+  if (m == 1 && bs.column == 1 && n >= Simd<T>::kLanes)
+    return weighted_rows<T>(n, k, T(alpha), a, as.column, b, bs.row, T(beta), c, 1);
+  if (n == 1 && as.row == 1 && m >= Simd<T>::kLanes)
+    return weighted_rows<T>(m, k, T(alpha), b, bs.row, a, as.column, T(beta), c, ldc);
+  const Stored<T> stored{b, bs.row, bs.column};
+  BlockedProduct(m, n, k, T(alpha), a, as, stored, T(beta), c, ldc, following).run();
+}
+
+template <class T>
+void gemm(int64_t m, int64_t n, int64_t k, double alpha, Matrix a, Matrix b, double beta, void* c, int64_t ldc) {
+  multiply<T>(m, n, k, alpha, a, b, beta, static_cast<T*>(c), ldc, {});
+}
+
+template <class T>
+void gemm_batch(const Batch& batch, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, void* c, int64_t ldc) {
+  const auto item = [](const Matrix& x, int64_t apart, int64_t i) { return static_cast<const T*>(x.data) + apart * i; };
+  const auto piece = [](const Matrix& x, int64_t apart, int64_t rows, int64_t columns) {
+    return apart && ((x.column == 1 && x.row == columns) || (x.row == 1 && x.column == rows)) ? rows * columns : 0;
+  };
+  const bool cached = batch.count * (m * k + k * n + m * n) * int64_t(sizeof(T)) <= second_cache();
+  Following<T> following{{}, {cached ? 0 : piece(a, batch.a, m, k), cached ? 0 : piece(b, batch.b, k, n)}};
+  for (int64_t i = 0; i < batch.count; ++i) {
+    if (i + 1 < batch.count)
+      following.at[0] = item(a, batch.a, i + 1), following.at[1] = item(b, batch.b, i + 1);
+    else
+      following = {};
+    multiply<T>(m, n, k, 1, {item(a, batch.a, i), a.row, a.column}, {item(b, batch.b, i), b.row, b.column}, 0,
+                static_cast<T*>(c) + i * batch.c, ldc, following);
+  }
+}
+
+template <class T>
+void gemm_runs(int64_t m, int64_t n, int64_t k, Matrix a, const RunsMatrix& b, double beta, void* c, int64_t ldc) {
+  const Gathered<T> gathered{static_cast<const T*>(b.data), b};
+  BlockedProduct(m, n, k, T(1), static_cast<const T*>(a.data), a, gathered, T(beta), static_cast<T*>(c), ldc).run();
+}
+
+}  // namespace
+
+void fill_gemm(Table& table) {
+  table.gemm_batch[0] = gemm_batch<float>;
+  table.gemm_batch[1] = gemm_batch<double>;
+  table.gemm_runs[0] = gemm_runs<float>;
+  table.gemm_runs[1] = gemm_runs<double>;
+  table.gemm[0] = gemm<float>;
+  table.gemm[1] = gemm<double>;
+}
+
+}  // namespace flambeau::kernels::FLAMBEAU_ISA

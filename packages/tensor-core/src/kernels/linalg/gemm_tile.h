@@ -1,0 +1,177 @@
+// The tile of a product that stays in registers. Note [Gemm] in kernels/linalg/gemm.cpp. Internal.
+#pragma once
+
+#include <utility>
+
+#include "kernels/linalg/gemm_panels.h"
+
+namespace flambeau::kernels::FLAMBEAU_ISA {
+
+// Products that are added up in registers: a panel of B and one of A share the first cache.
+template <class T>
+inline constexpr int64_t kDepth = sizeof(T) == 4 ? 256 : 192;
+
+template <class T>
+struct TileOutput {
+  T* c;
+  int64_t ldc, columns;  // columns actually there
+  T alpha, beta;
+};
+
+// How the rows of A lie: in a panel, element (i, p) at a[i + p * kRows]; each by itself, at a[i * row + p]; or in runs,
+// at a[i * row + place], where the places of a run follow one another and one more run is named after the last.
+enum class Rows { Packed, Lying, InRuns };
+template <class T>
+struct TileRows {
+  const T* a;
+  int64_t row;
+  const Run* run = nullptr;
+};
+
+// Where two lines of what is needed after this tile lie, the next two, and what is left to the tile below.
+template <class T>
+struct Upcoming {
+  const T* at;
+  int64_t row, share = 0;
+};
+
+// Row p of B at b + p * row: of a panel that lies in the cache, or of a matrix.
+template <class T>
+struct TileColumns {
+  const T* b;
+  int64_t row;
+  Upcoming<T> next;
+};
+
+// R rows by two vectors, or by one.
+template <class T, int R, bool two, Rows rows>
+void tile(int64_t depth, const TileRows<T>& in, const TileColumns<T>& columns, const TileOutput<T>& out) {
+  using Vector = typename Simd<T>::Vector;
+  constexpr int L = Simd<T>::kLanes, kWidth = two ? 2 * L : L;
+  Vector low[R] = {}, high[R] = {};
+  const T* __restrict b = columns.b, *next = columns.next.at;
+  const int64_t ldb = columns.row, next_row = columns.next.row;
+  const bool panel = ldb == kColumns<T>;
+  // Four rows of A that is not packed are reached from one pointer. The compiler is kept from adding up addresses
+  // beforehand: they would be more than there are registers.
+  int64_t row = in.row, thrice = 3 * row;
+  const T* __restrict a = in.a;
+  const Run* run = in.run;
+  int64_t in_run = rows == Rows::InRuns ? run->length : 0;
+  const T* const first = rows == Rows::InRuns ? a + run->place : a;
+  const T* quads[3] = {first, first + 4 * row, first + 8 * row};
+  const auto step = [&]() __attribute__((always_inline)) {
+    const Vector b0 = *reinterpret_cast<const Vector*>(b);
+    Vector b1{};
+    if constexpr (two) b1 = *reinterpret_cast<const Vector*>(b + L);
+    if constexpr (rows == Rows::Packed)
+      __builtin_prefetch(a + 32 * kRows);
+    else
+      asm("" : "+r"(row), "+r"(thrice), "+r"(quads[0]), "+r"(quads[1]), "+r"(quads[2]));
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i) {
+      const T& s = rows == Rows::Packed ? a[i] : quads[i / 4][i % 4 == 3 ? thrice : i % 4 * row];
+      if (two && i % 2 == 1) {  // read twice instead of kept: the processor decodes less, and has loads to spare
+        Simd<T>::add_multiple(low[i], b0, s);
+        Simd<T>::add_multiple(high[i], b1, s);
+      } else {
+        const T factor = s;
+        low[i] += factor * b0;
+        if constexpr (two) high[i] += factor * b1;
+      }
+    }
+    b += ldb;
+    if constexpr (rows == Rows::Packed) a += kRows;
+    if constexpr (rows != Rows::Packed)
+      for (const T*& quad : quads) ++quad;
+    if constexpr (rows == Rows::InRuns)
+      if (--in_run == 0) {
+        ++run;
+        in_run = run->length;
+        quads[0] = a + run->place;
+        quads[1] = quads[0] + 4 * row;
+        quads[2] = quads[0] + 8 * row;
+      }
+  };
+  int64_t left = depth;
+  // What C holds is fetched first, a row at a time: all at once it would hold up the rest. The second-level cache takes
+  // it, since rows far apart share few sets of the first.
+#pragma GCC unroll 1
+  for (int64_t i = 0; depth >= 5 * R && i < R; ++i, --left) {
+    __builtin_prefetch(out.c + i * out.ldc, 0, 2);
+    if (two) __builtin_prefetch(out.c + i * out.ldc + kWidth - 1, 0, 2);
+    step();
+  }
+  if (panel) {
+#pragma GCC unroll 1
+    for (; left > 0; --left) {
+      if (left % 8 == 0) {
+        __builtin_prefetch(next, 0, 2);
+        __builtin_prefetch(next + L, 0, 2);
+        next += next_row;
+      }
+      step();
+    }
+  } else if (next_row == 0) {
+#pragma GCC unroll 1
+    for (; left > 0; --left) {
+      __builtin_prefetch(b + 8 * ldb);
+      if (two) __builtin_prefetch(b + 8 * ldb + L);
+      step();
+    }
+  } else {
+#pragma GCC unroll 1
+    for (; left > 0; --left) {
+      __builtin_prefetch(b + 8 * ldb);
+      if (two) __builtin_prefetch(b + 8 * ldb + L);
+      if (left % 4 == 0) {
+        __builtin_prefetch(next, 0, 2);
+        __builtin_prefetch(next + L, 0, 2);
+        next += next_row;
+      }
+      step();
+    }
+  }
+  const T alpha = out.alpha, beta = out.beta;
+  T* const to = out.c;
+  const int64_t ldc = out.ldc;
+  if (FLAMBEAU_UNLIKELY(out.columns < kWidth)) {
+    T lines[R][kWidth];
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i) {
+      *reinterpret_cast<Vector*>(lines[i]) = low[i] * alpha;
+      if constexpr (two) *reinterpret_cast<Vector*>(lines[i] + L) = high[i] * alpha;
+    }
+    for (int64_t i = 0; i < R; ++i)
+      for (int64_t j = 0; j < out.columns; ++j) {
+        T& c = to[i * ldc + j];
+        c = beta == T(0) ? lines[i][j] : lines[i][j] + beta * c;
+      }
+    return;
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < R; ++i) {
+    Vector* c = reinterpret_cast<Vector*>(to + i * ldc);
+    low[i] *= alpha;
+    high[i] *= alpha;
+    if (beta != T(0)) {
+      low[i] += beta * c[0];
+      if constexpr (two) high[i] += beta * c[1];
+    }
+    c[0] = low[i];
+    if constexpr (two) c[1] = high[i];
+  }
+}
+
+template <class T>
+using TileFunction = void (*)(int64_t, const TileRows<T>&, const TileColumns<T>&, const TileOutput<T>&);
+
+template <class T, Rows rows>
+TileFunction<T> tile_of(int64_t height, bool two) {
+  return [&]<int... R>(std::integer_sequence<int, R...>) {
+    static constexpr TileFunction<T> table[][2] = {{tile<T, R + 1, false, rows>, tile<T, R + 1, true, rows>}...};
+    return table[height - 1][two];
+  }(std::make_integer_sequence<int, kRows>());
+}
+
+}  // namespace flambeau::kernels::FLAMBEAU_ISA

@@ -1,0 +1,2 @@
+#define FLAMBEAU_FAMILY arithmetic
+#include "kernels/pointwise/pointwise_family.h"

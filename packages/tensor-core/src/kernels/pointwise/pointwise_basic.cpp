@@ -1,0 +1,2 @@
+#define FLAMBEAU_FAMILY basic
+#include "kernels/pointwise/pointwise_family.h"

@@ -1,0 +1,2 @@
+#define FLAMBEAU_FAMILY elementary
+#include "kernels/pointwise/pointwise_family.h"

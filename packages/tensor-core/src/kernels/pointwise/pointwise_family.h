@@ -1,0 +1,31 @@
+// The kernels of one family of rows: a kernel file names the family in FLAMBEAU_FAMILY and includes this.
+#include "kernels/pointwise/complex_rows.h"
+#include "kernels/pointwise/pointwise_loops.h"
+
+namespace flambeau::complex_rows::FLAMBEAU_ISA {
+namespace {
+#include "flambeau/kernels/row_structs.h"
+}  // namespace
+}  // namespace flambeau::complex_rows::FLAMBEAU_ISA
+
+namespace flambeau::kernels::FLAMBEAU_ISA {
+
+namespace {
+#include "flambeau/kernels/row_structs.h"
+}  // namespace
+
+#define FLAMBEAU_FILL_FAMILY_(family) fill_##family
+#define FLAMBEAU_FILL_FAMILY(family) FLAMBEAU_FILL_FAMILY_(family)
+void FLAMBEAU_FILL_FAMILY(FLAMBEAU_FAMILY)(Table& table, NarrowTable& narrow) {
+  int row = int(RowFamily::FLAMBEAU_FAMILY) * kRowsPerFamily;
+#define FLAMBEAU_FILL(name)                                                                 \
+  fill_row<name##_row>(table, narrow, row);                                                 \
+  complex_rows::FLAMBEAU_ISA::fill_row<complex_rows::FLAMBEAU_ISA::name##_row>(table, row); \
+  ++row;
+#define UNARY(name, ...) FLAMBEAU_FILL(name)
+#define BINARY(name, ...) FLAMBEAU_FILL(name)
+#define TERNARY(name, ...) FLAMBEAU_FILL(name)
+#include "flambeau/pointwise.def"
+}
+
+}  // namespace flambeau::kernels::FLAMBEAU_ISA

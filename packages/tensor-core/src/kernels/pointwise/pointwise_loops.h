@@ -1,0 +1,316 @@
+// From a row's expressions to contiguous loops. Included by the pointwise kernel files, once per instruction set.
+#pragma once
+
+#include <algorithm>
+
+#include "flambeau/kernels/blocks.h"
+#include "flambeau/kernels/halves.h"
+#include "flambeau/kernels/math.h"
+#include "flambeau/kernels/math/eight.h"
+#include "flambeau/kernels/math/usual.h"
+#include "flambeau/kernels/row_paths.h"
+#include "kernels/pointwise/narrow_rows.h"
+#include "kernels/narrow_table.h"
+
+namespace flambeau::kernels::FLAMBEAU_ISA {
+
+// Booleans lie in memory as bytes, true ones as any but 0.
+template <class T>
+using Stored = std::conditional_t<std::is_same_v<T, bool>, uint8_t, T>;
+template <class S>
+FLAMBEAU_INLINE Stored<S> load(const Stored<S>* from, int64_t i) {
+  if constexpr (std::is_same_v<S, bool>)
+    return from[i] != 0;
+  else
+    return from[i];
+}
+// Row: a struct of row_structs.h.
+template <class Row, class S, class... Operands>
+FLAMBEAU_INLINE void store(void* out, int64_t i, Operands... operands) {
+  using V = Stored<S>;
+  const auto value = Row::template value<V>(operands...);
+  if constexpr (gives_mask<Row> || std::is_same_v<S, bool>)
+    static_cast<uint8_t*>(out)[i] = value != 0;
+  else if constexpr (is_complex_type<V>)
+    static_cast<std::remove_const_t<decltype(value)>*>(out)[i] = value;  // real for some rows
+  else
+    static_cast<V*>(out)[i] = static_cast<V>(value);
+}
+
+// The value of a row whose operands are numbers of another kind than V, which stand for numbers of V.
+template <class Row, class Number, class... Operands>
+FLAMBEAU_INLINE auto value_as(Operands... x) {
+  if constexpr (std::is_floating_point_v<Number>)
+    return Row::template value<Number>(x...);
+  else
+    return Row::template value<Number>(x...).value;
+}
+// A block, or less, as numbers of one kind.
+template <class Row, class Number, class V, class... Operands>
+FLAMBEAU_INLINE void compute_as(V* out, int64_t n, const Operands*... x) {
+  if constexpr (takes_two_passes<Row, Number>()) {
+    V begun[kBlock<V>];
+    for (int64_t i = 0; i < n; ++i) begun[i] = Row::template value<FirstPass<V>>({x[i]}...).value;
+#pragma GCC ivdep
+    for (int64_t i = 0; i < n; ++i) out[i] = Row::template value<SecondPass<V>>({x[i], begun[i]}...).value;
+  } else {
+#pragma GCC ivdep
+    for (int64_t i = 0; i < n; ++i) out[i] = value_as<Row, Number>(x[i]...);
+  }
+}
+// Blocks whose operands all pass are computed as numbers of one kind, the others as numbers of another.
+template <class Row, class Passing, class Other, class V, class AllPass, class... Operands>
+void loop_by_block(V* out, int64_t n, AllPass all_pass, const Operands*... x) {
+  for_blocks(
+      n,
+      [&](int64_t first, int64_t end) {
+        if (all_pass(end - first, (x + first)...))
+          compute_as<Row, Passing>(out + first, end - first, (x + first)...);
+        else
+          compute_as<Row, Other>(out + first, end - first, (x + first)...);
+      },
+      x...);
+}
+template <class Passes>
+FLAMBEAU_INLINE auto each_passes(Passes passes) {
+  return [passes](int64_t n, const auto*... x) {
+    int32_t others = 0;  // counted, since the vectoriser adds where it does not join truth values
+    for (int64_t i = 0; i < n; ++i) others += !passes(x[i]...);
+    return others == 0;
+  };
+}
+
+// A number known to be above 0: a choice by its sign needs no exponential.
+template <class V>
+struct Positive {
+  V value;
+  Positive(V v) : value(v) {}
+  friend Positive operator*(Positive a, Positive b) { return a.value * b.value; }
+  friend Positive operator/(Positive a, Positive b) { return a.value / b.value; }
+  friend bool operator>(Positive, Positive) { return true; }
+  friend Positive expm1(Positive x) { return x; }
+};
+// Return true if a row declares this loop and V is a floating-point type.
+template <class Row, class V>
+constexpr bool has_real_loop(RowLoop loop) {
+  return std::is_floating_point_v<V> && has_loop<Row>(loop);
+}
+// Where it is chosen by the sign of x.
+template <class Row, class V, class... Operands>
+void sign_loop(V* out, int64_t n, const V* x, const Operands*... more) {
+  const auto above = each_passes([](V a, auto...) { return a > V(0); });
+  loop_by_block<Row, Positive<V>, V>(out, n, above, x, more...);
+}
+
+// Polynomials of some degree at x itself: recurrences of as many steps for eight at a time.
+template <class Row, class V>
+void polynomial_loop(V* out, const V* x, const V* y, int64_t n) {
+  for (int64_t i = 0; i < n; i += 8) {
+    const int64_t count = std::min<int64_t>(8, n - i);
+    const auto load = [count](const V* p) { return count == 8 ? Eight::load(p, 8) : Eight::load(p, count); };
+    const Eight value = Row::template value<Eight>(load(x + i), load(y + i));
+    if (count == 8)
+      value.store(out + i, 8);
+    else
+      value.store(out + i, count);
+  }
+}
+
+// Bytes are multiplied in pairs: vectors multiply words.
+template <class Row, class S>
+constexpr bool multiplies_bytes() {
+  return sizeof(S) == 1 && !std::is_same_v<S, bool> && has_loop<Row>(RowLoop::BytePairs);
+}
+inline void byte_product_loop(uint8_t* out, const uint8_t* x, const uint8_t* y, int64_t n) {
+  typedef uint16_t Two __attribute__((may_alias, aligned(1)));
+  Two* to = reinterpret_cast<Two*>(out);  // auto would forget the alignment
+  const Two *a = reinterpret_cast<const Two*>(x), *b = reinterpret_cast<const Two*>(y);
+#pragma GCC ivdep
+  for (int64_t i = 0; i < n / 2; ++i) {
+    const uint16_t low = uint16_t(a[i] * b[i]), high = uint16_t(uint16_t(a[i] >> 8) * uint16_t(b[i] & 0xFF00));
+    to[i] = uint16_t((low & 0xFF) | high);
+  }
+  if (n % 2) out[n - 1] = uint8_t(x[n - 1] * y[n - 1]);
+}
+
+// Over elements of type S.
+template <class Row, class S>
+void forward_loop(char* const* pointers, int64_t n) {
+  using V = Stored<S>;
+  void* out = pointers[0];
+  const V* x = reinterpret_cast<const V*>(pointers[1]);
+  if constexpr (Row::kArity == 1) {
+    if constexpr (has_real_loop<Row, V>(RowLoop::BySign)) return sign_loop<Row>(static_cast<V*>(out), n, x);
+    if constexpr (has_usual<Row, V>()) {
+      constexpr UsualRange<V> range = usual_range<V>(Row::row_name());
+      const auto usual = [range](int64_t count, const V* a) { return range.holds_all(a, count); };
+      using Other = std::conditional_t<has_loop<Row>(RowLoop::Gradual), Gradual<V>, V>;
+      return loop_by_block<Row, Usual<V>, Other>(static_cast<V*>(out), n, usual, x);
+    }
+    if constexpr (has_unusual<Row, V>()) {
+      const auto usual = each_passes([](V a) { return !is_unusual<Row>(a); });
+      return loop_by_block<Row, V, Unbounded<V>>(static_cast<V*>(out), n, usual, x);
+    }
+    for_blocks(
+        n,
+        [=](int64_t first, int64_t end) {
+#pragma GCC ivdep
+          for (int64_t i = first; i < end; ++i) store<Row, S>(out, i, load<S>(x, i));
+        },
+        x);
+  } else if constexpr (Row::kArity == 2) {
+    const V* y = reinterpret_cast<const V*>(pointers[2]);
+    if constexpr (multiplies_bytes<Row, S>())
+      return byte_product_loop(reinterpret_cast<uint8_t*>(pointers[0]), reinterpret_cast<const uint8_t*>(x),
+                               reinterpret_cast<const uint8_t*>(y), n);
+    if constexpr (is_real<V>)
+      if constexpr (divides_nearby<Row, V>())
+        return loop_by_block<Row, Near<V>, V>(static_cast<V*>(out), n,
+                                              each_passes([](V a, V b) { return is_near(a, b); }), x, y);
+    if constexpr (has_real_loop<Row, V>(RowLoop::BySign)) return sign_loop<Row>(static_cast<V*>(out), n, x, y);
+    if constexpr (has_real_loop<Row, V>(RowLoop::Power)) {
+      // A power has many limits, none of which matters where the base is above 0 and all is finite.
+      const auto usual =
+          each_passes([](V a, V b) { return (a > V(0)) & (a < V(INFINITY)) & (std::fabs(b) < V(INFINITY)); });
+      return loop_by_block<Row, Usual<V>, V>(static_cast<V*>(out), n, usual, x, y);
+    }
+    if constexpr (has_real_loop<Row, V>(RowLoop::Polynomial))
+      return polynomial_loop<Row>(static_cast<V*>(out), x, y, n);
+    for_blocks(
+        n,
+        [=](int64_t first, int64_t end) {
+#pragma GCC ivdep
+          for (int64_t i = first; i < end; ++i) store<Row, S>(out, i, load<S>(x, i), load<S>(y, i));
+        },
+        x, y);
+  } else {
+    const V* y = reinterpret_cast<const V*>(pointers[2]);
+    const V* z = reinterpret_cast<const V*>(pointers[3]);
+    if constexpr (has_real_loop<Row, V>(RowLoop::BySign)) return sign_loop<Row>(static_cast<V*>(out), n, x, y, z);
+    for_blocks(
+        n,
+        [=](int64_t first, int64_t end) {
+#pragma GCC ivdep
+          for (int64_t i = first; i < end; ++i) store<Row, S>(out, i, load<S>(x, i), load<S>(y, i), load<S>(z, i));
+        },
+        x, y, z);
+  }
+}
+
+// The derivative of operand I. Only what it reads is passed, in the order grad, operands, result; the rest is not
+// touched.
+template <class Row, int I, class V>
+void derivative_loop(char* const* pointers, int64_t n) {
+  constexpr uint8_t mask = reads<Row, I>();
+  V* out = reinterpret_cast<V*>(pointers[0]);
+  const V* grad = reinterpret_cast<const V*>(pointers[1]);
+  const V* read[4] = {grad, grad, grad, grad};  // unread ones stay harmless
+  for (int i = 0, next = 2; i <= Row::kArity; ++i)
+    if (mask >> i & 1) read[i] = reinterpret_cast<const V*>(pointers[next++]);
+  const V *a = read[0], *b = read[1], *d = read[2], *e = read[3];
+  if constexpr (derivative_reduces_angles<Row, I, V>())
+    if (any_unbounded(a, n)) {
+      for (int64_t i = 0; i < n; ++i) out[i] = Row::template derivative<I, Unbounded<V>>(grad[i], a[i], b[i]).value;
+      return;
+    }
+#pragma GCC ivdep
+  for (int64_t i = 0; i < n; ++i) {
+    if constexpr (Row::kArity == 1)
+      out[i] = Row::template derivative<I, V>(grad[i], a[i], b[i]);
+    else if constexpr (Row::kArity == 2)
+      out[i] = Row::template derivative<I, V>(grad[i], a[i], b[i], d[i]);
+    else
+      out[i] = Row::template derivative<I, V>(grad[i], a[i], b[i], d[i], e[i]);
+  }
+}
+
+template <class Row, int I>
+void fill_derivatives(Table& table, int row) {
+  if constexpr (I < Row::kArity) {
+    if constexpr (exists<Row, I>()) {
+      table.derivative[row][I][0] = derivative_loop<Row, I, float>;
+      table.derivative[row][I][1] = derivative_loop<Row, I, double>;
+    }
+    fill_derivatives<Row, I + 1>(table, row);
+  }
+}
+
+// Operands of type S, the second and the third of types of their own.
+template <class Row, class S, class Second, class Third>
+void half_tiles(char* const* pointers, int64_t tiles) {
+  char* out = pointers[0];
+  auto* first = reinterpret_cast<const S*>(pointers[1]);
+  auto* second = reinterpret_cast<const Second*>(pointers[Row::kArity > 1 ? 2 : 1]);
+  auto* third = reinterpret_cast<const Third*>(pointers[Row::kArity > 2 ? 3 : 1]);
+  for (int64_t i = 0; i < tiles * kHalfTile; i += kHalfTile) {
+    constexpr int64_t kAhead = 16 * kHalfTile;
+    float x[kHalfTile], y[kHalfTile], z[kHalfTile], result[kHalfTile];
+    __builtin_prefetch(first + i + kAhead);
+    if constexpr (Row::kArity > 1) __builtin_prefetch(second + i + kAhead);
+    if constexpr (Row::kArity > 2) __builtin_prefetch(third + i + kAhead);
+    widen(x, first + i);
+    if constexpr (Row::kArity > 1) widen(y, second + i);
+    if constexpr (Row::kArity > 2) widen(z, third + i);
+    void* to = gives_mask<Row> ? static_cast<void*>(out + i) : result;
+    for (int64_t j = 0; j < kHalfTile; ++j) {
+      if constexpr (Row::kArity == 1)
+        store<Row, float>(to, j, x[j]);
+      else if constexpr (Row::kArity == 2)
+        store<Row, float>(to, j, x[j], y[j]);
+      else
+        store<Row, float>(to, j, x[j], y[j], z[j]);
+    }
+    if constexpr (!gives_mask<Row>) narrow(reinterpret_cast<S*>(out) + i, result);
+  }
+}
+template <class Row, class S, class Second = S, class Third = Second>
+void half_loop(char* const* pointers, int64_t n) {
+  constexpr int64_t sizes[] = {gives_mask<Row> ? 1 : sizeof(S), sizeof(S), sizeof(Second), sizeof(Third)};
+  run_tiles(half_tiles<Row, S, Second, Third>, pointers, n, sizes, Row::kArity);
+}
+
+template <class Row>
+void fill_narrow_integers(NarrowTable& table, int row) {
+  if constexpr (takes_narrow_integers<Row>() && Row::template supports<int8_t>()) {
+    auto& slots = table.pointwise[row];
+    using Unsigned = std::conditional_t<compares<Row>(), uint8_t, int8_t>;  // Note [Same bits]
+    slots[int(Narrow::i8)] = forward_loop<Row, int8_t>;
+    slots[int(Narrow::u8)] = forward_loop<Row, Unsigned>;
+    slots[int(Narrow::i16)] = forward_loop<Row, int16_t>;
+    if constexpr (takes_booleans<Row>()) slots[int(Narrow::mask)] = forward_loop<Row, bool>;
+  }
+}
+template <class Row, class S>
+void fill_halves(NarrowTable& table, int row, Narrow type) {
+  if constexpr (takes_halves<Row>()) {
+    const int at = int(type) - int(Narrow::f16);
+    table.pointwise[row][int(type)] = half_loop<Row, S>;
+    if constexpr (Row::kArity > 1) table.with_numbers[row][at] = table.with_number[row][at] = half_loop<Row, S, float>;
+    if constexpr (Row::kArity > 2) table.with_number[row][at] = half_loop<Row, S, S, float>;
+  }
+}
+
+template <class Row>
+void fill_row(Table& table, NarrowTable& narrow, int row) {
+  static_assert(Row::kArity == 1 || !uses<Row>(row_trace::kLimitedAngles | row_trace::kLimitedGamma),
+                "only loops over one operand check the arguments of functions with kAngles or kLogGamma");
+  auto& slots = table.pointwise[row];
+  if constexpr (has_trait<Row>(row_trait::kBytes)) slots[int(Compute::u8)] = forward_loop<Row, uint8_t>;
+  if constexpr (Row::kDomain != Domain::Floating && Row::kDomain != Domain::Real) {
+    slots[int(Compute::i32)] = forward_loop<Row, int32_t>;
+    slots[int(Compute::i64)] = forward_loop<Row, int64_t>;
+    slots[int(Compute::u64)] = forward_loop<Row, uint64_t>;
+    fill_narrow_integers<Row>(narrow, row);
+  }
+  if constexpr (Row::kDomain != Domain::Integral && Row::kDomain != Domain::Whole) {
+    slots[int(Compute::f32)] = forward_loop<Row, float>;
+    slots[int(Compute::f64)] = forward_loop<Row, double>;
+    fill_halves<Row, float16>(narrow, row, Narrow::f16);
+    fill_halves<Row, bfloat16>(narrow, row, Narrow::bf16);
+  }
+  narrow.is_slow[row] = !takes_halves<Row>();
+  narrow.is_modular[row] = is_modular<Row>();
+  fill_derivatives<Row, 0>(table, row);
+}
+
+}  // namespace flambeau::kernels::FLAMBEAU_ISA

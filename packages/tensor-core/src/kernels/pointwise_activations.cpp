@@ -1,2 +1,0 @@
-#define FLAMBEAU_FAMILY activations
-#include "kernels/pointwise_family.h"

@@ -1,2 +1,0 @@
-#define FLAMBEAU_FAMILY arithmetic
-#include "kernels/pointwise_family.h"

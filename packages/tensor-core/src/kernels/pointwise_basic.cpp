@@ -1,2 +1,0 @@
-#define FLAMBEAU_FAMILY basic
-#include "kernels/pointwise_family.h"

@@ -1,2 +1,0 @@
-#define FLAMBEAU_FAMILY elementary
-#include "kernels/pointwise_family.h"

@@ -1,2 +1,0 @@
-#define FLAMBEAU_FAMILY exponential
-#include "kernels/pointwise_family.h"

@@ -1,2 +1,0 @@
-#define FLAMBEAU_FAMILY logic
-#include "kernels/pointwise_family.h"

@@ -1,2 +1,0 @@
-#define FLAMBEAU_FAMILY losses
-#include "kernels/pointwise_family.h"

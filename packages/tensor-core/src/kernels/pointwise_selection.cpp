@@ -1,2 +1,0 @@
-#define FLAMBEAU_FAMILY selection
-#include "kernels/pointwise_family.h"

@@ -1,7 +1,0 @@
-// Kernels of the special functions without branches.
-#define FLAMBEAU_FAMILY special
-#include "flambeau/kernels/math/bessel.h"
-#include "flambeau/kernels/math/digamma.h"
-#include "flambeau/kernels/math/log_gamma.h"
-#include "flambeau/kernels/math/oscillating_bessel.h"
-#include "kernels/pointwise_family.h"

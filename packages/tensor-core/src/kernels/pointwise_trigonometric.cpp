@@ -1,2 +1,0 @@
-#define FLAMBEAU_FAMILY trigonometric
-#include "kernels/pointwise_family.h"
