@@ -7,25 +7,18 @@ namespace flambeau::python {
 
 void set_interpreter_hooks();         // interpreter.cpp: the GIL and signals, for the library
 void bind_records();                  // bind_records.cpp: operators as their records describe them
-void bind_arithmetic();               // bind_arithmetic.cpp: composites on rows
-void bind_activations();              // bind_activations.cpp
+void bind_arithmetic();               // bind_arithmetic.cpp: promotion
 void bind_complex();                  // bind_complex.cpp
-void bind_special();                  // bind_special.cpp
 void bind_views();                    // bind_views.cpp
 void bind_parts();                    // bind_parts.cpp
 void bind_layout();                   // bind_layout.cpp
 void bind_reductions();               // bind_reductions.cpp
 void bind_cumulative();               // bind_cumulative.cpp
 void bind_sorting();                  // bind_sorting.cpp
-void bind_fourier();                  // bind_fourier.cpp: flambeau.fft
 void bind_structure();                // bind_structure.cpp: products
-void bind_indexing();                 // bind_indexing.cpp
 void bind_joining();                  // bind_joining.cpp
 void bind_networks();                 // bind_networks.cpp: losses, normalisation
-void bind_recurrent();                // bind_recurrent.cpp
 void bind_optimizer();                // bind_optimizer.cpp: an optimizer's step
-void bind_distances();                // bind_distances.cpp
-void bind_linear_algebra();           // bind_linear_algebra.cpp: what flambeau.linalg is made of
 void bind_factorizations();           // bind_factorizations.cpp: systems, factorizations
 void bind_spectra();                  // bind_spectra.cpp: eigenvalues, singular values
 void bind_least_squares();            // bind_least_squares.cpp

@@ -1,4 +1,4 @@
-// Older forms of flambeau.linalg's factorizations.
+// qr, and the error of flambeau.linalg.
 #include "bind.h"
 #include "flambeau/linalg.h"
 
@@ -6,16 +6,12 @@ namespace flambeau::python {
 
 void bind_factorizations() {
   constexpr int kOlder = kFunction | kMethod | kOut | kFloat32;
-  def("cholesky(input, upper=False)", kOlder, "The Cholesky factor of every matrix, as flambeau.linalg.cholesky.",
-      linalg::cholesky);
   def("qr(input, some=True)", kOlder,
       "``input = QR``, as flambeau.linalg.qr in the mode \"reduced\", or \"complete\" where not ``some``.",
       [](const Tensor& a, bool some) {
         const linalg::Qr f = linalg::qr(a, some ? "reduced" : "complete");
         return named_tuple("linalg_qr", {f.q, f.r});
       });
-  def("orgqr(input, input2)", kOlder, "The columns of Q from its reflectors, as flambeau.linalg.householder_product.",
-      linalg::householder_product);
 }
 
 PyObject* linear_algebra_error() {

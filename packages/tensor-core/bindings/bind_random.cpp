@@ -83,18 +83,6 @@ Tensor normal(const Operand& mean, const Operand& std, std::optional<Shape> size
   return out;
 }
 
-Tensor bernoulli(const Tensor& input, std::optional<double> p, Generator* g) {
-  Tensor out = empty(input.shape(), input.dtype());
-  if (p)
-    fill_bernoulli(out, *p, g);
-  else
-    fill_bernoulli(out, input, g);
-  if (recording(input))
-    record("Bernoulli", out, {&input}, {},
-           [](const Context& c) { c.set(0, zeros(c.gradient().shape(), c.gradient().dtype())); });
-  return out;
-}
-
 // Upper end of the whole numbers that random_() draws: all that an integer dtype holds, or a floating one exactly.
 int64_t whole_numbers(Dtype d) {
   require<NotImplementedError>(!is_complex(d), "\"random_\" not implemented for '", d, "'");
@@ -150,11 +138,6 @@ void bind_constructors() {
            });
 }
 
-void bind_samplers() {
-  def("bernoulli(input, p=None, *, generator=None)", kFunction | kMethod | kOut,
-      "1 with the probabilities in input (or p everywhere), else 0.\n\nGradient: 0.", bernoulli);
-}
-
 // Fills and returns the tensor it is the method of.
 template <class F>
 PyObject* filled(PyObject* self, F&& fill) {
@@ -163,39 +146,6 @@ PyObject* filled(PyObject* self, F&& fill) {
 }
 
 void bind_fills() {
-  def("uniform_(input, from_=0, to=1, *, generator=None)", kMethod, "Fills with uniform numbers in [from, to).",
-      [](Self self, double a, double b, Generator* g) {
-        return filled(self, [=](const Tensor& t) { fill_uniform(t, a, b, g); });
-      });
-  def("normal_(input, mean=0, std=1, *, generator=None)", kMethod, "Fills with normal numbers.",
-      [](Self self, double mean, double std, Generator* g) {
-        return filled(self, [=](const Tensor& t) { fill_normal(t, mean, std, g); });
-      });
-  def("exponential_(input, lambd=1, *, generator=None)", kMethod,
-      "Fills with exponential numbers of rate lambd; none is 0.", [](Self self, double rate, Generator* g) {
-        return filled(self, [=](const Tensor& t) { fill_exponential(t, rate, g); });
-      });
-  def("cauchy_(input, median=0, sigma=1, *, generator=None)", kMethod, "Fills with Cauchy numbers.",
-      [](Self self, double median, double sigma, Generator* g) {
-        return filled(self, [=](const Tensor& t) { fill_cauchy(t, median, sigma, g); });
-      });
-  def("log_normal_(input, mean=1, std=2, *, generator=None)", kMethod,
-      "Fills with numbers whose logarithms are normal with this mean and std.",
-      [](Self self, double mean, double std, Generator* g) {
-        return filled(self, [=](const Tensor& t) { fill_log_normal(t, mean, std, g); });
-      });
-  def("geometric_(input, p, *, generator=None)", kMethod,
-      "Fills with the number of trials up to the first success, which has probability p in each.",
-      [](Self self, double p, Generator* g) {
-        return filled(self, [=](const Tensor& t) { fill_geometric(t, p, g); });
-      });
-  def("bernoulli_(input, p=0.5, *, generator=None)", kMethod,
-      "Fills with 1 (with probability p, a number or a tensor that broadcasts) and 0.",
-      [](Self self, const Operand& p, Generator* g) {
-        return filled(self, [&](const Tensor& t) {
-          p.tensor ? fill_bernoulli(t, *p.tensor, g) : fill_bernoulli(t, p.scalar.real(), g);
-        });
-      });
   // The default () tells random_(to) from random_(from, None).
   def("random_(input, from_=0, to=(), *, generator=None)", kMethod,
       "Fills with uniform integers: random_(from, to) in [from, to), random_(to) from 0.\n\nWithout a bound, or with "
@@ -218,7 +168,6 @@ void bind_fills() {
 
 void bind_random() {
   bind_constructors();
-  bind_samplers();
   bind_fills();
 }
 

@@ -1,4 +1,6 @@
 // The library's operators, as their records describe them, for Python. Note [Operators]
+#include <algorithm>
+
 #include "bind.h"
 #include "flambeau/operator.h"
 
@@ -46,6 +48,7 @@ constexpr auto stub_types(Types<T...>) {
   return std::array{stub_type<T>()...};
 }
 constexpr auto kParameterTypes = stub_types(ParameterTypes());
+constexpr uint8_t kTensors = detail::kPosition<Tensors, ParameterTypes>;
 template <class... T>
 constexpr auto stub_results(std::type_identity<std::variant<T...>>) {
   return std::array{stub_result<T>()...};
@@ -62,6 +65,10 @@ PyObject* as_tuple(const Binding& b, const Tensors& tensors) {
 PyObject* to_object(const Binding&, std::monostate) { return Py_NewRef(Py_None); }
 PyObject* to_object(const Binding& b, const TensorPair& pair) { return as_tuple(b, {pair.values, pair.indices}); }
 PyObject* to_object(const Binding& b, const Tensors& tensors) { return as_tuple(b, tensors); }
+PyObject* to_object(const Binding& b, const TensorOrTensors& results) {
+  const Tensors* const several = std::get_if<Tensors>(&results);
+  return several ? as_tuple(b, *several) : to_python(results);
+}
 template <class T>
 PyObject* to_object(const Binding&, const T& value) {
   return to_python(value);
@@ -88,11 +95,42 @@ PyObject* call_function(const OperatorFunction& function, const Binding& b, PyOb
   return std::visit([&](const auto& value) { return to_object(b, value); }, result);
 }
 
-PyObject* invoke_record(const Binding& b, PyObject* const* values) {
-  return call_function(b.record->forward, b, values);
+template <OperatorFunction OperatorRecord::* form>
+PyObject* invoke_form(const Binding& b, PyObject* const* values) {
+  return call_function(b.record->*form, b, values);
 }
-PyObject* invoke_batched(const Binding& b, PyObject* const* values) {
-  return call_function(b.record->batched, b, values);
+
+// The usual types of functions are called without a list of arguments.
+template <class R, class... Args>
+bool call_directly(Binding& b, const OperatorFunction& function, std::type_identity<R(Args...)>) {
+  if (function.type() != typeid(R(Args...)) || b.result_type) return false;
+  b.function = function.function();
+  b.invoke = invoke_function<R, Args...>;
+  return true;
+}
+template <class... Function>
+void call_directly(Binding& b, const OperatorFunction& function, Types<Function...>) {
+  (void)(call_directly(b, function, std::type_identity<Function>()) || ...);
+}
+using UsualFunctions = Types<Tensor(const Tensor&), Tensor(const Tensor&, const Tensor&),
+                             Tensor(const Tensor&, int64_t), Tensor(const Tensor&, int64_t, int64_t),
+                             Tensor(const Tensor&, const Shape&), Tensor(const Operand&, const Operand&, Scalar)>;
+
+template <OperatorFunction OperatorRecord::* form>
+void set_function(Binding& b) {
+  const OperatorFunction& function = b.record->*form;
+  if (function.kinds().size() != b.parameters.size() || b.parameters.size() > kMaxParameters)
+    Py_FatalError((b.name + ": the signature does not match the function").c_str());
+  b.invoke = invoke_form<form>;
+  call_directly(b, function, UsualFunctions());
+}
+
+template <OperatorFunction OperatorRecord::* form>
+Binding* copy_with(const Binding& b) {
+  if (!(b.record->*form)) return nullptr;
+  Binding* const copy = new Binding(b);  // lives as long as the process
+  set_function<form>(*copy);
+  return copy;
 }
 
 }  // namespace
@@ -101,21 +139,19 @@ void bind_records() {
   for (const Operator* record = Operator::first(); record; record = record->next()) {
     Binding* const binding = register_binding(record->signature, record->forms, record->doc);
     binding->record = record;
-    binding->invoke = invoke_record;
-    for (const uint8_t kind : record->forward.kinds()) binding->types.push_back(kParameterTypes[kind]);
-    binding->result = kResultTypes[record->forward.result()];
     binding->module = record->module;
+    for (const uint8_t kind : record->forward.kinds()) {
+      const bool one_tensor = binding->parameters[binding->types.size()].variadic && kind == kTensors;
+      binding->types.push_back(one_tensor ? "Tensor | _Sequence[Tensor]" : kParameterTypes[kind]);
+    }
+    binding->result = kResultTypes[record->forward.result()];
     const std::string attribute = record->attribute(binding->name);
     if (attribute != binding->name) binding->attribute = attribute;
     if (*record->fields) binding->result_type = named_tuple_type(attribute, names_in(record->fields));
-    const size_t count = binding->parameters.size();
-    if (record->forward.kinds().size() != count || count > kMaxParameters ||
-        (record->batched && record->batched.kinds().size() != count))
-      Py_FatalError((binding->name + ": the signature does not match the function").c_str());
-    if (record->batched) {
-      Binding* const batched = binding->batched = new Binding(*binding);
+    set_function<&OperatorRecord::forward>(*binding);
+    binding->in_place = copy_with<&OperatorRecord::in_place>(*binding);
+    if (Binding* const batched = binding->batched = copy_with<&OperatorRecord::batched>(*binding)) {
       batched->batched = batched;
-      batched->invoke = invoke_batched;
       count_plain_arguments(*batched);
     }
   }

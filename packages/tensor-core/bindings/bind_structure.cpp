@@ -1,13 +1,10 @@
 // Products.
 #include "bind.h"
-#include "flambeau/add_product.h"
 #include "flambeau/products.h"
 
 namespace flambeau::python {
 
 namespace {
-constexpr int kUsual = kFunction | kMethod | kOut;
-
 // The dimensions of both tensors that tensordot sums over: a number of them, or lists.
 struct Contracted {
   Shape first, second;
@@ -31,18 +28,6 @@ Contracted contracted(const Tensor& a, const Tensor& b, PyObject* dims) {
   for (int64_t d = 0; d < count; ++d) out.first.push_back(a.dim() - count + d), out.second.push_back(d);
   return out;
 }
-
-// The sum of a batch of products is one product, over the batch and the columns.
-Tensor summed_bmm(const Tensor& a, const Tensor& b) {
-  require(a.dim() == 3 && b.dim() == 3, "batch1 must be a 3D tensor and batch2 too, got ", a.dim(), "D and ", b.dim(),
-          "D");
-  require(a.size(0) == b.size(0), "batch1 and batch2 must have same number of batches, got ", a.size(0), " and ",
-          b.size(0));
-  require(a.size(2) == b.size(1), "Incompatible matrix sizes for bmm (", a.size(1), "x", a.size(2), " and ", b.size(1),
-          "x", b.size(2), ")");
-  const int64_t count = a.size(0) * a.size(2);
-  return mm(reshape(transpose(a, 0, 1), {a.size(1), count}), reshape(b, {count, b.size(2)}));
-}
 }  // namespace
 
 void bind_structure() {
@@ -59,11 +44,6 @@ flambeau.Size([2, 4]))",
       [](const Tensor& a, const Tensor& b, PyObject* dims) {
         const Contracted c = contracted(a, b, dims);
         return tensordot(a, b, c.first, c.second);
-      });
-  def("addbmm(input, batch1, batch2, *, beta=1, alpha=1)", kUsual | kInPlace | kLowerPrecision,
-      "beta * input + alpha * (batch1 @ batch2).sum(0) of batches of matrices. Gradient: all three.",
-      [](const Tensor& i, const Tensor& a, const Tensor& b, Scalar beta, Scalar alpha) {
-        return add_product("addbmm", i, a, b, beta, alpha, summed_bmm);
       });
 }
 

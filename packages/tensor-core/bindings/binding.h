@@ -39,6 +39,7 @@ struct Binding {
   void (*function)() = nullptr;
   const Operator* record = nullptr;     // of an operator that has one
   Binding* batched = nullptr;           // the form that computes a batch at once, for vmap
+  Binding* in_place = nullptr;          // the form that writes to the first argument, if it has its own function
   PyTypeObject* result_type = nullptr;  // of named results
   PyObject* (*shortcut)(const Tensor& self, PyObject* object) = nullptr;  // of a call with nothing but self, or null
   // Which form of another binding it is, if any: its result written to the first argument, copied, or become by it.

@@ -55,18 +55,6 @@ void store_out(const Binding& b, PyObject* result, PyObject* out) {
   });
 }
 
-bool run_row_in_place(const Binding& b, PyObject* const* args, Py_ssize_t count, PyObject* kwnames) {
-  Operand operands[kMaxOperands] = {0, 0, 0};
-  if (kwnames || count != row_of(b.op).arity || !is_tensor(args[0])) return false;
-  for (Py_ssize_t i = 0; i < count; ++i)
-    if (!to_operand(args[i], operands[i])) {
-      PyErr_Clear();
-      return false;  // the general way says what is wrong
-    }
-  pointwise_(b.op, operands);
-  return true;
-}
-
 // A constructor writes out= in the dtype that it has.
 void adopt_dtype(const Binding& b, Arguments& values) {
   static PyObject* const name = PyUnicode_InternFromString("dtype");
@@ -113,20 +101,13 @@ PyObject* copied(PyObject* result) {
   return out.release();
 }
 
-PyObject* write_in_place(const Binding& b, Arguments& values) {
+PyObject* call_in_place(const Binding& b, Arguments& values) {
   PyObject* const self = values.at[0];
   if (!is_tensor(self)) wrong_argument({b.name.c_str(), &b.parameters[0], 0}, "Tensor", self);
   const Object original(keep_original(b, values));  // for the derivative
   const Object result(checked(b.invoke(b, values.at)));
   require_tensor(b, result.get());
-  const Tensor &to = tensor_of(self), &from = tensor_of(result.get());
-  require(from.shape() == to.shape(), "output with shape ", to.shape(), " doesn't match the broadcast shape ",
-          from.shape());
-  require(can_cast(from.dtype(), to.dtype()), "result type ", from.dtype(),
-          " can't be cast to the desired output type ", to.dtype());
-  begin_inplace(to, b.name.c_str(), from.requires_grad());
-  copy_values(to, from);
-  adopt_history(to, from);
+  write_in_place(tensor_of(self), tensor_of(result.get()), b.name.c_str());
   return Py_NewRef(self);
 }
 
@@ -154,12 +135,9 @@ PyObject* call_binding(PyObject* self, PyObject* const* args, size_t nargsf, PyO
     if (caller.asks(self, args, count, kwnames)) return caller.answer;
     if (b.form == Binding::Own && !kwnames && count >= b.least && count <= b.most)
       return invoke_plainly(b, args, count);
-    const bool in_place = b.form == Binding::InPlace;
-    if (in_place && (b.flags & kRow) && run_row_in_place(b, args, Py_ssize_t(count), kwnames))
-      return Py_NewRef(args[0]);
     Arguments values;
     collect(b, args, count, kwnames, values);
-    if (FLAMBEAU_UNLIKELY(in_place)) return write_in_place(b, values);
+    if (FLAMBEAU_UNLIKELY(b.form == Binding::InPlace)) return call_in_place(b, values);
     if (values.out && (b.flags & kFactory)) adopt_dtype(b, values);
     Object result(checked(b.invoke(b, values.at)));
     if (b.form == Binding::Become) return turned_into(b, values.at[0], result.get());

@@ -161,8 +161,9 @@ struct From<std::string_view> {
   }
 };
 template <>
-struct From<const Tensors&> {
+struct From<const Tensors&> {  // a starred parameter collects one tensor as it is; None is an undefined tensor
   static Tensors get(const Call& call, PyObject* o) {
+    if (call.parameter->variadic && is_tensor(o)) return {tensor_of(o)};
     if (!PyList_Check(o) && !PyTuple_Check(o)) wrong_argument(call, "tuple of Tensors", o);
     const Object items = stable_items(o);
     Tensors out;
@@ -170,8 +171,9 @@ struct From<const Tensors&> {
     out.reserve(size_t(n));
     for (Py_ssize_t i = 0; i < n; ++i) {
       PyObject* item = PySequence_Fast_GET_ITEM(items.get(), i);
-      if (!is_tensor(item)) wrong_element(call, "tuple of Tensors", i, item);
-      out.push_back(tensor_of(item));
+      const bool none = item == Py_None && call.parameter->may_be_none();
+      if (!none && !is_tensor(item)) wrong_element(call, "tuple of Tensors", i, item);
+      out.push_back(none ? Tensor() : tensor_of(item));
     }
     return out;
   }
@@ -219,6 +221,43 @@ struct From<std::optional<T>> {
 };
 template <>
 struct From<const OptionalDims&> : From<std::optional<Shape>> {};
+template <>
+struct From<Operand> : From<const Operand&> {};
+template <>
+struct From<Tensor> : From<const Tensor&> {};
+template <>
+struct From<OptionalSizes> {  // an int or None, or several
+  static OptionalSizes get(const Call& call, PyObject* o) {
+    if (!PyTuple_Check(o) && !PyList_Check(o)) return {From<std::optional<int64_t>>::get(call, o)};
+    OptionalSizes out;
+    const Object items(checked(PySequence_Tuple(o)));  // which no __index__ can change
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(items.get()); ++i)
+      out.push_back(From<std::optional<int64_t>>::get(call, PyTuple_GET_ITEM(items.get(), i)));
+    return out;
+  }
+};
+
+// Whether an argument is meant as a T.
+template <class T>
+bool is_a(PyObject* o) {
+  if constexpr (std::is_same_v<T, Tensor>) return is_tensor(o);
+  if constexpr (std::is_same_v<T, int64_t>) return PyIndex_Check(o);
+  if constexpr (std::is_same_v<T, Dtype>) return Py_TYPE(o) == dtype_type;
+  if constexpr (std::is_same_v<T, std::string_view>) return PyUnicode_Check(o);
+}
+template <class T, class... Others>
+struct From<std::variant<T, Others...>> {  // the first type that the argument is meant as, or the last one
+  using Variant = std::variant<T, Others...>;
+  static Variant get(const Call& call, PyObject* o) { return converted<T, Others...>(call, o); }
+
+ private:
+  template <class First, class... Rest>
+  static Variant converted(const Call& call, PyObject* o) {
+    if constexpr (sizeof...(Rest) > 0)
+      if (!is_a<First>(o)) return converted<Rest...>(call, o);
+    return From<First>::get(call, o);
+  }
+};
 
 inline PyObject* to_python(const Tensor& t) { return wrap_tensor(t); }
 inline PyObject* to_python(const Tensors& tensors) {
@@ -238,6 +277,9 @@ inline PyObject* to_python(bool v) { return PyBool_FromLong(v); }
 inline PyObject* to_python(int64_t v) { return PyLong_FromLongLong(v); }
 inline PyObject* to_python(double v) { return PyFloat_FromDouble(v); }
 inline PyObject* to_python(const Shape& s) { return wrap_size(s); }
+inline PyObject* to_python(const TensorOrTensors& results) {
+  return std::visit([](const auto& given) { return to_python(given); }, results);
+}
 inline PyObject* to_python(Dtype d) { return Py_NewRef(dtype_object(d)); }
 inline PyObject* to_python(PyObject* o) { return o; }
 

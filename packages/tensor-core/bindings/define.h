@@ -12,23 +12,27 @@
 
 namespace flambeau::python {
 
+// Converts the arguments and calls `binding.function`, which has this type.
+template <class R, class... Args>
+PyObject* invoke_function(const Binding& binding, PyObject* const* values) {
+  auto f = reinterpret_cast<R (*)(Args...)>(binding.function);
+  return [&]<size_t... I>(std::index_sequence<I...>) -> PyObject* {
+    const Parameter* p = binding.parameters.data();
+    (void)p;
+    if constexpr (std::is_void_v<R>) {
+      f(From<Args>::get({binding.name.c_str(), p + I, int(I)}, values[I])...);
+      Py_RETURN_NONE;
+    } else {
+      return to_python(f(From<Args>::get({binding.name.c_str(), p + I, int(I)}, values[I])...));
+    }
+  }(std::index_sequence_for<Args...>());
+}
+
 template <class R, class... Args>
 Binding* def(std::string_view signature, int flags, const char* doc, R (*function)(Args...)) {
   Binding* binding = register_binding(signature, flags, doc);
   binding->function = reinterpret_cast<void (*)()>(function);
-  binding->invoke = [](const Binding& b, PyObject* const* values) -> PyObject* {
-    auto f = reinterpret_cast<R (*)(Args...)>(b.function);
-    return [&]<size_t... I>(std::index_sequence<I...>) -> PyObject* {
-      const Parameter* p = b.parameters.data();
-      (void)p;
-      if constexpr (std::is_void_v<R>) {
-        f(From<Args>::get({b.name.c_str(), p + I, int(I)}, values[I])...);
-        Py_RETURN_NONE;
-      } else {
-        return to_python(f(From<Args>::get({b.name.c_str(), p + I, int(I)}, values[I])...));
-      }
-    }(std::index_sequence_for<Args...>());
-  };
+  binding->invoke = invoke_function<R, Args...>;
   binding->types = {stub_type<detail::Stored<Args>>()...};
   binding->result = stub_result<R>();
   if (sizeof...(Args) != binding->parameters.size()) Py_FatalError("a signature does not match its function");

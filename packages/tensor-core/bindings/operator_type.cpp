@@ -124,11 +124,16 @@ Binding* another_form(const Binding& b, Binding::Form form, const char* suffix, 
   Binding* other = new Binding(b);
   other->form = form;
   other->shortcut = nullptr;
-  other->batched = nullptr;
+  other->batched = other->in_place = nullptr;
   other->name += suffix;
   other->signature.insert(other->signature.find('('), suffix);
   other->doc = doc + b.name + ".";
   other->flags = flags;
+  if (form == Binding::InPlace && b.in_place) {
+    other->form = Binding::Own;
+    other->function = b.in_place->function;
+    other->invoke = b.in_place->invoke;
+  }
   if (form != Binding::InPlace) add_to_registry(other);  // in-place forms follow from the flag
   return other;
 }
@@ -143,9 +148,9 @@ PyObject* publish(PyObject* module, Binding* b) {
   if (b->flags & kPrivate)
     PyModule_AddObjectRef(module, (b->attribute.empty() ? b->name : b->attribute).c_str(), callable.get());
   if (b->flags & kMethod) PyDict_SetItemString(methods, b->name.c_str(), callable.get());
-  if (b->flags & kInPlace) {
-    Py_DECREF(publish(module, another_form(*b, Binding::InPlace, "_", "In-place form of ",
-                                           kMethod | (b->flags & (kRow | kFunction)))));
+  if (b->flags & kInPlace || b->in_place) {
+    const int function = b->flags & kInPlace ? b->flags & kFunction : 0;
+    Py_DECREF(publish(module, another_form(*b, Binding::InPlace, "_", "In-place form of ", kMethod | function)));
   }
   if (b->flags & kCopy)
     Py_DECREF(publish(module, another_form(*b, Binding::Copied, "_copy", "Copies of ", kFunction | kOut)));

@@ -15,12 +15,6 @@ struct ReturnType {
 };
 constexpr const char *kValues = "values", *kIndices = "indices";
 constexpr ReturnType kReturnTypes[] = {
-    {"sort", {kValues, kIndices}},
-    {"topk", {kValues, kIndices}},
-    {"kthvalue", {kValues, kIndices}},
-    {"median", {kValues, kIndices}},
-    {"mode", {kValues, kIndices}},
-    {"nanmedian", {kValues, kIndices}},
     {"max", {kValues, kIndices}},
     {"min", {kValues, kIndices}},
     {"cummax", {kValues, kIndices}},
@@ -28,7 +22,6 @@ constexpr ReturnType kReturnTypes[] = {
     {"aminmax", {"min", "max"}},
     {"histogram", {"hist", "bin_edges"}},
     {"histogramdd", {"hist", "bin_edges"}},
-    {"frexp", {"mantissa", "exponent"}},
     {"svd", {"U", "S", "V"}},
     {"linalg_eig", {"eigenvalues", "eigenvectors"}},
     {"linalg_eigh", {"eigenvalues", "eigenvectors"}},

@@ -35,12 +35,6 @@ PyObject* literal(std::string_view text) {
   return PyLong_FromString(copy.c_str(), nullptr, 10);
 }
 
-PointwiseOp row_named(std::string_view name) {
-  for (const PointwiseRow& row : pointwise_rows())
-    if (name == row.name) return row.op;
-  detail::raise<Error>("no row is called ", name);
-}
-
 Parameter parameter_of(const Signature::Parameter& text) {
   Parameter p;
   p.name = PyUnicode_FromStringAndSize(text.name.data(), Py_ssize_t(text.name.size()));
@@ -90,7 +84,6 @@ Binding* register_binding(std::string_view signature, int flags, const char* doc
   binding->signature = with_one_name_each(binding->name + std::string(signature.substr(names.size())));
   binding->doc = doc;
   binding->flags = flags;
-  if (flags & kRow) binding->op = row_named(binding->name);
   registry().push_back(binding);
   return binding;
 }

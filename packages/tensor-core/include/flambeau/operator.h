@@ -24,6 +24,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <typeinfo>
 #include <variant>
 
 #include "flambeau/operators.h"
@@ -34,29 +35,34 @@ namespace flambeau {
 enum OperatorForm : int {
   kFunction = 1,    // flambeau.name
   kMethod = 2,      // Tensor.name
-  kInPlace = 4,     // also name_, which writes the result to the first argument
+  kInPlace = 4,     // also name_, a function and a method, which writes the result to the first argument
   kOut = 8,         // also out=, to which the result is copied
   kPrivate = 16,    // flambeau._core.name
-  kRow = 32,        // called with operands alone it is the row of its name, so that name_ needs no temporary
-  kCopy = 64,       // of a view: also flambeau.name_copy, which returns copies
-  kBecome = 128,    // of a view: also name_, which turns the tensor itself into the view
-  kFactory = 256,   // the dtype of out= is the default for dtype=
-  kExactOut = 512,  // out= must have the dtype of the result
+  kCopy = 32,       // of a view: also flambeau.name_copy, which returns copies
+  kBecome = 64,     // of a view: also name_, which turns the tensor itself into the view
+  kFactory = 128,   // the dtype of out= is the default for dtype=
+  kExactOut = 256,  // out= must have the dtype of the result
   // The dtype that autocast computes it in. Note [Autocast]
-  kLowerPrecision = 1024,
-  kFloat32 = 2048,
-  kWidest = 4096,
-  kAnyDevice = 8192,  // its tensors may be on different devices
+  kLowerPrecision = 512,
+  kFloat32 = 1024,
+  kWidest = 2048,
+  kAnyDevice = 4096,  // its tensors may be on different devices
 };
 
 template <class... T>
 struct Types {};
+using OptionalSizes = std::vector<std::optional<int64_t>>;
+using TensorOrTensors = std::variant<Tensor, Tensors>;
 // The types that parameters can have, and those that results can have. A position in this list is a type's kind.
-using ParameterTypes = Types<const Tensor*, Operand, Scalar, std::optional<Scalar>, int64_t, std::optional<int64_t>,
-                             double, std::optional<double>, bool, std::optional<bool>, Shape, OptionalDims, Dtype,
-                             std::optional<Dtype>, MemoryFormat, std::optional<MemoryFormat>, std::string_view,
-                             std::optional<std::string_view>, Reduction, Generator*, Tensors>;
-using Result = std::variant<std::monostate, bool, int64_t, double, Shape, Tensor, TensorPair, Tensors>;
+using ParameterTypes =
+    Types<const Tensor*, Operand, std::optional<Operand>, Scalar, std::optional<Scalar>, int64_t,
+          std::optional<int64_t>, double, std::optional<double>, bool, std::optional<bool>, Shape, OptionalDims,
+          OptionalSizes, Dtype, std::optional<Dtype>, MemoryFormat, std::optional<MemoryFormat>, std::string_view,
+          std::optional<std::string_view>, Reduction, Generator*, Tensors, std::variant<int64_t, Shape>,
+          std::variant<Tensor, int64_t, Shape>, std::variant<Dtype, Shape>, std::variant<std::string_view, Shape>,
+          std::optional<std::variant<Tensor, int64_t>>>;
+using Result =
+    std::variant<std::monostate, bool, int64_t, double, Shape, Dtype, Tensor, TensorPair, Tensors, TensorOrTensors>;
 
 namespace detail {
 
@@ -132,7 +138,10 @@ class OperatorFunction {
   OperatorFunction() = default;
   template <class R, class... Args>
   OperatorFunction(R (*function)(Args...))
-      : function_(reinterpret_cast<void (*)()>(function)), call_(call<R, Args...>), kinds_(detail::kKinds<Args...>) {
+      : function_(reinterpret_cast<void (*)()>(function)),
+        call_(call<R, Args...>),
+        type_(&typeid(R(Args...))),
+        kinds_(detail::kKinds<Args...>) {
     if constexpr (!std::is_void_v<R>) result_ = detail::kPosition<R, Result>;
   }
   template <class Lambda>
@@ -140,6 +149,9 @@ class OperatorFunction {
   OperatorFunction(Lambda lambda) : OperatorFunction(+lambda) {}
 
   explicit operator bool() const { return function_; }
+  // The C++ function, which has to be cast to its type, and that type.
+  void (*function() const)() { return function_; }
+  const std::type_info& type() const { return *type_; }
   // The kinds of the parameters, and the position of the result's type in Result.
   std::span<const uint8_t> kinds() const { return kinds_; }
   uint8_t result() const { return result_; }
@@ -170,6 +182,7 @@ class OperatorFunction {
 
   void (*function_)() = nullptr;
   Result (*call_)(void (*)(), ArgumentList&) = nullptr;
+  const std::type_info* type_ = nullptr;
   std::span<const uint8_t> kinds_;
   uint8_t result_ = 0;
 };
@@ -184,8 +197,11 @@ struct OperatorRecord {
   // The same for tensors that all have one more dimension in front, the batch's, for vmap. Without it vmap uses a rule
   // written in Python, or a loop over the batch.
   OperatorFunction batched = {};
-  // The public module that has the function; kPrivate then. flambeau._core calls one of flambeau.linalg linalg_<name>,
-  // and so do programs.
+  // The same written to the first argument, for name_. Without kInPlace name_ is only a method. Without this function
+  // kInPlace copies the result of `forward`.
+  OperatorFunction in_place = {};
+  // The public module that has the function; kPrivate then. flambeau._core calls one of flambeau.linalg linalg_<name>
+  // and one of flambeau.nn nn_<name>, and so do programs.
   const char* module = "flambeau";
   // Names of several results, separated by ", ": the function returns a named tuple.
   const char* fields = "";
@@ -195,6 +211,10 @@ struct OperatorRecord {
   const char* reference = "";
   const char* samples = "";
 };
+
+// Writes the result of an in-place form to its tensor, with the history; RuntimeError if shape or dtype do not allow
+// it.
+FLAMBEAU_API void write_in_place(const Tensor& to, const Tensor& result, const char* name);
 
 class FLAMBEAU_API Operator : public OperatorRecord {
  public:

@@ -1,5 +1,7 @@
 #include "flambeau/operator.h"
 
+#include "flambeau/autograd.h"
+
 namespace flambeau {
 
 namespace {
@@ -8,11 +10,23 @@ constinit const Operator* newest = nullptr;
 
 Operator::Operator(OperatorRecord record) : OperatorRecord(record), next_(newest) { newest = this; }
 
+void write_in_place(const Tensor& to, const Tensor& result, const char* name) {
+  require(result.shape() == to.shape(), "output with shape ", to.shape(), " doesn't match the broadcast shape ",
+          result.shape());
+  require(can_cast(result.dtype(), to.dtype()), "result type ", result.dtype(),
+          " can't be cast to the desired output type ", to.dtype());
+  begin_inplace(to, name, result.requires_grad());
+  copy_values(to, result);
+  adopt_history(to, result);
+}
+
 const Operator* Operator::first() { return newest; }
 
 std::string Operator::attribute(std::string_view name) const {
-  const bool of_linalg = std::string_view(module) == "flambeau.linalg";
-  return (of_linalg ? "linalg_" : "") + std::string(name);
+  const std::string_view of(module);
+  if (of == "flambeau.linalg") return "linalg_" + std::string(name);
+  if (of.starts_with("flambeau.nn")) return "nn_" + std::string(name);
+  return std::string(name);
 }
 
 }  // namespace flambeau

@@ -108,6 +108,30 @@ struct As<std::optional<T>> {
 template <>
 struct As<const OptionalDims&> : As<std::optional<Shape>> {};
 template <>
+struct As<Tensor> : As<const Tensor&> {};
+template <>
+struct As<Operand> : As<const Operand&> {};
+// Whether a value is meant as a T.
+template <class T>
+bool is_a(const Value& v) {
+  if constexpr (std::is_same_v<T, std::string_view>) return std::holds_alternative<std::string>(v);
+  if constexpr (std::is_same_v<T, int64_t>) return !std::holds_alternative<Values>(v);
+  if constexpr (std::is_same_v<T, Tensor> || std::is_same_v<T, Dtype>) return std::holds_alternative<T>(v);
+}
+template <class T, class... Others>
+struct As<std::variant<T, Others...>> {  // the first type that the value is meant as, or the last one
+  using Variant = std::variant<T, Others...>;
+  static Variant get(const Value& v) { return converted<T, Others...>(v); }
+
+ private:
+  template <class First, class... Rest>
+  static Variant converted(const Value& v) {
+    if constexpr (sizeof...(Rest) > 0)
+      if (!is_a<First>(v)) return converted<Rest...>(v);
+    return As<First>::get(v);
+  }
+};
+template <>
 struct As<std::vector<std::optional<int64_t>>> {  // sizes of which some may be left open
   static std::vector<std::optional<int64_t>> get(const Value& v);
 };

@@ -47,13 +47,7 @@ void run_in_place(const Operator& self, const Value* const* arguments, Values& r
   self.inner->run(*self.inner, given.data(), computed);
   const Tensor* from = computed.size() == 1 ? std::get_if<Tensor>(&computed[0]) : nullptr;
   require<TypeError>(from, self.name, " has no single result to be written");
-  require(from->shape() == to.shape(), "output with shape ", to.shape(), " doesn't match the broadcast shape ",
-          from->shape());
-  require(can_cast(from->dtype(), to.dtype()), "result type ", from->dtype(),
-          " can't be cast to the desired output type ", to.dtype());
-  begin_inplace(to, self.inner->name.c_str(), from->requires_grad());
-  copy_values(to, *from);
-  adopt_history(to, *from);
+  write_in_place(to, *from, self.inner->name.c_str());
   results.emplace_back(to);
 }
 
@@ -84,15 +78,15 @@ constexpr auto kConverters = converters(ParameterTypes());
 constexpr uint8_t kGenerator = flambeau::detail::kPosition<Generator*, ParameterTypes>;  // programs give none
 
 void run_record(const Operator& self, const Value* const* arguments, Values& results) {
-  const OperatorFunction& forward = self.record->forward;
+  const OperatorFunction& function = *self.recorded;
   ArgumentList converted;
-  for (const uint8_t kind : forward.kinds()) {
+  for (const uint8_t kind : function.kinds()) {
     if (kind == kGenerator)
       converted.add<Generator*>([] { return nullptr; });
     else
       kConverters[kind](**arguments++, self.optional >> converted.size() & 1, converted);
   }
-  std::visit([&](auto&& result) { store(results, std::forward<decltype(result)>(result)); }, forward(converted));
+  std::visit([&](auto&& result) { store(results, std::forward<decltype(result)>(result)); }, function(converted));
 }
 
 void add_record(std::vector<Operator>& all, const flambeau::Operator& record) {
@@ -102,10 +96,14 @@ void add_record(std::vector<Operator>& all, const flambeau::Operator& record) {
   o.arity = int(kinds.size() - size_t(std::count(kinds.begin(), kinds.end(), kGenerator)));
   for (size_t i = 0; i < kinds.size(); ++i)
     if (signature.parameters[i].may_be_none()) o.optional |= 1u << i;
-  o.record = &record;
   o.run = run_record;
   for (const std::string_view name : signature.names) {
     o.name = record.attribute(name);
+    o.recorded = &record.forward;
+    all.push_back(o);
+    if (!record.in_place) continue;
+    o.name += '_';
+    o.recorded = &record.in_place;
     all.push_back(o);
   }
 }
@@ -130,13 +128,13 @@ void add_row(Table& table, const PointwiseRow& row, const std::string& name) {
 const Table& table() {
   static const Table* const once = [] {  // it lives as long as the process: others point into it
     auto* all = new Table;
-    for (const auto& family :
-         {arithmetic_operators, construction_operators, indexing_operators, layout_operators, linear_operators,
-          network_operators, number_operators, reduction_operators, window_operators})
+    for (const auto& family : {construction_operators, indexing_operators, layout_operators, linear_operators,
+                               network_operators, number_operators, reduction_operators, window_operators})
       for (Operator& o : family()) add(*all, std::move(o));
     std::vector<Operator> recorded;
-    for (const flambeau::Operator* record = flambeau::Operator::first(); record; record = record->next())
-      add_record(recorded, *record);
+    for (const int form : {kFunction | kPrivate, int(kMethod)})  // of where() the function, not the method
+      for (const flambeau::Operator* record = flambeau::Operator::first(); record; record = record->next())
+        if (record->forms & form) add_record(recorded, *record);
     for (Operator& o : recorded) add(*all, std::move(o));
     for (const PointwiseRow& row : pointwise_rows()) {
       add_row(*all, row, row.name);

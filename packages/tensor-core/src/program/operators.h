@@ -16,7 +16,7 @@ struct Operator {
   uint32_t optional = 0;  // bit i: argument i, a tensor or a list of them, may be None or have it
   void (*function)() = nullptr;
   void (*run)(const Operator&, const Value* const* arguments, Values& results) = nullptr;
-  const flambeau::Operator* record = nullptr;     // of an operator that has one
+  const OperatorFunction* recorded = nullptr;     // of an operator with a record
   const Operator* inner = nullptr;                // of name_: name
   PointwiseOp row = {};                           // of a row
   const Program::Function* registered = nullptr;  // of an extension
@@ -35,6 +35,10 @@ inline void store(Values& results, const Tensors& tensors) {
   for (const Tensor& t : tensors) results.emplace_back(t);
 }
 inline void store(Values&, std::monostate) {}
+inline void store(Values& results, Dtype dtype) { results.emplace_back(dtype); }
+inline void store(Values& results, const TensorOrTensors& tensors) {
+  std::visit([&](const auto& given) { store(results, given); }, tensors);
+}
 inline void store(Values& results, const Shape& sizes) {
   for (const int64_t size : sizes) results.emplace_back(size);
 }
@@ -84,7 +88,6 @@ Operator op(const char* name, F lambda, std::initializer_list<int> optional = {}
   return op(name, +lambda, optional);
 }
 
-Family arithmetic_operators();    // operators_arithmetic.cpp
 Family construction_operators();  // operators_construction.cpp
 Family indexing_operators();      // operators_indexing.cpp
 Family layout_operators();        // operators_layout.cpp

@@ -40,15 +40,6 @@ Tensor drawn(const Shape& size, MaybeDtype dtype, MaybeDevice device, void (*fil
 void uniform(const Tensor& t) { fill_uniform(t, 0, 1, nullptr); }
 void normal(const Tensor& t) { fill_normal(t, 0, 1, nullptr); }
 
-Tensor bernoulli(const Tensor& t, const Value& p) {
-  const Tensor out = empty(t.shape(), t.dtype());
-  if (std::holds_alternative<None>(p))
-    fill_bernoulli(out, t, nullptr);
-  else
-    fill_bernoulli(out, As<double>::get(p), nullptr);
-  return out;
-}
-
 }  // namespace
 
 Family construction_operators() {
@@ -135,7 +126,6 @@ Family construction_operators() {
          [](int64_t n, MaybeDtype dtype, MaybeDevice device) {
            return made_on(device, [&] { return random_permutation(n, dtype.value_or(Dtype::int64), nullptr); });
          }),
-      op("bernoulli", bernoulli),
       op("tril_indices",
          [](int64_t rows, int64_t columns, int64_t offset, MaybeDtype dtype, MaybeDevice device) {
            return made_on(device,
@@ -146,10 +136,6 @@ Family construction_operators() {
            return made_on(device,
                           [&] { return triangle_indices(rows, columns, offset, false, dtype.value_or(Dtype::int64)); });
          }),
-      op("meshgrid",
-         [](const Tensors& tensors, std::string_view indexing) { return meshgrid(tensors, indexing == "xy"); }),
-      op("cartesian_prod", cartesian_prod),
-      op("block_diag", block_diag),
   };
 }
 

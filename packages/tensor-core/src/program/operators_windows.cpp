@@ -24,47 +24,6 @@ Tensor convolve_transposed(const Tensor& input, const Tensor& weight, const Tens
   return transposed_convolution(Dims, input, weight, bias, {stride, padding, dilation, groups}, output_padding);
 }
 
-Values values_or_pair(const TensorPair& pair, bool indices) {
-  return indices ? Values{pair.values, pair.indices} : Values{pair.values};
-}
-
-template <int Dims>
-Values pool_max(const Tensor& input, const Shape& kernel, const OptionalDims& stride, const Shape& padding,
-                const Shape& dilation, bool ceil_mode, bool indices) {
-  return values_or_pair(max_pool(Dims, input, {kernel, stride.value_or(Shape()), padding, dilation, ceil_mode}),
-                        indices);
-}
-
-template <int Dims>
-Tensor pool_average(const Tensor& input, const Shape& kernel, const OptionalDims& stride, const Shape& padding,
-                    bool ceil_mode, bool include, std::optional<int64_t> divisor) {
-  return average_pool(Dims, input, {kernel, stride.value_or(Shape()), padding, {}, ceil_mode}, include, divisor);
-}
-
-using Sizes = std::vector<std::optional<int64_t>>;
-template <int Dims>
-Tensor pool_adaptive_average(const Tensor& input, const Sizes& output) {
-  return adaptive_average_pool(Dims, input, output);
-}
-template <int Dims>
-Values pool_adaptive_max(const Tensor& input, const Sizes& output, bool indices) {
-  return values_or_pair(adaptive_max_pool(Dims, input, output), indices);
-}
-
-template <int Dims>
-Tensor unpool(const Tensor& input, const Tensor& indices, const Shape& kernel, const OptionalDims& stride,
-              const Shape& padding, const OptionalDims& output_size) {
-  return max_unpool(Dims, input, indices, {kernel, stride.value_or(Shape()), padding, {}}, output_size);
-}
-
-Tensor pad(const Tensor& input, const Shape& amounts, std::string_view mode, std::optional<Scalar> value) {
-  if (mode == "constant") return constant_pad_nd(input, amounts, value.value_or(Scalar(0)));
-  return pad_edges(input, amounts,
-                   mode == "reflect"     ? PadMode::Reflect
-                   : mode == "replicate" ? PadMode::Replicate
-                                         : PadMode::Circular);
-}
-
 // One for each spatial dimension, or one for all.
 std::vector<double> factors_of(const Value& v, int dims) {
   const Values* list = std::get_if<Values>(&v);
@@ -88,7 +47,7 @@ Tensor resize_image(const Tensor& input, const Value& size, const Value& factor,
     target = As<const Shape&>::get(size);
     if (target.size() == 1) target.resize(size_t(dims), target[0]);
   }
-  if (mode == "area") return adaptive_average_pool(dims, input, Sizes(target.begin(), target.end()));
+  if (mode == "area") return adaptive_average_pool(dims, input, OptionalSizes(target.begin(), target.end()));
   const Interpolation kernel = mode == "nearest"         ? Interpolation::Nearest
                                : mode == "nearest-exact" ? Interpolation::NearestExact
                                : mode == "bicubic"       ? Interpolation::Cubic
@@ -118,28 +77,8 @@ Family window_operators() {
       op("conv_transpose1d", convolve_transposed<1>, {2}),
       op("conv_transpose2d", convolve_transposed<2>, {2}),
       op("conv_transpose3d", convolve_transposed<3>, {2}),
-      op("max_pool1d", pool_max<1>),
-      op("max_pool2d", pool_max<2>),
-      op("max_pool3d", pool_max<3>),
-      op("avg_pool1d",
-         [](const Tensor& t, const Shape& kernel, const OptionalDims& stride, const Shape& padding, bool ceil_mode,
-            bool include) { return pool_average<1>(t, kernel, stride, padding, ceil_mode, include, {}); }),
-      op("avg_pool2d", pool_average<2>),
-      op("avg_pool3d", pool_average<3>),
-      op("adaptive_avg_pool1d", pool_adaptive_average<1>),
-      op("_adaptive_avg_pool2d", pool_adaptive_average<2>),
-      op("_adaptive_avg_pool3d", pool_adaptive_average<3>),
-      op("_adaptive_max_pool1d", pool_adaptive_max<1>),
-      op("_adaptive_max_pool2d", pool_adaptive_max<2>),
-      op("_adaptive_max_pool3d", pool_adaptive_max<3>),
-      op("nn_max_unpool1d", unpool<1>),
-      op("nn_max_unpool2d", unpool<2>),
-      op("nn_max_unpool3d", unpool<3>),
-      op("nn_pad", pad),
       op("nn_interpolate", resize_image),
       op("nn_grid_sample", sample),
-      op("channel_shuffle", channel_shuffle),
-      op("native_channel_shuffle", channel_shuffle),
   };
 }
 

@@ -32,6 +32,38 @@ Tensor real(const Tensor& t) {
   return part(t, 0, "Real", [](const Context& c) { c.set(0, to(c.gradient(), to_complex(c.gradient().dtype()))); });
 }
 
+const Operator conj_operator({.signature = "conj(input)",
+                              .forms = kFunction | kMethod,
+                              .doc = R"(The complex conjugate, a copy; a real tensor itself. Gradient: the conjugate.
+
+Tensors are conjugated at once: is_conj() is always False.
+
+>>> flambeau.conj(flambeau.tensor([1 + 2j]))
+tensor([1.-2.j]))",
+                              .forward = conj,
+                              .reference = "np.conj(input)",
+                              .samples = "c(2, 3); f(3)"});
+
+const Operator resolve_conj_operator({.signature = "resolve_conj|resolve_neg(input)",
+                                      .forms = kFunction | kMethod,
+                                      .doc = R"(The tensor itself: no conjugation or negation is put off.
+
+>>> flambeau.resolve_conj(flambeau.tensor([1 + 2j]))
+tensor([1.+2.j]))",
+                                      .forward = [](const Tensor& t) { return t; },
+                                      .reference = "input",
+                                      .samples = "c(2, 3); f(3)"});
+
+const Operator real_operator({.signature = "real(input)",
+                              .forms = kFunction,
+                              .doc = R"(The real parts, a view; a real tensor itself. Gradient: a real one.
+
+>>> flambeau.real(flambeau.tensor([1 + 2j]))
+tensor([1.]))",
+                              .forward = real,
+                              .reference = "np.real(input)",
+                              .samples = "c(2, 3); f(3)"});
+
 Tensor imag(const Tensor& t) {
   require(is_complex(t.dtype()), "imag is not implemented for tensors with non-complex dtypes, got ", t.dtype());
   return part(t, 1, "Imag", [](const Context& c) { c.set(0, mul(c.gradient(), Scalar(Complex<double>(0, 1)))); });

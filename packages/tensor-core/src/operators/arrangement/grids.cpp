@@ -26,6 +26,22 @@ Tensors meshgrid(const Tensors& given, bool swapped) {
   return vectors;
 }
 
+const Operator meshgrid_operator(
+    {.signature = "meshgrid(*tensors, indexing='ij')",
+     .forms = kFunction,
+     .doc = R"(Coordinate grids of vectors; ``indexing='xy'`` exchanges the first two dimensions, as NumPy does.
+
+Raises RuntimeError for tensors of more than one dimension or of different dtypes, and for another ``indexing``.
+
+>>> flambeau.meshgrid(flambeau.tensor([1, 2]), flambeau.tensor([3, 4, 5]))[1]
+tensor([[3, 4, 5],
+        [3, 4, 5]]))",
+     .forward = [](const Tensors& tensors, std::string_view indexing) {
+       require(indexing == "ij" || indexing == "xy",
+               "meshgrid: indexing must be one of 'xy' or 'ij', but received: ", indexing);
+       return meshgrid(tensors, indexing == "xy");
+     }});
+
 Tensor cartesian_prod(const Tensors& vectors) {
   for (const Tensor& v : vectors) require(v.dim() == 1, "Expect a 1D vector, but got shape ", v.shape());
   if (vectors.size() == 1) return vectors[0];
@@ -33,6 +49,18 @@ Tensor cartesian_prod(const Tensors& vectors) {
   for (Tensor& g : grids) g = reshape(g, {g.numel()});
   return stack(grids, 1);
 }
+
+const Operator cartesian_prod_operator(
+    {.signature = "cartesian_prod(*tensors)",
+     .forms = kFunction,
+     .doc = R"(All ways to choose one element of each vector, ``(product of sizes, vectors)``; a single vector as it is.
+
+>>> flambeau.cartesian_prod(flambeau.tensor([1, 2]), flambeau.tensor([3, 4]))
+tensor([[1, 3],
+        [1, 4],
+        [2, 3],
+        [2, 4]]))",
+     .forward = cartesian_prod});
 
 namespace {
 
@@ -117,6 +145,19 @@ Tensor block_diag(const Tensors& given) {
   }
   return cat(rows, 0);
 }
+
+const Operator block_diag_operator(
+    {.signature = "block_diag(*tensors)",
+     .forms = kFunction,
+     .doc =
+         R"(The matrices along the diagonal of one, zeros elsewhere; vectors count as one row. Gradient: each its block.
+
+Raises RuntimeError for a tensor of more than two dimensions.
+
+>>> flambeau.block_diag(flambeau.ones(1, 2), flambeau.tensor([[2.0]]))
+tensor([[1., 1., 0.],
+        [0., 0., 2.]]))",
+     .forward = block_diag});
 
 Tensor rot90(const Tensor& input, int64_t k, const Shape& dims) {
   const int64_t n = input.dim();

@@ -115,6 +115,14 @@ Tensor cat(const Tensors& tensors, int64_t dim) {
   return out;
 }
 
+const Operator cat_operator({.signature = "cat|concat|concatenate(tensors, dim=0)",
+                             .forms = kFunction | kOut | kWidest,
+                             .doc = R"(Join tensors along a dimension. Gradient: each tensor gets its part.
+
+>>> flambeau.cat([flambeau.ones(2), flambeau.zeros(1)])
+tensor([1., 1., 0.]))",
+                             .forward = cat});
+
 Tensor stack(const Tensors& tensors, int64_t dim) {
   require(!tensors.empty(), "stack expects a non-empty TensorList");
   dim = Tensor::wrap_dim(dim, tensors[0].dim() + 1);

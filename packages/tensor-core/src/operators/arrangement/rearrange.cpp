@@ -127,6 +127,39 @@ Tensor repeat_interleave(const Tensor& t, const Tensor& repeats, std::optional<i
   return index_select(input.dim() ? input : reshape(input, {1}), along, index);
 }
 
+namespace {
+
+Tensor repeated(const Tensor& t, const std::optional<std::variant<Tensor, int64_t>>& repeats,
+                std::optional<int64_t> dim, std::optional<int64_t> output_size) {
+  if (!repeats) {  // the repeats themselves: how often each position occurs
+    require(t.dim() == 1, "repeat_interleave only accept 1D vector as repeat, got shape ", t.shape());
+    return repeat_interleave(arange(Scalar(0), Scalar(t.numel()), Scalar(1), Dtype::int64), t, 0, output_size);
+  }
+  if (const Tensor* counts = std::get_if<Tensor>(&*repeats)) return repeat_interleave(t, *counts, dim, output_size);
+  const int64_t count = std::get<int64_t>(*repeats);
+  require(count >= 0, "Repeats must be non-negative, got ", count);
+  return repeat_interleave(t, scalar_tensor(Scalar(count), Dtype::int64), dim, output_size);
+}
+
+const Operator repeat_interleave_operator(
+    {.signature = "repeat_interleave(input, repeats=None, dim=None, *, output_size=None)",
+     .forms = kFunction | kMethod,
+     .doc = R"(Repeat each slice along a dimension, or of the flattened input.
+
+Args:
+    repeats: a number, or a tensor of one number for each slice. Without it input holds the repeats, and the
+        positions are repeated.
+    output_size: the number of slices of the result, if it is known.
+Gradient: input.
+
+>>> flambeau.repeat_interleave(flambeau.tensor([1, 2]), 2)
+tensor([1, 1, 2, 2]))",
+     .forward = repeated,
+     .reference = "np.repeat(np.arange(len(input)), input) if repeats is None else np.repeat(input, repeats, dim)",
+     .samples = "f(3, 2), 2; f(3, 2), k(4, 3), 0; k(4, 3)"});
+
+}  // namespace
+
 Tensor constant_pad_nd(const Tensor& t, const Shape& pad, Scalar value) {
   require(pad.size() % 2 == 0, "Length of pad must be even but instead it equals ", pad.size());
   require(int(pad.size()) <= 2 * t.dim(),

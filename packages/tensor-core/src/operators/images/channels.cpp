@@ -78,4 +78,17 @@ Tensor channel_shuffle(const Tensor& input, int64_t groups) {
   return reshape(transpose(reshape(input, shape), 1, 2), input.shape());
 }
 
+const Operator channel_shuffle_operator(
+    {.signature = "channel_shuffle|native_channel_shuffle(input, groups)",
+     .forms = kFunction,
+     .doc = R"(Interleave groups of the channels (dimension 1). Gradient: input.
+
+Source: Zhang et al. 2018, arXiv:1707.01083.
+
+>>> flambeau.channel_shuffle(flambeau.arange(4).reshape(1, 4, 1, 1), 2).flatten()
+tensor([0, 2, 1, 3]))",
+     .forward = channel_shuffle,
+     .reference = "input.reshape(len(input), groups, -1, *input.shape[2:]).swapaxes(1, 2).reshape(input.shape)",
+     .samples = "f(2, 6, 2, 2), 3; f(1, 4, 2, 2), 2"});
+
 }  // namespace flambeau

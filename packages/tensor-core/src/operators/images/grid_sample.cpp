@@ -2,6 +2,7 @@
 #include "cuda/layers/grid_sample.h"
 #include "core/working_memory.h"
 #include "flambeau/networks.h"
+#include "flambeau/operator.h"
 #include "flambeau/parallel.h"
 #include "kernels/layers/networks.h"
 #include "operators/images/grid_sample_derivative.h"
@@ -188,5 +189,39 @@ Tensor grid_sampler(const Tensor& input, const Tensor& grid, const GridSampling&
     });
   return out;
 }
+
+namespace {
+
+template <int Rank>
+Tensor grid_sampler_of(const Tensor& input, const Tensor& grid, int64_t mode, int64_t padding, bool align_corners) {
+  require(Rank == 0 || (input.dim() == Rank && grid.dim() == Rank), "grid_sampler_", Rank - 2, "d(): expected ", Rank,
+          "D input and grid, but got input with sizes ", input.shape(), " and grid with sizes ", grid.shape());
+  return grid_sampler(input, grid, {mode, padding, align_corners});
+}
+
+const Operator grid_sampler_operator(
+    {.signature = "grid_sampler(input, grid, interpolation_mode, padding_mode, align_corners)",
+     .forms = kFunction | kFloat32,
+     .doc = R"(Reads an image (N, C, H, W) at the points (N, h, w, 2) of a grid, or (N, C, D, H, W) at (N, d, h, w, 3).
+
+The coordinates -1 and 1 are the image's edges. Modes: 0 bilinear, 1 nearest, 2 bicubic; paddings: 0 zeros, 1 border,
+2 reflection.
+
+Gradient: both, any order. Source: Jaderberg et al. 2015, arXiv:1506.02025.)",
+     .forward = grid_sampler_of<0>});
+
+const Operator grid_sampler_2d_operator(
+    {.signature = "grid_sampler_2d(input, grid, interpolation_mode, padding_mode, align_corners)",
+     .forms = kFunction | kFloat32,
+     .doc = "`grid_sampler` of images ``(N, C, H, W)``; RuntimeError for another rank.",
+     .forward = grid_sampler_of<4>});
+
+const Operator grid_sampler_3d_operator(
+    {.signature = "grid_sampler_3d(input, grid, interpolation_mode, padding_mode, align_corners)",
+     .forms = kFunction | kFloat32,
+     .doc = "`grid_sampler` of volumes ``(N, C, D, H, W)``; RuntimeError for another rank.",
+     .forward = grid_sampler_of<5>});
+
+}  // namespace
 
 }  // namespace flambeau

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "flambeau/cuda.h"
+#include "flambeau/operator.h"
 #include "flambeau/parallel.h"
 #include "operators/images/resampling.h"
 #include "operators/indexing/indexing.h"
@@ -156,5 +157,54 @@ Tensor pad_edges(const Tensor& input, const Shape& amounts, PadMode mode) {
   if (recording(input)) record_resampling(kNodes[size_t(mode)], map_of(paddings), input, out);
   return out;
 }
+
+namespace {
+
+std::optional<PadMode> edge_mode(std::string_view mode) {
+  if (mode == "constant") return std::nullopt;
+  if (mode == "reflect") return PadMode::Reflect;
+  if (mode == "replicate") return PadMode::Replicate;
+  require<NotImplementedError>(mode == "circular", "Unrecognised padding mode ", mode);
+  return PadMode::Circular;
+}
+
+Tensor pad(const Tensor& input, const Shape& amounts, std::string_view mode, std::optional<Scalar> value) {
+  const int pairs = int(amounts.size() / 2);
+  require(amounts.size() % 2 == 0, "Padding length must be divisible by 2, but got ", amounts);
+  require(pairs <= input.dim(),
+          "Padding length should be less than or equal to two times the input dimension but got "
+          "padding length ",
+          amounts.size(), " and input of dimension ", input.dim());
+  const std::optional<PadMode> edges = edge_mode(mode);
+  if (!edges) return constant_pad_nd(input, amounts, value.value_or(Scalar(0)));
+  require<ValueError>(!value || value->equals(0), "Padding mode \"", mode, "\" doesn't take in value argument");
+  require<NotImplementedError>(pairs >= 1 && pairs <= 3 && (input.dim() == pairs + 1 || input.dim() == pairs + 2),
+                               "Only 2D, 3D, 4D, 5D padding with non-constant padding are supported for now: got ",
+                               amounts.size(), " amounts for an input of ", input.dim(), " dimensions");
+  return pad_edges(input, amounts, *edges);
+}
+
+const Operator nn_pad_operator(
+    {.signature = "pad(input, pad, mode='constant', value=None)",
+     .forms = kPrivate | 0,
+     .doc = R"(Puts values around the last dimensions, or takes them away where an amount is negative.
+
+Args:
+    pad: pairs of amounts before and after, the last dimension first.
+    mode: ``"constant"``, ``"reflect"`` (without the edge), ``"replicate"`` (the edge) or ``"circular"``; all but the
+        first pad the last one to three dimensions of an input with a channel dimension.
+    value: of ``"constant"``, 0 by default.
+Returns: with ``(1, 1)`` and the value 7, ``[7, 0, 1, 2, 7]`` of ``[0, 1, 2]``.
+Raises: RuntimeError for amounts that do not fit; NotImplementedError for a mode that there is not.
+Gradient: any order.)",
+     .forward = pad,
+     .module = "flambeau.nn.functional",
+     .reference = "np.pad(input, [(0, 0)] * (input.ndim - len(pad) // 2) + list(zip(pad[-2::-2], pad[-1::-2])), "
+                  "mode={\"replicate\": \"edge\", \"circular\": \"wrap\"}.get(mode, mode), **({} if value is None else "
+                  "{\"constant_values\": value}))",
+     .samples = "f(2, 3), (1, 2); f(2, 3, 4), (1, 0, 2, 1), value=1.5; f(2, 3, 4), (2, 1), 'reflect'; f(2, 3, 4), (2, "
+                "1), 'replicate'; f(2, 3, 4), (2, 1), 'circular'"});
+
+}  // namespace
 
 }  // namespace flambeau

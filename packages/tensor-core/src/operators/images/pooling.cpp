@@ -7,6 +7,7 @@
 
 #include "cuda/runtime/pool.h"
 #include "flambeau/cuda.h"
+#include "flambeau/operator.h"
 #include "flambeau/parallel.h"
 #include "kernels/layers/networks.h"
 
@@ -363,5 +364,101 @@ TensorPair fractional_max_pool(int dims, const Tensor& input, const Shape& kerne
         kernels::networks().max_windows[kernel_index(type)](windows.view(), in, out, indices);
       }));
 }
+
+namespace {
+
+TensorOrTensors values_or_pair(const TensorPair& pair, bool indices) {
+  if (!indices) return pair.values;
+  return Tensors{pair.values, pair.indices};
+}
+
+template <int dims>
+TensorOrTensors pool_max(const Tensor& input, const Shape& kernel, const OptionalDims& stride, const Shape& padding,
+                         const Shape& dilation, bool ceil_mode, bool indices) {
+  return values_or_pair(max_pool(dims, input, {kernel, stride.value_or(Shape()), padding, dilation, ceil_mode}),
+                        indices);
+}
+template <int dims>
+TensorOrTensors pool_adaptive_max(const Tensor& input, const OptionalSizes& output_size, bool indices) {
+  return values_or_pair(adaptive_max_pool(dims, input, output_size), indices);
+}
+template <int dims>
+TensorPair pool_fractional_max(const Tensor& input, const Shape& kernel, const Shape& output, const Tensor& samples) {
+  if (samples.defined()) return fractional_max_pool(dims, input, kernel, output, samples);
+  const bool batched = input.dim() == dims + 2;
+  const Tensor drawn = empty({batched ? input.size(0) : 1, input.dim() ? input.size(batched) : 0, dims}, input.dtype());
+  if (is_floating(input.dtype())) fill_uniform(drawn, 0, 1, nullptr);
+  return fractional_max_pool(dims, input, kernel, output, drawn);
+}
+
+const Operator max_pool1d_operator(
+    {.signature =
+         "max_pool1d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False)",
+     .forms = kFunction,
+     .doc = "The largest value of each window; with return_indices also its position in the image. Gradient: to that "
+            "position.",
+     .forward = pool_max<1>,
+     .reference =
+         "np.lib.stride_tricks.sliding_window_view(input, (kernel_size,) * 1, (-1,))[..., ::kernel_size, :].max((-1,))",
+     .samples = "f(2, 3, 4), 2"});
+
+const Operator max_pool2d_operator(
+    {.signature =
+         "max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False)",
+     .forms = kFunction,
+     .doc = "The largest value of each window; with return_indices also its position in the image. Gradient: to that "
+            "position.",
+     .forward = pool_max<2>,
+     .reference = "np.lib.stride_tricks.sliding_window_view(input, (kernel_size,) * 2, (-2, -1,))[..., ::kernel_size, "
+                  "::kernel_size, :, :].max((-2, -1))",
+     .samples = "f(2, 3, 4, 4), 2"});
+
+const Operator max_pool3d_operator(
+    {.signature =
+         "max_pool3d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False)",
+     .forms = kFunction | kFloat32,
+     .doc = "The largest value of each window; with return_indices also its position in the image. Gradient: to that "
+            "position.",
+     .forward = pool_max<3>,
+     .reference = "np.lib.stride_tricks.sliding_window_view(input, (kernel_size,) * 3, (-3, -2, -1,))[..., "
+                  "::kernel_size, ::kernel_size, ::kernel_size, :, :, :].max((-3, -2, -1))",
+     .samples = "f(2, 3, 4, 4, 4), 2"});
+
+const Operator _adaptive_max_pool1d_operator(
+    {.signature = "_adaptive_max_pool1d(input, output_size, return_indices=False)",
+     .forms = kPrivate,
+     .doc = "The largest value of windows that divide the image into output_size parts, and its position. Gradient: to "
+            "it.",
+     .forward = pool_adaptive_max<1>});
+
+const Operator _adaptive_max_pool2d_operator(
+    {.signature = "_adaptive_max_pool2d(input, output_size, return_indices=False)",
+     .forms = kPrivate,
+     .doc = "The largest value of windows that divide the image into output_size parts, and its position. Gradient: to "
+            "it.",
+     .forward = pool_adaptive_max<2>});
+
+const Operator _adaptive_max_pool3d_operator(
+    {.signature = "_adaptive_max_pool3d(input, output_size, return_indices=False)",
+     .forms = kPrivate | kFloat32,
+     .doc = "The largest value of windows that divide the image into output_size parts, and its position. Gradient: to "
+            "it.",
+     .forward = pool_adaptive_max<3>});
+
+const Operator _fractional_max_pool2d_operator(
+    {.signature = "_fractional_max_pool2d(input, kernel_size, output_size, samples=None)",
+     .forms = kPrivate | kFloat32,
+     .doc = "The largest value of output_size windows whose starts are spread by random samples (N, C, dimensions) in "
+            "[0, 1), and its position. Source: Graham 2014, arXiv:1412.6071.",
+     .forward = pool_fractional_max<2>});
+
+const Operator _fractional_max_pool3d_operator(
+    {.signature = "_fractional_max_pool3d(input, kernel_size, output_size, samples=None)",
+     .forms = kPrivate | kFloat32,
+     .doc = "The largest value of output_size windows whose starts are spread by random samples (N, C, dimensions) in "
+            "[0, 1), and its position. Source: Graham 2014, arXiv:1412.6071.",
+     .forward = pool_fractional_max<3>});
+
+}  // namespace
 
 }  // namespace flambeau

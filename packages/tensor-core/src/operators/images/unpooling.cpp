@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "flambeau/cuda.h"
+#include "flambeau/operator.h"
 #include "flambeau/parallel.h"
 #include "operators/images/pooling.h"
 
@@ -85,5 +86,43 @@ Tensor max_unpool(int dims, const Tensor& input, const Tensor& indices, const Po
     });
   return out;
 }
+
+namespace {
+
+template <int dims>
+Tensor unpool_max(const Tensor& input, const Tensor& indices, const Shape& kernel, const OptionalDims& stride,
+                  const Shape& padding, const OptionalDims& output_size) {
+  return max_unpool(dims, input, indices, {kernel, stride.value_or(Shape()), padding, {}}, output_size);
+}
+
+const Operator nn_max_unpool1d_operator(
+    {.signature = "max_unpool1d(input, indices, kernel_size, stride=None, padding=0, output_size=None)",
+     .forms = kPrivate | kFloat32,
+     .doc = R"(Puts the values of a max pool back to their positions, with zeros elsewhere.
+
+Args:
+    input, indices: what ``max_pool1d(..., return_indices=True)`` gave.
+    kernel_size, stride, padding: of that pool.
+    output_size: the shape before the pool where they do not say it.
+Raises: ValueError for an output size that the pool cannot come from; RuntimeError for a position outside.
+Gradient: input, any order.)",
+     .forward = unpool_max<1>,
+     .module = "flambeau.nn.functional"});
+
+const Operator nn_max_unpool2d_operator(
+    {.signature = "max_unpool2d(input, indices, kernel_size, stride=None, padding=0, output_size=None)",
+     .forms = kPrivate | kFloat32,
+     .doc = "`max_unpool1d` over two dimensions.",
+     .forward = unpool_max<2>,
+     .module = "flambeau.nn.functional"});
+
+const Operator nn_max_unpool3d_operator(
+    {.signature = "max_unpool3d(input, indices, kernel_size, stride=None, padding=0, output_size=None)",
+     .forms = kPrivate | kFloat32,
+     .doc = "`max_unpool1d` over three dimensions.",
+     .forward = unpool_max<3>,
+     .module = "flambeau.nn.functional"});
+
+}  // namespace
 
 }  // namespace flambeau

@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "cuda/indexing.h"
+#include "flambeau/operator.h"
 #include "flambeau/parallel.h"
 
 namespace flambeau {
@@ -212,5 +213,25 @@ Tensor index_put(const Tensor& t, const Tensors& given, const Tensor& values, bo
                   }));
   return copy;
 }
+
+namespace {
+
+Tensor put_at(Write write, const Tensor& t, const Tensors& indices, const Tensor& values, bool accumulate) {
+  return index_put(t, indices, values, accumulate, write);
+}
+
+const Operator index_put_operator(
+    {.signature = "index_put(input, indices: Sequence[Tensor | None], values, accumulate=False)",
+     .forms = kFunction | kMethod | kOut,
+     .doc = R"(Write values at the indices, or add them if accumulate is true: ``input[indices] = values``.
+
+Each dimension has an index tensor or a mask, or None for all its elements. Gradient: input and values.
+
+>>> flambeau.index_put(flambeau.zeros(3), (flambeau.tensor([2, 0]),), flambeau.tensor([1.0, 2.0]))
+tensor([2., 0., 1.]))",
+     .forward = writing<put_at, Write::Fresh>,
+     .in_place = writing<put_at, Write::InPlace>});
+
+}  // namespace
 
 }  // namespace flambeau

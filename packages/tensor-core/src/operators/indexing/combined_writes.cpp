@@ -2,6 +2,7 @@
 
 #include "flambeau/element.h"
 #include "flambeau/errors.h"
+#include "operators/indexing/indexing.h"
 
 namespace flambeau {
 
@@ -43,6 +44,14 @@ template <class T, Combine how>
 constexpr CombinedWrites writes_of{write_at<T, how>, write_row<T, how>};
 
 }  // namespace
+
+Fold fold_of(std::string_view name) {
+  constexpr std::pair<std::string_view, Fold> names[] = {
+      {"sum", Fold::Sum}, {"prod", Fold::Prod}, {"mean", Fold::Mean}, {"amax", Fold::Max}, {"amin", Fold::Min}};
+  for (const auto& [text, fold] : names)
+    if (text == name) return fold;
+  detail::raise<Error>("reduce argument must be either sum, prod, mean, amax or amin, got ", name);
+}
 
 CombinedWrites combined_writes(Dtype dtype, Combine how) {
   require<NotImplementedError>(!is_complex(dtype) || (how != Combine::Max && how != Combine::Min),

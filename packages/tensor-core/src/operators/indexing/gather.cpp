@@ -387,6 +387,110 @@ Tensor scatter_reduce(const Tensor& t, int64_t dim, const Tensor& index, const T
   return target.out;
 }
 
+namespace {
+
+Tensor scatter_any(Write write, const Tensor& t, int64_t dim, const Tensor& index, const std::optional<Operand>& source,
+                   const std::optional<Operand>& value, std::optional<std::string_view> reduce) {
+  require<TypeError>(source || value, "scatter(): argument 'src' must be Tensor or Number, not None");
+  const Operand& given = source ? *source : *value;
+  if (!reduce)
+    return given.tensor ? scatter(t, dim, index, *given.tensor, write)
+                        : scatter_value(t, dim, index, given.scalar, write);
+  require(reduce == "add" || reduce == "multiply", "reduce argument must be either add or multiply.");
+  const Tensor tensor = given.tensor ? *given.tensor : full(index.shape(), given.scalar, t.dtype());
+  return reduce == "add" ? scatter_add(t, dim, index, tensor, write)
+                         : scatter_reduce(t, dim, index, tensor, Fold::Prod, true, write);
+}
+
+Tensor scatter_sum(Write write, const Tensor& t, int64_t dim, const Tensor& index, const Tensor& source) {
+  return scatter_add(t, dim, index, source, write);
+}
+
+Tensor scatter_fold(Write write, const Tensor& t, int64_t dim, const Tensor& index, const Tensor& source,
+                    std::string_view reduce, bool include_self) {
+  return scatter_reduce(t, dim, index, source, fold_of(reduce), include_self, write);
+}
+
+Tensor take_along_dim(const Tensor& t, const Tensor& index, std::optional<int64_t> given) {
+  if (!given) return take_along_dim(reshape(t, {t.numel()}), reshape(index, {index.numel()}), 0);
+  const int64_t dim = t.wrap_dim(*given);
+  require(index.dtype() == Dtype::int64 || index.dtype() == Dtype::int32,
+          "take_along_dim(): Expected dtype int32/int64 for index, got ", index.dtype());
+  Shape a = t.shape(), b = index.shape();
+  require(a.size() == b.size(),
+          "take_along_dim(): input and indices should have the same number of dimensions, but got ", a.size(),
+          " dimensions for input, and ", b.size(), " dimensions for indices");
+  if (a.empty()) return gather(t, dim, index);
+  const Tensor from_start = where(lt(index, Scalar(0)), add(index, Scalar(a[dim])), index);
+  const int64_t length = a[dim], picked = b[dim];
+  a[dim] = b[dim] = 1;
+  Shape source = broadcast(a, b), target = source;
+  source[dim] = length;
+  target[dim] = picked;
+  return gather(expand(t, source), dim, expand(from_start, target));
+}
+
+const Operator scatter_operator(
+    {.signature = "scatter(input, dim, index, src=None, value=None, *, reduce=None)",
+     .forms = kFunction | kMethod | kOut,
+     .doc = R"(Write src, a tensor or a number, at index along a dimension.
+
+reduce='add' or 'multiply' combines it with the elements of input. Gradient: input and src.
+
+>>> flambeau.scatter(flambeau.zeros(3), 0, flambeau.tensor([2, 0]), flambeau.tensor([1.0, 2.0]))
+tensor([2., 0., 1.]))",
+     .forward = writing<scatter_any, Write::Fresh>,
+     .in_place = writing<scatter_any, Write::InPlace>,
+     .reference = "(lambda out: np.put_along_axis(out, index, src, dim) or out)(input.copy())",
+     .samples = "f(3, 4), 1, np.array([[0, 2], [3, 1], [1, 0]]), f(3, 2); f(3, 4), 0, np.array([[0, 2, 1, 1]]), 2.5"});
+
+const Operator scatter_add_operator(
+    {.signature = "scatter_add(input, dim, index, src)",
+     .forms = kFunction | kMethod | kOut,
+     .doc = R"(Add src at index along a dimension, in the order of the index. Gradient: input and src.
+
+>>> flambeau.scatter_add(flambeau.zeros(3), 0, flambeau.tensor([2, 0, 2]), flambeau.ones(3))
+tensor([1., 0., 2.]))",
+     .forward = writing<scatter_sum, Write::Fresh>,
+     .in_place = writing<scatter_sum, Write::InPlace>,
+     .reference = "(lambda out: np.add.at(out, (np.arange(3)[:, None], index), src) or out)(input.copy())",
+     .samples = "f(3, 4), 1, k(4, 3, 5), f(3, 5)"});
+
+const Operator scatter_reduce_operator(
+    {.signature = "scatter_reduce(input, dim, index, src, reduce, *, include_self=True)",
+     .forms = kFunction | kMethod | kOut,
+     .doc = R"(Reduce the elements of src that have the same index along a dimension.
+
+Args:
+    reduce: 'sum', 'prod', 'mean', 'amax' or 'amin'.
+    include_self: the element of input takes part in the reduction.
+Gradient: input and src; equal extremes share it.
+
+>>> flambeau.scatter_reduce(flambeau.zeros(2), 0, flambeau.tensor([1, 0, 1]), flambeau.tensor([3.0, 4.0, 5.0]), "amax")
+tensor([4., 5.]))",
+     .forward = writing<scatter_fold, Write::Fresh>,
+     .in_place = writing<scatter_fold, Write::InPlace>,
+     .reference = "(lambda out: {'sum': np.add, 'prod': np.multiply, 'amax': np.maximum, 'amin': "
+                  "np.minimum}[reduce].at(out, (np.arange(3)[:, None], index), src) or out)(input.copy())",
+     .samples = "f(3, 4), 1, k(4, 3, 5), f(3, 5), 'amax'; f(3, 4), 1, k(4, 3, 2), f(3, 2), 'prod'; f(3, 4), 1, k(4, 3, "
+                "6), f(3, 6), 'sum'"});
+
+const Operator take_along_dim_operator(
+    {.signature = "take_along_dim(input, indices, dim=None)",
+     .forms = kFunction | kMethod | kOut,
+     .doc = R"(Gather along a dimension, input and indices broadcast against each other in the others.
+
+Without dim the flattened input is gathered. Negative indices count from the end. Gradient: scattered back.
+
+>>> flambeau.take_along_dim(flambeau.tensor([[1, 2], [3, 4]]), flambeau.tensor([[1], [0]]), 1)
+tensor([[2],
+        [3]]))",
+     .forward = take_along_dim,
+     .reference = "np.take_along_axis(input, indices, dim)",
+     .samples = "f(3, 4), k(3, 2, 4), 0; f(3, 4), k(4, 3, 1), 1; f(3, 4), k(12, 5)"});
+
+}  // namespace
+
 const Operator gather_operator(
     {.signature = "gather(input, dim, index, *, sparse_grad=False)",
      .forms = kFunction | kMethod | kOut | kExactOut,

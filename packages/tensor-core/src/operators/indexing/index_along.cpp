@@ -161,6 +161,81 @@ Tensor index_reduce(const Tensor& t, int64_t dim, const Tensor& index, const Ten
                         "index_reduce_");
 }
 
+namespace {
+
+Tensor add_slices(Write write, const Tensor& t, int64_t dim, const Tensor& index, const Tensor& source, Scalar alpha) {
+  return index_add(t, dim, index, alpha.equals(1) ? source : mul(source, alpha), write);
+}
+Tensor copy_slices(Write write, const Tensor& t, int64_t dim, const Tensor& index, const Tensor& source) {
+  return index_copy(t, dim, index, source, write);
+}
+Tensor fill_slices(Write write, const Tensor& t, int64_t dim, const Tensor& index, const Operand& value) {
+  return index_fill(t, dim, index, value, write);
+}
+Tensor reduce_slices(Write write, const Tensor& t, int64_t dim, const Tensor& index, const Tensor& source,
+                     std::string_view reduce, bool include_self) {
+  const Fold fold = fold_of(reduce);
+  require(fold != Fold::Sum, "index_reduce(): Expected reduce to be one of prod, mean, amax or amin but got sum.");
+  return index_reduce(t, dim, index, source, fold, include_self, write);
+}
+
+const Operator index_add_operator(
+    {.signature = "index_add(input, dim, index, source, *, alpha=1)",
+     .forms = kFunction | kMethod | kOut,
+     .doc = R"(Add alpha * source to the slices `index`, in the order of the index. Gradient: input and source.
+
+>>> flambeau.index_add(flambeau.zeros(3), 0, flambeau.tensor([2, 2]), flambeau.ones(2))
+tensor([0., 0., 2.]))",
+     .forward = writing<add_slices, Write::Fresh>,
+     .in_place = writing<add_slices, Write::InPlace>,
+     .reference = "(lambda out: np.add.at(out, (slice(None),) * dim + (index,), alpha * source) or out)(input.copy())",
+     .samples = "f(3, 4), 0, k(3, 5), f(5, 4); f(3, 4), 1, k(4, 2), f(3, 2), alpha=0.5"});
+
+const Operator index_copy_operator(
+    {.signature = "index_copy(input, dim, index, source)",
+     .forms = kFunction | kMethod | kOut | kWidest,
+     .doc = R"(Replace the slices `index` along a dimension by those of source. Gradient: input and source.
+
+>>> flambeau.index_copy(flambeau.zeros(3), 0, flambeau.tensor([2, 0]), flambeau.tensor([1.0, 2.0]))
+tensor([2., 0., 1.]))",
+     .forward = writing<copy_slices, Write::Fresh>,
+     .in_place = writing<copy_slices, Write::InPlace>,
+     .reference = "(lambda out: out.__setitem__((slice(None),) * dim + (index,), source) or out)(input.copy())",
+     .samples = "f(3, 4), 0, np.array([2, 0]), f(2, 4); f(3, 4), 1, np.array([3, 0]), f(3, 2)"});
+
+const Operator index_fill_operator(
+    {.signature = "index_fill(input, dim, index, value)",
+     .forms = kFunction | kMethod | kOut,
+     .doc = R"(Set the slices `index` along a dimension to a number or a 0-d tensor. Gradient: input and value.
+
+>>> flambeau.index_fill(flambeau.zeros(3), 0, flambeau.tensor([2, 0]), 5)
+tensor([5., 0., 5.]))",
+     .forward = writing<fill_slices, Write::Fresh>,
+     .in_place = writing<fill_slices, Write::InPlace>,
+     .reference = "(lambda out: out.__setitem__((slice(None),) * dim + (index,), value) or out)(input.copy())",
+     .samples = "f(3, 4), 0, k(3, 2), 2.5; f(3, 4), 1, k(4, 2), -1"});
+
+const Operator index_reduce_operator(
+    {.signature = "index_reduce(input, dim, index, source, reduce, *, include_self=True)",
+     .forms = kFunction | kMethod | kOut,
+     .doc = R"(Reduce the slices of source that have the same index.
+
+Args:
+    reduce: 'prod', 'mean', 'amax' or 'amin'.
+    include_self: the slice of input takes part in the reduction.
+Gradient: input and source; equal extremes share it.
+
+>>> flambeau.index_reduce(flambeau.zeros(2), 0, flambeau.tensor([1, 0, 1]), flambeau.tensor([3.0, 4.0, 5.0]), "amax")
+tensor([4., 5.]))",
+     .forward = writing<reduce_slices, Write::Fresh>,
+     .in_place = writing<reduce_slices, Write::InPlace>,
+     .reference = "(lambda out: {'sum': np.add, 'prod': np.multiply, 'amax': np.maximum, 'amin': "
+                  "np.minimum}[reduce].at(out, (slice(None),) * dim + (index,), source) or out)(input.copy())",
+     .samples = "f(3, 4), 0, k(3, 5), f(5, 4), 'prod'; f(3, 4), 1, k(4, 2), f(3, 2), 'amax'; f(3, 4), 0, k(3, 2), f(2, "
+                "4), 'amin'"});
+
+}  // namespace
+
 Tensor embedding(const Tensor& weight, const Tensor& indices, int64_t padding, bool scale_by_frequency) {
   require(weight.dim() == 2, "'weight' must be 2-D, got shape ", weight.shape());
   require(indices.dtype() == Dtype::int64 || indices.dtype() == Dtype::int32,

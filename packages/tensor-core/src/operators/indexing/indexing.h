@@ -24,6 +24,9 @@ template <class E>
 bool check_entries(const int64_t* entries, int64_t n, int64_t low, int64_t size, const char* prefix, int64_t dim);
 extern template bool check_entries<Error>(const int64_t*, int64_t, int64_t, int64_t, const char*, int64_t);
 
+// The reduction that scatter_reduce and index_reduce call by this name.
+Fold fold_of(std::string_view name);
+
 // What a writing operator writes into: the tensor itself, or a copy of it.
 struct Target {
   Tensor out;
@@ -35,6 +38,12 @@ Target target_of(const Tensor& t, Write write, const char* name, std::initialize
 
 // `source`, contiguous and outside the memory of `target`: copied where it is not.
 Tensor settled(const Tensor& source, const Tensor& target);
+
+// What computes name, or name_, of a function whose first parameter says where it writes.
+template <auto function, Write write>
+inline constexpr auto writing = []<class... Args>(Tensor (*)(Write, Args...)) {
+  return +[](Args... arguments) -> Tensor { return function(write, arguments...); };
+}(+function);
 
 // Records with any number of tensors among what is saved.
 void record_saving(const char* name, const Target& target, TensorList inputs, const Tensors& saved,

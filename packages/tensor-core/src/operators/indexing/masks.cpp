@@ -305,4 +305,73 @@ Tensor put(const Tensor& t, const Tensor& index, const Tensor& source, bool accu
   return out;
 }
 
+namespace {
+
+Tensor put_flat(Write write, const Tensor& t, const Tensor& index, const Tensor& source, bool accumulate) {
+  return put(t, index, source, accumulate, write);
+}
+Tensor fill_mask(Write write, const Tensor& t, const Tensor& mask, const Operand& value) {
+  return masked_fill(t, mask, value, write);
+}
+Tensor scatter_mask(Write write, const Tensor& t, const Tensor& mask, const Tensor& source) {
+  return masked_scatter(t, mask, source, write);
+}
+
+const Operator put_operator(
+    {.signature = "put(input, index, source, accumulate=False)",
+     .forms = kFunction | kMethod | kOut,
+     .doc =
+         R"(Write source (or add it, if accumulate is true) at `index` into the flattened input. Gradient: input and source.
+
+>>> flambeau.put(flambeau.zeros(2, 2), flambeau.tensor([3, 0]), flambeau.tensor([1.0, 2.0]))
+tensor([[2., 0.],
+        [0., 1.]]))",
+     .forward = writing<put_flat, Write::Fresh>,
+     .in_place = writing<put_flat, Write::InPlace>,
+     .reference = "(lambda out: (np.add.at(out.reshape(-1), index, source) if accumulate else np.put(out, index, "
+                  "source)) or out)(input.copy())",
+     .samples = "f(3, 4), np.array([5, 0, -1]), f(3); f(3, 4), k(12, 2, 3), f(2, 3), True"});
+
+const Operator nonzero_operator(
+    {.signature = "nonzero(input, *, as_tuple=False)",
+     .forms = kFunction | kMethod | kOut,
+     .doc = R"(The indices of the elements that are not 0, one row each; with as_tuple, one tensor for each dimension.
+
+>>> flambeau.nonzero(flambeau.tensor([[0, 1], [2, 0]]))
+tensor([[0, 1],
+        [1, 0]]))",
+     .forward = [](const Tensor& t, bool as_tuple) -> TensorOrTensors {
+       if (!as_tuple) return nonzero(t);
+       return unbind(nonzero(t.dim() ? t : reshape(t, {1})), 1);
+     },
+     .reference = "np.nonzero(input) if as_tuple else np.argwhere(input)",
+     .samples = "b(3, 4); i(5), as_tuple=True"});
+
+const Operator masked_fill_operator(
+    {.signature = "masked_fill(input, mask, value)",
+     .forms = kFunction | kMethod | kOut,
+     .doc = R"(Replace the elements where mask is true by a number or a 0-d tensor. Gradient: input and value.
+
+>>> flambeau.masked_fill(flambeau.tensor([1, 2]), flambeau.tensor([True, False]), 0)
+tensor([0, 2]))",
+     .forward = writing<fill_mask, Write::Fresh>,
+     .in_place = writing<fill_mask, Write::InPlace>,
+     .reference = "np.where(mask, value, input)",
+     .samples = "f(3, 4), b(3, 4), 2.5; f(3, 4), b(4), -1; i(3), b(3), 2"});
+
+const Operator masked_scatter_operator(
+    {.signature = "masked_scatter(input, mask, source)",
+     .forms = kFunction | kMethod | kOut,
+     .doc =
+         R"(Replace the elements where mask is true by the first ones of source, in order. Gradient: input and source.
+
+>>> flambeau.masked_scatter(flambeau.zeros(3), flambeau.tensor([True, False, True]), flambeau.tensor([1.0, 2.0]))
+tensor([1., 0., 2.]))",
+     .forward = writing<scatter_mask, Write::Fresh>,
+     .in_place = writing<scatter_mask, Write::InPlace>,
+     .reference = "(lambda out: np.place(out, mask, source.ravel()) or out)(input.copy())",
+     .samples = "f(3, 4), b(3, 4), f(3, 4); i(5), b(5), i(6)"});
+
+}  // namespace
+
 }  // namespace flambeau

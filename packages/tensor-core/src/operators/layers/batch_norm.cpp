@@ -409,4 +409,18 @@ Gradient: input, weight, bias. Source: Ioffe, Szegedy 2015, arXiv:1502.03167.)",
      .reference = "(input - running_mean) / np.sqrt(running_var + eps) * weight + bias",
      .samples = "f(4, 3), f(3), f(3), f(3), p(3)"});
 
+const Operator instance_norm_operator(
+    {.signature = "instance_norm(input, weight: Tensor | None, bias: Tensor | None, running_mean: Tensor | None, "
+                  "running_var: Tensor | None, use_input_stats, momentum, eps, cudnn_enabled=False)",
+     .forms = kFunction,
+     .doc = R"(batch_norm of each sample by itself; the running statistics take the mean over the samples.
+
+Gradient: input, weight, bias, any order. Source: Ulyanov, Vedaldi, Lempitsky 2016, arXiv:1607.08022.)",
+     .forward = [](const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& mean, const Tensor& var,
+                   bool use_input_stats, double momentum, double eps,
+                   bool) { return instance_norm(x, mean, var, w, b, use_input_stats, momentum, eps); },
+     .reference = "(input - input.mean(2, keepdims=True)) / np.sqrt(input.var(2, keepdims=True) + eps) * weight[:, "
+                  "None] + bias[:, None]",
+     .samples = "f(2, 3, 5), f(3), f(3), None, None, True, 0.1, 1e-5"});
+
 }  // namespace flambeau

@@ -1,6 +1,7 @@
 // Dropout.
 #include "cuda/random.h"
 #include "flambeau/networks.h"
+#include "flambeau/operator.h"
 #include "flambeau/parallel.h"
 #include "kernels/table.h"
 
@@ -55,5 +56,13 @@ Tensor dropout(const Tensor& input, double p, bool training, Generator* generato
   const int64_t chunks = (input.numel() + kChunk - 1) / kChunk;
   return apply_mask(input, p, cuda::take_groups(generator, chunks * 16, input));
 }
+
+const Operator dropout_operator(
+    {.signature = "dropout(input, p=0.5, training|train=True, *, generator=None)",
+     .forms = kFunction,
+     .doc = R"(Each element 0 with probability p, else divided by 1 - p; input itself outside training.
+
+The mask is not stored: the derivative draws it again. Gradient: input.)",
+     .forward = dropout});
 
 }  // namespace flambeau

@@ -3,6 +3,7 @@
 
 #include "flambeau/cuda.h"
 #include "flambeau/networks.h"
+#include "flambeau/operator.h"
 #include "flambeau/rows/selection.h"
 #include "operators/indexing/indexing.h"
 
@@ -58,5 +59,14 @@ Tensor embedding_renorm_(const Tensor& weight, const Tensor& indices, double max
   });
   return weight;
 }
+
+const Operator embedding_renorm__operator(
+    {.signature = "embedding_renorm_(input, indices, max_norm, norm_type)",
+     .forms = kFunction,
+     .doc =
+         R"(Scales the rows of input that are in indices and whose norm is above max_norm to it, in place; no gradient.
+
+Raises IndexError for an index that there is not.)",
+     .forward = embedding_renorm_});
 
 }  // namespace flambeau

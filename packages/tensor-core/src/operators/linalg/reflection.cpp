@@ -174,6 +174,11 @@ Gradient: both, any order.)",
      .forward = linalg::householder_product,
      .module = "flambeau.linalg"});
 
+const Operator orgqr_operator({.signature = "orgqr(input, input2)",
+                               .forms = kFunction | kMethod | kOut | kFloat32,
+                               .doc = "The columns of Q from its reflectors, as flambeau.linalg.householder_product.",
+                               .forward = householder_product});
+
 Tensor ormqr(const Tensor& input, const Tensor& tau, const Tensor& other, bool left, bool transposed) {
   check_product(input, tau, other, left);
   if (left) return reflect(input, tau, other, transposed);

@@ -127,6 +127,14 @@ tensor([[2., 0.],
      .reference = "np.linalg.cholesky(A)",
      .samples = "2 * np.eye(3); np.array([[4.0, 1.0], [1.0, 3.0]])"});
 
+const Operator cholesky_operator(
+    {.signature = "cholesky(input, upper=False)",
+     .forms = kFunction | kMethod | kOut | kFloat32,
+     .doc = "The Cholesky factor of every matrix, as flambeau.linalg.cholesky.",
+     .forward = cholesky,
+     .reference = "np.linalg.cholesky(input).swapaxes(-1, -2) if upper else np.linalg.cholesky(input)",
+     .samples = "np.array([[4.0, 2.0], [2.0, 3.0]]); np.array([[4.0, 2.0], [2.0, 3.0]]), True"});
+
 Tensor cholesky_solve(const Tensor& b, const Tensor& factor, bool upper) {
   check_square("cholesky_solve", factor, "input2");
   check_matrix("cholesky_solve", b, "input");

@@ -178,6 +178,12 @@ Tensor multi_margin_loss(const Tensor& input, const Tensor& target, int64_t p, d
   return out;
 }
 
+const Operator _multi_margin_loss_operator(
+    {.signature = "_multi_margin_loss(input, target, p, margin, weight: Tensor | None, reduction)",
+     .forms = kPrivate | kFloat32,
+     .doc = "sum over j != y of max(0, margin - x[y] + x[j])**p / C, times weight[y]. Gradient: input, any order.",
+     .forward = multi_margin_loss});
+
 Tensor multilabel_margin_loss(const Tensor& input, const Tensor& target, Reduction reduction) {
   check_scores("multilabel_margin_loss", input);
   require(target.shape() == input.shape() || (input.dim() < 2 && target.numel() == input.numel() && target.dim() < 2),

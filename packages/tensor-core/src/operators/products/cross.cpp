@@ -72,6 +72,31 @@ Tensor cross(const Tensor& input, const Tensor& other, int64_t dim) {
   return out;
 }
 
+namespace {
+
+int64_t dimension_of_three(const Tensor& t) {
+  for (int64_t d = 0; d < t.dim(); ++d)
+    if (t.size(d) == 3) return d;
+  detail::raise<Error>("no dimension of size 3 in input of shape ", t.shape());
+}
+
+const Operator cross_operator(
+    {.signature = "cross(input, other, dim=None)",
+     .forms = kFunction | kMethod | kOut,
+     .doc =
+         R"(The cross product of vectors of three elements along ``dim``, by default the first dimension of that size.
+
+The other dimensions are broadcast. Raises RuntimeError where ``dim`` does not have three elements. Gradient: both.
+
+>>> flambeau.cross(flambeau.tensor([1, 0, 0]), flambeau.tensor([0, 1, 0]))
+tensor([0, 0, 1]))",
+     .forward = [](const Tensor& a, const Tensor& b,
+                   std::optional<int64_t> dim) { return cross(a, b, dim ? *dim : dimension_of_three(a)); },
+     .reference = "np.cross(input, other, axis=-1 if dim is None else dim)",
+     .samples = "f(2, 3), f(2, 3); f(3), f(3); f(3, 2), f(3, 2), 0"});
+
+}  // namespace
+
 const Operator linalg_cross_operator(
     {.signature = "cross(input, other, *, dim=-1)",
      .forms = kPrivate | kOut,

@@ -1,5 +1,6 @@
 // Linear maps of features and their derivative.
 #include "cuda/operators.h"
+#include "flambeau/operator.h"
 #include "flambeau/operators.h"
 #include "operators/products/products.h"
 
@@ -63,5 +64,13 @@ Tensor linear(const Tensor& input, const Tensor& weight, const Tensor& bias) {
     record("Linear", out, {&input, &weight, &bias}, {&input, &weight}, linear_derivative);
   return out;
 }
+
+const Operator linear_operator(
+    {.signature = "linear(input, weight, bias=None)",
+     .forms = kFunction | kOut | kLowerPrecision,
+     .doc = "input @ weight.T + bias: (*, in), (out, in), (out) give (*, out). Gradient: all three.",
+     .forward = linear,
+     .reference = "input @ weight.T + (0 if bias is None else bias)",
+     .samples = "f(2, 3), f(4, 3), f(4); f(3), f(4, 3)"});
 
 }  // namespace flambeau

@@ -219,6 +219,31 @@ const Operator addmm_operator({.signature = "addmm(input, mat1, mat2, *, beta=1,
                                .reference = "beta * input + alpha * (mat1 @ mat2)",
                                .samples = "f(2, 4), f(2, 3), f(3, 4); f(4), f(2, 3), f(3, 4), beta=2, alpha=0.5"});
 
+namespace {
+
+// The sum of a batch of products is one product, over the batch and the columns.
+Tensor summed_bmm(const Tensor& a, const Tensor& b) {
+  require(a.dim() == 3 && b.dim() == 3, "batch1 must be a 3D tensor and batch2 too, got ", a.dim(), "D and ", b.dim(),
+          "D");
+  require(a.size(0) == b.size(0), "batch1 and batch2 must have same number of batches, got ", a.size(0), " and ",
+          b.size(0));
+  require(a.size(2) == b.size(1), "Incompatible matrix sizes for bmm (", a.size(1), "x", a.size(2), " and ", b.size(1),
+          "x", b.size(2), ")");
+  const int64_t count = a.size(0) * a.size(2);
+  return mm(reshape(transpose(a, 0, 1), {a.size(1), count}), reshape(b, {count, b.size(2)}));
+}
+
+const Operator addbmm_operator(
+    {.signature = "addbmm(input, batch1, batch2, *, beta=1, alpha=1)",
+     .forms = kFunction | kMethod | kOut | kInPlace | kLowerPrecision,
+     .doc = "beta * input + alpha * (batch1 @ batch2).sum(0) of batches of matrices. Gradient: all three.",
+     .forward = [](const Tensor& i, const Tensor& a, const Tensor& b, Scalar beta,
+                   Scalar alpha) { return add_product("addbmm", i, a, b, beta, alpha, summed_bmm); },
+     .reference = "beta * input + alpha * np.sum(batch1 @ batch2, 0)",
+     .samples = "f(2, 4), f(5, 2, 3), f(5, 3, 4); f(4), f(5, 2, 3), f(5, 3, 4), beta=2, alpha=0.5"});
+
+}  // namespace
+
 const Operator addmv_operator({.signature = "addmv(input, mat, vec, *, beta=1, alpha=1)",
                                .forms = kFunction | kMethod | kOut | kInPlace,
                                .doc = "beta * input + alpha * mat @ vec. Gradient: all three.",

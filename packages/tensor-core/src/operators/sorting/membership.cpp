@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "flambeau/cuda.h"
+#include "flambeau/operator.h"
 #include "flambeau/parallel.h"
 #include "flambeau/sorting.h"
 
@@ -98,5 +99,32 @@ Tensor isin(const Tensor& elements, const Tensor& test_elements, bool invert) {
   });
   return out;
 }
+
+namespace {
+
+// Either may be a number.
+Tensor is_in(const Operand& elements, const Operand& tests, bool, bool invert) {
+  if (!tests.tensor) {
+    require<TypeError>(elements.tensor, "isin(): argument 'test_elements' must be Tensor if 'elements' is a number");
+    return invert ? ne(elements, tests) : eq(elements, tests);
+  }
+  if (elements.tensor) return isin(*elements.tensor, *tests.tensor, invert);
+  return isin(scalar_tensor(elements.scalar, default_dtype(elements.scalar.kind())), *tests.tensor, invert);
+}
+
+const Operator isin_operator(
+    {.signature = "isin(elements, test_elements, *, assume_unique=False, invert=False)",
+     .forms = kFunction | kOut,
+     .doc = R"(Whether each element is among the test elements (with ``invert``: is not); either may be a number.
+
+``assume_unique`` is taken and makes no difference. Raises RuntimeError for booleans. Not differentiable.
+
+>>> flambeau.isin(flambeau.tensor([1, 2, 3]), flambeau.tensor([2, 3]))
+tensor([False,  True,  True]))",
+     .forward = is_in,
+     .reference = "np.isin(elements, test_elements, invert=invert)",
+     .samples = "i(4, 5), i(3); i(6), 2; 3, i(20); i(6), i(3), invert=True"});
+
+}  // namespace
 
 }  // namespace flambeau

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "cuda/sorting.h"
+#include "flambeau/operator.h"
 #include "flambeau/parallel.h"
 #include "flambeau/sorting.h"
 
@@ -104,5 +105,42 @@ Tensor searchsorted(const Tensor& sequence, const Tensor& values, bool right, co
   });
   return int32 ? to(out, Dtype::int32) : out;
 }
+
+namespace {
+
+Tensor search(const Tensor& sequence, const Operand& values, bool int32, bool right,
+              std::optional<std::string_view> side, const Tensor& sorter) {
+  require(!side || *side == "left" || *side == "right", "searchsorted(): side can only be 'left' or 'right' but got ",
+          side.value_or(""));
+  require(!side || !right || *side == "right",
+          "searchsorted(): side and right can't be set to opposites, got side of left while right was True");
+  return searchsorted(sequence, values.tensor ? *values.tensor : wrapped_number(values.scalar),
+                      right || side == "right", sorter, int32);
+}
+
+Tensor bucketize(const Operand& values, const Tensor& boundaries, bool int32, bool right) {
+  require(boundaries.dim() == 1, "boundaries tensor must be 1 dimension, but got shape ", boundaries.shape());
+  return search(boundaries, values, int32, right, {}, {});
+}
+
+const Operator searchsorted_operator(
+    {.signature = "searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=None, sorter=None)",
+     .forms = kFunction | kOut,
+     .doc =
+         R"(How many elements of the sorted sequence are smaller than each value (with right=True: not larger), int64. The sequence is a vector, or has one row for each row of the values.
+
+Raises RuntimeError for shapes that do not match. Not differentiable.)",
+     .forward = search,
+     .reference = "np.searchsorted(sorted_sequence, input, side or ('right' if right else 'left'), sorter)",
+     .samples = "np.sort(f(6)), f(2, 3); np.sort(i(6)), i(5), right=True"});
+
+const Operator bucketize_operator({.signature = "bucketize(input, boundaries, *, out_int32=False, right=False)",
+                                   .forms = kFunction | kOut,
+                                   .doc = "The bucket each value is in: searchsorted(boundaries, input).",
+                                   .forward = bucketize,
+                                   .reference = "np.searchsorted(boundaries, input, 'right' if right else 'left')",
+                                   .samples = "f(2, 3), np.sort(f(6)); i(5), np.sort(i(6)), right=True"});
+
+}  // namespace
 
 }  // namespace flambeau

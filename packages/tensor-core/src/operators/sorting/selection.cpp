@@ -2,6 +2,7 @@
 #include <limits>
 
 #include "cuda/sorting.h"
+#include "flambeau/operator.h"
 #include "flambeau/sorting.h"
 #include "operators/arithmetic/chosen.h"
 #include "operators/sorting/order.h"
@@ -308,5 +309,77 @@ TensorPair mode(const Tensor& t, int64_t dim, bool keepdim) {
     put_positions<T>(rows, out, [](const auto* in, int64_t n, Key<T>*) { return mode_of<T>(in, n); });
   });
 }
+
+namespace {
+
+template <bool ignore_nan>
+TensorOrTensors median_of(const Tensor& t, std::optional<int64_t> dim, bool keepdim) {
+  if (!dim) return median_all(t, ignore_nan);
+  const TensorPair along = median(t, *dim, keepdim, ignore_nan);
+  return Tensors{along.values, along.indices};
+}
+
+const Operator topk_operator(
+    {.signature = "topk(input, k, dim=-1, largest=True, sorted=True)",
+     .forms = kFunction | kMethod | kOut,
+     .doc = R"(The k largest (or smallest) elements along a dimension: (values, indices).
+
+NaN counts as largest; of equal elements the first come first. Raises RuntimeError where k is out of range.
+Gradient: input.
+
+>>> flambeau.topk(flambeau.tensor([3, 1, 2]), 2).values
+tensor([3, 2]))",
+     .forward = topk,
+     .fields = "values, indices",
+     .reference = "(lambda order: (np.take_along_axis(input, order, dim), order))(np.argsort(-input if largest else "
+                  "input, dim, kind=\"stable\").take(range(k), dim))",
+     .samples = "f(3, 4), 2; f(3, 4), 2, 0, False"});
+
+const Operator kthvalue_operator(
+    {.signature = "kthvalue(input, k, dim=-1, keepdim=False)",
+     .forms = kFunction | kMethod | kOut,
+     .doc = R"(The k-th smallest element (from 1) along a dimension, as (values, indices).
+
+Raises RuntimeError where k is out of range. Gradient: input.)",
+     .forward = kthvalue,
+     .fields = "values, indices",
+     .reference = "(lambda order: (np.take_along_axis(input, order, dim).reshape(order.shape if keepdim else "
+                  "np.delete(order.shape, dim)), order.reshape(order.shape if keepdim else np.delete(order.shape, "
+                  "dim))))(np.argsort(input, dim).take([k - 1], dim))",
+     .samples = "f(3, 4), 2; f(3, 4), 1, 0, True"});
+
+const Operator median_operator(
+    {.signature = "median(input, dim=None, keepdim=False)",
+     .forms = kFunction | kMethod | kOut,
+     .doc =
+         R"(The median, of an even number of elements the lower one; NaN if there is one. Along a dimension, (values, indices).
+
+Gradient: input; shared among equal elements where there is no dimension.)",
+     .forward = median_of<false>,
+     .fields = "values, indices",
+     .reference = "(lambda half, axis: np.sort(input, axis).take(half, axis or 0) if dim is None else (np.sort(input, "
+                  "axis).take(half, axis), np.argsort(input, axis).take(half, axis)))((np.size(input) if dim is None "
+                  "else input.shape[dim]) // 2, dim)",
+     .samples = "f(5); f(3, 5), 1; f(3, 5), 0"});
+
+const Operator nanmedian_operator(
+    {.signature = "nanmedian(input, dim=None, keepdim=False)",
+     .forms = kFunction | kMethod | kOut,
+     .doc = "As median(), over the elements that are not NaN.",
+     .forward = median_of<true>,
+     .fields = "values, indices",
+     .reference = "(lambda half, axis: np.sort(input, axis).take(half, axis or 0) if dim is None else (np.sort(input, "
+                  "axis).take(half, axis), np.argsort(input, axis).take(half, axis)))((np.size(input) if dim is None "
+                  "else input.shape[dim]) // 2, dim)",
+     .samples = "f(5); f(3, 5), 1; f(3, 5), 0"});
+
+const Operator mode_operator({.signature = "mode(input, dim=-1, keepdim=False)",
+                              .forms = kFunction | kMethod | kOut,
+                              .doc = "The most frequent element along a dimension (the smallest of several), as "
+                                     "(values, indices). Gradient: input.",
+                              .forward = mode,
+                              .fields = "values, indices"});
+
+}  // namespace
 
 }  // namespace flambeau

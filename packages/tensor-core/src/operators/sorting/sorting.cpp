@@ -172,4 +172,19 @@ const Operator argsort_operator({.signature = "argsort(input, dim=-1, descending
                                  .reference = "np.argsort(-input if descending else input, dim, kind='stable')",
                                  .samples = "f(5); f(2, 5), 0; f(2, 5), 1, True; i(30), -1, False, True"});
 
+const Operator sort_operator(
+    {.signature = "sort(input, dim=-1, descending=False, stable=False)",
+     .forms = kFunction | kMethod | kOut,
+     .doc = R"(Sort along a dimension: (values, indices). NaN counts as largest; equal elements keep their order.
+
+Gradient: input.
+
+>>> flambeau.sort(flambeau.tensor([3, 1, 2])).values
+tensor([1, 2, 3]))",
+     .forward = [](const Tensor& t, int64_t dim, bool descending, bool) { return sort(t, dim, descending); },
+     .fields = "values, indices",
+     .reference = "(lambda order: (np.take_along_axis(input, order, dim), order))(np.argsort(-input if descending else "
+                  "input, dim, kind=\"stable\"))",
+     .samples = "f(3, 4); f(3, 4), 0, True; i(20), stable=True"});
+
 }  // namespace flambeau

@@ -3,6 +3,7 @@
 
 #include "cuda/indexing.h"
 #include "cuda/sorting.h"
+#include "flambeau/operator.h"
 #include "flambeau/sorting.h"
 #include "operators/indexing/indexing.h"
 #include "operators/sorting/order.h"
@@ -184,5 +185,43 @@ Unique unique_slices(const Tensor& t, int64_t dim, bool sort, bool inverse, bool
   out.values = index_select(t, dim, out.values);
   return out;
 }
+
+namespace {
+
+// The values alone, or a tuple with what else was asked for.
+TensorOrTensors unpacked(const Unique& unique, bool inverse, bool counts) {
+  if (!inverse && !counts) return unique.values;
+  Tensors out{unique.values};
+  if (inverse) out.push_back(unique.inverse);
+  if (counts) out.push_back(unique.counts);
+  return out;
+}
+
+TensorOrTensors unique_values(const Tensor& t, bool, bool inverse, bool counts, std::optional<int64_t> dim) {
+  return unpacked(dim ? unique_slices(t, *dim, true, inverse, counts) : unique(t, inverse, counts), inverse, counts);
+}
+
+TensorOrTensors consecutive_values(const Tensor& t, bool inverse, bool counts, std::optional<int64_t> dim) {
+  return unpacked(dim ? unique_slices(t, *dim, false, inverse, counts) : unique_consecutive(t, inverse, counts),
+                  inverse, counts);
+}
+
+const Operator unique_operator(
+    {.signature = "unique(input, sorted=True, return_inverse=False, return_counts=False, dim=None)",
+     .forms = kFunction | kMethod,
+     .doc =
+         "The different elements in order, or the different slices along a dimension. With return_inverse also where "
+         "each element went, with return_counts how often each occurs. NaN differs from NaN. Not differentiable.",
+     .forward = unique_values,
+     .reference = "np.unique(input, return_inverse=return_inverse, return_counts=return_counts)",
+     .samples = "f(4, 5); i(20), True, True, True"});
+
+const Operator unique_consecutive_operator(
+    {.signature = "unique_consecutive(input, return_inverse=False, return_counts=False, dim=None)",
+     .forms = kFunction | kMethod,
+     .doc = "The first of every run of equal elements (or slices); see unique(). Not differentiable.",
+     .forward = consecutive_values});
+
+}  // namespace
 
 }  // namespace flambeau

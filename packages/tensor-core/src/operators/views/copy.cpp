@@ -33,10 +33,61 @@ const Operator clone_operator(
 
 const Operator square_operator(
     {.signature = "square(input)",
-     .forms = kFunction | kMethod | kInPlace | kOut | kRow,
+     .forms = kFunction | kMethod | kInPlace | kOut,
      .doc = "input * input; of booleans as integers. Gradient: input, any order.",
      .forward = [](const Tensor& x) { return x.dtype() == Dtype::bool_ ? to(x, Dtype::int64) : square(x); },
+     .in_place = [](const Tensor& x) { return pointwise_(op::square, std::initializer_list<Operand>{x}.begin()); },
      .reference = "np.square(input)",
      .samples = "f(2, 3); i(3)"});
+
+namespace {
+
+const Tensor& one_value(const Tensor& value) {
+  require(value.dim() == 0, "fill_ only supports 0-dimension value tensor but got tensor with ", value.dim(),
+          " dimensions.");
+  return value;
+}
+
+Tensor filled(const Tensor& t, const Operand& value) {
+  Tensor out = empty(t.shape(), t.dtype()), given;
+  {
+    NoRecording off;
+    if (value.tensor)
+      copy_(out, given = one_value(*value.tensor));
+    else
+      fill_(out, value.scalar);
+  }
+  if (recording(t, given))
+    record("Fill", out, {&t, &given}, {}, [from = given.defined() ? given.dtype() : t.dtype()](const Context& c) {
+      const Tensor& g = c.gradient();
+      if (c.needs(0)) c.set(0, zeros(g.shape(), g.dtype()));
+      if (c.needs(1)) c.set(1, to(sum(g, {}, false, {}), from));
+    });
+  return out;
+}
+
+Tensor fill_in_place(const Tensor& t, const Operand& value) {
+  return value.tensor ? copy_(t, one_value(*value.tensor)) : fill_(t, value.scalar);
+}
+
+const Operator fill_operator(
+    {.signature = "fill(input, value)",
+     .forms = kFunction | kInPlace,
+     .doc =
+         R"(Return a tensor like input of one value, a number or a 0-d tensor. Gradient: 0 to input, the sum to value.
+
+>>> flambeau.fill(flambeau.zeros(2), 3)
+tensor([3., 3.]))",
+     .forward = filled,
+     .in_place = fill_in_place,
+     .reference = "np.full_like(input, value)",
+     .samples = "f(2, 3), 2.5; i(3), 2"});
+
+const Operator zero__operator({.signature = "zero_(input)",
+                               .forms = kFunction | kMethod,
+                               .doc = "Set every element to 0.",
+                               .forward = [](const Tensor& t) { return fill_(t, Scalar(0)); }});
+
+}  // namespace
 
 }  // namespace flambeau

@@ -160,6 +160,20 @@ const Operator transpose_operator({.signature = "transpose(input, dim0, dim1)",
                                    .reference = "np.swapaxes(input, dim0, dim1)",
                                    .samples = "f(2, 3, 4), 0, -1; f(2, 3), 1, 1"});
 
+const Operator swapaxes_operator({.signature = "swapaxes(input, axis0, axis1)",
+                                  .forms = kFunction | kMethod | kBecome,
+                                  .doc = "Two dimensions exchanged; a view.",
+                                  .forward = transpose,
+                                  .reference = "np.swapaxes(input, axis0, axis1)",
+                                  .samples = "f(2, 3, 4), 0, 2; f(2, 3), -1, 0"});
+
+const Operator swapdims_operator({.signature = "swapdims(input, dim0, dim1)",
+                                  .forms = kFunction | kMethod | kBecome,
+                                  .doc = "Two dimensions exchanged; a view.",
+                                  .forward = transpose,
+                                  .reference = "np.swapaxes(input, dim0, dim1)",
+                                  .samples = "f(2, 3, 4), 0, 2; f(2, 3), -1, 0"});
+
 Tensor permute(const Tensor& t, const Shape& dims) {
   require(int(dims.size()) == t.dim(),
           "permute: number of dimensions in the tensor input does not match the length of the "
@@ -182,6 +196,37 @@ const Operator permute_operator({.signature = "permute(input, *dims)",
                                  .forward = permute,
                                  .reference = "np.transpose(input, dims)",
                                  .samples = "f(2, 3, 4), (2, 0, 1); f(2, 3, 4), (-1, 1, 0)"});
+
+namespace {
+
+Tensor movedim(const Tensor& t, const Shape& source, const Shape& destination) {
+  require(source.size() == destination.size(), "movedim: Invalid source or destination dims: source (", source,
+          " dims) should contain the same number of dims as destination (", destination, " dims)");
+  Shape order(size_t(t.dim()), -1);
+  uint64_t taken = 0;
+  for (size_t i = 0; i < source.size(); ++i) {
+    require(order[t.wrap_dim(destination[i])] < 0 && !(taken >> t.wrap_dim(source[i]) & 1),
+            "movedim: repeated dim in source or destination");
+    order[t.wrap_dim(destination[i])] = t.wrap_dim(source[i]);
+    taken |= uint64_t(1) << t.wrap_dim(source[i]);
+  }
+  int64_t next = 0;
+  for (int64_t& o : order) {
+    if (o >= 0) continue;
+    while (taken >> next & 1) ++next;
+    o = next++;
+  }
+  return permute(t, order);
+}
+
+const Operator movedim_operator({.signature = "movedim|moveaxis(input, source, destination)",
+                                 .forms = kFunction | kMethod,
+                                 .doc = "Dimensions moved to other positions; a view.",
+                                 .forward = movedim,
+                                 .reference = "np.moveaxis(input, source, destination)",
+                                 .samples = "f(2, 3, 4), 0, 2; f(2, 3, 4), (0, 1), (-1, 0)"});
+
+}  // namespace
 
 Tensor expand(const Tensor& t, const Shape& size) {
   require(int(size.size()) >= t.dim(), "expand: the number of sizes provided (", size.size(),
@@ -524,5 +569,89 @@ const Operator view_as_operator({.signature = "view_as(input, other)",
                                  .forward = [](const Tensor& t, const Tensor& other) { return view(t, other.shape()); },
                                  .reference = "input.reshape(other.shape)",
                                  .samples = "f(2, 6), f(3, 4)"});
+
+namespace {
+
+// The parts of one size; the last may be smaller.
+Tensors split_evenly(const Tensor& t, int64_t step, int64_t dim) {
+  const int64_t total = t.size(dim);
+  Shape parts;
+  for (int64_t at = 0; at < total; at += step) parts.push_back(std::min(step, total - at));
+  if (parts.empty()) parts.push_back(0);
+  return split(t, parts, dim);
+}
+
+Tensors split_by(const Tensor& t, const std::variant<int64_t, Shape>& sizes, int64_t dim) {
+  if (const Shape* given = std::get_if<Shape>(&sizes)) return split(t, *given, dim);
+  const int64_t step = std::get<int64_t>(sizes), total = t.size(dim);
+  require(t.dim() > 0, "split expects at least a 1-dimensional tensor");
+  require(step > 0 || (step == 0 && total == 0), "split expects split_size be positive, but got split_size=", step);
+  return split_evenly(t, step, dim);
+}
+
+Tensors chunk(const Tensor& t, int64_t chunks, int64_t dim) {
+  require(t.dim() > 0, "chunk expects at least a 1-dimensional tensor");
+  require(chunks > 0, "chunk expects `chunks` to be greater than 0, got: ", chunks);
+  const int64_t total = t.size(dim);
+  return split_evenly(t, total > chunks ? (total - 1) / chunks + 1 : 1, dim);
+}
+
+Tensors changeable(Tensors parts) {
+  for (const Tensor& part : parts)
+    if (part.impl()->view_kind == ViewKind::OneOfSeveral) part.impl()->view_kind = ViewKind::Recorded;
+  return parts;
+}
+
+const Operator split_operator(
+    {.signature = "split(tensor, split_size_or_sections|split_size, dim=0)",
+     .forms = kFunction | kMethod | kCopy,
+     .doc = R"(Split into parts of one size, or of the given sizes, along a dimension; views.
+
+>>> flambeau.split(flambeau.arange(5), 2)
+(tensor([0, 1]), tensor([2, 3]), tensor([4])))",
+     .forward = split_by,
+     .reference = "np.split(tensor, range(split_size_or_sections, tensor.shape[dim], split_size_or_sections) if "
+                  "isinstance(split_size_or_sections, int) else np.cumsum(split_size_or_sections)[:-1], dim)",
+     .samples = "f(5, 2), 2; f(2, 5), (3, 2), 1; f(2, 5), 9, -1"});
+
+const Operator unsafe_split_operator(
+    {.signature = "unsafe_split(tensor, split_size, dim=0)",
+     .forms = kFunction | kMethod,
+     .doc = "Split as split() does, into parts that may be changed in place.",
+     .forward = [](const Tensor& t, const std::variant<int64_t, Shape>& sizes,
+                   int64_t dim) { return changeable(split_by(t, sizes, dim)); },
+     .reference = "np.split(tensor, range(split_size, tensor.shape[dim], split_size), dim)",
+     .samples = "f(5, 2), 2; f(2, 5), 9, -1"});
+
+const Operator unsafe_split_with_sizes_operator(
+    {.signature = "unsafe_split_with_sizes(input, split_sizes, dim=0)",
+     .forms = kFunction | kMethod,
+     .doc = "Split as split_with_sizes() does, into parts that may be changed in place.",
+     .forward = [](const Tensor& t, const Shape& sizes, int64_t dim) { return changeable(split(t, sizes, dim)); },
+     .reference = "np.split(input, np.cumsum(split_sizes)[:-1], dim)",
+     .samples = "f(5, 2), (2, 3); f(2, 5), (1, 0, 4), -1"});
+
+const Operator chunk_operator(
+    {.signature = "chunk(input, chunks, dim=0)",
+     .forms = kFunction | kMethod,
+     .doc = R"(Split into at most `chunks` parts of equal size, of which the last may be smaller; views.
+
+>>> flambeau.chunk(flambeau.arange(5), 2)
+(tensor([0, 1, 2]), tensor([3, 4])))",
+     .forward = chunk,
+     .reference = "np.split(input, range(-(-input.shape[dim] // chunks), input.shape[dim], -(-input.shape[dim] // "
+                  "chunks)), dim)",
+     .samples = "f(5, 2), 2; f(2, 6), 4, 1"});
+
+const Operator unsafe_chunk_operator({.signature = "unsafe_chunk(input, chunks, dim=0)",
+                                      .forms = kFunction | kMethod,
+                                      .doc = "Split as chunk() does, into parts that may be changed in place.",
+                                      .forward = [](const Tensor& t, int64_t chunks,
+                                                    int64_t dim) { return changeable(chunk(t, chunks, dim)); },
+                                      .reference = "np.split(input, range(-(-input.shape[dim] // chunks), "
+                                                   "input.shape[dim], -(-input.shape[dim] // chunks)), dim)",
+                                      .samples = "f(5, 2), 2; f(2, 6), 4, 1"});
+
+}  // namespace
 
 }  // namespace flambeau

@@ -1,8 +1,8 @@
 // Activations that need a check, a mode or a shape beside their row.
-#include "bind.h"
 #include "flambeau/rows/activations.h"
+#include "flambeau/operator.h"
 
-namespace flambeau::python {
+namespace flambeau {
 
 namespace {
 
@@ -34,21 +34,38 @@ Tensor prelu(const Tensor& t, const Tensor& weight) {
   return leaky_relu(t, reshape(weight, shape));
 }
 
+const Operator gelu_operator(
+    {.signature = "gelu(input, *, approximate='none')",
+     .forms = kFunction | kOut,
+     .doc = R"(input * Phi(input), Phi the normal distribution function; approximate='tanh' uses the tanh formula.
+
+Source: Hendrycks, Gimpel 2016, arXiv:1606.08415.)",
+     .forward = gelu,
+     .reference = "input * scipy.special.ndtr(input) if approximate == 'none' else input / 2 * (1 + np.tanh(np.sqrt(2 "
+                  "/ np.pi) * (input + 0.044715 * input**3)))",
+     .samples = "f(2, 3); f(2, 3), approximate='tanh'"});
+
+const Operator glu_operator(
+    {.signature = "glu(input, dim=-1)",
+     .forms = kFunction | kOut,
+     .doc = R"(The first half of a dimension times the sigmoid of the second.
+
+Source: Dauphin et al. 2016, arXiv:1612.08083.)",
+     .forward = glu,
+     .reference = "np.split(input, 2, dim)[0] * scipy.special.expit(np.split(input, 2, dim)[1])",
+     .samples = "f(2, 4); f(4, 3), 0"});
+
+const Operator prelu_operator(
+    {.signature = "prelu(input, weight)",
+     .forms = kFunction | kMethod | kLowerPrecision,
+     .doc =
+         R"(input where positive, else weight * input, weight of one element or of one a channel (the second dimension). Gradient: both.
+
+Source: He et al. 2015, arXiv:1502.01852.)",
+     .forward = prelu,
+     .reference = "np.where(input > 0, input, weight.reshape(-1, *[1] * (input.ndim - 2)) * input)",
+     .samples = "f(2, 3, 2), f(3); f(2, 3), f(3); f(2, 3), f(1)"});
+
 }  // namespace
 
-void bind_activations() {
-  def("gelu(input, *, approximate='none')", kFunction | kOut,
-      "input * Phi(input), Phi the normal distribution function; approximate='tanh' uses the tanh formula.\n\nSource: "
-      "Hendrycks, Gimpel 2016, arXiv:1606.08415.",
-      gelu);
-  def("glu(input, dim=-1)", kFunction | kOut,
-      "The first half of a dimension times the sigmoid of the second.\n\nSource: Dauphin et al. 2016, "
-      "arXiv:1612.08083.",
-      glu);
-  def("prelu(input, weight)", kFunction | kMethod | kLowerPrecision,
-      "input where positive, else weight * input, weight of one element or of one a channel (the second dimension). "
-      "Gradient: both.\n\nSource: He et al. 2015, arXiv:1502.01852.",
-      prelu);
-}
-
-}  // namespace flambeau::python
+}  // namespace flambeau

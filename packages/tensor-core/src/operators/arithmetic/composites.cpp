@@ -1,0 +1,316 @@
+// Operators made of pointwise rows, with a default, a mode or another order of arguments.
+#include <cmath>
+#include <limits>
+
+#include "flambeau/operator.h"
+#include "flambeau/rows/arithmetic.h"
+#include "flambeau/rows/exponential.h"
+#include "flambeau/rows/selection.h"
+
+namespace flambeau {
+
+namespace {
+
+// x + factor * y
+Tensor scaled_sum(const Operand& x, const Operand& y, Scalar alpha, double sign) {
+  const auto kind = [](const Operand& o) { return o.tensor ? category(o.tensor->dtype()) : o.scalar.kind(); };
+  const Category both = std::max(kind(x), kind(y));
+  require(alpha.kind() < Category::Floating || both >= Category::Floating,
+          "For integral input tensors, argument alpha must not be a floating point number.");
+  require(alpha.kind() != Category::Complex || both == Category::Complex,
+          "For non-complex input tensors, argument alpha must not be a complex number.");
+  return _add_scaled(x, y, sign > 0 ? alpha : -alpha);
+}
+
+// add_ and sub_, which need no temporary if alpha is 1.
+template <PointwiseOp row>
+Tensor scaled_sum_(const Tensor& x, const Operand& y, Scalar alpha) {
+  const Operand operands[] = {x, y};
+  if (alpha.equals(1)) return pointwise_(row, operands);
+  const bool minus = row == op::sub;
+  write_in_place(x, scaled_sum(x, y, alpha, minus ? -1 : 1), minus ? "sub" : "add");
+  return x;
+}
+
+Tensor divide(const Operand& x, const Operand& y, std::optional<std::string_view> mode) {
+  if (!mode) return div(x, y);
+  if (*mode == "floor") return floor_divide(x, y);
+  require(*mode == "trunc", "div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '", *mode,
+          "'");
+  return _trunc_divide(x, y);
+}
+
+Tensor divide_(const Tensor& x, const Operand& y, std::optional<std::string_view> mode) {
+  const Operand operands[] = {x, y};
+  if (!mode) return pointwise_(op::div, operands);
+  write_in_place(x, divide(recording(x) ? clone(x) : x, y, mode), "div");
+  return x;
+}
+
+void require_condition(const Tensor& condition) {
+  require(condition.dtype() == Dtype::bool_ || condition.dtype() == Dtype::uint8,
+          "where expected condition to be a boolean tensor, but got a tensor with dtype ", condition.dtype());
+}
+
+Tensor clamp(const Tensor& t, const std::optional<Operand>& low, const std::optional<Operand>& high) {
+  require(low || high, "clamp: At least one of 'min' or 'max' must not be None");
+  if (low && high) return _clip(t, *low, *high);
+  return low ? clamp_min(t, *low) : clamp_max(t, *high);
+}
+
+Tensor float_power(const Operand& base, const Operand& exponent) {
+  require<TypeError>(base.tensor || exponent.tensor, "float_power(): one of base and exponent must be a Tensor");
+  const Operand both[] = {base, exponent};
+  const Dtype dtype = is_complex(result_type(both, 2)) ? Dtype::complex128 : Dtype::float64;
+  const auto wide = [&](const Operand& operand) -> Tensor {
+    if (operand.tensor) return to(*operand.tensor, dtype);
+    return wrapped_number(operand.scalar.kind() == Category::Complex ? operand.scalar : Scalar(operand.scalar.real()));
+  };
+  const Tensor x = wide(base), y = wide(exponent);
+  return power(base.tensor ? Operand(x) : base, exponent.tensor ? Operand(y) : exponent);
+}
+
+// x + y op z with a factor of y. In half types y is scaled in float32, so that the sum is the only rounding; in integer
+// types the factor is its integer part.
+Tensor add_scaled(const Tensor& x, const Tensor& y, const Tensor& z, Scalar value,
+                  Tensor (*row)(const Operand&, const Operand&, const Operand&)) {
+  if (value.equals(1)) return row(x, y, z);
+  const Operand all[] = {x, y, z};
+  const Dtype dtype = result_type(all, 3);
+  require(fits(value, dtype), "value cannot be converted to type ", dtype, " without overflow");
+  if (dtype != Dtype::float16 && dtype != Dtype::bfloat16)
+    return row(x, mul(y, is_inexact(dtype) ? value : Scalar(value.integer())), z);
+  return to(row(x, mul(to(y, Dtype::float32), value), z), dtype);
+}
+
+// x * 2**y: the power of two in the floating dtype of the result.
+Tensor ldexp(const Tensor& x, const Tensor& y) {
+  const Operand both[] = {x, y};
+  const Dtype dtype = result_type(both, 2);
+  return mul(x, exp2(to(y, is_inexact(dtype) ? dtype : default_dtype())));
+}
+
+Tensor round_to(const Tensor& x, int64_t decimals) {
+  if (decimals == 0) return round(x);
+  require<NotImplementedError>(is_floating(x.dtype()), "round with decimals is not implemented for '", x.dtype(), "'");
+  const double scale = std::pow(10.0, std::abs(double(decimals)));
+  return decimals > 0 ? _round_decimals(x, scale) : _round_tens(x, scale);
+}
+
+Tensor logit_within(const Tensor& x, std::optional<double> eps) {
+  return eps ? logit(_clip(x, *eps, 1 - *eps)) : logit(x);
+}
+
+double largest(Dtype dtype) {
+  switch (dtype) {
+    case Dtype::float16:
+      return 65504;
+    case Dtype::bfloat16:
+      return 3.3895313892515355e38;
+    default:
+      return dtype == Dtype::float32 ? std::numeric_limits<float>::max() : std::numeric_limits<double>::max();
+  }
+}
+
+Tensor nan_to_num(const Tensor& x, std::optional<double> nan, std::optional<double> high, std::optional<double> low) {
+  if (is_complex(x.dtype())) return view_as_complex(nan_to_num(view_as_real(x), nan, high, low));
+  if (!is_floating(x.dtype())) return clone(x);
+  const double limit = largest(x.dtype());
+  const double above = high.value_or(limit), below = low.value_or(-limit);
+  const Tensor replaced = _replace_nan_and_infinity(x, nan.value_or(0), above);
+  return below == -above ? replaced : masked_fill(replaced, eq(x, -INFINITY), below);
+}
+
+Tensor isclose(const Tensor& x, const Tensor& y, double rtol, double atol, bool equal_nan) {
+  require(x.dtype() == y.dtype(), x.dtype(), " did not match ", y.dtype());
+  require(rtol >= 0 && atol >= 0, "isclose expected rtol and atol to be at least 0, got ", rtol, " and ", atol);
+  NoRecording off;
+  Tensor close = eq(x, y);
+  if (equal_nan && is_inexact(x.dtype())) close = logical_or(close, logical_and(isnan(x), isnan(y)));
+  if (rtol == 0 && atol == 0) return close;
+  const bool whole = !is_inexact(x.dtype());
+  const Dtype exact = item_size(x.dtype()) <= 2 ? Dtype::float32 : Dtype::float64;  // for whole numbers of that size
+  const Tensor a = whole ? to(x, exact) : x, b = whole ? to(y, exact) : y;
+  const Tensor difference = abs(sub(a, b)), allowed = add(mul(abs(b), rtol), atol);
+  const Tensor near = le(difference, allowed);
+  return logical_or(close, whole ? near : logical_and(isfinite(difference), near));
+}
+
+const Operator add_operator(
+    {.signature = "add(input, other, *, alpha=1)",
+     .forms = kFunction | kMethod | kInPlace | kOut,
+     .doc = "input + alpha * other. Gradient: both operands, any order.",
+     .forward = [](const Operand& x, const Operand& y,
+                   Scalar alpha) { return alpha.equals(1) ? add(x, y) : scaled_sum(x, y, alpha, 1); },
+     .in_place = scaled_sum_<op::add>,
+     .reference = "np.add(input, alpha * other)",
+     .samples = "f(2, 3), f(3); f(2, 3), 2, alpha=-0.5; i(3), i(3), alpha=2; c(3), f(3); b(3), b(3)"});
+
+const Operator sub_operator({.signature = "sub|subtract(input, other, *, alpha=1)",
+                             .forms = kFunction | kMethod | kInPlace | kOut,
+                             .doc = "input - alpha * other. Gradient: both operands, any order.",
+                             .forward =
+                                 [](const Operand& x, const Operand& y, Scalar alpha) {
+                                   return alpha.equals(1) ? sub(x, y) : scaled_sum(x, y, alpha, -1);
+                                 },
+                             .in_place = scaled_sum_<op::sub>,
+                             .reference = "np.subtract(input, alpha * other)",
+                             .samples = "f(2, 3), f(3); f(2, 3), 2, alpha=-0.5; i(3), i(3), alpha=2; 1.0, c(3)"});
+
+const Operator div_operator(
+    {.signature = "div|divide(input, other, *, rounding_mode=None)",
+     .forms = kFunction | kMethod | kInPlace | kOut,
+     .doc = "input / other; with rounding_mode 'floor' or 'trunc' the quotient rounded down or towards zero. Gradient: "
+            "both operands.",
+     .forward = divide,
+     .in_place = divide_,
+     .reference = "{None: np.true_divide, 'floor': np.floor_divide, 'trunc': lambda x, y: np.trunc(x / "
+                  "y)}[rounding_mode](input, other)",
+     .samples = "f(2, 3), p(3); i(3), 4; f(3), p(3), rounding_mode='floor'; f(3), p(3), rounding_mode='trunc'"});
+
+const Operator float_power_operator({.signature = "float_power(input, exponent)",
+                                     .forms = kFunction | kMethod | kInPlace | kOut,
+                                     .doc = "input**exponent in float64. Gradient: both operands, any order.",
+                                     .forward = float_power,
+                                     .reference = "np.float_power(input, exponent)",
+                                     .samples = "p(2, 3), f(3); i(3), 2; 2, f(3); c(3), 2"});
+
+const Operator clamp_operator(
+    {.signature = "clamp|clip(input, min=None, max=None)",
+     .forms = kFunction | kMethod | kInPlace | kOut,
+     .doc =
+         "Limits the values to [min, max]. Gradient: input's where the value is inside, the bound's where it is not.",
+     .forward = clamp,
+     .reference = "np.clip(input, min, max)",
+     .samples = "f(2, 3), -0.5, 0.5; f(2, 3), 0; f(2, 3), None, 0.25; f(2, 3), f(3) - 1, p(3); i(4), -2, 2"});
+
+const Operator positive_operator({.signature = "positive(input)",
+                                  .forms = kFunction | kMethod,
+                                  .doc = "The tensor itself.",
+                                  .forward =
+                                      [](const Tensor& x) {
+                                        require(x.dtype() != Dtype::bool_,
+                                                "The `+` operator, on a bool tensor is not supported.");
+                                        return x;
+                                      },
+                                  .reference = "input",
+                                  .samples = "f(3); i(3)"});
+
+const Operator rsub_operator({.signature = "rsub(input, other, *, alpha=1)",
+                              .forms = kFunction,
+                              .doc = "other - alpha * input.",
+                              .forward =
+                                  [](const Tensor& x, const Operand& y, Scalar alpha) {
+                                    return alpha.equals(1) ? sub(y, x) : scaled_sum(y, x, alpha, -1);
+                                  },
+                              .reference = "other - alpha * input",
+                              .samples = "f(2, 3), f(3); f(3), 2, alpha=-0.5; i(3), i(3), alpha=2"});
+
+const Operator round_operator({.signature = "round(input, *, decimals=0)",
+                               .forms = kFunction | kMethod | kInPlace | kOut,
+                               .doc = "Nearest integer (or multiple of 10**-decimals), halves to even. Gradient: zero.",
+                               .forward = round_to,
+                               .reference = "np.round(input, decimals)",
+                               .samples = "f(2, 3); f(2, 3), decimals=1; 100 * f(3), decimals=-1; i(3)"});
+
+const Operator logit_operator(
+    {.signature = "logit(input, eps=None)",
+     .forms = kFunction | kMethod | kInPlace | kOut,
+     .doc = "log(x / (1 - x)), x the input, limited to [eps, 1 - eps] if eps is given. Gradient: input, any order.",
+     .forward = logit_within,
+     .reference = "scipy.special.logit(input if eps is None else np.clip(input, eps, 1 - eps))",
+     .samples = "p(2, 3) / 2; p(3) / 2, 0.25"});
+
+const Operator ldexp_operator({.signature = "ldexp(input, other)",
+                               .forms = kFunction | kMethod | kInPlace | kOut,
+                               .doc = "input * 2**other. Gradient: both operands, any order.",
+                               .forward = ldexp,
+                               .reference = "input * 2.0**other",
+                               .samples = "f(2, 3), f(3); f(3), i(3)"});
+
+const Operator frexp_operator(
+    {.signature = "frexp(input)",
+     .forms = kFunction | kMethod | kOut,
+     .doc = "Mantissa in [1/2, 1) and exponent (int32): input = mantissa * 2**exponent. Gradient: the mantissa's.",
+     .forward =
+         [](const Tensor& x) { return TensorPair{_frexp_mantissa(x), to(_frexp_exponent(detach(x)), Dtype::int32)}; },
+     .fields = "mantissa, exponent",
+     .reference = "np.frexp(input)",
+     .samples = "f(2, 3)"});
+
+const Operator nan_to_num_operator(
+    {.signature = "nan_to_num(input, nan=None, posinf=None, neginf=None)",
+     .forms = kFunction | kMethod | kInPlace | kOut,
+     .doc = "NaN replaced by nan (0), infinities by posinf and neginf (the dtype's largest and smallest number). "
+            "Gradient: input's where it is finite.",
+     .forward = nan_to_num,
+     .reference = "np.nan_to_num(input, nan=0 if nan is None else nan, posinf=posinf, neginf=neginf)",
+     .samples = "np.array([0.5, np.nan, np.inf, -np.inf]); np.array([np.nan, np.inf, -np.inf, 2]), 1, 2, 3; i(3)"});
+
+const Operator isclose_operator({.signature = "isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False)",
+                                 .forms = kFunction | kMethod,
+                                 .doc = "Whether |input - other| <= atol + rtol * |other|, or both are equal.",
+                                 .forward = isclose,
+                                 .reference = "np.isclose(input, other, rtol, atol, equal_nan)",
+                                 .samples = "f(2, 3), f(2, 3); f(2, 3), f(3), 0.5, 1; i(3), i(3)"});
+
+const Operator allclose_operator({.signature = "allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False)",
+                                  .forms = kFunction | kMethod,
+                                  .doc = "Whether isclose() holds everywhere.",
+                                  .forward =
+                                      [](const Tensor& x, const Tensor& y, double rtol, double atol, bool equal_nan) {
+                                        return item(all(isclose(x, y, rtol, atol, equal_nan), {}, false)).truth();
+                                      },
+                                  .reference = "np.allclose(input, other, rtol, atol, equal_nan)",
+                                  .samples = "f(2, 3), f(2, 3); f(2, 3), f(3)"});
+
+const Operator addcmul_operator(
+    {.signature = "addcmul(input, tensor1, tensor2, *, value=1)",
+     .forms = kFunction | kMethod | kInPlace | kOut,
+     .doc = "input + value * tensor1 * tensor2. Gradient: all three tensors.",
+     .forward = [](const Tensor& x, const Tensor& y, const Tensor& z,
+                   Scalar value) { return add_scaled(x, y, z, value, addcmul); },
+     .reference = "input + value * tensor1 * tensor2",
+     .samples = "f(2, 3), f(3), f(2, 1); f(3), f(3), f(3), value=-0.5; i(3), i(3), i(3), value=2"});
+
+const Operator addcdiv_operator(
+    {.signature = "addcdiv(input, tensor1, tensor2, *, value=1)",
+     .forms = kFunction | kMethod | kInPlace | kOut,
+     .doc = "input + value * tensor1 / tensor2. Gradient: all three tensors.",
+     .forward =
+         [](const Tensor& x, const Tensor& y, const Tensor& z, Scalar value) {
+           require(is_inexact(y.dtype()) || is_inexact(z.dtype()),
+                   "Integer division with addcdiv is not supported: use div(..., rounding_mode='trunc') or floating "
+                   "tensors, got ",
+                   y.dtype(), " and ", z.dtype());
+           return add_scaled(x, y, z, value, addcdiv);
+         },
+     .reference = "input + value * tensor1 / tensor2",
+     .samples = "f(2, 3), f(3), p(2, 1); f(3), f(3), p(3), value=-0.5"});
+
+const Operator where_operator(
+    {.signature = "where(condition, input=None, other=None)",
+     .forms = kFunction | kOut,
+     .doc = "input where condition is true, else other; with the condition alone, the indices of its true elements, "
+            "one tensor a dimension.",
+     .forward = [](const Tensor& condition, const std::optional<Operand>& x,
+                   const std::optional<Operand>& y) -> TensorOrTensors {
+       if (!x && !y) return unbind(nonzero(condition), 1);
+       require_condition(condition);
+       require<TypeError>(x && y, "where(): input and other must be Tensors or Numbers");
+       return where(condition, *x, *y);
+     },
+     .reference = "np.nonzero(condition) if input is None else np.where(condition, input, other)",
+     .samples = "b(2, 3), f(3), f(2, 1); b(3), f(3), 2; b(2, 3)"});
+
+const Operator where_method({.signature = "where(input, condition, other)",
+                             .forms = kMethod,
+                             .doc = "input where condition is true, else other.",
+                             .forward = [](const Tensor& x, const Tensor& condition, const Operand& other) {
+                               require_condition(condition);
+                               return where(condition, x, other);
+                             }});
+
+}  // namespace
+
+}  // namespace flambeau
