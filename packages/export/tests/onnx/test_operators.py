@@ -182,7 +182,20 @@ OF_MATRICES = {
     "scattered": lambda x, y, i: [
         x.scatter(1, i[:, :1], 7.0), x.scatter(1, i[:, :1], y), x.scatter_add(1, i, y), x.index_add(1, i[0], y),
         x.scatter_reduce(1, i, y, "amax"), x.index_fill(1, fb.tensor([1, 3]), 9.0), F.one_hot(i, 4),
-        F.one_hot(i[:, 0], 5).float(),
+        F.one_hot(i[:, 0], 5).float(), x.select_scatter(y[:, 0], 1, 2), x.slice_scatter(y[:, :2], 1, 1, 3),
+        x[:4, :4].diagonal_scatter(y[0, :4]),
+    ],
+    # operators that are written in Python, or opened into others for programs as well
+    "opened": lambda x, y, i: [
+        *fb.atleast_2d(x[0], x), fb.atleast_3d(x), fb.dstack([x, y]), fb.isin(i, fb.tensor([1, 2])), fb.ldexp(x, i),
+        fb.fft.fftshift(x, 1), fb.fft.ifftshift(x, 1), fb.diagflat(x[:2]), fb.cov(x), fb.trapezoid(x, dim=1),
+        *fb.gradient(x, dim=1), fb.vander(x[0], 3), fb.linalg.matrix_norm(x), fb.quantile(x, 0.3, dim=1),
+        *fb.unravel_index(i, (3, 4)), x * fb.hann_window(6), fb.fake_quantize_per_tensor_affine(x, 0.1, 0, 0, 255),
+    ],
+    "copies of views": lambda x, y, i: [
+        fb.expand_copy(x[:, :1], (-1, 5)), fb.narrow_copy(x, 1, 2, 3), fb.permute_copy(x, (1, 0)), fb.t_copy(x),
+        fb.unsqueeze_copy(x, 1), *fb.unbind_copy(x, 1), fb.select_copy(x, 1, 2), fb.view_copy(x, (-1,)),
+        *fb.split_copy(x, 2, 1),
     ],
     # what is made of sizes
     "made": lambda x, y, i: [

@@ -39,9 +39,11 @@ class CallMode(TorchFunctionMode):
 
     Attributes:
         rules: functions ``(mode, func, **arguments)`` that handle the calls of some names.
+        opening: what the program called that is being opened, if anything is.
     """
 
     rules: ClassVar[Mapping[str, Rule]] = {}
+    opening = ""
 
     @abstractmethod
     def operator(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:
@@ -106,8 +108,12 @@ class CallMode(TorchFunctionMode):
             self.read(name, [args, kwargs])
             return run(func, args, kwargs)
         if (function := self.opened(func, name, args, kwargs)) is not None:
-            with self, self.device_of([*args, *kwargs.values()]):
-                return function(*_spread(function, args), **kwargs)
+            outer, self.opening = self.opening, self.opening or own_name(func)
+            try:
+                with self, self.device_of([*args, *kwargs.values()]):
+                    return function(*_spread(function, args), **kwargs)
+            finally:
+                self.opening = outer
         if name == "__setitem__" or (name.endswith("_") and not name.endswith("__")):
             return self.in_place(func, name, args, kwargs)
         return self.operator(func, name, args, kwargs)
@@ -116,6 +122,11 @@ class CallMode(TorchFunctionMode):
 def run(func: Any, args: Any, kwargs: Any) -> Any:
     """Call a function with plain numbers."""
     return func(*replaced(args, TRACED, plain), **replaced(kwargs, TRACED, plain))
+
+
+def own_name(func: Any) -> str:
+    """Return the name by which a program calls a function or reads an attribute."""
+    return str((func.__self__ if func.__name__ == "__get__" else func).__name__)
 
 
 def draws(func: Any) -> bool:

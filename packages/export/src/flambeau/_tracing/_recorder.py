@@ -65,6 +65,7 @@ class Call:
     results: list[Any] = field(default_factory=list)
     lasting: bool = False  # it draws random numbers or has an effect besides its results
     missing: str = ""  # why it cannot be kept
+    called: str = ""  # what the program called, by which errors name it
 
 
 class Recorder(CallMode):

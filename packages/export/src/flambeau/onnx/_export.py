@@ -200,9 +200,12 @@ def _where(call: Call, model: Any) -> str:
     return call.place.line
 
 
+def _called(call: Call) -> str:
+    return f"{call.name} ({call.missing})" if call.missing else call.called or call.name
+
+
 def _lacking(calls: list[Call], model: Any) -> str:
-    named = ((f"{call.name} ({call.missing})" if call.missing else call.name, call) for call in reversed(calls))
-    first = dict(named)
+    first = {_called(call): call for call in reversed(calls)}
     lines = [f"  {name}, called by {_where(call, model)}" for name, call in sorted(first.items())]
     return (
         "there is no converter to ONNX for these operators, which depend on the inputs:\n" + "\n".join(lines) + "\n"

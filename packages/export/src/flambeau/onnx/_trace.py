@@ -10,7 +10,7 @@ from typing import Any
 
 import flambeau
 from flambeau import Tensor, _core
-from flambeau._tracing._calls import bound, draws
+from flambeau._tracing._calls import bound, draws, own_name
 from flambeau._tracing._decompositions import IN_PLACE
 from flambeau._tracing._recorder import Call, Recorder
 from flambeau._tracing._structure import leaves, place, replaced
@@ -134,7 +134,10 @@ class Trace(Recorder):
         if all(any(t is g for g in given) for t in leaves(result, Tensor)):
             return result  # such as contiguous() of what is contiguous
         again = functools.partial(_again, func, args, kwargs)
-        return self._note(name, bound(func, args, kwargs), result, again, draws(func))
+        call = Call(
+            name, bound(func, args, kwargs), place(), lasting=draws(func), called=self.opening or own_name(func)
+        )
+        return self._note(call, result, again)
 
     def decomposes(self, definition: Any) -> bool:
         if definition._mutated:
@@ -144,20 +147,18 @@ class Trace(Recorder):
 
     def custom_call(self, definition: Any, arguments: dict[str, Any]) -> Any:
         again = functools.partial(_again, definition, (), arguments)
-        return self._note(definition._qualname, arguments, definition(**arguments), again)
+        return self._note(Call(definition._qualname, arguments, place()), definition(**arguments), again)
 
-    def _note(
-        self, name: str, arguments: dict[str, Any], result: Any, again: Callable[..., Any], drawn: bool = False
-    ) -> Any:
-        """Record a call; ``again`` computes its results from another tensor in the place of an argument."""
-        values = {key: replaced(argument, Tensor, self.value) for key, argument in arguments.items()}
-        call = Call(name, values, place(), lasting=drawn)
-        varies = any(value.varies for value in leaves(values, Value))
+    def _note(self, call: Call, result: Any, again: Callable[..., Any]) -> Any:
+        """Record a call of tensors; ``again`` computes its results from another tensor in the place of an argument."""
+        given = leaves(call.arguments, Tensor)
+        call.arguments = {key: replaced(argument, Tensor, self.value) for key, argument in call.arguments.items()}
+        varies = any(value.varies for value in leaves(call.arguments, Value))
         self.calls.append(call)
         for i, tensor in enumerate(leaves(result, Tensor)):
             call.results.append(self._new(tensor, varies, call=call))
             if not self.memory.knows(tensor):
-                base = next((t for t in leaves(arguments, Tensor) if shares_memory(t, tensor)), None)
+                base = next((t for t in given if shares_memory(t, tensor)), None)
                 view = None if base is None else View(base, functools.partial(again, base, i))
                 self.memory.set(tensor, call.results[i], view)
         return result
