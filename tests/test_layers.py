@@ -31,7 +31,7 @@ HEADERS = {
 }
 OWN = "packages/tensor-core"
 LAYER_OF = {f"flambeau/{name}.h": layer for layer, names in HEADERS.items() for name in names.split()}
-LAYER_OF |= dict.fromkeys(("flambeau/pointwise.def", "flambeau/families.def"), "plain")
+LAYER_OF |= dict.fromkeys(("flambeau/pointwise.def", "flambeau/families.def", "flambeau/reductions.def"), "plain")
 
 
 def layer_of(header: str) -> str:

@@ -70,6 +70,15 @@ void bind_controls(py::module_& m) {
       "pointwise_rows", [] { return py::reinterpret_steal<py::object>(describe_rows()); },
       "The registry's pointwise rows, as dictionaries.");
   m.def(
+      "_reduction_rows",
+      [] {
+        py::list out;
+#define REDUCTION(name, domain, ...) out.append(py::make_tuple(#name, #domain));
+#include "flambeau/reductions.def"
+        return out;
+      },
+      "Every row of the reductions: its name and domain.");
+  m.def(
       "signatures",
       [] {
         py::list out;

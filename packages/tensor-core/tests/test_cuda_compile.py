@@ -161,35 +161,17 @@ FLAMBEAU_POINTWISE({kernel})
     assert compile(LIBRARY, unit, "sm_80") == ""
 
 
-REDUCTIONS = [
-    "Sum",
-    "Prod",
-    "Max",
-    "Min",
-    "Any",
-    "All",
-    "Count",
-    "NanSum",
-    "AbsSum",
-    "SquareSum",
-    "AbsMax",
-    "AbsMin",
-    "Xor",
-    "ArgMax",
-    "ArgMin",
-    "Moments",
-    "Dot",
-]
+REDUCTIONS = [*(name for name, _ in fb._core._reduction_rows()), "ArgMax", "ArgMin", "Moments", "Dot"]
 LINES = ["Softmax", "LogSoftmax", "SoftmaxBackward", "LogSoftmaxBackward"]
 NORMALIZED_ROWS = ["LayerNorm", "RmsNorm", "LayerNormBackward", "RmsNormBackward"]
 COMPLEX = "::flambeau::Complex<double>"
 UNITS = [
     *(("reduce", f"FLAMBEAU_REDUCTION({op}<float>)") for op in REDUCTIONS),
     *(
-        ("reduce", f"FLAMBEAU_REDUCTION(Sum<{t}>)")
+        ("reduce", f"FLAMBEAU_REDUCTION(sum<{t}>)")
         for t in ("bool", "int8_t", "uint64_t", "::flambeau::float16", COMPLEX)
     ),
-    *(("reduce", f"FLAMBEAU_REDUCTION({op}<{COMPLEX}>)") for op in ("Prod", "AbsMax", "Dot")),
+    *(("reduce", f"FLAMBEAU_REDUCTION({op}<{COMPLEX}>)") for op in ("prod", "_abs_max", "Dot")),
     *(("softmax", f"FLAMBEAU_LINES({op}<{t}>)") for op in LINES for t in ("float", "::flambeau::bfloat16")),
     ("softmax", "FLAMBEAU_REDUCTION(LogSumExp<double>)"),
     ("losses", "FLAMBEAU_LOSSES(float)"),

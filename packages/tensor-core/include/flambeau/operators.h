@@ -94,7 +94,7 @@ FLAMBEAU_API Tensors unbind(const Tensor& t, int64_t dim);
 // Sums a broadcast gradient back to `shape`.
 FLAMBEAU_API Tensor sum_to(const Tensor& t, const Shape& shape);
 
-// Reductions (operators/reductions/sums.cpp, extremes.cpp, variance.cpp, norms.cpp, softmax.cpp)
+// Reductions (operators/reductions/rows.cpp, sums.cpp, extremes.cpp, variance.cpp, norms.cpp, softmax.cpp)
 FLAMBEAU_API Tensor sum(const Tensor& t, const OptionalDims& dim, bool keepdim, std::optional<Dtype> dtype);
 FLAMBEAU_API Tensor nansum(const Tensor& t, const OptionalDims& dim, bool keepdim, std::optional<Dtype> dtype);
 FLAMBEAU_API Tensor mean(const Tensor& t, const OptionalDims& dim, bool keepdim, std::optional<Dtype> dtype);

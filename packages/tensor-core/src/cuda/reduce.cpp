@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "cuda/operators.h"
-#include "kernels/table.h"
+#include "kernels/reduction_numbers.h"
 
 namespace flambeau::cuda {
 
@@ -93,9 +93,10 @@ ReduceArguments arguments(const Tensor& in, const Tensor& out) {
 }  // namespace
 
 Tensor reduce(kernels::Reduce op, const Tensor& in, int64_t outer, int64_t length, int64_t inner, Dtype result) {
-  static constexpr const char* names[] = {"Sum",    "Prod",   "Max",       "Min",    "Any",    "All", "Count",
-                                          "NanSum", "AbsSum", "SquareSum", "AbsMax", "AbsMin", "Xor"};
-  static_assert(std::size(names) == kernels::kReduceCount);
+  static constexpr const char* names[] = {
+#define REDUCTION(name, ...) #name,
+#include "flambeau/reductions.def"
+  };
   const Tensor out = empty({outer * inner}, result);
   run_reduction(in.device().index, unit_of(kPlain, int(op), in.dtype(), names[int(op)]), arguments(in, out),
                 {outer, length, inner}, item_size(in.dtype()), item_size(result));

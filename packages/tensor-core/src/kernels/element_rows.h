@@ -1,8 +1,8 @@
 // Rows of elements as they lie in memory, read as what is computed with. Note [Reducing]
 #pragma once
 
+#include "flambeau/kernels/elements.h"
 #include "flambeau/kernels/halves.h"
-#include "flambeau/kernels/reductions.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 

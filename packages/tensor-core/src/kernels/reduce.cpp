@@ -1,11 +1,11 @@
 // Reductions: each element type is read as it lies in memory and accumulated in a wide enough one. Note [Reducing]
 #include <algorithm>
-#include <initializer_list>
 #include <limits>
 
+#include "flambeau/kernels/reductions.h"
 #include "kernels/fold.h"
 #include "kernels/reduce_columns.h"
-#include "kernels/table.h"
+#include "kernels/reduction_numbers.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
@@ -59,13 +59,9 @@ void reduce_narrow(typename Op::Result* out, const typename Element<T>::Stored* 
   }
 }
 
-// An extreme of the elements themselves.
 template <class Op, class T>
-inline constexpr bool as_it_lies = false;
-template <class Op, class T>
-  requires(Op::kElements)
-inline constexpr bool as_it_lies<Op, T> =
-    std::is_same_v<T, typename Op::Leaf> && std::is_same_v<T, typename Element<T>::Stored>;
+inline constexpr bool as_it_lies =
+    Op::kElements && std::is_same_v<T, typename Op::Leaf> && std::is_same_v<T, typename Element<T>::Stored>;
 
 template <class Op, class T>
 [[gnu::noinline]] void reduce(char* out_bytes, const char* in_bytes, int64_t outer, int64_t length, int64_t inner,
@@ -152,6 +148,9 @@ template <class Op, class T>
 void reduce_mapped(char* out, const char* in, int64_t outer, int64_t length, int64_t inner, int64_t width) {
   reduce_read<typename Op::Plain>(out, mapped<Op, T>(in), outer, length, inner, width);
 }
+
+template <class V>
+using SumOf = ReductionOf<sum_reduction, V>;
 
 // A sum of complex numbers is two sums of real ones, in alternating columns; in a row, in alternating lanes.
 template <class R>
@@ -249,127 +248,99 @@ void moments(char* mean_bytes, char* squares_bytes, const char* in_bytes, int64_
   }
 }
 
-ReduceEntry& entry(Table& table, Reduce reduction, Dtype dtype) { return table.reduce[int(reduction)][int(dtype)]; }
-template <class Op, class T>
-void set(Table& table, Reduce reduction, Dtype result) {
-  entry(table, reduction, dtype_of<T>()) = {reduce<Op, T>, result};
-}
-// Of elements of type T as they are seen: read first, and reduced as others that are read as the same.
-template <class Op, class T, class Seen = T>
-void set_read(Table& table, Reduce reduction, Dtype result) {
-  entry(table, reduction, dtype_of<T>()) = {reduce_mapped<Op, Seen>, result};
-}
-// What does not depend on the sign is that of the other type of the same size. Note [Same bits]
-void share(Table& table, std::initializer_list<Reduce> reductions, Dtype to, Dtype from) {
-  for (Reduce op : reductions) entry(table, op, to) = entry(table, op, from);
-}
-constexpr std::initializer_list<Reduce> kTruth = {Reduce::Any, Reduce::All, Reduce::Count};
-template <class T, class Seen = T>
-void fill_truth(Table& table) {
-  using V = ValueOf<Seen>;
-  set_read<TruthOf<V, Or>, T, Seen>(table, Reduce::Any, Dtype::bool_);
-  set_read<TruthOf<V, And>, T, Seen>(table, Reduce::All, Dtype::bool_);
-  set_read<CountOf<V>, T, Seen>(table, Reduce::Count, Dtype::int64);
-}
+template <class... T>
+struct Types {};
+using RealTypes = Types<float16, bfloat16, float, double>;
+using AllTypes = Types<bool, uint8_t, int8_t, int16_t, int32_t, int64_t, uint16_t, uint32_t, uint64_t, float16,
+                       bfloat16, float, double, Complex<float>, Complex<double>>;
+
 template <class T>
-void fill_extremes(Table& table) {
-  set<ExtremeOf<T, Larger>, T>(table, Reduce::Max, dtype_of<T>());
-  set<ExtremeOf<T, Smaller>, T>(table, Reduce::Min, dtype_of<T>());
-}
+inline constexpr bool is_whole = std::is_integral_v<T>;
 template <class T>
-void fill_sums(Table& table) {
-  set<SumOf<T>, T>(table, Reduce::Sum, dtype_of<T>());
-  set<ProdOf<T>, T>(table, Reduce::Prod, dtype_of<T>());
+inline constexpr bool is_complex = std::is_same_v<T, Complex<float>> || std::is_same_v<T, Complex<double>>;
+
+template <class Row, class T>
+constexpr bool takes() {
+  switch (Row::kDomain) {
+    case ReductionDomain::Any:
+    case ReductionDomain::Nonzero:
+      return true;
+    case ReductionDomain::Ordered:
+      return !is_complex<T>;
+    case ReductionDomain::Floating:
+      return is_half<T> || is_real<T>;
+    case ReductionDomain::Inexact:
+      return !is_whole<T>;
+    case ReductionDomain::Bits:
+      return std::is_same_v<T, int64_t> || is_real<T>;
+  }
 }
-// Sums and products of short integers are those of int64, but for the sums that are frequent.
-template <class T>
-void fill_short_integer(Table& table) {
-  fill_extremes<T>(table);
-  set_read<ProdOf<int64_t>, T>(table, Reduce::Prod, Dtype::int64);
-  if constexpr (std::is_same_v<T, uint8_t> || std::is_same_v<T, int32_t>)
-    set<SumOf<T>, T>(table, Reduce::Sum, Dtype::int64);
-  else
-    set_read<SumOf<int64_t>, T>(table, Reduce::Sum, Dtype::int64);
+
+// The types with the same results, of which one has the kernels. Note [Same bits]
+template <class Row, class T>
+using Represented = std::conditional_t<
+    Row::kDomain == ReductionDomain::Nonzero, std::conditional_t<sizeof(T) == 1, uint8_t, typename SignedType<T>::type>,
+    std::conditional_t<ReductionOf<Row, ValueOf<T>>::kAccumulates && std::is_same_v<T, uint64_t>, int64_t, T>>;
+
+// Whether elements are reduced as they lie in memory, which is the fastest. Others are read as values of a few types
+// first, so that there are fewer kernels: integers shorter than 64 bits as int64 for all sums and products but the
+// frequent ones, truths of elements as bytes.
+template <class Row, class T>
+constexpr bool reduces_in_place() {
+  using Op = ReductionOf<Row, ValueOf<T>>;
+  if (is_half<T> || std::is_same_v<T, bool>) return false;
+  if (Op::kElements) return true;
+  if (std::is_same_v<Row, sum_reduction> && std::is_same_v<T, int32_t>) return true;
+  if (std::is_same_v<T, uint8_t>) return std::is_same_v<Row, sum_reduction> || Op::kTruth;
+  return std::is_same_v<T, typename Op::Mapped> && sizeof(T) >= sizeof(float) && (!is_whole<T> || sizeof(T) == 8);
 }
-// The sum of truths is their number, the largest one says whether there is any.
-void fill_truth_of_bytes(Table& table) {
-  set<TruthOf<uint8_t, Or>, uint8_t>(table, Reduce::Any, Dtype::bool_);
-  set<TruthOf<uint8_t, And>, uint8_t>(table, Reduce::All, Dtype::bool_);
-  set<CountOf<uint8_t>, uint8_t>(table, Reduce::Count, Dtype::int64);
-  for (Dtype same : {Dtype::int8, Dtype::bool_}) share(table, kTruth, same, Dtype::uint8);
-  entry(table, Reduce::Sum, Dtype::bool_) = entry(table, Reduce::Count, Dtype::bool_);
-  entry(table, Reduce::Max, Dtype::bool_) = entry(table, Reduce::Any, Dtype::bool_);
-  entry(table, Reduce::Min, Dtype::bool_) = entry(table, Reduce::All, Dtype::bool_);
-  set_read<ProdOf<int64_t>, bool>(table, Reduce::Prod, Dtype::int64);
+
+template <class Op>
+constexpr Dtype result_of() {
+  if (Op::kTruth && !Op::kAccumulates) return Dtype::bool_;
+  return dtype_of<typename Op::Result>();
 }
-template <class T>
-void fill_read_norms(Table& table) {
-  using V = ValueOf<T>;
-  const Dtype real = dtype_of<RealOf<V>>();
-  set_read<AbsSumOf<V>, T>(table, Reduce::AbsSum, real);
-  set_read<SquareSumOf<V>, T>(table, Reduce::SquareSum, real);
-  set_read<AbsExtremeOf<V, Larger>, T>(table, Reduce::AbsMax, real);
-  set_read<AbsExtremeOf<V, Smaller>, T>(table, Reduce::AbsMin, real);
+template <class Row, class T>
+constexpr ReduceEntry entry_of() {
+  using Wide = ReductionOf<Row, ValueOf<T>>;
+  if constexpr (!takes<Row, T>()) {
+    return {};
+  } else if constexpr (!std::is_same_v<Represented<Row, T>, T>) {
+    return entry_of<Row, Represented<Row, T>>();
+  } else if constexpr (std::is_same_v<T, bool> && std::is_same_v<Row, sum_reduction>) {
+    return entry_of<count_nonzero_reduction, T>();
+  } else if constexpr (std::is_same_v<T, bool> && std::is_same_v<Row, amax_reduction>) {
+    return entry_of<any_reduction, T>();
+  } else if constexpr (std::is_same_v<T, bool> && std::is_same_v<Row, amin_reduction>) {
+    return entry_of<all_reduction, T>();
+  } else if constexpr (is_complex<T> && std::is_same_v<Row, sum_reduction>) {
+    return {sum_parts<RealOf<T>>, dtype_of<T>()};
+  } else if constexpr (reduces_in_place<Row, T>()) {
+    return {reduce<Wide, T>, result_of<Wide>()};
+  } else if constexpr (Row::kDomain == ReductionDomain::Nonzero && !is_whole<T> && !is_real<T>) {
+    using Seen = Zeroness<std::conditional_t<is_half<T>, uint16_t, T>>;
+    using Op = ReductionOf<Row, ValueOf<Seen>>;
+    return {reduce_mapped<Op, Seen>, result_of<Op>()};
+  } else {
+    using Op = std::conditional_t<is_whole<T> && !Wide::kTruth, ReductionOf<Row, int64_t>, Wide>;
+    return {reduce_mapped<Op, T>, result_of<Op>()};
+  }
 }
-template <class T>
-void fill_half(Table& table) {
-  fill_truth<T, Zeroness<uint16_t>>(table);
-  set_read<SumOf<float>, T>(table, Reduce::Sum, Dtype::float32);
-  set_read<ProdOf<float>, T>(table, Reduce::Prod, Dtype::float32);
-  set_read<NanSumOf<float>, T>(table, Reduce::NanSum, Dtype::float32);
-  set_read<ExtremeOf<float, Larger>, T>(table, Reduce::Max, Dtype::float32);
-  set_read<ExtremeOf<float, Smaller>, T>(table, Reduce::Min, Dtype::float32);
-  fill_read_norms<T>(table);
-  table.moments[int(dtype_of<T>())] = moments<T>;
+template <class Row, class... T>
+void fill_row(Table& table, Reduce op, Types<T...>) {
+  ((table.reduce[int(op)][int(dtype_of<T>())] = entry_of<Row, T>()), ...);
 }
-template <class T>
-void fill_real(Table& table) {
-  fill_truth<T>(table);
-  fill_sums<T>(table);
-  fill_extremes<T>(table);
-  set<NanSumOf<T>, T>(table, Reduce::NanSum, dtype_of<T>());
-  set<AbsSumOf<T>, T>(table, Reduce::AbsSum, dtype_of<T>());
-  set<SquareSumOf<T>, T>(table, Reduce::SquareSum, dtype_of<T>());
-  set<AbsExtremeOf<T, Larger>, T>(table, Reduce::AbsMax, dtype_of<T>());
-  set<AbsExtremeOf<T, Smaller>, T>(table, Reduce::AbsMin, dtype_of<T>());
-  set_read<XorOf<T>, T>(table, Reduce::Xor, Dtype::int64);
-  table.moments[int(dtype_of<T>())] = moments<T>;
-}
-template <class T>
-void fill_complex(Table& table) {
-  fill_truth<T, Zeroness<T>>(table);
-  entry(table, Reduce::Sum, dtype_of<T>()) = {sum_parts<RealOf<T>>, dtype_of<T>()};
-  set<ProdOf<T>, T>(table, Reduce::Prod, dtype_of<T>());
-  fill_read_norms<T>(table);
+template <class... T>
+void fill_moments(Table& table, Types<T...>) {
+  ((table.moments[int(dtype_of<T>())] = moments<T>), ...);
 }
 
 }  // namespace
 
 void fill_reduce(Table& table) {
-  fill_truth_of_bytes(table);
-  fill_truth<int16_t>(table);
-  fill_truth<int32_t>(table);
-  fill_truth<int64_t>(table);
-  fill_short_integer<uint8_t>(table);
-  fill_short_integer<int8_t>(table);
-  fill_short_integer<int16_t>(table);
-  fill_short_integer<int32_t>(table);
-  fill_short_integer<uint16_t>(table);
-  fill_short_integer<uint32_t>(table);
-  fill_extremes<int64_t>(table);
-  fill_extremes<uint64_t>(table);
-  fill_sums<int64_t>(table);
-  share(table, kTruth, Dtype::uint16, Dtype::int16);
-  share(table, kTruth, Dtype::uint32, Dtype::int32);
-  share(table, kTruth, Dtype::uint64, Dtype::int64);
-  share(table, {Reduce::Sum, Reduce::Prod}, Dtype::uint64, Dtype::int64);
-  fill_half<float16>(table);
-  fill_half<bfloat16>(table);
-  fill_real<float>(table);
-  fill_real<double>(table);
-  fill_complex<Complex<float>>(table);
-  fill_complex<Complex<double>>(table);
-  set<XorOf<int64_t>, int64_t>(table, Reduce::Xor, Dtype::int64);
+#define REDUCTION(name, ...) fill_row<name##_reduction>(table, Reduce::name, AllTypes());
+#include "flambeau/reductions.def"
+  fill_moments(table, RealTypes());
   table.squared_deviation[0] = squared_deviation<float>;
   table.squared_deviation[1] = squared_deviation<double>;
 }

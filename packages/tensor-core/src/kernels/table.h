@@ -28,8 +28,8 @@ using ScanKernel = void (*)(char* out, const char* in, int64_t length, int64_t i
 using RowKernel = void (*)(char* out, const char* in, int64_t rows, int64_t length);
 using RowBackwardKernel = void (*)(char* out, const char* grad, const char* result, int64_t rows, int64_t length);
 
-enum class Reduce : uint8_t { Sum, Prod, Max, Min, Any, All, Count, NanSum, AbsSum, SquareSum, AbsMax, AbsMin, Xor };
-inline constexpr int kReduceCount = 13;
+enum class Reduce : uint8_t;  // kernels/reduction_numbers.h
+inline constexpr int kReduceRoom = 32;
 
 // Running sums and products, see kernels/cumulative.cpp. `state` is the size of what is accumulated.
 enum class Scan : uint8_t { Sum, Prod };
@@ -122,7 +122,7 @@ struct Table {
   // to[j * to_row + i] = from[i * from_row + j] for i < rows, j < columns; of 2, 4 and 8 bytes, strides in elements.
   void (*transpose_words[3])(char* to, int64_t to_row, const char* from, int64_t from_row, int64_t rows,
                              int64_t columns);
-  ReduceEntry reduce[kReduceCount][kDtypeCount];
+  ReduceEntry reduce[kReduceRoom][kDtypeCount];
   ArgReduceKernel argmax[kDtypeCount], argmin[kDtypeCount];
   // The positions (rows, k) of the k <= kShortOrderMost first elements of rows of n < 2**32, in order; the largest come
   // first if `flips`. It pays for kShortOrderRows rows or more.

@@ -255,36 +255,14 @@ struct Plain : Base, WithoutContext {
 template <class T>
 using V = host::ValueOf<T>;
 namespace reductions {
-template <class T>
-using Sum = Plain<host::SumOf<V<T>>, T>;
-template <class T>
-using Prod = Plain<host::ProdOf<V<T>>, T>;
-template <class T>
-using Max = Plain<host::ExtremeOf<V<T>, host::Larger>, T>;
-template <class T>
-using Min = Plain<host::ExtremeOf<V<T>, host::Smaller>, T>;
-template <class T>
-using Any = Plain<host::TruthOf<V<T>, host::Or>, T>;
-template <class T>
-using All = Plain<host::TruthOf<V<T>, host::And>, T>;
-template <class T>
-using Count = Plain<host::CountOf<V<T>>, T>;
-template <class T>
-using NanSum = Plain<host::NanSumOf<V<T>>, T>;
-template <class T>
-using AbsSum = Plain<host::AbsSumOf<V<T>>, T>;
-template <class T>
-using SquareSum = Plain<host::SquareSumOf<V<T>>, T>;
-template <class T>
-using AbsMax = Plain<host::AbsExtremeOf<V<T>, host::Larger>, T>;
-template <class T>
-using AbsMin = Plain<host::AbsExtremeOf<V<T>, host::Smaller>, T>;
-template <class T>
-using Xor = Plain<host::XorOf<V<T>>, T>;
+#define REDUCTION(name, ...) \
+  template <class T>         \
+  using name = Plain<host::ReductionOf<host::name##_reduction, V<T>>, T>;
+#include "flambeau/reductions.def"
 
 // Of two vectors, in the type their products are summed in.
 template <class T>
-struct Dot : Plain<host::SumOf<V<T>>, T> {
+struct Dot : Plain<host::ReductionOf<host::sum_reduction, V<T>>, T> {
   using Stored = T;
   static constexpr int kInputs = 2;
   static V<T> map(const T (&x)[2], int64_t, Nothing) { return convert<V<T>>(x[0]) * convert<V<T>>(x[1]); }

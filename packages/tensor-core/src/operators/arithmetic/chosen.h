@@ -16,14 +16,12 @@ inline void record_chosen(const char* name, const TensorPair& chosen, const Tens
   });
 }
 
-// Of one value for the elements of each slice: the gradient is shared evenly among those equal to it. `kept` is the
-// shape of the values with the reduced dimensions as 1.
-inline void record_shared(const char* name, const Tensor& value, const Tensor& t, const Shape& kept) {
-  record(name, value, {&t}, {&t, &value}, [kept](const Context& c) {
-    const Tensor x = detach(c.saved(0)), v = reshape(detach(c.saved(1)), kept);
-    const Tensor mask = to(logical_or(eq(x, v), logical_and(isnan(x), isnan(v))), c.gradient().dtype());
-    c.set(0, mask * (reshape(c.gradient(), kept) / sum_to(mask, kept)));
-  });
+// Of one value for the elements of each slice: the gradient is shared evenly among those equal to it. The reduced
+// dimensions of `grad` and `value` have size 1.
+inline Tensor shared_gradient(const Tensor& grad, const Tensor& x, const Tensor& value) {
+  const Tensor elements = detach(x), v = detach(value);
+  const Tensor mask = to(logical_or(eq(elements, v), logical_and(isnan(elements), isnan(v))), grad.dtype());
+  return mask * (grad / sum_to(mask, v.shape()));
 }
 
 }  // namespace flambeau

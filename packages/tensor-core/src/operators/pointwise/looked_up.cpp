@@ -74,7 +74,7 @@ struct Range {
 };
 Range range_of(const Tensor& t) {
   const auto within = [](const Tensor& some) {
-    const TensorPair ends = reduce_both(kernels::Reduce::Min, kernels::Reduce::Max, some);
+    const TensorPair ends = reduce_both(kernels::Reduce::amin, kernels::Reduce::amax, some);
     const int64_t least = item(ends.values).integer(), largest = item(ends.indices).integer();
     const bool few = uint64_t(largest) - uint64_t(least) < kWords;
     return Range{few ? least : 0, few ? largest - least + 1 : 0};

@@ -1,8 +1,7 @@
 // The pointwise rows as data, with their derivatives as tensor expressions. Note [Rows]
 #include <array>
-#include <string>
-#include <utility>
 
+#include "core/node_name.h"
 #include "flambeau/kernels/row_trace.h"
 #include "flambeau/operators.h"
 #include "flambeau/rows/activations.h"
@@ -71,19 +70,6 @@ using V = Tensor;
 
 namespace {
 
-// left_shift -> LeftShift, as the nodes of the graph are named.
-const char* camel_case(std::string_view name) {
-  std::string out;
-  bool upper = true;
-  for (char ch : name) {
-    if (ch == '_')
-      upper = true;
-    else
-      out += std::exchange(upper, false) && ch >= 'a' && ch <= 'z' ? char(ch - 'a' + 'A') : ch;
-  }
-  return (new std::string(out))->c_str();  // lives as long as the table
-}
-
 struct Signature {
   PointwiseOp op;
   const char* text;
@@ -107,7 +93,7 @@ using namespace accuracy;
 
 #define FLAMBEAU_TEXT(...) #__VA_ARGS__
 #define FLAMBEAU_ROW(name, domain, arity, differentiable, bound, doc, reference, value)    \
-  op::name, FLAMBEAU_TEXT(name), camel_case(#name), Domain::domain, arity, differentiable, \
+  op::name, FLAMBEAU_TEXT(name), node_name(#name), Domain::domain, arity, differentiable, \
       signature_of(op::name, arity).parameters, signature_of(op::name, arity).text, bound, doc, reference, #value
 #define FLAMBEAU_EXISTS(name, i) exists<row_trace::name##_row, i>()
 #define FLAMBEAU_READS(name, i) reads<row_trace::name##_row, i>()

@@ -1,4 +1,4 @@
-// Largest and smallest elements, where they are, whether any or all are not 0, and all the bits together.
+// Largest and smallest elements, where they are, and all the bits together.
 #include "flambeau/extremes.h"
 #include "flambeau/operator.h"
 
@@ -11,34 +11,6 @@ namespace flambeau {
 namespace {
 
 using kernels::Reduce;
-
-void require_order(const Tensor& t, const char* name) {
-  require<NotImplementedError>(category(t.dtype()) <= Category::Floating, name, "(): not implemented for '", t.dtype(),
-                               "'");
-}
-
-void require_any(const Tensor& t, const char* name) {
-  require(t.numel() > 0, name,
-          "(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the "
-          "'dim' argument.");
-}
-
-// The extreme values; the gradient is shared evenly among equal ones.
-Tensor extreme(bool largest, const Tensor& t, const OptionalDims& dim, bool keepdim, const char* node) {
-  const char* name = largest ? "amax" : "amin";
-  require_order(t, name);
-  if (dim && !dim->empty())
-    require_elements(t, dim, name);
-  else
-    require_any(t, name);
-  Tensor out;
-  {
-    NoRecording off;
-    out = to(reduce(largest ? Reduce::Max : Reduce::Min, t, dim, keepdim), t.dtype());
-  }
-  if (recording(t)) record_shared(node, out, t, kept_shape(t, dim));
-  return out;
-}
 
 using ArgKernel = kernels::ArgReduceKernel;
 
@@ -106,7 +78,8 @@ TensorPair extreme_dim(bool largest, const Tensor& t, int64_t dim, bool keepdim,
 
 Tensor extreme_all(bool largest, const Tensor& t, const char* name, const char* node) {
   require_any(t, name);
-  return extreme(largest, t, {}, false, node);
+  require_order(t, largest ? "amax" : "amin");
+  return reduction(largest ? Reduce::amax : Reduce::amin, t, {}, false, t.dtype(), node);
 }
 
 Tensor arg_extreme(bool largest, const Tensor& t, std::optional<int64_t> dim, bool keepdim) {
@@ -117,37 +90,13 @@ Tensor arg_extreme(bool largest, const Tensor& t, std::optional<int64_t> dim, bo
   return arg_reduce(largest, t, dim, keepdim);
 }
 
-Tensor truth(Reduce op, const Tensor& t, const OptionalDims& dim, bool keepdim) {
-  NoRecording off;
-  const Tensor out = reduce(op, t, dim, keepdim);
-  return t.dtype() == Dtype::uint8 ? to(out, Dtype::uint8) : out;
-}
-
 }  // namespace
 
-Tensor amax(const Tensor& t, const OptionalDims& dim, bool keepdim) { return extreme(true, t, dim, keepdim, "Amax"); }
-
-const Operator amax_operator({.signature = "amax(input, dim=(), keepdim=False)",
-                              .forms = kFunction | kMethod | kOut,
-                              .doc = "The largest over dimensions; the gradient is shared evenly among equal elements.",
-                              .forward = amax,
-                              .reference = "np.amax(input, dim or None, keepdims=keepdim)",
-                              .samples = "f(2, 3); f(2, 3), 1; i(2, 3, 4), (0, 2), True"});
-
-Tensor amin(const Tensor& t, const OptionalDims& dim, bool keepdim) { return extreme(false, t, dim, keepdim, "Amin"); }
-
-const Operator amin_operator(
-    {.signature = "amin(input, dim=(), keepdim=False)",
-     .forms = kFunction | kMethod | kOut,
-     .doc = "The smallest over dimensions; the gradient is shared evenly among equal elements.",
-     .forward = amin,
-     .reference = "np.amin(input, dim or None, keepdims=keepdim)",
-     .samples = "f(2, 3); f(2, 3), 1; i(2, 3, 4), (0, 2), True"});
 TensorPair aminmax(const Tensor& t, std::optional<int64_t> dim, bool keepdim) {
   const OptionalDims dims = dim ? OptionalDims(Shape{*dim}) : OptionalDims();
   if (dim || keepdim || recording(t)) return {amin(t, dims, keepdim), amax(t, dims, keepdim)};
   require_order(t, "aminmax");
-  const auto [smallest, largest] = reduce_both(Reduce::Min, Reduce::Max, t);
+  const auto [smallest, largest] = reduce_both(Reduce::amin, Reduce::amax, t);
   return {to(smallest, t.dtype()), to(largest, t.dtype())};
 }
 Tensor max_all(const Tensor& t) { return extreme_all(true, t, "max", "Max"); }
@@ -162,9 +111,9 @@ Tensor hash_tensor(const Tensor& t, const OptionalDims& dim, bool keepdim, int64
   else
     require_any(t, "hash_tensor");
   NoRecording off;
-  const bool direct = kernels::table().reduce[int(Reduce::Xor)][int(t.dtype())].run;
+  const bool direct = kernels::table().reduce[int(Reduce::_xor)][int(t.dtype())].run;
   const Tensor x = direct ? t : to(t, is_floating(t.dtype()) ? Dtype::float32 : Dtype::int64);
-  return to(reduce(Reduce::Xor, x, dim, keepdim), Dtype::uint64);
+  return to(reduce(Reduce::_xor, x, dim, keepdim), Dtype::uint64);
 }
 
 const Operator hash_tensor_operator(
@@ -193,24 +142,6 @@ const Operator argmin_operator({.signature = "argmin(input, dim=None, keepdim=Fa
                                 .forward = argmin,
                                 .reference = "np.argmin(input, dim, keepdims=keepdim)",
                                 .samples = "f(2, 3); f(2, 3), 1; i(2, 30), 0, True"});
-
-Tensor any(const Tensor& t, const OptionalDims& dim, bool keepdim) { return truth(Reduce::Any, t, dim, keepdim); }
-
-const Operator any_operator({.signature = "any(input, dim=None, keepdim=False)",
-                             .forms = kFunction | kMethod | kOut,
-                             .doc = "Whether any element is not 0.",
-                             .forward = any,
-                             .reference = "np.any(input, dim, keepdims=keepdim)",
-                             .samples = "b(2, 3); i(3, 4), 1; b(2, 3), 0, True"});
-
-Tensor all(const Tensor& t, const OptionalDims& dim, bool keepdim) { return truth(Reduce::All, t, dim, keepdim); }
-
-const Operator all_operator({.signature = "all(input, dim=None, keepdim=False)",
-                             .forms = kFunction | kMethod | kOut,
-                             .doc = "Whether every element is not 0.",
-                             .forward = all,
-                             .reference = "np.all(input, dim, keepdims=keepdim)",
-                             .samples = "b(2, 3); i(3, 4), 1; b(2, 3), 0, True"});
 
 const Operator one_hot_operator(
     {.signature = "one_hot(input, num_classes=-1)",

@@ -16,10 +16,10 @@ using kernels::Reduce;
 Tensor norm_value(const Tensor& x, double p, const OptionalDims& dim, bool keepdim) {
   NoRecording off;
   const Dtype type = to_real(x.dtype());
-  if (p == 2) return to(sqrt(reduce(Reduce::SquareSum, x, dim, keepdim)), type);
-  if (p == 1) return to(reduce(Reduce::AbsSum, x, dim, keepdim), type);
-  if (p == 0) return to(reduce(Reduce::Count, x, dim, keepdim), type);
-  if (std::isinf(p)) return to(reduce(p > 0 ? Reduce::AbsMax : Reduce::AbsMin, x, dim, keepdim), type);
+  if (p == 2) return to(sqrt(reduce(Reduce::_square_sum, x, dim, keepdim)), type);
+  if (p == 1) return to(reduce(Reduce::_abs_sum, x, dim, keepdim), type);
+  if (p == 0) return to(reduce(Reduce::count_nonzero, x, dim, keepdim), type);
+  if (std::isinf(p)) return to(reduce(p > 0 ? Reduce::_abs_max : Reduce::_abs_min, x, dim, keepdim), type);
   if (reduced_count(x, dim) == 1 && x.numel() > 0) return reshape(abs(x), reduced_shape(x, dim, keepdim));
   const Tensor wide = to(x, dtype_of(compute_type(x.dtype())));
   return to(power(sum(power(abs(wide), Scalar(p)), dim, keepdim, {}), Scalar(1 / p)), type);

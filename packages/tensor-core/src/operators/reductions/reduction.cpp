@@ -117,22 +117,10 @@ namespace {
 
 using kernels::Reduce;
 
-// How partial results are joined.
-Reduce join_of(Reduce op) {
-  switch (op) {
-    case Reduce::Count:
-    case Reduce::NanSum:
-    case Reduce::AbsSum:
-    case Reduce::SquareSum:
-      return Reduce::Sum;
-    case Reduce::AbsMax:
-      return Reduce::Max;
-    case Reduce::AbsMin:
-      return Reduce::Min;
-    default:
-      return op;
-  }
-}
+namespace joined_by {
+#define JOIN(join, name) constexpr Reduce join = Reduce::name;
+#include "flambeau/reductions.def"
+}  // namespace joined_by
 
 const kernels::ReduceEntry& entry_of(Reduce op, Dtype dtype) {
   const auto& entry = kernels::table().reduce[int(op)][int(dtype)];
@@ -147,7 +135,7 @@ Tensor step(Reduce op, const Tensor& in, int64_t outer, int64_t length, int64_t 
   constexpr int64_t kBlock = 65536, kFewest = 4 * kBlock, kMost = 16 * kBlock;
   // In each block a product may vanish anew, kSplits: halves, but of no more elements than that.
   if (outer * inner == 0) return empty({0}, entry.result);
-  const int64_t block = op == Reduce::Prod ? std::clamp(length * inner / 2, kFewest, kMost) : kBlock;
+  const int64_t block = join_of(op) == Reduce::prod ? std::clamp(length * inner / 2, kFewest, kMost) : kBlock;
   const int64_t rows = block_length(outer, length, inner, block),
                 blocks = rows < length ? (length + rows - 1) / rows : 1;
   Tensor out = empty({outer * blocks * inner}, entry.result);
@@ -169,6 +157,19 @@ Tensor step(Reduce op, const Tensor& in, int64_t outer, int64_t length, int64_t 
 }
 
 }  // namespace
+
+Reduce join_of(Reduce op) {
+  static constexpr Reduce joins[] = {
+#define REDUCTION(name, domain, join, ...) joined_by::join,
+#include "flambeau/reductions.def"
+  };
+  return joins[int(op)];
+}
+
+Tensor suited(Reduce op, const Tensor& t, Dtype type) {
+  const Dtype given = kernels::table().reduce[int(op)][int(t.dtype())].result;
+  return t.dtype() == type || given == same_bits(type) ? t : to(t, type);
+}
 
 Tensor reduce(Reduce op, const Tensor& t, const OptionalDims& dims, bool keepdim) {
   const uint64_t mask = dim_mask(t, dims);

@@ -10,7 +10,7 @@
 
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
-#include "kernels/table.h"
+#include "kernels/reduction_numbers.h"
 
 namespace flambeau {
 
@@ -35,8 +35,20 @@ Layout layout(const Tensor& t, uint64_t mask);
 // The results (a fresh vector), one for each kept element of a layout's order, as a tensor of the reduced shape.
 Tensor placed(const Tensor& flat, const Layout& l, const Tensor& t, uint64_t mask, bool keepdim);
 
+// The row's result in a dtype, with its derivative. `node`: the name of the graph's node, if not the row's.
+Tensor reduction(kernels::Reduce row, const Tensor& t, const OptionalDims& dims, bool keepdim, Dtype type,
+                 const char* node = nullptr);
+void require_order(const Tensor& t, const char* name);  // no complex numbers
+void require_any(const Tensor& t, const char* name);    // an element
+
 // The reduction without history, in the dtype it is accumulated in.
 Tensor reduce(kernels::Reduce op, const Tensor& t, const OptionalDims& dims, bool keepdim);
+
+// What to reduce for a result in a dtype: the tensor itself, if its elements are accumulated in that dtype anyway.
+Tensor suited(kernels::Reduce op, const Tensor& t, Dtype type);
+
+// How partial results are joined.
+kernels::Reduce join_of(kernels::Reduce op);
 
 // Two reductions of all elements, which are read once from memory.
 TensorPair reduce_both(kernels::Reduce first, kernels::Reduce second, const Tensor& t);
@@ -66,5 +78,21 @@ void over_step(int64_t outer, int64_t length, int64_t inner, F&& body) {
     }
   });
 }
+
+// A reduction of tensors with one more dimension in front, the batch's, for vmap.
+template <auto function>
+struct Batched;
+template <class... Rest, Tensor (*function)(const Tensor&, const OptionalDims&, Rest...)>
+struct Batched<function> {
+  static Tensor call(const Tensor& t, const OptionalDims& dims, Rest... rest) {
+    const int64_t rank = t.dim() - 1;
+    Shape behind;
+    if (dims)
+      for (const int64_t dim : *dims) behind.push_back(1 + Tensor::wrap_dim(dim, rank));
+    if (rank == 0) return reshape(function(unsqueeze(t, 1), Shape{1}, rest...), t.shape());
+    for (int64_t dim = 1; dim <= rank && (!dims || dims->empty()); ++dim) behind.push_back(dim);
+    return function(t, behind, rest...);
+  }
+};
 
 }  // namespace flambeau

@@ -298,7 +298,9 @@ Tensor median_all(const Tensor& t, bool ignore_nan) {
         *reinterpret_cast<BitsOf<T>*>(out.bytes()) = in[median_of<T>(in, x.numel(), ignore_nan, keys.data())];
       });
   }
-  if (recording(t)) record_shared("Median", out, t, {});
+  if (recording(t))
+    record("Median", out, {&t}, {&t, &out},
+           [](const Context& c) { c.set(0, shared_gradient(c.gradient(), c.saved(0), c.saved(1))); });
   return out;
 }
 

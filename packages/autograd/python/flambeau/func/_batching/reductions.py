@@ -10,8 +10,7 @@ from flambeau.func._rules import Call, batching
 
 
 @batching(
-    "sum mean prod nansum nanmean var std var_mean std_mean max min amax amin argmax argmin any all count_nonzero "
-    "aminmax median nanmedian logsumexp linalg.vector_norm"
+    "nanmean var std var_mean std_mean max min argmax argmin aminmax median nanmedian logsumexp linalg.vector_norm"
 )
 def reduction(call: Call) -> Any:
     """Over one dimension, several or all of them."""

@@ -1,0 +1,17 @@
+// The numbers of the reductions' rows. Apart from the table, so that a new row recompiles few files.
+#pragma once
+
+#include "kernels/table.h"
+
+namespace flambeau::kernels {
+
+enum class Reduce : uint8_t {
+#define REDUCTION(name, ...) name,
+#include "flambeau/reductions.def"
+};
+#define REDUCTION(...) +1
+static_assert(0
+#include "flambeau/reductions.def"
+              <= kReduceRoom);
+
+}  // namespace flambeau::kernels
