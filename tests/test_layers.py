@@ -25,7 +25,7 @@ HEADERS = {
     "core": "autograd copies gamma_variates interpreter memory memory_format parallel pointwise_row python random tensor "
     "tf32 thread_generator",
     "cuda": "array_library collectives cuda cuda_installation",
-    "operators": "add_product distances elementwise elementwise_kernels extremes factorization grids linalg networks "
+    "operators": "add_product distances elementwise elementwise_kernels factorization grids linalg networks "
     "operator operators optimizer pointwise products recurrent row_functions sorting",
     "program": "program",
 }

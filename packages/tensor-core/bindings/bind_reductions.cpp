@@ -2,7 +2,6 @@
 #include <cstring>
 
 #include "bind.h"
-#include "flambeau/extremes.h"
 #include "warning.h"
 
 namespace flambeau::python {
@@ -67,13 +66,6 @@ Tensors spread_and_mean(const Tensor& t, PyObject* dim, std::optional<bool> unbi
   return {pair.values, pair.indices};
 }
 
-PyObject* both_extremes(const Tensor& t, std::optional<int64_t> dim, bool keepdim) {
-  require(dim || t.numel() > 0,
-          "aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity, got shape ",
-          t.shape());
-  return named_tuple("aminmax", aminmax(t, dim, keepdim));
-}
-
 }  // namespace
 
 void bind_reductions() {
@@ -94,10 +86,6 @@ void bind_reductions() {
       "NaN counts as largest. Gradient: shared among equal elements; along a dimension, to the one at the index.",
       extreme<true>);
   def("min(input, dim|other=None, keepdim=False)", kUsual, "As max, for the smallest.", extreme<false>);
-  def("aminmax(input, *, dim=None, keepdim=False)", kUsual | kExactOut,
-      "The smallest and the largest element, of all or along a dimension, as (min, max).\n\n"
-      "Raises RuntimeError where there is none. Gradient: shared among equal elements.",
-      both_extremes);
 }
 
 }  // namespace flambeau::python

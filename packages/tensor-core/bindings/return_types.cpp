@@ -19,7 +19,6 @@ constexpr ReturnType kReturnTypes[] = {
     {"min", {kValues, kIndices}},
     {"cummax", {kValues, kIndices}},
     {"cummin", {kValues, kIndices}},
-    {"aminmax", {"min", "max"}},
     {"histogram", {"hist", "bin_edges"}},
     {"histogramdd", {"hist", "bin_edges"}},
     {"svd", {"U", "S", "V"}},

@@ -1,5 +1,4 @@
 // Reductions, running sums, order.
-#include "flambeau/extremes.h"
 #include "flambeau/sorting.h"
 #include "program/operators.h"
 
@@ -60,7 +59,6 @@ Family reduction_operators() {
          }),
       op("max", extreme<true>),
       op("min", extreme<false>),
-      op("aminmax", aminmax),
       op("cummax", cummax),
       op("cummin", cummin),
       op("sort", [](const Tensor& t, int64_t dim, bool descending, bool) { return sort(t, dim, descending); }),

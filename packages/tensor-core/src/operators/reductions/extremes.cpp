@@ -1,5 +1,4 @@
 // Largest and smallest elements, where they are, and all the bits together.
-#include "flambeau/extremes.h"
 #include "flambeau/operator.h"
 
 #include "cuda/operators.h"
@@ -92,13 +91,25 @@ Tensor arg_extreme(bool largest, const Tensor& t, std::optional<int64_t> dim, bo
 
 }  // namespace
 
-TensorPair aminmax(const Tensor& t, std::optional<int64_t> dim, bool keepdim) {
-  const OptionalDims dims = dim ? OptionalDims(Shape{*dim}) : OptionalDims();
-  if (dim || keepdim || recording(t)) return {amin(t, dims, keepdim), amax(t, dims, keepdim)};
-  require_order(t, "aminmax");
-  const auto [smallest, largest] = reduce_both(Reduce::amin, Reduce::amax, t);
-  return {to(smallest, t.dtype()), to(largest, t.dtype())};
-}
+const Operator aminmax_operator(
+    {.signature = "aminmax(input, *, dim=None, keepdim=False)",
+     .forms = kFunction | kMethod | kOut | kExactOut,
+     .doc = R"(The smallest and the largest element, of all or along a dimension, as (min, max).
+
+Raises RuntimeError where there is none. Gradient: shared among equal elements.)",
+     .forward = [](const Tensor& t, std::optional<int64_t> dim, bool keepdim) -> TensorPair {
+       require(dim || t.numel() > 0,
+               "aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity, got shape ",
+               t.shape());
+       const OptionalDims dims = dim ? OptionalDims(Shape{*dim}) : OptionalDims();
+       if (dim || keepdim || recording(t)) return {amin(t, dims, keepdim), amax(t, dims, keepdim)};
+       require_order(t, "aminmax");
+       const auto [smallest, largest] = reduce_both(Reduce::amin, Reduce::amax, t);
+       return {to(smallest, t.dtype()), to(largest, t.dtype())};
+     },
+     .fields = "min, max",
+     .reference = "(np.amin(input, dim, keepdims=keepdim), np.amax(input, dim, keepdims=keepdim))",
+     .samples = "f(2, 3); f(2, 3), dim=1; i(2, 3), dim=0, keepdim=True"});
 Tensor max_all(const Tensor& t) { return extreme_all(true, t, "max", "Max"); }
 Tensor min_all(const Tensor& t) { return extreme_all(false, t, "min", "Min"); }
 TensorPair max_dim(const Tensor& t, int64_t dim, bool keepdim) { return extreme_dim(true, t, dim, keepdim, "Max"); }
