@@ -25,10 +25,10 @@ FACADES = (FACADE, "packages/nn/src/flambeau/nn/parallel/distributed.py")
 
 # Where a package still names one that it does not depend on.
 KNOWN_EDGES = {
-    "tensor-core/bindings/bind_autograd.cpp: flambeau.autograd",
-    "tensor-core/bindings/bind_autograd.cpp: flambeau.autograd._tensor_methods",
-    "tensor-core/bindings/bind_windows.cpp: flambeau.nn.grad",
-    "tensor-core/bindings/define.h: flambeau.nn.functional",
+    "tensor-core/bindings/operators/bind_autograd.cpp: flambeau.autograd",
+    "tensor-core/bindings/operators/bind_autograd.cpp: flambeau.autograd._tensor_methods",
+    "tensor-core/bindings/operators/bind_windows.cpp: flambeau.nn.grad",
+    "tensor-core/bindings/calls/define.h: flambeau.nn.functional",
     "tensor-core/python/flambeau/_serialization/interpreter.py: flambeau.nn.modules",
     "tensor-core/python/flambeau/_serialization/rebuild.py: flambeau.autograd",
     "tensor-core/python/flambeau/_serialization/rebuild.py: flambeau.nn",

@@ -1,8 +1,8 @@
 // Python functions on tensors' values that operators are made of: what LAPACK does on the CPU and CuPy on a GPU.
 #include "flambeau/array_library.h"
 
-#include "bind.h"
-#include "decompositions.h"
+#include "calls/bind.h"
+#include "operators/decompositions.h"
 
 namespace flambeau::python {
 

@@ -5,7 +5,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
-#include "bind.h"
+#include "calls/bind.h"
 
 #if PY_VERSION_HEX >= 0x030D0000
 extern "C" PyAPI_FUNC(int) _PyOS_IsMainThread(void);  // exported, but no longer declared in a public header

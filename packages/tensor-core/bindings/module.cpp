@@ -3,14 +3,14 @@
 
 #include <cstring>
 
-#include "bind.h"
-#include "bind_objects.h"
-#include "dlpack.h"
-#include "extension_watch.h"
+#include "calls/bind.h"
+#include "calls/extension_watch.h"
+#include "calls/intercept.h"
 #include "flambeau/linalg.h"
 #include "flambeau/parallel.h"
-#include "intercept.h"
-#include "tensor_type.h"
+#include "operators/bind_objects.h"
+#include "tensor/dlpack.h"
+#include "tensor/tensor_type.h"
 
 namespace py = pybind11;
 

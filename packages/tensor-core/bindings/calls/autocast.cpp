@@ -1,0 +1,190 @@
+// Note [Autocast]
+#include "calls/autocast.h"
+
+#include <algorithm>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "calls/bind.h"
+#include "calls/intercept.h"
+
+namespace flambeau::python {
+
+namespace {
+
+constexpr const char* kDevices[] = {"cpu", "cuda"};
+constexpr int kCpu = 0, kCuda = 1;
+
+struct Cast {
+  Tensor source, result;
+  uint32_t version;  // of the source, when it was cast
+};
+
+struct Region {
+  bool enabled[2] = {false, false};
+  Dtype dtype[2] = {Dtype::bfloat16, Dtype::float16};
+  bool caching = true;
+  bool suspended = false;  // an operator's own inside runs
+  int depth = 0;
+  std::unordered_map<const TensorImpl*, Cast> casts;
+};
+thread_local Region region;
+
+// Of the running call: Note [Devices].
+int kind() { return OnDevice::current() == DeviceType::Cuda ? kCuda : kCpu; }
+
+struct Suspended {
+  bool former = std::exchange(region.suspended, true);
+  ~Suspended() { region.suspended = former; }
+};
+
+bool eligible(const Tensor& t) { return is_floating(t.dtype()) && t.dtype() != Dtype::float64; }
+
+bool is_parameter(const Tensor& t) {
+  const TensorImpl& impl = *t.impl();
+  return impl.requires_grad && !impl.dual && !impl.base && impl.autograd && !impl.autograd->grad_fn;
+}
+
+// Whether a cast kept from before still has the values, and the history, that one made now would have.
+bool current(const Cast& cast) {
+  return cast.version == cast.source.storage().version() && (cast.result.requires_grad() || !recording_enabled()) &&
+         (!cast.result.storage().inference() || inference_mode());
+}
+
+Tensor cast(const Tensor& t, Dtype dtype) {
+  const bool kept = region.caching && region.depth > 0 && dtype == region.dtype[kind()] &&
+                    t.dtype() == Dtype::float32 && is_parameter(t);
+  if (!kept) return to(t, dtype);
+  const auto found = region.casts.find(t.impl());
+  if (found != region.casts.end() && current(found->second)) return found->second.result;
+  const Cast made{t, to(t, dtype), t.storage().version()};
+  region.casts.insert_or_assign(t.impl(), made);
+  return made.result;
+}
+
+bool is_sequence_of_arguments(PyObject* o) { return PyTuple_CheckExact(o) || PyList_CheckExact(o); }
+
+// The argument, or another with its tensors cast.
+Object cast_argument(PyObject* o, Dtype dtype) {
+  if (is_tensor(o)) {
+    const Tensor& t = tensor_of(o);
+    if (!eligible(t) || t.dtype() == dtype) return Object(Py_NewRef(o));
+    return Object(checked(wrap_tensor(cast(t, dtype))));
+  }
+  if (!is_sequence_of_arguments(o)) return Object(Py_NewRef(o));
+  const Object items = stable_items(o);
+  const Py_ssize_t n = PySequence_Fast_GET_SIZE(items.get());
+  bool holds = false;
+  for (Py_ssize_t i = 0; i < n; ++i) holds |= is_tensor(PySequence_Fast_GET_ITEM(items.get(), i));
+  if (!holds) return Object(Py_NewRef(o));
+  Object out(checked(PyTuple_New(n)));
+  for (Py_ssize_t i = 0; i < n; ++i)
+    PyTuple_SET_ITEM(out.get(), i, cast_argument(PySequence_Fast_GET_ITEM(items.get(), i), dtype).release());
+  return PyList_CheckExact(o) ? Object(checked(PySequence_List(out.get()))) : std::move(out);
+}
+
+void widen(Dtype& widest, PyObject* o) {
+  if (is_tensor(o) && eligible(tensor_of(o)) && tensor_of(o).dtype() != widest) widest = Dtype::float32;
+  if (!is_sequence_of_arguments(o)) return;
+  const Object items = stable_items(o);
+  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(items.get()); ++i)
+    if (PyObject* const item = PySequence_Fast_GET_ITEM(items.get(), i); is_tensor(item)) widen(widest, item);
+}
+
+Dtype wanted(int policy, PyObject* const* args, size_t count) {
+  if (policy == kFloat32) return Dtype::float32;
+  Dtype dtype = region.dtype[kind()];
+  if (policy == kWidest)
+    for (size_t i = 0; i < count; ++i) widen(dtype, args[i]);
+  return dtype;
+}
+
+int device_of(std::string_view name) {
+  for (int i = 0; i < 2; ++i)
+    if (name == kDevices[i]) return i;
+  detail::raise<Error>("unsupported autocast device type '", name, "': expected 'cpu' or 'cuda'");
+}
+
+bool set_enabled(std::string_view device, bool enabled) {
+  const int i = device_of(device);
+  interceptions += int(enabled) - int(region.enabled[i]);
+  return std::exchange(region.enabled[i], enabled);
+}
+
+Dtype set_dtype(std::string_view device, Dtype dtype) {
+  require(is_floating(dtype), "autocast: expected a floating-point dtype, got ", dtype);
+  return std::exchange(region.dtype[device_of(device)], dtype);
+}
+
+// Of nested regions, by 1 or -1; the last to end forgets the casts.
+int64_t change_depth(int64_t by) {
+  region.depth += int(by);
+  if (region.depth <= 0) region.casts.clear();
+  return region.depth;
+}
+
+}  // namespace
+
+namespace {
+
+std::unordered_set<std::string_view> words(std::string_view text) {
+  std::unordered_set<std::string_view> out;
+  for (size_t end; !text.empty(); text.remove_prefix(std::min(end + 1, text.size()))) {
+    end = std::min(text.find(' '), text.size());
+    out.insert(text.substr(0, end));
+  }
+  return out;
+}
+
+// What float16 has not the range for, by PyTorch's list for GPUs: there the flags say what bfloat16 is too coarse for.
+bool needs_range(std::string_view name) {
+  static const std::unordered_set<std::string_view> names = words(
+      "acos asin cosh cosine_similarity cdist cumprod cumsum dist erfinv exp expm1 group_norm layer_norm "
+      "log log10 log1p log2 log_softmax norm pdist pow prod reciprocal renorm rsqrt sinh softmax softplus "
+      "sum tan l1_loss mse_loss nll_loss smooth_l1_loss cross_entropy kl_div hinge_embedding_loss "
+      "cosine_embedding_loss margin_ranking_loss multi_margin_loss multilabel_margin_loss poisson_nll_loss "
+      "soft_margin_loss triplet_margin_loss binary_cross_entropy_with_logits __pow__ __rpow__ __rtruediv__ "
+      "special_softmax");
+  return names.contains(name);
+}
+
+}  // namespace
+
+int autocast_policy(int flags, std::string_view name) {
+  if (!region.enabled[kind()] || region.suspended) return 0;
+  if (kind() == kCuda && needs_range(name)) return kFloat32;
+  return flags & (kLowerPrecision | kFloat32 | kWidest);
+}
+
+bool in_autocast() { return (region.enabled[kCpu] || region.enabled[kCuda]) && !region.suspended; }
+
+PyObject* call_autocast(PyObject* callable, int policy, PyObject* const* args, size_t count, PyObject* kwnames) {
+  const size_t all = count + (kwnames ? size_t(PyTuple_GET_SIZE(kwnames)) : 0);
+  const Dtype dtype = wanted(policy, args, all);
+  SmallVector<PyObject*, 24> values;
+  std::vector<Object> owned;
+  owned.reserve(all);
+  for (size_t i = 0; i < all; ++i) {
+    owned.push_back(cast_argument(args[i], dtype));
+    values.push_back(owned.back().get());
+  }
+  const Suspended inside;
+  return PyObject_Vectorcall(callable, values.data(), count, kwnames);
+}
+
+void bind_autocast() {
+  def("_set_autocast_enabled(device_type, enabled)", kPrivate, "Of this thread; returns whether it was.", set_enabled);
+  def("_is_autocast_enabled(device_type)", kPrivate, "Of this thread.",
+      [](std::string_view device) { return region.enabled[device_of(device)]; });
+  def("_set_autocast_dtype(device_type, dtype)", kPrivate, "Of this thread; returns what it was.", set_dtype);
+  def("_autocast_dtype(device_type)", kPrivate, "Of this thread.",
+      [](std::string_view device) { return region.dtype[device_of(device)]; });
+  def("_set_autocast_caching(enabled)", kPrivate, "Of this thread; returns whether it was.",
+      [](bool enabled) { return std::exchange(region.caching, enabled); });
+  def("_is_autocast_caching()", kPrivate, "Of this thread.", [] { return region.caching; });
+  def("_change_autocast_depth(by)", kPrivate, "Enters or leaves a region; returns how many there are.", change_depth);
+  def("_clear_autocast_cache()", kPrivate, "Forgets the casts of this thread.", [] { region.casts.clear(); });
+}
+
+}  // namespace flambeau::python

@@ -1,0 +1,62 @@
+// One function for each family of bindings. Internal.
+#pragma once
+
+#include "calls/define.h"
+
+namespace flambeau::python {
+
+void set_interpreter_hooks();         // interpreter.cpp: the GIL and signals, for the library
+void bind_records();                  // bind_records.cpp: operators as their records describe them
+void bind_arithmetic();               // bind_arithmetic.cpp: promotion
+void bind_complex();                  // bind_complex.cpp
+void bind_views();                    // bind_views.cpp
+void bind_parts();                    // bind_parts.cpp
+void bind_layout();                   // bind_layout.cpp
+void bind_reductions();               // bind_reductions.cpp
+void bind_cumulative();               // bind_cumulative.cpp
+void bind_sorting();                  // bind_sorting.cpp
+void bind_structure();                // bind_structure.cpp: products
+void bind_joining();                  // bind_joining.cpp
+void bind_networks();                 // bind_networks.cpp: losses, normalisation
+void bind_optimizer();                // bind_optimizer.cpp: an optimizer's step
+void bind_factorizations();           // bind_factorizations.cpp: systems, factorizations
+void bind_spectra();                  // bind_spectra.cpp: eigenvalues, singular values
+void bind_least_squares();            // bind_least_squares.cpp
+void bind_windows();                  // bind_windows.cpp: convolutions, pools, padding
+void bind_program(PyObject* module);  // bind_program.cpp: programs without Python
+void bind_interpolation();            // bind_interpolation.cpp
+void bind_conversion();               // bind_conversion.cpp: copies in another dtype or order of memory
+void bind_construction();             // bind_construction.cpp
+void bind_random();                   // bind_random.cpp
+void bind_interop();                  // interop.cpp
+void bind_cuda();                     // bind_cuda.cpp: what flambeau.cuda is made of
+void bind_array_library();            // array_library.cpp: what CuPy does
+void bind_autograd();                 // bind_autograd.cpp
+void bind_autocast();                 // autocast.cpp
+void bind_python_operators(PyObject* module);
+void publish_return_types(PyObject* module);
+// A tuple type of an operator that is written in Python.
+PyObject* make_return_type(std::string_view name, PyObject* fields);
+PyTypeObject* named_tuple_type(std::string_view name, const std::vector<std::string_view>& fields);  // borrowed
+void publish_rows(PyObject* module);
+PyObject* describe_rows();
+
+// What a starred parameter collected: tensors given one by one, or as one sequence (bind_parts.cpp).
+Tensors given_tensors(const char* function, PyObject* given);
+PyObject* out_of_memory_error();   // flambeau.OutOfMemoryError; borrowed
+PyObject* linear_algebra_error();  // flambeau.linalg.LinAlgError; borrowed
+
+// A function of flambeau.linalg. flambeau itself has others of many of their names: _core calls this one linalg_<name>.
+template <class F>
+void def_linalg(std::string_view signature, const char* doc, F function, int flags = kOut) {
+  Binding* binding = def(signature, kPrivate | flags, doc, function);
+  binding->module = "flambeau.linalg";
+  binding->attribute = "linalg_" + binding->name;
+}
+
+Tensor pinned(const Tensor& t);  // a copy in pinned memory; RuntimeError without a driver (bind_cuda.cpp)
+// A fresh tensor, in pinned memory and a leaf where that is wanted.
+Tensor finished(Tensor t, Pinned pin, bool requires_grad);
+Tensor with_grad(Tensor t, bool requires_grad);  // marks a fresh tensor as a leaf
+
+}  // namespace flambeau::python

@@ -1,0 +1,167 @@
+// The rows as Python callables: name, name_ and out=, without a line for any of them.
+#include "calls/arguments.h"
+#include "calls/bind.h"
+#include "calls/call_arguments.h"
+#include "calls/intercept.h"
+#include "calls/overrides.h"
+#include "calls/watch.h"
+
+namespace flambeau::python {
+
+namespace {
+
+PyObject* run(const Binding& b, PyObject* const* args, size_t count, PyObject* kwnames, bool in_place) {
+  const int arity = row_of(b.op).arity;
+  Operand operands[kMaxOperands] = {0, 0, 0};
+  Arguments arguments;
+  PyObject* const* values = args;
+  if (kwnames || count != size_t(arity)) {
+    collect(b, args, count, kwnames, arguments);
+    values = arguments.at;
+  }
+  for (int i = 0; i < arity; ++i) {
+    const bool tensor_only = b.tensors >> i & 1;
+    if (!to_operand(values[i], operands[i]) || (tensor_only && !operands[i].tensor)) {
+      if (PyErr_Occurred()) return nullptr;
+      wrong_argument({b.name.c_str(), &b.parameters[size_t(i)], i}, tensor_only ? "Tensor" : "Tensor or Number",
+                     values[i]);
+    }
+  }
+  require<TypeError>(operands[0].tensor || operands[1].tensor, b.name,
+                     "(): argument 'input' (position 1) must be Tensor, not ", Py_TYPE(values[0])->tp_name);
+  if (in_place) {
+    pointwise_(b.op, operands);
+    return Py_NewRef(values[0]);
+  }
+  if (!arguments.out) return wrap_tensor(pointwise(b.op, operands));
+  require<TypeError>(is_tensor(arguments.out), b.name, "(): argument 'out' must be Tensor, not ",
+                     Py_TYPE(arguments.out)->tp_name);
+  const Tensor out = tensor_of(arguments.out);
+  pointwise(b.op, operands, &out);
+  return Py_NewRef(arguments.out);
+}
+
+const Binding& binding_of(PyObject* self) { return *reinterpret_cast<OperatorObject*>(self)->binding; }
+
+template <bool in_place>
+PyObject* call(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
+  const size_t count = size_t(PyVectorcall_NARGS(nargsf));
+  PyObject* const result = watched(binding_of(self).name.c_str(), [&] {
+    Caller caller;
+    if (caller.asks(self, args, count, kwnames)) return caller.answer;
+    return run(binding_of(self), args, count, kwnames, in_place);
+  });
+  if (FLAMBEAU_LIKELY(result) || !found_strangers(args, count + named_count(kwnames))) return result;
+  return call<in_place>(self, args, nargsf, kwnames);
+}
+
+std::string units(double v) {
+  std::string text = std::to_string(v);
+  text.erase(text.find_last_not_of('0') + 1);
+  return text.back() == '.' ? text + '0' : text;
+}
+
+std::string accuracy_of(const PointwiseRow& row) {
+  const Accuracy& a = row.accuracy;
+  if (a.float32 == 0 && a.float64 == 0) return "The result is exact.";
+  std::string text = "Error: at most " + units(a.float32) + " ULP";
+  if (a.float64 != a.float32) text += " in float32, " + units(a.float64) + " in float64";
+  if (*a.scale) text += std::string(", of the result or of ") + a.scale + ", whichever is larger";
+  return text + '.';
+}
+
+std::string doc_of(const PointwiseRow& row) {
+  std::string doc = row.doc;
+  doc += "\n\n";
+  if (row.domain == Domain::Floating) doc += "Integers and booleans are computed in the default floating dtype. ";
+  doc += takes_complex(row.op) ? "Real and complex numbers. " : "Real numbers. ";
+  doc += row.differentiable ? "Gradient: every floating or complex operand, any order." : "Not differentiable.";
+  if (row.domain != Domain::Comparison && row.domain != Domain::Logical && row.domain != Domain::Integral &&
+      row.domain != Domain::Whole)
+    doc += "\n\n" + accuracy_of(row);
+  return doc;
+}
+
+// Which operands a number cannot stand for: the first, unless the signature says otherwise, and what it says.
+uint8_t tensors_of(const Binding& b, int arity, bool in_place) {
+  uint8_t mask = 0;
+  for (int i = 0; i < arity; ++i) {
+    const std::string& type = b.parameters[size_t(i)].annotation;
+    if (type == "Tensor" || (i == 0 && (type.empty() || in_place))) mask |= uint8_t(1 << i);
+  }
+  return mask;
+}
+
+Binding* make(const PointwiseRow& row, const std::string& name, bool in_place) {
+  Binding* b = new Binding;  // lives as long as the process
+  b->signature = name + (in_place ? "_(" : "(") + row.signature + ")";
+  b->parameters = parse_signature(b->signature, b->name);
+  b->doc = in_place ? "In-place form of " + name + "." : doc_of(row);
+  b->flags = in_place ? 0 : kOut;
+  b->op = row.op;
+  b->tensors = tensors_of(*b, row.arity, in_place);
+  return b;
+}
+
+// special_name is flambeau.special.name and nothing else; see special.py.
+bool publish_special(PyObject* module, const PointwiseRow& row, std::string_view name) {
+  constexpr std::string_view prefix = "special_";
+  if (!name.starts_with(prefix)) return false;
+  Binding* b = make(row, std::string(name.substr(prefix.size())), false);
+  b->module = "flambeau.special";
+  PyModule_AddObjectRef(module, name.data(), Object(make_operator(b, call<false>)).get());
+  return true;
+}
+
+void publish_row(PyObject* module, const PointwiseRow& row, const std::string& name) {
+  if (publish_special(module, row, name)) return;
+  const Object function(make_operator(make(row, name, false), call<false>));
+  const Object in_place(make_operator(make(row, name, true), call<true>));
+  add_public(module, name.c_str(), function.get());
+  add_public(module, (name + '_').c_str(), in_place.get());
+  PyDict_SetItemString(tensor_type->tp_dict, name.c_str(), function.get());
+  PyDict_SetItemString(tensor_type->tp_dict, (name + '_').c_str(), in_place.get());
+}
+
+}  // namespace
+
+void publish_rows(PyObject* module) {
+  const Object plain(checked(PyDict_New()));  // every row by itself, for the tests
+  PyModule_AddObjectRef(module, "_rows", plain.get());
+  for (const PointwiseRow& row : pointwise_rows()) {
+    PyDict_SetItemString(plain.get(), row.name, Object(make_operator(make(row, row.name, false), call<false>)).get());
+    // A composite of the same name (add with alpha, celu with its checks) says itself where it is published.
+    if (row.name[0] != '_' && !PyObject_HasAttrString(module, row.name)) publish_row(module, row, row.name);
+    for (const PointwiseAlias& alias : pointwise_aliases())
+      if (std::string_view(alias.name) == row.name) publish_row(module, row, alias.alias);
+  }
+  PyType_Modified(tensor_type);
+}
+
+PyObject* describe_rows() {  // for the test tables and the docs
+  Object list(checked(PyList_New(0)));
+  constexpr const char* domains[] = {"Floating", "Real",       "Number",  "Any",   "Integral",
+                                     "Whole",    "Comparison", "Logical", "Select"};
+  for (const PointwiseRow& row : pointwise_rows()) {
+    Object derivatives(checked(PyList_New(0)));
+    for (int i = 0; i < row.arity; ++i) {
+      const Object text(checked(PyUnicode_FromString(row.derivatives[i])));
+      PyList_Append(derivatives.get(), text.get());
+    }
+    Object aliases(checked(PyList_New(0)));
+    for (const PointwiseAlias& alias : pointwise_aliases())
+      if (std::string_view(alias.name) == row.name)
+        PyList_Append(aliases.get(), Object(checked(PyUnicode_FromString(alias.alias))).get());
+    const Object entry(checked(Py_BuildValue(
+        "{s:s,s:s,s:i,s:s,s:s,s:s,s:O,s:O,s:(dds),s:s,s:O,s:O,s:O}", "name", row.name, "domain",
+        domains[int(row.domain)], "arity", int(row.arity), "doc", row.doc, "reference", row.reference, "value",
+        row.value, "derivatives", derivatives.get(), "differentiable", row.differentiable ? Py_True : Py_False,
+        "accuracy", row.accuracy.float32, row.accuracy.float64, row.accuracy.scale, "signature", row.signature,
+        "has_parameters", row.has_parameters ? Py_True : Py_False, "aliases", aliases.get(), "complex",
+        takes_complex(row.op) ? Py_True : Py_False)));
+    PyList_Append(list.get(), entry.get());
+  }
+  return list.release();
+}
+
+}  // namespace flambeau::python

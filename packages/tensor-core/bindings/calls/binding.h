@@ -1,0 +1,84 @@
+// What is known of a callable of this module, and the registry of them all. Note [Binding] in define.h. Internal.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "flambeau/operator.h"
+#include "tensor/object.h"
+
+namespace flambeau::python {
+
+struct Parameter {
+  PyObject* name;                // interned
+  PyObject* fallback = nullptr;  // the default; null if required
+  bool keyword_only = false, variadic = false;
+  std::string also;        // other names, each with a bar before it: "|sections|indices"
+  std::string annotation;  // the type that stands behind the name, if one does
+  bool may_be_none() const { return fallback == Py_None || annotation.find("None") != annotation.npos; }
+  uint8_t kinds = 0;  // of an operator written in Python: the types its annotation allows; 0: any
+};
+
+struct Call {  // what a converter may say in an error
+  const char* function;
+  const Parameter* parameter;
+  int position;
+};
+
+struct Binding {
+  std::string name, signature, doc;
+  std::string attribute;  // what _core calls it, if not by its name
+  std::vector<std::string> aliases;
+  int flags = 0;
+  std::string module = "flambeau";
+  std::vector<Parameter> parameters;
+  // How many arguments by position may stand for the first parameters, the others having defaults.
+  uint8_t least = 1, most = 0;
+  PyObject* (*invoke)(const Binding&, PyObject* const* values) = nullptr;
+  void (*function)() = nullptr;
+  const Operator* record = nullptr;     // of an operator that has one
+  Binding* batched = nullptr;           // the form that computes a batch at once, for vmap
+  Binding* in_place = nullptr;          // the form that writes to the first argument, if it has its own function
+  PyTypeObject* result_type = nullptr;  // of named results
+  PyObject* (*shortcut)(const Tensor& self, PyObject* object) = nullptr;  // of a call with nothing but self, or null
+  // Which form of another binding it is, if any: its result written to the first argument, copied, or become by it.
+  enum Form : uint8_t { Own, InPlace, Copied, Become } form = Own;
+  PointwiseOp op = {};  // of a row's callable
+  uint8_t tensors = 0;  // bit i: operand i of a row's callable must be a Tensor, not a number
+  // The types of the parameters and of the result as the stub writes them; null if they are not known.
+  std::vector<const char*> types;
+  const char* result = nullptr;
+  // Of an operator that is written in Python: the function, and the names of its keyword-only parameters.
+  PyObject *python = nullptr, *keywords = nullptr;
+};
+
+// Parses the text into a binding of its own, which lives as long as the process, and adds it to the registry.
+Binding* register_binding(std::string_view signature, int flags, const char* doc);
+std::vector<Parameter> parse_signature(std::string_view text, std::string& name);
+void add_to_registry(Binding* binding);
+const std::vector<Binding*>& bindings();
+
+// The callable: a function in the module, a method in the type.
+struct OperatorObject {
+  PyObject_HEAD vectorcallfunc vectorcall;
+  const Binding* binding;
+};
+extern PyTypeObject* operator_type;
+inline const Binding* binding_of(PyObject* callable) {  // null if it is no operator
+  return Py_TYPE(callable) == operator_type ? reinterpret_cast<OperatorObject*>(callable)->binding : nullptr;
+}
+PyObject* make_operator(const Binding* binding, vectorcallfunc call);
+PyObject* call_binding(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames);
+PyObject* call_shortcut(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames);
+
+// Adds every registered callable to the module and the Tensor type.
+void publish(PyObject* module);
+// Finds how many arguments a call may give by position alone.
+void count_plain_arguments(Binding& binding);
+// Adds one; returns the callable, a new reference.
+PyObject* publish(PyObject* module, Binding* binding);
+// Adds a name to the module and to its __all__.
+void add_public(PyObject* module, const char* name, PyObject* value);
+
+}  // namespace flambeau::python

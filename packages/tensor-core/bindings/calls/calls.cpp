@@ -1,0 +1,162 @@
+// Calls of operators, and where their results go: out=, in-place forms, copies.
+#include "calls/arguments.h"
+#include "calls/call_arguments.h"
+#include "calls/conversions.h"
+#include "calls/intercept.h"
+#include "calls/overrides.h"
+#include "calls/watch.h"
+
+namespace flambeau::python {
+
+namespace {
+
+// An operator written in Python can return anything.
+void require_tensor(const Binding& b, PyObject* result) {
+  require<TypeError>(is_tensor(result), b.name, "(): the result is no Tensor to be written to another, but ",
+                     Py_TYPE(result)->tp_name);
+}
+
+// Whether a result can be stored in out=; nothing is written before all of it can.
+void check_out(const Binding& b, PyObject* result, PyObject* out) {
+  if (PyTuple_Check(result)) {
+    const bool fits =
+        (PyTuple_Check(out) || PyList_Check(out)) && PySequence_Fast_GET_SIZE(out) == PyTuple_GET_SIZE(result);
+    require<TypeError>(fits, b.name, "(): out must be a tuple of ", PyTuple_GET_SIZE(result), " Tensors");
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(result); ++i)
+      check_out(b, PyTuple_GET_ITEM(result, i), PySequence_Fast_GET_ITEM(out, i));
+    return;
+  }
+  require<TypeError>(is_tensor(out), b.name, "(): argument 'out' must be Tensor, not ", Py_TYPE(out)->tp_name);
+  require_tensor(b, result);
+  const Tensor &from = tensor_of(result), &to = tensor_of(out);
+  require(!recording(from, to), b.name,
+          "(): functions with out=... arguments don't support automatic differentiation, but one of the arguments "
+          "requires grad.");
+  require(can_cast(from.dtype(), to.dtype()), b.name, "(): result type ", from.dtype(),
+          " can't be cast to the desired output type ", to.dtype());
+  require(!(b.flags & kExactOut) || from.dtype() == to.dtype(), b.name, "(): Expected out tensor to have dtype ",
+          from.dtype(), ", but got ", to.dtype(), " instead");
+}
+
+// f(from, to) for each result and the tensor that it goes to.
+template <class F>
+void each_out(PyObject* result, PyObject* out, F&& f) {
+  if (!PyTuple_Check(result)) return f(tensor_of(result), tensor_of(out));
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(result); ++i)
+    each_out(PyTuple_GET_ITEM(result, i), PySequence_Fast_GET_ITEM(out, i), f);
+}
+
+// What may refuse to be written is asked before anything is.
+void store_out(const Binding& b, PyObject* result, PyObject* out) {
+  each_out(result, out, [&](const Tensor&, const Tensor& to) { begin_inplace(to, b.name.c_str()); });
+  each_out(result, out, [](const Tensor& from, const Tensor& to) {
+    if (!(to.shape() == from.shape())) resize(to, from.shape());
+    copy_values(to, from);
+  });
+}
+
+// A constructor writes out= in the dtype that it has.
+void adopt_dtype(const Binding& b, Arguments& values) {
+  static PyObject* const name = PyUnicode_InternFromString("dtype");
+  if (!is_tensor(values.out)) return;  // refused when the result is stored
+  PyObject* const own = dtype_object(tensor_of(values.out).dtype());
+  for (size_t i = 0; i < b.parameters.size(); ++i) {
+    if (b.parameters[i].name != name) continue;
+    if (values.at[i] == Py_None) values.at[i] = own;
+    const Dtype wanted = From<Dtype>::get({b.name.c_str(), &b.parameters[i], int(i)}, values.at[i]);
+    require(wanted == tensor_of(values.out).dtype(), b.name, "(): dtype ", wanted,
+            " does not match dtype of out parameter (", tensor_of(values.out).dtype(), ")");
+  }
+}
+
+// An in-place composite whose result is recorded computes it from a copy of the tensor, history included: what its
+// derivatives save is not overwritten.
+PyObject* keep_original(const Binding& b, Arguments& values) {
+  if (!recording_enabled()) return nullptr;
+  bool recorded = false;
+  for (size_t i = 0; i < b.parameters.size(); ++i)
+    recorded |= is_tensor(values.at[i]) && tensor_of(values.at[i]).tracked();
+  if (!recorded) return nullptr;
+  PyObject *self = values.at[0], *copy = checked(wrap_tensor(clone(tensor_of(self))));
+  for (size_t i = 0; i < b.parameters.size(); ++i)
+    if (values.at[i] == self) values.at[i] = copy;
+  return copy;
+}
+
+// The usual call: arguments by position alone, each the value of a parameter.
+PyObject* invoke_plainly(const Binding& b, PyObject* const* args, size_t count) {
+  const size_t n = b.parameters.size();
+  if (count == n) return b.invoke(b, args);
+  PyObject* values[kMaxParameters];
+  for (size_t i = 0; i < count; ++i) values[i] = args[i];
+  for (size_t i = count; i < n; ++i) values[i] = b.parameters[i].fallback;
+  return b.invoke(b, values);
+}
+
+PyObject* copied(PyObject* result) {
+  if (is_tensor(result)) return checked(wrap_tensor(clone(tensor_of(result))));
+  Object out(checked(PyTuple_New(PyTuple_GET_SIZE(result))));
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(result); ++i)
+    PyTuple_SET_ITEM(out.get(), i, copied(PyTuple_GET_ITEM(result, i)));
+  return out.release();
+}
+
+PyObject* call_in_place(const Binding& b, Arguments& values) {
+  PyObject* const self = values.at[0];
+  if (!is_tensor(self)) wrong_argument({b.name.c_str(), &b.parameters[0], 0}, "Tensor", self);
+  const Object original(keep_original(b, values));  // for the derivative
+  const Object result(checked(b.invoke(b, values.at)));
+  require_tensor(b, result.get());
+  write_in_place(tensor_of(self), tensor_of(result.get()), b.name.c_str());
+  return Py_NewRef(self);
+}
+
+PyObject* turned_into(const Binding& b, PyObject* self, PyObject* view) {
+  require_tensor(b, self);
+  require_tensor(b, view);
+  become(tensor_of(self), tensor_of(view));
+  return Py_NewRef(self);
+}
+
+PyObject* stored(const Binding& b, PyObject* result, PyObject* out) {
+  const Object targets = stable_items(out);
+  check_out(b, result, targets.get());
+  store_out(b, result, targets.get());
+  return Py_NewRef(out);
+}
+
+}  // namespace
+
+PyObject* call_binding(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
+  const Binding& b = *reinterpret_cast<OperatorObject*>(self)->binding;
+  const size_t count = size_t(PyVectorcall_NARGS(nargsf));
+  PyObject* const result = watched(b.name.c_str(), [&]() -> PyObject* {
+    Caller caller;
+    if (caller.asks(self, args, count, kwnames)) return caller.answer;
+    if (b.form == Binding::Own && !kwnames && count >= b.least && count <= b.most)
+      return invoke_plainly(b, args, count);
+    Arguments values;
+    collect(b, args, count, kwnames, values);
+    if (FLAMBEAU_UNLIKELY(b.form == Binding::InPlace)) return call_in_place(b, values);
+    if (values.out && (b.flags & kFactory)) adopt_dtype(b, values);
+    Object result(checked(b.invoke(b, values.at)));
+    if (b.form == Binding::Become) return turned_into(b, values.at[0], result.get());
+    if (b.form == Binding::Copied) result = Object(copied(result.get()));
+    return values.out ? stored(b, result.get(), values.out) : result.release();
+  });
+  if (FLAMBEAU_LIKELY(result) || !found_strangers(args, count + named_count(kwnames))) return result;
+  return call_binding(self, args, nargsf, kwnames);
+}
+
+// What needs no computing is not prepared for.
+PyObject* call_shortcut(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
+  if (PyVectorcall_NARGS(nargsf) == 1 && !kwnames && is_tensor(args[0]) &&
+      !interceptions.load(std::memory_order_relaxed) && !call_observer) {
+    const Binding& b = *reinterpret_cast<OperatorObject*>(self)->binding;
+    const InterpreterSection section;
+    if (PyObject* const result = b.shortcut(tensor_of(args[0]), args[0])) return result;
+  }
+  return call_binding(self, args, nargsf, kwnames);
+}
+
+}  // namespace flambeau::python

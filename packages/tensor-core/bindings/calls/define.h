@@ -1,0 +1,55 @@
+// From a signature and a C++ function to a Python callable. Internal.
+//
+// Note [Binding]
+// def("sum(input, dim=None, keepdim=False, *, dtype=None)", kFunction | kMethod, doc, sum) makes the function
+// flambeau.sum and the method Tensor.sum. The text gives names, defaults and what is keyword-only; the kinds of the
+// arguments are those of the C++ function's parameters. "clamp|clip(input, ...)" gives it two names. A parameter
+// written *size takes the remaining positional integers or one sequence. The same text serves inspect.signature, the
+// docs and the stubs.
+#pragma once
+
+#include "calls/stub_type.h"
+
+namespace flambeau::python {
+
+// Converts the arguments and calls `binding.function`, which has this type.
+template <class R, class... Args>
+PyObject* invoke_function(const Binding& binding, PyObject* const* values) {
+  auto f = reinterpret_cast<R (*)(Args...)>(binding.function);
+  return [&]<size_t... I>(std::index_sequence<I...>) -> PyObject* {
+    const Parameter* p = binding.parameters.data();
+    (void)p;
+    if constexpr (std::is_void_v<R>) {
+      f(From<Args>::get({binding.name.c_str(), p + I, int(I)}, values[I])...);
+      Py_RETURN_NONE;
+    } else {
+      return to_python(f(From<Args>::get({binding.name.c_str(), p + I, int(I)}, values[I])...));
+    }
+  }(std::index_sequence_for<Args...>());
+}
+
+template <class R, class... Args>
+Binding* def(std::string_view signature, int flags, const char* doc, R (*function)(Args...)) {
+  Binding* binding = register_binding(signature, flags, doc);
+  binding->function = reinterpret_cast<void (*)()>(function);
+  binding->invoke = invoke_function<R, Args...>;
+  binding->types = {stub_type<detail::Stored<Args>>()...};
+  binding->result = stub_result<R>();
+  if (sizeof...(Args) != binding->parameters.size()) Py_FatalError("a signature does not match its function");
+  return binding;
+}
+template <class F>
+Binding* def(std::string_view signature, int flags, const char* doc, F lambda) {
+  return def(signature, flags, doc, +lambda);
+}
+
+// Functions of flambeau.nn.functional, or another module of that package, which takes them from here as nn_<name>.
+template <class F>
+void def_functional(std::string_view signature, const char* doc, F function, int flags = 0,
+                    const char* module = "flambeau.nn.functional") {
+  Binding* binding = def(signature, kPrivate | flags, doc, function);
+  binding->module = module;
+  binding->attribute = "nn_" + binding->name;
+}
+
+}  // namespace flambeau::python

@@ -1,0 +1,71 @@
+// Note [Extension watch]
+#include "calls/extension_watch.h"
+
+#include "calls/call_arguments.h"
+
+namespace flambeau::python {
+
+namespace {
+
+thread_local PyObject* watcher = nullptr;  // called with a tensor and one of these words; held
+
+void tell(PyObject* tensor, PyObject* what) {
+  PyObject* const told[] = {tensor, what};
+  const Object done(checked(PyObject_Vectorcall(watcher, told, 2, nullptr)));
+}
+
+PyObject* interned(const char* word) { return checked(PyUnicode_InternFromString(word)); }
+
+PyObject* watch_extensions(PyObject*, PyObject* callable) {
+  PyObject* const former = watcher;
+  watcher = callable == Py_None ? nullptr : Py_NewRef(callable);
+  return former ? former : Py_NewRef(Py_None);
+}
+
+// No operator: a mode would be asked about it.
+PyMethodDef controls[] = {
+    {"_watch_extensions", watch_extensions, METH_O,
+     "_watch_extensions(callable)\n\nLets callable(tensor, event) know of every tensor that an extension module reads "
+     "('read') or makes ('made') in this thread, and of those whose memory is exported ('exported'); None for nobody. "
+     "Returns who was told before."},
+    {}};
+
+}  // namespace
+
+PyObject* wrap_for_extension(const Tensor& t) {
+  const InterpreterSection section;
+  const bool fresh = FLAMBEAU_UNLIKELY(watcher) && t.defined() && !t.impl()->python_object;
+  Object out(wrap_tensor(t));
+  if (fresh && out) note_made(out.get());
+  return out.release();
+}
+
+const Tensor* unwrap_for_extension(PyObject* o) {
+  if (!is_tensor(o)) return nullptr;
+  note_read(o);
+  return &tensor_of(o);
+}
+
+void note_read(PyObject* tensors) {
+  static PyObject* const read = interned("read");
+  if (FLAMBEAU_LIKELY(!watcher)) return;
+  for_each(&tensors, 1, [](PyObject* o) {
+    if (is_tensor(o)) tell(o, read);
+  });
+}
+
+void note_made(PyObject* tensor) {
+  static PyObject* const made = interned("made");
+  if (FLAMBEAU_UNLIKELY(watcher)) tell(tensor, made);
+}
+
+void note_exported(PyObject* tensor) {
+  static PyObject* const exported = interned("exported");
+  if (FLAMBEAU_UNLIKELY(watcher)) tell(tensor, exported);
+}
+
+void bind_extension_watch(PyObject* module) {
+  if (PyModule_AddFunctions(module, controls) < 0) throw PythonError();
+}
+
+}  // namespace flambeau::python

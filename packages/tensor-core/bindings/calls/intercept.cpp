@@ -1,0 +1,208 @@
+// Note [Interception]
+#include "calls/intercept.h"
+
+#include <structmember.h>
+
+#include <algorithm>
+
+#include "calls/autocast.h"
+#include "calls/bind.h"
+#include "calls/call_arguments.h"
+#include "calls/nan_check.h"
+#include "calls/overrides.h"
+#include "calls/placeholders.h"
+
+namespace flambeau::python {
+
+std::atomic<int> interceptions{0};
+
+namespace {
+
+std::atomic<int> foreign_storages{0};  // elsewhere than on the CPU
+
+// A function that is no operator, but may be answered for as one.
+struct Interceptable {
+  PyObject_HEAD vectorcallfunc vectorcall;
+  PyObject* function;
+  bool always;  // inside of a map it is answered for without a placeholder among its arguments, too
+  int policy;   // Note [Autocast]
+};
+
+PyTypeObject* interceptable_type = nullptr;
+
+// Whether a map has to be asked in any case: about operators that draw random numbers, it decides whether all elements
+// of its batch get the same.
+bool concerns_maps(PyObject* callable) {
+  if (Py_TYPE(callable) == interceptable_type) return reinterpret_cast<Interceptable*>(callable)->always;
+  const Binding* b = binding_of(callable);
+  if (!b) return false;
+  static PyObject* const name = PyUnicode_InternFromString("generator");
+  return std::any_of(b->parameters.begin(), b->parameters.end(), [](const Parameter& p) { return p.name == name; });
+}
+
+// Return the device of the first argument that is not on the CPU. See Note [Devices].
+Device device_among(PyObject* const* args, size_t count) {
+  Device found;
+  for_each(args, count, [&](PyObject* o) {
+    if (found == DeviceType::Cpu && is_tensor(o)) found = tensor_of(o).device();
+  });
+  return found;
+}
+
+void check_together(PyObject* o, Device device) {
+  if (!is_tensor(o) || tensor_of(o).device() == device || tensor_of(o).dim() == 0) return;
+  const Device other = tensor_of(o).device();
+  if (device == DeviceType::Meta || other == DeviceType::Meta)
+    detail::raise<Error>("Tensor on device ", other, " is not on the expected device ", device, "!");
+  detail::raise<Error>("Expected all tensors to be on the same device, but found at least two devices, ", device,
+                       " and ", other, "! .to(device) moves a tensor");
+}
+
+// What autocast wants of a call; nothing of one that writes its result somewhere.
+int policy_of(PyObject* callable, PyObject* kwnames) {
+  const Binding* b = binding_of(callable);
+  const int policy = b && b->form == Binding::Own ? autocast_policy(b->flags, b->name) : 0;
+  static PyObject* const out = PyUnicode_InternFromString("out");
+  for (Py_ssize_t i = 0; policy && kwnames && i < PyTuple_GET_SIZE(kwnames); ++i)
+    if (PyUnicode_Compare(PyTuple_GET_ITEM(kwnames, i), out) == 0) return 0;
+  return policy;
+}
+
+// Whether one of the arguments may want to answer.
+bool any_may_answer(PyObject* const* args, size_t count) {
+  bool any = false;
+  for_each(args, count, [&](PyObject* o) { any |= may_override(o) || is_placeholder(o); });
+  return any;
+}
+
+}  // namespace
+
+void Caller::go_to_device_of(const char* name, bool any_device, PyObject* const* args, size_t count) {
+  if (!foreign_storages.load(std::memory_order_relaxed)) return;
+  const Device device = device_among(args, count);
+  if (device == DeviceType::Cpu) return;
+  if (!any_device) for_each(args, count, [device](PyObject* o) { check_together(o, device); });
+  elsewhere_.emplace(device, name);
+}
+
+bool Caller::ask_others(PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames) {
+  const size_t all = count + (kwnames ? size_t(PyTuple_GET_SIZE(kwnames)) : 0);
+  return guarded<bool>(true, [&]() -> bool {
+    if (in_mode()) {
+      Object said = ask_mode(callable, args, count, kwnames);
+      if (said.get() != Py_NotImplemented) {
+        answer = said.release();
+        return true;
+      }
+    }
+    if (const std::vector<Object> asked = overriding(args, all); !asked.empty()) {
+      answer = ask_classes(callable, asked, args, count, kwnames);
+      return true;
+    }
+    bool found = in_map() && concerns_maps(callable);
+    if (placeholder_type && !found) for_each(args, all, [&](PyObject* o) { found |= is_placeholder(o); });
+    if (found) {
+      answer = ask_handler(callable, args, count, kwnames);
+      return true;
+    }
+    const Binding* b = binding_of(callable);
+    go_to_device_of(b ? b->name.c_str() : nullptr, !b || b->flags & kAnyDevice, args, all);
+    if (in_nan_check()) {
+      answer = call_nan_checked(callable, args, count, kwnames);
+      return true;
+    }
+    const int policy = policy_of(callable, kwnames);
+    if (policy) answer = call_autocast(callable, policy, args, count, kwnames);
+    return policy != 0;
+  });
+}
+
+bool Caller::ask_others(const char* method, PyObject* const* args, size_t count) {
+  if (!in_map() && !in_mode() && !in_autocast() && !in_nan_check() && !any_may_answer(args, count)) {
+    const bool any_device = method[0] == '_';  // __getitem__ and its like: they look for themselves
+    return guarded<bool>(true, [&] {
+      go_to_device_of(method, any_device, args, count);
+      return false;
+    });
+  }
+  const Object callable(PyObject_GetAttrString(reinterpret_cast<PyObject*>(tensor_type), method));
+  return !callable || ask_others(callable.get(), args, count, nullptr);
+}
+
+bool Caller::asks_for_attribute(const char* name, PyObject* self, PyObject* value) {
+  PyObject* const args[] = {self, value};
+  const size_t count = value ? 2 : 1;
+  if (!in_mode() && !any_may_answer(args, count))
+    return guarded<bool>(true, [&] {
+      go_to_device_of(name, true, args, count);
+      return false;
+    });
+  const Object descriptor(PyObject_GetAttrString(reinterpret_cast<PyObject*>(tensor_type), name));
+  if (!descriptor) return true;
+  const Object accessor(PyObject_GetAttrString(descriptor.get(), value ? "__set__" : "__get__"));
+  return !accessor || ask_others(accessor.get(), args, count, nullptr);
+}
+
+namespace {
+
+PyObject* call_interceptable(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
+  Caller caller;
+  if (caller.asks(self, args, size_t(PyVectorcall_NARGS(nargsf)), kwnames)) return caller.answer;
+  return PyObject_Vectorcall(reinterpret_cast<Interceptable*>(self)->function, args, nargsf, kwnames);
+}
+PyObject* call_autocasting(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
+  const Interceptable& o = *reinterpret_cast<Interceptable*>(self);
+  if (const int policy = FLAMBEAU_UNLIKELY(interceptions) ? autocast_policy(o.policy) : 0)
+    return guarded<PyObject*>(
+        nullptr, [&] { return call_autocast(o.function, policy, args, size_t(PyVectorcall_NARGS(nargsf)), kwnames); });
+  return PyObject_Vectorcall(o.function, args, nargsf, kwnames);
+}
+PyObject* wrapped_attribute(PyObject* self, PyObject* name) {  // __name__, __doc__, ...: the function's own
+  PyObject* function = reinterpret_cast<Interceptable*>(self)->function;
+  if (PyUnicode_CompareWithASCIIString(name, "__wrapped__") == 0) return Py_NewRef(function);
+  if (PyUnicode_CompareWithASCIIString(name, "__class__") == 0) return PyObject_GenericGetAttr(self, name);
+  return PyObject_GetAttr(function, name);
+}
+PyMemberDef interceptable_members[] = {
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(Interceptable, vectorcall), READONLY, nullptr}, {}};
+PyType_Slot interceptable_slots[] = {{Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
+                                     {Py_tp_getattro, reinterpret_cast<void*>(wrapped_attribute)},
+                                     {Py_tp_members, interceptable_members},
+                                     {0, nullptr}};
+PyType_Spec interceptable_spec = {"flambeau._core.Interceptable", sizeof(Interceptable), 0,
+                                  Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+                                  interceptable_slots};
+
+PyObject* make_interceptable(PyObject* function, bool always) {  // lives as long as the process
+  if (!interceptable_type)
+    interceptable_type = reinterpret_cast<PyTypeObject*>(checked(PyType_FromSpec(&interceptable_spec)));
+  Interceptable* o = PyObject_New(Interceptable, interceptable_type);
+  checked(reinterpret_cast<PyObject*>(o));
+  o->vectorcall = call_interceptable;
+  o->function = Py_NewRef(function);
+  o->always = always;
+  o->policy = 0;
+  return reinterpret_cast<PyObject*>(o);
+}
+
+PyObject* make_autocasting(PyObject* function, int64_t policy) {
+  PyObject* out = make_interceptable(function, false);
+  reinterpret_cast<Interceptable*>(out)->vectorcall = call_autocasting;
+  reinterpret_cast<Interceptable*>(out)->policy = int(policy);
+  return out;
+}
+
+}  // namespace
+
+void bind_interception(PyObject* module) {
+  foreign_storages_changed = [](int by) { interceptions += by, foreign_storages += by; };
+  bind_overrides(module);
+  bind_placeholders(module);
+  bind_nan_check(module);
+  def("_interceptable(function, always=False)", kPrivate,
+      "A function that placeholders and derived classes can answer for.", make_interceptable);
+  def("_autocasting(function, policy)", kPrivate, "A function whose tensors autocast casts, as those of an operator.",
+      make_autocasting);
+}
+
+}  // namespace flambeau::python

@@ -1,0 +1,178 @@
+// The type of the callables, and where they are published.
+#include "calls/binding.h"
+
+#include <structmember.h>
+
+#include <algorithm>
+
+namespace flambeau::python {
+
+PyTypeObject* operator_type = nullptr;
+
+namespace {
+
+PyObject* operator_repr(PyObject* self) {
+  return PyUnicode_FromFormat("<flambeau operator %s>", reinterpret_cast<OperatorObject*>(self)->binding->name.c_str());
+}
+// The bound form, where the attribute is not called at once.
+PyObject* operator_bind(PyObject* self, PyObject* object, PyObject*) {
+  return object ? PyMethod_New(self, object) : Py_NewRef(self);
+}
+PyObject* operator_name(PyObject* self, void*) {
+  return PyUnicode_FromString(reinterpret_cast<OperatorObject*>(self)->binding->name.c_str());
+}
+PyObject* operator_module(PyObject* self, void*) {
+  return PyUnicode_FromString(reinterpret_cast<OperatorObject*>(self)->binding->module.c_str());
+}
+PyObject* operator_doc(PyObject* self, void*) {
+  const Binding& b = *reinterpret_cast<OperatorObject*>(self)->binding;
+  return PyUnicode_FromString((b.signature + "\n\n" + b.doc).c_str());
+}
+PyObject* operator_text_signature(PyObject* self, void*) {
+  const Binding& b = *reinterpret_cast<OperatorObject*>(self)->binding;
+  std::string text = b.signature.substr(b.signature.find('('));
+  if (b.flags & kOut)
+    text = text.substr(0, text.size() - 1) + (text.find("*") == std::string::npos ? ", *, out=None)" : ", out=None)");
+  return PyUnicode_FromString(text.c_str());
+}
+PyObject* operator_signature(PyObject* self, void*) {
+  const Binding& b = *reinterpret_cast<OperatorObject*>(self)->binding;
+  const Object signatures(PyImport_ImportModule("flambeau._signatures"));
+  if (!signatures) return nullptr;
+  if (b.python) return PyObject_CallMethod(signatures.get(), "of", "Oi", b.python, int(bool(b.flags & kOut)));
+  const Object text(operator_text_signature(self, nullptr));
+  return text ? PyObject_CallMethod(signatures.get(), "parse", "O", text.get()) : nullptr;
+}
+PyObject* operator_parameters(PyObject* self, void*) {
+  const Binding& b = *reinterpret_cast<OperatorObject*>(self)->binding;
+  PyObject* names = PyTuple_New(Py_ssize_t(b.parameters.size()));
+  for (size_t i = 0; names && i < b.parameters.size(); ++i)
+    PyTuple_SET_ITEM(names, Py_ssize_t(i), Py_NewRef(b.parameters[i].name));
+  return names;
+}
+PyObject* operator_wrapped(PyObject* self, void*) {
+  const Binding& b = *reinterpret_cast<OperatorObject*>(self)->binding;
+  if (b.python && b.form == Binding::Own) return Py_NewRef(b.python);
+  PyErr_Format(PyExc_AttributeError, "%s is not written in Python", b.name.c_str());
+  return nullptr;
+}
+PyObject* operator_batched(PyObject* self, void*) {
+  const Binding& b = *reinterpret_cast<OperatorObject*>(self)->binding;
+  if (!b.batched) Py_RETURN_NONE;
+  return b.batched == &b ? Py_NewRef(self) : make_operator(b.batched, call_binding);
+}
+PyObject* operator_reduce(PyObject* self, PyObject*) {
+  return operator_name(self, nullptr);
+}  // pickled by its global name
+
+PyGetSetDef operator_attributes[] = {{"__name__", operator_name, nullptr, nullptr, nullptr},
+                                     {"__qualname__", operator_name, nullptr, nullptr, nullptr},
+                                     {"__module__", operator_module, nullptr, nullptr, nullptr},
+                                     {"__doc__", operator_doc, nullptr, nullptr, nullptr},
+                                     {"__text_signature__", operator_text_signature, nullptr, nullptr, nullptr},
+                                     {"__signature__", operator_signature, nullptr, nullptr, nullptr},
+                                     {"__wrapped__", operator_wrapped, nullptr, nullptr, nullptr},
+                                     {"batched", operator_batched, nullptr,
+                                      "The operator for tensors with a batch dimension in front, or None.", nullptr},
+                                     {"parameters", operator_parameters, nullptr,
+                                      "The names of the parameters, in the order of the signature.", nullptr},
+                                     {}};
+PyMethodDef operator_methods[] = {{"__reduce__", operator_reduce, METH_NOARGS, nullptr}, {}};
+PyMemberDef operator_members[] = {
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(OperatorObject, vectorcall), READONLY, nullptr}, {}};
+PyType_Slot operator_slots[] = {{Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
+                                {Py_tp_repr, reinterpret_cast<void*>(operator_repr)},
+                                {Py_tp_descr_get, reinterpret_cast<void*>(operator_bind)},
+                                {Py_tp_getset, operator_attributes},
+                                {Py_tp_methods, operator_methods},
+                                {Py_tp_members, operator_members},
+                                {0, nullptr}};
+// The interpreter specialises calls of methods only where their type is immutable.
+PyType_Spec operator_spec = {"flambeau._core.Operator", sizeof(OperatorObject), 0,
+                             Py_TPFLAGS_DEFAULT | Py_TPFLAGS_METHOD_DESCRIPTOR | Py_TPFLAGS_HAVE_VECTORCALL |
+                                 Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
+                             operator_slots};
+
+}  // namespace
+
+PyObject* make_operator(const Binding* binding, vectorcallfunc call) {
+  if (!operator_type) operator_type = reinterpret_cast<PyTypeObject*>(checked(PyType_FromSpec(&operator_spec)));
+  OperatorObject* o = PyObject_New(OperatorObject, operator_type);
+  checked(reinterpret_cast<PyObject*>(o));
+  o->vectorcall = call;
+  o->binding = binding;
+  return reinterpret_cast<PyObject*>(o);
+}
+
+void add_public(PyObject* module, const char* name, PyObject* value) {
+  PyModule_AddObjectRef(module, name, value);
+  const Object names(PyObject_GetAttrString(module, "__all__")), text(PyUnicode_FromString(name));
+  if (!names || !text || PyList_Append(names.get(), text.get()) < 0) throw PythonError();
+}
+
+void count_plain_arguments(Binding& b) {
+  const std::vector<Parameter>& all = b.parameters;
+  const auto by_name = std::find_if(all.begin(), all.end(), [](auto& p) { return p.variadic || p.keyword_only; });
+  const auto required = std::find_if(all.rbegin(), all.rend(), [](auto& p) { return !p.fallback; });
+  b.least = uint8_t(all.rend() - required);
+  b.most = uint8_t(by_name - all.begin());
+}
+
+namespace {
+
+Binding* another_form(const Binding& b, Binding::Form form, const char* suffix, const char* doc, int flags) {
+  Binding* other = new Binding(b);
+  other->form = form;
+  other->shortcut = nullptr;
+  other->batched = other->in_place = nullptr;
+  other->name += suffix;
+  other->signature.insert(other->signature.find('('), suffix);
+  other->doc = doc + b.name + ".";
+  other->flags = flags;
+  if (form == Binding::InPlace && b.in_place) {
+    other->form = Binding::Own;
+    other->function = b.in_place->function;
+    other->invoke = b.in_place->invoke;
+  }
+  if (form != Binding::InPlace) add_to_registry(other);  // in-place forms follow from the flag
+  return other;
+}
+
+}  // namespace
+
+PyObject* publish(PyObject* module, Binding* b) {
+  count_plain_arguments(*b);
+  PyObject* methods = tensor_type->tp_dict;
+  Object callable(make_operator(b, b->shortcut ? call_shortcut : call_binding));
+  if (b->flags & kFunction) add_public(module, b->name.c_str(), callable.get());
+  if (b->flags & kPrivate)
+    PyModule_AddObjectRef(module, (b->attribute.empty() ? b->name : b->attribute).c_str(), callable.get());
+  if (b->flags & kMethod) PyDict_SetItemString(methods, b->name.c_str(), callable.get());
+  if (b->flags & kInPlace || b->in_place) {
+    const int function = b->flags & kInPlace ? b->flags & kFunction : 0;
+    Py_DECREF(publish(module, another_form(*b, Binding::InPlace, "_", "In-place form of ", kMethod | function)));
+  }
+  if (b->flags & kCopy)
+    Py_DECREF(publish(module, another_form(*b, Binding::Copied, "_copy", "Copies of ", kFunction | kOut)));
+  if (b->flags & kBecome)
+    Py_DECREF(publish(module, another_form(*b, Binding::Become, "_", "In-place form of ", kMethod)));
+  PyType_Modified(tensor_type);
+  return callable.release();
+}
+
+void publish(PyObject* module) {
+  const std::vector<Binding*> all = bindings();
+  for (Binding* b : all) {
+    Py_DECREF(publish(module, b));
+    for (const std::string& alias : b->aliases) {
+      Binding* also = new Binding(*b);
+      also->name = alias;
+      also->aliases.clear();
+      also->signature.replace(0, b->name.size(), alias);
+      add_to_registry(also);
+      Py_DECREF(publish(module, also));
+    }
+  }
+}
+
+}  // namespace flambeau::python

@@ -1,0 +1,190 @@
+#include "calls/overrides.h"
+
+#include <algorithm>
+#include <unordered_set>
+
+#include "calls/call_arguments.h"
+#include "calls/define.h"
+#include "calls/intercept.h"
+#include "calls/placeholders.h"
+
+namespace flambeau::python {
+
+namespace {
+
+thread_local std::vector<PyObject*> modes;  // those entered, held
+thread_local bool overrides_heeded = true;  // false in flambeau.overrides.DisableTorchFunctionSubclass
+PyObject* disabled_override = nullptr;      // what a class names that does not want to be asked
+
+// The classes that want to be. One of them may have ended since, and another lie where it lay: that one is asked for
+// its method, too.
+std::unordered_set<PyTypeObject*>& overriding_types() {
+  static auto* once = new std::unordered_set<PyTypeObject*>;
+  return *once;
+}
+
+// The class method of an argument's class, or null where it has none of its own to ask.
+Object override_of(PyObject* o) {
+  if (!may_override(o) || is_placeholder(o)) return Object();
+  Object method(PyObject_GetAttrString(reinterpret_cast<PyObject*>(Py_TYPE(o)), "__torch_function__"));
+  if (!method) PyErr_Clear();
+  return method.get() == disabled_override ? Object() : std::move(method);
+}
+
+}  // namespace
+
+bool may_override(PyObject* o) { return Py_TYPE(o) != tensor_type && overriding_types().contains(Py_TYPE(o)); }
+
+bool found_strangers(PyObject* const* args, size_t count) {
+  if (!overrides_heeded || (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_TypeError))) return false;
+  PyObject *kind, *value, *trace;
+  PyErr_Fetch(&kind, &value, &trace);
+  bool found = false;
+  for_each(args, count, [&](PyObject* o) {
+    PyTypeObject* const type = Py_TYPE(o);
+    if (is_tensor(o) || !PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE) || overriding_types().contains(type)) return;
+    const Object method(PyObject_GetAttrString(reinterpret_cast<PyObject*>(type), "__torch_function__"));
+    if (!method) return PyErr_Clear();
+    if (method.get() == disabled_override) return;
+    Py_INCREF(type);  // so that no other lies where it lay
+    overriding_types().insert(type);
+    ++interceptions;
+    found = true;
+  });
+  if (!found) return PyErr_Restore(kind, value, trace), false;
+  Py_XDECREF(kind);
+  Py_XDECREF(value);
+  Py_XDECREF(trace);
+  return true;
+}
+
+std::vector<Object> overriding(PyObject* const* args, size_t count) {
+  std::vector<Object> candidates, out;
+  if (!overrides_heeded || overriding_types().empty()) return out;
+  for_each(args, count, [&](PyObject* o) {
+    if (may_override(o)) candidates.emplace_back(Py_NewRef(o));
+  });
+  for (Object& held : candidates) {
+    PyObject* const o = held.get();
+    if (!override_of(o)) continue;
+    const auto is_of = [o](const Object& other) { return Py_TYPE(other.get()) == Py_TYPE(o); };
+    const auto is_above = [o](const Object& other) { return PyType_IsSubtype(Py_TYPE(o), Py_TYPE(other.get())); };
+    if (std::none_of(out.begin(), out.end(), is_of))
+      out.insert(std::find_if(out.begin(), out.end(), is_above), std::move(held));
+  }
+  return out;
+}
+
+bool in_mode() { return !modes.empty(); }
+
+namespace {
+
+Object classes_of(const std::vector<Object>& asked) {
+  std::vector<PyObject*> classes;
+  for (const Object& o : asked) classes.push_back(reinterpret_cast<PyObject*>(Py_TYPE(o.get())));
+  return tuple_of(classes.data(), classes.size());
+}
+
+}  // namespace
+
+// A mode is left for as long as it answers: what it calls is the business of the modes around it.
+Object ask_mode(PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames) {
+  const size_t all = count + (kwnames ? size_t(PyTuple_GET_SIZE(kwnames)) : 0);
+  const Object types = classes_of(overriding(args, all)), positional = tuple_of(args, count);
+  const Object named = dictionary_of(kwnames, args + count), method(PyUnicode_FromString("__torch_function__"));
+  PyObject* const mode = modes.back();
+  modes.pop_back();
+  PyObject* const answer =
+      PyObject_CallMethodObjArgs(mode, method.get(), callable, types.get(), positional.get(), named.get(), nullptr);
+  modes.push_back(mode);
+  return Object(checked(answer));
+}
+
+PyObject* ask_classes(PyObject* callable, const std::vector<Object>& asked, PyObject* const* args, size_t count,
+                      PyObject* kwnames) {
+  const Object types = classes_of(asked), positional = tuple_of(args, count);
+  const Object named = dictionary_of(kwnames, args + count);
+  for (const Object& o : asked) {
+    const Object method = override_of(o.get());
+    Object answer(checked(
+        PyObject_CallFunctionObjArgs(method.get(), callable, types.get(), positional.get(), named.get(), nullptr)));
+    if (answer.get() != Py_NotImplemented) return answer.release();
+  }
+  PyErr_Format(PyExc_TypeError, "no implementation found for '%R' on types that implement __torch_function__: %R",
+               callable, types.get());
+  throw PythonError();
+}
+
+namespace {
+
+PyObject* set_overrides_heeded(PyObject*, PyObject* heeded) {
+  const int wanted = PyObject_IsTrue(heeded);
+  return wanted < 0 ? nullptr : PyBool_FromLong(std::exchange(overrides_heeded, bool(wanted)));
+}
+
+PyObject* push_mode(PyObject*, PyObject* mode) {
+  modes.push_back(Py_NewRef(mode));
+  ++interceptions;
+  Py_RETURN_NONE;
+}
+
+PyObject* pop_mode(PyObject*, PyObject*) {
+  return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
+    require(!modes.empty(), "no TorchFunctionMode is entered");
+    PyObject* const mode = modes.back();
+    modes.pop_back();
+    --interceptions;
+    return mode;
+  });
+}
+
+// No operators: a mode would be asked about them.
+PyMethodDef controls[] = {
+    {"_overrides_heeded", set_overrides_heeded, METH_O,
+     "_overrides_heeded(heeded)\n\nSets whether __torch_function__ is asked; returns whether it was."},
+    {"_push_function_mode", push_mode, METH_O,
+     "_push_function_mode(mode)\n\nLets mode.__torch_function__ answer for all calls of this thread."},
+    {"_pop_function_mode", pop_mode, METH_NOARGS,
+     "_pop_function_mode()\n\nEnds what the last _push_function_mode() began; returns its mode."},
+    {}};
+
+PyObject* call_without_overrides(PyObject*, PyObject* args) {  // (func, types, args, kwargs=None)
+  PyObject *function, *types, *given = nullptr, *named = nullptr;
+  if (!PyArg_ParseTuple(args, "OO|OO:_disabled_torch_function_impl", &function, &types, &given, &named)) return nullptr;
+  if (named == Py_None) named = nullptr;
+  if (named && !PyDict_Check(named)) {
+    PyErr_Format(PyExc_TypeError, "expected a dictionary of keyword arguments, got %s", Py_TYPE(named)->tp_name);
+    return nullptr;
+  }
+  const Object positional(given ? PySequence_Tuple(given) : PyTuple_New(0));
+  if (!positional) return nullptr;
+  const bool heeded = std::exchange(overrides_heeded, false);
+  PyObject* result = PyObject_Call(function, positional.get(), named);
+  overrides_heeded = heeded;
+  return result;
+}
+PyMethodDef disabled_definition = {"_disabled_torch_function_impl", call_without_overrides, METH_VARARGS,
+                                   "The __torch_function__ of a class that does not want to be asked."};
+
+PyObject* as_subclass(const Tensor& t, PyObject* type) {
+  const Tensor same = expand(t, t.shape());  // another tensor, with the history of the first
+  return adopt_as(type, same);
+}
+
+}  // namespace
+
+void note_subclass(PyObject* type) {
+  const Object method(checked(PyObject_GetAttrString(type, "__torch_function__")));
+  if (method.get() == disabled_override) return;
+  overriding_types().insert(reinterpret_cast<PyTypeObject*>(type));
+  ++interceptions;
+}
+
+void bind_overrides(PyObject* module) {
+  disabled_override = checked(PyCFunction_New(&disabled_definition, nullptr));
+  PyModule_AddObjectRef(module, "_disabled_torch_function_impl", disabled_override);
+  def("_as_subclass(input, type)", kPrivate, "The same elements as an instance of a class.", as_subclass);
+  if (PyModule_AddFunctions(module, controls) < 0) throw PythonError();
+}
+
+}  // namespace flambeau::python

@@ -1,0 +1,224 @@
+// Operators written in Python: into the registry as any other, and onto the graph with a derivative of their own.
+#include <unordered_set>
+
+#include "calls/arguments.h"
+#include "calls/bind.h"
+#include "flambeau/autograd.h"
+
+namespace flambeau::python {
+
+namespace {
+
+// What a parameter's annotation names.
+enum Kind : uint8_t { kTensor = 1, kNone = 2, kBool = 4, kInt = 8, kFloat = 16, kStr = 32 };
+
+using Named = std::pair<const char*, int>;
+// What python/flambeau/_operator.py makes flags and kinds of.
+constexpr Named kPublication[] = {{"function", kFunction}, {"method", kMethod}, {"in_place", kInPlace}, {"out", kOut}};
+constexpr Named kPolicies[] = {
+    {"", 0}, {"lower_precision", kLowerPrecision}, {"float32", kFloat32}, {"widest", kWidest}};
+constexpr Named kKinds[] = {{"Tensor", kTensor}, {"bool", kBool}, {"int", kInt},      {"float", kFloat},
+                            {"str", kStr},       {"None", kNone}, {"NoneType", kNone}};
+
+bool is_of(int kinds, PyObject* o) {
+  const bool number = kinds & (kInt | kFloat);
+  if (is_tensor(o)) return (kinds & kTensor) || (number && tensor_of(o).dim() == 0);
+  if (o == Py_None) return kinds & kNone;
+  if (PyUnicode_Check(o)) return kinds & kStr;
+  if (PyBool_Check(o)) return kinds & (kBool | kFloat);
+  if (PyLong_Check(o)) return number;
+  if (PyFloat_Check(o)) return kinds & kFloat;
+  if (PyComplex_Check(o)) return number && (kinds & kInt) && (kinds & kFloat);  // any number at all
+  if (PySequence_Check(o)) return false;
+  const PyNumberMethods* methods = Py_TYPE(o)->tp_as_number;  // NumPy's numbers, and others that can be used as one
+  return ((kinds & kInt) && PyIndex_Check(o)) || ((kinds & kFloat) && methods && methods->nb_float) ||
+         ((kinds & kBool) && std::string_view(Py_TYPE(o)->tp_name).find("bool") != std::string_view::npos);
+}
+
+void require_kind(const Binding& b, size_t i, PyObject* o) {
+  const Parameter& p = b.parameters[i];
+  if (is_of(p.kinds, o)) return;
+  std::string expected;
+  for (const auto& [name, kind] : kKinds)
+    if (kind != kNone && (p.kinds & kind)) expected += (expected.empty() ? "" : " or ") + std::string(name);
+  wrong_argument({b.name.c_str(), &p, int(i)}, expected.c_str(), o);
+}
+
+// Calls the function with every parameter given: positionally, and by name what is keyword-only.
+PyObject* invoke_python(const Binding& b, PyObject* const* values) {
+  SmallVector<PyObject*, 24> arguments;
+  Object packed;  // holds what a starred parameter spreads
+  size_t named = 0;
+  for (size_t i = 0; i < b.parameters.size(); ++i) {
+    const Parameter& p = b.parameters[i];
+    if (p.variadic) {
+      packed = Object(PySequence_Check(values[i]) && !PyUnicode_Check(values[i]) && !is_tensor(values[i])
+                          ? checked(PySequence_Tuple(values[i]))
+                          : checked(PyTuple_Pack(1, values[i])));
+      for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(packed.get()); ++k) {
+        arguments.push_back(PyTuple_GET_ITEM(packed.get(), k));
+        if (p.kinds) require_kind(b, i, arguments.back());
+      }
+      continue;
+    }
+    if (p.kinds && values[i] != p.fallback) require_kind(b, i, values[i]);
+    arguments.push_back(values[i]);
+    named += p.keyword_only;
+  }
+  return PyObject_Vectorcall(b.python, arguments.data(), arguments.size() - named, b.keywords);
+}
+
+Parameter parameter_of(PyObject* entry) {  // (name, default or Ellipsis, keyword_only, variadic, kinds)
+  PyObject *name, *fallback;
+  int keyword_only, variadic, kinds;
+  if (!PyArg_ParseTuple(entry, "UOppi", &name, &fallback, &keyword_only, &variadic, &kinds)) throw PythonError();
+  Parameter p;
+  p.name = Py_NewRef(name);
+  PyUnicode_InternInPlace(&p.name);
+  p.fallback = fallback == Py_Ellipsis ? nullptr : Py_NewRef(fallback);
+  p.keyword_only = keyword_only;
+  p.variadic = variadic;
+  p.kinds = uint8_t(kinds);
+  return p;
+}
+
+// define(function, name, module, parameters, signature, doc, flags): the callable.
+PyObject* define(PyObject* function, std::string_view name, std::string_view module, PyObject* parameters,
+                 std::string_view signature, std::string_view doc, int64_t flags) {
+  const Object entries(checked(PySequence_Fast(parameters, "parameters must be a sequence")));
+  require<ValueError>(size_t(PySequence_Fast_GET_SIZE(entries.get())) <= kMaxParameters, name,
+                      ": an operator has at most ", size_t(kMaxParameters), " parameters");
+  std::vector<Parameter> parsed;
+  const Object keywords(checked(PyList_New(0)));
+  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(entries.get()); ++i) {
+    parsed.push_back(parameter_of(PySequence_Fast_GET_ITEM(entries.get(), i)));
+    if (parsed.back().keyword_only && PyList_Append(keywords.get(), parsed.back().name) < 0) throw PythonError();
+  }
+  Binding* b = register_binding("()", int(flags), "");
+  b->name = name;
+  b->module = module;
+  b->parameters = std::move(parsed);
+  b->signature = signature;
+  b->doc = doc;
+  b->python = Py_NewRef(function);
+  b->invoke = invoke_python;
+  if (PyList_GET_SIZE(keywords.get()) > 0) b->keywords = checked(PyList_AsTuple(keywords.get()));
+  const Object core(checked(PyImport_ImportModule("flambeau._core")));
+  return publish(core.get(), b);
+}
+
+// get(i) for i < n as a tuple, None for what is undefined.
+template <class Get>
+PyObject* tuple_of(size_t n, Get get) {
+  Object out(checked(PyTuple_New(Py_ssize_t(n))));
+  for (size_t i = 0; i < n; ++i) {
+    const Tensor t = get(i);
+    PyTuple_SET_ITEM(out.get(), Py_ssize_t(i), t.defined() ? checked(wrap_tensor(t)) : Py_NewRef(Py_None));
+  }
+  return out.release();
+}
+
+// A derivative that is a Python function: (gradients of the results, what was saved, which inputs need one) to the
+// gradients of the inputs, each a tuple.
+struct PythonDerivative {
+  Object function;
+  const char* name;
+  std::vector<int> output_of;  // of each result: which output of the node it is; -1 where it cannot have a gradient
+  size_t saved, inputs;
+
+  void operator()(const Context& context) const {
+    const Object gradients(tuple_of(
+        output_of.size(), [&](size_t i) { return output_of[i] < 0 ? Tensor() : context.gradient(output_of[i]); }));
+    const Object kept(tuple_of(saved, [&](size_t i) { return context.saved(int(i)); }));
+    const Object needs(checked(PyTuple_New(Py_ssize_t(inputs))));
+    for (size_t i = 0; i < inputs; ++i)
+      PyTuple_SET_ITEM(needs.get(), Py_ssize_t(i), PyBool_FromLong(context.needs(int(i))));
+    const Object out(
+        checked(PyObject_CallFunctionObjArgs(function.get(), gradients.get(), kept.get(), needs.get(), nullptr)));
+    require(PyTuple_Check(out.get()) && size_t(PyTuple_GET_SIZE(out.get())) == inputs, "the derivative of ", name,
+            " must return a tuple of ", inputs, " gradients");
+    for (size_t i = 0; i < inputs; ++i) {
+      PyObject* gradient = PyTuple_GET_ITEM(out.get(), Py_ssize_t(i));
+      if (gradient == Py_None || !context.needs(int(i))) continue;
+      require<TypeError>(is_tensor(gradient), "the derivative of ", name, " returned a ", Py_TYPE(gradient)->tp_name,
+                         " for input ", i, ", expected a Tensor or None");
+      context.set(int(i), tensor_of(gradient));
+    }
+  }
+};
+
+// The tensors of a tuple; None stands as an undefined one.
+std::vector<Tensor> tensors_of(PyObject* tuple, const char* what) {
+  require<TypeError>(PyTuple_Check(tuple), what, " must be a tuple, not ", Py_TYPE(tuple)->tp_name);
+  std::vector<Tensor> out;
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(tuple); ++i) {
+    PyObject* item = PyTuple_GET_ITEM(tuple, i);
+    require<TypeError>(item == Py_None || is_tensor(item), what, " must hold Tensors or None, not ",
+                       Py_TYPE(item)->tp_name);
+    out.push_back(item == Py_None ? Tensor() : tensor_of(item));
+  }
+  return out;
+}
+
+const char* lasting(std::string_view name) {
+  static std::unordered_set<std::string> names;
+  return names.emplace(name).first->c_str();
+}
+
+PyObject* recorded(std::string_view name, PyObject* result, PyObject* inputs, PyObject* saved, PyObject* derivative) {
+  const std::vector<Tensor> given = tensors_of(inputs, "inputs");
+  bool needed = false;
+  for (const Tensor& t : given) needed |= t.defined() && t.tracked();
+  if (!needed || !recording_enabled()) return Py_NewRef(result);
+  const Object results(is_tensor(result) ? checked(PyTuple_Pack(1, result)) : Py_NewRef(result));
+  const std::vector<Tensor> made = tensors_of(results.get(), "results"), kept = tensors_of(saved, "saved");
+  std::vector<int> output_of;
+  std::vector<const Tensor*> out, in, keep;
+  for (const Tensor& t : made) {
+    const bool differentiable = t.defined() && is_inexact(t.dtype());
+    output_of.push_back(differentiable ? int(out.size()) : -1);
+    if (differentiable) out.push_back(&t);
+  }
+  if (out.empty()) return Py_NewRef(result);
+  for (const Tensor& t : given) in.push_back(&t);
+  for (const Tensor& t : kept) keep.push_back(&t);
+  const char* node_name = lasting(name);
+  Recording recording{node_name,
+                      Recording::kFresh,
+                      out.data(),
+                      int(out.size()),
+                      in.data(),
+                      int(in.size()),
+                      keep.data(),
+                      int(keep.size()),
+                      PythonDerivative{Object(Py_NewRef(derivative)), node_name, output_of, kept.size(), given.size()},
+                      false};
+  autograd_hooks->record(recording);
+  return Py_NewRef(result);
+}
+
+template <size_t n>
+void add_numbers(PyObject* module, const char* attribute, const Named (&numbers)[n]) {
+  const Object out(checked(PyDict_New()));
+  for (const auto& [name, number] : numbers) {
+    const Object value(checked(PyLong_FromLong(number)));
+    if (PyDict_SetItemString(out.get(), name, value.get()) < 0) throw PythonError();
+  }
+  PyModule_AddObjectRef(module, attribute, out.get());
+}
+
+}  // namespace
+
+void bind_python_operators(PyObject* module) {
+  add_numbers(module, "_operator_flags", kPublication);
+  add_numbers(module, "_autocast_policies", kPolicies);
+  add_numbers(module, "_parameter_kinds", kKinds);
+  def("_define(function, name, module, parameters, signature, doc, flags)", kPrivate,
+      "Puts an operator written in Python into the registry.", define);
+  def("_recorded(name, result, inputs, saved, derivative)", kPrivate,
+      "Puts the results of a computation done outside on the graph.", recorded);
+  def("_return_type(name, fields)", kPrivate, "Makes a tuple type with named fields, for flambeau.return_types.",
+      make_return_type);
+}
+
+}  // namespace flambeau::python

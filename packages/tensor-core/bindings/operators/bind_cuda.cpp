@@ -1,0 +1,271 @@
+// What flambeau.cuda is made of.
+#include <map>
+
+#include "calls/bind.h"
+#include "flambeau/collectives.h"
+#include "flambeau/cuda.h"
+#include "flambeau/cuda_installation.h"
+#include "flambeau/tf32.h"
+
+namespace flambeau::python {
+
+namespace {
+
+void bind_gpus() {
+  def("_cuda_device_count()", kPrivate, "The number of GPUs that can be used.",
+      [] { return int64_t(cuda::device_count()); });
+  def("_cuda_obstacle()", kPrivate, "Why there is no GPU, in a sentence; empty where there is one.",
+      [] { return PyUnicode_FromString(cuda::obstacle().c_str()); });
+  def("_cuda_current_device()", kPrivate, "This thread's GPU.", [] { return int64_t(cuda::current_device()); });
+  def("_cuda_set_device(device)", kPrivate, "Chooses this thread's GPU.",
+      [](int64_t device) { cuda::set_device(int(device)); });
+  def("_cuda_properties(device)", kPrivate, "What is known of a GPU, as a dictionary.", [](int64_t device) {
+    const cuda::Properties& p = cuda::properties(int(device));
+    return checked(Py_BuildValue("{s:s,s:n,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:y#}", "name", p.name.c_str(),
+                                 "total_memory", Py_ssize_t(p.total_memory), "major", p.major, "minor", p.minor,
+                                 "multi_processor_count", p.multiprocessors, "max_threads_per_multi_processor",
+                                 p.threads_per_multiprocessor, "shared_memory_per_block", p.shared_memory_per_block,
+                                 "L2_cache_size", p.l2_cache, "warp_size", p.warp_size, "regs_per_multiprocessor",
+                                 p.registers_per_multiprocessor, "is_integrated", p.integrated, "uuid",
+                                 reinterpret_cast<const char*>(p.uuid.data()), Py_ssize_t(p.uuid.size())));
+  });
+}
+
+void bind_installation() {
+  def("_cuda_driver_version()", kPrivate, "13010 is CUDA 13.1.", [] { return int64_t(cuda::driver_version()); });
+  def("_cuda_compiler_version()", kPrivate, "NVRTC's version, as two numbers.", [] {
+    const auto [major, minor] = cuda::compiler_version();
+    return checked(Py_BuildValue("ii", major, minor));
+  });
+  def("_cuda_architectures()", kPrivate, "Those that NVRTC compiles for: 75 is sm_75.", [] {
+    Object out(checked(PyList_New(0)));
+    for (const int each : cuda::architectures()) {
+      const Object number(checked(PyLong_FromLong(each)));
+      if (PyList_Append(out.get(), number.get()) < 0) throw PythonError();
+    }
+    return out.release();
+  });
+  def("_cuda_cublaslt_version()", kPrivate, "130100 is cuBLASLt 13.1.0; 0 where there is none.",
+      [] { return cuda::cublaslt_version(); });
+  def("_cuda_cudnn_version()", kPrivate, "92800 is cuDNN 9.28; 0 where there is none.",
+      [] { return cuda::cudnn_version(); });
+  def("_cuda_want_cudnn(enabled)", kPrivate, "Whether convolutions go to cuDNN where it is installed.",
+      [](bool enabled) { cuda::want_cudnn(enabled); });
+  def("_cuda_cache_folder()", kPrivate, "Where compiled kernels are kept; empty where there is no place for them.",
+      [] { return PyUnicode_FromString(cuda::cache_folder().c_str()); });
+}
+
+void bind_work() {
+  def("_cuda_synchronize(device)", kPrivate, "Waits for a GPU, then raises what its kernels have reported.",
+      [](int64_t device) { cuda::synchronize(int(device)); });
+  def("_cuda_allow_tf32(allowed)", kPrivate, "Whether products of float32 may round their operands to TF32.",
+      [](bool allowed) { cuda::allow_tf32(allowed); });
+  def("_cuda_host_calls()", kPrivate, "How often operators have gone over to the host, by name.", [] {
+    Object out(checked(PyDict_New()));
+    for (const auto& [name, count] : cuda::host_calls()) {
+      const Object number(checked(PyLong_FromLongLong(count)));
+      if (PyDict_SetItemString(out.get(), name.c_str(), number.get()) < 0) throw PythonError();
+    }
+    return out.release();
+  });
+  def("_cuda_forget_host_calls()", kPrivate, "Sets these counts to zero.", [] { cuda::forget_host_calls(); });
+}
+
+template <class Handle>
+Handle* handle(int64_t number) {
+  return reinterpret_cast<Handle*>(number);
+}
+template <class Handle>
+int64_t number_of(Handle* handle) {
+  return reinterpret_cast<int64_t>(handle);
+}
+using Stream = cuda::StreamHandle;
+using Event = cuda::EventHandle;
+using Graph = cuda::Graph;
+
+// Streams, events and graphs are numbers in Python; 0 is the default stream.
+void bind_streams() {
+  def("_cuda_create_stream(device, priority)", kPrivate, "A stream.",
+      [](int64_t device, int64_t priority) { return number_of(cuda::create_stream(int(device), int(priority))); });
+  def("_cuda_destroy_stream(device, stream)", kPrivate, "Ends it.",
+      [](int64_t device, int64_t stream) { cuda::destroy_stream(int(device), handle<Stream>(stream)); });
+  def("_cuda_current_stream(device)", kPrivate, "This thread's.",
+      [](int64_t device) { return number_of(cuda::current_stream(int(device))); });
+  def("_cuda_set_stream(device, stream)", kPrivate, "Chooses this thread's.",
+      [](int64_t device, int64_t stream) { cuda::set_stream(int(device), handle<Stream>(stream)); });
+  def("_cuda_query_stream(device, stream)", kPrivate, "Whether all of its work is done.",
+      [](int64_t device, int64_t stream) { return cuda::query_stream(int(device), handle<Stream>(stream)); });
+  def("_cuda_synchronize_stream(device, stream)", kPrivate, "Waits for it, then raises what kernels have reported.",
+      [](int64_t device, int64_t stream) { cuda::synchronize(int(device), handle<Stream>(stream)); });
+  def("_cuda_record_stream(input, device, stream)", kPrivate, "The stream uses the tensor's memory, too.",
+      [](const Tensor& t, int64_t device, int64_t stream) {
+        cuda::record_stream(t.storage(), int(device), handle<Stream>(stream));
+      });
+}
+
+void bind_events() {
+  def("_cuda_create_event(device, timing)", kPrivate, "An event.",
+      [](int64_t device, bool timing) { return number_of(cuda::create_event(int(device), timing)); });
+  def("_cuda_destroy_event(device, event)", kPrivate, "Ends it.",
+      [](int64_t device, int64_t event) { cuda::destroy_event(int(device), handle<Event>(event)); });
+  def("_cuda_record_event(device, event, stream)", kPrivate, "Puts it behind the stream's work so far.",
+      [](int64_t device, int64_t event, int64_t stream) {
+        cuda::record_event(int(device), handle<Event>(event), handle<Stream>(stream));
+      });
+  def("_cuda_query_event(device, event)", kPrivate, "Whether the stream has come to it.",
+      [](int64_t device, int64_t event) { return cuda::query_event(int(device), handle<Event>(event)); });
+  def("_cuda_synchronize_event(device, event)", kPrivate, "Waits until the stream has come to it.",
+      [](int64_t device, int64_t event) { cuda::synchronize_event(int(device), handle<Event>(event)); });
+  def("_cuda_wait_event(device, stream, event)", kPrivate, "Makes a stream wait for it.",
+      [](int64_t device, int64_t stream, int64_t event) {
+        cuda::wait_event(int(device), handle<Stream>(stream), handle<Event>(event));
+      });
+  def("_cuda_elapsed_time(device, first, second)", kPrivate, "Milliseconds between two events.",
+      [](int64_t device, int64_t first, int64_t second) {
+        return double(cuda::elapsed_milliseconds(int(device), handle<Event>(first), handle<Event>(second)));
+      });
+}
+
+void bind_graphs() {
+  def("_cuda_begin_capture(device, stream)", kPrivate, "Notes the stream's work from now on; its graph.",
+      [](int64_t device, int64_t stream) {
+        return number_of(cuda::begin_capture(int(device), handle<Stream>(stream)));
+      });
+  def("_cuda_register_generator(graph, generator)", kPrivate, "The work may draw from it.",
+      [](int64_t graph, Generator* generator) { cuda::register_generator(handle<Graph>(graph), generator); });
+  def("_cuda_end_capture(graph)", kPrivate, "Makes the graph ready for replays.",
+      [](int64_t graph) { cuda::end_capture(handle<Graph>(graph)); });
+  def("_cuda_launch_graph(graph)", kPrivate, "Does its work, on the current stream.",
+      [](int64_t graph) { cuda::launch_graph(handle<Graph>(graph)); });
+  def("_cuda_destroy_graph(graph)", kPrivate, "Ends it and gives its memory back.",
+      [](int64_t graph) { cuda::destroy_graph(handle<Graph>(graph)); });
+  def("_cuda_is_capturing(device, stream)", kPrivate, "Whether the stream's work is being noted.",
+      [](int64_t device, int64_t stream) { return cuda::is_capturing(int(device), handle<Stream>(stream)); });
+}
+
+cuda::Collective collective_named(std::string_view name) {
+  using cuda::Collective;
+  static const std::map<std::string_view, Collective> known{{"all_reduce", Collective::AllReduce},
+                                                            {"reduce", Collective::Reduce},
+                                                            {"broadcast", Collective::Broadcast},
+                                                            {"all_gather", Collective::AllGather},
+                                                            {"reduce_scatter", Collective::ReduceScatter}};
+  return known.at(name);
+}
+
+// Communicators are numbers in Python, as streams are.
+void bind_collectives() {
+  def("_cuda_nccl_version()", kPrivate, "22703 is NCCL 2.27.3; 0 where there is none.",
+      [] { return int64_t(cuda::nccl_version()); });
+  def("_cuda_nccl_identity()", kPrivate, "The identity of a clique, as bytes.", [] {
+    const std::string made = cuda::make_clique_identity();
+    return checked(PyBytes_FromStringAndSize(made.data(), Py_ssize_t(made.size())));
+  });
+  def("_cuda_nccl_join(device, identity, ranks, rank)", kPrivate, "The communicator of a rank of that clique.",
+      [](int64_t device, PyObject* identity, int64_t ranks, int64_t rank) {
+        require<TypeError>(PyBytes_Check(identity), "a clique's identity is what unique_id() returns: bytes");
+        const std::string name(PyBytes_AS_STRING(identity), size_t(PyBytes_GET_SIZE(identity)));
+        return number_of(cuda::join_clique(int(device), name, int(ranks), int(rank)));
+      });
+  def("_cuda_nccl_leave(device, communicator)", kPrivate, "Ends it.", [](int64_t device, int64_t communicator) {
+    cuda::leave_clique(int(device), handle<cuda::CommunicatorHandle>(communicator));
+  });
+  def("_cuda_nccl_communicators(devices)", kPrivate, "Those of a clique of these GPUs.", [](const Shape& devices) {
+    Shape out;
+    for (cuda::CommunicatorHandle* each : cuda::communicators({devices.begin(), devices.end()}))
+      out.push_back(number_of(each));
+    return out;
+  });
+  def("_cuda_nccl_collect(collective, reduction, root, inputs, outputs, streams, communicators)", kPrivate | kAnyDevice,
+      "A collective of as many ranks as there are inputs.",
+      [](std::string_view name, int64_t reduction, int64_t root, const Tensors& inputs, const Tensors& outputs,
+         const Shape& streams, const Shape& communicators) {
+        std::vector<cuda::Participant> participants;
+        for (size_t i = 0; i < inputs.size(); ++i)
+          participants.push_back(
+              {handle<cuda::CommunicatorHandle>(communicators[i]), handle<Stream>(streams[i]), inputs[i], outputs[i]});
+        for (const Tensor& t : outputs) begin_inplace(t, "a collective", false);
+        cuda::collect(collective_named(name), int(reduction), int(root), participants);
+      });
+  def("_cuda_nccl_exchange(sent, to, received, source, stream, communicator)", kPrivate | kAnyDevice,
+      "Sends tensors to ranks of a clique and receives others from them.",
+      [](const Tensors& sent, const Shape& to, const Tensors& received, const Shape& source, int64_t stream,
+         int64_t communicator) {
+        std::vector<cuda::Message> messages;
+        for (size_t i = 0; i < sent.size(); ++i) messages.push_back({sent[i], int(to[i]), true});
+        for (size_t i = 0; i < received.size(); ++i) messages.push_back({received[i], int(source[i]), false});
+        for (const Tensor& t : received) begin_inplace(t, "a message", false);
+        cuda::exchange(handle<cuda::CommunicatorHandle>(communicator), handle<Stream>(stream), messages);
+      });
+}
+
+}  // namespace
+
+Tensor pinned(const Tensor& t) {
+  require(t.device() == DeviceType::Cpu, "cannot pin '", t.device(), "': only CPU memory can be pinned");
+  const NoRecording off;
+  const GilRelease release;
+  const Shape strides = strides_like(t, MemoryFormat::Preserve);
+  const size_t bytes = size_t(t.numel() * item_size(t.dtype()));
+  const Tensor made = from_storage(cuda::pinned_storage(bytes), t.shape(), strides, 0, t.dtype());
+  copy_values(made, t);
+  return made;
+}
+
+namespace {
+
+void bind_pinned() {
+  def("_cuda_pin_memory(input)", kPrivate, "A copy in pinned memory; the tensor itself where it is that.",
+      [](Self self) -> PyObject* {
+        const Tensor& t = tensor_of(self);
+        if (cuda::is_pinned(t.storage())) return Py_NewRef(self);
+        return wrap_tensor(pinned(t));
+      });
+  def("_cuda_is_pinned(input)", kPrivate, "Whether the memory is pinned.",
+      [](const Tensor& t) { return cuda::is_pinned(t.storage()); });
+}
+
+void bind_memory() {
+  def("_cuda_memory_statistics(device)", kPrivate, "What the allocator counts, as a dictionary.", [](int64_t device) {
+    const cuda::MemoryStatistics s = cuda::memory_statistics(int(device));
+    return checked(Py_BuildValue("{s:n,s:n,s:n,s:n,s:n,s:L,s:L,s:L,s:L,s:L}", "allocated", Py_ssize_t(s.allocated),
+                                 "reserved", Py_ssize_t(s.reserved), "peak_allocated", Py_ssize_t(s.peak_allocated),
+                                 "peak_reserved", Py_ssize_t(s.peak_reserved), "largest_free",
+                                 Py_ssize_t(s.largest_free), "allocations", s.allocations, "frees", s.frees, "segments",
+                                 s.segments, "retries", s.retries, "out_of_memory", s.out_of_memory));
+  });
+  def("_cuda_reset_peak_memory(device)", kPrivate, "Forgets the largest use so far.",
+      [](int64_t device) { cuda::reset_peak_memory(int(device)); });
+  def("_cuda_empty_cache()", kPrivate, "Gives back what is reserved and not in use.",
+      [] { cuda::release_cached_memory(); });
+  def("_cuda_memory_fraction(device)", kPrivate, "How much of a GPU's memory the process may take.",
+      [](int64_t device) { return cuda::memory_fraction(int(device)); });
+  def("_cuda_set_memory_fraction(device, fraction)", kPrivate, "Limits what the process may take of a GPU's memory.",
+      [](int64_t device, double fraction) { cuda::set_memory_fraction(int(device), fraction); });
+  def("_cuda_memory_info(device)", kPrivate, "Free and total memory of a GPU.", [](int64_t device) {
+    const auto [free, total] = cuda::free_and_total_memory(int(device));
+    return checked(Py_BuildValue("nn", Py_ssize_t(free), Py_ssize_t(total)));
+  });
+}
+
+}  // namespace
+
+void bind_cuda() {
+  bind_gpus();
+  bind_installation();
+  bind_work();
+  bind_streams();
+  bind_events();
+  bind_graphs();
+  bind_collectives();
+  bind_pinned();
+  bind_memory();
+}
+
+PyObject* out_of_memory_error() {
+  static PyObject* const type = checked(PyErr_NewExceptionWithDoc(
+      "flambeau.OutOfMemoryError", "The memory of a GPU does not suffice.", PyExc_RuntimeError, nullptr));
+  return type;
+}
+
+}  // namespace flambeau::python

@@ -1,0 +1,87 @@
+// Where the elements lie: copies and their memory formats, strides, storages.
+#include "calls/bind.h"
+
+namespace flambeau::python {
+
+namespace {
+
+Tensor shared_with(const Tensor& self, PyObject* source, int64_t offset, std::optional<Shape> size,
+                   std::optional<Shape> stride) {
+  if (source == Py_None) {
+    set_storage(self, empty({0}, self.dtype()), {0}, {1}, 0);
+    return self;
+  }
+  const Object held(is_tensor(source) ? Py_NewRef(source) : PyObject_GetAttrString(source, "_bytes"));
+  if (!held || !is_tensor(held.get())) {
+    PyErr_Clear();
+    detail::raise<TypeError>("set_(): argument 'source' must be Tensor or UntypedStorage, not ",
+                             Py_TYPE(source)->tp_name);
+  }
+  Tensor from = tensor_of(held.get());
+  if (from.dtype() != self.dtype() && !is_tensor(source)) {  // a storage: its bytes as they are
+    NoRecording off;
+    const int64_t items = from.numel() / item_size(self.dtype());
+    from = view_dtype(narrow(from, 0, 0, items * item_size(self.dtype())), self.dtype());
+  }
+  const bool whole = is_tensor(source) && !size && !stride && offset == 0;
+  if (whole) {
+    set_storage(self, from, from.shape(), from.strides(), from.offset());
+  } else {
+    const Shape shape = size ? *size : Shape{from.numel()};
+    set_storage(self, from, shape, stride ? *stride : contiguous_strides(shape), offset);
+  }
+  return self;
+}
+
+void bind_strides() {
+  def("empty_permuted(size, physical_layout, *, dtype=None, layout=None, device=None, requires_grad=False, "
+      "pin_memory=False)",
+      kFunction, "An uninitialised tensor whose dimensions lie in memory in the order physical_layout, without gaps.",
+      [](const Shape& size, const Shape& order, Dtype dtype, PyObject*, Placement place, bool requires_grad,
+         Pinned pin) {
+        const OnDevice scope(place.of_fresh());
+        require(order.size() == size.size(),
+                "Number of dimensions in size does not match the length of the "
+                "physical_layout; i.e. len(size) = ",
+                size.size(), " is not equal to len(physical_layout) = ", order.size());
+        Shape strides(size.size(), -1);
+        int64_t step = 1;
+        for (size_t i = order.size(); i-- > 0;) {
+          require(order[i] >= 0 && order[i] < int64_t(size.size()),
+                  "Dimension out of range (expected to be between 0 and ", int64_t(size.size()) - 1, ", but got ",
+                  order[i], " at index ", i,
+                  "). NB: negative dims not currently supported; file an issue if you want "
+                  "it.");
+          require(strides[order[i]] < 0, "Duplicate dim not allowed: ", order[i], " in ", order);
+          strides[order[i]] = step;
+          step *= std::max<int64_t>(1, size[order[i]]);
+        }
+        return finished(empty_strided(size, strides, dtype), pin, requires_grad);
+      });
+  def("_storage_bytes(input)", kPrivate, "All bytes of the tensor's storage, as a uint8 vector over them.",
+      [](const Tensor& t) {
+        return from_storage(t.impl()->storage, {int64_t(t.storage().bytes())}, {1}, 0, Dtype::uint8);
+      });
+  def("_share_memory(input)", kPrivate, "Moves the tensor's storage to memory that other processes can have.",
+      [](const Tensor& t) {
+        wait_for_operators();
+        t.storage().share();
+        return t;
+      });
+  def("_shared_descriptor(input)", kPrivate, "The descriptor of the memory that the storage shares; -1: it does not.",
+      [](const Tensor& t) { return int64_t(t.storage().shared_descriptor()); });
+  def("_from_shared(descriptor, nbytes)", kPrivate, "The bytes of shared memory, by its descriptor.",
+      [](int64_t descriptor, int64_t nbytes) {
+        require<ValueError>(nbytes >= 0, "_from_shared(): nbytes must not be negative, got ", nbytes);
+        require<ValueError>(descriptor == int(descriptor), "_from_shared(): ", descriptor, " is no descriptor");
+        return from_storage(Storage::map_shared(int(descriptor), size_t(nbytes)), {nbytes}, {1}, 0, Dtype::uint8);
+      });
+  def("set_(input, source=None, storage_offset=0, size=None, stride=None)", kMethod,
+      "Makes the tensor show the memory of another tensor or of a storage; without one, an empty one.", shared_with);
+}
+
+}  // namespace
+
+void bind_layout() { bind_strides(); }
+
+}  // namespace flambeau::python

@@ -1,0 +1,146 @@
+// Programs, for flambeau.jit.
+#include "flambeau/program.h"
+
+#include "calls/autocast.h"
+#include "calls/bind.h"
+#include "calls/call_arguments.h"
+#include "calls/overrides.h"
+#include "calls/placeholders.h"
+
+namespace flambeau::python {
+
+namespace {
+
+constexpr const char* kCapsule = "flambeau.Program";
+
+const Program& program_of(PyObject* capsule) {
+  void* const program = PyCapsule_GetPointer(capsule, kCapsule);
+  if (!program) throw PythonError();
+  return *static_cast<Program*>(program);
+}
+
+PyObject* parse_program(std::string_view text) {
+  auto program = std::make_unique<Program>(Program::parse(text));
+  PyObject* const capsule = checked(PyCapsule_New(program.get(), kCapsule, [](PyObject* self) {
+    delete static_cast<Program*>(PyCapsule_GetPointer(self, kCapsule));
+  }));
+  program.release();
+  return capsule;
+}
+
+PyObject* object_of(const Value& v) {
+  if (const Tensor* t = std::get_if<Tensor>(&v)) return wrap_tensor(*t);
+  if (const bool* b = std::get_if<bool>(&v)) return to_python(*b);
+  if (const int64_t* i = std::get_if<int64_t>(&v)) return to_python(*i);
+  if (const double* d = std::get_if<double>(&v)) return to_python(*d);
+  if (std::holds_alternative<None>(v)) return Py_NewRef(Py_None);
+  detail::raise<TypeError>("an output of the program is neither a tensor nor a number");
+}
+
+// An argument of an operator that is written in Python.
+PyObject* argument_of(const Value& v) {
+  if (const auto* z = std::get_if<Complex<double>>(&v)) return PyComplex_FromDoubles(z->re, z->im);
+  if (const auto* s = std::get_if<std::string>(&v))
+    return PyUnicode_FromStringAndSize(s->data(), Py_ssize_t(s->size()));
+  if (const Dtype* d = std::get_if<Dtype>(&v)) return to_python(*d);
+  if (const Device* d = std::get_if<Device>(&v)) return Py_NewRef(device_object(*d));
+  const Values* items = std::get_if<Values>(&v);
+  if (!items) return object_of(v);
+  Object out(checked(PyList_New(Py_ssize_t(items->size()))));
+  for (size_t i = 0; i < items->size(); ++i)
+    PyList_SET_ITEM(out.get(), Py_ssize_t(i), checked(argument_of((*items)[i])));
+  return out.release();
+}
+
+// The results that an operator written in Python returns: a tensor or number, a sequence of these, or None for none.
+Values results_of(const std::string& name, PyObject* returned) {
+  if (returned == Py_None) return {};
+  if (is_tensor(returned)) return {tensor_of(returned)};
+  if (PyBool_Check(returned)) return {returned == Py_True};
+  if (PyLong_Check(returned) || PyFloat_Check(returned)) {
+    const Value number =
+        PyLong_Check(returned) ? Value(int64_t(PyLong_AsLongLong(returned))) : Value(PyFloat_AS_DOUBLE(returned));
+    if (PyErr_Occurred()) throw PythonError();
+    return {number};
+  }
+  require<TypeError>(PyTuple_Check(returned) || PyList_Check(returned), name, " returned a ",
+                     Py_TYPE(returned)->tp_name, ", expected tensors and numbers");
+  const Object items = stable_items(returned);
+  Values out;
+  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(items.get()); ++i)
+    for (Value& v : results_of(name, PySequence_Fast_GET_ITEM(items.get(), i))) out.push_back(std::move(v));
+  return out;
+}
+
+struct GilHeld {
+  const PyGILState_STATE state = PyGILState_Ensure();
+  ~GilHeld() { PyGILState_Release(state); }
+};
+
+// Lets programs call a Python function.
+PyObject* register_operator(std::string_view name, int64_t parameters, PyObject* function) {
+  require<TypeError>(PyCallable_Check(function), "_register_program_operator(): expected a function");
+  PyObject* const held = Py_NewRef(function);  // as long as the process: programs may call it
+  Program::register_operator(std::string(name), int(parameters), [held, of = std::string(name)](const Values& values) {
+    const GilHeld gil;
+    const Object arguments(checked(PyTuple_New(Py_ssize_t(values.size()))));
+    for (size_t i = 0; i < values.size(); ++i)
+      PyTuple_SET_ITEM(arguments.get(), Py_ssize_t(i), checked(argument_of(values[i])));
+    const Object returned(checked(PyObject_CallObject(held, arguments.get())));
+    return results_of(of, returned.get());
+  });
+  Py_RETURN_NONE;
+}
+
+// No operator: where somebody else may want to answer for the operators of the program, it says NotImplemented, and the
+// program is run call by call (flambeau.jit).
+PyObject* run_program(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
+    require<TypeError>(count == 3, "_run_program() takes a program, its inputs and its state");
+    bool answered = in_mode() || in_map() || in_autocast();
+    for_each(args + 1, 2, [&](PyObject* o) { answered |= may_override(o) || is_placeholder(o); });
+    if (answered) Py_RETURN_NOTIMPLEMENTED;
+    Values inputs;
+    for (const Tensor& t : given_tensors("_run_program", args[1])) inputs.emplace_back(t);
+    const Values results = program_of(args[0]).run(inputs, given_tensors("_run_program", args[2]));
+    Object out(checked(PyTuple_New(Py_ssize_t(results.size()))));
+    for (size_t i = 0; i < results.size(); ++i)
+      PyTuple_SET_ITEM(out.get(), Py_ssize_t(i), checked(object_of(results[i])));
+    return out.release();
+  });
+}
+PyMethodDef run_definition = {"_run_program", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(run_program)),
+                              METH_FASTCALL,
+                              "_run_program(program, inputs, state)\n\nThe outputs of a program, or NotImplemented "
+                              "where modes, maps, autocast or classes would answer for its operators."};
+
+PyObject* program_operators() {
+  Object out(checked(PyDict_New()));
+  for (const auto& [name, parameters] : Program::operators()) {
+    const Object count(to_python(int64_t(parameters)));
+    if (PyDict_SetItemString(out.get(), name.c_str(), checked(count.get())) < 0) throw PythonError();
+  }
+  return out.release();
+}
+
+}  // namespace
+
+void bind_program(PyObject* module) {
+  PyModule_AddObjectRef(module, run_definition.ml_name,
+                        Object(checked(PyCFunction_New(&run_definition, nullptr))).get());
+  def("_parse_program(text)", kPrivate, "A program from its text; ValueError names the line at fault.", parse_program);
+  def("_program_state(program)", kPrivate, "The names of the tensors that a program reads, in order.",
+      [](PyObject* capsule) {
+        const std::vector<std::string>& names = program_of(capsule).state_names();
+        Object out(checked(PyTuple_New(Py_ssize_t(names.size()))));
+        for (size_t i = 0; i < names.size(); ++i)
+          PyTuple_SET_ITEM(out.get(), Py_ssize_t(i), checked(PyUnicode_FromString(names[i].c_str())));
+        return out.release();
+      });
+  def("_register_program_operator(name, parameters, function)", kPrivate,
+      "Lets programs call a Python function by a name of the form namespace::name.", register_operator);
+  def("_program_operators()", kPrivate, "The names of what programs can call, and how many parameters each has.",
+      program_operators);
+}
+
+}  // namespace flambeau::python

@@ -1,0 +1,304 @@
+// Attributes of Tensor, and conversions between its values and Python's.
+#include <algorithm>
+
+#include "calls/conversions.h"
+#include "calls/intercept.h"
+#include "calls/overrides.h"
+#include "calls/warning.h"
+#include "flambeau/cuda.h"
+#include "tensor/tensor_type.h"
+
+namespace flambeau::python {
+
+PyObject* device_cpu = nullptr;
+
+PyObject* scalar_object(Scalar s) {
+  if (s.kind() == Category::Boolean) return PyBool_FromLong(s.truth());
+  if (s.kind() == Category::Complex) return PyComplex_FromDoubles(s.real(), s.imaginary());
+  if (s.wide()) return PyLong_FromUnsignedLongLong(s.unsigned_integer());
+  return s.kind() == Category::Integer ? PyLong_FromLongLong(s.integer()) : PyFloat_FromDouble(s.real());
+}
+
+namespace {
+
+template <class T>
+PyObject* number(const T* value) {
+  if constexpr (std::is_same_v<T, bool>)
+    return PyBool_FromLong(*reinterpret_cast<const uint8_t*>(value) != 0);  // the bytes may be somebody else's
+  else if constexpr (std::is_same_v<T, uint64_t>)
+    return PyLong_FromUnsignedLongLong(*value);
+  else if constexpr (std::is_integral_v<T>)
+    return PyLong_FromLongLong(*value);
+  else if constexpr (is_complex_type<T>)
+    return PyComplex_FromDoubles(double(value->re), double(value->im));
+  else
+    return PyFloat_FromDouble(convert<double>(*value));
+}
+
+template <class T>
+PyObject* list_from(const Tensor& t, const T* data, size_t dim) {
+  const int64_t size = t.shape()[dim], stride = t.strides()[dim];
+  Object list(checked(PyList_New(Py_ssize_t(size))));
+  const bool innermost = dim + 1 == t.shape().size();
+  for (int64_t i = 0; i < size; ++i, data += stride)
+    PyList_SET_ITEM(list.get(), Py_ssize_t(i), checked(innermost ? number(data) : list_from(t, data, dim + 1)));
+  return list.release();
+}
+
+constexpr const char kReversalDeprecated[] =
+    "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it will throw an "
+    "error in a future release. Consider `x.mT` to transpose batches of matrices or `x.permute(*range(x.ndim - 1, -1, "
+    "-1))` to reverse the dimensions of a tensor.";
+
+Tensor reversed(const Tensor& t) {
+  if (t.dim() == 2) return transpose(t, 0, 1);
+  warn(kReversalDeprecated);
+  Shape order;
+  for (int i = t.dim() - 1; i >= 0; --i) order.push_back(i);
+  return permute(t, order);
+}
+
+Tensor conjugate(const Tensor& t) {  // of a complex tensor it is one of its own, on the same device
+  const OnDevice there(t.device(), "conj");
+  const cuda::Call call;
+  return conj(t);
+}
+
+AutogradMeta* meta(PyObject* self) { return tensor_of(self).impl()->autograd; }
+
+#define FLAMBEAU_GET(name, expression)                      \
+  PyObject* get_##name(PyObject* self, void*) {             \
+    return guarded<PyObject*>(nullptr, [&]() -> PyObject* { \
+      const Tensor& t = tensor_of(self);                    \
+      (void)t;                                              \
+      return expression;                                    \
+    });                                                     \
+  }
+FLAMBEAU_GET(shape, wrap_size(t.shape()))
+FLAMBEAU_GET(dtype, Py_NewRef(dtype_object(t.dtype())))
+FLAMBEAU_GET(device, Py_NewRef(device_object(t.device())))
+FLAMBEAU_GET(is_cpu, PyBool_FromLong(t.device() == DeviceType::Cpu))
+FLAMBEAU_GET(none, Py_NewRef(Py_None))
+FLAMBEAU_GET(is_cuda, PyBool_FromLong(t.is_cuda()))
+FLAMBEAU_GET(is_meta, PyBool_FromLong(t.is_meta()))
+FLAMBEAU_GET(layout, Py_NewRef(strided_layout()))
+FLAMBEAU_GET(ndim, PyLong_FromLong(t.dim()))
+FLAMBEAU_GET(requires_grad, PyBool_FromLong(t.requires_grad()))
+FLAMBEAU_GET(is_leaf, PyBool_FromLong(!t.requires_grad() || (t.impl()->requires_grad && !meta(self)->grad_fn)))
+FLAMBEAU_GET(retains_grad, PyBool_FromLong(meta(self) && meta(self)->retains_grad))
+FLAMBEAU_GET(output_number, PyLong_FromUnsignedLong(meta(self) ? meta(self)->output_index : 0))
+FLAMBEAU_GET(version, (require(!t.storage().inference(), "Inference tensors do not track version counter."),
+                       PyLong_FromUnsignedLong(t.storage().version())))
+FLAMBEAU_GET(data, wrap_tensor(alias(t)))
+FLAMBEAU_GET(transposed, wrap_tensor(reversed(t)))
+FLAMBEAU_GET(matrix_transposed,
+             (require(t.dim() >= 2, "tensor.mT is only supported on matrices or batches of matrices. Got ", t.dim(),
+                      "-D tensor."),
+              wrap_tensor(transpose(t, -2, -1))))
+FLAMBEAU_GET(adjoint, (require(t.dim() == 0 || t.dim() == 2,
+                               "tensor.H is only supported on matrices (2-D tensors). Got ", t.dim(), "-D tensor."),
+                       wrap_tensor(t.dim() ? transpose(conjugate(t), 0, 1) : conjugate(t))))
+FLAMBEAU_GET(matrix_adjoint,
+             (require(t.dim() >= 2, "tensor.mH is only supported on matrices or batches of matrices. Got ", t.dim(),
+                      "-D tensor."),
+              wrap_tensor(transpose(conjugate(t), -2, -1))))
+FLAMBEAU_GET(real, is_complex(t.dtype()) ? wrap_tensor(real(t)) : Py_NewRef(self))
+FLAMBEAU_GET(imag, wrap_tensor(imag(t)))
+FLAMBEAU_GET(itemsize, PyLong_FromLongLong(item_size(t.dtype())))
+FLAMBEAU_GET(nbytes, PyLong_FromLongLong(item_size(t.dtype()) * t.numel()))
+FLAMBEAU_GET(base, t.impl()->base ? wrap_tensor(Tensor(t.impl()->base)) : Py_NewRef(Py_None))
+FLAMBEAU_GET(false, Py_NewRef(Py_False))
+#undef FLAMBEAU_GET
+
+constexpr const char* kNoGradientHere =
+    "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't be "
+    "populated during autograd.backward(). If you indeed want the .grad field to be populated for a non-leaf Tensor, "
+    "use .retain_grad() on the non-leaf Tensor. If you access the non-leaf Tensor by mistake, make sure you access the "
+    "leaf Tensor instead.";
+
+PyObject* get_grad(PyObject* self, void*) {
+  const InterpreterSection section;
+  const AutogradMeta* const m = meta(self);
+  if (!m) Py_RETURN_NONE;
+  if (!m->grad.defined() && m->grad_fn && !m->retains_grad && PyErr_WarnEx(PyExc_UserWarning, kNoGradientHere, 1) < 0)
+    return nullptr;
+  return guarded<PyObject*>(nullptr, [m] { return wrap_tensor(m->grad); });
+}
+
+PyObject* get_grad_fn(PyObject* self, void*) {
+  return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
+    const Tensor& t = tensor_of(self);
+    if (!t.requires_grad()) Py_RETURN_NONE;
+    ensure_autograd();  // a C++ program may have recorded it
+    return python_autograd_hooks->wrap_grad_fn(t);
+  });
+}
+
+// Reading __dict__ creates it, and from then on the object may be part of a cycle. Note [Tensor objects]
+PyObject* get_dict(PyObject* self, void*) {
+  const InterpreterSection section;
+  PyObject* dict = PyObject_GenericGetDict(self, nullptr);
+  if (dict && !PyObject_GC_IsTracked(self)) PyObject_GC_Track(self);
+  return dict;
+}
+
+int refuse_delete(PyObject* value, const char* name) {
+  if (value) return 0;
+  PyErr_Format(PyExc_RuntimeError, "cannot delete the attribute '%s' of a Tensor", name);
+  return -1;
+}
+
+int set_requires_grad(PyObject* self, PyObject* value, void*) {
+  if (refuse_delete(value, "requires_grad")) return -1;
+  return guarded<int>(-1, [&]() -> int {
+    const int wanted = PyObject_IsTrue(value);
+    if (wanted < 0) throw PythonError();
+    if (!wanted && !tensor_of(self).requires_grad()) return 0;
+    ensure_autograd();
+    autograd_hooks->set_requires_grad(tensor_of(self), wanted);
+    return 0;
+  });
+}
+
+int set_grad(PyObject* self, PyObject* value, void*) {
+  return guarded<int>(-1, [&]() -> int {
+    const Tensor& t = tensor_of(self);
+    if (!value || value == Py_None) {
+      if (meta(self)) meta(self)->grad = Tensor();
+      return 0;
+    }
+    require<TypeError>(is_tensor(value), "assigned grad expected to be a Tensor or None but got ",
+                       Py_TYPE(value)->tp_name);
+    const Tensor& g = tensor_of(value);
+    require(g.shape() == t.shape(), "assigned grad has data of a different size: the tensor has shape ", t.shape(),
+            ", the grad ", g.shape());
+    require(g.dtype() == t.dtype(), "assigned grad has data of a different type: the tensor is ", t.dtype(),
+            ", the grad ", g.dtype());
+    require(!g.same(t), "can't assign Variable as its own grad");
+    meta_of(t).grad = g;
+    return 0;
+  });
+}
+
+template <Tensor (*part)(const Tensor&)>
+int set_part(PyObject* self, PyObject* value, void*) {
+  if (refuse_delete(value, "real or imag")) return -1;
+  return guarded<int>(-1, [&]() -> int {
+    Operand operand(0);
+    require<TypeError>(to_operand(value, operand), "can't assign a ", Py_TYPE(value)->tp_name,
+                       " to a part of a flambeau tensor");
+    const Tensor target = part(tensor_of(self));
+    copy_(target, operand.tensor ? *operand.tensor : scalar_tensor(operand.scalar, target.dtype()));
+    return 0;
+  });
+}
+
+int set_data(PyObject* self, PyObject* value, void*) {
+  if (refuse_delete(value, "data")) return -1;
+  return guarded<int>(-1, [&]() -> int {
+    require<TypeError>(is_tensor(value), "Variable data has to be a tensor, but got ", Py_TYPE(value)->tp_name);
+    TensorImpl &to = *tensor_of(self).impl(), &from = *tensor_of(value).impl();
+    require(!to.requires_grad || is_inexact(from.dtype),
+            "data set to a tensor that requires gradients must be floating point or complex dtype, got ", from.dtype);
+    wait_for_operators();
+    to.storage = from.storage;
+    to.offset = from.offset;
+    to.shape = from.shape;
+    to.strides = from.strides;
+    to.dtype = from.dtype;
+    to.base = Ref<TensorImpl>();  // it no longer shows that tensor's memory
+    to.update_geometry();
+    return 0;
+  });
+}
+
+// What a placeholder shows of the tensors it stands for. Note [Interception]
+bool is_metadata(getter get) {
+  constexpr getter shown[] = {get_shape,  get_dtype, get_device, get_layout,  get_ndim, get_itemsize,
+                              get_nbytes, get_false, get_is_cpu, get_is_meta, get_none};
+  return std::find(std::begin(shown), std::end(shown), get) != std::end(shown);
+}
+
+template <getter get>
+PyObject* asked(PyObject* self, void* name) {
+  Caller caller;
+  if (FLAMBEAU_UNLIKELY(interceptions) && (Py_TYPE(self) != tensor_type || in_mode()) &&
+      !(Py_TYPE(self) == placeholder_type && is_metadata(get)) &&
+      caller.asks_for_attribute(static_cast<const char*>(name), self, nullptr))
+    return caller.answer;
+  return get(self, nullptr);
+}
+
+template <setter set>
+int asked_to_set(PyObject* self, PyObject* value, void* name) {
+  Caller caller;
+  if (FLAMBEAU_UNLIKELY(interceptions) &&
+      caller.asks_for_attribute(static_cast<const char*>(name), self, value ? value : Py_None)) {
+    const Object owner(caller.answer);
+    return caller.answer ? 0 : -1;
+  }
+  return set(self, value, nullptr);
+}
+
+}  // namespace
+
+PyObject* to_list(const Tensor& given) {
+  const Tensor t = given.is_cuda()
+                       ? to(detach(given), DeviceType::Cpu)
+                       : alias(given);  // what the garbage collector runs in between may give the tensor other memory
+  return dispatch_all(t.dtype(), [&](auto tag) {
+    const auto* data = t.data<typename decltype(tag)::type>();
+    return t.dim() ? list_from(t, data, 0) : number(data);
+  });
+}
+
+#define FLAMBEAU_ATTRIBUTE(name, get, set, doc) {name, asked<get>, set, doc, const_cast<char*>(name)}
+PyGetSetDef tensor_attributes[] = {
+    {"__dict__", get_dict, PyObject_GenericSetDict, nullptr, nullptr},
+    FLAMBEAU_ATTRIBUTE("shape", get_shape, nullptr, "The sizes, as a flambeau.Size."),
+    FLAMBEAU_ATTRIBUTE("dtype", get_dtype, nullptr, "The element type."),
+    FLAMBEAU_ATTRIBUTE("device", get_device, nullptr, "Where the memory is."),
+    FLAMBEAU_ATTRIBUTE("layout", get_layout, nullptr, "How the elements are kept: flambeau.strided."),
+    FLAMBEAU_ATTRIBUTE("ndim", get_ndim, nullptr, "The number of dimensions."),
+    FLAMBEAU_ATTRIBUTE("requires_grad", get_requires_grad, asked_to_set<set_requires_grad>,
+                       "Whether gradients are asked for, or flow through."),
+    FLAMBEAU_ATTRIBUTE("is_leaf", get_is_leaf, nullptr,
+                       "Whether the tensor was made by the user rather than by a recorded operation."),
+    FLAMBEAU_ATTRIBUTE("grad", get_grad, asked_to_set<set_grad>, "The accumulated gradient, or None."),
+    FLAMBEAU_ATTRIBUTE("grad_fn", get_grad_fn, nullptr, "The graph node that made this tensor, or None."),
+    FLAMBEAU_ATTRIBUTE("retains_grad", get_retains_grad, nullptr, "Whether a non-leaf keeps its gradient."),
+    FLAMBEAU_ATTRIBUTE("output_nr", get_output_number, nullptr, "Which output of grad_fn this is."),
+    FLAMBEAU_ATTRIBUTE("_version", get_version, nullptr, "How often the memory was changed in place."),
+    FLAMBEAU_ATTRIBUTE("_base", get_base, nullptr, "Of a view, the tensor it views."),
+    FLAMBEAU_ATTRIBUTE("data", get_data, asked_to_set<set_data>, "The same elements without history."),
+    FLAMBEAU_ATTRIBUTE("T", get_transposed, nullptr, "The dimensions reversed."),
+    FLAMBEAU_ATTRIBUTE("mT", get_matrix_transposed, nullptr, "The last two dimensions exchanged."),
+    FLAMBEAU_ATTRIBUTE("H", get_adjoint, nullptr, "The conjugate transpose of a matrix."),
+    FLAMBEAU_ATTRIBUTE("mH", get_matrix_adjoint, nullptr, "The last two dimensions exchanged, conjugated."),
+    FLAMBEAU_ATTRIBUTE("real", get_real, asked_to_set<set_part<real>>,
+                       "The real parts, a view; the tensor itself if it is real."),
+    FLAMBEAU_ATTRIBUTE("imag", get_imag, asked_to_set<set_part<imag>>,
+                       "The imaginary parts of a complex tensor, a view."),
+    FLAMBEAU_ATTRIBUTE("itemsize", get_itemsize, nullptr, "Bytes of an element."),
+    FLAMBEAU_ATTRIBUTE("nbytes", get_nbytes, nullptr, "Bytes of all elements."),
+    FLAMBEAU_ATTRIBUTE("is_cpu", get_is_cpu, nullptr, "Whether the memory is the processor's."),
+    FLAMBEAU_ATTRIBUTE("is_cuda", get_is_cuda, nullptr, "Whether the memory is a GPU's."),
+    FLAMBEAU_ATTRIBUTE("is_ipu", get_false, nullptr, "Always False."),
+    FLAMBEAU_ATTRIBUTE("is_maia", get_false, nullptr, "Always False."),
+    FLAMBEAU_ATTRIBUTE("is_mtia", get_false, nullptr, "Always False."),
+    FLAMBEAU_ATTRIBUTE("is_vulkan", get_false, nullptr, "Always False."),
+    FLAMBEAU_ATTRIBUTE("is_xla", get_false, nullptr, "Always False."),
+    FLAMBEAU_ATTRIBUTE("name", get_none, nullptr, "None: tensors have no names."),
+    FLAMBEAU_ATTRIBUTE("is_nested", get_false, nullptr, "Always False."),
+    FLAMBEAU_ATTRIBUTE("is_sparse_csr", get_false, nullptr,
+                       "Whether the layout is sparse_csr: False of dense tensors."),
+    FLAMBEAU_ATTRIBUTE("is_mkldnn", get_false, nullptr, "Always False."),
+    FLAMBEAU_ATTRIBUTE("is_mps", get_false, nullptr, "Always False."),
+    FLAMBEAU_ATTRIBUTE("is_xpu", get_false, nullptr, "Always False."),
+    FLAMBEAU_ATTRIBUTE("is_sparse", get_false, nullptr, "Whether the layout is sparse_coo: False of dense tensors."),
+    FLAMBEAU_ATTRIBUTE("is_quantized", get_false, nullptr, "Always False."),
+    FLAMBEAU_ATTRIBUTE("is_meta", get_is_meta, nullptr, "Whether there is a shape and a dtype, and no memory."),
+    {}};
+#undef FLAMBEAU_ATTRIBUTE
+
+}  // namespace flambeau::python

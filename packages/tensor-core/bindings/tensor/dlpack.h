@@ -1,0 +1,57 @@
+// Memory shared with others (dlpack.cpp), and the DLPack 1.1 structures, as the standard lays them out
+// (https://dmlc.github.io/dlpack). Internal.
+#pragma once
+
+#include <cstdint>
+
+#include "tensor/object.h"
+
+namespace flambeau::python {
+
+// Whether it is another library's array with the CUDA array interface, and a tensor over its memory.
+bool has_gpu_memory(PyObject* o);
+Tensor tensor_from_gpu_memory(PyObject* o);
+
+void bind_dlpack();
+
+}  // namespace flambeau::python
+
+extern "C" {
+
+enum DLDeviceType : int32_t { kDLCPU = 1, kDLCUDA = 2, kDLCUDAHost = 3 };
+enum DLTypeCode : uint8_t { kDLInt = 0, kDLUInt = 1, kDLFloat = 2, kDLBfloat = 4, kDLComplex = 5, kDLBool = 6 };
+inline constexpr uint64_t kReadOnlyFlag = 1, kCopiedFlag = 2;
+
+struct DLDevice {
+  int32_t device_type;
+  int32_t device_id;
+};
+struct DLDataType {
+  uint8_t code, bits;
+  uint16_t lanes;
+};
+struct DLTensor {
+  void* data;
+  DLDevice device;
+  int32_t ndim;
+  DLDataType dtype;
+  int64_t *shape, *strides;
+  uint64_t byte_offset;
+};
+struct DLManagedTensor {
+  DLTensor dl_tensor;
+  void* manager_ctx;
+  void (*deleter)(DLManagedTensor*);
+};
+struct DLPackVersion {
+  uint32_t major, minor;
+};
+struct DLManagedTensorVersioned {
+  DLPackVersion version;
+  void* manager_ctx;
+  void (*deleter)(DLManagedTensorVersioned*);
+  uint64_t flags;
+  DLTensor dl_tensor;
+};
+
+}  // extern "C"

@@ -1,0 +1,179 @@
+// tensor[key] and tensor[key] = value: integers, slices, None, Ellipsis, masks and index tensors.
+#include "calls/intercept.h"
+#include "calls/watch.h"
+
+namespace flambeau::python {
+
+namespace {
+
+// The basic part of a key applied as views; the advanced part, one entry a dimension of the view.
+struct Indexed {
+  Tensor view;
+  Tensors advanced;
+  bool is_advanced = false;
+  int64_t masked_dims = 0;  // dimensions covered by masks beyond the first of each
+};
+
+int64_t as_int(PyObject* o) {
+  const int64_t v = PyNumber_AsSsize_t(o, PyExc_IndexError);
+  if (v == -1 && PyErr_Occurred()) throw PythonError();
+  return v;
+}
+
+bool is_plain_int(PyObject* o) {
+  if (PyBool_Check(o)) return false;
+  if (is_tensor(o)) {
+    const Tensor& t = tensor_of(o);
+    return t.dim() == 0 && category(t.dtype()) == Category::Integer && t.dtype() != Dtype::uint8;
+  }
+  return PyIndex_Check(o) && !PySequence_Check(o);
+}
+
+// Lists and arrays as the index tensors they stand for; everything else as it is.
+Object normalized(PyObject* o) {
+  const bool plain = PyLong_Check(o) || PySlice_Check(o) || o == Py_None || o == Py_Ellipsis || is_tensor(o);
+  if (plain || PyUnicode_Check(o) || is_plain_int(o) || PyFloat_Check(o) || !(is_sequence(o) || is_array(o)))
+    return Object(Py_NewRef(o));
+  const OnDevice cpu(DeviceType::Cpu);
+  Tensor index = tensor_from_data(o, std::nullopt);
+  if (index.numel() == 0 && is_inexact(index.dtype())) index = to(index, Dtype::int64);
+  return Object(checked(wrap_tensor(index)));
+}
+
+Tensor slice_view(const Tensor& t, int64_t dim, PyObject* o) {
+  Py_ssize_t start, stop, step;
+  if (PySlice_Unpack(o, &start, &stop, &step) < 0) throw PythonError();
+  require<IndexError>(dim < t.dim(), "too many indices for tensor of dimension ", t.dim());
+  require<ValueError>(step > 0, "step must be greater than zero, got ", step, "; use flip() to reverse a dimension");
+  if (start == 0 && step == 1 && stop >= t.shape()[dim]) return t;
+  return slice(t, dim, start, stop, step);
+}
+
+// How many dimensions of the tensor a key element uses up.
+int consumed(PyObject* o) {
+  if (o == Py_None || o == Py_Ellipsis || PyBool_Check(o)) return 0;
+  if (is_tensor(o) && (tensor_of(o).dtype() == Dtype::bool_ || tensor_of(o).dtype() == Dtype::uint8))
+    return tensor_of(o).dim();
+  return 1;
+}
+
+void apply_advanced(Indexed& r, int64_t& dim, const Tensor& index) {
+  r.is_advanced = true;
+  // A mask of several dimensions is one entry; index() expands it.
+  while (int64_t(r.advanced.size()) + r.masked_dims < dim) r.advanced.emplace_back();
+  r.advanced.push_back(index);
+  dim += index.dtype() == Dtype::bool_ ? index.dim() : 1;
+  r.masked_dims += index.dtype() == Dtype::bool_ ? index.dim() - 1 : 0;
+}
+
+void apply(Indexed& r, int64_t& dim, PyObject* o) {
+  if (o == Py_None) {
+    r.view = unsqueeze(r.view, dim++);
+  } else if (PySlice_Check(o)) {
+    r.view = slice_view(r.view, dim++, o);
+  } else if (PyBool_Check(o)) {  // a dimension of size one or none
+    r.view = unsqueeze(r.view, dim);
+    apply_advanced(r, dim, full({1}, Scalar(o == Py_True), Dtype::bool_));
+  } else if (is_plain_int(o)) {
+    require<IndexError>(dim < r.view.dim(), "too many indices for tensor of dimension ", r.view.dim());
+    r.view = select(r.view, dim, as_int(o));
+  } else if (is_tensor(o)) {
+    const Tensor index = tensor_of(o).dtype() == Dtype::uint8 ? to(tensor_of(o), Dtype::bool_) : tensor_of(o);
+    if (index.dtype() == Dtype::bool_ && index.dim() == 0) {
+      r.view = unsqueeze(r.view, dim);
+      return apply_advanced(r, dim, reshape(index, {1}));
+    }
+    apply_advanced(r, dim, index);
+  } else {
+    detail::raise<IndexError>(
+        "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got ",
+        Py_TYPE(o)->tp_name, ")");
+  }
+}
+
+Indexed resolve(const Tensor& t, PyObject* key) {
+  Indexed r{t, {}, false, 0};
+  if (!PyTuple_Check(key)) {
+    int64_t dim = 0;
+    if (key != Py_Ellipsis) apply(r, dim, normalized(key).get());
+    return r;
+  }
+  const Py_ssize_t n = PyTuple_GET_SIZE(key);
+  int used = 0;
+  bool seen_ellipsis = false;
+  std::vector<Object> items;
+  for (Py_ssize_t i = 0; i < n; ++i) {
+    items.push_back(normalized(PyTuple_GET_ITEM(key, i)));
+    used += consumed(items.back().get());
+  }
+  require<IndexError>(used <= t.dim(), "too many indices for tensor of dimension ", t.dim());
+  int64_t dim = 0;
+  for (Py_ssize_t i = 0; i < n; ++i) {
+    PyObject* o = items[size_t(i)].get();
+    if (o == Py_Ellipsis) {
+      require<IndexError>(!seen_ellipsis, "an index can only have a single ellipsis ('...')");
+      seen_ellipsis = true;
+      dim += t.dim() - used;
+    } else {
+      apply(r, dim, o);
+    }
+  }
+  return r;
+}
+
+// Leading dimensions of size one beyond the target's are dropped, as in x[0] = y with y of shape (1, n).
+Tensor trim_leading(Tensor source, int dims) {
+  while (source.dim() > dims && source.shape()[0] == 1) source = select(source, 0, 0);
+  return source;
+}
+
+}  // namespace
+
+PyObject* get_item(PyObject* self, PyObject* key) {
+  return watched("__getitem__", [&]() -> PyObject* {
+    Caller caller;
+    if (caller.asks("__getitem__", self, key)) return caller.answer;
+    const Tensor& t = tensor_of(self);
+    if (PyLong_CheckExact(key)) return wrap_tensor(select(t, 0, as_int(key)));
+    const Indexed r = resolve(t, key);
+    if (r.is_advanced) return wrap_tensor(index(r.view, r.advanced));
+    return wrap_tensor(r.view.same(t) ? expand(t, t.shape()) : r.view);
+  });
+}
+
+int set_item(PyObject* self, PyObject* key, PyObject* value) {
+  if (!value) {
+    PyErr_SetString(PyExc_TypeError, "Tensor does not support deleting items");
+    return -1;
+  }
+  const Object done(watched("__setitem__", [&]() -> PyObject* {
+    Caller caller;
+    if (caller.asks("__setitem__", self, key, value)) return caller.answer;
+    const Tensor& t = tensor_of(self);
+    const Indexed r = resolve(t, key);
+    Operand operand(0);
+    Tensor held;
+    if (!to_operand(value, operand)) {
+      if (PyErr_Occurred()) throw PythonError();
+      {
+        const OnDevice cpu(DeviceType::Cpu);
+        held = tensor_from_data(value, t.dtype());
+      }
+      if (t.is_cuda()) held = to(held, t.device());
+      operand.tensor = &held;
+    }
+    if (!r.is_advanced && !operand.tensor) {
+      fill_(r.view, operand.scalar);
+      Py_RETURN_NONE;
+    }
+    const Tensor source = operand.tensor ? *operand.tensor : scalar_tensor(operand.scalar, t.dtype());
+    if (r.is_advanced)
+      index_put(r.view, r.advanced, to(source, t.dtype()), false, Write::InPlace);
+    else
+      copy_(r.view, trim_leading(source, r.view.dim()));
+    Py_RETURN_NONE;
+  }));
+  return done ? 0 : -1;
+}
+
+}  // namespace flambeau::python

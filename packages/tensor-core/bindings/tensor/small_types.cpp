@@ -1,0 +1,180 @@
+// The dtype, layout and memory format objects, and Size.
+#include <cstring>
+
+#include "calls/conversions.h"
+#include "tensor/tensor_type.h"
+
+namespace flambeau::python {
+
+PyTypeObject* dtype_type = nullptr;
+PyTypeObject* size_type = nullptr;
+PyTypeObject* layout_type = nullptr;
+PyTypeObject* memory_format_type = nullptr;
+
+namespace {
+
+PyObject* dtype_objects[kDtypeCount];
+constexpr const char* kLayoutName = "flambeau.layout";
+PyObject* the_strided = nullptr;
+
+Dtype value_of(PyObject* self) { return reinterpret_cast<DtypeObject*>(self)->value; }
+PyObject* dtype_repr(PyObject* self) { return PyUnicode_FromFormat("flambeau.%s", name(value_of(self))); }
+PyObject* dtype_reduce(PyObject* self, PyObject*) { return PyUnicode_FromString(name(value_of(self))); }
+PyObject* get_itemsize(PyObject* self, void*) { return PyLong_FromLongLong(item_size(value_of(self))); }
+PyObject* get_is_floating_point(PyObject* self, void*) { return PyBool_FromLong(is_floating(value_of(self))); }
+PyObject* get_is_complex(PyObject* self, void*) { return PyBool_FromLong(is_complex(value_of(self))); }
+PyObject* dtype_to_real(PyObject* self, PyObject*) { return Py_NewRef(dtype_object(to_real(value_of(self)))); }
+PyObject* dtype_to_complex(PyObject* self, PyObject*) { return Py_NewRef(dtype_object(to_complex(value_of(self)))); }
+PyObject* get_is_signed(PyObject* self, void*) {
+  return PyBool_FromLong(value_of(self) != Dtype::bool_ && !is_unsigned(value_of(self)));
+}
+
+PyGetSetDef dtype_attributes[] = {{"itemsize", get_itemsize, nullptr, "Bytes of an element.", nullptr},
+                                  {"is_floating_point", get_is_floating_point, nullptr, nullptr, nullptr},
+                                  {"is_complex", get_is_complex, nullptr, nullptr, nullptr},
+                                  {"is_signed", get_is_signed, nullptr, nullptr, nullptr},
+                                  {}};
+PyMethodDef dtype_methods[] = {
+    {"__reduce__", dtype_reduce, METH_NOARGS, nullptr},
+    {"to_real", dtype_to_real, METH_NOARGS, "The dtype of the parts of a complex dtype; a real dtype itself."},
+    {"to_complex", dtype_to_complex, METH_NOARGS, "The complex dtype of this precision, complex64 at least."},
+    {}};
+PyType_Slot dtype_slots[] = {{Py_tp_repr, reinterpret_cast<void*>(dtype_repr)},
+                             {Py_tp_getset, dtype_attributes},
+                             {Py_tp_methods, dtype_methods},
+                             {Py_tp_doc, const_cast<char*>("The type of a tensor's elements.")},
+                             {0, nullptr}};
+PyType_Spec dtype_spec = {"flambeau.dtype", sizeof(DtypeObject), 0,
+                          Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, dtype_slots};
+
+PyObject* constant_repr(PyObject* self) {
+  return PyUnicode_FromFormat("flambeau.%s", reinterpret_cast<ConstantObject*>(self)->name);
+}
+PyObject* constant_reduce(PyObject* self, PyObject*) {
+  return PyUnicode_FromString(reinterpret_cast<ConstantObject*>(self)->name);
+}
+PyMethodDef constant_methods[] = {{"__reduce__", constant_reduce, METH_NOARGS, nullptr}, {}};
+
+PyTypeObject* create_constants(PyObject* module, const char* type_name, const char* doc,
+                               std::initializer_list<const char*> names) {
+  PyType_Slot slots[] = {{Py_tp_repr, reinterpret_cast<void*>(constant_repr)},
+                         {Py_tp_methods, constant_methods},
+                         {Py_tp_doc, const_cast<char*>(doc)},
+                         {0, nullptr}};
+  PyType_Spec spec = {type_name, sizeof(ConstantObject), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+                      slots};
+  PyTypeObject* type = reinterpret_cast<PyTypeObject*>(checked(PyType_FromSpec(&spec)));
+  PyModule_AddObjectRef(module, std::strrchr(type_name, '.') + 1, reinterpret_cast<PyObject*>(type));
+  int value = 0;
+  for (const char* name : names) {
+    ConstantObject* o = PyObject_New(ConstantObject, type);
+    checked(reinterpret_cast<PyObject*>(o));
+    o->name = name;
+    o->value = value++;
+    PyModule_AddObjectRef(module, name, reinterpret_cast<PyObject*>(o));
+    if (type_name == kLayoutName && o->value == 0) the_strided = reinterpret_cast<PyObject*>(o);
+  }
+  return type;
+}
+
+PyObject* size_repr(PyObject* self) {
+  const Object list(PySequence_List(self));
+  return list ? PyUnicode_FromFormat("flambeau.Size(%R)", list.get()) : nullptr;
+}
+PyObject* size_numel(PyObject* self, PyObject*) {
+  int64_t n = 1;
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(self); ++i)
+    n = int64_t(uint64_t(n) * uint64_t(PyLong_AsLongLong(PyTuple_GET_ITEM(self, i))));
+  return PyErr_Occurred() ? nullptr : PyLong_FromLongLong(n);
+}
+// Size(iterable of ints): what has __index__ counts as one.
+PyObject* size_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
+  Object given(PyTuple_Type.tp_new(&PyTuple_Type, args, kwargs));
+  if (!given) return nullptr;
+  const Py_ssize_t n = PyTuple_GET_SIZE(given.get());
+  Object size(type->tp_alloc(type, n));
+  if (!size) return nullptr;
+  for (Py_ssize_t i = 0; i < n; ++i) {
+    PyObject* item = PyTuple_GET_ITEM(given.get(), i);
+    if (!PyIndex_Check(item))
+      return PyErr_Format(PyExc_TypeError, "flambeau.Size() takes an iterable of 'int' (item %zd is '%s')", i,
+                          Py_TYPE(item)->tp_name);
+    const Object index(PyNumber_Index(item));
+    if (!index) return nullptr;
+    int overflow = 0;
+    const long long value = PyLong_AsLongLongAndOverflow(index.get(), &overflow);
+    if (overflow) return PyErr_Format(PyExc_ValueError, "flambeau.Size(): item %zd does not fit into 64 bits", i);
+    PyTuple_SET_ITEM(size.get(), i, PyLong_FromLongLong(value));
+  }
+  return size.release();
+}
+PyObject* as_size(PyObject* tuple) {  // steals
+  const Object owned(tuple);
+  if (!tuple || !PyTuple_Check(tuple)) return owned ? Py_NewRef(tuple) : nullptr;
+  return PyObject_CallOneArg(reinterpret_cast<PyObject*>(size_type), tuple);
+}
+// Of items that come from a Size: they are ints.
+PyObject* from_items(PyObject* tuple) {  // steals
+  const Object owned(tuple);
+  if (!tuple) return nullptr;
+  const Py_ssize_t n = PyTuple_GET_SIZE(tuple);
+  PyObject* size = size_type->tp_alloc(size_type, n);
+  for (Py_ssize_t i = 0; size && i < n; ++i) PyTuple_SET_ITEM(size, i, Py_NewRef(PyTuple_GET_ITEM(tuple, i)));
+  return size;
+}
+PyObject* size_item(PyObject* self, PyObject* key) {
+  PyObject* item = PyTuple_Type.tp_as_mapping->mp_subscript(self, key);
+  return item && PySlice_Check(key) ? from_items(item) : item;
+}
+PyObject* size_repeat(PyObject* a, Py_ssize_t n) { return from_items(PyTuple_Type.tp_as_sequence->sq_repeat(a, n)); }
+// Either side may be the Size: what is added to one becomes one.
+PyObject* size_add(PyObject* a, PyObject* b) {
+  if (!PyTuple_Check(a) || !PyTuple_Check(b)) Py_RETURN_NOTIMPLEMENTED;
+  return as_size(PyTuple_Type.tp_as_sequence->sq_concat(a, b));
+}
+PyMethodDef size_methods[] = {{"numel", size_numel, METH_NOARGS, "The product of the sizes."}, {}};
+PyType_Slot size_slots[] = {
+    {Py_tp_repr, reinterpret_cast<void*>(size_repr)},      {Py_tp_methods, size_methods},
+    {Py_mp_subscript, reinterpret_cast<void*>(size_item)}, {Py_nb_add, reinterpret_cast<void*>(size_add)},
+    {Py_sq_repeat, reinterpret_cast<void*>(size_repeat)},  {Py_tp_new, reinterpret_cast<void*>(size_new)},
+    {Py_tp_doc, const_cast<char*>("A tuple of sizes.")},   {0, nullptr}};
+PyType_Spec size_spec = {"flambeau.Size", 0, 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, size_slots};
+
+}  // namespace
+
+PyObject* dtype_object(Dtype d) { return dtype_objects[int(d)]; }
+PyObject* strided_layout() { return the_strided; }
+
+Strided From<Strided>::get(const Call& call, PyObject* o) {
+  if (o == Py_None || o == the_strided) return {};
+  if (Py_TYPE(o) != layout_type) wrong_argument(call, "flambeau.layout", o);
+  detail::raise<NotImplementedError>(call.function, "(): there are only dense tensors; the layout '",
+                                     reinterpret_cast<ConstantObject*>(o)->name, "' is not supported");
+}
+
+PyObject* wrap_size(const Shape& shape) {
+  PyObject* out = size_type->tp_alloc(size_type, Py_ssize_t(shape.size()));
+  for (size_t i = 0; out && i < shape.size(); ++i) PyTuple_SET_ITEM(out, Py_ssize_t(i), PyLong_FromLongLong(shape[i]));
+  return out;
+}
+
+void create_small_types(PyObject* module) {
+  dtype_type = reinterpret_cast<PyTypeObject*>(checked(PyType_FromSpec(&dtype_spec)));
+  PyModule_AddObjectRef(module, "dtype", reinterpret_cast<PyObject*>(dtype_type));
+  for (int i = 0; i < kDtypeCount; ++i) {
+    DtypeObject* o = PyObject_New(DtypeObject, dtype_type);
+    o->value = Dtype(i);
+    dtype_objects[i] = reinterpret_cast<PyObject*>(o);
+    PyModule_AddObjectRef(module, name(Dtype(i)), dtype_objects[i]);
+  }
+  layout_type = create_constants(module, kLayoutName, "How a tensor's elements are kept: strided is the only one here.",
+                                 {"strided", "sparse_coo", "sparse_csr", "sparse_csc", "sparse_bsr", "sparse_bsc"});
+  memory_format_type =
+      create_constants(module, "flambeau.memory_format", "In which order a tensor's elements lie in memory.",
+                       {"contiguous_format", "preserve_format", "channels_last", "channels_last_3d"});
+  size_type = reinterpret_cast<PyTypeObject*>(
+      checked(PyType_FromSpecWithBases(&size_spec, reinterpret_cast<PyObject*>(&PyTuple_Type))));
+  PyModule_AddObjectRef(module, "Size", reinterpret_cast<PyObject*>(size_type));
+}
+
+}  // namespace flambeau::python

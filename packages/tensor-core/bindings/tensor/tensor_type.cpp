@@ -1,0 +1,368 @@
+// The Tensor type: life of its objects, and the protocols that are not arithmetic.
+//
+// Note [Tensor objects]
+// A TensorImpl remembers the Python object that stands for it, so that the same tensor is the same object for as long
+// as that object lives. Objects of the exact type come from a free list, and are not tracked by the garbage collector
+// until somebody gives them an attribute: until then they cannot be part of a cycle that Python sees.
+#include "tensor/tensor_type.h"
+
+#include "calls/conversions.h"
+#include "calls/extension_watch.h"
+#include "calls/intercept.h"
+#include "calls/overrides.h"
+#include "calls/watch.h"
+
+#include <structmember.h>
+
+namespace flambeau::python {
+
+PyTypeObject* tensor_type = nullptr;
+PyTypeObject* placeholder_type = nullptr;
+
+namespace {
+
+#ifdef __SANITIZE_ADDRESS__
+constexpr int kFreeListSize = 1;  // so that the sanitizer sees an object's end
+#else
+constexpr int kFreeListSize = 512;
+#endif
+TensorObject* free_list[kFreeListSize];
+int free_count = 0;
+
+TensorObject* new_object(PyTypeObject* type) {
+  TensorObject* o;
+  if (type == tensor_type && free_count > 0) {
+    o = free_list[--free_count];
+    PyObject_Init(reinterpret_cast<PyObject*>(o), type);
+  } else {
+    o = reinterpret_cast<TensorObject*>(type->tp_alloc(type, 0));
+    if (!o) throw PythonError();
+    if (type == tensor_type) PyObject_GC_UnTrack(o);
+  }
+  new (&o->tensor) Tensor();
+  o->dict = o->weak_references = nullptr;
+  return o;
+}
+
+// An increment of the reference count that fails for an object that is being deallocated, and before it, permission for
+// other threads to do so. Note [Free threading]
+#if !defined(Py_GIL_DISABLED)
+void allow_revival(PyObject*) {}
+bool revive(PyObject* o) { return Py_REFCNT(o) > 0 && Py_NewRef(o); }
+#elif PY_VERSION_HEX >= 0x030E0000
+void allow_revival(PyObject* o) { PyUnstable_EnableTryIncRef(o); }
+bool revive(PyObject* o) { return PyUnstable_TryIncRef(o); }
+#else  // as CPython 3.14 does it
+void allow_revival(PyObject* o) {
+  Py_ssize_t shared = _Py_atomic_load_ssize_relaxed(&o->ob_ref_shared);
+  while (!(shared & _Py_REF_SHARED_FLAG_MASK) &&
+         !_Py_atomic_compare_exchange_ssize(&o->ob_ref_shared, &shared, shared | _Py_REF_MAYBE_WEAKREF)) {
+  }
+}
+bool revive(PyObject* o) {
+  if (_Py_IsOwnedByCurrentThread(o)) {
+    _Py_atomic_store_uint32_relaxed(&o->ob_ref_local, _Py_atomic_load_uint32_relaxed(&o->ob_ref_local) + 1);
+    return true;
+  }
+  Py_ssize_t shared = _Py_atomic_load_ssize_relaxed(&o->ob_ref_shared);
+  while (shared != 0 && shared != _Py_REF_MERGED)
+    if (_Py_atomic_compare_exchange_ssize(&o->ob_ref_shared, &shared, shared + (1 << _Py_REF_SHARED_SHIFT)))
+      return true;
+  return false;
+}
+#endif
+
+// Lets wrap_tensor find the object.
+void link(const Tensor& t, TensorObject* o) {
+  PyObject* const object = reinterpret_cast<PyObject*>(o);
+  allow_revival(object);
+  t.impl()->python_object = object;
+}
+
+void dealloc(PyObject* self) {
+  const InterpreterSection section;
+  TensorObject* o = reinterpret_cast<TensorObject*>(self);
+  PyTypeObject* type = Py_TYPE(self);
+  interceptions -= type == placeholder_type;
+  PyObject_GC_UnTrack(self);
+  if (o->tensor.defined() && o->tensor.impl()->python_object == self) o->tensor.impl()->python_object = nullptr;
+  if (o->weak_references) PyObject_ClearWeakRefs(self);
+  Py_CLEAR(o->dict);
+  o->tensor.~Tensor();
+  if (type == tensor_type && free_count < kFreeListSize)
+    free_list[free_count++] = o;
+  else
+    type->tp_free(self);
+  Py_DECREF(type);
+}
+
+// What autograd hangs off a tensor that only its Python object holds; nothing where autograd is not loaded.
+AutogradMeta* owned_meta(PyObject* self) {
+  const Tensor& t = reinterpret_cast<TensorObject*>(self)->tensor;
+  return python_autograd_hooks && t.defined() && t.impl()->use_count() == 1 ? t.impl()->autograd : nullptr;
+}
+
+int traverse(PyObject* self, visitproc visit, void* arg) {
+  Py_VISIT(Py_TYPE(self));
+  Py_VISIT(reinterpret_cast<TensorObject*>(self)->dict);
+  AutogradMeta* meta = owned_meta(self);
+  return meta ? python_autograd_hooks->visit_callbacks(*meta, visit, arg) : 0;
+}
+int clear(PyObject* self) {
+  const InterpreterSection section;
+  Py_CLEAR(reinterpret_cast<TensorObject*>(self)->dict);
+  if (AutogradMeta* meta = owned_meta(self)) python_autograd_hooks->drop_callbacks(*meta);
+  return 0;
+}
+
+int set_attribute(PyObject* self, PyObject* name, PyObject* value) {
+  const InterpreterSection section;
+  const int result = PyObject_GenericSetAttr(self, name, value);
+  if (reinterpret_cast<TensorObject*>(self)->dict && !PyObject_GC_IsTracked(self)) PyObject_GC_Track(self);
+  return result;
+}
+
+Tensor of_sizes(PyObject* sizes) {
+  Shape shape;
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(sizes); ++i) {
+    const Object index(checked(PyNumber_Index(PyTuple_GET_ITEM(sizes, i))));
+    const int64_t size = PyLong_AsLongLong(index.get());
+    if (size == -1 && PyErr_Occurred()) throw PythonError();
+    shape.push_back(size);
+  }
+  return empty(shape, default_dtype());
+}
+
+// Tensor(): empty; Tensor(2, 3) and Tensor(size): uninitialised; Tensor(tensor): the same elements; Tensor(data): a
+// copy.
+Tensor from_arguments(PyObject* args) {
+  const Py_ssize_t n = PyTuple_GET_SIZE(args);
+  if (n == 0) return empty({0}, default_dtype());
+  PyObject* first = PyTuple_GET_ITEM(args, 0);
+  if (n > 1 || PyLong_Check(first)) return of_sizes(args);
+  if (Py_TYPE(first) == size_type) return of_sizes(first);
+  if (is_tensor(first)) return alias(tensor_of(first));
+  require<TypeError>(!PyUnicode_Check(first), "new(): invalid data type 'str'");
+  require<TypeError>(is_sequence(first) || is_array(first), "new(): data must be a sequence (got ",
+                     Py_TYPE(first)->tp_name, ")");
+  return tensor_from_data(first, default_dtype());
+}
+
+PyObject* construct(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
+  return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
+    Object arguments(Py_NewRef(args));
+    PyObject *name, *value;
+    Placement place;
+    for (Py_ssize_t at = 0; kwargs && PyDict_Next(kwargs, &at, &name, &value);) {
+      static const Parameter device{PyUnicode_InternFromString("device")};
+      const std::string_view keyword = text_of(name);
+      if (keyword == "device") {
+        place = From<Placement>::get({"Tensor", &device, 1}, value);
+      } else {
+        require<TypeError>(keyword == "data" && PyTuple_GET_SIZE(args) == 0, "Tensor() takes no keyword argument '",
+                           keyword, "'; use flambeau.tensor(data, dtype=...)");
+        arguments = Object(checked(PyTuple_Pack(1, value)));
+      }
+    }
+    note_read(arguments.get());
+    const Tensor made = to(from_arguments(arguments.get()), place.of_fresh());
+    TensorObject* o = new_object(type);  // nobody is to see one without a tensor
+    Object owner(reinterpret_cast<PyObject*>(o));
+    o->tensor = made;
+    link(o->tensor, o);
+    note_made(owner.get());
+    return owner.release();
+  });
+}
+
+PyObject* make_subclass(PyObject*, PyObject* args) {  // _make_subclass(cls, data, requires_grad=False)
+  PyObject *type, *data;
+  int requires_grad = 0;
+  if (!PyArg_ParseTuple(args, "O!O!|p", &PyType_Type, &type, tensor_type, &data, &requires_grad)) return nullptr;
+  return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
+    require<TypeError>(PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(type), tensor_type),
+                       "_make_subclass: the type must derive from Tensor");
+    require<TypeError>(is_tensor(data), "_make_subclass: the data must be a Tensor, not ", Py_TYPE(data)->tp_name);
+    TensorObject* o = new_object(reinterpret_cast<PyTypeObject*>(type));
+    Object owner(reinterpret_cast<PyObject*>(o));
+    note_read(data);
+    o->tensor = alias(tensor_of(data));
+    link(o->tensor, o);
+    note_made(owner.get());
+    if (requires_grad) {
+      ensure_autograd();
+      autograd_hooks->set_requires_grad(o->tensor, true);
+    }
+    return owner.release();
+  });
+}
+
+PyObject* init_subclass(PyObject* type, PyObject* args, PyObject* kwargs) {
+  return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
+    PyObject* const super = reinterpret_cast<PyObject*>(&PySuper_Type);
+    const Object bases(checked(PyObject_CallFunctionObjArgs(super, tensor_type, type, nullptr)));
+    const Object next(checked(PyObject_GetAttrString(bases.get(), "__init_subclass__")));
+    Object result(checked(PyObject_Call(next.get(), args, kwargs)));
+    note_subclass(type);
+    return result.release();
+  });
+}
+
+PyObject* repr(PyObject* self) {
+  const InterpreterSection section;
+  static PyObject* format = nullptr;
+  if (!format) {
+    const Object module(PyImport_ImportModule("flambeau._formatting"));
+    if (!module || !(format = PyObject_GetAttrString(module.get(), "format_tensor"))) return nullptr;
+  }
+  return PyObject_CallOneArg(format, self);
+}
+
+Py_ssize_t length(PyObject* self) {
+  Caller caller;
+  if (caller.asks("__len__", self)) {
+    const Object answer(caller.answer);
+    return answer ? PyNumber_AsSsize_t(answer.get(), PyExc_OverflowError) : -1;
+  }
+  const Tensor& t = tensor_of(self);
+  if (t.dim() > 0) return Py_ssize_t(t.shape()[0]);
+  PyErr_SetString(PyExc_TypeError, "len() of a 0-d tensor");
+  return -1;
+}
+
+PyObject* iterate(PyObject* self) {
+  Caller caller;
+  if (may_override(self)) {  // the class is asked for all of them at once, and what it gives is gone through
+    if (caller.asks("unbind", self)) {
+      const Object rows(caller.answer);
+      return rows ? PyObject_GetIter(rows.get()) : nullptr;
+    }
+  } else if (caller.asks("__iter__", self)) {
+    return caller.answer;
+  }
+  if (tensor_of(self).dim() == 0) {
+    PyErr_SetString(PyExc_TypeError, "iteration over a 0-d tensor");
+    return nullptr;
+  }
+  return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
+    const Tensors rows = unbind(tensor_of(self), 0);
+    const Object tuple(checked(PyTuple_New(Py_ssize_t(rows.size()))));
+    for (size_t i = 0; i < rows.size(); ++i)
+      PyTuple_SET_ITEM(tuple.get(), Py_ssize_t(i), checked(wrap_tensor(rows[i])));
+    return PyObject_GetIter(tuple.get());
+  });
+}
+
+int contains(PyObject* self, PyObject* value) {
+  return guarded<int>(-1, [&]() -> int {
+    Caller caller;
+    if (caller.asks("__contains__", self, value)) {
+      const Object owner(caller.answer);
+      return caller.answer ? PyObject_IsTrue(caller.answer) : -1;
+    }
+    Operand operand(0);
+    require(to_operand(value, operand), "Tensor.__contains__ only supports Tensor or scalar, but you passed in a ",
+            Py_TYPE(value)->tp_name);
+    NoRecording off;
+    return item(any(eq(tensor_of(self), operand), {}, false)).truth();
+  });
+}
+
+Py_hash_t hash(PyObject* self) { return Py_hash_t(reinterpret_cast<size_t>(tensor_of(self).impl()) >> 4); }
+
+PyObject* compare(PyObject* self, PyObject* other, int op) {
+  constexpr PointwiseOp table[] = {op::lt, op::le, op::eq, op::ne, op::gt, op::ge};
+  Caller caller;
+  if (caller.asks(row_of(table[op]).name, self, other)) return caller.answer;
+  Operand operands[2] = {tensor_of(self), 0};
+  if (!to_operand(other, operands[1])) {
+    if (PyErr_Occurred()) return nullptr;
+    if (!is_numpy_array(other)) Py_RETURN_NOTIMPLEMENTED;
+    const Object array(guarded<PyObject*>(nullptr, [&] {
+      const OnDevice cpu(DeviceType::Cpu);
+      return wrap_tensor(tensor_from_buffer(other));
+    }));
+    return array.get() ? compare(self, array.get(), op) : nullptr;
+  }
+  return watched(row_of(table[op]).name, [&] { return wrap_tensor(pointwise(table[op], operands)); });
+}
+
+PyMethodDef methods[] = {
+    {"_make_subclass", make_subclass, METH_VARARGS | METH_STATIC, "_make_subclass(cls, data, requires_grad=False)"},
+    {"__init_subclass__", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(init_subclass)),
+     METH_VARARGS | METH_KEYWORDS | METH_CLASS, nullptr},
+    {}};
+PyMemberDef members[] = {{"__dictoffset__", T_PYSSIZET, offsetof(TensorObject, dict), READONLY, nullptr},
+                         {"__weaklistoffset__", T_PYSSIZET, offsetof(TensorObject, weak_references), READONLY, nullptr},
+                         {}};
+
+const char kDoc[] =
+    "A multi-dimensional array of one dtype, as PyTorch's Tensor.\n\n"
+    "Made by flambeau.tensor, zeros, ones, arange, from_numpy and the like; Tensor(2, 3) gives uninitialised float32.";
+
+}  // namespace
+
+PyObject* wrap_tensor(const Tensor& t) {
+  if (!t.defined()) Py_RETURN_NONE;
+  auto* known = static_cast<PyObject*>(t.impl()->python_object);
+  if (known && revive(known)) return known;
+  TensorObject* o = new_object(tensor_type);
+  o->tensor = t;
+  link(t, o);
+  return reinterpret_cast<PyObject*>(o);
+}
+
+PyObject* adopt_as(PyObject* type, const Tensor& fresh) {
+  require<TypeError>(PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(type), tensor_type) &&
+                         reinterpret_cast<PyTypeObject*>(type) != placeholder_type,
+                     "the type must derive from Tensor");
+  TensorObject* o = new_object(reinterpret_cast<PyTypeObject*>(type));
+  o->tensor = fresh;
+  link(fresh, o);
+  return reinterpret_cast<PyObject*>(o);
+}
+
+PyObject* adopt_placeholder(const Tensor& shell, PyObject* value, PyObject* level) {
+  static PyObject *const value_name = PyUnicode_InternFromString("value"), *const level_name =
+                                                                               PyUnicode_InternFromString("level");
+  TensorObject* o = new_object(placeholder_type);
+  ++interceptions;
+  Object owner(reinterpret_cast<PyObject*>(o));
+  o->tensor = shell;
+  link(shell, o);
+  if (PyObject_SetAttr(owner.get(), value_name, value) < 0 || PyObject_SetAttr(owner.get(), level_name, level) < 0)
+    throw PythonError();
+  return owner.release();
+}
+
+void create_tensor_type() {
+  PyType_Slot slots[96];
+  PyType_Slot* slot = slots;
+  auto put = [&](int id, auto* value) { *slot++ = {id, reinterpret_cast<void*>(value)}; };
+  put(Py_tp_dealloc, dealloc);
+  put(Py_tp_traverse, traverse);
+  put(Py_tp_clear, clear);
+  put(Py_tp_new, construct);
+  put(Py_tp_repr, repr);
+  put(Py_tp_hash, hash);
+  put(Py_tp_iter, iterate);
+  put(Py_tp_setattro, set_attribute);
+  put(Py_tp_richcompare, compare);
+  put(Py_tp_getset, tensor_attributes);
+  put(Py_tp_methods, methods);
+  put(Py_tp_members, members);
+  put(Py_tp_doc, const_cast<char*>(kDoc));
+  put(Py_mp_subscript, get_item);
+  put(Py_mp_ass_subscript, set_item);
+  put(Py_mp_length, length);
+  put(Py_sq_contains, contains);
+  put(Py_bf_getbuffer, get_buffer);
+  put(Py_bf_releasebuffer, release_buffer);
+  add_number_slots(slot);
+  *slot = {0, nullptr};
+  PyType_Spec spec = {"flambeau.Tensor", sizeof(TensorObject), 0,
+                      Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, slots};
+  tensor_type = reinterpret_cast<PyTypeObject*>(checked(PyType_FromSpec(&spec)));
+}
+
+}  // namespace flambeau::python

@@ -1,0 +1,15 @@
+// The parts of the Tensor type that live in files of their own. Internal.
+#pragma once
+
+#include "tensor/object.h"
+
+namespace flambeau::python {
+
+void add_number_slots(PyType_Slot*& slot);  // number_protocol.cpp
+extern PyGetSetDef tensor_attributes[];     // attributes.cpp
+void create_tensor_type();                  // tensor_type.cpp
+void create_small_types(PyObject* module);  // small_types.cpp: dtype and Size
+void create_grad_modes(PyObject* module);   // grad_mode.cpp
+void bind_device(PyObject* module);         // device.cpp
+
+}  // namespace flambeau::python
