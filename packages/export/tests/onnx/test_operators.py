@@ -132,7 +132,7 @@ OF_MATRICES = {
     ],
     "turned": lambda x, y, i: [
         x.t(), x.T, x.mT, x.transpose(0, 1), x.view(-1, 2, 3).permute(2, 0, 1), x.view(-1, 2, 3).permute((1, 2, 0)),
-        x.view(-1, 2, 3).movedim(0, 2), x.swapaxes(0, 1),
+        x.view(-1, 2, 3).movedim(0, 2), x.swapaxes(0, 1), x.swapdims(0, 1), x.moveaxis(0, 1),
     ],
     "expanded": lambda x, y, i: [
         x.unsqueeze(0).expand(3, -1, -1), x[:, :1].expand(len(x), 5), x[:1].expand_as(y), x.repeat(2, 3),
@@ -142,7 +142,7 @@ OF_MATRICES = {
     ],
     "joined": lambda x, y, i: [
         fb.cat([x, y]), fb.cat([x, i], 1), fb.stack([x, y], 1), fb.stack([x, y], -1), fb.hstack([x, y]),
-        fb.vstack([x, y]),
+        fb.vstack([x, y]), fb.concat([x, y]), fb.concatenate([x, i], 1),
     ],
     "parted": lambda x, y, i: [
         *x.split(2, 1), *x.chunk(3, 1), *x.split([1, 5], 1), *x.unbind(1), x.narrow(1, 2, 3), x.select(1, 2),

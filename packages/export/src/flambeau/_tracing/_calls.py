@@ -27,7 +27,8 @@ _PREFIXES = {"flambeau.linalg": "linalg_", "flambeau.nn.functional": "nn_", "fla
 ALIASES: dict[str, str] = {alias: row["name"] for row in _core.pointwise_rows() for alias in row["aliases"]}
 ALIASES |= {"subtract": "sub", "divide": "div", "clip": "clamp", "expit": "sigmoid", "ger": "outer", "vdot": "dot"}
 ALIASES |= {"row_stack": "vstack", "native_channel_shuffle": "channel_shuffle", "adjoint": "mT", "nelement": "numel"}
-ALIASES |= {"unsafe_chunk": "chunk", "unsafe_split": "split"}
+ALIASES |= {"unsafe_chunk": "chunk", "unsafe_split": "split", "concat": "cat", "concatenate": "cat"}
+ALIASES |= {"swapaxes": "transpose", "swapdims": "transpose", "moveaxis": "movedim"}
 _WITHOUT_EFFECT = {"requires_grad_", "detach_", "retain_grad", "register_hook", "share_memory_", "pin_memory"}
 # What gives Python something to decide on and no tensor.
 _READS = {"item", "tolist", "numpy", "equal", "allclose", "is_nonzero", "__array__", "__contains__", "__bool__"}

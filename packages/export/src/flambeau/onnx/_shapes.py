@@ -22,7 +22,7 @@ def reshape(g: Graph, input: Value, **_: Any) -> Name:
     return g.reshaped(input, g.result.shape_or_none)
 
 
-TRANSPOSES = ("permute", "transpose", "t", "T", "mT", "swapaxes", "swapdims", "movedim", "moveaxis")
+TRANSPOSES = ("permute", "transpose", "t", "T", "mT", "movedim")
 
 
 @converts(*TRANSPOSES)
@@ -67,7 +67,7 @@ def repeat(g: Graph, input: Value, repeats: Any = (), dims: Any = ()) -> Name:
     return g.op("Tile", name, g.sizes([*[1] * -dims_more, *times]))
 
 
-@converts("cat", "concat", "concatenate")
+@converts("cat")
 def cat(g: Graph, tensors: Sequence[Value], dim: int) -> Name:
     kept = [t for t in tensors if t.ndim > 1 or t.shape != (0,)] or tensors[:1]
     return g.op("Concat", *(g.cast(t, g.result.dtype) for t in kept), axis=dim)

@@ -12,7 +12,7 @@ from ._sizes import Samples, Size
 Shape = tuple[int | Size, ...]
 # Operators whose converters do not ask for the sizes of their results. A size of theirs that is no polynomial of the
 # inputs' sizes is measured when the file runs; for other operators it is inferred from measured sizes.
-MEASURED = {"pad", "cat", "concat", "concatenate", "nonzero", "_nms", "convolution", "max_pool1d"}
+MEASURED = {"pad", "cat", "nonzero", "_nms", "convolution", "max_pool1d"}
 MEASURED |= {"conv1d", "conv2d", "conv3d"}
 MEASURED |= {"max_pool2d", "max_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d", "topk", "linear"}
 
