@@ -22,8 +22,8 @@ MAY_INCLUDE = {
 HEADERS = {
     "plain": "checksum combine complex compute dtype element errors keys macros optimizer_rule pointwise_op row_domain "
     "scalar signature small_vector",
-    "core": "autograd copies gamma_variates interpreter memory memory_format parallel pointwise_row python random tensor "
-    "tf32 thread_generator",
+    "core": "autograd copies gamma_variates interpreter memory memory_format parallel pointwise_row python random "
+    "tensor tf32 thread_generator",
     "cuda": "array_library collectives cuda cuda_installation",
     "operators": "add_product distances elementwise elementwise_kernels factorization grids linalg networks "
     "operator operators optimizer pointwise products recurrent row_functions sorting",

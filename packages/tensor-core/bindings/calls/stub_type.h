@@ -11,7 +11,7 @@ constexpr const char* stub_type() {
   if constexpr (std::is_same_v<T, const Tensor*> || std::is_same_v<T, Tensor>) return "Tensor";
   if constexpr (std::is_same_v<T, Operand>) return "Tensor | _Number";
   if constexpr (std::is_same_v<T, std::optional<Operand>>) return "Tensor | _Number | None";
-  if constexpr (std::is_same_v<T, OptionalSizes>) return "_int | None | _Sequence[_int | None]";
+  if constexpr (std::is_same_v<T, OptionalSizes>) return "_int | _Sequence[_int | None] | None";
   if constexpr (std::is_same_v<T, std::variant<int64_t, Shape>>) return "_Dims";
   if constexpr (std::is_same_v<T, std::variant<Tensor, int64_t, Shape>>) return "Tensor | _Dims";
   if constexpr (std::is_same_v<T, std::variant<Dtype, Shape>>) return "_Dtype | _Dims";

@@ -53,7 +53,8 @@ class Machine:
     def compile(self, source, *options, architecture=90):
         program, bytes = ctypes.c_void_p(), ctypes.c_size_t()
         assert self.nvrtcCreateProgram(ctypes.byref(program), source.encode(), b"test.cu", 0, None, None) == 0
-        options = [f"-I{INCLUDE}", f"-I{KERNEL_SOURCES}", f"--gpu-architecture=sm_{architecture}", "-std=c++20", "-default-device", *options]
+        folders = (f"-I{INCLUDE}", f"-I{KERNEL_SOURCES}")
+        options = [*folders, f"--gpu-architecture=sm_{architecture}", "-std=c++20", "-default-device", *options]
         texts = (ctypes.c_char_p * len(options))(*(option.encode() for option in options))
         result = self.nvrtcCompileProgram(program, len(options), texts)
         self.nvrtcGetProgramLogSize(program, ctypes.byref(bytes))
