@@ -1,10 +1,13 @@
 // The library's operators, as their records describe them, for Python. Note [Operators]
-#include <algorithm>
-
 #include "calls/bind.h"
 #include "flambeau/operator.h"
 
 namespace flambeau::python {
+
+template <>
+struct From<const std::optional<Operand>&> : From<std::optional<Operand>> {};
+template <>
+struct From<const std::variant<int64_t, Shape>&> : From<std::variant<int64_t, Shape>> {};
 
 namespace {
 
@@ -112,9 +115,18 @@ template <class... Function>
 void call_directly(Binding& b, const OperatorFunction& function, Types<Function...>) {
   (void)(call_directly(b, function, std::type_identity<Function>()) || ...);
 }
-using UsualFunctions = Types<Tensor(const Tensor&), Tensor(const Tensor&, const Tensor&),
-                             Tensor(const Tensor&, int64_t), Tensor(const Tensor&, int64_t, int64_t),
-                             Tensor(const Tensor&, const Shape&), Tensor(const Operand&, const Operand&, Scalar)>;
+using Bound = std::optional<Operand>;
+using Sizes = std::variant<int64_t, Shape>;
+using UsualFunctions =
+    Types<Tensor(const Tensor&), Tensor(const Tensor&, const Tensor&), Tensor(const Tensor&, int64_t),
+          Tensor(const Tensor&, int64_t, int64_t), Tensor(const Tensor&, const Shape&),
+          Tensor(const Tensor&, std::string_view), Tensor(const Tensor&, const Tensor&, const Tensor&),
+          Tensor(const Tensor&, const Tensor&, const Operand&), Tensor(const Tensor&, const Operand&, Scalar),
+          Tensor(const Tensor&, const Tensor&, const Tensor&, Scalar),
+          Tensor(const Tensor&, const Bound&, const Bound&), Tensor(const Operand&, const Operand&, Scalar),
+          Tensor(const Operand&, const Operand&, std::optional<std::string_view>), Tensor(const Tensors&, int64_t),
+          Tensors(const Tensor&, int64_t, int64_t), Tensors(const Tensor&, const Sizes&, int64_t),
+          TensorOrTensors(const Tensor&, const Bound&, const Bound&)>;
 
 template <OperatorFunction OperatorRecord::* form>
 void set_function(Binding& b) {
