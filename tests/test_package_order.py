@@ -36,9 +36,6 @@ KNOWN_EDGES = {
     "tensor-core/python/flambeau/backends/_attention.py: flambeau.nn.attention",
     "tensor-core/python/flambeau/cuda/graphs.py: flambeau.autograd",
     "tensor-core/python/flambeau/cuda/graphs.py: flambeau.autograd.__name__",
-    "tensor-core/python/flambeau/utils/tensorboard/_graph.py: flambeau.autograd",
-    "tensor-core/python/flambeau/utils/tensorboard/_graph.py: flambeau.autograd.graph",
-    "tensor-core/python/flambeau/utils/tensorboard/_graph.py: flambeau.autograd.graph.get_gradient_edge",
 }
 
 # Distributions that are imported under another name.

@@ -109,6 +109,21 @@ def test_a_graph_has_the_layers_as_scopes(tmp_path: Path) -> None:
     assert model._forward_hooks == {} and all(p.grad is None for p in model.parameters())
 
 
+def test_a_graph_leads_to_outputs_that_are_parameters_or_inputs(tmp_path: Path) -> None:
+    class Passing(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(fb.ones(2))
+
+        def forward(self, x: fb.Tensor) -> tuple[fb.Tensor, fb.Tensor]:
+            return x, self.weight
+
+    with SummaryWriter(tmp_path) as writer, fb.no_grad():
+        writer.add_graph(Passing(), fb.ones(2))
+    inputs = {node.name: list(node.input) for node in read(tmp_path).Graph().node}
+    assert inputs["output/0"] == ["input/0"] and inputs["output/1"] == ["Passing/weight"]
+
+
 def test_a_graph_without_gradients_is_refused(tmp_path: Path) -> None:
     model = nn.Embedding(3, 2).requires_grad_(False)
     with SummaryWriter(tmp_path) as writer, pytest.raises(RuntimeError, match="no output of the model requires grad"):

@@ -97,12 +97,12 @@ class _Drawing:
         self._graph = GraphDef(versions=VersionDef(producer=22))
 
     def draw(self, outputs: list[Tensor]) -> GraphDef:
-        edges = [flambeau.autograd.graph.get_gradient_edge(output) for output in outputs]
-        order = _inputs_first([edge.node for edge in edges])
+        roots = [_node_of(output) for output in outputs]
+        order = _inputs_first(roots)
         for node in order:
             self._add(node)
-        for place, edge in enumerate(edges):
-            self._graph.node.append(NodeDef(name=f"output/{place}", op="Output", input=[self._names[edge.node]]))
+        for place, root in enumerate(roots):
+            self._graph.node.append(NodeDef(name=f"output/{place}", op="Output", input=[self._names[root]]))
         return self._graph
 
     def _add(self, node: Any) -> None:
@@ -119,6 +119,15 @@ class _Drawing:
         ]
         attributes = {"_output_shapes": AttrValue(list=AttrValue.ListValue(shape=shapes))}
         self._graph.node.append(NodeDef(name=self._names[node], op=operator, input=inputs, attr=attributes))
+
+
+def _node_of(tensor: Tensor) -> Any:
+    """Return the node that a tensor's gradient goes to: of a leaf, the one that accumulates it."""
+    if tensor.grad_fn is not None:
+        return tensor.grad_fn
+    with flambeau.enable_grad():
+        ((accumulate, _),) = tensor.view_as(tensor).grad_fn.next_functions  # type: ignore[union-attr]
+    return accumulate
 
 
 def _inputs_first(roots: list[Any]) -> list[Any]:
