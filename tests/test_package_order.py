@@ -33,7 +33,6 @@ KNOWN_EDGES = {
     "tensor-core/python/flambeau/_serialization/rebuild.py: flambeau.autograd",
     "tensor-core/python/flambeau/_serialization/rebuild.py: flambeau.nn",
     "tensor-core/python/flambeau/_serialization/rebuild.py: flambeau.nn.parameter",
-    "tensor-core/python/flambeau/backends/_attention.py: flambeau.nn.attention",
     "tensor-core/python/flambeau/cuda/graphs.py: flambeau.autograd",
     "tensor-core/python/flambeau/cuda/graphs.py: flambeau.autograd.__name__",
 }

@@ -138,6 +138,7 @@ def test_the_numbers_of_the_backends_are_those_of_pytorch():
         ("CUDNN_ATTENTION", 3),
         ("OVERRIDEABLE", 4),
     ]
+    assert SDPBackend.__module__ == "flambeau.nn.attention"
     assert repr(MATH) == "<SDPBackend.MATH: 0>" and SDPBackend(1) is FLASH
 
 

@@ -32,8 +32,6 @@ class SDPBackend(enum.Enum):
         return self.value
 
 
-SDPBackend.__module__ = "flambeau.nn.attention"
-
 _NONE_VIABLE = (
     "No viable backend for scaled_dot_product_attention was found: {reason}. Allow SDPBackend.MATH as well, which "
     "takes everything."

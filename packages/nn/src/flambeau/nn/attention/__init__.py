@@ -11,6 +11,8 @@ from flambeau.backends._attention import SDPBackend
 
 __all__ = ["SDPBackend", "sdpa_kernel"]
 
+SDPBackend.__module__ = __name__
+
 
 @contextlib.contextmanager
 def sdpa_kernel(backends: list[SDPBackend] | SDPBackend, set_priority: bool = False) -> Iterator[None]:
