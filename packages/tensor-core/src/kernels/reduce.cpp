@@ -276,15 +276,15 @@ constexpr bool takes() {
   }
 }
 
-// The types with the same results, of which one has the kernels. Note [Same bits]
+// The type whose kernel serves T, because it gives the same results. Note [Same bits]
 template <class Row, class T>
 using Represented = std::conditional_t<
     Row::kDomain == ReductionDomain::Nonzero, std::conditional_t<sizeof(T) == 1, uint8_t, typename SignedType<T>::type>,
     std::conditional_t<ReductionOf<Row, ValueOf<T>>::kAccumulates && std::is_same_v<T, uint64_t>, int64_t, T>>;
 
-// Whether elements are reduced as they lie in memory, which is the fastest. Others are read as values of a few types
-// first, so that there are fewer kernels: integers shorter than 64 bits as int64 for all sums and products but the
-// frequent ones, truths of elements as bytes.
+// Return true if elements are reduced as they lie in memory, which is fastest. Other elements are first converted to a
+// few types, which saves kernels: short integers to int64 for sums and products, except for frequent sums; truths to
+// bytes.
 template <class Row, class T>
 constexpr bool reduces_in_place() {
   using Op = ReductionOf<Row, ValueOf<T>>;

@@ -13,7 +13,7 @@ using Total = std::conditional_t<std::is_integral_v<V>, int64_t, V>;  // Note [S
 template <class V>
 using Part = std::conditional_t<std::is_integral_v<V> && sizeof(V) < 4, int32_t, Total<V>>;
 
-// What the maps of rows call. A complex number's size and square are real.
+// Functions for the maps of rows. The absolute value and the square of a complex number are real.
 template <class R>
 FLAMBEAU_INLINE R absolute(R v) {
   return abs(v);
@@ -62,8 +62,8 @@ struct ReductionRow {
 template <class Join>
 using Joining = decltype(joining(Join()));
 
-// A row's reduction of values of type V: what it makes of each, and the types that this is joined in within a leaf or a
-// few rows, and beyond. `Plain` is the reduction of what the map gives. Note [Reduction rows]
+// A row for values of type V. Results of the map are joined as `Leaf` within a leaf or a few rows, and as `Result`
+// beyond. `Plain` reduces results of the map. Note [Reduction rows]
 template <class Row, class V>
 struct ReductionOf : Row::Join {
   using Join = typename Row::Join;
@@ -71,7 +71,7 @@ struct ReductionOf : Row::Join {
   using Mapped = decltype(Row::map(V()));
   static constexpr bool kAdds = std::is_same_v<Join, Add>, kAccumulates = kAdds || std::is_same_v<Join, Multiply>,
                         kTruth = std::is_same_v<Mapped, bool>;
-  // In lanes as wide as the elements that truths are of.
+  // Truths are joined in lanes as wide as the elements.
   using Lane = std::conditional_t<
       sizeof(V) == 1, uint8_t,
       std::conditional_t<sizeof(V) == 2, int16_t, std::conditional_t<sizeof(V) == 4, int32_t, int64_t>>>;
@@ -79,7 +79,7 @@ struct ReductionOf : Row::Join {
   using Result = std::conditional_t<kAccumulates, Total<Mapped>, Kept>;
   using Leaf = std::conditional_t<kAdds, Part<Mapped>, std::conditional_t<kTruth && !kAccumulates, Lane, Result>>;
   using Plain = ReductionOf<Joining<Join>, Kept>;
-  // An extreme of the elements themselves.
+  // The row is an extreme of the elements themselves.
   static constexpr bool kElements = !Join::kPairs && std::is_same_v<Row, Joining<Join>>;
   static FLAMBEAU_INLINE Leaf map(V v) { return Leaf(Row::map(v)); }
 };

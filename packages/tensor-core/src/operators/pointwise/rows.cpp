@@ -92,7 +92,7 @@ constexpr Signature signature_of(PointwiseOp op, int arity) {
 using namespace accuracy;
 
 #define FLAMBEAU_TEXT(...) #__VA_ARGS__
-#define FLAMBEAU_ROW(name, domain, arity, differentiable, bound, doc, reference, value)    \
+#define FLAMBEAU_ROW(name, domain, arity, differentiable, bound, doc, reference, value)   \
   op::name, FLAMBEAU_TEXT(name), node_name(#name), Domain::domain, arity, differentiable, \
       signature_of(op::name, arity).parameters, signature_of(op::name, arity).text, bound, doc, reference, #value
 #define FLAMBEAU_EXISTS(name, i) exists<row_trace::name##_row, i>()

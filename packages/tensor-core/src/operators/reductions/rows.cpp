@@ -81,7 +81,7 @@ struct ReductionRow {
   bool reads_x, reads_result;
 };
 
-struct Unread {};  // a tensor without operators, in whose place an expression compiles that does not name it
+struct Unread {};  // has no operators: expressions compile with it in place of a tensor that they do not name
 
 template <class Expression>
 ReductionRow make_row(const char* name) {
@@ -96,13 +96,10 @@ ReductionRow make_row(const char* name) {
   }
   return row;
 }
-const ReductionRow& row_of(Reduce op) {
-  static const ReductionRow rows[] = {
+const ReductionRow rows[] = {
 #define REDUCTION(name, ...) make_row<expressions::name##_gradient>(#name),
 #include "flambeau/reductions.def"
-  };
-  return rows[int(op)];
-}
+};
 
 void record_reduction(const ReductionRow& row, const char* node, const Tensor& x, const Tensor& out, uint64_t mask) {
   const Tensor *outputs[] = {&out}, *inputs[] = {&x}, *saved[2];
@@ -158,12 +155,14 @@ void require_any(const Tensor& t, const char* name) {
 }
 
 Tensor reduction(Reduce op, const Tensor& t, const OptionalDims& dim, bool keepdim, Dtype type, const char* node) {
-  const char* const name = node ? node : row_of(op).node;
+  const char* const name = node ? node : rows[int(op)].node;
   if (category(t.dtype()) != Category::Floating && !kernels::table().reduce[int(op)][int(t.dtype())].run)
-    op = join_of(op);  // of the domain Floating
-  const ReductionRow& row = row_of(op);
+    op = join_of(op);  // the row maps floating elements only
+  const ReductionRow& row = rows[int(op)];
   const bool records = row.gradient && category(type) > Category::Integer && recording(t);
-  const Tensor x = records && row.reads_x ? to(t, type) : t;
+  const bool converts = records && row.reads_x && t.dtype() != type;
+  const Tensor converted = converts ? to(t, type) : Tensor();
+  const Tensor& x = converts ? converted : t;
   Tensor out;
   {
     NoRecording off;
