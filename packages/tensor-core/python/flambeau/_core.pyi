@@ -1016,6 +1016,7 @@ class Tensor:
         self, nan: _float | None = None, posinf: _float | None = None, neginf: _float | None = None
     ) -> _Self: ...
     def nanmean(self, dim: _Any = None, keepdim: _bool = False, *, dtype: _Any = None) -> Tensor: ...
+    def nanprod(self, dim: _Dims | None = None, keepdim: _bool = False, *, dtype: _Dtype | None = None) -> Tensor: ...
     def nanquantile(
         self, q: Tensor | _float, dim: _int | None = None, keepdim: _bool = False, *, interpolation: str = "linear"
     ) -> Tensor: ...
@@ -2769,6 +2770,14 @@ def nan_to_num_(
 def nanmean(
     input: Tensor, dim: _Any = None, keepdim: _bool = False, *, dtype: _Any = None, out: _Optional = None
 ) -> Tensor: ...
+def nanprod(
+    input: Tensor,
+    dim: _Dims | None = None,
+    keepdim: _bool = False,
+    *,
+    dtype: _Dtype | None = None,
+    out: _Optional = None,
+) -> Tensor: ...
 def nanquantile(
     input: Tensor,
     q: Tensor | _float,
@@ -3983,6 +3992,7 @@ __all__ = [
     "nan_to_num_",
     "nanmean",
     "nanmedian",
+    "nanprod",
     "nanquantile",
     "nansum",
     "narrow",
