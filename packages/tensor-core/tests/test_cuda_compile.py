@@ -171,6 +171,7 @@ UNITS = [
         ("reduce", f"FLAMBEAU_REDUCTION(sum<{t}>)")
         for t in ("bool", "int8_t", "uint64_t", "::flambeau::float16", COMPLEX)
     ),
+    *(("reduce", f"FLAMBEAU_REDUCTION({op}<{t}>)") for op in ("amax", "amin") for t in ("int8_t", "int64_t")),
     *(("reduce", f"FLAMBEAU_REDUCTION({op}<{COMPLEX}>)") for op in ("prod", "_abs_max", "Dot")),
     *(("softmax", f"FLAMBEAU_LINES({op}<{t}>)") for op in LINES for t in ("float", "::flambeau::bfloat16")),
     ("softmax", "FLAMBEAU_REDUCTION(LogSumExp<double>)"),

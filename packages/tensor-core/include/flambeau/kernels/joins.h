@@ -43,7 +43,10 @@ struct Larger {
   }
   template <class T>
   static T identity() {
-    return is_real<T> ? -std::numeric_limits<T>::infinity() : std::numeric_limits<T>::min();
+    if constexpr (is_real<T>)
+      return -std::numeric_limits<T>::infinity();
+    else
+      return std::numeric_limits<T>::min();
   }
 };
 struct Smaller {
@@ -54,7 +57,10 @@ struct Smaller {
   }
   template <class T>
   static T identity() {
-    return is_real<T> ? std::numeric_limits<T>::infinity() : std::numeric_limits<T>::max();
+    if constexpr (is_real<T>)
+      return std::numeric_limits<T>::infinity();
+    else
+      return std::numeric_limits<T>::max();
   }
 };
 struct Or {
