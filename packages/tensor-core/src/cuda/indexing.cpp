@@ -11,9 +11,9 @@
 #include "cuda/runtime/report.h"
 #include "cuda/runtime/units.h"
 #include "cuda/views.h"
+#include "device/indexing/indexing_arguments.h"
 #include "flambeau/autograd.h"
 #include "flambeau/copies.h"
-#include "device/indexing/indexing_arguments.h"
 
 namespace flambeau::cuda {
 

@@ -3,9 +3,9 @@
 
 #include "cuda/runtime/launch.h"
 #include "cuda/runtime/units.h"
-#include "flambeau/cuda.h"
 #include "device/indexing/indexing_arguments.h"
 #include "device/sorting/sorting_arguments.h"
+#include "flambeau/cuda.h"
 
 namespace flambeau::cuda {
 

@@ -8,8 +8,8 @@
 #include "cuda/runtime/launch.h"
 #include "cuda/runtime/report.h"
 #include "cuda/runtime/units.h"
-#include "flambeau/copies.h"
 #include "device/random/permutation_arguments.h"
+#include "flambeau/copies.h"
 
 namespace flambeau::cuda {
 
@@ -122,8 +122,8 @@ void beta_slopes(const Tensor& out, const Tensor& x, const Tensor& concentration
 
 void exchange_in_turn(const Tensor& out, const Tensor& places) {
   enum { kBring, kFollow };
-  static auto* unit = new Unit("permutations", "#include \"device/random/permutation.h\"\nFLAMBEAU_PERMUTATION\n",
-                               {"bring", "follow"});
+  static auto* unit =
+      new Unit("permutations", "#include \"device/random/permutation.h\"\nFLAMBEAU_PERMUTATION\n", {"bring", "follow"});
   const int64_t n = out.numel();
   if (n == 0) return;
   const SortedKeys steps = radix_sort(places, 1, n, std::max(1, int(std::bit_width(uint64_t(n - 1)))));

@@ -1,9 +1,9 @@
 // Random numbers and sequences on a GPU.
 #pragma once
 
-#include "flambeau/cuda.h"
 #include "device/random/random_arguments.h"
 #include "device/random/sequences_arguments.h"
+#include "flambeau/cuda.h"
 #include "flambeau/kernels/samplers.h"
 #include "flambeau/random.h"
 

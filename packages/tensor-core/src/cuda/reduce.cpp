@@ -11,8 +11,7 @@ namespace flambeau::cuda {
 namespace {
 
 std::string source(const char* header, const char* macro, const char* op, Dtype in) {
-  return std::string("#include \"device/") + header + ".h\"\n" + macro + "(" + op + "<" + type_name(in) +
-         ">)\n";
+  return std::string("#include \"device/") + header + ".h\"\n" + macro + "(" + op + "<" + type_name(in) + ">)\n";
 }
 using Names = std::initializer_list<const char*>;  // as ReducePlan::Kernel numbers them
 

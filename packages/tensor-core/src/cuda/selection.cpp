@@ -3,8 +3,8 @@
 #include "cuda/runtime/launch.h"
 #include "cuda/runtime/units.h"
 #include "cuda/sorting.h"
-#include "flambeau/copies.h"
 #include "device/sorting/sorting_arguments.h"
+#include "flambeau/copies.h"
 
 namespace flambeau::cuda {
 

@@ -4,8 +4,8 @@
 #include "cuda/radix.h"
 #include "cuda/runtime/launch.h"
 #include "cuda/runtime/units.h"
-#include "flambeau/copies.h"
 #include "device/sorting/sorting_arguments.h"
+#include "flambeau/copies.h"
 
 namespace flambeau::cuda {
 

@@ -1,6 +1,6 @@
 // Gathers one instruction set's kernels into the tables.
-#include "kernels/narrow_table.h"
 #include "kernels/layers/networks.h"
+#include "kernels/narrow_table.h"
 
 #define FLAMBEAU_TEXT_(x) #x
 #define FLAMBEAU_TEXT(x) FLAMBEAU_TEXT_(x)

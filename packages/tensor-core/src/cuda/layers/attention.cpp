@@ -109,8 +109,7 @@ Unit& join_unit(Dtype dtype) {
   return units->find(uint64_t(dtype), [=] {
     return std::make_unique<Unit>(
         "attention",
-        std::string("#include \"device/layers/attention_join.h\"\nFLAMBEAU_ATTENTION_JOIN(") + type_name(dtype) +
-            ")\n",
+        std::string("#include \"device/layers/attention_join.h\"\nFLAMBEAU_ATTENTION_JOIN(") + type_name(dtype) + ")\n",
         std::initializer_list<const char*>{"join"});
   });
 }

@@ -6,8 +6,8 @@
 #include "cuda/libraries/cudnn.h"
 #include "cuda/runtime/units.h"
 #include "cuda/views.h"
-#include "flambeau/copies.h"
 #include "device/layers/convolution_arguments.h"
+#include "flambeau/copies.h"
 #include "flambeau/tf32.h"
 
 namespace flambeau::cuda {

@@ -1,8 +1,8 @@
 // Reading images at the points of a grid on a GPU; all tensors are contiguous float32 or float64.
 #pragma once
 
-#include "flambeau/cuda.h"
 #include "device/layers/grid_sample_arguments.h"
+#include "flambeau/cuda.h"
 
 namespace flambeau::cuda {
 

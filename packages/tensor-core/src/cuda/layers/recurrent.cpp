@@ -5,8 +5,8 @@
 #include "cuda/runtime/launch.h"
 #include "cuda/runtime/units.h"
 #include "cuda/views.h"
-#include "flambeau/copies.h"
 #include "device/layers/recurrent_arguments.h"
+#include "flambeau/copies.h"
 
 namespace flambeau::cuda {
 

@@ -13,8 +13,8 @@
 #include <utility>
 
 #include "device/elementwise/halves.h"
-#include "device/threads/kernel.h"
 #include "device/elementwise/pointwise_arguments.h"
+#include "device/threads/kernel.h"
 #ifdef FLAMBEAU_FAMILY
 #include "device/elementwise/rows.h"
 #endif

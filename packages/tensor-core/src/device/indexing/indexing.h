@@ -8,10 +8,10 @@
 // so results depend on nothing else.
 #pragma once
 
-#include "flambeau/combine.h"
 #include "device/elementwise/halves.h"
 #include "device/indexing/indexing_arguments.h"
 #include "device/threads/kernel.h"
+#include "flambeau/combine.h"
 
 namespace flambeau::cuda {
 

@@ -6,8 +6,8 @@
 // have parts of the keys, which attention_join.h joins.
 #pragma once
 
-#include "device/layers/attention_mask.h"
 #include "device/elementwise/halves.h"
+#include "device/layers/attention_mask.h"
 #include "device/threads/kernel.h"
 
 namespace flambeau::cuda {

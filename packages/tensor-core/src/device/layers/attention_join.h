@@ -4,10 +4,10 @@
 
 #include <cmath>
 
-#include "device/layers/attention_arguments.h"
 #include "device/elementwise/halves.h"
-#include "device/threads/kernel.h"
+#include "device/layers/attention_arguments.h"
 #include "device/linalg/pivots.h"
+#include "device/threads/kernel.h"
 
 namespace flambeau::cuda {
 

@@ -2,8 +2,8 @@
 // beside each other. A unit says FLAMBEAU_BAGS(T).
 #pragma once
 
-#include "device/layers/bags_arguments.h"
 #include "device/elementwise/halves.h"
+#include "device/layers/bags_arguments.h"
 #include "device/threads/kernel.h"
 
 namespace flambeau::cuda {

@@ -7,8 +7,8 @@
 #pragma once
 
 #include "device/elementwise/halves.h"
-#include "device/threads/kernel.h"
 #include "device/layers/loss_arguments.h"
+#include "device/threads/kernel.h"
 #include "device/threads/places.h"
 #include "flambeau/kernels/math.h"
 

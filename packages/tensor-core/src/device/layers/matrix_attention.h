@@ -7,8 +7,8 @@
 // FLAMBEAU_MATRIX_ATTENTION(T, kDepth, kWidth, kHigh, kKeys, kGeneral, kParts), the last as in attention.h.
 #pragma once
 
-#include "device/threads/kernel.h"
 #include "device/layers/matrix_scores.h"
+#include "device/threads/kernel.h"
 
 namespace flambeau::cuda {
 

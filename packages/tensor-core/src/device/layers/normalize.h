@@ -5,8 +5,8 @@
 // Statistics are pairs of mean and 1 / deviation, in the type that is computed in.
 #pragma once
 
-#include "device/threads/lines.h"
 #include "device/layers/normalize_arguments.h"
+#include "device/threads/lines.h"
 
 namespace flambeau::cuda {
 

@@ -3,8 +3,8 @@
 #pragma once
 
 #include "device/elementwise/halves.h"
-#include "device/threads/kernel.h"
 #include "device/layers/optimizer_arguments.h"
+#include "device/threads/kernel.h"
 #include "device/threads/teams.h"
 #include "flambeau/kernels/optimizer_rules.h"
 

@@ -3,8 +3,8 @@
 #pragma once
 
 #include "device/elementwise/halves.h"
-#include "device/threads/kernel.h"
 #include "device/layers/recurrent_arguments.h"
+#include "device/threads/kernel.h"
 #include "flambeau/kernels/math.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {

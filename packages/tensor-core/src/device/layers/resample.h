@@ -2,9 +2,9 @@
 #pragma once
 
 #include "device/elementwise/halves.h"
+#include "device/layers/pool_arguments.h"
 #include "device/threads/kernel.h"
 #include "device/threads/places.h"
-#include "device/layers/pool_arguments.h"
 
 namespace flambeau::cuda {
 

@@ -10,8 +10,8 @@
 #pragma once
 
 #include "device/linalg/elimination_arguments.h"
-#include "device/threads/kernel.h"
 #include "device/linalg/pivots.h"
+#include "device/threads/kernel.h"
 #include "flambeau/kernels/parts.h"
 
 namespace flambeau::cuda {

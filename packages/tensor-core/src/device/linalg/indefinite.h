@@ -6,8 +6,8 @@
 #pragma once
 
 #include "device/linalg/indefinite_arguments.h"
-#include "device/threads/kernel.h"
 #include "device/linalg/pivots.h"
+#include "device/threads/kernel.h"
 #include "flambeau/kernels/parts.h"
 
 namespace flambeau::cuda {

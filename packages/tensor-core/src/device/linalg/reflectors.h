@@ -6,9 +6,9 @@
 //   triangle   what joins the reflectors of a panel; a warp to a matrix
 #pragma once
 
-#include "device/threads/kernel.h"
 #include "device/linalg/pivots.h"
 #include "device/linalg/reflectors_arguments.h"
+#include "device/threads/kernel.h"
 #include "flambeau/kernels/parts.h"
 
 namespace flambeau::cuda {

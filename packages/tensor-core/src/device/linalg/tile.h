@@ -22,8 +22,8 @@
 // block, whose threads share k.
 #pragma once
 
-#include "device/threads/squares.h"
 #include "device/linalg/unit_tile.h"
+#include "device/threads/squares.h"
 
 namespace flambeau::cuda {
 

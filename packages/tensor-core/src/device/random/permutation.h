@@ -12,8 +12,8 @@
 //   follow   the results
 #pragma once
 
-#include "device/threads/kernel.h"
 #include "device/random/permutation_arguments.h"
+#include "device/threads/kernel.h"
 
 namespace flambeau::cuda {
 

@@ -6,8 +6,8 @@
 #pragma once
 
 #include "device/elementwise/halves.h"
-#include "device/threads/kernel.h"
 #include "device/random/random_arguments.h"
+#include "device/threads/kernel.h"
 #include "flambeau/kernels/math.h"
 
 namespace flambeau::cuda {

@@ -3,8 +3,8 @@
 // FLAMBEAU_BETA_SLOPES or FLAMBEAU_WEIGHTS.
 #pragma once
 
-#include "device/threads/kernel.h"
 #include "device/random/random_arguments.h"
+#include "device/threads/kernel.h"
 #include "device/threads/teams.h"
 #include "flambeau/kernels/beta_slopes.h"
 #include "flambeau/kernels/gamma_slopes.h"

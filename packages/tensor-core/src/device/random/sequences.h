@@ -2,8 +2,8 @@
 #pragma once
 
 #include "device/elementwise/halves.h"
-#include "device/threads/kernel.h"
 #include "device/random/sequences_arguments.h"
+#include "device/threads/kernel.h"
 
 namespace flambeau::cuda {
 

@@ -16,8 +16,8 @@
 #pragma once
 
 #include "device/elementwise/halves.h"
-#include "device/threads/kernel.h"
 #include "device/reductions/reduce_arguments.h"
+#include "device/threads/kernel.h"
 #include "device/threads/teams.h"
 #include "flambeau/kernels/reductions.h"
 

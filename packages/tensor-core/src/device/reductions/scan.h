@@ -7,9 +7,9 @@
 // elements are joined depends on the shape alone.
 #pragma once
 
-#include "device/threads/kernel.h"
-#include "device/reductions/scan_arguments.h"
 #include "device/layers/softmax.h"
+#include "device/reductions/scan_arguments.h"
+#include "device/threads/kernel.h"
 #include "flambeau/kernels/joins.h"
 
 namespace flambeau::cuda {

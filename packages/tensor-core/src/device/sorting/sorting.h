@@ -2,8 +2,8 @@
 // what it gives; `brief` sorts short rows in one go, `starts` marks where a run of equal elements begins.
 #pragma once
 
-#include "device/threads/kernel.h"
 #include "device/sorting/sorting_arguments.h"
+#include "device/threads/kernel.h"
 #include "flambeau/keys.h"
 
 namespace flambeau::cuda {

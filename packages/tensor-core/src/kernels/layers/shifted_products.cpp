@@ -3,9 +3,9 @@
 // Note [Shifted products]
 // The gradient of one tap of the window, for all channels and filters, is the product of the padded image (channels,
 // positions), shifted to the tap, and the output's gradient (positions, filters). Rows of the image are read where they
-// lie: the tile of Note [Gemm] in kernels/linalg/gemm.cpp broadcasts their elements. Only the gradient is packed, once for all
-// taps. A block of positions is read for every tap while it is in the cache, and the tiles of all taps stay there until
-// their positions are through; then they are written as the weights lie.
+// lie: the tile of Note [Gemm] in kernels/linalg/gemm.cpp broadcasts their elements. Only the gradient is packed, once
+// for all taps. A block of positions is read for every tap while it is in the cache, and the tiles of all taps stay
+// there until their positions are through; then they are written as the weights lie.
 #include <algorithm>
 
 #include "kernels/linalg/gemm_tile.h"

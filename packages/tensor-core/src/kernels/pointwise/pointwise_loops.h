@@ -9,8 +9,8 @@
 #include "flambeau/kernels/math/eight.h"
 #include "flambeau/kernels/math/usual.h"
 #include "flambeau/kernels/row_paths.h"
-#include "kernels/pointwise/narrow_rows.h"
 #include "kernels/narrow_table.h"
+#include "kernels/pointwise/narrow_rows.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 

@@ -3,7 +3,8 @@
 // Note [Implicit unfolding]
 // In an image with its padding around it, and with the columns that are a stride apart side by side, element (tap,
 // position) of the unfolded matrix lies at the tap's offset plus the position's. The product's packing reads it from
-// there: Note [Gemm] in kernels/linalg/gemm.cpp. Several samples stand side by side, so that no column is computed in vain.
+// there: Note [Gemm] in kernels/linalg/gemm.cpp. Several samples stand side by side, so that no column is computed in
+// vain.
 #include <algorithm>
 #include <cstring>
 #include <vector>
