@@ -61,7 +61,7 @@ struct LayerNorm : Spread<T>, NormalizedRows<T> {
   }
 };
 template <class T>
-struct RmsNorm : SquareSum<T>, NormalizedRows<T> {
+struct RmsNorm : _square_sum<T>, NormalizedRows<T> {
   static RowLine<T> line(const ReduceArguments& a, V<T> squares, Nothing) {
     return NormalizedRows<T>::with(a, normal_of<T>(a, V<T>(0), squares / V<T>(a.length)));
   }
