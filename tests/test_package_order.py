@@ -25,16 +25,14 @@ FACADES = (FACADE, "packages/nn/src/flambeau/nn/parallel/distributed.py")
 
 # Where a package still names one that it does not depend on.
 KNOWN_EDGES = {
+    "tensor-core/bindings/calls/define.h: flambeau.nn.functional",
     "tensor-core/bindings/operators/bind_autograd.cpp: flambeau.autograd",
     "tensor-core/bindings/operators/bind_autograd.cpp: flambeau.autograd._tensor_methods",
     "tensor-core/bindings/operators/bind_windows.cpp: flambeau.nn.grad",
-    "tensor-core/bindings/calls/define.h: flambeau.nn.functional",
     "tensor-core/python/flambeau/_serialization/interpreter.py: flambeau.nn.modules",
-    "tensor-core/python/flambeau/_serialization/rebuild.py: flambeau.autograd",
-    "tensor-core/python/flambeau/_serialization/rebuild.py: flambeau.nn",
-    "tensor-core/python/flambeau/_serialization/rebuild.py: flambeau.nn.parameter",
-    "tensor-core/python/flambeau/cuda/graphs.py: flambeau.autograd",
-    "tensor-core/python/flambeau/cuda/graphs.py: flambeau.autograd.__name__",
+    "tensor-core/src/operators/images/padding.cpp: flambeau.nn.functional",
+    "tensor-core/src/operators/images/unpooling.cpp: flambeau.nn.functional",
+    "tensor-core/src/operators/operator.cpp: flambeau.nn",
 }
 
 # Distributions that are imported under another name.

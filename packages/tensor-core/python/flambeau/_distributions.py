@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -34,6 +35,23 @@ DISTRIBUTIONS = {
     "vision": "flambeau-vision",
     "xpu": "flambeau-torch",
 }
+
+# The extension points (see _extension_points) that load on first use, and the modules of DISTRIBUTIONS that register
+# them.
+REGISTERED_BY = {
+    "Buffer": "nn",
+    "Parameter": "nn",
+    "make_graphed_callables": "autograd",
+    "require_grad": "autograd",
+}
+
+
+@cache
+def is_installed(module: str) -> bool:
+    """Whether a module of DISTRIBUTIONS can be imported."""
+    import importlib.util  # on first use: it takes part of a millisecond
+
+    return importlib.util.find_spec(f"flambeau.{module}") is not None
 
 
 class MissingDistributions:

@@ -1,14 +1,17 @@
 """Functions that packages above tensor-core register here for tensor-core to call.
 
 tensor-core names no module of another package. A package that changes what tensor-core does registers a function when
-it is imported.
+it is imported. `required` and `available` import it when tensor-core first needs the function.
 """
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Callable
 from typing import Any
+
+from flambeau._distributions import REGISTERED_BY, is_installed
 
 # The tangent of a dual tensor or None, for its text. Registered by forward-mode differentiation.
 tangent_of: Callable[[Any], Any] | None = None
@@ -21,7 +24,31 @@ expect_sparse_gradients: Callable[[Any], object] | None = None
 joined_group: Callable[[Any], Any] | None = None
 joined_batch_norm: Callable[..., Any] | None = None
 
+# Makes a tensor require gradients; captures callables and their backward passes for
+# flambeau.cuda.make_graphed_callables. Registered by the package that computes gradients.
+require_grad: Callable[[Any], object] | None = None
+make_graphed_callables: Callable[..., Any] | None = None
+
+# The types of tensors that modules register. Registered by flambeau.nn.
+Parameter: Callable[..., Any] | None = None
+Buffer: Callable[..., Any] | None = None
+
 _waiting: dict[str, list[Callable[[], object]]] = {}
+
+
+def required(name: str) -> Any:
+    """Return an extension point of REGISTERED_BY, importing the package that registers it on first use.
+
+    Raises: ModuleNotFoundError naming the distribution if it is not installed.
+    """
+    if globals()[name] is None:
+        importlib.import_module(f"flambeau.{REGISTERED_BY[name]}")
+    return globals()[name]
+
+
+def available(name: str) -> Any:
+    """Like `required`, but return None if the distribution is not installed."""
+    return required(name) if is_installed(REGISTERED_BY[name]) else None
 
 
 def when_imported(module: str, function: Callable[[], object]) -> None:

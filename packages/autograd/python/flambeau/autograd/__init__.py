@@ -6,7 +6,7 @@ Modules other than the engine load on first use.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from flambeau import _extension_points, _public_names, _suggestions
+from flambeau import Tensor, _extension_points, _public_names, _suggestions
 from flambeau._grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
 from flambeau.autograd._backward import backward, grad
 
@@ -65,6 +65,13 @@ __all__ = [
     *_SUBMODULES,
 ]
 
+
+def _make_graphed_callables(*arguments: Any) -> Any:
+    return importlib.import_module("flambeau.autograd._graphed_callables").make_graphed_callables(*arguments)
+
+
+_extension_points.require_grad = Tensor.requires_grad_
+_extension_points.make_graphed_callables = _make_graphed_callables
 _extension_points.when_imported("flambeau.sparse", lambda: importlib.import_module("flambeau.autograd._saved_sparse"))
 
 if not TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any, ClassVar, Self
 
-from flambeau import Size, Tensor, empty, strided, typename
+from flambeau import Size, Tensor, _extension_points, empty, strided, typename
 from flambeau._serialization import names
 from flambeau.overrides import _disabled_torch_function_impl
 
@@ -112,6 +112,8 @@ class Buffer(Tensor):
 def _rebuild_buffer(kind: type[Buffer], data: Tensor, persistent: bool) -> Buffer:
     return kind(data, persistent=persistent)
 
+
+_extension_points.Parameter, _extension_points.Buffer = Parameter, Buffer
 
 NO_SHAPE_YET = """\
 Can't access the shape of an uninitialized parameter or buffer. This error usually happens in `load_state_dict` when \

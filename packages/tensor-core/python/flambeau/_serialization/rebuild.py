@@ -5,14 +5,13 @@ A file may call them with anything. So they check what they are given, and raise
 
 from __future__ import annotations
 
-import importlib.util
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 from typing import Any, NoReturn
 
 import flambeau
-from flambeau import Size, Tensor
+from flambeau import Size, Tensor, _extension_points
 from flambeau.storage import TypedStorage, UntypedStorage
 
 from .errors import ForeignFormatError, FormatError
@@ -37,11 +36,6 @@ class UnreadStorage(UntypedStorage):
         self.afterwards: list[Callable[[], Any]] = []
 
 
-@cache
-def _can_record() -> bool:
-    return importlib.util.find_spec("flambeau.autograd") is not None
-
-
 def _once_read(storage: UntypedStorage, action: Callable[[], Any]) -> None:
     if isinstance(storage, UnreadStorage):
         storage.afterwards.append(action)
@@ -62,8 +56,13 @@ def _tensor(storage: Any, dtype: Any, offset: Any, size: Any, stride: Any, requi
     if isinstance(metadata, dict) and (metadata.get("conj") or metadata.get("neg")):
         stored, made = made, flambeau.empty_like(made)
         _once_read(storage, partial(_show, stored, made, metadata))
-    if requires_grad and _can_record():
-        made.requires_grad_()
+    return _with_grad(made, requires_grad)
+
+
+def _with_grad(made: Tensor, requires_grad: Any) -> Tensor:
+    """Let gradients be computed for the tensor, if the file says so and flambeau-autograd is installed."""
+    if requires_grad and (require := _extension_points.available("require_grad")) is not None:
+        require(made)
     return made
 
 
@@ -111,10 +110,7 @@ def tensor_v3(
 
 def tensor_on_meta(dtype: Any, size: Any, stride: Any, requires_grad: Any) -> Tensor:
     """A tensor without elements, of the device meta."""
-    made: Tensor = flambeau.empty_strided(size, stride, dtype=dtype, device="meta")
-    if requires_grad and _can_record():
-        made.requires_grad_()
-    return made
+    return _with_grad(flambeau.empty_strided(size, stride, dtype=dtype, device="meta"), requires_grad)
 
 
 def parameter(data: Any, requires_grad: Any, hooks: Any = None) -> Tensor:
@@ -133,20 +129,12 @@ def parameter_with_state(data: Any, requires_grad: Any, hooks: Any, state: Any) 
 
 def parameter_type() -> type[Tensor]:
     """flambeau.nn.Parameter, or Tensor where flambeau-nn is not installed."""
-    return _nn("Parameter")
+    return _extension_points.available("Parameter") or Tensor
 
 
 def buffer_type() -> Callable[..., Tensor]:
     """flambeau.nn.Buffer, or Tensor where flambeau-nn is not installed."""
-    return _nn("Buffer")
-
-
-@cache
-def _nn(name: str) -> type[Tensor]:
-    if importlib.util.find_spec("flambeau.nn") is None:
-        return Tensor
-    kind: type[Tensor] = getattr(importlib.import_module("flambeau.nn.parameter"), name)
-    return kind
+    return _extension_points.available("Buffer") or Tensor
 
 
 def from_type(rebuild: Any, kind: Any, args: Any, state: Any) -> Tensor:

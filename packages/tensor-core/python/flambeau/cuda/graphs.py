@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import itertools
 import weakref
 from typing import Any, TypeVar
 
-import flambeau
-from flambeau import Generator, _core
+from flambeau import Generator, _core, _extension_points
 
 from ._devices import index_of, synchronize
 from .memory import empty_cache
@@ -184,7 +182,6 @@ def make_graphed_callables(
     >>> layer.weight.grad
     tensor([[2., 2., 2.]], device='cuda:0')
     """
-    name = f"{flambeau.autograd.__name__}._graphed_callables"  # an ImportError says what to install
-    make = importlib.import_module(name).make_graphed_callables
+    make = _extension_points.required("make_graphed_callables")
     graphed: T = make(callables, sample_args, num_warmup_iters, allow_unused_input, pool)
     return graphed
