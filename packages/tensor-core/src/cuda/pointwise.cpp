@@ -150,12 +150,12 @@ void pointwise(const PointwiseRow& row, int derivative, const Tensor& out, const
 
 void add(const Tensor& out, const Tensor& x, const Tensor& y) {
   const Operand operands[] = {x, y};
-  run({kAdd, kValue, 0, out.dtype(), out.dtype(), 2, operands}, out);
+  run({kAdd, kValue, 0, dtype_of(compute_type(out.dtype())), out.dtype(), 2, operands}, out);
 }
 
 void subtract(const Tensor& out, const Tensor& x, const Tensor& y) {
   const Operand operands[] = {x, y};
-  run({kSub, kValue, 0, out.dtype(), out.dtype(), 2, operands}, out);
+  run({kSub, kValue, 0, dtype_of(compute_type(out.dtype())), out.dtype(), 2, operands}, out);
 }
 
 Tensor conjugate(const Tensor& t) {
