@@ -16,13 +16,15 @@ from flambeau._distributions import DISTRIBUTIONS
 
 Projects = dict[str, dict[str, Any]]
 IGNORED = {"build", "__pycache__"}
-# What other packages than tensor-core install into the folders of native libraries and headers.
-NATIVE_FILES = {
+# What other packages than tensor-core install beside their public modules: private modules, and files in the folders of
+# native libraries and headers.
+PRIVATE_FILES = {
     "autograd": (
         "flambeau/include/flambeau/autograd_engine.h",
         "flambeau/lib/cmake/flambeau-autograd/",
         "flambeau/lib/libflambeau-autograd.so",
     ),
+    "export": ("flambeau/_tracing/",),
 }
 
 
@@ -108,7 +110,7 @@ def test_the_wheel_keeps_to_its_own_part_of_the_namespace(
         own_name = projects[package]["project"]["name"]
         modules = [module for module, distribution in DISTRIBUTIONS.items() if distribution == own_name]
         own = tuple(f"flambeau/{module.replace('.', '/')}{end}" for module in modules for end in ("/", ".py"))
-        own += NATIVE_FILES.get(package, ())
+        own += PRIVATE_FILES.get(package, ())
         assert [name for name in files if not name.startswith(own)] == []
         assert {f"flambeau/{package}/__init__.py", f"flambeau/{package}/py.typed"} <= set(files)
 
