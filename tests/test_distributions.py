@@ -16,8 +16,8 @@ from flambeau._distributions import DISTRIBUTIONS
 
 Projects = dict[str, dict[str, Any]]
 IGNORED = {"build", "__pycache__"}
-# What other packages than tensor-core install beside their public modules: private modules, and files in the folders of
-# native libraries and headers.
+# Files that packages other than tensor-core install in addition to their public modules: private modules, native
+# libraries and headers.
 PRIVATE_FILES = {
     "autograd": (
         "flambeau/include/flambeau/autograd_engine.h",

@@ -23,13 +23,13 @@ void bind_profiler(pybind11::module_& m);     // profiler.cpp
 
 pybind11::list traceback_lines(const Node& node);  // of the call that recorded it, in anomaly mode
 
-// What the engine calls: src/binding_hooks.h
+// Called by the engine, through src/binding_hooks.h
 std::unique_ptr<CallSite> call_site();
 std::unique_ptr<PackedTensor> pack(const Tensor& t);
 [[noreturn]] void rethrow_with_note(const Node& node, const char* doing);
 void watch_collections();
 
-// What tensor-core calls: PythonAutogradHooks of flambeau/python.h
+// Called by tensor-core, through PythonAutogradHooks of flambeau/python.h
 int visit_callbacks(const AutogradMeta& meta, visitproc visit, void* argument);
 void drop_callbacks(const AutogradMeta& meta);
 PyObject* wrap_grad_fn(const Tensor& t);

@@ -1,4 +1,4 @@
-// What Python's garbage collector learns of tensors and graphs.
+// Traversal of tensors and graphs for Python's garbage collector.
 #include "python_hook.h"
 
 namespace py = pybind11;

@@ -60,8 +60,8 @@ constexpr int64_t kAtOnce = 1024;  // elements that are added with the GIL held
 
 }  // namespace
 
-// A gradient that nobody else holds becomes .grad itself; later ones are added in place, unless they are to be
-// differentiated.
+// The first gradient becomes .grad itself if nothing else references it. Later gradients are added in place, unless
+// create_graph asks for their history.
 void accumulate_into(Tensor& slot, const Tensor& gradient) {
   std::optional<AccumulationLock> lock;
   if (gradient.numel() > kAtOnce) lock.emplace(&slot);

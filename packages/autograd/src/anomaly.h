@@ -12,7 +12,7 @@ struct CallSite {
   virtual ~CallSite() = default;
   virtual std::string text() const = 0;  // indented lines, the innermost call last
 
-  Ref<Node> parent;  // the node in whose derivative it happened
+  Ref<Node> parent;  // the node whose derivative made this call
 };
 
 FLAMBEAU_API extern bool anomaly_mode, anomaly_checks_nan;

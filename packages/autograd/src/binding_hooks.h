@@ -1,4 +1,5 @@
-// What the engine asks of the Python bindings, which set the pointer below. A C++ program has none. Internal.
+// Callbacks from the engine into the Python bindings, which set the pointer below. It is null in a C++ program.
+// Internal.
 #pragma once
 
 #include "node.h"

@@ -45,7 +45,7 @@ void push_forward(const Recording& recording, Derivative& derivative);
 void record_alias(const Tensor& result, const Tensor& t);
 
 FLAMBEAU_API Tensor make_dual(const Tensor& primal, const Tensor& tangent, size_t level);
-FLAMBEAU_API std::pair<Tensor, Tensor> unpack_dual(const Tensor& t,
-                                                   size_t level);  // the tangent is undefined where there is none
+// Return the primal and the tangent. The tangent is undefined if t has none at this level.
+FLAMBEAU_API std::pair<Tensor, Tensor> unpack_dual(const Tensor& t, size_t level);
 
 }  // namespace flambeau::autograd

@@ -29,7 +29,7 @@ FLAMBEAU_API void close(const std::vector<Tensor>& leaves);
 FLAMBEAU_API bool depends_on_others(const std::vector<Tensor>& outputs, const std::vector<Tensor>& leaves);
 
 struct LeafGradients {
-  std::vector<Tensor> gradients;  // of the leaves, zeros where there are none
+  std::vector<Tensor> gradients;  // one for each leaf; zeros for a leaf that the outputs do not depend on
   bool depends;                   // the outputs depend on other tensors that require a gradient
 };
 // The gradients of a transform's leaves. `cotangents` has a gradient, or an undefined tensor, for each output. With

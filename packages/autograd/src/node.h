@@ -24,7 +24,7 @@ struct Edge {
   uint32_t index = 0;  // which output of that node
 };
 
-// What the bindings' hooks made of a saved tensor (saved_tensors_hooks).
+// A saved tensor as packed by saved_tensors_hooks.
 struct PackedTensor {
   explicit PackedTensor(const Tensor& t)
       : shape(t.shape()), dtype(t.dtype()), device(t.device()), contiguous(t.is_contiguous()) {}

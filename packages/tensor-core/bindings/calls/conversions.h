@@ -161,7 +161,7 @@ struct From<std::string_view> {
   }
 };
 template <>
-struct From<const Tensors&> {  // a starred parameter collects one tensor as it is; None is an undefined tensor
+struct From<const Tensors&> {  // a single tensor stands for a starred parameter's list; None is an undefined tensor
   static Tensors get(const Call& call, PyObject* o) {
     if (call.parameter->variadic && is_tensor(o)) return {tensor_of(o)};
     if (!PyList_Check(o) && !PyTuple_Check(o)) wrong_argument(call, "tuple of Tensors", o);
@@ -237,7 +237,7 @@ struct From<OptionalSizes> {  // an int or None, or several
   }
 };
 
-// Whether an argument is meant as a T.
+// True if the Python type of an argument selects the overload with a T.
 template <class T>
 bool is_a(PyObject* o) {
   if constexpr (std::is_same_v<T, Tensor>) return is_tensor(o);

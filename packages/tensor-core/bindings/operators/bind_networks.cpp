@@ -1,4 +1,4 @@
-// What networks are made of: losses, normalisation, dropout, and the optimizers' steps.
+// Losses, normalisation, dropout and the optimizers' steps.
 #include "flambeau/networks.h"
 #include "flambeau/rows/losses.h"
 

@@ -50,7 +50,7 @@ struct CallObserver {
  protected:
   ~CallObserver() = default;
 };
-FLAMBEAU_API extern CallObserver* call_observer;  // null but for a while
+FLAMBEAU_API extern CallObserver* call_observer;  // null unless a mode observes calls
 
 // Elements for which a serial loop releases the GIL: some microseconds of work.
 inline constexpr int64_t kGilGrain = 16384;

@@ -1,10 +1,9 @@
-// What a step of an optimizer does with each element.
+// The update rule of an optimizer, applied to each element.
 //
 // Note [Optimizer rules]
-// A rule is one optimizer, and everything that is to be said of it: the names that its options have in a parameter
-// group and its state has in a checkpoint, how a step's coefficients come from the options and the number of the step,
-// and what the step does with each element. The rest (reading groups, making state, threads, dtypes) is the same for
-// all.
+// A rule describes one optimizer: the names of its options in a parameter group, the names of its states in a
+// checkpoint, the coefficients of a step as a function of the options and the step number, and the update of an
+// element. Everything else (reading groups, allocating states, threads, dtypes) is shared by all rules.
 #pragma once
 
 #include <cstdint>
@@ -24,14 +23,15 @@ struct OptimizerRule {
   const char* name;
   const char* options[kOptions + 1];  // up to a null pointer; "betas.0" is the first of a pair
   const char* states[kStates + 1];    // tensors like the parameter
-  const char* scalars[kScalars + 1];  // tensors without dimensions, beside "step"
-  bool counts;                        // whether it has "step"
-  // Whether it needs a state with these options, and what that is filled with at first; the same of a scalar.
+  const char* scalars[kScalars + 1];  // 0-dimensional states other than "step"
+  bool counts;                        // the rule has the state "step"
+  // `needs` returns true if these options require the state; `initial` and `initial_scalar` return the first values.
   bool (*needs)(int state, const double* options);
   double (*initial)(int state, const double* options);
   double (*initial_scalar)(int scalar, const double* options);
   void (*prepare)(const OptimizerStep& step, double* coefficients);
-  // Of float32 and float64; at: the parameter, its gradient and the states, null where there is none.
+  // Kernels for float32 and float64. `at` points to the parameter, its gradient and the states, or null for a state
+  // that is not needed.
   void (*apply[2])(char* const* at, int64_t n, const double* coefficients);
 };
 

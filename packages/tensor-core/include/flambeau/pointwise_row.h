@@ -33,9 +33,9 @@ struct PointwiseRow {
   const char* reference;
   const char* value;
   const char* derivatives[kMaxOperands];  // the row's own text
-  // Bit i: operand i; bit `arity`: the result. What the derivative of each operand reads, beside grad.
+  // The tensors that each operand's derivative reads besides grad: bit i is operand i, bit `arity` is the result.
   uint8_t reads[kMaxOperands];
-  // The derivative as differentiable tensor expressions; null where there is none.
+  // The derivative as differentiable tensor expressions, or null for an operand without a derivative.
   Tensor (*expression[kMaxOperands])(const Tensor& grad, const Tensor* operands, const Tensor& result);
 };
 

@@ -62,7 +62,7 @@ class InterpreterSection {
 #endif
 };
 
-// What the autograd package adds for Python objects. Null until flambeau.autograd is imported.
+// Callbacks of the autograd package for Python objects. Null until flambeau.autograd is imported.
 struct PythonAutogradHooks {
   // For the garbage collector: the callbacks that only this tensor holds.
   int (*visit_callbacks)(const AutogradMeta& meta, visitproc visit, void* argument);

@@ -48,7 +48,7 @@ REGISTERED_BY = {
 
 @cache
 def is_installed(module: str) -> bool:
-    """Whether a module of DISTRIBUTIONS can be imported."""
+    """Return whether a module of DISTRIBUTIONS can be imported."""
     import importlib.util  # on first use: it takes part of a millisecond
 
     return importlib.util.find_spec(f"flambeau.{module}") is not None

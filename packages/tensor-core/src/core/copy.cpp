@@ -129,7 +129,7 @@ Tensor detach(const Tensor& t) { return alias(t); }
 
 namespace {
 
-// Whether the elements fill a range of memory without gaps, each its own place.
+// True if the elements fill a range of memory without gaps or overlaps.
 bool is_dense(const Tensor& t) {
   if (t.is_contiguous()) return true;
   Shape order(t.shape().size());

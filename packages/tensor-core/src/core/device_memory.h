@@ -1,4 +1,4 @@
-// What the core asks of the GPUs' memory: src/cuda/copy.cpp sets it when the library is loaded.
+// Operations on GPU memory that the core calls; src/cuda/copy.cpp sets them when the library is loaded.
 #pragma once
 
 #include <optional>

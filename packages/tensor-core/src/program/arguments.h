@@ -111,7 +111,7 @@ template <>
 struct As<Tensor> : As<const Tensor&> {};
 template <>
 struct As<Operand> : As<const Operand&> {};
-// Whether a value is meant as a T.
+// True if the type of a value selects the overload with a T.
 template <class T>
 bool is_a(const Value& v) {
   if constexpr (std::is_same_v<T, std::string_view>) return std::holds_alternative<std::string>(v);

@@ -7,8 +7,8 @@
 namespace flambeau {
 
 // Note [Blocks]
-// Indexing sees a tensor as (outer, length, inner): the dimensions before and after those that are indexed. What is
-// picked is `count` offsets into the middle; each stands for a block of the inner dimensions.
+// Indexing sees a tensor as (outer, length, inner): the dimensions before and after those that are indexed. The
+// index holds `count` offsets into the middle dimension; each selects a block of the inner dimensions.
 struct Blocks {
   Shape outer_size, outer_stride, inner_size, inner_stride;
   int64_t outer = 1, inner = 1, count = 0;

@@ -30,7 +30,7 @@ struct RecurrentWalk {
   }
 };
 
-// What cells are computed in: states within a walk and their gradients are, also where the layer is of halves.
+// The dtype of cells and of the states and gradients between time steps: at least float32, for layers of halves too.
 inline Dtype cell_dtype(Dtype layer) { return layer == Dtype::float64 ? layer : Dtype::float32; }
 
 struct RecurrentBuffers {  // see RecurrentSaved
@@ -43,7 +43,7 @@ struct RecurrentGradients {
   Tensor gates, own, outputs, hidden, state;
 };
 
-// What the derivative reads, in this order: what a recording saves.
+// Indices of the tensors that a recording saves for the derivative.
 enum RecurrentSaved {
   kInput,
   kHidden,

@@ -44,7 +44,7 @@ class SparseMatrix {
   std::vector<double> weight_;
 };
 
-// One matrix for each of the last dimensions; none where a dimension stays as it is.
+// One matrix for each of the last dimensions, or null for a dimension that is not resampled.
 struct Resampling {
   std::vector<std::unique_ptr<SparseMatrix>> axes;
 };

@@ -30,7 +30,7 @@ ALIASES |= {"row_stack": "vstack", "native_channel_shuffle": "channel_shuffle", 
 ALIASES |= {"unsafe_chunk": "chunk", "unsafe_split": "split", "concat": "cat", "concatenate": "cat"}
 ALIASES |= {"swapaxes": "transpose", "swapdims": "transpose", "moveaxis": "movedim"}
 _WITHOUT_EFFECT = {"requires_grad_", "detach_", "retain_grad", "register_hook", "share_memory_", "pin_memory"}
-# What gives Python something to decide on and no tensor.
+# Operators that return a Python object instead of a tensor, on which a program may branch.
 _READS = {"item", "tolist", "numpy", "equal", "allclose", "is_nonzero", "__array__", "__contains__", "__bool__"}
 _READS |= {"__float__", "__int__", "__index__", "__complex__", "__dlpack__", "to_dlpack"}
 

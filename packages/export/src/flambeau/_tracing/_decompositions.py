@@ -218,7 +218,7 @@ def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
 
 @decomposes
 def einsum(equation: Any, *operands: Any) -> Tensor:
-    """The plan for these sizes, whose reshapes follow the inputs' sizes."""
+    """Contract operands by the plan for their sizes; the reshapes use the traced sizes of the inputs."""
     from flambeau._operators import einsum
 
     if not isinstance(equation, str):

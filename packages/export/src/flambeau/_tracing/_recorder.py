@@ -120,7 +120,7 @@ class Recorder(CallMode):
     # --- calls ---
 
     def opened(self, func: Any, name: str, args: Any, kwargs: Any) -> Callable[..., Any] | None:
-        """As `CallMode.opened`, and the copy of a view as a view that is copied."""
+        """Extend `CallMode.opened`: a ``*_copy`` operator opens into the view and a copy of it."""
         if name.endswith("_copy") and not self.has(name) and (view := getattr(Tensor, name[:-5], None)) is not None:
             return lambda *args, **kwargs: replaced(view(*args, **kwargs), Tensor, Tensor.clone)
         return super().opened(func, name, args, kwargs)
@@ -188,7 +188,7 @@ def _shape(recorder: Recorder, func: Any, input: Tensor) -> Sizes:
 def _size_of(recorder: Recorder, func: Any, input: Tensor, dim: Any = None) -> Any:
     if dim is None:
         return _shape(recorder, func, input)
-    func(input, plain(dim))  # where there is none, it raises
+    func(input, plain(dim))  # raises for a dimension out of range
     return recorder.size(input, operator.index(plain(dim)) % max(input.dim(), 1))
 
 

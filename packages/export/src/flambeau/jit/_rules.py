@@ -111,7 +111,7 @@ def _set_data(trace: Trace, func: Any, **arguments: Any) -> NoReturn:
 
 @rule("tensor", "as_tensor", "asarray", "from_numpy", "frombuffer", "new_tensor", "from_dlpack")
 def _of_data(trace: Trace, func: Any, **arguments: Any) -> Any:
-    """A tensor of numbers is the same in each run, but made anew: a program may change it."""
+    """Record a tensor made from numbers as a copy of a constant, since a program may change it in place."""
     name, numbers = func.__name__, leaves(arguments, Number)
     positional = [arguments.pop(key) for key in list(arguments)[: 2 if name == "new_tensor" else 1]]
     result = run(func, positional, arguments)

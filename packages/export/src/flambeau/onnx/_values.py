@@ -1,4 +1,4 @@
-"""What a trace is made of: tensors at one moment each."""
+"""The values of a trace, each a tensor at one moment."""
 
 from __future__ import annotations
 

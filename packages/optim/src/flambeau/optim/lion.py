@@ -58,7 +58,7 @@ class Lion(Optimizer):
             if "exp_avg" not in state:
                 state["exp_avg"] = flambeau.zeros_like(param)
             values, average = param.detach(), state["exp_avg"]
-            if param.is_complex():  # real and imaginary parts have signs of their own
+            if param.is_complex():  # update real and imaginary parts separately
                 values, grad, average = (flambeau.view_as_real(part) for part in (values, grad, average))
             grad = -grad if group["maximize"] else grad
             update = grad.lerp(average, beta1).sign_()

@@ -1,4 +1,4 @@
-// Special functions with a parameter of their own beside their row.
+// Special functions with a parameter that their pointwise row does not have.
 #include "flambeau/rows/special.h"
 #include "flambeau/operator.h"
 #include "flambeau/rows/special_scalar.h"

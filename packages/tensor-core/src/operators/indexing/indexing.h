@@ -39,7 +39,7 @@ Target target_of(const Tensor& t, Write write, const char* name, std::initialize
 // `source`, contiguous and outside the memory of `target`: copied where it is not.
 Tensor settled(const Tensor& source, const Tensor& target);
 
-// What computes name, or name_, of a function whose first parameter says where it writes.
+// Binds the first parameter of a function, which selects the new tensor or the in-place result.
 template <auto function, Write write>
 inline constexpr auto writing = []<class... Args>(Tensor (*)(Write, Args...)) {
   return +[](Args... arguments) -> Tensor { return function(write, arguments...); };

@@ -1,4 +1,4 @@
-// What a recurrent layer and its derivatives share. Internal to the recurrent family.
+// Declarations shared by recurrent layers and their derivatives. Internal to the recurrent family.
 #pragma once
 
 #include "flambeau/autograd.h"

@@ -44,7 +44,7 @@ void require_any(const Tensor& t, const char* name);    // an element
 // The reduction without history, in the dtype it is accumulated in.
 Tensor reduce(kernels::Reduce op, const Tensor& t, const OptionalDims& dims, bool keepdim);
 
-// What to reduce for a result in a dtype: the tensor itself, if its elements are accumulated in that dtype anyway.
+// Converts a tensor to the dtype of a reduction's result, unless its elements are accumulated in that dtype anyway.
 Tensor suited(kernels::Reduce op, const Tensor& t, Dtype type);
 
 // How partial results are joined.

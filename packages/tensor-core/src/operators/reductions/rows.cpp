@@ -77,7 +77,7 @@ using kernels::Reduce;
 
 struct ReductionRow {
   const char* node;
-  Tensor (*gradient)(const Tensor& grad, const Tensor& x, const Tensor& result);  // null where there is none
+  Tensor (*gradient)(const Tensor& grad, const Tensor& x, const Tensor& result);  // null for a row without a gradient
   bool reads_x, reads_result;
 };
 

@@ -71,7 +71,7 @@ class RandomShortestSize(Transform):
 
 
 def _fill_of(fill: Any, value: Any) -> Any:
-    """What lies around one kind of value, where that is said by kinds."""
+    """Return the fill for one kind of value; `fill` is a number, or a mapping from kinds to numbers."""
     if not isinstance(fill, Mapping):
         return fill
     for key in (type(value) if kind_of(value) else tv_tensors.Image, "others"):
