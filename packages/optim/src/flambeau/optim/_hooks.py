@@ -8,7 +8,7 @@ from collections.abc import Callable
 from types import FunctionType
 from typing import Any
 
-from flambeau.utils.hooks import Hooks, RemovableHandle, new_handle
+from flambeau.utils.hooks import Hooks, RemovableHandle, new_handle, replaced_arguments
 
 STEP_PRE_HOOKS: Hooks = OrderedDict()  # of all optimizers
 STEP_POST_HOOKS: Hooks = OrderedDict()
@@ -108,14 +108,7 @@ def with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
 def _after_pre_hooks(
     optimizer: Hooked, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """What the hooks make of a step's arguments."""
+    """Return a step's arguments as the hooks change them."""
     for hook in (*STEP_PRE_HOOKS.values(), *optimizer._table("step_pre").values()):
-        changed = hook(optimizer, args, kwargs)
-        if changed is None:
-            continue
-        if not (isinstance(changed, tuple) and len(changed) == 2):
-            raise RuntimeError(
-                f"a step pre hook must return None or a tuple of (new_args, new_kwargs), but got {changed}"
-            )
-        args, kwargs = changed
+        args, kwargs = replaced_arguments("a step pre hook", hook(optimizer, args, kwargs), args, kwargs)
     return args, kwargs

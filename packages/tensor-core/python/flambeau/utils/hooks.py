@@ -61,9 +61,23 @@ class RemovableHandle:
 
 
 def new_handle(hooks: OrderedDict[int, Any], hook: Any, prepend: bool = False) -> RemovableHandle:
-    """Registers ``hook`` as the last one, or as the first."""
+    """Register ``hook`` as the last one, or as the first."""
     handle = RemovableHandle(hooks)
     hooks[handle.id] = hook
     if prepend:
         hooks.move_to_end(handle.id, last=False)
     return handle
+
+
+def replaced_arguments(
+    kind: str, result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the arguments of a call after a hook: those it returned, or the former ones if it returned None.
+
+    Raises: RuntimeError that names the kind of hook if it returned anything else.
+    """
+    if result is None:
+        return args, kwargs
+    if not (isinstance(result, tuple) and len(result) == 2):
+        raise RuntimeError(f"{kind} must return None or a tuple of (new_args, new_kwargs), but got {result}.")
+    return result

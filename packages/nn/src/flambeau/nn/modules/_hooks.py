@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from flambeau.utils.hooks import RemovableHandle, new_handle
+from flambeau.utils.hooks import RemovableHandle, new_handle, replaced_arguments
 
 if TYPE_CHECKING:
     from ._calls import Caller
@@ -104,14 +104,7 @@ def _run_pre_hooks(
             if replaced is not None:
                 args = replaced if isinstance(replaced, tuple) else (replaced,)
             continue
-        replaced = hook(module, args, kwargs)
-        if replaced is None:
-            continue
-        if not (isinstance(replaced, tuple) and len(replaced) == 2):
-            raise RuntimeError(
-                f"forward pre-hook must return None or a tuple of (new_args, new_kwargs), but got {replaced}."
-            )
-        args, kwargs = replaced
+        args, kwargs = replaced_arguments("forward pre-hook", hook(module, args, kwargs), args, kwargs)
     return args, kwargs
 
 
