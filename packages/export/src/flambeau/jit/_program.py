@@ -6,7 +6,7 @@ import contextlib
 import inspect
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import IO, Any, NoReturn
 
 import flambeau
@@ -321,21 +321,11 @@ def write(
     training: bool,
     extra_files: Mapping[str, Any] | None,
 ) -> None:
-    """Writes a program and its tensors as a safetensors file."""
-    tensors: dict[str, Tensor] = {}
-    same: dict[str, str] = {}
-    by_identity: dict[int, str] = {}
-    for path, tensor in {**state, **constants}.items():
-        first = by_identity.setdefault(id(tensor), path)
-        if first != path and path not in program.state_names:
-            same[path] = first
-        else:
-            tensors[path] = tensor
+    """Write a program and its tensors as a safetensors file."""
+    tensors, same = _without_repeats({**state, **constants}, program.state_names)
     for path, tensor in tensors.items():
         if safetensors.code_of(tensor) is None:
-            raise NotImplementedError(
-                f"{path} has the dtype {tensor.dtype}, for which there is none in the file's format"
-            )
+            raise NotImplementedError(f"{path} has the dtype {tensor.dtype}, which safetensors files cannot hold")
     about = {
         "inputs": program.inputs,
         "outputs": program.outputs.form,
@@ -354,6 +344,20 @@ def write(
     )
     with opened as file:
         safetensors.write(file, tensors, metadata)
+
+
+def _without_repeats(named: Mapping[str, Tensor], kept: Collection[str]) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return each tensor once, except for the names `kept`, and the first name of each repeated one."""
+    tensors: dict[str, Tensor] = {}
+    same: dict[str, str] = {}
+    by_identity: dict[int, str] = {}
+    for path, tensor in named.items():
+        first = by_identity.setdefault(id(tensor), path)
+        if first != path and path not in kept:
+            same[path] = first
+        else:
+            tensors[path] = tensor
+    return tensors, same
 
 
 def read(
