@@ -55,14 +55,7 @@ py::list traceback_lines(const Node& node) {
 }
 
 void rethrow_with_note(const Node& node, const char* doing) {
-  try {
-    throw;
-  } catch (const PythonError&) {
-  } catch (py::error_already_set& e) {
-    e.restore();
-  } catch (const std::exception& e) {
-    python_interface->set_error(e);
-  }
+  python_interface->translate_exception();
   PyObject *type, *value, *trace;
   PyErr_Fetch(&type, &value, &trace);
   PyErr_NormalizeException(&type, &value, &trace);

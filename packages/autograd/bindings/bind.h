@@ -59,13 +59,10 @@ PyObject* guarded(F&& body) {
   const InterpreterSection section;
   try {
     return body();
-  } catch (const PythonError&) {
-  } catch (pybind11::error_already_set& e) {
-    e.restore();
-  } catch (const std::exception& e) {
-    python_interface->set_error(e);
+  } catch (...) {
+    python_interface->translate_exception();
+    return nullptr;
   }
-  return nullptr;
 }
 
 }  // namespace flambeau::autograd

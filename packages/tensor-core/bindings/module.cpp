@@ -33,7 +33,7 @@ void set_error(const std::exception& e) {
   PyErr_SetString(error_type(e), exhausted ? "out of memory" : e.what());
 }
 
-PythonInterface interface{wrap_for_extension, unwrap_for_extension, set_error, nullptr};
+PythonInterface interface{wrap_for_extension, unwrap_for_extension, translate_exception, nullptr};
 
 void bind_controls(py::module_& m) {
   m.def("get_num_threads", &num_threads, "How many threads operators use.");

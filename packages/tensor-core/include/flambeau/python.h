@@ -12,10 +12,10 @@
 namespace flambeau {
 
 struct PythonInterface {
-  PyObject* (*wrap)(const Tensor& t);          // a new reference
-  const Tensor* (*unwrap)(PyObject* object);   // null if it is not a Tensor; no error is set
-  void (*set_error)(const std::exception& e);  // the Python exception that stands for a library error
-  PyObject* lock;                              // of InterpreterSection
+  PyObject* (*wrap)(const Tensor& t);         // a new reference
+  const Tensor* (*unwrap)(PyObject* object);  // null if it is not a Tensor; no error is set
+  void (*translate_exception)();              // sets the Python error for the C++ exception being handled
+  PyObject* lock;                             // of InterpreterSection
 };
 // Set by flambeau._core when it is imported.
 FLAMBEAU_API extern const PythonInterface* python_interface;
@@ -120,8 +120,8 @@ inline void register_exceptions() {
     try {
       if (p) std::rethrow_exception(p);
     } catch (const PythonError&) {
-    } catch (const Error& e) {
-      python_interface->set_error(e);
+    } catch (const Error&) {
+      python_interface->translate_exception();
     }
   });
 }
