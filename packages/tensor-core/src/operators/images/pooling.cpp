@@ -1,15 +1,11 @@
-// Max pooling: over equal windows, adaptive ones and random ones.
-#include "operators/images/pooling.h"
-
+// Max pooling over equal and adaptive windows.
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 
 #include "cuda/runtime/pool.h"
 #include "flambeau/cuda.h"
 #include "flambeau/operator.h"
-#include "flambeau/parallel.h"
-#include "kernels/layers/networks.h"
+#include "operators/images/max_windows.h"
 
 namespace flambeau {
 
@@ -25,28 +21,28 @@ int64_t out_size(const PoolAxis& a, bool ceil_mode) {
   return out;
 }
 
-Shape spread(const char* name, const char* argument, const Shape& values, int dims) {
+}  // namespace
+
+Shape one_per_dimension(const char* name, const char* argument, const Shape& values, int dims) {
   require(values.size() == 1 || values.size() == size_t(dims), name, ": ", argument,
           " must either be a single int, or ", "a tuple of ", dims, " ints, got ", values);
   return values.size() == 1 ? Shape(size_t(dims), values[0]) : values;
 }
 
-// From dimension `first` on, none may be empty.
-void check_input(const char* name, int dims, const Tensor& t, int first) {
+void check_pool_input(const char* name, int dims, const Tensor& t, int first) {
   require(t.dim() == dims + 1 || t.dim() == dims + 2, name, ": Expected ", dims + 1, "D or ", dims + 2,
           "D input, got shape ", t.shape());
   for (int i = first; i < t.dim(); ++i)
     require(t.size(i) > 0, name, ": expected input to have non-zero sizes except for the batch, got shape ", t.shape());
 }
 
-}  // namespace
-
 std::vector<PoolAxis> pool_axes(const char* name, int dims, const Tensor& t, const PoolOptions& o) {
-  const Shape kernel = spread(name, "kernel_size", o.kernel, dims),
-              stride = o.stride.empty() ? kernel : spread(name, "stride", o.stride, dims),
-              padding = spread(name, "padding", o.padding, dims),
-              dilation = o.dilation.empty() ? Shape(size_t(dims), 1) : spread(name, "dilation", o.dilation, dims);
-  check_input(name, dims, t, t.dim() == dims + 2);
+  const Shape kernel = one_per_dimension(name, "kernel_size", o.kernel, dims),
+              stride = o.stride.empty() ? kernel : one_per_dimension(name, "stride", o.stride, dims),
+              padding = one_per_dimension(name, "padding", o.padding, dims),
+              dilation =
+                  o.dilation.empty() ? Shape(size_t(dims), 1) : one_per_dimension(name, "dilation", o.dilation, dims);
+  check_pool_input(name, dims, t, t.dim() == dims + 2);
   require<NotImplementedError>(t.dtype() != Dtype::bool_ && !is_complex(t.dtype()), "\"", name,
                                "\" not implemented for '", t.dtype(), "'");
   std::vector<PoolAxis> axes;
@@ -73,7 +69,7 @@ Shape adaptive_sizes(const char* name, int dims, const Tensor& t, const std::vec
                      int first) {
   require<ValueError>(dims == 1 || t.dim() > dims, "Input dimension should be at least ", dims + 1, " for ", name,
                       ", got shape ", t.shape());
-  check_input(name, dims, t, first);
+  check_pool_input(name, dims, t, first);
   require(output.size() == 1 || output.size() == size_t(dims), name, ": output_size must be one int or ", dims,
           " of them, got ", output.size());
   Shape sizes;
@@ -88,98 +84,16 @@ Shape adaptive_sizes(const char* name, int dims, const Tensor& t, const std::vec
 
 namespace {
 
-// Windows given by their starts and counts along up to three dimensions.
-class Windows {
- public:
-  struct Axis {
-    int64_t size, step;
-    std::vector<int64_t> start, count;
-  };
-  explicit Windows(std::vector<Axis> axes) : axes_(std::move(axes)) {}
-
-  Shape output_shape(Shape shape) const {
-    for (size_t i = 0; i < axes_.size(); ++i) shape[shape.size() - axes_.size() + i] = int64_t(axes_[i].start.size());
-    return shape;
-  }
-  int64_t places() const {
-    int64_t n = 1;
-    for (const Axis& a : axes_) n *= a.size;
-    return n;
-  }
-  // For the kernel: missing dimensions in front are one window of one place.
-  kernels::MaxWindows view() const {
-    static constexpr int64_t kZero = 0, kOne = 1;
-    kernels::MaxWindows w;
-    const size_t missing = 3 - axes_.size();
-    for (size_t i = 0; i < 3; ++i) {
-      if (i < missing) {
-        w.axes[i] = {1, 1, 1, &kZero, &kOne};
-      } else {
-        const Axis& a = axes_[i - missing];
-        w.axes[i] = {a.size, int64_t(a.start.size()), a.step, a.start.data(), a.count.data()};
-      }
-    }
-    return w;
-  }
-
- private:
-  std::vector<Axis> axes_;
-};
-
-Windows::Axis windows_of(const PoolAxis& a) {
-  Windows::Axis w{a.size, a.dilation, {}, {}};
-  for (int64_t o = 0; o < a.out; ++o) {
-    const int64_t begin = o * a.stride - a.padding, end = std::min(begin + a.dilation * (a.kernel - 1) + 1, a.size);
-    const int64_t start = begin >= 0 ? begin : begin + (-begin + a.dilation - 1) / a.dilation * a.dilation;
-    w.start.push_back(std::min(start, a.size - 1));
-    w.count.push_back(std::max<int64_t>(0, (end - start + a.dilation - 1) / a.dilation));
-  }
-  return w;
-}
-
-int kernel_index(Dtype type) { return type == Dtype::float32 ? 0 : type == Dtype::float64 ? 1 : 2; }
-
-// run(plane of the input, plane of the output, its indices) for every plane.
-template <class F>
-TensorPair over_planes(const Tensor& input, const Shape& shape, int64_t places, F&& run) {
-  TensorPair result;
-  NoRecording off;
-  const Dtype type = !is_floating(input.dtype())       ? Dtype::int64
-                     : input.dtype() == Dtype::float64 ? Dtype::float64
-                                                       : Dtype::float32;
-  const Tensor x = contiguous(to(input, type));
-  result.values = empty(shape, type);
-  result.indices = empty(shape, Dtype::int64);
-  const int64_t planes = x.numel() / places, outputs = planes ? result.values.numel() / planes : 0,
-                size = item_size(type);
-  if (result.values.numel() && !x.is_meta())
-    parallel_items(planes, std::max<int64_t>(1, 20000 / (places + 1)), [&](int64_t begin, int64_t end) {
-      for (int64_t p = begin; p < end; ++p)
-        run(type, p, x.bytes() + p * places * size, result.values.bytes() + p * outputs * size,
-            result.indices.data<int64_t>() + p * outputs);
-    });
-  result.values = to(result.values, input.dtype());
-  return result;
-}
-
-// On a GPU: windows of equal size, or adaptive ones.
-TensorPair max_there(const Tensor& input, const Shape& shape, const cuda::PoolWindows& windows) {
-  NoRecording off;
-  TensorPair result;
-  result.values = empty(shape, input.dtype());
-  result.indices = empty(shape, Dtype::int64);
-  cuda::max_pool(windows, result.values, result.indices, contiguous(input));
-  return result;
-}
-
 Tensor derivative_there(const cuda::PoolWindows& windows, const Shape& shape, const Tensor& indices, const Tensor& g) {
   const Tensor out = empty(shape, g.dtype());
   cuda::max_pool_derivative(windows, out, contiguous(indices), contiguous(g));
   return out;
 }
 
-TensorPair recorded(const char* name, int dims, const Tensor& input, TensorPair result,
-                    const std::optional<cuda::PoolWindows>& windows = {}) {
+}  // namespace
+
+TensorPair recorded_max_pool(const char* name, int dims, const Tensor& input, TensorPair result,
+                             const std::optional<cuda::PoolWindows>& windows) {
   if (recording(input))
     record(
         name, {&result.values}, {&input}, {&result.indices}, [dims, shape = input.shape(), windows](const Context& c) {
@@ -201,24 +115,47 @@ TensorPair recorded(const char* name, int dims, const Tensor& input, TensorPair 
   return result;
 }
 
+namespace {
+
+Windows::Axis windows_of(const PoolAxis& a) {
+  Windows::Axis w{a.size, a.dilation, {}, {}};
+  for (int64_t o = 0; o < a.out; ++o) {
+    const int64_t begin = o * a.stride - a.padding, end = std::min(begin + a.dilation * (a.kernel - 1) + 1, a.size);
+    const int64_t start = begin >= 0 ? begin : begin + (-begin + a.dilation - 1) / a.dilation * a.dilation;
+    w.start.push_back(std::min(start, a.size - 1));
+    w.count.push_back(std::max<int64_t>(0, (end - start + a.dilation - 1) / a.dilation));
+  }
+  return w;
+}
+
+// On a GPU: windows of equal size, or adaptive ones.
+TensorPair max_there(const Tensor& input, const Shape& shape, const cuda::PoolWindows& windows) {
+  NoRecording off;
+  TensorPair result;
+  result.values = empty(shape, input.dtype());
+  result.indices = empty(shape, Dtype::int64);
+  cuda::max_pool(windows, result.values, result.indices, contiguous(input));
+  return result;
+}
+
 // One window: the whole plane.
 TensorPair max_of_planes(const char* name, int dims, const Tensor& input, const Windows& windows) {
   const int64_t places = windows.places();
-  return recorded(name, dims, input,
-                  over_planes(input, windows.output_shape(input.shape()), places,
-                              [&](Dtype type, int64_t, const char* in, char* out, int64_t* index) {
-                                kernels::table().argmax[int(type)](index, in, 1, places, 1, 1);
-                                std::memcpy(out, in + *index * item_size(type), size_t(item_size(type)));
-                              }));
+  return recorded_max_pool(name, dims, input,
+                           over_planes(input, windows.output_shape(input.shape()), places,
+                                       [&](Dtype type, int64_t, const char* in, char* out, int64_t* index) {
+                                         kernels::table().argmax[int(type)](index, in, 1, places, 1, 1);
+                                         std::memcpy(out, in + *index * item_size(type), size_t(item_size(type)));
+                                       }));
 }
 
 TensorPair max_windows(const char* name, int dims, const Tensor& input, const Windows& windows) {
   const kernels::MaxWindows w = windows.view();
-  return recorded(name, dims, input,
-                  over_planes(input, windows.output_shape(input.shape()), windows.places(),
-                              [&](Dtype type, int64_t, const char* in, char* out, int64_t* indices) {
-                                kernels::networks().max_windows[kernel_index(type)](w, in, out, indices);
-                              }));
+  return recorded_max_pool(name, dims, input,
+                           over_planes(input, windows.output_shape(input.shape()), windows.places(),
+                                       [&](Dtype type, int64_t, const char* in, char* out, int64_t* indices) {
+                                         kernels::networks().max_windows[kernel_index(type)](w, in, out, indices);
+                                       }));
 }
 
 constexpr const char* kNames[] = {"max_pool1d", "max_pool2d", "max_pool3d"};
@@ -250,14 +187,14 @@ TensorPair max_pool(int dims, const Tensor& input, const PoolOptions& options) {
       there.size[i] = w.size[i], there.out[i] = w.out[i], there.kernel[i] = w.kernel[i];
       there.stride[i] = w.stride[i], there.padding[i] = w.padding[i], there.dilation[i] = w.dilation[i];
     }
-    return recorded(kNodes[dims - 1], dims, input, max_there(input, shape, there), there);
+    return recorded_max_pool(kNodes[dims - 1], dims, input, max_there(input, shape, there), there);
   }
   if (places >= (int64_t(1) << 30)) {  // places are 32-bit numbers in the kernel for equal windows
     std::vector<Windows::Axis> windows;
     for (const PoolAxis& a : axes) windows.push_back(windows_of(a));
     return max_windows(kNodes[dims - 1], dims, input, Windows(std::move(windows)));
   }
-  return recorded(
+  return recorded_max_pool(
       kNodes[dims - 1], dims, input,
       over_planes(input, shape, places, [&](Dtype type, int64_t, const char* in, char* out, int64_t* indices) {
         kernels::networks().max_equal_windows[kernel_index(type)](w, in, out, indices);
@@ -275,7 +212,7 @@ TensorPair adaptive_max_pool(int dims, const Tensor& input, const std::vector<st
       there.size[3 - dims + i] = input.size(i - dims);
       there.out[3 - dims + i] = shape[shape.size() - size_t(dims - i)] = sizes[size_t(i)];
     }
-    return recorded(kAdaptiveNodes[dims - 1], dims, input, max_there(input, shape, there), there);
+    return recorded_max_pool(kAdaptiveNodes[dims - 1], dims, input, max_there(input, shape, there), there);
   }
   std::vector<Windows::Axis> windows;
   for (int i = 0; i < dims; ++i) {
@@ -289,80 +226,6 @@ TensorPair adaptive_max_pool(int dims, const Tensor& input, const std::vector<st
   }
   return (product(sizes) == 1 ? max_of_planes : max_windows)(kAdaptiveNodes[dims - 1], dims, input,
                                                              Windows(std::move(windows)));
-}
-
-namespace {
-
-// Graham 2014, arXiv:1412.6071: windows of one size whose starts are spread by a random number in [0, 1).
-// Computed in the type of the samples: the starts are whole numbers, and rounding decides them.
-template <class T>
-Windows::Axis fractional_axis(int64_t size, int64_t out, int64_t kernel, T sample) {
-  Windows::Axis w{size, 1, {}, {}};
-  const T alpha = out > 1 ? T(size - kernel) / T(out - 1) : T(0);
-  for (int64_t o = 0; o < out; ++o) {
-    const int64_t start = o + 1 == out ? size - kernel : int64_t((T(o) + sample) * alpha) - int64_t(sample * alpha);
-    w.start.push_back(std::clamp<int64_t>(start, 0, size - kernel));
-    w.count.push_back(kernel);
-  }
-  return w;
-}
-
-TensorPair fractional_there(int dims, const Tensor& input, const Shape& shape, const Shape& kernel,
-                            const Tensor& samples) {
-  NoRecording off;
-  cuda::PoolWindows w{{1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}, false};
-  for (int i = 0; i < dims; ++i) {
-    const size_t at = size_t(3 - dims + i), from = shape.size() - size_t(dims - i);
-    w.size[at] = input.shape()[from], w.out[at] = shape[from], w.kernel[at] = kernel[size_t(i)];
-  }
-  const TensorPair result{empty(shape, input.dtype()), empty(shape, Dtype::int64)};
-  cuda::fractional_max_pool(w, result.values, result.indices, contiguous(input), samples);
-  return result;
-}
-
-}  // namespace
-
-TensorPair fractional_max_pool(int dims, const Tensor& input, const Shape& kernel, const Shape& output,
-                               const Tensor& samples) {
-  const char* name = dims == 2 ? "fractional_max_pool2d" : "fractional_max_pool3d";
-  check_input(name, dims, input, 1);
-  require<NotImplementedError>(is_floating(input.dtype()), "\"", name, "\" not implemented for '", input.dtype(), "'");
-  const Shape kernels = spread(name, "kernel_size", kernel, dims), sizes = spread(name, "output_size", output, dims);
-  const bool batched = input.dim() == dims + 2;
-  const int64_t batch = batched ? input.size(0) : 1, channels = input.size(batched ? 1 : 0);
-  require(samples.dim() == 3 && samples.size(0) == batch && samples.size(1) == channels && samples.size(2) == dims,
-          name, ": _random_samples must have the shape ", Shape{batch, channels, dims}, ", got ", samples.shape());
-  require(samples.dtype() == input.dtype(), name, ": _random_samples must have the input's dtype ", input.dtype(),
-          ", got ", samples.dtype());
-  Shape shape = input.shape();
-  int64_t places = 1;
-  for (int i = 0; i < dims; ++i) {
-    const int64_t size = input.size(i - dims);
-    require(kernels[i] > 0 && sizes[i] > 0, name, ": kernel_size and output_size must be positive, got ", kernels,
-            " and ", sizes);
-    require(kernels[i] <= size && sizes[i] <= size && sizes[i] + kernels[i] - 1 <= size, name, ": kernel_size ",
-            kernels, " and output_size ", sizes, " are too large relative to the input ", input.shape());
-    shape[shape.size() - size_t(dims - i)] = sizes[i];
-    places *= size;
-  }
-  const char* node = dims == 2 ? "FractionalMaxPool2D" : "FractionalMaxPool3D";
-  const Tensor uniform = contiguous(to(samples, Dtype::float64));
-  if (cuda::takes(input)) return recorded(node, dims, input, fractional_there(dims, input, shape, kernels, uniform));
-  return recorded(
-      node, dims, input,
-      over_planes(input, shape, places, [&](Dtype type, int64_t plane, const char* in, char* out, int64_t* indices) {
-        std::vector<Windows::Axis> axes;
-        for (int i = 0; i < dims; ++i) {
-          // The samples of a plane are in the order width, height, depth in two dimensions.
-          const int at = dims == 2 ? 1 - i : i;
-          const double sample = uniform.data<double>()[plane * dims + at];
-          const int64_t size = input.size(i - dims);
-          axes.push_back(input.dtype() == Dtype::float64 ? fractional_axis(size, sizes[i], kernels[i], sample)
-                                                         : fractional_axis(size, sizes[i], kernels[i], float(sample)));
-        }
-        const Windows windows(std::move(axes));
-        kernels::networks().max_windows[kernel_index(type)](windows.view(), in, out, indices);
-      }));
 }
 
 namespace {
@@ -382,15 +245,6 @@ template <int dims>
 TensorOrTensors pool_adaptive_max(const Tensor& input, const OptionalSizes& output_size, bool indices) {
   return values_or_pair(adaptive_max_pool(dims, input, output_size), indices);
 }
-template <int dims>
-TensorPair pool_fractional_max(const Tensor& input, const Shape& kernel, const Shape& output, const Tensor& samples) {
-  if (samples.defined()) return fractional_max_pool(dims, input, kernel, output, samples);
-  const bool batched = input.dim() == dims + 2;
-  const Tensor drawn = empty({batched ? input.size(0) : 1, input.dim() ? input.size(batched) : 0, dims}, input.dtype());
-  if (is_floating(input.dtype())) fill_uniform(drawn, 0, 1, nullptr);
-  return fractional_max_pool(dims, input, kernel, output, drawn);
-}
-
 const Operator max_pool1d_operator(
     {.signature =
          "max_pool1d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False)",
@@ -444,20 +298,6 @@ const Operator _adaptive_max_pool3d_operator(
      .doc = "The largest value of windows that divide the image into output_size parts, and its position. Gradient: to "
             "it.",
      .forward = pool_adaptive_max<3>});
-
-const Operator _fractional_max_pool2d_operator(
-    {.signature = "_fractional_max_pool2d(input, kernel_size, output_size, samples=None)",
-     .forms = kPrivate | kFloat32,
-     .doc = "The largest value of output_size windows whose starts are spread by random samples (N, C, dimensions) in "
-            "[0, 1), and its position. Source: Graham 2014, arXiv:1412.6071.",
-     .forward = pool_fractional_max<2>});
-
-const Operator _fractional_max_pool3d_operator(
-    {.signature = "_fractional_max_pool3d(input, kernel_size, output_size, samples=None)",
-     .forms = kPrivate | kFloat32,
-     .doc = "The largest value of output_size windows whose starts are spread by random samples (N, C, dimensions) in "
-            "[0, 1), and its position. Source: Graham 2014, arXiv:1412.6071.",
-     .forward = pool_fractional_max<3>});
 
 }  // namespace
 

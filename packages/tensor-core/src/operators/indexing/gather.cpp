@@ -1,12 +1,10 @@
 // gather and scatter: one index entry for each element.
-#include <cmath>
-#include <limits>
-
 #include "cuda/indexing.h"
 #include "flambeau/operator.h"
 #include "flambeau/parallel.h"
 #include "operators/indexing/combined_writes.h"
 #include "operators/indexing/indexing.h"
+#include "operators/indexing/scatter.h"
 
 namespace flambeau {
 
@@ -101,19 +99,6 @@ void check_index(const Tensor& t, int64_t dim, const Tensor& index) {
             ": size does not match at dimension ", i);
 }
 
-// How a gradient or a source shrinks to the shape of the index, and back.
-Tensor shrunk(Tensor t, const Shape& shape) {
-  for (int d = 0; d < t.dim(); ++d)
-    if (t.shape()[d] != shape[d]) t = narrow(t, d, 0, shape[d]);
-  return t;
-}
-Tensor grown(const Tensor& t, const Shape& shape) {
-  if (t.shape() == shape) return t;
-  const Tensor whole = zeros(shape, t.dtype());
-  copy_(shrunk(whole, t.shape()), t);
-  return whole;
-}
-
 // Writes combine(element, value) at every entry, in the order of the entries.
 void store(const Tensor& out, int64_t dim, const Tensor& index, const Tensor& source, const Shape& strides, Combine c) {
   if (index.numel() == 0 || out.is_meta()) return;
@@ -138,11 +123,35 @@ void store(const Tensor& out, int64_t dim, const Tensor& index, const Tensor& so
   });
 }
 
-struct Scatter {
-  int64_t dim;
-  Tensor index;
-};
-// Checks everything before anything is written.
+// The entries as a vector where every slice has the same ones: an index that was expanded.
+Tensor shared_entries(const Tensor& t, int64_t dim, const Tensor& index) {
+  if (t.dim() < 2 || index.numel() == 0) return {};
+  for (int64_t d = 0; d < t.dim(); ++d)
+    if (d != dim && (index.shape()[d] != t.shape()[d] || (t.shape()[d] > 1 && index.strides()[d] != 0))) return {};
+  return from_storage(index.impl()->storage, {index.shape()[dim]}, {index.strides()[dim]}, index.offset(),
+                      Dtype::int64);
+}
+
+Blocks blocks_at(const Tensor& t, int64_t dim, const Tensor& entries) {
+  Blocks b = blocks_around(t, dim, dim);
+  pick(b, t, dim, entries, Negative::Refused);
+  return b;
+}
+
+}  // namespace
+
+Tensor shrunk(Tensor t, const Shape& shape) {
+  for (int d = 0; d < t.dim(); ++d)
+    if (t.shape()[d] != shape[d]) t = narrow(t, d, 0, shape[d]);
+  return t;
+}
+Tensor grown(const Tensor& t, const Shape& shape) {
+  if (t.shape() == shape) return t;
+  const Tensor whole = zeros(shape, t.dtype());
+  copy_(shrunk(whole, t.shape()), t);
+  return whole;
+}
+
 Scatter checked_scatter(const Tensor& t, int64_t dim, const Tensor& index, const Tensor* source, const char* name) {
   Scatter s{t.wrap_dim(dim), index_tensor(index, name)};
   check_index(t, s.dim, index);
@@ -161,21 +170,6 @@ Scatter checked_scatter(const Tensor& t, int64_t dim, const Tensor& index, const
   return s;
 }
 
-// The entries as a vector where every slice has the same ones: an index that was expanded.
-Tensor shared_entries(const Tensor& t, int64_t dim, const Tensor& index) {
-  if (t.dim() < 2 || index.numel() == 0) return {};
-  for (int64_t d = 0; d < t.dim(); ++d)
-    if (d != dim && (index.shape()[d] != t.shape()[d] || (t.shape()[d] > 1 && index.strides()[d] != 0))) return {};
-  return from_storage(index.impl()->storage, {index.shape()[dim]}, {index.strides()[dim]}, index.offset(),
-                      Dtype::int64);
-}
-
-Blocks blocks_at(const Tensor& t, int64_t dim, const Tensor& entries) {
-  Blocks b = blocks_around(t, dim, dim);
-  pick(b, t, dim, entries, Negative::Refused);
-  return b;
-}
-
 void store_source(const Tensor& out, const Scatter& s, const Tensor& source, Combine c) {
   if (source.shape() == s.index.shape())
     if (const Tensor entries = shared_entries(out, s.dim, s.index); entries.defined())
@@ -186,8 +180,6 @@ void store_source(const Tensor& out, const Scatter& s, const Tensor& source, Com
 void store_value(const Tensor& out, const Scatter& s, Scalar value, Combine c) {
   store(out, s.dim, s.index, scalar_tensor(value, out.dtype()), Shape(std::max<size_t>(1, s.index.shape().size())), c);
 }
-
-}  // namespace
 
 Tensor gather(const Tensor& t, int64_t dim, const Tensor& index) {
   dim = t.wrap_dim(dim);
@@ -266,129 +258,6 @@ Tensor scatter_add(const Tensor& t, int64_t dim, const Tensor& index, const Tens
 
 namespace {
 
-Scalar limit_of(Dtype d, bool lowest) {
-  return dispatch(d, [&](auto tag) -> Scalar {
-    using T = typename decltype(tag)::type;
-    if constexpr (std::is_same_v<T, bool>)
-      return Scalar(!lowest);
-    else if constexpr (std::is_integral_v<T>)
-      return Scalar(std::conditional_t<std::is_signed_v<T>, int64_t, uint64_t>(lowest ? std::numeric_limits<T>::min()
-                                                                                      : std::numeric_limits<T>::max()));
-    else
-      return Scalar(lowest ? -INFINITY : INFINITY);
-  });
-}
-
-Scalar neutral(Fold r, Dtype d) {
-  if (r == Fold::Sum || r == Fold::Mean) return Scalar(0);
-  if (r == Fold::Prod) return Scalar(1);
-  return limit_of(d, r == Fold::Max);
-}
-
-Combine combine_of(Fold r) {
-  switch (r) {
-    case Fold::Prod:
-      return Combine::Multiply;
-    case Fold::Max:
-      return Combine::Max;
-    case Fold::Min:
-      return Combine::Min;
-    default:
-      return Combine::Add;
-  }
-}
-
-// How many values each element of a mean is made of; 1 where there is none.
-Tensor counts(Shape shape, Dtype dtype, int64_t dim, Tensor index, bool include_self) {
-  for (size_t d = 0; d < index.shape().size(); ++d)
-    if (int64_t(d) != dim && index.shape()[d] == shape[d] && index.strides()[d] == 0) {
-      index = narrow(index, int64_t(d), 0, 1);  // what is repeated is counted once
-      shape[d] = 1;
-    }
-  const Dtype real = to_real(dtype);
-  const Tensor start = include_self ? ones(shape, real) : zeros(shape, real);
-  return to(clamp_min(scatter_add(start, dim, index, ones(index.shape(), real)), Scalar(1)), dtype);
-}
-
-// The derivatives. Where `include_self` is false the elements that were written to forget what they were.
-struct FoldDerivative {
-  Fold fold;
-  bool include_self;
-  int64_t dim;
-  Shape source_shape;
-
-  Tensor kept(const Tensor& t, const Tensor& index, Scalar otherwise) const {
-    return include_self ? t : scatter_value(t, dim, index, otherwise);
-  }
-
-  void product_rule(const Context& c, const Tensor& g, const Tensor& index, const Tensor& self, const Tensor& source,
-                    const Tensor& result) const {
-    if (c.needs(0)) {
-      const Tensor nonzero = where(eq(self, Scalar(0)), ones({}, self.dtype()), self);
-      const Tensor others = scatter_reduce(nonzero, dim, index, source, fold, include_self);
-      c.set(0, kept(g * others / nonzero, index, Scalar(0)));
-    }
-    if (!c.needs(1)) return;
-    const Tensor is_zero = eq(source, Scalar(0)), one = ones({}, source.dtype());
-    const Tensor zero_count = scatter_add(zeros(self.shape(), self.dtype()), dim, index, to(is_zero, self.dtype()));
-    const Tensor single = is_zero & eq(gather(zero_count, dim, index), Scalar(1));
-    const Tensor without =
-        scatter_reduce(kept(self, index, Scalar(1)), dim, index, where(single, one, source), fold, true);
-    const Tensor all = gather(g * result, dim, index) / where(is_zero, one, source);
-    c.set(1, grown(where(single, gather(g * without, dim, index), all), source_shape));
-  }
-
-  void extreme_rule(const Context& c, const Tensor& g, const Tensor& index, const Tensor& self, const Tensor& source,
-                    const Tensor& result) const {
-    const Tensor own = kept(to(eq(self, result), g.dtype()), index, Scalar(0));
-    const Tensor theirs = to(eq(source, gather(result, dim, index)), g.dtype());
-    const Tensor share = g / clamp_min(scatter_add(own, dim, index, theirs), Scalar(1));
-    if (c.needs(0)) c.set(0, share * own);
-    if (c.needs(1)) c.set(1, grown(gather(share, dim, index) * theirs, source_shape));
-  }
-
-  void operator()(const Context& c) const {
-    const Tensor &g = c.gradient(), &index = c.saved(0);
-    if (fold == Fold::Sum || fold == Fold::Mean) {
-      const Tensor share = fold == Fold::Sum ? g : g / counts(g.shape(), g.dtype(), dim, index, include_self);
-      if (c.needs(0)) c.set(0, kept(share, index, Scalar(0)));
-      if (c.needs(1)) c.set(1, grown(gather(share, dim, index), source_shape));
-      return;
-    }
-    const Tensor source = shrunk(c.saved(2), index.shape());
-    if (fold == Fold::Prod)
-      product_rule(c, g, index, c.saved(1), source, c.saved(3));
-    else
-      extreme_rule(c, g, index, c.saved(1), source, c.saved(3));
-  }
-};
-
-}  // namespace
-
-Tensor scatter_reduce(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& source, Fold fold,
-                      bool include_self, Write write, const char* name) {
-  const Scatter s = checked_scatter(t, dim, index, &source, name);
-  const bool recorded = recording(t, source);
-  const bool reads_values = recorded && fold != Fold::Sum && fold != Fold::Mean;
-  const Tensor original = reads_values && write == Write::InPlace ? clone(t) : t;
-  const Target target = target_of(t, write, name, {&source, &index});
-  if (!include_self) store_value(target.out, s, neutral(fold, t.dtype()), Combine::Assign);
-  store_source(target.out, s, source, combine_of(fold));
-  if (fold == Fold::Mean && index.numel() > 0) {
-    NoRecording off;
-    const Tensor n = counts(t.shape(), t.dtype(), s.dim, s.index, include_self);
-    copy_values(target.out, is_inexact(t.dtype()) ? div(target.out, n) : floor_divide(target.out, n));
-  }
-  if (!recorded) return target.out;
-  Tensors saved{s.index};
-  if (reads_values) saved.insert(saved.end(), {original, source, target.out});
-  record_saving("ScatterReduce", target, {&t, &source}, saved,
-                FoldDerivative{fold, include_self, s.dim, source.shape()});
-  return target.out;
-}
-
-namespace {
-
 Tensor scatter_any(Write write, const Tensor& t, int64_t dim, const Tensor& index, const std::optional<Operand>& source,
                    const std::optional<Operand>& value, std::optional<std::string_view> reduce) {
   require<TypeError>(source || value, "scatter(): argument 'src' must be Tensor or Number, not None");
@@ -404,11 +273,6 @@ Tensor scatter_any(Write write, const Tensor& t, int64_t dim, const Tensor& inde
 
 Tensor scatter_sum(Write write, const Tensor& t, int64_t dim, const Tensor& index, const Tensor& source) {
   return scatter_add(t, dim, index, source, write);
-}
-
-Tensor scatter_fold(Write write, const Tensor& t, int64_t dim, const Tensor& index, const Tensor& source,
-                    std::string_view reduce, bool include_self) {
-  return scatter_reduce(t, dim, index, source, fold_of(reduce), include_self, write);
 }
 
 Tensor take_along_dim(const Tensor& t, const Tensor& index, std::optional<int64_t> given) {
@@ -455,25 +319,6 @@ tensor([1., 0., 2.]))",
      .in_place = writing<scatter_sum, Write::InPlace>,
      .reference = "(lambda out: np.add.at(out, (np.arange(3)[:, None], index), src) or out)(input.copy())",
      .samples = "f(3, 4), 1, k(4, 3, 5), f(3, 5)"});
-
-const Operator scatter_reduce_operator(
-    {.signature = "scatter_reduce(input, dim, index, src, reduce, *, include_self=True)",
-     .forms = kFunction | kMethod | kOut,
-     .doc = R"(Reduce the elements of src that have the same index along a dimension.
-
-Args:
-    reduce: 'sum', 'prod', 'mean', 'amax' or 'amin'.
-    include_self: the element of input takes part in the reduction.
-Gradient: input and src; equal extremes share it.
-
->>> flambeau.scatter_reduce(flambeau.zeros(2), 0, flambeau.tensor([1, 0, 1]), flambeau.tensor([3.0, 4.0, 5.0]), "amax")
-tensor([4., 5.]))",
-     .forward = writing<scatter_fold, Write::Fresh>,
-     .in_place = writing<scatter_fold, Write::InPlace>,
-     .reference = "(lambda out: {'sum': np.add, 'prod': np.multiply, 'amax': np.maximum, 'amin': "
-                  "np.minimum}[reduce].at(out, (np.arange(3)[:, None], index), src) or out)(input.copy())",
-     .samples = "f(3, 4), 1, k(4, 3, 5), f(3, 5), 'amax'; f(3, 4), 1, k(4, 3, 2), f(3, 2), 'prod'; f(3, 4), 1, k(4, 3, "
-                "6), f(3, 6), 'sum'"});
 
 const Operator take_along_dim_operator(
     {.signature = "take_along_dim(input, indices, dim=None)",

@@ -1,0 +1,112 @@
+// Fractional max pooling: windows at random positions.
+#include <algorithm>
+
+#include "flambeau/operator.h"
+#include "operators/images/max_windows.h"
+
+namespace flambeau {
+
+namespace {
+
+// Graham 2014, arXiv:1412.6071: windows of one size whose starts are spread by a random number in [0, 1).
+// Computed in the type of the samples: the starts are whole numbers, and rounding decides them.
+template <class T>
+Windows::Axis fractional_axis(int64_t size, int64_t out, int64_t kernel, T sample) {
+  Windows::Axis w{size, 1, {}, {}};
+  const T alpha = out > 1 ? T(size - kernel) / T(out - 1) : T(0);
+  for (int64_t o = 0; o < out; ++o) {
+    const int64_t start = o + 1 == out ? size - kernel : int64_t((T(o) + sample) * alpha) - int64_t(sample * alpha);
+    w.start.push_back(std::clamp<int64_t>(start, 0, size - kernel));
+    w.count.push_back(kernel);
+  }
+  return w;
+}
+
+TensorPair fractional_there(int dims, const Tensor& input, const Shape& shape, const Shape& kernel,
+                            const Tensor& samples) {
+  NoRecording off;
+  cuda::PoolWindows w{{1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}, false};
+  for (int i = 0; i < dims; ++i) {
+    const size_t at = size_t(3 - dims + i), from = shape.size() - size_t(dims - i);
+    w.size[at] = input.shape()[from], w.out[at] = shape[from], w.kernel[at] = kernel[size_t(i)];
+  }
+  const TensorPair result{empty(shape, input.dtype()), empty(shape, Dtype::int64)};
+  cuda::fractional_max_pool(w, result.values, result.indices, contiguous(input), samples);
+  return result;
+}
+
+}  // namespace
+
+TensorPair fractional_max_pool(int dims, const Tensor& input, const Shape& kernel, const Shape& output,
+                               const Tensor& samples) {
+  const char* name = dims == 2 ? "fractional_max_pool2d" : "fractional_max_pool3d";
+  check_pool_input(name, dims, input, 1);
+  require<NotImplementedError>(is_floating(input.dtype()), "\"", name, "\" not implemented for '", input.dtype(), "'");
+  const Shape kernels = one_per_dimension(name, "kernel_size", kernel, dims),
+              sizes = one_per_dimension(name, "output_size", output, dims);
+  const bool batched = input.dim() == dims + 2;
+  const int64_t batch = batched ? input.size(0) : 1, channels = input.size(batched ? 1 : 0);
+  require(samples.dim() == 3 && samples.size(0) == batch && samples.size(1) == channels && samples.size(2) == dims,
+          name, ": _random_samples must have the shape ", Shape{batch, channels, dims}, ", got ", samples.shape());
+  require(samples.dtype() == input.dtype(), name, ": _random_samples must have the input's dtype ", input.dtype(),
+          ", got ", samples.dtype());
+  Shape shape = input.shape();
+  int64_t places = 1;
+  for (int i = 0; i < dims; ++i) {
+    const int64_t size = input.size(i - dims);
+    require(kernels[i] > 0 && sizes[i] > 0, name, ": kernel_size and output_size must be positive, got ", kernels,
+            " and ", sizes);
+    require(kernels[i] <= size && sizes[i] <= size && sizes[i] + kernels[i] - 1 <= size, name, ": kernel_size ",
+            kernels, " and output_size ", sizes, " are too large relative to the input ", input.shape());
+    shape[shape.size() - size_t(dims - i)] = sizes[i];
+    places *= size;
+  }
+  const char* node = dims == 2 ? "FractionalMaxPool2D" : "FractionalMaxPool3D";
+  const Tensor uniform = contiguous(to(samples, Dtype::float64));
+  if (cuda::takes(input))
+    return recorded_max_pool(node, dims, input, fractional_there(dims, input, shape, kernels, uniform));
+  return recorded_max_pool(
+      node, dims, input,
+      over_planes(input, shape, places, [&](Dtype type, int64_t plane, const char* in, char* out, int64_t* indices) {
+        std::vector<Windows::Axis> axes;
+        for (int i = 0; i < dims; ++i) {
+          // The samples of a plane are in the order width, height, depth in two dimensions.
+          const int at = dims == 2 ? 1 - i : i;
+          const double sample = uniform.data<double>()[plane * dims + at];
+          const int64_t size = input.size(i - dims);
+          axes.push_back(input.dtype() == Dtype::float64 ? fractional_axis(size, sizes[i], kernels[i], sample)
+                                                         : fractional_axis(size, sizes[i], kernels[i], float(sample)));
+        }
+        const Windows windows(std::move(axes));
+        kernels::networks().max_windows[kernel_index(type)](windows.view(), in, out, indices);
+      }));
+}
+
+namespace {
+
+template <int dims>
+TensorPair pool_fractional_max(const Tensor& input, const Shape& kernel, const Shape& output, const Tensor& samples) {
+  if (samples.defined()) return fractional_max_pool(dims, input, kernel, output, samples);
+  const bool batched = input.dim() == dims + 2;
+  const Tensor drawn = empty({batched ? input.size(0) : 1, input.dim() ? input.size(batched) : 0, dims}, input.dtype());
+  if (is_floating(input.dtype())) fill_uniform(drawn, 0, 1, nullptr);
+  return fractional_max_pool(dims, input, kernel, output, drawn);
+}
+
+const Operator _fractional_max_pool2d_operator(
+    {.signature = "_fractional_max_pool2d(input, kernel_size, output_size, samples=None)",
+     .forms = kPrivate | kFloat32,
+     .doc = "The largest value of output_size windows whose starts are spread by random samples (N, C, dimensions) in "
+            "[0, 1), and its position. Source: Graham 2014, arXiv:1412.6071.",
+     .forward = pool_fractional_max<2>});
+
+const Operator _fractional_max_pool3d_operator(
+    {.signature = "_fractional_max_pool3d(input, kernel_size, output_size, samples=None)",
+     .forms = kPrivate | kFloat32,
+     .doc = "The largest value of output_size windows whose starts are spread by random samples (N, C, dimensions) in "
+            "[0, 1), and its position. Source: Graham 2014, arXiv:1412.6071.",
+     .forward = pool_fractional_max<3>});
+
+}  // namespace
+
+}  // namespace flambeau

@@ -1,0 +1,84 @@
+// Max pooling over windows of any start and size. Internal to the pools.
+#pragma once
+
+#include <optional>
+
+#include "cuda/runtime/pool.h"
+#include "flambeau/parallel.h"
+#include "kernels/layers/networks.h"
+#include "operators/images/pooling.h"
+
+namespace flambeau {
+
+// One value for each of `dims` dimensions, from as many or from one for all.
+Shape one_per_dimension(const char* name, const char* argument, const Shape& values, int dims);
+// Checks the number of dimensions, and that none from dimension `first` on is empty.
+void check_pool_input(const char* name, int dims, const Tensor& t, int first);
+// Records the derivative of a max pool; `windows` says what a GPU's kernel needs.
+TensorPair recorded_max_pool(const char* name, int dims, const Tensor& input, TensorPair result,
+                             const std::optional<cuda::PoolWindows>& windows = {});
+
+// Windows given by their starts and counts along up to three dimensions.
+class Windows {
+ public:
+  struct Axis {
+    int64_t size, step;
+    std::vector<int64_t> start, count;
+  };
+  explicit Windows(std::vector<Axis> axes) : axes_(std::move(axes)) {}
+
+  Shape output_shape(Shape shape) const {
+    for (size_t i = 0; i < axes_.size(); ++i) shape[shape.size() - axes_.size() + i] = int64_t(axes_[i].start.size());
+    return shape;
+  }
+  int64_t places() const {
+    int64_t n = 1;
+    for (const Axis& a : axes_) n *= a.size;
+    return n;
+  }
+  // For the kernel: missing dimensions in front are one window of one place.
+  kernels::MaxWindows view() const {
+    static constexpr int64_t kZero = 0, kOne = 1;
+    kernels::MaxWindows w;
+    const size_t missing = 3 - axes_.size();
+    for (size_t i = 0; i < 3; ++i) {
+      if (i < missing) {
+        w.axes[i] = {1, 1, 1, &kZero, &kOne};
+      } else {
+        const Axis& a = axes_[i - missing];
+        w.axes[i] = {a.size, int64_t(a.start.size()), a.step, a.start.data(), a.count.data()};
+      }
+    }
+    return w;
+  }
+
+ private:
+  std::vector<Axis> axes_;
+};
+
+inline int kernel_index(Dtype type) { return type == Dtype::float32 ? 0 : type == Dtype::float64 ? 1 : 2; }
+
+// run(plane of the input, plane of the output, its indices) for every plane.
+template <class F>
+TensorPair over_planes(const Tensor& input, const Shape& shape, int64_t places, F&& run) {
+  TensorPair result;
+  NoRecording off;
+  const Dtype type = !is_floating(input.dtype())       ? Dtype::int64
+                     : input.dtype() == Dtype::float64 ? Dtype::float64
+                                                       : Dtype::float32;
+  const Tensor x = contiguous(to(input, type));
+  result.values = empty(shape, type);
+  result.indices = empty(shape, Dtype::int64);
+  const int64_t planes = x.numel() / places, outputs = planes ? result.values.numel() / planes : 0,
+                size = item_size(type);
+  if (result.values.numel() && !x.is_meta())
+    parallel_items(planes, std::max<int64_t>(1, 20000 / (places + 1)), [&](int64_t begin, int64_t end) {
+      for (int64_t p = begin; p < end; ++p)
+        run(type, p, x.bytes() + p * places * size, result.values.bytes() + p * outputs * size,
+            result.indices.data<int64_t>() + p * outputs);
+    });
+  result.values = to(result.values, input.dtype());
+  return result;
+}
+
+}  // namespace flambeau
