@@ -180,21 +180,41 @@ def test_type_checkers_import_the_modules_that_load_on_first_use(facade: ModuleT
 
 def public_operators() -> dict[str, Any]:
     """Return the public operators of the registry by their names with modules, such as ``linalg.det``."""
-    for module in ("fft", "linalg", "signal", "special"):  # their operators join the registry when they load
+    for module in (
+        "fft",
+        "linalg",
+        "nn.functional",
+        "nn.grad",
+        "signal",
+        "special",
+    ):  # they publish or register operators
         importlib.import_module(f"flambeau.{module}")
     names = [row["name"] for row in _core.pointwise_rows()]
     found = {name: getattr(_core, name) for name in names if not name.startswith("_")}
     for entry in _core.signatures():
         if not entry["name"].startswith("_") and not entry["name"].endswith("_"):
-            is_method = entry["module"] == "flambeau" and not entry["function"]
-            holder = Tensor if is_method else importlib.import_module(entry["module"])
-            found[qualified(entry)] = getattr(holder, entry["name"])
+            found[qualified(entry)] = operator_of(entry)
     return found
 
 
+def is_published_above(entry: dict[str, Any]) -> bool:
+    """Return whether the operator is private here and another package publishes it."""
+    return entry["module"] == _core.__name__
+
+
+def operator_of(entry: dict[str, Any]) -> Any:
+    """Return the function of an entry of the registry, or the method if it has no function."""
+    if entry["module"] == "flambeau" and not entry["function"]:
+        return getattr(Tensor, entry["name"])
+    return getattr(
+        importlib.import_module(entry["module"]), entry["attribute" if is_published_above(entry) else "name"]
+    )
+
+
 def qualified(entry: dict[str, Any]) -> str:
-    """Return the name of an entry of the registry with its module."""
-    return f"{entry['module']}.{entry['name']}".removeprefix("flambeau.")
+    """Return the name of an entry of the registry with its public module."""
+    module = operator_of(entry).__module__ if is_published_above(entry) else entry["module"]
+    return f"{module}.{entry['name']}".removeprefix("flambeau.")
 
 
 def is_python(operator: Any) -> bool:

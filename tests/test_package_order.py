@@ -23,18 +23,6 @@ from flambeau._distributions import DISTRIBUTIONS
 FACADE = "packages/tensor-core/python/flambeau/__init__.py"
 FACADES = (FACADE, "packages/nn/src/flambeau/nn/parallel/distributed.py")
 
-# Where a package still names one that it does not depend on.
-KNOWN_EDGES = {
-    "tensor-core/bindings/calls/define.h: flambeau.nn.functional",
-    "tensor-core/bindings/operators/bind_autograd.cpp: flambeau.autograd",
-    "tensor-core/bindings/operators/bind_autograd.cpp: flambeau.autograd._tensor_methods",
-    "tensor-core/bindings/operators/bind_windows.cpp: flambeau.nn.grad",
-    "tensor-core/python/flambeau/_serialization/interpreter.py: flambeau.nn.modules",
-    "tensor-core/src/operators/images/padding.cpp: flambeau.nn.functional",
-    "tensor-core/src/operators/images/unpooling.cpp: flambeau.nn.functional",
-    "tensor-core/src/operators/operator.cpp: flambeau.nn",
-}
-
 # Distributions that are imported under another name.
 IMPORTED_AS = {"pillow": "PIL"}
 
@@ -148,9 +136,7 @@ def test_no_package_names_one_that_it_does_not_depend_on(
 ) -> None:
     extras = own(requirements(projects[package]["project"]), projects)
     found = edges(root, package, owners, {*with_dependencies(package, projects), *extras})
-    known = {edge for edge in KNOWN_EDGES if edge.startswith(f"{package}/")}
-    assert found - known == set()
-    assert known - found == set(), "remove these from KNOWN_EDGES"
+    assert found == set()
 
 
 def test_other_peoples_packages_are_declared(root: Path, projects: dict[str, Any], package: str) -> None:

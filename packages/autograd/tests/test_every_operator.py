@@ -204,8 +204,8 @@ def public(name):
     entry = REGISTRY.get(name)
     if entry and entry["module"] == "flambeau" and not entry["function"]:
         return getattr(fb.Tensor, name)
-    if entry and entry["module"].startswith("flambeau.nn."):  # where it is when that package is not installed
-        return getattr(_core, f"nn_{name}")
+    if entry and entry["module"] == _core.__name__:
+        return getattr(_core, entry["attribute"])
     return getattr(importlib.import_module(entry["module"]) if entry else _core, name)
 
 

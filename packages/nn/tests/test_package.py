@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import pickle
 import pkgutil
 import re
 import typing
@@ -79,3 +80,11 @@ def test_types_that_layers_are_annotated_with():
     assert typing.get_args(_size_2_t) == (int, tuple[int, int])
     assert typing.get_args(_ratio_3_t) == (float, tuple[float, float, float])
     assert typing.get_args(_size_any_opt_t) == (int, type(None), tuple[int | None, ...])
+
+
+def test_functions_of_tensor_core_are_pickled_by_their_public_names():
+    for function in (nn.functional.pad, nn.functional.interpolate, nn.grad.conv2d_weight):
+        assert function.__module__.startswith("flambeau.nn.")
+        assert pickle.loads(pickle.dumps(function)) is function
+    with pytest.raises(TypeError, match="must be a str"):
+        nn.functional.pad.__module__ = 3

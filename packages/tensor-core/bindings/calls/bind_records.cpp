@@ -151,7 +151,7 @@ void bind_records() {
   for (const Operator* record = Operator::first(); record; record = record->next()) {
     Binding* const binding = register_binding(record->signature, record->forms, record->doc);
     binding->record = record;
-    binding->module = record->module;
+    binding->module = record->forms & kNetwork ? "flambeau._core" : record->module;
     for (const uint8_t kind : record->forward.kinds()) {
       const bool one_tensor = binding->parameters[binding->types.size()].variadic && kind == kTensors;
       binding->types.push_back(one_tensor ? "Tensor | _Sequence[Tensor]" : kParameterTypes[kind]);

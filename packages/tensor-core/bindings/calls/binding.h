@@ -1,6 +1,7 @@
 // What is known of a callable of this module, and the registry of them all. Note [Binding] in define.h. Internal.
 #pragma once
 
+#include <atomic>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -63,6 +64,7 @@ const std::vector<Binding*>& bindings();
 struct OperatorObject {
   PyObject_HEAD vectorcallfunc vectorcall;
   const Binding* binding;
+  std::atomic<PyObject*> module;  // an interned text that was assigned to __module__, or null
 };
 extern PyTypeObject* operator_type;
 inline const Binding* binding_of(PyObject* callable) {  // null if it is no operator

@@ -43,12 +43,11 @@ Binding* def(std::string_view signature, int flags, const char* doc, F lambda) {
   return def(signature, flags, doc, +lambda);
 }
 
-// Functions of flambeau.nn.functional, or another module of that package, which takes them from here as nn_<name>.
+// A function that another package takes from here as nn_<name> and publishes.
 template <class F>
-void def_functional(std::string_view signature, const char* doc, F function, int flags = 0,
-                    const char* module = "flambeau.nn.functional") {
-  Binding* binding = def(signature, kPrivate | flags, doc, function);
-  binding->module = module;
+void def_functional(std::string_view signature, const char* doc, F function, int flags = 0) {
+  Binding* binding = def(signature, kPrivate | kNetwork | flags, doc, function);
+  binding->module = "flambeau._core";
   binding->attribute = "nn_" + binding->name;
 }
 

@@ -22,7 +22,21 @@ PyObject* operator_name(PyObject* self, void*) {
   return PyUnicode_FromString(reinterpret_cast<OperatorObject*>(self)->binding->name.c_str());
 }
 PyObject* operator_module(PyObject* self, void*) {
-  return PyUnicode_FromString(reinterpret_cast<OperatorObject*>(self)->binding->module.c_str());
+  const auto& o = *reinterpret_cast<OperatorObject*>(self);
+  if (PyObject* const assigned = o.module.load(std::memory_order_acquire)) return Py_NewRef(assigned);
+  return PyUnicode_FromString(o.binding->module.c_str());
+}
+// The package that publishes an operator says so here, for pickle. Other threads may read the former text: it is
+// interned and never freed.
+int set_operator_module(PyObject* self, PyObject* value, void*) {
+  if (!value || !PyUnicode_CheckExact(value)) {
+    PyErr_SetString(PyExc_TypeError, "__module__ of an operator must be a str");
+    return -1;
+  }
+  Py_INCREF(value);
+  PyUnicode_InternInPlace(&value);
+  reinterpret_cast<OperatorObject*>(self)->module.store(value, std::memory_order_release);
+  return 0;
 }
 PyObject* operator_doc(PyObject* self, void*) {
   const Binding& b = *reinterpret_cast<OperatorObject*>(self)->binding;
@@ -67,7 +81,7 @@ PyObject* operator_reduce(PyObject* self, PyObject*) {
 
 PyGetSetDef operator_attributes[] = {{"__name__", operator_name, nullptr, nullptr, nullptr},
                                      {"__qualname__", operator_name, nullptr, nullptr, nullptr},
-                                     {"__module__", operator_module, nullptr, nullptr, nullptr},
+                                     {"__module__", operator_module, set_operator_module, nullptr, nullptr},
                                      {"__doc__", operator_doc, nullptr, nullptr, nullptr},
                                      {"__text_signature__", operator_text_signature, nullptr, nullptr, nullptr},
                                      {"__signature__", operator_signature, nullptr, nullptr, nullptr},
@@ -101,6 +115,7 @@ PyObject* make_operator(const Binding* binding, vectorcallfunc call) {
   checked(reinterpret_cast<PyObject*>(o));
   o->vectorcall = call;
   o->binding = binding;
+  new (&o->module) std::atomic<PyObject*>(nullptr);
   return reinterpret_cast<PyObject*>(o);
 }
 

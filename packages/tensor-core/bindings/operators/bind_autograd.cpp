@@ -6,25 +6,23 @@ namespace flambeau::python {
 
 namespace {
 
-// Given where flambeau.autograd is not installed.
-constexpr const char kNoAutograd[] =
-    "gradients need the autograd package, which is not installed; install it with: pip install flambeau-autograd";
+// A function that a package above registers; flambeau._extension_points imports that package on first use.
+Object extension_point(const char* name) {
+  const Object points(checked(PyImport_ImportModule("flambeau._extension_points")));
+  return Object(checked(PyObject_CallMethod(points.get(), "required", "s", name)));
+}
 
-// A method of Tensor that the autograd package implements: flambeau.autograd._tensor_methods.<name>.
+// A method of Tensor that the autograd package implements.
 template <int index>
 PyObject* forward(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
   Caller caller;
   if (caller.asks(self, args, size_t(PyVectorcall_NARGS(nargsf)), kwnames)) return caller.answer;
   static PyObject* target = nullptr;
   if (FLAMBEAU_UNLIKELY(!target)) {
-    const bool ready = guarded<bool>(false, [] {
-      ensure_autograd();
-      return true;
+    const std::string& name = reinterpret_cast<OperatorObject*>(self)->binding->name;
+    target = guarded<PyObject*>(nullptr, [&] {
+      return checked(PyObject_CallFunction(extension_point("tensor_method").get(), "s", name.c_str()));
     });
-    if (!ready) return nullptr;
-    const Object module(PyImport_ImportModule("flambeau.autograd._tensor_methods"));
-    if (!module) return nullptr;
-    target = PyObject_GetAttrString(module.get(), reinterpret_cast<OperatorObject*>(self)->binding->name.c_str());
     if (!target) return nullptr;
   }
   return PyObject_Vectorcall(target, args, nargsf, kwnames);
@@ -44,15 +42,8 @@ void forwarded(const char* signature, const char* doc) {
 
 void ensure_autograd() {
   if (python_autograd_hooks) return;
-  const Object module(PyImport_ImportModule("flambeau.autograd"));
-  if (!module) {
-    if (PyErr_ExceptionMatches(PyExc_ModuleNotFoundError)) {
-      PyErr_Clear();
-      PyErr_SetString(PyExc_ImportError, kNoAutograd);
-    }
-    throw PythonError();
-  }
-  require(python_autograd_hooks, "flambeau.autograd was imported but did not register its engine");
+  extension_point("require_grad");
+  require(python_autograd_hooks, "the package that computes gradients did not register its engine");
 }
 
 void bind_autograd() {

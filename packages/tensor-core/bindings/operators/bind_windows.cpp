@@ -79,7 +79,7 @@ void bind_convolutions() {
       "The gradient of a convolution's weight, which has weight_size, for a gradient of its output.\n\n"
       "Gradient: both, any order.";
   const auto gradient = [](std::string_view signature, const char* doc, auto function) {
-    def_functional(signature, doc, function, 0, "flambeau.nn.grad");
+    def_functional(signature, doc, function);
   };
   gradient("conv1d_input(input_size, weight, grad_output, stride=1, padding=0, dilation=1, groups=1)", kOfInput,
            gradient_of_input<1>);

@@ -47,6 +47,7 @@ enum OperatorForm : int {
   kFloat32 = 1024,
   kWidest = 2048,
   kAnyDevice = 4096,  // its tensors may be on different devices
+  kNetwork = 8192,    // flambeau._core.nn_name, which a package above publishes as name; programs call it nn_name
 };
 
 template <class... T>
@@ -200,8 +201,8 @@ struct OperatorRecord {
   // The same written to the first argument, for name_. Without kInPlace name_ is only a method. Without this function
   // kInPlace copies the result of `forward`.
   OperatorFunction in_place = {};
-  // The public module that has the function; kPrivate then. flambeau._core calls one of flambeau.linalg linalg_<name>
-  // and one of flambeau.nn nn_<name>, and so do programs.
+  // The public module that has the function; kPrivate then. flambeau._core and programs call a function of
+  // flambeau.linalg linalg_<name>.
   const char* module = "flambeau";
   // Names of several results, separated by ", ": the function returns a named tuple.
   const char* fields = "";

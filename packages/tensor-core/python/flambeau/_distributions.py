@@ -43,6 +43,7 @@ REGISTERED_BY = {
     "Parameter": "nn",
     "make_graphed_callables": "autograd",
     "require_grad": "autograd",
+    "tensor_method": "autograd",
 }
 
 

@@ -24,9 +24,10 @@ expect_sparse_gradients: Callable[[Any], object] | None = None
 joined_group: Callable[[Any], Any] | None = None
 joined_batch_norm: Callable[..., Any] | None = None
 
-# Makes a tensor require gradients; captures callables and their backward passes for
-# flambeau.cuda.make_graphed_callables. Registered by the package that computes gradients.
+# Makes a tensor require gradients; returns a method of Tensor, such as backward, by its name; captures callables and
+# their backward passes for flambeau.cuda.make_graphed_callables. Registered by the package that computes gradients.
 require_grad: Callable[[Any], object] | None = None
+tensor_method: Callable[[str], Callable[..., Any]] | None = None
 make_graphed_callables: Callable[..., Any] | None = None
 
 # The types of tensors that modules register. Registered by flambeau.nn.

@@ -23,10 +23,8 @@ void write_in_place(const Tensor& to, const Tensor& result, const char* name) {
 const Operator* Operator::first() { return newest; }
 
 std::string Operator::attribute(std::string_view name) const {
-  const std::string_view of(module);
-  if (of == "flambeau.linalg") return "linalg_" + std::string(name);
-  if (of.starts_with("flambeau.nn")) return "nn_" + std::string(name);
-  return std::string(name);
+  const char* prefix = forms & kNetwork ? "nn_" : std::string_view(module) == "flambeau.linalg" ? "linalg_" : "";
+  return prefix + std::string(name);
 }
 
 }  // namespace flambeau

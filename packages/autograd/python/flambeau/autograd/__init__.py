@@ -70,7 +70,12 @@ def _make_graphed_callables(*arguments: Any) -> Any:
     return importlib.import_module("flambeau.autograd._graphed_callables").make_graphed_callables(*arguments)
 
 
+def _tensor_method(name: str) -> Any:
+    return getattr(importlib.import_module("flambeau.autograd._tensor_methods"), name)
+
+
 _extension_points.require_grad = Tensor.requires_grad_
+_extension_points.tensor_method = _tensor_method
 _extension_points.make_graphed_callables = _make_graphed_callables
 _extension_points.when_imported("flambeau.sparse", lambda: importlib.import_module("flambeau.autograd._saved_sparse"))
 

@@ -257,7 +257,7 @@ class _Machine:
         if entry is None and re.fullmatch(_LIKE_A_DTYPE, full):
             raise ForeignFormatError(f"it refers to {full}, which flambeau does not have")
         if entry is None:
-            advice = _MODULES_ADVICE if module.startswith(("torch.nn.modules", "flambeau.nn.modules")) else ""
+            advice = _MODULES_ADVICE if ".nn.modules" in module else ""
             raise RefusedError(_REFUSED.format(name=full, short=name, advice=advice))
         if entry.call is not None:
             self.calls[id(entry.value)] = entry.call

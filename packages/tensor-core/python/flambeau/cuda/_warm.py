@@ -1,12 +1,11 @@
-"""Compiles the kernels that programs commonly use, by using them: what is compiled once stays in the cache."""
+"""Compilation of the GPU kernels that programs commonly use, so that the cache holds them."""
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +24,11 @@ OF_TENSORS = ("maximum", "minimum")
 COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
 REDUCTIONS = ("sum", "mean", "amax", "amin", "prod", "var", "std", "argmax", "logsumexp", "softmax", "log_softmax")
 REDUCTIONS_OF_INTEGERS = ("sum", "amax", "amin", "argmax", "all", "any", "cumsum", "sort")
-BEYOND = ("nn", "optim")  # packages whose module _gpu_work says what is commonly done with them
+ENTRY_POINTS = "flambeau.gpu_work"  # functions of other packages that take a dtype and return pairs as `operators` does
 
 
 def warm() -> None:
-    """Runs common operators on small tensors of common dtypes, with a line that says how far it is."""
+    """Run common operators on small tensors of common dtypes, with a progress line."""
     work = list(everything())
     folder = Path(_core._cuda_cache_folder())
     before = _kernels(folder)
@@ -52,17 +51,15 @@ def _kernels(folder: Path) -> int:
 
 
 def everything() -> Iterator[tuple[str, Callable[[], Any]]]:
-    """The names of what is done, and what does it."""
+    """Yield the name of each piece of work and a function that does it."""
     for dtype in (*FLOATING, *INTEGERS):
         kind = str(dtype).removeprefix("flambeau.")
         for name, function in operators(dtype):
             yield f"{kind} {name}", function
-    for package in BEYOND:
-        if importlib.util.find_spec(f"flambeau.{package}") is None:
-            continue
-        work = importlib.import_module(f"flambeau.{package}._gpu_work")
+    for entry in entry_points(group=ENTRY_POINTS):
+        work = entry.load()
         for dtype in FLOATING:
-            for name, function in work.everything(dtype):
+            for name, function in work(dtype):
                 yield f"{str(dtype).removeprefix('flambeau.')} {name}", function
 
 
@@ -71,7 +68,7 @@ def _call(name: str, *arguments: Any) -> Any:
 
 
 def operators(dtype: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
-    """Operators of one dtype."""
+    """Yield names and calls of operators of one dtype."""
     floating = dtype.is_floating_point
     x = flambeau.ones(8, 12, device="cuda").to(dtype)
     index = flambeau.arange(4, device="cuda")

@@ -186,7 +186,7 @@ Tensor pad(const Tensor& input, const Shape& amounts, std::string_view mode, std
 
 const Operator nn_pad_operator(
     {.signature = "pad(input, pad, mode='constant', value=None)",
-     .forms = kPrivate | 0,
+     .forms = kPrivate | kNetwork,
      .doc = R"(Puts values around the last dimensions, or takes them away where an amount is negative.
 
 Args:
@@ -198,7 +198,6 @@ Returns: with ``(1, 1)`` and the value 7, ``[7, 0, 1, 2, 7]`` of ``[0, 1, 2]``.
 Raises: RuntimeError for amounts that do not fit; NotImplementedError for a mode that there is not.
 Gradient: any order.)",
      .forward = pad,
-     .module = "flambeau.nn.functional",
      .reference = "np.pad(input, [(0, 0)] * (input.ndim - len(pad) // 2) + list(zip(pad[-2::-2], pad[-1::-2])), "
                   "mode={\"replicate\": \"edge\", \"circular\": \"wrap\"}.get(mode, mode), **({} if value is None else "
                   "{\"constant_values\": value}))",

@@ -97,7 +97,7 @@ Tensor unpool_max(const Tensor& input, const Tensor& indices, const Shape& kerne
 
 const Operator nn_max_unpool1d_operator(
     {.signature = "max_unpool1d(input, indices, kernel_size, stride=None, padding=0, output_size=None)",
-     .forms = kPrivate | kFloat32,
+     .forms = kPrivate | kNetwork | kFloat32,
      .doc = R"(Puts the values of a max pool back to their positions, with zeros elsewhere.
 
 Args:
@@ -106,22 +106,19 @@ Args:
     output_size: the shape before the pool where they do not say it.
 Raises: ValueError for an output size that the pool cannot come from; RuntimeError for a position outside.
 Gradient: input, any order.)",
-     .forward = unpool_max<1>,
-     .module = "flambeau.nn.functional"});
+     .forward = unpool_max<1>});
 
 const Operator nn_max_unpool2d_operator(
     {.signature = "max_unpool2d(input, indices, kernel_size, stride=None, padding=0, output_size=None)",
-     .forms = kPrivate | kFloat32,
+     .forms = kPrivate | kNetwork | kFloat32,
      .doc = "`max_unpool1d` over two dimensions.",
-     .forward = unpool_max<2>,
-     .module = "flambeau.nn.functional"});
+     .forward = unpool_max<2>});
 
 const Operator nn_max_unpool3d_operator(
     {.signature = "max_unpool3d(input, indices, kernel_size, stride=None, padding=0, output_size=None)",
-     .forms = kPrivate | kFloat32,
+     .forms = kPrivate | kNetwork | kFloat32,
      .doc = "`max_unpool1d` over three dimensions.",
-     .forward = unpool_max<3>,
-     .module = "flambeau.nn.functional"});
+     .forward = unpool_max<3>});
 
 }  // namespace
 

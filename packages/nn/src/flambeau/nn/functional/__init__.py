@@ -136,6 +136,9 @@ from ._pooling import (
 )
 from ._sampling import affine_grid
 
+for _function in (grid_sample, interpolate, max_unpool1d, max_unpool2d, max_unpool3d, pad):
+    _function.__module__ = __name__
+
 __all__ = [
     "adaptive_avg_pool1d",
     "adaptive_avg_pool2d",

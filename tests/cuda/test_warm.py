@@ -1,0 +1,10 @@
+"""`python -m flambeau.cuda warm` also does the work that other packages register."""
+
+from flambeau.cuda import _warm
+
+
+def test_work_of_layers_and_optimizers_is_registered():
+    work = {name: function for name, function in _warm.everything() if name.startswith("float32 ")}
+    assert {"float32 exp", "float32 linear", "float32 step of Adam"} <= set(work)
+    work["float32 linear"]()
+    work["float32 step of Adam"]()
