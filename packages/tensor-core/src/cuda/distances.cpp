@@ -1,7 +1,7 @@
 #include "cuda/distances.h"
 
+#include "cuda/runtime/cuda_modules.h"
 #include "cuda/runtime/launch.h"
-#include "cuda/runtime/units.h"
 #include "device/linalg/distances_arguments.h"
 
 namespace flambeau::cuda {
@@ -10,10 +10,10 @@ namespace {
 
 enum Kernel { kDistances, kSlopes };
 
-Unit& unit_of(Dtype dtype) {
-  static auto* units = new Units;
-  return units->find(uint64_t(dtype), [=] {
-    return std::make_unique<Unit>(
+CudaModule& module_of(Dtype dtype) {
+  static auto* modules = new CudaModules;
+  return modules->find(uint64_t(dtype), [=] {
+    return std::make_unique<CudaModule>(
         "distances",
         std::string("#include \"device/linalg/distances.h\"\nFLAMBEAU_DISTANCES(") + type_name(dtype) + ")\n",
         std::initializer_list<const char*>{"distances", "slopes"});
@@ -31,7 +31,7 @@ void distances(const Tensor& out, const Tensor& x, const Tensor& y, double p) {
   if (out.numel() == 0) return;
   const DistanceArguments a = arguments(out, x, y, p);
   const int64_t blocks = a.batch * divide_up(a.n, kDistanceTile) * divide_up(a.k, kDistanceTile);
-  launch(out.device().index, unit_of(out.dtype()), kDistances, {unsigned(blocks)}, kThreads, a);
+  launch(out.device().index, module_of(out.dtype()), kDistances, {unsigned(blocks)}, kThreads, a);
 }
 
 void distance_slopes(const Tensor& out, const Tensor& x, const Tensor& y, const Tensor& grad, const Tensor& distances,
@@ -39,7 +39,8 @@ void distance_slopes(const Tensor& out, const Tensor& x, const Tensor& y, const 
   if (out.numel() == 0) return;
   DistanceArguments a = arguments(out, x, y, p);
   a.grad = grad.device_bytes(), a.distances = distances.device_bytes();
-  launch(out.device().index, unit_of(out.dtype()), kSlopes, {unsigned(divide_up(out.numel(), kThreads))}, kThreads, a);
+  launch(out.device().index, module_of(out.dtype()), kSlopes, {unsigned(divide_up(out.numel(), kThreads))}, kThreads,
+         a);
 }
 
 }  // namespace flambeau::cuda

@@ -46,23 +46,23 @@ inline TileKernel way_of(const Division& d) {
   return d.k >= kLong && d.elements() <= kMostSums ? kSums : kElements;
 }
 
-// Of a unit made by FLAMBEAU_TILES, on the device that the thread is set to.
+// Of a module made by FLAMBEAU_TILES, on the device that the thread is set to.
 template <class Arguments>
-void run_tiles(int device, Unit& unit, Arguments& a, Dtype in) {
+void run_tiles(int device, CudaModule& module, Arguments& a, Dtype in) {
   const Division& d = a.division;
   Tensor partial;
   a.partial = nullptr;
   const TileKernel way = way_of(d);
   if (way != kTiles) {
     const int64_t blocks = way == kSums ? d.elements() : divide_up(d.elements(), kThreads);
-    return launch(device, unit, way, {unsigned(blocks)}, kThreads, a);
+    return launch(device, module, way, {unsigned(blocks)}, kThreads, a);
   }
   if (d.parts > 1) {
     partial = empty({d.parts * d.elements() * accumulator_size(in)}, Dtype::uint8);
     a.partial = partial.device_bytes();
   }
-  launch(device, unit, kTiles, {unsigned(d.blocks())}, kThreads, a);
-  if (d.parts > 1) launch(device, unit, kCombine, {unsigned(divide_up(d.elements(), kThreads))}, kThreads, a);
+  launch(device, module, kTiles, {unsigned(d.blocks())}, kThreads, a);
+  if (d.parts > 1) launch(device, module, kCombine, {unsigned(divide_up(d.elements(), kThreads))}, kThreads, a);
 }
 
 }  // namespace flambeau::cuda

@@ -4,21 +4,21 @@
 
 namespace flambeau::cuda {
 
-bool Layout::side_by_side(const int64_t* item_sizes) const {
+bool StridedLayout::side_by_side(const int64_t* item_sizes) const {
   if (dims > 1) return false;
   for (int k = 0; k < pointers; ++k)
     if (dims == 1 && stride[k][0] != item_sizes[k]) return false;
   return true;
 }
 
-Layout layout_of(const Tensor* const* tensors, int count) {
+StridedLayout layout_of(const Tensor* const* tensors, int count) {
   const Tensor& first = *tensors[0];
   Shape order;  // innermost first
   for (int64_t d = first.dim() - 1; d >= 0; --d)
     if (first.shape()[size_t(d)] != 1) order.push_back(d);
   std::stable_sort(order.begin(), order.end(),
                    [&](int64_t a, int64_t b) { return first.strides()[size_t(a)] < first.strides()[size_t(b)]; });
-  Layout out;
+  StridedLayout out;
   out.pointers = count;
   for (const int64_t d : order) {
     int64_t strides[kPointers] = {};
@@ -43,13 +43,13 @@ Layout layout_of(const Tensor* const* tensors, int count) {
   return out;
 }
 
-void each_part(const Layout& layout, const std::function<void(const Layout&)>& run) {
+void each_part(const StridedLayout& layout, const std::function<void(const StridedLayout&)>& run) {
   const bool too_many = layout.count() >= kMostElements;
   if (layout.dims <= kLoopDims && !too_many) return run(layout);
   const int last = layout.dims - 1;
   const int64_t n = layout.size[last], step = too_many ? std::max<int64_t>(n / 2, 1) : 1;
   for (int64_t at = 0; at < n; at += step) {
-    Layout part = layout;
+    StridedLayout part = layout;
     part.size[last] = std::min(step, n - at);
     for (int k = 0; k < layout.pointers; ++k) part.offset[k] += at * layout.stride[k][last];
     if (part.size[last] == 1) --part.dims;

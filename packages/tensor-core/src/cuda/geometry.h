@@ -10,7 +10,7 @@ namespace flambeau::cuda {
 
 // Dimensions from the innermost of the first tensor's memory on, neighbours merged where they lie as one in all
 // tensors.
-struct Layout {
+struct StridedLayout {
   int pointers = 0, dims = 0;
   int64_t size[kMaxDims];
   int64_t stride[kPointers][kMaxDims];  // in bytes
@@ -26,11 +26,11 @@ struct Layout {
 };
 
 // tensors[0] has the shape of the loop; the others broadcast to it. Null: an operand without memory.
-Layout layout_of(const Tensor* const* tensors, int count);
+StridedLayout layout_of(const Tensor* const* tensors, int count);
 
 inline constexpr int64_t kMostElements = int64_t(1) << 31;  // a kernel's index has 31 bits
 
 // Calls run(part) for parts of a layout that have at most kLoopDims dimensions and fewer than kMostElements elements.
-void each_part(const Layout& layout, const std::function<void(const Layout&)>& run);
+void each_part(const StridedLayout& layout, const std::function<void(const StridedLayout&)>& run);
 
 }  // namespace flambeau::cuda

@@ -7,9 +7,9 @@
 #include "cuda/geometry.h"
 #include "cuda/operators.h"
 #include "cuda/radix.h"
+#include "cuda/runtime/cuda_modules.h"
 #include "cuda/runtime/launch.h"
 #include "cuda/runtime/report.h"
-#include "cuda/runtime/units.h"
 #include "cuda/views.h"
 #include "device/indexing/indexing_arguments.h"
 #include "flambeau/autograd.h"
@@ -23,10 +23,10 @@ constexpr int64_t kShort = 16;           // entries that a thread goes over one 
 constexpr int64_t kManyColumns = 16384;  // threads that keep a GPU busy, however long each of them takes
 
 enum Offset { kPick, kLocate, kRows };
-Unit& offset_unit() {
-  static auto* unit = new Unit("offsets of an index", "#include \"device/indexing/indexing.h\"\nFLAMBEAU_OFFSETS\n",
-                               {"pick", "locate", "rows"});
-  return *unit;
+CudaModule& offset_module() {
+  static auto* module = new CudaModule(
+      "offsets of an index", "#include \"device/indexing/indexing.h\"\nFLAMBEAU_OFFSETS\n", {"pick", "locate", "rows"});
+  return *module;
 }
 
 const char* word_name(int64_t bytes) {
@@ -37,27 +37,27 @@ const char* word_name(int64_t bytes) {
                       : "flambeau::cuda::Word16";
 }
 enum Word { kLoad, kStore, kGather };
-Unit& word_unit(int64_t bytes) {
-  static auto* units = new Units;
-  return units->find(uint64_t(bytes), [=] {
-    return std::make_unique<Unit>(
+CudaModule& word_module(int64_t bytes) {
+  static auto* modules = new CudaModules;
+  return modules->find(uint64_t(bytes), [=] {
+    return std::make_unique<CudaModule>(
         "indexing", std::string("#include \"device/indexing/indexing.h\"\nFLAMBEAU_WORDS(") + word_name(bytes) + ")\n",
         std::initializer_list<const char*>{"load", "store", "gather"});
   });
 }
 
 enum Combined { kColumns, kSegments, kWalk };
-Unit& combine_unit(Dtype dtype, Combine c) {
-  static auto* units = new Units;
+CudaModule& combine_module(Dtype dtype, Combine c) {
+  static auto* modules = new CudaModules;
   static constexpr const char* names[] = {"Assign", "Add", "Multiply", "Max", "Min"};
   const bool copies = c == Combine::Assign;
   const uint64_t key = (copies ? uint64_t(item_size(dtype)) : uint64_t(dtype)) * 8 + uint64_t(c);
-  return units->find(key, [=] {
-    return std::make_unique<Unit>("writing at an index",
-                                  std::string("#include \"device/indexing/indexing.h\"\nFLAMBEAU_COMBINE(") +
-                                      (copies ? word_name(item_size(dtype)) : type_name(dtype)) + ", " + names[int(c)] +
-                                      ")\n",
-                                  std::initializer_list<const char*>{"columns", "segments", "walk"});
+  return modules->find(key, [=] {
+    return std::make_unique<CudaModule>("writing at an index",
+                                        std::string("#include \"device/indexing/indexing.h\"\nFLAMBEAU_COMBINE(") +
+                                            (copies ? word_name(item_size(dtype)) : type_name(dtype)) + ", " +
+                                            names[int(c)] + ")\n",
+                                        std::initializer_list<const char*>{"columns", "segments", "walk"});
   });
 }
 
@@ -115,7 +115,7 @@ SortedKeys sorted(const Blocks& b) {
   const int bits = b.step > 0 ? bits_below((b.extent - 1) / b.step + 1) : 64;
   if (bits > 32) return radix_sort(b.offsets, 1, b.count, bits_below(b.extent));
   const Tensor rows = empty({b.count}, Dtype::uint32);
-  launch(rows.device().index, offset_unit(), kRows, grid_for(b.count), kThreads,
+  launch(rows.device().index, offset_module(), kRows, grid_for(b.count), kThreads,
          RowArguments{reinterpret_cast<const int64_t*>(b.offsets.device_bytes()),
                       reinterpret_cast<uint32_t*>(rows.device_bytes()), b.count, b.step});
   return radix_sort(rows, 1, b.count, bits);
@@ -123,7 +123,7 @@ SortedKeys sorted(const Blocks& b) {
 
 // How the entries of an index, the elements of the indexed tensor and the others lie; `along`: whether those along the
 // dimension are the loop's as well.
-Layout walk_layout(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& others, bool along) {
+StridedLayout walk_layout(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& others, bool along) {
   const auto flat = [&](const Tensor& x, bool still) {
     Shape shape = index.shape(), strides = x.strides();
     if (!shape.empty() && still) strides[size_t(dim)] = 0;
@@ -149,8 +149,8 @@ void walk(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& other
   a.index_step = index.dim() ? index.strides()[size_t(dim)] * 8 : 0;
   a.item = item;
   a.reporter = reporter(t.device().index);
-  const Layout whole = walk_layout(t, dim, index, others, along);
-  each_part(whole, [&](const Layout& part) {
+  const StridedLayout whole = walk_layout(t, dim, index, others, along);
+  each_part(whole, [&](const StridedLayout& part) {
     WalkArguments own = a;
     own.count = part.count();
     own.dims = part.dims;
@@ -169,7 +169,7 @@ void walk(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& other
 void pick(const Tensor& offsets, const Tensor& index, int64_t size, int64_t stride, bool wraps, bool adds) {
   if (index.numel() == 0) return;
   const int device = offsets.device().index;
-  launch(device, offset_unit(), kPick, grid_for(index.numel()), kThreads,
+  launch(device, offset_module(), kPick, grid_for(index.numel()), kThreads,
          PickArguments{reinterpret_cast<const int64_t*>(index.device_bytes()),
                        reinterpret_cast<int64_t*>(offsets.device_bytes()), index.numel(), size, stride, wraps, adds,
                        reporter(device)});
@@ -179,7 +179,7 @@ void load_blocks(const Tensor& t, const Blocks& b, const Tensor& out) {
   BlockArguments a = block_arguments(t, b, out);
   a.one = false;
   const int64_t word = widen(a, b), total = a.outer * a.count * a.inner;
-  launch(t.device().index, word_unit(word), kLoad, {unsigned(divide_up(total, kThreads * 4))}, kThreads, a);
+  launch(t.device().index, word_module(word), kLoad, {unsigned(divide_up(total, kThreads * 4))}, kThreads, a);
 }
 
 void store_blocks(const Tensor& t, const Blocks& b, const Tensor& given, Combine c) {
@@ -188,7 +188,7 @@ void store_blocks(const Tensor& t, const Blocks& b, const Tensor& given, Combine
   const bool copies = c == Combine::Assign, distinct = b.distinct || b.count == 1;
   BlockArguments a = block_arguments(t, b, source);
   if (!copies && !distinct && (b.count <= kShort || (b.outer * b.inner >= kManyColumns && b.count <= kManyColumns)))
-    return launch(device, combine_unit(t.dtype(), c), kColumns, grid_for(a.outer * a.inner), kThreads, a);
+    return launch(device, combine_module(t.dtype(), c), kColumns, grid_for(a.outer * a.inner), kThreads, a);
   SortedKeys order;
   if (!distinct && !(copies && a.one)) {
     order = sorted(b);
@@ -198,14 +198,14 @@ void store_blocks(const Tensor& t, const Blocks& b, const Tensor& given, Combine
     a.rows = rows ? reinterpret_cast<const uint32_t*>(keys) : nullptr;
     a.positions = reinterpret_cast<const uint32_t*>(order.positions.device_bytes());
   }
-  Unit& unit = copies ? word_unit(widen(a, b)) : combine_unit(t.dtype(), c);
-  launch(device, unit, copies ? int(kStore) : int(kSegments), grid_for(a.outer * a.count * a.inner), kThreads, a);
+  CudaModule& module = copies ? word_module(widen(a, b)) : combine_module(t.dtype(), c);
+  launch(device, module, copies ? int(kStore) : int(kSegments), grid_for(a.outer * a.count * a.inner), kThreads, a);
 }
 
 void gather(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& out) {
-  Unit& unit = word_unit(item_size(t.dtype()));
+  CudaModule& module = word_module(item_size(t.dtype()));
   walk(t, dim, index, out, true,
-       [&](const WalkArguments& a) { launch(t.device().index, unit, kGather, grid_for(a.count), kThreads, a); });
+       [&](const WalkArguments& a) { launch(t.device().index, module, kGather, grid_for(a.count), kThreads, a); });
 }
 
 void scatter(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& given, const Shape& strides, Combine c) {
@@ -215,9 +215,9 @@ void scatter(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& gi
   if (length <= kShort || columns >= kManyColumns) {
     const Tensor values = from_storage(source.impl()->storage, index.shape(), index.dim() ? strides : Shape{},
                                        source.offset(), t.dtype());
-    Unit& unit = combine_unit(t.dtype(), c);
+    CudaModule& module = combine_module(t.dtype(), c);
     return walk(t, dim, index, values, false,
-                [&](const WalkArguments& a) { launch(device, unit, kWalk, grid_for(a.count), kThreads, a); });
+                [&](const WalkArguments& a) { launch(device, module, kWalk, grid_for(a.count), kThreads, a); });
   }
   // Each entry as a block of one element.
   Blocks b;
@@ -225,7 +225,7 @@ void scatter(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& gi
   b.offsets = empty({b.count}, Dtype::int64);
   for (int d = 0; d < t.dim(); ++d) b.extent += (t.shape()[size_t(d)] - 1) * t.strides()[size_t(d)];
   walk(t, dim, index, reshaped(b.offsets, index.shape()), true,
-       [&](const WalkArguments& a) { launch(device, offset_unit(), kLocate, grid_for(a.count), kThreads, a); });
+       [&](const WalkArguments& a) { launch(device, offset_module(), kLocate, grid_for(a.count), kThreads, a); });
   const Tensor values = from_storage(source.impl()->storage, index.shape(), strides, source.offset(), t.dtype());
   const bool one = source.numel() == 1;
   cuda::store_blocks(t, b, one ? source : contiguous(values), c);
@@ -236,10 +236,10 @@ void scatter(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& gi
 namespace {
 
 enum Mask { kCount, kWrite, kCoordinates };
-Unit& mask_unit() {
-  static auto* unit =
-      new Unit("positions in a mask", "#include \"device/indexing/masks.h\"\n", {"count", "write", "coordinates"});
-  return *unit;
+CudaModule& mask_module() {
+  static auto* module = new CudaModule("positions in a mask", "#include \"device/indexing/masks.h\"\n",
+                                       {"count", "write", "coordinates"});
+  return *module;
 }
 
 }  // namespace
@@ -253,11 +253,11 @@ Tensor true_positions(const Tensor& mask, const Tensor& ranks) {
   MaskArguments a{reinterpret_cast<const uint8_t*>(mask.device_bytes()), n,
                   reinterpret_cast<int64_t*>(before.device_bytes()), nullptr,
                   ranks.defined() ? reinterpret_cast<int64_t*>(ranks.device_bytes()) : nullptr};
-  launch(device, mask_unit(), kCount, {unsigned(tiles)}, kThreads, a);
+  launch(device, mask_module(), kCount, {unsigned(tiles)}, kThreads, a);
   running_sums(before);
   const Tensor out = empty({cuda::item(narrowed(before, 0, tiles, 1)).integer()}, Dtype::int64);
   a.positions = reinterpret_cast<int64_t*>(out.device_bytes());
-  launch(device, mask_unit(), kWrite, {unsigned(tiles)}, kThreads, a);
+  launch(device, mask_module(), kWrite, {unsigned(tiles)}, kThreads, a);
   return out;
 }
 
@@ -270,7 +270,7 @@ Tensor coordinates(const Tensor& positions, const Shape& shape) {
   a.count = positions.numel();
   a.dims = int(shape.size());
   std::copy(shape.begin(), shape.end(), a.size);
-  launch(out.device().index, mask_unit(), kCoordinates, grid_for(a.count), kThreads, a);
+  launch(out.device().index, mask_module(), kCoordinates, grid_for(a.count), kThreads, a);
   return out;
 }
 

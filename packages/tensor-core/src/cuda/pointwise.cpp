@@ -1,11 +1,11 @@
-// Rows and copies on a GPU: a unit for each combination of operator and dtypes. Note [Units]
+// Rows and copies on a GPU: a module for each combination of operator and dtypes. Note [CUDA modules]
 #include <algorithm>
 #include <sstream>
 
 #include "cuda/geometry.h"
 #include "cuda/operators.h"
+#include "cuda/runtime/cuda_modules.h"
 #include "cuda/runtime/launch.h"
-#include "cuda/runtime/units.h"
 
 namespace flambeau::cuda {
 
@@ -29,7 +29,7 @@ constexpr Function kAdd{kPointwiseSlots + 1, RowFamily::basic, "add"},
     kSub{kPointwiseSlots + 2, RowFamily::basic, "sub"},
     kConjugate{kPointwiseSlots + 3, RowFamily::basic, "conj_physical"};
 
-struct Wanted {  // a unit
+struct Wanted {  // a module
   const Function& function;
   int derivative, reads;
   Dtype in, out;
@@ -63,11 +63,11 @@ struct Wanted {  // a unit
 };
 static_assert(kDtypeCount <= 15, "a dtype and Number fit four bits of a key");
 
-Unit& unit_of(const Wanted& wanted) {
-  static auto* units = new Units;
-  return units->find(wanted.key(), [&] {
-    return std::make_unique<Unit>(wanted.name(), wanted.source(),
-                                  std::initializer_list<const char*>{"vectors", "elements", "strided"});
+CudaModule& module_of(const Wanted& wanted) {
+  static auto* modules = new CudaModules;
+  return modules->find(wanted.key(), [&] {
+    return std::make_unique<CudaModule>(wanted.name(), wanted.source(),
+                                        std::initializer_list<const char*>{"vectors", "elements", "strided"});
   });
 }
 
@@ -87,14 +87,14 @@ void set_number(double (&parts)[2], Scalar value, Dtype in) {
 }
 
 // Every tensor side by side: `width` elements a thread.
-void run_flat(int device, Unit& unit, const PointwiseArguments& a, int64_t largest) {
+void run_flat(int device, CudaModule& module, const PointwiseArguments& a, int64_t largest) {
   bool aligned = true;
   for (char* pointer : a.pointers) aligned &= reinterpret_cast<uintptr_t>(pointer) % 16 == 0;
   const int64_t width = std::max<int64_t>(16 / largest, 1), blocks = divide_up(a.count, int64_t(kThreads) * width);
-  launch(device, unit, aligned ? kVectors : kElements, {unsigned(blocks)}, kThreads, a);
+  launch(device, module, aligned ? kVectors : kElements, {unsigned(blocks)}, kThreads, a);
 }
 
-void run_strided(int device, Unit& unit, PointwiseArguments a, const Layout& part) {
+void run_strided(int device, CudaModule& module, PointwiseArguments a, const StridedLayout& part) {
   a.count = part.count();
   a.dims = part.dims;
   for (int d = 0; d < part.dims; ++d) a.sizes[d] = Divider(uint32_t(part.size[d]));
@@ -102,7 +102,7 @@ void run_strided(int device, Unit& unit, PointwiseArguments a, const Layout& par
     a.pointers[k] += part.offset[k];
     std::copy_n(part.stride[k], part.dims, a.strides[k]);
   }
-  launch(device, unit, kStrided, {unsigned(divide_up(a.count, kThreads))}, kThreads, a);
+  launch(device, module, kStrided, {unsigned(divide_up(a.count, kThreads))}, kThreads, a);
 }
 
 void run(const Wanted& wanted, const Tensor& out) {
@@ -127,11 +127,11 @@ void run(const Wanted& wanted, const Tensor& out) {
     largest = std::max(largest, sizes[k + 1]);
     flat &= o.tensor->is_contiguous() && o.tensor->shape() == out.shape();
   }
-  Unit& unit = unit_of(wanted);
-  if (flat) return run_flat(device, unit, a, largest);
-  const Layout layout = layout_of(tensors, wanted.count + 1);
-  if (layout.side_by_side(sizes)) return run_flat(device, unit, a, largest);
-  each_part(layout, [&](const Layout& part) { run_strided(device, unit, a, part); });
+  CudaModule& module = module_of(wanted);
+  if (flat) return run_flat(device, module, a, largest);
+  const StridedLayout layout = layout_of(tensors, wanted.count + 1);
+  if (layout.side_by_side(sizes)) return run_flat(device, module, a, largest);
+  each_part(layout, [&](const StridedLayout& part) { run_strided(device, module, a, part); });
 }
 
 }  // namespace

@@ -1,8 +1,8 @@
 // Running sums, and stable sorting by digits (device/sorting/radix.h).
 #include "cuda/radix.h"
 
+#include "cuda/runtime/cuda_modules.h"
 #include "cuda/runtime/launch.h"
-#include "cuda/runtime/units.h"
 #include "device/indexing/indexing_arguments.h"
 #include "device/sorting/sorting_arguments.h"
 #include "flambeau/cuda.h"
@@ -12,18 +12,18 @@ namespace flambeau::cuda {
 namespace {
 
 enum Sum { kTiles, kAdd };
-Unit& sum_unit() {
-  static auto* unit = new Unit("running sums", "#include \"device/reductions/running_sums.h\"\nFLAMBEAU_RUNNING_SUMS\n",
-                               {"tiles", "add"});
-  return *unit;
+CudaModule& sum_module() {
+  static auto* module = new CudaModule(
+      "running sums", "#include \"device/reductions/running_sums.h\"\nFLAMBEAU_RUNNING_SUMS\n", {"tiles", "add"});
+  return *module;
 }
 
-enum Pass { kCount, kScatter };
-Unit& radix_unit(Dtype keys) {
-  static auto* units = new Units;
+enum RadixKernel { kCount, kScatter };
+CudaModule& radix_module(Dtype keys) {
+  static auto* modules = new CudaModules;
   const bool wide = item_size(keys) == 8;
-  return units->find(wide, [=] {
-    return std::make_unique<Unit>(
+  return modules->find(wide, [=] {
+    return std::make_unique<CudaModule>(
         "sorting",
         std::string("#include \"device/sorting/radix.h\"\nFLAMBEAU_RADIX(") + (wide ? "uint64_t" : "uint32_t") + ")\n",
         std::initializer_list<const char*>{"count", "scatter"});
@@ -39,10 +39,10 @@ void running_sums(const Tensor& t) {
   const RunningSumArguments a{reinterpret_cast<int64_t*>(t.device_bytes()),
                               reinterpret_cast<int64_t*>(sums.device_bytes()), n};
   const int device = t.device().index;
-  launch(device, sum_unit(), kTiles, {unsigned(tiles)}, kThreads, a);
+  launch(device, sum_module(), kTiles, {unsigned(tiles)}, kThreads, a);
   if (tiles == 1) return;
   running_sums(sums);
-  launch(device, sum_unit(), kAdd, {unsigned(tiles)}, kThreads, a);
+  launch(device, sum_module(), kAdd, {unsigned(tiles)}, kThreads, a);
 }
 
 SortedKeys radix_sort(const Tensor& keys, int64_t rows, int64_t length, int bits) {
@@ -51,7 +51,7 @@ SortedKeys radix_sort(const Tensor& keys, int64_t rows, int64_t length, int bits
   const Tensor counts = empty({rows * 256 * tiles}, Dtype::int64);
   SortedKeys from{keys, {}}, to{empty({rows * length}, keys.dtype()), empty({rows * length}, Dtype::uint32)};
   if (length == 0 || rows == 0) return to;
-  Unit& unit = radix_unit(keys.dtype());
+  CudaModule& module = radix_module(keys.dtype());
   const int device = keys.device().index;
   for (int shift = 0; shift < bits; shift += 8) {
     RadixArguments a;
@@ -62,9 +62,9 @@ SortedKeys radix_sort(const Tensor& keys, int64_t rows, int64_t length, int bits
     a.counts = reinterpret_cast<int64_t*>(counts.device_bytes());
     a.rows = rows, a.length = length, a.tiles = tiles, a.shift = shift;
     const Grid grid{unsigned(rows * tiles)};
-    launch(device, unit, kCount, grid, kThreads, a);
+    launch(device, module, kCount, grid, kThreads, a);
     running_sums(counts);
-    launch(device, unit, kScatter, grid, kThreads, a);
+    launch(device, module, kScatter, grid, kThreads, a);
     if (!from.positions.defined()) from.positions = empty({rows * length}, Dtype::uint32);
     std::swap(from, to);
   }

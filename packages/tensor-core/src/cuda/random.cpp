@@ -5,9 +5,9 @@
 #include <bit>
 
 #include "cuda/radix.h"
+#include "cuda/runtime/cuda_modules.h"
 #include "cuda/runtime/launch.h"
 #include "cuda/runtime/report.h"
-#include "cuda/runtime/units.h"
 #include "device/random/permutation_arguments.h"
 #include "flambeau/copies.h"
 
@@ -15,39 +15,39 @@ namespace flambeau::cuda {
 
 namespace {
 
-Unit& draw_unit(Distribution kind, Dtype dtype) {
-  static auto* units = new Units;
+CudaModule& draw_module(Distribution kind, Dtype dtype) {
+  static auto* modules = new CudaModules;
   static constexpr const char* names[] = {
 #define FLAMBEAU_NAME(name) #name,
       FLAMBEAU_DISTRIBUTIONS(FLAMBEAU_NAME)
 #undef FLAMBEAU_NAME
   };
-  return units->find(uint64_t(kind) * 16 + uint64_t(dtype), [=] {
-    return std::make_unique<Unit>("random numbers",
-                                  std::string("#include \"device/random/random.h\"\nFLAMBEAU_DRAW(") +
-                                      names[int(kind)] + ", " + type_name(dtype) + ")\n",
-                                  std::initializer_list<const char*>{"draw"});
+  return modules->find(uint64_t(kind) * 16 + uint64_t(dtype), [=] {
+    return std::make_unique<CudaModule>("random numbers",
+                                        std::string("#include \"device/random/random.h\"\nFLAMBEAU_DRAW(") +
+                                            names[int(kind)] + ", " + type_name(dtype) + ")\n",
+                                        std::initializer_list<const char*>{"draw"});
   });
 }
 
-Unit& sample_unit(kernels::Sampler kind) {
-  static auto* units = new Units;
+CudaModule& sample_module(kernels::Sampler kind) {
+  static auto* modules = new CudaModules;
   static constexpr const char* names[] = {
 #define FLAMBEAU_NAME(name, expression) #name,
       FLAMBEAU_SAMPLERS(FLAMBEAU_NAME)
 #undef FLAMBEAU_NAME
   };
-  return units->find(uint64_t(kind), [=] {
-    return std::make_unique<Unit>(
+  return modules->find(uint64_t(kind), [=] {
+    return std::make_unique<CudaModule>(
         "samples", std::string("#include \"device/random/samplers.h\"\nFLAMBEAU_SAMPLE(") + names[int(kind)] + ")\n",
         std::initializer_list<const char*>{"sample"});
   });
 }
 
-Unit& sequence_unit(Dtype dtype) {
-  static auto* units = new Units;
-  return units->find(uint64_t(dtype), [=] {
-    return std::make_unique<Unit>(
+CudaModule& sequence_module(Dtype dtype) {
+  static auto* modules = new CudaModules;
+  return modules->find(uint64_t(dtype), [=] {
+    return std::make_unique<CudaModule>(
         "a sequence",
         std::string("#include \"device/random/sequences.h\"\nFLAMBEAU_SEQUENCE(") + type_name(dtype) + ")\n",
         std::initializer_list<const char*>{"sequence"});
@@ -63,7 +63,7 @@ Grid grid_for(int64_t threads) { return {unsigned(divide_up(threads, kThreads))}
 void run(SequenceArguments a, const Tensor& out) {
   a.out = out.device_bytes();
   a.count = out.numel();
-  if (a.count) launch(out.device().index, sequence_unit(out.dtype()), 0, grid_for(a.count), kThreads, a);
+  if (a.count) launch(out.device().index, sequence_module(out.dtype()), 0, grid_for(a.count), kThreads, a);
 }
 
 }  // namespace
@@ -84,7 +84,7 @@ void draw(Distribution kind, const Tensor& out, const Tensor& in, int64_t words,
   // A normal number in double precision is drawn together with another: from four neighbouring counters.
   const bool normal = kind == Distribution::Normal || kind == Distribution::LogNormal;
   const int64_t counters = normal && words == 2 ? 4 : words, groups = divide_up(a.count * words, 64);
-  launch(out.device().index, draw_unit(kind, out.dtype()), 0, grid_for(groups * (16 / counters)), kThreads, a);
+  launch(out.device().index, draw_module(kind, out.dtype()), 0, grid_for(groups * (16 / counters)), kThreads, a);
 }
 
 void sample(kernels::Sampler kind, const Tensor& out, const Tensor& first, const Tensor& second, const Drawn& drawn,
@@ -93,37 +93,37 @@ void sample(kernels::Sampler kind, const Tensor& out, const Tensor& first, const
   const int device = out.device().index;
   const SampleArguments a{numbers(out),    numbers(first), numbers(second), out.numel(),
                           position(drawn), least,          reporter(device)};
-  launch(device, sample_unit(kind), 0, grid_for(a.count), kThreads, a);
+  launch(device, sample_module(kind), 0, grid_for(a.count), kThreads, a);
 }
 
 void check_weights(const Tensor& weights) {
-  static auto* unit =
-      new Unit("weights of categories", "#include \"device/random/samplers.h\"\nFLAMBEAU_WEIGHTS\n", {"check"});
+  static auto* module =
+      new CudaModule("weights of categories", "#include \"device/random/samplers.h\"\nFLAMBEAU_WEIGHTS\n", {"check"});
   const int device = weights.device().index;
   const WeightArguments a{numbers(weights), weights.size(1), reporter(device)};
-  launch(device, *unit, 0, {unsigned(weights.size(0))}, kThreads, a);
+  launch(device, *module, 0, {unsigned(weights.size(0))}, kThreads, a);
 }
 
 void gamma_slopes(const Tensor& out, const Tensor& concentration, const Tensor& sample, bool logarithms) {
-  static auto* unit = new Unit("derivatives of gamma variates",
-                               "#include \"device/random/samplers.h\"\nFLAMBEAU_GAMMA_SLOPES\n", {"slopes"});
+  static auto* module = new CudaModule("derivatives of gamma variates",
+                                       "#include \"device/random/samplers.h\"\nFLAMBEAU_GAMMA_SLOPES\n", {"slopes"});
   if (out.numel() == 0) return;
   const GammaSlopeArguments a{numbers(out), numbers(concentration), numbers(sample), out.numel(), logarithms};
-  launch(out.device().index, *unit, 0, grid_for(a.count), kThreads, a);
+  launch(out.device().index, *module, 0, grid_for(a.count), kThreads, a);
 }
 
 void beta_slopes(const Tensor& out, const Tensor& x, const Tensor& concentration, const Tensor& total) {
-  static auto* unit = new Unit("derivatives of beta variates",
-                               "#include \"device/random/samplers.h\"\nFLAMBEAU_BETA_SLOPES\n", {"slopes"});
+  static auto* module = new CudaModule("derivatives of beta variates",
+                                       "#include \"device/random/samplers.h\"\nFLAMBEAU_BETA_SLOPES\n", {"slopes"});
   if (out.numel() == 0) return;
   const BetaSlopeArguments a{numbers(out), numbers(x), numbers(concentration), numbers(total), out.numel()};
-  launch(out.device().index, *unit, 0, grid_for(a.count), kThreads, a);
+  launch(out.device().index, *module, 0, grid_for(a.count), kThreads, a);
 }
 
 void exchange_in_turn(const Tensor& out, const Tensor& places) {
   enum { kBring, kFollow };
-  static auto* unit =
-      new Unit("permutations", "#include \"device/random/permutation.h\"\nFLAMBEAU_PERMUTATION\n", {"bring", "follow"});
+  static auto* module = new CudaModule(
+      "permutations", "#include \"device/random/permutation.h\"\nFLAMBEAU_PERMUTATION\n", {"bring", "follow"});
   const int64_t n = out.numel();
   if (n == 0) return;
   const SortedKeys steps = radix_sort(places, 1, n, std::max(1, int(std::bit_width(uint64_t(n - 1)))));
@@ -132,8 +132,8 @@ void exchange_in_turn(const Tensor& out, const Tensor& places) {
                                reinterpret_cast<const uint32_t*>(steps.positions.device_bytes()),
                                reinterpret_cast<uint32_t*>(brought.device_bytes()),
                                reinterpret_cast<int64_t*>(out.device_bytes()), n};
-  launch(out.device().index, *unit, kBring, grid_for(n), kThreads, a);
-  launch(out.device().index, *unit, kFollow, grid_for(n), kThreads, a);
+  launch(out.device().index, *module, kBring, grid_for(n), kThreads, a);
+  launch(out.device().index, *module, kFollow, grid_for(n), kThreads, a);
 }
 
 void sequence(const Tensor& out, const Line& line) { run({nullptr, 0, line, 0, 0, false}, out); }

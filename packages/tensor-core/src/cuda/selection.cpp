@@ -1,7 +1,7 @@
 // Elements by rank on a GPU; the kernels are in device/sorting/selection.h.
 #include "cuda/radix.h"
+#include "cuda/runtime/cuda_modules.h"
 #include "cuda/runtime/launch.h"
-#include "cuda/runtime/units.h"
 #include "cuda/sorting.h"
 #include "device/sorting/sorting_arguments.h"
 #include "flambeau/copies.h"
@@ -12,10 +12,10 @@ namespace {
 
 enum Kernel { kCount, kChoose, kTally, kCollect };
 
-Unit& unit_of(Dtype dtype) {
-  static auto* units = new Units;
-  return units->find(uint64_t(dtype), [=] {
-    return std::make_unique<Unit>(
+CudaModule& module_of(Dtype dtype) {
+  static auto* modules = new CudaModules;
+  return modules->find(uint64_t(dtype), [=] {
+    return std::make_unique<CudaModule>(
         "selection",
         std::string("#include \"device/sorting/selection.h\"\nFLAMBEAU_SELECTION(") + type_name(dtype) + ")\n",
         std::initializer_list<const char*>{"count", "choose", "tally", "collect"});
@@ -49,9 +49,9 @@ Tensor select(const Tensor& in, int64_t rows, int64_t length, const Tensor& rank
                        numbers<int64_t>(equal),
                        numbers<int64_t>(positions),
                        chosen};
-  Unit& unit = unit_of(in.dtype());
+  CudaModule& module = module_of(in.dtype());
   const auto run = [&](Kernel kernel, int64_t blocks) {
-    launch(in.device().index, unit, kernel, {unsigned(blocks)}, kThreads, a);
+    launch(in.device().index, module, kernel, {unsigned(blocks)}, kThreads, a);
   };
   for (a.shift = 8 * int(item_size(in.dtype())) - 8; a.shift >= 0; a.shift -= 8) {
     run(kCount, rows * tiles);

@@ -2,8 +2,8 @@
 #include "cuda/sorting.h"
 
 #include "cuda/radix.h"
+#include "cuda/runtime/cuda_modules.h"
 #include "cuda/runtime/launch.h"
-#include "cuda/runtime/units.h"
 #include "device/sorting/sorting_arguments.h"
 #include "flambeau/copies.h"
 
@@ -12,18 +12,18 @@ namespace flambeau::cuda {
 namespace {
 
 enum Order { kKeys, kPick, kBriefRows, kStarts };
-Unit& order_unit(Dtype dtype) {
-  static auto* units = new Units;
-  return units->find(uint64_t(dtype), [=] {
-    return std::make_unique<Unit>(
+CudaModule& order_module(Dtype dtype) {
+  static auto* modules = new CudaModules;
+  return modules->find(uint64_t(dtype), [=] {
+    return std::make_unique<CudaModule>(
         "sorting", std::string("#include \"device/sorting/sorting.h\"\nFLAMBEAU_ORDER(") + type_name(dtype) + ")\n",
         std::initializer_list<const char*>{"keys", "pick", "brief", "starts"});
   });
 }
-Unit& search_unit(Dtype dtype) {
-  static auto* units = new Units;
-  return units->find(uint64_t(dtype), [=] {
-    return std::make_unique<Unit>(
+CudaModule& search_module(Dtype dtype) {
+  static auto* modules = new CudaModules;
+  return modules->find(uint64_t(dtype), [=] {
+    return std::make_unique<CudaModule>(
         "searching", std::string("#include \"device/sorting/sorting.h\"\nFLAMBEAU_SEARCH(") + type_name(dtype) + ")\n",
         std::initializer_list<const char*>{"places"});
   });
@@ -37,7 +37,7 @@ void sort(const Tensor& in, int64_t rows, int64_t length, bool descending, const
           const Tensor& indices) {
   if (rows == 0 || length == 0) return;
   const int device = in.device().index;
-  Unit& unit = order_unit(in.dtype());
+  CudaModule& module = order_module(in.dtype());
   OrderArguments a{};
   a.in = in.device_bytes();
   a.values = values.defined() ? values.device_bytes() : nullptr;
@@ -46,16 +46,16 @@ void sort(const Tensor& in, int64_t rows, int64_t length, bool descending, const
   if (length <= kBriefRow) {
     a.padded = 2;
     while (a.padded < length) a.padded *= 2;
-    return launch(device, unit, kBriefRows, {unsigned(divide_up(rows, kBriefRow / a.padded))}, kThreads, a);
+    return launch(device, module, kBriefRows, {unsigned(divide_up(rows, kBriefRow / a.padded))}, kThreads, a);
   }
   const int64_t size = item_size(in.dtype());
   const Tensor keys = empty({rows * length}, size == 8 ? Dtype::uint64 : Dtype::uint32);
   a.keys = keys.device_bytes();
-  launch(device, unit, kKeys, grid_for(rows * length), kThreads, a);
+  launch(device, module, kKeys, grid_for(rows * length), kThreads, a);
   // Keys of a small dtype fill their lower bits; reversed ones have ones above.
   const SortedKeys order = radix_sort(keys, rows, length, in.dtype() == Dtype::bool_ ? 1 : int(size) * 8);
   a.positions = reinterpret_cast<const uint32_t*>(order.positions.device_bytes());
-  launch(device, unit, kPick, grid_for(rows * length), kThreads, a);
+  launch(device, module, kPick, grid_for(rows * length), kThreads, a);
 }
 
 Tensor run_starts(const Tensor& sorted) {
@@ -65,7 +65,7 @@ Tensor run_starts(const Tensor& sorted) {
   a.in = sorted.device_bytes();
   a.starts = reinterpret_cast<uint8_t*>(out.device_bytes());
   a.rows = 1, a.length = sorted.numel();
-  launch(out.device().index, order_unit(sorted.dtype()), kStarts, grid_for(a.length), kThreads, a);
+  launch(out.device().index, order_module(sorted.dtype()), kStarts, grid_for(a.length), kThreads, a);
   return out;
 }
 
@@ -73,7 +73,7 @@ void search(const Tensor& sequence, const Tensor& sorter, const Tensor& values, 
             bool right, const Tensor& out) {
   if (out.numel() == 0) return;
   const Tensor wanted = flambeau::to(values, out.device());  // a single one may be the host's
-  launch(out.device().index, search_unit(sequence.dtype()), 0, grid_for(out.numel()), kThreads,
+  launch(out.device().index, search_module(sequence.dtype()), 0, grid_for(out.numel()), kThreads,
          SearchArguments{sequence.device_bytes(), wanted.device_bytes(),
                          sorter.defined() ? reinterpret_cast<const int64_t*>(sorter.device_bytes()) : nullptr,
                          reinterpret_cast<int64_t*>(out.device_bytes()), out.numel(), length, queries, right});

@@ -40,7 +40,7 @@ void dividers() {
 }
 
 // Where the loop over a layout goes, tensor by tensor, as the kernel computes it.
-std::vector<std::vector<int64_t>> walk(const Layout& part) {
+std::vector<std::vector<int64_t>> walk(const StridedLayout& part) {
   std::vector<std::vector<int64_t>> out;
   for (int64_t i = 0; i < part.count(); ++i) {
     std::vector<int64_t> offsets(part.offset, part.offset + part.pointers);
@@ -71,7 +71,7 @@ void check_walk(const Tensor& first, const Tensor& second) {
     expected[a * item_size(first.dtype())] = b * item_size(second.dtype());
   }
   std::map<int64_t, int64_t> given;
-  each_part(layout_of(tensors, 2), [&](const Layout& part) {
+  each_part(layout_of(tensors, 2), [&](const StridedLayout& part) {
     CHECK(part.dims <= kLoopDims && part.count() < kMostElements);
     for (const auto& offsets : walk(part)) given[offsets[0]] = offsets[1];
   });
@@ -99,8 +99,8 @@ void many_dimensions() {
 }
 
 // Nothing is allocated for these: only their geometry counts.
-Layout huge(std::vector<int64_t> sizes) {
-  Layout l;
+StridedLayout huge(std::vector<int64_t> sizes) {
+  StridedLayout l;
   l.pointers = 1;
   int64_t stride = 4;
   for (const int64_t size : sizes) {
@@ -113,9 +113,9 @@ Layout huge(std::vector<int64_t> sizes) {
 void many_elements() {
   for (const auto& sizes :
        {std::vector<int64_t>{int64_t(1) << 33}, {3, int64_t(1) << 31}, {int64_t(1) << 31, 5}, {70000, 70001}}) {
-    const Layout whole = huge(sizes);
+    const StridedLayout whole = huge(sizes);
     int64_t covered = 0, end = 0;
-    each_part(whole, [&](const Layout& part) {
+    each_part(whole, [&](const StridedLayout& part) {
       CHECK(part.count() > 0 && part.count() < kMostElements);
       covered += part.count();
       int64_t last = part.offset[0];

@@ -3,15 +3,15 @@
 #include <algorithm>
 #include <bit>
 
+#include "cuda/runtime/cuda_modules.h"
 #include "cuda/runtime/launch.h"
-#include "cuda/runtime/units.h"
 #include "flambeau/copies.h"
 
 namespace flambeau::cuda {
 
 namespace {
 
-// Sizes that units are compiled for.
+// Sizes that modules are compiled for.
 int64_t rounded(int64_t size) { return int64_t(std::bit_ceil(uint64_t(std::max<int64_t>(size, 16)))); }
 int64_t row_bytes(Dtype dtype, int64_t depth, int64_t width) {
   return std::max(rounded(depth), rounded(width)) * (dtype == Dtype::float64 ? 8 : 4);
@@ -24,27 +24,27 @@ int64_t tile_rows(int64_t bytes, bool derivative) {
 
 enum Kernel { kForward = 0, kMeans = 0, kByQueries, kByKeys };
 
-enum class Pass { Forward, ForwardOfParts, Derivative };
+enum class AttentionPass { Forward, ForwardOfParts, Derivative };
 
-std::unique_ptr<Unit> unit_from(const std::string& header, const std::string& macro, const std::string& parameters,
-                                Pass pass) {
+std::unique_ptr<CudaModule> module_from(const std::string& header, const std::string& macro,
+                                        const std::string& parameters, AttentionPass pass) {
   const std::string include = "#include \"device/layers/" + header + ".h\"\nFLAMBEAU_" + macro;
-  if (pass == Pass::Derivative)
-    return std::make_unique<Unit>("attention's derivative", include + "_DERIVATIVE(" + parameters + ")\n",
-                                  std::initializer_list<const char*>{"means", "by_queries", "by_keys"});
-  return std::make_unique<Unit>(
-      "attention", include + "(" + parameters + (pass == Pass::ForwardOfParts ? ", true)\n" : ", false)\n"),
+  if (pass == AttentionPass::Derivative)
+    return std::make_unique<CudaModule>("attention's derivative", include + "_DERIVATIVE(" + parameters + ")\n",
+                                        std::initializer_list<const char*>{"means", "by_queries", "by_keys"});
+  return std::make_unique<CudaModule>(
+      "attention", include + "(" + parameters + (pass == AttentionPass::ForwardOfParts ? ", true)\n" : ", false)\n"),
       std::initializer_list<const char*>{"forward"});
 }
-Unit& unit_of(Dtype dtype, int64_t depth, int64_t width, int64_t tile, Pass pass) {
-  static auto* units = new Units;
+CudaModule& module_of(Dtype dtype, int64_t depth, int64_t width, int64_t tile, AttentionPass pass) {
+  static auto* modules = new CudaModules;
   const int64_t d = rounded(depth), w = rounded(width);
   const uint64_t key = ((uint64_t(dtype) * 4096 + uint64_t(d)) * 4096 + uint64_t(w)) * 3 + uint64_t(pass);
-  return units->find(key, [&] {
-    return unit_from("attention", "ATTENTION",
-                     std::string(type_name(dtype)) + ", " + std::to_string(d) + ", " + std::to_string(w) + ", " +
-                         std::to_string(tile),
-                     pass);
+  return modules->find(key, [&] {
+    return module_from("attention", "ATTENTION",
+                       std::string(type_name(dtype)) + ", " + std::to_string(d) + ", " + std::to_string(w) + ", " +
+                           std::to_string(tile),
+                       pass);
   });
 }
 
@@ -72,7 +72,7 @@ MatrixTiles forward_tiles(const AttentionArguments& a) {
   while (t.rows() * t.depth + t.others * (t.depth + t.width) > kSharedElements) t.others /= 2;
   return t;
 }
-// One unit has the kernels by queries and by keys; 32 of the others leave registers for the sums of two results.
+// One module has the kernels by queries and by keys; 32 of the others leave registers for the sums of two results.
 MatrixTiles derivative_tiles(const AttentionArguments& a) {
   return {units_size(a.depth), units_size(a.width), high_tiles(a, 64), 32, a.mask.data || !(float(a.scale) > 0)};
 }
@@ -92,41 +92,41 @@ bool takes_all(int device, Dtype dtype, const AttentionArguments& a, int64_t lon
          takes_rows(a.value, a.width, longest) && takes_rows(a.grad, a.width, longest);
 }
 
-Unit& unit_of(Dtype dtype, const MatrixTiles& t, Pass pass) {
-  static auto* units = new Units;
+CudaModule& module_of(Dtype dtype, const MatrixTiles& t, AttentionPass pass) {
+  static auto* modules = new CudaModules;
   const uint64_t sizes = (uint64_t(t.depth) * 4096 + uint64_t(t.width)) * 4096 + uint64_t(t.others);
   const uint64_t way = (uint64_t(t.high) * 2 + t.general) * 3 + uint64_t(pass);
-  return units->find((sizes * 32 + way) * 32 + uint64_t(dtype), [&] {
+  return modules->find((sizes * 32 + way) * 32 + uint64_t(dtype), [&] {
     std::string numbers = type_name(dtype);
     for (const int64_t number : {t.depth, t.width, t.high, t.others}) numbers += ", " + std::to_string(number);
-    return unit_from(pass == Pass::Derivative ? "matrix_attention_derivative" : "matrix_attention", "MATRIX_ATTENTION",
-                     numbers + (t.general ? ", true" : ", false"), pass);
+    return module_from(pass == AttentionPass::Derivative ? "matrix_attention_derivative" : "matrix_attention",
+                       "MATRIX_ATTENTION", numbers + (t.general ? ", true" : ", false"), pass);
   });
 }
 
-Unit& join_unit(Dtype dtype) {
-  static auto* units = new Units;
-  return units->find(uint64_t(dtype), [=] {
-    return std::make_unique<Unit>(
+CudaModule& join_module(Dtype dtype) {
+  static auto* modules = new CudaModules;
+  return modules->find(uint64_t(dtype), [=] {
+    return std::make_unique<CudaModule>(
         "attention",
         std::string("#include \"device/layers/attention_join.h\"\nFLAMBEAU_ATTENTION_JOIN(") + type_name(dtype) + ")\n",
         std::initializer_list<const char*>{"join"});
   });
 }
 
-struct Plan {
-  Unit& unit;
+struct AttentionPlan {
+  CudaModule& module;
   int64_t tile, key_tile;  // rows of one: queries, and keys in the derivative for those
   unsigned threads;
 };
-Plan plan_of(int device, Dtype dtype, const AttentionArguments& a, Pass pass) {
-  const bool derivative = pass == Pass::Derivative;
+AttentionPlan plan_of(int device, Dtype dtype, const AttentionArguments& a, AttentionPass pass) {
+  const bool derivative = pass == AttentionPass::Derivative;
   if (takes_all(device, dtype, a, derivative ? 128 : 256)) {
     const MatrixTiles tiles = derivative ? derivative_tiles(a) : forward_tiles(a);
-    return {unit_of(dtype, tiles, pass), tiles.rows(), kMatrixRows, kMatrixThreads};
+    return {module_of(dtype, tiles, pass), tiles.rows(), kMatrixRows, kMatrixThreads};
   }
   const int64_t tile = tile_rows(row_bytes(dtype, a.depth, a.width), derivative);
-  return {unit_of(dtype, a.depth, a.width, tile, pass), tile, tile, kThreads};
+  return {module_of(dtype, a.depth, a.width, tile, pass), tile, tile, kThreads};
 }
 
 // Blocks for all tiles of `rows` rows of every member of the batch.
@@ -189,12 +189,13 @@ void attend(AttentionArguments a, const Tensor& query, const Tensor& key, const 
   set_operands(a, query, key, value, results, part_logarithms);
   merge_dims(a);
   const int device = query.device().index;
-  const Plan plan = plan_of(device, query.dtype(), a, a.parts > 1 ? Pass::ForwardOfParts : Pass::Forward);
-  launch(device, plan.unit, kForward, blocks_of(a, a.queries, plan.tile), plan.threads, a);
+  const AttentionPlan plan =
+      plan_of(device, query.dtype(), a, a.parts > 1 ? AttentionPass::ForwardOfParts : AttentionPass::Forward);
+  launch(device, plan.module, kForward, blocks_of(a, a.queries, plan.tile), plan.threads, a);
   if (a.parts == 1) return;
   const AttentionJoinArguments j{a.out,     a.logarithms, out.device_bytes(), logarithms.device_bytes(), a.parts,
                                  a.queries, a.width};
-  launch(device, join_unit(query.dtype()), 0, {unsigned(a.batch * a.queries)}, kThreads, j);
+  launch(device, join_module(query.dtype()), 0, {unsigned(a.batch * a.queries)}, kThreads, j);
 }
 
 AttentionGradients attend_derivative(AttentionArguments a, const Tensor& query, const Tensor& key, const Tensor& value,
@@ -210,12 +211,12 @@ AttentionGradients attend_derivative(AttentionArguments a, const Tensor& query, 
   a.grad_query = result.query.device_bytes(), a.grad_key = result.key.device_bytes(),
   a.grad_value = result.value.device_bytes();
   const int device = query.device().index;
-  const Plan plan = plan_of(device, query.dtype(), a, Pass::Derivative);
+  const AttentionPlan plan = plan_of(device, query.dtype(), a, AttentionPass::Derivative);
   if (a.batch * a.queries > 0) {
-    launch(device, plan.unit, kMeans, {unsigned(divide_up(a.batch * a.queries, kThreads / 16))}, kThreads, a);
-    launch(device, plan.unit, kByQueries, blocks_of(a, a.queries, plan.tile), plan.threads, a);
+    launch(device, plan.module, kMeans, {unsigned(divide_up(a.batch * a.queries, kThreads / 16))}, kThreads, a);
+    launch(device, plan.module, kByQueries, blocks_of(a, a.queries, plan.tile), plan.threads, a);
   }
-  if (a.batch * a.keys > 0) launch(device, plan.unit, kByKeys, blocks_of(a, a.keys, plan.key_tile), plan.threads, a);
+  if (a.batch * a.keys > 0) launch(device, plan.module, kByKeys, blocks_of(a, a.keys, plan.key_tile), plan.threads, a);
   return result;
 }
 

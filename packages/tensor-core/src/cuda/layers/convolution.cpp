@@ -4,7 +4,7 @@
 
 #include "cuda/division.h"
 #include "cuda/libraries/cudnn.h"
-#include "cuda/runtime/units.h"
+#include "cuda/runtime/cuda_modules.h"
 #include "cuda/views.h"
 #include "device/layers/convolution_arguments.h"
 #include "flambeau/copies.h"
@@ -18,14 +18,14 @@ using Geometry = ConvolutionGeometry;
 
 using Function = ConvolutionFunction;
 
-Unit& unit_of(Function function, Dtype dtype, int64_t tile, bool tf32) {
+CudaModule& module_of(Function function, Dtype dtype, int64_t tile, bool tf32) {
   static constexpr const char* names[] = {"Forward", "InputGradient", "WeightGradient"};
-  static auto* units = new Units;
-  return units->find(((uint64_t(function) * 16 + uint64_t(dtype)) * 2 + (tile == kLargeTile)) * 2 + tf32, [&] {
+  static auto* modules = new CudaModules;
+  return modules->find(((uint64_t(function) * 16 + uint64_t(dtype)) * 2 + (tile == kLargeTile)) * 2 + tf32, [&] {
     std::string source = "#include \"device/layers/convolution.h\"\nFLAMBEAU_CONVOLUTION(";
     source += std::string(names[int(function)]) + ", " + type_name(dtype) + ", " + std::to_string(tile) +
               (tf32 ? ", true)\n" : ", false)\n");
-    return std::make_unique<Unit>("convolution", source, kTileKernels);
+    return std::make_unique<CudaModule>("convolution", source, kTileKernels);
   });
 }
 
@@ -54,7 +54,7 @@ void run(Function function, const Tensor& out, ConvolutionArguments& a, int64_t 
   a.out = out.device_bytes();
   const int64_t tile = tile_of(m, n, a.groups, accumulator_size(dtype));
   a.division = division_of(m, n, k, a.groups, tile);
-  run_tiles(out.device().index, unit_of(function, dtype, tile, dtype == Dtype::float32 && tf32_allowed()), a, dtype);
+  run_tiles(out.device().index, module_of(function, dtype, tile, dtype == Dtype::float32 && tf32_allowed()), a, dtype);
 }
 
 // The weight, (groups, filters, channels, places of the kernel), in another order of dimensions.
@@ -165,16 +165,17 @@ namespace {
 enum WindowsKernel { kUnfolded, kFolded };
 
 void run_windows(WindowsKernel kernel, const Tensor& out, ConvolutionArguments& a) {
-  static auto* units = new Units;
+  static auto* modules = new CudaModules;
   if (out.numel() == 0) return;
-  Unit& unit = units->find(uint64_t(out.dtype()), [&] {
+  CudaModule& module = modules->find(uint64_t(out.dtype()), [&] {
     const std::string source =
         std::string("#include \"device/layers/windows.h\"\nFLAMBEAU_WINDOWS(") + type_name(out.dtype()) + ")\n";
-    return std::make_unique<Unit>("sliding windows", source, std::initializer_list<const char*>{"unfolded", "folded"});
+    return std::make_unique<CudaModule>("sliding windows", source,
+                                        std::initializer_list<const char*>{"unfolded", "folded"});
   });
   a.out = out.device_bytes();
   a.division = {1, out.numel(), 1, 1, 1, 1, 1, 1};
-  launch(out.device().index, unit, kernel, {unsigned(divide_up(out.numel(), kThreads))}, kThreads, a);
+  launch(out.device().index, module, kernel, {unsigned(divide_up(out.numel(), kThreads))}, kThreads, a);
 }
 
 }  // namespace

@@ -1,8 +1,8 @@
 #include "cuda/layers/ctc.h"
 
+#include "cuda/runtime/cuda_modules.h"
 #include "cuda/runtime/launch.h"
 #include "cuda/runtime/report.h"
-#include "cuda/runtime/units.h"
 #include "device/layers/ctc_arguments.h"
 
 namespace flambeau::cuda {
@@ -11,10 +11,10 @@ namespace {
 
 enum Kernel { kAlpha, kBeta, kGradient };
 
-Unit& unit_of(Dtype dtype) {
-  static auto* units = new Units;
-  return units->find(uint64_t(dtype), [=] {
-    return std::make_unique<Unit>(
+CudaModule& module_of(Dtype dtype) {
+  static auto* modules = new CudaModules;
+  return modules->find(uint64_t(dtype), [=] {
+    return std::make_unique<CudaModule>(
         "ctc_loss", std::string("#include \"device/layers/ctc.h\"\nFLAMBEAU_CTC(") + type_name(dtype) + ")\n",
         std::initializer_list<const char*>{"alpha", "beta", "gradient"});
   });
@@ -34,7 +34,7 @@ CtcArguments arguments(const CtcTensors& c) {
 }
 
 void run(const CtcTensors& c, Kernel kernel, int64_t blocks, const CtcArguments& a) {
-  if (blocks) launch(c.logs.device().index, unit_of(c.logs.dtype()), kernel, {unsigned(blocks)}, kCtcThreads, a);
+  if (blocks) launch(c.logs.device().index, module_of(c.logs.dtype()), kernel, {unsigned(blocks)}, kCtcThreads, a);
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 #include "cuda/layers/grid_sample.h"
 
+#include "cuda/runtime/cuda_modules.h"
 #include "cuda/runtime/launch.h"
-#include "cuda/runtime/units.h"
 
 namespace flambeau::cuda {
 
@@ -9,10 +9,10 @@ namespace {
 
 enum Kernel { kTaps, kSample, kPoints };
 
-Unit& unit_of(Dtype dtype) {
-  static auto* units = new Units;
-  return units->find(uint64_t(dtype), [=] {
-    return std::make_unique<Unit>(
+CudaModule& module_of(Dtype dtype) {
+  static auto* modules = new CudaModules;
+  return modules->find(uint64_t(dtype), [=] {
+    return std::make_unique<CudaModule>(
         "grid_sample",
         std::string("#include \"device/layers/grid_sample.h\"\nFLAMBEAU_GRID_SAMPLE(") + type_name(dtype) + ")\n",
         std::initializer_list<const char*>{"taps", "sample", "points"});
@@ -21,7 +21,7 @@ Unit& unit_of(Dtype dtype) {
 
 void run(Kernel kernel, const Tensor& like, int64_t threads, const GridArguments& a) {
   if (threads == 0) return;
-  launch(like.device().index, unit_of(like.dtype()), kernel, {unsigned(divide_up(threads, kThreads))}, kThreads, a);
+  launch(like.device().index, module_of(like.dtype()), kernel, {unsigned(divide_up(threads, kThreads))}, kThreads, a);
 }
 
 char* pointer(const Tensor& t) { return t.defined() ? t.device_bytes() : nullptr; }

@@ -1,8 +1,8 @@
 // Losses of class scores on a GPU.
 #include "cuda/operators.h"
+#include "cuda/runtime/cuda_modules.h"
 #include "cuda/runtime/launch.h"
 #include "cuda/runtime/report.h"
-#include "cuda/runtime/units.h"
 #include "device/layers/loss_arguments.h"
 
 namespace flambeau::cuda {
@@ -11,10 +11,10 @@ namespace {
 
 enum Kernel { kPick, kNllGradient, kSoftmaxGradient };
 
-Unit& unit_of(Dtype type) {
-  static auto* units = new Units;
-  return units->find(uint64_t(type), [&] {
-    return std::make_unique<Unit>(
+CudaModule& module_of(Dtype type) {
+  static auto* modules = new CudaModules;
+  return modules->find(uint64_t(type), [&] {
+    return std::make_unique<CudaModule>(
         "losses", std::string("#include \"device/layers/losses.h\"\nFLAMBEAU_LOSSES(") + type_name(type) + ")\n",
         std::initializer_list<const char*>{"pick", "nll_gradient", "softmax_gradient"});
   });
@@ -39,7 +39,7 @@ Tensor picked(const ClassScores& s, const Tensor& scores, const Tensor& logarith
   a.scores = pointer(scores), a.logarithms = pointer(logarithms), a.weight = pointer(weight);
   a.weights = weights.device_bytes();
   a.reporter = reporter(device);
-  launch(device, unit_of(scores.dtype()), kPick, {unsigned(divide_up(out.numel(), kThreads))}, kThreads, a);
+  launch(device, module_of(scores.dtype()), kPick, {unsigned(divide_up(out.numel(), kThreads))}, kThreads, a);
   return out;
 }
 
@@ -53,7 +53,7 @@ Tensor picked_gradient(const ClassScores& s, const Shape& shape, const Tensor& f
   const bool together = step < kLossElements;
   if (together) a.sample = Divider(uint32_t(step));
   const int64_t blocks = together ? divide_up(s.batch * step, kLossElements) : s.batch * divide_up(step, kLossElements);
-  launch(out.device().index, unit_of(factors.dtype()), scores.defined() ? kSoftmaxGradient : kNllGradient,
+  launch(out.device().index, module_of(factors.dtype()), scores.defined() ? kSoftmaxGradient : kNllGradient,
          {unsigned(blocks)}, kThreads, a);
   return out;
 }

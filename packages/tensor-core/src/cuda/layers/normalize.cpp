@@ -9,13 +9,13 @@ namespace {
 
 enum Operation { kLayerNorm, kRmsNorm, kLayerNormBackward, kRmsNormBackward, kRowsWeights, kMoments, kSums, kElements };
 
-Unit& unit_of(Operation operation, Dtype in) {
+CudaModule& module_of(Operation operation, Dtype in) {
   static constexpr const char* names[] = {"LayerNorm",   "RmsNorm",        "LayerNormBackward", "RmsNormBackward",
                                           "RowsWeights", "ChannelMoments", "ChannelSums"};
-  static auto* units = new Units;
-  return units->find(uint64_t(operation) * 64 + uint64_t(in), [&] {
+  static auto* modules = new CudaModules;
+  return modules->find(uint64_t(operation) * 64 + uint64_t(in), [&] {
     if (operation == kElements)
-      return std::make_unique<Unit>(
+      return std::make_unique<CudaModule>(
           "normalize",
           std::string("#include \"device/layers/normalize.h\"\nFLAMBEAU_CHANNELS(") + type_name(in) + ")\n",
           std::initializer_list<const char*>{"affine", "gradient"});
@@ -34,7 +34,7 @@ void normalize_rows(const Tensor& out, const Tensor& statistics, const Tensor& x
   ReduceArguments a{};
   a.in[0] = pointer(x), a.out[0] = pointer(out), a.out[1] = pointer(statistics);
   a.weight = pointer(weight), a.bias = pointer(bias), a.eps = eps;
-  run_lines(x.device().index, unit_of(centred ? kLayerNorm : kRmsNorm, x.dtype()), a,
+  run_lines(x.device().index, module_of(centred ? kLayerNorm : kRmsNorm, x.dtype()), a,
             {rows, rows ? x.numel() / rows : 0, 1}, item_size(x.dtype()));
 }
 
@@ -45,7 +45,7 @@ void normalize_rows_backward(const Tensor& out, const Tensor& grad, const Tensor
   a.in[0] = pointer(grad), a.in[1] = pointer(x), a.out[0] = pointer(out);
   a.weight = pointer(weight), a.statistics = pointer(statistics);
   a.divisor = 1, a.modulus = std::max<int64_t>(rows, 1);
-  run_lines(x.device().index, unit_of(centred ? kLayerNormBackward : kRmsNormBackward, x.dtype()), a,
+  run_lines(x.device().index, module_of(centred ? kLayerNormBackward : kRmsNormBackward, x.dtype()), a,
             {rows, rows ? x.numel() / rows : 0, 1}, item_size(x.dtype()));
 }
 
@@ -54,7 +54,7 @@ void normalize_rows_weights(const Tensor& weights, const Tensor& biases, const T
   ReduceArguments a{};
   a.in[0] = pointer(grad), a.in[1] = pointer(x), a.out[0] = pointer(weights), a.out[1] = pointer(biases);
   a.statistics = pointer(statistics);
-  run_reduction(x.device().index, unit_of(kRowsWeights, x.dtype()), a, {1, statistics.size(0), weights.numel()},
+  run_reduction(x.device().index, module_of(kRowsWeights, x.dtype()), a, {1, statistics.size(0), weights.numel()},
                 item_size(x.dtype()), 2 * accumulator_size(x.dtype()));
 }
 
@@ -65,14 +65,14 @@ void reduce_channels(Operation operation, ReduceArguments a, const Tensor& x, in
                      int64_t length, int64_t state) {
   const int device = x.device().index;
   const int64_t size = item_size(x.dtype());
-  Unit& unit = unit_of(operation, x.dtype());
-  if (batch == 1) return run_reduction(device, unit, a, {rows, length, 1}, size, state);
-  if (length == 1) return run_reduction(device, unit, a, {1, batch, rows}, size, state);
+  CudaModule& module = module_of(operation, x.dtype());
+  if (batch == 1) return run_reduction(device, module, a, {rows, length, 1}, size, state);
+  if (length == 1) return run_reduction(device, module, a, {1, batch, rows}, size, state);
   if (batch * rows * length == 0) return;
   Step parts{batch * rows, plan_of({batch * rows, length, 1}, size).parts, 1};
-  Tensor states = states_of(device, unit, a, {batch * rows, length, 1}, size, state);
-  if (parts.length > 1) states = join_states_again(device, unit, a, states, parts, state);
-  join_states(device, unit, a, states, {1, batch, rows});
+  Tensor states = states_of(device, module, a, {batch * rows, length, 1}, size, state);
+  if (parts.length > 1) states = join_states_again(device, module, a, states, parts, state);
+  join_states(device, module, a, states, {1, batch, rows});
 }
 
 }  // namespace
@@ -111,7 +111,7 @@ void channel_elements(const Tensor& out, const Tensor& x, const Tensor& grad, co
   a.whole = inner % width == 0;
   for (const char* p : {a.in, a.grad, static_cast<const char*>(a.out)})
     a.whole &= reinterpret_cast<uintptr_t>(p) % 16 == 0;
-  launch(x.device().index, unit_of(kElements, x.dtype()), grad.defined(),
+  launch(x.device().index, module_of(kElements, x.dtype()), grad.defined(),
          {unsigned(divide_up(a.count, width * int64_t(kThreads)))}, kThreads, a);
 }
 

@@ -4,8 +4,8 @@
 #include <cctype>
 #include <cstring>
 
+#include "cuda/runtime/cuda_modules.h"
 #include "cuda/runtime/launch.h"
-#include "cuda/runtime/units.h"
 #include "device/layers/optimizer_arguments.h"
 
 namespace flambeau::cuda {
@@ -14,22 +14,22 @@ namespace {
 
 static_assert(kOptimizerTensors == 2 + OptimizerRule::kStates && OptimizerRule::kCoefficients == 10);
 
-Unit& unit_of(const char* kernel, const std::string& what, uint64_t key, Dtype dtype) {
-  static auto* units = new Units;
-  return units->find(key * 16 + uint64_t(dtype), [&] {
-    return std::make_unique<Unit>("optimizer",
-                                  "#include \"device/layers/optimizer.h\"\n" + what + type_name(dtype) + ")\n",
-                                  std::initializer_list<const char*>{kernel});
+CudaModule& module_of(const char* kernel, const std::string& what, uint64_t key, Dtype dtype) {
+  static auto* modules = new CudaModules;
+  return modules->find(key * 16 + uint64_t(dtype), [&] {
+    return std::make_unique<CudaModule>("optimizer",
+                                        "#include \"device/layers/optimizer.h\"\n" + what + type_name(dtype) + ")\n",
+                                        std::initializer_list<const char*>{kernel});
   });
 }
 
 // The rule's class in flambeau/kernels/optimizer_rules.h has its name with a capital.
-Unit& unit_of(const OptimizerRule& rule, Dtype dtype) {
+CudaModule& module_of(const OptimizerRule& rule, Dtype dtype) {
   std::string name = rule.name;
   name[0] = char(std::toupper(name[0]));
   uint64_t key = 0;
   for (char c : name) key = key * 31 + uint64_t(c);
-  return unit_of("step", "FLAMBEAU_OPTIMIZER(" + name + ", ", key, dtype);
+  return module_of("step", "FLAMBEAU_OPTIMIZER(" + name + ", ", key, dtype);
 }
 
 // Targets for one launch.
@@ -78,7 +78,7 @@ void optimizer_step(const OptimizerRule& rule, const std::vector<OptimizerWork>&
     std::copy_n(work[first].coefficients, OptimizerRule::kCoefficients, a.coefficients);
     List list(a.list);
     for (size_t i = first; i < last; ++i) list.add(work[i].at, kOptimizerTensors);
-    if (!list.empty()) launch(one.device().index, unit_of(rule, one.dtype()), 0, list.grid(), kThreads, a);
+    if (!list.empty()) launch(one.device().index, module_of(rule, one.dtype()), 0, list.grid(), kThreads, a);
   });
 }
 
@@ -100,8 +100,8 @@ bool scale(const std::vector<Tensor>& tensors, double factor) {
         List list(a.list);
         for (size_t i = first; i < last; ++i) list.add(&tensors[i], 1);
         if (list.empty()) return;
-        Unit& unit = unit_of("scale", "FLAMBEAU_SCALE(", 0, one.dtype());
-        launch(one.device().index, unit, 0, list.grid(), kThreads, a);
+        CudaModule& module = module_of("scale", "FLAMBEAU_SCALE(", 0, one.dtype());
+        launch(one.device().index, module, 0, list.grid(), kThreads, a);
       });
   bool finite = true;
   for (const Tensor& mark : marks) finite &= flambeau::item(mark).integer() == 0;

@@ -2,8 +2,8 @@
 #include "cuda/layers/recurrent.h"
 
 #include "cuda/operators.h"
+#include "cuda/runtime/cuda_modules.h"
 #include "cuda/runtime/launch.h"
-#include "cuda/runtime/units.h"
 #include "cuda/views.h"
 #include "device/layers/recurrent_arguments.h"
 #include "flambeau/copies.h"
@@ -14,23 +14,23 @@ namespace {
 
 enum Kernel { kForward, kBackward };
 
-Unit& unit_of(Cell cell, Dtype dtype) {
-  static auto* units = new Units;
+CudaModule& module_of(Cell cell, Dtype dtype) {
+  static auto* modules = new CudaModules;
   static constexpr const char* names[] = {"TanhCell", "ReluCell", "LstmCell", "GruCell"};
-  return units->find(uint64_t(cell) * 16 + uint64_t(dtype), [&] {
-    return std::make_unique<Unit>("recurrent cell",
-                                  std::string("#include \"device/layers/recurrent.h\"\nFLAMBEAU_CELL(") +
-                                      names[int(cell)] + ", " + type_name(dtype) + ")\n",
-                                  std::initializer_list<const char*>{"forward", "backward"});
+  return modules->find(uint64_t(cell) * 16 + uint64_t(dtype), [&] {
+    return std::make_unique<CudaModule>("recurrent cell",
+                                        std::string("#include \"device/layers/recurrent.h\"\nFLAMBEAU_CELL(") +
+                                            names[int(cell)] + ", " + type_name(dtype) + ")\n",
+                                        std::initializer_list<const char*>{"forward", "backward"});
   });
 }
 
 template <class Arguments>
-void launch_cells(const Tensor& gates, Unit& unit, Kernel kernel, const Arguments& a) {
+void launch_cells(const Tensor& gates, CudaModule& module, Kernel kernel, const Arguments& a) {
   constexpr int64_t kMostRows = 65535;
   if (a.size == 0) return;
   const int64_t threads = std::min<int64_t>(divide_up(a.size, 32) * 32, kThreads);
-  launch(gates.device().index, unit, kernel,
+  launch(gates.device().index, module, kernel,
          {unsigned(divide_up(a.size, threads)), unsigned(std::min(a.rows, kMostRows))}, unsigned(threads), a);
 }
 
@@ -43,7 +43,7 @@ char* row_of(const Tensor& t, int64_t row) {
 
 void recurrent_forward(Cell cell, const RecurrentWalk& w, const Tensor& weight, const Tensor& bias,
                        const Tensor& projection, const RecurrentBuffers& b) {
-  Unit& unit = unit_of(cell, b.gates.dtype());
+  CudaModule& module = module_of(cell, b.gates.dtype());
   const Dtype wide = cell_dtype(b.gates.dtype());
   const Tensor own = empty({w.batch, w.gates * w.size}, wide), turned = transposed(weight, 0, 1);
   const Tensor state = b.state.defined() ? to(b.state, wide) : b.state,
@@ -66,7 +66,7 @@ void recurrent_forward(Cell cell, const RecurrentWalk& w, const Tensor& weight, 
                           projected ? nullptr : row_of(b.output, first),
                           row_of(b.states, first),
                           row_of(b.own, first)};
-    launch_cells(b.gates, unit, kForward, a);
+    launch_cells(b.gates, module, kForward, a);
     if (!projected) continue;
     multiply(hidden, rows(b.shown, first, n), to_output);
     copy_values(rows(b.output, first, n), hidden);
@@ -76,7 +76,7 @@ void recurrent_forward(Cell cell, const RecurrentWalk& w, const Tensor& weight, 
 
 void recurrent_backward(Cell cell, const RecurrentWalk& w, const Tensor* saved, const Tensor& output_grad,
                         const RecurrentGradients& g) {
-  Unit& unit = unit_of(cell, g.gates.dtype());
+  CudaModule& module = module_of(cell, g.gates.dtype());
   const Tensor &weight = saved[kWeightHh], &projection = saved[kProjection], &own = w.separate ? g.own : g.gates;
   const bool projected = projection.defined();
   const Dtype wide = g.hidden.dtype();
@@ -108,7 +108,7 @@ void recurrent_backward(Cell cell, const RecurrentWalk& w, const Tensor* saved, 
                                   row_of(rest, 0),
                                   row_of(g.gates, first),
                                   row_of(g.own, first)};
-    launch_cells(g.gates, unit, kBackward, a);
+    launch_cells(g.gates, module, kBackward, a);
     multiply(grad, rows(own, first, n), weight);
   }
   if (rest.defined()) add(g.hidden, g.hidden, rest);

@@ -14,15 +14,15 @@ Step around(const Tensor& t, int64_t dim) {
 }
 
 Tensor along(const char* op, uint64_t number, const Tensor& first, const Tensor* second, int64_t dim) {
-  static auto* units = new Units;
+  static auto* modules = new CudaModules;
   const Dtype in = first.dtype();
-  Unit& unit = units->find(number * 64 + uint64_t(in), [&] { return lines("layers/softmax", op, in); });
+  CudaModule& module = modules->find(number * 64 + uint64_t(in), [&] { return lines("layers/softmax", op, in); });
   const Tensor out = empty(first.shape(), in);
   ReduceArguments a{};
   a.in[0] = first.device_bytes();
   if (second) a.in[1] = second->device_bytes();
   a.out[0] = out.device_bytes();
-  run_lines(first.device().index, unit, a, around(first, dim), item_size(in));
+  run_lines(first.device().index, module, a, around(first, dim), item_size(in));
   return out;
 }
 
@@ -38,14 +38,14 @@ Tensor softmax_backward(bool logarithm, const Tensor& grad, const Tensor& result
 }
 
 Tensor logsumexp(const Tensor& t, int64_t outer, int64_t length, int64_t inner) {
-  static auto* units = new Units;
+  static auto* modules = new CudaModules;
   const Dtype in = t.dtype();
-  Unit& unit = units->find(uint64_t(in), [&] { return reduction("LogSumExp", in, "layers/softmax"); });
+  CudaModule& module = modules->find(uint64_t(in), [&] { return reduction("LogSumExp", in, "layers/softmax"); });
   const Tensor out = empty({outer * inner}, in);
   ReduceArguments a{};
   a.in[0] = t.device_bytes();
   a.out[0] = out.device_bytes();
-  run_reduction(t.device().index, unit, a, {outer, length, inner}, item_size(in), 2 * accumulator_size(in));
+  run_reduction(t.device().index, module, a, {outer, length, inner}, item_size(in), 2 * accumulator_size(in));
   return out;
 }
 

@@ -158,14 +158,14 @@ struct Factors {
 };
 
 // In the library's order: its first operand is the right matrix, its second the left one, each transposed.
-struct Plan {
+struct CublasLtPlan {
   OperationHandle* operation = nullptr;
   LayoutHandle *right = nullptr, *left = nullptr, *out = nullptr;
   Heuristic heuristic{};
   bool usable = false;
 };
 
-void destroy(Plan& p) {
+void destroy(CublasLtPlan& p) {
   const Library& l = library();
   if (p.operation) l.cublasLtMatmulDescDestroy(p.operation);
   for (LayoutHandle* layout : {p.right, p.left, p.out})
@@ -187,15 +187,15 @@ class Planner {
                left = library_layout(d.m, d.k, a.left.row, a.left.column);
     if (!right || !left || a.out_column != 1 || (d.m > 1 && a.out_row < d.n) || (a.bias && a.bias_stride != 1))
       return false;
-    Plan& plan = plan_for(a, *right, *left, in, out);
+    CublasLtPlan& plan = plan_for(a, *right, *left, in, out);
     if (!plan.usable) return false;
     const std::optional<Tensor> memory = workspace(plan.heuristic.workspace);
     return memory && multiply(plan, device, a, in, *memory);
   }
 
  private:
-  Plan& plan_for(const ProductArguments& a, const LibraryLayout& right, const LibraryLayout& left, Dtype in,
-                 Dtype out) {
+  CublasLtPlan& plan_for(const ProductArguments& a, const LibraryLayout& right, const LibraryLayout& left, Dtype in,
+                         Dtype out) {
     const std::lock_guard lock(mutex_);
     const auto [found, fresh] = plans_.try_emplace(key_of(a, right, left, in, out));
     if (fresh) make(found->second, a, right, left, in, out);
@@ -214,7 +214,7 @@ class Planner {
     library().cublasLtMatmulDescSetAttribute(operation, attribute, &value, sizeof value);
   }
 
-  void make(Plan& p, const ProductArguments& a, const LibraryLayout& right, const LibraryLayout& left, Dtype in,
+  void make(CublasLtPlan& p, const ProductArguments& a, const LibraryLayout& right, const LibraryLayout& left, Dtype in,
             Dtype out) {
     const Library& l = library();
     const Division& d = a.division;
@@ -233,11 +233,11 @@ class Planner {
       l.cublasLtMatmulDescSetAttribute(p.operation, number::kBiasPointer, &a.bias, sizeof a.bias);
     }
     choose(p, a);
-    if (!p.usable) destroy(p), p = Plan();
+    if (!p.usable) destroy(p), p = CublasLtPlan();
   }
 
   // Takes the algorithm that the library expects to be the fastest.
-  void choose(Plan& p, const ProductArguments& a) {
+  void choose(CublasLtPlan& p, const ProductArguments& a) {
     const Library& l = library();
     PreferenceHandle* preference = nullptr;
     if (l.cublasLtMatmulPreferenceCreate(&preference) != 0) return;
@@ -257,7 +257,7 @@ class Planner {
     p.usable = status == 0 && found > 0 && p.heuristic.status == 0;
   }
 
-  bool multiply(Plan& p, int device, const ProductArguments& a, Dtype in, const Tensor& memory) {
+  bool multiply(CublasLtPlan& p, int device, const ProductArguments& a, Dtype in, const Tensor& memory) {
     const Library& l = library();
     const size_t bytes = p.heuristic.workspace;
     void* const room = bytes ? memory.device_bytes() : nullptr;
@@ -273,7 +273,7 @@ class Planner {
   LibraryHandle* handle_ = nullptr;
   size_t workspace_;
   std::mutex mutex_;
-  std::map<Key, Plan> plans_;
+  std::map<Key, CublasLtPlan> plans_;
 };
 
 }  // namespace

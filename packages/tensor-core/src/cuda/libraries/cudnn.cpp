@@ -104,15 +104,15 @@ int mathematics_of(Dtype d) {
 }
 
 // The library's descriptors of a convolution, which has two or three dimensions there, and how it does a function.
-struct Plan {
+struct CudnnPlan {
   TensorHandle *image = nullptr, *output = nullptr;
   FilterHandle* weight = nullptr;
   ConvolutionHandle* convolution = nullptr;
   std::vector<Performance> algorithms;  // those that can be taken, the preferred one first
 
-  Plan() = default;
-  Plan(const Plan&) = delete;
-  ~Plan() {
+  CudnnPlan() = default;
+  CudnnPlan(const CudnnPlan&) = delete;
+  ~CudnnPlan() {
     const Library& l = library();
     for (TensorHandle* tensor : {image, output})
       if (tensor) l.cudnnDestroyTensorDescriptor(tensor);
@@ -200,7 +200,7 @@ class Planner {
     if (!handle_) return false;
     activate(device_);
     const Dtype dtype = tensors.image.dtype();
-    const Plan& plan = plan_for(function, g, dtype, tensors.format != MemoryFormat::Contiguous);
+    const CudnnPlan& plan = plan_for(function, g, dtype, tensors.format != MemoryFormat::Contiguous);
     for (const Performance& algorithm : plan.algorithms)
       if (const std::optional<Tensor> memory = workspace(algorithm.memory))
         return dtype == Dtype::float64 ? run_plan<double>(function, plan, algorithm, tensors, *memory, added)
@@ -209,16 +209,16 @@ class Planner {
   }
 
  private:
-  const Plan& plan_for(ConvolutionFunction function, const Geometry& g, Dtype dtype, bool channels_last) {
+  const CudnnPlan& plan_for(ConvolutionFunction function, const Geometry& g, Dtype dtype, bool channels_last) {
     const std::lock_guard lock(mutex_);
     const auto [found, fresh] = plans_.try_emplace(key_of(function, g, dtype, channels_last));
-    Plan& plan = found->second;
+    CudnnPlan& plan = found->second;
     if (fresh && plan.describe(g, dtype, channels_last)) plan.choose(handle_, function);
     return plan;
   }
 
   template <class Factor>
-  bool run_plan(ConvolutionFunction function, const Plan& p, const Performance& chosen,
+  bool run_plan(ConvolutionFunction function, const CudnnPlan& p, const Performance& chosen,
                 const ConvolutionTensors& tensors, const Tensor& memory, bool added) {
     const Library& l = library();
     const size_t bytes = chosen.memory;
@@ -246,7 +246,7 @@ class Planner {
   const int device_;
   CudnnHandle* handle_ = nullptr;
   std::mutex mutex_;
-  std::map<Key, Plan> plans_;
+  std::map<Key, CudnnPlan> plans_;
 };
 
 // An output longer than the windows reach, as a transposed convolution's output_padding makes it, is not its idea of

@@ -7,8 +7,8 @@
 #include "cuda/linalg/elimination.h"
 
 #include "cuda/linalg/matrices.h"
+#include "cuda/runtime/cuda_modules.h"
 #include "cuda/runtime/report.h"
-#include "cuda/runtime/units.h"
 #include "cuda/views.h"
 #include "device/linalg/elimination_arguments.h"
 
@@ -20,10 +20,10 @@ constexpr int64_t kPanel = kEliminationPanel;
 
 enum Kernel { kLu, kCholesky, kTriangle, kExchange };
 
-Unit& unit_of(Dtype dtype) {
-  static auto* units = new Units;
-  return units->find(uint64_t(dtype), [=] {
-    return std::make_unique<Unit>(
+CudaModule& module_of(Dtype dtype) {
+  static auto* modules = new CudaModules;
+  return modules->find(uint64_t(dtype), [=] {
+    return std::make_unique<CudaModule>(
         "elimination",
         std::string("#include \"device/linalg/elimination.h\"\nFLAMBEAU_ELIMINATION(") + type_name(dtype) + ")\n",
         std::initializer_list<const char*>{"lu", "cholesky", "triangle", "exchange"});
@@ -36,7 +36,7 @@ void exchange(const Tensor& a, const Tensor& pivots, int64_t first, int64_t step
       matrices(a), a.size(0), a.size(1), a.size(2) - skip,          skipped, skip, integers(pivots), pivots.size(-1),
       first,       steps,     back,      reporter(a.device().index)};
   if (e.columns > 0 && e.count > 0)
-    launch(a.device().index, unit_of(a.dtype()), kExchange, column_grid(e.columns, kThreads, e.count), kThreads, e);
+    launch(a.device().index, module_of(a.dtype()), kExchange, column_grid(e.columns, kThreads, e.count), kThreads, e);
 }
 
 void factor_panel(Kernel kernel, const Tensor& a, int64_t first, int64_t rows, int64_t width, const Tensor& pivots,
@@ -48,7 +48,7 @@ void factor_panel(Kernel kernel, const Tensor& a, int64_t first, int64_t rows, i
                          pivots.defined() ? integers(pivots) : nullptr,
                          integers(info),
                          pivots.defined() ? pivots.size(-1) : 0};
-  launch(a.device().index, unit_of(a.dtype()), kernel, {unsigned(a.size(0))}, kEliminationThreads, p);
+  launch(a.device().index, module_of(a.dtype()), kernel, {unsigned(a.size(0))}, kEliminationThreads, p);
 }
 
 }  // namespace
@@ -58,7 +58,7 @@ void solve_triangles(const Tensor& a, const Tensor& b, bool upper, bool unit) {
   if (b.numel() == 0) return;
   if (n <= kPanel) {
     const TriangleArguments t{matrices(a), matrices(b), b.size(0), n, columns, upper, unit};
-    return launch(b.device().index, unit_of(b.dtype()), kTriangle, column_grid(columns, kEliminationColumns, t.count),
+    return launch(b.device().index, module_of(b.dtype()), kTriangle, column_grid(columns, kEliminationColumns, t.count),
                   kEliminationThreads, t);
   }
   const int64_t half = divide_up(n / 2, kPanel) * kPanel, rest = n - half;
@@ -109,8 +109,8 @@ void exchange_rows(const Tensor& a, const Tensor& pivots, bool back) {
 }
 
 void order_of_rows(const Tensor& order, const Tensor& pivots) {
-  static auto* unit =
-      new Unit("order of rows", "#include \"device/linalg/elimination.h\"\nFLAMBEAU_ORDER_OF_ROWS\n", {"order"});
+  static auto* module =
+      new CudaModule("order of rows", "#include \"device/linalg/elimination.h\"\nFLAMBEAU_ORDER_OF_ROWS\n", {"order"});
   if (order.numel() == 0) return;
   const int64_t rows = order.size(-1), count = order.numel() / rows;
   const OrderOfRowsArguments o{integers(pivots),
@@ -119,7 +119,7 @@ void order_of_rows(const Tensor& order, const Tensor& pivots) {
                                pivots.size(-1),
                                rows,
                                reporter(order.device().index)};
-  launch(order.device().index, *unit, 0, {unsigned(divide_up(count, kThreads))}, kThreads, o);
+  launch(order.device().index, *module, 0, {unsigned(divide_up(count, kThreads))}, kThreads, o);
 }
 
 }  // namespace flambeau::cuda

@@ -1,8 +1,8 @@
 // LDL factorizations and what they solve; the kernels are in device/linalg/indefinite.h.
 #include "cuda/linalg/elimination.h"
 #include "cuda/linalg/matrices.h"
+#include "cuda/runtime/cuda_modules.h"
 #include "cuda/runtime/report.h"
-#include "cuda/runtime/units.h"
 #include "device/linalg/indefinite_arguments.h"
 
 namespace flambeau::cuda {
@@ -11,10 +11,10 @@ namespace {
 
 enum Kernel { kFactor, kSolve };
 
-Unit& unit_of(Dtype dtype) {
-  static auto* units = new Units;
-  return units->find(uint64_t(dtype), [=] {
-    return std::make_unique<Unit>(
+CudaModule& module_of(Dtype dtype) {
+  static auto* modules = new CudaModules;
+  return modules->find(uint64_t(dtype), [=] {
+    return std::make_unique<CudaModule>(
         "LDL factorizations",
         std::string("#include \"device/linalg/indefinite.h\"\nFLAMBEAU_INDEFINITE(") + type_name(dtype) + ")\n",
         std::initializer_list<const char*>{"factor", "solve"});
@@ -27,7 +27,7 @@ void factor_indefinite(const Tensor& a, const Tensor& pivots, const Tensor& info
   fill(info, Scalar(0));
   if (a.numel() == 0) return;
   const IndefiniteArguments f{a.device_bytes(), integers(pivots), integers(info), a.size(1), hermitian};
-  launch(a.device().index, unit_of(a.dtype()), kFactor, {unsigned(a.size(0))}, kIndefiniteThreads, f);
+  launch(a.device().index, module_of(a.dtype()), kFactor, {unsigned(a.size(0))}, kIndefiniteThreads, f);
 }
 
 void solve_indefinite(const Tensor& a, const Tensor& pivots, const Tensor& b, bool hermitian) {
@@ -35,7 +35,7 @@ void solve_indefinite(const Tensor& a, const Tensor& pivots, const Tensor& b, bo
   const int device = b.device().index;
   const IndefiniteSolveArguments s{a.device_bytes(), b.device_bytes(), integers(pivots), b.size(0),
                                    b.size(1),        b.size(2),        hermitian,        reporter(device)};
-  launch(device, unit_of(b.dtype()), kSolve, column_grid(s.columns, kIndefiniteColumns, s.count), kIndefiniteThreads,
+  launch(device, module_of(b.dtype()), kSolve, column_grid(s.columns, kIndefiniteColumns, s.count), kIndefiniteThreads,
          s);
 }
 

@@ -4,7 +4,7 @@
 #include "cuda/division.h"
 #include "cuda/libraries/cublaslt.h"
 #include "cuda/operators.h"
-#include "cuda/runtime/units.h"
+#include "cuda/runtime/cuda_modules.h"
 #include "flambeau/copies.h"
 #include "flambeau/tf32.h"
 
@@ -12,14 +12,14 @@ namespace flambeau::cuda {
 
 namespace {
 
-Unit& unit_of(Dtype in, Dtype out, int64_t tile, bool tf32) {
-  static auto* units = new Units;
+CudaModule& module_of(Dtype in, Dtype out, int64_t tile, bool tf32) {
+  static auto* modules = new CudaModules;
   const uint64_t key = ((uint64_t(in) * 16 + uint64_t(out)) * 2 + (tile == kLargeTile)) * 2 + tf32;
-  return units->find(key, [&] {
+  return modules->find(key, [&] {
     std::string source = "#include \"device/linalg/product.h\"\nFLAMBEAU_PRODUCT(";
     source += std::string(type_name(in)) + ", " + type_name(out) + ", " + std::to_string(tile) +
               (tf32 ? ", true)\n" : ", false)\n");
-    return std::make_unique<Unit>("matrix product", source, kTileKernels);
+    return std::make_unique<CudaModule>("matrix product", source, kTileKernels);
   });
 }
 
@@ -54,7 +54,7 @@ void multiply(const Tensor& out, const Tensor& a, const Tensor& b, const Tensor&
     if (library_product(device, p, in, out.dtype())) return;
   }
   const int64_t tile = tile_of(m, n, batch, accumulator_size(in));
-  Unit& unit = unit_of(in, out.dtype(), tile, in == Dtype::float32 && tf32_allowed());
+  CudaModule& module = module_of(in, out.dtype(), tile, in == Dtype::float32 && tf32_allowed());
   const int64_t each = divide_up(m, tile) * divide_up(n, tile),
                 most = std::max<int64_t>(std::numeric_limits<int32_t>::max() / each, 1);
   for (int64_t first = 0; first < batch; first += most) {
@@ -63,7 +63,7 @@ void multiply(const Tensor& out, const Tensor& a, const Tensor& b, const Tensor&
     part.right.data += first * p.right.batch * item_size(in);
     part.out += first * p.out_batch * item_size(out.dtype());
     part.division = division_of(m, n, k, std::min(most, batch - first), tile);
-    run_tiles(device, unit, part, in);
+    run_tiles(device, module, part, in);
   }
 }
 

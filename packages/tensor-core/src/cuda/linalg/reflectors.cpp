@@ -2,7 +2,7 @@
 // device/linalg/reflectors.h.
 #include "cuda/linalg/elimination.h"
 #include "cuda/linalg/matrices.h"
-#include "cuda/runtime/units.h"
+#include "cuda/runtime/cuda_modules.h"
 #include "device/linalg/reflectors_arguments.h"
 
 namespace flambeau::cuda {
@@ -11,10 +11,10 @@ namespace {
 
 enum Kernel { kPanel, kVectors, kTriangle };
 
-Unit& unit_of(Dtype dtype) {
-  static auto* units = new Units;
-  return units->find(uint64_t(dtype), [=] {
-    return std::make_unique<Unit>(
+CudaModule& module_of(Dtype dtype) {
+  static auto* modules = new CudaModules;
+  return modules->find(uint64_t(dtype), [=] {
+    return std::make_unique<CudaModule>(
         "reflectors",
         std::string("#include \"device/linalg/reflectors.h\"\nFLAMBEAU_REFLECTORS(") + type_name(dtype) + ")\n",
         std::initializer_list<const char*>{"panel", "vectors", "triangle"});
@@ -27,15 +27,15 @@ char* factors(const Tensor& tau, int64_t first) { return tau.device_bytes() + fi
 void apply_panel(const Tensor& panel, const Tensor& tau, int64_t first, bool adjoint, const Tensor& c) {
   const int64_t count = panel.size(0), rows = panel.size(1), width = panel.size(2);
   const int device = panel.device().index;
-  Unit& unit = unit_of(panel.dtype());
+  CudaModule& module = module_of(panel.dtype());
   const Tensor vectors = empty({count, rows, width}, panel.dtype()),
                triangle = empty({count, width, width}, panel.dtype());
   const ReflectorVectorsArguments v{matrices(panel), vectors.device_bytes(), count, rows, width};
-  launch(device, unit, kVectors, {unsigned(divide_up(vectors.numel(), kThreads))}, kThreads, v);
+  launch(device, module, kVectors, {unsigned(divide_up(vectors.numel(), kThreads))}, kThreads, v);
   const Tensor turned = cuda::adjoint(vectors), gram = product_of(turned, vectors);
   const ReflectorTriangleArguments t{
       factors(tau, first), gram.device_bytes(), tau.stride(0), width, triangle.device_bytes(), adjoint};
-  launch(device, unit, kTriangle, {unsigned(count)}, 32, t);
+  launch(device, module, kTriangle, {unsigned(count)}, 32, t);
   subtract_product(c, vectors, product_of(triangle, product_of(turned, c)));
 }
 
@@ -48,7 +48,7 @@ void factor_qr(const Tensor& a, const Tensor& tau) {
     const int64_t width = std::min<int64_t>(kReflectors, steps - k), right = k + width;
     const Tensor panel = part(a, k, m - k, k, width);
     const ReflectorPanelArguments p{matrices(panel), m - k, width, factors(tau, k), tau.stride(0)};
-    launch(a.device().index, unit_of(a.dtype()), kPanel, {unsigned(a.size(0))}, kReflectorThreads, p);
+    launch(a.device().index, module_of(a.dtype()), kPanel, {unsigned(a.size(0))}, kReflectorThreads, p);
     if (right < n) apply_panel(panel, tau, k, true, part(a, k, m - k, right, n - right));
   }
 }

@@ -1,4 +1,4 @@
-// Note [Units]
+// Note [CUDA modules]
 #include "cuda/runtime/compiler.h"
 
 #include <unistd.h>
@@ -23,7 +23,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Two independent 64-bit sums over everything a compiled unit depends on (FNV-1a).
+// Two independent 64-bit sums over everything a compiled module depends on (FNV-1a).
 class Digest {
  public:
   void add(std::string_view text) {
@@ -51,7 +51,7 @@ std::string contents(const fs::path& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-// Of the headers that units include.
+// Of the headers that modules include.
 const std::string& headers_digest() {
   static const std::string text = [] {
     std::vector<fs::path> files;
@@ -223,13 +223,13 @@ std::mutex loading;
 
 std::string kernel_cache() { return compiled_folder().string(); }
 
-Unit::Unit(std::string name, std::string source, std::initializer_list<const char*> kernels)
+CudaModule::CudaModule(std::string name, std::string source, std::initializer_list<const char*> kernels)
     : name_(std::move(name)),
       source_(std::move(source)),
       names_(kernels),
       functions_(size_t(kMaxDevices) * kernels.size()) {}
 
-FunctionHandle* Unit::load(int device, int number) {
+FunctionHandle* CudaModule::load(int device, int number) {
   const std::lock_guard lock(loading);
   auto* own = &functions_[size_t(device) * names_.size()];
   if (FunctionHandle* found = own[number].load()) return found;

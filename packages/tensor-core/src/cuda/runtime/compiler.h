@@ -1,11 +1,11 @@
 // Kernels, compiled when they are first needed.
 //
-// Note [Units]
-// A unit is a few lines of source that name a family's header and the kernels wanted of it. It is compiled by NVRTC for
-// the GPU's architecture from the installed headers; what comes out is kept on disk, in $FLAMBEAU_CACHE or
-// ~/.cache/flambeau, under a name made of everything it depends on: the unit's text, the headers, the options, the
+// Note [CUDA modules]
+// A module is a few lines of source that name a family's header and the kernels wanted of it. It is compiled by NVRTC
+// for the GPU's architecture from the installed headers; what comes out is kept on disk, in $FLAMBEAU_CACHE or
+// ~/.cache/flambeau, under a name made of everything it depends on: the module's text, the headers, the options, the
 // architecture, the compiler's generation. A file is written under another name first and then renamed, so that
-// processes which compile the same unit at once, or are interrupted, leave whole files alone; one that is damaged all
+// processes which compile the same module at once, or are interrupted, leave whole files alone; one that is damaged all
 // the same, or that the driver refuses, is compiled again.
 #pragma once
 
@@ -18,11 +18,11 @@
 
 namespace flambeau::cuda {
 
-class Unit {
+class CudaModule {
  public:
   // `name` is what errors call it; `kernels` are the names of those that are asked for by their number.
-  Unit(std::string name, std::string source, std::initializer_list<const char*> kernels);
-  Unit(const Unit&) = delete;
+  CudaModule(std::string name, std::string source, std::initializer_list<const char*> kernels);
+  CudaModule(const CudaModule&) = delete;
   FunctionHandle* kernel(int device, int number = 0) {
     FunctionHandle* found = functions_[size_t(device) * names_.size() + size_t(number)].load(std::memory_order_acquire);
     return __builtin_expect(found != nullptr, 1) ? found : load(device, number);

@@ -17,8 +17,8 @@ constexpr int64_t divide_up(int64_t n, int64_t by) { return n / by + (n % by != 
 // On the thread's current stream of that GPU. A kernel takes one structure.
 void launch(int device, FunctionHandle* kernel, Grid grid, unsigned threads, const void* arguments);
 template <class Arguments>
-void launch(int device, Unit& unit, int kernel, Grid grid, unsigned threads, const Arguments& arguments) {
-  launch(device, unit.kernel(device, kernel), grid, threads, static_cast<const void*>(&arguments));
+void launch(int device, CudaModule& module, int kernel, Grid grid, unsigned threads, const Arguments& arguments) {
+  launch(device, module.kernel(device, kernel), grid, threads, static_cast<const void*>(&arguments));
 }
 
 }  // namespace flambeau::cuda

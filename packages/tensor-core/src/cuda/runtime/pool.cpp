@@ -2,8 +2,8 @@
 
 #include <cstring>
 
+#include "cuda/runtime/cuda_modules.h"
 #include "cuda/runtime/launch.h"
-#include "cuda/runtime/units.h"
 #include "flambeau/copies.h"
 
 namespace flambeau::cuda {
@@ -16,12 +16,12 @@ enum MaxPoolKernel { kValues, kDerivative };
 
 void run_max_pool(MaxPoolKernel kernel, const PoolWindows& windows, const Tensor& out, const Tensor& indices,
                   const Tensor& input, const Tensor& samples = {}) {
-  static auto* units = new Units;
+  static auto* modules = new CudaModules;
   if (out.numel() == 0) return;
-  Unit& unit = units->find(uint64_t(out.dtype()), [&] {
+  CudaModule& module = modules->find(uint64_t(out.dtype()), [&] {
     const std::string source =
         std::string("#include \"device/layers/pool.h\"\nFLAMBEAU_MAX_POOL(") + type_name(out.dtype()) + ")\n";
-    return std::make_unique<Unit>("max pool", source, std::initializer_list<const char*>{"values", "derivative"});
+    return std::make_unique<CudaModule>("max pool", source, std::initializer_list<const char*>{"values", "derivative"});
   });
   MaxPoolArguments a{windows,
                      input.device_bytes(),
@@ -41,7 +41,7 @@ void run_max_pool(MaxPoolKernel kernel, const PoolWindows& windows, const Tensor
     a.by[d] = Divider(uint32_t(kernel == kValues ? windows.out[d] : windows.size[d]));
     a.steps[d] = Divider(uint32_t(windows.adaptive ? windows.size[d] : windows.stride[d]));
   }
-  launch(out.device().index, unit, kernel, blocks_for(a.count), kThreads, a);
+  launch(out.device().index, module, kernel, blocks_for(a.count), kThreads, a);
 }
 
 }  // namespace
@@ -93,13 +93,13 @@ DeviceMap device_map(const Resampling& map, const Shape& sizes, Dtype type, Devi
 }
 
 void resample(const DeviceMap& map, const Tensor& out, const Tensor& input) {
-  static auto* units = new Units;
+  static auto* modules = new CudaModules;
   if (out.numel() == 0) return;
   const Dtype dtype = out.dtype();
-  Unit& unit = units->find(uint64_t(dtype), [&] {
+  CudaModule& module = modules->find(uint64_t(dtype), [&] {
     const std::string source = std::string("#include \"device/layers/resample.h\"\nFLAMBEAU_RESAMPLE(") +
                                type_name(dtype) + ", " + type_name(map.type) + ")\n";
-    return std::make_unique<Unit>("resampling", source, std::initializer_list<const char*>{"apply"});
+    return std::make_unique<CudaModule>("resampling", source, std::initializer_list<const char*>{"apply"});
   });
   ResampleArguments a{{}, input.device_bytes(), out.device_bytes(), out.numel(), {}};
   const char* memory = map.memory.defined() ? map.memory.device_bytes() : nullptr;
@@ -111,7 +111,7 @@ void resample(const DeviceMap& map, const Tensor& out, const Tensor& input) {
                    reinterpret_cast<const int32_t*>(memory + axis.index), memory + axis.weight, axis.columns};
     a.by[d] = Divider(uint32_t(axis.rows));
   }
-  launch(out.device().index, unit, 0, blocks_for(a.count), kThreads, a);
+  launch(out.device().index, module, 0, blocks_for(a.count), kThreads, a);
 }
 
 }  // namespace flambeau::cuda

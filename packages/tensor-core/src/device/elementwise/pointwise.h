@@ -1,4 +1,5 @@
-// Loops over elements, for the rows and for copies. A unit includes this with FLAMBEAU_FAMILY set and says
+// Loops over elements, for the rows and for copies. A module's source includes this with FLAMBEAU_FAMILY set and
+// invokes
 //
 //   FLAMBEAU_POINTWISE(function, V, Out, In...)
 //

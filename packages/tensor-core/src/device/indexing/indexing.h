@@ -1,4 +1,4 @@
-// Reading and writing at computed positions. A unit says one of
+// Reading and writing at computed positions. A module invokes one of
 //
 //   FLAMBEAU_OFFSETS             entries of an index as offsets: `pick`, `locate`; these as numbers of rows: `rows`
 //   FLAMBEAU_WORDS(W)            what only copies, by words of 1, 2, 4, 8 or 16 bytes: `load`, `store`, `gather`

@@ -2,8 +2,8 @@
 // through the others a tile at a time. Rows of a tile are shared by 16 threads each. The derivative is computed twice
 // over, once by queries and once by keys, so that every sum is one thread's, and its order is fixed.
 //
-// A unit says FLAMBEAU_ATTENTION(T, kDepth, kWidth, kTile, kParts): sizes rounded up to multiples of 16; whether blocks
-// have parts of the keys, which attention_join.h joins.
+// A module invokes FLAMBEAU_ATTENTION(T, kDepth, kWidth, kTile, kParts): sizes rounded up to multiples of 16;
+// whether blocks have parts of the keys, which attention_join.h joins.
 #pragma once
 
 #include "device/elementwise/halves.h"

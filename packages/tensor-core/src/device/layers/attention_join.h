@@ -1,5 +1,5 @@
 // Results of attention to parts of the keys, joined: a block to a query. Parts are added in a fixed order, those of a
-// warp one after the other. A unit says FLAMBEAU_ATTENTION_JOIN(T).
+// warp one after the other. A module invokes FLAMBEAU_ATTENTION_JOIN(T).
 #pragma once
 
 #include <cmath>

@@ -1,5 +1,5 @@
 // Sums, means and largest values over bags of a table's rows: a thread to a number of the result, which neighbours have
-// beside each other. A unit says FLAMBEAU_BAGS(T).
+// beside each other. A module invokes FLAMBEAU_BAGS(T).
 #pragma once
 
 #include "device/elementwise/halves.h"

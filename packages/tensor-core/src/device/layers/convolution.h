@@ -3,7 +3,7 @@
 // As in Note [Unfolding] a convolution is weight (filters, taps) * patches (taps, places), group by group; k goes
 // through the channels of one place of the kernel after the other, which are seen at one place of the image. The
 // gradient of the input gathers what every filter's outputs tell it, in the same way, and that of the weight is a
-// product over the places of all samples. A unit says FLAMBEAU_CONVOLUTION(function, T, tile, tf32).
+// product over the places of all samples. A module invokes FLAMBEAU_CONVOLUTION(function, T, tile, tf32).
 #pragma once
 
 #include "device/layers/convolution_arguments.h"

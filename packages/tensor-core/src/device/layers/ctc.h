@@ -1,5 +1,5 @@
-// Connectionist temporal classification: Note [CTC] in operators/losses/ctc_loss.cpp. A unit says FLAMBEAU_CTC(T),
-// which makes
+// Connectionist temporal classification: Note [CTC] in operators/losses/ctc_loss.cpp. A module invokes
+// FLAMBEAU_CTC(T), which makes
 //
 //   alpha       the ways up to each state, the losses, and which labels are equal; a block to a sequence
 //   beta        the ways on from each state; a block to a sequence

@@ -1,4 +1,4 @@
-// Reading images at the points of a grid: Note [Sampling] in kernels/layers/grid_sample.cpp. A unit says
+// Reading images at the points of a grid: Note [Sampling] in kernels/layers/grid_sample.cpp. A module invokes
 // FLAMBEAU_GRID_SAMPLE(T), which makes the kernels
 //
 //   taps      what each point reads; a thread to a point

@@ -3,7 +3,7 @@
 // registers, since what a warp has of a product is what it needs for the left matrix of the next. While a tile of keys
 // is multiplied its values are on their way, and the other way around.
 //
-// Sizes are rounded up to multiples of 16; rows are multiples of 16 bytes long, and begin at such. A unit says
+// Sizes are rounded up to multiples of 16; rows are multiples of 16 bytes long, and begin at such. A module invokes
 // FLAMBEAU_MATRIX_ATTENTION(T, kDepth, kWidth, kHigh, kKeys, kGeneral, kParts), the last as in attention.h.
 #pragma once
 

@@ -2,7 +2,7 @@
 // and values. A warp has 16 * kHigh rows of the one and the block goes through the other, kOther rows at a time; each
 // half of a tile is on its way while the other half is multiplied.
 //
-// A unit says FLAMBEAU_MATRIX_ATTENTION_DERIVATIVE(T, kDepth, kWidth, kHigh, kOther, kGeneral).
+// A module invokes FLAMBEAU_MATRIX_ATTENTION_DERIVATIVE(T, kDepth, kWidth, kHigh, kOther, kGeneral).
 #pragma once
 
 #include "device/layers/attention.h"

@@ -1,5 +1,5 @@
 // Steps of optimizers over many tensors in one launch: the rules of flambeau/kernels/optimizer_rules.h, 16 bytes a
-// thread at a time. A unit says FLAMBEAU_OPTIMIZER(rule, T) or FLAMBEAU_SCALE(T).
+// thread at a time. A module invokes FLAMBEAU_OPTIMIZER(rule, T) or FLAMBEAU_SCALE(T).
 #pragma once
 
 #include "device/elementwise/halves.h"

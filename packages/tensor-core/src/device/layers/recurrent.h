@@ -1,5 +1,6 @@
 // One time of recurrent networks: the cells of flambeau/kernels/recurrent_cells.def, a unit of a sequence to a thread.
-// A unit says FLAMBEAU_CELL(Cell, T), which makes the kernels `forward` and `backward`. Halves are computed in float32.
+// A module invokes FLAMBEAU_CELL(Cell, T), which makes the kernels `forward` and `backward`. Halves are computed
+// in float32.
 #pragma once
 
 #include "device/elementwise/halves.h"

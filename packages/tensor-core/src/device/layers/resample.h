@@ -1,4 +1,5 @@
-// Note [Resampling] on a GPU: the matrices of all dimensions in one pass. A unit says FLAMBEAU_RESAMPLE(T, V).
+// Note [Resampling] on a GPU: the matrices of all dimensions in one pass. A module invokes FLAMBEAU_RESAMPLE(T,
+// V).
 #pragma once
 
 #include "device/elementwise/halves.h"

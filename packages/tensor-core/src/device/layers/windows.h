@@ -1,5 +1,5 @@
 // Sliding windows as columns, (samples, channels * taps, places), and back. Each element gathers what it is made of. A
-// unit says FLAMBEAU_WINDOWS(T).
+// module invokes FLAMBEAU_WINDOWS(T).
 #pragma once
 
 #include "device/layers/convolution.h"

@@ -1,4 +1,5 @@
-// p-norms of the differences between rows, and their derivatives. A unit says FLAMBEAU_DISTANCES(T), which makes
+// p-norms of the differences between rows, and their derivatives. A module invokes FLAMBEAU_DISTANCES(T), which
+// makes
 //
 //   distances   a block to a square of pairs, whose rows pass by in parts
 //   slopes      the gradient by x; a thread to a number, which goes through all rows of y

@@ -1,5 +1,5 @@
 // Factorizations by elimination, of batches of matrices: what is not a product of matrices. Note [Elimination] in
-// src/cuda/linalg/elimination.cpp. A unit says FLAMBEAU_ELIMINATION(T), which makes the kernels
+// src/cuda/linalg/elimination.cpp. A module invokes FLAMBEAU_ELIMINATION(T), which makes the kernels
 //
 //   lu          of some columns, with pivots; a block to a matrix
 //   cholesky    of a diagonal block: A = U^H U; a block to a matrix

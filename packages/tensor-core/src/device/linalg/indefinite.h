@@ -1,5 +1,5 @@
 // The LDL factorization of src/operators/linalg/indefinite.cpp, where the algorithm is described, and what it solves. A
-// unit says FLAMBEAU_INDEFINITE(T), which makes the kernels
+// module invokes FLAMBEAU_INDEFINITE(T), which makes the kernels
 //
 //   factor   a block to a matrix
 //   solve    a block to some right sides of a matrix

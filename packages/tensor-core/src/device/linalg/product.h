@@ -1,4 +1,4 @@
-// The product of matrices of any strides. Note [Tiles]. A unit says FLAMBEAU_PRODUCT(In, Out, tile, tf32).
+// The product of matrices of any strides. Note [Tiles]. A module invokes FLAMBEAU_PRODUCT(In, Out, tile, tf32).
 #pragma once
 
 #include "device/linalg/tile.h"

@@ -1,5 +1,5 @@
 // Householder's reflectors 1 - tau v v^H, with LAPACK's signs: what is not a product of matrices. Note [Elimination] in
-// src/cuda/linalg/elimination.cpp. A unit says FLAMBEAU_REFLECTORS(T), which makes the kernels
+// src/cuda/linalg/elimination.cpp. A module invokes FLAMBEAU_REFLECTORS(T), which makes the kernels
 //
 //   panel      factors some columns: R above, the vectors below; a block to a matrix
 //   vectors    the vectors with their ones and zeros; a thread to an element

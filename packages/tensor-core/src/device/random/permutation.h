@@ -5,8 +5,8 @@
 // step s. So result i is followed upwards from the step after i that shares its place, until a place that none has
 // changed. Of some place p the next one is beyond (p + 1) / u for a uniform u: there are about log(n / p) on the way.
 //
-// A unit says FLAMBEAU_PERMUTATION. Its kernels have a thread to a step, the steps sorted by place, and among one place
-// by themselves:
+// A module invokes FLAMBEAU_PERMUTATION. Its kernels have a thread to a step, the steps sorted by place, and
+// among one place by themselves:
 //
 //   bring    for every place the first step beyond it that exchanges with it; 0 is none, since step 0 changes nothing
 //   follow   the results

@@ -1,5 +1,5 @@
 // Random numbers: the same Philox words for the same elements as on the CPU (operators/creation/random.cpp), where the
-// distributions are described. A unit says FLAMBEAU_DRAW(distribution, T).
+// distributions are described. A module invokes FLAMBEAU_DRAW(distribution, T).
 //
 // Word w of a group of 64 is output w / 16 of counter w % 16. A thread draws some neighbouring counters of a group; so
 // it has the words of whole elements, and neighbours among threads write neighbours among elements.

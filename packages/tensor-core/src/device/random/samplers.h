@@ -1,5 +1,5 @@
 // Samples of distributions that need an unknown count of random numbers, the CPU's but for the rounding of functions. A
-// unit says FLAMBEAU_SAMPLE(kind), of flambeau/kernels/samplers.h, FLAMBEAU_GAMMA_SLOPES,
+// module invokes FLAMBEAU_SAMPLE(kind), of flambeau/kernels/samplers.h, FLAMBEAU_GAMMA_SLOPES,
 // FLAMBEAU_BETA_SLOPES or FLAMBEAU_WEIGHTS.
 #pragma once
 

@@ -1,4 +1,4 @@
-// Reductions of (outer, length, inner) to (outer, inner). A unit includes this and says
+// Reductions of (outer, length, inner) to (outer, inner). A module's source includes this and invokes
 //
 //   FLAMBEAU_REDUCTION(Op)
 //

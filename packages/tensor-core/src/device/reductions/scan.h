@@ -1,4 +1,4 @@
-// Running sums, products, extremes and log-sum-exps. A unit includes this and says
+// Running sums, products, extremes and log-sum-exps. A module's source includes this and invokes
 //
 //   FLAMBEAU_SCAN(Op)
 //

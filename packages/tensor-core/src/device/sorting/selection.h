@@ -1,5 +1,6 @@
 // Elements by rank without sorting: digit by digit from the highest on, how often each occurs among the elements whose
-// higher digits are those found says which one the element of the rank has. A unit says FLAMBEAU_SELECTION(T):
+// higher digits are those found says which one the element of the rank has. A module invokes
+// FLAMBEAU_SELECTION(T):
 //
 //   count      the digits of a tile, added to its row's
 //   choose     the digit; a block to a row

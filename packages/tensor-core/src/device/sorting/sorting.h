@@ -1,5 +1,5 @@
-// Rows in order. A unit says FLAMBEAU_ORDER(T) for a dtype's elements: `keys` makes what a radix sort takes, `pick`
-// what it gives; `brief` sorts short rows in one go, `starts` marks where a run of equal elements begins.
+// Rows in order. A module invokes FLAMBEAU_ORDER(T) for a dtype's elements: `keys` makes what a radix sort takes,
+// `pick` what it gives; `brief` sorts short rows in one go, `starts` marks where a run of equal elements begins.
 #pragma once
 
 #include "device/sorting/sorting_arguments.h"

@@ -1,5 +1,5 @@
 // Operations that reduce a line of (outer, length, inner) and then write each of its elements anew with the result:
-// softmax, layer normalisation, their derivatives. A unit includes a header with such operations and says
+// softmax, layer normalisation, their derivatives. A module's source includes a header with such operations and invokes
 //
 //   FLAMBEAU_LINES(Op)
 //

@@ -1,4 +1,4 @@
-// A family's units, each made when it is first asked for. Note [Units]
+// A family's modules, each made when it is first asked for. Note [CUDA modules]
 #pragma once
 
 #include <memory>
@@ -10,23 +10,23 @@
 
 namespace flambeau::cuda {
 
-class Units {
+class CudaModules {
  public:
-  // The unit of that key; make() gives a std::unique_ptr<Unit>.
+  // The module of that key; make() gives a std::unique_ptr<CudaModule>.
   template <class Make>
-  Unit& find(uint64_t key, Make&& make) {
+  CudaModule& find(uint64_t key, Make&& make) {
     const std::lock_guard lock(mutex_);
-    std::unique_ptr<Unit>& unit = units_[key];
-    if (!unit) unit = make();
-    return *unit;
+    std::unique_ptr<CudaModule>& module = modules_[key];
+    if (!module) module = make();
+    return *module;
   }
 
  private:
   std::mutex mutex_;
-  std::unordered_map<uint64_t, std::unique_ptr<Unit>> units_;
+  std::unordered_map<uint64_t, std::unique_ptr<CudaModule>> modules_;
 };
 
-// How a unit's source names the type of a dtype's elements.
+// How a module's source names the type of a dtype's elements.
 inline const char* type_name(Dtype d) {
 #define FLAMBEAU_NAME(name, type, category) #type,
   static constexpr const char* names[] = {FLAMBEAU_DTYPES(FLAMBEAU_NAME)};
