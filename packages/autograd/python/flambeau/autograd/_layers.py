@@ -13,7 +13,7 @@ _GAP_X, _GAP_Y, _SWEEPS = 24.0, 36.0, 4
 Point: TypeAlias = tuple[float, float]
 
 
-class Layout(NamedTuple):
+class GraphLayout(NamedTuple):
     """``places``: of each node the middle of its upper side. ``paths``: of each edge the points it passes."""
 
     places: list[Point]
@@ -22,7 +22,7 @@ class Layout(NamedTuple):
     height: float
 
 
-def arrange(sizes: list[tuple[float, float]], edges: list[tuple[int, int]]) -> Layout:
+def arrange(sizes: list[tuple[float, float]], edges: list[tuple[int, int]]) -> GraphLayout:
     """Places for nodes of the given widths and heights, and ways for the edges."""
     layers = _layers(len(sizes), edges)
     boxes, depth, chains = list(sizes), list(layers), []
@@ -78,7 +78,9 @@ def _sort_rows(rows: list[list[int]], above: list[list[int]], below: list[list[i
             position.update((node, i) for i, node in enumerate(row))
 
 
-def _place(rows: list[list[int]], boxes: list[tuple[float, float]], visible: int, chains: list[list[int]]) -> Layout:
+def _place(
+    rows: list[list[int]], boxes: list[tuple[float, float]], visible: int, chains: list[list[int]]
+) -> GraphLayout:
     widths = [sum(boxes[n][0] for n in row) + _GAP_X * (len(row) - 1) for row in rows]
     width = max(widths, default=0.0)
     places: list[Point] = [(0.0, 0.0)] * len(boxes)
@@ -93,4 +95,4 @@ def _place(rows: list[list[int]], boxes: list[tuple[float, float]], visible: int
     for first, *rest in chains:
         start = (places[first][0], places[first][1] + boxes[first][1])
         paths.append([start, *(places[n] for n in rest)])
-    return Layout(places[:visible], paths, width, max(top - _GAP_Y, 0.0))
+    return GraphLayout(places[:visible], paths, width, max(top - _GAP_Y, 0.0))

@@ -34,7 +34,7 @@ class Workers(Protocol):
     def stop(self, at_once: bool = False) -> None: ...
 
 
-class Pass(Iterator[Any]):
+class Epoch(Iterator[Any]):
     """One pass over a loader.
 
     Attributes:
@@ -68,7 +68,7 @@ class Pass(Iterator[Any]):
         """Another pass takes over what this one reads with: nothing that two passes could not share."""
 
 
-class SerialPass(Pass):
+class SerialEpoch(Epoch):
     """Reads in the calling thread."""
 
     def __init__(self, fetcher: Fetcher, requests: Iterator[Any], epoch_seed: int) -> None:
@@ -80,7 +80,7 @@ class SerialPass(Pass):
         return self._fetcher(next(self._requests))
 
 
-class ParallelPass(Pass):
+class ParallelEpoch(Epoch):
     """Reads in workers, ahead of the program.
 
     Request ``i`` goes to worker ``i % n``, leaving out those whose stream has ended.

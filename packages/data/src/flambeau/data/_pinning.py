@@ -9,10 +9,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from . import _tensors
-from ._iterators import Pass
+from ._iterators import Epoch
 
 
-class PinnedPass(Pass):
+class PinnedEpoch(Epoch):
     """Another pass, with its batches in pinned memory.
 
     Args:
@@ -21,7 +21,7 @@ class PinnedPass(Pass):
             pass that much earlier; else each is pinned when it is asked for.
     """
 
-    def __init__(self, unpinned: Pass, ahead: bool) -> None:
+    def __init__(self, unpinned: Epoch, ahead: bool) -> None:
         self._unpinned = unpinned
         self._wanted = 2 if ahead else 1
         self._thread = ThreadPoolExecutor(1, "flambeau-pin-memory") if ahead else None
@@ -36,7 +36,7 @@ class PinnedPass(Pass):
         result = self._pinned.popleft()
         try:
             return result.result()
-        except _EndOfPass:
+        except _EndOfEpoch:
             raise StopIteration from None
         finally:
             del result  # which the traceback of an error would hold for as long as the other way round
@@ -51,7 +51,7 @@ class PinnedPass(Pass):
             done.set_result(pin(batch))
         except StopIteration:
             self._exhausted = True
-            done.set_exception(_EndOfPass())
+            done.set_exception(_EndOfEpoch())
         except Exception as error:
             done.set_exception(error)
         return done
@@ -61,7 +61,7 @@ class PinnedPass(Pass):
         self._unpinned.supersede()
 
 
-class _EndOfPass(Exception):  # noqa: N818, it never leaves this module
+class _EndOfEpoch(Exception):  # noqa: N818, it never leaves this module
     """Stands for StopIteration, which a future does not raise well."""
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from flambeau.data import *  # noqa: F403
 from flambeau.data import DataLoader, IterableDataset
 
-from ._iterators import ParallelPass, Pass, SerialPass
+from ._iterators import Epoch, ParallelEpoch, SerialEpoch
 
 _collate_fn_t = Callable[[list[Any]], Any]
 
@@ -55,7 +55,7 @@ def _loader_like(loader: Any) -> DataLoader[Any]:
 class _Kind(type):
     """A kind of passes: called with a loader it begins one, and its instances are the passes of that kind."""
 
-    passes: type[Pass]
+    passes: type[Epoch]
 
     def __call__(cls, loader: Any) -> Iterator[Any]:
         return iter(_loader_like(loader))
@@ -65,12 +65,12 @@ class _Kind(type):
 
 
 class _BaseDataLoaderIter(metaclass=_Kind):
-    passes: type[Pass] = Pass
+    passes: type[Epoch] = Epoch
 
 
 class _SingleProcessDataLoaderIter(_BaseDataLoaderIter):
-    passes = SerialPass
+    passes = SerialEpoch
 
 
 class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
-    passes = ParallelPass
+    passes = ParallelEpoch

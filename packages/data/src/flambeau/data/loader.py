@@ -10,7 +10,7 @@ from typing import Any, Generic
 
 from . import _options, _random, _state, _tensors
 from ._fetch import Recipe
-from ._iterators import ParallelPass, Pass, SerialPass, Workers
+from ._iterators import Epoch, ParallelEpoch, SerialEpoch, Workers
 from ._seeds import Seeds
 from ._typing import T_co
 from .collate import default_collate, default_convert
@@ -122,7 +122,7 @@ class DataLoader(Generic[T_co]):
         self._seeds = Seeds(guest=True)
         self._workers: Workers | None = None  # that outlive a pass
         self._resumed: dict[str, Any] | None = None
-        self._pass: weakref.ref[Pass] | None = None
+        self._pass: weakref.ref[Epoch] | None = None
         self._ready = True
 
     def _samplers(
@@ -155,11 +155,11 @@ class DataLoader(Generic[T_co]):
         """A pass over the data: what loaders that derive from this one override, under PyTorch's name for it."""
         state, self._resumed = self._resumed, None
         beginning, delivered, epoch_seed, requests = self._begin_or_resume(state)
-        current: Pass
+        current: Epoch
         if self.num_workers == 0:
-            current = SerialPass(self._recipe().fetcher(self._seeds), requests, epoch_seed)
+            current = SerialEpoch(self._recipe().fetcher(self._seeds), requests, epoch_seed)
         else:
-            current = ParallelPass(
+            current = ParallelEpoch(
                 self._take_workers(),
                 requests,
                 epoch_seed,
@@ -173,9 +173,9 @@ class DataLoader(Generic[T_co]):
             for _ in range(delivered):
                 next(current)
         if self.pin_memory and not _tensors.obstacle_to_pinning():
-            from ._pinning import PinnedPass
+            from ._pinning import PinnedEpoch
 
-            current = PinnedPass(current, ahead=self.num_workers > 0)
+            current = PinnedEpoch(current, ahead=self.num_workers > 0)
             current.length, current.beginning = self.__len__, beginning
         current.delivered = delivered
         self._pass = weakref.ref(current)
@@ -221,7 +221,7 @@ class DataLoader(Generic[T_co]):
         _state.check(state_dict, self._generators(), self._length())
         self._resumed = state_dict
 
-    def _current(self) -> Pass | None:
+    def _current(self) -> Epoch | None:
         """The last pass, if somebody still holds it."""
         return None if self._pass is None else self._pass()
 

@@ -22,7 +22,7 @@ from flambeau.sparse._tensor import SparseTensor, answers
 _BLOCK = 1 << 17
 
 
-class Rows(NamedTuple):
+class CompressedRows(NamedTuple):
     """Elements in the order of rows: ``order`` of the values (None: theirs), where rows begin, and the columns."""
 
     order: Tensor | None
@@ -33,17 +33,17 @@ class Rows(NamedTuple):
 class Pattern:
     """Where the elements of a matrix stand, and what products need to know of that."""
 
-    def __init__(self, row: Tensor, column: Tensor, size: tuple[int, int], rows: Rows | None = None) -> None:
+    def __init__(self, row: Tensor, column: Tensor, size: tuple[int, int], rows: CompressedRows | None = None) -> None:
         self.row, self.column, self.size = row, column, size
         self._rows = rows
         self._transposed: Pattern | None = None
 
     @property
-    def rows(self) -> Rows:
+    def rows(self) -> CompressedRows:
         """The elements by rows."""
         if self._rows is None:
             row, order = flambeau.sort(self.row, stable=True)
-            self._rows = Rows(order, offsets_of(row, self.size[0]), self.column.index_select(0, order))
+            self._rows = CompressedRows(order, offsets_of(row, self.size[0]), self.column.index_select(0, order))
         return self._rows
 
     @property
@@ -64,10 +64,10 @@ def pattern_of(matrix: SparseTensor) -> Pattern:
 def _find_pattern(matrix: Any) -> Pattern:
     size = matrix._size[-2:]
     if isinstance(matrix, CsrTensor):
-        rows = Rows(None, matrix._ptr.long(), matrix._idx.long())
+        rows = CompressedRows(None, matrix._ptr.long(), matrix._idx.long())
         return Pattern(numbers_of(matrix._ptr), rows.columns, size, rows)
     if isinstance(matrix, CscTensor):
-        columns = Rows(None, matrix._ptr.long(), matrix._idx.long())
+        columns = CompressedRows(None, matrix._ptr.long(), matrix._idx.long())
         return Pattern(numbers_of(matrix._ptr), columns.columns, (size[1], size[0]), columns).transposed
     row, column = matrix._ind[-2], matrix._ind[-1]
     if matrix._ind.shape[0] == 3:
@@ -75,7 +75,7 @@ def _find_pattern(matrix: Any) -> Pattern:
         row, column = batch * height + row, batch * width + column
         size = (matrix._size[0] * height, matrix._size[0] * width)
     row, column = row.contiguous(), column.contiguous()
-    return Pattern(row, column, size, Rows(None, offsets_of(row, size[0]), column) if matrix._coal else None)
+    return Pattern(row, column, size, CompressedRows(None, offsets_of(row, size[0]), column) if matrix._coal else None)
 
 
 def multiplied(pattern: Pattern, values: Tensor, dense: Tensor) -> Tensor:

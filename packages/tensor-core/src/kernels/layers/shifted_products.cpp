@@ -56,7 +56,7 @@ void shifted_products(const ShiftedProducts& s, void* weights) {
     for (int64_t j = 0; j < s.filters; j += W)
       for (int64_t i = 0; i < s.channels; i += kRows) {
         const int64_t height = std::min<int64_t>(kRows, s.channels - i), width = std::min(W, s.filters - j);
-        const auto tile = tile_of<T, Rows::InRuns>(height, width > L);
+        const auto tile = tile_of<T, TileOrder::InRuns>(height, width > L);
         const T* b = packed + j * all.positions;
         for (const Run* run = first; run < first + all.count;) {
           const Stretch block(run, first + all.count, kDepth<T>);

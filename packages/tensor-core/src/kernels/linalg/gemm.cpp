@@ -291,12 +291,12 @@ class BlockedProduct {
       height = height_from(i);
       out.c = c_ + i * ldc_ + columns.begin;
       if (packs_a_ && height == kRows)
-        (two ? tile<T, kRows, true, Rows::Packed> : tile<T, kRows, false, Rows::Packed>)(pass.size(),
-                                                                                         {panel_a(i, pass), 1}, b, out);
+        (two ? tile<T, kRows, true, TileOrder::Packed>
+             : tile<T, kRows, false, TileOrder::Packed>)(pass.size(), {panel_a(i, pass), 1}, b, out);
       else if (as_.column == 1)
-        tile_of<T, Rows::Lying>(height, two)(pass.size(), {in_a(i, pass.begin), as_.row}, b, out);
+        tile_of<T, TileOrder::Lying>(height, two)(pass.size(), {in_a(i, pass.begin), as_.row}, b, out);
       else
-        tile_of<T, Rows::Lying>(height, two)(pass.size(), {panel_a(i, pass), pass.size()}, b, out);
+        tile_of<T, TileOrder::Lying>(height, two)(pass.size(), {panel_a(i, pass), pass.size()}, b, out);
     }
   }
 

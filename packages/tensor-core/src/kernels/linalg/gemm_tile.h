@@ -20,7 +20,7 @@ struct TileOutput {
 
 // How the rows of A lie: in a panel, element (i, p) at a[i + p * kRows]; each by itself, at a[i * row + p]; or in runs,
 // at a[i * row + place], where the places of a run follow one another and one more run is named after the last.
-enum class Rows { Packed, Lying, InRuns };
+enum class TileOrder { Packed, Lying, InRuns };
 template <class T>
 struct TileRows {
   const T* a;
@@ -44,7 +44,7 @@ struct TileColumns {
 };
 
 // R rows by two vectors, or by one.
-template <class T, int R, bool two, Rows rows>
+template <class T, int R, bool two, TileOrder rows>
 void tile(int64_t depth, const TileRows<T>& in, const TileColumns<T>& columns, const TileOutput<T>& out) {
   using Vector = typename Simd<T>::Vector;
   constexpr int L = Simd<T>::kLanes, kWidth = two ? 2 * L : L;
@@ -57,20 +57,20 @@ void tile(int64_t depth, const TileRows<T>& in, const TileColumns<T>& columns, c
   int64_t row = in.row, thrice = 3 * row;
   const T* __restrict a = in.a;
   const Run* run = in.run;
-  int64_t in_run = rows == Rows::InRuns ? run->length : 0;
-  const T* const first = rows == Rows::InRuns ? a + run->place : a;
+  int64_t in_run = rows == TileOrder::InRuns ? run->length : 0;
+  const T* const first = rows == TileOrder::InRuns ? a + run->place : a;
   const T* quads[3] = {first, first + 4 * row, first + 8 * row};
   const auto step = [&]() __attribute__((always_inline)) {
     const Vector b0 = *reinterpret_cast<const Vector*>(b);
     Vector b1{};
     if constexpr (two) b1 = *reinterpret_cast<const Vector*>(b + L);
-    if constexpr (rows == Rows::Packed)
+    if constexpr (rows == TileOrder::Packed)
       __builtin_prefetch(a + 32 * kRows);
     else
       asm("" : "+r"(row), "+r"(thrice), "+r"(quads[0]), "+r"(quads[1]), "+r"(quads[2]));
 #pragma GCC unroll 16
     for (int i = 0; i < R; ++i) {
-      const T& s = rows == Rows::Packed ? a[i] : quads[i / 4][i % 4 == 3 ? thrice : i % 4 * row];
+      const T& s = rows == TileOrder::Packed ? a[i] : quads[i / 4][i % 4 == 3 ? thrice : i % 4 * row];
       if (two && i % 2 == 1) {  // read twice instead of kept: the processor decodes less, and has loads to spare
         Simd<T>::add_multiple(low[i], b0, s);
         Simd<T>::add_multiple(high[i], b1, s);
@@ -81,10 +81,10 @@ void tile(int64_t depth, const TileRows<T>& in, const TileColumns<T>& columns, c
       }
     }
     b += ldb;
-    if constexpr (rows == Rows::Packed) a += kRows;
-    if constexpr (rows != Rows::Packed)
+    if constexpr (rows == TileOrder::Packed) a += kRows;
+    if constexpr (rows != TileOrder::Packed)
       for (const T*& quad : quads) ++quad;
-    if constexpr (rows == Rows::InRuns)
+    if constexpr (rows == TileOrder::InRuns)
       if (--in_run == 0) {
         ++run;
         in_run = run->length;
@@ -166,7 +166,7 @@ void tile(int64_t depth, const TileRows<T>& in, const TileColumns<T>& columns, c
 template <class T>
 using TileFunction = void (*)(int64_t, const TileRows<T>&, const TileColumns<T>&, const TileOutput<T>&);
 
-template <class T, Rows rows>
+template <class T, TileOrder rows>
 TileFunction<T> tile_of(int64_t height, bool two) {
   return [&]<int... R>(std::integer_sequence<int, R...>) {
     static constexpr TileFunction<T> table[][2] = {{tile<T, R + 1, false, rows>, tile<T, R + 1, true, rows>}...};

@@ -56,7 +56,7 @@ std::shared_ptr<const Value> kept(int64_t length, Make make) {
 }
 
 template <class T>
-struct Plan {
+struct FourierPlan {
   int64_t length;
   std::vector<int> factors;
   std::vector<T> roots;
@@ -65,9 +65,9 @@ struct Plan {
   }
 };
 template <class T>
-std::shared_ptr<const Plan<T>> plan_of(int64_t length) {
-  return kept<Plan<T>>(length, [&] {
-    Plan<T> plan{length, {}, roots_of_unity<T>(length, 1, length)};
+std::shared_ptr<const FourierPlan<T>> plan_of(int64_t length) {
+  return kept<FourierPlan<T>>(length, [&] {
+    FourierPlan<T> plan{length, {}, roots_of_unity<T>(length, 1, length)};
     int64_t rest = length;
     for (const int r : kRadices)
       for (; rest % r == 0; rest /= r) plan.factors.push_back(r);

@@ -14,7 +14,7 @@ namespace {
 using kernels::kPoints;
 using kernels::Sampling;
 
-struct Layout {
+struct SamplingGeometry {
   Sampling sampling;
   int64_t batch, channels, places, points;  // places of an image, points of a grid
   Shape out_shape;
@@ -24,7 +24,7 @@ struct Layout {
 
 // body(sample of the batch, first point, points in the block, its taps) for some of the blocks of points.
 template <class T, class F>
-void over_blocks(const Layout& l, const Tensor& grid, bool slopes, int64_t begin, int64_t end, F&& body) {
+void over_blocks(const SamplingGeometry& l, const Tensor& grid, bool slopes, int64_t begin, int64_t end, F&& body) {
   kernels::Taps<T> taps;
   const int64_t blocks = l.blocks();
   for (int64_t i = begin; i < end; ++i) {
@@ -35,7 +35,7 @@ void over_blocks(const Layout& l, const Tensor& grid, bool slopes, int64_t begin
   }
 }
 
-Tensor forward(const Layout& l, const Tensor& input, const Tensor& grid) {
+Tensor forward(const SamplingGeometry& l, const Tensor& input, const Tensor& grid) {
   Tensor out = empty(l.out_shape, input.dtype());
   if (out.is_meta()) return out;
   if (cuda::takes(out)) {
@@ -62,7 +62,8 @@ struct Gradients {
 };
 
 // Each tap adds to its place, all channels at once; those beyond the image to a row that is left out.
-Tensor image_gradient(const Layout& l, const cuda::GridSample& there, const Tensor& grad, const Shape& shape) {
+Tensor image_gradient(const SamplingGeometry& l, const cuda::GridSample& there, const Tensor& grad,
+                      const Shape& shape) {
   const int64_t taps = l.sampling.taps(), total = l.batch * l.points, rows = l.batch * l.places;
   const Tensor first =
       reshape(arange(Scalar(0), Scalar(l.batch), Scalar(1), Dtype::int64) * Scalar(l.places), {l.batch, 1});
@@ -76,7 +77,7 @@ Tensor image_gradient(const Layout& l, const cuda::GridSample& there, const Tens
   return reshape(contiguous(transpose(images, 1, 2)), shape);
 }
 
-Gradients backward(const Layout& l, const Tensor& grad, const Tensor& input, const Tensor& grid, bool image,
+Gradients backward(const SamplingGeometry& l, const Tensor& grad, const Tensor& input, const Tensor& grid, bool image,
                    bool points) {
   Gradients result;
   if (cuda::takes(input)) {
@@ -136,16 +137,17 @@ void check(const Tensor& input, const Tensor& grid, Sampling::Mode mode) {
           "grid_sampler(): bicubic interpolation only supports 4D input");
 }
 
-Layout layout_of(const Tensor& input, const Tensor& grid, const GridSampling& o) {
+SamplingGeometry geometry_of(const Tensor& input, const Tensor& grid, const GridSampling& o) {
   require(o.mode >= 0 && o.mode <= 2 && o.padding >= 0 && o.padding <= 2,
           "grid_sampler(): the interpolation mode and the padding mode must be 0, 1 or 2, got ", o.mode, " and ",
           o.padding);
-  Layout l{{Sampling::Mode(o.mode), Sampling::Padding(o.padding), o.align_corners, input.dim() - 2, {1, 1, 1}},
-           0,
-           0,
-           0,
-           0,
-           {}};
+  SamplingGeometry l{
+      {Sampling::Mode(o.mode), Sampling::Padding(o.padding), o.align_corners, input.dim() - 2, {1, 1, 1}},
+      0,
+      0,
+      0,
+      0,
+      {}};
   check(input, grid, l.sampling.mode);
   for (int i = 2; i < input.dim(); ++i) l.sampling.size[3 - input.dim() + i] = input.size(i);
   l.batch = input.size(0);
@@ -163,13 +165,13 @@ Layout layout_of(const Tensor& input, const Tensor& grid, const GridSampling& o)
 
 namespace {
 
-Tensor values(const Layout& layout, const Tensor& input, const Tensor& grid) {
+Tensor values(const SamplingGeometry& layout, const Tensor& input, const Tensor& grid) {
   NoRecording off;
   return to(forward(layout, prepared(input), prepared(grid)), input.dtype());
 }
 
-TensorPair gradients(const Layout& layout, const Tensor& grad, const Tensor& input, const Tensor& grid, bool of_input,
-                     bool of_grid) {
+TensorPair gradients(const SamplingGeometry& layout, const Tensor& grad, const Tensor& input, const Tensor& grid,
+                     bool of_input, bool of_grid) {
   const Gradients g = backward(layout, prepared(grad), prepared(input), prepared(grid), of_input, of_grid);
   return {of_input ? to(g.input, input.dtype()) : Tensor(), of_grid ? to(g.grid, grid.dtype()) : Tensor()};
 }
@@ -177,13 +179,13 @@ TensorPair gradients(const Layout& layout, const Tensor& grad, const Tensor& inp
 }  // namespace
 
 Tensor grid_sampler(const Tensor& input, const Tensor& grid, const GridSampling& options) {
-  const Tensor out = values(layout_of(input, grid, options), input, grid);
+  const Tensor out = values(geometry_of(input, grid, options), input, grid);
   if (recording(input, grid))
     record("GridSampler", out, {&input, &grid}, {&input, &grid}, [options](const Context& c) {
       const Tensor &grad = c.gradient(), &input = c.saved(0), &grid = c.saved(1);
-      const TensorPair g = recording_enabled()
-                               ? grid_sample_gradients_with_history(grad, input, grid, options, c.needs(0), c.needs(1))
-                               : gradients(layout_of(input, grid, options), grad, input, grid, c.needs(0), c.needs(1));
+      const TensorPair g =
+          recording_enabled() ? grid_sample_gradients_with_history(grad, input, grid, options, c.needs(0), c.needs(1))
+                              : gradients(geometry_of(input, grid, options), grad, input, grid, c.needs(0), c.needs(1));
       if (c.needs(0)) c.set(0, g.values);
       if (c.needs(1)) c.set(1, g.indices);
     });

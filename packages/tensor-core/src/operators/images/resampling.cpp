@@ -82,13 +82,13 @@ std::vector<size_t> order_of(const Resampling& map) {
   return order;
 }
 
-struct Pass {  // along one dimension of a plane
+struct ResamplingPass {  // along one dimension of a plane
   RunMatrix matrix;
   int64_t outer, inner, in, out;
 };
 
-std::vector<Pass> make_passes(const Resampling& map, Shape sizes, Dtype type) {
-  std::vector<Pass> passes;
+std::vector<ResamplingPass> make_passes(const Resampling& map, Shape sizes, Dtype type) {
+  std::vector<ResamplingPass> passes;
   for (size_t axis : order_of(map)) {
     const SparseMatrix& m = *map.axes[axis];
     int64_t outer = 1, inner = 1;
@@ -105,8 +105,8 @@ struct Recent {
   MapKey key;
   std::shared_ptr<const Resampling> map;
   Dtype type;
-  std::shared_ptr<const std::vector<Pass>> passes;  // null before the map was applied
-  std::shared_ptr<const cuda::DeviceMap> there;     // null before it was applied on a GPU
+  std::shared_ptr<const std::vector<ResamplingPass>> passes;  // null before the map was applied
+  std::shared_ptr<const cuda::DeviceMap> there;               // null before it was applied on a GPU
 };
 constexpr size_t kRecent = 8, kMostTaps = 1 << 14;  // larger ones cost less than what they do
 
@@ -116,8 +116,8 @@ struct RecentMaps {
 };
 thread_local RecentMaps recent;
 
-std::shared_ptr<const std::vector<Pass>> passes_of(const Resampling& map, const Shape& sizes, Dtype type) {
-  const auto make = [&] { return std::make_shared<const std::vector<Pass>>(make_passes(map, sizes, type)); };
+std::shared_ptr<const std::vector<ResamplingPass>> passes_of(const Resampling& map, const Shape& sizes, Dtype type) {
+  const auto make = [&] { return std::make_shared<const std::vector<ResamplingPass>>(make_passes(map, sizes, type)); };
   for (Recent& r : recent.maps) {
     if (r.map.get() != &map) continue;
     if (!r.passes || r.type != type) r.passes = make(), r.type = type;
@@ -149,10 +149,10 @@ Shape resampled_shape(const Resampling& map, Shape shape) {
 }
 
 // Takes each of so many planes of x through all passes to its place in out; what lies between two passes is scratch.
-void apply(const std::vector<Pass>& passes, int64_t planes, const Tensor& x, const Tensor& out) {
+void apply(const std::vector<ResamplingPass>& passes, int64_t planes, const Tensor& x, const Tensor& out) {
   const Dtype type = x.dtype();
   int64_t largest = 0, work = 0;
-  for (const Pass& p : passes) {
+  for (const ResamplingPass& p : passes) {
     largest = std::max(largest, p.outer * p.out * p.inner);
     work += p.outer * (p.in + p.out) * p.inner;
   }
@@ -165,7 +165,7 @@ void apply(const std::vector<Pass>& passes, int64_t planes, const Tensor& x, con
     for (int64_t plane = begin; plane < end; ++plane) {
       const char* from = x.bytes() + plane * from_plane * size;
       for (size_t i = 0; i < passes.size(); ++i) {
-        const Pass& p = passes[i];
+        const ResamplingPass& p = passes[i];
         char* to = i + 1 == passes.size() ? out.bytes() + plane * to_plane * size : scratch[i % 2];
         for (int64_t o = 0; o < p.outer; ++o)
           kernel(p.matrix.get(), from + o * p.in * p.inner * size, to + o * p.out * p.inner * size, p.inner);

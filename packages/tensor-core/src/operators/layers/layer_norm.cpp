@@ -11,7 +11,7 @@ namespace flambeau {
 
 namespace {
 
-struct Rows {
+struct LayerNormRows {
   int64_t count, length;
   bool centred;  // RMS normalisation leaves the mean where it is
 
@@ -22,7 +22,7 @@ struct Rows {
 };
 
 // Two passes over a row that the first has brought into the cache.
-kernels::Moments moments_of(const char* row, const Rows& r, double eps, int kind) {
+kernels::Moments moments_of(const char* row, const LayerNormRows& r, double eps, int kind) {
   const auto moments = kernels::networks().moments[kind];
   const double n = double(r.length);
   Sums first, second;
@@ -38,7 +38,8 @@ kernels::Moments moments_of(const char* row, const Rows& r, double eps, int kind
 }
 
 // Statistics are kept in float64: (count, 2) of mean and 1 / deviation.
-Tensor forward(const Rows& r, const Tensor& x, const Tensor& weight, const Tensor& bias, double eps, Tensor& out) {
+Tensor forward(const LayerNormRows& r, const Tensor& x, const Tensor& weight, const Tensor& bias, double eps,
+               Tensor& out) {
   const Dtype type = x.dtype();
   const int kind = type == Dtype::float64;
   out = empty(x.shape(), type);
@@ -66,7 +67,7 @@ Tensor forward(const Rows& r, const Tensor& x, const Tensor& weight, const Tenso
 }
 
 // On a GPU the kernels convert as they read and write, and keep statistics in the type they compute in.
-Tensor forward_there(const Rows& r, const Tensor& input, const Tensor& weight, const Tensor& bias, double eps,
+Tensor forward_there(const LayerNormRows& r, const Tensor& input, const Tensor& weight, const Tensor& bias, double eps,
                      Tensor& out) {
   const Tensor x = contiguous(input), statistics = empty({r.count, 2}, normalization_type(x));
   out = empty(x.shape(), x.dtype());
@@ -74,7 +75,7 @@ Tensor forward_there(const Rows& r, const Tensor& input, const Tensor& weight, c
                        r.centred, eps);
   return statistics;
 }
-Gradients backward_there(const Rows& r, const Tensor& given, const Tensor& input, const Tensor& weight,
+Gradients backward_there(const LayerNormRows& r, const Tensor& given, const Tensor& input, const Tensor& weight,
                          const Tensor& statistics, bool columns) {
   const Tensor x = contiguous(input), grad = prepared(given, x.dtype());
   Gradients out{empty(x.shape(), x.dtype()), {}, {}};
@@ -90,8 +91,8 @@ Gradients backward_there(const Rows& r, const Tensor& given, const Tensor& input
 // The columns are summed in a fixed number of parts, so that the order of additions does not depend on the threads.
 constexpr int64_t kParts = 16;
 
-Gradients backward(const Rows& r, const Tensor& grad, const Tensor& x, const Tensor& weight, const Tensor& statistics,
-                   bool columns) {
+Gradients backward(const LayerNormRows& r, const Tensor& grad, const Tensor& x, const Tensor& weight,
+                   const Tensor& statistics, bool columns) {
   const Dtype type = x.dtype();
   const int kind = type == Dtype::float64;
   const auto& table = kernels::networks();
@@ -135,7 +136,7 @@ Gradients backward(const Rows& r, const Tensor& grad, const Tensor& x, const Ten
 }
 
 // The same with the operators of tensors, to be differentiated again.
-void differentiable_backward(const Context& c, const Rows& r, int normalized, double eps) {
+void differentiable_backward(const Context& c, const LayerNormRows& r, int normalized, double eps) {
   const Tensor &x = c.saved(0), &w = c.saved(1), &g = c.gradient();
   Shape last, leading;
   for (int i = 0; i < x.dim(); ++i) (i < x.dim() - normalized ? leading : last).push_back(i);
@@ -179,7 +180,7 @@ Tensor normalize(const char* node, bool centred, const Tensor& input, const Shap
                  const Tensor& bias, double eps, Tensor& statistics) {
   const int dims = int(normalized.size());
   const int64_t length = product(normalized), count = length ? input.numel() / length : 0;
-  const Rows rows{count, length, centred};
+  const LayerNormRows rows{count, length, centred};
   Tensor out;
   {
     NoRecording off;

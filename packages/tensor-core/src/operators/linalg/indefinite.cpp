@@ -109,7 +109,7 @@ struct Indefinite {
     }
   }
 
-  struct Rows {  // of the right-hand sides
+  struct RightHandSides {  // of the right-hand sides
     T* b;
     int64_t columns;
     T* operator[](int64_t i) const { return b + i * columns; }
@@ -122,7 +122,7 @@ struct Indefinite {
   };
 
   // The rows k (and k + 1) by the block of D there.
-  void divide(int64_t k, int width, const Rows& b) const {
+  void divide(int64_t k, int width, const RightHandSides& b) const {
     for (int64_t c = 0; c < b.columns; ++c) {
       if (width == 1) {
         b[k][c] = b[k][c] / at(k, k);
@@ -135,7 +135,7 @@ struct Indefinite {
     }
   }
 
-  void solve(const int32_t* pivots, const Rows& b) const {
+  void solve(const int32_t* pivots, const RightHandSides& b) const {
     for (int64_t k = 0; k < n;) {
       const int width = pivots[k] > 0 || k + 1 == n ? 1 : 2;
       b.exchange(k + width - 1, std::abs(pivots[k]) - 1);

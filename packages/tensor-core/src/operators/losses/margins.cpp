@@ -27,9 +27,9 @@ Tensor gradient_of_rows(const Tensor& grad, int64_t rows, Reduction reduction) {
   return reduction == Reduction::None ? reshape(each, {rows, 1}) : expand(reshape(each, {1, 1}), {rows, 1});
 }
 
-struct Rows {  // scores (rows, classes) in a type to compute with, and labels
+struct ScoreRows {  // scores (rows, classes) in a type to compute with, and labels
   Tensor scores, labels;
-  Rows(const Tensor& input, const Tensor& target) {
+  ScoreRows(const Tensor& input, const Tensor& target) {
     const Dtype type = input.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32;
     const int64_t rows = input.dim() < 2 ? 1 : input.shape()[0];
     scores = reshape(contiguous(to(input, type)), {rows, rows ? input.numel() / rows : input.shape().back()});
@@ -48,7 +48,7 @@ T margin_loss(const T* x, int64_t classes, int64_t y, T margin, int64_t p) {
   return total;
 }
 
-Tensor margin_losses_on_gpu(const Rows& r, int64_t p, double margin, const Tensor& weight) {
+Tensor margin_losses_on_gpu(const ScoreRows& r, int64_t p, double margin, const Tensor& weight) {
   const int64_t rows = r.scores.size(0), classes = r.scores.size(1);
   const Tensor labels = reshape(r.labels, {rows, 1}), own = gather(r.scores, 1, labels);
   const Tensor missing = clamp_min(Scalar(margin) - own + r.scores, Scalar(0.0));
@@ -58,7 +58,7 @@ Tensor margin_losses_on_gpu(const Rows& r, int64_t p, double margin, const Tenso
   return weight.defined() ? losses * index_select(to(weight, losses.dtype()), 0, r.labels) : losses;
 }
 
-Tensor margin_losses(const Rows& r, int64_t p, double margin, const Tensor& weight) {
+Tensor margin_losses(const ScoreRows& r, int64_t p, double margin, const Tensor& weight) {
   if (cuda::takes(r.scores)) return margin_losses_on_gpu(r, p, margin, weight);
   const int64_t rows = r.scores.shape()[0], classes = r.scores.shape()[1];
   const Tensor out = empty({rows}, r.scores.dtype());
@@ -107,7 +107,7 @@ T labels_loss(const T* x, int64_t classes, const int64_t* labels, T* slopes, std
 }
 
 // The same of all rows, one label of each after the other.
-Tensor labels_losses_on_gpu(const Rows& r, const Tensor& slopes) {
+Tensor labels_losses_on_gpu(const ScoreRows& r, const Tensor& slopes) {
   const int64_t rows = r.scores.size(0), classes = r.scores.size(1);
   Tensor losses = zeros({rows}, r.scores.dtype());
   if (rows == 0) return losses;
@@ -128,7 +128,7 @@ Tensor labels_losses_on_gpu(const Rows& r, const Tensor& slopes) {
 }
 
 // The losses of rows; with `slopes` (zeros) also their derivatives by the scores.
-Tensor labels_losses(const Rows& r, const Tensor& slopes) {
+Tensor labels_losses(const ScoreRows& r, const Tensor& slopes) {
   if (cuda::takes(r.scores)) return labels_losses_on_gpu(r, slopes);
   const int64_t rows = r.scores.shape()[0], classes = r.scores.shape()[1];
   const Tensor out = empty({rows}, r.scores.dtype());
@@ -164,7 +164,7 @@ Tensor multi_margin_loss(const Tensor& input, const Tensor& target, int64_t p, d
   Tensor out;
   {
     NoRecording off;
-    out = finished(margin_losses(Rows(input, target), p, margin, weight), input.dim() < 2 && target.dim() == 0,
+    out = finished(margin_losses(ScoreRows(input, target), p, margin, weight), input.dim() < 2 && target.dim() == 0,
                    input.dtype(), reduction);
   }
   if (recording(input))
@@ -193,7 +193,7 @@ Tensor multilabel_margin_loss(const Tensor& input, const Tensor& target, Reducti
   const bool wanted = recording(input);
   {
     NoRecording off;
-    const Rows r(input, target);
+    const ScoreRows r(input, target);
     if (wanted) slopes = zeros(r.scores.shape(), r.scores.dtype());
     out = finished(labels_losses(r, slopes), input.dim() < 2, input.dtype(), reduction);
   }

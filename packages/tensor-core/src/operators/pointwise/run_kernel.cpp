@@ -139,7 +139,7 @@ struct Cursor {
 
 // Rows of a plane: where the first is, how far apart they and their elements are, how many of each there are, and how
 // many elements came before.
-struct Rows {
+struct PlaneRows {
   char* at;
   int64_t apart, step, count, length, done;
 };
@@ -154,13 +154,13 @@ FLAMBEAU_INLINE void each_row(Cursor& cursor, int64_t n, F&& copy, R&& repeat) {
     if (last > 0 && cursor.position[last] == 0 && n - done >= walk.row()) {
       const int64_t rows = std::min(walk.size[last - 1] - cursor.position[last - 1], (n - done) / walk.row());
       const int64_t apart = walk.stride[last - 1], distinct = apart == 0 ? 1 : rows;
-      copy(Rows{cursor.at, apart, walk.step(), distinct, walk.row(), done});
+      copy(PlaneRows{cursor.at, apart, walk.step(), distinct, walk.row(), done});
       if (distinct < rows) repeat(done, walk.row(), rows);
       cursor.move(last - 1, rows);
       done += rows * walk.row();
     } else {
       const int64_t m = std::min(n - done, cursor.left());
-      copy(Rows{cursor.at, 0, walk.step(), 1, m, done});
+      copy(PlaneRows{cursor.at, 0, walk.step(), 1, m, done});
       cursor.advance(m);
       done += m;
     }
@@ -198,14 +198,14 @@ char* fetch(Cursor& cursor, int64_t n, char* buffer, Dtype dtype) {
   if (same && item <= 8)
     each_row(
         cursor, n,
-        [&, copy_rows = kernels::table().copy_rows[std::countr_zero(uint64_t(item))]](const Rows& rows) {
+        [&, copy_rows = kernels::table().copy_rows[std::countr_zero(uint64_t(item))]](const PlaneRows& rows) {
           copy_rows(buffer + rows.done * item, rows.at, rows.apart, rows.step, rows.length, rows.count);
         },
         repeat);
   else
     each_row(
         cursor, n,
-        [&, cast = kernels::table().cast[int(dtype)][int(walk.dtype)]](const Rows& rows) {
+        [&, cast = kernels::table().cast[int(dtype)][int(walk.dtype)]](const PlaneRows& rows) {
           for (int64_t r = 0; r < rows.count; ++r)
             cast(buffer + (rows.done + r * rows.length) * item, item, rows.at + r * rows.apart, rows.step, rows.length);
         },
@@ -217,7 +217,7 @@ void put(Cursor& cursor, int64_t n, const char* buffer, Dtype dtype) {
   const int64_t item = item_size(dtype);
   each_row(
       cursor, n,
-      [&, cast = kernels::table().cast[int(cursor.walk->dtype)][int(dtype)]](const Rows& rows) {
+      [&, cast = kernels::table().cast[int(cursor.walk->dtype)][int(dtype)]](const PlaneRows& rows) {
         for (int64_t r = 0; r < rows.count; ++r)
           cast(rows.at + r * rows.apart, rows.step, buffer + (rows.done + r * rows.length) * item, item, rows.length);
       },
@@ -225,7 +225,7 @@ void put(Cursor& cursor, int64_t n, const char* buffer, Dtype dtype) {
 }
 
 // What a kernel is run over; walks[0] is the output's.
-struct Plan {
+struct KernelPlan {
   PointwiseKernel kernel;
   Dtype in, from;
   const Operand* operands;
@@ -237,7 +237,7 @@ struct Plan {
 
 // An operand that is one value along a row is there as often as a piece of the row is long.
 constexpr int64_t kPiece = 256;
-void run_pieces(const Plan& plan, char** at, const int64_t* step, int64_t n) {
+void run_pieces(const KernelPlan& plan, char** at, const int64_t* step, int64_t n) {
   for (int64_t done = 0; done < n; done += kPiece) {
     plan.kernel(at, std::min(kPiece, n - done));
     for (int k = 0; k <= plan.count; ++k) at[k] += step[k];
@@ -246,20 +246,20 @@ void run_pieces(const Plan& plan, char** at, const int64_t* step, int64_t n) {
 
 // Elements in a block. Where rows are short, and an operand is the same again and again, blocks are whole periods of
 // it: then it is brought once.
-int64_t block_size(const Plan& plan, int64_t elements) {
+int64_t block_size(const KernelPlan& plan, int64_t elements) {
   int64_t block = std::min(block_of(plan.in, plan.from), elements);
   for (int k = 1; k <= plan.count && !plan.by_rows; ++k)
     if (const int64_t period = plan.operands[k - 1].tensor ? plan.walks[k].period() : 0; period && period <= block)
       block -= block % period;
   return block;
 }
-bool stays(const Plan& plan, const Walk& walk, int64_t block) {
+bool stays(const KernelPlan& plan, const Walk& walk, int64_t block) {
   const int64_t period = plan.by_rows ? 0 : walk.period();
   return walk.is_constant() || (period && block % period == 0);
 }
 
 // Elements [begin, end). Long rows are read and written where they lie; short ones by the block.
-void run_range(const Plan& plan, int64_t begin, int64_t end) {
+void run_range(const KernelPlan& plan, int64_t begin, int64_t end) {
   Buffers buffers;
   Cursor cursors[kMaxPointers];
   char* at[kMaxPointers];
@@ -320,7 +320,7 @@ bool is_turned(const Tensor& t) {
 
 void run_strided(PointwiseKernel kernel, const Tensor& output, Dtype from, const Operand* operands, int count, Dtype in,
                  const Shape& order) {
-  Plan plan;
+  KernelPlan plan;
   plan.kernel = kernel;
   plan.in = in;
   plan.from = from;

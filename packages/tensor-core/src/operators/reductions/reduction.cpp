@@ -45,8 +45,8 @@ void require_elements(const Tensor& t, const OptionalDims& dims, const char* nam
                         " to have non-zero size, got shape ", t.shape());
 }
 
-Layout layout(const Tensor& t, uint64_t mask) {
-  Layout l;
+ReductionLayout layout(const Tensor& t, uint64_t mask) {
+  ReductionLayout l;
   if (t.is_contiguous()) {
     l.input = t;
   } else {
@@ -72,7 +72,7 @@ Layout layout(const Tensor& t, uint64_t mask) {
   return l;
 }
 
-Tensor placed(const Tensor& flat, const Layout& l, const Tensor& t, uint64_t mask, bool keepdim) {
+Tensor placed(const Tensor& flat, const ReductionLayout& l, const Tensor& t, uint64_t mask, bool keepdim) {
   Shape shape;
   for (int i = 0; i < t.dim(); ++i) {
     const bool reduced = mask >> i & 1;
@@ -173,7 +173,7 @@ Tensor suited(Reduce op, const Tensor& t, Dtype type) {
 
 Tensor reduce(Reduce op, const Tensor& t, const OptionalDims& dims, bool keepdim) {
   const uint64_t mask = dim_mask(t, dims);
-  const Layout l = layout(t, mask);
+  const ReductionLayout l = layout(t, mask);
   auto segments = l.segments;
   Tensor x = l.input;
   bool any = false;

@@ -26,14 +26,14 @@ struct Segment {
   int64_t size;
   bool reduced;
 };
-struct Layout {
+struct ReductionLayout {
   Tensor input;  // contiguous: the tensor with its dimensions in the order they lie in memory
   Shape order;   // that order; empty where it is the tensor's own
   SmallVector<Segment, 8> segments;
 };
-Layout layout(const Tensor& t, uint64_t mask);
+ReductionLayout layout(const Tensor& t, uint64_t mask);
 // The results (a fresh vector), one for each kept element of a layout's order, as a tensor of the reduced shape.
-Tensor placed(const Tensor& flat, const Layout& l, const Tensor& t, uint64_t mask, bool keepdim);
+Tensor placed(const Tensor& flat, const ReductionLayout& l, const Tensor& t, uint64_t mask, bool keepdim);
 
 // The row's result in a dtype, with its derivative. `node`: the name of the graph's node, if not the row's.
 Tensor reduction(kernels::Reduce row, const Tensor& t, const OptionalDims& dims, bool keepdim, Dtype type,

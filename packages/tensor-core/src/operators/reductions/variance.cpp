@@ -71,7 +71,7 @@ Moments step(const Tensor& in, int64_t outer, int64_t length, int64_t inner) {
 Moments moments(const Tensor& t, const OptionalDims& dims) {
   NoRecording off;
   const uint64_t mask = dim_mask(t, dims);
-  const Layout l = layout(t, mask);
+  const ReductionLayout l = layout(t, mask);
   Moments m;
   int64_t count = 1, inner = 1;
   for (int64_t i = int64_t(l.segments.size()) - 1; i >= 0; --i) {

@@ -117,11 +117,11 @@ I* sort_items(Read&& item, I* from, I* to, int64_t n, Digits d, int64_t chunks) 
 }
 
 // A tensor's elements in rows along one dimension.
-struct Rows {
+struct SortedRows {
   Tensor input;                   // contiguous, the dimension last
   int64_t count = 1, length = 1;  // no rows to work on where there are no values
 
-  Rows(const Tensor& t, int64_t dim) {
+  SortedRows(const Tensor& t, int64_t dim) {
     NoRecording off;
     input = contiguous(t.dim() ? transpose(t, dim, -1) : t);
     length = t.dim() ? input.shape().back() : 1;

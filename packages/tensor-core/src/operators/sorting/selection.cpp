@@ -65,16 +65,16 @@ void smallest_many(const BitsOf<T>* in, int64_t n, int64_t k, Key<T> flip, Key<T
   }
 }
 
-Tensor as_rows(const Rows& rows) { return reshape(rows.input, {rows.count, rows.length}); }
+Tensor as_rows(const SortedRows& rows) { return reshape(rows.input, {rows.count, rows.length}); }
 
 // On a GPU: the elements that stand at `positions` (count, n) of each row.
-void put_chosen(const Rows& rows, const Tensor& positions, const TensorPair& out) {
+void put_chosen(const SortedRows& rows, const Tensor& positions, const TensorPair& out) {
   copy_values(out.values, reshape(gather(as_rows(rows), 1, positions), out.values.shape()));
   copy_values(out.indices, reshape(positions, out.indices.shape()));
 }
 
 // On a GPU: the k first elements of every row, in order.
-void first_part(const Rows& rows, int64_t k, bool descending, const TensorPair& out) {
+void first_part(const SortedRows& rows, int64_t k, bool descending, const TensorPair& out) {
   const bool few = rows.length > cuda::kBriefRow && k <= rows.length / 4;
   const Tensor chosen = few ? cuda::select(rows.input, rows.count, rows.length,
                                            full({rows.count}, Scalar(k - 1), Dtype::int64), k, descending)
@@ -86,7 +86,7 @@ void first_part(const Rows& rows, int64_t k, bool descending, const TensorPair& 
 }
 
 // On a GPU: of every row the element of its rank, (count, 1).
-void ranked_part(const Rows& rows, const Tensor& ranks, const TensorPair& out) {
+void ranked_part(const SortedRows& rows, const Tensor& ranks, const TensorPair& out) {
   if (rows.length > cuda::kBriefRow)
     return put_chosen(rows, cuda::select(rows.input, rows.count, rows.length, ranks, 0, false), out);
   const Tensor order = empty({rows.count, rows.length}, Dtype::int64);
@@ -95,7 +95,7 @@ void ranked_part(const Rows& rows, const Tensor& ranks, const TensorPair& out) {
 }
 
 // Of the median, or of the first NaN where NaN is not ignored.
-Tensor median_ranks(const Rows& rows, bool ignore_nan) {
+Tensor median_ranks(const SortedRows& rows, bool ignore_nan) {
   const int64_t n = rows.length;
   const Tensor numbers = Scalar(n) - sum(isnan(as_rows(rows)), Shape{1}, true, Dtype::int64);
   const Tensor middle = floor_divide(clamp_min(numbers, Scalar(1)) - Scalar(1), Scalar(2));
@@ -103,7 +103,7 @@ Tensor median_ranks(const Rows& rows, bool ignore_nan) {
 }
 
 // On a GPU: the last one of the most frequent elements, the smallest of these.
-void most_frequent_part(const Rows& rows, const TensorPair& out) {
+void most_frequent_part(const SortedRows& rows, const TensorPair& out) {
   const int64_t n = rows.length;
   const Tensor sorted = empty({rows.count, n}, out.values.dtype()), order = empty({rows.count, n}, Dtype::int64);
   cuda::sort(rows.input, rows.count, n, false, sorted, order);
@@ -131,7 +131,7 @@ TensorPair one_of_each(const char* name, const Tensor& t, int64_t dim, bool keep
   TensorPair out;
   {
     NoRecording off;
-    const Rows rows(t, dim);
+    const SortedRows rows(t, dim);
     out = {rows.result(1, t.dtype()), rows.result(1, Dtype::int64)};
     dispatch_ordered(t.dtype(), name, [&](auto tag) {
       if (rows.count > 0) choose(tag, rows, out);
@@ -144,7 +144,7 @@ TensorPair one_of_each(const char* name, const Tensor& t, int64_t dim, bool keep
 
 // Of every row the element at position(row's elements, n, room for keys).
 template <class T, class F>
-void put_positions(const Rows& rows, const TensorPair& out, F&& position) {
+void put_positions(const SortedRows& rows, const TensorPair& out, F&& position) {
   const int64_t n = rows.length;
   parallel_items(rows.count, std::max<int64_t>(1, 4096 / n), [&](int64_t begin, int64_t end) {
     const Room<Key<T>> keys(n);
@@ -203,7 +203,7 @@ int64_t mode_of(const BitsOf<T>* in, int64_t n) {
 
 // The k first elements of every row, in the order of their keys (turned round by `flip`) if sorted.
 template <class T>
-void first_of_rows(const Rows& rows, int64_t k, Key<T> flip, bool sorted, const TensorPair& out) {
+void first_of_rows(const SortedRows& rows, int64_t k, Key<T> flip, bool sorted, const TensorPair& out) {
   using K = Key<T>;
   const int64_t n = rows.length;
   if (short_rows(rows.count, n, k))
@@ -241,7 +241,7 @@ TensorPair topk(const Tensor& t, int64_t k, int64_t dim, bool largest, bool sort
   TensorPair out;
   {
     NoRecording off;
-    const Rows rows(t, dim);
+    const SortedRows rows(t, dim);
     out = {rows.result(k, t.dtype()), rows.result(k, Dtype::int64)};
     dispatch_ordered(t.dtype(), "topk", [&](auto tag) {
       using T = typename decltype(tag)::type;
@@ -259,16 +259,18 @@ TensorPair kthvalue(const Tensor& t, int64_t k, int64_t dim, bool keepdim) {
   require_length(t, dim, "kthvalue");
   require(k >= 1 && k <= (t.dim() ? t.size(dim) : 1), "kthvalue(): selected number k out of range for dimension ", dim,
           ": k = ", k, ", shape ", t.shape());
-  return one_of_each("Kthvalue", t, dim, keepdim, [k]<class T>(TypeTag<T>, const Rows& rows, const TensorPair& out) {
-    if (cuda::takes(rows.input)) return ranked_part(rows, full({rows.count, 1}, Scalar(k - 1), Dtype::int64), out);
-    put_positions<T>(rows, out, [k](const auto* in, int64_t n, Key<T>* keys) { return ranked<T>(in, n, k - 1, keys); });
-  });
+  return one_of_each(
+      "Kthvalue", t, dim, keepdim, [k]<class T>(TypeTag<T>, const SortedRows& rows, const TensorPair& out) {
+        if (cuda::takes(rows.input)) return ranked_part(rows, full({rows.count, 1}, Scalar(k - 1), Dtype::int64), out);
+        put_positions<T>(rows, out,
+                         [k](const auto* in, int64_t n, Key<T>* keys) { return ranked<T>(in, n, k - 1, keys); });
+      });
 }
 
 TensorPair median(const Tensor& t, int64_t dim, bool keepdim, bool ignore_nan) {
   require_length(t, dim, ignore_nan ? "nanmedian" : "median");
   return one_of_each("Median", t, dim, keepdim,
-                     [ignore_nan]<class T>(TypeTag<T>, const Rows& rows, const TensorPair& out) {
+                     [ignore_nan]<class T>(TypeTag<T>, const SortedRows& rows, const TensorPair& out) {
                        if (cuda::takes(rows.input)) return ranked_part(rows, median_ranks(rows, ignore_nan), out);
                        put_positions<T>(rows, out, [ignore_nan](const auto* in, int64_t n, Key<T>* keys) {
                          return median_of<T>(in, n, ignore_nan, keys);
@@ -288,7 +290,7 @@ Tensor median_all(const Tensor& t, bool ignore_nan) {
     if (!out.is_meta())
       dispatch_ordered(t.dtype(), "median", [&](auto tag) {
         if (cuda::takes(x)) {
-          const Rows row(reshape(x, {x.numel()}), 0);
+          const SortedRows row(reshape(x, {x.numel()}), 0);
           return ranked_part(row, median_ranks(row, ignore_nan), {out, empty({}, Dtype::int64)});
         }
         using T = typename decltype(tag)::type;
@@ -306,7 +308,7 @@ Tensor median_all(const Tensor& t, bool ignore_nan) {
 
 TensorPair mode(const Tensor& t, int64_t dim, bool keepdim) {
   require_length(t, dim, "mode");
-  return one_of_each("Mode", t, dim, keepdim, []<class T>(TypeTag<T>, const Rows& rows, const TensorPair& out) {
+  return one_of_each("Mode", t, dim, keepdim, []<class T>(TypeTag<T>, const SortedRows& rows, const TensorPair& out) {
     if (cuda::takes(rows.input)) return most_frequent_part(rows, out);
     put_positions<T>(rows, out, [](const auto* in, int64_t n, Key<T>*) { return mode_of<T>(in, n); });
   });
