@@ -1,4 +1,4 @@
-// The GIL and Python's signals, for the library. Note [Releasing the GIL] in flambeau/interpreter.h
+// The GIL, Python's signals and warnings, for the library. Note [Releasing the GIL] in flambeau/interpreter.h
 #include "flambeau/interpreter.h"
 
 #include <cxxabi.h>
@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "calls/bind.h"
+#include "calls/warning.h"
 
 #if PY_VERSION_HEX >= 0x030D0000
 extern "C" PyAPI_FUNC(int) _PyOS_IsMainThread(void);  // exported, but no longer declared in a public header
@@ -59,7 +60,7 @@ void release_after_fork() {
 }
 #endif
 
-constexpr InterpreterHooks hooks{holds_lock, handles_signals, release, acquire, run_signal_handlers};
+constexpr InterpreterHooks hooks{holds_lock, handles_signals, release, acquire, run_signal_handlers, warn};
 
 }  // namespace
 

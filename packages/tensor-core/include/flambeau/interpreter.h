@@ -14,6 +14,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <string>
 
 #include "flambeau/macros.h"
 
@@ -22,11 +23,12 @@ struct _object;  // Python's PyObject
 namespace flambeau {
 
 struct InterpreterHooks {
-  bool (*holds_lock)();           // whether this thread holds the GIL
-  bool (*handles_signals)();      // whether this thread runs signal handlers; with the GIL held
-  void* (*release)();             // returns the state for acquire
-  void (*acquire)(void* state);   // does not return while the interpreter shuts down
-  void (*run_signal_handlers)();  // with the GIL held; throws what a handler raises
+  bool (*holds_lock)();                   // whether this thread holds the GIL
+  bool (*handles_signals)();              // whether this thread runs signal handlers; with the GIL held
+  void* (*release)();                     // returns the state for acquire
+  void (*acquire)(void* state);           // does not return while the interpreter shuts down
+  void (*run_signal_handlers)();          // with the GIL held; throws what a handler raises
+  void (*warn)(const std::string& text);  // with the GIL held; throws if warnings are errors
 };
 FLAMBEAU_API extern const InterpreterHooks* interpreter_hooks;  // null without an interpreter
 
@@ -81,6 +83,9 @@ class FLAMBEAU_API GilRelease {
 // handlers some twenty times a second, if the GIL is released; it throws what a handler raises, and in other threads of
 // a parallel job, once one has thrown.
 FLAMBEAU_API void poll_signals();
+
+// Issues a UserWarning at the line of Python that called the operator. Does nothing in a thread without the GIL.
+FLAMBEAU_API void warn(const std::string& text);
 
 // A call from Python, for as long as it lasts. Note [Releasing the GIL]
 class OperatorCall {

@@ -88,6 +88,10 @@ void poll_signals() {
   interpreter_hooks->run_signal_handlers();
 }
 
+void warn(const std::string& text) {
+  if (interpreter_hooks && interpreter_hooks->holds_lock()) interpreter_hooks->warn(text);
+}
+
 void wait_for_operators() {
   if (call_state.inside_operator) detail::leave_operator();  // two threads that wait would wait for each other
   if (FLAMBEAU_LIKELY(inside.load(std::memory_order_acquire) == 0)) return;
