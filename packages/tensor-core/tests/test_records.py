@@ -40,8 +40,8 @@ UNTESTED = {
 }
 # Operators that need the elements of their inputs to give a result of the right shape, and those whose fast way does.
 NEED_ELEMENTS = {
-    *("allclose", "argwhere", "bincount", "equal", "histc", "isin", "masked_scatter", "masked_select", "nonzero"),
-    *("one_hot", "repeat_interleave", "unique", "where"),
+    *("allclose", "argwhere", "bincount", "equal", "histc", "histogram", "isin", "masked_scatter"),
+    *("masked_select", "nonzero", "one_hot", "repeat_interleave", "unique", "where"),
     *("cdist", "cholesky", "cholesky_inverse", "cholesky_solve", "inverse", "kron", "lu_solve", "matrix_power"),
     "pdist",
 }

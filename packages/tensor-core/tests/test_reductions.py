@@ -40,6 +40,16 @@ def test_spread(shape, dim, keepdim, correction):
         close(x.std(dim, correction=correction, keepdim=keepdim), np.sqrt(want), "float32")
 
 
+def test_a_warning_names_the_line_of_the_call():
+    with pytest.warns(UserWarning, match="degrees of freedom") as caught:
+        fb.ones(1).var()
+    assert [warning.filename for warning in caught] == [__file__]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(UserWarning, match="degrees of freedom"):
+            fb.ones(1).var()
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", "int32", "int64", "uint16", "uint32", "uint64", "bool"])
 def test_integers_are_summed_in_int64(dtype):
     a = draw((5, 400), dtype)

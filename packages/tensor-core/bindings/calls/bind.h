@@ -12,19 +12,13 @@ void bind_complex();                  // bind_complex.cpp
 void bind_views();                    // bind_views.cpp
 void bind_parts();                    // bind_parts.cpp
 void bind_layout();                   // bind_layout.cpp
-void bind_reductions();               // bind_reductions.cpp
-void bind_cumulative();               // bind_cumulative.cpp
-void bind_sorting();                  // bind_sorting.cpp
-void bind_structure();                // bind_structure.cpp: products
+void bind_sorting();                  // bind_sorting.cpp: histograms of points
 void bind_joining();                  // bind_joining.cpp
-void bind_networks();                 // bind_networks.cpp: losses, normalisation
 void bind_optimizer();                // bind_optimizer.cpp: an optimizer's step
 void bind_factorizations();           // bind_factorizations.cpp: systems, factorizations
 void bind_spectra();                  // bind_spectra.cpp: eigenvalues, singular values
 void bind_least_squares();            // bind_least_squares.cpp
-void bind_windows();                  // bind_windows.cpp: convolutions, pools, padding
 void bind_program(PyObject* module);  // bind_program.cpp: programs without Python
-void bind_interpolation();            // bind_interpolation.cpp
 void bind_conversion();               // bind_conversion.cpp: copies in another dtype or order of memory
 void bind_construction();             // bind_construction.cpp
 void bind_random();                   // bind_random.cpp

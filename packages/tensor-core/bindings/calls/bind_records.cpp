@@ -4,11 +4,6 @@
 
 namespace flambeau::python {
 
-template <>
-struct From<const std::optional<Operand>&> : From<std::optional<Operand>> {};
-template <>
-struct From<const std::variant<int64_t, Shape>&> : From<std::variant<int64_t, Shape>> {};
-
 namespace {
 
 // The converter for a parameter whose value is kept as T.
@@ -105,10 +100,17 @@ PyObject* invoke_form(const Binding& b, PyObject* const* values) {
 
 // The usual types of functions are called without a list of arguments.
 template <class R, class... Args>
+PyObject* invoke_directly(const Binding& b, PyObject* const* values) {
+  auto f = reinterpret_cast<R (*)(Args...)>(b.function);
+  return [&]<size_t... I>(std::index_sequence<I...>) {
+    return to_object(b, f(From<Args>::get({b.name.c_str(), &b.parameters[I], int(I)}, values[I])...));
+  }(std::index_sequence_for<Args...>());
+}
+template <class R, class... Args>
 bool call_directly(Binding& b, const OperatorFunction& function, std::type_identity<R(Args...)>) {
-  if (function.type() != typeid(R(Args...)) || b.result_type) return false;
+  if (function.type() != typeid(R(Args...))) return false;
   b.function = function.function();
-  b.invoke = invoke_function<R, Args...>;
+  b.invoke = invoke_directly<R, Args...>;
   return true;
 }
 template <class... Function>
@@ -126,7 +128,15 @@ using UsualFunctions =
           Tensor(const Tensor&, const Bound&, const Bound&), Tensor(const Operand&, const Operand&, Scalar),
           Tensor(const Operand&, const Operand&, std::optional<std::string_view>), Tensor(const Tensors&, int64_t),
           Tensors(const Tensor&, int64_t, int64_t), Tensors(const Tensor&, const Sizes&, int64_t),
-          TensorOrTensors(const Tensor&, const Bound&, const Bound&)>;
+          TensorOrTensors(const Tensor&, const Bound&, const Bound&),
+          TensorOrTensors(const Tensor&, const std::optional<std::variant<Tensor, int64_t>>&, bool),
+          Tensor(const Tensor&, const std::optional<std::variant<bool, Shape>>&, std::optional<bool>, bool,
+                 std::optional<double>),
+          Tensor(const Tensor&, const Tensor&, Reduction),
+          Tensor(const Tensor&, const Tensor&, const Tensor&, const Shape&,
+                 const std::variant<std::string_view, Shape>&, const Shape&, int64_t),
+          Tensor(const Tensor&, const Tensor&, const Tensor&, const Shape&, const Shape&, const Shape&, int64_t,
+                 const Shape&)>;
 
 template <OperatorFunction OperatorRecord::* form>
 void set_function(Binding& b) {

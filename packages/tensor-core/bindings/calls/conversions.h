@@ -116,20 +116,6 @@ struct From<const Shape&> {
 };
 template <>
 struct From<Shape> : From<const Shape&> {};
-struct Pair {  // an int for both, or two ints
-  Shape values;
-};
-template <>
-struct From<const Pair&> {
-  static Pair get(const Call& call, PyObject* o) {
-    Shape s = From<const Shape&>::get(call, o);
-    if (s.size() == 1) s.push_back(s[0]);
-    if (s.size() != 2)
-      detail::raise<Error>(call.function, "(): expected a single int or a pair for '",
-                           PyUnicode_AsUTF8(call.parameter->name), "', got ", s);
-    return {s};
-  }
-};
 template <>
 struct From<Dtype> {
   static Dtype get(const Call& call, PyObject* o) {
@@ -219,12 +205,23 @@ struct From<std::optional<T>> {
     return From<T>::get(call, o);
   }
 };
-template <>
-struct From<const OptionalDims&> : From<std::optional<Shape>> {};
+template <class T>
+struct From<const T&> : From<T> {};
 template <>
 struct From<Operand> : From<const Operand&> {};
 template <>
 struct From<Tensor> : From<const Tensor&> {};
+template <class T>
+struct From<std::vector<T>> {
+  static std::vector<T> get(const Call& call, PyObject* o) {
+    if (!PySequence_Check(o) || PyUnicode_Check(o)) wrong_argument(call, "tuple", o);
+    std::vector<T> out;
+    const Object items(checked(PySequence_Tuple(o)));  // converting an item may change a list
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(items.get()); ++i)
+      out.push_back(From<T>::get(call, PyTuple_GET_ITEM(items.get(), i)));
+    return out;
+  }
+};
 template <>
 struct From<OptionalSizes> {  // an int or None, or several
   static OptionalSizes get(const Call& call, PyObject* o) {
@@ -242,6 +239,8 @@ template <class T>
 bool is_a(PyObject* o) {
   if constexpr (std::is_same_v<T, Tensor>) return is_tensor(o);
   if constexpr (std::is_same_v<T, int64_t>) return PyIndex_Check(o);
+  if constexpr (std::is_same_v<T, double>) return !PyTuple_Check(o) && !PyList_Check(o);
+  if constexpr (std::is_same_v<T, bool>) return PyBool_Check(o);
   if constexpr (std::is_same_v<T, Dtype>) return Py_TYPE(o) == dtype_type;
   if constexpr (std::is_same_v<T, std::string_view>) return PyUnicode_Check(o);
 }
@@ -269,9 +268,6 @@ inline PyObject* to_python(const Tensors& tensors) {
 // A tuple with named fields, of the type flambeau.return_types.<name> (return_types.cpp).
 PyObject* named_tuple(std::string_view name, std::initializer_list<Tensor> values);
 PyObject* named_tuple(std::string_view name, std::initializer_list<PyObject*> values);  // which it takes over
-inline PyObject* named_tuple(std::string_view name, const TensorPair& p) {
-  return named_tuple(name, {p.values, p.indices});
-}
 inline PyObject* to_python(const TensorPair& p) { return to_python(Tensors{p.values, p.indices}); }
 inline PyObject* to_python(bool v) { return PyBool_FromLong(v); }
 inline PyObject* to_python(int64_t v) { return PyLong_FromLongLong(v); }

@@ -1,11 +1,10 @@
 // From a signature and a C++ function to a Python callable. Internal.
 //
 // Note [Binding]
-// def("sum(input, dim=None, keepdim=False, *, dtype=None)", kFunction | kMethod, doc, sum) makes the function
-// flambeau.sum and the method Tensor.sum. The text gives names, defaults and what is keyword-only; the kinds of the
-// arguments are those of the C++ function's parameters. "clamp|clip(input, ...)" gives it two names. A parameter
-// written *size takes the remaining positional integers or one sequence. The same text serves inspect.signature, the
-// docs and the stubs.
+// def("is_complex(input)", kFunction | kMethod, doc, is_complex) makes the function flambeau.is_complex and the method
+// Tensor.is_complex. The text gives names, defaults and what is keyword-only; the kinds of the arguments are those of
+// the C++ function's parameters. "clamp|clip(input, ...)" gives it two names. A parameter written *size takes the
+// remaining positional integers or one sequence. The same text serves inspect.signature, the docs and the stubs.
 #pragma once
 
 #include "calls/stub_type.h"
@@ -41,14 +40,6 @@ Binding* def(std::string_view signature, int flags, const char* doc, R (*functio
 template <class F>
 Binding* def(std::string_view signature, int flags, const char* doc, F lambda) {
   return def(signature, flags, doc, +lambda);
-}
-
-// A function that another package takes from here as nn_<name> and publishes.
-template <class F>
-void def_functional(std::string_view signature, const char* doc, F function, int flags = 0) {
-  Binding* binding = def(signature, kPrivate | kNetwork | flags, doc, function);
-  binding->module = "flambeau._core";
-  binding->attribute = "nn_" + binding->name;
 }
 
 }  // namespace flambeau::python

@@ -13,13 +13,7 @@ struct ReturnType {
   const char* name;
   const char* fields[4];
 };
-constexpr const char *kValues = "values", *kIndices = "indices";
 constexpr ReturnType kReturnTypes[] = {
-    {"max", {kValues, kIndices}},
-    {"min", {kValues, kIndices}},
-    {"cummax", {kValues, kIndices}},
-    {"cummin", {kValues, kIndices}},
-    {"histogram", {"hist", "bin_edges"}},
     {"histogramdd", {"hist", "bin_edges"}},
     {"svd", {"U", "S", "V"}},
     {"linalg_eig", {"eigenvalues", "eigenvectors"}},

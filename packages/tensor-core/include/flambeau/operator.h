@@ -61,7 +61,10 @@ using ParameterTypes =
           OptionalSizes, Dtype, std::optional<Dtype>, MemoryFormat, std::optional<MemoryFormat>, std::string_view,
           std::optional<std::string_view>, Reduction, Generator*, Tensors, std::variant<int64_t, Shape>,
           std::variant<Tensor, int64_t, Shape>, std::variant<Dtype, Shape>, std::variant<std::string_view, Shape>,
-          std::optional<std::variant<Tensor, int64_t>>>;
+          std::optional<std::variant<Tensor, int64_t>>, std::optional<std::variant<int64_t, Shape>>,
+          std::optional<std::variant<bool, Shape>>, std::optional<std::vector<double>>,
+          std::optional<std::variant<double, std::vector<double>>>, std::variant<Tensor, int64_t>,
+          std::variant<Tensor, int64_t, std::vector<Shape>>>;
 using Result =
     std::variant<std::monostate, bool, int64_t, double, Shape, Dtype, Tensor, TensorPair, Tensors, TensorOrTensors>;
 

@@ -1,6 +1,8 @@
 // Sorting, selecting, searching and counting.
 #pragma once
 
+#include <variant>
+
 #include "flambeau/operators.h"
 
 namespace flambeau {
@@ -35,10 +37,7 @@ FLAMBEAU_API Tensor isin(const Tensor& elements, const Tensor& test_elements, bo
 
 // Counts of points (n, dimensions) in the cells of a grid (operators/reductions/histogramdd.cpp). Each dimension has
 // edges, or a number of bins of equal width between its limits: first and last edge of each in turn, or none.
-struct Bins {
-  int64_t count = 0;
-  Tensor edges;
-};
+using Bins = std::variant<Tensor, int64_t>;
 struct Histogram {
   Tensor counts;
   Tensors edges;

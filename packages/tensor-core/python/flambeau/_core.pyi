@@ -852,7 +852,7 @@ class Tensor:
     def histc(self, bins: _int = 100, min: _float = 0, max: _float = 0) -> Tensor: ...
     def histogram(
         self,
-        bins: _int | Tensor,
+        bins: Tensor | _int,
         *,
         range: _Sequence[_float] | None = None,
         weight: Tensor | None = None,
@@ -1966,7 +1966,7 @@ def conv1d(
     weight: Tensor,
     bias: Tensor | None = None,
     stride: _Dims = 1,
-    padding: _Pair | str = 0,
+    padding: str | _Dims = 0,
     dilation: _Dims = 1,
     groups: _int = 1,
 ) -> Tensor: ...
@@ -1975,7 +1975,7 @@ def conv2d(
     weight: Tensor,
     bias: Tensor | None = None,
     stride: _Dims = 1,
-    padding: _Pair | str = 0,
+    padding: str | _Dims = 0,
     dilation: _Dims = 1,
     groups: _int = 1,
 ) -> Tensor: ...
@@ -1984,7 +1984,7 @@ def conv3d(
     weight: Tensor,
     bias: Tensor | None = None,
     stride: _Dims = 1,
-    padding: _Pair | str = 0,
+    padding: str | _Dims = 0,
     dilation: _Dims = 1,
     groups: _int = 1,
 ) -> Tensor: ...
@@ -2355,7 +2355,7 @@ def hfftn(
 def histc(input: Tensor, bins: _int = 100, min: _float = 0, max: _float = 0, *, out: _Optional = None) -> Tensor: ...
 def histogram(
     input: Tensor,
-    bins: _int | Tensor,
+    bins: Tensor | _int,
     *,
     range: _Sequence[_float] | None = None,
     weight: Tensor | None = None,
@@ -2888,7 +2888,7 @@ def nn_grid_sample(
 ) -> Tensor: ...
 def nn_interpolate(
     input: Tensor,
-    size: _int | _Sequence[_int] | None = None,
+    size: _Dims | None = None,
     scale_factor: _float | _Sequence[_float] | None = None,
     mode: str = "nearest",
     align_corners: _bool | None = None,
@@ -3361,7 +3361,7 @@ def std_mean(
     keepdim: _bool = False,
     *,
     correction: _float | None = None,
-) -> tuple[Tensor, ...]: ...
+) -> tuple[Tensor, Tensor]: ...
 def stft(
     input: Tensor,
     n_fft: _int,
@@ -3414,13 +3414,7 @@ def tensor(
     pin_memory: _bool = False,
 ) -> Tensor: ...
 def tensor_split(input: Tensor, indices_or_sections: Tensor | _Dims, dim: _int = 0) -> tuple[Tensor, ...]: ...
-def tensordot(
-    a: Tensor,
-    b: Tensor,
-    dims: _int | _Sequence[_int] | _Sequence[_Sequence[_int]] | Tensor = 2,
-    *,
-    out: _Optional = None,
-) -> Tensor: ...
+def tensordot(a: Tensor, b: Tensor, dims: Tensor | _int | _Sequence[_Dims] = 2, *, out: _Optional = None) -> Tensor: ...
 def threshold(input: Tensor, threshold: _float, value: Tensor | _Number, *, out: _Optional = None) -> Tensor: ...
 def threshold_(input: Tensor, threshold: _float, value: Tensor | _Number) -> Tensor: ...
 def tile(input: Tensor, *dims: _Dims) -> Tensor: ...
@@ -3495,7 +3489,7 @@ def var_mean(
     keepdim: _bool = False,
     *,
     correction: _float | None = None,
-) -> tuple[Tensor, ...]: ...
+) -> tuple[Tensor, Tensor]: ...
 def vdot(input: Tensor, other: Tensor, *, out: _Optional = None) -> Tensor: ...
 def view_as_complex(input: Tensor) -> Tensor: ...
 def view_as_real(input: Tensor) -> Tensor: ...

@@ -106,8 +106,6 @@ struct As<std::optional<T>> {
   }
 };
 template <>
-struct As<const OptionalDims&> : As<std::optional<Shape>> {};
-template <>
 struct As<Tensor> : As<const Tensor&> {};
 template <>
 struct As<Operand> : As<const Operand&> {};
@@ -115,8 +113,9 @@ struct As<Operand> : As<const Operand&> {};
 template <class T>
 bool is_a(const Value& v) {
   if constexpr (std::is_same_v<T, std::string_view>) return std::holds_alternative<std::string>(v);
-  if constexpr (std::is_same_v<T, int64_t>) return !std::holds_alternative<Values>(v);
-  if constexpr (std::is_same_v<T, Tensor> || std::is_same_v<T, Dtype>) return std::holds_alternative<T>(v);
+  if constexpr (std::is_same_v<T, int64_t> || std::is_same_v<T, double>) return !std::holds_alternative<Values>(v);
+  if constexpr (std::is_same_v<T, Tensor> || std::is_same_v<T, Dtype> || std::is_same_v<T, bool>)
+    return std::holds_alternative<T>(v);
 }
 template <class T, class... Others>
 struct As<std::variant<T, Others...>> {  // the first type that the value is meant as, or the last one
@@ -131,11 +130,19 @@ struct As<std::variant<T, Others...>> {  // the first type that the value is mea
     return As<First>::get(v);
   }
 };
+template <class T>
+struct As<std::vector<T>> {
+  static std::vector<T> get(const Value& v) {
+    const Values* list = std::get_if<Values>(&v);
+    if (!list) wrong_value("a list", v);
+    std::vector<T> out;
+    for (const Value& item : *list) out.push_back(As<T>::get(item));
+    return out;
+  }
+};
 template <>
 struct As<std::vector<std::optional<int64_t>>> {  // sizes of which some may be left open
   static std::vector<std::optional<int64_t>> get(const Value& v);
 };
-template <>
-struct As<const std::vector<std::optional<int64_t>>&> : As<std::vector<std::optional<int64_t>>> {};
 
 }  // namespace flambeau::program

@@ -91,10 +91,6 @@ Operator op(const char* name, F lambda, std::initializer_list<int> optional = {}
 Family construction_operators();  // operators_construction.cpp
 Family indexing_operators();      // operators_indexing.cpp
 Family layout_operators();        // operators_layout.cpp
-Family linear_operators();        // operators_linear.cpp
-Family network_operators();       // operators_networks.cpp
 Family number_operators();        // operators_numbers.cpp
-Family reduction_operators();     // operators_reductions.cpp
-Family window_operators();        // operators_windows.cpp
 
 }  // namespace flambeau::program

@@ -22,7 +22,12 @@ Rule = Callable[..., Any]  # of a trace, the function that was called and its ar
 OPERATOR = type(flambeau.add)
 # Parameters that say where and how a result is kept, not what it is.
 DROPPED = {"layout", "requires_grad", "pin_memory", "out", "generator", "non_blocking"}
-_PREFIXES = {"flambeau.linalg": "linalg_", "flambeau.nn.functional": "nn_", "flambeau.special": "special_"}
+_PREFIXES = {
+    "flambeau.linalg": "linalg_",
+    "flambeau.nn.functional": "nn_",
+    "flambeau.nn.grad": "nn_",
+    "flambeau.special": "special_",
+}
 # Other names of operators.
 ALIASES: dict[str, str] = {alias: row["name"] for row in _core.pointwise_rows() for alias in row["aliases"]}
 ALIASES |= {"subtract": "sub", "divide": "div", "clip": "clamp", "expit": "sigmoid", "ger": "outer", "vdot": "dot"}

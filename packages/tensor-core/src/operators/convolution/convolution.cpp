@@ -11,7 +11,6 @@
 // plus a bias.
 #include "operators/convolution/convolution.h"
 
-#include "flambeau/operator.h"
 #include "operators/products/products.h"
 
 namespace flambeau {
@@ -287,62 +286,5 @@ Tensor transposed_convolution(int dims, const Tensor& input, const Tensor& weigh
   }
   return with_bias(input_gradient(g, input, weight), bias, dims);
 }
-
-namespace {
-
-Tensor any_convolution(const Tensor& input, const Tensor& weight, const Tensor& bias, const Shape& stride,
-                       const Shape& padding, const Shape& dilation, bool transposed, const Shape& output_padding,
-                       int64_t groups) {
-  const int dims = weight.dim() - 2;
-  require(dims >= 1 && dims <= 3, "convolution: expected a weight of 3 to 5 dimensions, got shape ", weight.shape());
-  const ConvolutionOptions options{stride, padding, dilation, groups};
-  if (transposed) return transposed_convolution(dims, input, weight, bias, options, output_padding);
-  for (const int64_t size : output_padding)
-    require(size == 0, "convolution: output_padding must be 0 unless transposed, got ", output_padding);
-  return convolution(dims, input, weight, bias, options);
-}
-
-// Each element of the batch becomes one group of channels.
-Tensor batched_convolution(const Tensor& input, const Tensor& weight, const Tensor& bias, const Shape& stride,
-                           const Shape& padding, const Shape& dilation, bool transposed, const Shape& output_padding,
-                           int64_t groups) {
-  const int64_t batch = weight.size(0), channels = input.dim() == weight.dim() ? 2 : 1;
-  const Tensor images = flatten(transpose(input, 0, channels - 1), channels - 1, channels);
-  const Tensor out = any_convolution(images, flatten(weight, 0, 1), bias.defined() ? flatten(bias, 0, 1) : bias, stride,
-                                     padding, dilation, transposed, output_padding, groups * batch);
-  return transpose(unflatten(out, channels - 1, {batch, -1}), 0, channels - 1);
-}
-
-}  // namespace
-
-const Operator convolution_operator({
-    .signature =
-        "convolution(input, weight, bias: Tensor | None, stride, padding, dilation, transposed, output_padding, "
-        "groups)",
-    .forms = kFunction | kLowerPrecision,
-    .doc = R"(Convolve 1 to 3 spatial dimensions; ``weight`` says how many.
-
-Args:
-    input: ``(N, C, *)`` or ``(C, *)``.
-    weight: ``(out, C / groups, *)``; ``(C, out / groups, *)`` if ``transposed``.
-    bias: ``(out)``, or None.
-    stride, padding, dilation: int, or one int for each spatial dimension.
-    transposed: compute the transpose of the convolution, as conv_transpose2d does.
-    output_padding: additional size of a transposed convolution's output; 0 otherwise.
-    groups: number of groups that input and output channels are split into.
-Returns: ``(N, out, *)``.
-Raises: RuntimeError if the shapes do not match, or for more than 3 spatial dimensions.
-Gradient: input, weight and bias, to any order.
-
->>> x, w = flambeau.ones(1, 1, 3), flambeau.ones(1, 1, 2)
->>> flambeau.convolution(x, w, None, 1, 0, 1, False, 0, 1)
-tensor([[[2., 2.]]]))",
-    .forward = any_convolution,
-    .batched = batched_convolution,
-    .reference = "scipy.signal.convolve(input[0], weight[0], 'full')[None] if transposed else "
-                 "scipy.signal.correlate(input[0], weight[0], 'valid')[None] + bias[:, None, None]",
-    .samples = "f(1, 2, 5, 5), f(1, 2, 3, 2), f(1), 1, 0, 1, False, 0, 1; "
-               "f(1, 1, 6), f(1, 1, 3), None, 1, 0, 1, True, 0, 1",
-});
 
 }  // namespace flambeau

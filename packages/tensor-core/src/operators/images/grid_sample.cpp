@@ -1,6 +1,7 @@
 // Reading an image at the points of a grid, Note [Sampling] in kernels/layers/grid_sample.cpp.
 #include "cuda/layers/grid_sample.h"
 #include "core/working_memory.h"
+#include "flambeau/interpreter.h"
 #include "flambeau/networks.h"
 #include "flambeau/operator.h"
 #include "flambeau/parallel.h"
@@ -223,6 +224,46 @@ const Operator grid_sampler_3d_operator(
      .forms = kFunction | kFloat32,
      .doc = "`grid_sampler` of volumes ``(N, C, D, H, W)``; RuntimeError for another rank.",
      .forward = grid_sampler_of<5>});
+
+// The position of a name among others.
+int64_t position_of(std::string_view name, std::initializer_list<std::string_view> names, const char* expected) {
+  const auto* found = std::find(names.begin(), names.end(), name);
+  require<ValueError>(found != names.end(), "nn.functional.grid_sample(): expected ", expected, ", but got: '", name,
+                      "'");
+  return found - names.begin();
+}
+
+Tensor grid_sample(const Tensor& input, const Tensor& grid, std::string_view mode, std::string_view padding,
+                   std::optional<bool> align_corners) {
+  const GridSampling options{
+      position_of(mode, {"bilinear", "nearest", "bicubic"}, "mode to be 'bilinear', 'nearest' or 'bicubic'"),
+      position_of(padding, {"zeros", "border", "reflection"}, "padding_mode to be 'zeros', 'border', or 'reflection'"),
+      align_corners.value_or(false)};
+  if (!align_corners)
+    warn(
+        "Default grid_sample and affine_grid behavior is align_corners=False. Please specify align_corners if a "
+        "particular behavior is desired.");
+  return grid_sampler(input, grid, options);
+}
+
+const Operator nn_grid_sample_operator(
+    {.signature = "grid_sample(input, grid, mode='bilinear', padding_mode='zeros', align_corners=None)",
+     .forms = kPrivate | kNetwork | kFloat32,
+     .doc = R"(Reads an image at the points of a grid, whose coordinates -1 and 1 are the image's edges.
+
+Args:
+    input: ``(N, C, H, W)`` or ``(N, C, D, H, W)``.
+    grid: ``(N, h, w, 2)`` or ``(N, d, h, w, 3)``; x, the last dimension of the image, comes first.
+    mode: ``"bilinear"`` (trilinear in 3-D), ``"nearest"`` or ``"bicubic"`` (2-D).
+    padding_mode: what lies beyond the image: ``"zeros"``, its ``"border"`` or its ``"reflection"``.
+    align_corners: -1 and 1 are the centres of the corner pixels, not their outer edges. None warns.
+Returns: ``(N, C, h, w)`` or ``(N, C, d, h, w)``.
+Raises: ValueError for a mode that there is not; RuntimeError for shapes that do not fit.
+Gradient: both, any order. Source: Jaderberg et al. 2015, arXiv:1506.02025.)",
+     .forward = grid_sample,
+     .reference = "(lambda last: (lambda at: input[:, :, at[..., 1], at[..., 0]])(np.clip(np.rint((grid[0] + 1) / 2 * "
+                  "last), 0, last).astype(int)))(np.array(input.shape[:1:-1]) - 1)",
+     .samples = "f(1, 2, 4, 5), f(1, 3, 2, 2), 'nearest', 'border', True"});
 
 }  // namespace
 

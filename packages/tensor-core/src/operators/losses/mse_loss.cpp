@@ -1,10 +1,27 @@
 // The mean of squared differences.
+#include <sstream>
+
+#include "flambeau/interpreter.h"
+#include "flambeau/operator.h"
 #include "flambeau/rows/losses.h"
 #include "operators/losses/labelled.h"
 
 namespace flambeau {
 
+namespace {
+
+void warn_of_broadcast(const Tensor& input, const Tensor& target) {
+  std::ostringstream text;
+  text << "Using a target size (" << target.shape() << ") that is different to the input size (" << input.shape()
+       << "): the two are broadcast, which compares every prediction with every target if one is [N] and the other "
+          "[N, 1]. Give both the same shape.";
+  warn(text.str());
+}
+
+}  // namespace
+
 Tensor mse_loss(const Tensor& input, const Tensor& target, Reduction reduction) {
+  if (input.shape() != target.shape()) warn_of_broadcast(input, target);
   const Operand both[] = {input, target};
   const Dtype type = result_type(both, 2);
   require(is_floating(type), "mse_loss: expected floating-point inputs, got ", input.dtype(), " and ", target.dtype());
@@ -24,5 +41,17 @@ Tensor mse_loss(const Tensor& input, const Tensor& target, Reduction reduction) 
     });
   return out;
 }
+
+const Operator mse_loss_operator(
+    {.signature = "mse_loss(input, target, reduction='mean')",
+     .forms = kFunction | kFloat32,
+     .doc = R"(The mean of (input - target)**2, or with reduction='sum' their sum, with 'none' all of them.
+
+Warns if the shapes differ and broadcast. Gradient: both, any order.)",
+     .forward = mse_loss,
+     .reference =
+         "(lambda squares: squares if reduction == 'none' else getattr(squares, reduction)())((input - target) "
+         "** 2)",
+     .samples = "f(2, 3), f(2, 3); f(4), f(4), 'sum'; f(2, 3), f(2, 3), 'none'"});
 
 }  // namespace flambeau

@@ -192,6 +192,62 @@ Tensor tensordot(const Tensor& a, const Tensor& b, const Shape& first, const Sha
   return shape == out.shape() ? out : reshape(out, shape);
 }
 
+namespace {
+
+// A number of dimensions, or a list of them for each tensor; or a tensor of these.
+using Contraction = std::variant<Tensor, int64_t, std::vector<Shape>>;
+
+Shape integers_of(const Tensor& t) {
+  const Tensor flat = flatten(t, 0, -1);
+  Shape out;
+  for (int64_t i = 0; i < flat.numel(); ++i) out.push_back(item(select(flat, 0, i)).integer());
+  return out;
+}
+
+Contraction in_tensor(const Tensor& dims) {
+  require<TypeError>(category(dims.dtype()) == Category::Integer && dims.dim() <= 2,
+                     "tensordot(): dims must be an int or two lists of ints, got a ", dims.dtype(), " tensor of shape ",
+                     dims.shape());
+  if (dims.dim() == 0) return item(dims).integer();
+  std::vector<Shape> lists;
+  for (const Tensor& row : unbind(dims, 0)) lists.push_back(integers_of(row));
+  return lists;
+}
+
+Tensor contracted(const Tensor& a, const Tensor& b, const Contraction& dims) {
+  if (const Tensor* given = std::get_if<Tensor>(&dims)) return contracted(a, b, in_tensor(*given));
+  if (const auto* lists = std::get_if<std::vector<Shape>>(&dims)) {
+    require(lists->size() == 2, "tensordot expects dims to be an int or two lists of ints");
+    return tensordot(a, b, (*lists)[0], (*lists)[1]);
+  }
+  const int64_t count = std::get<int64_t>(dims);
+  require(count >= 0, "tensordot expects dims >= 0, but got dims=", count);
+  require(count <= std::min(a.dim(), b.dim()), "tensordot expects dims < ndim_a or ndim_b, but got dims=", count,
+          " for shapes ", a.shape(), " and ", b.shape());
+  Shape first, second;
+  for (int64_t d = 0; d < count; ++d) first.push_back(a.dim() - count + d), second.push_back(d);
+  return tensordot(a, b, first, second);
+}
+
+const Operator tensordot_operator(
+    {.signature = "tensordot(a, b, dims=2)",
+     .forms = kFunction | kOut | kLowerPrecision,
+     .doc =
+         R"(Sums of products over several dimensions: the last ``dims`` of ``a`` with the first of ``b``, or pairs of lists.
+
+Args:
+    dims: a number, or the dimensions of ``a`` and those of ``b`` in the same order; a size of 1 is broadcast.
+Raises: RuntimeError where the sizes do not match.
+Gradient: both.
+
+>>> flambeau.tensordot(flambeau.ones(2, 3), flambeau.ones(3, 4), 1).shape
+flambeau.Size([2, 4]))",
+     .forward = contracted,
+     .reference = "np.tensordot(a, b, dims)",
+     .samples = "f(2, 3), f(3, 4), 1; f(2, 3), f(2, 3); f(2, 3, 4), f(4, 3), ([1, 2], [1, 0])"});
+
+}  // namespace
+
 Tensor bilinear(const Tensor& x1, const Tensor& x2, const Tensor& weight, const Tensor& bias) {
   const auto batch_of = [](const Tensor& t) { return Shape(t.shape().begin(), t.shape().end() - (t.dim() ? 1 : 0)); };
   require(x1.dim() == x2.dim() && x1.dim() > 0 && batch_of(x1) == batch_of(x2),

@@ -320,6 +320,35 @@ TensorPair running_extreme(bool largest, const Tensor& t, int64_t dim) {
 }  // namespace
 
 TensorPair cummax(const Tensor& t, int64_t dim) { return running_extreme(true, t, dim); }
+
+const Operator cummax_operator(
+    {.signature = "cummax(input, dim)",
+     .forms = kFunction | kMethod | kOut,
+     .doc =
+         R"(The largest element so far along a dimension and its index (of equal ones the last), as (values, indices). NaN
+counts as largest.
+
+Gradient: to the element at the index.)",
+     .forward = cummax,
+     .fields = "values, indices",
+     .reference = "(lambda values: (values, np.maximum.accumulate(np.where(input == values, "
+                  "np.indices(input.shape)[dim], 0), dim)))(np.maximum.accumulate(input, dim))",
+     .samples = "f(5), 0; f(2, 5), 1; i(20, 2), 0"});
+
 TensorPair cummin(const Tensor& t, int64_t dim) { return running_extreme(false, t, dim); }
+
+const Operator cummin_operator(
+    {.signature = "cummin(input, dim)",
+     .forms = kFunction | kMethod | kOut,
+     .doc =
+         R"(The smallest element so far along a dimension and its index (of equal ones the last), as (values, indices). NaN
+counts as smallest.
+
+Gradient: to the element at the index.)",
+     .forward = cummin,
+     .fields = "values, indices",
+     .reference = "(lambda values: (values, np.maximum.accumulate(np.where(input == values, "
+                  "np.indices(input.shape)[dim], 0), dim)))(np.minimum.accumulate(input, dim))",
+     .samples = "f(5), 0; f(2, 5), 1; i(20, 2), 0"});
 
 }  // namespace flambeau

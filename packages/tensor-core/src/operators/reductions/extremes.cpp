@@ -114,6 +114,47 @@ Tensor max_all(const Tensor& t) { return extreme_all(true, t, "max", "Max"); }
 Tensor min_all(const Tensor& t) { return extreme_all(false, t, "min", "Min"); }
 TensorPair max_dim(const Tensor& t, int64_t dim, bool keepdim) { return extreme_dim(true, t, dim, keepdim, "Max"); }
 TensorPair min_dim(const Tensor& t, int64_t dim, bool keepdim) { return extreme_dim(false, t, dim, keepdim, "Min"); }
+
+namespace {
+
+// max(input), max(input, dim, keepdim) or max(input, other)
+template <bool largest>
+TensorOrTensors extreme(const Tensor& t, const std::optional<std::variant<Tensor, int64_t>>& dim_or_other,
+                        bool keepdim) {
+  if (!dim_or_other) return largest ? max_all(t) : min_all(t);
+  if (const Tensor* other = std::get_if<Tensor>(&*dim_or_other))
+    return largest ? maximum(t, *other) : minimum(t, *other);
+  const int64_t dim = std::get<int64_t>(*dim_or_other);
+  const TensorPair along = largest ? max_dim(t, dim, keepdim) : min_dim(t, dim, keepdim);
+  return Tensors{along.values, along.indices};
+}
+
+const Operator max_operator(
+    {.signature = "max(input, dim|other=None, keepdim=False)",
+     .forms = kFunction | kMethod | kOut,
+     .doc =
+         R"(max(input): the largest element; max(input, dim): (values, indices) along a dimension; max(input, other): the
+larger of two tensors.
+
+NaN counts as largest. Gradient: shared among equal elements; along a dimension, to the one at the index.)",
+     .forward = extreme<true>,
+     .fields = "values, indices",
+     .reference = "np.max(input) if dim is None else np.maximum(input, dim) if isinstance(dim, np.ndarray) else "
+                  "(np.max(input, dim, keepdims=keepdim), np.argmax(input, dim, keepdims=keepdim))",
+     .samples = "f(2, 3); f(2, 3), f(3); f(2, 3), 1; i(2, 30), 0, True"});
+
+const Operator min_operator(
+    {.signature = "min(input, dim|other=None, keepdim=False)",
+     .forms = kFunction | kMethod | kOut,
+     .doc = "As max, for the smallest.",
+     .forward = extreme<false>,
+     .fields = "values, indices",
+     .reference = "np.min(input) if dim is None else np.minimum(input, dim) if isinstance(dim, np.ndarray) else "
+                  "(np.min(input, dim, keepdims=keepdim), np.argmin(input, dim, keepdims=keepdim))",
+     .samples = "f(2, 3); f(2, 3), f(3); f(2, 3), 1; i(2, 30), 0, True"});
+
+}  // namespace
+
 Tensor hash_tensor(const Tensor& t, const OptionalDims& dim, bool keepdim, int64_t mode) {
   require(mode == 0, "Unknown hash_tensor mode: ", mode);
   require<NotImplementedError>(!is_complex(t.dtype()), "\"hash_tensor\" not implemented for '", t.dtype(), "'");

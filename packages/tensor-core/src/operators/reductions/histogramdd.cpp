@@ -4,6 +4,7 @@
 
 #include "core/working_memory.h"
 #include "flambeau/cuda.h"
+#include "flambeau/operator.h"
 #include "flambeau/sorting.h"
 
 namespace flambeau {
@@ -29,13 +30,14 @@ Tensor equal_bins(const char* name, const Tensor& points, int64_t dimension, int
 
 Tensor edges_of(const char* name, const Tensor& points, int64_t dimension, const Bins& bins,
                 const std::vector<double>& limits) {
-  if (!bins.edges.defined()) return equal_bins(name, points, dimension, bins.count, limits);
-  require(bins.edges.dtype() == points.dtype(), name,
+  if (const int64_t* count = std::get_if<int64_t>(&bins)) return equal_bins(name, points, dimension, *count, limits);
+  const Tensor& edges = std::get<Tensor>(bins);
+  require(edges.dtype() == points.dtype(), name,
           "(): input tensor and bins tensors should have the same dtype, but got input with dtype ", points.dtype(),
-          " and bins for dimension ", dimension, " with dtype ", bins.edges.dtype());
-  require(bins.edges.dim() == 1 && bins.edges.numel() > 0, name, "(): bins for dimension ", dimension,
-          " should be a vector of edges, got ", bins.edges.shape());
-  return bins.edges;
+          " and bins for dimension ", dimension, " with dtype ", edges.dtype());
+  require(edges.dim() == 1 && edges.numel() > 0, name, "(): bins for dimension ", dimension,
+          " should be a vector of edges, got ", edges.shape());
+  return edges;
 }
 
 void check_weight(const char* name, const Tensor& points, const Tensor& weight) {
@@ -128,5 +130,37 @@ Histogram histogramdd(const char* name, const Tensor& given, const std::vector<B
   if (density) out.counts = as_density(out.counts, edges);
   return out;
 }
+
+namespace {
+
+TensorPair histogram(const Tensor& input, const Bins& bins, const std::optional<std::vector<double>>& range,
+                     const Tensor& weight, bool density) {
+  require(!range || range->size() == 2, "histogram(): range should have 2 elements, got ", range ? range->size() : 0);
+  const Histogram h = histogramdd("histogram", reshape(input, {input.numel(), 1}), {bins},
+                                  range.value_or(std::vector<double>()), weight, density);
+  return {h.counts, h.edges[0]};
+}
+
+const Operator histogram_operator(
+    {.signature = "histogram(input, bins, *, range=None, weight=None, density=False)",
+     .forms = kFunction | kMethod | kOut,
+     .doc = R"(How many elements are in each bin, as (hist, bin_edges); the last bin includes its right edge.
+
+Args:
+    input: float32 or float64.
+    bins: how many bins of equal width, or their edges, ascending.
+    range: where the first bin begins and the last ends, else the range of the elements.
+    weight: how much each element counts, of the input's shape and dtype.
+    density: divide by the total and the widths, so that the integral is 1.
+Raises: RuntimeError for what does not fit together. Not differentiable.
+
+>>> flambeau.histogram(flambeau.tensor([1.0, 2.0, 1.0]), 4, range=(0.0, 3.0)).hist
+tensor([0., 2., 1., 0.]))",
+     .forward = histogram,
+     .fields = "hist, bin_edges",
+     .reference = "np.histogram(input, bins, range, density=density, weights=weight)",
+     .samples = "f(30), 5; f(30), 3, density=True; f(30), 4, range=(-1.0, 1.0), weight=p(30)"});
+
+}  // namespace
 
 }  // namespace flambeau

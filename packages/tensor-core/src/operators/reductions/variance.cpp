@@ -2,6 +2,8 @@
 #include <cmath>
 
 #include "cuda/operators.h"
+#include "flambeau/interpreter.h"
+#include "flambeau/operator.h"
 #include "operators/reductions/reduction.h"
 
 namespace flambeau {
@@ -191,5 +193,93 @@ TensorPair spread_mean(const Tensor& t, const OptionalDims& dim, double correcti
            });
   return out;
 }
+
+namespace {
+
+using DimsOrUnbiased = std::optional<std::variant<bool, Shape>>;
+
+struct SpreadArguments {
+  OptionalDims dims;
+  double correction;
+};
+
+// Of (input, unbiased), (input, dim, unbiased, keepdim) or (input, dim, *, correction, keepdim).
+SpreadArguments spread_arguments(const char* name, const DimsOrUnbiased& given, std::optional<bool> unbiased,
+                                 std::optional<double> correction) {
+  require<TypeError>(!unbiased || !correction, name, "() takes unbiased or correction, got both");
+  OptionalDims dims;
+  if (given && std::holds_alternative<bool>(*given))
+    unbiased = std::get<bool>(*given);
+  else if (given)
+    dims = std::get<Shape>(*given);
+  return {dims, correction.value_or(unbiased.value_or(true) ? 1 : 0)};
+}
+
+void warn_of_freedom(const char* name, const Tensor& t, const Tensor& result, double correction) {
+  if (result.numel() && double(t.numel() / result.numel()) <= correction)
+    warn(std::string(name) +
+         "(): degrees of freedom is <= 0. Correction should be strictly less than the reduction factor (input numel "
+         "divided by output numel).");
+}
+
+template <bool root>
+Tensor spread(const Tensor& t, const DimsOrUnbiased& dim, std::optional<bool> unbiased, bool keepdim,
+              std::optional<double> correction) {
+  constexpr const char* name = root ? "std" : "var";
+  const SpreadArguments given = spread_arguments(name, dim, unbiased, correction);
+  const Tensor out = (root ? standard_deviation : var)(t, given.dims, given.correction, keepdim);
+  warn_of_freedom(name, t, out, given.correction);
+  return out;
+}
+
+template <bool root>
+TensorPair spread_with_mean(const Tensor& t, const DimsOrUnbiased& dim, std::optional<bool> unbiased, bool keepdim,
+                            std::optional<double> correction) {
+  constexpr const char* name = root ? "std_mean" : "var_mean";
+  const SpreadArguments given = spread_arguments(name, dim, unbiased, correction);
+  const TensorPair out = spread_mean(t, given.dims, given.correction, keepdim, root);
+  warn_of_freedom(name, t, out.values, given.correction);
+  return out;
+}
+
+const Operator var_operator(
+    {.signature = "var(input, dim=None, unbiased=None, keepdim=False, *, correction=None)",
+     .forms = kFunction | kMethod | kOut,
+     .doc =
+         R"(The variance, by two passes, divided by n - correction (1 unless given). var(input, unbiased) and unbiased=False
+say a correction of 0.
+
+Raises RuntimeError for integers. Gradient: any order.)",
+     .forward = spread<false>,
+     .reference = "np.var(input, None if dim is False else dim, ddof=0 if dim is False or unbiased is False else 1 if "
+                  "correction is None else correction, keepdims=keepdim)",
+     .samples = "f(2, 3); f(2, 3), False; f(2, 3), 1, False; f(2, 3, 4), (0, -1), keepdim=True, correction=2"});
+
+const Operator std_operator(
+    {.signature = "std(input, dim=None, unbiased=None, keepdim=False, *, correction=None)",
+     .forms = kFunction | kMethod | kOut,
+     .doc = "The square root of var(). Gradient: 0 where the deviation is 0.",
+     .forward = spread<true>,
+     .reference = "np.std(input, None if dim is False else dim, ddof=0 if dim is False or unbiased is False else 1 if "
+                  "correction is None else correction, keepdims=keepdim)",
+     .samples = "f(2, 3); f(2, 3), False; f(2, 3), 1, False; f(2, 3, 4), (0, -1), keepdim=True, correction=2"});
+
+const Operator var_mean_operator(
+    {.signature = "var_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None)",
+     .forms = kFunction,
+     .doc = "var() and mean() in one pass over the elements. Gradient: any order.",
+     .forward = spread_with_mean<false>,
+     .reference = "(np.var(input, dim, ddof=0 if unbiased is False else 1), np.mean(input, dim))",
+     .samples = "f(2, 3); f(2, 3), 1, False; f(2, 3, 4), (0, -1)"});
+
+const Operator std_mean_operator(
+    {.signature = "std_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None)",
+     .forms = kFunction,
+     .doc = "std() and mean() in one pass over the elements. Gradient: any order.",
+     .forward = spread_with_mean<true>,
+     .reference = "(np.std(input, dim, ddof=0 if unbiased is False else 1), np.mean(input, dim))",
+     .samples = "f(2, 3); f(2, 3), 1, False; f(2, 3, 4), (0, -1)"});
+
+}  // namespace
 
 }  // namespace flambeau
