@@ -16,7 +16,7 @@ for module in ("fft", "linalg", "signal", "special"):  # their operators join th
 # What gives floats without a derivative, beside rows that say so themselves. As in PyTorch: counts, the values of a
 # set, packed factorizations; draws; what takes only shape and dtype of its input.
 NOT_DIFFERENTIABLE = {
-    *("detach", "detach_copy", "bincount", "histc", "histogramdd", "unique", "unique_consecutive", "geqrf"),
+    *("detach", "detach_copy", "bincount", "histc", "histogram", "histogramdd", "unique", "unique_consecutive", "geqrf"),
     *("ldl_factor", "ldl_factor_ex", "ldl_solve"),
     *("tensor",),
     *(f"{each}_like" for each in ("empty", "full", "ones", "zeros", "rand", "randn", "randint")),
