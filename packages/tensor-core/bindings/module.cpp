@@ -18,6 +18,14 @@ namespace flambeau::python {
 
 namespace {
 
+PyObject* linear_algebra_error() {
+  static PyObject* const type = checked(PyErr_NewExceptionWithDoc(
+      "flambeau.linalg.LinAlgError",
+      "A matrix that the algorithm cannot go on with: singular, not positive definite, no convergence.",
+      PyExc_RuntimeError, nullptr));
+  return type;
+}
+
 PyObject* error_type(const std::exception& e) {
   if (dynamic_cast<const TypeError*>(&e)) return PyExc_TypeError;
   if (dynamic_cast<const ValueError*>(&e)) return PyExc_ValueError;
@@ -153,21 +161,15 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   bind_generator(m);
   bind_controls(m);
   bind_records();
-  bind_arithmetic();
-  bind_complex();
   bind_views();
   bind_layout();
-  bind_parts();
   bind_sorting();
-  bind_joining();
   bind_optimizer();
-  bind_factorizations();
   bind_spectra();
   bind_least_squares();
   bind_program(m.ptr());
   bind_conversion();
   bind_construction();
-  bind_random();
   bind_interop();
   bind_dlpack();
   bind_cuda();

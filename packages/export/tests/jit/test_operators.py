@@ -202,5 +202,4 @@ def test_what_programs_can_call_is_what_python_can():
         function = next((found for found in places if found is not None), None) or _core._rows.get(base)
         assert function is not None, name
         kept = [p for p in signature(function).parameters.values() if p.name not in DROPPED]
-        kept = kept[:-1] if base == "empty" else kept  # it has no memory format
         assert len(kept) == count, f"{name} has {[p.name for p in kept]}, programs give {count}"

@@ -7,21 +7,15 @@ namespace flambeau::python {
 
 void set_interpreter_hooks();         // interpreter.cpp: the GIL and signals, for the library
 void bind_records();                  // bind_records.cpp: operators as their records describe them
-void bind_arithmetic();               // bind_arithmetic.cpp: promotion
-void bind_complex();                  // bind_complex.cpp
-void bind_views();                    // bind_views.cpp
-void bind_parts();                    // bind_parts.cpp
+void bind_views();                    // bind_views.cpp: elements, sizes and strides
 void bind_layout();                   // bind_layout.cpp
 void bind_sorting();                  // bind_sorting.cpp: histograms of points
-void bind_joining();                  // bind_joining.cpp
 void bind_optimizer();                // bind_optimizer.cpp: an optimizer's step
-void bind_factorizations();           // bind_factorizations.cpp: systems, factorizations
 void bind_spectra();                  // bind_spectra.cpp: eigenvalues, singular values
 void bind_least_squares();            // bind_least_squares.cpp
 void bind_program(PyObject* module);  // bind_program.cpp: programs without Python
 void bind_conversion();               // bind_conversion.cpp: copies in another dtype or order of memory
-void bind_construction();             // bind_construction.cpp
-void bind_random();                   // bind_random.cpp
+void bind_construction();             // bind_construction.cpp: tensors of Python's data
 void bind_interop();                  // interop.cpp
 void bind_cuda();                     // bind_cuda.cpp: what flambeau.cuda is made of
 void bind_array_library();            // array_library.cpp: what CuPy does
@@ -35,10 +29,7 @@ PyTypeObject* named_tuple_type(std::string_view name, const std::vector<std::str
 void publish_rows(PyObject* module);
 PyObject* describe_rows();
 
-// What a starred parameter collected: tensors given one by one, or as one sequence (bind_parts.cpp).
-Tensors given_tensors(const char* function, PyObject* given);
-PyObject* out_of_memory_error();   // flambeau.OutOfMemoryError; borrowed
-PyObject* linear_algebra_error();  // flambeau.linalg.LinAlgError; borrowed
+PyObject* out_of_memory_error();  // flambeau.OutOfMemoryError; borrowed
 
 // A function of flambeau.linalg. flambeau itself has others of many of their names: _core calls this one linalg_<name>.
 template <class F>

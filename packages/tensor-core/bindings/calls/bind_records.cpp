@@ -1,4 +1,6 @@
 // The library's operators, as their records describe them, for Python. Note [Operators]
+#include <algorithm>
+
 #include "calls/bind.h"
 #include "flambeau/operator.h"
 
@@ -46,6 +48,7 @@ constexpr auto stub_types(Types<T...>) {
   return std::array{stub_type<T>()...};
 }
 constexpr auto kParameterTypes = stub_types(ParameterTypes());
+constexpr uint8_t kTensor = detail::kPosition<const Tensor*, ParameterTypes>;
 constexpr uint8_t kTensors = detail::kPosition<Tensors, ParameterTypes>;
 template <class... T>
 constexpr auto stub_results(std::type_identity<std::variant<T...>>) {
@@ -82,40 +85,88 @@ std::vector<std::string_view> names_in(std::string_view list) {  // "values, ind
   return names;
 }
 
-PyObject* call_function(const OperatorFunction& function, const Binding& b, PyObject* const* values) {
+// The parameters that Python adds to a factory, after its dtype. Note [Factories]
+constexpr std::string_view kOptions = ", layout=None, device=None, requires_grad=False, pin_memory=False";
+constexpr const char* kOptionTypes[] = {stub_type<Strided>(), stub_type<Placement>(), stub_type<bool>(),
+                                        stub_type<Pinned>()};
+constexpr uint8_t kDtype = detail::kPosition<std::optional<Dtype>, ParameterTypes>;
+
+size_t first_option(const OperatorFunction& factory) {  // its position among the parameters in Python
+  const std::span<const uint8_t> kinds = factory.kinds();
+  return size_t(std::find(kinds.begin(), kinds.end(), kDtype) - kinds.begin()) + 1;
+}
+
+Result call_with_list(const OperatorFunction& function, const Binding& b, PyObject* const* values) {
   const std::span<const uint8_t> kinds = function.kinds();
+  const size_t options = b.flags & kFactory ? first_option(function) : kinds.size();
   ArgumentList arguments;
-  for (size_t i = 0; i < kinds.size(); ++i)
-    convert_kind<const Tensor*, int64_t, Shape, bool>(kinds[i], {b.name.c_str(), &b.parameters[i], int(i)}, values[i],
+  for (size_t i = 0; i < kinds.size(); ++i) {
+    const size_t p = i < options ? i : i + std::size(kOptionTypes);
+    convert_kind<const Tensor*, int64_t, Shape, bool>(kinds[i], {b.name.c_str(), &b.parameters[p], int(p)}, values[p],
                                                       arguments);
-  const Result result = function(arguments);
-  if (const Tensor* t = std::get_if<Tensor>(&result)) return wrap_tensor(*t);
-  return std::visit([&](const auto& value) { return to_object(b, value); }, result);
+  }
+  return function(arguments);
 }
 
 template <OperatorFunction OperatorRecord::* form>
 PyObject* invoke_form(const Binding& b, PyObject* const* values) {
-  return call_function(b.record->*form, b, values);
+  const Result result = call_with_list(b.record->*form, b, values);
+  if (const Tensor* t = std::get_if<Tensor>(&result)) return wrap_tensor(*t);
+  return std::visit([&](const auto& value) { return to_object(b, value); }, result);
+}
+
+// The result of make(), which converts the other arguments. `first` is the position of the first option.
+template <class Make>
+PyObject* make_with_options(const Binding& b, PyObject* const* values, size_t first, Make&& make) {
+  const auto option = [&]<class T>(std::type_identity<T>, size_t i) {
+    return From<T>::get({b.name.c_str(), &b.parameters[first + i], int(first + i)}, values[first + i]);
+  };
+  option(std::type_identity<Strided>(), 0);
+  const Placement place = option(std::type_identity<Placement>(), 1);
+  const bool requires_grad = option(std::type_identity<bool>(), 2);
+  const Pinned pin = option(std::type_identity<Pinned>(), 3);
+  const bool like = b.record->forward.kinds()[0] == kTensor && is_tensor(values[0]);
+  const OnDevice scope(like ? place.like(tensor_of(values[0])) : place.of_fresh());
+  return wrap_tensor(finished(make(), pin, requires_grad));
+}
+
+PyObject* invoke_factory(const Binding& b, PyObject* const* values) {
+  const OperatorFunction& forward = b.record->forward;
+  return make_with_options(b, values, first_option(forward),
+                           [&] { return std::get<Tensor>(call_with_list(forward, b, values)); });
 }
 
 // The usual types of functions are called without a list of arguments.
 template <class R, class... Args>
 PyObject* invoke_directly(const Binding& b, PyObject* const* values) {
-  auto f = reinterpret_cast<R (*)(Args...)>(b.function);
-  return [&]<size_t... I>(std::index_sequence<I...>) {
-    return to_object(b, f(From<Args>::get({b.name.c_str(), &b.parameters[I], int(I)}, values[I])...));
-  }(std::index_sequence_for<Args...>());
+  return to_object(b, call_function<R, Args...>(b, values));
 }
-template <class R, class... Args>
+
+template <class... Args>
+PyObject* invoke_factory_directly(const Binding& b, PyObject* const* values) {
+  constexpr size_t first = detail::position_in<std::optional<Dtype>>(std::type_identity<Types<Args...>>()) + 1;
+  constexpr auto p = [](size_t i) { return i < first ? i : i + std::size(kOptionTypes); };
+  auto f = reinterpret_cast<Tensor (*)(Args...)>(b.function);
+  return make_with_options(b, values, first, [&] {
+    return [&]<size_t... I>(std::index_sequence<I...>) {
+      return f(From<Args>::get({b.name.c_str(), &b.parameters[p(I)], int(p(I))}, values[p(I)])...);
+    }(std::index_sequence_for<Args...>());
+  });
+}
+
+template <bool factory, class R, class... Args>
 bool call_directly(Binding& b, const OperatorFunction& function, std::type_identity<R(Args...)>) {
   if (function.type() != typeid(R(Args...))) return false;
   b.function = function.function();
-  b.invoke = invoke_directly<R, Args...>;
+  if constexpr (factory)
+    b.invoke = invoke_factory_directly<Args...>;
+  else
+    b.invoke = invoke_directly<R, Args...>;
   return true;
 }
-template <class... Function>
+template <bool factory, class... Function>
 void call_directly(Binding& b, const OperatorFunction& function, Types<Function...>) {
-  (void)(call_directly(b, function, std::type_identity<Function>()) || ...);
+  (void)(call_directly<factory>(b, function, std::type_identity<Function>()) || ...);
 }
 using Bound = std::optional<Operand>;
 using Sizes = std::variant<int64_t, Shape>;
@@ -136,15 +187,34 @@ using UsualFunctions =
           Tensor(const Tensor&, const Tensor&, const Tensor&, const Shape&,
                  const std::variant<std::string_view, Shape>&, const Shape&, int64_t),
           Tensor(const Tensor&, const Tensor&, const Tensor&, const Shape&, const Shape&, const Shape&, int64_t,
-                 const Shape&)>;
+                 const Shape&),
+          Tensor(const Tensor&, const std::variant<Dtype, Shape>&),
+          Tensor(const Tensor&, int64_t, const std::variant<Tensor, int64_t>&, int64_t), int64_t(const Tensor&),
+          bool(const Tensor&), bool(const Tensor&, const Tensor&), bool(const Tensor&, std::optional<MemoryFormat>),
+          Tensor(const Tensor&, const Tensor&, std::optional<MemoryFormat>)>;
+using MaybeDtype = std::optional<Dtype>;
+using MaybeFormat = std::optional<MemoryFormat>;
+using UsualFactories = Types<
+    Tensor(const Shape&, MaybeDtype), Tensor(const Shape&, Generator*, MaybeDtype),
+    Tensor(const Shape&, Scalar, MaybeDtype), Tensor(const Shape&, MaybeDtype, MaybeFormat),
+    Tensor(const Tensor&, MaybeDtype, MaybeFormat), Tensor(const Tensor&, Scalar, MaybeDtype, MaybeFormat),
+    Tensor(const Tensor&, Generator*, MaybeDtype, MaybeFormat), Tensor(const Tensor&, const Shape&, MaybeDtype),
+    Tensor(const Tensor&, const Shape&, Scalar, MaybeDtype), Tensor(Scalar, std::optional<Scalar>, Scalar, MaybeDtype),
+    Tensor(const Operand&, const Operand&, int64_t, MaybeDtype), Tensor(int64_t, std::optional<int64_t>, MaybeDtype),
+    Tensor(std::optional<int64_t>, const std::optional<Sizes>&, const std::optional<Sizes>&, Generator*, MaybeDtype)>;
 
 template <OperatorFunction OperatorRecord::* form>
 void set_function(Binding& b) {
   const OperatorFunction& function = b.record->*form;
-  if (function.kinds().size() != b.parameters.size() || b.parameters.size() > kMaxParameters)
+  const bool factory = b.flags & kFactory;
+  if (function.kinds().size() + factory * std::size(kOptionTypes) != b.parameters.size() ||
+      b.parameters.size() > kMaxParameters)
     Py_FatalError((b.name + ": the signature does not match the function").c_str());
-  b.invoke = invoke_form<form>;
-  call_directly(b, function, UsualFunctions());
+  b.invoke = factory ? invoke_factory : invoke_form<form>;
+  if (factory)
+    call_directly<true>(b, function, UsualFactories());
+  else
+    call_directly<false>(b, function, UsualFunctions());
 }
 
 template <OperatorFunction OperatorRecord::* form>
@@ -159,13 +229,19 @@ Binding* copy_with(const Binding& b) {
 
 void bind_records() {
   for (const Operator* record = Operator::first(); record; record = record->next()) {
-    Binding* const binding = register_binding(record->signature, record->forms, record->doc);
+    const bool factory = record->forms & kFactory;
+    std::string signature = record->signature;
+    if (factory) signature.insert(signature.find("dtype=None") + std::string_view("dtype=None").size(), kOptions);
+    Binding* const binding = register_binding(signature, record->forms, record->doc);
     binding->record = record;
     binding->module = record->forms & kNetwork ? "flambeau._core" : record->module;
     for (const uint8_t kind : record->forward.kinds()) {
       const bool one_tensor = binding->parameters[binding->types.size()].variadic && kind == kTensors;
       binding->types.push_back(one_tensor ? "Tensor | _Sequence[Tensor]" : kParameterTypes[kind]);
     }
+    if (factory)
+      binding->types.insert(binding->types.begin() + ptrdiff_t(first_option(record->forward)), std::begin(kOptionTypes),
+                            std::end(kOptionTypes));
     binding->result = kResultTypes[record->forward.result()];
     const std::string attribute = record->attribute(binding->name);
     if (attribute != binding->name) binding->attribute = attribute;

@@ -164,6 +164,8 @@ struct From<const Tensors&> {  // a single tensor stands for a starred parameter
     return out;
   }
 };
+template <>
+struct From<Tensors> : From<const Tensors&> {};
 struct Strided {};  // a layout argument, checked: None or flambeau.strided
 template <>
 struct From<Strided> {

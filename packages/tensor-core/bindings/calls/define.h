@@ -13,18 +13,23 @@ namespace flambeau::python {
 
 // Converts the arguments and calls `binding.function`, which has this type.
 template <class R, class... Args>
-PyObject* invoke_function(const Binding& binding, PyObject* const* values) {
+R call_function(const Binding& binding, PyObject* const* values) {
   auto f = reinterpret_cast<R (*)(Args...)>(binding.function);
-  return [&]<size_t... I>(std::index_sequence<I...>) -> PyObject* {
+  return [&]<size_t... I>(std::index_sequence<I...>) -> R {
     const Parameter* p = binding.parameters.data();
     (void)p;
-    if constexpr (std::is_void_v<R>) {
-      f(From<Args>::get({binding.name.c_str(), p + I, int(I)}, values[I])...);
-      Py_RETURN_NONE;
-    } else {
-      return to_python(f(From<Args>::get({binding.name.c_str(), p + I, int(I)}, values[I])...));
-    }
+    return f(From<Args>::get({binding.name.c_str(), p + I, int(I)}, values[I])...);
   }(std::index_sequence_for<Args...>());
+}
+
+template <class R, class... Args>
+PyObject* invoke_function(const Binding& binding, PyObject* const* values) {
+  if constexpr (std::is_void_v<R>) {
+    call_function<R, Args...>(binding, values);
+    Py_RETURN_NONE;
+  } else {
+    return to_python(call_function<R, Args...>(binding, values));
+  }
 }
 
 template <class R, class... Args>

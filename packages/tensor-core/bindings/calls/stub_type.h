@@ -16,15 +16,16 @@ constexpr const char* stub_type() {
   if constexpr (std::is_same_v<T, std::variant<Tensor, int64_t, Shape>>) return "Tensor | _Dims";
   if constexpr (std::is_same_v<T, std::variant<Dtype, Shape>>) return "_Dtype | _Dims";
   if constexpr (std::is_same_v<T, std::variant<std::string_view, Shape>>) return "str | _Dims";
+  if constexpr (std::is_same_v<T, std::variant<Tensor, int64_t>>) return "Tensor | _int";
   if constexpr (std::is_same_v<T, std::optional<std::variant<Tensor, int64_t>>>) return "Tensor | _int | None";
   if constexpr (std::is_same_v<T, std::optional<std::variant<int64_t, Shape>>>) return "_Dims | None";
   if constexpr (std::is_same_v<T, std::optional<std::variant<bool, Shape>>>) return "_Dims | _bool | None";
   if constexpr (std::is_same_v<T, std::optional<std::vector<double>>>) return "_Sequence[_float] | None";
   if constexpr (std::is_same_v<T, std::optional<std::variant<double, std::vector<double>>>>)
     return "_float | _Sequence[_float] | None";
-  if constexpr (std::is_same_v<T, std::variant<Tensor, int64_t>>) return "Tensor | _int";
   if constexpr (std::is_same_v<T, std::variant<Tensor, int64_t, std::vector<Shape>>>)
     return "Tensor | _int | _Sequence[_Dims]";
+  if constexpr (std::is_same_v<T, TensorOrTensors>) return "Tensor | _Sequence[Tensor]";
   if constexpr (std::is_same_v<T, Scalar>) return "_Number";
   if constexpr (std::is_same_v<T, std::optional<Scalar>>) return "_Number | None";
   if constexpr (std::is_same_v<T, int64_t>) return "_int";
@@ -43,6 +44,7 @@ constexpr const char* stub_type() {
   if constexpr (std::is_same_v<T, std::optional<std::string_view>>) return "str | None";
   if constexpr (std::is_same_v<T, Generator*>) return "Generator | None";
   if constexpr (std::is_same_v<T, Tensors>) return "_Sequence[Tensor]";
+  if constexpr (std::is_same_v<T, Strided>) return "_Layout | None";
   if constexpr (std::is_same_v<T, Placement>) return "_Device | str | None";
   if constexpr (std::is_same_v<T, Pinned>) return "_bool";
   if constexpr (std::is_same_v<T, Self>) return "Tensor";
@@ -58,6 +60,7 @@ constexpr const char* stub_result() {
   if constexpr (std::is_void_v<T> || std::is_same_v<T, std::monostate>) return "None";
   if constexpr (std::is_same_v<T, Dtype>) return "dtype";
   if constexpr (std::is_same_v<T, Shape>) return "tuple[_int, ...]";
+  if constexpr (std::is_same_v<T, TensorOrTensors>) return nullptr;
   if constexpr (std::is_same_v<T, PyObject*> || std::is_same_v<T, Tensor>) return nullptr;
   return stub_type<T>();
 }

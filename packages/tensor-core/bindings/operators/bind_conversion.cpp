@@ -85,10 +85,6 @@ void bind_conversion() {
         return wrap_tensor(contiguous(t, format.value_or(MemoryFormat::Contiguous)));
       })
       ->shortcut = [](const Tensor& t, PyObject* self) { return t.is_contiguous() ? Py_NewRef(self) : nullptr; };
-  def("is_contiguous(input, *, memory_format=None)", kMethod, "Whether the elements lie in that order without gaps.",
-      [](const Tensor& t, std::optional<MemoryFormat> format) {
-        return format ? is_contiguous(t, *format) : t.is_contiguous();
-      });
   def("to(input, *args, dtype=None, device=None, non_blocking=False, copy=False, memory_format=None)",
       kMethod | kAnyDevice,
       "to(dtype), to(device, dtype), to(other): the tensor converted; itself where nothing changes and copy is "

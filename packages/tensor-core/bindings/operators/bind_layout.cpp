@@ -33,31 +33,9 @@ Tensor shared_with(const Tensor& self, PyObject* source, int64_t offset, std::op
   return self;
 }
 
-void bind_strides() {
-  def("empty_permuted(size, physical_layout, *, dtype=None, layout=None, device=None, requires_grad=False, "
-      "pin_memory=False)",
-      kFunction, "An uninitialised tensor whose dimensions lie in memory in the order physical_layout, without gaps.",
-      [](const Shape& size, const Shape& order, Dtype dtype, PyObject*, Placement place, bool requires_grad,
-         Pinned pin) {
-        const OnDevice scope(place.of_fresh());
-        require(order.size() == size.size(),
-                "Number of dimensions in size does not match the length of the "
-                "physical_layout; i.e. len(size) = ",
-                size.size(), " is not equal to len(physical_layout) = ", order.size());
-        Shape strides(size.size(), -1);
-        int64_t step = 1;
-        for (size_t i = order.size(); i-- > 0;) {
-          require(order[i] >= 0 && order[i] < int64_t(size.size()),
-                  "Dimension out of range (expected to be between 0 and ", int64_t(size.size()) - 1, ", but got ",
-                  order[i], " at index ", i,
-                  "). NB: negative dims not currently supported; file an issue if you want "
-                  "it.");
-          require(strides[order[i]] < 0, "Duplicate dim not allowed: ", order[i], " in ", order);
-          strides[order[i]] = step;
-          step *= std::max<int64_t>(1, size[order[i]]);
-        }
-        return finished(empty_strided(size, strides, dtype), pin, requires_grad);
-      });
+}  // namespace
+
+void bind_layout() {
   def("_storage_bytes(input)", kPrivate, "All bytes of the tensor's storage, as a uint8 vector over them.",
       [](const Tensor& t) {
         return from_storage(t.impl()->storage, {int64_t(t.storage().bytes())}, {1}, 0, Dtype::uint8);
@@ -79,9 +57,5 @@ void bind_strides() {
   def("set_(input, source=None, storage_offset=0, size=None, stride=None)", kMethod,
       "Makes the tensor show the memory of another tensor or of a storage; without one, an empty one.", shared_with);
 }
-
-}  // namespace
-
-void bind_layout() { bind_strides(); }
 
 }  // namespace flambeau::python

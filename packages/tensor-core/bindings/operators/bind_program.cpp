@@ -92,6 +92,12 @@ PyObject* register_operator(std::string_view name, int64_t parameters, PyObject*
   Py_RETURN_NONE;
 }
 
+Tensors given_tensors(PyObject* given) {
+  static const Parameter parameter{PyUnicode_InternFromString("tensors")};
+  if (is_tensor(given)) return {tensor_of(given)};
+  return From<const Tensors&>::get({"_run_program", &parameter, 0}, given);
+}
+
 // No operator: where somebody else may want to answer for the operators of the program, it says NotImplemented, and the
 // program is run call by call (flambeau.jit).
 PyObject* run_program(PyObject*, PyObject* const* args, Py_ssize_t count) {
@@ -101,8 +107,8 @@ PyObject* run_program(PyObject*, PyObject* const* args, Py_ssize_t count) {
     for_each(args + 1, 2, [&](PyObject* o) { answered |= may_override(o) || is_placeholder(o); });
     if (answered) Py_RETURN_NOTIMPLEMENTED;
     Values inputs;
-    for (const Tensor& t : given_tensors("_run_program", args[1])) inputs.emplace_back(t);
-    const Values results = program_of(args[0]).run(inputs, given_tensors("_run_program", args[2]));
+    for (const Tensor& t : given_tensors(args[1])) inputs.emplace_back(t);
+    const Values results = program_of(args[0]).run(inputs, given_tensors(args[2]));
     Object out(checked(PyTuple_New(Py_ssize_t(results.size()))));
     for (size_t i = 0; i < results.size(); ++i)
       PyTuple_SET_ITEM(out.get(), Py_ssize_t(i), checked(object_of(results[i])));

@@ -1,21 +1,10 @@
-// Views, copies and conversions.
+// Copies to a tensor, and its elements, sizes and strides as Python's objects.
 #include "calls/bind.h"
 #include "flambeau/cuda.h"
 
 namespace flambeau::python {
 
 namespace {
-
-constexpr int kBoth = kFunction | kMethod;
-
-Tensor narrow_from(const Tensor& t, int64_t dim, PyObject* start, int64_t length) {
-  static const Parameter parameter{PyUnicode_InternFromString("start")};
-  if (is_tensor(start))
-    require(tensor_of(start).dim() == 0 && category(tensor_of(start).dtype()) == Category::Integer,
-            "start must be an 0-dim integral Tensor, got shape ", tensor_of(start).shape(), " and dtype ",
-            tensor_of(start).dtype());
-  return narrow(t, dim, From<int64_t>::get({"narrow", &parameter, 2}, start), length);
-}
 
 void bind_copies() {
   def("copy_(input, src|other, non_blocking=False)", kMethod | kAnyDevice,
@@ -42,29 +31,17 @@ void bind_queries() {
         for (int i = 0; i < t.dim(); ++i) PyTuple_SET_ITEM(out, i, PyLong_FromLongLong(t.strides()[size_t(i)]));
         return out;
       });
-  def("dim(input)", kMethod, "The number of dimensions.", [](const Tensor& t) { return int64_t(t.dim()); });
-  def("ndimension(input)", kMethod, "The number of dimensions.", [](const Tensor& t) { return int64_t(t.dim()); });
-  def("numel(input)", kBoth, "The number of elements.", [](const Tensor& t) { return t.numel(); });
-  def("nelement(input)", kMethod, "The number of elements.", [](const Tensor& t) { return t.numel(); });
-  def("element_size(input)", kMethod, "Bytes of an element.", [](const Tensor& t) { return item_size(t.dtype()); });
-  def("storage_offset(input)", kMethod, "Where the first element lies in the storage, in elements.",
-      [](const Tensor& t) { return t.offset(); });
   def("data_ptr(input)", kMethod, "The address of the first element.", [](const Tensor& t) {
     return t.is_meta() ? 0 : int64_t(reinterpret_cast<intptr_t>(t.is_cuda() ? t.device_bytes() : t.bytes()));
   });
-  def("is_floating_point(input)", kBoth, "Whether the dtype is a floating one.",
-      [](const Tensor& t) { return is_floating(t.dtype()); });
-  def("is_nonzero(input)", kBoth, "Whether the single element is not 0.",
+  def("is_nonzero(input)", kFunction | kMethod, "Whether the single element is not 0.",
       [](const Tensor& t) { return read_item(t).truth(); });
-  def("is_same_size(input, other)", kMethod, "Whether the shapes are equal.",
-      [](const Tensor& t, const Tensor& o) { return t.shape() == o.shape(); });
-  def("is_set_to(input, tensor)", kMethod, "Whether both are the same view of the same memory.",
-      [](const Tensor& t, const Tensor& o) {
-        return t.impl()->storage == o.impl()->storage && t.offset() == o.offset() && t.shape() == o.shape() &&
-               t.strides() == o.strides();
-      });
   def("item(input)", kMethod, "The single element as a Python number.",
       [](const Tensor& t) { return scalar_object(read_item(t)); });
+  def("__complex__(input)", kMethod, "The single element as a Python complex number.", [](const Tensor& t) {
+    const Complex<double> value = item(t).complex();
+    return PyComplex_FromDoubles(value.re, value.im);
+  });
   def("tolist(input)", kMethod, "The elements as nested lists of Python numbers.", [](const Tensor& t) {
     require<NotImplementedError>(!t.is_meta(), "Cannot copy out of meta tensor; no data!");
     return to_list(t);
@@ -76,24 +53,6 @@ void bind_queries() {
 void bind_views() {
   bind_copies();
   bind_queries();
-  def("view(input, *size|dtype)", kMethod | kCopy,
-      "Another shape over the same memory, -1 for one inferred size; with a dtype, the bytes read as that dtype.",
-      [](const Tensor& t, PyObject* size) {
-        static const Parameter parameter{PyUnicode_InternFromString("size")};
-        if (Py_TYPE(size) == dtype_type) return view_dtype(t, reinterpret_cast<DtypeObject*>(size)->value);
-        if (PyTuple_Check(size) && PyTuple_GET_SIZE(size) == 1 && Py_TYPE(PyTuple_GET_ITEM(size, 0)) == dtype_type)
-          return view_dtype(t, reinterpret_cast<DtypeObject*>(PyTuple_GET_ITEM(size, 0))->value);
-        return view(t, From<const Shape&>::get({"view", &parameter, 1}, size));
-      });
-  def("narrow(input, dim, start, length)", kBoth,
-      "A range along a dimension; a view. start: an int, or a 0-d tensor of one.", narrow_from);
-  def("narrow_copy(input, dim, start, length)", kBoth | kOut, "A copy of a range along a dimension.",
-      [](const Tensor& t, int64_t dim, PyObject* start, int64_t length) {
-        require<IndexError>(dim >= -t.dim(), "Dimension out of range (expected to be in range of [", -t.dim(), ", ",
-                            t.dim() - 1, "], but got ", dim, ")");
-        require(dim < t.dim(), "narrow_copy: Expected dim < ", t.dim(), " but got dim = ", dim);
-        return clone(narrow_from(t, dim, start, length));
-      });
 }
 
 }  // namespace flambeau::python

@@ -12,6 +12,12 @@ namespace py = pybind11;
 
 namespace flambeau::python {
 
+Generator* From<Generator*>::get(const Call& call, PyObject* o) {
+  if (o == Py_None) return nullptr;
+  if (!py::isinstance<Generator>(o)) wrong_argument(call, "flambeau.Generator", o);
+  return py::cast<Generator*>(py::handle(o));
+}
+
 namespace {
 
 // A seed of 64 bits; negative ones wrap.

@@ -16,6 +16,17 @@
 // `forward` computes the result and records its derivative (Note [Recording]). The types of its parameters and of its
 // result decide how Python's arguments are converted, what programs pass (Note [Programs]) and what the type stub says.
 // Tests call the operator with the samples; see python/flambeau/_samples.py.
+//
+// Note [Factories]
+// A record with the form kFactory describes a function of sizes, or of another tensor, and of a dtype:
+//
+//     const Operator zeros_operator({.signature = "zeros(*size, dtype=None)",
+//                                    .forms = kFunction | kOut | kFactory,
+//                                    .forward = [](const Shape& size, std::optional<Dtype> dtype) { ... }});
+//
+// After the dtype, Python adds the parameters layout=, device=, requires_grad= and pin_memory=, and programs add the
+// device. `forward` runs while new tensors are made on the device that is given, else on the device of the first
+// parameter if that is a tensor, else on the default device. If out= is given, its dtype is the default for dtype=.
 #pragma once
 
 #include <algorithm>
@@ -40,7 +51,7 @@ enum OperatorForm : int {
   kPrivate = 16,    // flambeau._core.name
   kCopy = 32,       // of a view: also flambeau.name_copy, which returns copies
   kBecome = 64,     // of a view: also name_, which turns the tensor itself into the view
-  kFactory = 128,   // the dtype of out= is the default for dtype=
+  kFactory = 128,   // it makes a tensor of a dtype=: see Note [Factories]
   kExactOut = 256,  // out= must have the dtype of the result
   // The dtype that autocast computes it in. Note [Autocast]
   kLowerPrecision = 512,
@@ -64,7 +75,7 @@ using ParameterTypes =
           std::optional<std::variant<Tensor, int64_t>>, std::optional<std::variant<int64_t, Shape>>,
           std::optional<std::variant<bool, Shape>>, std::optional<std::vector<double>>,
           std::optional<std::variant<double, std::vector<double>>>, std::variant<Tensor, int64_t>,
-          std::variant<Tensor, int64_t, std::vector<Shape>>>;
+          std::variant<Tensor, int64_t, std::vector<Shape>>, TensorOrTensors>;
 using Result =
     std::variant<std::monostate, bool, int64_t, double, Shape, Dtype, Tensor, TensorPair, Tensors, TensorOrTensors>;
 

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     min = _core._Min
     mode = _core._Mode
     nanmedian = _core._Nanmedian
+    qr = _core._Qr
     sort = _core._Sort
     svd = _core._Svd
     topk = _core._Topk

@@ -74,6 +74,8 @@ struct As<const Tensors&> {  // None among them: undefined
   static Tensors get(const Value& v);
 };
 template <>
+struct As<Tensors> : As<const Tensors&> {};
+template <>
 struct As<Dtype> {
   static Dtype get(const Value& v) {
     if (const Dtype* d = std::get_if<Dtype>(&v)) return *d;

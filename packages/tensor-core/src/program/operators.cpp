@@ -75,6 +75,8 @@ constexpr auto converters(Types<T...>) {
   return std::array{convert<T>...};
 }
 constexpr auto kConverters = converters(ParameterTypes());
+constexpr uint8_t kDtype = flambeau::detail::kPosition<std::optional<Dtype>, ParameterTypes>;
+constexpr uint8_t kTensor = flambeau::detail::kPosition<const Tensor*, ParameterTypes>;
 constexpr uint8_t kGenerator = flambeau::detail::kPosition<Generator*, ParameterTypes>;  // programs give none
 
 void run_record(const Operator& self, const Value* const* arguments, Values& results) {
@@ -89,6 +91,21 @@ void run_record(const Operator& self, const Value* const* arguments, Values& res
   std::visit([&](auto&& result) { store(results, std::forward<decltype(result)>(result)); }, function(converted));
 }
 
+// A factory's device follows its dtype. Note [Factories]
+void run_factory(const Operator& self, const Value* const* arguments, Values& results) {
+  const std::span<const uint8_t> kinds = self.recorded->kinds();
+  const Tensor* const like = kinds[0] == kTensor ? std::get_if<Tensor>(arguments[0]) : nullptr;
+  const Value* others[kMaxParameters];
+  const Value** end = others;
+  std::optional<Device> device;
+  for (const uint8_t kind : kinds) {
+    if (kind != kGenerator) *end++ = *arguments++;
+    if (kind == kDtype) device = As<std::optional<Device>>::get(**arguments++);
+  }
+  const OnDevice there(device ? *device : like && *like ? like->device() : OnDevice::current());
+  run_record(self, others, results);
+}
+
 void add_record(std::vector<Operator>& all, const flambeau::Operator& record) {
   const Signature signature = Signature::parse(record.signature);
   Operator o;
@@ -97,6 +114,7 @@ void add_record(std::vector<Operator>& all, const flambeau::Operator& record) {
   for (size_t i = 0; i < kinds.size(); ++i)
     if (signature.parameters[i].may_be_none()) o.optional |= 1u << i;
   o.run = run_record;
+  if (record.forms & kFactory) o.run = run_factory, ++o.arity;
   for (const std::string_view name : signature.names) {
     o.name = record.attribute(name);
     o.recorded = &record.forward;
@@ -128,7 +146,7 @@ void add_row(Table& table, const PointwiseRow& row, const std::string& name) {
 const Table& table() {
   static const Table* const once = [] {  // it lives as long as the process: others point into it
     auto* all = new Table;
-    for (const auto& family : {construction_operators, indexing_operators, layout_operators, number_operators})
+    for (const auto& family : {indexing_operators, layout_operators, number_operators})
       for (Operator& o : family()) add(*all, std::move(o));
     std::vector<Operator> recorded;
     for (const int form : {kFunction | kPrivate, int(kMethod)})  // of where() the function, not the method

@@ -88,9 +88,8 @@ Operator op(const char* name, F lambda, std::initializer_list<int> optional = {}
   return op(name, +lambda, optional);
 }
 
-Family construction_operators();  // operators_construction.cpp
-Family indexing_operators();      // operators_indexing.cpp
-Family layout_operators();        // operators_layout.cpp
-Family number_operators();        // operators_numbers.cpp
+Family indexing_operators();  // operators_indexing.cpp
+Family layout_operators();    // operators_layout.cpp
+Family number_operators();    // operators_numbers.cpp
 
 }  // namespace flambeau::program

@@ -1,16 +1,9 @@
 // Views, copies, conversions, and tensors that are joined and cut.
-#include <algorithm>
-
 #include "program/operators.h"
 
 namespace flambeau::program {
 
 namespace {
-
-Tensor viewed(const Tensor& t, const Value& size) {
-  if (const Dtype* dtype = std::get_if<Dtype>(&size)) return view_dtype(t, *dtype);
-  return view(t, As<const Shape&>::get(size));
-}
 
 Tensor converted(const Tensor& t, std::optional<Dtype> dtype, std::optional<Device> device, bool copy,
                  std::optional<MemoryFormat> format) {
@@ -32,11 +25,9 @@ Tensor written_out(const Tensor& out, const Tensor& result) {
 
 Family layout_operators() {
   return {
-      op("view", viewed),
       op("type_as", [](const Tensor& t, const Tensor& other) { return to(to(t, other.device()), other.dtype()); }),
       op("slice", [](const Tensor& t, int64_t dim, std::optional<int64_t> start, std::optional<int64_t> stop,
                      int64_t step) { return slice(t, dim, start.value_or(0), stop.value_or(INT64_MAX), step); }),
-      op("narrow", narrow),
       op("alias", [](const Tensor& t) { return expand(t, t.shape()); }),
       op("contiguous",
          [](const Tensor& t, std::optional<MemoryFormat> format) {

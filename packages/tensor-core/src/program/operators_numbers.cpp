@@ -97,7 +97,6 @@ Family number_operators() {
       op("repeated", repeated),
       op("without_derivative", without_derivative),
       op("check_input", check_input),
-      op("numel", [](const Tensor& t) { return t.numel(); }),
       op("number_add", plus),
       op("number_sub", minus),
       op("number_mul", times),

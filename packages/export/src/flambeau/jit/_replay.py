@@ -183,7 +183,7 @@ def _operator(name: str, arguments: list[Any]) -> Any:
     known = signature(function)
     assert known is not None, name
     parameters = [p for p in known.parameters.values() if p.name not in DROPPED]
-    for parameter, value in zip(parameters, arguments, strict=name != "empty"):  # without a memory format
+    for parameter, value in zip(parameters, arguments, strict=True):
         if parameter.kind is parameter.VAR_POSITIONAL:
             positional.append(tuple(value))
         elif parameter.kind is parameter.KEYWORD_ONLY:

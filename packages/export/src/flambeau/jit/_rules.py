@@ -6,18 +6,17 @@ from typing import Any, NoReturn
 
 import flambeau
 from flambeau import Tensor
-from flambeau._tracing._calls import DROPPED, draws, run
+from flambeau._tracing._calls import run
 from flambeau._tracing._numbers import TRACED, Number, plain
 from flambeau._tracing._recorder import RULES
 from flambeau._tracing._structure import leaves, place, replaced
 
-from ._operators import missing_of
 from ._trace import Trace, rule
 
 # --- sizes ---
 
 
-@rule("numel")
+@rule("numel", "nelement")
 def _numel(trace: Trace, func: Any, input: Tensor) -> Number | int:
     return trace.measured("numel", input, None, input.numel()) if trace.varies(input) else input.numel()
 
@@ -127,39 +126,6 @@ def _of_data(trace: Trace, func: Any, **arguments: Any) -> Any:
     if numbers or trace.varies(given):
         trace.warn_of_constant(name)
     return trace.note("clone", [result.detach().clone(), None], result)
-
-
-@rule("zeros", "ones", "empty", "full", "eye", "arange", "rand", "randn", "randint", "randperm", "scalar_tensor")
-@rule("new_zeros", "new_ones", "new_empty", "new_full", "linspace")
-@rule("zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like")
-def _fresh(trace: Trace, func: Any, dtype: Any = None, device: Any = None, **arguments: Any) -> Any:
-    name, starred = func.__name__, next((k for k in ("size",) if isinstance(arguments.get(k), list)), None)
-    device = flambeau.device(device) if isinstance(device, str) else device
-    options = {key: value for key, value in arguments.items() if key != starred}
-    sizes = arguments.get(starred, []) if starred else []
-    by_position = [options.pop(key) for key in ("input",) if key in options]
-    plain_options = {key: plain(value) for key, value in options.items()}
-    plain_options |= {"dtype": dtype, "device": device}
-    if starred:
-        result = func(*by_position, tuple(map(plain, sizes)), **plain_options)
-    else:
-        result = func(*by_position, **replaced(plain_options, TRACED, plain))
-    kept = {key: value for key, value in arguments.items() if key not in DROPPED}
-    form = kept.pop("memory_format", None)
-    if name == "randint":
-        kept = _low_and_high(kept)
-    values = [*kept.values(), dtype, device, *([form] if name.endswith("_like") else [])]
-    missing = "a generator of one's own" if arguments.get("generator") is not None else ""
-    return trace.note(name, values, result, missing=missing or missing_of(name, len(values)), drawn=draws(func))
-
-
-def _low_and_high(arguments: dict[str, Any]) -> dict[str, Any]:
-    low, high, size = (arguments.get(key) for key in ("low", "high", "size"))
-    if isinstance(high, tuple | list):
-        low, high, size = 0, low, high
-    elif high is None:
-        low, high = 0, low
-    return {"low": low, "high": high, "size": size}
 
 
 # --- what has other arguments in programs ---

@@ -18,7 +18,8 @@ from ._operators import NATIVE, missing_of, quoted
 
 T = TypeVar("T")
 
-_UNSET = {"empty", "empty_like", "new_empty", "_rrelu"}  # whose elements differ from call to call
+# Operators whose elements differ from call to call.
+_UNSET = {"empty", "empty_like", "empty_permuted", "empty_strided", "new_empty", "new_empty_strided", "_rrelu"}
 _TRAINING = {"batch_norm": 5, "instance_norm": 5}  # where an argument says that running statistics are updated
 _RULES: dict[str, Rule] = dict(RULES)
 
@@ -267,4 +268,7 @@ class Trace(Recorder):
 
 def _kept(func: Any, args: Any, kwargs: Any) -> list[Any]:
     """Return the arguments of an operator that programs have, in their order."""
-    return [value for key, value in bound(func, args, kwargs).items() if key not in DROPPED]
+    kept = {key: value for key, value in bound(func, args, kwargs).items() if key not in DROPPED}
+    if kept.get("device") is not None:
+        kept["device"] = flambeau.device(kept["device"])
+    return [*kept.values()]

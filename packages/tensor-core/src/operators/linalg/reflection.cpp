@@ -242,4 +242,17 @@ Gradient: A, any order, where the leading k columns of A are independent; not of
      .reference = "np.linalg.qr(A, mode)",
      .samples = "f(4, 3); f(3, 4)"});
 
+const Operator qr_operator(
+    {.signature = "qr(input, some=True)",
+     .forms = kFunction | kMethod | kOut | kFloat32,
+     .doc = "``input = QR``, as flambeau.linalg.qr in the mode \"reduced\", or \"complete\" where not ``some``.",
+     .forward =
+         [](const Tensor& a, bool some) {
+           const auto f = linalg::qr(a, some ? "reduced" : "complete");
+           return Tensors{f.q, f.r};
+         },
+     .fields = "Q, R",
+     .reference = "np.linalg.qr(input, 'reduced' if some else 'complete')",
+     .samples = "f(4, 3); f(3, 4)"});
+
 }  // namespace flambeau::linalg

@@ -17,6 +17,38 @@ Tensors all_raised(const Tensors& given, const char* name) {
   return out;
 }
 
+template <Tensor (*raised)(const Tensor&)>
+TensorOrTensors raised_or_all(const TensorOrTensors& given) {
+  if (const Tensor* t = std::get_if<Tensor>(&given)) return raised(*t);
+  Tensors out = std::get<Tensors>(given);
+  for (Tensor& t : out) t = raised(t);
+  return out;
+}
+
+const Operator atleast_1d_operator(
+    {.signature = "atleast_1d(*tensors)",
+     .forms = kFunction,
+     .doc = "A view with at least one dimension; of several tensors, a tuple of them. Gradient: input.",
+     .forward = raised_or_all<raised_to_1>,
+     .reference = "np.atleast_1d(tensors)",
+     .samples = "np.array(2.5); f(2, 3)"});
+
+const Operator atleast_2d_operator({.signature = "atleast_2d(*tensors)",
+                                    .forms = kFunction,
+                                    .doc = "A view with at least two dimensions, a vector as one row; of several "
+                                           "tensors, a tuple of them. Gradient: input.",
+                                    .forward = raised_or_all<raised_to_2>,
+                                    .reference = "np.atleast_2d(tensors)",
+                                    .samples = "np.array(2.5); f(3); f(2, 3)"});
+
+const Operator atleast_3d_operator({.signature = "atleast_3d(*tensors)",
+                                    .forms = kFunction,
+                                    .doc = "A view with at least three dimensions, (1, n, 1) of a vector; of several "
+                                           "tensors, a tuple of them. Gradient: input.",
+                                    .forward = raised_or_all<raised_to_3>,
+                                    .reference = "np.atleast_3d(tensors)",
+                                    .samples = "np.array(2.5); f(3); f(2, 3)"});
+
 Tensor as_columns(const Tensor& t) { return t.dim() < 2 ? reshape(t, {t.numel(), 1}) : t; }
 
 const Operator hstack_operator({.signature = "hstack(tensors)",

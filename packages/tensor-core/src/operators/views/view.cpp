@@ -126,6 +126,18 @@ Tensor view_dtype(const Tensor& t, Dtype dtype) {
   return from_storage(t.impl()->storage, shape, strides, offset, dtype);
 }
 
+const Operator view_operator(
+    {.signature = "view(input, *size|dtype)",
+     .forms = kMethod | kCopy,
+     .doc = "Another shape over the same memory, -1 for one inferred size; with a dtype, the bytes read as that dtype.",
+     .forward =
+         [](const Tensor& t, const std::variant<Dtype, Shape>& given) {
+           const Shape* const size = std::get_if<Shape>(&given);
+           return size ? view(t, *size) : view_dtype(t, std::get<Dtype>(given));
+         },
+     .reference = "input.reshape(size)",
+     .samples = "f(2, 6), (3, 4); f(2, 6), -1; f(1), ()"});
+
 Tensor reshape(const Tensor& t, const Shape& size) {
   const Shape shape = infer(size, t.numel(), "reshape");
   const std::optional<Shape> strides = view_strides(t, shape);
@@ -398,6 +410,38 @@ Tensor narrow(const Tensor& t, int64_t dim, int64_t start, int64_t length) {
   require(start <= size - length, "start (", start, ") + length (", length, ") exceeds dimension size (", size, ").");
   return slice(t, dim, start, start + length, 1);
 }
+
+using Start = std::variant<Tensor, int64_t>;
+
+static Tensor narrow_from(const Tensor& t, int64_t dim, const Start& start, int64_t length) {
+  const Tensor* const at = std::get_if<Tensor>(&start);
+  if (!at) return narrow(t, dim, std::get<int64_t>(start), length);
+  require(at->dim() == 0 && category(at->dtype()) == Category::Integer,
+          "start must be an 0-dim integral Tensor, got shape ", at->shape(), " and dtype ", at->dtype());
+  return narrow(t, dim, item(*at).integer(), length);
+}
+
+const Operator narrow_operator({.signature = "narrow(input, dim, start, length)",
+                                .forms = kFunction | kMethod,
+                                .doc = "A range along a dimension; a view. start: an int, or a 0-d tensor of one.",
+                                .forward = narrow_from,
+                                .reference = "np.take(input, np.arange(start, start + length), dim)",
+                                .samples = "f(5, 3), 0, 1, 3; f(3, 4), -1, -2, 2"});
+
+const Operator narrow_copy_operator({.signature = "narrow_copy(input, dim, start, length)",
+                                     .forms = kFunction | kMethod | kOut,
+                                     .doc = "A copy of a range along a dimension.",
+                                     .forward =
+                                         [](const Tensor& t, int64_t dim, const Start& start, int64_t length) {
+                                           require<IndexError>(dim >= -t.dim(),
+                                                               "Dimension out of range (expected to be in range of [",
+                                                               -t.dim(), ", ", t.dim() - 1, "], but got ", dim, ")");
+                                           require(dim < t.dim(), "narrow_copy: Expected dim < ", t.dim(),
+                                                   " but got dim = ", dim);
+                                           return clone(narrow_from(t, dim, start, length));
+                                         },
+                                     .reference = "np.take(input, np.arange(start, start + length), dim)",
+                                     .samples = "f(5, 3), 0, 1, 3; f(3, 4), -1, -2, 2"});
 
 Tensor diagonal(const Tensor& t, int64_t offset, int64_t dim1, int64_t dim2) {
   dim1 = t.wrap_dim(dim1);
