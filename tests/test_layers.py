@@ -18,15 +18,13 @@ MAY_INCLUDE = {
     "operators": {"plain", "kernels", "core", "tasks", "cuda"},
     "program": {"plain", "core", "cuda", "operators"},
 }
-# The public headers of each layer, include/flambeau/*.h; the folders below it are kernels'.
+# The layer of each public header include/flambeau/*.h. Headers in a folder below belong to the layer of its name.
 HEADERS = {
-    "plain": "checksum combine complex compute dtype element errors keys macros optimizer_rule pointwise_op row_domain "
-    "scalar signature small_vector",
-    "core": "autograd copies gamma_variates interpreter memory memory_format parallel pointwise_row python random "
-    "tensor tf32 thread_generator",
-    "cuda": "array_library collectives cuda cuda_installation",
-    "operators": "add_product distances elementwise elementwise_kernels factorization grids linalg networks "
-    "operator operators optimizer pointwise products recurrent row_functions sorting",
+    "plain": "checksum complex dtype element errors macros pointwise_op row_domain scalar signature small_vector",
+    "core": "autograd copies interpreter memory memory_format parallel pointwise_row python random tensor "
+    "thread_generator",
+    "cuda": "cuda",
+    "operators": "elementwise elementwise_kernels operator operators pointwise row_functions",
     "program": "program",
 }
 OWN = "packages/tensor-core"
@@ -41,7 +39,7 @@ def layer_of(header: str) -> str:
         return top
     if rest.startswith("rows/"):
         return "plain" if header.endswith(".def") else "operators"
-    return LAYER_OF.get(header, "kernels" if "/" in rest else "unknown")
+    return rest.split("/")[0] if "/" in rest else LAYER_OF[header]
 
 
 def includes(root: Path) -> dict[str, list[str]]:

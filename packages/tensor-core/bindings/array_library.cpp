@@ -1,5 +1,5 @@
 // Python functions on tensors' values that operators are made of: what LAPACK does on the CPU and CuPy on a GPU.
-#include "flambeau/array_library.h"
+#include "flambeau/cuda/array_library.h"
 
 #include "calls/bind.h"
 #include "operators/decompositions.h"

@@ -6,7 +6,7 @@
 #include "calls/bind.h"
 #include "calls/extension_watch.h"
 #include "calls/intercept.h"
-#include "flambeau/linalg.h"
+#include "flambeau/operators/linalg.h"
 #include "flambeau/parallel.h"
 #include "operators/bind_objects.h"
 #include "tensor/dlpack.h"

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "flambeau/autograd_engine.h"
-#include "flambeau/networks.h"
+#include "flambeau/operators/networks.h"
 #include "flambeau/random.h"
 
 using namespace flambeau;

@@ -2,10 +2,10 @@
 #include <map>
 
 #include "calls/bind.h"
-#include "flambeau/collectives.h"
 #include "flambeau/cuda.h"
-#include "flambeau/cuda_installation.h"
-#include "flambeau/tf32.h"
+#include "flambeau/cuda/collectives.h"
+#include "flambeau/cuda/installation.h"
+#include "flambeau/cuda/tf32.h"
 
 namespace flambeau::python {
 

@@ -3,7 +3,7 @@
 
 #include "calls/bind.h"
 #include "flambeau/autograd.h"
-#include "flambeau/linalg.h"
+#include "flambeau/operators/linalg.h"
 #include "operators/decompositions.h"
 
 namespace flambeau::python {

@@ -3,7 +3,7 @@
 
 #include "calls/bind.h"
 #include "flambeau/memory_format.h"
-#include "flambeau/optimizer.h"
+#include "flambeau/operators/optimizer.h"
 
 namespace flambeau::python {
 

@@ -1,6 +1,6 @@
 // Histograms of points, whose edges are a tuple of tensors.
 #include "calls/bind.h"
-#include "flambeau/sorting.h"
+#include "flambeau/operators/sorting.h"
 
 namespace flambeau::python {
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "calls/bind.h"
-#include "flambeau/array_library.h"
-#include "flambeau/linalg.h"
+#include "flambeau/cuda/array_library.h"
+#include "flambeau/operators/linalg.h"
 #include "operators/decompositions.h"
 
 namespace flambeau::python {

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "flambeau/factorization.h"
+#include "flambeau/operators/factorization.h"
 
 namespace flambeau::python {
 

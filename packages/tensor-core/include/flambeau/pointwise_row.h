@@ -1,7 +1,7 @@
 // A pointwise operator as data, and its operands. Note [Rows] in pointwise.def says what a row means.
 #pragma once
 
-#include "flambeau/compute.h"
+#include "flambeau/kernels/compute.h"
 #include "flambeau/row_domain.h"
 #include "flambeau/tensor.h"
 

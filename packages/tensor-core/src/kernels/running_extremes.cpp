@@ -1,7 +1,7 @@
 // Running extremes, and where they are.
+#include "flambeau/kernels/keys.h"
 #include "flambeau/kernels/math.h"
 #include "flambeau/kernels/simd.h"
-#include "flambeau/keys.h"
 #include "kernels/narrow_table.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {

@@ -2,8 +2,8 @@
 // the sorted first ones so far. Note [Keys] in operators/sorting/order.h
 #include <algorithm>
 
+#include "flambeau/kernels/keys.h"
 #include "flambeau/kernels/simd.h"
-#include "flambeau/keys.h"
 #include "kernels/table.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {

@@ -4,8 +4,8 @@
 
 #include <array>
 
-#include "flambeau/compute.h"
-#include "flambeau/optimizer_rule.h"
+#include "flambeau/kernels/compute.h"
+#include "flambeau/kernels/optimizer_rule.h"
 #include "kernels/linalg/factorization.h"
 #include "kernels/linalg/fourier.h"
 #include "kernels/linalg/jacobi.h"

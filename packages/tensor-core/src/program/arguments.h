@@ -1,7 +1,7 @@
 // Values as the arguments of C++ functions. Internal.
 #pragma once
 
-#include "flambeau/networks.h"
+#include "flambeau/operators/networks.h"
 #include "flambeau/program.h"
 
 namespace flambeau::program {

@@ -2,7 +2,7 @@
 #include "flambeau/program.h"
 
 #include "flambeau/cuda.h"
-#include "flambeau/linalg.h"
+#include "flambeau/operators/linalg.h"
 #include "program/body.h"
 
 namespace flambeau {

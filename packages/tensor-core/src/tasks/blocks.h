@@ -1,7 +1,7 @@
 // Which elements of a tensor an operator reads or writes at computed positions.
 #pragma once
 
-#include "flambeau/combine.h"
+#include "flambeau/kernels/combine.h"
 #include "flambeau/tensor.h"
 
 namespace flambeau {

@@ -8,7 +8,7 @@
 
 namespace flambeau {
 
-enum class Cell : uint8_t;  // flambeau/recurrent.h
+enum class Cell : uint8_t;  // flambeau/operators/recurrent.h
 
 struct RecurrentWalk {
   std::vector<int64_t> sizes, offsets;  // rows at each time, and where they begin

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "flambeau/networks.h"
+#include "flambeau/operators/networks.h"
 #include "flambeau/parallel.h"
 
 using namespace flambeau;

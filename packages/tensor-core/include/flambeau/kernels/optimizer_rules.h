@@ -1,5 +1,5 @@
 // Every optimizer as its paper has it, for the processor's kernels and the GPU's (which takes a step of one element).
-// Note [Optimizer rules] in flambeau/optimizer_rule.h
+// Note [Optimizer rules] in flambeau/kernels/optimizer_rule.h
 #pragma once
 
 #include <algorithm>

@@ -8,7 +8,7 @@
 #include "cuda/views.h"
 #include "device/layers/convolution_arguments.h"
 #include "flambeau/copies.h"
-#include "flambeau/tf32.h"
+#include "flambeau/cuda/tf32.h"
 
 namespace flambeau::cuda {
 

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "flambeau/optimizer_rule.h"
+#include "flambeau/kernels/optimizer_rule.h"
 #include "flambeau/tensor.h"
 
 namespace flambeau::cuda {

@@ -1,4 +1,4 @@
-#include "flambeau/array_library.h"
+#include "flambeau/cuda/array_library.h"
 
 namespace flambeau::cuda {
 

@@ -11,8 +11,8 @@
 #include "cuda/runtime/allocator.h"
 #include "cuda/runtime/devices.h"
 #include "cuda/runtime/library.h"
-#include "flambeau/cuda_installation.h"
-#include "flambeau/tf32.h"
+#include "flambeau/cuda/installation.h"
+#include "flambeau/cuda/tf32.h"
 
 namespace flambeau::cuda {
 

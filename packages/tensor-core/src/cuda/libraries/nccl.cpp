@@ -6,7 +6,7 @@
 
 #include "cuda/runtime/devices.h"
 #include "cuda/runtime/library.h"
-#include "flambeau/collectives.h"
+#include "flambeau/cuda/collectives.h"
 #include "flambeau/errors.h"
 #include "flambeau/interpreter.h"
 

@@ -6,7 +6,7 @@
 #include "cuda/operators.h"
 #include "cuda/runtime/cuda_modules.h"
 #include "flambeau/copies.h"
-#include "flambeau/tf32.h"
+#include "flambeau/cuda/tf32.h"
 
 namespace flambeau::cuda {
 

@@ -14,7 +14,7 @@
 #include "cuda/runtime/devices.h"
 #include "cuda/runtime/library.h"
 #include "cuda/runtime/nvrtc.h"
-#include "flambeau/cuda_installation.h"
+#include "flambeau/cuda/installation.h"
 #include "flambeau/errors.h"
 
 namespace flambeau::cuda {

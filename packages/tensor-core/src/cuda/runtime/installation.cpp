@@ -1,4 +1,4 @@
-#include "flambeau/cuda_installation.h"
+#include "flambeau/cuda/installation.h"
 
 #include "cuda/runtime/compiler.h"
 #include "cuda/runtime/nvrtc.h"

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "cuda/runtime/driver.h"
-#include "flambeau/cuda_installation.h"
+#include "flambeau/cuda/installation.h"
 
 namespace flambeau::cuda {
 

@@ -11,7 +11,7 @@
 #include "device/elementwise/halves.h"
 #include "device/indexing/indexing_arguments.h"
 #include "device/threads/kernel.h"
-#include "flambeau/combine.h"
+#include "flambeau/kernels/combine.h"
 
 namespace flambeau::cuda {
 

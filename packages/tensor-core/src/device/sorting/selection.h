@@ -10,7 +10,7 @@
 
 #include "device/reductions/running_sums.h"
 #include "device/sorting/sorting_arguments.h"
-#include "flambeau/keys.h"
+#include "flambeau/kernels/keys.h"
 
 namespace flambeau::cuda {
 

@@ -4,7 +4,7 @@
 
 #include "device/sorting/sorting_arguments.h"
 #include "device/threads/kernel.h"
-#include "flambeau/keys.h"
+#include "flambeau/kernels/keys.h"
 
 namespace flambeau::cuda {
 

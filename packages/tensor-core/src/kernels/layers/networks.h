@@ -78,7 +78,7 @@ struct CellGradientRow {
 inline constexpr int kCells = 4;
 
 struct NetworkTable {
-  // In the order of Cell in flambeau/recurrent.h.
+  // In the order of Cell in flambeau/operators/recurrent.h.
   void (*cell[kCells][2])(const CellRow& row);
   void (*cell_backward[kCells][2])(const CellGradientRow& row);
 

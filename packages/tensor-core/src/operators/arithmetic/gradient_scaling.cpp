@@ -6,7 +6,7 @@
 #include "flambeau/cuda.h"
 #include "flambeau/operator.h"
 #include "flambeau/operators.h"
-#include "flambeau/optimizer.h"
+#include "flambeau/operators/optimizer.h"
 #include "flambeau/parallel.h"
 
 namespace flambeau {

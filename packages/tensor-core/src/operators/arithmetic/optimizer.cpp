@@ -1,5 +1,5 @@
 // Optimizer steps over the parameters of a group.
-#include "flambeau/optimizer.h"
+#include "flambeau/operators/optimizer.h"
 
 #include "cuda/layers/optimizer.h"
 #include "flambeau/cuda.h"

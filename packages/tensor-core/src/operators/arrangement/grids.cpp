@@ -1,5 +1,5 @@
 // Tensors laid out on grids: coordinates, choices, blocks, quarter turns.
-#include "flambeau/grids.h"
+#include "flambeau/operators/grids.h"
 #include "flambeau/operator.h"
 
 #include <utility>

@@ -3,7 +3,7 @@
 #include "flambeau/interpreter.h"
 #include "flambeau/operator.h"
 #include "flambeau/operators.h"
-#include "flambeau/sorting.h"
+#include "flambeau/operators/sorting.h"
 
 namespace flambeau {
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "core/working_memory.h"
-#include "flambeau/networks.h"
+#include "flambeau/operators/networks.h"
 #include "tasks/convolution.h"
 
 namespace flambeau {

@@ -1,6 +1,6 @@
 // Convolutions as Python and programs call them.
-#include "flambeau/networks.h"
 #include "flambeau/operator.h"
+#include "flambeau/operators/networks.h"
 
 namespace flambeau {
 

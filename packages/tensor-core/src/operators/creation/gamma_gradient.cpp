@@ -3,10 +3,10 @@
 #include "flambeau/kernels/gamma_slopes.h"
 
 #include "cuda/random.h"
-#include "flambeau/gamma_variates.h"
 #include "flambeau/kernels/beta_slopes.h"
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
+#include "operators/creation/gamma_variates.h"
 
 namespace flambeau {
 

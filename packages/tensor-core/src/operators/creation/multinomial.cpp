@@ -6,8 +6,8 @@
 #include "cuda/random.h"
 #include "flambeau/operator.h"
 #include "flambeau/operators.h"
+#include "flambeau/operators/sorting.h"
 #include "flambeau/parallel.h"
-#include "flambeau/sorting.h"
 #include "tasks/sample_errors.h"
 
 namespace flambeau {

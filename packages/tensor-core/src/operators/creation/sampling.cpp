@@ -5,11 +5,11 @@
 #include <vector>
 
 #include "cuda/random.h"
-#include "flambeau/gamma_variates.h"
 #include "flambeau/kernels/samplers.h"
 #include "flambeau/operator.h"
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
+#include "operators/creation/gamma_variates.h"
 #include "tasks/sample_errors.h"
 
 namespace flambeau {

@@ -12,7 +12,7 @@
 // 1970, A linear filtering approach to the computation of discrete Fourier transform).
 #include <cmath>
 
-#include "flambeau/array_library.h"
+#include "flambeau/cuda/array_library.h"
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
 #include "kernels/table.h"

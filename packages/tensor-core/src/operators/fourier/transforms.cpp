@@ -1,6 +1,6 @@
 // Fourier transforms, the functions of flambeau.fft; the module takes them from here (python/flambeau/fft.py).
-#include "flambeau/grids.h"
 #include "flambeau/operator.h"
+#include "flambeau/operators/grids.h"
 
 namespace flambeau {
 

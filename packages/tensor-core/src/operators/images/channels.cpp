@@ -1,6 +1,6 @@
 // Moving channels about: between space and depth, and between groups.
-#include "flambeau/networks.h"
 #include "flambeau/operator.h"
+#include "flambeau/operators/networks.h"
 
 namespace flambeau {
 

@@ -1,7 +1,7 @@
 // Internal to the sampling of images.
 #pragma once
 
-#include "flambeau/networks.h"
+#include "flambeau/operators/networks.h"
 
 namespace flambeau {
 

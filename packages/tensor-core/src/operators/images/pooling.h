@@ -4,7 +4,7 @@
 #include <array>
 #include <vector>
 
-#include "flambeau/networks.h"
+#include "flambeau/operators/networks.h"
 
 namespace flambeau {
 

@@ -7,7 +7,7 @@
 
 #include <memory>
 
-#include "flambeau/networks.h"
+#include "flambeau/operators/networks.h"
 #include "kernels/layers/networks.h"
 #include "tasks/resampling.h"
 

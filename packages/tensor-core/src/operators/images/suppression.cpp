@@ -1,9 +1,9 @@
 // Non-maximum suppression of boxes.
 #include <numeric>
 
-#include "flambeau/networks.h"
 #include "flambeau/operator.h"
-#include "flambeau/sorting.h"
+#include "flambeau/operators/networks.h"
+#include "flambeau/operators/sorting.h"
 
 namespace flambeau {
 

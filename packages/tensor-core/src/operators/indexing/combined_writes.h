@@ -2,8 +2,8 @@
 // Internal.
 #pragma once
 
-#include "flambeau/combine.h"
 #include "flambeau/dtype.h"
+#include "flambeau/kernels/combine.h"
 
 namespace flambeau {
 

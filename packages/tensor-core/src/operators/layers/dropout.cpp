@@ -1,7 +1,7 @@
 // Dropout.
 #include "cuda/random.h"
-#include "flambeau/networks.h"
 #include "flambeau/operator.h"
+#include "flambeau/operators/networks.h"
 #include "flambeau/parallel.h"
 #include "kernels/table.h"
 

@@ -5,10 +5,10 @@
 #include "core/working_memory.h"
 #include "cuda/layers/bags.h"
 #include "flambeau/cuda.h"
-#include "flambeau/networks.h"
 #include "flambeau/operator.h"
+#include "flambeau/operators/networks.h"
+#include "flambeau/operators/sorting.h"
 #include "flambeau/parallel.h"
-#include "flambeau/sorting.h"
 #include "kernels/layers/networks.h"
 
 namespace flambeau {

@@ -2,8 +2,8 @@
 #include <cmath>
 
 #include "flambeau/cuda.h"
-#include "flambeau/networks.h"
 #include "flambeau/operator.h"
+#include "flambeau/operators/networks.h"
 #include "flambeau/rows/selection.h"
 #include "operators/indexing/indexing.h"
 

@@ -1,6 +1,6 @@
 // Normalisations that also return the statistics that they used, as PyTorch's native functions do.
-#include "flambeau/networks.h"
 #include "flambeau/operator.h"
+#include "flambeau/operators/networks.h"
 
 namespace flambeau {
 

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "flambeau/networks.h"
+#include "flambeau/operators/networks.h"
 #include "kernels/layers/networks.h"
 
 namespace flambeau {

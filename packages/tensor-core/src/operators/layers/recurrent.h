@@ -2,7 +2,7 @@
 #pragma once
 
 #include "flambeau/autograd.h"
-#include "flambeau/recurrent.h"
+#include "flambeau/operators/recurrent.h"
 #include "tasks/recurrent.h"
 
 namespace flambeau {

@@ -2,8 +2,8 @@
 #include <cmath>
 
 #include "cuda/linalg/elimination.h"
-#include "flambeau/factorization.h"
 #include "flambeau/operator.h"
+#include "flambeau/operators/factorization.h"
 #include "operators/linalg/matrices.h"
 #include "operators/products/products.h"
 

@@ -2,7 +2,7 @@
 #include <atomic>
 #include <cstring>
 
-#include "flambeau/factorization.h"
+#include "flambeau/operators/factorization.h"
 #include "flambeau/parallel.h"
 #include "operators/linalg/matrices.h"
 #include "operators/linalg/shifted_qr.h"

@@ -1,6 +1,6 @@
 // LU, Cholesky and QR factorizations and triangular systems, over batches and threads. Each matrix:
 // Note [Blocked factorizations] in operators/linalg/blocked_factorization.h
-#include "flambeau/factorization.h"
+#include "flambeau/operators/factorization.h"
 
 #include <cstring>
 

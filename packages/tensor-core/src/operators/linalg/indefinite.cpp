@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "cuda/linalg/elimination.h"
-#include "flambeau/factorization.h"
+#include "flambeau/operators/factorization.h"
 #include "flambeau/parallel.h"
 #include "operators/linalg/matrices.h"
 

@@ -1,7 +1,7 @@
 // What the operators of linear algebra ask of their arguments, and say where it is not so. Internal.
 #pragma once
 
-#include "flambeau/linalg.h"
+#include "flambeau/operators/linalg.h"
 
 namespace flambeau::linalg {
 

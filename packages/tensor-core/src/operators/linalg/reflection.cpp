@@ -1,6 +1,6 @@
 // The QR factorization and Householder's reflectors.
-#include "flambeau/array_library.h"
 #include "flambeau/autograd.h"
+#include "flambeau/cuda/array_library.h"
 #include "flambeau/operator.h"
 #include "operators/linalg/linalg_checks.h"
 

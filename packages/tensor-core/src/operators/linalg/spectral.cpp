@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "flambeau/factorization.h"
+#include "flambeau/operators/factorization.h"
 #include "flambeau/parallel.h"
 #include "kernels/table.h"
 #include "operators/linalg/matrices.h"

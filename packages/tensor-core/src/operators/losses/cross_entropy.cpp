@@ -3,8 +3,8 @@
 #include <cmath>
 
 #include "core/working_memory.h"
-#include "flambeau/networks.h"
 #include "flambeau/operator.h"
+#include "flambeau/operators/networks.h"
 #include "flambeau/parallel.h"
 #include "kernels/layers/networks.h"
 #include "operators/losses/labelled.h"

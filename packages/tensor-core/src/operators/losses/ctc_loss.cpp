@@ -15,8 +15,8 @@
 
 #include "core/working_memory.h"
 #include "cuda/layers/ctc.h"
-#include "flambeau/networks.h"
 #include "flambeau/operator.h"
+#include "flambeau/operators/networks.h"
 #include "flambeau/parallel.h"
 #include "kernels/layers/networks.h"
 

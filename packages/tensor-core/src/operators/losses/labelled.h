@@ -2,7 +2,7 @@
 #pragma once
 
 #include "cuda/operators.h"
-#include "flambeau/networks.h"
+#include "flambeau/operators/networks.h"
 
 namespace flambeau {
 

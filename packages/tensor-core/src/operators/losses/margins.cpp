@@ -3,8 +3,8 @@
 
 #include "core/working_memory.h"
 #include "flambeau/cuda.h"
-#include "flambeau/networks.h"
 #include "flambeau/operator.h"
+#include "flambeau/operators/networks.h"
 #include "operators/losses/labelled.h"
 
 namespace flambeau {

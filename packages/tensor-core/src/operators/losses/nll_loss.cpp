@@ -2,8 +2,8 @@
 #include <cmath>
 
 #include "core/working_memory.h"
-#include "flambeau/networks.h"
 #include "flambeau/operator.h"
+#include "flambeau/operators/networks.h"
 #include "operators/losses/labelled.h"
 
 namespace flambeau {

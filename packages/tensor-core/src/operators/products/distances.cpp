@@ -1,5 +1,5 @@
 // Distances between vectors, and what is scaled by lengths.
-#include "flambeau/distances.h"
+#include "flambeau/operators/distances.h"
 #include "flambeau/operator.h"
 
 #include <cmath>

@@ -1,9 +1,9 @@
 // Matrix products and their derivatives.
 #include "cuda/operators.h"
-#include "flambeau/add_product.h"
 #include "flambeau/operator.h"
 #include "flambeau/operators.h"
-#include "flambeau/products.h"
+#include "flambeau/operators/add_product.h"
+#include "flambeau/operators/products.h"
 #include "operators/products/products.h"
 
 namespace flambeau {

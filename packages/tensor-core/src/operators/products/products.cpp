@@ -1,5 +1,5 @@
 // Products of tensors made of matrix products and multiplications.
-#include "flambeau/products.h"
+#include "flambeau/operators/products.h"
 #include "flambeau/operator.h"
 #include "flambeau/rows/arithmetic.h"
 

@@ -1,7 +1,7 @@
 // Products with vectors.
 #include "cuda/operators.h"
 #include "flambeau/operator.h"
-#include "flambeau/products.h"
+#include "flambeau/operators/products.h"
 
 #include "cuda/operators.h"
 #include "operators/products/products.h"

@@ -5,8 +5,8 @@
 #include "flambeau/cuda.h"
 #include "flambeau/interpreter.h"
 #include "flambeau/operator.h"
+#include "flambeau/operators/sorting.h"
 #include "flambeau/parallel.h"
-#include "flambeau/sorting.h"
 
 namespace flambeau {
 

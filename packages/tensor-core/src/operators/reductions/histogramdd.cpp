@@ -5,7 +5,7 @@
 #include "core/working_memory.h"
 #include "flambeau/cuda.h"
 #include "flambeau/operator.h"
-#include "flambeau/sorting.h"
+#include "flambeau/operators/sorting.h"
 
 namespace flambeau {
 

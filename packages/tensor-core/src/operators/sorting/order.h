@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "flambeau/interpreter.h"
-#include "flambeau/keys.h"
+#include "flambeau/kernels/keys.h"
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
 #include "kernels/table.h"

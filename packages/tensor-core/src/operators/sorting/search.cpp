@@ -3,8 +3,8 @@
 
 #include "cuda/sorting.h"
 #include "flambeau/operator.h"
+#include "flambeau/operators/sorting.h"
 #include "flambeau/parallel.h"
-#include "flambeau/sorting.h"
 
 namespace flambeau {
 

@@ -3,7 +3,7 @@
 
 #include "cuda/sorting.h"
 #include "flambeau/operator.h"
-#include "flambeau/sorting.h"
+#include "flambeau/operators/sorting.h"
 #include "operators/arithmetic/chosen.h"
 #include "operators/sorting/order.h"
 

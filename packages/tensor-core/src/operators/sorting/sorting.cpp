@@ -1,5 +1,5 @@
 // Sorting along a dimension. Note [Keys]
-#include "flambeau/sorting.h"
+#include "flambeau/operators/sorting.h"
 #include "flambeau/operator.h"
 
 #include "cuda/sorting.h"

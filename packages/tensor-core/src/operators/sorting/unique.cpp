@@ -4,7 +4,7 @@
 #include "cuda/indexing.h"
 #include "cuda/sorting.h"
 #include "flambeau/operator.h"
-#include "flambeau/sorting.h"
+#include "flambeau/operators/sorting.h"
 #include "operators/indexing/indexing.h"
 #include "operators/sorting/order.h"
 

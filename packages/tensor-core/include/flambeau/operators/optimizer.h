@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "flambeau/optimizer_rule.h"
+#include "flambeau/kernels/optimizer_rule.h"
 #include "flambeau/tensor.h"
 
 namespace flambeau {

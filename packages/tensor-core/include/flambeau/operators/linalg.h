@@ -3,7 +3,7 @@
 // factorization.h.
 #pragma once
 
-#include "flambeau/factorization.h"
+#include "flambeau/operators/factorization.h"
 
 namespace flambeau::linalg {
 
