@@ -103,6 +103,7 @@ OF_MATRICES = {
     ],
     "other sums": lambda x, y, i: [
         *x.aminmax(dim=1), *x.kthvalue(2, 1), *x.kthvalue(3, 1, keepdim=True), x.nansum(1), x.nanmean(),
+        fb.nanprod(x, 1), fb.nanprod(x.log(), 0, keepdim=True),
         x[:3, :3].trace(),
         F.mse_loss(x, y), F.mse_loss(x, y, reduction="none"), fb.linalg.det(x[:2, :2] + fb.eye(2)),
     ],

@@ -299,6 +299,11 @@ def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any 
     return flambeau.where(input.isnan(), 0, input).sum(dim, keepdim, dtype=dtype)
 
 
+@decomposes
+def nanprod(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    return flambeau.where(input.isnan(), 1, input).prod(dim, keepdim, dtype=dtype)
+
+
 def _moments(input: Tensor, dim: Any, unbiased: Any, keepdim: bool, correction: Any) -> tuple[Tensor, Tensor]:
     dims = tuple(range(input.ndim)) if dim is None or dim == () else (dim,) if isinstance(dim, int) else tuple(dim)
     fewer = int(unbiased) if unbiased is not None else 1 if correction is None else correction
