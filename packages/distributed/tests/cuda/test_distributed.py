@@ -408,7 +408,10 @@ def _two_of_three():
     """Messages need the two alone; collectives beside them go on."""
     rank, x = dist.get_rank(), fb.ones(2, device="cuda")
     if rank == 0:
+        dist.send(x, 2)  # the first message of two ranks waits until both have made their communicator
         work = dist.isend(x * 5, 2)
+    elif rank == 2:
+        dist.recv(fb.empty(2, device="cuda"), 0)
     dist.all_reduce(x)
     if rank == 0:
         work.wait()
