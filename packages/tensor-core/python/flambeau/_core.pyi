@@ -79,7 +79,6 @@ _Dtype: _TypeAlias = dtype
 _Device: _TypeAlias = device
 _Layout: _TypeAlias = layout
 _MemoryFormat: _TypeAlias = memory_format
-_Shape: _TypeAlias = _Sequence[_int]
 _Dims: _TypeAlias = _int | _Sequence[_int]
 _Pair: _TypeAlias = _int | _Sequence[_int]
 _Optional: _TypeAlias = Tensor | None
