@@ -26,6 +26,7 @@ _PREFIXES = {
     "flambeau.linalg": "linalg_",
     "flambeau.nn.functional": "nn_",
     "flambeau.nn.grad": "nn_",
+    "flambeau._core": "nn_",  # the operators of nn before anything has imported nn
     "flambeau.special": "special_",
 }
 # Other names of operators.
