@@ -40,8 +40,6 @@ class Adafactor(Optimizer):
             [0.9000, 0.9000]])
     """
 
-    _state_has_its_shape = False
-
     def __init__(
         self,
         params: Iterable[Any],

@@ -5,18 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from copy import deepcopy
-from typing import Any, NamedTuple
+from typing import Any
 
 from flambeau import Tensor, float32, tensor
 
 Group = dict[str, Any]
-
-
-class Policy(NamedTuple):
-    """What a parameter's state is: which entries are numbers, and whether the others have the parameter's shape."""
-
-    numbers: set[str]
-    same_shape: bool
 
 
 def save(state: Mapping[Any, dict[str, Any]], groups: list[Group]) -> dict[str, Any]:
@@ -37,9 +30,13 @@ def _numbered(group: Group, numbers: Mapping[int, int]) -> Group:
 
 
 def load(
-    saved: Mapping[str, Any], groups: list[Group], defaults: Mapping[str, Any], policy: Policy
+    saved: Mapping[str, Any], groups: list[Group], defaults: Mapping[str, Any], numbers: set[str]
 ) -> tuple[defaultdict[Any, dict[str, Any]], list[Group]]:
-    """Return the state by parameter and the groups that ``saved`` describes, leaving ``groups`` as they are."""
+    """Return the state by parameter and the groups that ``saved`` describes, leaving ``groups`` as they are.
+
+    Args:
+        numbers: the entries of a parameter's state that are numbers, not tensors like the parameter.
+    """
     check(saved, groups)
     saved_groups = saved["param_groups"]
     params = {
@@ -50,7 +47,7 @@ def load(
     state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
     for number, entries in saved["state"].items():
         if number in params:
-            state[params[number]] = _fitted(params[number], number, entries, policy)
+            state[params[number]] = _fitted(params[number], entries, numbers)
         else:
             state[number] = deepcopy(entries)
     return state, [
@@ -103,18 +100,13 @@ def _names(group: Group) -> Group:
     return {"param_names": group["param_names"]} if "param_names" in group else {}
 
 
-def _fitted(param: Tensor, number: Any, entries: Mapping[str, Any], policy: Policy) -> dict[str, Any]:
+def _fitted(param: Tensor, entries: Mapping[str, Any], numbers: set[str]) -> dict[str, Any]:
     """Return a copy of one parameter's state, of the parameter's dtype and device."""
     fitted = {}
     for name, value in entries.items():
-        if name in policy.numbers:  # as float16 a count would stop at 2048
+        if name in numbers:  # as float16 a count would stop at 2048
             fitted[name] = value.detach().clone() if isinstance(value, Tensor) else tensor(float(value), dtype=float32)
         elif isinstance(value, Tensor):
-            if policy.same_shape and value.ndim and tuple(value.shape) != tuple(param.shape):
-                raise ValueError(
-                    f"size mismatch for {name!r} of parameter {number}: the loaded state has shape "
-                    f"{tuple(value.shape)}, the parameter {tuple(param.shape)}"
-                )
             dtype = param.dtype if param.is_floating_point() or param.is_complex() else value.dtype
             fitted[name] = value.detach().clone().to(device=param.device, dtype=dtype)
         elif value is not None:  # PyTorch writes None for a buffer that there is not

@@ -46,8 +46,6 @@ class LBFGS(Optimizer):
     tensor([3.])
     """
 
-    _state_has_its_shape = False
-
     def __init__(
         self,
         params: Iterable[Any],

@@ -69,7 +69,6 @@ class Optimizer(Hooked):
 
     _rule: str | None = None
     _instead_for_sparse = ""
-    _state_has_its_shape = True  # a parameter's state: so a file's must have it, too
 
     def __init__(self, params: ParamsT, defaults: Mapping[str, Any]) -> None:
         if isinstance(params, Tensor):
@@ -212,15 +211,14 @@ class Optimizer(Hooked):
 
         State tensors are copied and converted to the parameters' dtypes. A dictionary saved by PyTorch will do.
 
-        Raises: ValueError if groups or shapes differ, KeyError if it is no optimizer's state, with what it seems to be;
+        Raises: ValueError if groups differ, KeyError if it is no optimizer's state, with what it seems to be;
             nothing is changed then.
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
         state_dict = self._replaced("load_state_dict_pre", dict(state_dict))
         numbers = {"step", *(_core._optimizer_scalars(self._rule) if self._rule else ())}
-        policy = _state_dict.Policy(numbers, self._state_has_its_shape)
-        state, groups = _state_dict.load(state_dict, self.param_groups, self.defaults, policy)
+        state, groups = _state_dict.load(state_dict, self.param_groups, self.defaults, numbers)
         self.__setstate__({"state": state, "param_groups": groups})
         self._call_hooks("load_state_dict_post")
 
