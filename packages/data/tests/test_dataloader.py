@@ -52,3 +52,22 @@ def test_a_stream_answers_for_its_dataset():
     assert stream.answer == 42
     with pytest.raises(AttributeError):
         _ = stream.question
+
+
+def test_a_program_derives_its_own_pass():
+    class Doubled(dataloader._SingleProcessDataLoaderIter):
+        def _next_data(self):
+            return super()._next_data() * 2
+
+    loader = DataLoader(range(4), batch_size=2)
+    passing = Doubled(loader)
+    assert isinstance(passing, dataloader._BaseDataLoaderIter) and len(passing) == 2
+    assert [batch.tolist() for batch in passing] == [[0, 2], [4, 6]]
+    assert not isinstance(iter(loader), Doubled)
+
+
+def test_private_names_of_a_loader():
+    loader = DataLoader(range(4), batch_size=2)
+    assert loader._auto_collation and loader._index_sampler is loader.batch_sampler and loader._dataset_kind == 0
+    one_by_one = DataLoader(range(4), batch_size=None)
+    assert not one_by_one._auto_collation and one_by_one._index_sampler is one_by_one.sampler

@@ -53,19 +53,39 @@ def _loader_like(loader: Any) -> DataLoader[Any]:
 
 
 class _Kind(type):
-    """A kind of passes: called with a loader it begins one, and its instances are the passes of that kind."""
+    """A kind of passes. The loader's own passes are its instances, too."""
 
     passes: type[Epoch]
 
-    def __call__(cls, loader: Any) -> Iterator[Any]:
-        return iter(_loader_like(loader))
+    def __call__(cls, loader: Any) -> Any:
+        """Begin a pass: the loader's own, or one of the class that a program derived."""
+        return iter(_loader_like(loader)) if "passes" in vars(cls) else super().__call__(loader)
 
     def __instancecheck__(cls, instance: object) -> bool:
-        return isinstance(instance, cls.passes)
+        return ("passes" in vars(cls) and isinstance(instance, cls.passes)) or super().__instancecheck__(instance)
 
 
 class _BaseDataLoaderIter(metaclass=_Kind):
+    """A pass over a loader. Programs derive from it and override ``_next_data``, which gives the next batch."""
+
     passes: type[Epoch] = Epoch
+
+    def __init__(self, loader: Any) -> None:
+        self._passing = iter(_loader_like(loader))
+        self._dataset, self._collate_fn = loader.dataset, loader.collate_fn
+        self._index_sampler, self._auto_collation = loader._index_sampler, loader._auto_collation
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        return self._next_data()
+
+    def __len__(self) -> int:
+        return len(self._passing)  # type: ignore[arg-type]
+
+    def _next_data(self) -> Any:
+        return next(self._passing)
 
 
 class _SingleProcessDataLoaderIter(_BaseDataLoaderIter):

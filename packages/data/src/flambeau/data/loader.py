@@ -181,6 +181,21 @@ class DataLoader(Generic[T_co]):
         self._pass = weakref.ref(current)
         return current
 
+    @property
+    def _auto_collation(self) -> bool:
+        """Whether samples are put together into batches. Programs that subclass PyTorch's loader ask for it."""
+        return self.batch_sampler is not None
+
+    @property
+    def _index_sampler(self) -> Any:
+        """What says which samples are read next: lists of indices, or single ones."""
+        return self.batch_sampler if self._auto_collation else self.sampler
+
+    @property
+    def _dataset_kind(self) -> int:
+        """1 of a stream, else 0."""
+        return int(isinstance(self.dataset, IterableDataset))
+
     def __len__(self) -> int:
         """The number of batches. TypeError where the dataset or the sampler has no length."""
         if not isinstance(self.dataset, IterableDataset):
