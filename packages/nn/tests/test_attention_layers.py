@@ -204,3 +204,24 @@ def test_keys_and_values_of_different_lengths():
         nn.MultiheadAttention(4, 2)(x, longer, x)
     with pytest.raises(AssertionError, match="does not match"):
         nn.MultiheadAttention(4, 2, kdim=4, vdim=5)(x, longer, fb.zeros(2, 1, 5))
+
+
+@pytest.mark.parametrize("norm_first", [False, True])
+def test_blocks_of_transformer_layers_can_be_overridden(norm_first):
+    class Silent(nn.TransformerEncoderLayer):
+        def _sa_block(self, x, attn_mask, key_padding_mask, is_causal=False):
+            return fb.zeros_like(x)
+
+        def _ff_block(self, x):
+            return fb.zeros_like(x)
+
+    class Deaf(nn.TransformerDecoderLayer):
+        def _mha_block(self, x, mem, attn_mask, key_padding_mask, is_causal=False):
+            return fb.zeros_like(x)
+
+    x = fb.randn(5, 2, 8)
+    layer = Silent(8, 2, 16, dropout=0, norm_first=norm_first)
+    expected = x if norm_first else layer.norm2(layer.norm1(x))
+    assert fb.equal(layer(x), expected)
+    decoder = Deaf(8, 2, 16, dropout=0, norm_first=norm_first)
+    assert fb.equal(decoder(x, fb.zeros(3, 2, 8)), decoder(x, fb.ones(3, 2, 8)))

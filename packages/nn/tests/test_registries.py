@@ -159,3 +159,14 @@ def test_parameters_are_registered_by_what_stands_in_the_place_of_register_param
     layer.scale = nn.Parameter(fb.ones(1))
     assert [each.device.type for each in layer.parameters()] == ["meta"] * 3
     assert layer.scale.is_meta and layer.weight is layer._parameters["weight"]
+
+
+def test_a_registry_that_is_replaced_takes_its_attributes_along():
+    layer = nn.Linear(2, 2)
+    weight = nn.Parameter(fb.ones(2, 2))
+    layer._parameters = {"weight": weight, "bias": None}
+    assert layer.weight is weight and layer.bias is None
+    assert [name for name, _ in layer.named_parameters()] == ["weight"]
+    assert layer(fb.ones(1, 2)).tolist() == [[2, 2]]
+    layer._parameters["bias"] = nn.Parameter(fb.ones(2))
+    assert layer(fb.ones(1, 2)).tolist() == [[3, 3]]

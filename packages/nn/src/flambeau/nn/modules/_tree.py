@@ -111,7 +111,18 @@ class Tree:
                 dict.__setitem__(registries[registry], name, value)
                 if self._reads_through:
                     return
-        object.__setattr__(self, name, Registry.of(self, value) if name in REGISTRATION_HOOKS else value)
+        if name in REGISTRATION_HOOKS:
+            self._replace_registry(name, value)
+        else:
+            object.__setattr__(self, name, value)
+
+    def _replace_registry(self, kind: str, entries: Mapping[str, Any]) -> None:
+        """Put other entries in the place of a registry's; the attributes follow."""
+        attributes = vars(self)
+        for name in attributes.get(kind, ()):
+            attributes.pop(name, None)
+        attributes[kind] = registry = Registry.of(self, {})
+        registry.update(entries)
 
     def _enter(self, kind: str, name: str, value: Any) -> None:
         """Put ``value`` into the registry ``kind`` and the attribute, and take the name out of the other registries."""

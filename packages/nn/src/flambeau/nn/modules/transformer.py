@@ -70,6 +70,12 @@ class _Layer(Module):
     attentions: ClassVar[tuple[str, ...]] = ("self_attn",)
     self_attn: MultiheadAttention
     multihead_attn: MultiheadAttention
+    norm1: LayerNorm
+    norm2: LayerNorm
+    norm3: LayerNorm
+    dropout1: Dropout
+    dropout2: Dropout
+    dropout3: Dropout
 
     def __init__(
         self,
@@ -100,13 +106,19 @@ class _Layer(Module):
             setattr(self, f"dropout{number}", Dropout(dropout))
         self.activation = _get_activation_fn(activation) if isinstance(activation, str) else activation
 
-    def _with_residual(self, number: int, x: Tensor, part: Callable[[Tensor], Tensor]) -> Tensor:
-        """See Note [Residuals]."""
-        norm, dropout = getattr(self, f"norm{number}"), getattr(self, f"dropout{number}")
-        result: Tensor = x + dropout(part(norm(x))) if self.norm_first else norm(x + dropout(part(x)))
+    def _sa_block(
+        self, x: Tensor, attn_mask: Tensor | None, key_padding_mask: Tensor | None, is_causal: bool = False
+    ) -> Tensor:
+        """The attention of ``x`` to itself, and the dropout behind it. Subclasses may override it."""
+        result: Tensor = self.dropout1(_attend(self.self_attn, x, x, attn_mask, key_padding_mask, is_causal))
         return result
 
-    def _feed_forward(self, x: Tensor) -> Tensor:
+    def _residual(self, norm: LayerNorm, x: Tensor, part: Callable[[Tensor], Tensor]) -> Tensor:
+        """See Note [Residuals]."""
+        result: Tensor = x + part(norm(x)) if self.norm_first else norm(x + part(x))
+        return result
+
+    def _linear_layers(self, x: Tensor) -> Tensor:
         result: Tensor = self.linear2(self.dropout(self.activation(self.linear1(x))))
         return result
 
@@ -140,8 +152,15 @@ class TransformerEncoderLayer(_Layer):
         src_key_padding_mask: Tensor | None = None,
         is_causal: bool = False,
     ) -> Tensor:
-        attend = _attention(self.self_attn, None, src_mask, src_key_padding_mask, is_causal)
-        return self._with_residual(2, self._with_residual(1, src, attend), self._feed_forward)
+        x = self._residual(
+            self.norm1, src, lambda x: self._sa_block(x, src_mask, src_key_padding_mask, is_causal=is_causal)
+        )
+        return self._residual(self.norm2, x, self._ff_block)
+
+    def _ff_block(self, x: Tensor) -> Tensor:
+        """The two linear layers, and the dropout behind them. Subclasses may override it."""
+        result: Tensor = self.dropout2(self._linear_layers(x))
+        return result
 
 
 class TransformerDecoderLayer(_Layer):
@@ -168,23 +187,38 @@ class TransformerDecoderLayer(_Layer):
         tgt_is_causal: bool = False,
         memory_is_causal: bool = False,
     ) -> Tensor:
-        to_itself = _attention(self.self_attn, None, tgt_mask, tgt_key_padding_mask, tgt_is_causal)
-        to_memory = _attention(self.multihead_attn, memory, memory_mask, memory_key_padding_mask, memory_is_causal)
-        x = self._with_residual(2, self._with_residual(1, tgt, to_itself), to_memory)
-        return self._with_residual(3, x, self._feed_forward)
+        x = self._residual(self.norm1, tgt, lambda x: self._sa_block(x, tgt_mask, tgt_key_padding_mask, tgt_is_causal))
+        x = self._residual(
+            self.norm2,
+            x,
+            lambda x: self._mha_block(x, memory, memory_mask, memory_key_padding_mask, memory_is_causal),
+        )
+        return self._residual(self.norm3, x, self._ff_block)
+
+    def _mha_block(
+        self,
+        x: Tensor,
+        mem: Tensor,
+        attn_mask: Tensor | None,
+        key_padding_mask: Tensor | None,
+        is_causal: bool = False,
+    ) -> Tensor:
+        """The attention of ``x`` to the memory, and the dropout behind it. Subclasses may override it."""
+        result: Tensor = self.dropout2(_attend(self.multihead_attn, x, mem, attn_mask, key_padding_mask, is_causal))
+        return result
+
+    def _ff_block(self, x: Tensor) -> Tensor:
+        """The two linear layers, and the dropout behind them. Subclasses may override it."""
+        result: Tensor = self.dropout3(self._linear_layers(x))
+        return result
 
 
-def _attention(
-    layer: Any, memory: Tensor | None, mask: Tensor | None, padding: Tensor | None, is_causal: bool
-) -> Callable[[Tensor], Tensor]:
-    """The function of queries that attends to ``memory``, or to the queries themselves."""
+def _attend(
+    layer: Any, x: Tensor, memory: Tensor, mask: Tensor | None, padding: Tensor | None, is_causal: bool
+) -> Tensor:
     masks = {"attn_mask": mask, "key_padding_mask": padding, "is_causal": is_causal, "need_weights": False}
-
-    def attend(x: Tensor) -> Tensor:
-        output: Tensor = layer(x, *((x, x) if memory is None else (memory, memory)), **masks)[0]
-        return output
-
-    return attend
+    output: Tensor = layer(x, memory, memory, **masks)[0]
+    return output
 
 
 class TransformerEncoder(Module):
