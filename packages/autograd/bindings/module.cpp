@@ -209,5 +209,6 @@ PYBIND11_MODULE(_engine, m, pybind11::mod_gil_not_used()) {
         return py::make_tuple(primal, tangent.defined() ? py::cast(tangent) : py::object(py::none()));
       },
       tensor_argument(), py::arg());
+  define(m, "call_at_end", [](const py::function& callback) { call_at_end([callback] { callback(); }); });
   define(m, "bump_version", [](const Tensor& t) { t.storage().bump_version(); }, tensor_argument());
 }

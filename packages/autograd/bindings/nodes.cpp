@@ -19,11 +19,44 @@ py::object wrapped(const Tensor& t) {
   return t.defined() ? py::reinterpret_steal<py::object>(wrap(t)) : py::object(py::none());
 }
 
+// The class that Python shows nodes of one name in, such as MulBackward0: programs tell nodes apart by it.
+py::object class_named(const char* name) {
+  static py::dict* const classes = new py::dict;  // for the life of the process, as types of a C++ module are
+  const py::str key(name);
+  if (classes->contains(key)) return (*classes)[key];
+  const py::type base = py::type::of<Node>();
+  py::dict members;
+  members["__slots__"] = py::tuple();
+  members["__module__"] = base.attr("__module__");
+  const py::object made = py::module_::import("builtins").attr("type")(name, py::make_tuple(base), members);
+  return classes->attr("setdefault")(key, made);  // another thread may have been faster
+}
+
+// The Python object of a node. py::cast would make one of the class Node.
+py::object shown(const Ref<Node>& node) {
+  if (!node) return py::none();
+  const py::detail::type_info* const type = py::detail::get_type_info(typeid(Node));
+  if (const py::handle known = py::detail::get_object_handle(node.get(), type))
+    return py::reinterpret_borrow<py::object>(known);
+  const py::object kind = class_named(node->name());
+  py::object made =
+      py::reinterpret_steal<py::object>(py::detail::make_new_instance(reinterpret_cast<PyTypeObject*>(kind.ptr())));
+  auto* const instance = reinterpret_cast<py::detail::instance*>(made.ptr());
+  instance->get_value_and_holder().value_ptr() = node.get();
+  instance->owned = true;
+  type->init_instance(instance, &node);
+  return made;
+}
+
 py::tuple next_functions(const Node& n) {
   py::tuple out(n.edges.size());
-  for (size_t i = 0; i < n.edges.size(); ++i)
-    out[i] = py::make_tuple(n.edges[i].node ? py::cast(n.edges[i].node) : py::object(py::none()), n.edges[i].index);
+  for (size_t i = 0; i < n.edges.size(); ++i) out[i] = py::make_tuple(shown(n.edges[i].node), n.edges[i].index);
   return out;
+}
+
+// PyTorch's name of a node: that of a leaf carries its C++ namespace.
+std::string full_name(const Node& n) {
+  return (dynamic_cast<const AccumulateGrad*>(&n) ? "torch::autograd::" : "") + std::string(n.name());
 }
 
 // Which input a saved tensor is, by where its gradient goes; -1 if that does not tell.
@@ -78,7 +111,7 @@ py::object metadata(Node& n) {
     py::dict made;
     if (n.hooks->call_site) {
       made["traceback_"] = traceback_lines(n);
-      if (n.hooks->call_site->parent) made["parent_"] = py::cast(n.hooks->call_site->parent);
+      if (n.hooks->call_site->parent) made["parent_"] = shown(n.hooks->call_site->parent);
     }
     held.reset(made.release().ptr(), [](PyObject* dict) { Py_DECREF(dict); });
   }
@@ -108,7 +141,7 @@ std::string repr(const py::object& self) {
 PyObject* wrap_grad_fn(const Tensor& t) {
   const Edge edge = gradient_edge(t);
   if (!edge.node || !meta_of(t).grad_fn) return py::object(py::none()).release().ptr();
-  return py::cast(edge.node).release().ptr();
+  return shown(edge.node).release().ptr();
 }
 
 void bind_nodes(py::module_& m) {
@@ -118,14 +151,15 @@ void bind_nodes(py::module_& m) {
                   [](const py::args&, const py::kwargs&) -> py::object {  // copy.copy and the like find no other way
                     throw py::type_error("nodes are made by recording operations, not by calling or copying");
                   })
-      .def(
-          "name", [](const Node& n) { return std::string(n.name()); }, "The operator's name with the suffix Backward0.")
+      .def("name", &full_name, "The operator's name with the suffix Backward0.")
       .def("__repr__", &repr)
       .def_property_readonly("next_functions", exclusive(&next_functions),
                              "The nodes its gradients flow to, each with the number of the output.")
       .def_property_readonly("metadata", exclusive(&metadata), "A dict for whatever one wants to keep with the node.")
       .def_property_readonly("variable", exclusive(&variable), "Of an AccumulateGrad node: the leaf.")
-      .def_property_readonly("_sequence_nr", [](const Node& n) { return n.sequence; })
+      .def(
+          "_sequence_nr", [](const Node& n) { return n.sequence; },
+          "Nodes that are recorded later have larger numbers.")
       .def_property_readonly("_saved_bytes", exclusive([](const Node& n) {
                                const OperatorNode* node = operator_node(n);
                                return node ? node->saved_bytes() : 0;
@@ -138,7 +172,7 @@ void bind_nodes(py::module_& m) {
     const Edge edge = gradient_edge(t);
     require(bool(edge.node),
             "It is not possible to get the gradient edge for a Tensor that does not require gradients");
-    return py::make_tuple(py::cast(edge.node), edge.index);
+    return py::make_tuple(shown(edge.node), edge.index);
   };
   define(m, "gradient_edge", edge_of, tensor_argument());
   define(m, "current_run", &current_run);
@@ -146,7 +180,7 @@ void bind_nodes(py::module_& m) {
   define(m, "run_reaches", [](Node& n) { return run_reaches(&n); });
   define(m, "current_node", [] {
     Node* node = current_node();
-    return node ? py::cast(Ref<Node>(node)) : py::object(py::none());
+    return shown(Ref<Node>(node));
   });
 }
 

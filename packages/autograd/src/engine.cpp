@@ -15,6 +15,7 @@
 #include "engine.h"
 
 #include <algorithm>
+#include <functional>
 #include <optional>
 #include <unordered_map>
 #include <unordered_set>
@@ -64,6 +65,7 @@ struct Run {
   std::unordered_map<Node*, uint64_t> last_senders;  // the numbers of the last nodes that send to leaves
   std::vector<std::pair<Node*, Tensor>> accumulations;
   std::vector<RetainedGradient> retained;
+  std::vector<std::function<void()>> callbacks;  // for its end
   std::unordered_map<Node*, Gradients> overflow;
   std::unordered_set<Node*> needed;  // only if `selective`
   bool selective = false;
@@ -337,6 +339,10 @@ void Run::loop() {
   }
   for (size_t i = 0; i < leaves.size(); ++i) step(leaves[i]);
   finish();
+  for (size_t i = 0; i < callbacks.size(); ++i) {  // one may queue another
+    const std::function<void()> callback = std::move(callbacks[i]);
+    callback();
+  }
 }
 
 void Run::select() {
@@ -369,6 +375,11 @@ void Run::find_needed() {
       stack.pop_back();
     }
   }
+}
+
+void call_at_end(std::function<void()> callback) {
+  require(running, "Final callbacks can only be installed during backward pass.");
+  running->callbacks.push_back(std::move(callback));
 }
 
 bool run_is_selective() { return running && running->selective; }

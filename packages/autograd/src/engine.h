@@ -1,6 +1,8 @@
 // Running the graph backwards. Internal to the engine and its bindings.
 #pragma once
 
+#include <functional>
+
 #include "node.h"
 
 namespace flambeau::autograd {
@@ -27,6 +29,7 @@ FLAMBEAU_API std::vector<Tensor> run_backward(const std::vector<Root>& roots, co
 FLAMBEAU_API int64_t current_run();
 FLAMBEAU_API Node* current_node();
 FLAMBEAU_API bool run_reaches(Node* node);
-FLAMBEAU_API bool run_is_selective();  // it runs only what leads to given inputs
+FLAMBEAU_API bool run_is_selective();                           // it runs only what leads to given inputs
+FLAMBEAU_API void call_at_end(std::function<void()> callback);  // of the run that is under way, or it raises
 
 }  // namespace flambeau::autograd

@@ -313,10 +313,6 @@ Tensor make_dual(const Tensor& primal, const Tensor& tangent, size_t level) {
           "Trying to set a forward gradient that has a different size than that of the original Tensor, this is not "
           "supported. Tensor is of size ",
           primal.shape(), " while the given forward gradient is of size ", tangent.shape(), ".");
-  require(primal.dtype() == tangent.dtype(),
-          "Trying to set a forward gradient that has a different dtype than that of the original Tensor, this is not "
-          "supported. Tensor is of dtype ",
-          primal.dtype(), " while the given forward gradient is of dtype ", tangent.dtype(), ".");
   const Tensor dual = seen_from(level, repeats(primal) ? clone(primal) : primal);  // a tangent repeats nothing
   set_tangent(dual, level, tangent);
   return dual;

@@ -18,7 +18,7 @@ def test_an_edge_stands_for_its_tensor(x):
     edge = graph.get_gradient_edge(y)
     assert edge.node is y.grad_fn and edge.output_nr == 0
     leaf = graph.get_gradient_edge(x)
-    assert leaf.node.name() == "AccumulateGrad" and leaf.node.variable is x
+    assert leaf.node.name() == "torch::autograd::AccumulateGrad" and leaf.node.variable is x
     z = (y * 3).sum()
     assert grad(z, edge, retain_graph=True)[0].tolist() == [3, 3, 3]
     assert grad(z, leaf, retain_graph=True)[0].tolist() == [6, 12, 18]

@@ -21,7 +21,7 @@ def test_nodes_and_edges(x):
     (add, index) = y.grad_fn.next_functions[0]
     assert (y.grad_fn.name(), add.name(), index) == ("SumBackward0", "AddBackward0", 0)
     (mul, _), (leaf, _) = add.next_functions
-    assert mul.name() == "MulBackward0" and leaf.name() == "AccumulateGrad"
+    assert mul.name() == "MulBackward0" and leaf.name() == "torch::autograd::AccumulateGrad"
     assert leaf.variable is x and leaf.next_functions == ()
     assert mul.next_functions == ((leaf, 0), (None, 0))
     assert y.grad_fn is y.grad_fn and isinstance(add, autograd.graph.Node)
@@ -166,3 +166,50 @@ def test_a_node_is_not_made_by_hand():
     for make in (type(node), lambda: type(node).__new__(type(node)), lambda: copy.copy(node)):
         with pytest.raises(TypeError):
             make()
+
+
+def test_nodes_have_classes_of_their_names():
+    x = fb.tensor([2.0], requires_grad=True)
+    product, other = x * x, x * 3
+    kind = type(product.grad_fn)
+    assert (
+        kind.__name__ == "MulBackward0"
+        and kind is type(other.grad_fn)
+        and isinstance(product.grad_fn, autograd.graph.Node)
+    )
+    assert product.grad_fn is product.grad_fn
+    assert type(product.grad_fn.next_functions[0][0]).__name__ == "AccumulateGrad"
+    assert other.grad_fn._sequence_nr() > product.grad_fn._sequence_nr()
+    with pytest.raises(TypeError, match="recording operations"):
+        kind()
+
+
+def test_callbacks_are_called_at_the_end_of_the_run():
+    queue = autograd.Variable._execution_engine.queue_callback
+    x = fb.tensor([1.0], requires_grad=True)
+    seen = []
+
+    def at_end():
+        seen.append(x.grad.tolist())
+        if len(seen) < 2:
+            queue(at_end)
+
+    y = x * 2
+    y.register_hook(lambda g: queue(at_end))
+    y.backward()
+    assert seen == [[2.0], [2.0]]
+    with pytest.raises(RuntimeError, match="only be installed during backward"):
+        queue(at_end)
+
+
+def test_an_error_in_a_callback_is_raised_and_the_next_run_works():
+    def fail():
+        raise KeyError("mine")
+
+    x = fb.tensor([1.0], requires_grad=True)
+    y = x * 2
+    y.register_hook(lambda g: autograd.Variable._execution_engine.queue_callback(fail))
+    with pytest.raises(KeyError, match="mine"):
+        y.backward()
+    (x * 3).backward()
+    assert x.grad.tolist() == [5.0]

@@ -304,3 +304,12 @@ COLUMNS, VECTORS = MATRICES[:, :, :2], MATRICES[:, 0]
 )
 def test_native_linear_algebra(function, batches):
     assert fb.allclose(vmap(function)(*batches), looped(function, *batches), rtol=1e-4, atol=1e-4)
+
+
+def test_gradients_of_an_outer_graph_are_mapped():
+    x = fb.arange(3.0, requires_grad=True)
+    y = x**2
+    rows = fb.vmap(lambda v: fb.autograd.grad(y, x, v, retain_graph=True)[0])(fb.eye(3))
+    assert fb.equal(rows, fb.diag(2 * x))
+    with pytest.raises(NotImplementedError, match=r"use func.grad or func.vjp"):
+        fb.vmap(lambda v: fb.autograd.grad((x * v).sum(), x, v)[0])(fb.ones(3))

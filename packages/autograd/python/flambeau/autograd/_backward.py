@@ -143,7 +143,9 @@ def grad(
     given = sources
     if "flambeau.sparse" in sys.modules:  # the gradient of a sparse tensor is that of its values
         sources = [source._val if getattr(source, "layout", strided) is not strided else source for source in sources]
-    if is_grads_batched:
+    if (level := _level_of(seeds)) and not is_grads_batched:
+        found = _mapped(level, results, sources, seeds, keep, create_graph)
+    elif is_grads_batched:
         found = _batched(results, sources, seeds, keep, create_graph)
     else:
         found = _engine.run(results, seeds, keep, create_graph, sources, False)
@@ -162,6 +164,39 @@ def _in(source: Any, gradient: Tensor | None) -> Tensor | None:
         return gradient
     made: Tensor = source._like(gradient)
     return made
+
+
+def _level_of(seeds: list[Tensor | None]) -> int:
+    """The innermost level of `vmap` that a gradient stands for a batch of; 0: none does."""
+    placeholders = sys.modules.get("flambeau.func._placeholders")
+    return placeholders.highest_level(seeds) if placeholders and placeholders.maps.running else 0
+
+
+def _mapped(
+    level: int,
+    results: list[Any],
+    sources: list[Any],
+    seeds: list[Tensor | None],
+    keep: bool,
+    create_graph: bool,
+) -> tuple[Tensor | None, ...]:
+    """The gradients inside of `vmap`, from gradients that it maps: a run for each entry of the batch."""
+    from flambeau.func import _placeholders
+
+    if _placeholders.highest_level([*results, *sources]) >= level:
+        raise NotImplementedError(
+            "autograd.grad inside of vmap takes grad_outputs that are mapped, not outputs or inputs that are; "
+            "use func.grad or func.vjp for those"
+        )
+    size = _placeholders.maps.running[level - 1].size
+    whole: list[Tensor | None] = []
+    for seed in seeds:
+        if seed is not None:
+            mapped: Any = seed
+            seed = mapped.value if _placeholders.is_batched_at(seed, level) else seed.expand(size, *seed.shape)
+        whole.append(seed)
+    found = _batched(results, sources, whole, keep, create_graph)
+    return tuple(_placeholders.wrapped(each, level) for each in found)
 
 
 def _batched(

@@ -105,7 +105,7 @@ def draw(outputs: Tensor | GradientEdge | Iterable[Tensor | GradientEdge]) -> Dr
 
 
 def _box(node: Any, is_root: bool) -> _Box:
-    if node.name() == "AccumulateGrad":
+    if node.name() == "torch::autograd::AccumulateGrad":
         return _Box(("leaf", _sizes(node._output_sizes)), "leaf")
     lines = [node.name(), _sizes(node._output_sizes)]
     if node._saved_bytes:

@@ -40,12 +40,11 @@ class saved_tensors_hooks:
 class save_on_cpu(saved_tensors_hooks):
     """Keeps saved tensors in the host's memory and brings them back to their device: copies, as PyTorch makes them.
 
-    ``pin_memory`` puts them into memory that GPUs copy from beside their other work; RuntimeError without a GPU.
+    ``pin_memory`` puts them into memory that GPUs copy from beside their other work, where there is a GPU.
     """
 
     def __init__(self, pin_memory: bool = False, device_type: str = "cuda") -> None:
-        if pin_memory and not flambeau.cuda.is_available():
-            raise RuntimeError(f"save_on_cpu(pin_memory=True) needs a GPU: {flambeau._core._cuda_obstacle()}")
+        pin_memory = pin_memory and flambeau.cuda.is_available()
 
         def pack(tensor: Tensor) -> tuple[Any, Tensor]:
             kept = tensor.cpu().pin_memory() if pin_memory else tensor.cpu()

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from flambeau import Tensor, _extension_points
+from flambeau import Tensor, _extension_points, _suggestions
 from flambeau.autograd import _engine
 
 __all__ = ["UnpackedDualTensor", "dual_level", "enter_dual_level", "exit_dual_level", "make_dual", "unpack_dual"]
@@ -41,6 +41,12 @@ class UnpackedDualTensor(NamedTuple):
 
     primal: Tensor
     tangent: Tensor | None
+
+
+def __getattr__(name: str) -> int:
+    if name == "_current_level":  # PyTorch's name for the number of the open level; -1: none is
+        return -1 if _open.level is None else _open.level
+    raise _suggestions.unknown_attribute(__name__, name)
 
 
 def enter_dual_level() -> int:
@@ -80,9 +86,9 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
 
     Args:
         tensor: floating or complex.
-        tangent: of the same shape and dtype.
+        tangent: of the same shape; operators convert one of another dtype.
         level: the one that is open.
-    Raises: RuntimeError if no level is open, the tensor is dual already or the tangent differs in shape or dtype;
+    Raises: RuntimeError if no level is open, the tensor is dual already or the tangent differs in shape;
         ValueError for integers.
     Gradient: both arguments.
     """

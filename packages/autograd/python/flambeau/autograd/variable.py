@@ -1,14 +1,28 @@
 """``Variable``, an older name of ``Tensor``."""
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 from flambeau import Tensor
+from flambeau.autograd import _engine
 
 
 class _AnyTensor(type):
     def __instancecheck__(cls, instance: Any) -> bool:
         return isinstance(instance, Tensor)
+
+
+class _ExecutionEngine:
+    """What runs graphs backwards, under the name that programs know it by."""
+
+    @staticmethod
+    def queue_callback(callback: Callable[[], object]) -> None:
+        """Call ``callback()`` at the end of the run that is under way. A hook of a tensor or a module asks for it.
+
+        Raises: RuntimeError outside of a run.
+        """
+        _engine.call_at_end(callback)
 
 
 class Variable(metaclass=_AnyTensor):
@@ -18,6 +32,8 @@ class Variable(metaclass=_AnyTensor):
     >>> flambeau.autograd.Variable(flambeau.ones(2), requires_grad=True)
     tensor([1., 1.], requires_grad=True)
     """
+
+    _execution_engine = _ExecutionEngine
 
     def __new__(cls, data: Tensor, requires_grad: bool = False, volatile: bool | None = None) -> Any:
         if not isinstance(data, Tensor):

@@ -211,7 +211,7 @@ def reached(outputs: Iterable[Tensor]) -> set[Tensor]:
     while waiting:
         node = waiting.pop()
         below = {each for each, _ in node.next_functions if each is not None} - seen
-        if not node.next_functions and node.name() == "AccumulateGrad":
+        if not node.next_functions and node.name() == "torch::autograd::AccumulateGrad":
             found.add(node.variable)
         seen |= below
         waiting.extend(below)

@@ -74,14 +74,19 @@ class _Layers:
     def _enter(self) -> None:
         node = (self._probe * 1).grad_fn
         assert node is not None
-        self._starts.append(node._sequence_nr)
+        self._starts.append(node._sequence_nr())
 
     def _leave(self, result: Any, scope: str) -> None:
         start = self._starts.pop()
         waiting = [tensor.grad_fn for tensor in _tensors(result)]
         while waiting:
             node: Any = waiting.pop()
-            if node is None or node in self.scopes or node.name() == "AccumulateGrad" or node._sequence_nr < start:
+            if (
+                node is None
+                or node in self.scopes
+                or node.name() == "torch::autograd::AccumulateGrad"
+                or node._sequence_nr() < start
+            ):
                 continue
             self.scopes[node] = scope
             waiting += [following for following, _ in node.next_functions]
@@ -106,7 +111,7 @@ class _Drawing:
         return self._graph
 
     def _add(self, node: Any) -> None:
-        if node.name() == "AccumulateGrad":
+        if node.name() == "torch::autograd::AccumulateGrad":
             name, operator = self._leaves.get(id(node.variable), (f"{self._layers.top}/constant", "Constant"))
         else:
             operator = node.name().removesuffix("Backward0")
