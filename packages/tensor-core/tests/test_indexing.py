@@ -188,7 +188,6 @@ def test_integers_beside_arrays():
         np.int64(2),
         (np.int64(1), np.int32(-1)),
         np.array(3),
-        [[0, 1], [2, 3]],
         range(2),
         [True, False, False, True],
         (np.array([[0], [1]]), np.array([[1, 2]])),
@@ -303,11 +302,13 @@ def test_zero_dimensional():
 
 def test_masks_of_bytes_and_indices_of_every_integer_type():
     array, x = pair()
-    assert np.array_equal(x[fb.tensor([1, 0, 0, 1], dtype=fb.uint8)].numpy(), array[[0, 3]])
+    with pytest.warns(UserWarning, match="dtype torch.uint8 is now deprecated"):
+        assert np.array_equal(x[fb.tensor([1, 0, 0, 1], dtype=fb.uint8)].numpy(), array[[0, 3]])
+    with pytest.warns(UserWarning, match="dtype torch.uint8 is now deprecated"):
+        assert x[fb.tensor(1, dtype=fb.uint8)].shape == (1, *SHAPE)
     for dtype in (fb.int8, fb.int16, fb.int32, fb.int64):
         assert np.array_equal(x[fb.tensor([1, -1], dtype=dtype)].numpy(), array[[1, -1]])
         assert np.array_equal(x[fb.tensor(2, dtype=dtype)].numpy(), array[2])
-    assert x[fb.tensor(1, dtype=fb.uint8)].shape == (1, *SHAPE)
     assert x[fb.tensor(False)].shape == (0, *SHAPE)
     x[fb.tensor(False)] = 5.0
     assert np.array_equal(x.numpy(), array)
@@ -315,6 +316,7 @@ def test_masks_of_bytes_and_indices_of_every_integer_type():
     assert (x == 5).all()
 
 
+@pytest.mark.filterwarnings("ignore:Using a non-tuple sequence")
 def test_hostile_indices():
     class Liar:
         def __init__(self, error):
@@ -400,3 +402,40 @@ def test_rows_of_a_table_are_shortened(p, dtype):
         fb.embedding_renorm_(table, fb.tensor([6]), 1.0, p)
     with pytest.raises(RuntimeError, match="matrix"):
         fb.embedding_renorm_(fb.zeros(3), fb.tensor([0]), 1.0, p)
+
+
+def test_a_list_of_several_indices_is_a_tuple_and_warns():
+    _, x = pair()
+    with pytest.warns(UserWarning, match="non-tuple sequence for multidimensional indexing is deprecated"):
+        assert fb.equal(x[[[0, 1], [1, 0]]], x[fb.tensor([0, 1]), fb.tensor([1, 0])])
+    with pytest.warns(UserWarning, match="deprecated"):
+        assert fb.equal(x[[0, slice(0, 2)]], x[0, 0:2])
+    assert x[[0, 1]].shape == (2, 3, 5)
+
+
+def test_leading_ones_of_what_is_assigned_are_dropped():
+    array, x = pair((4, 4))
+    x[range(4), range(4)] = fb.ones(1, 4)
+    array[range(4), range(4)] = np.ones((1, 4))
+    np.testing.assert_array_equal(x.numpy(), array)
+    x[fb.ones(4, 4).bool()] = fb.zeros(1, 1, 16)
+    assert x.sum() == 0
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ((0, 3), "index 3 is out of bounds for dimension 1 with size 3"),
+        ((slice(None), None, 1, 7), "index 7 is out of bounds for dimension 2 with size 5"),
+        ((..., -6), "index -6 is out of bounds for dimension 2 with size 5"),
+        (([0, 1], 1, 5), "index 5 is out of bounds for dimension 2 with size 5"),
+    ],
+)
+def test_an_index_out_of_bounds_is_named_by_its_place_in_the_tensor(key, text):
+    with pytest.raises(IndexError, match=text):
+        pair()[1][key]
+
+
+def test_a_number_has_no_dimension_to_index():
+    with pytest.raises(IndexError, match="invalid index of a 0-dim tensor"):
+        fb.tensor(1)[0]

@@ -1,5 +1,6 @@
 // tensor[key] and tensor[key] = value: integers, slices, None, Ellipsis, masks and index tensors.
 #include "calls/intercept.h"
+#include "calls/warning.h"
 #include "calls/watch.h"
 
 namespace flambeau::python {
@@ -12,7 +13,11 @@ struct Indexed {
   Tensors advanced;
   bool is_advanced = false;
   int64_t masked_dims = 0;  // dimensions covered by masks beyond the first of each
+  int64_t used = 0;         // dimensions of the indexed tensor that the key has covered so far
 };
+
+constexpr const char* kNoDimensions =
+    "invalid index of a 0-dim tensor. Use `tensor.item()` in Python to convert a 0-dim tensor to a number";
 
 int64_t as_int(PyObject* o) {
   const int64_t v = PyNumber_AsSsize_t(o, PyExc_IndexError);
@@ -49,6 +54,20 @@ Tensor slice_view(const Tensor& t, int64_t dim, PyObject* o) {
   return slice(t, dim, start, stop, step);
 }
 
+// One slice along a dimension, which the error calls by its place in the tensor that the program indexed.
+Tensor chosen(const Tensor& t, int64_t dim, int64_t i, int64_t place) {
+  const int64_t size = t.shape()[dim];
+  require<IndexError>(i >= -size && i < size, "index ", i, " is out of bounds for dimension ", place, " with size ",
+                      size);
+  return select(t, dim, i);
+}
+
+// The mask that a tensor of bytes stands for: PyTorch's masks were such before it had a dtype for truth values.
+Tensor mask_of(const Tensor& bytes) {
+  warn("indexing with dtype torch.uint8 is now deprecated, please use a dtype torch.bool instead.");
+  return to(bytes, Dtype::bool_);
+}
+
 // How many dimensions of the tensor a key element uses up.
 int consumed(PyObject* o) {
   if (o == Py_None || o == Py_Ellipsis || PyBool_Check(o)) return 0;
@@ -71,18 +90,20 @@ void apply(Indexed& r, int64_t& dim, PyObject* o) {
     r.view = unsqueeze(r.view, dim++);
   } else if (PySlice_Check(o)) {
     r.view = slice_view(r.view, dim++, o);
+    ++r.used;
   } else if (PyBool_Check(o)) {  // a dimension of size one or none
     r.view = unsqueeze(r.view, dim);
     apply_advanced(r, dim, full({1}, Scalar(o == Py_True), Dtype::bool_));
   } else if (is_plain_int(o)) {
     require<IndexError>(dim < r.view.dim(), "too many indices for tensor of dimension ", r.view.dim());
-    r.view = select(r.view, dim, as_int(o));
+    r.view = chosen(r.view, dim, as_int(o), r.used++);
   } else if (is_tensor(o)) {
-    const Tensor index = tensor_of(o).dtype() == Dtype::uint8 ? to(tensor_of(o), Dtype::bool_) : tensor_of(o);
+    const Tensor index = tensor_of(o).dtype() == Dtype::uint8 ? mask_of(tensor_of(o)) : tensor_of(o);
     if (index.dtype() == Dtype::bool_ && index.dim() == 0) {
       r.view = unsqueeze(r.view, dim);
       return apply_advanced(r, dim, reshape(index, {1}));
     }
+    r.used += consumed(o);
     apply_advanced(r, dim, index);
   } else {
     detail::raise<IndexError>(
@@ -91,8 +112,28 @@ void apply(Indexed& r, int64_t& dim, PyObject* o) {
   }
 }
 
-Indexed resolve(const Tensor& t, PyObject* key) {
-  Indexed r{t, {}, false, 0};
+// A list of several indices, such as x[[[0, 1], [1, 0]]], as the tuple that PyTorch still takes it for; null: of
+// others.
+Object as_tuple(PyObject* key) {
+  constexpr Py_ssize_t kMost = 32;  // a longer one is a list of numbers
+  if (!PyList_Check(key) || PyList_GET_SIZE(key) >= kMost) return {};
+  Object items(checked(PyList_AsTuple(key)));
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(items.get()); ++i) {
+    PyObject* const o = PyTuple_GET_ITEM(items.get(), i);
+    const bool sequence = PySequence_Check(o) && !PyUnicode_Check(o);
+    if (!sequence && !is_tensor(o) && !PySlice_Check(o) && o != Py_None && o != Py_Ellipsis) continue;
+    warn(
+        "Using a non-tuple sequence for multidimensional indexing is deprecated; use x[tuple(seq)] instead of x[seq], "
+        "or x[tensor(seq)] for one index of several dimensions");
+    return items;
+  }
+  return {};
+}
+
+Indexed resolve(const Tensor& t, PyObject* given) {
+  Indexed r{t, {}};
+  const Object several = as_tuple(given);
+  PyObject* const key = several ? several.get() : given;
   if (!PyTuple_Check(key)) {
     int64_t dim = 0;
     if (key != Py_Ellipsis) apply(r, dim, normalized(key).get());
@@ -114,6 +155,7 @@ Indexed resolve(const Tensor& t, PyObject* key) {
       require<IndexError>(!seen_ellipsis, "an index can only have a single ellipsis ('...')");
       seen_ellipsis = true;
       dim += t.dim() - used;
+      r.used += t.dim() - used;
     } else {
       apply(r, dim, o);
     }
@@ -121,7 +163,7 @@ Indexed resolve(const Tensor& t, PyObject* key) {
   return r;
 }
 
-// Leading dimensions of size one beyond the target's are dropped, as in x[0] = y with y of shape (1, n).
+// Leading dimensions of size one beyond `dims` are dropped, as in x[0] = y with y of shape (1, n).
 Tensor trim_leading(Tensor source, int dims) {
   while (source.dim() > dims && source.shape()[0] == 1) source = select(source, 0, 0);
   return source;
@@ -134,7 +176,10 @@ PyObject* get_item(PyObject* self, PyObject* key) {
     Caller caller;
     if (caller.asks("__getitem__", self, key)) return caller.answer;
     const Tensor& t = tensor_of(self);
-    if (PyLong_CheckExact(key)) return wrap_tensor(select(t, 0, as_int(key)));
+    if (PyLong_CheckExact(key)) {
+      require<IndexError>(t.dim() > 0, kNoDimensions);
+      return wrap_tensor(select(t, 0, as_int(key)));
+    }
     const Indexed r = resolve(t, key);
     if (r.is_advanced) return wrap_tensor(index(r.view, r.advanced));
     return wrap_tensor(r.view.same(t) ? expand(t, t.shape()) : r.view);
@@ -168,7 +213,7 @@ int set_item(PyObject* self, PyObject* key, PyObject* value) {
     }
     const Tensor source = operand.tensor ? *operand.tensor : scalar_tensor(operand.scalar, t.dtype());
     if (r.is_advanced)
-      index_put(r.view, r.advanced, to(source, t.dtype()), false, Write::InPlace);
+      index_put(r.view, r.advanced, to(trim_leading(source, 0), t.dtype()), false, Write::InPlace);
     else
       copy_(r.view, trim_leading(source, r.view.dim()));
     Py_RETURN_NONE;
