@@ -115,7 +115,7 @@ def test_what_is_no_ordinary_file_is_written_to_and_stays(tmp_path):
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     try:
-        flambeau.save({"a": flambeau.arange(5)}, pipe)
+        flambeau.save({"a": flambeau.arange(5)}, pipe, format="safetensors")
         assert os.read(reader, 10_000) == saved({"a": flambeau.arange(5)})
     finally:
         os.close(reader)

@@ -58,17 +58,27 @@ std::string advice(const Call& call, std::string_view expected, PyObject* got) {
 
 }  // namespace
 
+namespace {
+
+// The name of an object's type without its module, as PyTorch's errors have it.
+std::string_view type_of(PyObject* o) {
+  const std::string_view full = Py_TYPE(o)->tp_name;
+  return full.substr(full.rfind('.') + 1);  // all of it where there is no dot
+}
+
+}  // namespace
+
 void wrong_argument(const Call& call, const char* expected, PyObject* got) {
   refuse_unsupported(call, got);
   detail::raise<TypeError>(call.function, "(): argument '", PyUnicode_AsUTF8(call.parameter->name), "' (position ",
-                           call.position + 1, ") must be ", expected, ", not ", Py_TYPE(got)->tp_name,
+                           call.position + 1, ") must be ", expected, ", not ", type_of(got),
                            advice(call, expected, got));
 }
 
 void wrong_element(const Call& call, const char* expected, Py_ssize_t position, PyObject* got) {
   detail::raise<TypeError>(call.function, "(): argument '", PyUnicode_AsUTF8(call.parameter->name), "' (position ",
                            call.position + 1, ") must be ", expected, ", but its element ", position, " is ",
-                           Py_TYPE(got)->tp_name);
+                           type_of(got));
 }
 
 namespace {
@@ -122,7 +132,7 @@ bool in_old_order(const Binding& b, PyObject* const* args, size_t count, size_t 
   std::string named;
   for (size_t i = positional; i < count; ++i)
     named += (i > positional ? " and " : "") + std::string(text_of(b.parameters[i].name)) + "=";
-  warn(b.name + "(): a number before the other tensors is deprecated; give it behind them, as " + named +
+  warn("This overload of " + b.name + " is deprecated: give the number behind the other tensors, as " + named +
        "; the signature is " + b.signature);
   return true;
 }

@@ -65,6 +65,7 @@ struct OperatorObject {
   PyObject_HEAD vectorcallfunc vectorcall;
   const Binding* binding;
   std::atomic<PyObject*> module;  // an interned text that was assigned to __module__, or null
+  PyObject* attributes;           // a dict of what programs have set, or null
 };
 extern PyTypeObject* operator_type;
 inline const Binding* binding_of(PyObject* callable) {  // null if it is no operator

@@ -49,7 +49,8 @@ void each_out(PyObject* result, PyObject* out, F&& f) {
 // What may refuse to be written is asked before anything is.
 void store_out(const Binding& b, PyObject* result, PyObject* out) {
   each_out(result, out, [&](const Tensor&, const Tensor& to) { begin_inplace(to, b.name.c_str()); });
-  each_out(result, out, [](const Tensor& from, const Tensor& to) {
+  each_out(result, out, [&b](const Tensor& from, const Tensor& to) {
+    if (b.flags & kKeepsOut && to.numel() == from.numel()) return copy_values(to, view(from, to.shape()));
     if (!(to.shape() == from.shape())) resize(to, from.shape());
     copy_values(to, from);
   });

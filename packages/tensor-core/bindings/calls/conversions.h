@@ -60,7 +60,7 @@ struct From<int64_t> {
       const int64_t v = PyLong_AsLongLongAndOverflow(o, &overflow);
       if (FLAMBEAU_LIKELY(!overflow)) return v;
     }
-    const bool whole = is_tensor(o) ? tensor_of(o).dim() == 0 : PyIndex_Check(o) && !PyBool_Check(o);
+    const bool whole = is_tensor(o) ? tensor_of(o).numel() == 1 : PyIndex_Check(o) && !PyBool_Check(o);
     if (!whole) wrong_argument(call, "int", o);
     const Object index(checked(PyNumber_Index(o)));
     const int64_t v = PyLong_AsLongLongAndOverflow(index.get(), &overflow);

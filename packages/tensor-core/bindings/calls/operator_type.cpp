@@ -79,7 +79,8 @@ PyObject* operator_reduce(PyObject* self, PyObject*) {
   return operator_name(self, nullptr);
 }  // pickled by its global name
 
-PyGetSetDef operator_attributes[] = {{"__name__", operator_name, nullptr, nullptr, nullptr},
+PyGetSetDef operator_attributes[] = {{"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, nullptr, nullptr},
+                                     {"__name__", operator_name, nullptr, nullptr, nullptr},
                                      {"__qualname__", operator_name, nullptr, nullptr, nullptr},
                                      {"__module__", operator_module, set_operator_module, nullptr, nullptr},
                                      {"__doc__", operator_doc, nullptr, nullptr, nullptr},
@@ -93,7 +94,9 @@ PyGetSetDef operator_attributes[] = {{"__name__", operator_name, nullptr, nullpt
                                      {}};
 PyMethodDef operator_methods[] = {{"__reduce__", operator_reduce, METH_NOARGS, nullptr}, {}};
 PyMemberDef operator_members[] = {
-    {"__vectorcalloffset__", T_PYSSIZET, offsetof(OperatorObject, vectorcall), READONLY, nullptr}, {}};
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(OperatorObject, vectorcall), READONLY, nullptr},
+    {"__dictoffset__", T_PYSSIZET, offsetof(OperatorObject, attributes), READONLY, nullptr},
+    {}};
 PyType_Slot operator_slots[] = {{Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
                                 {Py_tp_repr, reinterpret_cast<void*>(operator_repr)},
                                 {Py_tp_descr_get, reinterpret_cast<void*>(operator_bind)},
@@ -116,6 +119,7 @@ PyObject* make_operator(const Binding* binding, vectorcallfunc call) {
   o->vectorcall = call;
   o->binding = binding;
   new (&o->module) std::atomic<PyObject*>(nullptr);
+  o->attributes = nullptr;
   return reinterpret_cast<PyObject*>(o);
 }
 

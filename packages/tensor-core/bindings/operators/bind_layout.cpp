@@ -5,12 +5,23 @@ namespace flambeau::python {
 
 namespace {
 
+// A storage of elements must have the tensor's dtype; one of bytes goes with any.
+void require_elements_of(const Tensor& self, PyObject* source) {
+  if (is_tensor(source)) return;
+  const Object dtype(PyObject_GetAttrString(source, "dtype"));
+  if (!dtype) return PyErr_Clear();
+  require(Py_TYPE(dtype.get()) != dtype_type || dtype.get() == dtype_object(self.dtype()),
+          "Expected a Storage of type ", self.dtype(), " or an UntypedStorage, but got one of ",
+          text_of(Object(checked(PyObject_Str(dtype.get()))).get()));
+}
+
 Tensor shared_with(const Tensor& self, PyObject* source, int64_t offset, std::optional<Shape> size,
                    std::optional<Shape> stride) {
   if (source == Py_None) {
     set_storage(self, empty({0}, self.dtype()), {0}, {1}, 0);
     return self;
   }
+  require_elements_of(self, source);
   const Object held(is_tensor(source) ? Py_NewRef(source) : PyObject_GetAttrString(source, "_bytes"));
   if (!held || !is_tensor(held.get())) {
     PyErr_Clear();
@@ -40,6 +51,13 @@ void bind_layout() {
       [](const Tensor& t) {
         return from_storage(t.impl()->storage, {int64_t(t.storage().bytes())}, {1}, 0, Dtype::uint8);
       });
+  def("_resize_storage(input, nbytes)", kPrivate, "Gives the tensor's storage another size.",
+      [](const Tensor& t, int64_t nbytes) {
+        require(nbytes >= 0, "resize_: the size in bytes must not be negative, got ", nbytes);
+        wait_for_operators();
+        t.storage().resize(size_t(nbytes));
+        return t;
+      });
   def("_share_memory(input)", kPrivate, "Moves the tensor's storage to memory that other processes can have.",
       [](const Tensor& t) {
         wait_for_operators();
@@ -54,6 +72,8 @@ void bind_layout() {
         require<ValueError>(descriptor == int(descriptor), "_from_shared(): ", descriptor, " is no descriptor");
         return from_storage(Storage::map_shared(int(descriptor), size_t(nbytes)), {nbytes}, {1}, 0, Dtype::uint8);
       });
+  def("_is_view(input)", kMethod, "Whether the tensor shows the memory of another one, its ``_base``.",
+      [](const Tensor& t) { return bool(t.impl()->base); });
   def("set_(input, source=None, storage_offset=0, size=None, stride=None)", kMethod,
       "Makes the tensor show the memory of another tensor or of a storage; without one, an empty one.", shared_with);
 }

@@ -64,6 +64,13 @@ Tensor conjugate(const Tensor& t) {  // of a complex tensor it is one of its own
   return conj(t);
 }
 
+// The same elements without history. A program writes to them behind autograd's back, as initialisers do.
+Tensor data_of(const Tensor& t) {
+  Tensor data = alias(t);
+  data.impl()->counts_changes = false;
+  return data;
+}
+
 AutogradMeta* meta(PyObject* self) { return tensor_of(self).impl()->autograd; }
 
 #define FLAMBEAU_GET(name, expression)                      \
@@ -89,7 +96,7 @@ FLAMBEAU_GET(retains_grad, PyBool_FromLong(meta(self) && meta(self)->retains_gra
 FLAMBEAU_GET(output_number, PyLong_FromUnsignedLong(meta(self) ? meta(self)->output_index : 0))
 FLAMBEAU_GET(version, (require(!t.storage().inference(), "Inference tensors do not track version counter."),
                        PyLong_FromUnsignedLong(t.storage().version())))
-FLAMBEAU_GET(data, wrap_tensor(alias(t)))
+FLAMBEAU_GET(data, wrap_tensor(data_of(t)))
 FLAMBEAU_GET(transposed, wrap_tensor(reversed(t)))
 FLAMBEAU_GET(matrix_transposed,
              (require(t.dim() >= 2, "tensor.mT is only supported on matrices or batches of matrices. Got ", t.dim(),
@@ -270,7 +277,8 @@ PyGetSetDef tensor_attributes[] = {
     FLAMBEAU_ATTRIBUTE("output_nr", get_output_number, nullptr, "Which output of grad_fn this is."),
     FLAMBEAU_ATTRIBUTE("_version", get_version, nullptr, "How often the memory was changed in place."),
     FLAMBEAU_ATTRIBUTE("_base", get_base, nullptr, "Of a view, the tensor it views."),
-    FLAMBEAU_ATTRIBUTE("data", get_data, asked_to_set<set_data>, "The same elements without history."),
+    FLAMBEAU_ATTRIBUTE("data", get_data, asked_to_set<set_data>,
+                       "The same elements without history; writing to them does not count as a change."),
     FLAMBEAU_ATTRIBUTE("T", get_transposed, nullptr, "The dimensions reversed."),
     FLAMBEAU_ATTRIBUTE("mT", get_matrix_transposed, nullptr, "The last two dimensions exchanged."),
     FLAMBEAU_ATTRIBUTE("H", get_adjoint, nullptr, "The conjugate transpose of a matrix."),

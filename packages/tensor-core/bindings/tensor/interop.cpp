@@ -319,8 +319,10 @@ void bind_interop() {
         const Object flat(checked(PyObject_CallMethod(bytes.get(), "cast", "s", "B")));
         const Tensor raw = tensor_from_buffer(flat.get());
         const int64_t size = item_size(dtype), available = raw.numel() - offset;
-        require<ValueError>(offset >= 0 && offset <= raw.numel(), "offset (", offset,
-                            " bytes) must be non-negative and no greater than buffer length (", raw.numel(), " bytes)");
+        require<ValueError>(raw.numel() == 0 || (offset >= 0 && offset < raw.numel()), "offset (", offset,
+                            " bytes) must be non-negative and less than buffer length (", raw.numel(), " bytes)");
+        require<ValueError>(raw.numel() > 0 && count != 0, "both buffer length (", raw.numel(), ") and count (", count,
+                            ") must not be 0");
         if (count < 0) {
           require<ValueError>(available % size == 0, "buffer length (", available, " bytes) after offset (", offset,
                               " bytes) must be a multiple of element size (", size, ")");

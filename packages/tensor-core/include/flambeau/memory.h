@@ -132,6 +132,10 @@ class FLAMBEAU_API Storage {
   // Memory that another process shares through a descriptor (shared_descriptor there); it is duplicated.
   static Ref<Storage> map_shared(int descriptor, size_t bytes);
 
+  // Gives it another size; what lies in both stays. Memory that is no longer needed is kept for the next growth and for
+  // tensors that show it still.
+  void resize(size_t bytes);
+
   // Moves the contents to memory that other processes can have, too: children see each other's changes, others map its
   // descriptor. It has no name, so nothing is left of it when the last process that has it ends, however it ends.
   void share();
@@ -164,6 +168,7 @@ class FLAMBEAU_API Storage {
  private:
   Storage() = default;
   static Ref<Storage> create_elsewhere(size_t bytes);
+  size_t capacity() const;
   [[gnu::cold]] void* reach() const;  // where the storage is not the host's
   void allocate_on_device();
   void move_to_device() const;

@@ -44,6 +44,7 @@ class FLAMBEAU_API TensorImpl {
   bool requires_grad = false;  // derived from `autograd`: a leaf that asks for a gradient, or a result with a history
   bool dual = false;           // derived from `autograd`: it carries tangents
   ViewKind view_kind = ViewKind::Recorded;
+  bool counts_changes = true;   // false of `x.data`: writing to it, or to a view of it, is no change of x
   bool wrapped_number = false;  // a Python number in tensor's clothing: it has no say in promotion within its category
 
  private:

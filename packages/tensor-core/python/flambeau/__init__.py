@@ -75,7 +75,12 @@ from flambeau.random import (
     set_rng_state as set_rng_state,
 )
 from flambeau.serialization import load as load, save as save
-from flambeau.storage import TypedStorage as TypedStorage, UntypedStorage as UntypedStorage, from_file as from_file
+from flambeau.storage import (
+    STORAGE_TYPES as _STORAGE_TYPES,
+    TypedStorage as TypedStorage,
+    UntypedStorage as UntypedStorage,
+    from_file as from_file,
+)
 
 # isort: on
 
@@ -84,6 +89,7 @@ __version__ = "0.1.0"
 
 e, inf, nan, pi, newaxis = math.e, math.inf, math.nan, math.pi, None
 globals().update(_TENSOR_TYPES)  # FloatTensor, LongTensor, ...
+globals().update(_STORAGE_TYPES)  # FloatStorage, LongStorage, ...
 float = _core.float32
 double = _core.float64
 half = _core.float16

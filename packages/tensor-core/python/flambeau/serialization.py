@@ -55,8 +55,7 @@ __all__ = [
 STRUCTURE = "flambeau.structure"
 DEFAULT_PROTOCOL = 2
 
-# How the names of PyTorch's files end, and those of safetensors files.
-PYTORCH_ENDINGS = (".pt", ".pth", ".ckpt", ".bin", ".tar", ".pkl", ".pickle")
+# How the names of safetensors files end.
 SAFETENSORS_ENDINGS = (".safetensors", ".st")
 
 Format = Literal["pt", "safetensors"]
@@ -93,8 +92,8 @@ def save(
         f: path, or a file opened for writing bytes.
         pickle_module: as PyTorch has it; other modules than ``pickle`` are not supported.
         pickle_protocol: of the pickle in PyTorch's format; PyTorch itself reads 2 without ``weights_only=False``.
-        format: None takes what the ending of the path says (.pt, .pth, .ckpt, .bin, .tar: ``"pt"``; .safetensors), and
-            without such an ending safetensors for a dictionary of tensors that share no memory, else ``"pt"``.
+        _use_new_zipfile_serialization: False writes the format of PyTorch before 1.6 instead of an archive.
+        format: None chooses ``"safetensors"`` for a path that ends in .safetensors or .st, else ``"pt"``.
     Raises: TypeError naming what cannot be stored; RuntimeError without the folder to write to; OSError if writing
         fails.
 
@@ -103,12 +102,14 @@ def save(
     {'weight': tensor([1., 1.]), 'epoch': 3}
     """
     _check_pickle_module("save", pickle_module)
-    if not _use_new_zipfile_serialization:
-        raise NotImplementedError("save: files in the format of PyTorch before 1.6 can be loaded, not written")
-    chosen = _format_for(obj, f, format)
+    chosen = _format_for(f, format)
     with _to_write(obj, f) as file:
         if chosen == "safetensors":
             _save_safetensors(obj, file)
+        elif not _use_new_zipfile_serialization:
+            from ._serialization import legacy
+
+            legacy.save(obj, file, pickle_protocol)
         else:
             from ._serialization import pickling
 
@@ -200,17 +201,13 @@ def _check_pickle_module(function: str, module: Any) -> None:
         raise NotImplementedError(f"{function}: pickle_module={module!r}; only Python's pickle is supported")
 
 
-def _format_for(obj: Any, f: Any, format: str | None) -> str:
+def _format_for(f: Any, format: str | None) -> str:
     if format is not None:
         if format not in ("pt", "safetensors"):
             raise ValueError(f"save: format must be 'pt', 'safetensors' or None, got {format!r}")
         return format
     name = os.fspath(f) if isinstance(f, str | os.PathLike) else ""
-    if name.endswith((*PYTORCH_ENDINGS, *SAFETENSORS_ENDINGS)):
-        return "pt" if name.endswith(PYTORCH_ENDINGS) else "safetensors"
-    from ._serialization import structure
-
-    return "safetensors" if structure.loses_nothing(obj) else "pt"
+    return "safetensors" if name.endswith(SAFETENSORS_ENDINGS) else "pt"
 
 
 def _stem(f: Any) -> str:
@@ -238,7 +235,8 @@ def _to_read(f: str | os.PathLike[str] | IO[bytes]) -> AbstractContextManager[IO
         return open(f, "rb")
     if not hasattr(f, "read"):
         raise TypeError(f"load: f must be a path or a binary file, got {type(f).__name__}")
-    if not (hasattr(f, "readinto") and f.seekable()):
+    seekable = f.seekable() if hasattr(f, "seekable") else hasattr(f, "seek")
+    if not (hasattr(f, "readinto") and seekable):
         return io.BytesIO(f.read())
     return contextlib.nullcontext(f)
 

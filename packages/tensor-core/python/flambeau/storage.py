@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from flambeau import _core
@@ -54,7 +55,7 @@ class UntypedStorage:
     """The bytes of a tensor's memory. ``tensor.set_(storage, offset, size, stride)`` makes a tensor show them.
 
     Args:
-        size: a number of bytes, which are zero; or the ``uint8`` vector whose memory this is.
+        size: a number of bytes, which are zero; or their values; or the ``uint8`` vector whose memory this is.
         device: where the bytes are to be, if ``size`` is a number.
 
     >>> flambeau.zeros(2, 3)[0].untyped_storage().nbytes()
@@ -63,8 +64,9 @@ class UntypedStorage:
 
     is_sparse = False
 
-    def __init__(self, size: int | Tensor = 0, *, device: Any = None) -> None:
-        self._bytes = size if isinstance(size, Tensor) else _core.zeros(size, dtype=_core.uint8, device=device or "cpu")
+    def __init__(self, size: int | Sequence[int] | Tensor = 0, *, device: Any = None) -> None:
+        made = _core.zeros if isinstance(size, int) else _core.tensor
+        self._bytes = size if isinstance(size, Tensor) else made(size, dtype=_core.uint8, device=device or "cpu")
 
     @classmethod
     def from_file(cls, filename: str | os.PathLike[str], shared: bool = False, nbytes: int = 0) -> UntypedStorage:
@@ -92,10 +94,16 @@ class UntypedStorage:
 
     def data_ptr(self) -> int:
         """The address of the first byte."""
-        return self._bytes.data_ptr()
+        return 0 if self.device.type == "meta" else self._bytes.data_ptr()
+
+    @property
+    def _cdata(self) -> int:
+        """A number that only storages over the same memory have in common."""
+        return self.data_ptr()
 
     def tolist(self) -> list[int]:
         """The bytes, as a list of integers."""
+        _require_elements(self)
         return self._bytes.tolist()  # type: ignore[no-any-return]
 
     @overload
@@ -104,6 +112,7 @@ class UntypedStorage:
     def __getitem__(self, index: slice) -> UntypedStorage: ...
     def __getitem__(self, index: int | slice) -> int | UntypedStorage:
         """A byte, or the storage that shows the bytes of a slice, in the same memory."""
+        _require_elements(self)
         if not isinstance(index, slice):
             return int(self._bytes[index])
         if index.step not in (None, 1):
@@ -141,6 +150,19 @@ class UntypedStorage:
     def to(self, *, device: Any, non_blocking: bool = False) -> UntypedStorage:
         """The storage on a device: itself where it is there."""
         return self._on(self._bytes.to(device, non_blocking=non_blocking))
+
+    def resizable(self) -> bool:
+        """Whether `resize_` can give it another size: not on a GPU, and not where processes share it."""
+        return not self.is_cuda and not self.is_shared()
+
+    def resize_(self, size: int) -> UntypedStorage:
+        """Give it another size in bytes. What it has stays; what it gains is uninitialised.
+
+        Tensors that show it keep their shapes: they show memory that it has no more until it grows again.
+        Raises: RuntimeError for a negative size, and for memory that processes share; NotImplementedError on a GPU.
+        """
+        self._bytes = _core._storage_bytes(_core._resize_storage(self._bytes, size))
+        return self
 
     def untyped(self) -> UntypedStorage:
         """The storage itself."""
@@ -187,9 +209,16 @@ class UntypedStorage:
         return _listed(self, f"flambeau.storage.{type(self).__name__}(device={self.device})")
 
 
+def _require_elements(storage: UntypedStorage | TypedStorage) -> None:
+    if storage.device.type == "meta":
+        raise NotImplementedError("Not available for 'meta' device type: a storage there has a size and no elements")
+
+
 def _listed(storage: UntypedStorage | TypedStorage, kind: str) -> str:
     """The elements, a line each, and what they are stored in; of many the first and the last."""
     size, edge = len(storage), 500
+    if storage.device.type == "meta":
+        return f"...\n[{kind} of size {size}]"
     shown = range(size) if size <= 2 * edge else (*range(edge), *range(size - edge, size))
     lines = [f" {storage[i]}" for i in shown]
     if len(lines) < size:
@@ -200,15 +229,35 @@ def _listed(storage: UntypedStorage | TypedStorage, kind: str) -> str:
 class TypedStorage:
     """A storage's bytes as elements of one dtype: what ``tensor.storage()`` returns.
 
+    Args:
+        contents: how many elements there are, all zero, or their values.
+        wrap_storage: the bytes that it shows, instead of ``contents``.
+        dtype: of the elements; the default dtype if None.
+        device: where the elements are to be.
+
     >>> flambeau.tensor([1.0, 2.0]).storage().tolist()
     [1.0, 2.0]
     """
 
     is_sparse = False
 
-    def __init__(self, *, wrap_storage: UntypedStorage, dtype: Any) -> None:
+    def __init__(
+        self,
+        contents: int | Sequence[Any] = 0,
+        /,
+        *,
+        wrap_storage: UntypedStorage | None = None,
+        dtype: Any = None,
+        device: Any = None,
+        _internal: bool = False,
+    ) -> None:
+        self.dtype = _core.get_default_dtype() if dtype is None else dtype
+        if wrap_storage is None:
+            made = _core.zeros if isinstance(contents, int) else _core.tensor
+            wrap_storage = made(contents, dtype=self.dtype, device=device or "cpu").untyped_storage()
+        elif contents:
+            raise RuntimeError("TypedStorage: contents and wrap_storage exclude each other")
         self._untyped_storage = wrap_storage
-        self.dtype = dtype
 
     @property
     def _bytes(self) -> Tensor:
@@ -223,7 +272,7 @@ class TypedStorage:
 
     def element_size(self) -> int:
         """How many bytes an element has."""
-        return self.dtype.itemsize  # type: ignore[no-any-return]
+        return self.dtype.itemsize
 
     def size(self) -> int:
         """How many elements there are."""
@@ -239,11 +288,18 @@ class TypedStorage:
         """The address of the first element."""
         return self._untyped_storage.data_ptr()
 
+    @property
+    def _cdata(self) -> int:
+        """A number that only storages over the same memory have in common."""
+        return self.data_ptr()
+
     def tolist(self) -> list[Any]:
         """The elements, as a list of numbers."""
+        _require_elements(self)
         return self._elements().tolist()  # type: ignore[no-any-return]
 
     def __getitem__(self, index: int) -> Any:
+        _require_elements(self)
         return self._elements()[index].item()
 
     def __setitem__(self, index: int, value: Any) -> None:
@@ -310,3 +366,43 @@ class TypedStorage:
 
     def __repr__(self) -> str:
         return _listed(self, f"flambeau.storage.TypedStorage(dtype={self.dtype}, device={self.device})")
+
+
+# PyTorch's older names for typed storages. It has none for the other dtypes, which it saves as bytes.
+STORAGE_DTYPES = {
+    "DoubleStorage": _core.float64,
+    "FloatStorage": _core.float32,
+    "HalfStorage": _core.float16,
+    "BFloat16Storage": _core.bfloat16,
+    "LongStorage": _core.int64,
+    "IntStorage": _core.int32,
+    "ShortStorage": _core.int16,
+    "CharStorage": _core.int8,
+    "ByteStorage": _core.uint8,
+    "BoolStorage": _core.bool,
+    "ComplexDoubleStorage": _core.complex128,
+    "ComplexFloatStorage": _core.complex64,
+}
+
+
+class _OfOneDtype(type):
+    """Makes and recognises the typed storages of one dtype."""
+
+    dtype: Any
+
+    def __call__(cls, contents: int | Sequence[Any] = 0, /, *, wrap_storage: UntypedStorage | None = None) -> Any:
+        return TypedStorage(contents, wrap_storage=wrap_storage, dtype=cls.dtype)
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return isinstance(instance, TypedStorage) and instance.dtype is cls.dtype
+
+
+STORAGE_TYPES = {
+    name: _OfOneDtype(name, (), {"__module__": "flambeau", "__doc__": f"A TypedStorage of {dtype}.", "dtype": dtype})
+    for name, dtype in STORAGE_DTYPES.items()
+}
+
+
+def _dtype_to_storage_type_map() -> dict[Any, str]:
+    """The names of PyTorch's storage classes by dtype."""
+    return {dtype: name for name, dtype in STORAGE_DTYPES.items()}

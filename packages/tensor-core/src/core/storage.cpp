@@ -1,6 +1,9 @@
 // Storages, and the devices that they are on.
 #include "flambeau/memory.h"
 
+#include <algorithm>
+#include <cstring>
+#include <memory>
 #include <new>
 #include <ostream>
 
@@ -82,6 +85,42 @@ Ref<Storage> Storage::wrap(void* data, size_t bytes, void (*deleter)(void*), voi
   storage->on_device_ = device == DeviceType::Cuda;
   if (device.type != DeviceType::Cpu && foreign_storages_changed) foreign_storages_changed(1);
   return Ref<Storage>::adopt(storage);
+}
+
+namespace {
+
+// The memory that a storage has grown into, and how to free what it had before.
+struct Grown {
+  Ref<Storage> memory;
+  void (*deleter)(void*);
+  void* context;
+
+  static void destroy(void* self) {
+    const std::unique_ptr<Grown> grown(static_cast<Grown*>(self));
+    if (grown->deleter) grown->deleter(grown->context);
+  }
+};
+
+}  // namespace
+
+size_t Storage::capacity() const {
+  if (deleter_ == Grown::destroy) return static_cast<const Grown*>(context_)->memory->bytes_;
+  return std::max(own_bytes_, bytes_);
+}
+
+void Storage::resize(size_t bytes) {
+  require<NotImplementedError>(device_ == DeviceType::Cpu, "resize_: a storage on ", device_,
+                               " keeps its size; make another one");
+  require(writable_ && shared_descriptor() < 0, "Trying to resize storage that is not resizable");
+  if (bytes > capacity()) {
+    const OnDevice cpu(DeviceType::Cpu);
+    const Ref<Storage> memory = create(bytes);
+    std::memcpy(memory->data_, data_, bytes_);
+    context_ = new Grown{memory, deleter_, context_};
+    deleter_ = Grown::destroy;
+    data_ = memory->data_;
+  }
+  bytes_ = bytes;
 }
 
 void Storage::destroy() {

@@ -247,14 +247,14 @@ void begin_inplace(const Tensor& self, const char* operation, bool recorded) {
     require(inference_mode(), kInferenceWrite);
     return;
   }
+  const TensorImpl &impl = *self.impl(), *base = impl.base.get();
   if (grad_enabled()) {
-    const TensorImpl &impl = *self.impl(), *base = impl.base.get();
     require(!impl.requires_grad || impl.autograd->grad_fn,
             "a leaf Variable that requires grad is being used in an in-place operation (", operation,
             " on a tensor of shape ", self.shape(), "); do it under no_grad(), or on a clone()");
     if (base && (base->requires_grad || recorded)) check_view(self, *base, operation);
   }
-  storage.bump_version();
+  if (impl.counts_changes && (!base || base->counts_changes)) storage.bump_version();
 }
 
 uint64_t library_memory_layout() { return memory_layout(); }

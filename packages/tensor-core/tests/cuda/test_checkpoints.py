@@ -27,7 +27,7 @@ def test_every_dtype_goes_there_and_back(dtype, path):
     assert fb.load(path)["x"].is_cuda == (path.suffix == ".pt")  # the other format has no word for devices
 
 
-def test_without_a_name_the_format_is_the_one_that_loses_nothing(tmp_path):
+def test_without_a_name_the_format_keeps_the_device(tmp_path):
     fb.save({"x": fb.ones(2, device="cuda")}, tmp_path / "file")
     assert fb.load(tmp_path / "file")["x"].is_cuda
 

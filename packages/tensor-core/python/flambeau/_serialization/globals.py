@@ -14,9 +14,10 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import flambeau
+from flambeau.storage import STORAGE_DTYPES
 
 from . import rebuild
-from .names import DTYPES, STORAGES
+from .names import DTYPES
 
 
 class Entry(NamedTuple):
@@ -44,7 +45,7 @@ _UTILS: dict[str, Callable[..., Any]] = {
 def table() -> dict[str, Entry]:
     """The names of PyTorch and Python, but for those of `_LATER`."""
     names = {f"torch.{name}": Entry(dtype) for name, dtype in DTYPES.items()}
-    for name, dtype in STORAGES.items():
+    for name, dtype in STORAGE_DTYPES.items():
         kind = Entry(rebuild.StorageType(dtype))
         names |= {f"torch.{name}": kind, f"torch.cuda.{name}": kind}
     names |= {f"torch._utils.{name}": Entry(function, function) for name, function in _UTILS.items()}

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import io
+import pickle
 import struct
+import sys
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 import flambeau
 from flambeau.storage import TypedStorage, UntypedStorage
 
 from . import archive_reader
+from .archive_writer import write_all
 from .errors import FormatError
 from .interpreter import run as run_restricted
+from .pickling import Pickler
 from .rebuild import UnreadStorage
 from .storages import storage_of, typed
 
@@ -46,6 +50,27 @@ def load(file: IO[bytes], locations: Locations, run: Callable[..., Any], pickle_
         for action in storage.afterwards:
             action()
     return result
+
+
+class _Pickler(Pickler):
+    view = (None,)  # no storage is a part of another
+
+
+def save(obj: Any, file: IO[bytes], protocol: int) -> None:
+    """Write ``obj`` to the file: a header, the pickle, the names of the storages and their elements."""
+    sizes = {"short": 2, "int": 4, "long": 4}
+    system = {"protocol_version": PROTOCOL_VERSION, "little_endian": sys.byteorder == "little", "type_sizes": sizes}
+    for part in (MAGIC_NUMBER, PROTOCOL_VERSION, system):
+        write_all(file, pickle.dumps(part, protocol))
+    pickled = io.BytesIO()
+    pickler = _Pickler(pickled, protocol)
+    pickler.dump(obj)
+    write_all(file, pickled.getbuffer())
+    write_all(file, pickle.dumps([str(key) for key in range(len(pickler.storages))], protocol))
+    for storage, size in pickler.storages_and_item_sizes():
+        write_all(file, COUNT.pack(storage.nbytes() // size))
+        if storage.nbytes():
+            write_all(file, archive_reader.bytes_of(storage._bytes.cpu()))
 
 
 def _nothing(identifier: Any) -> NoReturn:

@@ -14,6 +14,7 @@ _NO_SUCH_DEVICE = (
     "it holds tensors of the device {location}, and there is none here{why}: "
     "load it with map_location='cpu', or map_location={{{location!r}: 'cpu'}}"
 )
+_NO_GPU = "Attempting to deserialize object on a CUDA device but torch.cuda.is_available() is False: "
 
 
 class Locations:
@@ -42,7 +43,9 @@ class Locations:
             raise FormatError(_NO_SUCH_DEVICE.format(location=location, why=""))
         if device.type == "cuda" and not (device.index or 0) < flambeau.cuda.device_count():
             obstacle = flambeau._core._cuda_obstacle()
-            raise FormatError(_NO_SUCH_DEVICE.format(location=location, why=f" ({obstacle})" if obstacle else ""))
+            why = f" ({obstacle})" if obstacle else ""
+            reason = "" if flambeau.cuda.is_available() else _NO_GPU
+            raise FormatError(reason + _NO_SUCH_DEVICE.format(location=location, why=why))
         return device
 
     def on_meta(self, location: str) -> bool:

@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any, NoReturn
 
 import flambeau
+from flambeau.storage import STORAGE_DTYPES
 
 
 class Name:
@@ -35,22 +36,7 @@ SIZE = Name.of("torch", "Size")
 DEVICE = Name.of("torch", "device")
 UNTYPED_STORAGE = Name.of("torch.storage", "UntypedStorage")
 
-# The types of storages; PyTorch has none for the other dtypes, which it keeps as bytes.
-STORAGES = {
-    "DoubleStorage": flambeau.float64,
-    "FloatStorage": flambeau.float32,
-    "HalfStorage": flambeau.float16,
-    "BFloat16Storage": flambeau.bfloat16,
-    "LongStorage": flambeau.int64,
-    "IntStorage": flambeau.int32,
-    "ShortStorage": flambeau.int16,
-    "CharStorage": flambeau.int8,
-    "ByteStorage": flambeau.uint8,
-    "BoolStorage": flambeau.bool,
-    "ComplexDoubleStorage": flambeau.complex128,
-    "ComplexFloatStorage": flambeau.complex64,
-}
-STORAGE_OF = {dtype: Name.of("torch", name) for name, dtype in STORAGES.items()}
+STORAGE_OF = {dtype: Name.of("torch", name) for name, dtype in STORAGE_DTYPES.items()}
 
 _DTYPES = (
     *("bool", "uint8", "int8", "int16", "int32", "int64", "uint16", "uint32", "uint64"),

@@ -6,7 +6,7 @@ import io
 import pickle
 import sys
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import IO, Any, ClassVar
 
 import flambeau
@@ -39,8 +39,10 @@ class _Reference:
 _PythonPickler: Any = pickle._Pickler
 
 
-class _Pickler(_PythonPickler):  # type: ignore[misc]
+class Pickler(_PythonPickler):  # type: ignore[misc]
     dispatch: ClassVar[dict[type, Callable[[Any, Any], None]]] = dict(_PythonPickler.dispatch)
+
+    view: tuple[None, ...] = ()  # what follows a storage's description in the pickle
 
     def __init__(self, file: IO[bytes], protocol: int) -> None:
         super().__init__(file, protocol)
@@ -66,7 +68,12 @@ class _Pickler(_PythonPickler):  # type: ignore[misc]
             self.storages.append(storage)
         kind = names.STORAGE_OF.get(dtype, names.UNTYPED_STORAGE)
         count = storage.nbytes() // (dtype.itemsize if dtype in names.STORAGE_OF else 1)
-        return "storage", kind, key, str(storage.device), count
+        return "storage", kind, key, str(storage.device), count, *self.view
+
+    def storages_and_item_sizes(self) -> Iterator[tuple[UntypedStorage, int]]:
+        """Each storage, and the size in bytes of the elements that the pickle counts it in."""
+        for storage, (_, dtype) in zip(self.storages, self._seen.values(), strict=True):
+            yield storage, dtype.itemsize if dtype in names.STORAGE_OF else 1
 
     def reducer_override(self, obj: Any) -> Any:
         kind = type(obj)
@@ -132,7 +139,7 @@ def save(obj: Any, file: IO[bytes], protocol: int, root: str) -> None:
         root: the name of the folder in the archive.
     """
     pickled = io.BytesIO()
-    pickler = _Pickler(pickled, protocol)
+    pickler = Pickler(pickled, protocol)
     pickler.dump(obj)
     archive = ArchiveWriter(file, root)
     archive.write("data.pkl", pickled.getbuffer())

@@ -63,14 +63,6 @@ def is_plain(obj: Any) -> bool:
     )
 
 
-def loses_nothing(obj: Any) -> bool:
-    """Whether a dictionary of tensors comes back as it was: they share no memory and require no grad."""
-    if not is_plain(obj) or any(value.requires_grad or value.device.type != "cpu" for value in obj.values()):
-        return False
-    places = {value.untyped_storage().data_ptr() for value in obj.values()}
-    return len(places) == len(obj)
-
-
 def _printed(name: str) -> str:
     """The name without the lone surrogates that no file in UTF-8 can hold."""
     return name.encode("utf-8", "backslashreplace").decode()

@@ -39,6 +39,11 @@ class RemovableHandle:
         extra = extra_dict if isinstance(extra_dict, list) else [] if extra_dict is None else [extra_dict]
         self._dictionaries = tuple(map(weakref.ref, (hooks_dict, *extra)))
 
+    @property
+    def hooks_dict_ref(self) -> weakref.ref[Any]:
+        """A weak reference to the dictionary."""
+        return self._dictionaries[0]
+
     def remove(self) -> None:
         """Take the hook out; a second call does nothing."""
         for reference in self._dictionaries:

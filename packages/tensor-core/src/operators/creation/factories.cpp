@@ -110,21 +110,23 @@ Dtype range_type(const Scalar& start, const Scalar& end, MaybeDtype dtype) {
 }
 
 const Operator arange_operator(
-    {.signature = "arange(start, end=None, step=1, *, dtype=None)",
-     .forms = kFunction | kOut | kFactory,
+    {.signature = "arange(start=None, end=None, step=1, *, dtype=None)",
+     .forms = kFunction | kOut | kKeepsOut | kFactory,
      .doc = R"(start, start + step, ... below end; arange(end) starts at 0.
 
 int64 for integers, else the default dtype.)",
      .forward =
-         [](Scalar start, std::optional<Scalar> end, Scalar step, MaybeDtype dtype) {
-           return end ? arange(start, *end, step, dtype) : arange(Scalar(0), start, step, dtype);
+         [](std::optional<Scalar> start, std::optional<Scalar> end, Scalar step, MaybeDtype dtype) {
+           require<TypeError>(start || end, "arange() missing 1 required positional arguments: \"end\"");
+           return start && end ? arange(*start, *end, step, dtype)
+                               : arange(Scalar(0), end ? *end : *start, step, dtype);
          },
      .reference = "np.arange(0 if end is None else start, start if end is None else end, step)",
      .samples = "5; 2, 7; 1, 2, 0.25; 5, 0, -2"});
 
 const Operator range_operator(
     {.signature = "range(start, end=None, step=1, *, dtype=None)",
-     .forms = kFunction | kOut | kFactory,
+     .forms = kFunction | kOut | kKeepsOut | kFactory,
      .doc = "start, start + step, ... up to and with end. PyTorch deprecates it for arange, which leaves end out.",
      .forward =
          [](Scalar start, std::optional<Scalar> end, Scalar step, MaybeDtype dtype) {
@@ -135,7 +137,7 @@ const Operator range_operator(
 
 const Operator linspace_operator(
     {.signature = "linspace(start, end, steps, *, dtype=None)",
-     .forms = kFunction | kOut | kFactory,
+     .forms = kFunction | kOut | kKeepsOut | kFactory,
      .doc = "`steps` values from start to end, both included and exact; the ends are numbers or tensors without "
             "dimensions.",
      .forward =
@@ -147,7 +149,7 @@ const Operator linspace_operator(
      .samples = "0, 1, 5; 3, -1, 9; 2, 5, 1"});
 
 const Operator logspace_operator({.signature = "logspace(start, end, steps, base=10, *, dtype=None)",
-                                  .forms = kFunction | kOut | kFactory,
+                                  .forms = kFunction | kOut | kKeepsOut | kFactory,
                                   .doc = "base**x for `steps` values x from start to end, both included.",
                                   .forward =
                                       [](const Operand& start, const Operand& end, int64_t steps, double base,

@@ -216,7 +216,7 @@ Tensors cut(const Tensor& t, const Cuts& cuts, int64_t dim) {
 
 template <int kLeast>
 Tensors cut_along(const Tensor& t, const Given& where) {
-  constexpr const char* name = kLeast == 1 ? "hsplit" : kLeast == 2 ? "vsplit" : "dsplit";
+  constexpr const char* name = kLeast == 1 ? "torch.hsplit" : kLeast == 2 ? "torch.vsplit" : "torch.dsplit";
   require(t.dim() >= kLeast, name, " requires a tensor with at least ", kLeast, " dimension", kLeast > 1 ? "s" : "",
           ", but got a tensor with ", t.dim(), " dimensions!");
   const int64_t dim = kLeast == 1 ? (t.dim() == 1 ? 0 : 1) : kLeast == 2 ? 0 : 2;
