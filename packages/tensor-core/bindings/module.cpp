@@ -10,6 +10,7 @@
 #include "flambeau/parallel.h"
 #include "operators/bind_objects.h"
 #include "tensor/dlpack.h"
+#include "tensor/library_name.h"
 #include "tensor/tensor_type.h"
 
 namespace py = pybind11;
@@ -68,6 +69,8 @@ void bind_controls(py::module_& m) {
         set_default_dtype(reinterpret_cast<DtypeObject*>(d.ptr())->value);
       },
       py::arg("d"), "Sets the dtype of floats without one, for this thread.");
+  m.def("_set_library_name", &set_library_name, "Set the name of the package in reprs and error messages.");
+  m.def("_library_name", &library_name, "The name of the package in reprs and error messages.");
   m.def("empty_cache", &empty_cache, "Returns cached memory to the system.");
   m.def("memory_allocated", &allocated_bytes, "Bytes of memory in use by tensors.");
   m.def("memory_cached", &cached_bytes, "Bytes of memory kept for reuse.");

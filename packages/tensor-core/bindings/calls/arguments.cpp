@@ -3,6 +3,7 @@
 #include "calls/call_arguments.h"
 #include "calls/conversions.h"
 #include "calls/warning.h"
+#include "tensor/library_name.h"
 
 namespace flambeau::python {
 
@@ -43,17 +44,18 @@ std::string advice(const Call& call, std::string_view expected, PyObject* got) {
     if (PyType_Check(got)) given = reinterpret_cast<PyTypeObject*>(got)->tp_name;
     given.remove_prefix(given.rfind('.') + 1);  // npos + 1 is 0
     for (int i = 0; i < kDtypeCount; ++i)
-      if (given == flambeau::name(Dtype(i))) return "; write flambeau." + std::string(given);
+      if (given == flambeau::name(Dtype(i))) return std::string("; write ") + library_name() + "." + std::string(given);
   }
   if (expected == "tuple of Tensors" && is_tensor(got)) return "; put the tensors into one list: [a, b]";
   if (expected == "int" && is_tensor(got) && joins(call)) return "; put the tensors into one list: [a, b]";
   if (expected.substr(0, 6) != "Tensor") return "";
+  const std::string library = std::string("; ") + library_name();
   if (holds_tensors(got))
-    return PyList_Check(got) ? "; flambeau.stack() makes one of several"
+    return PyList_Check(got) ? library + ".stack() makes one of several"
                              : "; choose one of its elements, as in output, state = layer(input)";
-  if (std::string_view(Py_TYPE(got)->tp_name) == "numpy.ndarray") return "; flambeau.from_numpy() makes one of it";
+  if (std::string_view(Py_TYPE(got)->tp_name) == "numpy.ndarray") return library + ".from_numpy() makes one of it";
   const bool numbers = PyList_Check(got) || PyTuple_Check(got) || PyFloat_Check(got) || PyLong_Check(got);
-  return numbers ? "; flambeau.tensor() makes one of it" : "";
+  return numbers ? library + ".tensor() makes one of it" : "";
 }
 
 }  // namespace
@@ -71,14 +73,14 @@ std::string_view type_of(PyObject* o) {
 void wrong_argument(const Call& call, const char* expected, PyObject* got) {
   refuse_unsupported(call, got);
   detail::raise<TypeError>(call.function, "(): argument '", PyUnicode_AsUTF8(call.parameter->name), "' (position ",
-                           call.position + 1, ") must be ", expected, ", not ", type_of(got),
+                           call.position + 1, ") must be ", under_library_name(expected), ", not ", type_of(got),
                            advice(call, expected, got));
 }
 
 void wrong_element(const Call& call, const char* expected, Py_ssize_t position, PyObject* got) {
   detail::raise<TypeError>(call.function, "(): argument '", PyUnicode_AsUTF8(call.parameter->name), "' (position ",
-                           call.position + 1, ") must be ", expected, ", but its element ", position, " is ",
-                           type_of(got));
+                           call.position + 1, ") must be ", under_library_name(expected), ", but its element ",
+                           position, " is ", type_of(got));
 }
 
 namespace {

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "tensor/library_name.h"
+
 namespace flambeau::python {
 
 PyTypeObject* operator_type = nullptr;
@@ -12,7 +14,8 @@ PyTypeObject* operator_type = nullptr;
 namespace {
 
 PyObject* operator_repr(PyObject* self) {
-  return PyUnicode_FromFormat("<flambeau operator %s>", reinterpret_cast<OperatorObject*>(self)->binding->name.c_str());
+  return PyUnicode_FromFormat("<%s operator %s>", library_name(),
+                              reinterpret_cast<OperatorObject*>(self)->binding->name.c_str());
 }
 // The bound form, where the attribute is not called at once.
 PyObject* operator_bind(PyObject* self, PyObject* object, PyObject*) {
@@ -23,8 +26,9 @@ PyObject* operator_name(PyObject* self, void*) {
 }
 PyObject* operator_module(PyObject* self, void*) {
   const auto& o = *reinterpret_cast<OperatorObject*>(self);
-  if (PyObject* const assigned = o.module.load(std::memory_order_acquire)) return Py_NewRef(assigned);
-  return PyUnicode_FromString(o.binding->module.c_str());
+  PyObject* const assigned = o.module.load(std::memory_order_acquire);
+  const std::string_view module = assigned ? text_of(assigned) : std::string_view(o.binding->module);
+  return PyUnicode_FromString(under_library_name(module).c_str());
 }
 // The package that publishes an operator says so here, for pickle. Other threads may read the former text: it is
 // interned and never freed.

@@ -5,6 +5,8 @@
 
 #include <map>
 
+#include "tensor/library_name.h"
+
 namespace flambeau::python {
 
 namespace {
@@ -30,7 +32,7 @@ std::map<std::string_view, PyTypeObject*>& types() {
 // flambeau.return_types.sort(\nvalues=...,\nindices=...)
 PyObject* represent(PyObject* self) {
   return guarded<PyObject*>(nullptr, [&] {
-    std::string text = std::string(Py_TYPE(self)->tp_name) + "(";
+    std::string text = under_library_name(Py_TYPE(self)->tp_name) + "(";
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(self); ++i) {
       const Object item(checked(PyObject_Repr(PyTuple_GET_ITEM(self, i))));
       text += std::string(i ? ",\n" : "\n") + Py_TYPE(self)->tp_members[i].name + "=";

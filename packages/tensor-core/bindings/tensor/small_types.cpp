@@ -1,7 +1,10 @@
 // The dtype, layout and memory format objects, and Size.
+#include <atomic>
 #include <cstring>
+#include <set>
 
 #include "calls/conversions.h"
+#include "tensor/library_name.h"
 #include "tensor/tensor_type.h"
 
 namespace flambeau::python {
@@ -16,9 +19,10 @@ namespace {
 PyObject* dtype_objects[kDtypeCount];
 constexpr const char* kLayoutName = "flambeau.layout";
 PyObject* the_strided = nullptr;
+std::atomic<const char*> name_in_texts = "flambeau";
 
 Dtype value_of(PyObject* self) { return reinterpret_cast<DtypeObject*>(self)->value; }
-PyObject* dtype_repr(PyObject* self) { return PyUnicode_FromFormat("flambeau.%s", name(value_of(self))); }
+PyObject* dtype_repr(PyObject* self) { return PyUnicode_FromFormat("%s.%s", library_name(), name(value_of(self))); }
 PyObject* dtype_reduce(PyObject* self, PyObject*) { return PyUnicode_FromString(name(value_of(self))); }
 PyObject* get_itemsize(PyObject* self, void*) { return PyLong_FromLongLong(item_size(value_of(self))); }
 PyObject* get_is_floating_point(PyObject* self, void*) { return PyBool_FromLong(is_floating(value_of(self))); }
@@ -48,7 +52,7 @@ PyType_Spec dtype_spec = {"flambeau.dtype", sizeof(DtypeObject), 0,
                           Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, dtype_slots};
 
 PyObject* constant_repr(PyObject* self) {
-  return PyUnicode_FromFormat("flambeau.%s", reinterpret_cast<ConstantObject*>(self)->name);
+  return PyUnicode_FromFormat("%s.%s", library_name(), reinterpret_cast<ConstantObject*>(self)->name);
 }
 PyObject* constant_reduce(PyObject* self, PyObject*) {
   return PyUnicode_FromString(reinterpret_cast<ConstantObject*>(self)->name);
@@ -79,7 +83,7 @@ PyTypeObject* create_constants(PyObject* module, const char* type_name, const ch
 
 PyObject* size_repr(PyObject* self) {
   const Object list(PySequence_List(self));
-  return list ? PyUnicode_FromFormat("flambeau.Size(%R)", list.get()) : nullptr;
+  return list ? PyUnicode_FromFormat("%s.Size(%R)", library_name(), list.get()) : nullptr;
 }
 PyObject* size_numel(PyObject* self, PyObject*) {
   int64_t n = 1;
@@ -97,13 +101,14 @@ PyObject* size_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
   for (Py_ssize_t i = 0; i < n; ++i) {
     PyObject* item = PyTuple_GET_ITEM(given.get(), i);
     if (!PyIndex_Check(item))
-      return PyErr_Format(PyExc_TypeError, "flambeau.Size() takes an iterable of 'int' (item %zd is '%s')", i,
+      return PyErr_Format(PyExc_TypeError, "%s.Size() takes an iterable of 'int' (item %zd is '%s')", library_name(), i,
                           Py_TYPE(item)->tp_name);
     const Object index(PyNumber_Index(item));
     if (!index) return nullptr;
     int overflow = 0;
     const long long value = PyLong_AsLongLongAndOverflow(index.get(), &overflow);
-    if (overflow) return PyErr_Format(PyExc_ValueError, "flambeau.Size(): item %zd does not fit into 64 bits", i);
+    if (overflow)
+      return PyErr_Format(PyExc_ValueError, "%s.Size(): item %zd does not fit into 64 bits", library_name(), i);
     PyTuple_SET_ITEM(size.get(), i, PyLong_FromLongLong(value));
   }
   return size.release();
@@ -141,6 +146,16 @@ PyType_Slot size_slots[] = {
 PyType_Spec size_spec = {"flambeau.Size", 0, 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, size_slots};
 
 }  // namespace
+
+const char* library_name() { return name_in_texts.load(std::memory_order_acquire); }
+void set_library_name(const std::string& name) {
+  static std::set<std::string> names;  // texts of other threads may refer to former ones
+  name_in_texts.store(names.insert(name).first->c_str(), std::memory_order_release);
+}
+std::string under_library_name(std::string_view name) {
+  constexpr std::string_view own = "flambeau";
+  return name.starts_with(own) ? library_name() + std::string(name.substr(own.size())) : std::string(name);
+}
 
 PyObject* dtype_object(Dtype d) { return dtype_objects[int(d)]; }
 PyObject* strided_layout() { return the_strided; }

@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
+from flambeau import _core
 from flambeau._core import _EnableGrad, _InferenceMode, _NoGrad, _SetGradEnabled
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -98,7 +99,7 @@ class set_grad_enabled(_SetGradEnabled, _Decorator):
         return _unset, (self.mode,)
 
     def __repr__(self) -> str:
-        return f"flambeau.set_grad_enabled(mode={self.mode})"
+        return f"{_core._library_name()}.set_grad_enabled(mode={self.mode})"
 
 
 def _unset(mode: bool) -> set_grad_enabled:

@@ -15,13 +15,14 @@ _FLOATS = {
 
 
 def _name(dtype: _core.dtype) -> str:
-    return str(dtype).removeprefix("flambeau.")
+    return str(dtype).rpartition(".")[2]
 
 
 def _require_dtype(function: str, dtype: object) -> None:
     if not isinstance(dtype, _core.dtype):
         raise TypeError(
-            f"{function}(): argument 'type' (position 1) must be flambeau.dtype, not {dtype.__class__.__name__}"
+            f"{function}(): argument 'type' (position 1) must be {_core._library_name()}.dtype, "
+            f"not {dtype.__class__.__name__}"
         )
 
 

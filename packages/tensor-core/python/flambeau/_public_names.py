@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from types import ModuleType
 from typing import Any
 
+from flambeau import _naming
+
 
 def public_names(namespace: Mapping[str, Any], further: Iterable[str] = ()) -> list[str]:
     """Return a module's names without those that it imports from other packages.
@@ -21,4 +23,4 @@ def public_names(namespace: Mapping[str, Any], further: Iterable[str] = ()) -> l
 def _is_own(value: Any) -> bool:
     """Return whether a value is not a module, class or function of another package."""
     home = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
-    return not isinstance(home, str) or home.partition(".")[0] == "flambeau"
+    return not isinstance(home, str) or _naming.own_name(home).partition(".")[0] == "flambeau"

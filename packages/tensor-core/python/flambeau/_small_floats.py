@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from flambeau import _core
+
 __all__ = [
     "float4_e2m1fn_x2",
     "float8_e4m3fn",
@@ -22,7 +24,7 @@ class SmallFloat:
         self.name, self.is_signed = name, is_signed
 
     def __repr__(self) -> str:
-        return f"flambeau.{self.name}"
+        return f"{_core._library_name()}.{self.name}"
 
     def __reduce__(self) -> str:
         return self.name

@@ -93,7 +93,7 @@ CUDA_TENSOR_TYPES = {name: tensortype(name, kind.dtype, True) for name, kind in 
 
 def name_of(tensor: Tensor) -> str:
     """``flambeau.FloatTensor`` of float32 on the CPU."""
-    return f"flambeau.{'cuda.' if tensor.is_cuda else ''}{_NAME_OF[tensor.dtype]}"
+    return f"{_core._library_name()}.{'cuda.' if tensor.is_cuda else ''}{_NAME_OF[tensor.dtype]}"
 
 
 def type_named(name: str) -> tuple[_core.dtype, bool]:

@@ -144,13 +144,15 @@ def resolve_name(f: Any) -> str | None:
     name = getattr(f, "__name__", None)
     if name in ("__get__", "__set__"):
         name = f"{f.__self__.__name__}.{name}"
-        return f"flambeau.Tensor.{name}" if isinstance(f.__self__, type(Tensor.grad)) else None
+        return f"{_core._library_name()}.Tensor.{name}" if isinstance(f.__self__, type(Tensor.grad)) else None
     if name is None:
         return None
     if vars(Tensor).get(name) is f:
-        return f"flambeau.Tensor.{name}"
+        return f"{_core._library_name()}.Tensor.{name}"
     module = getattr(f, "__module__", None)
-    return f"{'flambeau' if module == 'flambeau._core' else module}.{name}" if callable(f) and module else None
+    return (
+        f"{_core._library_name() if module == 'flambeau._core' else module}.{name}" if callable(f) and module else None
+    )
 
 
 def _converted(result: Any, cls: type[Tensor]) -> Any:

@@ -206,7 +206,7 @@ class UntypedStorage:
         return UntypedStorage, (self._bytes,)
 
     def __repr__(self) -> str:
-        return _listed(self, f"flambeau.storage.{type(self).__name__}(device={self.device})")
+        return _listed(self, f"{_core._library_name()}.storage.{type(self).__name__}(device={self.device})")
 
 
 def _require_elements(storage: UntypedStorage | TypedStorage) -> None:
@@ -365,7 +365,7 @@ class TypedStorage:
         return memo.setdefault(id(self), self.clone())  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
-        return _listed(self, f"flambeau.storage.TypedStorage(dtype={self.dtype}, device={self.device})")
+        return _listed(self, f"{_core._library_name()}.storage.TypedStorage(dtype={self.dtype}, device={self.device})")
 
 
 # PyTorch's older names for typed storages. It has none for the other dtypes, which it saves as bytes.

@@ -115,7 +115,7 @@ def _box(node: Any, is_root: bool) -> _Box:
 
 
 def _sizes(outputs: Iterable[tuple[Any, Any]]) -> str:
-    return ", ".join(f"{str(dtype).removeprefix('flambeau.')}{list(shape)}" for shape, dtype in outputs)
+    return ", ".join(f"{str(dtype).rpartition('.')[2]}{list(shape)}" for shape, dtype in outputs)
 
 
 def _bytes(count: float) -> str:

@@ -3,7 +3,7 @@
 import functools
 from typing import Any
 
-from flambeau import _core
+from flambeau import _core, _naming
 from flambeau.func import _batched_form, _fallback
 from flambeau.func._placeholders import BatchedTensor, highest_level
 from flambeau.func._rules import Answer, applied, compositions, rules
@@ -16,7 +16,7 @@ def name_of(callable_: Any) -> str:
     descriptor = getattr(callable_, "__self__", None)
     if descriptor is not None and hasattr(descriptor, "__objclass__"):
         return f"{descriptor.__name__}.{callable_.__name__}"
-    module = (getattr(callable_, "__module__", None) or "").removeprefix("flambeau").removeprefix(".")
+    module = _naming.own_module(callable_).removeprefix("flambeau").removeprefix(".")
     module = module.removeprefix("nn.functional")  # the same operators, under another name
     return f"{module}.{callable_.__name__}" if module else str(callable_.__name__)
 

@@ -78,7 +78,7 @@ def _parameter(parameter: inspect.Parameter, kinds: dict[str, Any], mutates: Any
         return f"{text} {parameter.name}"
     default = f'"{parameter.default}"' if isinstance(parameter.default, str) else parameter.default
     if isinstance(default, flambeau.dtype | flambeau.device):
-        default = str(default).removeprefix("flambeau.")
+        default = str(default).rpartition(".")[2]
     return f"{text} {parameter.name}={default}"
 
 

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import flambeau
 from flambeau import _core
+from flambeau._naming import own_module
 from flambeau.overrides import TorchFunctionMode
 
 from . import _decomposed_layers as _decomposed_layers  # registers them
@@ -92,7 +93,7 @@ class CallMode(TorchFunctionMode):
             return attribute if full not in self.rules and self.has(attribute) else full
         if type(func) is not OPERATOR:
             return name
-        prefixed = _PREFIXES.get(func.__module__, "") + name
+        prefixed = _PREFIXES.get(own_module(func), "") + name
         for known in (prefixed, name, ALIASES.get(name, name)):
             if known in self.rules or self.has(known) or known in DECOMPOSITIONS:
                 return known

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from flambeau._naming import own_name
 from flambeau.nn import Module
 
 
@@ -34,7 +35,7 @@ def place() -> Place:
     """
     frame, module, own = sys._getframe(1), None, None
     inside = True
-    while frame.f_back and (name := f"{frame.f_globals.get('__name__', '')}.").startswith("flambeau."):
+    while frame.f_back and (name := f"{own_name(frame.f_globals.get('__name__', ''))}.").startswith("flambeau."):
         owner = frame.f_locals.get("self")
         inside = inside and name[:-1] not in _BEGINNINGS
         if isinstance(owner, Module):
@@ -52,7 +53,7 @@ def place() -> Place:
 def foreign_place() -> tuple[str, str, Place]:
     """Return what a call of an extension module is called, why no program can make it, and where it is called."""
     caller = sys._getframe(2).f_globals.get("__name__", "")
-    if caller.partition(".")[0] == "flambeau":  # whose own extension module is the engine of autograd
+    if own_name(caller).partition(".")[0] == "flambeau":  # whose own extension module is the engine of autograd
         return "a gradient", "programs and files have no derivatives inside: trace what is differentiated", place()
     reason = "it is no operator to flambeau: make it one with flambeau.library.extension_op"
     return "a function of an extension module", reason, place()

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import flambeau
 from flambeau import Tensor
+from flambeau._naming import own_module
 from flambeau._tracing._calls import OPERATOR, signature
 from flambeau.nn import functional, init
 from flambeau.overrides import TorchFunctionMode
@@ -124,7 +125,7 @@ def _redirect(function: Any) -> None:
     inner = function if isinstance(function, FunctionType) else getattr(function, "__wrapped__", None)
     if not isinstance(inner, FunctionType) or isinstance(function, OPERATOR) or function in _public:
         return
-    if inner.__closure__ is not None or not inner.__module__.startswith("flambeau"):
+    if inner.__closure__ is not None or not own_module(inner).startswith("flambeau"):
         return
     own = FunctionType(inner.__code__, inner.__globals__, inner.__name__, inner.__defaults__)
     own.__kwdefaults__ = inner.__kwdefaults__

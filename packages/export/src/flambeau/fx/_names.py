@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import flambeau
+from flambeau._naming import own_module
 from flambeau.library._custom_op import CustomOpDef, registry
 from flambeau.utils import _pytree as pytree
 
@@ -106,9 +107,9 @@ def path_in_flambeau(obj: Any) -> str | None:
 
 
 def _search(obj: Any) -> str | None:
-    module, name = getattr(obj, "__module__", None), getattr(obj, "__qualname__", None)
+    module, name = own_module(obj), getattr(obj, "__qualname__", None)
     name = name if name and "<" not in name else getattr(obj, "__name__", None)
-    if not name or not isinstance(module, str) or module.partition(".")[0] != "flambeau":
+    if not name or module.partition(".")[0] != "flambeau":
         return None
     public = "flambeau.nn.functional" if name.startswith(("max_pool", "glu")) else module.partition("._")[0]
     for place in dict.fromkeys((public, *_PUBLIC, module)):

@@ -13,6 +13,7 @@ from typing import Any
 
 import flambeau
 from flambeau import Tensor
+from flambeau._naming import own_module
 from flambeau.nn import Module, Parameter, Sequential
 from flambeau.nn._leaf_functions import wrap
 from flambeau.utils import _pytree as pytree
@@ -114,7 +115,7 @@ class Tracer(TracerBase):
 
     def is_leaf_module(self, m: Module, module_qualified_name: str) -> bool:
         """Whether calls of a module are one node: true of flambeau's own, but for `Sequential`."""
-        return type(m).__module__.startswith("flambeau.nn") and not isinstance(m, Sequential)
+        return own_module(type(m)).startswith("flambeau.nn") and not isinstance(m, Sequential)
 
     def path_of_module(self, mod: Module) -> str:
         """The path of a module below the root. Raises: NameError if it is not there."""

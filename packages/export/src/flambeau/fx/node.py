@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import flambeau
+from flambeau._naming import own_module
 
 from ._names import _get_qualified_name, type_repr
 from .immutable_collections import immutable_dict, immutable_list
@@ -324,6 +325,6 @@ def _in_place(name: str) -> bool:
 def _writes(target: Any, kwargs: Iterable[str], impure_random: bool) -> bool:
     """Whether a function of flambeau writes to its arguments or draws random numbers."""
     name = getattr(target, "__name__", "")
-    if not str(getattr(target, "__module__", "")).startswith("flambeau"):
+    if not own_module(target).startswith("flambeau"):
         return False
     return _in_place(name) or "out" in kwargs or (impure_random and name in _RANDOM)

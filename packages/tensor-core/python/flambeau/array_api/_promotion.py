@@ -28,7 +28,7 @@ KINDS = {
 }
 KINDS["integral"] = KINDS["signed integer"] + KINDS["unsigned integer"]
 KINDS["numeric"] = KINDS["integral"] + KINDS["real floating"] + KINDS["complex floating"]
-DTYPES = {str(dtype).removeprefix("flambeau."): dtype for dtype in KINDS["bool"] + KINDS["numeric"]}
+DTYPES = {str(dtype).rpartition(".")[2]: dtype for dtype in KINDS["bool"] + KINDS["numeric"]}
 
 
 def promoted(*dtypes: flambeau.dtype) -> flambeau.dtype:

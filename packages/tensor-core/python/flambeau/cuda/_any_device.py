@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Self, TypeVar
 
 import flambeau
+from flambeau import _core
 
 from ._devices import is_available
 
@@ -93,7 +94,7 @@ class Stream:
         return hash((self.device, self.stream_id))
 
     def __repr__(self) -> str:
-        return f"flambeau.Stream device_type={self.device.type}, device_index=-1, stream_id=0"
+        return f"{_core._library_name()}.Stream device_type={self.device.type}, device_index=-1, stream_id=0"
 
 
 class Event:
@@ -144,7 +145,7 @@ class Event:
         raise ValueError("Both events must be recorded before calculating elapsed time.")
 
     def __repr__(self) -> str:
-        return f"flambeau.Event device_type={self.device.type}, device_index=-1, event_id=0"
+        return f"{_core._library_name()}.Event device_type={self.device.type}, device_index=-1, event_id=0"
 
 
 def check_timed(first: Any, second: Any) -> None:

@@ -53,14 +53,14 @@ def _kernels(folder: Path) -> int:
 def everything() -> Iterator[tuple[str, Callable[[], Any]]]:
     """Yield the name of each piece of work and a function that does it."""
     for dtype in (*FLOATING, *INTEGERS):
-        kind = str(dtype).removeprefix("flambeau.")
+        kind = str(dtype).rpartition(".")[2]
         for name, function in operators(dtype):
             yield f"{kind} {name}", function
     for entry in entry_points(group=ENTRY_POINTS):
         work = entry.load()
         for dtype in FLOATING:
             for name, function in work(dtype):
-                yield f"{str(dtype).removeprefix('flambeau.')} {name}", function
+                yield f"{str(dtype).rpartition('.')[2]} {name}", function
 
 
 def _call(name: str, *arguments: Any) -> Any:

@@ -1,0 +1,39 @@
+"""The name that programs import the library by: ``flambeau``, or ``torch`` while ``flambeau.torch`` is installed."""
+
+from __future__ import annotations
+
+from types import FunctionType
+from typing import Any
+
+from flambeau import _core
+
+
+def library_name() -> str:
+    """Return the name that reprs and error messages begin with.
+
+    >>> library_name()
+    'flambeau'
+    """
+    return _core._library_name()
+
+
+def own_name(module: str) -> str:
+    """Return a module's name in flambeau, also while programs import it by another name.
+
+    >>> own_name("flambeau.linalg"), own_name("numpy.linalg")
+    ('flambeau.linalg', 'numpy.linalg')
+    """
+    name = _core._library_name()
+    return f"flambeau{module.removeprefix(name)}" if module.partition(".")[0] == name else module
+
+
+# The modules of functions and classes that were renamed after PyTorch's, as they were before.
+renamed: dict[Any, str] = {}
+
+
+def own_module(value: Any) -> str:
+    """Return the name in flambeau of the module that defines a function or class; of other values an empty text."""
+    module = getattr(value, "__module__", None)
+    if not isinstance(module, str):
+        return ""
+    return renamed.get(value, module) if renamed and isinstance(value, type | FunctionType) else own_name(module)
