@@ -37,7 +37,7 @@ def test_torch_is_flambeau(run):
         import flambeau
         assert torch.Tensor is flambeau.Tensor and torch.float32 is flambeau.float32
         assert torch.linalg is linalg is flambeau.linalg and fft is flambeau.fft
-        assert flambeau.linalg.__name__ == flambeau.linalg.__spec__.name == "flambeau.linalg"
+        assert flambeau.linalg.__name__ == "torch.linalg" and flambeau.linalg.__spec__.name == "flambeau.linalg"
         assert torch.functional.einsum is flambeau.einsum
         assert sys.argv[1:] == ["--seed", "3"] and __name__ == "__main__"
         print(torch.__version__, tensor([1.0]).pow(2))
@@ -157,12 +157,15 @@ def test_processes_that_the_program_starts_have_torch_too(run, method):
     """)
 
 
-def test_pickles_name_flambeau_and_what_pytorch_pickled_by_name_is_found(run):
+def test_pickles_have_pytorchs_names_and_those_of_flambeau_are_found(run):
     run("""
         import pickle
         import torch
-        assert b"torch" not in pickle.dumps(torch.Size([2])).replace(b"flambeau", b"")
-        assert pickle.loads(b"ctorch\\nSize\\n.") is torch.Size
+        for value in (torch.Size, torch.nn.Linear, torch.optim.lr_scheduler.StepLR, torch.add):
+            text = pickle.dumps(value, 0)
+            assert text.startswith(b"ctorch") and pickle.loads(text) is value, text
+        assert pickle.loads(b"cflambeau\\nSize\\n.") is torch.Size
+        assert pickle.loads(b"cflambeau.nn.modules.linear\\nLinear\\n.") is torch.nn.Linear
     """)
 
 

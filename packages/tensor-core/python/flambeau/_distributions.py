@@ -61,7 +61,7 @@ class MissingDistributions:
     @staticmethod
     def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
         """Raise ModuleNotFoundError for an import of a module in DISTRIBUTIONS."""
-        distribution = DISTRIBUTIONS.get(name.removeprefix("flambeau."))
+        distribution = DISTRIBUTIONS.get(name[len("flambeau.") :]) if name.startswith("flambeau.") else None
         # importlib.util.find_spec() calls finders, too, and returns None if they find nothing.
         if distribution is None or sys._getframe(2).f_code.co_name != "_find_and_load_unlocked":
             return None

@@ -37,3 +37,13 @@ def own_module(value: Any) -> str:
     if not isinstance(module, str):
         return ""
     return renamed.get(value, module) if renamed and isinstance(value, type | FunctionType) else own_name(module)
+
+
+def member(name: str, *arguments: Any) -> Any:
+    """Return a value of flambeau or, with arguments, what a class of flambeau makes of them: for pickles.
+
+    >>> member("float32"), member("device", "cpu")
+    (flambeau.float32, device(type='cpu'))
+    """
+    found = getattr(_core, name)
+    return found(*arguments) if arguments else found

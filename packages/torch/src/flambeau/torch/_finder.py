@@ -1,5 +1,6 @@
 """The import hook: ``torch`` and ``torchvision`` name flambeau's modules."""
 
+import contextlib
 import functools
 import importlib
 import importlib.abc
@@ -13,11 +14,11 @@ from types import ModuleType
 from typing import Any
 
 import flambeau
-from flambeau.torch import _missing
-from flambeau.torch._places import ROOTS, WALKED, is_moved, moved_below, place_of
+from flambeau.torch import _absent, _interface, _missing, _renaming
+from flambeau.torch._places import ROOTS, WALKED, is_moved, is_second_name, moved_below, place_of
 from flambeau.torch.version import __version__
 
-_VERSIONS = {"torch": __version__, "torchvision": f"0.28.0+flambeau{flambeau.__version__}"}
+_VERSIONS = {"torch": __version__, "torchvision": f"0.28.0+flambeau{flambeau.__version__}"}  # of distributions
 
 # A folder with a `torch` and a `torchvision` that install the hook: processes that multiprocessing starts inherit
 # sys.path, but not the hook.
@@ -48,10 +49,33 @@ def _attribute(module: ModuleType, path: str, ask: Callable[[str], Any] | None, 
             pass
         else:
             _answer_below(value, f"{path}.{name}")
+            _renaming.rename(value, path, name)
             return value
-    if _exists(f"{path}.{name}"):
+    if _exists(f"{path}.{name}") or _interface.has_module(f"{path}.{name}"):
         return importlib.import_module(f"{path}.{name}")
+    if name in _interface.names_of(path) and (isinstance(module, _absent.AbsentModule) or not name.startswith("_")):
+        value = vars(module)[name] = _found_elsewhere(path, name)
+        return value
     raise _missing.attribute_error(module, path, name)
+
+
+def _own(module: ModuleType, name: str) -> Any:
+    """Return what a module of flambeau itself has under a name. Raises: AttributeError if it has nothing."""
+    if name in vars(module):
+        return vars(module)[name]
+    ask = _answering[module] if module in _answering else vars(module).get("__getattr__")
+    if ask is None:
+        raise AttributeError(name)
+    return ask(name)
+
+
+def _found_elsewhere(path: str, name: str) -> Any:
+    """Return what flambeau has for a name of PyTorch in another module of its own, or a stand-in."""
+    for other in _interface.other_modules(path, name):
+        if _exists(other) and not is_moved(f"{other}.{name}"):
+            with contextlib.suppress(AttributeError):
+                return _own(importlib.import_module(other), name)
+    return _absent.stand_in(f"{path}.{name}", _interface.names_of(path)[name])
 
 
 def _answer(module: ModuleType, path: str) -> None:
@@ -59,6 +83,8 @@ def _answer(module: ModuleType, path: str) -> None:
     if module in _answering:
         return
     ask = _answering[module] = vars(module).get("__getattr__")
+    sys.modules.setdefault(path, module)
+    _renaming.rename_module(module, path)
     # A module's own __getattr__ is asked only for what it lacks: what it has costs no more than before.
     vars(module)["__getattr__"] = functools.partial(_attribute, module, path, ask)
     if path in WALKED:
@@ -67,10 +93,11 @@ def _answer(module: ModuleType, path: str) -> None:
     for name, value in list(vars(module).items()):
         if not name.startswith("_"):
             _answer_below(value, f"{path}.{name}")
+    _keep_functions(module, path)
 
 
 def _answer_below(value: Any, path: str) -> None:
-    if isinstance(value, ModuleType) and value.__name__ == place_of(path):
+    if isinstance(value, ModuleType) and value.__name__ == place_of(path) and value not in _answering:
         _answer(value, path)
 
 
@@ -103,7 +130,9 @@ class _Loader(importlib.abc.Loader):
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         if spec.name in ROOTS:
-            return _facade(spec.name, _VERSIONS[spec.name])
+            return _facade(spec.name, _VERSIONS.get(spec.name, __version__))
+        if not _exists(spec.name) or is_second_name(spec.name):
+            return _absent.AbsentModule(spec.name)
         module = importlib.import_module(place_of(spec.name))
         # The import system is about to set it to the alias's: the module remains what it was.
         spec.loader_state = module.__spec__
@@ -111,10 +140,15 @@ class _Loader(importlib.abc.Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         spec = module.__spec__
-        if spec is not None and spec.name not in ROOTS:
+        if isinstance(module, _absent.AbsentModule):
+            vars(module)["__all__"] = list(_interface.names_of(module.__name__))
+            if _exists(module.__name__):
+                place = importlib.import_module(place_of(module.__name__))
+                vars(module)["__getattr__"] = functools.partial(_own, place)
+            _answer(module, module.__name__)
+        elif spec is not None and spec.name not in ROOTS:
             module.__spec__ = spec.loader_state
             _answer(module, spec.name)
-            _keep_functions(module, spec.name)
 
 
 def _keep_functions(module: ModuleType, path: str) -> None:
@@ -148,7 +182,7 @@ class _Finder(metadata.DistributionFinder):
     ) -> ModuleSpec | None:
         if name.partition(".")[0] not in ROOTS:
             return None
-        if not _exists(name):
+        if not _exists(name) and not _interface.has_module(name):
             if (top := place_of(name).split(".")[1]) in flambeau._SUBPACKAGES:
                 getattr(flambeau, top)  # if its distribution is absent, this says so
             above, _, last = name.rpartition(".")
@@ -156,7 +190,7 @@ class _Finder(metadata.DistributionFinder):
         return ModuleSpec(name, _Loader(), is_package=True)
 
     def find_distributions(self, context: metadata.DistributionFinder.Context = _EVERY) -> Iterator[_Distribution]:
-        yield from map(_Distribution, ROOTS if context.name is None else {context.name} & ROOTS.keys())
+        yield from map(_Distribution, _VERSIONS if context.name is None else {context.name} & _VERSIONS.keys())
 
 
 _FINDER = _Finder()
@@ -179,6 +213,7 @@ def install() -> None:
                 f"{root} is already imported (from {getattr(sys.modules[root], '__file__', None)}): call "
                 "flambeau.torch.install() before anything imports it."
             )
+    _renaming.start()
     sys.meta_path.insert(0, _FINDER)
     if _PATH not in sys.path:
         sys.path.insert(1, _PATH)
@@ -198,4 +233,5 @@ def uninstall() -> None:
         else:
             vars(module)["__getattr__"] = ask
     _answering.clear()
+    _renaming.undo()
     _missing.forget()

@@ -1,6 +1,8 @@
 """Where flambeau keeps what programs look for in ``torch``."""
 
-ROOTS = {"torch": "flambeau", "torchvision": "flambeau.vision"}
+from flambeau.torch import _interface
+
+ROOTS = {"torch": "flambeau", "torchvision": "flambeau.vision", "functorch": "flambeau.func"}
 
 _OPS_FILES = (
     *("boxes", "ciou_loss", "deform_conv", "diou_loss", "drop_block", "focal_loss", "giou_loss", "misc"),
@@ -43,7 +45,6 @@ _MOVED = {
         ),
         "flambeau.distributed.run",
     ),
-    "torch.functional": "flambeau",
     "torch.torch_version": "flambeau.torch.version",
     "torch.version": "flambeau.torch.version",
     "torch.utils.data": "flambeau.data",
@@ -64,6 +65,16 @@ WALKED = {"torch.distributions", "torch.optim", "torch.optim.lr_scheduler"}
 def is_moved(name: str) -> bool:
     """Whether what PyTorch calls ``name`` stands elsewhere than below what stands for the module above it."""
     return name in _MOVED
+
+
+def is_second_name(name: str) -> bool:
+    """Return whether another module of PyTorch is the first that a module of flambeau stands for."""
+    if name not in _MOVED or not _interface.has_module(name):
+        return False
+    first = f"torch{_MOVED[name].removeprefix('flambeau')}"
+    if not _interface.has_module(first):
+        first = next(moved for moved, place in _MOVED.items() if place == _MOVED[name])
+    return name != first
 
 
 def moved_below(name: str) -> list[str]:

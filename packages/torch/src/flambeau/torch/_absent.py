@@ -1,0 +1,136 @@
+"""Stand-ins for names of PyTorch that flambeau does not have: using one raises NotImplementedError."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any, NoReturn
+
+from flambeau.torch import _missing
+from flambeau.torch._interface import Entry
+
+# What a program reads when it uses a name below a module: the entry of the longest beginning counts.
+SENTENCES = {
+    "torch": "flambeau does not implement it",
+    "torch._C": "flambeau has no private interface of PyTorch's C++ library",
+    "torch._decomp": "flambeau does not decompose operators into others",
+    "torch._dynamo": "flambeau does not compile programs",
+    "torch._functorch": "flambeau does not compile programs",
+    "torch._inductor": "flambeau does not compile programs",
+    "torch._prims": "flambeau does not decompose operators into others",
+    "torch._refs": "flambeau does not decompose operators into others",
+    "torch.ao": "flambeau has no quantised tensors",
+    "torch.backends.quantized": "flambeau has no quantised tensors",
+    "torch.cuda.tunable": "flambeau chooses kernels for GPUs by their size and does not tune them",
+    "torch.distributed.checkpoint": "flambeau does not write sharded checkpoints; save a state_dict with torch.save()",
+    "torch.distributed.elastic": "flambeau does not restart processes that fail; start them with torch.distributed.run",
+    "torch.distributed.fsdp": "flambeau does not shard parameters; use torch.nn.parallel.DistributedDataParallel",
+    "torch.distributed.pipelining": "flambeau does not split models over processes",
+    "torch.distributed.rpc": "flambeau has no remote calls; use torch.distributed.send() and recv()",
+    "torch.distributed.tensor": "flambeau has no tensors that are split over processes",
+    "torch.export": "flambeau exports models through torch.onnx.export() and torch.jit.trace()",
+    "torch.fx.experimental": "flambeau traces with torch.fx.symbolic_trace() only, with tensors of known shapes",
+    "torch.fx.passes": "flambeau has no such pass; write it on torch.fx.Graph",
+    "torch.jit": "flambeau has no TorchScript compiler; use torch.jit.trace()",
+    "torch.masked": "flambeau has no masked tensors; use torch.where()",
+    "torch.monitor": "flambeau does not collect statistics of processes",
+    "torch.mps": "flambeau has no MPS backend",
+    "torch.mtia": "flambeau has no MTIA backend",
+    "torch.nativert": "flambeau has no runtime for exported programs",
+    "torch.nested": "flambeau has no nested tensors; use torch.nn.utils.rnn.pad_sequence()",
+    "torch.nn.intrinsic": "flambeau has no quantised tensors",
+    "torch.nn.qat": "flambeau has no quantised tensors",
+    "torch.nn.quantizable": "flambeau has no quantised tensors",
+    "torch.nn.quantized": "flambeau has no quantised tensors",
+    "torch.onnx": "flambeau exports to ONNX through torch.onnx.export() with its own converters",
+    "torch.package": "flambeau does not package programs with their models",
+    "torch.quantization": "flambeau has no quantised tensors",
+    "torch.utils.cpp_extension": "flambeau builds extensions with CMake and its installed headers",
+    "torch.utils.data.datapipes": "flambeau has no data pipes; use torch.utils.data.IterableDataset",
+    "torch.utils.mobile_optimizer": "flambeau has no TorchScript compiler",
+    "torch.xpu": "flambeau has no XPU backend",
+    "functorch": "flambeau has the transformations of functions in torch.func",
+}
+
+
+def _sentence(path: str) -> str:
+    above = path
+    while above not in SENTENCES:
+        above = above.rpartition(".")[0]
+    return SENTENCES[above]
+
+
+class AbsentError(NotImplementedError, AttributeError):
+    """The error for an attribute of an absent class: ``hasattr`` is False."""
+
+
+def refuse(path: str) -> NoReturn:
+    """Raise NotImplementedError for a name that flambeau does not have, and note that a program used it."""
+    _missing.remember(None, *path.rpartition(".")[::2])
+    raise AbsentError(f"{path}: {_sentence(path)}")
+
+
+class AbsentClass(type):
+    """The type of classes that flambeau does not have. A program may derive from one, but not make an instance."""
+
+    _path: str
+
+    def __call__(cls, *_: Any, **__: Any) -> NoReturn:
+        refuse(cls._path)
+
+    def __getattr__(cls, name: str) -> NoReturn:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        refuse(cls._path)
+
+
+class Absent:
+    """A function or value that flambeau does not have."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self.__module__, _, self.__name__ = path.rpartition(".")
+        self.__qualname__ = self.__name__
+
+    def __repr__(self) -> str:
+        return f"<{self._path}, which flambeau does not have>"
+
+    def __call__(self, *_: Any, **__: Any) -> NoReturn:
+        refuse(self._path)
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        refuse(self._path)
+
+    def __bool__(self) -> NoReturn:
+        refuse(self._path)
+
+    __iter__ = __len__ = __getitem__ = __enter__ = __int__ = __float__ = __index__ = __contains__ = __call__
+
+    def __exit__(self, *_: object) -> None:
+        """Do nothing: entering has raised."""
+
+    def __reduce__(self) -> NoReturn:
+        refuse(self._path)
+
+
+def stand_in(path: str, entry: Entry) -> Any:
+    """Return what a program imports in place of a class, function or value that flambeau does not have."""
+    module, _, name = path.rpartition(".")
+    if entry.kind == "class":
+        return AbsentClass(name, (), {"_path": path, "__module__": module, "__doc__": f"Absent: {_sentence(path)}."})
+    return Absent(path)
+
+
+def is_absent(value: Any) -> bool:
+    """Return whether a value stands for what flambeau does not have."""
+    refused = "Raise NotImplementedError.", "Raises NotImplementedError."  # those of flambeau.distributed
+    return isinstance(value, (AbsentClass, Absent)) or getattr(value, "__doc__", None) in refused
+
+
+class AbsentModule(ModuleType):
+    """A module of PyTorch that flambeau does not have; some of its names may be elsewhere in flambeau."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, f"Absent: {_sentence(name)}.")
+        self.__path__: list[str] = []

@@ -1,0 +1,81 @@
+"""PyTorch's modules and the names in them, as ``tools/parity/names.py`` reads them from PyTorch.
+
+A line of ``interface.txt`` is ``module|classes|functions|values``, where ``name@home`` is defined in another module.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import defaultdict
+from pathlib import Path
+from typing import NamedTuple
+
+KINDS = ("class", "function", "value")
+
+
+class Entry(NamedTuple):
+    """A name of a module of PyTorch: what it stands for, and the module that defines it."""
+
+    kind: str
+    home: str
+
+
+@functools.cache
+def _lines() -> dict[str, str]:
+    text = (Path(__file__).parent / "interface.txt").read_text()
+    return {line[: line.index("|")]: line for line in text.splitlines()}
+
+
+def has_module(name: str) -> bool:
+    """Return whether PyTorch has a module.
+
+    >>> has_module("torch.ao.quantization"), has_module("torch.nowhere")
+    (True, False)
+    """
+    return name in _lines()
+
+
+@functools.cache
+def _parents() -> set[str]:
+    return {name.rpartition(".")[0] for name in _lines()}
+
+
+def has_submodules(name: str) -> bool:
+    """Return whether a module of PyTorch has others below it."""
+    return name in _parents()
+
+
+@functools.cache
+def names_of(module: str) -> dict[str, Entry]:
+    """Return the names of a module of PyTorch; of another module none.
+
+    >>> names_of("torch.optim")["Adam"]
+    Entry(kind='class', home='torch.optim.adam')
+    """
+    entries = {}
+    for kind, field in zip(KINDS, _lines().get(module, "").split("|")[1:], strict=False):
+        for text in field.split():
+            name, _, home = text.partition("@")
+            entries[name] = Entry(kind, home or module)
+    return entries
+
+
+@functools.cache
+def _publishers() -> dict[tuple[str, str], list[str]]:
+    """The modules that have a name that another one defines, by that module and the name."""
+    found = defaultdict(list)
+    for module in _lines():
+        for name, entry in names_of(module).items():
+            if entry.home != module:
+                found[entry.home, name].append(module)
+    return found
+
+
+def other_modules(module: str, name: str) -> list[str]:
+    """Return the other modules of PyTorch that have the same object under the same name.
+
+    >>> other_modules("torch.optim.adam", "Adam")
+    ['torch.optim']
+    """
+    home = names_of(module)[name].home
+    return [other for other in (home, *_publishers()[home, name]) if other != module]

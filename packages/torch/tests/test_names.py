@@ -1,0 +1,156 @@
+"""Under the alias everything has PyTorch's name, and every name of PyTorch can be imported."""
+
+import pickle
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+import flambeau as fb
+from flambeau.torch import _absent, _interface
+
+
+def run(program):
+    """Return what a program prints in which flambeau stands for PyTorch."""
+    code = "import flambeau.torch\nflambeau.torch.install()\nimport torch\n" + textwrap.dedent(program)
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_objects_of_the_core_are_printed_under_the_name_torch():
+    printed = run("""
+        x = torch.ones(2)
+        print(x.dtype, x.shape, x.layout, torch.channels_last, x.device.__repr__(), type(x), x.type(), sep="; ")
+        print(torch.typename(x), torch.FloatTensor, type(x.dtype), torch.typename(torch.Size), sep="; ")
+        print(x.max(0), x.untyped_storage(), torch.float8_e5m2, sep="; ")
+    """)
+    assert printed.splitlines() == [
+        "torch.float32; torch.Size([2]); torch.strided; torch.channels_last; device(type='cpu'); "
+        "<class 'torch.Tensor'>; torch.FloatTensor",
+        "torch.FloatTensor; <class 'torch.FloatTensor'>; <class 'torch.dtype'>; torch.Size",
+        "torch.return_types.max(",
+        *["values=tensor(1.),", "indices=tensor(0)); " + printed.splitlines()[4].partition("; ")[2]],
+        *printed.splitlines()[5:],
+    ]
+    assert "[torch.storage.UntypedStorage(device=cpu) of size 8]; torch.float8_e5m2" in printed
+
+
+def test_classes_and_functions_say_that_pytorchs_modules_define_them():
+    pytest.importorskip("flambeau.nn")
+    pytest.importorskip("flambeau.optim")
+    pytest.importorskip("flambeau.data")
+    run("""
+        import inspect
+        from torch.utils.data import DataLoader
+        assert torch.Tensor.__module__ == "torch" and torch.nn.Linear.__module__ == "torch.nn.modules.linear"
+        assert inspect.getmodule(torch.nn.Linear) is torch.nn.modules.linear
+        assert torch.nn.modules.linear.__name__ == "torch.nn.modules.linear" and torch.linalg.__name__ == "torch.linalg"
+        assert torch.optim.lr_scheduler.StepLR.__module__ == "torch.optim.lr_scheduler"
+        assert DataLoader.__module__ == "torch.utils.data.dataloader"
+        assert torch.save.__module__ == "torch.serialization" and torch.no_grad.__module__ == "torch.autograd.grad_mode"
+        assert torch.add.__module__ == "torch" and torch.linalg.qr.__module__ == "torch.linalg"
+        assert torch.linalg.LinAlgError.__module__ == "torch._C" and torch.OutOfMemoryError.__module__ == "torch"
+        class Derived(torch.nn.Module): pass
+        assert repr(Derived) == "<class '__main__.Derived'>"
+    """)
+
+
+def test_uninstalling_gives_the_names_back():
+    run("""
+        import flambeau as fb
+        torch.linalg.LinAlgError, torch.no_grad
+        flambeau.torch.uninstall()
+        assert repr(fb.float32) == "flambeau.float32" and repr(fb.Tensor) == "<class 'flambeau.Tensor'>"
+        assert fb.linalg.__name__ == "flambeau.linalg" and fb.no_grad.__module__ == "flambeau._grad_mode"
+        assert fb.add.__module__ == "flambeau" and fb.linalg.LinAlgError.__module__ == "flambeau.linalg"
+    """)
+
+
+@pytest.mark.parametrize("named_by", ["flambeau", "torch"])
+def test_files_of_either_name_are_read_under_both(named_by, tmp_path):
+    pytest.importorskip("flambeau.nn")
+    write = """
+        import {0}, {0}.nn
+        model = {0}.nn.Sequential({0}.nn.Linear(2, 3), {0}.nn.ReLU())
+        {0}.save(model, {1!r})
+        {0}.save(dict(a={0}.ones(2), b={0}.Size([2]), c={0}.float16), {2!r})
+    """
+    read = """
+        import {0}, {0}.nn
+        assert type({0}.load({1!r}, weights_only=False)[0]) is {0}.nn.Linear
+        assert {0}.load({2!r})["b"] == {0}.Size([2]) and {0}.load({2!r})["c"] is {0}.float16
+    """
+    paths = str(tmp_path / "model.pt"), str(tmp_path / "values.pt")
+    prefix = "import flambeau.torch\nflambeau.torch.install()\n"
+    other = "torch" if named_by == "flambeau" else "flambeau"
+    for program, name in ((write, named_by), (read, named_by), (read, other)):
+        code = (prefix if name == "torch" else "") + textwrap.dedent(program.format(name, *paths))
+        subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_pickles_of_tensors_under_the_alias_are_read_without_it():
+    values = "[torch.arange(3), torch.Size([2]), torch.device('cpu'), torch.float16, torch.channels_last]"
+    read = pickle.loads(bytes.fromhex(run(f"import pickle; print(pickle.dumps({values}).hex())")))
+    assert read[0].tolist() == [0, 1, 2] and type(read[1]) is fb.Size
+    assert read[1:] == [fb.Size([2]), fb.device("cpu"), fb.float16, fb.channels_last]
+
+
+def test_every_module_of_pytorch_can_be_imported():
+    printed = run("""
+        import importlib
+        from flambeau.torch import _interface
+        for name in _interface._lines():
+            try:
+                importlib.import_module(name)
+            except ImportError as error:
+                print(name, error)
+    """)
+    lacking = {"flambeau.distributed", "flambeau.nn", "flambeau.data"}  # a package alone lacks the modules of others
+    assert not [line for line in printed.splitlines() if not any(name in line for name in lacking)]
+
+
+def test_absent_names_are_imported_and_raise_when_used():
+    printed = run("""
+        from torch.ao.quantization import FakeQuantize, get_default_qconfig_mapping
+        import torch.nested
+        class Own(FakeQuantize): pass
+        assert not isinstance(3, FakeQuantize)
+        for use in (Own, FakeQuantize, get_default_qconfig_mapping, lambda: torch.nested.nested_tensor([]),
+                    lambda: FakeQuantize.with_args, lambda: bool(torch.ao.quantization.qconfig.default_qconfig)):
+            try:
+                use()
+            except NotImplementedError as error:
+                print(error)
+        assert [entry.name for entry in flambeau.torch.missing()][:1] == ["torch.ao.quantization.FakeQuantize"]
+        for place in (torch, torch.ao, torch.ao.quantization):
+            assert not hasattr(place, "no_name_of_pytorch")
+    """)
+    quantised = "flambeau has no quantised tensors"
+    assert printed.splitlines() == [
+        *[f"torch.ao.quantization.FakeQuantize: {quantised}"] * 2,
+        f"torch.ao.quantization.get_default_qconfig_mapping: {quantised}",
+        "torch.nested.nested_tensor: flambeau has no nested tensors; use torch.nn.utils.rnn.pad_sequence()",
+        f"torch.ao.quantization.FakeQuantize: {quantised}",
+        f"torch.ao.quantization.qconfig.default_qconfig: {quantised}",
+    ]
+
+
+def test_names_are_found_in_the_modules_where_pytorch_defines_them():
+    run("""
+        from torch._tensor import Tensor
+        from torch.autograd.grad_mode import no_grad
+        from torch.functional import einsum, norm
+        assert Tensor is torch.Tensor and no_grad is torch.no_grad and einsum is torch.einsum
+        assert torch.functional.__name__ == "torch.functional"
+    """)
+
+
+def test_absent_subsystems_are_modules_of_pytorch():
+    assert [name for name in _absent.SENTENCES if not _interface.has_module(name)] == []
+    assert all(sentence and not sentence.endswith(".") for sentence in _absent.SENTENCES.values())
+
+
+def test_without_the_alias_nothing_is_renamed():
+    assert fb.float32.__repr__() == "flambeau.float32" and fb.Tensor.__module__ == "flambeau"
