@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import os
+import platform
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flambeau import _public_names, _suggestions
@@ -17,6 +20,7 @@ __all__ = [
     "current_device",
     "current_stream",
     "device_count",
+    "get_capabilities",
     "is_available",
     "is_initialized",
     "set_device",
@@ -39,6 +43,44 @@ class Stream:
 
 
 _stream = Stream()
+
+
+# PyTorch's names of instruction sets, and Linux's where they differ.
+_INSTRUCTION_SETS = {
+    **{name: name for name in ("sse", "sse2", "ssse3", "sse4_1", "sse4_2", "sse4a", "avx", "avx2", "avx_vnni", "f16c")},
+    **{name: name for name in ("aes", "bmi2", "clflush", "clflushopt", "clwb", "popcnt")},
+    **{f"avx512_{name}": f"avx512_{name}" for name in ("bf16", "bitalg", "fp16", "vbmi2", "vnni", "vpopcntdq")},
+    **{f"avx512_{name}": f"avx512{name}" for name in ("f", "bw", "cd", "dq", "vl", "ifma", "vbmi")},
+    **{name: name for name in ("amx_bf16", "amx_fp16", "amx_int8", "amx_tile")},
+    "bmi": "bmi1",
+    "fma3": "fma",
+    "fma4": "fma4",
+    "lzcnt": "abm",
+    "sha": "sha_ni",
+    "sse3": "pni",
+}
+
+
+def get_capabilities() -> dict[str, Any]:
+    """What the processor is and can: its architecture, its cores, and for each set of instructions whether it has it.
+
+    Instruction sets are there where the system tells them, which is Linux on x86.
+
+    >>> import flambeau
+    >>> flambeau.cpu.get_capabilities()["num_logical_cores"] > 0
+    True
+    """
+    found: dict[str, Any] = {"architecture": platform.machine(), "num_logical_cores": os.cpu_count()}
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return found
+    facts = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    if "flags" in facts:
+        flags = facts["flags"].split()
+        found |= {"cpu_name": facts.get("model name", "")}
+        found |= {name: own in flags for name, own in _INSTRUCTION_SETS.items()}
+    return found
 
 
 def is_available() -> bool:

@@ -1,10 +1,15 @@
-"""What programs use of ``torch._utils``, PyTorch's private module: many tensors in one, and back."""
+"""What programs use of ``torch._utils``, PyTorch's private module: sizes of elements, and many tensors in one."""
 
 from collections.abc import Iterable, Sequence
 
-from flambeau import Tensor, cat
+from flambeau import Tensor, cat, dtype
 
-__all__ = ["_flatten_dense_tensors", "_unflatten_dense_tensors"]
+__all__ = ["_element_size", "_flatten_dense_tensors", "_unflatten_dense_tensors"]
+
+
+def _element_size(dtype: dtype) -> int:
+    """The bytes of an element."""
+    return dtype.itemsize
 
 
 def _flatten_dense_tensors(tensors: Iterable[Tensor]) -> Tensor:

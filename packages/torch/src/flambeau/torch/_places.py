@@ -16,6 +16,7 @@ _MOVED = {
     "torch._tensor_str": "flambeau.torch._printing",
     "torch._C._nn": "flambeau.torch._nn",
     "torch._utils": "flambeau.torch._flattening",
+    "torch.utils._import_utils": "flambeau.torch._imports",
     "torch.distributed.constants": "flambeau.distributed",
     **dict.fromkeys(
         ("torch._dynamo", "torch._dynamo._trace_wrapped_higher_order_op", "torch._dynamo.eval_frame"),

@@ -1,0 +1,20 @@
+"""What programs use of ``torch.utils._import_utils``: whether packages are there."""
+
+import functools
+import importlib.util
+
+__all__ = ["_check_module_exists", "dill_available"]
+
+
+@functools.cache
+def _check_module_exists(name: str) -> bool:
+    """Return whether a top module can be imported, without importing it."""
+    try:
+        return importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):  # a module that was set to None, or made without a description
+        return False
+
+
+def dill_available() -> bool:
+    """Return whether dill, which pickles more than pickle, is installed."""
+    return _check_module_exists("dill")
