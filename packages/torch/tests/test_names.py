@@ -147,6 +147,69 @@ def test_names_are_found_in_the_modules_where_pytorch_defines_them():
     """)
 
 
+def test_names_that_programs_ask_for_are_absent_but_can_be_imported():
+    pytest.importorskip("flambeau.nn")
+    run("""
+        assert not hasattr(torch.nn.functional, "grouped_mm") and not hasattr(torch._C, "_jit_set_profiling_mode")
+        from torch.nn.functional import grouped_mm
+        from torch._C import _jit_set_profiling_mode
+        assert hasattr(torch.nn.functional, "embedding_bag") and not hasattr(torch.nn.functional, "grouped_mm")
+    """)
+
+
+def test_settings_of_the_compiler_can_be_set():
+    run("""
+        import torch._dynamo.config
+        import torch._inductor.config as inductor
+        inductor.max_autotune = True
+        with torch._dynamo.config.patch(suppress_errors=True), torch._dynamo.config.patch("verbose", 3):
+            assert torch._dynamo.config.suppress_errors and torch._dynamo.config.verbose == 3
+        @torch._dynamo.config.patch({"verbose": 4})
+        def verbose():
+            return torch._dynamo.config.verbose
+        assert verbose() == 4 and inductor.max_autotune is True
+        assert not hasattr(torch._dynamo.config, "verbose")
+    """)
+
+
+def test_dtypes_without_tensors_are_names():
+    run("""
+        assert repr(torch.qint8) == "torch.qint8" and torch.uint4 != torch.uint8 and torch.chalf is torch.complex32
+        try:
+            torch.ones(1, dtype=torch.quint8)
+        except TypeError:
+            pass
+        else:
+            raise AssertionError
+    """)
+
+
+def test_libraries_of_pytorchs_operators_are_refused_as_unreadable_files():
+    pytest.importorskip("flambeau.library")
+    run("""
+        for loader in (torch.ops, torch.classes):
+            try:
+                loader.load_library("lib.so")
+            except OSError as error:
+                assert "lib.so" in str(error)
+            else:
+                raise AssertionError
+        assert not hasattr(torch.classes, "some")
+    """)
+
+
+def test_what_the_alias_adds_goes_with_it():
+    pytest.importorskip("flambeau.nn")
+    run("""
+        import flambeau as fb
+        import torch.signal.windows.windows
+        assert torch.qint8 is not None and torch.nn.functional.assert_int_or_pair is not None
+        flambeau.torch.uninstall()
+        assert not hasattr(fb, "qint8") and not hasattr(fb.nn.functional, "assert_int_or_pair")
+        assert not hasattr(fb.signal.windows, "__path__")
+    """)
+
+
 def test_absent_subsystems_are_modules_of_pytorch():
     assert [name for name in _absent.SENTENCES if not _interface.has_module(name)] == []
     assert all(sentence and not sentence.endswith(".") for sentence in _absent.SENTENCES.values())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar, overload
+from typing import Any, NoReturn, TypeVar, overload
 
 from flambeau.library._aten import Aten, aten
 from flambeau.library._custom_op import CustomOpDef, registry
@@ -36,6 +36,10 @@ class _Operators:
         if name.startswith("_"):
             raise AttributeError(f"flambeau.ops has no attribute '{name}'")
         return _Namespace(name)
+
+    def load_library(self, path: str) -> NoReturn:
+        """Raise OSError: libraries of operators are built for PyTorch's C++ interface."""
+        raise OSError(f"{path}: flambeau cannot load operators that are built for PyTorch; see flambeau.library")
 
     def __dir__(self) -> list[str]:
         return sorted({"aten", *(qualname.partition("::")[0] for qualname in registry)})

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -49,6 +52,16 @@ SENTENCES = {
     "torch.utils.mobile_optimizer": "flambeau has no TorchScript compiler",
     "torch.xpu": "flambeau has no XPU backend",
     "functorch": "flambeau has the transformations of functions in torch.func",
+}
+
+# Names for which programs ask by hasattr(), to take another way without them: it is False, and they can be imported.
+TESTED = {
+    "torch._C._CudaDeviceProperties",
+    "torch._inductor.cudagraph_mark_step_begin",
+    "torch.nn.functional.grouped_mm",
+    "torch.nn.functional.scaled_grouped_mm",
+    "torch.nn.functional.scaled_mm",
+    "torch.xpu.reset_peak_memory_stats",
 }
 
 
@@ -114,6 +127,7 @@ class Absent:
         refuse(self._path)
 
 
+@functools.cache
 def stand_in(path: str, entry: Entry) -> Any:
     """Return what a program imports in place of a class, function or value that flambeau does not have."""
     module, _, name = path.rpartition(".")
@@ -134,3 +148,25 @@ class AbsentModule(ModuleType):
     def __init__(self, name: str) -> None:
         super().__init__(name, f"Absent: {_sentence(name)}.")
         self.__path__: list[str] = []
+
+
+class SettingsModule(AbsentModule):
+    """A module of settings of what flambeau does not have: programs may set them, which changes nothing."""
+
+    @contextlib.contextmanager
+    def patch(self, changes: dict[str, Any] | str | None = None, value: Any = None, **settings: Any) -> Iterator[None]:
+        """Set settings within a block or a decorated function: a dict, one name and its value, or keywords."""
+        if isinstance(changes, str):
+            changes = {changes: value}
+        before = dict(vars(self))
+        vars(self).update({**(changes or {}), **settings})
+        try:
+            yield
+        finally:
+            vars(self).clear()
+            vars(self).update(before)
+
+
+def module_for(name: str) -> AbsentModule:
+    """Return a module for one of PyTorch that flambeau does not have."""
+    return (SettingsModule if name.endswith(".config") else AbsentModule)(name)

@@ -1,7 +1,6 @@
 """What programs use of ``torch._dynamo``, PyTorch's private compiler: flambeau compiles nothing."""
 
 import contextlib
-from types import SimpleNamespace
 from typing import Any
 
 from flambeau.compiler import allow_in_graph, assume_constant_result, disable, is_compiling, reset
@@ -11,16 +10,12 @@ __all__ = [
     "TransformGetItemToIndex",
     "allow_in_graph",
     "assume_constant_result",
-    "config",
     "disable",
     "graph_break",
     "is_compiling",
     "mark_static_address",
     "reset",
 ]
-
-# What a program sets here changes nothing.
-config = SimpleNamespace()
 
 
 class OptimizedModule:

@@ -53,9 +53,13 @@ def _attribute(module: ModuleType, path: str, ask: Callable[[str], Any] | None, 
             return value
     if _exists(f"{path}.{name}") or _interface.has_module(f"{path}.{name}"):
         return importlib.import_module(f"{path}.{name}")
-    if name in _interface.names_of(path) and (isinstance(module, _absent.AbsentModule) or not name.startswith("_")):
-        value = vars(module)[name] = _found_elsewhere(path, name)
-        return value
+    if name in _interface.names_of(path):
+        private = name.startswith("_") and not isinstance(module, _absent.AbsentModule)
+        if not (private or f"{path}.{name}" in _absent.TESTED) or _missing.is_from_import():
+            return _found_elsewhere(path, name)
+    above = path.rpartition(".")[0]
+    if isinstance(module, _absent.AbsentModule) and "." in above and name in _interface.names_of(above):
+        return getattr(importlib.import_module(above), name)
     raise _missing.attribute_error(module, path, name)
 
 
@@ -132,7 +136,7 @@ class _Loader(importlib.abc.Loader):
         if spec.name in ROOTS:
             return _facade(spec.name, _VERSIONS.get(spec.name, __version__))
         if not _exists(spec.name) or is_second_name(spec.name):
-            return _absent.AbsentModule(spec.name)
+            return _absent.module_for(spec.name)
         module = importlib.import_module(place_of(spec.name))
         # The import system is about to set it to the alias's: the module remains what it was.
         spec.loader_state = module.__spec__

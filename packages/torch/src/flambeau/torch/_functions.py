@@ -1,13 +1,23 @@
 """Names of ``torch`` itself that libraries use and flambeau does not have: private functions, and absent dtypes."""
 
-from flambeau import Tensor, arange, bincount, cat, int32, int64, segment_reduce, stack
+from typing import NoReturn
+
+from flambeau import Tensor, _naming, arange, bincount, cat, int32, int64, segment_reduce, stack
+
+# Dtypes of quantised tensors, and of numbers of other sizes than flambeau has.
+ABSENT_DTYPES = (
+    *("complex32", "qint8", "qint32", "quint8", "quint4x2", "quint2x4"),
+    *("bits8", "bits16", "bits1x8", "bits2x4", "bits4x2"),
+    *(f"{sign}int{bits}" for sign in ("", "u") for bits in range(1, 8)),
+)
 
 __all__ = [
     "_convert_indices_from_coo_to_csr",
     "_convert_indices_from_csr_to_coo",
     "_segment_reduce",
     "chalf",
-    "complex32",
+    "classes",
+    *ABSENT_DTYPES,
 ]
 
 _segment_reduce = segment_reduce
@@ -20,10 +30,23 @@ class AbsentDtype:
         self._name = name
 
     def __repr__(self) -> str:
-        return f"flambeau.{self._name}"
+        return f"{_naming.library_name()}.{self._name}"
 
 
-complex32 = chalf = AbsentDtype("complex32")
+class _Classes:
+    """The classes of C++ libraries that are built for PyTorch: there are none."""
+
+    def load_library(self, path: str) -> NoReturn:
+        """Raise OSError."""
+        raise OSError(f"{path}: flambeau cannot load classes that are built for PyTorch")
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"torch.classes has no namespace {name!r}: flambeau loads no classes of C++ libraries")
+
+
+classes = _Classes()
+globals().update({name: AbsentDtype(name) for name in ABSENT_DTYPES})
+chalf = globals()["complex32"]
 
 
 def _convert_indices_from_coo_to_csr(input: Tensor, size: int, *, out_int32: bool = False) -> Tensor:

@@ -93,7 +93,7 @@ def remember(owner: Any, path: str, name: str, place: str | None = None) -> Miss
     return _found[full]
 
 
-def _is_from_import() -> bool:
+def is_from_import() -> bool:
     """Whether what runs in the asking frame is ``from module import name``, and not an attribute's access."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith(_OWN_FOLDER):
@@ -104,6 +104,6 @@ def _is_from_import() -> bool:
 def attribute_error(module: ModuleType, path: str, name: str) -> Exception:
     """The exception for ``path.name``: an ImportError where it was to be imported, an AttributeError elsewhere."""
     text = str(remember(module, path, name))
-    if _is_from_import():
+    if is_from_import():
         return ImportError(text, name=path)
     return AttributeError(text, name=name)
