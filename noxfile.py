@@ -332,6 +332,7 @@ def parity(session: nox.Session) -> None:
         if not session.posargs:
             session.run("pytest", "tests/parity")
             session.run("python", "-m", "tools.parity.modules", "--at-least", "99.5")
+            session.run("python", "-m", "tools.parity.names", "--at-least", "99.5")
         session.run("python", "-m", "tools.parity", *(session.posargs or ("--at-least", "99")))
 
 

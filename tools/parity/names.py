@@ -184,8 +184,11 @@ def write() -> None:
     os._exit(0)  # some of PyTorch's optional modules abort the interpreter when it ends
 
 
-def check(verbose: bool) -> None:
-    """Print how many names of PyTorch's modules resolve under the alias, and how many of these are implemented."""
+def check(verbose: bool, at_least: float) -> bool:
+    """Print how many names of PyTorch's modules resolve under the alias, and how many of these are implemented.
+
+    Returns whether the percentage of the documented names that resolve is large enough.
+    """
     warnings.simplefilter("ignore")
     import flambeau.torch
 
@@ -221,14 +224,17 @@ def check(verbose: bool) -> None:
             f"{kind}: {total} names, {100 - 100 * counts['missing'] / total:.1f} % resolve, "
             f"{100 * counts['there'] / total:.1f} % implemented"
         )
+    documented = rows["documented"]
+    return 100 * (documented.total() - documented["missing"]) >= at_least * documented.total()
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help="read PyTorch and write its interface")
+    parser.add_argument("--at-least", type=float, default=0, help="percentage of documented names that must resolve")
     parser.add_argument("-v", "--verbose", action="store_true", help="print every name that is not implemented")
     arguments = parser.parse_args()
     if arguments.write:
         write()
     else:
-        check(arguments.verbose)
+        sys.exit(not check(arguments.verbose, arguments.at_least))

@@ -6,8 +6,9 @@ On the command line ``python -m flambeau.torch script.py [arguments]``; in a not
     flambeau.torch.install()
 
 From then on ``torch``, ``torchvision`` and everything below them are flambeau's modules in this process, whether
-PyTorch is installed or not: ``torch.nn is flambeau.nn``. What flambeau lacks raises an AttributeError (an ImportError
-where it was to be imported) that names the nearest there is; ``missing()`` lists what was asked for in vain.
+PyTorch is installed or not: ``torch.nn is flambeau.nn``. They have PyTorch's names until ``uninstall()``. A name of
+PyTorch that flambeau lacks raises NotImplementedError when it is used. A name that PyTorch lacks, too, is an
+AttributeError (an ImportError in an import) that suggests similar names; ``missing()`` lists both.
 """
 
 from flambeau.torch._finder import install, uninstall
