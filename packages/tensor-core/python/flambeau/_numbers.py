@@ -69,7 +69,7 @@ class finfo:
     def _of_small(cls, type: SmallFloat) -> Self:
         """Of one that no tensor has."""
         if type not in LIMITS:
-            _require_dtype("finfo", type)
+            raise TypeError(f"finfo() requires a floating point input type, got {type}")
         made = _MADE[type] = object.__new__(cls)
         made.eps, made.min, made.max, made.tiny = LIMITS[type]
         made.smallest_normal, made.resolution = made.tiny, 1.0

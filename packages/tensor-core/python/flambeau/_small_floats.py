@@ -17,11 +17,18 @@ __all__ = [
 class SmallFloat:
     """The name of such a dtype. What makes tensors takes it for no dtype, and says so."""
 
-    is_floating_point, is_complex, itemsize = True, False, 1
+    is_floating_point = True
+    is_complex = False
+    itemsize = 1
     _unsupported = "is a name only, no tensor can have this dtype: use bfloat16 or float16"  # raised by bindings
 
     def __init__(self, name: str, is_signed: bool = True) -> None:
         self.name, self.is_signed = name, is_signed
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        """The type of dtypes, which isinstance() asks for: programs take what is one out of a list."""
+        return _core.dtype
 
     def __repr__(self) -> str:
         return f"{_core._library_name()}.{self.name}"

@@ -2,7 +2,8 @@
 
 from typing import NoReturn
 
-from flambeau import Tensor, _naming, arange, bincount, cat, int32, int64, segment_reduce, stack
+from flambeau import Tensor, arange, bincount, cat, int32, int64, segment_reduce, stack
+from flambeau._small_floats import SmallFloat
 
 # Dtypes of quantised tensors, and of numbers of other sizes than flambeau has.
 ABSENT_DTYPES = (
@@ -23,14 +24,16 @@ __all__ = [
 _segment_reduce = segment_reduce
 
 
-class AbsentDtype:
-    """A dtype that no tensor has. Programs compare with it, which is False; where a dtype is wanted it is none."""
+class AbsentDtype(SmallFloat):
+    """A dtype that no tensor has. Programs compare with it, which is False, and look for it in tables."""
+
+    is_floating_point = False
+    _unsupported = "is a name only, no tensor can have this dtype"
 
     def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __repr__(self) -> str:
-        return f"{_naming.library_name()}.{self._name}"
+        super().__init__(name, is_signed=not name.startswith(("qu", "u", "bits")))
+        self.is_complex = name == "complex32"
+        self.itemsize = {"complex32": 4, "qint32": 4, "bits16": 2}.get(name, 1)
 
 
 class _Classes:
