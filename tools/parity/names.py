@@ -31,7 +31,6 @@ _SKIPPED = (
         "torch.ops",
         "torch.classes",
         "torch.distributed.pipelining._",
-        "torch.onnx.symbolic_",
         "torch._native",
     ),
 )
@@ -63,6 +62,9 @@ PRIVATE = (
         "torch._classes",
         "torch._VF",
         "torch._dynamo.backends",
+        "torch.distributed.algorithms._checkpoint",
+        "torch.distributed.algorithms._checkpoint.checkpoint_wrapper",
+        "torch.distributed.tensor.experimental._attention",
         "torch._dispatch",
         "torch._dispatch.python",
     ),
@@ -108,7 +110,7 @@ def is_public(module: str) -> bool:
 
 
 def _modules() -> Iterator[ModuleType]:
-    """The modules of PyTorch that can be imported."""
+    """Import the modules of PyTorch, and yield them."""
     queue, seen = ["torch", "functorch", *PRIVATE], set()
     while queue:
         name = queue.pop(0)
@@ -137,7 +139,7 @@ def _home(value: Any) -> str | None:
 
 
 def _names(module: ModuleType) -> Iterator[tuple[str, Any]]:
-    """The names of a module: of its ``__all__``, or those that are defined in it or in C++; of a private one, all."""
+    """Yield the names of a module: of its ``__all__``, or those defined in it or in C++; of a private one, all."""
     public = is_public(module.__name__)
     listed = vars(module).get("__all__") if public else None
     for name in sorted(vars(module) if listed is None else set(listed)):

@@ -36,7 +36,7 @@ def own_module(value: Any) -> str:
     module = getattr(value, "__module__", None)
     if not isinstance(module, str):
         return ""
-    return renamed.get(value, module) if renamed and isinstance(value, type | FunctionType) else own_name(module)
+    return own_name(renamed.get(value, module) if isinstance(value, type | FunctionType) else module)
 
 
 def member(name: str, *arguments: Any) -> Any:

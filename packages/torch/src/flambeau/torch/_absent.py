@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from flambeau.torch import _missing
 from flambeau.torch._interface import Entry
 
-# What a program reads when it uses a name below a module: the entry of the longest beginning counts.
+# The reason in the error for a name below a module: the entry of the longest beginning counts.
 SENTENCES = {
     "torch": "flambeau does not implement it",
     "torch._C": "flambeau has no private interface of PyTorch's C++ library",

@@ -74,7 +74,7 @@ def _own(module: ModuleType, name: str) -> Any:
 
 
 def _found_elsewhere(path: str, name: str) -> Any:
-    """Return what flambeau has for a name of PyTorch in another module of its own, or a stand-in."""
+    """Return the counterpart of a name of PyTorch from another module of flambeau, or a stand-in."""
     for other in _interface.other_modules(path, name):
         if _exists(other) and not is_moved(f"{other}.{name}"):
             with contextlib.suppress(AttributeError):

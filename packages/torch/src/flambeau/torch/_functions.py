@@ -18,10 +18,16 @@ __all__ = [
     "_segment_reduce",
     "chalf",
     "classes",
+    "has_lapack",
+    "has_mkl",
+    "has_openmp",
+    "has_spectral",
     *ABSENT_DTYPES,
 ]
 
 _segment_reduce = segment_reduce
+has_lapack = has_spectral = True  # decompositions of matrices, and Fourier transforms
+has_mkl = has_openmp = False
 
 
 class AbsentDtype(SmallFloat):

@@ -62,7 +62,7 @@ def names_of(module: str) -> dict[str, Entry]:
 
 @functools.cache
 def _publishers() -> dict[tuple[str, str], list[str]]:
-    """The modules that have a name that another one defines, by that module and the name."""
+    """Return the modules that have a name of another module, by the other module and the name."""
     found = defaultdict(list)
     for module in _lines():
         for name, entry in names_of(module).items():

@@ -31,6 +31,8 @@ def start() -> None:
     _core._set_library_name("torch")
     for kind, reduce in _PICKLED.items():
         copyreg.pickle(kind, reduce)
+    for name, returned in _core._return_types.items():  # operators return these before anything asks for their types
+        rename(returned, "torch.return_types", name)
 
 
 def rename_module(module: ModuleType, path: str) -> None:
