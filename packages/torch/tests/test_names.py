@@ -141,7 +141,8 @@ def test_names_are_found_in_the_modules_where_pytorch_defines_them():
     run("""
         from torch._tensor import Tensor
         from torch.autograd.grad_mode import no_grad
-        from torch.functional import einsum, norm
+        from torch.functional import einsum, lu, norm, unique
+        assert torch.__future__.__name__ == "torch.__future__" and lu is torch.lu and unique is torch.unique
         assert Tensor is torch.Tensor and no_grad is torch.no_grad and einsum is torch.einsum
         assert torch.functional.__name__ == "torch.functional"
     """)

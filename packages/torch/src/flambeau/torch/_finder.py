@@ -40,7 +40,7 @@ def _exists(name: str) -> bool:
 
 def _attribute(module: ModuleType, path: str, ask: Callable[[str], Any] | None, name: str) -> Any:
     """What ``module`` answers for a name that is not among its variables; ``path`` is its name in PyTorch."""
-    if name.startswith("__") and name != "__config__":  # which is a module
+    if name.startswith("__") and not _interface.has_module(f"{path}.{name}"):  # __config__ and __future__ are modules
         raise AttributeError(f"module {path!r} has no attribute {name!r}", name=name)
     if ask is not None and not is_moved(f"{path}.{name}"):
         try:

@@ -46,6 +46,7 @@ _MOVED = {
         ),
         "flambeau.distributed.run",
     ),
+    "torch.functional": "flambeau",
     "torch.version": "flambeau.torch.version",
     "torch.torch_version": "flambeau.torch.version",
     "torch.utils.data": "flambeau.data",
