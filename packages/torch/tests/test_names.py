@@ -173,6 +173,25 @@ def test_settings_of_the_compiler_can_be_set():
     """)
 
 
+def test_conversions_of_modules_have_the_default_only():
+    pytest.importorskip("flambeau.nn")
+    run("""
+        for switch in ("overwrite", "swap"):
+            get = getattr(torch.__future__, f"get_{switch}_module_params_on_conversion")
+            choose = getattr(torch.__future__, f"set_{switch}_module_params_on_conversion")
+            choose(get())
+            try:
+                choose(True)
+            except NotImplementedError:
+                assert get() is False
+            else:
+                raise AssertionError
+        layer = torch.nn.Linear(2, 2)
+        weight = layer.weight
+        assert layer.double().weight is weight and weight.dtype == torch.float64
+    """)
+
+
 def test_dtypes_without_tensors_are_names():
     run("""
         assert repr(torch.qint8) == "torch.qint8" and torch.uint4 != torch.uint8 and torch.chalf is torch.complex32

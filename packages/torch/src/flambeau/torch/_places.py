@@ -46,6 +46,7 @@ _MOVED = {
         ),
         "flambeau.distributed.run",
     ),
+    "torch.__future__": "flambeau.torch._future",
     "torch.functional": "flambeau",
     "torch.version": "flambeau.torch.version",
     "torch.torch_version": "flambeau.torch.version",
