@@ -21,6 +21,7 @@ from flambeau.library import (
     register_fake,
     register_kernel,
 )
+from flambeau.library._aten import resolve
 
 
 @custom_op("testing::scaled_sine", mutates_args=())
@@ -287,6 +288,28 @@ def test_operators_of_flambeau():
     assert not hasattr(aten, "save") and not hasattr(aten, "_no_such_operator")
     with pytest.raises(AttributeError, match="has no overload name 'Nothing'"):
         aten.add.Nothing  # noqa: B018
+
+
+def test_operators_by_the_names_and_schemas_of_files():
+    x = fb.arange(6.0).reshape(2, 3)
+    assert resolve("aten::add.Tensor")(x, x, alpha=2).tolist() == (3 * x).tolist()
+    assert resolve("aten::view")(x, [3, 2]).shape == (3, 2) and resolve("aten::sym_size.int")(x, 1) == 3
+    assert resolve("aten::to.dtype")(x, fb.int64, False, True, None).dtype is fb.int64
+    assert resolve("aten::to.device")(x, fb.device("meta"), fb.float64).device.type == "meta"
+    assert resolve("aten::to.other")(x, fb.ones(1, dtype=fb.int32)).dtype is fb.int32
+    assert resolve("aten::std")(x, False).item() == pytest.approx(np.arange(6).std())
+    assert resolve("aten::linalg_vector_norm")(x, 2, [1]).tolist() == pytest.approx([5**0.5, 50**0.5])
+    assert resolve("aten::fft_rfft")(x).shape == (2, 2) and resolve("aten::numpy_T")(x).shape == (3, 2)
+    assert resolve("aten::index_put")(x, [None, fb.tensor([0])], fb.tensor(9.0))[:, 0].tolist() == [9, 9]
+    values, indices = resolve("aten::max_pool2d_with_indices")(x[None], [1, 3])
+    assert values.flatten().tolist() == [2, 5] and indices.flatten().tolist() == [2, 5]
+    with pytest.raises(RuntimeError, match=r"Expected: flambeau\.int64 Got: flambeau\.float32"):
+        resolve("aten::_assert_tensor_metadata")(x, dtype=fb.int64)
+    with pytest.raises(RuntimeError, match="n is 3"):
+        resolve("aten::_assert_scalar")(False, "n is 3")
+    for name in ("aten::frobnicate", "aten::save", "aten::__class__", "aten::add.a.b", "prim::add", "aten::"):
+        with pytest.raises(NotImplementedError, match=f"no operator {name}"):
+            resolve(name)
 
 
 def test_operators_are_copied_and_pickled_by_name():

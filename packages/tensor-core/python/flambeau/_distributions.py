@@ -41,6 +41,8 @@ DISTRIBUTIONS = {
 REGISTERED_BY = {
     "Buffer": "nn",
     "Parameter": "nn",
+    "aten_layers": "nn",
+    "load_script": "jit",
     "make_graphed_callables": "autograd",
     "require_grad": "autograd",
     "tensor_method": "autograd",

@@ -34,6 +34,12 @@ make_graphed_callables: Callable[..., Any] | None = None
 Parameter: Callable[..., Any] | None = None
 Buffer: Callable[..., Any] | None = None
 
+# Returns the operator of flambeau.ops.aten with a name, or None. Registered by flambeau.nn for those of layers.
+aten_layers: Callable[[str], Callable[..., Any] | None] | None = None
+
+# Reads a program of TorchScript. Registered by flambeau.jit.
+load_script: Callable[..., Any] | None = None
+
 _waiting: dict[str, list[Callable[[], object]]] = {}
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable
 from typing import Any
 
 import flambeau
-from flambeau import Tensor
+from flambeau import Tensor, _extension_points
+
+from . import _aten_operators
 
 _FUNCTION = type(flambeau.add)  # what every operator of the registry is
 
@@ -56,41 +59,31 @@ _OVERLOADS = frozenset(
 )
 
 
-def _slice(input: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1) -> Tensor:
-    return input[(slice(None),) * (dim % input.dim()) + (slice(start, end, step),)]
-
-
-def _index(input: Tensor, indices: Sequence[Tensor | None]) -> Tensor:
-    return input[tuple(slice(None) if index is None else index for index in indices)]
-
-
-def _to_copy(input: Tensor, *, memory_format: Any = None, pin_memory: Any = None, **options: Any) -> Tensor:
-    options = {name: value for name, value in options.items() if value is not None and name != "layout"}
-    if memory_format is not None:
-        options["memory_format"] = memory_format
-    result = input.to(copy=True, **options)
-    return result.pin_memory() if pin_memory else result
-
-
-# Operators that programs reach by syntax and methods, and that have no function of their name.
-_NAMED: dict[str, Callable[..., Any]] = {
-    "_pin_memory": lambda x, device=None: x.pin_memory(),
-    "_sparse_addmm": lambda x, mat1, mat2, **scales: flambeau.sparse.addmm(x, mat1, mat2, **scales),
-    "_to_copy": _to_copy,
-    "alias": lambda x: x.view_as(x),
-    "index": _index,
-    "slice": _slice,
-}
-
-
 def _operator(name: str) -> Callable[..., Any] | None:
-    """The function of that name, or the method that works in place: those have no function."""
+    """The operator of that name: written for it, a function, a method that works in place, or one of flambeau-nn."""
+    if (written := _aten_operators.found(name)) is not None:
+        return written
     if name.startswith("__"):
         return None
+    if (layers := _extension_points.available("aten_layers")) is not None and (layer := layers(name)) is not None:
+        return layer  # type: ignore[no-any-return]
     found = vars(flambeau).get(name)  # what loads on first use is no operator of the registry
     if isinstance(found, _FUNCTION):
         return found
     return getattr(Tensor, name, None) if name.endswith("_") and not name.startswith("_") else None
+
+
+def resolve(name: str) -> Callable[..., Any]:
+    """Return the operator of a name as files have it: ``aten::add.Tensor`` or ``aten::add``.
+
+    Raises: NotImplementedError naming the operator if flambeau lacks it.
+    """
+    match = re.fullmatch(r"aten::(\w+)(\.\w+)?", name)
+    found = None if match is None or hasattr(Aten, match[1]) else getattr(aten, match[1], None)
+    if found is None:
+        raise NotImplementedError(f"flambeau has no operator {name}")
+    function: Callable[..., Any] = found._function
+    return function
 
 
 class Overload:
@@ -136,7 +129,7 @@ class Aten:
     """The namespace of flambeau's own operators."""
 
     def __getattr__(self, name: str) -> Packet:
-        function = _NAMED.get(name) or _operator(name)
+        function = _operator(name)
         if function is None:
             message = f"'_OpNamespace' 'aten' object has no attribute '{name}'"
             raise AttributeError(message, name=name, obj=self)
@@ -145,7 +138,7 @@ class Aten:
         return found
 
     def __dir__(self) -> list[str]:
-        return sorted({*_NAMED, *filter(_operator, {*vars(flambeau), *dir(Tensor)})})
+        return sorted(filter(_operator, {*_aten_operators.OPERATORS, *vars(flambeau), *dir(Tensor)}))
 
 
 aten = Aten()

@@ -6,7 +6,7 @@ A family of layers is loaded when one of it is first used.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from flambeau import _public_names, _suggestions
+from flambeau import _extension_points, _public_names, _suggestions
 
 from .modules.module import Module
 from .parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
@@ -116,3 +116,10 @@ if not TYPE_CHECKING:  # so that type checkers report names that do not exist
 
 def __dir__() -> list[str]:
     return _public_names.public_names(globals(), (*__all__, *_SUBMODULES))
+
+
+def _aten_operator(name: str) -> Any:
+    return import_module(".functional._aten", __name__).operator(name)
+
+
+_extension_points.aten_layers = _aten_operator
