@@ -1,4 +1,5 @@
-"""Settings of the whole suite: the tables of layers that nn's tests have are found, and random numbers repeat."""
+"""Settings of the whole suite: the tables of layers that nn's tests have, and files beside this one, are found, and
+random numbers repeat."""
 
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ import pytest
 
 import flambeau as fb
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "nn" / "tests"))
+sys.path[:0] = [str(Path(__file__).parents[2] / "nn" / "tests"), str(Path(__file__).parent)]
 
 
 @pytest.fixture(autouse=True)

@@ -26,12 +26,13 @@ from collections.abc import Callable, Mapping
 from typing import IO, Any, overload
 
 import flambeau
-from flambeau import Tensor, _public_names, _suggestions
+from flambeau import Tensor, _extension_points, _public_names, _suggestions
 from flambeau._tracing._numbers import TracerWarning, warn
 from flambeau.nn import Module
 
 from . import _indexing as _indexing
 from . import _rules as _rules
+from ._archive import is_archive, opened
 from ._program import ScriptFunction, ScriptModule, TopLevelTracedModule, TracedModule, compiled, outputs_differ, read
 from ._script import (
     Attribute,
@@ -95,6 +96,10 @@ _tracing = 0
 
 
 def __getattr__(name: str) -> Any:
+    if name == "RecursiveScriptModule":
+        from ._torchscript._objects import RecursiveScriptModule
+
+        return RecursiveScriptModule
     if name == "isinstance":  # no variable: it would hide Python's in this module
         from ._container_types import has_type
 
@@ -248,14 +253,24 @@ def load(
     _extra_files: dict[str, Any] | None = None,
     _restore_shapes: bool = False,
 ) -> Any:
-    """What `save` has written: a `ScriptModule` or a `ScriptFunction`. Nothing in the file is run but operators.
+    """Load what `save` or PyTorch's ``torch.jit.save`` has written. Only operators of the file are run, no Python.
 
     Args:
         map_location: the device of the parameters.
-        _extra_files: a dictionary whose keys are filled with the texts of these names.
-    Raises: NotImplementedError for a file of PyTorch's TorchScript; ValueError and RuntimeError for damaged files.
+        _extra_files: a dictionary whose keys are filled with the files of these names.
+    Returns: a `ScriptModule` or a `ScriptFunction`; a `RecursiveScriptModule` of a file that PyTorch wrote.
+    Raises: RuntimeError for damaged files, and for code that TorchScript does not write; pickle.UnpicklingError naming
+        what a file refers to and must not. What flambeau lacks raises NotImplementedError when it is called.
     """
-    return read(f, map_location, _extra_files)
+    with opened(f) as file:
+        if is_archive(file):
+            from ._torchscript._reader import read as read_torchscript
+
+            return read_torchscript(file, map_location, _extra_files)
+        return read(file, map_location, _extra_files)
+
+
+_extension_points.load_script = load
 
 
 def __dir__() -> list[str]:

@@ -360,24 +360,11 @@ def _without_repeats(named: Mapping[str, Tensor], kept: Collection[str]) -> tupl
     return tensors, same
 
 
-def read(
-    f: str | os.PathLike[str] | IO[bytes], device: Any, extra_files: dict[str, Any] | None
-) -> ScriptModule | ScriptFunction:
-    """What `write` has written: a ScriptModule or a ScriptFunction."""
-    opened: contextlib.AbstractContextManager[IO[bytes]] = (
-        open(f, "rb") if isinstance(f, str | os.PathLike) else contextlib.nullcontext(f)  # noqa: SIM115
-    )
-    with opened as file:
-        start = file.tell()
-        if file.read(4) == b"PK\x03\x04":
-            raise NotImplementedError(
-                f"{f} is a file of PyTorch's TorchScript, which flambeau cannot run: load the model's state_dict() "
-                "into the same model here, and trace that"
-            )
-        file.seek(start)
-        tensors, metadata = safetensors.read(file)
+def read(file: IO[bytes], device: Any, extra_files: dict[str, Any] | None) -> ScriptModule | ScriptFunction:
+    """Return what `write` has written: a ScriptModule or a ScriptFunction."""
+    tensors, metadata = safetensors.read(file)
     if metadata.get("format") != FORMAT:
-        raise RuntimeError(_NOT_A_PROGRAM.format(path=f))
+        raise RuntimeError(_NOT_A_PROGRAM.format(path=getattr(file, "name", type(file).__name__)))
     about = json.loads(metadata["about"])
     if extra_files is not None:
         for key in extra_files:

@@ -17,7 +17,7 @@ import flambeau
 from flambeau.storage import UntypedStorage
 
 from .._core import _crc32 as crc32
-from .errors import ForeignFormatError, FormatError, damaged
+from .errors import FormatError, damaged
 
 if TYPE_CHECKING:
     from flambeau import Tensor
@@ -78,8 +78,6 @@ class ArchiveReader:
         if not pickles:
             raise FormatError("it is a zip archive without data.pkl, which a .pt file has")
         self._root = min(pickles, key=len).removesuffix("data.pkl")
-        if self.has("constants.pkl"):
-            raise ForeignFormatError("it is a TorchScript program, not a checkpoint; save the module's state_dict()")
 
     def has(self, name: str) -> bool:
         """Whether there is such an entry."""

@@ -39,7 +39,11 @@ _LIKE_A_DTYPE = r"torch\.(q?u?int|float|complex|bits)[0-9a-z_]+|torch\.(storage\
 
 
 def run(
-    pickle: bytes | IO[bytes], persistent_load: Callable[[Any], Any], encoding: str = "utf-8", errors: str = "strict"
+    pickle: bytes | IO[bytes],
+    persistent_load: Callable[[Any], Any],
+    encoding: str = "utf-8",
+    errors: str = "strict",
+    machine_type: Callable[[Callable[[Any], Any], str, str], Machine] | None = None,
 ) -> Any:
     """The value that a pickle describes.
 
@@ -47,9 +51,10 @@ def run(
         pickle: bytes, or a file which is read up to the end of the pickle.
         persistent_load: what gives the value of a persistent id, such as a storage.
         encoding, errors: of the strings that Python 2 wrote; "bytes" leaves them bytes.
+        machine_type: the machine to run, for pickles with further names.
     Raises: RefusedError naming what is not in the table; FormatError if the pickle is damaged.
     """
-    machine = _Machine(persistent_load, encoding, errors)
+    machine = (machine_type or Machine)(persistent_load, encoding, errors)
     try:
         return machine.run(pickle)
     except FormatError:
@@ -79,7 +84,7 @@ def names_in(pickle: bytes) -> set[str]:
     return names
 
 
-class _Machine:
+class Machine:
     """The stack, with marks on it, and what was put by for later."""
 
     def __init__(self, persistent_load: Callable[[Any], Any], encoding: str, errors: str) -> None:

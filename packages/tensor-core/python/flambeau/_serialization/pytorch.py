@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import sys
+import warnings
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import flambeau
+from flambeau import _extension_points
 from flambeau.storage import TypedStorage, UntypedStorage
 
 from . import interpreter, legacy
@@ -40,14 +41,34 @@ def load(file: IO[bytes], options: Options) -> Any:
     """What is in the file. Raises FormatError."""
     run = interpreter.run if options.weights_only else _run_trusted
     locations = Locations(options.map_location)
+    start = file.tell()
     opening = file.read(len(MAGIC))
-    file.seek(-len(opening), io.SEEK_CUR)
+    file.seek(start)
     if opening == MAGIC:
         archive = ArchiveReader(file, options.mapped, options.checked)
+        if archive.has("constants.pkl"):
+            file.seek(start)
+            return _load_script(file, options)
         return _load_archive(archive, locations, run, options.pickle_arguments)
     if options.mapped:
         raise FormatError("mmap=True wants a file of PyTorch 1.6 or later, a zip archive; this is an older one")
     return legacy.load(file, locations, run, options.pickle_arguments)
+
+
+def _load_script(file: IO[bytes], options: Options) -> Any:
+    """Load a program of TorchScript, which ``jit.load`` reads."""
+    if options.weights_only:
+        raise FormatError(
+            "Cannot use ``weights_only=True`` with TorchScript archives passed to ``torch.load``: load the program "
+            "with jit.load"
+        )
+    warnings.warn(
+        "'torch.load' received a zip file that looks like a TorchScript archive dispatching to 'torch.jit.load' (call "
+        "'torch.jit.load' directly to silence this warning)",
+        UserWarning,
+        stacklevel=5,
+    )
+    return _extension_points.required("load_script")(file, options.map_location)
 
 
 def refused_names(file: IO[bytes]) -> list[str]:
@@ -58,6 +79,11 @@ def refused_names(file: IO[bytes]) -> list[str]:
 def _load_archive(
     archive: ArchiveReader, locations: Locations, run: Callable[..., Any], pickle_arguments: dict[str, Any]
 ) -> Any:
+    return run(archive.read("data.pkl"), storage_loader(archive, locations), **pickle_arguments)
+
+
+def storage_loader(archive: ArchiveReader, locations: Locations, folder: str = "data") -> Callable[[Any], Any]:
+    """Return the function that gives the storage of a persistent id, whose elements lie in a folder of the archive."""
     said = archive.read("byteorder", 16).decode("latin-1") if archive.has("byteorder") else unsaid_byte_order()
     swapped = said != sys.byteorder
     loaded: dict[str, UntypedStorage] = {}
@@ -69,14 +95,14 @@ def _load_archive(
             if locations.on_meta(location):
                 storage = UntypedStorage(flambeau.empty(count, dtype=flambeau.uint8, device="meta"))
             else:
-                storage = archive.storage(f"data/{key}", count)
+                storage = archive.storage(f"{folder}/{key}", count)
                 if swapped:
                     swap_bytes(storage, kind)
                 storage = locations.place(storage, location)
             loaded[key] = storage
         return typed(loaded[key], kind)
 
-    return run(archive.read("data.pkl"), persistent_load, **pickle_arguments)
+    return persistent_load
 
 
 def _run_trusted(*args: Any, **kwargs: Any) -> Any:

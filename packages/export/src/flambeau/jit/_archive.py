@@ -1,0 +1,116 @@
+"""Zip archives that PyTorch writes programs to, whose files lie in one folder."""
+
+from __future__ import annotations
+
+import collections
+import io
+import os
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import IO, Any
+
+MAGIC = b"PK\x03\x04"
+_MOST_TEXT = 256 << 20  # bytes of one source file or pickle: a few kilobytes can be compressed gigabytes
+_DAMAGED = (zipfile.BadZipFile, zlib.error, ValueError, OverflowError, EOFError, OSError, NotImplementedError)
+
+
+class Archive:
+    """The files of an archive by their names below its folder.
+
+    Args:
+        file: the archive.
+        signs: names of files, of which the folder holds one.
+    Raises: RuntimeError if the archive is truncated, or has none of ``signs``.
+    """
+
+    def __init__(self, file: IO[bytes], *signs: str) -> None:
+        try:
+            self._zip = zipfile.ZipFile(file)
+        except _DAMAGED as error:
+            raise RuntimeError(f"the archive is truncated or damaged: its directory cannot be read ({error})") from None
+        names = self._zip.namelist()
+        roots = [name.removesuffix(sign) for sign in signs for name in names if f"/{name}".endswith(f"/{sign}")]
+        if not roots:
+            raise RuntimeError(f"the archive has no file {' or '.join(signs)}")
+        self._root = min(roots, key=len)
+        self.names = [name.removeprefix(self._root) for name in names if name.startswith(self._root)]
+
+    def __contains__(self, name: str) -> bool:
+        return self._root + name in self._zip.NameToInfo
+
+    def below(self, folder: str, ending: str) -> Iterator[str]:
+        """Return the names of the files in a folder that end in ``ending``."""
+        return (name for name in self.names if name.startswith(folder) and name.endswith(ending))
+
+    def read(self, name: str) -> bytes:
+        """Return the bytes of a file.
+
+        Raises: RuntimeError if it is missing or damaged, or if it is compressed and larger than 256 MiB.
+        """
+        if name not in self:
+            raise RuntimeError(f"the archive is damaged: it has no file {name!r}")
+        entry = self._zip.getinfo(self._root + name)
+        if entry.compress_type != zipfile.ZIP_STORED and entry.file_size > _MOST_TEXT:
+            raise RuntimeError(
+                f"the file {name!r} of the archive has {entry.file_size:,} bytes, at most {_MOST_TEXT:,}"
+            )
+        try:
+            return self._zip.read(entry)
+        except _DAMAGED as error:
+            raise RuntimeError(f"the archive is damaged: its file {name!r} cannot be read ({error})") from None
+
+    def text(self, name: str) -> str:
+        """Return the text of a file."""
+        try:
+            return self.read(name).decode()
+        except UnicodeDecodeError as error:
+            raise RuntimeError(f"the archive is damaged: its file {name!r} is no text ({error})") from None
+
+    def fill(self, extra_files: dict[str, Any] | None) -> None:
+        """Set the values of a dictionary to the extra files that its keys name."""
+        for name in extra_files or ():
+            if f"extra/{name}" in self:
+                extra_files[name] = self.read(f"extra/{name}")  # type: ignore[index]
+
+
+@contextmanager
+def opened(f: str | os.PathLike[str] | IO[bytes]) -> Iterator[IO[bytes]]:
+    """Open a path for reading, or give the file; one that cannot seek is read into memory."""
+    if isinstance(f, str | os.PathLike):
+        with open(f, "rb") as file:
+            yield file
+    else:
+        yield f if f.seekable() else io.BytesIO(f.read())
+
+
+def is_archive(file: IO[bytes]) -> bool:
+    """Return whether an archive begins where the file stands."""
+    start = file.tell()
+    opening = file.read(len(MAGIC))
+    file.seek(start)
+    return opening == MAGIC
+
+
+def named_tuple(name: str, fields: Sequence[str], defaults: Sequence[Any] = ()) -> Any:
+    """Return a type of named tuples that a file describes.
+
+    Raises: RuntimeError for names that are no identifiers.
+    """
+    try:
+        return collections.namedtuple(name, fields, defaults=defaults)  # noqa: PYI024, fields are known at run time
+    except (ValueError, TypeError) as error:
+        raise RuntimeError(
+            f"the archive is damaged: a named tuple {name!r} with the fields {fields!r} ({error})"
+        ) from None
+
+
+def entry(mapping: Any, key: str) -> Any:
+    """Return an entry of a decoded JSON object.
+
+    Raises: RuntimeError if there is none.
+    """
+    if not isinstance(mapping, Mapping) or key not in mapping:
+        raise RuntimeError(f"the program in the archive is damaged: it has no {key!r} where one belongs")
+    return mapping[key]
