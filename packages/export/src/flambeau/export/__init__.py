@@ -19,8 +19,11 @@ from typing import IO, Any, NoReturn
 
 from flambeau import Tensor, _public_names, _suggestions, jit
 from flambeau._tracing._numbers import Number
+from flambeau.jit._archive import is_archive, opened
 from flambeau.jit._trace import Trace
 from flambeau.nn import Module, Parameter
+
+from . import _archive
 
 __all__ = ["Dim", "ExportedProgram", "dims", "export", "load", "save"]
 
@@ -71,10 +74,10 @@ class ExportedProgram:
         example_inputs: the arguments by position and by name that it was made with; None of one that was loaded.
     """
 
-    def __init__(self, module: jit.ScriptModule, example_inputs: Any = None) -> None:
+    def __init__(self, module: jit.ScriptModule | _archive.ExportedModule, example_inputs: Any = None) -> None:
         self._module, self.example_inputs = module, example_inputs
 
-    def module(self, check_guards: bool = True) -> jit.ScriptModule:
+    def module(self, check_guards: bool = True) -> jit.ScriptModule | _archive.ExportedModule:
         """The program as a module, with its parameters."""
         return self._module
 
@@ -242,14 +245,26 @@ def save(
         raise TypeError(
             f"The 'ep' parameter must be an instance of 'ExportedProgram', got '{type(ep).__name__}' instead."
         )
-    jit.save(ep.module(), f, extra_files)
+    if not isinstance(module := ep.module(), jit.ScriptModule):
+        raise NotImplementedError("flambeau.export.save writes programs that flambeau exported, not ones of PyTorch's")
+    jit.save(module, f, extra_files)
 
 
 def load(
     f: str | os.PathLike[str] | IO[bytes], *, extra_files: dict[str, Any] | None = None, **options: Any
 ) -> ExportedProgram:
-    """What `save` has written."""
-    return ExportedProgram(jit.load(f, _extra_files=extra_files))
+    """Load what `save` or PyTorch's ``torch.export.save`` has written. Only operators of the file are run, no code.
+
+    Args:
+        f: path, or a file opened for reading bytes.
+        extra_files: a dictionary whose keys are filled with the files of these names.
+    Raises: RuntimeError if the file is truncated, damaged or of another kind; NotImplementedError naming an operator
+        that flambeau lacks.
+    """
+    with opened(f) as file:
+        if is_archive(file):
+            return ExportedProgram(_archive.read(file, extra_files))
+        return ExportedProgram(jit.load(file, _extra_files=extra_files))
 
 
 def register_dataclass(cls: type, **options: Any) -> None:

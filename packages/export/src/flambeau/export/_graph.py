@@ -1,0 +1,276 @@
+"""Graphs of operators in files that PyTorch's ``torch.export.save`` writes, as a list of calls."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import flambeau
+from flambeau.jit._archive import entry
+from flambeau.library._aten import resolve
+from flambeau.library._custom_op import registry
+
+# The numbers of the file's schema.
+DTYPES: dict[int, Any] = dict(
+    enumerate(("uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64"), 1)
+)
+DTYPES |= {10: "complex64", 11: "complex128", 12: "bool", 13: "bfloat16", 28: "uint16", 29: "float8_e4m3fn"}
+DTYPES |= {30: "float8_e5m2"}
+_LAYOUTS = {1: "sparse_coo", 2: "sparse_csr", 3: "sparse_csc", 7: "strided"}
+_MEMORY_FORMATS = {1: "contiguous_format", 2: "channels_last", 3: "channels_last_3d", 4: "preserve_format"}
+
+_SYMBOLIC = ("as_sym_int", "as_sym_float", "as_sym_bool")
+_PLAIN = ("as_int", "as_ints", "as_bool", "as_bools", "as_string", "as_strings", "as_int_lists")
+_REFERENCES = ("as_tensor", "as_tensors", "as_optional_tensor", "as_optional_tensors", "as_nested_tensors")
+
+
+class Reference(NamedTuple):
+    """The name of a value that the program computes."""
+
+    name: str
+
+
+class Call(NamedTuple):
+    """The call of an operator; arguments hold references and graphs, results hold references and None."""
+
+    target: str
+    function: Callable[..., Any]
+    args: list[Any]
+    kwargs: dict[str, Any]
+    results: list[Any]
+
+    def __str__(self) -> str:
+        arguments = [*map(_shown, self.args), *(f"{name}={_shown(value)}" for name, value in self.kwargs.items())]
+        left = ", ".join(map(_shown, self.results))
+        return f"{left} = {self.target}({', '.join(arguments)})" if left else f"{self.target}({', '.join(arguments)})"
+
+
+class Graph:
+    """A list of calls, its inputs and its outputs.
+
+    Args:
+        described: the graph in the file.
+    Raises: NotImplementedError naming operators that flambeau lacks; RuntimeError for a damaged description.
+    """
+
+    def __init__(self, described: Any) -> None:
+        self.inputs = [_decoded(value) for value in entry(described, "inputs")]
+        self.outputs = [_decoded(value) for value in entry(described, "outputs")]
+        self.calls = [_call(node) for node in entry(described, "nodes")]
+        self._last = self._last_uses()
+
+    def __call__(self, *values: Any) -> list[Any]:
+        """Return the outputs for these inputs."""
+        found = {at.name: value for at, value in zip(self.inputs, values, strict=True) if isinstance(at, Reference)}
+        for call, done in zip(self.calls, self._last, strict=True):
+            args = [_filled(arg, found) for arg in call.args]
+            kwargs = {name: _filled(arg, found) for name, arg in call.kwargs.items()}
+            _store(call, call.function(*args, **kwargs), found)
+            for name in done:
+                found.pop(name, None)
+        return [_filled(output, found) for output in self.outputs]
+
+    def __str__(self) -> str:
+        lines = [f"input {_shown(value)}" for value in self.inputs]
+        return "\n".join([*lines, *map(str, self.calls), f"return {', '.join(map(_shown, self.outputs))}"])
+
+    def _last_uses(self) -> list[list[str]]:
+        """Return for each call the values that nobody takes after it."""
+        seen = {name for output in self.outputs for name in _names(output)}
+        last: list[list[str]] = []
+        for call in reversed(self.calls):
+            used = dict.fromkeys(_names([call.args, [*call.kwargs.values()], call.results]))
+            last.append([name for name in used if name not in seen])
+            seen.update(used)
+        return last[::-1]
+
+
+def _names(value: Any) -> list[str]:
+    if isinstance(value, Reference):
+        return [value.name]
+    return [name for item in value for name in _names(item)] if isinstance(value, list) else []
+
+
+def _filled(arg: Any, found: Mapping[str, Any]) -> Any:
+    if type(arg) is Reference:
+        if arg.name not in found:
+            raise RuntimeError(f"the program in the archive is damaged: it uses {arg.name!r} before it is computed")
+        return found[arg.name]
+    return [_filled(item, found) for item in arg] if type(arg) is list else arg
+
+
+def _store(call: Call, result: Any, found: dict[str, Any]) -> None:
+    places = call.results
+    if len(places) == 1 and isinstance(places[0], list):
+        places = places[0]
+    elif len(places) == 1 and not isinstance(result, tuple | list):
+        result = [result]
+    elif not places:
+        return
+    if not isinstance(result, tuple | list) or len(result) != len(places):
+        raise RuntimeError(f"{call.target} gave {type(result).__name__} where the program takes {len(places)} results")
+    for place, value in zip(places, result, strict=True):
+        if isinstance(place, Reference):
+            found[place.name] = value
+        elif isinstance(place, list):
+            found.update(zip((item.name for item in place), value, strict=True))
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Reference):
+        return value.name
+    if isinstance(value, list):
+        return f"[{', '.join(map(_shown, value))}]"
+    return "<graph>" if isinstance(value, Graph) else repr(value)
+
+
+# Arguments
+
+
+def _decoded(value: Any) -> Any:
+    """Return an argument of the file, with references for values that the program computes."""
+    if not isinstance(value, Mapping) or len(value) != 1:
+        raise RuntimeError(f"the program in the archive is damaged: {value!r} is no argument")
+    ((kind, content),) = value.items()
+    if kind == "as_none":
+        return None
+    if kind in _REFERENCES:
+        return _references(content)
+    if kind in _SYMBOLIC:
+        return _symbol(content)
+    if kind.removesuffix("s") in _SYMBOLIC:
+        return [_symbol(item) for item in content]
+    if kind in _PLAIN:
+        return content
+    decode = _DECODED.get(kind)
+    if decode is None:
+        raise NotImplementedError(f"arguments of the kind {kind} cannot be read")
+    return decode(content)
+
+
+def _references(content: Any) -> Any:
+    if isinstance(content, list):
+        return [_references(item) for item in content]
+    if "name" in content:
+        return Reference(str(content["name"]))
+    return _decoded(content)
+
+
+def _symbol(content: Any) -> Any:
+    ((kind, value),) = content.items()
+    return Reference(str(value)) if kind == "as_name" else value
+
+
+def _device(content: Any) -> Any:
+    kind, index = entry(content, "type"), content.get("index")
+    return flambeau.device(kind) if index is None else flambeau.device(kind, index)
+
+
+def _named(table: Mapping[int, str], what: str) -> Callable[[Any], Any]:
+    def decode(number: Any) -> Any:
+        if number not in table or not hasattr(flambeau, table[number]):
+            raise NotImplementedError(f"flambeau has no {what} with the number {number}")
+        return getattr(flambeau, table[number])
+
+    return decode
+
+
+dtype_of = _named(DTYPES, "dtype")
+
+_DECODED: dict[str, Callable[[Any], Any]] = {
+    "as_complex": lambda content: complex(float(content["real"]), float(content["imag"])),
+    "as_device": _device,
+    "as_float": float,
+    "as_floats": lambda content: [float(item) for item in content],
+    "as_graph": lambda content: Graph(entry(content, "graph")),
+    "as_layout": _named(_LAYOUTS, "layout"),
+    "as_memory_format": _named(_MEMORY_FORMATS, "memory format"),
+    "as_scalar_type": dtype_of,
+}
+
+
+# Calls
+
+
+def _call(node: Any) -> Call:
+    target = str(entry(node, "target"))
+    args: list[Any] = []
+    kwargs: dict[str, Any] = {}
+    for described in entry(node, "inputs"):
+        value, kind = _decoded(entry(described, "arg")), described.get("kind")
+        if kind == 1 or (not kind and not kwargs and described.get("name") not in _KEYWORDS):
+            args.append(value)
+        else:
+            kwargs[str(entry(described, "name"))] = value
+    results = [_decoded(value) for value in entry(node, "outputs")]
+    return Call(target, _function(target), args, kwargs, results)
+
+
+# Arguments by name in PyTorch's schemas: files of PyTorch before 2.8 do not say so.
+_KEYWORDS = frozenset(("alpha", "approximate", "beta", "correction", "device", "dtype", "generator", "layout"))
+_KEYWORDS |= {
+    "memory_format",
+    "pin_memory",
+    "rounding_mode",
+    "scale",
+    "value",
+    "out_dtype",
+    "side",
+    "right",
+    "include_self",
+}
+
+
+def _function(target: str) -> Callable[..., Any]:
+    if target in _FUNCTIONS:
+        return _FUNCTIONS[target]
+    path = target.removeprefix("torch.ops.").split(".")
+    if target.startswith("torch.ops.aten.") and len(path) == 3:
+        return resolve(f"aten::{path[1]}.{path[2]}" if path[2] != "default" else f"aten::{path[1]}")
+    if target.startswith("torch.ops.") and len(path) == 3 and f"{path[0]}::{path[1]}" in registry:
+        return registry[f"{path[0]}::{path[1]}"]
+    raise NotImplementedError(f"flambeau has no operator {target}")
+
+
+def _cond(predicate: Any, if_true: Graph, if_false: Graph, operands: Sequence[Any] = ()) -> list[Any]:
+    return (if_true if predicate else if_false)(*operands)
+
+
+def _while_loop(condition: Graph, body: Graph, carried: Sequence[Any], others: Sequence[Any] = ()) -> list[Any]:
+    values = list(carried)
+    while condition(*values, *others)[0]:
+        values = body(*values, *others)
+    return values
+
+
+def _with_grad_mode(enabled: bool, graph: Graph, *operands: Any) -> list[Any]:
+    with flambeau.set_grad_enabled(enabled):
+        return graph(*operands)
+
+
+def _if_else(condition: Any, first: Any, second: Any) -> Any:
+    return first if condition else second
+
+
+_NUMBERS = (
+    *("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "neg", "and_", "or_", "getitem"),
+    *("eq", "ne", "lt", "le", "gt", "ge"),
+)
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    **{f"_operator.{name}": getattr(operator, name) for name in _NUMBERS},
+    **{f"math.{name}": getattr(math, name) for name in ("ceil", "floor", "trunc")},
+    "builtins.round": round,
+    "torch._sym_sqrt": math.sqrt,
+    "torch.ops.aten.view.default": flambeau.reshape,  # strides of results may differ from those in PyTorch
+    "torch.ops.higher_order.cond": _cond,
+    "torch.ops.higher_order.while_loop": _while_loop,
+    "torch.ops.higher_order.wrap_with_set_grad_enabled": _with_grad_mode,
+    "torch.sym_float": float,
+    "torch.sym_int": int,
+    "torch.sym_ite": _if_else,
+    "torch.sym_max": max,
+    "torch.sym_min": min,
+    "torch.sym_not": operator.not_,
+}

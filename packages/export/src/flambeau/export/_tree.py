@@ -1,0 +1,89 @@
+"""Structures of inputs and outputs, as files of PyTorch's ``torch.export`` describe them."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from flambeau.jit._archive import entry, named_tuple
+
+_SEQUENCES = {"builtins.tuple": tuple, "builtins.list": list, "torch.fx.immutable_collections.immutable_list": list}
+_MAPPINGS = {
+    "builtins.dict": dict,
+    "collections.OrderedDict": OrderedDict,
+    "torch.fx.immutable_collections.immutable_dict": dict,
+}
+
+
+class Tree:
+    """Nested tuples, lists and dictionaries, whose leaves are values.
+
+    Args:
+        kind: the type of the structure, or None for a leaf.
+        keys: of a dictionary or a named tuple.
+    """
+
+    def __init__(self, kind: Any, keys: Sequence[Any], children: Sequence[Tree]) -> None:
+        self.kind, self.keys, self.children = kind, keys, children
+
+    @classmethod
+    def parse(cls, text: str, fields: Mapping[str, Sequence[str]]) -> Tree:
+        """Return the structure that a file describes.
+
+        Args:
+            fields: the names of the fields of named tuples, by the names of their types.
+        Raises: NotImplementedError for structures of other types.
+        """
+        version, described = json.loads(text)
+        if version != 1:
+            raise NotImplementedError(f"the file describes structures in version {version}, only 1 can be read")
+        return cls._parsed(described, fields)
+
+    @classmethod
+    def _parsed(cls, described: Any, fields: Mapping[str, Sequence[str]]) -> Tree:
+        kind, context = entry(described, "type"), entry(described, "context")
+        children = [cls._parsed(child, fields) for child in entry(described, "children_spec")]
+        if kind is None:
+            return cls(None, (), ())
+        if kind in _SEQUENCES:
+            return cls(_SEQUENCES[kind], (), children)
+        if kind in _MAPPINGS:
+            return cls(_MAPPINGS[kind], json.loads(context), children)
+        if kind == "collections.namedtuple":
+            name = str(json.loads(context))
+            own = fields.get(name)
+            if own is None:
+                raise NotImplementedError(f"the file does not say which fields the named tuple {name} has")
+            return cls(named_tuple(name.rpartition(".")[2], own), own, children)
+        raise NotImplementedError(f"inputs and outputs of the type {kind} cannot be read")
+
+    def leaves(self, value: Any, path: str) -> Iterator[Any]:
+        """Return the leaves of a value of this structure.
+
+        Raises: TypeError naming the part of another structure.
+        """
+        if self.kind is None:
+            yield value
+        elif issubclass(self.kind, dict):
+            if not isinstance(value, Mapping) or set(value) != set(self.keys):
+                raise TypeError(
+                    f"the program takes a dictionary with the keys {list(self.keys)} for {path}, got {value!r}"
+                )
+            for key, child in zip(self.keys, self.children, strict=True):
+                yield from child.leaves(value[key], f"{path}[{key!r}]")
+        else:
+            if not isinstance(value, tuple | list) or len(value) != len(self.children):
+                raise TypeError(f"the program takes {len(self.children)} values for {path}, got {value!r}")
+            for i, child in enumerate(self.children):
+                yield from child.leaves(value[i], f"{path}[{i}]")
+
+    def packed(self, leaves: Iterator[Any]) -> Any:
+        """Return the structure with leaves in their order."""
+        if self.kind is None:
+            return next(leaves)
+        children = [child.packed(leaves) for child in self.children]
+        if issubclass(self.kind, dict):
+            return self.kind(zip(self.keys, children, strict=True))
+        return self.kind(*children) if hasattr(self.kind, "_fields") else self.kind(children)
