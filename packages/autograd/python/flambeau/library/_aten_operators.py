@@ -12,7 +12,20 @@ from flambeau import Tensor
 # Methods of tensors without a function of their name.
 _METHODS = frozenset(
     (
-        *("contiguous", "dim", "element_size", "expand", "expand_as", "is_coalesced", "is_contiguous", "is_leaf"),
+        *(
+            "coalesce",
+            "contiguous",
+            "cpu",
+            "cuda",
+            "dense_dim",
+            "dim",
+            "element_size",
+            "expand",
+            "expand_as",
+            "is_coalesced",
+            "is_contiguous",
+            "is_leaf",
+        ),
         *("is_pinned", "item", "new_empty", "new_empty_strided", "new_full", "new_ones", "new_zeros", "pin_memory"),
         *("repeat", "reshape_as", "size", "storage_offset", "stride", "sum_to_size", "to_dense", "to_sparse"),
         *("type_as", "unfold", "view", "view_as"),
@@ -118,6 +131,71 @@ def _batch_norm_legit(input: Tensor, weight: Tensor | None, bias: Tensor | None,
     return flambeau.native_batch_norm(input, weight, bias, *rest)
 
 
+def _batch_norm_functional(
+    input: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running_mean: Tensor,
+    running_var: Tensor,
+    *settings: Any,
+) -> tuple[Tensor, ...]:
+    """Batch normalisation that returns the new running statistics instead of changing them."""
+    running = running_mean.clone(), running_var.clone()
+    return *flambeau.native_batch_norm(input, weight, bias, *running, *settings), *running
+
+
+def _trilinear(
+    i1: Tensor,
+    i2: Tensor,
+    i3: Tensor,
+    expand1: Sequence[int],
+    expand2: Sequence[int],
+    expand3: Sequence[int],
+    sumdim: Sequence[int],
+    unroll_dim: int = 1,
+) -> Tensor:
+    factors = [i1, i2, i3]
+    for place, dims in enumerate((expand1, expand2, expand3)):
+        for dim in dims:
+            factors[place] = factors[place].unsqueeze(dim)
+    return (factors[0] * factors[1] * factors[2]).sum(list(sumdim))
+
+
+_SCALES = ("backward", "ortho", "forward")  # of a transform: none, the root of the length, the length
+
+
+def _fft_r2c(input: Tensor, dim: Sequence[int], normalization: int, onesided: bool) -> Tensor:
+    transform = flambeau.fft.rfftn if onesided else flambeau.fft.fftn
+    return transform(input, dim=list(dim), norm=_SCALES[normalization])
+
+
+def _fft_c2c(input: Tensor, dim: Sequence[int], normalization: int, forward: bool) -> Tensor:
+    if forward:
+        return flambeau.fft.fftn(input, dim=list(dim), norm=_SCALES[normalization])
+    return flambeau.fft.ifftn(input, dim=list(dim), norm=_SCALES[::-1][normalization])
+
+
+def _fft_c2r(input: Tensor, dim: Sequence[int], normalization: int, last_dim_size: int) -> Tensor:
+    sizes = [*(input.shape[each] for each in dim[:-1]), last_dim_size]
+    return flambeau.fft.irfftn(input, sizes, list(dim), _SCALES[::-1][normalization])
+
+
+def _unique(input: Tensor, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False) -> Any:
+    return flambeau.unique(input, sorted, return_inverse=True, return_counts=True)
+
+
+def _unique_dim(
+    input: Tensor, dim: int, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False
+) -> Any:
+    return flambeau.unique(input, sorted, return_inverse=True, return_counts=True, dim=dim)
+
+
+def _unique_consecutive(
+    input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
+) -> Any:
+    return flambeau.unique_consecutive(input, return_inverse=True, return_counts=True, dim=dim)
+
+
 def _elu(input: Tensor, alpha: float = 1, scale: float = 1, input_scale: float = 1) -> Tensor:
     if input_scale == 1:
         return flambeau.elu(input, alpha, scale)
@@ -188,10 +266,14 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "_conj": lambda x: x.conj(),
     "_convolution": _convolution,
     "_convolution_mode": _convolution_mode,
+    "_fft_c2c": _fft_c2c,
+    "_fft_c2r": _fft_c2r,
+    "_fft_r2c": _fft_r2c,
     "_index_put_impl_": _index_put_,
     "_local_scalar_dense": lambda x: x.item(),
     "_log_softmax": _log_of_softmax,
     "_native_batch_norm_legit": _batch_norm_legit,
+    "_native_batch_norm_legit_functional": _batch_norm_functional,
     "_native_batch_norm_legit_no_training": _batch_norm,
     "_pin_memory": lambda x, device=None: x.pin_memory(),
     "_reshape_alias": lambda x, size, stride: x.as_strided(size, stride),
@@ -199,6 +281,8 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "_softmax": _softmax,
     "_sparse_addmm": lambda x, mat1, mat2, **scales: flambeau.sparse.addmm(x, mat1, mat2, **scales),
     "_to_copy": _to_copy,
+    "_trilinear": _trilinear,
+    "_unique2": _unique,
     "_unsafe_index": _index,
     "_unsafe_index_put": _index_put,
     "_unsafe_view": lambda x, size: x.view(size),
@@ -232,8 +316,11 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "sym_size": lambda x, dim=None: x.size(dim),
     "sym_storage_offset": lambda x: x.storage_offset(),
     "sym_stride": lambda x, dim=None: x.stride() if dim is None else x.stride(dim),
+    "tensordot": lambda x, y, dims_self, dims_other: flambeau.tensordot(x, y, (dims_self, dims_other)),
     "to": _to,
     "uniform_": _uniform_,
+    "unique_consecutive": _unique_consecutive,
+    "unique_dim": _unique_dim,
     "var": _moment(flambeau.var),
     "var_mean": _moment(flambeau.var_mean),
 }

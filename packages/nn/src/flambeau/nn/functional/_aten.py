@@ -8,11 +8,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from functools import partial
+from math import prod
 from typing import Any
 
 import flambeau
 from flambeau import Tensor
 from flambeau.nn import functional
+from flambeau.nn.utils import rnn
 
 from . import _of_torch
 
@@ -102,6 +104,29 @@ def _upsample(
 
 def _padded(mode: str, input: Tensor, padding: Sequence[int]) -> Tensor:
     return functional.pad(input, list(padding), mode)
+
+
+def _weight_norm(v: Tensor, g: Tensor, dim: int = 0) -> Tensor:
+    return v * (g / _of_torch.norm_except_dim(v, 2, dim))
+
+
+def _unpooled(dims: int, input: Tensor, indices: Tensor, output_size: Sequence[int], *window: Any) -> Tensor:
+    flat = input.new_zeros((*input.shape[:-dims], prod(output_size)))
+    flat = flat.scatter(-1, indices.flatten(-dims), input.flatten(-dims))
+    return flat.unflatten(-1, tuple(output_size))
+
+
+def _pack(input: Tensor, lengths: Tensor, batch_first: bool) -> tuple[Tensor, Tensor]:
+    packed = rnn.pack_padded_sequence(input, lengths, batch_first)
+    return packed.data, packed.batch_sizes
+
+
+def _pad_packed(
+    data: Tensor, batch_sizes: Tensor, batch_first: bool, padding_value: float, total_length: int
+) -> tuple[Tensor, Tensor]:
+    packed = rnn.PackedSequence(data, batch_sizes)
+    length = None if total_length == -1 else total_length
+    return rnn.pad_packed_sequence(packed, batch_first, padding_value, length)
 
 
 def _attention(
@@ -217,9 +242,13 @@ _OPERATORS: dict[str, Callable[..., Any]] = {
     "_adaptive_avg_pool3d": functional.adaptive_avg_pool3d,
     "_embedding_bag": _embedding_bag,
     "_native_multi_head_attention": _multi_head_attention,
+    "_pack_padded_sequence": _pack,
+    "_pad_packed_sequence": _pad_packed,
     "_scaled_dot_product_efficient_attention": _attention,
     "_scaled_dot_product_flash_attention_for_cpu": _attention,
     "_transformer_encoder_layer_fwd": _encoder_layer,
+    "_weight_norm": _weight_norm,
+    "_weight_norm_interface": lambda v, g, dim=0: (_weight_norm(v, g, dim), _of_torch.norm_except_dim(v, 2, dim)),
     "adaptive_avg_pool2d": functional.adaptive_avg_pool2d,
     "adaptive_avg_pool3d": functional.adaptive_avg_pool3d,
     "adaptive_max_pool2d": partial(functional.adaptive_max_pool2d, return_indices=True),
@@ -232,6 +261,8 @@ _OPERATORS: dict[str, Callable[..., Any]] = {
     "im2col": functional.unfold,
     "l1_loss": _loss(functional.l1_loss, "reduction"),
     "log_sigmoid": functional.logsigmoid,
+    "max_unpool2d": partial(_unpooled, 2),
+    "max_unpool3d": partial(_unpooled, 3),
     "mse_loss": _loss(functional.mse_loss, "reduction"),
     "multi_margin_loss": _loss(functional.multi_margin_loss, "p", "margin", "weight", "reduction"),
     "multilabel_margin_loss": _loss(functional.multilabel_margin_loss, "reduction"),
