@@ -138,7 +138,7 @@ for i in range(2):
 return (x0, k)"""
 CONTAINERS = """\
 out = annotate(Dict[str, List[int]], {})
-xs = annotate(List[int], [])
+xs = annotate(List[int], sorted([]))
 for i in range(4):
   _0 = torch.append(xs, torch.mul(i, i))
 torch._set_item(out, "a", torch.slice(xs, 1))
@@ -204,6 +204,29 @@ def test_classes_enumerations_and_named_tuples():
     assert total == 7 and is_sum and not is_int
 
 
+GRAD_MODE = """\
+class no_grad:
+  prev : bool
+  def __enter__(self: __torch__.no_grad) -> NoneType:
+    self.prev = torch.is_grad_enabled()
+    torch.set_grad_enabled(False)
+    return None
+  def __exit__(self: __torch__.no_grad,
+    kind: Any,
+    value: Any,
+    traceback: Any) -> NoneType:
+    torch.set_grad_enabled(self.prev)
+    return None
+"""
+
+
+def test_blocks_without_gradients():
+    body = "_0 = __torch__.no_grad.__new__(__torch__.no_grad)\nwith _0:\n  y = torch.mul(x, 2)\n"
+    body += "return (y, torch.mul(x, 2))"
+    without, with_gradient = run(body, fb.ones(1, requires_grad=True), parameters="x: Tensor", more=GRAD_MODE)
+    assert not without.requires_grad and with_gradient.requires_grad and fb.is_grad_enabled()
+
+
 def test_exceptions_of_the_program():
     body = 'ops.prim.RaiseException(torch.format("k is {}", k), "builtins.ValueError")\nreturn k'
     with pytest.raises(ValueError, match="k is 3"):
@@ -237,7 +260,6 @@ ATTACKS = {
     "dunder import": "return __import__('os')",
     "comprehension": "return [i for i in range(3)]",
     "lambda": "f = lambda: 1\nreturn 1",
-    "with": "with x as y:\n  pass",
     "global": "global x\nreturn 1",
     "deletion": "del x",
     "starred": "return torch.add(*[1, 2])",
@@ -267,6 +289,10 @@ REACHES = {
     "method of the module": ("return (self).register_forward_hook(x)", "has no method 'register_forward_hook'"),
     "attribute of the module": ("return self.forward", "reads the attribute 'forward'"),
     "undeclared attribute": ("self.forward = x\nreturn 1", "sets the attribute 'forward'"),
+    "context of a value": (
+        "with x as y:\n  pass\nreturn 1",
+        "calls the method '__enter__' of a value of the type Tensor",
+    ),
     "call of a value": ("return x(1, )", "calls a value of the type Tensor"),
     "method of a text": ("return torch.format_map('{a.__class__}', {'a': 1})", "no operator aten::format_map"),
     "fields of a format": ("return torch.format('{0.__class__}', x)", None),

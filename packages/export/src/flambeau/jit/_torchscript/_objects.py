@@ -190,6 +190,19 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
     return function(*args, **kwargs)
 
 
+class Context:
+    """What a ``with`` statement enters: an object of the archive with the methods for it."""
+
+    def __init__(self, owner: Any) -> None:
+        self._owner = owner
+
+    def __enter__(self) -> Any:
+        return call_method(self._owner, "__enter__")
+
+    def __exit__(self, *exception: object) -> None:
+        call_method(self._owner, "__exit__", None, None, None)
+
+
 def new(kind: Any) -> Any:
     """Return a new object of a class of the archive."""
     if not isinstance(kind, ScriptClass):
@@ -233,9 +246,11 @@ HELPERS: dict[str, Callable[..., Any]] = {
     "builtin int": int,
     "builtin print": print,
     "builtin range": checked_range,
+    "builtin sorted": sorted,
     "builtin str": str,
     "call": call,
     "call method": call_method,
+    "context": Context,
     "get attribute": get_attribute,
     "has type": is_instance,
     "new": new,

@@ -110,6 +110,8 @@ def _of_tensors(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     positions = _POSITIONS.get(name, ())
 
     def call(*args: Any, **kwargs: Any) -> Any:
+        if kwargs.get("pin_memory", True) is None:
+            del kwargs["pin_memory"]
         for key, value in kwargs.items():
             if key in _TABLES and type(value) is int:
                 kwargs[key] = _named(key, value)

@@ -10,10 +10,10 @@ from typing import Any
 
 # Helpers in the tree. No source can spell them, as they are no identifiers.
 GET_ATTRIBUTE, SET_ATTRIBUTE, CALL_METHOD, CALL = "get attribute", "set attribute", "call method", "call"
-HAS_TYPE, AS_NUMBER, NEW = "has type", "as number", "new"
+HAS_TYPE, AS_NUMBER, NEW, CONTEXT = "has type", "as number", "new", "context"
 
 _NUMBERS = {"inf": math.inf, "nan": math.nan, "infj": complex(0, math.inf), "nanj": complex(0, math.nan)}
-_BUILTINS = ("bool", "float", "int", "complex", "str", "range", "print")  # Python's, called by name
+_BUILTINS = ("bool", "float", "int", "complex", "str", "range", "print", "sorted")  # Python's, called by name
 _NUMBER_TYPES = ("number", "int", "float", "Scalar")
 _DUNDER = re.compile(r"__\w*__")
 
@@ -121,6 +121,10 @@ class Translator:
                 return ast.While(self._value(test), self._block(body), [])
             case ast.For(target=target, iter=values, body=body, orelse=[]):
                 return ast.For(self._target(target), self._value(values), self._block(body), [])
+            case ast.With(items=[ast.withitem(context_expr=value, optional_vars=target)], body=body):
+                entered = self._helper(CONTEXT, self._value(value))
+                item = ast.withitem(entered, None if target is None else self._target(target))
+                return ast.With([item], self._block(body))
             case ast.Return(value=value):
                 return ast.Return(None if value is None else self._value(value))
             case ast.Pass() | ast.Break() | ast.Continue():
