@@ -6,7 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
-from torchscript_files import Object, Parameter, Raw, script_file
+from torchscript_files import Object, Parameter, Raw, Writer, script_file
 
 import flambeau as fb
 from flambeau.jit import load
@@ -103,6 +103,28 @@ def test_methods_change_attributes_and_buffers():
     assert module.count.tolist() == [5] and module.state_dict()["count"].tolist() == [5]
     other = copy.deepcopy(module)
     assert other.bump(1) == 11 and module.n == 10
+
+
+def test_a_tensor_of_a_parameter_and_of_a_list_is_one():
+    weight = Raw(Writer().value(Parameter(np.ones(2, "f4"))) + b"q\x01")
+    state = {"weight": weight, "all": Raw(b"](h\x01e")}
+    code = "class M(Module):\n  __parameters__ = ['weight']\n  weight : Tensor\n  all : List[Tensor]\n"
+    code += "  def forward(self: __torch__.M) -> Tensor:\n    return torch.sum((self.all)[0])\n"
+    module = load(script_file(code, Object("__torch__.M", **state), files={"data/0": np.ones(2, "f4").tobytes()}))
+    module().backward()
+    assert module.weight.grad.tolist() == [1, 1]
+
+
+def test_functions_that_fork_runs():
+    body = "def __forked_function():\n  return torch.add(x, 1)\nf = fork(__forked_function)\nreturn torch.wait(f)"
+    assert run(body, fb.ones(1), parameters="x: Tensor").tolist() == [2]
+
+
+def test_tracing_makes_a_program_that_can_be_saved():
+    module, file, x = net(), io.BytesIO(), fb.ones(2, 3)
+    fb.jit.save(fb.jit.trace(module, x), file)
+    file.seek(0)
+    np.testing.assert_allclose(load(file)(x).detach().numpy(), x.numpy() @ WEIGHT.T + BIAS + 20, rtol=1e-6)
 
 
 def test_gradients_reach_the_parameters():
@@ -273,7 +295,7 @@ ATTACKS = {
     "dunder target": "x.__class__ = 1\nreturn 1",
     "yield": "yield 1",
     "bytes": "return b'1'",
-    "nested function": "def g():\n  return 1\nreturn 1",
+    "nested dunder": "def __getattr__():\n  return 1\nreturn 1",
 }
 
 

@@ -172,7 +172,7 @@ def trace(
     Raises: NotImplementedError that lists the calls which programs cannot make, with their lines; TypeError for inputs
         and outputs of other kinds; RuntimeError where a check of ``check_inputs`` fails.
     """
-    if isinstance(func, ScriptModule | ScriptFunction):
+    if isinstance(func, ScriptModule | ScriptFunction) and "_program" in vars(func):  # one of PyTorch's has none
         return func
     args = _arguments(example_inputs) if example_inputs is not None else ()
     kwargs = dict(example_kwarg_inputs or {})

@@ -6,7 +6,7 @@ import enum
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import FunctionType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from flambeau import Tensor
 from flambeau.nn import Module, Parameter
@@ -120,8 +120,8 @@ class RecursiveScriptModule(ScriptModule):
                     continue
                 raise RuntimeError(f"the archive sets {name!r} of a module, which is refused")
             if isinstance(value, Tensor) and name in self._class.parameters:
-                value = value if isinstance(value, Parameter) else Parameter(value.detach(), value.requires_grad)
-                self.register_parameter(name, value)
+                value.__class__ = Parameter  # the same object: lists and other modules may hold it as well
+                self.register_parameter(name, cast(Parameter, value))
             elif isinstance(value, Tensor) and name in self._class.buffers:
                 self.register_buffer(name, value)
             elif isinstance(value, Module):

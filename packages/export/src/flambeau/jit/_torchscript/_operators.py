@@ -168,6 +168,7 @@ _OTHERS: dict[str, Callable[..., Any]] = {
     "size": _size,
     "stride": lambda tensor, dim=None: list(tensor.stride()) if dim is None else tensor.stride(dim),
     "tensor": _tensor,
+    "wait": lambda value: value,  # what `fork` starts is done at once
     "warn": _warn,
 }
 

@@ -53,11 +53,18 @@ class Translator:
         function: its syntax tree.
         known: returns what the program may use under a dotted name: an operator, a function, a class or a constant.
         constants: receives the values that the translated function refers to by name.
+        outer: the variables of the function around it.
     """
 
-    def __init__(self, function: ast.FunctionDef, known: Callable[[str], Any], constants: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        function: ast.FunctionDef,
+        known: Callable[[str], Any],
+        constants: dict[str, Any],
+        outer: frozenset[str] = frozenset(),
+    ) -> None:
         self._function, self._known, self._constants = function, known, constants
-        self._locals = set(_assigned(function))
+        self._locals = outer.union(_assigned(function))
 
     def translated(self) -> ast.FunctionDef:
         """Return the function, built of the constructs that are allowed.
@@ -125,6 +132,9 @@ class Translator:
                 entered = self._helper(CONTEXT, self._value(value))
                 item = ast.withitem(entered, None if target is None else self._target(target))
                 return ast.With([item], self._block(body))
+            case ast.FunctionDef(name=name):  # what `fork` runs
+                self._local(ast.Pass(), name)
+                return Translator(node, self._known, self._constants, self._locals).translated()
             case ast.Return(value=value):
                 return ast.Return(None if value is None else self._value(value))
             case ast.Pass() | ast.Break() | ast.Continue():
@@ -269,6 +279,7 @@ def _assigned(function: ast.FunctionDef) -> Iterator[str]:
     """Return the names of a function's parameters and variables."""
     given = function.args
     yield from (each.arg for each in (*given.posonlyargs, *given.args, *given.kwonlyargs))
+    yield from (each.name for each in function.body if isinstance(each, ast.FunctionDef))
     for node in ast.walk(function):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             yield node.id
