@@ -15,15 +15,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import IO, Any, NoReturn
+from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 from flambeau import Tensor, _public_names, _suggestions, jit
 from flambeau._tracing._numbers import Number
-from flambeau.jit._archive import is_archive, opened
 from flambeau.jit._trace import Trace
 from flambeau.nn import Module, Parameter
 
-from . import _archive
+if TYPE_CHECKING:
+    from ._archive import ExportedModule
 
 __all__ = ["Dim", "ExportedProgram", "dims", "export", "load", "save"]
 
@@ -74,10 +74,10 @@ class ExportedProgram:
         example_inputs: the arguments by position and by name that it was made with; None of one that was loaded.
     """
 
-    def __init__(self, module: jit.ScriptModule | _archive.ExportedModule, example_inputs: Any = None) -> None:
+    def __init__(self, module: jit.ScriptModule | ExportedModule, example_inputs: Any = None) -> None:
         self._module, self.example_inputs = module, example_inputs
 
-    def module(self, check_guards: bool = True) -> jit.ScriptModule | _archive.ExportedModule:
+    def module(self, check_guards: bool = True) -> jit.ScriptModule | ExportedModule:
         """The program as a module, with its parameters."""
         return self._module
 
@@ -261,8 +261,12 @@ def load(
     Raises: RuntimeError if the file is truncated, damaged or of another kind; NotImplementedError naming an operator
         that flambeau lacks.
     """
+    from flambeau.jit._archive import is_archive, opened  # on first use: they import zipfile
+
     with opened(f) as file:
         if is_archive(file):
+            from . import _archive
+
             return ExportedProgram(_archive.read(file, extra_files))
         return ExportedProgram(jit.load(file, _extra_files=extra_files))
 

@@ -32,7 +32,6 @@ from flambeau.nn import Module
 
 from . import _indexing as _indexing
 from . import _rules as _rules
-from ._archive import is_archive, opened
 from ._program import ScriptFunction, ScriptModule, TopLevelTracedModule, TracedModule, compiled, outputs_differ, read
 from ._script import (
     Attribute,
@@ -262,6 +261,8 @@ def load(
     Raises: RuntimeError for damaged files, and for code that TorchScript does not write; pickle.UnpicklingError naming
         what a file refers to and must not. What flambeau lacks raises NotImplementedError when it is called.
     """
+    from ._archive import is_archive, opened  # on first use: they import zipfile
+
     with opened(f) as file:
         if is_archive(file):
             from ._torchscript._reader import read as read_torchscript
