@@ -272,7 +272,7 @@ def test_an_unknown_operator_raises_when_it_is_called():
         run("return ops.torchvision.nms(1)")
 
 
-# What an attacker may write
+# Attacks in the code and in the pickles
 
 ATTACKS = {
     "import": "import os",

@@ -60,7 +60,7 @@ _OVERLOADS = frozenset(
 
 
 def _operator(name: str) -> Callable[..., Any] | None:
-    """The operator of that name: written for it, a function, a method that works in place, or one of flambeau-nn."""
+    """Return the operator of that name or None: a function, an in-place method, or an operator of a layer."""
     if (written := _aten_operators.found(name)) is not None:
         return written
     if name.startswith("__"):

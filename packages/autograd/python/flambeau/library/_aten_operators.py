@@ -75,7 +75,7 @@ def _to_copy(input: Tensor, *, memory_format: Any = None, pin_memory: Any = None
 
 
 def _to(input: Tensor, *args: Any, **options: Any) -> Tensor:
-    """The overloads of ``aten::to``, which give a device, a dtype, both or a tensor first."""
+    """Convert as the overloads of ``aten::to`` do, which give a device, a dtype, both or a tensor first."""
     given: dict[str, Any] = {}
     rest = list(args)
     if rest and isinstance(rest[0], Tensor):

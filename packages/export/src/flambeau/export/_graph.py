@@ -77,7 +77,7 @@ class Graph:
         return "\n".join([*lines, *map(str, self.calls), f"return {', '.join(map(_shown, self.outputs))}"])
 
     def _last_uses(self) -> list[list[str]]:
-        """Return for each call the values that nobody takes after it."""
+        """Return for each call the values that no later call uses."""
         seen = {name for output in self.outputs for name in _names(output)}
         last: list[list[str]] = []
         for call in reversed(self.calls):

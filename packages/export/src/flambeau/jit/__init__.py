@@ -259,7 +259,7 @@ def load(
         _extra_files: a dictionary whose keys are filled with the files of these names.
     Returns: a `ScriptModule` or a `ScriptFunction`; a `RecursiveScriptModule` of a file that PyTorch wrote.
     Raises: RuntimeError for damaged files, and for code that TorchScript does not write; pickle.UnpicklingError naming
-        what a file refers to and must not. What flambeau lacks raises NotImplementedError when it is called.
+        refused references. An operator that flambeau lacks raises NotImplementedError when it is called.
     """
     from ._archive import is_archive, opened  # on first use: they import zipfile
 

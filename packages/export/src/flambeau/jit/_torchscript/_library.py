@@ -108,7 +108,7 @@ class _LateFunction:
 
 
 class _ClassBody:
-    """What a class of an archive declares.
+    """The declarations in the body of a class of an archive.
 
     Attributes:
         attributes: the names of its attributes.

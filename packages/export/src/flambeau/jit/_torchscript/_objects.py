@@ -191,7 +191,7 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 class Context:
-    """What a ``with`` statement enters: an object of the archive with the methods for it."""
+    """Context manager over an object of the archive that has the methods of one."""
 
     def __init__(self, owner: Any) -> None:
         self._owner = owner

@@ -92,7 +92,7 @@ def _embedding_bag(
 def _upsample(
     mode: str, aligns: bool, antialias: bool, input: Tensor, output_size: Sequence[int] | None, *args: Any, **named: Any
 ) -> Tensor:
-    """Both overloads of an interpolation: with a list of factors (``vec``), or with a factor for each dimension."""
+    """Interpolate, given a list of factors (the overload ``vec``) or a factor for each dimension."""
     rest = [*args, *named.values()]
     aligned = rest.pop(0) if aligns else None
     factors = [factor for value in rest for factor in (value if isinstance(value, list | tuple) else [value])]
@@ -202,7 +202,7 @@ def _encoder_layer(
     mask: Tensor | None = None,
     mask_type: int | None = None,
 ) -> Tensor:
-    """A layer of a transformer's encoder, without dropout."""
+    """Apply a layer of a transformer's encoder, without dropout."""
     activation = functional.gelu if use_gelu else functional.relu
 
     def attended(x: Tensor) -> Tensor:
