@@ -149,6 +149,16 @@ class AbsentModule(ModuleType):
         super().__init__(name, f"Absent: {_sentence(name)}.")
         self.__path__: list[str] = []
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function that has the module's name, such as ``torch.autograd.gradcheck``.
+
+        PyTorch has it above the module, where the import of the module has put the module instead.
+        """
+        function = vars(self).get(self.__name__.rpartition(".")[2])
+        if function is None:
+            raise TypeError(f"{self.__name__} is a module, which cannot be called")
+        return function(*args, **kwargs)
+
 
 class SettingsModule(AbsentModule):
     """A module of settings of what flambeau does not have: programs may set them, which changes nothing."""

@@ -146,6 +146,9 @@ class _Loader(importlib.abc.Loader):
         spec = module.__spec__
         if isinstance(module, _absent.AbsentModule):
             vars(module)["__all__"] = list(_interface.names_of(module.__name__))
+            above, _, last = module.__name__.rpartition(".")
+            if last in vars(module)["__all__"] and last in _interface.names_of(above):
+                vars(module)[last] = getattr(sys.modules[above], last)
             if _exists(module.__name__):
                 place = importlib.import_module(place_of(module.__name__))
                 vars(module)["__getattr__"] = functools.partial(_own, place)
