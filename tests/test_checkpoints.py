@@ -107,8 +107,8 @@ def test_a_failing_load_leaves_the_model_and_the_optimizer(tmp_path: Path) -> No
     with pytest.raises(RuntimeError, match=r"cannot load '.*checkpoint\.pt': truncated or damaged"):
         fb.load(path)
     state = optimizer.state_dict()
-    state["state"][0]["exp_avg"] = fb.zeros(7)
-    with pytest.raises(ValueError, match="size mismatch for 'exp_avg' of parameter 0"):
+    state["param_groups"].append(state["param_groups"][0])
+    with pytest.raises(ValueError, match="2, but the optimizer has 1"):
         optimizer.load_state_dict(state)
     with pytest.raises(RuntimeError, match=r"size mismatch for 4\.bias"):
         model.load_state_dict({**model.state_dict(), "0.weight": fb.zeros(4, 1, 3, 3), "4.bias": fb.zeros(9)})

@@ -382,3 +382,9 @@ def test_a_class_with_torch_function_answers_for_operators():
     x = fb.ones(2).as_subclass(Logged)
     assert type(leaning(x)) is Logged and type(scaled_sine(x)) is Logged
     assert {"testing::leaning", "testing::scaled_sine"} <= set(calls)
+
+
+def test_operators_of_aten_copy_and_print_as_themselves():
+    packet = fb.ops.aten.add
+    assert copy.deepcopy([packet, packet.Tensor]) == [packet, packet.Tensor]
+    assert (str(packet), str(packet.Tensor)) == ("aten.add", "aten.add.Tensor")

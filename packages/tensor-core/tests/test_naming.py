@@ -41,7 +41,7 @@ def test_errors_name_types_and_advice_by_it(named_torch):
         fb.ones(1, dtype="float32")
     with pytest.raises(TypeError, match=r"torch\.tensor\(\) makes one of it"):
         fb.exp([1.0])
-    with pytest.raises(TypeError, match=r"not torch\.Tensor"):
+    with pytest.raises(TypeError, match=r"must be torch\.dtype, not Tensor"):
         fb.ones(1, dtype=fb.ones(1))
 
 

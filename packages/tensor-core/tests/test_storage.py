@@ -52,6 +52,8 @@ def test_typed_storages_are_made_and_known_by_their_older_names():
     assert fb.LongStorage(3).tolist() == [0, 0, 0]
     assert isinstance(fb.ones(2).storage(), fb.FloatStorage) and not isinstance(fb.ones(2).storage(), fb.LongStorage)
     assert fb.storage.TypedStorage([1.5], dtype=fb.float64).nbytes() == 8
+    assert fb.ones(2, dtype=fb.int64).storage_type() is fb.LongStorage
+    assert fb.ones(2, dtype=fb.uint16).storage_type() is fb.storage.TypedStorage
     assert fb.storage._dtype_to_storage_type_map()[fb.bool] == "BoolStorage"
     with pytest.raises(RuntimeError, match="exclude each other"):
         fb.storage.TypedStorage([1], wrap_storage=fb.ones(2).untyped_storage())
@@ -121,3 +123,16 @@ def test_a_range_keeps_the_shape_of_what_it_is_written_to(make):
 def test_a_buffer_of_nothing_is_refused(buffer, count):
     with pytest.raises(ValueError, match=r"both buffer length \(\d\) and count \(-?\d\) must not be 0"):
         fb.frombuffer(buffer, dtype=fb.uint8, count=count)
+
+
+def test_a_capsule_is_an_array():
+    x = fb.ones(3)
+    shared = fb.asarray(fb.to_dlpack(x))
+    shared[0] = 5
+    copied = fb.asarray(fb.to_dlpack(x), copy=True)
+    copied[1] = 7
+    assert x.tolist() == [5, 1, 1] and copied.tolist() == [5, 7, 1]
+    capsule = fb.to_dlpack(x)
+    fb.asarray(capsule)
+    with pytest.raises(ValueError, match="consumed only once"):
+        fb.asarray(capsule)

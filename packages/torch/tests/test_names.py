@@ -98,6 +98,9 @@ def test_pickles_of_tensors_under_the_alias_are_read_without_it():
 
 
 def test_every_module_of_pytorch_can_be_imported():
+    pytest.importorskip("flambeau.vision", reason="needs all of flambeau")
+    pytest.importorskip("flambeau.distributed", reason="needs all of flambeau")
+    pytest.importorskip("flambeau.onnx", reason="needs all of flambeau")
     printed = run("""
         import importlib
         from flambeau.torch import _interface
@@ -159,6 +162,7 @@ def test_names_that_programs_ask_for_are_absent_but_can_be_imported():
 
 
 def test_settings_of_the_compiler_can_be_set():
+    pytest.importorskip("flambeau.compiler", reason="needs flambeau-export")
     run("""
         import torch._dynamo.config
         import torch._inductor.config as inductor

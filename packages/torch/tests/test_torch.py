@@ -158,6 +158,8 @@ def test_processes_that_the_program_starts_have_torch_too(run, method):
 
 
 def test_pickles_have_pytorchs_names_and_those_of_flambeau_are_found(run):
+    pytest.importorskip("flambeau.optim", reason="needs flambeau-optim")
+    pytest.importorskip("flambeau.nn", reason="needs flambeau-nn")
     run("""
         import pickle
         import torch
@@ -369,6 +371,7 @@ def test_optimizers_as_functions_stand_next_to_the_classes_of_pytorchs_files(run
 
 
 def test_a_function_stays_where_a_module_has_its_name(run):
+    pytest.importorskip("flambeau.autograd", reason="needs flambeau-autograd")
     run("""
         import torch
         import torch.autograd.gradcheck

@@ -62,10 +62,10 @@ std::string advice(const Call& call, std::string_view expected, PyObject* got) {
 
 namespace {
 
-// The name of an object's type without its module, as PyTorch's errors have it.
+// The name of an object's type, which PyTorch's errors give without a module where it is one of the library's own.
 std::string_view type_of(PyObject* o) {
   const std::string_view full = Py_TYPE(o)->tp_name;
-  return full.substr(full.rfind('.') + 1);  // all of it where there is no dot
+  return full.starts_with("flambeau.") ? full.substr(full.rfind('.') + 1) : full;
 }
 
 }  // namespace

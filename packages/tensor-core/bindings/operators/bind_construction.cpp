@@ -68,12 +68,15 @@ void bind_construction() {
       "A tensor over `data`, without a copy where it is a tensor or array of that dtype.",
       [](PyObject* data, std::optional<Dtype> dtype, Placement place) { return as_tensor(data, dtype, place); });
   def("asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False)", kFunction,
-      "A tensor over the memory of a tensor, an array or another exporter of the buffer protocol, else a copy.\n\n"
+      "A tensor over the memory of a tensor, an array, a DLPack capsule or another exporter of the buffer protocol, "
+      "else "
+      "a copy.\n\n"
       "copy=True always copies, copy=False raises ValueError where a copy is needed.",
       [](PyObject* data, std::optional<Dtype> dtype, Placement place, std::optional<bool> copy, bool grad) {
-        const Tensor own = is_tensor(data)        ? tensor_of(data)
-                           : has_gpu_memory(data) ? tensor_from_gpu_memory(data)
-                                                  : Tensor();
+        const Tensor own = is_tensor(data)              ? tensor_of(data)
+                           : has_gpu_memory(data)       ? tensor_from_gpu_memory(data)
+                           : PyCapsule_CheckExact(data) ? import_dlpack(data)
+                                                        : Tensor();
         const Device device = own ? place.like(own) : place.of_fresh();
         const OnDevice scope(own ? own.device() : Device());
         const bool shared = own || PyObject_CheckBuffer(data);

@@ -182,6 +182,8 @@ void tell_stream(PyObject* source, PyObject* kwargs) {
   if (PyDict_SetItemString(kwargs, "stream", stream.get()) < 0) throw PythonError();
 }
 
+}  // namespace
+
 Tensor import_dlpack(PyObject* source) {
   Object capsule;
   if (PyCapsule_CheckExact(source)) {
@@ -212,8 +214,6 @@ Tensor import_dlpack(PyObject* source) {
   auto* m = static_cast<DLManagedTensor*>(PyCapsule_GetPointer(capsule.get(), kPlain));
   return import_managed(capsule.get(), "used_dltensor", m, false);
 }
-
-}  // namespace
 
 namespace {
 

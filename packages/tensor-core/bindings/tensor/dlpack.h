@@ -12,6 +12,8 @@ namespace flambeau::python {
 bool has_gpu_memory(PyObject* o);
 Tensor tensor_from_gpu_memory(PyObject* o);
 
+Tensor import_dlpack(PyObject* source);  // an object with __dlpack__, or a capsule of one
+
 void bind_dlpack();
 
 }  // namespace flambeau::python

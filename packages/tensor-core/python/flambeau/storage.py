@@ -403,6 +403,9 @@ STORAGE_TYPES = {
 }
 
 
+STORAGE_NAMES = {dtype: name for name, dtype in STORAGE_DTYPES.items()}
+
+
 def _dtype_to_storage_type_map() -> dict[Any, str]:
     """The names of PyTorch's storage classes by dtype."""
-    return {dtype: name for name, dtype in STORAGE_DTYPES.items()}
+    return STORAGE_NAMES

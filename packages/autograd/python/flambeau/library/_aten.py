@@ -103,6 +103,12 @@ class Overload:
     def __repr__(self) -> str:
         return f"<OpOverload(op='aten.{self._packet}', overload='{self._overload}')>"
 
+    def __str__(self) -> str:
+        return f"aten.{self._packet}.{self._overload}"
+
+    def __deepcopy__(self, memo: Any) -> Overload:
+        return self
+
 
 class Packet:
     """An operator with all ways to call it: ``aten.add``."""
@@ -123,6 +129,12 @@ class Packet:
 
     def __repr__(self) -> str:
         return f"<OpOverloadPacket(op='aten.{self.__name__}')>"
+
+    def __str__(self) -> str:
+        return f"aten.{self.__name__}"
+
+    def __deepcopy__(self, memo: Any) -> Packet:
+        return self
 
 
 class Aten:

@@ -3,13 +3,24 @@
 from flambeau import _core
 from flambeau._core import Tensor
 from flambeau._operator import operator
-from flambeau.storage import TypedStorage, UntypedStorage
+from flambeau.storage import STORAGE_NAMES, STORAGE_TYPES, TypedStorage, UntypedStorage
 
 
 @operator(function=False, method=True)
 def untyped_storage(input: Tensor) -> UntypedStorage:
     """The memory that the tensor and its views share."""
     return UntypedStorage(_core._storage_bytes(input))
+
+
+@operator(function=False, method=True)
+def storage_type(input: Tensor) -> type:
+    """The class of ``storage()`` under its older name, such as ``FloatStorage``.
+
+    >>> import flambeau
+    >>> flambeau.ones(2).storage_type() is flambeau.FloatStorage
+    True
+    """
+    return STORAGE_TYPES.get(STORAGE_NAMES.get(input.dtype, ""), TypedStorage)
 
 
 @operator(function=False, method=True)

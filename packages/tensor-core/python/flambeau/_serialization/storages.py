@@ -12,14 +12,19 @@ from .rebuild import StorageType
 
 def storage_of(identifier: Any) -> tuple[StorageType, str, str, int]:
     """The type, key, location and number of elements in a persistent id."""
-    if not isinstance(identifier, tuple) or len(identifier) < 5 or identifier[0] != "storage":
+    if not isinstance(identifier, tuple) or len(identifier) < 5 or identifier[0] not in ("storage", b"storage"):
         raise FormatError(f"damaged: {identifier!r} does not say which storage is meant")
-    _, kind, key, location, numel = identifier[:5]
+    _, kind, key, location, numel = map(_text, identifier[:5])
     if not isinstance(kind, StorageType) or type(key) is not str or type(location) is not str:
         raise FormatError(f"damaged: {identifier!r} does not say which storage is meant")
     if type(numel) is not int or not 0 <= numel < 2**60:
         raise FormatError(f"damaged: a storage of {numel!r} elements")
     return kind, key, location, numel
+
+
+def _text(value: Any) -> Any:
+    """A text that Python 2 wrote is bytes when it is read with ``encoding="bytes"``; other values stay as they are."""
+    return value.decode("utf-8", "backslashreplace") if type(value) is bytes else value
 
 
 def typed(storage: UntypedStorage, kind: StorageType) -> TypedStorage | UntypedStorage:

@@ -201,7 +201,7 @@ void check_indices(const Bags& bags, const Shape& weight) {
   for (int64_t i = 0; i < n; ++i) outside |= uint64_t(index[i]) | (uint64_t(bags.rows) - 1 - uint64_t(index[i]));
   if (!(outside >> 63)) return;
   const int64_t* found = std::find_if(index, index + n, [&](int64_t i) { return i < 0 || i >= bags.rows; });
-  detail::raise<IndexError>("embedding_bag: Expected idx >= 0 && idx < num_embeddings but found idx to be ", *found,
+  detail::raise<Error>("embedding_bag: Expected idx >= 0 && idx < num_embeddings but found idx to be ", *found,
                             " for a weight of shape ", weight);
 }
 

@@ -4,6 +4,7 @@ from typing import NoReturn
 
 from flambeau import Tensor, arange, bincount, cat, int32, int64, segment_reduce, stack
 from flambeau._small_floats import SmallFloat
+from flambeau.torch._private import has_lapack, has_mkl, has_openmp
 
 # Dtypes of quantised tensors, and of numbers of other sizes than flambeau has.
 ABSENT_DTYPES = (
@@ -26,8 +27,7 @@ __all__ = [
 ]
 
 _segment_reduce = segment_reduce
-has_lapack = has_spectral = True  # decompositions of matrices, and Fourier transforms
-has_mkl = has_openmp = False
+has_spectral = True  # Fourier transforms
 
 
 class AbsentDtype(SmallFloat):

@@ -15,6 +15,7 @@ _MOVED = {
     "torch._C": "flambeau.torch._private",
     "torch._tensor_str": "flambeau.torch._printing",
     "torch._C._nn": "flambeau.torch._nn",
+    "torch.nn.functional.grad": "flambeau.nn.grad",
     "torch._utils": "flambeau.torch._flattening",
     "torch.utils._import_utils": "flambeau.torch._imports",
     "torch.distributed.constants": "flambeau.distributed",

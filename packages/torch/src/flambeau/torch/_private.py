@@ -22,11 +22,17 @@ __all__ = [
     "_log_api_usage_once",
     "device",
     "dtype",
+    "has_lapack",
+    "has_mkl",
+    "has_mkldnn",
+    "has_openmp",
     "layout",
     "memory_format",
 ]
 
 _TensorMeta: type = type(Tensor)
+has_lapack = True  # decompositions of matrices
+has_mkl = has_mkldnn = has_openmp = False  # libraries that PyTorch computes with
 
 
 def _get_tracing_state() -> bool | None:
