@@ -126,7 +126,7 @@ def test_save_on_cpu(x):
     with graph.save_on_cpu():
         y = (x * x).sum()
     assert grad(y, x)[0].tolist() == [2, 4]
-    with graph.save_on_cpu(pin_memory=True):  # where there is no GPU, memory is memory
+    with graph.save_on_cpu(pin_memory=True):  # without a GPU it has no effect
         y = (x * x).sum()
     assert grad(y, x)[0].tolist() == [2, 4]
 

@@ -152,13 +152,13 @@ class UntypedStorage:
         return self._on(self._bytes.to(device, non_blocking=non_blocking))
 
     def resizable(self) -> bool:
-        """Whether `resize_` can give it another size: not on a GPU, and not where processes share it."""
+        """Return whether `resize_` can change the size: it cannot on a GPU or if processes share the memory."""
         return not self.is_cuda and not self.is_shared()
 
     def resize_(self, size: int) -> UntypedStorage:
-        """Give it another size in bytes. What it has stays; what it gains is uninitialised.
+        """Change the size in bytes. Bytes that remain keep their values; new bytes are uninitialised.
 
-        Tensors that show it keep their shapes: they show memory that it has no more until it grows again.
+        Tensors over the storage keep their shapes. The memory of a storage that shrinks stays allocated for them.
         Raises: RuntimeError for a negative size, and for memory that processes share; NotImplementedError on a GPU.
         """
         self._bytes = _core._storage_bytes(_core._resize_storage(self._bytes, size))
@@ -407,5 +407,5 @@ STORAGE_NAMES = {dtype: name for name, dtype in STORAGE_DTYPES.items()}
 
 
 def _dtype_to_storage_type_map() -> dict[Any, str]:
-    """The names of PyTorch's storage classes by dtype."""
+    """Return the names of PyTorch's storage classes by dtype."""
     return STORAGE_NAMES

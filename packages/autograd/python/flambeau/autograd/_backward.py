@@ -167,7 +167,7 @@ def _in(source: Any, gradient: Tensor | None) -> Tensor | None:
 
 
 def _level_of(seeds: list[Tensor | None]) -> int:
-    """The innermost level of `vmap` that a gradient stands for a batch of; 0: none does."""
+    """Return the innermost level of `vmap` at which a gradient stands for a batch; 0 if none does."""
     placeholders = sys.modules.get("flambeau.func._placeholders")
     return placeholders.highest_level(seeds) if placeholders and placeholders.maps.running else 0
 
@@ -180,7 +180,7 @@ def _mapped(
     keep: bool,
     create_graph: bool,
 ) -> tuple[Tensor | None, ...]:
-    """The gradients inside of `vmap`, from gradients that it maps: a run for each entry of the batch."""
+    """Return the gradients inside of `vmap` for gradients that it maps: each entry of the batch is a run."""
     from flambeau.func import _placeholders
 
     if _placeholders.highest_level([*results, *sources]) >= level:

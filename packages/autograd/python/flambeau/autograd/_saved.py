@@ -40,7 +40,7 @@ class saved_tensors_hooks:
 class save_on_cpu(saved_tensors_hooks):
     """Keeps saved tensors in the host's memory and brings them back to their device: copies, as PyTorch makes them.
 
-    ``pin_memory`` puts them into memory that GPUs copy from beside their other work, where there is a GPU.
+    If there is a GPU, ``pin_memory`` keeps them in pinned memory, from which it copies beside its other work.
     """
 
     def __init__(self, pin_memory: bool = False, device_type: str = "cuda") -> None:

@@ -14,7 +14,7 @@ class _AnyTensor(type):
 
 
 class _ExecutionEngine:
-    """What runs graphs backwards, under the name that programs know it by."""
+    """The engine that runs graphs backwards, under PyTorch's name."""
 
     @staticmethod
     def queue_callback(callback: Callable[[], object]) -> None:

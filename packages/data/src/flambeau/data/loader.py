@@ -183,17 +183,17 @@ class DataLoader(Generic[T_co]):
 
     @property
     def _auto_collation(self) -> bool:
-        """Whether samples are put together into batches. Programs that subclass PyTorch's loader ask for it."""
+        """True if the loader puts samples together into batches. Programs that subclass PyTorch's loader read it."""
         return self.batch_sampler is not None
 
     @property
     def _index_sampler(self) -> Any:
-        """What says which samples are read next: lists of indices, or single ones."""
+        """The sampler that chooses the samples to read next: it gives lists of indices, or single ones."""
         return self.batch_sampler if self._auto_collation else self.sampler
 
     @property
     def _dataset_kind(self) -> int:
-        """1 of a stream, else 0."""
+        """1 if the dataset is a stream, else 0."""
         return int(isinstance(self.dataset, IterableDataset))
 
     def __len__(self) -> int:

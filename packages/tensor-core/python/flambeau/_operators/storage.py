@@ -1,5 +1,7 @@
 """The block of memory that a tensor and its views share."""
 
+from typing import Any
+
 from flambeau import _core
 from flambeau._core import Tensor
 from flambeau._operator import operator
@@ -13,8 +15,8 @@ def untyped_storage(input: Tensor) -> UntypedStorage:
 
 
 @operator(function=False, method=True)
-def storage_type(input: Tensor) -> type:
-    """The class of ``storage()`` under its older name, such as ``FloatStorage``.
+def storage_type(input: Tensor) -> Any:
+    """Return the class of ``storage()`` under its older name, such as ``FloatStorage``.
 
     >>> import flambeau
     >>> flambeau.ones(2).storage_type() is flambeau.FloatStorage

@@ -71,7 +71,7 @@ class Pickler(_PythonPickler):  # type: ignore[misc]
         return "storage", kind, key, str(storage.device), count, *self.view
 
     def storages_and_item_sizes(self) -> Iterator[tuple[UntypedStorage, int]]:
-        """Each storage, and the size in bytes of the elements that the pickle counts it in."""
+        """Yield each storage, and the size in bytes of the elements that the pickle counts."""
         for storage, (_, dtype) in zip(self.storages, self._seen.values(), strict=True):
             yield storage, dtype.itemsize if dtype in names.STORAGE_OF else 1
 

@@ -23,7 +23,7 @@ def storage_of(identifier: Any) -> tuple[StorageType, str, str, int]:
 
 
 def _text(value: Any) -> Any:
-    """A text that Python 2 wrote is bytes when it is read with ``encoding="bytes"``; other values stay as they are."""
+    """Decode a text that Python 2 wrote and ``encoding="bytes"`` left as bytes; return other values unchanged."""
     return value.decode("utf-8", "backslashreplace") if type(value) is bytes else value
 
 

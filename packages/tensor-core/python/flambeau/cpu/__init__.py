@@ -62,9 +62,9 @@ _INSTRUCTION_SETS = {
 
 
 def get_capabilities() -> dict[str, Any]:
-    """What the processor is and can: its architecture, its cores, and for each set of instructions whether it has it.
+    """Return the processor's architecture, its number of cores, and a bool for each instruction set.
 
-    Instruction sets are there where the system tells them, which is Linux on x86.
+    Only Linux on x86 tells which instruction sets the processor has; elsewhere the dictionary lacks them.
 
     >>> import flambeau
     >>> flambeau.cpu.get_capabilities()["num_logical_cores"] > 0

@@ -1,4 +1,4 @@
-"""What programs use of ``torch._utils``, PyTorch's private module: sizes of elements, and many tensors in one."""
+"""Names of ``torch._utils``, PyTorch's private module: sizes of elements, and many tensors in one."""
 
 from collections.abc import Iterable, Sequence
 
@@ -8,7 +8,7 @@ __all__ = ["_element_size", "_flatten_dense_tensors", "_unflatten_dense_tensors"
 
 
 def _element_size(dtype: dtype) -> int:
-    """The bytes of an element."""
+    """Return the size of an element in bytes."""
     return dtype.itemsize
 
 

@@ -1,4 +1,4 @@
-"""What programs use of ``torch.utils._import_utils``: whether packages are there."""
+"""Names of ``torch.utils._import_utils``: functions that find out whether a package is installed."""
 
 import functools
 import importlib.util

@@ -109,7 +109,7 @@ class _Layer(Module):
     def _sa_block(
         self, x: Tensor, attn_mask: Tensor | None, key_padding_mask: Tensor | None, is_causal: bool = False
     ) -> Tensor:
-        """The attention of ``x`` to itself, and the dropout behind it. Subclasses may override it."""
+        """Return the attention of ``x`` to itself after dropout. Subclasses may override it."""
         result: Tensor = self.dropout1(_attend(self.self_attn, x, x, attn_mask, key_padding_mask, is_causal))
         return result
 
@@ -158,7 +158,7 @@ class TransformerEncoderLayer(_Layer):
         return self._residual(self.norm2, x, self._ff_block)
 
     def _ff_block(self, x: Tensor) -> Tensor:
-        """The two linear layers, and the dropout behind them. Subclasses may override it."""
+        """Return the output of the two linear layers after dropout. Subclasses may override it."""
         result: Tensor = self.dropout2(self._linear_layers(x))
         return result
 
@@ -203,12 +203,12 @@ class TransformerDecoderLayer(_Layer):
         key_padding_mask: Tensor | None,
         is_causal: bool = False,
     ) -> Tensor:
-        """The attention of ``x`` to the memory, and the dropout behind it. Subclasses may override it."""
+        """Return the attention of ``x`` to the memory after dropout. Subclasses may override it."""
         result: Tensor = self.dropout2(_attend(self.multihead_attn, x, mem, attn_mask, key_padding_mask, is_causal))
         return result
 
     def _ff_block(self, x: Tensor) -> Tensor:
-        """The two linear layers, and the dropout behind them. Subclasses may override it."""
+        """Return the output of the two linear layers after dropout. Subclasses may override it."""
         result: Tensor = self.dropout3(self._linear_layers(x))
         return result
 
