@@ -202,7 +202,7 @@ void check_indices(const Bags& bags, const Shape& weight) {
   if (!(outside >> 63)) return;
   const int64_t* found = std::find_if(index, index + n, [&](int64_t i) { return i < 0 || i >= bags.rows; });
   detail::raise<Error>("embedding_bag: Expected idx >= 0 && idx < num_embeddings but found idx to be ", *found,
-                            " for a weight of shape ", weight);
+                       " for a weight of shape ", weight);
 }
 
 // Checks where the bags begin as well.

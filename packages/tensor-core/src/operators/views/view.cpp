@@ -104,8 +104,8 @@ Tensor view_dtype(const Tensor& t, Dtype dtype) {
             " (different element sizes), but got ", strides.back());
     const int64_t ratio = std::max(from, to) / std::min(from, to);
     auto fit = [&](int64_t& v, const char* what) {
-      require(from > to || v % ratio == 0, what, " must be divisible by ", ratio, " to view ", t.dtype(), " as ",
-              dtype, " (different element sizes), but got ", v);
+      require(from > to || v % ratio == 0, what, " must be divisible by ", ratio, " to view ", t.dtype(), " as ", dtype,
+              " (different element sizes), but got ", v);
       v = from > to ? v * ratio : v / ratio;
     };
     fit(shape.back(), "self.size(-1)");
