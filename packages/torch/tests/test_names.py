@@ -243,3 +243,9 @@ def test_absent_subsystems_are_modules_of_pytorch():
 
 def test_without_the_alias_nothing_is_renamed():
     assert fb.float32.__repr__() == "flambeau.float32" and fb.Tensor.__module__ == "flambeau"
+
+
+def test_absent_things_say_that_they_are_not_available():
+    run("""
+        assert torch.profiler.itt.is_available() is False
+    """)

@@ -12,9 +12,9 @@ __path__ = pkgutil.extend_path(__path__, __name__)
 
 def __getattr__(name: str) -> Any:
     try:
-        return importlib.import_module(f"{__name__}.{name}")
+        return importlib.import_module(f"flambeau.utils.{name}")  # under `flambeau.torch` the module has another name
     except ModuleNotFoundError as error:
-        if error.name != f"{__name__}.{name}" or f"utils.{name}" in DISTRIBUTIONS:
+        if error.name != f"flambeau.utils.{name}" or f"utils.{name}" in DISTRIBUTIONS:
             raise
         raise _suggestions.unknown_attribute(__name__, name) from None
 

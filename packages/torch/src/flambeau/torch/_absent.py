@@ -127,10 +127,21 @@ class Absent:
         refuse(self._path)
 
 
+# Functions that ask whether there is something. Of what flambeau does not have they return False.
+QUESTIONS = {"is_available", "is_built", "is_initialized"}
+
+
+def _no() -> bool:
+    """Return False: flambeau does not have it."""
+    return False
+
+
 @functools.cache
 def stand_in(path: str, entry: Entry) -> Any:
     """Return what a program imports in place of a class, function or value that flambeau does not have."""
     module, _, name = path.rpartition(".")
+    if name in QUESTIONS:
+        return _no
     if entry.kind == "class":
         return AbsentClass(name, (), {"_path": path, "__module__": module, "__doc__": f"Absent: {_sentence(path)}."})
     return Absent(path)
