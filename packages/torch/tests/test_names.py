@@ -246,6 +246,7 @@ def test_without_the_alias_nothing_is_renamed():
 
 
 def test_absent_things_say_that_they_are_not_available():
+    pytest.importorskip("flambeau.profiler")
     run("""
         assert torch.profiler.itt.is_available() is False
     """)
