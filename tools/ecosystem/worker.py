@@ -5,6 +5,7 @@ What they return goes into the file, a pickled dictionary from the cases' names 
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
 import pickle
@@ -59,12 +60,31 @@ def outcome(case: Callable[[], Any]) -> Outcome:
     return {"values": values, "seconds": min(seconds)}
 
 
+def declare_operators_of_torchvision() -> None:
+    """Let torchvision be imported although its compiled part does not load.
+
+    The torchvision on PyPI is built for CUDA, and its compiled part does not load with PyTorch's CPU build. Its Python
+    part works without, but registers shapes for two operators, which therefore have to exist.
+    """
+    import torch
+
+    with contextlib.suppress(ImportError):
+        try:
+            importlib.import_module("torchvision")
+        except RuntimeError:
+            torch.library.define("torchvision::nms", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+            torch.library.define("torchvision::qnms", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+            importlib.import_module("torchvision")
+
+
 def main(framework: str, library: str, file: str, pattern: str = "") -> None:
     warnings.simplefilter("ignore")  # the libraries' own, of what they will change
     if framework == "flambeau":
         import flambeau.torch
 
         flambeau.torch.install()
+    else:
+        declare_operators_of_torchvision()
     import torch
 
     torch.set_num_threads(2)
