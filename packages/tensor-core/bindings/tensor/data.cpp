@@ -48,7 +48,9 @@ bool number_by_protocol(PyObject* o, Scalar& out) {
 }  // namespace
 
 bool to_scalar(PyObject* o, Scalar& out) {
-  if (PyFloat_Check(o))
+  if (PyLong_CheckExact(o))  // first, since the other checks walk through its base classes
+    out = whole_number(o);
+  else if (PyFloat_Check(o))
     out = Scalar(PyFloat_AS_DOUBLE(o));
   else if (PyBool_Check(o))
     out = Scalar(o == Py_True);
