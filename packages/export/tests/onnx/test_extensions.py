@@ -95,3 +95,41 @@ def test_an_operator_that_changes_its_arguments_is_refused():
 
     with pytest.raises(NotImplementedError, match=r"onnx_tests::fill changes x in place"):
         export(lambda x: fill(x.clone()) or x * 2, fb.ones(3))
+
+
+@extension_op("onnx_tests::largest_sums")
+def largest_sums(x: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
+    """The sum of the first elements of each row, as many as ``counts`` says, and the index of the largest of them."""
+    rows = [row[:count] for row, count in zip(x, counts.tolist(), strict=True)]
+    sums, places = [row.sum() for row in rows], [row.argmax() for row in rows]
+    return (fb.stack(sums), fb.stack(places)) if rows else (x.new_zeros(0), counts.new_zeros(0))
+
+
+def add_loop(g, x, counts, kind="Identity"):
+    def body(number):
+        count = g.op("Unsqueeze", g.op("Gather", counts, number), g.constant([0]))
+        row = g.op("Slice", g.op("Gather", x, number), g.constant([0]), count)
+        total = g.op(kind, g.op("ReduceSum", row, keepdims=0))
+        return [(total, fb.float32, []), (g.op("ArgMax", row, axis=0, keepdims=0), fb.int64, [])]
+
+    return g.loop(g.op("Shape", counts), body)
+
+
+def test_a_converter_can_write_a_loop(compare):
+    largest_sums.register_onnx(add_loop)
+
+    def function(x, counts):
+        y = x * 2
+        return y, *largest_sums(y, counts + 1)  # what the body reads is an output as well
+
+    given = fb.rand(3, 5), fb.tensor([0, 3, 1])
+    program = export(function, given, dynamic_axes={"x": {0: "n"}, "counts": {0: "n"}}, opset_version=17)
+    compare(program, function, *given)
+    compare(program, function, fb.rand(6, 5), fb.tensor([4, 0, 1, 2, 3, 2]))
+    assert [tuple(each.shape) for each in program(fb.rand(0, 5), fb.zeros(0, dtype=fb.int64))] == [(0, 5), (0,), (0,)]
+
+
+def test_an_operator_in_a_loop_that_the_opset_lacks_is_named():
+    largest_sums.register_onnx(lambda g, x, counts: add_loop(g, x, counts, "Gelu"))
+    with pytest.raises(NotImplementedError, match="opset 17 lacks Gelu"):
+        export(largest_sums, (fb.rand(3, 5), fb.tensor([1, 3, 2])), opset_version=17)

@@ -27,6 +27,7 @@ from ._counts import COUNTED_TRACES
 from ._dimensions import Dimensions
 from ._graph import CONVERTERS, ELEMENT_TYPES, Converter, Graph, Name
 from ._merge import merge, rounds, same_way
+from ._nodes import every_node
 from ._opsets import in_opset
 from ._program import ONNXProgram
 from ._sizes import Size
@@ -237,7 +238,7 @@ def _model(
         helper.make_tensor_value_info(name, ELEMENT_TYPES[value.dtype], _shown(value))
         for name, value in zip(chosen, outputs, strict=True)
     ]
-    used = {name for node in graph.nodes for name in node.input} | set(chosen)
+    used = {name for node in every_node(graph.nodes) for name in node.input} | set(chosen)
     initializers = [tensor for name, tensor in graph.initializers.items() if name in used]
     domains = sorted({node.domain for node in graph.nodes if node.domain})
     made = helper.make_model(
@@ -264,7 +265,7 @@ def _name_outputs(graph: Graph, outputs: list[Value], chosen: list[Name]) -> Non
             renamed[current] = name
         else:
             graph.nodes.append(helper.make_node("Identity", [current], [name]))
-    for node in graph.nodes:
+    for node in every_node(graph.nodes):
         for names in (node.input, node.output):
             for i, name in enumerate(names):
                 names[i] = renamed.get(name, name)

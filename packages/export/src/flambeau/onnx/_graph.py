@@ -106,6 +106,33 @@ class Graph:
         self.nodes.append(helper.make_node(kind, names, made, name=f"{kind}_{len(self.nodes)}", **attributes))
         return made
 
+    def loop(self, count: Name, body: Callable[[Name], Sequence[tuple[Name, Any, Sequence[int]]]]) -> list[Name]:
+        """Add a Loop and return the names of its results: those of each iteration, stacked.
+
+        Args:
+            count: number of iterations, int64.
+            body: adds the nodes of an iteration, given the name of its number, and returns the name, dtype and shape
+                of each result.
+        """
+        outer, self.nodes, sizes = self.nodes, [], dict(self._sizes)
+        number, condition = self.new_name("iteration"), self.new_name("condition")
+        results = body(number)
+        goes_on = self.op("Identity", condition)
+        made = helper.make_graph(
+            self.nodes,
+            self.new_name("body"),
+            [
+                helper.make_tensor_value_info(number, TensorProto.INT64, []),
+                helper.make_tensor_value_info(condition, TensorProto.BOOL, []),
+            ],
+            [
+                helper.make_tensor_value_info(goes_on, TensorProto.BOOL, []),
+                *(helper.make_tensor_value_info(name, ELEMENT_TYPES[kind], shape) for name, kind, shape in results),
+            ],
+        )
+        self.nodes, self._sizes = outer, sizes  # a size that the body computes is not known outside of it
+        return self.several(len(results), "Loop", count, self.constant(True), body=made)
+
     def new_name(self, stem: str) -> Name:
         return f"{stem.strip('_')}_{next(self._counter)}"
 

@@ -7,6 +7,8 @@ from typing import Any
 import onnx
 from onnx import helper
 
+from ._nodes import every_node
+
 OPSET = 20  # of the operators as converters write them; they look at Graph.opset where older ones differ
 OLDEST = 14
 
@@ -35,7 +37,7 @@ def in_opset(model: Any, version: int) -> Any:
                 f"{OPSET}"
             ) from error
         model.ir_version = max(model.ir_version, helper.find_min_ir_version_for(list(model.opset_import)))
-    elif lacking := sorted({node.op_type for node in model.graph.node if not _has(node, version)}):
+    elif lacking := sorted({node.op_type for node in every_node(model.graph.node) if not _has(node, version)}):
         raise NotImplementedError(
             f"opset {version} lacks {', '.join(lacking)}, which the model needs: leave out opset_version, or ask for a "
             "later one"
