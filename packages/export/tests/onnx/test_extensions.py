@@ -133,3 +133,18 @@ def test_an_operator_in_a_loop_that_the_opset_lacks_is_named():
     largest_sums.register_onnx(lambda g, x, counts: add_loop(g, x, counts, "Gelu"))
     with pytest.raises(NotImplementedError, match="opset 17 lacks Gelu"):
         export(largest_sums, (fb.rand(3, 5), fb.tensor([1, 3, 2])), opset_version=17)
+
+
+def test_an_operator_with_a_fake_is_computed_once(compare):
+    computed = []
+
+    @extension_op("onnx_tests::doubled")
+    def doubled(x: Tensor) -> Tensor:
+        computed.append(x.shape)
+        return x * 2
+
+    doubled.register_fake(lambda x: x.new_empty(x.shape))
+    doubled.register_onnx(lambda g, x: g.op("Add", x, x))
+    program = export(lambda x: doubled(x), fb.ones(3, 4), dynamic_axes={"x": {0: "n"}})
+    assert computed == [(3, 4)]
+    compare(program, doubled, fb.rand(5, 4))

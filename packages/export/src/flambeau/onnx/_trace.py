@@ -38,7 +38,7 @@ _COSTLY |= {
 }
 _COSTLY |= {"mm", "bmm", "addmm", "baddbmm", "einsum", "scaled_dot_product_attention", "batch_norm", "layer_norm"}
 _COSTLY |= {"group_norm", "instance_norm", "softmax", "gelu", "interpolate", "avg_pool2d", "adaptive_avg_pool2d"}
-_COSTLY |= {"mean", "sum", "pad", "roll", "cat", "stack", "flip", "clone"}
+_COSTLY |= {"mean", "sum", "pad", "roll", "cat", "stack", "flip", "clone", "index_copy"}
 
 
 class Trace(Recorder):
@@ -146,8 +146,11 @@ class Trace(Recorder):
         return definition._decomposition is not None and definition._onnx is None
 
     def custom_call(self, definition: Any, arguments: dict[str, Any]) -> Any:
+        result = (
+            _blank_custom(definition, arguments) if self._shapes_only and definition._fake else definition(**arguments)
+        )
         again = functools.partial(_again, definition, (), arguments)
-        return self._note(Call(definition._qualname, arguments, place()), definition(**arguments), again)
+        return self._note(Call(definition._qualname, arguments, place()), result, again)
 
     def _note(self, call: Call, result: Any, again: Callable[..., Any]) -> Any:
         """Record a call of tensors; ``again`` computes its results from another tensor in the place of an argument."""
@@ -219,12 +222,22 @@ def _blank(func: Any, args: Any, kwargs: Any) -> Tensor | None:
         return None
     if any(shaped is t for t in leaves(given, Tensor)):
         return None
-    device = next(t.device for t in leaves([args, kwargs], Tensor))
-    count = shaped.numel() * shaped.element_size()
+    return _zeros(shaped, next(t.device for t in leaves([args, kwargs], Tensor)))
+
+
+def _blank_custom(definition: Any, arguments: dict[str, Any]) -> Any:
+    """Return zeros of the shapes of the results of an operator of `flambeau.library` with a fake implementation."""
+    shaped = definition(**replaced(arguments, Tensor, lambda t: t.to("meta")))
+    device = next((t.device for t in leaves(arguments, Tensor)), flambeau.device("cpu"))
+    return replaced(shaped, Tensor, lambda t: _zeros(t, device))
+
+
+def _zeros(like: Tensor, device: Any) -> Tensor:
+    count = like.numel() * like.element_size()
     if count < _PAGES or device.type != "cpu":
-        return flambeau.zeros(shaped.shape, dtype=shaped.dtype, device=device)
+        return flambeau.zeros(like.shape, dtype=like.dtype, device=device)
     pages = mmap.mmap(-1, count)  # zeros that occupy no memory until they are read
-    return flambeau.frombuffer(pages, dtype=shaped.dtype).reshape(shaped.shape)
+    return flambeau.frombuffer(pages, dtype=like.dtype).reshape(like.shape)
 
 
 def _not_in_place(name: str) -> Callable[..., Any]:

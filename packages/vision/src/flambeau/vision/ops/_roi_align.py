@@ -106,6 +106,19 @@ def _roi_align(
     return fb.cat(parts)[fb.from_numpy(np.argsort(np.concatenate(places)))]
 
 
+@_roi_align.register_fake
+def _shape(
+    input: fb.Tensor,
+    rois: fb.Tensor,
+    spatial_scale: float,
+    pooled_height: int,
+    pooled_width: int,
+    sampling_ratio: int,
+    aligned: bool,
+) -> fb.Tensor:
+    return input.new_empty((rois.shape[0], input.shape[1], pooled_height, pooled_width))
+
+
 @_roi_align.register_onnx
 def _as_node(
     g: Any, input: Any, rois: Any, spatial_scale: float, pooled_height: int, pooled_width: int, sampling_ratio: int,
