@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,12 @@ from flambeau import nn
 from flambeau._tracing._structure import leaves
 from flambeau.vision import ops
 from flambeau.vision.models import swin_transformer
-from flambeau.vision.models.detection import FasterRCNN, RetinaNet
+from flambeau.vision.models.detection import FasterRCNN, KeypointRCNN, MaskRCNN, RetinaNet
+from flambeau.vision.models.detection._matching import best_first
 from flambeau.vision.models.detection.anchor_utils import AnchorGenerator
+from flambeau.vision.models.detection.faster_rcnn import FastRCNNPredictor
+from flambeau.vision.models.detection.keypoint_rcnn import KeypointRCNNHeads, KeypointRCNNPredictor
+from flambeau.vision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
 
 
 class Pyramid(nn.Module):
@@ -35,21 +40,60 @@ def anchors() -> AnchorGenerator:
     return AnchorGenerator(((12,), (24,)), ((0.5, 1.0),) * 2)
 
 
-def two_stages() -> nn.Module:
-    pool = ops.MultiScaleRoIAlign(["0", "1"], 3, 2)
+def pool(size: int) -> ops.MultiScaleRoIAlign:
+    return ops.MultiScaleRoIAlign(["0", "1"], size, 2)
+
+
+def two_stages(kind: type[FasterRCNN] = FasterRCNN, classes: int | None = 4, **parts: Any) -> nn.Module:
     sizes = {"min_size": 64, "max_size": 96, "box_score_thresh": 0.3, "rpn_post_nms_top_n_test": 60}
-    return FasterRCNN(Pyramid(), 4, rpn_anchor_generator=anchors(), box_roi_pool=pool, **sizes)
+    return kind(Pyramid(), classes, rpn_anchor_generator=anchors(), box_roi_pool=pool(3), **parts, **sizes)
+
+
+def with_masks() -> nn.Module:
+    return two_stages(
+        MaskRCNN,
+        None,
+        box_predictor=FastRCNNPredictor(1024, 4),
+        mask_roi_pool=pool(4),
+        mask_head=MaskRCNNHeads(8, (8,), 1),
+        mask_predictor=MaskRCNNPredictor(8, 8, 4),
+    )
+
+
+def with_points() -> nn.Module:
+    return two_stages(
+        KeypointRCNN,
+        keypoint_roi_pool=pool(4),
+        keypoint_head=KeypointRCNNHeads(8, (8,)),
+        keypoint_predictor=KeypointRCNNPredictor(8, 3),
+    )
 
 
 def one_stage() -> nn.Module:
     return RetinaNet(Pyramid(), 4, anchor_generator=anchors(), min_size=64, max_size=96, topk_candidates=40)
 
 
-@pytest.fixture(params=[two_stages, one_stage])
+class OfOneImage(nn.Module):
+    """A detector as a module with a tensor as its input."""
+
+    def __init__(self, detector: nn.Module) -> None:
+        super().__init__()
+        self.detector = detector
+
+    def forward(self, image: fb.Tensor) -> Any:
+        return self.detector([image])
+
+
+@pytest.fixture(params=[two_stages, with_masks, with_points, one_stage])
 def model(request: Any) -> nn.Module:
-    """A detector whose scores differ so much that rounding does not change their order."""
+    """A detector of one image."""
+    return OfOneImage(filled(request.param)).eval()
+
+
+def filled(make: Callable[[], nn.Module]) -> nn.Module:
+    """Return a detector whose scores differ so much that rounding does not change their order."""
     fb.manual_seed(1)
-    made: nn.Module = request.param().eval()
+    made = make().eval()
     with fb.no_grad():
         for name, parameter in made.named_parameters():
             if parameter.dim() > 1:
@@ -62,8 +106,8 @@ def check(model: nn.Module, program: Any) -> None:
     for scale in (1.0, 0.5, 0.0, 3.0):
         image = fb.rand(3, 64, 96) * scale
         with fb.no_grad():
-            expected = leaves(model([image]), fb.Tensor)
-        for mine, other in zip(expected, program(image), strict=True):
+            expected, found = (leaves(each(image), fb.Tensor) for each in (model, program))
+        for mine, other in zip(expected, found, strict=True):
             assert other.shape == mine.shape
             np.testing.assert_allclose(other.numpy(), mine.numpy(), rtol=1e-3, atol=1e-3)
         counts.add(len(expected[0]))
@@ -71,10 +115,49 @@ def check(model: nn.Module, program: Any) -> None:
 
 
 def test_detectors_are_exported(model: nn.Module) -> None:
-    program = fb.onnx.export(lambda image: model([image]), fb.rand(3, 64, 96), input_names=["image"])
+    program = fb.onnx.export(model, fb.rand(3, 64, 96), input_names=["image"])
     kinds = {node.op_type for node in program.model_proto.graph.node}
-    assert "NonMaxSuppression" in kinds and ("RoiAlign" in kinds) == isinstance(model, FasterRCNN)
+    detector = model.detector
+    assert "NonMaxSuppression" in kinds and ("RoiAlign" in kinds) == isinstance(detector, FasterRCNN)
+    assert ("Loop" in kinds) == isinstance(detector, KeypointRCNN)
     check(model, program)
+
+
+@pytest.mark.parametrize("trace", [fb.jit.trace, lambda model, image: fb.export.export(model, (image,)).module()])
+@pytest.mark.filterwarnings("ignore::flambeau.jit.TracerWarning")  # of the image's size
+def test_detectors_are_programs_without_python(model: nn.Module, trace: Any) -> None:
+    with fb.no_grad():
+        program = trace(model, fb.rand(3, 64, 96))
+    assert "::" not in program.code, "an operator that Python computes"
+    check(model, program)
+
+
+def test_images_of_a_batch_have_their_own_numbers_of_objects() -> None:
+    model = filled(with_masks)
+
+    def both(first: fb.Tensor, second: fb.Tensor) -> Any:
+        return model([first, second])
+
+    program = fb.onnx.export(both, (fb.rand(3, 64, 96), fb.rand(3, 64, 80)))
+    images = fb.rand(3, 64, 96) * 3, fb.rand(3, 64, 80)
+    expected = leaves(both(*images), fb.Tensor)
+    for mine, other in zip(expected, program(*images), strict=True):
+        fb.testing.assert_close(other, mine, rtol=1e-3, atol=1e-3)
+    assert 0 < len(expected[0]) != len(expected[4]) > 0, "the images have different numbers of objects"
+
+
+def test_more_candidates_than_a_program_keeps_are_no_other_way() -> None:
+    def best(scores: fb.Tensor) -> fb.Tensor:
+        return best_first(scores[scores > 0.5], 10)[0]
+
+    def with_candidates(count: int) -> fb.Tensor:
+        return (fb.arange(40) < count) * (fb.rand(40) * 0.4 + 0.6)
+
+    few, many = with_candidates(4), with_candidates(30)
+    for example, other in ((few, many), (many, few)):
+        expected = np.sort(other[other > 0.5].numpy())[::-1][:10]
+        np.testing.assert_array_equal(fb.jit.trace(best, example)(other).numpy(), expected)
+        np.testing.assert_array_equal(fb.onnx.export(best, example)(other)[0].numpy(), expected)
 
 
 @pytest.mark.parametrize(("scale", "ratio", "aligned"), [(1.0, 2, False), (0.5, 3, True), (1.0, -1, True)])
@@ -127,7 +210,7 @@ def test_models_of_windows_take_images_of_any_size() -> None:
     model = swin_transformer.SwinTransformer([4, 4], 8, [2, 2], [1, 2], [4, 4], num_classes=2).eval()
     dynamic = {"x": {0: "n", 2: "height", 3: "width"}}
     program = fb.onnx.export(model, fb.rand(1, 3, 48, 48), dynamic_axes=dynamic, input_names=["x"])
-    for shape in ((1, 3, 48, 48), (2, 3, 50, 61), (1, 3, 77, 49)):
+    for shape in ((1, 3, 48, 48), (2, 3, 50, 61), (1, 3, 61, 50), (1, 3, 77, 49)):
         x = fb.rand(*shape)
         with fb.no_grad():
             fb.testing.assert_close(program(x)[0], model(x), rtol=1e-4, atol=1e-5)

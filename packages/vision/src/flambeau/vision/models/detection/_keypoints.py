@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import flambeau as fb
 from flambeau import nn
 
+from ._peaks import bicubic_peaks
+
 
 def keypoints_to_heatmap(keypoints: fb.Tensor, rois: fb.Tensor, heatmap_size: int) -> tuple[fb.Tensor, fb.Tensor]:
     """The pixel of each point on its box's grid, ``y * heatmap_size + x``, and whether it lies there and is visible.
@@ -33,21 +35,12 @@ def heatmaps_to_keypoints(maps: fb.Tensor, rois: fb.Tensor) -> tuple[fb.Tensor, 
         rois: ``(L, 4)``.
     Returns: x, y and 1 for each point ``(L, points, 3)``, and its score ``(L, points)``, both float32.
     """
-    points = maps.shape[1]
-    places = fb.zeros((len(rois), points, 3), dtype=fb.float32, device=maps.device)
-    scores = fb.zeros((len(rois), points), dtype=fb.float32, device=maps.device)
     sizes = (rois[:, 2:] - rois[:, :2]).clamp(min=1)
-    for index, (box, size) in enumerate(zip(rois, sizes, strict=True)):
-        width, height = (int(side) for side in size.ceil().tolist())
-        stretched = nn.functional.interpolate(
-            maps[index][:, None], size=(height, width), mode="bicubic", align_corners=False
-        )[:, 0].flatten(1)
-        best, place = stretched.max(1)
-        cells = fb.stack([place % width, place // width], 1).to(fb.float32)
-        steps = size / fb.tensor([width, height], device=size.device)
-        places[index] = fb.cat([(cells + 0.5) * steps + box[:2], fb.ones_like(best)[:, None]], 1)
-        scores[index] = best
-    return places, scores
+    pixels = sizes.ceil()
+    scores, cells = bicubic_peaks(maps, pixels.to(fb.int64))
+    places = (cells.to(fb.float32) + 0.5) * (sizes / pixels)[:, None] + rois[:, None, :2]
+    visible = fb.ones_like(places[..., :1])
+    return fb.cat([places, visible], 2).to(fb.float32), scores.to(fb.float32)
 
 
 def keypointrcnn_loss(

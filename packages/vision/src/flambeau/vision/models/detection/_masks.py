@@ -8,6 +8,7 @@ import flambeau as fb
 from flambeau import nn
 
 from ...ops import roi_align
+from ._pasting import paste_masks
 
 
 def maskrcnn_inference(x: fb.Tensor, labels: Sequence[fb.Tensor]) -> Sequence[fb.Tensor]:
@@ -58,18 +59,6 @@ def paste_masks_in_image(masks: fb.Tensor, boxes: fb.Tensor, img_shape: tuple[in
     """Masks ``(L, 1, M, M)`` stretched to their boxes ``(L, 4)`` in empty images: ``(L, 1, *img_shape)``."""
     size = masks.shape[-1]
     padded = nn.functional.pad(masks, (padding,) * 4)
-    places = expand_boxes(boxes, (size + 2 * padding) / size).to(fb.int64).tolist()
-    result = masks.new_zeros((len(masks), 1, *img_shape))
-    for image, mask, place in zip(result, padded, places, strict=True):
-        _paste(image[0], mask, place)
-    return result
-
-
-def _paste(image: fb.Tensor, mask: fb.Tensor, place: Sequence[int]) -> None:
-    left, top, right, bottom = place
-    size = (max(bottom - top + 1, 1), max(right - left + 1, 1))
-    stretched = nn.functional.interpolate(mask[None], size=size, mode="bilinear", align_corners=False)[0, 0]
-    x0, x1 = max(left, 0), min(right + 1, image.shape[1])
-    y0, y1 = max(top, 0), min(bottom + 1, image.shape[0])
-    if x1 > x0 and y1 > y0:
-        image[y0:y1, x0:x1] = stretched[y0 - top : y1 - top, x0 - left : x1 - left]
+    places = expand_boxes(boxes, (size + 2 * padding) / size).to(fb.int64)
+    pasted: fb.Tensor = paste_masks(padded, places, *img_shape)
+    return pasted

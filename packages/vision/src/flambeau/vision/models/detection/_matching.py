@@ -208,8 +208,9 @@ def _chosen(labels: fb.Tensor, places: fb.Tensor, count: int) -> fb.Tensor:
 
 
 def best_first(scores: fb.Tensor, count: int) -> tuple[fb.Tensor, fb.Tensor]:
-    """The ``count`` highest of the last dimension, or all where there are fewer, and their places."""
-    return scores.topk(min(count, scores.shape[-1]), dim=-1)
+    """Return the ``count`` highest elements of the last dimension, or all if there are fewer, and their indices."""
+    # The size of a slice, not min(), by which a traced program would be fixed to inputs with more or with fewer.
+    return scores.topk(scores[..., :count].shape[-1], dim=-1)
 
 
 def box_loss(kind: str, coder: BoxCoder, anchors: fb.Tensor, truth: fb.Tensor, codes: fb.Tensor) -> fb.Tensor:

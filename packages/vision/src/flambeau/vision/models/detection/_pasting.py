@@ -1,0 +1,49 @@
+"""The operator that pastes masks into images: a loop over boxes, and matrix products where a program is traced."""
+
+from __future__ import annotations
+
+import flambeau as fb
+from flambeau import nn
+from flambeau.library import extension_op
+
+
+@extension_op("flambeau::paste_masks")
+def paste_masks(masks: fb.Tensor, places: fb.Tensor, height: int, width: int) -> fb.Tensor:
+    """Paste masks ``(L, 1, M, M)``, stretched to ``places``, into empty images: ``(L, 1, height, width)``.
+
+    ``places`` ``(L, 4)`` int64 holds the first and the last column and row, which may lie outside of the image.
+    """
+    result = masks.new_zeros((len(masks), 1, height, width))
+    for index, (left, top, right, bottom) in enumerate(places.tolist()):
+        size = (max(bottom - top + 1, 1), max(right - left + 1, 1))
+        x0, x1 = max(left, 0), min(right + 1, width)
+        y0, y1 = max(top, 0), min(bottom + 1, height)
+        if x1 > x0 and y1 > y0:
+            mask = masks[index : index + 1]
+            stretched = nn.functional.interpolate(mask, size=size, mode="bilinear", align_corners=False)[0]
+            result[index, :, y0:y1, x0:x1] = stretched[:, y0 - top : y1 - top, x0 - left : x1 - left]
+    return result
+
+
+@paste_masks.register_fake
+def _shape(masks: fb.Tensor, places: fb.Tensor, height: int, width: int) -> fb.Tensor:
+    return masks.new_empty((len(masks), 1, height, width))
+
+
+@paste_masks.register_decomposition(in_programs=True)
+def _by_products(masks: fb.Tensor, places: fb.Tensor, height: int, width: int) -> fb.Tensor:
+    """Compute the same for all masks at once. It costs more, since it also computes the pixels outside of the boxes."""
+    left, top, right, bottom = places.unbind(1)
+    down = _linear_weights(top, bottom, height, masks.shape[2]).to(masks.dtype)
+    across = _linear_weights(left, right, width, masks.shape[3]).to(masks.dtype)
+    return ((down @ masks[:, 0]) @ across.transpose(1, 2)).unsqueeze(1)
+
+
+def _linear_weights(first: fb.Tensor, last: fb.Tensor, count: int, size: int) -> fb.Tensor:
+    """Return how much each of ``size`` elements of a mask counts in each of ``count`` pixels: ``(L, count, size)``."""
+    pixels = fb.arange(count, device=first.device) - first[:, None]
+    inside = (pixels >= 0) & (pixels <= (last - first)[:, None])
+    lengths = (last - first + 1).clamp(min=1).to(fb.float64)
+    sources = ((pixels + 0.5) * (size / lengths)[:, None] - 0.5).clamp(min=0, max=size - 1)
+    distances = (sources[:, :, None] - fb.arange(size, dtype=fb.float64, device=first.device)).abs()
+    return (1 - distances).clamp(min=0) * inside[:, :, None]
