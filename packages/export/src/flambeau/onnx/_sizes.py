@@ -93,6 +93,12 @@ class Samples:
             for by, part, more in ((1, 0, 1), (1, 1, 5), (1, 3, 3), (2, 0, 3))
             if first
         ]
+        # A half, a quarter, ... of these sizes are odd and even in turn, as those after each stage of a network.
+        self.odd += [
+            {name: size // 64 * 64 + 64 + bits[k % 2] for k, (name, size) in enumerate(first.items())}
+            for bits in ((0b010101, 0b101010), (0b101010, 0b010101))
+            if first
+        ]
 
     def through(self, seen: Sequence[int]) -> int | Size | None:
         """What has these values, one for each trace; None where that is no such polynomial."""
