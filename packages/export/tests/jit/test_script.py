@@ -1,14 +1,16 @@
-"""TorchScript's names: functions come back as they are, and marks do nothing."""
+"""TorchScript's names: models are traced on examples or come back as they are, and marks do nothing."""
 
 import doctest
+import io
 import subprocess
 import sys
 import typing
 
+import numpy as np
 import pytest
 
 import flambeau as fb
-from flambeau import jit
+from flambeau import jit, nn
 
 
 def test_scripts_come_back_as_they_are_and_warn_once():
@@ -37,7 +39,7 @@ def test_marks_do_nothing():
     for mark in (jit.ignore, jit.unused, jit.export, jit.interface, jit.freeze, jit.script_if_tracing):
         assert mark(f) is f
     assert jit.ignore(drop=True)(f) is f and jit.optimize_for_inference(f) is f
-    assert jit.annotate(int, 3) == 3 and jit.Attribute(3, int).value == 3
+    assert jit.annotate(int, 3) == 3 and jit.Attribute(3, int) == (3, int) and jit.Attribute(3, int).value == 3
     assert not jit.is_scripting() and not jit.is_tracing()
     future = jit.fork(f, 1)
     assert future.done() and jit.wait(future) == 2
@@ -45,6 +47,69 @@ def test_marks_do_nothing():
         jit.enable_onednn_fusion(True)
         jit.set_fusion_strategy([("STATIC", 2)])
     assert jit.Final[int] == typing.Final[int]
+
+
+class Cell(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(4, 4)
+
+    def forward(self, x, h):
+        new = fb.tanh(self.linear(x) + h)
+        return new, new
+
+
+class Gated(nn.Module):
+    def forward(self, x):
+        return x if x.sum() > 0 else -x
+
+
+class OfFour(nn.Module):
+    def forward(self, x):
+        return x * 2 if x.shape[0] > 4 else x
+
+
+def test_a_model_with_examples_becomes_a_program():
+    model, x, h = Cell(), fb.rand(3, 4), fb.rand(3, 4)
+    program = jit.script(model, example_inputs=[(x, h), (x[:1], h[:1])])
+    assert isinstance(program, jit.ScriptModule) and jit.script(program) is program
+    file = io.BytesIO()
+    program.save(file)
+    file.seek(0)
+    x, h = fb.rand(5, 4), fb.rand(5, 4)
+    weight, bias = (parameter.detach().numpy() for parameter in model.parameters())
+    expected = np.tanh(x.numpy() @ weight.T + bias + h.numpy())
+    np.testing.assert_allclose(jit.load(file)(x, h)[0].detach().numpy(), expected, rtol=1e-5, atol=1e-6)
+    assert isinstance(jit.script(model, example_inputs={model: [(x, h)]}), jit.ScriptModule)
+
+
+@pytest.mark.parametrize("kind", [Gated, OfFour, lambda: nn.Dropout(0.5)])
+def test_a_model_that_decides_is_returned_unchanged_with_the_reason(kind):
+    model = kind()
+    with pytest.warns(UserWarning, match=f"{type(model).__name__} unchanged, since the tracer cannot follow it: .+"):
+        assert jit.script(model, example_inputs=[(fb.rand(3, 4),)]) is model
+
+
+@pytest.mark.filterwarnings("ignore:flambeau has no TorchScript")
+def test_attributes_of_a_script_are_their_values():
+    class Shifted(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.by = jit.Attribute(3.0, float)
+            self.table = jit.Attribute({"x": 1.0}, typing.Dict[str, float])  # noqa: UP006
+
+        def forward(self, x):
+            with jit._IgnoreContextManager(x="inp:Tensor"):
+                return x + self.by + self.table["x"]
+
+    assert jit.script(nn.Sequential(Shifted()))(fb.zeros(2)).tolist() == [4.0, 4.0]
+
+
+def test_a_model_in_training_is_not_frozen():
+    model = nn.Sequential(nn.Dropout())
+    with pytest.raises(RuntimeError, match=r"eval mode\. Please call \.eval\(\)"):
+        jit.freeze(model)
+    assert jit.freeze(jit.optimize_for_inference(model)) is model and not model.training
 
 
 def test_types_that_programs_import():

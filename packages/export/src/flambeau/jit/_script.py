@@ -1,30 +1,98 @@
-"""TorchScript's names. There is no script: functions and models come back as they are and run as Python.
+"""TorchScript's names. There is no compiler of Python: `script` traces a model if it can, or returns it unchanged.
 
-`script` warns of it once; decorators that mark what a script leaves out do nothing.
+Decorators that mark methods for the compiler do nothing.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
-from typing import Any, Generic, TypeVar, overload
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar, overload
 from typing import Final as Final  # annotates what a script would take for a constant
 
 from flambeau._settings import warn_once
+from flambeau._tracing._modes import in_mode
+from flambeau._tracing._numbers import TracerWarning
+from flambeau.nn import Module
+
+from ._program import ScriptFunction, ScriptModule
 
 F = TypeVar("F")
 T = TypeVar("T")
 
 _AS_IT_IS = (
     "flambeau has no TorchScript: jit.script returns functions and models as they are, and they run as Python. "
-    "jit.trace makes programs that run without it."
+    "jit.trace, or jit.script with example_inputs, makes programs that run without it."
 )
 
 
-def script(obj: F, optimize: Any = None, *args: Any, **kwargs: Any) -> F:
-    """Returns the function, class or model."""
-    warn_once(_AS_IT_IS)
-    return obj
+@overload
+def script(obj: F, optimize: Any = None, _frames_up: int = 0, _rcb: Any = None, example_inputs: None = None) -> F: ...
+
+
+@overload
+def script(
+    obj: Any,
+    optimize: Any = None,
+    _frames_up: int = 0,
+    _rcb: Any = None,
+    example_inputs: Sequence[Any] | Mapping[Any, Sequence[Any]] = (),
+) -> Any: ...
+
+
+def script(obj: Any, optimize: Any = None, _frames_up: int = 0, _rcb: Any = None, example_inputs: Any = None) -> Any:
+    """Return a model or function as a program if the tracer can follow it on example inputs, or else unchanged.
+
+    The tracer follows what decides nothing by the elements or sizes of tensors: its program holds for all inputs with
+    as many dimensions. A model in training mode must compute the same in evaluation; the program of a model in
+    evaluation mode stays in it. If an object is returned unchanged, a warning says so once. Each `Attribute` of a model
+    becomes its value.
+
+    Args:
+        obj: a module, function or class. A program is returned unchanged.
+        example_inputs: a list of tuples of arguments, or a dictionary that has such a list for ``obj``. The program
+            must agree with ``obj`` on all of them.
+    """
+    if isinstance(obj, ScriptModule | ScriptFunction):
+        return obj
+    if isinstance(obj, Module):
+        _unwrap_attributes(obj)
+    inputs = example_inputs.get(obj) if isinstance(example_inputs, Mapping) else example_inputs
+    if not inputs:
+        warn_once(_AS_IT_IS)
+        return obj
+    try:
+        return _followed(obj, inputs)
+    except (NotImplementedError, RuntimeError, TypeError, TracerWarning) as error:
+        name = type(obj).__name__ if isinstance(obj, Module) else getattr(obj, "__name__", type(obj).__name__)
+        warn_once(f"jit.script returns {name} unchanged, since the tracer cannot follow it: {error}")
+        return obj
+
+
+def _followed(obj: Any, inputs: Sequence[Any]) -> ScriptModule | ScriptFunction:
+    """Trace an object; raises if its program does not hold for all inputs."""
+    from . import trace  # which this package defines after it has imported this module
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", TracerWarning)
+        made: ScriptModule | ScriptFunction = trace(obj, inputs[0], check_inputs=inputs[1:])
+    if isinstance(obj, Module) and obj.training:
+        with in_mode(obj, training=False):
+            same = trace(obj, inputs[0], check_trace=False).code == made.code
+        if not same:
+            raise RuntimeError("it computes something else in training than in evaluation; call .eval() first")
+    condition = next((line.strip() for line in made.code.splitlines() if line.startswith("require_")), None)
+    if condition is not None:
+        raise RuntimeError(f"it holds only for some inputs, by {condition}")
+    return made
+
+
+def _unwrap_attributes(model: Module) -> None:
+    for module in model.modules():
+        for name, value in list(vars(module).items()):
+            if isinstance(value, Attribute):
+                setattr(module, name, value.value)
 
 
 def script_if_tracing(fn: F) -> F:
@@ -69,13 +137,18 @@ _overload_method = _overload
 
 
 def freeze(mod: F, preserved_attrs: list[str] | None = None, optimize_numerics: bool = True) -> F:
-    """Returns the model."""
+    """Return the model. Raises RuntimeError if it is in training mode."""
+    if getattr(mod, "training", False):
+        raise RuntimeError(
+            "Freezing is currently only implemented for modules in eval mode. Please call .eval() on your module "
+            "before freezing."
+        )
     return mod
 
 
 def optimize_for_inference(mod: F, other_methods: list[str] | None = None) -> F:
-    """Returns the model."""
-    return mod
+    """Return the model in evaluation mode."""
+    return mod.eval() if isinstance(mod, Module) else mod
 
 
 def is_scripting() -> bool:
@@ -88,11 +161,24 @@ def annotate(the_type: Any, the_value: T) -> T:
     return the_value
 
 
-class Attribute(Generic[T]):
-    """A value and the type that a script gives it."""
+class Attribute(NamedTuple, Generic[T]):
+    """A value and its type in a script. `script` replaces an attribute of a model by its value."""
 
-    def __init__(self, value: T, type: Any) -> None:
-        self.value, self.type = value, type
+    value: T
+    type: Any
+
+
+class _IgnoreContextManager:
+    """Context of statements that a script leaves to Python: it does nothing."""
+
+    def __init__(self, **kwargs: str) -> None:
+        pass
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *error: object) -> None:
+        pass
 
 
 class Future(Generic[T]):

@@ -18,6 +18,7 @@ from enum import IntEnum
 from typing import Any
 
 from flambeau import _public_names, _suggestions
+from flambeau._tracing._modes import in_mode
 
 from ._program import ONNXProgram as ONNXProgram
 
@@ -93,7 +94,7 @@ def export(
     """
     global _running
     try:
-        from ._export import exported, in_mode
+        from ._export import exported
         from ._opsets import OPSET, check_opset
         from ._verify import verified
     except ModuleNotFoundError as error:

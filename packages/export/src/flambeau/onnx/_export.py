@@ -269,17 +269,3 @@ def _name_outputs(graph: Graph, outputs: list[Value], chosen: list[Name]) -> Non
         for names in (node.input, node.output):
             for i, name in enumerate(names):
                 names[i] = renamed.get(name, name)
-
-
-@contextlib.contextmanager
-def in_mode(model: Any, training: bool | None) -> Iterator[None]:
-    """The model in training, in evaluation, or (None) as it is, and then in the modes its modules were in."""
-    modules = list(model.modules()) if isinstance(model, Module) and training is not None else []
-    modes = [module.training for module in modules]
-    try:
-        for module in modules:
-            module.training = bool(training)
-        yield
-    finally:
-        for module, mode in zip(modules, modes, strict=True):
-            module.training = mode
