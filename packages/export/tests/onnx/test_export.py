@@ -340,3 +340,18 @@ def test_remainders_of_sizes(compare):
     made = export(lambda x: program(x), fb.randn(4, 8, 8), dynamic_axes=sizes, input_names=["x"])
     for shape in ((1, 8, 8), (2, 7, 5), (3, 13, 6), (5, 10, 11), (9, 4, 20)):
         compare(made, program, fb.randn(*shape))
+
+
+def test_a_model_that_fills_a_cache_when_it_first_runs(compare):
+    class Weighted(nn.Module):
+        weights = None
+
+        def forward(self, x):
+            if self.weights is None:
+                self.weights = fb.arange(4.0).exp()
+            return x * self.weights
+
+    compare(export(Weighted(), fb.rand(3, 4), dynamic_axes={"x": {0: "n"}}), Weighted(), fb.rand(5, 4))
+    model = Weighted()
+    above = export(lambda x: model(x[x[:, 0] > 0.5]), fb.rand(9, 4))
+    compare(above, lambda x: x[x[:, 0] > 0.5] * fb.arange(4.0).exp(), fb.rand(9, 4))

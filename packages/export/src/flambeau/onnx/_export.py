@@ -50,6 +50,17 @@ def exported(
     names = _input_names(model, args, kwargs, input_names)
     tensors = leaves([args, kwargs], Tensor)
     wanted = Dimensions(dimensions, names, tensors, list(_parameter_of(model, args, kwargs)))
+    traces, outputs = _traces(model, args, kwargs, wanted)
+    merge(traces, wanted.samples)
+    graph = _graph(model, names, wanted, traces[0], outputs, opset_version)
+    return ONNXProgram(_model(graph, traces[0], names, wanted, outputs, output_names, opset_version))
+
+
+# Tracing
+
+
+def _traces(model: Callable[..., Any], args: Any, kwargs: Any, wanted: Dimensions) -> tuple[list[Trace], list[Value]]:
+    """Trace the program at all sizes of its dynamic dimensions, and with several counts. Return also the outputs."""
     traces: list[Trace] = []
     outputs: list[list[Value]] = []
     for sizes in wanted.samples.traced:
@@ -66,6 +77,8 @@ def exported(
         for _ in range(COUNTED_TRACES):
             traces.append(_traced_again(traces, model, args, kwargs, wanted.resized(same))[0])
             wanted.samples.traced.append(same)
+    if len(traces) > 1 and not same_way(traces[0], traces[1]):  # the first run may have filled a cache of the model
+        traces[0], outputs[0] = _traced(model, args, kwargs, wanted.resized(wanted.samples.traced[0]), 0)
     if len(traces) > 1 and rounds(traces, wanted.samples):
         for sizes in wanted.samples.odd:
             with contextlib.suppress(Exception):  # the program is not meant for these sizes
@@ -73,12 +86,7 @@ def exported(
                 if same_way(trace, traces[0]):
                     traces.append(trace)
                     wanted.samples.traced.append(sizes)
-    merge(traces, wanted.samples)
-    graph = _graph(model, names, wanted, traces[0], outputs[0], opset_version)
-    return ONNXProgram(_model(graph, traces[0], names, wanted, outputs[0], output_names, opset_version))
-
-
-# Tracing
+    return traces, outputs[0]
 
 
 def _traced_again(
