@@ -123,13 +123,21 @@ def test_detectors_are_exported(model: nn.Module) -> None:
     check(model, program)
 
 
-@pytest.mark.parametrize("trace", [fb.jit.trace, lambda model, image: fb.export.export(model, (image,)).module()])
-@pytest.mark.filterwarnings("ignore::flambeau.jit.TracerWarning")  # of the image's size
+def of_any_width(model: nn.Module, image: fb.Tensor) -> nn.Module:
+    program = fb.export.export(model, (image,), dynamic_shapes={"image": {2: fb.export.Dim.AUTO}})
+    return program.module()
+
+
+@pytest.mark.parametrize("trace", [fb.jit.trace, of_any_width])
 def test_detectors_are_programs_without_python(model: nn.Module, trace: Any) -> None:
     with fb.no_grad():
         program = trace(model, fb.rand(3, 64, 96))
     assert "::" not in program.code, "an operator that Python computes"
     check(model, program)
+    image = fb.rand(3, 64, 80) * 3
+    with fb.no_grad():
+        for mine, other in zip(leaves(model(image), fb.Tensor), leaves(program(image), fb.Tensor), strict=True):
+            fb.testing.assert_close(other, mine, rtol=1e-3, atol=1e-3)
 
 
 def test_images_of_a_batch_have_their_own_numbers_of_objects() -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import io
+import math
 import pickle
 
 import pytest
@@ -384,3 +385,23 @@ def test_decisions_by_what_was_written_through_a_view():
 def test_programs_that_draw_numbers_are_not_compared_with_a_second_run():
     program = fb.jit.trace(lambda x: x + fb.poisson(fb.full((50,), 5.0)), fb.zeros(50))  # a difference would warn
     assert not fb.equal(program(fb.zeros(50)), program(fb.zeros(50)))
+
+
+@pytest.mark.filterwarnings("error::flambeau.jit.TracerWarning")
+def test_tensors_of_sizes_and_elements_follow_the_inputs():
+    def function(x):
+        height, width = x.shape
+        ratios = fb.as_tensor([height / 2, 1.5]), x.new_tensor([width]), fb.tensor(x.shape)
+        return *ratios, fb.tensor(height), fb.tensor([x.sum().item()], dtype=fb.float64)
+
+    program = fb.jit.trace(function, fb.ones(2, 3))
+    for shape in ((2, 3), (5, 4)):
+        made = program(fb.ones(*shape))
+        assert [t.tolist() for t in made] == [
+            [shape[0] / 2, 1.5],
+            [shape[1]],
+            list(shape),
+            shape[0],
+            [math.prod(shape)],
+        ]
+        assert [t.dtype for t in made] == [fb.float32, fb.float32, fb.int64, fb.int64, fb.float64]

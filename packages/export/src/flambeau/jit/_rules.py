@@ -123,6 +123,11 @@ def _of_data(trace: Trace, func: Any, **arguments: Any) -> Any:
         with trace:
             same = given[0] if name in ("as_tensor", "asarray") else given[0].detach()
             return same.to(result.dtype, copy=result is not given[0])
+    listed = data if isinstance(data, list | tuple) else [data]
+    if numbers and not result.requires_grad and all(isinstance(x, int | float) for x in listed):
+        with trace:
+            items = [flambeau.full([], x, dtype=result.dtype, device=result.device) for x in listed]
+            return flambeau.stack(items) if isinstance(data, list | tuple) else items[0]
     if numbers or trace.varies(given):
         trace.warn_of_constant(name)
     return trace.note("clone", [result.detach().clone(), None], result)
