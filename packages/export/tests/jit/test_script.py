@@ -1,5 +1,6 @@
 """TorchScript's names: models are traced on examples or come back as they are, and marks do nothing."""
 
+import copy
 import doctest
 import io
 import subprocess
@@ -103,6 +104,42 @@ def test_attributes_of_a_script_are_their_values():
                 return x + self.by + self.table["x"]
 
     assert jit.script(nn.Sequential(Shifted()))(fb.zeros(2)).tolist() == [4.0, 4.0]
+
+
+@pytest.mark.filterwarnings("ignore:flambeau has no TorchScript")
+def test_a_class_derived_from_script_module_runs_as_python():
+    class Cell(jit.ScriptModule):
+        def __init__(self, size):
+            super().__init__()
+            self.weight = nn.Parameter(fb.full((size,), 2.0))
+
+        @jit.script_method
+        def forward(self, x, state: typing.Tuple[fb.Tensor, fb.Tensor]):  # noqa: UP006
+            h, c = state
+            return x * self.weight + h, (h + 1, c)
+
+    class Layer(jit.ScriptModule):
+        def __init__(self, cell, *args):
+            super().__init__()
+            self.cell = cell(*args)
+
+        @jit.script_method
+        def forward(self, x, state: typing.Tuple[fb.Tensor, fb.Tensor]):  # noqa: UP006
+            outputs = jit.annotate(typing.List[fb.Tensor], [])  # noqa: UP006
+            for step in x.unbind(0):
+                out, state = self.cell(step, state)
+                outputs += [out]
+            return fb.stack(outputs), state
+
+    layer, state = Layer(Cell, 2), (fb.zeros(2), fb.zeros(2))
+    out, (h, _) = layer(fb.ones(3, 2), state)
+    assert out.tolist() == [[2, 2], [3, 3], [4, 4]] and h.tolist() == [3, 3]
+    assert list(layer.state_dict()) == ["cell.weight"] and jit.script(layer) is layer
+    assert copy.deepcopy(layer)(fb.ones(1, 2), state)[0].tolist() == [[2, 2]]
+    with pytest.raises(NotImplementedError, match="Layer was not traced"):
+        jit.save(layer, io.BytesIO())
+    program = jit.trace(layer, (fb.ones(3, 2), state))
+    assert program(fb.zeros(3, 2), state)[0].tolist() == [[0, 0], [1, 1], [2, 2]] and "mul" in program.code
 
 
 def test_a_model_in_training_is_not_frozen():

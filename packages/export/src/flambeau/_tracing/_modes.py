@@ -11,7 +11,7 @@ from flambeau.nn import Module
 
 @contextlib.contextmanager
 def in_mode(model: Any, training: bool | None) -> Iterator[None]:
-    """Set a model to training or evaluation, or (None) leave it as it is, and restore each module's mode at the end."""
+    """Set a model to training or evaluation, or (None) to neither, and restore each module's mode at the end."""
     modules = list(model.modules()) if isinstance(model, Module) and training is not None else []
     modes = [module.training for module in modules]
     try:

@@ -7,6 +7,7 @@ import inspect
 import json
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import IO, Any, NoReturn
 
 import flambeau
@@ -232,14 +233,21 @@ class ScriptModule(Module):
 
     It has the parameters and buffers of the module, under their names, and runs their present values: it can be trained
     and moved to another device. What the module decided when it was traced stays decided: `train()` and `eval()` change
-    nothing.
+    nothing. A derived class that calls ``super().__init__()`` without arguments is an ordinary module.
     """
 
     def __init__(
-        self, program: Compiled, state: Mapping[str, Tensor], constants: Mapping[str, Tensor], name: str, training: bool
+        self,
+        program: Compiled | None = None,
+        state: Mapping[str, Tensor] = MappingProxyType({}),
+        constants: Mapping[str, Tensor] = MappingProxyType({}),
+        name: str = "",
+        training: bool = True,
     ) -> None:
         super().__init__()
-        self.original_name = name
+        self.original_name = name or type(self).__name__
+        if program is None:
+            return
         self._program = program
         for path, tensor in state.items():
             _place(self, path, tensor)
@@ -251,22 +259,29 @@ class ScriptModule(Module):
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Runs the program."""
-        return self._program([getattr(owner, name) for owner, name in self._sources], args, kwargs)
+        return self._traced()([getattr(owner, name) for owner, name in self._sources], args, kwargs)
+
+    def _traced(self) -> Compiled:
+        if "_program" not in vars(self):
+            name = type(self).__name__
+            raise NotImplementedError(f"{name} was not traced and runs as Python: make a program by jit.trace")
+        return self._program
 
     @property
     def code(self) -> str:
         """The program."""
-        return self._program.text
+        return self._traced().text
 
     graph = inlined_graph = code
 
     def save(self, f: str | os.PathLike[str] | IO[bytes], _extra_files: Mapping[str, Any] | None = None) -> None:
         """Writes the program with its parameters and buffers; see `flambeau.jit.save`."""
+        program = self._traced()
         buffers = dict(self.named_buffers(remove_duplicate=False))
         constants = {n: buffers.pop(n) for n in self._constants}
         parameters = [n for n, _ in self.named_parameters(remove_duplicate=False)]
         state: dict[str, Tensor] = {n: self.get_parameter(n) for n in parameters} | buffers
-        write(f, self._program, constants, state, parameters, self.original_name, self.training, _extra_files)
+        write(f, program, constants, state, parameters, self.original_name, self.training, _extra_files)
 
     def extra_repr(self) -> str:
         """What the module was called."""

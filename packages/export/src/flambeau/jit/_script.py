@@ -95,6 +95,12 @@ def _unwrap_attributes(model: Module) -> None:
                 setattr(module, name, value.value)
 
 
+def script_method(fn: F) -> F:
+    """Marks a method of a class derived from `ScriptModule`: returns it."""
+    warn_once(_AS_IT_IS)
+    return fn
+
+
 def script_if_tracing(fn: F) -> F:
     """Returns the function: nothing is traced."""
     return fn
