@@ -59,6 +59,16 @@ def test_data_can_be_exchanged(write_mnist) -> None:
     assert dataset[0][0].mode == "F" and (np.asarray(dataset[0][0]) == IMAGES[1].T / 2).all()
 
 
+@pytest.mark.parametrize(("former", "values"), [("data", IMAGES), ("labels", LABELS)])
+def test_the_former_names_of_images_and_labels_warn_and_still_work(
+    write_mnist, former: str, values: np.ndarray
+) -> None:
+    dataset = MNIST(write_mnist(IMAGES, LABELS))
+    for split in ("train", "test"):
+        with pytest.warns(UserWarning, match=f"{split}_{former} has been renamed"):
+            assert getattr(dataset, f"{split}_{former}").tolist() == values.tolist()
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match=r"train-images-idx3-ubyte is neither in .* You can use download=True"):
         MNIST(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -77,6 +78,31 @@ class MNIST(VisionDataset):
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
         return self._transformed(as_image(self.data[index]), int(self.targets[index]))
+
+    @property
+    def train_data(self) -> fb.Tensor:
+        """The former name of ``data``."""
+        return self._renamed("train_data", "data")
+
+    @property
+    def test_data(self) -> fb.Tensor:
+        """The former name of ``data``."""
+        return self._renamed("test_data", "data")
+
+    @property
+    def train_labels(self) -> fb.Tensor:
+        """The former name of ``targets``."""
+        return self._renamed("train_labels", "targets")
+
+    @property
+    def test_labels(self) -> fb.Tensor:
+        """The former name of ``targets``."""
+        return self._renamed("test_labels", "targets")
+
+    def _renamed(self, former: str, name: str) -> fb.Tensor:
+        warnings.warn(f"{former} has been renamed {name}", stacklevel=3)
+        value: fb.Tensor = getattr(self, name)
+        return value
 
     @property
     def class_to_idx(self) -> dict[str, int]:
