@@ -142,6 +142,9 @@ SMALL: dict[str, Callable[[], nn.Module]] = {
     "squeezenet1_1": lambda: models.squeezenet1_1(num_classes=7),
     "densenet": lambda: models.DenseNet(8, (2, 2, 2), 16, num_classes=7, drop_rate=0.1),
     "vit": lambda: models.VisionTransformer(64, 16, 2, 4, 32, 64, num_classes=7, representation_size=16),
+    "vit_stem": lambda: models.VisionTransformer(
+        64, 16, 1, 4, 32, 64, num_classes=7, conv_stem_configs=[models.vision_transformer.ConvStemConfig(8, 3, 2)] * 4
+    ),
     "alexnet": lambda: models.alexnet(num_classes=7),
     "convnext": lambda: models.ConvNeXt([8, 16], [1, 2], 0.1, layer_scale=1.0, num_classes=7),
     "efficientnet": lambda: models.EfficientNet(

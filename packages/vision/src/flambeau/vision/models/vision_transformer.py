@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import flambeau as fb
 from flambeau import nn
 
-from ..ops._layers import MLP
+from ..ops._layers import MLP, Conv2dNormActivation
 from ._published import published_in
 from ._registry import register_model
 
@@ -19,6 +19,16 @@ __getattr__ = published_in(__name__)
 
 Norm = Callable[[int], nn.Module]
 _LAYER_NORM: Norm = partial(nn.LayerNorm, eps=1e-6)
+
+
+class ConvStemConfig(NamedTuple):
+    """A layer of a convolutional stem: a convolution, a normalisation and an activation."""
+
+    out_channels: int
+    kernel_size: int
+    stride: int
+    norm_layer: Callable[..., nn.Module] = nn.BatchNorm2d
+    activation_layer: Callable[..., nn.Module] = nn.ReLU
 
 
 class _Perceptron(MLP):
@@ -105,6 +115,8 @@ class VisionTransformer(nn.Module):
         num_classes: how many scores come out.
         representation_size: of a layer more before the scores; None for none.
         norm_layer: LayerNorm with ``eps=1e-6`` by default.
+        conv_stem_configs: layers that replace the patches (Xiao et al. 2021, arXiv:2106.14881). The product of their
+            strides must be ``patch_size``.
     Raises: ValueError for sizes that do not fit each other, AssertionError for images of another size.
 
     Shapes: ``(N, 3, image_size, image_size)`` to ``(N, num_classes)``.
@@ -124,6 +136,7 @@ class VisionTransformer(nn.Module):
         num_classes: int = 1000,
         representation_size: int | None = None,
         norm_layer: Norm = _LAYER_NORM,
+        conv_stem_configs: Sequence[ConvStemConfig] | None = None,
     ) -> None:
         super().__init__()
         if image_size % patch_size:
@@ -131,7 +144,15 @@ class VisionTransformer(nn.Module):
         self.image_size = image_size
         self.patch_size = patch_size
         self.hidden_dim = hidden_dim
-        self.conv_proj = nn.Conv2d(3, hidden_dim, kernel_size=patch_size, stride=patch_size)
+        self.mlp_dim = mlp_dim
+        self.attention_dropout = attention_dropout
+        self.dropout = dropout
+        self.num_classes = num_classes
+        self.representation_size = representation_size
+        self.norm_layer = norm_layer
+        self.conv_proj = (
+            _patchify(patch_size, hidden_dim) if conv_stem_configs is None else _stem(conv_stem_configs, hidden_dim)
+        )
         self.seq_length = (image_size // patch_size) ** 2 + 1
         self.class_token = nn.Parameter(fb.zeros(1, 1, hidden_dim))
         shape = (num_layers, num_heads, hidden_dim, mlp_dim, dropout, attention_dropout)
@@ -144,18 +165,17 @@ class VisionTransformer(nn.Module):
             _truncated(heads["pre_logits"], hidden_dim)
         heads["head"] = head
         self.heads = nn.Sequential(heads)
-        _truncated(self.conv_proj, 3 * patch_size * patch_size)
         nn.init.zeros_(head.weight)
         nn.init.zeros_(head.bias)  # type: ignore[arg-type]
 
     def forward(self, x: fb.Tensor) -> fb.Tensor:
-        patches = self._patches(x)
+        patches = self._process_input(x)
         batch = patches.shape[0]
         tokens = fb.cat([self.class_token.expand(batch, -1, -1), patches], dim=1)
         scores: fb.Tensor = self.heads(self.encoder(tokens)[:, 0])
         return scores
 
-    def _patches(self, x: fb.Tensor) -> fb.Tensor:
+    def _process_input(self, x: fb.Tensor) -> fb.Tensor:
         """The patches as tokens, ``(N, patches, hidden_dim)``."""
         batch, _, height, width = x.shape
         fb._assert(height == self.image_size, f"Wrong image height! Expected {self.image_size} but got {height}!")
@@ -163,6 +183,26 @@ class VisionTransformer(nn.Module):
         rows, columns = height // self.patch_size, width // self.patch_size
         image: fb.Tensor = self.conv_proj(x)
         return image.reshape(batch, self.hidden_dim, rows * columns).permute(0, 2, 1)
+
+
+def _patchify(patch_size: int, hidden_dim: int) -> nn.Module:
+    """Return the convolution that maps each patch to a token."""
+    layer = nn.Conv2d(3, hidden_dim, kernel_size=patch_size, stride=patch_size)
+    _truncated(layer, 3 * patch_size * patch_size)
+    return layer
+
+
+def _stem(configs: Sequence[ConvStemConfig], hidden_dim: int) -> nn.Module:
+    """Return a stem of small convolutions, of which the last has no activation."""
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    channels = 3
+    for i, config in enumerate(configs):
+        layers[f"conv_bn_relu_{i}"] = Conv2dNormActivation(channels, **config._asdict())
+        channels = config.out_channels
+    last = layers["conv_last"] = nn.Conv2d(channels, hidden_dim, kernel_size=1)
+    nn.init.normal_(last.weight, std=math.sqrt(2 / hidden_dim))
+    nn.init.zeros_(last.bias)  # type: ignore[arg-type]
+    return nn.Sequential(layers)
 
 
 def _truncated(layer: Any, fan_in: int) -> None:
