@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from flambeau.data import DataLoader, Dataset, Subset, TensorDataset
+from flambeau.data.worker import _generate_state
 
 
 class Drawing(Dataset[Any]):
@@ -136,3 +137,9 @@ def test_keys_of_any_type() -> None:
         return by_index(DataLoader(Keyed(), 2, sampler=list("abcd"), generator=1, num_workers=num_workers))
 
     assert read(0) == read(2) and len(set(read(0).values())) == 4
+
+
+def test_workers_of_pytorch_seed_numpy_with_these_words() -> None:
+    # Computed by PyTorch 2.13's torch.utils.data._utils.worker._generate_state.
+    assert _generate_state(12345, 3) == [388367306, 2732186161, 3264781304, 1215154576]
+    assert _generate_state(2**63 - 1, 7) == [3706660862, 1642455348, 3333652763, 3068748488]

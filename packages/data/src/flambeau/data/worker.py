@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 
 @dataclass(frozen=True)
 class WorkerInfo:
@@ -41,6 +43,12 @@ def get_worker_info() -> WorkerInfo | None:
 
 def set_worker_info(info: WorkerInfo) -> None:
     _local.info = info
+
+
+def _generate_state(base_seed: int, worker_id: int) -> list[int]:
+    """Return the four words with which PyTorch's workers seed NumPy's generator; libraries seed theirs alike."""
+    words = [worker_id, base_seed & 0xFFFFFFFF, base_seed >> 32, 0]
+    return [int(word) for word in np.random.SeedSequence(words).generate_state(4)]
 
 
 class Introduction:
