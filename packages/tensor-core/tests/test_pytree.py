@@ -139,3 +139,18 @@ def test_shapes_of_trees_can_be_copied():
     for same in (copy.deepcopy(shape), pickle.loads(pickle.dumps(shape))):
         assert same == shape and same.num_leaves == 3
     assert isinstance(shape.children[0], pytree.LeafSpec) and not isinstance(shape, pytree.LeafSpec)
+
+
+def test_a_list_of_a_program_is_registered_with_the_functions_of_lists():
+    class Own(list):
+        pass
+
+    pytree.register_pytree_node(
+        Own,
+        pytree._list_flatten,
+        lambda items, context: Own(pytree._list_unflatten(items, context)),
+        flatten_with_keys_fn=pytree._list_flatten_with_keys,
+    )
+    doubled = pytree.tree_map(lambda x: 2 * x, {"a": Own([1, 2])})
+    assert doubled == {"a": [2, 4]} and type(doubled["a"]) is Own
+    assert pytree._list_flatten_with_keys([5, 6]) == ([("[0]", 5), ("[1]", 6)], None)

@@ -341,3 +341,18 @@ def _dict_unflatten(values: Iterable[Any], context: Iterable[Any]) -> dict[Any, 
 def _dict_flatten_with_keys(d: dict[Any, Any]) -> tuple[list[tuple[str, Any]], list[Any]]:
     """`_dict_flatten`, each value with what a program would write after the dictionary for it."""
     return list(zip(_names(d), d.values(), strict=True)), list(d)
+
+
+def _list_flatten(items: list[Any]) -> tuple[list[Any], None]:
+    """For `register_pytree_node` of a class that derives from `list`: the items, without a context."""
+    return items, None
+
+
+def _list_unflatten(items: Iterable[Any], context: None) -> list[Any]:
+    """Return the list of such items."""
+    return list(items)
+
+
+def _list_flatten_with_keys(items: list[Any]) -> tuple[list[tuple[str, Any]], None]:
+    """`_list_flatten`, each item with what a program would write after the list for it."""
+    return list(zip(_places(items), items, strict=True)), None
