@@ -161,6 +161,13 @@ def test_from_file(tmp_path, dtype):
     assert fb.from_file(path).shape == (0,)
 
 
+def test_from_file_takes_the_options_of_factories(tmp_path):
+    (tmp_path / "x").write_bytes(bytes(8))
+    assert fb.from_file(tmp_path / "x", size=2, layout=fb.strided, device="cpu").tolist() == [0, 0]
+    with pytest.raises(NotImplementedError, match="dense tensors on the CPU, got layout=None, device=meta"):
+        fb.from_file(tmp_path / "x", size=2, device="meta")
+
+
 def test_from_file_with_too_few_bytes(tmp_path):
     (tmp_path / "x").write_bytes(bytes(7))
     with pytest.raises(RuntimeError, match=r"from_file: 2 elements of flambeau\.float32 take 8 bytes, and '.*' has 7"):

@@ -77,6 +77,7 @@ from flambeau.random import (
 from flambeau.serialization import load as load, save as save
 from flambeau.storage import (
     STORAGE_TYPES as _STORAGE_TYPES,
+    StorageBase as StorageBase,
     TypedStorage as TypedStorage,
     UntypedStorage as UntypedStorage,
     from_file as from_file,

@@ -13,11 +13,18 @@ from flambeau._core import Tensor
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["TypedStorage", "UntypedStorage", "from_file"]
+__all__ = ["StorageBase", "TypedStorage", "UntypedStorage", "from_file"]
 
 
 def from_file(
-    filename: str | os.PathLike[str], shared: bool | None = None, size: int = 0, *, dtype: Any = None
+    filename: str | os.PathLike[str],
+    shared: bool | None = None,
+    size: int = 0,
+    *,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """The elements that a file consists of, read when they are used.
 
@@ -27,9 +34,13 @@ def from_file(
             otherwise they stay with the tensor.
         size: the number of elements.
         dtype: the default dtype if None.
+        layout, device: `strided` and the CPU, for a file is memory of the CPU.
+        requires_grad: whether operations on the tensor are recorded.
     Returns: ``(size,)``.
-    Raises: RuntimeError if the file is too short; FileNotFoundError.
+    Raises: RuntimeError if the file is too short; NotImplementedError for another layout or device; FileNotFoundError.
     """
+    if layout not in (None, _core.strided) or (device is not None and _core.device(device).type != "cpu"):
+        raise NotImplementedError(f"from_file makes dense tensors on the CPU, got layout={layout}, device={device}")
     kind = _core.get_default_dtype() if dtype is None else dtype
     if size < 0:
         raise ValueError(f"from_file: size must not be negative, got {size}")
@@ -44,14 +55,18 @@ def from_file(
                 )
             os.ftruncate(descriptor, needed)
         if not needed:
-            return _core.empty(0, dtype=kind)
+            return _core.empty(0, dtype=kind, requires_grad=requires_grad)
         mapping = mmap.mmap(descriptor, needed, access=mmap.ACCESS_WRITE if shared else mmap.ACCESS_COPY)
     finally:
         os.close(descriptor)
-    return _core.frombuffer(mapping, dtype=_core.uint8).view(kind)
+    return _core.frombuffer(mapping, dtype=_core.uint8).view(kind).requires_grad_(requires_grad)
 
 
-class UntypedStorage:
+class StorageBase:
+    """The base class of storages of bytes, by which programs recognise them."""
+
+
+class UntypedStorage(StorageBase):
     """The bytes of a tensor's memory. ``tensor.set_(storage, offset, size, stride)`` makes a tensor show them.
 
     Args:
