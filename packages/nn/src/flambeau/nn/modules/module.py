@@ -29,6 +29,9 @@ __all__ = [
     "_EXTRA_STATE_KEY_SUFFIX",
     "Module",
     "_IncompatibleKeys",
+    "_global_buffer_registration_hooks",
+    "_global_module_registration_hooks",
+    "_global_parameter_registration_hooks",
     "register_module_backward_hook",
     "register_module_buffer_registration_hook",
     "register_module_forward_hook",
@@ -38,6 +41,11 @@ __all__ = [
     "register_module_module_registration_hook",
     "register_module_parameter_registration_hook",
 ]
+
+# PyTorch's names of these, which libraries that register parameters themselves read.
+_global_parameter_registration_hooks = REGISTRATION_HOOKS["_parameters"]
+_global_buffer_registration_hooks = REGISTRATION_HOOKS["_buffers"]
+_global_module_registration_hooks = REGISTRATION_HOOKS["_modules"]
 
 
 class Module(Caller, Stateful, Convertible):
