@@ -339,6 +339,51 @@ def test_torch_is_among_its_own_names(run):
     run("import torch\nassert torch.torch is torch and torch.torch.Tensor is torch.Tensor")
 
 
+def test_functorch_has_the_older_functions_that_take_modules_apart(run):
+    pytest.importorskip("flambeau.nn")
+    run("""
+        import torch, functorch
+        from functorch import combine_state_for_ensemble, grad, make_functional, make_functional_with_buffers, vmap
+        model = torch.nn.Linear(2, 1)
+        fmodel, params = make_functional(model)
+        x = torch.tensor([[1.0, 2.0]])
+        assert torch.equal(fmodel(params, x), model(x)) and params[0] is not model.weight and params[0].requires_grad
+        gradient = grad(lambda params: fmodel(params, x).sum())(params)
+        assert gradient[0].tolist() == [[1.0, 2.0]] and gradient[1].tolist() == [1.0]
+        norm = torch.nn.BatchNorm1d(2).eval()
+        call, params, buffers = make_functional_with_buffers(norm, disable_autograd_tracking=True)
+        doubled = tuple(2 * buffer for buffer in buffers)
+        assert torch.allclose(call(params, doubled, x), x / (2 + norm.eps) ** 0.5) and not params[0].requires_grad
+        try:
+            make_functional(norm)
+        except RuntimeError as error:
+            assert "`model` has buffers" in str(error)
+        else:
+            raise AssertionError
+        models = [torch.nn.Linear(2, 1) for _ in range(3)]
+        call, params, buffers = combine_state_for_ensemble(models)
+        assert buffers == () and params[0].shape == (3, 1, 2)
+        each = vmap(call, in_dims=(0, 0, None))(params, buffers, x)
+        assert torch.allclose(each, torch.stack([model(x) for model in models]))
+        assert functorch.jacrev is torch.func.jacrev
+    """)
+
+
+def test_libraries_import_the_parts_of_pytorchs_vmap_that_they_replace(run):
+    run("""
+        import torch._functorch.vmap as vmap_src
+        from torch._functorch.vmap import _add_batch_dim, tree_flatten
+        vmap_src._process_batched_inputs = lambda *args: None
+        assert tree_flatten([1, 2])[0] == [1, 2]
+        try:
+            _add_batch_dim(1, 0, 0)
+        except NotImplementedError as error:
+            assert "use torch.vmap of a function of tensors" in str(error)
+        else:
+            raise AssertionError
+    """)
+
+
 def test_private_questions_about_transforms_and_tracing(run):
     run("""
         import sys
@@ -350,6 +395,11 @@ def test_private_questions_about_transforms_and_tracing(run):
         assert not torch._C._are_functorch_transforms_active() and torch._C._get_tracing_state() is None
         assert not {"flambeau.jit", "flambeau.func"} & sys.modules.keys()
         assert torch._C._get_privateuse1_backend_name() == "privateuseone" and torch._C.Future is torch.Future
+        assert torch._guards.active_fake_mode() is None and torch._guards.detect_fake_mode([x]) is None
+        with torch.overrides.TorchFunctionMode():
+            assert torch._C._is_torch_function_mode_enabled()
+        assert not torch._C._is_torch_function_mode_enabled()
+        assert isinstance(x.untyped_storage(), torch.StorageBase)
     """)
 
 

@@ -82,6 +82,16 @@ class TorchFunctionMode:
         _core._pop_function_mode()
 
 
+def _is_mode_entered() -> bool:
+    """Return whether a `TorchFunctionMode` answers in this thread."""
+    try:
+        mode = _core._pop_function_mode()
+    except RuntimeError:  # there is none
+        return False
+    _core._push_function_mode(mode)
+    return True
+
+
 def _override(value: Any) -> Any:
     if type(value) is Tensor:
         return None

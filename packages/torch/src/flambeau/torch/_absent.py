@@ -18,6 +18,7 @@ SENTENCES = {
     "torch._decomp": "flambeau does not decompose operators into others",
     "torch._dynamo": "flambeau does not compile programs",
     "torch._functorch": "flambeau does not compile programs",
+    "torch._functorch.vmap": "flambeau's vmap has no such parts; use torch.vmap of a function of tensors",
     "torch._inductor": "flambeau does not compile programs",
     "torch._prims": "flambeau does not decompose operators into others",
     "torch._refs": "flambeau does not decompose operators into others",

@@ -2,7 +2,7 @@
 
 from flambeau.torch import _interface
 
-ROOTS = {"torch": "flambeau", "torchvision": "flambeau.vision", "functorch": "flambeau.func"}
+ROOTS = {"torch": "flambeau", "torchvision": "flambeau.vision", "functorch": "flambeau.torch._functorch"}
 
 _OPS_FILES = (
     *("boxes", "ciou_loss", "deform_conv", "diou_loss", "drop_block", "focal_loss", "giou_loss", "misc"),
@@ -36,6 +36,9 @@ _MOVED = {
     ),
     "torch.distributed._tensor": "flambeau.distributed.tensor",
     "torch._C._functorch": "flambeau.torch._transforms",
+    "torch._functorch.vmap": "flambeau.torch._vmap",
+    "torch._functorch.make_functional": "flambeau.torch._functorch",
+    "torch._guards": "flambeau.torch._fake_tensors",
     "torch._subclasses": "flambeau.torch._fake_tensors",
     "torch._subclasses.fake_tensor": "flambeau.torch._fake_tensors",
     "torch.distributed.distributed_c10d": "flambeau.distributed",

@@ -7,6 +7,7 @@ from flambeau import Generator, Size, Tensor, device, dtype, layout, memory_form
 from flambeau.futures import Future
 from flambeau.linalg import LinAlgError as _LinAlgError
 from flambeau.overrides import DisableTorchFunctionSubclass, _disabled_torch_function_impl
+from flambeau.overrides import _is_mode_entered as _is_torch_function_mode_enabled
 
 __all__ = [
     "DisableTorchFunctionSubclass",
@@ -19,6 +20,7 @@ __all__ = [
     "_disabled_torch_function_impl",
     "_get_privateuse1_backend_name",
     "_get_tracing_state",
+    "_is_torch_function_mode_enabled",
     "_log_api_usage_once",
     "device",
     "dtype",

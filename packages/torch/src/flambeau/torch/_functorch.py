@@ -1,0 +1,100 @@
+"""The module ``functorch``: `flambeau.func`, and the older functions that take a module's parameters out of it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import flambeau
+from flambeau import Tensor, func, nn
+from flambeau.func import *  # noqa: F403
+
+Values = tuple[Tensor, ...]
+
+
+class FunctionalModuleWithBuffers(nn.Module):
+    """A module that is called with its parameters and buffers, ``fmodel(params, buffers, *args)``."""
+
+    def __init__(self, model: nn.Module, param_names: Sequence[str], buffer_names: Sequence[str]) -> None:
+        super().__init__()
+        self.stateless_model = model
+        self.param_names, self.buffer_names = tuple(param_names), tuple(buffer_names)
+
+    def forward(self, params: Sequence[Tensor], buffers: Sequence[Tensor], *args: Any, **kwargs: Any) -> Any:
+        state = dict(zip(self.param_names, params, strict=True)) | dict(zip(self.buffer_names, buffers, strict=True))
+        return func.functional_call(self.stateless_model, state, args, kwargs)
+
+
+class FunctionalModule(FunctionalModuleWithBuffers):
+    """A module without buffers that is called with its parameters, ``fmodel(params, *args)``."""
+
+    def forward(self, params: Sequence[Tensor], *args: Any, **kwargs: Any) -> Any:
+        return super().forward(params, (), *args, **kwargs)
+
+
+def make_functional_with_buffers(
+    model: nn.Module, disable_autograd_tracking: bool = False
+) -> tuple[FunctionalModuleWithBuffers, Values, Values]:
+    """Return a function of a module's parameters, buffers and inputs, and copies of the parameters and buffers.
+
+    Args:
+        model: the module, which stays as it is.
+        disable_autograd_tracking: return parameters that do not require a gradient.
+
+    >>> import flambeau as fb
+    >>> fmodel, params, buffers = make_functional_with_buffers(fb.nn.BatchNorm1d(2).eval())
+    >>> fmodel(params, buffers, fb.zeros(1, 2)).shape
+    flambeau.Size([1, 2])
+    """
+    return _taken_apart(FunctionalModuleWithBuffers, model, disable_autograd_tracking)
+
+
+def make_functional(model: nn.Module, disable_autograd_tracking: bool = False) -> tuple[FunctionalModule, Values]:
+    """Return a function of a module's parameters and inputs, and a copy of the parameters.
+
+    Args:
+        model: a module without buffers, which stays as it is.
+        disable_autograd_tracking: return parameters that do not require a gradient.
+    Raises: RuntimeError if the module has buffers.
+
+    >>> import flambeau as fb
+    >>> fmodel, params = make_functional(fb.nn.Linear(2, 3))
+    >>> fmodel(params, fb.ones(1, 2)).shape
+    flambeau.Size([1, 3])
+    """
+    if next(model.buffers(), None) is not None:
+        raise RuntimeError(
+            "make_functional(model): `model` has buffers. Please use make_functional_with_buffers(model) instead."
+        )
+    fmodel, params, _ = _taken_apart(FunctionalModule, model, disable_autograd_tracking)
+    return fmodel, params
+
+
+def combine_state_for_ensemble(
+    models: Sequence[nn.Module],
+) -> tuple[FunctionalModuleWithBuffers, Values, Values]:
+    """Return a function for `vmap` over several models of one class, and their parameters and buffers, each stacked.
+
+    >>> import flambeau as fb
+    >>> fmodel, params, buffers = combine_state_for_ensemble([fb.nn.Linear(2, 3) for _ in range(4)])
+    >>> fb.func.vmap(fmodel, in_dims=(0, 0, None))(params, buffers, fb.ones(1, 2)).shape
+    flambeau.Size([4, 1, 3])
+    """
+    params, buffers = func.stack_module_state(models)
+    fmodel, _, _ = make_functional_with_buffers(models[0])
+    return fmodel, tuple(params[name] for name in fmodel.param_names), tuple(buffers.values())
+
+
+def _taken_apart(kind: Callable[..., Any], model: nn.Module, untracked: bool) -> tuple[Any, Values, Values]:
+    """Return a module of a kind, and the parameters and buffers of a copy of ``model``."""
+    copied = copy.deepcopy(model)
+    params, buffers = dict(copied.named_parameters()), dict(copied.named_buffers())
+    if untracked:
+        for parameter in params.values():
+            parameter.requires_grad_(False)
+    return kind(copied, tuple(params), tuple(buffers)), tuple(params.values()), tuple(buffers.values())
+
+
+def __getattr__(name: str) -> Any:
+    return getattr(flambeau.func, name)
