@@ -160,12 +160,12 @@ void bind_nodes(py::module_& m) {
       .def(
           "_sequence_nr", [](const Node& n) { return n.sequence; },
           "Nodes that are recorded later have larger numbers.")
-      .def_property_readonly("_saved_bytes", exclusive([](const Node& n) {
+      .def_property_readonly("_bytes_saved", exclusive([](const Node& n) {
                                const OperatorNode* node = operator_node(n);
                                return node ? node->saved_bytes() : 0;
                              }))
-      .def_property_readonly("_saved_parts", exclusive(&saved_parts))
-      .def_property_readonly("_saved_sizes", exclusive(&saved_sizes))
+      .def_property_readonly("_parts_saved", exclusive(&saved_parts))
+      .def_property_readonly("_sizes_saved", exclusive(&saved_sizes))
       .def_property_readonly("_output_sizes", exclusive(&output_sizes))
       .def_property_readonly("_function_context", exclusive(&context));
   const auto edge_of = [](const Tensor& t) {

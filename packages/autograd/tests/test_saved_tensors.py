@@ -170,6 +170,10 @@ def test_hooks_belong_to_their_thread(x):
     assert not calls
 
 
+def test_a_node_lists_no_other_names_like_those_of_saved_tensors(x):
+    assert not [name for name in dir((x * 2).grad_fn) if name.startswith("_saved_")]
+
+
 def test_what_a_node_saved_can_be_read(x):
     y = x * 2
     node = (y * x).grad_fn

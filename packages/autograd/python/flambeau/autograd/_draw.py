@@ -108,9 +108,9 @@ def _box(node: Any, is_root: bool) -> _Box:
     if node.name() == "torch::autograd::AccumulateGrad":
         return _Box(("leaf", _sizes(node._output_sizes)), "leaf")
     lines = [node.name(), _sizes(node._output_sizes)]
-    if node._saved_bytes:
-        lines.append(f"saved {_bytes(node._saved_bytes)}")
-        lines += [f"  {_sizes([(tuple(shape), dtype)])}" for shape, dtype, _ in node._saved_sizes]
+    if node._bytes_saved:
+        lines.append(f"saved {_bytes(node._bytes_saved)}")
+        lines += [f"  {_sizes([(tuple(shape), dtype)])}" for shape, dtype, _ in node._sizes_saved]
     return _Box(tuple(lines), "result" if is_root else "operator")
 
 

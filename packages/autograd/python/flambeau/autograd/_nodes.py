@@ -59,7 +59,7 @@ def _getattr(self: Node, name: str) -> Any:
         return getattr(context, name)
     wanted = name.removeprefix("_saved_")
     if wanted != name:
-        for position, output, tensor in self._saved_parts:
+        for position, output, tensor in self._parts_saved:
             if (wanted == "result" and output == 0) or (position >= 0 and _INPUTS.get(wanted) == position):
                 return tensor
     raise AttributeError(f"{self.name()} has no attribute {name!r}")
@@ -70,7 +70,7 @@ def _saved_tensors(self: Node) -> tuple[Tensor | None, ...]:
     if self._function_context is not None:
         saved: tuple[Tensor | None, ...] = self._function_context.saved_tensors
         return saved
-    return tuple(tensor for _, _, tensor in self._saved_parts)
+    return tuple(tensor for _, _, tensor in self._parts_saved)
 
 
 for _name, _member in (
