@@ -186,6 +186,27 @@ def test_halves_are_computed_in_float32_and_rounded_once(dtype, length):
     np.testing.assert_array_equal(bits_of(a), rounded(x + y, dtype))
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("offset", [1, 2, 3])
+def test_halves_at_any_offset_in_memory(dtype, offset):
+    (a, x), (b, y) = halves(dtype, 1000, 20), halves(dtype, 1000, 21)
+    product, less = a[offset:] * b[:-offset], a[offset:] < b[:-offset]
+    np.testing.assert_array_equal(bits_of(product), rounded(x[offset:] * y[:-offset], dtype))
+    np.testing.assert_array_equal(less.numpy(), x[offset:] < y[:-offset])
+    before = bits_of(a)[:offset].copy()
+    a[offset:] += 0.5
+    np.testing.assert_array_equal(bits_of(a)[:offset], before)
+    np.testing.assert_array_equal(bits_of(a)[offset:], rounded(x[offset:] + np.float32(0.5), dtype))
+
+
+def test_no_number_in_bfloat16_is_one_bit_pattern():
+    x, y = fb.ones(2, 100, dtype=fb.bfloat16)
+    x[::3], y[::3] = float("inf"), -float("inf")
+    want = np.full(100, 0x4000)  # 2
+    want[::3] = 0x7FC0
+    np.testing.assert_array_equal(bits_of(x + y), want)
+
+
 def test_every_float16_there_and_back():
     bits = np.arange(1 << 16, dtype="uint16")
     numbers = bits.view("float16")

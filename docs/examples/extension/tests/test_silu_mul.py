@@ -45,6 +45,16 @@ def test_limits() -> None:
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_limits_among_other_elements(dtype: fb.dtype) -> None:
+    fb.manual_seed(4)
+    x, y = fb.randn(20_011).to(dtype), fb.randn(20_011).to(dtype)
+    for at, value in enumerate([-60_000.0, 60_000, float("inf"), float("-inf"), float("nan")]):
+        x[at * 3_333] = y[at * 2_222 + 1] = value
+    with np.errstate(invalid="ignore"):
+        check(x, y, dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_strided_and_broadcast_operands(dtype: fb.dtype) -> None:
     fb.manual_seed(1)
     x, y = fb.randn(200, 300).to(dtype), fb.randn(300, 200).to(dtype)
@@ -78,7 +88,7 @@ def test_results_do_not_depend_on_the_number_of_threads(threads: int) -> None:
 @pytest.mark.parametrize("instruction_set", ["baseline", "avx2", "avx512"])
 def test_every_instruction_set(instruction_set: str) -> None:
     """The library takes the best set up to this one that the processor has, and the extension the same."""
-    tests = [test_values, test_strided_and_broadcast_operands]
+    tests = [test_values, test_limits_among_other_elements, test_strided_and_broadcast_operands]
     names = [f"{__file__}::{test.__name__}" for test in tests]
     environment = {**os.environ, "FLAMBEAU_ISA": instruction_set}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *names]

@@ -37,7 +37,7 @@ FLAMBEAU_INLINE bool compute_lanes(V* out, int64_t n, const Operands*... x) {
     out[i] = lane.value;
     unusual |= lane.unusual;
   }
-  return unusual != 0;
+  return unusual < 0;
 }
 // Blocks from `first` on. Fast lanes stop before a block with unusual lanes and return where it begins; careful lanes
 // take it, and stop behind a block without.
@@ -61,19 +61,54 @@ void elementwise_loop(char* const* pointers, int64_t n) {
   }
 }
 
-// The same over tiles of elements in half precision.
+// The same for tiles of elements in half precision. A NaN among the results in bfloat16 counts as unusual, so that the
+// fast loop rounds numbers only. Note [Pairs of bfloat16]
+template <bool careful, class F, class... Operands>
+FLAMBEAU_INLINE bool compute_tiles(bfloat16* out, int64_t tiles, const Operands*... x) {
+  BfloatPair* const to = reinterpret_cast<BfloatPair*>(out);
+  typename Lane<float, careful>::Flag unusual = 0;
+#pragma GCC ivdep
+  for (int64_t i = 0; i < tiles * kTilePairs; ++i) {
+    const auto low = F{}(Lane<float, careful>(pairs_of(x).low(i))...);
+    const auto high = F{}(Lane<float, careful>(pairs_of(x).high(i))...);
+    to[i] = careful ? pair_of(low.value, high.value) : pair_of_numbers(low.value, high.value);
+    unusual |= low.unusual | high.unusual | -int32_t(__builtin_isunordered(low.value, high.value));
+  }
+  return unusual < 0;
+}
+template <bool careful, class F, class... Operands>
+FLAMBEAU_INLINE void compute_tile(float16* out, typename Simd<int32_t>::Vector& unusual, const Operands*... x) {
+  float result[kHalfTile];
+  int32_t flags[kHalfTile];
+  for (int64_t i = 0; i < kHalfTile; ++i) {
+    const auto lane = F{}(Lane<float, careful>(x[i])...);
+    result[i] = lane.value;
+    flags[i] = lane.unusual;
+  }
+  narrow(out, result);
+  for (int64_t i = 0; i < kHalfTile; i += Simd<int32_t>::kLanes) unusual |= Simd<int32_t>::load(flags + i);
+}
+struct WideTile {
+  float elements[kHalfTile];
+  FLAMBEAU_INLINE explicit WideTile(const float16* from) { widen(elements, from); }
+};
+template <bool careful, class F, class... Operands>
+FLAMBEAU_INLINE bool compute_tiles(float16* out, int64_t tiles, const Operands*... x) {
+  typename Simd<int32_t>::Vector unusual = {};
+  for (int64_t i = 0; i < tiles * kHalfTile; i += kHalfTile)
+    compute_tile<careful, F>(out + i, unusual, WideTile(x + i).elements...);
+  int32_t any = 0;
+  for (int lane = 0; lane < Simd<int32_t>::kLanes; ++lane) any |= unusual[lane];
+  return any < 0;
+}
 template <bool careful, class F, class S, size_t... I>
 [[gnu::flatten, gnu::noinline]] int64_t run_half_tiles(char* const* pointers, int64_t tile, int64_t tiles) {
-  S* const out = reinterpret_cast<S*>(pointers[0]);
-  for (; tile < tiles; ++tile) {
-    const int64_t i = tile * kHalfTile;
-    constexpr int64_t kAhead = 16 * kHalfTile;
-    float x[sizeof...(I)][kHalfTile], result[kHalfTile];
-    (__builtin_prefetch(reinterpret_cast<const S*>(pointers[I + 1]) + i + kAhead), ...);
-    (widen(x[I], reinterpret_cast<const S*>(pointers[I + 1]) + i), ...);
-    const bool unusual = compute_lanes<careful, F>(result, kHalfTile, static_cast<const float*>(x[I])...);
-    if (FLAMBEAU_LIKELY(careful || !unusual)) narrow(out + i, result);
-    if (FLAMBEAU_UNLIKELY(unusual != careful)) return careful ? tile + 1 : tile;
+  constexpr int64_t kTogether = 64;  // tiles that are computed again if a lane is unusual
+  for (; tile < tiles; tile += kTogether) {
+    const int64_t i = tile * kHalfTile, count = std::min(kTogether, tiles - tile);
+    const bool unusual = compute_tiles<careful, F>(reinterpret_cast<S*>(pointers[0]) + i, count,
+                                                   (reinterpret_cast<const S*>(pointers[I + 1]) + i)...);
+    if (FLAMBEAU_UNLIKELY(unusual != careful)) return careful ? tile + count : tile;
   }
   return tiles;
 }

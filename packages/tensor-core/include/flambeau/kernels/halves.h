@@ -7,6 +7,7 @@
 #endif
 
 #include "flambeau/dtype.h"
+#include "flambeau/kernels/math/bits.h"
 #include "flambeau/kernels/simd.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
@@ -17,15 +18,45 @@ inline constexpr bool is_half = std::is_same_v<T, float16> || std::is_same_v<T, 
 inline constexpr int64_t kHalfTile =
     32;  // elements converted together: loops of fewer are undone before they are vectorised
 
+// Note [Pairs of bfloat16]
+// A bfloat16 is the upper half of a float32. Loops over words that hold two of them widen one by a shift and the other
+// by a mask, and join the rounded results in the same way. Loops over elements would also have to move them between
+// vectors of different widths, which takes about as many instructions as an exponential.
+typedef uint32_t BfloatPair __attribute__((may_alias, aligned(alignof(bfloat16))));
+inline constexpr int64_t kTilePairs = kHalfTile / 2;
+
+struct BfloatPairs {
+  const BfloatPair* words;
+  FLAMBEAU_INLINE float low(int64_t i) const { return bit_cast<float>(words[i] << 16); }
+  FLAMBEAU_INLINE float high(int64_t i) const { return bit_cast<float>(words[i] & 0xFFFF0000u); }
+};
+struct NumberPairs {  // a number as an operand: the same for all elements
+  float number;
+  FLAMBEAU_INLINE float low(int64_t) const { return number; }
+  FLAMBEAU_INLINE float high(int64_t) const { return number; }
+};
+FLAMBEAU_INLINE BfloatPairs pairs_of(const bfloat16* x) { return {reinterpret_cast<const BfloatPair*>(x)}; }
+FLAMBEAU_INLINE NumberPairs pairs_of(const float* number) { return {*number}; }
+
+// Round as to_bfloat16 does; the result is the upper half. rounded_number takes no NaN.
+FLAMBEAU_INLINE uint32_t rounded_number(float v) {
+  const uint32_t bits = bit_cast<uint32_t>(v);
+  return bits + 0x7FFF + ((bits >> 16) & 1);
+}
+FLAMBEAU_INLINE uint32_t rounded(float v) { return v != v ? 0x7FC00000u : rounded_number(v); }
+
+FLAMBEAU_INLINE uint32_t join_halves(uint32_t low, uint32_t high) { return (low >> 16) | (high & 0xFFFF0000u); }
+FLAMBEAU_INLINE uint32_t pair_of(float low, float high) { return join_halves(rounded(low), rounded(high)); }
+FLAMBEAU_INLINE uint32_t pair_of_numbers(float low, float high) {  // neither is NaN
+  return join_halves(rounded_number(low), rounded_number(high));
+}
+
 // to[j] = from[j] for j < kHalfTile, with no loop left: what lies between two of these stays in registers.
 FLAMBEAU_INLINE void widen(float* to, const float* from) {  // by vectors: a plain loop becomes a call of memcpy
   for (int64_t j = 0; j < kHalfTile; j += Simd<float>::kLanes) Simd<float>::store(to + j, Simd<float>::load(from + j));
 }
 FLAMBEAU_INLINE void widen(float* to, const bfloat16* from) {
   for (int64_t j = 0; j < kHalfTile; ++j) to[j] = to_float(from[j]);
-}
-FLAMBEAU_INLINE void narrow(bfloat16* to, const float* from) {
-  for (int64_t j = 0; j < kHalfTile; ++j) to[j] = to_bfloat16(from[j]);
 }
 FLAMBEAU_INLINE void widen(float* to, const float16* from) {
 #if defined(__AVX512F__)

@@ -29,9 +29,9 @@ struct Mask {
   friend FLAMBEAU_INLINE Mask operator!(Mask a) { return {!a.value, a.unusual}; }
 };
 
-// V is float or double. Rows have fast functions for the middle of their domain (usual.h, row_paths.h). `unusual`, 0 or
-// 1: one was given an argument outside of it, so that the value is not to be used; a `careful` lane takes functions
-// without limits.
+// V is float or double. Rows have fast functions for the middle of their domain (usual.h, row_paths.h). `unusual` is
+// negative if one was given an argument outside of it, so that the value is not to be used; a `careful` lane takes
+// functions without limits.
 template <class V, bool careful>
 struct Lane {
   using Flag = std::conditional_t<sizeof(V) == 4, int32_t, int64_t>;  // as wide as V, so that vectors hold as many
@@ -43,15 +43,18 @@ struct Lane {
     requires std::is_arithmetic_v<Number>
   FLAMBEAU_INLINE Lane(Number v) : value(static_cast<V>(v)) {}
 
+  // Negative if x is outside of the domain of the row's fast function.
   template <class Row>
-  static FLAMBEAU_INLINE bool is_outside(V x) {
+  static FLAMBEAU_INLINE Flag outside(V x) {
     if constexpr (has_usual<Row, V>()) {
       constexpr V low = usual_range<V>(Row::row_name()).low, high = usual_range<V>(Row::row_name()).high;
-      return low > V(0) ? !((x >= low) & (x < high)) : !(std::fabs(x) < high);
+      if constexpr (low > V(0)) return -Flag(!((x >= low) & (x < high)));
+      // The bits of magnitudes have their order. Processors compare integers by other units than those that multiply.
+      return (bit_cast<Flag>(high) - 1) - bit_cast<Flag>(std::fabs(x));
     } else if constexpr (has_unusual<Row, V>()) {
-      return is_unusual<Row>(x);
+      return -Flag(is_unusual<Row>(x));
     } else {
-      return false;
+      return 0;
     }
   }
   template <class Row, class... More>
@@ -68,7 +71,7 @@ struct Lane {
   static FLAMBEAU_INLINE auto of_row(Lane x, Lanes... more) {
     static_assert(Row::kDomain != Domain::Integral && Row::kDomain != Domain::Whole,
                   "this operator takes integers only");
-    const Flag unusual = (x.unusual | ... | more.unusual) | Flag(is_outside<Row>(x.value));
+    const Flag unusual = (x.unusual | ... | more.unusual) | outside<Row>(x.value);
     const auto value = value_of<Row>(x.value, more.value...);
     if constexpr (std::is_same_v<decltype(value), const bool>)
       return Mask<Flag>{value, unusual};

@@ -235,11 +235,36 @@ void fill_derivatives(Table& table, int row) {
   }
 }
 
-// Operands of type S, the second and the third of types of their own.
-template <class Row, class S, class Second, class Third>
+// Note [Pairs of bfloat16]
+template <class Row, class... Pairs>
+FLAMBEAU_INLINE void pair_loop(char* out, int64_t n, Pairs... x) {
+  typedef uint16_t MaskPair __attribute__((may_alias, aligned(1)));
+#pragma GCC ivdep
+  for (int64_t i = 0; i < n; ++i) {
+    const auto low = Row::template value<float>(x.low(i)...), high = Row::template value<float>(x.high(i)...);
+    if constexpr (gives_mask<Row>)
+      reinterpret_cast<MaskPair*>(out)[i] = uint16_t((low != 0) | (high != 0) << 8);
+    else
+      reinterpret_cast<BfloatPair*>(out)[i] = pair_of(low, high);
+  }
+}
+template <class Row, class Second, class Third>
+void pair_tiles(char* const* pointers, int64_t tiles) {
+  auto* first = reinterpret_cast<const bfloat16*>(pointers[1]);
+  auto* second = reinterpret_cast<const Second*>(pointers[Row::kArity > 1 ? 2 : 1]);
+  auto* third = reinterpret_cast<const Third*>(pointers[Row::kArity > 2 ? 3 : 1]);
+  if constexpr (Row::kArity == 1)
+    pair_loop<Row>(pointers[0], tiles * kTilePairs, pairs_of(first));
+  else if constexpr (Row::kArity == 2)
+    pair_loop<Row>(pointers[0], tiles * kTilePairs, pairs_of(first), pairs_of(second));
+  else
+    pair_loop<Row>(pointers[0], tiles * kTilePairs, pairs_of(first), pairs_of(second), pairs_of(third));
+}
+// Operands of type float16; the second and the third may have other types.
+template <class Row, class Second, class Third>
 void half_tiles(char* const* pointers, int64_t tiles) {
   char* out = pointers[0];
-  auto* first = reinterpret_cast<const S*>(pointers[1]);
+  auto* first = reinterpret_cast<const float16*>(pointers[1]);
   auto* second = reinterpret_cast<const Second*>(pointers[Row::kArity > 1 ? 2 : 1]);
   auto* third = reinterpret_cast<const Third*>(pointers[Row::kArity > 2 ? 3 : 1]);
   for (int64_t i = 0; i < tiles * kHalfTile; i += kHalfTile) {
@@ -260,13 +285,16 @@ void half_tiles(char* const* pointers, int64_t tiles) {
       else
         store<Row, float>(to, j, x[j], y[j], z[j]);
     }
-    if constexpr (!gives_mask<Row>) narrow(reinterpret_cast<S*>(out) + i, result);
+    if constexpr (!gives_mask<Row>) narrow(reinterpret_cast<float16*>(out) + i, result);
   }
 }
 template <class Row, class S, class Second = S, class Third = Second>
 void half_loop(char* const* pointers, int64_t n) {
   constexpr int64_t sizes[] = {gives_mask<Row> ? 1 : sizeof(S), sizeof(S), sizeof(Second), sizeof(Third)};
-  run_tiles(half_tiles<Row, S, Second, Third>, pointers, n, sizes, Row::kArity);
+  if constexpr (std::is_same_v<S, bfloat16>)
+    run_tiles(pair_tiles<Row, Second, Third>, pointers, n, sizes, Row::kArity);
+  else
+    run_tiles(half_tiles<Row, Second, Third>, pointers, n, sizes, Row::kArity);
 }
 
 template <class Row>
