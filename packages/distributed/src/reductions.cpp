@@ -50,19 +50,23 @@ struct Xor {
   }
 };
 
+// The result may lie where the first or the second input does, as each element is read before it is written.
 template <class T, class Operation, bool mean>
 void reduce(char* out, const char* const* inputs, int count, size_t n) {
-  T* __restrict total = reinterpret_cast<T*>(out);
-  const T* __restrict first = reinterpret_cast<const T*>(inputs[0]);
-  const T* __restrict second = reinterpret_cast<const T*>(inputs[1]);
+  T* const total = reinterpret_cast<T*>(out);
+  const T* const first = reinterpret_cast<const T*>(inputs[0]);
+  const T* const second = reinterpret_cast<const T*>(inputs[1]);
   const T divisor = T(count);
   if (mean && count == 2) {
-    for (size_t i = 0; i < n; ++i) total[i] = Operation::join(first[i], second[i]) / divisor;
+#pragma GCC ivdep
+    for (size_t i = 0; i < n; ++i) total[i] = Operation::join(first[i], second[i]) * T(0.5);  // as exact as a division
     return;
   }
+#pragma GCC ivdep
   for (size_t i = 0; i < n; ++i) total[i] = Operation::join(first[i], second[i]);
   for (int rank = 2; rank < count; ++rank) {
-    const T* __restrict more = reinterpret_cast<const T*>(inputs[rank]);
+    const T* const more = reinterpret_cast<const T*>(inputs[rank]);
+#pragma GCC ivdep
     for (size_t i = 0; i < n; ++i) total[i] = Operation::join(total[i], more[i]);
   }
   if (mean) {

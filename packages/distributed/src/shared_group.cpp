@@ -297,19 +297,21 @@ void SharedGroup::reduce_in_place(Job& job) {
   const auto [from, to] = share(job, rank_);
   std::vector<char> buffer(size_ * kBlock);
   std::array<const char*, kMostRanks> inputs;
+  const bool reads_output = rank_ < 2;  // the result may lie where one of the first two inputs does
   for (size_t at = from; at < to && !job.broken; at += kBlock) {
     const size_t n = std::min(kBlock, to - at);
     for (int rank = 0; rank < size_; ++rank) {
       char* block = buffer.data() + rank * kBlock;
-      if (rank == rank_) {
-        gather(block, job.outputs, at, n);
-      } else {
+      if (rank != rank_) {
         job.broken |= !fetch(job, rank, at, n, block);
+      } else if (!reads_output) {
+        gather(block, job.outputs, at, n);
       }
     }
     if (job.broken) return;
     for_each_part(job.outputs, at, n, [&](char* out, size_t start, size_t size) {
       for (int rank = 0; rank < size_; ++rank) inputs[rank] = buffer.data() + rank * kBlock + start;
+      if (reads_output) inputs[rank_] = out;
       job.reduction(out, inputs.data(), size_, size / job.element_size);
     });
   }
