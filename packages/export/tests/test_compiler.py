@@ -51,7 +51,7 @@ def test_a_model_compiles_to_itself():
     model = nn.Linear(2, 3)
     with contextlib.suppress(UserWarning):  # the first time
         fb.compile(model)
-    assert fb.compile(model) is model and fb.jit.freeze(model) is model
+    assert fb.compile(model) is model and fb.jit.freeze(model.eval()) is model
     assert model.compile(mode="default") is None and model(fb.ones(1, 2)).shape == (1, 3)
     with pytest.raises(RuntimeError, match="Either mode or options"):
         model.compile(mode="default", options={})
