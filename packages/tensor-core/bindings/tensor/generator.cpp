@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "calls/define.h"
+#include "flambeau/pytorch_stream.h"
 #include "flambeau/thread_generator.h"
 #include "operators/bind_objects.h"
 
@@ -34,7 +35,7 @@ uint64_t seed_of(const py::object& seed) {
   return large;
 }
 
-Tensor state_of(const Generator& g) {
+Tensor counters_of(const Generator& g) {
   const OnDevice cpu{DeviceType::Cpu};
   Tensor t = empty({16}, Dtype::uint8);
   const uint64_t words[2] = {g.seed(), g.offset()};
@@ -42,15 +43,71 @@ Tensor state_of(const Generator& g) {
   return t;
 }
 
-void restore(Generator& g, const py::object& state) {
+Tensor state_of(const Generator& g) {
+  if (!g.pytorch_stream()) return counters_of(g);
+  const OnDevice cpu{DeviceType::Cpu};
+  Tensor t = empty({PyTorchStream::kStateBytes}, Dtype::uint8);
+  g.pytorch_stream()->save(t.bytes());
+  return t;
+}
+
+const Tensor& checked_state(const py::object& state) {
   require<TypeError>(is_tensor(state.ptr()), "expected a state of dtype uint8, but got ",
                      Py_TYPE(state.ptr())->tp_name);
   const Tensor& t = tensor_of(state.ptr());
   require<TypeError>(t.dtype() == Dtype::uint8, "expected a state of dtype uint8, got ", t.dtype());
+  return t;
+}
+
+void restore_counters(Generator& g, const py::object& state) {
+  const Tensor& t = checked_state(state);
   require(t.numel() == 16, "RNG state is wrong size: expected 16 bytes, got shape ", t.shape());
   uint64_t words[2];
   std::memcpy(words, contiguous(t).bytes(), sizeof(words));
   g.set_state(words[0], words[1]);
+}
+
+// The state says which kind of numbers the generator draws from then on.
+void restore(Generator& g, const py::object& state) {
+  const Tensor& t = checked_state(state);
+  if (t.numel() == PyTorchStream::kStateBytes) {
+    auto stream = std::make_unique<PyTorchStream>(0);
+    stream->restore(contiguous(t).bytes());
+    return g.set_pytorch_stream(std::move(stream));
+  }
+  require(t.numel() == 16, "RNG state is wrong size: expected 16 bytes, or ", PyTorchStream::kStateBytes,
+          " of PyTorch's CPU generator, got shape ", t.shape());
+  restore_counters(g, state);
+  g.set_pytorch_stream(nullptr);
+}
+
+void require_counters(const Generator& g) {
+  require(!g.pytorch_stream(), "CPU Generator does not use offset: its numbers are PyTorch's");
+}
+
+py::tuple pickled(const Generator& g) {
+  py::object stream = py::none();
+  if (g.pytorch_stream()) {
+    std::string bytes(size_t(PyTorchStream::kStateBytes), '\0');
+    g.pytorch_stream()->save(bytes.data());
+    stream = py::bytes(bytes);
+  }
+  return py::make_tuple(g.seed(), g.offset(), int(g.device().type), int(g.device().index), stream);
+}
+
+Generator unpickled(const py::tuple& t) {
+  const Device device(DeviceType(t[2].cast<int>()), t[3].cast<int>());
+  Generator g(t[0].cast<uint64_t>(), device);
+  g.set_state(g.seed(), t[1].cast<uint64_t>());
+  std::unique_ptr<PyTorchStream> stream;
+  if (t.size() > 4 && !t[4].is_none()) {
+    const auto bytes = t[4].cast<std::string>();
+    require<ValueError>(int64_t(bytes.size()) == PyTorchStream::kStateBytes, "the pickle is not that of a Generator");
+    stream = std::make_unique<PyTorchStream>(0);
+    stream->restore(bytes.data());
+  }
+  g.set_pytorch_stream(std::move(stream));
+  return g;
 }
 
 // One stream serves every device.
@@ -67,25 +124,28 @@ Generator for_device(const py::object& device) {
 void bind_generator(py::module_& m) {
   const py::call_guard<InterpreterSection> guard;
   py::class_<Generator>(m, "Generator",
-                        "A source of random numbers (Philox 4x32-10): a seed and a position in its stream.")
+                        "A source of random numbers: a seed and a position in its stream. Philox 4x32-10, or MT19937 "
+                        "as PyTorch's CPU generator draws from it (flambeau.random.use_pytorch_streams).")
       .def(py::init(&for_device), py::arg("device") = py::none())
       .def(
           "manual_seed",
           [](const py::object& self, const py::object& seed) {
-            self.cast<Generator&>().set_state(seed_of(seed), 0);
+            self.cast<Generator&>().reseed(seed_of(seed));
             return self;
           },
           guard, py::arg("seed"), "Sets the seed and goes to the start of its stream; returns the generator.")
-      .def("initial_seed", &Generator::seed, "The seed.")
+      .def(
+          "initial_seed", [](const Generator& g) { return g.pytorch_stream() ? g.pytorch_stream()->seed() : g.seed(); },
+          "The seed.")
       .def(
           "seed",
           [](Generator& g) {
             const uint64_t s = seed_from_entropy();
-            g.set_state(s, 0);
+            g.reseed(s);
             return s;
           },
           guard, "Sets a seed from the system's entropy and returns it.")
-      .def("get_state", &state_of, guard, "The state, 16 bytes.")
+      .def("get_state", &state_of, guard, "The state: 16 bytes, or 5056 as PyTorch's CPU generator has them.")
       .def(
           "set_state",
           [](const py::object& self, const py::object& state) {
@@ -96,26 +156,35 @@ void bind_generator(py::module_& m) {
       .def(
           "clone_state", [](const Generator& g) { return Generator(g); }, guard,
           "Another generator in the same state, which goes its own way from there.")
-      .def("get_offset", &Generator::offset, "The position in the stream.")
       .def(
-          "set_offset", [](Generator& g, uint64_t offset) { g.set_state(g.seed(), offset); }, guard, py::arg("offset"),
-          "Goes to a position in the stream.")
+          "get_offset",
+          [](const Generator& g) {
+            require_counters(g);
+            return g.offset();
+          },
+          "The position in the stream. RuntimeError for the algorithm mt19937, which has none.")
+      .def(
+          "set_offset",
+          [](Generator& g, uint64_t offset) {
+            require_counters(g);
+            g.set_state(g.seed(), offset);
+          },
+          guard, py::arg("offset"), "Goes to a position in the stream.")
+      .def("_get_counters", &counters_of, guard, "The state of the numbers on GPUs, 16 bytes.")
+      .def("_set_counters", &restore_counters, guard, py::arg("state"), "Restores a state from _get_counters().")
+      .def_property_readonly(
+          "algorithm", [](const Generator& g) { return g.pytorch_stream() ? "mt19937" : "philox"; },
+          "\"philox\", or \"mt19937\" for PyTorch's numbers on the CPU.")
       .def_property_readonly(
           "device",
           [](const Generator& g) { return py::reinterpret_steal<py::object>(Py_NewRef(device_object(g.device()))); })
-      .def(py::pickle(
-          [](const Generator& g) {
-            return py::make_tuple(g.seed(), g.offset(), int(g.device().type), int(g.device().index));
-          },
-          [](const py::tuple& t) {
-            const Device device(DeviceType(t[2].cast<int>()), t[3].cast<int>());
-            Generator g(t[0].cast<uint64_t>(), device);
-            g.set_state(g.seed(), t[1].cast<uint64_t>());
-            return g;
-          }));
+      .def(py::pickle(&pickled, &unpickled));
   m.def(
       "_seed_this_thread", [](const py::object& seed) { seed_this_thread(seed_of(seed)); }, py::arg("seed"),
       "Gives the calling thread a generator of its own, with this seed, for where no generator is named.");
+  m.def("_use_pytorch_streams", &use_pytorch_streams, guard, py::arg("enabled"),
+        "Chooses PyTorch's numbers or Philox's for generators that are made or seeded from here on.");
+  m.def("_uses_pytorch_streams", &uses_pytorch_streams, "True if new generators draw PyTorch's numbers.");
   py::class_<RandomPlace>(m, "_RandomPlace", "Where numbers are drawn, to draw the same ones again.");
   m.def("_random_place", &random_place, "Where the thread's default generator is, or the CUDA graph it captures.");
   m.def("_draw_again", &draw_again, py::arg("place"), "Draws the numbers that follow a place, until `_go_on`.");

@@ -4,7 +4,15 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from flambeau._core import Generator, Tensor, _draw_again, _go_on, _random_place, default_generator
+from flambeau._core import (
+    Generator,
+    Tensor,
+    _draw_again,
+    _go_on,
+    _random_place,
+    _use_pytorch_streams,
+    default_generator,
+)
 
 __all__ = [
     "default_generator",
@@ -14,7 +22,37 @@ __all__ = [
     "manual_seed",
     "seed",
     "set_rng_state",
+    "use_pytorch_streams",
 ]
+
+
+def use_pytorch_streams(enabled: bool = True) -> None:
+    """Draw the numbers on the CPU that PyTorch 2.13 draws from the same seed, or flambeau's own again.
+
+    flambeau's generators are counter-based (Philox): each thread computes its part of the numbers. PyTorch's CPU
+    generator is sequential (MT19937), and its operators take numbers in the order of memory. While this is enabled,
+    ``manual_seed(0)`` followed by ``rand``, ``randn``, ``randperm``, dropout, initialisers, samplers of data loaders
+    and so on gives PyTorch's values: bit for bit where both compute them alike, else within a rounding. The state of
+    a generator then has PyTorch's 5056 bytes. Numbers on GPUs stay those of Philox, which differ from PyTorch's.
+
+    It holds for generators that are made or seeded afterwards. A change starts the default generator anew from its
+    seed; a call that changes nothing does nothing. ``flambeau.torch.install()`` enables it.
+
+    Args:
+        enabled: True for PyTorch's numbers, False for flambeau's.
+    Source: Matsumoto and Nishimura 1998, doi:10.1145/272991.272995; the values are those that PyTorch's builds for
+        processors with AVX2 give.
+
+    >>> import flambeau
+    >>> flambeau.random.use_pytorch_streams()
+    >>> generator = flambeau.manual_seed(0)
+    >>> flambeau.rand(3)
+    tensor([0.4963, 0.7682, 0.0885])
+    >>> flambeau.random.use_pytorch_streams(False)
+    """
+    if not isinstance(enabled, bool):
+        raise TypeError(f"use_pytorch_streams: enabled must be a bool, got {enabled!r}")
+    _use_pytorch_streams(enabled)
 
 
 def manual_seed(seed: int) -> Generator:
@@ -73,12 +111,13 @@ def fork_rng(
 
     ``devices`` and ``device_type`` name GPUs whose generators are restored as well: theirs is the default generator.
     """
-    state = get_rng_state()
+    state, counters = get_rng_state(), default_generator._get_counters()
     try:
         yield
     finally:
         if enabled:
             set_rng_state(state)
+            default_generator._set_counters(counters)
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 // Gathers one instruction set's kernels into the tables.
 #include "kernels/layers/networks.h"
 #include "kernels/narrow_table.h"
+#include "kernels/twister_table.h"
 
 #define FLAMBEAU_TEXT_(x) #x
 #define FLAMBEAU_TEXT(x) FLAMBEAU_TEXT_(x)
@@ -27,6 +28,7 @@ void fill_direct_convolution(Table&);
 void fill_factorization(Table&);
 void fill_jacobi(Table&);
 void fill_fourier(Table&);
+void fill_twister(TwisterTable&);
 void fill_distances(NetworkTable&);
 void fill_pools(NetworkTable&);
 void fill_recurrent(NetworkTable&);
@@ -54,7 +56,7 @@ const NetworkTable* network_table() {
   return &table;
 }
 
-Table make_table(NarrowTable& narrow) {
+Table make_table(NarrowTable& narrow, TwisterTable& twister) {
   Table table{};
   table.name = FLAMBEAU_TEXT(FLAMBEAU_ISA);
 #define FAMILY(name) fill_##name(table, narrow);
@@ -78,6 +80,7 @@ Table make_table(NarrowTable& narrow) {
   fill_jacobi(table);
   table.networks = network_table();
   fill_fourier(table);
+  fill_twister(twister);
   return table;
 }
 

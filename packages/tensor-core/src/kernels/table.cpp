@@ -1,14 +1,15 @@
 // Chooses the instruction set, once.
 #include "kernels/narrow_table.h"
+#include "kernels/twister_table.h"
 
 #include <cstdlib>
 #include <string_view>
 
 namespace flambeau::kernels {
 
-#define FLAMBEAU_DECLARE(isa)            \
-  namespace isa {                        \
-  Table make_table(NarrowTable& narrow); \
+#define FLAMBEAU_DECLARE(isa)                                   \
+  namespace isa {                                               \
+  Table make_table(NarrowTable& narrow, TwisterTable& twister); \
   }
 FLAMBEAU_DECLARE(baseline)
 #ifdef FLAMBEAU_AVX2
@@ -25,7 +26,7 @@ void fill_special_scalar(Table& table, NarrowTable& narrow);
 namespace {
 
 // FLAMBEAU_ISA=baseline|avx2|avx512 asks for a lesser set than the processor has, for tests.
-Table choose(NarrowTable& narrow) {
+Table choose(NarrowTable& narrow, TwisterTable& twister) {
 #if defined(FLAMBEAU_AVX2) || defined(FLAMBEAU_AVX512)
   __builtin_cpu_init();
   const char* variable = std::getenv("FLAMBEAU_ISA");
@@ -35,19 +36,20 @@ Table choose(NarrowTable& narrow) {
 #ifdef FLAMBEAU_AVX512
   const bool has_avx512 = has_avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-  if (has_avx512 && wanted != "avx2" && wanted != "baseline") return avx512::make_table(narrow);
+  if (has_avx512 && wanted != "avx2" && wanted != "baseline") return avx512::make_table(narrow, twister);
 #endif
 #ifdef FLAMBEAU_AVX2
-  if (has_avx2 && wanted != "baseline") return avx2::make_table(narrow);
+  if (has_avx2 && wanted != "baseline") return avx2::make_table(narrow, twister);
 #endif
 #endif
-  return baseline::make_table(narrow);
+  return baseline::make_table(narrow, twister);
 }
 
 struct Tables {
   NarrowTable narrow{};
+  TwisterTable twister{};
   Table table;
-  Tables() : table(choose(narrow)) { scalar::fill_special_scalar(table, narrow); }
+  Tables() : table(choose(narrow, twister)) { scalar::fill_special_scalar(table, narrow); }
 };
 const Tables& tables() {
   static const Tables chosen;
@@ -58,5 +60,6 @@ const Tables& tables() {
 
 const Table& table() { return tables().table; }
 const NarrowTable& narrow_table() { return tables().narrow; }
+const TwisterTable& twister_table() { return tables().twister; }
 
 }  // namespace flambeau::kernels

@@ -15,7 +15,8 @@ inline bool is_weight(double x) { return x >= 0 && x <= std::numeric_limits<doub
 
 // Transformed rejection with squeeze: Hoermann 1993, "The transformed rejection method for generating Poisson random
 // variables", algorithm PTRS.
-inline double poisson_above_ten(ElementStream& stream, double rate) {
+template <class Stream>
+double poisson_above_ten(Stream& stream, double rate) {
   const double b = 0.931 + 2.53 * std::sqrt(rate), a = -0.059 + 0.02483 * b, log_rate = std::log(rate),
                inverse_alpha = 1.1239 + 1.1328 / (b - 3.4), v_r = 0.9277 - 3.6224 / (b - 2);
   for (;;) {

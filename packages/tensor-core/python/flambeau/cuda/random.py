@@ -1,6 +1,7 @@
 """Random numbers on GPUs, which are the CPU's: there is one default generator, whatever the device.
 
-A program draws the same numbers on a GPU as on the CPU, and what is seeded here is what ``flambeau.manual_seed`` seeds.
+A program draws the same numbers on a GPU as on the CPU (unless ``flambeau.random.use_pytorch_streams`` has chosen
+PyTorch's for the CPU), and what is seeded here is what ``flambeau.manual_seed`` seeds.
 """
 
 from __future__ import annotations
@@ -41,22 +42,22 @@ def initial_seed() -> int:
 def get_rng_state(device: Any = "cuda") -> Tensor:
     """The default generator's state, a uint8 tensor on the CPU."""
     index_of(device)
-    return random.get_rng_state()
+    return random.default_generator._get_counters()
 
 
 def set_rng_state(new_state: Tensor, device: Any = "cuda") -> None:
     """Restores the default generator's state."""
     index_of(device)
-    random.set_rng_state(new_state)
+    random.default_generator._set_counters(new_state)
 
 
 def get_rng_state_all() -> list[Tensor]:
     """The default generator's state, once for each GPU."""
-    return [random.get_rng_state() for _ in range(device_count())]
+    return [random.default_generator._get_counters() for _ in range(device_count())]
 
 
 def set_rng_state_all(new_states: Iterable[Tensor]) -> None:
     """Restores the default generator's state from the last of these."""
     for state in new_states:
         demand()
-        random.set_rng_state(state)
+        random.default_generator._set_counters(state)

@@ -9,6 +9,7 @@
 #include "cuda/runtime/devices.h"
 
 #include "flambeau/interpreter.h"
+#include "flambeau/pytorch_stream.h"
 
 namespace flambeau::cuda {
 
@@ -79,6 +80,7 @@ thread_local Again again;
 
 void move_generator(const RandomPlace& place) {
   Generator& g = default_generator();
+  if (place.stream) g.set_pytorch_stream(std::make_unique<PyTorchStream>(*place.stream));
   if (g.seed() == place.seed)
     g.reserve(int64_t(place.offset - g.offset()));  // which is not to set it
   else
@@ -127,10 +129,12 @@ namespace flambeau {
 RandomPlace random_place() {
   using cuda::again;
   const Generator& g = default_generator();
-  if (again.is_on) return {g.seed(), g.offset(), again.start, again.offset, true};
+  const PyTorchStream* const own = g.pytorch_stream();
+  auto stream = own ? std::make_shared<const PyTorchStream>(*own) : nullptr;
+  if (again.is_on) return {g.seed(), g.offset(), again.start, again.offset, true, std::move(stream)};
   if (const cuda::NumbersOfGraph* n = cuda::captured_numbers())
-    return {g.seed(), g.offset(), n->start, uint64_t(n->groups), false};
-  return {g.seed(), g.offset(), {}, 0, false};
+    return {g.seed(), g.offset(), n->start, uint64_t(n->groups), false, std::move(stream)};
+  return {g.seed(), g.offset(), {}, 0, false, std::move(stream)};
 }
 void draw_again(const RandomPlace& place) {
   cuda::move_generator(place);

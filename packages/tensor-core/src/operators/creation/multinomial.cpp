@@ -8,6 +8,7 @@
 #include "flambeau/operators.h"
 #include "flambeau/operators/sorting.h"
 #include "flambeau/parallel.h"
+#include "operators/random/pytorch_order.h"
 #include "tasks/sample_errors.h"
 
 namespace flambeau {
@@ -34,17 +35,13 @@ void with_replacement(const Tensor& weights, int64_t draws, int64_t* out, Genera
   });
 }
 
-// The largest quotients of weight and exponential number, in order: Efraimidis and Spirakis 2006.
-void without_replacement(const Tensor& weights, int64_t draws, int64_t* out, Generator* generator) {
-  const int64_t rows = weights.shape()[0], categories = weights.shape()[1];
-  const Tensor keys = empty(weights.shape(), Dtype::float64);
-  fill_exponential(keys, 1, generator);
+// The places of the largest keys of each row, in order.
+void largest_keys(const Tensor& keys, int64_t draws, int64_t* out) {
+  const int64_t rows = keys.shape()[0], categories = keys.shape()[1];
   parallel_items(rows, std::max<int64_t>(1, 1024 / (categories + 1)), [&](int64_t begin, int64_t end) {
     std::vector<int64_t> order(static_cast<size_t>(categories));
     for (int64_t row = begin; row < end; ++row) {
-      double* key = keys.data<double>() + row * categories;
-      const double* w = weights.data<double>() + row * categories;
-      for (int64_t i = 0; i < categories; ++i) key[i] = w[i] / key[i];
+      const double* key = keys.data<double>() + row * categories;
       std::iota(order.begin(), order.end(), 0);
       const auto larger = [key](int64_t a, int64_t b) { return key[a] > key[b] || (key[a] == key[b] && a < b); };
       if (draws < categories) std::nth_element(order.begin(), order.begin() + draws, order.end(), larger);
@@ -52,6 +49,14 @@ void without_replacement(const Tensor& weights, int64_t draws, int64_t* out, Gen
       std::copy(order.begin(), order.begin() + draws, out + row * draws);
     }
   });
+}
+
+// By quotients of weights and exponential numbers: Efraimidis and Spirakis 2006. They are numbers of the weights' dtype
+// where a stream of PyTorch's gives the exponential ones.
+void without_replacement(const Tensor& weights, int64_t draws, int64_t* out, Generator* generator) {
+  const Tensor numbers = empty_strided(weights.shape(), strides_like(weights, MemoryFormat::Preserve), weights.dtype());
+  fill_exponential(numbers, 1, generator);
+  largest_keys(contiguous(to(div(weights, numbers), Dtype::float64)), draws, out);
 }
 
 // Both on a GPU, whatever the weights: wrong ones give any of the categories.
@@ -102,7 +107,16 @@ Tensor multinomial(const Tensor& weights, int64_t draws, bool replacement, Gener
   }
   check_weights(rows);
   const Tensor out = empty(single ? Shape{draws} : Shape{rows.shape()[0], draws}, Dtype::int64);
-  if (out.numel()) (replacement ? with_replacement : without_replacement)(rows, draws, out.data<int64_t>(), generator);
+  if (!out.numel()) return out;
+  if (PyTorchStream* const stream = pytorch::stream_for(weights, generator)) {
+    const Tensor given = single ? unsqueeze(weights, 0) : weights;  // the quotients round in its dtype
+    if (replacement && draws > 1)
+      pytorch::draw_places(*stream, contiguous(given), draws, out.data<int64_t>());
+    else
+      without_replacement(given, draws, out.data<int64_t>(), generator);
+    return out;
+  }
+  (replacement ? with_replacement : without_replacement)(rows, draws, out.data<int64_t>(), generator);
   return out;
 }
 

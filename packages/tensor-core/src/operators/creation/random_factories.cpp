@@ -76,34 +76,11 @@ const Operator randint_operator({.signature = "randint(low=None, high=None, size
                                  .doc = "Uniform integers in [low, high); randint(high, size) starts at 0.",
                                  .forward = randint});
 
-// Upper end of the whole numbers that random_() draws: all that an integer dtype holds, or a floating one exactly.
-int64_t whole_numbers(Dtype d) {
-  require<NotImplementedError>(!is_complex(d), "\"random_\" not implemented for '", d, "'");
-  switch (d) {
-    case Dtype::bool_:
-      return 2;
-    case Dtype::uint8:
-    case Dtype::uint16:
-    case Dtype::uint32:
-      return int64_t(1) << (8 * item_size(d));
-    case Dtype::float16:
-      return (1 << 11) + 1;
-    case Dtype::bfloat16:
-      return (1 << 8) + 1;
-    case Dtype::float32:
-      return (1 << 24) + 1;
-    case Dtype::float64:
-      return (int64_t(1) << 53) + 1;
-    default:
-      return int64_t((uint64_t(1) << (8 * item_size(d) - 1)) - (item_size(d) == 8));
-  }
-}
-
 // The default () for `to` tells random_(to) from random_(from, None).
 Tensor random_(const Tensor& t, int64_t from, const NumberOrSizes& to, Generator* g) {
   const bool missing = to == NumberOrSizes(Shape());
   if (!to || (missing && from == 0))
-    fill_integers(t, from, whole_numbers(t.dtype()), g);
+    fill_whole_numbers(t, to ? std::nullopt : std::optional(from), g);
   else if (missing)
     fill_integers(t, 0, from, g);
   else
@@ -169,8 +146,8 @@ Tensor normal(const Operand& mean, const Operand& std, const std::optional<Shape
     require(!std.tensor || s.numel() == 0 || item(all(ge(s, 0), {}, false)).truth(),
             "normal expects all elements of std >= 0.0");
     out = empty(broadcast(m.shape(), s.shape()), m.dtype());
-    fill_normal(out, 0, 1, g);
-    out = to(add(mul(out, std), mean), m.dtype());
+    fill_normal(out, 0, std.tensor ? 1 : std.scalar.real(), g);
+    out = to(add(std.tensor ? mul(out, std) : out, mean), m.dtype());
   }
   if (recording(m, s))
     record("Normal", out, {&m, &s}, {}, [sizes = std::pair(m.shape(), s.shape())](const Context& c) {

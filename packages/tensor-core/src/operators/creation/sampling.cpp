@@ -10,6 +10,7 @@
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
 #include "operators/creation/gamma_variates.h"
+#include "operators/random/pytorch_order.h"
 #include "tasks/sample_errors.h"
 
 namespace flambeau {
@@ -45,6 +46,12 @@ Tensor in_double(const Tensor& t) {
   return contiguous(to(t, Dtype::float64));
 }
 
+// As PyTorch's samplers take it: in float64, or in float32 what is narrower.
+Tensor in_own_type(const Tensor& t) {
+  NoRecording off;
+  return contiguous(t.dtype() == Dtype::float64 ? t : to(t, Dtype::float32));
+}
+
 Tensor zeros_of(const Tensor& t) { return zeros(t.shape(), t.dtype()); }
 
 // The smallest positive number that dtype holds with all its digits.
@@ -66,7 +73,9 @@ Tensor poisson(const Tensor& rate, Generator* generator) {
                                rate.dtype());
   const Tensor rates = in_double(rate);
   require_rates(rates);
-  Tensor out = sample_each(kernels::Poisson(), rates, Tensor(), rate.dtype(), generator);
+  PyTorchStream* const stream = pytorch::stream_for(rate, generator);
+  Tensor out = stream ? to(pytorch::poisson(*stream, in_own_type(rate)), rate.dtype())
+                      : sample_each(kernels::Poisson(), rates, Tensor(), rate.dtype(), generator);
   if (recording(rate)) record("Poisson", out, {&rate}, {}, [](const Context& c) { c.set(0, zeros_of(c.gradient())); });
   return out;
 }
@@ -84,8 +93,10 @@ Tensor binomial(const Tensor& count, const Tensor& prob, Generator* generator) {
   require(count.dtype() == prob.dtype(), "binomial: count and prob must have one dtype, found ", count.dtype(), " and ",
           prob.dtype());
   const Shape shape = broadcast(count.shape(), prob.shape());
-  const Tensor counts = in_double(expand(detach(count), shape)), probs = in_double(expand(detach(prob), shape));
-  Tensor out = sample_each(kernels::Binomial(), counts, probs, count.dtype(), generator);
+  const Tensor counts = expand(detach(count), shape), probs = expand(detach(prob), shape);
+  PyTorchStream* const stream = pytorch::stream_for(count, generator);
+  Tensor out = stream ? to(pytorch::binomial(*stream, in_own_type(counts), in_own_type(probs)), count.dtype())
+                      : sample_each(kernels::Binomial(), in_double(counts), in_double(probs), count.dtype(), generator);
   if (recording(count, prob))
     record("Binomial", out, {&count, &prob}, {}, [](const Context& c) {
       for (int i : {0, 1})
@@ -108,8 +119,10 @@ Tensor standard_gamma(const Tensor& concentration, Generator* generator) {
   require<NotImplementedError>(is_floating(concentration.dtype()),
                                "_standard_gamma is implemented for floating-point tensors, got ",
                                concentration.dtype());
-  Tensor out = sample_each(kernels::Gamma(), in_double(concentration), Tensor(), concentration.dtype(), generator,
-                           smallest_normal(concentration.dtype()));
+  PyTorchStream* const stream = pytorch::stream_for(concentration, generator);
+  Tensor out = stream ? to(pytorch::standard_gamma(*stream, in_own_type(concentration)), concentration.dtype())
+                      : sample_each(kernels::Gamma(), in_double(concentration), Tensor(), concentration.dtype(),
+                                    generator, smallest_normal(concentration.dtype()));
   if (recording(concentration))
     record("StandardGamma", out, {&concentration}, {&concentration, &out},
            [](const Context& c) { c.set(0, mul(c.gradient(), standard_gamma_grad(c.saved(0), c.saved(1)))); });
@@ -151,7 +164,13 @@ namespace {
 Tensor dirichlet_points(const Tensor& concentration, Generator* generator) {
   NoRecording off;
   const Dtype dtype = concentration.dtype();
-  const Tensor point = to(softmax(standard_log_gamma(concentration, generator), -1, {}), dtype);
+  Tensor point;
+  if (PyTorchStream* const stream = pytorch::stream_for(concentration, generator)) {
+    const Tensor gammas = pytorch::standard_gamma(*stream, in_double(concentration));
+    point = to(div(gammas, sum(gammas, Shape{-1}, true, std::nullopt)), dtype);
+  } else {
+    point = to(softmax(standard_log_gamma(concentration, generator), -1, {}), dtype);
+  }
   // Where a density may be infinite or none: not at 0, and not at 1 but for its last digit.
   const double last = dtype == Dtype::float64   ? 0x1p-53
                       : dtype == Dtype::float32 ? 0x1p-24

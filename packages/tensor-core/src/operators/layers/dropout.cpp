@@ -4,6 +4,8 @@
 #include "flambeau/operators/networks.h"
 #include "flambeau/parallel.h"
 #include "kernels/table.h"
+#include "kernels/twister_table.h"
+#include "operators/random/pytorch_order.h"
 
 namespace flambeau {
 
@@ -43,6 +45,43 @@ Tensor apply_mask(const Tensor& t, double p, const cuda::Drawn& drawn) {
   return out;
 }
 
+// A stream of PyTorch's does not draw the same mask again, so it is kept: a byte for each element, in the order of the
+// input's memory. As in PyTorch the input is multiplied by 1 / (1 - p), rounded to its dtype, or by 0.
+Tensor multiplied(const Tensor& t, double p, const Tensor& mask) {
+  Tensor out;
+  {
+    NoRecording off;
+    const bool in_double = t.dtype() == Dtype::float64;
+    const Dtype type = in_double ? Dtype::float64 : Dtype::float32;
+    const Tensor x = contiguous(to(t, type)), result = empty(t.shape(), type);
+    double factor = in_double ? 1 / (1 - p) : double(1.0f / float(1 - p));
+    if (t.dtype() != type)
+      dispatch(t.dtype(), [&](auto tag) {
+        factor = double(convert<float>(convert<typename decltype(tag)::type>(float(factor))));
+      });
+    const int64_t size = item_size(type);
+    parallel_for(t.numel(), 16384, [&](int64_t begin, int64_t end) {
+      kernels::twister_table().masked[in_double](result.bytes() + begin * size, x.bytes() + begin * size,
+                                                 mask.data<uint8_t>() + begin, end - begin, factor);
+    });
+    out = to(result, t.dtype());
+  }
+  if (recording(t))
+    record("Dropout", out, {&t}, {&mask}, [p](const Context& c) { c.set(0, multiplied(c.gradient(), p, c.saved(0))); });
+  return out;
+}
+
+Tensor drop_from_stream(const Tensor& input, double p, PyTorchStream& stream) {
+  const Tensor mask = empty(input.shape(), Dtype::uint8);
+  pytorch::fill_bernoulli(stream, mask, 1 - p);
+  if (input.is_contiguous()) return multiplied(input, p, mask);
+  const Shape order = pytorch::memory_order(input);
+  Shape inverse(order.size());
+  for (size_t i = 0; i < order.size(); ++i) inverse[size_t(order[i])] = int64_t(i);
+  const Tensor in_order = permute(input, order);
+  return permute(multiplied(in_order, p, view(mask, in_order.shape())), inverse);
+}
+
 }  // namespace
 
 Tensor dropout(const Tensor& input, double p, bool training, Generator* generator) {
@@ -52,6 +91,7 @@ Tensor dropout(const Tensor& input, double p, bool training, Generator* generato
   require<NotImplementedError>(is_inexact(input.dtype()), "\"dropout\" not implemented for '", input.dtype(), "'");
   if (!training || p == 0) return input;
   if (p == 1) return mul(input, 0.0);
+  if (PyTorchStream* const stream = pytorch::stream_for(input, generator)) return drop_from_stream(input, p, *stream);
   constexpr int64_t kChunk = 16 * kernels::kGroup;
   const int64_t chunks = (input.numel() + kChunk - 1) / kChunk;
   return apply_mask(input, p, cuda::take_groups(generator, chunks * 16, input));

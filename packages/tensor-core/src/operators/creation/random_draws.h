@@ -1,0 +1,89 @@
+// How fills draw random words and write what they make of them: by Philox, on the CPU or a GPU, or from a stream of
+// PyTorch's. Internal.
+#pragma once
+
+#include <algorithm>
+#include <limits>
+
+#include "cuda/random.h"
+#include "flambeau/operators.h"
+#include "flambeau/parallel.h"
+#include "kernels/table.h"
+#include "operators/random/pytorch_order.h"
+
+namespace flambeau::drawing {
+
+inline constexpr int64_t kGroups = 16;
+inline constexpr int64_t kWords = kGroups * kernels::kGroup;
+
+// How much n elements take out of the stream: a whole number of times kGroups.
+inline int64_t groups_for(int64_t n, int64_t words_each) {
+  const int64_t chunk = kWords / words_each;
+  return (n + chunk - 1) / chunk * kGroups;
+}
+
+// Calls block(words, first element, count) for the elements [0, n), where `words_each` words make one element.
+template <class F>
+void draw(int64_t n, int64_t words_each, Generator* generator, F&& block) {
+  const int64_t chunk = kWords / words_each, chunks = (n + chunk - 1) / chunk;
+  Generator& g = generator ? *generator : default_generator();
+  const uint64_t seed = g.seed(), offset = g.reserve(groups_for(n, words_each));
+  parallel_items(chunks, 16, [&](int64_t begin, int64_t end) {
+    alignas(64) uint32_t words[kWords];
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t count = std::min(chunk, n - i * chunk);
+      const int64_t groups = (count * words_each + kernels::kGroup - 1) / kernels::kGroup;
+      kernels::table().random_bits(words, groups, seed, offset + uint64_t(i * kGroups));
+      block(words, i * chunk, count);
+    }
+  });
+}
+
+// Runs body(tensor) on contiguous memory: `target` itself, or a buffer that is copied to it.
+template <class F>
+void on_contiguous(const Tensor& target, F&& body) {
+  const Tensor buffer = target.is_contiguous() ? target : empty(target.shape(), target.dtype());
+  body(buffer);
+  if (!buffer.same(target)) copy_values(target, buffer);
+}
+
+// Fills `t` in place: by from_stream(tensor, stream) in the order of its memory where the generator has a stream of
+// PyTorch's, else by body(tensor).
+template <class Stream, class F>
+void in_place(const Tensor& t, const char* name, const char* node, Generator* generator, Stream&& from_stream,
+              F&& body) {
+  begin_inplace(t, name);
+  if (!t.is_meta()) {
+    if (PyTorchStream* const stream = pytorch::stream_for(t, generator))
+      on_contiguous(t.is_contiguous() ? t : permute(detach(t), pytorch::memory_order(t)),
+                    [&](const Tensor& out) { from_stream(out, *stream); });
+    else
+      on_contiguous(t, body);
+  }
+  forget_history(t, node);
+}
+
+inline uint64_t wide(const uint32_t* words) { return uint64_t(words[0]) << 32 | words[1]; }
+inline double unit(const uint32_t* words) { return double(wide(words) >> 11) * 0x1p-53; }  // [0, 1)
+
+// draw() on a GPU, into a tensor there; `words` words an element.
+inline void draw_there(cuda::Distribution kind, const Tensor& out, int64_t words, Generator* generator,
+                       std::initializer_list<double> numbers, uint64_t threshold = 0, uint64_t range = 0,
+                       const Tensor& in = {}) {
+  const cuda::Drawn drawn = cuda::take_groups(generator, groups_for(out.numel(), words), out);
+  cuda::draw(kind, out, in, words, drawn, numbers, threshold, range);
+}
+
+// Largest finite number, and how many digits a whole number may have and be exact.
+struct Limits {
+  double largest;
+  int digits;
+};
+inline Limits limits(Dtype d) {
+  if (d == Dtype::float16) return {65504.0, 11};
+  if (d == Dtype::bfloat16) return {0x1.FEp127, 8};
+  return d == Dtype::float32 ? Limits{std::numeric_limits<float>::max(), 24}
+                             : Limits{std::numeric_limits<double>::max(), 53};
+}
+
+}  // namespace flambeau::drawing
