@@ -138,3 +138,61 @@ def test_seeds_and_generators_repeat():
 def test_trunc_normal_between_far_limits_draws_no_limit(dtype):
     drawn = nn.init.trunc_normal_(fb.empty(200_000, dtype=dtype), std=0.02)
     assert drawn.abs().max() < 0.02 * 6 and abs(drawn.float().std().item() - 0.02) < 5e-4
+
+
+# Values of PyTorch 2.13.0 after torch.manual_seed(0).
+PYTORCH = {
+    "Linear": (
+        lambda: nn.Linear(3, 2).weight.detach(),
+        [
+            [-0.004322517663240433, 0.3097158372402191, -0.4751853346824646],
+            [-0.4248946011066437, -0.2223689705133438, 0.15482072532176971],
+        ],
+    ),
+    "trunc_normal_": (
+        lambda: init.trunc_normal_(fb.empty(2, 3)),
+        [
+            [1.5409960746765137, -0.293428897857666, -0.7192575931549072],
+            [0.5684312582015991, -1.0845223665237427, -1.3985954523086548],
+        ],
+    ),
+    "kaiming_normal_": (
+        lambda: init.kaiming_normal_(fb.empty(2, 3)),
+        [
+            [1.2582180500030518, -0.23958370089530945, -1.7789740562438965],
+            [0.4641222059726715, -0.8855087757110596, -1.1419483423233032],
+        ],
+    ),
+    "xavier_uniform_": (
+        lambda: init.xavier_uniform_(fb.empty(2, 3)),
+        [
+            [-0.008201400749385357, 0.5876445174217224, -0.9016007781028748],
+            [-0.8061808347702026, -0.4219154715538025, 0.29375168681144714],
+        ],
+    ),
+    "orthogonal_": (
+        lambda: init.orthogonal_(fb.empty(2, 3)),
+        [
+            [0.5739809274673462, -0.10929460823535919, -0.8115421533584595],
+            [-0.3454151153564453, -0.9308826923370361, -0.11893554031848907],
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PYTORCH)
+def test_values_from_a_seed_are_those_of_pytorch(name):
+    draw, expected = PYTORCH[name]
+    fb.random.use_pytorch_streams()
+    try:
+        fb.manual_seed(0)
+        np.testing.assert_allclose(draw().numpy(), np.array(expected), rtol=1e-6)
+    finally:
+        fb.random.use_pytorch_streams(False)
+
+
+def test_trunc_normal_in_a_tail_follows_the_density():
+    drawn = init.trunc_normal_(fb.empty(100_000), a=1.0, b=1.2)  # 4.4 % of the normal distribution
+    assert 1 <= drawn.min() < 1.001 and 1.199 < drawn.max() <= 1.2
+    # Mean of the normal distribution between the limits, by the densities there and the probability: 1.09634.
+    np.testing.assert_allclose(drawn.mean().item(), 1.09634, atol=5e-4)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import flambeau
-from flambeau import Tensor, _suggestions, finfo, no_grad, randperm
+from flambeau import Tensor, _suggestions, no_grad, randperm
 from flambeau import eye as identity
 
 __all__ = [
@@ -162,7 +162,8 @@ def trunc_normal_(
 ) -> Tensor:
     """Draw from the normal distribution, restricted to ``[a, b]``.
 
-    The inverse of the distribution function, at uniform numbers between its values at both limits.
+    Numbers that are rejected are drawn again: of the normal distribution, or, where less than 0.3 of it lies between
+    the limits, of the uniform one.
 
     >>> bool((nn.init.trunc_normal_(fb.empty(100)).abs() <= 2).all())
     True
@@ -173,11 +174,36 @@ def trunc_normal_(
             "The distribution of values may be incorrect.",
             stacklevel=2,
         )
-    most = 1 - finfo(tensor.dtype).eps / 2  # 1 is the function's value at infinity alone
-    low, high = (max(-most, min(most, math.erf((limit - mean) / (std * math.sqrt(2.0))))) for limit in (a, b))
+    if tensor.is_meta or tensor.numel() == 0:
+        return tensor
+    below, above = (math.erf((limit - mean) / (std * math.sqrt(2.0))) / 2 for limit in (a, b))
+    redraw = _normal_between if above - below > 0.3 else _uniform_by_density
     with no_grad():
-        drawn = tensor.new_empty(tensor.shape).uniform_(low, high, **_options(generator))
-        return tensor.copy_(drawn.erfinv_().mul_(std * math.sqrt(2.0)).add_(mean).clamp_(min=a, max=b))
+        return redraw(tensor, mean, std, a, b, _options(generator))
+
+
+def _normal_between(tensor: Tensor, mean: float, std: float, a: float, b: float, options: dict[str, Any]) -> Tensor:
+    low, high = (tensor.new_tensor(limit).item() for limit in (a, b))  # as the dtype holds them
+    tensor.normal_(mean, std, **options)
+    while (outside := (tensor < low) | (tensor > high)).any():
+        tensor.copy_(flambeau.where(outside, flambeau.empty_like(tensor).normal_(mean, std, **options), tensor))
+    return tensor
+
+
+def _uniform_by_density(tensor: Tensor, mean: float, std: float, a: float, b: float, options: dict[str, Any]) -> Tensor:
+    """Accept uniform numbers with probabilities in proportion to the density there: von Neumann 1951."""
+    highest = -0.5 * ((max(a, min(mean, b)) - mean) / std) ** 2
+
+    def rejected(candidates: Tensor) -> Tensor:
+        density = candidates.sub(mean).div_(std).pow_(2).mul_(-0.5).sub_(highest)
+        return flambeau.empty_like(tensor).uniform_(**options).log_() > density
+
+    pending = rejected(tensor.uniform_(a, b, **options))
+    while pending.any():
+        candidates = flambeau.empty_like(tensor).uniform_(a, b, **options)
+        tensor.copy_(flambeau.where(pending, candidates, tensor))
+        pending = pending & rejected(candidates)
+    return tensor
 
 
 def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tensor:
@@ -196,8 +222,8 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tenso
         return tensor
     with no_grad():
         rows, columns = tensor.flatten(1).shape
-        drawn = tensor.detach().new_empty(max(rows, columns), min(rows, columns)).normal_(0, 1, **_options(generator))
-        q, r = flambeau.linalg.qr(drawn)
+        drawn = tensor.detach().new_empty(rows, columns).normal_(0, 1, **_options(generator))
+        q, r = flambeau.linalg.qr(drawn if rows >= columns else drawn.T)
         q = q * r.diagonal().sign()  # so that the distribution is uniform
         return tensor.copy_((q if rows >= columns else q.T).reshape(tensor.shape) * gain)
 

@@ -183,7 +183,7 @@ def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: floa
     """
     if eps != 1e-10:
         warnings.warn("`eps` parameter is deprecated and has no effect.", stacklevel=2)
-    exponential = -flambeau.rand_like(logits.detach()).clamp(min=flambeau.finfo(logits.dtype).tiny).log()
+    exponential = flambeau.empty_like(logits.detach(), memory_format=flambeau.contiguous_format).exponential_()
     soft = ((logits - exponential.log()) / tau).softmax(dim)
     if not hard:
         return soft
