@@ -35,20 +35,20 @@ class Recipe:
     batch_size: int | None  # of a stream
     drop_last: bool  # of a stream
 
-    def fetcher(self, seeds: _seeds.Seeds) -> Fetcher:
+    def fetcher(self, seeds: _seeds.Seeds | None) -> Fetcher:
         return StreamFetcher(self) if isinstance(self.dataset, IterableDataset) else IndexFetcher(self, seeds)
 
 
 class IndexFetcher:
-    """Reads samples by index."""
+    """Reads samples by index; without ``seeds``, none is seeded."""
 
-    def __init__(self, recipe: Recipe, seeds: _seeds.Seeds) -> None:
+    def __init__(self, recipe: Recipe, seeds: _seeds.Seeds | None) -> None:
         self._recipe = recipe
         self._epoch_seed = 0
         self._indices: Any = None
         pure = _draws_nothing(recipe.dataset) and recipe.collate_fn in (default_collate, default_convert)
         self._seeds = None if pure else seeds
-        self.seeded = not pure
+        self.seeded = self._seeds is not None
 
     def begin(self, epoch_seed: int) -> None:
         self._epoch_seed = epoch_seed

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
-from ._tensors import HAS_TENSORS, draw_integer
+from ._tensors import HAS_TENSORS, PyTorchDraws, draw_integer, draw_long, draws_as_pytorch
 
 _SEEDS = 2**63 - 1
 
@@ -41,20 +41,45 @@ def keep_generator(generator: Generator) -> np.random.Generator | TensorGenerato
     raise TypeError(_NOT_A_GENERATOR.format(or_tensors=or_tensors, found=type(generator).__name__))
 
 
-def begin_draw(generator: np.random.Generator | TensorGenerator | None) -> np.random.Generator:
-    """The NumPy generator to draw one epoch from.
+class Draws(Protocol):
+    """Orders and choices: a NumPy generator, or PyTorch's way to draw them."""
+
+    def permutation(self, size: int) -> np.ndarray: ...
+
+    def integers(self, high: int, size: int) -> np.ndarray: ...
+
+
+def begin_draw(generator: np.random.Generator | TensorGenerator | None, direct: bool = False) -> Any:
+    """Return what to draw one epoch from, a :class:`Draws`.
 
     A NumPy generator is itself. A ``flambeau.Generator`` is asked for one number, which seeds the epoch; None asks
     flambeau's default generator (``flambeau.manual_seed`` decides) or, without tensor-core, NumPy's global state
     (``numpy.random.seed`` decides).
+
+    A ``flambeau.Generator`` that draws PyTorch's numbers draws the epoch itself. The default one seeds a generator for
+    the epoch, as PyTorch's ``RandomSampler`` does, or also draws itself if ``direct``.
     """
-    return generator if isinstance(generator, np.random.Generator) else np.random.default_rng(draw_seed(generator))
+    if isinstance(generator, np.random.Generator):
+        return generator
+    if draws_as_pytorch(generator):
+        return PyTorchDraws(generator) if direct or generator is not None else PyTorchDraws.seeded(draw_long(None))
+    return np.random.default_rng(draw_seed(generator))
+
+
+def choose(draws: Any, weights: np.ndarray, size: int, replace: bool) -> np.ndarray:
+    """Draw indices with the given weights."""
+    if isinstance(draws, PyTorchDraws):
+        return draws.choice(weights, size, replace)
+    drawn: np.ndarray = draws.choice(len(weights), size, replace=replace, p=weights / weights.sum())
+    return drawn
 
 
 def draw_seed(generator: np.random.Generator | TensorGenerator | None) -> int:
     """One number to seed an epoch with."""
     if isinstance(generator, np.random.Generator):
         return int(generator.integers(_SEEDS))
+    if draws_as_pytorch(generator):
+        return draw_long(generator)
     if HAS_TENSORS:
         return draw_integer(_SEEDS, generator)
     return int(np.random.randint(_SEEDS, dtype=np.int64))

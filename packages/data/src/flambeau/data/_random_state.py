@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ._tensors import default_generator
+from ._tensors import default_generator, set_state, state_of
 
 # Note [Marks]
 # ~~~~~~~~~~~~
@@ -62,8 +62,7 @@ def _numpy_mark() -> bytes | str:
 
 
 def _tensor_state() -> tuple[Any, Any] | None:
-    """The seed and how far its numbers were read: all there is to a flambeau generator."""
-    return None if default_generator is None else (default_generator.initial_seed(), default_generator.get_offset())
+    return None if default_generator is None else state_of(default_generator)
 
 
 def mark() -> Mark:
@@ -81,9 +80,7 @@ def restore(saved: tuple[Any, Any, Any]) -> None:
     random.setstate(saved[0])
     np.random.set_state(saved[1])
     if default_generator is not None:
-        seed, offset = saved[2]
-        default_generator.manual_seed(seed)
-        default_generator.set_offset(offset)
+        set_state(default_generator, saved[2])
 
 
 def shared_mark() -> tuple[Any, Any]:

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from . import _random, _random_state
+from . import _random, _random_state, _tensors
 from .sampler import Slices
 
 State: TypeAlias = dict[str, Any]
@@ -19,7 +19,7 @@ def generator_state(generator: Any) -> Mapping[str, Any] | list[Any]:
     """What there is to know of a generator, in Python's types."""
     if isinstance(generator, np.random.Generator):
         return generator.bit_generator.state
-    return [generator.initial_seed(), generator.get_offset()]
+    return list(_tensors.state_of(generator))
 
 
 def _set_generator_state(generator: Any, state: Any) -> None:
@@ -31,8 +31,7 @@ def _set_generator_state(generator: Any, state: Any) -> None:
     if isinstance(state, dict):
         generator.bit_generator.state = state
     else:
-        seed, offset = state
-        generator.manual_seed(seed).set_offset(offset)
+        _tensors.set_state(generator, state)
 
 
 class Beginning:

@@ -122,9 +122,67 @@ def _put_together(values: np.ndarray, half: bool, requires_grad: bool) -> Column
     return tensor.requires_grad_() if requires_grad else tensor
 
 
+def draws_as_pytorch(generator: Any = None) -> bool:
+    """Return True if a generator, flambeau's default one if None, draws PyTorch's numbers."""
+    return getattr(default_generator if generator is None else generator, "algorithm", None) == "mt19937"
+
+
 def draw_integer(high: int, generator: object) -> int:
     """One number in ``[0, high)`` from a ``flambeau.Generator``, or from flambeau's default one if None."""
     return int(_flambeau.randint(0, high, (1,), generator=generator).item())
+
+
+def draw_long(generator: object) -> int:
+    """Draw a seed as PyTorch's samplers and loaders do: any int64 that is not negative."""
+    return int(_flambeau.empty((), dtype=_flambeau.int64).random_(generator=generator).item())
+
+
+class PyTorchDraws:
+    """Orders and choices as PyTorch's samplers draw them, with the methods of NumPy's generators that those here use.
+
+    Args:
+        generator: a ``flambeau.Generator`` or None, the default one, that draws PyTorch's numbers.
+    """
+
+    def __init__(self, generator: Any) -> None:
+        self._generator = generator
+
+    @classmethod
+    def seeded(cls, seed: int) -> PyTorchDraws:
+        """Draw from a generator that nothing else draws from."""
+        return cls(_flambeau.Generator().manual_seed(seed))
+
+    def permutation(self, size: int) -> np.ndarray:
+        order: np.ndarray = _flambeau.randperm(size, generator=self._generator).numpy()
+        return order
+
+    def integers(self, high: int, size: int) -> np.ndarray:
+        drawn: np.ndarray = _flambeau.randint(0, high, (size,), generator=self._generator).numpy()
+        return drawn
+
+    def choice(self, weights: np.ndarray, size: int, replace: bool) -> np.ndarray:
+        given = _flambeau.from_numpy(weights)
+        drawn: np.ndarray = _flambeau.multinomial(given, size, replace, generator=self._generator).numpy()
+        return drawn
+
+
+def state_of(generator: Any) -> tuple[Any, Any]:
+    """Return all there is to a ``flambeau.Generator``, in Python's types: the seed and how far its numbers were read,
+    or the name of PyTorch's algorithm and the state.
+    """
+    if generator.algorithm == "mt19937":
+        return "mt19937", generator.get_state().numpy().tobytes().hex()
+    return generator.initial_seed(), generator.get_offset()
+
+
+def set_state(generator: Any, state: Sequence[Any]) -> None:
+    """Set a ``flambeau.Generator`` to what ``state_of`` returned."""
+    kind, value = state
+    if kind == "mt19937":
+        generator.set_state(_flambeau.from_numpy(np.frombuffer(bytearray.fromhex(value), dtype=np.uint8)))
+    else:
+        counters = np.array([kind, value], dtype=np.uint64).view(np.uint8)
+        generator.set_state(_flambeau.from_numpy(counters))
 
 
 def seed_this_thread(seed: int) -> None:

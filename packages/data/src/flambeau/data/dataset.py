@@ -263,7 +263,7 @@ def random_split(dataset: Any, lengths: Sequence[float], generator: _random.Gene
             warnings.warn(
                 f"Length of split at index {place} is 0. This might result in an empty dataset.", stacklevel=2
             )
-    rng = _random.begin_draw(_random.keep_generator(generator))
+    rng = _random.begin_draw(_random.keep_generator(generator), direct=True)
     order = rng.permutation(len(dataset)).tolist()
     ends = list(itertools.accumulate(sizes))
     return [Subset(dataset, order[end - size : end]) for size, end in zip(sizes, ends, strict=True)]

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sized
 
 import numpy as np
 
+from . import _tensors
 from .sampler import Sampler, check_positive
 
 _NEEDS_BOTH = (
@@ -81,7 +82,9 @@ class DistributedSampler(Sampler[int]):
     def __iter__(self) -> Iterator[int]:
         size = len(self.dataset)
         order = np.arange(size)
-        if self.shuffle:
+        if self.shuffle and _tensors.draws_as_pytorch():
+            order = _tensors.PyTorchDraws.seeded(self.seed + self.epoch).permutation(size)
+        elif self.shuffle:
             order = np.random.default_rng([self.seed, self.epoch]).permutation(size)
         everyone = order[: self.total_size] if self.drop_last else np.resize(order, self.total_size)
         return iter(everyone[self.rank :: self.num_replicas].tolist())

@@ -26,7 +26,9 @@ class DataLoader(Generic[T_co]):
 
     Each ``iter(loader)`` is a pass over the dataset; shuffling draws a different order for each. Samples, order and
     random augmentations are decided by ``generator`` alone, for any number of workers: before a sample is read, the
-    generators of Python, NumPy and flambeau are seeded from the pass and the sample's index.
+    generators of Python, NumPy and flambeau are seeded from the pass and the sample's index. After
+    ``flambeau.random.use_pytorch_streams()``, order and seeds are drawn as PyTorch draws them, and without workers
+    samples are read with the generators of the program, as PyTorch does.
 
     Args:
         dataset: anything with ``__getitem__`` and ``__len__``, or an IterableDataset.
@@ -157,7 +159,8 @@ class DataLoader(Generic[T_co]):
         beginning, delivered, epoch_seed, requests = self._begin_or_resume(state)
         current: Epoch
         if self.num_workers == 0:
-            current = SerialEpoch(self._recipe().fetcher(self._seeds), requests, epoch_seed)
+            seeds = None if _tensors.draws_as_pytorch() else self._seeds  # PyTorch reads with the program's generators
+            current = SerialEpoch(self._recipe().fetcher(seeds), requests, epoch_seed)
         else:
             current = ParallelEpoch(
                 self._take_workers(),
@@ -251,6 +254,9 @@ class DataLoader(Generic[T_co]):
             return None
 
     def _begin(self) -> tuple[int, Iterator[Any]]:
+        if _tensors.draws_as_pytorch():
+            requests = self._requests()  # before the seed, in case that a sampler draws at once
+            return _random.draw_seed(self.generator), requests
         return _random.draw_seed(self.generator), self._requests()
 
     def _begin_or_resume(self, state: _state.State | None) -> tuple[_state.Beginning, int, int, Iterator[Any]]:

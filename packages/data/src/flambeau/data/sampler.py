@@ -8,7 +8,7 @@ from typing import Any, Generic
 
 import numpy as np
 
-from . import _random
+from . import _random, _tensors
 from ._typing import T_co
 
 
@@ -93,13 +93,16 @@ class RandomSampler(Sampler[int]):
             drawn = rng.integers(size, size=count) if self.replacement else rng.permutation(size)[:count]
             yield from drawn.tolist()
             left -= count
+        if size and not self.replacement and self.num_samples % size == 0 and _tensors.draws_as_pytorch(self.generator):
+            rng.permutation(size)  # PyTorch draws the rest of the samples from one more order, even if there is none
 
     def order(self) -> np.ndarray | None:
         """All indices at once; None where they are drawn piece by piece."""
         size = len(self.data_source)
-        if self.replacement or self.num_samples > size:
-            return None
-        return _random.begin_draw(self.generator).permutation(size)[: self.num_samples]
+        if self.replacement or self.num_samples > size or _tensors.draws_as_pytorch(self.generator):
+            return None  # PyTorch draws when the first index is asked for
+        order: np.ndarray = _random.begin_draw(self.generator).permutation(size)[: self.num_samples]
+        return order
 
     def __len__(self) -> int:
         return self.num_samples
@@ -117,7 +120,7 @@ class SubsetRandomSampler(Sampler[int]):
         self.generator = _random.keep_generator(generator)
 
     def __iter__(self) -> Iterator[int]:
-        order = _random.begin_draw(self.generator).permutation(len(self.indices))
+        order = _random.begin_draw(self.generator, direct=True).permutation(len(self.indices))
         return (self.indices[position] for position in order.tolist())
 
     def __len__(self) -> int:
@@ -157,10 +160,8 @@ class WeightedRandomSampler(Sampler[int]):
         self.generator = _random.keep_generator(generator)
 
     def __iter__(self) -> Iterator[int]:
-        rng = _random.begin_draw(self.generator)
-        probabilities = self.weights / self.weights.sum()
-        drawn = rng.choice(len(probabilities), self.num_samples, replace=self.replacement, p=probabilities)
-        return iter(drawn.tolist())
+        draws = _random.begin_draw(self.generator, direct=True)
+        return iter(_random.choose(draws, self.weights, self.num_samples, self.replacement).tolist())
 
     def __len__(self) -> int:
         return self.num_samples

@@ -1,0 +1,112 @@
+"""Orders and seeds as PyTorch's samplers and loaders draw them: values of PyTorch 2.13.0 (CPU) after
+``torch.manual_seed(0)``, written down here.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from flambeau.data import (
+    DataLoader,
+    DistributedSampler,
+    RandomSampler,
+    SubsetRandomSampler,
+    WeightedRandomSampler,
+    random_split,
+)
+
+
+@pytest.fixture(autouse=True)
+def pytorch_streams(fb: ModuleType) -> Iterator[None]:
+    fb.random.use_pytorch_streams()
+    fb.manual_seed(0)
+    yield
+    fb.random.use_pytorch_streams(False)
+
+
+def lists(loader: Any) -> list[Any]:
+    return [batch.tolist() for batch in loader]
+
+
+def test_shuffles_and_what_they_leave_of_the_stream(fb: ModuleType) -> None:
+    loader: DataLoader[Any] = DataLoader(range(8), batch_size=4, shuffle=True)
+    assert lists(loader) == [[2, 0, 5, 3], [1, 4, 7, 6]]
+    assert lists(loader) == [[0, 3, 7, 1], [6, 2, 5, 4]]
+    assert fb.rand(1).item() == np.float32(0.455627977848053)
+
+
+def test_shuffles_by_a_generator(fb: ModuleType) -> None:
+    loader: DataLoader[Any] = DataLoader(range(6), batch_size=3, shuffle=True, generator=fb.Generator().manual_seed(5))
+    assert lists(loader) == [[1, 0, 4], [2, 3, 5]]
+    assert lists(loader) == [[0, 4, 5], [3, 2, 1]]
+
+
+def test_samplers_draw_from_the_default_generator() -> None:
+    assert list(SubsetRandomSampler([10, 20, 30, 40])) == [10, 20, 40, 30]
+    assert list(WeightedRandomSampler([1.0, 2.0, 3.0], 5)) == [0, 0, 1, 0, 1]
+    assert [list(part) for part in random_split(range(6), [3, 3])] == [[3, 4, 2], [0, 1, 5]]
+    assert list(RandomSampler(range(5), replacement=True, num_samples=6)) == [4, 2, 2, 1, 4, 2]
+
+
+def test_shares_of_processes() -> None:
+    assert list(DistributedSampler(range(6), num_replicas=2, rank=0, seed=3)) == [4, 3, 1]
+
+
+def test_workers_change_neither_the_order_nor_the_stream(fb: ModuleType) -> None:
+    for workers in (0, 2):
+        fb.manual_seed(0)
+        loader: DataLoader[Any] = DataLoader(
+            range(8), batch_size=4, shuffle=True, num_workers=workers, workers="thread"
+        )
+        assert lists(loader) == [[2, 0, 5, 3], [1, 4, 7, 6]]
+        assert lists(loader) == [[0, 3, 7, 1], [6, 2, 5, 4]]
+        assert fb.rand(1).item() == np.float32(0.455627977848053)
+
+
+class Noise:
+    """A dataset that draws from every generator of the process."""
+
+    def __init__(self, fb: ModuleType) -> None:
+        self._fb = fb
+
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, index: int) -> tuple[float, float, float]:
+        return random.random(), np.random.rand(), self._fb.rand(()).item()
+
+
+def test_samples_are_read_with_the_generators_of_the_program(fb: ModuleType) -> None:
+    def seed() -> None:
+        random.seed(1)
+        np.random.seed(1)
+        fb.manual_seed(1)
+
+    seed()
+    fb.empty((), dtype=fb.int64).random_()  # what the loader draws as the seed of workers
+    expected = [[random.random(), np.random.rand(), fb.rand(()).item()] for _ in range(4)]
+    seed()
+    read = list(DataLoader(Noise(fb), batch_size=None))
+    np.testing.assert_allclose(read, expected, rtol=1e-7)
+
+
+def test_a_pass_goes_on_from_its_state(fb: ModuleType) -> None:
+    def make() -> DataLoader[Any]:
+        return DataLoader(range(9), batch_size=2, shuffle=True, generator=fb.Generator().manual_seed(3))
+
+    loader = make()
+    batches = iter(loader)
+    next(batches)
+    state = json.loads(json.dumps(loader.state_dict()))
+    rest = lists(batches)
+    again = make()
+    again.load_state_dict(state)
+    assert lists(again) == rest and len(rest) == 4
+    assert lists(again) == lists(loader)
