@@ -194,6 +194,21 @@ def test_install_and_uninstall(run):
     """)
 
 
+def test_seeds_give_the_random_numbers_of_pytorch(run):
+    # Values of PyTorch 2.13.0 after torch.manual_seed(0).
+    run("""
+        import torch
+        torch.manual_seed(0)
+        assert torch.rand(2).tolist() == [0.49625658988952637, 0.7682217955589294]
+        torch.manual_seed(0)
+        assert torch.randperm(10).tolist() == [4, 1, 7, 5, 3, 9, 0, 8, 6, 2]
+        assert torch.get_rng_state().shape == (5056,) and torch.Generator().algorithm == "mt19937"
+        import flambeau.torch
+        flambeau.torch.uninstall()
+        assert flambeau.get_rng_state().shape == (16,) and flambeau.Generator().algorithm == "philox"
+    """)
+
+
 def test_what_asks_for_the_distribution_of_pytorch_finds_its_version(run):
     run("""
         from importlib import metadata

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 import flambeau
+from flambeau.random import use_pytorch_streams
 from flambeau.torch import _absent, _interface, _missing, _renaming
 from flambeau.torch._places import ROOTS, WALKED, is_moved, is_second_name, moved_below, place_of
 from flambeau.torch.version import __version__
@@ -208,7 +209,8 @@ def install() -> None:
 
     Nothing happens where that is so already. What a program reads is flambeau's own: ``torch.nn is flambeau.nn``,
     ``torch.Tensor is flambeau.Tensor``; only ``torch`` and ``torchvision`` themselves are modules of their own, with a
-    ``__version__`` that names the PyTorch whose interface flambeau follows.
+    ``__version__`` that names the PyTorch whose interface flambeau follows. Generators on the CPU draw PyTorch's
+    numbers: see ``flambeau.random.use_pytorch_streams``.
 
     Raises: RuntimeError if PyTorch was imported before.
     """
@@ -221,15 +223,20 @@ def install() -> None:
                 "flambeau.torch.install() before anything imports it."
             )
     _renaming.start()
+    use_pytorch_streams()
     sys.meta_path.insert(0, _FINDER)
     if _PATH not in sys.path:
         sys.path.insert(1, _PATH)
 
 
 def uninstall() -> None:
-    """Undo ``install``: the next ``import torch`` gives what is installed under that name."""
+    """Undo ``install``: the next ``import torch`` gives what is installed under that name.
+
+    Generators draw flambeau's own numbers again.
+    """
     if _FINDER not in sys.meta_path:
         return
+    use_pytorch_streams(False)
     sys.meta_path.remove(_FINDER)
     sys.path.remove(_PATH)
     for name in [name for name in sys.modules if name.partition(".")[0] in ROOTS]:
