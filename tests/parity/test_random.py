@@ -1,0 +1,513 @@
+"""Random numbers from one seed: every draw, and the losses of models that are trained, with PyTorch as the oracle."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import flambeau as fb
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+FLOATING = ("float32", "float64", "float16", "bfloat16")
+SIZES = (0, 1, 5, 15, 16, 17, 31, 100, 1000, 70001)
+
+
+@pytest.fixture(autouse=True)
+def pytorch_streams() -> Iterator[None]:
+    fb.random.use_pytorch_streams()
+    yield
+    fb.random.use_pytorch_streams(False)
+
+
+def array(tensor: Any) -> np.ndarray[Any, Any]:
+    detached = tensor.detach()
+    if str(detached.dtype).endswith("float16"):
+        detached = detached.float()
+    values: np.ndarray[Any, Any] = detached.numpy()
+    return values
+
+
+def compare(draw: Callable[[Any], Any], ulps: int = 0, seed: int = 3) -> None:
+    """Draw with both libraries from the same state; the results and the states of the generators must agree."""
+    found, states = [], []
+    for lib in (fb, torch):
+        lib.manual_seed(seed)
+        drawn = draw(lib)
+        drawn = drawn if isinstance(drawn, (tuple, list)) else [drawn]
+        found.append([array(each) for each in drawn])
+        states.append(lib.get_rng_state().numpy())
+    for ours, theirs in zip(*found, strict=True):
+        assert ours.shape == theirs.shape and ours.dtype == theirs.dtype
+        if ulps:
+            np.testing.assert_array_max_ulp(ours, theirs, ulps)
+        else:
+            np.testing.assert_array_equal(ours, theirs)
+    np.testing.assert_array_equal(*states)
+
+
+def dtype_of(lib: Any, name: str) -> Any:
+    return getattr(lib, name)
+
+
+def ramp(lib: Any, count: int, dtype: str = "float32") -> Any:
+    """Numbers of both signs that every dtype holds."""
+    return (lib.arange(count, dtype=dtype_of(lib, dtype)) - count // 2) / 64
+
+
+def upward(lib: Any, count: int, dtype: str = "float32") -> Any:
+    """Numbers above 0."""
+    return (lib.arange(count, dtype=dtype_of(lib, dtype)) + 1) / 32
+
+
+FILLS: dict[str, Callable[[Any], Any]] = {
+    "uniform": lambda t: t.uniform_(),
+    "uniform between": lambda t: t.uniform_(-0.1, 0.7),
+    "normal": lambda t: t.normal_(),
+    "normal of a mean": lambda t: t.normal_(0.3, 1.7),
+    "exponential": lambda t: t.exponential_(1.5),
+    "cauchy": lambda t: t.cauchy_(0.5, 2.0),
+    "log_normal": lambda t: t.log_normal_(0.1, 0.5),
+    "geometric": lambda t: t.geometric_(0.3),
+    "bernoulli": lambda t: t.bernoulli_(0.3),
+    "random": lambda t: t.random_(),
+    "random up to": lambda t: t.random_(100),
+    "random between": lambda t: t.random_(-7, 100),
+}
+
+
+@pytest.mark.parametrize("dtype", FLOATING)
+@pytest.mark.parametrize("name", FILLS)
+def test_fills_of_every_size(name: str, dtype: str) -> None:
+    for size in SIZES:
+        compare(lambda lib, size=size: FILLS[name](lib.empty(size, dtype=dtype_of(lib, dtype))))
+
+
+@pytest.mark.parametrize("name", FILLS)
+def test_fills_of_targets_that_are_not_contiguous(name: str) -> None:
+    layouts: list[Callable[[Any], Any]] = [
+        lambda lib: lib.zeros(6, 10).t(),
+        lambda lib: lib.zeros(6, 10)[:, ::2],
+        lambda lib: lib.zeros(2, 3, 4, 5).permute(2, 0, 3, 1),
+        lambda lib: lib.zeros(2, 3, 4, 5).to(memory_format=lib.channels_last),
+        lambda lib: lib.zeros(2, 1, 4, 5).permute(2, 0, 3, 1)[1:],
+    ]
+    for layout in layouts:
+        compare(lambda lib, layout=layout: FILLS[name](layout(lib)))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", "int32", "int64", "bool"])
+def test_integers_of_every_dtype(dtype: str) -> None:
+    compare(lambda lib: lib.empty(1000, dtype=dtype_of(lib, dtype)).random_())
+    compare(lambda lib: lib.empty(1000, dtype=dtype_of(lib, dtype)).random_(2))
+    compare(lambda lib: lib.empty(1000, dtype=dtype_of(lib, dtype)).bernoulli_(0.4))
+    if dtype != "bool":
+        compare(lambda lib: lib.empty(1000, dtype=dtype_of(lib, dtype)).geometric_(0.4))
+
+
+def test_integers_of_wide_ranges() -> None:
+    for high in (2, 2**28 - 1, 2**28, 2**31, 2**32, 2**62):
+        compare(lambda lib, high=high: lib.randint(0, high, (1000,)))
+        compare(lambda lib, high=high: lib.randint(-high, high, (7, 3)))
+    compare(lambda lib: lib.empty(9, dtype=lib.int64).random_(-(2**63), None))
+    compare(lambda lib: lib.empty(9, dtype=lib.int64).random_(-5, None))
+    compare(lambda lib: lib.empty(9, dtype=lib.int32).random_(0, None))
+    for dtype, high in (("float32", 2**30), ("float16", 65504), ("bfloat16", 3001), ("float64", 2**60)):
+        compare(lambda lib, d=dtype, high=high: lib.empty(500, dtype=dtype_of(lib, d)).random_(-high, high))
+
+
+def test_complex_numbers() -> None:
+    compare(lambda lib: lib.view_as_real(lib.randn(5, dtype=lib.complex64)))
+    compare(lambda lib: lib.view_as_real(lib.randn(50, dtype=lib.complex128)))
+    compare(lambda lib: lib.view_as_real(lib.rand(50, dtype=lib.complex64)))
+
+
+FUNCTIONS: dict[str, Callable[[Any], Any]] = {
+    "rand": lambda lib: lib.rand(3, 5),
+    "randn": lambda lib: lib.randn(3, 7),
+    "rand of float64": lambda lib: lib.rand(33, dtype=lib.float64),
+    "randn of float64": lambda lib: lib.randn(33, dtype=lib.float64),
+    "a normal number that is kept": lambda lib: [lib.randn(3), lib.randn(3), lib.randn(20), lib.randn(2)],
+    "rand_like": lambda lib: lib.rand_like(lib.zeros(6, 5).t()),
+    "randn_like": lambda lib: lib.randn_like(lib.zeros(6, 5).t()),
+    "randint_like": lambda lib: lib.randint_like(lib.zeros(6, 5), 3, 9),
+    "rand to a result": lambda lib: lib.rand(3, 5, out=lib.empty(3, 5)),
+    "randn to a result": lambda lib: lib.randn(6, 5, out=lib.empty(0)),
+    "randint to a result": lambda lib: lib.randint(9, (3, 5), out=lib.empty(3, 5, dtype=lib.int64)),
+    "randperm": lambda lib: [lib.randperm(n) for n in (0, 1, 2, 10, 1000, 40001)],
+    "randperm of int32": lambda lib: lib.randperm(100, dtype=lib.int32),
+    "randperm of float32": lambda lib: lib.randperm(100, dtype=lib.float32),
+    "normal of tensors": lambda lib: lib.normal(lib.arange(20.0), lib.arange(1.0, 21.0)),
+    "normal of a mean": lambda lib: lib.normal(lib.arange(20.0), 0.5),
+    "normal of deviations": lambda lib: lib.normal(0.5, lib.arange(1.0, 6.0)),
+    "normal that broadcasts": lambda lib: lib.normal(lib.arange(4.0).reshape(4, 1), lib.arange(1.0, 6.0)),
+    "normal of numbers": lambda lib: lib.normal(0.5, 2.0, (4, 5)),
+    "bernoulli": lambda lib: lib.bernoulli(upward(lib, 32)),
+    "bernoulli of float64": lambda lib: lib.bernoulli(upward(lib, 32, "float64")),
+    "bernoulli of a number": lambda lib: lib.bernoulli(lib.zeros(50), 0.3),
+    "bernoulli_ of a tensor": lambda lib: lib.zeros(6, 5).t().bernoulli_(upward(lib, 6)),
+    "bernoulli_ of integers": lambda lib: lib.zeros(4, 6, dtype=lib.int64).bernoulli_(upward(lib, 6)),
+    "multinomial of one": lambda lib: lib.multinomial(lib.arange(1.0, 9.0).repeat(20, 1), 1),
+    "multinomial of one again": lambda lib: lib.multinomial(lib.arange(1.0, 9.0).repeat(20, 1), 1, True),
+    "multinomial": lambda lib: lib.multinomial(lib.arange(1.0, 9.0).repeat(20, 1), 5),
+    "multinomial with replacement": lambda lib: lib.multinomial(lib.arange(0.0, 9.0).repeat(20, 1), 15, True),
+    "multinomial of float64": lambda lib: lib.multinomial(lib.arange(1.0, 9.0, dtype=lib.float64), 5, True),
+    "multinomial of columns": lambda lib: lib.multinomial(lib.arange(1.0, 9.0).repeat(6, 1).t(), 3),
+    "multinomial of bfloat16": lambda lib: lib.multinomial(lib.arange(1.0, 9.0).bfloat16(), 5, True),
+    "poisson": lambda lib: lib.poisson(upward(lib, 1000)),
+    "poisson of float64": lambda lib: lib.poisson(upward(lib, 1000, "float64")),
+    "binomial": lambda lib: lib.binomial(lib.arange(500.0) // 4, lib.arange(500.0) / 500),
+    "binomial of float64": lambda lib: lib.binomial(
+        lib.arange(500.0, dtype=lib.float64) // 4, lib.arange(500, dtype=lib.float64) / 500
+    ),
+    "gamma": lambda lib: lib._standard_gamma(upward(lib, 500)),
+    "gamma of float64": lambda lib: lib._standard_gamma(upward(lib, 500, "float64")),
+    "dirichlet": lambda lib: lib._sample_dirichlet(upward(lib, 60).reshape(12, 5)),
+    "dropout": lambda lib: lib.nn.functional.dropout(ramp(lib, 1000), 0.1),
+    "dropout of float64": lambda lib: lib.nn.functional.dropout(ramp(lib, 1000, "float64"), 0.1),
+    "dropout of bfloat16": lambda lib: lib.nn.functional.dropout(ramp(lib, 100).bfloat16(), 0.1),
+    "dropout of columns": lambda lib: lib.nn.functional.dropout(ramp(lib, 30).reshape(5, 6).t(), 0.1),
+    "dropout in place": lambda lib: lib.nn.functional.dropout(ramp(lib, 30), 0.3, inplace=True),
+    "dropout1d": lambda lib: lib.nn.functional.dropout1d(lib.ones(3, 5, 4), 0.3),
+    "dropout2d": lambda lib: lib.nn.functional.dropout2d(lib.ones(3, 5, 4, 4), 0.3),
+    "dropout3d": lambda lib: lib.nn.functional.dropout3d(lib.ones(3, 5, 2, 2, 2), 0.3),
+    "rrelu": lambda lib: lib.nn.functional.rrelu(ramp(lib, 100), training=True),
+    "rrelu of columns": lambda lib: lib.nn.functional.rrelu(ramp(lib, 30).reshape(5, 6).t(), training=True),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions(name: str) -> None:
+    compare(FUNCTIONS[name])
+
+
+ROUNDED: dict[str, Callable[[Any], Any]] = {
+    "alpha_dropout": lambda lib: lib.nn.functional.alpha_dropout(ramp(lib, 100), 0.3, True),
+    "feature_alpha_dropout": lambda lib: lib.nn.functional.feature_alpha_dropout(lib.ones(3, 5, 4), 0.3, True),
+    "gumbel_softmax": lambda lib: lib.nn.functional.gumbel_softmax(lib.zeros(3, 5)),
+    "attention": lambda lib: lib.nn.functional.scaled_dot_product_attention(
+        *(ramp(lib, 2 * 3 * 4 * 8).reshape(2, 3, 4, 8) for _ in range(3)), dropout_p=0.3
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ROUNDED)
+def test_functions_of_drawn_numbers(name: str) -> None:
+    """Operators that compute with the numbers round in their own way."""
+    results = []
+    for lib in (fb, torch):
+        lib.manual_seed(3)
+        results.append((array(ROUNDED[name](lib)), array(lib.rand(3))))
+    np.testing.assert_allclose(results[0][0], results[1][0], rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(results[0][1], results[1][1])
+
+
+def test_gradient_of_dropout_is_its_mask() -> None:
+    def gradient(lib: Any) -> Any:
+        x = ramp(lib, 1000).requires_grad_()
+        lib.nn.functional.dropout(x, 0.3).pow(2).sum().backward()
+        return x.grad
+
+    compare(gradient, ulps=1)
+
+
+INITIALISERS: dict[str, Callable[[Any], Any]] = {
+    "uniform_": lambda lib: lib.nn.init.uniform_(lib.empty(20, 30)),
+    "normal_": lambda lib: lib.nn.init.normal_(lib.empty(20, 30)),
+    "xavier_uniform_": lambda lib: lib.nn.init.xavier_uniform_(lib.empty(20, 30)),
+    "xavier_normal_": lambda lib: lib.nn.init.xavier_normal_(lib.empty(20, 30)),
+    "kaiming_uniform_": lambda lib: lib.nn.init.kaiming_uniform_(lib.empty(20, 3, 5, 5), a=math.sqrt(5)),
+    "kaiming_normal_": lambda lib: lib.nn.init.kaiming_normal_(lib.empty(20, 3, 5, 5), mode="fan_out"),
+    "trunc_normal_": lambda lib: lib.nn.init.trunc_normal_(lib.empty(50, 30), std=0.7),
+    "trunc_normal_ without bounds": lambda lib: lib.nn.init.trunc_normal_(lib.empty(50, 30), std=0.02),
+    "trunc_normal_ of few": lambda lib: lib.nn.init.trunc_normal_(lib.empty(50, 30), 0, 1, 1, 1.2),
+    "sparse_": lambda lib: lib.nn.init.sparse_(lib.empty(20, 30), 0.3),
+}
+
+
+@pytest.mark.parametrize("name", INITIALISERS)
+def test_initialisers(name: str) -> None:
+    compare(INITIALISERS[name])
+
+
+@pytest.mark.parametrize("shape", [(20, 30), (30, 20), (8, 3, 3, 3)])
+def test_orthogonal_initialiser(shape: tuple[int, ...]) -> None:
+    results = []
+    for lib in (fb, torch):
+        lib.manual_seed(3)
+        results.append(array(lib.nn.init.orthogonal_(lib.empty(*shape))))
+    np.testing.assert_allclose(*results, atol=2e-6)
+
+
+LAYERS: dict[str, Callable[[Any], Any]] = {
+    "Linear": lambda nn: nn.Linear(7, 5),
+    "Conv2d": lambda nn: nn.Conv2d(3, 8, 3),
+    "ConvTranspose2d": lambda nn: nn.ConvTranspose2d(3, 8, 3),
+    "Embedding": lambda nn: nn.Embedding(10, 6, padding_idx=2),
+    "EmbeddingBag": lambda nn: nn.EmbeddingBag(10, 6),
+    "Bilinear": lambda nn: nn.Bilinear(3, 4, 5),
+    "LSTM": lambda nn: nn.LSTM(5, 6, 2, bidirectional=True),
+    "GRUCell": lambda nn: nn.GRUCell(5, 6),
+    "MultiheadAttention": lambda nn: nn.MultiheadAttention(8, 2),
+    "Transformer": lambda nn: nn.Transformer(16, 4, 1, 1, 32),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_layers_begin_with_the_same_weights(name: str) -> None:
+    compare(lambda lib: list(LAYERS[name](lib.nn).parameters()), ulps=1)
+
+
+def test_states_move_between_the_libraries() -> None:
+    for draws in (0, 1, 623, 624, 625, 3000):
+        torch.manual_seed(draws)
+        torch.rand(draws)
+        torch.randn(3)  # leaves a normal number for the next call
+        fb.set_rng_state(fb.from_numpy(torch.get_rng_state().numpy()))
+        np.testing.assert_array_equal(fb.get_rng_state().numpy(), torch.get_rng_state().numpy())
+        np.testing.assert_array_equal(fb.randn(2).numpy(), torch.randn(2).numpy())
+        np.testing.assert_array_equal(fb.rand(700).numpy(), torch.rand(700).numpy())
+        torch.set_rng_state(torch.from_numpy(fb.get_rng_state().numpy()))
+        np.testing.assert_array_equal(fb.randn(30).numpy(), torch.randn(30).numpy())
+
+
+def test_generators() -> None:
+    for seed in (0, 42, -1, 2**40 + 5, 2**64 - 1):
+        ours, theirs = fb.Generator().manual_seed(seed), torch.Generator().manual_seed(seed)
+        assert ours.initial_seed() == theirs.initial_seed()
+        np.testing.assert_array_equal(fb.rand(5, generator=ours).numpy(), torch.rand(5, generator=theirs).numpy())
+        np.testing.assert_array_equal(ours.get_state().numpy(), theirs.get_state().numpy())
+        twin, other = ours.clone_state(), theirs.clone_state()
+        np.testing.assert_array_equal(fb.randn(9, generator=twin).numpy(), torch.randn(9, generator=other).numpy())
+    assert fb.Generator().initial_seed() == torch.Generator().initial_seed()
+    compare(lambda lib: lib.rand(3, generator=lib.Generator()))
+
+
+def test_fork_rng() -> None:
+    def draw(lib: Any) -> Any:
+        with lib.random.fork_rng(devices=[]):
+            lib.manual_seed(7)
+            inside = lib.rand(3)
+        return [inside, lib.rand(3)]
+
+    compare(draw)
+
+
+class Noise:
+    """A dataset that draws from all three generators of the process."""
+
+    def __init__(self, lib: Any) -> None:
+        self._lib = lib
+
+    def __len__(self) -> int:
+        return 11
+
+    def __getitem__(self, index: int) -> Any:
+        return self._lib.tensor([index, random.random(), np.random.rand(), self._lib.rand(()).item()])
+
+
+def batches_of(lib: Any, make: Callable[[Any, Any], Any]) -> list[Any]:
+    random.seed(1)
+    np.random.seed(1)
+    data = lib.utils.data
+    loader = make(lib, data)
+    return [batch for _ in range(3) for batch in loader]
+
+
+LOADERS: dict[str, Callable[[Any, Any], Any]] = {
+    "in order": lambda lib, data: data.DataLoader(Noise(lib), batch_size=4),
+    "shuffled": lambda lib, data: data.DataLoader(Noise(lib), batch_size=4, shuffle=True),
+    "shuffled by a generator": lambda lib, data: data.DataLoader(
+        Noise(lib), batch_size=4, shuffle=True, generator=lib.Generator().manual_seed(5)
+    ),
+    "one by one": lambda lib, data: data.DataLoader(Noise(lib), batch_size=None, shuffle=True),
+    "without the last": lambda lib, data: data.DataLoader(Noise(lib), batch_size=4, shuffle=True, drop_last=True),
+    "with replacement": lambda lib, data: data.DataLoader(
+        Noise(lib), sampler=data.RandomSampler(range(11), replacement=True, num_samples=50)
+    ),
+    "more than there are": lambda lib, data: data.DataLoader(
+        Noise(lib), sampler=data.RandomSampler(range(11), num_samples=22, generator=lib.Generator().manual_seed(5))
+    ),
+    "of a subset": lambda lib, data: data.DataLoader(Noise(lib), sampler=data.SubsetRandomSampler([3, 1, 7, 5])),
+    "weighted": lambda lib, data: data.DataLoader(
+        Noise(lib), sampler=data.WeightedRandomSampler([1.0, 2.0, 0.0, 4.0], 9)
+    ),
+    "weighted without replacement": lambda lib, data: data.DataLoader(
+        Noise(lib), sampler=data.WeightedRandomSampler([1.0, 2.0, 3.0, 4.0], 3, replacement=False)
+    ),
+    "a part": lambda lib, data: data.DataLoader(data.random_split(Noise(lib), [5, 6])[0], shuffle=True),
+    "a share": lambda lib, data: data.DataLoader(
+        Noise(lib), sampler=data.DistributedSampler(range(11), num_replicas=2, rank=1, seed=3)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LOADERS)
+def test_loaders_shuffle_and_read_alike(name: str) -> None:
+    compare(lambda lib: batches_of(lib, LOADERS[name]))
+
+
+def test_workers_change_neither_the_order_nor_what_the_program_draws() -> None:
+    def draw(lib: Any) -> list[Any]:
+        data = lib.utils.data
+        loader = data.DataLoader(data.TensorDataset(lib.arange(20)), batch_size=4, shuffle=True, num_workers=1)
+        return [batch[0] for _ in range(2) for batch in loader] + [lib.rand(3)]
+
+    compare(draw)
+
+
+# --- training ---
+
+
+def lenet(lib: Any) -> list[float]:
+    """LeNet with dropout on noise, shuffled by a loader."""
+    nn = lib.nn
+    data = lib.utils.data
+    images, labels = lib.randn(320, 1, 28, 28), lib.randint(0, 10, (320,))
+    model = nn.Sequential(
+        nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
+        nn.Linear(400, 120), nn.ReLU(), nn.Dropout(0.25), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10),
+    )  # fmt: skip
+    optimizer = lib.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+    losses = []
+    for _ in range(2):
+        for x, y in data.DataLoader(data.TensorDataset(images, labels), batch_size=32, shuffle=True):
+            optimizer.zero_grad()
+            loss = nn.functional.cross_entropy(model(x), y)
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+    return losses
+
+
+def small_gpt(lib: Any) -> list[float]:
+    """A decoder of two layers with dropout everywhere, as nanoGPT initialises and trains it."""
+    nn, F = lib.nn, lib.nn.functional
+    width, heads, length, words, drop = 32, 4, 16, 20, 0.1
+
+    class Block(nn.Module):  # type: ignore[name-defined,misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.ln_1, self.ln_2 = nn.LayerNorm(width), nn.LayerNorm(width)
+            self.c_attn, self.c_proj = nn.Linear(width, 3 * width), nn.Linear(width, width)
+            self.mlp = nn.Sequential(
+                nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width), nn.Dropout(drop)
+            )
+            self.resid_dropout = nn.Dropout(drop)
+
+        def forward(self, x: Any) -> Any:
+            B, T, C = x.shape
+            parts = self.c_attn(self.ln_1(x)).split(C, dim=2)
+            q, k, v = (part.view(B, T, heads, C // heads).transpose(1, 2) for part in parts)
+            y = F.scaled_dot_product_attention(q, k, v, dropout_p=drop, is_causal=True)
+            x = x + self.resid_dropout(self.c_proj(y.transpose(1, 2).contiguous().view(B, T, C)))
+            return x + self.mlp(self.ln_2(x))
+
+    class GPT(nn.Module):  # type: ignore[name-defined,misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.wte, self.wpe = nn.Embedding(words, width), nn.Embedding(length, width)
+            self.drop, self.blocks = nn.Dropout(drop), nn.ModuleList([Block() for _ in range(2)])
+            self.ln_f, self.head = nn.LayerNorm(width), nn.Linear(width, words, bias=False)
+            self.apply(self._init)
+
+        def _init(self, module: Any) -> None:
+            if isinstance(module, (nn.Linear, nn.Embedding)):
+                nn.init.normal_(module.weight, mean=0.0, std=0.02)
+
+        def forward(self, tokens: Any) -> Any:
+            x = self.drop(self.wte(tokens) + self.wpe(lib.arange(tokens.shape[1])))
+            for block in self.blocks:
+                x = block(x)
+            return self.head(self.ln_f(x))
+
+    model = GPT()
+    optimizer = lib.optim.AdamW(model.parameters(), lr=1e-3)
+    text = lib.randint(0, words, (400,))
+    losses = []
+    for _ in range(20):
+        at = lib.randint(len(text) - length - 1, (8,))
+        x = lib.stack([text[i : i + length] for i in at])
+        y = lib.stack([text[i + 1 : i + 1 + length] for i in at])
+        loss = F.cross_entropy(model(x).view(-1, words), y.view(-1))
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+
+
+def dcgan(lib: Any) -> list[float]:
+    """PyTorch's DCGAN tutorial with few channels."""
+    nn = lib.nn
+    codes, size = 16, 4
+
+    def weights_init(m: Any) -> None:
+        name = type(m).__name__
+        if "Conv" in name:
+            nn.init.normal_(m.weight.data, 0.0, 0.02)
+        elif "BatchNorm" in name:
+            nn.init.normal_(m.weight.data, 1.0, 0.02)
+            nn.init.constant_(m.bias.data, 0)
+
+    def up(a: int, b: int, *last: Any) -> list[Any]:
+        return [nn.ConvTranspose2d(a, b, 4, *last, bias=False), nn.BatchNorm2d(b), nn.ReLU(True)]
+
+    def down(a: int, b: int) -> list[Any]:
+        return [nn.Conv2d(a, b, 4, 2, 1, bias=False), nn.BatchNorm2d(b), nn.LeakyReLU(0.2, inplace=True)]
+
+    last = [nn.ConvTranspose2d(size, 1, 4, 2, 1, bias=False), nn.Tanh()]
+    generator = nn.Sequential(*up(codes, 4 * size, 1, 0), *up(4 * size, size, 2, 1), *last).apply(weights_init)
+    first = [nn.Conv2d(1, size, 4, 2, 1, bias=False), nn.LeakyReLU(0.2, inplace=True)]
+    judge = nn.Sequential(*first, *down(size, 4 * size), nn.Conv2d(4 * size, 1, 4, 1, 0, bias=False), nn.Sigmoid())
+    judge.apply(weights_init)
+    criterion, images = nn.BCELoss(), lib.rand(80, 1, 16, 16) * 2 - 1
+    optimizers = [lib.optim.Adam(net.parameters(), lr=2e-4, betas=(0.5, 0.999)) for net in (judge, generator)]
+    losses = []
+    for step in range(20):
+        real = images[8 * (step % 10) :][:8]
+        judge.zero_grad()
+        loss_real = criterion(judge(real).view(-1), lib.ones(8))
+        loss_real.backward()
+        fake = generator(lib.randn(8, codes, 1, 1))
+        loss_fake = criterion(judge(fake.detach()).view(-1), lib.zeros(8))
+        loss_fake.backward()
+        optimizers[0].step()
+        generator.zero_grad()
+        loss = criterion(judge(fake).view(-1), lib.ones(8))
+        loss.backward()
+        optimizers[1].step()
+        losses += [(loss_real + loss_fake).item(), loss.item()]
+    return losses
+
+
+@pytest.mark.parametrize("train", [lenet, small_gpt, dcgan])
+def test_training_from_a_seed_gives_the_same_losses(train: Callable[[Any], list[float]]) -> None:
+    losses = []
+    for lib in (fb, torch):
+        lib.manual_seed(1337)
+        losses.append(train(lib))
+    assert len(losses[0]) >= 20
+    np.testing.assert_allclose(*losses, rtol=1e-5)
+
+
+def test_resnet18_begins_with_the_same_weights() -> None:
+    """The initialisation of torchvision's ResNet-18, which is not installed here, layer by layer."""
+
+    def convolutions(lib: Any) -> list[Any]:
+        sizes = [(3, 64, 7), (64, 64, 3), (64, 128, 3), (64, 128, 1), (128, 256, 3)]
+        layers = [lib.nn.Conv2d(ins, outs, kernel, bias=False) for ins, outs, kernel in sizes]
+        head = lib.nn.Linear(256, 10)
+        for layer in layers:
+            lib.nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+        return [*(layer.weight for layer in layers), *head.parameters()]
+
+    compare(convolutions)
