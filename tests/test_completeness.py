@@ -85,7 +85,7 @@ def kinds(values: Iterable[Any]) -> set[str]:
 
 
 def optimizer_cases() -> set[str]:
-    return {rule.kind.__name__ for rule in tables("packages/optim/tests/test_updates.py")["RULES"]}
+    return {rule.kind.__name__ for rule in tables("packages/optim/tests/update_rules.py")["RULES"]}
 
 
 def schedule_cases() -> set[str]:

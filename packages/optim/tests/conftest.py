@@ -1,8 +1,13 @@
-"""Settings of the whole suite: random numbers repeat."""
+"""Settings of the whole suite: modules that tests share are found next to them, and random numbers repeat."""
+
+import sys
+from pathlib import Path
 
 import pytest
 
 import flambeau as fb
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture(autouse=True)

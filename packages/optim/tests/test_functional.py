@@ -150,7 +150,7 @@ def test_steps_are_counted_in_the_dtype_they_have():
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"differentiable": True}, NotImplementedError, "differentiable=True"),
+        ({"differentiable": True, "fused": True}, RuntimeError, "does not support `differentiable`"),
         ({"grad_scale": fb.tensor(2.0)}, NotImplementedError, "unscale the gradients first"),
         ({"foreach": True, "fused": True}, RuntimeError, "cannot be `True` together"),
     ],

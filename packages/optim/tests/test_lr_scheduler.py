@@ -316,3 +316,12 @@ def test_programs_find_the_text_of_the_warning_about_epochs():
     with pytest.warns(UserWarning, match="epoch parameter") as caught:
         schedule.step(2)
     assert str(caught[0].message) == lr_scheduler.EPOCH_DEPRECATION_WARNING
+
+
+def test_a_step_that_a_program_replaces_is_warned_of():
+    optimizer = optim.SGD([fb.zeros(2)], lr=0.1)
+    schedule = optim.lr_scheduler.StepLR(optimizer, 3)
+    optimizer.step = lambda: None
+    with pytest.warns(UserWarning, match=r"`optimizer.step\(\)` has been overridden"):
+        schedule.step()
+    assert "_steps_by" not in schedule.state_dict()

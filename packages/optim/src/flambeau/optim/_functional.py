@@ -2,8 +2,8 @@
 
 Each function is next to its class and applies the same rule, in place, to lists with one entry for each parameter.
 PyTorch's choices among its implementations (``foreach``, ``fused``, ``capturable``, ``has_complex``,
-``has_sparse_grad``) make no difference. ``differentiable=True``, ``grad_scale`` and ``found_inf`` raise
-NotImplementedError.
+``has_sparse_grad``) make no difference. With ``differentiable=True`` the step is recorded. ``grad_scale`` and
+``found_inf`` raise NotImplementedError.
 """
 
 from __future__ import annotations
@@ -51,7 +51,11 @@ def apply_rule(rule: str, arguments: Group, **lists: Sequence[Tensor | None]) ->
             raise RuntimeError(STEPS_ARE_TENSORS)
         for param, step in zip(params, state_steps, strict=True):
             state[param]["step"] = step.to(flambeau.float32)  # the tensor itself if it has that dtype
-    if any(grad.is_sparse for grad in grads):
+    if group.get("differentiable"):
+        from . import _differentiable
+
+        _differentiable.step(rule, group, list(params), list(grads), state)
+    elif any(grad.is_sparse for grad in grads):
         from . import _sparse
 
         _sparse.step_mixed(rule, group, params, grads, state)

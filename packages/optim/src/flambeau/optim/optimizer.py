@@ -57,8 +57,9 @@ class Optimizer(Hooked):
     ...         for param, grad in zip(params, grads):
     ...             param.data = param.detach() - group["lr"] * grad.sign()
 
-    PyTorch's choices among its implementations (``foreach``, ``fused``, ``capturable``) are taken and make no
-    difference, for there is one; ``differentiable=True`` raises NotImplementedError.
+    PyTorch's choices among its implementations (``foreach``, ``fused``, ``capturable``) are accepted and make no
+    difference, because there is one. With ``differentiable=True`` a step is recorded: parameters may be results of
+    computations, are changed in place, and gradients flow through the step to gradients, state and learning rate.
 
     Args:
         params: parameters, or dictionaries of ``"params"`` and options of their own, or pairs of name and parameter.
@@ -125,7 +126,12 @@ class Optimizer(Hooked):
     def _update(self, group: Group, params: list[Tensor], grads: list[Tensor]) -> None:
         if self._rule is None:
             raise NotImplementedError(f"{type(self).__name__} defines neither _update() nor step()")
-        _core._optimizer_step(self._rule, group, params, grads, self.state)
+        if group.get("differentiable"):
+            from . import _differentiable
+
+            _differentiable.step(self._rule, group, params, grads, self.state)
+        else:
+            _core._optimizer_step(self._rule, group, params, grads, self.state)
 
     def _update_by_sparse(self, group: Group, params: list[Tensor], grads: list[Tensor]) -> None:
         """Do what `_update` does if some of the gradients are sparse.
@@ -179,7 +185,7 @@ class Optimizer(Hooked):
         for param in group["params"]:
             if not isinstance(param, Tensor):
                 raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {type(param).__name__}")
-            if not param.is_leaf:
+            if not (param.is_leaf or param.retains_grad or self.defaults.get("differentiable")):
                 raise ValueError(
                     f"can't optimize a non-leaf Tensor: one of shape {tuple(param.shape)} is the result of a "
                     "computation; optimize what it was computed from, or its .detach()"
@@ -288,11 +294,11 @@ def check_betas(betas: tuple[float, float]) -> None:
 def options(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options among a constructor's arguments, which are its ``locals()``.
 
-    Raises: NotImplementedError, RuntimeError for choices among PyTorch's implementations that do not exist here.
+    Raises: RuntimeError for choices among PyTorch's implementations that exclude each other.
     """
     chosen = {name: value for name, value in arguments.items() if name not in ("self", "params", "__class__")}
-    if chosen.get("differentiable"):
-        raise NotImplementedError("differentiable=True: an optimizer's step is not recorded")
+    if chosen.get("fused") and chosen.get("differentiable"):
+        raise RuntimeError("`fused` does not support `differentiable`")
     if chosen.get("fused") and chosen.get("foreach"):
         raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
     return chosen

@@ -14,6 +14,11 @@ TOO_EARLY = (
     "`optimizer.step()` before `lr_scheduler.step()`; else the first value of the schedule is skipped. See "
     "https://pytorch.org/docs/stable/optim.html#how-to-adjust-learning-rate"
 )
+REPLACED = (
+    "Seems like `optimizer.step()` has been overridden after learning rate scheduler initialization. Please, make sure "
+    "to call `optimizer.step()` before `lr_scheduler.step()`. See "
+    "https://pytorch.org/docs/stable/optim.html#how-to-adjust-learning-rate"
+)
 LAST_IS_ANOTHER = "To get the last learning rate computed by the scheduler, please use `get_last_lr()`."
 EPOCH_DEPRECATION_WARNING = (
     "The epoch parameter in `scheduler.step()` is deprecated: call `scheduler.step()`, which counts."
@@ -36,6 +41,7 @@ class LRScheduler:
     """
 
     _is_initial = False
+    _steps_by: Any = None  # the optimizer's own `step` when the schedule began, if it was not its class's
     _get_lr_called_within_step = False  # rules of programs ask for it
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
@@ -55,6 +61,8 @@ class LRScheduler:
 
     def _initial_step(self) -> None:
         self._step_count = 0
+        if "step" in vars(self.optimizer):
+            self._steps_by = vars(self.optimizer)["step"]
         self._is_initial = True
         self._advance()
         self._is_initial = False
@@ -74,8 +82,11 @@ class LRScheduler:
 
     def step(self, epoch: int | None = None) -> None:
         """Go on to the next epoch (or, deprecated, to the given one)."""
-        if self._step_count == 1 and not self.optimizer._stepped and hasattr(self.optimizer.step, "hooked"):
-            warnings.warn(TOO_EARLY, stacklevel=2)
+        if self._step_count == 1:
+            if vars(self.optimizer).get("step") is not self._steps_by:
+                warnings.warn(REPLACED, stacklevel=2)
+            elif not self.optimizer._stepped and hasattr(self.optimizer.step, "hooked"):
+                warnings.warn(TOO_EARLY, stacklevel=2)
         if epoch is not None:
             warnings.warn(EPOCH_DEPRECATION_WARNING, stacklevel=2)
         self._advance(epoch)
@@ -106,8 +117,8 @@ class LRScheduler:
         return list(self._last_lr)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything but the optimizer."""
-        return {name: value for name, value in vars(self).items() if name != "optimizer"}
+        """Return everything but the optimizer and its `step`."""
+        return {name: value for name, value in vars(self).items() if name not in ("optimizer", "_steps_by")}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over what ``state_dict()`` returned. The rates themselves are in the optimizer's state."""
