@@ -104,3 +104,37 @@ def test_the_fast_mode_finds_the_same(dtype):
         gradcheck(lambda a: (a, WrongFirst.apply(a)), x, fast_mode=True)
     with pytest.raises(GradcheckError, match="mismatch"):
         gradgradcheck(WrongSecond.apply, x, fast_mode=True)
+
+
+@pytest.mark.parametrize("fast_mode", [False, True])
+def test_second_derivatives_are_checked_forward_over_reverse(fast_mode):
+    inputs = [fb.rand(2, 3, dtype=fb.float64, requires_grad=True) for _ in range(2)]
+    assert gradgradcheck(lambda x, y: (x * y.exp()).sin(), inputs, check_fwd_over_rev=True, fast_mode=fast_mode)
+
+
+@pytest.mark.parametrize("fast_mode", [False, True])
+@pytest.mark.parametrize("layout", ["sparse_coo", "sparse_csr", "sparse_csc"])
+def test_derivatives_by_the_values_of_sparse_tensors_are_checked(layout, fast_mode):
+    dense = fb.tensor([[0.5, 0.0, 2.0], [0.0, -1.0, 0.0]], dtype=fb.float64)
+    x = dense.to_sparse(layout=getattr(fb, layout)).requires_grad_()
+    assert gradcheck(lambda x: x.to_dense().sin(), (x,), fast_mode=fast_mode, masked=True)
+
+    class Wrong(Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * x
+
+        @staticmethod
+        def backward(ctx, grad):
+            return 3 * grad
+
+    with pytest.raises(GradcheckError, match="Jacobian mismatch"):
+        gradcheck(lambda x: Wrong.apply(x.to_dense()), (x,), fast_mode=fast_mode, masked=True)
+
+
+def test_a_tensor_that_a_structure_holds_too_is_changed_there():
+    """The function sees ``y`` in the dictionary alone, and the derivative is ``d(xy)/dy = x``."""
+    x, y = (fb.rand(3, dtype=fb.float64, requires_grad=True) for _ in range(2))
+    before = y.tolist()
+    assert gradcheck(lambda x, held, _: x * held["y"], (x, {"y": y}, y))
+    assert y.tolist() == before

@@ -64,7 +64,8 @@ def gradcheck(
         check_backward_ad, check_forward_ad: which derivatives: of ``backward``, of dual tensors.
         check_batched_grad: also ``grad(..., is_grads_batched=True)``; check_batched_forward_grad asks for nothing more.
         check_grad_dtypes, check_undefined_grad, masked: hold always here: gradients have their input's dtype, each
-            output is differentiated without the others, and tensors are dense.
+            output is differentiated without the others, and of sparse tensors the values are changed and compared,
+            as gradients have the indices of their tensors.
         fast_mode: one random direction in each input and output instead of whole Jacobians.
     Returns: True; else GradcheckError (or False, if ``raise_exception`` is off).
     Raises: ValueError where no input requires a gradient, and where nothing is to be checked.

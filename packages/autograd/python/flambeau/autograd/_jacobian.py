@@ -6,6 +6,7 @@ Complex numbers count as their two parts, in inputs and outputs: a function need
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -53,14 +54,30 @@ def outputs_of(func: Callable[..., Any], arguments: list[Any]) -> list[Tensor]:
 
 
 def parts(tensor: Tensor) -> np.ndarray:
-    """The elements as a vector of real numbers: of each complex one both parts, next to each other."""
-    wide = tensor.detach().to(flambeau.complex128 if tensor.is_complex() else flambeau.float64)
+    """Return the elements as a vector of real numbers: of each complex one both parts, next to each other.
+
+    The elements of a sparse tensor are its values, in the order of their indices.
+    """
+    plain = tensor.detach()
+    if plain.layout is not flambeau.strided:
+        plain = (plain.coalesce() if plain.layout is flambeau.sparse_coo else plain).values()
+    wide = plain.to(flambeau.complex128 if tensor.is_complex() else flambeau.float64)
     array = np.array(wide.numpy()).reshape(-1)
     return array.view(np.float64) if array.size else array.real
 
 
 def of_parts(vector: Any, like: Tensor) -> Tensor:
-    """The tensor with these parts, of the shape and dtype of another."""
+    """Return the tensor with these parts, of the shape and dtype of another, and with its indices if it is sparse."""
+    if like.layout is flambeau.sparse_coo:
+        merged: Any = like.detach().coalesce()
+        values = of_parts(vector, merged.values())
+        return flambeau.sparse_coo_tensor(merged.indices(), values, like.shape, is_coalesced=True)
+    if like.layout is not flambeau.strided:
+        by_rows = like.layout is flambeau.sparse_csr
+        held: Any = like.detach()
+        indices = (held.crow_indices(), held.col_indices()) if by_rows else (held.ccol_indices(), held.row_indices())
+        values = of_parts(vector, held.values())
+        return flambeau.sparse_compressed_tensor(*indices, values, like.shape, layout=like.layout)
     values = vector.view(np.complex128) if like.is_complex() and vector.size else vector
     return flambeau.tensor(values).to(like.dtype).reshape(like.shape)
 
@@ -81,12 +98,33 @@ def numerical_derivative(problem: Problem, which: int, v: Any) -> list[Any]:
     original = problem.arguments[which]
 
     def evaluate(step: float) -> list[Any]:
-        changed = list(problem.arguments)
-        changed[which] = of_parts(parts(original) + step * v, original).requires_grad_()
-        return [parts(t) for t in problem.outputs(changed)]
+        with _holding(problem, which, of_parts(parts(original) + step * v, original)) as arguments:
+            return [parts(t) for t in problem.outputs(arguments)]
 
     high, low = evaluate(problem.eps), evaluate(-problem.eps)
     return [(h - lo) / (2 * problem.eps) for h, lo in zip(high, low, strict=True)]
+
+
+@contextmanager
+def _holding(problem: Problem, which: int, values: Tensor) -> Iterator[list[Any]]:
+    """Give the arguments with other values of one of them, which are undone in the end.
+
+    They are written into the tensor itself, so that a function also meets them where it holds the tensor in a
+    structure; a sparse or expanded tensor is replaced by another one.
+    """
+    original = problem.arguments[which]
+    plain = original.detach()
+    if plain.layout is not flambeau.strided or 0 in plain.stride():
+        changed = list(problem.arguments)
+        changed[which] = values.requires_grad_()
+        yield changed
+        return
+    former = plain.clone()
+    try:
+        plain.copy_(values)
+        yield problem.arguments
+    finally:
+        plain.copy_(former)
 
 
 def forward_derivative(problem: Problem, which: int, v: Any) -> list[Any]:
@@ -95,7 +133,8 @@ def forward_derivative(problem: Problem, which: int, v: Any) -> list[Any]:
     original = problem.arguments[which]
     with forward_ad.dual_level():
         changed = list(problem.arguments)
-        changed[which] = forward_ad.make_dual(original.detach(), of_parts(v, original))
+        primal = original.detach().requires_grad_(original.requires_grad)  # the function may itself differentiate
+        changed[which] = forward_ad.make_dual(primal, of_parts(v, original))
         pairs = [forward_ad.unpack_dual(t) for t in problem.outputs(changed)]
         return [np.zeros_like(parts(p)) if t is None else parts(t) for p, t in pairs]
 
