@@ -217,7 +217,7 @@ def test_structures_without_end_are_refused():
 
 @pytest.mark.parametrize("f", [7, None, [b"x"]])
 def test_neither_path_nor_file(f):
-    with pytest.raises(TypeError, match="save: f must be a path or a binary file, got"):
+    with pytest.raises(AttributeError, match="save: expected 'f' to be string, path, or a file-like object"):
         flambeau.save([], f)
     with pytest.raises(TypeError, match="load: f must be a path or a binary file, got"):
         flambeau.load(f)
@@ -251,3 +251,15 @@ def test_examples_in_docstrings(tmp_path):
             assert example.examples
             runner.run(example)
     assert runner.summarize(verbose=False).failed == 0
+
+
+def test_an_open_file_is_complete_once_save_returns(tmp_path):
+    path = tmp_path / "x.pt"
+    with open(path, "wb") as file:
+        flambeau.save(flambeau.arange(3), file)
+        assert flambeau.load(path).tolist() == [0, 1, 2]
+
+
+def test_empty_tensors_of_different_dtypes_are_saved_together():
+    empty = [flambeau.tensor([], dtype=dtype) for dtype in (flambeau.float32, flambeau.int8, flambeau.complex64)]
+    assert [tensor.dtype for tensor in flambeau.load(io.BytesIO(saved(empty)))] == [tensor.dtype for tensor in empty]

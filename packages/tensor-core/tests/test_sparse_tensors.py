@@ -231,3 +231,8 @@ def test_indices_that_are_changed_are_looked_at_again():
     s._indices()[0] = 0
     assert s.coalesce().indices().tolist() == [[0, 0], [0, 2]]
     assert (s @ fb.ones(3, 1)).tolist() == [[13], [0]]
+
+
+@pytest.mark.parametrize("kind", ["meta", "mkldnn", "mps", "nested", "quantized", "xla"])
+def test_sparse_tensors_say_what_they_are_not(kind):
+    assert getattr(fb.eye(2).to_sparse(), f"is_{kind}") is False

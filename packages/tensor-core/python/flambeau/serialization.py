@@ -114,6 +114,8 @@ def save(
             from ._serialization import pickling
 
             pickling.save(obj, file, pickle_protocol, root=_stem(f))
+        if hasattr(file, "flush"):  # so that others can read the file although it is still open
+            file.flush()
 
 
 def load(
@@ -226,7 +228,10 @@ def _to_write(obj: Any, f: str | os.PathLike[str] | IO[bytes]) -> AbstractContex
         return atomic.replacing(f)
     if not hasattr(f, "write"):
         hint = "; the object comes first: save(obj, path)" if isinstance(obj, str | os.PathLike) else ""
-        raise TypeError(f"save: f must be a path or a binary file, got {type(f).__name__}{hint}")
+        raise AttributeError(
+            "save: expected 'f' to be string, path, or a file-like object with a 'write' attribute, got "
+            f"{type(f).__name__}{hint}"
+        )
     return contextlib.nullcontext(f)
 
 

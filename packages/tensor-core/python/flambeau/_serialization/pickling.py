@@ -47,7 +47,7 @@ class Pickler(_PythonPickler):  # type: ignore[misc]
     def __init__(self, file: IO[bytes], protocol: int) -> None:
         super().__init__(file, protocol)
         self.storages: list[UntypedStorage] = []
-        self._seen: dict[tuple[int, int], tuple[str, Any]] = {}
+        self._seen: dict[tuple[int, int, Any], tuple[str, Any]] = {}
 
     def persistent_id(self, obj: Any) -> tuple[Any, ...] | None:
         if type(obj) is _Reference:
@@ -57,7 +57,8 @@ class Pickler(_PythonPickler):  # type: ignore[misc]
         return None
 
     def _refer(self, storage: UntypedStorage, dtype: Any) -> tuple[Any, ...]:
-        place = storage.data_ptr(), storage.nbytes()
+        # Storages without memory have the same address and share nothing.
+        place = storage.data_ptr(), storage.nbytes(), None if storage.nbytes() else dtype
         key, known_dtype = self._seen.setdefault(place, (str(len(self.storages)), dtype))
         if known_dtype is not dtype:
             raise RuntimeError(

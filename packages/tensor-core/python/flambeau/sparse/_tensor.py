@@ -281,7 +281,13 @@ class SparseTensor(Tensor):
 
 
 # Operators that look at sizes and dtypes alone.
-_OF_SHELLS = frozenset(("result_type", "is_same_size", "is_signed", "element_size", "is_inference", "ndimension"))
+_OF_SHELLS = frozenset(
+    (
+        *("result_type", "is_same_size", "is_signed", "element_size", "is_inference", "ndimension"),
+        *(f".is_{kind}" for kind in ("ipu", "maia", "meta", "mkldnn", "mps", "mtia", "nested", "quantized")),
+        *(f".is_{kind}" for kind in ("vulkan", "xla", "xpu")),
+    )
+)
 
 
 def _layout_among(args: Any, kwargs: Any) -> _core.layout | str | None:

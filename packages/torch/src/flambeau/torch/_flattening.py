@@ -1,10 +1,18 @@
 """Names of ``torch._utils``, PyTorch's private module: sizes of elements, and many tensors in one."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
-from flambeau import Tensor, cat, dtype
+from flambeau import Tensor, cat, dtype, layout
 
-__all__ = ["_element_size", "_flatten_dense_tensors", "_unflatten_dense_tensors"]
+__all__ = ["_element_size", "_flatten_dense_tensors", "_rebuild_sparse_tensor", "_unflatten_dense_tensors"]
+
+
+def _rebuild_sparse_tensor(layout: layout, data: tuple[Any, ...]) -> Tensor:
+    """Return a sparse tensor of its parts: what pickles of PyTorch's sparse tensors call."""
+    from flambeau.sparse._pickling import rebuilt_from_file
+
+    return rebuilt_from_file(layout, data)
 
 
 def _element_size(dtype: dtype) -> int:

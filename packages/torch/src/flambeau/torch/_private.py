@@ -28,12 +28,14 @@ __all__ = [
     "has_mkl",
     "has_mkldnn",
     "has_openmp",
+    "has_spectral",
     "layout",
     "memory_format",
 ]
 
 _TensorMeta: type = type(Tensor)
 has_lapack = True  # decompositions of matrices
+has_spectral = True  # Fourier transforms
 has_mkl = has_mkldnn = has_openmp = False  # libraries that PyTorch computes with
 
 
