@@ -19,6 +19,7 @@ MODULES = (
     "flambeau.special",
     "flambeau.linalg",
     "flambeau.fft",
+    "flambeau.masked",
     "flambeau.signal.windows",
     "flambeau.random",
     "flambeau.nn.functional",

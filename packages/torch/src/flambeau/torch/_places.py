@@ -52,6 +52,10 @@ _MOVED = {
     ),
     "torch.__future__": "flambeau.torch._future",
     "torch.functional": "flambeau",
+    # PyTorch's reference implementations in Python, which have the results of its operators.
+    "torch._refs": "flambeau",
+    **{f"torch._refs.{name}": f"flambeau.{name}" for name in ("fft", "linalg", "nn", "nn.functional", "special")},
+    "torch.masked._ops": "flambeau.masked",
     "torch.version": "flambeau.torch.version",
     "torch.torch_version": "flambeau.torch.version",
     "torch.utils.data": "flambeau.data",

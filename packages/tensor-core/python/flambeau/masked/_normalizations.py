@@ -1,0 +1,115 @@
+"""Masked operations whose results have the shape of their input."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flambeau
+from flambeau import Tensor
+
+from ._masks import _canonical_dim, filled
+from ._reductions import norm
+
+
+def cumsum(input: Tensor, dim: int, *, dtype: Any = None, mask: Tensor | None = None) -> Tensor:
+    """Return running sums of the elements that count.
+
+    Args:
+        input: a tensor of any dtype.
+        dim: dimension along which the sums run.
+        dtype: dtype of the result; that of `flambeau.cumsum` if None.
+        mask: True for the elements that count, of a shape that broadcasts to the input's; all if None.
+
+    >>> x = flambeau.tensor([1, 2, 3])
+    >>> flambeau.masked.cumsum(x, 0, mask=x != 2)
+    tensor([1, 1, 4])
+    """
+    (place,) = _canonical_dim(dim, input.ndim) or (0,)
+    return flambeau.cumsum(filled("cumsum", input, mask), place, dtype=dtype).to(dtype or input.dtype)
+
+
+def cumprod(input: Tensor, dim: int, *, dtype: Any = None, mask: Tensor | None = None) -> Tensor:
+    """Return running products of the elements that count. Arguments are those of `cumsum`.
+
+    >>> x = flambeau.tensor([1, 2, 3])
+    >>> flambeau.masked.cumprod(x, 0, mask=x != 2)
+    tensor([1, 1, 3])
+    """
+    (place,) = _canonical_dim(dim, input.ndim) or (0,)
+    return flambeau.cumprod(filled("cumprod", input, mask), place, dtype=dtype).to(dtype or input.dtype)
+
+
+def softmax(input: Tensor, dim: int, *, dtype: Any = None, mask: Tensor | None = None) -> Tensor:
+    """Return the softmax over the elements that count; 0 for the others, NaN where none counts.
+
+    Arguments are those of `cumsum`.
+
+    >>> x = flambeau.tensor([1.0, 5.0, 1.0])
+    >>> flambeau.masked.softmax(x, 0, mask=x != 5)
+    tensor([0.5000, 0.0000, 0.5000])
+    """
+    (place,) = _canonical_dim(dim, input.ndim)
+    return flambeau.softmax(filled("amax", input, mask), place, dtype=dtype or input.dtype)
+
+
+def log_softmax(input: Tensor, dim: int, *, dtype: Any = None, mask: Tensor | None = None) -> Tensor:
+    """Return the logarithm of `softmax`.
+
+    >>> x = flambeau.tensor([1.0, 5.0, 1.0])
+    >>> flambeau.masked.log_softmax(x, 0, mask=x != 5)
+    tensor([-0.6931,    -inf, -0.6931])
+    """
+    (place,) = _canonical_dim(dim, input.ndim)
+    return flambeau.log_softmax(filled("amax", input, mask), place, dtype=dtype or input.dtype)
+
+
+def softmin(input: Tensor, dim: int, *, dtype: Any = None, mask: Tensor | None = None) -> Tensor:
+    """Return the softmax of the negative input over the elements that count. Arguments are those of `cumsum`.
+
+    >>> x = flambeau.tensor([1.0, 0.0, 1.0])
+    >>> flambeau.masked.softmin(x, 0, mask=x != 0)
+    tensor([0.5000, 0.0000, 0.5000])
+    """
+    (place,) = _canonical_dim(dim, input.ndim)
+    return flambeau.softmax(-filled("amin", input, mask), place, dtype=dtype or input.dtype)
+
+
+def normalize(
+    input: Tensor, ord: float, dim: int, *, eps: float = 1e-12, dtype: Any = None, mask: Tensor | None = None
+) -> Tensor:
+    """Divide by the norm of the elements that count; the others become 0.
+
+    Args:
+        ord: order of the norm.
+        eps: least divisor.
+        The others are those of `cumsum`.
+
+    >>> x = flambeau.tensor([3.0, 7.0, 4.0])
+    >>> flambeau.masked.normalize(x, 2.0, 0, mask=x != 7)
+    tensor([0.6000, 0.0000, 0.8000])
+    """
+    length = norm(input, ord, dim, keepdim=True, dtype=dtype, mask=mask)
+    return filled("sum", input, mask) / flambeau.maximum(length, length.new_full((), eps))
+
+
+def logaddexp(
+    input: Tensor,
+    other: Tensor,
+    *,
+    dtype: Any = None,
+    input_mask: Tensor | None = None,
+    other_mask: Tensor | None = None,
+) -> Tensor:
+    """Return ``log(exp(input) + exp(other))`` of the elements that count on either side.
+
+    Args:
+        input, other: floating tensors.
+        dtype: dtype of the result; the input's if None.
+        input_mask, other_mask: True for the elements of each that count; all if None.
+
+    >>> x = flambeau.tensor([0.0, 5.0])
+    >>> flambeau.masked.logaddexp(x, flambeau.zeros(2), input_mask=x != 5)
+    tensor([0.6931, 0.0000])
+    """
+    first, second = filled("logaddexp", input, input_mask), filled("logaddexp", other, other_mask)
+    return flambeau.logaddexp(first, second).to(dtype or input.dtype)

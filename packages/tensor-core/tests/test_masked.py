@@ -1,0 +1,143 @@
+"""Masked operations against NumPy's masked arrays and against loops over the elements that count."""
+
+import math
+
+import numpy as np
+import pytest
+import scipy.special
+
+import flambeau as fb
+
+RANDOM = np.random.default_rng(5)
+VALUES = RANDOM.standard_normal((3, 4, 5))
+MASK = RANDOM.random((3, 4, 5)) < 0.6
+MASK[:2] = MASK[:, :2] = MASK[..., :2] = True  # two elements count along every dimension
+HIDDEN = np.ma.masked_array(VALUES, ~MASK)
+
+
+def norm(array, axis, order):
+    return np.ma.filled((abs(array) ** order).sum(axis) ** (1 / order))
+
+
+REDUCTIONS = {
+    "sum": lambda axis: HIDDEN.sum(axis),
+    "prod": lambda axis: HIDDEN.prod(axis),
+    "amax": lambda axis: HIDDEN.max(axis),
+    "amin": lambda axis: HIDDEN.min(axis),
+    "mean": lambda axis: HIDDEN.mean(axis),
+    "var": lambda axis: HIDDEN.var(axis, ddof=1),
+    "std": lambda axis: HIDDEN.std(axis, ddof=1),
+    "logsumexp": lambda axis: np.log(np.ma.exp(HIDDEN).sum(axis)),
+    "norm": lambda axis: norm(HIDDEN, axis, 2),
+}
+
+
+@pytest.mark.parametrize("name", REDUCTIONS)
+@pytest.mark.parametrize("dim", [None, 0, -1, (0, 2), (2, 1)])
+@pytest.mark.parametrize("keepdim", [False, True])
+def test_reductions_leave_out_what_is_hidden(name, dim, keepdim):
+    result = getattr(fb.masked, name)(fb.tensor(VALUES), dim=dim, keepdim=keepdim, mask=fb.tensor(MASK))
+    axis = tuple(range(3)) if dim is None else dim
+    expected = np.asarray(REDUCTIONS[name](axis))
+    np.testing.assert_allclose(result.numpy().reshape(expected.shape), expected, rtol=1e-12)
+    assert result.ndim == (3 if keepdim else expected.ndim)
+
+
+@pytest.mark.parametrize(("name", "reference"), [("argmax", np.ma.argmax), ("argmin", np.ma.argmin)])
+def test_extremes_are_found_among_what_counts(name, reference):
+    function = getattr(fb.masked, name)
+    found = function(fb.tensor(VALUES), 1, dtype=fb.int64, mask=fb.tensor(MASK))
+    assert np.array_equal(found.numpy(), reference(HIDDEN, axis=1))
+    assert function(fb.tensor(VALUES), 1, mask=fb.tensor(MASK)).dtype is fb.float64
+
+
+def test_the_median_is_the_lower_of_two():
+    x = fb.tensor([[1.0, 9.0, 2.0, 3.0, 4.0]])
+    assert fb.masked.median(x, 1, mask=x != 9).tolist() == [2.0]
+    assert math.isnan(fb.masked.median(x, 1, mask=x > 100).item())
+    with pytest.raises(ValueError, match="fully masked out rows"):
+        fb.masked.median(x.long(), 1, mask=x > 100)
+
+
+@pytest.mark.parametrize(
+    ("name", "reference"),
+    [
+        ("softmax", lambda x: scipy.special.softmax(np.where(MASK, x, -np.inf), 1)),
+        ("log_softmax", lambda x: scipy.special.log_softmax(np.where(MASK, x, -np.inf), 1)),
+        ("softmin", lambda x: scipy.special.softmax(np.where(MASK, -x, -np.inf), 1)),
+        ("cumsum", lambda x: np.cumsum(np.where(MASK, x, 0), 1)),
+        ("cumprod", lambda x: np.cumprod(np.where(MASK, x, 1), 1)),
+    ],
+)
+def test_normalisations_leave_out_what_is_hidden(name, reference):
+    mask = MASK.any(1, keepdims=True) & MASK  # every column has an element that counts
+    result = getattr(fb.masked, name)(fb.tensor(VALUES), 1, mask=fb.tensor(mask))
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_allclose(result.numpy(), reference(VALUES), rtol=1e-12)
+
+
+def test_normalize_divides_by_the_norm():
+    result = fb.masked.normalize(fb.tensor(VALUES), 3.0, 1, mask=fb.tensor(MASK))
+    expected = np.where(MASK, VALUES, 0) / np.expand_dims(norm(HIDDEN, 1, 3), 1)
+    np.testing.assert_allclose(result.numpy(), expected, rtol=1e-12)
+
+
+def test_logaddexp_takes_a_mask_for_each_side():
+    one, other = fb.tensor([0.0, 1.0, 2.0]), fb.tensor([3.0, 4.0, 5.0])
+    result = fb.masked.logaddexp(
+        one, other, input_mask=fb.tensor([True, False, True]), other_mask=fb.tensor([True, True, False])
+    )
+    np.testing.assert_allclose(result.numpy(), [np.logaddexp(0, 3), 4, 2], rtol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "value"), [("sum", 0), ("prod", 1), ("amax", -128), ("amin", 127), ("norm", 0.0)])
+def test_where_nothing_counts_the_result_is_the_identity(name, value):
+    dtype = fb.float32 if name == "norm" else fb.int8
+    x = fb.ones(2, dtype=dtype)
+    assert getattr(fb.masked, name)(x, mask=fb.zeros(2, dtype=fb.bool)).item() == value
+
+
+def test_masks_broadcast_and_small_integers_are_summed_as_int64():
+    x = fb.full((2, 3), 100, dtype=fb.int8)
+    total = fb.masked.sum(x, mask=fb.tensor([True, False, True]))
+    assert total.dtype is fb.int64
+    assert total.item() == 400
+
+
+def test_variance_takes_a_correction():
+    x, mask = fb.tensor([1.0, 2.0, 6.0, 100.0]), fb.tensor([True, True, True, False])
+    assert fb.masked.var(x, correction=0, mask=mask).item() == pytest.approx(np.var([1, 2, 6]))
+    assert fb.masked.var(x, unbiased=False, mask=mask).item() == pytest.approx(np.var([1, 2, 6]))
+    with pytest.raises(AssertionError, match="Only one of unbiased and correction"):
+        fb.masked.var(x, unbiased=True, correction=1, mask=mask)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda x: fb.masked.sum(x, mask=fb.ones(1, 2, 3)), IndexError, "dimensionality higher than of the input"),
+        (lambda x: fb.masked.sum(x, (0, -2)), RuntimeError, "appears multiple times"),
+        (lambda x: fb.masked.sum(x, 2), IndexError, "Dimension out of range"),
+        (lambda x: fb.masked.mean(x.long()), ValueError, "Could not infer output dtype"),
+        (lambda x: fb.masked.amax(x.bool(), mask=x > 0), NotImplementedError, "identity of amax on"),
+        (lambda x: fb.masked.sum(x.to_sparse()), ValueError, "expects strided tensor"),
+    ],
+)
+def test_wrong_arguments_are_refused(call, error, message):
+    with pytest.raises(error, match=message):
+        call(fb.ones(2, 2))
+
+
+def test_output_masks_say_where_something_counts():
+    x, mask = fb.ones(2, 3), fb.tensor([[True, False, True], [False, False, False]])
+    assert fb.masked._output_mask(fb.masked.sum, x, 1, mask=mask).tolist() == [True, False]
+    assert fb.masked._output_mask(fb.masked.softmax, x, 1, mask=mask).tolist() == mask.tolist()
+    with pytest.raises(ValueError, match="expected masked operation"):
+        fb.masked._output_mask(fb.exp, x, mask=mask)
+
+
+def test_gradients_reach_only_what_counts():
+    autograd = pytest.importorskip("flambeau.autograd")
+    x, mask = fb.tensor(VALUES, requires_grad=True), fb.tensor(MASK)
+    (slope,) = autograd.grad(fb.masked.mean(x, mask=mask), x)
+    np.testing.assert_allclose(slope.numpy(), MASK / MASK.sum(), rtol=1e-12)
