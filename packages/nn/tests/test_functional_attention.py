@@ -237,3 +237,12 @@ def test_multi_head_of_nothing(queries, keys, batch, need_weights):
     output, weights = layer(fb.randn(queries, batch, 4), source, source, need_weights=need_weights)
     assert output.shape == (queries, batch, 4)
     assert weights is None if not need_weights else weights.shape == (batch, queries, keys)
+
+
+def test_a_mask_of_another_floating_dtype_is_added_in_the_dtype_of_the_query():
+    layer, x = nn.MultiheadAttention(4, 2), fb.rand(3, 1, 4)
+    mask = np.triu(np.full((3, 3), -np.inf), 1)
+    narrow = layer(x, x, x, attn_mask=fb.tensor(mask, dtype=fb.float32))
+    wide = layer(x, x, x, attn_mask=fb.tensor(mask))
+    for one, other in zip(narrow, wide, strict=True):
+        np.testing.assert_array_equal(one.detach().numpy(), other.detach().numpy())

@@ -87,7 +87,16 @@ def test_derivatives(mode):
     ("call", "error", "message"),
     [
         (lambda w: F.embedding(fb.tensor([6]), w), IndexError, "out of range"),
-        (lambda w: F.embedding(fb.tensor([0]), w, padding_idx=6), AssertionError, "padding_idx"),
+        (
+            lambda w: F.embedding(fb.tensor([0]), w, padding_idx=6),
+            AssertionError,
+            "Padding_idx must be within num_embeddings",
+        ),
+        (
+            lambda w: F.embedding_bag(fb.tensor([[0]]), w, padding_idx=6),
+            RuntimeError,
+            "padding_idx must be within the number of embeddings",
+        ),
         (lambda w: F.embedding_bag(fb.tensor([[0]]), w, mode="max", sparse=True), ValueError, "max mode"),
         (lambda w: F.embedding_bag(fb.tensor([0]), w), ValueError, "offsets"),
         (lambda w: F.embedding_bag(fb.tensor([[0]]), w, fb.tensor([0])), ValueError, "offsets has to be None"),

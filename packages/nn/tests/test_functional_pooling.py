@@ -199,6 +199,8 @@ def test_derivatives(dims):
         (lambda: F.max_pool1d(fb.zeros(1, 3), 2, padding=2), RuntimeError, "half of effective kernel size"),
         (lambda: F.max_pool1d(fb.zeros(1, 3), 0), RuntimeError, "positive"),
         (lambda: F.max_pool1d(fb.zeros(1, 3), 2, stride=-1), RuntimeError, "positive"),
+        (lambda: F.max_pool1d(fb.zeros(1, 3), 2, stride=0), RuntimeError, "stride should not be zero"),
+        (lambda: F.avg_pool2d(fb.zeros(1, 3, 0, 4), 2), RuntimeError, "Expected input to be a 3D or 4D"),
         (lambda: F.max_pool1d(fb.zeros(1, 3), (2, 2)), RuntimeError, "kernel_size"),
         (lambda: F.avg_pool3d(fb.zeros(1, 3, 4, 4), 2, divisor_override=0), RuntimeError, "divisor"),
         (lambda: F.adaptive_avg_pool1d(fb.zeros(1, 3), -1), RuntimeError, "greater than or equal to 0"),
@@ -241,3 +243,18 @@ def test_max_pool1d_of_pairs(length, dtype):
         x[0, 1, 1] = np.nan
         got, indices = fb.max_pool1d_with_indices(fb.tensor(x), 2)
         assert np.argwhere(np.isnan(got.numpy())).tolist() == [[0, 1, 0]] and indices[0, 1, 0].item() == 1
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
+def test_the_maximum_of_a_window_that_lies_in_the_padding_is_that_of_no_values(dtype):
+    """With two taps at a distance of 2 and one element of padding around one element, no tap meets it."""
+    least = np.iinfo(np.int64).min if dtype == "int64" else -np.inf
+    x = fb.ones(1, 1, 1, dtype=getattr(fb, dtype))
+    assert F.max_pool1d(x, 2, padding=1, dilation=2).item() == least
+    assert F.max_pool2d(x, 2, padding=1, dilation=2).item() == least
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_fractional_pools_may_have_no_windows(dims):
+    pool = F.fractional_max_pool2d if dims == 2 else F.fractional_max_pool3d
+    assert pool(fb.zeros(1, 2, *[5] * dims), 2, output_size=[0] * dims).shape == (1, 2, *[0] * dims)

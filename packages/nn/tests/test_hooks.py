@@ -139,3 +139,65 @@ def test_without_gradients_backward_hooks_change_nothing():
     layer.register_full_backward_hook(lambda module, grad_input, grad_output: pytest.fail("no backward pass"))
     with fb.no_grad():
         assert layer(fb.ones(1, 2)).item() == 5
+
+
+def test_backward_hooks_leave_inputs_without_gradients_alone():
+    class Sum(nn.Module):
+        def forward(self, first, second):
+            self.needed = first.requires_grad, second.requires_grad
+            return first + second
+
+    module = Sum()
+    module.register_full_backward_hook(lambda *args: None)
+    module(fb.ones(2, requires_grad=True), fb.ones(2))
+    assert module.needed == (True, False)
+
+
+def test_a_hook_may_not_return_a_gradient_for_inputs_that_need_none():
+    layer = nn.Linear(2, 3)
+    layer.register_full_backward_hook(lambda module, grad_input, grad_output: fb.ones(1, 2))
+    with pytest.raises(RuntimeError, match="where no input requires gradient"):
+        layer(fb.ones(1, 2)).sum().backward()
+
+
+def test_options_of_removed_hooks_are_gone():
+    layer = nn.Linear(2, 2)
+    handle = layer.register_forward_hook(lambda *args, **kwargs: None, with_kwargs=True, always_call=True)
+    before = layer.register_forward_pre_hook(lambda *args: None, with_kwargs=False)
+    assert list(layer._forward_hooks_with_kwargs) == list(layer._forward_hooks_always_called) == [handle.id]
+    assert before.id not in layer._forward_pre_hooks_with_kwargs
+    handle.remove()
+    assert not layer._forward_hooks_with_kwargs
+    assert not layer._forward_hooks_always_called
+
+
+def test_the_hooks_of_every_module_can_be_replaced_by_assignment():
+    from collections import OrderedDict
+
+    place, calls = nn.modules.module, []
+    place.register_module_forward_hook(lambda module, args, output: calls.append("forward"))
+    place.register_module_forward_pre_hook(lambda module, args: calls.append("before"))
+    layer = nn.Identity()
+    layer(1)
+    assert calls == ["before", "forward"]
+    assert len(place._global_forward_hooks) == len(place._global_forward_pre_hooks) == 1
+    place._global_forward_hooks = OrderedDict()
+    place._global_forward_pre_hooks = OrderedDict()
+    place._global_backward_hooks = OrderedDict()
+    layer(1)
+    assert calls == ["before", "forward"]
+
+
+def test_a_hook_before_loading_does_not_keep_its_module():
+    import gc
+    import weakref
+
+    gc.disable()
+    try:
+        layer = nn.Linear(1, 1)
+        layer.register_load_state_dict_pre_hook(lambda module, *args: None)
+        alive = weakref.ref(layer)
+        del layer
+        assert alive() is None
+    finally:
+        gc.enable()

@@ -100,3 +100,14 @@ def test_an_initialised_layer_takes_no_uninitialised_state():
 def test_a_convolution_says_which_inputs_it_takes():
     with pytest.raises(RuntimeError, match=r"Expected 3D \(unbatched\) or 4D \(batched\) input to LazyConv2d"):
         nn.LazyConv2d(4, 3)(fb.zeros(2, 2))
+
+
+def test_a_parameter_takes_its_size_from_one_number():
+    parameter = nn.UninitializedParameter()
+    parameter.materialize(10)
+    assert parameter.shape == (10,)
+
+
+def test_loading_what_has_no_shape_yet_says_so():
+    with pytest.raises(RuntimeError, match="shape of an uninitialized"):
+        nn.Linear(2, 3).load_state_dict(nn.LazyLinear(3).state_dict())

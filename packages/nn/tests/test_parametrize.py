@@ -223,3 +223,77 @@ def test_a_refused_parametrization_changes_nothing():
         prune.l1_unstructured(layer, "weight", 7)
     assert list(layer.state_dict()) == before
     assert type(layer) is nn.Linear
+
+
+class Half(nn.Module):
+    def forward(self, x):
+        return x / 2
+
+    def right_inverse(self, x):
+        return x * 2
+
+
+class Increment(nn.Module):
+    def forward(self, x):
+        return x + 1
+
+
+def test_a_further_parametrization_leaves_what_is_trained_as_it_is():
+    layer = nn.Linear(2, 2)
+    parametrize.register_parametrization(layer, "weight", Increment())  # which has no inverse
+    original = layer.parametrizations.weight.original.detach().numpy().copy()
+    parametrize.register_parametrization(layer, "weight", Half())
+    np.testing.assert_array_equal(layer.parametrizations.weight.original.detach().numpy(), original)
+    np.testing.assert_allclose(layer.weight.detach().numpy(), (original + 1) / 2, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("inverse", "message"),
+    [
+        (lambda x: None, "must return a Tensor or a Sequence of tensors"),
+        (lambda x: (x, 1.0), "Got element 1 of the sequence with type float"),
+    ],
+)
+def test_inverses_that_are_no_tensors_are_refused(inverse, message):
+    layer, wrong = nn.Linear(2, 2), Increment()
+    wrong.right_inverse = inverse
+    with pytest.raises(ValueError, match=message):
+        parametrize.register_parametrization(layer, "weight", wrong)
+    assert not parametrize.is_parametrized(layer)
+
+
+@pytest.mark.parametrize(
+    ("inverse", "message"),
+    [
+        (lambda x: (x, x), "right_inverse must return a tensor"),
+        (lambda x: x.double(), "must have the same dtype"),
+        (lambda x: x[0], "must have the same shape"),
+    ],
+)
+def test_inverses_of_further_parametrizations_are_checked(inverse, message):
+    layer, wrong = nn.Linear(2, 2), Increment()
+    parametrize.register_parametrization(layer, "weight", Half())
+    wrong.right_inverse = inverse
+    with pytest.raises(ValueError, match=message):
+        parametrize.register_parametrization(layer, "weight", wrong)
+    assert len(layer.parametrizations.weight) == 1
+
+
+def test_recurrent_layers_compute_with_pruned_and_parametrized_weights():
+    layer, x = nn.LSTM(3, 4), fb.rand(5, 2, 3)
+    prune.l1_unstructured(layer, "weight_ih_l0", 0.5)
+    parametrize.register_parametrization(layer, "weight_hh_l0", Half())
+    plain = nn.LSTM(3, 4)
+    names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+    plain.load_state_dict({name: getattr(layer, name).detach() for name in names})
+    np.testing.assert_array_equal(layer(x)[0].detach().numpy(), plain(x)[0].detach().numpy())
+    assert [isinstance(weight, nn.Parameter) for weight in layer._flat_weights] == [False, False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("amount", "size", "count"), [(0, 15, 0), (10, 15, 10), (1, 15, 1), (1.0, 15, 15), (0.4, 17, 7)]
+)
+def test_amounts_are_numbers_or_fractions(amount, size, count):
+    prune._validate_pruning_amount_init(amount)
+    prune._validate_pruning_amount(amount, size)
+    assert prune._compute_nparams_toprune(amount, size) == count

@@ -284,3 +284,18 @@ def test_inputs_of_another_dtype_than_the_weights():
     layer = nn.GRU(2, 3)
     with pytest.raises(ValueError, match=r"float64\) does not match weight dtype \(flambeau\.float32\)\. Convert"):
         layer(fb.zeros(4, 1, 2, dtype=fb.float64))
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype"), [("byte", "uint8"), ("char", "int8"), ("short", "int16"), ("int", "int32"), ("long", "int64")]
+)
+def test_packed_sequences_are_converted_like_tensors(name, dtype):
+    packed = rnn.pack_sequence([fb.tensor([1.0, 2.0]), fb.tensor([3.0])])
+    converted = getattr(packed, name)()
+    assert converted.data.dtype is getattr(fb, dtype)
+    assert converted.data.tolist() == [1, 3, 2]
+
+
+def test_empty_tensors_cannot_be_packed():
+    with pytest.raises(RuntimeError, match="empty tensor"):
+        rnn.pack_padded_sequence(fb.zeros(0, 0), [])

@@ -134,7 +134,7 @@ class UninitializedTensorMixin(Tensor):
             shape: sizes.
             device, dtype: those it has already if None.
         """
-        data = empty(*shape, device=device or self.device, dtype=dtype or self.dtype)
+        data = empty(shape, device=device or self.device, dtype=dtype or self.dtype)
         self.__class__ = self.cls_to_become  # type: ignore[assignment]
         self.data = data
 

@@ -1,6 +1,7 @@
 // Max pooling: the largest value of each window and where it stands; and sums of rows, which other pools are made of.
 #include <cstring>
 #include <limits>
+#include <type_traits>
 
 #include "flambeau/kernels/math.h"
 #include "flambeau/kernels/simd.h"
@@ -28,10 +29,15 @@ FLAMBEAU_INLINE void take_larger(T* __restrict best, Index* __restrict at, const
   }
 }
 
+// The maximum of no values, of a window that lies in the padding.
+template <class T>
+inline constexpr T kNoMaximum =
+    std::is_floating_point_v<T> ? -std::numeric_limits<T>::infinity() : std::numeric_limits<T>::lowest();
+
 template <class T, class Index>
 FLAMBEAU_INLINE void clear(T* best, Index* at, int64_t count) {
   for (int64_t i = 0; i < count; ++i) {
-    best[i] = std::numeric_limits<T>::lowest();
+    best[i] = kNoMaximum<T>;
     at[i] = -1;
   }
 }
@@ -148,7 +154,7 @@ void max_narrow_rows(const EqualWindows& w, const T* in, T* out, int64_t* indice
       const Stretch y = stretch(w, 1, oh);
       for (int64_t ow = 0; ow < w.out[2]; ++ow) {
         const Stretch x = columns[ow];
-        T best = std::numeric_limits<T>::lowest();
+        T best = kNoMaximum<T>;
         int64_t at = -1;
         for (int64_t kd = 0; kd < z.count; ++kd)
           for (int64_t kh = 0; kh < y.count; ++kh) {

@@ -84,8 +84,7 @@ Sizes spread(const char* argument, const Shape& values, int dims, int64_t outsid
   Sizes out{outside, outside, outside};
   for (int i = 0; i < dims; ++i) {
     const int64_t v = values[values.size() == 1 ? 0 : size_t(i)];
-    require(v >= least, v < 0 || least == 0 ? "negative " : "non-positive ", argument, " is not supported, got ",
-            values);
+    require(v >= least, least == 0 ? "negative " : "non-positive ", argument, " is not supported, got ", values);
     require(v < kLargest, argument, " must be below 2**31, got ", values);
     out[size_t(3 - dims + i)] = v;
   }

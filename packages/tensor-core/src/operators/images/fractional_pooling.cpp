@@ -47,15 +47,15 @@ TensorPair fractional_max_pool(int dims, const Tensor& input, const Shape& kerne
   const bool batched = input.dim() == dims + 2;
   const int64_t batch = batched ? input.size(0) : 1, channels = input.size(batched ? 1 : 0);
   require(samples.dim() == 3 && samples.size(0) == batch && samples.size(1) == channels && samples.size(2) == dims,
-          name, ": _random_samples must have the shape ", Shape{batch, channels, dims}, ", got ", samples.shape());
+          name, ": Expect _random_samples to have the shape ", Shape{batch, channels, dims}, ", got ", samples.shape());
   require(samples.dtype() == input.dtype(), name, ": _random_samples must have the input's dtype ", input.dtype(),
           ", got ", samples.dtype());
   Shape shape = input.shape();
   int64_t places = 1;
   for (int i = 0; i < dims; ++i) {
     const int64_t size = input.size(i - dims);
-    require(kernels[i] > 0 && sizes[i] > 0, name, ": kernel_size and output_size must be positive, got ", kernels,
-            " and ", sizes);
+    require(kernels[i] > 0 && sizes[i] >= 0, name,
+            ": kernel_size must be positive and output_size must not be negative, got ", kernels, " and ", sizes);
     require(kernels[i] <= size && sizes[i] <= size && sizes[i] + kernels[i] - 1 <= size, name, ": kernel_size ",
             kernels, " and output_size ", sizes, " are too large relative to the input ", input.shape());
     shape[shape.size() - size_t(dims - i)] = sizes[i];

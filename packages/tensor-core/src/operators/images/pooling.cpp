@@ -33,7 +33,8 @@ void check_pool_input(const char* name, int dims, const Tensor& t, int first) {
   require(t.dim() == dims + 1 || t.dim() == dims + 2, name, ": Expected ", dims + 1, "D or ", dims + 2,
           "D input, got shape ", t.shape());
   for (int i = first; i < t.dim(); ++i)
-    require(t.size(i) > 0, name, ": expected input to have non-zero sizes except for the batch, got shape ", t.shape());
+    require(t.size(i) > 0, name, ": Expected input to be a ", dims + 1, "D or ", dims + 2,
+            "D (batch mode) tensor with non-zero sizes except for the batch, but got: ", t.shape());
 }
 
 std::vector<PoolAxis> pool_axes(const char* name, int dims, const Tensor& t, const PoolOptions& o) {
@@ -48,8 +49,9 @@ std::vector<PoolAxis> pool_axes(const char* name, int dims, const Tensor& t, con
   std::vector<PoolAxis> axes;
   for (int i = 0; i < dims; ++i) {
     const PoolAxis a{t.size(i - dims), 0, kernel[i], stride[i], padding[i], dilation[i]};
-    require(a.kernel > 0 && a.stride > 0 && a.dilation > 0, name,
+    require(a.kernel > 0 && a.stride >= 0 && a.dilation > 0, name,
             ": kernel size, stride and dilation must be positive, got ", kernel, ", ", stride, ", ", dilation);
+    require(a.stride != 0, name, ": stride should not be zero, got ", stride);
     require(a.kernel < kLargest && a.stride < kLargest && a.dilation < kLargest, name,
             ": kernel size, stride and dilation must be below 2**31, got ", kernel, ", ", stride, ", ", dilation);
     require(a.padding >= 0, name, ": pad must be non-negative, but got pad: ", padding);

@@ -256,8 +256,8 @@ Tensor embedding_bag(const Tensor& weight, const Tensor& input, const Tensor& of
   require(!per_sample.defined() || mode == BagMode::Sum,
           "embedding_bag: per_sample_weights was not None, which is only supported for mode='sum'");
   require(!per_sample.defined() || (per_sample.dtype() == weight.dtype() && per_sample.shape() == indices.shape()),
-          "embedding_bag: expected per_sample_weights of the weight's dtype ", weight.dtype(),
-          " and the indices' shape ", indices.shape(), ", got ",
+          "embedding_bag: expected per_sample_weights to have the same type as the weight, ", weight.dtype(),
+          ", and the indices' shape ", indices.shape(), ", got ",
           per_sample.defined() ? per_sample.dtype() : weight.dtype(), " ",
           per_sample.defined() ? per_sample.shape() : Shape());
   if (const int64_t n = indices.numel(), in_bags = count_in_bags(begins, n); in_bags < n) {

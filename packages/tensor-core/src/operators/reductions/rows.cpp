@@ -134,8 +134,11 @@ Tensor extreme(Reduce op, const char* name, const Tensor& t, const OptionalDims&
   return reduction(op, t, dim, keepdim, t.dtype());
 }
 
+// No dimensions to reduce (dim=[]) means elementwise, as in PyTorch and NumPy; other reductions take it for all.
 Tensor truth(Reduce op, const Tensor& t, const OptionalDims& dim, bool keepdim) {
-  return reduction(op, t, dim, keepdim, t.dtype() == Dtype::uint8 ? Dtype::uint8 : Dtype::bool_);
+  const Dtype type = t.dtype() == Dtype::uint8 ? Dtype::uint8 : Dtype::bool_;
+  if (dim && dim->empty()) return to(ne(t, Scalar(0)), type);
+  return reduction(op, t, dim, keepdim, type);
 }
 
 // Products leave the range of half types soon.

@@ -195,18 +195,18 @@ def _is_batched(
         raise AssertionError(
             f"query should be unbatched 2D or batched 3D tensor but received {query.ndim}-D query tensor"
         )
+    case = f"For {'batched' if query.ndim == 3 else 'unbatched'} ({query.ndim}-D) `query`, expected"
     if not query.ndim == key.ndim == value.ndim:
         raise AssertionError(
-            f"For {query.ndim}-D `query`, expected `key` and `value` of as many dimensions but found {key.ndim}-D and "
-            f"{value.ndim}-D tensors respectively"
+            f"{case} `key` and `value` to be {query.ndim}-D but found {key.ndim}-D and {value.ndim}-D tensors "
+            "respectively"
         )
     if padding is not None and padding.ndim != query.ndim - 1:
         raise AssertionError(
-            f"For {query.ndim}-D `query`, expected `key_padding_mask` of {query.ndim - 1} dimensions but found "
-            f"{padding.ndim}"
+            f"{case} `key_padding_mask` to be `None` or {query.ndim - 1}-D but found {padding.ndim}-D tensor instead"
         )
     if mask is not None and mask.ndim not in (2, 3):
-        raise AssertionError(f"expected `attn_mask` to be None, 2-D or 3-D but found {mask.ndim}-D tensor instead")
+        raise AssertionError(f"{case} `attn_mask` to be `None`, 2-D or 3-D but found {mask.ndim}-D tensor instead")
     batch = query.shape[1] if query.ndim == 3 else 1
     if mask is not None and mask.ndim == 3 and mask.shape[0] != batch * num_heads:
         raise RuntimeError(
@@ -263,7 +263,7 @@ def _projected(
 def _additive(mask: Tensor | None, dtype: flambeau.dtype) -> Tensor | None:
     """A mask of what is hidden as numbers to add."""
     if mask is None or mask.dtype.is_floating_point:
-        return mask
+        return mask if mask is None else mask.to(dtype)
     if mask.dtype is not flambeau.bool:
         raise AssertionError(f"only bool and floating types of masks are supported, got {mask.dtype}")
     return flambeau.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill(mask, -math.inf)

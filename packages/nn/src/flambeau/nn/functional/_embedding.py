@@ -47,7 +47,9 @@ def embedding(
     tensor([[0., 0., 1.],
             [1., 0., 0.]])
     """
-    padding = _padding_row("embedding", padding_idx, weight)
+    if padding_idx is not None and not -weight.shape[0] <= padding_idx < weight.shape[0]:
+        raise AssertionError(f"Padding_idx must be within num_embeddings: got {padding_idx} of {weight.shape[0]}")
+    padding = _padding_row(padding_idx, weight)
     if max_norm is not None:
         flambeau.embedding_renorm_(weight.detach(), input, max_norm, norm_type)
     if sparse:
@@ -57,13 +59,8 @@ def embedding(
     return flambeau.embedding(weight, input, padding, scale_grad_by_freq)
 
 
-def _padding_row(name: str, padding_idx: int | None, weight: Tensor) -> int:
-    if padding_idx is None:
-        return -1
-    rows = weight.shape[0]
-    if not -rows <= padding_idx < rows:
-        raise AssertionError(f"{name}: padding_idx must be within num_embeddings: got {padding_idx} of {rows}")
-    return padding_idx % rows
+def _padding_row(padding_idx: int | None, weight: Tensor) -> int:
+    return -1 if padding_idx is None else padding_idx % weight.shape[0]
 
 
 def embedding_bag(
@@ -113,7 +110,12 @@ def embedding_bag(
         raise NotImplementedError(
             f"embedding_bag: per_sample_weights was not None, which is only supported for mode='sum' (got '{mode}')"
         )
-    padding = _padding_row("embedding_bag", padding_idx, weight)
+    if padding_idx is not None and not -weight.shape[0] <= padding_idx < weight.shape[0]:
+        raise RuntimeError(
+            f"embedding_bag: padding_idx must be within the number of embeddings, {-weight.shape[0]} through "
+            f"{weight.shape[0] - 1}, but got {padding_idx}"
+        )
+    padding = _padding_row(padding_idx, weight)
     if max_norm is not None:
         flambeau.embedding_renorm_(weight.detach(), input, max_norm, norm_type)
     if sparse:

@@ -15,15 +15,17 @@ from ._hooks import Hook
 Gradients = tuple[Tensor | None, ...]
 
 
-class _Gate(Function):
+class BackwardHookFunction(Function):
     """The identity on tensors; on the way back ``on_backward`` sees, and may replace, their gradients."""
 
     @staticmethod
     def forward(ctx: Any, on_backward: Callable[[Gradients], Gradients], *tensors: Tensor) -> tuple[Tensor, ...]:
         ctx.on_backward = on_backward
         ctx.set_materialize_grads(False)
-        ctx.mark_non_differentiable(*(tensor for tensor in tensors if not tensor.requires_grad))
-        return tuple(tensor.view_as(tensor) for tensor in tensors)
+        gated = tuple(tensor.view_as(tensor) for tensor in tensors)
+        pairs = zip(tensors, gated, strict=True)
+        ctx.mark_non_differentiable(*(out for tensor, out in pairs if not tensor.requires_grad))
+        return gated
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
@@ -68,7 +70,12 @@ class Boundary:
             grad_output = _replaced(hook(self.module, grad_output), grad_output, "pre hook", "grad_output")
         self.grad_output = grad_output
         if not self.watches_inputs:
-            self._at_inputs((None,) * self.input_count)
+            given = self._at_inputs((None,) * self.input_count)
+            if any(gradient is not None for gradient in given):
+                raise RuntimeError(
+                    "Backward hook for Modules where no input requires gradient should always return None or None for "
+                    "all gradients."
+                )
         return grad_output
 
     def _at_inputs(self, grad_input: Gradients) -> Gradients:
@@ -94,7 +101,7 @@ def _pass_through(values: tuple[Any, ...], notify: Callable[[Gradients], Gradien
         result = notify(tuple(spread))
         return tuple(result[place] for place in places)
 
-    gated = _Gate.apply(on_backward, *(values[place] for place in places))
+    gated = BackwardHookFunction.apply(on_backward, *(values[place] for place in places))
     out = list(values)
     for place, tensor in zip(places, gated, strict=True):
         out[place] = tensor

@@ -105,6 +105,18 @@ class Caller(Tree):
         return self._own_hooks().forward
 
     @property
+    def _forward_pre_hooks_with_kwargs(self) -> dict[int, bool]:
+        return self._own_hooks().options("with_kwargs", "forward_pre")
+
+    @property
+    def _forward_hooks_with_kwargs(self) -> dict[int, bool]:
+        return self._own_hooks().options("with_kwargs", "forward")
+
+    @property
+    def _forward_hooks_always_called(self) -> dict[int, bool]:
+        return self._own_hooks().options("always_call", "forward")
+
+    @property
     def _backward_pre_hooks(self) -> dict[int, Hook]:
         return self._own_hooks().backward_pre
 

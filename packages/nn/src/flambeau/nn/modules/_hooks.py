@@ -11,6 +11,7 @@ from __future__ import annotations
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from flambeau.utils.hooks import RemovableHandle, new_handle, replaced_arguments
@@ -48,6 +49,11 @@ class Hooks:
         """Return whether there is a hook. The options of removed hooks stay and do not count."""
         return any((self.forward_pre, self.forward, self.backward_pre, self.backward, self.node))
 
+    def options(self, option: str, kind: str) -> dict[int, bool]:
+        """Return True for each registered hook of a kind that has an option."""
+        chosen = getattr(self, option)
+        return {identity: True for identity in getattr(self, kind) if chosen.get(identity)}
+
     def before(self, others: Hooks | None) -> Hooks:
         """Return these hooks followed by others."""
         both = Hooks()
@@ -66,6 +72,55 @@ def hooks_everywhere() -> Hooks:
     if not EVERYWHERE:
         EVERYWHERE.append(Hooks())
     return EVERYWHERE[0]
+
+
+class ModuleWithHookTables(ModuleType):
+    """The type of the module ``nn.modules.module``: it has the tables of `EVERYWHERE` under PyTorch's names.
+
+    A program may empty a table by assignment, such as ``nn.modules.module._global_forward_hooks = OrderedDict()``.
+    """
+
+    @property
+    def _global_forward_pre_hooks(self) -> OrderedDict[int, Hook]:
+        return hooks_everywhere().forward_pre
+
+    @_global_forward_pre_hooks.setter
+    def _global_forward_pre_hooks(self, table: OrderedDict[int, Hook]) -> None:
+        _replace_everywhere(forward_pre=table)
+
+    @property
+    def _global_forward_hooks(self) -> OrderedDict[int, Hook]:
+        return hooks_everywhere().forward
+
+    @_global_forward_hooks.setter
+    def _global_forward_hooks(self, table: OrderedDict[int, Hook]) -> None:
+        _replace_everywhere(forward=table)
+
+    @property
+    def _global_backward_pre_hooks(self) -> OrderedDict[int, Hook]:
+        return hooks_everywhere().backward_pre
+
+    @_global_backward_pre_hooks.setter
+    def _global_backward_pre_hooks(self, table: OrderedDict[int, Hook]) -> None:
+        _replace_everywhere(backward_pre=table)
+
+    @property
+    def _global_backward_hooks(self) -> OrderedDict[int, Hook]:
+        return hooks_everywhere().node or hooks_everywhere().backward
+
+    @_global_backward_hooks.setter
+    def _global_backward_hooks(self, table: OrderedDict[int, Hook]) -> None:
+        _replace_everywhere(backward=table, node=OrderedDict())
+
+
+def _replace_everywhere(**tables: OrderedDict[int, Hook]) -> None:
+    hooks = hooks_everywhere()
+    vars(hooks).update(tables)
+    for identity in (*hooks.forward_pre, *hooks.forward):
+        hooks.with_kwargs.setdefault(identity, False)
+        hooks.always_call.setdefault(identity, False)
+    if not hooks.registered():
+        EVERYWHERE.clear()
 
 
 def call_with_hooks(module: Caller, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

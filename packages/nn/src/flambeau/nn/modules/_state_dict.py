@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from flambeau import Tensor, no_grad
 from flambeau.utils.hooks import RemovableHandle, new_handle
 
-from ..parameter import Parameter, is_lazy
+from ..parameter import NO_SHAPE_YET, Parameter, is_lazy
 from ._key_advice import loading_hint
 from ._key_advice import problems as key_problems
 from ._rollback import snapshot
@@ -61,6 +61,16 @@ class StateHooks:
         self.after_saving: OrderedDict[int, Callable[..., Any]] = OrderedDict()
         self.before_loading: OrderedDict[int, Callable[..., Any]] = OrderedDict()
         self.after_loading: OrderedDict[int, Callable[..., Any]] = OrderedDict()
+
+
+class _WithModule:
+    """A hook that gets the module first; it does not hold the module, which would be a reference cycle."""
+
+    def __init__(self, hook: Callable[..., Any]) -> None:
+        self.hook = hook
+
+    def __call__(self, *args: Any) -> Any:
+        return self.hook(*args)
 
 
 class Stateful(Tree):
@@ -186,7 +196,8 @@ class Stateful(Tree):
         """
         hooks = self._state_hooks
         for before in tuple(hooks.before_loading.values()) if hooks else ():
-            before(state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
+            first = (self,) if isinstance(before, _WithModule) else ()
+            before(*first, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
         assign = local_metadata.get("assign_to_params_buffers", False)
         own = dict(self._own_state())
         given = {name: state_dict[prefix + name] for name in own if prefix + name in state_dict}
@@ -240,8 +251,7 @@ class Stateful(Tree):
     def _register_load_state_dict_pre_hook(
         self, hook: Callable[..., Any], with_module: bool = False
     ) -> RemovableHandle:
-        before = partial(hook, self) if with_module else hook
-        return new_handle(self._own_state_hooks().before_loading, before)
+        return new_handle(self._own_state_hooks().before_loading, _WithModule(hook) if with_module else hook)
 
     def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call ``hook(module, incompatible_keys)`` once all is loaded; keys it removes are not complained about."""
@@ -334,7 +344,7 @@ def _misfit(key: str, current: Tensor, value: Any) -> Iterator[str]:
     if not isinstance(value, Tensor):
         yield f'"{key}": expected a Tensor from the checkpoint but received {type(value).__name__}'
     elif is_lazy(value) and not is_lazy(current):
-        yield f'"{key}" is not initialised in the checkpoint, but is in the current model'
+        yield f'"{key}" is not initialised in the checkpoint, but is in the current model. {NO_SHAPE_YET}'
     elif not is_lazy(current) and tuple(value.shape) != tuple(current.shape):
         yield (
             f"size mismatch for {key}: copying a param with shape {tuple(value.shape)} from checkpoint, "

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -19,7 +20,7 @@ from flambeau.utils.hooks import RemovableHandle, new_handle
 from ._calls import Caller
 from ._constructors import name_constructor
 from ._conversion import Convertible
-from ._hooks import hooks_everywhere
+from ._hooks import ModuleWithHookTables, hooks_everywhere
 from ._registry import read_through
 from ._state_dict import EXTRA_STATE as _EXTRA_STATE_KEY_SUFFIX
 from ._state_dict import Stateful, _IncompatibleKeys
@@ -145,6 +146,8 @@ def indent(text: str) -> str:
 
 
 # Hooks of every module
+
+sys.modules[__name__].__class__ = ModuleWithHookTables
 
 
 def register_module_forward_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:

@@ -105,7 +105,13 @@ class RNNBase(Module):
         kinds += ["weight_hr"] if self.proj_size else []
         suffixes = ("", "_reverse")[: self._directions]
         places = [f"_l{layer}{suffix}" for layer in range(self.num_layers) for suffix in suffixes]
-        return [[self._parameters[kind + place] for kind in kinds] for place in places]  # type: ignore[misc]
+        own: dict[str, Any] = self._parameters
+        # A weight that was pruned or parametrized is an attribute instead.
+        return [[own[kind + at] if kind + at in own else getattr(self, kind + at) for kind in kinds] for at in places]
+
+    @property
+    def _flat_weights(self) -> list[Parameter]:
+        return [parameter for group in self.all_weights for parameter in group]
 
     @overload
     def forward(self, input: PackedSequence, hx: Any = None) -> tuple[PackedSequence, Any]: ...
@@ -139,7 +145,7 @@ class RNNBase(Module):
 
     def _through_layers(self, x: Tensor, sizes: list[int], state: State) -> tuple[Tensor, State]:
         """All layers over the rows ``x`` of all times, of which ``sizes`` says how many there are at each."""
-        parameters = [parameter for group in self.all_weights for parameter in group]
+        parameters = self._flat_weights
         if x.dtype != parameters[0].dtype and not flambeau.is_autocast_enabled(x.device.type):
             raise ValueError(
                 f"RNN input dtype ({x.dtype}) does not match weight dtype ({parameters[0].dtype}). Convert input: "

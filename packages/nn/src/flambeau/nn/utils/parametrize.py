@@ -28,6 +28,8 @@ __all__ = [
     "type_before_parametrizations",
 ]
 
+_SEQUENCE = "'right_inverse' must return a Tensor or a Sequence of tensors (list, tuple...)."
+
 _depth_of_cached = 0
 _cache: dict[tuple[int, str], Tensor] = {}
 
@@ -64,12 +66,14 @@ class ParametrizationList(ModuleList):
             for module in reversed(list(modules)):
                 value = _inverse(module, value)
         self.is_tensor = isinstance(value, Tensor)
+        if not isinstance(value, Tensor | Sequence):
+            raise ValueError(f"{_SEQUENCE} Got {type(value).__name__}.")
         values = [value] if self.is_tensor else list(value)
         self.ntensors = len(values)
         before = original.detach()
         for index, each in enumerate(values):
             if not isinstance(each, Tensor):
-                raise ValueError(f"right_inverse must return a Tensor or Tensors, got {type(each).__name__}")
+                raise ValueError(f"{_SEQUENCE} Got element {index} of the sequence with type {type(each).__name__}.")
             self._hold(self._name(index), each.detach(), original)
         if not unsafe:
             _check_kept(self(), before, "Registering a parametrization may not change")
@@ -224,15 +228,27 @@ def register_parametrization(
 
 
 def _add(module: Module, name: str, parametrization: Module, unsafe: bool) -> None:
-    """One more parametrization of what has one: it acts on the value so far, which it may first have to invert."""
+    """Apply one more parametrization to a value that has some, without changing the originals."""
     held = _lists(module)[name]
     if not unsafe:
         value = getattr(module, name)
-        _check_kept(parametrization(value), value, "Registering a parametrization may not change")
-    if hasattr(parametrization, "right_inverse"):
-        with no_grad():
-            held.right_inverse(parametrization.right_inverse(getattr(module, name)))
+        result = parametrization(value)
+        _check_kept(result, value, "Registering a parametrization may not change")
+        _check_inverse(_inverse(parametrization, result), value, name)
     held.append(parametrization)
+    held.unsafe |= unsafe
+
+
+def _check_inverse(inverse: Any, value: Tensor, name: str) -> None:
+    if not isinstance(inverse, Tensor):
+        raise ValueError(f"parametrization.right_inverse must return a tensor. Got: {type(inverse).__name__}")
+    for what in ("dtype", "shape"):
+        expected, given = getattr(value, what), getattr(inverse, what)
+        if expected != given:
+            raise ValueError(
+                f"The tensor returned by parametrization.right_inverse must have the same {what} as module.{name}, "
+                f"{expected}, unless `unsafe` is True; got {given}"
+            )
 
 
 def _lists(module: Module) -> ModuleDict:

@@ -184,19 +184,35 @@ class _Amount(BasePruningMethod):
     """A method that prunes an ``amount``: a number of values or slices, or a fraction of them."""
 
     def __init__(self, amount: float) -> None:
-        if isinstance(amount, bool) or not isinstance(amount, (int, float)):
-            raise TypeError(f"Invalid type for amount: {amount}. Must be int or float.")
-        if amount < 0 or (isinstance(amount, float) and amount > 1.0):
-            raise ValueError(f"amount={amount} should either be a float in the range [0, 1] or a non-negative integer")
+        _validate_pruning_amount_init(amount)
         self.amount: int | float = amount
 
     def _count(self, size: int) -> int:
-        """How many of ``size`` are pruned."""
-        if isinstance(self.amount, float):
-            return round(self.amount * size)
-        if self.amount > size:
-            raise ValueError(f"amount={self.amount} should be smaller than the number of parameters to prune={size}")
-        return int(self.amount)
+        """Return how many of ``size`` are pruned."""
+        _validate_pruning_amount(self.amount, size)
+        return _compute_nparams_toprune(self.amount, size)
+
+
+# Methods of other packages call these by PyTorch's names.
+
+
+def _validate_pruning_amount_init(amount: Any) -> None:
+    """Raise an error unless this is a number of values or slices, or a fraction of them."""
+    if isinstance(amount, bool) or not isinstance(amount, (int, float)):
+        raise TypeError(f"Invalid type for amount: {amount}. Must be int or float.")
+    if amount < 0 or (isinstance(amount, float) and amount > 1.0):
+        raise ValueError(f"amount={amount} should either be a float in the range [0, 1] or a non-negative integer")
+
+
+def _validate_pruning_amount(amount: Any, tensor_size: int) -> None:
+    """Raise ValueError if more than there are should be pruned."""
+    if not isinstance(amount, float) and amount > tensor_size:
+        raise ValueError(f"amount={amount} should be smaller than the number of parameters to prune={tensor_size}")
+
+
+def _compute_nparams_toprune(amount: float, tensor_size: int) -> int:
+    """Return how many of ``tensor_size`` values are pruned."""
+    return round(amount * tensor_size) if isinstance(amount, float) else int(amount)
 
 
 class Identity(BasePruningMethod):

@@ -81,6 +81,18 @@ class PackedSequence(_Fields):
         """Convert to float16."""
         return type(self)(self.data.half(), *self[1:])
 
+    def char(self) -> Self:
+        """Convert to int8."""
+        return type(self)(self.data.char(), *self[1:])
+
+    def byte(self) -> Self:
+        """Convert to uint8."""
+        return type(self)(self.data.byte(), *self[1:])
+
+    def short(self) -> Self:
+        """Convert to int16."""
+        return type(self)(self.data.short(), *self[1:])
+
     def long(self) -> Self:
         """Convert to int64."""
         return type(self)(self.data.long(), *self[1:])
@@ -123,6 +135,8 @@ def pack_padded_sequence(
     >>> nn.utils.rnn.pack_padded_sequence(batch, [3, 2], batch_first=True).data
     tensor([1, 4, 2, 5, 3])
     """
+    if not input.numel():
+        raise RuntimeError(f"Cannot pack an empty tensor, of shape {list(input.shape)}")
     counts = [int(length) for length in (lengths.tolist() if isinstance(lengths, Tensor) else lengths)]
     order = None
     if not enforce_sorted:
@@ -215,7 +229,9 @@ def pad_sequence(
     if padding_side not in ("left", "right"):
         raise RuntimeError(f'Expected padding_side to be one of "left" or "right", but got {padding_side}.')
     if not isinstance(sequences, Iterable):
-        raise RuntimeError(f"pad_sequence: Expected iterable for input sequences, but got {type(sequences).__name__}")
+        raise RuntimeError(
+            f"pad_sequence: Expected iterable for input sequences, but got arg of type {type(sequences).__name__}"
+        )
     parts = list(sequences.unbind(0)) if isinstance(sequences, Tensor) else list(sequences)
     if not parts:
         raise RuntimeError("received an empty list of sequences")
