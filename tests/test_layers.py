@@ -21,8 +21,8 @@ MAY_INCLUDE = {
 # The layer of each public header include/flambeau/*.h. Headers in a folder below belong to the layer of its name.
 HEADERS = {
     "plain": "checksum complex dtype element errors macros pointwise_op row_domain scalar signature small_vector",
-    "core": "autograd copies interpreter memory memory_format parallel pointwise_row python pytorch_stream random "
-    "tensor thread_generator",
+    "core": "autograd copies dispatched_gradients interpreter memory memory_format parallel pointwise_row python "
+    "pytorch_stream random tensor thread_generator",
     "cuda": "cuda",
     "operators": "elementwise elementwise_kernels operator operators pointwise row_functions",
     "program": "program",

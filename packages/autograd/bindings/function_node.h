@@ -42,6 +42,7 @@ class FunctionNode final : public OperatorNode {
     Py_INCREF(function_);
     Py_INCREF(context_);
     context_->node = this;
+    in_python = true;
   }
   ~FunctionNode() override {
     context_->node = nullptr;

@@ -2,6 +2,7 @@
 #include <mutex>
 #include <optional>
 
+#include "dispatched.h"
 #include "flambeau/interpreter.h"
 #include "node.h"
 
@@ -65,6 +66,14 @@ constexpr int64_t kAtOnce = 1024;  // elements that are added with the GIL held
 void accumulate_into(Tensor& slot, const Tensor& gradient) {
   std::optional<AccumulationLock> lock;
   if (gradient.numel() > kAtOnce) lock.emplace(&slot);
+  if (is_dispatched(gradient) || (slot.defined() && is_dispatched(slot))) {
+    const Tensor former = slot;
+    if (former.defined())
+      slot = sum_of(former, gradient);
+    else
+      slot = grad_enabled() || gradient.impl()->use_count() == 1 ? gradient : dispatched_gradients->clone(gradient);
+    return;
+  }
   if (!slot.defined()) {
     const bool owned = gradient.impl()->use_count() == 1 && gradient.storage().use_count() == 1 &&
                        gradient.is_contiguous() && !gradient.impl()->base;

@@ -1,4 +1,5 @@
 // backward() and grad(), and where their runs start.
+#include "dispatched.h"
 #include "engine.h"
 #include "flambeau/autograd_engine.h"
 
@@ -38,6 +39,8 @@ Root root_of(const Tensor& output, const Tensor& gradient, size_t position) {
           " of tensors does not require grad and does not have a grad_fn: nothing it was computed from required grad "
           "when it "
           "was, or it was computed under no_grad(), or from what detach(), item() or NumPy gave");
+  if (!gradient.defined() && output.numel() == 1 && is_dispatched(output))
+    return {gradient_edge(output), dispatched_gradients->ones_like(output)};
   const OnDevice beside(output.device());
   return make_root(gradient_edge(output), output.shape(), output.dtype(), gradient, position);
 }

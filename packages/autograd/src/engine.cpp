@@ -22,6 +22,7 @@
 
 #include "anomaly.h"
 #include "binding_hooks.h"
+#include "dispatched.h"
 #include "flambeau/cuda.h"
 #include "flambeau/interpreter.h"
 
@@ -40,7 +41,7 @@ class Placed {
  public:
   Placed(const Tensor* gradients, size_t count, const Node& node) {
     const Tensor* first = std::find_if(gradients, gradients + count, [](const Tensor& g) { return g.defined(); });
-    if (first == gradients + count) return;
+    if (first == gradients + count || is_dispatched_instance(*first)) return;
     if (FLAMBEAU_LIKELY((first->device() == DeviceType::Cpu) & (OnDevice::current() == DeviceType::Cpu))) return;
     device_.emplace(first->device(), node.name());
     call_.emplace();
@@ -120,6 +121,12 @@ void Run::forget(Node* node) {
 int64_t current_run() { return running ? running->number : -1; }
 Node* current_node() { return running ? running->at_work : nullptr; }
 
+// Return whether a derivative of C++ is given an instance of a class with __torch_dispatch__.
+bool is_foreign(const Node& node, const Gradients& gradients) {
+  const auto* const operation = dynamic_cast<const OperatorNode*>(&node);
+  return operation && !operation->in_python && std::any_of(gradients.begin(), gradients.end(), is_dispatched_instance);
+}
+
 bool reduces_to(const Shape& from, const Shape& to) {
   if (to.size() > from.size()) return false;
   const size_t shift = from.size() - to.size();
@@ -132,9 +139,9 @@ Tensor fit(Tensor g, const OutputInfo& info, const Node* sender, size_t index) {
   if (FLAMBEAU_UNLIKELY(!(g.shape() == info.shape))) {
     require(reduces_to(g.shape(), info.shape), "Function ", *sender, " returned an invalid gradient at index ", index,
             " - got ", g.shape(), " but expected shape compatible with ", info.shape);
-    g = sum_to(g, info.shape);
+    g = summed_to(g, info.shape);
   }
-  return g.dtype() == info.dtype ? g : to(g, info.dtype);
+  return g.dtype() == info.dtype ? g : converted(g, info.dtype);
 }
 
 Gradients& Run::waiting(Node* node) {
@@ -195,10 +202,11 @@ void Run::deliver(const Edge& edge, Tensor gradient, const Node* sender, size_t 
     return;
   }
   const Placed placed(&g, 1, *node);
-  const bool owned = !recording_enabled() && slot.impl()->use_count() == 1 && slot.storage().use_count() == 1 &&
-                     slot.is_contiguous() && !slot.impl()->base;
+  const bool owned = !recording_enabled() && !is_dispatched(slot) && !is_dispatched(g) &&
+                     slot.impl()->use_count() == 1 && slot.storage().use_count() == 1 && slot.is_contiguous() &&
+                     !slot.impl()->base;
   if (!owned) {
-    slot = add(slot, g);
+    slot = sum_of(slot, g);
     return;
   }
   const Operand operands[] = {slot, g};
@@ -290,7 +298,11 @@ void Run::compute(Node* node, Gradients& gradients, const SmallVector<bool, 8>& 
   const size_t n = needs.size();
   SmallVector<Tensor, 4> results(n);
   doing = "in the backward of";
-  node->apply(gradients.data(), results.data(), needs.data());
+  if (FLAMBEAU_UNLIKELY(dispatched_gradients) && is_foreign(*node, gradients))
+    dispatched_gradients->apply(node->name(), gradients.data(), gradients.size(), results.data(), n,
+                                [&](const Tensor* given, Tensor* out) { node->apply(given, out, needs.data()); });
+  else
+    node->apply(gradients.data(), results.data(), needs.data());
   if (NodeHooks* hooks = node->hooks.get(); hooks && !hooks->post.empty()) {
     for (size_t i = 0; i < n; ++i)
       if (needs[i] && results[i].defined())
@@ -321,7 +333,7 @@ void Run::finish() {
     };
     if (!is_listed()) continue;
     const Placed placed(&r.gradient, 1, *r.node);
-    const Tensor former = r.meta->grad, sum = former.defined() ? add(former, r.gradient) : std::move(r.gradient);
+    const Tensor former = r.meta->grad, sum = former.defined() ? sum_of(former, r.gradient) : std::move(r.gradient);
     if (is_listed()) r.meta->grad = sum;  // another thread may have dropped the tensor meanwhile
   }
   for (auto& [leaf, gradient] : accumulations) {
@@ -405,7 +417,8 @@ std::vector<Tensor> run_backward(const std::vector<Root>& roots, const RunOption
   const uint8_t forward = recording_modes() & modes::kTangents;
   const RecordingModes run_modes(uint8_t(forward | (options.create_graph ? modes::kGraph : 0)));
   const bool given = !roots.empty() && roots[0].gradient.defined();
-  const OnDevice scope(given ? roots[0].gradient.device() : OnDevice::current());
+  const bool placed = given && !is_dispatched_instance(roots[0].gradient);
+  const OnDevice scope(placed ? roots[0].gradient.device() : OnDevice::current());
   Run run(options);
   for (const Root& root : roots) run.starts.push_back(root.edge);
   if (!options.inputs.empty()) run.select();

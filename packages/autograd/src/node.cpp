@@ -3,6 +3,7 @@
 
 #include "anomaly.h"
 #include "binding_hooks.h"
+#include "dispatched.h"
 #include "forward_mode.h"
 
 namespace flambeau::autograd {
@@ -94,12 +95,19 @@ static Tensor unpack(const SavedTensor& saved, Node* node) {
   return out;
 }
 
+// What a node keeps of a tensor. Where __torch_dispatch__ answers, it makes the alias of an output, and other tensors
+// are kept themselves: a mode knows them by their objects.
+static Tensor own_reference(const Tensor& t, int output, bool apart) {
+  if (is_dispatched(t)) return output >= 0 ? dispatched_gradients->detach(t) : t;
+  return apart ? alias(t) : t;
+}
+
 void OperatorNode::save(const Tensor& t, int output) {
   if (!t.defined()) return saved_.push_back({t, 0, -1, 0, nullptr});
   require(!t.storage().inference(), kInferenceSaved);
   // Assigning to an index tensor's .data is not to bring in places that nobody has checked.
   const bool apart = output >= 0 || !is_inexact(t.dtype());
-  saved_.push_back({apart ? alias(t) : t, t.storage().version(), output, geometry_of(t), nullptr});
+  saved_.push_back({own_reference(t, output, apart), t.storage().version(), output, geometry_of(t), nullptr});
   if (FLAMBEAU_UNLIKELY(hooked_threads)) pack(saved_.back(), t);
 }
 
@@ -146,7 +154,7 @@ Tensor OperatorNode::unpack(size_t i) {
           " saved for gradient computation has been given another shape or dtype since: it is [flambeau.",
           s.tensor.dtype(), " ", s.tensor.shape(), "] now. Change a clone() instead.");
   if (s.output < 0 || !grad_enabled()) return s.tensor;
-  Tensor output = alias(s.tensor);
+  Tensor output = own_reference(s.tensor, s.output, true);
   copy_tangents(s.tensor, output);
   set_history(output, Ref<Node>(this), uint32_t(s.output));
   return output;

@@ -102,6 +102,7 @@ class FLAMBEAU_API OperatorNode : public Node {
   Tensor unpack(size_t i);  // RuntimeError if it was freed or changed in place
   Derivative& derivative() { return derivative_; }
   void share_tangents(const Tensor* const* outputs);  // with the saved outputs
+  bool in_python = false;                             // the derivative calls operators from Python
 
  protected:
   SmallVector<SavedTensor, 3> saved_;

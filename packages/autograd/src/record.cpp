@@ -141,6 +141,7 @@ namespace {
 Ref<OperatorNode> node_of(Recording& r) {
   const Ref<OperatorNode> node = make_node<OperatorNode>(r.name, std::move(r.derivative));
   node->wants_zeros = r.wants_zeros;
+  node->in_python = r.in_python;
   for (int i = 0; i < r.input_count; ++i) node->edges.push_back(gradient_edge(*r.inputs[i]));
   node->take_number();
   for (int i = 0; i < r.saved_count; ++i) {

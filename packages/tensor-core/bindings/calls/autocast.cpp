@@ -7,6 +7,7 @@
 #include <unordered_set>
 
 #include "calls/bind.h"
+#include "calls/dispatch.h"
 #include "calls/intercept.h"
 
 namespace flambeau::python {
@@ -70,6 +71,7 @@ Object cast_argument(PyObject* o, Dtype dtype) {
   if (is_tensor(o)) {
     const Tensor& t = tensor_of(o);
     if (!eligible(t) || t.dtype() == dtype) return Object(Py_NewRef(o));
+    if (dispatches(&o, 1)) return Object(checked(PyObject_CallMethod(o, "to", "O", dtype_object(dtype))));
     return Object(checked(wrap_tensor(cast(t, dtype))));
   }
   if (!is_sequence_of_arguments(o)) return Object(Py_NewRef(o));

@@ -8,6 +8,7 @@
 #include "calls/autocast.h"
 #include "calls/bind.h"
 #include "calls/call_arguments.h"
+#include "calls/dispatch.h"
 #include "calls/nan_check.h"
 #include "calls/overrides.h"
 #include "calls/placeholders.h"
@@ -44,13 +45,13 @@ bool concerns_maps(PyObject* callable) {
 Device device_among(PyObject* const* args, size_t count) {
   Device found;
   for_each(args, count, [&](PyObject* o) {
-    if (found == DeviceType::Cpu && is_tensor(o)) found = tensor_of(o).device();
+    if (found == DeviceType::Cpu && is_tensor(o) && !is_without_memory(o)) found = tensor_of(o).device();
   });
   return found;
 }
 
 void check_together(PyObject* o, Device device) {
-  if (!is_tensor(o) || tensor_of(o).device() == device || tensor_of(o).dim() == 0) return;
+  if (!is_tensor(o) || tensor_of(o).device() == device || tensor_of(o).dim() == 0 || is_without_memory(o)) return;
   const Device other = tensor_of(o).device();
   if (device == DeviceType::Meta || other == DeviceType::Meta)
     detail::raise<Error>("Tensor on device ", other, " is not on the expected device ", device, "!");
@@ -71,11 +72,14 @@ int policy_of(PyObject* callable, PyObject* kwnames) {
 // Whether one of the arguments may want to answer.
 bool any_may_answer(PyObject* const* args, size_t count) {
   bool any = false;
-  for_each(args, count, [&](PyObject* o) { any |= may_override(o) || is_placeholder(o); });
-  return any;
+  for_each(args, count,
+           [&](PyObject* o) { any |= may_override(o) || is_placeholder(o) || class_dispatches(Py_TYPE(o)); });
+  return any || in_dispatch_mode();
 }
 
 }  // namespace
+
+bool is_interceptable(PyObject* callable) { return Py_TYPE(callable) == interceptable_type; }
 
 void Caller::go_to_device_of(const char* name, bool any_device, PyObject* const* args, size_t count) {
   if (!foreign_storages.load(std::memory_order_relaxed)) return;
@@ -105,6 +109,15 @@ bool Caller::ask_others(PyObject* callable, PyObject* const* args, size_t count,
       answer = ask_handler(callable, args, count, kwnames);
       return true;
     }
+    if (dispatches(args, all) && may_dispatch(callable, kwnames)) {
+      const int policy = policy_of(callable, kwnames);
+      if (policy) return answer = call_autocast(callable, policy, args, count, kwnames), true;
+      Object said = ask_dispatcher(callable, args, count, kwnames);
+      if (said.get() != Py_NotImplemented) {
+        answer = said.release();
+        return true;
+      }
+    }
     const Binding* b = binding_of(callable);
     go_to_device_of(b ? b->name.c_str() : nullptr, !b || b->flags & kAnyDevice, args, all);
     if (in_nan_check()) {
@@ -129,10 +142,22 @@ bool Caller::ask_others(const char* method, PyObject* const* args, size_t count)
   return !callable || ask_others(callable.get(), args, count, nullptr);
 }
 
+namespace {
+
+// Return whether only __torch_dispatch__ could answer for an attribute, and is not asked about this one.
+bool is_plain_attribute(const char* name, PyObject* const* args, size_t count) {
+  if (is_dispatched_attribute(name)) return false;
+  bool others = false;
+  for_each(args, count, [&](PyObject* o) { others |= may_override(o) || is_placeholder(o); });
+  return !others;
+}
+
+}  // namespace
+
 bool Caller::asks_for_attribute(const char* name, PyObject* self, PyObject* value) {
   PyObject* const args[] = {self, value};
   const size_t count = value ? 2 : 1;
-  if (!in_mode() && !any_may_answer(args, count))
+  if (!in_mode() && (!any_may_answer(args, count) || is_plain_attribute(name, args, count)))
     return guarded<bool>(true, [&] {
       go_to_device_of(name, true, args, count);
       return false;
@@ -197,6 +222,7 @@ PyObject* make_autocasting(PyObject* function, int64_t policy) {
 void bind_interception(PyObject* module) {
   foreign_storages_changed = [](int by) { interceptions += by, foreign_storages += by; };
   bind_overrides(module);
+  bind_dispatch(module);
   bind_placeholders(module);
   bind_nan_check(module);
   def("_interceptable(function, always=False)", kPrivate,

@@ -1,7 +1,7 @@
 // Calls that somebody else answers than the operator called.
 //
 // Note [Interception]
-// Six things may stand between a call from Python and an operator:
+// Seven things may stand between a call from Python and an operator:
 //   - A class derived from Tensor answers for its instances with a class method __torch_function__(func, types, args,
 //     kwargs), which is PyTorch's protocol (flambeau.overrides). Of a class that is not derived from it nobody hears
 //     when it is made: a call that refuses one of its instances finds it, and asks it from then on (found_strangers).
@@ -10,6 +10,8 @@
 //   - While a function is mapped over a batch (flambeau.func.vmap), one object of the placeholder type stands for all
 //     the batch's tensors. This library sees the shape and dtype of one of them and no elements; the handler that
 //     vmap has registered answers for it.
+//   - A class derived from Tensor or a mode with __torch_dispatch__ answers for operators below autograd (Note
+//     [Dispatch]).
 //   - A call with a tensor of another device than the CPU among its arguments makes what it makes there: nobody else
 //     answers for it, but its Caller enters that device's scope. Note [Devices]
 //   - Autocast calls the operator again with other tensors. Note [Autocast]
@@ -28,7 +30,8 @@
 namespace flambeau::python {
 
 // Reasons to look at arguments: classes with __torch_function__, modes that are entered, maps that run, placeholders
-// that live and tensors of other devices than the CPU, threads in autocast, anomaly mode.
+// that live and tensors of other devices than the CPU, threads in autocast, anomaly mode, classes and modes with
+// __torch_dispatch__.
 extern std::atomic<int> interceptions;
 
 // One call from Python, for as long as it runs, on the device of its tensors.
@@ -71,6 +74,9 @@ PyObject* adopt_placeholder(const Tensor& shell, PyObject* value, PyObject* leve
 
 // The object of a class derived from Tensor that is to stand for a fresh tensor (tensor_type.cpp).
 PyObject* adopt_as(PyObject* type, const Tensor& fresh);
+
+// Whether a callable is a function, and no operator, that may be answered for as one.
+bool is_interceptable(PyObject* callable);
 
 void bind_interception(PyObject* module);
 

@@ -165,7 +165,13 @@ const char* lasting(std::string_view name) {
   return names.emplace(name).first->c_str();
 }
 
-PyObject* recorded(std::string_view name, PyObject* result, PyObject* inputs, PyObject* saved, PyObject* derivative) {
+// A view that was made without recording follows its base from now on: its history is about to be given.
+void follow_base(const Tensor& view) {
+  if (view.impl()->view_kind >= ViewKind::NoGrad) view.impl()->view_kind = ViewKind::Recorded;
+}
+
+PyObject* recorded(std::string_view name, PyObject* result, PyObject* inputs, PyObject* saved, PyObject* derivative,
+                   std::string_view kind) {
   const std::vector<Tensor> given = tensors_of(inputs, "inputs");
   bool needed = false;
   for (const Tensor& t : given) needed |= t.defined() && t.tracked();
@@ -184,7 +190,9 @@ PyObject* recorded(std::string_view name, PyObject* result, PyObject* inputs, Py
   for (const Tensor& t : kept) keep.push_back(&t);
   const char* node_name = lasting(name);
   Recording recording{node_name,
-                      Recording::kFresh,
+                      kind == "view"       ? Recording::kView
+                      : kind == "in_place" ? Recording::kInPlace
+                                           : Recording::kFresh,
                       out.data(),
                       int(out.size()),
                       in.data(),
@@ -193,6 +201,9 @@ PyObject* recorded(std::string_view name, PyObject* result, PyObject* inputs, Py
                       int(keep.size()),
                       PythonDerivative{Object(Py_NewRef(derivative)), node_name, output_of, kept.size(), given.size()},
                       false};
+  recording.in_python = true;
+  if (recording.kind == Recording::kView)
+    for (const Tensor* t : out) follow_base(*t);
   autograd_hooks->record(recording);
   return Py_NewRef(result);
 }
@@ -215,8 +226,11 @@ void bind_python_operators(PyObject* module) {
   add_numbers(module, "_parameter_kinds", kKinds);
   def("_define(function, name, module, parameters, signature, doc, flags)", kPrivate,
       "Puts an operator written in Python into the registry.", define);
-  def("_recorded(name, result, inputs, saved, derivative)", kPrivate,
-      "Puts the results of a computation done outside on the graph.", recorded);
+  def("_recorded(name, result, inputs, saved, derivative, kind='fresh')", kPrivate,
+      "Puts the results of a computation done outside on the graph: fresh ones, a view or an input that was changed.",
+      recorded);
+  def("_begin_inplace(input, name)", kPrivate, "Refuses a change in place of a tensor that cannot be undone.",
+      [](const Tensor& t, std::string_view name) { begin_inplace(t, lasting(name), true); });
   def("_return_type(name, fields)", kPrivate, "Makes a tuple type with named fields, for flambeau.return_types.",
       make_return_type);
 }

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "calls/conversions.h"
+#include "calls/dispatch.h"
 #include "calls/intercept.h"
 #include "calls/overrides.h"
 #include "calls/warning.h"
@@ -83,11 +84,11 @@ AutogradMeta* meta(PyObject* self) { return tensor_of(self).impl()->autograd; }
   }
 FLAMBEAU_GET(shape, wrap_size(t.shape()))
 FLAMBEAU_GET(dtype, Py_NewRef(dtype_object(t.dtype())))
-FLAMBEAU_GET(device, Py_NewRef(device_object(t.device())))
-FLAMBEAU_GET(is_cpu, PyBool_FromLong(t.device() == DeviceType::Cpu))
+FLAMBEAU_GET(device, Py_NewRef(shown_device(self)))
+FLAMBEAU_GET(is_cpu, PyBool_FromLong(shows_device(self, DeviceType::Cpu)))
 FLAMBEAU_GET(none, Py_NewRef(Py_None))
-FLAMBEAU_GET(is_cuda, PyBool_FromLong(t.is_cuda()))
-FLAMBEAU_GET(is_meta, PyBool_FromLong(t.is_meta()))
+FLAMBEAU_GET(is_cuda, PyBool_FromLong(shows_device(self, DeviceType::Cuda)))
+FLAMBEAU_GET(is_meta, PyBool_FromLong(shows_device(self, DeviceType::Meta)))
 FLAMBEAU_GET(layout, Py_NewRef(strided_layout()))
 FLAMBEAU_GET(ndim, PyLong_FromLong(t.dim()))
 FLAMBEAU_GET(requires_grad, PyBool_FromLong(t.requires_grad()))
@@ -229,7 +230,7 @@ bool is_metadata(getter get) {
 template <getter get>
 PyObject* asked(PyObject* self, void* name) {
   Caller caller;
-  if (FLAMBEAU_UNLIKELY(interceptions) && (Py_TYPE(self) != tensor_type || in_mode()) &&
+  if (FLAMBEAU_UNLIKELY(interceptions) && (Py_TYPE(self) != tensor_type || in_mode() || in_dispatch_mode()) &&
       !(Py_TYPE(self) == placeholder_type && is_metadata(get)) &&
       caller.asks_for_attribute(static_cast<const char*>(name), self, nullptr))
     return caller.answer;

@@ -7,6 +7,7 @@
 #include "tensor/tensor_type.h"
 
 #include "calls/conversions.h"
+#include "calls/dispatch.h"
 #include "calls/extension_watch.h"
 #include "calls/intercept.h"
 #include "calls/overrides.h"
@@ -175,10 +176,16 @@ PyObject* construct(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
   });
 }
 
-PyObject* make_subclass(PyObject*, PyObject* args) {  // _make_subclass(cls, data, requires_grad=False)
-  PyObject *type, *data;
-  int requires_grad = 0;
-  if (!PyArg_ParseTuple(args, "O!O!|p", &PyType_Type, &type, tensor_type, &data, &requires_grad)) return nullptr;
+// _make_subclass(cls, data, requires_grad=False, dispatch_sizes_strides=False, dispatch_device=False,
+// device_for_backend_keys=None)
+PyObject* make_subclass(PyObject*, PyObject* args, PyObject* kwargs) {
+  PyObject *type, *data, *device = Py_None;
+  int requires_grad = 0, ignored = 0;
+  const char* const names[] = {
+      "cls", "data", "require_grad", "dispatch_sizes_strides", "dispatch_device", "device_for_backend_keys", nullptr};
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!|pppO", const_cast<char**>(names), &PyType_Type, &type,
+                                   tensor_type, &data, &requires_grad, &ignored, &ignored, &device))
+    return nullptr;
   return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
     require<TypeError>(PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(type), tensor_type),
                        "_make_subclass: the type must derive from Tensor");
@@ -189,6 +196,7 @@ PyObject* make_subclass(PyObject*, PyObject* args) {  // _make_subclass(cls, dat
     o->tensor = alias(tensor_of(data));
     link(o->tensor, o);
     note_made(owner.get());
+    if (device != Py_None) show_device(o->tensor, device);
     if (requires_grad) {
       ensure_autograd();
       autograd_hooks->set_requires_grad(o->tensor, true);
@@ -204,6 +212,7 @@ PyObject* init_subclass(PyObject* type, PyObject* args, PyObject* kwargs) {
     const Object next(checked(PyObject_GetAttrString(bases.get(), "__init_subclass__")));
     Object result(checked(PyObject_Call(next.get(), args, kwargs)));
     note_subclass(type);
+    note_dispatching_class(reinterpret_cast<PyTypeObject*>(type));
     return result.release();
   });
 }
@@ -288,7 +297,8 @@ PyObject* compare(PyObject* self, PyObject* other, int op) {
 }
 
 PyMethodDef methods[] = {
-    {"_make_subclass", make_subclass, METH_VARARGS | METH_STATIC, "_make_subclass(cls, data, requires_grad=False)"},
+    {"_make_subclass", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(make_subclass)),
+     METH_VARARGS | METH_KEYWORDS | METH_STATIC, "_make_subclass(cls, data, requires_grad=False)"},
     {"__init_subclass__", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(init_subclass)),
      METH_VARARGS | METH_KEYWORDS | METH_CLASS, nullptr},
     {}};
@@ -305,7 +315,10 @@ const char kDoc[] =
 PyObject* wrap_tensor(const Tensor& t) {
   if (!t.defined()) Py_RETURN_NONE;
   auto* known = static_cast<PyObject*>(t.impl()->python_object);
-  if (known && revive(known)) return known;
+  if (known && revive(known)) {
+    if (FLAMBEAU_UNLIKELY(Py_TYPE(known) != tensor_type)) reclaim_object(t, known);
+    return known;
+  }
   TensorObject* o = new_object(tensor_type);
   o->tensor = t;
   link(t, o);
@@ -334,6 +347,8 @@ PyObject* adopt_placeholder(const Tensor& shell, PyObject* value, PyObject* leve
     throw PythonError();
   return owner.release();
 }
+
+void dealloc_tensor(PyObject* self) { dealloc(self); }
 
 void create_tensor_type() {
   PyType_Slot slots[96];

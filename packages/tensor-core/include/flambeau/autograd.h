@@ -52,6 +52,10 @@ struct Tangents {  // the autograd package's own, of forward mode
   virtual ~Tangents() = default;
 };
 
+struct TensorPeer {  // the bindings' own, of a tensor whose class has __torch_dispatch__
+  virtual ~TensorPeer() = default;
+};
+
 struct AutogradMeta {
   Tensor grad;
   Ref<GraphNode> grad_fn;            // null for a leaf
@@ -63,6 +67,7 @@ struct AutogradMeta {
   uint32_t base_history = 0;  // of a view: its base's count when this view's grad_fn was made
   std::unique_ptr<TensorHooks> hooks;
   std::unique_ptr<Tangents> tangents;
+  std::unique_ptr<TensorPeer> peer;
 };
 
 // What a derivative sees when it runs.
@@ -150,6 +155,7 @@ struct Recording {
   Derivative derivative;
   bool wants_zeros = true;   // for outputs without a gradient; otherwise they are undefined there
   bool elementwise = false;  // every element of the output depends on one element of each input only
+  bool in_python = false;    // the derivative calls operators from Python, so that __torch_dispatch__ sees them
 };
 
 struct AutogradHooks {

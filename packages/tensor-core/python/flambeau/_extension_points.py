@@ -37,6 +37,9 @@ Buffer: Callable[..., Any] | None = None
 # Returns the operator of flambeau.ops.aten with a name, or None. Registered by flambeau.nn for those of layers.
 aten_layers: Callable[[str], Callable[..., Any] | None] | None = None
 
+# Answers for operators with __torch_dispatch__. Registered by the package that computes gradients.
+dispatch_handler: Callable[..., Any] | None = None
+
 # Reads a program of TorchScript. Registered by flambeau.jit.
 load_script: Callable[..., Any] | None = None
 

@@ -121,6 +121,25 @@ def _copied_memory(tensor: Tensor, memo: dict[Any, Any]) -> Tensor:
     return _core.empty(0, dtype=tensor.dtype, device=tensor.device).set_(storages[key], *place)
 
 
+def _cloned(tensor: Tensor, memo: dict[int, Any]) -> Tensor:
+    """Return a deep copy of an instance of a class with ``__torch_dispatch__``, which its clone() makes."""
+    import copy
+
+    result = tensor.detach().clone()
+    if type(result) is not type(tensor):
+        raise RuntimeError(
+            "The default implementation of __deepcopy__() for wrapper subclasses only works for subclass types that "
+            "properly implement clone() and for which cloning returns another instance of the same subclass. You "
+            "should either properly implement clone() for your subclass or override __deepcopy__()."
+        )
+    memo[id(tensor)] = result
+    if tensor.requires_grad:
+        result.requires_grad_()
+    if tensor.grad is not None:
+        result.grad = copy.deepcopy(tensor.grad, memo)
+    return result
+
+
 def __deepcopy__(self: Tensor, memo: dict[int, Any]) -> Tensor:  # noqa: N807
     if id(self) in memo:
         known: Tensor = memo[id(self)]
@@ -132,6 +151,8 @@ def __deepcopy__(self: Tensor, memo: dict[int, Any]) -> Tensor:  # noqa: N807
         )
     import copy
 
+    if _core._is_dispatching_class(type(self)):
+        return _cloned(self, memo)
     values = _copied_memory(self.detach(), memo)
     if type(self) is Tensor:
         result = values.requires_grad_() if self.requires_grad else values
@@ -203,6 +224,14 @@ def __torch_function__(  # noqa: N807
     return default_torch_function(cls, func, types, args, kwargs)
 
 
+@staticmethod  # type: ignore[misc]
+def _make_wrapper_subclass(cls: Any, size: Any, *args: Any, **kwargs: Any) -> Any:
+    """Return an instance of a class with ``__torch_dispatch__`` that has no memory. See ``_wrapper_subclasses``."""
+    from flambeau._wrapper_subclasses import make
+
+    return make(cls, size, *args, **kwargs)
+
+
 def as_subclass(self: Tensor, cls: type[TensorT]) -> TensorT:
     """The same elements as an instance of ``cls``, which derives from Tensor. Gradient: passed on."""
     if not (isinstance(cls, type) and issubclass(cls, Tensor)):
@@ -233,6 +262,7 @@ def install() -> None:
     for function in (*methods, __array_namespace__, __imatmul__, to_device, as_subclass):
         setattr(Tensor, function.__name__, function)
     Tensor.__torch_function__ = __torch_function__  # type: ignore[assignment,method-assign]
+    Tensor._make_wrapper_subclass = _make_wrapper_subclass  # type: ignore[method-assign]
     Tensor.type = type_  # type: ignore[assignment,method-assign]
     Tensor.__array_interface__ = property(_array_interface)  # type: ignore[attr-defined]
     Tensor.__cuda_array_interface__ = property(_core._cuda_array_interface)  # type: ignore[attr-defined]

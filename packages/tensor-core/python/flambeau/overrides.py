@@ -27,6 +27,7 @@ from flambeau._core import Tensor
 __all__ = [
     "DisableTorchFunctionSubclass",
     "TorchFunctionMode",
+    "enable_reentrant_dispatch",
     "handle_torch_function",
     "has_torch_function",
     "has_torch_function_unary",
@@ -90,6 +91,16 @@ def _is_mode_entered() -> bool:
         return False
     _core._push_function_mode(mode)
     return True
+
+
+class enable_reentrant_dispatch:
+    """While this context runs inside of a ``__torch_dispatch__``, operations are recorded for derivatives again."""
+
+    def __enter__(self) -> None:
+        self._former = _core._set_grad_enabled(True)
+
+    def __exit__(self, *_: object) -> None:
+        _core._set_grad_enabled(self._former)
 
 
 def _override(value: Any) -> Any:

@@ -5,10 +5,12 @@
 
 #include "core/device_memory.h"
 #include "flambeau/autograd.h"
+#include "flambeau/dispatched_gradients.h"
 
 namespace flambeau {
 
 const AutogradHooks* autograd_hooks = nullptr;
+const DispatchedGradients* dispatched_gradients = nullptr;
 DeviceMemory device_memory;
 struct PythonInterface;
 FLAMBEAU_API extern const PythonInterface* python_interface;

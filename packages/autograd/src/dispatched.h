@@ -1,0 +1,27 @@
+// The engine's own operators on gradients, where a class or a mode with __torch_dispatch__ may answer for them.
+// Internal.
+#pragma once
+
+#include "flambeau/dispatched_gradients.h"
+#include "node.h"
+
+namespace flambeau::autograd {
+
+inline bool is_dispatched_instance(const Tensor& t) {
+  return FLAMBEAU_UNLIKELY(dispatched_gradients) && dispatched_gradients->is_instance(t);
+}
+inline bool is_dispatched(const Tensor& t) {
+  return FLAMBEAU_UNLIKELY(dispatched_gradients) && dispatched_gradients->answers(t);
+}
+
+inline Tensor sum_of(const Tensor& a, const Tensor& b) {
+  return is_dispatched(a) || is_dispatched(b) ? dispatched_gradients->add(a, b) : add(a, b);
+}
+inline Tensor summed_to(const Tensor& t, const Shape& shape) {
+  return is_dispatched(t) ? dispatched_gradients->sum_to(t, shape) : sum_to(t, shape);
+}
+inline Tensor converted(const Tensor& t, Dtype dtype) {
+  return is_dispatched(t) ? dispatched_gradients->to(t, dtype) : to(t, dtype);
+}
+
+}  // namespace flambeau::autograd

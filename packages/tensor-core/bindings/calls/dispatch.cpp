@@ -1,0 +1,377 @@
+#include "calls/dispatch.h"
+
+#include <structmember.h>
+
+#include <algorithm>
+#include <unordered_set>
+
+#include "calls/call_arguments.h"
+#include "calls/conversions.h"
+#include "calls/define.h"
+#include "calls/intercept.h"
+#include "flambeau/dispatched_gradients.h"
+
+namespace flambeau::python {
+
+namespace {
+
+thread_local std::vector<PyObject*> modes;  // those entered, held
+thread_local bool enabled = true;           // false while torch._C._DisableTorchDispatch is entered
+PyObject* handler = nullptr;                // handler(callable, args, kwargs or None)
+PyObject* disabled_dispatch = nullptr;      // the __torch_dispatch__ of a class that does not want to be asked
+
+std::unordered_set<PyTypeObject*>& dispatching_types() {
+  static auto* once = new std::unordered_set<PyTypeObject*>;
+  return *once;
+}
+
+// Callables that the handler has found to be no operators that anyone is asked about; held.
+std::unordered_set<PyObject*>& never_asked() {
+  static auto* once = new std::unordered_set<PyObject*>;
+  return *once;
+}
+
+PythonPeer& peer_of(const Tensor& t) {
+  std::unique_ptr<TensorPeer>& peer = meta_of(t).peer;
+  if (!peer) peer = std::make_unique<PythonPeer>();
+  return static_cast<PythonPeer&>(*peer);
+}
+
+PythonPeer* peer_if_any(const Tensor& t) {
+  const AutogradMeta* const meta = t.impl()->autograd;
+  return meta ? static_cast<PythonPeer*>(meta->peer.get()) : nullptr;
+}
+
+}  // namespace
+
+PythonPeer::~PythonPeer() {
+  if (preserved) new (&reinterpret_cast<TensorObject*>(preserved)->tensor) Tensor();  // whose count it gave up
+  if (!Py_IsInitialized()) return;  // the interpreter ends, and so do its objects
+  const PyGILState_STATE state = PyGILState_Ensure();
+  Py_XDECREF(preserved);
+  Py_XDECREF(device);
+  PyGILState_Release(state);
+}
+
+bool in_dispatch_mode() { return enabled && !modes.empty(); }
+
+bool class_dispatches(PyTypeObject* type) { return type != tensor_type && dispatching_types().contains(type); }
+
+bool is_without_memory(PyObject* o) { return enabled && class_dispatches(Py_TYPE(o)); }
+
+bool dispatches(PyObject* const* args, size_t count) {
+  if (!enabled) return false;
+  bool found = !modes.empty();
+  if (!found && !dispatching_types().empty())
+    for_each(args, count, [&](PyObject* o) { found |= class_dispatches(Py_TYPE(o)); });
+  return found;
+}
+
+bool is_dispatched_attribute(const char* name) {
+  constexpr std::string_view kNames[] = {"T", "mT", "H", "mH", "real", "imag", "data"};
+  return std::find(std::begin(kNames), std::end(kNames), name) != std::end(kNames);
+}
+
+bool may_dispatch(PyObject* callable, PyObject* kwnames) {
+  if (is_interceptable(callable) || never_asked().contains(callable)) return false;
+  const Binding* const b = binding_of(callable);
+  if (!b || !b->python || b->form != Binding::Own) return true;
+  static PyObject* const out = PyUnicode_InternFromString("out");
+  return kwnames && PySequence_Contains(kwnames, out) > 0;
+}
+
+namespace {
+void load_handler();
+}
+
+Object ask_dispatcher(PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames) {
+  load_handler();
+  const Object positional = tuple_of(args, count);
+  const Object named = kwnames ? dictionary_of(kwnames, args + count) : Object(Py_NewRef(Py_None));
+  PyObject* const values[] = {callable, positional.get(), named.get()};
+  return Object(checked(PyObject_Vectorcall(handler, values, 3, nullptr)));
+}
+
+PyObject* shown_device(PyObject* self) {
+  const Tensor& t = tensor_of(self);
+  if (FLAMBEAU_LIKELY(Py_TYPE(self) == tensor_type)) return device_object(t.device());
+  const PythonPeer* const peer = peer_if_any(t);
+  return peer && peer->device ? peer->device : device_object(t.device());
+}
+
+bool shows_device(PyObject* self, DeviceType type) {
+  if (FLAMBEAU_LIKELY(Py_TYPE(self) == tensor_type)) return tensor_of(self).device() == type;
+  PyObject* const shown = shown_device(self);
+  const Object text(checked(PyObject_GetAttrString(shown, "type")));
+  return text_of(text.get()) == name(type);
+}
+
+void show_device(const Tensor& t, PyObject* device) { Py_XSETREF(peer_of(t).device, Py_NewRef(device)); }
+
+void reclaim_object(const Tensor& t, PyObject* object) {
+  PythonPeer* const peer = peer_if_any(t);
+  if (!peer || peer->preserved != object) return;
+  peer->preserved = nullptr;
+  t.impl()->retain();  // the object's
+  Py_DECREF(object);   // the tensor's; the caller has another reference
+}
+
+namespace {
+
+// Let the tensor own the object, which nothing in Python references, if C++ holds the tensor. Note [Preserved objects]
+bool preserve(PyObject* self) {
+  const Tensor& t = tensor_of(self);
+  if (!t.defined() || t.impl()->use_count() == 1 || t.impl()->python_object != self) return false;
+  _Py_NewReference(self);
+  peer_of(t).preserved = self;
+  t.impl()->release();
+  return true;
+}
+
+void clear_slots(PyTypeObject* type, PyObject* self) {
+  const PyMemberDef* member = type->tp_members;
+  for (Py_ssize_t i = 0; member && i < Py_SIZE(type); ++i, ++member) {
+    if (member->type != T_OBJECT_EX || (member->flags & READONLY)) continue;
+    PyObject** const slot = reinterpret_cast<PyObject**>(reinterpret_cast<char*>(self) + member->offset);
+    Py_CLEAR(*slot);
+  }
+}
+
+// What CPython's subtype_dealloc does, after an attempt to preserve the object.
+void dealloc_dispatching(PyObject* self) {
+  const InterpreterSection section;
+  if (preserve(self)) return;
+  if (Py_TYPE(self)->tp_finalize && PyObject_CallFinalizerFromDealloc(self) < 0) return;
+  PyObject_GC_UnTrack(self);
+  for (PyTypeObject* type = Py_TYPE(self); type != tensor_type; type = type->tp_base) clear_slots(type, self);
+  dealloc_tensor(self);
+}
+
+bool is_instance(const Tensor& t) {
+  auto* const object = enabled && t.defined() ? static_cast<PyObject*>(t.impl()->python_object) : nullptr;
+  return object && class_dispatches(Py_TYPE(object));
+}
+
+bool answers(const Tensor& t) { return enabled && (!modes.empty() || is_instance(t)); }
+
+Tensor tensor_result(PyObject* result) {
+  const Object owner(checked(result));
+  require<TypeError>(is_tensor(result), "__torch_dispatch__ returned ", Py_TYPE(result)->tp_name,
+                     " for a gradient, expected a Tensor");
+  return tensor_of(result);
+}
+
+template <class... Values>
+Tensor call_method(const char* name, const Tensor& t, Values... values) {
+  const Object self(checked(wrap_tensor(t))), method(checked(PyUnicode_FromString(name)));
+  return tensor_result(PyObject_CallMethodObjArgs(self.get(), method.get(), values..., nullptr));
+}
+
+// A derivative of C++ while it may be called from Python.
+struct RunningDerivative {
+  const std::function<void(const Tensor*, Tensor*)>& run;
+  size_t gradient_count, result_count;
+};
+
+PyObject* run_derivative(PyObject* capsule, PyObject* gradients) {
+  return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
+    const auto* const running = static_cast<RunningDerivative*>(PyCapsule_GetContext(capsule));
+    require(running, "the derivative is called after the backward pass has gone on");
+    const Object items(checked(PySequence_Tuple(gradients)));
+    require(size_t(PyTuple_GET_SIZE(items.get())) == running->gradient_count, "expected ", running->gradient_count,
+            " gradients, got ", PyTuple_GET_SIZE(items.get()));
+    std::vector<Tensor> given(running->gradient_count), results(running->result_count);
+    Device device;
+    for (size_t i = 0; i < given.size(); ++i) {
+      PyObject* const item = PyTuple_GET_ITEM(items.get(), Py_ssize_t(i));
+      require<TypeError>(item == Py_None || is_tensor(item), "a gradient must be a Tensor or None");
+      if (item == Py_None) continue;
+      given[i] = tensor_of(item);
+      device = given[i].device();
+    }
+    const OnDevice there(device);
+    running->run(given.data(), results.data());
+    const Object out(checked(PyList_New(Py_ssize_t(results.size()))));
+    for (size_t i = 0; i < results.size(); ++i)
+      PyList_SET_ITEM(out.get(), Py_ssize_t(i), checked(wrap_tensor(results[i])));
+    return Py_NewRef(out.get());
+  });
+}
+PyMethodDef derivative_definition = {"derivative", run_derivative, METH_O, "derivative(gradients)"};
+
+void apply_derivative(const char* name, const Tensor* gradients, size_t gradient_count, Tensor* results,
+                      size_t result_count, const std::function<void(const Tensor*, Tensor*)>& run) {
+  load_handler();
+  RunningDerivative running{run, gradient_count, result_count};
+  const Object capsule(checked(PyCapsule_New(&derivative_definition, nullptr, nullptr)));
+  PyCapsule_SetContext(capsule.get(), &running);
+  const Object function(checked(PyCFunction_New(&derivative_definition, capsule.get())));
+  const Object given(checked(PyList_New(Py_ssize_t(gradient_count))));
+  for (size_t i = 0; i < gradient_count; ++i)
+    PyList_SET_ITEM(given.get(), Py_ssize_t(i), checked(wrap_tensor(gradients[i])));
+  const Object out(PyObject_CallMethod(handler, "apply_derivative", "sOO", name, given.get(), function.get()));
+  PyCapsule_SetContext(capsule.get(), nullptr);
+  checked(out.get());
+  const Object items(checked(PySequence_Tuple(out.get())));
+  require(size_t(PyTuple_GET_SIZE(items.get())) == result_count, "expected ", result_count, " gradients of ", name);
+  for (size_t i = 0; i < result_count; ++i) {
+    PyObject* const item = PyTuple_GET_ITEM(items.get(), Py_ssize_t(i));
+    require<TypeError>(item == Py_None || is_tensor(item), "a gradient must be a Tensor or None");
+    if (item != Py_None) results[i] = tensor_of(item);
+  }
+}
+
+const DispatchedGradients kGradients{
+    is_instance,
+    answers,
+    [](const Tensor& a, const Tensor& b) { return call_method("add", a, Object(checked(wrap_tensor(b))).get()); },
+    [](const Tensor& t) { return call_method("clone", t); },
+    [](const Tensor& t) { return call_method("detach", t); },
+    [](const Tensor& t) {
+      const Object self(checked(wrap_tensor(t))), core(checked(PyImport_ImportModule("flambeau._core")));
+      return tensor_result(PyObject_CallMethod(core.get(), "ones_like", "O", self.get()));
+    },
+    [](const Tensor& t, const Shape& shape) { return call_method("sum_to_size", t, Object(wrap_size(shape)).get()); },
+    [](const Tensor& t, Dtype dtype) { return call_method("to", t, dtype_object(dtype)); },
+    apply_derivative};
+
+// Imports the package that registers the handler, if it is not registered yet.
+void load_handler() {
+  if (handler) return;
+  const bool former = std::exchange(enabled, false);
+  const Object points(PyImport_ImportModule("flambeau._extension_points"));
+  const Object loaded(points ? PyObject_CallMethod(points.get(), "required", "s", "dispatch_handler") : nullptr);
+  enabled = former;
+  checked(loaded.get());
+  require(handler, "the package that registers the handler of __torch_dispatch__ has not done so");
+}
+
+PyObject* push_mode(PyObject*, PyObject* mode) {
+  dispatched_gradients = &kGradients;
+  modes.push_back(Py_NewRef(mode));
+  ++interceptions;
+  Py_RETURN_NONE;
+}
+
+PyObject* pop_mode(PyObject*, PyObject*) {
+  return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
+    require(!modes.empty(), "no TorchDispatchMode is entered");
+    PyObject* const mode = modes.back();
+    modes.pop_back();
+    --interceptions;
+    return mode;
+  });
+}
+
+PyObject* current_modes(PyObject*, PyObject*) {
+  const Object all(PyTuple_New(Py_ssize_t(modes.size())));
+  for (size_t i = 0; all && i < modes.size(); ++i) PyTuple_SET_ITEM(all.get(), Py_ssize_t(i), Py_NewRef(modes[i]));
+  return all ? PySequence_List(all.get()) : nullptr;
+}
+
+PyObject* set_enabled(PyObject*, PyObject* wanted) {
+  const int value = PyObject_IsTrue(wanted);
+  return value < 0 ? nullptr : PyBool_FromLong(std::exchange(enabled, bool(value)));
+}
+
+PyObject* set_handler(PyObject*, PyObject* callable) {
+  Py_XSETREF(handler, Py_NewRef(callable));
+  Py_RETURN_NONE;
+}
+
+PyObject* never_dispatch(PyObject*, PyObject* callable) {
+  if (never_asked().insert(callable).second) Py_INCREF(callable);
+  Py_RETURN_NONE;
+}
+
+PyObject* is_dispatched(PyObject*, PyObject* argument) { return PyBool_FromLong(dispatches(&argument, 1)); }
+PyObject* innermost_mode(PyObject*, PyObject*) { return Py_NewRef(modes.empty() ? Py_None : modes.back()); }
+
+PyObject* holds_instance(PyObject*, PyObject* values) {
+  bool found = false;
+  if (!dispatching_types().empty()) for_each(&values, 1, [&](PyObject* o) { found |= class_dispatches(Py_TYPE(o)); });
+  return PyBool_FromLong(found);
+}
+
+PyObject* holds_recorded(PyObject*, PyObject* values) {
+  bool found = false;
+  if (recording_enabled()) for_each(&values, 1, [&](PyObject* o) { found |= is_tensor(o) && tensor_of(o).tracked(); });
+  return PyBool_FromLong(found);
+}
+
+PyObject* is_dispatching(PyObject*, PyObject* type) {
+  return PyBool_FromLong(class_dispatches(reinterpret_cast<PyTypeObject*>(type)));
+}
+
+// No operators: a mode would be asked about them.
+PyMethodDef controls[] = {
+    {"_push_dispatch_mode", push_mode, METH_O,
+     "_push_dispatch_mode(mode)\n\nLets mode.__torch_dispatch__ answer for all operators of this thread."},
+    {"_pop_dispatch_mode", pop_mode, METH_NOARGS,
+     "_pop_dispatch_mode()\n\nEnds what the last _push_dispatch_mode() began; returns its mode."},
+    {"_dispatch_modes", current_modes, METH_NOARGS, "_dispatch_modes()\n\nThe modes of this thread, outermost first."},
+    {"_dispatch_mode", innermost_mode, METH_NOARGS, "_dispatch_mode()\n\nThe innermost mode of this thread, or None."},
+    {"_holds_instance", holds_instance, METH_O,
+     "_holds_instance(values)\n\nWhether a tuple or list holds an instance of a class with __torch_dispatch__, also "
+     "one "
+     "level further in."},
+    {"_holds_recorded", holds_recorded, METH_O,
+     "_holds_recorded(values)\n\nWhether a tuple or list holds a tensor whose operations are recorded, also one level "
+     "further in."},
+    {"_dispatch_enabled", set_enabled, METH_O,
+     "_dispatch_enabled(enabled)\n\nSets whether __torch_dispatch__ is asked; returns whether it was."},
+    {"_set_dispatch_handler", set_handler, METH_O,
+     "_set_dispatch_handler(callable)\n\nSets who answers for operators with __torch_dispatch__."},
+    {"_never_dispatch", never_dispatch, METH_O,
+     "_never_dispatch(callable)\n\nStops asking the handler about a callable."},
+    {"_is_dispatched", is_dispatched, METH_O,
+     "_is_dispatched(argument)\n\nWhether __torch_dispatch__ would be asked about a call with this argument."},
+    {"_is_dispatching_class", is_dispatching, METH_O,
+     "_is_dispatching_class(type)\n\nWhether the instances of a class have a __torch_dispatch__."},
+    {}};
+
+PyObject* call_without_dispatch(PyObject*, PyObject* args) {  // (func, types, args=(), kwargs=None)
+  PyObject *function, *types, *given = nullptr, *named = nullptr;
+  if (!PyArg_ParseTuple(args, "OO|OO:_disabled_torch_dispatch_impl", &function, &types, &given, &named)) return nullptr;
+  const Object positional(given ? PySequence_Tuple(given) : PyTuple_New(0));
+  if (!positional) return nullptr;
+  const bool former = std::exchange(enabled, false);
+  PyObject* const result = PyObject_Call(function, positional.get(), named == Py_None ? nullptr : named);
+  enabled = former;
+  return result;
+}
+PyMethodDef disabled_definition = {"_disabled_torch_dispatch_impl", call_without_dispatch, METH_VARARGS,
+                                   "The __torch_dispatch__ of a class that does not want to be asked."};
+
+// An object of a class derived from Tensor with a shape and a dtype, and without memory.
+PyObject* wrapper(PyObject* type, const Shape& size, const Shape& strides, int64_t offset, Dtype dtype) {
+  const OnDevice meta(DeviceType::Meta);
+  const Tensor blank = empty(size, dtype);
+  const Tensor t = from_storage(blank.impl()->storage, size, strides, offset, dtype);
+  return adopt_as(type, t);
+}
+
+}  // namespace
+
+void note_dispatching_class(PyTypeObject* type) {
+  Object method(PyObject_GetAttrString(reinterpret_cast<PyObject*>(type), "__torch_dispatch__"));
+  if (!method) return PyErr_Clear();
+  if (method.get() == disabled_dispatch) return;
+  dispatched_gradients = &kGradients;
+  dispatching_types().insert(type);
+  type->tp_dealloc = dealloc_dispatching;
+  ++interceptions;
+}
+
+void bind_dispatch(PyObject* module) {
+  disabled_dispatch = checked(PyCFunction_New(&disabled_definition, nullptr));
+  PyModule_AddObjectRef(module, "_disabled_torch_dispatch_impl", disabled_dispatch);
+  PyDict_SetItemString(tensor_type->tp_dict, "__torch_dispatch__", disabled_dispatch);
+  PyType_Modified(tensor_type);
+  def("_wrapper(type, size, strides, offset, dtype)", kPrivate, "Makes an object without memory of a class.", wrapper);
+  def("_show_device(input, device)", kPrivate, "Makes an object of a class with __torch_dispatch__ show a device.",
+      show_device);
+  if (PyModule_AddFunctions(module, controls) < 0) throw PythonError();
+}
+
+}  // namespace flambeau::python
