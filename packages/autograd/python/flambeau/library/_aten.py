@@ -9,12 +9,12 @@ from typing import Any
 import flambeau
 from flambeau import Tensor, _extension_points
 
-from . import _aten_operators
+from . import _aten_operators, _aten_schemas
+from ._overloads import OpOverloadPacket
 
 _FUNCTION = type(flambeau.add)  # what every operator of the registry is
 
-# What PyTorch calls the ways to call an operator. Here it is the arguments that choose one, so that each of these calls
-# the same function; their names are kept apart, for programs use them as keys.
+# Names of overloads that any operator may have in a file, whether or not this PyTorch has a schema of it.
 _OVERLOADS = frozenset(
     (
         *(
@@ -86,71 +86,32 @@ def resolve(name: str) -> Callable[..., Any]:
     return function
 
 
-class Overload:
-    """One way to call an operator: ``aten.add.Tensor``."""
-
-    def __init__(self, function: Callable[..., Any], packet: str, overload: str) -> None:
-        self._function, self._packet, self._overload = function, packet, overload
-        self.__name__ = f"{packet}.{overload}"
-
-    def name(self) -> str:
-        """The name with its namespace; ``default`` is left out."""
-        return f"aten::{self._packet}" + (f".{self._overload}" if self._overload != "default" else "")
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._function(*args, **kwargs)
-
-    def __repr__(self) -> str:
-        return f"<OpOverload(op='aten.{self._packet}', overload='{self._overload}')>"
-
-    def __str__(self) -> str:
-        return f"aten.{self._packet}.{self._overload}"
-
-    def __deepcopy__(self, memo: Any) -> Overload:
-        return self
-
-
-class Packet:
-    """An operator with all ways to call it: ``aten.add``."""
-
-    def __init__(self, function: Callable[..., Any], name: str) -> None:
-        self._function, self.__name__ = function, name
-
-    def __getattr__(self, overload: str) -> Overload:
-        if overload not in _OVERLOADS:
-            message = f"The underlying op of 'aten.{self.__name__}' has no overload name '{overload}'"
-            raise AttributeError(message, name=overload, obj=self)
-        # As an attribute: the same overload is the same object, as a key must be.
-        self.__dict__[overload] = found = Overload(self._function, self.__name__, overload)
-        return found
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._function(*args, **kwargs)
-
-    def __repr__(self) -> str:
-        return f"<OpOverloadPacket(op='aten.{self.__name__}')>"
-
-    def __str__(self) -> str:
-        return f"aten.{self.__name__}"
-
-    def __deepcopy__(self, memo: Any) -> Packet:
-        return self
+def _packet(name: str, function: Callable[..., Any]) -> OpOverloadPacket:
+    schemas = {overload or "default": schema for overload, schema in _aten_schemas.schemas_of(name).items()}
+    return OpOverloadPacket(
+        "aten",
+        name,
+        function,
+        schemas,
+        _OVERLOADS.__contains__,
+        lambda overload: _aten_schemas.is_composite(name, "" if overload == "default" else overload),
+    )
 
 
 class Aten:
     """The namespace of flambeau's own operators."""
 
-    def __getattr__(self, name: str) -> Packet:
+    def __getattr__(self, name: str) -> OpOverloadPacket:
         function = _operator(name)
         if function is None:
             message = f"'_OpNamespace' 'aten' object has no attribute '{name}'"
             raise AttributeError(message, name=name, obj=self)
         # As an attribute: the same operator is the same object, and is looked up once.
-        self.__dict__[name] = found = Packet(function, name)
+        self.__dict__[name] = found = _packet(name, function)
         return found
 
     def __dir__(self) -> list[str]:
-        return sorted(filter(_operator, {*_aten_operators.OPERATORS, *vars(flambeau), *dir(Tensor)}))
+        return sorted(filter(_operator, {*_aten_operators.names(), *vars(flambeau), *dir(Tensor)}))
 
 
 aten = Aten()

@@ -9,6 +9,8 @@ from typing import Any
 import flambeau
 from flambeau import Tensor
 
+from . import _aten_backward
+
 # Methods of tensors without a function of their name.
 _METHODS = frozenset(
     (
@@ -250,6 +252,7 @@ def _pairwise_index(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 OPERATORS: dict[str, Callable[..., Any]] = {
+    **_aten_backward.OPERATORS,
     "Bool": bool,
     "Float": float,
     "Int": int,
@@ -304,9 +307,11 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "max_pool2d_with_indices": _pairwise_index(flambeau.max_pool2d),
     "max_pool3d_with_indices": _pairwise_index(flambeau.max_pool3d),
     "random_": lambda x, *limits, generator=None, **named: x.random_(*limits, *named.values(), generator=generator),
+    "rsub": lambda x, other, alpha=1: flambeau.rsub(x, other, alpha=alpha),
     "slice": _slice,
     "std": _moment(flambeau.std),
     "std_mean": _moment(flambeau.std_mean),
+    "subtract": lambda x, other, alpha=1: flambeau.subtract(x, other, alpha=alpha),
     "sym_constrain_range": _constrain_range,
     "sym_constrain_range_for_size": _constrain_range,
     "sym_is_contiguous": lambda x, memory_format=flambeau.contiguous_format: x.is_contiguous(
@@ -324,6 +329,17 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "var": _moment(flambeau.var),
     "var_mean": _moment(flambeau.var_mean),
 }
+
+
+def names() -> set[str]:
+    """Return the names of the operators in this table, of methods and of the functions of submodules."""
+    modules = {name: importlib.import_module(f"flambeau.{name}") for name in _MODULES}
+    return {
+        *OPERATORS,
+        *_METHODS,
+        *_ATTRIBUTES,
+        *(f"{name}_{each}" for name, m in modules.items() for each in m.__all__),
+    }
 
 
 def found(name: str) -> Callable[..., Any] | None:

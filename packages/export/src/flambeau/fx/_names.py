@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import flambeau
 from flambeau._naming import own_module
 from flambeau.library._custom_op import CustomOpDef, registry
+from flambeau.library._overloads import OpOverload
 from flambeau.utils import _pytree as pytree
 
 
@@ -98,6 +99,8 @@ def path_in_flambeau(obj: Any) -> str | None:
 
     Modules that are private are left out: they are where something is defined, not where it is found.
     """
+    if isinstance(obj, OpOverload):
+        return f"flambeau.ops.{obj}"
     if isinstance(obj, CustomOpDef):
         return f"flambeau.ops.{obj._qualname.replace('::', '.')}" if registry.get(obj._qualname) is obj else None
     known = _found.get(id(obj))

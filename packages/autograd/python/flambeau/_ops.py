@@ -1,0 +1,9 @@
+"""The types of operators as objects, under the name of PyTorch's private module ``torch._ops``."""
+
+from flambeau.library._operators import _Namespace as _OpNamespace
+from flambeau.library._operators import ops
+from flambeau.library._overloads import HigherOrderOperator, OpOverload, OpOverloadPacket
+
+__all__ = ["HigherOrderOperator", "OpOverload", "OpOverloadPacket", "OperatorBase", "_OpNamespace", "ops"]
+
+OperatorBase = OpOverload

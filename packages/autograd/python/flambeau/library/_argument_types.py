@@ -1,0 +1,162 @@
+"""Arguments of a call from Python as a schema has them: which overload takes them, and in which form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import flambeau
+from flambeau import Tensor
+from flambeau.library._function_schema import Argument, FunctionSchema
+
+_REFUSED = object()
+_NUMBERS = (bool, int, float, complex)
+# Other names of arguments in Python.
+_RENAMED = {"axis": "dim", "keepdims": "keepdim", "input": "self", "x": "self", "self": "input", "tensor": "self"}
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, _NUMBERS):
+        return value
+    if isinstance(value, Tensor) and value.dim() == 0 and not value.requires_grad and type(value) is Tensor:
+        return value.item()
+    return _REFUSED
+
+
+def _float(value: Any) -> Any:
+    return float(value) if isinstance(value, (int, float)) else _REFUSED
+
+
+def _int(value: Any) -> Any:
+    if _is_int(value):
+        return value
+    return (
+        value.__index__() if hasattr(type(value), "__index__") and not isinstance(value, (bool, Tensor)) else _REFUSED
+    )
+
+
+def _device(value: Any) -> Any:
+    if isinstance(value, flambeau.device):
+        return value
+    return flambeau.device(value) if isinstance(value, str) or _is_int(value) else _REFUSED
+
+
+def _of(kind: Any) -> Callable[[Any], Any]:
+    return lambda value: value if isinstance(value, kind) else _REFUSED
+
+
+_ELEMENTS: dict[str, Callable[[Any], Any]] = {
+    "Tensor": _of(Tensor),
+    "int": _int,
+    "float": _float,
+    "bool": lambda value: bool(value) if isinstance(value, (bool, int)) else _REFUSED,
+    "Scalar": _number,
+    "number": _number,
+    "str": _of(str),
+    "ScalarType": _of(flambeau.dtype),
+    "Layout": _of(flambeau.layout),
+    "Device": _device,
+    "MemoryFormat": _of(flambeau.memory_format),
+    "Generator": _of(flambeau.Generator),
+}
+
+
+def _fitted(argument: Argument, value: Any, wrapped: bool) -> Any:
+    """Return a value as an argument has it, or _REFUSED.
+
+    ``wrapped``: whether a number may stand for a tensor or a list.
+    """
+    if value is None:
+        return None if argument.is_optional else _REFUSED
+    convert = _ELEMENTS.get(argument.base_type, lambda value: value)
+    if not argument.is_list:
+        if wrapped and argument.base_type == "Tensor" and isinstance(value, _NUMBERS):
+            return value
+        return convert(value)
+    if isinstance(value, (list, tuple)):
+        optional = "?[" in argument.type
+        items = [item if item is None and optional else convert(item) for item in value]
+        return _REFUSED if any(item is _REFUSED for item in items) else items
+    sized = argument.type.rstrip("?")[-2].isdigit()  # as in "int[2]"
+    if argument.base_type in ("int", "float") and not isinstance(value, Tensor) and (sized or wrapped):
+        item = convert(value)
+        return item if item is _REFUSED else [item]
+    return _REFUSED
+
+
+def _gathered(schema: FunctionSchema, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return arguments with integers that stand for one list put into it: ``view(2, 3)``."""
+    for i, argument in enumerate(schema.positional[: len(args)]):
+        is_last = i + 1 == len(schema.positional) < len(args)
+        if is_last and argument.is_list and argument.base_type == "int" and all(map(_is_int, args[i:])):
+            return (*args[:i], list(args[i:]))
+    return args
+
+
+def bound(
+    schema: FunctionSchema, args: tuple[Any, ...], kwargs: dict[str, Any], wrapped: bool = False
+) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+    """Return the arguments of a call as the schema has them, or None if it does not take them.
+
+    What equals its default is left out at the end of the positional arguments and among those by keyword.
+    """
+    args = _gathered(schema, args)
+    if len(args) > len(schema.positional):
+        return None
+    values = dict(zip((argument.name for argument in schema.positional), args, strict=False))
+    for name, value in kwargs.items():
+        known = name if name in schema.by_name else _RENAMED.get(name, name)
+        if known not in schema.by_name and name == "input" and schema.arguments:
+            known = schema.arguments[0].name
+        if known in values:
+            return None
+        if known not in schema.by_name:
+            if value is None or value is False:
+                continue  # an option of flambeau that the schema does not have, with its default
+            return None
+        values[known] = value
+    return _completed(schema, values, wrapped)
+
+
+def _completed(
+    schema: FunctionSchema, values: dict[str, Any], wrapped: bool
+) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+    positional: list[Any] = []
+    named: dict[str, Any] = {}
+    kept = 0
+    for argument in schema.arguments:
+        if argument.name in values:
+            value = values[argument.name]
+            if not argument.required and value is None and not argument.is_optional:
+                value = argument.default_value  # flambeau has None where PyTorch has a number
+            fitted = argument.default_value if _is_default(argument, value) else _fitted(argument, value, wrapped)
+            if fitted is _REFUSED:
+                return None
+        elif argument.required:
+            if not (argument.is_optional and wrapped):
+                return None
+            fitted = None
+        else:
+            fitted = argument.default_value
+        is_default = not argument.required and _is_default(argument, fitted)
+        if not argument.kwarg_only:
+            positional.append(fitted)
+            kept = kept if is_default else len(positional)
+        elif not is_default:
+            named[argument.name] = fitted
+    return tuple(positional[:kept]), named
+
+
+def _is_default(argument: Argument, value: Any) -> bool:
+    if argument.required or isinstance(value, Tensor):
+        return False
+    default = argument.default_value
+    if value is default:
+        return True
+    if isinstance(value, (list, tuple)) and isinstance(default, (list, tuple)):
+        return list(value) == list(default)
+    return type(value) is type(default) and bool(value == default)

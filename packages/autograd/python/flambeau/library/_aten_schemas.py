@@ -1,0 +1,44 @@
+"""The schemas of PyTorch's operators, from the file that ``tools/parity/schemas.py`` writes."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections import defaultdict
+from pathlib import Path
+
+from flambeau.library._function_schema import FunctionSchema
+
+_COMPOSITE = "~"  # before an operator that PyTorch makes of others
+
+
+@functools.cache
+def _lines() -> dict[str, list[str]]:
+    found = defaultdict(list)
+    for line in (Path(__file__).parent / "aten_schemas.txt").read_text().splitlines():
+        found[re.split(r"[.(]", line.removeprefix(_COMPOSITE), maxsplit=1)[0]].append(line)
+    return dict(found)
+
+
+def has(name: str) -> bool:
+    """Return whether there are schemas of an operator."""
+    return name in _lines()
+
+
+def names() -> list[str]:
+    """Return the names of the operators that have schemas."""
+    return list(_lines())
+
+
+@functools.cache
+def schemas_of(name: str) -> dict[str, FunctionSchema]:
+    """Return the schemas of an operator by the names of its overloads, "" for the default."""
+    parsed = [FunctionSchema.parse(f"aten::{line.removeprefix(_COMPOSITE)}") for line in _lines().get(name, ())]
+    return {schema.overload_name: schema for schema in parsed}
+
+
+@functools.cache
+def is_composite(name: str, overload: str) -> bool:
+    """Return whether PyTorch makes an overload of other operators."""
+    start = f"{_COMPOSITE}{name}.{overload}(" if overload else f"{_COMPOSITE}{name}("
+    return any(line.startswith(start) for line in _lines().get(name, ()))

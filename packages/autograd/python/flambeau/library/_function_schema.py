@@ -1,0 +1,162 @@
+"""Schemas of operators, in PyTorch's notation: names, types and defaults of arguments, and what is changed in place.
+
+>>> schema = FunctionSchema.parse("aten::add.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor")
+>>> schema.name, schema.overload_name, [argument.name for argument in schema.arguments]
+('aten::add', 'Tensor', ['self', 'other', 'alpha'])
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+REQUIRED = object()  # the default of an argument that has none
+
+_ALIAS = re.compile(r"\(([a-z*|]+)(!)?(?: -> ([^)]*))?\)")
+_DECLARATION = re.compile(
+    r"(?P<name>[\w:]+)(?:\.(?P<overload>\w+))?(?P<arguments>\(.*\)) -> (?P<returns>.*)", re.DOTALL
+)
+
+
+@dataclass(frozen=True)
+class AliasInfo:
+    """The memory that an argument or a result shares with others, and whether the operator writes to it."""
+
+    before_set: frozenset[str]
+    is_write: bool
+    after_set: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Argument:
+    """An argument or a result of an operator."""
+
+    name: str
+    type: str  # without the annotation of aliases: "Tensor?", "SymInt[2]"
+    default_value: Any = None
+    kwarg_only: bool = False
+    alias_info: AliasInfo | None = None
+    required: bool = True
+
+    def has_default_value(self) -> bool:
+        """Return whether a call may leave the argument out."""
+        return not self.required
+
+    @property
+    def is_write(self) -> bool:
+        """True if the operator changes the argument."""
+        return self.alias_info is not None and self.alias_info.is_write
+
+    @property
+    def is_out(self) -> bool:
+        """Whether the argument is a tensor that receives a result."""
+        return self.kwarg_only and self.is_write
+
+    @cached_property
+    def base_type(self) -> str:
+        """The type of an element, without the marks of lists and of None."""
+        return re.sub(r"[\[\]\d?]+$", "", self.type).replace("SymInt", "int")
+
+    @cached_property
+    def is_list(self) -> bool:
+        """True if the argument is a list."""
+        return "[" in self.type
+
+    @cached_property
+    def is_optional(self) -> bool:
+        """Whether the argument may be None."""
+        return self.type.endswith("?")
+
+
+@dataclass(frozen=True)
+class FunctionSchema:
+    """The schema of one overload of an operator."""
+
+    name: str
+    overload_name: str
+    arguments: tuple[Argument, ...]
+    returns: tuple[Argument, ...]
+    text: str = field(repr=False)
+
+    def __str__(self) -> str:
+        return self.text
+
+    @staticmethod
+    def parse(text: str) -> FunctionSchema:
+        """Read a schema. Raises: ValueError if the text is none."""
+        match = _DECLARATION.fullmatch(text.strip())
+        if match is None:
+            raise ValueError(f"expected a schema such as 'ns::op(Tensor x) -> Tensor', got {text!r}")
+        arguments, keyword_only = [], False
+        for part in _split(match["arguments"][1:-1]):
+            if part == "*":
+                keyword_only = True
+            else:
+                arguments.append(_argument(part, keyword_only))
+        returned = match["returns"].strip()
+        inner = returned[1:-1] if returned.startswith("(") else returned
+        returns = tuple(_argument(part, False, named=False) for part in _split(inner))
+        return FunctionSchema(match["name"], match["overload"] or "", tuple(arguments), returns, text.strip())
+
+    @cached_property
+    def is_mutable(self) -> bool:
+        """True if the operator changes an argument."""
+        return any(argument.is_write for argument in self.arguments)
+
+    @cached_property
+    def is_view(self) -> bool:
+        """Whether a result shares memory with an argument that the operator does not change."""
+        return any(each.alias_info is not None and not each.is_write for each in self.returns)
+
+    @cached_property
+    def positional(self) -> tuple[Argument, ...]:
+        """The arguments that may be given by position."""
+        return tuple(argument for argument in self.arguments if not argument.kwarg_only)
+
+    @cached_property
+    def by_name(self) -> dict[str, Argument]:
+        """The arguments by their names."""
+        return {argument.name: argument for argument in self.arguments}
+
+
+def _split(text: str) -> Iterator[str]:
+    """Yield the parts of a text between commas that are in no brackets and no quotes."""
+    depth, start, quoted = 0, 0, False
+    for i, letter in enumerate(text):
+        if letter in "\"'":
+            quoted = not quoted
+        elif letter in "([" and not quoted:
+            depth += 1
+        elif letter in ")]" and not quoted:
+            depth -= 1
+        elif letter == "," and depth == 0 and not quoted:
+            yield text[start:i].strip()
+            start = i + 1
+    if text[start:].strip():
+        yield text[start:].strip()
+
+
+def _argument(text: str, keyword_only: bool, named: bool = True) -> Argument:
+    declaration, equals, default = text.partition("=")
+    bare = _ALIAS.sub("", declaration)
+    type_, _, name = bare.strip().rpartition(" ") if " " in bare.strip() else (bare.strip(), "", "")
+    if named and not name:
+        raise ValueError(f"expected a type and a name, got {text!r}")
+    found = _ALIAS.search(declaration)
+    alias = None
+    if found is not None:
+        before = frozenset(found[1].split("|"))
+        after = frozenset(found[3].split("|")) if found[3] else before
+        alias = AliasInfo(before, found[2] is not None, after)
+    return Argument(name, type_.strip(), _value(default) if equals else None, keyword_only, alias, not equals)
+
+
+def _value(text: str) -> Any:
+    try:
+        return ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError):
+        return text.strip()  # such as the name of a memory format

@@ -1,0 +1,183 @@
+"""Operators as objects: ``ops.aten.add`` is a packet of overloads, ``ops.aten.add.Tensor`` one of them.
+
+The overloads of one of flambeau's own operators call the same function, which tells them apart by their arguments. They
+are separate objects, since programs compare them and use them as keys in ``__torch_dispatch__``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
+
+import flambeau
+from flambeau import _core
+from flambeau.library._function_schema import FunctionSchema
+
+Function = Callable[..., Any]
+_NATIVE = type(flambeau.add)  # operators whose calls tensor-core hands to __torch_dispatch__ itself
+
+
+class OpOverload:
+    """One way to call an operator.
+
+    Attributes:
+        namespace: ``aten``.
+        overloadpacket: the operator with its other overloads.
+        dispatch_rules: what answers in the place of modes and classes, by their types; None of flambeau's operators.
+    """
+
+    dispatch_rules: dict[type, Function] | None = None
+
+    def __init__(
+        self, packet: OpOverloadPacket, overload: str, schema: FunctionSchema | None, function: Function
+    ) -> None:
+        self._packet, self._overloadname, self._own_schema = packet, overload, schema
+        self._function = function
+        self._opname = packet.__name__
+        self.namespace = packet.namespace
+        self.__name__ = self.__qualname__ = f"{packet.__name__}.{overload}"
+        self.__module__ = f"torch._ops.{packet.namespace}"
+        self.tags: list[Any] = []
+        self.composite = False  # whether PyTorch makes it of other operators
+        self._asks = type(function) is not _NATIVE
+
+    @property
+    def overloadpacket(self) -> OpOverloadPacket:
+        """The operator with all its overloads."""
+        return self._packet
+
+    @property
+    def op(self) -> Function:
+        """The function that the overload calls."""
+        return self._function
+
+    @property
+    def _name(self) -> str:
+        return self.name()
+
+    @property
+    def _schema(self) -> FunctionSchema:
+        if self._own_schema is None:
+            raise NotImplementedError(f"{self}: flambeau knows no schema of this operator, which PyTorch does not have")
+        return self._own_schema
+
+    @property
+    def is_view(self) -> bool:
+        """True if results share memory with arguments."""
+        return self._own_schema is not None and self._own_schema.is_view
+
+    def name(self) -> str:
+        """Return the name with its namespace; ``default`` is left out."""
+        suffix = f".{self._overloadname}" if self._overloadname != "default" else ""
+        return f"{self.namespace}::{self._opname}{suffix}"
+
+    def has_kernel_for_dispatch_key(self, key: Any) -> bool:
+        """Return whether PyTorch has a kernel for a dispatch key; only CompositeImplicitAutograd is known of aten's."""
+        return str(key).rpartition(".")[2] == "CompositeImplicitAutograd" and self.composite
+
+    def decompose(self, *args: Any, **kwargs: Any) -> Any:
+        """Return what a composite operator computes by others, or NotImplemented for any other operator."""
+        return self(*args, **kwargs) if self.composite else NotImplemented
+
+    def redispatch(self, keyset: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Call the operator; flambeau has no sets of dispatch keys."""
+        return self(*args, **kwargs)
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        if self._asks and not self.composite and _core._is_dispatched((args, list(kwargs.values()))):
+            from flambeau import _dispatch
+
+            return _dispatch.call(self, args, kwargs)
+        return self._function(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<OpOverload(op='{self.namespace}.{self._opname}', overload='{self._overloadname}')>"
+
+    def __str__(self) -> str:
+        return f"{self.namespace}.{self._opname}.{self._overloadname}"
+
+    def __deepcopy__(self, memo: Any) -> OpOverload:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _found, (self.namespace, self._opname, self._overloadname)
+
+
+class OpOverloadPacket:
+    """An operator with all ways to call it.
+
+    Args:
+        namespace, name: ``aten`` and ``add``.
+        function: what a call of the packet runs.
+        schemas: those of the overloads by their names; ``default`` for an overload without a name.
+        others: whether a name that has no schema is an overload all the same.
+        composite: whether PyTorch makes an overload of other operators.
+    """
+
+    def __init__(
+        self,
+        namespace: str,
+        name: str,
+        function: Function,
+        schemas: dict[str, FunctionSchema],
+        others: Callable[[str], bool] = lambda overload: False,
+        composite: Callable[[str], bool] = lambda overload: False,
+    ) -> None:
+        self._function, self._schemas, self._others, self._composite = function, schemas, others, composite
+        self.namespace, self.__name__ = namespace, name
+        self.__module__ = f"torch._ops.{namespace}"
+        self._qualified_op_name = f"{namespace}::{name}"
+
+    def __getattr__(self, overload: str) -> OpOverload:
+        if overload.startswith("__") or not (overload in self._schemas or self._others(overload)):
+            message = f"The underlying op of '{self}' has no overload name '{overload}'"
+            raise AttributeError(message, name=overload, obj=self)
+        made = OpOverload(self, overload, self._schemas.get(overload), self._function)
+        made.composite = self._composite(overload)
+        # As an attribute: the same overload is the same object, as a key must be.
+        self.__dict__[overload] = made
+        return made
+
+    @property
+    def op(self) -> Function:
+        """The function that the operator calls."""
+        return self._function
+
+    def overloads(self) -> list[str]:
+        """Return the names of the overloads."""
+        return list(self._schemas)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._schemas)
+
+    def __dir__(self) -> list[str]:
+        return [*object.__dir__(self), *self._schemas]
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        if len(self._schemas) == 1:
+            return getattr(self, next(iter(self._schemas)))(*args, **kwargs)
+        return self._function(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<OpOverloadPacket(op='{self}')>"
+
+    def __str__(self) -> str:
+        return f"{self.namespace}.{self.__name__}"
+
+    def __deepcopy__(self, memo: Any) -> OpOverloadPacket:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _found, (self.namespace, self.__name__, None)
+
+
+def _found(namespace: str, name: str, overload: str | None) -> Any:
+    packet = getattr(getattr(flambeau.ops, namespace), name)
+    return packet if overload is None else getattr(packet, overload)
+
+
+class HigherOrderOperator:
+    """An operator of functions; flambeau has none."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise NotImplementedError("flambeau has no operators of functions; write a function that calls operators")

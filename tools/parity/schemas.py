@@ -1,0 +1,55 @@
+"""``python -m tools.parity.schemas --write``: PyTorch's schemas of the operators that flambeau has.
+
+It reads them from PyTorch and writes ``aten_schemas.txt`` into packages/autograd, for
+``flambeau.library._aten_schemas``.
+Without ``--write`` it prints which lines of that file PyTorch no longer has.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import re
+from pathlib import Path
+from typing import Any
+
+FILE = Path(__file__).parents[2] / "packages/autograd/python/flambeau/library/aten_schemas.txt"
+COMPOSITE = "~"  # before an operator that PyTorch makes of others
+
+
+def _is_kept(schema: str, names: set[str]) -> bool:
+    name = re.split(r"[.(]", schema, maxsplit=1)[0]
+    base = name.removesuffix("_out").removesuffix("_backward").rstrip("_") or name
+    return "Dimname" not in schema and bool({name, base} & names)
+
+
+def lines(names: set[str]) -> list[str]:
+    """Return the schemas of the dispatcher's operators with these names and of their derivatives, sorted."""
+    torch: Any = importlib.import_module("torch")
+    found = []
+    for each in torch._C._jit_get_all_schemas():
+        qualified = each.name + (f".{each.overload_name}" if each.overload_name else "")
+        if not each.name.startswith("aten::") or not torch._C._dispatch_has_kernel(qualified):
+            continue
+        text = str(each).removeprefix("aten::")
+        if _is_kept(text, names):
+            composite = torch._C._dispatch_has_kernel_for_dispatch_key(qualified, "CompositeImplicitAutograd")
+            found.append((COMPOSITE if composite else "") + text)
+    return sorted(found, key=lambda line: line.lstrip(COMPOSITE))
+
+
+def main() -> None:
+    """Write the file, or compare it with PyTorch."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--write", action="store_true", help="write the file")
+    write = parser.parse_args().write
+    flambeau: Any = importlib.import_module("flambeau")
+    now = lines(set(dir(flambeau.ops.aten)))
+    if write:
+        FILE.write_text("\n".join(now) + "\n")
+    else:
+        print("\n".join(sorted(set(FILE.read_text().splitlines()) - set(now))))
+
+
+if __name__ == "__main__":
+    main()
