@@ -1,0 +1,76 @@
+"""Asking modes and classes for an answer. Note [Dispatch]"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from flambeau import Tensor, _core
+
+_pop, _push, _innermost = _core._pop_dispatch_mode, _core._push_dispatch_mode, _core._dispatch_mode
+_holds_instance = _core._holds_instance
+
+
+def ask(overload: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Return the answer of the innermost mode, or if none is entered that of the arguments' classes."""
+    mode = _innermost()
+    if _holds_instance(args) or (kwargs and _holds_instance(list(kwargs.values()))):
+        instances = _instances(args, kwargs)
+        types: tuple[type, ...] = tuple(map(type, instances))
+        if mode is None or any(getattr(kind, "asked_before_modes", False) for kind in types):
+            return _ask_classes(overload, types, args, kwargs)
+    else:
+        types = ()
+        if mode is None:
+            return overload(*args, **kwargs)
+    answer = _ask_mode(mode, overload, types, args, kwargs)
+    if answer is NotImplemented:
+        return _ask_classes(overload, types, args, kwargs)
+    return answer
+
+
+def _ask_mode(mode: Any, overload: Any, types: tuple[type, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Return the answer of a mode, which is left meanwhile."""
+    _pop()
+    try:
+        if overload.dispatch_rules is not None and type(mode) in overload.dispatch_rules:
+            return overload.dispatch_rules[type(mode)](mode, overload, types, args, kwargs)
+        return mode.__torch_dispatch__(overload, types, args, kwargs)
+    finally:
+        _push(mode)
+
+
+def _ask_classes(overload: Any, types: tuple[type, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    for kind in types:
+        if overload.dispatch_rules is not None and kind in overload.dispatch_rules:
+            answer = overload.dispatch_rules[kind](kind, overload, types, args, kwargs)
+        else:
+            answer = kind.__torch_dispatch__(overload, types, args, kwargs)  # type: ignore[attr-defined]
+        if answer is not NotImplemented:
+            return answer
+    raise TypeError(
+        f"Multiple dispatch failed for '{overload}'; all __torch_dispatch__ handlers returned NotImplemented:\n\n"
+        + "\n".join(f"  - tensor subclass {kind}" for kind in types)
+        + "\n\nFor more information, try re-running with TORCH_LOGS=not_implemented"
+    )
+
+
+def _instances(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+    """Return an instance of each class among the arguments, from left to right, subclasses before their bases."""
+    found: list[Any] = []
+    for value in tensors_of((*args, *kwargs.values()) if kwargs else args):
+        kind = type(value)
+        if kind is Tensor or not _core._is_dispatching_class(kind) or any(type(each) is kind for each in found):
+            continue
+        before = [i for i, other in enumerate(found) if issubclass(kind, type(other))]
+        found.insert(before[0] if before else len(found), value)
+    return found
+
+
+def tensors_of(values: Any) -> Iterator[Tensor]:
+    """Yield the tensors among values and in lists and tuples of them."""
+    for value in values:
+        if isinstance(value, Tensor):
+            yield value
+        elif type(value) is list or type(value) is tuple:
+            yield from tensors_of(value)

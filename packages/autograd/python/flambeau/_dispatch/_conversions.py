@@ -1,0 +1,176 @@
+"""Conversions of dtype and device, elements as numbers of Python, and attributes, as operators of ``ops.aten``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import flambeau
+from flambeau import Tensor, _core
+
+from ._decompositions import DECOMPOSITIONS, decomposition, run
+
+
+@decomposition("to")
+def converted(
+    input: Tensor,
+    *args: Any,
+    dtype: Any = None,
+    device: Any = None,
+    other: Tensor | None = None,
+    non_blocking: bool = False,
+    copy: bool = False,
+    memory_format: Any = None,
+    **options: Any,
+) -> Tensor:
+    switches = []
+    for value in args:
+        if isinstance(value, bool):
+            switches.append(value)
+        elif isinstance(value, flambeau.dtype):
+            dtype = value
+        elif isinstance(value, Tensor):
+            other = value
+        elif value is not None:
+            device = value
+    copy = copy or (len(switches) > 1 and switches[1])
+    if other is not None:
+        dtype, device = other.dtype, other.device
+    changes: dict[str, Any] = {}
+    if dtype is not None and (dtype is not input.dtype or copy):
+        changes["dtype"] = dtype
+    if device is not None and (_is_other_device(input, flambeau.device(device)) or copy):
+        changes["device"] = flambeau.device(device)
+    if memory_format is not None and memory_format is not flambeau.preserve_format:
+        changes["memory_format"] = memory_format
+    return run("_to_copy", "default", input, **changes) if changes or copy else input
+
+
+def _is_other_device(input: Tensor, device: Any) -> bool:
+    own = input.device
+    return own.type != device.type or (device.index is not None and (own.index or 0) != device.index)
+
+
+@decomposition("type_as")
+def _type_as(input: Tensor, other: Tensor) -> Tensor:
+    return converted(input, other=other)
+
+
+@decomposition("cpu")
+def _cpu(input: Tensor, memory_format: Any = None) -> Tensor:
+    return converted(input, device="cpu")
+
+
+@decomposition("cuda")
+def _cuda(input: Tensor, device: Any = None, *rest: Any, **options: Any) -> Tensor:
+    return converted(input, device="cuda" if device is None else device)
+
+
+def _of_dtype(dtype: Any) -> Callable[..., Any]:
+    return lambda x, memory_format=None: converted(x, dtype=dtype)
+
+
+DECOMPOSITIONS.update(
+    {
+        name: _of_dtype(dtype)
+        for name, dtype in {
+            "float": flambeau.float32,
+            "double": flambeau.float64,
+            "half": flambeau.float16,
+            "bfloat16": flambeau.bfloat16,
+            "int": flambeau.int32,
+            "long": flambeau.int64,
+            "short": flambeau.int16,
+            "char": flambeau.int8,
+            "byte": flambeau.uint8,
+            "bool": flambeau.bool,
+            "cfloat": flambeau.complex64,
+            "cdouble": flambeau.complex128,
+        }.items()
+    }
+)
+
+
+def _item(input: Tensor) -> Any:
+    if input.numel() != 1:
+        raise RuntimeError(f"a Tensor with {input.numel()} elements cannot be converted to Scalar")
+    return run("_local_scalar_dense", "default", input)
+
+
+DECOMPOSITIONS.update(
+    item=_item,
+    is_nonzero=lambda x: bool(_item(x)),
+    __bool__=lambda x: bool(_item(x)),
+    __int__=lambda x: int(_item(x)),
+    __float__=lambda x: float(_item(x)),
+    __index__=lambda x: int(_item(x)),
+    __complex__=lambda x: complex(_item(x)),
+    __iter__=lambda x: iter(flambeau.unbind(x, 0)),
+    __contains__=lambda x, value: bool(_item((x == value).any())),
+    positive=lambda x: x,
+    allclose=lambda x, other, *args, **named: bool(_item(flambeau.isclose(x, other, *args, **named).all())),
+)
+
+
+def _refusing(name: str) -> Callable[..., Any]:
+    """Return a function that refuses a class's instance, which has no elements, and lets other calls run as usual."""
+
+    def refuse(x: Tensor, *args: Any, **kwargs: Any) -> Any:
+        if _core._is_dispatching_class(type(x)):
+            raise RuntimeError(f".{name}() is not supported for tensor subclasses.")
+        return NotImplemented
+
+    return refuse
+
+
+DECOMPOSITIONS.update({name: _refusing(name) for name in ("tolist", "numpy")})
+
+
+def _lifted(name: str) -> Callable[..., Any]:
+    function = vars(flambeau).get(name) or getattr(_core, name)
+
+    def make(*args: Any, **kwargs: Any) -> Any:
+        enabled = _core._dispatch_enabled(False)
+        try:
+            made = function(*args, **kwargs)
+        finally:
+            _core._dispatch_enabled(enabled)
+        return run("lift_fresh", "default", made)
+
+    return make
+
+
+DECOMPOSITIONS["tensor"] = _lifted("tensor")
+
+
+def _reversed(input: Tensor) -> Tensor:
+    if input.dim() == 2:
+        return flambeau.t(input)
+    return input if input.dim() < 2 else input.permute(list(range(input.dim() - 1, -1, -1)))
+
+
+def _conjugate_transpose(input: Tensor) -> Tensor:
+    swapped = flambeau.transpose(input, -2, -1) if input.dim() >= 2 else input
+    return swapped.conj() if input.is_complex() else swapped
+
+
+def _part(index: int) -> Callable[[Tensor], Tensor]:
+    def part(input: Tensor) -> Tensor:
+        if not input.is_complex():
+            if index == 0:
+                return input
+            raise RuntimeError("imag is not implemented for tensors with non-complex dtypes.")
+        return flambeau.select(flambeau.view_as_real(input), -1, index)
+
+    return part
+
+
+ATTRIBUTES: dict[str, Callable[[Tensor], Tensor]] = {
+    "T": _reversed,
+    "mT": lambda x: flambeau.transpose(x, -2, -1),
+    "H": _conjugate_transpose,
+    "mH": _conjugate_transpose,
+    "real": _part(0),
+    "imag": _part(1),
+    "data": lambda x: x.detach(),
+}

@@ -1,0 +1,89 @@
+"""Derivatives written in operators that are called from Python, so that ``__torch_dispatch__`` is asked about them.
+
+The rows of pointwise operators give theirs as expressions (``_pointwise_derivatives``), and ``_derivative_rules`` has
+those of other operators. The derivative of any other operator is one operator itself, whose name ends in ``_vjp``: it
+runs the operator again and differentiates it (``_vjp``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from flambeau import Tensor
+from flambeau.library._overloads import OpOverload
+
+
+class Differentiated(NamedTuple):
+    """A call to be differentiated.
+
+    Attributes:
+        results: its results; None for each that is not kept, since the derivative does not read it.
+        gradients: for each tensor among the results its gradient, or None.
+        needs: for each tensor among the arguments, whether its gradient is needed.
+        tensors: the tensors among the arguments.
+    """
+
+    overload: OpOverload
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    results: list[Any]
+    gradients: tuple[Any, ...]
+    needs: tuple[bool, ...]
+    tensors: tuple[Tensor, ...]
+
+    def argument(self, name: str) -> Any:
+        """Return the value of an argument by its name in the schema."""
+        if name in self.kwargs:
+            return self.kwargs[name]
+        for position, argument in enumerate(self.overload._schema.positional):
+            if argument.name == name and position < len(self.args):
+                return self.args[position]
+        return self.overload._schema.by_name[name].default_value
+
+
+Rule = Callable[[Differentiated], "tuple[Any, ...] | None"]
+RULES: dict[str, Rule] = {}
+_READING_RESULTS: set[str] = set()
+
+
+def rule(*names: str, reads_results: bool = False) -> Callable[[Rule], Rule]:
+    """Register the derivative of operators, which returns one gradient for each tensor or None to decline."""
+
+    def register(function: Rule) -> Rule:
+        RULES.update(dict.fromkeys(names, function))
+        if reads_results:
+            _READING_RESULTS.update(names)
+        return function
+
+    return register
+
+
+def reads_results(overload: OpOverload) -> bool:
+    """Return whether the derivative of an overload reads results, so that they have to be kept."""
+    from . import _derivative_rules, _pointwise_derivatives  # noqa: F401  registers the rules
+
+    name = overload._opname.removesuffix("_")
+    if overload.namespace != "aten":
+        return False
+    return name in _READING_RESULTS if name in RULES else _pointwise_derivatives.reads_result(name)
+
+
+def gradients(call: Differentiated) -> tuple[Any, ...]:
+    """Return one gradient, or None, for each tensor among the arguments."""
+    from . import _derivative_rules, _pointwise_derivatives, _vjp  # noqa: F401  registers the rules
+
+    name = call.overload._opname.removesuffix("_")
+    found = None
+    if call.overload.namespace == "aten":
+        function = RULES.get(name) or _pointwise_derivatives.rule_of(name)
+        found = None if function is None else function(call)
+    if found is None:
+        return _vjp.gradients(call)
+    return tuple(_real_if(tensor, gradient) for tensor, gradient in zip(call.tensors, found, strict=False))
+
+
+def _real_if(tensor: Tensor, gradient: Any) -> Any:
+    """Return the real part of the gradient of a real tensor."""
+    is_wider = gradient is not None and gradient.is_complex() and not tensor.is_complex()
+    return gradient.real if is_wider else gradient

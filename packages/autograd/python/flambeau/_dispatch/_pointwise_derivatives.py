@@ -1,0 +1,124 @@
+"""Derivatives of pointwise operators: the expressions of their rows, evaluated with operators."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable
+from types import CodeType
+from typing import Any
+
+import flambeau
+from flambeau import Tensor, _core
+
+from ._derivatives import Differentiated
+
+_NAMES = ("x", "y", "z")
+_OPERANDS = {*_NAMES, "grad", "result"}
+_NUMBER = re.compile(r"c<V>\(([^()]*)\)")
+
+
+class _Scope(dict[str, Any]):
+    """The names in an expression: operands, and functions when they are first met."""
+
+    def __missing__(self, name: str) -> Any:
+        return _function(name)
+
+
+@functools.cache
+def _function(name: str) -> Callable[..., Any] | None:
+    """Return the function that expressions call by a name, or None if there is no operator of it."""
+    if name == "real_part":
+        return lambda x: x.real if isinstance(x, (Tensor, complex)) else x
+    if name == "conj":
+        return lambda x: x.conj() if isinstance(x, Tensor) and x.is_complex() else x
+    if name == "where":
+        return _chosen
+    space, _, rest = name.partition("_")
+    found = getattr(flambeau, name, None)
+    if found is None and space == "special":
+        found = getattr(flambeau.special, rest, None)
+    found = _core._rows.get(name) if found is None else found
+    return None if found is None else _of_numbers_too(found)
+
+
+def _chosen(condition: Any, yes: Any, no: Any) -> Any:
+    """Return ``where(condition, yes, no)``, also of a condition on numbers alone."""
+    if not isinstance(condition, Tensor):
+        return yes if condition else no
+    return flambeau.where(condition, yes, no)
+
+
+def _of_numbers_too(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that takes numbers alone as well, as in the derivative by the first operand of ``2 ** y``."""
+
+    def call(*args: Any) -> Any:
+        if any(isinstance(argument, Tensor) for argument in args):
+            return function(*args)
+        return function(*(flambeau.scalar_tensor(argument, dtype=flambeau.float64) for argument in args)).item()
+
+    return call
+
+
+@functools.cache
+def _expressions() -> dict[str, tuple[dict[str, Any], tuple[CodeType | None, ...]]]:
+    """Return rows with the compiled derivatives by their operands; None for one that is zero or has none."""
+    found = {}
+    for row in _core.pointwise_rows():
+        codes = tuple(
+            None if text in ("none", "zero") else compile(_NUMBER.sub(r"\1", text), row["name"], "eval")
+            for text in row["derivatives"]
+        )
+        found[row["name"]] = row, codes
+    return found
+
+
+@functools.cache
+def rule_of(name: str) -> Callable[[Differentiated], tuple[Any, ...] | None] | None:
+    """Return the derivative of the row of this name, or None if there is no such row whose derivative can be called.
+
+    Some expressions name functions of kernels that are no operators.
+    """
+    entry = _expressions().get(name)
+    if entry is None or not entry[0]["differentiable"]:
+        return None
+    functions = {each for code in entry[1] if code is not None for each in code.co_names} - _OPERANDS
+    return functools.partial(_differentiated, *entry) if all(_function(each) for each in functions) else None
+
+
+@functools.cache
+def reads_result(name: str) -> bool:
+    """Return whether a derivative of the row of this name reads the result."""
+    entry = _expressions().get(name)
+    return entry is not None and any("result" in text for text in entry[0]["derivatives"])
+
+
+def _operands(call: Differentiated, arity: int) -> list[Any] | None:
+    values = list(call.args)
+    if len(values) > arity:
+        return None
+    for argument in call.overload._schema.arguments[len(values) :]:
+        if argument.kwarg_only:
+            break
+        values.append(argument.default_value)
+    return values[:arity] if len(values) >= arity else None
+
+
+def _differentiated(
+    row: dict[str, Any], codes: tuple[CodeType | None, ...], call: Differentiated
+) -> tuple[Any, ...] | None:
+    operands = _operands(call, row["arity"])
+    if operands is None or call.kwargs or any(tensor.is_complex() for tensor in call.tensors):
+        return None
+    (gradient,) = call.gradients
+    if gradient is None:
+        return (None,) * len(call.tensors)
+    values = _Scope(zip(_NAMES, operands, strict=False), grad=gradient, result=call.results[0])
+    found, at = [], 0
+    for position, operand in enumerate(operands):
+        if not isinstance(operand, Tensor):
+            continue
+        code = codes[position]
+        needed, at = call.needs[at], at + 1
+        found.append(None if code is None or not needed else eval(code, {}, values))
+    return tuple(found) if len(found) == len(call.tensors) else None

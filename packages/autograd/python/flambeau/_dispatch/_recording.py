@@ -1,0 +1,92 @@
+"""Autograd above ``__torch_dispatch__``: calls that are answered without recording, and their nodes. Note [Dispatch]"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flambeau import Tensor, _core
+from flambeau.library._overloads import OpOverload
+from flambeau.utils import _pytree
+
+from . import _asking, _derivatives
+
+# Operators whose results have no history: they read no elements, or give them to Python.
+_WITHOUT_HISTORY = frozenset(("detach", "_local_scalar_dense", "equal", "is_nonzero"))
+
+
+def _has_history(overload: OpOverload) -> bool:
+    name = overload._opname
+    return not (name in _WITHOUT_HISTORY or name.endswith("_like") or name.startswith("new_"))
+
+
+def call(overload: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Ask for an answer without recording, and give it a history."""
+    schema = overload._own_schema
+    changed = None
+    before: Any = args
+    if schema is not None and schema.is_mutable:
+        if any(argument.is_out for argument in schema.arguments):
+            raise RuntimeError(
+                f"{overload._opname}(): functions with out=... arguments don't support automatic differentiation, but "
+                "one of the arguments requires grad."
+            )
+        changed, before = _prepared_for_change(overload, args)
+    recorded = _core._set_grad_enabled(False)
+    try:
+        result = _asking.ask(overload, args, kwargs)
+    finally:
+        _core._set_grad_enabled(recorded)
+    if not recorded or not _has_history(overload):
+        return result
+    return _with_history(overload, before, kwargs, result, changed)
+
+
+def _prepared_for_change(overload: OpOverload, args: tuple[Any, ...]) -> tuple[Tensor, tuple[Any, ...]]:
+    """Refuse a change that cannot be undone; return the tensor, and the arguments as they are before the change."""
+    tensor = args[0]
+    _core._begin_inplace(tensor, overload._opname)
+    before = tensor.detach().clone().requires_grad_(tensor.requires_grad) if tensor.is_floating_point() else tensor
+    return tensor, (before, *args[1:])
+
+
+def _with_history(
+    overload: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any, changed: Tensor | None
+) -> Any:
+    leaves, structure = _pytree.tree_flatten((args, kwargs))
+    places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, Tensor)]
+    inputs = tuple(leaves[i] for i in places)
+    values: list[Any] = [None if isinstance(leaf, Tensor) else leaf for leaf in leaves]
+    results = result if isinstance(result, (tuple, list)) else (result,)
+    made = tuple(_own(each, inputs) for each in results) if changed is None else results
+    count = len(inputs)
+
+    def derivative(gradients: tuple[Any, ...], saved: tuple[Any, ...], needs: tuple[bool, ...]) -> tuple[Any, ...]:
+        filled = list(values)
+        for i, tensor in zip(places, saved[:count], strict=True):
+            filled[i] = tensor
+        given, named = _pytree.tree_unflatten(filled, structure)
+        outputs = iter(saved[count:])
+        again = [next(outputs, None) if each is _A_TENSOR else each for each in kinds]
+        call = _derivatives.Differentiated(overload, given, named, again, gradients, needs, saved[:count])
+        return _derivatives.gradients(call)
+
+    kinds = [_A_TENSOR if isinstance(each, Tensor) else each for each in made]
+    tensors = tuple(each for each in made if isinstance(each, Tensor))
+    if not tensors:
+        return result
+    name = "".join(part.capitalize() for part in overload._opname.strip("_").split("_"))
+    kind = "in_place" if changed is not None else "view" if overload.is_view else "fresh"
+    own_inputs = inputs if changed is None else (changed, *inputs[1:])
+    kept = tensors if _derivatives.reads_results(overload) else ()
+    _core._recorded(name, tensors, own_inputs, (*inputs, *kept), derivative, kind)
+    if isinstance(result, list):
+        return list(made)
+    return tuple(made) if isinstance(result, tuple) else made[0]
+
+
+_A_TENSOR = object()  # stands for a tensor among the results
+
+
+def _own(result: Any, inputs: tuple[Any, ...]) -> Any:
+    """Return a result that may be given a history: an argument that was returned is another tensor first."""
+    return result.detach() if any(result is each for each in inputs) else result

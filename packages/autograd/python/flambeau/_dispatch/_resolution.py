@@ -1,0 +1,232 @@
+"""Which operator of ``ops.aten`` a call from Python is, and with which arguments. Note [Dispatch]"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import flambeau
+from flambeau import Tensor, _core
+from flambeau._naming import own_module
+from flambeau.library import _aten_schemas
+from flambeau.library._argument_types import bound
+from flambeau.library._aten import aten
+from flambeau.library._function_schema import FunctionSchema
+from flambeau.library._overloads import OpOverload, OpOverloadPacket
+from flambeau.library._own_operators import own
+
+from . import _conversions, _decompositions, _indexing
+from . import _layer_decompositions as _layer_decompositions  # registers them
+
+_PREFIXES = {"flambeau.linalg": "linalg_", "flambeau.special": "special_", "flambeau.fft": "fft_"}
+# Other names of flambeau's rows, which PyTorch makes of the operators that have these.
+_ALIASES: dict[str, str] = {alias: row["name"] for row in _core.pointwise_rows() for alias in row["aliases"]}
+_SLOTS = {"__getitem__": _indexing.get, "__setitem__": _indexing.set_}
+# Operators with numbers for tensors, which PyTorch takes for tensors without dimensions.
+_NUMBERS_ARE_TENSORS = frozenset(
+    name + suffix for name in ("add", "sub", "mul", "div", "true_divide", "floor_divide") for suffix in ("", "_")
+)
+# Of operators without tensors among their results, those that a class or a mode is asked about.
+_READING = frozenset(("equal", "_local_scalar_dense", "is_nonzero"))
+# Methods that read sizes and kinds, or that belong to autograd, which is above.
+_NEVER_ASKED = frozenset(
+    (
+        *("ndimension", "nelement", "element_size", "is_set_to", "_is_view", "__dlpack__"),
+        *(
+            "backward",
+            "detach_",
+            "register_hook",
+            "register_post_accumulate_grad_hook",
+            "requires_grad_",
+            "retain_grad",
+        ),
+    )
+)
+# Operators whose first operand is a number, as in ``2 - x``, by the operators without it.
+_REFLECTED: dict[str, Callable[[Any, Tensor], Any]] = {
+    "add": lambda number, x: flambeau.add(x, number),
+    "mul": lambda number, x: flambeau.mul(x, number),
+    "sub": lambda number, x: flambeau.rsub(x, number),
+    "div": lambda number, x: flambeau.mul(flambeau.reciprocal(x), number),
+}
+_SIMPLE = (bool, int, float)
+_NATIVE = type(flambeau.add)
+
+
+class Call(NamedTuple):
+    """A call of an overload with its arguments in the form of its schema."""
+
+    overload: OpOverload
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    depends_on_types_alone: bool
+    finish: Callable[[Any], Any]
+
+
+class _Target(NamedTuple):
+    """A function to call instead of a callable, or its operator with the overloads to choose from."""
+
+    function: Callable[..., Any] | None
+    packet: OpOverloadPacket | None
+    schemas: tuple[FunctionSchema, ...] = ()
+
+
+@functools.cache
+def _own_operators() -> frozenset[str]:
+    return frozenset(name.partition("(")[0] for name in _core._program_operators())
+
+
+_targets: dict[Any, _Target | None] = {}
+
+
+def _target(called: Any) -> _Target | None:
+    """Return what a callable stands for, or None if it is no operator that anyone is asked about."""
+    if called in _targets:
+        return _targets[called]
+    enabled = _core._dispatch_enabled(False)
+    try:
+        target = _targets[called] = _found(called)
+    finally:
+        _core._dispatch_enabled(enabled)
+    if target is None and type(called) is _NATIVE:
+        _core._never_dispatch(called)
+    return target
+
+
+def _found(called: Any) -> _Target | None:
+    name = getattr(called, "__name__", "")
+    if name in ("__get__", "__set__"):
+        attribute = getattr(called.__self__, "__name__", "")
+        function = _conversions.ATTRIBUTES.get(attribute) if name == "__get__" else None
+        return None if function is None else _Target(function, None)
+    if name in _SLOTS:
+        slot: Any = _SLOTS[name]
+        return _Target(slot, None)
+    name = _PREFIXES.get(own_module(called), "") + name
+    name = _ALIASES.get(name, name)
+    if (function := _decompositions.DECOMPOSITIONS.get(name)) is not None:
+        return _Target(function, None)
+    if name in _NEVER_ASKED:
+        return None
+    schemas = tuple(_aten_schemas.schemas_of(name).values())
+    if any(_gives_tensors(schema) for schema in schemas) or name in _READING:
+        packet = getattr(aten, name, None)
+        if packet is not None:
+            return _Target(None, packet, _in_order(name, schemas))
+    if schemas:
+        return None
+    if {name, f"nn_{name}"} & _own_operators() or name in _core._rows:
+        return _Target(None, own.overload(name, called).overloadpacket)
+    return None
+
+
+def _gives_tensors(schema: FunctionSchema) -> bool:
+    return schema.is_mutable or any("Tensor" in each.type for each in schema.returns)
+
+
+def _in_order(name: str, schemas: tuple[FunctionSchema, ...]) -> tuple[FunctionSchema, ...]:
+    """Return schemas in the order in which PyTorch's parser of arguments tries them: tensors before numbers."""
+    if name in _NUMBERS_ARE_TENSORS:
+        schemas = tuple(schema for schema in schemas if not schema.overload_name.startswith("Scalar"))
+
+    def rank(schema: FunctionSchema) -> tuple[int, int]:
+        numbers = sum(argument.base_type in ("Scalar", "number") for argument in schema.positional)
+        return numbers, len(schema.arguments)
+
+    return tuple(sorted(schemas, key=rank))
+
+
+def resolve(called: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Return the Call that a call from Python is, the result of what runs instead, or NotImplemented."""
+    target = _target(called)
+    if target is None:
+        return NotImplemented
+    if target.function is not None:
+        return target.function(*args, **kwargs)
+    assert target.packet is not None
+    name = target.packet.__name__
+    if name in _REFLECTED and len(args) == 2 and isinstance(args[0], (*_SIMPLE, complex)) and not kwargs:
+        return _REFLECTED[name](*args)
+    if kwargs.get("requires_grad") is True and target.schemas:
+        rest = {key: value for key, value in kwargs.items() if key != "requires_grad"}
+        return called(*args, **rest).requires_grad_()
+    found = _bound(target, args, kwargs)
+    if found is not None:
+        schema, given, named = found
+        overload = getattr(target.packet, schema.overload_name or "default")
+        finish = _finished(called, schema)
+        return Call(overload, given, named, finish is _as_it_is and _is_plain(schema, args, given, named), finish)
+    if target.schemas:
+        return _written_in_place(called, target, args, kwargs)
+    return Call(target.packet.default, args, kwargs, False, _as_it_is)
+
+
+def _bound(
+    target: _Target, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[FunctionSchema, tuple[Any, ...], dict[str, Any]] | None:
+    if kwargs.get("out", ...) is None:
+        kwargs = {name: value for name, value in kwargs.items() if name != "out"}
+    kwargs = _out_by_its_names(target.schemas, kwargs)
+    writes = any(
+        argument.is_out for schema in target.schemas for argument in schema.arguments if argument.name in kwargs
+    )
+    candidates = [s for s in target.schemas if any(a.is_out for a in s.arguments) == writes]
+    for wrapped in (False, True):
+        for schema in candidates:
+            found = bound(schema, args, kwargs, wrapped)
+            if found is not None:
+                return schema, *found
+    return None
+
+
+def _out_by_its_names(schemas: tuple[FunctionSchema, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Return keyword arguments with a tuple ``out`` spread over the arguments that receive results."""
+    out = kwargs.get("out")
+    if not isinstance(out, (tuple, list)):
+        return kwargs
+    for schema in schemas:
+        names = [argument.name for argument in schema.arguments if argument.is_out]
+        if len(names) == len(out) > 1:
+            return {**{k: v for k, v in kwargs.items() if k != "out"}, **dict(zip(names, out, strict=True))}
+    return kwargs
+
+
+def _written_in_place(called: Any, target: _Target, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Run a call that no schema takes: with ``out=`` as a call and a copy, else as an operator of flambeau."""
+    if isinstance(out := kwargs.get("out"), Tensor):
+        result = called(*args, **{name: value for name, value in kwargs.items() if name != "out"})
+        return out.copy_(result) if out.shape == result.shape else out.resize_(result.shape).copy_(result)
+    return Call(own.overload(called.__name__, called), args, kwargs, False, _as_it_is)
+
+
+def _is_plain(schema: FunctionSchema, args: tuple[Any, ...], given: tuple[Any, ...], named: dict[str, Any]) -> bool:
+    """Return whether every call with arguments of these types is this one, with the arguments unchanged."""
+    if named or len(args) != len(given) or any(argument.required for argument in schema.positional[len(given) :]):
+        return False
+    return all(
+        a is b and argument.required and (isinstance(a, Tensor) or type(a) in _SIMPLE)
+        for a, b, argument in zip(args, given, schema.positional, strict=False)
+    )
+
+
+def _as_it_is(result: Any) -> Any:
+    return result
+
+
+@functools.cache
+def _result_type(name: str) -> Any:
+    return getattr(flambeau.return_types, name, None)
+
+
+def _finished(called: Any, schema: FunctionSchema) -> Callable[[Any], Any]:
+    """Return a function that gives a result the type that the Python function gives it."""
+    if len(schema.returns) > 1:
+        name = _PREFIXES.get(own_module(called), "") + called.__name__
+        kind = _result_type(name)
+        if kind is not None:
+            return lambda result: kind(result) if type(result) in (tuple, list) else result
+        return lambda result: tuple(result) if type(result) is list else result
+    if len(schema.returns) == 1 and schema.returns[0].is_list:
+        return lambda result: tuple(result) if type(result) is list else result
+    return _as_it_is

@@ -1,0 +1,64 @@
+"""The derivative of an operator as one operator, which computes the operator again. See ``_derivatives``."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import flambeau
+from flambeau import Tensor
+from flambeau.library._overloads import OpOverload, OpOverloadPacket
+from flambeau.utils import _pytree
+
+from ._derivatives import Differentiated
+
+
+class VectorJacobianProduct(OpOverload):
+    """The operator ``flambeau::<name>_vjp`` of (gradients, needs, *args, **kwargs); it returns a list of gradients."""
+
+    def __init__(self, of: OpOverload) -> None:
+        packet = OpOverloadPacket("flambeau", f"{of._opname}_vjp", self._compute, {})
+        super().__init__(packet, of._overloadname, None, self._compute)
+        self.of = of
+
+    def _compute(self, gradients: list[Any], needs: list[bool], *args: Any, **kwargs: Any) -> list[Any]:
+        higher = flambeau.is_grad_enabled()
+        leaves, structure = _pytree.tree_flatten((args, kwargs))
+        wanted = iter(needs)
+        inputs: list[Tensor | None] = []
+        with flambeau.enable_grad():
+            for i, leaf in enumerate(leaves):
+                if not isinstance(leaf, Tensor):
+                    continue
+                needed = next(wanted)
+                # A copy of what is not differentiated: the operator may change it, as batch_norm does its statistics.
+                leaves[i] = self._differentiated(leaf, higher) if needed else leaf.detach().clone()
+                inputs.append(leaves[i] if needed else None)
+            given, named = _pytree.tree_unflatten(leaves, structure)
+            results = [each for each in _pytree.tree_leaves(self.of(*given, **named)) if isinstance(each, Tensor)]
+        pairs = [(r, g) for r, g in zip(results, gradients, strict=True) if g is not None and r.requires_grad]
+        sources = [each for each in inputs if each is not None]
+        found = iter(
+            flambeau.autograd.grad(
+                [r for r, _ in pairs], sources, [g for _, g in pairs], create_graph=higher, allow_unused=True
+            )
+            if pairs
+            else [None] * len(sources)
+        )
+        return [None if each is None else next(found) for each in inputs]
+
+    @staticmethod
+    def _differentiated(leaf: Tensor, higher: bool) -> Tensor:
+        return leaf.view_as(leaf) if higher and leaf.requires_grad else leaf.detach().requires_grad_()
+
+
+@functools.cache
+def of(overload: OpOverload) -> VectorJacobianProduct:
+    """Return the derivative of an overload as an overload."""
+    return VectorJacobianProduct(overload)
+
+
+def gradients(call: Differentiated) -> tuple[Any, ...]:
+    """Return the gradients of a call as one operator computes them."""
+    operator = of(call.overload)
+    return tuple(operator(list(call.gradients), list(call.needs), *call.args, **call.kwargs))

@@ -1,0 +1,28 @@
+"""Switching ``__torch_dispatch__`` off, under the name of PyTorch's private module ``torch.utils._mode_utils``."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+
+from flambeau import _core
+
+__all__ = ["all_same_mode", "no_dispatch"]
+
+
+@contextlib.contextmanager
+def no_dispatch() -> Iterator[None]:
+    """Ask no mode and no class with ``__torch_dispatch__`` within a block.
+
+    An instance of a class without memory is a tensor of the meta device then.
+    """
+    enabled = _core._dispatch_enabled(False)
+    try:
+        yield
+    finally:
+        _core._dispatch_enabled(enabled)
+
+
+def all_same_mode(modes: Sequence[object]) -> bool:
+    """Return whether all modes are the same object."""
+    return all(mode is modes[0] for mode in modes)

@@ -1,0 +1,131 @@
+"""Every operator with a record, below a mode or a class: results, and derivatives by finite differences."""
+
+from __future__ import annotations
+
+import pytest
+
+import flambeau as fb
+from flambeau import Tensor, _core
+from flambeau._samples import samples
+from flambeau.autograd import gradcheck
+from flambeau.overrides import _disabled_torch_function_impl
+from flambeau.testing import assert_close
+from flambeau.utils._python_dispatch import TorchDispatchMode
+from flambeau.utils._pytree import tree_map_only
+
+SAMPLES = list(samples())
+# Operators whose derivatives leave out some elements of their inputs; see test_records.py.
+PARTIAL = {"cholesky", "cholesky_ex", "batch_norm", "cholesky_inverse", "cholesky_solve"}
+
+
+class Passing(TorchDispatchMode):
+    """Passes every call on, in the form that it is given."""
+
+    def __init__(self):
+        self.calls = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.calls += 1
+        return func(*args, **(kwargs or {}))
+
+
+class Wrapped(Tensor):
+    """A tensor around another, which every operator is applied to."""
+
+    __torch_function__ = _disabled_torch_function_impl
+
+    @staticmethod
+    def __new__(cls, inner):
+        made = Tensor._make_wrapper_subclass(
+            cls, inner.shape, strides=inner.stride(), dtype=inner.dtype, device=inner.device
+        )
+        made.inner = inner
+        return made
+
+    @classmethod
+    def __torch_dispatch__(cls, func, types, args=(), kwargs=None):
+        given, named = tree_map_only(cls, lambda x: x.inner, (args, kwargs or {}))
+        result = func(*given, **named)
+        if isinstance(result, Tensor):
+            return cls(result)
+        if isinstance(result, (tuple, list)):
+            return type(result)([cls(x) if isinstance(x, Tensor) else x for x in result])
+        return result
+
+
+def unwrapped(result):
+    if isinstance(result, Tensor):
+        return result.inner if isinstance(result, Wrapped) else result
+    return [unwrapped(item) for item in result] if isinstance(result, (tuple, list)) else result
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=str)
+def test_a_mode_that_passes_calls_on_changes_nothing(sample):
+    tensors = sample.tensors()
+    with Passing():
+        result = sample.call(**tensors)
+    if _draws_nothing(sample):
+        assert_close(result, sample.call(**sample.tensors()), rtol=0, atol=0, equal_nan=True)
+
+
+def _draws_nothing(sample):
+    return "generator" not in sample.operator.parameters
+
+
+@pytest.mark.parametrize("sample", [s for s in SAMPLES if s.tensors() and _draws_nothing(s)], ids=str)
+def test_a_class_is_asked_about_every_operator(sample):
+    wrapped = {name: Wrapped(tensor) for name, tensor in sample.tensors().items()}
+    result = sample.call(**wrapped)
+    assert_close(unwrapped(result), unwrapped(sample.call(**sample.tensors())), equal_nan=True)
+
+
+def has_parts(t):
+    return t.is_floating_point() or t.is_complex()
+
+
+def outputs(sample, **tensors):
+    result = sample.call(**{**sample.tensors(), **tensors})
+    results = result if isinstance(result, tuple | list) else (result,)
+    return tuple(r for r in results if isinstance(r, fb.Tensor) and has_parts(r))
+
+
+def differentiable(sample):
+    return {name: t.requires_grad_() for name, t in sample.tensors().items() if has_parts(t)}
+
+
+def has_derivative(sample):
+    return sample.operator.__name__ not in PARTIAL and any(
+        result.requires_grad for result in outputs(sample, **differentiable(sample))
+    )
+
+
+@pytest.mark.parametrize("sample", list(filter(has_derivative, SAMPLES)), ids=str)
+def test_derivatives_below_a_mode(sample):
+    names, inputs = zip(*differentiable(sample).items(), strict=True)
+
+    def call(*tensors):
+        return outputs(sample, **dict(zip(names, tensors, strict=True)))
+
+    with Passing() as mode:
+        assert gradcheck(call, inputs)
+    assert mode.calls > 0
+
+
+ROWS = [
+    row
+    for row in _core.pointwise_rows()
+    if row["differentiable"] and row["domain"] != "Select" and not row["has_parameters"] and row["name"][0] != "_"
+]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row["name"])
+def test_derivatives_of_rows_below_a_mode(row):
+    function = _core._rows[row["name"]]
+    inputs = tuple(
+        fb.tensor([0.31 + 0.2 * i, 0.62 - 0.1 * i], dtype=fb.float64, requires_grad=text != "none")
+        for i, text in enumerate(row["derivatives"])
+    )
+    if not function(*inputs).isfinite().all():
+        inputs = tuple((each.detach() + 1).requires_grad_(each.requires_grad) for each in inputs)
+    with Passing():
+        assert gradcheck(lambda *tensors: function(*tensors), inputs)
