@@ -18,24 +18,49 @@ tensor([ 3., 12.])
 from flambeau.library._check import opcheck
 from flambeau.library._custom_op import CustomOpDef, custom_op
 from flambeau.library._extension_op import extension_op
+from flambeau.library._library import (
+    Library,
+    _scoped_library,
+    define,
+    fallthrough_kernel,
+    get_ctx,
+    impl,
+    triton_op,
+    wrap_triton,
+)
 from flambeau.library._operators import (
     ops,
+    register_autocast,
     register_autograd,
     register_fake,
     register_kernel,
+    register_torch_dispatch,
     register_vmap,
 )
 from flambeau.library._schema import infer_schema
 
+impl_abstract = register_fake  # its former name
+
 __all__ = [
     "CustomOpDef",
+    "Library",
+    "_scoped_library",
     "custom_op",
+    "define",
     "extension_op",
+    "fallthrough_kernel",
+    "get_ctx",
+    "impl",
+    "impl_abstract",
     "infer_schema",
     "opcheck",
     "ops",
+    "register_autocast",
     "register_autograd",
     "register_fake",
     "register_kernel",
+    "register_torch_dispatch",
     "register_vmap",
+    "triton_op",
+    "wrap_triton",
 ]

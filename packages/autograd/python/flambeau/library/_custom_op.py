@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import typing
 from collections.abc import Callable, Iterable, Sequence
@@ -11,6 +12,8 @@ import flambeau
 from flambeau import Tensor, _core
 from flambeau.autograd import Function
 from flambeau.autograd.graph import increment_version
+from flambeau.library._function_schema import FunctionSchema
+from flambeau.library._overloads import OpOverload, OpOverloadPacket
 from flambeau.library._schema import infer_schema
 from flambeau.utils import _pytree
 
@@ -38,15 +41,27 @@ class CustomOpDef:
     def __init__(
         self, name: str, function: Callable[..., Any], mutates_args: Any, device_types: Any, schema: str | None
     ) -> None:
-        self._qualname = name
-        self._schema = name + (schema or infer_schema(function, mutates_args=mutates_args))
-        self._signature = inspect.signature(function)
+        text = name + (schema or infer_schema(function, mutates_args=mutates_args))
+        signature = inspect.signature(function)
         hints = typing.get_type_hints(function)
-        self._tensors = [each for each in self._signature.parameters if hints.get(each) is Tensor]
-        names = self._signature.parameters if mutates_args == "unknown" else mutates_args
-        self._mutated = [each for each in self._signature.parameters if each in names]
-        self._keywords = [p.name for p in self._signature.parameters.values() if p.kind is p.KEYWORD_ONLY]
-        self._gives_list = self._schema.endswith("-> Tensor[]")
+        tensors = [each for each in signature.parameters if hints.get(each) is Tensor]
+        names = signature.parameters if mutates_args == "unknown" else mutates_args
+        self._declare(text, signature, tensors, [each for each in signature.parameters if each in names])
+        self.__doc__ = function.__doc__
+        self.register_kernel(device_types, function)
+        self._call = _core._interceptable(self._callable())
+
+    def _declare(self, schema: str, signature: inspect.Signature, tensors: list[str], mutated: list[str]) -> None:
+        """Set what is known of the operator before it has kernels.
+
+        Args:
+            tensors: the parameters that take a tensor and nothing else.
+            mutated: those that the operator changes.
+        """
+        self._schema, self._signature, self._tensors, self._mutated = schema, signature, tensors, mutated
+        self._qualname = schema.partition("(")[0]
+        self._keywords = [p.name for p in signature.parameters.values() if p.kind is p.KEYWORD_ONLY]
+        self._gives_list = schema.endswith("-> Tensor[]")
         self._kernels: dict[str | None, Callable[..., Any]] = {}
         self._fake: Callable[..., Any] | None = None
         self._vmap: Callable[..., Any] | None = None
@@ -55,10 +70,9 @@ class CustomOpDef:
         self._decomposition: Callable[..., Any] | None = None
         self._decomposed_in_programs = False
         self._onnx: Callable[..., Any] | None = None
+        self._dispatch_rules: dict[type, Callable[..., Any]] = {}  # of modes and classes with __torch_dispatch__
         self._recorded: dict[Any, type[Function]] = {}  # by how the arguments are nested
-        self.__name__, self.__doc__ = name.rpartition("::")[2], function.__doc__
-        self.register_kernel(device_types, function)
-        self._call = _core._interceptable(self._callable())
+        self.__name__ = self._qualname.rpartition("::")[2]
 
     def __repr__(self) -> str:
         return f"<CustomOpDef({self._qualname})>"
@@ -69,10 +83,15 @@ class CustomOpDef:
     def __reduce__(self) -> tuple[Any, ...]:
         return _registered, (self._qualname,)
 
+    @functools.cached_property
+    def _opoverload(self) -> CustomOverload:
+        """The operator as ``__torch_dispatch__`` is given it."""
+        return CustomOverload(self)
+
     @property
-    def default(self) -> CustomOpDef:
-        """The operator itself: PyTorch's name for its only overload."""
-        return self
+    def default(self) -> CustomOverload:
+        """The only overload of the operator."""
+        return self._opoverload
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -140,13 +159,32 @@ class CustomOpDef:
 
     def _compute(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         given = [x for x in _pytree.tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
-        result = self._kernel(given)(*args, **kwargs)
+        if _core._is_dispatched((args, list(kwargs.values()))):
+            result = self._dispatched(args, kwargs)
+        else:
+            result = self._kernel(given)(*args, **kwargs)
         for x in _pytree.tree_leaves(result):
             if isinstance(x, Tensor) and any(x is y or _begin_alike(x, y) for y in given):
                 raise RuntimeError(ALIAS.format(op=self._qualname))
             if not isinstance(x, Tensor) and "Tensor" in self._schema.rpartition("->")[2]:
                 raise RuntimeError(f"{self._qualname} returned {type(x).__name__}. Declaration: {self._schema}")
         return result
+
+    def _dispatched(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Return what a mode or a class with ``__torch_dispatch__`` answers for the operator."""
+        from flambeau._dispatch import _asking
+
+        return _asking.ask(self._opoverload, *self._opoverload.without_defaults(args, kwargs))
+
+    def register_torch_dispatch(self, torch_dispatch_class: type, fn: Callable[..., Any] | None = None, /) -> Any:
+        """Take ``fn(mode_or_class, func, types, args, kwargs)`` for a class or mode with ``__torch_dispatch__``.
+
+        Without ``fn`` a decorator. The function answers in the place of the class's own ``__torch_dispatch__``.
+        """
+        if fn is None:
+            return functools.partial(self.register_torch_dispatch, torch_dispatch_class)
+        self._dispatch_rules[torch_dispatch_class] = fn
+        return fn
 
     def _kernel(self, given: list[Tensor]) -> Callable[..., Any]:
         device = next((x.device.type for x in given), "cpu")
@@ -233,6 +271,50 @@ class CustomOpDef:
         if self._mutated:
             raise RuntimeError(IN_PLACE.format(op=self, schema=self._schema))
         self._backward, self._setup_context = backward, setup_context
+
+
+class CustomOverload(OpOverload):
+    """The overload of an operator that a program defines."""
+
+    def __init__(self, definition: CustomOpDef) -> None:
+        namespace, _, name = definition._qualname.partition("::")
+        name, _, overload = name.partition(".")
+        schema = FunctionSchema.parse(definition._schema)
+        packet = OpOverloadPacket(namespace, name, definition, {overload or "default": schema})
+        super().__init__(packet, overload or "default", schema, definition)
+        vars(packet)[self._overloadname] = self
+        self.definition, self.dispatch_rules = definition, definition._dispatch_rules
+
+    def without_defaults(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return arguments, of which there is one for every parameter, without those that equal their defaults."""
+        positional = list(args)
+        parameters = list(self.definition._signature.parameters.values())
+        while positional and _is_default(parameters[len(positional) - 1], positional[-1]):
+            positional.pop()
+        named = {k: v for k, v in kwargs.items() if not _is_default(self.definition._signature.parameters[k], v)}
+        return tuple(positional), named
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        return self.definition(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:  # the methods that register something
+        if name.startswith("__") or name == "definition":
+            raise AttributeError(name)
+        return getattr(self.definition, name)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _overload_of, (self.definition._qualname,)
+
+
+def _is_default(parameter: inspect.Parameter, value: Any) -> bool:
+    default = parameter.default
+    if default is parameter.empty or isinstance(value, Tensor):
+        return False
+    return value is default or (type(value) is type(default) and bool(value == default))
+
+
+def _overload_of(name: str) -> CustomOverload:
+    return _registered(name)._opoverload
 
 
 def _registered(name: str) -> CustomOpDef:

@@ -7,32 +7,43 @@ from typing import Any, NoReturn, TypeVar, overload
 
 from flambeau.library._aten import Aten, aten
 from flambeau.library._custom_op import CustomOpDef, registry
+from flambeau.library._library import definition_of
+from flambeau.library._overloads import OpOverloadPacket
+from flambeau.library._own_operators import OwnOperators, own
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _Namespace:
     def __init__(self, name: str) -> None:
-        self._name = name
+        self._name = self.name = name
 
-    def __getattr__(self, name: str) -> CustomOpDef:
-        try:
-            return registry[f"{self._name}::{name}"]
-        except KeyError:
+    def __getattr__(self, name: str) -> OpOverloadPacket:
+        qualified = f"{self._name}::{name}"
+        definition = registry.get(qualified)
+        if definition is not None:
+            return definition._opoverload.overloadpacket
+        others = {key.rpartition(".")[2]: op for key, op in registry.items() if key.startswith(f"{qualified}.")}
+        if not others:
             message = f"'_OpNamespace' '{self._name}' object has no attribute '{name}'"
-            raise AttributeError(message, name=name, obj=self) from None
+            raise AttributeError(message, name=name, obj=self)
+        packet = next(iter(others.values()))._opoverload.overloadpacket
+        vars(packet).update({each: op._opoverload for each, op in others.items()})
+        return packet
 
     def __dir__(self) -> list[str]:
         own = (qualname.split("::") for qualname in registry)
-        return sorted(name for namespace, name in own if namespace == self._name)
+        return sorted(name.partition(".")[0] for namespace, name in own if namespace == self._name)
 
 
 class _Operators:
     """The operators that programs define, by namespace, and flambeau's own, which PyTorch calls ``aten``'s."""
 
-    def __getattr__(self, name: str) -> _Namespace | Aten:
+    def __getattr__(self, name: str) -> _Namespace | Aten | OwnOperators:
         if name == "aten":
             return aten
+        if name == "flambeau":
+            return own
         if name.startswith("_"):
             raise AttributeError(f"flambeau.ops has no attribute '{name}'")
         return _Namespace(name)
@@ -48,16 +59,6 @@ class _Operators:
 ops = _Operators()
 
 
-def _named(op: str | CustomOpDef) -> CustomOpDef:
-    if isinstance(op, CustomOpDef):
-        return op
-    if not isinstance(op, str):
-        raise ValueError(f"expected an operator or its name, got {type(op).__name__}")
-    if op not in registry:
-        raise RuntimeError(f"no operator {op!r} has been defined: see flambeau.library.custom_op")
-    return registry[op]
-
-
 def register_autograd(
     op: str | CustomOpDef,
     backward: Callable[..., Any],
@@ -67,7 +68,7 @@ def register_autograd(
     lib: Any = None,
 ) -> None:
     """``CustomOpDef.register_autograd`` of an operator or of the one of a name."""
-    _named(op).register_autograd(backward, setup_context=setup_context)
+    definition_of(op).register_autograd(backward, setup_context=setup_context)
 
 
 @overload
@@ -80,7 +81,7 @@ def register_fake(op: str | CustomOpDef, func: F, /, *, lib: Any = None) -> F: .
 
 def register_fake(op: str | CustomOpDef, func: Callable[..., Any] | None = None, /, *, lib: Any = None) -> Any:
     """``CustomOpDef.register_fake`` of an operator or of the one of a name; without ``func`` a decorator."""
-    return _named(op).register_fake if func is None else _named(op).register_fake(func)
+    return definition_of(op).register_fake if func is None else definition_of(op).register_fake(func)
 
 
 @overload
@@ -97,7 +98,7 @@ def register_kernel(
     op: str | CustomOpDef, device_types: Any, func: Callable[..., Any] | None = None, /, *, lib: Any = None
 ) -> Any:
     """``CustomOpDef.register_kernel`` of an operator or of the one of a name; without ``func`` a decorator."""
-    return _named(op).register_kernel(device_types, func)
+    return definition_of(op).register_kernel(device_types, func)
 
 
 @overload
@@ -110,4 +111,16 @@ def register_vmap(op: str | CustomOpDef, func: F, /, *, lib: Any = None) -> F: .
 
 def register_vmap(op: str | CustomOpDef, func: Callable[..., Any] | None = None, /, *, lib: Any = None) -> Any:
     """``CustomOpDef.register_vmap`` of an operator or of the one of a name; without ``func`` a decorator."""
-    return _named(op).register_vmap(func)
+    return definition_of(op).register_vmap(func)
+
+
+def register_torch_dispatch(
+    op: str | CustomOpDef, torch_dispatch_class: type, func: Callable[..., Any] | None = None, /, *, lib: Any = None
+) -> Any:
+    """``CustomOpDef.register_torch_dispatch`` of an operator or of the one of a name; without ``func`` a decorator."""
+    return definition_of(op).register_torch_dispatch(torch_dispatch_class, func)
+
+
+def register_autocast(op: str | CustomOpDef, device_type: str, cast_inputs: Any, /, *, lib: Any = None) -> NoReturn:
+    """Raise NotImplementedError: autocast leaves operators that a program defines in the dtypes that they are given."""
+    raise NotImplementedError("register_autocast: cast the arguments in the operator's function")

@@ -1,0 +1,222 @@
+"""``Library``: operators that a program declares by schemas and implements for dispatch keys.
+
+>>> import flambeau
+>>> library = Library("readme_library", "DEF")
+>>> library.define("double(Tensor x) -> Tensor")
+'double'
+>>> library.impl("double", lambda x: x * 2, "CPU")
+>>> flambeau.ops.readme_library.double(flambeau.ones(2))
+tensor([2., 2.])
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import re
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, ClassVar, NoReturn, TypeVar
+
+from flambeau.library._custom_op import CustomOpDef, registry
+from flambeau.library._declared_op import DeclaredOp, declare
+from flambeau.library._overloads import OpOverload, OpOverloadPacket
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+_KINDS = ("DEF", "IMPL", "FRAGMENT")
+_RESERVED = ("prim",)
+_OF_DEVICES = {"cpu": "CPU", "cuda": "CUDA", "meta": "Meta", "default": "CompositeExplicitAutograd"}
+
+
+def definition_of(name: Any) -> CustomOpDef:
+    """Return the operator of a name, an overload or a packet.
+
+    Raises: NotImplementedError for an operator of flambeau itself; RuntimeError if there is none of the name.
+    """
+    if isinstance(name, CustomOpDef):
+        return name
+    if isinstance(name, (OpOverload, OpOverloadPacket)):
+        name = name.name() if isinstance(name, OpOverload) else name._qualified_op_name
+    if not isinstance(name, str):
+        raise ValueError(f"expected an operator or its name, got {type(name).__name__}")
+    name = name.removesuffix(".default")
+    if name.startswith("aten::"):
+        raise NotImplementedError(f"{name}: the kernels of flambeau's own operators cannot be replaced")
+    if name not in registry:
+        raise RuntimeError(f"no operator {name!r} has been defined: see flambeau.library.custom_op")
+    return registry[name]
+
+
+class Library:
+    """The operators of a namespace that a program declares, or the kernels that it gives to some.
+
+    Args:
+        ns: the namespace.
+        kind: ``"DEF"`` for the one library that declares the namespace's operators, ``"FRAGMENT"`` for one of several,
+            ``"IMPL"`` for one that only implements them.
+        dispatch_key: the key of `impl` where it names none.
+
+    The operators exist as long as the library that has declared them.
+    """
+
+    _declaring: ClassVar[weakref.WeakValueDictionary[str, Library]] = weakref.WeakValueDictionary()
+
+    def __init__(self, ns: str, kind: str, dispatch_key: str = "") -> None:
+        if kind not in _KINDS:
+            raise ValueError(f"Unsupported kind: {kind}")
+        if ns in _RESERVED and kind in ("DEF", "FRAGMENT"):
+            raise ValueError(f"{ns} is a reserved namespace. Please try creating a library with another name.")
+        if kind == "DEF" and ns in Library._declaring:
+            raise RuntimeError(
+                f"Only a single TORCH_LIBRARY can be used to register the namespace {ns}; please put all of your "
+                "definitions in a single TORCH_LIBRARY block."
+            )
+        self.ns, self.kind, self.dispatch_key = ns, kind, dispatch_key
+        self._defined: list[str] = []
+        self._implemented: set[tuple[str, str]] = set()
+        if kind == "DEF":
+            Library._declaring[ns] = self
+
+    def __repr__(self) -> str:
+        return f"Library(kind={self.kind}, ns={self.ns}, dispatch_key={self.dispatch_key})>"
+
+    def define(self, schema: str, alias_analysis: str = "", *, tags: Any = ()) -> str:
+        """Declare an operator by its schema without the namespace; return its name.
+
+        ``alias_analysis`` and ``tags`` are as PyTorch has them, and without effect.
+        """
+        if alias_analysis not in ("", "FROM_SCHEMA", "CONSERVATIVE"):
+            raise RuntimeError(f"Invalid alias_analysis type {alias_analysis}")
+        if self.kind == "IMPL":
+            raise RuntimeError("define() cannot be called by a Library of the kind IMPL; use DEF or FRAGMENT")
+        made = declare(f"{self.ns}::{schema}")
+        self._defined.append(made._qualname)
+        return made._qualname.partition("::")[2]
+
+    def impl(
+        self, op_name: Any, fn: Callable[..., Any], dispatch_key: str = "", *, with_keyset: bool = False, **_: Any
+    ) -> None:
+        """Give an operator the kernel of a dispatch key."""
+        if not callable(fn):
+            raise TypeError(f"Input function is required to be a callable but found type {type(fn)}")
+        if with_keyset:
+            raise NotImplementedError("with_keyset: flambeau has no sets of dispatch keys")
+        name = op_name.name() if isinstance(op_name, OpOverload) else str(op_name)
+        name = name if "::" in name else f"{self.ns}::{name}"
+        definition = definition_of(name)
+        key = dispatch_key or self.dispatch_key or "CompositeImplicitAutograd"
+        if (name, key) in self._implemented:
+            raise RuntimeError(
+                f"This is not allowed since there's already a kernel registered from python overriding {name}'s "
+                f"behavior for {key} dispatch key and {self.ns} namespace."
+            )
+        self._implemented.add((name, key))
+        if isinstance(definition, DeclaredOp):
+            definition.implement(key, fn)
+        else:
+            DeclaredOp.implement(definition, key, fn)  # type: ignore[arg-type]
+
+    def _register_fake(self, op_name: str, fn: Callable[..., Any], _stacklevel: int = 1, **_: Any) -> None:
+        """Take what answers for an operator without values."""
+        definition_of(op_name if "::" in op_name else f"{self.ns}::{op_name}").register_fake(fn)
+
+    def fallback(self, fn: Callable[..., Any], dispatch_key: str = "", *, with_keyset: bool = False) -> NoReturn:
+        """Raise NotImplementedError: flambeau has no kernels for all operators of a dispatch key."""
+        raise NotImplementedError("Library.fallback: flambeau has no kernels for all operators of a dispatch key")
+
+    def __del__(self) -> None:
+        if hasattr(self, "_defined"):
+            self._destroy()
+
+    def _destroy(self) -> None:
+        """Take back the operators that the library has declared, as its end does."""
+        for name in self._defined:
+            registry.pop(name, None)
+        self._defined.clear()
+        if Library._declaring.get(self.ns) is self:
+            del Library._declaring[self.ns]
+
+
+@contextlib.contextmanager
+def _scoped_library(*args: Any, **kwargs: Any) -> Iterator[Library]:
+    """A library whose operators exist within a block."""
+    library = Library(*args, **kwargs)
+    try:
+        yield library
+    finally:
+        library._destroy()
+
+
+def define(
+    qualname: str | Library, schema: str, alias_analysis: str = "", *, lib: Library | None = None, tags: Any = ()
+) -> Any:
+    """Declare an operator by its name ``namespace::name`` and the rest of its schema, ``(Tensor x) -> Tensor``.
+
+    With a `Library` and a whole schema, return a decorator of the function that implements the operator.
+    """
+    if isinstance(qualname, Library):
+        return functools.partial(_defined_and_implemented, qualname, schema, alias_analysis)
+    if not isinstance(qualname, str):
+        raise ValueError(f"define(qualname, schema): expected qualname to be instance of str, got {type(qualname)}")
+    if not re.fullmatch(r"\(.*\) -> .*", schema, re.DOTALL):
+        raise ValueError(
+            "define(qualname, schema, ...): expected schema to look like e.g. '(Tensor x) -> Tensor' but got "
+            f"{schema!r}"
+        )
+    made = declare(qualname + schema)
+    if lib is not None:
+        lib._defined.append(made._qualname)
+    return None
+
+
+def _defined_and_implemented(library: Library, schema: str, alias_analysis: str, function: Function) -> Function:
+    library.impl(library.define(schema, alias_analysis), function)
+    return function
+
+
+def impl(
+    qualname: Any, types: str | Sequence[str], func: Callable[..., Any] | None = None, *, lib: Library | None = None
+) -> Any:
+    """Give an operator the kernel of kinds of devices or of dispatch keys; without ``func`` a decorator.
+
+    Args:
+        types: ``"cpu"``, ``"cuda"``, ``"meta"``, ``"default"`` for all kinds of devices, or dispatch keys such as
+            ``"CompositeImplicitAutograd"``.
+    """
+    if isinstance(qualname, Library):
+        return functools.partial(_implemented_in, qualname, types, "" if func is None else str(func))
+    if func is None:
+        return functools.partial(_implemented, qualname, types)
+    _implemented(qualname, types, func)
+    return None
+
+
+def _implemented_in(library: Library, name: Any, key: str, function: Function) -> Function:
+    library.impl(name, function, key)
+    return function
+
+
+def _implemented(qualname: Any, types: str | Sequence[str], func: Callable[..., Any]) -> None:
+    definition = definition_of(qualname)
+    for kind in [types] if isinstance(types, str) else types:
+        DeclaredOp.implement(definition, _OF_DEVICES.get(kind, kind), func)  # type: ignore[arg-type]
+
+
+def fallthrough_kernel() -> NoReturn:
+    """Raise NotImplementedError: kernels of dispatch keys that pass a call on need PyTorch's dispatcher."""
+    raise NotImplementedError("fallthrough_kernel: flambeau has no dispatcher that passes calls on from key to key")
+
+
+def triton_op(*args: Any, **kwargs: Any) -> NoReturn:
+    """Raise NotImplementedError: flambeau does not compile Triton's kernels."""
+    raise NotImplementedError("triton_op: flambeau does not compile Triton kernels; use custom_op for a function")
+
+
+def wrap_triton(*args: Any, **kwargs: Any) -> NoReturn:
+    """Raise NotImplementedError: flambeau does not compile Triton's kernels."""
+    raise NotImplementedError("wrap_triton: flambeau does not compile Triton kernels; use custom_op for a function")
+
+
+def get_ctx() -> NoReturn:
+    """Raise NotImplementedError: sizes that depend on values are not known on the meta device."""
+    raise NotImplementedError("get_ctx: flambeau has no sizes that stay unknown while a program is traced")
