@@ -1,0 +1,320 @@
+"""``FakeTensorMode``: operators on tensors that have a shape, a dtype and a device, and no elements.
+
+A `FakeTensor` is a tensor of the meta device that shows another device. The mode runs operators on the meta device,
+finds out on which device the result would be, and makes a `FakeTensor` of it.
+
+>>> import flambeau
+>>> with FakeTensorMode() as mode:
+...     x = flambeau.empty(2, 3, device="cuda")
+>>> (x @ x.mT).shape, (x + 1).device
+(flambeau.Size([2, 2]), device(type='cuda', index=0))
+"""
+
+from __future__ import annotations
+
+import contextlib
+import weakref
+from collections.abc import Iterator
+from typing import Any, Self
+
+import flambeau
+from flambeau import Tensor, _core
+from flambeau._dispatch._asking import tensors_of
+from flambeau._dispatch._vjp import VectorJacobianProduct
+from flambeau.overrides import _disabled_torch_function_impl
+from flambeau.utils import _pytree
+from flambeau.utils._python_dispatch import TorchDispatchMode
+
+__all__ = [
+    "DataDependentOutputException",
+    "DynamicOutputShapeException",
+    "FakeTensor",
+    "FakeTensorConverter",
+    "FakeTensorMode",
+    "UnsupportedFakeTensorException",
+    "UnsupportedOperatorException",
+    "is_fake",
+    "maybe_get_fake_mode",
+    "unset_fake_temporarily",
+]
+
+# Operators that give Python the values of elements.
+_READING = frozenset(("aten::_local_scalar_dense", "aten::equal", "aten::is_nonzero"))
+# Operators whose results have sizes that depend on elements.
+_SIZED_BY_VALUES = frozenset(
+    f"aten::{name}" for name in ("nonzero", "masked_select", "_unique2", "unique_dim", "unique_consecutive", "bincount")
+)
+
+
+class UnsupportedFakeTensorException(RuntimeError):  # noqa: N818  PyTorch's names
+    """Raised for a tensor that has no fake counterpart."""
+
+
+class UnsupportedOperatorException(RuntimeError):  # noqa: N818
+    """Raised for an operator that does not run without elements."""
+
+    def __init__(self, func: Any) -> None:
+        super().__init__(str(func))
+        self.func = func
+
+
+class DataDependentOutputException(UnsupportedOperatorException):
+    """Raised for an operator that gives Python the value of an element."""
+
+
+class DynamicOutputShapeException(UnsupportedOperatorException):
+    """Raised for an operator whose result has a size that depends on elements."""
+
+
+def _with_index(device: Any) -> Any:
+    """Return a device with its number, as tensors have it."""
+    device = flambeau.device(device)
+    if device.type in ("cpu", "meta") or device.index is not None:
+        return device
+    return flambeau.device(device.type, 0)
+
+
+class FakeTensor(Tensor):
+    """A tensor without elements that shows a device.
+
+    Attributes:
+        fake_mode: the mode that made it.
+        constant: the tensor that it stands for if this is known, as that of ``flambeau.tensor(2)``.
+    """
+
+    fake_mode: FakeTensorMode
+    constant: Tensor | None
+    __torch_function__ = _disabled_torch_function_impl  # type: ignore[assignment]
+
+    @staticmethod
+    def __new__(cls, fake_mode: FakeTensorMode, elem: Tensor, device: Any, constant: Tensor | None = None) -> Self:
+        if elem.device.type != "meta":
+            raise RuntimeError("elem device must be meta")
+        shown = _with_index(device)
+        made: Self = Tensor._make_subclass(
+            cls, elem, elem.requires_grad, dispatch_device=True, device_for_backend_keys=shown
+        )
+        made.fake_mode, made.constant = fake_mode, constant
+        return made
+
+    @property
+    def fake_device(self) -> Any:
+        """The device that the tensor shows."""
+        return self.device
+
+    @staticmethod
+    def from_tensor(t: Tensor, fake_mode: FakeTensorMode) -> FakeTensor:
+        """Return the fake counterpart of a tensor."""
+        return fake_mode.from_tensor(t)
+
+    def tolist(self) -> Any:
+        """Return the elements where they are known. Raises: DataDependentOutputException elsewhere."""
+        if self.constant is None:
+            raise DataDependentOutputException("aten._local_scalar_dense.default")
+        return self.constant.tolist()
+
+    def __repr__(self, *, tensor_contents: Any = None) -> str:
+        gradient = ", requires_grad=True" if self.requires_grad else ""
+        size = f"size={tuple(self.shape)}" if tuple(self.shape) else "size=()"
+        dtype = "" if self.dtype is flambeau.get_default_dtype() else f", dtype={self.dtype}"
+        return f"FakeTensor(..., device='{self.device}', {size}{dtype}{gradient})"
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self.fake_mode._wrapped(_plain(self).clone(), self.device)
+
+    @classmethod
+    def __torch_dispatch__(cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+        for tensor in tensors_of((*args, *(kwargs or {}).values())):
+            if isinstance(tensor, FakeTensor):
+                with tensor.fake_mode:
+                    return func(*args, **(kwargs or {}))
+        return NotImplemented
+
+
+def _plain(tensor: Tensor) -> Tensor:
+    """Return a tensor over the same elements, or none, of no derived class."""
+    return Tensor._make_subclass(Tensor, tensor)
+
+
+class FakeTensorMode(TorchDispatchMode):
+    """While it is entered, operators make `FakeTensor` objects and compute no elements.
+
+    Args:
+        allow_non_fake_inputs: whether other tensors among the arguments are converted; False raises an error.
+        allow_fallback_kernels, static_shapes: as PyTorch has them, and without effect.
+        shape_env: sizes that stay unknown are not implemented; None.
+    """
+
+    def __init__(
+        self,
+        *,
+        allow_fallback_kernels: bool = True,
+        allow_non_fake_inputs: bool = False,
+        shape_env: Any = None,
+        static_shapes: bool | None = None,
+        export: bool = False,
+    ) -> None:
+        if shape_env is not None:
+            raise NotImplementedError("FakeTensorMode: flambeau has no sizes that stay unknown; use shape_env=None")
+        self.allow_non_fake_inputs, self.shape_env = allow_non_fake_inputs, None
+        self.static_shapes = True
+        self.fake_tensor_converter = FakeTensorConverter()
+
+    def from_tensor(self, tensor: Tensor, *, static_shapes: bool | None = None, **_: Any) -> FakeTensor:
+        """Return the fake counterpart of a tensor; for the same tensor the same one."""
+        return self.fake_tensor_converter.from_real_tensor(self, tensor)
+
+    def _wrapped(self, meta: Tensor, device: Any, constant: Tensor | None = None) -> FakeTensor:
+        return FakeTensor(self, _plain(meta), device, constant)
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+        kwargs = dict(kwargs or {})
+        if func.name() in ("aten::lift_fresh", "aten::lift", "aten::lift_fresh_copy"):
+            return self._lifted(args[0])
+        if func.name() in _READING or func.name() in _SIZED_BY_VALUES:
+            return self._of_constants(func, args, kwargs)
+        args, kwargs = self._all_fake(func, args, kwargs)
+        device = self._device_of(func, args, kwargs)
+        if "device" in kwargs:
+            kwargs["device"] = flambeau.device("meta")
+        return self._marked(self._computed(func, args, kwargs), device)
+
+    def _computed(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Return the result of an operator on the meta device; tensors that it changed are the arguments themselves."""
+        if isinstance(func, VectorJacobianProduct):  # which may need values to compute the derivative
+            needs = args[1]
+            tensors = tensors_of((*args[2:], *kwargs.values()))
+            return [_without_elements(each) if needed else None for each, needed in zip(tensors, needs, strict=True)]
+        definition = vars(func).get("definition")
+        if definition is not None and definition._fake is not None:
+            with self:
+                return definition._fake(*args, **kwargs)
+        factory = not any(True for _ in tensors_of((*args, *kwargs.values()))) and func._own_schema is not None
+        if factory and "device" in func._own_schema.by_name:
+            kwargs["device"] = flambeau.device("meta")
+        enabled = _core._dispatch_enabled(False)
+        try:
+            return func(*args, **kwargs)
+        finally:
+            _core._dispatch_enabled(enabled)
+
+    def _marked(self, result: Any, device: Any) -> Any:
+        """Return results as fake tensors."""
+        if isinstance(result, FakeTensor) or not isinstance(result, (Tensor, tuple, list)):
+            return result
+        if isinstance(result, (tuple, list)):
+            items = [self._marked(item, device) for item in result]
+            return items if isinstance(result, list) else tuple(items)
+        if result.device.type != "meta":
+            return self._wrapped(_without_elements(result), result.device)
+        return self._wrapped(result, device)
+
+    def _lifted(self, tensor: Tensor) -> FakeTensor:
+        if isinstance(tensor, FakeTensor):
+            return tensor
+        return self._wrapped(_without_elements(tensor), tensor.device, tensor if tensor.numel() <= 1 else None)
+
+    def _of_constants(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        def known(tensor: Any) -> Any:
+            if not isinstance(tensor, FakeTensor):
+                return tensor
+            if tensor.constant is None:
+                kind = DataDependentOutputException if func.name() in _READING else DynamicOutputShapeException
+                raise kind(func)
+            return tensor.constant
+
+        args, kwargs = _pytree.tree_map_only(Tensor, known, (args, kwargs))
+        result = func(*args, **kwargs)
+        return _pytree.tree_map_only(Tensor, self.from_tensor, result)
+
+    def _all_fake(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        def convert(tensor: Tensor) -> Tensor:
+            if isinstance(tensor, FakeTensor):
+                if tensor.fake_mode is not self:
+                    raise AssertionError("Mixing fake modes NYI")
+                return tensor
+            if not self.allow_non_fake_inputs and tensor.dim() > 0:
+                raise AssertionError(
+                    "Please convert all Tensors to FakeTensors first or instantiate FakeTensorMode with "
+                    f"'allow_non_fake_inputs'. Found in {func}(*{args}, **{kwargs})"
+                )
+            return self.from_tensor(tensor)
+
+        return _pytree.tree_map_only(Tensor, convert, (args, kwargs))
+
+    def _device_of(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Return the device of an operator's results. Raises: RuntimeError for arguments on different devices."""
+        if kwargs.get("device") is not None:
+            return _with_index(kwargs["device"])
+        found = None
+        for tensor in tensors_of((*args, *kwargs.values())):
+            movable = tensor.dim() == 0 and tensor.device.type == "cpu"  # a number, which goes where the others are
+            if found is None or (found[1] and not movable):
+                found = tensor.device, movable
+            elif tensor.device != found[0] and not movable and not func.name().startswith("aten::index"):
+                raise RuntimeError(
+                    f"Unhandled FakeTensor Device Propagation for {func}, found two different devices {found[0]}, "
+                    f"{tensor.device}"
+                )
+        return _core._get_default_device() if found is None else found[0]
+
+
+def _without_elements(tensor: Tensor) -> Tensor:
+    """Return a tensor of the meta device with the shape, the strides and the dtype of another."""
+    enabled = _core._dispatch_enabled(False)
+    try:
+        return flambeau.empty_strided(tuple(tensor.shape), tensor.stride(), dtype=tensor.dtype, device="meta")
+    finally:
+        _core._dispatch_enabled(enabled)
+
+
+class FakeTensorConverter:
+    """The fake counterparts of tensors, by tensor."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Any, FakeTensor]] = {}
+
+    def from_real_tensor(self, fake_mode: FakeTensorMode, t: Tensor, **_: Any) -> FakeTensor:
+        """Return the fake counterpart of a tensor."""
+        if isinstance(t, FakeTensor):
+            return t
+        if type(t) is not Tensor and _core._is_dispatching_class(type(t)):
+            raise UnsupportedFakeTensorException(f"no fake counterpart of an instance of {type(t).__name__}")
+        known = self._known.get(id(t))
+        if known is not None and known[0]() is t:
+            return known[1]
+        made = fake_mode._wrapped(_without_elements(t), t.device)
+        if t.requires_grad:
+            made.requires_grad_()
+        if type(t).__name__ == "Parameter":
+            made._is_param = True  # type: ignore[attr-defined]
+        self._known[id(t)] = weakref.ref(t), made
+        return made
+
+
+def is_fake(x: object) -> bool:
+    """Return whether a tensor is a `FakeTensor`, or consists of such."""
+    if isinstance(x, FakeTensor):
+        return True
+    if isinstance(x, Tensor) and hasattr(x, "__tensor_flatten__"):
+        names, _ = x.__tensor_flatten__()
+        return any(is_fake(getattr(x, name)) for name in names)
+    return False
+
+
+def maybe_get_fake_mode(t: object) -> FakeTensorMode | None:
+    """Return the mode of a `FakeTensor`; None of any other object."""
+    return t.fake_mode if isinstance(t, FakeTensor) else None
+
+
+@contextlib.contextmanager
+def unset_fake_temporarily() -> Iterator[FakeTensorMode | None]:
+    """Leave the innermost `FakeTensorMode`, and those that are inside of it, for a block."""
+    left: list[Any] = []
+    try:
+        while any(isinstance(mode, FakeTensorMode) for mode in _core._dispatch_modes()):
+            left.append(_core._pop_dispatch_mode())
+        yield next((mode for mode in left if isinstance(mode, FakeTensorMode)), None)
+    finally:
+        for mode in reversed(left):
+            _core._push_dispatch_mode(mode)

@@ -1,0 +1,89 @@
+"""``FakeTensorMode``: shapes, dtypes and devices without elements."""
+
+from __future__ import annotations
+
+import pytest
+
+import flambeau as fb
+from flambeau._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    FakeTensor,
+    FakeTensorMode,
+    is_fake,
+    unset_fake_temporarily,
+)
+
+
+def test_factories_and_operators_remember_the_device():
+    with FakeTensorMode() as mode:
+        x = fb.empty(2, 3, device="cuda")
+        y = (x @ x.mT + 1).to(fb.float16)
+        z = fb.ones(4)
+    assert isinstance(y, FakeTensor) and y.shape == (2, 2) and y.dtype is fb.float16
+    assert str(y.device) == "cuda:0" and y.is_cuda and not y.is_meta and z.device.type == "cpu"
+    assert repr(z) == "FakeTensor(..., device='cpu', size=(4,))" and y.fake_mode is mode and is_fake(y)
+    assert (z + 1).shape == (4,) and isinstance(z + 1, FakeTensor)
+
+
+def test_devices_that_differ_are_refused():
+    with FakeTensorMode():
+        x, y = fb.ones(2, device="cuda"), fb.ones(2)
+        with pytest.raises(RuntimeError, match="found two different devices cuda:0, cpu"):
+            x + y
+        assert str((x + fb.tensor(1.0)).device) == "cuda:0" and y.to("cuda").device.type == "cuda"
+
+
+def test_tensors_have_one_counterpart():
+    mode = FakeTensorMode()
+    x = fb.ones(3, 4).mT.requires_grad_()
+    fake = mode.from_tensor(x)
+    assert fake is mode.from_tensor(x) and fake.shape == (4, 3) and fake.stride() == (1, 4) and fake.requires_grad
+    with pytest.raises(AssertionError, match="Please convert all Tensors to FakeTensors first"):
+        fake + fb.ones(4, 3)
+    assert (FakeTensorMode(allow_non_fake_inputs=True).from_tensor(x) + fb.ones(4, 3)).shape == (4, 3)
+
+
+def test_gradients_are_fake():
+    with FakeTensorMode():
+        x = fb.randn(2, 3, requires_grad=True)
+        (x.exp() @ fb.randn(3, 4)).cumprod(1).sum().backward()
+    assert isinstance(x.grad, FakeTensor) and x.grad.shape == (2, 3) and x.grad.device.type == "cpu"
+
+
+def test_changes_in_place_return_the_same_tensor():
+    with FakeTensorMode():
+        x = fb.zeros(3)
+        assert x.add_(1) is x
+        x[0] = 3
+        assert isinstance(x[1:], FakeTensor) and x[1:].shape == (2,)
+
+
+def test_values_are_known_of_constants_alone():
+    with FakeTensorMode():
+        assert fb.tensor(2.0).item() == 2
+        with pytest.raises(DataDependentOutputException, match=r"aten\._local_scalar_dense\.default"):
+            fb.ones(1).sum().item()
+        with pytest.raises(DynamicOutputShapeException, match=r"aten\.nonzero\.default"):
+            fb.ones(3).nonzero()
+
+
+def test_the_mode_can_be_left():
+    with FakeTensorMode() as mode, unset_fake_temporarily() as left:
+        assert left is mode and type(fb.ones(1)) is fb.Tensor
+    with pytest.raises(NotImplementedError, match="no sizes that stay unknown"):
+        FakeTensorMode(shape_env=object())
+
+
+def test_custom_operators_answer_by_their_fake():
+    @fb.library.custom_op("testing_fake::rows", mutates_args=())
+    def rows(x: fb.Tensor, count: int) -> fb.Tensor:
+        return fb.from_numpy(x.numpy()[:count].copy())
+
+    @rows.register_fake
+    def _(x, count):
+        return x.new_empty(count, *x.shape[1:])
+
+    with FakeTensorMode():
+        y = rows(fb.ones(5, 2, device="cuda"), 3)
+    assert isinstance(y, FakeTensor) and y.shape == (3, 2) and str(y.device) == "cuda:0"
