@@ -178,7 +178,6 @@ def test_complex_gradients():
         (lambda x: func.vjp(lambda x: 2.0, x), RuntimeError, "only tensors"),
         (lambda x: func.vjp(lambda x: x, x)[1]((x, x)), RuntimeError, "structure"),
         (lambda x: func.vjp(lambda x: x, x)[1](x[:2]), RuntimeError, "shape"),
-        (lambda x: func.functionalize(lambda x: x), NotImplementedError, "in-place"),
     ],
 )
 def test_errors(call, kind, text):

@@ -9,8 +9,9 @@ from flambeau import _public_names, _suggestions
 
 if TYPE_CHECKING:
     from . import optimization as optimization
+    from . import proxy_tensor as proxy_tensor
 
-__all__ = ["optimization"]
+__all__ = ["optimization", "proxy_tensor"]
 
 
 if not TYPE_CHECKING:  # so that type checkers report names that do not exist

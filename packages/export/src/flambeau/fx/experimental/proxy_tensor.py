@@ -1,7 +1,183 @@
-"""Tracing by operators, as PyTorch's ``make_fx`` does it. There is none; programs ask whether it runs."""
+"""``make_fx``: tracing a function to a graph of the operators of ``ops.aten`` that it calls.
 
-__all__ = ["get_proxy_mode"]
+>>> import flambeau
+>>> def gradient(x):
+...     y = x.sin().sum()
+...     return flambeau.autograd.grad(y, x)[0]
+>>> traced = make_fx(gradient)(flambeau.ones(2, requires_grad=True))
+>>> [str(node.target) for node in traced.graph.nodes if node.op == "call_function"][:3]
+['aten.sin.default', 'aten.sum.default', 'aten.ones_like.default']
+>>> [str(node.target) for node in traced.graph.nodes if node.op == "call_function"][3:]
+['aten.expand.default', 'aten.cos.default', 'aten.mul.Tensor']
+
+A mode with ``__torch_dispatch__`` is entered while the function runs. Operators come to it below autograd: those of the
+backward pass are traced like others, and composite operators are traced as the operators that they call.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import flambeau
+from flambeau import Tensor
+from flambeau._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from flambeau.fx.graph import Graph
+from flambeau.fx.graph_module import GraphModule
+from flambeau.fx.node import Node
+from flambeau.utils import _pytree
+from flambeau.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode_stack
+
+__all__ = ["ProxyTorchDispatchMode", "get_innermost_proxy_mode", "get_proxy_mode", "make_fx"]
+
+_MODES = ("real", "fake")
 
 
-def get_proxy_mode() -> None:
-    """None: no program is traced by its operators."""
+class ProxyTorchDispatchMode(TorchDispatchMode):
+    """Writes every operator that is called while it is entered to a graph, and runs it.
+
+    Attributes:
+        graph: the graph.
+        constants: by their names, tensors that the function has from elsewhere.
+    """
+
+    def __init__(self, decomposition_table: dict[Any, Callable[..., Any]] | None = None) -> None:
+        self.graph = Graph()
+        self.constants: dict[str, Tensor] = {}
+        self.decomposition_table = decomposition_table or {}
+        self._nodes: dict[int, Node] = {}
+        self._held: list[Tensor] = []  # so that no other tensor gets the id of one of these
+
+    def track(self, tensor: Tensor, node: Node) -> None:
+        """Let a node stand for a tensor from now on."""
+        self._nodes[id(tensor)] = node
+        self._held.append(tensor)
+        node.meta.setdefault("val", tensor)
+
+    def node_of(self, tensor: Tensor) -> Node:
+        """Return the node that stands for a tensor, a constant if there is none yet."""
+        if id(tensor) not in self._nodes:
+            name = f"_tensor_constant{len(self.constants)}"
+            self.constants[name] = tensor
+            self.track(tensor, self.graph.get_attr(name))
+        return self._nodes[id(tensor)]
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func in self.decomposition_table:
+            with self:
+                result = self.decomposition_table[func](*args, **kwargs)
+            if result is not NotImplemented:
+                return result
+        given, named = _pytree.tree_map_only(Tensor, self.node_of, (args, kwargs))
+        name = self.graph._target_to_str(func.overloadpacket.__name__)
+        node = self.graph.create_node("call_function", func, tuple(given), dict(named), name)
+        result = func(*args, **kwargs)
+        self._track_results(result, node)
+        return result
+
+    def _track_results(self, result: Any, node: Node) -> None:
+        if isinstance(result, Tensor):
+            self.track(result, node)
+        elif isinstance(result, (tuple, list)):
+            for i, item in enumerate(result):
+                if isinstance(item, (Tensor, tuple, list)):
+                    self._track_results(item, self.graph.call_function(operator.getitem, (node, i)))
+
+
+def get_innermost_proxy_mode() -> ProxyTorchDispatchMode | None:
+    """Return the innermost mode that traces in this thread, or None."""
+    modes = [mode for mode in _get_current_dispatch_mode_stack() if isinstance(mode, ProxyTorchDispatchMode)]
+    return modes[-1] if modes else None
+
+
+def get_proxy_mode() -> ProxyTorchDispatchMode | None:
+    """Return the mode that traces in this thread, or None."""
+    return get_innermost_proxy_mode()
+
+
+def make_fx(
+    f: Callable[..., Any],
+    decomposition_table: dict[Any, Callable[..., Any]] | None = None,
+    tracing_mode: str = "real",
+    _allow_non_fake_inputs: bool = False,
+    *,
+    pre_dispatch: bool = False,
+    **_: Any,
+) -> Callable[..., GraphModule]:
+    """Return a function that traces ``f`` for the arguments that it is given.
+
+    The graph has the operators that ``f`` called with these arguments, those of backward passes within ``f`` included.
+    Sizes, numbers, and what ``f`` decided by values are constants of the graph.
+
+    Args:
+        f: takes and returns tensors or trees of them.
+        decomposition_table: functions to trace in the place of overloads, by overload.
+        tracing_mode: ``"real"`` computes; ``"fake"`` traces with tensors that have no elements.
+        _allow_non_fake_inputs: whether ``f`` may use tensors from elsewhere while it is traced with ``"fake"``.
+    Raises: NotImplementedError for ``tracing_mode="symbolic"`` and ``pre_dispatch=True``.
+    """
+    if tracing_mode == "symbolic":
+        raise NotImplementedError("make_fx: flambeau has no sizes that stay unknown; use tracing_mode='fake'")
+    if tracing_mode not in _MODES:
+        raise ValueError(f"Unexpected tracing mode type: {tracing_mode}")
+    if pre_dispatch:
+        raise NotImplementedError("make_fx: pre_dispatch=True is not implemented; operators are traced below autograd")
+
+    @functools.wraps(f)
+    def wrapped(*args: Any) -> GraphModule:
+        mode = ProxyTorchDispatchMode(decomposition_table)
+        fake = FakeTensorMode(allow_non_fake_inputs=_allow_non_fake_inputs) if tracing_mode == "fake" else None
+        leaves, structure = _pytree.tree_flatten(args)
+        leaves = [_traced(leaf, fake) for leaf in leaves]
+        for leaf, name in zip(leaves, _names(f, args), strict=True):
+            node = mode.graph.placeholder(name)
+            if isinstance(leaf, Tensor):
+                mode.track(leaf, node)
+            else:
+                node.meta["val"] = leaf
+        given = _pytree.tree_unflatten(leaves, structure)
+        if fake is None:
+            with mode:
+                result = f(*given)
+        else:
+            with fake, mode:
+                result = f(*given)
+        mode.graph.output(_pytree.tree_map_only(Tensor, mode.node_of, result))
+        module = GraphModule(_root(f, mode), mode.graph)
+        module.recompile()
+        return module
+
+    return wrapped
+
+
+def _traced(leaf: Any, fake: FakeTensorMode | None) -> Any:
+    """Return the tensor that stands for an argument while the function is traced."""
+    if not isinstance(leaf, Tensor):
+        return leaf
+    return leaf if fake is None or isinstance(leaf, FakeTensor) else fake.from_tensor(leaf)
+
+
+def _names(f: Callable[..., Any], args: tuple[Any, ...]) -> list[str]:
+    """Return the names of placeholders: those of the parameters, with a number."""
+    try:
+        parameters = list(inspect.signature(f).parameters.values())
+    except (TypeError, ValueError):
+        parameters = []
+    names: list[str] = []
+    for i, value in enumerate(args):
+        fixed = i < len(parameters) and parameters[i].kind is not inspect.Parameter.VAR_POSITIONAL
+        name = parameters[i].name if fixed else "arg"
+        count = len(_pytree.tree_leaves(value))
+        names += [f"{name}_{k + 1}" for k in range(count)]
+    return names
+
+
+def _root(f: Callable[..., Any], mode: ProxyTorchDispatchMode) -> flambeau.nn.Module:
+    root = flambeau.nn.Module()
+    for name, tensor in mode.constants.items():
+        setattr(root, name, tensor)
+    return root
