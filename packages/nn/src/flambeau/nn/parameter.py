@@ -5,14 +5,23 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any, ClassVar, Self
 
-from flambeau import Size, Tensor, _extension_points, empty, strided, typename
+from flambeau import Size, Tensor, _core, _extension_points, empty, strided, typename
 from flambeau._serialization import names
 from flambeau.overrides import _disabled_torch_function_impl
 
 __all__ = ["Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter", "is_lazy"]
 
 
-class Parameter(Tensor):
+class _ParameterType(type):
+    """The type of Parameter: an instance of a class with ``__torch_dispatch__`` may be a parameter as well."""
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        if type.__instancecheck__(cls, instance):
+            return True
+        return cls is Parameter and isinstance(instance, Tensor) and getattr(instance, "_is_param", False)
+
+
+class Parameter(Tensor, metaclass=_ParameterType):
     """A tensor that a module trains: assigned to a module's attribute, it joins ``module.parameters()``.
 
     It shares storage with ``data`` and carries no history.
@@ -35,6 +44,15 @@ class Parameter(Tensor):
             raise TypeError(_not_a_tensor(cls, data))
         if data is not None and data.layout is not strided:
             raise NotImplementedError(f"a Parameter of the layout {data.layout}: its values can be one")
+        if data is not None and cls is Parameter and _core._is_dispatching_class(type(data)):
+            own: Self = data.detach().requires_grad_(requires_grad)  # type: ignore[assignment]
+            if type(own) is not type(data):
+                raise RuntimeError(
+                    f"Creating a Parameter from an instance of type {type(data).__name__} requires that detach() "
+                    f"returns an instance of the same type, but return type {type(own).__name__} was found instead."
+                )
+            own._is_param = True  # type: ignore[attr-defined]
+            return own
         parameter: Self = Tensor._make_subclass(cls, empty(0) if data is None else data, requires_grad)
         return parameter
 

@@ -79,7 +79,7 @@ class Tree:
     # Registration
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if isinstance(value, Parameter):
+        if isinstance(value, Tensor) and isinstance(value, Parameter):
             if type(self).register_parameter is _REGISTER_PARAMETER:
                 self._enter("_parameters", name, value)
             else:
