@@ -32,7 +32,7 @@ SENTENCES = {
     "torch.distributed.rpc": "flambeau has no remote calls; use torch.distributed.send() and recv()",
     "torch.distributed.tensor": "flambeau has no tensors that are split over processes",
     "torch.export": "flambeau exports models through torch.onnx.export() and torch.jit.trace()",
-    "torch.fx.experimental": "flambeau traces with torch.fx.symbolic_trace() only, with tensors of known shapes",
+    "torch.fx.experimental": "flambeau traces with tensors of known shapes",
     "torch.fx.passes": "flambeau has no such pass; write it on torch.fx.Graph",
     "torch.jit": "flambeau has no TorchScript compiler; use torch.jit.trace()",
     "torch.masked": "flambeau has no masked tensors; give the functions of torch.masked a mask",

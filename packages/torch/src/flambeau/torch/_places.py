@@ -38,9 +38,7 @@ _MOVED = {
     "torch._C._functorch": "flambeau.torch._transforms",
     "torch._functorch.vmap": "flambeau.torch._vmap",
     "torch._functorch.make_functional": "flambeau.torch._functorch",
-    "torch._guards": "flambeau.torch._fake_tensors",
-    "torch._subclasses": "flambeau.torch._fake_tensors",
-    "torch._subclasses.fake_tensor": "flambeau.torch._fake_tensors",
+    "torch._guards": "flambeau.torch._guards",
     "torch.distributed.distributed_c10d": "flambeau.distributed",
     **dict.fromkeys(
         (

@@ -1,9 +1,11 @@
 """What programs use of ``torch._C``, PyTorch's private module."""
 
+import importlib
 import sys
 from typing import Any
 
 from flambeau import Generator, Size, Tensor, device, dtype, layout, memory_format
+from flambeau._core import _disabled_torch_dispatch_impl
 from flambeau.futures import Future
 from flambeau.linalg import LinAlgError as _LinAlgError
 from flambeau.overrides import DisableTorchFunctionSubclass, _disabled_torch_function_impl
@@ -17,6 +19,7 @@ __all__ = [
     "_LinAlgError",
     "_TensorMeta",
     "_are_functorch_transforms_active",
+    "_disabled_torch_dispatch_impl",
     "_disabled_torch_function_impl",
     "_get_privateuse1_backend_name",
     "_get_tracing_state",
@@ -58,3 +61,12 @@ def _are_functorch_transforms_active() -> bool:
 def _get_privateuse1_backend_name() -> str:
     """What a kind of device that a program brings itself would be called."""
     return "privateuseone"
+
+
+def __getattr__(name: str) -> Any:
+    """Return what `_dispatcher` has, which loads on first use."""
+    if not name.startswith("__"):
+        dispatcher = importlib.import_module("flambeau.torch._dispatcher")
+        if name in dispatcher.__all__:
+            return getattr(dispatcher, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)

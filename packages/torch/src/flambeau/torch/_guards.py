@@ -1,0 +1,21 @@
+"""Names of ``torch._guards``, PyTorch's private module: the mode that makes tensors without elements."""
+
+from typing import Any
+
+from flambeau import _core
+from flambeau._subclasses.fake_tensor import FakeTensorMode, maybe_get_fake_mode
+from flambeau.utils import _pytree
+
+__all__ = ["active_fake_mode", "detect_fake_mode"]
+
+
+def active_fake_mode() -> FakeTensorMode | None:
+    """Return the innermost `FakeTensorMode` that is entered in this thread, or None."""
+    modes = [mode for mode in _core._dispatch_modes() if isinstance(mode, FakeTensorMode)]
+    return modes[-1] if modes else None
+
+
+def detect_fake_mode(inputs: Any = None) -> FakeTensorMode | None:
+    """Return the mode of the tensors without elements among the inputs, or else the one that is entered."""
+    found = (maybe_get_fake_mode(leaf) for leaf in _pytree.tree_leaves(inputs))
+    return next((mode for mode in found if mode is not None), active_fake_mode())
