@@ -175,3 +175,21 @@ def test_tensors_given_one_by_one_are_to_be_a_list(function):
     for arguments in ((fb.ones(2), fb.ones(2)), (fb.ones(2),)):
         with pytest.raises(TypeError, match=r"not Tensor; put the tensors into one list: \[a, b\]"):
             function(*arguments)
+
+
+@pytest.mark.parametrize(("shape", "order"), [((2, 3, 4, 5), fb.channels_last), ((2, 3, 4, 5, 2), fb.channels_last_3d)])
+def test_cat_keeps_the_channels_last(shape, order):
+    values = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    x = fb.tensor(values).contiguous(memory_format=order)
+    for dim in range(len(shape)):
+        joined = fb.cat([x, x], dim)
+        assert joined.is_contiguous(memory_format=order) and not joined.is_contiguous()
+        np.testing.assert_array_equal(joined.numpy(), np.concatenate([values, values], dim))
+    with_gaps = x[:, :, :3]
+    assert fb.cat([with_gaps, with_gaps]).is_contiguous(memory_format=order)
+    assert fb.cat([x, fb.tensor(values)]).is_contiguous()  # the other's order wins
+    assert fb.stack([x[0].movedim(0, -1).contiguous().movedim(-1, 0)] * 2).is_contiguous()
+
+
+def test_empty_vectors_alone_join_along_any_dimension():
+    assert fb.cat([fb.zeros(0), fb.zeros(0)], dim=3).shape == (0,)

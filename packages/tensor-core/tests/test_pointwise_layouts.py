@@ -83,9 +83,9 @@ def test_in_place_on_parts_of_rows():
 def test_a_result_lies_in_memory_as_its_first_operand():
     x = fb.arange(24.0).reshape(2, 3, 4).permute(2, 0, 1)
     column, row = fb.ones(2, 1), fb.ones(())
-    for result in (x.exp(), x + 1, x * x, x + column, x.clamp(1, 2), x > row):
+    for result in (x.exp(), x + 1, x * x, x + column, x.clamp(1, 2), x > row, 1 + x, column + x, row * x):
         assert result.stride() == x.stride()
     assert x[::2].neg().stride() == (1, 6, 2)
-    assert (x + x.contiguous()).is_contiguous()
+    assert (x + x.contiguous()).stride() == x.stride() and (x.contiguous() + x).is_contiguous()
     assert fb.ones(3, 1).expand(3, 4).neg().is_contiguous()
     assert np.array_equal(x.neg().numpy(), -x.numpy())

@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "flambeau/cuda.h"
+#include "flambeau/memory_format.h"
 #include "flambeau/operator.h"
 #include "flambeau/operators.h"
 
@@ -38,6 +39,26 @@ const Tensor& model_of(const Tensors& tensors) {
     if (is_skipped(*model) && !is_skipped(t)) model = &t;
   }
   return *model;
+}
+
+// True if the dimensions of (N, C, ..., H, W) are in the order of channels_last; there may be gaps in memory.
+bool has_channels_last(const Tensor& t) {
+  if (t.is_contiguous() || t.numel() == 0 || t.strides()[1] == 0) return false;
+  int64_t inner = 0;
+  for (int i = t.dim(); i-- > 0;) {
+    const int d = i == t.dim() - 1 ? 1 : i == 0 ? 0 : i + 1;  // channels first, then the last dimension, and so on
+    if (t.strides()[d] < inner) return false;
+    inner = t.strides()[d] * t.shape()[d];
+  }
+  return true;
+}
+
+// The memory format that all tensors agree on.
+MemoryFormat joined_format(const Tensors& tensors, int64_t dims) {
+  if (dims != 4 && dims != 5) return MemoryFormat::Contiguous;
+  for (const Tensor& t : tensors)
+    if (!is_skipped(t) && !has_channels_last(t)) return MemoryFormat::Contiguous;
+  return dims == 4 ? MemoryFormat::ChannelsLast : MemoryFormat::ChannelsLast3d;
 }
 
 Shape joined_shape(const Tensors& tensors, const Tensor& model, int64_t dim) {
@@ -96,23 +117,28 @@ void record_cat(const Tensor& out, const Tensors& tensors, int64_t dim) {
   autograd_hooks->record(r);
 }
 
-}  // namespace
-
-Tensor cat(const Tensors& tensors, int64_t dim) {
-  require<ValueError>(!tensors.empty(), "cat(): expected a non-empty list of Tensors");
-  const Tensor& model = model_of(tensors);
-  dim = model.wrap_dim(dim);
+Tensor joined(const Tensors& tensors, const Tensor& model, int64_t dim, MemoryFormat format) {
   Dtype dtype = tensors[0].dtype();
   bool needs = false;
   for (const Tensor& t : tensors) {
     dtype = promote(dtype, t.dtype());
     needs |= t.tracked();
   }
-  Tensor out = empty(joined_shape(tensors, model, dim), dtype);
-  const Shape before(out.shape().begin(), out.shape().begin() + dim);
-  if (!copy_rows(out, tensors, product(before))) copy_slices(out, tensors, dim);
+  const Shape shape = joined_shape(tensors, model, dim);
+  const bool rows = format == MemoryFormat::Contiguous;
+  const Tensor out = rows ? empty(shape, dtype) : empty_strided(shape, strides_in(format, shape), dtype);
+  if (!rows || !copy_rows(out, tensors, product(Shape(shape.begin(), shape.begin() + dim))))
+    copy_slices(out, tensors, dim);
   if (needs && recording_enabled()) record_cat(out, tensors, dim);
   return out;
+}
+
+}  // namespace
+
+Tensor cat(const Tensors& tensors, int64_t dim) {
+  require<ValueError>(!tensors.empty(), "cat(): expected a non-empty list of Tensors");
+  const Tensor& model = model_of(tensors);
+  return joined(tensors, model, is_skipped(model) ? 0 : model.wrap_dim(dim), joined_format(tensors, model.dim()));
 }
 
 const Operator cat_operator({.signature = "cat|concat|concatenate(tensors, dim=0)",
@@ -141,7 +167,7 @@ Tensor stack(const Tensors& tensors, int64_t dim) {
   }
   Tensors raised;
   for (const Tensor& t : tensors) raised.push_back(unsqueeze(t, dim));
-  return cat(raised, dim);
+  return joined(raised, raised[0], dim, MemoryFormat::Contiguous);
 }
 
 const Operator stack_operator({.signature = "stack(tensors, dim=0)",

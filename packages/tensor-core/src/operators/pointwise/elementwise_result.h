@@ -20,14 +20,11 @@ inline Shape shape_of(const Operand* operands, int count) {
   return shape;
 }
 
-// A result lies in memory as its first operand does, if no other of that size disagrees.
-inline bool keeps_order(const Operand* operands, int count, const Shape& shape) {
-  const Tensor* first = operands[0].tensor;
-  if (!first || first->is_contiguous() || !(first->shape() == shape)) return false;
-  bool agree = true;
-  for (int k = 1; k < count; ++k)
-    if (const Tensor* t = operands[k].tensor) agree &= t->numel() < first->numel() || t->strides() == first->strides();
-  return agree;
+// A result lies in memory as the first operand of its shape does. Null: in the usual order.
+inline const Tensor* order_of(const Operand* operands, int count, const Shape& shape) {
+  for (int k = 0; k < count; ++k)
+    if (const Tensor* t = operands[k].tensor; t && t->shape() == shape) return t->is_contiguous() ? nullptr : t;
+  return nullptr;
 }
 
 inline Tensor new_result(const Operand* operands, int count, Dtype dtype) {
@@ -36,8 +33,8 @@ inline Tensor new_result(const Operand* operands, int count, Dtype dtype) {
       first && (count == 1 || (count == 2 && (!operands[1].tensor || operands[1].tensor->shape() == first->shape())));
   if (FLAMBEAU_LIKELY(same && first->is_contiguous())) return empty(first->shape(), dtype);
   const Shape shape = same ? first->shape() : shape_of(operands, count);
-  if (!keeps_order(operands, count, shape)) return empty(shape, dtype);
-  return empty_strided(shape, strides_like(*first, MemoryFormat::Preserve), dtype);
+  const Tensor* const model = order_of(operands, count, shape);
+  return model ? empty_strided(shape, strides_like(*model, MemoryFormat::Preserve), dtype) : empty(shape, dtype);
 }
 
 }  // namespace flambeau
