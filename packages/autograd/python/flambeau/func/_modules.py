@@ -1,7 +1,7 @@
 """Modules as functions of their parameters."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import flambeau
@@ -22,11 +22,13 @@ def functional_call(
 ) -> Any:
     """Call a module with other tensors in place of its parameters and buffers.
 
-    During the call the module holds these tensors, so other threads must not use the module.
+    During the call the module holds these tensors, so other threads must not use the module. A tensor that the module
+    assigns anew, such as a counter, replaces the given one in a single dictionary.
 
     Args:
         module: an ``nn.Module``; it is left as it was.
-        parameter_and_buffer_dicts: tensors by path, in one dictionary or several that share no key.
+        parameter_and_buffer_dicts: tensors by path, in one dictionary or several that share no key. A path may also
+            name an attribute that is a tensor, or one that the module does not have.
         args: the positional arguments, a tuple, or the only one.
         kwargs: the keyword arguments.
         tie_weights: where a parameter has several paths, its replacement stands at all of them.
@@ -38,17 +40,15 @@ def functional_call(
     >>> fb.func.functional_call(layer, {"weight": fb.ones(1, 2), "bias": fb.zeros(1)}, fb.tensor([1.0, 2.0]))
     tensor([3.])
     """
-    tensors = _merged(parameter_and_buffer_dicts)
+    given = _merged(parameter_and_buffer_dicts)
     arguments = () if args is None else args if isinstance(args, tuple) else (args,)
-    with ExitStack() as stack:
-        for registry, name, tensor in _places(module, tensors, tie_weights, strict):
-            stack.enter_context(_replaced(registry, name, tensor))
+    with _reparametrized(module, given, tie_weights, strict):
         return module(*arguments, **(kwargs or {}))
 
 
-def _merged(given: Any) -> dict[str, Tensor]:
+def _merged(given: Any) -> Mapping[str, Tensor]:
     if isinstance(given, Mapping):
-        return dict(given)
+        return given
     if not isinstance(given, Sequence) or not all(isinstance(d, Mapping) for d in given):
         raise ValueError(
             "Expected parameter_and_buffer_dicts to be a dict, or a list/tuple of dicts, "
@@ -62,36 +62,67 @@ def _merged(given: Any) -> dict[str, Tensor]:
     return merged
 
 
-def _registered(module: Any) -> dict[str, tuple[dict[str, Any], str]]:
-    """Of every path of a parameter or buffer: its module's registry of it and its name there."""
-    found = {}
-    for path, owner in module.named_modules(remove_duplicate=False):
-        for registry in (owner._parameters, owner._buffers):
-            for name, value in registry.items():
-                if value is not None:
-                    found[f"{path}.{name}" if path else name] = (registry, name)
-    return found
+@contextmanager
+def _reparametrized(module: Any, given: Mapping[str, Tensor], tie_weights: bool, strict: bool) -> Iterator[None]:
+    """Let a module have the given tensors; what it assigned to them meanwhile is in ``given`` afterwards."""
+    tensors = dict(given)
+    if tie_weights or strict:
+        originals = _registered(module)
+        if tie_weights:
+            _tie(tensors, originals)
+        if strict:
+            _check_keys(given.keys() - originals.keys(), originals.keys() - tensors.keys())
+    former: list[tuple[Any, str, Any, str]] = []
+    try:
+        for path, tensor in tensors.items():
+            owner, _, name = path.rpartition(".")
+            holder = module.get_submodule(owner)
+            former.append((holder, name, _swap(holder, name, tensor), path))
+        yield
+    finally:
+        present = {path: _swap(holder, name, value) for holder, name, value, path in reversed(former)}
+        if isinstance(given, MutableMapping):
+            given.update({path: value for path, value in present.items() if path in given and value is not _ABSENT})
 
 
-def _places(
-    module: Any, tensors: dict[str, Tensor], tie_weights: bool, strict: bool
-) -> Iterator[tuple[dict[str, Any], str, Tensor]]:
-    registered = _registered(module)
-    originals = {path: registry[name] for path, (registry, name) in registered.items()}
-    chosen = {path: tensor for path, tensor in tensors.items() if path in registered}
-    if tie_weights:
-        _tie(chosen, originals)
-    if strict:
-        _check_keys(tensors.keys() - registered.keys(), registered.keys() - chosen.keys())
-    for path, tensor in chosen.items():
-        yield (*registered[path], tensor)
+_ABSENT: Any = object()
+
+
+def _swap(module: Any, name: str, value: Any) -> Any:
+    """Set a parameter, a buffer or another attribute that is a tensor, and return the former value."""
+    if not (value is None or value is _ABSENT or isinstance(value, Tensor)):
+        raise TypeError(f"{value} is not an instance of torch.Tensor")
+    for registry in (module._parameters, module._buffers):
+        if name in registry:
+            former = registry[name]
+            if value is _ABSENT:
+                del registry[name]
+            else:
+                registry[name] = value  # the registry keeps the attribute in step
+            return former
+    former = getattr(module, name, _ABSENT)
+    if not (former is None or former is _ABSENT or isinstance(former, Tensor)):
+        raise TypeError(f"attribute `{name}`: {former} is not an instance of torch.Tensor")
+    if value is not _ABSENT:
+        setattr(module, name, value)
+    elif former is not _ABSENT:
+        delattr(module, name)
+    return former
+
+
+def _registered(module: Any) -> dict[str, Tensor]:
+    """Return all parameters and buffers of a module by each of their paths."""
+    return {
+        **dict(module.named_parameters(remove_duplicate=False)),
+        **dict(module.named_buffers(remove_duplicate=False)),
+    }
 
 
 def _tie(chosen: dict[str, Tensor], originals: dict[str, Tensor]) -> None:
     by_original: dict[int, Tensor] = {}
-    for path, tensor in chosen.items():
-        if by_original.setdefault(id(originals[path]), tensor) is not tensor:
-            same = [p for p in chosen if originals[p] is originals[path]]
+    for path in chosen.keys() & originals.keys():
+        if by_original.setdefault(id(originals[path]), chosen[path]) is not chosen[path]:
+            same = sorted(p for p in originals if originals[p] is originals[path])
             raise ValueError(
                 f"functional_call got multiple values for keys {same}, which are tied. Consider using tie_weights=False"
             )
@@ -108,17 +139,6 @@ def _check_keys(unexpected: set[str], missing: set[str]) -> None:
     ]
     if problems:
         raise RuntimeError(" ".join(problems))
-
-
-@contextmanager
-def _replaced(registry: dict[str, Any], name: str, tensor: Tensor) -> Iterator[None]:
-    """The registry keeps the attribute in step; a buffer that was set anew goes, too."""
-    former = registry[name]
-    registry[name] = tensor
-    try:
-        yield
-    finally:
-        registry[name] = former
 
 
 def stack_module_state(models: Sequence[Any]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

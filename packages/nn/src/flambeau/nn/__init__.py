@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flambeau import _extension_points, _public_names, _suggestions
 
+from . import modules as _layers
 from .modules.module import Module
 from .parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
 
@@ -101,6 +102,9 @@ __all__ = [
     *_HOME,
     *_SUBMODULES,
 ]
+
+# As in PyTorch, the folder of the layers lists their classes.
+vars(_layers)["__all__"] = ["Module", *(name for name, place in _HOME.items() if place.startswith("modules."))]
 
 
 if not TYPE_CHECKING:  # so that type checkers report names that do not exist

@@ -22,12 +22,18 @@ def functional_call(
     strict: bool = False,
 ) -> Any:
     """`flambeau.func.functional_call`, with a warning to use that."""
-    from flambeau import func
-
     warnings.warn(
         "nn.utils.stateless.functional_call is deprecated. Please use func.functional_call instead.",
         FutureWarning,
         stacklevel=2,
     )
-    options = {"tie_weights": tie_weights, "strict": strict}
+    return _functional_call(module, parameters_and_buffers, args, kwargs, tie_weights=tie_weights, strict=strict)
+
+
+def _functional_call(
+    module: Module, parameters_and_buffers: dict[str, Tensor], args: Any = None, kwargs: Any = None, **options: bool
+) -> Any:
+    """Call a module like `functional_call`, without the warning; programs of PyTorch 1 use this name."""
+    from flambeau import func
+
     return func.functional_call(module, parameters_and_buffers, () if args is None else args, kwargs, **options)
