@@ -1,6 +1,8 @@
 """Storages: their sizes, their older names, and the changes that tensors count."""
 
+import copy
 import io
+import struct
 
 import pytest
 
@@ -136,3 +138,55 @@ def test_a_capsule_is_an_array():
     fb.asarray(capsule)
     with pytest.raises(ValueError, match="consumed only once"):
         fb.asarray(capsule)
+
+
+def test_a_typed_storage_converts_its_elements():
+    storage = fb.IntStorage([-1, 0, 300])
+    assert storage.type() == "flambeau.IntStorage" and storage.int() is storage
+    converted = {name: getattr(storage, name)() for name in ("double", "float", "half", "bfloat16", "long", "short")}
+    for name, other in converted.items():
+        assert other.tolist() == [-1, 0, 300] and other.type().lower() == f"flambeau.{name}storage"
+    assert storage.char().tolist() == [-1, 0, 44] and storage.byte().tolist() == [255, 0, 44]
+    assert storage.bool().tolist() == [True, False, True]
+    assert storage.complex_float().tolist() == [-1, 0, 300] and storage.type(fb.complex128).dtype is fb.complex128
+
+
+def test_a_typed_storage_is_read_from_a_buffer_in_either_byte_order():
+    data = bytes([1, 2, 3, 4])
+    assert fb.ShortStorage.from_buffer(data, "big").tolist() == [0x0102, 0x0304]
+    assert fb.IntStorage.from_buffer(data, "little").tolist() == [0x04030201]
+    assert fb.FloatStorage.from_buffer(struct.pack(">2f", 2.25, -1), "big").tolist() == [2.25, -1]
+    assert fb.ComplexFloatStorage.from_buffer(struct.pack(">2f", 2.25, -1), "big").tolist() == [2.25 - 1j]
+    assert fb.BoolStorage.from_buffer(b"\x00\x80\x01").tolist() == [False, True, True]
+    assert fb.ByteStorage.from_buffer(data, count=2, offset=1).tolist() == [2, 3]
+    with pytest.raises(ValueError, match="byte_order must be"):
+        fb.ShortStorage.from_buffer(data)
+    with pytest.raises(ValueError, match="3 bytes do not hold"):
+        fb.ShortStorage.from_buffer(data[:3], "big")
+
+
+def test_tensors_are_made_over_a_storage_of_their_dtype(tmp_path):
+    storage = fb.FloatStorage.from_file(tmp_path / "numbers", True, 3)
+    for tensor in (fb.FloatTensor(storage), fb.empty(0).new(storage)):
+        assert tensor.data_ptr() == storage.data_ptr() and tensor.shape == (3,)
+    tensor.fill_(1.5)
+    assert struct.unpack("3f", (tmp_path / "numbers").read_bytes()) == (1.5, 1.5, 1.5)
+    with pytest.raises(RuntimeError, match="Expected a Storage of type"):
+        fb.LongTensor(storage)
+    assert fb.zeros(1).new(size=(2, 3)).shape == (2, 3)
+
+
+def test_copies_of_storages_and_tensors_share_memory_as_the_originals_do():
+    tensor = fb.arange(4.0)
+    storage, flat, typed, view, other = copy.deepcopy(
+        [tensor.untyped_storage(), tensor, tensor.storage(), tensor[1:], fb.ones(1).storage()]
+    )
+    flat.fill_(7)
+    assert typed.tolist() == [7] * 4 and view.tolist() == [7] * 3 and storage.data_ptr() == flat.data_ptr()
+    assert other.tolist() == [1] and tensor.tolist() == [0, 1, 2, 3]
+
+
+def test_a_typed_storage_tells_its_bytes_and_changes_its_size():
+    storage = fb.arange(10.0).storage()
+    assert storage.__sizeof__() - fb.zeros(0).storage().__sizeof__() == 40
+    assert storage.resize_(2).tolist() == [0, 1]

@@ -250,3 +250,12 @@ def test_absent_things_say_that_they_are_not_available():
     run("""
         assert torch.profiler.itt.is_available() is False
     """)
+
+
+def test_storage_is_the_class_of_the_default_dtype():
+    printed = run("""
+        print(torch.Storage is torch.FloatStorage, torch.Storage([1, 2]).type())
+        torch.set_default_dtype(torch.float64)
+        print(torch.Storage is torch.DoubleStorage, torch.Storage(3).tolist())
+    """)
+    assert printed.splitlines() == ["True torch.FloatStorage", "True [0.0, 0.0, 0.0]"]

@@ -75,8 +75,8 @@ from flambeau.random import (
     set_rng_state as set_rng_state,
 )
 from flambeau.serialization import load as load, save as save
+from flambeau._storage_types import STORAGE_TYPES as _STORAGE_TYPES
 from flambeau.storage import (
-    STORAGE_TYPES as _STORAGE_TYPES,
     StorageBase as StorageBase,
     TypedStorage as TypedStorage,
     UntypedStorage as UntypedStorage,

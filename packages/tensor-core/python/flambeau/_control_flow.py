@@ -41,9 +41,7 @@ def _assert(condition: Any, message: str) -> Any:
 
 def _assert_async(input: Tensor, assert_msg: str = "Expected Tensor with single nonzero value, but got zero") -> None:
     """RuntimeError with that message where a tensor of one element is zero."""
-    if input.numel() != 1:
-        raise RuntimeError(f"Boolean value of Tensor with {input.numel()} values is ambiguous: give one element")
-    if not bool(input.all()):
+    if not input:
         raise RuntimeError(assert_msg)
 
 
@@ -99,8 +97,10 @@ def _check_not_implemented(cond: Any, message: Message = None) -> None:
 
 def _check_tensor_all(cond: Any, message: Message = None) -> None:
     """`_check` of every element of a boolean tensor."""
-    if not isinstance(cond, Tensor) or cond.dtype != bool_:
-        raise TypeError(f"cond must be a boolean tensor, but got {getattr(cond, 'dtype', type(cond))}")
+    if not isinstance(cond, Tensor):
+        raise TypeError(f"cond must be a tensor, but got {type(cond)}")
+    if cond.dtype != bool_:
+        raise TypeError(f"cond tensor must have dtype {bool_}, but got {cond.dtype}")
     _check(bool(cond.all().item()), message)
 
 

@@ -110,15 +110,11 @@ def __copy__(self: Tensor) -> Tensor:  # noqa: N807
 
 def _copied_memory(tensor: Tensor, memo: dict[Any, Any]) -> Tensor:
     """The elements in memory of their own; what lies in one memory comes to lie in one that is a copy of it."""
-    address = 0 if tensor.is_meta or not tensor.numel() else tensor.untyped_storage().data_ptr()
-    if not address:
+    if tensor.is_meta or not tensor.numel():
         return tensor.clone()
-    storages = memo.setdefault("flambeau storages", {})  # the other keys are numbers
-    key = str(tensor.device), address
-    if key not in storages:
-        storages[key] = tensor.untyped_storage().clone()
+    storage = tensor.untyped_storage().__deepcopy__(memo)
     place = tensor.storage_offset(), tensor.shape, tensor.stride()
-    return _core.empty(0, dtype=tensor.dtype, device=tensor.device).set_(storages[key], *place)
+    return _core.empty(0, dtype=tensor.dtype, device=tensor.device).set_(storage, *place)
 
 
 def _cloned(tensor: Tensor, memo: dict[int, Any]) -> Tensor:
@@ -172,7 +168,7 @@ def __format__(self: Tensor, spec: str) -> str:  # noqa: N807
 
         if overrides.has_torch_function_unary(self):
             return str(overrides.handle_torch_function(Tensor.__format__, (self,), self, spec))
-    if self.dim() == 0 and type(self) is Tensor:
+    if self.dim() == 0 and type(self) is Tensor and not self.is_meta:
         return format(self.item(), spec)
     return object.__format__(self, spec)
 
@@ -193,6 +189,8 @@ def type_(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> "str |
         dtype, on_gpu = type_named(dtype)
     elif isinstance(dtype, tensortype):
         dtype, on_gpu = dtype.dtype, dtype.is_cuda
+    elif dtype is Tensor:
+        dtype, on_gpu = _core.get_default_dtype(), False
     elif not isinstance(dtype, _core.dtype | SmallFloat):
         raise TypeError(f"dtype must be a flambeau.dtype, a tensor type or the name of one, got {dtype!r}")
     if on_gpu == self.is_cuda:
@@ -200,9 +198,9 @@ def type_(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> "str |
     return self.to("cuda" if on_gpu else "cpu", dtype, non_blocking=non_blocking)
 
 
-def new(self: Tensor, *args: Any, device: Any = None) -> Tensor:
+def new(self: Tensor, *args: Any, size: Any = None, device: Any = None) -> Tensor:
     """``new(2, 3)``: uninitialised; ``new(data)``: of this tensor's dtype. An older form of ``new_empty``."""
-    return legacy_construct(self.dtype, args, device)
+    return legacy_construct(self.dtype, args if size is None else (_core.Size(size),), device)
 
 
 def __array_namespace__(self: Tensor, *, api_version: str | None = None) -> "ModuleType":  # noqa: N807

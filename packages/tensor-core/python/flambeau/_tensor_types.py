@@ -77,7 +77,13 @@ def legacy_construct(dtype: _core.dtype, args: tuple[Any, ...], device: Any = No
     if isinstance(first, Tensor):
         if first.dtype is not dtype:
             raise TypeError(f"expected a tensor of dtype {dtype}, got {first.dtype}")
+        if device is not None:
+            raise RuntimeError(
+                "Tensor(tensor, device=...) is not supported; use flambeau.as_tensor(tensor, device=...)"
+            )
         return first.detach()
+    if hasattr(first, "untyped"):  # a storage, whose memory the tensor shares
+        return _core.empty(0, dtype=dtype, device=first.device).set_(first)
     if isinstance(first, str):
         raise TypeError("new(): invalid data type 'str'")
     if not hasattr(first, "__len__"):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from flambeau import _core
 from flambeau._core import Tensor
+from flambeau._storage_casts import StorageCasts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -214,8 +215,15 @@ class UntypedStorage(StorageBase):
         """Where the memory is."""
         return self._bytes.device
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> UntypedStorage:
-        return memo.setdefault(id(self), self.clone())  # type: ignore[no-any-return]
+    def __deepcopy__(self, memo: dict[Any, Any]) -> UntypedStorage:
+        """Copy the bytes, once for all storages and tensors over them that are copied together."""
+        if not (address := self.data_ptr()):
+            return self.clone()
+        copies = memo.setdefault("flambeau storages", {})  # the other keys are numbers
+        key = str(self.device), address
+        if key not in copies:
+            copies[key] = self.clone()
+        return copies[key]  # type: ignore[no-any-return]
 
     def __reduce__(self) -> tuple[Any, ...]:
         return UntypedStorage, (self._bytes,)
@@ -241,7 +249,7 @@ def _listed(storage: UntypedStorage | TypedStorage, kind: str) -> str:
     return "\n".join([*lines, f"[{kind} of size {size}]"])
 
 
-class TypedStorage:
+class TypedStorage(StorageCasts):
     """A storage's bytes as elements of one dtype: what ``tensor.storage()`` returns.
 
     Args:
@@ -299,6 +307,9 @@ class TypedStorage:
         """How many bytes there are."""
         return self._untyped_storage.nbytes()
 
+    def __sizeof__(self) -> int:
+        return super().__sizeof__() + self.nbytes()
+
     def data_ptr(self) -> int:
         """The address of the first element."""
         return self._untyped_storage.data_ptr()
@@ -336,6 +347,11 @@ class TypedStorage:
 
     def _over(self, storage: UntypedStorage) -> TypedStorage:
         return self if storage is self._untyped_storage else TypedStorage(wrap_storage=storage, dtype=self.dtype)
+
+    def resize_(self, size: int) -> TypedStorage:
+        """Change the number of elements. See `UntypedStorage.resize_`."""
+        self._untyped_storage.resize_(size * self.element_size())
+        return self
 
     def is_shared(self) -> bool:
         """Whether the memory is shared with other processes."""
@@ -376,51 +392,29 @@ class TypedStorage:
         """Where the memory is."""
         return self._untyped_storage.device
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> TypedStorage:
-        return memo.setdefault(id(self), self.clone())  # type: ignore[no-any-return]
+    def type(self, dtype: Any = None, non_blocking: bool = False) -> str | TypedStorage:
+        """Return the name of the storage's type or, with a dtype, the elements converted to it."""
+        if dtype is not None:
+            return self._cast(dtype)
+        from flambeau._storage_types import STORAGE_NAMES
+
+        package = f"{_core._library_name()}{'.cuda' if self.is_cuda else ''}"
+        return f"{package}.{STORAGE_NAMES[self.dtype]}"
+
+    def _cast(self, dtype: Any) -> TypedStorage:
+        if dtype == self.dtype:
+            return self
+        return TypedStorage(wrap_storage=self._elements().to(dtype).untyped_storage(), dtype=dtype)
+
+    def __deepcopy__(self, memo: dict[Any, Any]) -> TypedStorage:
+        return TypedStorage(wrap_storage=self._untyped_storage.__deepcopy__(memo), dtype=self.dtype)
 
     def __repr__(self) -> str:
         return _listed(self, f"{_core._library_name()}.storage.TypedStorage(dtype={self.dtype}, device={self.device})")
 
 
-# PyTorch's older names for typed storages. It has none for the other dtypes, which it saves as bytes.
-STORAGE_DTYPES = {
-    "DoubleStorage": _core.float64,
-    "FloatStorage": _core.float32,
-    "HalfStorage": _core.float16,
-    "BFloat16Storage": _core.bfloat16,
-    "LongStorage": _core.int64,
-    "IntStorage": _core.int32,
-    "ShortStorage": _core.int16,
-    "CharStorage": _core.int8,
-    "ByteStorage": _core.uint8,
-    "BoolStorage": _core.bool,
-    "ComplexDoubleStorage": _core.complex128,
-    "ComplexFloatStorage": _core.complex64,
-}
-
-
-class _OfOneDtype(type):
-    """Makes and recognises the typed storages of one dtype."""
-
-    dtype: Any
-
-    def __call__(cls, contents: int | Sequence[Any] = 0, /, *, wrap_storage: UntypedStorage | None = None) -> Any:
-        return TypedStorage(contents, wrap_storage=wrap_storage, dtype=cls.dtype)
-
-    def __instancecheck__(cls, instance: Any) -> bool:
-        return isinstance(instance, TypedStorage) and instance.dtype is cls.dtype
-
-
-STORAGE_TYPES = {
-    name: _OfOneDtype(name, (), {"__module__": "flambeau", "__doc__": f"A TypedStorage of {dtype}.", "dtype": dtype})
-    for name, dtype in STORAGE_DTYPES.items()
-}
-
-
-STORAGE_NAMES = {dtype: name for name, dtype in STORAGE_DTYPES.items()}
-
-
 def _dtype_to_storage_type_map() -> dict[Any, str]:
     """Return the names of PyTorch's storage classes by dtype."""
+    from flambeau._storage_types import STORAGE_NAMES
+
     return STORAGE_NAMES

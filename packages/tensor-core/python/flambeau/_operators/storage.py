@@ -5,7 +5,8 @@ from typing import Any
 from flambeau import _core
 from flambeau._core import Tensor
 from flambeau._operator import operator
-from flambeau.storage import STORAGE_NAMES, STORAGE_TYPES, TypedStorage, UntypedStorage
+from flambeau._storage_types import STORAGE_NAMES, STORAGE_TYPES
+from flambeau.storage import TypedStorage, UntypedStorage
 
 
 @operator(function=False, method=True)

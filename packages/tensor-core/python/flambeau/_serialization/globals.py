@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import flambeau
-from flambeau.storage import STORAGE_DTYPES
+from flambeau._storage_types import STORAGE_DTYPES
 
 from . import rebuild
 from .names import DTYPES

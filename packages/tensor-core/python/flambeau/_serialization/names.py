@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any, NoReturn
 
 import flambeau
-from flambeau.storage import STORAGE_DTYPES
+from flambeau._storage_types import STORAGE_DTYPES
 
 
 class Name:

@@ -122,7 +122,9 @@ def _facade(name: str, version: str) -> ModuleType:
     def ask(attribute: str) -> Any:
         own = importlib.import_module("flambeau.torch._functions") if name == "torch" else package
         place = own if attribute in own.__all__ else package
-        value = variables[attribute] = getattr(place, attribute)
+        value = getattr(place, attribute)
+        if place is not own or attribute not in own.VARYING:
+            variables[attribute] = value
         return value
 
     variables["__getattr__"] = ask

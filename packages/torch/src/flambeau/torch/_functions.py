@@ -1,7 +1,8 @@
 """Names of ``torch`` itself that libraries use and flambeau does not have: private functions, and absent dtypes."""
 
-from typing import NoReturn
+from typing import Any, NoReturn
 
+import flambeau
 from flambeau import Tensor, arange, bincount, cat, int32, int64, segment_reduce, stack
 from flambeau._small_floats import SmallFloat
 from flambeau.torch._private import has_lapack, has_mkl, has_openmp
@@ -12,6 +13,9 @@ ABSENT_DTYPES = (
     *("bits8", "bits16", "bits1x8", "bits2x4", "bits4x2"),
     *(f"{sign}int{bits}" for sign in ("", "u") for bits in range(1, 8)),
 )
+
+# Names whose values change with the default dtype.
+VARYING = ("Storage",)
 
 __all__ = [
     "_convert_indices_from_coo_to_csr",
@@ -24,6 +28,7 @@ __all__ = [
     "has_openmp",
     "has_spectral",
     *ABSENT_DTYPES,
+    *VARYING,
 ]
 
 _segment_reduce = segment_reduce
@@ -56,6 +61,14 @@ class _Classes:
 classes = _Classes()
 globals().update({name: AbsentDtype(name) for name in ABSENT_DTYPES})
 chalf = globals()["complex32"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Storage":  # the class of storages of the default dtype
+        from flambeau._storage_types import STORAGE_TYPES
+
+        return next(kind for kind in STORAGE_TYPES.values() if kind.dtype is flambeau.get_default_dtype())
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def _convert_indices_from_coo_to_csr(input: Tensor, size: int, *, out_int32: bool = False) -> Tensor:

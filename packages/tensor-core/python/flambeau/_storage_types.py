@@ -1,0 +1,99 @@
+"""The classes of typed storages, one for each dtype that PyTorch has such a class for."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from flambeau import _core
+from flambeau._core import Tensor
+from flambeau.storage import TypedStorage, UntypedStorage, from_file
+
+# PyTorch's older names for typed storages. It has none for the other dtypes, which it saves as bytes.
+STORAGE_DTYPES = {
+    "DoubleStorage": _core.float64,
+    "FloatStorage": _core.float32,
+    "HalfStorage": _core.float16,
+    "BFloat16Storage": _core.bfloat16,
+    "LongStorage": _core.int64,
+    "IntStorage": _core.int32,
+    "ShortStorage": _core.int16,
+    "CharStorage": _core.int8,
+    "ByteStorage": _core.uint8,
+    "BoolStorage": _core.bool,
+    "ComplexDoubleStorage": _core.complex128,
+    "ComplexFloatStorage": _core.complex64,
+}
+
+
+class _OfOneDtype(type):
+    """Makes and recognises the typed storages of one dtype."""
+
+    dtype: Any
+
+    def __call__(
+        cls,
+        contents: int | Sequence[Any] = 0,
+        /,
+        *,
+        wrap_storage: UntypedStorage | None = None,
+        dtype: Any = None,
+        device: Any = None,
+        _internal: bool = False,
+    ) -> Any:
+        if dtype not in (None, cls.dtype):
+            raise RuntimeError(f"{cls.__name__} holds elements of {cls.dtype}, not {dtype}; use TypedStorage")
+        return TypedStorage(contents, wrap_storage=wrap_storage, dtype=cls.dtype, device=device)
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return isinstance(instance, TypedStorage) and instance.dtype is cls.dtype
+
+    def from_file(cls, filename: str | os.PathLike[str], shared: bool = False, size: int = 0) -> TypedStorage:
+        """Return the elements of a file. See `flambeau.from_file`."""
+        elements = from_file(filename, shared, size, dtype=cls.dtype)
+        return TypedStorage(wrap_storage=elements.untyped_storage(), dtype=cls.dtype)
+
+    def from_buffer(cls, buffer: Any, byte_order: str | None = None, count: int = -1, offset: int = 0) -> TypedStorage:
+        """Return a copy of the elements in an object's buffer.
+
+        Args:
+            buffer: such as ``bytes``.
+            byte_order: "native", "big" or "little"; elements of one byte need none.
+            count: the number of elements; all that follow ``offset`` if negative.
+            offset: the number of bytes to skip.
+        """
+        item = cls.dtype.itemsize
+        if item == 1:
+            byte_order = "native"
+        elif byte_order not in ("native", "big", "little"):
+            raise ValueError(f"byte_order must be 'native', 'big' or 'little', got {byte_order!r}")
+        data = bytearray(memoryview(buffer).cast("B")[offset : None if count < 0 else offset + count * item])
+        if len(data) % item or (count >= 0 and len(data) < count * item):
+            raise ValueError(
+                f"from_buffer: {len(data)} bytes do not hold the elements of {cls.dtype}, {item} bytes each"
+            )
+        elements = _elements(data, cls.dtype, byte_order not in ("native", sys.byteorder))
+        return TypedStorage(wrap_storage=elements.untyped_storage(), dtype=cls.dtype)
+
+
+def _elements(data: bytearray, dtype: Any, swap: bool) -> Tensor:
+    if not data:
+        return _core.empty(0, dtype=dtype)
+    raw = _core.frombuffer(data, dtype=_core.uint8)
+    if dtype is _core.bool:
+        return raw != 0
+    if swap:
+        number = dtype.itemsize // (2 if dtype.is_complex else 1)
+        raw = raw.view(-1, number).flip(1).flatten()
+    return raw.view(dtype)
+
+
+STORAGE_TYPES = {
+    name: _OfOneDtype(name, (), {"__module__": "flambeau", "__doc__": f"A TypedStorage of {dtype}.", "dtype": dtype})
+    for name, dtype in STORAGE_DTYPES.items()
+}
+
+
+STORAGE_NAMES = {dtype: name for name, dtype in STORAGE_DTYPES.items()}
