@@ -44,6 +44,7 @@ class _Problem:
     """A function evaluated at leaves: with a history that leads out, if ``create_graph`` asks for one."""
 
     def __init__(self, name: str, func: Function, inputs: Any, create_graph: bool, strict: bool) -> None:
+        self.name = name
         self.inputs = _tuple(inputs, "inputs", name)
         pairs = [_engine.leaf(t if create_graph else t.detach()) for t in self.inputs]
         self.leaves = [leaf for leaf, _ in pairs]
@@ -75,17 +76,27 @@ class _Problem:
         for i, g in enumerate(gradients):
             if strict and g is None:
                 raise RuntimeError(
-                    f"The {what} of the user-provided function is independent of input {i}. This is not allowed in "
-                    "strict mode."
+                    f"{what} of the user-provided function is independent of input {i}. This is not allowed in strict "
+                    "mode."
                 )
             if strict and self.create_graph and g is not None and not g.requires_grad:
-                raise RuntimeError(
-                    f"The derivative of the {what} of the user-provided function is independent of input {i}. This is "
-                    "not allowed in strict mode when create_graph=True."
-                )
+                raise RuntimeError(self._constant(what, i))
         return [
             flambeau.zeros_like(t.detach()) if g is None else g for g, t in zip(gradients, self.inputs, strict=True)
         ]
+
+    def _constant(self, what: str, i: int) -> str:
+        """Return the message for a derivative that does not depend on the inputs."""
+        if self.name in ("hessian", "hvp", "vhp") and what == "The output":
+            return (
+                f"While computing the hessian, found that the jacobian of the user-provided function with respect to "
+                f"input {i} is independent of the input. This is not allowed in strict mode."
+            )
+        derivative = "hessian" if what == "The jacobian" else "jacobian"
+        return (
+            f"The {derivative} of the user-provided function is independent of input {i}. This is not allowed in "
+            "strict mode when create_graph=True."
+        )
 
     def scalar(self, name: str) -> Tensor:
         """The only output, of one element."""
@@ -97,20 +108,22 @@ class _Problem:
         return output
 
 
-def _directions(v: Any, targets: Sequence[Tensor], name: str, single: str) -> list[Tensor]:
+def _directions(v: Any, original: Any, targets: Sequence[Tensor], name: str, single: str) -> list[Tensor]:
     """The vectors of a product, one for each target."""
     if v is None:
         if len(targets) != 1 or targets[0].numel() != 1:
             raise RuntimeError(f"The vector v can only be None if {single}.")
         return [flambeau.ones_like(targets[0].detach())]
-    vectors = _tuple(v, "vector v", name)
+    vectors = _tuple(v, "v", name)
+    several = isinstance(original, tuple)
+    if len(vectors) != len(targets) and not several:
+        raise RuntimeError("The given v should contain a single Tensor.")
     if len(vectors) != len(targets):
         raise RuntimeError(f"v is a tuple of invalid length: should be {len(targets)} but got {len(vectors)}.")
     for i, (vector, t) in enumerate(zip(vectors, targets, strict=True)):
         if vector.shape != t.shape:
-            raise RuntimeError(
-                f"Entry {i} in v has invalid size: should be {list(t.shape)} but got {list(vector.shape)}."
-            )
+            entry = f"Entry {i} in v" if several else "v"
+            raise RuntimeError(f"{entry} has invalid size: should be {t.shape} but got {vector.shape}.")
     return list(vectors)
 
 
@@ -141,9 +154,9 @@ def vjp(
     """
     with enable_grad():
         problem = _Problem("vjp", func, inputs, create_graph, strict)
-        vectors = _directions(v, problem.outputs, "vjp", RETURNS_ONE)
+        vectors = _directions(v, problem.result, problem.outputs, "vjp", RETURNS_ONE)
         found = problem.gradients(problem.outputs, vectors, create_graph)
-        product = problem.filled(found, "output", strict)
+        product = problem.filled(found, "The output", strict)
     return problem.values(), _like(inputs, product)
 
 
@@ -165,7 +178,7 @@ def jvp(
     >>> flambeau.autograd.functional.jvp(lambda x: x**2, flambeau.tensor([1.0, 2.0]), flambeau.ones(2))
     (tensor([1., 4.]), tensor([2., 4.]))
     """
-    vectors = _directions(v, _tuple(inputs, "inputs", "jvp"), "jvp", TAKES_ONE)
+    vectors = _directions(v, inputs, _tuple(inputs, "inputs", "jvp"), "jvp", TAKES_ONE)
     if not create_graph:
         vectors = [t.detach() for t in vectors]
     level = _engine.open_level()
@@ -284,7 +297,7 @@ def _check_rows(problem: _Problem) -> None:
     for i, t in enumerate(problem.outputs):
         ones = flambeau.ones_like(t.detach())
         found = grad(t, problem.leaves, ones, retain_graph=True, create_graph=problem.create_graph, allow_unused=True)
-        problem.filled(found, f"output {i}", strict=True)
+        problem.filled(found, f"Output {i}", strict=True)
 
 
 def _forward_jacobian(func: Function, inputs: Tensors, create_graph: bool) -> Any:
@@ -343,12 +356,13 @@ def hessian(
             [ 0., 12.]])
     """
     _check_strategy("hessian", strict, vectorize, outer_jacobian_strategy)
+    _tuple(inputs, "inputs", "hessian")
 
     def gradient(*args: Tensor) -> Any:
         problem = _Problem("hessian", func, args, True, strict)
         output = problem.scalar("hessian")
         found = problem.gradients([output], [flambeau.ones_like(output.detach())], True)
-        return _like(inputs, problem.filled(found, "output", strict))
+        return _like(inputs, problem.filled(found, "The output", strict))
 
     return jacobian(gradient, inputs, create_graph, strict, vectorize, outer_jacobian_strategy)
 
@@ -358,12 +372,12 @@ def _hessian_product(
 ) -> tuple[Any, Any]:
     with enable_grad():
         problem = _Problem(name, func, inputs, create_graph, strict)
-        vectors = _directions(v, problem.inputs, name, TAKES_ONE)
+        vectors = _directions(v, inputs, problem.inputs, name, TAKES_ONE)
         output = problem.scalar(name)
         gradients = problem.gradients([output], [flambeau.ones_like(output.detach())], True)
-        first = problem.filled(gradients, "output", strict)
+        first = problem.filled(gradients, "The output", strict)
         found = problem.gradients(first, vectors, create_graph)
-        product = problem.filled(found, "jacobian", strict)
+        product = problem.filled(found, "The jacobian", strict)
     return problem.values(), _like(inputs, product)
 
 
