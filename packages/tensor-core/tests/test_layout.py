@@ -46,7 +46,7 @@ def test_strides_of_ones_own():
     assert fb.empty_permuted((2, 3, 4), (2, 0, 1), dtype=fb.int16).stride() == (3, 1, 6)
     assert X.new_empty_strided((2,), (3,)).dtype is X.dtype
     for call, message in (
-        (lambda: fb.empty_strided((2,), (1, 2)), "mismatch in length"),
+        (lambda: fb.empty_strided((2,), (1, 2)), "must match dimensionality of strides"),
         (lambda: fb.empty_strided((2,), (-1,)), "egative"),
         (lambda: fb.empty_strided((-2,), (1,)), "negative dimension"),
         (lambda: fb.empty_strided((2**40, 2**40), (2**40, 1)), "overflow"),
@@ -149,3 +149,11 @@ def test_storages_are_shown_as_in_pytorch():
     assert repr(fb.tensor([3, 255], dtype=fb.uint8).untyped_storage()) == f" 3\n 255\n[{kind}]"
     lines = repr(fb.arange(5000).storage()).split("\n")
     assert lines[499:502] == [" 499", " ...", " 4500"] and len(lines) == 1002
+
+
+def test_resize_as_keeps_the_order_of_the_template_where_it_is_asked_to():
+    for shape, order in (((2, 3, 4, 5), fb.channels_last), ((2, 3, 4, 5, 2), fb.channels_last_3d)):
+        template = fb.zeros(shape).contiguous(memory_format=order)
+        resized = fb.zeros(3).resize_as_(template, memory_format=fb.preserve_format)
+        assert resized.shape == shape and resized.stride() == template.stride()
+        assert fb.zeros(3).resize_as_(template).is_contiguous()

@@ -260,3 +260,12 @@ def test_numbers_of_parts_that_no_list_can_hold():
     for split in (fb.vsplit, fb.tensor_split):
         with pytest.raises(RuntimeError, match="at most 16777216"):
             split(fb.ones(0, 3), 2**40)
+
+
+def test_a_dimension_without_elements_has_as_many_chunks_as_asked_for():
+    assert [part.shape for part in fb.zeros(2, 0, 3).chunk(3, 1)] == [(2, 0, 3)] * 3
+
+
+def test_roll_without_dimensions_rolls_the_flattened_tensor():
+    x = np.arange(6).reshape(2, 3)
+    assert np.array_equal(fb.roll(fb.tensor(x), 1, None).numpy(), np.roll(x, 1))

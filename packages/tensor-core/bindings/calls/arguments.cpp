@@ -178,9 +178,15 @@ void take_named(const Binding& b, PyObject* const* given, PyObject* kwnames, Arg
   }
 }
 
+// A starred parameter of sizes or dimensions is required, one of tensors may be empty.
+bool may_be_empty(const Binding& b, size_t i) {
+  constexpr uint8_t kTensors = detail::kPosition<Tensors, ParameterTypes>;
+  return b.parameters[i].variadic && (!b.record || b.record->forward.kinds()[i] == kTensors);
+}
+
 void take_default(const Binding& b, size_t i, Arguments& values) {
   const Parameter& p = b.parameters[i];
-  if (p.variadic && !p.fallback && !(b.flags & kFactory))
+  if (!p.fallback && may_be_empty(b, i))
     values.packed = tuple_of(nullptr, 0), values.at[i] = values.packed.get();
   else
     values.at[i] = p.fallback;

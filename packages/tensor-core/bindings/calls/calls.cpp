@@ -35,7 +35,8 @@ void check_out(const Binding& b, PyObject* result, PyObject* out) {
   require(can_cast(from.dtype(), to.dtype()), b.name, "(): result type ", from.dtype(),
           " can't be cast to the desired output type ", to.dtype());
   require(!(b.flags & kExactOut) || from.dtype() == to.dtype(), b.name, "(): Expected out tensor to have dtype ",
-          from.dtype(), ", but got ", to.dtype(), " instead");
+          from.dtype(), from.dtype() == Dtype::int64 ? " (scalar type Long)" : "", ", but got ", to.dtype(),
+          " instead");
 }
 
 // f(from, to) for each result and the tensor that it goes to.

@@ -84,8 +84,8 @@ void bind_construction() {
                             "asarray(): can't alias an arbitrary sequence into a tensor: ", Py_TYPE(data)->tp_name);
         const Tensor t = own ? own : shared ? tensor_from_buffer(data) : tensor_from_data(data, dtype);
         const Dtype type = dtype.value_or(t.dtype());
-        require<ValueError>(copy.value_or(true) || type == t.dtype(), "asarray(): can't alias a tensor of dtype ",
-                            t.dtype(), " into dtype ", type);
+        require<ValueError>(copy.value_or(true) || type == t.dtype(), "asarray(): can't alias tensor with dtype '",
+                            t.dtype(), "' into dtype '", type, "'");
         Tensor out = to(to(t, type), device);
         if (out.same(t) && copy.value_or(false)) out = clone(t);
         if (grad && out.same(t)) out = alias(t);

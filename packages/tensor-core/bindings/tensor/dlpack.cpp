@@ -144,6 +144,8 @@ constexpr const char kVersioned[] = "dltensor_versioned", kPlain[] = "dltensor";
 PyObject* export_dlpack(const Tensor& t, PyObject* stream, PyObject* max_version, PyObject* device, PyObject* copy) {
   if (t.requires_grad()) refuse_export("Can't export tensors that require gradient, use tensor.detach()");
   if (t.is_meta()) refuse_export("Cannot pack tensors on meta");
+  require<TypeError>(stream == Py_None || PyLong_Check(stream), "__dlpack__: stream must be int or None, got ",
+                     Py_TYPE(stream)->tp_name);
   int major = 0, minor = 0;
   for (PyObject* pair : {max_version, device})
     require<TypeError>(pair == Py_None || PyTuple_Check(pair), "__dlpack__: max_version and dl_device must be pairs");

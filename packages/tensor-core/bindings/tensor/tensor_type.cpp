@@ -270,8 +270,9 @@ int contains(PyObject* self, PyObject* value) {
       return caller.answer ? PyObject_IsTrue(caller.answer) : -1;
     }
     Operand operand(0);
-    require(to_operand(value, operand), "Tensor.__contains__ only supports Tensor or scalar, but you passed in a ",
-            Py_TYPE(value)->tp_name);
+    require(to_operand(value, operand),
+            "Tensor.__contains__ only supports Tensor or scalar, but you passed in a <class '", Py_TYPE(value)->tp_name,
+            "'>.");
     NoRecording off;
     return item(any(eq(tensor_of(self), operand), {}, false)).truth();
   });

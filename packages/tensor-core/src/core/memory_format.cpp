@@ -41,7 +41,8 @@ Shape nesting(const Tensor& t) {
 }  // namespace
 
 Tensor empty_strided(const Shape& shape, const Shape& strides, Dtype dtype) {
-  require(shape.size() == strides.size(), "mismatch in length of strides and shape: ", strides, " and ", shape);
+  require(shape.size() == strides.size(), "dimensionality of sizes (", shape.size(),
+          ") must match dimensionality of strides (", strides.size(), "), got ", shape, " and ", strides);
   int64_t reach = 1;
   bool none = false, overflow = false;
   for (size_t i = 0; i < shape.size(); ++i) {

@@ -232,9 +232,9 @@ void check_view(const Tensor& view, const TensorImpl& base, const char* operatio
     case ViewKind::OfFunction:
       return refuse(kFunctionView);
     case ViewKind::NoGrad:
-      return require(false, operation, ": a view was created in no_grad", kUnrecordedView);
+      return require(false, "A view was created in no_grad", kUnrecordedView, " (", operation, ")");
     case ViewKind::Inference:
-      return require(false, operation, ": a view was created in inference", kUnrecordedView);
+      return require(false, "A view was created in inference", kUnrecordedView, " (", operation, ")");
   }
 }
 

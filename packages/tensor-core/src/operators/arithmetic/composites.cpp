@@ -11,10 +11,15 @@ namespace flambeau {
 
 namespace {
 
+// True is a factor that scaled_sum checks.
+bool is_one(Scalar alpha) { return alpha.equals(1) && alpha.kind() != Category::Boolean; }
+
 // x + factor * y
 Tensor scaled_sum(const Operand& x, const Operand& y, Scalar alpha, double sign) {
   const auto kind = [](const Operand& o) { return o.tensor ? category(o.tensor->dtype()) : o.scalar.kind(); };
   const Category both = std::max(kind(x), kind(y));
+  require(alpha.kind() != Category::Boolean || both == Category::Boolean,
+          "Boolean alpha only supported for Boolean results, got alpha=", alpha);
   require(alpha.kind() < Category::Floating || both >= Category::Floating,
           "For integral input tensors, argument alpha must not be a floating point number.");
   require(alpha.kind() != Category::Complex || both == Category::Complex,
@@ -26,7 +31,7 @@ Tensor scaled_sum(const Operand& x, const Operand& y, Scalar alpha, double sign)
 template <PointwiseOp row>
 Tensor scaled_sum_(const Tensor& x, const Operand& y, Scalar alpha) {
   const Operand operands[] = {x, y};
-  if (alpha.equals(1)) return pointwise_(row, operands);
+  if (is_one(alpha)) return pointwise_(row, operands);
   const bool minus = row == op::sub;
   write_in_place(x, scaled_sum(x, y, alpha, minus ? -1 : 1), minus ? "sub" : "add");
   return x;
@@ -141,7 +146,7 @@ const Operator add_operator(
      .forms = kFunction | kMethod | kInPlace | kOut,
      .doc = "input + alpha * other. Gradient: both operands, any order.",
      .forward = [](const Operand& x, const Operand& y,
-                   Scalar alpha) { return alpha.equals(1) ? add(x, y) : scaled_sum(x, y, alpha, 1); },
+                   Scalar alpha) { return is_one(alpha) ? add(x, y) : scaled_sum(x, y, alpha, 1); },
      .in_place = scaled_sum_<op::add>,
      .reference = "np.add(input, alpha * other)",
      .samples = "f(2, 3), f(3); f(2, 3), 2, alpha=-0.5; i(3), i(3), alpha=2; c(3), f(3); b(3), b(3)"});
@@ -151,7 +156,7 @@ const Operator sub_operator({.signature = "sub|subtract(input, other, *, alpha=1
                              .doc = "input - alpha * other. Gradient: both operands, any order.",
                              .forward =
                                  [](const Operand& x, const Operand& y, Scalar alpha) {
-                                   return alpha.equals(1) ? sub(x, y) : scaled_sum(x, y, alpha, -1);
+                                   return is_one(alpha) ? sub(x, y) : scaled_sum(x, y, alpha, -1);
                                  },
                              .in_place = scaled_sum_<op::sub>,
                              .reference = "np.subtract(input, alpha * other)",
@@ -279,10 +284,11 @@ const Operator addcdiv_operator(
      .doc = "input + value * tensor1 / tensor2. Gradient: all three tensors.",
      .forward =
          [](const Tensor& x, const Tensor& y, const Tensor& z, Scalar value) {
-           require(is_inexact(y.dtype()) || is_inexact(z.dtype()),
-                   "Integer division with addcdiv is not supported: use div(..., rounding_mode='trunc') or floating "
-                   "tensors, got ",
-                   y.dtype(), " and ", z.dtype());
+           require(
+               is_inexact(y.dtype()) || is_inexact(z.dtype()),
+               "Integer division with addcdiv is no longer supported: use div(..., rounding_mode='trunc') or floating "
+               "tensors, got ",
+               y.dtype(), " and ", z.dtype());
            return add_scaled(x, y, z, value, addcdiv);
          },
      .reference = "input + value * tensor1 / tensor2",

@@ -38,7 +38,7 @@ tensor([[3, 4, 5],
         [3, 4, 5]]))",
      .forward = [](const Tensors& tensors, std::string_view indexing) {
        require(indexing == "ij" || indexing == "xy",
-               "meshgrid: indexing must be one of 'xy' or 'ij', but received: ", indexing);
+               R"(meshgrid: indexing must be one of "xy" or "ij", but received: )", indexing);
        return meshgrid(tensors, indexing == "xy");
      }});
 

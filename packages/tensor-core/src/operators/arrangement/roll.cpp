@@ -60,9 +60,10 @@ Tensor batched_roll(const Tensor& t, const Shape& shifts, const Shape& dims) {
   return roll(t, shifts, behind);
 }
 
-const Operator roll_operator({.signature = "roll(input, shifts, dims=())",
-                              .forms = kFunction | kMethod,
-                              .doc = R"(Roll the elements along dimensions.
+const Operator roll_operator(
+    {.signature = "roll(input, shifts, dims=None)",
+     .forms = kFunction | kMethod,
+     .doc = R"(Roll the elements along dimensions.
 
 Elements that leave at one end enter at the other.
 
@@ -77,10 +78,12 @@ Gradient: rolled back by the same shifts, to any order.
 >>> flambeau.roll(flambeau.tensor([[1, 2], [3, 4]]), 1)
 tensor([[4, 1],
         [2, 3]]))",
-                              .forward = roll,
-                              .batched = batched_roll,
-                              .reference = "np.roll(input, shifts, dims or None)",
-                              .samples = "f(3, 4), 5; f(3, 4), (1, -2), (0, 1); i(2, 3, 2), -1, -1; f(0, 2), 1, 0"});
+     .forward = [](const Tensor& t, const Shape& shifts,
+                   const OptionalDims& dims) { return roll(t, shifts, dims.value_or(Shape())); },
+     .batched = [](const Tensor& t, const Shape& shifts,
+                   const OptionalDims& dims) { return batched_roll(t, shifts, dims.value_or(Shape())); },
+     .reference = "np.roll(input, shifts, dims or None)",
+     .samples = "f(3, 4), 5; f(3, 4), (1, -2), (0, 1); i(2, 3, 2), -1, -1; f(0, 2), 1, 0"});
 
 }  // namespace
 

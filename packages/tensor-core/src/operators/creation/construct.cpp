@@ -148,7 +148,8 @@ Tensor logspace(Scalar start, Scalar end, int64_t steps, double base, Dtype dtyp
 }
 
 Tensor eye(int64_t n, int64_t m, Dtype dtype) {
-  require(n >= 0 && m >= 0, "n and m must be non-negative, got ", n, " and ", m);
+  require(n >= 0, "n must be greater or equal to 0, got ", n);
+  require(m >= 0, "m must be greater or equal to 0, got ", m);
   Tensor out = zeros({n, m}, dtype);
   if (out.is_meta()) return out;
   if (cuda::takes(out)) {

@@ -121,8 +121,8 @@ void fill_uniform(const Tensor& t, double low, double high, Generator* generator
   require(std::abs(low) <= largest, "uniform_: from=", low, " is out of bounds for ", t.dtype());
   require(std::abs(high) <= largest, "uniform_: to=", high, " is out of bounds for ", t.dtype());
   require(low <= high, "uniform_ expects to return a [from, to) range, but found from=", low, " > to=", high);
-  require(high - low <= largest, "uniform_ expects to - from to be at most the largest ", t.dtype(),
-          ", but found to=", high, " and from=", low);
+  require(high - low <= largest, "uniform_ expects to-from <= the largest ", t.dtype(), ", but found to=", high,
+          " and from=", low);
   in_place(
       t, "uniform_", "Uniform", generator,
       [&](const Tensor& out, PyTorchStream& stream) { pytorch::fill_uniform(stream, out, low, high); },

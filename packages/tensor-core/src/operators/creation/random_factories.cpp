@@ -128,15 +128,21 @@ const Operator randint_like_operator(
        return out;
      }});
 
+// A number, or the value of a tensor without dimensions.
+Scalar single(const Operand& o) {
+  require<TypeError>(!o.tensor || o.tensor->dim() == 0,
+                     "normal(): size goes with a mean and a std that are both numbers");
+  return o.tensor ? item(*o.tensor) : o.scalar;
+}
+
 Tensor normal(const Operand& mean, const Operand& std, const std::optional<Shape>& size, Generator* g,
               MaybeDtype dtype) {
-  require<TypeError>(!size == (mean.tensor || std.tensor),
-                     "normal(): ", size ? "size goes with" : "a size is needed for",
-                     " a mean and a std that are both numbers");
+  require<TypeError>(size || mean.tensor || std.tensor,
+                     "normal(): a size is needed for a mean and a std that are both numbers");
   Tensor out;
   if (size) {
     out = empty(*size, dtype.value_or(default_dtype()));
-    fill_normal(out, mean.scalar.real(), std.scalar.real(), g);
+    fill_normal(out, single(mean).real(), single(std).real(), g);
     return out;
   }
   require(std.tensor || std.scalar.real() >= 0, "normal expects std >= 0.0, but found std ", std.scalar);

@@ -88,8 +88,8 @@ void fill_integers(const Tensor& t, int64_t low, int64_t high, Generator* genera
     if (t.dtype() == Dtype::bool_) return v == 0 || v == 1;
     return fits(Scalar(v), t.dtype()) && (v >= 0 || !is_unsigned(t.dtype()));
   };
-  require(representable(low), "random_: from=", low, " is out of bounds for ", t.dtype());
-  require(representable(high - 1), "random_: to - 1=", high - 1, " is out of bounds for ", t.dtype());
+  require(representable(low), "random_: from is out of bounds for ", t.dtype(), ", got ", low);
+  require(representable(high - 1), "random_: to - 1 is out of bounds for ", t.dtype(), ", got ", high - 1);
   const uint64_t range = uint64_t(high) - uint64_t(low);
   in_place(
       t, "random_", "Random", generator,
@@ -152,7 +152,7 @@ Tensor random_permutation(int64_t n, Dtype dtype, Generator* generator) {
   require(n >= 0, "randperm: n must be non-negative, got ", n);
   require<NotImplementedError>(dtype != Dtype::bool_, "randperm is not implemented for bool");
   const int64_t largest = is_floating(dtype) ? (int64_t(1) << limits(dtype).digits) + 1 : n;
-  require(n <= largest && (n == 0 || fits(Scalar(n), dtype)), "randperm: n=", n, " is too large for ", dtype);
+  require(n <= largest && (n == 0 || fits(Scalar(n - 1), dtype)), "randperm: n=", n, " is too large for ", dtype);
   if (OnDevice::current() == DeviceType::Cuda) {
     const Tensor places = empty({n}, Dtype::uint32), out = empty({n}, Dtype::int64);
     draw_there(cuda::Distribution::Upto, places, 2, generator, {});

@@ -124,6 +124,9 @@ Tensor index_fill(const Tensor& t, int64_t dim, const Tensor& index, const Opera
   require(!value.tensor || value.tensor->dim() == 0,
           "index_fill_ only supports a 0-dimensional value tensor, but got tensor with ",
           value.tensor ? value.tensor->dim() : 0, " dimension(s).");
+  require(value.tensor || value.scalar.kind() != Category::Complex || is_complex(t.dtype()),
+          "index_fill_(): Converting complex Scalar to non-complex type is not supported, got ", value.scalar, " for ",
+          t.dtype());
   require(value.tensor || fits(value.scalar, t.dtype()), "value ", value.scalar, " cannot be converted to type ",
           t.dtype(), " without overflow");
   const Tensor i = index_tensor(index, "index_fill_");

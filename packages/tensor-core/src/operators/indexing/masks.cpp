@@ -334,7 +334,7 @@ tensor([[2., 0.],
 
 const Operator nonzero_operator(
     {.signature = "nonzero(input, *, as_tuple=False)",
-     .forms = kFunction | kMethod | kOut,
+     .forms = kFunction | kMethod | kOut | kExactOut,
      .doc = R"(The indices of the elements that are not 0, one row each; with as_tuple, one tensor for each dimension.
 
 >>> flambeau.nonzero(flambeau.tensor([[0, 1], [2, 0]]))

@@ -97,8 +97,8 @@ Tensor movedim(const Tensor& t, const Shape& source, const Shape& destination) {
   Shape order(size_t(t.dim()), -1);
   uint64_t taken = 0;
   for (size_t i = 0; i < source.size(); ++i) {
-    require(order[t.wrap_dim(destination[i])] < 0 && !(taken >> t.wrap_dim(source[i]) & 1),
-            "movedim: repeated dim in source or destination");
+    require(!(taken >> t.wrap_dim(source[i]) & 1), "movedim: repeated dim in `source` (", source, ")");
+    require(order[t.wrap_dim(destination[i])] < 0, "movedim: repeated dim in `destination` (", destination, ")");
     order[t.wrap_dim(destination[i])] = t.wrap_dim(source[i]);
     taken |= uint64_t(1) << t.wrap_dim(source[i]);
   }
@@ -128,8 +128,8 @@ Tensor expand(const Tensor& t, const Shape& size) {
   for (size_t i = 0; i < size.size(); ++i) {
     const int64_t own = i < shift ? 1 : t.shape()[i - shift];
     if (shape[i] == -1) {
-      require(i >= shift,
-              "expand: the expanded size of the tensor (-1) isn't allowed in a leading, non-existing dimension ", i);
+      require(i >= shift, "The expanded size of the tensor (-1) isn't allowed in a leading, non-existing dimension ",
+              i);
       shape[i] = own;
     }
     require(shape[i] == own || (own == 1 && shape[i] >= 0), "The expanded size of the tensor (", shape[i],

@@ -1,4 +1,5 @@
 // Tensors that are given other memory, or more of it.
+#include <algorithm>
 #include <cstring>
 
 #include "flambeau/interpreter.h"
@@ -22,9 +23,28 @@ void set_storage(const Tensor& self, const Tensor& source, const Shape& shape, c
   to.update_geometry();
 }
 
+namespace {
+
+void require_strides(const Shape& shape) {
+  int64_t step = 1;
+  for (size_t i = shape.size(); i-- > 1;)
+    require(!__builtin_mul_overflow(step, std::max<int64_t>(shape[i], 1), &step),
+            "resize_: Stride calculation overflowed for the shape ", shape);
+}
+
+// The order that a tensor's elements have in memory, as a format.
+MemoryFormat format_of(const Tensor& t) {
+  for (const MemoryFormat format : {MemoryFormat::ChannelsLast, MemoryFormat::ChannelsLast3d})
+    if (!t.is_contiguous() && is_contiguous(t, format)) return format;
+  return MemoryFormat::Contiguous;
+}
+
+}  // namespace
+
 Tensor resize_(const Tensor& self, const Shape& shape, MemoryFormat format) {
   require(!self.requires_grad(), "cannot resize variables that require grad");
   for (int64_t s : shape) require(s >= 0, "resize_: negative size in ", shape);
+  require_strides(shape);
   const Shape strides = strides_in(format, shape);
   if (self.shape() == shape && format == MemoryFormat::Contiguous) return self;
   const Tensor whole = empty_strided(shape, strides, self.dtype());  // refuses what is too large
@@ -49,6 +69,7 @@ const Operator resize_as__operator({.signature = "resize_as_(input, the_template
                                     .doc = "resize_(the_template.shape).",
                                     .forward = [](const Tensor& t, const Tensor& other,
                                                   std::optional<MemoryFormat> format) {
+                                      if (format == MemoryFormat::Preserve) format = format_of(other);
                                       return resize_(t, other.shape(), format.value_or(MemoryFormat::Contiguous));
                                     }});
 

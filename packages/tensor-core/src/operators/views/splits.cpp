@@ -8,6 +8,8 @@ namespace flambeau {
 
 namespace {
 
+constexpr int64_t kMostParts = int64_t(1) << 24;  // of a size of 0 any number could be asked for
+
 // The parts as outputs of one node: their gradients are put together at once, instead of each into a tensor of zeros.
 template <class F>
 Tensors recorded_parts(const char* name, const Tensor& t, Tensors parts, F&& joined) {
@@ -109,6 +111,7 @@ Tensors chunk(const Tensor& t, int64_t chunks, int64_t dim) {
   require(t.dim() > 0, "chunk expects at least a 1-dimensional tensor");
   require(chunks > 0, "chunk expects `chunks` to be greater than 0, got: ", chunks);
   const int64_t total = t.size(dim);
+  if (total == 0 && chunks <= kMostParts) return split(t, Shape(size_t(chunks), 0), dim);  // as PyTorch does
   return split_evenly(t, total > chunks ? (total - 1) / chunks + 1 : 1, dim);
 }
 
@@ -187,8 +190,6 @@ Cuts cuts_from(const char* function, const Given& given) {
   return {Shape(each.data<int64_t>(), each.data<int64_t>() + each.numel()), {}};
 }
 
-constexpr int64_t kMostParts = int64_t(1) << 24;  // of a size of 0 any number could be asked for
-
 Tensors cut(const Tensor& t, const Cuts& cuts, int64_t dim) {
   require(t.dim() > 0, "tensor_split expected at least a 1-dimensional tensor, but got a tensor with ", t.dim(),
           " dims");
@@ -196,7 +197,8 @@ Tensors cut(const Tensor& t, const Cuts& cuts, int64_t dim) {
   Shape sizes;
   if (cuts.sections) {
     const int64_t n = *cuts.sections;
-    require(n > 0 && n <= kMostParts, "number of sections must be larger than 0 and at most ", kMostParts, ", got ", n);
+    require(n > 0, "number of sections must be larger than 0, got ", n);
+    require(n <= kMostParts, "number of sections must be at most ", kMostParts, ", got ", n);
     for (int64_t i = 0; i < n; ++i) sizes.push_back(total / n + (i < total % n));
     return split(t, sizes, dim);
   }

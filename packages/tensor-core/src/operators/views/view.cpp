@@ -49,8 +49,8 @@ Shape infer(const Shape& size, int64_t numel, const char* name) {
     }
   }
   if (unknown >= 0) {
-    require(known != 0, name, ": cannot infer the size of dimension ", unknown, " of ", size,
-            " because the other dimensions hold no elements: the unspecified dimension size -1 can be any value");
+    require(known != 0, name, ": cannot reshape tensor of ", numel, " elements into shape ", size,
+            " because the unspecified dimension size -1 can be any value and is ambiguous");
     if (numel % known == 0) out[size_t(unknown)] = numel / known;
     known *= out[size_t(unknown)];
   }
@@ -103,14 +103,14 @@ Tensor view_dtype(const Tensor& t, Dtype dtype) {
     require(strides.back() == 1, "self.stride(-1) must be 1 to view ", t.dtype(), " as ", dtype,
             " (different element sizes), but got ", strides.back());
     const int64_t ratio = std::max(from, to) / std::min(from, to);
-    auto fit = [&](int64_t& v, const char* what) {
-      require(from > to || v % ratio == 0, what, " must be divisible by ", ratio, " to view ", t.dtype(), " as ", dtype,
-              " (different element sizes), but got ", v);
+    auto fit = [&](int64_t& v, const auto&... what) {
+      require(from > to || v % ratio == 0, what..., " must be divisible by ", ratio, " to view ", t.dtype(), " as ",
+              dtype, " (different element sizes), but got ", v);
       v = from > to ? v * ratio : v / ratio;
     };
     fit(shape.back(), "self.size(-1)");
     fit(offset, "self.storage_offset()");
-    for (size_t i = 0; i + 1 < strides.size(); ++i) fit(strides[i], "a stride");
+    for (size_t i = 0; i + 1 < strides.size(); ++i) fit(strides[i], "self.stride(", i, ")");
   }
   return from_storage(t.impl()->storage, shape, strides, offset, dtype);
 }

@@ -90,7 +90,7 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     rows = [d for d in range(a.ndim) if d not in first]
     columns = [d for d in range(b.ndim) if d not in second]
     shape = [a.shape[d] for d in rows] + [b.shape[d] for d in columns]
-    x = a.permute(*rows, *first).flatten(len(rows)) if first else a.permute(*rows).unsqueeze(-1)
+    x = a.permute((*rows, *first)).flatten(len(rows)) if first else a.permute(rows).unsqueeze(-1)
     y = b.permute(*second, *columns)
     x = x.reshape(-1, x.shape[-1])
     return (x @ y.reshape(x.shape[-1], -1)).reshape(shape)
