@@ -32,7 +32,8 @@ def _schema(op: CustomOpDef, args: Any, kwargs: Any) -> None:
 
 def _autograd_registration(op: CustomOpDef, args: Any, kwargs: Any) -> None:
     asks = any(isinstance(x, Tensor) and x.requires_grad for x in _pytree.tree_leaves((args, kwargs)))
-    if asks and op._backward is None:
+    gives_tensors = "Tensor" in op._schema.rpartition("->")[2]
+    if asks and gives_tensors and not op._has_derivative():
         raise OpCheckError(f"{op} has no autograd formula and was given inputs that require grad")
 
 

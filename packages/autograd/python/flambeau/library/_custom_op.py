@@ -189,6 +189,8 @@ class CustomOpDef:
     def _kernel(self, given: list[Tensor]) -> Callable[..., Any]:
         device = next((x.device.type for x in given), "cpu")
         if any(x.is_meta for x in given):
+            if self._fake is None and self._schema.endswith("-> ()"):
+                return _answer_nothing
             if self._fake is None:
                 raise RuntimeError(NO_FAKE.format(op=self))
             return self._fake
@@ -199,6 +201,10 @@ class CustomOpDef:
                 f"{', '.join(str(kind) for kind in self._kernels)}; see register_kernel"
             )
         return kernel
+
+    def _has_derivative(self) -> bool:
+        """Return whether results get a history."""
+        return self._backward is not None
 
     def register_kernel(
         self, device_types: str | Iterable[str] | None, func: Callable[..., Any] | None = None, /
@@ -271,6 +277,10 @@ class CustomOpDef:
         if self._mutated:
             raise RuntimeError(IN_PLACE.format(op=self, schema=self._schema))
         self._backward, self._setup_context = backward, setup_context
+
+
+def _answer_nothing(*_: Any, **__: Any) -> None:
+    """Do what an operator without results does to tensors without values."""
 
 
 class CustomOverload(OpOverload):

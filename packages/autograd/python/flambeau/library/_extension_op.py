@@ -43,7 +43,10 @@ class ExtensionOpDef(CustomOpDef):
         from flambeau.func._batching import functions
 
         leaves, nested = _pytree.tree_flatten((args, tuple(named.values())))
-        return functions.apply(_mapped(self, nested), *leaves)
+        return functions.apply(mapped(self, nested), *leaves)
+
+    def _has_derivative(self) -> bool:
+        return True
 
     def register_autograd(
         self, backward: Callable[..., Any], /, *, setup_context: Callable[..., Any] | None = None
@@ -54,7 +57,7 @@ class ExtensionOpDef(CustomOpDef):
         )
 
 
-def _mapped(op: ExtensionOpDef, nested: _pytree.TreeSpec) -> type[Function]:
+def mapped(op: CustomOpDef, nested: _pytree.TreeSpec) -> type[Function]:
     """Return the operator with the interface of a `Function`, as `func.vmap` expects it, over flattened arguments."""
 
     def arguments(leaves: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:

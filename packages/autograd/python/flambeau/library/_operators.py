@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
-from typing import Any, NoReturn, TypeVar, overload
+from typing import Any, TypeVar, overload
 
 from flambeau.library._aten import Aten, aten
 from flambeau.library._custom_op import CustomOpDef, registry
 from flambeau.library._library import definition_of
 from flambeau.library._overloads import OpOverloadPacket
 from flambeau.library._own_operators import OwnOperators, own
+from flambeau.library._registration import load_library
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -48,9 +50,14 @@ class _Operators:
             raise AttributeError(f"flambeau.ops has no attribute '{name}'")
         return _Namespace(name)
 
-    def load_library(self, path: str) -> NoReturn:
-        """Raise OSError: libraries of operators are built for PyTorch's C++ interface."""
-        raise OSError(f"{path}: flambeau cannot load operators that are built for PyTorch; see flambeau.library")
+    def load_library(self, path: str) -> None:
+        """Load a C++ library that registers operators with TORCH_LIBRARY.
+
+        ``torch.utils.cpp_extension`` builds such libraries under the alias ``torch``.
+
+        Raises: OSError if it cannot be loaded, as one that was built against PyTorch.
+        """
+        load_library(os.fspath(path))
 
     def __dir__(self) -> list[str]:
         return sorted({"aten", *(qualname.partition("::")[0] for qualname in registry)})
