@@ -1,4 +1,4 @@
-"""Write ``_core.pyi`` and ``special.pyi``, or with ``--check`` say whether they are what would be written.
+"""Write the stubs and the headers of operators, or with ``--check`` say whether they are what would be written.
 
 Run as ``python -m tools.stubs``.
 """
@@ -7,6 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from .aten import headers
 from .generate import stub, stub_of_special
 
 FOLDER = Path(__file__).resolve().parents[2] / "packages/tensor-core/python/flambeau"
@@ -14,9 +15,8 @@ FOLDER = Path(__file__).resolve().parents[2] / "packages/tensor-core/python/flam
 parser = argparse.ArgumentParser(prog="tools.stubs", description=__doc__)
 parser.add_argument("--check", action="store_true", help="write nothing; fail if a file is out of date")
 check = parser.parse_args().check
-for name, text in (("_core.pyi", stub()), ("special.pyi", stub_of_special())):
-    path = FOLDER / name
+for path, text in {FOLDER / "_core.pyi": stub(), FOLDER / "special.pyi": stub_of_special(), **headers()}.items():
     if not check:
         path.write_text(text)
     elif not path.exists() or path.read_text() != text:
-        sys.exit(f"{name} is out of date: run python -m tools.stubs")
+        sys.exit(f"{path.name} is out of date: run python -m tools.stubs")
