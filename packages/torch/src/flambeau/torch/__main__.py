@@ -1,9 +1,12 @@
 """``python -m flambeau.torch script.py [arguments]``: run a program written for PyTorch on flambeau.
 
-``-m module`` and ``-c "statements"`` in place of the script run a module or a text, as Python's own options do.
+``-m module`` and ``-c "statements"`` in place of the script run a module or a text, as Python's own options do. Python
+processes that the program starts find flambeau under the name ``torch``, too: ``python -m flambeau.torch -m pip install
+--no-build-isolation .`` builds a C++ extension that was written for PyTorch.
 """
 
 import argparse
+import os
 import runpy
 import sys
 import traceback
@@ -11,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 
 from flambeau import Tensor
-from flambeau.torch import _missing, install
+from flambeau.torch import _finder, _missing, install
 
 
 def _split(argv: list[str]) -> tuple[list[str], list[str]]:
@@ -25,11 +28,13 @@ def _split(argv: list[str]) -> tuple[list[str], list[str]]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m flambeau.torch",
-        usage="%(prog)s [--report] (script.py | -m module | -c statements) [arguments ...]",
+        usage="%(prog)s [--report] (script.py | -m module | -c statements) [arguments ...] | %(prog)s --path",
         description="Run a program written for PyTorch: torch and torchvision resolve to flambeau.",
     )
     report = "print the names the program asked for and did not find"
     parser.add_argument("--report", action="store_true", help=report)
+    path = "print the folder that lets every Python process import torch if PYTHONPATH names it"
+    parser.add_argument("--path", action="store_true", help=path)
     return parser
 
 
@@ -50,6 +55,13 @@ def _run(program: list[str]) -> None:
         runpy.run_path(program[0], run_name="__main__")
 
 
+def _let_children_import() -> None:
+    """Let the Python processes that this one starts find flambeau under the name torch."""
+    former = os.environ.get("PYTHONPATH")
+    if _finder.PATH not in (former or "").split(os.pathsep):
+        os.environ["PYTHONPATH"] = os.pathsep.join([_finder.PATH, *([former] if former else [])])
+
+
 def _print_report() -> None:
     found = _missing.missing()
     print("flambeau has every name the program asked for." if not found else "Missing in flambeau:", file=sys.stderr)
@@ -62,9 +74,13 @@ def main() -> None:
     own, program = _split(sys.argv[1:])
     parser = _parser()
     arguments = parser.parse_args(own)
+    if arguments.path:
+        print(_finder.PATH)
+        return
     if not program or program in (["-m"], ["-c"]):
         parser.error("name the program to run: a script, -m and a module, or -c and its text")
     install()
+    _let_children_import()
     try:
         _run(program)
     except AttributeError as error:

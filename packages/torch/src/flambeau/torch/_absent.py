@@ -48,7 +48,6 @@ SENTENCES = {
     "torch.onnx": "flambeau exports to ONNX through torch.onnx.export() with its own converters",
     "torch.package": "flambeau does not package programs with their models",
     "torch.quantization": "flambeau has no quantised tensors",
-    "torch.utils.cpp_extension": "flambeau builds extensions with CMake and its installed headers",
     "torch.utils.data.datapipes": "flambeau has no data pipes; use torch.utils.data.IterableDataset",
     "torch.utils.mobile_optimizer": "flambeau has no TorchScript compiler",
     "torch.xpu": "flambeau has no XPU backend",

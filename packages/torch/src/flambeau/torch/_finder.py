@@ -23,7 +23,7 @@ _VERSIONS = {"torch": __version__, "torchvision": f"0.28.0+flambeau{flambeau.__v
 
 # A folder with a `torch` and a `torchvision` that install the hook: processes that multiprocessing starts inherit
 # sys.path, but not the hook.
-_PATH = str(Path(__file__).parent / "_path")
+PATH = str(Path(__file__).parent / "_path")
 
 _EVERY = metadata.DistributionFinder.Context()
 
@@ -227,8 +227,8 @@ def install() -> None:
     _renaming.start()
     use_pytorch_streams()
     sys.meta_path.insert(0, _FINDER)
-    if _PATH not in sys.path:
-        sys.path.insert(1, _PATH)
+    if PATH not in sys.path:
+        sys.path.insert(1, PATH)
 
 
 def uninstall() -> None:
@@ -240,7 +240,7 @@ def uninstall() -> None:
         return
     use_pytorch_streams(False)
     sys.meta_path.remove(_FINDER)
-    sys.path.remove(_PATH)
+    sys.path.remove(PATH)
     for name in [name for name in sys.modules if name.partition(".")[0] in ROOTS]:
         del sys.modules[name]
     for module, ask in _answering.items():

@@ -56,6 +56,7 @@ _MOVED = {
     "torch.masked._ops": "flambeau.masked",
     "torch.version": "flambeau.torch.version",
     "torch.torch_version": "flambeau.torch.version",
+    "torch.utils.cpp_extension": "flambeau.torch.cpp_extension",
     "torch.utils.data": "flambeau.data",
     "torch.utils.data.distributed": "flambeau.data",
     "torch.utils.tensorboard.writer": "flambeau.utils.tensorboard",

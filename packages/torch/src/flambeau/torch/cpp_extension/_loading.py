@@ -1,0 +1,199 @@
+"""``load`` and ``load_inline``: extensions that are compiled while a program runs."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import importlib.util
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import flambeau
+from flambeau.torch.cpp_extension import _toolchain
+from flambeau.torch.cpp_extension._compilation import CompilationError, Step, run_outdated
+
+# The number of the last version of an extension that this process has built, and what it was made of.
+_versions: dict[str, tuple[int, str]] = {}
+
+
+def get_default_build_root() -> str:
+    """Return the folder below which ``load`` builds extensions.
+
+    It is the environment variable TORCH_EXTENSIONS_DIR, else a folder in the user's cache.
+    """
+    cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return os.environ.get("TORCH_EXTENSIONS_DIR") or str(Path(cache) / "flambeau" / "torch_extensions")
+
+
+def _build_folder(name: str, given: str | os.PathLike[str] | None) -> Path:
+    if given is not None:
+        folder = Path(given)
+        if not folder.is_dir():
+            raise OSError(f"build_directory {given} is not a folder")
+        return folder
+    tag = f"py{sys.version_info.major}{sys.version_info.minor}{getattr(sys, 'abiflags', '')}_cpu_{flambeau.__version__}"
+    folder = Path(get_default_build_root()) / tag / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _listed(value: str | os.PathLike[str] | Sequence[str] | None) -> list[str]:
+    if value is None:
+        return []
+    return [os.fspath(value)] if isinstance(value, str | os.PathLike) else [os.fspath(each) for each in value]
+
+
+def _refuse(with_cuda: Any, with_sycl: Any, sources: Sequence[str]) -> None:
+    if with_cuda or with_sycl or any(source.endswith((".cu", ".cuh", ".sycl")) for source in sources):
+        raise OSError(_toolchain.NO_CUDA)
+
+
+def load(
+    name: str,
+    sources: str | Sequence[str],
+    extra_cflags: Sequence[str] | None = None,
+    extra_cuda_cflags: Sequence[str] | None = None,
+    extra_sycl_cflags: Sequence[str] | None = None,
+    extra_ldflags: Sequence[str] | None = None,
+    extra_include_paths: str | Sequence[str] | None = None,
+    build_directory: str | None = None,
+    verbose: bool = False,
+    with_cuda: bool | None = None,
+    with_sycl: bool | None = None,
+    is_python_module: bool = True,
+    is_standalone: bool = False,
+    keep_intermediates: bool = True,
+) -> Any:
+    """Compile C++ sources that were written for PyTorch, and load the result.
+
+    Sources that have not changed since the last call, in this process or another, are not compiled again.
+
+    Args:
+        name: of the module; the sources see it as ``TORCH_EXTENSION_NAME``.
+        sources: paths of C++ files.
+        extra_cflags, extra_ldflags: further flags of the compiler and the linker.
+        extra_include_paths: further folders of headers.
+        build_directory: an existing folder for the results; by default one below ``get_default_build_root()``.
+        verbose: print the commands.
+        is_python_module: import the module; False: load operators that the sources register with TORCH_LIBRARY.
+        keep_intermediates: has no effect; object files are kept.
+    Returns: the module, or None if it is none.
+    Raises: RuntimeError with the compiler's messages, OSError for CUDA sources.
+    """
+    paths = [str(Path(source).absolute()) for source in _listed(sources)]
+    _refuse(with_cuda, with_sycl, paths)
+    if is_standalone:
+        raise NotImplementedError(
+            "load(is_standalone=True): extensions need Python; link a C++ program to flambeau instead"
+        )
+    flags = [*_listed(extra_cflags), *(f"-I{Path(path).absolute()}" for path in _listed(extra_include_paths))]
+    folder = _build_folder(name, build_directory)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        library = _build(name, paths, flags, _listed(extra_ldflags), folder, verbose)
+    return _imported(library) if is_python_module else flambeau.ops.load_library(str(library))
+
+
+def _build(name: str, sources: list[str], flags: list[str], linked: list[str], folder: Path, verbose: bool) -> Path:
+    """Compile and link what is not current, and return the library's path."""
+    version = _version(name, sources, [*flags, *linked])
+    extension, name = name, f"{name}_v{version[0]}" if version[0] else name
+    compiler = _toolchain.compiler_command()
+    folders = [*_toolchain.include_paths(), _toolchain.python_include()]
+    macros = [f"-D{macro}" + (f"={value}" if value else "") for macro, value in _toolchain.macros_of(name)]
+    usual = [*macros, *(f"-isystem{path}" for path in folders), "-fPIC", "-O2", *_toolchain.with_standard(flags)]
+    steps = []
+    for i, source in enumerate(sources):
+        target = folder / f"{Path(source).stem}_{i}.o"
+        steps.append(Step(target, (Path(source),), (*compiler, *usual, "-c", source, "-o", str(target))))
+    libraries = [part for path in _toolchain.library_paths() for part in (f"-L{path}", f"-Wl,-rpath,{path}")]
+    library = folder / f"{name}.so"
+    objects = tuple(step.target for step in steps)
+    command = (*compiler, "-shared", *map(str, objects), *libraries, "-lflambeau", *linked, "-o", str(library))
+    try:
+        run_outdated(steps, verbose)
+        run_outdated([Step(library, objects, command)], verbose)
+    except CompilationError as error:
+        raise RuntimeError(f"Error building extension '{extension}': {error}") from None
+    _versions[extension] = version
+    return library
+
+
+def _version(name: str, sources: list[str], flags: list[str]) -> tuple[int, str]:
+    """Return the number of an extension's version, and a hash of what it is made of.
+
+    A process can load a library only once: other sources or flags make another library, with another number.
+    """
+    digest = hashlib.sha256("\0".join(flags).encode())
+    for source in sources:
+        digest.update(Path(source).read_bytes())
+    number, made_of = _versions.get(name, (-1, ""))
+    return (number if made_of == digest.hexdigest() else number + 1), digest.hexdigest()
+
+
+def _imported(library: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(library.stem, library)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{library} is no extension module")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def load_inline(
+    name: str,
+    cpp_sources: str | Sequence[str],
+    cuda_sources: str | Sequence[str] | None = None,
+    sycl_sources: str | Sequence[str] | None = None,
+    functions: str | Sequence[str] | Mapping[str, str] | None = None,
+    extra_cflags: Sequence[str] | None = None,
+    extra_cuda_cflags: Sequence[str] | None = None,
+    extra_sycl_cflags: Sequence[str] | None = None,
+    extra_ldflags: Sequence[str] | None = None,
+    extra_include_paths: str | Sequence[str] | None = None,
+    build_directory: str | None = None,
+    verbose: bool = False,
+    with_cuda: bool | None = None,
+    with_sycl: bool | None = None,
+    is_python_module: bool = True,
+    with_pytorch_error_handling: bool = True,
+    keep_intermediates: bool = True,
+    use_pch: bool = False,
+    no_implicit_headers: bool = False,
+) -> Any:
+    """Compile C++ sources that are given as text, and load the result: see :func:`load`.
+
+    Args:
+        cpp_sources: texts; ``#include <torch/extension.h>`` stands before them.
+        functions: names of functions to bind to Python, or a dictionary with a docstring for each.
+        no_implicit_headers: leave that line out.
+    """
+    _refuse(with_cuda or cuda_sources, with_sycl or sycl_sources, [])
+    texts = [cpp_sources] if isinstance(cpp_sources, str) else list(cpp_sources)
+    if not no_implicit_headers:
+        texts.insert(0, "#include <torch/extension.h>")
+    if functions is not None:
+        names = [functions] if isinstance(functions, str) else functions
+        documented = names if isinstance(names, Mapping) else {each: each for each in names}
+        bound = [
+            f'  m.def("{each}", torch::wrap_pybind_function({each}), "{doc}");' for each, doc in documented.items()
+        ]
+        texts.append("\n".join(["PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {", *bound, "}"]))
+    folder = _build_folder(name, build_directory)
+    source, text = folder / "main.cpp", "\n".join(texts)
+    if not source.exists() or source.read_text() != text:  # an unchanged file is not compiled again
+        source.write_text(text)
+    return load(
+        name,
+        [str(source)],
+        extra_cflags,
+        extra_ldflags=extra_ldflags,
+        extra_include_paths=extra_include_paths,
+        build_directory=str(folder),
+        verbose=verbose,
+        is_python_module=is_python_module,
+    )
