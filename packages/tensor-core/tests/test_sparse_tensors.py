@@ -236,3 +236,8 @@ def test_indices_that_are_changed_are_looked_at_again():
 @pytest.mark.parametrize("kind", ["meta", "mkldnn", "mps", "nested", "quantized", "xla"])
 def test_sparse_tensors_say_what_they_are_not(kind):
     assert getattr(fb.eye(2).to_sparse(), f"is_{kind}") is False
+
+
+def test_the_order_of_dimensions_has_a_name():
+    dense = np.arange(6.0).reshape(2, 3)
+    assert np.array_equal(fb.tensor(dense).to_sparse().permute(dims=(1, 0)).to_dense().numpy(), dense.T)

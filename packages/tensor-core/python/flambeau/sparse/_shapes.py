@@ -48,9 +48,10 @@ def transpose(tensor: SparseTensor, dim0: int, dim1: int) -> SparseTensor:
 
 
 @answers("permute")
-def permute(tensor: Any, *dims: Any) -> SparseTensor:
-    """The sparse dimensions in another order among themselves, and the dense ones among themselves."""
-    given = dims[0] if len(dims) == 1 and not isinstance(dims[0], int) else dims
+def permute(tensor: Any, *places: Any, dims: Any = None) -> SparseTensor:
+    """Return the sparse dimensions in another order among themselves, and the dense ones among themselves."""
+    given = places if dims is None else dims
+    given = given[0] if len(given) == 1 and not isinstance(given[0], int) else given
     order = [dimension(dim, tensor.ndim) for dim in given]
     if sorted(order) != list(range(tensor.ndim)):
         raise RuntimeError(f"permute: {list(order)} is no order of the {tensor.ndim} dimensions")
