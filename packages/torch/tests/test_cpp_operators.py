@@ -128,8 +128,8 @@ def test_a_traced_program_calls_the_operator(ops):
 
 
 def test_the_inferred_schema_is_that_of_the_function(ops):
-    assert ops.cube_add._schema == "cpp_test::cube_add(Tensor _0, Tensor _1) -> (Tensor, Tensor)"
-    assert ops.doubled._schema == "cpp_test::doubled(Dict(str, Tensor) _0) -> Dict(str, Tensor)"
+    assert str(ops.cube_add.default._schema) == "cpp_test::cube_add(Tensor _0, Tensor _1) -> (Tensor, Tensor)"
+    assert str(ops.doubled.default._schema) == "cpp_test::doubled(Dict(str, Tensor) _0) -> Dict(str, Tensor)"
 
 
 def test_files_that_are_no_library_are_refused(tmp_path):

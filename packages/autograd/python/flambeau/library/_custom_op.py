@@ -6,16 +6,17 @@ import functools
 import inspect
 import typing
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import flambeau
 from flambeau import Tensor, _core
 from flambeau.autograd import Function
 from flambeau.autograd.graph import increment_version
-from flambeau.library._function_schema import FunctionSchema
-from flambeau.library._overloads import OpOverload, OpOverloadPacket
 from flambeau.library._schema import infer_schema
 from flambeau.utils import _pytree
+
+if TYPE_CHECKING:
+    from flambeau.library._custom_overload import CustomOverload
 
 F = TypeVar("F", bound=Callable[..., Any])
 NO_FORMULA = (
@@ -33,6 +34,8 @@ IN_PLACE = (
 )
 
 registry: dict[str, CustomOpDef] = {}
+# The dispatch keys of kernels for a kind of device; None for all.
+KEYS_OF_DEVICES = {"CPU": "cpu", "CUDA": "cuda", "CompositeExplicitAutograd": None}
 
 
 class CustomOpDef:
@@ -86,6 +89,8 @@ class CustomOpDef:
     @functools.cached_property
     def _opoverload(self) -> CustomOverload:
         """The operator as ``__torch_dispatch__`` is given it."""
+        from flambeau.library._custom_overload import CustomOverload
+
         return CustomOverload(self)
 
     @property
@@ -218,6 +223,18 @@ class CustomOpDef:
 
         return register if func is None else register(func)
 
+    def implement(self, key: str, function: Callable[..., Any]) -> None:
+        """Take the kernel of a dispatch key of PyTorch. Raises: NotImplementedError for a key without a counterpart."""
+        if key in KEYS_OF_DEVICES:
+            self.register_kernel(KEYS_OF_DEVICES[key], function)
+        elif key == "Meta":
+            self.register_fake(function)
+        else:
+            raise NotImplementedError(
+                f"{self._qualname}: this operator takes kernels of the dispatch keys {', '.join(KEYS_OF_DEVICES)} and "
+                f"Meta, got {key!r}"
+            )
+
     def register_fake(self, fn: F, /) -> F:
         """Take a function that answers without values, for tensors on the device ``meta``."""
         self._fake = fn
@@ -281,50 +298,6 @@ class CustomOpDef:
 
 def _answer_nothing(*_: Any, **__: Any) -> None:
     """Do what an operator without results does to tensors without values."""
-
-
-class CustomOverload(OpOverload):
-    """The overload of an operator that a program defines."""
-
-    def __init__(self, definition: CustomOpDef) -> None:
-        namespace, _, name = definition._qualname.partition("::")
-        name, _, overload = name.partition(".")
-        schema = FunctionSchema.parse(definition._schema)
-        packet = OpOverloadPacket(namespace, name, definition, {overload or "default": schema})
-        super().__init__(packet, overload or "default", schema, definition)
-        vars(packet)[self._overloadname] = self
-        self.definition, self.dispatch_rules = definition, definition._dispatch_rules
-
-    def without_defaults(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Return arguments, of which there is one for every parameter, without those that equal their defaults."""
-        positional = list(args)
-        parameters = list(self.definition._signature.parameters.values())
-        while positional and _is_default(parameters[len(positional) - 1], positional[-1]):
-            positional.pop()
-        named = {k: v for k, v in kwargs.items() if not _is_default(self.definition._signature.parameters[k], v)}
-        return tuple(positional), named
-
-    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        return self.definition(*args, **kwargs)
-
-    def __getattr__(self, name: str) -> Any:  # the methods that register something
-        if name.startswith("__") or name == "definition":
-            raise AttributeError(name)
-        return getattr(self.definition, name)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _overload_of, (self.definition._qualname,)
-
-
-def _is_default(parameter: inspect.Parameter, value: Any) -> bool:
-    default = parameter.default
-    if default is parameter.empty or isinstance(value, Tensor):
-        return False
-    return value is default or (type(value) is type(default) and bool(value == default))
-
-
-def _overload_of(name: str) -> CustomOverload:
-    return _registered(name)._opoverload
 
 
 def _registered(name: str) -> CustomOpDef:

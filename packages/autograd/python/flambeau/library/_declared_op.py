@@ -6,14 +6,15 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from flambeau import _core
-from flambeau.library._custom_op import CustomOpDef, register
-from flambeau.library._function_schema import FunctionSchema
+import flambeau
+from flambeau import Tensor, _core
+from flambeau.library._custom_op import CustomOpDef, register, registry
+from flambeau.library._extension_op import mapped
+from flambeau.library._function_schema import Argument, FunctionSchema
+from flambeau.utils import _pytree
 
-# The dispatch keys of kernels for a kind of device; None for all.
-_DEVICES = {"CPU": "cpu", "CUDA": "cuda", "CompositeExplicitAutograd": None, "": None}
 _AUTOGRAD = ("Autograd", "AutogradCPU", "AutogradCUDA")
-_COMPOSITE = "CompositeImplicitAutograd"
+_COMPOSITE = ("", "CompositeImplicitAutograd")
 
 
 def signature_of(schema: FunctionSchema) -> inspect.Signature:
@@ -22,52 +23,75 @@ def signature_of(schema: FunctionSchema) -> inspect.Signature:
         inspect.Parameter(
             argument.name,
             inspect.Parameter.KEYWORD_ONLY if argument.kwarg_only else inspect.Parameter.POSITIONAL_OR_KEYWORD,
-            default=inspect.Parameter.empty if argument.required else argument.default_value,
+            default=inspect.Parameter.empty if argument.required else _default(argument),
         )
         for argument in schema.arguments
     ]
     return inspect.Signature(parameters)
 
 
+def _default(argument: Argument) -> Any:
+    """Return the default of an argument, where a schema has the name of a dtype or a layout the object."""
+    value = argument.default_value
+    return getattr(flambeau, value, value) if isinstance(value, str) and argument.base_type != "str" else value
+
+
 class DeclaredOp(CustomOpDef):
-    """An operator with a schema; kernels are registered by dispatch keys."""
+    """Operator with a schema, whose kernels are registered by dispatch keys.
+
+    A kernel for a device computes values, and `register_autograd` gives the operator its derivative. A composite kernel
+    calls operators that record their own derivatives. So does a kernel for autograd, which is called while recording is
+    enabled; when it calls the operator again with recording disabled, that call runs the kernel for the device.
+    """
 
     def __init__(self, schema: FunctionSchema) -> None:
         tensors = [argument.name for argument in schema.arguments if argument.type == "Tensor"]
         mutated = [argument.name for argument in schema.arguments if argument.is_write]
         self._declare(schema.text, signature_of(schema), tensors, mutated)
+        self.__doc__ = f"Operator that a program or a library declares: {schema.text}"
         self._composite: Callable[..., Any] | None = None
-        self._above: Callable[..., Any] | None = None  # the kernel of the key Autograd
+        self._autograd: Callable[..., Any] | None = None
         self._call = _core._interceptable(self._callable())
 
     def implement(self, key: str, function: Callable[..., Any]) -> None:
-        """Take the kernel of a dispatch key."""
-        if key in _DEVICES:
-            self.register_kernel(_DEVICES[key], function)
-        elif key == "Meta":
-            self.register_fake(function)
-        elif key == _COMPOSITE:
+        """Take the kernel of a dispatch key of PyTorch. Raises: NotImplementedError for a key without a counterpart."""
+        if key in _COMPOSITE:
             self._composite = function
         elif key in _AUTOGRAD:
-            self._above = function
+            self._autograd = function
         else:
-            raise NotImplementedError(
-                f"{self._qualname}: flambeau has no kernels of the dispatch key {key!r}; it has "
-                f"{', '.join(repr(each) for each in (*_DEVICES, 'Meta', _COMPOSITE, *_AUTOGRAD) if each)}"
-            )
+            super().implement(key, function)
+
+    def _recording_kernel(self, args: tuple[Any, ...]) -> Callable[..., Any] | None:
+        """Return the kernel that records its own derivative, if it is the one to call."""
+        if self._autograd is not None and flambeau.is_grad_enabled():
+            return self._autograd
+        if self._composite is None:
+            return None
+        given = [x for x in _pytree.tree_leaves(args) if isinstance(x, Tensor)]
+        if self._fake is not None and any(x.is_meta for x in given):
+            return None
+        kind = next((x.device.type for x in given), "cpu")
+        return None if kind in self._kernels or None in self._kernels else self._composite
+
+    def _has_derivative(self) -> bool:
+        return super()._has_derivative() or bool(self._composite or self._autograd)
 
     def _run(self, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        if self._above is not None and not _below_autograd():
-            return self._above(*args, **named)
-        if self._composite is not None and not self._kernels:
-            return self._composite(*args, **named)
-        return super()._run(args, named)
+        kernel = self._recording_kernel(args)
+        return super()._run(args, named) if kernel is None else kernel(*args, **named)
+
+    def _run_batched(self, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        if self._recording_kernel(args) is None:
+            return super()._run_batched(args, named)
+        from flambeau.func._batching import functions
+
+        leaves, nested = _pytree.tree_flatten((args, tuple(named.values())))
+        return functions.apply(mapped(self, nested), *leaves)
 
 
 def declare(schema: str) -> DeclaredOp:
     """Make an operator of a schema and register it. Raises: RuntimeError if there is one of its name."""
-    from flambeau.library._custom_op import registry
-
     parsed = FunctionSchema.parse(schema)
     name = parsed.name + (f".{parsed.overload_name}" if parsed.overload_name else "")
     if name in registry:
@@ -77,24 +101,3 @@ def declare(schema: str) -> DeclaredOp:
     made = DeclaredOp(parsed)
     register(made)
     return made
-
-
-class BelowAutograd:
-    """While this context runs, operators with a kernel of the key Autograd call their other kernels.
-
-    PyTorch's ``torch._C._AutoDispatchBelowAutograd``.
-    """
-
-    _depth = 0
-
-    def __enter__(self) -> None:
-        BelowAutograd._depth += 1
-        self._recording = _core._set_grad_enabled(False)
-
-    def __exit__(self, *_: object) -> None:
-        BelowAutograd._depth -= 1
-        _core._set_grad_enabled(self._recording)
-
-
-def _below_autograd() -> bool:
-    return BelowAutograd._depth > 0

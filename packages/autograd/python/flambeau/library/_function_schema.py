@@ -143,7 +143,9 @@ def _split(text: str) -> Iterator[str]:
 def _argument(text: str, keyword_only: bool, named: bool = True) -> Argument:
     declaration, equals, default = text.partition("=")
     bare = _ALIAS.sub("", declaration)
-    type_, _, name = bare.strip().rpartition(" ") if " " in bare.strip() else (bare.strip(), "", "")
+    bare = bare.strip()
+    nameless = " " not in bare or bare.endswith(")")  # as the result "Dict(str, Tensor)"
+    type_, _, name = (bare, "", "") if nameless else bare.rpartition(" ")
     if named and not name:
         raise ValueError(f"expected a type and a name, got {text!r}")
     found = _ALIAS.search(declaration)

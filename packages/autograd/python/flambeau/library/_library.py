@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, NoReturn, TypeVar
 
 from flambeau.library._custom_op import CustomOpDef, registry
-from flambeau.library._declared_op import DeclaredOp, declare
+from flambeau.library._declared_op import declare
 from flambeau.library._overloads import OpOverload, OpOverloadPacket
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -111,10 +111,7 @@ class Library:
                 f"behavior for {key} dispatch key and {self.ns} namespace."
             )
         self._implemented.add((name, key))
-        if isinstance(definition, DeclaredOp):
-            definition.implement(key, fn)
-        else:
-            DeclaredOp.implement(definition, key, fn)  # type: ignore[arg-type]
+        definition.implement(key, fn)
 
     def _register_fake(self, op_name: str, fn: Callable[..., Any], _stacklevel: int = 1, **_: Any) -> None:
         """Take what answers for an operator without values."""
@@ -199,7 +196,7 @@ def _implemented_in(library: Library, name: Any, key: str, function: Function) -
 def _implemented(qualname: Any, types: str | Sequence[str], func: Callable[..., Any]) -> None:
     definition = definition_of(qualname)
     for kind in [types] if isinstance(types, str) else types:
-        DeclaredOp.implement(definition, _OF_DEVICES.get(kind, kind), func)  # type: ignore[arg-type]
+        definition.implement(_OF_DEVICES.get(kind, kind), func)
 
 
 def fallthrough_kernel() -> NoReturn:

@@ -6,9 +6,9 @@ import enum
 from typing import Any, Self
 
 from flambeau import _core
+from flambeau import no_grad as _AutoDispatchBelowAutograd
 from flambeau import ops as _ops
 from flambeau.library._custom_op import registry
-from flambeau.library._declared_op import BelowAutograd as _AutoDispatchBelowAutograd
 from flambeau.library._function_schema import FunctionSchema
 
 __all__ = [
