@@ -23,6 +23,8 @@ FORWARD_NEEDS_VECTORIZE = (
 )
 NO_STRICT_VECTORIZE = "{name}: `strict=True` and `vectorize=True` are not supported together; set vectorize=False."
 
+TWICE = ("hessian", "hvp", "vhp")  # what differentiates a gradient
+
 
 def _tuple(value: Any, what: str, name: str) -> tuple[Tensor, ...]:
     values = value if isinstance(value, tuple) else (value,)
@@ -79,7 +81,8 @@ class _Problem:
                     f"{what} of the user-provided function is independent of input {i}. This is not allowed in strict "
                     "mode."
                 )
-            if strict and self.create_graph and g is not None and not g.requires_grad:
+            again = self.create_graph or (what == "The output" and self.name in TWICE)  # differentiated
+            if strict and again and g is not None and not g.requires_grad:
                 raise RuntimeError(self._constant(what, i))
         return [
             flambeau.zeros_like(t.detach()) if g is None else g for g, t in zip(gradients, self.inputs, strict=True)
@@ -87,7 +90,7 @@ class _Problem:
 
     def _constant(self, what: str, i: int) -> str:
         """Return the message for a derivative that does not depend on the inputs."""
-        if self.name in ("hessian", "hvp", "vhp") and what == "The output":
+        if self.name in TWICE and what == "The output":
             return (
                 f"While computing the hessian, found that the jacobian of the user-provided function with respect to "
                 f"input {i} is independent of the input. This is not allowed in strict mode."
