@@ -6,7 +6,7 @@
 ...         print(func)
 ...         return func(*args, **(kwargs or {}))
 >>> with Logging():
-...     y = flambeau.nn.functional.linear(flambeau.ones(1, 2), flambeau.ones(3, 2))
+...     y = flambeau.ones(1, 2) @ flambeau.ones(3, 2).T
 aten.ones.default
 aten.ones.default
 aten.t.default
