@@ -8,6 +8,8 @@ from typing import Any
 import flambeau
 from flambeau import Tensor
 from flambeau.library._custom_op import CustomOpDef
+from flambeau.library._library import definition_of
+from flambeau.library._overloads import OpOverload, OpOverloadPacket
 from flambeau.utils import _pytree
 
 
@@ -58,7 +60,7 @@ _TESTS: dict[str, Callable[[CustomOpDef, Any, Any], None]] = {
 
 
 def opcheck(
-    op: CustomOpDef,
+    op: CustomOpDef | OpOverload | OpOverloadPacket | str,
     args: tuple[Any, ...],
     kwargs: dict[str, Any] | None = None,
     *,
@@ -72,7 +74,7 @@ def opcheck(
     derivative is right, ``autograd.gradcheck`` tells.
 
     Args:
-        op: what :func:`custom_op` returned.
+        op: what :func:`custom_op` returned, or an operator below ``flambeau.ops`` or its name.
         args, kwargs: of a call.
         test_utils: the tests to make.
         raise_exception: False returns what was raised instead.
@@ -82,10 +84,11 @@ def opcheck(
     chosen = (test_utils,) if isinstance(test_utils, str) else test_utils
     if unknown := sorted(set(chosen) - set(_TESTS)):
         raise ValueError(f"opcheck: {unknown} are no tests; there are {', '.join(_TESTS)}")
+    definition = definition_of(op)
     results: dict[str, Any] = {}
     for name in chosen:
         try:
-            _TESTS[name](op, args, kwargs or {})
+            _TESTS[name](definition, args, kwargs or {})
             results[name] = "SUCCESS"
         except Exception as error:
             if raise_exception:

@@ -41,6 +41,8 @@ KEYS_OF_DEVICES = {"CPU": "cpu", "CUDA": "cuda", "CompositeExplicitAutograd": No
 class CustomOpDef:
     """Operator that :func:`custom_op` or :func:`extension_op` made: call it as the function that it was made of."""
 
+    _dispatch_keys: tuple[str, ...] = (*KEYS_OF_DEVICES, "Meta")
+
     def __init__(
         self, name: str, function: Callable[..., Any], mutates_args: Any, device_types: Any, schema: str | None
     ) -> None:
@@ -231,8 +233,8 @@ class CustomOpDef:
             self.register_fake(function)
         else:
             raise NotImplementedError(
-                f"{self._qualname}: this operator takes kernels of the dispatch keys {', '.join(KEYS_OF_DEVICES)} and "
-                f"Meta, got {key!r}"
+                f"{self._qualname}: flambeau has no kernels of the dispatch key {key!r} for this operator; it takes "
+                f"those of {', '.join(self._dispatch_keys)}"
             )
 
     def register_fake(self, fn: F, /) -> F:

@@ -44,6 +44,8 @@ class DeclaredOp(CustomOpDef):
     enabled; when it calls the operator again with recording disabled, that call runs the kernel for the device.
     """
 
+    _dispatch_keys = (*CustomOpDef._dispatch_keys, *_COMPOSITE[1:], *_AUTOGRAD)
+
     def __init__(self, schema: FunctionSchema) -> None:
         tensors = [argument.name for argument in schema.arguments if argument.type == "Tensor"]
         mutated = [argument.name for argument in schema.arguments if argument.is_write]
