@@ -95,8 +95,8 @@ static Tensor unpack(const SavedTensor& saved, Node* node) {
   return out;
 }
 
-// What a node keeps of a tensor. Where __torch_dispatch__ answers, it makes the alias of an output, and other tensors
-// are kept themselves: a mode knows them by their objects.
+// Return the tensor that a node saves. Where __torch_dispatch__ answers, it makes the alias of an output; other tensors
+// are saved without an alias, since a mode identifies them by their Python objects.
 static Tensor own_reference(const Tensor& t, int output, bool apart) {
   if (is_dispatched(t)) return output >= 0 ? dispatched_gradients->detach(t) : t;
   return apart ? alias(t) : t;

@@ -81,7 +81,7 @@ def radam(
     decoupled_weight_decay=False,
     maximize=False,
 ):
-    """Liu et al. 2020, algorithm 2, with eps beside the root of v."""
+    """Liu et al. 2020, algorithm 2, with eps added to the root of v."""
     g = -g if maximize else g
     p, g = (p * (1 - lr * weight_decay), g) if decoupled_weight_decay else (p, g + weight_decay * p)
     s["m"] = betas[0] * s.get("m", 0) + (1 - betas[0]) * g
@@ -114,7 +114,7 @@ def adadelta(p, g, s, t, lr=1.0, rho=0.9, eps=1e-6, weight_decay=0.0, maximize=F
 
 
 def rmsprop(p, g, s, t, lr=1e-2, alpha=0.99, eps=1e-8, weight_decay=0.0, momentum=0.0, centered=False, maximize=False):
-    """Tieleman, Hinton 2012; centred as in Graves 2013, equations 38 to 45, with eps beside the root."""
+    """Tieleman, Hinton 2012; centred as in Graves 2013, equations 38 to 45, with eps added to the root."""
     g = (-g if maximize else g) + weight_decay * p
     s["v"] = alpha * s.get("v", 0) + (1 - alpha) * g**2
     s["mean"] = alpha * s.get("mean", 0) + (1 - alpha) * g

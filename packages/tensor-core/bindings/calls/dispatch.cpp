@@ -137,7 +137,7 @@ void clear_slots(PyTypeObject* type, PyObject* self) {
   }
 }
 
-// What CPython's subtype_dealloc does, after an attempt to preserve the object.
+// Try to preserve the object, or else deallocate it as CPython's subtype_dealloc does.
 void dealloc_dispatching(PyObject* self) {
   const InterpreterSection section;
   if (preserve(self)) return;

@@ -23,16 +23,17 @@ struct PythonPeer final : TensorPeer {
 
 bool in_dispatch_mode();
 bool class_dispatches(PyTypeObject* type);
-// Whether a tensor is an instance of a class with __torch_dispatch__, and operators are to ask it: its own device says
-// nothing of where they compute.
+// Return whether a tensor is an instance of a class with __torch_dispatch__. Operators ask the class, since the device
+// of such a tensor does not say where they compute.
 bool is_without_memory(PyObject* o);
 // Return whether a class or a mode has to be asked about a call with these arguments.
 bool dispatches(PyObject* const* args, size_t count);
-// Whether reading this attribute of a tensor calls an operator.
+// Return whether reading this attribute of a tensor calls an operator.
 bool is_dispatched_attribute(const char* name);
-// Whether an operator, a method or an accessor is asked about. What is written in Python and calls operators is not.
+// Return whether classes and modes are asked about a callable: an operator, a method or an accessor, but no Python
+// function that calls operators.
 bool may_dispatch(PyObject* callable, PyObject* kwnames);
-// The answer for a call, or NotImplemented if the operator is to run as usual.
+// Return the answer for a call, or NotImplemented if the operator is to run as usual.
 Object ask_dispatcher(PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames);
 
 // A class was derived from Tensor: if it has a __torch_dispatch__, its instances are asked from now on.

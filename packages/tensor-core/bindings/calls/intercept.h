@@ -75,7 +75,7 @@ PyObject* adopt_placeholder(const Tensor& shell, PyObject* value, PyObject* leve
 // The object of a class derived from Tensor that is to stand for a fresh tensor (tensor_type.cpp).
 PyObject* adopt_as(PyObject* type, const Tensor& fresh);
 
-// Whether a callable is a function, and no operator, that may be answered for as one.
+// Return whether a callable is a function, not an operator, for which classes and modes may answer.
 bool is_interceptable(PyObject* callable);
 
 void bind_interception(PyObject* module);

@@ -102,7 +102,7 @@ def bound(
 ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
     """Return the arguments of a call as the schema has them, or None if it does not take them.
 
-    What equals its default is left out at the end of the positional arguments and among those by keyword.
+    Arguments that equal their defaults are left out, at the end of the positional ones and among those by keyword.
     """
     args = _gathered(schema, args)
     if len(args) > len(schema.positional):

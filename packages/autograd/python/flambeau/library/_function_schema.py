@@ -53,7 +53,7 @@ class Argument:
 
     @property
     def is_out(self) -> bool:
-        """Whether the argument is a tensor that receives a result."""
+        """True if the argument is a tensor that receives a result."""
         return self.kwarg_only and self.is_write
 
     @cached_property
@@ -68,7 +68,7 @@ class Argument:
 
     @cached_property
     def is_optional(self) -> bool:
-        """Whether the argument may be None."""
+        """True if the argument may be None."""
         return self.type.endswith("?")
 
 
@@ -109,7 +109,7 @@ class FunctionSchema:
 
     @cached_property
     def is_view(self) -> bool:
-        """Whether a result shares memory with an argument that the operator does not change."""
+        """True if a result shares memory with an argument that the operator does not change."""
         return any(each.alias_info is not None and not each.is_write for each in self.returns)
 
     @cached_property

@@ -136,7 +136,7 @@ class Library:
 
 @contextlib.contextmanager
 def _scoped_library(*args: Any, **kwargs: Any) -> Iterator[Library]:
-    """A library whose operators exist within a block."""
+    """Make a library whose operators exist within a block."""
     library = Library(*args, **kwargs)
     try:
         yield library

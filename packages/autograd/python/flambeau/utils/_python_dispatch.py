@@ -33,10 +33,10 @@ __all__ = [
 
 
 class TorchDispatchMode:
-    """While it is entered, its ``__torch_dispatch__`` answers for every operator that this thread calls.
+    """Context in which its ``__torch_dispatch__`` answers for every operator that this thread calls.
 
     Operators come in the form that they have below autograd: an overload of ``ops.aten``, with the arguments of its
-    schema. What the method itself calls goes to the modes around this one.
+    schema. Operators that the method calls go to the enclosing modes.
     """
 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:

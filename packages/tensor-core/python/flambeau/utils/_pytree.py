@@ -344,7 +344,7 @@ def _dict_flatten_with_keys(d: dict[Any, Any]) -> tuple[list[tuple[str, Any]], l
 
 
 def _list_flatten(items: list[Any]) -> tuple[list[Any], None]:
-    """For `register_pytree_node` of a class that derives from `list`: the items, without a context."""
+    """Return the items of a class that derives from `list`, without a context, for `register_pytree_node`."""
     return items, None
 
 

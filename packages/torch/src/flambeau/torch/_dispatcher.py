@@ -1,4 +1,4 @@
-"""What libraries ask PyTorch's dispatcher through ``torch._C``: keys, kernels, schemas and modes."""
+"""Functions of ``torch._C`` through which libraries ask PyTorch's dispatcher for keys, kernels, schemas and modes."""
 
 from __future__ import annotations
 

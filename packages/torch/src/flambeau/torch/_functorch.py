@@ -39,7 +39,7 @@ def make_functional_with_buffers(
     """Return a function of a module's parameters, buffers and inputs, and copies of the parameters and buffers.
 
     Args:
-        model: the module, which stays as it is.
+        model: the module, which does not change.
         disable_autograd_tracking: return parameters that do not require a gradient.
 
     >>> import flambeau as fb
@@ -54,7 +54,7 @@ def make_functional(model: nn.Module, disable_autograd_tracking: bool = False) -
     """Return a function of a module's parameters and inputs, and a copy of the parameters.
 
     Args:
-        model: a module without buffers, which stays as it is.
+        model: a module without buffers, which does not change.
         disable_autograd_tracking: return parameters that do not require a gradient.
     Raises: RuntimeError if the module has buffers.
 

@@ -1,4 +1,4 @@
-"""What libraries import of PyTorch's private ``torch._functorch.vmap``, in order to map over their own containers.
+"""Names of PyTorch's private ``torch._functorch.vmap`` that libraries import to map over their own containers.
 
 flambeau's ``vmap`` is built otherwise. Replacing these functions changes nothing, and calling one raises
 NotImplementedError.
