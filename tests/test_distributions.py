@@ -20,9 +20,12 @@ IGNORED = {"build", "__pycache__"}
 # libraries and headers.
 PRIVATE_FILES = {
     "autograd": (
+        "flambeau/_dispatch/",
+        "flambeau/_subclasses/",
         "flambeau/include/flambeau/autograd_engine.h",
         "flambeau/lib/cmake/flambeau-autograd/",
         "flambeau/lib/libflambeau-autograd.so",
+        "flambeau/utils/_mode_utils.py",
     ),
     "export": ("flambeau/_tracing/",),
 }

@@ -55,7 +55,7 @@ def test_every_form_of_to():
         (lambda x: x.to(memory_format=fb.channels_last), RuntimeError, r"rank 4.*\[2\]"),
         (lambda x: x.pin_memory(), RuntimeError, "GPU"),
         (lambda x: fb.empty(2, memory_format=fb.preserve_format), RuntimeError, "Preserve"),
-        (lambda x: fb.empty_strided((2, 3), (1,)), RuntimeError, r"\[1\].*\[2, 3\]"),
+        (lambda x: fb.empty_strided((2, 3), (1,)), RuntimeError, r"\[2, 3\] and \[1\]"),
         (lambda x: fb.empty_strided((2, 3), (1, -2)), RuntimeError, "negative"),
         (lambda x: fb.empty_strided((2**40, 2**40), (2**40, 1)), RuntimeError, "overflow"),
         (lambda x: fb.FloatTensor(x.double()), TypeError, "float32.*float64"),

@@ -141,5 +141,5 @@ def test_a_read_only_file_is_not_replaced(tmp_path, monkeypatch):
 
 
 def test_swapped_arguments_are_named(tmp_path):
-    with pytest.raises(TypeError, match=r"got dict; the object comes first: save\(obj, path\)"):
+    with pytest.raises(AttributeError, match=r"got dict; the object comes first: save\(obj, path\)"):
         flambeau.save(tmp_path / "x.pt", {"a": flambeau.ones(1)})

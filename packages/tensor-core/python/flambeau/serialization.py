@@ -94,8 +94,8 @@ def save(
         pickle_protocol: of the pickle in PyTorch's format; PyTorch itself reads 2 without ``weights_only=False``.
         _use_new_zipfile_serialization: False writes the format of PyTorch before 1.6 instead of an archive.
         format: None chooses ``"safetensors"`` for a path that ends in .safetensors or .st, else ``"pt"``.
-    Raises: TypeError naming what cannot be stored; RuntimeError without the folder to write to; OSError if writing
-        fails.
+    Raises: TypeError naming what cannot be stored; AttributeError if ``f`` is neither a path nor a file; RuntimeError
+        without the folder to write to; OSError if writing fails.
 
     >>> flambeau.save({"weight": flambeau.ones(2), "epoch": 3}, path)
     >>> flambeau.load(path)
