@@ -12,6 +12,7 @@ import flambeau
 from flambeau import Tensor, _core
 from flambeau._tracing._calls import DROPPED, signature
 from flambeau._tracing._numbers import ARITHMETIC
+from flambeau.library._library import definition_of
 
 _TOKENS = re.compile(r"""'(?:[^'\\]|\\.)*' | @'(?:[^'\\]|\\.)*' | [\[\](),=\#] | [^\s\[\](),='\#]+""", re.VERBOSE)
 _NUMBERS: dict[str, Callable[..., Any]] = {**ARITHMETIC, "neg": operator.neg, "int": int}
@@ -175,8 +176,7 @@ _OWN: dict[str, Callable[..., Any]] = {
 
 def _operator(name: str, arguments: list[Any]) -> Any:
     if "::" in name:
-        namespace, _, own = name.partition("::")
-        return getattr(getattr(flambeau.ops, namespace), own)._run_in_order(*arguments)
+        return definition_of(name)._run_in_order(*arguments)
     function = getattr(_core, name, None) or getattr(Tensor, name)
     positional: list[Any] = []
     named: dict[str, Any] = {}

@@ -174,6 +174,11 @@ class Attribute(NamedTuple, Generic[T]):
     type: Any
 
 
+def _copy_to_script_wrapper(fn: F) -> F:
+    """Return the method of a class whose scripts take it from the class's wrapper."""
+    return fn
+
+
 class _IgnoreContextManager:
     """Context of statements that a script leaves to Python: it does nothing."""
 

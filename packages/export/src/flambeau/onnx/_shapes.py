@@ -124,7 +124,7 @@ def flip(g: Graph, input: Value, dims: Any) -> Name:
 
 @converts("roll")
 def roll(g: Graph, input: Value, shifts: Any, dims: Any) -> Name:
-    shifts, dims = ((x,) if isinstance(x, int | Size) else tuple(x) for x in (shifts, dims))
+    shifts, dims = ((x,) if isinstance(x, int | Size) else tuple(x or ()) for x in (shifts, dims))
     name = g.name(input) if dims else g.reshaped(input, [-1])
     for shift, dim in zip(shifts, dims or (0,), strict=True):
         if shift == 0:

@@ -39,6 +39,7 @@ _MOVED = {
     "torch._functorch.vmap": "flambeau.torch._vmap",
     "torch._functorch.make_functional": "flambeau.torch._functorch",
     "torch._guards": "flambeau.torch._guards",
+    "torch._jit_internal": "flambeau.jit",
     "torch._ops": "flambeau.library._ops",
     "torch.distributed.distributed_c10d": "flambeau.distributed",
     **dict.fromkeys(
