@@ -404,9 +404,8 @@ def test_private_questions_about_transforms_and_tracing(run):
         import sys
         import torch
         from torch._C._functorch import is_batchedtensor, is_legacy_batchedtensor
-        from torch._subclasses.fake_tensor import is_fake
         x = torch.ones(2)
-        assert not is_fake(x) and not is_batchedtensor(x) and not is_legacy_batchedtensor(x)
+        assert not is_batchedtensor(x) and not is_legacy_batchedtensor(x)
         assert not torch._C._are_functorch_transforms_active() and torch._C._get_tracing_state() is None
         assert not {"flambeau.jit", "flambeau.func"} & sys.modules.keys()
         assert torch._C._get_privateuse1_backend_name() == "privateuseone" and torch._C.Future is torch.Future
@@ -415,6 +414,17 @@ def test_private_questions_about_transforms_and_tracing(run):
             assert torch._C._is_torch_function_mode_enabled()
         assert not torch._C._is_torch_function_mode_enabled()
         assert isinstance(x.untyped_storage(), torch.StorageBase)
+    """)
+
+
+def test_tensors_are_not_fake_outside_of_a_mode(run):
+    pytest.importorskip("flambeau.autograd")
+    run("""
+        import torch
+        from torch._subclasses.fake_tensor import FakeTensorMode, is_fake
+        assert not is_fake(torch.ones(2))
+        with FakeTensorMode():
+            assert is_fake(torch.ones(2))
     """)
 
 
