@@ -1,10 +1,13 @@
 """Passes over what has the private attributes of PyTorch's loader, and the kinds of passes."""
 
 import itertools
+import queue
+import threading
 
 import pytest
 
-from flambeau.data import DataLoader, dataloader
+from flambeau.data import BatchSampler, DataLoader, IterableDataset, SequentialSampler, dataloader
+from flambeau.data._pinning import _pin_memory_loop
 
 
 class Described:
@@ -71,3 +74,97 @@ def test_private_names_of_a_loader():
     assert loader._auto_collation and loader._index_sampler is loader.batch_sampler and loader._dataset_kind == 0
     one_by_one = DataLoader(range(4), batch_size=None)
     assert not one_by_one._auto_collation and one_by_one._index_sampler is one_by_one.sampler
+
+
+class Reading(dataloader._BaseDataLoaderIter):
+    """A pass that asks the sampler and reads the dataset itself, from a given batch on."""
+
+    def __init__(self, loader, skipped=0):
+        super().__init__(loader)
+        kind, collation = self._dataset_kind, self._auto_collation
+        create = dataloader._DatasetKind.create_fetcher
+        self.fetcher = create(kind, self._dataset, collation, self._collate_fn, self._drop_last)
+        for _ in range(skipped):
+            self._next_index()
+
+    def _next_data(self):
+        return self.fetcher.fetch(self._next_index())
+
+
+class OwnLoader(DataLoader):
+    """A loader that sets PyTorch's attributes itself, as libraries do that copy its constructor."""
+
+    def __init__(self, dataset, batch_size, drop_last=False, num_workers=0):
+        self.dataset, self.num_workers, self.drop_last = dataset, num_workers, drop_last
+        self.collate_fn, self.pin_memory, self.generator, self.timeout = list, False, None, 0
+        self.worker_init_fn, self.prefetch_factor, self.persistent_workers = None, None, False
+        self.multiprocessing_context = "fork" if num_workers else None
+        self._dataset_kind = int(isinstance(dataset, IterableDataset))
+        self.sampler = dataloader._InfiniteConstantSampler() if self._dataset_kind else SequentialSampler(dataset)
+        self.batch_size, self.batch_sampler = batch_size, BatchSampler(self.sampler, batch_size, drop_last)
+
+    def __iter__(self):
+        return Reading(self)
+
+
+class Letters(IterableDataset):
+    def __iter__(self):
+        return iter("abcde")
+
+
+def test_a_derived_pass_reads_by_its_sampler():
+    passing = Reading(DataLoader("abcde", batch_size=2, collate_fn=list), skipped=1)
+    assert list(passing) == [["c", "d"], ["e"]] and passing._num_yielded == 2 and len(passing) == 3
+    passing._reset(DataLoader("abcde"))
+    assert next(passing) == ["a", "b"] and passing._num_yielded == 1
+    with pytest.raises(NotImplementedError, match="must define _next_data"):
+        dataloader._BaseDataLoaderIter.__next__(object.__new__(type("Empty", (dataloader._BaseDataLoaderIter,), {})))
+
+
+def test_a_loader_that_sets_its_attributes_itself():
+    assert list(OwnLoader("abcde", 2)) == [["a", "b"], ["c", "d"], ["e"]]
+    assert list(OwnLoader("abcde", 2, drop_last=True)) == [["a", "b"], ["c", "d"]]
+    assert list(OwnLoader(Letters(), 2)) == [["a", "b"], ["c", "d"], ["e"]]
+    assert list(OwnLoader(Letters(), 2, drop_last=True)) == [["a", "b"], ["c", "d"]]
+    assert len(OwnLoader("abcde", 2)) == 3
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_the_own_pass_over_a_loader_that_overrides_iter(workers):
+    begin = dataloader._MultiProcessingDataLoaderIter if workers else dataloader._SingleProcessDataLoaderIter
+    assert list(begin(OwnLoader("abcde", 2, num_workers=workers))) == [["a", "b"], ["c", "d"], ["e"]]
+
+
+def test_a_reader_of_a_stream_can_go_on_with_another_iterator():
+    fetcher = dataloader._DatasetKind.create_fetcher(dataloader._DatasetKind.Iterable, Letters(), True, list, False)
+    assert fetcher.fetch([None, None]) == ["a", "b"]
+    fetcher.dataset_iter = iter("xyz")
+    assert [fetcher.fetch([None, None]), fetcher.fetch([None, None])] == [["x", "y"], ["z"]] and fetcher.ended
+    with pytest.raises(StopIteration):
+        fetcher.fetch([None])
+
+
+def test_batches_pass_through_the_queues_of_the_thread_that_pins():
+    incoming, outgoing, done = queue.Queue(), queue.Queue(), threading.Event()
+    thread = threading.Thread(target=_pin_memory_loop, args=(incoming, outgoing, 0, done))
+    thread.start()
+    incoming.put((3, ({"words": ["a"]}, 1)))
+    assert outgoing.get(timeout=60) == (3, ({"words": ["a"]}, 1))
+    done.set()
+    incoming.put((None, None))
+    thread.join(timeout=60)
+    assert not thread.is_alive() and outgoing.empty()
+
+
+def test_the_context_of_workers_can_be_assigned_by_name():
+    loader = DataLoader(range(3), num_workers=1)
+    assert loader.multiprocessing_context is None
+    loader.multiprocessing_context = "spawn"
+    assert loader.multiprocessing_context.get_start_method() == "spawn"
+    with pytest.raises(ValueError, match="multiprocessing_context"):
+        loader.multiprocessing_context = "borrow"
+
+
+def test_more_workers_than_processors_can_be_warned_of():
+    with pytest.warns(UserWarning, match="num_workers=100000 is more than"):
+        DataLoader(range(3), num_workers=100_000).check_worker_number_rationality()

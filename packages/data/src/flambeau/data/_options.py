@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from .dataset import IterableDataset
@@ -66,6 +68,17 @@ def check_workers(
         raise ValueError(f"prefetch_factor must be a positive int; got {prefetch_factor!r}")
     if workers == "thread" and context is not None:
         raise ValueError("multiprocessing_context is for workers='process'; threads need none")
+
+
+def warn_of_many_workers(num_workers: int) -> None:
+    """Warn if there are more workers than processors that this process may use."""
+    processors = len(os.sched_getaffinity(0))
+    if num_workers > processors:
+        warnings.warn(
+            f"DataLoader: num_workers={num_workers} is more than the {processors} processors that this process may "
+            "use, which can slow the loader down",
+            stacklevel=3,
+        )
 
 
 def context_named(context: Any) -> BaseContext:

@@ -6,10 +6,13 @@ import copy
 from collections import deque
 from collections.abc import Mapping, MutableMapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from queue import Empty
 from typing import Any
 
 from . import _tensors
 from ._iterators import Epoch
+
+_PATIENCE = 5.0  # seconds between two looks whether the pass is over
 
 
 class PinnedEpoch(Epoch):
@@ -83,3 +86,19 @@ def pin(batch: Any) -> Any:
     if type(batch) is list:
         return [pin(value) for value in batch]
     return batch
+
+
+def pin_memory(data: Any, device: str | None = None) -> Any:
+    """Return the batch in pinned memory, which serves every GPU: PyTorch's private name for it."""
+    return pin(data)
+
+
+def _pin_memory_loop(incoming: Any, outgoing: Any, device_id: int, done: Any, device: str | None = None) -> None:
+    """Move numbered batches from one queue to another and pin them, in a thread, until ``done`` is set."""
+    while not done.is_set():
+        try:
+            number, content = incoming.get(timeout=_PATIENCE)
+        except Empty:
+            continue
+        if not done.is_set():
+            outgoing.put((number, pin(content)))

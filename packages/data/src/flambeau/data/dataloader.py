@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 from flambeau.data import *  # noqa: F403
-from flambeau.data import DataLoader, IterableDataset
+from flambeau.data import DataLoader, IterableDataset, Sampler
 
+from . import _random, _tensors
 from ._iterators import Epoch, ParallelEpoch, SerialEpoch
+from .distributed import process_rank
+from .fetch import _BaseDatasetFetcher, _IterableDatasetFetcher, _MapDatasetFetcher
 
 _collate_fn_t = Callable[[list[Any]], Any]
+_worker_init_fn_t = Callable[[int], None]
 
 
 class _DatasetKind:
@@ -18,6 +23,20 @@ class _DatasetKind:
 
     Map = 0
     Iterable = 1
+
+    @staticmethod
+    def create_fetcher(
+        kind: int, dataset: Any, auto_collation: bool, collate_fn: Callable[[Any], Any], drop_last: bool
+    ) -> _BaseDatasetFetcher:
+        reader = _MapDatasetFetcher if kind == _DatasetKind.Map else _IterableDatasetFetcher
+        return reader(dataset, auto_collation, collate_fn, drop_last)
+
+
+class _InfiniteConstantSampler(Sampler[None]):
+    """The sampler of streams, which have no indices: None again and again."""
+
+    def __iter__(self) -> Iterator[None]:
+        return itertools.repeat(None)
 
 
 class _Stream(IterableDataset[Any]):
@@ -35,9 +54,14 @@ class _Stream(IterableDataset[Any]):
         return getattr(self.dataset, name)
 
 
+def _sharding_worker_init_fn(worker_init_fn: _worker_init_fn_t | None, size: int, rank: int, worker: int) -> NoReturn:
+    """Raise NotImplementedError: PyTorch's workers share out data pipes with it."""
+    raise NotImplementedError("flambeau has no data pipes; use IterableDataset and get_worker_info()")
+
+
 def _loader_like(loader: Any) -> DataLoader[Any]:
     """The loader that a program's own class describes by the private attributes that PyTorch's has."""
-    if isinstance(loader, DataLoader):
+    if isinstance(loader, DataLoader) and loader._ready:
         return loader
     of_workers = ("timeout", "worker_init_fn", "prefetch_factor", "persistent_workers", "multiprocessing_context")
     options = {name: getattr(loader, name) for name in of_workers if loader.num_workers and hasattr(loader, name)}
@@ -52,45 +76,94 @@ def _loader_like(loader: Any) -> DataLoader[Any]:
     return DataLoader(loader.dataset, batch_size=None, sampler=loader._index_sampler, **options)
 
 
+def _own_pass(loader: Any) -> Epoch:
+    """Begin the pass that flambeau makes, also over a loader whose class overrides ``__iter__``."""
+    return DataLoader._get_iterator(_loader_like(loader))  # type: ignore[return-value]
+
+
 class _Kind(type):
     """A kind of passes. The loader's own passes are its instances, too."""
 
     passes: type[Epoch]
 
-    def __call__(cls, loader: Any) -> Any:
+    def __call__(cls, loader: Any, *args: Any, **options: Any) -> Any:
         """Begin a pass: the loader's own, or one of the class that a program derived."""
-        return iter(_loader_like(loader)) if "passes" in vars(cls) else super().__call__(loader)
+        if "passes" in vars(cls):
+            return _own_pass(loader, *args, **options)
+        return super().__call__(loader, *args, **options)
 
     def __instancecheck__(cls, instance: object) -> bool:
         return ("passes" in vars(cls) and isinstance(instance, cls.passes)) or super().__instancecheck__(instance)
 
 
 class _BaseDataLoaderIter(metaclass=_Kind):
-    """A pass over a loader. Programs derive from it and override ``_next_data``, which gives the next batch."""
+    """A pass over a loader. Programs derive from it and define ``_next_data``, which gives the next batch.
+
+    The attributes are those of PyTorch: what the pass reads, its sampler's iterator, which ``_next_index`` asks, and
+    the number of batches so far.
+    """
 
     passes: type[Epoch] = Epoch
 
     def __init__(self, loader: Any) -> None:
-        self._passing = iter(_loader_like(loader))
-        self._dataset, self._collate_fn = loader.dataset, loader.collate_fn
+        self._describe(loader)
+        self._sampler_iter = iter(self._index_sampler)  # before the seed, as PyTorch draws them
+        self._base_seed = _random.draw_seed(loader.generator)
+
+    def _describe(self, loader: Any) -> None:
+        self._dataset, self._dataset_kind = loader.dataset, loader._dataset_kind
+        self._collate_fn, self._drop_last = loader.collate_fn, loader.drop_last
         self._index_sampler, self._auto_collation = loader._index_sampler, loader._auto_collation
+        self._num_workers, self._timeout = loader.num_workers, loader.timeout
+        self._persistent_workers = loader.persistent_workers
+        self._pin_memory = bool(loader.pin_memory) and not _tensors.obstacle_to_pinning()
+        self._pin_memory_device = "cuda" if self._pin_memory else None
+        self._IterableDataset_len_called = getattr(loader, "_IterableDataset_len_called", None)
+        self._shared_seed = None  # of data pipes, which do not exist here
+        self._world_size, self._rank = process_rank() or (1, 0)
+        self._num_yielded = 0
 
     def __iter__(self) -> Iterator[Any]:
         return self
 
     def __next__(self) -> Any:
-        return self._next_data()
+        batch = self._next_data()
+        self._num_yielded += 1
+        return batch
 
     def __len__(self) -> int:
-        return len(self._passing)  # type: ignore[arg-type]
+        return len(self._index_sampler)
+
+    def _reset(self, loader: Any, first_iter: bool = False) -> None:
+        """Begin another pass with the same workers."""
+        self._sampler_iter = iter(self._index_sampler)
+        self._num_yielded = 0
+        self._IterableDataset_len_called = getattr(loader, "_IterableDataset_len_called", None)
+
+    def _next_index(self) -> Any:
+        return next(self._sampler_iter)
+
+    def _next_data(self) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} must define _next_data(self)")
+
+
+class _OwnPass(_BaseDataLoaderIter):
+    """A pass whose batches are those of the loader itself."""
+
+    def __init__(self, loader: Any) -> None:
+        self._describe(loader)
+        self._passing = _own_pass(loader)
+
+    def __len__(self) -> int:
+        return len(self._passing)
 
     def _next_data(self) -> Any:
         return next(self._passing)
 
 
-class _SingleProcessDataLoaderIter(_BaseDataLoaderIter):
+class _SingleProcessDataLoaderIter(_OwnPass):
     passes = SerialEpoch
 
 
-class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
+class _MultiProcessingDataLoaderIter(_OwnPass):
     passes = ParallelEpoch

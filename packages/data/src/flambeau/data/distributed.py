@@ -16,11 +16,11 @@ _NEEDS_BOTH = (
 )
 
 
-def _place() -> tuple[int, int]:
-    """How many processes there are, and which of them this is."""
+def process_rank() -> tuple[int, int] | None:
+    """Return how many processes there are and which of them this is; None without a process group."""
     distributed = sys.modules.get("flambeau.distributed")  # who has made a group has loaded it
     if distributed is None or not distributed.is_initialized():
-        raise RuntimeError(_NEEDS_BOTH)
+        return None
     return distributed.get_world_size(), distributed.get_rank()
 
 
@@ -55,7 +55,9 @@ class DistributedSampler(Sampler[int]):
         drop_last: bool = False,
     ) -> None:
         if num_replicas is None or rank is None:
-            size, own = _place()
+            if (place := process_rank()) is None:
+                raise RuntimeError(_NEEDS_BOTH)
+            size, own = place
             num_replicas, rank = size if num_replicas is None else num_replicas, own if rank is None else rank
         check_positive("num_replicas", num_replicas)
         if not 0 <= rank < num_replicas:

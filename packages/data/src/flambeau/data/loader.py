@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import warnings
 import weakref
@@ -94,8 +95,6 @@ class DataLoader(Generic[T_co]):
         _options.check_workers(
             num_workers, workers, timeout, prefetch_factor, persistent_workers, multiprocessing_context
         )
-        if multiprocessing_context is not None:
-            multiprocessing_context = _options.context_named(multiprocessing_context)
         _options.check_order(dataset, batch_size, shuffle, sampler, batch_sampler, drop_last)
         if batch_sampler is not None:
             batch_size, drop_last = None, False
@@ -194,10 +193,23 @@ class DataLoader(Generic[T_co]):
         """The sampler that chooses the samples to read next: it gives lists of indices, or single ones."""
         return self.batch_sampler if self._auto_collation else self.sampler
 
-    @property
+    @functools.cached_property  # which subclasses may set
     def _dataset_kind(self) -> int:
         """1 if the dataset is a stream, else 0."""
         return int(isinstance(self.dataset, IterableDataset))
+
+    @property
+    def multiprocessing_context(self) -> Any:
+        """The context of ``multiprocessing`` that starts the workers; None for the default. A name may be assigned."""
+        return self._multiprocessing_context
+
+    @multiprocessing_context.setter
+    def multiprocessing_context(self, context: Any) -> None:
+        self._multiprocessing_context = None if context is None else _options.context_named(context)
+
+    def check_worker_number_rationality(self) -> None:
+        """Warn if the loader has more workers than this process has processors. Subclasses call it, as PyTorch's."""
+        _options.warn_of_many_workers(self.num_workers)
 
     def __len__(self) -> int:
         """The number of batches. TypeError where the dataset or the sampler has no length."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,7 +28,33 @@ class WorkerInfo:
     dataset: Any
 
 
+@dataclass(frozen=True)
+class _IterableDatasetStopIteration:
+    """The message of a worker of PyTorch that its share of a stream has ended."""
+
+    worker_id: int
+
+
+@dataclass(frozen=True)
+class _ResumeIteration:
+    """The message to a worker of PyTorch that another pass begins."""
+
+    seed: int | None = None
+
+
+class ManagerWatchdog:
+    """A worker's look at the process that started it."""
+
+    def __init__(self) -> None:
+        self._parent = os.getppid()
+
+    def is_alive(self) -> bool:
+        """Return whether that process is still there."""
+        return os.getppid() == self._parent
+
+
 _local = threading.local()
+_worker_info: WorkerInfo | None = None  # programs set it in workers that they start themselves
 
 
 def get_worker_info() -> WorkerInfo | None:
@@ -38,7 +65,7 @@ def get_worker_info() -> WorkerInfo | None:
     >>> get_worker_info() is None
     True
     """
-    return getattr(_local, "info", None)
+    return getattr(_local, "info", _worker_info)
 
 
 def set_worker_info(info: WorkerInfo) -> None:

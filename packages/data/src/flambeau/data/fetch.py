@@ -1,0 +1,59 @@
+"""PyTorch's private readers of datasets, for programs that read as the loader does but keep their own state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ._fetch import IndexFetcher, Recipe
+
+
+class _BaseDatasetFetcher:
+    """A reader of batches: ``fetch`` gives the batch at the indices that a sampler chose."""
+
+    def __init__(self, dataset: Any, auto_collation: bool, collate_fn: Callable[[Any], Any], drop_last: bool) -> None:
+        self.dataset = dataset
+        self.auto_collation = auto_collation
+        self.collate_fn = collate_fn
+        self.drop_last = drop_last
+
+    def fetch(self, possibly_batched_index: Any) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} must define fetch(self, possibly_batched_index)")
+
+
+class _MapDatasetFetcher(_BaseDatasetFetcher):
+    """A reader by indices. It does not seed the samples: they draw from the program's generators, as in PyTorch."""
+
+    def fetch(self, possibly_batched_index: Any) -> Any:
+        recipe = Recipe(self.dataset, self.collate_fn, self.auto_collation, None, self.drop_last)
+        return IndexFetcher(recipe, None)(possibly_batched_index)
+
+
+class _IterableDatasetFetcher(_BaseDatasetFetcher):
+    """A reader of a stream, of which the indices give only the number of samples.
+
+    Attributes:
+        dataset_iter: the iterator over the dataset, whose state programs save and load.
+        ended: True after the last sample of a batched stream; ``fetch`` raises StopIteration then.
+    """
+
+    def __init__(self, dataset: Any, auto_collation: bool, collate_fn: Callable[[Any], Any], drop_last: bool) -> None:
+        super().__init__(dataset, auto_collation, collate_fn, drop_last)
+        self.dataset_iter = iter(dataset)
+        self.ended = False
+
+    def fetch(self, possibly_batched_index: Any) -> Any:
+        if self.ended:
+            raise StopIteration
+        if not self.auto_collation:
+            return self.collate_fn(next(self.dataset_iter))
+        samples = []
+        for _ in possibly_batched_index:
+            try:
+                samples.append(next(self.dataset_iter))
+            except StopIteration:
+                self.ended = True
+                break
+        if not samples or (self.drop_last and len(samples) < len(possibly_batched_index)):
+            raise StopIteration
+        return self.collate_fn(samples)

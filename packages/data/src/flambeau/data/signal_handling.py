@@ -1,0 +1,60 @@
+"""PyTorch's private watch over workers, for programs that start workers themselves: a worker's death is an error."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+_worker_pids: dict[int, set[int]] = {}  # by the id of the pass that started them
+_SIGCHLD_handler_set = False
+
+
+def _set_worker_pids(loader_id: int, pids: Iterable[int]) -> None:
+    """Watch the workers of a pass."""
+    _worker_pids[loader_id] = set(pids)
+
+
+def _remove_worker_pids(loader_id: int) -> None:
+    """Stop watching the workers of a pass."""
+    _worker_pids.pop(loader_id, None)
+
+
+def _error_if_any_worker_fails() -> None:
+    """Raise RuntimeError if a watched worker was killed or has failed. The process remains for others to wait for."""
+    for pids in _worker_pids.values():
+        for pid in list(pids):
+            try:
+                ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:  # somebody has waited for it
+                continue
+            if ended is None or (ended.si_code == os.CLD_EXITED and ended.si_status == 0):
+                continue
+            pids.clear()  # one error is enough
+            worker = f"DataLoader worker (pid {pid})"
+            if ended.si_code == os.CLD_EXITED:
+                raise RuntimeError(f"{worker} exited unexpectedly with exit code {ended.si_status}.")
+            raise RuntimeError(f"{worker} is killed by signal: {signal.Signals(ended.si_status).name}.")
+
+
+def _set_SIGCHLD_handler() -> None:
+    """Look at the watched workers whenever a child process ends. Only the main thread can set the handler."""
+    global _SIGCHLD_handler_set
+    if _SIGCHLD_handler_set or threading.current_thread() is not threading.main_thread():
+        return
+    previous = signal.getsignal(signal.SIGCHLD)
+
+    def handle(number: int, frame: Any) -> None:
+        _error_if_any_worker_fails()
+        if callable(previous):
+            previous(number, frame)
+
+    signal.signal(signal.SIGCHLD, handle)
+    _SIGCHLD_handler_set = True
+
+
+def _set_worker_signal_handlers() -> None:
+    """Let SIGTERM end a worker at once, whatever handler it inherited."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
