@@ -7,7 +7,7 @@ import textwrap
 import pytest
 
 import flambeau as fb
-from flambeau.torch import _places, version
+from flambeau.torch import _flattening, _places, version
 
 
 @pytest.fixture
@@ -279,6 +279,62 @@ def test_private_names(run):
             raise AssertionError
         """
     )
+
+
+def test_private_names_of_loaders(run):
+    pytest.importorskip("flambeau.data")
+    run(
+        """
+        import torch
+        import torch.utils.data._utils.worker
+        import torch.utils.data.graph_settings
+        from torch._utils import ExceptionWrapper
+        from torch.utils.data import DataLoader, IterDataPipe, _utils
+        from torch.utils.data._utils import HAS_NUMPY, MP_STATUS_CHECK_INTERVAL, signal_handling
+        from torch.utils.data._utils.fetch import _MapDatasetFetcher
+        from torch.utils.data._utils.worker import ManagerWatchdog, WorkerInfo, _IterableDatasetStopIteration
+        from torch.utils.data.dataloader import _BaseDataLoaderIter, _DatasetKind, _sharding_worker_init_fn
+        from torch.utils.data.datapipes.datapipe import _IterDataPipeSerializationWrapper
+
+        assert HAS_NUMPY is True and MP_STATUS_CHECK_INTERVAL > 0 and _utils.python_exit_status is False
+        assert _utils.collate.default_collate is torch.utils.data.default_collate
+        assert _utils.signal_handling is signal_handling and callable(_utils.pin_memory.pin_memory)
+        assert torch.set_vital("Dataloader", "enabled", "True") is False
+
+        _utils.worker._worker_info = WorkerInfo(id=1, num_workers=2, seed=3, dataset=None)
+        assert torch.utils.data.get_worker_info().id == 1
+
+        fetcher = _DatasetKind.create_fetcher(_DatasetKind.Map, torch.arange(3), True, list, False)
+        assert isinstance(fetcher, _MapDatasetFetcher) and [int(x) for x in fetcher.fetch([2, 0])] == [2, 0]
+        assert not isinstance(range(3), IterDataPipe)
+        for absent in (lambda: _IterDataPipeSerializationWrapper(1), lambda: _sharding_worker_init_fn(None, 1, 0, 0)):
+            try:
+                absent()
+            except NotImplementedError as error:
+                assert "no data pipes" in str(error)
+            else:
+                raise AssertionError
+        """
+    )
+
+
+def test_errors_of_workers_are_raised_again():
+    class UnusualError(Exception):
+        def __init__(self, first, second):
+            super().__init__(first, second)
+
+    def wrapped(error):
+        try:
+            raise error
+        except Exception:
+            return _flattening.ExceptionWrapper(where="in worker 3")
+
+    with pytest.raises(ValueError, match=r"Caught ValueError in worker 3.\nOriginal Traceback(.|\n)*too small"):
+        wrapped(ValueError("too small")).reraise()
+    with pytest.raises(KeyError, match=r"^Caught KeyError in worker 3.\nOriginal Traceback(.|\n)*'absent'"):
+        wrapped(KeyError("absent")).reraise()
+    with pytest.raises(RuntimeError, match="Caught UnusualError in worker 3"):
+        wrapped(UnusualError(1, 2)).reraise()
 
 
 def test_parts_of_texts(run):

@@ -1,11 +1,53 @@
-"""Names of ``torch._utils``, PyTorch's private module: sizes of elements, and many tensors in one."""
+"""Names of ``torch._utils``, PyTorch's private module: sizes of elements, many tensors in one, errors of workers."""
 
+import sys
+import traceback
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from flambeau import Tensor, cat, dtype, layout
 
-__all__ = ["_element_size", "_flatten_dense_tensors", "_rebuild_sparse_tensor", "_unflatten_dense_tensors"]
+__all__ = [
+    "ExceptionWrapper",
+    "KeyErrorMessage",
+    "_element_size",
+    "_flatten_dense_tensors",
+    "_rebuild_sparse_tensor",
+    "_unflatten_dense_tensors",
+]
+
+
+class KeyErrorMessage(str):
+    """A message for KeyError, which shows its argument's repr: the line breaks remain."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+class ExceptionWrapper:
+    """The exception that is being handled, to be raised again in another process.
+
+    Args:
+        exc_info: as from ``sys.exc_info()``.
+        where: where it was raised, for the message.
+    """
+
+    def __init__(self, exc_info: Any = None, where: str = "in background") -> None:
+        kind, error, trace = exc_info or sys.exc_info()
+        self.exc_type: Any = kind
+        self.exc_msg = "".join(traceback.format_exception(kind, error, trace))
+        self.where = where
+
+    def reraise(self) -> NoReturn:
+        """Raise an exception of the same type, or RuntimeError if that type takes other arguments than a message."""
+        message = f"Caught {self.exc_type.__name__} {self.where}.\nOriginal {self.exc_msg}"
+        try:
+            error = self.exc_type(KeyErrorMessage(message) if self.exc_type is KeyError else message)
+        except Exception:
+            error = RuntimeError(message)
+        raise error
 
 
 def _rebuild_sparse_tensor(layout: layout, data: tuple[Any, ...]) -> Tensor:

@@ -27,6 +27,7 @@ __all__ = [
     "has_mkl",
     "has_openmp",
     "has_spectral",
+    "set_vital",
     *ABSENT_DTYPES,
     *VARYING,
 ]
@@ -69,6 +70,11 @@ def __getattr__(name: str) -> Any:
 
         return next(kind for kind in STORAGE_TYPES.values() if kind.dtype is flambeau.get_default_dtype())
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def set_vital(vital: str, attr: str, value: str) -> bool:
+    """Return False: flambeau keeps no record of its use."""
+    return False
 
 
 def _convert_indices_from_coo_to_csr(input: Tensor, size: int, *, out_int32: bool = False) -> Tensor:

@@ -62,7 +62,13 @@ _MOVED = {
     "torch.utils.data": "flambeau.data",
     "torch.utils.data.distributed": "flambeau.data",
     "torch.utils.tensorboard.writer": "flambeau.utils.tensorboard",
-    "torch.utils.data._utils": "flambeau.data",
+    "torch.utils.data._utils": "flambeau.torch._loading",
+    **{
+        f"torch.utils.data._utils.{name}": f"flambeau.data.{name}"
+        for name in ("collate", "fetch", "signal_handling", "worker")
+    },
+    "torch.utils.data._utils.pin_memory": "flambeau.data._pinning",
+    "torch.utils.data.datapipes.datapipe": "flambeau.torch._data_pipes",
     **{f"torchvision.ops.{name}": "flambeau.vision.ops" for name in _OPS_FILES},
     "torchvision.models.mobilenetv2": "flambeau.vision.models.mobilenet",
     "torchvision.models.mobilenetv3": "flambeau.vision.models.mobilenet",

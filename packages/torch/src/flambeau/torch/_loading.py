@@ -1,0 +1,18 @@
+"""Names of ``torch.utils.data._utils``: settings that programs read which start workers themselves."""
+
+import atexit
+
+__all__ = ["HAS_NUMPY", "IS_WINDOWS", "MP_STATUS_CHECK_INTERVAL", "python_exit_status"]
+
+HAS_NUMPY = True
+IS_WINDOWS = False
+MP_STATUS_CHECK_INTERVAL = 5.0  # seconds between two looks whether the other process is still there
+python_exit_status = False  # True while Python ends
+
+
+def _set_python_exit_flag() -> None:
+    global python_exit_status
+    python_exit_status = True
+
+
+atexit.register(_set_python_exit_flag)
