@@ -318,6 +318,19 @@ def test_private_names_of_loaders(run):
     )
 
 
+def test_modules_that_were_imported_before_answer_by_their_names_in_pytorch(run):
+    pytest.importorskip("flambeau.data")
+    printed = run(
+        """
+        import flambeau.data
+        import torch
+        from torch.utils.data import IterDataPipe
+        print(torch.utils.data is flambeau.data, flambeau.data.__name__)
+        """
+    )
+    assert printed == "True torch.utils.data\n"
+
+
 def test_errors_of_workers_are_raised_again():
     class UnusualError(Exception):
         def __init__(self, first, second):

@@ -16,7 +16,7 @@ from typing import Any
 import flambeau
 from flambeau.random import use_pytorch_streams
 from flambeau.torch import _absent, _interface, _missing, _renaming
-from flambeau.torch._places import ROOTS, WALKED, is_moved, is_second_name, moved_below, place_of
+from flambeau.torch._places import ROOTS, WALKED, is_moved, is_only_moved, is_second_name, moved_below, place_of
 from flambeau.torch.version import __version__
 
 _VERSIONS = {"torch": __version__, "torchvision": f"0.28.0+flambeau{flambeau.__version__}"}  # of distributions
@@ -102,7 +102,9 @@ def _answer(module: ModuleType, path: str) -> None:
 
 
 def _answer_below(value: Any, path: str) -> None:
-    if isinstance(value, ModuleType) and value.__name__ == place_of(path) and value not in _answering:
+    if not isinstance(value, ModuleType) or value.__name__ != place_of(path) or value in _answering:
+        return
+    if not is_only_moved(path):  # else it answers when it is imported under its name in PyTorch
         _answer(value, path)
 
 

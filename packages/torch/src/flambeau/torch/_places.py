@@ -95,6 +95,15 @@ def is_second_name(name: str) -> bool:
     return name != first
 
 
+def is_only_moved(name: str) -> bool:
+    """Return whether PyTorch has no module ``name``, but one of another name that stands at that place.
+
+    >>> is_only_moved("torch.data"), is_only_moved("torch.nn")
+    (True, False)
+    """
+    return not _interface.has_module(name) and place_of(name) in _MOVED.values()
+
+
 def moved_below(name: str) -> list[str]:
     """The moved modules directly below what PyTorch calls ``name``.
 
