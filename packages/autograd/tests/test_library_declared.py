@@ -70,6 +70,16 @@ def test_a_derivative_and_a_rule_for_vmap(library):
     assert fb.func.vmap(op)(fb.ones(3, 2) * 2).tolist() == [[8, 8]] * 3
 
 
+def test_impl_as_a_decorator_returns_the_function(library):
+    library.define("negated(Tensor x) -> Tensor")
+
+    @fb.library.impl("testing_library::negated", "cpu")
+    def kernel(x):
+        return -x
+
+    assert kernel(fb.ones(1)).tolist() == [-1] and fb.ops.testing_library.negated(fb.ones(1)).tolist() == [-1]
+
+
 def test_composite_operators_are_differentiated_through(library):
     library.define("square_sum(Tensor x) -> Tensor")
     library.impl("square_sum", lambda x: (x * x).sum(), "CompositeImplicitAutograd")

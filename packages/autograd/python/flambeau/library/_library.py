@@ -16,7 +16,7 @@ import functools
 import re
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, ClassVar, NoReturn, TypeVar
+from typing import Any, ClassVar, NoReturn, TypeVar, overload
 
 from flambeau.library._custom_op import CustomOpDef, registry
 from flambeau.library._declared_op import declare
@@ -144,6 +144,18 @@ def _scoped_library(*args: Any, **kwargs: Any) -> Iterator[Library]:
         library._destroy()
 
 
+@overload
+def define(
+    qualname: Library, schema: str, alias_analysis: str = "", *, lib: Library | None = None, tags: Any = ()
+) -> Callable[[Function], Function]: ...
+
+
+@overload
+def define(
+    qualname: str, schema: str, alias_analysis: str = "", *, lib: Library | None = None, tags: Any = ()
+) -> None: ...
+
+
 def define(
     qualname: str | Library, schema: str, alias_analysis: str = "", *, lib: Library | None = None, tags: Any = ()
 ) -> Any:
@@ -171,6 +183,18 @@ def _defined_and_implemented(library: Library, schema: str, alias_analysis: str,
     return function
 
 
+@overload
+def impl(
+    qualname: Any, types: str | Sequence[str], func: None = None, *, lib: Library | None = None
+) -> Callable[[Function], Function]: ...
+
+
+@overload
+def impl(
+    qualname: Any, types: str | Sequence[str], func: Callable[..., Any], *, lib: Library | None = None
+) -> None: ...
+
+
 def impl(
     qualname: Any, types: str | Sequence[str], func: Callable[..., Any] | None = None, *, lib: Library | None = None
 ) -> Any:
@@ -193,10 +217,11 @@ def _implemented_in(library: Library, name: Any, key: str, function: Function) -
     return function
 
 
-def _implemented(qualname: Any, types: str | Sequence[str], func: Callable[..., Any]) -> None:
+def _implemented(qualname: Any, types: str | Sequence[str], func: Function) -> Function:
     definition = definition_of(qualname)
     for kind in [types] if isinstance(types, str) else types:
         definition.implement(_OF_DEVICES.get(kind, kind), func)
+    return func
 
 
 def fallthrough_kernel() -> NoReturn:

@@ -121,6 +121,16 @@ def register_vmap(op: str | CustomOpDef, func: Callable[..., Any] | None = None,
     return definition_of(op).register_vmap(func)
 
 
+@overload
+def register_torch_dispatch(
+    op: str | CustomOpDef, torch_dispatch_class: type, func: None = None, /, *, lib: Any = None
+) -> Callable[[F], F]: ...
+
+
+@overload
+def register_torch_dispatch(op: str | CustomOpDef, torch_dispatch_class: type, func: F, /, *, lib: Any = None) -> F: ...
+
+
 def register_torch_dispatch(
     op: str | CustomOpDef, torch_dispatch_class: type, func: Callable[..., Any] | None = None, /, *, lib: Any = None
 ) -> Any:
