@@ -236,6 +236,33 @@ def test_what_the_alias_adds_goes_with_it():
     """)
 
 
+def test_a_module_that_libraries_look_for_is_no_attribute_but_can_be_imported():
+    pytest.importorskip("flambeau.distributed")
+    run("""
+        from torch.distributed import rpc
+        assert not hasattr(rpc, "api")
+        import torch.distributed.rpc.api
+    """)
+
+
+def test_libraries_can_define_data_pipes_but_not_make_one():
+    pytest.importorskip("flambeau.data")
+    run("""
+        import torch
+        from torch.utils.data import IterDataPipe, functional_datapipe
+        @functional_datapipe("doubled")
+        class Doubled(IterDataPipe):
+            pass
+        assert issubclass(Doubled, IterDataPipe)
+        try:
+            Doubled()
+        except NotImplementedError:
+            pass
+        else:
+            raise AssertionError
+    """)
+
+
 def test_absent_subsystems_are_modules_of_pytorch():
     known = [name for name in _absent.SENTENCES if _interface.has_module(name) or name in _places._MOVED]
     assert known == list(_absent.SENTENCES)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from flambeau.torch import _missing
 from flambeau.torch._interface import Entry
+
+Class = TypeVar("Class", bound=type)
 
 # The reason in the error for a name below a module: the entry of the longest beginning counts.
 SENTENCES = {
@@ -54,10 +56,12 @@ SENTENCES = {
     "functorch": "flambeau has the transformations of functions in torch.func",
 }
 
-# Names for which programs ask by hasattr(), to take another way without them: it is False, and they can be imported.
+# Names and modules for which programs ask by hasattr(), to take another way without them: it is False, and they can be
+# imported.
 TESTED = {
     "torch._C._CudaDeviceProperties",
     "torch._inductor.cudagraph_mark_step_begin",
+    "torch.distributed.rpc.api",
     "torch.nn.functional.grouped_mm",
     "torch.nn.functional.scaled_grouped_mm",
     "torch.nn.functional.scaled_mm",
@@ -131,6 +135,15 @@ class Absent:
 QUESTIONS = {"is_available", "is_built", "is_initialized"}
 
 
+# Decorators of classes that derive from absent ones, which libraries define when they are imported.
+DECORATORS = {"functional_datapipe"}
+
+
+def _unchanged(*_: Any, **__: Any) -> Callable[[Class], Class]:
+    """Return a decorator that returns the class."""
+    return lambda decorated: decorated
+
+
 def _no() -> bool:
     """Return False: flambeau does not have it."""
     return False
@@ -142,6 +155,8 @@ def stand_in(path: str, entry: Entry) -> Any:
     module, _, name = path.rpartition(".")
     if name in QUESTIONS:
         return _no
+    if name in DECORATORS:
+        return _unchanged
     if entry.kind == "class":
         return AbsentClass(name, (), {"_path": path, "__module__": module, "__doc__": f"Absent: {_sentence(path)}."})
     return Absent(path)

@@ -52,11 +52,12 @@ def _attribute(module: ModuleType, path: str, ask: Callable[[str], Any] | None, 
             _answer_below(value, f"{path}.{name}")
             _renaming.rename(value, path, name)
             return value
-    if _exists(f"{path}.{name}") or _interface.has_module(f"{path}.{name}"):
+    is_tested = f"{path}.{name}" in _absent.TESTED
+    if _exists(f"{path}.{name}") or (_interface.has_module(f"{path}.{name}") and not is_tested):
         return importlib.import_module(f"{path}.{name}")
     if name in _interface.names_of(path):
         private = name.startswith("_") and not isinstance(module, _absent.AbsentModule)
-        if not (private or f"{path}.{name}" in _absent.TESTED) or _missing.is_from_import():
+        if not (private or is_tested) or _missing.is_from_import():
             return _found_elsewhere(path, name)
     above = path.rpartition(".")[0]
     if isinstance(module, _absent.AbsentModule) and "." in above and name in _interface.names_of(above):
