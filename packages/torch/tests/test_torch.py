@@ -478,7 +478,6 @@ def test_private_questions_about_transforms_and_tracing(run):
         assert not torch._C._are_functorch_transforms_active() and torch._C._get_tracing_state() is None
         assert not {"flambeau.jit", "flambeau.func"} & sys.modules.keys()
         assert torch._C._get_privateuse1_backend_name() == "privateuseone" and torch._C.Future is torch.Future
-        assert torch._guards.active_fake_mode() is None and torch._guards.detect_fake_mode([x]) is None
         with torch.overrides.TorchFunctionMode():
             assert torch._C._is_torch_function_mode_enabled()
         assert not torch._C._is_torch_function_mode_enabled()
@@ -492,8 +491,9 @@ def test_tensors_are_not_fake_outside_of_a_mode(run):
         import torch
         from torch._subclasses.fake_tensor import FakeTensorMode, is_fake
         assert not is_fake(torch.ones(2))
-        with FakeTensorMode():
-            assert is_fake(torch.ones(2))
+        assert torch._guards.active_fake_mode() is None and torch._guards.detect_fake_mode([torch.ones(2)]) is None
+        with FakeTensorMode() as mode:
+            assert is_fake(torch.ones(2)) and torch._guards.active_fake_mode() is mode
     """)
 
 
