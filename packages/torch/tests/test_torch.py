@@ -477,6 +477,7 @@ def test_private_questions_about_transforms_and_tracing(run):
         assert not is_batchedtensor(x) and not is_legacy_batchedtensor(x)
         assert not torch._C._are_functorch_transforms_active() and torch._C._get_tracing_state() is None
         assert not {"flambeau.jit", "flambeau.func"} & sys.modules.keys()
+        assert torch._C._get_default_device() == "cpu"
         assert torch._C._get_privateuse1_backend_name() == "privateuseone" and torch._C.Future is torch.Future
         with torch.overrides.TorchFunctionMode():
             assert torch._C._is_torch_function_mode_enabled()

@@ -4,7 +4,7 @@ import importlib
 import sys
 from typing import Any
 
-from flambeau import Generator, Size, Tensor, device, dtype, layout, memory_format
+from flambeau import Generator, Size, Tensor, device, dtype, get_default_device, layout, memory_format
 from flambeau._core import _disabled_torch_dispatch_impl
 from flambeau.futures import Future
 from flambeau.linalg import LinAlgError as _LinAlgError
@@ -21,6 +21,7 @@ __all__ = [
     "_are_functorch_transforms_active",
     "_disabled_torch_dispatch_impl",
     "_disabled_torch_function_impl",
+    "_get_default_device",
     "_get_privateuse1_backend_name",
     "_get_tracing_state",
     "_is_torch_function_mode_enabled",
@@ -56,6 +57,11 @@ def _are_functorch_transforms_active() -> bool:
     """Whether a function is being mapped: a tensor may stand for a batch then. Other transforms see plain tensors."""
     placeholders = sys.modules.get("flambeau.func._placeholders")
     return placeholders is not None and bool(placeholders.maps.running)
+
+
+def _get_default_device() -> str:
+    """Return the name of the device on which factories make tensors."""
+    return str(get_default_device())
 
 
 def _get_privateuse1_backend_name() -> str:
