@@ -15,6 +15,7 @@ from typing import Any
 
 FILE = Path(__file__).parents[2] / "packages/autograd/python/flambeau/library/aten_schemas.txt"
 COMPOSITE = "~"  # before an operator that PyTorch makes of others
+USUAL_RESULT = " -> Tensor"  # left out
 
 
 def _is_kept(schema: str, names: set[str]) -> bool:
@@ -31,7 +32,7 @@ def lines(names: set[str]) -> list[str]:
         qualified = each.name + (f".{each.overload_name}" if each.overload_name else "")
         if not each.name.startswith("aten::") or not torch._C._dispatch_has_kernel(qualified):
             continue
-        text = str(each).removeprefix("aten::")
+        text = str(each).removeprefix("aten::").removesuffix(USUAL_RESULT)
         if _is_kept(text, names):
             composite = torch._C._dispatch_has_kernel_for_dispatch_key(qualified, "CompositeImplicitAutograd")
             found.append((COMPOSITE if composite else "") + text)

@@ -10,6 +10,7 @@ from pathlib import Path
 from flambeau.library._function_schema import FunctionSchema
 
 _COMPOSITE = "~"  # before an operator that PyTorch makes of others
+_USUAL_RESULT = " -> Tensor"  # of a line without a result
 
 
 @functools.cache
@@ -33,7 +34,8 @@ def names() -> list[str]:
 @functools.cache
 def schemas_of(name: str) -> dict[str, FunctionSchema]:
     """Return the schemas of an operator by the names of its overloads, "" for the default."""
-    parsed = [FunctionSchema.parse(f"aten::{line.removeprefix(_COMPOSITE)}") for line in _lines().get(name, ())]
+    lines = [line if ") -> " in line else line + _USUAL_RESULT for line in _lines().get(name, ())]
+    parsed = [FunctionSchema.parse(f"aten::{line.removeprefix(_COMPOSITE)}") for line in lines]
     return {schema.overload_name: schema for schema in parsed}
 
 
