@@ -196,3 +196,14 @@ def test_trunc_normal_in_a_tail_follows_the_density():
     assert 1 <= drawn.min() < 1.001 and 1.199 < drawn.max() <= 1.2
     # Mean of the normal distribution between the limits, by the densities there and the probability: 1.09634.
     np.testing.assert_allclose(drawn.mean().item(), 1.09634, atol=5e-4)
+
+
+def test_trunc_normal_takes_numbers_as_tensors_and_changes_nothing_on_errors():
+    tensor = fb.zeros(3)
+    with pytest.raises(ValueError, match="only one element"):
+        nn.init.trunc_normal_(tensor, mean=fb.ones(2))
+    assert tensor.tolist() == [0, 0, 0]
+    with pytest.raises(NotImplementedError, match="complex64"):
+        nn.init.trunc_normal_(fb.zeros(3, dtype=fb.complex64))
+    narrow = nn.init.trunc_normal_(fb.empty(100), fb.tensor([[3.0]]), fb.tensor([1.0]), 2.9, 3.1)
+    assert narrow.min() >= 2.9 - 1e-6 and narrow.max() <= 3.1 + 1e-6

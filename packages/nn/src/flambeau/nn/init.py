@@ -168,6 +168,9 @@ def trunc_normal_(
     >>> bool((nn.init.trunc_normal_(fb.empty(100)).abs() <= 2).all())
     True
     """
+    if tensor.is_complex():
+        raise NotImplementedError(f"trunc_normal_: complex numbers have no order, got a tensor of {tensor.dtype}")
+    mean, std, a, b = (float(number) for number in (mean, std, a, b))  # raises before the tensor changes
     if not a - 2 * std <= mean <= b + 2 * std:
         warnings.warn(
             "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. "
