@@ -144,7 +144,8 @@ def test_the_native_library_is_found_where_dependants_look(
 
 def test_all_installed_files_together_stay_small(projects: Projects) -> None:
     def installed(name: str) -> int:
-        files = importlib.metadata.files(name) or []
-        return sum(path.locate().stat().st_size for path in files if path.locate().exists())  # type: ignore[attr-defined]
+        # pip compiles the modules, to files whose size depends on the version of Python.
+        paths = [path.locate() for path in importlib.metadata.files(name) or [] if path.suffix != ".pyc"]
+        return sum(path.stat().st_size for path in paths if path.exists())  # type: ignore[attr-defined]
 
-    assert sum(installed(project["project"]["name"]) for project in projects.values()) < 30e6
+    assert sum(installed(project["project"]["name"]) for project in projects.values()) < 22.5e6
