@@ -14,7 +14,11 @@ import flambeau as fb
 from flambeau.torch import cpp_extension
 
 HERE = Path(__file__).parent
-pytestmark = pytest.mark.skipif(shutil.which("c++") is None, reason="needs a C++ compiler")
+pytestmark = [
+    pytest.mark.skipif(shutil.which("c++") is None, reason="needs a C++ compiler"),
+    # Extensions that do not declare that they need no GIL enable it.
+    pytest.mark.filterwarnings("ignore:The global interpreter lock:RuntimeWarning"),
+]
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,7 @@ fb::Tensor silu_mul(const fb::Tensor& x, const fb::Tensor& y) {
 
 }  // namespace
 
-PYBIND11_MODULE(_silu_mul, m) {
+PYBIND11_MODULE(_silu_mul, m, pybind11::mod_gil_not_used()) {
   fb::initialize_extension();
   m.def(
       "silu_mul", &silu_mul, pybind11::arg("x"), pybind11::arg("y"),

@@ -130,7 +130,7 @@ void raise(int64_t kind) {
   AT_ASSERTM(kind < 0, "kind ", kind);
 }
 
-PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
+PYBIND11_MODULE(TORCH_EXTENSION_NAME, m, py::mod_gil_not_used()) {
   m.def("arithmetic", &arithmetic);
   m.def("reductions", &reductions);
   m.def("shapes", &shapes);
