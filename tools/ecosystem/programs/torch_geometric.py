@@ -178,7 +178,8 @@ def functions():
 def sparse_adjacency():
     graph = _graph()
     edge_index, weights = utils.coalesce(graph.edge_index, graph.edge_weight)
-    adjacency = utils.to_torch_coo_tensor(edge_index, weights, size=(NODES, NODES)).t()
+    # PyG's to_torch_coo_tensor(...).t() marks unsorted indices as coalesced: PyTorch's products with them are wrong.
+    adjacency = torch.sparse_coo_tensor(edge_index.flip(0), weights, (NODES, NODES)).coalesce()
     results = {}
     for name, layer in {"gcn": gnn.GCNConv(CHANNELS, 6), "gin": gnn.GINConv(_perceptron(CHANNELS, 6))}.items():
         results[name] = _learned(layer, graph.x, adjacency)

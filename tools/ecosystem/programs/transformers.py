@@ -150,9 +150,12 @@ def vit():
 
 
 def clip():
-    config = transformers.CLIPConfig(text_config=SIZES, vision_config={**SIZES, **IMAGES}, projection_dim=16)
+    end = 98  # the text's embedding is that of the last token, which attends to the others
+    texts = torch.cat([integers(end, 3, 6), torch.full((3, 1), end)], 1)
+    text_config, vision_config = {**SIZES, "eos_token_id": end}, {**SIZES, **IMAGES}
+    config = transformers.CLIPConfig(text_config=text_config, vision_config=vision_config, projection_dim=16)
     model = fill(transformers.CLIPModel(config))
-    output = model(input_ids=integers(99, 3, 7), pixel_values=normal(3, 3, 16, 16), return_loss=True)
+    output = model(input_ids=texts, pixel_values=normal(3, 3, 16, 16), return_loss=True)
     output.loss.backward()
     return {"loss": output.loss, "logits": output.logits_per_image, **_gradients(model)}
 
