@@ -467,7 +467,8 @@ def free_threading(session: nox.Session) -> None:
     builders = {
         each for package in PACKAGES for each in PROJECTS[package]["build-system"]["requires"] if not own([each])
     }
-    requirements = [*sorted(builders), "cmake", "ninja", *group("test"), "numpy", "pillow>=10.1", "tqdm>=4.66"]
+    of_tests = {each for package in PACKAGES[:-1] for each in nox.project.dependency_groups(PROJECTS[package], "test")}
+    requirements = sorted({*builders, *of_tests, *group("test"), "numpy", "pillow>=10.1", "tqdm>=4.66"})
     session.install("--quiet", "--only-binary", ":all:", *requirements)
     packages = [f"packages/{package}" for package in PACKAGES]
     for package in packages:
@@ -477,8 +478,7 @@ def free_threading(session: nox.Session) -> None:
         session.run("python", "-W", "error", "-c", code)
         if not session.posargs:
             for package in packages[:-1]:
-                # ONNX Runtime has no wheels for this interpreter.
-                session.run("pytest", f"{package}/tests", "--ignore=packages/export/tests/onnx", *IN_PARALLEL)
+                session.run("pytest", f"{package}/tests", *IN_PARALLEL)
         session.run("python", "-m", "tools.threads", *session.posargs)
 
 
