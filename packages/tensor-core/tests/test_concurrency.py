@@ -237,3 +237,27 @@ def test_fork_while_other_threads_are_inside_operators():
         "print('end')"
     )
     assert run(code) == "end"
+
+
+def test_a_thread_takes_memory_that_it_freed_itself():
+    size = 3_333_333  # a size class that no other test keeps blocks of
+    mine = fb.empty(size)
+    addresses, freed, main_freed = [], threading.Event(), threading.Event()
+
+    def run():
+        theirs = fb.empty(size)
+        addresses.append(theirs.data_ptr())
+        del theirs
+        freed.set()
+        main_freed.wait()
+        addresses.append(fb.empty(size).data_ptr())
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    freed.wait()
+    address = mine.data_ptr()
+    del mine  # the youngest block of its size
+    main_freed.set()
+    thread.join()
+    assert addresses[0] == addresses[1] != address
+    assert fb.empty(size).data_ptr() == address
