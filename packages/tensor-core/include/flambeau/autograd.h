@@ -1,21 +1,21 @@
-// What the tensor library knows of automatic differentiation: one hook, null until the autograd package is loaded.
+// The interface between the tensor library and automatic differentiation: a table of functions, which is null until the
+// autograd package is loaded.
 //
 // Note [Recording]
-// An operator computes its result first and then, only if an input requires a gradient and grad mode is on, calls
-// record with the inputs, the tensors its derivative will read, and the derivative itself: a function object from the
-// gradients of the outputs to those of the inputs. The autograd package turns the record into a node of its graph;
-// without that package no tensor can require a gradient, so nothing is ever recorded. A derivative is written with the
-// operators of operators.h; if it runs with grad mode on, its own operations are recorded and it can be differentiated
-// again.
+// An operator first computes its result. If an input requires a gradient and grad mode is on, it then calls record with
+// the inputs, the tensors that its derivative reads, and the derivative: a function object that computes the gradients
+// of the inputs from those of the outputs. The autograd package adds a node to its graph. Without that package no
+// tensor can require a gradient, so nothing is recorded. A derivative calls the operators of operators.h. If it runs
+// with grad mode on, these operations are recorded as well, so that it can be differentiated again.
 //
 // Note [Tangents]
-// In forward mode a tensor carries tangents, one for each level of differentiation that is open and reaches it. It is
-// `dual` then, and record is called for its operations as well, which computes the tangents of the outputs at once. A
-// tensor is `tracked` if it is dual or requires a gradient.
+// In forward mode a tensor can have tangents, one for each active level of differentiation. Such a tensor is `dual`.
+// record is also called for its operations and computes the tangents of the outputs immediately. A tensor is `tracked`
+// if it is dual or requires a gradient.
 //
 // Note [Versions]
-// A storage counts its in-place changes. A graph node remembers the version of what it saved, and refuses to run if the
-// version is another when the gradient is asked for.
+// A storage counts its in-place changes. A graph node stores the version of each saved tensor, and raises an error in
+// the backward pass if the version has changed.
 #pragma once
 
 #include <initializer_list>
@@ -44,33 +44,33 @@ class FLAMBEAU_API GraphNode {
   ReferenceCount count_;
 };
 
-struct TensorHooks {  // the autograd package's own
+struct TensorHooks {  // defined by the autograd package
   virtual ~TensorHooks() = default;
 };
 
-struct Tangents {  // the autograd package's own, of forward mode
+struct Tangents {  // of forward mode; defined by the autograd package
   virtual ~Tangents() = default;
 };
 
-struct TensorPeer {  // the bindings' own, of a tensor whose class has __torch_dispatch__
+struct TensorPeer {  // of a tensor whose class has __torch_dispatch__; defined by the bindings
   virtual ~TensorPeer() = default;
 };
 
 struct AutogradMeta {
   Tensor grad;
   Ref<GraphNode> grad_fn;            // null for a leaf
-  GraphNode* accumulator = nullptr;  // borrowed: the node that adds to `grad`, while it lives
+  GraphNode* accumulator = nullptr;  // borrowed: the node that adds to `grad`, if it exists
   uint32_t output_index = 0;         // which output of grad_fn this tensor is
-  bool requires_grad = false;        // asked for by the user
+  bool requires_grad = false;        // set by the user
   bool retains_grad = false;
-  uint32_t history = 0;       // of a tensor with views: counts the in-place changes made through them
-  uint32_t base_history = 0;  // of a view: its base's count when this view's grad_fn was made
+  uint32_t history = 0;       // of a base: the number of in-place changes made through its views
+  uint32_t base_history = 0;  // of a view: `history` of its base when the grad_fn of this view was created
   std::unique_ptr<TensorHooks> hooks;
   std::unique_ptr<Tangents> tangents;
   std::unique_ptr<TensorPeer> peer;
 };
 
-// What a derivative sees when it runs.
+// The arguments and results of a derivative.
 class Context {
  public:
   Context(const Tensor* gradients, const Tensor* saved, Tensor* results, const bool* needs)
@@ -87,7 +87,7 @@ class Context {
   const bool* needs_;
 };
 
-// A function object from Context to nothing, kept inline where it is small.
+// A function object that takes a Context and returns nothing. Small ones are stored inline.
 class Derivative {
  public:
   Derivative() = default;
@@ -153,24 +153,24 @@ struct Recording {
   const Tensor* const* saved;
   int saved_count;
   Derivative derivative;
-  bool wants_zeros = true;   // for outputs without a gradient; otherwise they are undefined there
-  bool elementwise = false;  // every element of the output depends on one element of each input only
+  bool wants_zeros = true;   // missing gradients of outputs become zeros; otherwise they are undefined
+  bool elementwise = false;  // each element of the output depends on a single element of each input
   bool in_python = false;    // the derivative calls operators from Python, so that __torch_dispatch__ sees them
 };
 
 struct AutogradHooks {
   void (*record)(Recording& recording);
   void (*set_requires_grad)(const Tensor& t, bool requires_grad);
-  void (*forget_meta)(AutogradMeta& meta);                           // it is about to go
-  void (*adopt_tangents)(const Tensor& self, const Tensor& source);  // gives `self` those of `source`
+  void (*forget_meta)(AutogradMeta& meta);                           // called before it is destroyed
+  void (*adopt_tangents)(const Tensor& self, const Tensor& source);  // copies those of `source` to `self`
 };
 
 FLAMBEAU_API extern const AutogradHooks* autograd_hooks;
 
-FLAMBEAU_API AutogradMeta& meta_of(const Tensor& t);  // made if it is missing
+FLAMBEAU_API AutogradMeta& meta_of(const Tensor& t);  // created if it is missing
 
-// What this thread does with operations on tracked tensors. Grad mode is the user's switch for the first; the second is
-// on while a level of forward mode is open.
+// The recording modes of this thread: kGraph adds operations to the graph (grad mode, set by the user), and kTangents
+// computes tangents (set while a level of forward mode is active).
 namespace modes {
 inline constexpr uint8_t kGraph = 1, kTangents = 2;
 }
@@ -192,12 +192,12 @@ class RecordingModes {  // sets them for a scope
   uint8_t previous_;
 };
 
-class NoRecording : RecordingModes {  // for what an operator does inside
+class NoRecording : RecordingModes {  // for operations within an operator
  public:
   NoRecording() : RecordingModes(0) {}
 };
 
-class NoGrad : RecordingModes {  // the user's switch: no graph is recorded in a scope
+class NoGrad : RecordingModes {  // disables grad mode for a scope
  public:
   NoGrad() : RecordingModes(recording_modes() & modes::kTangents) {}
 };
@@ -227,17 +227,17 @@ inline void record(const char* name, const Tensor& output, TensorList inputs, Te
   record(name, {&output}, inputs, saved, std::move(derivative), kind);
 }
 
-// To be called before `self` is written in place: refuses what cannot be undone, and counts the change. `recorded`:
-// whether another operand requires a gradient, so that `self` will have a history.
+// Call this before `self` is written in place. It raises an error if the change is not allowed, and increases the
+// version. `recorded`: another operand requires a gradient, so that `self` becomes part of the graph.
 FLAMBEAU_API void begin_inplace(const Tensor& self, const char* operation, bool recorded = false);
-// Records that an in-place operation has overwritten `self`, whatever it was: its former history gets no gradient.
+// Records that an in-place operation has overwritten all of `self`: its previous graph receives no gradient.
 FLAMBEAU_API void forget_history(const Tensor& self, const char* name);
-// Makes the history of `result`, a fresh tensor computed from `self`, the history of `self`, which now holds its
-// values.
+// Replaces the grad_fn of `self` with that of `result`, a new tensor that was computed from `self` and whose values
+// `self` now contains.
 FLAMBEAU_API void adopt_history(const Tensor& self, const Tensor& result);
 
-// A number that differs where the objects that cross from one library to another are laid out differently: what was
-// compiled against other headers than the library in use is refused instead of reading the wrong bytes.
+// A hash of the sizes of the objects that libraries exchange. An extension that was compiled against other headers
+// raises an error at import instead of reading wrong bytes.
 constexpr uint64_t memory_layout() {
   uint64_t layout = 14695981039346656037ull;
   for (uint64_t size : {sizeof(Storage), sizeof(TensorImpl), sizeof(Shape), sizeof(AutogradMeta), sizeof(Recording),

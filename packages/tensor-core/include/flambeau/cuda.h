@@ -1,5 +1,5 @@
-// GPUs: which there are, their streams, their memory, and which calls they serve. Nothing here needs CUDA to build;
-// where there is no driver, device_count() is 0 and obstacle() says why.
+// GPUs: devices, streams, events, graphs and memory. CUDA is not needed to build this. Without a driver, device_count()
+// returns 0 and obstacle() the reason.
 #pragma once
 
 #include <array>
@@ -26,19 +26,19 @@ struct Properties {
 
 FLAMBEAU_API bool is_available();
 FLAMBEAU_API int device_count();
-FLAMBEAU_API const std::string& obstacle();  // why there is no GPU, in a sentence; empty where there is one
+FLAMBEAU_API const std::string& obstacle();  // a sentence why no GPU can be used; empty if one can
 FLAMBEAU_API int current_device();           // of this thread
 FLAMBEAU_API void set_device(int device);
 FLAMBEAU_API const Properties& properties(int device);
-FLAMBEAU_API int device_of(int64_t address);  // whose memory that is; ValueError for memory of no GPU
+FLAMBEAU_API int device_of(int64_t address);  // the GPU of an address; ValueError if it is not GPU memory
 
-// Work that is done in its order, beside that of other streams.
+// Streams. The work of a stream runs in order and concurrently with that of other streams.
 FLAMBEAU_API StreamHandle* current_stream(int device);  // of this thread; null: the default stream
 FLAMBEAU_API void set_stream(int device, StreamHandle* stream);
 FLAMBEAU_API StreamHandle* create_stream(int device, int priority);
 FLAMBEAU_API void destroy_stream(int device, StreamHandle* stream);
-FLAMBEAU_API bool query_stream(int device, StreamHandle* stream);  // whether all of its work is done
-// Waits for the work so far, then raises what kernels have reported meanwhile (report.h).
+FLAMBEAU_API bool query_stream(int device, StreamHandle* stream);  // true if all of its work is complete
+// Waits for the queued work, then raises the errors that kernels have reported (report.h).
 FLAMBEAU_API void synchronize(int device);
 FLAMBEAU_API void synchronize(int device, StreamHandle* stream);
 
@@ -52,18 +52,18 @@ FLAMBEAU_API void synchronize_event(int device, EventHandle* event);
 FLAMBEAU_API void wait_event(int device, StreamHandle* stream, EventHandle* event);
 FLAMBEAU_API float elapsed_milliseconds(int device, EventHandle* first, EventHandle* second);
 
-// Work that is launched as a whole, time and again. What is done on the stream between begin_capture and end_capture is
-// noted instead of done; the memory it takes meanwhile belongs to the graph.
+// Work that is captured once and launched repeatedly. Between begin_capture and end_capture, the work of the stream is
+// captured instead of executed. Memory that is allocated in between belongs to the graph.
 struct Graph;
 FLAMBEAU_API Graph* begin_capture(int device, StreamHandle* stream);
-// The work may draw from a generator other than the default one, which must be there at each launch.
+// Lets the captured work use a generator other than the default one. The generator must exist at each launch.
 FLAMBEAU_API void register_generator(Graph* graph, Generator* generator);
 FLAMBEAU_API void end_capture(Graph* graph);
-FLAMBEAU_API void launch_graph(Graph* graph);  // on the thread's current stream of its GPU
+FLAMBEAU_API void launch_graph(Graph* graph);  // on the current stream of the thread
 FLAMBEAU_API void destroy_graph(Graph* graph);
 FLAMBEAU_API bool is_capturing(int device, StreamHandle* stream);
 
-// Memory of the host that GPUs reach, so that copies run beside other work.
+// Page-locked host memory, which GPUs can access directly, so that copies run asynchronously.
 FLAMBEAU_API Ref<Storage> pinned_storage(size_t bytes);
 FLAMBEAU_API bool is_pinned(const Storage& storage);
 class FLAMBEAU_API NonBlocking {  // for a scope: copies from and to pinned memory do not wait
@@ -78,21 +78,22 @@ class FLAMBEAU_API NonBlocking {  // for a scope: copies from and to pinned memo
 
 struct MemoryStatistics {
   size_t allocated, reserved, peak_allocated, peak_reserved;  // bytes
-  size_t largest_free;                                        // of what is reserved
+  size_t largest_free;                                        // within the reserved memory
   int64_t allocations, frees, segments, retries, out_of_memory;
 };
 FLAMBEAU_API MemoryStatistics memory_statistics(int device);
 FLAMBEAU_API void reset_peak_memory(int device);
-FLAMBEAU_API void release_cached_memory();  // gives what is reserved and not in use back to the driver
+FLAMBEAU_API void release_cached_memory();  // returns unused reserved memory to the driver
 FLAMBEAU_API std::pair<size_t, size_t> free_and_total_memory(int device);
-// How much of a GPU's memory the process may take: what it holds beyond that already stays.
+// The largest fraction of a GPU's memory that the process may allocate. Memory that is already allocated stays
+// allocated.
 FLAMBEAU_API double memory_fraction(int device);
 FLAMBEAU_API void set_memory_fraction(int device, double fraction);
-// The storage is also used by another stream, perhaps of another GPU: its memory is not reused before that stream has
-// come to where the storage ends.
+// Declares that another stream, possibly of another GPU, uses the storage. When the storage is freed, its memory is not
+// reused before the stream has completed the work that it contains at that time.
 FLAMBEAU_API void record_stream(const Storage& storage, int device, StreamHandle* stream);
 
-// The running call, for its duration. Note [Two memories]
+// The scope of an operator call. Note [Two memories]
 class FLAMBEAU_API Call {
  public:
   Call();
@@ -102,11 +103,11 @@ class FLAMBEAU_API Call {
  private:
   bool formerly_on_host_;
 };
-// Whether the running call has gone over to the host, since it reached for elements there.
+// True if the current call runs on the host because it accessed elements there.
 FLAMBEAU_API bool on_host();
-// Whether what is done to a tensor is to be done by a kernel of its GPU.
+// True if a kernel of its GPU must process the tensor.
 inline bool takes(const Tensor& t) { return FLAMBEAU_UNLIKELY(t.is_cuda()) && !on_host(); }
-// How often calls have gone over to the host, by the operator's name.
+// The number of calls that ran on the host, per operator.
 FLAMBEAU_API std::vector<std::pair<std::string, int64_t>> host_calls();
 FLAMBEAU_API void forget_host_calls();
 

@@ -60,8 +60,8 @@ inline bool is_floating(Dtype d) { return category(d) == Category::Floating; }
 inline bool is_wide_unsigned(Dtype d) { return d >= Dtype::uint16 && d <= Dtype::uint64; }
 inline bool is_unsigned(Dtype d) { return d == Dtype::uint8 || is_wide_unsigned(d); }
 inline bool is_complex(Dtype d) { return category(d) == Category::Complex; }
-inline bool is_inexact(Dtype d) { return category(d) >= Category::Floating; }  // what can have a gradient
-// Of what the parts of a complex dtype are, and the complex dtype with parts of (at least) that precision.
+inline bool is_inexact(Dtype d) { return category(d) >= Category::Floating; }  // dtypes that can have a gradient
+// The dtype of the parts of a complex dtype, and the complex dtype with parts of at least that precision.
 inline Dtype to_real(Dtype d) {
   return d == Dtype::complex64 ? Dtype::float32 : d == Dtype::complex128 ? Dtype::float64 : d;
 }
@@ -89,9 +89,8 @@ struct TypeTag {
 };
 
 // Note [Same bits]
-// Copies, sums, differences and products modulo 2**n, equality and what is made of them do not depend on whether the
-// elements are signed: there the unsigned dtypes are taken for the signed ones of their size, which saves their
-// kernels.
+// Copies, comparisons for equality, and sums, differences and products modulo 2**n do not depend on the sign. For them,
+// unsigned dtypes use the kernels of the signed dtypes of the same size.
 template <class T>
 struct SignedType {
   using type = T;
@@ -117,7 +116,7 @@ decltype(auto) dispatch_all(Dtype d, F&& f) {
   switch (d) { FLAMBEAU_DTYPES(FLAMBEAU_CASE) }
   __builtin_unreachable();
 }
-// The same for what has no meaning for complex numbers: NotImplementedError for these.
+// The same for operators that are undefined for complex numbers, which raise NotImplementedError.
 template <class F>
 decltype(auto) dispatch(Dtype d, F&& f) {
   switch (d) {
@@ -133,7 +132,7 @@ decltype(auto) dispatch(Dtype d, F&& f) {
                        b, "; convert one of them with to(), or use flambeau.array_api, which promotes as NumPy does");
 }
 
-// PyTorch's promotion of two tensors of the same standing.
+// PyTorch's promotion of two tensors of the same priority.
 inline Dtype promote(Dtype a, Dtype b) {
   if (a == b) return a;
   if (is_complex(a) || is_complex(b)) {
@@ -153,7 +152,7 @@ inline Dtype promote(Dtype a, Dtype b) {
   return a < b ? b : a;
 }
 
-// Whether PyTorch lets a result of type `from` be stored in place into `to`.
+// Returns true if PyTorch allows an in-place operation to store a result of dtype `from` in a tensor of dtype `to`.
 inline bool can_cast(Dtype from, Dtype to) { return category(from) <= category(to); }
 
 }  // namespace flambeau

@@ -14,17 +14,17 @@ namespace flambeau {
 
 // Cached, 64-byte aligned host memory (Note [Host memory] in src/core/allocator.cpp).
 FLAMBEAU_API void* allocate(size_t bytes);
-FLAMBEAU_API void deallocate(void* block, size_t bytes) noexcept;  // with the size that was asked for
-// Returns cached blocks to the system; other threads return theirs when they next free a small tensor.
+FLAMBEAU_API void deallocate(void* block, size_t bytes) noexcept;  // `bytes` as passed to allocate
+// Returns cached blocks to the system. Other threads return their small blocks when they next free one.
 FLAMBEAU_API void empty_cache();
 FLAMBEAU_API size_t cached_bytes();     // bytes held for reuse
 FLAMBEAU_API size_t allocated_bytes();  // bytes in use; those of a small block are rounded up to multiples of 64
 
-// Counts references. The only holder needs no locked instruction to let go: nobody else can come to hold it meanwhile.
+// A reference count. Dropping the last reference needs no locked instruction, since no other thread can add one.
 class ReferenceCount {
  public:
   void increase() { count_.fetch_add(1, std::memory_order_relaxed); }
-  // Whether that was the last one.
+  // Returns true if this was the last reference.
   bool decrease() {
     return count_.load(std::memory_order_acquire) == 1 || count_.fetch_sub(1, std::memory_order_acq_rel) == 1;
   }
@@ -42,7 +42,7 @@ class Ref {  // an intrusive reference: T has retain() and release()
   explicit Ref(T* p) : p_(p) {
     if (p_) p_->retain();
   }
-  static Ref adopt(T* p) {  // takes over the caller's reference
+  static Ref adopt(T* p) {  // takes the caller's reference without counting it
     Ref r;
     r.p_ = p;
     return r;
@@ -70,26 +70,26 @@ class Ref {  // an intrusive reference: T has retain() and release()
   T* p_ = nullptr;
 };
 
-// Where memory is.
+// The device of a storage.
 //
 // Note [Devices]
-// Fresh memory is made on the device that the thread is set to (OnDevice), which a call from Python with a tensor of
-// another device than the CPU among its arguments sets for its duration. So an operator needs no word about devices but
-// where it reaches for elements.
+// New memory is allocated on the current device of the thread (OnDevice). A call from Python sets it for the duration
+// of the call if an argument is a tensor of another device than the CPU. Therefore an operator only handles devices
+// where it accesses elements.
 //
-// A tensor on meta has a shape, strides and a dtype, and no memory: an operator gives the shape and dtype of its
-// result, and computes nothing. Where it would reach for elements it returns what it has made; one that has no such
-// line raises NotImplementedError, because the pointer of a meta storage is not given out.
+// A meta tensor has a shape, strides and a dtype, but no memory. An operator computes the shape and dtype of its result
+// and returns before it accesses elements. An operator without this check raises NotImplementedError, since a meta
+// storage has no pointer.
 //
-// A CUDA storage has its memory on a GPU. What an operator has a kernel there for is done there (cuda::takes in
-// cuda.h); one that asks for the host's pointer instead gets it: the contents move to the host, and move back when they
-// are next needed on the GPU. Note [Two memories] in src/cuda/runtime/storage.cpp
+// A CUDA storage has its memory on a GPU. If an operator has a CUDA kernel, it runs there (cuda::takes in cuda.h). If
+// it requests a host pointer, the contents are copied to the host, and copied back when the GPU next needs them.
+// Note [Two memories] in src/cuda/runtime/storage.cpp
 enum class DeviceType : uint8_t { Cpu, Cuda, Meta };
 FLAMBEAU_API const char* name(DeviceType type);
 
 struct Device {
   DeviceType type = DeviceType::Cpu;
-  int8_t index = 0;  // which GPU; 0 of other types
+  int8_t index = 0;  // of the GPU; 0 for other types
 
   constexpr Device() = default;
   constexpr Device(DeviceType type, int index = 0) : type(type), index(int8_t(index)) {}
@@ -98,9 +98,9 @@ struct Device {
 };
 FLAMBEAU_API std::ostream& operator<<(std::ostream& out, Device device);  // cpu, cuda:0, meta
 
-class FLAMBEAU_API OnDevice {  // where this thread makes memory, for a scope
+class FLAMBEAU_API OnDevice {  // sets the device on which this thread allocates, for a scope
  public:
-  // `operation` is what errors call the one that is at work.
+  // `operation`: the name of the operation for error messages.
   explicit OnDevice(Device device, const char* operation = nullptr);
   ~OnDevice();
   OnDevice(const OnDevice&) = delete;
@@ -111,10 +111,10 @@ class FLAMBEAU_API OnDevice {  // where this thread makes memory, for a scope
   Device former_;
   const char* former_operation_;
 };
-// Told of every storage that is made (1) or gone (-1) elsewhere than on the CPU; null until somebody wants to know.
+// Called for each storage that is created (1) or destroyed (-1) on a device other than the CPU; null if not used.
 FLAMBEAU_API extern void (*foreign_storages_changed)(int by);
 
-// Inference mode of this thread: memory made while it is on never takes part in a graph, and counts no changes.
+// Inference mode of this thread. Storages created in it are never part of a graph and do not count versions.
 FLAMBEAU_API bool inference_mode();
 FLAMBEAU_API void set_inference_mode(bool enabled);
 
@@ -125,34 +125,34 @@ struct StreamHandle;
 // A block of memory shared by the tensors that view it. The header and the data it owns are one allocation.
 class FLAMBEAU_API Storage {
  public:
-  static Ref<Storage> create(size_t bytes);  // on the device that the thread is set to
-  // Memory owned by somebody else; `deleter(context)` runs when the last view is gone.
+  static Ref<Storage> create(size_t bytes);  // on the current device of the thread
+  // External memory; `deleter(context)` is called when the last view is destroyed.
   static Ref<Storage> wrap(void* data, size_t bytes, void (*deleter)(void*), void* context, bool writable = true,
                            Device device = {});
-  // Memory that another process shares through a descriptor (shared_descriptor there); it is duplicated.
+  // Memory that another process shares through a file descriptor (its shared_descriptor()), which is duplicated.
   static Ref<Storage> map_shared(int descriptor, size_t bytes);
 
-  // Gives it another size; what lies in both stays. Memory that is no longer needed is kept for the next growth and for
-  // tensors that show it still.
+  // Changes the size and keeps the common part of the contents. Memory beyond a smaller size stays allocated, for later
+  // growth and for tensors that still refer to it.
   void resize(size_t bytes);
 
-  // Moves the contents to memory that other processes can have, too: children see each other's changes, others map its
-  // descriptor. It has no name, so nothing is left of it when the last process that has it ends, however it ends.
+  // Moves the contents to shared memory. Child processes see each other's changes, and other processes can map its
+  // descriptor. The memory has no name, so the system frees it when the last process that uses it ends.
   void share();
-  int shared_descriptor() const;  // -1: the memory is this process's own
+  int shared_descriptor() const;  // -1 if the memory is not shared
 
-  void* data() const {  // for the host
+  void* data() const {  // the host pointer
     if (FLAMBEAU_UNLIKELY(device_.type != DeviceType::Cpu)) return reach();
     return data_;
   }
-  void* device_data() const {  // of a CUDA storage: for its GPU
+  void* device_data() const {  // of a CUDA storage: the pointer on its GPU
     if (FLAMBEAU_UNLIKELY(!__atomic_load_n(&on_device_, __ATOMIC_ACQUIRE))) move_to_device();
     return data_;
   }
   size_t bytes() const { return bytes_; }
   Device device() const { return device_; }
   bool writable() const { return writable_; }
-  bool inference() const { return inference_; }                      // made in inference mode
+  bool inference() const { return inference_; }                      // created in inference mode
   void record_stream(int device, cuda::StreamHandle* stream) const;  // cuda::record_stream
 
   // Counts in-place changes; see Note [Versions] in autograd.h.
@@ -169,7 +169,7 @@ class FLAMBEAU_API Storage {
   Storage() = default;
   static Ref<Storage> create_elsewhere(size_t bytes);
   size_t capacity() const;
-  [[gnu::cold]] void* reach() const;  // where the storage is not the host's
+  [[gnu::cold]] void* reach() const;  // data() of a storage on another device
   void allocate_on_device();
   void move_to_device() const;
   void* move_to_host() const;
@@ -181,13 +181,13 @@ class FLAMBEAU_API Storage {
   std::atomic<uint32_t> version_{0};
   mutable void* data_ = nullptr;
   size_t bytes_ = 0;
-  size_t own_bytes_ = 0;  // behind the header
+  size_t own_bytes_ = 0;  // after the header
   void (*deleter_)(void*) = nullptr;
   void* context_ = nullptr;
   bool writable_ = true;
   bool inference_ = inference_mode();
   Device device_;
-  mutable bool on_device_ = false;  // of a CUDA storage: where its contents are; on neither side before the first use
+  mutable bool on_device_ = false;  // of a CUDA storage: where the contents are; nowhere before the first use
   mutable bool on_host_ = false;
   mutable void* host_ = nullptr;
 };

@@ -1,6 +1,6 @@
-// Every operator as a C++ function. Pointwise operators come from their rows: name(x), name(x, y), name(x, y, z), where
-// operands are tensors or numbers. The library itself defines FLAMBEAU_FEW_ROWS and includes rows/<family>.h where it
-// calls rows of other families, so that a new row does not recompile every file.
+// All operators as C++ functions. Pointwise operators are generated from their rows: name(x), name(x, y), name(x, y, z)
+// with tensors or numbers as operands. The library defines FLAMBEAU_FEW_ROWS, and its files include rows/<family>.h if
+// they call rows of other families, so that a new row does not recompile all files.
 #pragma once
 
 #include <optional>
@@ -45,7 +45,7 @@ FLAMBEAU_OPERATOR(|, bitwise_or)
 #undef FLAMBEAU_OPERATOR
 inline Tensor operator-(const Tensor& x) { return neg(x); }
 
-// x**y, with whole and half powers of floats that need no general power done without it.
+// x**y. Integer and half-integer powers of floats do not use the general power function.
 FLAMBEAU_API Tensor power(const Operand& x, const Operand& y);
 
 using OptionalDims = std::optional<Shape>;
@@ -54,7 +54,7 @@ struct TensorPair {
   Tensor values, indices;
 };
 
-// Complex numbers (operators/arithmetic/complex.cpp); of real ones conj is the tensor itself
+// Complex numbers (operators/arithmetic/complex.cpp). conj returns real tensors unchanged.
 FLAMBEAU_API Tensor conj(const Tensor& t);
 FLAMBEAU_API Tensor real(const Tensor& t);  // a view
 FLAMBEAU_API Tensor imag(const Tensor& t);  // a view
@@ -65,12 +65,12 @@ FLAMBEAU_API Tensor polar(const Tensor& abs, const Tensor& angle);
 
 // Layouts (operators/views/layout.cpp)
 FLAMBEAU_API Tensor resize_(const Tensor& self, const Shape& shape, MemoryFormat format);
-// Makes `self` show the memory of `source`.
+// Makes `self` refer to the memory of `source`.
 FLAMBEAU_API void set_storage(const Tensor& self, const Tensor& source, const Shape& shape, const Shape& strides,
                               int64_t offset);
 
 // Views (operators/views/view.cpp, strided_view.cpp)
-// Gives `self` the geometry and the history of `view`, a view of it: what transpose_ and its relatives do.
+// Gives `self` the shape, strides and grad_fn of `view`, a view of it, as transpose_ and similar operators do.
 FLAMBEAU_API void become(const Tensor& self, const Tensor& view);
 FLAMBEAU_API Tensor as_strided(const Tensor& t, const Shape& size, const Shape& stride, std::optional<int64_t> offset);
 // Windows of `size` elements along a dimension, `step` apart, as a last dimension.
@@ -101,7 +101,7 @@ FLAMBEAU_API Tensor mean(const Tensor& t, const OptionalDims& dim, bool keepdim,
 FLAMBEAU_API Tensor prod(const Tensor& t, const OptionalDims& dim, bool keepdim, std::optional<Dtype> dtype);
 FLAMBEAU_API Tensor var(const Tensor& t, const OptionalDims& dim, double correction, bool keepdim);
 FLAMBEAU_API Tensor standard_deviation(const Tensor& t, const OptionalDims& dim, double correction, bool keepdim);
-// The variance, or with `root` its root, and the mean (as indices).
+// The variance, or its square root with `root`, and the mean (as indices).
 FLAMBEAU_API TensorPair spread_mean(const Tensor& t, const OptionalDims& dim, double correction, bool keepdim,
                                     bool root);
 FLAMBEAU_API Tensor count_nonzero(const Tensor& t, const OptionalDims& dim);
@@ -122,19 +122,19 @@ FLAMBEAU_API Tensor logsumexp(const Tensor& t, const Shape& dim, bool keepdim);
 FLAMBEAU_API Tensor softmax(const Tensor& t, int64_t dim, std::optional<Dtype> dtype);
 FLAMBEAU_API Tensor log_softmax(const Tensor& t, int64_t dim, std::optional<Dtype> dtype);
 
-// Running sums, products, extremes (operators/reductions/cumulative.cpp)
+// Cumulative sums, products and extremes (operators/reductions/cumulative.cpp)
 FLAMBEAU_API Tensor cumsum(const Tensor& t, int64_t dim, std::optional<Dtype> dtype);
 FLAMBEAU_API Tensor cumprod(const Tensor& t, int64_t dim, std::optional<Dtype> dtype);
 FLAMBEAU_API Tensor logcumsumexp(const Tensor& t, int64_t dim);
 FLAMBEAU_API TensorPair cummax(const Tensor& t, int64_t dim);
 FLAMBEAU_API TensorPair cummin(const Tensor& t, int64_t dim);
 
-// Fourier transforms (operators/fourier/fourier.cpp), with exp(-2 pi i ...) or, inverse, exp(+2 pi i ...), times
-// `scale`. Half a spectrum is cut in the last of `dims`; n: the size of the real result there.
+// Fourier transforms (operators/fourier/fourier.cpp) with exp(-2 pi i ...) or, if inverse, exp(+2 pi i ...), times
+// `scale`. Half spectra are halved along the last of `dims`; n: the size of the real result along it.
 FLAMBEAU_API Tensor fourier_complex(const Tensor& t, const Shape& dims, bool inverse, double scale);
 FLAMBEAU_API Tensor fourier_real_to_half(const Tensor& t, const Shape& dims, bool inverse, double scale);
 FLAMBEAU_API Tensor fourier_half_to_real(const Tensor& t, const Shape& dims, int64_t n, bool inverse, double scale);
-// With the arguments of flambeau.fft's functions, `name` among them (operators/fourier/fourier_arguments.cpp)
+// The functions of flambeau.fft, with their arguments and name (operators/fourier/fourier_arguments.cpp)
 enum class Fourier : uint8_t { Complex, RealToHalf, HalfToReal };
 FLAMBEAU_API Tensor fourier(const char* name, Fourier kind, bool inverse, const Tensor& input, const OptionalDims& s,
                             const OptionalDims& dim, std::string_view norm);
@@ -161,10 +161,16 @@ FLAMBEAU_API Tensor tril(const Tensor& t, int64_t diagonal);
 FLAMBEAU_API Tensor triu(const Tensor& t, int64_t diagonal);
 FLAMBEAU_API Tensor triangle_indices(int64_t rows, int64_t columns, int64_t diagonal, bool lower, Dtype dtype);
 
-// Indexing (operators/indexing/gather.cpp, index_along.cpp, advanced_indexing.cpp, masks.cpp). What writes does so into
-// a copy of its first argument or into that itself.
+// Indexing (operators/indexing/gather.cpp, index_along.cpp, advanced_indexing.cpp, masks.cpp). Writing operators change
+// their first argument or a copy of it.
 enum class Write : uint8_t { Fresh, InPlace };
-enum class Fold : uint8_t { Sum, Prod, Mean, Max, Min };  // how several values written to one place become one
+enum class Fold : uint8_t {
+  Sum,
+  Prod,
+  Mean,
+  Max,
+  Min
+};  // how values that are written to the same element are combined
 FLAMBEAU_API Tensor gather(const Tensor& t, int64_t dim, const Tensor& index);
 FLAMBEAU_API Tensor scatter(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& source,
                             Write write = Write::Fresh);
@@ -185,7 +191,7 @@ FLAMBEAU_API Tensor index_reduce(const Tensor& t, int64_t dim, const Tensor& ind
                                  bool include_self, Write write = Write::Fresh);
 // Rows of `weight`; the row `padding` (-1: none) gets no gradient.
 FLAMBEAU_API Tensor embedding(const Tensor& weight, const Tensor& indices, int64_t padding, bool scale_by_frequency);
-// Advanced indexing: one entry a dimension, undefined where the dimension is kept; NumPy's and PyTorch's placement.
+// Advanced indexing: one index per dimension, undefined for a full slice. Result dimensions are ordered as in NumPy.
 FLAMBEAU_API Tensor index(const Tensor& t, const Tensors& indices);
 FLAMBEAU_API Tensor index_put(const Tensor& t, const Tensors& indices, const Tensor& values, bool accumulate,
                               Write write = Write::Fresh);
@@ -203,7 +209,7 @@ enum class Reduction : uint8_t { None, Mean, Sum };  // of a loss (networks.h)
 
 // Constructors (operators/creation/construct.cpp)
 FLAMBEAU_API Tensor arange(Scalar start, Scalar end, Scalar step, std::optional<Dtype> dtype);
-FLAMBEAU_API Tensor range_to(Scalar start, Scalar end, Scalar step, Dtype dtype);  // with both ends
+FLAMBEAU_API Tensor range_to(Scalar start, Scalar end, Scalar step, Dtype dtype);  // including both ends
 FLAMBEAU_API Tensor linspace(Scalar start, Scalar end, int64_t steps, Dtype dtype);
 FLAMBEAU_API Tensor logspace(Scalar start, Scalar end, int64_t steps, double base, Dtype dtype);
 FLAMBEAU_API Tensor eye(int64_t n, int64_t m, Dtype dtype);

@@ -1,8 +1,8 @@
-// Programs: what a model computes, as a list of calls of operators that runs without Python.
+// Programs: traced models as lists of operator calls, which run without Python.
 //
 // Note [Programs]
-// flambeau.jit.trace notes the operators that a function or model calls for one example, and flambeau.jit.save writes
-// them, as text, beside the parameters, into one safetensors file:
+// flambeau.jit.trace records the operators that a function or model calls for an example. flambeau.jit.save writes them
+// as text, together with the parameters, to a safetensors file:
 //
 //     input %0 image
 //     %1 = conv2d(%0, @conv.weight, @conv.bias, [1], [0], [1], 1)  # conv, model.py:12
@@ -10,8 +10,8 @@
 //     %3 = reshape(%1, [%2, -1])
 //     return %3
 //
-// %n is a value that is computed, @name a tensor of the file. Every operator has the name and the parameters that it
-// has in Python (`flambeau.conv2d`), all of them given; src/program/operators_*.cpp say which there are.
+// %n is a computed value, @name a tensor of the file. Operators have the names and parameters that they have in Python
+// (`flambeau.conv2d`), and all parameters are given. src/program/operators_*.cpp list the operators.
 #pragma once
 
 #include <functional>
@@ -30,7 +30,7 @@ namespace flambeau {
 struct None {};
 struct Value;
 using Values = std::vector<Value>;
-// What an argument or a result can be.
+// An argument or a result.
 struct Value : std::variant<None, bool, int64_t, double, Complex<double>, std::string, Tensor, Dtype, Device,
                             MemoryFormat, Values> {
   using variant::variant;
@@ -38,25 +38,25 @@ struct Value : std::variant<None, bool, int64_t, double, Complex<double>, std::s
 
 class FLAMBEAU_API Program {
  public:
-  // From a file that flambeau.jit.save has written. Raises ValueError where it is none, or damaged.
+  // Loads a file that flambeau.jit.save wrote. Raises ValueError if the file is damaged or of another kind.
   static Program load(const std::string& path);
-  // From its text; the tensors that it names with @ are given at each run. Raises ValueError with the line at fault.
+  // Parses a text. Its tensors (@name) are arguments of each run. Raises ValueError that names the invalid line.
   static Program parse(std::string_view text);
 
-  // Runs it: one tensor for each input, in order. Any number of threads may do so at once, if it changes no state.
-  // Raises what its operators raise, with the place in the model that called them.
+  // Runs the program on one tensor per input, in order. Several threads can run it at the same time unless it changes
+  // its state. Errors of operators name the line of the model that called them.
   Tensors operator()(const Tensors& inputs) const;
   Values run(const Values& inputs, const Tensors& state) const;
 
   const std::vector<std::string>& input_names() const;
   const std::vector<std::string>& state_names() const;  // in the order of `state`
-  // Parameters and buffers by their names; none of a program that was parsed.
+  // The parameters and buffers by name; empty for a parsed program.
   const std::map<std::string, Tensor>& state() const { return state_; }
-  // Moves them to a device. Inputs have to be there, too.
+  // Moves the parameters and buffers to a device. Inputs must be on the same device.
   void to(Device device);
   const std::string& text() const;
 
-  // The names of the library's operators that programs can call, and the number of each one's parameters.
+  // The operators that programs can call, with the number of their parameters.
   static std::vector<std::pair<std::string, int>> operators();
 
   // Lets programs call an operator of an extension.
@@ -72,7 +72,7 @@ class FLAMBEAU_API Program {
  private:
   std::shared_ptr<const Body> body_;
   std::map<std::string, Tensor> state_;
-  Tensors in_order_;  // `state`, as the program numbers it
+  Tensors in_order_;  // `state` in the order of the program's numbers
 };
 
 }  // namespace flambeau

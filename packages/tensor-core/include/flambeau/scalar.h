@@ -1,4 +1,4 @@
-// A Python number on its way into an operator.
+// A Python number as an argument of an operator.
 #pragma once
 
 #include <cmath>
@@ -66,8 +66,8 @@ class Scalar {
   bool wide_ = false;
 };
 
-// Whether `dtype` can hold the number: integers their range (negative ones wrap into unsigned types, as in PyTorch),
-// and real types no imaginary part.
+// Returns true if `dtype` can represent the number: integers within the range (negative ones wrap in unsigned dtypes,
+// as in PyTorch), and numbers without an imaginary part in real dtypes.
 inline bool fits(const Scalar& s, Dtype dtype) {
   if (s.imaginary() != 0 && !is_complex(dtype) && dtype != Dtype::bool_) return false;
   return dispatch_all(dtype, [&](auto tag) -> bool {

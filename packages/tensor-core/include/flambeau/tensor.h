@@ -1,4 +1,4 @@
-// Tensor: a shape and strides over a shared storage, and what autograd hangs off it.
+// Tensor: a shape and strides over a shared storage, and the state of autograd.
 #pragma once
 
 #include "flambeau/dtype.h"
@@ -12,13 +12,13 @@ struct AutogradMeta;  // autograd.h
 
 inline constexpr int kMaxDims = 64;
 
-// How a view was made, which decides whether it may be changed in place. Views of views take it over.
+// How a view was created. This determines whether it may be changed in place. Views of a view have the same kind.
 enum class ViewKind : uint8_t {
   Recorded,
-  OneOfSeveral,  // of the outputs of one operator, such as unbind: their histories cannot be told apart
-  OfFunction,    // by a user's autograd.Function, whose derivative knows nothing of a base
-  NoGrad,        // with grad mode off: it does not follow its base's history
-  Inference      // in inference mode: nor does it
+  OneOfSeveral,  // one of several outputs of an operator, such as unbind, which share a node
+  OfFunction,    // by a user's autograd.Function, whose derivative does not know the base
+  NoGrad,        // with grad mode off: it is not connected to the graph of its base
+  Inference      // in inference mode: likewise
 };
 
 class FLAMBEAU_API TensorImpl {
@@ -36,16 +36,17 @@ class FLAMBEAU_API TensorImpl {
   int64_t numel = 0;
   Shape shape;
   Shape strides;         // in elements
-  Ref<TensorImpl> base;  // of a view: the tensor whose history its in-place changes belong to
+  Ref<TensorImpl> base;  // of a view: the tensor whose grad_fn its in-place changes update
   AutogradMeta* autograd = nullptr;
-  void* python_object = nullptr;  // borrowed: the Python object that stands for this tensor, while it lives
+  void* python_object = nullptr;  // borrowed: the Python object of this tensor, if it exists
   Dtype dtype = Dtype::float32;
   bool contiguous = true;
-  bool requires_grad = false;  // derived from `autograd`: a leaf that asks for a gradient, or a result with a history
-  bool dual = false;           // derived from `autograd`: it carries tangents
+  bool requires_grad = false;  // derived from `autograd`: a leaf that requires a gradient, or a result with a grad_fn
+  bool dual = false;           // derived from `autograd`: it has tangents
   ViewKind view_kind = ViewKind::Recorded;
-  bool counts_changes = true;   // false of `x.data`: writing to it, or to a view of it, is no change of x
-  bool wrapped_number = false;  // a Python number in tensor's clothing: it has no say in promotion within its category
+  bool counts_changes = true;  // false for `x.data`: writing to it or its views does not increase the version
+  bool wrapped_number =
+      false;  // a tensor made from a Python number: does not affect type promotion within its category
 
  private:
   TensorImpl() = default;
@@ -72,13 +73,13 @@ class Tensor {
   int64_t numel() const { return impl_->numel; }
   Dtype dtype() const { return impl_->dtype; }
   bool is_contiguous() const { return impl_->contiguous; }
-  // A view made before its base got a history follows it.
+  // A view requires a gradient if its base does, even if the view was created before the base required one.
   bool requires_grad() const {
     return impl_->requires_grad || (impl_->base && impl_->base->requires_grad && impl_->view_kind < ViewKind::NoGrad);
   }
-  // Forward mode: it carries tangents; a view shows those of its base.
+  // Forward mode: it has tangents. A view has those of its base.
   bool dual() const { return impl_->dual || (impl_->base && impl_->base->dual); }
-  // What an operator does with it may have to be recorded.
+  // Operations on it may have to be recorded.
   bool tracked() const { return (impl_->requires_grad | impl_->dual) || (impl_->base && (requires_grad() || dual())); }
   Storage& storage() const { return *impl_->storage; }
   Device device() const { return impl_->storage->device(); }
@@ -96,8 +97,8 @@ class Tensor {
   }
   bool same(const Tensor& other) const { return impl_ == other.impl_; }
 
-  // dim counted from the end where negative; IndexError outside [-dims, dims - 1] (a scalar is taken as
-  // one-dimensional).
+  // Adds the number of dimensions to a negative dim. Raises IndexError outside of [-dims, dims - 1]. A scalar counts as
+  // one-dimensional.
   int64_t wrap_dim(int64_t dim) const { return flambeau::Tensor::wrap_dim(dim, this->dim()); }
   static int64_t wrap_dim(int64_t dim, int64_t dims) {
     const int64_t range = dims > 0 ? dims : 1;
@@ -121,7 +122,7 @@ inline int64_t product(const Shape& shape) {
 }
 
 FLAMBEAU_API Shape contiguous_strides(const Shape& shape);
-// The shape both operands are expanded to; RuntimeError naming both where they do not broadcast.
+// The common shape of two operands; a RuntimeError that names both shapes if they cannot be broadcast.
 FLAMBEAU_API Shape broadcast(const Shape& a, const Shape& b);
 
 FLAMBEAU_API Tensor empty(const Shape& shape, Dtype dtype);
@@ -129,17 +130,17 @@ FLAMBEAU_API Tensor full(const Shape& shape, Scalar value, Dtype dtype);
 inline Tensor zeros(const Shape& shape, Dtype dtype) { return full(shape, Scalar(0), dtype); }
 inline Tensor ones(const Shape& shape, Dtype dtype) { return full(shape, Scalar(1), dtype); }
 FLAMBEAU_API Tensor scalar_tensor(Scalar value, Dtype dtype);
-// A number as an operand: it promotes as a Python number does.
+// A number as an operand, with the type promotion of Python numbers.
 FLAMBEAU_API Tensor wrapped_number(Scalar value);
-// A tensor over memory owned by somebody else.
+// A tensor over an existing storage.
 FLAMBEAU_API Tensor from_storage(Ref<Storage> storage, const Shape& shape, const Shape& strides, int64_t offset,
                                  Dtype dtype);
-// Another tensor object over the same elements, without history.
+// A new tensor over the same elements, detached from the graph.
 FLAMBEAU_API Tensor alias(const Tensor& t);
 FLAMBEAU_API Scalar item(const Tensor& t);
 
 FLAMBEAU_API Dtype default_dtype();
-// Of Python's numbers of that kind.
+// The dtype of Python numbers of a category.
 inline Dtype default_dtype(Category kind) {
   if (kind == Category::Complex) return to_complex(default_dtype());
   return kind == Category::Floating ? default_dtype() : kind == Category::Integer ? Dtype::int64 : Dtype::bool_;
