@@ -13,17 +13,17 @@ void bind_sorting();                  // bind_sorting.cpp: histograms of points
 void bind_optimizer();                // bind_optimizer.cpp: an optimizer's step
 void bind_spectra();                  // bind_spectra.cpp: eigenvalues, singular values
 void bind_least_squares();            // bind_least_squares.cpp
-void bind_program(PyObject* module);  // bind_program.cpp: programs without Python
+void bind_program(PyObject* module);  // bind_program.cpp: traced programs
 void bind_conversion();               // bind_conversion.cpp: copies in another dtype or order of memory
-void bind_construction();             // bind_construction.cpp: tensors of Python's data
+void bind_construction();             // bind_construction.cpp: tensors from Python data
 void bind_interop();                  // interop.cpp
-void bind_cuda();                     // bind_cuda.cpp: what flambeau.cuda is made of
-void bind_array_library();            // array_library.cpp: what CuPy does
+void bind_cuda();                     // bind_cuda.cpp: the functions behind flambeau.cuda
+void bind_array_library();            // array_library.cpp: functions that CuPy computes
 void bind_autograd();                 // bind_autograd.cpp
 void bind_autocast();                 // autocast.cpp
 void bind_python_operators(PyObject* module);
 void publish_return_types(PyObject* module);
-// A tuple type of an operator that is written in Python.
+// Creates the named tuple type of the results of an operator written in Python.
 PyObject* make_return_type(std::string_view name, PyObject* fields);
 PyTypeObject* named_tuple_type(std::string_view name, const std::vector<std::string_view>& fields);  // borrowed
 void publish_rows(PyObject* module);
@@ -31,7 +31,8 @@ PyObject* describe_rows();
 
 PyObject* out_of_memory_error();  // flambeau.OutOfMemoryError; borrowed
 
-// A function of flambeau.linalg. flambeau itself has others of many of their names: _core calls this one linalg_<name>.
+// Defines a function of flambeau.linalg. Its name in _core is linalg_<name>, as flambeau has other functions of that
+// name.
 template <class F>
 void def_linalg(std::string_view signature, const char* doc, F function, int flags = kOut) {
   Binding* binding = def(signature, kPrivate | flags, doc, function);
@@ -40,7 +41,7 @@ void def_linalg(std::string_view signature, const char* doc, F function, int fla
 }
 
 Tensor pinned(const Tensor& t);  // a copy in pinned memory; RuntimeError without a driver (bind_cuda.cpp)
-// A fresh tensor, in pinned memory and a leaf where that is wanted.
+// Moves a new tensor to pinned memory if `pin` says so, and makes it a leaf if `requires_grad` is set.
 Tensor finished(Tensor t, Pinned pin, bool requires_grad);
 Tensor with_grad(Tensor t, bool requires_grad);  // marks a fresh tensor as a leaf
 

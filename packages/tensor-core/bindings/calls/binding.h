@@ -1,4 +1,5 @@
-// What is known of a callable of this module, and the registry of them all. Note [Binding] in define.h. Internal.
+// The description of a callable of this module, and the registry of all callables. Note [Binding] in define.h.
+// Internal.
 #pragma once
 
 #include <atomic>
@@ -16,12 +17,12 @@ struct Parameter {
   PyObject* fallback = nullptr;  // the default; null if required
   bool keyword_only = false, variadic = false;
   std::string also;        // other names, each with a bar before it: "|sections|indices"
-  std::string annotation;  // the type that stands behind the name, if one does
+  std::string annotation;  // the type after the name, if given
   bool may_be_none() const { return fallback == Py_None || annotation.find("None") != annotation.npos; }
-  uint8_t kinds = 0;  // of an operator written in Python: the types its annotation allows; 0: any
+  uint8_t kinds = 0;  // of an operator written in Python: the types that the annotation allows; 0: any
 };
 
-struct Call {  // what a converter may say in an error
+struct Call {  // for error messages of converters
   const char* function;
   const Parameter* parameter;
   int position;
@@ -29,32 +30,33 @@ struct Call {  // what a converter may say in an error
 
 struct Binding {
   std::string name, signature, doc;
-  std::string attribute;  // what _core calls it, if not by its name
+  std::string attribute;  // its name in _core, if different
   std::vector<std::string> aliases;
   int flags = 0;
   std::string module = "flambeau";
   std::vector<Parameter> parameters;
-  // How many arguments by position may stand for the first parameters, the others having defaults.
+  // The least and largest number of arguments of a call with positional arguments only.
   uint8_t least = 1, most = 0;
   PyObject* (*invoke)(const Binding&, PyObject* const* values) = nullptr;
   void (*function)() = nullptr;
   const Operator* record = nullptr;     // of an operator that has one
-  Binding* batched = nullptr;           // the form that computes a batch at once, for vmap
+  Binding* batched = nullptr;           // the variant for a whole batch, for vmap
   Binding* in_place = nullptr;          // the form that writes to the first argument, if it has its own function
   PyTypeObject* result_type = nullptr;  // of named results
-  PyObject* (*shortcut)(const Tensor& self, PyObject* object) = nullptr;  // of a call with nothing but self, or null
-  // Which form of another binding it is, if any: its result written to the first argument, copied, or become by it.
+  PyObject* (*shortcut)(const Tensor& self, PyObject* object) = nullptr;  // for a call with self only; or null
+  // The relation to another binding: its result is written to the first argument (InPlace), copied to it (Copied), or
+  // replaces it (Become).
   enum Form : uint8_t { Own, InPlace, Copied, Become } form = Own;
   PointwiseOp op = {};  // of a row's callable
   uint8_t tensors = 0;  // bit i: operand i of a row's callable must be a Tensor, not a number
-  // The types of the parameters and of the result as the stub writes them; null if they are not known.
+  // The types of the parameters and the result in the stub; null if unknown.
   std::vector<const char*> types;
   const char* result = nullptr;
-  // Of an operator that is written in Python: the function, and the names of its keyword-only parameters.
+  // Of an operator written in Python: the function and the names of its keyword-only parameters.
   PyObject *python = nullptr, *keywords = nullptr;
 };
 
-// Parses the text into a binding of its own, which lives as long as the process, and adds it to the registry.
+// Parses a signature into a new binding, which is never destroyed, and adds it to the registry.
 Binding* register_binding(std::string_view signature, int flags, const char* doc);
 std::vector<Parameter> parse_signature(std::string_view text, std::string& name);
 void add_to_registry(Binding* binding);
@@ -64,11 +66,11 @@ const std::vector<Binding*>& bindings();
 struct OperatorObject {
   PyObject_HEAD vectorcallfunc vectorcall;
   const Binding* binding;
-  std::atomic<PyObject*> module;  // an interned text that was assigned to __module__, or null
-  PyObject* attributes;           // a dict of what programs have set, or null
+  std::atomic<PyObject*> module;  // the interned string assigned to __module__, or null
+  PyObject* attributes;           // a dict of the attributes that programs have set, or null
 };
 extern PyTypeObject* operator_type;
-inline const Binding* binding_of(PyObject* callable) {  // null if it is no operator
+inline const Binding* binding_of(PyObject* callable) {  // null if it is not an operator
   return Py_TYPE(callable) == operator_type ? reinterpret_cast<OperatorObject*>(callable)->binding : nullptr;
 }
 PyObject* make_operator(const Binding* binding, vectorcallfunc call);
@@ -77,9 +79,9 @@ PyObject* call_shortcut(PyObject* self, PyObject* const* args, size_t nargsf, Py
 
 // Adds every registered callable to the module and the Tensor type.
 void publish(PyObject* module);
-// Finds how many arguments a call may give by position alone.
+// Computes `least` and `most`.
 void count_plain_arguments(Binding& binding);
-// Adds one; returns the callable, a new reference.
+// Adds one callable and returns it as a new reference.
 PyObject* publish(PyObject* module, Binding* binding);
 // Adds a name to the module and to its __all__.
 void add_public(PyObject* module, const char* name, PyObject* value);

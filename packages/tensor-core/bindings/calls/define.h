@@ -1,10 +1,10 @@
-// From a signature and a C++ function to a Python callable. Internal.
+// Definition of Python callables from a signature and a C++ function. Internal.
 //
 // Note [Binding]
-// def("is_complex(input)", kFunction | kMethod, doc, is_complex) makes the function flambeau.is_complex and the method
-// Tensor.is_complex. The text gives names, defaults and what is keyword-only; the kinds of the arguments are those of
-// the C++ function's parameters. "clamp|clip(input, ...)" gives it two names. A parameter written *size takes the
-// remaining positional integers or one sequence. The same text serves inspect.signature, the docs and the stubs.
+// def("is_complex(input)", kFunction | kMethod, doc, is_complex) defines the function flambeau.is_complex and the
+// method Tensor.is_complex. The signature contains names, defaults and keyword-only parameters; the types are those of
+// the parameters of the C++ function. "clamp|clip(input, ...)" defines two names. A parameter *size takes the remaining
+// positional integers or one sequence. inspect.signature, the docs and the stubs use the same signature.
 #pragma once
 
 #include "calls/stub_type.h"

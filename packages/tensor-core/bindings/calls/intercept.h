@@ -1,23 +1,23 @@
-// Calls that somebody else answers than the operator called.
+// Interception of calls: handlers that run instead of an operator.
 //
 // Note [Interception]
-// Seven things may stand between a call from Python and an operator:
-//   - A class derived from Tensor answers for its instances with a class method __torch_function__(func, types, args,
-//     kwargs), which is PyTorch's protocol (flambeau.overrides). Of a class that is not derived from it nobody hears
-//     when it is made: a call that refuses one of its instances finds it, and asks it from then on (found_strangers).
-//   - A flambeau.overrides.TorchFunctionMode that is entered answers by a method of that name for every call in its
-//     thread, before the classes.
-//   - While a function is mapped over a batch (flambeau.func.vmap), one object of the placeholder type stands for all
-//     the batch's tensors. This library sees the shape and dtype of one of them and no elements; the handler that
-//     vmap has registered answers for it.
-//   - A class derived from Tensor or a mode with __torch_dispatch__ answers for operators below autograd (Note
-//     [Dispatch]).
-//   - A call with a tensor of another device than the CPU among its arguments makes what it makes there: nobody else
-//     answers for it, but its Caller enters that device's scope. Note [Devices]
-//   - Autocast calls the operator again with other tensors. Note [Autocast]
-//   - Anomaly mode calls the operator and looks for a NaN in the result. Note [NaN check]
-// No operator computes on a placeholder by mistake: is_tensor() denies it, and the type's own slots, which see it as
-// self, ask here first. Where none is in use, all this costs is reading one word.
+// Seven mechanisms can intercept a call from Python to an operator:
+//   - Classes with __torch_function__. A class derived from Tensor handles calls with its instances by a class method
+//     __torch_function__(func, types, args, kwargs), as in PyTorch (flambeau.overrides). A class that is not derived
+//     from Tensor is discovered when an operator rejects one of its instances, and handles calls from then on
+//     (found_strangers).
+//   - Modes. An active flambeau.overrides.TorchFunctionMode handles all calls of its thread, before the classes.
+//   - vmap. While a function is mapped over a batch (flambeau.func.vmap), one placeholder object represents all tensors
+//   of
+//     the batch. It has the shape and dtype of one of them and no elements. The handler that vmap has registered
+//     handles calls with placeholders.
+//   - Classes and modes with __torch_dispatch__ handle operators below autograd. Note [Dispatch]
+//   - Devices. A call with a tensor on another device than the CPU is not handled elsewhere, but its Caller makes that
+//     device current, so that new tensors are allocated there. Note [Devices]
+//   - Autocast calls the operator again with converted tensors. Note [Autocast]
+//   - Anomaly mode calls the operator and checks the result for NaN. Note [NaN check]
+// Operators cannot compute on a placeholder by mistake: is_tensor() returns false for it, and the slots of the type
+// check for interception first. If no mechanism is in use, a call only reads one word.
 #pragma once
 
 #include <array>
@@ -29,20 +29,19 @@
 
 namespace flambeau::python {
 
-// Reasons to look at arguments: classes with __torch_function__, modes that are entered, maps that run, placeholders
-// that live and tensors of other devices than the CPU, threads in autocast, anomaly mode, classes and modes with
-// __torch_dispatch__.
+// The number of reasons to examine arguments: classes with __torch_function__ or __torch_dispatch__, active modes,
+// running maps, existing placeholders, tensors on devices other than the CPU, and threads in autocast or anomaly mode.
 extern std::atomic<int> interceptions;
 
-// One call from Python, for as long as it runs, on the device of its tensors.
+// The scope of a call from Python, which runs on the device of its tensors.
 class Caller {
  public:
-  // If somebody else answers for callable(*args), true; `answer` is what it said, null where an exception is set.
+  // Returns true if a handler ran instead of callable(*args). `answer` is its result, or null if an exception is set.
   bool asks(PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames) {
     return FLAMBEAU_UNLIKELY(interceptions.load(std::memory_order_relaxed)) &&
            ask_others(callable, args, count, kwnames);
   }
-  // The same of a slot of Tensor's type, whose method has this name (of static duration).
+  // The same for a slot of the type Tensor; `method` is the name of its method (static storage duration).
   template <class... Arguments>
   bool asks(const char* method, Arguments*... args) {
     if (FLAMBEAU_LIKELY(!interceptions.load(std::memory_order_relaxed))) return false;
@@ -67,15 +66,16 @@ class Caller {
   std::optional<Elsewhere> elsewhere_;
 };
 
-// A class was derived from Tensor: from now on its instances are looked for, unless it does not want to be asked.
+// Registers a class derived from Tensor. Calls with its instances are intercepted unless it disables
+// __torch_function__.
 void note_subclass(PyObject* type);
-// The object that stands for the batch `value` and looks like `shell` (tensor_type.cpp).
+// Creates a placeholder for the batch `value` with the shape and dtype of `shell` (tensor_type.cpp).
 PyObject* adopt_placeholder(const Tensor& shell, PyObject* value, PyObject* level);
 
-// The object of a class derived from Tensor that is to stand for a fresh tensor (tensor_type.cpp).
+// Creates an instance of `type`, a class derived from Tensor, for a new tensor (tensor_type.cpp).
 PyObject* adopt_as(PyObject* type, const Tensor& fresh);
 
-// Return whether a callable is a function, not an operator, for which classes and modes may answer.
+// Returns true if a callable is a function, not an operator, that classes and modes can handle.
 bool is_interceptable(PyObject* callable);
 
 void bind_interception(PyObject* module);

@@ -1,6 +1,5 @@
-// __torch_function__: classes, derived from Tensor or not, that answer for their instances, and modes that do for all
-// calls.
-// Note [Interception] Internal.
+// __torch_function__: classes, derived from Tensor or not, that handle calls with their instances, and modes that
+// handle all calls. Note [Interception] Internal.
 #pragma once
 
 #include <vector>
@@ -10,16 +9,17 @@
 namespace flambeau::python {
 
 bool may_override(PyObject* o);
-// After a call was refused, by a TypeError if by any: whether there are objects among the arguments that are no
-// tensors, and whose classes have a __torch_function__ that nobody knew of. From now on they are asked.
+// Call this after an operator raised a TypeError. Returns true if arguments that are not tensors have classes with a
+// __torch_function__ that was not registered, and registers these classes.
 bool found_strangers(PyObject* const* args, size_t count);
-// Those who are asked, in their order: from left to right, subclasses before their bases.
-// They are held: what is asked may change the list that an argument came in.
+// The arguments whose classes handle the call, from left to right, subclasses before their bases. The result holds
+// references, since a handler may change the list that contains an argument.
 std::vector<Object> overriding(PyObject* const* args, size_t count);
 PyObject* ask_classes(PyObject* callable, const std::vector<Object>& asked, PyObject* const* args, size_t count,
                       PyObject* kwnames);
 
-// Whether a flambeau.overrides.TorchFunctionMode is entered in this thread, and what the innermost one answers.
+// in_mode returns true if a flambeau.overrides.TorchFunctionMode is active in this thread; ask_mode calls the innermost
+// one.
 bool in_mode();
 Object ask_mode(PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames);
 
