@@ -120,8 +120,7 @@ void bind_controls(py::module_& m) {
       "Every structural binding's signature and documentation.");
 }
 
-// What is public beside the registry's functions: types, dtypes and controls, all of them but the registry's own
-// description.
+// Publishes the other public names: types, dtypes and control functions, except for the description of the registry.
 void publish_plain_names(py::module_& m) {
   py::list names = m.attr("__all__");
   for (const auto& [name, value] : py::dict(m.attr("__dict__"))) {

@@ -47,7 +47,7 @@ bool is_parameter(const Tensor& t) {
   return impl.requires_grad && !impl.dual && !impl.base && impl.autograd && !impl.autograd->grad_fn;
 }
 
-// Whether a cast kept from before still has the values, and the history, that one made now would have.
+// Returns true if a cached cast is still valid: a new cast would have the same values and grad_fn.
 bool current(const Cast& cast) {
   return cast.version == cast.source.storage().version() && (cast.result.requires_grad() || !recording_enabled()) &&
          (!cast.result.storage().inference() || inference_mode());
@@ -139,7 +139,8 @@ std::unordered_set<std::string_view> words(std::string_view text) {
   return out;
 }
 
-// What float16 has not the range for, by PyTorch's list for GPUs: there the flags say what bfloat16 is too coarse for.
+// Returns true for operators that overflow in float16, as in PyTorch's list for GPUs. The flags list the operators for
+// which the precision of bfloat16 does not suffice.
 bool needs_range(std::string_view name) {
   static const std::unordered_set<std::string_view> names = words(
       "acos asin cosh cosine_similarity cdist cumprod cumsum dist erfinv exp expm1 group_norm layer_norm "

@@ -16,7 +16,7 @@ void require_tensor(const Binding& b, PyObject* result) {
                      Py_TYPE(result)->tp_name);
 }
 
-// Whether a result can be stored in out=; nothing is written before all of it can.
+// Checks that a result can be stored in out=. All parts are checked before the first is written.
 void check_out(const Binding& b, PyObject* result, PyObject* out) {
   if (PyTuple_Check(result)) {
     const bool fits =
@@ -47,7 +47,7 @@ void each_out(PyObject* result, PyObject* out, F&& f) {
     each_out(PyTuple_GET_ITEM(result, i), PySequence_Fast_GET_ITEM(out, i), f);
 }
 
-// What may refuse to be written is asked before anything is.
+// All checks precede the first write.
 void store_out(const Binding& b, PyObject* result, PyObject* out) {
   each_out(result, out, [&](const Tensor&, const Tensor& to) { begin_inplace(to, b.name.c_str()); });
   each_out(result, out, [&b](const Tensor& from, const Tensor& to) {
@@ -150,7 +150,7 @@ PyObject* call_binding(PyObject* self, PyObject* const* args, size_t nargsf, PyO
   return call_binding(self, args, nargsf, kwnames);
 }
 
-// What needs no computing is not prepared for.
+// Calls that compute nothing skip the preparations.
 PyObject* call_shortcut(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
   if (PyVectorcall_NARGS(nargsf) == 1 && !kwnames && is_tensor(args[0]) &&
       !interceptions.load(std::memory_order_relaxed) && !call_observer) {

@@ -31,8 +31,8 @@ struct Interceptable {
 
 PyTypeObject* interceptable_type = nullptr;
 
-// Whether a map has to be asked in any case: about operators that draw random numbers, it decides whether all elements
-// of its batch get the same.
+// Returns true if vmap must handle the call in any case. For operators that draw random numbers, it decides whether all
+// elements of the batch get the same numbers.
 bool concerns_maps(PyObject* callable) {
   if (Py_TYPE(callable) == interceptable_type) return reinterpret_cast<Interceptable*>(callable)->always;
   const Binding* b = binding_of(callable);
@@ -59,7 +59,7 @@ void check_together(PyObject* o, Device device) {
                        " and ", other, "! .to(device) moves a tensor");
 }
 
-// What autocast wants of a call; nothing of one that writes its result somewhere.
+// The autocast policy of a call; none if the call has out=.
 int policy_of(PyObject* callable, PyObject* kwnames) {
   const Binding* b = binding_of(callable);
   const int policy = b && b->form == Binding::Own ? autocast_policy(b->flags, b->name) : 0;
@@ -69,7 +69,7 @@ int policy_of(PyObject* callable, PyObject* kwnames) {
   return policy;
 }
 
-// Whether one of the arguments may want to answer.
+// Returns true if one of the arguments may have a handler.
 bool any_may_answer(PyObject* const* args, size_t count) {
   bool any = false;
   for_each(args, count,

@@ -23,7 +23,7 @@ std::unordered_set<PyTypeObject*>& overriding_types() {
   return *once;
 }
 
-// The class method of an argument's class, or null where it has none of its own to ask.
+// The __torch_function__ of an argument's class, or null if the class has none or disables it.
 Object override_of(PyObject* o) {
   if (!may_override(o) || is_placeholder(o)) return Object();
   Object method(PyObject_GetAttrString(reinterpret_cast<PyObject*>(Py_TYPE(o)), "__torch_function__"));

@@ -37,7 +37,7 @@ PyObject* ask_handler(PyObject* callable, PyObject* const* args, size_t count, P
 
 namespace {
 
-// What one element of a batch looks like: its shape and dtype, over an element that nobody reads.
+// A tensor with the shape and dtype of one element of a batch. Its memory is never read.
 Tensor shell_of(PyObject* value) {
   const Tensor& t = tensor_of(value);
   require(t.dim() > 0, "a batch needs a dimension");
@@ -118,7 +118,7 @@ PyObject* call_with_all(PyObject*, PyObject* const* args, Py_ssize_t count) {
   });
 }
 
-// What handlers use must not be answered for by handlers: these are no operators.
+// Functions that handlers use. They are not operators, so that handlers do not intercept them.
 PyMethodDef controls[] = {
     {"_placeholder", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(make_placeholder)), METH_FASTCALL,
      "_placeholder(value, level)\n\nAn object that stands for the batch `value`."},

@@ -1,4 +1,4 @@
-// Operators written in Python: into the registry as any other, and onto the graph with a derivative of their own.
+// Operators written in Python: their registration, and the recording of their custom derivatives.
 #include <unordered_set>
 
 #include "calls/arguments.h"
@@ -9,11 +9,11 @@ namespace flambeau::python {
 
 namespace {
 
-// What a parameter's annotation names.
+// The types in a parameter's annotation.
 enum Kind : uint8_t { kTensor = 1, kNone = 2, kBool = 4, kInt = 8, kFloat = 16, kStr = 32 };
 
 using Named = std::pair<const char*, int>;
-// What python/flambeau/_operator.py makes flags and kinds of.
+// The names that python/flambeau/_operator.py converts to flags and kinds.
 constexpr Named kPublication[] = {{"function", kFunction}, {"method", kMethod}, {"in_place", kInPlace}, {"out", kOut}};
 constexpr Named kPolicies[] = {
     {"", 0}, {"lower_precision", kLowerPrecision}, {"float32", kFloat32}, {"widest", kWidest}};

@@ -19,7 +19,7 @@ Tensor with_grad(Tensor t, bool requires_grad) {
 
 namespace {
 
-// What is made of data gets its values first, then its device.
+// Creates a tensor from data on the CPU and then moves it to its device.
 Tensor placed_from_data(PyObject* data, std::optional<Dtype> dtype, const Placement& place) {
   if (has_gpu_memory(data)) {
     const Tensor t = tensor_from_gpu_memory(data);

@@ -10,7 +10,7 @@ namespace {
 
 constexpr const char* kName = "to";
 
-// What the positional arguments of to() say: (dtype | other | [device, [dtype]], non_blocking, copy).
+// The positional arguments of to(): (dtype | other | [device, [dtype]], non_blocking, copy).
 struct Wanted {
   std::optional<Dtype> dtype;
   std::optional<Device> device;

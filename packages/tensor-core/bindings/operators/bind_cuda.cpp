@@ -1,4 +1,4 @@
-// What flambeau.cuda is made of.
+// The functions behind flambeau.cuda.
 #include <map>
 
 #include "calls/bind.h"

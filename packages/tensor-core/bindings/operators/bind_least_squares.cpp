@@ -185,7 +185,7 @@ LeastSquares solved(const Tensor& a, const Tensor& b, double rcond, std::string_
   return out;
 }
 
-// Whether B holds one vector for each matrix of A; the arguments are checked.
+// Returns true if B contains one vector per matrix of A. Checks the arguments.
 bool right_side_is_vector(const Tensor& a, const Tensor& b) {
   linalg::check_matrix("lstsq", a);
   require(b.dim() >= 1, "linalg.lstsq: other must have at least 1 dimension.");

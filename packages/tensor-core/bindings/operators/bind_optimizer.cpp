@@ -51,7 +51,7 @@ double option_of(PyObject* group, const Option& option) {
 
 using Made = std::vector<std::pair<PyObject*, Object>>;  // entries that a parameter's state is to get
 
-// A state's tensor; made by `make` where there is none.
+// Returns a tensor of the optimizer's state, created by `make` if it does not exist.
 template <class F>
 Tensor state_of(PyObject* state, PyObject* name, Made& made, F&& make) {
   const Object found = value_in(state, name);

@@ -59,7 +59,7 @@ Tensor reversed(const Tensor& t) {
   return permute(t, order);
 }
 
-Tensor conjugate(const Tensor& t) {  // of a complex tensor it is one of its own, on the same device
+Tensor conjugate(const Tensor& t) {  // a new tensor on the same device if `t` is complex
   const OnDevice there(t.device(), "conj");
   const cuda::Call call;
   return conj(t);
@@ -220,7 +220,7 @@ int set_data(PyObject* self, PyObject* value, void*) {
   });
 }
 
-// What a placeholder shows of the tensors it stands for. Note [Interception]
+// Attributes that a placeholder has in common with the tensors it represents. Note [Interception]
 bool is_metadata(getter get) {
   constexpr getter shown[] = {get_shape,  get_dtype, get_device, get_layout,  get_ndim, get_itemsize,
                               get_nbytes, get_false, get_is_cpu, get_is_meta, get_none};

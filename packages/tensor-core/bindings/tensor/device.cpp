@@ -224,7 +224,7 @@ void bind_device(PyObject* module) {
 }
 
 namespace {
-// RuntimeError, with what is missing, where there is no such GPU.
+// Raises a RuntimeError that names the missing part if the GPU does not exist.
 Device gpu(int index) {
   if (index == kNoIndex) index = cuda::current_device();
   cuda::properties(index);

@@ -37,7 +37,7 @@ cuda::StreamHandle* stream_of(int64_t number) {
   return number == 0 || number == kDefaultStream ? nullptr : reinterpret_cast<cuda::StreamHandle*>(number);
 }
 
-// What `later` does from now on comes after what `earlier` has been given.
+// Makes `later` wait for the work that `earlier` contains now.
 void order(int device, cuda::StreamHandle* earlier, cuda::StreamHandle* later) {
   if (earlier == later) return;
   cuda::EventHandle* event = cuda::create_event(device, false);
@@ -78,7 +78,7 @@ Managed* make_export(const Tensor& t) {
 }
 
 template <class Managed>
-void drop_capsule(PyObject* capsule, const char* name) {  // of a capsule nobody consumed
+void drop_capsule(PyObject* capsule, const char* name) {  // the destructor of an unused capsule
   if (!PyCapsule_IsValid(capsule, name)) return;
   auto* m = static_cast<Managed*>(PyCapsule_GetPointer(capsule, name));
   if (m && m->deleter) m->deleter(m);
@@ -173,7 +173,7 @@ PyObject* export_dlpack(const Tensor& t, PyObject* stream, PyObject* max_version
                        [](PyObject* c) { drop_capsule<DLManagedTensor>(c, kPlain); });
 }
 
-// An exporter of GPU memory is told the stream on which it will be used.
+// Passes the stream on which the memory will be used to the exporter of GPU memory.
 void tell_stream(PyObject* source, PyObject* kwargs) {
   if (!cuda::is_available() || !PyObject_HasAttrString(source, "__dlpack_device__")) return;
   const Object device(checked(PyObject_CallMethod(source, "__dlpack_device__", nullptr)));

@@ -8,7 +8,8 @@
 
 namespace flambeau::python {
 
-// Whether it is another library's array with the CUDA array interface, and a tensor over its memory.
+// Returns true for arrays of other libraries with the CUDA array interface. The second function returns a tensor over
+// the memory of such an array.
 bool has_gpu_memory(PyObject* o);
 Tensor tensor_from_gpu_memory(PyObject* o);
 

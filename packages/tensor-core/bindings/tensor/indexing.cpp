@@ -34,7 +34,7 @@ bool is_plain_int(PyObject* o) {
   return PyIndex_Check(o) && !PySequence_Check(o);
 }
 
-// Lists and arrays as the index tensors they stand for; everything else as it is.
+// Converts lists and arrays to index tensors; returns other objects unchanged.
 Object normalized(PyObject* o) {
   const bool plain = PyLong_Check(o) || PySlice_Check(o) || o == Py_None || o == Py_Ellipsis || is_tensor(o);
   if (plain || PyUnicode_Check(o) || is_plain_int(o) || PyFloat_Check(o) || !(is_sequence(o) || is_array(o)))

@@ -72,7 +72,7 @@ void release_object(void* context) {
   PyGILState_Release(state);
 }
 
-// What a consumer of the buffer protocol reads: it outlives whatever becomes of the tensor.
+// The data of an exported buffer, which remains valid if the tensor changes or is destroyed.
 struct BufferExport {
   Ref<Storage> storage;
   Shape shape, strides;  // in bytes
@@ -91,7 +91,7 @@ Tensor transposed(const Tensor& t) {
   throw PythonError();
 }
 
-// Whether the elements lie in an order that is asked for, if one is.
+// Returns true if the memory has the order that the flags require.
 bool in_wanted_order(const Tensor& t, int flags) {
   const auto asks = [&](int order) { return bool(flags & order & ~PyBUF_STRIDES); };
   if (!asks(PyBUF_C_CONTIGUOUS | PyBUF_F_CONTIGUOUS | PyBUF_ANY_CONTIGUOUS)) return true;
@@ -100,7 +100,7 @@ bool in_wanted_order(const Tensor& t, int flags) {
          (by_rows || by_columns || !asks(PyBUF_ANY_CONTIGUOUS));
 }
 
-// What is done to an array is not recorded: that must be wanted.
+// Raises an error for tensors that require a gradient, since operations on an array are not recorded.
 void check_not_recorded(const Tensor& t) {
   require(!(t.requires_grad() && grad_enabled()),
           "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.");

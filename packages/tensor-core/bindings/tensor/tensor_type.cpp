@@ -97,7 +97,7 @@ void dealloc(PyObject* self) {
   Py_DECREF(type);
 }
 
-// What autograd hangs off a tensor that only its Python object holds; nothing where autograd is not loaded.
+// The autograd state of a tensor to which only its Python object refers; null if autograd is not loaded.
 AutogradMeta* owned_meta(PyObject* self) {
   const Tensor& t = reinterpret_cast<TensorObject*>(self)->tensor;
   return python_autograd_hooks && t.defined() && t.impl()->use_count() == 1 ? t.impl()->autograd : nullptr;
@@ -167,7 +167,7 @@ PyObject* construct(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
     }
     note_read(arguments.get());
     const Tensor made = to(from_arguments(arguments.get()), place.of_fresh());
-    TensorObject* o = new_object(type);  // nobody is to see one without a tensor
+    TensorObject* o = new_object(type);  // created last: no object exists without a tensor
     Object owner(reinterpret_cast<PyObject*>(o));
     o->tensor = made;
     link(o->tensor, o);

@@ -1,4 +1,4 @@
-// The parts of the Tensor type that live in files of their own. Internal.
+// The parts of the Tensor type that are defined in separate files. Internal.
 #pragma once
 
 #include "tensor/object.h"

@@ -93,7 +93,7 @@ class Pool {
     job.work();
     {
       std::lock_guard lock(mutex_);
-      job_ = nullptr;  // nobody joins from here on
+      job_ = nullptr;  // no thread joins from now on
     }
     while (job.running.load(std::memory_order_acquire) > 0) pause();
   }
@@ -166,7 +166,7 @@ int num_threads() {
 }
 
 void set_num_threads(int n) {
-  const GilRelease release(GilRelease::Wait);  // whoever runs in the pool may need the GIL to go on
+  const GilRelease release(GilRelease::Wait);  // a thread that runs in the pool may need the GIL
   std::lock_guard lock(*pool_mutex);
   threads = n < 1 ? 1 : n;
   delete std::exchange(pool, nullptr);

@@ -19,7 +19,7 @@ struct SharedBlock {
   int descriptor = -1;
   void* data = MAP_FAILED;
   size_t bytes = 0;
-  // What the storage had before. Somebody may still point into it, so it stays as long as the storage.
+  // The former memory of the storage. Pointers to it may exist, so it is freed with the storage.
   void (*earlier_deleter)(void*) = nullptr;
   void* earlier_context = nullptr;
 

@@ -1,9 +1,9 @@
 // Copies between any two layouts.
 //
 // Note [Strided copies]
-// Dimensions are merged where both layouts allow it. What is left are planes of rows: a row is copied in one go where
-// its elements lie alike, and where `from` runs along the rows instead (a transposition), squares are read by whole
-// lines, turned in the cache and written by whole lines.
+// Dimensions are merged if both layouts allow it. The remaining ones form planes of rows. If both rows are contiguous,
+// they are copied at once. If `from` is contiguous along the other dimension (a transposition), square tiles are read
+// by whole cache lines, transposed in the cache and written by whole cache lines.
 #include "core/strided_copy.h"
 
 #include <cstring>

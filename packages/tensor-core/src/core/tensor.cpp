@@ -214,7 +214,7 @@ void check_overlap(const Tensor& self) {
             "). Please clone() the tensor before performing the operation.");
 }
 
-// Whether a view's changes can be recorded as changes of its base.
+// Raises an error if changes of a view cannot be recorded as changes of its base.
 void check_view(const Tensor& view, const TensorImpl& base, const char* operation) {
   require(!base.requires_grad || base.autograd->grad_fn,
           "a view of a leaf Variable that requires grad is being used in an in-place operation (", operation,

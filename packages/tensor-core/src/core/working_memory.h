@@ -1,4 +1,4 @@
-// What operators that compute in buffers of float32 or float64 share: the buffers, and the choice between the two.
+// Buffers for operators that compute in float32 or float64, and the choice between the two.
 #pragma once
 
 #include "flambeau/dtype.h"

@@ -10,8 +10,8 @@ namespace flambeau::cuda {
 
 inline constexpr int64_t kTile = 64, kLargeTile = 128;
 
-// Of numbers that are accumulated in so many bytes. Large tiles read the matrices half as often, where there are enough
-// of them for every multiprocessor.
+// The tile size of a matrix product whose accumulators have `bytes` bytes. Large tiles read the matrices half as often.
+// They are used if there are enough of them for all multiprocessors.
 inline int64_t tile_of(int64_t m, int64_t n, int64_t batch, int64_t bytes) {
   constexpr int64_t kEnough = 128;
   return bytes == 4 && m >= kLargeTile && n >= kLargeTile &&

@@ -21,7 +21,7 @@ struct StridedLayout {
     for (int d = 0; d < dims; ++d) n *= size[d];
     return n;
   }
-  // Whether every tensor lies side by side, or is one element (of stride 0 throughout).
+  // Returns true if each tensor is contiguous or a single element (all strides 0).
   bool side_by_side(const int64_t* item_sizes) const;
 };
 

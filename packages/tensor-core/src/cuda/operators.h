@@ -1,5 +1,5 @@
-// What operators do on a GPU, a function for each family of kernels: they are called where cuda::takes(result) says so,
-// with everything checked and the result made. Internal to the library.
+// The CUDA implementations of operators, one function per family of kernels. Operators call them if cuda::takes(result)
+// returns true, after they have checked the arguments and allocated the result. Internal to the library.
 #pragma once
 
 #include "flambeau/cuda.h"
@@ -60,8 +60,8 @@ void channel_moments(const Tensor& statistics, const Tensor& running, const Tens
 // The sums of the gradient and of its product with the normalised values; statistics are those of row / members.
 void channel_sums(const Tensor& grads, const Tensor& products, const Tensor& grad, const Tensor& x,
                   const Tensor& statistics, int64_t members, int64_t batch, int64_t rows, int64_t length);
-// The elements: normalised, or the derivative where there is a gradient. Groups have `members` channels of one sample,
-// or 0: each channel of all samples. grads and products: the means of g' and of g' * h of each group.
+// The elements are normalised, or differentiated if there is a gradient. A group consists of `members` channels of one
+// sample; with 0, of one channel of all samples. grads and products: the means of g' and of g' * h per group.
 struct ChannelNumbers {
   Tensor statistics, weight, bias, grads, products;
 };
@@ -77,7 +77,7 @@ struct ClassScores {
 // `weights`. IndexError at a later synchronisation where a label is no class.
 Tensor picked(const ClassScores& s, const Tensor& scores, const Tensor& logarithms, const Tensor& weight,
               const Tensor& weights);
-// What that gives the scores, for `factors` for the labels; through the logarithms as well if scores are defined.
+// The gradient of the scores for `factors` of the labels. If scores are defined, it includes that of the logarithm.
 Tensor picked_gradient(const ClassScores& s, const Shape& shape, const Tensor& factors, const Tensor& scores,
                        const Tensor& logarithms);
 

@@ -14,7 +14,7 @@ struct SortedKeys {
   Tensor keys;       // as they were given, in order
   Tensor positions;  // uint32, within the row; equal keys in the order of theirs
 };
-// Rows of unsigned keys of 4 or 8 bytes, by their lowest bits. What is given may be overwritten.
+// Sorts rows of unsigned keys of 4 or 8 bytes by their lowest `bits`. May overwrite the keys.
 SortedKeys radix_sort(const Tensor& keys, int64_t rows, int64_t length, int bits);
 
 }  // namespace flambeau::cuda

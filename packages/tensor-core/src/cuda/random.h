@@ -28,8 +28,8 @@ void check_weights(const Tensor& weights);
 void gamma_slopes(const Tensor& out, const Tensor& concentration, const Tensor& sample, bool logarithms);
 // d x / d concentration / (1 - x) of beta variates x. Of float64, contiguous.
 void beta_slopes(const Tensor& out, const Tensor& x, const Tensor& concentration, const Tensor& total);
-// What is left of 0, 1, 2, ... when the elements i = n - 1, ..., 1, 0 have in turn been exchanged with those at
-// places[i], which are at most i, uint32, and overwritten. Note [Permutations]
+// Starts from 0, 1, 2, ... and exchanges the elements i = n - 1, ..., 1, 0 in this order with those at places[i] <= i.
+// places is a uint32 tensor and is overwritten. Note [Permutations]
 void exchange_in_turn(const Tensor& out, const Tensor& places);
 void sequence(const Tensor& out, const Line& line);
 void whole_sequence(const Tensor& out, int64_t first, int64_t step);

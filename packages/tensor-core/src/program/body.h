@@ -16,9 +16,9 @@ struct Program::Body {
   struct Instruction {
     const program::Operator* function = nullptr;
     std::vector<Argument> arguments;
-    std::vector<int> results;  // registers; more results than that are an error, fewer none where there are none
-    std::vector<int> last;     // registers that nobody reads any more behind it
-    std::string place;         // which line of which layer called it
+    std::vector<int> results;  // registers; empty if no result is used
+    std::vector<int> last;     // registers that are not read after it
+    std::string place;         // the layer and line of the model that called it
     bool makes_lists = false;
   };
   std::string text;

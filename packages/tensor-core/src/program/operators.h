@@ -23,7 +23,7 @@ struct Operator {
 };
 using Family = std::vector<Operator>;
 
-// Null where there is none.
+// Null if it does not exist.
 const Operator* find(std::string_view name);
 
 inline void store(Values& results, Tensor t) { results.emplace_back(std::move(t)); }

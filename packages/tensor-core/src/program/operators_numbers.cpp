@@ -71,7 +71,7 @@ void hold(bool condition, const Value& a, const Value& b, std::string_view text)
 }  // namespace
 
 Family number_operators() {
-  // What overflows wraps, as no size that fits into memory does.
+  // Overflow wraps around; sizes that fit into memory do not overflow.
   const auto plus = [](const Value& a, const Value& b) {
     return combined(a, b, [](int64_t x, int64_t y) { return int64_t(uint64_t(x) + uint64_t(y)); }, std::plus<double>());
   };

@@ -11,7 +11,7 @@ namespace {
 
 using Body = Program::Body;
 
-// What the instructions of one run have computed.
+// The values of one run.
 class Run {
  public:
   Run(const Body& body, const Values& inputs, const Tensors& state) : body_(body), registers_(size_t(body.registers)) {

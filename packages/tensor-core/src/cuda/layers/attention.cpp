@@ -81,7 +81,7 @@ constexpr int64_t kChunk = 16;                             // bytes that a threa
 constexpr int64_t kFarthestRows = int64_t(1) << (31 - 8);  // elements: 2**8 of them, a tile, are within 2**31
 bool is_chunk(const char* place) { return reinterpret_cast<uintptr_t>(place) % kChunk == 0; }
 
-// Whether the units take the rows: of whole chunks, and not longer than what a block has room for.
+// Returns true if tensor cores can process the rows: their length is a multiple of the chunk and at most `longest`.
 bool takes_rows(const AttentionRows& rows, int64_t length, int64_t longest) {
   return length % 8 == 0 && length > 0 && length <= longest && is_chunk(rows.data);
 }

@@ -23,14 +23,14 @@ inline KeyParts key_parts(int64_t batch, int64_t queries, int64_t keys, bool cau
   return {divide_up(seen, length), length};
 }
 
-// Whether the kernels have room for rows of that length: of the value, or of the derivative, too.
+// Returns true if the kernels support rows of these lengths, in the forward pass or, with `derivative`, in both passes.
 bool attends(Dtype dtype, int64_t depth, int64_t width, bool derivative);
 // A tensor (*, rows, columns) for the kernels to read: as it lies, with any strides of the batch and of rows, where
 // rows are contiguous, and begin at multiples of 16 bytes if the matrix units read them; otherwise a copy.
 Tensor readable(const Tensor& t);
-// Sizes, scale and mask of `a` are set, what else it points to is not. What is read is (batch..., rows, columns), what
-// readable() gave; `out` and the results are contiguous. All are of one dtype, but for the logarithms, which are of
-// what is computed in.
+// The caller sets sizes, scale and mask of `a`, but not its pointers. Inputs are (batch..., rows, columns) and come
+// from readable(); `out` and the results are contiguous. All have the same dtype except for the logarithms, which have
+// the dtype of the computation.
 void attend(AttentionArguments a, const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& out,
             const Tensor& logarithms);
 struct AttentionGradients {

@@ -6,8 +6,8 @@
 
 namespace flambeau::cuda {
 
-// Fills what the arguments point to, which are complete but for the reporter. IndexError at a later synchronisation for
-// an index of no row.
+// Computes the outputs of the arguments, which are complete except for the reporter. An invalid index raises IndexError
+// at a later synchronisation.
 void fill_bags(int device, Dtype dtype, BagArguments a);
 
 }  // namespace flambeau::cuda

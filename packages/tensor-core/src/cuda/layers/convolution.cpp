@@ -63,7 +63,7 @@ Tensor as_k_goes(const Geometry& g, const Tensor& weight, const Shape& order) {
   return contiguous(permuted(reshaped(contiguous(weight), shape), order));
 }
 
-// What the library's result is added to before it is rounded: the bias, at each place of the channels.
+// Fills `out` with the bias. The library adds its result before it rounds.
 void begin_with(const Tensor& bias, int dims, const Tensor& out) {
   if (!bias.defined()) return;
   Shape column(size_t(dims) + 1, 1);
@@ -71,12 +71,12 @@ void begin_with(const Tensor& bias, int dims, const Tensor& out) {
   copy_values(out, reshaped(contiguous(bias), column));
 }
 
-struct Operands {  // but for the one that a function makes, which is undefined
+struct Operands {  // the one that a function computes is undefined
   Tensor image, weight, output;
 };
 
-// That of what goes through the network, for which weights are copied if need be: they are small beside it. Layers that
-// normalize or pool return to the contiguous format, and what follows them should stay there.
+// The memory format of the activations. Weights, which are smaller, are copied to it if necessary. Normalisation and
+// pooling return contiguous tensors, and later layers should keep that format.
 MemoryFormat format_of(const Geometry& g, const Operands& given) {
   const MemoryFormat last = g.dims == 2 ? MemoryFormat::ChannelsLast : MemoryFormat::ChannelsLast3d;
   const auto lies_so = [&](const Tensor& t) { return t.defined() && !t.is_contiguous() && is_contiguous(t, last); };

@@ -23,7 +23,7 @@ constexpr std::optional<LibraryLayout> library_layout(int64_t rows, int64_t colu
   return std::nullopt;
 }
 
-// Whether it does products of that type.
+// Returns true if the library computes products of this dtype.
 bool library_multiplies(Dtype d);
 // False, with nothing done, where it does not do this one. `in` and `out` are the elements' types.
 bool library_product(int device, const ProductArguments& a, Dtype in, Dtype out);

@@ -13,7 +13,7 @@ struct ConvolutionTensors {
   MemoryFormat format = MemoryFormat::Contiguous;
 };
 
-// Whether it is there, wanted, and takes such elements and sizes.
+// Returns true if the library is installed and enabled and supports the dtype and the sizes.
 bool library_convolves(const ConvolutionGeometry& g, Dtype dtype);
 // False, with nothing that counts written, where it does not do this one. `added`: to what the result holds.
 bool library_convolution(ConvolutionFunction function, const ConvolutionGeometry& g, const ConvolutionTensors& tensors,

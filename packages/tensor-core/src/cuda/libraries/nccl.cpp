@@ -121,7 +121,7 @@ class Memberships {
     const std::lock_guard lock(mutex_);
     cliques_[identity].present.insert(member);
   }
-  // What is to be ended: the clique's members here, where this is the last of them.
+  // Returns the communicators to destroy: those of the clique in this process if `member` is the last one, else none.
   std::vector<CommunicatorHandle*> leave(CommunicatorHandle* member) {
     const std::lock_guard lock(mutex_);
     const auto found = std::find_if(cliques_.begin(), cliques_.end(),

@@ -1,9 +1,8 @@
 // Note [Elimination]
-// As on the CPU (Note [Blocked factorizations]): kernels factor panels of 32 columns and solve with diagonal blocks of
-// 32 rows, of all matrices of a batch at once, and what lies beside them follows by products of matrices, which are
-// nearly all of the work where matrices are large. QR factorizations go the same way (reflectors.cpp): the reflectors
-// of a panel act together. Only LDL factorizations are made one pivot at a time, by a block of threads
-// (indefinite.cpp).
+// As on the CPU (Note [Blocked factorizations]), kernels factor panels of 32 columns and solve with diagonal blocks of
+// 32 rows, for all matrices of a batch at once. Matrix products update the remaining columns; they are most of the work
+// for large matrices. QR factorizations use the same scheme (reflectors.cpp): the reflectors of a panel are applied
+// together. Only LDL factorizations process one pivot at a time, with a block of threads (indefinite.cpp).
 #include "cuda/linalg/elimination.h"
 
 #include "cuda/linalg/matrices.h"

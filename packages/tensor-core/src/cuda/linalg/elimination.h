@@ -13,7 +13,8 @@ void solve_triangles(const Tensor& a, const Tensor& b, bool upper, bool unit);
 void exchange_rows(const Tensor& a, const Tensor& pivots, bool back);
 void order_of_rows(const Tensor& order, const Tensor& pivots);
 
-// Of symmetric or Hermitian matrices, from lower triangles beside zeros (indefinite.cpp); and b becomes X with A X = B.
+// Factors symmetric or Hermitian matrices, given as lower triangles with zeros above (indefinite.cpp). The second
+// function replaces b by X with A X = B.
 void factor_indefinite(const Tensor& a, const Tensor& pivots, const Tensor& info, bool hermitian);
 void solve_indefinite(const Tensor& a, const Tensor& pivots, const Tensor& b, bool hermitian);
 

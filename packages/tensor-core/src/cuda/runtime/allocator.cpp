@@ -279,7 +279,7 @@ class Allocator {
                        [&](EventHandle* event) { return query_event(device_, event); });
   }
 
-  // What raises leaves the others, and itself, to be asked for again.
+  // If an error is raised, this block and the remaining ones stay pending.
   void collect_pending(const Driver& d) {
     for (size_t i = 0; i < pending_.size();) {
       if (!has_come(pending_[i])) {

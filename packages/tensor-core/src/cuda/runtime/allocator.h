@@ -41,8 +41,8 @@ void use_block(Block* block, StreamOf other);  // that stream uses it, too
 // Memory of the current device for the time of a call; none where it does not suffice.
 std::optional<Tensor> workspace(size_t bytes);
 
-// Memory of a graph: what the streams of a capture take between begin_pool and end_pool serves nobody else until
-// release_pool. A capture is named by the driver's number for it, which all streams that join it have.
+// The memory of a graph. Memory that the streams of a capture allocate between begin_pool and end_pool is not used
+// elsewhere until release_pool. The driver's number of the capture, which all of its streams share, identifies it.
 int64_t begin_pool(int device, unsigned long long capture);
 void end_pool(int device, unsigned long long capture);
 void release_pool(int device, int64_t pool);

@@ -147,7 +147,7 @@ std::string architecture_of(int device) {
   return "compute_" + std::to_string(newest);
 }
 
-// Of code that NVRTC of that generation has compiled. Empty where there is no place for a cache.
+// The path of code that this generation of NVRTC has compiled. Empty if there is no cache folder.
 fs::path cache_path(const std::string& source, const std::string& architecture, int generation) {
   Digest digest;
   digest.add(source);

@@ -36,7 +36,7 @@ class CudaModule {
   std::vector<std::atomic<FunctionHandle*>> functions_;  // of every device, one after the other
 };
 
-// Where compiled code is kept; empty where there is no place for it.
+// The folder of compiled code; empty if there is none.
 std::string kernel_cache();
 
 }  // namespace flambeau::cuda

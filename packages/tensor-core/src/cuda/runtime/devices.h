@@ -15,18 +15,18 @@ namespace flambeau::cuda {
 inline constexpr int kMaxDevices = 64;
 
 ContextHandle* context_of(int device);
-// Makes the context of a GPU current in this thread, whoever changed it meanwhile; returns the driver.
+// Makes the context of a GPU current in this thread, even if other code has changed it, and returns the driver.
 const Driver& activate(int device);
-// Whether the GPU reaches memory of the host that is not pinned, so that copies may read it after they have returned.
+// Returns true if the GPU accesses pageable host memory directly, so that copies may read it after they have returned.
 bool reads_pageable_memory(int device);
 // Copies from memory of the host, on the current stream; what is not pinned has been read when this returns.
 void copy_from_host(int device, DevicePointer to, const void* host, size_t bytes, bool pinned);
-// Pinned memory (pinned.cpp): a stream has a copy from or to it, which nobody waits for; what is free goes back.
+// Pinned memory (pinned.cpp): declares that a stream copies from or to it asynchronously; frees unused memory.
 void use_pinned(const Ref<Storage>& storage, int device, StreamHandle* stream);
 void release_pinned();
 // The graph that the thread's work on that GPU is captured in holds the storage until it ends.
 void keep_in_graph(const Ref<Storage>& storage, int device);
-// What a stream's work is captured in.
+// The capture of a stream's work.
 struct CaptureStatus {
   int status = 0;  // 0: none
   unsigned long long number = 0;
@@ -34,7 +34,7 @@ struct CaptureStatus {
 CaptureStatus capture_status(int device, StreamHandle* stream);
 // RuntimeError where the stream's work is captured: the graph would read memory of the host that is given back.
 void require_no_capture(int device, StreamHandle* stream);
-// What a GPU has one of, made for it when it is first asked for, and never destroyed: memory may be given back at exit.
+// An object per GPU, created on first use. It is never destroyed, since memory may be freed at exit.
 template <class T>
 T& of_device(int device) {
   static std::mutex mutex;
@@ -47,7 +47,7 @@ T& of_device(int device) {
 }
 // RuntimeError unless there is such a GPU.
 void check_device(int device);
-// Whether it multiplies matrices of such elements by units of their own. Note [Matrix units]
+// Returns true if the GPU has tensor cores for this dtype. Note [Matrix units]
 bool has_matrix_units(int device, Dtype dtype);
 
 }  // namespace flambeau::cuda

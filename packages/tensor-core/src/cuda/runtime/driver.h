@@ -71,7 +71,7 @@ struct Driver {
   FLAMBEAU_DRIVER_FUNCTIONS(FLAMBEAU_DECLARE_FUNCTION)
 };
 
-namespace code {  // those that are told apart
+namespace code {  // the codes that are handled separately
 inline constexpr int kInvalidValue = 1, kOutOfMemory = 2, kInvalidImage = 200, kNoBinaryForGpu = 209, kInvalidPtx = 218,
                      kUnsupportedPtxVersion = 222, kJitCompilationDisabled = 223, kNotReady = 600;
 }
@@ -83,7 +83,7 @@ inline constexpr int kThreadsPerBlock = 1, kSharedMemoryPerBlock = 8, kWarpSize 
                      kHostPageTables = 100;
 }
 
-// The driver, ready for use; Error with one sentence where there is none that can be used.
+// Returns the initialised driver. Raises an error of one sentence if no driver can be used.
 const Driver& driver();
 // Why driver() would raise, or an empty text.
 const std::string& driver_obstacle();

@@ -14,15 +14,15 @@
 namespace flambeau::cuda {
 
 // Note [Numbers in graphs]
-// Each replay draws what the work would draw if it were done then. So a captured kernel is told how far into the
-// graph's numbers its own begin, and reads from memory of the GPU where the graph's begin: the state of the generator,
-// which launch_graph writes there, on the stream of the replay and behind the replay before, which may be on another
-// stream, before it advances the generator by all that the graph draws. A derivative that draws numbers again reads the
-// same memory, also if it has been captured in another graph. That memory is taken before any work is captured: it must
-// not have been that of a temporary tensor, which each replay would write again. The capture itself leaves the
-// generator as it is, since it draws nothing. A checkpoint, which computes again what its derivative needs, remembers
-// how far into the graph's numbers it was (RandomPlace), and draws from there until it is done; what it draws is not
-// counted another time.
+// Each replay draws the random numbers that the work would draw if it ran at that time. The arguments of a captured
+// kernel contain the offset of its numbers within those of the graph. The start of the graph's numbers is the state of
+// the generator, which the kernel reads from GPU memory. launch_graph writes it on the stream of the replay, after the
+// previous replay, which may be on another stream, and then advances the generator by the numbers of the whole graph. A
+// derivative that draws numbers again reads the same memory, even in another graph. The memory is allocated before the
+// capture begins: if it had belonged to a temporary tensor, each replay would overwrite it. The capture does not
+// advance the generator, since it draws nothing. An activation checkpoint, which recomputes the inputs of its
+// derivative, stores its offset within the numbers of the graph (RandomPlace) and draws from there. These numbers are
+// not counted again.
 struct NumbersOfGraph {
   Generator* generator;  // null: the default one
   uint64_t settings;     // of the generator when the capture began
@@ -47,7 +47,8 @@ namespace {
 std::mutex mutex;
 std::vector<Graph*> captures;  // those under way
 
-// What the thread's work on that GPU is captured in, be it on a stream that has joined the capture; null outside.
+// The graph that captures the work of this thread on the GPU, including streams that have joined the capture; else
+// null.
 Graph* current_graph(int device) {
   StreamHandle* stream = current_stream(device);
   const std::lock_guard lock(mutex);
@@ -154,7 +155,7 @@ Graph* begin_capture(int device, StreamHandle* stream) {
   require(stream,
           "CUDA graphs must be captured on a non-default stream; use flambeau.cuda.graph or flambeau.cuda.stream");
   auto graph = std::make_unique<Graph>(Graph{device, stream});
-  register_generator(graph.get(), nullptr);  // takes memory: where there is none, nothing has begun
+  register_generator(graph.get(), nullptr);  // allocates memory: if this fails, no capture has begun
   check(activate(device).cuStreamBeginCapture_v2(stream, kRelaxed), "beginning to capture a graph");
   graph->capture = capture_status(device, stream).number;
   graph->pool = begin_pool(device, graph->capture);
@@ -207,7 +208,7 @@ void destroy_graph(Graph* graph) {
   const Driver& d = activate(graph->device);  // which raises in a process that was forked: the graph is the parent's
   const std::unique_ptr<Graph> ended(graph);
   int code = 0;
-  if (graph->launched) {  // whoever gets the memory next may use another stream
+  if (graph->launched) {  // the next user of the memory may use another stream
     const GilRelease release(GilRelease::Wait);
     code = d.cuEventSynchronize(graph->launched);
     d.cuEventDestroy_v2(graph->launched);
@@ -217,7 +218,7 @@ void destroy_graph(Graph* graph) {
   check(code, "ending a graph");
 }
 void keep_in_graph(const Ref<Storage>& storage, int device) {
-  // Where somebody else has begun the capture, nobody says when its graph ends.
+  // If another library began the capture, the end of its graph is unknown.
   static auto* const forever = new std::vector<Ref<Storage>>;
   Graph* const graph = current_graph(device);
   const std::lock_guard lock(mutex);

@@ -6,9 +6,9 @@
 
 namespace flambeau::cuda {
 
-// Opens the first that there is: the one that the environment variable names, then each name in the folders of NVIDIA's
-// wheels beside this library, where the system looks, and in a toolkit. Null where there is none; `tried` then says
-// what was looked for.
+// Opens the first library that exists: the one that the environment variable names, else each name in the folders of
+// NVIDIA's wheels next to this library, on the system's search path, and in a CUDA toolkit. Returns null if none
+// exists; `tried` then lists the names.
 void* open_library(const char* variable, const std::vector<const char*>& names, std::string& tried);
 // The names of a library of CUDA, that of the driver's generation first: a driver may refuse what a later one gives it.
 std::vector<const char*> by_generation(const char* of_13, const char* of_12);

@@ -11,7 +11,7 @@ struct Compilation {
   bool succeeded;
   std::string code, log;
 };
-// RuntimeError that says what to install where there is no NVRTC.
+// Raises a RuntimeError that names the package to install if NVRTC is missing.
 Compilation compile(const std::string& name, const std::string& source, const std::vector<std::string>& options,
                     bool to_binary);
 // The architectures that it knows, ascending: 75 is sm_75.

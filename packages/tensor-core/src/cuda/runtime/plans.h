@@ -1,5 +1,5 @@
-// How reductions and scans are cut: plain arithmetic, which the host's tests call. What is chosen depends on the shape
-// alone, so that the order of additions, and with it the results, are the same on every card.
+// The division of reductions and scans into blocks, as plain arithmetic that tests call on the host. It depends only on
+// the shape, so that the order of additions, and therefore the result, is the same on all GPUs.
 #pragma once
 
 #include "cuda/runtime/launch.h"

@@ -1,5 +1,5 @@
-// What kernels report: an index out of range, a number that no distribution has. A kernel that meets one writes it
-// here, goes on with index 0 or any sample, and whoever waits for the GPU next raises it with the name of the operator.
+// Errors of kernels: an index out of range, or an invalid parameter of a distribution. A kernel writes the error here
+// and continues with index 0 or any sample. The next synchronisation raises it with the name of the operator.
 #pragma once
 
 #include "device/threads/report.h"

@@ -1,14 +1,14 @@
 // Storages on a GPU.
 //
 // Note [Two memories]
-// The contents of a CUDA storage are on its GPU until an operator asks for the host's pointer (Storage::data). Then
-// they are copied to the host and stay there, since nobody knows what is written through the pointer, until the GPU's
-// pointer is next asked for (Storage::device_data), which takes them back. So every operator serves CUDA tensors, those
-// with kernels at the GPU's speed and the others at the price of the copies; host_calls() tells which these were.
+// The contents of a CUDA storage are on its GPU until an operator requests the host pointer (Storage::data). They are
+// then copied to the host and stay there, since the operator may write through the pointer. The next request for the
+// GPU pointer (Storage::device_data) copies them back. Therefore all operators work on CUDA tensors: those with kernels
+// at the speed of the GPU, the others at the cost of the copies. host_calls() counts the latter.
 //
-// An operator that has reached for elements on the host may hold pointers to them until it returns. Therefore the rest
-// of the call stays on the host (on_host, which cuda::takes asks): no part of it moves a storage back under those
-// pointers. A Call is the scope of that: one call from Python, one node of a graph that runs backwards.
+// An operator that accesses elements on the host may keep pointers to them until it returns. Therefore the rest of the
+// call runs on the host (on_host, which cuda::takes checks), so that no part of it invalidates the pointers. A Call is
+// the scope of this rule: one call from Python, or one node in a backward pass.
 #include <map>
 #include <mutex>
 
