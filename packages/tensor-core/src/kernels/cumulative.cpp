@@ -80,8 +80,8 @@ void scan(char* out_bytes, const char* in_bytes, int64_t length, int64_t inner, 
 // the one before it.
 constexpr int64_t kChains = 4;
 
-// keep(chain, i, state) of the next n elements of blocks side by side, which begin `apart` from one another; `state`
-// goes on. What follows the blocks is fetched meanwhile, and where that goes to, if it is not written in between.
+// Calls keep(chain, i, state) for the next n elements of several blocks, which begin `apart` elements from each other,
+// and updates `state`. Meanwhile it prefetches the memory after the blocks, and the memory that will be written.
 template <class Op, class T, int64_t chains, class Keep>
 FLAMBEAU_INLINE void run_chains(typename Op::State* state, const T* out, const T* in, int64_t apart, int64_t n,
                                 Keep keep) {

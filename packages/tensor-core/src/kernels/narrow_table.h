@@ -1,4 +1,5 @@
-// Kernels over elements of one or two bytes as they lie in memory, beside those of table.h. Note [Narrow kernels]
+// Kernels that process elements of one or two bytes without conversion, in addition to those of table.h. Note [Narrow
+// kernels]
 #pragma once
 
 #include "kernels/table.h"

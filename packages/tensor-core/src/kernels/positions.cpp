@@ -83,7 +83,7 @@ void arg_reduce_side_by_side(int64_t* out, const V* in, int64_t length) {
   for (int64_t j = 0; j < kSide; ++j) out[j] = place[j];
 }
 
-// Whether `value`, at an earlier position or at a later one, is to be taken for `kept`.
+// Returns true if `value`, at an earlier or a later position, replaces `kept`.
 template <class Join, class V>
 bool is_better(V value, V kept, bool earlier) {
   const bool equal = (value == kept) | ((value != value) & (kept != kept));
@@ -184,7 +184,7 @@ template <class Join, class V>
       arg_reduce_columns<Join>(out, in, length, inner, width);
 }
 
-// What the elements are read as: values of the same order.
+// The type as which elements are read, with the same order.
 template <class T>
 using Ranked = std::conditional_t<std::is_integral_v<ValueOf<T>>, std::conditional_t<sizeof(T) == 8, int64_t, int32_t>,
                                   ValueOf<T>>;

@@ -11,7 +11,7 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace {
 
-constexpr int64_t kShortRow = 32;  // elements from which on a row has a tree of its own
+constexpr int64_t kShortRow = 32;  // rows of at least this length have separate trees
 
 // Rows too short for a tree each become columns, as many at a time as stay in the nearest cache.
 template <class Word>

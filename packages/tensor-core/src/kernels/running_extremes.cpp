@@ -8,7 +8,7 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace {
 
-// What elements are compared as.
+// The type in which elements are compared.
 template <class T>
 using Compared = std::conditional_t<std::is_same_v<T, bfloat16>, float, T>;
 // Of equal elements the last counts; after NaN nothing does but NaN.
@@ -35,8 +35,8 @@ void scan_extreme_row(T* out, int64_t* indices, const T* in, int64_t length) {
   }
 }
 
-// Rows of integers by vectors, where these have eight lanes of 64 bits. What is left of a row does not fill one: it is
-// written all the same, and the rows after it write over that; the last rows are left over. Returns where they begin.
+// Processes rows of integers by vectors, if these have eight lanes of 64 bits. The last vector of a row extends into
+// the next row, which overwrites the excess. The last rows are not processed; returns the index of the first of them.
 constexpr int64_t kFetched = 256;  // elements ahead of what is written
 typedef int64_t Places __attribute__((vector_size(64)));
 typedef int64_t StoredPlaces __attribute__((vector_size(64), aligned(8), may_alias));

@@ -1,5 +1,5 @@
 // The kernel table: one set of contiguous loops per instruction set, chosen once at load. Internal to the library.
-// Kernels know neither tensors nor threads; whoever calls them splits the work.
+// Kernels know neither tensors nor threads; their callers divide the work.
 #pragma once
 
 #include <array>
@@ -65,8 +65,8 @@ struct RunsMatrix {
   int64_t count;
 };
 
-// What Note [Shifted products] in shifted_products.cpp is about; distances in elements. The runs, none longer than 256,
-// say where positions lie in the image; one more follows the last.
+// Arguments of Note [Shifted products] in shifted_products.cpp; distances are in elements. The runs, of at most 256
+// elements each, contain the offsets of the positions in the image. There is an additional one after the last.
 struct ShiftedProducts {
   int64_t channels, filters, taps;
   const void* image;  // channels, image_row apart

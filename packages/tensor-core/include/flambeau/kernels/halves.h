@@ -83,8 +83,8 @@ FLAMBEAU_INLINE void narrow(float16* to, const float* from) {
 #endif
 }
 
-// n elements by tiles(pointers, how many tiles): pointers[0] is the output, `count` operands follow; sizes are those of
-// their elements. What is left over goes through a tile of its own.
+// Processes n elements by tiles(pointers, number of tiles). pointers[0] is the output, followed by `count` operands;
+// sizes are those of their elements. The remainder is copied to and from a separate tile.
 inline void run_tiles(void (*tiles)(char* const*, int64_t), char* const* pointers, int64_t n, const int64_t* sizes,
                       int count) {
   const int64_t whole = n / kHalfTile, rest = n % kHalfTile;

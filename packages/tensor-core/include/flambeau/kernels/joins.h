@@ -1,4 +1,4 @@
-// How reductions join two values, and what leaves a value as it is. For the kernels of every device.
+// The combining functions of reductions and their identities, for the kernels of all devices.
 #pragma once
 
 #include <limits>
@@ -8,7 +8,7 @@
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
-// What running sums and products are kept in: of float32 in float64, and so the parts of complex64.
+// The accumulator of cumulative sums and products: float64 for float32, and likewise for the parts of complex64.
 template <class T>
 using RunningState = std::conditional_t<std::is_same_v<T, float>, double,
                                         std::conditional_t<std::is_same_v<T, Complex<float>>, Complex<double>, T>>;

@@ -70,7 +70,7 @@ FLAMBEAU_INLINE bool is_nan(BitsOf<T> bits) {
   else
     return false;
 }
-// Whether elements with this key may differ in their bits: zeros and NaN do.
+// Returns true if elements with this key can have different bits, as zeros and NaN do.
 template <class T>
 FLAMBEAU_INLINE bool ambiguous(Key<T> key) {
   return kReal<T> && (key == kSign<T> || key == kNan<T>);

@@ -18,7 +18,7 @@ double kept(const Step& s, double value) {
   return s.single ? double(float(value)) : value;
 }
 
-// What most rules have in common.
+// The base of most rules.
 struct Usual {
   static constexpr const char* states[] = {nullptr};
   static constexpr const char* scalars[] = {nullptr};

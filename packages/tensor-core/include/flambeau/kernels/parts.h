@@ -1,4 +1,4 @@
-// What factorizations of real and of complex matrices ask of their elements.
+// Functions of elements that factorizations of real and complex matrices use.
 #pragma once
 
 #include <cmath>

@@ -7,7 +7,7 @@
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
-// What sums of a value are accumulated in, and what they are within a leaf or a few rows.
+// The accumulators of sums: between leaves, and within a leaf or a few rows.
 template <class V>
 using Total = std::conditional_t<std::is_integral_v<V>, int64_t, V>;  // Note [Same bits]
 template <class V>

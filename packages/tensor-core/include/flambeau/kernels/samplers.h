@@ -1,5 +1,5 @@
-// Samplers that reject or search, on the CPU and on GPUs: each element draws from a stream of its own, in double. Note
-// [Element streams]
+// Samplers that use rejection or search, on the CPU and on GPUs. Each element has a separate stream of random numbers.
+// They compute in double. Note [Element streams]
 #pragma once
 
 #include <cmath>
@@ -9,7 +9,7 @@
 
 namespace flambeau::kernels {
 
-// What distributions are made from, which NaN is not.
+// Returns true for valid rates: non-negative and not NaN.
 inline bool is_rate(double x) { return x >= 0; }
 inline bool is_weight(double x) { return x >= 0 && x <= std::numeric_limits<double>::max(); }
 
@@ -116,7 +116,7 @@ inline double log_gamma_one(ElementStream& stream, double concentration) {
   return log_scale + std::log(gamma_from_one(stream, concentration + 1));
 }
 
-// What the kinds of samples are named, and made from an element's one or two numbers.
+// The kinds of samples: their names, and the functions that draw one from the one or two parameters of an element.
 #define FLAMBEAU_SAMPLERS(X)              \
   X(Poisson, poisson_one(stream, x))      \
   X(Binomial, binomial_one(stream, x, y)) \

@@ -27,7 +27,7 @@ struct Simd {
 
   static Vector load(const T* p) { return *reinterpret_cast<const Vector*>(p); }
   static void store(T* p, Vector v) { *reinterpret_cast<Vector*>(p) = v; }
-  // sum += v * factor, which is read and spread by the same instruction where there is one that does so.
+  // sum += v * factor. One instruction loads and broadcasts the factor if the instruction set has one.
   static void add_multiple(Vector& sum, Vector v, const T& factor) {
 #if defined(__AVX512F__) && defined(__GNUC__)
     if constexpr (std::is_same_v<T, float>)

@@ -36,7 +36,7 @@ inline V number(const double (&parts)[2]) {
     return V(parts[0]);
 }
 
-// What is read of one operand.
+// The elements of one operand.
 template <class V, class In>
 struct Source {
   static constexpr int kSize = sizeof(In);

@@ -1,4 +1,4 @@
-// What a pointwise kernel is told; both sides include this.
+// Arguments of the pointwise kernels. Host and device code include this file.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// What the kernels of indexing are told; both sides include this.
+// Arguments of the kernels of indexing. Host and device code include this file.
 #pragma once
 
 #include "device/elementwise/pointwise_arguments.h"

@@ -1,4 +1,4 @@
-// What the kernels of attention are told; both sides include this.
+// Arguments of the kernels of attention. Host and device code include this file.
 #pragma once
 
 #include <cstdint>
@@ -25,8 +25,8 @@ struct AttentionArguments {
   AttentionRows query, key, value;
   char* out;
   char* logarithms;  // of the sums: (batch, queries) in what is computed in
-  // Parts of so many keys have results and logarithms of their own: (batch, parts, queries, ...) in what is computed
-  // in, also the results where there are several parts.
+  // Each part of part_keys keys has separate results and logarithms: (batch, parts, queries, ...) in the dtype of the
+  // computation. With several parts, this also holds for the results.
   int64_t parts = 1, part_keys = 0;
   // Added to the scores; of booleans false hides. null: none.
   AttentionRows mask;

@@ -34,7 +34,7 @@ struct AttentionJoin {
       if (column < a.width)
         for (int64_t p = warp; p < a.parts; p += kWarps)
           sum += exp(logarithm(p) - from) * reinterpret_cast<const V*>(a.results)[place(p) * a.width + column];
-      __syncthreads();  // nobody reads what was there before
+      __syncthreads();  // all reads of the previous contents are complete
       room[warp][lane] = sum;
       __syncthreads();
       if (warp != 0 || column >= a.width) continue;

@@ -36,8 +36,8 @@ struct MemberRows {
   }
 };
 
-// What a block of the forward pass goes through: the keys [begin, end) for queries that see none from `limit` on, those
-// of a part where kParts. Its results are those of member `result` of a batch.
+// The work of a block in the forward pass: the keys [begin, end), for queries that see no keys from `limit` on. With
+// kParts the keys are those of one part. `result` is the index of its results in the batch.
 template <bool kParts>
 struct KeyRange {
   int64_t result, batch, begin, end;

@@ -1,5 +1,5 @@
-// Sums, means and largest values over bags of a table's rows: a thread to a number of the result, which neighbours have
-// beside each other. A module invokes FLAMBEAU_BAGS(T).
+// Sums, means and maxima over bags of rows of a table. Each thread computes one element of the result, and adjacent
+// threads compute adjacent elements. A module invokes FLAMBEAU_BAGS(T).
 #pragma once
 
 #include "device/elementwise/halves.h"

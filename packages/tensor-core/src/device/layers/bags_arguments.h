@@ -1,4 +1,4 @@
-// What the kernel of bags is told; both sides include this.
+// Arguments of the kernels of bags. Host and device code include this file.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@ struct BagArguments {           // bag b is of the rows indices[begins[b]] to in
   const void *table, *factors;  // of each index, or null
   const int64_t *indices, *begins;
   void* out;
-  int64_t *extremes, *sizes;  // extremes: the row of each largest value; null unless it is these that are wanted
+  int64_t *extremes, *sizes;  // extremes: the row of each maximum; null unless the mode is max
   int64_t bags, entries, width, rows, padding;
   bool mean;
   Reporter reporter;

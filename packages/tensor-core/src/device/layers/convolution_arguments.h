@@ -1,4 +1,4 @@
-// What the kernels of convolutions are told; both sides include this.
+// Arguments of the kernels of convolutions. Host and device code include this file.
 #pragma once
 
 #include "device/elementwise/pointwise_arguments.h"

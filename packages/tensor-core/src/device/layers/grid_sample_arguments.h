@@ -1,4 +1,4 @@
-// What the kernels of sampling are told; both sides include this.
+// Arguments of the kernels of sampling. Host and device code include this file.
 #pragma once
 
 #include "flambeau/kernels/grid_points.h"

@@ -1,4 +1,4 @@
-// What the losses' kernels are told; both sides include this.
+// Arguments of the kernels of losses. Host and device code include this file.
 #pragma once
 
 #include <cstdint>

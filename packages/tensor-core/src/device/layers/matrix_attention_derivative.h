@@ -28,14 +28,14 @@ struct MatrixAttentionDerivative {
   struct Query {  // what is known of one: the logarithm of its sum, as an exponent of 2, and its mean
     float logarithm, mean;
     Query() = default;
-    // Number n from `first` on, or any where there is none.
+    // Row first + n; an arbitrary row if it does not exist.
     Query(const Arguments& a, int64_t batch, int64_t first, int n) {
       const int64_t at = batch * a.queries + first, there = a.queries - first;
       n = n < there ? n : 0;
       logarithm = (reinterpret_cast<const float*>(a.logarithms) + at)[n] * Scores<false>::kLog2E;
       mean = (reinterpret_cast<const float*>(a.means) + at)[n];
     }
-    // A score to its weight, and the derivative of the weight to that of the score, but for the scale.
+    // Converts a score to its weight, and the derivative of the weight to that of the score, without the scale.
     void differentiate(float factor, float& s, float& product) const {
       s = kGeneral && s == Scores<false>::kLowest ? 0.0f : quick_exp2(s * factor - logarithm);
       product = s * (product - mean);

@@ -32,7 +32,7 @@ struct MatrixScores {
     return sums[row / 2][column / 2][row % 2 * 2 + column % 2];
   }
 
-  // Whether any of the scores in the columns from `begin` on is seen: the same for the whole warp.
+  // Returns true if any score in the columns from `begin` on is unmasked; the same value for the whole warp.
   bool any(int64_t begin) const {
     return !a.causal || (kByKeys ? begin + kColumns > first : begin < first + 16 * kHigh);
   }

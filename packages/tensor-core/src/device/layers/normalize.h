@@ -124,7 +124,7 @@ using LayerNormBackward = RowsBackward<T, true>;
 template <class T>
 using RmsNormBackward = RowsBackward<T, false>;
 
-// What the rows give the weight and the bias of a place: over the columns.
+// The gradients of the weight and the bias: sums over the rows for each column.
 template <class T>
 struct RowsWeights : Pairs<T> {
   using Context = const Normal<T>*;
@@ -135,7 +135,7 @@ struct RowsWeights : Pairs<T> {
   }
 };
 
-// The statistics of channels, or of groups of them, and where it is wanted the mean and the unbiased variance.
+// The statistics of channels or groups of channels and, optionally, the mean and the unbiased variance.
 template <class T>
 struct ChannelMoments : Spread<T> {
   using State = typename Spread<T>::State;

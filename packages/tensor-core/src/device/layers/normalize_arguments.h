@@ -1,4 +1,4 @@
-// What the kernels of batch and group normalisation are told; both sides include this.
+// Arguments of the kernels of batch and group normalisation. Host and device code include this file.
 #pragma once
 
 #include "device/elementwise/pointwise_arguments.h"
@@ -11,8 +11,8 @@ struct ChannelArguments {
   char* out;
   const char *statistics, *weight, *bias, *grads, *products;  // of groups, and of channels; what is null is left out
   int64_t inner_size, channel_count, members;  // channels of a group; 0: a group is a channel of all samples
-  Divider inner, channels, members_divider;    // the same numbers, where there are fewer than 2**31 elements
-  int small, whole;                            // whether there are; whether packs are one channel's and aligned
+  Divider inner, channels, members_divider;    // the same numbers, if there are fewer than 2**31 elements
+  int small, whole;  // small: there are fewer; whole: each pack is aligned and within one channel
 };
 
 }  // namespace flambeau::cuda

@@ -1,4 +1,4 @@
-// What the kernels of optimizers are told: many tensors at once. Both sides include this.
+// Arguments of the kernels of optimizers, which process many tensors at once. Host and device code include this file.
 #pragma once
 
 #include <cstdint>

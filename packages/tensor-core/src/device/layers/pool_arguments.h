@@ -1,4 +1,5 @@
-// What the kernels of max pools and of resampling are told; both sides include this. Depth, height and width.
+// Arguments of the kernels of max pools and of resampling. Host and device code include this file. Depth, height and
+// width.
 #pragma once
 
 #include "device/elementwise/pointwise_arguments.h"
@@ -26,8 +27,8 @@ struct MaxPoolArguments {
   bool turned;
 };
 
-// Sparse matrices along three dimensions. Row o of one has the taps [ends[o - 1], ends[o]); ends is null where a
-// dimension stays as it is.
+// Sparse matrices along three dimensions. Row o has the taps [ends[o - 1], ends[o]); ends is null for a dimension that
+// is not resampled.
 struct ResampleArguments {
   struct Axis {
     const int64_t* ends;

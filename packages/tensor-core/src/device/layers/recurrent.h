@@ -21,7 +21,7 @@ struct Recurrent {
   static constexpr int kGates = Cell::gates;
   using V = std::conditional_t<std::is_same_v<T, double>, double, float>;
 
-  // What is read or written at all times may be null where a cell has no use for it.
+  // Pointers to values of each time step can be null if the cell does not use them.
   template <class From = T>
   static V load(const void* p, int64_t i) {
     return p ? convert<V>(static_cast<const From*>(p)[i]) : V(0);

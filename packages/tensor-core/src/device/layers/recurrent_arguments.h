@@ -1,12 +1,12 @@
-// What the kernels of recurrent networks are told; both sides include this.
+// Arguments of the kernels of recurrent networks. Host and device code include this file.
 #pragma once
 
 #include <cstdint>
 
 namespace flambeau::cuda {
 
-// One time of some sequences, a row each: gates are rows of (gates, size), the rest rows of `size`. What a cell does
-// not have is null. Types are the layer's or, where it says wide, what is computed in.
+// One time step of some sequences, one row each: gates are rows of (gates, size), all others rows of `size`. Pointers
+// that a cell does not use are null. Types are those of the layer or, where marked as wide, those of the computation.
 struct CellArguments {
   int64_t rows, size;
   void* gates;             // what the input gives, and afterwards the activated gates

@@ -6,7 +6,7 @@
 
 namespace flambeau::cuda::reductions {
 
-// Of what is rounded to two bytes in the end the quick exponential is exact enough.
+// The fast exponential is accurate enough for results that are rounded to two bytes.
 template <class T>
 inline V<T> exponential(V<T> x) {
   if constexpr (sizeof(T) == 2 && std::is_same_v<V<T>, float>)

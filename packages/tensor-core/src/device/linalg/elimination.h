@@ -81,7 +81,7 @@ struct Elimination {
     const int64_t first = int64_t(blockIdx.x) * kEliminationColumns;
     const int64_t last = first + kEliminationColumns < a.columns ? first + kEliminationColumns : a.columns;
     for (int64_t matrix = blockIdx.y; matrix < a.count; matrix += gridDim.y) {
-      __syncthreads();  // nobody reads the matrix before it
+      __syncthreads();  // all reads of the previous matrix are complete
       for (int e = threadIdx.x; e < n * n; e += kThreads) tile[e / n][e % n] = element<T>(a.a, matrix, e / n, e % n);
       __syncthreads();
       for (int64_t c = first + threadIdx.x / 32; c < last; c += kThreads / 32) {

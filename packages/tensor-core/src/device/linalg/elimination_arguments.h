@@ -1,4 +1,4 @@
-// What the kernels of factorizations by elimination are told; both sides include this.
+// Arguments of the kernels of factorizations by elimination. Host and device code include this file.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// What the kernels of LDL factorizations are told; both sides include this.
+// Arguments of the kernels of LDL factorizations. Host and device code include this file.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// A batch of matrices, as kernels are told of it; both sides include this.
+// A batch of matrices as an argument of kernels. Host and device code include this file.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// What the kernels of Householder's reflectors are told; both sides include this.
+// Arguments of the kernels of Householder's reflectors. Host and device code include this file.
 #pragma once
 
 #include <cstdint>

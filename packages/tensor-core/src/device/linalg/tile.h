@@ -1,25 +1,26 @@
-// Products of matrices by tiles in shared memory: what the matrix product and the convolutions have in common.
+// Products of matrices by tiles in shared memory, for matrix products and convolutions.
 //
 // Note [Tiles]
-// A block of 256 threads computes a tile of the result. It goes through its part of k in steps: a step's rows and
-// columns lie in shared memory, which has room for two steps, while those of the next are on their way in registers.
-// They are multiplied by the matrix units where there are some for the type, else by the threads (`Engine`). Where
-// tiles are few and k is long, k is divided into parts, whose sums are added in their order by a second kernel
-// (`combine`). How a problem is divided depends on its shape alone, so the same numbers come out on every card
-// of an architecture: in which order the matrix units add up is theirs.
+// A block of 256 threads computes a tile of the result. It processes its part of k in steps. The rows and columns of a
+// step are in shared memory, which has room for two steps, while those of the next step are loaded into registers.
+// Tensor cores multiply them if they support the type, else the threads do (`Engine`). If there are few tiles and k is
+// long, k is divided into parts, and a second kernel (`combine`) adds their sums in order. The division depends only on
+// the shape, so that all GPUs of an architecture compute the same numbers. The order of additions within tensor cores
+// is unspecified.
 //
-// A Problem says what is multiplied:
-//   T, V, Arguments        of elements; what is computed in; a struct with division and partial
-//   kRows, kColumns        of a tile
-//   Left(a, batch, i)      a place in a row of the left matrix; at(a, p) gives its element, and take(a, p, end, to) the
-//                          elements from p on, with zeros from `end` on
-//   Right(a, batch, j)     the same in a column of the right one
-//   kColumnsOnly           whether right_along_k() is always false
-//   left_along_k(a), right_along_k(a)   whether neighbours in memory are neighbours along k
+// A Problem describes the operands:
+//   T, V, Arguments        types of elements and of the computation; a struct with division and partial
+//   kRows, kColumns        size of a tile
+//   Left(a, batch, i)      a row of the left matrix; at(a, p) returns element p, and take(a, p, end, to) copies the
+//   elements
+//                          from p on, with zeros from `end` on
+//   Right(a, batch, j)     the same for a column of the right matrix
+//   kColumnsOnly           true if right_along_k() is always false
+//   left_along_k(a), right_along_k(a)   true if elements that are adjacent in memory are adjacent along k
 //   store(a, batch, i, j, value)
 //
-// Tiles waste what of them is outside a narrow result. There `elements` has a thread for each element, and `sums` a
-// block, whose threads share k.
+// For narrow results most of a tile would be unused. Then `elements` uses one thread per element, and `sums` one block
+// per element, whose threads divide k.
 #pragma once
 
 #include "device/linalg/unit_tile.h"

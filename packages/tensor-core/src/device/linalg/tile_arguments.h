@@ -1,4 +1,4 @@
-// What the kernels of matrix products are told; both sides include this.
+// Arguments of the kernels of matrix products. Host and device code include this file.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,7 @@ struct Operand2D {
 
 struct ProductArguments {
   Division division;
-  char* partial;  // sums of the parts, (parts, batch, m, n); null where there is one part
+  char* partial;  // sums of the parts, (parts, batch, m, n); null for one part
   Operand2D left, right;
   char* out;
   int64_t out_row, out_column, out_batch;

@@ -1,15 +1,16 @@
 // Note [Permutations]
-// Fisher's and Yates's steps i = n - 1, ..., 0 exchange element i with the one at a place j(i) <= i, each in what the
-// one before has left; here all are traced at once. What is at a place p before step i was brought there by the last
-// step before it that exchanged with p, which is the least s > i with j(s) = p; and that had been at the place s before
-// step s. So result i is followed upwards from the step after i that shares its place, until a place that none has
-// changed. Of some place p the next one is beyond (p + 1) / u for a uniform u: there are about log(n / p) on the way.
+// The steps i = n - 1, ..., 0 of a Fisher-Yates shuffle exchange element i with the element at position j(i) <= i. The
+// steps are sequential, but here all are traced in parallel. The element at position p before step i was moved there by
+// the last earlier step that exchanged with p, which is the smallest s > i with j(s) = p. Before step s, it was at
+// position s. So result i is traced upwards, from the step after i with the same position, until a position that no
+// step has changed. The position after p is larger than (p + 1) / u for a uniform u, so that a trace has about log(n /
+// p) steps.
 //
-// A module invokes FLAMBEAU_PERMUTATION. Its kernels have a thread to a step, the steps sorted by place, and
-// among one place by themselves:
+// A module invokes FLAMBEAU_PERMUTATION. Its kernels use one thread per step. The steps are sorted by position, and
+// equal positions by step:
 //
-//   bring    for every place the first step beyond it that exchanges with it; 0 is none, since step 0 changes nothing
-//   follow   the results
+//   bring    finds for each position the first later step that exchanges with it; 0: none, as step 0 changes nothing
+//   follow   computes the results
 #pragma once
 
 #include "device/random/permutation_arguments.h"

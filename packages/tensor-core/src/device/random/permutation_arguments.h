@@ -1,4 +1,4 @@
-// What the kernels of permutations are told; both sides include this.
+// Arguments of the kernels of permutations. Host and device code include this file.
 #pragma once
 
 #include <cstdint>

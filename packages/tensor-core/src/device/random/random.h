@@ -35,7 +35,7 @@ inline double plus_product(double a, double b, double c) { return __dadd_rn(a, _
 inline uint64_t wide(const uint32_t* words) { return uint64_t(words[0]) << 32 | words[1]; }
 inline double unit(const uint32_t* words) { return double(wide(words) >> 11) * 0x1p-53; }
 
-// What a number for an element of type T is computed in.
+// The type in which random numbers for elements of type T are computed.
 template <class T>
 using Computed =
     std::conditional_t<std::is_same_v<T, double> || (std::is_integral_v<T> && sizeof(T) >= 4), double, float>;

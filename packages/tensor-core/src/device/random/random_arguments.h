@@ -1,4 +1,4 @@
-// What the kernels of random numbers are told; both sides include this.
+// Arguments of the kernels of random numbers. Host and device code include this file.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// Samples of distributions that need an unknown count of random numbers, the CPU's but for the rounding of functions. A
-// module invokes FLAMBEAU_SAMPLE(kind), of flambeau/kernels/samplers.h, FLAMBEAU_GAMMA_SLOPES,
+// Samples of distributions that need an unknown number of random numbers. They equal those of the CPU except for the
+// rounding of functions. A module invokes FLAMBEAU_SAMPLE(kind), of flambeau/kernels/samplers.h, FLAMBEAU_GAMMA_SLOPES,
 // FLAMBEAU_BETA_SLOPES or FLAMBEAU_WEIGHTS.
 #pragma once
 
@@ -28,7 +28,7 @@ void sample(const SampleArguments& a) {
   a.out[i] = value < a.least ? a.least : value;
 }
 
-// Whether the weights of a row, for a block of threads, make a distribution.
+// Checks with a block of threads that the weights of a row define a distribution.
 struct Weights {
   struct State {
     int64_t wrong, positive;  // the first place of either, or the number of places

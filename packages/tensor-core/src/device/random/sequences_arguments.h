@@ -1,4 +1,4 @@
-// What the kernels of sequences are told; both sides include this.
+// Arguments of the kernels of sequences. Host and device code include this file.
 #pragma once
 
 #include <cstdint>

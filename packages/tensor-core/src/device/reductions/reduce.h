@@ -298,8 +298,8 @@ using ArgMax = Extreme<host::Larger, T>;
 template <class T>
 using ArgMin = Extreme<host::Smaller, T>;
 
-// Sum and sum of squared deviations (Chan, Golub, LeVeque 1979). The sum stands for itself, since a mean that is
-// corrected step by step is lost where there are infinities.
+// Sum and sum of squared deviations (Chan, Golub, LeVeque 1979). The sum is accumulated separately, since infinities
+// make an incrementally updated mean NaN.
 template <class T>
 struct Spread : WithoutContext {
   using Stored = typename host::Element<T>::Stored;

@@ -14,7 +14,7 @@
 
 namespace flambeau::cuda {
 
-// What the threads before this one come to, of a warp or of a block; `total` is what all do.
+// The combined state of the preceding threads of a warp or block; `total` is that of all threads.
 template <class Op, int threads, class State>
 inline State before_thread(State own, State& total) {
   const int lane = int(threadIdx.x) % 32;
@@ -30,7 +30,7 @@ inline State before_thread(State own, State& total) {
     return before;
   } else {
     __shared__ State warps[threads / 32];
-    __syncthreads();  // whoever read what was there before is done
+    __syncthreads();  // all reads of the previous contents are complete
     if (lane == 31) warps[threadIdx.x / 32] = upto;
     __syncthreads();
     State lower = Op::identity();

@@ -1,4 +1,4 @@
-// What the scans' kernels are told; both sides include this.
+// Arguments of the kernels of scans. Host and device code include this file.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@ struct ScanArguments {
   char* totals;
   int64_t outer, length, inner, part;
   int parts;
-  int totalling;  // 1: only the totals are wanted
+  int totalling;  // 1: compute only the totals
 };
 
 }  // namespace flambeau::cuda

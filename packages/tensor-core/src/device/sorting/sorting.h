@@ -30,8 +30,8 @@ struct Order {
     if (a.indices) a.indices[i] = at;
     if (a.values) static_cast<E*>(a.values)[i] = static_cast<const E*>(a.in)[i / a.length * a.length + at];
   }
-  // Several rows of `padded` items in a block, by Batcher's bitonic network (1968). What compares equal is told apart
-  // by its position, so that the sort is stable; what pads a row comes last.
+  // Sorts several rows of `padded` items in a block by Batcher's bitonic network (1968). Equal items are ordered by
+  // position, so that the sort is stable. Padding comes last.
   static void brief(const OrderArguments& a) {
     alignas(16) __shared__ K keys[kBrief];
     __shared__ uint32_t positions[kBrief];
@@ -75,7 +75,7 @@ struct Order {
   }
 };
 
-// Whether the place of a value is beyond an element; NaN comes last.
+// Returns true if the position of a value is after an element; NaN comes last.
 template <class T>
 struct Search {
   static bool beyond(T element, T value, bool right) { return right ? !(element > value) : !(element >= value); }

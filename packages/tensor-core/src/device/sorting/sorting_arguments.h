@@ -1,4 +1,4 @@
-// What the kernels of sorting are told; both sides include this.
+// Arguments of the kernels of sorting. Host and device code include this file.
 #pragma once
 
 #include <cstdint>
@@ -32,7 +32,7 @@ struct SearchArguments {
   const void *sequence, *values;
   const int64_t* sorter;  // null: the sequence is in order
   int64_t* out;
-  int64_t count, length, queries;  // queries of each row; all of them where there is one sequence
+  int64_t count, length, queries;  // queries per row; all queries if there is one sequence
   bool right;
 };
 

@@ -7,7 +7,7 @@
 
 namespace flambeau::cuda {
 
-// What products of elements are accumulated in.
+// The accumulator of products of elements.
 template <class T>
 struct Accumulator {
   using type = T;
@@ -81,7 +81,7 @@ struct Squares {
   static int row() { return int(threadIdx.x) / 16 * 4; }
   static int column() { return int(threadIdx.x) % 16 * 4; }
 
-  // What this thread multiplies of a matrix: fours, 64 apart.
+  // The elements of a matrix that this thread multiplies: groups of four, 64 apart.
   template <int kCount, int kSize>
   static void take(const V (&row)[kSize], int first, V (&to)[kCount * 4]) {
 #pragma unroll

@@ -1,4 +1,4 @@
-// Threads that make one result together: some lanes of a warp, or a block. What they join is joined in a fixed tree.
+// Threads that compute one result together: some lanes of a warp, or a block. They combine values in a fixed tree.
 #pragma once
 
 #include <cstdint>
@@ -26,8 +26,8 @@ inline T exchanged(T value, Exchange exchange) {
     return value;
   }
 }
-// The value of the lane whose number differs by those bits, of the one `steps` lower (where there is none, one's own),
-// of that number. All the warp's lanes take part.
+// The value of another lane: the one whose number differs in the given bits, the one `steps` lower (the lane's own
+// value if there is none), or the one with the given number. All lanes of the warp must take part.
 template <class T>
 inline T of_lane(T value, int bits) {
   return exchanged(value, [=](auto word) { return __shfl_xor_sync(~0u, word, bits); });
@@ -41,7 +41,7 @@ inline T of_lane_number(T value, int lane) {
   return exchanged(value, [=](auto word) { return __shfl_sync(~0u, word, lane); });
 }
 
-// Of the `lanes` threads beside this one, a power of two up to 32.
+// Combines the states of `lanes` adjacent threads, a power of two up to 32.
 template <class Op, class State>
 inline State join_lanes(State state, int lanes) {
   for (int bits = 1; bits < lanes; bits *= 2) state = Op::join(state, of_lane(state, bits));
@@ -53,7 +53,7 @@ template <class Op, int threads, class State>
 inline State join_block(State state) {
   __shared__ State parts[threads / 32];
   state = join_lanes<Op>(state, 32);
-  __syncthreads();  // whoever read what was there before is done
+  __syncthreads();  // all reads of the previous contents are complete
   if (threadIdx.x % 32 == 0) parts[threadIdx.x / 32] = state;
   __syncthreads();
   state = parts[0];

@@ -1,5 +1,5 @@
-// Normalisation of rows that are too short for vectors of their own: many rows at a time are turned, so that each is a
-// lane. Note [Normalisation]
+// Normalisation of rows that are too short to fill vectors. Many rows at a time are transposed, so that each is a lane.
+// Note [Normalisation]
 #include <algorithm>
 #include <cmath>
 

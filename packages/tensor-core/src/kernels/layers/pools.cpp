@@ -42,8 +42,8 @@ FLAMBEAU_INLINE void clear(T* best, Index* at, int64_t count) {
   }
 }
 
-// Whether a value with its place comes before the best so far: it is larger, or as large and stands before it. The
-// last NaN stays.
+// Returns true if a value replaces the current maximum: it is larger, or equal and at an earlier position. The last NaN
+// is kept.
 template <class T, class Index>
 FLAMBEAU_INLINE bool is_better(T v, Index at, T best, Index best_at) {
   return (v > best) | ((v == best) & (at < best_at)) | ((v != v) & ((best == best) | (at > best_at)));

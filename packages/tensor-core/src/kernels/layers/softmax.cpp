@@ -85,9 +85,9 @@ void log_softmax(char* out_bytes, const char* in_bytes, int64_t rows, int64_t le
 constexpr int64_t kTile = 128;     // columns side by side: what a pass reads is in the cache for the next
 constexpr int64_t kTileRows = 64;  // rows added up before they join the total
 
-// Of columns, `inner` apart: the largest of each and the sum of e**(x - largest), whose terms go where `keep` says.
-// What does not fill vectors is in one that overlaps the last of them; its terms are kept after all of their row are
-// there.
+// Computes for columns with stride `inner` the maximum and the sum of e**(x - maximum). `keep` stores the terms.
+// Columns that do not fill a vector are in one that overlaps the previous one; its terms are stored after all terms of
+// the row.
 template <class T, class Keep>
 FLAMBEAU_INLINE void column_sums(T* largest, T* total, const T* in, int64_t length, int64_t inner, int64_t count,
                                  Keep keep) {
@@ -177,7 +177,7 @@ void log_softmax_backward(char* out_bytes, const char* grad_bytes, const char* r
   }
 }
 
-// Rows too short for vectors of their own: side by side.
+// Rows that are too short to fill vectors: several rows per vector.
 template <class T>
 void logsumexp_side_by_side(T* out, const T* in, int64_t length) {
   T largest[kSide], centre[kSide], total[kSide] = {};

@@ -1,4 +1,4 @@
-// What the Fourier kernels are told. Note [Fourier transforms]
+// Arguments of the Fourier kernels. Note [Fourier transforms]
 #pragma once
 
 #include <cstdint>

@@ -1,10 +1,10 @@
 // The arithmetic of the Fourier kernels: butterflies, and passes over whole groups of transforms.
 //
 // Note [Fourier transforms]
-// The algorithm is Stockham's: a pass for each factor r of the length, from one buffer to another, in which r elements
-// are combined by a transform of length r and turned by roots of unity; the order comes out right by itself (Stockham
-// 1966, High-speed convolution and correlation). Vectors go across transforms, never along one, so every pass is the
-// same straight code for any factor. What is left to the caller: single long transforms are cut into many short ones
+// The algorithm is Stockham's (1966, High-speed convolution and correlation). Each factor r of the length needs one
+// pass from one buffer to another. It combines r elements by a transform of length r and multiplies them by roots of
+// unity. The result is in natural order. Vectors extend across transforms, never along one, so that the passes of all
+// factors have the same structure. The caller splits a single long transform into many short ones
 // (operators/fourier/fourier.cpp).
 #pragma once
 

@@ -64,7 +64,7 @@ void pack_a(T* to, const T* a, int64_t row, int64_t column, int64_t rows, int64_
   }
 }
 
-// What may stand for B: rows that can be read where they lie, or not, and panels of it.
+// The forms of B: rows that can be read in place, rows that must be packed, and panels.
 template <class T>
 struct Stored {
   const T* data;

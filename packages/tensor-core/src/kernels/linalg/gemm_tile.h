@@ -94,8 +94,8 @@ void tile(int64_t depth, const TileRows<T>& in, const TileColumns<T>& columns, c
       }
   };
   int64_t left = depth;
-  // What C holds is fetched first, a row at a time: all at once it would hold up the rest. The second-level cache takes
-  // it, since rows far apart share few sets of the first.
+  // Prefetches C, one row at a time; prefetching all at once would delay other loads. The target is the second-level
+  // cache, since distant rows share few sets of the first-level cache.
 #pragma GCC unroll 1
   for (int64_t i = 0; depth >= 5 * R && i < R; ++i, --left) {
     __builtin_prefetch(out.c + i * out.ldc, 0, 2);

@@ -104,7 +104,7 @@ void forward_lanes(char* const* pointers, int64_t n) {
   });
 }
 
-// Whether a row is made of what Lanes have, and gives complex numbers.
+// True if a row uses only operations of Lanes and its result is complex.
 template <class Row, class T>
 constexpr bool goes_by_lanes() {
   if constexpr (Row::template supports<Lanes<T>>())

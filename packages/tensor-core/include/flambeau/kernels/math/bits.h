@@ -1,6 +1,6 @@
-// What the transcendental functions are made of: bits of floating numbers, and polynomials. Branch-free throughout, in
-// operations that every instruction set has for vectors: conversions between double and int64 go through a large
-// number.
+// Building blocks of the transcendental functions: bits of floating-point numbers, and polynomials. They are
+// branch-free and use operations that all instruction sets have for vectors. Therefore conversions between double and
+// int64 add a large number.
 #pragma once
 
 #include <algorithm>

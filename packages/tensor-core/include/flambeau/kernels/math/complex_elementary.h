@@ -1,8 +1,9 @@
-// Elementary functions of complex numbers from those of real ones, where there is no C library: on a GPU. Branch cuts,
-// infinities and NaN are those of C99's annex G.
+// Elementary functions of complex numbers, computed from those of real numbers, for GPUs, which have no C library.
+// Branch cuts, infinities and NaN follow C99's annex G.
 //
-// The inverse functions after Hull, Fairgrieve and Tang 1997, "Implementing the complex arcsine and arccosine functions
-// using exception handling", with Kahan's arc tangent; of float32 numbers in double, where nothing overflows.
+// The inverse functions follow Hull, Fairgrieve and Tang 1997, "Implementing the complex arcsine and arccosine
+// functions using exception handling", with Kahan's arc tangent. For float32 they compute in double, which does not
+// overflow.
 #pragma once
 
 #include "flambeau/complex.h"
@@ -155,7 +156,7 @@ FLAMBEAU_SCALAR Complex<T> sqrt(Complex<T> z) {
 // The parts of the inverse functions; of the first quadrant, in double.
 namespace inverse {
 
-inline constexpr double kEpsilon = 0x1p-52, kFar = 0x1p53;  // beyond, 1 is nothing beside a square
+inline constexpr double kEpsilon = 0x1p-52, kFar = 0x1p53;  // beyond kFar, x * x + 1 == x * x
 inline constexpr double kLn2 = 0.6931471805599453, kHalfPi = 1.5707963267948966, kHalfPiRest = 6.123233995736766e-17;
 
 // (hypot(a, b) - b) / 2 without cancellation; a, b and their hypotenuse.

@@ -1,8 +1,8 @@
-// What division leaves over, for the loops: exact without the C library where quotients are not very large.
+// Remainders of division, for the loops. They are exact without the C library if the quotient is not very large.
 //
-// Of magnitudes a and b, let q be the rounded quotient a / b without its fraction. As long as that is below 2**p, p the
-// precision, q is the true one or larger by one, and a - q * b, which is smaller than b in magnitude and a multiple of
-// the smaller unit in the last place, is representable: one fused operation gives it.
+// For magnitudes a and b, let q be the rounded quotient a / b, truncated. If q < 2**p, where p is the precision, q is
+// the exact integer quotient or larger by one. Then a - q * b is smaller than b in magnitude and a multiple of the
+// smaller unit in the last place. Hence it is representable, and one fused multiply-add computes it exactly.
 #pragma once
 
 #include <limits>
@@ -52,7 +52,7 @@ FLAMBEAU_INLINE Near<V> floor_divide(Near<V> x, Near<V> y) {
   return negative_bit(x.value) != negative_bit(y.value) ? -up : quotient.whole;
 }
 
-// Whether the loop over Near numbers is worth it: doubles need the fused operation.
+// True if the loop over Near numbers is faster: doubles need the fused operation.
 template <class V>
 inline constexpr bool has_near_division = std::is_same_v<V, float>;
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
@@ -60,8 +60,8 @@ template <>
 inline constexpr bool has_near_division<double> = true;
 #endif
 
-// Whether the quotient is that small. Two bits less than what is exact: so far floor_divide agrees with the formula for
-// all others, which rounds.
+// Returns true if the quotient is small enough. The limit is two bits below the exact one, up to which floor_divide
+// agrees with the rounding formula for other quotients.
 template <class V>
 FLAMBEAU_INLINE bool is_near(V x, V y) {
   return std::fabs(x / y) < V(int64_t(1) << (std::numeric_limits<V>::digits - 2));

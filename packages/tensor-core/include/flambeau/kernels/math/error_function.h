@@ -1,6 +1,6 @@
-// The error function, its complement and inverse, and with them the normal distribution. erf, erfc, ndtr and erfinv are
-// computed in each type by fits of their own, in 40 digits; the others in double for both types, so that the rounding
-// to float32 is all the error there: Cephes (Moshier, 1989), Wichura 1988, Algorithm AS 241, Applied Statistics 37.
+// The error function, its complement and inverse, and the normal distribution. erf, erfc, ndtr and erfinv use separate
+// fits for each type, made with 40 digits. The others compute in double for both types, so that float32 results have
+// only the final rounding error: Cephes (Moshier, 1989), Wichura 1988, Algorithm AS 241, Applied Statistics 37.
 #pragma once
 
 #include "flambeau/kernels/math/power.h"
@@ -235,8 +235,8 @@ FLAMBEAU_INLINE float _normal_cdf(float x) {
 }
 FLAMBEAU_INLINE double _normal_cdf(double x) { return 0.5 + 0.5 * erf(x * 0.7071067811865476); }
 
-// Giles 2010: erfinv(x) / x is smooth in w = -log(1 - x**2), and for large w in its root. In float32 the polynomials
-// are what is left beside 1 and 2.
+// Giles 2010: erfinv(x) / x is smooth in w = -log(1 - x**2), and for large w in sqrt(w). In float32 the polynomials
+// approximate the difference from 1 and 2.
 template <class V>  // up to which w is at most 5 and 6.25
 inline constexpr V kUsualErfinv = sizeof(V) == 4 ? V(0.9966) : V(0.999);
 FLAMBEAU_INLINE float erfinv_variable(float x) { return -usual_log((1.0f - x) * (1.0f + x)); }

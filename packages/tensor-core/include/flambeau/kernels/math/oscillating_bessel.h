@@ -1,7 +1,7 @@
-// Bessel functions of the first and second kind, of orders 0 and 1, and the spherical one of order 0: Chebyshev series,
-// computed in 40 digits. Up to 8 in x**2, without the zeros there, for the second kind beside the logarithm's part;
-// beyond, as powers of the variable, of the slowly varying amplitudes p and x * q in sqrt(2 / (pi x)) * (p cos(x -
-// phase) - q sin(x - phase)), in (8 / x)**2.
+// Bessel functions of the first and second kind of orders 0 and 1, and the spherical one of order 0, by Chebyshev
+// series that were computed with 40 digits. Up to x = 8, the series are in x**2, with the zeros divided out and, for
+// the second kind, the logarithmic part subtracted. Beyond, they are polynomials in (8 / x)**2 for the slowly varying
+// amplitudes p and x * q in sqrt(2 / (pi x)) * (p cos(x - phase) - q sin(x - phase)).
 #pragma once
 
 #include "flambeau/kernels/math/chebyshev.h"
@@ -105,7 +105,8 @@ template <class V, const auto& in_phase, const auto& out_of_phase>
 FLAMBEAU_INLINE Waves far_waves(double x, int order) {
   return waves<V, in_phase, out_of_phase>(x, order, sin(x), cos(x));
 }
-// What the far ones see of arguments near 0, infinite ones and those the reduction cannot do.
+// The argument of the series beyond 8. It is 8 if the series does not apply: near 0, and beyond the range of the
+// reduction.
 template <class V>
 FLAMBEAU_INLINE double far_argument(double a) {
   return (a > 8.0) & (a <= double(kLargestAngle<V>)) ? a : 8.0;

@@ -29,7 +29,8 @@ Unbounded<T> tan(Unbounded<T> x) {
   return std::tan(x.value);
 }
 
-// Whether an angle is finite, but larger than the vectorised functions reduce: a row may take it times pi.
+// Returns true if an angle is finite but too large for the reduction of the vectorised functions. Rows may multiply it
+// by pi.
 template <class T>
 FLAMBEAU_INLINE bool is_unbounded(T x) {
   return (std::fabs(x) > kLargestAngle<T> / 4) & (std::fabs(x) < T(INFINITY));

@@ -65,7 +65,7 @@ constexpr bool takes_two_passes() {
   return std::is_same_v<Number, Usual<double>> && has_loop<Row>(RowLoop::TwoPasses);
 }
 
-// Any numbers, in a row whose results below the smallest normal one are worth a function of their own.
+// All numbers, for rows with a separate function for results below the smallest normal number.
 template <class V>
 struct Gradual {
   V value;
