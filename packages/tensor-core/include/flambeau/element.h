@@ -63,7 +63,8 @@ FLAMBEAU_INLINE float16 to_float16(float v) {
   return {uint16_t(out | sign)};
 }
 
-// The integer of a floating value, towards zero; the smallest one where there is none (NaN, and what does not fit).
+// The integer of a floating-point value, truncated; the smallest integer if there is none (NaN, and values that do not
+// fit).
 template <class To, class From>
 FLAMBEAU_INLINE To truncate(From v) {
 #if defined(__x86_64__) && !defined(__AVX512DQ__)  // no vectors to gain here, and the instruction does just this

@@ -17,7 +17,7 @@
 // For what kernels share: an out-of-line copy compiled for one instruction set must never serve another.
 #define FLAMBEAU_INLINE inline __attribute__((always_inline))
 
-// What is compiled for a GPU, or for the emulation of one.
+// Code for a GPU or for its emulation.
 #if defined(__CUDACC__) || defined(FLAMBEAU_EMULATED)
 #define FLAMBEAU_DEVICE
 #endif

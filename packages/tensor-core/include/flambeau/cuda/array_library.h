@@ -1,5 +1,5 @@
-// What another library of arrays (CuPy) does on GPUs where flambeau has no kernel: python/flambeau/cuda/_arrays.py says
-// which functions it has.
+// Functions that another array library (CuPy) computes on GPUs, for which flambeau has no kernels.
+// python/flambeau/cuda/_arrays.py lists them.
 #pragma once
 
 #include <vector>

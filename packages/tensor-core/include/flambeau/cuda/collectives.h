@@ -1,4 +1,4 @@
-// What several GPUs do together, by NCCL, which is opened at run time where it is installed.
+// Collectives of several GPUs by NCCL, which is opened at run time if it is installed.
 #pragma once
 
 #include <string>
@@ -11,7 +11,7 @@ namespace flambeau::cuda {
 
 struct CommunicatorHandle;  // one GPU's part in a clique of them
 
-FLAMBEAU_API int nccl_version();  // 22703 is NCCL 2.27.3; 0 where there is none
+FLAMBEAU_API int nccl_version();  // 22703 is NCCL 2.27.3; 0 if it is not installed
 
 // A clique of this process's GPUs, in the order of the ranks; made once, and kept.
 FLAMBEAU_API const std::vector<CommunicatorHandle*>& communicators(const std::vector<int>& devices);
@@ -23,17 +23,17 @@ FLAMBEAU_API void leave_clique(int device, CommunicatorHandle* communicator);
 
 enum class Collective { AllReduce, Reduce, Broadcast, AllGather, ReduceScatter };
 
-// What one rank gives and gets, on a stream of its GPU.
+// The input and output of one rank, on a stream of its GPU.
 struct Participant {
   CommunicatorHandle* communicator;
   StreamHandle* stream;
-  Tensor input, output;  // contiguous, of one dtype; whoever gets nothing names its input
+  Tensor input, output;  // contiguous, of one dtype; ranks without a result set output to input
 };
 // `reduction` is NCCL's number: sum, product, maximum, minimum, mean. AllGather and ReduceScatter divide the larger of
 // the two tensors evenly among the ranks.
 FLAMBEAU_API void collect(Collective collective, int reduction, int root, const std::vector<Participant>& participants);
 
-// What one rank sends another, or has from it: contiguous, of any dtype.
+// A tensor that one rank sends to another or receives from it: contiguous, of any dtype.
 struct Message {
   Tensor tensor;
   int peer;

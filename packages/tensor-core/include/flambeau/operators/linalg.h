@@ -12,7 +12,7 @@ class FLAMBEAU_API LinAlgError : public Error {  // a matrix that the algorithm 
   using Error::Error;
 };
 
-// What follows from the arguments of the function `name` alone.
+// Checks of the arguments of the function `name`.
 FLAMBEAU_API void check_matrix(const char* name, const Tensor& t, const char* argument = "A");
 FLAMBEAU_API void check_square(const char* name, const Tensor& t, const char* argument = "A");
 
@@ -52,8 +52,8 @@ FLAMBEAU_API Tensor ldl_solve(const Tensor& ld, const Tensor& pivots, const Tens
 
 FLAMBEAU_API Tensor matrix_power(const Tensor& a, int64_t n);  // operators/linalg/matrix_power.cpp
 
-// Puts decompositions on the graph whose values were computed from A (operators/linalg/spectra.cpp). What is undefined
-// was not asked for.
+// Records decompositions whose values were computed from A (operators/linalg/spectra.cpp). Undefined tensors were not
+// requested.
 FLAMBEAU_API void record_eigh(const Tensor& a, const Tensor& values, const Tensor& vectors);
 FLAMBEAU_API void record_eig(const Tensor& a, const Tensor& values, const Tensor& vectors);
 FLAMBEAU_API void record_svd(const Tensor& a, const Tensor& u, const Tensor& s, const Tensor& vh);

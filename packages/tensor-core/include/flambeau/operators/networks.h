@@ -18,8 +18,8 @@ FLAMBEAU_API Tensor convolution(int dims, const Tensor& input, const Tensor& wei
                                 const ConvolutionOptions& options);
 FLAMBEAU_API Tensor transposed_convolution(int dims, const Tensor& input, const Tensor& weight, const Tensor& bias,
                                            const ConvolutionOptions& options, const Shape& output_padding);
-// The derivatives of a convolution without bias, each in terms of what it has: the size of its own operand, the other
-// operand and the gradient of the output.
+// The derivatives of a convolution without bias. Each takes the size of its operand, the other operand and the gradient
+// of the output.
 FLAMBEAU_API Tensor convolution_input_gradient(int dims, const Shape& input_size, const Tensor& weight,
                                                const Tensor& grad, const ConvolutionOptions& options);
 FLAMBEAU_API Tensor convolution_weight_gradient(int dims, const Tensor& input, const Shape& weight_size,

@@ -16,8 +16,8 @@ struct OptimizerTarget {                                       // one parameter'
   bool first = false;
 };
 
-FLAMBEAU_API const OptimizerRule* optimizer_rule(std::string_view name);  // null where there is none
-// Steps every target, or refuses all with nothing changed.
+FLAMBEAU_API const OptimizerRule* optimizer_rule(std::string_view name);  // null if it does not exist
+// Updates all targets, or raises an error and changes none.
 FLAMBEAU_API void optimizer_step(const OptimizerRule& rule, const double* options,
                                  const std::vector<OptimizerTarget>& targets);
 // Multiplies gradients in place; whether all of their elements were finite.

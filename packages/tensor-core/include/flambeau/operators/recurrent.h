@@ -10,7 +10,7 @@ namespace flambeau {
 enum class Cell : uint8_t { Tanh, Relu, Lstm, Gru };
 
 // weight_ih (gates * size, inputs), weight_hh (gates * size, outputs) and biases (gates * size), as PyTorch has them;
-// projection (outputs, size) may follow an LSTM's hidden state. What a layer does not have is undefined.
+// an LSTM can have a projection (outputs, size) of its hidden state. Weights that a layer does not have are undefined.
 struct RecurrentWeights {
   Tensor weight_ih, weight_hh, bias_ih, bias_hh, projection;
 };

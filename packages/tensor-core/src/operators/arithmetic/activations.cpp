@@ -1,4 +1,4 @@
-// Activations that need a check, a mode or a shape beside their row.
+// Activations that need a check, a mode or a shape in addition to their row.
 #include "flambeau/rows/activations.h"
 #include "flambeau/operator.h"
 

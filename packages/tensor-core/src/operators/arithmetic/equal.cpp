@@ -1,4 +1,4 @@
-// Whether two tensors are the same: up to the first block that differs, without a tensor of the comparisons.
+// Equality of two tensors. It stops at the first different block and does not store the comparisons.
 #include <atomic>
 #include <cstring>
 
@@ -14,7 +14,7 @@ namespace {
 
 constexpr int64_t kBlock = 2048;  // elements compared at a time
 
-// Whether elements of this type are compared as they lie in memory.
+// Returns true if elements of this dtype are compared without conversion.
 bool has_kernel(Dtype dtype) {
   return (is_floating(dtype) || is_complex(dtype)) && dtype_of(compute_type(dtype)) == dtype;
 }

@@ -71,7 +71,7 @@ void coefficients_of(const OptimizerRule& rule, const double* options, const Opt
   for (int i = 0; rule.scalars[i]; ++i) fill_(t.scalars[i], Scalar(scalars[i]));
 }
 
-// What was stepped elsewhere than where it is.
+// Writes tensors back that were updated in a copy.
 void write_back(const OptimizerTarget& t, const Tensor* used) {
   for (int i = 0; i < kTensors; ++i)
     if (const Tensor given = like_parameter(t, i); i != 1 && given.defined() && !used[i].same(given))

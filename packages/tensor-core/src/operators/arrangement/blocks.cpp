@@ -28,7 +28,7 @@ template <class E>
   detail::raise<E>(prefix, "index ", *wrong, " is out of bounds for dimension ", dim, " with size ", size);
 }
 
-// What is repeated along a dimension, once.
+// Removes repetitions along expanded dimensions (stride 0).
 Tensor without_repeats(const Tensor& t) {
   Shape shape = t.shape();
   for (int d = 0; d < t.dim(); ++d)

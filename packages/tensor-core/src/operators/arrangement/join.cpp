@@ -12,7 +12,7 @@ namespace {
 
 constexpr int64_t kFew = 32768;  // elements that one thread copies before another could have begun
 
-// Contiguous tensors of one dtype beside each other: each gives a row to every row of `out`.
+// Concatenates contiguous tensors of one dtype: each row of `out` consists of one row of each tensor.
 bool copy_rows(const Tensor& out, const Tensors& tensors, int64_t rows) {
   if (out.numel() > kFew || out.is_meta() || cuda::takes(out)) return false;
   for (const Tensor& t : tensors)
@@ -31,7 +31,7 @@ bool copy_rows(const Tensor& out, const Tensors& tensors, int64_t rows) {
 // One-dimensional empty tensors join anything, as in PyTorch.
 bool is_skipped(const Tensor& t) { return t.dim() == 1 && t.size(0) == 0; }
 
-// The tensor whose shape all others have to have, but for the dimension.
+// The tensor whose shape all others must have, except in the dimension.
 const Tensor& model_of(const Tensors& tensors) {
   const Tensor* model = &tensors[0];
   for (const Tensor& t : tensors) {

@@ -2,13 +2,13 @@
 //
 // Note [Convolution]
 // Three functions form a closed set under differentiation: the convolution y(x, w), the gradient of its input dx(dy, w)
-// and that of its weight dw(x, dy). Each is linear in both arguments and the derivative of each is made of the other
-// two. With stride 1 and images that are not small y and dw run directly (direct_convolution.cpp), but for dw where
-// channels and filters are enough for a product for each tap (shifted_convolution.cpp). Otherwise y is a product with a
-// matrix (taps, output positions) that is made a panel at a time (implicit_convolution.cpp), and dw unfolds samples
-// into it and multiplies (unfolded_convolution.cpp). With stride 1 dx is a convolution like y, with the weights turned
-// round; else it folds what dw unfolds. select_algorithm.cpp has the conditions. The transposed convolution is dx(x, w)
-// plus a bias.
+// and that of its weight dw(x, dy). Each is linear in both arguments, and its derivatives are the other two functions.
+// With stride 1 and large images, y and dw are computed directly (direct_convolution.cpp), or dw by one matrix product
+// per tap if there are many channels and filters (shifted_convolution.cpp). Otherwise y is a product with a matrix
+// (taps, output positions) that is created a panel at a time (implicit_convolution.cpp), and dw unfolds samples into
+// this matrix and multiplies (unfolded_convolution.cpp). With stride 1, dx is a convolution with flipped weights;
+// otherwise it is the fold that corresponds to this unfolding. select_algorithm.cpp contains the conditions. The
+// transposed convolution is dx(x, w) plus a bias.
 #include "operators/convolution/convolution.h"
 
 #include "operators/products/products.h"
@@ -100,7 +100,8 @@ struct Product {  // printed as (2 x 3)
   }
 };
 
-// What the forward and the transposed convolution check alike; `channels` of the input are expected.
+// The checks that the forward and the transposed convolution share; `channels` is the expected number of input
+// channels.
 Geometry checked_geometry(const char* name, int dims, const Tensor& input, const Tensor& weight, const Tensor& bias,
                           const ConvolutionOptions& o, bool transposed) {
   require(input.dim() == dims + 2, "Expected ", dims + 1, "D (unbatched) or ", dims + 2, "D (batched) input to ", name,

@@ -1,4 +1,4 @@
-// What the ways of computing a convolution share: Note [Convolution] in convolution.cpp. Internal to the family.
+// Declarations for all convolution algorithms: Note [Convolution] in convolution.cpp. Internal to the family.
 #pragma once
 
 #include "core/working_memory.h"
@@ -11,7 +11,7 @@ namespace flambeau {
 // depend on the threads.
 inline constexpr int64_t kConvolutionParts = 16;
 
-// Samples, or shares of them, worth a thread of their own.
+// The number of samples, or of parts of samples, for which an additional thread pays.
 inline int64_t sample_grain(const ConvolutionGeometry& g, int64_t shares = 1) {
   return std::max<int64_t>(1, 300000 * shares / (g.filters * g.taps() * g.positions() + 1));
 }

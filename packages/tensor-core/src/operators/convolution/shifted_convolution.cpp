@@ -11,8 +11,8 @@ namespace {
 
 using Geometry = ConvolutionGeometry;
 
-// Parts of the batch whose gradients are summed apart: more than one where weights are few. Threads share each part by
-// its filters where there are fewer parts than threads, in whole panels.
+// The batch is divided into parts whose gradients are summed separately, more than one if there are few weights. If
+// there are fewer parts than threads, threads divide each part by filters, in whole panels.
 constexpr int64_t kPartialSums = int64_t(1) << 18, kFilters = 32;
 
 int64_t parts_of(const Geometry& g) {

@@ -28,7 +28,7 @@ void apply(PointwiseOp op, char* values, int64_t n, Compute type) {
 void apply(PointwiseOp op, float* values, int64_t n) { apply(op, reinterpret_cast<char*>(values), n, Compute::f32); }
 void apply(PointwiseOp op, double* values, int64_t n) { apply(op, reinterpret_cast<char*>(values), n, Compute::f64); }
 
-// What numbers of a dtype are computed in: as many words make one.
+// Returns true if random numbers of a dtype are computed in double, from two words each.
 bool in_double(Dtype d) { return d == Dtype::float64 || (!is_inexact(d) && d != Dtype::bool_ && item_size(d) >= 4); }
 
 // draw_there of numbers that are computed as fill() does.

@@ -1,4 +1,4 @@
-// Samplers that reject or search: each element draws from a stream of its own. Note [Element streams]
+// Samplers that use rejection or search: each element has a separate stream. Note [Element streams]
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -171,7 +171,7 @@ Tensor dirichlet_points(const Tensor& concentration, Generator* generator) {
   } else {
     point = to(softmax(standard_log_gamma(concentration, generator), -1, {}), dtype);
   }
-  // Where a density may be infinite or none: not at 0, and not at 1 but for its last digit.
+  // Keeps samples away from 0 and, up to the last digit, from 1, where a density can be zero or infinite.
   const double last = dtype == Dtype::float64   ? 0x1p-53
                       : dtype == Dtype::float32 ? 0x1p-24
                       : dtype == Dtype::float16 ? 0x1p-11

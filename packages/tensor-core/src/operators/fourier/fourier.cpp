@@ -169,7 +169,7 @@ Tensor complex_along(const Tensor& t, int64_t dim, bool inverse, double scale) {
   return out;
 }
 
-// What the array library makes of it, which knows no factors; undefined where it does not.
+// Computes the transform with the array library, which has no scale; undefined if the library does not support it.
 Tensor by_library(const char* name, const Tensor& t, std::vector<int64_t> numbers, double scale) {
   const Tensors found = cuda::by_array_library(name, t, numbers);
   if (found.empty()) return {};
@@ -186,7 +186,7 @@ Tensor complex_over(Tensor t, const Shape& dims, bool inverse, double scale) {
   return t;
 }
 
-// Whether real signals go through the kernels at once; the others are taken as complex ones.
+// Returns true if the kernels for real signals are used; other signals are converted to complex numbers.
 bool real_kernel(int64_t n, int64_t transforms) {
   return n <= (transforms > 2 ? kLongest : 4 * kShortest) && smooth(n);
 }

@@ -1,4 +1,4 @@
-// What the arguments of the Fourier transforms mean: dimensions, sizes, normalisation.
+// The arguments of the Fourier transforms: dimensions, sizes and normalisation.
 #include <algorithm>
 #include <cmath>
 

@@ -1,4 +1,4 @@
-// What is computed once for a length of Fourier transforms: factors and roots of unity. Internal to the library.
+// Cached plans for the lengths of Fourier transforms: factors and roots of unity. Internal to the library.
 #pragma once
 
 #include <cmath>
@@ -19,7 +19,7 @@ inline bool smooth(int64_t n) {
   return n == 1;
 }
 
-// exp(-2 pi i j / n) for j = 0, stride, 2 * stride, ..., `count` of them; exact to half a unit but for a few.
+// exp(-2 pi i j / n) for `count` values j = 0, stride, 2 * stride, ...; correctly rounded with few exceptions.
 template <class T>
 std::vector<T> roots_of_unity(int64_t n, int64_t stride, int64_t count) {
   using Wide = std::conditional_t<std::is_same_v<T, float>, double, long double>;
@@ -37,7 +37,7 @@ std::vector<T> roots_of_unity(int64_t n, int64_t stride, int64_t count) {
   return roots;
 }
 
-// What is computed once for a length and kept: when there is too much of it, all of it is forgotten.
+// A cache of one value per length. It is cleared when it becomes too large.
 template <class Value, class Make>
 std::shared_ptr<const Value> kept(int64_t length, Make make) {
   constexpr size_t kMost = 64;

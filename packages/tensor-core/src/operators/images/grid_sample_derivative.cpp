@@ -88,7 +88,7 @@ struct Sums {  // of the gradients, over an image and points that are each one l
   std::vector<Tensor> points;
 };
 
-// What one tap a dimension (x first) adds.
+// Adds the contribution of one tap per dimension (x first).
 void add_taps(Sums& sums, const std::vector<const Tap*>& taps, const Tensor& image, const Tensor& grad,
               const std::vector<int64_t>& sizes, bool of_image, bool of_points) {
   const size_t dims = taps.size();

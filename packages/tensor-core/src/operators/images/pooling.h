@@ -1,4 +1,4 @@
-// What the pools check and measure alike. Internal to them.
+// Checks and sizes that the pools share. Internal to them.
 #pragma once
 
 #include <array>

@@ -7,9 +7,9 @@
 
 namespace flambeau {
 
-// Where rows of elements go, all in elements: the j-th of a row is at index[j * index_step] * scale + j * step and
-// takes the value at j * from_step; from one row to the next are `index_row`, `row` and `from_row`. What lies outside
-// [low, high) is left alone.
+// The targets of rows of values; all distances are in elements. Value j of a row is read at j * from_step and written
+// at index[j * index_step] * scale + j * step. The distances between rows are `index_row`, `row` and `from_row`.
+// Targets outside of [low, high) are not written.
 struct Places {
   int64_t count, index_step = 1, scale = 1, step = 0, from_step = 1;
   int64_t rows = 1, index_row = 0, row = 0, from_row = 0;

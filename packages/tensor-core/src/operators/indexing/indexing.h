@@ -1,4 +1,4 @@
-// What the operators that read and write at computed positions share. Internal.
+// Declarations for the operators that read and write at computed positions. Internal.
 #pragma once
 
 #include <initializer_list>
@@ -27,7 +27,7 @@ extern template bool check_entries<Error>(const int64_t*, int64_t, int64_t, int6
 // The reduction that scatter_reduce and index_reduce call by this name.
 Fold fold_of(std::string_view name);
 
-// What a writing operator writes into: the tensor itself, or a copy of it.
+// The target of a writing operator: the tensor or a copy of it.
 struct Target {
   Tensor out;
   const Tensor& input;

@@ -1,4 +1,4 @@
-// What is true: its positions, its elements, and writing there.
+// Masks: the positions of true elements, reading at them and writing to them.
 #include <cstring>
 #include <optional>
 
@@ -48,7 +48,7 @@ struct Chunks {
 
 Tensor as_mask(const Tensor& t) { return contiguous(t.dtype() == Dtype::bool_ ? t : ne(t, Scalar(0))); }
 
-// What is true in a contiguous mask on a GPU, as blocks of one element.
+// The true elements of a contiguous mask on a GPU, as blocks of one element.
 Blocks true_blocks(const Tensor& mask) {
   Blocks b;
   b.offsets = cuda::true_positions(mask, {});

@@ -42,7 +42,7 @@ Combine combine_of(Fold r) {
   }
 }
 
-// How many values each element of a mean is made of; 1 where there is none.
+// The number of values per element of a mean; 1 for elements without values.
 Tensor counts(Shape shape, Dtype dtype, int64_t dim, Tensor index, bool include_self) {
   for (size_t d = 0; d < index.shape().size(); ++d)
     if (int64_t(d) != dim && index.shape()[d] == shape[d] && index.strides()[d] == 0) {

@@ -29,7 +29,8 @@ struct Geometry {
   bool causal;
 };
 
-// Many queries read the keys less often; few see less of what a causal mask hides. `blocks` are wanted at least.
+// The number of queries per block. Larger blocks read the keys less often; smaller ones skip more of the keys that a
+// causal mask hides. There should be at least `blocks` blocks.
 int64_t queries_of_block(const Geometry& g, int64_t blocks) {
   const bool many = !g.causal && g.batch * ((g.queries + kQueries - 1) / kQueries) >= blocks;
   return std::min(many ? kQueries : kFewQueries, g.queries);
@@ -229,7 +230,7 @@ Gradients backward_here(const Context& c, const Geometry& g, const Shape& batch,
                   flat(c.saved(4), batch, type), c.saved(5));
 }
 
-// On a GPU: what the kernels are told beside the matrices. The mask is kept while they run.
+// On a GPU: the mask arguments of the kernels. The mask is kept alive while they run.
 struct ThereMask {
   cuda::AttentionArguments arguments{};
   Tensor mask;

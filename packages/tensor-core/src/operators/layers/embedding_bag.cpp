@@ -25,7 +25,7 @@ struct Bags {
   Tensor extremes;  // (bags, width): for Max the row of each value, -1 of an empty bag
 };
 
-// What the loops over the bags read, fetched once.
+// The pointers and sizes that the loops over the bags use.
 template <class T>
 struct Sources {
   const int64_t *indices, *begins, *sizes;
@@ -143,7 +143,7 @@ Tensor bags_of_indices(const Bags& bags) {
   return out;
 }
 
-// What an index contributes to its bag, less what the caller gave: 1 over the bag's size, 0 for the padding.
+// The factor of each index in its bag, without the caller's weights: 1 / size of the bag, 0 for padding.
 Tensor shares(const Bags& bags, Dtype type, bool by_frequency) {
   Tensor share = to(ne(bags.indices, Scalar(bags.padding)), type);
   if (bags.mode == BagMode::Mean)

@@ -16,7 +16,7 @@ struct LayerNormRows {
   bool centred;  // RMS normalisation leaves the mean where it is
 
   int64_t grain() const { return std::max<int64_t>(1, 16384 / (length + 1)); }
-  // Whether many are worked on at a time; what becomes of a row does not depend on how the work is divided.
+  // Returns true if several rows are processed at a time. The result of a row does not depend on the division of work.
   bool together(int64_t longest) const { return length > 0 && length <= longest && count >= kEnough; }
   static constexpr int64_t kEnough = 16;
 };

@@ -1,4 +1,4 @@
-// What the normalisations share. Internal to them.
+// Declarations for the normalisations. Internal to them.
 #pragma once
 
 #include <algorithm>

@@ -208,7 +208,7 @@ RecurrentWalk checked_walk(Cell cell, const Tensor& input, const Tensor& hidden,
   return w;
 }
 
-// What the derivative does not read stays undefined if nothing is recorded.
+// If nothing is recorded, buffers that only the derivative reads stay undefined.
 RecurrentBuffers run(Cell cell, const RecurrentWalk& w, const Tensor& input, const Tensor& hidden, const Tensor& state,
                      const RecurrentWeights& p, bool keep) {
   NoRecording off;

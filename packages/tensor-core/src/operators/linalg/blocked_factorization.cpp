@@ -26,7 +26,7 @@ T conjugate(T v) {
     return v;
 }
 
-class Scratch {  // a row-major matrix of its own
+class Scratch {  // a temporary row-major matrix
  public:
   Scratch(int64_t rows, int64_t columns, Dtype dtype)
       : bytes_(size_t(std::max<int64_t>(1, rows * columns) * item_size(dtype))),

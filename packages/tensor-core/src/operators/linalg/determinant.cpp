@@ -1,4 +1,4 @@
-// What the factors of LU tell: determinants and permutations.
+// Determinants and permutations from LU factors.
 #include <cmath>
 
 #include "cuda/linalg/elimination.h"

@@ -70,7 +70,7 @@ void write_vectors(const Schur<S>& schur, int64_t n, C* to) {
   }
 }
 
-// Whether the matrix was finite and the iteration came to its end.
+// Status: success, a matrix with infinite or NaN elements, or no convergence.
 enum : int32_t { kDone, kNotFinite, kNotConverged };
 
 template <class T, class C>

@@ -27,8 +27,8 @@ Tensor permutation(const Tensor& pivots, int64_t rows, Dtype dtype) {
   return to(eq(unsqueeze(order, -2), unsqueeze(arange(Scalar(0), Scalar(rows), Scalar(1), Dtype::int64), -1)), dtype);
 }
 
-// With A = P L U: dL = L tril(L^-1 P^T dA U^-1, -1), dU = triu(...) U; where there are more rows or columns than
-// pivots, what is left over is a triangular solve with them.
+// With A = P L U: dL = L tril(L^-1 P^T dA U^-1, -1), dU = triu(...) U. If there are more rows or columns than pivots,
+// the remaining ones need a triangular solve.
 Tensor factor_gradient(const Tensor& lu, const Tensor& pivots, const Tensor& grad) {
   const int64_t m = lu.size(-2), n = lu.size(-1), k = std::min(m, n);
   const Parts parts(lu);

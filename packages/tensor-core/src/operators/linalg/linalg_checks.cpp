@@ -1,4 +1,4 @@
-// What the operators of linear algebra ask of their matrices.
+// Checks of the matrices of linear algebra operators.
 #include "operators/linalg/linalg_checks.h"
 
 namespace flambeau::linalg {

@@ -1,4 +1,4 @@
-// What the operators of linear algebra ask of their arguments, and say where it is not so. Internal.
+// Checks of the arguments of linear algebra operators, and their errors. Internal.
 #pragma once
 
 #include "flambeau/operators/linalg.h"

@@ -1,4 +1,4 @@
-// What the factorizations ask of their matrices. Internal.
+// Properties and copies of matrices for the factorizations. Internal.
 #pragma once
 
 #include "flambeau/operators.h"

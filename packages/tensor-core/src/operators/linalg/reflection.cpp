@@ -94,7 +94,7 @@ Tensor constant(const Tensor& result, const Tensor& a, const Tensor& tau) {
   return result;
 }
 
-// Q C or Q^H C; where a gradient is wanted one reflection after the other.
+// Computes Q C or Q^H C. If a gradient is required, it applies one reflection after the other.
 Tensor reflect(const Tensor& a, const Tensor& tau, Tensor c, bool turned) {
   if (!recording(a, tau, c)) return apply_reflectors(a, tau, c, turned);
   const int64_t k = tau.size(-1);

@@ -146,7 +146,7 @@ Tensor of_probabilities(const Tensor& input, const Tensor& target, const Tensor&
   return sum(losses, {}, false, std::nullopt) / Scalar(double(input.numel() / std::max<int64_t>(classes, 1)));
 }
 
-// The loss of a target that is spread evenly over the classes, but for labels that are ignored.
+// The loss of a uniform target distribution, without ignored labels.
 Tensor of_all_classes(const Tensor& logarithms, const Tensor& target, const Tensor& weight, int64_t ignore_index,
                       Reduction reduction) {
   const Tensor labels = to(target, Dtype::int64), valid = ne(labels, Scalar(ignore_index));

@@ -9,7 +9,7 @@ namespace flambeau {
 
 namespace {
 
-// The labels, contiguous, lie in [0, classes) but for the ignored ones.
+// Checks that contiguous labels are in [0, classes) or ignored.
 void check_range(const Tensor& t, int64_t classes, int64_t ignore_index) {
   const int64_t *labels = t.data<int64_t>(), *end = labels + t.numel();
   const auto outside = [=](int64_t label) { return (label != ignore_index) & (uint64_t(label) >= uint64_t(classes)); };

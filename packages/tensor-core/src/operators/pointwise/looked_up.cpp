@@ -14,7 +14,7 @@ constexpr int64_t kBlock = 256;                                   // values comp
 constexpr int64_t kWords = int64_t(1) << 16, kMany = 4 * kWords;  // elements that are worth so many values
 constexpr int64_t kGrain = 32768, kFewBlocks = 16;                // elements and blocks worth a thread
 
-// What a table is made of: the operand `at` takes every value of a range, the others are numbers.
+// The function of a lookup table: operand `at` varies over all values of a range, the others are numbers.
 struct Function {
   PointwiseKernel kernel;
   Dtype in, from;

@@ -89,7 +89,7 @@ void check_floating(const PointwiseRow& row, const Operand* operands, int arity,
   refuse(row, given);
 }
 
-// Whether the row has a kernel for bytes that gives what the one for int32 would.
+// Returns true if the row has a kernel for bytes with the same results as the one for int32.
 bool takes_bytes(const PointwiseRow& row, const Operand* operands) {
   bool fits = kernels::table().pointwise[int(row.op)][int(Compute::u8)];
   for (int k = 0; k < row.arity; ++k)
@@ -101,7 +101,7 @@ PointwiseKernel kernel_of(PointwiseOp op, Dtype in) {
   return kernels::table().pointwise[int(op)][int(in == Dtype::uint8 ? Compute::u8 : compute_type(in))];
 }
 
-// Whether the numbers among the operands are elements of a type of one or two bytes.
+// Returns true if a dtype of one or two bytes can represent the numbers among the operands.
 bool numbers_fit(const PointwiseRow& row, const Operand* operands, Dtype dtype) {
   const int bits = dtype == Dtype::bool_ ? 1 : int(8 * item_size(dtype)) - !is_unsigned(dtype);
   const double end = 1 << bits, least = is_unsigned(dtype) || dtype == Dtype::bool_ ? 0 : -end;
@@ -137,7 +137,7 @@ Dtype promoted(const PointwiseRow& row, const Operand* operands, int arity) {
   return result_type(operands, arity);
 }
 
-// What the row computes with, which is not every dtype.
+// The dtype in which the row computes; rows do not support all dtypes.
 Dtype in_domain(const PointwiseRow& row, const Operand* operands, int arity, Dtype dtype) {
   switch (row.domain) {
     case Domain::Floating:

@@ -8,13 +8,13 @@ namespace flambeau {
 
 namespace {
 
-// The derivative of a row: fused kernels as long as nobody differentiates again, tensor expressions otherwise.
+// The derivative of a row: fused kernels, or tensor expressions if it is differentiated again.
 //
 // Note [Complex derivatives]
 // The gradient of a real loss L for a complex z = x + iy is dL/dx + i dL/dy. For a holomorphic function with the
-// derivative f' that is grad * conj(f'), so the expression E of a row, written for real numbers, becomes
-// conj(E(conj(grad), ...)) for complex ones. A row whose result is real, as that of abs, is taken as it stands: its
-// gradient is real as well. Where an operand is real and the result complex the engine keeps the real part.
+// derivative f' that is grad * conj(f'). Hence the expression E of a row, which is written for real numbers, becomes
+// conj(E(conj(grad), ...)) for complex ones. The expression of a row with a real result, such as abs, is used
+// unchanged, since its gradient is real. If an operand is real and the result complex, the engine keeps the real part.
 struct PointwiseDerivative {
   PointwiseOp op;
   uint8_t saved_mask;

@@ -24,7 +24,7 @@ struct alignas(64) Buffers {
   char bytes[kMaxPointers][kBlockBytes + kSlack];
 };
 
-// What numbers are given in to a kernel over elements of `in`: in float32 to one over half precision.
+// The dtype of number arguments of a kernel for elements of dtype `in`: float32 for half precision.
 Dtype number_type(Dtype in) { return is_floating(in) ? dtype_of(compute_type(in)) : in; }
 
 int64_t block_of(Dtype in, Dtype from) {  // elements
@@ -224,7 +224,7 @@ void put(Cursor& cursor, int64_t n, const char* buffer, Dtype dtype) {
       [](int64_t, int64_t, int64_t) {});
 }
 
-// What a kernel is run over; walks[0] is the output's.
+// The iteration of a kernel; walks[0] belongs to the output.
 struct KernelPlan {
   PointwiseKernel kernel;
   Dtype in, from;
@@ -306,7 +306,7 @@ Shape nesting(const Tensor& t) {
   return order;
 }
 
-// Whether what lies side by side in memory is far apart in row-major order.
+// Returns true if elements that are adjacent in memory are far apart in row-major order.
 bool is_turned(const Tensor& t) {
   if (t.is_contiguous() || t.numel() < kGrain / 4) return false;
   const int64_t step = t.strides()[size_t(t.dim() - 1)];

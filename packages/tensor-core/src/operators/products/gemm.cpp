@@ -88,8 +88,8 @@ int64_t thread_share(double work) { return std::max<int64_t>(1, int64_t(kThreadW
 
 constexpr int64_t kRows = 4, kColumns = 64;  // cut at multiples of these: enough to fill registers, and whole vectors
 
-// Runs body(begin, end) over ranges of multiples of a tile. What is left over goes with the last one: by itself it
-// might be so narrow that the kernel adds it up in another order.
+// Calls body(begin, end) for ranges of multiples of a tile. The remainder belongs to the last range: for a narrow range
+// the kernel could use another order of additions.
 template <class F>
 void over_tiles(int64_t size, int64_t tile, double work, F&& body) {  // work: multiply-adds of a row or column
   const int64_t tiles = std::max<int64_t>(1, size / tile);

@@ -27,7 +27,7 @@ struct Lines {
     parallel_items(outer, std::max<int64_t>(1, 32768 / length),
                    [&](int64_t begin, int64_t end) { body(begin * length, end - begin); });
   }
-  // Calls body(offset in elements, columns), on several threads where there is much to do.
+  // Calls body(offset in elements, columns), on several threads if there is enough work.
   template <class F>
   void each(F&& body) const {
     const int64_t step = length * inner;

@@ -13,7 +13,7 @@ using kernels::Reduce;
 
 using ArgKernel = kernels::ArgReduceKernel;
 
-// Positions along a step; a long one in blocks, of whose best elements the first best counts.
+// Positions along a step. A long one is divided into blocks; the first of their best elements is the result.
 Tensor arg_step(bool largest, const Tensor& in, int64_t outer, int64_t length, int64_t inner) {
   const auto& table = kernels::table();
   const ArgKernel kernel = (largest ? table.argmax : table.argmin)[int(in.dtype())];

@@ -22,7 +22,7 @@ Tensor added_up(int64_t bins, int64_t n, Dtype dtype, Bin bin) {
   return out;
 }
 
-// How many elements there are in each bin. Where there are many of them every thread has bins of its own.
+// Counts the elements of each bin. If there are many elements, each thread has separate bins.
 template <class Bin>
 Tensor counted(int64_t bins, int64_t n, Bin bin) {
   const Tensor out = zeros({bins}, Dtype::int64);
@@ -90,7 +90,7 @@ Raises RuntimeError for negative elements. Not differentiable.)",
 
 namespace {
 
-// What lies in [low, high], counted on a GPU; x is float32 or float64, and so are the range and the widths.
+// Counts elements in [low, high] on a GPU. x, the range and the widths have the same dtype, float32 or float64.
 Tensor histogram_there(const Tensor& x, int64_t bins, double low, double high) {
   const bool single = x.dtype() == Dtype::float32;
   const double first = single ? float(low) : low, last = single ? float(high) : high,

@@ -12,7 +12,7 @@ namespace {
 
 using kernels::Reduce;
 
-// Without history: one pass over the elements where there is a kernel for the power.
+// Not recorded. One pass over the elements if a kernel supports the power.
 Tensor norm_value(const Tensor& x, double p, const OptionalDims& dim, bool keepdim) {
   NoRecording off;
   const Dtype type = to_real(x.dtype());
@@ -57,7 +57,8 @@ Tensor vector_norm(const Tensor& t, double p, const OptionalDims& dim, bool keep
 
 namespace {
 
-// Over the last dimensions of a contiguous tensor, row by row; long ones in blocks, of whose results it is taken again.
+// Reduces the last dimensions of a contiguous tensor, row by row. Long rows are divided into blocks, whose results are
+// reduced again.
 Tensor logsumexp_rows(const Tensor& x, int64_t length, const Shape& shape) {
   const Tensor out = empty(shape, x.dtype());
   if (out.is_meta()) return out;

@@ -1,11 +1,11 @@
-// What the reductions share. Internal.
+// Declarations for the reductions. Internal.
 //
 // Note [Reducing]
-// A tensor whose elements lie without gaps, in whatever order of its dimensions, is reduced as it lies. Neighbouring
-// dimensions with the same fate are one; then one reduced dimension after another goes, the last first: each step is
-// (outer, length, inner) to (outer, inner), reads its input once, and leaves that much less for the next. Long steps
-// with few results are cut into blocks whose partial results are reduced again. How a reduction is cut, and so the
-// order of its additions, depends on shapes alone and not on the number of threads.
+// A tensor without gaps in memory is reduced in its memory order. Adjacent dimensions that are both reduced, or both
+// kept, are merged. Then the reduced dimensions are processed one by one, the last first. Each step maps (outer,
+// length, inner) to (outer, inner) and reads its input once. Long steps with few results are divided into blocks, whose
+// partial results are reduced again. The division, and with it the order of additions, depends only on shapes, not on
+// the number of threads.
 #pragma once
 
 #include "flambeau/operators.h"
@@ -14,7 +14,7 @@
 
 namespace flambeau {
 
-// The reduced dimensions as bits; all where there are none given. RuntimeError where one is given twice.
+// The reduced dimensions as bits; all dimensions if none is given. Raises RuntimeError for duplicates.
 uint64_t dim_mask(const Tensor& t, const OptionalDims& dims);
 Shape kept_shape(const Tensor& t, const OptionalDims& dims);  // with the reduced dimensions as 1
 Shape reduced_shape(const Tensor& t, const OptionalDims& dims, bool keepdim);

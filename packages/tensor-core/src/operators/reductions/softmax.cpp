@@ -134,7 +134,7 @@ Tensor down_columns(kernels::ScanKernel kernel, const Tensor& input, int64_t dim
   });
   return out;
 }
-// Whether columns are so many that they fill vectors.
+// Returns true if there are enough columns to fill vectors.
 bool has_columns(const Tensor& t, int64_t dim) {
   int64_t inner = 1;
   for (int64_t i = dim + 1; i < t.dim(); ++i) inner *= t.shape()[i];

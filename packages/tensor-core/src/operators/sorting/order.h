@@ -1,11 +1,11 @@
 // Sorting and selecting by key. Internal.
 //
 // Note [Keys]
-// An element's key is an unsigned integer that compares as the element does: NaN is above everything, -0 equals 0. A
-// key and the element's position packed into one wide integer make an item. Items are all different, so that any way
-// of sorting them is stable; and a radix sort looks only at the bits in which the keys of a row differ. Those of
-// integers are taken as distances from the least, which differ in no more bits than their range has. Of many short rows
-// each is a lane, into whose first items the others are inserted (kernels/short_order.cpp).
+// The key of an element is an unsigned integer with the same order: NaN is largest, and -0 equals 0. An item is a wide
+// integer that contains the key and the position of an element. All items differ, so that any sorting algorithm is
+// stable. A radix sort processes only the bits in which the keys of a row differ. Keys of integers are differences from
+// the minimum, which need no more bits than their range. If there are many short rows, each is a lane of an insertion
+// sort (kernels/short_order.cpp).
 #pragma once
 
 #include <algorithm>
@@ -119,7 +119,7 @@ I* sort_items(Read&& item, I* from, I* to, int64_t n, Digits d, int64_t chunks) 
 // A tensor's elements in rows along one dimension.
 struct SortedRows {
   Tensor input;                   // contiguous, the dimension last
-  int64_t count = 1, length = 1;  // no rows to work on where there are no values
+  int64_t count = 1, length = 1;  // count is 0 if there are no values
 
   SortedRows(const Tensor& t, int64_t dim) {
     NoRecording off;
@@ -154,7 +154,7 @@ decltype(auto) dispatch_ordered(Dtype dtype, const char* name, F&& f) {
   return dispatch(dtype, f);
 }
 
-// What some keys have in common, and their range where they are integers'.
+// The bits that some keys have in common, and the range of integer keys.
 template <class T>
 struct Span {
   Key<T> all = ~Key<T>(0), any = 0, least = all, largest = 0;

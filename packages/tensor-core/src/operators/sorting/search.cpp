@@ -10,7 +10,7 @@ namespace flambeau {
 
 namespace {
 
-// Whether the place of a value is beyond an element; NaN values come last.
+// Returns true if the position of a value is after an element; NaN comes last.
 template <bool right, class T>
 bool beyond(T element, T value) {
   return right ? !(element > value) : !(element >= value);
