@@ -1,11 +1,11 @@
-"""Train an LSTM to write, letter by letter, like a text file.
+"""Train an LSTM language model on the characters of a text file.
 
     python character_lstm.py shakespeare.txt
     python character_lstm.py shakespeare.txt --resume
 
-The text is read in parallel streams, whose states go on from one chunk to the next. Each epoch ends with a checkpoint
-and the bits a letter of the last tenth of the text, which is not trained on, costs. At the end the folder ``--output``
-also holds ``sample.txt``, what the model writes, and ``learning.png``.
+The text is read in parallel streams, whose states are kept from one chunk to the next. Each epoch ends with a
+checkpoint and the bits per character on the last tenth of the text, which is not used for training. At the end the
+folder ``--output`` also contains ``sample.txt``, a generated text, and ``learning.png``, the learning curve.
 """
 
 import argparse

@@ -3,9 +3,9 @@
     python cifar_resnet.py --root data --download
     python cifar_resnet.py --root data --resume
 
-The network is that of the paper for images of 32x32 pixels: a convolution, three groups of ``--blocks`` blocks, each
-group on images half as large and twice as deep as the one before. Each epoch ends with a checkpoint; at the end the
-folder ``--output`` also holds ``cifar.png``, the learning curve and some predictions.
+The network is the paper's for images of 32x32 pixels: a convolution and three groups of ``--blocks`` blocks. Each group
+halves the size of the feature maps and doubles the channels. Each epoch ends with a checkpoint. At the end the folder
+``--output`` also contains ``cifar.png``, the learning curve and some predictions.
 Source: He, Zhang, Ren and Sun 2015, arXiv:1512.03385, section 4.2.
 """
 
@@ -117,7 +117,7 @@ def train_epoch(
 
 @fb.no_grad()
 def evaluate(model: nn.Module, loader: DataLoader) -> float:
-    """The share of the images that are recognised, in percent."""
+    """Return the accuracy on the images, in percent."""
     model.eval()
     correct = 0
     for images, labels in loader:

@@ -1,4 +1,4 @@
-"""Train a DCGAN that writes digits: a generator against a discriminator.
+"""Train a DCGAN on handwritten digits: a generator against a discriminator.
 
 On the UCI digits, which come with flambeau, or on MNIST:
 
@@ -6,10 +6,10 @@ On the UCI digits, which come with flambeau, or on MNIST:
     python dcgan.py --data mnist --root data --download
     python dcgan.py --resume
 
-Each epoch ends with a checkpoint and a picture of digits from the same noise, ``epoch-NNN.png``; at the end
-``training.gif`` shows them one after another. With ``--judge runs/lenet-mnist/checkpoint.safetensors``, which lenet.py
-has written, LeNet says how sure it is of what it reads in the digits; train it with ``--label-smoothing 0``, or it has
-been taught to doubt.
+Each epoch ends with a checkpoint and a picture of digits generated from the same noise, ``epoch-NNN.png``. At the end
+``training.gif`` shows these pictures in sequence. ``--judge runs/lenet-mnist/checkpoint.safetensors``, a checkpoint of
+lenet.py, classifies the generated digits with LeNet and prints its mean confidence. Train that LeNet with
+``--label-smoothing 0``, since label smoothing lowers the confidence.
 Source: Radford, Metz and Chintala 2015, arXiv:1511.06434.
 """
 
@@ -74,7 +74,7 @@ def train_epoch(
     latent: int,
     description: str,
 ) -> list[float]:
-    """Returns the mean loss of each."""
+    """Train both networks for one epoch and return the mean loss of each."""
     generator_optimizer, discriminator_optimizer = optimizers
     loss_function = nn.BCELoss()
     generator.train()
@@ -103,7 +103,7 @@ def train_epoch(
 
 @fb.no_grad()
 def judge(generator: nn.Module, path: Path, data: str, latent: int, count: int = 500) -> tuple[float, int]:
-    """The mean of the highest probability that LeNet gives, over ``count`` digits, and how many of the ten it reads."""
+    """Classify samples with LeNet; return the mean of the highest probability and the number of digits found."""
     recipe = RECIPES[data]
     lenet = models.LeNet(image_size=recipe["size"])
     lenet.load_state_dict(fb.load(path)["model"])

@@ -1,11 +1,11 @@
-"""Balance a pole on a cart by deep Q-learning: estimate what each push is worth, and push accordingly.
+"""Balance a pole on a cart by deep Q-learning: estimate the value of each action and take the best.
 
     python dqn.py
     python dqn.py --resume --steps 40000
 
-The estimate is trained on a memory of past pushes, against a slowly following copy of itself; which push the copy
-evaluates the estimate chooses (double Q-learning). The folder ``--output`` holds the checkpoint, memory included, and
-``rewards.png``. Needs gymnasium.
+The Q-network is trained on a replay memory. Its targets come from a slowly updated copy, the target network, which
+evaluates the action that the Q-network prefers (double Q-learning). The folder ``--output`` contains the checkpoint
+with the replay memory, and ``rewards.png``. Requires gymnasium.
 Source: Mnih et al. 2015, doi:10.1038/nature14236; van Hasselt, Guez and Silver 2015, arXiv:1509.06461.
 """
 
@@ -124,7 +124,7 @@ def play(
 
 
 def test(network: nn.Module, seeds: range) -> float:
-    """The mean reward of episodes without exploration."""
+    """Return the mean reward of episodes without exploration."""
     environment = gymnasium.make("CartPole-v1")
     total = 0.0
     for seed in seeds:

@@ -1,13 +1,13 @@
-"""Fine-tune a network that PyTorch has trained: its file of weights, other images.
+"""Fine-tune a network that was trained with PyTorch on other images.
 
     python fine_tune.py --weights resnet18.pth                        # on the digits that come with flambeau
     python fine_tune.py --weights resnet18.pth --data cifar10 --root data
     python fine_tune.py --weights resnet18.pth --data folder --root photographs    # train/CLASS and test/CLASS in it
 
-The weights are a ``state_dict`` of torchvision's ResNet-18, as PyTorch saves it, of any number of classes. First only a
-last layer for the classes at hand is trained, on the features that the network has learned before; then all of it,
-slowly. Each epoch ends with a checkpoint; ``model.pth`` in the folder ``--output`` is the result, which PyTorch can
-load, and ``predictions.png`` shows some of what it says.
+``--weights`` is a file with a ``state_dict`` of torchvision's ResNet-18, saved by PyTorch, for any number of classes.
+First only a new last layer is trained, then the whole network with a lower learning rate. Each epoch ends with a
+checkpoint. The folder ``--output`` also contains ``model.pth``, the result, which PyTorch can load, and
+``predictions.png``.
 """
 
 import argparse
@@ -96,7 +96,7 @@ def train_epoch(model: models.ResNet, loader: DataLoader, optimizer: fb.optim.Op
 
 @fb.no_grad()
 def evaluate(model: nn.Module, loader: DataLoader) -> float:
-    """The share of the images that are recognised, in percent."""
+    """Return the accuracy on the images, in percent."""
     model.eval()
     correct: float = sum((model(images).argmax(1) == labels).sum().item() for images, labels in loader)
     return 100 * correct / len(loader.dataset)

@@ -1,10 +1,11 @@
-"""Train a small GPT on a text file, letter by letter, and let it write.
+"""Train a small GPT on the characters of a text file and generate text.
 
     python gpt.py shakespeare.txt
     python gpt.py shakespeare.txt --resume --steps 4000
 
-Every ``--every`` steps the model is tested on the last tenth of the text, which is not trained on, and a checkpoint is
-written. At the end the folder ``--output`` also holds ``sample.txt`` and ``learning.png``.
+Every ``--every`` steps the model is evaluated on the last tenth of the text, which is not used for training, and a
+checkpoint is written. At the end the folder ``--output`` also contains ``sample.txt``, a generated text, and
+``learning.png``, the learning curve.
 """
 
 import argparse
@@ -115,7 +116,7 @@ def draw_batch(text: fb.Tensor, length: int, count: int) -> tuple[fb.Tensor, fb.
 
 
 def make_scheduler(optimizer: fb.optim.Optimizer, steps: int) -> fb.optim.lr_scheduler.LambdaLR:
-    """A warm-up, and half a cosine down to a tenth of the rate."""
+    """Return a schedule with a linear warm-up and a cosine decay to a tenth of the learning rate."""
     warmup = max(1, steps // 20)
     return fb.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: min((step + 1) / warmup, 0.55 + 0.45 * math.cos(math.pi * min(1.0, step / steps)))
@@ -130,7 +131,7 @@ def train_steps(
     steps: range,
     batch_size: int,
 ) -> float:
-    """The mean loss of the steps, whose numbers are given."""
+    """Train for the given steps and return the mean loss."""
     model.train()
     total = 0.0
     for _ in tqdm(steps, desc=f"Steps to {steps.stop}", unit="step", leave=False, disable=None):
@@ -147,7 +148,7 @@ def train_steps(
 
 @fb.no_grad()
 def evaluate(model: GPT, text: fb.Tensor, batch_size: int) -> float:
-    """The mean loss over the whole of ``text``, in pieces of the model's length."""
+    """Return the mean loss over ``text``, in pieces of the model's context length."""
     model.eval()
     count = (len(text) - 1) // model.length
     inputs, targets = (text[shift : shift + count * model.length].view(count, -1) for shift in (0, 1))

@@ -6,8 +6,8 @@ On the UCI digits, which come with flambeau (seconds, no network), or on MNIST:
     python lenet.py --data mnist --root data --download
     python lenet.py --resume
 
-Each epoch ends with a checkpoint, from which ``--resume`` goes on as if nothing had interrupted the run. At the end the
-folder ``--output`` also holds ``lenet.png``: the learning curve and a few predictions.
+Each epoch ends with a checkpoint. ``--resume`` continues from it, with the same results as an uninterrupted run. At the
+end the folder ``--output`` also contains ``lenet.png``: the learning curve and a few predictions.
 """
 
 import argparse
@@ -123,7 +123,7 @@ def train_epoch(
 
 @fb.no_grad()
 def evaluate(model: nn.Module, loader: DataLoader) -> float:
-    """The share of the images that are recognised, in percent."""
+    """Return the accuracy on the images, in percent."""
     model.eval()
     correct = 0
     for images, labels in loader:
@@ -134,7 +134,7 @@ def evaluate(model: nn.Module, loader: DataLoader) -> float:
 
 @fb.no_grad()
 def draw(model: nn.Module, test: Images, history: History, path: Path, count: int = 10) -> None:
-    """A picture of the learning curve and of the first predictions."""
+    """Draw the learning curve and the first predictions."""
     model.eval()
     images, labels = zip(*(test[index] for index in range(count)), strict=True)
     predictions = model(fb.stack(images).to(fb.get_default_device())).argmax(1).tolist()

@@ -1,11 +1,11 @@
-"""Recommend by factorising the matrix of ratings: who likes what is the product of two short vectors.
+"""Recommend items by matrix factorisation: a rating is the dot product of two embeddings.
 
     python matrix_factorisation.py
     python matrix_factorisation.py --ratings ratings.csv --resume      # columns: user, item, rating; numbers from 0
 
-Without a file it makes up ratings of people and films with a few hidden tastes, a tenth of which it keeps for the test.
-Each epoch ends with a checkpoint. The folder ``--output`` also holds ``ratings.png``: the learning curve, and what was
-predicted for each rating of the test.
+Without a file the program generates ratings of films by users from a low-rank model. A tenth of the ratings is the test
+set. Each epoch ends with a checkpoint. The folder ``--output`` also contains ``ratings.png``: the learning curve, and
+the predictions for the test set.
 """
 
 import argparse

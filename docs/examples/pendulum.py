@@ -1,12 +1,12 @@
-"""Find a pendulum's length and friction from noisy observations, by gradients through the solution of its equation.
+"""Estimate a pendulum's length and friction from noisy observations, by gradients through an ODE solver.
 
     python pendulum.py
     python pendulum.py --measurements angles.csv      # columns: seconds, angle in radians
 
-The angle of a pendulum follows  angle'' = -(g / length) sin(angle) - friction angle'.  Runge and Kutta's method solves
-that from a guess, autograd says how each of its steps depends on the guess, and Adam corrects it. Without measurements
-it makes its own, of a pendulum of 0.7 m with a friction of 0.15/s. The folder ``--output`` holds ``pendulum.png`` and
-the checkpoint from which ``--resume`` goes on.
+The angle of a pendulum satisfies angle'' = -(g / length) sin(angle) - friction angle'. The Runge-Kutta method solves
+this equation for the current estimates, autograd differentiates the solution with respect to them, and Adam updates
+them. Without ``--measurements`` the program simulates a pendulum of 0.7 m with a friction of 0.15/s. The folder
+``--output`` contains ``pendulum.png`` and the checkpoint from which ``--resume`` continues.
 """
 
 import argparse
@@ -53,7 +53,7 @@ class Pendulum(nn.Module):
         return state + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
 
     def forward(self, times: list[float]) -> fb.Tensor:
-        """The angle at each of ``times``, ascending and beginning with the start's."""
+        """Return the angle at each of ``times``, which are ascending and begin with the start time."""
         states: list[fb.Tensor] = [self.start]
         for before, after in pairwise(times):
             count = max(1, math.ceil((after - before) / 0.03))

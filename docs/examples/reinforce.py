@@ -1,11 +1,11 @@
-"""Balance a pole on a cart by REINFORCE: what led to more reward than expected is done more often.
+"""Balance a pole on a cart by REINFORCE, a policy gradient method.
 
     python reinforce.py
     python reinforce.py --resume --episodes 800
 
-A policy gives the probability of each push; a baseline expects the reward to come, and what exceeds it weighs the
-gradient of the push's logarithmic probability. The folder ``--output`` holds the checkpoint, ``returns.png`` and
-``episode.gif``, one episode of the trained policy. Needs gymnasium.
+The policy returns the probability of each action. A baseline predicts the return. The gradient of the logarithmic
+probability of an action is weighted by the difference between the return and the baseline. The folder ``--output``
+contains the checkpoint, ``returns.png`` and ``episode.gif``, one episode of the trained policy. Requires gymnasium.
 Source: Williams 1992, doi:10.1007/BF00992696.
 """
 
@@ -61,7 +61,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 @fb.no_grad()
 def play(environment: Environment, agent: Agent, seed: int, greedy: bool = False) -> Episode:
-    """One episode: observations (T, 4), pushes (T,), and rewards as floats."""
+    """Play one episode; return observations (T, 4), actions (T,) and rewards as floats."""
     observation, _ = environment.reset(seed=seed)
     observations, actions, rewards, over = [], [], [], False
     while not over:
@@ -76,7 +76,7 @@ def play(environment: Environment, agent: Agent, seed: int, greedy: bool = False
 
 
 def returns_of(rewards: list[float], gamma: float) -> fb.Tensor:
-    """At each time the reward still to come, later ones worth less."""
+    """Return the discounted sum of future rewards for each time step."""
     to_come, total = [], 0.0
     for reward in reversed(rewards):
         total = reward + gamma * total
@@ -111,7 +111,7 @@ def draw(history: list[int], path: Path) -> None:
 
 
 def animate(observations: fb.Tensor, path: Path) -> None:
-    """A GIF of every second observation: the cart, and the pole on it."""
+    """Save a GIF of every second observation, with the cart and the pole."""
     frames = []
     for position, _, angle, _ in observations[::2].tolist():
         frame = Image.new("P", (300, 150), 0)

@@ -6,9 +6,9 @@ On the UCI digits, which come with flambeau, or on MNIST:
     python vae.py --data mnist --root data --download
     python vae.py --resume
 
-Each epoch ends with a checkpoint. At the end the folder ``--output`` also holds ``reconstructions.png``, test images
-above what is left of them after passing the code; ``samples.png``, digits that nobody wrote; and ``between.png``, ways
-from one digit to another. Source: Kingma and Welling 2013, arXiv:1312.6114.
+Each epoch ends with a checkpoint. At the end the folder ``--output`` also contains ``reconstructions.png``, test images
+above their reconstructions; ``samples.png``, generated digits; and ``between.png``, interpolations between digits.
+Source: Kingma and Welling 2013, arXiv:1312.6114.
 """
 
 import argparse
@@ -92,7 +92,7 @@ def load_data(args: argparse.Namespace) -> tuple[Images, Images]:
 
 
 def loss_of(logits: fb.Tensor, images: fb.Tensor, mean: fb.Tensor, log_variance: fb.Tensor) -> fb.Tensor:
-    """The negative evidence lower bound, in nats an image: what the code loses, and what it says more than noise."""
+    """Return the negative evidence lower bound in nats per image: the reconstruction loss plus the KL divergence."""
     lost = F.binary_cross_entropy_with_logits(logits, images, reduction="sum")
     said = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum()
     return (lost + said) / len(images)
@@ -126,7 +126,7 @@ def evaluate(model: VAE, loader: DataLoader) -> float:
 
 
 def draw(images: fb.Tensor, path: Path) -> None:
-    """A picture of images (rows, columns, 1, height, width)."""
+    """Draw images (rows, columns, 1, height, width) as a grid."""
     rows, columns, _, height, width = images.shape
     figure = Figure(figsize=(columns * 0.6, rows * 0.6))
     axis = figure.add_axes((0, 0, 1, 1))

@@ -1,4 +1,4 @@
-// autograd.Function: an operation in Python with a derivative of its own. Note [Function contexts] in function_node.h
+// autograd.Function: an operation in Python with a custom derivative. Note [Function contexts] in function_node.h
 #include "function_node.h"
 
 #include <algorithm>
@@ -95,7 +95,7 @@ void FunctionCall::save(FunctionNode& node, PyObject* const* outputs) const {
   }
 }
 
-// An input that is returned as it is becomes an output of its own; a view of an input must not be changed in place.
+// An input that forward returns becomes a separate output. A view of an input must not be changed in place.
 py::object as_output(PyObject* o, bool is_input) {
   const Tensor* t = tensor_in(o);
   if (!t || (!is_input && !t->impl()->base)) return py::reinterpret_borrow<py::object>(o);
@@ -116,7 +116,7 @@ void FunctionCall::connect(FunctionNode& node, Arguments& inputs) const {
   }
 }
 
-// What the caller gets for the values that forward has returned. The node notes which of them are tensors.
+// Converts the values that forward returned to the results of the call. The node stores which of them are tensors.
 py::tuple FunctionCall::returned(FunctionNode& node, PyObject* const* values, size_t n) const {
   py::tuple results(n);
   for (size_t k = 0; k < n; ++k) {
@@ -216,7 +216,7 @@ py::tuple bound_arguments(PyObject* cls, PyObject* const* args, size_t count, Py
   return py::tuple(py::object(all[py::slice(py::ssize_t(own), py::ssize_t(all.size()), 1)]));
 }
 
-// Whether forward takes more arguments than are given, and setup_context is to see all of them.
+// Returns true if forward has more parameters than the call has arguments and setup_context must receive all of them.
 bool wants_defaults(PyObject* cls, size_t count) {
   if (owned(PyObject_GetAttr(cls, names().setup_context)).is_none()) return false;
   const py::object forward = owned(PyObject_GetAttr(cls, names().forward));

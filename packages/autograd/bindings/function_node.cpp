@@ -1,4 +1,4 @@
-// What a Function's node does in backward, and its context as a Python type. Note [Function contexts]
+// The node of a Function in the backward pass, and its context as a Python type. Note [Function contexts]
 #include "function_node.h"
 
 #include <structmember.h>
@@ -29,7 +29,7 @@ constexpr const char kBothBackwards[] =
     "Implementing both 'backward' and 'vjp' for a custom Function is not allowed. You should only implement one of "
     "them.";
 
-// The class's vjp, if it has one of its own, or its backward.
+// The vjp of the class if it defines one, else its backward.
 py::object derivative_of(PyTypeObject* function) {
   PyObject* cls = reinterpret_cast<PyObject*>(function);
   py::object backward = owned(PyObject_GetAttr(cls, names().backward)), vjp = owned(PyObject_GetAttr(cls, names().vjp));

@@ -148,9 +148,9 @@ std::vector<Tensor> tensors_from(PyObject* o, const char* what) {
   return out;
 }
 
-// gradients(outputs, leaves, cotangents or None, follow, keep_graph): the gradients of a transform's leaves, zeros
-// where there are none, and whether the outputs depend on other tensors that require a gradient. These gradients are
-// recorded if so, or if a cotangent requires a gradient; with follow=False never.
+// gradients(outputs, leaves, cotangents or None, follow, keep_graph) returns the gradients of the leaves of a
+// transform, zeros for unused leaves, and True if the outputs depend on other tensors that require a gradient. In this
+// case, or if a cotangent requires a gradient, the gradients are recorded, unless follow is False.
 py::tuple gradients(py::object outputs, py::object leaves, py::object cotangents, bool follow, bool keep_graph) {
   const std::vector<Tensor> values = tensors_from(outputs.ptr(), "outputs");
   std::vector<Tensor> given(values.size());

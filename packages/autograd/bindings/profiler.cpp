@@ -1,4 +1,4 @@
-// What watches calls of operators: the profiler, and the search for the first number that is not finite.
+// Observers of operator calls: the profiler, and the search for the first infinite or NaN result.
 #include <pybind11/stl.h>
 
 #include <chrono>

@@ -1,17 +1,17 @@
-// Runs the graph backwards.
+// The backward pass.
 //
 // Note [Runs]
-// A run keeps the nodes whose gradients have begun to arrive in a heap by sequence number (Note [Order] in node.h) and
-// the gradients in the nodes themselves. A hook or a derivative may start another run inside a run; where that meets a
-// node which is waiting in the outer one, it keeps its gradients beside, in `overflow`. Everything happens in the
-// calling thread.
+// A run is one backward pass. It stores the nodes that have received gradients in a heap ordered by sequence number
+// (Note [Order] in node.h), and the gradients in the nodes. A hook or a derivative may start a nested run. If the
+// nested run reaches a node that waits in the outer run, it stores its gradients in `overflow` instead. A run uses only
+// the calling thread.
 //
 // Note [Leaves last]
-// Gradients are added to the leaves after everything else has run, so that a run which fails (a graph that was freed, a
-// changed saved tensor, an exception in a derivative) changes no .grad. Leaves with hooks to be called after
-// accumulation are the exception: these exist to consume gradients early. Their turn comes right after the last node
-// whose gradients flow to them, which a search of the graph finds: their own number is older where an earlier graph,
-// which somebody still holds, had made them.
+// Gradients are added to the leaves after all other nodes have run. Therefore a run that fails (a freed graph, a
+// changed saved tensor, an exception in a derivative) changes no .grad. The exception are leaves with hooks after
+// accumulation, which exist to consume gradients early. They are processed right after the last node whose gradients
+// reach them. A search of the graph finds this node. The sequence number of the leaf does not suffice, since an earlier
+// graph that still exists may have created the leaf's node.
 #include "engine.h"
 
 #include <algorithm>
@@ -324,7 +324,7 @@ void Run::accumulate(Node* leaf, const Tensor& gradient) {
   if (leaf->hooks) call_posthooks(*leaf->hooks, {}, {&gradient, 1});
 }
 
-// Nothing fails from here on, but for hooks that are called after accumulation.
+// From here on, only hooks after accumulation can raise errors.
 void Run::finish() {
   for (RetainedGradient& r : retained) {
     const auto is_listed = [&r] {

@@ -1,16 +1,17 @@
-// Forward mode: tangents, and how operators push them from their inputs to their outputs.
+// Forward mode: tangents, and their propagation from the inputs of operators to the outputs.
 //
 // Note [Levels of tangents]
-// Every level of forward differentiation that is open has its own tangents; the open ones form a stack. A tangent is an
-// ordinary tensor: it may carry tangents of the levels further out, and have a history in the graph. To keep
-// perturbations apart, what is computed for one level sees the levels outside of it only.
+// Each active level of forward differentiation has separate tangents; the active levels form a stack. A tangent is an
+// ordinary tensor: it can have tangents of outer levels and be part of the graph. To avoid perturbation confusion,
+// computations for one level use only the levels outside of it.
 //
 // Note [Pushing forward]
-// Operators have no rules of their own for forward mode; a tangent of an output comes from the derivative they record.
-// That is a linear map from the gradient of the output to those of the inputs: the transpose of what is wanted. So it
-// is run with recording on for a gradient u, and the graph of that, linear in u, is run backwards from the tangents of
-// the inputs: this transposes it again. Where every element of the output depends on one element of each input the map
-// is its own transpose, and the derivative is simply given the tangents.
+// Operators have no separate rules for forward mode. The tangents of outputs are computed from the recorded derivative,
+// which is a linear map from the gradients of the outputs to those of the inputs: the transpose of the required map.
+// Therefore the derivative runs with recording for a gradient u, and a backward pass through the resulting graph, which
+// is linear in u, starts from the tangents of the inputs. This transposes the map again. If each element of the output
+// depends on a single element of each input, the map is its own transpose, and the derivative is applied to the
+// tangents directly.
 #pragma once
 
 #include "node.h"
@@ -38,10 +39,10 @@ FLAMBEAU_API Tensor tangent_of(const Tensor& t, size_t level);
 // Of a view: its place in the tangent of its base.
 FLAMBEAU_API void set_tangent(const Tensor& t, size_t level, const Tensor& tangent);
 void copy_tangents(const Tensor& from, const Tensor& to);       // of all levels in sight
-void adopt_tangents(const Tensor& self, const Tensor& source);  // in the place of its own
+void adopt_tangents(const Tensor& self, const Tensor& source);  // replaces those of `self`
 
 void push_forward(const Recording& recording, Derivative& derivative);
-// What a result's history and tangents are when it shows the elements of t.
+// Gives `result` the grad_fn and tangents of an alias of t.
 void record_alias(const Tensor& result, const Tensor& t);
 
 FLAMBEAU_API Tensor make_dual(const Tensor& primal, const Tensor& tangent, size_t level);

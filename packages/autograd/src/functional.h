@@ -1,12 +1,13 @@
-// What the transforms of flambeau.func need of the engine.
+// Functions of the engine for the transforms of flambeau.func.
 #pragma once
 
 #include "engine.h"
 
 namespace flambeau::autograd {
 
-// Where the gradients of a transform end: the node of an input that nobody outside differentiates. Unlike a leaf the
-// input can be changed in place, which gives it another history; the transform asks for the gradient at the node.
+// The node of a transform's input, at which gradients end, since the input is not differentiated outside of the
+// transform. Unlike a leaf, the input can be changed in place, which gives it another grad_fn. The transform computes
+// the gradient at this node.
 class Origin final : public Node {
  public:
   explicit Origin(const Tensor& t) : Node(nullptr), is_open(true) {
@@ -24,8 +25,7 @@ class Origin final : public Node {
 FLAMBEAU_API std::pair<Tensor, Tensor> leaf_of(const Tensor& t);
 FLAMBEAU_API void close(const std::vector<Tensor>& leaves);
 
-// Whether what the outputs were computed from includes tensors that require a gradient and are not, or are not only,
-// the leaves.
+// Returns true if the outputs were computed from tensors that require a gradient, other than the leaves.
 FLAMBEAU_API bool depends_on_others(const std::vector<Tensor>& outputs, const std::vector<Tensor>& leaves);
 
 struct LeafGradients {

@@ -105,7 +105,7 @@ static Tensor own_reference(const Tensor& t, int output, bool apart) {
 void OperatorNode::save(const Tensor& t, int output) {
   if (!t.defined()) return saved_.push_back({t, 0, -1, 0, nullptr});
   require(!t.storage().inference(), kInferenceSaved);
-  // Assigning to an index tensor's .data is not to bring in places that nobody has checked.
+  // An assignment to the .data of an index tensor must not introduce unchecked indices.
   const bool apart = output >= 0 || !is_inexact(t.dtype());
   saved_.push_back({own_reference(t, output, apart), t.storage().version(), output, geometry_of(t), nullptr});
   if (FLAMBEAU_UNLIKELY(hooked_threads)) pack(saved_.back(), t);

@@ -20,8 +20,8 @@ class Node;
 struct Run;
 
 struct Edge {
-  Ref<Node> node;      // null: no gradient is wanted
-  uint32_t index = 0;  // which output of that node
+  Ref<Node> node;      // null: no gradient is required
+  uint32_t index = 0;  // of the output of that node
 };
 
 // A saved tensor as packed by saved_tensors_hooks.

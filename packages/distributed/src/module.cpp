@@ -34,7 +34,7 @@ PyObject* start_heartbeat(PyObject*, PyObject* args) {
   }
 }
 
-// The thread does not exist in a child process, so that the object can only be left as it is.
+// In a child process the thread does not exist, so that the object cannot be destroyed.
 PyObject* abandon_heartbeat(PyObject*, PyObject* capsule) {
   auto* heartbeat = static_cast<Heartbeat*>(PyCapsule_GetPointer(capsule, kHeartbeat));
   if (!heartbeat || PyCapsule_SetDestructor(capsule, nullptr) < 0) return nullptr;

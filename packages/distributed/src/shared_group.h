@@ -52,12 +52,12 @@ struct Job {
   bool broken = false;  // another process's memory could not be read: it has ended
 };
 
-// Note [Turns]: a collective moves in turns of a chunk. In each turn a rank writes its chunk into a slot of its own and
-// reads the slots of the others; between them, ranks that share the work of a reduction write their parts of the
-// result. Counters in shared memory say how many turns a rank has written, reduced and read since the group began. A
-// rank has kDepth slots: it writes a turn when all have read the one that had its slot, so that ranks need not run at
-// the same time. The first turn carries the signature of the call, which is compared before anything else is done. All
-// ranks take the same number of turns, as their signatures are equal.
+// Note [Turns]: a collective transfers its data in turns of one chunk each. In each turn a rank writes its chunk to its
+// slot and reads the slots of the others. In between, ranks that divide the work of a reduction write their parts of
+// the result. Counters in shared memory contain the number of turns that each rank has written, reduced and read since
+// the group was created. A rank has kDepth slots. It writes a turn when all ranks have read the turn that used the slot
+// before, so that ranks need not run at the same time. The first turn contains the signature of the call, which is
+// compared first. All ranks use the same number of turns, as their signatures are equal.
 inline constexpr uint64_t kDepth = 8;
 
 // True if this process may read the memory of another one (process_vm_readv).
