@@ -280,3 +280,76 @@ def test_autocast_casts_before_modes_are_asked():
         y = x @ x
     assert y.dtype is fb.bfloat16 and mode.calls[-1][1][0].dtype is fb.bfloat16
     assert mode.names[-1] == "aten.mm.default" and "aten._to_copy.default" in mode.names
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x, y: x * y,
+        lambda x, y: x / 2 + y,
+        lambda x, y: x.exp() - y,
+        lambda x, y: (x > 0) * y,
+        lambda x, y: x.t() @ y,
+        lambda x, y: x.unsqueeze(0).mul(y).max(2).values,
+        lambda x, y: x.detach() * y,
+    ],
+)
+def test_calls_of_known_overloads_are_recorded_as_the_first_one(function):
+    def tensors():
+        return [fb.arange(4.0).reshape(2, 2).add(k).requires_grad_() for k in (1, 3)]
+
+    expected, inputs = tensors(), tensors()
+    sum(function(*expected).sum() ** 2 for _ in range(3)).backward()
+    with Logging() as mode:
+        results = [function(*inputs) for _ in range(3)]
+    assert len(mode.calls) % 3 == 0 and mode.names[: len(mode.calls) // 3] * 3 == mode.names
+    assert len({type(each.grad_fn).__name__ for each in results}) == 1
+    sum(each.sum() ** 2 for each in results).backward()
+    for one, other in zip(inputs, expected, strict=True):
+        assert (one.grad is None) == (other.grad is None)
+        if one.grad is not None:
+            np.testing.assert_allclose(one.grad.numpy(), other.grad.numpy(), rtol=1e-6)
+
+
+def test_known_calls_record_views_saved_tensors_and_higher_derivatives():
+    x = fb.ones(2, 2, requires_grad=True)
+    with Logging():
+        for _ in range(2):
+            y = x * 1
+            view = y.t()
+            product = x * y
+        assert view._base is y and fb.exp(x).grad_fn.name() == fb.exp(x).grad_fn.name() == "ExpBackward0"
+    view.mul_(3)
+    y.sum().backward()
+    assert x.grad.tolist() == [[3, 3], [3, 3]]
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        product.sum().backward()
+    z = fb.full((2,), 2.0, dtype=fb.float64, requires_grad=True)
+    with Logging():
+        fb.mul(z, z)
+        assert fb.autograd.gradgradcheck(lambda each: each * each * each, z)
+
+
+@pytest.mark.parametrize("requires_grad", [False, True])
+def test_known_calls_take_unusual_answers(requires_grad):
+    class Answering(TorchDispatchMode):
+        answer = staticmethod(lambda func, args: func(*args))
+
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            assert types == () and kwargs == {}
+            return self.answer(func, args) if func is aten.sin.default else func(*args)
+
+    x = fb.ones(2, requires_grad=requires_grad)
+    with Answering() as mode:
+        for _ in range(2):
+            fb.sin(x)
+        mode.answer = lambda func, args: args[0]
+        same = fb.sin(x)
+        mode.answer = lambda func, args: (func(*args), 3)
+        pair = fb.sin(x)
+        mode.answer = lambda func, args: NotImplemented
+        with pytest.raises(TypeError, match=r"Multiple dispatch failed for 'aten\.sin\.default'"):
+            fb.sin(x)
+    assert _get_current_dispatch_mode() is None and fb.is_grad_enabled()
+    assert same.requires_grad is requires_grad and (same is x) is not requires_grad
+    assert pair[1] == 3 and pair[0].requires_grad is requires_grad

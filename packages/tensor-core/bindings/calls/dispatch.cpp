@@ -9,6 +9,7 @@
 #include "calls/conversions.h"
 #include "calls/define.h"
 #include "calls/intercept.h"
+#include "calls/python_recording.h"
 #include "flambeau/dispatched_gradients.h"
 
 namespace flambeau::python {
@@ -18,6 +19,7 @@ namespace {
 thread_local std::vector<PyObject*> modes;  // those entered, held
 thread_local bool enabled = true;           // false while torch._C._DisableTorchDispatch is entered
 PyObject* handler = nullptr;                // handler(callable, args, kwargs or None)
+PyObject* known_calls = nullptr;            // what the handler knows of calls without keywords; Note [Known calls]
 PyObject* disabled_dispatch = nullptr;      // the __torch_dispatch__ of a class that does not want to be asked
 
 std::unordered_set<PyTypeObject*>& dispatching_types() {
@@ -81,11 +83,95 @@ bool may_dispatch(PyObject* callable, PyObject* kwnames) {
 }
 
 namespace {
+
 void load_handler();
+
+// Note [Known calls]
+// The types of the arguments alone decide which overload most calls are. The handler notes these calls in a dictionary
+// with the keys (callable, *types of the arguments) and the values (overload, history). Here, modes are asked about
+// them without the handler. If the call is recorded, `history` is the tuple (name of the node, kind of the result, the
+// derivative, whether the derivative reads the result), an empty tuple if the results have no history, or None if the
+// handler has to record the call.
+Object known_call(PyObject* callable, PyObject* const* args, size_t count) {
+  const Object key(checked(PyTuple_New(Py_ssize_t(count) + 1)));
+  PyTuple_SET_ITEM(key.get(), 0, Py_NewRef(callable));
+  for (size_t i = 0; i < count; ++i)
+    PyTuple_SET_ITEM(key.get(), Py_ssize_t(i) + 1, Py_NewRef(reinterpret_cast<PyObject*>(Py_TYPE(args[i]))));
+  return value_in(known_calls, key.get());
 }
+
+// Return the answer of the innermost mode, which is left meanwhile.
+Object ask_innermost_mode(PyObject* overload, PyObject* positional) {
+  static PyObject* const method = PyUnicode_InternFromString("__torch_dispatch__");
+  const Object types(checked(PyTuple_New(0))), named(checked(PyDict_New()));
+  PyObject* const mode = modes.back();
+  modes.pop_back();
+  --interceptions;
+  PyObject* const values[] = {mode, overload, types.get(), positional, named.get()};
+  Object answer(PyObject_VectorcallMethod(method, values, 5, nullptr));
+  modes.push_back(mode);
+  ++interceptions;
+  if (checked(answer.get()) != Py_NotImplemented) return answer;
+  return Object(
+      checked(PyObject_CallMethod(handler, "ask_classes", "OOOO", overload, types.get(), positional, named.get())));
+}
+
+Object with_history(PyObject* history, PyObject* overload, PyObject* positional, Object answer) {
+  if (PyTuple_GET_SIZE(history) == 0) return answer;
+  SmallVector<const Tensor*, 4> inputs;
+  const Object values(checked(PyTuple_New(PyTuple_GET_SIZE(positional))));
+  bool is_own = is_tensor(answer.get());  // neither an argument nor several results
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(positional); ++i) {
+    PyObject* const o = PyTuple_GET_ITEM(positional, i);
+    PyTuple_SET_ITEM(values.get(), i, Py_NewRef(is_tensor(o) ? Py_None : o));
+    if (is_tensor(o)) inputs.push_back(&tensor_of(o));
+    is_own &= o != answer.get();
+  }
+  if (!is_own)
+    return Object(checked(PyObject_CallMethod(handler, "with_history", "OOO", overload, positional, answer.get())));
+  const Tensor* const result = &tensor_of(answer.get());
+  if (!is_inexact(result->dtype())) return answer;
+  SmallVector<const Tensor*, 4> saved = inputs;
+  if (PyTuple_GET_ITEM(history, 3) == Py_True) saved.push_back(result);
+  PythonRecording recording{text_of(PyTuple_GET_ITEM(history, 0)),
+                            text_of(PyTuple_GET_ITEM(history, 1)),
+                            {&result, 1},
+                            {inputs.data(), inputs.size()},
+                            {saved.data(), saved.size()},
+                            PyTuple_GET_ITEM(history, 2),
+                            values.get()};
+  record_in_python(recording);
+  return answer;
+}
+
+// Return the answer of the innermost mode for a known call, or null if the handler has to be called.
+Object answer_known(PyObject* callable, PyObject* const* args, size_t count) {
+  if (modes.empty()) return Object();
+  bool tracked = false;
+  for (size_t i = 0; i < count; ++i) {
+    if (class_dispatches(Py_TYPE(args[i]))) return Object();
+    tracked |= is_tensor(args[i]) && tensor_of(args[i]).tracked();
+  }
+  const Object known = known_call(callable, args, count);
+  if (!known) return Object();
+  PyObject *const overload = PyTuple_GET_ITEM(known.get(), 0), *const history = PyTuple_GET_ITEM(known.get(), 1);
+  if (!tracked || !recording_enabled()) return ask_innermost_mode(overload, tuple_of(args, count).get());
+  if (history == Py_None || recording_modes() != flambeau::modes::kGraph) return Object();
+  const Object positional = tuple_of(args, count);
+  Object answer;
+  {
+    const RecordingModes unrecorded(0);
+    answer = ask_innermost_mode(overload, positional.get());
+  }
+  return with_history(history, overload, positional.get(), std::move(answer));
+}
+
+}  // namespace
 
 Object ask_dispatcher(PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames) {
   load_handler();
+  if (named_count(kwnames) == 0)
+    if (Object answer = answer_known(callable, args, count)) return answer;
   const Object positional = tuple_of(args, count);
   const Object named = kwnames ? dictionary_of(kwnames, args + count) : Object(Py_NewRef(Py_None));
   PyObject* const values[] = {callable, positional.get(), named.get()};
@@ -274,7 +360,10 @@ PyObject* set_enabled(PyObject*, PyObject* wanted) {
   return value < 0 ? nullptr : PyBool_FromLong(std::exchange(enabled, bool(value)));
 }
 
-PyObject* set_handler(PyObject*, PyObject* callable) {
+PyObject* set_handler(PyObject*, PyObject* args) {
+  PyObject *callable, *known;
+  if (!PyArg_ParseTuple(args, "OO!:_set_dispatch_handler", &callable, &PyDict_Type, &known)) return nullptr;
+  Py_XSETREF(known_calls, Py_NewRef(known));
   Py_XSETREF(handler, Py_NewRef(callable));
   Py_RETURN_NONE;
 }
@@ -320,8 +409,8 @@ PyMethodDef controls[] = {
      "further in."},
     {"_dispatch_enabled", set_enabled, METH_O,
      "_dispatch_enabled(enabled)\n\nSets whether __torch_dispatch__ is asked; returns whether it was."},
-    {"_set_dispatch_handler", set_handler, METH_O,
-     "_set_dispatch_handler(callable)\n\nSets who answers for operators with __torch_dispatch__."},
+    {"_set_dispatch_handler", set_handler, METH_VARARGS,
+     "_set_dispatch_handler(callable, known)\n\nSets who answers for operators with __torch_dispatch__."},
     {"_never_dispatch", never_dispatch, METH_O,
      "_never_dispatch(callable)\n\nStops asking the handler about a callable."},
     {"_is_dispatched", is_dispatched, METH_O,
@@ -372,6 +461,7 @@ void bind_dispatch(PyObject* module) {
   def("_show_device(input, device)", kPrivate, "Makes an object of a class with __torch_dispatch__ show a device.",
       show_device);
   if (PyModule_AddFunctions(module, controls) < 0) throw PythonError();
+  bind_forwarding(module);
 }
 
 }  // namespace flambeau::python

@@ -49,5 +49,6 @@ void show_device(const Tensor& t, PyObject* device);
 void dealloc_tensor(PyObject* self);
 
 void bind_dispatch(PyObject* module);
+void bind_forwarding(PyObject* module);  // forwarding.cpp
 
 }  // namespace flambeau::python

@@ -1,8 +1,10 @@
 // Operators written in Python: their registration, and the recording of their custom derivatives.
+#include <mutex>
 #include <unordered_set>
 
 #include "calls/arguments.h"
 #include "calls/bind.h"
+#include "calls/python_recording.h"
 #include "flambeau/autograd.h"
 
 namespace flambeau::python {
@@ -121,7 +123,7 @@ PyObject* tuple_of(size_t n, Get get) {
 // A derivative that is a Python function: (gradients of the results, what was saved, which inputs need one) to the
 // gradients of the inputs, each a tuple.
 struct PythonDerivative {
-  Object function;
+  Object function, first;  // `first`: an argument before these, or null
   const char* name;
   std::vector<int> output_of;  // of each result: which output of the node it is; -1 where it cannot have a gradient
   size_t saved, inputs;
@@ -133,8 +135,9 @@ struct PythonDerivative {
     const Object needs(checked(PyTuple_New(Py_ssize_t(inputs))));
     for (size_t i = 0; i < inputs; ++i)
       PyTuple_SET_ITEM(needs.get(), Py_ssize_t(i), PyBool_FromLong(context.needs(int(i))));
-    const Object out(
-        checked(PyObject_CallFunctionObjArgs(function.get(), gradients.get(), kept.get(), needs.get(), nullptr)));
+    PyObject* const values[] = {first.get(), gradients.get(), kept.get(), needs.get()};
+    const size_t skipped = first ? 0 : 1;
+    const Object out(checked(PyObject_Vectorcall(function.get(), values + skipped, 4 - skipped, nullptr)));
     require(PyTuple_Check(out.get()) && size_t(PyTuple_GET_SIZE(out.get())) == inputs, "the derivative of ", name,
             " must return a tuple of ", inputs, " gradients");
     for (size_t i = 0; i < inputs; ++i) {
@@ -161,7 +164,9 @@ std::vector<Tensor> tensors_of(PyObject* tuple, const char* what) {
 }
 
 const char* lasting(std::string_view name) {
+  static std::mutex mutex;
   static std::unordered_set<std::string> names;
+  const std::lock_guard lock(mutex);
   return names.emplace(name).first->c_str();
 }
 
@@ -170,41 +175,19 @@ void follow_base(const Tensor& view) {
   if (view.impl()->view_kind >= ViewKind::NoGrad) view.impl()->view_kind = ViewKind::Recorded;
 }
 
+std::vector<const Tensor*> addresses_of(const std::vector<Tensor>& tensors) {
+  std::vector<const Tensor*> out;
+  for (const Tensor& t : tensors) out.push_back(&t);
+  return out;
+}
+
 PyObject* recorded(std::string_view name, PyObject* result, PyObject* inputs, PyObject* saved, PyObject* derivative,
                    std::string_view kind) {
-  const std::vector<Tensor> given = tensors_of(inputs, "inputs");
-  bool needed = false;
-  for (const Tensor& t : given) needed |= t.defined() && t.tracked();
-  if (!needed || !recording_enabled()) return Py_NewRef(result);
   const Object results(is_tensor(result) ? checked(PyTuple_Pack(1, result)) : Py_NewRef(result));
-  const std::vector<Tensor> made = tensors_of(results.get(), "results"), kept = tensors_of(saved, "saved");
-  std::vector<int> output_of;
-  std::vector<const Tensor*> out, in, keep;
-  for (const Tensor& t : made) {
-    const bool differentiable = t.defined() && is_inexact(t.dtype());
-    output_of.push_back(differentiable ? int(out.size()) : -1);
-    if (differentiable) out.push_back(&t);
-  }
-  if (out.empty()) return Py_NewRef(result);
-  for (const Tensor& t : given) in.push_back(&t);
-  for (const Tensor& t : kept) keep.push_back(&t);
-  const char* node_name = lasting(name);
-  Recording recording{node_name,
-                      kind == "view"       ? Recording::kView
-                      : kind == "in_place" ? Recording::kInPlace
-                                           : Recording::kFresh,
-                      out.data(),
-                      int(out.size()),
-                      in.data(),
-                      int(in.size()),
-                      keep.data(),
-                      int(keep.size()),
-                      PythonDerivative{Object(Py_NewRef(derivative)), node_name, output_of, kept.size(), given.size()},
-                      false};
-  recording.in_python = true;
-  if (recording.kind == Recording::kView)
-    for (const Tensor* t : out) follow_base(*t);
-  autograd_hooks->record(recording);
+  const std::vector<Tensor> given = tensors_of(inputs, "inputs"), made = tensors_of(results.get(), "results"),
+                            kept = tensors_of(saved, "saved");
+  const std::vector<const Tensor*> in = addresses_of(given), out = addresses_of(made), keep = addresses_of(kept);
+  record_in_python({name, kind, out, in, keep, derivative});
   return Py_NewRef(result);
 }
 
@@ -219,6 +202,38 @@ void add_numbers(PyObject* module, const char* attribute, const Named (&numbers)
 }
 
 }  // namespace
+
+void record_in_python(const PythonRecording& r) {
+  bool needed = false;
+  for (const Tensor* t : r.inputs) needed |= t->defined() && t->tracked();
+  if (!needed || !recording_enabled()) return;
+  std::vector<int> output_of;
+  SmallVector<const Tensor*, 4> out;
+  for (const Tensor* t : r.results) {
+    const bool differentiable = t->defined() && is_inexact(t->dtype());
+    output_of.push_back(differentiable ? int(out.size()) : -1);
+    if (differentiable) out.push_back(t);
+  }
+  if (out.empty()) return;
+  const char* const name = lasting(r.name);
+  Recording recording{name,
+                      r.kind == "view"       ? Recording::kView
+                      : r.kind == "in_place" ? Recording::kInPlace
+                                             : Recording::kFresh,
+                      out.data(),
+                      int(out.size()),
+                      r.inputs.data(),
+                      int(r.inputs.size()),
+                      r.saved.data(),
+                      int(r.saved.size()),
+                      PythonDerivative{Object(Py_NewRef(r.derivative)), Object(Py_XNewRef(r.first)), name,
+                                       std::move(output_of), r.saved.size(), r.inputs.size()},
+                      false};
+  recording.in_python = true;
+  if (recording.kind == Recording::kView)
+    for (const Tensor* t : out) follow_base(*t);
+  autograd_hooks->record(recording);
+}
 
 void bind_python_operators(PyObject* module) {
   add_numbers(module, "_operator_flags", kPublication);

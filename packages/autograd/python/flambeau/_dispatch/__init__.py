@@ -37,15 +37,19 @@ Arguments = tuple[Any, ...]
 _holds_recorded, _ask = _core._holds_recorded, _asking.ask
 
 # Overloads by the called object and the types of its arguments, where these alone decide.
-_known: dict[Any, Any] = {}
+# Tensor-core reads them: Note [Known calls] in dispatch.cpp.
+_known: dict[Any, tuple[Any, Any]] = {}
 
 
 def handle(called: Any, args: Arguments, kwargs: dict[str, Any] | None) -> Any:
     """Answer for a call of an operator, or return NotImplemented to let it run as usual."""
     if kwargs is None:
         key = (called, *map(type, args))
-        overload = _known.get(key)
-        if overload is not None:
+        known = _known.get(key)
+        if known is not None:
+            overload, history = known
+            if history is None and _holds_recorded(args):
+                _known[key] = overload, _recording.history_of(overload)
             return call(overload, args, {})
     else:
         key = None
@@ -53,7 +57,7 @@ def handle(called: Any, args: Arguments, kwargs: dict[str, Any] | None) -> Any:
     if not isinstance(resolved, _resolution.Call):
         return resolved
     if key is not None and resolved.depends_on_types_alone:
-        _known[key] = resolved.overload
+        _known[key] = resolved.overload, None
     return resolved.finish(call(resolved.overload, resolved.args, resolved.kwargs))
 
 
@@ -74,5 +78,7 @@ def apply_derivative(name: str, gradients: list[Any], run: Any) -> Any:
 
 
 handle.apply_derivative = apply_derivative  # type: ignore[attr-defined]
-_core._set_dispatch_handler(handle)
+handle.ask_classes = _asking.ask_classes  # type: ignore[attr-defined]
+handle.with_history = _recording.with_history  # type: ignore[attr-defined]
+_core._set_dispatch_handler(handle, _known)
 _extension_points.dispatch_handler = handle

@@ -18,14 +18,14 @@ def ask(overload: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         instances = _instances(args, kwargs)
         types: tuple[type, ...] = tuple(map(type, instances))
         if mode is None or any(getattr(kind, "asked_before_modes", False) for kind in types):
-            return _ask_classes(overload, types, args, kwargs)
+            return ask_classes(overload, types, args, kwargs)
     else:
         types = ()
         if mode is None:
             return overload(*args, **kwargs)
     answer = _ask_mode(mode, overload, types, args, kwargs)
     if answer is NotImplemented:
-        return _ask_classes(overload, types, args, kwargs)
+        return ask_classes(overload, types, args, kwargs)
     return answer
 
 
@@ -40,7 +40,8 @@ def _ask_mode(mode: Any, overload: Any, types: tuple[type, ...], args: tuple[Any
         _push(mode)
 
 
-def _ask_classes(overload: Any, types: tuple[type, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def ask_classes(overload: Any, types: tuple[type, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Return the first answer of classes, or raise TypeError if there is none."""
     for kind in types:
         if overload.dispatch_rules is not None and kind in overload.dispatch_rules:
             answer = overload.dispatch_rules[kind](kind, overload, types, args, kwargs)

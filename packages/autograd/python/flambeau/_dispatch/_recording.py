@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from flambeau import Tensor, _core
@@ -41,6 +42,44 @@ def call(overload: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     return _with_history(overload, before, kwargs, result, changed)
 
 
+def with_history(overload: OpOverload, args: tuple[Any, ...], result: Any) -> Any:
+    """Give the result of an operator that changes no argument a history."""
+    return _with_history(overload, args, {}, result, None)
+
+
+def history_of(overload: OpOverload) -> tuple[Any, ...] | None:
+    """Return what tensor-core needs to record calls of an overload: Note [Known calls] in dispatch.cpp."""
+    if overload._own_schema is not None and overload._own_schema.is_mutable:
+        return None
+    if not _has_history(overload):
+        return ()
+    keeps_result = _derivatives.reads_results(overload)
+    return _node_name(overload), _kind(overload), functools.partial(_gradients, overload), keeps_result
+
+
+def _gradients(
+    overload: OpOverload,
+    values: tuple[Any, ...],
+    gradients: tuple[Any, ...],
+    saved: tuple[Any, ...],
+    needs: tuple[bool, ...],
+) -> tuple[Any, ...]:
+    """Return the gradients of the arguments; ``values`` are these, with None for each tensor."""
+    tensors = iter(saved)
+    args = tuple(next(tensors) if value is None else value for value in values)
+    results = [next(tensors, None)]
+    inputs = saved[: values.count(None)]
+    return _derivatives.gradients(_derivatives.Differentiated(overload, args, {}, results, gradients, needs, inputs))
+
+
+def _node_name(overload: OpOverload) -> str:
+    return "".join(part.capitalize() for part in overload._opname.strip("_").split("_"))
+
+
+def _kind(overload: OpOverload) -> str:
+    return "view" if overload.is_view else "fresh"
+
+
 def _prepared_for_change(overload: OpOverload, args: tuple[Any, ...]) -> tuple[Tensor, tuple[Any, ...]]:
     """Refuse a change that cannot be undone; return the tensor, and the arguments as they are before the change."""
     tensor = args[0]
@@ -74,11 +113,10 @@ def _with_history(
     tensors = tuple(each for each in made if isinstance(each, Tensor))
     if not tensors:
         return result
-    name = "".join(part.capitalize() for part in overload._opname.strip("_").split("_"))
-    kind = "in_place" if changed is not None else "view" if overload.is_view else "fresh"
+    kind = "in_place" if changed is not None else _kind(overload)
     own_inputs = inputs if changed is None else (changed, *inputs[1:])
     kept = tensors if _derivatives.reads_results(overload) else ()
-    _core._recorded(name, tensors, own_inputs, (*inputs, *kept), derivative, kind)
+    _core._recorded(_node_name(overload), tensors, own_inputs, (*inputs, *kept), derivative, kind)
     if isinstance(result, list):
         return list(made)
     return tuple(made) if isinstance(result, tuple) else made[0]

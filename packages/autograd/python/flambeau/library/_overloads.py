@@ -17,7 +17,7 @@ Function = Callable[..., Any]
 _NATIVE = type(flambeau.add)  # operators whose calls tensor-core hands to __torch_dispatch__ itself
 
 
-class OpOverload:
+class OpOverload(_core._Forwarding):
     """One way to call an operator.
 
     Attributes:
@@ -39,7 +39,7 @@ class OpOverload:
         self.__module__ = f"torch._ops.{packet.namespace}"
         self.tags: list[Any] = []
         self.composite = False  # whether PyTorch makes it of other operators
-        self._asks = type(function) is not _NATIVE
+        self._forward = function if type(function) is _NATIVE else None
 
     @property
     def overloadpacket(self) -> OpOverloadPacket:
@@ -83,8 +83,8 @@ class OpOverload:
         """Call the operator; flambeau has no sets of dispatch keys."""
         return self(*args, **kwargs)
 
-    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        if self._asks and not self.composite and _core._is_dispatched((args, list(kwargs.values()))):
+    def _call_checked(self, /, *args: Any, **kwargs: Any) -> Any:
+        if not self.composite and _core._is_dispatched((args, list(kwargs.values()))):
             from flambeau import _dispatch
 
             return _dispatch.call(self, args, kwargs)
