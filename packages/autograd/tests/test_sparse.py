@@ -177,3 +177,23 @@ def test_a_function_with_a_sparse_argument():
     assert dense.grad.tolist() == (matrix.to_dense().mT @ fb.ones(3, 2)).tolist()
     with pytest.raises(NotImplementedError, match=r"Product.apply: gradients of sparse arguments"):
         Product.apply(sparse(fb.ones(5)).requires_grad_(), dense)
+
+
+@pytest.mark.parametrize("reduce", ["sum", "mean", "amax", "amin"])
+def test_reduced_products(reduce):
+    function = lambda v, d: fb.sparse.mm(sparse(v, "csr"), d, reduce)  # noqa: E731
+    assert gradcheck(function, (tensor(5), tensor(4, 2)))
+    assert gradgradcheck(function, (tensor(5), tensor(4, 2)))
+
+
+@pytest.mark.parametrize("reduce", ["amax", "amin"])
+def test_the_first_of_equal_products_gets_the_gradient(reduce):
+    pair = fb.sparse_csr_tensor([0, 2, 2], [0, 1], [1.0, 1.0], (2, 2))
+    m = fb.full((2, 1), 2.0, requires_grad=True)
+    result = fb.sparse.mm(pair, m, reduce)
+    result.sum().backward()
+    assert result.tolist() == [[2], [0]] and m.grad.tolist() == [[1], [0]]
+    m = fb.tensor([[float("nan")], [2.0]], requires_grad=True)
+    result = fb.sparse.mm(pair, m, reduce)
+    result.sum().backward()
+    assert result[0].isnan().item() and m.grad.tolist() == [[1], [0]]

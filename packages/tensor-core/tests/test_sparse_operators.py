@@ -269,3 +269,33 @@ def test_no_dense_matrix_is_made():
         np.testing.assert_allclose((each @ v).sum().item(), total)
     np.testing.assert_allclose(fb.sparse.sum(s @ s, 0).to_dense().sum().item(), (s @ (s @ v)).sum().item(), atol=1e-9)
     assert (s * s)._nnz() <= 1000 and fb.sparse.softmax(s, 1).shape == (n, n) and (s.sin() ** 2).shape == (n, n)
+
+
+@pytest.mark.parametrize("reduce", ["sum", "mean", "amax", "amin"])
+def test_reduced_products(reduce):
+    s, dense = random((4, 5), 9, "csr")
+    right = RNG.normal(size=(5, 3))
+    expected = np.zeros((4, 3))
+    combine = {"sum": np.sum, "mean": np.mean, "amax": np.max, "amin": np.min}[reduce]
+    for row in range(4):
+        if stored := np.flatnonzero(dense[row]).tolist():
+            expected[row] = combine(dense[row, stored, None] * right[stored], axis=0)
+    check(fb.sparse.mm(s, fb.from_numpy(right), reduce), expected)
+    empty = fb.sparse_csr_tensor([0, 0, 0], [], [], (2, 5), dtype=fb.float64)
+    check(fb.sparse.mm(empty, fb.from_numpy(right), reduce=reduce), np.zeros((2, 3)))
+
+
+def test_reduced_products_refuse_other_operands():
+    s, _ = random((4, 5), 9, "csr", dtype=np.float32)
+    m = fb.ones(5, 2)
+    for call, message in (
+        (lambda: fb.sparse.mm(s, m, "prod"), "reduce must be one of sum, mean, amax, amin, got 'prod'"),
+        (lambda: fb.sparse.mm(s.to_sparse_coo(), m, "sum"), "requires a matrix of the layout .*sparse_csr"),
+        (lambda: fb.sparse.mm(s, s, "sum"), "and a strided one"),
+        (lambda: fb.sparse.mm(s, m.double(), "sum"), "same dtype"),
+        (lambda: fb.sparse.mm(s, m[:2], "sum"), "cannot be multiplied"),
+    ):
+        with pytest.raises(RuntimeError, match=message):
+            call()
+    with pytest.raises(NotImplementedError, match="requires a floating dtype"):
+        fb.sparse.mm(s.to(fb.int64), m.long(), "sum")

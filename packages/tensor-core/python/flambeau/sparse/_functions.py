@@ -10,21 +10,24 @@ from flambeau.sparse import _products, _reductions
 from flambeau.sparse._tensor import SparseTensor
 
 
-def mm(mat1: Any, mat2: Any) -> Tensor:
+def mm(mat1: Any, mat2: Any, reduce: str | None = None) -> Tensor:
     """The product of two matrices: dense where one of them is, else sparse.
 
     Args:
         mat1, mat2: ``(n, m)`` and ``(m, k)``, of one dtype; sparse or strided.
+        reduce: how the products of a row's elements are combined, for a CSR ``mat1`` and a strided ``mat2``: ``"sum"``
+            (as None), ``"mean"``, ``"amax"`` or ``"amin"``. Elements that are not stored do not count; a row without
+            elements gives 0.
     Returns: strided ``(n, k)``, or sparse where both are.
-    Raises: RuntimeError for sizes or dtypes that do not fit.
-    Gradient: both; a sparse matrix's has its indices.
+    Raises: RuntimeError for sizes, dtypes or layouts that do not fit.
+    Gradient: both; a sparse matrix's has its indices. That of an extreme goes to the first of equal products.
 
     >>> s = flambeau.sparse_coo_tensor([[0, 1], [1, 0]], [2.0, 3.0], (2, 2))
     >>> flambeau.sparse.mm(s, flambeau.tensor([[1.0], [10.0]]))
     tensor([[20.],
             [ 3.]])
     """
-    return flambeau.mm(mat1, mat2)
+    return flambeau.mm(mat1, mat2) if reduce is None else _products.mm_reduced(mat1, mat2, reduce)
 
 
 def addmm(mat: Any, mat1: Any, mat2: Any, *, beta: float = 1.0, alpha: float = 1.0) -> Tensor:

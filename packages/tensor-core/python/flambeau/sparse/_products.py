@@ -141,6 +141,50 @@ def mm(input: Any, mat2: Any) -> Tensor:
     return _sparse_product(input, mat2)
 
 
+_REDUCTIONS = ("sum", "mean", "amax", "amin")
+
+
+def mm_reduced(mat1: Any, mat2: Any, reduce: str) -> Tensor:
+    """Reduce the products of the elements of each row of a CSR matrix with the rows of a dense one. Gradient: both."""
+    if reduce not in _REDUCTIONS:
+        raise RuntimeError(f"sparse.mm: reduce must be one of {', '.join(_REDUCTIONS)}, got {reduce!r}")
+    if not isinstance(mat1, CsrTensor) or isinstance(mat2, SparseTensor):
+        raise RuntimeError(
+            f"sparse.mm: reduce= requires a matrix of the layout {_core.sparse_csr} and a strided one, got "
+            f"{mat1.layout} and {mat2.layout}; .to_sparse_csr() and .to_dense() convert them"
+        )
+    if mat1.ndim != 2 or mat2.ndim != 2:
+        raise RuntimeError(f"sparse.mm: both have to be matrices, got shapes {list(mat1.shape)} and {list(mat2.shape)}")
+    _check("sparse.mm", mat1, mat2)
+    if not mat1.is_floating_point():
+        raise NotImplementedError(f"sparse.mm: reduce= requires a floating dtype, got {mat1.dtype}")
+    pattern = pattern_of(mat1)
+    if reduce in ("amax", "amin"):
+        return _extremes(pattern, mat1._val, mat2, reduce)
+    total = multiplied(pattern, mat1._val, mat2)
+    return total if reduce == "sum" else total / mat1._ptr.diff().clamp(min=1).to(total.dtype)[:, None]
+
+
+def _extremes(pattern: Pattern, values: Tensor, dense: Tensor, reduce: str) -> Tensor:
+    """Return the largest or smallest product of each row, 0 for rows without elements.
+
+    The gradient goes to the first of equal products.
+    """
+    terms = dense.index_select(0, pattern.column) * values[:, None]
+    found = terms.detach()
+    blank = flambeau.zeros((pattern.size[0], dense.shape[1]), dtype=terms.dtype, device=terms.device)
+    result = blank.index_reduce(0, pattern.row, found, reduce, include_self=False)
+    if not terms.requires_grad:
+        return result
+    count = found.shape[0]
+    expected = result.index_select(0, pattern.row)
+    is_extreme = (found == expected) | (found.isnan() & expected.isnan())
+    numbers = flambeau.arange(count, device=found.device)[:, None]
+    first = flambeau.full(blank.shape, count, device=found.device)  # the number of the first such product
+    first = first.index_reduce(0, pattern.row, numbers.where(is_extreme, count), "amin")
+    return flambeau.cat((terms, blank[:1])).gather(0, first)  # rows without elements read the added zeros
+
+
 def _sparse_product(left: SparseTensor, right: SparseTensor) -> SparseTensor:
     """Every element of ``left`` times the row of ``right`` that its column names, and sums of what meets."""
     first = to_coo(left)
