@@ -206,3 +206,11 @@ def test_one_library_declares_a_namespace(library):
     with pytest.raises(NotImplementedError, match="no kernels of the dispatch key 'XLA'"):
         library.impl("once", lambda x: x, "XLA")
     np.testing.assert_array_equal(fb.ops.testing_library.once(fb.ones(1)).numpy(), [2])
+
+
+def test_unknown_operators_suggest_a_similar_name(library):
+    library.define("rotate(Tensor x) -> Tensor")
+    for namespace, name, similar in ((fb.ops.testing_library, "rotatte", "rotate"), (fb.ops.aten, "matmull", "matmul")):
+        with pytest.raises(AttributeError, match=f"has no attribute '{name}'; did you mean '{similar}'"):
+            getattr(namespace, name)
+    assert not hasattr(fb.ops.aten, "no_such_operator")

@@ -43,12 +43,13 @@ _UnknownAttributeError.__name__ = _UnknownAttributeError.__qualname__ = "Attribu
 _UnknownAttributeError.__module__ = "builtins"
 
 
-def unknown_attribute(owner: Any, name: str) -> AttributeError:
+def unknown_attribute(owner: Any, name: str, described: str | None = None) -> AttributeError:
     """Return the error for an attribute that a module or another object lacks.
 
     Args:
         owner: the object, or the name of an imported module.
         name: the attribute's name.
+        described: the words for the object in the message (default: its class).
 
     >>> print(unknown_attribute("flambeau", "zeroes"))
     module 'flambeau' has no attribute 'zeroes'; did you mean 'zeros'?
@@ -56,8 +57,8 @@ def unknown_attribute(owner: Any, name: str) -> AttributeError:
     if isinstance(owner, str):
         owned = _Owner(sys.modules[owner])
         return _UnknownAttributeError(f"module {owner!r} has no attribute {name!r}", name=name, obj=owned)
-    kind = type(owner).__name__
-    return _UnknownAttributeError(f"{kind!r} object has no attribute {name!r}", name=name, obj=_Owner(owner))
+    described = described or f"{type(owner).__name__!r}"
+    return _UnknownAttributeError(f"{described} object has no attribute {name!r}", name=name, obj=_Owner(owner))
 
 
 def suggest_names(module: str) -> None:

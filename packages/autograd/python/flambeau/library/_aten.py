@@ -8,6 +8,7 @@ from typing import Any
 
 import flambeau
 from flambeau import Tensor, _extension_points
+from flambeau._suggestions import unknown_attribute
 
 from . import _aten_operators, _aten_schemas
 from ._overloads import OpOverloadPacket
@@ -104,8 +105,7 @@ class Aten:
     def __getattr__(self, name: str) -> OpOverloadPacket:
         function = _operator(name)
         if function is None:
-            message = f"'_OpNamespace' 'aten' object has no attribute '{name}'"
-            raise AttributeError(message, name=name, obj=self)
+            raise unknown_attribute(self, name, "'_OpNamespace' 'aten'")
         # As an attribute: the same operator is the same object, and is looked up once.
         self.__dict__[name] = found = _packet(name, function)
         return found

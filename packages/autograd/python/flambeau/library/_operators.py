@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar, overload
 
+from flambeau._suggestions import unknown_attribute
 from flambeau.library._aten import Aten, aten
 from flambeau.library._custom_op import CustomOpDef, registry
 from flambeau.library._library import definition_of
@@ -27,8 +28,7 @@ class _Namespace:
             return definition._opoverload.overloadpacket
         others = {key.rpartition(".")[2]: op for key, op in registry.items() if key.startswith(f"{qualified}.")}
         if not others:
-            message = f"'_OpNamespace' '{self._name}' object has no attribute '{name}'"
-            raise AttributeError(message, name=name, obj=self)
+            raise unknown_attribute(self, name, f"'_OpNamespace' '{self._name}'")
         packet = next(iter(others.values()))._opoverload.overloadpacket
         vars(packet).update({each: op._opoverload for each, op in others.items()})
         return packet
