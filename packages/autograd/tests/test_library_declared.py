@@ -208,6 +208,49 @@ def test_one_library_declares_a_namespace(library):
     np.testing.assert_array_equal(fb.ops.testing_library.once(fb.ones(1)).numpy(), [2])
 
 
+def test_a_packet_calls_the_first_overload_that_takes_the_arguments(library):
+    library.define("pick.one(Tensor x) -> Tensor")
+    packet = fb.ops.testing_library.pick
+    library.define("pick.two(Tensor x, float y, *, int k=0) -> Tensor")
+    library.define("pick.number(int n) -> int")
+    library.impl("pick.one", lambda x: x + 1, "CompositeImplicitAutograd")
+    library.impl("pick.two", lambda x, y, *, k: x * y + k, "CompositeImplicitAutograd")
+    library.impl("pick.number", lambda n: n + 1, "CompositeImplicitAutograd")
+    x = fb.ones(2)
+    assert packet is fb.ops.testing_library.pick and packet.overloads() == ["one", "two", "number"]
+    assert packet.one.overloadpacket is packet and packet.two.overloadpacket is packet
+    assert packet(x).tolist() == [2, 2] and packet(x, 3).tolist() == [3, 3] and packet(4) == 5
+    assert packet(x, y=2.0, k=1).tolist() == [3, 3] and packet(x=x).tolist() == [2, 2]
+    with pytest.raises(
+        RuntimeError, match=r"failed to match any schema:\ntesting_library::pick\(\) does not take \(str"
+    ):
+        packet("text")
+    with pytest.raises(AttributeError, match="has no overload name 'default'"):
+        packet.default  # noqa: B018
+    library.define("pick(Tensor x, Tensor y) -> Tensor")
+    library.impl("pick", lambda x, y: x - y, "CompositeImplicitAutograd")
+    assert packet.default(x, x).tolist() == [0, 0] and packet(x, x).tolist() == [0, 0]
+    assert copy.deepcopy(packet) is packet and pickle.loads(pickle.dumps(packet)) is packet
+
+
+def test_modes_see_the_overload_that_a_packet_calls(library):
+    seen = []
+
+    class Noting(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            seen.append(func)
+            return func(*args, **(kwargs or {}))
+
+    library.define("same.a(Tensor x) -> Tensor")
+    library.define("same.b(Tensor[] xs) -> Tensor")
+    library.impl("same.a", lambda x: x.clone(), "CPU")
+    library.impl("same.b", lambda xs: xs[0].clone(), "CPU")
+    packet, x = fb.ops.testing_library.same, fb.ones(1)
+    with Noting():
+        packet(x), packet([x])
+    assert [func for func in seen if func.namespace != "aten"] == [packet.a, packet.b]
+
+
 def test_unknown_operators_suggest_a_similar_name(library):
     library.define("rotate(Tensor x) -> Tensor")
     for namespace, name, similar in ((fb.ops.testing_library, "rotatte", "rotate"), (fb.ops.aten, "matmull", "matmul")):

@@ -69,6 +69,17 @@ def test_python_gives_an_operator_its_derivative(ops):
     library.opcheck(ops.scaled, (x, 2.0))
 
 
+def test_overloads_of_one_name(ops):
+    x = doubles(1, 2, requires_grad=True)
+    assert ops.shifted.overloads() == ["number", "tensor", "twice"]
+    assert ops.shifted(x, 2).tolist() == [3, 4] and ops.shifted.number(x, by=3.0).tolist() == [4, 5]
+    assert ops.shifted(x).tolist() == [3, 4] and ops.shifted.twice.overloadpacket is ops.shifted
+    ops.shifted(x, x).sum().backward()
+    assert x.grad.tolist() == [2, 2]
+    with pytest.raises(RuntimeError, match=r"failed to match any schema:\ncpp_test::shifted\(\)"):
+        ops.shifted(x, "text")
+
+
 def test_what_an_operator_writes_counts_as_a_change(ops):
     out = doubles(9, 9)
     version = out._version

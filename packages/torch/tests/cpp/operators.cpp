@@ -77,6 +77,15 @@ at::Tensor halved_autograd(at::Tensor x) { return Halved::apply(x); }
 
 at::Tensor hypotenuse(at::Tensor x, at::Tensor y) { return (x * x + y * y).sqrt(); }
 
+at::Tensor shifted_by(const at::Tensor& x, const at::Tensor& by) { return x + by; }
+// Calls another overload by its name.
+at::Tensor shifted_twice(const at::Tensor& x) {
+  static const auto op = c10::Dispatcher::singleton()
+                             .findSchemaOrThrow("cpp_test::shifted", "number")
+                             .typed<at::Tensor(at::Tensor, double)>();
+  return op.call(op.call(x, 1.0), 1.0);
+}
+
 }  // namespace
 
 TORCH_LIBRARY(cpp_test, m) {
@@ -95,7 +104,11 @@ TORCH_LIBRARY_IMPL(cpp_test, Autograd, m) { m.impl("halved", &halved_autograd); 
 TORCH_LIBRARY_FRAGMENT(cpp_test, m) {
   m.def("hypotenuse(Tensor x, Tensor y) -> Tensor", &hypotenuse);
   m.def("echo", &echo);
+  m.def("shifted.number(Tensor x, float by) -> Tensor", [](const at::Tensor& x, double by) { return x + by; });
+  m.def("shifted.tensor(Tensor x, Tensor by) -> Tensor");
+  m.def("shifted.twice", &shifted_twice);
 }
+TORCH_LIBRARY_IMPL(cpp_test, CompositeImplicitAutograd, m) { m.impl("shifted.tensor", &shifted_by); }
 
 static auto registry = torch::RegisterOperators()
                            .op("cpp_test::doubled", &doubled)

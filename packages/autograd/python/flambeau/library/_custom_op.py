@@ -16,7 +16,7 @@ from flambeau.library._schema import infer_schema
 from flambeau.utils import _pytree
 
 if TYPE_CHECKING:
-    from flambeau.library._custom_overload import CustomOverload
+    from flambeau.library._custom_overload import CustomOverload, CustomPacket
 
 F = TypeVar("F", bound=Callable[..., Any])
 NO_FORMULA = (
@@ -34,6 +34,7 @@ IN_PLACE = (
 )
 
 registry: dict[str, CustomOpDef] = {}
+packets: dict[str, CustomPacket] = {}  # by the names without overloads; made when a program asks for them
 # The dispatch keys of kernels for a kind of device; None for all.
 KEYS_OF_DEVICES = {"CPU": "cpu", "CUDA": "cuda", "CompositeExplicitAutograd": None}
 
@@ -88,6 +89,11 @@ class CustomOpDef:
     def __reduce__(self) -> tuple[Any, ...]:
         return _registered, (self._qualname,)
 
+    @property
+    def _packet_name(self) -> str:
+        """The name without that of the overload."""
+        return self._qualname.partition(".")[0]
+
     @functools.cached_property
     def _opoverload(self) -> CustomOverload:
         """The operator as ``__torch_dispatch__`` is given it."""
@@ -97,7 +103,7 @@ class CustomOpDef:
 
     @property
     def default(self) -> CustomOverload:
-        """The only overload of the operator."""
+        """The operator as an overload."""
         return self._opoverload
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -386,8 +392,19 @@ def check_name(function: str, name: str) -> None:
 def register(op: CustomOpDef) -> CustomOpDef:
     """Make an operator known by its name: as ``flambeau.ops.namespace.name``, and to programs."""
     registry[op._qualname] = op
+    if (packet := packets.get(op._packet_name)) is not None:
+        packet.add(op)
     _core._register_program_operator(op._qualname, len(op._signature.parameters), op._run_in_order)
     return op
+
+
+def unregister(name: str) -> None:
+    """Forget the operator of a name, if there is one."""
+    op = registry.pop(name, None)
+    if op is not None and (packet := packets.get(op._packet_name)) is not None:
+        packet.remove(op)
+        if not packet.overloads():
+            del packets[op._packet_name]
 
 
 @overload

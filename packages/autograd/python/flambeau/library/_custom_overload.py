@@ -1,26 +1,86 @@
-"""The overload object of an operator that a program defines."""
+"""The overloads of operators that a program defines, and the packets that choose between them."""
 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable
 from typing import Any
 
 from flambeau import Tensor
-from flambeau.library._custom_op import CustomOpDef, _registered
+from flambeau.library._argument_types import bound
+from flambeau.library._custom_op import CustomOpDef, _registered, packets, registry
 from flambeau.library._function_schema import FunctionSchema
 from flambeau.library._overloads import OpOverload, OpOverloadPacket
+
+
+class CustomPacket(OpOverloadPacket):
+    """An operator that a program defines, with its overloads in the order in which they are defined."""
+
+    def __init__(self, qualname: str, definitions: Iterable[CustomOpDef]) -> None:
+        super().__init__(*qualname.split("::"), self, {})
+        self._definitions: dict[str, CustomOpDef] = {}
+        for definition in definitions:
+            self.add(definition)
+
+    def add(self, definition: CustomOpDef) -> None:
+        """Take another overload."""
+        overload = _overload_name(definition)
+        self._definitions[overload] = definition
+        self._schemas[overload] = FunctionSchema.parse(definition._schema)
+        vars(self).pop(overload, None)
+
+    def remove(self, definition: CustomOpDef) -> None:
+        """Forget an overload."""
+        overload = _overload_name(definition)
+        del self._definitions[overload], self._schemas[overload]
+        vars(self).pop(overload, None)
+
+    def __getattr__(self, overload: str) -> OpOverload:
+        definition = None if overload.startswith("__") else self._definitions.get(overload)
+        if definition is None:
+            return super().__getattr__(overload)  # raises AttributeError
+        found = vars(self)[overload] = definition._opoverload
+        return found
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Call the only overload, or the first one whose schema takes the arguments.
+
+        A number may stand for a tensor and an item for a list only if no schema takes the arguments as they are.
+        """
+        if len(self._definitions) == 1:
+            return next(iter(self._definitions.values()))(*args, **kwargs)
+        for wrapped in (False, True):
+            for overload, schema in self._schemas.items():
+                if bound(schema, args, kwargs, wrapped) is not None:
+                    return self._definitions[overload](*args, **kwargs)
+        given = ", ".join([*(type(x).__name__ for x in args), *(f"{k}={type(x).__name__}" for k, x in kwargs.items())])
+        raise RuntimeError(
+            f"Overloaded torch operator invoked from Python failed to match any schema:\n{self._qualified_op_name}() "
+            f"does not take ({given}). Declarations:\n" + "\n".join(f"  {each}" for each in self._schemas.values())
+        )
+
+
+def _overload_name(definition: CustomOpDef) -> str:
+    return definition._qualname.partition(".")[2] or "default"
+
+
+def packet_of(qualname: str) -> CustomPacket | None:
+    """Return the packet of a name such as ``namespace::name``, or None if no operator has this name."""
+    if (packet := packets.get(qualname)) is None:
+        definitions = [op for op in registry.values() if op._packet_name == qualname]
+        if not definitions:
+            return None
+        packet = packets[qualname] = CustomPacket(qualname, definitions)
+    return packet
 
 
 class CustomOverload(OpOverload):
     """The overload of an operator that a program defines."""
 
     def __init__(self, definition: CustomOpDef) -> None:
-        namespace, _, name = definition._qualname.partition("::")
-        name, _, overload = name.partition(".")
         schema = FunctionSchema.parse(definition._schema)
-        packet = OpOverloadPacket(namespace, name, definition, {overload or "default": schema})
-        super().__init__(packet, overload or "default", schema, definition)
-        vars(packet)[self._overloadname] = self
+        packet = packet_of(definition._packet_name) or CustomPacket(definition._packet_name, [definition])
+        super().__init__(packet, _overload_name(definition), schema, definition)
         self.definition, self.dispatch_rules = definition, definition._dispatch_rules
 
     def without_defaults(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -18,7 +18,7 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, NoReturn, TypeVar, overload
 
-from flambeau.library._custom_op import CustomOpDef, registry
+from flambeau.library._custom_op import CustomOpDef, registry, unregister
 from flambeau.library._declared_op import declare
 from flambeau.library._overloads import OpOverload, OpOverloadPacket
 
@@ -128,7 +128,7 @@ class Library:
     def _destroy(self) -> None:
         """Take back the operators that the library has declared, as its end does."""
         for name in self._defined:
-            registry.pop(name, None)
+            unregister(name)
         self._defined.clear()
         if Library._declaring.get(self.ns) is self:
             del Library._declaring[self.ns]

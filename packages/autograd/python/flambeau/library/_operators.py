@@ -9,6 +9,7 @@ from typing import Any, NoReturn, TypeVar, overload
 from flambeau._suggestions import unknown_attribute
 from flambeau.library._aten import Aten, aten
 from flambeau.library._custom_op import CustomOpDef, registry
+from flambeau.library._custom_overload import packet_of
 from flambeau.library._library import definition_of
 from flambeau.library._overloads import OpOverloadPacket
 from flambeau.library._own_operators import OwnOperators, own
@@ -22,20 +23,14 @@ class _Namespace:
         self._name = self.name = name
 
     def __getattr__(self, name: str) -> OpOverloadPacket:
-        qualified = f"{self._name}::{name}"
-        definition = registry.get(qualified)
-        if definition is not None:
-            return definition._opoverload.overloadpacket
-        others = {key.rpartition(".")[2]: op for key, op in registry.items() if key.startswith(f"{qualified}.")}
-        if not others:
+        packet = packet_of(f"{self._name}::{name}")
+        if packet is None:
             raise unknown_attribute(self, name, f"'_OpNamespace' '{self._name}'")
-        packet = next(iter(others.values()))._opoverload.overloadpacket
-        vars(packet).update({each: op._opoverload for each, op in others.items()})
         return packet
 
     def __dir__(self) -> list[str]:
         own = (qualname.split("::") for qualname in registry)
-        return sorted(name.partition(".")[0] for namespace, name in own if namespace == self._name)
+        return sorted({name.partition(".")[0] for namespace, name in own if namespace == self._name})
 
 
 class _Operators:

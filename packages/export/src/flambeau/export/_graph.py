@@ -229,8 +229,10 @@ def _function(target: str) -> Callable[..., Any]:
     path = target.removeprefix("torch.ops.").split(".")
     if target.startswith("torch.ops.aten.") and len(path) == 3:
         return resolve(f"aten::{path[1]}.{path[2]}" if path[2] != "default" else f"aten::{path[1]}")
-    if target.startswith("torch.ops.") and len(path) == 3 and f"{path[0]}::{path[1]}" in registry:
-        return registry[f"{path[0]}::{path[1]}"]
+    if target.startswith("torch.ops.") and len(path) == 3:
+        name = f"{path[0]}::{path[1]}.{path[2]}".removesuffix(".default")
+        if name in registry:
+            return registry[name]
     raise NotImplementedError(f"flambeau has no operator {target}")
 
 

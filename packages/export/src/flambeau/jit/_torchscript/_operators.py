@@ -11,6 +11,7 @@ import flambeau
 from flambeau import Tensor
 from flambeau.library._aten import resolve
 from flambeau.library._custom_op import registry
+from flambeau.library._custom_overload import packet_of
 
 from . import _numbers
 
@@ -60,6 +61,8 @@ def operator(path: str, version: int) -> Callable[..., Any]:
         return _aten(name, version)
     if f"{namespace}::{name}" in registry:
         return registry[f"{namespace}::{name}"]
+    if (packet := packet_of(f"{namespace}::{name}")) is not None:
+        return packet
     return _lacking(f"{namespace}::{name}")
 
 

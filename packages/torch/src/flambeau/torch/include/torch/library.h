@@ -375,7 +375,9 @@ class Dispatcher {
     static Dispatcher only;
     return only;
   }
-  OperatorHandle findSchemaOrThrow(const char* name, const char*) const { return OperatorHandle(name); }
+  OperatorHandle findSchemaOrThrow(const char* name, const char* overload) const {
+    return OperatorHandle(*overload ? std::string(name) + "." + overload : name);
+  }
 };
 
 }  // namespace c10
