@@ -59,8 +59,8 @@ class Geometric(Binary):
 
     def sample(self, sample_shape: Shape = Size()) -> Tensor:
         probs = self.probs.detach()
-        minus_log_u = probs.new_empty(self._extended_shape(sample_shape)).exponential_()
-        return (minus_log_u / -(-probs).log1p()).floor()
+        u = probs.new_empty(self._extended_shape(sample_shape)).uniform_(fb.finfo(probs.dtype).tiny, 1)
+        return (u.log() / (-probs).log1p()).floor()
 
     def log_prob(self, value: Tensor) -> Tensor:
         if self._validate_args:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import flambeau as fb
 from flambeau import Size, Tensor
 
 from . import constraints
@@ -54,10 +55,9 @@ class Laplace(Distribution):
         return 2**0.5 * self.scale
 
     def rsample(self, sample_shape: Shape = Size()) -> Tensor:
-        """The difference of two exponential numbers."""
-        shape = self._extended_shape(sample_shape)
-        difference = self.loc.new_empty(shape).exponential_() - self.loc.new_empty(shape).exponential_()
-        return self.loc + self.scale * difference
+        """Draw by the inverse of the cumulative distribution function."""
+        u = self.loc.new_empty(self._extended_shape(sample_shape)).uniform_(fb.finfo(self.loc.dtype).eps - 1, 1)
+        return self.loc - self.scale * u.sign() * (-u.abs()).log1p()
 
     def log_prob(self, value: Tensor) -> Tensor:
         if self._validate_args:

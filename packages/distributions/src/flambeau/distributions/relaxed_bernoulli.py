@@ -10,6 +10,7 @@ from ._probs_or_logits import Binary
 from ._relaxed import Relaxed
 from .distribution import Shape
 from .transforms import SigmoidTransform
+from .utils import clamp_probs
 
 __all__ = ["LogitRelaxedBernoulli", "RelaxedBernoulli"]
 
@@ -47,9 +48,8 @@ class LogitRelaxedBernoulli(Binary):
         return new
 
     def rsample(self, sample_shape: Shape = Size()) -> Tensor:
-        u = fb.rand(self._extended_shape(sample_shape), dtype=self.logits.dtype, device=self.logits.device)
-        finfo = fb.finfo(u.dtype)
-        u = u.clamp(finfo.eps, 1 - finfo.eps)
+        shape = self._extended_shape(sample_shape)
+        u = clamp_probs(fb.rand(shape, dtype=self.logits.dtype, device=self.logits.device))
         return (u.log() - (-u).log1p() + self.logits) / self.temperature
 
     def log_prob(self, value: Tensor) -> Tensor:

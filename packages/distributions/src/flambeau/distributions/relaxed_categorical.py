@@ -11,6 +11,7 @@ from ._relaxed import Relaxed
 from .categorical import Categorical
 from .distribution import Distribution, Shape
 from .transforms import ExpTransform
+from .utils import clamp_probs
 
 __all__ = ["ExpRelaxedCategorical", "RelaxedOneHotCategorical"]
 
@@ -66,8 +67,9 @@ class ExpRelaxedCategorical(Distribution):
         return self._categorical.probs
 
     def rsample(self, sample_shape: Shape = Size()) -> Tensor:
-        exponential = self.logits.detach().new_empty(self._extended_shape(sample_shape)).exponential_()
-        return ((self.logits - exponential.log()) / self.temperature).log_softmax(-1)
+        shape = self._extended_shape(sample_shape)
+        u = clamp_probs(fb.rand(shape, dtype=self.logits.dtype, device=self.logits.device))
+        return ((self.logits - (-u.log()).log()) / self.temperature).log_softmax(-1)
 
     def log_prob(self, value: Tensor) -> Tensor:
         if self._validate_args:

@@ -63,12 +63,15 @@ class VonMises(Distribution):
     def sample(self, sample_shape: Shape = Size()) -> Tensor:
         with no_grad():
             shape = self._extended_shape(sample_shape)
-            angle = _centred(self.concentration.double().expand(shape)) + self.loc.double()
-            return ((angle + math.pi) % (2 * math.pi) - math.pi).to(self.loc.dtype)
+            angle = _centred(self.concentration.double().expand(shape)) + math.pi + self.loc.double()
+            return (angle % (2 * math.pi) - math.pi).to(self.loc.dtype)
 
 
 def _centred(concentration: Tensor) -> Tensor:
-    """Angles around 0, by rejection from a wrapped Cauchy distribution; float64."""
+    """Draw angles around 0 in float64, by rejection from a wrapped Cauchy distribution.
+
+    Each round draws for all elements, as in PyTorch, and replaces what an earlier round accepted.
+    """
     root = 1 + (1 + 4 * concentration.square()).sqrt()
     rho = (root - (2 * root).sqrt()) / (2 * concentration)
     r = fb.where(concentration < 1e-5, 1 / concentration + concentration, (1 + rho.square()) / (2 * rho))
@@ -81,6 +84,6 @@ def _centred(concentration: Tensor) -> Tensor:
         c = concentration * (r - f)
         accepted = (c * (2 - c) - accept > 0) | ((c / accept).log() + 1 - c >= 0)
         drawn = (side - 0.5).sign() * f.clamp(-1, 1).acos()
-        angle = fb.where(missing & accepted, drawn, angle)
+        angle = fb.where(accepted, drawn, angle)
         missing = missing & ~accepted
     return angle
