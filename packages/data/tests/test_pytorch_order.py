@@ -110,3 +110,53 @@ def test_a_pass_goes_on_from_its_state(fb: ModuleType) -> None:
     again.load_state_dict(state)
     assert lists(again) == rest and len(rest) == 4
     assert lists(again) == lists(loader)
+
+
+class SmallNoise:
+    """A dataset of what every generator of a worker draws, as integers."""
+
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, index: int) -> list[int]:
+        import flambeau  # a worker that is not forked knows no fixture
+
+        drawn = random.random(), np.random.rand(), flambeau.rand((), dtype=flambeau.float64).item()
+        return [index, *(int(1000 * number) for number in drawn)]
+
+
+FIRST_PASS = [[2, 213, 837, 257], [1, 773, 670, 550], [3, 276, 387, 910], [0, 163, 75, 334]]
+SECOND_PASS = {
+    False: [[0, 456, 977, 11], [1, 781, 238, 343], [3, 473, 873, 835], [2, 827, 225, 70]],
+    True: [[3, 925, 373, 193], [2, 466, 989, 325], [0, 640, 813, 75], [1, 905, 470, 725]],
+}
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("persistent", [False, True])
+def test_workers_have_seeds_of_their_own(fb: ModuleType, persistent: bool, method: str) -> None:
+    loader: DataLoader[Any] = DataLoader(
+        SmallNoise(),
+        batch_size=None,
+        shuffle=True,
+        num_workers=2,
+        persistent_workers=persistent,
+        multiprocessing_context=method,
+    )
+    assert list(loader) == FIRST_PASS
+    assert list(loader) == SECOND_PASS[persistent]
+
+
+def test_a_pass_of_persistent_workers_goes_on_from_its_state(fb: ModuleType) -> None:
+    def make() -> DataLoader[Any]:
+        return DataLoader(range(9), batch_size=2, shuffle=True, num_workers=1, persistent_workers=True)
+
+    loader = make()
+    lists(loader)
+    batches = iter(loader)
+    next(batches)
+    state = json.loads(json.dumps(loader.state_dict()))
+    rest = lists(batches)
+    again = make()
+    again.load_state_dict(state)
+    assert lists(again) == rest and len(rest) == 4

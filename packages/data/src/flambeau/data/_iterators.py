@@ -25,6 +25,7 @@ class Workers(Protocol):
     count: int
     posted: int  # requests so far, in all passes
     stopped: bool
+    seed: int | None  # with which the workers draw in all passes, if they do
 
     def begin_epoch(self, epoch_seed: int) -> None: ...
     def start(self) -> None: ...

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from multiprocessing.context import BaseContext
 from typing import Any
 
-from . import _worker
+from . import _tensors, _worker
 from ._batches import unpack
 from ._channel import Channel
 from ._errors import rebuild
@@ -71,6 +71,8 @@ class WorkerProcesses:
         self._worker_init_fn = worker_init_fn
         self._context = context
         self._method = context.get_start_method()
+        self._as_pytorch = _tensors.draws_as_pytorch()
+        self.seed: int | None = None
         self._channels: list[Channel] = []
         self._processes: list[Any] = []
         self._early: dict[int, list[bytes]] = {worker: [] for worker in range(count)}  # for workers not yet started
@@ -83,6 +85,7 @@ class WorkerProcesses:
         _pools.add(self)
 
     def begin_epoch(self, epoch_seed: int) -> None:
+        self.seed = epoch_seed if self._as_pytorch else None
         message = pickle.dumps(("epoch", epoch_seed))
         for worker in range(self.count):
             self._send(worker, message)
@@ -106,7 +109,9 @@ class WorkerProcesses:
     def _start(self, worker: int, end: Any) -> Any:
         forked = self._method == "fork"
         parent = 0 if self._method == "forkserver" else os.getpid()
-        assignment = _worker.Assignment(worker, self.count, self._recipe, self._worker_init_fn, forked, parent)
+        assignment = _worker.Assignment(
+            worker, self.count, self._recipe, self._worker_init_fn, forked, parent, self._as_pytorch
+        )
         process = self._context.Process(  # type: ignore[attr-defined]
             target=_worker.main, args=(assignment, end), name=f"DataLoader worker {worker}", daemon=True
         )

@@ -24,10 +24,10 @@ _HEADER = object.__basicsize__
 _WORDS = 624
 
 
-def seed_all(seed: int) -> None:
-    """Seed the three generators with 64 bits."""
+def seed_all(seed: int, numpy_words: list[int] | None = None) -> None:
+    """Seed the three generators with 64 bits, or NumPy's with the given words."""
     random.seed(seed)
-    np.random.seed(seed & 0xFFFFFFFF)
+    np.random.seed(seed & 0xFFFFFFFF if numpy_words is None else numpy_words)
     if default_generator is not None:
         default_generator.manual_seed(seed)
 

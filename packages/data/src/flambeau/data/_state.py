@@ -40,15 +40,17 @@ class Beginning:
     Args:
         generators: the states of those of the loader and its samplers.
         process: the state of those of the process, which decide where there are no others.
+        seed: the seed of the pass if persistent workers have it already; None if the pass draws one.
     """
 
-    def __init__(self, generators: list[Any], process: Any) -> None:
+    def __init__(self, generators: list[Any], process: Any, seed: int | None = None) -> None:
         self._generators = generators
         self._process = process
+        self._seed = seed
 
     @classmethod
-    def here(cls, generators: list[Any]) -> Beginning:
-        return cls([generator_state(generator) for generator in generators], _plain(_random_state.save()))
+    def here(cls, generators: list[Any], seed: int | None) -> Beginning:
+        return cls([generator_state(generator) for generator in generators], _plain(_random_state.save()), seed)
 
     def state(self, delivered: int, length: int | None) -> State:
         return {
@@ -56,18 +58,21 @@ class Beginning:
             "length": length,
             "generators": self._generators,
             "process": self._process,
+            "seed": self._seed,
         }
 
-    def again(self, begin: Callable[[], tuple[int, Iterator[Any]]], delivered: int) -> tuple[int, Iterator[Any]]:
+    def again(
+        self, begin: Callable[[int | None], tuple[int, Iterator[Any]]], delivered: int
+    ) -> tuple[int, Iterator[Any]]:
         """Begin once more and skip what was delivered; the process's generators stay as they are.
 
         Args:
-            begin: draws the seed of a pass and makes its requests.
+            begin: draws the seed of a pass unless it is given, and makes its requests.
         """
         saved = _random_state.save()
         try:
             _random_state.restore(_from_plain(self._process))
-            epoch_seed, requests = begin()
+            epoch_seed, requests = begin(self._seed)
             if isinstance(requests, Slices):
                 requests.skip(delivered)
                 return epoch_seed, requests

@@ -127,6 +127,11 @@ def draws_as_pytorch(generator: Any = None) -> bool:
     return getattr(default_generator if generator is None else generator, "algorithm", None) == "mt19937"
 
 
+def draw_as_pytorch() -> None:
+    """Let flambeau's generators draw PyTorch's numbers in this process."""
+    _flambeau.random.use_pytorch_streams()
+
+
 def draw_integer(high: int, generator: object) -> int:
     """One number in ``[0, high)`` from a ``flambeau.Generator``, or from flambeau's default one if None."""
     return int(_flambeau.randint(0, high, (1,), generator=generator).item())

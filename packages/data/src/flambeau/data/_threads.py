@@ -63,6 +63,8 @@ class WorkerThreads:
         seeds: of the loader, for what is made in the calling thread.
     """
 
+    seed = None
+
     def __init__(
         self, recipe: Recipe, count: int, worker_init_fn: Callable[[int], None] | None, seeds: _seeds.Seeds
     ) -> None:

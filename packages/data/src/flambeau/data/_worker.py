@@ -19,7 +19,7 @@ from ._batches import Sender
 from ._channel import Channel
 from ._fetch import Recipe
 from ._seeds import Seeds
-from .worker import Introduction, WorkerInfo, set_worker_info
+from .worker import Introduction, WorkerInfo, _generate_state, set_worker_info
 
 _PATIENCE = 2000  # milliseconds between two looks whether the loader's process is still there
 
@@ -34,6 +34,7 @@ class Assignment:
     worker_init_fn: Callable[[int], None] | None
     forked: bool
     parent: int
+    as_pytorch: bool  # whether random numbers are PyTorch's: one seed for the life of the worker, none for each sample
 
 
 def main(assignment: Assignment, end: socket.socket) -> None:
@@ -65,8 +66,9 @@ class _Server:
         self._assignment = assignment
         self._channel = channel
         self._sender = Sender()
-        self._fetcher = assignment.recipe.fetcher(Seeds(guest=False))
+        self._fetcher = assignment.recipe.fetcher(None if assignment.as_pytorch else Seeds(guest=False))
         self._introduction = Introduction(assignment.id, assignment.worker_init_fn)
+        self._seeded = False
 
     def run(self) -> None:
         while True:
@@ -80,12 +82,20 @@ class _Server:
                 self._answer(*details)
 
     def _begin_epoch(self, epoch_seed: int) -> None:
-        assignment = self._assignment
-        seed = epoch_seed + assignment.id
-        set_worker_info(WorkerInfo(assignment.id, assignment.num_workers, seed, assignment.recipe.dataset))
-        _random_state.seed_all(seed)
+        if not (self._seeded and self._assignment.as_pytorch):
+            self._seed(epoch_seed)
         self._fetcher.begin(epoch_seed)
         self._introduction.run()
+
+    def _seed(self, epoch_seed: int) -> None:
+        assignment, self._seeded = self._assignment, True
+        seed = epoch_seed + assignment.id
+        set_worker_info(WorkerInfo(assignment.id, assignment.num_workers, seed, assignment.recipe.dataset))
+        if assignment.as_pytorch:
+            _tensors.draw_as_pytorch()  # a process that was not forked does not know yet
+            _random_state.seed_all(seed, _generate_state(epoch_seed, assignment.id))
+        else:
+            _random_state.seed_all(seed)
 
     def _answer(self, number: int, indices: Any, released: list[int]) -> None:
         """Make a batch and send it, or say why there is none."""

@@ -28,8 +28,8 @@ class DataLoader(Generic[T_co]):
     Each ``iter(loader)`` is a pass over the dataset; shuffling draws a different order for each. Samples, order and
     random augmentations are decided by ``generator`` alone, for any number of workers: before a sample is read, the
     generators of Python, NumPy and flambeau are seeded from the pass and the sample's index. After
-    ``flambeau.random.use_pytorch_streams()``, order and seeds are drawn as PyTorch draws them, and without workers
-    samples are read with the generators of the program, as PyTorch does.
+    ``flambeau.random.use_pytorch_streams()``, order and seeds are drawn as PyTorch draws them: worker processes have
+    a seed each, and without workers samples are read with the generators of the program.
 
     Args:
         dataset: anything with ``__getitem__`` and ``__len__``, or an IterableDataset.
@@ -265,10 +265,10 @@ class DataLoader(Generic[T_co]):
         except TypeError:  # of a stream, or a sampler, that does not say
             return None
 
-    def _begin(self) -> tuple[int, Iterator[Any]]:
+    def _begin(self, seed: int | None) -> tuple[int, Iterator[Any]]:
         if _tensors.draws_as_pytorch():
             requests = self._requests()  # before the seed, in case that a sampler draws at once
-            return _random.draw_seed(self.generator), requests
+            return _random.draw_seed(self.generator) if seed is None else seed, requests
         return _random.draw_seed(self.generator), self._requests()
 
     def _begin_or_resume(self, state: _state.State | None) -> tuple[_state.Beginning, int, int, Iterator[Any]]:
@@ -277,10 +277,11 @@ class DataLoader(Generic[T_co]):
         if state is not None:
             _state.set_generators(generators, state)
             if state["process"] is not None:
-                beginning = _state.Beginning(state["generators"], state["process"])
+                beginning = _state.Beginning(state["generators"], state["process"], state.get("seed"))
                 skipped = 0 if isinstance(self.dataset, IterableDataset) else state["delivered"]
                 return beginning, state["delivered"], *beginning.again(self._begin, skipped)
-        return _state.Beginning.here(generators), 0, *self._begin()
+        seed = None if self._workers is None or self._workers.stopped else self._workers.seed
+        return _state.Beginning.here(generators, seed), 0, *self._begin(seed)
 
     def _recipe(self) -> Recipe:
         batched = self.batch_sampler is not None
