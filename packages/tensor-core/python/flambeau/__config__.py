@@ -1,4 +1,4 @@
-"""What the library was built for and computes with, as text."""
+"""Text reports on the build and on the number of threads."""
 
 from flambeau import _core
 
@@ -6,7 +6,7 @@ __all__ = ["parallel_info", "show"]
 
 
 def show() -> str:
-    """The version, the instruction set of the kernels in use, and the GPUs' compiler where there are GPUs."""
+    """Return the version, the instruction set of the CPU kernels, and the version of the GPU compiler if available."""
     import flambeau
 
     cuda = flambeau.version.cuda
@@ -15,5 +15,5 @@ def show() -> str:
 
 
 def parallel_info() -> str:
-    """The numbers of threads."""
+    """Return a text with the number of threads."""
     return f"get_num_threads(): {_core.get_num_threads()}, in one pool\n"

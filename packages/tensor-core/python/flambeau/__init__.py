@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 # The redundant aliases export the names to type checkers (PEP 484).
 # isort: off
 from flambeau import _core, _distributions, _operators, _public_names, _suggestions
-from flambeau._core import *  # its __all__ is made of the registry
+from flambeau._core import *  # __all__ is built from the operator registry
 from flambeau._core import (
     Generator as Generator,
     Size as Size,
@@ -106,17 +106,17 @@ bool = _core.bool
 
 
 def is_tensor(obj: Any) -> builtins.bool:
-    """Whether ``obj`` is a Tensor."""
+    """Return True if ``obj`` is a Tensor."""
     return isinstance(obj, Tensor)
 
 
 def is_storage(obj: Any) -> builtins.bool:
-    """Whether ``obj`` is an UntypedStorage or a TypedStorage."""
+    """Return True if ``obj`` is an UntypedStorage or a TypedStorage."""
     return isinstance(obj, UntypedStorage | TypedStorage)
 
 
 def typename(obj: Any, /) -> str:
-    """The full name of an object's type; of a tensor that of its dtype.
+    """Return the full name of an object's type. For a tensor, the name depends on its dtype.
 
     >>> import flambeau
     >>> flambeau.typename(flambeau.zeros(2))
@@ -132,7 +132,7 @@ def typename(obj: Any, /) -> str:
 _install_methods()
 _install_sparse_methods()
 
-if TYPE_CHECKING:  # what `__getattr__` finds; of other distributions as well, where they are installed
+if TYPE_CHECKING:  # the names that `__getattr__` loads, including those of other distributions
     # isort: off
     from flambeau import (
         accelerator as accelerator,
@@ -327,7 +327,7 @@ _MODULES = (
     "version",
 )
 
-# Functions of other modules that are public here, too.
+# Public names that are defined in other modules. Maps each name to its module.
 _ELSEWHERE = {
     **dict.fromkeys(
         (
@@ -427,7 +427,7 @@ _ELSEWHERE = {
     "vmap": "flambeau.func",
 }
 
-# Subpackages that other distributions bring.
+# Subpackages that other distributions provide.
 _SUBPACKAGES = tuple(name for name in _distributions.DISTRIBUTIONS if "." not in name)
 _distributions.install()
 

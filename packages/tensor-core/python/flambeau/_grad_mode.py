@@ -1,4 +1,4 @@
-"""Grad mode: contexts and decorators that turn recording on and off in the current thread."""
+"""Context managers and decorators that enable or disable gradient recording in the current thread."""
 
 import functools
 import inspect
@@ -14,9 +14,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _Decorator:
-    """A grad mode that, called with a function, sets itself for every call of it.
+    """Mixin that makes a grad mode usable as a decorator. The mode is active during every call of the function.
 
-    Of a generator and of a coroutine the steps run in the mode, and what happens between them does not.
+    For generators and coroutines, the mode is active during each step, but not between the steps.
     """
 
     __slots__ = ()
@@ -45,7 +45,7 @@ class _Decorator:
         return type(self), ()
 
     def _steps(self, steps: Any) -> Generator[Any, Any, Any]:
-        """Goes through a generator or coroutine, every step in the mode."""
+        """Run a generator or coroutine, with the mode active in every step."""
         step, value = steps.send, None
         while True:
             try:
@@ -69,7 +69,7 @@ def _awaitable(steps: Any) -> Generator[Any, Any, Any]:
 
 
 class no_grad(_NoGrad, _Decorator):
-    """Nothing is recorded inside; as a context manager or a decorator, with or without parentheses.
+    """Context manager and decorator that disables recording. Parentheses are optional for the decorator.
 
     >>> import flambeau
     >>> with flambeau.no_grad():
@@ -81,18 +81,18 @@ class no_grad(_NoGrad, _Decorator):
 
 
 class enable_grad(_EnableGrad, _Decorator):
-    """Operations are recorded inside, even within ``no_grad``."""
+    """Context manager and decorator that enables recording, also within ``no_grad``."""
 
     __slots__ = ()
 
 
 class set_grad_enabled(_SetGradEnabled, _Decorator):
-    """Sets grad mode at once, and back again if used as a context manager."""
+    """Set grad mode immediately. If used as a context manager, restore the former mode at the end of the block."""
 
     __slots__ = ()
 
     def __call__(self, function: F) -> F:
-        self.__exit__(None, None, None)  # the mode is the function's
+        self.__exit__(None, None, None)  # as a decorator, the mode applies only to the function
         return super().__call__(function)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -103,17 +103,18 @@ class set_grad_enabled(_SetGradEnabled, _Decorator):
 
 
 def _unset(mode: bool) -> set_grad_enabled:
-    """A mode to be entered that was not set when it was made."""
+    """Create a ``set_grad_enabled`` object without changing the current mode."""
     made = set_grad_enabled(mode)
     made.__exit__(None, None, None)
     return made
 
 
 class inference_mode(_InferenceMode, _Decorator):
-    """As ``no_grad``, and what is made inside never takes part in a graph, nor counts its changes in place.
+    """Context manager and decorator like ``no_grad``, with further restrictions on tensors created inside.
 
-    ``inference_mode(False)`` records. A tensor made inside can be read everywhere, but not changed in place outside,
-    and not saved for a derivative: RuntimeError. ``clone()`` outside makes an ordinary tensor of it.
+    Such tensors have no version counter and cannot take part in a graph. Outside, they can be read. Changing them in
+    place or saving them for the backward pass raises RuntimeError. ``clone()`` outside returns a normal tensor.
+    ``inference_mode(False)`` enables recording.
 
     >>> import flambeau
     >>> with flambeau.inference_mode():

@@ -1,4 +1,4 @@
-"""Settings of the process that programs make: determinism, precision, warnings, the default device and tensor type."""
+"""Process-wide settings: determinism, precision, warnings, default device and default tensor type."""
 
 import importlib
 import warnings
@@ -7,16 +7,16 @@ from typing import Any
 
 from flambeau import _core
 
-# Every operator is deterministic, whatever the number of threads; what is set here is kept and reported.
+# Every operator is deterministic for any number of threads, so these settings are only stored and returned.
 _determinism = {"mode": False, "warn_only": False}
 _DEBUG_MODES = ("default", "warn", "error")
 _precision = "highest"
 _warn_always = False
-_told: set[str] = set()  # the warnings that were given
+_told: set[str] = set()  # warnings that were already issued
 
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
-    """Asks for deterministic algorithms. There are no others here: results never depend on the threads."""
+    """Request deterministic algorithms. flambeau's algorithms are always deterministic: this only stores the setting."""
     for name, value in (("mode", mode), ("warn_only", warn_only)):
         if not isinstance(value, bool):
             raise TypeError(f"use_deterministic_algorithms(): {name} must be bool, not {type(value).__name__}")
@@ -24,17 +24,17 @@ def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None
 
 
 def are_deterministic_algorithms_enabled() -> bool:
-    """What ``use_deterministic_algorithms`` set."""
+    """Return the ``mode`` that ``use_deterministic_algorithms`` set."""
     return _determinism["mode"]
 
 
 def is_deterministic_algorithms_warn_only_enabled() -> bool:
-    """Whether ``use_deterministic_algorithms`` asked for warnings only."""
+    """Return the ``warn_only`` that ``use_deterministic_algorithms`` set."""
     return _determinism["warn_only"]
 
 
 def set_deterministic_debug_mode(debug_mode: int | str) -> None:
-    """``"default"`` (0), ``"warn"`` (1) or ``"error"`` (2): the same as ``use_deterministic_algorithms``."""
+    """Set the mode to ``"default"`` (0), ``"warn"`` (1) or ``"error"`` (2). See ``use_deterministic_algorithms``."""
     if isinstance(debug_mode, str):
         if debug_mode not in _DEBUG_MODES:
             raise RuntimeError(f"debug_mode must be one of {', '.join(_DEBUG_MODES)}, but got {debug_mode}")
@@ -47,12 +47,15 @@ def set_deterministic_debug_mode(debug_mode: int | str) -> None:
 
 
 def get_deterministic_debug_mode() -> int:
-    """0, 1 or 2: see ``set_deterministic_debug_mode``."""
+    """Return the mode 0, 1 or 2. See ``set_deterministic_debug_mode``."""
     return 0 if not _determinism["mode"] else 1 if _determinism["warn_only"] else 2
 
 
 def set_float32_matmul_precision(precision: str) -> None:
-    """``"highest"``, ``"high"`` or ``"medium"``. What is not ``"highest"`` allows GPUs to multiply in TF32."""
+    """Set the precision of float32 matrix products. ``"high"`` and ``"medium"`` allow TF32 on GPUs, ``"highest"`` not.
+
+    Raises: RuntimeError for another value.
+    """
     global _precision
     if precision not in ("highest", "high", "medium"):
         raise RuntimeError(f"precision must be 'highest', 'high' or 'medium', but got {precision!r}")
@@ -61,12 +64,12 @@ def set_float32_matmul_precision(precision: str) -> None:
 
 
 def get_float32_matmul_precision() -> str:
-    """What ``set_float32_matmul_precision`` set."""
+    """Return the value that ``set_float32_matmul_precision`` set. The default is ``"highest"``."""
     return _precision
 
 
 def set_warn_always(b: bool) -> None:
-    """Whether a warning that stands for many is given each time."""
+    """If True, issue a warning each time instead of once per process."""
     global _warn_always
     if not isinstance(b, bool):
         raise RuntimeError(f"set_warn_always() expects a bool, but got {type(b).__name__}")
@@ -74,24 +77,24 @@ def set_warn_always(b: bool) -> None:
 
 
 def is_warn_always_enabled() -> bool:
-    """What ``set_warn_always`` set."""
+    """Return the value that ``set_warn_always`` set."""
     return _warn_always
 
 
 def warn_once(message: str) -> None:
-    """Warns the caller's caller, once in the process unless ``set_warn_always`` asks for more."""
+    """Warn at the caller's caller. Repeat a warning only if ``set_warn_always`` is set."""
     if _warn_always or message not in _told:
         _told.add(message)
         warnings.warn(message, stacklevel=3)
 
 
 def get_num_interop_threads() -> int:
-    """Operators run one after another: 1."""
+    """Return 1: operators run one after another."""
     return 1
 
 
 def set_num_interop_threads(n: int) -> None:
-    """Asks for operators side by side; they run one after another, whatever ``n`` is."""
+    """Check the argument and ignore it: operators run one after another."""
     if isinstance(n, bool) or not isinstance(n, int):
         raise TypeError(f"set_num_interop_threads expects an int, but got {type(n).__name__}")
     if n <= 0:
@@ -99,26 +102,26 @@ def set_num_interop_threads(n: int) -> None:
 
 
 def set_flush_denormal(mode: bool) -> bool:
-    """Asks for numbers too small to be normal to be taken for 0. Returns: False, they never are."""
+    """Check the argument and return False: flushing denormal numbers to zero is not supported."""
     if not isinstance(mode, bool):
         raise TypeError(f"set_flush_denormal expects a bool, but got {type(mode).__name__}")
     return False
 
 
 def compiled_with_cxx11_abi() -> bool:
-    """Whether the library uses C++11's strings: True."""
+    """Return True: the library uses the C++11 ABI."""
     return True
 
 
 def is_vulkan_available() -> bool:
-    """Whether tensors can live on Vulkan: False."""
+    """Return False: Vulkan is not supported."""
     return False
 
 
 def get_device_module(device: Any = None) -> ModuleType:
-    """The module of a type of device; of the machine's accelerator, where there is one, if None.
+    """Return the module of a device type. None means CUDA if a GPU is available, otherwise the CPU.
 
-    Raises: RuntimeError for a device without one.
+    Raises: RuntimeError for a device type without a module.
     """
     if device is None:
         device = "cuda" if _core._cuda_device_count() else "cpu"
@@ -129,20 +132,22 @@ def get_device_module(device: Any = None) -> ModuleType:
 
 
 def set_default_device(device: Any) -> None:
-    """Sets where this thread makes tensors that it does not make of others; None is the CPU.
+    """Set the device on which factory functions create tensors in this thread. None means the CPU.
 
-    ``with flambeau.device("meta"):`` sets it for a block. Raises: NotImplementedError for a device without a backend.
+    ``with flambeau.device("meta"):`` sets it for a block.
+
+    Raises: NotImplementedError for a device without a backend.
     """
     _core._set_default_device(device)
 
 
 def get_default_device() -> _core.device:
-    """Where this thread makes tensors that it does not make of others."""
+    """Return the device on which factory functions create tensors in this thread."""
     return _core._get_default_device()
 
 
 def set_default_tensor_type(t: Any) -> None:
-    """Sets the default dtype and device by an older name for both: ``flambeau.DoubleTensor`` or its name as text."""
+    """Set the default dtype and device from a tensor type such as ``flambeau.DoubleTensor``, or from its name."""
     from flambeau._tensor_types import tensortype, type_named
 
     if isinstance(t, str):

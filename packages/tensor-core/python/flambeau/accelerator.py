@@ -1,6 +1,7 @@
-"""The machine's accelerator, whichever it is: its GPUs, where there are any.
+"""Functions for the accelerator of this machine, which is its GPUs.
 
-What asks about it works without one, too; what would use it raises RuntimeError.
+`is_available`, `current_accelerator` and `device_count` also work without an accelerator. All other functions raise
+RuntimeError if there is none.
 """
 
 from __future__ import annotations
@@ -15,17 +16,17 @@ _NONE = "Cannot access accelerator device when none is available."
 
 
 def is_available() -> bool:
-    """Whether there is one."""
+    """Return True if an accelerator is available."""
     return cuda.is_available()
 
 
 def current_accelerator(check_available: bool = False) -> _core.device | None:
-    """The accelerator's type as a device, None where there is none."""
+    """Return the type of the accelerator as a device, or None if no accelerator is available."""
     return _core.device("cuda") if cuda.is_available() else None
 
 
 def device_count() -> int:
-    """How many there are."""
+    """Return the number of accelerator devices."""
     return cuda.device_count()
 
 
@@ -35,13 +36,13 @@ def _demand() -> None:
 
 
 def current_device_index() -> int:
-    """The number of this thread's."""
+    """Return the index of this thread's current device."""
     _demand()
     return cuda.current_device()
 
 
 def set_device_index(device: Any, /) -> None:
-    """Chooses this thread's."""
+    """Set this thread's current device."""
     _demand()
     cuda.set_device(device)
 
@@ -50,7 +51,7 @@ current_device_idx, set_device_idx = current_device_index, set_device_index
 
 
 class device_index:
-    """A block in which another one is this thread's; None changes nothing."""
+    """Context manager that changes this thread's current device. None changes nothing."""
 
     def __init__(self, device: int | None, /) -> None:
         _demand()
@@ -65,61 +66,61 @@ class device_index:
 
 
 def current_stream(device: Any = None, /) -> Stream:
-    """The stream that this thread's work goes to."""
+    """Return the stream that this thread's work is submitted to."""
     _demand()
     return cuda.current_stream(device)
 
 
 def set_stream(stream: Stream) -> None:
-    """Chooses the stream that this thread's work goes to."""
+    """Set the stream that this thread's work is submitted to."""
     _demand()
     cuda.set_stream(stream)
 
 
 def synchronize(device: Any = None, /) -> None:
-    """Waits until all work is done."""
+    """Wait until all work on a device is complete."""
     _demand()
     cuda.synchronize(device)
 
 
 def empty_cache() -> None:
-    """Gives memory that is kept for reuse back."""
+    """Release cached memory to the driver."""
     _demand()
     cuda.empty_cache()
 
 
 def memory_allocated(device_index: Any = None, /) -> int:
-    """Bytes that tensors take."""
+    """Return the number of bytes that tensors occupy."""
     _demand()
     return cuda.memory_allocated(device_index)
 
 
 def max_memory_allocated(device_index: Any = None, /) -> int:
-    """The most that `memory_allocated` has been."""
+    """Return the largest value that `memory_allocated` has reached."""
     _demand()
     return cuda.max_memory_allocated(device_index)
 
 
 def memory_reserved(device_index: Any = None, /) -> int:
-    """Bytes in use or kept for reuse."""
+    """Return the number of bytes in use or cached for reuse."""
     _demand()
     return cuda.memory_reserved(device_index)
 
 
 def max_memory_reserved(device_index: Any = None, /) -> int:
-    """The most that `memory_reserved` has been."""
+    """Return the largest value that `memory_reserved` has reached."""
     _demand()
     return cuda.max_memory_reserved(device_index)
 
 
 def memory_stats(device_index: Any = None, /) -> OrderedDict[str, Any]:
-    """See ``flambeau.cuda.memory_stats``."""
+    """Return the statistics of the memory allocator. See ``flambeau.cuda.memory_stats``."""
     _demand()
     return cuda.memory_stats(device_index)
 
 
 def reset_peak_memory_stats(device_index: Any = None, /) -> None:
-    """Lets the largest use begin again with the present one."""
+    """Reset the peak values of the memory statistics to the current values."""
     _demand()
     cuda.reset_peak_memory_stats(device_index)
 
@@ -128,13 +129,13 @@ reset_accumulated_memory_stats = reset_peak_memory_stats
 
 
 def get_memory_info(device_index: Any = None, /) -> tuple[int, int]:
-    """Bytes that are free, and all."""
+    """Return the number of free bytes and the total number of bytes."""
     _demand()
     return cuda.mem_get_info(device_index)
 
 
 def get_device_capability(device: Any = None, /) -> dict[str, Any]:
-    """What it can do: ``supported_dtypes``, which are all."""
+    """Return the capabilities of a device: ``supported_dtypes`` is the set of all dtypes."""
     _demand()
     cuda.get_device_capability(device)
     return {"supported_dtypes": {value for value in vars(_core).values() if isinstance(value, _core.dtype)}}

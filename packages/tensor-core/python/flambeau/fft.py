@@ -1,13 +1,13 @@
 """Discrete Fourier transforms.
 
-``X[k] = sum of x[j] exp(-2 pi i j k / n)``; the inverse has the other sign and, unless ``norm`` says otherwise, the
-factor 1/n. ``norm``: which direction carries the factor, ``"backward"`` (the default) or ``"forward"``, or ``"ortho"``
-for 1/sqrt(n) in both. ``n`` and ``s`` are the number of points along ``dim``: longer input is cut, shorter filled up
-with zeros; -1 in ``s`` leaves a size. Real and integer inputs are taken as complex ones of their precision. Every
-transform can be differentiated any number of times.
+``X[k] = sum of x[j] exp(-2 pi i j k / n)``. The inverse has the opposite sign in the exponent and, by default, the
+factor 1/n. ``norm`` selects the direction that applies the factor: ``"backward"`` (the default), ``"forward"``, or
+``"ortho"`` for 1/sqrt(n) in both directions. ``n`` and ``s`` are the number of points along ``dim``. Longer input is
+truncated, shorter input is padded with zeros; -1 in ``s`` keeps a size. Real and integer inputs are converted to
+complex ones of the same precision. Every transform can be differentiated any number of times.
 
-Raises: RuntimeError for an unknown ``norm``, for fewer than one point, for a half-precision dtype, for dims given
-twice, for complex input where it must be real; IndexError for a ``dim`` out of range.
+Raises: RuntimeError for an unknown ``norm``, fewer than one point, a half-precision dtype, repeated dims, or complex
+input to a transform of real input; IndexError for a ``dim`` out of range.
 """
 
 from typing import Any
@@ -74,9 +74,14 @@ def fftfreq(
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """The frequencies of ``fft`` in cycles per unit of the spacing d: 0, 1, ..., -2, -1, divided by n d.
+    """Return the sample frequencies of ``fft``: 0, 1, ..., -2, -1, divided by n d.
 
-    Raises RuntimeError for a negative n or a dtype that is neither floating nor complex.
+    Args:
+        n: number of points of the transform.
+        d: sample spacing. The frequencies are in cycles per unit of the spacing.
+        dtype: dtype of the result. None means the default dtype.
+    Returns: a tensor of shape ``(n,)``.
+    Raises: RuntimeError for a negative n or a dtype that is neither floating-point nor complex.
 
     >>> flambeau.fft.fftfreq(5)
     tensor([ 0.0000,  0.2000,  0.4000, -0.4000, -0.2000])
@@ -96,7 +101,7 @@ def rfftfreq(
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """The frequencies of ``rfft``: 0, 1, ..., n // 2, divided by n d.
+    """Return the sample frequencies of ``rfft``: 0, 1, ..., n // 2, divided by n d. See `fftfreq`.
 
     >>> flambeau.fft.rfftfreq(4)
     tensor([0.0000, 0.2500, 0.5000])

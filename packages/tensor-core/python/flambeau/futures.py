@@ -1,4 +1,4 @@
-"""Results that are there later."""
+"""Futures: results that become available later."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class Future(Generic[T]):
-    """A result that is set later, by `set_result` or by whom it was got from.
+    """A result that is set later, by `set_result` or by the function that returned the future.
 
     >>> future = flambeau.futures.Future()
     >>> doubled = future.then(lambda done: done.value() * 2)
@@ -29,16 +29,16 @@ class Future(Generic[T]):
         self._callbacks: list[Callable[[Future[T]], Any]] = []
 
     def done(self) -> bool:
-        """Whether the result, or the exception in its place, is there."""
+        """Return True if the future has a result or an exception."""
         return self._set.is_set()
 
     def wait(self) -> T:
-        """The result, which is waited for; raises the exception that was set in its place."""
+        """Wait for the result and return it, or raise the exception that was set instead."""
         self._set.wait()
         return self.value()
 
     def value(self) -> T:
-        """The result, which has to be there. Raises: RuntimeError if it is not."""
+        """Return the result without waiting. Raises: RuntimeError if it is not available yet."""
         if not self.done():
             raise RuntimeError("the result of this future is not there yet: use wait()")
         if self._error is not None:
@@ -46,13 +46,13 @@ class Future(Generic[T]):
         return self._result  # type: ignore[no-any-return]
 
     def then(self, callback: Callable[[Future[T]], Any]) -> Future[Any]:
-        """A future of what ``callback(self)`` returns, which is called when the result is there."""
+        """Return a future for the result of ``callback(self)``, which is called when this future is complete."""
         following: Future[Any] = Future()
         self.add_done_callback(lambda done: _fill(following, callback, done))
         return following
 
     def add_done_callback(self, callback: Callable[[Future[T]], Any]) -> None:
-        """Have ``callback(self)`` called when the result is there, or at once if it is."""
+        """Call ``callback(self)`` when this future is complete, or immediately if it already is."""
         with self._lock:
             if not self._set.is_set():
                 self._callbacks.append(callback)
@@ -60,11 +60,11 @@ class Future(Generic[T]):
         callback(self)
 
     def set_result(self, result: T) -> None:
-        """Give the result. Raises: RuntimeError if there is one."""
+        """Set the result. Raises: RuntimeError if the future is already complete."""
         self._complete(result, None)
 
     def set_exception(self, result: BaseException) -> None:
-        """Give an exception in place of the result: `wait` and `value` raise it."""
+        """Set an exception instead of a result. `wait` and `value` then raise it."""
         if not isinstance(result, BaseException):
             raise TypeError(f"set_exception takes an exception, not {type(result).__name__}")
         self._complete(None, result)
@@ -81,11 +81,11 @@ class Future(Generic[T]):
 
 
 class Awaited(Future[T]):
-    """A future whose result someone has to go and get, which `wait` does.
+    """A future that computes or fetches its result when it is waited for.
 
     Args:
-        ready: says whether the result can be had without waiting.
-        obtain: waits for the result and returns it.
+        ready: function that returns True if the result is available without waiting.
+        obtain: function that waits for the result and returns it.
     """
 
     def __init__(self, ready: Callable[[], bool], obtain: Callable[[], T]) -> None:
@@ -115,7 +115,7 @@ class Awaited(Future[T]):
 
 
 def _fill(future: Future[Any], function: Callable[[Any], Any], given: Any) -> None:
-    """Complete a future by what a function returns or raises."""
+    """Complete a future with the return value of a function or with the exception that it raises."""
     try:
         result = function(given)
     except Exception as error:
@@ -125,7 +125,7 @@ def _fill(future: Future[Any], function: Callable[[Any], Any], given: Any) -> No
 
 
 def collect_all(futures: Sequence[Future[Any]]) -> Future[list[Future[Any]]]:
-    """A future of all these futures, when all are done."""
+    """Return a future that is complete when all ``futures`` are. Its result is the list of these futures."""
     given = list(futures)
 
     def obtain() -> list[Future[Any]]:
@@ -140,5 +140,5 @@ def collect_all(futures: Sequence[Future[Any]]) -> Future[list[Future[Any]]]:
 
 
 def wait_all(futures: Sequence[Future[Any]]) -> list[Any]:
-    """The results of all these futures; raises the first exception among them."""
+    """Wait for all ``futures`` and return their results. Raise the first exception among them."""
     return [future.wait() for future in futures]

@@ -1,9 +1,9 @@
-"""``__torch_function__``: classes derived from Tensor that answer for the calls their instances are given to.
+"""The ``__torch_function__`` protocol, which lets subclasses of Tensor override operators, as in ``torch.overrides``.
 
-A class that defines the class method ``__torch_function__(cls, func, types, args=(), kwargs=None)`` is called in the
-place of every operator, method and attribute of Tensor that meets one of its instances; ``super().__torch_function__``
-does what would have been done. A :class:`TorchFunctionMode` answers for every call while it is entered. The names
-are PyTorch's ``torch.overrides``.
+A class can define the class method ``__torch_function__(cls, func, types, args=(), kwargs=None)``. It is called instead
+of every operator, method and attribute of Tensor that receives an instance of the class. Call
+``super().__torch_function__`` for the default behaviour. A :class:`TorchFunctionMode` overrides every call while it is
+active.
 
 >>> import flambeau
 >>> class Logged(flambeau.Tensor):
@@ -38,12 +38,12 @@ __all__ = [
 
 _disabled_torch_function_impl = _core._disabled_torch_function_impl
 
-# What gives another tensor back that is not computed: it keeps its own class.
+# Getters that return an existing tensor instead of a computed one. The result keeps its own class.
 _NOT_CONVERTED = frozenset(vars(Tensor)[name].__get__ for name in ("grad", "_base"))
 
 
 class DisableTorchFunctionSubclass:
-    """While this context runs, instances of derived classes are tensors like others, in the thread that entered it."""
+    """Context manager that disables ``__torch_function__`` of Tensor subclasses in the current thread."""
 
     def __enter__(self) -> None:
         self._former = _core._overrides_heeded(False)
@@ -53,10 +53,11 @@ class DisableTorchFunctionSubclass:
 
 
 class TorchFunctionMode:
-    """While it is entered, its ``__torch_function__`` answers for every call in this thread, and before classes do.
+    """Context manager that passes every call in the current thread to its ``__torch_function__`` method.
 
-    Calls are those of operators and methods, and of ``__get__`` and ``__set__`` of a tensor's attributes. What the
-    method itself calls goes to the modes around it. NotImplemented leaves the call to them and to the classes.
+    The method has priority over the ``__torch_function__`` of classes. It receives the calls of operators and methods,
+    and the calls of ``__get__`` and ``__set__`` for the attributes of a tensor. Calls inside the method go to the
+    enclosing modes. If the method returns NotImplemented, the enclosing modes and then the classes handle the call.
 
     >>> import flambeau
     >>> class Counting(TorchFunctionMode):
@@ -72,7 +73,7 @@ class TorchFunctionMode:
     """
 
     def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
-        """Answers for ``func(*args, **kwargs)``; ``types`` are the classes that would be asked without the mode."""
+        """Handle ``func(*args, **kwargs)``. ``types`` are the classes that would handle the call without the mode."""
         raise NotImplementedError(f"{type(self).__name__} has to define __torch_function__")
 
     def __enter__(self) -> Self:
@@ -84,7 +85,7 @@ class TorchFunctionMode:
 
 
 def _is_mode_entered() -> bool:
-    """Return whether a `TorchFunctionMode` answers in this thread."""
+    """Return True if a `TorchFunctionMode` is active in this thread."""
     try:
         mode = _core._pop_function_mode()
     except RuntimeError:  # there is none
@@ -94,7 +95,7 @@ def _is_mode_entered() -> bool:
 
 
 class enable_reentrant_dispatch:
-    """While this context runs inside of a ``__torch_dispatch__``, operations are recorded for derivatives again."""
+    """Context manager for use in ``__torch_dispatch__`` that records operations for automatic differentiation."""
 
     def __enter__(self) -> None:
         self._former = _core._set_grad_enabled(True)
@@ -111,28 +112,29 @@ def _override(value: Any) -> Any:
 
 
 def has_torch_function(relevant_args: Iterable[Any]) -> bool:
-    """Whether one of the arguments has a ``__torch_function__`` of its own, and they are heeded."""
+    """Return True if an argument overrides ``__torch_function__`` and overrides are enabled in this thread."""
     heeded = _core._overrides_heeded(True)
     _core._overrides_heeded(heeded)
     return heeded and any(_override(value) is not None for value in relevant_args)
 
 
 def has_torch_function_unary(tensor: Any) -> bool:
-    """:func:`has_torch_function` of one argument."""
+    """Return ``has_torch_function((tensor,))``."""
     return has_torch_function((tensor,))
 
 
 def has_torch_function_variadic(*tensors: Any) -> bool:
-    """:func:`has_torch_function` of these arguments."""
+    """Return ``has_torch_function(tensors)``."""
     return has_torch_function(tensors)
 
 
 def handle_torch_function(
     public_api: Callable[..., Any], relevant_args: Iterable[Any], *args: Any, **kwargs: Any
 ) -> Any:
-    """Lets the classes of ``relevant_args`` answer for ``public_api(*args, **kwargs)``.
+    """Call the ``__torch_function__`` of the classes of ``relevant_args`` for ``public_api(*args, **kwargs)``.
 
-    They are asked from left to right, subclasses before their bases. Raises TypeError if each returns NotImplemented.
+    The classes are tried from left to right, subclasses before their bases. Raise TypeError if all of them return
+    NotImplemented.
     """
     asked: list[Any] = []
     for value in relevant_args:
@@ -151,12 +153,12 @@ def handle_torch_function(
 
 
 def is_tensor_like(value: Any) -> bool:
-    """Whether ``value`` is a Tensor or has ``__torch_function__``."""
+    """Return True if ``value`` is a Tensor or its class has ``__torch_function__``."""
     return isinstance(value, Tensor) or hasattr(type(value), "__torch_function__")
 
 
 def resolve_name(f: Any) -> str | None:
-    """What a program writes for a function that ``__torch_function__`` is given; None for any other object.
+    """Return the qualified name of a function that ``__torch_function__`` receives, or None for other objects.
 
     >>> import flambeau
     >>> resolve_name(flambeau.Tensor.exp), resolve_name(flambeau.exp)
@@ -186,7 +188,7 @@ def _converted(result: Any, cls: type[Tensor]) -> Any:
 
 
 def default_torch_function(cls: Any, func: Any, types: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
-    """What ``Tensor.__torch_function__`` does: runs ``func``; tensors among its results become of the class."""
+    """Implement ``Tensor.__torch_function__``: run ``func`` and convert the tensors in its result to ``cls``."""
     if not all(issubclass(cls, kind) for kind in types):
         return NotImplemented
     with DisableTorchFunctionSubclass():

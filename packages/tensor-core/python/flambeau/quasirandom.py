@@ -1,4 +1,4 @@
-"""Sequences of points that fill a cube evenly. Their numbers come from SciPy, which has to be installed."""
+"""Quasirandom sequences: points that fill a cube evenly. This module requires SciPy."""
 
 from __future__ import annotations
 
@@ -18,13 +18,16 @@ _UNBALANCED = (
 
 
 class SobolEngine:
-    """Points of the Sobol sequence in the unit cube, each more even with those before than random ones.
+    """Generator of scrambled or unscrambled Sobol sequences in the unit cube.
+
+    The points of a Sobol sequence cover the cube more evenly than independent random points.
 
     Args:
-        dimension: of the cube, 1 to 21201.
-        scramble: randomise the sequence and keep what is even in it.
-        seed: of the randomisation; from the default generator if None. The numbers are not those of PyTorch's seeds.
-    Raises: ValueError for another dimension; ImportError without SciPy.
+        dimension: dimension of the cube, from 1 to 21201.
+        scramble: if True, randomise the sequence in a way that preserves its even coverage.
+        seed: seed of the scrambling. If None, it is drawn from the default generator. A seed does not give the same
+            numbers as in PyTorch.
+    Raises: ValueError if ``dimension`` is out of range; ImportError if SciPy is not installed.
     Source: Joe, Kuo 2008, "Constructing Sobol sequences with better two-dimensional projections"; Owen 1998,
         "Scrambling Sobol' and Niederreiter-Xing points".
 
@@ -50,37 +53,38 @@ class SobolEngine:
 
     @property
     def num_generated(self) -> int:
-        """How many points were drawn or passed over."""
+        """The number of points that were drawn or skipped."""
         return int(self._sequence.num_generated)
 
     def draw(self, n: int = 1, out: Tensor | None = None, dtype: dtype | None = None) -> Tensor:
-        """The next ``n`` points, ``(n, dimension)``.
+        """Return the next ``n`` points.
 
         Args:
-            n: how many.
-            out: where they go.
-            dtype: the default dtype if None.
+            n: number of points.
+            out: tensor that receives the points. It is resized if needed.
+            dtype: dtype of the points. None means the default dtype.
+        Returns: a tensor of shape ``(n, dimension)``.
         """
-        with warnings.catch_warnings():  # of numbers that are no power of 2, which draw_base2 insists on
+        with warnings.catch_warnings():  # SciPy warns if n is not a power of 2; draw_base2 checks this
             warnings.simplefilter("ignore", UserWarning)
             points = self._sequence.random(n)
         drawn = flambeau.from_numpy(points).to(flambeau.get_default_dtype() if dtype is None else dtype)
         return drawn if out is None else out.resize_(drawn.shape).copy_(drawn)
 
     def draw_base2(self, m: int, out: Tensor | None = None, dtype: dtype | None = None) -> Tensor:
-        """The next ``2**m`` points; ValueError where, with those before, they are no power of 2."""
+        """Return the next ``2**m`` points. Raise ValueError if the total number of points is not a power of 2."""
         total = self.num_generated + 2**m
         if total & (total - 1):
             raise ValueError(_UNBALANCED.format(before=self.num_generated, m=m, total=total))
         return self.draw(2**m, out, dtype)
 
     def reset(self) -> Self:
-        """Begins anew."""
+        """Restart the sequence."""
         self._sequence.reset()
         return self
 
     def fast_forward(self, n: int) -> Self:
-        """Passes over ``n`` points."""
+        """Skip ``n`` points."""
         self._sequence.fast_forward(n)
         return self
 

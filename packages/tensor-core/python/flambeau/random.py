@@ -1,4 +1,4 @@
-"""The default generator: seeds, states, and a scope that leaves it as it was."""
+"""Functions for the default random generator: seeds, states, and a context manager that restores its state."""
 
 import contextlib
 from collections.abc import Iterable, Iterator
@@ -27,21 +27,26 @@ __all__ = [
 
 
 def use_pytorch_streams(enabled: bool = True) -> None:
-    """Draw the numbers on the CPU that PyTorch 2.13 draws from the same seed, or flambeau's own again.
+    """Enable or disable PyTorch's random number streams on the CPU.
 
-    flambeau's generators are counter-based (Philox): each thread computes its part of the numbers. PyTorch's CPU
-    generator is sequential (MT19937), and its operators take numbers in the order of memory. While this is enabled,
-    ``manual_seed(0)`` followed by ``rand``, ``randn``, ``randperm``, dropout, initialisers, samplers of data loaders
-    and so on gives PyTorch's values: bit for bit where both compute them alike, else within a rounding. The state of
-    a generator then has PyTorch's 5056 bytes. Numbers on GPUs stay those of Philox, which differ from PyTorch's.
+    When enabled, the CPU generators draw the numbers that PyTorch 2.13 draws from the same seed.
 
-    It holds for generators that are made or seeded afterwards. A change starts the default generator anew from its
-    seed; a call that changes nothing does nothing. ``flambeau.torch.install()`` enables it.
+    flambeau's own generators are counter-based (Philox), so that each thread can compute its part of the numbers.
+    PyTorch's CPU generator is sequential (MT19937), and its operators consume numbers in memory order. While PyTorch's
+    streams are enabled, ``manual_seed(0)`` followed by ``rand``, ``randn``, ``randperm``, dropout, initialisers, data
+    loader samplers and so on gives PyTorch's values. They are bitwise equal if both libraries use the same arithmetic,
+    and equal up to rounding otherwise. The state of a generator then has 5056 bytes, as in PyTorch. On GPUs, numbers
+    still come from flambeau's Philox streams, which differ from PyTorch's.
+
+    The setting applies to generators that are created or seeded afterwards. A change restarts the default generator
+    from its seed. A call that does not change the setting has no effect. ``flambeau.torch.install()`` enables the
+    setting.
 
     Args:
-        enabled: True for PyTorch's numbers, False for flambeau's.
-    Source: Matsumoto and Nishimura 1998, doi:10.1145/272991.272995; the values are those that PyTorch's builds for
-        processors with AVX2 give.
+        enabled: True for PyTorch's numbers, False for flambeau's own.
+    Raises: TypeError if ``enabled`` is not a bool.
+    Source: Matsumoto and Nishimura 1998, doi:10.1145/272991.272995; the values match PyTorch's builds for processors
+        with AVX2.
 
     >>> import flambeau
     >>> flambeau.random.use_pytorch_streams()
@@ -58,10 +63,11 @@ def use_pytorch_streams(enabled: bool = True) -> None:
 def manual_seed(seed: int) -> Generator:
     """Seed the default generator and return it.
 
-    A process that does not call this draws other numbers each time it runs.
+    A process that does not call this function draws different numbers in each run.
 
     Args:
-        seed: between -2**63 and 2**64 - 1; negative ones wrap. ValueError beyond.
+        seed: an integer from -2**63 to 2**64 - 1. Negative values wrap around.
+    Raises: ValueError if ``seed`` is out of range.
 
     >>> import flambeau
     >>> a = flambeau.manual_seed(0) and flambeau.rand(2)
@@ -85,17 +91,17 @@ def seed() -> int:
 
 
 def initial_seed() -> int:
-    """Return the default generator's seed, which is drawn from the system's entropy unless a program sets it."""
+    """Return the seed of the default generator. If no seed was set, it comes from the system's entropy."""
     return default_generator.initial_seed()
 
 
 def get_rng_state() -> Tensor:
-    """The default generator's state, a uint8 tensor."""
+    """Return the state of the default generator as a uint8 tensor."""
     return default_generator.get_state()
 
 
 def set_rng_state(new_state: Tensor) -> None:
-    """Restores the default generator's state."""
+    """Set the state of the default generator."""
     default_generator.set_state(new_state)
 
 
@@ -107,9 +113,10 @@ def fork_rng(
     _devices_kw: str = "devices",
     device_type: str = "cuda",
 ) -> Iterator[None]:
-    """Restores the default generator's state at the end of the ``with`` block, where ``enabled``.
+    """Restore the state of the default generator at the end of the ``with`` block if ``enabled``.
 
-    ``devices`` and ``device_type`` name GPUs whose generators are restored as well: theirs is the default generator.
+    The generators of all GPUs are restored as well, because GPUs use the default generator. ``devices`` and
+    ``device_type`` are accepted for compatibility with PyTorch.
     """
     state, counters = get_rng_state(), default_generator._get_counters()
     try:
@@ -122,7 +129,10 @@ def fork_rng(
 
 @contextlib.contextmanager
 def _drawing_again(place: Any) -> Iterator[None]:
-    """Draws the numbers that followed a ``_random_place()``, also those of a CUDA graph, and goes on as before then."""
+    """Repeat the random numbers drawn after a ``_random_place()``, including those of CUDA graphs, in a block.
+
+    The former position is restored at the end of the block.
+    """
     former = _random_place()
     _draw_again(place)
     try:

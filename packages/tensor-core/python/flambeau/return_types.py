@@ -1,4 +1,4 @@
-"""The tuples with named fields that operators with several results return, by the operator's name.
+"""Named tuples that operators with several results return. Each type has the name of its operator.
 
 >>> import flambeau
 >>> flambeau.sort(flambeau.tensor([3, 1, 2]))
@@ -52,7 +52,7 @@ if not TYPE_CHECKING:  # so that type checkers report names that do not exist
 
     def __getattr__(name: str) -> type[tuple[Any, ...]]:
         if name not in _core._return_types:
-            importlib.import_module("flambeau.linalg")  # whose types are made when it is loaded
+            importlib.import_module("flambeau.linalg")  # registers its return types when it is imported
         try:
             return _core._return_types[name]
         except KeyError:

@@ -1,7 +1,7 @@
-"""Saving and loading: tensors and structures of them, in safetensors files and in those of PyTorch.
+"""Save and load tensors, and structures that contain tensors, in safetensors files and in PyTorch's file format.
 
-Any safetensors reader can read the tensors of the former; PyTorch reads the latter, and what it writes is read here.
-Loading runs no code from a file unless it is told to (``weights_only=False``).
+Any safetensors reader can read the tensors in the safetensors files. PyTorch can load the PyTorch files, and `load`
+can read files that PyTorch saved. Loading does not run code from a file unless ``weights_only=False``.
 """
 
 from __future__ import annotations
@@ -55,12 +55,12 @@ __all__ = [
 STRUCTURE = "flambeau.structure"
 DEFAULT_PROTOCOL = 2
 
-# How the names of safetensors files end.
+# Filename extensions of safetensors files.
 SAFETENSORS_ENDINGS = (".safetensors", ".st")
 
 Format = Literal["pt", "safetensors"]
 
-# What `load` takes for a file, and for where to put its tensors.
+# The types of the arguments ``f`` and ``map_location`` of `load`.
 FILE_LIKE: TypeAlias = str | os.PathLike[str] | IO[bytes]
 MAP_LOCATION: TypeAlias = Callable[[Any, str], Any] | device | str | dict[str, str] | None
 
@@ -74,28 +74,31 @@ def save(
     *,
     format: Format | None = None,
 ) -> None:
-    """Save tensors, alone or in any structure, to a safetensors file or one that PyTorch can load.
+    """Save tensors, alone or in a nested structure, to a safetensors file or to a file that PyTorch can load.
 
-    A file of that name is replaced at once when everything is written; if saving fails it stays as it was.
+    If ``f`` is a path, an existing file is replaced atomically after all data is written. If saving fails, it stays
+    unchanged.
 
-    ``"safetensors"`` holds tensors in dictionaries (keys: strings, numbers, None, tuples of these), lists and tuples,
-    numbers, strings, bools and None. A dictionary of tensors is what other safetensors readers see; other structures
-    appear to them as tensors named by their path, such as ``model.fc.weight``. Tensors are stored contiguous, each with
-    its own elements only and without ``requires_grad``; subclasses of dict as dict.
+    ``"safetensors"`` stores tensors in dictionaries (keys: strings, numbers, None, tuples of these), lists and tuples,
+    numbers, strings, bools and None. Other safetensors readers see a dictionary of tensors as it is. They see other
+    structures as tensors that are named by their path, such as ``model.fc.weight``. Each tensor is stored contiguously
+    with only its own elements and without ``requires_grad``. Subclasses of dict are stored as dict.
 
-    ``"pt"`` is PyTorch's own format and holds whatever can be pickled. Tensors that share memory share it when they are
-    loaded, and their strides, ``requires_grad`` and attributes are kept. `load` takes tensors and plain values out of
-    it, and objects of other classes (a whole module) only with ``weights_only=False``.
+    ``"pt"`` is PyTorch's own format and stores any object that can be pickled. Tensors that share memory also share it
+    after loading. Strides, ``requires_grad`` and attributes are kept. `load` reads tensors and plain values from such a
+    file. It loads objects of other classes, such as a whole module, only with ``weights_only=False``.
 
     Args:
-        obj: what to save; ``module.state_dict()`` and ``optimizer.state_dict()`` are what moves between programs.
-        f: path, or a file opened for writing bytes.
-        pickle_module: as PyTorch has it; other modules than ``pickle`` are not supported.
-        pickle_protocol: of the pickle in PyTorch's format; PyTorch itself reads 2 without ``weights_only=False``.
-        _use_new_zipfile_serialization: False writes the format of PyTorch before 1.6 instead of an archive.
-        format: None chooses ``"safetensors"`` for a path that ends in .safetensors or .st, else ``"pt"``.
-    Raises: TypeError naming what cannot be stored; AttributeError if ``f`` is neither a path nor a file; RuntimeError
-        without the folder to write to; OSError if writing fails.
+        obj: the object to save. To exchange a model, save ``module.state_dict()`` and ``optimizer.state_dict()``.
+        f: path, or a binary file opened for writing.
+        pickle_module: accepted for compatibility with PyTorch. Only Python's ``pickle`` is supported.
+        pickle_protocol: pickle protocol of the PyTorch format. With ``weights_only=True``, PyTorch reads only protocol
+            2.
+        _use_new_zipfile_serialization: if False, write the format that PyTorch used before version 1.6.
+        format: ``"pt"``, ``"safetensors"`` or None. None selects ``"safetensors"`` for a path that ends in .safetensors
+            or .st, and ``"pt"`` otherwise.
+    Raises: TypeError with the name of an object that cannot be stored; AttributeError if ``f`` is neither a path nor a
+        file; RuntimeError if the parent directory does not exist; OSError if writing fails.
 
     >>> flambeau.save({"weight": flambeau.ones(2), "epoch": 3}, path)
     >>> flambeau.load(path)
@@ -114,7 +117,7 @@ def save(
             from ._serialization import pickling
 
             pickling.save(obj, file, pickle_protocol, root=_stem(f))
-        if hasattr(file, "flush"):  # so that others can read the file although it is still open
+        if hasattr(file, "flush"):  # so that others can read the file while it is still open
             file.flush()
 
 
@@ -128,25 +131,27 @@ def load(
     check_crc32: bool = True,
     **pickle_load_args: Any,
 ) -> Any:
-    """Load what ``save`` or PyTorch saved, or the dictionary of tensors in any safetensors file.
+    """Load an object that `save` or PyTorch saved, or the dictionary of tensors in any safetensors file.
 
     Args:
-        f: path, or a file opened for reading bytes, which is read from where it stands to its end.
-        map_location: where to put the tensors: a device, a dictionary from devices in the file to devices, or a
-            function of a storage and its device in the file that returns the storage to use, or None to let it be.
-        pickle_module: as PyTorch has it; allowed with ``weights_only=False`` only.
-        weights_only: False lets a PyTorch file use any class and function, and so run any code: for files one trusts.
-            Otherwise it is read by a machine that knows tensors, parameters, dictionaries, lists, tuples, sets,
-            numbers, strings, bytes, shapes, dtypes, devices, NumPy's numbers and arrays, and what has been allowed with
-            ``flambeau.serialization.add_safe_globals``.
-        mmap: True leaves the elements in the file, which must have a path, until they are used. Changing such a
-            tensor changes a private copy, never the file; the file must not be cut short meanwhile.
-        check_crc32: compare what is read with the checksums in the file: those of a .pt file's entries, and those that
-            ``save`` writes to safetensors files. With ``mmap=True`` elements are not compared, as that would read them.
-        pickle_load_args: ``encoding`` and ``errors`` of strings written by Python 2.
-    Raises: pickle.UnpicklingError naming what the file refers to and must not; RuntimeError naming the file and what is
-        wrong with it, if it is truncated, damaged or of another kind; NotImplementedError for what flambeau does not
-        have, such as quantized tensors; FileNotFoundError.
+        f: path, or a binary file opened for reading. A file is read from its current position to its end.
+        map_location: where to place the tensors: a device; a dictionary from devices in the file to devices; a function
+            that takes a storage and its device in the file and returns the storage to use; or None to use the devices
+            in the file.
+        pickle_module: accepted for compatibility with PyTorch. Only allowed with ``weights_only=False``.
+        weights_only: False lets a PyTorch file use any class and function, and therefore run any code. Use it only for
+            files from a trusted source. Otherwise a restricted unpickler reads the file. It accepts tensors,
+            parameters, dictionaries, lists, tuples, sets, numbers, strings, bytes, shapes, dtypes, devices, NumPy's
+            scalars and arrays, and the types allowed with ``flambeau.serialization.add_safe_globals``.
+        mmap: if True, map the file into memory and read the elements on first use. ``f`` must be a path. A change to
+            such a tensor changes a private copy, never the file. The file must not be truncated while it is mapped.
+        check_crc32: if True, verify the checksums in the file: those of the entries of a .pt file, and those that
+            `save` writes to safetensors files. With ``mmap=True``, the elements are not verified, because that would
+            read them.
+        pickle_load_args: ``encoding`` and ``errors`` for strings written by Python 2.
+    Raises: pickle.UnpicklingError with the name of a class or function that the file must not use; RuntimeError with
+        the name of the file and the cause if the file is truncated, damaged or of another format; NotImplementedError
+        for features that flambeau does not support, such as quantized tensors; FileNotFoundError.
 
     >>> flambeau.save([flambeau.arange(3), float("inf")], path)
     >>> flambeau.load(path)
@@ -164,10 +169,10 @@ def load(
 
 
 def get_unsafe_globals_in_checkpoint(f: str | os.PathLike[str] | IO[bytes]) -> list[str]:
-    """The full names that a PyTorch file refers to and that `load` refuses, without loading it.
+    """Return the full names that a PyTorch file refers to and that `load` refuses, without loading the file.
 
     Args:
-        f: path, or a file opened for reading bytes.
+        f: path, or a binary file opened for reading.
     """
     with naming(f), _to_read(f) as file:
         from ._serialization import pytorch
@@ -193,7 +198,7 @@ def _save_safetensors(obj: Any, file: IO[bytes]) -> None:
     from ._serialization import safetensors, structure
 
     tensors, described = structure.flatten(obj)
-    # Other libraries take "pt" to mean that weights are laid out as PyTorch lays them out, and so they are.
+    # Other libraries interpret "pt" as "weights in PyTorch's layout", which is true for flambeau.
     metadata = {"format": "pt"} if described is None else {"format": "pt", STRUCTURE: described}
     safetensors.write(file, tensors, metadata)
 
@@ -213,7 +218,7 @@ def _format_for(f: Any, format: str | None) -> str:
 
 
 def _stem(f: Any) -> str:
-    """The name of the folder in the archive: the file's, as PyTorch names it."""
+    """Return the name of the folder in the archive: the stem of the file name, as in PyTorch."""
     name = os.path.basename(os.fspath(f)) if isinstance(f, str | os.PathLike) else ""
     return os.path.splitext(name)[0] or "archive"
 

@@ -1,6 +1,7 @@
-"""Special functions, as in ``torch.special``: each is a row of the pointwise table, or an operator of flambeau itself.
+"""Special functions, as in ``torch.special``.
 
-A row, or an alias of one, that is called ``special_<name>`` is the function ``<name>`` here and nowhere else.
+An operator that is named ``special_<name>`` in the operator registry is public as ``flambeau.special.<name>`` only.
+The remaining functions are aliases of operators in ``flambeau``.
 """
 
 from flambeau import _core, _public_names, _suggestions

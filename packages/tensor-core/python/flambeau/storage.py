@@ -1,4 +1,4 @@
-"""The block of memory that a tensor and its views share, as an object: of bytes, or of elements of one dtype."""
+"""Storages: the block of memory that a tensor shares with its views, as bytes or as elements of one dtype."""
 
 from __future__ import annotations
 
@@ -27,18 +27,19 @@ def from_file(
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """The elements that a file consists of, read when they are used.
+    """Return a tensor over the contents of a file. The file is memory-mapped and read when elements are used.
 
     Args:
-        filename: path.
-        shared: True writes changes of the tensor to the file, which is made or lengthened where it is too short;
-            otherwise they stay with the tensor.
-        size: the number of elements.
-        dtype: the default dtype if None.
-        layout, device: `strided` and the CPU, for a file is memory of the CPU.
-        requires_grad: whether operations on the tensor are recorded.
-    Returns: ``(size,)``.
-    Raises: RuntimeError if the file is too short; NotImplementedError for another layout or device; FileNotFoundError.
+        filename: path of the file.
+        shared: if True, changes of the tensor are written to the file, and the file is created or extended if needed.
+            Otherwise changes stay private to the tensor.
+        size: number of elements.
+        dtype: dtype of the elements. None means the default dtype.
+        layout, device: only `strided` and the CPU are supported.
+        requires_grad: if True, autograd records operations on the tensor.
+    Returns: a tensor of shape ``(size,)``.
+    Raises: RuntimeError if the file is too short; NotImplementedError for another layout or device; ValueError if
+        ``size`` is negative; FileNotFoundError.
     """
     if layout not in (None, _core.strided) or (device is not None and _core.device(device).type != "cpu"):
         raise NotImplementedError(f"from_file makes dense tensors on the CPU, got layout={layout}, device={device}")
@@ -64,15 +65,16 @@ def from_file(
 
 
 class StorageBase:
-    """The base class of storages of bytes, by which programs recognise them."""
+    """Base class of untyped storages, for ``isinstance`` checks."""
 
 
 class UntypedStorage(StorageBase):
-    """The bytes of a tensor's memory. ``tensor.set_(storage, offset, size, stride)`` makes a tensor show them.
+    """The bytes of a tensor's memory. ``tensor.set_(storage, offset, size, stride)`` makes a tensor view them.
 
     Args:
-        size: a number of bytes, which are zero; or their values; or the ``uint8`` vector whose memory this is.
-        device: where the bytes are to be, if ``size`` is a number.
+        size: a number of bytes, which are set to zero; or a sequence of byte values; or a 1-D ``uint8`` tensor, whose
+            memory the storage then shares.
+        device: device of the bytes if ``size`` is a number or a sequence. The default is the CPU.
 
     >>> flambeau.zeros(2, 3)[0].untyped_storage().nbytes()
     24
@@ -86,11 +88,11 @@ class UntypedStorage(StorageBase):
 
     @classmethod
     def from_file(cls, filename: str | os.PathLike[str], shared: bool = False, nbytes: int = 0) -> UntypedStorage:
-        """The bytes of a file. See `from_file`."""
+        """Return a storage over the bytes of a file. See `from_file`."""
         return cls(from_file(filename, shared, nbytes, dtype=_core.uint8))
 
     def nbytes(self) -> int:
-        """How many bytes there are."""
+        """Return the number of bytes."""
         return self._bytes.numel()
 
     size = __len__ = nbytes
@@ -99,26 +101,26 @@ class UntypedStorage(StorageBase):
         return super().__sizeof__() + self.nbytes()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        """The bytes as a vector: NumPy and `asarray` would else read one after the other."""
+        """Return the bytes as a 1-D array. Without this method, NumPy and `asarray` read the bytes one at a time."""
         array = self._bytes.numpy()
         array = array if dtype is None else array.astype(dtype, copy=False)
         return array.copy() if copy else array
 
     def element_size(self) -> int:
-        """1: the elements are bytes."""
+        """Return the size of an element in bytes, which is 1."""
         return 1
 
     def data_ptr(self) -> int:
-        """The address of the first byte."""
+        """Return the address of the first byte, or 0 on the meta device."""
         return 0 if self.device.type == "meta" else self._bytes.data_ptr()
 
     @property
     def _cdata(self) -> int:
-        """A number that only storages over the same memory have in common."""
+        """An identifier that is equal only for storages over the same memory."""
         return self.data_ptr()
 
     def tolist(self) -> list[int]:
-        """The bytes, as a list of integers."""
+        """Return the bytes as a list of integers."""
         _require_elements(self)
         return self._bytes.tolist()  # type: ignore[no-any-return]
 
@@ -127,7 +129,7 @@ class UntypedStorage(StorageBase):
     @overload
     def __getitem__(self, index: slice) -> UntypedStorage: ...
     def __getitem__(self, index: int | slice) -> int | UntypedStorage:
-        """A byte, or the storage that shows the bytes of a slice, in the same memory."""
+        """Return one byte for an index. For a slice, return a storage over the same memory."""
         _require_elements(self)
         if not isinstance(index, slice):
             return int(self._bytes[index])
@@ -139,36 +141,36 @@ class UntypedStorage(StorageBase):
         self._bytes[index] = value
 
     def fill_(self, value: int) -> UntypedStorage:
-        """Set every byte."""
+        """Set every byte to ``value``."""
         self._bytes.fill_(value)
         return self
 
     def copy_(self, source: UntypedStorage, non_blocking: bool = False) -> UntypedStorage:
-        """Take over the bytes of a storage of the same size."""
+        """Copy the bytes of a storage of the same size into this one."""
         self._bytes.copy_(source._bytes)
         return self
 
     def clone(self) -> UntypedStorage:
-        """A copy in memory of its own."""
+        """Return a copy of the storage."""
         return UntypedStorage(self._bytes.clone())
 
     def _on(self, there: Tensor) -> UntypedStorage:
         return self if there is self._bytes else type(self)(there)
 
     def cpu(self) -> UntypedStorage:
-        """The storage on the CPU: itself where it is there."""
+        """Return the storage on the CPU, or self if it is there already."""
         return self._on(self._bytes.cpu())
 
     def cuda(self, device: Any = None, non_blocking: bool = False) -> UntypedStorage:
-        """The storage on a GPU, the current one unless another is named: itself where it is there."""
+        """Return the storage on a GPU (default: the current one), or self if it is there already."""
         return self._on(self._bytes.cuda(device, non_blocking))
 
     def to(self, *, device: Any, non_blocking: bool = False) -> UntypedStorage:
-        """The storage on a device: itself where it is there."""
+        """Return the storage on a device, or self if it is there already."""
         return self._on(self._bytes.to(device, non_blocking=non_blocking))
 
     def resizable(self) -> bool:
-        """Return whether `resize_` can change the size: it cannot on a GPU or if processes share the memory."""
+        """Return True if `resize_` can change the size. It cannot on a GPU or if processes share the memory."""
         return not self.is_cuda and not self.is_shared()
 
     def resize_(self, size: int) -> UntypedStorage:
@@ -181,45 +183,45 @@ class UntypedStorage(StorageBase):
         return self
 
     def untyped(self) -> UntypedStorage:
-        """The storage itself."""
+        """Return self."""
         return self
 
     def is_shared(self) -> bool:
-        """Whether the memory is shared with other processes."""
+        """Return True if the memory is shared with other processes."""
         return self._bytes.is_shared()
 
     def share_memory_(self) -> UntypedStorage:
-        """Move to memory that other processes can have. See ``Tensor.share_memory_``."""
+        """Move the storage to memory that other processes can map. See ``Tensor.share_memory_``."""
         self._bytes.share_memory_()
         return self
 
     def is_pinned(self, device: Any = None) -> bool:
-        """Whether the memory is locked in place for a GPU."""
+        """Return True if the memory is page-locked (pinned) for transfers to a GPU."""
         return self._bytes.is_pinned()
 
     def pin_memory(self, device: Any = None) -> UntypedStorage:
-        """A copy in memory that is locked in place for a GPU; itself where it is that."""
+        """Return a copy in page-locked (pinned) memory, or self if the memory is pinned already."""
         return self._on(self._bytes.pin_memory())
 
     def get_device(self) -> int:
-        """The number of the GPU that the memory is on; -1: it is on the CPU."""
+        """Return the index of the GPU that holds the memory, or -1 on the CPU."""
         return self._bytes.get_device()
 
     @property
     def is_cuda(self) -> bool:
-        """Whether the memory is on a GPU."""
+        """True if the memory is on a GPU."""
         return self._bytes.is_cuda
 
     @property
     def device(self) -> _core.device:
-        """Where the memory is."""
+        """The device that holds the memory."""
         return self._bytes.device
 
     def __deepcopy__(self, memo: dict[Any, Any]) -> UntypedStorage:
-        """Copy the bytes, once for all storages and tensors over them that are copied together."""
+        """Copy the bytes once per ``copy.deepcopy``, even if several storages and tensors share them."""
         if not (address := self.data_ptr()):
             return self.clone()
-        copies = memo.setdefault("flambeau storages", {})  # the other keys are numbers
+        copies = memo.setdefault("flambeau storages", {})  # the other keys are object ids, which are numbers
         key = str(self.device), address
         if key not in copies:
             copies[key] = self.clone()
@@ -238,7 +240,7 @@ def _require_elements(storage: UntypedStorage | TypedStorage) -> None:
 
 
 def _listed(storage: UntypedStorage | TypedStorage, kind: str) -> str:
-    """The elements, a line each, and what they are stored in; of many the first and the last."""
+    """Format the elements, one per line, and a footer. If there are many, show only the first and the last ones."""
     size, edge = len(storage), 500
     if storage.device.type == "meta":
         return f"...\n[{kind} of size {size}]"
@@ -250,13 +252,13 @@ def _listed(storage: UntypedStorage | TypedStorage, kind: str) -> str:
 
 
 class TypedStorage(StorageCasts):
-    """A storage's bytes as elements of one dtype: what ``tensor.storage()`` returns.
+    """Typed view of an untyped storage, as returned by ``tensor.storage()``.
 
     Args:
-        contents: how many elements there are, all zero, or their values.
-        wrap_storage: the bytes that it shows, instead of ``contents``.
-        dtype: of the elements; the default dtype if None.
-        device: where the elements are to be.
+        contents: the number of elements, which are set to zero, or the values of the elements.
+        wrap_storage: an existing UntypedStorage to view. Excludes ``contents``.
+        dtype: dtype of the elements. None means the default dtype.
+        device: device of the elements if ``wrap_storage`` is None. The default is the CPU.
 
     >>> flambeau.tensor([1.0, 2.0]).storage().tolist()
     [1.0, 2.0]
@@ -290,37 +292,37 @@ class TypedStorage(StorageCasts):
         return _core.empty(0, dtype=self.dtype).set_(self._untyped_storage)
 
     def untyped(self) -> UntypedStorage:
-        """The same memory as bytes."""
+        """Return the untyped storage over the same memory."""
         return self._untyped_storage
 
     def element_size(self) -> int:
-        """How many bytes an element has."""
+        """Return the size of an element in bytes."""
         return self.dtype.itemsize
 
     def size(self) -> int:
-        """How many elements there are."""
+        """Return the number of elements."""
         return self.nbytes() // self.element_size()
 
     __len__ = size
 
     def nbytes(self) -> int:
-        """How many bytes there are."""
+        """Return the number of bytes."""
         return self._untyped_storage.nbytes()
 
     def __sizeof__(self) -> int:
         return super().__sizeof__() + self.nbytes()
 
     def data_ptr(self) -> int:
-        """The address of the first element."""
+        """Return the address of the first element, or 0 on the meta device."""
         return self._untyped_storage.data_ptr()
 
     @property
     def _cdata(self) -> int:
-        """A number that only storages over the same memory have in common."""
+        """An identifier that is equal only for storages over the same memory."""
         return self.data_ptr()
 
     def tolist(self) -> list[Any]:
-        """The elements, as a list of numbers."""
+        """Return the elements as a list of numbers."""
         _require_elements(self)
         return self._elements().tolist()  # type: ignore[no-any-return]
 
@@ -332,17 +334,17 @@ class TypedStorage(StorageCasts):
         self._elements()[index] = value
 
     def fill_(self, value: Any) -> TypedStorage:
-        """Set every element."""
+        """Set every element to ``value``."""
         self._elements().fill_(value)
         return self
 
     def copy_(self, source: TypedStorage, non_blocking: bool = False) -> TypedStorage:
-        """Take over the elements of a storage of the same size."""
+        """Copy the elements of a storage of the same size into this one."""
         self._elements().copy_(source._elements())
         return self
 
     def clone(self) -> TypedStorage:
-        """A copy in memory of its own."""
+        """Return a copy of the storage."""
         return self._over(self._untyped_storage.clone())
 
     def _over(self, storage: UntypedStorage) -> TypedStorage:
@@ -354,46 +356,46 @@ class TypedStorage(StorageCasts):
         return self
 
     def is_shared(self) -> bool:
-        """Whether the memory is shared with other processes."""
+        """Return True if the memory is shared with other processes."""
         return self._untyped_storage.is_shared()
 
     def share_memory_(self) -> TypedStorage:
-        """Move to memory that other processes can have. See ``Tensor.share_memory_``."""
+        """Move the storage to memory that other processes can map. See ``Tensor.share_memory_``."""
         self._untyped_storage.share_memory_()
         return self
 
     def cpu(self) -> TypedStorage:
-        """The storage on the CPU: itself where it is there."""
+        """Return the storage on the CPU, or self if it is there already."""
         return self._over(self._untyped_storage.cpu())
 
     def cuda(self, device: Any = None, non_blocking: bool = False) -> TypedStorage:
-        """The storage on a GPU, the current one unless another is named: itself where it is there."""
+        """Return the storage on a GPU (default: the current one), or self if it is there already."""
         return self._over(self._untyped_storage.cuda(device, non_blocking))
 
     def is_pinned(self, device: Any = None) -> bool:
-        """Whether the memory is locked in place for a GPU."""
+        """Return True if the memory is page-locked (pinned) for transfers to a GPU."""
         return self._untyped_storage.is_pinned()
 
     def pin_memory(self, device: Any = None) -> TypedStorage:
-        """A copy in memory that is locked in place for a GPU; itself where it is that."""
+        """Return a copy in page-locked (pinned) memory, or self if the memory is pinned already."""
         return self._over(self._untyped_storage.pin_memory())
 
     def get_device(self) -> int:
-        """The number of the GPU that the memory is on; -1: it is on the CPU."""
+        """Return the index of the GPU that holds the memory, or -1 on the CPU."""
         return self._untyped_storage.get_device()
 
     @property
     def is_cuda(self) -> bool:
-        """Whether the memory is on a GPU."""
+        """True if the memory is on a GPU."""
         return self._untyped_storage.is_cuda
 
     @property
     def device(self) -> _core.device:
-        """Where the memory is."""
+        """The device that holds the memory."""
         return self._untyped_storage.device
 
     def type(self, dtype: Any = None, non_blocking: bool = False) -> str | TypedStorage:
-        """Return the name of the storage's type or, with a dtype, the elements converted to it."""
+        """Return the name of the storage's type. With a dtype, return a storage of the converted elements."""
         if dtype is not None:
             return self._cast(dtype)
         from flambeau._storage_types import STORAGE_NAMES
@@ -414,7 +416,7 @@ class TypedStorage(StorageCasts):
 
 
 def _dtype_to_storage_type_map() -> dict[Any, str]:
-    """Return the names of PyTorch's storage classes by dtype."""
+    """Return the names of PyTorch's storage classes, by dtype."""
     from flambeau._storage_types import STORAGE_NAMES
 
     return STORAGE_NAMES

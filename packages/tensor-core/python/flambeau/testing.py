@@ -1,4 +1,4 @@
-"""Comparisons for tests, with PyTorch's tolerances and messages; random tensors of every dtype."""
+"""Comparison of values with PyTorch's tolerances and messages, and random tensors of every dtype."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from flambeau import Tensor
 
 __all__ = ["assert_close", "make_tensor"]
 
-# Relative and absolute, where the caller gives none.
+# Default relative and absolute tolerances.
 _TOLERANCES = {
     flambeau.float16: (1e-3, 1e-5),
     flambeau.bfloat16: (1.6e-2, 1e-5),
@@ -37,17 +37,20 @@ def assert_close(
     check_stride: bool = False,
     msg: str | Callable[[str], str] | None = None,
 ) -> None:
-    """Asserts that two values are close: ``|actual - expected| <= atol + rtol * |expected|`` for every element.
+    """Assert that two values are close: ``|actual - expected| <= atol + rtol * |expected|`` for every element.
 
     Args:
-        actual, expected: tensors, numbers, what ``flambeau.as_tensor`` takes, or sequences and mappings of such.
-        allow_subclasses: whether types may differ where one is the other's subclass.
-        rtol, atol: both or neither; by default by dtype (float32: 1.3e-6 and 1e-5), and of two dtypes the wider ones.
-        equal_nan: whether two NaNs are equal.
-        check_device, check_dtype, check_layout, check_stride: whether these must be the same.
-        msg: an error message, or what makes one of the usual message.
-    Raises: AssertionError that says how many elements differ, by how much and where; TypeError for what cannot be
-        compared; ValueError for one tolerance alone.
+        actual, expected: tensors, numbers, other values that ``flambeau.as_tensor`` accepts, or sequences and mappings
+            of these.
+        allow_subclasses: if True, a tensor and an instance of a subclass can be compared. If False, the types must be
+            identical.
+        rtol, atol: relative and absolute tolerance. Give both or neither. The defaults depend on the dtype (float32:
+            1.3e-6 and 1e-5). For two different dtypes, the larger tolerances apply.
+        equal_nan: if True, two NaNs are equal.
+        check_device, check_dtype, check_layout, check_stride: if True, this attribute must be equal.
+        msg: an error message, or a function that maps the generated message to the final one.
+    Raises: AssertionError with the number of mismatched elements and the largest differences and their positions;
+        TypeError for values that cannot be compared; ValueError if only one tolerance is given.
 
     >>> flambeau.testing.assert_close(flambeau.tensor([1.0, 2.0]), flambeau.tensor([1.0, 2.0000001]))
     """
@@ -67,7 +70,7 @@ class _Comparison:
         self.attributes = [name for name, checked in attributes.items() if checked]
 
     def difference(self, actual: Any, expected: Any, path: str) -> str | None:
-        """What is different, or None."""
+        """Return a description of the first difference, or None."""
         if isinstance(expected, Mapping) and isinstance(actual, Mapping):
             return self._of_mappings(actual, expected, path)
         if _is_sequence(expected) and _is_sequence(actual):
@@ -150,15 +153,14 @@ def _as_tensor(value: Any, other: Any) -> Tensor:
 
 
 def _array(t: Tensor) -> np.ndarray:
-    """The values, wide enough to be subtracted."""
+    """Return the values in a dtype in which they can be subtracted without overflow."""
     t = t.detach().cpu()
     if t.is_complex():
         return t.to(flambeau.complex128).numpy()
     if t.is_floating_point():
         return t.to(flambeau.float64).numpy()
-    return (
-        t.numpy().astype(object) if t.dtype.itemsize == 8 else t.to(flambeau.int64).numpy()
-    )  # no difference overflows
+    # Python integers (dtype object) do not overflow when 64-bit integers are subtracted.
+    return t.numpy().astype(object) if t.dtype.itemsize == 8 else t.to(flambeau.int64).numpy()
 
 
 def _report(a: Any, b: Any, good: Any, apart: Any, relative: Any, atol: float, rtol: float) -> str:
@@ -202,17 +204,18 @@ def make_tensor(
     exclude_zero: bool = False,
     memory_format: Any = None,
 ) -> Tensor:
-    """A tensor of uniform random values.
+    """Return a tensor of uniformly distributed random values.
 
     Args:
-        shape: sizes, or one sequence of them.
-        dtype: of the result.
-        low, high: the values lie in ``[low, high)``; by default -9 to 9, of unsigned integers 0 to 9, of bool 0 to 1.
-        requires_grad, device: of the result.
-        noncontiguous: give elements that lie apart in memory.
-        exclude_zero: give a small number instead of 0.
-        memory_format: of the result.
-    Raises: ValueError for an empty range or a memory format beside ``noncontiguous``.
+        shape: sizes, or one sequence of sizes.
+        dtype: dtype of the result.
+        low, high: range ``[low, high)`` of the values. The defaults are [-9, 9) for floating and complex dtypes,
+            [-9, 10) for signed integers, [0, 10) for unsigned integers and [0, 2) for bool.
+        requires_grad, device: properties of the result.
+        noncontiguous: if True, return a tensor that is not contiguous.
+        exclude_zero: if True, replace 0 by 1 (integers) or by the smallest positive normal number (other dtypes).
+        memory_format: memory format of the result. Excludes ``noncontiguous``.
+    Raises: ValueError for an empty range, or for a memory format together with ``noncontiguous``.
     """
     sizes = list(shape[0]) if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else list(shape)
     if noncontiguous and memory_format is not None:

@@ -1,4 +1,4 @@
-"""Names for types that programs annotate with: numbers, devices, paths and files, storages."""
+"""Type aliases for annotations: numbers, devices, paths and files, storages."""
 
 from __future__ import annotations
 

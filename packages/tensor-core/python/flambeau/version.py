@@ -1,4 +1,4 @@
-"""The library's version, and what it was built with."""
+"""Version of the library and of the CUDA compiler."""
 
 import flambeau
 
@@ -16,5 +16,5 @@ def __getattr__(name: str) -> str | None:
         raise AttributeError(f"module 'flambeau.version' has no attribute '{name}'")
     from flambeau import _core
 
-    # For programs that choose by it: the CUDA that kernels are compiled with, None where there is no GPU.
+    # Programs read this to detect CUDA: the CUDA version that compiles kernels, or None if there is no GPU.
     return "{}.{}".format(*_core._cuda_compiler_version()) if _core._cuda_device_count() else None

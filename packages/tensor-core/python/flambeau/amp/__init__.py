@@ -1,5 +1,6 @@
-"""Mixed precision: operators in the dtype that suits them (`autocast`), and gradients that do not vanish in float16
-(`GradScaler`).
+"""Automatic mixed precision.
+
+`autocast` runs each operator in a suitable dtype. `GradScaler` prevents underflow of float16 gradients.
 
     scaler = flambeau.amp.GradScaler("cpu")
     for input, target in batches:
@@ -10,7 +11,7 @@
         scaler.step(optimizer)
         scaler.update()
 
-bfloat16 has the exponents of float32 and needs no scaler.
+bfloat16 has the same exponent range as float32 and does not need a scaler.
 """
 
 from .autocast_mode import autocast, custom_bwd, custom_fwd, is_autocast_available

@@ -1,4 +1,4 @@
-"""Older spellings of `flambeau.amp`, with the device in the module's name instead of the first argument."""
+"""Deprecated spellings of `flambeau.amp` that have the device in the module name instead of the first argument."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from . import grad_scaler
 
 
 def warn_of_older_spelling(device: str, name: str) -> None:
-    """FutureWarning at the caller's caller."""
+    """Issue a FutureWarning at the caller of the deprecated function."""
     warnings.warn(
         f"`flambeau.{device}.amp.{name}(args...)` is deprecated. Please use `flambeau.amp.{name}('{device}', args...)` "
         "instead.",
@@ -19,7 +19,7 @@ def warn_of_older_spelling(device: str, name: str) -> None:
 
 
 class GradScaler(grad_scaler.GradScaler):
-    """A `flambeau.amp.GradScaler` of the device that a subclass names."""
+    """`flambeau.amp.GradScaler` for the device that a subclass defines in ``_named_device``."""
 
     _named_device: ClassVar[str]
 

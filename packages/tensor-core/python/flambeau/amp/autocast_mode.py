@@ -1,4 +1,4 @@
-"""Regions in which operators choose their dtype, and the state behind them, which is each thread's own."""
+"""Autocast regions, in which operators choose their dtype, and their per-thread state."""
 
 from __future__ import annotations
 
@@ -22,30 +22,31 @@ CPU Autocast only supports dtype of flambeau.bfloat16, flambeau.float16 currentl
 
 
 def is_autocast_available(device_type: str) -> bool:
-    """Whether `autocast` knows a type of device: "cpu" and "cuda".
+    """Return True if `autocast` supports a device type, which is ``"cpu"`` or ``"cuda"``.
 
-    Raises: RuntimeError for what is no type of device.
+    Raises: RuntimeError if ``device_type`` is not a device type.
     """
     return _core.device(device_type).type in _DEVICE_TYPES
 
 
 class autocast:
-    """Operators inside compute in the dtype that suits them, whatever that of their tensors is.
+    """Context manager and decorator in which each operator computes in a suitable dtype.
 
-    Products of matrices and convolutions take their floating-point tensors in the region's dtype; losses,
-    decompositions and Fourier transforms take them in float32; ``cat``, ``stack`` and ``index_copy`` in the widest of
-    theirs. Every other operator computes in the dtypes that it gets. float64 is left alone, and so are in-place
-    operators and those with ``out=``. Parameters keep their dtype, are cast once in a region, and get gradients of
-    their own dtype. Call ``backward()`` outside.
+    Matrix products and convolutions cast their floating-point inputs to the dtype of the region. Losses, decompositions
+    and Fourier transforms cast theirs to float32. ``cat``, ``stack`` and ``index_copy`` cast theirs to the widest input
+    dtype. Every other operator computes in the dtypes of its inputs. float64 inputs, in-place operators and calls with
+    ``out=`` are not affected. Parameters keep their dtype, are cast once per region, and get gradients of their own
+    dtype. Call ``backward()`` outside the region.
 
-    A context manager or a decorator; regions nest, and each thread has its own.
+    Regions can be nested. Each thread has its own state.
 
     Args:
-        device_type: ``"cpu"``; ``"cuda"`` warns and does nothing without a GPU.
-        dtype: bfloat16 (the CPU's default) or float16.
-        enabled: False makes the inside of a region an ordinary place again.
-        cache_enabled: whether casts of parameters are kept until the outermost region ends; as outside by default.
-    Raises: ValueError or RuntimeError for what is no type of device.
+        device_type: ``"cpu"`` or ``"cuda"``. ``"cuda"`` warns and has no effect without a GPU.
+        dtype: bfloat16 or float16. The default is `get_autocast_dtype`: bfloat16 on the CPU, float16 on CUDA.
+        enabled: False disables autocast in a part of an enclosing region.
+        cache_enabled: if True, keep casts of parameters until the outermost region ends. None keeps the setting of the
+            enclosing region.
+    Raises: ValueError if ``device_type`` is not a string; RuntimeError if it is not a supported device type.
     Source: Micikevicius et al. 2018, arXiv:1710.03740.
 
     >>> import flambeau
@@ -117,11 +118,15 @@ def custom_fwd(fwd: F, *, device_type: str, cast_inputs: _core.dtype | None = No
 def custom_fwd(
     fwd: Callable[..., Any] | None = None, *, device_type: str, cast_inputs: _core.dtype | None = None
 ) -> Any:
-    """For the ``forward`` of an ``autograd.Function``: its ``backward``, under `custom_bwd`, runs in the same mode.
+    """Decorate the ``forward`` of an ``autograd.Function`` for autocast.
+
+    The ``backward``, decorated with `custom_bwd`, then runs in the same autocast state.
 
     Args:
-        cast_inputs: inside of a region, cast floating-point tensors among the arguments to this dtype (but not
-            float64 ones) and run the inside without autocast.
+        fwd: the function to decorate. If None, return a decorator.
+        device_type: ``"cpu"`` or ``"cuda"``.
+        cast_inputs: if given, calls inside an autocast region cast the floating-point tensors in the arguments to this
+            dtype, except float64 ones, and run ``fwd`` with autocast disabled.
     """
     _require_device_type(device_type)
     if fwd is None:
@@ -149,7 +154,7 @@ def custom_bwd(bwd: F, *, device_type: str) -> F: ...
 
 
 def custom_bwd(bwd: Callable[..., Any] | None = None, *, device_type: str) -> Any:
-    """For the ``backward`` of an ``autograd.Function``: runs it in the mode of its `custom_fwd`."""
+    """Decorate the ``backward`` of an ``autograd.Function`` to run in the autocast state of its `custom_fwd`."""
     _require_device_type(device_type)
     if bwd is None:
         return functools.partial(custom_bwd, device_type=device_type)
@@ -179,17 +184,23 @@ def _cast(value: Any, dtype: _core.dtype) -> Any:
 
 # The state of this thread
 
-# Types of devices for which PyTorch's programs ask, and which do not exist here.
+# Device types that PyTorch knows and flambeau does not support.
 _ELSEWHERE = frozenset(("hpu", "ipu", "maia", "mps", "mtia", "privateuseone", "xla", "xpu"))
 
 
 def is_autocast_enabled(device_type: str = "cuda") -> bool:
-    """Whether operators on a type of device choose their dtype in this thread; False on those that only PyTorch has."""
+    """Return True if autocast is enabled for a device type in this thread.
+
+    Return False for device types that only PyTorch supports.
+    """
     return device_type not in _ELSEWHERE and _core._is_autocast_enabled(device_type)
 
 
 def set_autocast_enabled(device_type: str | bool, enabled: bool | None = None) -> None:
-    """Sets it, until it is set again; with one argument, of "cuda". Prefer `autocast`."""
+    """Enable or disable autocast for a device type in this thread. Prefer `autocast`.
+
+    With one argument, a bool, set the state of ``"cuda"``.
+    """
     if isinstance(device_type, str):
         if enabled is None:
             raise TypeError("set_autocast_enabled(): enabled must be a bool, not None")
@@ -199,66 +210,68 @@ def set_autocast_enabled(device_type: str | bool, enabled: bool | None = None) -
 
 
 def get_autocast_dtype(device_type: str) -> _core.dtype:
-    """The dtype of products of matrices and convolutions in this thread's regions: bfloat16 on the CPU, float16 on
-    "cuda", unless it was set."""
+    """Return the dtype of matrix products and convolutions in this thread's autocast regions.
+
+    The default is bfloat16 on the CPU and float16 on ``"cuda"``.
+    """
     return _core._autocast_dtype(device_type)
 
 
 def set_autocast_dtype(device_type: str, dtype: _core.dtype) -> None:
-    """Sets that dtype for this thread."""
+    """Set the dtype of matrix products and convolutions in this thread's autocast regions."""
     _core._set_autocast_dtype(device_type, dtype)
 
 
 def is_autocast_cache_enabled() -> bool:
-    """Whether casts of parameters are kept until the outermost region ends."""
+    """Return True if casts of parameters are cached until the outermost region ends."""
     return _core._is_autocast_caching()
 
 
 def set_autocast_cache_enabled(enabled: bool) -> None:
-    """Sets it for this thread."""
+    """Enable or disable the cache of casts for this thread."""
     _core._set_autocast_caching(enabled)
 
 
 def clear_autocast_cache() -> None:
-    """Forgets the casts that this thread has kept."""
+    """Clear this thread's cache of casts."""
     _core._clear_autocast_cache()
 
 
 def autocast_increment_nesting() -> int:
-    """Enters a region by hand; returns how many there are. `autocast` does this."""
+    """Increment the nesting depth of autocast regions and return it. `autocast` calls this."""
     return _core._change_autocast_depth(1)
 
 
 def autocast_decrement_nesting() -> int:
-    """Leaves a region by hand; returns how many are left. The last one forgets the casts."""
+    """Decrement the nesting depth of autocast regions and return it. At depth 0 the cache of casts is cleared."""
     return _core._change_autocast_depth(-1)
 
 
 def is_autocast_cpu_enabled() -> bool:
-    """``is_autocast_enabled("cpu")``."""
+    """Return ``is_autocast_enabled("cpu")``."""
     return is_autocast_enabled("cpu")
 
 
 def set_autocast_cpu_enabled(enabled: bool) -> None:
-    """``set_autocast_enabled("cpu", enabled)``."""
+    """Call ``set_autocast_enabled("cpu", enabled)``."""
     set_autocast_enabled("cpu", enabled)
 
 
 def get_autocast_cpu_dtype() -> _core.dtype:
-    """``get_autocast_dtype("cpu")``."""
+    """Return ``get_autocast_dtype("cpu")``."""
     return get_autocast_dtype("cpu")
 
 
 def set_autocast_cpu_dtype(dtype: _core.dtype) -> None:
-    """``set_autocast_dtype("cpu", dtype)``."""
+    """Call ``set_autocast_dtype("cpu", dtype)``."""
     set_autocast_dtype("cpu", dtype)
 
 
 def get_autocast_gpu_dtype() -> _core.dtype:
-    """``get_autocast_dtype("cuda")``."""
+    """Return ``get_autocast_dtype("cuda")``."""
     return get_autocast_dtype("cuda")
 
 
 def set_autocast_gpu_dtype(dtype: _core.dtype) -> None:
-    """``set_autocast_dtype("cuda", dtype)``."""
+    """Call ``set_autocast_dtype("cuda", dtype)``."""
     set_autocast_dtype("cuda", dtype)

@@ -1,4 +1,4 @@
-"""Scaling of a loss, so that gradients which float16 cannot hold do not vanish."""
+"""Gradient scaling, which prevents underflow of float16 gradients."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NEW_SCALE = "new_scale should be a float or a 1-element flambeau.FloatTensor wi
 
 
 class OptState(enum.Enum):
-    """What was done with an optimizer since the last ``update()``."""
+    """State of an optimizer since the last ``update()``."""
 
     READY = 0
     UNSCALED = 1
@@ -26,18 +26,20 @@ class OptState(enum.Enum):
 
 
 class GradScaler:
-    """Multiplies a loss by a factor before ``backward()`` and divides the gradients by it before a step.
+    """Gradient scaler for mixed-precision training.
 
-    A step whose gradients hold an infinity or NaN is left out, and ``update()`` makes the factor smaller; after
-    ``growth_interval`` steps without one it makes it larger.
+    It multiplies a loss by a scale before ``backward()`` and divides the gradients by the scale before a step.
+
+    If the gradients contain an infinity or NaN, the step is skipped and ``update()`` decreases the scale. After
+    ``growth_interval`` consecutive steps without an infinity or NaN, ``update()`` increases the scale.
 
     Args:
-        device: ``"cpu"``; ``"cuda"`` warns and does nothing without a GPU.
-        init_scale: the first factor.
-        growth_factor: multiplies it, above 1.
-        backoff_factor: multiplies it after an infinity, below 1.
-        growth_interval: how many good steps in a row it takes to grow.
-        enabled: False makes every method do nothing, and ``step`` an ordinary step.
+        device: ``"cpu"`` or ``"cuda"``. ``"cuda"`` warns and has no effect without a GPU.
+        init_scale: initial scale.
+        growth_factor: factor that increases the scale. It must be greater than 1.
+        backoff_factor: factor that decreases the scale after an infinity or NaN. It must be less than 1.
+        growth_interval: number of consecutive finite steps before the scale increases.
+        enabled: if False, every method has no effect, except that ``step`` calls ``optimizer.step``.
     Source: Micikevicius et al. 2018, arXiv:1710.03740.
     """
 
@@ -90,7 +92,7 @@ class GradScaler:
     def scale(self, outputs: Iterable[Any]) -> Iterable[Any]: ...
 
     def scale(self, outputs: Any) -> Any:
-        """A tensor, or tensors in lists and tuples, times the factor."""
+        """Multiply a tensor, or the tensors in nested iterables, by the scale."""
         if not self._enabled:
             return outputs
         if isinstance(outputs, Tensor):
@@ -101,9 +103,10 @@ class GradScaler:
         raise ValueError("outputs must be a Tensor or an iterable of Tensors")
 
     def unscale_(self, optimizer: Any) -> None:
-        """Divides an optimizer's gradients by the factor, for what reads them before its step, such as clipping.
+        """Divide the gradients of an optimizer by the scale, for example before gradient clipping.
 
-        Raises: RuntimeError if that was done already since the last ``update()``; ValueError for float16 gradients.
+        Raises: RuntimeError if ``unscale_`` or ``step`` was already called for this optimizer since the last
+            ``update()``; ValueError for float16 gradients.
         """
         if not self._enabled:
             return
@@ -117,11 +120,13 @@ class GradScaler:
         self._states[id(optimizer)] = OptState.UNSCALED
 
     def step(self, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
-        """``optimizer.step(*args, **kwargs)``, unless a gradient holds an infinity or NaN; unscales before it, once.
+        """Call ``optimizer.step(*args, **kwargs)`` unless a gradient contains an infinity or NaN.
 
-        Returns: what the step returns, or None where it was left out.
-        Raises: RuntimeError for a closure, or a second step before ``update()``; AssertionError if no parameter has a
-            gradient.
+        The gradients are unscaled first if `unscale_` was not called.
+
+        Returns: the result of ``optimizer.step``, or None if the step was skipped.
+        Raises: RuntimeError for a closure or for a second step before ``update()``; AssertionError if no parameter
+            has a gradient.
         """
         if not self._enabled:
             return optimizer.step(*args, **kwargs)
@@ -139,9 +144,9 @@ class GradScaler:
         return stepped
 
     def update(self, new_scale: float | Tensor | None = None) -> None:
-        """Ends an iteration: the factor shrinks, grows or stays, or becomes ``new_scale``.
+        """Update the scale at the end of an iteration, or set it to ``new_scale``.
 
-        Raises: AssertionError if no step was tried since the last time.
+        Raises: AssertionError if ``step`` or ``unscale_`` was not called since the last ``update()``.
         """
         if not self._enabled:
             return
@@ -156,7 +161,7 @@ class GradScaler:
         self._found_inf.clear()
 
     def _adapt(self, scale: Tensor, tracker: Tensor, found_inf: bool) -> None:
-        """One step of the factor: back off, count, or grow if the result is finite."""
+        """Decrease the scale after a non-finite gradient. Otherwise count the step and increase the scale when due."""
         if found_inf:
             scale.mul_(self._backoff_factor)
             tracker.zero_()
@@ -178,7 +183,7 @@ class GradScaler:
             self._found_inf[id(optimizer)] = _core.tensor(float(not finite), dtype=_core.float32)
 
     def _check_inf_per_device(self, optimizer: Any) -> dict[_core.device, Tensor]:
-        """Whether an optimizer's gradients hold an infinity or NaN, as 1.0 or 0.0 for each device."""
+        """Return 1.0 for each device on which a gradient contains an infinity or NaN, and 0.0 for the others."""
         self._checked("_check_inf_per_device")
         self._unscale(optimizer, 1.0, allow_float16=True)
         return self._found_inf_per_device(optimizer)
@@ -205,50 +210,50 @@ class GradScaler:
             raise AssertionError(_NEW_SCALE)
         scale.fill_(float(new_scale))
 
-    # What it is set to
+    # Settings
 
     def get_scale(self) -> float:
-        """The factor; 1.0 of a scaler that is not enabled."""
+        """Return the scale, or 1.0 if the scaler is disabled."""
         if not self._enabled:
             return 1.0
         return self._init_scale if self._scale is None else self._scale.item()
 
     def get_growth_factor(self) -> float:
-        """What the factor is multiplied by to grow."""
+        """Return the factor that increases the scale."""
         return self._growth_factor
 
     def set_growth_factor(self, new_factor: float) -> None:
-        """Sets it."""
+        """Set the factor that increases the scale."""
         self._growth_factor = new_factor
 
     def get_backoff_factor(self) -> float:
-        """What the factor is multiplied by after an infinity."""
+        """Return the factor that decreases the scale after an infinity or NaN."""
         return self._backoff_factor
 
     def set_backoff_factor(self, new_factor: float) -> None:
-        """Sets it."""
+        """Set the factor that decreases the scale after an infinity or NaN."""
         self._backoff_factor = new_factor
 
     def get_growth_interval(self) -> int:
-        """How many good steps in a row it takes to grow."""
+        """Return the number of consecutive finite steps before the scale increases."""
         return self._growth_interval
 
     def set_growth_interval(self, new_interval: int) -> None:
-        """Sets it."""
+        """Set the number of consecutive finite steps before the scale increases."""
         self._growth_interval = new_interval
 
     def _get_growth_tracker(self) -> int:
-        """How many good steps there were in a row."""
+        """Return the number of consecutive finite steps so far."""
         if not self._enabled:
             return 0
         return self._init_growth_tracker if self._growth_tracker is None else int(self._growth_tracker.item())
 
     def is_enabled(self) -> bool:
-        """Whether it does anything."""
+        """Return True if the scaler is enabled."""
         return self._enabled
 
     def state_dict(self) -> dict[str, Any]:
-        """The factor, its settings and the count of good steps, as numbers; empty if it is not enabled."""
+        """Return the scale, the settings and the count of finite steps as numbers. Empty if the scaler is disabled."""
         if not self._enabled:
             return {}
         return {
@@ -260,7 +265,7 @@ class GradScaler:
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes over a state. Raises: RuntimeError for an empty one, which a disabled scaler writes."""
+        """Load a state. Raise RuntimeError if it is empty, which is the state of a disabled scaler."""
         if not self._enabled:
             return
         if not state_dict:

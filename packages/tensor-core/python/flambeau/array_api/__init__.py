@@ -1,10 +1,11 @@
 """The array API standard, version 2025.12, for ``flambeau.Tensor``.
 
-A program written for the standard takes this namespace from ``x.__array_namespace__()``. Its functions have the
-standard's names, arguments and promotion; ``flambeau``'s own have PyTorch's. What the standard says of methods and
-operators of arrays holds for tensors but for two points: ``x.size`` is PyTorch's method (the standard's number of
-elements is ``x.numel()``), and in ``x1 + x2`` the dtype is PyTorch's: an array without dimensions has less say, and
-uint16, uint32 and uint64 do not mix with other integers. The functions (``add(x1, x2)``) promote as the standard says.
+A program written for the standard obtains this namespace with ``x.__array_namespace__()``. The functions in this
+namespace have the names, arguments and promotion rules of the standard, whereas those in ``flambeau`` follow PyTorch.
+Methods and operators of tensors follow the standard with two exceptions. ``x.size`` is PyTorch's method; use
+``x.numel()`` for the number of elements. Operators such as ``x1 + x2`` use PyTorch's promotion: an array without
+dimensions has a lower priority, and uint16, uint32 and uint64 cannot be combined with other integers. The functions,
+such as ``add(x1, x2)``, use the promotion of the standard.
 
 Source: Consortium for Python Data API Standards, https://data-apis.org/array-api/2025.12.
 """

@@ -12,7 +12,7 @@ Shape = int | tuple[int, ...]
 def arange(
     start: float, /, stop: float | None = None, step: float = 1, *, dtype: Any = None, device: Any = None
 ) -> Tensor:
-    """Evenly spaced values in [start, stop), or [0, start)."""
+    """Return evenly spaced values in [start, stop), or in [0, start) if ``stop`` is None."""
     if stop is None:
         start, stop = 0, start
     if step == 0:
@@ -24,10 +24,11 @@ def arange(
 
 
 def asarray(obj: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Tensor:
-    """An array of a number, a nested sequence, an array or any object with ``__dlpack__`` or a buffer.
+    """Create an array from a number, a nested sequence, an array, or an object with ``__dlpack__`` or a buffer.
 
     Args:
-        copy: True: always; False: never, ValueError where it would be necessary; None: where necessary.
+        copy: True always copies. False never copies and raises ValueError if a copy is required. None copies if
+            required.
     """
     if isinstance(obj, Tensor):
         if copy is False and dtype is not None and obj.dtype is not dtype:
@@ -48,42 +49,42 @@ def _has_buffer(obj: Any) -> bool:
 
 
 def empty(shape: Shape, *, dtype: Any = None, device: Any = None) -> Tensor:
-    """An array whose values are left as they are in memory."""
+    """Return an array with uninitialised values."""
     return flambeau.empty(shape, dtype=dtype, device=device)
 
 
 def empty_like(x: Tensor, /, *, dtype: Any = None, device: Any = None) -> Tensor:
-    """``empty`` of the shape and, unless given, the dtype of ``x``."""
+    """Return an uninitialised array with the shape and, by default, the dtype of ``x``."""
     return flambeau.empty(x.shape, dtype=dtype or x.dtype, device=device)
 
 
 def eye(n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: Any = None, device: Any = None) -> Tensor:
-    """Ones on the k-th diagonal of a matrix, zeros elsewhere."""
+    """Return a matrix with ones on the k-th diagonal and zeros elsewhere."""
     rows = flambeau.arange(n_rows).unsqueeze(1)
     columns = flambeau.arange(n_rows if n_cols is None else n_cols)
     return (columns - rows == k).to(dtype or flambeau.get_default_dtype())
 
 
 def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Tensor:
-    """An array over the memory of another library's."""
+    """Return an array that shares memory with an array of another library, unless a copy is requested."""
     shared = flambeau.from_dlpack(x)
     return shared.to(shared.device if device is None else device, copy=bool(copy))
 
 
 def full(shape: Shape, fill_value: Scalar, *, dtype: Any = None, device: Any = None) -> Tensor:
-    """An array of one value, whose kind gives the dtype unless that is given."""
+    """Return an array filled with one value. The type of the value determines the default dtype."""
     return flambeau.full((shape,) if isinstance(shape, int) else shape, fill_value, dtype=dtype, device=device)
 
 
 def full_like(x: Tensor, /, fill_value: Scalar, *, dtype: Any = None, device: Any = None) -> Tensor:
-    """``full`` of the shape and, unless given, the dtype of ``x``."""
+    """Return a filled array with the shape and, by default, the dtype of ``x``."""
     return flambeau.full(x.shape, fill_value, dtype=dtype or x.dtype, device=device)
 
 
 def linspace(
     start: Scalar, stop: Scalar, /, num: int, *, dtype: Any = None, device: Any = None, endpoint: bool = True
 ) -> Tensor:
-    """``num`` values at equal distances from start to stop, the latter among them if ``endpoint``."""
+    """Return ``num`` evenly spaced values from start to stop. ``stop`` is included if ``endpoint``."""
     if num < 0:
         raise ValueError(f"linspace(): the number of values must not be negative, got {num}")
     if dtype is None:
@@ -100,9 +101,9 @@ def linspace(
 
 
 def meshgrid(*arrays: Tensor, indexing: str = "xy") -> tuple[Tensor, ...]:
-    """Coordinate grids of vectors; with ``"xy"`` the first two dimensions are exchanged.
+    """Return coordinate grids of 1-D arrays. With ``"xy"``, the first two dimensions are swapped.
 
-    Raises ValueError for another ``indexing`` or arrays of different dtypes.
+    Raise ValueError for another ``indexing`` or for arrays of different dtypes.
     """
     if indexing not in ("xy", "ij"):
         raise ValueError(f"meshgrid(): indexing must be 'xy' or 'ij', not {indexing!r}")
@@ -112,30 +113,30 @@ def meshgrid(*arrays: Tensor, indexing: str = "xy") -> tuple[Tensor, ...]:
 
 
 def ones(shape: Shape, *, dtype: Any = None, device: Any = None) -> Tensor:
-    """An array of ones."""
+    """Return an array of ones."""
     return flambeau.ones(shape, dtype=dtype, device=device)
 
 
 def ones_like(x: Tensor, /, *, dtype: Any = None, device: Any = None) -> Tensor:
-    """``ones`` of the shape and, unless given, the dtype of ``x``."""
+    """Return an array of ones with the shape and, by default, the dtype of ``x``."""
     return flambeau.ones(x.shape, dtype=dtype or x.dtype, device=device)
 
 
 def tril(x: Tensor, /, *, k: int = 0) -> Tensor:
-    """The elements on and below the k-th diagonal of each matrix, zeros above."""
+    """Return the elements on and below the k-th diagonal of each matrix, with zeros above."""
     return flambeau.tril(x, k)
 
 
 def triu(x: Tensor, /, *, k: int = 0) -> Tensor:
-    """The elements on and above the k-th diagonal of each matrix, zeros below."""
+    """Return the elements on and above the k-th diagonal of each matrix, with zeros below."""
     return flambeau.triu(x, k)
 
 
 def zeros(shape: Shape, *, dtype: Any = None, device: Any = None) -> Tensor:
-    """An array of zeros."""
+    """Return an array of zeros."""
     return flambeau.zeros(shape, dtype=dtype, device=device)
 
 
 def zeros_like(x: Tensor, /, *, dtype: Any = None, device: Any = None) -> Tensor:
-    """``zeros`` of the shape and, unless given, the dtype of ``x``."""
+    """Return an array of zeros with the shape and, by default, the dtype of ``x``."""
     return flambeau.zeros(x.shape, dtype=dtype or x.dtype, device=device)

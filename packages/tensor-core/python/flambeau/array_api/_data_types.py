@@ -1,4 +1,4 @@
-"""Data types: conversion, limits, kinds, promotion."""
+"""Data type functions: conversion, limits, kinds, promotion."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,9 +9,9 @@ from flambeau.array_api._promotion import DTYPES, KINDS, promoted, scalar_dtype
 
 
 def astype(x: Tensor, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Tensor:
-    """The elements converted to ``dtype``; with ``copy=False`` the array itself where nothing has to change.
+    """Convert the elements to ``dtype``. With ``copy=False``, return the array itself if no change is needed.
 
-    Raises TypeError for complex numbers to real ones: take ``real(x)`` or ``abs(x)``.
+    Raise TypeError for a conversion from complex to real. Use ``real(x)`` or ``abs(x)`` instead.
     """
     if x.dtype.is_complex and not dtype.is_complex:
         raise TypeError(f"casting {x.dtype} to {dtype} is not permitted; use real(x) or abs(x)")
@@ -19,7 +19,7 @@ def astype(x: Tensor, dtype: Any, /, *, copy: bool = True, device: Any = None) -
 
 
 def can_cast(from_: Any, to: Any, /) -> bool:
-    """Whether ``from_`` (an array or a dtype) becomes ``to`` by promotion."""
+    """Return True if ``from_`` (an array or a dtype) can be converted to ``to`` by promotion."""
     source = from_.dtype if isinstance(from_, Tensor) else from_
     same_kind = any(source in KINDS[kind] and to in KINDS[kind] for kind in ("bool", "integral"))
     inexact = any(source in KINDS[kind] for kind in ("real floating", "complex floating"))
@@ -49,7 +49,7 @@ class iinfo_object:
 
 
 def finfo(type: Any, /) -> finfo_object:
-    """Limits of a floating dtype, for complex numbers of their parts."""
+    """Return the limits of a floating-point dtype. For a complex dtype, return those of its real component."""
     dtype = type.dtype if isinstance(type, Tensor) else type
     if dtype.is_complex:
         dtype = flambeau.float32 if dtype is flambeau.complex64 else flambeau.float64
@@ -58,14 +58,14 @@ def finfo(type: Any, /) -> finfo_object:
 
 
 def iinfo(type: Any, /) -> iinfo_object:
-    """Limits of an integer dtype."""
+    """Return the limits of an integer dtype."""
     dtype = type.dtype if isinstance(type, Tensor) else type
     limits = flambeau.iinfo(dtype)
     return iinfo_object(limits.bits, limits.max, limits.min, dtype)
 
 
 def isdtype(dtype: Any, kind: Any) -> bool:
-    """Whether ``dtype`` is of a kind: a name of the standard's, a dtype, or a tuple of such."""
+    """Return True if ``dtype`` belongs to ``kind``: a kind name of the standard, a dtype, or a tuple of these."""
     if isinstance(kind, tuple):
         return any(isdtype(dtype, each) for each in kind)
     if isinstance(kind, str):
@@ -78,7 +78,7 @@ def isdtype(dtype: Any, kind: Any) -> bool:
 
 
 def result_type(*arrays_and_dtypes: Any) -> flambeau.dtype:
-    """The dtype that promotion gives for arrays, dtypes and Python scalars, of which one is not a scalar."""
+    """Return the promoted dtype of arrays, dtypes and Python scalars. At least one must not be a scalar."""
     dtypes = [x.dtype if isinstance(x, Tensor) else x for x in arrays_and_dtypes]
     result = [x for x in dtypes if isinstance(x, flambeau.dtype)]
     scalars = [x for x in dtypes if not isinstance(x, flambeau.dtype)]
@@ -93,18 +93,18 @@ def result_type(*arrays_and_dtypes: Any) -> flambeau.dtype:
 
 
 class __array_namespace_info__:
-    """What the namespace can do, and its devices and dtypes."""
+    """Description of the namespace: capabilities, devices and dtypes."""
 
     def capabilities(self) -> dict[str, Any]:
-        """Boolean indexing, shapes that depend on data, and the largest number of dimensions."""
+        """Return the supported optional features and the largest number of dimensions."""
         return {"boolean indexing": True, "data-dependent shapes": True, "max dimensions": 64}
 
     def default_device(self) -> flambeau.device:
-        """The device of arrays that are created without one."""
+        """Return the default device."""
         return flambeau.device("cpu")
 
     def default_dtypes(self, *, device: Any = None) -> dict[str, Any]:
-        """The dtypes of arrays that are created without one."""
+        """Return the default dtype of each kind."""
         real = flambeau.get_default_dtype()
         return {
             "real floating": real,
@@ -114,9 +114,9 @@ class __array_namespace_info__:
         }
 
     def dtypes(self, *, device: Any = None, kind: Any = None) -> dict[str, Any]:
-        """The dtypes by name, or those of a kind."""
+        """Return a dictionary from names to dtypes, optionally only of one kind."""
         return {name: dtype for name, dtype in DTYPES.items() if kind is None or isdtype(dtype, kind)}
 
     def devices(self) -> tuple[Any, ...]:
-        """The devices there are."""
+        """Return the supported devices."""
         return (self.default_device(),)

@@ -1,4 +1,4 @@
-"""Functions of elements."""
+"""Elementwise functions."""
 
 import builtins
 from collections.abc import Callable
@@ -89,7 +89,7 @@ subtract = _binary("subtract", flambeau.sub)
 
 
 def clip(x: Tensor, /, min: Tensor | Scalar | None = None, max: Tensor | Scalar | None = None) -> Tensor:
-    """The elements limited to [min, max], in the dtype of ``x``."""
+    """Limit the elements to [min, max], in the dtype of ``x``."""
     shapes = [x.shape, *(bound.shape for bound in (min, max) if isinstance(bound, Tensor))]
     result = x.expand(broadcast(*shapes))
     if min is not None:
@@ -100,7 +100,7 @@ def clip(x: Tensor, /, min: Tensor | Scalar | None = None, max: Tensor | Scalar 
 
 
 def _representable(bound: Tensor | Scalar, dtype: Any) -> Tensor | Scalar:
-    """A bound that is a Python integer as the nearest one that an integer dtype holds."""
+    """Clamp a bound to the range of an integer dtype. Other bounds are returned unchanged."""
     if not isinstance(bound, int) or dtype not in KINDS["integral"]:
         return bound
     limits = flambeau.iinfo(dtype)
@@ -109,27 +109,27 @@ def _representable(bound: Tensor | Scalar, dtype: Any) -> Tensor | Scalar:
 
 
 def conj(x: Tensor, /) -> Tensor:
-    """The complex conjugate; a real array itself."""
+    """Return the complex conjugate. A real array is returned unchanged."""
     return x.conj() if x.dtype.is_complex else x
 
 
 def imag(x: Tensor, /) -> Tensor:
-    """The imaginary part of complex numbers."""
+    """Return the imaginary part, which is zero for a real array."""
     return x.imag if x.dtype.is_complex else flambeau.zeros_like(x)
 
 
 def real(x: Tensor, /) -> Tensor:
-    """The real part; a real array itself."""
+    """Return the real part. A real array is returned unchanged."""
     return x.real if x.dtype.is_complex else x
 
 
 def round(x: Tensor, /) -> Tensor:
-    """The nearest integer, halves to even; of complex numbers both parts."""
+    """Round to the nearest integer, with ties to even. For complex numbers, round both parts."""
     return flambeau.complex(x.real.round(), x.imag.round()) if x.dtype.is_complex else x.round()
 
 
 def floor_divide(x1: Tensor | Scalar, x2: Tensor | Scalar, /) -> Tensor:
-    """floor(x1 / x2); where an operand is infinite or x2 is 0, of the quotient that division gives."""
+    """Compute floor(x1 / x2). For infinite operands and zero divisors, use the IEEE 754 quotient."""
     x1, x2 = operands("floor_divide", x1, x2)
     result = flambeau.floor_divide(x1, x2)
     if not x1.dtype.is_floating_point:
@@ -139,7 +139,7 @@ def floor_divide(x1: Tensor | Scalar, x2: Tensor | Scalar, /) -> Tensor:
 
 
 def remainder(x1: Tensor | Scalar, x2: Tensor | Scalar, /) -> Tensor:
-    """x1 - floor(x1 / x2) * x2, exactly; of the sign of x2, also where it is 0."""
+    """Compute x1 - floor(x1 / x2) * x2 exactly. The result has the sign of x2, also if it is 0."""
     x1, x2 = operands("remainder", x1, x2)
     result = flambeau.remainder(x1, x2)
     if not x1.dtype.is_floating_point:

@@ -1,4 +1,4 @@
-"""Products of arrays."""
+"""Matrix and vector products."""
 
 from collections.abc import Sequence
 
@@ -8,25 +8,25 @@ from flambeau.array_api._promotion import normal, operands
 
 
 def matmul(x1: Tensor, x2: Tensor, /) -> Tensor:
-    """The matrix product over the last two axes, the others being broadcast."""
+    """Return the matrix product over the last two axes. The other axes are broadcast."""
     return flambeau.matmul(*operands("matmul", x1, x2))
 
 
 def matrix_transpose(x: Tensor, /) -> Tensor:
-    """The last two axes exchanged; ValueError without two."""
+    """Swap the last two axes. Raise ValueError if the array has fewer than two."""
     if x.ndim < 2:
         raise ValueError(f"matrix_transpose() needs an array with at least 2 dimensions, got shape {list(x.shape)}")
     return x.mT
 
 
 def tensordot(x1: Tensor, x2: Tensor, /, *, axes: int | tuple[Sequence[int], Sequence[int]] = 2) -> Tensor:
-    """Products summed over the last axes of one and the first of the other, or over pairs of axes."""
+    """Sum the products over the last axes of x1 and the first axes of x2, or over pairs of axes."""
     x1, x2 = operands("tensordot", x1, x2)
     return flambeau.tensordot(x1, x2, axes)
 
 
 def vecdot(x1: Tensor, x2: Tensor, /, *, axis: int = -1) -> Tensor:
-    """The sum of conj(x1) * x2 along an axis; ValueError where its sizes differ."""
+    """Return the sum of conj(x1) * x2 along an axis. Raise ValueError if the sizes along the axis differ."""
     x1, x2 = operands("vecdot", x1, x2)
     if axis >= 0:
         raise ValueError(f"vecdot(): axis must be negative, got {axis}")

@@ -1,4 +1,4 @@
-"""Functions of shapes."""
+"""Manipulation functions: change the shape or the order of the elements of arrays."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,22 +9,22 @@ from flambeau.array_api._promotion import axes, broadcast, normal, positions, to
 
 
 def broadcast_arrays(*arrays: Tensor) -> tuple[Tensor, ...]:
-    """The arrays expanded to their common shape."""
+    """Broadcast the arrays to their common shape."""
     return tuple(flambeau.broadcast_tensors(*arrays)) if arrays else ()
 
 
 def broadcast_shapes(*shapes: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape that arrays of the given shapes broadcast to; ValueError where they do not."""
+    """Return the common shape to which the shapes broadcast. Raise ValueError if there is none."""
     return broadcast(*shapes)
 
 
 def broadcast_to(x: Tensor, /, shape: tuple[int, ...]) -> Tensor:
-    """The array expanded to ``shape``."""
+    """Broadcast the array to ``shape``."""
     return x.expand(shape)
 
 
 def concat(arrays: Sequence[Tensor], /, *, axis: int | None = 0) -> Tensor:
-    """The arrays one after another along an axis; flattened first if that is None."""
+    """Concatenate arrays along an axis. If ``axis`` is None, flatten them first."""
     arrays = together(arrays)
     if axis is None:
         return flambeau.cat([x.reshape(-1) for x in arrays])
@@ -32,7 +32,7 @@ def concat(arrays: Sequence[Tensor], /, *, axis: int | None = 0) -> Tensor:
 
 
 def expand_dims(x: Tensor, /, axis: int | tuple[int, ...]) -> Tensor:
-    """The array with axes of size 1 where the result has ``axis``."""
+    """Insert axes of size 1 at the positions ``axis`` of the result."""
     count = len(axis) if isinstance(axis, tuple) else 1
     for place in sorted(axes(axis, x.ndim + count)):
         x = x.unsqueeze(place)
@@ -40,22 +40,22 @@ def expand_dims(x: Tensor, /, axis: int | tuple[int, ...]) -> Tensor:
 
 
 def flip(x: Tensor, /, *, axis: int | tuple[int, ...] | None = None) -> Tensor:
-    """The elements in reverse order along the axes (all unless given)."""
+    """Reverse the order of the elements along the axes (default: all axes)."""
     return flambeau.flip(x, axes(axis, x.ndim))
 
 
 def moveaxis(x: Tensor, source: int | tuple[int, ...], destination: int | tuple[int, ...], /) -> Tensor:
-    """The axes moved from source to destination, the others in their order."""
+    """Move axes from ``source`` to ``destination``. The other axes keep their order."""
     return flambeau.movedim(x, axes(source, x.ndim), axes(destination, x.ndim))
 
 
 def permute_dims(x: Tensor, /, axes: tuple[int, ...]) -> Tensor:
-    """The axes in the given order."""
+    """Permute the axes."""
     return x.permute(axes)
 
 
 def repeat(x: Tensor, repeats: int | Tensor, /, *, axis: int | None = None) -> Tensor:
-    """Each element ``repeats`` times along an axis; of the flattened array if that is None."""
+    """Repeat each element ``repeats`` times along an axis. If ``axis`` is None, flatten the array first."""
     if axis is None:
         x, axis = x.reshape(-1), 0
     if isinstance(repeats, Tensor):
@@ -64,7 +64,7 @@ def repeat(x: Tensor, repeats: int | Tensor, /, *, axis: int | None = None) -> T
 
 
 def reshape(x: Tensor, /, shape: tuple[int, ...], *, copy: bool | None = None) -> Tensor:
-    """The elements in another shape; ValueError if ``copy=False`` and they would have to be copied."""
+    """Change the shape. With ``copy=False``, raise ValueError if a copy is required."""
     if copy:
         return x.clone().reshape(shape)
     if copy is None:
@@ -76,7 +76,7 @@ def reshape(x: Tensor, /, shape: tuple[int, ...], *, copy: bool | None = None) -
 
 
 def roll(x: Tensor, /, shift: int | tuple[int, ...], *, axis: int | tuple[int, ...] | None = None) -> Tensor:
-    """The elements moved along the axes, those that leave at one end entering at the other."""
+    """Shift the elements along the axes cyclically. If ``axis`` is None, shift the flattened array."""
     if axis is None:
         return flambeau.roll(x, shift)
     shifts = shift if isinstance(shift, tuple) else (shift,) * (len(axis) if isinstance(axis, tuple) else 1)
@@ -85,7 +85,7 @@ def roll(x: Tensor, /, shift: int | tuple[int, ...], *, axis: int | tuple[int, .
 
 
 def squeeze(x: Tensor, /, axis: int | tuple[int, ...]) -> Tensor:
-    """The array without axes of size 1; ValueError for another."""
+    """Remove axes of size 1. Raise ValueError for an axis of another size."""
     places = axes(axis, x.ndim)
     for place in places:
         if x.shape[place] != 1:
@@ -94,23 +94,23 @@ def squeeze(x: Tensor, /, axis: int | tuple[int, ...]) -> Tensor:
 
 
 def stack(arrays: Sequence[Tensor], /, *, axis: int = 0) -> Tensor:
-    """The arrays along an additional axis."""
+    """Join the arrays along a new axis."""
     arrays = together(arrays)
     return flambeau.stack(arrays, normal(axis, arrays[0].ndim + 1))
 
 
 def tile(x: Tensor, repetitions: tuple[int, ...], /) -> Tensor:
-    """The array repeated along each axis."""
+    """Repeat the array along each axis."""
     return flambeau.tile(x, repetitions)
 
 
 def unstack(x: Tensor, /, *, axis: int = 0) -> tuple[Tensor, ...]:
-    """The slices along an axis."""
+    """Split the array into its slices along an axis, which is removed."""
     return tuple(x.unbind(normal(axis, x.ndim)))
 
 
 def take(x: Tensor, indices: Tensor, /, *, axis: int | None = None) -> Tensor:
-    """The slices at ``indices`` along an axis, which may be left out of vectors only."""
+    """Return the slices at ``indices`` along an axis. The axis is optional only for 1-D arrays."""
     if axis is None:
         if x.ndim != 1:
             raise ValueError(f"take(): axis is required for an array with {x.ndim} dimensions")
@@ -120,5 +120,5 @@ def take(x: Tensor, indices: Tensor, /, *, axis: int | None = None) -> Tensor:
 
 
 def take_along_axis(x: Tensor, indices: Tensor, /, *, axis: int = -1) -> Tensor:
-    """``x`` at ``indices`` along an axis, the other positions being the same; both broadcast there."""
+    """Return the elements of ``x`` at ``indices`` along an axis. The other axes are broadcast."""
     return flambeau.take_along_dim(x, positions(indices), normal(axis, x.ndim))

@@ -1,10 +1,11 @@
-"""How the standard's functions see dtypes: kinds, promotion of arrays and Python scalars.
+"""Dtype rules of the standard: kinds, and promotion of arrays and Python scalars.
 
 Note [Promotion in the standard]
-The dtype of a result depends on the dtypes of the arrays alone. PyTorch's rules, which ``flambeau``'s own functions
-follow, give an array without dimensions less say than one with; here the operands are therefore brought to one dtype
-first. Signed and unsigned integers, of which PyTorch refuses most pairs, become the signed type that holds both. A
-Python scalar takes the dtype of the array it meets, as far as its kind allows.
+In the standard, the dtype of a result depends only on the dtypes of the arrays. In PyTorch's rules, which the functions
+in ``flambeau`` follow, an array without dimensions has a lower priority than one with dimensions. Therefore this
+namespace first converts the operands to one dtype. A signed and an unsigned integer dtype are promoted to the signed
+dtype that can hold both; PyTorch rejects most of these pairs. A Python scalar is converted to the dtype of the array,
+unless its kind is higher.
 """
 
 import operator
@@ -32,7 +33,7 @@ DTYPES = {str(dtype).rpartition(".")[2]: dtype for dtype in KINDS["bool"] + KIND
 
 
 def promoted(*dtypes: flambeau.dtype) -> flambeau.dtype:
-    """The dtype that all can be converted to; TypeError where there is none."""
+    """Return the dtype to which all can be promoted. Raise TypeError if there is none."""
     return reduce(_promoted_pair, dtypes)
 
 
@@ -49,7 +50,7 @@ def _promoted_pair(a: flambeau.dtype, b: flambeau.dtype) -> flambeau.dtype:
 
 
 def scalar_dtype(value: Scalar, dtype: flambeau.dtype) -> flambeau.dtype:
-    """The dtype of ``value`` beside an array of ``dtype``: the same, unless its kind is a larger one."""
+    """Return the dtype to use for ``value`` with an array of ``dtype``: the same, unless its kind is higher."""
     if isinstance(value, bool):
         return dtype
     if isinstance(value, int):
@@ -62,9 +63,9 @@ def scalar_dtype(value: Scalar, dtype: flambeau.dtype) -> flambeau.dtype:
 
 
 def operands(name: str, x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
-    """Two arrays of one dtype. Note [Promotion in the standard]
+    """Convert two operands to arrays of one dtype. Note [Promotion in the standard]
 
-    Raises TypeError unless at least one is an array and the other one or a scalar.
+    Raise TypeError unless one operand is an array and the other one is an array or a scalar.
     """
     first, second = isinstance(x1, Tensor), isinstance(x2, Tensor)
     if first and second:
@@ -84,7 +85,7 @@ def operands(name: str, x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
 
 
 def positions(indices: Tensor) -> Tensor:
-    """Indices of any integer dtype as int64; IndexError where one is beyond that."""
+    """Convert indices of any integer dtype to int64. Raise IndexError for values that do not fit."""
     result = indices.to(flambeau.int64)
     if indices.dtype is flambeau.uint64 and bool((result < 0).any()):
         raise IndexError(f"index {indices.max().item()} is out of bounds for every array")
@@ -92,14 +93,14 @@ def positions(indices: Tensor) -> Tensor:
 
 
 def together(arrays: Any) -> list[Tensor]:
-    """The arrays in the dtype they promote to."""
+    """Convert the arrays to their promoted dtype."""
     arrays = list(arrays)
     dtype = promoted(*(x.dtype for x in arrays))
     return [x.to(dtype) for x in arrays]
 
 
 def axes(axis: int | tuple[int, ...] | None, ndim: int) -> tuple[int, ...]:
-    """The axes counted from the start; all of them for None. IndexError where there is none."""
+    """Return non-negative axes; None means all. Raise IndexError if one is out of bounds, ValueError if repeated."""
     given = range(ndim) if axis is None else (axis,) if not isinstance(axis, tuple) else axis
     result = tuple(normal(a, ndim) for a in given)
     if len(set(result)) < len(result):
@@ -108,7 +109,7 @@ def axes(axis: int | tuple[int, ...] | None, ndim: int) -> tuple[int, ...]:
 
 
 def normal(axis: int, ndim: int) -> int:
-    """The axis counted from the start."""
+    """Return the axis as a non-negative number. Raise IndexError if it is out of bounds."""
     axis = operator.index(axis)
     if not -ndim <= axis < ndim:
         raise IndexError(f"axis {axis} is out of bounds for an array with {ndim} dimensions")
@@ -116,7 +117,7 @@ def normal(axis: int, ndim: int) -> int:
 
 
 def broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape that arrays of the given shapes broadcast to; ValueError where they do not."""
+    """Return the common shape to which the shapes broadcast. Raise ValueError if there is none."""
     result = [1] * max(map(len, shapes), default=0)
     for shape in shapes:
         for place, size in enumerate(shape, len(result) - len(shape)):
@@ -127,7 +128,7 @@ def broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def named(name: str, doc: str | None) -> Callable[[_Function], _Function]:
-    """Gives a function made by another its name and documentation."""
+    """Return a decorator that sets the name and the docstring of a generated function."""
 
     def set_names(function: _Function) -> _Function:
         function.__name__ = function.__qualname__ = name

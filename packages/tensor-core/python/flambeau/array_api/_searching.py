@@ -1,4 +1,4 @@
-"""Searching, sorting and sets."""
+"""Search, sort and set functions."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -9,12 +9,12 @@ from flambeau.array_api._promotion import Scalar, normal, operands, positions
 
 
 def argmax(x: Tensor, /, *, axis: int | None = None, keepdims: bool = False) -> Tensor:
-    """The index of the first largest element along an axis, or in the flattened array."""
+    """Return the index of the first largest element along an axis, or in the flattened array."""
     return _index_of(flambeau.argmax, x, axis, keepdims)
 
 
 def argmin(x: Tensor, /, *, axis: int | None = None, keepdims: bool = False) -> Tensor:
-    """The index of the first smallest element along an axis, or in the flattened array."""
+    """Return the index of the first smallest element along an axis, or in the flattened array."""
     return _index_of(flambeau.argmin, x, axis, keepdims)
 
 
@@ -26,24 +26,24 @@ def _index_of(search: Callable[..., Tensor], x: Tensor, axis: int | None, keepdi
 
 
 def argsort(x: Tensor, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
-    """The indices that sort along an axis."""
+    """Return the indices that sort the array along an axis."""
     return flambeau.argsort(x, normal(axis, x.ndim) if x.ndim else 0, descending, stable=stable)
 
 
 def sort(x: Tensor, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
-    """The elements in order along an axis."""
+    """Sort the elements along an axis."""
     return flambeau.sort(x, normal(axis, x.ndim) if x.ndim else 0, descending, stable=stable)[0]
 
 
 def nonzero(x: Tensor, /) -> tuple[Tensor, ...]:
-    """The indices of the elements that are not 0, one array for each axis; ValueError without axes."""
+    """Return the indices of the nonzero elements, one array per axis. Raise ValueError for a 0-D array."""
     if x.ndim == 0:
         raise ValueError("nonzero() needs an array with at least one dimension")
     return tuple(flambeau.nonzero(x).unbind(1))
 
 
 def searchsorted(x1: Tensor, x2: Tensor | Scalar, /, *, side: str = "left", sorter: Tensor | None = None) -> Tensor:
-    """Where to insert the values ``x2`` into the sorted vector ``x1`` to keep its order."""
+    """Return the positions at which to insert ``x2`` into the sorted 1-D array ``x1`` to keep it sorted."""
     if side not in ("left", "right"):
         raise ValueError(f"searchsorted(): side must be 'left' or 'right', not {side!r}")
     ordered, values = operands("searchsorted", x1 if sorter is None else take_sorted(x1, sorter), x2)
@@ -51,17 +51,17 @@ def searchsorted(x1: Tensor, x2: Tensor | Scalar, /, *, side: str = "left", sort
 
 
 def take_sorted(x: Tensor, sorter: Tensor) -> Tensor:
-    """The vector in the order that ``sorter`` gives."""
+    """Return the elements of a 1-D array in the order that ``sorter`` defines."""
     return x[positions(sorter)]
 
 
 def where(condition: Tensor, x1: Tensor | Scalar, x2: Tensor | Scalar, /) -> Tensor:
-    """``x1`` where the condition is true, else ``x2``."""
+    """Select elements from ``x1`` if the condition is true and from ``x2`` otherwise."""
     return flambeau.where(condition, *operands("where", x1, x2))
 
 
 def isin(x1: Tensor | Scalar, x2: Tensor | Scalar, /, *, invert: bool = False) -> Tensor:
-    """Whether each element of ``x1`` is among those of ``x2`` (with ``invert``: is not)."""
+    """Test for each element of ``x1`` if it is in ``x2``, or with ``invert`` if it is not."""
     elements, candidates = operands("isin", x1, x2)
     ordered = candidates.reshape(-1).sort()[0]
     if ordered.numel() == 0:
@@ -71,7 +71,7 @@ def isin(x1: Tensor | Scalar, x2: Tensor | Scalar, /, *, invert: bool = False) -
 
 
 class UniqueAllResult(NamedTuple):
-    """What ``unique_all`` returns."""
+    """Result of ``unique_all``."""
 
     values: Tensor
     indices: Tensor
@@ -80,23 +80,23 @@ class UniqueAllResult(NamedTuple):
 
 
 class UniqueCountsResult(NamedTuple):
-    """What ``unique_counts`` returns."""
+    """Result of ``unique_counts``."""
 
     values: Tensor
     counts: Tensor
 
 
 class UniqueInverseResult(NamedTuple):
-    """What ``unique_inverse`` returns."""
+    """Result of ``unique_inverse``."""
 
     values: Tensor
     inverse_indices: Tensor
 
 
 def unique_all(x: Tensor, /) -> UniqueAllResult:
-    """The distinct elements in order, where each occurs first, which one each element is, and how often each occurs.
+    """Return the sorted distinct elements, the indices of their first occurrences, inverse indices, and counts.
 
-    Every NaN is distinct from the others.
+    Each NaN is distinct from the others.
     """
     flat = x.reshape(-1)
     order = _order(flat)
@@ -111,7 +111,7 @@ def unique_all(x: Tensor, /) -> UniqueAllResult:
 
 
 def _order(x: Tensor) -> Tensor:
-    """The stable order of a vector; of complex numbers by the real, then by the imaginary part."""
+    """Return the indices that stably sort a 1-D array. Complex numbers are sorted by real, then imaginary part."""
     if not x.dtype.is_complex:
         return flambeau.argsort(x, stable=True)
     by_imaginary = flambeau.argsort(x.imag, stable=True)
@@ -119,17 +119,17 @@ def _order(x: Tensor) -> Tensor:
 
 
 def unique_counts(x: Tensor, /) -> UniqueCountsResult:
-    """The distinct elements in order, and how often each occurs."""
+    """Return the sorted distinct elements and the number of occurrences of each."""
     result = unique_all(x)
     return UniqueCountsResult(result.values, result.counts)
 
 
 def unique_inverse(x: Tensor, /) -> UniqueInverseResult:
-    """The distinct elements in order, and which of them each element is."""
+    """Return the sorted distinct elements and, for each element of ``x``, its index among them."""
     result = unique_all(x)
     return UniqueInverseResult(result.values, result.inverse_indices)
 
 
 def unique_values(x: Tensor, /) -> Tensor:
-    """The distinct elements in order."""
+    """Return the sorted distinct elements."""
     return unique_all(x).values

@@ -11,52 +11,52 @@ Axis = int | tuple[int, ...] | None
 
 
 def all(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Whether all elements are true along the axes (all unless given)."""
+    """Test if all elements are true along the axes (default: all axes)."""
     return _over_axes(flambeau.all, x != 0, axis, keepdims)
 
 
 def any(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Whether any element is true along the axes (all unless given)."""
+    """Test if any element is true along the axes (default: all axes)."""
     return _over_axes(flambeau.any, x != 0, axis, keepdims)
 
 
 def count_nonzero(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """How many elements are not 0 along the axes (all unless given)."""
+    """Count the nonzero elements along the axes (default: all axes)."""
     return _over_axes(flambeau.sum, x != 0, axis, keepdims)
 
 
 def max(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The largest element along the axes (all unless given); NaN if there is one."""
+    """Return the largest element along the axes (default: all axes), or NaN if there is a NaN."""
     return _over_axes(flambeau.amax, x, axis, keepdims)
 
 
 def min(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The smallest element along the axes (all unless given); NaN if there is one."""
+    """Return the smallest element along the axes (default: all axes), or NaN if there is a NaN."""
     return _over_axes(flambeau.amin, x, axis, keepdims)
 
 
 def mean(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The arithmetic mean along the axes (all unless given)."""
+    """Return the arithmetic mean along the axes (default: all axes)."""
     return _over_axes(flambeau.mean, x, axis, keepdims)
 
 
 def std(x: Tensor, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Tensor:
-    """The standard deviation; ``correction`` is subtracted from the number of elements."""
+    """Return the standard deviation. ``correction`` is subtracted from the number of elements."""
     return _over_axes(flambeau.std, x, axis, keepdims, correction=correction)
 
 
 def var(x: Tensor, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Tensor:
-    """The variance; ``correction`` is subtracted from the number of elements."""
+    """Return the variance. ``correction`` is subtracted from the number of elements."""
     return _over_axes(flambeau.var, x, axis, keepdims, correction=correction)
 
 
 def sum(x: Tensor, /, *, axis: Axis = None, dtype: Any = None, keepdims: bool = False) -> Tensor:
-    """The sum along the axes (all unless given); integers are summed in int64, unsigned ones in uint64."""
+    """Sum along the axes (default: all axes). By default, integers are summed in int64 or uint64."""
     return _over_axes(flambeau.sum, x, axis, keepdims, dtype=_accumulated(x, dtype))
 
 
 def prod(x: Tensor, /, *, axis: Axis = None, dtype: Any = None, keepdims: bool = False) -> Tensor:
-    """The product along the axes (all unless given); integers are multiplied in int64, unsigned ones in uint64."""
+    """Multiply along the axes (default: all axes). By default, integers are multiplied in int64 or uint64."""
     dtype = _accumulated(x, dtype)
     x = x.to(dtype, copy=not axes(axis, x.ndim))
     for place in sorted(axes(axis, x.ndim), reverse=True):

@@ -1,7 +1,7 @@
-"""What computes, and the switches that programs set for it.
+"""Settings of the computation backends.
 
-Products, attention and transforms are the library's own on the CPU, and on GPUs there are `cuda` and `cudnn`; the other
-backends are not there, and their switches are kept without effect.
+On the CPU, flambeau uses its own implementations of products, attention and transforms. On GPUs, the backends are
+`cuda` and `cudnn`. The other backends are not available; their settings are stored but have no effect.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["cpu", "cuda", "cudnn", "mkl", "mkldnn", "mps", "openmp", "opt_einsum
 
 @contextlib.contextmanager
 def __allow_nonbracketed_mutation() -> Iterator[None]:
-    """For a block, that switches may be set for good; they may be everywhere."""
+    """Do nothing: settings can be changed at any time, inside and outside of this block."""
     yield
 
 

@@ -1,7 +1,7 @@
-"""Which ways of computing attention may be taken, and in which order: what ``flambeau.nn.attention`` sets.
+"""The selection of attention backends: which are allowed and in which order. ``flambeau.nn.attention`` sets it.
 
-There are two: one kernel, on the CPU and on GPUs, that never holds the matrix of scores, and the formula, which holds
-it (MATH). PyTorch's names of others all mean the kernel.
+There are two implementations. A fused kernel, on the CPU and on GPUs, does not store the matrix of scores. The formula
+(MATH) stores it. All other backend names of PyTorch refer to the fused kernel.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections.abc import Iterable, Sequence
 
 
 class SDPBackend(enum.Enum):
-    """A way of computing ``scaled_dot_product_attention``.
+    """An implementation of ``scaled_dot_product_attention``.
 
-    ``MATH`` is the formula, which holds the matrix of scores; ``FLASH_ATTENTION``, ``EFFICIENT_ATTENTION``,
-    ``CUDNN_ATTENTION`` and ``OVERRIDEABLE`` are here one kernel that does not.
+    ``MATH`` is the formula, which stores the matrix of scores. ``FLASH_ATTENTION``, ``EFFICIENT_ATTENTION``,
+    ``CUDNN_ATTENTION`` and ``OVERRIDEABLE`` all refer to flambeau's fused kernel, which does not store it.
 
     >>> from flambeau.nn.attention import SDPBackend
     >>> int(SDPBackend.MATH)
@@ -47,16 +47,16 @@ _order: tuple[SDPBackend, ...] = (
     *(SDPBackend.OVERRIDEABLE, SDPBackend.MATH),
 )
 _allowed = frozenset(_order)
-is_default = True  # the kernel where it can be, the formula elsewhere
+is_default = True  # use the fused kernel if possible, otherwise the formula
 
 
 def settings() -> tuple[frozenset[SDPBackend], tuple[SDPBackend, ...]]:
-    """What is allowed, and the order: what `allow` takes to put them back."""
+    """Return the allowed backends and their order. `allow` accepts these values to restore the settings."""
     return _allowed, _order
 
 
 def allow(ways: Iterable[SDPBackend], order: Sequence[SDPBackend] = ()) -> None:
-    """Allows these and no others; ``order`` says which come first."""
+    """Allow exactly these backends. ``order`` lists the backends that are tried first."""
     global _allowed, _order, is_default
     _allowed = frozenset(ways) - {SDPBackend.ERROR}
     _order = (*order, *(way for way in _order if way not in order))
@@ -69,19 +69,19 @@ def _preferred() -> list[SDPBackend]:
 
 
 def is_allowed(name: str) -> bool:
-    """Whether one may be taken, by its name in ``flambeau.backends.cuda``."""
+    """Return True if a backend is allowed. ``name`` is its name in ``flambeau.backends.cuda``."""
     return _NAMES[name] in _allowed
 
 
 def switch(name: str, enabled: bool) -> None:
-    """Allows or forbids one, by that name."""
+    """Allow or disallow a backend. ``name`` is its name in ``flambeau.backends.cuda``."""
     allow(_allowed | {_NAMES[name]} if enabled else _allowed - {_NAMES[name]})
 
 
 def takes_kernel(possible: bool) -> bool:
-    """Whether the kernel is taken, given whether it can be.
+    """Return True to use the fused kernel and False to use the formula. ``possible``: the kernel supports the call.
 
-    Raises: RuntimeError where what is allowed cannot be done.
+    Raises: RuntimeError if no allowed backend supports the call.
     """
     preferred = _preferred()
     for way in preferred:

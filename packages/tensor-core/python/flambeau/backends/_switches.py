@@ -1,4 +1,4 @@
-"""Switches without effect that are set for a block."""
+"""A context manager for backend settings that have no effect."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 @contextlib.contextmanager
 def switched(module: ModuleType, **switches: Any) -> Iterator[None]:
-    """Sets attributes of a module, and puts them back."""
+    """Set attributes of a module and restore them at the end of the block."""
     former = {name: getattr(module, name) for name in switches}
     for name, value in switches.items():
         setattr(module, name, value)

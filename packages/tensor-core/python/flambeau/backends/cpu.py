@@ -1,10 +1,10 @@
-"""The CPU's instruction sets."""
+"""Instruction sets of the CPU."""
 
 from flambeau import _core
 
 
 def get_cpu_capability() -> str:
-    """The set that the kernels in use are compiled for: "DEFAULT", "AVX2" or "AVX512".
+    """Return the instruction set of the kernels in use: "DEFAULT", "AVX2" or "AVX512".
 
     >>> flambeau.backends.cpu.get_cpu_capability() in ("DEFAULT", "AVX2", "AVX512")
     True

@@ -1,6 +1,6 @@
-"""What computes on GPUs: whether products may use TF32, and how attention is computed, on the CPU as well.
+"""Settings for GPU computation: TF32 in matrix products, and the attention backends, which also apply to the CPU.
 
-The switches for half precision are kept without effect.
+The settings for half precision are stored but have no effect.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = [
 class _Products(SimpleNamespace):
     @property
     def allow_tf32(self) -> bool:
-        """Whether products of float32 may be computed in TF32: ``set_float32_matmul_precision`` in other words."""
+        """True if float32 matrix products may use TF32. Alternative to ``set_float32_matmul_precision``."""
         return get_float32_matmul_precision() != "highest"
 
     @allow_tf32.setter
@@ -47,52 +47,52 @@ matmul = _Products(
 
 
 def is_built() -> bool:
-    """Whether there is a CUDA backend: True, in every installation. ``flambeau.cuda.is_available`` asks for a GPU."""
+    """Return True: every installation contains the CUDA backend. Use ``flambeau.cuda.is_available`` to detect a GPU."""
     return True
 
 
 def is_flash_attention_available() -> bool:
-    """Whether the library of that name is there: False. The kernel of one's own never stores the scores, either."""
+    """Return False: the FlashAttention library is not used. flambeau's own kernel does not store the scores either."""
     return False
 
 
 def enable_flash_sdp(enabled: bool) -> None:
-    """Whether attention may be computed by the kernel of that name: see ``flambeau.nn.attention``."""
+    """Allow or disallow the flash attention backend. See ``flambeau.nn.attention``."""
     _attention.switch("flash", enabled)
 
 
 def enable_mem_efficient_sdp(enabled: bool) -> None:
-    """Whether attention may be computed by the kernel of that name: see ``flambeau.nn.attention``."""
+    """Allow or disallow the memory-efficient attention backend. See ``flambeau.nn.attention``."""
     _attention.switch("mem_efficient", enabled)
 
 
 def enable_math_sdp(enabled: bool) -> None:
-    """Whether attention may be computed by its formula, with the matrix of scores as a whole."""
+    """Allow or disallow the attention formula, which stores the matrix of scores."""
     _attention.switch("math", enabled)
 
 
 def enable_cudnn_sdp(enabled: bool) -> None:
-    """Whether attention may be computed by the kernel of that name: see ``flambeau.nn.attention``."""
+    """Allow or disallow the cuDNN attention backend. See ``flambeau.nn.attention``."""
     _attention.switch("cudnn", enabled)
 
 
 def flash_sdp_enabled() -> bool:
-    """Whether that kernel is allowed."""
+    """Return True if the flash attention backend is allowed."""
     return _attention.is_allowed("flash")
 
 
 def mem_efficient_sdp_enabled() -> bool:
-    """Whether that kernel is allowed."""
+    """Return True if the memory-efficient attention backend is allowed."""
     return _attention.is_allowed("mem_efficient")
 
 
 def math_sdp_enabled() -> bool:
-    """Whether the formula is allowed."""
+    """Return True if the attention formula is allowed."""
     return _attention.is_allowed("math")
 
 
 def cudnn_sdp_enabled() -> bool:
-    """Whether that kernel is allowed."""
+    """Return True if the cuDNN attention backend is allowed."""
     return _attention.is_allowed("cudnn")
 
 
@@ -103,7 +103,7 @@ def sdp_kernel(
     enable_mem_efficient: bool = True,
     enable_cudnn: bool = True,
 ) -> Iterator[None]:
-    """The older ``flambeau.nn.attention.sdpa_kernel``: makes the four choices for a block."""
+    """Select the attention backends for a block. Older form of ``flambeau.nn.attention.sdpa_kernel``."""
     former = _attention.settings()
     chosen = {"flash": enable_flash, "math": enable_math, "mem_efficient": enable_mem_efficient, "cudnn": enable_cudnn}
     for name, enabled in chosen.items():

@@ -1,8 +1,8 @@
-"""NVIDIA's library for networks, cuDNN, which does the convolutions on GPUs where it is installed.
+"""cuDNN, NVIDIA's library for neural networks. It computes the convolutions on GPUs if it is installed.
 
-Only ``enabled`` counts. Of its algorithms those are taken that give the same result each time, whatever
-``deterministic`` says, as its heuristics rank them, whatever ``benchmark`` says; float32 is rounded to TF32 where
-``set_float32_matmul_precision`` allows it, whatever ``allow_tf32`` says.
+Only ``enabled`` has an effect. flambeau always uses deterministic algorithms, as if ``deterministic`` were set, and
+selects them with cuDNN's heuristics, regardless of ``benchmark``. ``set_float32_matmul_precision`` determines if
+float32 is rounded to TF32, regardless of ``allow_tf32``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from flambeau import _core
 
 from ._switches import switched
 
-enabled: bool  # of _Backend
+enabled: bool  # a property of _Backend
 deterministic = False
 benchmark = False
 benchmark_limit = 10
@@ -28,7 +28,7 @@ class _Backend(ModuleType):
 
     @property
     def enabled(self) -> bool:
-        """Whether convolutions go to the library where it is installed."""
+        """True if convolutions use cuDNN when it is installed."""
         return self._enabled
 
     @enabled.setter
@@ -41,17 +41,17 @@ sys.modules[__name__].__class__ = _Backend
 
 
 def is_available() -> bool:
-    """Whether the library is there, and a GPU."""
+    """Return True if cuDNN is installed and a GPU is available."""
     return _core._cuda_device_count() > 0 and version() is not None
 
 
 def version() -> int | None:
-    """The library's version: 92800 is cuDNN 9.28; None where it is not installed."""
+    """Return the version of cuDNN (92800 means 9.28), or None if it is not installed."""
     return _core._cuda_cudnn_version() or None
 
 
 def is_acceptable(tensor: Any) -> bool:
-    """Whether the library takes a tensor: of a GPU, of a real floating dtype, where it is there and enabled."""
+    """Return True if cuDNN is available and enabled, and ``tensor`` is a floating-point tensor on a GPU."""
     module = sys.modules[__name__]
     takes = getattr(tensor, "is_cuda", False) and tensor.is_floating_point()
     return bool(module.enabled and takes and is_available())
@@ -64,7 +64,7 @@ def flags(
     deterministic: bool = False,
     allow_tf32: bool = True,
 ) -> AbstractContextManager[None]:
-    """Sets the switches for a block."""
+    """Return a context manager that changes the settings for a block."""
     return switched(
         sys.modules[__name__],
         enabled=enabled,

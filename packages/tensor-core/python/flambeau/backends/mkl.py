@@ -1,6 +1,6 @@
-"""Intel's library for products: not there."""
+"""Intel MKL, which flambeau does not use."""
 
 
 def is_available() -> bool:
-    """Whether the library is in use: False; products are OpenBLAS's and the library's own."""
+    """Return False: matrix products use OpenBLAS and flambeau's own kernels."""
     return False

@@ -1,4 +1,4 @@
-"""Intel's library for networks (oneDNN): not there. Its switches are kept without effect."""
+"""Intel oneDNN (MKL-DNN), which flambeau does not use. The settings have no effect."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ allow_tf32 = True
 
 
 def is_available() -> bool:
-    """Whether the library is in use: False; convolutions are the library's own."""
+    """Return False: convolutions use flambeau's own kernels."""
     return False
 
 
 def flags(enabled: bool = False, deterministic: bool = False, allow_tf32: bool = True) -> AbstractContextManager[None]:
-    """Keeps the switches for a block."""
+    """Return a context manager that changes the settings for a block. They have no effect."""
     return switched(sys.modules[__name__], enabled=enabled, deterministic=deterministic, allow_tf32=allow_tf32)

@@ -1,16 +1,16 @@
-"""Apple's graphics: not there."""
+"""Apple's Metal Performance Shaders, which flambeau does not support."""
 
 
 def is_available() -> bool:
-    """Whether tensors can live there: False."""
+    """Return False: MPS devices are not supported."""
     return False
 
 
 def is_built() -> bool:
-    """Whether there is a backend for it: False."""
+    """Return False: MPS devices are not supported."""
     return False
 
 
 def is_macos_or_newer(major: int, minor: int) -> bool:
-    """Whether this is macOS of at least that version: False."""
+    """Return False: MPS devices are not supported."""
     return False

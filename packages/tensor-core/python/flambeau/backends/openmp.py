@@ -1,6 +1,6 @@
-"""OpenMP: not used."""
+"""OpenMP, which flambeau does not use."""
 
 
 def is_available() -> bool:
-    """Whether operators run in OpenMP's threads: False; the library has a pool of its own."""
+    """Return False: operators run in flambeau's own thread pool."""
     return False

@@ -1,4 +1,4 @@
-"""The package opt_einsum, which orders products for ``einsum``: not used. Its switches are kept without effect."""
+"""The package opt_einsum, which flambeau does not use. The settings have no effect."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ strategy: str | None = "auto"
 
 
 def is_available() -> bool:
-    """Whether the package opt_einsum is used: False."""
+    """Return False: the package opt_einsum is not used."""
     return False
 
 
 def flags(enabled: bool | None = None, strategy: str | None = None) -> AbstractContextManager[None]:
-    """Keeps the switches for a block."""
+    """Return a context manager that changes the settings for a block. They have no effect."""
     module = sys.modules[__name__]
     return switched(
         module,

@@ -1,4 +1,4 @@
-"""The CPU as a device among others: what programs that are written for any accelerator ask of it."""
+"""The CPU with the interface of an accelerator module, for device-independent programs."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ __all__ = [
 
 
 class Stream:
-    """The order in which the CPU works, which is the program's own: waiting for it is no wait."""
+    """A stream of the CPU. CPU work is synchronous, so all methods return immediately."""
 
     def __init__(self, priority: int = -1) -> None:
         self.priority = priority
 
     def wait_stream(self, stream: Stream) -> None:
-        """Waits for what another stream has to do so far: nothing."""
+        """Wait for the work that is queued on another stream. Does nothing on the CPU."""
 
     def synchronize(self) -> None:
-        """Waits for what is to be done: nothing."""
+        """Wait until all work is complete. Does nothing on the CPU."""
 
 
 _stream = Stream()
 
 
-# PyTorch's names of instruction sets, and Linux's where they differ.
+# Maps PyTorch's names of instruction sets to those in Linux's /proc/cpuinfo.
 _INSTRUCTION_SETS = {
     **{name: name for name in ("sse", "sse2", "ssse3", "sse4_1", "sse4_2", "sse4a", "avx", "avx2", "avx_vnni", "f16c")},
     **{name: name for name in ("aes", "bmi2", "clflush", "clflushopt", "clwb", "popcnt")},
@@ -64,7 +64,7 @@ _INSTRUCTION_SETS = {
 def get_capabilities() -> dict[str, Any]:
     """Return the processor's architecture, its number of cores, and a bool for each instruction set.
 
-    Only Linux on x86 tells which instruction sets the processor has; elsewhere the dictionary lacks them.
+    Instruction sets are known only on Linux on x86. On other systems, the dictionary does not contain them.
 
     >>> import flambeau
     >>> flambeau.cpu.get_capabilities()["num_logical_cores"] > 0
@@ -84,40 +84,40 @@ def get_capabilities() -> dict[str, Any]:
 
 
 def is_available() -> bool:
-    """Whether there is a CPU."""
+    """Return True: a CPU is always available."""
     return True
 
 
 def is_initialized() -> bool:
-    """Whether it is ready."""
+    """Return True: the CPU needs no initialisation."""
     return True
 
 
 def device_count() -> int:
-    """1."""
+    """Return the number of CPU devices, which is 1."""
     return 1
 
 
 def current_device() -> str:
-    """``"cpu"``."""
+    """Return the name of the current CPU device, ``"cpu"``."""
     return "cpu"
 
 
 def set_device(device: Any) -> None:
-    """Chooses the CPU, which is chosen."""
+    """Select the CPU device. Does nothing because there is only one."""
 
 
 def synchronize(device: Any = None) -> None:
-    """Waits for operators to be done, which they are when they return."""
+    """Wait until all work is complete. Does nothing because CPU operators are synchronous."""
 
 
 def current_stream(device: Any = None) -> Stream:
-    """The only stream."""
+    """Return the only stream of the CPU."""
     return _stream
 
 
 def stream(stream: Stream | None) -> AbstractContextManager[None]:
-    """A context in which work goes to a stream; there is one order of work only, so it changes nothing."""
+    """Return a context manager that selects a stream. It has no effect because the CPU has only one stream."""
     return nullcontext()
 
 

@@ -1,4 +1,4 @@
-"""Older spellings of `flambeau.amp` for the CPU; they warn of it."""
+"""Deprecated spellings of `flambeau.amp` for the CPU. They issue a FutureWarning."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["GradScaler", "autocast"]
 
 
 class autocast(flambeau.amp.autocast):
-    """``flambeau.amp.autocast("cpu", ...)``."""
+    """Deprecated spelling of ``flambeau.amp.autocast("cpu", ...)``."""
 
     def __init__(self, enabled: bool = True, dtype: _core.dtype = _core.bfloat16, cache_enabled: bool = True) -> None:
         warn_of_older_spelling("cpu", "autocast")
@@ -19,6 +19,6 @@ class autocast(flambeau.amp.autocast):
 
 
 class GradScaler(_by_device.GradScaler):
-    """``flambeau.amp.GradScaler("cpu", ...)``."""
+    """Deprecated spelling of ``flambeau.amp.GradScaler("cpu", ...)``."""
 
     _named_device = "cpu"

@@ -1,10 +1,10 @@
-"""GPUs: which there are, their streams, their memory, graphs of their work.
+"""CUDA GPUs: devices, streams, events, memory and graphs.
 
-Names and behaviour are PyTorch's. Where there is no GPU, what reports (counts, memory, what is supported) answers with
-nothing, and what would use one raises RuntimeError, which says what is missing. The driver is opened when a GPU
-is first asked for.
+Names and behaviour are those of ``torch.cuda``. Without a GPU, query functions (counts, memory, supported features)
+return 0, False or empty results. Functions that need a GPU raise RuntimeError with the cause. The driver is loaded on
+the first use of this module's functions.
 
-``python -m flambeau.cuda`` tells what was found. docs/cuda.md says how it works.
+``python -m flambeau.cuda`` prints the detected GPUs. docs/cuda.md describes the implementation.
 """
 
 from __future__ import annotations
@@ -191,7 +191,7 @@ if not TYPE_CHECKING:  # so that type checkers report names that do not exist
     def __getattr__(name: str) -> Any:
         if name in ("amp", "comm", "nccl", "nvtx", "profiler"):
             return importlib.import_module(f"flambeau.cuda.{name}")
-        if name == "default_generators":  # one for all GPUs, which is the CPU's
+        if name == "default_generators":  # all GPUs share the default generator of the CPU
             return (default_generator,) * device_count()
         from flambeau._tensor_types import CUDA_TENSOR_TYPES
 

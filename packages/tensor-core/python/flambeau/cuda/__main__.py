@@ -1,6 +1,6 @@
-"""What of CUDA is found on this machine, or what to install: ``python -m flambeau.cuda``.
+"""Report the CUDA installation of this machine and missing components: ``python -m flambeau.cuda``.
 
-``python -m flambeau.cuda warm`` compiles the kernels that programs commonly use, so that they start at once.
+``python -m flambeau.cuda warm`` compiles commonly used kernels in advance, so that programs start faster.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from flambeau import _core, cuda
 
 
 def report() -> bool:
-    """Prints what is found, line by line. Returns: whether kernels can run and be compiled."""
+    """Print the detected components, one per line. Return True if kernels can be compiled and run."""
     if not cuda.is_available():
         print(f"GPU      none: {_core._cuda_obstacle()}")
     else:
@@ -56,7 +56,7 @@ def _compiler() -> str:
 
 
 def main() -> int:
-    """Runs the command."""
+    """Run the command line interface and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m flambeau.cuda", description=__doc__)
     parser.add_argument("command", nargs="?", choices=["report", "warm"], default="report", help="report by default")
     ready = report()

@@ -1,4 +1,4 @@
-"""``flambeau.Stream`` and ``flambeau.Event``: streams and events of whichever device a program uses."""
+"""``flambeau.Stream`` and ``flambeau.Event``: device-independent streams and events."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from ._devices import is_available
 
 _T = TypeVar("_T")
 
-_CUDA = 1  # the number of this type of device in PyTorch
+_CUDA = 1  # PyTorch's number for the CUDA device type
 _NO_EVENTS = "{device} backend doesn't support events."
 
-_of_gpus: dict[type, type] = {}  # by the class that a program names
+_of_gpus: dict[type, type] = {}  # maps Stream and Event to their GPU classes
 
 
 def for_gpus(named: type) -> Callable[[type[_T]], type[_T]]:
-    """The decorated class is what a program gets that names ``named`` and a GPU."""
+    """Return a decorator that registers a class as the GPU implementation of ``named``."""
 
     def register(cls: type[_T]) -> type[_T]:
         _of_gpus[named] = cls
@@ -29,19 +29,19 @@ def for_gpus(named: type) -> Callable[[type[_T]], type[_T]]:
 
 
 def _is_of_gpu(device: Any, device_type: int | None = None) -> bool:
-    """Whether this names a GPU; None does where there is one, and so does a number."""
+    """Return True if the arguments name a GPU. An index does, and None does if a GPU is available."""
     if device is None:
         return device_type == _CUDA or (device_type is None and is_available())
     return isinstance(device, int) or flambeau.device(device).type == "cuda"
 
 
 class Stream:
-    """The order in which a device works: on a GPU a `flambeau.cuda.Stream`, on the CPU the program's own.
+    """A queue of work on a device: a `flambeau.cuda.Stream` on a GPU. On the CPU, work is synchronous.
 
     Args:
-        device: the device, or the number of a GPU; the accelerator, where there is one, if None.
-        priority: lower numbers first.
-    Raises: RuntimeError where there is no such GPU.
+        device: a device or the index of a GPU. None means the GPU if one is available, otherwise the CPU.
+        priority: a lower number means a higher priority.
+    Raises: RuntimeError if the GPU does not exist.
 
     >>> flambeau.Stream("cpu").query()
     True
@@ -57,26 +57,26 @@ class Stream:
         self.device_index, self.device_type, self.stream_id, self.priority = -1, 0, 0, priority
 
     def query(self) -> bool:
-        """Whether all of its work is done: it is when an operator of the CPU returns."""
+        """Return True if all work is complete. On the CPU this is always the case."""
         return True
 
     def synchronize(self) -> None:
-        """Waits until all of its work is done."""
+        """Wait until all work is complete."""
 
     def is_capturing(self) -> bool:
-        """Whether its work is being noted for a graph."""
+        """Return True if a CUDA graph is capturing this stream."""
         return False
 
     def record_event(self, event: Any = None) -> Any:
-        """Puts an event behind the work so far, and returns it. RuntimeError on the CPU, which has none."""
+        """Record an event on this stream and return it. Raise RuntimeError on the CPU, which has no events."""
         raise RuntimeError(_NO_EVENTS.format(device=self.device.type))
 
     def wait_event(self, event: Any) -> None:
-        """Lets the work from now on wait for an event."""
+        """Make future work on this stream wait for an event."""
         event.synchronize()
 
     def wait_stream(self, stream: Any) -> None:
-        """Lets the work from now on wait for what another stream has to do so far."""
+        """Make future work on this stream wait for the work that is currently queued on another stream."""
         stream.synchronize()
 
     def __enter__(self) -> Self:
@@ -98,12 +98,12 @@ class Stream:
 
 
 class Event:
-    """A point in a stream's work: on a GPU a `flambeau.cuda.Event`; the CPU has none to record.
+    """A marker in a stream: a `flambeau.cuda.Event` on a GPU. The CPU does not support recording events.
 
     Args:
-        device: the device, or the number of a GPU; the accelerator, where there is one, if None.
-        enable_timing: whether ``elapsed_time`` is to be asked.
-        blocking, interprocess: as PyTorch has them; events of several processes are not supported.
+        device: a device or the index of a GPU. None means the GPU if one is available, otherwise the CPU.
+        enable_timing: if True, `elapsed_time` can be used.
+        blocking, interprocess: accepted for compatibility with PyTorch. Interprocess events are not supported.
 
     >>> flambeau.Event("cpu").query()  # nothing to wait for
     True
@@ -122,25 +122,25 @@ class Event:
 
     @property
     def event_id(self) -> int:
-        """The number that stands for it; 0 for one that was never recorded."""
+        """The handle of the event, or 0 if it was never recorded."""
         return 0
 
     def record(self, stream: Any = None) -> None:
-        """Moves it behind the work that a stream has so far. RuntimeError on the CPU, which has none."""
+        """Record the event on a stream. Raise RuntimeError on the CPU, which does not support events."""
         raise RuntimeError(_NO_EVENTS.format(device=self.device.type))
 
     def wait(self, stream: Any = None) -> None:
-        """Lets what a stream is given from now on wait for it."""
+        """Make future work on a stream wait for this event."""
 
     def query(self) -> bool:
-        """Whether the work before it is done; so it is for one that was never recorded."""
+        """Return True if all work before the event is complete, or if the event was never recorded."""
         return True
 
     def synchronize(self) -> None:
-        """Waits until the work before it is done."""
+        """Wait until all work before the event is complete."""
 
     def elapsed_time(self, end_event: Any) -> float:
-        """Milliseconds from this event to another, both of which must be done."""
+        """Return the time in milliseconds between this event and another. Both must be complete."""
         check_timed(self, end_event)
         raise ValueError("Both events must be recorded before calculating elapsed time.")
 
@@ -149,7 +149,7 @@ class Event:
 
 
 def check_timed(first: Any, second: Any) -> None:
-    """ValueError for events between which no time can be measured."""
+    """Raise ValueError unless both events were created with ``enable_timing=True``."""
     if not (first.enable_timing and second.enable_timing):
         raise ValueError("Both events must be created with argument 'enable_timing=True'.")
 

@@ -1,9 +1,10 @@
-"""What CuPy does on a GPU for operators that have no kernel: decompositions (cuSOLVER) and Fourier transforms (cuFFT).
+"""GPU operators that CuPy computes: decompositions (cuSOLVER) and Fourier transforms (cuFFT).
 
-``FUNCTIONS`` is the table of them. Tensors and arrays share their memory, and CuPy works on flambeau's current stream,
-so that nothing waits but for what the decompositions report. Where CuPy is not installed the operators run on the CPU.
-They do as well where a matrix is not finite or cuSOLVER reports an error: the CPU says which matrix it is, and raises
-what it raises for a tensor of its own.
+The table ``FUNCTIONS`` lists them. Tensors and CuPy arrays share memory. CuPy uses flambeau's current stream, so only
+the status checks of the decompositions synchronise. Without CuPy, these operators run on the CPU. They also run on the
+CPU
+if a matrix is not finite or if cuSOLVER reports an error: the CPU implementation then raises the error that names the
+matrix, as for a CPU tensor.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from flambeau._core import Tensor
 
 @cache
 def library() -> ModuleType | None:
-    """CuPy, or None where it is not installed. One that does not import is warned of."""
+    """Return CuPy, or None if it is not installed. Warn if it is installed but cannot be imported."""
     if find_spec("cupy") is None:
         return None
     try:
@@ -41,8 +42,8 @@ def _eigh(cupy: Any, a: Any, upper: int, vectors: int) -> Any:
 def _eig(cupy: Any, a: Any, vectors: int) -> Any:
     solver = getattr(cupy.linalg, "eig" if vectors else "eigvals", None)
     try:
-        return solver(a) if solver else ()  # of CuPy 14
-    except RuntimeError:  # cuSOLVER has it from CUDA 12.6 on
+        return solver(a) if solver else ()  # CuPy 14 and later
+    except RuntimeError:  # requires cuSOLVER of CUDA 12.6 or later
         return ()
 
 
@@ -55,7 +56,7 @@ def _qr(cupy: Any, a: Any, complete: int, only_r: int) -> Any:
 
 
 def _fourier(cupy: Any, a: Any, inverse: int, *dims: int) -> Any:
-    """Transforms without a factor, as the following."""
+    """Compute an unnormalised transform, like the two functions below."""
     return cupy.fft.ifftn(a, axes=dims, norm="forward") if inverse else cupy.fft.fftn(a, axes=dims)
 
 
@@ -74,7 +75,7 @@ FUNCTIONS = DECOMPOSITIONS | TRANSFORMS
 
 
 def served(name: str, t: Tensor, *numbers: int) -> tuple[Tensor, ...]:
-    """The results of a function of the table, of the tensor's values alone; none where the CPU has to do it."""
+    """Return the results of a function in ``FUNCTIONS`` without autograd. Empty if the CPU must compute it."""
     cupy = library()
     if cupy is None or (name in DECOMPOSITIONS and not t.isfinite().all()):
         return ()
@@ -87,7 +88,7 @@ def served(name: str, t: Tensor, *numbers: int) -> tuple[Tensor, ...]:
 
 
 def _there(cupy: Any, t: Tensor) -> AbstractContextManager[Any]:
-    """CuPy on the tensor's GPU and flambeau's stream; it reports what cuSOLVER does not come to an end with."""
+    """Return a context that selects the tensor's GPU and flambeau's stream, and reports convergence failures."""
     device = t.device.index or 0
     stream = _core._cuda_current_stream(device)
     scope = ExitStack()

@@ -1,4 +1,4 @@
-"""The GPUs: which there are, what is known of them, and which one a thread works on."""
+"""GPU devices: enumeration, properties, and the current device of a thread."""
 
 from __future__ import annotations
 
@@ -8,41 +8,41 @@ from typing import Any, Self
 import flambeau
 from flambeau import _core
 
-_AMPERE = (8, 0)  # the first that multiply matrices in bfloat16 and TensorFloat32
+_AMPERE = (8, 0)  # the first compute capability with bfloat16 and TensorFloat32 matrix products
 
 
 def is_available() -> bool:
-    """Whether tensors can live on a GPU."""
+    """Return True if at least one GPU can be used."""
     return _core._cuda_device_count() > 0
 
 
 def is_initialized() -> bool:
-    """Whether GPUs can be used from here on without further ado: they can where there are any."""
+    """Return True if GPUs are ready for use, which is the case whenever a GPU is available."""
     return is_available()
 
 
 def init() -> None:
-    """Opens the driver, which is otherwise done when a GPU is first used. RuntimeError where there is none."""
+    """Load the driver, which otherwise happens on first use. Raise RuntimeError if no GPU is available."""
     demand()
 
 
 def device_count() -> int:
-    """The number of GPUs that can be used."""
+    """Return the number of usable GPUs."""
     return _core._cuda_device_count()
 
 
 def demand() -> None:
-    """RuntimeError that says what is missing, where there is no GPU."""
+    """Raise RuntimeError with the cause if no GPU is available."""
     if not is_available():
         raise RuntimeError(f"CUDA is not available: {_core._cuda_obstacle()}")
 
 
 def index_of(device: Any = None) -> int:
-    """The number of a GPU, of this thread's where none is named.
+    """Return the index of a GPU. The default is the current GPU of this thread.
 
     Args:
-        device: a number, ``flambeau.device`` or its name, or None.
-    Raises: RuntimeError where there is no such GPU; ValueError for a device that is none.
+        device: an index, a ``flambeau.device`` or its name, or None.
+    Raises: RuntimeError if the GPU does not exist; ValueError if ``device`` is not a CUDA device.
     """
     demand()
     if device is None:
@@ -64,13 +64,13 @@ def index_of(device: Any = None) -> int:
 
 
 def current_device() -> int:
-    """The number of this thread's GPU."""
+    """Return the index of this thread's current GPU."""
     demand()
     return _core._cuda_current_device()
 
 
 def set_device(device: Any) -> None:
-    """Chooses this thread's GPU: the one that ``"cuda"`` means. A negative number changes nothing."""
+    """Set this thread's current GPU, to which ``"cuda"`` refers. A negative index changes nothing."""
     if not _is_none(device):
         _core._cuda_set_device(index_of(device))
 
@@ -80,7 +80,7 @@ def _is_none(device: Any) -> bool:
 
 
 class device:
-    """A block in which another GPU is this thread's. None or a negative number changes nothing.
+    """Context manager that changes this thread's current GPU. None or a negative index changes nothing.
 
     >>> with flambeau.cuda.device(1):
     ...     x = flambeau.zeros(3, device="cuda")  # on cuda:1
@@ -101,7 +101,7 @@ class device:
 
 
 class device_of(device):
-    """A block in which the GPU of a tensor or a storage is this thread's; one of the CPU changes nothing."""
+    """Context manager that makes the GPU of a tensor or storage current. A tensor on the CPU changes nothing."""
 
     def __init__(self, obj: Any) -> None:
         super().__init__(obj.device.index if obj.device.type == "cuda" else None)
@@ -109,7 +109,7 @@ class device_of(device):
 
 @dataclass(frozen=True, repr=False)
 class _CudaDeviceProperties:
-    """What is known of a GPU. Sizes are in bytes."""
+    """Properties of a GPU. Sizes are in bytes."""
 
     name: str
     major: int
@@ -134,7 +134,7 @@ class _CudaDeviceProperties:
 
 
 def get_device_properties(device: Any = None) -> _CudaDeviceProperties:
-    """What is known of a GPU: its name, memory, multiprocessors."""
+    """Return the properties of a GPU, such as its name, memory size and number of multiprocessors."""
     import uuid
 
     known = dict(_core._cuda_properties(index_of(device)))
@@ -142,60 +142,60 @@ def get_device_properties(device: Any = None) -> _CudaDeviceProperties:
 
 
 def get_device_name(device: Any = None) -> str:
-    """The name of a GPU."""
+    """Return the name of a GPU."""
     return get_device_properties(device).name
 
 
 def get_device_capability(device: Any = None) -> tuple[int, int]:
-    """The version of a GPU's instruction set: ``(9, 0)``."""
+    """Return the compute capability of a GPU as ``(major, minor)``, for example ``(9, 0)``."""
     known = get_device_properties(device)
     return known.major, known.minor
 
 
 def get_arch_list() -> list[str]:
-    """The architectures that kernels can be compiled for: ``["sm_75", ...]``; none where there is no GPU."""
+    """Return the architectures that kernels can be compiled for: ``["sm_75", ...]``. Empty without a GPU."""
     return [f"sm_{number}" for number in _core._cuda_architectures()] if is_available() else []
 
 
 def get_gencode_flags() -> str:
-    """The compiler's flags for those architectures."""
+    """Return the ``-gencode`` compiler flags for the architectures of `get_arch_list`."""
     numbers = (name.removeprefix("sm_") for name in get_arch_list())
     return " ".join(f"-gencode compute=compute_{number},code=sm_{number}" for number in numbers)
 
 
 def is_bf16_supported(including_emulation: bool = True) -> bool:
-    """Whether a GPU computes in bfloat16: with its own instructions, or by way of float32."""
+    """Return True if the current GPU supports bfloat16, natively or (``including_emulation``) through float32."""
     return is_available() and (including_emulation or get_device_capability() >= _AMPERE)
 
 
 def is_tf32_supported() -> bool:
-    """Whether the current GPU multiplies matrices in TensorFloat32."""
+    """Return True if the current GPU supports matrix products in TensorFloat32."""
     return is_available() and get_device_capability() >= _AMPERE
 
 
 def can_device_access_peer(device: Any, peer_device: Any) -> bool:
-    """Whether a GPU reaches another's memory: False, copies between GPUs pass through what the driver chooses."""
+    """Return False: flambeau does not use peer access; the driver chooses the path of copies between GPUs."""
     index_of(device), index_of(peer_device)
     return False
 
 
 def synchronize(device: Any = None) -> None:
-    """Waits until a GPU has done all of its work.
+    """Wait until all work on a GPU is complete.
 
-    Raises: what its kernels have found wrong meanwhile, such as IndexError for an index out of range.
+    Raises: errors that kernels detected in the meantime, such as IndexError for an index out of range.
     """
     _core._cuda_synchronize(index_of(device))
 
 
 def ipc_collect() -> None:
-    """Gives back GPU memory that other processes held: they get copies, so there is none."""
+    """Do nothing. Other processes receive copies of GPU tensors, so there is no shared GPU memory to release."""
 
 
 def host_calls() -> dict[str, int]:
-    """How often each operator was given GPU tensors and computed on the CPU, by its name.
+    """Return, for each operator, how many calls with GPU tensors were computed on the CPU.
 
-    An operator that has no kernel for what it was asked gives the right result all the same: its arguments are copied
-    to the CPU's memory and the result back, which waits for the GPU. So this is where to look when a program is slow.
+    An operator without a GPU kernel for its arguments still gives the correct result. It copies the arguments to the
+    CPU and the result back, which waits for the GPU. Check these counts if a program is slow.
 
     >>> flambeau.cuda.reset_host_calls()
     >>> x = flambeau.linalg.eigvals(flambeau.eye(3, device="cuda"))
@@ -206,5 +206,5 @@ def host_calls() -> dict[str, int]:
 
 
 def reset_host_calls() -> None:
-    """Sets the counts of `host_calls` to zero."""
+    """Reset the counts of `host_calls` to zero."""
     _core._cuda_forget_host_calls()

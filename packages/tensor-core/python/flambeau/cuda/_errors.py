@@ -1,4 +1,4 @@
-"""Errors of the driver, by their numbers."""
+"""Error codes of the CUDA driver."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ __all__ = ["CudaError", "check_error", "cudaStatus", "cudart"]
 
 
 class cudaStatus:
-    """Numbers of errors that programs compare with."""
+    """Error codes for comparison in programs."""
 
     SUCCESS = 0
     ERROR_NOT_READY = 34
 
 
 class CudaError(RuntimeError):
-    """What a number other than 0 means."""
+    """Error that a nonzero CUDA error code stands for."""
 
     def __init__(self, code: int) -> None:
         super().__init__(f"{cudart().cudaGetErrorString(code)} ({int(code)})")
 
 
 def check_error(res: int) -> None:
-    """CudaError for a number other than 0."""
+    """Raise CudaError if the error code is not 0."""
     if res != cudaStatus.SUCCESS:
         raise CudaError(res)
 
 
 def cudart() -> ModuleType:
-    """What of CUDA's runtime library there is, as a module: the profiler's switches, free memory, errors' texts.
+    """Return a module with the supported part of the CUDA runtime API: profiler control, free memory, error texts.
 
-    Raises: RuntimeError where there is no GPU.
+    Raises: RuntimeError if no GPU is available.
     """
     from . import _runtime
     from ._devices import demand

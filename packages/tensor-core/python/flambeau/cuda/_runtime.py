@@ -1,6 +1,6 @@
-"""What programs reach for in CUDA's runtime library, by the driver: ``flambeau.cuda.cudart()``.
+"""Functions of the CUDA runtime API, implemented with the driver API: ``flambeau.cuda.cudart()``.
 
-Functions return 0, or the number of an error.
+Functions that return an error code return 0 on success.
 """
 
 from __future__ import annotations
@@ -17,38 +17,38 @@ __all__ = ["cudaError", "cudaGetErrorString", "cudaMemGetInfo", "cudaProfilerSta
 
 
 class cudaError(enum.IntEnum):
-    """Errors' numbers, of which there are more."""
+    """Error codes of the CUDA runtime. Only success is listed."""
 
     success = 0
 
 
 @functools.cache
 def _driver() -> ctypes.CDLL:
-    """The driver, which is open already: the same library a second time."""
+    """Return a ctypes handle of the driver library, which is already loaded."""
     demand()
     return ctypes.CDLL(os.environ.get("FLAMBEAU_CUDA_DRIVER") or "libcuda.so.1")
 
 
 def cudaProfilerStart() -> int:
-    """Lets a profiler that the program runs under begin to record."""
-    mem_get_info()  # makes the GPU the thread's in the driver's eyes
+    """Start recording in the profiler that runs the program."""
+    mem_get_info()  # makes the GPU's context current in this thread
     return int(_driver().cuProfilerStart())
 
 
 def cudaProfilerStop() -> int:
-    """Lets the profiler pause."""
+    """Stop recording in the profiler."""
     mem_get_info()
     return int(_driver().cuProfilerStop())
 
 
 def cudaMemGetInfo(index: int) -> tuple[int, int]:
-    """Bytes of a GPU's memory that are free, and all."""
+    """Return the free and the total memory of a GPU in bytes."""
     with device(index):
         return mem_get_info()
 
 
 def cudaGetErrorString(error: int) -> str:
-    """What an error's number means."""
+    """Return the description of an error code."""
     text = ctypes.c_char_p()
     _driver().cuGetErrorString(int(error), ctypes.byref(text))
     return text.value.decode() if text.value else "unknown error"

@@ -1,4 +1,4 @@
-"""Compilation of the GPU kernels that programs commonly use, so that the cache holds them."""
+"""Compile commonly used GPU kernels in advance and store them in the kernel cache."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OF_TENSORS = ("maximum", "minimum")
 COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
 REDUCTIONS = ("sum", "mean", "amax", "amin", "prod", "var", "std", "argmax", "logsumexp", "softmax", "log_softmax")
 REDUCTIONS_OF_INTEGERS = ("sum", "amax", "amin", "argmax", "all", "any", "cumsum", "sort")
-ENTRY_POINTS = "flambeau.gpu_work"  # functions of other packages that take a dtype and return pairs as `operators` does
+ENTRY_POINTS = "flambeau.gpu_work"  # functions of other packages with the same interface as `operators`
 
 
 def warm() -> None:
@@ -51,7 +51,7 @@ def _kernels(folder: Path) -> int:
 
 
 def everything() -> Iterator[tuple[str, Callable[[], Any]]]:
-    """Yield the name of each piece of work and a function that does it."""
+    """Yield the name of each operator call and a function that runs it."""
     for dtype in (*FLOATING, *INTEGERS):
         kind = str(dtype).rpartition(".")[2]
         for name, function in operators(dtype):
@@ -68,7 +68,7 @@ def _call(name: str, *arguments: Any) -> Any:
 
 
 def operators(dtype: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
-    """Yield names and calls of operators of one dtype."""
+    """Yield names and functions that run common operators on tensors of one dtype."""
     floating = dtype.is_floating_point
     x = flambeau.ones(8, 12, device="cuda").to(dtype)
     index = flambeau.arange(4, device="cuda")

@@ -1,4 +1,4 @@
-"""Older spellings of `flambeau.amp` for GPUs; they warn of it, and of there being none."""
+"""Deprecated spellings of `flambeau.amp` for GPUs. They issue a FutureWarning, and a UserWarning without a GPU."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["GradScaler", "autocast", "custom_bwd", "custom_fwd"]
 
 
 class autocast(flambeau.amp.autocast):
-    """``flambeau.amp.autocast("cuda", ...)``."""
+    """Deprecated spelling of ``flambeau.amp.autocast("cuda", ...)``."""
 
     def __init__(self, enabled: bool = True, dtype: _core.dtype = _core.float16, cache_enabled: bool = True) -> None:
         warn_of_older_spelling("cuda", "autocast")
@@ -24,7 +24,7 @@ class autocast(flambeau.amp.autocast):
 
 
 class GradScaler(_by_device.GradScaler):
-    """``flambeau.amp.GradScaler("cuda", ...)``."""
+    """Deprecated spelling of ``flambeau.amp.GradScaler("cuda", ...)``."""
 
     _named_device = "cuda"
 
@@ -38,12 +38,12 @@ def custom_fwd(fwd: F, *, cast_inputs: _core.dtype | None = None) -> F: ...
 
 
 def custom_fwd(fwd: Callable[..., Any] | None = None, *, cast_inputs: _core.dtype | None = None) -> Any:
-    """``flambeau.amp.custom_fwd(device_type="cuda", ...)``."""
+    """Call ``flambeau.amp.custom_fwd(device_type="cuda", ...)``. Deprecated spelling."""
     warn_of_older_spelling("cuda", "custom_fwd")
     return flambeau.amp.custom_fwd(fwd, device_type="cuda", cast_inputs=cast_inputs)
 
 
 def custom_bwd(bwd: F) -> F:
-    """``flambeau.amp.custom_bwd(device_type="cuda")``."""
+    """Call ``flambeau.amp.custom_bwd(device_type="cuda")``. Deprecated spelling."""
     warn_of_older_spelling("cuda", "custom_bwd")
     return flambeau.amp.custom_bwd(bwd, device_type="cuda")

@@ -1,6 +1,6 @@
-"""Tensors on several GPUs: copied to all of them, summed, cut into parts, put together.
+"""Collective operations on tensors of several GPUs: broadcast, sum, scatter, gather.
 
-Copies between GPUs are queued, and sums are NCCL's where it is installed.
+Copies between GPUs are asynchronous. Sums use NCCL if it is installed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .streams import Stream, stream
 
 __all__ = ["broadcast", "broadcast_coalesced", "gather", "reduce_add", "reduce_add_coalesced", "scatter"]
 
-_BUFFER = 10485760  # bytes that small tensors share on their way
+_BUFFER = 10485760  # default size in bytes of the buffers that combine small tensors
 
 
 def _device(index: int) -> flambeau.device:
@@ -28,13 +28,15 @@ def _device(index: int) -> flambeau.device:
 def broadcast(
     tensor: Tensor, devices: Iterable[Any] | None = None, *, out: Sequence[Tensor] | None = None
 ) -> tuple[Tensor, ...]:
-    """A tensor on each of several GPUs.
+    """Copy a tensor to several GPUs.
 
     Args:
-        tensor: on any device.
-        devices: the GPUs; the tensor itself is what stands for the one it is on.
-        out: instead of them, where the copies go.
-    Raises: RuntimeError for both or neither, and for ``out`` of another shape or on the CPU.
+        tensor: a tensor on any device.
+        devices: the GPUs. For the GPU that holds the tensor, the result is the tensor itself.
+        out: the tensors that receive the copies. Replaces ``devices``.
+    Returns: a tuple of the tensors on the GPUs.
+    Raises: RuntimeError if both or neither of ``devices`` and ``out`` are given, or if a tensor of ``out`` has another
+        shape or is on the CPU.
 
     >>> flambeau.cuda.comm.broadcast(flambeau.ones(2), [0])
     (tensor([1., 1.], device='cuda:0'),)
@@ -58,14 +60,14 @@ def broadcast(
 def broadcast_coalesced(
     tensors: Sequence[Tensor], devices: Iterable[Any], buffer_size: int = _BUFFER
 ) -> list[list[Tensor]]:
-    """Tensors on each of several GPUs, small ones copied together.
+    """Copy several tensors to several GPUs. Small tensors are combined into larger copies.
 
     Args:
-        tensors: on the first of the GPUs.
+        tensors: tensors on the first of the GPUs.
         devices: the GPUs.
-        buffer_size: at most how many bytes are copied together.
-    Returns: for each GPU its tensors; for the first the given ones.
-    Raises: RuntimeError where a tensor is elsewhere.
+        buffer_size: largest number of bytes that are copied together.
+    Returns: a list of tensors for each GPU. The first list contains the given tensors.
+    Raises: RuntimeError if a tensor is on another device.
     """
     indices = [index_of(each) for each in devices]
     for tensor in tensors:
@@ -81,13 +83,14 @@ def broadcast_coalesced(
 
 
 def reduce_add(inputs: Sequence[Tensor], destination: Any = None) -> Tensor:
-    """The sum of tensors that are on several GPUs.
+    """Sum tensors that are on several GPUs.
 
     Args:
-        inputs: of one shape and dtype, each on a GPU.
-        destination: the GPU that gets the sum, on which one of them must be; the current one if None.
-    Raises: AssertionError for a tensor on the CPU, ValueError for another shape, RuntimeError for a ``destination``
-        without a tensor.
+        inputs: tensors of one shape and dtype, each on a GPU.
+        destination: the GPU of the result. One of the inputs must be on it. None means the current GPU.
+    Returns: the sum, on ``destination``.
+    Raises: AssertionError for a tensor on the CPU; ValueError for different shapes; RuntimeError if no input is on
+        ``destination``.
     """
     index, root = index_of(destination), None
     for position, tensor in enumerate(inputs):
@@ -116,12 +119,13 @@ def reduce_add(inputs: Sequence[Tensor], destination: Any = None) -> Tensor:
 def reduce_add_coalesced(
     inputs: Sequence[Sequence[Tensor]], destination: Any = None, buffer_size: int = _BUFFER
 ) -> tuple[Tensor, ...]:
-    """The sums of several tensors each of which is on all GPUs, small ones summed together.
+    """Sum several tensors over GPUs. Small tensors are combined into larger sums.
 
     Args:
-        inputs: for each GPU its tensors.
-        destination: the GPU that gets the sums; the current one if None.
-        buffer_size: at most how many bytes are summed together.
+        inputs: for each GPU, a sequence of tensors.
+        destination: the GPU of the results. None means the current GPU.
+        buffer_size: largest number of bytes that are summed together.
+    Returns: a tuple of the sums, on ``destination``.
     """
     made = list(inputs[0])
     for positions in _batches(made, buffer_size):
@@ -139,16 +143,17 @@ def scatter(
     *,
     out: Sequence[Tensor] | None = None,
 ) -> tuple[Tensor, ...]:
-    """A tensor in parts, one on each of several GPUs.
+    """Split a tensor and copy the parts to several GPUs.
 
     Args:
-        tensor: on any device.
+        tensor: a tensor on any device.
         devices: the GPUs.
-        chunk_sizes: how much of ``dim`` each gets; the same for all by default.
-        dim: along which it is cut.
-        streams: on which the copies go, one for each GPU; the current ones by default.
-        out: instead of ``devices`` and ``chunk_sizes``, where the parts go.
-    Raises: RuntimeError for ``out`` beside them, or sizes that do not fit.
+        chunk_sizes: the size of each part along ``dim``. By default, the parts are equal.
+        dim: the dimension to split.
+        streams: the streams for the copies, one per GPU. The default is the current stream of each GPU.
+        out: the tensors that receive the parts. Replaces ``devices`` and ``chunk_sizes``.
+    Returns: a tuple of the parts.
+    Raises: RuntimeError if ``out`` is given together with ``devices`` or ``chunk_sizes``, or if sizes do not match.
 
     >>> flambeau.cuda.comm.scatter(flambeau.arange(3), [0], dim=0)
     (tensor([0, 1, 2], device='cuda:0'),)
@@ -175,14 +180,15 @@ def scatter(
 
 
 def gather(tensors: Iterable[Tensor], dim: int = 0, destination: Any = None, *, out: Tensor | None = None) -> Tensor:
-    """Tensors of several GPUs put together along a dimension.
+    """Concatenate tensors of several GPUs.
 
     Args:
-        tensors: of one shape but for ``dim``.
-        dim: along which.
-        destination: the device, which may be the CPU; the current GPU if None.
-        out: instead of it, where the result goes.
-    Raises: RuntimeError for both, or shapes that do not fit.
+        tensors: tensors with equal sizes in all dimensions except ``dim``.
+        dim: the dimension to concatenate along.
+        destination: the device of the result, which may be the CPU. None means the current GPU.
+        out: the tensor that receives the result. Replaces ``destination``.
+    Returns: the concatenated tensor.
+    Raises: RuntimeError if both ``out`` and ``destination`` are given, or if the shapes do not match.
     """
     given = list(tensors)
     if out is not None:
@@ -213,7 +219,7 @@ def _destination(named: Any) -> flambeau.device:
 
 
 def _batches(tensors: Sequence[Tensor], size: int) -> Iterator[list[int]]:
-    """Which tensors go together: of one dtype, and of ``size`` bytes at most where they are several."""
+    """Yield the positions of tensors to combine: equal dtypes, at most ``size`` bytes unless there is one tensor."""
     for dtype in dict.fromkeys(tensor.dtype for tensor in tensors):
         batch: list[int] = []
         used = 0
@@ -233,7 +239,7 @@ def _flat(tensors: Sequence[Tensor]) -> Tensor:
 
 
 def _place(flat: Tensor, tensors: list[Tensor], positions: list[int]) -> None:
-    """Puts the parts of a flat tensor in place of tensors of their shapes."""
+    """Replace the tensors at ``positions`` by the parts of a flat tensor, in the same shapes."""
     parts = flat.split([tensors[position].numel() for position in positions])
     for position, part in zip(positions, parts, strict=True):
         tensors[position] = part.reshape(tensors[position].shape)

@@ -1,4 +1,4 @@
-"""Graphs: work of a GPU that is noted once and then launched as a whole, time and again."""
+"""CUDA graphs: GPU work that is captured once and then launched repeatedly as a unit."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ _pools = itertools.count(1)
 
 
 class CUDAGraph:
-    """Noted work, which `replay` does: the same kernels with the same memory, without Python.
+    """Captured GPU work. `replay` runs the same kernels on the same memory without executing Python code.
 
-    Tensors that were made during the capture belong to the graph: each replay writes them anew. New input is copied
-    into the tensors that were read. Work must be captured on another stream than the default one, as `graph` sees to,
-    and must not wait for the GPU or go over to the CPU (``item()``, operators of `host_calls`).
+    Tensors that were created during the capture belong to the graph, and each replay overwrites them. To change the
+    input, copy new values into the tensors that the graph reads. Work must be captured on a stream other than the
+    default one; `graph` selects one. Captured work must not wait for the GPU or fall back to the CPU (``item()``,
+    operators counted by `host_calls`).
 
-    Each replay draws the random numbers that the work would draw if it were done then, and advances the generator.
-    During the capture, no generator that the work draws from may be seeded, nor its state be set.
+    Each replay draws new random numbers, the same as without a graph, and advances the generator. During the capture,
+    the generators in use must not be seeded, and their state must not be set.
 
     >>> x = flambeau.zeros(3, device="cuda")
     >>> y = x + 1  # compiled before it is captured
@@ -49,11 +50,11 @@ class CUDAGraph:
     def capture_begin(
         self, pool: Any = None, capture_error_mode: str = "global", check_input_liveness: bool = False
     ) -> None:
-        """Begins to note the work of the current stream instead of doing it.
+        """Start the capture: record the work of the current stream instead of running it.
 
         Args:
-            pool: whose memory to take, as PyTorch has it: a graph has memory of its own, whatever is said.
-            capture_error_mode, check_input_liveness: as PyTorch has them; no effect.
+            pool: accepted for compatibility with PyTorch. Each graph has its own memory pool.
+            capture_error_mode, check_input_liveness: accepted for compatibility with PyTorch; no effect.
         Raises: RuntimeError on the default stream.
         """
         if self._graph:
@@ -67,7 +68,7 @@ class CUDAGraph:
             _core._cuda_register_generator(self._graph, generator)
 
     def capture_end(self) -> None:
-        """Ends the capture. RuntimeError where something was done meanwhile that cannot be noted."""
+        """End the capture. Raise RuntimeError if an operation during the capture cannot be captured."""
         if not self._capturing:
             raise RuntimeError("capture_end() called without capture_begin()")
         self._capturing = False
@@ -80,43 +81,43 @@ class CUDAGraph:
             raise
 
     def register_generator_state(self, generator: Generator) -> None:
-        """Lets the work that will be captured draw from a generator other than the default one."""
+        """Register a generator other than the default one, so that captured work can draw from it."""
         self._generators.append(generator)
 
     def replay(self) -> None:
-        """Does the work, on the current stream."""
+        """Launch the graph on the current stream."""
         if not self._graph or self._capturing:
             raise RuntimeError("Called CUDAGraph::replay without a preceding successful capture.")
         _core._cuda_launch_graph(self._graph)
 
     def reset(self) -> None:
-        """Forgets the work and gives its memory back."""
+        """Delete the captured graph and release its memory."""
         if self._graph and not self._capturing:
             self._end()
             self._graph = 0
 
     def pool(self) -> tuple[int, int]:
-        """What other graphs can name as ``pool``."""
+        """Return a handle that other graphs accept as ``pool``."""
         return self._pool
 
 
 def _destroy(graph: int) -> None:
-    with contextlib.suppress(RuntimeError):  # in a process that was forked: the graph is the parent's
+    with contextlib.suppress(RuntimeError):  # fails in a forked process, where the graph belongs to the parent
         _core._cuda_destroy_graph(graph)
 
 
 def graph_pool_handle() -> tuple[int, int]:
-    """What graphs can name as ``pool``; each has memory of its own all the same."""
+    """Return a handle that graphs accept as ``pool``. It has no effect: each graph has its own memory pool."""
     return 0, next(_pools)
 
 
 class graph:
-    """A block whose work is noted in a `CUDAGraph`.
+    """Context manager that captures the work of a block in a `CUDAGraph`.
 
     Args:
-        cuda_graph: what notes it.
+        cuda_graph: the graph that records the work.
         pool, capture_error_mode: see `CUDAGraph.capture_begin`.
-        stream: on which; None takes one of its own.
+        stream: the stream for the capture. None means a new stream.
     """
 
     def __init__(
@@ -146,7 +147,7 @@ class graph:
             raise
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
-        # What ending the capture has to say follows from an error of the block.
+        # If the block raised an exception, an error at the end of the capture is a consequence of it.
         expected = contextlib.nullcontext() if kind is None else contextlib.suppress(RuntimeError)
         try:
             with expected:
@@ -158,22 +159,24 @@ class graph:
 def make_graphed_callables(
     callables: T, sample_args: Any, num_warmup_iters: int = 3, allow_unused_input: bool = False, pool: Any = None
 ) -> T:
-    """Callables whose work, forward and backward, is launched as two graphs, within a step that stays as it is.
+    """Capture the forward and the backward pass of callables in two graphs each.
 
-    Each call copies its arguments into the sample's tensors and replays; what it returns, and the gradients that
-    `flambeau.autograd.grad` gets, are overwritten by the next replay. So is what the backward pass needs: of a
-    callable, the last call alone can be differentiated.
+    Each call copies its arguments into the sample tensors and replays the graphs. The next replay overwrites the
+    results, the gradients from `flambeau.autograd.grad` and the tensors saved for the backward pass. Therefore only the
+    last call of a callable can be differentiated.
 
     Args:
-        callables: a function or ``nn.Module``, or a tuple of them in the order of their use. A module is returned
-            itself, with another ``forward``, which replays only while ``training`` is what it was at the capture.
-        sample_args: for each callable a tuple of tensors, which may be nested, on the current GPU: of the shapes and
-            dtypes of the real arguments, and requiring grad where these do.
-        num_warmup_iters: how often each callable is run, forward and backward, before it is captured.
-        allow_unused_input: whether an input that no output depends on may require grad.
-        pool: as PyTorch has it; no effect.
+        callables: a function or ``nn.Module``, or a tuple of these in the order of their use. A module is modified and
+            returned: its new ``forward`` replays the graphs only while ``training`` has the same value as at the
+                capture.
+        sample_args: for each callable, a tuple of tensors on the current GPU, which may be nested. They must have the
+            shapes, dtypes and ``requires_grad`` of the real arguments.
+        num_warmup_iters: how often each callable runs forward and backward before the capture.
+        allow_unused_input: if True, inputs that require grad do not need to affect an output.
+        pool: accepted for compatibility with PyTorch; no effect.
+    Returns: the callable, or a tuple of callables.
     Raises: AssertionError for modules with hooks or trainable buffers, and for samples that are not tensors;
-        RuntimeError for what cannot be captured, and with autocast that keeps casts; ImportError without
+        RuntimeError for operations that cannot be captured, and for autocast with an enabled cache; ImportError without
         flambeau-autograd.
 
     >>> layer = flambeau.nn.Linear(3, 1).cuda()

@@ -1,4 +1,4 @@
-"""The memory of GPUs: how much is in use, and how much is kept for reuse."""
+"""GPU memory: statistics, limits and the cache of the allocator."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from flambeau import _core
 
 from ._devices import index_of, is_available
 
-# What the allocator counts, under the names that PyTorch has for it.
+# Maps PyTorch's names to the current and peak counters of the allocator.
 _CURRENT_AND_PEAK = {
     "allocated_bytes": ("allocated", "peak_allocated"),
     "active_bytes": ("allocated", "peak_allocated"),
@@ -22,22 +22,22 @@ def _counted(device: Any) -> dict[str, int]:
 
 
 def memory_allocated(device: Any = None) -> int:
-    """Bytes of a GPU's memory that tensors take; 0 where there is no GPU."""
+    """Return the number of bytes of GPU memory that tensors occupy, or 0 without a GPU."""
     return _counted(device)["allocated"] if is_available() else 0
 
 
 def max_memory_allocated(device: Any = None) -> int:
-    """The most that `memory_allocated` has been since the beginning or `reset_peak_memory_stats`."""
+    """Return the largest value of `memory_allocated` since the start or since `reset_peak_memory_stats`."""
     return _counted(device)["peak_allocated"] if is_available() else 0
 
 
 def memory_reserved(device: Any = None) -> int:
-    """Bytes of a GPU's memory that this process holds, in use or for reuse; 0 where there is no GPU."""
+    """Return the bytes of GPU memory that this process holds, in use or cached for reuse, or 0 without a GPU."""
     return _counted(device)["reserved"] if is_available() else 0
 
 
 def max_memory_reserved(device: Any = None) -> int:
-    """The most that `memory_reserved` has been since the beginning or `reset_peak_memory_stats`."""
+    """Return the largest value of `memory_reserved` since the start or since `reset_peak_memory_stats`."""
     return _counted(device)["peak_reserved"] if is_available() else 0
 
 
@@ -45,9 +45,9 @@ memory_cached, max_memory_cached = memory_reserved, max_memory_reserved
 
 
 def memory_stats(device: Any = None) -> OrderedDict[str, Any]:
-    """What is known of a GPU's memory, under PyTorch's names; nothing where there is no GPU.
+    """Return the statistics of the memory allocator under PyTorch's names. Empty without a GPU.
 
-    PyTorch's division into small and large blocks is not made, so of its pools there is ``all`` alone.
+    The allocator does not separate small and large blocks, so only the statistics of the pool ``all`` exist.
     """
     if not is_available():
         return OrderedDict()
@@ -68,7 +68,7 @@ def memory_stats(device: Any = None) -> OrderedDict[str, Any]:
 
 
 def memory_stats_as_nested_dict(device: Any = None) -> dict[str, Any]:
-    """`memory_stats` as dictionaries in dictionaries."""
+    """Return `memory_stats` as nested dictionaries."""
     nested: dict[str, Any] = {}
     for name, value in memory_stats(device).items():
         inner, *path = name.split(".")
@@ -80,7 +80,7 @@ def memory_stats_as_nested_dict(device: Any = None) -> dict[str, Any]:
 
 
 def memory_summary(device: Any = None, abbreviated: bool = False) -> str:
-    """A table of what is known of a GPU's memory, for people."""
+    """Return a readable table of the memory statistics of a GPU."""
     index = index_of(device)
     stats = memory_stats(index)
     free, total = mem_get_info(index)
@@ -114,33 +114,33 @@ def _readable(count: float) -> str:
 
 
 def mem_get_info(device: Any = None) -> tuple[int, int]:
-    """The bytes of a GPU's memory that no process has, and all that it has."""
+    """Return the free and the total memory of a GPU in bytes."""
     free, total = _core._cuda_memory_info(index_of(device))
     return free, total
 
 
 def device_memory_used(device: Any = None) -> int:
-    """The bytes of a GPU's memory that are in use, by all processes."""
+    """Return the number of bytes of a GPU's memory that all processes together use."""
     free, total = mem_get_info(device)
     return total - free
 
 
 def get_allocator_backend() -> str:
-    """Which allocator serves tensors: "native", the library's own."""
+    """Return the name of the allocator: ``"native"``, flambeau's own allocator."""
     return "native"
 
 
 def get_per_process_memory_fraction(device: Any = None) -> float:
-    """How much of a GPU's memory this process may take: 1.0, all of it, unless it has been limited."""
+    """Return the fraction of a GPU's memory that this process may use. The default is 1.0."""
     return _core._cuda_memory_fraction(index_of(device))
 
 
 def set_per_process_memory_fraction(fraction: float, device: Any = None) -> None:
-    """Lets this process take at most a part of a GPU's memory: requests beyond it raise OutOfMemoryError.
+    """Limit this process to a fraction of a GPU's memory. Requests beyond the limit raise OutOfMemoryError.
 
-    What is held is kept. Memory that is reserved and not in use counts, and is given back before a request is refused.
+    Memory that is in use stays allocated. Cached memory counts toward the limit and is released before a request fails.
 
-    Raises: TypeError or ValueError for what is no float between 0 and 1.
+    Raises: TypeError if ``fraction`` is not a float; ValueError if it is not between 0 and 1.
     """
     index = index_of(device)
     if not isinstance(fraction, float):
@@ -151,16 +151,16 @@ def set_per_process_memory_fraction(fraction: float, device: Any = None) -> None
 
 
 def empty_cache() -> None:
-    """Gives memory that is reserved and not in use back to the GPU, for other processes; does nothing without one."""
+    """Release cached memory to the driver so that other processes can use it. Does nothing without a GPU."""
     if is_available():
         _core._cuda_empty_cache()
 
 
 def reset_peak_memory_stats(device: Any = None) -> None:
-    """Lets the largest use of memory begin again with the present one; does nothing where there is no GPU."""
+    """Reset the peak values of the memory statistics to the current values. Does nothing without a GPU."""
     if is_available():
         _core._cuda_reset_peak_memory(index_of(device))
 
 
-# Allocations and retries are counted since the beginning of the process: the peaks alone are set back.
+# The counts of allocations and retries start with the process: these functions reset only the peak values.
 reset_accumulated_memory_stats = reset_max_memory_allocated = reset_max_memory_cached = reset_peak_memory_stats

@@ -1,9 +1,10 @@
-"""What several GPUs do together, by NCCL, which is opened where it is installed (``pip install nvidia-nccl-cu13``).
+"""Collectives on several GPUs with NCCL, which is an optional dependency (``pip install nvidia-nccl-cu13``).
 
-The tensors of a call lie on different GPUs, one each, whose ranks are their places in the sequence. Calls return when
-the work is queued on the streams, by default the current ones of each GPU. Nothing is recorded for autograd.
+Each tensor of a call is on a different GPU. Its position in the sequence is its rank. Calls are asynchronous: they
+return when the work is queued on the streams, which are by default the current streams of the GPUs. Autograd does not
+record these functions.
 
-``flambeau.cuda.nccl.version()`` says whether it is there.
+``flambeau.cuda.nccl.version()`` returns the version of NCCL, or raises RuntimeError if it is not installed.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ SUM, PROD, MAX, MIN, AVG = range(5)
 
 
 class Communicator:
-    """One GPU's part in a clique that `init_rank` made."""
+    """Membership of one GPU in a NCCL communicator, created by `init_rank`."""
 
     def __init__(self, device: int, handle: int, ranks: int) -> None:
         self.device, self.handle, self.ranks = device, handle, ranks
@@ -48,12 +49,12 @@ class Communicator:
 
 
 def _leave(device: int, handle: int) -> None:
-    with contextlib.suppress(RuntimeError):  # in a process that was forked: the communicator is the parent's
+    with contextlib.suppress(RuntimeError):  # fails in a forked process, where the communicator belongs to the parent
         _core._cuda_nccl_leave(device, handle)
 
 
 def version() -> tuple[int, int, int]:
-    """NCCL's version, as three numbers. Raises: RuntimeError where it is not installed."""
+    """Return the version of NCCL as three numbers. Raises: RuntimeError if it is not installed."""
     number = _core._cuda_nccl_version()
     if not number:
         raise RuntimeError("NCCL was not found; pip install nvidia-nccl-cu13, or nvidia-nccl-cu12 beside CUDA 12")
@@ -61,24 +62,25 @@ def version() -> tuple[int, int, int]:
 
 
 def is_available(tensors: Sequence[Tensor]) -> bool:
-    """Whether NCCL is there and takes these tensors: contiguous, one for each of several GPUs."""
+    """Return True if NCCL is installed and supports these tensors: contiguous and on different GPUs."""
     devices = {tensor.get_device() for tensor in tensors if tensor.is_cuda and tensor.is_contiguous()}
     return len(devices) == len(tensors) and _core._cuda_nccl_version() > 0
 
 
 def unique_id() -> bytes:
-    """A clique's identity, which one process makes and hands to the others."""
+    """Return a new communicator id. One process creates it and sends it to the others."""
     return _core._cuda_nccl_identity()
 
 
 def init_rank(num_ranks: int, uid: bytes, rank: int) -> Communicator:
-    """Joins the clique of that identity with the current GPU; waits for the other ranks.
+    """Join a communicator with the current GPU. Waits for the other ranks.
 
     Args:
-        num_ranks: how many join.
-        uid: what one of them had from `unique_id`.
-        rank: from 0 on, each once.
-    Returns: what the collectives take as one of ``comms``.
+        num_ranks: number of ranks.
+        uid: the communicator id, which one rank created with `unique_id`.
+        rank: rank of this GPU, from 0 to ``num_ranks - 1``. Each rank joins once.
+    Returns: a communicator for the argument ``comms`` of the collectives.
+    Raises: ValueError if ``rank`` is out of range.
     """
     if not 0 <= rank < num_ranks:
         raise ValueError(f"rank must lie between 0 and {num_ranks - 1} for {num_ranks} ranks, but got {rank}")
@@ -93,15 +95,15 @@ def all_reduce(
     streams: Sequence[Stream | None] | None = None,
     comms: Sequence[Communicator] | None = None,
 ) -> None:
-    """Joins the tensors element by element, for every GPU.
+    """Reduce the tensors elementwise. Every GPU receives the result.
 
     Args:
-        inputs: of one shape and dtype, contiguous, one for each GPU.
-        outputs: as the inputs, into which the result goes; None: the inputs themselves.
-        op: `SUM`, `PROD`, `MAX`, `MIN` or `AVG`. The sum of truth values is whether any of them is true.
-        streams: on which, one for each GPU; None: the current ones.
-        comms: of ranks that other processes share, from `init_rank`; None: the GPUs of this call.
-    Raises: TypeError, ValueError or RuntimeError for tensors that do not fit together; RuntimeError without NCCL.
+        inputs: contiguous tensors of one shape and dtype, one per GPU.
+        outputs: tensors like the inputs, which receive the result. None means the inputs themselves.
+        op: `SUM`, `PROD`, `MAX`, `MIN` or `AVG`. For bool, the sum is the logical or.
+        streams: one stream per GPU. None means the current streams.
+        comms: communicators from `init_rank`, for ranks in several processes. None means the GPUs of this call.
+    Raises: TypeError, ValueError or RuntimeError for tensors that do not match; RuntimeError without NCCL.
 
     >>> x = flambeau.ones(3, device="cuda")
     >>> flambeau.cuda.nccl.all_reduce([x])  # of a single GPU
@@ -118,7 +120,7 @@ def reduce(
     streams: Sequence[Stream | None] | None = None,
     comms: Sequence[Communicator] | None = None,
 ) -> None:
-    """Joins the tensors element by element, for the GPU of rank ``root``: into ``output``, or its input."""
+    """Reduce the tensors elementwise. The GPU of rank ``root`` receives the result in ``output`` or in its input."""
     given = _tensors("inputs", inputs)
     made = list(given)
     if output is not None:
@@ -132,7 +134,7 @@ def broadcast(
     streams: Sequence[Stream | None] | None = None,
     comms: Sequence[Communicator] | None = None,
 ) -> None:
-    """Copies the tensor of rank ``root`` into all others."""
+    """Copy the tensor of rank ``root`` to all other ranks."""
     given = _tensors("inputs", inputs)
     _collect("broadcast", given, given, SUM, _root(given, root, comms), streams, comms)
 
@@ -143,7 +145,7 @@ def all_gather(
     streams: Sequence[Stream | None] | None = None,
     comms: Sequence[Communicator] | None = None,
 ) -> None:
-    """Puts all inputs behind one another into each output, which has the elements of all of them."""
+    """Concatenate all inputs, in rank order, into each output."""
     _collect("all_gather", _tensors("inputs", inputs), _tensors("outputs", outputs), SUM, 0, streams, comms)
 
 
@@ -154,7 +156,7 @@ def reduce_scatter(
     streams: Sequence[Stream | None] | None = None,
     comms: Sequence[Communicator] | None = None,
 ) -> None:
-    """Joins the tensors element by element; each output takes its rank's part of the result."""
+    """Reduce the tensors elementwise. Each rank receives its part of the result in its output."""
     _collect("reduce_scatter", _tensors("inputs", inputs), _tensors("outputs", outputs), op, 0, streams, comms)
 
 
@@ -180,7 +182,7 @@ def _root(inputs: Sequence[Tensor], root: int, comms: Sequence[Communicator] | N
 
 
 def _check(collective: str, inputs: Sequence[Tensor], outputs: Sequence[Tensor], ranks: int) -> None:
-    """RuntimeError for tensors that do not fit together."""
+    """Raise RuntimeError if sizes, dtypes or devices of the tensors do not match."""
     first, more, fewer = inputs[0], 1, 1
     if collective == "all_gather":
         more = ranks

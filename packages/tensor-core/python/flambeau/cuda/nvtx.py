@@ -1,4 +1,4 @@
-"""Marks for NVIDIA's profilers: taken and not passed on."""
+"""Stubs of the NVTX functions, which mark ranges for NVIDIA's profilers. The marks are not passed to a profiler."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _depth = 0
 
 
 def range_push(msg: str) -> int:
-    """Begins a range inside of the last; how many there were around it."""
+    """Start a nested range and return its depth, which is 0 for the outermost range."""
     global _depth
     _depth += 1
     return _depth - 1
 
 
 def range_pop() -> int:
-    """Ends the last range; how many there are around it, -1 if none was begun."""
+    """End the innermost range. Return the depth of that range, or -1 if no range is active."""
     global _depth
     _depth = max(_depth - 1, -1)
     left, _depth = _depth, max(_depth, 0)
@@ -27,21 +27,21 @@ def range_pop() -> int:
 
 
 def range_start(msg: str) -> int:
-    """Begins a range that `range_end` ends; its number."""
+    """Start a range that `range_end` ends. Return its identifier, which is always 0."""
     return 0
 
 
 def range_end(range_id: int) -> None:
-    """Ends a range."""
+    """End a range."""
 
 
 def mark(msg: str) -> None:
-    """Marks a point in time."""
+    """Mark a point in time."""
 
 
 @contextlib.contextmanager
 def range(msg: str, *args: Any, **kwargs: Any) -> Iterator[None]:
-    """A range around a block; ``msg`` is formatted with the other arguments."""
+    """Mark the block as a range. ``msg`` is formatted with the other arguments."""
     range_push(msg.format(*args, **kwargs))
     try:
         yield

@@ -1,4 +1,4 @@
-"""Telling a profiler, such as Nsight Systems, which part of the program to record.
+"""Control of an external profiler, such as Nsight Systems: select the part of the program that it records.
 
 nsys profile --capture-range=cudaProfilerApi python program.py
 """
@@ -15,18 +15,18 @@ __all__ = ["profile", "start", "stop"]
 
 
 def start() -> None:
-    """Lets the profiler begin to record. RuntimeError where there is no GPU; CudaError where the driver refuses."""
+    """Start recording. Raise RuntimeError if no GPU is available, and CudaError if the driver reports an error."""
     check_error(cudaProfilerStart())
 
 
 def stop() -> None:
-    """Lets the profiler pause."""
+    """Stop recording."""
     check_error(cudaProfilerStop())
 
 
 @contextlib.contextmanager
 def profile() -> Iterator[None]:
-    """Lets the profiler record a block.
+    """Record the block.
 
     >>> with flambeau.cuda.profiler.profile():
     ...     y = flambeau.ones(3, device="cuda") + 1

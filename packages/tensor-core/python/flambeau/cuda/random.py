@@ -1,7 +1,7 @@
-"""Random numbers on GPUs, which are the CPU's: there is one default generator, whatever the device.
+"""Random number generation on GPUs, which uses the default generator of the CPU.
 
-A program draws the same numbers on a GPU as on the CPU (unless ``flambeau.random.use_pytorch_streams`` has chosen
-PyTorch's for the CPU), and what is seeded here is what ``flambeau.manual_seed`` seeds.
+A program draws the same numbers on a GPU as on the CPU, unless ``flambeau.random.use_pytorch_streams`` selects
+PyTorch's numbers for the CPU. Seeding here is the same as ``flambeau.manual_seed``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ._devices import demand, device_count, index_of, is_available
 
 
 def manual_seed(seed: int) -> None:
-    """Seeds the default generator; does nothing where there is no GPU, as in PyTorch."""
+    """Seed the default generator. Does nothing without a GPU, as in PyTorch."""
     if is_available():
         random.manual_seed(seed)
 
@@ -25,7 +25,7 @@ manual_seed_all = manual_seed
 
 
 def seed() -> None:
-    """Seeds the default generator from the system's entropy; does nothing where there is no GPU."""
+    """Seed the default generator from the system's entropy. Does nothing without a GPU."""
     if is_available():
         random.seed()
 
@@ -34,30 +34,30 @@ seed_all = seed
 
 
 def initial_seed() -> int:
-    """The default generator's seed."""
+    """Return the seed of the default generator."""
     demand()
     return random.initial_seed()
 
 
 def get_rng_state(device: Any = "cuda") -> Tensor:
-    """The default generator's state, a uint8 tensor on the CPU."""
+    """Return the state of the default generator as a uint8 tensor on the CPU."""
     index_of(device)
     return random.default_generator._get_counters()
 
 
 def set_rng_state(new_state: Tensor, device: Any = "cuda") -> None:
-    """Restores the default generator's state."""
+    """Set the state of the default generator."""
     index_of(device)
     random.default_generator._set_counters(new_state)
 
 
 def get_rng_state_all() -> list[Tensor]:
-    """The default generator's state, once for each GPU."""
+    """Return the state of the default generator, once for each GPU."""
     return [random.default_generator._get_counters() for _ in range(device_count())]
 
 
 def set_rng_state_all(new_states: Iterable[Tensor]) -> None:
-    """Restores the default generator's state from the last of these."""
+    """Set the state of the default generator to the last of these states."""
     for state in new_states:
         demand()
         random.default_generator._set_counters(state)

@@ -1,4 +1,4 @@
-"""Streams, whose work is done in its order beside that of other streams, and events, which are points in it."""
+"""CUDA streams, which run work in order and concurrently with other streams, and CUDA events."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from ._devices import current_device, index_of, is_available, set_device
 if TYPE_CHECKING:
     import ctypes
 
-# Streams are handed out in turn and never end: memory is reused in the order of the stream that it was made on, so that
-# a stream's number must not come to mean another one.
+# Streams are handed out round-robin and never destroyed: the allocator reuses memory in the order of the stream that
+# allocated it, so a stream handle must never refer to a different stream later.
 _OF_EACH_KIND = 32
-_pools: dict[tuple[int, int], tuple[list[int], Iterator[int]]] = {}  # by GPU and priority
+_pools: dict[tuple[int, int], tuple[list[int], Iterator[int]]] = {}  # by device index and priority
 _lock = threading.Lock()
 
-_CUDA = 1  # the number of this type of device in PyTorch
-_HIGHEST, _LOWEST = -3, 0  # priorities
+_CUDA = 1  # PyTorch's number for the CUDA device type
+_HIGHEST, _LOWEST = -3, 0  # the range of priorities
 
 
 @for_gpus(_any_device.Stream)
 class Stream(_any_device.Stream):
-    """A sequence of work on a GPU, which is done in its order.
+    """A queue of work on a GPU, which runs in order.
 
-    What is queued in ``with flambeau.cuda.stream(s):`` goes to it. Two streams have no order but what `wait_stream`
-    and events give them.
+    Work that is submitted in ``with flambeau.cuda.stream(s):`` goes to stream ``s``. Two streams are not ordered unless
+    `wait_stream` or events order them.
 
     Args:
-        device: the GPU; the thread's if None.
-        priority: lower numbers first, between -3 and 0.
+        device: the GPU. None means this thread's current GPU.
+        priority: between -3 and 0. A lower number means a higher priority.
     """
 
     def __init__(self, device: Any = None, priority: int = 0, **kwargs: Any) -> None:
@@ -55,38 +55,38 @@ class Stream(_any_device.Stream):
 
     @staticmethod
     def priority_range() -> tuple[int, int]:
-        """The lowest and the highest priority."""
+        """Return the lowest and the highest priority."""
         return _LOWEST, _HIGHEST
 
     def query(self) -> bool:
-        """Whether all of its work is done."""
+        """Return True if all work is complete."""
         return _core._cuda_query_stream(self.device_index, self.cuda_stream)
 
     def synchronize(self) -> None:
-        """Waits until all of its work is done, and raises what its kernels have found wrong."""
+        """Wait until all work is complete, and raise the errors that its kernels detected."""
         _core._cuda_synchronize_stream(self.device_index, self.cuda_stream)
 
     def record_event(self, event: Event | None = None) -> Event:
-        """Puts an event, a fresh one if none is given, behind the work so far, and returns it."""
+        """Record an event on this stream and return it. If ``event`` is None, create a new one."""
         event = Event() if event is None else event
         event.record(self)
         return event
 
     def wait_event(self, event: Event) -> None:
-        """Lets the work from now on wait for an event."""
+        """Make future work on this stream wait for an event."""
         event.wait(self)
 
     def wait_stream(self, stream: Stream) -> None:
-        """Lets the work from now on wait for what another stream has to do so far."""
+        """Make future work on this stream wait for the work that is currently queued on another stream."""
         self.wait_event(stream.record_event())
 
     def is_capturing(self) -> bool:
-        """Whether its work is being noted for a graph."""
+        """Return True if a CUDA graph is capturing this stream."""
         return _core._cuda_is_capturing(self.device_index, self.cuda_stream)
 
     @property
     def native_handle(self) -> int:
-        """The number that stands for it, a ``CUstream``."""
+        """The handle of the stream, a ``CUstream``."""
         return self.cuda_stream
 
     @property
@@ -96,7 +96,7 @@ class Stream(_any_device.Stream):
         return ctypes.c_void_p(self.cuda_stream)
 
     def __cuda_stream__(self) -> tuple[int, int]:
-        """The protocol by which other libraries take a stream: its version, and the stream."""
+        """Return the version of the ``__cuda_stream__`` protocol and the handle, for other libraries."""
         return 0, self.cuda_stream
 
     def __enter__(self) -> Self:
@@ -129,11 +129,11 @@ def _next_stream(device: int, priority: int) -> int:
 
 
 class ExternalStream(Stream):
-    """A stream of another library.
+    """A stream that another library created.
 
     Args:
-        stream_ptr: the number that stands for it, a ``CUstream``. It must outlive its use.
-        device: its GPU.
+        stream_ptr: the handle of the stream, a ``CUstream``. It must stay valid while this object is used.
+        device: the GPU of the stream.
     """
 
     def __init__(self, stream_ptr: int, device: Any = None) -> None:
@@ -141,27 +141,27 @@ class ExternalStream(Stream):
 
 
 def get_stream_from_external(data_ptr: int, device: Any = None) -> Stream:
-    """A stream of another library, by its number."""
+    """Return an `ExternalStream` for the handle of another library's stream."""
     return ExternalStream(data_ptr, device)
 
 
 class Event(_any_device.Event):
-    """A point in a stream's work: other streams and the program can wait for it, and time can be measured between two.
+    """A marker in a stream that streams and the program can wait for and that can measure elapsed time.
 
     Args:
-        enable_timing: whether `elapsed_time` is to be asked.
-        blocking, interprocess: as PyTorch has them; events of several processes are not supported.
+        enable_timing: if True, `elapsed_time` can be used.
+        blocking, interprocess: accepted for compatibility with PyTorch. Interprocess events are not supported.
     """
 
     def __init__(self, enable_timing: bool = False, blocking: bool = False, interprocess: bool = False) -> None:
         if interprocess:
             raise NotImplementedError("flambeau.cuda.Event: interprocess=True is not supported")
         self.enable_timing = enable_timing
-        self.device: Any = None  # that of the stream on which it is first recorded
+        self.device: Any = None  # set to the device of the first stream that records the event
         self.cuda_event = 0
 
     def record(self, stream: Stream | None = None) -> None:
-        """Moves it behind the work that a stream, the current one if None, has so far."""
+        """Record the event on a stream (default: the current one), after the work that is queued there."""
         stream = current_stream() if stream is None else stream
         if not self.cuda_event:
             index = stream.device_index
@@ -173,22 +173,22 @@ class Event(_any_device.Event):
         _core._cuda_record_event(stream.device_index, self.cuda_event, stream.cuda_stream)
 
     def wait(self, stream: Stream | None = None) -> None:
-        """Lets what a stream, the current one if None, is given from now on wait for it."""
+        """Make future work on a stream (default: the current one) wait for this event."""
         if self.cuda_event:
             stream = current_stream() if stream is None else stream
             _core._cuda_wait_event(stream.device_index, stream.cuda_stream, self.cuda_event)
 
     def query(self) -> bool:
-        """Whether the work before it is done; so it is for one that was never recorded."""
+        """Return True if all work before the event is complete, or if the event was never recorded."""
         return not self.cuda_event or _core._cuda_query_event(self.device.index, self.cuda_event)
 
     def synchronize(self) -> None:
-        """Waits until the work before it is done."""
+        """Wait until all work before the event is complete."""
         if self.cuda_event:
             _core._cuda_synchronize_event(self.device.index, self.cuda_event)
 
     def elapsed_time(self, end_event: Event) -> float:
-        """Milliseconds from this event to another, both of which must be done. Both need ``enable_timing=True``."""
+        """Return the milliseconds between this event and another. Both must be complete and have ``enable_timing``."""
         check_timed(self, end_event)
         if not (self.cuda_event and end_event.cuda_event):
             raise ValueError("Both events must be recorded before calculating elapsed time.")
@@ -198,7 +198,7 @@ class Event(_any_device.Event):
 
     @property
     def event_id(self) -> int:
-        """The number that stands for it, a ``CUevent``; 0 for one that was never recorded."""
+        """The handle of the event, a ``CUevent``, or 0 if it was never recorded."""
         return self.cuda_event
 
     @property
@@ -215,7 +215,7 @@ class Event(_any_device.Event):
 
 @for_gpus(_any_device.Event)
 class EventByDevice(Event):
-    """An event that was asked for as ``flambeau.Event``, whose first argument is the device."""
+    """A GPU event that was created as ``flambeau.Event``, which takes the device as its first argument."""
 
     def __init__(
         self, device: Any = None, *, enable_timing: bool = False, blocking: bool = False, interprocess: bool = False
@@ -225,12 +225,12 @@ class EventByDevice(Event):
 
 
 def _destroy(device: int, event: int) -> None:
-    with contextlib.suppress(RuntimeError):  # in a process that was forked: the event is the parent's
+    with contextlib.suppress(RuntimeError):  # fails in a forked process, where the event belongs to the parent
         _core._cuda_destroy_event(device, event)
 
 
 class StreamContext:
-    """A block whose work goes to a stream; None changes nothing."""
+    """Context manager that selects the current stream. None changes nothing."""
 
     def __init__(self, stream: Stream | None) -> None:
         self.stream = stream
@@ -239,7 +239,7 @@ class StreamContext:
     def __enter__(self) -> None:
         if self.stream is None:
             return
-        # Last the thread's own GPU, which is then current again.
+        # Restore the thread's own GPU last, so that it becomes the current GPU again.
         self._former = [current_stream(self.stream.device), current_stream()]
         set_stream(self.stream)
 
@@ -249,7 +249,7 @@ class StreamContext:
 
 
 def stream(stream: Any) -> StreamContext:
-    """A block whose work goes to a stream; None changes nothing.
+    """Return a context manager that selects the current stream. None changes nothing.
 
     >>> side = flambeau.cuda.Stream()
     >>> with flambeau.cuda.stream(side):
@@ -257,24 +257,24 @@ def stream(stream: Any) -> StreamContext:
     >>> flambeau.cuda.current_stream().wait_stream(side)
     """
     if stream is not None and not isinstance(stream, Stream):
-        index_of()  # what is missing says more than the type
+        index_of()  # without a GPU, raise an error that says so instead of the TypeError
         raise TypeError(f"stream(): expected a flambeau.cuda.Stream or None, got {type(stream).__name__}")
     return StreamContext(stream)
 
 
 def current_stream(device: Any = None) -> Stream:
-    """The stream that this thread's work on a GPU goes to."""
+    """Return this thread's current stream on a GPU."""
     index = index_of(device)
     return Stream(index, stream_ptr=_core._cuda_current_stream(index))
 
 
 def default_stream(device: Any = None) -> Stream:
-    """The stream that work goes to as long as no other is chosen."""
+    """Return the default stream of a GPU."""
     return Stream(device, stream_ptr=0)
 
 
 def set_stream(stream: Stream | None) -> None:
-    """Chooses the stream that this thread's work goes to, and its GPU; None changes nothing."""
+    """Set this thread's current stream and current GPU. None changes nothing."""
     if stream is not None:
         if current_device() != stream.device_index:
             set_device(stream.device_index)
@@ -282,7 +282,7 @@ def set_stream(stream: Stream | None) -> None:
 
 
 def is_current_stream_capturing() -> bool:
-    """Whether the work of the current stream is being noted for a graph."""
+    """Return True if a CUDA graph is capturing the current stream."""
     if not is_available():
         return False
     index = current_device()

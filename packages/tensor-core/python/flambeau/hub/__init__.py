@@ -1,12 +1,12 @@
-"""Models and weights that others publish: files by their address, and repositories with a ``hubconf.py``.
+"""Published models and weights: files by URL, and GitHub repositories with a ``hubconf.py``.
 
-What is fetched stays in PyTorch's folder (`get_dir`), under the names that PyTorch gives it: neither fetches again what
-the other has. The repositories are programs for PyTorch: load them in one that `flambeau.torch` runs.
+Downloads are cached in PyTorch's folder (`get_dir`) under PyTorch's file names, so both libraries share the cache. The
+repositories contain programs for PyTorch: load them in a program that runs with `flambeau.torch`.
 """
 
 from ._entry_points import help, list, load
 from ._files import HASH_REGEX, download_url_to_file, load_state_dict_from_url, urlparse
-from ._folder import _get_torch_home as _get_torch_home  # which libraries of models call
+from ._folder import _get_torch_home as _get_torch_home  # used by model libraries
 from ._folder import get_dir, set_dir
 
 __all__ = [
@@ -18,5 +18,5 @@ __all__ = [
     "load",
     "load_state_dict_from_url",
     "set_dir",
-    "urlparse",  # which libraries of models import from here
+    "urlparse",  # model libraries import it from here
 ]

@@ -1,4 +1,4 @@
-"""What a repository offers: the functions of its ``hubconf.py``."""
+"""Entry points of a repository: the functions in its ``hubconf.py``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def list(
     verbose: bool = True,
     source: str = "github",
 ) -> builtins.list[str]:
-    """The names of what a repository offers. Arguments: see `load`."""
+    """Return the names of a repository's entry points. For the arguments, see `load`."""
     with _hubconf(_folder(github, source, force_reload, trust_repo, verbose, skip_validation)) as module:
         return [name for name in dir(module) if not name.startswith("_") and callable(getattr(module, name))]
 
@@ -40,7 +40,7 @@ def help(
     trust_repo: bool | str = "check",
     source: str = "github",
 ) -> str | None:
-    """The docstring of what a repository offers under a name. Arguments: see `load`."""
+    """Return the docstring of an entry point. For the arguments, see `load`."""
     with _hubconf(_folder(github, source, force_reload, trust_repo, True, skip_validation)) as module:
         return _entry(module, model).__doc__
 
@@ -56,20 +56,21 @@ def load(
     skip_validation: bool = False,
     **kwargs: Any,
 ) -> Any:
-    """Call a function of a repository's ``hubconf.py``, which runs the repository's code.
+    """Call an entry point of a repository, which is a function in its ``hubconf.py``. This runs code of the repository.
 
     Args:
-        repo_or_dir: ``"owner/name"`` or ``"owner/name:ref"`` on GitHub; with ``source="local"`` a folder.
-        model: the function.
-        args, kwargs: its arguments.
+        repo_or_dir: ``"owner/name"`` or ``"owner/name:ref"`` on GitHub; a local folder with ``source="local"``.
+        model: name of the entry point.
+        args, kwargs: arguments of the entry point.
         source: ``"github"`` or ``"local"``.
-        trust_repo: ``"check"`` asks the user before code of someone unknown is fetched, False always, True never.
-        force_reload: fetch what is there already.
-        verbose: say so where it is there already.
-        skip_validation: do not ask GitHub whether ``ref`` belongs to the repository, rather than to a fork of it.
-    Returns: what the function returns.
-    Raises: RuntimeError if there is no such function or packages are missing that the repository wants; ValueError for
-        another source.
+        trust_repo: ``"check"`` asks the user before code of an unknown owner is downloaded, False always asks, True
+            never asks.
+        force_reload: if True, download the repository again.
+        verbose: if True, print a message when a cached copy is used.
+        skip_validation: if False, ask GitHub if ``ref`` belongs to the repository and not to a fork.
+    Returns: the return value of the entry point.
+    Raises: RuntimeError if the entry point does not exist or a package that the repository requires is missing;
+        ValueError for an unknown ``source``.
 
     >>> flambeau.hub.load(folder, "double", 21, source="local")
     42
@@ -95,7 +96,7 @@ def _folder(
 
 @contextlib.contextmanager
 def _hubconf(folder: str) -> Iterator[ModuleType]:
-    """The module, beside whose folder its own imports are found."""
+    """Import the ``hubconf.py`` of a folder, with the folder on ``sys.path`` during the block."""
     spec = importlib.util.spec_from_file_location("hubconf.py", os.path.join(folder, "hubconf.py"))
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -1,4 +1,4 @@
-"""Files by their address."""
+"""Download of files by URL."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ HASH_REGEX = re.compile(r"-([a-f0-9]*)\.")  # resnet18-f37072fd.pth
 def download_url_to_file(
     url: str, dst: str | os.PathLike[str], hash_prefix: str | None = None, progress: bool = True
 ) -> None:
-    """Fetch a file. It is at its place once all of it has come and its hash is right, and not before.
+    """Download a file. ``dst`` is created only after all data has arrived and its hash is verified.
 
     Args:
-        url: where it is.
-        dst: where it shall be.
-        hash_prefix: how its SHA256 begins, in hexadecimal; None to believe what comes.
-        progress: show how much has come, by tqdm where it is installed.
-    Raises: RuntimeError for another hash, or where the connection ends too early; OSError for what urllib, or the disk,
-        has to complain of.
+        url: URL of the file.
+        dst: path of the downloaded file.
+        hash_prefix: first digits of the SHA256 hash, in hexadecimal. None disables the verification.
+        progress: if True, show the progress, with tqdm if it is installed.
+    Raises: RuntimeError if the hash does not match or the connection ends too early; OSError for errors of urllib or of
+        the disk.
     """
     path = os.path.expanduser(os.fspath(dst))
     folder, name = os.path.split(path)
     with tempfile.TemporaryDirectory(prefix=f"{name}.", dir=folder or ".") as aside:
-        partial = os.path.join(aside, "partial")  # a file that open() makes: with the usual permissions
+        partial = os.path.join(aside, "partial")  # created by open(), so that it has the usual permissions
         try:
             fetch(url, partial, progress=progress)
         except IncompleteError as error:
@@ -58,16 +58,18 @@ def load_state_dict_from_url(
     file_name: str | None = None,
     weights_only: bool = True,
 ) -> dict[str, Any]:
-    """Load a file of weights, which is fetched where it is not there yet.
+    """Load a file of weights, and download it first if it is not cached.
 
     Args:
-        url: where it is.
-        model_dir: the folder that keeps it; ``checkpoints`` in that of `get_dir` by default.
-        map_location, weights_only: as ``flambeau.load`` has them. So nothing that is in the file runs, unless
-            ``weights_only=False``, which is for files one trusts, asks for it.
-        progress: show how much has come.
-        check_hash: compare the file's SHA256 with the one whose beginning stands in its name, ``name-<hash>.pth``.
-        file_name: its name in the folder; the last part of ``url`` by default.
+        url: URL of the file.
+        model_dir: folder of the cached file. The default is ``checkpoints`` in the folder of `get_dir`.
+        map_location, weights_only: see ``flambeau.load``. ``weights_only=False`` lets the file run any code, so use it
+            only for files from a trusted source.
+        progress: if True, show the progress of the download.
+        check_hash: if True, compare the SHA256 hash of a downloaded file with the prefix in its name,
+            ``name-<hash>.pth``.
+        file_name: name of the cached file. The default is the last part of ``url``.
+    Returns: the object in the file, usually a state dict.
     """
     folder = os.path.join(get_dir(), "checkpoints") if model_dir is None else os.fspath(model_dir)
     os.makedirs(folder, exist_ok=True)

@@ -1,20 +1,22 @@
-"""Where fetched files are kept."""
+"""The folder in which downloaded files are cached."""
 
 from __future__ import annotations
 
 import os
 
-_chosen: list[str] = []  # by set_dir, the last
+_chosen: list[str] = []  # the folder that set_dir selected, if any
 
 
 def _get_torch_home() -> str:
-    """``$TORCH_HOME``, or ``~/.cache/torch`` where that is not set."""
+    """Return ``$TORCH_HOME``, or the folder ``torch`` in ``$XDG_CACHE_HOME`` (default: ``~/.cache``)."""
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return os.path.expanduser(os.environ.get("TORCH_HOME") or os.path.join(cache, "torch"))
 
 
 def get_dir() -> str:
-    """The folder of what is fetched: ``$TORCH_HOME/hub``, where ``TORCH_HOME`` is ``~/.cache/torch`` if it is not set.
+    """Return the cache folder: the one that `set_dir` selected, or ``$TORCH_HOME/hub``.
+
+    ``TORCH_HOME`` defaults to ``~/.cache/torch``.
 
     >>> flambeau.hub.get_dir().endswith("hub")
     True
@@ -23,5 +25,5 @@ def get_dir() -> str:
 
 
 def set_dir(d: str | os.PathLike[str]) -> None:
-    """Chooses the folder for this process."""
+    """Set the cache folder for this process."""
     _chosen[:] = [os.path.expanduser(d)]

@@ -27,11 +27,11 @@ _OF_A_FORK = (
     "Cannot find {ref} in https://github.com/{owner}/{name}. If it's a commit from a forked repo, please call "
     "hub.load() with forked repo directly."
 )
-_AMBIGUOUS = 300  # a tag and a branch of that name
+_AMBIGUOUS = 300  # status code if a tag and a branch have the same name
 
 
 class _Reference(NamedTuple):
-    """A state of a repository: a branch, a tag or a commit."""
+    """A revision of a repository: a branch, a tag or a commit."""
 
     owner: str
     name: str
@@ -43,7 +43,7 @@ class _Reference(NamedTuple):
 
 
 def repository(github: str, force_reload: bool, trust_repo: bool | str, verbose: bool, skip_validation: bool) -> str:
-    """The folder of a repository, fetched where it is not there. Arguments: see `flambeau.hub.load`."""
+    """Return the local folder of a repository, downloading it if needed. For the arguments, see `hub.load`."""
     hub = Path(get_dir())
     hub.mkdir(parents=True, exist_ok=True)
     wanted = _parsed(github, hub)
@@ -84,7 +84,7 @@ def _default_branch(owner: str, name: str, hub: Path) -> str:
 
 
 def _ask_for_trust(wanted: _Reference, trust: bool | str, hub: Path) -> None:
-    """RuntimeError where the user does not trust a repository; those trusted once are noted."""
+    """Raise RuntimeError if the user does not trust a repository. Trusted repositories are stored in a file."""
     noted, name = hub / "trusted_list", f"{wanted.owner}_{wanted.name}"
     names = noted.read_text().split() if noted.exists() else []
     trusted = name in names or wanted.owner in _TRUSTED_OWNERS or (hub / wanted.folder).is_dir()
@@ -97,7 +97,7 @@ def _ask_for_trust(wanted: _Reference, trust: bool | str, hub: Path) -> None:
 
 
 def _belongs(wanted: _Reference) -> bool:
-    """Whether the reference is a branch, a tag, or the last commit of one."""
+    """Return True if the reference is a branch, a tag, or the last commit of one."""
     return any(
         each["name"] == wanted.ref or each["commit"]["sha"].startswith(wanted.ref)
         for kind in ("branches", "tags")

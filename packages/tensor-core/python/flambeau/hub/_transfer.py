@@ -1,4 +1,4 @@
-"""Download of one file, which resumes an interrupted one."""
+"""Download of a single file, with support for resuming."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PARTIAL_CONTENT = 206
 
 
 class IncompleteError(ConnectionError):
-    """The connection ended before all bytes arrived."""
+    """Error for a connection that ended before all bytes arrived."""
 
     def __init__(self, have: int, total: int) -> None:
         super().__init__(f"the connection ended after {have} of {total} bytes")
@@ -34,16 +34,16 @@ def fetch(
     progress: bool = True,
     title: str | None = None,
 ) -> None:
-    """Append the bytes that ``path`` lacks, or write all of them if the server does not support ranges.
+    """Download a file. Append the missing bytes to ``path``, or write all bytes if the server does not support ranges.
 
     Args:
-        url: the address of the file.
-        path: the file on disk, which may hold the first bytes; it keeps what arrives before an error.
-        timeout: seconds without a byte before the connection counts as dead; Python's default if None.
-        progress: show a progress bar, with tqdm if it is installed.
+        url: URL of the file.
+        path: the file on disk, which may contain the first bytes. After an error, it keeps the bytes received so far.
+        timeout: seconds without data after which the download fails. None means Python's default.
+        progress: if True, show a progress bar, with tqdm if it is installed.
         title: label of the progress bar.
     Raises: IncompleteError if the connection ends too early; urllib's errors; OSError with ``path`` as its ``filename``
-        if the disk cannot be written.
+        if the file cannot be written.
     """
     path = os.fspath(path)
     have = os.path.getsize(path) if os.path.exists(path) else 0
@@ -68,7 +68,7 @@ def fetch(
 def _receive(response: HTTPResponse, path: str, have: int, progress: bool, title: str | None) -> None:
     length = response.headers["Content-Length"]
     total = None if length is None else have + int(length)
-    # Without a buffer, whose last bytes an error of a full disk would lose.
+    # Unbuffered: if the disk is full, a buffer would lose its last bytes.
     with _errors_name(path):
         file = open(path, "ab" if have else "wb", buffering=0)  # noqa: SIM115
     with file, _shown(have, total, progress, title) as show:

@@ -1,8 +1,8 @@
-"""Linear algebra: norms, factorizations, equations, eigenvalues, for batches of real and complex matrices.
+"""Linear algebra for batches of real and complex matrices: norms, factorizations, solvers, eigenvalues.
 
-Matrices lie in the last two dimensions; what is before them is the batch. Factorizations by elimination and reflection
-are flambeau's own (float32, float64, complex64, complex128), as are eigenvalues and singular values of small matrices;
-those of others come from LAPACK through NumPy.
+The last two dimensions contain the matrices, the leading dimensions are the batch. flambeau implements factorizations
+by elimination and reflection for float32, float64, complex64 and complex128, and eigenvalues and singular values of
+small matrices. For larger matrices, eigenvalues and singular values are computed by LAPACK through NumPy.
 """
 
 from flambeau import _suggestions
@@ -39,7 +39,7 @@ from flambeau._core import linalg_svdvals as svdvals
 from flambeau._core import linalg_vander as vander
 from flambeau._core import linalg_vecdot as vecdot
 from flambeau._core import linalg_vector_norm as vector_norm
-from flambeau.linalg import _iterative, _lowrank  # noqa: F401  (what the top level calls)
+from flambeau.linalg import _iterative, _lowrank  # noqa: F401  (called by functions of the top level)
 from flambeau.linalg._checks import LinAlgError
 from flambeau.linalg._determinant import det, slogdet
 from flambeau.linalg._functions import matrix_exp

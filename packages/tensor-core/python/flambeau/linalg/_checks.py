@@ -1,4 +1,4 @@
-"""What the operators of linear algebra ask of their arguments, and say where it is not so."""
+"""Argument checks of the linear algebra operators, with PyTorch's error messages."""
 
 from flambeau import _core
 from flambeau._core import Tensor
@@ -10,7 +10,7 @@ _INEXACT = frozenset(
 
 
 def inexact(name: str, input: Tensor) -> None:
-    """RuntimeError unless the elements are float32, float64, complex64 or complex128."""
+    """Raise RuntimeError unless the dtype is float32, float64, complex64 or complex128."""
     if input.dtype not in _INEXACT:
         kind = (
             "Low precision dtypes not supported"
@@ -21,7 +21,7 @@ def inexact(name: str, input: Tensor) -> None:
 
 
 def matrix(name: str, input: Tensor, argument: str = "A") -> None:
-    """RuntimeError unless it has two dimensions or more, of inexact numbers."""
+    """Raise RuntimeError unless the input has at least two dimensions and a dtype that `inexact` accepts."""
     if input.dim() < 2:
         raise RuntimeError(
             f"linalg.{name}: The input tensor {argument} must have at least 2 dimensions, got shape {list(input.shape)}"
@@ -30,7 +30,7 @@ def matrix(name: str, input: Tensor, argument: str = "A") -> None:
 
 
 def square(name: str, input: Tensor, argument: str = "A") -> None:
-    """RuntimeError unless it is a batch of square matrices of inexact numbers."""
+    """Raise RuntimeError unless the input is a batch of square matrices with a dtype that `inexact` accepts."""
     shape = input.shape
     if len(shape) < 2:
         raise RuntimeError(
@@ -46,7 +46,7 @@ def square(name: str, input: Tensor, argument: str = "A") -> None:
 
 
 def successful(name: str, info: Tensor, what: str) -> None:
-    """LinAlgError naming the first matrix of the batch whose info is not 0; ``what`` may use ``{info}``."""
+    """Raise LinAlgError for the first matrix with a nonzero ``info``. ``what`` is a format string for ``{info}``."""
     if not info.dim():
         if code := info.item():
             raise LinAlgError(f"linalg.{name}: {what.format(info=code)}")

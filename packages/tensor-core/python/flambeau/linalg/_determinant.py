@@ -1,4 +1,4 @@
-"""Determinants, by way of the LU factorization."""
+"""Determinants, computed from the LU factorization."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ def _identity_like(A: Tensor) -> Tensor:
 
 
 def _adjugate_adjoint(A: Tensor) -> Tensor:
-    """The conjugate transpose of the adjugate, which a singular matrix has as well: from the singular values."""
+    """Return the conjugate transpose of the adjugate. It uses singular values, so A may be singular."""
     U, S, Vh = _core.linalg_svd(A, False)
     n = S.size(-1)
     others = _core.where(_core.eye(n, dtype=_core.bool), S.new_ones(()), S.unsqueeze(-2).expand(*S.shape, n)).prod(-1)
@@ -32,9 +32,12 @@ def _adjugate_adjoint(A: Tensor) -> Tensor:
 
 @operator(out=True)
 def det(A: Tensor) -> Tensor:
-    """The determinant of every matrix ``(*, n, n)``; 1 for an empty one.
+    """Return the determinant of every matrix. The determinant of an empty matrix is 1.
 
-    Gradient: A, any order; of a singular matrix as well, from its adjugate.
+    Args:
+        A: tensor of shape ``(*, n, n)``.
+    Returns: a tensor of shape ``(*)``.
+    Gradient: defined for A, to any order. For a singular matrix, it is computed from the adjugate.
 
     >>> flambeau.linalg.det(flambeau.tensor([[2.0, 1.0], [1.0, 3.0]]))
     tensor(5.)
@@ -63,13 +66,13 @@ def det(A: Tensor) -> Tensor:
 
 @operator(out=True)
 def slogdet(A: Tensor) -> "_LinalgSlogdet":
-    """Sign and logarithm of the absolute value of the determinant; safe where the determinant itself overflows.
+    """Return the sign and the logarithm of the absolute value of the determinant, which avoids overflow.
 
     Args:
-        A: ``(*, n, n)``.
-    Returns: a named tuple ``(sign, logabsdet)``: ``det = sign * exp(logabsdet)``; of a singular matrix 0 and -inf. The
-        sign of a complex determinant is a complex number of modulus 1; logabsdet is real.
-    Gradient: A, any order, where it is not singular.
+        A: tensor of shape ``(*, n, n)``.
+    Returns: a named tuple ``(sign, logabsdet)`` with ``det = sign * exp(logabsdet)``. For a singular matrix, the values
+        are 0 and -inf. For complex A, the sign is a complex number of modulus 1 and logabsdet is real.
+    Gradient: defined for nonsingular A, to any order.
     """
     _checks.square("slogdet", A)
     LU, pivots, _ = _core._lu_factor(A)

@@ -1,4 +1,4 @@
-"""The exponential of matrices."""
+"""The matrix exponential."""
 
 import math
 from typing import Any
@@ -11,7 +11,7 @@ from flambeau._operator import operator, recorded
 from flambeau.linalg import _checks
 from flambeau.linalg._matrices import adjoint
 
-# Pade approximants of the exponential: the largest 1-norm each is good for, and its coefficients from the constant on.
+# Coefficients of the Pade approximants of the exponential, by degree, from the constant term on.
 _DEGREES = {
     3: (120.0, 60.0, 12.0, 1.0),
     5: (30240.0, 15120.0, 3360.0, 420.0, 30.0, 1.0),
@@ -47,7 +47,7 @@ _LIMITS = {
 
 
 def _pade(A: Tensor, degree: int) -> Tensor:
-    """``q(A)^-1 p(A)``, p and q even plus and minus odd part."""
+    """Return the Pade approximant ``q(A)^-1 p(A)``, where p = even + odd and q = even - odd part."""
     b = _DEGREES[degree]
     identity = _core.eye(A.size(-1), dtype=A.dtype)
     A2 = A @ A
@@ -103,11 +103,16 @@ _DOUBLE = frozenset(getattr(_core, name) for name in ("float64", "complex128") i
 
 @operator(autocast="float32")
 def matrix_exp(A: Tensor) -> Tensor:
-    """The exponential ``1 + A + A^2 / 2 + ...`` of every matrix ``(*, n, n)``.
+    """Return the exponential ``1 + A + A^2 / 2 + ...`` of every matrix.
 
-    By scaling, Pade's approximant and squaring; of half types in float32.
-    Gradient: A, any order. Source: Higham 2005, "The scaling and squaring method for the matrix exponential revisited";
-    of the derivative: Al-Mohy, Higham 2009, "Computing the Frechet derivative of the matrix exponential".
+    The algorithm is scaling and squaring with a Pade approximant. Half-precision matrices are computed in float32.
+
+    Args:
+        A: tensor of shape ``(*, n, n)``.
+    Returns: a tensor with the shape and dtype of A.
+    Gradient: defined for A, to any order.
+    Source: Higham 2005, "The scaling and squaring method for the matrix exponential revisited"; for the derivative:
+        Al-Mohy, Higham 2009, "Computing the Frechet derivative of the matrix exponential".
 
     >>> flambeau.linalg.matrix_exp(flambeau.tensor([[0.0, 1.0], [0.0, 0.0]]))
     tensor([[1., 1.],

@@ -1,4 +1,4 @@
-"""A few extreme eigenpairs of a large symmetric matrix, without all the others."""
+"""Iterative computation of a few extreme eigenpairs of a large symmetric matrix (LOBPCG)."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +13,7 @@ from flambeau.linalg._matrices import adjoint, symmetric_part
 
 
 def _orthonormal(S: Tensor, BS: Tensor) -> tuple[Tensor, Tensor]:
-    """Columns with the span of S, orthonormal by B; what is (nearly) dependent is left out."""
+    """Return B-orthonormal columns that span the columns of S. Nearly dependent directions are dropped."""
     scale = _core.rsqrt(
         (S.conj() * BS).real.sum(-2, keepdim=True) if S.is_complex() else (S * BS).sum(-2, keepdim=True)
     )
@@ -68,7 +68,7 @@ def lobpcg(
     largest: bool,
     tracker: Callable[..., None] | None,
 ) -> tuple[Tensor, Tensor]:
-    """Eigenvalues ``(*, k)`` and eigenvectors ``(*, n, k)``."""
+    """Return eigenvalues of shape ``(*, k)`` and eigenvectors of shape ``(*, n, k)``."""
     _checks.square("lobpcg", A)
     n = A.size(-1)
     k = X.size(-1) if X is not None else k

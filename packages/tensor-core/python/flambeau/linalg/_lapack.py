@@ -1,4 +1,4 @@
-"""Eigenvalues and singular values from LAPACK, through NumPy: the values alone, for the native operators."""
+"""Eigenvalues and singular values from LAPACK through NumPy, without autograd, for the native operators."""
 
 import math
 import threading
@@ -15,15 +15,15 @@ from flambeau.linalg._one_thread import one_thread
 _NOT_CONVERGED = "The algorithm failed to converge, because the input matrix is ill-conditioned or not finite."
 
 
-_LONG = 10**7  # cubes of a matrix's size, summed over matrices: some milliseconds, many times the start of a thread
+_LONG = 10**7  # sum of n**3 over the matrices: takes milliseconds, much longer than starting a thread
 _T = TypeVar("_T")
 
 
 def _interruptible(function: Callable[[], _T]) -> _T:
-    """Call a function in a new thread, so that the main thread can handle signals meanwhile.
+    """Call a function in a new thread so that the main thread can handle signals while it runs.
 
-    If a handler raises, as that of Ctrl-C does, the function runs on to its end and its result is dropped. The process
-    exits after that, as LAPACK's library would free memory that the thread uses.
+    If a signal handler raises, for example on Ctrl-C, the function runs to its end and its result is discarded. The
+    process exits only after that, because unloading LAPACK frees memory that the thread uses.
     """
     outcome: list[tuple[_T | None, BaseException | None]] = []
     finished = threading.Event()
@@ -37,7 +37,7 @@ def _interruptible(function: Callable[[], _T]) -> _T:
             finished.set()
 
     threading.Thread(target=run, name="flambeau.linalg").start()
-    finished.wait()  # not join(): CPython 3.11 and 3.12 take an interrupted join() for the thread's end
+    finished.wait()  # not join(): CPython 3.11 and 3.12 treat an interrupted join() as the end of the thread
     ((result, error),) = outcome
     if error is not None:
         raise error
@@ -45,7 +45,7 @@ def _interruptible(function: Callable[[], _T]) -> _T:
 
 
 def _called(name: str, function: Any, A: Tensor, **options: Any) -> tuple[Tensor, ...]:
-    """A function of NumPy's on the values of a tensor, its results as tensors."""
+    """Call a NumPy function with the values of a tensor and return the results as tensors."""
     array = A.numpy()
 
     def call() -> Any:
@@ -62,7 +62,7 @@ def _called(name: str, function: Any, A: Tensor, **options: Any) -> tuple[Tensor
 
 
 def eigh(A: Tensor, upper: bool, vectors: bool) -> tuple[Tensor, ...]:
-    """Ascending eigenvalues of Hermitian matrices, and their eigenvectors; NaN for a matrix that is not finite."""
+    """Return ascending eigenvalues of Hermitian matrices, and eigenvectors. Non-finite matrices give NaN."""
     function: Any = np.linalg.eigh if vectors else np.linalg.eigvalsh
     triangle = "U" if upper else "L"
     finite = A.isfinite().flatten(-2).all(-1)
@@ -75,13 +75,16 @@ def eigh(A: Tensor, upper: bool, vectors: bool) -> tuple[Tensor, ...]:
 
 
 def eig(A: Tensor, vectors: bool) -> tuple[Tensor, ...]:
-    """Complex eigenvalues of finite matrices, and their eigenvectors."""
+    """Return complex eigenvalues of finite matrices, and eigenvectors."""
     kind = A.dtype if A.dtype.is_complex else A.dtype.to_complex()
     return tuple(t.to(kind) for t in _called("eig", np.linalg.eig if vectors else np.linalg.eigvals, A))
 
 
 def svd(A: Tensor, full: bool, vectors: bool) -> tuple[Tensor, ...]:
-    """U, descending singular values, V^H; or the values alone. LAPACK may run forever on infinities."""
+    """Return U, descending singular values and V^H, or only the values. Raise LinAlgError for non-finite A.
+
+    LAPACK may not terminate if A contains infinities.
+    """
     if not A.isfinite().all():
         raise LinAlgError(f"linalg.{'svd' if vectors else 'svdvals'}: {_NOT_CONVERGED}")
     return _called("svd", np.linalg.svd, A, full_matrices=full, compute_uv=vectors)

@@ -1,4 +1,4 @@
-"""Approximate factorizations of low rank, from random vectors: Halko, Martinsson, Tropp 2011, arXiv:0909.4061."""
+"""Randomised low-rank factorizations: Halko, Martinsson, Tropp 2011, arXiv:0909.4061."""
 
 from flambeau import _core
 from flambeau._core import Tensor
@@ -7,7 +7,7 @@ from flambeau.linalg._matrices import adjoint
 
 
 def _range(A: Tensor, q: int, niter: int, M: Tensor | None) -> Tensor:
-    """Orthonormal columns that nearly span what A does to q random vectors."""
+    """Return q orthonormal columns that approximately span the range of A - M, found with random vectors."""
 
     def times(X: Tensor) -> Tensor:
         return A @ X if M is None else A @ X - M @ X
@@ -22,7 +22,7 @@ def _range(A: Tensor, q: int, niter: int, M: Tensor | None) -> Tensor:
 
 
 def svd_lowrank(A: Tensor, q: int, niter: int, M: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-    """U, S, V of rank q."""
+    """Return U, S, V of rank q for A - M."""
     m, n = A.shape[-2:]
     if not 0 <= q <= min(m, n):
         raise ValueError(f"q(={q}) must be non-negative integer and not greater than min(m, n)={min(m, n)}")
@@ -38,7 +38,7 @@ def svd_lowrank(A: Tensor, q: int, niter: int, M: Tensor | None) -> tuple[Tensor
 
 
 def pca_lowrank(A: Tensor, q: int | None, center: bool, niter: int) -> tuple[Tensor, Tensor, Tensor]:
-    """svd_lowrank of the centred A."""
+    """Return `svd_lowrank` of A, centred if ``center``."""
     m, n = A.shape[-2:]
     q = min(6, m, n) if q is None else q
     if not 0 <= q <= min(m, n):

@@ -1,4 +1,4 @@
-"""What derivatives are written in: adjoints, triangles, symmetric parts."""
+"""Building blocks of the derivatives: adjoints, triangles, symmetric parts."""
 
 from typing import Any
 
@@ -8,17 +8,17 @@ from flambeau._operator import recorded
 
 
 def adjoint(t: Tensor) -> Tensor:
-    """The conjugate transpose of every matrix, as a view where there is nothing to conjugate."""
+    """Return the conjugate transpose of every matrix. For real matrices, it is a view."""
     return t.mT.conj() if t.dtype.is_complex else t.mT
 
 
 def conjugate(t: Tensor) -> Tensor:
-    """The complex conjugate; real numbers as they are."""
+    """Return the complex conjugate. A real tensor is returned unchanged."""
     return t.conj() if t.dtype.is_complex else t
 
 
 def constant(result: Tensor, *inputs: Tensor) -> Tensor:
-    """A result that does not depend on the inputs' values, with gradients of zeros."""
+    """Record a result that does not depend on the values of the inputs. Its gradients are zero."""
 
     def derivative(grads: Any, saved: Any, needs: Any) -> tuple[Tensor, ...]:
         return tuple(_core.zeros(shape, dtype=dtype) for shape, dtype in kinds)
@@ -28,10 +28,10 @@ def constant(result: Tensor, *inputs: Tensor) -> Tensor:
 
 
 def symmetric_part(t: Tensor) -> Tensor:
-    """``(t + t^H) / 2``."""
+    """Return ``(t + t^H) / 2``."""
     return (t + adjoint(t)) * 0.5
 
 
 def triangle(t: Tensor, upper: bool, strict: bool = False) -> Tensor:
-    """The upper or lower part, without the diagonal where ``strict``."""
+    """Return the upper or lower triangle, without the diagonal if ``strict``."""
     return t.triu(int(strict)) if upper else t.tril(-int(strict))

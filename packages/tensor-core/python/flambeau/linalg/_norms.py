@@ -1,4 +1,4 @@
-"""Norms of matrices, and the numbers that follow from singular values."""
+"""Matrix norms, general norms and condition numbers."""
 
 import math
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ def _wrapped(A: Tensor, dim: int) -> int:
 
 
 def _extreme(t: Tensor, dim: int, ord: float, keepdim: bool) -> Tensor:
-    """The largest for a positive order, the smallest for a negative one; the largest of nothing is 0."""
+    """Reduce with max for a positive order and with min for a negative one. The max over no elements is 0."""
     if ord > 0 and not t.size(dim):
         return t.sum(dim, keepdim)
     return t.amax(dim, keepdim) if ord > 0 else t.amin(dim, keepdim)
@@ -65,16 +65,18 @@ def _sum_norm(A: Tensor, ord: float, dims: tuple[int, int], keepdim: bool) -> Te
 def matrix_norm(
     A: Tensor, ord: Order = "fro", dim: Sequence[int] = (-2, -1), keepdim: bool = False, *, dtype: Any = None
 ) -> Tensor:
-    """The norm of every matrix.
+    """Return the norm of every matrix.
 
     Args:
-        A: ``(*, m, n)``.
-        ord: "fro" (the root of the sum of squares), "nuc" (the sum of the singular values), 2 and -2 (the largest, the
-            smallest singular value), 1 and -1 (the largest, the smallest sum of a column), inf and -inf (of a row).
-        dim: which two dimensions are the rows and the columns.
-        dtype: what A is converted to first.
-    Returns: real, without the two dimensions, or with size 1 where ``keepdim``.
-    Gradient: A.
+        A: floating or complex tensor of shape ``(*, m, n)``.
+        ord: "fro" (Frobenius norm), "nuc" (sum of the singular values), 2 and -2 (largest and smallest singular value),
+            1 and -1 (largest and smallest column sum of absolute values), inf and -inf (the same for row sums).
+        dim: the two dimensions that contain the matrices.
+        keepdim: if True, keep the two dimensions with size 1.
+        dtype: dtype to which A is converted first.
+    Returns: a real tensor without the two dimensions, or with size 1 in them if ``keepdim``.
+    Raises: RuntimeError for an unsupported ``ord``, dtype or ``dim``; IndexError if ``dim`` is out of range.
+    Gradient: defined for A.
 
     >>> flambeau.linalg.matrix_norm(flambeau.tensor([[3.0, 0.0], [0.0, 4.0]]))
     tensor(5.)
@@ -117,14 +119,17 @@ def norm(
     *,
     dtype: Any = None,
 ) -> Tensor:
-    """A vector or matrix norm, by the number of dimensions: vector_norm or matrix_norm.
+    """Return a vector norm or a matrix norm, depending on the number of dimensions.
 
     Args:
-        ord: None for the 2-norm of all elements as one vector; otherwise an order of vector_norm (one ``dim``) or of
-            matrix_norm (two).
-        dim: one dimension for vectors, two for matrices; None for all of a vector or a matrix.
-    Raises: RuntimeError if ord is given, dim is not, and the input is neither a vector nor a matrix.
-    Gradient: A.
+        A: floating or complex tensor.
+        ord: None for the 2-norm of the elements as one vector. Otherwise an order of `vector_norm` (one ``dim``) or of
+            `matrix_norm` (two).
+        dim: one dimension for vector norms, two for matrix norms. None means all dimensions.
+        keepdim: if True, keep the reduced dimensions with size 1.
+        dtype: dtype to which A is converted first.
+    Raises: RuntimeError if ``ord`` is given, ``dim`` is None, and A is neither 1-D nor 2-D.
+    Gradient: defined for A.
 
     >>> flambeau.linalg.norm(flambeau.tensor([3.0, 4.0]))
     tensor(5.)
@@ -148,13 +153,13 @@ def norm(
 
 @operator(out=True, autocast="float32")
 def cond(A: Tensor, p: Order = None) -> Tensor:
-    """The condition number ``norm(A, p) * norm(A^-1, p)`` of every matrix.
+    """Return the condition number ``norm(A, p) * norm(A^-1, p)`` of every matrix.
 
     Args:
-        A: ``(*, n, n)``; for p None, 2 or -2 also ``(*, m, n)``.
-        p: an order of matrix_norm; None is 2.
-    Returns: real; inf for a singular matrix.
-    Gradient: A.
+        A: tensor of shape ``(*, n, n)``. For p None, 2 or -2 also ``(*, m, n)``.
+        p: an order of `matrix_norm`. None means 2.
+    Returns: a real tensor of shape ``(*)``. It is inf for a singular matrix.
+    Gradient: defined for A.
     """
     _checks.matrix("cond", A)
     if p is None or p in _SPECTRAL:

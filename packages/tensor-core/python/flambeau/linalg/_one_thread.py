@@ -1,8 +1,8 @@
-"""NumPy's LAPACK in the calling thread alone.
+"""Limit NumPy's LAPACK to the calling thread.
 
-The library beneath NumPy has threads of its own, as many as there are processors. They wait by spinning, which costs
-small matrices more than it gains and slows down everything else that runs; and what they sum depends on how many they
-are, where a number of threads must not change a result.
+The LAPACK library of NumPy has its own threads, one per processor. They wait by spinning. For small matrices, this
+costs more time than the threads save, and it slows down other work. Its sums also depend on the number of threads, but
+in flambeau a result must not depend on it.
 """
 
 import ctypes
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-# (set, get) as OpenBLAS exports them: in NumPy's wheels, with 64-bit and 32-bit integers, and elsewhere.
+# Names of OpenBLAS's set and get functions: with NumPy's prefix or without, for 64-bit and 32-bit integers.
 _NAMES = [
     (f"{prefix}openblas_set_num_threads{suffix}", f"{prefix}openblas_get_num_threads{suffix}")
     for prefix in ("scipy_", "")
@@ -21,7 +21,7 @@ _NAMES = [
 
 
 def _found() -> tuple[Callable[[int], object], Callable[[], int]] | None:
-    # Symbols are looked up in what NumPy's module is linked with, too: that is loaded already.
+    # The lookup also searches the libraries that NumPy's module is linked with, which are already loaded.
     library = ctypes.CDLL(np.linalg._umath_linalg.__file__)
     for set_name, get_name in _NAMES:
         if hasattr(library, set_name) and hasattr(library, get_name):
@@ -31,13 +31,13 @@ def _found() -> tuple[Callable[[int], object], Callable[[], int]] | None:
 
 _controls = _found()
 _lock = threading.Lock()
-_inside = 0  # the calls that run: the first one sets one thread, the last one sets the former number again
+_inside = 0  # number of active calls: the first one limits the threads, the last one restores their number
 _former = 1
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """While this context runs, in whatever thread, LAPACK computes in the thread that calls it."""
+    """Make LAPACK compute in the calling thread during the block. This affects all threads of the process."""
     global _inside, _former
     if _controls is None:
         yield

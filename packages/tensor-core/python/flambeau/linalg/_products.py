@@ -1,4 +1,4 @@
-"""Products of matrices, vectors and tensors, and equations in them."""
+"""Inverses and solutions of linear equations of tensors."""
 
 from collections.abc import Sequence
 
@@ -17,13 +17,14 @@ def _count(sizes: Sequence[int]) -> int:
 
 @operator(out=True, autocast="float32")
 def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
-    """The inverse of A for tensordot: of the linear map from its last dimensions to its first ``ind`` ones.
+    """Return the inverse of A for `tensordot`: A is a linear map from its last dimensions to its first ``ind`` ones.
 
     Args:
-        A: the product of the first ``ind`` sizes is that of the others.
-    Returns: ``A.shape[ind:] + A.shape[:ind]``.
-    Raises: LinAlgError if the map is singular.
-    Gradient: A, any order.
+        A: tensor. The product of its first ``ind`` sizes must equal the product of the others.
+        ind: number of leading dimensions.
+    Returns: a tensor of shape ``A.shape[ind:] + A.shape[:ind]``.
+    Raises: LinAlgError if the map is singular; RuntimeError if ``ind`` or the sizes do not fit.
+    Gradient: defined for A, to any order.
     """
     if ind <= 0:
         raise RuntimeError("Expected a strictly positive integer for 'ind'")
@@ -38,13 +39,15 @@ def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
 
 @operator(out=True, autocast="float32")
 def tensorsolve(A: Tensor, B: Tensor, dims: Sequence[int] | None = None) -> Tensor:
-    """The X with ``tensordot(A, X, X.dim()) == B``.
+    """Return the solution X of ``tensordot(A, X, X.dim()) == B``.
 
     Args:
-        A: the first ``B.dim()`` dimensions have as many elements as B, and as many as the others.
-        dims: dimensions of A to move to its end first.
-    Raises: LinAlgError if the map is singular.
-    Gradient: A and B, any order.
+        A: tensor. The products of its first ``B.dim()`` sizes and of its other sizes must equal ``B.numel()``.
+        B: tensor with the right-hand side.
+        dims: dimensions of A that are moved to its end first.
+    Returns: a tensor of shape ``A.shape[B.dim():]``.
+    Raises: LinAlgError if the map is singular; RuntimeError if the sizes do not match.
+    Gradient: defined for A and B, to any order.
     """
     if dims is not None:
         A = A.movedim(tuple(dims), tuple(range(A.dim() - len(dims), A.dim())))

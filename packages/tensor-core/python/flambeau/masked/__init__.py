@@ -1,7 +1,7 @@
-"""Reductions and normalisations that leave out the elements which a mask hides.
+"""Reductions and normalisations of masked tensors.
 
-Each function takes ``mask``, a tensor that is True for the elements that count. Masked tensors, which carry their mask
-with them, are not there.
+Each function takes ``mask``, a tensor that is True for the elements to include. The MaskedTensor class of PyTorch,
+which stores its mask, is not supported.
 
 >>> x = flambeau.tensor([[1.0, -1.0], [2.0, 4.0]])
 >>> flambeau.masked.mean(x, 1, mask=x > 0)

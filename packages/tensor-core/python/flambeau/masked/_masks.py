@@ -1,4 +1,4 @@
-"""Masks, and the values that stand for what they hide."""
+"""Masks, and identity elements of the masked operations."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _input_mask(input: Tensor, *args: Any, mask: Tensor | None = None, **kwargs:
     Args:
         input: the tensor that is masked.
         args, kwargs: further arguments of a masked operation, which are ignored.
-        mask: True for the elements that count; it is broadcast to the shape of the input.
+        mask: True for the elements to include; it is broadcast to the shape of the input.
     Raises: ValueError without a mask, IndexError for a mask with more dimensions than the input.
     """
     if mask is None:
@@ -36,11 +36,11 @@ def _input_mask(input: Tensor, *args: Any, mask: Tensor | None = None, **kwargs:
 
 
 def _output_mask(op: Callable[..., Any], input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-    """Return a mask of the elements of a result that depend on at least one element that counts.
+    """Return a mask of the result elements that depend on at least one included element.
 
     Args:
         op: a function of this module.
-        input, args, kwargs: its arguments, among which is a mask.
+        input, args, kwargs: arguments of ``op``, including a mask.
     """
     name = getattr(op, "__name__", None)
     if name in _NORMALIZATIONS:
@@ -48,13 +48,13 @@ def _output_mask(op: Callable[..., Any], input: Tensor, *args: Any, **kwargs: An
     if name not in _REDUCTIONS:
         raise ValueError(f"_output_mask expected masked operation (got {op!r})")
     if name == "norm":
-        args = args[1:]  # without the order
+        args = args[1:]  # skip the order
     dims = _canonical_dim(args[0] if args else kwargs.get("dim"), input.ndim)
     return _input_mask(input, mask=kwargs.get("mask")).sum(dims, keepdim=bool(kwargs.get("keepdim"))) > 0
 
 
 def _canonical_dim(dim: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
-    """Return dimensions as sorted non-negative numbers; None and an empty tuple mean all of them."""
+    """Return dimensions as sorted non-negative numbers. None and an empty tuple mean all dimensions."""
     if dim is None or dim == ():
         return tuple(range(ndim))
     count = max(ndim, 1)
@@ -71,7 +71,7 @@ def _canonical_dim(dim: int | Sequence[int] | None, ndim: int) -> tuple[int, ...
 
 
 def _reduction_identity(op_name: str, input: Tensor, *args: Any) -> Tensor | None:
-    """Return the value that changes no result of an operation, or None if there is none.
+    """Return the identity element of an operation, which does not change a result, or None if there is none.
 
     Args:
         op_name: name of a function of this module.
@@ -111,7 +111,7 @@ def _bounds(name: str, input: Tensor) -> tuple[float, float]:
 
 
 def filled(name: str, input: Tensor, mask: Tensor | None, *args: Any) -> Tensor:
-    """Return the input with an operation's identity in place of what the mask hides."""
+    """Return the input with masked-out elements replaced by the identity element of an operation."""
     if input.layout is not flambeau.strided:
         raise ValueError(f"masked {name} expects strided tensor (got {input.layout} tensor)")
     if mask is None:

@@ -12,13 +12,13 @@ from ._reductions import norm
 
 
 def cumsum(input: Tensor, dim: int, *, dtype: Any = None, mask: Tensor | None = None) -> Tensor:
-    """Return running sums of the elements that count.
+    """Return the cumulative sums of the included elements.
 
     Args:
         input: a tensor of any dtype.
-        dim: dimension along which the sums run.
-        dtype: dtype of the result; that of `flambeau.cumsum` if None.
-        mask: True for the elements that count, of a shape that broadcasts to the input's; all if None.
+        dim: dimension along which the sums are computed.
+        dtype: dtype of the result. None means the dtype of the input.
+        mask: True for the elements to include, broadcastable to the shape of the input. None means all elements.
 
     >>> x = flambeau.tensor([1, 2, 3])
     >>> flambeau.masked.cumsum(x, 0, mask=x != 2)
@@ -29,7 +29,7 @@ def cumsum(input: Tensor, dim: int, *, dtype: Any = None, mask: Tensor | None = 
 
 
 def cumprod(input: Tensor, dim: int, *, dtype: Any = None, mask: Tensor | None = None) -> Tensor:
-    """Return running products of the elements that count. Arguments are those of `cumsum`.
+    """Return the cumulative products of the included elements. For the arguments, see `cumsum`.
 
     >>> x = flambeau.tensor([1, 2, 3])
     >>> flambeau.masked.cumprod(x, 0, mask=x != 2)
@@ -40,9 +40,9 @@ def cumprod(input: Tensor, dim: int, *, dtype: Any = None, mask: Tensor | None =
 
 
 def softmax(input: Tensor, dim: int, *, dtype: Any = None, mask: Tensor | None = None) -> Tensor:
-    """Return the softmax over the elements that count; 0 for the others, NaN where none counts.
+    """Return the softmax over the included elements, and 0 elsewhere. Rows without included elements are NaN.
 
-    Arguments are those of `cumsum`.
+    For the arguments, see `cumsum`.
 
     >>> x = flambeau.tensor([1.0, 5.0, 1.0])
     >>> flambeau.masked.softmax(x, 0, mask=x != 5)
@@ -53,7 +53,7 @@ def softmax(input: Tensor, dim: int, *, dtype: Any = None, mask: Tensor | None =
 
 
 def log_softmax(input: Tensor, dim: int, *, dtype: Any = None, mask: Tensor | None = None) -> Tensor:
-    """Return the logarithm of `softmax`.
+    """Return the logarithm of `softmax`. For the arguments, see `cumsum`.
 
     >>> x = flambeau.tensor([1.0, 5.0, 1.0])
     >>> flambeau.masked.log_softmax(x, 0, mask=x != 5)
@@ -64,7 +64,7 @@ def log_softmax(input: Tensor, dim: int, *, dtype: Any = None, mask: Tensor | No
 
 
 def softmin(input: Tensor, dim: int, *, dtype: Any = None, mask: Tensor | None = None) -> Tensor:
-    """Return the softmax of the negative input over the elements that count. Arguments are those of `cumsum`.
+    """Return the softmax of the negative input over the included elements. For the arguments, see `cumsum`.
 
     >>> x = flambeau.tensor([1.0, 0.0, 1.0])
     >>> flambeau.masked.softmin(x, 0, mask=x != 0)
@@ -77,12 +77,13 @@ def softmin(input: Tensor, dim: int, *, dtype: Any = None, mask: Tensor | None =
 def normalize(
     input: Tensor, ord: float, dim: int, *, eps: float = 1e-12, dtype: Any = None, mask: Tensor | None = None
 ) -> Tensor:
-    """Divide by the norm of the elements that count; the others become 0.
+    """Divide by the norm of the included elements. Other elements become 0.
 
     Args:
         ord: order of the norm.
-        eps: least divisor.
-        The others are those of `cumsum`.
+        eps: lower bound of the divisor.
+
+    For the other arguments, see `cumsum`.
 
     >>> x = flambeau.tensor([3.0, 7.0, 4.0])
     >>> flambeau.masked.normalize(x, 2.0, 0, mask=x != 7)
@@ -100,12 +101,12 @@ def logaddexp(
     input_mask: Tensor | None = None,
     other_mask: Tensor | None = None,
 ) -> Tensor:
-    """Return ``log(exp(input) + exp(other))`` of the elements that count on either side.
+    """Return ``log(exp(input) + exp(other))``, where masked-out elements count as minus infinity.
 
     Args:
         input, other: floating tensors.
-        dtype: dtype of the result; the input's if None.
-        input_mask, other_mask: True for the elements of each that count; all if None.
+        dtype: dtype of the result. None means the dtype of the input.
+        input_mask, other_mask: True for the elements to include. None means all elements.
 
     >>> x = flambeau.tensor([0.0, 5.0])
     >>> flambeau.masked.logaddexp(x, flambeau.zeros(2), input_mask=x != 5)

@@ -1,4 +1,4 @@
-"""Reductions over the elements that a mask lets through."""
+"""Reductions over the elements that a mask includes."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def _summed_dtype(input: Tensor, dtype: Any) -> Any:
 def sum(
     input: Tensor, dim: Dims = None, *, keepdim: bool | None = False, dtype: Any = None, mask: Tensor | None = None
 ) -> Tensor:
-    """Return the sum of the elements that count; 0 where none does.
+    """Return the sum of the included elements, or 0 if there are none.
 
     Args:
         input: a tensor of any dtype.
-        dim: dimensions to reduce; all if None.
-        keepdim: keep these dimensions with the size 1.
-        dtype: dtype of the result; int64 for smaller integers if None.
-        mask: True for the elements that count, of a shape that broadcasts to the input's; all if None.
+        dim: dimensions to reduce. None means all dimensions.
+        keepdim: if True, keep the reduced dimensions with size 1.
+        dtype: dtype of the result. None means int64 for smaller integers, and the dtype of the input otherwise.
+        mask: True for the elements to include, broadcastable to the shape of the input. None means all elements.
 
     >>> x = flambeau.tensor([[1, 2], [3, 4]])
     >>> flambeau.masked.sum(x, 1, mask=x != 2)
@@ -42,7 +42,7 @@ def sum(
 def prod(
     input: Tensor, dim: Dims = None, *, keepdim: bool | None = False, dtype: Any = None, mask: Tensor | None = None
 ) -> Tensor:
-    """Return the product of the elements that count; 1 where none does. Arguments are those of `sum`.
+    """Return the product of the included elements, or 1 if there are none. For the arguments, see `sum`.
 
     >>> x = flambeau.tensor([[1, 2], [3, 4]])
     >>> flambeau.masked.prod(x, mask=x != 3)
@@ -57,7 +57,8 @@ def prod(
 def amax(
     input: Tensor, dim: Dims = None, *, keepdim: bool | None = False, dtype: Any = None, mask: Tensor | None = None
 ) -> Tensor:
-    """Return the largest element that counts; the dtype's least value where none does. Arguments are those of `sum`.
+    """Return the largest included element, or the dtype's smallest value if there is none. For the arguments, see
+    `sum`.
 
     >>> x = flambeau.tensor([1.0, 3.0, 2.0])
     >>> flambeau.masked.amax(x, mask=x != 3)
@@ -70,7 +71,8 @@ def amax(
 def amin(
     input: Tensor, dim: Dims = None, *, keepdim: bool | None = False, dtype: Any = None, mask: Tensor | None = None
 ) -> Tensor:
-    """Return the smallest element that counts; the dtype's greatest value where none does. Arguments as of `sum`.
+    """Return the smallest included element, or the dtype's largest value if there is none. For the arguments, see
+    `sum`.
 
     >>> x = flambeau.tensor([1.0, 3.0, 2.0])
     >>> flambeau.masked.amin(x, mask=x != 1)
@@ -88,7 +90,7 @@ def argmax(
     dtype: Any = None,
     mask: Tensor | None = None,
 ) -> Tensor:
-    """Return the index of the largest element that counts, in the input's dtype unless ``dtype`` is given.
+    """Return the index of the largest included element. The dtype is that of the input unless ``dtype`` is given.
 
     >>> x = flambeau.tensor([1.0, 3.0, 2.0])
     >>> flambeau.masked.argmax(x, mask=x != 3, dtype=flambeau.int64)
@@ -105,7 +107,7 @@ def argmin(
     dtype: Any = None,
     mask: Tensor | None = None,
 ) -> Tensor:
-    """Return the index of the smallest element that counts, in the input's dtype unless ``dtype`` is given.
+    """Return the index of the smallest included element. The dtype is that of the input unless ``dtype`` is given.
 
     >>> x = flambeau.tensor([1.0, 3.0, 2.0])
     >>> flambeau.masked.argmin(x, mask=x != 1, dtype=flambeau.int64)
@@ -115,7 +117,7 @@ def argmin(
 
 
 def _count(input: Tensor, dim: Dims, keepdim: bool, mask: Tensor | None) -> Tensor:
-    """Return how many elements count."""
+    """Return the number of included elements."""
     counting = flambeau.ones(input.shape, dtype=flambeau.bool, device=input.device)
     return sum(counting if mask is None else _input_mask(input, mask=mask), dim, keepdim=keepdim)
 
@@ -123,7 +125,7 @@ def _count(input: Tensor, dim: Dims, keepdim: bool, mask: Tensor | None) -> Tens
 def mean(
     input: Tensor, dim: Dims = None, *, keepdim: bool | None = False, dtype: Any = None, mask: Tensor | None = None
 ) -> Tensor:
-    """Return the mean of the elements that count; NaN where none does. Arguments are those of `sum`.
+    """Return the mean of the included elements, or NaN if there are none. For the arguments, see `sum`.
 
     Raises: ValueError for a dtype that is neither floating nor complex.
 
@@ -144,9 +146,11 @@ def mean(
 def median(
     input: Tensor, dim: int = -1, *, keepdim: bool = False, dtype: Any = None, mask: Tensor | None = None
 ) -> Tensor:
-    """Return the median of the elements that count, the lower of two; NaN where none does. Arguments as of `sum`.
+    """Return the median of the included elements, or NaN if there are none. For the arguments, see `sum`.
 
-    Raises: ValueError if none counts somewhere and the dtype has no NaN.
+    If there are two medians, the result is the lower one.
+
+    Raises: ValueError if there are none and the dtype is not floating-point.
 
     >>> x = flambeau.tensor([1.0, 3.0, 2.0])
     >>> flambeau.masked.median(x, mask=x != 1)
@@ -165,7 +169,7 @@ def median(
 def logsumexp(
     input: Tensor, dim: Dims = None, *, keepdim: bool = False, dtype: Any = None, mask: Tensor | None = None
 ) -> Tensor:
-    """Return ``log(sum(exp(x)))`` of the elements that count; minus infinity where none does. Arguments as of `sum`.
+    """Return ``log(sum(exp(x)))`` of the included elements, or minus infinity if there are none. See `sum`.
 
     >>> x = flambeau.tensor([0.0, 3.0, 0.0])
     >>> flambeau.masked.logsumexp(x, 0, mask=x != 3)
@@ -184,11 +188,12 @@ def norm(
     dtype: Any = None,
     mask: Tensor | None = None,
 ) -> Tensor:
-    """Return the vector norm of the elements that count.
+    """Return the vector norm of the included elements.
 
     Args:
         ord: order of the norm.
-        The others are those of `sum`.
+
+    For the other arguments, see `sum`.
 
     >>> x = flambeau.tensor([3.0, 7.0, 4.0])
     >>> flambeau.masked.norm(x, mask=x != 7)
@@ -209,12 +214,13 @@ def var(
     dtype: Any = None,
     mask: Tensor | None = None,
 ) -> Tensor:
-    """Return the variance of the elements that count.
+    """Return the variance of the included elements.
 
     Args:
-        unbiased: divide by their number minus 1 rather than their number; the default.
-        correction: subtracted from their number, instead of ``unbiased``.
-        The others are those of `sum`.
+        unbiased: if True (the default), divide by their number minus 1, otherwise by their number.
+        correction: number that is subtracted from their number. Excludes ``unbiased``.
+
+    For the other arguments, see `sum`.
 
     >>> x = flambeau.tensor([1.0, 7.0, 3.0])
     >>> flambeau.masked.var(x, mask=x != 7)
@@ -246,7 +252,7 @@ def std(
     dtype: Any = None,
     mask: Tensor | None = None,
 ) -> Tensor:
-    """Return the standard deviation of the elements that count. Arguments are those of `var`.
+    """Return the standard deviation of the included elements. For the arguments, see `var`.
 
     >>> x = flambeau.tensor([1.0, 7.0, 3.0])
     >>> flambeau.masked.std(x, unbiased=False, mask=x != 7)

@@ -1,9 +1,9 @@
-"""Python's multiprocessing, whose queues, pipes and processes pass tensors by sharing their memory.
+"""Python's multiprocessing, with queues, pipes and processes that share the memory of tensors.
 
-A tensor that is sent (``queue.put(tensor)``, an argument of a spawned process) is moved to shared memory, and what
-arrives is a tensor over the same memory: both sides see what the other changes. Such memory is a file without a name,
-sent as a descriptor; it is gone when the last process that has it ends, however it ends. The sender must live until
-what it sent was taken out of the queue.
+A tensor that is sent (``queue.put(tensor)`` or an argument of a spawned process) is moved to shared memory. The
+receiver gets a tensor over the same memory, so changes are visible on both sides. The shared memory is an unnamed file
+that is sent as a file descriptor. It is freed when the last process that uses it ends, even after a crash. The sender
+must stay alive until the receiver has taken the tensor out of the queue.
 
 >>> import flambeau.multiprocessing as mp
 >>> queue = mp.get_context("fork").SimpleQueue()
@@ -46,17 +46,17 @@ reductions.install()
 
 
 def get_all_sharing_strategies() -> set[str]:
-    """The ways in which memory is handed to other processes: ``{"file_descriptor"}``."""
+    """Return the supported strategies for sharing memory: ``{"file_descriptor"}``."""
     return {"file_descriptor"}
 
 
 def get_sharing_strategy() -> str:
-    """The way in which memory is handed to other processes: ``"file_descriptor"``."""
+    """Return the current strategy for sharing memory: ``"file_descriptor"``."""
     return "file_descriptor"
 
 
 def set_sharing_strategy(new_strategy: str) -> None:
-    """Choose how memory is handed to other processes. Raises ValueError for all but ``"file_descriptor"``."""
+    """Set the strategy for sharing memory. Raise ValueError unless it is ``"file_descriptor"``."""
     if new_strategy not in get_all_sharing_strategies():
         raise ValueError(
             f"set_sharing_strategy: {new_strategy!r} is not supported; memory is shared by 'file_descriptor'. Where a "

@@ -1,4 +1,4 @@
-"""How a tensor travels to another process: as the descriptor of its memory, and what it shows of it."""
+"""Pickling of tensors for other processes: a file descriptor of the memory, and the view of it."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _NO_GRAPH = (
 
 
 def reduce_tensor(tensor: Tensor) -> tuple[Any, ...]:
-    """What pickle is to write for a tensor, whose memory becomes shared; of another device than the CPU, a copy.
+    """Return the pickle reduction of a tensor. A CPU tensor is moved to shared memory; others are copied.
 
-    Raises: RuntimeError if the tensor has a history.
+    Raises: RuntimeError if the tensor is the result of a recorded operation.
     """
     if tensor.requires_grad and not tensor.is_leaf:
         raise RuntimeError(_NO_GRAPH)
@@ -40,7 +40,7 @@ def reduce_tensor(tensor: Tensor) -> tuple[Any, ...]:
 def rebuild_tensor(
     handle: Any, size: int, dtype: Any, view: tuple[Any, ...], requires_grad: bool, attributes: dict[str, Any]
 ) -> Tensor:
-    """The tensor that `reduce_tensor` described, over the same memory."""
+    """Rebuild the tensor that `reduce_tensor` described, over the same memory."""
     tensor = _core.empty(0, dtype=dtype).set_(UntypedStorage(_received(handle, size)), *view)
     if requires_grad:
         tensor.requires_grad_()
@@ -59,5 +59,5 @@ def _received(handle: Any, size: int) -> Tensor:
 
 
 def install() -> None:
-    """Teach the pickler of queues, pipes and processes."""
+    """Register `reduce_tensor` with the pickler of queues, pipes and processes."""
     ForkingPickler.register(Tensor, reduce_tensor)

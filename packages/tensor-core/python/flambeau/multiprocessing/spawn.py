@@ -1,4 +1,4 @@
-"""Starting a function in several processes, and hearing of the one that fails."""
+"""Functions that run in several processes, with error reports from the processes."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ WAIT_FOR_REPORT = 1.0  # seconds
 
 
 class ProcessException(Exception):  # noqa: N818
-    """A process did not end well.
+    """Error for a process that failed.
 
     Attributes:
-        msg: what happened.
-        error_index: the number of the process.
-        pid: its identifier.
+        msg: description of the failure.
+        error_index: index of the process.
+        pid: process identifier.
     """
 
     def __init__(self, msg: str, error_index: int, pid: int | None) -> None:
@@ -39,15 +39,15 @@ class ProcessException(Exception):  # noqa: N818
 
 
 class ProcessRaisedException(ProcessException):
-    """A process raised an exception, whose traceback is in the message."""
+    """Error for a process that raised an exception. The message contains its traceback."""
 
 
 class ProcessExitedException(ProcessException):
-    """A process was ended by a signal or by an exit code other than 0.
+    """Error for a process that a signal or a nonzero exit code terminated.
 
     Attributes:
-        exit_code: the code, or minus the number of the signal.
-        signal_name: the name of the signal, if there was one.
+        exit_code: the exit code, or the negative signal number.
+        signal_name: name of the signal, or None.
     """
 
     def __init__(
@@ -66,19 +66,19 @@ def _run(function: Callable[..., Any], index: int, args: Sequence[Any], report: 
     try:
         function(index, *args)
     except KeyboardInterrupt:
-        pass  # the parent was interrupted as well, and says so
+        pass  # the parent was interrupted as well and reports it
     except BaseException as error:
         if isinstance(error, SystemExit):
             raise
         report.send(traceback.format_exc())
-        sys.last_value = error  # as after an exception that nobody handled, for what runs at the end
+        sys.last_value = error  # as after an unhandled exception, for exit handlers
         sys.exit(1)
     finally:
         report.close()
 
 
 def _end_with_parent() -> None:
-    """Have the system interrupt this process when the one that started it is gone."""
+    """Ask the system to interrupt this process when its parent ends."""
     with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)
 
@@ -97,20 +97,20 @@ class ProcessContext:
 
     @property
     def sentinels(self) -> list[int]:
-        """What to wait for with ``multiprocessing.connection.wait``: those of the processes that run."""
+        """Sentinels of the running processes, for ``multiprocessing.connection.wait``."""
         return list(self._running)
 
     def pids(self) -> list[int | None]:
-        """The processes' identifiers."""
+        """Return the process identifiers."""
         return [process.pid for process in self.processes]
 
     def join(self, timeout: float | None = None, grace_period: float | None = None) -> bool:
-        """Wait until one of the processes ends; end the others and raise if that one failed.
+        """Wait until a process ends. If it failed, terminate the others and raise an exception.
 
         Args:
-            timeout: seconds to wait; None waits for ever.
-            grace_period: seconds that the others get to end by themselves after one failed.
-        Returns: whether all have ended. ``while not context.join(): pass`` waits for them.
+            timeout: seconds to wait. None means no limit.
+            grace_period: seconds that the other processes have to end by themselves after a failure.
+        Returns: True if all processes have ended. ``while not context.join(): pass`` waits for all of them.
         Raises: ProcessRaisedException, ProcessExitedException.
         """
         if not self._running:
@@ -157,7 +157,7 @@ def start_processes(
     daemon: bool = False,
     start_method: str = "spawn",
 ) -> ProcessContext | None:
-    """Run ``fn(index, *args)`` in ``nprocs`` processes. See `spawn`, which starts them as its name says."""
+    """Run ``fn(index, *args)`` in ``nprocs`` processes, started with ``start_method``. See `spawn`."""
     context: Any = multiprocessing.get_context(start_method)
     processes, reports = [], []
     for index in range(nprocs):
@@ -183,17 +183,17 @@ def spawn(
     daemon: bool = False,
     start_method: str = "spawn",
 ) -> ProcessContext | None:
-    """Run ``fn(index, *args)`` in ``nprocs`` fresh processes; if one fails, the others are ended.
+    """Run ``fn(index, *args)`` in ``nprocs`` new processes. If one fails, the others are terminated.
 
     Args:
-        fn: a function at the top of a module, which the processes import.
-        args: must pickle; tensors among them share their memory with the processes.
-        nprocs: how many.
-        join: wait for all of them.
-        daemon: they end when this process ends (they are interrupted in any case).
-        start_method: ``"spawn"``; others as in `start_processes`.
-    Returns: None, or with ``join=False`` the processes.
-    Raises: ProcessRaisedException with the traceback if ``fn`` raises, ProcessExitedException if a process ends
+        fn: a function at module level, which the processes can import.
+        args: arguments that can be pickled. Tensors share their memory with the processes.
+        nprocs: number of processes.
+        join: if True, wait for all processes.
+        daemon: if True, the processes are terminated when this process ends. They are interrupted in any case.
+        start_method: start method of Python's multiprocessing.
+    Returns: None, or with ``join=False`` the ProcessContext.
+    Raises: ProcessRaisedException with the traceback if ``fn`` raises; ProcessExitedException if a process ends
         otherwise.
     """
     return start_processes(fn, args, nprocs, join, daemon, start_method)

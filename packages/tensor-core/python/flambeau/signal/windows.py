@@ -1,7 +1,9 @@
-"""Window functions of M samples, symmetric (for filters) or with ``sym=False`` periodic (for spectra).
+"""Window functions of M samples.
 
-Computed in float64 and rounded to ``dtype``, which is float32 or float64. Each raises ValueError for a negative M,
-another dtype or parameters out of their domain.
+``sym=True`` gives a symmetric window (for filters), ``sym=False`` a periodic one (for spectra). Values are computed in
+float64 and rounded to ``dtype``, which is float32 or float64. Each function raises ValueError for a negative M, another
+dtype or parameters outside their domain. In the formulas, k is the index of a sample. N is M - 1 for a symmetric window
+and M for a periodic one.
 """
 
 import math
@@ -60,7 +62,7 @@ def bartlett(
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """The triangle that is 0 at both ends and 1 in the middle."""
+    """Return the triangular window, which is 0 at both ends and 1 in the middle."""
     return _window("bartlett", M, sym, dtype, layout, device, requires_grad, lambda t, count: 1 - t.abs())
 
 
@@ -74,7 +76,7 @@ def blackman(
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """0.42 - 0.5 cos(2 pi k / N) + 0.08 cos(4 pi k / N)"""
+    """Return the Blackman window, 0.42 - 0.5 cos(2 pi k / N) + 0.08 cos(4 pi k / N)."""
     return _window("blackman", M, sym, dtype, layout, device, requires_grad, cosine_sum(BLACKMAN))
 
 
@@ -88,7 +90,7 @@ def cosine(
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Half a period of the sine: sin(pi (k + 0.5) / M), for the symmetric window."""
+    """Return the cosine window: half a period of the sine, sin(pi (k + 0.5) / M) if symmetric."""
     return _window(
         "cosine",
         M,
@@ -113,7 +115,9 @@ def exponential(
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """exp(-abs(k - center) / tau); the centre is the middle, and can be given for a periodic window only.
+    """Return the exponential window, exp(-abs(k - center) / tau).
+
+    ``center`` is the middle by default. It can only be given for a periodic window.
 
     >>> flambeau.signal.windows.exponential(3)
     tensor([0.3679, 1.0000, 0.3679])
@@ -141,7 +145,7 @@ def gaussian(
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """exp(-((k - middle) / std)**2 / 2)"""
+    """Return the Gaussian window, exp(-((k - middle) / std)**2 / 2)."""
     if std <= 0:
         raise ValueError(f"Standard deviation must be positive, got: {std} instead.")
     return _window(
@@ -167,7 +171,7 @@ def general_cosine(
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """sum of (-1)**i a_i cos(2 pi i k / N) over the coefficients ``a``."""
+    """Return the sum of (-1)**i a_i cos(2 pi i k / N) over the coefficients ``a``."""
     if not isinstance(a, list | tuple):
         raise TypeError("Coefficients must be a list/tuple")
     if not a:
@@ -186,7 +190,7 @@ def general_hamming(
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """alpha - (1 - alpha) cos(2 pi k / N)"""
+    """Return the generalised Hamming window, alpha - (1 - alpha) cos(2 pi k / N)."""
     alpha = float(alpha)
     return _window("general_hamming", M, sym, dtype, layout, device, requires_grad, cosine_sum((alpha, 1 - alpha)))
 
@@ -201,7 +205,7 @@ def hamming(
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """0.54 - 0.46 cos(2 pi k / N)"""
+    """Return the Hamming window, 0.54 - 0.46 cos(2 pi k / N)."""
     return _window("hamming", M, sym, dtype, layout, device, requires_grad, cosine_sum((0.54, 0.46)))
 
 
@@ -215,7 +219,7 @@ def hann(
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """0.5 - 0.5 cos(2 pi k / N)
+    """Return the Hann window, 0.5 - 0.5 cos(2 pi k / N).
 
     >>> flambeau.signal.windows.hann(5)
     tensor([0.0000, 0.5000, 1.0000, 0.5000, 0.0000])
@@ -234,7 +238,10 @@ def kaiser(
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """I0(beta sqrt(1 - t**2)) / I0(beta), t from -1 to 1, I0 the modified Bessel function of order 0."""
+    """Return the Kaiser window, I0(beta sqrt(1 - t**2)) / I0(beta).
+
+    t runs from -1 to 1. I0 is the modified Bessel function of the first kind of order 0.
+    """
     if beta < 0:
         raise ValueError(f"beta must be non-negative, got: {beta} instead.")
     return _window("kaiser", M, sym, dtype, layout, device, requires_grad, kaiser_shape(beta))
@@ -250,7 +257,7 @@ def nuttall(
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """The four-term cosine sum with minimum sidelobes of Blackman-Harris type.
+    """Return the Nuttall window: a four-term cosine sum of Blackman-Harris type with minimum sidelobes.
 
     Source: A. H. Nuttall, IEEE Transactions on Acoustics, Speech and Signal Processing 29 (1981), 84-91.
     """

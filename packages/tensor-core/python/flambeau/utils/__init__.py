@@ -1,4 +1,4 @@
-"""Modules that PyTorch keeps in ``torch.utils``; other distributions bring theirs. Each loads when it is used."""
+"""Counterpart of ``torch.utils``. Other distributions add modules to it. Each module is imported on first use."""
 
 import importlib
 import pkgutil
@@ -12,7 +12,7 @@ __path__ = pkgutil.extend_path(__path__, __name__)
 
 def __getattr__(name: str) -> Any:
     try:
-        return importlib.import_module(f"flambeau.utils.{name}")  # under `flambeau.torch` the module has another name
+        return importlib.import_module(f"flambeau.utils.{name}")  # `flambeau.torch` gives the module another name
     except ModuleNotFoundError as error:
         if error.name != f"flambeau.utils.{name}" or f"utils.{name}" in DISTRIBUTIONS:
             raise

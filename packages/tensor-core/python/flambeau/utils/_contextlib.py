@@ -15,7 +15,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _DecoratorContextManager(_Decorator):
-    """A context manager whose instances decorate functions: every call runs inside a clone of the instance.
+    """Base class of context managers that can decorate functions: every call runs inside a clone of the instance.
 
     A derived class defines ``__enter__`` and ``__exit__``, and ``clone`` if its ``__init__`` has parameters.
     """
@@ -40,7 +40,7 @@ class _DecoratorContextManager(_Decorator):
 
 
 class _NoParamDecoratorContextManager(_DecoratorContextManager):
-    """A context manager without parameters that decorates functions with or without parentheses."""
+    """Base class of context managers without parameters that decorate functions with or without parentheses."""
 
     def __new__(cls, orig_func: Callable[..., Any] | None = None) -> Any:
         return super().__new__(cls) if orig_func is None else cls()(orig_func)
@@ -52,7 +52,7 @@ class _Wrapped(_Decorator):
 
 
 def context_decorator(ctx: Any, func: F) -> F:
-    """Return a function that runs inside a context manager: ``ctx`` itself, or a new one of ``ctx()`` for each call."""
+    """Return ``func`` wrapped to run inside a context manager: ``ctx`` itself, or a new ``ctx()`` for each call."""
     if inspect.isclass(func):
         raise RuntimeError(f"Cannot decorate classes: {func.__name__} is one; decorate its methods")
     return _Wrapped(ctx if callable(ctx) else lambda: ctx)(func)

@@ -1,4 +1,4 @@
-"""What optimizers of other packages import to call ``_foreach_add`` and the like on tensors that are alike."""
+"""Grouping of tensors for ``_foreach_`` functions. Optimizers of other packages import this module."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 def _group_tensors_by_device_and_dtype(
     tensorlistlist: Sequence[Sequence[Any]], with_indices: bool = False
 ) -> dict[tuple[Any, Any], tuple[list[list[Any]], list[int]]]:
-    """Rows of tensors, by the device and dtype of the first in each.
+    """Group rows of tensors by the device and dtype of the first tensor in each row.
 
     Args:
-        tensorlistlist: lists of one length, the first of which has no None: parameters, gradients, ...
-        with_indices: also which rows they are.
-    Returns: by device and dtype the lists, shorter, and the indices.
+        tensorlistlist: lists of equal length, for example parameters and gradients. The first list contains no None.
+        with_indices: if True, also return the indices of the rows.
+    Returns: a dictionary from (device, dtype) to the lists for this group and the row indices.
     """
     groups: dict[tuple[Any, Any], tuple[list[list[Any]], list[int]]] = {}
     for index, row in enumerate(zip(*tensorlistlist, strict=True)):

@@ -1,6 +1,6 @@
-"""What a report of an error needs to say of the machine: ``python -m flambeau.utils.collect_env`` prints it.
+"""Environment report for bug reports: ``python -m flambeau.utils.collect_env`` prints it.
 
-Nothing in it names the user, the machine or a single GPU.
+It does not contain the names of the user or the machine, or the identifier of a GPU.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ Versions of relevant libraries:
 
 
 class SystemEnv(NamedTuple):
-    """What is known of the machine; None where nothing is."""
+    """Description of the environment. None means that a value could not be determined."""
 
     flambeau_version: str
     instruction_set: str
@@ -72,7 +72,7 @@ class SystemEnv(NamedTuple):
 
 
 def get_env_info() -> SystemEnv:
-    """What is known of the machine."""
+    """Return a description of the environment."""
     return SystemEnv(
         flambeau_version=flambeau.__version__,
         instruction_set=flambeau.backends.cpu.get_cpu_capability(),
@@ -96,7 +96,7 @@ def get_env_info() -> SystemEnv:
 
 
 def get_pretty_env_info() -> str:
-    """What is known of the machine, as lines of text.
+    """Return the description of the environment as text.
 
     >>> from flambeau.utils.collect_env import get_pretty_env_info
     >>> get_pretty_env_info().splitlines()[0]
@@ -115,7 +115,7 @@ def _said(value: object) -> str:
 
 
 def _output(*command: str) -> str | None:
-    """What a program prints; None where it is not there or fails."""
+    """Return the output of a program, or None if it does not exist or fails."""
     if shutil.which(command[0]) is None:
         return None
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
@@ -123,7 +123,7 @@ def _output(*command: str) -> str | None:
 
 
 def _reported(program: str, pattern: str) -> str | None:
-    """The version that a program reports."""
+    """Return the version that a program reports."""
     found = re.search(pattern, _output(program, "--version") or "")
     return found[1] if found else None
 
@@ -148,7 +148,7 @@ def _driver() -> str | None:
 
 
 def _processor() -> str:
-    """What ``lscpu`` says, or at least the model."""
+    """Return the output of ``lscpu`` or, if not available, the processor model."""
     if said := _output("lscpu"):
         return said
     known = Path("/proc/cpuinfo")
@@ -163,7 +163,7 @@ def _installed() -> str:
 
 
 def main() -> None:
-    """Prints what is known of the machine."""
+    """Print the description of the environment."""
     print("Collecting environment information...")
     print(get_pretty_env_info(), end="")
 

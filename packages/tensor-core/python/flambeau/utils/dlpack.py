@@ -1,4 +1,4 @@
-"""Tensors that share their memory with those of other libraries, by the DLPack protocol."""
+"""Memory sharing with other libraries through the DLPack protocol."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["DLDeviceType", "from_dlpack", "to_dlpack"]
 
 
 class DLDeviceType(enum.IntEnum):
-    """What the first number of ``__dlpack_device__()`` means.
+    """Device type codes of ``__dlpack_device__()``.
 
     >>> import flambeau
     >>> from flambeau.utils.dlpack import DLDeviceType

@@ -1,4 +1,4 @@
-"""Handles that take hooks off again: what every function that registers a hook returns."""
+"""Handles that remove hooks. Every function that registers a hook returns one."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ Hooks = OrderedDict[int, Callable[..., Any]]
 
 
 class RemovableHandle:
-    """Takes a hook out of the dictionary it stands in: by ``remove()``, or at the end of a ``with`` block.
+    """Handle that removes a hook from its dictionary, by ``remove()`` or at the end of a ``with`` block.
 
-    It does not keep the dictionary alive, and with it what the hooks belong to.
+    The handle refers to the dictionary weakly, so it does not keep the owner of the hooks alive.
 
     Args:
-        hooks_dict: hooks by the ``id`` of their handles: an ``OrderedDict``, as there are no weak references to others.
-        extra_dict: dictionaries, or one, from which the ``id`` is taken as well.
+        hooks_dict: hooks by the ``id`` of their handles. It must be an ``OrderedDict``, because a plain dict does not
+            support weak references.
+        extra_dict: one or several dictionaries from which the ``id`` is removed as well.
 
     >>> from collections import OrderedDict
     >>> from flambeau.utils.hooks import RemovableHandle
@@ -45,7 +46,7 @@ class RemovableHandle:
         return self._dictionaries[0]
 
     def remove(self) -> None:
-        """Take the hook out; a second call does nothing."""
+        """Remove the hook. A second call does nothing."""
         for reference in self._dictionaries:
             dictionary = reference()
             if dictionary is not None:
@@ -66,7 +67,7 @@ class RemovableHandle:
 
 
 def new_handle(hooks: OrderedDict[int, Any], hook: Any, prepend: bool = False) -> RemovableHandle:
-    """Register ``hook`` as the last one, or as the first."""
+    """Register ``hook`` as the last hook or, with ``prepend``, as the first."""
     handle = RemovableHandle(hooks)
     hooks[handle.id] = hook
     if prepend:
@@ -77,9 +78,9 @@ def new_handle(hooks: OrderedDict[int, Any], hook: Any, prepend: bool = False) -
 def replaced_arguments(
     kind: str, result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return the arguments of a call after a hook: those it returned, or the former ones if it returned None.
+    """Return the arguments of a call after a hook: those that it returned, or the original ones if it returned None.
 
-    Raises: RuntimeError that names the kind of hook if it returned anything else.
+    Raises: RuntimeError with the kind of hook if it returned another value.
     """
     if result is None:
         return args, kwargs

@@ -1,4 +1,4 @@
-"""Weak references and dictionaries that tell tensors apart by identity, as `==` of tensors compares their elements."""
+"""Weak references and dictionaries that compare tensors by identity, because `==` on tensors compares elements."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class WeakIdRef(weakref.ref[K]):
             return mine is other()
         return self is other
 
-    def __ne__(self, other: object) -> bool:  # weakref.ref has its own, which compares the objects
+    def __ne__(self, other: object) -> bool:  # overrides the one of weakref.ref, which compares the objects
         return not self == other
 
 
@@ -80,7 +80,7 @@ class WeakIdKeyDictionary(MutableMapping[K, V], Generic[K, V]):
     def __contains__(self, key: object) -> bool:
         try:
             return WeakIdRef(key) in self.data
-        except TypeError:  # objects such as integers, which cannot be keys, are in no dictionary
+        except TypeError:  # objects without weak references, such as integers, cannot be keys
             return False
 
     def __len__(self) -> int:
@@ -108,7 +108,7 @@ class WeakIdKeyDictionary(MutableMapping[K, V], Generic[K, V]):
     copy = __copy__
 
     def keyrefs(self) -> list[WeakIdRef[K]]:
-        """Return the references to the keys; those of keys that are gone return None."""
+        """Return the references to the keys. A reference to a deleted key returns None when called."""
         return list(self.data)
 
 

@@ -14,7 +14,7 @@ _BEST, _GOOD, _BAD, _VERY_BAD = "\033[92m", "\033[34m", "\033[2m\033[91m", "\033
 
 
 class Colorize(enum.Enum):
-    """Whether numbers in a table are coloured by how they compare, and with which others."""
+    """Coloring of the numbers in a table: none, or by comparison within a column or a row."""
 
     NONE = "none"
     COLUMNWISE = "columnwise"
@@ -22,11 +22,11 @@ class Colorize(enum.Enum):
 
 
 class Compare:
-    """A table of measurements, for ``print``. Those of the same task are one.
+    """Table of measurements, for ``print``. Measurements of the same task are merged.
 
     Args:
-        results: of `Timer`, which gives them ``label`` (the table), ``sub_label`` (the row), ``description`` (the
-            column), ``num_threads`` (the rows under one line) and ``env``.
+        results: measurements of `Timer`. Their ``label`` selects the table, ``sub_label`` the row, ``description`` the
+            column. Rows are grouped by ``num_threads`` and ``env``.
 
     >>> from flambeau.utils.benchmark import Compare, Measurement, TaskSpec
     >>> add = Measurement(1, [2e-6], TaskSpec("a + b", "pass", label="arithmetic", description="n=1"))
@@ -46,7 +46,7 @@ class Compare:
         self._style = _Style(Colorize.NONE, False, False)
 
     def extend_results(self, results: Iterable[Measurement]) -> None:
-        """Takes more measurements; ValueError for what is none."""
+        """Add measurements. Raise ValueError for an object of another type."""
         results = list(results)
         for result in results:
             if not isinstance(result, Measurement):
@@ -54,19 +54,19 @@ class Compare:
         self._results += results
 
     def trim_significant_figures(self) -> None:
-        """Shows no more figures than the measurements support."""
+        """Show only significant figures."""
         self._style = self._style._replace(trimmed=True)
 
     def colorize(self, rowwise: bool = False) -> None:
-        """Colours the numbers by how they compare with the best of their column, or of their row."""
+        """Color the numbers by comparison with the best of their column, or with ``rowwise`` of their row."""
         self._style = self._style._replace(colours=Colorize.ROWWISE if rowwise else Colorize.COLUMNWISE)
 
     def highlight_warnings(self) -> None:
-        """Marks measurements that vary much."""
+        """Mark measurements with high variance."""
         self._style = self._style._replace(warnings=True)
 
     def print(self) -> None:
-        """Prints the tables."""
+        """Print the tables."""
         print(str(self))
 
     def __str__(self) -> str:
@@ -82,7 +82,7 @@ class _Style(NamedTuple):
 
 
 class _Key(NamedTuple):
-    """What makes a row."""
+    """Identity of a row."""
 
     num_threads: int
     env: str | None
@@ -93,7 +93,7 @@ _Row = list[Measurement | None]
 
 
 def _table(results: list[Measurement], style: _Style) -> str:
-    """The table of the measurements of one label."""
+    """Format the table of the measurements of one label."""
     unit, scale = select_unit(min(result.median for result in results))
     keys = ordered_unique(_Key(result.num_threads, result.env, result.as_row_name) for result in results)
     keys.sort(key=lambda key: (key.num_threads, key.env or ""))
@@ -124,7 +124,7 @@ def _table(results: list[Measurement], style: _Style) -> str:
 
 
 def _row_names(keys: list[_Key]) -> list[str]:
-    """The names of the rows, behind their environments where there are several."""
+    """Return the names of the rows, prefixed with their environments if there are several."""
     environments = {key.env for key in keys}
     width = max(len(str(env)) for env in environments) if len(environments) > 1 else 0
     names, former = [], None
@@ -137,7 +137,7 @@ def _row_names(keys: list[_Key]) -> list[str]:
 
 
 class _Numbers:
-    """How the numbers of a column are written: with as many figures as fit all of them."""
+    """Number format of a column, with enough digits for all of its numbers."""
 
     def __init__(self, cells: _Row, scale: float, style: _Style) -> None:
         self._scale, self._style = scale, style
@@ -161,7 +161,7 @@ class _Numbers:
 
 
 def _best(rows: list[_Row], keys: list[_Key], position: int, colours: Colorize) -> Iterator[float | None]:
-    """With what the cells of a row are compared: the least of it, or of each column with as many threads."""
+    """Yield the best time for each cell of a row: of the row, or of the column at the same number of threads."""
     for column in range(len(rows[position])):
         if colours is Colorize.NONE:
             yield None

@@ -1,4 +1,4 @@
-"""Measuring a statement."""
+"""Timing of a statement."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ import flambeau
 from ._measurement import Measurement, TaskSpec
 
 _MOST_RUNS = 2**31 - 1
-_SHORTEST = 1e-9  # seconds: what is quicker cannot be told from nothing
+_SHORTEST = 1e-9  # seconds: a lower bound, so that a time is never zero
 
 
 def timer() -> float:
-    """The time in seconds, once a GPU, where there is one, has done its work."""
+    """Return the time in seconds. If a GPU is available, wait for its work first."""
     if flambeau.accelerator.is_available():
         flambeau.accelerator.synchronize()
     return timeit.default_timer()
 
 
 class Language(enum.Enum):
-    """What a statement is written in. `Timer` measures Python."""
+    """Language of a statement. `Timer` supports only Python."""
 
     PYTHON = 0
     CPP = 1
@@ -35,7 +35,7 @@ class Language(enum.Enum):
 
 @contextlib.contextmanager
 def set_torch_threads(n: int) -> Iterator[None]:
-    """A block in which operators use ``n`` threads."""
+    """Set the number of threads of operators during the block."""
     former = flambeau.get_num_threads()
     flambeau.set_num_threads(n)
     try:
@@ -45,19 +45,18 @@ def set_torch_threads(n: int) -> Iterator[None]:
 
 
 class Timer:
-    """Measures how long a statement takes, after runs that are not counted, with a given number of threads.
+    """Timer for a statement, with untimed warm-up runs and a given number of threads.
 
     Args:
-        stmt: the statement, as text; it may have several lines.
-        setup: what is run before, and not counted.
-        global_setup: for statements in C++.
-        timer: a function that returns seconds.
-        globals: the variables of the statement; ``flambeau`` is one, and so is ``torch`` where it was imported.
-        label, sub_label, description: what the statement is, which variant of it, and of what; `Compare` makes them
-            tables, rows and columns.
-        env: what else distinguishes a measurement from another one.
-        num_threads: how many threads operators use.
-        language: "python". NotImplementedError for "c++".
+        stmt: source code of the statement, which may have several lines.
+        setup: source code that runs before and is not timed.
+        global_setup: for C++ statements only, which are not supported.
+        timer: function that returns the time in seconds.
+        globals: variables of the statement. ``flambeau`` is predefined, and also ``torch`` if it was imported.
+        label, sub_label, description: names for the table, the row and the column of the measurement in `Compare`.
+        env: name of the environment, to distinguish measurements.
+        num_threads: number of threads of operators.
+        language: ``"python"``. ``"c++"`` raises NotImplementedError.
     """
 
     def __init__(
@@ -91,7 +90,7 @@ class Timer:
         return max(self._timer.timeit(number), _SHORTEST)
 
     def timeit(self, number: int = 1000000) -> Measurement:
-        """One measurement of that many runs."""
+        """Measure ``number`` runs once."""
         with set_torch_threads(self._task_spec.num_threads):
             self._time(max(number // 100, 2))
             return Measurement(number, [self._time(number)], self._task_spec)
@@ -99,11 +98,13 @@ class Timer:
     def blocked_autorange(
         self, callback: Callable[[int, float], Any] | None = None, min_run_time: float = 0.2
     ) -> Measurement:
-        """Measurements of as many runs each as make the clock negligible, until ``min_run_time`` seconds are over.
+        """Measure blocks of runs until ``min_run_time`` seconds have passed.
+
+        The number of runs per block is chosen so that the overhead of the clock is negligible.
 
         Args:
-            callback: called with the number of runs and the seconds after each.
-            min_run_time: in seconds, all of them together.
+            callback: called after each block with the number of runs and the seconds.
+            min_run_time: minimum total time in seconds.
         """
         return self._measured(self._block_size(min_run_time), min_run_time, None, callback, lambda so_far: True)
 
@@ -115,12 +116,12 @@ class Timer:
         max_run_time: float = 10.0,
         callback: Callable[[int, float], Any] | None = None,
     ) -> Measurement:
-        """As `blocked_autorange`, until the interquartile range is less than a part of the median.
+        """Measure blocks of runs until the interquartile range is less than ``threshold`` times the median.
 
         Args:
-            threshold: that part.
-            min_run_time, max_run_time: in seconds, all measurements together.
-            callback: called with the number of runs and the seconds after each.
+            threshold: largest accepted ratio of the interquartile range to the median.
+            min_run_time, max_run_time: limits of the total time in seconds.
+            callback: called after each block with the number of runs and the seconds.
         """
 
         def steady(so_far: Measurement) -> bool:
@@ -147,7 +148,7 @@ class Timer:
                     return so_far
 
     def _block_size(self, least: float) -> int:
-        """How many runs make what the clock itself takes negligible."""
+        """Return a number of runs for which the overhead of the clock is negligible."""
         with set_torch_threads(self._task_spec.num_threads):
             overhead = statistics.median(self._time(0) for _ in range(5))
             number = 1
@@ -158,18 +159,18 @@ class Timer:
                 number *= 10
 
     def repeat(self, repeat: int = -1, number: int = -1) -> NoReturn:
-        """Not there, as in PyTorch: `blocked_autorange` repeats."""
+        """Raise NotImplementedError, as in PyTorch. Use `blocked_autorange` instead."""
         raise NotImplementedError("See `Timer.blocked_autorange.`")
 
     def autorange(self, callback: Callable[[int, float], Any] | None = None) -> NoReturn:
-        """Not there, as in PyTorch: `blocked_autorange` finds the number of runs."""
+        """Raise NotImplementedError, as in PyTorch. Use `blocked_autorange` instead."""
         raise NotImplementedError("See `Timer.blocked_autorange.`")
 
     def collect_callgrind(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Not there: counting instructions."""
+        """Raise NotImplementedError: counting instructions is not supported."""
         raise NotImplementedError("flambeau.utils.benchmark.Timer.collect_callgrind: instructions are not counted")
 
 
 def _unindented(code: str) -> str:
-    """Without what the lines of a block in a program are indented by, and empty lines around it."""
+    """Remove the common indentation and the empty lines around a block of code."""
     return textwrap.dedent(code).removeprefix("\n").rstrip()

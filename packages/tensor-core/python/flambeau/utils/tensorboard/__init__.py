@@ -1,4 +1,4 @@
-"""Event files that TensorBoard reads, written by tensorboardX.
+"""Writer of event files for TensorBoard, based on tensorboardX.
 
     pip install "flambeau-tensor-core[tensorboard]"
 

@@ -1,4 +1,4 @@
-"""A model as a graph of TensorBoard: the nodes that autograd records, each in the scope of the layer that made it."""
+"""Conversion of a model to a TensorBoard graph: the autograd nodes, grouped by the layers that created them."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ from flambeau import Tensor
 
 
 def graph_of(model: Any, arguments: Any) -> GraphDef:
-    """The graph of ``model(*arguments)``. Raises: RuntimeError if no output requires grad."""
+    """Return the graph of ``model(*arguments)``. Raises: RuntimeError if no output requires grad."""
     given = arguments if isinstance(arguments, (tuple, list)) else () if arguments is None else (arguments,)
     inputs = [_watched(value) for value in given]
     layers = _Layers(model)

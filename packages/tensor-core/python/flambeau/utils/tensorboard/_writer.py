@@ -103,7 +103,7 @@ class SummaryWriter(tensorboardX.SummaryWriter):  # type: ignore[misc]
         run_name: str | None = None,
         global_step: int | None = None,
     ) -> None:
-        """Add hyperparameters and the metrics they led to, as a run of its own in the folder ``run_name``.
+        """Add hyperparameters and their metrics as a separate run in the folder ``run_name``.
 
         ``hparam_domain_discrete`` has no effect: TensorBoard finds the values that occur.
         """

@@ -1,4 +1,4 @@
-"""The summaries that event files are made of, as tensorboardX makes them."""
+"""Functions that create the summaries of event files, re-exported from tensorboardX."""
 
 from tensorboardX.summary import (
     audio,
