@@ -16,7 +16,7 @@ _told: set[str] = set()  # warnings that were already issued
 
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
-    """Request deterministic algorithms. flambeau's algorithms are always deterministic: this only stores the setting."""
+    """Request deterministic algorithms. All algorithms of flambeau are deterministic: this only stores the setting."""
     for name, value in (("mode", mode), ("warn_only", warn_only)):
         if not isinstance(value, bool):
             raise TypeError(f"use_deterministic_algorithms(): {name} must be bool, not {type(value).__name__}")

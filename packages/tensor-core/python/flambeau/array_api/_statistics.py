@@ -67,26 +67,26 @@ def prod(x: Tensor, /, *, axis: Axis = None, dtype: Any = None, keepdims: bool =
 def cumulative_sum(
     x: Tensor, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False
 ) -> Tensor:
-    """Sums of the first elements along an axis, with 0 in front if ``include_initial``."""
+    """Return cumulative sums along an axis, with a leading 0 if ``include_initial``."""
     return _cumulative("cumulative_sum", flambeau.cumsum, 0, x, axis, dtype, include_initial)
 
 
 def cumulative_prod(
     x: Tensor, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False
 ) -> Tensor:
-    """Products of the first elements along an axis, with 1 in front if ``include_initial``."""
+    """Return cumulative products along an axis, with a leading 1 if ``include_initial``."""
     return _cumulative("cumulative_prod", flambeau.cumprod, 1, x, axis, dtype, include_initial)
 
 
 def diff(
     x: Tensor, /, *, axis: int = -1, n: int = 1, prepend: Tensor | None = None, append: Tensor | None = None
 ) -> Tensor:
-    """The n-th differences of neighbours along an axis, after joining ``prepend`` and ``append``."""
+    """Return the n-th differences of adjacent elements along an axis, after adding ``prepend`` and ``append``."""
     return flambeau.diff(x, n, normal(axis, x.ndim), prepend, append)
 
 
 def _over_axes(reduce: Callable[..., Tensor], x: Tensor, axis: Axis, keepdims: bool, **options: Any) -> Tensor:
-    """The reduction over the axes; over none of them, of each element by itself."""
+    """Reduce over the axes. If there are none, reduce each element separately."""
     places = axes(axis, x.ndim)
     if places or x.ndim == 0:
         return reduce(x, places or None, keepdim=keepdims, **options) if places else reduce(x.reshape(1), 0, **options)
@@ -94,7 +94,7 @@ def _over_axes(reduce: Callable[..., Tensor], x: Tensor, axis: Axis, keepdims: b
 
 
 def _accumulated(x: Tensor, dtype: flambeau.dtype | None) -> flambeau.dtype:
-    """The dtype sums and products are made in."""
+    """Return the dtype in which sums and products are accumulated."""
     if dtype is not None or x.dtype.is_floating_point or x.dtype.is_complex:
         return dtype or x.dtype
     return flambeau.uint64 if x.dtype in KINDS["unsigned integer"] else flambeau.int64

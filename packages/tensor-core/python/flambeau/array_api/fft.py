@@ -1,4 +1,4 @@
-"""The standard's discrete Fourier transforms, those of ``flambeau.fft``."""
+"""The discrete Fourier transforms of the standard, implemented by ``flambeau.fft``."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
@@ -59,22 +59,22 @@ irfftn = _over_axes(_fft.irfftn)
 
 
 def fftfreq(n: int, /, *, d: float = 1.0, dtype: Any = None, device: Any = None) -> Tensor:
-    """The frequencies of ``fft``; ValueError for a dtype that is not real floating."""
+    """Return the sample frequencies of ``fft``. Raise ValueError for a dtype that is not real floating."""
     return _fft.fftfreq(n, d, dtype=_real(dtype), device=device)
 
 
 def rfftfreq(n: int, /, *, d: float = 1.0, dtype: Any = None, device: Any = None) -> Tensor:
-    """The frequencies of ``rfft``; ValueError for a dtype that is not real floating."""
+    """Return the sample frequencies of ``rfft``. Raise ValueError for a dtype that is not real floating."""
     return _fft.rfftfreq(n, d, dtype=_real(dtype), device=device)
 
 
 def fftshift(x: Tensor, /, *, axes: int | Sequence[int] | None = None) -> Tensor:
-    """The zero frequency moved to the middle."""
+    """Shift the zero frequency to the middle."""
     return _fft.fftshift(x, axes)
 
 
 def ifftshift(x: Tensor, /, *, axes: int | Sequence[int] | None = None) -> Tensor:
-    """The inverse of ``fftshift``."""
+    """Invert ``fftshift``."""
     return _fft.ifftshift(x, axes)
 
 

@@ -1,4 +1,4 @@
-"""Repositories on GitHub: fetched as archives, once."""
+"""GitHub repositories, downloaded as archives and cached."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""Sparse tensors: products, sums and softmaxes of them, and how their parts are checked.
+"""Sparse tensors: products, sums and softmax, and checks of their invariants.
 
-``flambeau.sparse_coo_tensor``, ``sparse_csr_tensor`` and ``sparse_csc_tensor`` make them, and ``Tensor.to_sparse()``.
+Create them with ``flambeau.sparse_coo_tensor``, ``sparse_csr_tensor``, ``sparse_csc_tensor`` or ``Tensor.to_sparse()``.
 """
 
 from typing import Any
 
-# What answers for operators is there once its module is.
+# Importing these modules registers the operators of sparse tensors.
 from flambeau import _extension_points, _public_names, _suggestions
 from flambeau.sparse import _arithmetic as _arithmetic
 from flambeau.sparse import _gradients as _gradients

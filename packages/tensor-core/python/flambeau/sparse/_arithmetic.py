@@ -1,4 +1,4 @@
-"""Sums, products and quotients with sparse tensors, strided ones and numbers."""
+"""Sums, products and quotients of sparse tensors with sparse tensors, strided tensors and numbers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SPARSE_FIRST = "add(sparse, dense) is not supported. Use add(dense, sparse) inst
 
 
 def is_number(value: Any) -> bool:
-    """Whether it is a number, or a strided tensor that holds one."""
+    """Return True for a number or a strided 0-D tensor."""
     return not isinstance(value, Tensor) or (value.ndim == 0 and not isinstance(value, SparseTensor))
 
 
@@ -30,7 +30,7 @@ def _sizes(name: str, left: Any, right: Any) -> None:
 
 @answers("add", "__add__", "__radd__")
 def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
-    """``input + alpha * other``: of two sparse tensors, or of a strided and a sparse one. Gradient: both."""
+    """Return ``input + alpha * other`` for two sparse tensors, or a strided and a sparse one. Gradient: both."""
     if not isinstance(other, SparseTensor):
         if isinstance(input, CompressedTensor) and isinstance(other, Tensor) and other.ndim:
             return _onto(other * alpha if alpha != 1 else other, input, 1)
@@ -43,7 +43,7 @@ def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
 
 
 def _onto(dense: Tensor, other: SparseTensor, alpha: Any) -> Tensor:
-    """A strided tensor plus a sparse one."""
+    """Add a sparse tensor to a strided one."""
     if tuple(dense.shape) != tuple(other.shape):
         dense = dense.expand(flambeau.broadcast_shapes(dense.shape, other.shape))
         _sizes("add", dense, other)
@@ -53,7 +53,7 @@ def _onto(dense: Tensor, other: SparseTensor, alpha: Any) -> Tensor:
 
 
 def _flat(dense: Tensor, other: SparseTensor, alpha: Any) -> tuple[Tensor, Tensor, Tensor]:
-    """Places and values of the sparse tensor's elements, and the dense one with the sparse dimensions as one."""
+    """Return flat indices and values of the sparse tensor, and the dense one with flattened sparse dimensions."""
     coo = to_coo(other)
     count = coo.sparse_dim()
     keys = flat_keys(coo._ind, coo._size[:count])
@@ -68,7 +68,7 @@ def _flat(dense: Tensor, other: SparseTensor, alpha: Any) -> tuple[Tensor, Tenso
 
 @answers("add_")
 def add_(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
-    """`add` in place; a contiguous tensor is changed only where the sparse one has elements."""
+    """Add in place. If ``input`` is contiguous, only the elements at the indices of ``other`` are written."""
     if isinstance(input, SparseTensor):
         result: Any = add(input, other, alpha=alpha)
         input._take_over(result._like(result._val.to(input.dtype)))
@@ -85,7 +85,7 @@ def add_(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
 
 @answers("sub_", "subtract_")
 def sub_(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
-    """`sub` in place."""
+    """Subtract in place."""
     return add_(input, other, alpha=-alpha)
 
 
@@ -108,19 +108,19 @@ def _sparse_sum(input: Any, other: Any, alpha: Any) -> Tensor:
 
 @answers("sub", "subtract", "__sub__")
 def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
-    """``input - alpha * other``, as `add`."""
+    """Return ``input - alpha * other``. See `add`."""
     return add(input, other, alpha=-alpha)
 
 
 @answers("rsub", "__rsub__")
 def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
-    """``other - alpha * input``."""
+    """Return ``other - alpha * input``."""
     return sub(other, input, alpha=alpha)
 
 
 @answers("mul", "multiply", "__mul__", "__rmul__")
 def mul(input: Any, other: Any) -> Any:
-    """The product, sparse: with a number, a strided tensor or a sparse one. Gradient: both."""
+    """Multiply a sparse tensor by a number, a strided or a sparse tensor. The result is sparse. Gradient: both."""
     if not isinstance(input, SparseTensor):
         input, other = other, input
     if is_number(other):
@@ -139,14 +139,14 @@ def mul(input: Any, other: Any) -> Any:
 
 
 def _in_place_of(compressed: CompressedTensor, coo: CooTensor) -> Tensor:
-    """Values in the order of coordinates, in that of compressed rows or columns."""
+    """Convert a COO tensor back to the layout of ``compressed``."""
     if compressed.compressed_dim == 0:
         return compressed._like(coo._val)
     return to_sparse(coo, layout=compressed.layout)
 
 
 def _sparse_elements(input: Any, other: Any) -> Tensor:
-    """Products where both have an element."""
+    """Multiply two sparse tensors at the indices that both contain."""
     _sizes("mul", input, other)
     first, second = to_coo(input).coalesce(), to_coo(other).coalesce()
     if first.sparse_dim() != second.sparse_dim():
@@ -177,7 +177,7 @@ def _divisor(other: Any) -> Any:
 
 @answers("div", "divide", "true_divide", "__truediv__")
 def div(input: SparseTensor, other: Any, *, rounding_mode: str | None = None) -> Tensor:
-    """The quotient by a number. Gradient: both."""
+    """Divide by a number or a strided 0-D tensor. Gradient: both."""
     divisor = _divisor(other)
     tensor = input if rounding_mode is None else merged(input)
     return tensor._like(flambeau.div(tensor._val, divisor, rounding_mode=rounding_mode))
@@ -185,20 +185,20 @@ def div(input: SparseTensor, other: Any, *, rounding_mode: str | None = None) ->
 
 @answers("floor_divide", "__floordiv__")
 def floor_divide(input: SparseTensor, other: Any) -> Tensor:
-    """The quotient by a number, rounded down."""
+    """Divide by a number and round down."""
     return div(input, other, rounding_mode="floor")
 
 
 @answers("equal")
 def equal(input: Any, other: Any) -> bool:
-    """Whether two sparse tensors of one layout have the same size, dtype and elements."""
+    """Return True if two sparse tensors have the same size, dtype and elements."""
     pair = _aligned(input, other)
     return pair is not None and input.dtype is other.dtype and flambeau.equal(*pair)
 
 
 @answers("allclose")
 def allclose(input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
-    """Whether elements of two sparse tensors are close; what only one of them holds counts as 0 in the other."""
+    """Return True if the elements of two sparse tensors are close. Missing elements count as 0."""
     _sizes("allclose", input, other)
     if not (isinstance(input, SparseTensor) and isinstance(other, SparseTensor)):
         raise RuntimeError("allclose: both have to be sparse, or both strided")
@@ -211,7 +211,7 @@ def allclose(input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, e
 
 
 def _aligned(input: Any, other: Any) -> tuple[Tensor, Tensor] | None:
-    """The values of both, where all their indices are the same."""
+    """Return the values of both if they have the same size and indices, otherwise None."""
     if not (isinstance(input, SparseTensor) and isinstance(other, SparseTensor)) or input._size != other._size:
         return None
     first, second = to_coo(input).coalesce(), to_coo(other).coalesce()
@@ -222,7 +222,7 @@ def _aligned(input: Any, other: Any) -> tuple[Tensor, Tensor] | None:
 
 @answers("is_nonzero", "__bool__")
 def is_nonzero(tensor: SparseTensor) -> bool:
-    """Whether the one element is not 0."""
+    """Return True if the single element is not 0."""
     if tensor.numel() != 1:
         raise RuntimeError(f"Boolean value of Tensor with {tensor.numel()} values is ambiguous")
     return bool(merged(tensor)._val.any())
@@ -230,7 +230,7 @@ def is_nonzero(tensor: SparseTensor) -> bool:
 
 @answers("item")
 def item(tensor: SparseTensor) -> Any:
-    """The one element as a number."""
+    """Return the single element as a number."""
     if tensor.numel() != 1:
         raise RuntimeError(f"a Tensor with {tensor.numel()} elements cannot be converted to Scalar")
     values = merged(tensor)._val

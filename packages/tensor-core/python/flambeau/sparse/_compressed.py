@@ -1,4 +1,4 @@
-"""Compressed rows (CSR) and columns (CSC): where each begins, and the other index of each element."""
+"""The compressed layouts: compressed sparse rows (CSR) and columns (CSC)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from flambeau.sparse._tensor import SparseTensor, shell
 
 
 class CompressedTensor(SparseTensor):
-    """Offsets ``(rows + 1,)``, indices ``(nnz,)`` and values ``(nnz, *dense sizes)``, of rows or of columns."""
+    """Sparse tensor with offsets ``(rows + 1,)``, indices ``(nnz,)`` and values ``(nnz, *dense sizes)``.
+
+    CSC uses columns instead of rows.
+    """
 
     __slots__ = ("_idx", "_ptr")
     _ptr: Tensor
@@ -21,7 +24,7 @@ class CompressedTensor(SparseTensor):
 
     @classmethod
     def of(cls, offsets: Tensor, indices: Tensor, values: Tensor, size: Any) -> Self:
-        """The tensor of these parts, which fit each other."""
+        """Create a tensor from valid parts, without checks."""
         made: Any = shell(cls, size, values.dtype)
         made._ptr, made._idx, made._val, made._size = offsets, indices, values, Size(size)
         made._known = {}
@@ -36,20 +39,20 @@ class CompressedTensor(SparseTensor):
         return version_of(self._ptr), version_of(self._idx)
 
     def sparse_dim(self) -> int:
-        """Two: rows and columns."""
+        """Return 2, the number of sparse dimensions."""
         return 2
 
     def values(self) -> Tensor:
-        """The values, ``(nnz, *dense sizes)``."""
+        """Return the values, of shape ``(nnz, *dense sizes)``."""
         return self._val
 
     def _values(self) -> Tensor:
-        """The values without history."""
+        """Return the values, detached from the graph."""
         return self._val.detach()
 
 
 class CsrTensor(CompressedTensor):
-    """Compressed rows."""
+    """Sparse tensor in the CSR layout."""
 
     __slots__ = ()
     compressed_dim = 0
@@ -60,16 +63,16 @@ class CsrTensor(CompressedTensor):
         return _core.sparse_csr
 
     def crow_indices(self) -> Tensor:
-        """Where each row begins, and the end: ``(rows + 1,)``."""
+        """Return the offset of each row in the values, and the end: shape ``(rows + 1,)``."""
         return self._ptr
 
     def col_indices(self) -> Tensor:
-        """The column of each value, ``(nnz,)``."""
+        """Return the column of each value, of shape ``(nnz,)``."""
         return self._idx
 
 
 class CscTensor(CompressedTensor):
-    """Compressed columns."""
+    """Sparse tensor in the CSC layout."""
 
     __slots__ = ()
     compressed_dim = 1
@@ -79,11 +82,11 @@ class CscTensor(CompressedTensor):
         return _core.sparse_csc
 
     def ccol_indices(self) -> Tensor:
-        """Where each column begins, and the end: ``(columns + 1,)``."""
+        """Return the offset of each column in the values, and the end: shape ``(columns + 1,)``."""
         return self._ptr
 
     def row_indices(self) -> Tensor:
-        """The row of each value, ``(nnz,)``."""
+        """Return the row of each value, of shape ``(nnz,)``."""
         return self._idx
 
 

@@ -1,4 +1,4 @@
-"""Making sparse tensors of their parts, and checking these."""
+"""Constructors of sparse tensors from indices and values."""
 
 from __future__ import annotations
 
@@ -50,18 +50,20 @@ def sparse_coo_tensor(
     check_invariants: bool | None = None,
     is_coalesced: bool | None = None,
 ) -> CooTensor:
-    """A sparse tensor of coordinates.
+    """Create a sparse tensor in the COO (coordinate) layout.
 
     Args:
-        indices: ``(sparse_dim, nnz)``, integers; or, without values, the sizes of an empty tensor.
-        values: ``(nnz, *dense sizes)``; values with the same indices count as their sum.
-        size: sizes of the sparse and then of the dense dimensions; by default the smallest that the indices fit.
-        dtype, device: of the values; by default theirs.
-        pin_memory: keep the values in memory that GPUs read quickly.
-        requires_grad: make the values a leaf that gets a gradient; otherwise gradients flow to ``values``.
-        check_invariants: look also at whether ``is_coalesced`` is true; False does not look at the indices' range.
-        is_coalesced: whether indices are sorted, and each there once.
-    Raises: RuntimeError where the parts do not fit each other, or an index lies outside of the size.
+        indices: integers of shape ``(sparse_dim, nnz)``. Without values, the size of an empty tensor.
+        values: shape ``(nnz, *dense sizes)``. Values with equal indices are added.
+        size: sizes of the sparse and then of the dense dimensions. The default is the smallest size that contains the
+            indices.
+        dtype, device: of the tensor. The default is that of the values.
+        pin_memory: if True, keep the values in page-locked memory.
+        requires_grad: if True, the values become a leaf that requires grad. Otherwise gradients flow to ``values``.
+        check_invariants: True also verifies ``is_coalesced``. False skips the check of the range of the indices.
+        is_coalesced: True declares that the indices are sorted and unique.
+    Returns: a sparse tensor.
+    Raises: RuntimeError if the parts do not match, or if an index is out of range.
 
     >>> s = flambeau.sparse_coo_tensor([[0, 1, 1], [2, 0, 2]], [3.0, 4.0, 5.0], (2, 3))
     >>> s.to_dense()
@@ -127,16 +129,20 @@ def sparse_compressed_tensor(
     requires_grad: bool = False,
     check_invariants: bool | None = None,
 ) -> CompressedTensor:
-    """A sparse matrix of compressed rows (``layout=sparse_csr``) or columns (``sparse_csc``).
+    """Create a sparse matrix in the CSR (``layout=sparse_csr``) or CSC (``sparse_csc``) layout.
+
+    The descriptions are for CSR. For CSC, swap rows and columns.
 
     Args:
-        compressed_indices: ``(rows + 1,)``, where each row begins in the others, and the end.
-        plain_indices: ``(nnz,)``, the column of each value.
-        values: ``(nnz, *dense sizes)``.
-        size: by default the rows, and the smallest number of columns that the indices fit.
-        dtype, device, pin_memory, requires_grad: as in `sparse_coo_tensor`.
-        check_invariants: look also at whether columns are sorted within a row; False looks at no value of the indices.
-    Raises: RuntimeError where the parts do not fit each other; NotImplementedError for blocks and batches.
+        compressed_indices: shape ``(rows + 1,)``: the offset of each row in the other arguments, and the end.
+        plain_indices: shape ``(nnz,)``: the column of each value.
+        values: shape ``(nnz, *dense sizes)``.
+        size: size of the tensor. The default is the smallest size that contains the indices.
+        dtype, device, pin_memory, requires_grad: see `sparse_coo_tensor`.
+        check_invariants: True also verifies that columns are sorted within a row. False skips all checks of index
+            values.
+    Returns: a sparse tensor.
+    Raises: RuntimeError if the parts do not match; NotImplementedError for block layouts and batches.
     """
     if layout in (_core.sparse_bsr, _core.sparse_bsc):
         raise NotImplementedError(BLOCKS.format(layout=layout))
@@ -166,7 +172,7 @@ def _offsets(indices: Any, device: Any) -> Tensor:
 def sparse_csr_tensor(
     crow_indices: Any, col_indices: Any, values: Any, size: Any = None, **options: Any
 ) -> CompressedTensor:
-    """A sparse matrix of compressed rows; see `sparse_compressed_tensor`.
+    """Create a sparse matrix in the CSR layout. See `sparse_compressed_tensor`.
 
     >>> flambeau.sparse_csr_tensor([0, 1, 3], [2, 0, 2], [3.0, 4.0, 5.0], (2, 3)).to_dense()
     tensor([[0., 0., 3.],
@@ -180,19 +186,19 @@ def sparse_csr_tensor(
 def sparse_csc_tensor(
     ccol_indices: Any, row_indices: Any, values: Any, size: Any = None, **options: Any
 ) -> CompressedTensor:
-    """A sparse matrix of compressed columns; see `sparse_compressed_tensor`."""
+    """Create a sparse matrix in the CSC layout. See `sparse_compressed_tensor`."""
     return sparse_compressed_tensor(
         ccol_indices, row_indices, values, size, **_of_layout("sparse_csc_tensor", _core.sparse_csc, options)
     )
 
 
 def sparse_bsr_tensor(*args: Any, **options: Any) -> NoReturn:
-    """Raises NotImplementedError: there are no blocks."""
+    """Raise NotImplementedError: block layouts are not supported."""
     raise NotImplementedError(BLOCKS.format(layout=_core.sparse_bsr))
 
 
 def sparse_bsc_tensor(*args: Any, **options: Any) -> NoReturn:
-    """Raises NotImplementedError: there are no blocks."""
+    """Raise NotImplementedError: block layouts are not supported."""
     raise NotImplementedError(BLOCKS.format(layout=_core.sparse_bsc))
 
 

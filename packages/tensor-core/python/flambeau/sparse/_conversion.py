@@ -1,4 +1,4 @@
-"""From one layout to another, and to other dtypes and devices."""
+"""Conversion of sparse tensors to other layouts, dtypes and devices."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from flambeau.sparse._tensor import SparseTensor, answers
 
 
 def offsets_of(sorted_indices: Tensor, count: int) -> Tensor:
-    """Where each of ``count`` indices begins among sorted ones, and the end."""
+    """Return the offset of each of ``count`` indices in sorted indices, and the end: shape ``(count + 1,)``."""
     numbers = flambeau.arange(count + 1, device=sorted_indices.device)
     return flambeau.searchsorted(sorted_indices, numbers)
 
 
 def numbers_of(offsets: Tensor) -> Tensor:
-    """The inverse of `offsets_of`."""
+    """Return the sorted indices of some offsets. Inverse of `offsets_of`."""
     count = offsets.shape[0] - 1
     return flambeau.arange(count, device=offsets.device).repeat_interleave(offsets[1:] - offsets[:-1])
 
 
 def spread(offsets: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
-    """The elements of chosen rows, one after the other: which choice each belongs to, and its place among all."""
+    """Return, for each element of the chosen rows, the position of its row in ``chosen`` and its position in all."""
     begins = offsets.index_select(0, chosen)
     counts = offsets.index_select(0, chosen + 1) - begins
     choice = flambeau.arange(counts.shape[0], device=counts.device).repeat_interleave(counts)
@@ -36,7 +36,7 @@ def spread(offsets: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _coordinates(matrix: CompressedTensor) -> tuple[Tensor, Tensor | None, bool]:
-    """Indices in the order of rows, the order of the values, and whether that is a coalesced tensor's."""
+    """Return row-major COO indices, the order of the values, and True if the result is coalesced."""
     numbers, others = numbers_of(matrix._ptr), matrix._idx.long()
     if matrix.compressed_dim == 0:
         indices, order = flambeau.stack((numbers, others)), None
@@ -49,7 +49,7 @@ def _coordinates(matrix: CompressedTensor) -> tuple[Tensor, Tensor | None, bool]
 
 @answers("to_sparse_coo")
 def to_coo(tensor: Any) -> CooTensor:
-    """The same elements as coordinates."""
+    """Convert to the COO layout."""
     if isinstance(tensor, CooTensor):
         return tensor
     if isinstance(tensor, CompressedTensor):
@@ -60,7 +60,7 @@ def to_coo(tensor: Any) -> CooTensor:
 
 
 def from_dense(tensor: Tensor, sparse_dim: int | None = None) -> CooTensor:
-    """The elements other than 0, or slices that are not all 0, of a strided tensor."""
+    """Convert a strided tensor to COO: keep nonzero elements, or slices with a nonzero element."""
     count = tensor.ndim if sparse_dim is None else sparse_dim
     if not (0 <= count <= tensor.ndim and (count > 0 or tensor.ndim == 0)):
         raise RuntimeError(f"to_sparse: Expected sparse_dim in range [1, {tensor.ndim}], but got {sparse_dim}")
@@ -76,7 +76,7 @@ def from_dense(tensor: Tensor, sparse_dim: int | None = None) -> CooTensor:
 
 
 def to_compressed(tensor: Any, layout: Any) -> SparseTensor:
-    """The same elements as compressed rows or columns."""
+    """Convert to the CSR or CSC layout."""
     if isinstance(tensor, SparseTensor) and tensor.layout is layout:
         return tensor
     if layout not in KINDS:
@@ -105,7 +105,7 @@ def to_compressed(tensor: Any, layout: Any) -> SparseTensor:
 def to_sparse(
     tensor: Any, sparse_dim: Any = None, *, layout: Any = None, blocksize: Any = None, **dense: Any
 ) -> SparseTensor:
-    """The same elements in a sparse layout, by default that of coordinates."""
+    """Convert to a sparse layout. The default is COO."""
     if isinstance(sparse_dim, _core.layout):
         sparse_dim, layout = None, sparse_dim
     if any(value is not None for value in dense.values()) and set(dense) != {"dense_dim"}:
@@ -125,31 +125,31 @@ def to_sparse(
 
 @answers("to_sparse_csr")
 def to_sparse_csr(tensor: Any, dense_dim: int | None = None) -> SparseTensor:
-    """The same elements as compressed rows."""
+    """Convert to the CSR layout."""
     return to_sparse(tensor, layout=_core.sparse_csr, dense_dim=dense_dim)
 
 
 @answers("to_sparse_csc")
 def to_sparse_csc(tensor: Any, dense_dim: int | None = None) -> SparseTensor:
-    """The same elements as compressed columns."""
+    """Convert to the CSC layout."""
     return to_sparse(tensor, layout=_core.sparse_csc, dense_dim=dense_dim)
 
 
 @answers("to_sparse_bsr")
 def to_sparse_bsr(tensor: Any, *args: Any, **kwargs: Any) -> NoReturn:
-    """Raises NotImplementedError."""
+    """Raise NotImplementedError: block layouts are not supported."""
     raise NotImplementedError(BLOCKS.format(layout=_core.sparse_bsr))
 
 
 @answers("to_sparse_bsc")
 def to_sparse_bsc(tensor: Any, *args: Any, **kwargs: Any) -> NoReturn:
-    """Raises NotImplementedError."""
+    """Raise NotImplementedError: block layouts are not supported."""
     raise NotImplementedError(BLOCKS.format(layout=_core.sparse_bsc))
 
 
 @answers("to_dense")
 def to_dense(tensor: Any, dtype: Any = None, *, masked_grad: bool | None = None) -> Tensor:
-    """The strided tensor of the same elements. Gradient: the values'."""
+    """Convert to a strided tensor. Gradient: defined for the values."""
     if not isinstance(tensor, SparseTensor):
         strided: Tensor = tensor if dtype is None else tensor.to(dtype)
         return strided
@@ -162,18 +162,18 @@ def to_dense(tensor: Any, dtype: Any = None, *, masked_grad: bool | None = None)
 
 @answers("clone")
 def clone(tensor: SparseTensor, *, memory_format: Any = None) -> SparseTensor:
-    """A copy of indices and values. Gradient: passed on."""
+    """Copy the indices and values. The gradient passes through."""
     return _moved(tensor, lambda part: part.clone())
 
 
 @answers("detach")
 def detach(tensor: SparseTensor) -> SparseTensor:
-    """The same elements without history."""
+    """Return the same elements, detached from the graph."""
     return tensor._like(tensor._val.detach())
 
 
 def _moved(tensor: SparseTensor, move: Any) -> SparseTensor:
-    """With ``move`` applied to indices and values."""
+    """Apply ``move`` to the indices and values."""
     if isinstance(tensor, CooTensor):
         return CooTensor.of(move(tensor._ind), move(tensor._val), tensor._size, tensor._coal)
     assert isinstance(tensor, CompressedTensor)
@@ -182,7 +182,7 @@ def _moved(tensor: SparseTensor, move: Any) -> SparseTensor:
 
 @answers("to")
 def to(tensor: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-    """Another dtype or device: ``to(dtype)``, ``to(device)``, ``to(device, dtype)``, ``to(other)``."""
+    """Convert the dtype or device: ``to(dtype)``, ``to(device)``, ``to(device, dtype)``, ``to(other)``."""
     if args and isinstance(args[0], SparseTensor):
         args = (args[0].device, args[0].dtype, *args[1:])
     if not isinstance(tensor, SparseTensor):
@@ -199,13 +199,13 @@ def to(tensor: Tensor, *args: Any, **kwargs: Any) -> Tensor:
 
 @answers("type_as")
 def type_as(tensor: SparseTensor, other: Tensor) -> Tensor:
-    """With the dtype of another."""
+    """Convert to the dtype of another tensor."""
     return to(tensor, other.dtype)
 
 
 @answers("cpu")
 def cpu(tensor: SparseTensor, memory_format: Any = None) -> Tensor:
-    """On the CPU."""
+    """Copy to the CPU, or return the tensor if it is there already."""
     return to(tensor, "cpu")
 
 
@@ -213,20 +213,20 @@ def cpu(tensor: SparseTensor, memory_format: Any = None) -> Tensor:
 def cuda(
     tensor: SparseTensor, device: Any = None, non_blocking: bool = False, memory_format: Any = None
 ) -> SparseTensor:
-    """On a GPU."""
+    """Copy to a GPU, or return the tensor if it is there already."""
     values = tensor._val.cuda(device)
     return tensor if values is tensor._val else _moved(tensor._like(values), lambda part: part.to(values.device))
 
 
 @answers("pin_memory")
 def pin_memory(tensor: SparseTensor, device: Any = None) -> SparseTensor:
-    """In memory that GPUs read quickly."""
+    """Copy to page-locked (pinned) memory."""
     return _moved(tensor, lambda part: part.pin_memory())
 
 
 @answers("share_memory_")
 def share_memory_(tensor: SparseTensor) -> SparseTensor:
-    """Moves the parts where other processes see them."""
+    """Move the indices and values to memory that other processes can map."""
     for part in _parts(tensor):
         part.share_memory_()
     return tensor
@@ -234,7 +234,7 @@ def share_memory_(tensor: SparseTensor) -> SparseTensor:
 
 @answers("is_shared")
 def is_shared(tensor: SparseTensor) -> bool:
-    """Whether other processes see the parts."""
+    """Return True if the indices and values are in shared memory."""
     return all(part.is_shared() for part in _parts(tensor))
 
 
@@ -273,7 +273,7 @@ for _name, _dtype in _DTYPES.items():
 
 @answers("type")
 def type_(tensor: SparseTensor, dtype: Any = None, non_blocking: bool = False) -> str | SparseTensor:
-    """``"flambeau.sparse.FloatTensor"``, or the tensor as another type."""
+    """Return the type name, such as ``"flambeau.sparse.FloatTensor"``, or convert to another type."""
     if dtype is None:
         module, _, name = tensor._val.type().rpartition(".")
         return f"{module}.sparse.{name}"
@@ -284,7 +284,7 @@ def type_(tensor: SparseTensor, dtype: Any = None, non_blocking: bool = False) -
 
 @answers("copy_")
 def copy_(tensor: Any, source: Any, non_blocking: bool = False) -> SparseTensor:
-    """Becomes a copy of ``source``, a sparse tensor of the same size."""
+    """Copy from ``source``, a sparse tensor of the same size, in place."""
     if not (isinstance(tensor, SparseTensor) and isinstance(source, SparseTensor)):
         raise RuntimeError(
             f"copy_() between dense and sparse Tensors is not implemented! Found the layouts {tensor.layout} and "
@@ -301,7 +301,7 @@ def copy_(tensor: Any, source: Any, non_blocking: bool = False) -> SparseTensor:
 
 @answers("resize_as_sparse_")
 def resize_as_sparse_(tensor: CooTensor, other: SparseTensor) -> SparseTensor:
-    """Gets the size of another."""
+    """Resize to the size of another tensor in place."""
     if tensor._size != other._size:
         assert isinstance(other, CooTensor)
         sparse_resize_(tensor, other._size, other.sparse_dim(), other.dense_dim())
@@ -310,7 +310,7 @@ def resize_as_sparse_(tensor: CooTensor, other: SparseTensor) -> SparseTensor:
 
 @answers("sparse_resize_")
 def sparse_resize_(tensor: CooTensor, size: Any, sparse_dim: int, dense_dim: int) -> SparseTensor:
-    """Changes the size in place; elements stay, and so sizes may only grow where there are some."""
+    """Resize in place. The elements are kept, so the sizes of a tensor with elements must not shrink."""
     size = tuple(size)
     if sparse_dim + dense_dim != len(size):
         raise RuntimeError(
@@ -337,14 +337,14 @@ def sparse_resize_(tensor: CooTensor, size: Any, sparse_dim: int, dense_dim: int
 
 @answers("sparse_resize_and_clear_")
 def sparse_resize_and_clear_(tensor: CooTensor, size: Any, sparse_dim: int, dense_dim: int) -> SparseTensor:
-    """Changes the size in place, and drops all elements."""
+    """Resize in place and remove all elements."""
     tensor._take_over(CooTensor.of(tensor._ind[:, :0], tensor._val[:0].detach(), tensor._size, True))
     return sparse_resize_(tensor, size, sparse_dim, dense_dim)
 
 
 @answers("zero_")
 def zero_(tensor: CooTensor | CompressedTensor) -> SparseTensor:
-    """Drops all elements."""
+    """Remove all elements, so that the tensor is zero."""
     blank: Any = zeros_like(tensor)
     tensor._take_over(blank)
     return tensor
@@ -361,7 +361,7 @@ def zeros_like(
     pin_memory: bool = False,
     memory_format: Any = None,
 ) -> Tensor:
-    """A tensor of the same size and layout without elements; with ``layout=strided`` one of zeros."""
+    """Return a tensor of the same size and layout without elements. ``layout=strided`` gives strided zeros."""
     where, kind = device or tensor.device, dtype or tensor.dtype
     if layout is _core.strided:
         return flambeau.zeros(tuple(tensor._size), dtype=kind, device=where, requires_grad=requires_grad)
@@ -374,7 +374,7 @@ def zeros_like(
 
 @answers("new_zeros", "new_empty")
 def new_zeros(tensor: Any, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> CooTensor:
-    """A tensor of coordinates without elements, of this dtype and device."""
+    """Return a COO tensor without elements, by default with this dtype and device."""
     sizes = tuple(size[0]) if len(size) == 1 and not isinstance(size[0], int) else size
     return flambeau.sparse_coo_tensor(
         sizes, dtype=dtype or tensor.dtype, device=device or tensor.device, requires_grad=requires_grad
@@ -383,5 +383,5 @@ def new_zeros(tensor: Any, *size: Any, dtype: Any = None, device: Any = None, re
 
 @answers("new_tensor")
 def new_tensor(tensor: SparseTensor, data: Any, **options: Any) -> Tensor:
-    """A strided tensor of data, by default of this dtype and device."""
+    """Return a strided tensor of ``data``, by default with this dtype and device."""
     return tensor._val.new_tensor(data, **options)

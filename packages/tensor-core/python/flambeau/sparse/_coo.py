@@ -1,4 +1,4 @@
-"""Coordinates: each stored element with its indices along the sparse dimensions."""
+"""The COO (coordinate) layout: stores each element with its indices along the sparse dimensions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ NOT_COALESCED = "Cannot get {what} on an uncoalesced tensor, please call .coales
 
 
 class CooTensor(SparseTensor):
-    """Indices ``(sparse_dim, nnz)``, values ``(nnz, *dense sizes)``; an element is the sum of what has its indices."""
+    """Sparse tensor with indices ``(sparse_dim, nnz)`` and values ``(nnz, *dense sizes)``.
+
+    Values with equal indices are added.
+    """
 
     __slots__ = ("_coal", "_ind")
     _ind: Tensor
@@ -23,7 +26,7 @@ class CooTensor(SparseTensor):
 
     @staticmethod
     def of(indices: Tensor, values: Tensor, size: Any, coalesced: bool) -> CooTensor:
-        """The tensor of these parts, which fit each other."""
+        """Create a tensor from valid parts, without checks."""
         made: CooTensor = shell(CooTensor, size, values.dtype)
         made._ind, made._val, made._size = indices, values, Size(size)
         made._coal = coalesced or values.shape[0] < 2
@@ -44,11 +47,11 @@ class CooTensor(SparseTensor):
         return _core.sparse_coo
 
     def sparse_dim(self) -> int:
-        """How many of the first dimensions have indices."""
+        """Return the number of sparse dimensions, which come first."""
         return self._ind.shape[0]
 
     def is_coalesced(self) -> bool:
-        """Whether indices are known to be sorted, and each there once."""
+        """Return True if the indices are known to be sorted and unique."""
         return self._coal
 
     def _coalesced_(self, coalesced: bool) -> Self:
@@ -56,29 +59,29 @@ class CooTensor(SparseTensor):
         return self
 
     def indices(self) -> Tensor:
-        """The indices, ``(sparse_dim, nnz)``; RuntimeError unless coalesced."""
+        """Return the indices, of shape ``(sparse_dim, nnz)``. Raise RuntimeError unless coalesced."""
         if not self._coal:
             raise RuntimeError(NOT_COALESCED.format(what="indices"))
         return self._ind
 
     def values(self) -> Tensor:
-        """The values, ``(nnz, *dense sizes)``; RuntimeError unless coalesced."""
+        """Return the values, of shape ``(nnz, *dense sizes)``. Raise RuntimeError unless coalesced."""
         if not self._coal:
             raise RuntimeError(NOT_COALESCED.format(what="values"))
         return self._val
 
     def _indices(self) -> Tensor:
-        """The indices, coalesced or not."""
+        """Return the indices, coalesced or not."""
         return self._ind.detach()
 
     def _values(self) -> Tensor:
-        """The values without history, coalesced or not."""
+        """Return the values, detached from the graph, coalesced or not."""
         return self._val.detach()
 
     def coalesce(self) -> CooTensor:
-        """Each index once, in the order of rows, and the values summed; the tensor itself where it is so.
+        """Sort the indices in row-major order and add the values of equal indices. Return self if already coalesced.
 
-        Gradient: of each value, that of its sum.
+        Gradient: defined for the values. Each value receives the gradient of its sum.
         """
         if self._coal:
             return self
@@ -90,7 +93,7 @@ class CooTensor(SparseTensor):
 
 
 class Merging:
-    """How entries become one per index: ``order`` sorts them, ``groups`` numbers what is summed; None: not needed."""
+    """Plan of `coalesce`: ``order`` sorts the entries, ``groups`` numbers the sums. None means not needed."""
 
     __slots__ = ("groups", "indices", "order")
 
@@ -99,7 +102,7 @@ class Merging:
 
 
 def known(tensor: SparseTensor, name: str, find: Any) -> Any:
-    """What ``find(tensor)`` gives, once for these indices; anew where they were changed in place."""
+    """Return ``find(tensor)``, cached until the indices are changed in place."""
     versions = tensor._versions()
     kept = tensor._known.get(name)
     if kept is None or kept[0] != versions:
@@ -108,12 +111,12 @@ def known(tensor: SparseTensor, name: str, find: Any) -> Any:
 
 
 def version_of(indices: Tensor) -> int:
-    """How often they were changed; those of inference mode do not count it."""
+    """Return the version counter of a tensor. Inference tensors have none and give 0."""
     return 0 if indices.is_inference() else indices._version
 
 
 def flat_keys(indices: Tensor, sizes: Any) -> Tensor:
-    """The place ``(nnz,)`` of each index in row-major order; it fits an int64, as the number of elements does."""
+    """Return the row-major flat index of each column of ``indices``, of shape ``(nnz,)`` in int64."""
     if len(sizes) == 0:
         return flambeau.zeros(indices.shape[1], dtype=flambeau.int64, device=indices.device)
     keys = indices[0]
@@ -123,7 +126,7 @@ def flat_keys(indices: Tensor, sizes: Any) -> Tensor:
 
 
 def merging_of(tensor: CooTensor) -> Merging:
-    """How `coalesce` merges the entries."""
+    """Compute how `coalesce` merges the entries."""
     indices = tensor._ind
     keys = flat_keys(indices, tensor._size[: indices.shape[0]])
     if bool((keys[1:] > keys[:-1]).all()):
@@ -138,7 +141,7 @@ def merging_of(tensor: CooTensor) -> Merging:
 
 
 def summed(values: Tensor, groups: Tensor, count: int) -> Tensor:
-    """The sums of the values of each group, ``(count, *dense sizes)``; of booleans, whether one is True."""
+    """Return the sum of each group, of shape ``(count, *dense sizes)``. For bool, it is the logical or."""
     if values.dtype is flambeau.bool:
         return summed(values.to(flambeau.int64), groups, count) > 0
     empty = flambeau.zeros((count, *values.shape[1:]), dtype=values.dtype, device=values.device)

@@ -1,4 +1,4 @@
-"""Sparse matrices of diagonals."""
+"""Sparse matrices that are given by their diagonals."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from flambeau.sparse._tensor import SparseTensor
 
 
 def spdiags(diagonals: Tensor, offsets: Tensor, shape: Any, layout: Any = None) -> SparseTensor:
-    """A sparse matrix with the rows of ``diagonals`` along its diagonals.
+    """Return a sparse matrix with the rows of ``diagonals`` on its diagonals.
 
-    Column ``j`` of a diagonal above the main one (offset k > 0) takes its element ``j``, which is to say that the
-    first k elements are not used; one below the main one takes its elements from the first on.
+    Above the main diagonal (offset k > 0), column ``j`` contains element ``j`` of the row, so that the first k elements
+    are not used. Below the main diagonal, row elements are used from the first one on.
 
     Args:
-        diagonals: ``(n, length)``, or ``(length,)`` for one.
-        offsets: ``(n,)`` distinct integers, or a number: 0 is the main diagonal, above it they are positive.
-        shape: of the matrix.
-        layout: ``sparse_coo`` (by default), ``sparse_csr`` or ``sparse_csc``.
-    Raises: ValueError where these do not fit each other.
-    Gradient: the diagonals'.
+        diagonals: shape ``(n, length)``, or ``(length,)`` for one diagonal.
+        offsets: distinct integers of shape ``(n,)``, or one number. 0 is the main diagonal, positive ones are above it.
+        shape: size of the matrix.
+        layout: ``sparse_coo`` (the default), ``sparse_csr`` or ``sparse_csc``.
+    Returns: a sparse matrix.
+    Raises: RuntimeError if the arguments do not match.
+    Gradient: defined for ``diagonals``.
 
     >>> flambeau.sparse.spdiags(flambeau.tensor([[1.0, 2.0, 3.0]]), flambeau.tensor([1]), (3, 3)).to_dense()
     tensor([[0., 2., 0.],

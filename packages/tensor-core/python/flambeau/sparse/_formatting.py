@@ -1,4 +1,4 @@
-"""Text of sparse tensors, as PyTorch prints them."""
+"""Formatting of sparse tensors, in PyTorch's style."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _INDENT = len("tensor(")
 
 
 def text_of(tensor: SparseTensor) -> str:
-    """What ``repr`` gives.
+    """Return the ``repr`` of a sparse tensor.
 
     >>> flambeau.sparse_coo_tensor([[0, 1, 1], [2, 0, 2]], [3.0, 4.0, 5.0], (2, 3))
     tensor(indices=tensor([[0, 1, 1],
@@ -31,7 +31,7 @@ def text_of(tensor: SparseTensor) -> str:
     parts.append(_part("values", tensor._val))
     text = "tensor(" + (",\n" + " " * _INDENT).join(parts)
     suffixes = _suffixes(tensor)
-    if isinstance(tensor, CooTensor):  # its suffixes begin a line
+    if isinstance(tensor, CooTensor):  # the suffixes start on a new line
         text += ",\n" + " " * _INDENT + suffixes.pop(0)
     return _formatting._append_suffixes(text, suffixes, _INDENT, _formatting._options.linewidth) + ")"
 

@@ -1,4 +1,4 @@
-"""The functions of ``flambeau.sparse`` under their public signatures."""
+"""The public functions of ``flambeau.sparse``."""
 
 from __future__ import annotations
 
@@ -31,18 +31,19 @@ def mm(mat1: Any, mat2: Any, reduce: str | None = None) -> Tensor:
 
 
 def addmm(mat: Any, mat1: Any, mat2: Any, *, beta: float = 1.0, alpha: float = 1.0) -> Tensor:
-    """``beta * mat + alpha * (mat1 @ mat2)`` of a sparse ``mat1``. Gradient: all three."""
+    """Return ``beta * mat + alpha * (mat1 @ mat2)`` for a sparse ``mat1``. Gradient: defined for all three."""
     return flambeau.addmm(mat, mat1, mat2, beta=beta, alpha=alpha)
 
 
 def sum(input: Any, dim: Any = None, dtype: Any = None) -> Tensor:
-    """The sum of a sparse tensor's elements, along dimensions or of all.
+    """Return the sum of the elements of a sparse tensor, over all or some dimensions.
 
     Args:
-        dim: a dimension or several; None for all.
-        dtype: to sum in.
-    Returns: strided where no sparse dimension is left, else sparse.
-    Gradient: the values'.
+        input: a sparse tensor.
+        dim: one or several dimensions. None means all.
+        dtype: dtype of the sum.
+    Returns: a strided tensor if no sparse dimension remains, otherwise a sparse tensor.
+    Gradient: defined for the values.
 
     >>> s = flambeau.sparse_coo_tensor([[0, 1, 1], [2, 0, 2]], [3.0, 4.0, 5.0], (2, 3))
     >>> flambeau.sparse.sum(s), flambeau.sparse.sum(s, 0).to_dense()
@@ -54,9 +55,9 @@ def sum(input: Any, dim: Any = None, dtype: Any = None) -> Tensor:
 
 
 def softmax(input: Any, dim: int, *, dtype: Any = None) -> Tensor:
-    """Softmax over the elements that are stored along a dimension: the others count as minus infinity.
+    """Return the softmax over the stored elements along a dimension. Missing elements count as minus infinity.
 
-    Gradient: the values'.
+    Gradient: defined for the values.
 
     >>> s = flambeau.sparse_coo_tensor([[0, 0, 1], [0, 2, 1]], [1.0, 1.0, 5.0], (2, 3))
     >>> flambeau.sparse.softmax(s, dim=1).to_dense()
@@ -67,12 +68,12 @@ def softmax(input: Any, dim: int, *, dtype: Any = None) -> Tensor:
 
 
 def log_softmax(input: Any, dim: int, *, dtype: Any = None) -> Tensor:
-    """The logarithm of `softmax`."""
+    """Return the logarithm of `softmax`."""
     return _reductions.log_softmax(input, dim, dtype=dtype)
 
 
 def spmm(input: Any, mat2: Any) -> Tensor:
-    """Alias of mm."""
+    """Return ``mm(input, mat2)``."""
     return flambeau.mm(input, mat2)
 
 
@@ -84,5 +85,5 @@ sampled_addmm = _products.sampled_addmm
 
 
 def resize_as_sparse_(input: Tensor, the_template: Any) -> Tensor:
-    """Gives a sparse tensor the size of another, in place."""
+    """Resize a sparse tensor in place to the size of another one."""
     return input.resize_as_sparse_(the_template)

@@ -1,9 +1,9 @@
-"""Sparse tensors as the ``.grad`` of dense ones.
+"""Sparse tensors as the ``.grad`` of dense tensors.
 
 Note [Held gradients]
-A tensor's memory knows the memory of its gradient, not the Python object that a sparse tensor is. So that object is
-held here for as long as it is the gradient: until another is assigned, the tensor is gone, or the gradient was dropped
-and somebody looks (`release`).
+A tensor's C++ object refers to the memory of its gradient, not to the Python object that a sparse tensor is. The table
+here keeps that Python object alive while it is the gradient: until another gradient is assigned, the tensor is deleted,
+or `release` finds that the gradient was removed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _held: dict[int, tuple[Any, SparseTensor]] = {}
 
 
 def release(leaf: Tensor) -> None:
-    """Forgets a gradient that is no longer one."""
+    """Drop the reference to an object that is no longer the gradient of ``leaf``."""
     held = _held.get(id(leaf))
     if held is not None and leaf.grad is not held[1]:
         del _held[id(leaf)]
@@ -27,7 +27,7 @@ def release(leaf: Tensor) -> None:
 
 @answers(".grad=")
 def set_grad(leaf: Tensor, gradient: Any) -> None:
-    """Assigns a sparse gradient to a dense tensor; RuntimeError where size or dtype differ."""
+    """Assign a sparse gradient to a dense tensor. Raise RuntimeError if the size or dtype differs."""
     heeded = _core._overrides_heeded(False)
     try:
         vars(Tensor)["grad"].__set__(leaf, gradient)

@@ -1,4 +1,4 @@
-"""Taking parts: slices, elements, and what a mask names."""
+"""Indexing of sparse tensors: slices, elements and masks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from flambeau.sparse._tensor import SparseTensor, answers
 
 @answers("index_select")
 def index_select(tensor: Any, dim: int, index: Tensor) -> Tensor:
-    """The slices that ``index`` names. Gradient: the slices'."""
+    """Select the slices at ``index``. Gradient: defined for the values."""
     coo = to_coo(tensor)
     dim, sparse = placed(dim, coo)
     if index.ndim > 1 or index.dtype not in (flambeau.int64, flambeau.int32):
@@ -44,7 +44,7 @@ def index_select(tensor: Any, dim: int, index: Tensor) -> Tensor:
 
 @answers("select", "select_copy")
 def select(tensor: Any, dim: int, index: int) -> Tensor:
-    """The slice at an index, without the dimension; strided where that was the last sparse one."""
+    """Select the slice at an index, without the dimension. It is strided if no sparse dimension remains."""
     coo = to_coo(tensor)
     dim, sparse = placed(dim, coo)
     length = coo._size[dim]
@@ -66,7 +66,7 @@ def select(tensor: Any, dim: int, index: int) -> Tensor:
 
 @answers("narrow", "narrow_copy")
 def narrow(tensor: Any, dim: int, start: Any, length: int) -> Tensor:
-    """``length`` slices from ``start`` on; a copy, not a view."""
+    """Select ``length`` slices from ``start`` on. The result is a copy, not a view."""
     coo = to_coo(tensor)
     dim, sparse = placed(dim, coo)
     start = int(start)
@@ -88,7 +88,7 @@ def narrow(tensor: Any, dim: int, start: Any, length: int) -> Tensor:
 
 @answers("__getitem__")
 def get_item(tensor: Tensor, key: Any) -> Tensor:
-    """Integers, slices, ``...``, None and one list or tensor of indices of a dimension."""
+    """Index with integers, slices, ``...``, None, and lists or 1-D tensors that index one dimension."""
     keys = list(key) if isinstance(key, tuple) else [key]
     there = sum(1 for one in keys if one is not None and one is not Ellipsis)
     if there > tensor.ndim:
@@ -104,7 +104,7 @@ def get_item(tensor: Tensor, key: Any) -> Tensor:
 
 
 def _item(tensor: Any, dim: int, key: Any) -> tuple[Any, int]:
-    """With the key used at the dimension, and the next one."""
+    """Apply a key to a dimension. Return the result and the next dimension."""
     if isinstance(key, Tensor) and key.ndim == 0 and not key.is_floating_point() and key.dtype is not flambeau.bool:
         key = int(key)
     if key is None:
@@ -130,7 +130,7 @@ def _item(tensor: Any, dim: int, key: Any) -> tuple[Any, int]:
 
 @answers("unbind", "__iter__")
 def unbind(tensor: Any, dim: int = 0) -> tuple[Tensor, ...]:
-    """The slices along a dimension."""
+    """Return the slices along a dimension."""
     if tensor.ndim == 0:
         raise TypeError("iteration over a 0-d tensor")
     return tuple(select(tensor, dim, index) for index in range(tensor._size[dimension(dim, tensor.ndim)]))
@@ -138,7 +138,7 @@ def unbind(tensor: Any, dim: int = 0) -> tuple[Tensor, ...]:
 
 @answers("sparse_mask")
 def sparse_mask(tensor: Any, mask: Any) -> Any:
-    """The elements of a strided or a sparse tensor at the indices of a sparse one. Gradient: the elements'."""
+    """Select the elements of a strided or sparse tensor at the indices of ``mask``. Gradient: the elements."""
     if not isinstance(mask, SparseTensor):
         raise RuntimeError(f"sparse_mask(): the mask has to be sparse, got the layout {mask.layout}")
     if tuple(tensor.shape) != tuple(mask._size):

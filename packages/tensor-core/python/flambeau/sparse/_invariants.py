@@ -1,4 +1,4 @@
-"""What the parts of a sparse tensor have to be for each other."""
+"""Invariants of the parts of sparse tensors."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ _enabled = False
 
 
 def wanted(given: bool | None) -> bool:
-    """What ``check_invariants`` means where it is None."""
+    """Return the value of ``check_invariants``. None means the global setting."""
     return _enabled if given is None else given
 
 
 class check_sparse_tensor_invariants:
-    """While it is entered, constructors also look at the order of indices; ``enable()`` and ``disable()`` set it.
+    """Context manager and decorator that makes constructors also verify the order of indices.
 
-    Whether parts fit each other and indices lie inside of the size is looked at always.
+    ``enable()`` and ``disable()`` change the global setting. Constructors always verify that the parts match and that
+    indices are in range, unless ``check_invariants=False``.
 
     >>> with flambeau.sparse.check_sparse_tensor_invariants():
     ...     flambeau.sparse_csr_tensor([0, 2], [1, 0], [1.0, 2.0], (1, 2))
@@ -34,18 +35,18 @@ sorted and distinct along the last dimension values` is not satisfied.
 
     @staticmethod
     def is_enabled() -> bool:
-        """Whether it is set."""
+        """Return True if the checks are enabled."""
         return _enabled
 
     @staticmethod
     def enable() -> None:
-        """Sets it for all of the process."""
+        """Enable the checks for the whole process."""
         global _enabled
         _enabled = True
 
     @staticmethod
     def disable() -> None:
-        """Unsets it."""
+        """Disable the checks for the whole process."""
         global _enabled
         _enabled = False
 
@@ -76,7 +77,7 @@ sorted and distinct along the last dimension values` is not satisfied.
 
 
 def check_coo_parts(indices: Tensor, values: Tensor, size: tuple[int, ...] | None) -> None:
-    """RuntimeError where sizes of the parts contradict each other."""
+    """Raise RuntimeError if the sizes of the parts do not match."""
     sparse_dim, dense_dim = indices.shape[0], values.ndim - 1
     if size is not None and len(size) != sparse_dim + dense_dim:
         raise RuntimeError(
@@ -94,7 +95,7 @@ def check_coo_parts(indices: Tensor, values: Tensor, size: tuple[int, ...] | Non
 
 
 def check_coo_range(indices: Tensor, size: tuple[int, ...]) -> None:
-    """RuntimeError for an index that lies outside of the size."""
+    """Raise RuntimeError for an index that is out of range."""
     if indices.is_meta or indices.numel() == 0:
         return
     least, largest = indices.amin(1).tolist(), indices.amax(1).tolist()
@@ -108,7 +109,7 @@ def check_coo_range(indices: Tensor, size: tuple[int, ...]) -> None:
 
 
 def check_coalesced(indices: Tensor, size: tuple[int, ...]) -> None:
-    """RuntimeError where indices that are said to be sorted and distinct are not."""
+    """Raise RuntimeError unless the indices are sorted and unique."""
     keys = flat_keys(indices, size[: indices.shape[0]])
     if not bool((keys[1:] > keys[:-1]).all()):
         raise RuntimeError("cannot set is_coalesced to true if indices correspond to uncoalesced COO tensor")
@@ -121,7 +122,7 @@ def _names(kind: type[CompressedTensor]) -> tuple[str, str, str, str]:
 def check_compressed_parts(
     offsets: Tensor, indices: Tensor, values: Tensor, size: Any, kind: type[CompressedTensor]
 ) -> None:
-    """RuntimeError where sizes of the parts contradict each other."""
+    """Raise RuntimeError if the sizes of the parts do not match."""
     compressed, plain, _, _ = _names(kind)
     if offsets.ndim == 0 or offsets.shape[0] == 0:
         raise RuntimeError(f"compressed_indices must have dimensionality >= 1 but got {offsets.ndim}")
@@ -155,7 +156,7 @@ def check_compressed_parts(
 def check_compressed_values(
     offsets: Tensor, indices: Tensor, size: tuple[int, ...], kind: type[CompressedTensor], order: bool
 ) -> None:
-    """RuntimeError where offsets do not rise from 0 to nnz, or an index lies outside; with ``order``, is not sorted."""
+    """Raise RuntimeError for invalid offsets, for an index out of range, or with ``order`` for unsorted indices."""
     compressed, plain, _, limit = _names(kind)
     if offsets.is_meta:
         return

@@ -1,4 +1,4 @@
-"""The older names of sparse tensors of one dtype: ``flambeau.sparse.FloatTensor`` and the like."""
+"""Legacy names of sparse tensor types, such as ``flambeau.sparse.FloatTensor``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from flambeau.sparse._coo import CooTensor
 
 
 class sparsetensortype:
-    """Stands for the sparse tensors of one dtype: makes them, and knows them by ``isinstance``.
+    """Legacy sparse tensor type of one dtype. It can be called as a constructor and supports ``isinstance``.
 
     >>> i, v = flambeau.tensor([[0, 1]]), flambeau.tensor([1.0, 2.0])
     >>> s = flambeau.sparse.FloatTensor(i, v, flambeau.Size([3]))
@@ -30,7 +30,7 @@ class sparsetensortype:
 
     @property
     def layout(self) -> _core.layout:
-        """How the elements are kept: flambeau.sparse_coo."""
+        """The layout of the elements: flambeau.sparse_coo."""
         return _core.sparse_coo
 
     def __call__(self, *args: Any, device: Any = None) -> CooTensor:

@@ -1,4 +1,4 @@
-"""Sparse tensors in pickles, and in PyTorch's files."""
+"""Pickling of sparse tensors, also in PyTorch's file format."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _COMPRESSED = {_core.sparse_csr: "torch.sparse_csr", _core.sparse_csc: "torch.sp
 
 
 def reduced(tensor: Any) -> tuple[Any, ...]:
-    """What pickle writes: the function that builds the tensor again, and its parts."""
+    """Return the pickle reduction: the function that rebuilds the tensor, and its arguments."""
     values = tensor._val.detach()
     if isinstance(tensor, CooTensor):
         return _rebuilt_coo, (tensor._ind, values, tuple(tensor._size), tensor._coal, tensor.requires_grad)
@@ -35,7 +35,7 @@ def _rebuilt_compressed(
 
 
 def reduced_for_pytorch(tensor: Any) -> tuple[Any, ...]:
-    """What stands in a file of PyTorch's."""
+    """Return the pickle reduction in PyTorch's file format."""
     values = tensor._val.detach()
     layout = Name.of("torch.serialization", "_get_layout")
     if isinstance(tensor, CooTensor):
@@ -47,7 +47,7 @@ def reduced_for_pytorch(tensor: Any) -> tuple[Any, ...]:
 
 
 class _Layout:
-    """A layout as PyTorch pickles it: a call that looks its name up."""
+    """A layout in PyTorch's pickle format: a call of a function with the name of the layout."""
 
     def __init__(self, name: str, function: Name) -> None:
         self.name, self.function = name, function
@@ -57,7 +57,7 @@ class _Layout:
 
 
 def rebuilt_from_file(layout: Any, parts: Any) -> SparseTensor:
-    """The tensor that a file of PyTorch's describes; its indices are looked at, for a file may say anything."""
+    """Rebuild a tensor from a PyTorch file. The indices are verified because a file may contain anything."""
     if layout is _core.sparse_coo:
         indices, values, size, *coalesced = parts
         made = sparse_coo_tensor(indices, values, size)

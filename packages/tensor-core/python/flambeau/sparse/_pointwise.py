@@ -1,4 +1,4 @@
-"""Functions of one tensor that give 0 for 0: they are computed on the values."""
+"""Unary functions that map 0 to 0. They are computed on the values only."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from flambeau._core import Tensor
 from flambeau.sparse._coo import CooTensor
 from flambeau.sparse._tensor import SparseTensor, answers
 
-# Of a sum they are the sums of those of its parts: entries need not be merged first.
+# Linear functions: entries with equal indices need not be merged before.
 _LINEAR = ("neg", "negative", "positive", "conj", "conj_physical", "resolve_conj", "resolve_neg")
 
 _KEEP_ZERO = (
@@ -21,7 +21,7 @@ _KEEP_ZERO = (
 
 
 def merged(tensor: Any) -> SparseTensor:
-    """The tensor with each index once."""
+    """Return the tensor with unique indices."""
     return tensor.coalesce() if isinstance(tensor, CooTensor) else tensor
 
 
@@ -48,7 +48,7 @@ for _name in _KEEP_ZERO:
 
 @answers("pow", "__pow__")
 def pow(input: Any, exponent: Any) -> SparseTensor:
-    """``input**exponent`` for a number other than 0."""
+    """Return ``input**exponent`` for a nonzero number ``exponent``."""
     if isinstance(exponent, Tensor):
         if not isinstance(input, SparseTensor) or isinstance(exponent, SparseTensor) or exponent.ndim:
             raise NotImplementedError("pow: the exponent of a sparse tensor has to be a number")
@@ -63,7 +63,7 @@ def pow(input: Any, exponent: Any) -> SparseTensor:
 
 @answers(".real", ".imag")
 def part(tensor: SparseTensor) -> SparseTensor:
-    """Of a real tensor the tensor itself."""
+    """Return a real tensor unchanged. Raise NotImplementedError for a complex one."""
     if tensor.is_complex():
         raise NotImplementedError("real and imag of a complex sparse tensor are not views here: use real(tensor)")
     return tensor

@@ -1,8 +1,8 @@
-"""Products of matrices of which one is sparse at least.
+"""Matrix products with at least one sparse matrix.
 
-With rows that are sorted, a product with a dense matrix is that of bags of rows: ``embedding_bag``'s kernel, with the
-values as weights. The gradient of the dense matrix is the product with the transposed pattern, whose order is found
-once for each pattern; that of the values takes products of rows at the indices. Neither makes a dense matrix.
+If the rows are sorted, the product with a dense matrix uses the kernel of ``embedding_bag``, with the values as
+weights. The gradient of the dense matrix is a product with the transposed pattern, whose sort order is computed once
+per pattern. The gradient of the values computes dot products of rows at the indices. Neither creates a dense matrix.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from flambeau.sparse._conversion import numbers_of, offsets_of, spread, to_compr
 from flambeau.sparse._coo import CooTensor, known
 from flambeau.sparse._tensor import SparseTensor, answers
 
-# Elements of rows that are multiplied at a time for a gradient of values: they stay in the cache.
+# Number of elements per block in the gradient of the values, so that a block fits in the cache.
 _BLOCK = 1 << 17
 
 
 class CompressedRows(NamedTuple):
-    """Elements in the order of rows: ``order`` of the values (None: theirs), where rows begin, and the columns."""
+    """Elements sorted by row: the order of the values (None: unchanged), the row offsets and the columns."""
 
     order: Tensor | None
     offsets: Tensor
@@ -31,7 +31,7 @@ class CompressedRows(NamedTuple):
 
 
 class Pattern:
-    """Where the elements of a matrix stand, and what products need to know of that."""
+    """Sparsity pattern of a matrix, with cached data for products."""
 
     def __init__(self, row: Tensor, column: Tensor, size: tuple[int, int], rows: CompressedRows | None = None) -> None:
         self.row, self.column, self.size = row, column, size
@@ -40,7 +40,7 @@ class Pattern:
 
     @property
     def rows(self) -> CompressedRows:
-        """The elements by rows."""
+        """The elements sorted by row."""
         if self._rows is None:
             row, order = flambeau.sort(self.row, stable=True)
             self._rows = CompressedRows(order, offsets_of(row, self.size[0]), self.column.index_select(0, order))
@@ -48,7 +48,7 @@ class Pattern:
 
     @property
     def transposed(self) -> Pattern:
-        """The same of the transposed matrix."""
+        """The pattern of the transposed matrix."""
         if self._transposed is None:
             self._transposed = Pattern(self.column, self.row, (self.size[1], self.size[0]))
             self._transposed._transposed = self
@@ -56,7 +56,7 @@ class Pattern:
 
 
 def pattern_of(matrix: SparseTensor) -> Pattern:
-    """Of a matrix without dense dimensions, or of a batch of them as the blocks of one."""
+    """Return the pattern of a matrix, or of a batch of matrices as the blocks of one block-diagonal matrix."""
     found: Pattern = known(matrix, "pattern", _find_pattern)
     return found
 
@@ -79,7 +79,7 @@ def _find_pattern(matrix: Any) -> Pattern:
 
 
 def multiplied(pattern: Pattern, values: Tensor, dense: Tensor) -> Tensor:
-    """``(rows, k)`` of values ``(nnz,)`` and ``(columns, k)``. Gradient: both, any order."""
+    """Multiply a sparse matrix by a dense ``(columns, k)`` one. Gradient: defined for both, to any order."""
     if values.dtype not in (flambeau.float32, flambeau.float64) or values.numel() == 0 or dense.numel() == 0:
         terms = dense.index_select(0, pattern.column) * values[:, None]
         empty = flambeau.zeros((pattern.size[0], dense.shape[1]), dtype=terms.dtype, device=terms.device)
@@ -105,7 +105,7 @@ def multiplied(pattern: Pattern, values: Tensor, dense: Tensor) -> Tensor:
 
 
 def sampled(pattern: Pattern, left: Tensor, right: Tensor) -> Tensor:
-    """``(nnz,)``: the products of the rows of ``left`` and ``right`` that the pattern's indices name."""
+    """Return the dot products of rows of ``left`` and ``right`` at the indices of the pattern, shape ``(nnz,)``."""
     step = max(1, _BLOCK // max(1, left.shape[1]))
     parts = [
         (left.index_select(0, row) * right.index_select(0, column)).sum(1)
@@ -130,7 +130,7 @@ def _by(tensor: Any) -> str:
 
 @answers("mm", "spmm", "dsmm")
 def mm(input: Any, mat2: Any) -> Tensor:
-    """The product of two matrices: dense where one of them is, else sparse. Gradient: both."""
+    """Return the product of two matrices: sparse if both are sparse, otherwise strided. Gradient: both."""
     if input.ndim != 2 or mat2.ndim != 2:
         raise RuntimeError(f"mm: both have to be matrices, got shapes {list(input.shape)} and {list(mat2.shape)}")
     _check("mm", input, mat2)
@@ -186,7 +186,7 @@ def _extremes(pattern: Pattern, values: Tensor, dense: Tensor, reduce: str) -> T
 
 
 def _sparse_product(left: SparseTensor, right: SparseTensor) -> SparseTensor:
-    """Every element of ``left`` times the row of ``right`` that its column names, and sums of what meets."""
+    """Multiply two sparse matrices: multiply each element of ``left`` by a row of ``right``, then add duplicates."""
     first = to_coo(left)
     second: Any = to_compressed(right, _core.sparse_csr)
     row, column = first._ind[0], first._ind[1]
@@ -201,7 +201,7 @@ def _sparse_product(left: SparseTensor, right: SparseTensor) -> SparseTensor:
 
 @answers("mv")
 def mv(input: Any, vec: Any) -> Tensor:
-    """The product of a sparse matrix and a vector. Gradient: both."""
+    """Return the product of a sparse matrix and a vector. Gradient: both."""
     if input.ndim != 2 or vec.ndim != 1:
         raise RuntimeError(f"mv: Expected a matrix and a vector, got shapes {list(input.shape)} and {list(vec.shape)}")
     if isinstance(vec, SparseTensor):
@@ -212,7 +212,7 @@ def mv(input: Any, vec: Any) -> Tensor:
 
 @answers("bmm")
 def bmm(input: Any, mat2: Any) -> Tensor:
-    """Products of batches of matrices, the first or the second of them sparse. Gradient: both."""
+    """Return the products of two batches of matrices, one of which is sparse. Gradient: both."""
     if input.ndim != 3 or mat2.ndim != 3 or input.shape[0] != mat2.shape[0]:
         raise RuntimeError(
             f"bmm: expected two batches of as many matrices, got {list(input.shape)} and {list(mat2.shape)}"
@@ -230,7 +230,7 @@ def bmm(input: Any, mat2: Any) -> Tensor:
 
 @answers("matmul", "__matmul__", "__rmatmul__")
 def matmul(input: Any, other: Any) -> Tensor:
-    """`mm`, `mv` or `bmm`, by the numbers of dimensions."""
+    """Call `mm`, `mv` or `bmm`, depending on the numbers of dimensions."""
     if input.ndim == 2 and other.ndim == 2:
         return mm(input, other)
     if input.ndim == 2 and other.ndim == 1:
@@ -250,7 +250,7 @@ def matmul(input: Any, other: Any) -> Tensor:
 
 @answers("linear")
 def linear(input: Any, weight: Any, bias: Any = None) -> Tensor:
-    """``input @ weight.T + bias`` where either is sparse."""
+    """Return ``input @ weight.T + bias`` for a sparse input or weight."""
     from flambeau.sparse._shapes import transpose
 
     result = matmul(input, transpose(weight, 0, 1) if isinstance(weight, SparseTensor) else weight.t())
@@ -259,14 +259,14 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Tensor:
 
 @answers("addmm")
 def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
-    """``beta * input + alpha * (mat1 @ mat2)``. Gradient: all three."""
+    """Return ``beta * input + alpha * (mat1 @ mat2)``. Gradient: all three."""
     product = mm(mat1, mat2)
     return _with_input(input, product, beta, alpha)
 
 
 @answers("addmv")
 def addmv(input: Any, mat: Any, vec: Any, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
-    """``beta * input + alpha * (mat @ vec)``."""
+    """Return ``beta * input + alpha * (mat @ vec)``."""
     return _with_input(input, mv(mat, vec), beta, alpha)
 
 
@@ -280,7 +280,7 @@ def _with_input(input: Tensor, product: Tensor, beta: Any, alpha: Any) -> Tensor
 
 @answers("hspmm", "hsmm")
 def hspmm(mat1: Any, mat2: Tensor) -> CooTensor:
-    """The product of a sparse and a dense matrix as a hybrid tensor: one sparse dimension, the rows that are not 0."""
+    """Return the product of a sparse and a dense matrix as a hybrid tensor that stores the nonzero rows."""
     product = mm(mat1, mat2)
     rows = to_coo(mat1)._ind[0].unique()
     return CooTensor.of(rows[None], product.index_select(0, rows), product.shape, True)
@@ -288,7 +288,7 @@ def hspmm(mat1: Any, mat2: Tensor) -> CooTensor:
 
 @answers("smm")
 def smm(mat1: Any, mat2: Tensor) -> CooTensor:
-    """The product of a sparse and a dense matrix as a sparse one, with all columns of the rows that are not 0."""
+    """Return the product of a sparse and a dense matrix as a sparse one, with full rows."""
     hybrid = hspmm(mat1, mat2)
     rows, width = hybrid._ind[0], hybrid._val.shape[1]
     columns = flambeau.arange(width, device=rows.device).repeat(rows.shape[0])
@@ -298,13 +298,13 @@ def smm(mat1: Any, mat2: Tensor) -> CooTensor:
 
 @answers("sspaddmm")
 def sspaddmm(input: Any, mat1: Any, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
-    """``beta * input + alpha * (mat1 @ mat2)`` of a sparse input, a sparse and a dense matrix, sparse."""
+    """Return ``beta * input + alpha * (mat1 @ mat2)`` as a sparse matrix, for sparse input and mat1."""
     return _with_input(input, smm(mat1, mat2), beta, alpha)
 
 
 @answers("sampled_addmm")
 def sampled_addmm(input: Any, mat1: Tensor, mat2: Tensor, *, beta: Any = 1.0, alpha: Any = 1.0) -> SparseTensor:
-    """``alpha * (mat1 @ mat2) + beta * input`` at the places where ``input``, of compressed rows, has elements.
+    """Return ``alpha * (mat1 @ mat2) + beta * input`` at the indices of ``input``, a CSR matrix.
 
     Gradient: all three.
 

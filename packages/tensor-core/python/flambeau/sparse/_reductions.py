@@ -1,4 +1,4 @@
-"""Sums, softmaxes and norms."""
+"""Reductions of sparse tensors: sums, softmax and norms."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from flambeau.sparse._tensor import answers
 
 @answers("sum")
 def sum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
-    """The sum of all elements, or along dimensions: sparse where a sparse dimension is left. Gradient: the values'."""
-    if input.dtype is flambeau.bool:  # an element that is there twice counts once
+    """Sum over all or some dimensions. The result is sparse if a sparse dimension remains. Gradient: the values."""
+    if input.dtype is flambeau.bool:  # duplicate entries must count once
         input = merged(input)
     if dim is None or (isinstance(dim, (tuple, list)) and not dim):
         total: Tensor = input._val.sum(dtype=dtype)
@@ -53,13 +53,13 @@ def sum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
 
 @answers("_sparse_softmax", "softmax")
 def softmax(input: Any, dim: int, *, dtype: Any = None) -> Tensor:
-    """Softmax over the elements that are stored along a dimension. Gradient: the values'."""
+    """Return the softmax over the stored elements along a dimension. Gradient: defined for the values."""
     return _normalised(input, dim, dtype, logarithm=False)
 
 
 @answers("_sparse_log_softmax", "log_softmax")
 def log_softmax(input: Any, dim: int, *, dtype: Any = None) -> Tensor:
-    """The logarithm of `softmax`."""
+    """Return the logarithm of `softmax`."""
     return _normalised(input, dim, dtype, logarithm=True)
 
 
@@ -80,7 +80,7 @@ def _normalised(input: Any, dim: int, dtype: Any, logarithm: bool) -> Tensor:
 
 
 def _groups(coo: CooTensor, dim: int) -> tuple[Tensor, int]:
-    """The number of the slice that each element belongs to, and how many slices there are."""
+    """Return the slice number of each element, and the number of slices."""
 
     def find(tensor: CooTensor) -> tuple[Tensor, int]:
         others = [place for place in range(tensor.sparse_dim()) if place != dim]
@@ -106,7 +106,7 @@ def _over_groups(values: Tensor, groups: Tensor, count: int, logarithm: bool) ->
 
 @answers("any")
 def any(input: Any, dim: Any = None, keepdim: bool = False) -> Tensor:
-    """Whether an element is not 0."""
+    """Return True if any element is not 0."""
     if dim is not None:
         raise NotImplementedError("any: of a sparse tensor over all of its dimensions only")
     return to_coo(input).coalesce()._val.any()
@@ -114,7 +114,7 @@ def any(input: Any, dim: Any = None, keepdim: bool = False) -> Tensor:
 
 @answers("norm", "frobenius_norm", "vector_norm", "linalg_vector_norm")
 def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Tensor:
-    """The p-norm of all elements."""
+    """Return the p-norm of all elements."""
     if dim is not None or keepdim:
         raise NotImplementedError("norm: of a sparse tensor over all of its dimensions only")
     order = 2.0 if p in ("fro", None) else float(p)
@@ -125,13 +125,13 @@ def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, dty
 
 @answers("mean")
 def mean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
-    """Raises NotImplementedError, as in PyTorch; a sum divided by the number of elements is the same."""
+    """Raise NotImplementedError, as in PyTorch. Divide the sum by the number of elements instead."""
     raise NotImplementedError(f"mean: there is none for tensors of the layout {input.layout}; divide sum() by numel()")
 
 
 @answers("count_nonzero")
 def count_nonzero(input: Any, dim: Any = None) -> Tensor:
-    """How many elements are not 0."""
+    """Return the number of elements that are not 0."""
     if dim is not None:
         raise NotImplementedError("count_nonzero: of a sparse tensor over all of its dimensions only")
     return flambeau.count_nonzero(to_coo(input).coalesce()._val)

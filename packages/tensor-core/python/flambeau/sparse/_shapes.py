@@ -1,4 +1,4 @@
-"""Transposing and joining, and dimensions of size 1."""
+"""Transposition, concatenation, and dimensions of size 1."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from flambeau.sparse._tensor import SparseTensor, answers
 
 
 def dimension(dim: int, count: int) -> int:
-    """The number of a dimension that may count from the end; IndexError where there is none."""
+    """Return a dimension as a non-negative number. Raise IndexError if it is out of range."""
     if not -count <= dim < count:
         raise IndexError(f"Dimension out of range (expected to be in range of [{-count}, {count - 1}], but got {dim})")
     return dim % count
 
 
 def placed(dim: int, tensor: CooTensor) -> tuple[int, bool]:
-    """The dimension, and whether it is a sparse one."""
+    """Return a dimension as a non-negative number, and True if it is sparse."""
     dim = dimension(dim, tensor.ndim)
     return dim, dim < tensor.sparse_dim()
 
 
 @answers("transpose", "swapaxes", "swapdims")
 def transpose(tensor: SparseTensor, dim0: int, dim1: int) -> SparseTensor:
-    """Two sparse dimensions, or two dense ones, exchanged. Compressed rows become compressed columns."""
+    """Swap two sparse or two dense dimensions. A CSR tensor becomes a CSC tensor and vice versa."""
     first, second = dimension(dim0, tensor.ndim), dimension(dim1, tensor.ndim)
     if first == second:
         return tensor._like(tensor._val)
@@ -49,7 +49,7 @@ def transpose(tensor: SparseTensor, dim0: int, dim1: int) -> SparseTensor:
 
 @answers("permute")
 def permute(tensor: Any, *places: Any, dims: Any = None) -> SparseTensor:
-    """Return the sparse dimensions in another order among themselves, and the dense ones among themselves."""
+    """Permute the sparse dimensions among themselves and the dense dimensions among themselves."""
     given = places if dims is None else dims
     given = given[0] if len(given) == 1 and not isinstance(given[0], int) else given
     order = [dimension(dim, tensor.ndim) for dim in given]
@@ -76,7 +76,7 @@ def permute(tensor: Any, *places: Any, dims: Any = None) -> SparseTensor:
 
 
 def _hand_over_pattern(tensor: CooTensor, transposed: CooTensor, moved: bool) -> None:
-    """What products know of a matrix serves its transpose, too."""
+    """Reuse the cached product pattern of a matrix for its transpose."""
     kept = tensor._known.get("pattern")
     if moved and tensor.ndim == 2 and kept is not None and kept[0] == tensor._versions():
         transposed._known["pattern"] = transposed._versions(), kept[1].transposed
@@ -84,7 +84,7 @@ def _hand_over_pattern(tensor: CooTensor, transposed: CooTensor, moved: bool) ->
 
 @answers("t")
 def t(tensor: Any) -> SparseTensor:
-    """The transpose of a matrix."""
+    """Return the transpose of a matrix."""
     if tensor.ndim > 2 or tensor.dense_dim():
         raise RuntimeError(
             "t() expects a tensor with <= 2 sparse and 0 dense dimensions, but got "
@@ -95,20 +95,20 @@ def t(tensor: Any) -> SparseTensor:
 
 @answers(".T", ".mT")
 def transposed(tensor: Any) -> SparseTensor:
-    """The transpose of a matrix."""
+    """Return the transpose of a matrix."""
     return transpose(tensor, -2, -1)
 
 
 @answers(".H", ".mH", "adjoint")
 def adjoint(tensor: Any) -> SparseTensor:
-    """The conjugate transpose of a matrix."""
+    """Return the conjugate transpose of a matrix."""
     swapped = transpose(tensor, -2, -1)
     return swapped._like(swapped._val.conj()) if tensor.is_complex() else swapped
 
 
 @answers("cat", "concat", "concatenate")
 def cat(tensors: Any, dim: int = 0) -> SparseTensor:
-    """Sparse tensors one after the other along a sparse or a dense dimension."""
+    """Concatenate sparse tensors along a sparse or a dense dimension."""
     parts = list(tensors)
     for position, part in enumerate(parts):
         if not isinstance(part, SparseTensor):
@@ -155,7 +155,7 @@ def _shifted(indices: Tensor, dim: int, by: int) -> Tensor:
 
 @answers("stack")
 def stack(tensors: Any, dim: int = 0) -> SparseTensor:
-    """Sparse tensors of one size along a dimension of their own."""
+    """Join sparse tensors of equal size along a new dimension."""
     parts = list(tensors)
     place = dimension(dim, parts[0].ndim + 1)
     return cat([unsqueeze(to_coo(part), place) for part in parts], place)
@@ -163,20 +163,20 @@ def stack(tensors: Any, dim: int = 0) -> SparseTensor:
 
 @answers("hstack")
 def hstack(tensors: Any) -> SparseTensor:
-    """One after the other along the second dimension (the first of vectors)."""
+    """Concatenate along the second dimension, or along the first for 1-D tensors."""
     parts = list(tensors)
     return cat(parts, 0 if parts[0].ndim == 1 else 1)
 
 
 @answers("vstack")
 def vstack(tensors: Any) -> SparseTensor:
-    """One below the other."""
+    """Concatenate along the first dimension. 1-D tensors become rows."""
     return cat([unsqueeze(part, 0) if part.ndim == 1 else part for part in tensors], 0)
 
 
 @answers("unsqueeze")
 def unsqueeze(tensor: Any, dim: int) -> CooTensor:
-    """A dimension of size 1: sparse where it stands before a sparse one or right behind them."""
+    """Insert a dimension of size 1. It is sparse if it is inserted before or directly after the sparse ones."""
     tensor = to_coo(tensor)
     dim, count = dimension(dim, tensor.ndim + 1), tensor.sparse_dim()
     size = [*tensor._size[:dim], 1, *tensor._size[dim:]]
@@ -189,7 +189,7 @@ def unsqueeze(tensor: Any, dim: int) -> CooTensor:
 
 @answers("squeeze")
 def squeeze(tensor: Any, dim: Any = None) -> CooTensor:
-    """Without dimensions of size 1, or without those of ``dim``."""
+    """Remove all dimensions of size 1, or those in ``dim``."""
     tensor = to_coo(tensor)
     wanted = range(tensor.ndim) if dim is None else (dim,) if isinstance(dim, int) else tuple(dim)
     gone = {place for place in (dimension(d, tensor.ndim) for d in wanted) if tensor._size[place] == 1}

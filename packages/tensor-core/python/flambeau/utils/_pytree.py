@@ -1,4 +1,4 @@
-"""Nested containers of arguments and results, taken apart into their leaves and put together again."""
+"""Pytrees: flatten nested containers of arguments and results into their leaves, and rebuild them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ PyTree = Context = Any
 
 
 class NodeDef(NamedTuple):
-    """How one type of container is taken apart: into its children and what else it takes to rebuild it.
+    """Functions for one container type: flatten it into children and a context, rebuild it, and name the children.
 
-    ``keys`` gives the children's names, as a program would write them after the container.
+    ``keys`` returns the accessor of each child as source code, such as ``[0]`` or ``.name``.
     """
 
     flatten_fn: Callable[[Any], tuple[list[Any], Any]]
@@ -44,7 +44,7 @@ def _rebuild_default(children: list[Any], context: Any) -> Any:
     return defaultdict(factory, zip(keys, children, strict=True))
 
 
-# By their types; all named tuples have one place among them.
+# Maps each container type to its functions. All named tuples share the entry ``namedtuple``.
 SUPPORTED_NODES: dict[Any, NodeDef] = {
     tuple: NodeDef(lambda t: (list(t), None), lambda children, _: tuple(children), _places),
     list: NodeDef(lambda t: (t, None), lambda children, _: list(children), _places),
@@ -70,10 +70,15 @@ def register_pytree_node(
     from_dumpable_context: Any = None,
     flatten_with_keys_fn: Any = None,
 ) -> None:
-    """Make a class a container of these functions: ``flatten_fn(tree)`` gives its children and a context,
-    ``unflatten_fn(children, context)`` the tree. The options are of formats that there are not.
+    """Register a class as a container.
 
-    Raises: ValueError for a class that is one.
+    Args:
+        cls: the class.
+        flatten_fn: function that returns the children of a container and a context.
+        unflatten_fn: function that rebuilds a container from its children and its context.
+        serialized_type_name, to_dumpable_context, from_dumpable_context, flatten_with_keys_fn: accepted for
+            compatibility with PyTorch; no effect.
+    Raises: ValueError if the class is already registered.
     """
     if cls in SUPPORTED_NODES:
         raise ValueError(f"{cls} is already registered as pytree node.")
@@ -92,9 +97,9 @@ def register_dataclass(
     drop_field_names: list[str] | None = None,
     serialized_type_name: str | None = None,
 ) -> None:
-    """Make a dataclass a container of its fields; those that are dropped keep what the class gives them by default.
+    """Register a dataclass as a container of its fields. Dropped fields get their default values when it is rebuilt.
 
-    ``field_names`` are needed where ``cls`` is no dataclass, but is made of its fields by name like one.
+    ``field_names`` is required if ``cls`` is not a dataclass. Its constructor must then accept the fields by name.
 
     >>> from dataclasses import dataclass
     >>> from flambeau.utils import _pytree
@@ -120,7 +125,7 @@ def register_dataclass(
 
 
 def _get_node_type(tree: Any) -> Any:
-    """What `SUPPORTED_NODES` lists a container under."""
+    """Return the key of a container in `SUPPORTED_NODES`."""
     kind = type(tree)
     if kind not in SUPPORTED_NODES and isinstance(tree, tuple):
         if hasattr(tree, "_fields"):
@@ -131,7 +136,7 @@ def _get_node_type(tree: Any) -> Any:
 
 
 class TreeSpec(NamedTuple):
-    """The shape of a tree: of a leaf, ``type`` is None."""
+    """Structure of a tree. ``type`` is None for a leaf."""
 
     type: Any
     context: Any
@@ -139,21 +144,21 @@ class TreeSpec(NamedTuple):
 
     @property
     def container(self) -> NodeDef | None:
-        """How the tree is taken apart; None of a leaf."""
+        """The functions of the container type; None for a leaf."""
         return None if self.type is None else SUPPORTED_NODES[self.type]
 
     def is_leaf(self) -> bool:
-        """Whether the tree is a single leaf."""
+        """Return True if the tree is a single leaf."""
         return self.type is None
 
     @property
     def num_leaves(self) -> int:
-        """How many leaves there are."""
+        """Number of leaves."""
         return 1 if self.type is None else sum(child.num_leaves for child in self.children)
 
 
 class LeafSpec(TreeSpec):
-    """The shape of a leaf."""
+    """Structure of a leaf."""
 
     __slots__ = ()
 
@@ -170,9 +175,9 @@ Tree = TypeVar("Tree")
 
 
 def tree_flatten(tree: Any, is_leaf: IsLeaf = None) -> tuple[list[Any], TreeSpec]:
-    """The leaves of a tree of tuples, named tuples, lists and dictionaries, and what puts them together again.
+    """Return the leaves of a tree of tuples, named tuples, lists and dictionaries, and its structure.
 
-    ``is_leaf`` is asked of every part: what it affirms is not taken apart.
+    ``is_leaf`` is called for every subtree. A subtree for which it returns True is a leaf.
 
     >>> from flambeau.utils._pytree import tree_flatten, tree_unflatten
     >>> leaves, spec = tree_flatten({"a": 1, "b": (2, [3])})
@@ -194,9 +199,9 @@ def _flatten_into(leaves: list[Any], tree: Any, is_leaf: IsLeaf) -> TreeSpec:
 
 
 def tree_unflatten(leaves: Iterable[Any], treespec: TreeSpec) -> Any:
-    """The tree of a shape that has the given leaves.
+    """Rebuild a tree from its leaves and its structure.
 
-    Raises: ValueError for another number of leaves.
+    Raises: ValueError if the number of leaves does not match.
     """
     leaves = list(leaves)
     if len(leaves) != treespec.num_leaves:
@@ -211,19 +216,19 @@ def _unflatten(leaves: Iterator[Any], spec: TreeSpec) -> Any:
 
 
 def tree_leaves(tree: Any, is_leaf: IsLeaf = None) -> list[Any]:
-    """The leaves of a tree, from left to right."""
+    """Return the leaves of a tree, from left to right."""
     return tree_flatten(tree, is_leaf)[0]
 
 
 def tree_structure(tree: Any, is_leaf: IsLeaf = None) -> TreeSpec:
-    """The shape of a tree."""
+    """Return the structure of a tree."""
     return tree_flatten(tree, is_leaf)[1]
 
 
 def tree_map(func: Callable[..., Any], tree: Any, *rests: Any, is_leaf: IsLeaf = None) -> Any:
-    """The tree with every leaf replaced by the function's result for it, and for those at its place in other trees.
+    """Apply a function to every leaf of a tree, and to the corresponding parts of the other trees.
 
-    Raises: ValueError for trees of another shape.
+    Raises: ValueError if the structures do not match.
     """
     if isinstance(tree, Tensor) and not rests:
         return func(tree)
@@ -233,7 +238,7 @@ def tree_map(func: Callable[..., Any], tree: Any, *rests: Any, is_leaf: IsLeaf =
 
 
 def _leaves_like(spec: TreeSpec, tree: Any) -> list[Any]:
-    """Of a tree whose shape begins like ``spec``: where that has a leaf, all that is there."""
+    """Return the subtrees of ``tree`` that correspond to the leaves of ``spec``."""
     if spec.container is None:
         return [tree]
     children = _children_like(spec, tree) if _get_node_type(tree) == spec.type else None
@@ -243,7 +248,7 @@ def _leaves_like(spec: TreeSpec, tree: Any) -> list[Any]:
 
 
 def _children_like(spec: TreeSpec, tree: Any) -> list[Any] | None:
-    """In the order of ``spec``, whatever that of a dictionary is; None where the keys or other contexts differ."""
+    """Return the children in the order of ``spec``, or None if the keys or contexts differ."""
     assert spec.container is not None
     children, context = spec.container.flatten_fn(tree)
     if not isinstance(tree, dict):
@@ -253,7 +258,7 @@ def _children_like(spec: TreeSpec, tree: Any) -> list[Any] | None:
 
 
 def tree_map_(func: Callable[..., Any], tree: Tree, *rests: Any, is_leaf: IsLeaf = None) -> Tree:
-    """Call the function with every leaf; the tree itself."""
+    """Call a function with every leaf and return the tree itself."""
     tree_map(func, tree, *rests, is_leaf=is_leaf)
     return tree
 
@@ -266,7 +271,7 @@ def _chooser(kinds: Kinds) -> Callable[[Any], bool]:
 
 
 def tree_map_only(type_or_types_or_pred: Kinds, func: Callable[[Any], Any], tree: Any, is_leaf: IsLeaf = None) -> Any:
-    """`tree_map` of the leaves of some types, or that a function affirms; the others stay.
+    """Apply a function only to leaves of some types, or to leaves that satisfy a predicate. The others are kept.
 
     >>> from flambeau.utils._pytree import tree_map_only
     >>> tree_map_only(int, lambda n: n + 1, [1, "a", {"b": 2}])
@@ -277,27 +282,27 @@ def tree_map_only(type_or_types_or_pred: Kinds, func: Callable[[Any], Any], tree
 
 
 def tree_all(pred: Callable[[Any], bool], tree: Any, is_leaf: IsLeaf = None) -> bool:
-    """Whether the function affirms every leaf."""
+    """Return True if the predicate is true for every leaf."""
     return all(map(pred, tree_leaves(tree, is_leaf)))
 
 
 def tree_any(pred: Callable[[Any], bool], tree: Any, is_leaf: IsLeaf = None) -> bool:
-    """Whether the function affirms some leaf."""
+    """Return True if the predicate is true for at least one leaf."""
     return any(map(pred, tree_leaves(tree, is_leaf)))
 
 
 def tree_all_only(kinds: Kinds, pred: Callable[[Any], bool], tree: Any, is_leaf: IsLeaf = None) -> bool:
-    """`tree_all` of the leaves of some types."""
+    """Return True if the predicate is true for every leaf of some types."""
     return all(map(pred, filter(_chooser(kinds), tree_leaves(tree, is_leaf))))
 
 
 def tree_any_only(kinds: Kinds, pred: Callable[[Any], bool], tree: Any, is_leaf: IsLeaf = None) -> bool:
-    """`tree_any` of the leaves of some types."""
+    """Return True if the predicate is true for at least one leaf of some types."""
     return any(map(pred, filter(_chooser(kinds), tree_leaves(tree, is_leaf))))
 
 
 def tree_flatten_with_path(tree: Any, is_leaf: IsLeaf = None) -> tuple[list[tuple[tuple[str, ...], Any]], TreeSpec]:
-    """`tree_flatten` with the way to each leaf, for `keystr`.
+    """Return the leaves with their paths, which `keystr` formats, and the structure of a tree.
 
     >>> from flambeau.utils._pytree import keystr, tree_flatten_with_path
     >>> [keystr(path) for path, _ in tree_flatten_with_path({"a": 1, "b": [2, 3]})[0]]
@@ -317,29 +322,29 @@ def _paths(tree: Any, spec: TreeSpec, path: tuple[str, ...]) -> Iterator[tuple[s
 
 
 def tree_map_with_path(func: Callable[..., Any], tree: Any, *rests: Any, is_leaf: IsLeaf = None) -> Any:
-    """`tree_map` of a function that takes the way to the leaf as well, first."""
+    """Apply a function of the path and the leaf to every leaf. See `tree_map`."""
     leaves, spec = tree_flatten(tree, is_leaf)
     others = [_leaves_like(spec, rest) for rest in rests]
     return _unflatten(map(func, _paths(tree, spec, ()), leaves, *others), spec)
 
 
 def keystr(kp: tuple[str, ...]) -> str:
-    """The way to a leaf, as a program would write it after the tree."""
+    """Format the path of a leaf as source code, as it follows the name of the tree."""
     return "".join(kp)
 
 
 def _dict_flatten(d: dict[Any, Any]) -> tuple[list[Any], list[Any]]:
-    """For `register_pytree_node` of a class that derives from `dict`: the values, and the keys as the context."""
+    """Return the values of a subclass of `dict`, and its keys as the context, for `register_pytree_node`."""
     return list(d.values()), list(d)
 
 
 def _dict_unflatten(values: Iterable[Any], context: Iterable[Any]) -> dict[Any, Any]:
-    """The dictionary of such values and keys."""
+    """Return a dictionary of these values and keys."""
     return dict(zip(context, values, strict=True))
 
 
 def _dict_flatten_with_keys(d: dict[Any, Any]) -> tuple[list[tuple[str, Any]], list[Any]]:
-    """`_dict_flatten`, each value with what a program would write after the dictionary for it."""
+    """Return pairs of an accessor (such as ``['key']``) and a value, and the keys."""
     return list(zip(_names(d), d.values(), strict=True)), list(d)
 
 
@@ -349,10 +354,10 @@ def _list_flatten(items: list[Any]) -> tuple[list[Any], None]:
 
 
 def _list_unflatten(items: Iterable[Any], context: None) -> list[Any]:
-    """Return the list of such items."""
+    """Return a list of these items."""
     return list(items)
 
 
 def _list_flatten_with_keys(items: list[Any]) -> tuple[list[tuple[str, Any]], None]:
-    """`_list_flatten`, each item with what a program would write after the list for it."""
+    """Return pairs of an accessor (such as ``[0]``) and an item, without a context."""
     return list(zip(_places(items), items, strict=True)), None

@@ -1,4 +1,4 @@
-"""What was measured, of what, and what the numbers say together."""
+"""Measurements and their statistics."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 _MOST_FIGURES = 4
-_LEAST_INTERVAL = 25e-9  # seconds: what a clock does not resolve
-_QUANTILE = 1.645  # of the normal distribution, for an interval of 90 %
+_LEAST_INTERVAL = 25e-9  # seconds: resolution of the clock
+_QUANTILE = 1.645  # of the normal distribution, for a 90 % confidence interval
 _SUSPECT, _VERY_SUSPECT = 0.1, 0.25  # ratios of the interquartile range to the median
 _FLUCTUATION = "This could indicate system fluctuation."
 _INFLUENCE = "This suggests significant environmental influence."
@@ -25,7 +25,7 @@ H = TypeVar("H", bound=Hashable)
 
 @dataclass(frozen=True, repr=False)
 class TaskSpec:
-    """What a `Timer` measures. Two are equal if their measurements are repetitions of one another."""
+    """Description of the statement that a `Timer` measures. Measurements with equal descriptions can be merged."""
 
     stmt: str
     setup: str
@@ -38,7 +38,7 @@ class TaskSpec:
 
     @property
     def title(self) -> str:
-        """The label, or the statement."""
+        """The label and the sub-label. The statement replaces a missing label."""
         if self.label is None and "\n" in self.stmt:
             named = f" ({self.sub_label})" if self.sub_label else ""
             return f"stmt:{named}\n{textwrap.indent(self.stmt, '  ')}"
@@ -46,20 +46,20 @@ class TaskSpec:
         return f"{name}: {self.sub_label}" if self.sub_label else name
 
     def setup_str(self) -> str:
-        """The setup, or nothing where there is none."""
+        """Return the formatted setup, or an empty string if there is none."""
         if self.setup in ("", "pass"):
             return ""
         return f"setup:\n{textwrap.indent(self.setup, '  ')}" if "\n" in self.setup else f"setup: {self.setup}"
 
     def summarize(self) -> str:
-        """Title, description and setup, each where it is."""
+        """Return the title, the description and the setup, without empty parts."""
         parts = (self.title, self.description, self.setup_str())
         return "\n".join(f"{part}\n" if "\n" in part else part for part in parts if part)
 
 
 @dataclass(repr=False)
 class Measurement:
-    """Times of a statement, and what they say together. Those of its `TaskSpec` are its attributes, too.
+    """Measured times of a statement and their statistics. It also has the attributes of its `TaskSpec`.
 
     >>> from flambeau.utils.benchmark import Measurement, TaskSpec
     >>> m = Measurement(100, [0.0101, 0.01, 0.0099, 0.01], TaskSpec("f(x)", "pass"))
@@ -79,7 +79,7 @@ class Measurement:
 
     @property
     def times(self) -> list[float]:
-        """Seconds for one run of the statement, in each measurement."""
+        """Seconds per run of the statement, for each measurement."""
         return [time / self.number_per_run for time in self.raw_times]
 
     @cached_property
@@ -99,24 +99,24 @@ class Measurement:
 
     @property
     def iqr(self) -> float:
-        """Within how many seconds the middle half of `times` lies."""
+        """The interquartile range of `times`, in seconds."""
         return self._quartiles[2] - self._quartiles[0]
 
     @property
     def significant_figures(self) -> int:
-        """How many figures of the median can be believed, from the spread of the middle half: 1 to 4."""
+        """Number of significant figures of the median, estimated from the spread of the middle half: 1 to 4."""
         count = len(self.raw_times)
         middle = sorted(self.times)[count // 4 : math.ceil(3 * count / 4)]
         interval = max(_QUANTILE * float(np.std(middle)) / math.sqrt(len(middle)), _LEAST_INTERVAL)
         return min(max(math.floor(math.log10(self.median / interval)), 1), _MOST_FIGURES)
 
     def meets_confidence(self, threshold: float = _SUSPECT) -> bool:
-        """Whether the interquartile range is less than that part of the median."""
+        """Return True if the interquartile range is less than ``threshold`` times the median."""
         return self.iqr / self.median < threshold
 
     @property
     def has_warnings(self) -> bool:
-        """Whether the times differ so much that they are not to be trusted."""
+        """True if the times vary too much to be reliable."""
         return bool(self.raw_times) and not self.meets_confidence()
 
     def _warning(self) -> str:
@@ -128,12 +128,12 @@ class Measurement:
 
     @property
     def title(self) -> str:
-        """The title of what was measured."""
+        """The title of the task."""
         return self.task_spec.title
 
     @property
     def as_row_name(self) -> str:
-        """How a table names it: its sub-label, or the statement."""
+        """The name of the row in a table: the sub-label or the statement."""
         return self.task_spec.sub_label or self.task_spec.stmt or "[Unknown]"
 
     def __repr__(self) -> str:
@@ -154,7 +154,7 @@ class Measurement:
 
     @staticmethod
     def merge(measurements: Iterable[Measurement]) -> list[Measurement]:
-        """Measurements of the same task as one, with the times of all, for one run each."""
+        """Merge measurements of the same task into one with all their times, scaled to single runs."""
         times: dict[TaskSpec, list[float]] = {}
         for each in measurements:
             times.setdefault(each.task_spec, []).extend(each.times)
@@ -162,7 +162,7 @@ class Measurement:
 
 
 def select_unit(t: float) -> tuple[str, float]:
-    """The unit in which seconds are a handy number, and how many seconds it has.
+    """Return a suitable unit for a time in seconds, and the length of the unit in seconds.
 
     >>> from flambeau.utils.benchmark import select_unit
     >>> select_unit(2.5e-4)
@@ -173,12 +173,12 @@ def select_unit(t: float) -> tuple[str, float]:
 
 
 def unit_to_english(u: str) -> str:
-    """The name of a unit: ``"microsecond"`` of ``"us"``."""
+    """Return the English name of a unit: ``"microsecond"`` for ``"us"``."""
     return _ENGLISH[u]
 
 
 def trim_sigfig(x: float, n: int) -> float:
-    """A number with ``n`` significant figures.
+    """Round a number to ``n`` significant figures.
 
     >>> from flambeau.utils.benchmark import trim_sigfig
     >>> trim_sigfig(3.14159, 3)
@@ -190,5 +190,5 @@ def trim_sigfig(x: float, n: int) -> float:
 
 
 def ordered_unique(elements: Iterable[H]) -> list[H]:
-    """The elements without repetitions, each where it first is."""
+    """Return the elements without duplicates, in the order of their first occurrence."""
     return list(dict.fromkeys(elements))

@@ -35,7 +35,7 @@ def graph_of(model: Any, arguments: Any) -> GraphDef:
 
 
 def _watched(value: Any) -> Any:
-    """A tensor that autograd sees where it can: so the inputs are nodes of the graph, too."""
+    """Detach a tensor and make it require grad if its dtype allows it, so that inputs become nodes of the graph."""
     if isinstance(value, Tensor):
         copy = value.detach()
         return copy.requires_grad_() if copy.is_floating_point() or copy.is_complex() else copy
@@ -51,7 +51,7 @@ def _tensors(value: Any) -> Iterable[Tensor]:
 
 
 class _Layers:
-    """While it is entered, notes which layer of a model made each node: the innermost."""
+    """Context manager that records, for each autograd node, the innermost layer that created it."""
 
     def __init__(self, model: Any) -> None:
         self.top = type(model).__name__
@@ -93,7 +93,7 @@ class _Layers:
 
 
 class _Drawing:
-    """Turns nodes into NodeDefs with names of their own."""
+    """Conversion of autograd nodes to NodeDefs with unique names."""
 
     def __init__(self, layers: _Layers, leaves: dict[int, tuple[str, str]]) -> None:
         self._layers, self._leaves = layers, leaves
@@ -127,7 +127,7 @@ class _Drawing:
 
 
 def _node_of(tensor: Tensor) -> Any:
-    """Return the node that a tensor's gradient goes to: of a leaf, the one that accumulates it."""
+    """Return the autograd node of a tensor. For a leaf, it is the node that accumulates the gradient."""
     if tensor.grad_fn is not None:
         return tensor.grad_fn
     with flambeau.enable_grad():
@@ -136,7 +136,7 @@ def _node_of(tensor: Tensor) -> Any:
 
 
 def _inputs_first(roots: list[Any]) -> list[Any]:
-    """The nodes that lead to ``roots``, each after those it takes its inputs from."""
+    """Return the nodes that lead to ``roots`` in topological order, inputs first."""
     order: dict[Any, None] = {}
     stack = [(root, False) for root in roots]
     while stack:

@@ -1,4 +1,4 @@
-"""tensorboardX's SummaryWriter, to which tensors are arrays."""
+"""A SummaryWriter based on tensorboardX that accepts tensors."""
 
 import functools
 import time
@@ -18,7 +18,7 @@ __all__ = ["FileWriter", "SummaryWriter"]
 
 
 def _as_array(value: Any) -> Any:
-    """``value`` with its tensors, also those in lists, tuples and dicts, as arrays."""
+    """Convert tensors, also those in lists, tuples and dicts, to NumPy arrays."""
     if isinstance(value, Tensor):
         # NumPy has no bfloat16.
         return (value.float() if value.dtype is flambeau.bfloat16 else value).detach().cpu().numpy()
@@ -38,18 +38,19 @@ def _taking_tensors(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class SummaryWriter(tensorboardX.SummaryWriter):  # type: ignore[misc]
-    """Writes scalars, images, histograms, text, figures, embeddings, hyperparameters and graphs for TensorBoard.
+    """Writer of scalars, images, histograms, text, figures, embeddings, hyperparameters and graphs for TensorBoard.
 
-    The methods are tensorboardX's, with PyTorch's signatures: ``add_scalar(tag, value, step)`` and so on. Where they
-    take arrays they take tensors, of any dtype and with or without history.
+    The methods are those of tensorboardX with PyTorch's signatures: ``add_scalar(tag, value, step)`` and so on. They
+    accept tensors in place of arrays, with any dtype and also with gradient history.
 
     Args:
-        log_dir: the folder; by default one below ``runs`` named after the time, the host and ``comment``.
-        comment: appended to the default folder's name.
-        purge_step: steps from this one on that stand in earlier event files of the folder are forgotten.
-        max_queue: events that wait at most before they are written.
-        flush_secs: seconds that they wait at most.
-        filename_suffix: appended to the name of the event file.
+        log_dir: folder of the event file. By default, a folder in ``runs`` named after the time, the host and
+            ``comment``.
+        comment: suffix of the default folder name.
+        purge_step: events of earlier files in the folder are ignored from this step on.
+        max_queue: largest number of events in the write queue.
+        flush_secs: longest time in seconds between writes.
+        filename_suffix: suffix of the name of the event file.
     """
 
     def __init__(
@@ -67,21 +68,21 @@ class SummaryWriter(tensorboardX.SummaryWriter):  # type: ignore[misc]
         self.log_dir = self.logdir
 
     def get_logdir(self) -> str:
-        """The folder of the event file."""
+        """Return the folder of the event file."""
         return str(self.logdir)
 
     def add_graph(
         self, model: Any, input_to_model: Any = None, verbose: bool = False, use_strict_trace: bool = True
     ) -> None:
-        """Add what ``model`` computes: its operators, grouped by layer, with shapes, parameters and inputs.
+        """Add the computation graph of a model: operators grouped by layer, with shapes, parameters and inputs.
 
-        The model runs once, in evaluation mode, and what autograd records of it is what is drawn.
+        The model runs once in evaluation mode. The graph shows the operations that autograd records.
 
         Args:
             model: a Module.
-            input_to_model: its argument, or a tuple of its arguments.
-            verbose: whether to print the graph.
-            use_strict_trace: has no effect.
+            input_to_model: the argument of the model, or a tuple of its arguments.
+            verbose: if True, print the graph.
+            use_strict_trace: accepted for compatibility with PyTorch; no effect.
         Raises: RuntimeError if no output requires grad.
         """
         graph = graph_of(model, input_to_model)
@@ -91,7 +92,7 @@ class SummaryWriter(tensorboardX.SummaryWriter):  # type: ignore[misc]
 
     def add_embedding(self, *args: Any, **kwargs: Any) -> None:
         """Add points with labels and images: ``add_embedding(mat, metadata, label_img, global_step, tag, ...)``."""
-        # tensorboardX leaves the places of the picture that no image takes as they lie in memory, and converts them.
+        # tensorboardX converts uninitialised memory in the unused parts of the sprite image.
         with np.errstate(all="ignore"):
             super().add_embedding(*map(_as_array, args), **_as_array(kwargs))
 
