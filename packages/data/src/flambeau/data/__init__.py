@@ -1,7 +1,7 @@
 """Datasets, samplers and the DataLoader.
 
-NumPy is all this package needs. Where ``flambeau-tensor-core`` is installed batches are flambeau tensors, elsewhere
-they are NumPy arrays.
+NumPy is the only dependency. If ``flambeau-tensor-core`` is installed, batches are flambeau tensors. Otherwise they are
+NumPy arrays.
 """
 
 from ._tensors import suggest_names as _suggest_names

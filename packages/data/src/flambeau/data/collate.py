@@ -1,4 +1,4 @@
-"""From a list of samples to one batch."""
+"""Collation: stack a list of samples into one batch."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _CANNOT_COLLATE = (
     "lists or dataclasses of these. Pass collate_fn=... to the DataLoader to make the batch yourself."
 )
 _RAGGED = (
-    "cannot stack samples of different shapes{where}: {shapes}. A batch wants samples of one shape: resize or pad "
-    "them, or pass collate_fn=... to the DataLoader."
+    "cannot stack samples of different shapes{where}: {shapes}. All samples of a batch must have the same shape: "
+    "resize or pad them, or pass collate_fn=... to the DataLoader."
 )
 _STRINGS = (str, bytes)
 _ARRAYS = (np.ndarray, np.generic)
 _NUMBERS = (bool, int, float, np.number, np.bool_)
 _NO_NUMBERS = "OSUV"  # kinds of dtypes that hold objects, strings, records
 np_str_obj_array_pattern = re.compile("[SaUO]")
-"""Found in an array's ``dtype.str`` where it holds texts or objects."""
+"""Pattern that matches the ``dtype.str`` of arrays of strings or objects."""
 
 
 def default_collate(batch: Samples) -> Any:
@@ -41,20 +41,20 @@ def default_collate(batch: Samples) -> Any:
     tensors                        one tensor with a leading batch dimension
     NumPy arrays or scalars        one tensor (an array where tensor-core is absent), same dtype
     float; int; bool               one tensor (array): float64; int64; bool
-    str or bytes                   the list of them, within tuples and lists the tuple
+    str or bytes                   a list of them; within tuples and lists, a tuple
     dicts                          a dict of batches
     tuples, lists                  a list of batches; a namedtuple stays one
-    dataclasses                    one of them, of batches
-    other sequences                one of their type, of batches, or a list
+    dataclasses                    one dataclass of batches
+    other sequences                the same type if possible, else a list
     ============================== ==================================================================
 
-    Types of one's own are added to :data:`default_collate_fn_map`.
+    Add custom types to :data:`default_collate_fn_map`.
 
     Args:
-        batch: at least one sample, all of the same structure.
+        batch: at least one sample; all samples have the same structure.
     Raises:
-        TypeError: naming what cannot be collated and where in the sample it stands.
-        RuntimeError: naming the shapes, if they differ.
+        TypeError: if a value cannot be collated. The message names the value and its position in the sample.
+        RuntimeError: if the shapes differ. The message names them.
 
     >>> batch = default_collate([{"x": 1.0, "name": "a"}, {"x": 2.0, "name": "b"}])
     >>> batch["name"], batch["x"].tolist()
@@ -64,13 +64,13 @@ def default_collate(batch: Samples) -> Any:
 
 
 def collate(batch: Samples, *, collate_fn_map: FunctionMap | None = None) -> Any:
-    """As :func:`default_collate`, with functions of one's own.
+    """Collate like :func:`default_collate`, with custom functions.
 
     Args:
         batch: at least one sample.
-        collate_fn_map: what makes a batch of samples of a type (or of one of a tuple of types, or of their subclasses),
-            called as ``function(samples, collate_fn_map=collate_fn_map)``. Structures not in it are collated inside
-            out; other types that are not in it are refused.
+        collate_fn_map: maps a type, or a tuple of types, to a function that makes a batch of samples of that type or
+            its subclasses. It is called as ``function(samples, collate_fn_map=collate_fn_map)``. Sequences, mappings
+            and dataclasses that are not in the map are collated recursively; other types raise TypeError.
 
     >>> longest = {str: lambda texts, *, collate_fn_map: max(texts, key=len)}
     >>> collate([("a", "bcd"), ("ef", "")], collate_fn_map=longest)
@@ -82,7 +82,7 @@ def collate(batch: Samples, *, collate_fn_map: FunctionMap | None = None) -> Any
 
 
 def default_convert(data: Any) -> Any:
-    """Data with its NumPy arrays turned into tensors where tensor-core is installed, and tuples into lists.
+    """Convert NumPy arrays to tensors if tensor-core is installed, and tuples to lists.
 
     >>> default_convert({"name": "a"})
     {'name': 'a'}
@@ -109,22 +109,22 @@ def collate_numpy_array_fn(batch: Samples, *, collate_fn_map: FunctionMap | None
 
 
 def collate_numpy_scalar_fn(batch: Samples, *, collate_fn_map: FunctionMap | None = None) -> Any:
-    """NumPy's numbers, in their dtype."""
+    """Stack NumPy scalars and keep their dtype."""
     return _collate_arrays(batch, "")
 
 
 def collate_float_fn(batch: Samples, *, collate_fn_map: FunctionMap | None = None) -> Any:
-    """Python's numbers, as float64."""
+    """Collate Python floats to float64."""
     return _collate_numbers(batch, "")
 
 
 def collate_int_fn(batch: Samples, *, collate_fn_map: FunctionMap | None = None) -> Any:
-    """Python's numbers, as int64, bool, or float64 if there is a float among them."""
+    """Collate Python numbers to int64, to bool if all are bool, or to float64 if one is a float."""
     return _collate_numbers(batch, "")
 
 
 def collate_str_fn(batch: Samples, *, collate_fn_map: FunctionMap | None = None) -> Sequence[Any]:
-    """Strings stay as they are."""
+    """Return strings unchanged."""
     return _collate_strings(batch, "")
 
 
@@ -137,11 +137,11 @@ default_collate_fn_map: FunctionMap = {
     str: collate_str_fn,
     bytes: collate_str_fn,
 }
-"""What :func:`default_collate` makes of samples by their type; entries of one's own hold for every DataLoader."""
+"""Collate functions of :func:`default_collate` by type. Custom entries apply to every DataLoader."""
 
 
 def _collate(batch: Samples, path: str, functions: FunctionMap) -> Any:
-    """``path`` says where in the sample this is, for messages."""
+    """Collate samples; ``path`` is their position in the sample, for error messages."""
     if isinstance(batch, Batch):
         return [_tensors.from_array(column) if isinstance(column, np.ndarray) else column for column in batch.columns]
     first = batch[0]
@@ -230,7 +230,7 @@ def _collate_dataclasses(batch: Samples, path: str, functions: FunctionMap) -> A
     result = copy.copy(first)
     for field in dataclasses.fields(first):
         column = _collate([getattr(sample, field.name) for sample in batch], f"{path}.{field.name}", functions)
-        object.__setattr__(result, field.name, column)  # frozen ones, too
+        object.__setattr__(result, field.name, column)  # also works for frozen dataclasses
     return result
 
 
@@ -248,7 +248,7 @@ def _collate_sequences(batch: Samples, path: str, functions: FunctionMap) -> Seq
 
 
 def _rebuild_mapping(like: Mapping[Any, Any], content: dict[Any, Any]) -> Mapping[Any, Any]:
-    """``content`` in the type of ``like`` (an OrderedDict stays one), a plain dict where that cannot be refilled."""
+    """Return ``content`` as the type of ``like``, or as a plain dict if that type is not mutable."""
     if type(like) is dict or not isinstance(like, MutableMapping):
         return content
     clone = copy.copy(like)

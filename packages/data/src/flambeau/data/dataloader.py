@@ -1,4 +1,4 @@
-"""PyTorch's module of the loader: also the private names that begin passes over batches and tell their kind."""
+"""The DataLoader with PyTorch's private names, for programs that subclass its iterators."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _worker_init_fn_t = Callable[[int], None]
 
 
 class _DatasetKind:
-    """What reads a loader's dataset: by indices, or as a stream."""
+    """Kind of dataset: indexed (``Map``) or a stream (``Iterable``)."""
 
     Map = 0
     Iterable = 1
@@ -33,14 +33,14 @@ class _DatasetKind:
 
 
 class _InfiniteConstantSampler(Sampler[None]):
-    """The sampler of streams, which have no indices: None again and again."""
+    """Sampler of streams, which have no indices: yields None without end."""
 
     def __iter__(self) -> Iterator[None]:
         return itertools.repeat(None)
 
 
 class _Stream(IterableDataset[Any]):
-    """Whatever can be iterated, as a stream; what else is asked of it, the dataset answers."""
+    """Stream over any iterable. Other attributes are those of the dataset."""
 
     def __init__(self, dataset: Any) -> None:
         self.dataset = dataset
@@ -55,12 +55,12 @@ class _Stream(IterableDataset[Any]):
 
 
 def _sharding_worker_init_fn(worker_init_fn: _worker_init_fn_t | None, size: int, rank: int, worker: int) -> NoReturn:
-    """Raise NotImplementedError: PyTorch's workers share out data pipes with it."""
+    """Raise NotImplementedError: PyTorch uses this function to shard data pipes."""
     raise NotImplementedError("flambeau has no data pipes; use IterableDataset and get_worker_info()")
 
 
 def _loader_like(loader: Any) -> DataLoader[Any]:
-    """The loader that a program's own class describes by the private attributes that PyTorch's has."""
+    """Build a loader from an object with the private attributes of PyTorch's DataLoader."""
     if isinstance(loader, DataLoader) and loader._ready:
         return loader
     of_workers = ("timeout", "worker_init_fn", "prefetch_factor", "persistent_workers", "multiprocessing_context")
@@ -77,17 +77,17 @@ def _loader_like(loader: Any) -> DataLoader[Any]:
 
 
 def _own_pass(loader: Any) -> Epoch:
-    """Begin the pass that flambeau makes, also over a loader whose class overrides ``__iter__``."""
+    """Begin flambeau's pass, also for a loader with an overridden ``__iter__``."""
     return DataLoader._get_iterator(_loader_like(loader))  # type: ignore[return-value]
 
 
 class _Kind(type):
-    """A kind of passes. The loader's own passes are its instances, too."""
+    """Metaclass of PyTorch's iterator classes. flambeau's passes count as their instances."""
 
     passes: type[Epoch]
 
     def __call__(cls, loader: Any, *args: Any, **options: Any) -> Any:
-        """Begin a pass: the loader's own, or one of the class that a program derived."""
+        """Begin flambeau's pass, or create an instance of a class that a program derived."""
         if "passes" in vars(cls):
             return _own_pass(loader, *args, **options)
         return super().__call__(loader, *args, **options)
@@ -97,10 +97,10 @@ class _Kind(type):
 
 
 class _BaseDataLoaderIter(metaclass=_Kind):
-    """A pass over a loader. Programs derive from it and define ``_next_data``, which gives the next batch.
+    """Base class of iterators over a loader. Subclasses define ``_next_data``, which returns the next batch.
 
-    The attributes are those of PyTorch: what the pass reads, its sampler's iterator, which ``_next_index`` asks, and
-    the number of batches so far.
+    The attributes are those of PyTorch: the dataset, the iterator of its sampler (see ``_next_index``) and the number
+    of batches so far.
     """
 
     passes: type[Epoch] = Epoch
@@ -119,7 +119,7 @@ class _BaseDataLoaderIter(metaclass=_Kind):
         self._pin_memory = bool(loader.pin_memory) and not _tensors.obstacle_to_pinning()
         self._pin_memory_device = "cuda" if self._pin_memory else None
         self._IterableDataset_len_called = getattr(loader, "_IterableDataset_len_called", None)
-        self._shared_seed = None  # of data pipes, which do not exist here
+        self._shared_seed = None  # for data pipes, which flambeau does not have
         self._world_size, self._rank = process_rank() or (1, 0)
         self._num_yielded = 0
 
@@ -148,7 +148,7 @@ class _BaseDataLoaderIter(metaclass=_Kind):
 
 
 class _OwnPass(_BaseDataLoaderIter):
-    """A pass whose batches are those of the loader itself."""
+    """Iterator over the batches of the loader itself."""
 
     def __init__(self, loader: Any) -> None:
         self._describe(loader)

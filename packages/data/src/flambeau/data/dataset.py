@@ -1,4 +1,4 @@
-"""Datasets: collections of samples, by index or as a stream."""
+"""Datasets: collections of samples that are read by index or as a stream."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ T = TypeVar("T")
 
 
 class Dataset(Generic[T_co]):
-    """A collection of samples read by index: subclass it and write ``__getitem__`` and ``__len__``.
+    """Base class of collections that are read by index. Subclasses define ``__getitem__`` and ``__len__``.
 
-    Any object with the two methods serves a DataLoader as well; what the class adds is ``a + b``.
+    A DataLoader accepts any object with these two methods. This class only adds ``a + b``.
 
-    A dataset that can fetch many samples at once faster than one by one may offer ``__getitems__(indices)``, which
-    returns the list of them, or a :class:`Batch` of columns already stacked.
+    A dataset that reads many samples faster at once than one by one can define ``__getitems__(indices)``. That method
+    returns a list of samples, or a :class:`Batch` of stacked columns.
 
     >>> class Squares(Dataset):
     ...     def __len__(self):
@@ -44,7 +44,7 @@ class Dataset(Generic[T_co]):
 
 
 class IterableDataset(Dataset[T_co]):
-    """A stream of samples: subclass it and write ``__iter__``; ``__len__`` too, where the length is known.
+    """Base class of streams of samples. Subclasses define ``__iter__``, and ``__len__`` if the length is known.
 
     >>> class Countdown(IterableDataset):
     ...     def __iter__(self):
@@ -61,12 +61,12 @@ class IterableDataset(Dataset[T_co]):
 
 
 class Batch(Sequence[tuple[Any, ...]]):
-    """Samples fetched together: reads like the list of them, holds their columns already stacked.
+    """Sequence of samples that stores them as stacked columns.
 
-    :func:`default_collate` takes the columns as they are; a collate function of one's own sees a sequence of tuples.
+    :func:`default_collate` uses the columns directly. A custom collate function sees a sequence of tuples.
 
     Args:
-        columns: tensors or arrays that agree in their first dimension, the sample.
+        columns: tensors or arrays with the same first dimension, which is the sample.
     """
 
     def __init__(self, columns: Sequence[_tensors.Column]) -> None:
@@ -82,13 +82,13 @@ class Batch(Sequence[tuple[Any, ...]]):
 
 
 class TensorDataset(Dataset[tuple[Any, ...]]):
-    """Samples are rows: sample ``i`` is the tuple of every tensor's ``[i]``.
+    """Dataset of the rows of tensors: sample ``i`` is the tuple of ``tensor[i]`` of every tensor.
 
     A DataLoader reads a whole batch with one indexing operation per tensor.
 
     Args:
         tensors: at least one flambeau tensor or NumPy array, all with the same first dimension.
-    Raises: TypeError for other arguments; ValueError if there is none or their first dimensions differ.
+    Raises: TypeError for other arguments; ValueError if there are no arguments or their first dimensions differ.
 
     >>> import numpy
     >>> dataset = TensorDataset(numpy.eye(3), numpy.arange(3))
@@ -118,11 +118,11 @@ class TensorDataset(Dataset[tuple[Any, ...]]):
 
 
 class ConcatDataset(Dataset[T_co]):
-    """Datasets one after the other.
+    """Concatenation of datasets.
 
     Args:
-        datasets: at least one, each with a length.
-    Raises: ValueError if there is none, TypeError for an IterableDataset (chain those with ``itertools.chain``).
+        datasets: at least one dataset; each has a length.
+    Raises: ValueError if there is no dataset, TypeError for an IterableDataset (use ChainDataset for those).
 
     >>> dataset = ConcatDataset(["ab", "cde"])
     >>> dataset[1], dataset[2], dataset[-1]
@@ -151,11 +151,11 @@ class ConcatDataset(Dataset[T_co]):
 
 
 class StackDataset(Dataset[Any]):
-    """Datasets side by side: a sample is the tuple of theirs, or the dict where they were given by name.
+    """Dataset of tuples with one sample of each dataset, or of dicts if the datasets are given by name.
 
     Args:
-        args, kwargs: at least one dataset, all of one length, either by position or by name.
-    Raises: ValueError if there is none, if they are given in both ways or their lengths differ.
+        args, kwargs: at least one dataset, all of the same length, either by position or by name.
+    Raises: ValueError if there is no dataset, if datasets are given in both ways, or if their lengths differ.
 
     >>> StackDataset("ab", [1, 2])[1]
     ('b', 2)
@@ -193,9 +193,9 @@ class StackDataset(Dataset[Any]):
 
 
 class ChainDataset(IterableDataset[T_co]):
-    """Streams one after the other; ``a + b`` of two streams is one.
+    """Concatenation of streams; ``a + b`` of two streams returns one.
 
-    Raises: TypeError, while iterating, for anything but an IterableDataset.
+    Raises: TypeError, during iteration, for an item that is not an IterableDataset.
     """
 
     def __init__(self, datasets: Iterable[Any]) -> None:
@@ -216,7 +216,7 @@ class ChainDataset(IterableDataset[T_co]):
 
 
 class Subset(Dataset[T_co]):
-    """The samples of ``dataset`` at ``indices``, in that order.
+    """Subset of ``dataset``: its samples at ``indices``, in that order.
 
     >>> Subset("abcdef", [4, 0])[0]
     'e'
@@ -238,21 +238,21 @@ class Subset(Dataset[T_co]):
 
 
 def fetch_many(dataset: Any, indices: Sequence[int]) -> Sequence[Any]:
-    """The samples at ``indices``: through ``dataset.__getitems__`` where it offers that, else one by one."""
+    """Return the samples at ``indices``: from ``dataset.__getitems__`` if defined, else one by one."""
     fetch = getattr(dataset, "__getitems__", None)
     return [dataset[index] for index in indices] if fetch is None else fetch(indices)
 
 
 def random_split(dataset: Any, lengths: Sequence[float], generator: _random.Generator = None) -> list[Subset[Any]]:
-    """Deal the samples out at random into subsets that do not overlap.
+    """Split a dataset randomly into subsets that do not overlap.
 
     Args:
-        dataset: anything with a length, read by index.
-        lengths: sizes that sum to ``len(dataset)``, or fractions that sum to 1; what rounding down leaves over
-            goes, one sample each, to the first subsets.
-        generator: what decides: None, a seed, a NumPy or a flambeau generator.
+        dataset: an object with a length that is read by index.
+        lengths: sizes that sum to ``len(dataset)``, or fractions that sum to 1. Fractions are rounded down; the first
+            subsets get one of the remaining samples each.
+        generator: source of randomness: None, an int seed, a NumPy generator or a flambeau generator.
     Returns: one Subset per length.
-    Raises: ValueError if the lengths are negative or sum to something else.
+    Raises: ValueError if the lengths are negative or have the wrong sum.
 
     >>> [len(part) for part in random_split(range(10), [0.75, 0.25], generator=0)]
     [8, 2]

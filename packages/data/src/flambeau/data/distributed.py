@@ -1,4 +1,4 @@
-"""Every process of several reads a share of a dataset."""
+"""Sampler that gives each process a shard of a dataset."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from . import _tensors
 from .sampler import Sampler, check_positive
 
 _NEEDS_BOTH = (
-    "DistributedSampler needs num_replicas=... (how many processes there are) and rank=... (which of them this is): "
-    "there is no process group to ask"
+    "DistributedSampler needs num_replicas=... (the number of processes) and rank=... (the index of this process), "
+    "because no process group is initialized"
 )
 
 
 def process_rank() -> tuple[int, int] | None:
-    """Return how many processes there are and which of them this is; None without a process group."""
-    distributed = sys.modules.get("flambeau.distributed")  # who has made a group has loaded it
+    """Return the number of processes and the rank of this one, or None without a process group."""
+    distributed = sys.modules.get("flambeau.distributed")  # only programs that import it have a group
     if distributed is None or not distributed.is_initialized():
         return None
     return distributed.get_world_size(), distributed.get_rank()
 
 
 class DistributedSampler(Sampler[int]):
-    """The share of one of several processes in one order of all indices.
+    """Sampler of the shard of one process.
 
-    All processes draw the same order, from ``seed`` and the epoch; process ``rank`` reads its positions ``rank``,
-    ``rank + num_replicas``, ... So all shares are of one length: the order is filled up from its beginning, or cut.
+    All processes draw the same order from ``seed`` and the epoch. Process ``rank`` reads the positions ``rank``,
+    ``rank + num_replicas``, ... All shards have the same length: the order is padded from its beginning, or truncated.
 
     Args:
-        dataset: what has the length.
-        num_replicas: how many processes there are; by default as many as the group of all processes has.
-        rank: which of them this is, from 0; by default its rank in that group.
-        shuffle: whether the order is a random one; call :meth:`set_epoch` before each epoch for another.
-        seed: what decides it, the same in all processes.
-        drop_last: cut the order to a multiple of ``num_replicas`` instead of filling it up.
+        dataset: an object with a length.
+        num_replicas: number of processes; default: the size of the default process group.
+        rank: index of this process, from 0; default: its rank in that group.
+        shuffle: if True, use a random order; call :meth:`set_epoch` before each epoch to change it.
+        seed: seed of the order; must be the same in all processes.
+        drop_last: if True, truncate the order to a multiple of ``num_replicas`` instead of padding it.
     Raises:
-        RuntimeError: without ``num_replicas`` or ``rank`` where ``flambeau.distributed`` has made no group.
-        ValueError: for a ``rank`` that is not one of ``num_replicas``.
+        RuntimeError: if ``num_replicas`` or ``rank`` is missing and ``flambeau.distributed`` is not initialized.
+        ValueError: if ``rank`` is not in ``[0, num_replicas)``.
 
     >>> list(DistributedSampler("abcde", num_replicas=2, rank=1, shuffle=False))
     [1, 3, 0]
@@ -72,13 +72,13 @@ class DistributedSampler(Sampler[int]):
 
     @property
     def num_samples(self) -> int:
-        """The length of the share."""
+        """Length of the shard."""
         size = len(self.dataset)
         return size // self.num_replicas if self.drop_last else -(-size // self.num_replicas)
 
     @property
     def total_size(self) -> int:
-        """The length of all shares."""
+        """Sum of the lengths of all shards."""
         return self.num_samples * self.num_replicas
 
     def __iter__(self) -> Iterator[int]:
@@ -95,5 +95,5 @@ class DistributedSampler(Sampler[int]):
         return self.num_samples
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the order of this epoch."""
+        """Select the order of the given epoch."""
         self.epoch = epoch

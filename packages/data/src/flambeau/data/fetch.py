@@ -1,4 +1,4 @@
-"""PyTorch's private readers of datasets, for programs that read as the loader does but keep their own state."""
+"""PyTorch's private fetchers, for programs that read datasets like the loader but keep their own state."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ._fetch import IndexFetcher, Recipe
 
 
 class _BaseDatasetFetcher:
-    """A reader of batches: ``fetch`` gives the batch at the indices that a sampler chose."""
+    """Base class of fetchers: ``fetch`` returns the batch for the indices of a sampler."""
 
     def __init__(self, dataset: Any, auto_collation: bool, collate_fn: Callable[[Any], Any], drop_last: bool) -> None:
         self.dataset = dataset
@@ -22,7 +22,7 @@ class _BaseDatasetFetcher:
 
 
 class _MapDatasetFetcher(_BaseDatasetFetcher):
-    """A reader by indices. It does not seed the samples: they draw from the program's generators, as in PyTorch."""
+    """Fetcher by index. It does not seed samples: they use the program's generators, as in PyTorch."""
 
     def fetch(self, possibly_batched_index: Any) -> Any:
         recipe = Recipe(self.dataset, self.collate_fn, self.auto_collation, None, self.drop_last)
@@ -30,11 +30,11 @@ class _MapDatasetFetcher(_BaseDatasetFetcher):
 
 
 class _IterableDatasetFetcher(_BaseDatasetFetcher):
-    """A reader of a stream, of which the indices give only the number of samples.
+    """Fetcher of a stream; only the number of indices matters.
 
     Attributes:
-        dataset_iter: the iterator over the dataset, whose state programs save and load.
-        ended: True after the last sample of a batched stream; ``fetch`` raises StopIteration then.
+        dataset_iter: iterator over the dataset; programs save and load its state.
+        ended: True after the last sample of a batched stream; then ``fetch`` raises StopIteration.
     """
 
     def __init__(self, dataset: Any, auto_collation: bool, collate_fn: Callable[[Any], Any], drop_last: bool) -> None:

@@ -1,4 +1,4 @@
-"""The DataLoader: a dataset, an order and a way to stack, as an iterable of batches."""
+"""The DataLoader: an iterable of batches from a dataset, a sampler and a collate function."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FIXED = ("batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "per
 
 
 class DataLoader(Generic[T_co]):
-    """Batches of a dataset, read in the calling thread or by workers.
+    """Iterable over the batches of a dataset, which the calling thread or workers read.
 
     Each ``iter(loader)`` is a pass over the dataset; shuffling draws a different order for each. Samples, order and
     random augmentations are decided by ``generator`` alone, for any number of workers: before a sample is read, the
@@ -32,36 +32,36 @@ class DataLoader(Generic[T_co]):
     a seed each, and without workers samples are read with the generators of the program.
 
     Args:
-        dataset: anything with ``__getitem__`` and ``__len__``, or an IterableDataset.
-        batch_size: samples per batch; None yields the samples one by one, not stacked.
-        shuffle: read in random order.
+        dataset: an object with ``__getitem__`` and ``__len__``, or an IterableDataset.
+        batch_size: number of samples per batch; None yields single samples and does not stack them.
+        shuffle: if True, read in random order.
         sampler: an iterable of indices, instead of ``shuffle``.
         batch_sampler: an iterable of lists of indices, instead of ``batch_size``, ``shuffle``, ``sampler`` and
             ``drop_last``.
-        num_workers: how many read ahead; 0 reads in the calling thread.
-        collate_fn: makes a batch from a list of samples; :func:`default_collate` if None
-            (:func:`default_convert`, of one sample, where ``batch_size`` is None).
-        pin_memory: put batches into memory from which GPUs copy beside their other work
-            (``batch.to("cuda", non_blocking=True)``); with workers a thread does so for the batch after the one that is
-            given, which is thus waited for, too. A warning where there is no GPU.
-        drop_last: leave out a last batch that is not full.
-        timeout: seconds to wait for a batch from the workers; 0 waits for ever. (A worker that dies is an error
-            within seconds in any case.)
-        worker_init_fn: called in each worker with its id before it reads.
-        multiprocessing_context: a start method or a context of ``multiprocessing``; None is ``fork`` where there is it.
-        generator: None (``flambeau.manual_seed`` decides, or ``numpy.random.seed`` where tensor-core is absent), an int
-            seed, a ``numpy.random.Generator`` or a ``flambeau.Generator``.
-        prefetch_factor: how many batches each worker prepares ahead; 2 if None.
-        persistent_workers: keep the workers for further passes.
-        pin_memory_device: no effect: pinned memory serves every GPU.
-        in_order: whether batches come in their order, or each as soon as it is ready.
-        workers: ``"process"``, or ``"thread"`` for datasets whose reading releases Python's lock.
+        num_workers: number of workers that prefetch batches; 0 reads in the calling thread.
+        collate_fn: function that makes a batch from a list of samples. The default is :func:`default_collate`, or
+            :func:`default_convert` (called with one sample) if ``batch_size`` is None.
+        pin_memory: if True, copy batches to pinned memory, from which GPUs copy asynchronously
+            (``batch.to("cuda", non_blocking=True)``). With workers, a thread pins one batch ahead, so the loader also
+            waits for the batch after the one that it returns. Without a GPU, the loader warns and does not pin.
+        drop_last: if True, drop the last batch if it is not full.
+        timeout: seconds to wait for a batch from the workers; 0 waits without limit. (The death of a worker raises an
+            error within seconds in any case.)
+        worker_init_fn: function that each worker calls with its id before it reads.
+        multiprocessing_context: a start method or a context of ``multiprocessing``; None selects ``fork`` if available.
+        generator: an int seed, a ``numpy.random.Generator``, a ``flambeau.Generator``, or None. None uses the state
+            that ``flambeau.manual_seed`` sets, or that ``numpy.random.seed`` sets if tensor-core is not installed.
+        prefetch_factor: number of batches that each worker prefetches; None means 2.
+        persistent_workers: if True, keep the workers for later passes.
+        pin_memory_device: ignored, because every GPU can use pinned memory.
+        in_order: if True, return batches in order; if False, return each batch as soon as it is ready.
+        workers: ``"process"``, or ``"thread"`` for datasets that release the GIL while they read.
     Raises:
-        ValueError: for options that exclude each other.
-        RuntimeError: while iterating, when a worker dies or ``timeout`` is over.
+        ValueError: if options are mutually exclusive.
+        RuntimeError: during iteration, if a worker dies or does not answer within ``timeout``.
 
-    What a dataset raises in a worker is raised here in its own type, with the worker's traceback as its cause and the
-    sample's index as a note.
+    An exception that a dataset raises in a worker is re-raised in the calling thread with its original type. Its cause
+    is the worker's traceback, and a note names the sample's index.
 
     >>> loader = DataLoader(range(5), batch_size=2)
     >>> len(loader), [batch.tolist() for batch in loader]
@@ -121,7 +121,7 @@ class DataLoader(Generic[T_co]):
             raise TypeError(f"collate_fn must be a function of a list of samples; got {collate_fn!r}")
         self.collate_fn = collate_fn or (default_convert if one_by_one else default_collate)
         self._seeds = Seeds(guest=True)
-        self._workers: Workers | None = None  # that outlive a pass
+        self._workers: Workers | None = None  # persistent workers of earlier passes
         self._resumed: dict[str, Any] | None = None
         self._pass: weakref.ref[Epoch] | None = None
         self._ready = True
@@ -129,7 +129,7 @@ class DataLoader(Generic[T_co]):
     def _samplers(
         self, shuffle: bool | None, sampler: Iterable[Any] | None, batch_sampler: Iterable[Any] | None
     ) -> tuple[Iterable[Any] | None, Iterable[Any] | None]:
-        """What says which samples are read, and what says which of them make a batch."""
+        """Return the sampler of indices and the sampler of batches, or None for each that is not used."""
         if sampler is None and not isinstance(self.dataset, IterableDataset):
             data, generator = self.dataset, self.generator
             sampler = RandomSampler(data, generator=generator) if shuffle else SequentialSampler(data)
@@ -143,7 +143,7 @@ class DataLoader(Generic[T_co]):
         super().__setattr__(name, value)
 
     def __getstate__(self) -> dict[str, Any]:
-        """All but the pass that is under way and its workers: a copy begins its own."""
+        """Return the state without the current pass and its workers; a copy starts its own."""
         return {**self.__dict__, "_pass": None, "_workers": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -153,7 +153,7 @@ class DataLoader(Generic[T_co]):
         return self._get_iterator()
 
     def _get_iterator(self) -> Iterator[Any]:
-        """A pass over the data: what loaders that derive from this one override, under PyTorch's name for it."""
+        """Begin a pass over the data. Subclasses override this method, which has PyTorch's name."""
         state, self._resumed = self._resumed, None
         beginning, delivered, epoch_seed, requests = self._begin_or_resume(state)
         current: Epoch
@@ -185,12 +185,12 @@ class DataLoader(Generic[T_co]):
 
     @property
     def _auto_collation(self) -> bool:
-        """True if the loader puts samples together into batches. Programs that subclass PyTorch's loader read it."""
+        """True if the loader collates samples into batches. Subclasses of PyTorch's loader read it."""
         return self.batch_sampler is not None
 
     @property
     def _index_sampler(self) -> Any:
-        """The sampler that chooses the samples to read next: it gives lists of indices, or single ones."""
+        """Sampler of the next samples to read: it yields lists of indices, or single indices."""
         return self.batch_sampler if self._auto_collation else self.sampler
 
     @functools.cached_property  # which subclasses may set
@@ -200,7 +200,7 @@ class DataLoader(Generic[T_co]):
 
     @property
     def multiprocessing_context(self) -> Any:
-        """The context of ``multiprocessing`` that starts the workers; None for the default. A name may be assigned."""
+        """Context of ``multiprocessing`` that starts the workers; None for the default. Can be set to a name."""
         return self._multiprocessing_context
 
     @multiprocessing_context.setter
@@ -208,25 +208,25 @@ class DataLoader(Generic[T_co]):
         self._multiprocessing_context = None if context is None else _options.context_named(context)
 
     def check_worker_number_rationality(self) -> None:
-        """Warn if the loader has more workers than this process has processors. Subclasses call it, as PyTorch's."""
+        """Warn if the loader has more workers than this process has processors. PyTorch's subclasses call it."""
         _options.warn_of_many_workers(self.num_workers)
 
     def __len__(self) -> int:
-        """The number of batches. TypeError where the dataset or the sampler has no length."""
+        """Return the number of batches. Raises TypeError if the dataset or the sampler has no length."""
         if not isinstance(self.dataset, IterableDataset):
             return len(self.sampler if self.batch_sampler is None else self.batch_sampler)  # type: ignore[arg-type]
         samples = len(self.dataset)  # type: ignore[arg-type]
         return samples if self.batch_size is None else batch_count(samples, self.batch_size, self.drop_last)
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the loader stands: in the middle of a pass, or between two.
+        """Return the position of the loader, within a pass or between two passes.
 
-        Loaded into a loader made like this one, the next pass delivers what is left of this one; further passes are
-        those that would have followed, where ``generator`` decides (else the generators of the process do, which are
-        the program's to restore). Nothing that was delivered is read again, except in a stream, whose first batches
-        are read and dropped.
+        If a loader with the same configuration loads the state, its next pass delivers the remaining batches of this
+        pass. Later passes also match if ``generator`` is given. (Otherwise the generators of the process determine
+        them, and the program must restore those.) Samples of delivered batches are not read again, except in a stream,
+        whose first batches are read and discarded.
 
-        Returns: a dict of numbers, strings and lists, for any file format.
+        Returns: a dict of numbers, strings and lists, which any file format can store.
 
         >>> loader = DataLoader(range(6), batch_size=2, shuffle=True, generator=0)
         >>> batches = iter(loader)
@@ -244,15 +244,16 @@ class DataLoader(Generic[T_co]):
         return current.beginning.state(current.delivered, self._length())
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Let the next pass go on where :meth:`state_dict` was called.
+        """Continue in the next pass from the state that :meth:`state_dict` returned.
 
-        Raises: TypeError for anything else than its result, ValueError for that of another kind of loader.
+        Raises: TypeError if the argument is not such a state, ValueError if it is from a loader with another
+            configuration.
         """
         _state.check(state_dict, self._generators(), self._length())
         self._resumed = state_dict
 
     def _current(self) -> Epoch | None:
-        """The last pass, if somebody still holds it."""
+        """Return the last pass if the program still holds a reference to it, else None."""
         return None if self._pass is None else self._pass()
 
     def _generators(self) -> list[Any]:
@@ -262,7 +263,7 @@ class DataLoader(Generic[T_co]):
     def _length(self) -> int | None:
         try:
             return len(self)
-        except TypeError:  # of a stream, or a sampler, that does not say
+        except TypeError:  # the stream or the sampler has no length
             return None
 
     def _begin(self, seed: int | None) -> tuple[int, Iterator[Any]]:
@@ -272,7 +273,7 @@ class DataLoader(Generic[T_co]):
         return _random.draw_seed(self.generator), self._requests()
 
     def _begin_or_resume(self, state: _state.State | None) -> tuple[_state.Beginning, int, int, Iterator[Any]]:
-        """The beginning of a pass, what of it was delivered before, its seed and what is to be fetched."""
+        """Return the beginning of a pass, the number of delivered batches, the seed and the requests."""
         generators = self._generators()
         if state is not None:
             _state.set_generators(generators, state)
@@ -288,13 +289,13 @@ class DataLoader(Generic[T_co]):
         return Recipe(self.dataset, self.collate_fn, batched, self.batch_size, self.drop_last)
 
     def _requests(self) -> Iterator[Any]:
-        """What to fetch, one item a batch: lists of indices, single indices, or for a stream None again and again."""
+        """Return an iterator with one item per batch: a list of indices, a single index, or None for a stream."""
         if isinstance(self.dataset, IterableDataset):
             return itertools.repeat(None)
         return iter(self.sampler if self.batch_sampler is None else self.batch_sampler)  # type: ignore[arg-type]
 
     def _take_workers(self) -> Workers:
-        """The workers of the last pass, if they outlive passes, else others."""
+        """Return the persistent workers if they exist, else new workers."""
         if self._workers is not None and not self._workers.stopped:
             if (last := self._current()) is not None:
                 last.supersede()

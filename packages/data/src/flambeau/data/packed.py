@@ -1,4 +1,4 @@
-"""A list that any number of processes read without copying it."""
+"""A list in shared memory that worker processes read without copying it."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _TEXT, _BYTES, _PICKLED = "text", "bytes", "pickled"
 
 
 class PackedList(Sequence[T_co]):
-    """The items of a sequence, packed into one piece of shared memory.
+    """Immutable list in one block of shared memory.
 
-    Reading an item of a list counts a reference in it, that is, writes to it: a forked worker gets a copy of every page
-    that it reads, and a dataset of a million names ends up as many times in memory as there are workers. Here reading
-    writes nothing: an item is made anew from its bytes. Workers of every start method read the same memory.
+    Reading an item of a Python list changes its reference count, which writes to memory. A forked worker therefore
+    copies every page that it reads, and each worker ends up with its own copy of the list. A PackedList is not written
+    to: it creates an item from its bytes on each access. Workers of every start method share the memory.
 
-    It cannot be changed. Strings and bytes are kept as they are, other items are pickled.
+    Strings and bytes are stored directly; other items are pickled.
 
     Args:
-        items: what to pack.
+        items: the items to store.
 
     >>> names = PackedList(f"{number}.png" for number in range(1000))
     >>> len(names), names[-1], names[2:4]
@@ -88,7 +88,7 @@ class PackedList(Sequence[T_co]):
         return f"PackedList of {len(self)} items, {self._bytes.nbytes} bytes"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """To a process that is being started goes the memory itself, elsewhere go the items."""
+        """Pickle the shared memory for a process that is being started; otherwise pickle the items."""
         from multiprocessing import context, reduction  # which take a while to import
 
         if context.get_spawning_popen() is None:

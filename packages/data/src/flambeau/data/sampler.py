@@ -13,10 +13,10 @@ from ._typing import T_co
 
 
 class Sampler(Generic[T_co]):
-    """An order of indices: subclass it and write ``__iter__``, and ``__len__`` where the length is known.
+    """Base class of samplers. Subclasses define ``__iter__``, and ``__len__`` if the length is known.
 
     Args:
-        data_source: not used; programs for early PyTorch pass it.
+        data_source: ignored; early versions of PyTorch had this argument.
     """
 
     def __init__(self, data_source: Sized | None = None) -> None:
@@ -27,7 +27,7 @@ class Sampler(Generic[T_co]):
 
 
 class SequentialSampler(Sampler[int]):
-    """Every index once, in order.
+    """Sampler that yields every index once, in order.
 
     >>> list(SequentialSampler("abc"))
     [0, 1, 2]
@@ -40,7 +40,7 @@ class SequentialSampler(Sampler[int]):
         return iter(self.order())
 
     def order(self) -> range:
-        """All indices at once."""
+        """Return all indices at once."""
         return range(len(self.data_source))
 
     def __len__(self) -> int:
@@ -48,16 +48,16 @@ class SequentialSampler(Sampler[int]):
 
 
 class RandomSampler(Sampler[int]):
-    """Every index once, shuffled afresh each time it is iterated; or independent draws with replacement.
+    """Sampler that yields every index once in a new random order per pass, or draws indices with replacement.
 
     Args:
-        data_source: what has the length.
-        replacement: draw each index independently.
-        num_samples: how many indices; the length of ``data_source`` if None. More than that without replacement
-            takes one shuffle after the other.
-        generator: what decides: None (flambeau's default generator, NumPy's where tensor-core is absent), a seed, a
-            NumPy or a flambeau generator.
-    Raises: ValueError if ``num_samples`` is not a positive int; in ``iter()`` if it is given and ``data_source`` empty.
+        data_source: an object with a length.
+        replacement: if True, draw each index independently.
+        num_samples: number of indices; None means ``len(data_source)``. If it is larger and ``replacement`` is False,
+            the sampler concatenates several permutations.
+        generator: source of randomness: None (flambeau's default generator, or NumPy's if tensor-core is not
+            installed), an int seed, a NumPy generator or a flambeau generator.
+    Raises: ValueError if ``num_samples`` is not a positive int, or on ``iter()`` if ``data_source`` is empty.
 
     >>> sorted(RandomSampler("abc"))
     [0, 1, 2]
@@ -94,13 +94,13 @@ class RandomSampler(Sampler[int]):
             yield from drawn.tolist()
             left -= count
         if size and not self.replacement and self.num_samples % size == 0 and _tensors.draws_as_pytorch(self.generator):
-            rng.permutation(size)  # PyTorch draws the rest of the samples from one more order, even if there is none
+            rng.permutation(size)  # PyTorch draws one more permutation for the remainder, even if that is empty
 
     def order(self) -> np.ndarray | None:
-        """All indices at once; None where they are drawn piece by piece."""
+        """Return all indices at once, or None if they are drawn in several steps."""
         size = len(self.data_source)
         if self.replacement or self.num_samples > size or _tensors.draws_as_pytorch(self.generator):
-            return None  # PyTorch draws when the first index is asked for
+            return None  # PyTorch draws at the first index
         order: np.ndarray = _random.begin_draw(self.generator).permutation(size)[: self.num_samples]
         return order
 
@@ -109,7 +109,7 @@ class RandomSampler(Sampler[int]):
 
 
 class SubsetRandomSampler(Sampler[int]):
-    """The given indices once each, shuffled.
+    """Sampler that yields each of the given indices once, in random order.
 
     >>> sorted(SubsetRandomSampler([7, 3, 5]))
     [3, 5, 7]
@@ -128,14 +128,15 @@ class SubsetRandomSampler(Sampler[int]):
 
 
 class WeightedRandomSampler(Sampler[int]):
-    """Index ``i`` drawn with probability ``weights[i] / sum(weights)``.
+    """Sampler that draws index ``i`` with probability ``weights[i] / sum(weights)``.
 
     Args:
-        weights: one per sample, not negative, not all zero; they need not sum to 1.
-        num_samples: how many indices.
-        replacement: draw independently; otherwise no index comes twice.
-        generator: as in RandomSampler.
-    Raises: ValueError for other weights, or where ``num_samples`` exceeds those that can be drawn without replacement.
+        weights: one weight per sample, not negative, not all zero; the sum need not be 1.
+        num_samples: number of indices to draw.
+        replacement: if True, draw independently; if False, draw each index at most once.
+        generator: see RandomSampler.
+    Raises: ValueError for invalid weights, or if ``num_samples`` exceeds the number of nonzero weights without
+        replacement.
 
     >>> list(WeightedRandomSampler([0.0, 1.0, 0.0], num_samples=3))
     [1, 1, 1]
@@ -168,7 +169,9 @@ class WeightedRandomSampler(Sampler[int]):
 
 
 class BatchSampler(Sampler[list[int]]):
-    """Lists of ``batch_size`` indices of another sampler; the last may be shorter, or is dropped.
+    """Sampler that groups the indices of another sampler into lists of ``batch_size``.
+
+    The last list may be shorter; ``drop_last`` drops it.
 
     >>> list(BatchSampler(range(5), batch_size=2, drop_last=False))
     [[0, 1], [2, 3], [4]]
@@ -192,7 +195,7 @@ class BatchSampler(Sampler[list[int]]):
 
 
 class Slices(Iterator[list[int]]):
-    """The batches of an order that is known as a whole."""
+    """Iterator over the batches of an order that is known completely."""
 
     def __init__(self, order: range | np.ndarray, batch_size: int, drop_last: bool) -> None:
         self._order = order
@@ -208,12 +211,12 @@ class Slices(Iterator[list[int]]):
         return batch.tolist() if isinstance(batch, np.ndarray) else list(batch)
 
     def skip(self, batches: int) -> None:
-        """Leave out the next ones."""
+        """Skip the next ``batches`` batches."""
         self._start += batches * self._size
 
 
 def batched(items: Iterable[Any], batch_size: int, drop_last: bool) -> Iterator[list[Any]]:
-    """``items`` in lists of ``batch_size``; a shorter last one unless ``drop_last``."""
+    """Yield ``items`` in lists of ``batch_size``; the last may be shorter unless ``drop_last``."""
     stream = iter(items)
     while batch := list(itertools.islice(stream, batch_size)):
         if drop_last and len(batch) < batch_size:

@@ -1,4 +1,4 @@
-"""PyTorch's private watch over workers, for programs that start workers themselves: a worker's death is an error."""
+"""PyTorch's private check of worker processes, for programs that start workers: the death of a worker is an error."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterable
 from typing import Any
 
-_worker_pids: dict[int, set[int]] = {}  # by the id of the pass that started them
+_worker_pids: dict[int, set[int]] = {}  # keyed by the id of the pass
 _SIGCHLD_handler_set = False
 
 
@@ -23,12 +23,12 @@ def _remove_worker_pids(loader_id: int) -> None:
 
 
 def _error_if_any_worker_fails() -> None:
-    """Raise RuntimeError if a watched worker was killed or has failed. The process remains for others to wait for."""
+    """Raise RuntimeError if a watched worker was killed or failed. Does not reap the process."""
     for pids in _worker_pids.values():
         for pid in list(pids):
             try:
                 ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-            except ChildProcessError:  # somebody has waited for it
+            except ChildProcessError:  # already reaped
                 continue
             if ended is None or (ended.si_code == os.CLD_EXITED and ended.si_status == 0):
                 continue
@@ -40,7 +40,7 @@ def _error_if_any_worker_fails() -> None:
 
 
 def _set_SIGCHLD_handler() -> None:
-    """Look at the watched workers whenever a child process ends. Only the main thread can set the handler."""
+    """Check the watched workers when a child process ends. Only the main thread can set the handler."""
     global _SIGCHLD_handler_set
     if _SIGCHLD_handler_set or threading.current_thread() is not threading.main_thread():
         return
@@ -56,5 +56,5 @@ def _set_SIGCHLD_handler() -> None:
 
 
 def _set_worker_signal_handlers() -> None:
-    """Let SIGTERM end a worker at once, whatever handler it inherited."""
+    """Restore the default action of SIGTERM, so that it ends a worker at once."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

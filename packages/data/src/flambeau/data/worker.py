@@ -1,4 +1,4 @@
-"""Who is reading: what a dataset may ask for in a worker."""
+"""Information about the worker that reads, for datasets."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import numpy as np
 
 @dataclass(frozen=True)
 class WorkerInfo:
-    """What :func:`get_worker_info` tells.
+    """Description of a worker, returned by :func:`get_worker_info`.
 
     Attributes:
-        id: 0 to ``num_workers - 1``.
-        num_workers: of the loader.
-        seed: of this worker in this epoch.
+        id: number of the worker, 0 to ``num_workers - 1``.
+        num_workers: number of workers of the loader.
+        seed: seed of this worker in this epoch.
         dataset: this process's copy of the dataset (in a thread, the dataset).
     """
 
@@ -30,26 +30,26 @@ class WorkerInfo:
 
 @dataclass(frozen=True)
 class _IterableDatasetStopIteration:
-    """The message of a worker of PyTorch that its share of a stream has ended."""
+    """Message of PyTorch's workers: the shard of the stream has ended."""
 
     worker_id: int
 
 
 @dataclass(frozen=True)
 class _ResumeIteration:
-    """The message to a worker of PyTorch that another pass begins."""
+    """Message to PyTorch's workers: another pass begins."""
 
     seed: int | None = None
 
 
 class ManagerWatchdog:
-    """A worker's look at the process that started it."""
+    """Check in a worker that its parent process is alive."""
 
     def __init__(self) -> None:
         self._parent = os.getppid()
 
     def is_alive(self) -> bool:
-        """Return whether that process is still there."""
+        """Return True if the parent process is alive."""
         return os.getppid() == self._parent
 
 
@@ -58,9 +58,9 @@ _worker_info: WorkerInfo | None = None  # programs set it in workers that they s
 
 
 def get_worker_info() -> WorkerInfo | None:
-    """Which worker is asking; None outside of workers.
+    """Return the description of the calling worker; None outside of workers.
 
-    An IterableDataset reads it to give each worker a share of the stream.
+    An IterableDataset uses it to give each worker a shard of the stream.
 
     >>> get_worker_info() is None
     True
@@ -73,13 +73,13 @@ def set_worker_info(info: WorkerInfo) -> None:
 
 
 def _generate_state(base_seed: int, worker_id: int) -> list[int]:
-    """Return the four words with which PyTorch's workers seed NumPy's generator; libraries seed theirs alike."""
+    """Return the four words with which PyTorch's workers seed NumPy's generator; other libraries use them too."""
     words = [worker_id, base_seed & 0xFFFFFFFF, base_seed >> 32, 0]
     return [int(word) for word in np.random.SeedSequence(words).generate_state(4)]
 
 
 class Introduction:
-    """The call of ``worker_init_fn``, once in a worker's life; what it raises is the answer to the first request."""
+    """One call of ``worker_init_fn`` per worker; its exception is the answer to the first request."""
 
     def __init__(self, worker: int, worker_init_fn: Callable[[int], None] | None) -> None:
         self._worker = worker
