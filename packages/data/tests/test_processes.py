@@ -145,7 +145,7 @@ def test_a_pass_left_early_does_not_leak_into_the_next() -> None:
     left = iter(loader)
     assert next(left).tolist() == [0, 1]
     assert [batch.tolist() for batch in loader] == [[i, i + 1] for i in range(0, 20, 2)]
-    with pytest.raises(RuntimeError, match="ended by the one begun after it"):
+    with pytest.raises(RuntimeError, match="a later pass over the DataLoader ended this one"):
         next(left)
 
 

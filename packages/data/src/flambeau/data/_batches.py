@@ -1,4 +1,4 @@
-"""Batches as messages: their structure pickled, the contents of their arrays in shared memory."""
+"""Serialise batches: the structure is pickled, and the contents of arrays go to shared memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ._shared_memory import SMALL, Reader, Segment, Writer
 
 
 class _Pickler(pickle.Pickler):
-    """Leaves the contents of arrays and tensors out, as buffers."""
+    """Pickler that passes the contents of arrays and tensors as out-of-band buffers."""
 
     def reducer_override(self, obj: Any) -> Any:
         if type(obj) is np.ndarray and not obj.dtype.hasobject:
@@ -26,7 +26,7 @@ class _Pickler(pickle.Pickler):
 
 
 def _dump(batch: Any) -> tuple[bytes, list[np.ndarray]]:
-    """The structure, and the contents of each array as an array of bytes over the same memory."""
+    """Return the pickled structure, and each array's contents as an array of bytes over the same memory."""
     file = io.BytesIO()
     buffers: list[np.ndarray] = []
 
@@ -38,7 +38,7 @@ def _dump(batch: Any) -> tuple[bytes, list[np.ndarray]]:
 
 
 class Sender:
-    """The worker's side."""
+    """Serialiser of batches in a worker."""
 
     def __init__(self) -> None:
         self._writer: Writer | None = Writer()
@@ -49,7 +49,7 @@ class Sender:
             self._writer.release(numbers)
 
     def begin(self) -> None:
-        """Prepare for a batch: what is collated from now on is written where the loader can read it."""
+        """Prepare for a batch: collation writes its arrays to shared memory from now on."""
         if self._writer is not None:
             try:
                 self._writer.begin()
@@ -57,7 +57,7 @@ class Sender:
                 self._give_up(error)
 
     def pack(self, batch: list[Any]) -> tuple[Any, Segment | None]:
-        """A picklable description of the one batch in the list, which is emptied, and the segment it refers to."""
+        """Return a picklable description of the only batch in the list, and its segment. The list is emptied."""
         structure, buffers = _dump(batch.pop())
         placed = None
         if self._writer is not None and sum(buffer.nbytes for buffer in buffers) >= SMALL:
@@ -67,19 +67,19 @@ class Sender:
                 self._give_up(error)
         if placed is None or self._writer is None:
             return (structure, [buffer.tobytes() for buffer in buffers], self._refusal), None
-        buffers.clear()  # so that the writer sees whether anybody else holds on to its memory
+        buffers.clear()  # so that the writer can detect other references to its memory
         segment = self._writer.finish()
         dropped, self._writer.dropped = self._writer.dropped, []
         return (structure, placed, segment.number, segment.size, dropped), segment
 
     def _give_up(self, error: OSError) -> None:
-        """Do without shared memory from now on."""
+        """Stop using shared memory."""
         self._writer = None
         self._refusal = str(error)
 
 
 def unpack(description: Any, descriptor: int | None, reader: Reader) -> tuple[Any, str | None]:
-    """The batch that ``Sender.pack`` described, and why the worker does without shared memory, if it does."""
+    """Return the batch that ``Sender.pack`` described, and the reason if the worker cannot use shared memory."""
     if len(description) == 3:
         structure, contents, refusal = description
         return pickle.loads(structure, buffers=[bytearray(content) for content in contents]), refusal

@@ -1,4 +1,4 @@
-"""Messages between a loader and a worker process: bytes, and now and then a file descriptor, over a socket pair."""
+"""Channel between a loader and a worker process: a socket pair that carries bytes and file descriptors."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import struct
 import weakref
 from collections import deque
 
-_HEADER = struct.Struct("<Q?")  # length of the payload, whether a descriptor comes with it
+_HEADER = struct.Struct("<Q?")  # payload length, True if a descriptor follows
 
 
 class Channel:
     """One end of a connection.
 
-    The loader's end never waits for room to write: what does not fit is kept and follows later. So the two sides
-    cannot wait for each other, whatever the size of the messages.
+    The loader's end never blocks on a write: data that does not fit is kept and sent later. So the two sides cannot
+    deadlock, for any size of messages.
     """
 
     def __init__(self, end: socket.socket) -> None:
@@ -27,7 +27,7 @@ class Channel:
 
     @staticmethod
     def pair() -> tuple[Channel, socket.socket]:
-        """The loader's end, and the socket to make the worker's end of."""
+        """Create a connection. Return the loader's end, and the socket for the worker's end."""
         own, other = socket.socketpair()
         return Channel(own), other
 
@@ -35,7 +35,7 @@ class Channel:
         return self._socket.fileno()
 
     def send(self, payload: bytes, descriptor: int | None = None) -> None:
-        """Write a message, waiting for room."""
+        """Write a message; block until there is room."""
         header = _HEADER.pack(len(payload), descriptor is not None)
         if descriptor is None:
             self._socket.sendall(header + payload if len(payload) < 4096 else header)
@@ -46,7 +46,7 @@ class Channel:
             self._socket.sendall(payload)
 
     def receive(self) -> tuple[bytearray, int | None]:
-        """The next message. EOFError where the other side has gone."""
+        """Read the next message. Raises EOFError if the other side has closed."""
         header, descriptors, _, _ = socket.recv_fds(self._socket, _HEADER.size, 1)
         if 0 < len(header) < _HEADER.size:
             header += self._read(_HEADER.size - len(header))
@@ -66,36 +66,36 @@ class Channel:
         return content
 
     def post(self, payload: bytes) -> None:
-        """Write a message as far as there is room; the rest is kept."""
+        """Write as much of a message as there is room for; the rest is kept."""
         self._unsent.append(memoryview(_HEADER.pack(len(payload), False) + payload))
         self.flush()
 
     def flush(self) -> None:
-        """Write as much of what was kept as there is room for."""
+        """Write as much of the kept data as there is room for."""
         while self._unsent:
             try:
                 count = self._socket.send(self._unsent[0], socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
             except BlockingIOError:
                 return
             except (BrokenPipeError, ConnectionResetError):
-                self._unsent.clear()  # the worker has gone, which whoever reads from it finds out
+                self._unsent.clear()  # the worker has gone; the next read reports it
                 return
             self._unsent[0] = self._unsent[0][count:]
             if not self._unsent[0]:
                 self._unsent.popleft()
 
     def is_deserted(self) -> bool:
-        """Whether the other side has called ``desert``, or has gone."""
+        """Return True if the other side has called ``desert`` or has closed."""
         poller = select.poll()
         poller.register(self._socket, select.POLLRDHUP)
         return bool(poller.poll(0))
 
     def events(self) -> int:
-        """What to poll this end for."""
+        """Return the events to poll this end for."""
         return select.POLLIN | (select.POLLOUT if self._unsent else 0)
 
     def desert(self) -> None:
-        """Tell the other side that nobody listens any more: what it has not read yet no longer counts."""
+        """Shut down the sending direction: the other side ignores messages that it has not read."""
         with contextlib.suppress(OSError):  # the other side has gone already
             self._socket.shutdown(socket.SHUT_WR)
 
@@ -106,9 +106,9 @@ class Channel:
 
 # Note [Inherited ends]
 # ~~~~~~~~~~~~~~~~~~~~~
-# A side learns that the other has died when its socket reads as ended, which the kernel says when the last copy of the
-# other end is closed. A forked process inherits copies of all of them, workers of other loaders included, so every
-# forked process closes those first of all.
+# A process learns that the other side has died when its socket reads end-of-file. The kernel reports that when the last
+# copy of the other end is closed. A forked process inherits copies of all ends, also those of other loaders' workers.
+# So every forked process closes them first.
 _open_ends: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
 

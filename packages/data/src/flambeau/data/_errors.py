@@ -1,4 +1,4 @@
-"""Exceptions on their way from a worker to the loader."""
+"""Serialise exceptions that a worker sends to the loader."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from collections.abc import Iterator
 from typing import Any
 
 
-class WorkerTraceback(Exception):  # noqa: N818, it is the story of an error
-    """The cause of an exception that was raised in a worker; reads as the traceback there."""
+class WorkerTraceback(Exception):  # noqa: N818, it describes another error
+    """Cause of an exception that was raised in a worker; its text is the worker's traceback."""
 
     def __str__(self) -> str:
         return f'\n"""\n{self.args[0]}"""'
 
 
 def describe(error: BaseException, worker: str) -> tuple[Any, ...]:
-    """An exception as something that can be pickled whatever it is; :func:`rebuild` reverses it."""
+    """Return a picklable description of any exception; :func:`rebuild` reverses it."""
     error.add_note(f"in {worker}")
     text = "".join(traceback.format_exception(error))
     kind = type(error)
@@ -28,9 +28,9 @@ def describe(error: BaseException, worker: str) -> tuple[Any, ...]:
 
 
 def rebuild(description: tuple[Any, ...]) -> BaseException:
-    """The exception in its own type, caused by a :class:`WorkerTraceback`.
+    """Return the exception in its original type, caused by a :class:`WorkerTraceback`.
 
-    RuntimeError where its type is not to be found here.
+    RuntimeError if the type cannot be found in this process.
     """
     whole, module, name, arguments, attributes, text = description
     error: BaseException | None = pickle.loads(whole) if whole is not None else None
@@ -47,7 +47,7 @@ def rebuild(description: tuple[Any, ...]) -> BaseException:
 
 
 def _can_be_pickled(value: Any) -> bool:
-    # Any class may be met here, and its own code runs: whatever that raises, the answer is no.
+    # The code of any class may run here and raise any exception.
     try:
         return type(pickle.loads(pickle.dumps(value))) is type(value)
     except Exception:
@@ -55,7 +55,7 @@ def _can_be_pickled(value: Any) -> bool:
 
 
 def _find(module: str, name: str) -> type[BaseException] | None:
-    """The class of that name; those defined in functions are found among the subclasses of BaseException."""
+    """Return the class, or None. Classes defined in functions are found among the subclasses of BaseException."""
     try:
         found: Any = importlib.import_module(module)
         for part in name.split("."):

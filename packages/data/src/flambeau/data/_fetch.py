@@ -1,4 +1,4 @@
-"""From indices to a batch, the same way in the program's process, in a worker process and in a thread."""
+"""Make a batch from indices: in the calling thread, a worker process or a worker thread."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from .sampler import batched
 
 
 class Fetcher(Protocol):
-    """Makes one batch after the other, on request."""
+    """Interface of objects that make one batch per call."""
 
-    seeded: bool  # whether samples are seeded one by one
+    seeded: bool  # True if each sample is seeded
 
     def begin(self, epoch_seed: int) -> None:
-        """An epoch begins."""
+        """Begin an epoch."""
 
     def __call__(self, indices: Any) -> Any:
-        """The batch of these indices. StopIteration at the end of a stream, which ignores the indices."""
+        """Return the batch of these indices. Raises StopIteration at the end of a stream, which ignores the indices."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How the batches of a loader are made: what a worker needs to know."""
+    """Parameters of a loader that a worker needs to make batches."""
 
     dataset: Any
     collate_fn: Callable[[Any], Any]
-    batched: bool  # whether samples are put together into batches
-    batch_size: int | None  # of a stream
-    drop_last: bool  # of a stream
+    batched: bool  # True if samples are collated into batches
+    batch_size: int | None  # for streams
+    drop_last: bool  # for streams
 
     def fetcher(self, seeds: _seeds.Seeds | None) -> Fetcher:
         return StreamFetcher(self) if isinstance(self.dataset, IterableDataset) else IndexFetcher(self, seeds)
 
 
 class IndexFetcher:
-    """Reads samples by index; without ``seeds``, none is seeded."""
+    """Fetcher by index; samples are not seeded if ``seeds`` is None."""
 
     def __init__(self, recipe: Recipe, seeds: _seeds.Seeds | None) -> None:
         self._recipe = recipe
@@ -72,7 +72,7 @@ class IndexFetcher:
 
 
 def _read_many(dataset: Any, indices: Sequence[Any], seed: _seeds.SeedSample) -> Sequence[Any]:
-    """The samples at ``indices``, all at once where the dataset offers that; seeded one by one where it does not."""
+    """Return the samples at ``indices``: with ``__getitems__`` if defined, else one by one with a seed for each."""
     places = indices
     while type(dataset) is Subset:
         dataset, places = dataset.dataset, [dataset.indices[place] for place in places]
@@ -94,7 +94,7 @@ def _read_many(dataset: Any, indices: Sequence[Any], seed: _seeds.SeedSample) ->
 
 
 def _read(dataset: Any, places: Sequence[Any], indices: Sequence[Any], seed: _seeds.SeedSample) -> list[Any]:
-    """The samples one by one; ``indices`` are what the sampler said, ``places`` where they lie in this dataset."""
+    """Read samples one by one. The sampler chose ``indices``; ``places`` are the matching indices in this dataset."""
     samples: list[Any] = []
     read, keep = dataset.__getitem__, samples.append
     position = 0
@@ -123,7 +123,7 @@ def _shortened(indices: Sequence[Any], most: int = 64) -> str:
 
 
 def _draws_nothing(dataset: Any) -> bool:
-    """Whether reading a dataset is known to draw no random numbers."""
+    """Return True if reading the dataset is known to draw no random numbers."""
     if type(dataset) is Subset:
         return _draws_nothing(dataset.dataset)
     if type(dataset) is ConcatDataset:
@@ -134,7 +134,7 @@ def _draws_nothing(dataset: Any) -> bool:
 
 
 class StreamFetcher:
-    """Reads the samples as they come."""
+    """Fetcher of the samples of a stream."""
 
     seeded = False
 

@@ -1,4 +1,4 @@
-"""Passes over a loader: in this thread, or with workers."""
+"""Passes over a loader, in the calling thread or with workers."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ from ._results import End, Failure, Result
 from ._state import Beginning
 
 _ANOTHER_PASS = (
-    "this pass over the DataLoader was ended by the one begun after it: with persistent_workers=True the workers make "
-    "one pass at a time"
+    "a later pass over the DataLoader ended this one: with persistent_workers=True the workers serve one pass at a time"
 )
 
 _FORKED = "this pass over the DataLoader belongs to the process that this one was forked from"
 
 
 class Workers(Protocol):
-    """What a parallel pass asks of processes and of threads."""
+    """Interface of worker processes and worker threads."""
 
     count: int
     posted: int  # requests so far, in all passes
@@ -39,10 +38,10 @@ class Epoch(Iterator[Any]):
     """One pass over a loader.
 
     Attributes:
-        delivered: how many batches it has given, those before it was resumed included.
-        finished: whether it has given all.
-        beginning: to begin it again.
-        length: of the loader.
+        delivered: number of delivered batches, including those before a resume.
+        finished: True after the last batch.
+        beginning: random state at the start of the pass.
+        length: function that returns the length of the loader.
     """
 
     delivered = 0
@@ -66,11 +65,11 @@ class Epoch(Iterator[Any]):
         raise NotImplementedError
 
     def supersede(self) -> None:
-        """Another pass takes over what this one reads with: nothing that two passes could not share."""
+        """End this pass because a new pass needs its resources. The base class does nothing."""
 
 
 class SerialEpoch(Epoch):
-    """Reads in the calling thread."""
+    """Pass that reads in the calling thread."""
 
     def __init__(self, fetcher: Fetcher, requests: Iterator[Any], epoch_seed: int) -> None:
         self._requests = requests
@@ -82,17 +81,17 @@ class SerialEpoch(Epoch):
 
 
 class ParallelEpoch(Epoch):
-    """Reads in workers, ahead of the program.
+    """Pass whose workers prefetch batches.
 
-    Request ``i`` goes to worker ``i % n``, leaving out those whose stream has ended.
+    Request ``i`` goes to worker ``i % n``; workers with an exhausted stream are skipped.
 
     Args:
         workers: processes or threads, started or not.
-        requests: what to fetch, one item a batch.
-        ahead: requests under way in all.
-        in_order: whether batches come in the order of the requests, or as they are done.
-        timeout: seconds to wait for a batch; None waits for ever.
-        persistent: whether the workers outlive the pass.
+        requests: iterator over the requests, one per batch.
+        ahead: total number of outstanding requests.
+        in_order: if True, return batches in the order of the requests; if False, in order of completion.
+        timeout: seconds to wait for a batch; None waits without limit.
+        persistent: True if the workers outlive the pass.
     """
 
     def __init__(
@@ -113,8 +112,8 @@ class ParallelEpoch(Epoch):
         self._timeout = timeout
         self._persistent = persistent
         self._first = self._due = workers.posted
-        self._waiting_for = 0  # answers
-        self._answers: dict[int, Result] = {}  # that came before their turn
+        self._waiting_for = 0  # number of outstanding answers
+        self._answers: dict[int, Result] = {}  # answers that are not due yet
         self._active = list(range(workers.count))
         self._turn = 0
         self._exhausted = False
@@ -122,7 +121,7 @@ class ParallelEpoch(Epoch):
         self._superseded = False
         self._finalizer = None if persistent else weakref.finalize(self, workers.stop)
         if self._finalizer is not None:
-            self._finalizer.atexit = False  # the workers see to that themselves, without patience
+            self._finalizer.atexit = False  # the workers have their own exit handler, which does not wait
         try:
             workers.begin_epoch(epoch_seed)
             for _ in range(ahead):
@@ -133,7 +132,7 @@ class ParallelEpoch(Epoch):
             raise
 
     def _post(self) -> None:
-        """Ask for one more batch, if there is one more to ask for."""
+        """Send one more request, if any."""
         if self._exhausted or not self._active:
             return
         try:
@@ -163,13 +162,13 @@ class ParallelEpoch(Epoch):
                 try:
                     raise answer.error
                 finally:
-                    del answer  # which its traceback would hold for as long as the other way round
+                    del answer  # the traceback refers to this frame: avoid a reference cycle
             if not isinstance(answer, End):
                 return answer.content
         raise RuntimeError(_ANOTHER_PASS) if self._superseded else StopIteration
 
     def _take(self) -> Result | None:
-        """The next answer; None where no more are to come."""
+        """Return the next answer, or None if no more answers are expected."""
         while True:
             if self._in_order and self._due in self._answers:
                 self._due += 1
@@ -183,7 +182,7 @@ class ParallelEpoch(Epoch):
     def _receive(self) -> None:
         try:
             for number, answer in self._workers.receive(self._timeout):
-                if number >= self._first:  # else it was asked for by a pass that was left early
+                if number >= self._first:  # ignore answers to an earlier, abandoned pass
                     self._answers[number] = answer
                     self._waiting_for -= 1
         except TimeoutError:
@@ -208,7 +207,7 @@ class ParallelEpoch(Epoch):
             self._finalizer.detach()
 
     def supersede(self) -> None:
-        """Another pass takes the workers over."""
+        """End this pass because a new pass uses the workers."""
         if not self._over:
             self._over = self._superseded = True
             self._answers.clear()

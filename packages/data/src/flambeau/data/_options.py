@@ -1,4 +1,4 @@
-"""The arguments of a DataLoader that make sense together, and messages for those that do not."""
+"""Validation of the arguments of a DataLoader."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
 
 _EXCLUDES = "DataLoader: {option} and {other} exclude each other, because {reason}"
-_NEEDS_WORKERS = "DataLoader: {option} is for workers: pass num_workers=1 or more, or leave it out"
+_NEEDS_WORKERS = "DataLoader: {option} needs workers: pass num_workers=1 or more, or leave {option} out"
 
 
 def check_order(dataset: Any, batch_size: Any, shuffle: Any, sampler: Any, batch_sampler: Any, drop_last: bool) -> None:
-    """ValueError for options that contradict each other, TypeError for what is no dataset."""
+    """Raise ValueError for options that exclude each other, TypeError for an invalid dataset."""
     streaming = isinstance(dataset, IterableDataset)
     if streaming:
         reason = "it has no indices"
@@ -36,7 +36,9 @@ def check_order(dataset: Any, batch_size: Any, shuffle: Any, sampler: Any, batch
 
 
 def _exclude(other: str, reason: str, **options: object) -> None:
-    """ValueError for the first option that is given beside ``other``; a string says how it was given."""
+    """Raise ValueError for the first option that is given together with ``other``; a string value is its
+    description.
+    """
     for name, value in options.items():
         if value is not None and value is not False:
             option = value if isinstance(value, str) else name
@@ -46,7 +48,7 @@ def _exclude(other: str, reason: str, **options: object) -> None:
 def check_workers(
     num_workers: Any, workers: str, timeout: float, prefetch_factor: Any, persistent_workers: bool, context: Any
 ) -> None:
-    """ValueError or TypeError for options of workers that make no sense."""
+    """Raise ValueError or TypeError for invalid options of workers."""
     if not isinstance(num_workers, int) or isinstance(num_workers, bool):
         raise TypeError(f"num_workers must be an int; got {num_workers!r}")
     if num_workers < 0:
@@ -82,12 +84,12 @@ def warn_of_many_workers(num_workers: int) -> None:
 
 
 def context_named(context: Any) -> BaseContext:
-    """The multiprocessing context a user asked for; None is ``fork``, where the system has that.
+    """Return the multiprocessing context that a user selected; None means ``fork`` if available.
 
-    A fork starts within milliseconds, and needs neither a picklable dataset nor a main guard. The thread pool of
-    tensor-core, OpenBLAS and Python's own locks are made anew in a forked process.
+    A fork starts within milliseconds. It needs neither a picklable dataset nor a main guard. A forked process creates
+    new thread pools (tensor-core, OpenBLAS) and new locks of the Python runtime.
     """
-    import multiprocessing  # which takes a while, and is for those who ask for workers
+    import multiprocessing  # imported late because the import is slow and only workers need it
 
     methods = multiprocessing.get_all_start_methods()
     if context is None:
@@ -103,7 +105,7 @@ def context_named(context: Any) -> BaseContext:
 
 
 def _check_dataset(dataset: Any, needs_length: bool) -> None:
-    """TypeError for what cannot be read by index, or has no length where one is needed."""
+    """Raise TypeError for a dataset without an index method, or without a required length."""
     kind = dataset.__qualname__ if isinstance(dataset, type) else type(dataset).__name__
     if isinstance(dataset, type):
         raise TypeError(f"DataLoader wants a dataset; got the class {kind} itself: write {kind}(...)")

@@ -1,4 +1,4 @@
-"""Batches in pinned memory, from which GPUs copy beside their other work."""
+"""Batches in pinned memory, from which GPUs copy asynchronously."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from typing import Any
 from . import _tensors
 from ._iterators import Epoch
 
-_PATIENCE = 5.0  # seconds between two looks whether the pass is over
+_PATIENCE = 5.0  # seconds between checks of ``done``
 
 
 class PinnedEpoch(Epoch):
-    """Another pass, with its batches in pinned memory.
+    """Pass that pins the batches of another pass.
 
     Args:
         unpinned: the other pass.
-        ahead: whether a thread pins the batch after the one that the program works on, which is taken from the other
-            pass that much earlier; else each is pinned when it is asked for.
+        ahead: if True, a thread pins the batch after the one that the program uses, so that batch is also read earlier.
+            If False, each batch is pinned on request.
     """
 
     def __init__(self, unpinned: Epoch, ahead: bool) -> None:
@@ -42,10 +42,10 @@ class PinnedEpoch(Epoch):
         except _EndOfEpoch:
             raise StopIteration from None
         finally:
-            del result  # which the traceback of an error would hold for as long as the other way round
+            del result  # the traceback refers to this frame: avoid a reference cycle
 
     def _pin_next(self) -> Future[Any]:
-        """The next batch, which may still be under way; an error is raised when it is that batch's turn."""
+        """Start to pin the next batch and return its future; errors are raised when that batch is due."""
         done: Future[Any] = Future()
         try:
             batch = next(self._unpinned)
@@ -60,16 +60,16 @@ class PinnedEpoch(Epoch):
         return done
 
     def supersede(self) -> None:
-        """Another pass takes the workers over; what was pinned by then is still given."""
+        """End the other pass because a new pass uses the workers. Pinned batches are still delivered."""
         self._unpinned.supersede()
 
 
 class _EndOfEpoch(Exception):  # noqa: N818, it never leaves this module
-    """Stands for StopIteration, which a future does not raise well."""
+    """End of the pass; a future cannot raise StopIteration."""
 
 
 def pin(batch: Any) -> Any:
-    """The batch with its tensors in pinned memory, and whatever else has ``pin_memory``. Arrays stay where they are."""
+    """Move tensors and all objects with ``pin_memory`` to pinned memory. Arrays are returned unchanged."""
     if _tensors.is_tensor(batch) or hasattr(batch, "pin_memory"):
         return batch.pin_memory()
     if isinstance(batch, Mapping):
@@ -89,7 +89,7 @@ def pin(batch: Any) -> Any:
 
 
 def pin_memory(data: Any, device: str | None = None) -> Any:
-    """Return the batch in pinned memory, which serves every GPU: PyTorch's private name for it."""
+    """Return the batch in pinned memory, which every GPU can use. PyTorch's private name for ``pin``."""
     return pin(data)
 
 

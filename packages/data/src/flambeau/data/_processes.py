@@ -1,4 +1,4 @@
-"""Worker processes, as the loader sees them."""
+"""The loader's side of worker processes."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from ._fetch import Recipe
 from ._results import Batch, End, Failure, Result
 from ._shared_memory import Reader
 
-_GRACE = 1.0  # seconds for a worker to finish what it is at, once the loader wants no more
-_LOOK = 2000  # milliseconds between two looks whether all workers live
-_BATCHES_HELD = 8  # per worker, beyond those it may have prepared; see Reader
+_GRACE = 1.0  # seconds for a worker to finish its batch when the loader stops
+_LOOK = 2000  # milliseconds between checks that all workers are alive
+_BATCHES_HELD = 8  # per worker, in addition to prefetched batches; see Reader
 
 _NOT_PICKLABLE = (
     "the DataLoader cannot send {what} to its workers: {reason}. With start method {method!r} dataset, collate_fn and "
@@ -34,7 +34,7 @@ _NOT_PICKLABLE = (
 )
 _NO_MAIN_GUARD = (
     "this script starts DataLoader workers while a worker is importing it. With start method {method!r} every worker "
-    "imports the main script, so what it runs must stand under a guard:\n\n"
+    "imports the main script, so its code must be protected by a guard:\n\n"
     "    def main():\n        for batch in loader: ...\n\n"
     "    if __name__ == '__main__':\n        main()"
 )
@@ -45,14 +45,14 @@ _NO_SHARED_MEMORY = (
 
 
 class WorkerProcesses:
-    """Starts, feeds, hears and ends the worker processes of one loader.
+    """Worker processes of one loader.
 
     Args:
-        recipe: how batches are made.
-        count: of workers.
-        ahead: of how many batches a worker may be ahead of the program.
-        worker_init_fn: called in each with its id.
-        context: of multiprocessing.
+        recipe: how to make batches.
+        count: number of workers.
+        ahead: number of batches that a worker may prefetch.
+        worker_init_fn: function that each worker calls with its id.
+        context: context of ``multiprocessing``.
     """
 
     def __init__(
@@ -75,8 +75,8 @@ class WorkerProcesses:
         self.seed: int | None = None
         self._channels: list[Channel] = []
         self._processes: list[Any] = []
-        self._early: dict[int, list[bytes]] = {worker: [] for worker in range(count)}  # for workers not yet started
-        self._ended: set[int] = set()  # workers that will send no more
+        self._early: dict[int, list[bytes]] = {worker: [] for worker in range(count)}  # messages for future workers
+        self._ended: set[int] = set()  # workers that have closed their end
         self._readers = [Reader(ahead + _BATCHES_HELD) for _ in range(count)]
         self._pending: list[set[int]] = [set() for _ in range(count)]
         self._poller = select.poll()
@@ -91,13 +91,13 @@ class WorkerProcesses:
             self._send(worker, message)
 
     def start(self) -> None:
-        """Start the processes, each with what was posted before, so that it reads while the next one starts."""
+        """Start the processes. Each has its first messages already, so it reads while the next one starts."""
         for worker in range(len(self._processes), self.count):
             channel, end = Channel.pair()
             self._channels.append(channel)
             for message in self._early.pop(worker):
                 channel.post(message)
-            with end:  # closed here before the next process is forked, which would inherit it
+            with end:  # close it before the next fork, which would inherit it
                 self._processes.append(self._start(worker, end))
 
     def _send(self, worker: int, message: bytes) -> None:
@@ -136,7 +136,7 @@ class WorkerProcesses:
         return pickle.PicklingError(message)
 
     def post(self, worker: int, indices: Any) -> None:
-        """Ask a worker for a batch; requests are numbered through."""
+        """Send a request for a batch to a worker; requests are numbered consecutively."""
         number = self.posted
         self.posted += 1
         self._pending[worker].add(number)
@@ -144,14 +144,14 @@ class WorkerProcesses:
         self._send(worker, pickle.dumps(("fetch", number, indices, released), protocol=5))
 
     def dismiss(self) -> None:
-        """Let the workers go once they have answered what was posted."""
+        """Let the workers end after they have answered all requests."""
         for worker in range(self.count):
             self._send(worker, pickle.dumps(("end",)))
 
     def receive(self, timeout: float | None) -> list[tuple[int, Result]]:
-        """Wait for answers, by number.
+        """Wait for answers. Return pairs of request number and answer.
 
-        Raises: RuntimeError if a worker ended before its time, TimeoutError after ``timeout`` seconds.
+        Raises: RuntimeError if a worker ended prematurely, TimeoutError after ``timeout`` seconds.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
@@ -214,10 +214,10 @@ class WorkerProcesses:
         return RuntimeError(f"{who} exited unexpectedly with exit code {code}.{hint}")
 
     def stop(self, at_once: bool = False) -> None:
-        """End all workers and wait until they are gone: idle ones now, busy ones after a moment or ``at_once``."""
+        """End all workers and wait for them: idle ones at once, busy ones after a second or ``at_once``."""
         self.stopped = True
         _pools.discard(self)
-        if os.getpid() != self._owner:  # a fork of the program: the workers are not its own
+        if os.getpid() != self._owner:  # in a fork of the program, which does not own the workers
             return
         processes = self._processes
         if not at_once:
@@ -239,7 +239,7 @@ class WorkerProcesses:
 
 def _start_process(process: Any, forked: bool) -> None:
     with warnings.catch_warnings():
-        if forked:  # the threads that Python counts are the tensor library's, which survive a fork
+        if forked:  # Python counts the tensor library's threads, which survive a fork
             warnings.filterwarnings("ignore", message=".*use of fork.*", category=DeprecationWarning)
         process.start()
 
@@ -256,7 +256,7 @@ def _main_guard(method: str) -> str:
 def _picklable(part: Any) -> bool:
     try:
         pickle.dumps(part)
-    except Exception:  # any class's own code runs here; whatever it raises, the answer is no
+    except Exception:  # the code of any class may run here and raise any exception
         return False
     return True
 
@@ -277,7 +277,7 @@ atexit.register(_stop_all)
 
 
 def _disown() -> None:
-    """In a fork of the program: multiprocessing would end the program's workers when the fork exits."""
+    """Remove the workers from multiprocessing's list in a fork, which would otherwise end them when it exits."""
     children: set[Any] = getattr(multiprocessing.process, "_children", set())
     for pool in _pools:
         children.difference_update(pool._processes)

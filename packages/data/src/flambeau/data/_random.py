@@ -1,4 +1,4 @@
-"""Where chance comes from: every shuffle and every draw of this package asks here."""
+"""Random numbers of this package: seeds, permutations and choices."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SEEDS = 2**63 - 1
 
 @runtime_checkable
 class TensorGenerator(Protocol):
-    """What this package asks of a ``flambeau.Generator``."""
+    """Interface of a ``flambeau.Generator`` that this package uses."""
 
     def initial_seed(self) -> int: ...
 
@@ -27,9 +27,9 @@ _NOT_A_GENERATOR = (
 
 
 def keep_generator(generator: Generator) -> np.random.Generator | TensorGenerator | None:
-    """Check what a user passed and turn a seed into the generator that lives as long as the sampler holding it.
+    """Check a user's generator and convert a seed to a generator that the sampler keeps.
 
-    Raises: TypeError if it is none of the four.
+    Raises: TypeError for other types.
     """
     if isinstance(generator, int | np.integer) and not isinstance(generator, bool):
         return np.random.default_rng(generator)
@@ -42,7 +42,7 @@ def keep_generator(generator: Generator) -> np.random.Generator | TensorGenerato
 
 
 class Draws(Protocol):
-    """Orders and choices: a NumPy generator, or PyTorch's way to draw them."""
+    """Interface for permutations and choices: a NumPy generator, or PyTorchDraws."""
 
     def permutation(self, size: int) -> np.ndarray: ...
 
@@ -50,14 +50,14 @@ class Draws(Protocol):
 
 
 def begin_draw(generator: np.random.Generator | TensorGenerator | None, direct: bool = False) -> Any:
-    """Return what to draw one epoch from, a :class:`Draws`.
+    """Return a source of random numbers for one epoch, a :class:`Draws`.
 
-    A NumPy generator is itself. A ``flambeau.Generator`` is asked for one number, which seeds the epoch; None asks
-    flambeau's default generator (``flambeau.manual_seed`` decides) or, without tensor-core, NumPy's global state
-    (``numpy.random.seed`` decides).
+    A NumPy generator is returned unchanged. A ``flambeau.Generator`` draws one number, which seeds the epoch. None uses
+    flambeau's default generator (see ``flambeau.manual_seed``) or, without tensor-core, NumPy's global state (see
+    ``numpy.random.seed``).
 
-    A ``flambeau.Generator`` that draws PyTorch's numbers draws the epoch itself. The default one seeds a generator for
-    the epoch, as PyTorch's ``RandomSampler`` does, or also draws itself if ``direct``.
+    If a ``flambeau.Generator`` generates PyTorch's numbers, it draws the epoch itself. The default generator seeds a
+    new generator for the epoch, as PyTorch's ``RandomSampler`` does, unless ``direct`` is True.
     """
     if isinstance(generator, np.random.Generator):
         return generator
@@ -75,7 +75,7 @@ def choose(draws: Any, weights: np.ndarray, size: int, replace: bool) -> np.ndar
 
 
 def draw_seed(generator: np.random.Generator | TensorGenerator | None) -> int:
-    """One number to seed an epoch with."""
+    """Draw a seed for an epoch."""
     if isinstance(generator, np.random.Generator):
         return int(generator.integers(_SEEDS))
     if draws_as_pytorch(generator):

@@ -14,12 +14,12 @@ from ._tensors import default_generator, set_state, state_of
 
 # Note [Marks]
 # ~~~~~~~~~~~~
-# ``random.getstate`` and ``numpy.random.get_state`` cost 7 and 24 microseconds, and loaders ask for every batch whether
-# anybody drew. So a mark is the memory of the generators: NumPy documents the address of its own; in CPython an object
-# lies at its id. Marks are compared and read, never written to; where the memory does not look as expected, a mark is
-# the state itself.
-_PYTHON: Any = getattr(random, "_inst")  # noqa: B009, the one behind random.random()
-Mark: TypeAlias = tuple[Any, Any, Any]  # of Python's generator, of NumPy's, of flambeau's
+# ``random.getstate`` and ``numpy.random.get_state`` cost 7 and 24 microseconds, and a loader checks after every batch
+# if it drew random numbers. So a mark is a copy of the generators' memory. NumPy documents the address of its state; in
+# CPython an object lies at its ``id``. Marks are compared and read, never written. If the memory layout is unexpected,
+# a mark is the complete state.
+_PYTHON: Any = getattr(random, "_inst")  # noqa: B009, the generator behind random.random()
+Mark: TypeAlias = tuple[Any, Any, Any]  # states of Python's, NumPy's and flambeau's generators
 _HEADER = object.__basicsize__
 _WORDS = 624
 
@@ -66,17 +66,17 @@ def _tensor_state() -> tuple[Any, Any] | None:
 
 
 def mark() -> Mark:
-    """Something that compares equal to another mark if nobody drew in between."""
+    """Return a mark; two marks are equal if no random number was drawn in between."""
     return _python_mark(), _numpy_mark(), _tensor_state()
 
 
 def save() -> tuple[Any, Any, Any]:
-    """What :func:`restore` restores."""
+    """Return the states of all three generators for :func:`restore`."""
     return random.getstate(), np.random.get_state(), _tensor_state()
 
 
 def restore(saved: tuple[Any, Any, Any]) -> None:
-    """Set all three generators."""
+    """Restore the states of all three generators."""
     random.setstate(saved[0])
     np.random.set_state(saved[1])
     if default_generator is not None:
@@ -84,12 +84,12 @@ def restore(saved: tuple[Any, Any, Any]) -> None:
 
 
 def shared_mark() -> tuple[Any, Any]:
-    """The mark of those that all threads share."""
+    """Return the mark of the generators that all threads share."""
     return _python_mark(), _numpy_mark()
 
 
 def save_from(marked: Mark) -> tuple[Any, Any, Any]:
-    """The state at a mark, less a second normal number that NumPy may have had in store."""
+    """Return the state at a mark. It lacks the second normal number that NumPy may have cached."""
     python, arrays, tensors = marked
     if _READS_MEMORY:
         memory, gauss_next = python

@@ -1,4 +1,4 @@
-"""What a worker answers to a request."""
+"""Answers of a worker to a request."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Any, TypeAlias
 
 @dataclass(frozen=True)
 class Batch:
-    """The batch that was asked for."""
+    """Requested batch."""
 
     content: Any
 
 
 @dataclass(frozen=True)
 class Failure:
-    """An exception."""
+    """Exception in the worker."""
 
     error: BaseException
 
 
 @dataclass(frozen=True)
 class End:
-    """The worker's share of the stream has come to its end."""
+    """End of the worker's shard of a stream."""
 
     worker: int
 

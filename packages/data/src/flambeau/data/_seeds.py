@@ -1,12 +1,12 @@
-"""The same random numbers for a sample, whoever reads it: any number of workers, any batch, any order.
+"""Seed each sample, so that its random numbers do not depend on workers, batches or order.
 
 Note [Seeds]
 ~~~~~~~~~~~~
-Before a sample is read, Python's, NumPy's and flambeau's generators are seeded from (the epoch's seed, the sample's
-index). That costs 5 microseconds, more than many datasets need for a sample, and most draw nothing. So the first batch
-is seeded sample by sample; if nobody drew, further batches are only checked for it afterwards. One that did draw (some
-datasets augment some samples) is made once more, with seeds, and so are all that follow. In the process of the program
-the generators are afterwards as they were before.
+Before a sample is read, the generators of Python, NumPy and flambeau are seeded from the epoch's seed and the sample's
+index. That costs 5 microseconds, more than many datasets need for a sample, and most datasets draw no random numbers.
+So only the first batch is seeded sample by sample. If it drew nothing, later batches are not seeded, and are checked
+afterwards. If such a batch did draw (some datasets augment only some samples), it is made again with seeds, and all
+later batches are seeded. In the main process the generators are then restored.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ _MASK = 2**64 - 1
 
 
 def mix(seed: int, index: Any) -> int:
-    """64 well-mixed bits of both (the finaliser of splitmix64). An index may be anything that has a ``repr``."""
+    """Return 64 mixed bits of seed and index (finaliser of splitmix64). An index without ``__index__`` uses its
+    ``repr``.
+    """
     number = int(index) if hasattr(index, "__index__") else zlib.crc32(repr(index).encode())
     z = (seed + (number + 1) * 0x9E3779B97F4A7C15) & _MASK
     z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
@@ -36,16 +38,16 @@ def ignore(index: Any) -> None:
 
 
 class Seeds:
-    """What is known of whether making a batch draws random numbers.
+    """Runs the making of batches with seeds, and records if it draws random numbers.
 
     Args:
-        guest: whether this is the process of the program, whose generators are to stay as they are.
+        guest: True in the main process, where the generators must be restored.
     """
 
     def __init__(self, guest: bool) -> None:
         self._guest = guest
         self._draws: bool | None = None
-        self.moves_shared: bool | None = None  # whether Python's or NumPy's generator was drawn from
+        self.moves_shared: bool | None = None  # True if Python's or NumPy's generator was used
 
     @classmethod
     def of_nothing_drawn(cls) -> Seeds:
@@ -54,7 +56,7 @@ class Seeds:
         return seeds
 
     def run(self, make: Callable[[SeedSample], T], epoch_seed: int) -> T:
-        """``make(seed_sample)``, which is to call ``seed_sample`` with the index of each sample before it is read."""
+        """Call ``make(seed_sample)``. It must call ``seed_sample`` with the index of each sample before it reads it."""
         if self._draws is False:
             before = _random_state.mark()
             try:
@@ -82,7 +84,7 @@ class Seeds:
 
 
 class _Seeded:
-    """Seeds each sample; finds out whether anybody drew, where that is not known yet."""
+    """Callable that seeds each sample, and detects draws if ``watch`` is True."""
 
     def __init__(self, epoch_seed: int, watch: bool) -> None:
         self._epoch_seed = epoch_seed
@@ -104,6 +106,6 @@ class _Seeded:
             self._moved_shared |= now[:2] != self._mark[:2]
 
     def drew(self) -> tuple[bool, bool]:
-        """Whether anybody drew, and whether from a generator that threads share."""
+        """Return if any random number was drawn, and if one came from a generator that threads share."""
         self._look()
         return self._drew, self._moved_shared

@@ -1,14 +1,14 @@
-"""Memory that a worker fills and the loader reads, without names.
+"""Anonymous shared memory that a worker writes and the loader reads.
 
 Note [Shared memory]
 ~~~~~~~~~~~~~~~~~~~~
-A segment is an anonymous file (``memfd_create``) mapped by both sides; the worker passes its descriptor over the
-socket. It has no name that could be left behind, needs no ``/dev/shm`` and is gone with the last process that maps it,
-however that one ends. Where the system has no such files, a file of ``/dev/shm`` takes their place whose name is
-removed before anything is written; where that is too small, batches travel through the socket.
+A segment is an anonymous file (``memfd_create``) that both sides map. The worker passes its descriptor over the socket.
+The file has no name and does not need ``/dev/shm``. It vanishes with the last process that maps it, even if that
+process is killed. On systems without ``memfd_create``, a file in ``/dev/shm`` is used, and its name is removed before
+anything is written. If there is no room for it, batches travel through the socket.
 
-A worker owns its segments and uses them again: the loader tells it which ones nobody reads any more. Both sides know
-that by a weak reference to the one array that all arrays in a segment are views of.
+A worker owns its segments and reuses them. The loader reports the segments that are no longer in use. Both sides detect
+this by a weak reference to the single array that all arrays in a segment are views of.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from typing import Any
 import numpy as np
 
 FOLDER = "/dev/shm"
-SMALL = 16384  # bytes in all below which a segment is not worth the trouble
+SMALL = 16384  # total bytes below which a segment does not pay off
 _ALIGNMENT = 64
 _local = threading.local()
 
 
 def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray | None:
-    """Memory for an array of the batch that this thread is making, or None where it is to be ordinary memory."""
+    """Return shared memory for an array of the current batch of this thread, or None to use ordinary memory."""
     writer: Writer | None = getattr(_local, "writer", None)
     return None if writer is None else writer.empty(shape, dtype)
 
 
 class Segment:
-    """A mapping of a shared file. Its memory is unmapped with the last array made of it."""
+    """Mapping of a shared file. It is unmapped with the last array that uses it."""
 
     def __init__(self, number: int, descriptor: int, size: int) -> None:
         self.number = number
@@ -46,12 +46,12 @@ class Segment:
         self._descriptor: int | None = descriptor
 
     def array(self) -> np.ndarray:
-        """The bytes, as an array that all others are views of."""
+        """Return the bytes as an array; all other arrays are views of it."""
         return np.frombuffer(self._memory, dtype=np.uint8)
 
     @property
     def descriptor(self) -> int | None:
-        """What to pass to the other side, until it has it."""
+        """File descriptor for the other side; None after it was closed."""
         return self._descriptor
 
     def close_descriptor(self) -> None:
@@ -61,7 +61,7 @@ class Segment:
 
 
 def create_file(size: int) -> int:
-    """The descriptor of a file of ``size`` bytes without a name. OSError where there is no room."""
+    """Create an anonymous file of ``size`` bytes and return its descriptor. Raises OSError if there is no room."""
     if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create("flambeau-batch", os.MFD_CLOEXEC)
     else:
@@ -70,7 +70,7 @@ def create_file(size: int) -> int:
         descriptor, path = tempfile.mkstemp(dir=FOLDER if os.path.isdir(FOLDER) else None)
         os.unlink(path)
     try:
-        # Claims the memory: a write that finds no room would be a fatal signal, this is an error.
+        # Reserve the memory, so that lack of room raises an error here; a later write would be killed by a signal.
         os.posix_fallocate(descriptor, 0, size)
     except OSError:
         os.close(descriptor)
@@ -79,14 +79,14 @@ def create_file(size: int) -> int:
 
 
 class Writer:
-    """The worker's side: lays out one batch after the other in segments.
+    """Allocator of segments in a worker: places each batch in one segment.
 
-    ``begin`` opens a batch; ``empty`` gives memory for its arrays, so that collation writes them in place; ``place``
-    copies what lies elsewhere; ``finish`` hands over.
+    ``begin`` opens a batch. ``empty`` allocates memory for its arrays, so that collation writes them in place.
+    ``place`` copies arrays from other memory. ``finish`` returns the segment.
     """
 
     def __init__(self) -> None:
-        self.dropped: list[int] = []  # numbers of segments given up since the last batch
+        self.dropped: list[int] = []  # numbers of segments discarded since the last batch
         self._free: list[Segment] = []
         self._busy: dict[int, Segment] = {}
         self._count = 0
@@ -97,20 +97,20 @@ class Writer:
         _local.writer = self
 
     def release(self, numbers: Sequence[int]) -> None:
-        """The loader is done with these segments."""
+        """Mark segments as free, because the loader no longer uses them."""
         self._free += [self._busy.pop(number) for number in numbers]
 
     def begin(self) -> None:
-        """Open a segment as large as the last batch, if there was one. OSError where there is no room."""
+        """Open a segment as large as the last batch, if any. Raises OSError if there is no room."""
         self.abandon()
         if self._expected:
             self._open_segment(self._expected)
 
     def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray | None:
-        """An array in the open segment, or None where that has no room."""
+        """Allocate an array in the open segment; None if it does not fit."""
         size = math.prod(shape) * dtype.itemsize
         if self._open is None and not self._expected and size >= SMALL and not dtype.hasobject:
-            with contextlib.suppress(OSError):  # no room, which will be found out again when the batch is placed
+            with contextlib.suppress(OSError):  # no room; ``place`` reports it
                 self._open_segment(size + 4 * SMALL)  # for the first batch, of unknown size
         start = self._used
         if self._root is None or not size or dtype.hasobject or start + size > len(self._root):
@@ -119,15 +119,15 @@ class Writer:
         return self._root[start : start + size].view(dtype).reshape(shape)
 
     def place(self, buffers: Sequence[np.ndarray]) -> list[tuple[int, int]]:
-        """Where in the open segment each buffer of bytes lies, as offset and length; those from elsewhere are copied.
+        """Return offset and length of each buffer in the open segment; copy buffers that lie elsewhere.
 
-        Raises: OSError where there is no room for them.
+        Raises: OSError if there is no room.
         """
         needed = sum(_aligned(buffer.nbytes) for buffer in buffers)
         offsets = [self._offset(buffer) for buffer in buffers]
         moving = sum(_aligned(buffer.nbytes) for buffer, at in zip(buffers, offsets, strict=True) if at is None)
         if self._root is None or self._used + moving > len(self._root):
-            self.abandon()  # the buffers keep what they lie in alive
+            self.abandon()  # the buffers keep their memory alive
             self._open_segment(needed)
             offsets = [None] * len(buffers)
         self._expected = needed
@@ -136,8 +136,8 @@ class Writer:
     def finish(self) -> Segment:
         """Hand the open segment over to the loader.
 
-        An array that the dataset or the collate function kept would change when the segment is used again. So such a
-        segment is left to who kept it, and a copy is handed over.
+        The dataset or the collate function may have kept a reference to an array of the segment, which would change
+        when the segment is reused. In that case the segment is not reused, and the loader gets a copy.
         """
         kept, used = self._watch(), self._used
         if (root := kept()) is not None:
@@ -203,11 +203,11 @@ class Writer:
 
 
 class Reader:
-    """The loader's side: the segments of one worker.
+    """Reader of the segments of one worker, in the loader.
 
     Args:
-        most_held: of how many segments the program may hold batches; further batches are copied, so that keeping many
-            costs ordinary memory and no descriptors.
+        most_held: maximal number of segments that batches in the program may occupy. Further batches are copied, so
+            that keeping many batches costs ordinary memory but no descriptors.
     """
 
     def __init__(self, most_held: int) -> None:
@@ -217,7 +217,7 @@ class Reader:
         self._released: list[int] = []
 
     def open(self, number: int, descriptor: int | None, size: int, dropped: Sequence[int]) -> None:
-        """Take note of what a worker says of its segments; a descriptor comes with one that is not known yet."""
+        """Record the segments that a worker discarded, and map a new segment if a descriptor is given."""
         for other in dropped:
             del self._segments[other]
         if descriptor is not None:
@@ -225,7 +225,7 @@ class Reader:
             self._segments[number].close_descriptor()
 
     def buffers(self, number: int, layout: Sequence[tuple[int, int]]) -> list[np.ndarray]:
-        """The buffers of a batch. The segment counts as in use as long as anything made of them lives."""
+        """Return the buffers of a batch. The segment is in use until the last array over them is freed."""
         root = self._segments[number].array()
         if len(self._held) >= self._most_held:
             self._released.append(number)
@@ -240,7 +240,7 @@ class Reader:
         return [root[start : start + size] for start, size in layout]
 
     def take_released(self) -> list[int]:
-        """The segments that came free since the last call."""
+        """Return the segments that were freed since the last call."""
         released = self._released[:]
         del self._released[: len(released)]
         return released

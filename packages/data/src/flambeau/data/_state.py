@@ -1,4 +1,4 @@
-"""Where a loader stands in its pass, so that a program that was interrupted goes on with the next batch."""
+"""Position of a loader in its pass, so that an interrupted program can continue with the next batch."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _KEYS = {"delivered", "generators", "process", "length"}
 
 
 def generator_state(generator: Any) -> Mapping[str, Any] | list[Any]:
-    """What there is to know of a generator, in Python's types."""
+    """Return the state of a generator in Python's built-in types."""
     if isinstance(generator, np.random.Generator):
         return generator.bit_generator.state
     return list(_tensors.state_of(generator))
 
 
 def _set_generator_state(generator: Any, state: Any) -> None:
-    """Raises: ValueError if the state is that of another kind of generator."""
+    """Set the state of a generator. Raises ValueError for the state of another kind of generator."""
     if isinstance(generator, np.random.Generator) != isinstance(state, dict):
         raise ValueError(
             f"the state of the DataLoader has another kind of generator than its {type(generator).__name__}"
@@ -35,7 +35,7 @@ def _set_generator_state(generator: Any, state: Any) -> None:
 
 
 class Beginning:
-    """The random state in which a pass began.
+    """Random state at the beginning of a pass.
 
     Args:
         generators: the states of those of the loader and its samplers.
@@ -76,7 +76,7 @@ class Beginning:
             if isinstance(requests, Slices):
                 requests.skip(delivered)
                 return epoch_seed, requests
-            # Samplers draw when they are first asked, so they are asked here.
+            # Samplers draw on the first call of next(), so call it here.
             first = list(itertools.islice(requests, delivered, delivered + 1))
         finally:
             _random_state.restore(saved)
@@ -84,7 +84,7 @@ class Beginning:
 
 
 def between_passes(generators: list[Any], length: int | None) -> State:
-    """The state of a loader that is about to begin a pass."""
+    """Return the state of a loader before it begins a pass."""
     return Beginning([generator_state(generator) for generator in generators], None).state(0, length)
 
 
@@ -94,7 +94,7 @@ def set_generators(generators: list[Any], state: State) -> None:
 
 
 def check(state: Any, generators: list[Any], length: int | None) -> None:
-    """Raises: TypeError for what is no state, ValueError for the state of a loader that differs from this one."""
+    """Check a state. Raises TypeError for other values, ValueError for the state of a different loader."""
     if not isinstance(state, dict) or not state.keys() >= _KEYS:
         raise TypeError(f"load_state_dict wants what state_dict() of a DataLoader returned; got {_shortened(state)}")
     if state["length"] != length:
@@ -105,7 +105,7 @@ def check(state: Any, generators: list[Any], length: int | None) -> None:
 
 
 def _plain(saved: tuple[Any, Any, Any]) -> list[Any]:
-    """In Python's types alone, which any file format keeps."""
+    """Convert saved states to Python's built-in types, which any file format can store."""
     python, (name, words, position, has_gauss, gauss), tensors = saved
     version, numbers, gauss_next = python
     own = None if tensors is None else list(tensors)
@@ -123,7 +123,7 @@ def _shortened(value: Any) -> str:
 
 
 def generators_of(*owners: Any) -> list[Any]:
-    """The generators that these own, each once."""
+    """Return the generators of the given objects, without duplicates."""
     found = [owner.generator for owner in owners if getattr(owner, "generator", None) is not None]
     known = [g for g in found if isinstance(g, np.random.Generator | _random.TensorGenerator)]
     return [

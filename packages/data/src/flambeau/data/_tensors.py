@@ -1,6 +1,6 @@
-"""The one place that knows whether tensor-core is installed.
+"""Access to tensor-core, if it is installed.
 
-Without it ``flambeau`` is an implicit namespace (it has no file) and NumPy arrays take the place of tensors everywhere.
+Without tensor-core, ``flambeau`` is a namespace package (it has no file), and NumPy arrays replace tensors.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ import numpy as np
 
 from . import _shared_memory
 
-# Imported by name, so that type checkers need no tensor-core either.
+# Imported by name, so that type checkers do not need tensor-core.
 _flambeau: Any = importlib.import_module("flambeau")
 
 HAS_TENSORS = getattr(_flambeau, "__file__", None) is not None
 
-# What one column of a batch may be: a flambeau tensor, or an array.
+# A column of a batch: a flambeau tensor or an array.
 Column: TypeAlias = Any
 
-# For isinstance: nothing is a tensor where tensor-core is absent.
+# For isinstance: empty if tensor-core is not installed.
 TENSOR_TYPES: tuple[type, ...] = (_flambeau.Tensor,) if HAS_TENSORS else ()
 
 ARRAY_TYPES = (np.ndarray, *TENSOR_TYPES)
 
-# What tensors are made of, by NumPy's name for it.
+# flambeau's dtypes by NumPy's dtypes.
 _DTYPES: dict[np.dtype[Any], Any] = (
     {np.dtype(name): getattr(_flambeau, name) for name in ("float32", "float64", "uint8", "int64")}
     if HAS_TENSORS
@@ -37,7 +37,7 @@ default_generator: Any = _flambeau.default_generator if HAS_TENSORS else None
 
 
 def suggest_names(module: str) -> None:
-    """Let errors about unknown names of a module suggest similar ones, if tensor-core is installed."""
+    """Suggest similar names in errors about unknown names of a module, if tensor-core is installed."""
     if HAS_TENSORS:
         importlib.import_module("flambeau._suggestions").suggest_names(module)
 
@@ -47,7 +47,7 @@ def is_tensor(value: Any) -> bool:
 
 
 def from_array(array: np.ndarray) -> Column:
-    """The array as a tensor where there are tensors: sharing its memory if that may be written, else a copy."""
+    """Convert an array to a tensor if tensor-core is installed: share memory if writeable, else copy."""
     if not HAS_TENSORS:
         return array
     shareable = array.flags.writeable and all(stride >= 0 for stride in array.strides)
@@ -55,12 +55,12 @@ def from_array(array: np.ndarray) -> Column:
 
 
 def wrap(array: np.ndarray) -> Column:
-    """An array that nobody else has, as a tensor where there are tensors."""
+    """Convert an array without other references to a tensor, if tensor-core is installed."""
     return _flambeau.from_numpy(array) if HAS_TENSORS else array
 
 
 def stack(columns: Sequence[Column]) -> Column:
-    """The columns along a leading dimension; in a worker, in memory that the loader reads."""
+    """Stack columns along a new leading dimension; in a worker, in shared memory."""
     first = columns[0]
     if isinstance(first, TENSOR_TYPES):
         memory = None if any(column.requires_grad for column in columns) else _memory(len(columns), first)
@@ -77,19 +77,19 @@ def stack(columns: Sequence[Column]) -> Column:
 
 
 def _empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[Column, np.ndarray]:
-    """A column to be filled, and the array over its memory: in a worker, memory that the loader reads."""
+    """Allocate a column, and an array over its memory; in a worker, in shared memory."""
     array = _shared_memory.empty(shape, dtype)
     if array is None and dtype in _DTYPES:
-        column = _flambeau.empty(shape, dtype=_DTYPES[dtype])  # used again, where NumPy's are fresh from the system
+        column = _flambeau.empty(shape, dtype=_DTYPES[dtype])  # flambeau reuses freed memory
         return column, column.numpy()
     array = np.empty(shape, dtype) if array is None else array
     return wrap(array), array
 
 
 def take(column: Column, rows: np.ndarray) -> Column:
-    """The rows at these indices, by one indexing operation; in a worker, in memory that the loader reads.
+    """Return the rows at these indices with one indexing operation; in a worker, in shared memory.
 
-    Raises: IndexError for an index out of range.
+    Raises: IndexError if an index is out of range.
     """
     if is_tensor(column):
         return column[_flambeau.from_numpy(rows)]
@@ -99,7 +99,7 @@ def take(column: Column, rows: np.ndarray) -> Column:
 
 
 def _memory(count: int, like: Column) -> Column | None:
-    """Memory of a worker's for ``count`` tensors like one, if there is any."""
+    """Allocate shared memory for ``count`` tensors like the given one; None if not possible."""
     if like.device.type != "cpu" or like.dtype is _flambeau.bfloat16:
         return None
     values = like.detach().numpy()
@@ -108,7 +108,7 @@ def _memory(count: int, like: Column) -> Column | None:
 
 
 def take_apart(tensor: Column) -> Any:
-    """How to pickle a tensor: a function and its arguments, one of which is an array over the tensor's memory."""
+    """Return a function and its arguments to pickle a tensor; one argument is an array over the tensor's memory."""
     if tensor.__dict__ or tensor.device.type != "cpu":
         return NotImplemented
     values = tensor.detach().contiguous()
@@ -123,7 +123,7 @@ def _put_together(values: np.ndarray, half: bool, requires_grad: bool) -> Column
 
 
 def draws_as_pytorch(generator: Any = None) -> bool:
-    """Return True if a generator, flambeau's default one if None, draws PyTorch's numbers."""
+    """Return True if a generator (None: flambeau's default one) generates PyTorch's numbers."""
     return getattr(default_generator if generator is None else generator, "algorithm", None) == "mt19937"
 
 
@@ -133,20 +133,20 @@ def draw_as_pytorch() -> None:
 
 
 def draw_integer(high: int, generator: object) -> int:
-    """One number in ``[0, high)`` from a ``flambeau.Generator``, or from flambeau's default one if None."""
+    """Draw an int in ``[0, high)`` from a ``flambeau.Generator`` (None: flambeau's default one)."""
     return int(_flambeau.randint(0, high, (1,), generator=generator).item())
 
 
 def draw_long(generator: object) -> int:
-    """Draw a seed as PyTorch's samplers and loaders do: any int64 that is not negative."""
+    """Draw a seed as PyTorch's samplers and loaders do: a non-negative int64."""
     return int(_flambeau.empty((), dtype=_flambeau.int64).random_(generator=generator).item())
 
 
 class PyTorchDraws:
-    """Orders and choices as PyTorch's samplers draw them, with the methods of NumPy's generators that those here use.
+    """Permutations and choices as PyTorch's samplers draw them, with the interface of NumPy's generators.
 
     Args:
-        generator: a ``flambeau.Generator`` or None, the default one, that draws PyTorch's numbers.
+        generator: a ``flambeau.Generator`` that generates PyTorch's numbers, or None for the default one.
     """
 
     def __init__(self, generator: Any) -> None:
@@ -154,7 +154,7 @@ class PyTorchDraws:
 
     @classmethod
     def seeded(cls, seed: int) -> PyTorchDraws:
-        """Draw from a generator that nothing else draws from."""
+        """Return an instance with its own generator."""
         return cls(_flambeau.Generator().manual_seed(seed))
 
     def permutation(self, size: int) -> np.ndarray:
@@ -172,8 +172,9 @@ class PyTorchDraws:
 
 
 def state_of(generator: Any) -> tuple[Any, Any]:
-    """Return all there is to a ``flambeau.Generator``, in Python's types: the seed and how far its numbers were read,
-    or the name of PyTorch's algorithm and the state.
+    """Return the state of a ``flambeau.Generator`` in Python's built-in types.
+
+    This is the seed and the offset, or the name of PyTorch's algorithm and its state in hexadecimal.
     """
     if generator.algorithm == "mt19937":
         return "mt19937", generator.get_state().numpy().tobytes().hex()
@@ -181,7 +182,7 @@ def state_of(generator: Any) -> tuple[Any, Any]:
 
 
 def set_state(generator: Any, state: Sequence[Any]) -> None:
-    """Set a ``flambeau.Generator`` to what ``state_of`` returned."""
+    """Restore a ``flambeau.Generator`` from the result of ``state_of``."""
     kind, value = state
     if kind == "mt19937":
         generator.set_state(_flambeau.from_numpy(np.frombuffer(bytearray.fromhex(value), dtype=np.uint8)))
@@ -191,19 +192,19 @@ def set_state(generator: Any, state: Sequence[Any]) -> None:
 
 
 def seed_this_thread(seed: int) -> None:
-    """Let flambeau's random numbers in the calling thread begin here, and nowhere else."""
+    """Seed flambeau's random numbers of the calling thread only."""
     if HAS_TENSORS:
         _flambeau._core._seed_this_thread(seed)
 
 
 def obstacle_to_pinning() -> str:
-    """Why batches cannot lie in pinned memory; empty where they can."""
+    """Return the reason why batches cannot be pinned; empty if they can."""
     if not HAS_TENSORS:
         return "flambeau-tensor-core is not installed"
     return "" if _flambeau.cuda.is_available() else str(_flambeau._core._cuda_obstacle())
 
 
 def use_one_thread() -> None:
-    """Leave the other cores to the other workers."""
+    """Use one thread in flambeau, so that workers do not compete for cores."""
     if HAS_TENSORS:
         _flambeau.set_num_threads(1)

@@ -1,10 +1,10 @@
-"""Worker threads, as the loader sees them.
+"""Worker threads of a loader.
 
 Note [Random numbers in threads]
 ~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
-A thread has a flambeau generator of its own, seeded for every sample. Python's and NumPy's generators belong to the
-whole process: a batch whose making moved them is made again, seeded, by the thread that iterates over the loader, and
-so are all that follow. Whether it moves them, the first batch shows, which is made there in any case.
+Each thread has its own flambeau generator, which is seeded for every sample. The generators of Python and NumPy belong
+to the whole process. If making a batch used them, the thread that iterates over the loader makes the batch again with
+seeds, and makes all later batches. That thread always makes the first batch, which shows if the generators are used.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from ._results import Batch, End, Failure, Result
 from .worker import Introduction, WorkerInfo, set_worker_info
 
 T = TypeVar("T")
-_GRACE = 1.0  # seconds for a worker to finish what it is at, once the loader wants no more
+_GRACE = 1.0  # seconds for a worker to finish its batch when the loader stops
 
 _SERIAL = (
-    "reading this dataset draws from the generators of Python's random or of numpy.random, which all threads share: so "
-    "that they can be repeated, batches are made in the calling thread. Use worker processes, or draw from flambeau."
+    "reading this dataset draws from the generators of Python's random or of numpy.random, which all threads share: "
+    "for reproducibility, the calling thread makes the batches. Use worker processes, or draw from flambeau."
 )
 
 
 class _SharedDraw(Exception):  # noqa: N818, it never leaves this module
-    """Making the batch moved a generator of the whole process."""
+    """Error if making a batch used a generator of the whole process."""
 
 
 class _ThreadSeeds(_seeds.Seeds):
-    """Seeds for a thread that is not alone."""
+    """Seeds for one of several threads."""
 
     def run(self, make: Callable[[_seeds.SeedSample], T], epoch_seed: int) -> T:
         def seed(index: Any) -> None:
@@ -54,13 +54,13 @@ class _ThreadSeeds(_seeds.Seeds):
 
 
 class WorkerThreads:
-    """Starts, feeds, hears and ends the worker threads of one loader.
+    """Worker threads of one loader.
 
     Args:
-        recipe: how batches are made.
-        count: of workers.
-        worker_init_fn: called in each with its id.
-        seeds: of the loader, for what is made in the calling thread.
+        recipe: how to make batches.
+        count: number of workers.
+        worker_init_fn: function that each worker calls with its id.
+        seeds: seeds of the loader, for batches that the calling thread makes.
     """
 
     seed = None
@@ -75,10 +75,10 @@ class WorkerThreads:
         if not self._here.seeded:
             seeds = _seeds.Seeds.of_nothing_drawn()
         self._seeds = seeds
-        self._undecided: list[tuple[int, int]] = []  # workers and numbers, until it is known who is to answer
+        self._undecided: list[tuple[int, int]] = []  # (worker, number) of requests without a thread
         self._requests: list[queue.SimpleQueue[Any]] = [queue.SimpleQueue() for _ in range(count)]
         self._answers: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
-        self._indices: dict[int, Any] = {}  # of the requests under way, should they have to be made here
+        self._indices: dict[int, Any] = {}  # of outstanding requests, in case the calling thread makes them
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(
@@ -98,7 +98,7 @@ class WorkerThreads:
             requests.put(("epoch", epoch_seed))
 
     def post(self, worker: int, indices: Any) -> None:
-        """Ask a worker for a batch; requests are numbered through."""
+        """Send a request for a batch to a worker; requests are numbered consecutively."""
         number = self.posted
         self.posted += 1
         self._indices[number] = indices
@@ -114,7 +114,7 @@ class WorkerThreads:
             self._requests[worker].put(("fetch", number, self._indices[number]))
 
     def start(self) -> None:
-        """Start the threads, after the first batch was made here if it has to tell whether they are of use."""
+        """Make the first batch in the calling thread if needed to detect shared draws, then start the threads."""
         if self._undecided and self._seeds.moves_shared is None:
             _, first = self._undecided.pop(0)
             self._answers.put((first, self._make_here(first)))
@@ -129,7 +129,7 @@ class WorkerThreads:
             self._say_goodbye()
 
     def dismiss(self) -> None:
-        """Let the workers go once they have answered what was posted."""
+        """Let the workers end after they have answered all requests."""
         self._dismissed = True
         if self._started and not self._undecided:
             self._say_goodbye()
@@ -139,7 +139,9 @@ class WorkerThreads:
             requests.put(None)
 
     def receive(self, timeout: float | None) -> list[tuple[int, Result]]:
-        """Wait for answers, by number. Raises TimeoutError after ``timeout`` seconds."""
+        """Wait for answers. Return pairs of request number and answer. Raises TimeoutError after ``timeout``
+        seconds.
+        """
         try:
             answers = [self._answers.get(timeout=timeout)]
         except queue.Empty:
@@ -147,7 +149,7 @@ class WorkerThreads:
         return [(number, self._settle(number, answer)) for number, answer in answers]
 
     def _settle(self, number: int, answer: Any) -> Result:
-        """The answer, made here where it could not be made by a thread."""
+        """Return the answer; make it in the calling thread if a thread could not."""
         result: Result = self._make_here(number) if isinstance(answer, _SharedDraw) else answer
         self._indices.pop(number, None)
         return result
@@ -163,7 +165,7 @@ class WorkerThreads:
                 warnings.warn(_SERIAL, RuntimeWarning, stacklevel=5)
 
     def stop(self, at_once: bool = False) -> None:
-        """End all workers: none begins another sample; ``at_once`` does not wait for the ones they are reading."""
+        """End all workers before their next batch; ``at_once`` does not wait for the current one."""
         self.stopped = True
         self._stop.set()
         self._say_goodbye()
@@ -182,7 +184,7 @@ def _work(
     answers: queue.SimpleQueue[tuple[int, Any]],
     stop: threading.Event,
 ) -> None:
-    """The life of a worker thread."""
+    """Run a worker thread."""
     fetcher = recipe.fetcher(_ThreadSeeds(guest=True))
     introduction = Introduction(worker, worker_init_fn)
     while (request := requests.get()) is not None and not stop.is_set():

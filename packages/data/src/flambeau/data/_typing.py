@@ -1,8 +1,8 @@
-"""Type variables with defaults (PEP 696): a bare ``Dataset`` or ``DataLoader`` is one of Any."""
+"""Type variables with defaults (PEP 696): a bare ``Dataset`` means ``Dataset[Any]``."""
 
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # type checkers know this module without its distribution
+if TYPE_CHECKING:  # type checkers have typing_extensions built in
     from typing import Any
 
     from typing_extensions import TypeVar

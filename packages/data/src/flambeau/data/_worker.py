@@ -1,4 +1,4 @@
-"""A worker: reads batches on request and sends them to the loader."""
+"""Worker process: makes batches on request and sends them to the loader."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from ._fetch import Recipe
 from ._seeds import Seeds
 from .worker import Introduction, WorkerInfo, _generate_state, set_worker_info
 
-_PATIENCE = 2000  # milliseconds between two looks whether the loader's process is still there
+_PATIENCE = 2000  # milliseconds between checks that the loader's process is alive
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """What a worker process is started with."""
+    """Arguments of a worker process."""
 
     id: int
     num_workers: int
@@ -38,21 +38,21 @@ class Assignment:
 
 
 def main(assignment: Assignment, end: socket.socket) -> None:
-    """The life of a worker process, from its start to the end of the loader's messages."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the loader's process answers it
+    """Run a worker process until the loader closes the channel."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the loader's process handles it
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    gc.freeze()  # what was inherited stays in pages shared with the parent: the collector leaves its marks elsewhere
+    gc.freeze()  # keep the collector from writing to pages shared with the parent
     _tensors.use_one_thread()
     threading.Thread(target=_end_with_the_loader, args=(end, assignment), daemon=True).start()
     channel = Channel(end)
-    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the loader wants no more
+    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the loader has closed the channel
         _Server(assignment, channel).run()
 
 
 def _end_with_the_loader(end: socket.socket, assignment: Assignment) -> None:
-    """End this process at once when the loader's has gone, even from the middle of reading a sample."""
+    """End this process when the loader's process has ended, even while a sample is being read."""
     poller = select.poll()
-    poller.register(end, 0)  # it hangs up: the loader's end is closed
+    poller.register(end, 0)  # reports a hang-up when the loader's end is closed
     while not poller.poll(_PATIENCE):
         if assignment.parent and os.getppid() != assignment.parent:
             break
@@ -60,7 +60,7 @@ def _end_with_the_loader(end: socket.socket, assignment: Assignment) -> None:
 
 
 class _Server:
-    """Answers the loader's messages one by one."""
+    """Loop that answers the loader's messages."""
 
     def __init__(self, assignment: Assignment, channel: Channel) -> None:
         self._assignment = assignment
@@ -98,7 +98,7 @@ class _Server:
             _random_state.seed_all(seed)
 
     def _answer(self, number: int, indices: Any, released: list[int]) -> None:
-        """Make a batch and send it, or say why there is none."""
+        """Make a batch and send it, or send the error."""
         self._sender.release(released)
         segment = None
         try:
