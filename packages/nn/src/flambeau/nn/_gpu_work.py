@@ -1,4 +1,4 @@
-"""What programs commonly do with layers on a GPU, which `python -m flambeau.cuda warm` does to fill its cache."""
+"""Typical GPU work with layers. `python -m flambeau.cuda warm` runs it to fill the kernel cache."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ACTIVATIONS = ("relu", "gelu", "silu", "elu", "leaky_relu", "softplus", "mish")
 
 
 def everything(dtype: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
-    """Layers and losses of one dtype, forward and backward."""
+    """Yield a name and a function for each layer and loss of one dtype; the function runs it forward and backward."""
     target = flambeau.zeros(8, dtype=flambeau.int64, device="cuda")
 
     def trained(layer: Any, *shape: int) -> None:

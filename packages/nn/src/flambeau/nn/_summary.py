@@ -1,4 +1,4 @@
-"""Seeing a model: what its layers make of an input, and what that costs."""
+"""A table of a model's layers: output shapes, parameters, multiply-adds and bytes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Shape = tuple[int, ...]
 
 @dataclass
 class Row:
-    """A layer: its path and type, what came out of it, and its own parameters and multiply-adds."""
+    """One layer of a summary: path, type, output shapes, and the parameters and multiply-adds of the layer itself."""
 
     path: str
     kind: str
@@ -29,17 +29,18 @@ class Row:
     parameters: int = 0
     trainable: int = 0
     multiply_adds: int = 0
-    state_bytes: int = 0  # of its own parameters and buffers
+    state_bytes: int = 0  # parameters and buffers of this module, without its submodules
     output_bytes: int = 0
 
 
 class Summary:
-    """What `summary` found. Printing it shows a table.
+    """Result of `summary`. Printing it shows a table.
 
     Attributes:
         rows: a `Row` for each module, in the order of the tree.
         parameters, trainable, multiply_adds: sums over all rows; shared parameters count once.
-        state_bytes, output_bytes: of parameters and buffers, and of what the layers without submodules give.
+        state_bytes: number of bytes in parameters and buffers.
+        output_bytes: number of bytes in the outputs of the layers without submodules.
     """
 
     def __init__(self, rows: list[Row]) -> None:
@@ -82,14 +83,14 @@ def _aligned(cells: tuple[str, ...], widths: list[int]) -> list[str]:
 
 
 def summary(model: Module, *inputs: Any, **kwargs: Any) -> Summary:
-    """Call ``model`` once, and return for each module what came out, its parameters, multiply-adds and bytes.
+    """Call ``model`` once and return the output shapes, parameters, multiply-adds and bytes of each module.
 
-    Multiply-adds are those of matrix products and convolutions: linear, bilinear, convolutional, recurrent layers and
-    attention. The call records no gradients; the mode is the model's own.
+    Multiply-adds count matrix products and convolutions: linear, bilinear, convolutional and recurrent layers, and
+    attention. The call records no gradients. It does not change the model's training or evaluation mode.
 
     Args:
         model: any module.
-        inputs, kwargs: what it is called with.
+        inputs, kwargs: arguments of the call.
 
     >>> print(nn.summary(nn.Sequential(nn.Linear(4, 8), nn.ReLU()), fb.zeros(2, 4)))
     Layer        Output  Parameters  Multiply-adds  Bytes
@@ -117,7 +118,7 @@ def summary(model: Module, *inputs: Any, **kwargs: Any) -> Summary:
 
 
 def _row(path: str, module: Module, seen: set[int]) -> Row:
-    """The row of a module before the call; a parameter that an earlier one shares does not count again."""
+    """Return the row of a module before the call, without the shared tensors that an earlier row counts."""
     row = Row(path, type(module).__name__)
     for tensor in [*module._parameters.values(), *module._buffers.values()]:
         if tensor is None or id(tensor) in seen:
@@ -151,7 +152,7 @@ def _tensors(value: Any) -> list[Tensor]:
 
 
 def _multiply_adds(module: Module, inputs: list[Shape], outputs: list[Shape]) -> int:
-    """The products a layer forms for one call."""
+    """Return the number of multiply-adds that one call of a layer performs."""
     if not inputs or not outputs:
         return 0
     if isinstance(module, Linear):
@@ -171,7 +172,7 @@ def _multiply_adds(module: Module, inputs: list[Shape], outputs: list[Shape]) ->
 
 
 def _of_attention(module: MultiheadAttention, inputs: list[Shape]) -> int:
-    """Four projections, the scores, and their products with the values."""
+    """Return the multiply-adds of the four projections, the scores and the products of weights and values."""
     query, key = inputs[:2]
     rows, sources = prod(query[:-1]), prod(key[:-1])
     batch = 1 if len(query) == 2 else query[0 if module.batch_first else 1]

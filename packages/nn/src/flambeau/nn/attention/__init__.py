@@ -1,4 +1,4 @@
-"""How ``nn.functional.scaled_dot_product_attention`` computes, where that is to be chosen."""
+"""The choice between the implementations of ``nn.functional.scaled_dot_product_attention``."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ SDPBackend.__module__ = __name__
 
 @contextlib.contextmanager
 def sdpa_kernel(backends: list[SDPBackend] | SDPBackend, set_priority: bool = False) -> Iterator[None]:
-    """A block in which attention is computed in one of these ways; also a decorator.
+    """Restrict attention to the given implementations, within a ``with`` block or a decorated function.
 
     Args:
-        backends: what may be taken. Without ``SDPBackend.MATH``, what the kernel cannot do (dropout, masks that require
-            grad) raises RuntimeError.
-        set_priority: whether their order is that of preference, too.
-    Raises: AssertionError for what is no `SDPBackend`.
+        backends: allowed implementations. Without ``SDPBackend.MATH``, a call that the kernel does not support
+            (dropout, a mask that requires grad) raises RuntimeError.
+        set_priority: if True, the order of ``backends`` is also the order of preference.
+    Raises: AssertionError if an element is not an `SDPBackend`.
 
     >>> q = fb.eye(2)
     >>> with nn.attention.sdpa_kernel(nn.attention.SDPBackend.MATH):

@@ -1,4 +1,4 @@
-"""Which blocks of an attention's scores are computed, and a function that says which of their elements count."""
+"""Block masks: the blocks of the attention scores to compute, and a function that masks single elements in them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from flambeau.nn import functional
 
 __all__ = ["BlockMask", "MaskMod", "noop_mask"]
 
-_DEFAULT_SPARSE_BLOCK_SIZE = 128  # of queries and of keys; PyTorch's name, which libraries import
+_DEFAULT_SPARSE_BLOCK_SIZE = 128  # size in queries and in keys; libraries import this name from PyTorch
 
 MaskMod = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 Pair = tuple[Tensor | None, Tensor | None]
@@ -26,7 +26,7 @@ _SLICED = (
 
 
 def noop_mask(batch: Tensor, head: Tensor, token_q: Tensor, token_kv: Tensor) -> Tensor:
-    """The mask that hides nothing."""
+    """Return True: a ``mask_mod`` that masks no element."""
     return batch.new_ones((), dtype=flambeau.bool)
 
 
@@ -35,19 +35,20 @@ def _sliced(batch: Tensor, head: Tensor, token_q: Tensor, token_kv: Tensor) -> T
 
 
 class BlockMask:
-    """A mask of attention by blocks of ``BLOCK_SIZE`` queries and keys.
+    """Attention mask in blocks of ``BLOCK_SIZE`` queries and keys.
 
-    A row of blocks holds ``kv_num_blocks`` blocks whose elements ``mask_mod`` is asked for, at the columns that come
-    first in ``kv_indices``, and ``full_kv_num_blocks`` that count as a whole; blocks that are in neither hide all. The
-    same by columns is in ``q_num_blocks``, ``q_indices``, ``full_q_num_blocks`` and ``full_q_indices``. Made by
-    `create_block_mask`.
+    Each row of blocks lists two kinds of blocks. For partial blocks ``mask_mod`` decides about each element: the first
+    ``kv_num_blocks`` entries of ``kv_indices`` are their column indices. In full blocks no element is masked: see
+    ``full_kv_num_blocks`` and ``full_kv_indices``. All other blocks are masked completely. ``q_num_blocks``,
+    ``q_indices``, ``full_q_num_blocks`` and ``full_q_indices`` describe the same blocks by column. `create_block_mask`
+    creates a mask from a function.
 
     Attributes:
-        seq_lengths: how many queries and keys there are.
-        kv_num_blocks, full_kv_num_blocks: ``(B, H, rows)``, int32; those of full blocks may be None.
-        kv_indices, full_kv_indices: ``(B, H, rows, columns)``, int32.
-        BLOCK_SIZE: of queries and of keys.
-        mask_mod: of the indices of batch, head, query and key; true where the key counts.
+        seq_lengths: numbers of queries and keys.
+        kv_num_blocks, full_kv_num_blocks: ``(B, H, rows)``, int32; the latter may be None.
+        kv_indices, full_kv_indices: ``(B, H, rows, columns)``, int32; the latter may be None.
+        BLOCK_SIZE: numbers of queries and of keys in a block.
+        mask_mod: function of the indices of batch, head, query and key; returns True if the query attends to the key.
 
     >>> from flambeau.nn.attention.flex_attention import create_block_mask
     >>> mask = create_block_mask(lambda b, h, q, kv: q >= kv, None, None, 256, 256, device="cpu")
@@ -94,14 +95,15 @@ class BlockMask:
         seq_lengths: tuple[int, int] | None = None,
         compute_q_blocks: bool = True,
     ) -> BlockMask:
-        """A mask of blocks that are known by row.
+        """Create a mask from its blocks by row.
 
         Args:
             kv_num_blocks, kv_indices, full_kv_num_blocks, full_kv_indices, mask_mod: as in `BlockMask`.
-            BLOCK_SIZE: of queries and keys, or of both.
-            seq_lengths: those of whole blocks by default.
-            compute_q_blocks: whether the same by columns is found.
-        Raises: RuntimeError for indices of one dimension, AssertionError where one half of the full blocks is given.
+            BLOCK_SIZE: numbers of queries and of keys in a block, or one number for both.
+            seq_lengths: numbers of queries and keys; by default the blocks times ``BLOCK_SIZE``.
+            compute_q_blocks: if True, also compute the description by column.
+        Raises: RuntimeError if ``kv_indices`` has fewer than 2 dimensions. AssertionError if only one of
+            ``full_kv_num_blocks`` and ``full_kv_indices`` is given.
         """
         if kv_indices.dim() < 2:
             raise RuntimeError(f"BlockMask must have at least 2 dimensions, got kv_indices of {kv_indices.dim()}")
@@ -113,38 +115,38 @@ class BlockMask:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """``(B, H, queries, keys)``."""
+        """Shape of the scores: ``(B, H, queries, keys)``."""
         return (*self.kv_indices.shape[:-2], *self.seq_lengths)
 
     def numel(self) -> int:
-        """How many scores there are, hidden ones among them."""
+        """Return the number of scores, including masked ones."""
         return math.prod(self.shape)
 
     def sparsity(self) -> float:
-        """The percentage of scores that lie in no block."""
+        """Return the percentage of scores outside all full and partial blocks."""
         blocks = int(self.kv_num_blocks.sum())
         if self.full_kv_num_blocks is not None:
             blocks += int(self.full_kv_num_blocks.sum())
         return 100 * (1 - blocks * self.BLOCK_SIZE[0] * self.BLOCK_SIZE[1] / self.numel())
 
     def partial_blocks(self) -> Tensor:
-        """``(B, H, rows, columns)``, bool: the blocks that ``mask_mod`` is asked for."""
+        """Return the partial blocks, to whose elements ``mask_mod`` applies: ``(B, H, rows, columns)``, bool."""
         return ordered_to_dense(self.kv_num_blocks, self.kv_indices)
 
     def full_blocks(self) -> Tensor | None:
-        """``(B, H, rows, columns)``, bool: the blocks that count as a whole."""
+        """Return the full blocks, in which no element is masked: ``(B, H, rows, columns)``, bool, or None."""
         if self.full_kv_num_blocks is None or self.full_kv_indices is None:
             return None
         return ordered_to_dense(self.full_kv_num_blocks, self.full_kv_indices)
 
     def to_dense(self) -> Tensor:
-        """``(B, H, rows, columns)``, int32: 1 for each block that is computed."""
+        """Return 1 for each partial or full block and 0 for the others: ``(B, H, rows, columns)``, int32."""
         full = self.full_blocks()
         blocks = self.partial_blocks()
         return (blocks if full is None else blocks | full).to(flambeau.int32)
 
     def columns_of_rows(self) -> list[list[int]]:
-        """For each row of blocks the columns that some head of some batch computes."""
+        """Return, for each row of blocks, the columns that at least one head of one batch element computes."""
         if self._columns is None:
             blocks = self.to_dense()
             taken = blocks.reshape(-1, *blocks.shape[-2:]).amax(0).tolist()
@@ -152,7 +154,7 @@ class BlockMask:
         return self._columns
 
     def __getitem__(self, index: Any) -> BlockMask:
-        """The blocks of some batches, heads and rows; what hides their elements has to be given anew.
+        """Return the blocks of some batches, heads and rows. The caller has to set ``mask_mod`` of the result.
 
         >>> from flambeau.nn.attention.flex_attention import create_block_mask
         >>> create_block_mask(lambda b, h, q, kv: q >= kv, 2, 4, 256, 256, device="cpu")[0, 1:3].shape
@@ -167,14 +169,14 @@ class BlockMask:
         return BlockMask.from_kv_blocks(*partial, *full, self.BLOCK_SIZE, _sliced, self.seq_lengths, by_columns)
 
     def to(self, device: Any) -> BlockMask:
-        """The same blocks on another device."""
+        """Return a copy of the mask on another device."""
         partial = self.kv_num_blocks.to(device), self.kv_indices.to(device)
         full = _each((self.full_kv_num_blocks, self.full_kv_indices), lambda tensor: tensor.to(device))
         by_columns = self.q_num_blocks is not None
         return BlockMask.from_kv_blocks(*partial, *full, self.BLOCK_SIZE, self.mask_mod, self.seq_lengths, by_columns)
 
     def as_tuple(self, flatten: bool = True) -> tuple[Any, ...]:
-        """What the mask is made of, in the order of the constructor's arguments."""
+        """Return the constructor's arguments in order, with the tuples unpacked if ``flatten``."""
         lengths = self.seq_lengths if flatten else (self.seq_lengths,)
         size = self.BLOCK_SIZE if flatten else (self.BLOCK_SIZE,)
         by_rows = (self.kv_num_blocks, self.kv_indices, self.full_kv_num_blocks, self.full_kv_indices)
@@ -182,7 +184,7 @@ class BlockMask:
         return (*lengths, *by_rows, *by_columns, *size, self.mask_mod)
 
     def _adjust(self, new_q_len: int, new_kv_len: int) -> BlockMask:
-        """The upper left corner, of other lengths: right where ``mask_mod`` does not depend on the lengths."""
+        """Crop or pad the mask to other lengths. Correct only if ``mask_mod`` does not depend on the lengths."""
         rows = math.ceil(new_q_len / self.BLOCK_SIZE[0])
         columns = math.ceil(new_kv_len / self.BLOCK_SIZE[1])
         full = self.full_blocks()
@@ -191,11 +193,11 @@ class BlockMask:
         return BlockMask.from_kv_blocks(*partial, *whole, self.BLOCK_SIZE, self.mask_mod, (new_q_len, new_kv_len))
 
     def to_string(self, grid_size: int | tuple[int, int] = (20, 20), limit: int = 4) -> str:
-        """A drawing of the blocks of each head: full ones, those that are masked in part, hidden ones.
+        """Draw the blocks of each head; full, partial and masked blocks look different.
 
         Args:
-            grid_size: at most so many rows and columns; -1 for all.
-            limit: at most so many heads.
+            grid_size: maximum numbers of rows and columns of a drawing; -1 for all.
+            limit: maximum number of heads.
         """
         if grid_size == -1:
             grid_size = (self.kv_indices.shape[-2], self.kv_indices.shape[-1])
@@ -215,36 +217,36 @@ class BlockMask:
 
 
 def ordered_to_dense(count: Tensor, indices: Tensor) -> Tensor:
-    """``(..., rows, columns)``, bool: true at the first ``count`` of each row's ``indices``."""
+    """Return ``(..., rows, columns)``, bool: True at the first ``count`` of each row's ``indices``."""
     columns = indices.shape[-1]
     listed = flambeau.arange(columns, device=indices.device) < count[..., None]
-    # One more column takes what is not listed.
+    # Entries beyond count are written to an extra column, which is then cut off.
     at = flambeau.where(listed, indices.long(), columns)
     dense = flambeau.zeros(*indices.shape[:-1], columns + 1, dtype=flambeau.bool, device=indices.device)
     return dense.scatter(-1, at, True)[..., :columns]
 
 
 def dense_to_ordered(dense: Tensor) -> tuple[Tensor, Tensor]:
-    """How many of each row are true, and the columns, those that are true first."""
+    """Return each row's number of True elements, and its column indices with those of True elements first."""
     count = dense.sum(-1, dtype=flambeau.int32)
     return count, dense.to(flambeau.int32).argsort(-1, descending=True, stable=True).to(flambeau.int32)
 
 
 def _each(pair: Pair, change: Callable[[Tensor], Tensor]) -> Pair:
-    """Two tensors that are changed alike, or None twice."""
+    """Apply ``change`` to both tensors of a pair; a pair of None stays."""
     count, indices = pair
     return (None, None) if count is None or indices is None else (change(count), change(indices))
 
 
 def _turned(count: Tensor | None, indices: Tensor | None) -> Pair:
-    """The same blocks by columns."""
+    """Convert a description of blocks by row to one by column."""
     if count is None or indices is None:
         return None, None
     return dense_to_ordered(ordered_to_dense(count, indices).transpose(-2, -1).contiguous())
 
 
 def _resized(dense: Tensor, rows: int, columns: int) -> Tensor:
-    """The upper left corner, with hidden blocks where there were none."""
+    """Crop the upper left corner, and pad it with masked blocks where it is smaller than the given size."""
     more = (0, max(0, columns - dense.shape[-1]), 0, max(0, rows - dense.shape[-2]))
     return functional.pad(dense, more, value=False)[..., :rows, :columns].contiguous()
 

@@ -1,4 +1,4 @@
-"""Functions of positions, and the masks that they describe."""
+"""Mask functions (``mask_mod``), and the masks that they define."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["and_masks", "create_block_mask", "create_mask", "everywhere", "or_ma
 
 
 def and_masks(*mask_mods: MaskMod) -> MaskMod:
-    """The function of a mask that shows what all of these show.
+    """Return a ``mask_mod`` that is True where all of the given ones are True.
 
     >>> from flambeau.nn.attention.flex_attention import and_masks, create_mask
     >>> window = and_masks(lambda b, h, q, kv: q >= kv, lambda b, h, q, kv: q - kv < 2)
@@ -29,7 +29,7 @@ def and_masks(*mask_mods: MaskMod) -> MaskMod:
 
 
 def or_masks(*mask_mods: MaskMod) -> MaskMod:
-    """The function of a mask that shows what any of these shows."""
+    """Return a ``mask_mod`` that is True where at least one of the given ones is True."""
     return _joined(mask_mods, flambeau.logical_or)
 
 
@@ -44,7 +44,10 @@ def _joined(mask_mods: tuple[MaskMod, ...], operator: Callable[[Tensor, Tensor],
 
 
 def everywhere(function: Callable[..., Tensor], scores: bool) -> Callable[..., Tensor]:
-    """A function of one score's place as one of all places; ``scores`` tells whether it takes the score as well."""
+    """Vectorise a function of one score's indices over all batches, heads, queries and keys.
+
+    With ``scores`` the function takes the score as its first argument.
+    """
     over = [(None, None, None, 0), (None, None, 0, None), (None, 0, None, None), (0, None, None, None)]
     for places in over:
         function = flambeau.func.vmap(function, in_dims=(0, *places) if scores else places)
@@ -59,14 +62,14 @@ def create_mask(
     KV_LEN: int,
     device: Any = None,
 ) -> Tensor:
-    """What a function of positions shows: ``(B, H, Q_LEN, KV_LEN)``, bool.
+    """Evaluate a mask function for all positions. Returns: ``(B, H, Q_LEN, KV_LEN)``, bool.
 
     Args:
-        mod_fn: of the indices of batch, head, query and key; or with a score before them, which is 0 here and hidden
-            where it becomes minus infinity.
-        B, H: the numbers of batches and heads; None for one that stands for all.
-        Q_LEN, KV_LEN: the numbers of queries and keys.
-        device: the current GPU by default, the CPU where there is none.
+        mod_fn: a function of the indices of batch, head, query and key that returns a boolean; or a function of a score
+            and these indices. The latter is called with scores of 0 and masks a score by returning minus infinity.
+        B, H: numbers of batches and heads; None for one mask that is broadcast to all.
+        Q_LEN, KV_LEN: numbers of queries and keys.
+        device: by default the current GPU if available, otherwise the CPU.
     """
     places = places_of(B or 1, H or 1, flambeau.arange(Q_LEN), flambeau.arange(KV_LEN), _device(device))
     if _takes_scores(mod_fn):
@@ -85,7 +88,7 @@ def _device(device: Any) -> flambeau.device | str:
 
 
 def places_of(batches: int, heads: int, queries: Tensor, keys: Tensor, device: Any) -> tuple[Tensor, ...]:
-    """The indices of batches, heads, queries and keys, int32."""
+    """Return the indices of batches, heads, queries and keys as int32 tensors on ``device``."""
     indices = (flambeau.arange(batches), flambeau.arange(heads), queries, keys)
     return tuple(each.to(device=device, dtype=flambeau.int32) for each in indices)
 
@@ -101,16 +104,17 @@ def create_block_mask(
     _compile: bool = False,
     separate_full_blocks: bool = True,
 ) -> BlockMask:
-    """The blocks of an attention that a function of positions leaves.
+    """Create a block mask from a mask function.
 
     Args:
-        mask_mod: of the indices of batch, head, query and key, as tensors of one element; true where the key counts.
-        B, H: the numbers of batches and heads; None where all have the same mask.
-        Q_LEN, KV_LEN: the numbers of queries and keys.
-        device: the current GPU by default, the CPU where there is none.
-        BLOCK_SIZE: of queries and keys, or of both.
-        separate_full_blocks: whether blocks without a hidden element are noted, for which ``mask_mod`` is not asked
-            again.
+        mask_mod: function of the indices of batch, head, query and key, tensors of one element; returns True if the
+            query attends to the key.
+        B, H: numbers of batches and heads; None if all have the same mask.
+        Q_LEN, KV_LEN: numbers of queries and keys.
+        device: by default the current GPU if available, otherwise the CPU.
+        BLOCK_SIZE: numbers of queries and of keys in a block, or one number for both.
+        separate_full_blocks: if True, store blocks without a masked element separately. ``mask_mod`` is not evaluated
+            for them again.
 
     >>> from flambeau.nn.attention.flex_attention import create_block_mask
     >>> print(create_block_mask(lambda b, h, q, kv: q >= kv, None, None, 512, 512, device="cpu"))
@@ -134,7 +138,7 @@ def create_block_mask(
 
 
 def _counts_in_blocks(mask: Tensor, size: tuple[int, int]) -> Tensor:
-    """``(B, H, rows, columns)``: how many elements of each block are true."""
+    """Return the number of True elements of each block: ``(B, H, rows, columns)``."""
     rows, columns = math.ceil(mask.shape[-2] / size[0]), math.ceil(mask.shape[-1] / size[1])
     missing = (0, columns * size[1] - mask.shape[-1], 0, rows * size[0] - mask.shape[-2])
     padded = functional.pad(mask, missing, value=False)

@@ -1,4 +1,4 @@
-"""Masks of attention in which a query sees no later keys."""
+"""Causal attention masks."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ __all__ = ["CausalBias", "CausalVariant", "causal_lower_right", "causal_upper_le
 
 
 class CausalVariant(enum.IntEnum):
-    """Which queries and keys stand at the same time where their numbers differ: the first, or the last."""
+    """Alignment of queries and keys of different numbers: the first ones match, or the last ones match."""
 
     UPPER_LEFT = 1
     LOWER_RIGHT = 2
 
 
 class CausalBias(Tensor):
-    """A mask ``(seq_len_q, seq_len_kv)`` of booleans, for ``attn_mask``.
+    """Causal mask of booleans, ``(seq_len_q, seq_len_kv)``, for the argument ``attn_mask``.
 
     Args:
-        variant: query i sees keys up to i (`UPPER_LEFT`), or the last query sees all keys (`LOWER_RIGHT`).
-        seq_len_q, seq_len_kv: the numbers of queries and keys.
-        device: where it is; the CPU by default, from which attention on a GPU fetches it.
+        variant: query i attends to the keys up to i (`UPPER_LEFT`), or the last query attends to all keys
+            (`LOWER_RIGHT`).
+        seq_len_q, seq_len_kv: numbers of queries and keys.
+        device: device of the mask, the CPU by default. Attention on a GPU copies the mask to the GPU.
 
     >>> from flambeau.nn.attention.bias import causal_lower_right
     >>> causal_lower_right(2, 3)
@@ -52,7 +53,7 @@ class CausalBias(Tensor):
 
 
 def causal_upper_left(*size: int) -> CausalBias:
-    """The mask in which query i sees keys up to i, which is what ``is_causal=True`` means.
+    """Return the mask in which query i attends to the keys up to i, as with ``is_causal=True``.
 
     Args:
         size: the numbers of queries and keys.
@@ -61,7 +62,9 @@ def causal_upper_left(*size: int) -> CausalBias:
 
 
 def causal_lower_right(*size: int) -> CausalBias:
-    """The mask in which the last query sees all keys, each earlier one a key less: for keys that were cached.
+    """Return the mask in which the last query attends to all keys, and each earlier query to one key fewer.
+
+    Use it for queries that follow cached keys.
 
     Args:
         size: the numbers of queries and keys.

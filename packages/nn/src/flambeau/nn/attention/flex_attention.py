@@ -1,4 +1,4 @@
-"""Attention whose scores a function changes, over the blocks that a mask leaves.
+"""Attention with a user-defined modification of the scores and a block mask.
 
 Source: Dong, Feng, Guessous, Liang, He 2024, arXiv:2412.05496.
 """
@@ -39,7 +39,7 @@ _OTHER_LENGTH = (
 
 
 class FlexKernelOptions(TypedDict, total=False):
-    """Sizes and stages of PyTorch's GPU kernels. They are taken and change nothing."""
+    """Tile sizes and stages of PyTorch's GPU kernels. They are accepted and have no effect."""
 
     BACKEND: str
     BLOCK_M: int
@@ -53,14 +53,14 @@ class FlexKernelOptions(TypedDict, total=False):
 
 
 class AuxRequest(NamedTuple):
-    """What `flex_attention` is to return beside its output."""
+    """Additional results requested from `flex_attention`."""
 
     lse: bool = False
     max_scores: bool = False
 
 
 class AuxOutput(NamedTuple):
-    """What was asked for by `AuxRequest`: ``(B, Hq, L)``, or None."""
+    """Results requested by `AuxRequest`: tensors ``(B, Hq, L)``, or None for those not requested."""
 
     lse: Tensor | None = None
     max_scores: Tensor | None = None
@@ -127,25 +127,26 @@ def flex_attention(
     *,
     return_aux: AuxRequest | None = None,
 ) -> Any:
-    """``softmax(score_mod(query @ key.mT * scale)) @ value`` over what ``block_mask`` leaves.
+    """Compute ``softmax(score_mod(query @ key.mT * scale)) @ value`` over the elements not masked by ``block_mask``.
 
-    Blocks that the mask hides for all batches and heads are not computed. A query that sees no key gives zeros.
+    Blocks that are masked for all batches and heads are not computed. The output is zero for a query without keys.
 
     Args:
         query: ``(B, Hq, L, E)``, floating.
-        key: ``(B, Hkv, S, E)``; one batch may stand for all where there is a ``block_mask`` of B.
+        key: ``(B, Hkv, S, E)``; with a ``block_mask``, a batch size of 1 is broadcast to B.
         value: ``(B, Hkv, S, Ev)``.
-        score_mod: of a score (float32, or float64 where the operands are) and the indices of its batch, head, query and
-            key, as tensors of one element; the score that it returns is taken instead. It may use other tensors.
-        block_mask: as `create_block_mask` makes it, for these lengths.
+        score_mod: function of a score (float32, or float64 for float64 operands) and the indices of its batch, head,
+            query and key, all tensors of one element. It returns the new score. It may use other tensors.
+        block_mask: a mask from `create_block_mask` for these lengths.
         scale: ``E**-0.5`` by default.
-        enable_gqa: whether several heads of queries may share a head of keys and values.
-        return_lse: whether the logarithm of the sum of the scores' exponentials is returned as well.
-        kernel_options: taken, and not used.
-        return_aux: what is returned as well, in an `AuxOutput`.
-    Returns: ``(B, Hq, L, Ev)``, of the dtype of ``query``; with ``return_lse`` or ``return_aux`` a pair.
-    Raises: ValueError for shapes that do not fit each other or the mask.
-    Gradient: query, key, value and what ``score_mod`` uses, any order.
+        enable_gqa: if True, several query heads may share a head of keys and values.
+        return_lse: if True, also return the logarithm of the sum of the exponentials of each query's scores.
+        kernel_options: accepted for compatibility, without effect.
+        return_aux: additional results to return in an `AuxOutput`.
+    Returns: ``(B, Hq, L, Ev)`` with the dtype of ``query``; with ``return_lse`` or ``return_aux`` a pair.
+    Raises: ValueError if the shapes do not match each other or the mask, or if both ``return_lse`` and ``return_aux``
+        are given. NotImplementedError for operands that do not have 4 dimensions.
+    Gradient: defined for query, key, value and the tensors that ``score_mod`` uses, to any order.
 
     >>> from flambeau.nn.attention.flex_attention import flex_attention
     >>> q = fb.eye(3)[None, None]
@@ -171,19 +172,19 @@ def flex_attention(
 
 
 def _together(parts: tuple[Tensor | None, ...]) -> Any:
-    """The parts of one result, which all are there or none is."""
+    """Concatenate the parts of one result along the queries. Either all parts are None or none is."""
     return parts[0] if len(parts) == 1 or parts[0] is None else flambeau.cat(parts, 2)  # type: ignore[arg-type]
 
 
 def _shared(tensor: Tensor, batches: int, groups: int) -> Tensor:
-    """Keys or values for each batch and head of the queries."""
+    """Expand keys or values to the batches and heads of the queries."""
     if tensor.shape[0] != batches:
         tensor = tensor.expand(batches, -1, -1, -1)
     return tensor if groups == 1 else tensor.repeat_interleave(groups, 1)
 
 
 class _Part(NamedTuple):
-    """Some queries, the keys that they see some of, and ``(B, H, queries, keys)`` of what they see, None for all."""
+    """A range of queries, the keys to compute for them, and their mask ``(B, H, queries, keys)``; None for no mask."""
 
     queries: slice
     keys: slice | Tensor
@@ -192,7 +193,7 @@ class _Part(NamedTuple):
 
 
 def _parts(query: Tensor, key: Tensor, block_mask: BlockMask | None) -> Iterator[_Part]:
-    """The attention's parts: a row of the mask's blocks each, or all of it."""
+    """Yield one part for each row of blocks, or a single part if there is no block mask."""
     batches, heads, length = query.shape[:3]
     if block_mask is None:
         places = places_of(batches, heads, flambeau.arange(length), flambeau.arange(key.shape[2]), query.device)
@@ -213,7 +214,7 @@ def _parts(query: Tensor, key: Tensor, block_mask: BlockMask | None) -> Iterator
 
 
 def _positions(columns: list[int], width: int, length: int) -> Tensor:
-    """The keys of some columns of blocks."""
+    """Return the indices of the keys in some columns of blocks."""
     first = flambeau.tensor(columns, dtype=flambeau.int64)[:, None] * width
     positions = (first + flambeau.arange(width)).reshape(-1)
     return positions[positions < length]
@@ -222,12 +223,12 @@ def _positions(columns: list[int], width: int, length: int) -> Tensor:
 def _seen(
     partial: Tensor, full: Tensor | None, blocks: Tensor, mask_mod: MaskMod, places: tuple[Tensor, ...]
 ) -> Tensor | None:
-    """What the queries of one row of blocks see of the keys, whose columns are ``blocks``; None for all."""
+    """Return the mask of one row of blocks, or None if all are full; ``blocks`` is the block column of each key."""
     whole = None if full is None else full.index_select(-1, blocks)[:, :, None]
     if whole is not None and bool(whole.all()):
         return None
     asked = partial.index_select(-1, blocks)[:, :, None]
-    # A mask of one batch or head, which stands for all, is asked for the first.
+    # A mask that is broadcast over batches or heads is evaluated for the first one only.
     first = (places[0][: partial.shape[0]], places[1][: partial.shape[1]])
     seen = everywhere(mask_mod, scores=False)(*first, *places[2:]) & asked
     return seen if whole is None else seen | whole
@@ -242,7 +243,7 @@ def _rows(
     scale: float,
     wanted: AuxRequest,
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-    """One part's output, the logarithms of its sums and its largest scores, the latter two where they are wanted."""
+    """Return one part's output, log-sum-exp and largest scores; the latter two are None unless requested."""
     queries = query[:, :, part.queries]
     keys, values = (_chosen(each, part.keys) for each in (key, value))
     if score_mod is None and not any(wanted):
@@ -254,7 +255,7 @@ def _rows(
     if part.seen is not None:
         scores = scores.masked_fill(~part.seen, -math.inf)
     blind = scores.isneginf().all(-1, keepdim=True)
-    safe = scores.masked_fill(blind, 0.0)  # whose derivative has no NaN
+    safe = scores.masked_fill(blind, 0.0)  # avoids NaN in the derivative
     output = safe.softmax(-1).masked_fill(blind, 0.0).to(query.dtype) @ values
     lse = safe.logsumexp(-1).masked_fill(blind[..., 0], -math.inf) if wanted.lse else None
     return output, lse, _largest(scores) if wanted.max_scores else None
@@ -269,7 +270,7 @@ def _chosen(tensor: Tensor, keys: slice | Tensor) -> Tensor:
 
 
 def _check(query: Tensor, key: Tensor, value: Tensor, block_mask: BlockMask | None, enable_gqa: bool) -> None:
-    """Raise for operands that do not fit each other or the mask."""
+    """Raise an error if the operands do not match each other or the mask."""
     if not query.dim() == key.dim() == value.dim() == 4:
         shapes = ", ".join(str(list(each.shape)) for each in (query, key, value))
         raise NotImplementedError(f"flex_attention: query, key and value must be (B, H, L, E), got {shapes}")

@@ -1,7 +1,7 @@
-"""The layers as functions, without parameters or state of their own.
+"""The layers as functions that hold no parameters or state.
 
-What tensor-core computes is named here unchanged; the rest adds ``inplace``, checks, or composes. One module holds one
-family; this one lists the public names.
+Functions of tensor-core are re-exported unchanged. The others add ``inplace`` or checks, or combine operators. Each
+submodule holds one family of functions; this module lists the public names.
 """
 
 from flambeau import (

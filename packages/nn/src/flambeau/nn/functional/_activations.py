@@ -78,7 +78,7 @@ def selu_(input: Tensor) -> Tensor:
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
     """``x`` limited to ``[min_val, max_val]``.
 
-    Raises: ValueError where the limits are the wrong way round; RuntimeError for unsigned dtypes.
+    Raises: ValueError if ``min_val`` is greater than ``max_val``; RuntimeError for unsigned dtypes.
     """
     if min_val > max_val:
         raise ValueError(f"min_val cannot be greater than max_val, got {min_val} and {max_val}")
@@ -122,7 +122,7 @@ def rrelu(
 ) -> Tensor:
     """`leaky_relu` with a slope drawn from ``[lower, upper]`` for each element in training, else their mean.
 
-    Raises: RuntimeError for limits that are not finite or the wrong way round.
+    Raises: RuntimeError if a limit is not finite or ``lower`` is greater than ``upper``.
     Source: Xu et al. 2015, arXiv:1505.00853.
     """
     if not -math.inf < lower <= upper < math.inf:
@@ -174,11 +174,11 @@ def _guessed(name: str, input: Tensor, stacklevel: int) -> int:
 
 
 def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Tensor:
-    """A sample of the Gumbel-softmax distribution: a softmax of ``(logits + noise) / tau``.
+    """Sample from the Gumbel-softmax distribution: compute a softmax of ``(logits + noise) / tau``.
 
     Args:
-        hard: one-hot in value, with the gradient of the soft sample.
-        eps: has no effect, and a value other than the default warns.
+        hard: if True, return one-hot vectors, with the gradient of the soft sample.
+        eps: deprecated, without effect; a value other than the default warns.
     Source: Jang, Gu, Poole 2017, arXiv:1611.01144; Maddison, Mnih, Teh 2017, arXiv:1611.00712.
     """
     if eps != 1e-10:

@@ -1,6 +1,6 @@
-"""Layers as operators of ``flambeau.ops.aten``: with the order of arguments and the results of PyTorch's schemas.
+"""Layers as operators of ``flambeau.ops.aten``, with the argument order and the results of PyTorch's schemas.
 
-Reductions are numbers there: 0 none, 1 mean, 2 sum.
+These schemas encode reductions as numbers: 0 none, 1 mean, 2 sum.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def _embedding_bag(
     include_last_offset: bool = False,
     padding_idx: int | None = None,
 ) -> tuple[Tensor, None, None, None]:
-    """Return the bags; the other results, which only PyTorch's derivative takes, are None."""
+    """Return the bags. The other results are None: only PyTorch's derivative uses them."""
     bags = functional.embedding_bag(
         indices,
         weight,
@@ -140,7 +140,7 @@ def _attention(
     attn_mask: Tensor | None = None,
     scale: float | None = None,
 ) -> tuple[Tensor, None]:
-    """Return the result of an attention kernel; the other result, which only its derivative takes, is None."""
+    """Return the attention output. The other result is None: only PyTorch's derivative uses it."""
     return functional.scaled_dot_product_attention(query, key, value, attn_mask, dropout_p, is_causal, scale), None
 
 
@@ -159,10 +159,11 @@ def _multi_head_attention(
     average_attn_weights: bool = True,
     mask_type: int | None = None,
 ) -> tuple[Tensor, Tensor | None]:
-    """Attention as PyTorch's inference path has it: batches first, and masks whose type a number names.
+    """Apply multi-head attention as PyTorch's inference path does: batches first, mask types encoded as numbers.
 
     Args:
-        mask_type: 0 for a mask of queries and keys, 1 for one of batches and keys, 2 for one of all of them.
+        mask_type: 0 for a mask of queries and keys, 1 for a mask of batches and keys, 2 for a mask of batches, heads,
+            queries and keys.
     """
     weights, biases = qkv_weight.chunk(3), qkv_bias.chunk(3)
     q, k, v = (
@@ -281,7 +282,7 @@ _OPERATORS: dict[str, Callable[..., Any]] = {
 
 
 def operator(name: str) -> Callable[..., Any] | None:
-    """Return the operator of a name, or None."""
+    """Return the operator with the given name, or None."""
     if name in _OPERATORS:
         return _OPERATORS[name]
     found = vars(_of_torch).get(name)

@@ -21,21 +21,25 @@ def scaled_dot_product_attention(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> Tensor:
-    """``softmax(query @ key.T * scale + mask) @ value``, without ever holding the matrix of scores.
+    """Compute ``softmax(query @ key.T * scale + mask) @ value`` without storing the matrix of scores.
 
-    With dropout, and for the gradient of a mask, the matrix is held; ``nn.attention.sdpa_kernel`` chooses it for all.
+    With dropout, or if the mask requires grad, the matrix is stored; ``nn.attention.sdpa_kernel`` can select this
+    implementation for all calls.
 
     Args:
         query: ``(*, L, E)``.
         key, value: ``(*, S, E)`` and ``(*, S, V)``.
-        attn_mask: broadcasts to ``(*, L, S)``; booleans say what is seen, numbers are added.
-        dropout_p: the probability of dropping a weight (always: pass 0 outside training).
-        is_causal: query i sees keys up to i.
-        scale: ``1 / sqrt(E)`` by default.
-        enable_gqa: fewer heads (the third dimension from the end) of keys and values than of queries, each for several.
-    Returns: ``(*, L, V)``; zeros for a query that sees nothing.
-    Raises: RuntimeError for shapes or dtypes that do not fit, or a mask together with ``is_causal``.
-    Gradient: query, key, value and a mask of numbers, any order. Source: Vaswani et al. 2017, arXiv:1706.03762.
+        attn_mask: mask that broadcasts to ``(*, L, S)``. A boolean mask is True where the query attends to the key; a
+            floating mask is added to the scores.
+        dropout_p: probability of dropping a weight. Dropout is always applied: pass 0 outside training.
+        is_causal: if True, query i attends to the keys up to i.
+        scale: factor on the scores, ``1 / sqrt(E)`` by default.
+        enable_gqa: if True, keys and values may have fewer heads (the third dimension from the end) than queries; each
+            of their heads serves several query heads.
+    Returns: ``(*, L, V)``; zeros for a query whose keys are all masked.
+    Raises: RuntimeError if shapes or dtypes do not match, or if both a mask and ``is_causal`` are given.
+    Gradient: defined for query, key, value and a floating mask, to any order.
+    Source: Vaswani et al. 2017, arXiv:1706.03762.
 
     >>> q = fb.eye(2)
     >>> nn.functional.scaled_dot_product_attention(q, q, q, is_causal=True)[0]
@@ -56,7 +60,7 @@ def scaled_dot_product_attention(
 
 
 def _beside(query: Tensor, mask: Tensor) -> Tensor:
-    """A mask that programs make without a device, on the query's."""
+    """Copy a `CausalBias` to the query's device, because programs create it without a device."""
     from ..attention.bias import CausalBias
 
     return mask.to(query.device) if isinstance(mask, CausalBias) else mask
@@ -65,7 +69,10 @@ def _beside(query: Tensor, mask: Tensor) -> Tensor:
 def _by_shared_head(
     query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-    """The heads of queries and masks as groups of those that have keys in common: views, unless values have others."""
+    """Group the heads of queries and masks by the key head that they share.
+
+    The results are views, except if keys and values have different numbers of heads.
+    """
     heads = query.shape[-3]
     for tensor in (key, value):
         if heads % tensor.shape[-3]:
@@ -82,7 +89,7 @@ def _by_shared_head(
 
 
 def _weights(query: Tensor, key: Tensor, mask: Tensor | None, is_causal: bool, scale: float | None) -> Tensor:
-    """The softmax of the scores as a whole."""
+    """Return the softmax of the scores, as a full matrix."""
     factor = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
     scores = (query * factor) @ key.transpose(-2, -1)
     if is_causal:
@@ -120,24 +127,25 @@ def multi_head_attention_forward(
     average_attn_weights: bool = True,
     is_causal: bool = False,
 ) -> tuple[Tensor, Tensor | None]:
-    """Multi-head attention with its projections; `scaled_dot_product_attention` for each head.
+    """Apply multi-head attention: projections, and `scaled_dot_product_attention` for each head.
 
     Args:
         query: ``(L, N, E)`` or ``(L, E)``.
         key, value: ``(S, N, K)`` and ``(S, N, V)`` or without N.
-        embed_dim_to_check: E, which must be divisible by
-        num_heads: the number of heads.
+        embed_dim_to_check: E, which ``num_heads`` must divide.
+        num_heads: number of heads.
         in_proj_weight, in_proj_bias: ``(3 * E, E)`` and ``(3 * E,)``, the projections of query, key and value.
-        bias_k, bias_v: ``(1, 1, E)``, one more key and value.
-        add_zero_attn: one more key and value of zeros.
-        dropout_p: the probability of dropping a weight in training.
+        bias_k, bias_v: ``(1, 1, E)``, an additional key and value.
+        add_zero_attn: if True, add a key and a value of zeros.
+        dropout_p: probability of dropping a weight in training.
         out_proj_weight, out_proj_bias: ``(E, E)`` and ``(E,)``.
-        key_padding_mask: ``(N, S)`` or ``(S,)``; booleans say what is hidden, numbers are added.
-        need_weights: also return the weights, of every head or ``average_attn_weights``.
-        attn_mask: ``(L, S)`` or ``(N * num_heads, L, S)``; booleans say what is hidden, numbers are added.
-        use_separate_proj_weight: ``q_proj_weight``, ``k_proj_weight``, ``v_proj_weight`` instead of one weight.
-        static_k, static_v: ``(N * num_heads, S, E / num_heads)``, used as they are.
-        is_causal: a hint that ``attn_mask``, which must be given, is the causal one.
+        key_padding_mask: ``(N, S)`` or ``(S,)``. A boolean mask is True for masked keys; a floating mask is added.
+        need_weights: if True, also return the attention weights, averaged over the heads if ``average_attn_weights``.
+        attn_mask: ``(L, S)`` or ``(N * num_heads, L, S)``. A boolean mask is True for masked elements; a floating mask
+            is added.
+        use_separate_proj_weight: use ``q_proj_weight``, ``k_proj_weight``, ``v_proj_weight`` instead of one weight.
+        static_k, static_v: ``(N * num_heads, S, E / num_heads)``, used without projection.
+        is_causal: a hint that ``attn_mask`` is the causal mask. ``attn_mask`` must be given.
     Returns: ``(L, N, E)`` and the weights ``(N, L, S)`` (or ``(N, num_heads, L, S)``), or None.
     Source: Vaswani et al. 2017, arXiv:1706.03762.
     """
@@ -180,7 +188,7 @@ def multi_head_attention_forward(
 def _attended(
     query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, drop: float, need_weights: bool
 ) -> tuple[Tensor, Tensor | None]:
-    """Of every head; with the weights, where they are wanted."""
+    """Apply attention to every head. Return the output and, if ``need_weights``, the weights; otherwise None."""
     if not need_weights:
         return scaled_dot_product_attention(query, key, value, mask, drop), None
     scores = query * math.sqrt(1.0 / query.shape[-1]) @ key.transpose(-2, -1)
@@ -261,7 +269,7 @@ def _projected(
 
 
 def _additive(mask: Tensor | None, dtype: flambeau.dtype) -> Tensor | None:
-    """A mask of what is hidden as numbers to add."""
+    """Convert a boolean mask (True for masked elements) to a mask that is added to the scores."""
     if mask is None or mask.dtype.is_floating_point:
         return mask if mask is None else mask.to(dtype)
     if mask.dtype is not flambeau.bool:
@@ -270,12 +278,12 @@ def _additive(mask: Tensor | None, dtype: flambeau.dtype) -> Tensor | None:
 
 
 def _one_more(mask: Tensor | None) -> Tensor | None:
-    """With one more column that is seen."""
+    """Append an unmasked column to a mask."""
     return None if mask is None else flambeau.cat([mask, mask.new_zeros((*mask.shape[:-1], 1))], -1)
 
 
 def _with_padding(mask: Tensor | None, padding: Tensor | None, num_heads: int) -> Tensor | None:
-    """One mask of both, ``(N * num_heads, L, S)`` or with ones for what is the same for all."""
+    """Combine both masks into one that broadcasts to ``(N * num_heads, L, S)``."""
     if mask is not None and mask.ndim == 2:
         mask = mask.unsqueeze(0)
     if padding is None:
@@ -285,5 +293,5 @@ def _with_padding(mask: Tensor | None, padding: Tensor | None, num_heads: int) -
 
 
 def _by_head(t: Tensor, batch: int, heads: int) -> Tensor:
-    """(length, batch, heads * width) as (batch * heads, length, width)."""
+    """Reshape (length, batch, heads * width) to (batch * heads, length, width)."""
     return t.reshape(t.shape[0], batch * heads, t.shape[-1] // heads).transpose(0, 1)
