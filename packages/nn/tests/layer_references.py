@@ -1,4 +1,4 @@
-"""What layers compute, in NumPy."""
+"""Reference implementations of the layers in NumPy."""
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view

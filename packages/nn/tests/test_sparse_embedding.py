@@ -1,4 +1,4 @@
-"""Embeddings with sparse gradients: the rows that were looked up, and what becomes of them."""
+"""Embeddings with sparse gradients."""
 
 import gc
 import weakref

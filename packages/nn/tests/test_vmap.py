@@ -16,7 +16,7 @@ def counted(shape, high):
     return ("integers", shape, high)
 
 
-# What is computed, and the shapes of its arguments. None of them falls back to a loop: that would warn.
+# Functions and the shapes of their arguments. None may fall back to a loop, which would warn.
 OPERATORS = [
     (lambda x, w, b: F.linear(x, w, b), (3,), (2, 3), (2,)),
     (lambda x, w, b: F.linear(x, w, b), (4, 3), (2, 3), (2,)),

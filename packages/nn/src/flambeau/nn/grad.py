@@ -1,4 +1,4 @@
-"""Gradients of convolutions as functions of their own."""
+"""Functions that compute the gradients of convolutions."""
 
 from flambeau._core import nn_conv1d_input as conv1d_input
 from flambeau._core import nn_conv1d_weight as conv1d_weight

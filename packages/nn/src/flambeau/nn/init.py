@@ -1,4 +1,4 @@
-"""Fills tensors with initial values, in place and unrecorded."""
+"""Initialisation of tensors, in place and without recording gradients."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
 
 def calculate_fan(tensor: Tensor) -> tuple[int, int]:
-    """Return (fan_in, fan_out): how many inputs an output of the weight has, and outputs an input.
+    """Return (fan_in, fan_out): the number of inputs of each output of the weight, and of outputs of each input.
 
     Raises: ValueError for fewer than 2 dimensions.
     """
@@ -132,9 +132,9 @@ def eye_(tensor: Tensor) -> Tensor:
 
 
 def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
-    """Make the weight of a convolution of three to five dimensions pass its inputs on unchanged.
+    """Fill a convolution weight of three to five dimensions so that the convolution returns its input unchanged.
 
-    In each of ``groups`` groups as many channels are passed on as inputs and outputs both have.
+    In each of the ``groups`` groups, the number of channels passed on is the smaller of its input and output channels.
 
     Raises: ValueError for other numbers of dimensions, or outputs that the groups do not divide.
 
@@ -162,8 +162,8 @@ def trunc_normal_(
 ) -> Tensor:
     """Draw from the normal distribution, restricted to ``[a, b]``.
 
-    Numbers that are rejected are drawn again: of the normal distribution, or, where less than 0.3 of it lies between
-    the limits, of the uniform one.
+    The function draws rejected numbers again: from the normal distribution, or from the uniform distribution if less
+    than 0.3 of the normal distribution lies between the limits.
 
     >>> bool((nn.init.trunc_normal_(fb.empty(100)).abs() <= 2).all())
     True
@@ -186,7 +186,7 @@ def trunc_normal_(
 
 
 def _normal_between(tensor: Tensor, mean: float, std: float, a: float, b: float, options: dict[str, Any]) -> Tensor:
-    low, high = (tensor.new_tensor(limit).item() for limit in (a, b))  # as the dtype holds them
+    low, high = (tensor.new_tensor(limit).item() for limit in (a, b))  # rounded to the dtype
     tensor.normal_(mean, std, **options)
     while (outside := (tensor < low) | (tensor > high)).any():
         tensor.copy_(flambeau.where(outside, flambeau.empty_like(tensor).normal_(mean, std, **options), tensor))
@@ -194,7 +194,7 @@ def _normal_between(tensor: Tensor, mean: float, std: float, a: float, b: float,
 
 
 def _uniform_by_density(tensor: Tensor, mean: float, std: float, a: float, b: float, options: dict[str, Any]) -> Tensor:
-    """Accept uniform numbers with probabilities in proportion to the density there: von Neumann 1951."""
+    """Accept uniform numbers with a probability proportional to the density (rejection sampling, von Neumann 1951)."""
     highest = -0.5 * ((max(a, min(mean, b)) - mean) / std) ** 2
 
     def rejected(candidates: Tensor) -> Tensor:
@@ -210,7 +210,7 @@ def _uniform_by_density(tensor: Tensor, mean: float, std: float, a: float, b: fl
 
 
 def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tensor:
-    """Make the rows (or, where there are fewer, the columns) of ``tensor.flatten(1)`` orthonormal, times ``gain``.
+    """Make the rows of ``tensor.flatten(1)``, or its columns if they are fewer, orthonormal, and multiply by ``gain``.
 
     Raises: ValueError for fewer than 2 dimensions.
     Source: Saxe, McClelland, Ganguli 2013, arXiv:1312.6120.
@@ -293,7 +293,7 @@ def kaiming_normal_(
 
 
 def _calculate_correct_fan(tensor: Tensor, mode: str) -> int:
-    """The number that ``"fan_in"`` or ``"fan_out"`` names."""
+    """Return the fan-in or the fan-out, selected by ``mode``."""
     mode = mode.lower()
     if mode not in ("fan_in", "fan_out"):
         raise ValueError(f"Mode {mode} not supported, please use one of ['fan_in', 'fan_out']")
@@ -315,7 +315,7 @@ def _options(generator: Any) -> dict[str, Any]:
 
 
 def _older(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """A function by its name without the underscore, which warns."""
+    """Return the function under its deprecated name without the underscore; a call warns."""
     name = function.__name__.removesuffix("_")
 
     @functools.wraps(function)

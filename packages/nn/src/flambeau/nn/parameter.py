@@ -36,7 +36,7 @@ class Parameter(Tensor, metaclass=_ParameterType):
     tensor([1., 2.], requires_grad=True)
     """
 
-    # What is computed from a parameter is a plain tensor.
+    # The result of a computation with a parameter is a plain tensor.
     __torch_function__ = _disabled_torch_function_impl  # type: ignore[assignment]
 
     def __new__(cls, data: Tensor | None = None, requires_grad: bool = True) -> Self:
@@ -140,7 +140,7 @@ accessing their attributes."""
 
 
 class UninitializedTensorMixin(Tensor):
-    """A tensor whose shape is not known yet: the first input of a lazy module tells it."""
+    """A tensor whose shape is not known until a lazy module receives its first input."""
 
     cls_to_become: ClassVar[type[Tensor]]
     __torch_function__ = _disabled_torch_function_impl  # type: ignore[assignment]
@@ -150,7 +150,7 @@ class UninitializedTensorMixin(Tensor):
 
         Args:
             shape: sizes.
-            device, dtype: those it has already if None.
+            device, dtype: unchanged if None.
         """
         data = empty(shape, device=device or self.device, dtype=dtype or self.dtype)
         self.__class__ = self.cls_to_become  # type: ignore[assignment]
@@ -158,7 +158,7 @@ class UninitializedTensorMixin(Tensor):
 
     @property
     def shape(self) -> Size:
-        """Raises RuntimeError: there is none."""
+        """Shape of the tensor; not known yet, so reading it raises RuntimeError."""
         raise RuntimeError(NO_SHAPE_YET)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
@@ -200,5 +200,5 @@ class UninitializedBuffer(UninitializedTensorMixin):
 
 
 def is_lazy(param: Any) -> bool:
-    """Whether a parameter or buffer has no shape yet."""
+    """Return whether a parameter or buffer has no shape yet."""
     return isinstance(param, UninitializedTensorMixin)

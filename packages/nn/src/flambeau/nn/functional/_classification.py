@@ -25,10 +25,10 @@ def cross_entropy(
         target: class indices of the shape without C, or probabilities of the input's shape.
         weight: ``(C,)``, a factor for each class.
         size_average, reduce: older spellings of ``reduction``.
-        ignore_index: targets with this value do not count.
+        ignore_index: targets with this value do not contribute to the loss.
         reduction: ``"mean"`` (weighted), ``"sum"`` or ``"none"``.
-        label_smoothing: how much of the target, in [0, 1], is spread evenly over the classes.
-    Raises: IndexError for a class that there is not; ValueError where the batches differ.
+        label_smoothing: fraction of the target, in [0, 1], that is spread evenly over the classes.
+    Raises: IndexError for a class index out of range; ValueError if the batch sizes differ.
     Gradient: input and probabilities, any order.
 
     >>> nn.functional.cross_entropy(fb.zeros(1, 4), fb.tensor([2]))
@@ -112,7 +112,7 @@ def multilabel_soft_margin_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """The binary cross-entropy of each label with logits, averaged over the classes ``(..., C)``."""
+    """Compute the binary cross-entropy of each label from logits ``(..., C)``, averaged over the classes."""
     if input.dtype in (flambeau.float16, flambeau.bfloat16):  # rounded once, not after each step
         wide = None if weight is None else weight.float()
         loss = multilabel_soft_margin_loss(input.float(), target.float(), wide, size_average, reduce, reduction)
@@ -140,8 +140,8 @@ def multi_margin_loss(
         input: ``(N, C)`` or ``(C,)``.
         target: ``(N,)`` or a scalar, class indices.
         p: 1 or 2.
-    Raises: ValueError for another ``p`` or a weight that is no vector; RuntimeError for shapes that do not fit
-        or a class that there is not.
+    Raises: ValueError for another ``p`` or a weight that is not a vector; RuntimeError if the shapes do not match or
+        a class index is out of range.
     """
     if size_average is not None or reduce is not None:
         reduction = chosen(reduction, size_average, reduce)
@@ -159,8 +159,8 @@ def multilabel_margin_loss(
 
     Args:
         input: ``(N, C)`` or ``(C,)``.
-        target: of the same shape; the labels of a row stand in front, a -1 ends them.
-    Raises: RuntimeError for shapes that do not fit or labels that there are not.
+        target: same shape; each row begins with its labels, and -1 marks their end.
+    Raises: RuntimeError if the shapes do not match or a label is out of range.
     """
     if size_average is not None or reduce is not None:
         reduction = chosen(reduction, size_average, reduce)

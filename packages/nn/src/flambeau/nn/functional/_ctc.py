@@ -1,4 +1,4 @@
-"""The loss of sequences without alignment."""
+"""Connectionist temporal classification, a loss for sequences without alignment."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ def ctc_loss(
     reduction: str = "mean",
     zero_infinity: bool = False,
 ) -> Tensor:
-    """The negative log-likelihood of a target, summed over all ways to align it with the steps.
+    """Compute the negative log-likelihood of each target, summed over all alignments with the time steps.
 
     Args:
-        log_probs: ``(T, N, C)`` or ``(T, C)``, logarithms of probabilities, as `log_softmax` gives them.
-        targets: ``(N, S)``, or all of them in one dimension; integers other than ``blank``.
-        input_lengths, target_lengths: ``(N,)``, how many steps and labels count.
-        blank: the class of no label.
-        reduction: ``"mean"`` (of the losses over their targets' lengths), ``"sum"`` or ``"none"``.
-        zero_infinity: a target that fits no alignment costs 0, not infinity.
+        log_probs: ``(T, N, C)`` or ``(T, C)``, log-probabilities such as those of `log_softmax`.
+        targets: ``(N, S)``, or all targets concatenated in one dimension; integers other than ``blank``.
+        input_lengths, target_lengths: ``(N,)``, the number of valid steps and labels of each sequence.
+        blank: class index of the blank label.
+        reduction: ``"mean"`` (each loss is first divided by its target's length), ``"sum"`` or ``"none"``.
+        zero_infinity: if True, the loss of a target without a possible alignment is 0 instead of infinity.
     Raises: RuntimeError for lengths or labels outside their range.
     Gradient: that of the logits behind ``log_probs``, once. Source: Graves et al. 2006, doi:10.1145/1143844.1143891.
 

@@ -1,4 +1,4 @@
-"""Losses made of distances between vectors, and the vectors of length 1."""
+"""Losses based on distances between vectors, and normalisation of vectors to length 1."""
 
 from __future__ import annotations
 
@@ -90,8 +90,8 @@ def triplet_margin_loss(
     """``max(0, d(anchor, positive) - d(anchor, negative) + margin)`` with `pairwise_distance`.
 
     Args:
-        swap: take ``d(positive, negative)`` where it is the smaller one.
-    Raises: ValueError for a margin that is not positive. RuntimeError where the dimensions differ.
+        swap: if True, use ``d(positive, negative)`` where it is smaller than ``d(anchor, negative)``.
+    Raises: ValueError for a margin that is not positive. RuntimeError if the numbers of dimensions differ.
     Source: Balntas et al. 2016, "Learning local feature descriptors with triplets and shallow CNNs".
     """
     reduction = chosen(reduction, size_average, reduce)

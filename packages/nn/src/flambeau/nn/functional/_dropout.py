@@ -68,7 +68,7 @@ def _warn_of_dimensions(name: str, dims: int, spatial: int) -> None:
 
 
 def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
-    """Sets values to SELU's negative limit with probability ``p``, then restores mean 0 and variance 1.
+    """Set values to SELU's negative limit with probability ``p``, then restore mean 0 and variance 1.
 
     Source: Klambauer et al. 2017, arXiv:1706.02515.
     """

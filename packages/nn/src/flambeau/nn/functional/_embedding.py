@@ -11,7 +11,9 @@ _MODES = {"sum": 0, "mean": 1, "max": 2}
 
 
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
-    """1 at the index along a last dimension of ``num_classes`` (by default the largest index plus 1), 0 elsewhere.
+    """Return tensors with 1 at the index along a new last dimension and 0 elsewhere.
+
+    The new dimension has size ``num_classes``, by default the largest index plus 1.
 
     >>> nn.functional.one_hot(fb.tensor([0, 2]))
     tensor([[1, 0, 0],
@@ -29,18 +31,18 @@ def embedding(
     scale_grad_by_freq: bool = False,
     sparse: bool = False,
 ) -> Tensor:
-    """The rows ``weight[input]``.
+    """Look up the rows ``weight[input]``.
 
     Args:
         input: indices of any shape.
         weight: ``(rows, width)``.
-        padding_idx: a row that gets no gradient; may count from the end.
-        max_norm: rows that are used and longer are shortened to it, in place.
-        norm_type: the p of that norm.
-        scale_grad_by_freq: a row's gradient is divided by how often it is used.
-        sparse: give a leaf ``weight`` a sparse gradient, of the rows that were looked up.
+        padding_idx: index of a row that gets no gradient; negative indices count from the end.
+        max_norm: if given, rows that are looked up and have a larger norm are scaled to this norm, in place.
+        norm_type: order p of this norm.
+        scale_grad_by_freq: if True, divide the gradient of a row by the number of times the row is looked up.
+        sparse: if True, a leaf ``weight`` gets a sparse gradient that contains the rows looked up.
     Returns: ``(*input.shape, width)``.
-    Raises: IndexError for an index that there is not; in the backward pass RuntimeError for ``scale_grad_by_freq``
+    Raises: IndexError for an index out of range; in the backward pass RuntimeError for ``scale_grad_by_freq``
         with ``sparse``.
 
     >>> nn.functional.embedding(fb.tensor([2, 0]), fb.eye(3))
@@ -76,19 +78,19 @@ def embedding_bag(
     include_last_offset: bool = False,
     padding_idx: int | None = None,
 ) -> Tensor:
-    """Sums, means or largest values over bags of rows of ``weight``, without the rows themselves.
+    """Compute sums, means or maxima over bags of rows of ``weight``, without storing the rows.
 
     Args:
-        input: ``(B, N)``, bags of one size, or ``(N,)`` with
-        offsets: ``(B,)``, where each bag begins.
+        input: ``(B, N)`` for bags of equal size, or ``(N,)`` together with ``offsets``.
+        offsets: ``(B,)``, the start of each bag in ``input``.
         weight: ``(rows, width)``.
         max_norm, norm_type, scale_grad_by_freq, sparse: as in `embedding`.
         mode: ``"sum"``, ``"mean"`` or ``"max"``.
-        per_sample_weights: of the input's shape, factors of the rows; only with ``"sum"``.
-        include_last_offset: ``offsets`` has one more entry, the end.
-        padding_idx: a row that does not count.
+        per_sample_weights: factors on the rows, with the shape of ``input``; only with ``"sum"``.
+        include_last_offset: if True, ``offsets`` has an additional last entry, the end of the last bag.
+        padding_idx: index of a row that is left out of every bag.
     Returns: ``(B, width)``; zeros for an empty bag.
-    Raises: ValueError for arguments that do not go together; RuntimeError or IndexError for indices out of range.
+    Raises: ValueError for incompatible arguments; RuntimeError or IndexError for indices out of range.
     Gradient: weight and per_sample_weights.
 
     >>> nn.functional.embedding_bag(fb.tensor([[0, 2]]), fb.eye(3), mode="sum")

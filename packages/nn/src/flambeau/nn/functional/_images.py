@@ -51,7 +51,7 @@ def unfold(
     padding: int | Sequence[int] = 0,
     stride: int | Sequence[int] = 1,
 ) -> Tensor:
-    """The sliding windows of ``(N, C, H, W)`` as columns ``(N, C * h * w, windows)``.
+    """Extract the sliding windows of ``(N, C, H, W)`` as columns ``(N, C * h * w, windows)``.
 
     >>> nn.functional.unfold(fb.arange(4.0).reshape(1, 1, 2, 2), (1, 2)).shape
     flambeau.Size([1, 2, 2])
@@ -67,5 +67,5 @@ def fold(
     padding: int | Sequence[int] = 0,
     stride: int | Sequence[int] = 1,
 ) -> Tensor:
-    """Columns of windows, as `unfold` gives them, added up where the windows lie: ``(N, C, *output_size)``."""
+    """Add the columns that `unfold` returns at the positions of their windows: ``(N, C, *output_size)``."""
     return _core._fold_windows(input, output_size, kernel_size, dilation, padding, stride)

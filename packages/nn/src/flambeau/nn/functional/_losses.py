@@ -12,7 +12,7 @@ from flambeau._operators.queries import _holds
 
 from ._reduction import chosen, reduced, same_size
 
-# exp(-x) vanishes beside 1 in every dtype from here on, and exp(x) is still finite in float32.
+# From this x on, 1 + exp(-x) rounds to 1 in every dtype, and exp(x) is still finite in float32.
 SOFTPLUS_IS_LINEAR = 40.0
 
 _PROBABILITIES_WANTED = (
@@ -30,10 +30,10 @@ def l1_loss(
     reduction: str = "mean",
     weight: Tensor | None = None,
 ) -> Tensor:
-    """``|x - y|``, times ``weight`` where that is given; a weighted mean is divided by the sum of the weights.
+    """Compute ``|x - y|``, times ``weight`` if given; a weighted mean is divided by the sum of the weights.
 
     Args:
-        input, target: of one shape; others are broadcast with a warning.
+        input, target: tensors of the same shape; different shapes are broadcast with a warning.
         size_average, reduce: older spellings of ``reduction``.
         reduction: ``"mean"``, ``"sum"`` or ``"none"``.
         weight: a factor for each element.
@@ -116,7 +116,7 @@ def huber_loss(
 ) -> Tensor:
     """``d**2 / 2`` where ``d = |x - y|`` is below ``delta``, else ``delta * (d - delta / 2)``.
 
-    The mean of weighted losses is by their number, where `l1_loss` and `mse_loss` divide by the weights' sum.
+    The mean of weighted losses divides by their number, but `l1_loss` and `mse_loss` divide by the sum of the weights.
 
     Raises: RuntimeError for a ``delta`` that is not positive.
     """
@@ -161,7 +161,7 @@ def binary_cross_entropy_with_logits(
     reduction: str = "mean",
     pos_weight: Tensor | None = None,
 ) -> Tensor:
-    """The binary cross-entropy of ``sigmoid(x)``, exact for any ``x``.
+    """Compute the binary cross-entropy of ``sigmoid(x)``, accurately for any ``x``.
 
     ``(1 - y) * x + (1 + (pos_weight - 1) * y) * softplus(-x)``
 
@@ -204,12 +204,12 @@ def kl_div(
     reduction: str = "mean",
     log_target: bool = False,
 ) -> Tensor:
-    """The Kullback-Leibler divergence ``y * (log y - x)`` of log-probabilities ``x`` from probabilities ``y``.
+    """Compute the Kullback-Leibler divergence ``y * (log y - x)`` of log-probabilities ``x`` from probabilities ``y``.
 
     Args:
-        reduction: ``"batchmean"``, the sum over the size of the batch, is the mathematical value; ``"mean"`` divides
-            by the number of elements.
-        log_target: ``y`` is given as its logarithm.
+        reduction: ``"batchmean"`` divides the sum by the batch size, which is the mathematical definition; ``"mean"``
+            divides by the number of elements.
+        log_target: if True, the target is the logarithm of ``y``.
     """
     if reduction != "batchmean" or size_average is not None or reduce is not None:
         reduction = chosen(reduction, size_average, reduce)
@@ -262,7 +262,7 @@ def gaussian_nll_loss(
     """``(log(v) + (x - y)**2 / v) / 2`` with ``v = max(var, eps)``.
 
     Args:
-        var: one number, or of the input's shape, or of one that differs by a last size of 1 or none.
+        var: a number, or a tensor of the input's shape; its last dimension may also be missing or of size 1.
         full: add ``log(2 * pi) / 2``.
         eps: gets no gradient; where the variance is below it, neither does the variance through the clamp.
     Raises: ValueError for another size of ``var`` or a negative one.
@@ -284,7 +284,7 @@ def gaussian_nll_loss(
         raise ValueError(f"{reduction} is not valid")
     if not _holds((var < 0).logical_not()):
         raise ValueError("var has negative entry/entries")
-    # The clamp is in the value and not in the derivative.
+    # The clamp changes the value but not the derivative.
     var = var + (var.detach().clamp(min=eps) - var.detach())
     loss = 0.5 * (var.log() + (input - target).square() / var)
     return reduced(loss + 0.5 * math.log(2 * math.pi) if full else loss, reduction)

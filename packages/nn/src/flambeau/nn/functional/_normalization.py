@@ -1,4 +1,4 @@
-"""Normalisation. The kernels are tensor-core's."""
+"""Normalisation functions. Their kernels are in tensor-core."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ def batch_norm(
     """``(x - mean) / sqrt(var + eps) * weight + bias`` over the channels, dimension 1.
 
     Args:
-        running_mean, running_var: ``(C,)``, used outside training and updated in place in it; may be None in training.
+        running_mean, running_var: ``(C,)``. Training updates them in place; evaluation uses them. None is
+            allowed in training.
         weight, bias: ``(C,)`` or None.
-        momentum: the share of the batch in the running statistics.
+        momentum: weight of the batch in the running statistics.
     Raises: ValueError for a single value per channel in training.
     Gradient: input, weight, bias, any order. Source: Ioffe, Szegedy 2015, arXiv:1502.03167.
     """
@@ -55,12 +56,12 @@ def layer_norm(
 def group_norm(
     input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
 ) -> Tensor:
-    """Each of ``num_groups`` groups of the channels less its mean, over its deviation, times weight plus bias.
+    """Normalise each of ``num_groups`` groups of channels to mean 0 and variance 1, then apply weight and bias.
 
     Args:
         input: ``(N, C, *)``.
         weight, bias: ``(C,)`` or None.
-    Raises: ValueError for a single value; RuntimeError where C is not divisible by the groups.
+    Raises: ValueError if a group has a single value; RuntimeError if ``num_groups`` does not divide C.
     Gradient: all three, any order. Source: Wu, He 2018, arXiv:1803.08494.
     """
     if input.ndim < 2:
@@ -83,13 +84,13 @@ def instance_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:
-    """`batch_norm` of each sample by itself.
+    """Apply `batch_norm` to each sample separately.
 
     Args:
         input: ``(N, C, *)``.
-        running_mean, running_var: ``(C,)`` or None: the mean over the samples joins them.
-        use_input_stats: normalise by the input's statistics, not by the running ones.
-    Raises: ValueError for a single place in a channel.
+        running_mean, running_var: ``(C,)`` or None; updated with the mean over the samples.
+        use_input_stats: if True, normalise with the input's statistics, otherwise with the running ones.
+    Raises: ValueError if a channel has a single value.
     Source: Ulyanov, Vedaldi, Lempitsky 2016, arXiv:1607.08022.
     """
     if use_input_stats:

@@ -1,6 +1,6 @@
-"""Functions as PyTorch's main namespace has them beside ``nn.functional``: reductions are numbers there (0 none, 1
-mean, 2 sum), and some return more or work in place. ``flambeau.kl_div`` and its neighbours are these; which, says
-``flambeau.__init__``."""
+"""The variants of ``nn.functional`` functions in PyTorch's main namespace. They encode reductions as numbers (0 none,
+1 mean, 2 sum), and some of them return more or work in place. ``flambeau.__init__`` lists them, for example
+``flambeau.kl_div``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ max_pool1d_with_indices = _pooling.max_pool1d_with_indices
 
 
 def _named(reduction: int) -> str:
-    """The name of a reduction. Raises: ValueError for a number that is none's."""
+    """Return the name of a reduction. Raises: ValueError for an unknown number."""
     if reduction not in (0, 1, 2):
         raise ValueError(f"reduction must be 0 (none), 1 (mean) or 2 (sum), got {reduction!r}")
     return ("none", "mean", "sum")[reduction]
@@ -130,6 +130,6 @@ def affine_grid_generator(theta: Tensor, size: Any, align_corners: bool) -> Tens
 
 
 def norm_except_dim(v: Tensor, pow: int = 2, dim: int = 0) -> Tensor:
-    """The norm over all dimensions but one, which are kept with size 1; over all for ``dim=-1``."""
+    """Return the norm over all dimensions except ``dim``, kept with size 1; over all dimensions for ``dim=-1``."""
     others = [d for d in range(v.ndim) if d != dim]
     return v.norm(pow) if dim == -1 else flambeau.linalg.vector_norm(v, pow, others, True)

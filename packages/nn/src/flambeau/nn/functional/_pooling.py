@@ -1,4 +1,4 @@
-"""Pools. Plain ones are operators of tensor-core; here are those made of them."""
+"""Pooling functions that combine the pooling operators of tensor-core."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OptionalSize = int | None | Sequence[int | None]
 
 
 def adaptive_avg_pool2d(input: Tensor, output_size: OptionalSize) -> Tensor:
-    """The mean of windows that divide ``(..., H, W)`` into ``output_size`` parts; None keeps a size.
+    """Average over windows that divide ``(..., H, W)`` into ``output_size`` parts; None keeps a size.
 
     >>> nn.functional.adaptive_avg_pool2d(fb.arange(4.0).reshape(1, 2, 2), 1)
     tensor([[[1.5000]]])
@@ -46,7 +46,7 @@ def adaptive_max_pool1d(
 def adaptive_max_pool1d(
     input: Tensor, output_size: OptionalSize, return_indices: bool = False
 ) -> Tensor | tuple[Tensor, Tensor]:
-    """The largest value of windows that divide the last dimension into ``output_size`` parts; also its position."""
+    """Return the maxima (optionally with indices) of windows that divide the last dimension into ``output_size``."""
     return _core._adaptive_max_pool1d(input, output_size, bool(return_indices))
 
 
@@ -69,7 +69,7 @@ def adaptive_max_pool2d(
 def adaptive_max_pool2d(
     input: Tensor, output_size: OptionalSize, return_indices: bool = False
 ) -> Tensor | tuple[Tensor, Tensor]:
-    """`adaptive_max_pool1d` over two dimensions; positions count through the image."""
+    """`adaptive_max_pool1d` over two dimensions; indices refer to the flattened image."""
     return _core._adaptive_max_pool2d(input, output_size, bool(return_indices))
 
 
@@ -97,7 +97,7 @@ def adaptive_max_pool3d(
 
 
 def _with_indices(pool: Callable[..., Any], position: int) -> Callable[..., tuple[Tensor, Tensor]]:
-    """A pool that always gives the positions of the values; ``position`` is that of its ``return_indices``."""
+    """Wrap a pooling function to always return indices; ``position`` is the position of its ``return_indices``."""
 
     @wraps(pool)
     def with_indices(*args: Any, **options: Any) -> tuple[Tensor, Tensor]:
@@ -172,14 +172,14 @@ def fractional_max_pool2d(
     return_indices: bool = False,
     _random_samples: Tensor | None = None,
 ) -> Tensor | tuple[Tensor, Tensor]:
-    """The largest values of windows that are spread at random over ``(N, C, H, W)`` or ``(C, H, W)``.
+    """Return the maxima of windows at random positions in ``(N, C, H, W)`` or ``(C, H, W)``.
 
     Args:
-        kernel_size: of the windows.
-        output_size: how many windows there are, or
-        output_ratio: their number as a share, in (0, 1), of the input's size.
-        return_indices: also the positions.
-        _random_samples: ``(N, C, 2)`` in [0, 1), where the windows of each image begin.
+        kernel_size: size of the windows.
+        output_size: number of windows in each dimension. Give either this or ``output_ratio``.
+        output_ratio: number of windows as a fraction, in (0, 1), of the input's size.
+        return_indices: if True, also return the indices of the maxima.
+        _random_samples: ``(N, C, 2)`` in [0, 1), which determine the window positions of each image.
     Raises: ValueError if neither or both of size and ratio are given, or for a ratio outside (0, 1).
     Source: Graham 2014, arXiv:1412.6071.
     """
@@ -221,7 +221,7 @@ def _fractional(
         if not all(0 < r < 1 for r in ratios):
             raise ValueError(f"{name} requires output_ratio to be between 0 and 1, got {output_ratio}")
         windows = [int(s * r) for s, r in zip(input.shape[-dims:], ratios, strict=True)]
-    if samples is not None and samples.ndim == 3:  # those of further samples in a batch are not needed
+    if samples is not None and samples.ndim == 3:  # ignore the entries for further samples of a batch
         samples = samples[: 1 if input.ndim == dims + 1 else input.shape[0]]
     pool = _core._fractional_max_pool2d if dims == 2 else _core._fractional_max_pool3d
     return pool(input, kernel_size, windows, samples)

@@ -1,4 +1,4 @@
-"""What losses do with their elements, and with the sizes of their operands."""
+"""Reductions of losses, and checks of the sizes of their operands."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ prediction with every target. Give both the same shape: target.reshape(input.sha
 
 
 def chosen(reduction: str, size_average: bool | None = None, reduce: bool | None = None) -> str:
-    """The reduction, which the older ``size_average`` and ``reduce`` override.
+    """Return the reduction. The deprecated ``size_average`` and ``reduce`` override it.
 
-    Raises: ValueError for one that there is not.
+    Raises: ValueError for an unknown reduction.
     """
     if size_average is not None or reduce is not None:
         reduction = "none" if reduce is False else "sum" if size_average is False else "mean"
@@ -32,16 +32,16 @@ def chosen(reduction: str, size_average: bool | None = None, reduce: bool | None
 
 
 def reduced(loss: Tensor, reduction: str) -> Tensor:
-    """The elements, their mean or their sum."""
+    """Return the elements of the loss, their mean or their sum."""
     if reduction == "mean":
         return loss.mean()
     return loss.sum() if reduction == "sum" else loss
 
 
 def same_size(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Both, broadcast with a warning where their shapes differ.
+    """Return both tensors, broadcast with a warning if their shapes differ.
 
-    Raises: ValueError where each would be broadcast against the other, as ``(N, 1)`` and ``(N,)`` would.
+    Raises: ValueError if both would have to be expanded, as with ``(N, 1)`` and ``(N,)``.
     """
     if input.shape == target.shape:
         return input, target

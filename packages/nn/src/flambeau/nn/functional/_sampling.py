@@ -1,4 +1,4 @@
-"""Reading images at arbitrary points."""
+"""Sampling images at arbitrary points."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from flambeau import Tensor
 
 
 def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None = None) -> Tensor:
-    """The grid that an affine map makes of an image's pixels, for `grid_sample`.
+    """Apply an affine map to the pixel positions of an image, and return the grid for `grid_sample`.
 
     Args:
         theta: ``(N, 2, 3)``, or ``(N, 3, 4)`` for volumes.
@@ -50,7 +50,7 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
 
 
 def _line(count: int, align_corners: bool, like: Tensor) -> Tensor:
-    """The centres of ``count`` pixels between -1 and 1."""
+    """Return the positions of ``count`` pixels between -1 and 1."""
     if count <= 1:
         return like.new_zeros(count)
     line = flambeau.linspace(-1, 1, count, dtype=like.dtype, device=like.device)

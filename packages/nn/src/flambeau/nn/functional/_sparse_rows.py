@@ -1,4 +1,4 @@
-"""Lookups whose table gets a sparse gradient: the rows that were looked up. Loaded when the first one is asked for."""
+"""Embedding lookups with a sparse gradient of the rows looked up. Loaded at the first use of ``sparse=True``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NO_FREQUENCIES = "{name}: scale_grad_by_freq not supported with sparse gradients
 
 
 def takes_sparse(weight: Tensor) -> bool:
-    """Whether a gradient is wanted, of a leaf: what a computation gave gets a dense one."""
+    """Return whether ``weight`` is a leaf that requires grad. The result of a computation gets a dense gradient."""
     wanted = weight.requires_grad and weight.is_leaf and flambeau.is_grad_enabled()
     if wanted:
         release(weight)
@@ -22,7 +22,7 @@ def takes_sparse(weight: Tensor) -> bool:
 
 
 def embedding(input: Tensor, weight: Tensor, padding: int, scale_grad_by_freq: bool) -> Tensor:
-    """The rows ``weight[input]``; the gradient of a leaf ``weight`` is a sparse tensor of the rows."""
+    """Look up the rows ``weight[input]``; the gradient of a leaf ``weight`` is a sparse tensor of the rows."""
     if not takes_sparse(weight):
         return flambeau.embedding(weight, input, padding, scale_grad_by_freq)
     table = weight.detach()
@@ -53,7 +53,7 @@ def embedding_bag(
     padding: int,
     scale_grad_by_freq: bool,
 ) -> Tensor:
-    """Sums or means over bags of rows; the gradient of a leaf ``weight`` is a sparse tensor of the rows."""
+    """Compute sums or means over bags of rows; the gradient of a leaf ``weight`` is a sparse tensor of the rows."""
     options = (include_last_offset, mode, per_sample_weights, padding, scale_grad_by_freq)
     if not takes_sparse(weight):
         return _core._embedding_bag(weight, input, offsets, *options)
@@ -83,12 +83,12 @@ def embedding_bag(
 
     made = recorded("EmbeddingBag", result.detach(), inputs=(weight,), saved=(input,), derivative=derivative)
     if per_sample_weights is not None and per_sample_weights.requires_grad:
-        return made + (result - result.detach())  # the factors' own gradient
+        return made + (result - result.detach())  # adds the gradient of per_sample_weights
     return made
 
 
 def _bags(input: Tensor, offsets: Tensor | None, include_last_offset: bool, count: int) -> Tensor:
-    """The bag of each index."""
+    """Return the number of the bag that each index belongs to."""
     if offsets is None:
         return flambeau.arange(count, device=input.device).repeat_interleave(input.shape[1])
     bounds = offsets.long()

@@ -1,6 +1,6 @@
-"""The layers, one family a module, under the names PyTorch has for them.
+"""The layers, one submodule for each family, under PyTorch's names.
 
-`flambeau.nn` lists what is public; whoever needs a base class such as ``batchnorm._BatchNorm`` finds it here.
+`flambeau.nn` lists the public names. Import base classes such as ``batchnorm._BatchNorm`` from here.
 """
 
 from typing import Any

@@ -20,15 +20,15 @@ class MultiheadAttention(Module):
         embed_dim: E, the size of query and output, which ``num_heads`` divides.
         num_heads: each attends in ``d = embed_dim / num_heads`` dimensions.
         dropout: the probability of dropping a weight while training.
-        bias: False leaves the biases of the projections out.
-        add_bias_kv: adds a learned key and value behind the others.
-        add_zero_attn: adds a key and value of zeros.
+        bias: if False, the projections have no biases.
+        add_bias_kv: if True, append a learned key and value.
+        add_zero_attn: if True, append a key and value of zeros.
         kdim, vdim: the sizes of keys and values, ``embed_dim`` if None.
         batch_first: batches are ``(N, L, *)`` instead of ``(L, N, *)``.
         device, dtype: of the parameters.
     Shapes: query ``(L, N, E)``, key ``(S, N, kdim)``, value ``(S, N, vdim)``, or all without N; to ``(L, N, E)`` and
         the weights ``(N, L, S)``, or None. ``key_padding_mask`` ``(N, S)`` and ``attn_mask`` ``(L, S)`` or
-        ``(N * num_heads, L, S)``: booleans say what is hidden, numbers are added to the scores.
+        ``(N * num_heads, L, S)``: boolean masks are True for masked elements; floating masks are added to the scores.
     Parameters: ``in_proj_weight`` ``(3 * E, E)`` (or ``q_proj_weight``, ``k_proj_weight``, ``v_proj_weight``), uniform
         after Glorot; ``in_proj_bias``, ``out_proj.weight``, ``out_proj.bias``, ``bias_k``, ``bias_v``.
     Raises: ValueError for sizes that are not positive; AssertionError for heads that do not divide ``embed_dim``.

@@ -1,4 +1,4 @@
-"""Calls a module's backward hooks when gradients pass the module's outputs and then its inputs."""
+"""Calling a module's backward hooks when gradients reach the module's outputs and then its inputs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Gradients = tuple[Tensor | None, ...]
 
 
 class BackwardHookFunction(Function):
-    """The identity on tensors; on the way back ``on_backward`` sees, and may replace, their gradients."""
+    """Identity on tensors; in the backward pass ``on_backward`` receives, and may replace, their gradients."""
 
     @staticmethod
     def forward(ctx: Any, on_backward: Callable[[Gradients], Gradients], *tensors: Tensor) -> tuple[Tensor, ...]:
@@ -35,8 +35,9 @@ class BackwardHookFunction(Function):
 class Boundary:
     """The gates around one call of a module.
 
-    Gradients reach the gate of the outputs first: it runs the pre-hooks and keeps what they leave. The gate of the
-    inputs runs the hooks with both. Where no input needs a gradient there is no second gate, and the first runs all.
+    Gradients reach the output gate first. It runs the pre-hooks and stores the resulting gradients. The input gate
+    runs the hooks with the gradients of both. If no input needs a gradient, there is no input gate, and the output
+    gate runs all hooks.
     """
 
     def __init__(self, module: Any, pre_hooks: tuple[Hook, ...], hooks: tuple[Hook, ...]) -> None:

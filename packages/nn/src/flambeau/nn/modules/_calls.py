@@ -75,9 +75,9 @@ class Caller(Tree):
     def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
         """Call ``hook(module, grad_input, grad_output)`` once the gradients of the inputs are there.
 
-        Both are tuples, with None for what is no tensor or needs no gradient; a returned tuple replaces ``grad_input``.
-
-        Raises: RuntimeError beside a hook of `register_backward_hook`.
+        Both are tuples, with None for values that are not tensors or need no gradient. A returned tuple replaces
+        ``grad_input``.
+        Raises: RuntimeError if the module has a hook from `register_backward_hook`.
         """
         if self._own_hooks().node:
             raise RuntimeError(BOTH_KINDS)
@@ -86,9 +86,8 @@ class Caller(Tree):
     def register_backward_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call ``hook(module, grad_input, grad_output)`` with the gradients at the module's last operation.
 
-        Prefer `register_full_backward_hook`, which sees those of the module's inputs.
-
-        Raises: RuntimeError beside a hook of that kind.
+        Prefer `register_full_backward_hook`, which receives the gradients of the module's inputs.
+        Raises: RuntimeError if the module has a hook from `register_full_backward_hook`.
         """
         if self._own_hooks().backward:
             raise RuntimeError(BOTH_KINDS)

@@ -86,7 +86,7 @@ class LinearCrossEntropyLoss(_WeightedLoss):
     Args:
         in_features: size of the last dimension of the input.
         num_classes: C.
-        out_features: sizes of further dimensions of the target, each place with logits of its own.
+        out_features: sizes of further dimensions of the target; each position has separate logits.
         bias: True adds one.
         device, dtype: of the parameters.
         reduction, weight, ignore_index, label_smoothing: as in `CrossEntropyLoss`.

@@ -1,4 +1,4 @@
-"""The attributes of a module that PyTorch pickled whole, as the module here has them."""
+"""Conversion of the attributes of a module that was pickled by PyTorch."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ HAS_HOOKS = (
 
 
 def is_foreign(state: dict[str, Any]) -> bool:
-    """Whether the attributes are those of one of PyTorch's modules."""
+    """Return whether the attributes belong to a module of PyTorch."""
     return "_parameters" in state and "_backward_hooks" in state
 
 
 def translated(module: Any, state: dict[str, Any]) -> dict[str, Any]:
-    """The attributes as the module here has them: registered values are attributes as well, hooks are elsewhere.
+    """Convert the attributes to those of a flambeau module, in which registered values are also plain attributes.
 
-    Raises: RuntimeError if there are hooks, which cannot be taken over.
+    Raises: RuntimeError if the module has hooks, which cannot be converted.
     """
     for table in _HOOK_TABLES:
         if state.get(table):

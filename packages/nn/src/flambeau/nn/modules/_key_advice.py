@@ -1,4 +1,4 @@
-"""What is said of a state dictionary whose keys are not the module's: the likely mistakes by name, with their mend."""
+"""Error messages for a state dictionary with wrong keys: they name the likely mistake and its correction."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 from flambeau._suggestions import nearest
 
-# Comparing every missing key with every unexpected one is quadratic: beyond this many pairs no candidates are sought.
+# Comparing every missing key with every unexpected one is quadratic. Above this number of pairs, it is skipped.
 MOST_COMPARED_PAIRS = 40_000
 
-# What wraps a module and shows in its keys: data parallelism, compilation, sharding, checkpointing of activations.
+# Wrappers that add a prefix to keys: data parallelism, compilation, sharding, activation checkpointing.
 WRAPPERS = ("module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
 
 NESTED = (
@@ -38,7 +38,7 @@ REASONS = {
 
 
 class _Explained(NamedTuple):
-    """Advice, and the keys that need no more words."""
+    """Advice, and the keys that it explains."""
 
     advice: str
     missing: set[str]
@@ -46,7 +46,7 @@ class _Explained(NamedTuple):
 
 
 def problems(missing: list[str], unexpected: list[str], state: Mapping[str, Any]) -> list[str]:
-    """A line for each problem: first the mistake that explains most of the keys, if there is one."""
+    """Return a line for each problem; the first names the mistake that explains most of the keys, if one is found."""
     explained = (
         _nested(missing, state)
         or _extra_prefix(missing, unexpected)
@@ -102,7 +102,7 @@ def _lacking_prefix(missing: list[str], unexpected: list[str]) -> _Explained | N
 
 
 def _prefixes(shorter: Iterable[str], longer: Iterable[str]) -> Iterator[str]:
-    """What stands before a shorter key in a longer one, where that ends with a dot; the shortest first."""
+    """Yield the prefixes that turn a shorter key into a longer one and end with a dot, the shortest first."""
     pairs = sorted(
         ((short, long) for short in shorter for long in longer), key=lambda pair: len(pair[1]) - len(pair[0])
     )

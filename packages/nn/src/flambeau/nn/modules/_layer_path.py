@@ -53,7 +53,7 @@ def add_layer_path(error: Exception, module: Module) -> None:
 
 
 def _description(module: Module) -> str:
-    """The layer's repr if it is one line, else its type."""
+    """Return the layer's repr if it is a single line, otherwise its type name."""
     try:
         text = repr(module)
     except Exception:

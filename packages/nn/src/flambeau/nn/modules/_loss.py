@@ -1,4 +1,4 @@
-"""What the losses share."""
+"""Base classes of the losses."""
 
 from __future__ import annotations
 

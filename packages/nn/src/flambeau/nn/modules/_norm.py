@@ -1,4 +1,4 @@
-"""What batch and instance normalisation share: parameters and running statistics."""
+"""Base class of batch and instance normalisation, with their parameters and running statistics."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ class _NormBase(Module):
         self.reset_parameters()
 
     def reset_running_stats(self) -> None:
-        """Forget the batches seen."""
+        """Reset the running statistics to mean 0 and variance 1."""
         if self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None:
             self.running_mean.zero_()
             self.running_var.fill_(1)
             self.num_batches_tracked.zero_()
 
     def reset_parameters(self) -> None:
-        """Make the layer the plain normalisation, without a memory of batches."""
+        """Reset weights to 1, biases to 0, and the running statistics."""
         self.reset_running_stats()
         if self.weight is not None:
             init.ones_(self.weight)

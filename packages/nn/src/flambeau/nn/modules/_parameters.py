@@ -196,9 +196,10 @@ class ParameterDict(Module):
         return ParameterDict((key, default) for key in keys)
 
     def update(self, parameters: Any) -> None:
-        """Add values by name; those already there are replaced. Those of a dictionary come in the names' order.
+        """Add values by name, replacing existing ones.
 
-        An OrderedDict, a ParameterDict and pairs keep theirs. `parameters()` and an optimizer's state follow it.
+        A plain dictionary is added in sorted order of the names; an OrderedDict, a ParameterDict and a list of pairs
+        keep their order. `parameters()` and an optimizer's state use this order.
         """
         if not isinstance(parameters, Iterable):
             raise TypeError(

@@ -1,4 +1,4 @@
-"""Losses of pairs and triplets: what should be near, far, or first."""
+"""Losses of pairs and triplets: metric learning and ranking."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class CosineEmbeddingLoss(_MarginLoss):
 
 
 class MarginRankingLoss(_MarginLoss):
-    """``max(0, -y * (x1 - x2) + margin)``: ``y`` of 1 wants ``x1`` above ``x2``, -1 below."""
+    """``max(0, -y * (x1 - x2) + margin)``: for ``y = 1``, ``x1`` should be larger; for ``y = -1``, ``x2``."""
 
     def forward(self, input1: Tensor, input2: Tensor, target: Tensor) -> Tensor:
         return F.margin_ranking_loss(input1, input2, target, margin=self.margin, reduction=self.reduction)
@@ -59,9 +59,9 @@ class TripletMarginLoss(_Loss):
     """``max(0, d(anchor, positive) - d(anchor, negative) + margin)`` with the ``p``-norm as distance.
 
     Args:
-        margin: how much farther the negative one must be; positive.
-        p, eps: of `PairwiseDistance`.
-        swap: True takes the distance of the negative one to the positive where that is smaller.
+        margin: required difference between the two distances; positive.
+        p, eps: as in `PairwiseDistance`.
+        swap: if True, use the distance from the positive to the negative where it is smaller.
         size_average, reduce, reduction: as in every loss.
     Source: Balntas et al. 2016, doi:10.5244/C.30.119.
     """
@@ -89,7 +89,7 @@ class TripletMarginLoss(_Loss):
 
 
 class TripletMarginWithDistanceLoss(_Loss):
-    """`TripletMarginLoss` with a distance of one's own: a function of two tensors; `PairwiseDistance` if None."""
+    """`TripletMarginLoss` with a custom distance, a function of two tensors; `PairwiseDistance` if None."""
 
     def __init__(
         self,

@@ -102,8 +102,8 @@ class BCEWithLogitsLoss(_WeightedLoss):
 class KLDivLoss(_Loss):
     """``y * (log(y) - x)`` from log-probabilities ``x``; with ``log_target`` the target is given as its logarithm.
 
-    ``reduction="batchmean"``, the sum over the size of the batch, is what the divergence is; ``"mean"`` is over all
-    elements.
+    ``reduction="batchmean"`` divides the sum by the batch size, which is the mathematical definition; ``"mean"``
+    divides by the number of elements.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
 """A module's state by path: saving it, and loading it back.
 
-Note [Loading in two phases]: `Module._load_from_state_dict` checks what a module is to be given and puts the writes on
-a list, which ``local_metadata`` carries; they are done when every module of the tree has been asked and nothing is left
-to complain about. So one error tells all that does not fit, and a module is either loaded or as it was. Hooks that run
+Note [Loading in two phases]: `Module._load_from_state_dict` checks the values of a module and appends the writes to
+a list, which ``local_metadata`` carries. The writes run after every module of the tree was checked without a
+problem. So one error reports all mismatches, and a module is either loaded completely or unchanged. Hooks that run
 after loading see the written values, and may change the lists of missing and unexpected keys or raise an error. With
 such hooks the load is a trial: the values are written, the hooks run, and if they fail or leave unmatched keys,
 everything is restored from a copy (_rollback.py).
@@ -43,7 +43,7 @@ class _Keys(NamedTuple):
 
 
 class _IncompatibleKeys(_Keys):
-    """What ``load_state_dict(strict=False)`` found missing in the dictionary, and what it had no use for."""
+    """Missing and unexpected keys found by ``load_state_dict(strict=False)``."""
 
     __slots__ = ()
 
@@ -136,9 +136,8 @@ class Stateful(Tree):
                 yield name, buffer
 
     def get_extra_state(self) -> Any:
-        """Return what else belongs to the state, for a subclass that defines it; it must pickle.
-
-        Raises: RuntimeError where the subclass does not.
+        """Return additional state, which must be picklable; a subclass may define this method.
+        Raises: RuntimeError if the subclass does not define it.
         """
         raise RuntimeError(
             "Reached a code path in Module.get_extra_state() that should never be called: define get_extra_state() "
@@ -146,7 +145,7 @@ class Stateful(Tree):
         )
 
     def set_extra_state(self, state: Any) -> None:
-        """Take back what `get_extra_state` returned. Raises: RuntimeError where a subclass does not define it."""
+        """Restore the value returned by `get_extra_state`. Raises: RuntimeError if the subclass does not define it."""
         raise RuntimeError(
             "Reached a code path in Module.set_extra_state() that should never be called: define set_extra_state() "
             f"in {type(self).__name__} together with get_extra_state()."
@@ -190,9 +189,9 @@ class Stateful(Tree):
         Args:
             state_dict: values by path, of which those under ``prefix`` are this module's. It may be changed.
             prefix: the module's path and a dot.
-            local_metadata: what `state_dict` noted of the module, above all its ``version``.
-            strict: whether keys that are missing or unexpected are noted.
-            missing_keys, unexpected_keys, error_msgs: are added to.
+            local_metadata: metadata of the module from `state_dict`, such as its ``version``.
+            strict: if True, record missing and unexpected keys.
+            missing_keys, unexpected_keys, error_msgs: lists to which the method appends its findings.
         """
         hooks = self._state_hooks
         for before in tuple(hooks.before_loading.values()) if hooks else ():
@@ -240,7 +239,7 @@ class Stateful(Tree):
         return new_handle(self._own_state_hooks().after_saving, without_result)
 
     def _register_state_dict_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """As `register_state_dict_post_hook`, and a dictionary that it returns takes the place of the other."""
+        """Like `register_state_dict_post_hook`; a dictionary returned by the hook replaces the state dictionary."""
         return new_handle(self._own_state_hooks().after_saving, hook)
 
     def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
@@ -254,12 +253,12 @@ class Stateful(Tree):
         return new_handle(self._own_state_hooks().before_loading, _WithModule(hook) if with_module else hook)
 
     def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Call ``hook(module, incompatible_keys)`` once all is loaded; keys it removes are not complained about."""
+        """Call ``hook(module, incompatible_keys)`` after loading; keys that it removes do not raise an error."""
         return new_handle(self._own_state_hooks().after_loading, hook)
 
 
 class _Loading:
-    """One call of ``load_state_dict``: what was found, and what is to be done if nothing is wrong."""
+    """State of one ``load_state_dict`` call: the problems found so far, and the writes to run if there are none."""
 
     def __init__(self, state: Mapping[str, Any], assign: bool) -> None:
         self.state = state
@@ -271,7 +270,7 @@ class _Loading:
         self.afterwards: list[Callable[[], Any]] = []
 
     def visit(self, module: Stateful, state: dict[str, Any], prefix: str) -> None:
-        """Ask ``module`` and all below it."""
+        """Check ``module`` and its submodules recursively."""
         local_metadata = {**self.metadata.get(prefix[:-1], {}), "deferred": self.writes}
         if self.assign:
             local_metadata["assign_to_params_buffers"] = True
@@ -327,7 +326,7 @@ def _do(actions: list[Callable[[], Any]]) -> None:
 
 
 def _is_known(key: str, prefix: str, known: set[str], modules: Mapping[str, Any]) -> bool:
-    """Whether a key is none of this module's, or names something it has."""
+    """Return whether a key is outside this module's prefix, or names a value or submodule of the module."""
     if not key.startswith(prefix):
         return True
     name, dot, _ = key[len(prefix) :].partition(".")
@@ -335,7 +334,7 @@ def _is_known(key: str, prefix: str, known: set[str], modules: Mapping[str, Any]
 
 
 def _as_once(value: Any, current: Tensor) -> Any:
-    """A value of one element as the scalar that the state holds: early versions of PyTorch saved those as vectors."""
+    """Convert a vector of one element to a scalar where the state holds one. Early PyTorch versions saved vectors."""
     alone = isinstance(value, Tensor) and not is_lazy(current) and current.ndim == 0 and tuple(value.shape) == (1,)
     return value[0] if alone else value
 
@@ -355,7 +354,7 @@ def _misfit(key: str, current: Tensor, value: Any) -> Iterator[str]:
 def _fillings(
     module: Module, own: dict[str, Tensor], given: dict[str, Any], prefix: str, assign: bool, error_msgs: list[str]
 ) -> list[Callable[[], Any]]:
-    """What puts the values that fit in their places; of the others the messages are added."""
+    """Return functions that store the matching values. Messages for mismatches are appended to ``error_msgs``."""
     fillings: list[Callable[[], Any]] = []
     for name, value in given.items():
         current, key = own[name], prefix + name

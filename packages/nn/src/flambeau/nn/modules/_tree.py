@@ -1,4 +1,4 @@
-"""The tree of modules: what a module holds, under which names, and how to walk it."""
+"""The tree of modules: registration of parameters, buffers and submodules, and iteration over them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class _CreatedByInit:
         raise AttributeError(INIT_FORGOTTEN.format(name=owner.__name__, kind=self.kind))
 
 
-# Called as hook(module, name, value) when something is registered; what they return takes its place.
+# Called as hook(module, name, value) at each registration; a returned value replaces the registered one.
 REGISTRATION_HOOKS: dict[str, OrderedDict[int, Callable[..., Any]]] = {
     kind: OrderedDict() for kind in ("_parameters", "_buffers", "_modules")
 }
@@ -117,7 +117,7 @@ class Tree:
             object.__setattr__(self, name, value)
 
     def _replace_registry(self, kind: str, entries: Mapping[str, Any]) -> None:
-        """Put other entries in the place of a registry's; the attributes follow."""
+        """Replace the entries of a registry, and update the attributes."""
         attributes = vars(self)
         for name in attributes.get(kind, ()):
             attributes.pop(name, None)
@@ -125,7 +125,7 @@ class Tree:
         registry.update(entries)
 
     def _enter(self, kind: str, name: str, value: Any) -> None:
-        """Put ``value`` into the registry ``kind`` and the attribute, and take the name out of the other registries."""
+        """Store ``value`` in the registry ``kind`` and in the attribute, and remove it from the other registries."""
         for hook in tuple(REGISTRATION_HOOKS[kind].values()):
             replaced = hook(self, name, value)
             value = value if replaced is None else replaced
@@ -135,11 +135,11 @@ class Tree:
             for other in (self._parameters, self._buffers, self._modules):
                 dict.pop(other, name, None)
             self._non_persistent_buffers_set.discard(name)
-        dict.__setitem__(registry, name, value)  # the attribute follows
+        dict.__setitem__(registry, name, value)  # the attribute is set below
         if self._reads_through:
             vars(self).pop(name, None)
             return
-        with contextlib.suppress(AttributeError):  # of a property, which answers for the name then
+        with contextlib.suppress(AttributeError):  # the name is a property without a setter
             object.__setattr__(self, name, value)
 
     def _check_name(self, name: str, kind: str, replaces: Mapping[str, Any]) -> None:
@@ -158,7 +158,7 @@ class Tree:
             return hasattr(self, name)
         try:
             object.__getattribute__(self, name)
-        except AttributeError:  # of a property, too, which has no value yet
+        except AttributeError:  # also raised by a property that has no value yet
             return False
         return True
 
@@ -175,8 +175,8 @@ class Tree:
     def register_parameter(self, name: str, param: Parameter | None) -> None:
         """Add a parameter, or None to say that the name has none (as ``bias=False`` does).
 
-        Raises: KeyError for a name that is taken, empty or dotted; TypeError if ``param`` is no Parameter; ValueError
-        if it is the result of a computation.
+        Raises: KeyError if the name exists, is empty or contains a dot; TypeError if ``param`` is not a Parameter;
+        ValueError if it is the result of a computation.
         """
         self._check_name(name, "parameter", replaces=self._parameters)
         if param is not None and not isinstance(param, Parameter):
@@ -197,7 +197,7 @@ class Tree:
             name: the attribute's name.
             tensor: its value; None keeps the name and stays out of ``state_dict()``.
             persistent: False keeps it out of ``state_dict()``.
-        Raises: KeyError for a name that is taken, empty or dotted; TypeError if ``tensor`` is no Tensor.
+        Raises: KeyError if the name exists, is empty or contains a dot; TypeError if ``tensor`` is not a Tensor.
         """
         self._check_name(name, "buffer", replaces=self._buffers)
         if tensor is not None and not isinstance(tensor, Tensor):
@@ -292,7 +292,7 @@ class Tree:
         return self._named_members(lambda module: module._parameters, prefix, recurse, remove_duplicate)
 
     def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
-        """Yield the parameters, each once, in the order of registration: what an optimizer is given."""
+        """Yield the parameters, each once, in the order of registration, for example for an optimizer."""
         return (parameter for _, parameter in self.named_parameters(recurse=recurse))
 
     def named_buffers(
@@ -320,9 +320,9 @@ class Tree:
         return module
 
     def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
-        """Put a module at a dotted path, where one stands or (unless ``strict``) where none does.
+        """Replace the module at a dotted path. Unless ``strict``, a module that does not exist is added.
 
-        Raises: ValueError for the empty path or what is no module; AttributeError naming the step that fails.
+        Raises: ValueError for the empty path or an object that is not a module; AttributeError that names the failing step.
 
         >>> model = nn.Sequential(nn.Linear(2, 2), nn.Sequential(nn.ReLU()))
         >>> model.set_submodule("1.0", nn.Tanh())

@@ -1,4 +1,4 @@
-"""A softmax over very many classes, most of them rare."""
+"""An efficient softmax over many classes, most of which are rare."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class _ASMoutput(NamedTuple):
 
 
 class AdaptiveLogSoftmaxWithLoss(Module):
-    """A softmax whose rare classes share one logit a cluster, and are told apart by smaller layers.
+    """Adaptive softmax: each cluster of rare classes has one logit, and a smaller layer for the classes in it.
 
     Args:
         in_features: size of the input's last dimension.
-        n_classes: classes in order of falling frequency.
-        cutoffs: the class with which each cluster of rare classes begins, rising.
+        n_classes: number of classes, which must be sorted by decreasing frequency.
+        cutoffs: first class of each cluster of rare classes, in increasing order.
         div_value: the layers of a cluster have ``in_features / div_value**i`` features.
         head_bias: True adds a bias to the layer of the frequent classes.
         device, dtype: of the parameters.
@@ -100,7 +100,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
             )
 
     def _of_targets(self, input: Tensor, target: Tensor) -> Tensor:
-        """The log-probability of each row's target."""
+        """Return the log-probability of each row's target."""
         head = F.log_softmax(self.head(input), 1)
         in_head = target.clone()
         within = zeros_like(head[:, 0])
@@ -124,7 +124,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         return cat([head[:, :short], *clusters], 1)
 
     def predict(self, input: Tensor) -> Tensor:
-        """Return the most probable class of each row; rare ones are computed where they can be it."""
+        """Return the most probable class of each row. Clusters are evaluated only for rows that may need them."""
         best: Tensor = self.head(input).argmax(1)
         rare = (best >= self.shortlist_size).nonzero().squeeze(1)
         if rare.numel():

@@ -79,10 +79,10 @@ class BatchNorm3d(_BatchNorm):
 class SyncBatchNorm(_BatchNorm):
     """`BatchNorm1d` for any number of dimensions, with the statistics of the batches of all processes.
 
-    While training, mean and variance are those of what all processes of the group have, which may be of different
-    sizes, and gradients are those of the joined batch. In evaluation, in a single process and without a group it is
-    plain batch normalisation. Arguments as in `BatchNorm1d`; ``process_group`` says whose statistics are joined, by
-    default those of all processes. Tensors may be on GPUs or on the CPU.
+    While training, mean and variance are computed over the batches of all processes of the group, which may have
+    different sizes; gradients are those of the joined batch. In evaluation, in a single process or without a group, it
+    equals plain batch normalisation. Arguments as in `BatchNorm1d`; ``process_group`` is the group to synchronise with,
+    by default all processes. Tensors may be on GPUs or on the CPU.
 
     Raises: ValueError for an input of fewer than two dimensions, for other numbers of channels, and, while training,
         with one value per channel in all processes together.
@@ -136,8 +136,8 @@ class SyncBatchNorm(_BatchNorm):
         """Return ``module`` with every batch normalisation in it replaced by one of this class, its state kept.
 
         Args:
-            module: a batch normalisation, or what has some at any depth.
-            process_group: whose statistics are joined; None: those of all processes.
+            module: a batch normalisation layer, or a module that contains such layers at any depth.
+            process_group: processes to synchronise with; all processes if None.
         """
         result = module
         if isinstance(module, _BatchNorm):

@@ -30,7 +30,7 @@ def _pairs(modules: Iterable[Any]) -> Iterator[tuple[str, Module]]:
 
 
 class _Numbered(Module):
-    """Submodules under the names "0", "1", ...: what `Sequential` and `ModuleList` share."""
+    """Submodules under the names "0", "1", ...: the base class of `Sequential` and `ModuleList`."""
 
     def __len__(self) -> int:
         return len(self._modules)

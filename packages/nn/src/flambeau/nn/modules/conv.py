@@ -27,7 +27,7 @@ PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 
 class _ConvNd(Module):
-    """What convolutions share; a subclass says over how many ``dimensions`` and with which ``function``."""
+    """Base class of convolutions; a subclass defines the number of ``dimensions`` and the ``function``."""
 
     dimensions: ClassVar[int]
     function: ClassVar[Callable[..., Tensor]]
@@ -89,7 +89,7 @@ class _ConvNd(Module):
         return function(padded, weight, bias, self.stride, 0, self.dilation, self.groups)
 
     def _both_sides(self) -> tuple[int, ...]:
-        """The padding as `functional.pad` takes it; ``"same"`` puts the odd one of an even kernel behind."""
+        """Return the padding in the format of `functional.pad`; for ``"same"``, the end gets the odd element."""
         if self.padding == "valid":
             return (0,) * (2 * self.dimensions)
         if self.padding == "same":
@@ -128,11 +128,11 @@ class Conv2d(_ConvNd):
     Args:
         in_channels, out_channels: numbers of channels; both divisible by ``groups``.
         kernel_size, stride, dilation: one int or one for each dimension.
-        padding: how far the input goes on at each side, as an int or one for each dimension, or ``"valid"`` (not at
-            all) or ``"same"`` (the output has the input's size; needs stride 1).
+        padding: amount added at each side, as an int or one for each dimension; or ``"valid"`` (no padding) or
+            ``"same"`` (the output has the input's size; requires stride 1).
         groups: the channels are split into this many groups that do not mix.
         bias: False leaves the bias out.
-        padding_mode: what it goes on with: ``"zeros"``, ``"reflect"``, ``"replicate"`` or ``"circular"``.
+        padding_mode: kind of padding: ``"zeros"``, ``"reflect"``, ``"replicate"`` or ``"circular"``.
         device, dtype: of the parameters.
     Shapes: ``(N, in_channels, H, W)`` or ``(in_channels, H, W)``; an output side has
         ``(side + 2 * padding - dilation * (kernel_size - 1) - 1) // stride + 1`` pixels.
@@ -162,7 +162,7 @@ class Conv3d(_ConvNd):
 
 
 class _ConvTransposeNd(_ConvNd):
-    """The gradient of a convolution with respect to its input, as a layer."""
+    """Base class of transposed convolutions, which compute the gradient of a convolution with respect to its input."""
 
     transposed = True
 
@@ -195,9 +195,9 @@ class _ConvTransposeNd(_ConvNd):
         return type(self).function(input, self.weight, self.bias, *options)
 
     def _output_padding(self, input: Tensor, output_size: Sequence[int]) -> tuple[int, ...]:
-        """How much must be added to one side of the output to make it of ``output_size``.
+        """Return the amounts to add at one side of the output to reach ``output_size``.
 
-        Raises: ValueError for a size that no amount smaller than the stride gives.
+        Raises: ValueError for a size that needs an amount greater than or equal to the stride.
         """
         count = self.dimensions
         leading = 2 if input.ndim == count + 2 else 1
@@ -229,18 +229,18 @@ class ConvTranspose1d(_ConvTransposeNd):
 
 
 class ConvTranspose2d(_ConvTransposeNd):
-    """Spread each pixel over a window of ``kernel_size``: what takes the output of a `Conv2d` back to its input's size.
+    """Transposed convolution: maps the shape of a `Conv2d` output back to the shape of its input.
 
     Args:
         in_channels, out_channels, kernel_size, stride, groups, bias, dilation: as in `Conv2d`.
         padding: pixels cut off at each side of the output.
-        output_padding: pixels added at one side of the output, which the stride alone leaves open.
+        output_padding: pixels added at one side of the output; selects one of the sizes that the stride allows.
         padding_mode: ``"zeros"``.
     Shapes: ``(N, in_channels, H, W)`` or ``(in_channels, H, W)``; an output side has
         ``(side - 1) * stride - 2 * padding + dilation * (kernel_size - 1) + output_padding + 1`` pixels. ``forward``
         takes an ``output_size`` instead of ``output_padding``.
     Parameters: ``weight`` ``(in_channels, out_channels / groups, *kernel_size)`` and ``bias`` ``(out_channels,)``.
-    Raises: ValueError for an ``output_size`` that cannot be.
+    Raises: ValueError for an impossible ``output_size``.
 
     >>> upsample = nn.ConvTranspose2d(3, 1, 3, stride=2, padding=1)
     >>> tuple(upsample(fb.zeros(1, 3, 6, 6)).shape), tuple(upsample(fb.zeros(1, 3, 6, 6), output_size=[12, 12]).shape)

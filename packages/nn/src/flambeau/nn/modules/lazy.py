@@ -1,4 +1,4 @@
-"""Layers that take the sizes they are not told from the first input they see."""
+"""Layers that infer unspecified sizes from their first input."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .utils import Size
 
 
 class LazyModuleMixin(Module):
-    """Stand in front of a layer's class to make its sizes known with the first input.
+    """Mixin in front of a layer's class that delays its initialisation until the first input is known.
 
     A subclass registers `UninitializedParameter` in ``__init__`` and gives them a shape in ``initialize_parameters``,
     which gets the arguments of the first call. After it the module becomes one of ``cls_to_become``. Until then its
@@ -51,7 +51,7 @@ class LazyModuleMixin(Module):
         raise NotImplementedError(f"initialize_parameters is not implemented for {type(self).__name__}")
 
     def has_uninitialized_params(self) -> bool:
-        """Whether a parameter or buffer of this module has no shape yet."""
+        """Return whether a parameter or buffer of this module has no shape yet."""
         return any(map(is_lazy, [*self._parameters.values(), *self._buffers.values()]))
 
     def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:

@@ -43,7 +43,7 @@ __all__ = [
     "register_module_parameter_registration_hook",
 ]
 
-# PyTorch's names of these, which libraries that register parameters themselves read.
+# Libraries that register parameters themselves read these names of PyTorch.
 _global_parameter_registration_hooks = REGISTRATION_HOOKS["_parameters"]
 _global_buffer_registration_hooks = REGISTRATION_HOOKS["_buffers"]
 _global_module_registration_hooks = REGISTRATION_HOOKS["_modules"]
@@ -108,7 +108,7 @@ class Module(Caller, Stateful, Convertible):
                 parameter.grad = parameter.grad.detach().zero_()
 
     def apply(self, fn: Callable[[Module], Any]) -> Self:
-        """Call ``fn`` with every module of the tree, children first: the place for an initialisation of one's own."""
+        """Call ``fn`` with every module of the tree, children first, for example for a custom initialisation."""
         for module in self.children():
             module.apply(fn)
         fn(self)
@@ -121,7 +121,7 @@ class Module(Caller, Stateful, Convertible):
     # Representation
 
     def extra_repr(self) -> str:
-        """Return what ``repr`` shows between the parentheses: a subclass's sizes and options."""
+        """Return the text that ``repr`` shows between the parentheses, such as a subclass's sizes and options."""
         return ""
 
     def _get_name(self) -> str:

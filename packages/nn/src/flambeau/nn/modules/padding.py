@@ -45,7 +45,7 @@ class ConstantPad1d(_ConstantPadNd):
 
     Args:
         padding: an amount for both sides, or (left, right).
-        value: what is put there.
+        value: the fill value.
 
     >>> nn.ConstantPad1d((1, 2), 7)(fb.zeros(1, 1))
     tensor([[7., 0., 7., 7.]])

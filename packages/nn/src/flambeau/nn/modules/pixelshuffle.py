@@ -1,4 +1,4 @@
-"""Moving pixels between channels and places."""
+"""Moving values between channels and spatial positions."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class PixelShuffle(Module):
 
 
 class PixelUnshuffle(Module):
-    """``(*, C, H * r, W * r)`` to ``(*, C * r**2, H, W)`` with the factor r: what `PixelShuffle` undoes."""
+    """``(*, C, H * r, W * r)`` to ``(*, C * r**2, H, W)`` with the factor r; the inverse of `PixelShuffle`."""
 
     def __init__(self, downscale_factor: int) -> None:
         super().__init__()

@@ -102,7 +102,7 @@ class MaxUnpool1d(_MaxUnpoolNd):
 
 
 class MaxUnpool2d(_MaxUnpoolNd):
-    """Put each maximum back where it stood, zeros elsewhere.
+    """Write each maximum at its original position and zeros elsewhere.
 
     Args: those of the `MaxPool2d` that gave the input and, with ``return_indices=True``, the positions.
     Shapes: ``forward`` takes values, positions and, where the pool cut pixels off, the ``output_size``.
@@ -351,14 +351,14 @@ class _FractionalMaxPoolNd(Module):
 
 
 class FractionalMaxPool2d(_FractionalMaxPoolNd):
-    """The largest values of windows that are spread at random over an image, as many as asked for.
+    """The maxima of windows at random positions in an image, with a given output size.
 
     Args:
-        kernel_size: of the windows.
-        output_size: how many windows there are, or
-        output_ratio: how many for each pixel, between 0 and 1.
-        return_indices: True gives also where in its plane each maximum stands.
-    Raises: ValueError for neither or both of size and ratio.
+        kernel_size: size of the windows.
+        output_size: number of windows in each dimension. Give either this or ``output_ratio``.
+        output_ratio: number of windows as a fraction, between 0 and 1, of the input's size.
+        return_indices: if True, also return the index of each maximum in its plane.
+    Raises: ValueError if neither or both of size and ratio are given.
     Source: Graham 2014, arXiv:1412.6071.
 
     >>> tuple(nn.FractionalMaxPool2d(2, output_ratio=0.5)(fb.zeros(1, 1, 10, 8)).shape)

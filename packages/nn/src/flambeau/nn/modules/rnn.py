@@ -26,7 +26,7 @@ GATES = {"RNN_TANH": 1, "RNN_RELU": 1, "LSTM": 4, "GRU": 3}
 
 
 class RNNBase(Module):
-    """What `RNN`, `LSTM` and `GRU` share: their parameters, and what they do with batches and packed sequences.
+    """Base class of `RNN`, `LSTM` and `GRU`: their parameters, and their handling of batches and packed sequences.
 
     Parameters: for each layer k ``weight_ih_lk`` ``(gates * hidden_size, inputs)``, ``weight_hh_lk``
     ``(gates * hidden_size, outputs)``, ``bias_ih_lk`` and ``bias_hh_lk`` ``(gates * hidden_size,)``, with ``proj_size``
@@ -96,11 +96,11 @@ class RNNBase(Module):
             init.uniform_(parameter, -bound, bound)
 
     def flatten_parameters(self) -> None:
-        """Do nothing: it asks for a layout that only GPU libraries have."""
+        """Do nothing. PyTorch's method creates a memory layout for cuDNN."""
 
     @property
     def all_weights(self) -> list[list[Parameter]]:
-        """The parameters of each layer and direction."""
+        """Parameters of each layer and direction."""
         kinds = ["weight_ih", "weight_hh", *(["bias_ih", "bias_hh"] if self.bias else [])]
         kinds += ["weight_hr"] if self.proj_size else []
         suffixes = ("", "_reverse")[: self._directions]
@@ -144,7 +144,7 @@ class RNNBase(Module):
         return PackedSequence(output, batch_sizes, order, back), self._as_hidden(final)
 
     def _through_layers(self, x: Tensor, sizes: list[int], state: State) -> tuple[Tensor, State]:
-        """All layers over the rows ``x`` of all times, of which ``sizes`` says how many there are at each."""
+        """Apply all layers to ``x``, the rows of all time steps; ``sizes`` is the number of rows at each step."""
         parameters = self._flat_weights
         if x.dtype != parameters[0].dtype and not flambeau.is_autocast_enabled(x.device.type):
             raise ValueError(
@@ -163,7 +163,7 @@ class RNNBase(Module):
         return input.ndim == 3
 
     def _with_batch(self, hx: Any, batched: bool) -> State | None:
-        """The initial state as a tuple of tensors (layers, N, size), whether the input has a batch or not."""
+        """Return the initial state as a tuple of tensors (layers, N, size), with N = 1 for an unbatched input."""
         if hx is None:
             return None
         parts = self._parts(hx)
@@ -177,7 +177,7 @@ class RNNBase(Module):
         return parts if batched else tuple(part.unsqueeze(1) for part in parts)
 
     def _initial(self, x: Tensor, batch: int, state: State | None) -> State:
-        """The state before the first step, zeros if None is given. Raises: RuntimeError for sizes that do not fit."""
+        """Return the state before the first step, zeros if None. Raises: RuntimeError if the sizes do not match."""
         if x.shape[-1] != self.input_size:
             raise RuntimeError(
                 f"input.size(-1) must be equal to input_size. Expected {self.input_size}, got {x.shape[-1]}"
@@ -239,18 +239,18 @@ class RNN(RNNBase):
     """``h = tanh(w_ih @ x + b_ih + w_hh @ h + b_hh)`` at each time (Elman).
 
     Args:
-        input_size, hidden_size: of the input and the state at each time.
-        num_layers: each takes the outputs of the one below.
+        input_size, hidden_size: sizes of the input and the state at each time step.
+        num_layers: number of stacked layers; each receives the outputs of the one below.
         nonlinearity: ``"tanh"`` or ``"relu"``.
         bias: False leaves the biases out.
         batch_first: batches are ``(N, L, *)`` instead of ``(L, N, *)``.
-        dropout: of what goes from layer to layer.
-        bidirectional: also walk from the end; the outputs of both stand side by side.
+        dropout: dropout probability between layers.
+        bidirectional: if True, also process the sequence backwards; the outputs of both directions are concatenated.
         device, dtype: of the parameters.
     Shapes: input ``(L, N, input_size)``, ``(L, input_size)`` or a `PackedSequence`, and the first state
         ``(num_layers * directions, N, hidden_size)``; to outputs ``(L, N, directions * hidden_size)`` and the last
         state.
-    Raises: ValueError or RuntimeError for sizes that do not fit. Parameters are those of `RNNBase`.
+    Raises: ValueError or RuntimeError if the sizes do not match. Parameters are those of `RNNBase`.
 
     >>> output, state = nn.RNN(3, 5, num_layers=2)(fb.zeros(7, 4, 3))
     >>> tuple(output.shape), tuple(state.shape)
@@ -286,7 +286,7 @@ class LSTM(RNNBase):
 
     Args:
         input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype: as in `RNN`.
-        proj_size: where not 0, ``h`` is multiplied by a matrix to have this size.
+        proj_size: if not 0, ``h`` is projected to this size by a matrix.
     Shapes: as in `RNN`; the state is a pair of ``h`` and ``c``.
     Source: Hochreiter, Schmidhuber 1997, doi:10.1162/neco.1997.9.8.1735; projections: Sak, Senior, Beaufays 2014,
         arXiv:1402.1128.

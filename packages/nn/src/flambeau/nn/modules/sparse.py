@@ -1,4 +1,4 @@
-"""Tables whose rows are looked up."""
+"""Embedding layers."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class _Table(Module):
 
 
 def _expect_sparse(weight: Tensor) -> None:
-    """Sees to it that hooks of the weight are given its sparse gradients."""
+    """Let hooks of the weight receive its sparse gradients."""
     if weight.requires_grad:
         from flambeau.autograd._sparse_gradients import observe
 
@@ -83,19 +83,19 @@ def _size_of(embeddings: Tensor) -> tuple[int, int]:
 
 
 class Embedding(_Table):
-    """The rows of a table by their indices.
+    """Look up rows of a table by index.
 
     Args:
         num_embeddings, embedding_dim: rows and width of the table.
-        padding_idx: a row of zeros that is not trained; may count from the end.
-        max_norm: rows that are used and longer are shortened to it, in place.
-        norm_type: the p of that norm.
-        scale_grad_by_freq: a row's gradient is divided by how often it is used.
-        sparse: give the table a sparse gradient, of the rows that were looked up.
+        padding_idx: index of a row of zeros that is not trained; negative indices count from the end.
+        max_norm: if given, rows that are looked up and have a larger norm are scaled to this norm, in place.
+        norm_type: order p of this norm.
+        scale_grad_by_freq: if True, divide the gradient of a row by the number of times the row is looked up.
+        sparse: if True, the table gets a sparse gradient that contains the rows looked up.
         device, dtype: of the table.
     Shapes: indices ``(*)`` to ``(*, embedding_dim)``.
     Parameters: ``weight`` ``(num_embeddings, embedding_dim)``, standard normal.
-    Raises: IndexError for an index that there is not.
+    Raises: IndexError for an index out of range.
 
     >>> tuple(nn.Embedding(10, 3)(fb.tensor([[1, 2], [4, 9]])).shape)
     (2, 2, 3)
@@ -142,7 +142,7 @@ class Embedding(_Table):
         scale_grad_by_freq: bool = False,
         sparse: bool = False,
     ) -> Self:
-        """Make a layer around a table that there is; ``freeze`` keeps it from being trained.
+        """Create a layer from an existing table; ``freeze`` excludes it from training.
 
         >>> nn.Embedding.from_pretrained(fb.eye(3))(fb.tensor([2]))
         tensor([[0., 0., 1.]])
@@ -163,13 +163,13 @@ class Embedding(_Table):
 
 
 class EmbeddingBag(_Table):
-    """Sums, means or largest values over bags of rows of a table.
+    """Sums, means or maxima over bags of rows of a table.
 
     Args:
         num_embeddings, embedding_dim, max_norm, norm_type, scale_grad_by_freq, sparse: as in `Embedding`.
         mode: ``"sum"``, ``"mean"`` or ``"max"``.
-        include_last_offset: the offsets have one more entry, the end.
-        padding_idx: a row that does not count.
+        include_last_offset: if True, the offsets have an additional last entry, the end of the last bag.
+        padding_idx: index of a row that is left out of every bag.
         device, dtype: of the table.
     Shapes: bags ``(B, N)``, or indices ``(N,)`` with the offsets ``(B,)`` where bags begin, to ``(B, embedding_dim)``.
 
@@ -223,7 +223,7 @@ class EmbeddingBag(_Table):
         include_last_offset: bool = False,
         padding_idx: int | None = None,
     ) -> Self:
-        """Make a layer around a table that there is; ``freeze`` keeps it from being trained."""
+        """Create a layer from an existing table; ``freeze`` excludes it from training."""
         options: tuple[Any, ...] = (max_norm, norm_type, scale_grad_by_freq, mode, sparse, embeddings)
         bag = cls(*_size_of(embeddings), *options, include_last_offset, padding_idx)  # type: ignore[call-arg]
         bag.weight.requires_grad_(not freeze)

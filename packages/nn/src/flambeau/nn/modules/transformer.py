@@ -1,4 +1,4 @@
-"""Encoders and decoders made of attention."""
+"""Transformer encoders and decoders."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class SwiGLU(Module):
 
 
 class _Layer(Module):
-    """What the layers of encoder and decoder share: attention to themselves, and two linear layers.
+    """Base class of encoder and decoder layers: self-attention and two linear layers.
 
     Note [Residuals]: every part is ``x + dropout(part(x))``, with a normalisation behind it, or with ``norm_first``
     before the part.
@@ -124,18 +124,18 @@ class _Layer(Module):
 
 
 class TransformerEncoderLayer(_Layer):
-    """Attention of a sequence to itself, and two linear layers for each place.
+    """Self-attention, followed by two linear layers at each position.
 
     Args:
         d_model: size of the last dimension of input and output.
         nhead: heads of the attention.
         dim_feedforward: size between the linear layers.
         dropout: the probability of dropping a value while training.
-        activation: between the linear layers: ``"relu"``, ``"gelu"`` or a function.
-        layer_norm_eps: of the normalisations.
+        activation: activation between the linear layers: ``"relu"``, ``"gelu"`` or a function.
+        layer_norm_eps: epsilon of the layer normalisations.
         batch_first: batches are ``(N, L, d_model)`` instead of ``(L, N, d_model)``.
-        norm_first: normalise before each part instead of behind it.
-        bias: False leaves all biases out.
+        norm_first: if True, normalise before each part instead of after it.
+        bias: if False, there are no biases.
         device, dtype: of the parameters.
     Shapes: ``(L, N, d_model)`` or ``(L, d_model)``; masks as in `MultiheadAttention`.
     Source: Vaswani et al. 2017, arXiv:1706.03762; ``norm_first``: Xiong et al. 2020, arXiv:2002.04745.
@@ -164,7 +164,7 @@ class TransformerEncoderLayer(_Layer):
 
 
 class TransformerDecoderLayer(_Layer):
-    """Attention of a sequence to itself and to a memory, and two linear layers for each place.
+    """Self-attention and attention to a memory, followed by two linear layers at each position.
 
     Arguments are those of `TransformerEncoderLayer`. Shapes: target ``(T, N, d_model)`` and memory ``(S, N, d_model)``,
     or both without N.
@@ -225,10 +225,10 @@ class TransformerEncoder(Module):
     """``num_layers`` copies of a layer, one after the other.
 
     Args:
-        encoder_layer: what is copied.
-        num_layers: how often.
-        norm: a normalisation behind the last one, or None.
-        enable_nested_tensor, mask_check: accepted; they choose between ways to the same result.
+        encoder_layer: the layer to copy.
+        num_layers: number of copies.
+        norm: normalisation after the last layer, or None.
+        enable_nested_tensor, mask_check: accepted for compatibility, without effect on the result.
 
     >>> layer = nn.TransformerEncoderLayer(d_model=8, nhead=2, dim_feedforward=16)
     >>> tuple(nn.TransformerEncoder(layer, num_layers=2)(fb.zeros(5, 3, 8)).shape)
@@ -299,11 +299,11 @@ class TransformerDecoder(Module):
 
 
 class Transformer(Module):
-    """An encoder, and a decoder whose memory is what the encoder makes of the source.
+    """An encoder, and a decoder that attends to the encoder's output.
 
     Args:
-        num_encoder_layers, num_decoder_layers: how many layers each has; the others as in `TransformerEncoderLayer`.
-        custom_encoder, custom_decoder: take the place of the encoder, of the decoder.
+        num_encoder_layers, num_decoder_layers: numbers of layers; other arguments as in `TransformerEncoderLayer`.
+        custom_encoder, custom_decoder: modules that replace the encoder or the decoder.
     Shapes: source ``(S, N, d_model)`` and target ``(T, N, d_model)``, or both without N; to ``(T, N, d_model)``.
     Raises: RuntimeError for batches or features that differ.
     Source: Vaswani et al. 2017, arXiv:1706.03762.
@@ -386,7 +386,7 @@ class Transformer(Module):
 
     @staticmethod
     def generate_square_subsequent_mask(sz: int, device: Any = None, dtype: Any = None) -> Tensor:
-        """Return the mask that hides what comes later: -inf above the diagonal of ``(sz, sz)``, 0 elsewhere.
+        """Return the mask that hides later positions: -inf above the diagonal of ``(sz, sz)``, 0 elsewhere.
 
         >>> nn.Transformer.generate_square_subsequent_mask(2)
         tensor([[0., -inf],

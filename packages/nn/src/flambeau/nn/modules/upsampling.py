@@ -18,12 +18,12 @@ class Upsample(Module):
     """Resize the spatial dimensions of ``(N, C, *)``, one to three of them.
 
     Args:
-        size: the output's, one number or one for each dimension, or
-        scale_factor: the output's size over the input's.
+        size: size of the output, one number or one for each dimension. Give either this or ``scale_factor``.
+        scale_factor: size of the output divided by the size of the input.
         mode: ``"nearest"``, ``"nearest-exact"``, ``"linear"``, ``"bilinear"``, ``"bicubic"``, ``"trilinear"`` or
             ``"area"``.
-        align_corners: the centres of the corner pixels coincide, not their outer edges.
-        recompute_scale_factor: the scale is the quotient of the sizes, rounded down as they are.
+        align_corners: if True, align the centres of the corner pixels, otherwise their outer edges.
+        recompute_scale_factor: if True, recompute the scale factor from the rounded output size.
 
     >>> nn.Upsample(scale_factor=2)(fb.tensor([[[1.0, 2.0]]]))
     tensor([[[1., 1., 2., 2.]]])

@@ -1,4 +1,4 @@
-"""Sizes of windows, given as one number or one for each dimension, and the way options are shown."""
+"""Conversion of sizes that are one number or one for each dimension, and formatting of options for ``repr``."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ Size3d = int | tuple[int, int, int]
 
 
 def options_of(module: Any, *names: str) -> str:
-    """What ``repr`` shows of a layer's options: ``name=value``, separated by commas."""
+    """Format a layer's options for ``repr``: ``name=value``, separated by commas."""
     return ", ".join(f"{name}={getattr(module, name)}" for name in names)
 
 
 def repeated(size: Any, count: int) -> tuple[Any, ...]:
-    """Return ``size`` as a tuple: ``3`` becomes ``(3, 3)`` for a ``count`` of 2; what is iterable keeps its length."""
+    """Return ``size`` as a tuple: ``3`` becomes ``(3, 3)`` for a ``count`` of 2; iterables keep their length."""
     return tuple(size) if isinstance(size, Iterable) else tuple(repeat(size, count))
 
 
@@ -37,12 +37,12 @@ _quadruple = _ntuple(4, "_quadruple")
 
 
 def _reverse_repeat_tuple(sizes: Sequence[int], times: int) -> tuple[int, ...]:
-    """Each size ``times`` times, the last first: symmetric padding in the order of `functional.pad`."""
+    """Repeat each size ``times`` times, the last size first: symmetric padding in the order of `functional.pad`."""
     return tuple(size for size in reversed(sizes) for _ in range(times))
 
 
 def _list_with_default(out_size: int | Sequence[int | None], defaults: Sequence[int]) -> int | list[int]:
-    """``out_size`` with each None replaced by the default of its place, counted from the end."""
+    """Replace each None in ``out_size`` by the default at the same position, counted from the end."""
     if isinstance(out_size, int):
         return out_size
     if len(defaults) <= len(out_size):

@@ -22,19 +22,19 @@ def _index(device: Any) -> int:
 
 
 class DataParallel(Module):
-    """A module that splits its batches over the GPUs of this process, and puts the results together.
+    """Data parallelism over the GPUs of this process: split the batch, run a copy of the module on each, and gather.
 
-    ``module``, whose parameters and buffers are on the first GPU, is copied to the others for each call; gradients are
-    summed into its own parameters. What the copies do to buffers is lost but for the first. Without GPUs, calls are
-    passed on. The ``state_dict()`` has each key behind ``module.``.
+    The parameters and buffers of ``module`` are on the first GPU. Each call copies them to the other GPUs. Gradients
+    are summed into the parameters of ``module``. Changes of buffers are kept only on the first GPU. Without GPUs, calls are
+    forwarded to ``module``. The keys of ``state_dict()`` have the prefix ``module.``.
 
     Args:
-        module: what computes.
-        device_ids: the GPUs; all of them by default.
-        output_device: where results are put together; the first of the GPUs by default.
-        dim: along which batches are split.
-    Raises: RuntimeError for a GPU that is not there, and, when called, for a parameter or buffer elsewhere than on the
-        first.
+        module: the module to run.
+        device_ids: GPUs to use; all of them by default.
+        output_device: device of the gathered results; the first GPU by default.
+        dim: dimension along which batches are split.
+    Raises: RuntimeError for a GPU that does not exist and, when called, for a parameter or buffer that is not on the
+        first GPU.
 
     >>> nn.DataParallel(nn.Linear(3, 2))(fb.ones(4, 3)).shape
     flambeau.Size([4, 2])
@@ -81,19 +81,19 @@ class DataParallel(Module):
     def scatter(
         self, inputs: tuple[Any, ...], kwargs: dict[str, Any], device_ids: Sequence[Any]
     ) -> tuple[tuple[Any, ...], tuple[dict[str, Any], ...]]:
-        """Positional and keyword arguments for each GPU."""
+        """Split positional and keyword arguments over the GPUs."""
         return scatter_kwargs(inputs, kwargs, device_ids, self.dim)
 
     def replicate(self, module: Module, device_ids: Sequence[Any]) -> list[Module]:
-        """The module on each GPU."""
+        """Copy the module to each GPU."""
         return replicate(module, device_ids, not is_grad_enabled())
 
     def parallel_apply(self, replicas: Sequence[Module], inputs: Sequence[Any], kwargs: Sequence[Any]) -> list[Any]:
-        """What each returns."""
+        """Run each replica and return the results."""
         return parallel_apply(replicas, inputs, kwargs, self.device_ids[: len(replicas)])
 
     def gather(self, outputs: Sequence[Any], output_device: Any) -> Any:
-        """The results as one."""
+        """Combine the results on the output device."""
         return gather(outputs, output_device, self.dim)
 
 
@@ -105,12 +105,12 @@ def data_parallel(
     dim: int = 0,
     module_kwargs: dict[str, Any] | None = None,
 ) -> Any:
-    """What `DataParallel` computes, as a function.
+    """Apply `DataParallel` as a function.
 
     Args:
         inputs: the module's arguments as a tuple, or the only one.
         module_kwargs: its keyword arguments.
-    Raises: RuntimeError where there is no GPU.
+    Raises: RuntimeError if no GPU is available.
     """
     cuda.init()
     args = inputs if isinstance(inputs, tuple) else () if inputs is None else (inputs,)

@@ -1,4 +1,4 @@
-"""Modules on several GPUs, each with its own arguments."""
+"""Running modules on several GPUs, each with separate arguments."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ def parallel_apply(
     kwargs_tup: Sequence[dict[str, Any]] | None = None,
     devices: Sequence[Any] | None = None,
 ) -> list[Any]:
-    """Call modules one after another. Each queues its work and goes on, so that the GPUs compute beside one another.
+    """Call modules one after another. Each call only queues GPU work, so the GPUs compute in parallel.
 
     Args:
         modules: one for each GPU.
         inputs: the arguments of each, as a tuple or list, or the only one.
         kwargs_tup: the keyword arguments of each.
-        devices: the GPU of each; those that their inputs are on by default.
-    Returns: what each returns.
-    Raises: AssertionError for other numbers of arguments or GPUs than modules; what a module raises.
+        devices: the GPU of each; by default the GPU of its inputs.
+    Returns: the results of the modules.
+    Raises: AssertionError if the number of arguments or GPUs differs from the number of modules; any exception that a
+        module raises.
     """
     for name, given in (("inputs", inputs), ("kwargs_tup", kwargs_tup), ("devices", devices)):
         if given is not None and len(given) != len(modules):

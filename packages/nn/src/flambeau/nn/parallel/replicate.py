@@ -16,14 +16,14 @@ M = TypeVar("M", bound=Module)
 
 
 def replicate(network: M, devices: Sequence[Any], detach: bool = False) -> list[M]:
-    """A module on each of several GPUs, whose parameters are recorded copies: gradients flow to the module's own.
+    """Copy a module to several GPUs. The copies are recorded: gradients flow to the parameters of the original module.
 
-    Where a parameter or buffer is already, it is itself: what the replica there does to it in place stays.
+    On the GPU that already holds a parameter or buffer, the replica shares it; in-place changes of it remain.
 
     Args:
         network: the module.
         devices: the GPUs.
-        detach: let no gradients flow.
+        detach: if True, no gradients flow to the original module.
     """
     tensors = [*network.parameters(), *network.buffers()]
     copies = [comm.broadcast(tensor.detach() if detach else tensor, devices) for tensor in tensors]
@@ -34,7 +34,7 @@ def replicate(network: M, devices: Sequence[Any], detach: bool = False) -> list[
 
 
 def _with(network: M, tensors: dict[int, Tensor]) -> M:
-    """A copy of a tree of modules with other tensors; all that is neither module nor tensor is shared."""
+    """Copy a tree of modules with other tensors. Attributes that are neither modules nor tensors are shared."""
     replicas: dict[int, Any] = {}
     for module in network.modules():
         replica = replicas[id(module)] = object.__new__(type(module))

@@ -1,4 +1,4 @@
-"""Arguments in parts, one for each GPU, and results put together again. Both are recorded."""
+"""Splitting arguments over GPUs and gathering the results. Both are recorded for autograd."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def _is_namedtuple(value: Any) -> bool:
 
 
 def scatter(inputs: Any, target_gpus: Sequence[Any], dim: int = 0) -> Sequence[Any]:
-    """Tensors in parts, one for each GPU; in tuples, lists and dictionaries as well. All else is given to each.
+    """Split tensors over GPUs, also in tuples, lists and dictionaries. Other values are passed to every GPU.
 
     Args:
-        inputs: a tensor, or what holds tensors.
+        inputs: a tensor, or a nested structure of tensors.
         target_gpus: the GPUs.
-        dim: along which tensors are cut.
-    Returns: for each GPU, of which there may be more than parts, what it gets.
+        dim: dimension along which tensors are split.
+    Returns: the inputs of each GPU. There may be fewer of them than GPUs.
 
     >>> nn.parallel.scatter([1, "two"], [0, 1])
     [[1, 'two'], [1, 'two']]
@@ -47,7 +47,7 @@ def scatter(inputs: Any, target_gpus: Sequence[Any], dim: int = 0) -> Sequence[A
 def scatter_kwargs(
     inputs: tuple[Any, ...], kwargs: dict[str, Any] | None, target_gpus: Sequence[Any], dim: int = 0
 ) -> tuple[tuple[Any, ...], tuple[dict[str, Any], ...]]:
-    """Positional and keyword arguments in parts, as many of both."""
+    """Split positional and keyword arguments into the same number of parts."""
     positional = list(scatter(inputs, target_gpus, dim)) if inputs else []
     named = list(scatter(kwargs, target_gpus, dim)) if kwargs else []
     positional += [()] * (len(named) - len(positional))
@@ -56,13 +56,13 @@ def scatter_kwargs(
 
 
 def gather(outputs: Sequence[Any], target_device: Any, dim: int = 0) -> Any:
-    """Results of several GPUs as one: tensors one after another; tuples, lists and dictionaries item by item.
+    """Combine the results of several GPUs: concatenate tensors; combine tuples, lists and dictionaries item by item.
 
     Args:
-        outputs: one for each GPU, alike.
-        target_device: where the whole is to be: a GPU or the CPU.
-        dim: along which tensors are put together; scalars make a vector.
-    Raises: ValueError for dictionaries of other keys.
+        outputs: one result for each GPU, all with the same structure.
+        target_device: device of the combined result: a GPU or the CPU.
+        dim: dimension along which tensors are concatenated; scalars are combined to a vector.
+    Raises: ValueError for dictionaries with different keys.
     """
     first = outputs[0]
     if isinstance(first, Tensor):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .init import *
     from .memory_format import *
 
-# The public names, by the module that defines them; those of other modules are reached through the module.
+# The public names, by the module that defines them; import the names of other modules from these modules.
 _NAMES = {
     "clip_grad": "clip_grad_norm clip_grad_norm_ clip_grad_value_ clip_grads_with_norm_ get_total_norm",
     "convert_parameters": "parameters_to_vector vector_to_parameters",

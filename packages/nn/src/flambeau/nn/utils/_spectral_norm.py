@@ -29,7 +29,7 @@ class SpectralNorm:
         self.eps = eps
 
     def compute_weight(self, module: Module, do_power_iteration: bool) -> Tensor:
-        """Return the weight, after the steps of the power iteration if asked to."""
+        """Return the normalised weight; if ``do_power_iteration``, first run the power iteration."""
         weight = getattr(module, self.name + "_orig")
         u, v = getattr(module, self.name + "_u"), getattr(module, self.name + "_v")
         matrix = matrix_of(weight, self.dim)

@@ -70,7 +70,7 @@ def remove_weight_norm(module: Module, name: str = "weight") -> Module:
 
 
 def find_hook(module: Module, kind: type, name: str) -> int | None:
-    """The key of the hook of a kind that a module has for the weight ``name``."""
+    """Return the key of a module's hook of type ``kind`` for the weight ``name``, or None."""
     for key, hook in module._forward_pre_hooks.items():
         if isinstance(hook, kind) and hook.name == name:  # type: ignore[attr-defined]
             return key

@@ -16,7 +16,7 @@ __all__ = ["orthogonal", "spectral_norm", "weight_norm"]
 
 
 def norm_except_dim(v: Tensor, dim: int) -> Tensor:
-    """The norms over all dimensions but ``dim`` (over all if -1), kept as sizes of 1."""
+    """Return the norms over all dimensions except ``dim`` (over all if -1), with reduced dimensions kept as size 1."""
     if dim == -1:
         return v.square().sum().sqrt()
     others = [d for d in range(v.ndim) if d != dim % v.ndim]
@@ -34,7 +34,7 @@ class _WeightNorm(Module):
         return weight_v * (weight_g / norm_except_dim(weight_v, self.dim))
 
     def right_inverse(self, weight: Tensor) -> tuple[Tensor, Tensor]:
-        """The norm and the weight itself."""
+        """Return the norm and the weight."""
         return norm_except_dim(weight, self.dim), weight
 
 
@@ -55,7 +55,7 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
 
 
 def matrix_of(weight: Tensor, dim: int) -> Tensor:
-    """The weight as a matrix whose rows are the places along ``dim``."""
+    """Return the weight as a matrix with one row for each index along ``dim``."""
     return (weight if dim == 0 else weight.movedim(dim, 0)).flatten(1)
 
 
@@ -99,7 +99,7 @@ class _SpectralNorm(Module):
         return weight / (self._u.clone() @ (matrix @ self._v.clone()))
 
     def right_inverse(self, value: Tensor) -> Tensor:
-        """The value: a weight of any norm gives it up to its norm."""
+        """Return the value unchanged. Its parametrized weight equals the value up to the norm."""
         return value
 
 
@@ -126,7 +126,7 @@ def _output_dim(module: Module) -> int:
 
 
 class _Orthogonal(Module):
-    """An orthogonal (or unitary) matrix from one without constraints, of which ``base`` keeps the starting point."""
+    """Map from an unconstrained matrix to an orthogonal (or unitary) one; ``base`` stores the starting point."""
 
     base: Tensor | None
 
@@ -148,7 +148,7 @@ class _Orthogonal(Module):
         return Q if rows >= columns else Q.mT
 
     def _skew(self, X: Tensor) -> Tensor:
-        """The exponential or Cayley map of the skew-Hermitian matrix that the lower triangle stands for."""
+        """Apply the exponential or Cayley map to the skew-Hermitian matrix that the lower triangle defines."""
         rows, columns = X.shape[-2:]
         lower = X.tril()
         if rows != columns:
@@ -168,13 +168,13 @@ class _Orthogonal(Module):
         return Q * X.diagonal(dim1=-2, dim2=-1).int().unsqueeze(-2)
 
     def right_inverse(self, Q: Tensor) -> Tensor:
-        """What gives ``Q``. Raises: NotImplementedError for the maps whose inverse is not unique."""
+        """Return a matrix that maps to ``Q``. Raises: NotImplementedError for maps without a unique inverse."""
         if tuple(Q.shape) != tuple(self.shape):
             raise ValueError(f"Expected a matrix or batch of matrices of shape {self.shape}. Got {Q.shape}.")
         if self.use_trivialization:
             self.base = _orthonormal(Q)
             start = flambeau.zeros_like(Q)
-            start.diagonal(dim1=-2, dim2=-1).fill_(-1)  # which every map takes to the identity
+            start.diagonal(dim1=-2, dim2=-1).fill_(-1)  # every map sends this matrix to the identity
             return start
         if self.map_name != "householder":
             raise NotImplementedError(
@@ -191,7 +191,7 @@ class _Orthogonal(Module):
 
 
 def _orthonormal(X: Tensor) -> Tensor:
-    """A square orthogonal matrix whose first columns are those nearest to X's, completed at random."""
+    """Orthonormalise the columns of X by QR, and complete them at random to a square orthogonal matrix."""
     tall = X if X.shape[-2] >= X.shape[-1] else X.mT
     rows, columns = tall.shape[-2:]
     if rows != columns:
@@ -213,7 +213,7 @@ def orthogonal(
         name: of a weight of at least two dimensions; the last two are the matrix.
         orthogonal_map: ``"matrix_exp"``, ``"cayley"`` or ``"householder"``; the first for square and complex matrices,
             the last for others if None.
-        use_trivialization: keep the weight one begins with as a fixed factor.
+        use_trivialization: if True, keep the initial weight as a fixed factor.
     Raises: ValueError for other maps or weights of fewer dimensions.
     Source: Lezcano-Casado 2019, arXiv:1909.09501.
 

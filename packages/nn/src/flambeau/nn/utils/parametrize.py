@@ -1,8 +1,8 @@
 """Parameters that are functions of other parameters.
 
-Note [Parametrization]: a parametrized module gets a class of its own, derived from the one it had, in which the
-parameter's name is a property: reading it computes the value, assigning to it goes through ``right_inverse``. What is
-trained is ``module.parametrizations.<name>.original``.
+Note [Parametrization]: a parametrized module gets a new class, derived from its former class, in which the
+parameter's name is a property: reading it computes the value, and assigning to it calls ``right_inverse``. The trained
+parameter is ``module.parametrizations.<name>.original``.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class ParametrizationList(ModuleList):
             _check_kept(self(), before, "Registering a parametrization may not change")
 
     def _hold(self, name: str, value: Tensor, original: Tensor) -> None:
-        """Keep a value to be trained; a single one in the tensor that was there, which an optimizer may hold."""
+        """Store a value to be trained. A single value reuses the existing tensor, which an optimizer may refer to."""
         if not isinstance(original, Parameter):
             self.register_buffer(name, value)
         elif not self.is_tensor:
@@ -97,11 +97,11 @@ class ParametrizationList(ModuleList):
         return "original" if self.is_tensor else f"original{index}"
 
     def originals(self) -> list[Tensor]:
-        """Return what is trained."""
+        """Return the trained tensors."""
         return [getattr(self, self._name(index)) for index in range(self.ntensors)]
 
     def right_inverse(self, value: Tensor) -> None:
-        """Set what is trained such that the parametrized value becomes ``value``.
+        """Set the trained tensors such that the parametrized value becomes ``value``.
 
         Raises: RuntimeError for a parametrization without ``right_inverse``; ValueError for another number of tensors.
         """
@@ -190,14 +190,14 @@ def _parametrized_class(module: Module) -> type[Module]:
 def register_parametrization(
     module: Module, tensor_name: str, parametrization: Module, *, unsafe: bool = False
 ) -> Module:
-    """Make ``module.<tensor_name>`` the value of ``parametrization`` at what is trained in its place.
+    """Replace ``module.<tensor_name>`` by the value of ``parametrization``, applied to a trained tensor.
 
     Args:
         module: the module, which is changed and returned.
-        tensor_name: of a parameter or buffer, possibly parametrized already.
-        parametrization: a module whose ``forward`` gives the value; a ``right_inverse`` makes assignment possible.
+        tensor_name: name of a parameter or buffer, which may be parametrized already.
+        parametrization: a module that computes the value in ``forward``; assignment requires a ``right_inverse``.
         unsafe: do not check that shape and dtype are kept.
-    Raises: ValueError for a name that there is not, or a parametrization that changes shape or dtype.
+    Raises: ValueError for an unknown name, or a parametrization that changes shape or dtype.
 
     >>> class Symmetric(nn.Module):
     ...     def forward(self, x):
@@ -252,13 +252,13 @@ def _check_inverse(inverse: Any, value: Tensor, name: str) -> None:
 
 
 def _lists(module: Module) -> ModuleDict:
-    """The parametrizations of a module, by parameter."""
+    """Return the parametrizations of a module by parameter name."""
     held: ModuleDict = module.parametrizations  # type: ignore[attr-defined]
     return held
 
 
 def is_parametrized(module: Module, tensor_name: str | None = None) -> bool:
-    """Whether a module has parametrizations, or one of ``tensor_name``."""
+    """Return whether a module has parametrizations, or one for ``tensor_name`` if that is given."""
     held = vars(module).get("parametrizations")
     if not isinstance(held, ModuleDict):
         return False
@@ -266,9 +266,9 @@ def is_parametrized(module: Module, tensor_name: str | None = None) -> bool:
 
 
 def remove_parametrizations(module: Module, tensor_name: str, leave_parametrized: bool = True) -> Module:
-    """Make ``module.<tensor_name>`` an ordinary parameter again: of the value it has, or of the ``original``.
+    """Make ``module.<tensor_name>`` an ordinary parameter with its current value, or with the value of ``original``.
 
-    Raises: ValueError for what is not parametrized, or where ``leave_parametrized=False`` and there are several
+    Raises: ValueError if the tensor is not parametrized, or if ``leave_parametrized=False`` and there are several
     originals.
     """
     if not is_parametrized(module, tensor_name):
@@ -298,14 +298,14 @@ def remove_parametrizations(module: Module, tensor_name: str, leave_parametrized
 
 
 def type_before_parametrizations(module: Module) -> type[Module]:
-    """The class that a module has without its parametrizations."""
+    """Return the class of a module without its parametrizations."""
     return type(module).__bases__[0] if is_parametrized(module) else type(module)
 
 
 def transfer_parametrizations_and_params(
     from_module: Module, to_module: Module, tensor_name: str | None = None
 ) -> Module:
-    """Give ``to_module`` copies of the parametrizations of ``from_module`` and of what they train."""
+    """Copy the parametrizations of ``from_module``, and the tensors that they train, to ``to_module``."""
     names = [tensor_name] if tensor_name is not None else list(getattr(from_module, "parametrizations", ()))
     for name in names:
         if not is_parametrized(from_module, name):

@@ -1,4 +1,4 @@
-"""Setting the least important weights to zero, and keeping them there.
+"""Pruning: setting the least important weights to zero permanently.
 
 A pruned parameter is a product: ``<name>_orig``, which is trained, times the buffer ``<name>_mask``.
 """
@@ -36,7 +36,7 @@ __all__ = [
 
 
 class BasePruningMethod(ABC):
-    """A way to choose what is pruned: `compute_mask` says what stays.
+    """Base class of pruning methods: `compute_mask` decides which elements are kept.
 
     ``PRUNING_TYPE`` is ``"unstructured"`` (single values), ``"structured"`` (slices along ``dim``) or ``"global"``.
     """
@@ -49,7 +49,7 @@ class BasePruningMethod(ABC):
 
     @abstractmethod
     def compute_mask(self, t: Tensor, default_mask: Tensor) -> Tensor:
-        """Return 0 for what is pruned of ``t`` and 1 for what stays; what ``default_mask`` prunes is pruned already."""
+        """Return 0 for pruned elements of ``t`` and 1 for others; elements pruned by ``default_mask`` stay pruned."""
 
     def apply_mask(self, module: Module) -> Tensor:
         """Return the pruned parameter."""
@@ -62,13 +62,13 @@ class BasePruningMethod(ABC):
     def apply(
         cls, module: Module, name: str, *args: Any, importance_scores: Tensor | None = None, **kwargs: Any
     ) -> BasePruningMethod:
-        """Prune the parameter ``name`` of ``module``, on top of what is pruned already.
+        """Prune the parameter ``name`` of ``module``, in addition to earlier pruning.
 
         Args:
             module: the module, which is changed.
             name: of the parameter.
             args, kwargs: of the method.
-            importance_scores: of the parameter's shape, what is compared instead of its values.
+            importance_scores: scores of the parameter's shape to compare instead of its values.
         """
         previous = _hook_of(module, name)
         method: BasePruningMethod = cls(*args, **kwargs)
@@ -100,7 +100,7 @@ class BasePruningMethod(ABC):
         return method
 
     def prune(self, t: Tensor, default_mask: Tensor | None = None, importance_scores: Tensor | None = None) -> Tensor:
-        """Return ``t`` with zeros for what is pruned."""
+        """Return ``t`` with pruned elements set to zero."""
         scores = t if importance_scores is None else importance_scores
         if scores.shape != t.shape:
             raise AssertionError("importance_scores should have the same shape as tensor t")
@@ -108,7 +108,7 @@ class BasePruningMethod(ABC):
         return t * self.compute_mask(scores, default)
 
     def remove(self, module: Module) -> None:
-        """Make the parameter an ordinary one again, with the zeros."""
+        """Make the parameter an ordinary one again; pruned elements stay zero."""
         name = self._tensor_name
         weight = self.apply_mask(module)
         for attribute in (name, name + "_mask"):
@@ -132,7 +132,7 @@ def _hook_of(module: Module, name: str) -> int | None:
 
 
 class PruningContainer(BasePruningMethod):
-    """Several prunings of one parameter, each of what the ones before left."""
+    """Sequence of pruning methods for one parameter; each prunes the elements that earlier ones kept."""
 
     def __init__(self, *args: BasePruningMethod) -> None:
         self._pruning_methods: tuple[BasePruningMethod, ...] = ()
@@ -140,7 +140,7 @@ class PruningContainer(BasePruningMethod):
             self.add_pruning_method(method)
 
     def add_pruning_method(self, method: BasePruningMethod) -> None:
-        """Add one. Raises: TypeError for what is none; ValueError for one of another parameter."""
+        """Add a method. Raises: TypeError for another type; ValueError for a method of another parameter."""
         if not isinstance(method, BasePruningMethod):
             raise TypeError(f"{type(method)} is not a BasePruningMethod subclass")
         if self._pruning_methods and self._tensor_name != method._tensor_name:
@@ -161,7 +161,7 @@ class PruningContainer(BasePruningMethod):
         return self._pruning_methods[index]
 
     def compute_mask(self, t: Tensor, default_mask: Tensor) -> Tensor:
-        """What the last one leaves of what the others left."""
+        """Combine ``default_mask``, the mask of the earlier methods, with the mask of the last method."""
         method = self._pruning_methods[-1]
         mask = default_mask.to(t.dtype)
         if method.PRUNING_TYPE == "unstructured":
@@ -205,7 +205,7 @@ def _validate_pruning_amount_init(amount: Any) -> None:
 
 
 def _validate_pruning_amount(amount: Any, tensor_size: int) -> None:
-    """Raise ValueError if more than there are should be pruned."""
+    """Raise ValueError if the amount exceeds the number of elements."""
     if not isinstance(amount, float) and amount > tensor_size:
         raise ValueError(f"amount={amount} should be smaller than the number of parameters to prune={tensor_size}")
 
@@ -221,7 +221,7 @@ class Identity(BasePruningMethod):
     PRUNING_TYPE = "unstructured"
 
     def compute_mask(self, t: Tensor, default_mask: Tensor) -> Tensor:
-        """The mask there is."""
+        """Return the existing mask."""
         return default_mask
 
 
@@ -229,7 +229,7 @@ class _Unstructured(_Amount):
     PRUNING_TYPE = "unstructured"
 
     def compute_mask(self, t: Tensor, default_mask: Tensor) -> Tensor:
-        """Zeros for the values of the lowest rank."""
+        """Prune the values of the lowest rank."""
         mask = default_mask.clone()
         count = self._count(t.numel())
         if count:
@@ -263,7 +263,7 @@ class _Structured(_Amount):
         self.dim = dim
 
     def compute_mask(self, t: Tensor, default_mask: Tensor) -> Tensor:
-        """Zeros for the slices along ``dim`` of the lowest rank."""
+        """Prune the slices along ``dim`` of the lowest rank."""
         if t.ndim <= 1:
             raise ValueError(
                 f"Structured pruning can only be applied to multidimensional tensors. Found tensor of shape "
@@ -300,7 +300,7 @@ class LnStructured(_Structured):
 
 
 class CustomFromMask(BasePruningMethod):
-    """Prune what a mask says."""
+    """Prune with a given mask."""
 
     PRUNING_TYPE = "global"
 
@@ -308,7 +308,7 @@ class CustomFromMask(BasePruningMethod):
         self.mask = mask
 
     def compute_mask(self, t: Tensor, default_mask: Tensor) -> Tensor:
-        """What both masks leave."""
+        """Return the product of both masks."""
         if default_mask.shape != self.mask.shape:
             raise AssertionError(f"the mask has shape {list(self.mask.shape)}, the tensor {list(default_mask.shape)}")
         return default_mask * self.mask.to(default_mask.dtype)
@@ -368,7 +368,7 @@ def global_unstructured(
     Args:
         parameters: pairs of module and name.
         pruning_method: one for single values, such as `L1Unstructured`.
-        importance_scores: by pair, what is compared instead of the values.
+        importance_scores: for each pair, scores to compare instead of the values.
         kwargs: of the method.
     Raises: TypeError for a method that does not prune single values.
     """
@@ -395,7 +395,7 @@ def global_unstructured(
 
 
 def remove(module: Module, name: str) -> Module:
-    """Make a pruned parameter an ordinary one again, with the zeros. Raises: ValueError where it is not pruned."""
+    """Make a pruned parameter an ordinary one; pruned elements stay zero. Raises: ValueError if it is not pruned."""
     key = _hook_of(module, name)
     if key is None:
         raise ValueError(f"Parameter '{name}' of module {module} has to be pruned before pruning can be removed")
@@ -404,7 +404,7 @@ def remove(module: Module, name: str) -> Module:
 
 
 def is_pruned(module: Module) -> bool:
-    """Whether a parameter of the module, or of one below it, is pruned."""
+    """Return whether a parameter of the module or of one of its submodules is pruned."""
     return any(
         isinstance(hook, BasePruningMethod) for each in module.modules() for hook in each._forward_pre_hooks.values()
     )

@@ -1,7 +1,7 @@
 """Sequences of different lengths as one batch: padded to the longest, or packed without padding.
 
 Note [Packing]: a packed batch holds the rows of time 0, then those of time 1, and so on, the longest sequence first;
-``batch_sizes`` says how many sequences are still there at each time.
+``batch_sizes`` is the number of sequences that reach each time step.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class PackedSequence(_Fields):
 
     Args:
         data: the rows, see Note [Packing].
-        batch_sizes: how many sequences there are at each time, on the CPU.
-        sorted_indices: where each sequence of the pack stood before they were sorted by length.
-        unsorted_indices: the permutation back.
+        batch_sizes: number of sequences at each time step, on the CPU.
+        sorted_indices: original position of each sequence, before sorting by length.
+        unsorted_indices: the inverse permutation.
     """
 
     __slots__ = ()
@@ -103,16 +103,16 @@ class PackedSequence(_Fields):
 
     @property
     def is_cuda(self) -> bool:
-        """Whether ``data`` is on a GPU."""
+        """True if ``data`` is on a GPU."""
         return self.data.is_cuda
 
     def is_pinned(self) -> bool:
-        """Whether ``data`` is in pinned memory."""
+        """Return whether ``data`` is in pinned memory."""
         return self.data.is_pinned()
 
 
 def invert_permutation(permutation: Tensor | None) -> Tensor | None:
-    """The permutation that undoes ``permutation``."""
+    """Return the inverse of ``permutation``, or None."""
     if permutation is None:
         return None
     places = arange(permutation.numel(), dtype=permutation.dtype)
@@ -169,7 +169,7 @@ def _check_lengths(lengths: list[int], steps: Tensor) -> None:
 
 
 def _runs(sizes: list[int]) -> Iterator[tuple[int, int, int]]:
-    """The stretches of time (start, stop) over which as many sequences are there."""
+    """Yield (start, stop, size) for each interval of time steps with the same number of sequences."""
     start = 0
     for size, same in groupby(sizes):
         stop = start + len(list(same))
@@ -183,10 +183,10 @@ def pad_packed_sequence(
     """Undo `pack_padded_sequence`: return ``(T, N, *)`` (or ``(N, T, *)``) and the lengths.
 
     Args:
-        sequence: what was packed.
-        batch_first: see above.
-        padding_value: what is put behind the shorter ones.
-        total_length: T, instead of the longest length.
+        sequence: the packed sequences.
+        batch_first: if True, return ``(N, T, *)``.
+        padding_value: value that fills up shorter sequences.
+        total_length: T; by default the longest length.
     Raises: ValueError for a ``total_length`` below the longest.
     """
     data, batch_sizes, _, back = sequence
@@ -245,7 +245,7 @@ def pad_sequence(
 
 
 def unpad_sequence(padded_sequences: Tensor, lengths: Tensor, batch_first: bool = False) -> list[Tensor]:
-    """Undo `pad_sequence`: the sequences, each of its length."""
+    """Undo `pad_sequence`: return the sequences without padding."""
     batch = padded_sequences if batch_first else padded_sequences.transpose(0, 1)
     return [sequence[:length] for sequence, length in zip(batch.unbind(0), lengths.tolist(), strict=True)]
 
