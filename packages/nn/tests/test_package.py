@@ -63,9 +63,9 @@ def test_classes_say_where_they_are():
 
 
 def test_no_class_of_the_library_slows_operators_down():
-    """One class that wants to be asked makes every call of an operator look at its arguments.
+    """A single class with ``__torch_function__`` makes every call of an operator inspect its arguments.
 
-    Those of sparse tensors want to be, and are loaded by programs that have such tensors.
+    Sparse tensor classes define it. They are loaded only by programs that create sparse tensors.
     """
     pending, disabled = [fb.Tensor], fb.overrides._disabled_torch_function_impl
     while pending:

@@ -11,7 +11,7 @@ import flambeau as fb
 from flambeau import optim
 
 MODULES = ["flambeau.optim", *(module.name for module in pkgutil.walk_packages(optim.__path__, "flambeau.optim."))]
-MODULES.remove("flambeau.optim.swa_utils")  # needs flambeau-nn, and is tested beside it
+MODULES.remove("flambeau.optim.swa_utils")  # needs flambeau-nn and is tested with it
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -15,17 +15,17 @@ __all__ = ["Adafactor"]
 
 
 class Adafactor(Optimizer):
-    """Adaptive steps whose second moments are kept as sums of rows and columns: little memory for large matrices.
+    """Adaptive steps with second moments stored as row and column statistics, which saves memory for large matrices.
 
-    ``R = lerp(R, mean of g**2 by rows, t**beta2_decay)``, ``C`` by columns alike, ``V = R C / mean(R)``,
+    ``R = lerp(R, mean of g**2 by rows, t**beta2_decay)``, ``C`` likewise by columns, ``V = R C / mean(R)``,
     ``u = g / sqrt(V)``, ``u /= max(1, rms(u) / d)``, ``p -= max(eps2, rms(p)) * min(lr, 1 / sqrt(t)) * u``.
 
     Args:
         params: parameters, or groups of them.
-        lr: the largest relative rate.
-        beta2_decay: how fast the share of the last gradient in the moments falls; at most 0.
-        eps: (least second moment, None for the dtype's; least size of a parameter).
-        d: how large an update may be.
+        lr: maximum relative learning rate.
+        beta2_decay: exponent for the decreasing weight of the last gradient in the moments; at most 0.
+        eps: (lower bound of the second moment, None for the dtype's epsilon; lower bound of a parameter's rms).
+        d: clipping threshold for the rms of an update.
         weight_decay: factor of the decoupled weight decay.
         foreach, maximize: see `Optimizer`.
     State: ``step`` and ``row_var``, ``col_var`` (of matrices and beyond) or ``variance``.

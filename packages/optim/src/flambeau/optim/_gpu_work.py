@@ -1,4 +1,4 @@
-"""What programs commonly do with optimizers on a GPU, which `python -m flambeau.cuda warm` does to fill its cache."""
+"""Typical GPU work with optimizers. `python -m flambeau.cuda warm` runs it to fill the kernel cache."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from flambeau import optim
 
 
 def everything(dtype: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
-    """A step of the usual optimizers over parameters of one dtype."""
+    """Yield a name and a function for a step of each common optimizer on parameters of one dtype."""
     for kind in (optim.SGD, optim.Adam, optim.AdamW):
         yield f"step of {kind.__name__}", partial(step, kind, dtype)
 
 
 def step(kind: Any, dtype: Any) -> None:
-    """One step, of parameters whose gradient is 1."""
+    """Run one step on parameters with a gradient of 1."""
     parameter = flambeau.ones(8, 12, device="cuda").to(dtype)
     parameter.grad = flambeau.ones_like(parameter)
     kind([parameter], lr=1e-3).step()

@@ -1,4 +1,4 @@
-"""Functions that are called around an optimizer's step and around the saving and loading of its state."""
+"""Hooks around an optimizer's step and around the saving and loading of its state."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ def register_optimizer_step_post_hook(hook: Callable[..., Any]) -> RemovableHand
 
 
 class Hooked:
-    """An optimizer's own hooks. The tables come with the first: a class may do without ``super().__init__()``."""
+    """Hooks of one optimizer. The first hook creates the tables, because a class may skip ``super().__init__()``."""
 
-    _stepped = False  # for schedulers, which are to come after
+    _stepped = False  # schedulers check that they step after the optimizer
     _stepping = False
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        step = getattr(cls, "step", None)  # also one that a class beside this one brings
+        step = getattr(cls, "step", None)  # also a step that another base class defines
         if isinstance(step, FunctionType) and not hasattr(step, "hooked"):
             cls.step = with_hooks(step)  # type: ignore[attr-defined]
 
     def _patch_step_function(self) -> None:
-        """Nothing: a class's step has its hooks from its beginning. Constructors of other packages call this."""
+        """Do nothing, because every step already runs the hooks. Constructors of other packages call this."""
 
     def _table(self, kind: str) -> Hooks:
         tables: dict[str, Hooks] = vars(self).setdefault("_hooks", {})
         return tables.setdefault(kind, OrderedDict())
 
     def register_step_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Call ``hook(optimizer, args, kwargs)`` before a step; a pair it returns replaces both.
+        """Call ``hook(optimizer, args, kwargs)`` before a step; a returned pair replaces both arguments.
 
-        The optimizer is the first of ``args``, too.
+        The first element of ``args`` is also the optimizer.
         """
         return new_handle(self._table("step_pre"), hook)
 
@@ -59,11 +59,11 @@ class Hooked:
         return new_handle(self._table("state_dict_pre"), hook, prepend)
 
     def register_state_dict_post_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
-        """Call ``hook(optimizer, state_dict)`` after ``state_dict()``; what it returns, if anything, is returned."""
+        """Call ``hook(optimizer, state_dict)`` after ``state_dict()``; a returned dictionary replaces the result."""
         return new_handle(self._table("state_dict_post"), hook, prepend)
 
     def register_load_state_dict_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
-        """Call ``hook(optimizer, state_dict)`` before loading; what it returns, if anything, is loaded."""
+        """Call ``hook(optimizer, state_dict)`` before loading; a returned dictionary is loaded instead."""
         return new_handle(self._table("load_state_dict_pre"), hook, prepend)
 
     def register_load_state_dict_post_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
@@ -82,7 +82,7 @@ class Hooked:
 
 
 def with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
-    """A step between the hooks of all optimizers and its own, which run once where one step calls another's."""
+    """Wrap a step with the global hooks and the optimizer's hooks. If a step calls another step, they run once."""
 
     @functools.wraps(step)
     def hooked(self: Hooked, *args: Any, **kwargs: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Optimizers under the names of PyTorch's module for ``foreach=True``, which chooses among equal implementations."""
+"""The optimizers under the names of PyTorch's ``_multi_tensor`` module, with ``foreach=True`` as the default."""
 
 from __future__ import annotations
 

@@ -17,8 +17,8 @@ __all__ = ["Muon"]
 class Muon(Optimizer):
     """Momentum with orthogonalised updates: each step of a weight matrix has singular values near 1.
 
-    ``b = lerp(b, g, 1 - momentum)``, ``p -= lr * weight_decay * p + adjusted lr * orthogonal(b)`` by the iteration of
-    Newton and Schulz in bfloat16. Made for the hidden layers' matrices; give all else to `AdamW`.
+    ``b = lerp(b, g, 1 - momentum)``, ``p -= lr * weight_decay * p + adjusted lr * orthogonal(b)`` with the
+    Newton-Schulz iteration in bfloat16. Use it for the weight matrices of hidden layers, `AdamW` for the others.
 
     Args:
         params: parameters of two dimensions, or groups of them.

@@ -1,6 +1,7 @@
-"""Steps by sparse gradients, which change the rows that have one and no other. Loaded when there is such a gradient.
+"""Steps with sparse gradients, which change only the rows that have a gradient. Loaded at the first sparse gradient.
 
-State is kept as for dense gradients, so that both may come in turn; with momentum, SGD keeps a sparse buffer.
+The state has the same form as for dense gradients, so that both kinds may alternate. With momentum, SGD keeps a sparse
+buffer.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ def step_mixed(name: str, group: Group, params: list[Tensor], grads: list[Any], 
 
 
 def rows_of(grad: Any) -> tuple[Any, Tensor]:
-    """The rows that a gradient has, each once, and their values; of several sparse dimensions, a tuple of indices."""
+    """Return the unique row indices of a gradient (a tuple for several sparse dimensions) and their values."""
     merged = grad.coalesce()
     indices = merged.indices()
     return (indices[0] if indices.shape[0] == 1 else tuple(indices)), merged.values()

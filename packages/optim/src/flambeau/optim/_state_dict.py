@@ -1,4 +1,4 @@
-"""An optimizer's state as a dictionary that outlives its parameters: they are numbered in the order of the groups."""
+"""Conversion of an optimizer's state to and from a dictionary, in which parameters are numbered in group order."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def load(
     """Return the state by parameter and the groups that ``saved`` describes, leaving ``groups`` as they are.
 
     Args:
-        numbers: the entries of a parameter's state that are numbers, not tensors like the parameter.
+        numbers: names of the state entries that are numbers rather than tensors of the parameter's shape.
     """
     check(saved, groups)
     saved_groups = saved["param_groups"]
@@ -56,13 +56,13 @@ def load(
 
 
 def check(saved: Mapping[str, Any], groups: list[Group]) -> None:
-    """Raise KeyError if ``saved`` is no optimizer's state, ValueError if it is one of other groups."""
+    """Raise KeyError if ``saved`` is not the state of an optimizer, ValueError if its groups differ."""
     _check_kind(saved)
     _check_sizes(groups, saved["param_groups"])
 
 
 def _check_kind(saved: Mapping[str, Any]) -> None:
-    """Raise KeyError if this is no optimizer's state, with what it seems to be."""
+    """Raise KeyError if this is not the state of an optimizer; the message names the probable kind of object."""
     if "param_groups" in saved and "state" in saved:
         return
     keys = ", ".join(repr(key) for key in list(saved)[:4]) or "nothing"
@@ -76,7 +76,7 @@ def _check_kind(saved: Mapping[str, Any]) -> None:
 
 
 def _restored(group: Group, saved_group: Mapping[str, Any], defaults: Mapping[str, Any]) -> Group:
-    """The saved options, in their order: saving them again gives the same file."""
+    """Return the saved options in their saved order, so that saving them again writes the same file."""
     options = {**_names(group), **deepcopy(dict(saved_group)), "params": group["params"]}
     return options | {name: value for name, value in defaults.items() if name not in options}
 

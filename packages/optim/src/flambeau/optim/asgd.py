@@ -22,13 +22,13 @@ class ASGD(Optimizer):
     Args:
         params: parameters, or groups of them.
         lr: learning rate.
-        lambd: how fast values decay and steps shrink.
-        alpha: the power of the shrinking.
+        lambd: decay rate of the parameters and of the step size.
+        alpha: exponent of the decay of the step size.
         t0: the step at which averaging begins.
         weight_decay: factor of the L2 penalty.
         maximize: maximise the objective instead of minimising it.
         foreach, capturable, differentiable: see `Optimizer`.
-    State: ``step``, ``eta``, ``mu`` (the share of the last value in the average) and ``ax``.
+    State: ``step``, ``eta``, ``mu`` (the weight of the last value in the average) and ``ax``.
     Source: Polyak, Juditsky 1992, SIAM Journal on Control and Optimization 30.
 
     >>> weight = fb.tensor([1.0])

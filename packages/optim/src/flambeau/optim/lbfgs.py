@@ -1,4 +1,4 @@
-"""A quasi-Newton method: curvature from the last steps, and a line search."""
+"""L-BFGS, a limited-memory quasi-Newton method with an optional line search."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _MOST_SEARCHES = 25
 
 
 class LBFGS(Optimizer):
-    """Steps along the gradient as seen through an estimate of the inverse Hessian, made of the last steps.
+    """Limited-memory BFGS: steps along the gradient times an estimate of the inverse Hessian from the last steps.
 
     ``step(closure)`` needs a closure that clears the gradients, computes the loss, calls ``backward()`` and returns the
     loss; it is called up to ``max_eval`` times. All parameters are in one group.
 
     Args:
         params: the parameters.
-        lr: the length of a step, and of the first trial where the length is searched for.
-        max_iter: steps in one call of ``step``.
-        max_eval: evaluations of the closure in one call; ``max_iter * 5 / 4`` by default.
-        tolerance_grad: stop where no gradient is larger.
-        tolerance_change: stop where neither parameters nor loss change more.
-        history_size: how many steps are remembered.
+        lr: step length, and initial step length of the line search.
+        max_iter: maximum number of iterations in one call of ``step``.
+        max_eval: maximum number of evaluations of the closure in one call; ``max_iter * 5 / 4`` by default.
+        tolerance_grad: stop if no gradient element is larger.
+        tolerance_change: stop if parameters or loss change by less.
+        history_size: number of steps in the history.
         line_search_fn: ``"strong_wolfe"``, or None for steps of length ``lr``.
     State, kept with the first parameter: ``func_evals``, ``n_iter`` and the history.
     Raises: ValueError for several groups; RuntimeError for another line search.
@@ -65,7 +65,7 @@ class LBFGS(Optimizer):
             raise ValueError("LBFGS doesn't support per-parameter options (parameter groups)")
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Change the parameters along directions that ``closure``, which must be given, is evaluated for."""
+        """Run up to ``max_iter`` iterations. ``closure`` is required and evaluates loss and gradients."""
         if closure is None:
             raise TypeError("LBFGS.step() missing 1 required positional argument: 'closure'")
         group = self.param_groups[0]
@@ -143,7 +143,7 @@ class _Objective:
             start = stop
 
     def at(self, length: float, direction: Tensor) -> _Point:
-        """The loss at a distance from here; the parameters come back."""
+        """Return the loss at a distance along a direction. The parameters are restored afterwards."""
         kept = [param.detach().clone() for param in self.params]
         self.move(length, direction)
         loss, gradient = float(self.loss()), self.gradient()
@@ -161,7 +161,7 @@ def _largest(values: Tensor) -> float:
 
 
 def _direction(state: dict[str, Any], gradient: Tensor, history: int) -> Tensor:
-    """Where to go from a gradient; the change since the last one joins the history."""
+    """Return the search direction, after appending the last change of the gradient to the history."""
     if state["n_iter"] == 1:
         state.update(old_dirs=[], old_stps=[], ro=[], H_diag=1)
         return -gradient
@@ -191,7 +191,7 @@ def _direction(state: dict[str, Any], gradient: Tensor, history: int) -> Tensor:
 
 
 class _Point(NamedTuple):
-    """Of the line: how far, and the loss, its gradient and its slope there."""
+    """A point on the search line: step length, loss, gradient and slope."""
 
     length: float
     loss: float
@@ -200,7 +200,7 @@ class _Point(NamedTuple):
 
 
 def _strong_wolfe(objective: _Objective, direction: Tensor, length: float, start: _Point) -> tuple[_Point, int]:
-    """A point where the loss has fallen and flattened enough, and how many evaluations that took."""
+    """Return a point that satisfies the strong Wolfe conditions, and the number of evaluations."""
 
     def too_high(point: _Point) -> bool:
         return point.loss > start.loss + _SUFFICIENT_DECREASE * point.length * start.slope
@@ -233,7 +233,7 @@ def _zoom(
     flat: Callable[[_Point], bool],
     tries: int,
 ) -> tuple[_Point, int]:
-    """Narrows a bracket; gives its lower end."""
+    """Narrow a bracket, and return its lower end and the number of evaluations."""
     low, high = (one, other) if one.loss <= other.loss else (other, one)
     stalled, done, reach = False, False, _largest(direction)
     while not done and tries < _MOST_SEARCHES and abs(high.length - low.length) * reach >= 1e-9:
@@ -263,7 +263,7 @@ def _zoom(
 
 
 def _cubic_minimum(one: _Point, other: _Point, bounds: tuple[float, float]) -> float:
-    """The minimum of the cubic through two points with their slopes, within bounds."""
+    """Return the minimum, within bounds, of the cubic that interpolates two points and their slopes."""
     left, right = (one, other) if one.length <= other.length else (other, one)
     width = right.length - left.length
     if width == 0:

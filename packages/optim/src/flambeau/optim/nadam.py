@@ -14,13 +14,13 @@ __all__ = ["NAdam", "nadam"]
 
 
 class NAdam(Optimizer):
-    """Adam with Nesterov's momentum: the step looks ahead along ``m``.
+    """Adam with Nesterov momentum.
 
     With ``mu_t = beta1 * (1 - 0.96**(t * momentum_decay) / 2)`` and their products ``M_t``,
     ``p -= lr * ((1 - mu_t) / (1 - M_t) * g + mu_{t+1} / (1 - M_{t+1}) * m) / (sqrt(v / (1 - beta2**t)) + eps)``.
 
     Args:
-        momentum_decay: how slowly the momentum grows to beta1.
+        momentum_decay: decay rate of the momentum schedule; the momentum grows to beta1.
         decoupled_weight_decay: decouple weight decay from the gradient, as `AdamW` does.
         The others are Adam's.
     State: ``step``, ``mu_product``, ``exp_avg`` and ``exp_avg_sq``.

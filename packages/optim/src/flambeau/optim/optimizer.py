@@ -24,7 +24,7 @@ ParamsT: TypeAlias = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tupl
 
 
 class _RequiredParameter:
-    """Stands for a default that there is not: every group of parameters has to state the option."""
+    """Marker for an option without a default value: every parameter group has to specify it."""
 
     def __repr__(self) -> str:
         return "<required parameter>"
@@ -62,10 +62,10 @@ class Optimizer(Hooked):
     computations, are changed in place, and gradients flow through the step to gradients, state and learning rate.
 
     Args:
-        params: parameters, or dictionaries of ``"params"`` and options of their own, or pairs of name and parameter.
-        defaults: options of the groups that do not state them.
-    Raises: TypeError for what is no parameter, ValueError for none at all, for the result of a computation, and for a
-        parameter in two groups.
+        params: parameters, pairs of name and parameter, or dictionaries of ``"params"`` and options for this group.
+        defaults: options for the groups that do not specify them.
+    Raises: TypeError for an object that is not a parameter; ValueError for an empty list, for the result of a
+        computation, and for a parameter in two groups.
     """
 
     _rule: str | None = None
@@ -97,11 +97,11 @@ class Optimizer(Hooked):
     # Stepping
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Change the parameters that have gradients.
+        """Update the parameters that have gradients.
 
         Args:
-            closure: computes the loss and its gradients anew; called first.
-        Returns: what ``closure`` returned.
+            closure: function that recomputes the loss and its gradients; called first.
+        Returns: the result of ``closure``.
         """
         loss = None
         if isinstance(closure, Tensor):
@@ -134,7 +134,7 @@ class Optimizer(Hooked):
             _core._optimizer_step(self._rule, group, params, grads, self.state)
 
     def _update_by_sparse(self, group: Group, params: list[Tensor], grads: list[Tensor]) -> None:
-        """Do what `_update` does if some of the gradients are sparse.
+        """Run `_update` if some of the gradients are sparse.
 
         Raises: RuntimeError if there is no rule for sparse gradients, or if a subclass has replaced `_update`.
         """
@@ -157,11 +157,11 @@ class Optimizer(Hooked):
     # Groups
 
     def add_param_group(self, param_group: Group) -> None:
-        """Take on more parameters, with options of their own; the rest comes from the defaults.
+        """Add a group of parameters; options that it does not specify are set to the defaults.
 
         Args:
-            param_group: a dictionary with ``"params"`` and any options, which becomes the group.
-        Raises: TypeError, ValueError as the constructor does; nothing is changed then.
+            param_group: a dictionary with ``"params"`` and any options. It is stored without a copy.
+        Raises: TypeError or ValueError as the constructor does; the optimizer is then unchanged.
         """
         if not isinstance(param_group, dict):
             raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
@@ -172,13 +172,13 @@ class Optimizer(Hooked):
                 raise ValueError(f"parameter group didn't specify a value of required optimization parameter {name}")
             group.setdefault(name, value)
         param_group.update(group)
-        self.param_groups.append(param_group)  # itself: an optimizer around another one shares its groups
+        self.param_groups.append(param_group)  # no copy: a wrapping optimizer shares the groups
 
     @staticmethod
     def _group_tensors_by_device_and_dtype(
         tensorlistlist: Sequence[Sequence[Any]], with_indices: bool = False
     ) -> dict[tuple[Any, Any], tuple[list[list[Any]], list[int]]]:
-        """Rows of tensors that are alike: what steps of other packages call on parameters, gradients and states."""
+        """Group the rows of several tensor lists by device and dtype. Steps of other packages call this."""
         return _group_tensors_by_device_and_dtype(tensorlistlist, with_indices)
 
     def _check(self, group: Group) -> None:
@@ -202,7 +202,7 @@ class Optimizer(Hooked):
     # State
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the state by the parameters' numbers, and the groups' options.
+        """Return the state by parameter number, and the options of the groups.
 
         >>> fb.optim.SGD([fb.zeros(2)], lr=0.1).state_dict()["param_groups"][0]["params"]
         [0]
@@ -213,12 +213,12 @@ class Optimizer(Hooked):
         return replaced
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Take over state and options from what ``state_dict()`` of an optimizer of the same parameters returned.
+        """Load state and options from the ``state_dict()`` of an optimizer of the same parameters.
 
-        State tensors are copied and converted to the parameters' dtypes. A dictionary saved by PyTorch will do.
+        State tensors are copied and converted to the parameters' dtypes. Dictionaries saved by PyTorch are accepted.
 
-        Raises: ValueError if groups differ, KeyError if it is no optimizer's state, with what it seems to be;
-            nothing is changed then.
+        Raises: ValueError if the groups differ; KeyError if the dictionary is not the state of an optimizer. The
+            optimizer is then unchanged.
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
@@ -232,7 +232,7 @@ class Optimizer(Hooked):
         return {name: value for name, value in vars(self).items() if name not in ("_hooks", "_stepping")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take over attributes: of a pickle, and of a state that is loaded; classes add here what older ones lack."""
+        """Restore attributes from a pickle or a loaded state. Subclasses add options that older versions lack."""
         vars(self).update(state)
 
     def __repr__(self) -> str:
@@ -271,14 +271,14 @@ def check_nonnegative(**options: Any) -> None:
 
 
 def _use_grad_for_differentiable(step: Callable[..., Any]) -> Callable[..., Any]:
-    """A step that is not recorded. Optimizers of other packages decorate theirs with this."""
+    """Wrap a step to run without recording gradients. Optimizers of other packages use this decorator."""
     return flambeau.no_grad()(step)
 
 
 def _default_to_fused_or_foreach(
     params: list[Tensor], differentiable: bool, use_fused: bool = False
 ) -> tuple[bool, bool]:
-    """Which of its implementations PyTorch would take; as here all are one, that of single tensors."""
+    """Return (False, False): PyTorch's choice of the single-tensor implementation, as there is only one here."""
     return False, False
 
 

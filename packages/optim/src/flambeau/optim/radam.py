@@ -14,7 +14,7 @@ __all__ = ["RAdam", "radam"]
 
 
 class RAdam(Optimizer):
-    """Adam that steps along ``m`` alone while its denominator varies too much, and later corrects for that.
+    """Adam that uses plain momentum while the variance of its denominator is large, and a rectified step afterwards.
 
     Arguments are Adam's, with ``decoupled_weight_decay`` to decay as `AdamW` does.
     State: ``step``, ``exp_avg`` and ``exp_avg_sq``.

@@ -17,8 +17,8 @@ class RMSprop(Optimizer):
     """Steps divided by the root of a running mean of squared gradients.
 
     ``v = alpha * v + (1 - alpha) * g**2``, ``p -= lr * g / (sqrt(v) + eps)``; with momentum
-    ``b = momentum * b + g / (sqrt(v) + eps)``, ``p -= lr * b``; centred, the square of the gradients' running mean is
-    taken off ``v``.
+    ``b = momentum * b + g / (sqrt(v) + eps)``, ``p -= lr * b``; with
+    ``centered``, the square of the gradients' running mean is subtracted from ``v``.
 
     Args:
         params: parameters, or groups of them.
@@ -29,7 +29,7 @@ class RMSprop(Optimizer):
         momentum: momentum factor.
         centered: divide by the estimated deviation instead.
         capturable, foreach, maximize, differentiable: see `Optimizer`.
-    State: ``step``, ``square_avg`` and, where they are needed, ``momentum_buffer`` and ``grad_avg``.
+    State: ``step``, ``square_avg`` and, if the options require them, ``momentum_buffer`` and ``grad_avg``.
     Raises: ValueError for options out of range.
     Source: Tieleman, Hinton 2012, lecture 6.5; centred: Graves 2013, arXiv:1308.0850.
 

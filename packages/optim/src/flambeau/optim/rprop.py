@@ -14,15 +14,15 @@ __all__ = ["Rprop", "rprop"]
 
 
 class Rprop(Optimizer):
-    """Steps of a size of each element's own, which grows while its gradient keeps its sign and shrinks where it turns.
+    """A separate step size for each element, which grows while its gradient keeps its sign and shrinks when it changes.
 
     Args:
         params: parameters, or groups of them.
-        lr: the first size.
-        etas: (factor of shrinking, factor of growing), with ``0 < shrinking < 1 < growing``.
-        step_sizes: (least, greatest) size.
+        lr: initial step size.
+        etas: (decrease factor, increase factor), with ``0 < decrease < 1 < increase``.
+        step_sizes: (minimum, maximum) step size.
         capturable, foreach, maximize, differentiable: see `Optimizer`.
-    State: ``step``, ``prev`` (the last gradient, zero after a turn) and ``step_size``.
+    State: ``step``, ``prev`` (the last gradient, zero after a sign change) and ``step_size``.
     Raises: ValueError for options out of range.
     Source: Riedmiller, Braun 1993, IEEE International Conference on Neural Networks.
 

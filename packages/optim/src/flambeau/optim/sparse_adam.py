@@ -13,7 +13,7 @@ __all__ = ["SparseAdam", "sparse_adam"]
 
 
 class SparseAdam(Optimizer):
-    """Adam whose moments change for the rows that have a gradient, and for no other.
+    """Adam for sparse gradients: moments and parameters change only in the rows that have a gradient.
 
     With ``m`` and ``v`` as in `Adam` for these rows, and ``t`` the number of steps so far,
     ``p -= lr * sqrt(1 - beta2**t) / (1 - beta1**t) * m / (sqrt(v) + eps)``.

@@ -1,6 +1,6 @@
 """Averages of a model's parameters over training: stochastic weight averaging, and running means.
 
-This module averages modules, and so needs flambeau-nn.
+This module requires flambeau-nn.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def _check_decay(decay: float) -> None:
 
 
 def get_ema_avg_fn(decay: float = 0.999) -> OneByOne:
-    """For `AveragedModel`: ``average * decay + value * (1 - decay)``."""
+    """Return an ``avg_fn`` for `AveragedModel`: ``average * decay + value * (1 - decay)``."""
     _check_decay(decay)
 
     @no_grad()
@@ -49,7 +49,7 @@ def get_ema_avg_fn(decay: float = 0.999) -> OneByOne:
 
 
 def get_swa_avg_fn() -> OneByOne:
-    """For `AveragedModel`: the plain mean of all values so far."""
+    """Return an ``avg_fn`` for `AveragedModel`: the plain mean of all values so far."""
 
     @no_grad()
     def average(averaged: Tensor, value: Tensor, num_averaged: Tensor) -> Tensor:
@@ -59,7 +59,7 @@ def get_swa_avg_fn() -> OneByOne:
 
 
 def get_ema_multi_avg_fn(decay: float = 0.999) -> Together:
-    """As `get_ema_avg_fn`, over lists of tensors in place."""
+    """Return the ``multi_avg_fn`` that corresponds to `get_ema_avg_fn`: it updates lists of tensors in place."""
     _check_decay(decay)
 
     @no_grad()
@@ -71,7 +71,7 @@ def get_ema_multi_avg_fn(decay: float = 0.999) -> Together:
 
 
 def get_swa_multi_avg_fn() -> Together:
-    """As `get_swa_avg_fn`, over lists of tensors in place."""
+    """Return the ``multi_avg_fn`` that corresponds to `get_swa_avg_fn`: it updates lists of tensors in place."""
 
     @no_grad()
     def average(averaged: list[Tensor], values: list[Tensor], num_averaged: Tensor) -> None:
@@ -89,14 +89,14 @@ def _towards(mean: Tensor, value: Tensor, share: float) -> None:
 
 
 class AveragedModel(flambeau.nn.Module):
-    """A copy of a model whose parameters are averages of the model's.
+    """A copy of a model that stores averages of the model's parameters.
 
-    ``update_parameters(model)`` after a step, or after an epoch, takes the model's values in.
+    Call ``update_parameters(model)`` after a step or an epoch to include the model's current values.
 
     Args:
-        model: to be copied.
-        device: where the copy goes.
-        avg_fn: ``(average, value, count)`` to the next average; the plain mean by default.
+        model: the model to copy.
+        device: device of the copy.
+        avg_fn: function of ``(average, value, count)`` that returns the next average; the plain mean by default.
         multi_avg_fn: the same over lists of tensors, in place.
         use_buffers: average the buffers as well, instead of copying them.
     State: ``n_averaged`` and that of ``module``, the copy.
@@ -141,7 +141,7 @@ class AveragedModel(flambeau.nn.Module):
         return [value.detach() for value in itertools.chain(model.parameters(), buffers)]
 
     def update_parameters(self, model: Any) -> None:
-        """Take the values of ``model`` into the averages."""
+        """Update the averages with the parameters of ``model``."""
         means = self._averaged(self.module)
         values = [value.to(mean.device) for value, mean in zip(self._averaged(model), means, strict=True)]
         with no_grad():
@@ -161,12 +161,12 @@ class AveragedModel(flambeau.nn.Module):
 
 @no_grad()
 def update_bn(loader: Iterable[Any], model: Any, device: Any = None) -> None:
-    """Compute the running statistics of a model's batch normalisations anew, in one pass over a loader.
+    """Recompute the running statistics of a model's batch normalisation layers, in one pass over a loader.
 
     Args:
-        loader: of inputs, or of lists and tuples that begin with the input.
-        model: whose statistics are replaced; its mode stays.
-        device: where inputs go first.
+        loader: iterable of inputs, or of lists and tuples that begin with the input.
+        model: the model; its training or evaluation mode is restored.
+        device: device to which inputs are moved.
     """
     layers: list[Any] = [m for m in model.modules() if hasattr(m, "running_mean") and hasattr(m, "momentum")]
     momenta = {layer: layer.momentum for layer in layers}
@@ -186,12 +186,12 @@ def update_bn(loader: Iterable[Any], model: Any, device: Any = None) -> None:
 
 
 class SWALR(LRScheduler):
-    """Rates that go to ``swa_lr`` in ``anneal_epochs`` epochs and stay there.
+    """Anneal the rates to ``swa_lr`` in ``anneal_epochs`` epochs, then keep them constant.
 
     Args:
-        optimizer: whose rates are set.
-        swa_lr: the last rate, for all groups or one for each.
-        anneal_epochs: how long it takes; 0 for at once.
+        optimizer: the optimizer to adjust.
+        swa_lr: final rate, for all groups or one for each.
+        anneal_epochs: number of epochs; 0 sets ``swa_lr`` immediately.
         anneal_strategy: ``"cos"`` or ``"linear"``.
         last_epoch: the last epoch run, when resuming.
     Source: Izmailov et al. 2018, arXiv:1803.05407.
@@ -220,7 +220,7 @@ class SWALR(LRScheduler):
         return t if self._anneal_strategy == "linear" else (1 - math.cos(math.pi * t)) / 2
 
     def _rates(self) -> list[float]:
-        """From the current rates, which other schedules may have set, the next on the way."""
+        """Compute the next rates from the current ones, which other schedules may have set."""
         step = self._step_count - 1
         if self.anneal_epochs == 0:
             step = max(1, step)

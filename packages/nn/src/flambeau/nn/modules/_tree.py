@@ -322,7 +322,7 @@ class Tree:
     def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
         """Replace the module at a dotted path. Unless ``strict``, a module that does not exist is added.
 
-        Raises: ValueError for the empty path or an object that is not a module; AttributeError that names the failing step.
+        Raises: ValueError for the empty path or an object that is not a module; AttributeError naming the failing step.
 
         >>> model = nn.Sequential(nn.Linear(2, 2), nn.Sequential(nn.ReLU()))
         >>> model.set_submodule("1.0", nn.Tanh())

@@ -25,8 +25,8 @@ class DataParallel(Module):
     """Data parallelism over the GPUs of this process: split the batch, run a copy of the module on each, and gather.
 
     The parameters and buffers of ``module`` are on the first GPU. Each call copies them to the other GPUs. Gradients
-    are summed into the parameters of ``module``. Changes of buffers are kept only on the first GPU. Without GPUs, calls are
-    forwarded to ``module``. The keys of ``state_dict()`` have the prefix ``module.``.
+    are summed into the parameters of ``module``. Changes of buffers are kept only on the first GPU. Without GPUs, calls
+    are forwarded to ``module``. The keys of ``state_dict()`` have the prefix ``module.``.
 
     Args:
         module: the module to run.

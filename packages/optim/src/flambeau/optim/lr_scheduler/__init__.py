@@ -2,7 +2,7 @@
 
 from flambeau import _suggestions
 
-from ._base import EPOCH_DEPRECATION_WARNING as EPOCH_DEPRECATION_WARNING  # which programs compare warnings with
+from ._base import EPOCH_DEPRECATION_WARNING as EPOCH_DEPRECATION_WARNING  # programs compare warnings with this text
 from ._base import LRScheduler
 from ._combined import ChainedScheduler, SequentialLR
 from ._cosine import CosineAnnealingLR, CosineAnnealingWarmRestarts

@@ -1,4 +1,4 @@
-"""What all schedules share."""
+"""Base class of learning-rate schedules."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ def check_optimizer(optimizer: Any) -> None:
 
 
 class LRScheduler:
-    """Base class of schedules: a subclass defines ``get_lr``, the groups' rates at ``self.last_epoch``.
+    """Base class of schedules. A subclass defines ``get_lr``, which returns the groups' rates at ``self.last_epoch``.
 
     Args:
-        optimizer: whose groups' ``"lr"`` is set.
+        optimizer: the optimizer; the schedule sets ``"lr"`` of its groups.
         last_epoch: the last epoch run, when resuming; -1 at the start.
-    Raises: TypeError if ``optimizer`` is none; KeyError when resuming without ``"initial_lr"`` in the groups.
+    Raises: TypeError if ``optimizer`` is no Optimizer; KeyError when resuming without ``"initial_lr"`` in the groups.
     """
 
     _is_initial = False
     _steps_by: Any = None  # the optimizer's own `step` when the schedule began, if it was not its class's
-    _get_lr_called_within_step = False  # rules of programs ask for it
+    _get_lr_called_within_step = False  # read by schedules of user programs
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
         check_optimizer(optimizer)
@@ -68,20 +68,20 @@ class LRScheduler:
         self._is_initial = False
 
     def get_lr(self) -> list[float]:
-        """Return the rate of every group for ``self.last_epoch``, which ``step()`` asks for and sets.
+        """Return the rate of every group for ``self.last_epoch``. ``step()`` calls this and sets the rates.
 
-        A rule that multiplies the current rates leaves them as they are while ``self._is_initial``.
+        A schedule that multiplies the current rates returns them unchanged while ``self._is_initial``.
         """
         if not self._get_lr_called_within_step:
             warnings.warn(LAST_IS_ANOTHER, stacklevel=2)
         return self._rates()
 
     def _rates(self) -> list[float]:
-        """What ``get_lr`` of the schedules of this package returns."""
+        """Compute the result of ``get_lr`` for the schedules of this package."""
         raise NotImplementedError(f"{type(self).__name__} does not define get_lr()")
 
     def step(self, epoch: int | None = None) -> None:
-        """Go on to the next epoch (or, deprecated, to the given one)."""
+        """Advance to the next epoch (or, deprecated, to the given one)."""
         if self._step_count == 1:
             if vars(self.optimizer).get("step") is not self._steps_by:
                 warnings.warn(REPLACED, stacklevel=2)
@@ -121,19 +121,19 @@ class LRScheduler:
         return {name: value for name, value in vars(self).items() if name not in ("optimizer", "_steps_by")}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over what ``state_dict()`` returned. The rates themselves are in the optimizer's state."""
+        """Restore the state that ``state_dict()`` returned. The rates themselves are in the optimizer's state."""
         vars(self).update({name: value for name, value in state_dict.items() if name != "optimizer"})
 
     def _current(self) -> list[float]:
         return [_plain(group["lr"]) for group in self.optimizer.param_groups]
 
     def _scaled(self, factor: float) -> list[float]:
-        """The current rates times a factor."""
+        """Return the current rates times a factor."""
         return [rate * factor for rate in self._current()]
 
 
 def _plain(rate: Any) -> float:
-    """A rate as a number, if it is a tensor."""
+    """Convert a rate to a number if it is a tensor."""
     return float(rate) if isinstance(rate, Tensor) else rate
 
 

@@ -1,4 +1,4 @@
-"""Schedules made of schedules."""
+"""Combinations of schedules."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class SequentialLR(_OfSchedules):
         self._last_lr = schedulers[0].get_last_lr()
 
     def step(self) -> None:  # type: ignore[override]
-        """Step the schedule whose turn it is."""
+        """Step the schedule that is currently active."""
         self.last_epoch += 1
         turn = bisect_right(self._milestones, self.last_epoch)
         each = self._schedulers[turn]

@@ -47,15 +47,15 @@ class CosineAnnealingLR(LRScheduler):
 
 
 class CosineAnnealingWarmRestarts(LRScheduler):
-    """Half a cosine from the initial rates down to ``eta_min``, again and again.
+    """Half a cosine from the initial rates down to ``eta_min``, repeated after each restart.
 
     Args:
-        optimizer: whose rates are set.
-        T_0: epochs until the first restart.
-        T_mult: how much longer each round is than the one before.
-        eta_min: the least rate.
+        optimizer: the optimizer to adjust.
+        T_0: number of epochs until the first restart.
+        T_mult: factor by which each period is longer than the one before.
+        eta_min: minimum rate.
         last_epoch: the last epoch run, when resuming.
-    ``step(epoch)`` takes a fraction of an epoch, too. Source: Loshchilov, Hutter 2017, arXiv:1608.03983.
+    ``step(epoch)`` also accepts a fractional epoch. Source: Loshchilov, Hutter 2017, arXiv:1608.03983.
 
     >>> optimizer = fb.optim.SGD([fb.zeros(1)], lr=1.0)
     >>> schedule = fb.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer, T_0=4)
@@ -86,7 +86,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         return [self.eta_min + (base - self.eta_min) * share for base in self.base_lrs]
 
     def step(self, epoch: float | None = None) -> None:
-        """Go on to the next epoch, or to ``epoch``, which may be a fraction."""
+        """Advance to the next epoch, or to ``epoch``, which may be fractional."""
         self._advance(epoch)
 
     def _advance(self, epoch: float | None = None) -> None:

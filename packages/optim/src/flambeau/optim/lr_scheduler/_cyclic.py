@@ -1,4 +1,4 @@
-"""Rates that go up and down within training, with the momentum against them; ``step()`` after every batch."""
+"""Cyclic learning rates, with momentum in the opposite direction; call ``step()`` after every batch."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ class _WithMomentum(LRScheduler):
 
 
 class CyclicLR(_WithMomentum):
-    """Rates that go from ``base_lr`` to ``max_lr`` and back, again and again.
+    """Cycle the rates between ``base_lr`` and ``max_lr``.
 
     Args:
-        optimizer: whose rates are set.
-        base_lr, max_lr: the ends, for all groups or one for each.
-        step_size_up, step_size_down: steps on the way up and down (as up by default).
+        optimizer: the optimizer to adjust.
+        base_lr, max_lr: minimum and maximum rate, for all groups or one for each.
+        step_size_up, step_size_down: numbers of steps with rising and falling rates; equal by default.
         mode: ``"triangular"``, ``"triangular2"`` (half as high every cycle), ``"exp_range"`` (``gamma**step`` as high).
-        gamma: of ``"exp_range"``.
-        scale_fn, scale_mode: the height, as a function of the cycle (``"cycle"``) or the step (``"iterations"``).
-        cycle_momentum: move the momentum from ``max_momentum`` to ``base_momentum`` and back at the same time.
-        base_momentum, max_momentum: its ends.
+        gamma: base of ``"exp_range"``.
+        scale_fn, scale_mode: amplitude as a function of the cycle (``"cycle"``) or of the step (``"iterations"``).
+        cycle_momentum: if True, move the momentum from ``max_momentum`` to ``base_momentum`` and back.
+        base_momentum, max_momentum: minimum and maximum momentum.
         last_epoch: the last step made, when resuming.
     Source: Smith 2017, arXiv:1506.01186.
 
@@ -100,11 +100,11 @@ class CyclicLR(_WithMomentum):
         self.base_lrs = bases
 
     def scale_fn(self, x: float) -> float:
-        """The height at cycle (or step) ``x``."""
+        """Return the amplitude at cycle (or step) ``x``."""
         return self._scale_fn_custom(x) if self._scale_fn_custom is not None else _SHAPES[self.mode][0](self.gamma, x)
 
     def _rates(self) -> list[float]:
-        """The rates of the step; the momentum is set on the way."""
+        """Return the rates of the step, and set the momentum."""
         cycle = math.floor(1 + self.last_epoch / self.total_size)
         x = 1.0 + self.last_epoch / self.total_size - cycle
         share = x / self.step_ratio if x <= self.step_ratio else (x - 1) / (self.step_ratio - 1)
@@ -130,20 +130,20 @@ class CyclicLR(_WithMomentum):
 
 
 class OneCycleLR(_WithMomentum):
-    """One rise to ``max_lr`` and one fall far below the start, over all of training.
+    """The 1cycle policy: a single rise to ``max_lr``, then a fall far below the initial rate.
 
     Args:
-        optimizer: whose rates are set.
-        max_lr: the highest rate, for all groups or one for each.
-        total_steps: steps of the whole; or
-        epochs, steps_per_epoch: their factors.
-        pct_start: the share of the steps that rises.
+        optimizer: the optimizer to adjust.
+        max_lr: maximum rate, for all groups or one for each.
+        total_steps: total number of steps. Give either this, or ``epochs`` and ``steps_per_epoch``.
+        epochs, steps_per_epoch: factors of the total number of steps.
+        pct_start: fraction of the steps in which the rate rises.
         anneal_strategy: ``"cos"`` or ``"linear"``.
-        cycle_momentum: move the momentum from ``max_momentum`` to ``base_momentum`` and back at the same time.
-        base_momentum, max_momentum: its ends.
-        div_factor: the first rate is ``max_lr / div_factor``,
-        final_div_factor: the last one that, divided by this.
-        three_phase: fall as far as the start, as fast as it rose, before the rest of the way.
+        cycle_momentum: if True, move the momentum from ``max_momentum`` to ``base_momentum`` and back.
+        base_momentum, max_momentum: minimum and maximum momentum.
+        div_factor: the initial rate is ``max_lr / div_factor``.
+        final_div_factor: the final rate is the initial rate divided by this.
+        three_phase: if True, first fall symmetrically to the initial rate, then to the final rate.
         last_epoch: the last step made, when resuming.
     Raises: ValueError for options out of range, and for a step beyond the last.
     Source: Smith, Topin 2018, arXiv:1708.07120.
@@ -204,7 +204,7 @@ class OneCycleLR(_WithMomentum):
             self._set_momentum(group, largest)
 
     def _rates(self) -> list[float]:
-        """The rates of the step; the momentum is set on the way."""
+        """Return the rates of the step, and set the momentum."""
         step = self.last_epoch
         if step > self.total_steps:
             raise ValueError(f"Tried to step {step} times. The specified number of total steps is {self.total_steps}")
@@ -228,7 +228,7 @@ class OneCycleLR(_WithMomentum):
 
 
 def _phases(total_steps: int, pct_start: float, three: bool) -> list[dict[str, Any]]:
-    """Where each phase ends, and the groups' entries between which it moves their rate and their momentum."""
+    """Return the end of each phase, and the names of the group entries between which rate and momentum move."""
     rise = float(pct_start * total_steps) - 1
     ends = [(rise, "initial_lr", "max_lr", "max_momentum", "base_momentum")]
     if three:

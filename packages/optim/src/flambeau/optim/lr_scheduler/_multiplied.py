@@ -1,4 +1,4 @@
-"""Rates that are multiplied as epochs go by."""
+"""Schedules that multiply the rates by a factor."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class _OfFunctions(LRScheduler):
 
 
 def _functions(given: Any, groups: int) -> list[Any]:
-    """Return a function for each group of parameters. Raises: TypeError for what is neither a function nor several."""
+    """Return a function for each group of parameters. Raises: TypeError for other values."""
     functions = [given] * groups if callable(given) else list(given) if isinstance(given, Iterable) else None
     if functions is None or not all(map(callable, functions)):
         raise TypeError(
@@ -179,9 +179,9 @@ class ConstantLR(LRScheduler):
 
 
 class LinearLR(LRScheduler):
-    """The initial rates times a factor that goes in a line from ``start_factor`` to ``end_factor``.
+    """The initial rates times a factor that changes linearly from ``start_factor`` to ``end_factor``.
 
-    It takes ``total_iters`` epochs and stays at the end.
+    The change takes ``total_iters`` epochs; then the factor stays constant.
 
     >>> optimizer = fb.optim.SGD([fb.zeros(1)], lr=1.0)
     >>> schedule = fb.optim.lr_scheduler.LinearLR(optimizer, start_factor=0.25, total_iters=3)

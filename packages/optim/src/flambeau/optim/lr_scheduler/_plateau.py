@@ -1,4 +1,4 @@
-"""Rates that fall when a measure no longer improves."""
+"""A schedule that reduces the rates when a metric stops improving."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from ._base import LRScheduler, check_optimizer, each_group
 
 
 class ReduceLROnPlateau(LRScheduler):
-    """Multiply the rates by ``factor`` when ``patience`` epochs have gone by without an improvement.
+    """Multiply the rates by ``factor`` after more than ``patience`` epochs without an improvement.
 
-    ``step(metrics)`` after every epoch takes the measure.
+    Call ``step(metrics)`` after every epoch with the value of the metric.
 
     Args:
-        optimizer: whose rates are set.
-        mode: ``"min"`` if the measure is to fall, ``"max"`` if it is to rise.
-        factor: below 1.
-        patience: epochs without improvement that are let pass.
-        threshold: what counts as an improvement: by this share of the best (``"rel"``) or this much (``"abs"``).
+        optimizer: the optimizer to adjust.
+        mode: ``"min"`` if the metric should decrease, ``"max"`` if it should increase.
+        factor: factor on the rates, below 1.
+        patience: number of epochs without improvement that are tolerated.
+        threshold: smallest change that is an improvement, relative to the best value or absolute.
         threshold_mode: ``"rel"`` or ``"abs"``.
-        cooldown: epochs after a fall that do not count.
-        min_lr: the least rate, for all groups or one for each.
-        eps: changes of a rate below this are not made.
+        cooldown: number of epochs after a reduction in which epochs without improvement are not counted.
+        min_lr: minimum rate, for all groups or one for each.
+        eps: smallest reduction of a rate; smaller ones are skipped.
 
     >>> optimizer = fb.optim.SGD([fb.zeros(1)], lr=1.0)
     >>> schedule = fb.optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=1)
@@ -63,14 +63,14 @@ class ReduceLROnPlateau(LRScheduler):
         self._reset()
 
     def _reset(self) -> None:
-        """Forget the best measure and what has been counted."""
+        """Reset the best value and the counters."""
         self.mode_worse = math.inf if self.mode == "min" else -math.inf
         self.best = self.mode_worse
         self.cooldown_counter = 0
         self.num_bad_epochs = 0
 
     def step(self, metrics: Any, epoch: int | None = None) -> None:  # type: ignore[override]
-        """Take the measure of an epoch, a number or a tensor of one."""
+        """Record the metric of an epoch, a number or a tensor of one element."""
         current = float(metrics)
         self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
         if self._is_better(current, self.best):
@@ -100,7 +100,7 @@ class ReduceLROnPlateau(LRScheduler):
 
     @property
     def in_cooldown(self) -> bool:
-        """Whether epochs do not count, just after a fall."""
+        """True during the cooldown after a reduction."""
         return self.cooldown_counter > 0
 
     def _is_better(self, a: float, best: float) -> bool:
