@@ -1,4 +1,4 @@
-"""What all distributions share: shapes, expansion, validation with its messages, repr, subclasses."""
+"""The protocol of all distributions: shapes, expansion, validation with its messages, repr, subclasses."""
 
 import copy
 import pickle

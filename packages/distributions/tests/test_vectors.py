@@ -295,7 +295,7 @@ def test_lkj(dim, eta):
         r = np.linspace(-1, 1, 2001)[1:-1]
         factor = np.zeros((len(r), 2, 2))
         factor[:, 0, 0], factor[:, 1, 0], factor[:, 1, 1] = 1, r, np.sqrt(1 - r * r)
-        # The density of L_10 = r is that of r, times no Jacobian but for the diagonal's exponent.
+        # For dim = 2, the density of L_10 = r is the density of r.
         close(distribution.log_prob(fb.tensor(factor)), beta.logpdf(r), 1e-8)
 
 

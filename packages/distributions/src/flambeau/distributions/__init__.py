@@ -1,8 +1,9 @@
 """Probability distributions: sampling, densities, and gradients through both.
 
-A distribution has a ``batch_shape`` (independent, not identical ones) and an ``event_shape`` (of one draw);
-``sample(s)`` has the shape ``s + batch_shape + event_shape`` and ``log_prob`` drops the event. ``rsample`` carries a
-gradient to the parameters where ``has_rsample`` is true; the score function ``log_prob(x).backward()`` does for all.
+A distribution has a ``batch_shape`` (independent distributions that need not be identical) and an ``event_shape`` (the
+shape of one draw). ``sample(s)`` has the shape ``s + batch_shape + event_shape``; ``log_prob`` reduces the event
+dimensions. ``rsample`` is differentiable in the parameters if ``has_rsample`` is true. The score function
+``log_prob(x).backward()`` works for all distributions.
 
 Each distribution is one module, loaded when it is first used.
 """

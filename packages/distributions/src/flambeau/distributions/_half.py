@@ -1,4 +1,4 @@
-"""The distribution of the absolute value of a number that is symmetric about 0."""
+"""Base class for distributions of the absolute value of a variable that is symmetric about 0."""
 
 import math
 
@@ -18,7 +18,7 @@ class Half(TransformedDistribution):
 
     @property
     def scale(self) -> Tensor:
-        """The scale of the whole distribution."""
+        """Scale of the symmetric distribution."""
         scale: Tensor = self.base_dist.scale
         return scale
 

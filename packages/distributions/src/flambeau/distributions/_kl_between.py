@@ -1,4 +1,4 @@
-"""Divergences between different families over numbers: ``-H(p) - E_p[log q(x)]``, by what the second one asks for."""
+"""Divergences between different univariate families: ``-H(p) - E_p[log q(x)]``."""
 
 import math
 from typing import Any
@@ -19,7 +19,7 @@ from .pareto import Pareto
 from .uniform import Uniform
 from .utils import euler_constant
 
-# What draws values that another cannot.
+# For each class, the classes whose support does not contain all its values; the divergence is infinite.
 _OUTSIDE: dict[type[Distribution], tuple[type[Distribution], ...]] = {
     Beta: (Pareto,),
     ContinuousBernoulli: (Pareto,),
@@ -44,7 +44,7 @@ for _p, _others in _OUTSIDE.items():
 
 
 def _mean_log(p: Any) -> Tensor:
-    """``E[log x]``."""
+    """Return ``E[log x]``."""
     if isinstance(p, Beta):
         return p.concentration1.digamma() - (p.concentration1 + p.concentration0).digamma()
     if isinstance(p, Exponential):
@@ -59,7 +59,7 @@ def _uniform_mean_log(low: Tensor, high: Tensor) -> Tensor:
 
 
 def _mean_exp(p: Any, t: Tensor) -> Tensor:
-    """``E[exp(-t x)]`` for positive ``t``."""
+    """Return ``E[exp(-t x)]`` for positive ``t``."""
     if isinstance(p, Exponential):
         return p.rate / (p.rate + t)
     if isinstance(p, Gamma):
@@ -70,7 +70,7 @@ def _mean_exp(p: Any, t: Tensor) -> Tensor:
 
 
 def _unless(possible: Tensor, kl: Tensor) -> Tensor:
-    """Infinite unless all that is drawn is possible."""
+    """Replace the divergence by infinity where ``possible`` is False."""
     return fb.where(possible, kl, fb.inf)
 
 
@@ -129,7 +129,7 @@ def _to_gumbel(p: Distribution, q: Gumbel) -> Tensor:
 
 @formula(Normal, Laplace)
 def _normal_laplace(p: Normal, q: Laplace) -> Tensor:
-    """By the mean of the folded normal distribution."""
+    """Compute the divergence from the mean of the folded normal distribution."""
     shift = p.loc - q.loc
     z = shift / (math.sqrt(2) * p.scale)
     distance = p.scale * math.sqrt(2 / math.pi) * (-z.square()).exp() + shift * z.erf()

@@ -1,4 +1,4 @@
-"""Divergences of distributions made of others, and of any exponential family with itself."""
+"""Divergences of composite distributions, and between two distributions of the same exponential family."""
 
 from flambeau import Tensor
 
@@ -12,7 +12,7 @@ from .utils import _sum_rightmost
 
 @formula(ExponentialFamily, ExponentialFamily)
 def _exponential_families(p: ExponentialFamily, q: ExponentialFamily) -> Tensor:
-    """The Bregman divergence ``F(q) - F(p) - <q - p, grad F(p)>`` of the log normaliser."""
+    """Compute the Bregman divergence ``F(q) - F(p) - <q - p, grad F(p)>`` of the log normaliser."""
     if type(p) is not type(q):
         raise NotImplementedError(
             "The cross KL-divergence between different exponential families cannot be computed using Bregman "
@@ -39,7 +39,7 @@ def _independent(p: Independent, q: Independent) -> Tensor:
 
 @formula(TransformedDistribution, TransformedDistribution)
 def _transformed(p: TransformedDistribution, q: TransformedDistribution) -> Tensor:
-    """A bijection moves both alike."""
+    """Compute the divergence of the base distributions, which equal transforms do not change."""
     if p.transforms != q.transforms or p.event_shape != q.event_shape:
         raise NotImplementedError("KL between distributions that are transformed differently is not implemented")
     return kl_divergence(p.base_dist, q.base_dist)

@@ -1,4 +1,4 @@
-"""Divergences between two continuous distributions of one family over numbers."""
+"""Divergences between two univariate continuous distributions of the same family."""
 
 import flambeau as fb
 from flambeau import Tensor

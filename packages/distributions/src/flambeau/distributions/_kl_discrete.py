@@ -13,7 +13,7 @@ from .poisson import Poisson
 
 
 def _weighted(weight: Tensor, log_ratio: Tensor, other: Tensor) -> Tensor:
-    """``weight * log_ratio``: 0 where the weight is, else infinite where the ``other`` probability is 0."""
+    """Return ``weight * log_ratio``: 0 where the weight is 0, otherwise infinite where ``other`` is 0."""
     term = (weight * log_ratio).masked_fill(other == 0, fb.inf)
     return term.masked_fill((weight == 0).expand(term.shape), 0)
 
@@ -27,7 +27,7 @@ def _bernoullis(p: Bernoulli, q: Bernoulli) -> Tensor:
 
 @formula(Binomial, Binomial)
 def _binomials(p: Binomial, q: Binomial) -> Tensor:
-    """That of one trial as often as there are trials."""
+    """Multiply the divergence of one trial by the number of trials."""
     if (p.total_count < q.total_count).any():
         raise NotImplementedError("KL between Binomials where q.total_count > p.total_count is not implemented")
     kl = p.total_count * (p.probs * (p.logits - q.logits) + (-p.probs).log1p() - (-q.probs).log1p())
@@ -62,5 +62,5 @@ def _bernoulli_poisson(p: Bernoulli, q: Poisson) -> Tensor:
 @formula(Poisson, Bernoulli)
 @formula(Poisson, Binomial)
 def _poisson_bounded(p: Poisson, q: Bernoulli | Binomial) -> Tensor:
-    """A Poisson number can be larger than any count of trials."""
+    """Return infinity, because a Poisson variable can exceed any number of trials."""
     return fb.full(fb.broadcast_shapes(p.rate.shape, q._param.shape), fb.inf, dtype=p.rate.dtype, device=p.rate.device)

@@ -23,7 +23,7 @@ def _dirichlets(p: Dirichlet, q: Dirichlet) -> Tensor:
 @formula(LowRankMultivariateNormal, MultivariateNormal)
 @formula(LowRankMultivariateNormal, LowRankMultivariateNormal)
 def _multivariate_normals(p: MultivariateNormals, q: MultivariateNormals) -> Tensor:
-    """Half of: the log ratio of determinants, the trace of ``C_q**-1 C_p``, the distance of the means, and ``-N``."""
+    """Return half of: log ratio of determinants, plus ``trace(C_q**-1 C_p)``, plus distance of the means, minus N."""
     if p.event_shape != q.event_shape:
         raise ValueError(
             "KL-divergence between two Multivariate Normals with different event shapes cannot be computed: "

@@ -1,4 +1,4 @@
-"""Distributions whose probabilities are given as such or by their logits; the other form is computed when read."""
+"""Distributions with a parameter ``probs`` or ``logits``; the other form is computed at first access."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from .utils import broadcast_all, lazy_property, logits_to_probs, probs_to_logit
 
 
 def exactly_one(probs: Any, logits: Any) -> None:
-    """Raises ValueError unless one of both is None."""
+    """Raise ValueError unless exactly one of both is None."""
     if (probs is None) == (logits is None):
         raise ValueError("Either `probs` or `logits` must be specified, but not both.")
 
@@ -18,7 +18,7 @@ class Binary(Distribution):
     """Successes with probability ``probs = sigmoid(logits)``."""
 
     def _set(self, probs: Any, logits: Any, *others: Any) -> tuple[Tensor, ...]:
-        """Sets what was given of both, broadcast with the other parameters, which are returned."""
+        """Store ``probs`` or ``logits``, whichever is given, broadcast with the other parameters, and return these."""
         exactly_one(probs, logits)
         broadcast = broadcast_all(logits if probs is None else probs, *others)
         self.__dict__["logits" if probs is None else "probs"] = broadcast[0]
@@ -26,18 +26,18 @@ class Binary(Distribution):
 
     @property
     def _param(self) -> Tensor:
-        """The one that was given."""
+        """The parameter that was given."""
         given: Tensor | None = self.__dict__.get("probs")
         return self.logits if given is None else given
 
     @lazy_property
     def logits(self) -> Tensor:
-        """The log odds."""
+        """Return the log odds."""
         return probs_to_logits(self.probs, is_binary=True)
 
     @lazy_property
     def probs(self) -> Tensor:
-        """The probabilities."""
+        """Return the probabilities."""
         return logits_to_probs(self.logits, is_binary=True)
 
     @property

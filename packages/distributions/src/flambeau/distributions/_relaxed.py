@@ -1,4 +1,4 @@
-"""Relaxed discrete distributions: a continuous one of log probabilities, mapped to probabilities."""
+"""Relaxed discrete distributions: a continuous distribution of log probabilities, mapped to probabilities."""
 
 from flambeau import Tensor
 

@@ -47,7 +47,7 @@ class Beta(ExponentialFamily):
 
     @property
     def mode(self) -> Tensor:
-        """The most likely point; where both concentrations are below 1, the likelier end."""
+        """The mode; if both concentrations are below 1, the end of the interval with the higher density."""
         excess1, excess0 = (self.concentration1 - 1).clamp(min=0), (self.concentration0 - 1).clamp(min=0)
         end = (self.concentration1 >= self.concentration0).to(excess1.dtype)
         below = (self.concentration1 < 1) & (self.concentration0 < 1)

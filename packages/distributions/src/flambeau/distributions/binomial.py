@@ -16,7 +16,7 @@ class Binomial(Binary):
     """``p(k) = n! / (k! (n - k)!) probs**k (1 - probs)**(n - k)`` with ``n = total_count``.
 
     Args:
-        total_count: trials, a whole number or a tensor of them that broadcasts.
+        total_count: number of trials, an integer or a tensor of integers that broadcasts.
         probs: probability of success.
         logits: its log odds; exactly one of both is given.
     Support: the integers 0 ... total_count, in the parameter's dtype.
@@ -42,7 +42,7 @@ class Binomial(Binary):
         logits: Tensor | None = None,
         validate_args: bool | None = None,
     ) -> None:
-        if isinstance(total_count, Tensor):  # the parameter's dtype is that of the distribution
+        if isinstance(total_count, Tensor):  # the dtype of the probabilities is the dtype of the distribution
             given = logits if probs is None else probs
             total_count = total_count.type_as(given) if isinstance(given, Tensor) else total_count
         (self.total_count,) = self._set(probs, logits, total_count)
@@ -79,7 +79,7 @@ class Binomial(Binary):
         return ways + value * self.logits - n * fb.softplus(self.logits)
 
     def entropy(self) -> Tensor:
-        """The sum over all counts; NotImplementedError if the numbers of trials differ."""
+        """Sum over all counts. Raises: NotImplementedError if the numbers of trials differ."""
         log_prob = self.log_prob(self._all_counts("entropy"))
         return -(log_prob.exp() * log_prob).sum(0)
 

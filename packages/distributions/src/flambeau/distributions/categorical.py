@@ -18,7 +18,7 @@ class Categorical(Distribution):
 
     Args:
         probs: ``(*, K)``, nonnegative weights; they are divided by their sum.
-        logits: ``(*, K)``, unnormalised log probabilities; exactly one of both is given. Read, they are normalised.
+        logits: ``(*, K)``, unnormalised log probabilities; exactly one of both is given. The attribute is normalised.
     Support: the integers 0 ... K - 1, int64.
 
     >>> Categorical(probs=fb.tensor([1.0, 3.0])).log_prob(fb.tensor([0, 1]))
@@ -58,12 +58,12 @@ class Categorical(Distribution):
 
     @lazy_property
     def logits(self) -> Tensor:
-        """The log probabilities."""
+        """Return the normalised log probabilities."""
         return probs_to_logits(self.probs)
 
     @lazy_property
     def probs(self) -> Tensor:
-        """The probabilities."""
+        """Return the probabilities."""
         return logits_to_probs(self.logits)
 
     @property

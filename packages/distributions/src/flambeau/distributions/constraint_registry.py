@@ -1,7 +1,7 @@
-"""From constraints to transforms into them: how unconstrained numbers become parameters.
+"""Registries of transforms from unconstrained numbers to constrained parameters.
 
-``biject_to(constraint)`` is one to one, for densities in unconstrained coordinates (Hamiltonian Monte Carlo).
-``transform_to(constraint)`` may have more numbers than needed and is cheap and well conditioned, for optimizers.
+``biject_to(constraint)`` is bijective, for densities in unconstrained coordinates (Hamiltonian Monte Carlo).
+``transform_to(constraint)`` may be overparametrised; it is cheap and well conditioned, for optimizers.
 
 >>> transform_to(constraints.positive)(fb.tensor([0.0]))
 tensor([1.])
@@ -20,7 +20,7 @@ Factory = TypeVar("Factory", bound=Callable[..., Transform])
 
 
 class ConstraintRegistry:
-    """A function from constraints to transforms, by the class of the constraint; ``register`` adds one."""
+    """A mapping from classes of constraints to transforms; ``register`` adds an entry."""
 
     def __init__(self) -> None:
         self._registry: dict[type[Constraint], Callable[..., Transform]] = {}
@@ -32,9 +32,11 @@ class ConstraintRegistry:
     def register(self, constraint: Any, factory: Factory) -> Factory: ...
 
     def register(self, constraint: Any, factory: Any = None) -> Any:
-        """Registers ``factory``, from a constraint to a transform, for a class of constraints or that of an object.
+        """Register ``factory``, a function from a constraint to a transform, for a class of constraints.
 
-        Without a factory, a decorator. Raises: TypeError for what is no constraint.
+        ``constraint`` is the class or an instance of it. Without a factory, return a decorator.
+
+        Raises: TypeError for an object that is not a constraint.
         """
         if factory is None:
             return lambda factory: self.register(constraint, factory)
@@ -45,7 +47,7 @@ class ConstraintRegistry:
         return factory
 
     def __call__(self, constraint: Constraint) -> Transform:
-        """The transform into ``constraint``; NotImplementedError where none is registered."""
+        """Return the transform to ``constraint``. Raises: NotImplementedError if none is registered."""
         factory = self._registry.get(type(constraint))
         if factory is None:
             raise NotImplementedError(f"Cannot transform {type(constraint).__name__} constraints")
@@ -120,7 +122,7 @@ def _positive_definite(constraint: Any) -> Transform:
 
 
 def _register_composites(registry: ConstraintRegistry) -> None:
-    """Constraints made of others, by the registry's own transforms for those."""
+    """Register transforms of composite constraints, which use the registry's transforms of their parts."""
 
     @registry.register(constraints.independent)
     def independent(constraint: Any) -> Transform:

@@ -22,7 +22,7 @@ class ContinuousBernoulli(Binary, ExponentialFamily):
     Args:
         probs: in (0, 1), a tensor or a number; not the mean.
         logits: its log odds; exactly one of both is given.
-        lims: where ``probs`` lies between these, Taylor series around one half take the place of the formulas.
+        lims: for ``probs`` between these limits, Taylor series around one half replace the formulas.
     Support: ``[0, 1]``. Gradient: ``rsample`` is ``icdf(u)``.
     Source: Loaiza-Ganem and Cunningham 2019, arXiv:1907.06845.
 
@@ -57,11 +57,11 @@ class ContinuousBernoulli(Binary, ExponentialFamily):
         return (self.probs <= self._lims[0]) | (self.probs > self._lims[1])
 
     def _cut_probs(self) -> Tensor:
-        """The probabilities, those near one half moved away from it, where the formulas divide 0 by 0."""
+        """Return the probabilities, with values near one half replaced, where the formulas divide 0 by 0."""
         return fb.where(self._outside_unstable_region(), self.probs, self._lims[0])
 
     def _cont_bern_log_norm(self) -> Tensor:
-        """``log C(probs)``."""
+        """Return ``log C(probs)``."""
         cut = self._cut_probs()
         log_norm = ((-cut).log1p() - cut.log()).abs().log() - (1 - 2 * cut).abs().log()
         x = (self.probs - 0.5).square()
@@ -115,7 +115,7 @@ class ContinuousBernoulli(Binary, ExponentialFamily):
         return (self.logits,)
 
     def _log_normalizer(self, x: Tensor) -> Tensor:
-        """``log((e**x - 1) / x)``, by its series near 0."""
+        """Return ``log((e**x - 1) / x)``, near 0 by its series."""
         outside = (x <= self._lims[0] - 0.5) | (x > self._lims[1] - 0.5)
         cut = fb.where(outside, x, self._lims[0] - 0.5)
         log_norm = cut.expm1().abs().log() - cut.abs().log()

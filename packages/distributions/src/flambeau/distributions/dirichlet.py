@@ -46,7 +46,7 @@ class Dirichlet(ExponentialFamily):
 
     @property
     def mode(self) -> Tensor:
-        """The most likely point; where all concentrations are below 1, the likeliest corner."""
+        """The mode; if all concentrations are below 1, the corner with the largest concentration."""
         excess = (self.concentration - 1).clamp(min=0)
         corner = fb.one_hot(self.concentration.argmax(-1), self.concentration.shape[-1]).to(excess.dtype)
         below = (self.concentration < 1).all(-1, True)

@@ -1,4 +1,4 @@
-"""The protocol of all distributions."""
+"""Base class of all distributions."""
 
 import warnings
 from typing import Any, TypeVar
@@ -25,17 +25,17 @@ _NO_EXPAND = "Subclass {} of {} that defines a custom __init__ method must also 
 
 
 class Distribution:
-    """What every distribution can do; a subclass says how.
+    """Base class of distributions.
 
     A subclass sets its parameters, calls ``super().__init__`` with its shapes, and defines ``arg_constraints``,
-    ``support``, ``expand``, ``sample`` or ``rsample`` (with ``has_rsample = True``), ``log_prob``, and what it knows of
+    ``support``, ``expand``, ``sample`` or ``rsample`` (with ``has_rsample = True``), ``log_prob``, and, if known,
     ``mean``, ``mode``, ``variance``, ``cdf``, ``icdf``, ``entropy``, ``enumerate_support``.
 
     Args:
-        batch_shape: of the parameters, each of which is a distribution of its own.
-        event_shape: of a single draw.
-        validate_args: whether parameters and values are checked against their constraints; None: as the class says.
-    Raises: ValueError for a parameter outside of its constraint, naming it and its values.
+        batch_shape: shape of the parameters; each entry is an independent distribution.
+        event_shape: shape of a single draw.
+        validate_args: if True, check parameters and values against their constraints; None uses the class default.
+    Raises: ValueError for a parameter that violates its constraint; the message names the parameter and its values.
     """
 
     has_rsample: Any = False
@@ -47,7 +47,7 @@ class Distribution:
 
     @staticmethod
     def set_default_validate_args(value: bool) -> None:
-        """Whether distributions check their parameters and values where they are not told by ``validate_args``."""
+        """Set whether distributions check their parameters and values if ``validate_args`` is None."""
         if value not in (True, False):
             raise ValueError(f"set_default_validate_args takes True or False, got {value!r}")
         Distribution._validate_args = value
@@ -73,7 +73,7 @@ class Distribution:
             if name in given:
                 value = given[name]
             elif isinstance(constraint, _Dependent) or isinstance(getattr(type(self), name, None), lazy_property):
-                continue  # computed from what was given
+                continue  # computed from another parameter
             else:
                 value = getattr(self, name)
             if not isinstance(constraint, _Dependent) and not constraint.check(value).all():
@@ -83,12 +83,12 @@ class Distribution:
                 )
 
     def expand(self, batch_shape: Shape, _instance: Any = None) -> "Distribution":
-        """The same distributions with their parameters broadcast to ``batch_shape``, without a copy."""
+        """Return the distribution with its parameters broadcast to ``batch_shape``, without a copy."""
         raise NotImplementedError(f"{type(self)} does not implement expand")
 
     @property
     def batch_shape(self) -> Size:
-        """The shape of the parameters."""
+        """Shape of the parameters."""
         return self._batch_shape
 
     @property
@@ -103,7 +103,7 @@ class Distribution:
 
     @property
     def support(self) -> Any:
-        """The constraint that draws satisfy."""
+        """The constraint that samples satisfy."""
         raise NotImplementedError(f"{type(self)} does not define its support")
 
     @property
@@ -127,51 +127,51 @@ class Distribution:
         return self.variance.sqrt()
 
     def sample(self, sample_shape: Shape = Size()) -> Tensor:
-        """Draws without gradient, of shape ``sample_shape + batch_shape + event_shape``."""
+        """Draw samples without gradient, of shape ``sample_shape + batch_shape + event_shape``."""
         with no_grad():
             return self.rsample(sample_shape)
 
     def rsample(self, sample_shape: Shape = Size()) -> Tensor:
-        """Draws that are differentiable in the parameters, of shape ``sample_shape + batch_shape + event_shape``."""
+        """Draw samples differentiable in the parameters, of shape ``sample_shape + batch_shape + event_shape``."""
         raise NotImplementedError(f"{type(self)} has no reparameterised samples")
 
     def sample_n(self, n: int) -> Tensor:
-        """``sample((n,))``."""
+        """Return ``sample((n,))``."""
         warnings.warn("`sample_n(n)` will be deprecated. Use `sample((n,))` instead.", FutureWarning, stacklevel=2)
         return self.sample((n,))
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """The logarithm of the density, or probability, at ``value``, which broadcasts with the shapes."""
+        """Return the log density, or log probability, at ``value``, which broadcasts with the distribution's shape."""
         raise NotImplementedError(f"{type(self)} does not implement log_prob")
 
     def cdf(self, value: Tensor) -> Tensor:
-        """The probability of a draw not above ``value``."""
+        """Return the probability of a sample that is at most ``value``."""
         raise NotImplementedError(f"{type(self)} does not implement cdf")
 
     def icdf(self, value: Tensor) -> Tensor:
-        """The quantile: the inverse of ``cdf``, at probabilities ``value``."""
+        """Return the quantiles, the inverse of ``cdf``, at probabilities ``value``."""
         raise NotImplementedError(f"{type(self)} does not implement icdf")
 
     def enumerate_support(self, expand: bool = True) -> Tensor:
-        """All values of a discrete distribution along a first dimension; ``expand``: for each of the batch."""
+        """Return all values of a discrete distribution along dimension 0; ``expand`` repeats them over the batch."""
         raise NotImplementedError(f"{type(self)} does not enumerate its support")
 
     def entropy(self) -> Tensor:
-        """The expected ``-log_prob``, in nats, of shape ``batch_shape``."""
+        """Return the expected value of ``-log_prob``, in nats, with shape ``batch_shape``."""
         raise NotImplementedError(f"{type(self)} does not implement entropy")
 
     def perplexity(self) -> Tensor:
-        """``exp(entropy())``."""
+        """Return ``exp(entropy())``."""
         return self.entropy().exp()
 
     def _extended_shape(self, sample_shape: Shape = Size()) -> Size:
-        """The shape of a sample."""
+        """Return the shape of a sample."""
         if not isinstance(sample_shape, Size):
             sample_shape = Size(sample_shape)
         return sample_shape + self._batch_shape + self._event_shape
 
     def _validate_sample(self, value: Tensor) -> None:
-        """Raises ValueError unless ``value`` fits the shapes and lies in the support."""
+        """Raise ValueError unless ``value`` matches the shapes and is in the support."""
         if not isinstance(value, Tensor):
             raise ValueError("The value argument to log_prob must be a Tensor")
         if value.shape != self._batch_shape + self._event_shape:
@@ -201,14 +201,14 @@ class Distribution:
                 )
 
     def _get_checked_instance(self, cls: type[D], _instance: Any = None) -> D:
-        """An object for ``expand`` of ``cls`` to fill; NotImplementedError if a subclass has to define its own."""
+        """Return an instance for ``expand``. Raises: NotImplementedError if a subclass must define ``expand``."""
         if _instance is None and type(self).__init__ != cls.__init__:
             raise NotImplementedError(_NO_EXPAND.format(type(self).__name__, cls.__name__))
         made: Any = object.__new__(type(self)) if _instance is None else _instance
         return made
 
     def _expanded(self, cls: type[D], batch_shape: Shape, _instance: Any) -> D:
-        """``expand`` for a class ``cls`` whose state is the parameters that ``arg_constraints`` names."""
+        """Run ``expand`` for a class ``cls`` with no state other than the parameters in ``arg_constraints``."""
         new = self._get_checked_instance(cls, _instance)
         batch_shape = Size(batch_shape)
         for name, constraint in self.arg_constraints.items():

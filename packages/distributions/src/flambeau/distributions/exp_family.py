@@ -32,7 +32,7 @@ class ExponentialFamily(Distribution):
         raise NotImplementedError(f"{type(self)} does not define its mean carrier measure")
 
     def _expected_statistics(self) -> tuple[tuple[Tensor, ...], Tensor, tuple[Tensor, ...]]:
-        """The natural parameters, ``F`` of them, and its gradient: the expectation of the sufficient statistics."""
+        """Return the natural parameters, ``F`` of them, and its gradient, the expected sufficient statistics."""
         given = self._natural_params
         differentiable = any(param.requires_grad for param in given)
         with fb.enable_grad():

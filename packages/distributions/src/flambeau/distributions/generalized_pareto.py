@@ -74,14 +74,15 @@ class GeneralizedPareto(Distribution):
         return self.icdf(u)
 
     def _shape(self) -> tuple[Tensor, Tensor]:
-        """Where the concentration is 0, and the concentration with 1 there, to divide by."""
+        """Return a mask of zero concentrations, and the concentration with 1 in their place, as a safe divisor."""
         zero = self.concentration.abs() < fb.finfo(self.concentration.dtype).eps
         return zero, self.concentration.masked_fill(zero, 1)
 
     def _log_survival(self, value: Tensor) -> Tensor:
         zero, k = self._shape()
         z = (value - self.loc) / self.scale
-        return fb.where(zero, z * (0.5 * self.concentration * z - 1), -(k * z).log1p() / k)  # a series, for its slope
+        # Near a concentration of 0, use the series, which has the right derivative.
+        return fb.where(zero, z * (0.5 * self.concentration * z - 1), -(k * z).log1p() / k)
 
     def log_prob(self, value: Tensor) -> Tensor:
         if self._validate_args:
@@ -89,13 +90,13 @@ class GeneralizedPareto(Distribution):
         return (1 + self.concentration) * self._log_survival(value) - self.scale.log()
 
     def log_survival_function(self, value: Tensor) -> Tensor:
-        """``log(1 - cdf(value))``, exact in the tail."""
+        """Return ``log(1 - cdf(value))``, accurate in the tail."""
         if self._validate_args:
             self._validate_sample(value)
         return self._log_survival(value)
 
     def log_cdf(self, value: Tensor) -> Tensor:
-        """``log(cdf(value))``."""
+        """Return ``log(cdf(value))``."""
         return self.cdf(value).log()
 
     def cdf(self, value: Tensor) -> Tensor:

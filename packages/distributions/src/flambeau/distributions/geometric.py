@@ -65,7 +65,7 @@ class Geometric(Binary):
     def log_prob(self, value: Tensor) -> Tensor:
         if self._validate_args:
             self._validate_sample(value)
-        probs = self.probs.masked_fill((self.probs == 1) & (value == 0), 0)  # 0 * log(0) is 0, its derivative too
+        probs = self.probs.masked_fill((self.probs == 1) & (value == 0), 0)  # makes 0 * log(0) and its derivative 0
         return value * (-probs).log1p() + self.probs.log()
 
     def entropy(self) -> Tensor:

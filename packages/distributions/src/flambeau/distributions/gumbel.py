@@ -1,4 +1,4 @@
-"""The Gumbel distribution, of the largest of many."""
+"""The Gumbel distribution, the limit distribution of maxima."""
 
 import math
 from typing import Any

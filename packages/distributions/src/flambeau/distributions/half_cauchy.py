@@ -1,4 +1,4 @@
-"""The half Cauchy distribution: the size of a Cauchy number."""
+"""The half Cauchy distribution: the absolute value of a Cauchy variable."""
 
 from typing import Any
 

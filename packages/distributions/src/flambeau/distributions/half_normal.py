@@ -1,4 +1,4 @@
-"""The half normal distribution: the size of a centred normal number."""
+"""The half normal distribution: the absolute value of a centred normal variable."""
 
 import math
 from typing import Any
@@ -17,7 +17,7 @@ class HalfNormal(Half):
     """``p(x) = sqrt(2 / pi) exp(-x**2 / (2 scale**2)) / scale``.
 
     Args:
-        scale: standard deviation of the whole normal distribution, positive, a tensor or a number.
+        scale: standard deviation of the normal distribution, positive, a tensor or a number.
     Support: the nonnegative numbers. Gradient: ``rsample`` is ``scale * |epsilon|``.
 
     >>> HalfNormal(2.0).mean

@@ -1,4 +1,4 @@
-"""Batch dimensions taken as part of the event."""
+"""Reinterpretation of batch dimensions as event dimensions."""
 
 from typing import Any, Generic, TypeVar
 
@@ -17,9 +17,9 @@ class Independent(Distribution, Generic[D]):
     """The same distribution with its last batch dimensions counted as event dimensions: ``log_prob`` sums over them.
 
     Args:
-        base_distribution: any.
-        reinterpreted_batch_ndims: how many of its batch dimensions become event dimensions.
-    Raises: ValueError if it has fewer.
+        base_distribution: any distribution.
+        reinterpreted_batch_ndims: number of batch dimensions that become event dimensions.
+    Raises: ValueError if the distribution has fewer batch dimensions.
 
     >>> from flambeau.distributions import Normal
     >>> Independent(Normal(fb.zeros(3, 2), 1.0), 1).log_prob(fb.zeros(2)).shape

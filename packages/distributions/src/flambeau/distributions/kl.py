@@ -1,4 +1,4 @@
-"""The Kullback-Leibler divergence, by a registry of formulas for pairs of distributions."""
+"""The Kullback-Leibler divergence, with a registry of formulas for pairs of distributions."""
 
 import warnings
 from collections.abc import Callable
@@ -17,19 +17,19 @@ Formula = TypeVar("Formula", bound=Callable[..., Tensor])
 _KL_REGISTRY: dict[tuple[type, type], Callable[..., Tensor]] = {}
 _KL_MEMOIZE: dict[tuple[type, type], Callable[..., Tensor]] = {}
 
-# The modules whose formulas are registered before any other pair, and before one is looked for.
+# These modules register their formulas before any other registration and before the first lookup.
 _FORMULAS = ("_kl_composite", "_kl_discrete", "_kl_continuous", "_kl_vectors", "_kl_between")
 
 
 def register_kl(type_p: type, type_q: type) -> Callable[[Formula], Formula]:
-    """A decorator that registers a formula for ``kl_divergence`` between a pair of classes and their subclasses.
+    """Return a decorator that registers a formula for ``kl_divergence`` between two classes and their subclasses.
 
-    The formula of the nearest pair of base classes is used; where two are equally near, that of the nearer class on
-    the left, with a RuntimeWarning. A pair that has a formula gets this one instead.
+    ``kl_divergence`` uses the formula of the closest pair of base classes. If two pairs are equally close, it prefers
+    the closer class for ``p`` and issues a RuntimeWarning. Registering a pair again replaces its formula.
 
-    A class need not derive from `Distribution`: a base that a library mixes into several may be one of the pair.
+    The classes need not derive from `Distribution`; a mixin class is also allowed.
 
-    Raises: TypeError for what is not a class.
+    Raises: TypeError for an argument that is not a class.
     """
     _load_formulas()
     for name, kind in (("type_p", type_p), ("type_q", type_q)):
@@ -39,7 +39,7 @@ def register_kl(type_p: type, type_q: type) -> Callable[[Formula], Formula]:
 
 
 def formula(type_p: type, type_q: type) -> Callable[[Formula], Formula]:
-    """``register_kl`` for the formulas of this package, which come before all others."""
+    """Act as ``register_kl`` for the formulas of this package, which are registered before all others."""
 
     def register(function: Formula) -> Formula:
         _KL_REGISTRY[type_p, type_q] = function
@@ -56,7 +56,7 @@ def _load_formulas() -> None:
 
 
 def _dispatch_kl(type_p: type, type_q: type) -> Callable[..., Tensor]:
-    """The formula of the most specific registered pair."""
+    """Return the formula of the most specific registered pair."""
     ancestors_p, ancestors_q = type_p.__mro__, type_q.__mro__
     near = [
         (ancestors_p.index(p), ancestors_q.index(q)) for p, q in _KL_REGISTRY if p in ancestors_p and q in ancestors_q
@@ -78,12 +78,12 @@ def _dispatch_kl(type_p: type, type_q: type) -> Callable[..., Tensor]:
 
 
 def kl_divergence(p: Distribution, q: Distribution) -> Tensor:
-    """``KL(p || q) = E_p[log p(x) - log q(x)]``, in nats, exactly; of shape ``batch_shape``.
+    """Compute ``KL(p || q) = E_p[log p(x) - log q(x)]`` in nats, in closed form, with shape ``batch_shape``.
 
-    Infinite where ``p`` can draw what ``q`` cannot.
+    The result is infinite where ``p`` has values outside the support of ``q``.
 
     Raises: NotImplementedError for a pair without a formula, which ``register_kl`` can add.
-    Gradient: to the parameters of both.
+    Gradient: defined for the parameters of both.
 
     >>> from flambeau.distributions import Normal
     >>> kl_divergence(Normal(0.0, 1.0), Normal(1.0, 1.0))

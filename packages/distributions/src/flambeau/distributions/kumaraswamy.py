@@ -49,7 +49,7 @@ class Kumaraswamy(TransformedDistribution):
         return new
 
     def _moment(self, n: int) -> Tensor:
-        """``E[x**n] = b B(1 + n / a, b)``."""
+        """Return ``E[x**n] = b B(1 + n / a, b)``."""
         ratio, b = 1 + n / self.concentration1, self.concentration0
         return (b.log() + ratio.lgamma() + b.lgamma() - (ratio + b).lgamma()).exp()
 
@@ -59,7 +59,7 @@ class Kumaraswamy(TransformedDistribution):
 
     @property
     def mode(self) -> Tensor:
-        """NaN where a concentration is below 1 or both are 1: the density has no inner maximum."""
+        """The mode; NaN if a concentration is below 1 or both are 1: the density has no inner maximum."""
         a, b = self.concentration1, self.concentration0
         mode = ((a - 1) / (a * b - 1)).pow(1 / a)
         return fb.where((a >= 1) & (b >= 1), mode, fb.nan)

@@ -17,7 +17,7 @@ __all__ = ["LKJCholesky"]
 class LKJCholesky(Distribution):
     """The lower Cholesky factor ``L`` of a correlation matrix with density ``det(L L^T)**(concentration - 1)``.
 
-    With a concentration of 1 all correlation matrices are equally likely; above, those near the identity more so.
+    A concentration of 1 is uniform over correlation matrices; larger values favour matrices near the identity.
 
     Args:
         dim: ``D``, at least 2.
@@ -47,7 +47,7 @@ class LKJCholesky(Distribution):
         return new
 
     def sample(self, sample_shape: Shape = Size()) -> Tensor:
-        """Row i is a direction in i dimensions times the root of a beta number, completed to length 1."""
+        """Sample row i as a direction in i dimensions times the root of a beta variable, completed to length 1."""
         with no_grad():
             shape = self._extended_shape(sample_shape)
             eta = self.concentration.unsqueeze(-1)

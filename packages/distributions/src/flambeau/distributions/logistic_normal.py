@@ -14,10 +14,10 @@ __all__ = ["LogisticNormal"]
 
 
 class LogisticNormal(TransformedDistribution):
-    """Normal numbers ``(K - 1,)`` broken off a stick, piece by piece: points ``(K,)`` of the simplex.
+    """Points ``(K,)`` of the simplex, from ``K - 1`` normal variables by the stick-breaking transform.
 
     Args:
-        loc: mean of the normal numbers, ``(*, K - 1)``; broadcasts with ``scale``.
+        loc: mean of the normal variables, ``(*, K - 1)``; broadcasts with ``scale``.
         scale: their standard deviation, positive.
     Support: points of the simplex. Gradient: ``rsample``.
 

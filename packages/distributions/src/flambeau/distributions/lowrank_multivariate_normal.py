@@ -77,13 +77,13 @@ class LowRankMultivariateNormal(Distribution):
 
     @lazy_property
     def covariance_matrix(self) -> Tensor:
-        """``W W^T + diag(d)``."""
+        """Covariance matrix ``W W^T + diag(d)``."""
         factor = self._unbroadcasted_cov_factor
         return (factor @ factor.mT + self._unbroadcasted_cov_diag.diag_embed()).expand(self._matrix_shape)
 
     @lazy_property
     def scale_tril(self) -> Tensor:
-        """The lower Cholesky factor of the covariance."""
+        """Return the lower Cholesky factor of the covariance."""
         root = self._unbroadcasted_cov_diag.sqrt().unsqueeze(-1)
         scaled = self._unbroadcasted_cov_factor / root
         identity = fb.eye(self.loc.shape[-1], dtype=self.loc.dtype, device=self.loc.device)
@@ -91,19 +91,19 @@ class LowRankMultivariateNormal(Distribution):
 
     @lazy_property
     def precision_matrix(self) -> Tensor:
-        """The inverse of the covariance."""
+        """Return the inverse of the covariance."""
         solved = self._solved(self._unbroadcasted_cov_diag.reciprocal().diag_embed())
         precision = self._unbroadcasted_cov_diag.reciprocal().diag_embed() - solved.mT @ solved
         return precision.expand(self._matrix_shape)
 
     def _solved(self, weighted: Tensor) -> Tensor:
-        """``L**-1 W^T`` times columns ``(*, N, K)``, with the capacitance's factor ``L``."""
+        """Return ``L**-1 W^T`` times columns ``(*, N, K)``, with the Cholesky factor ``L`` of the capacitance."""
         columns = self._unbroadcasted_cov_factor.mT @ weighted
         factor = self._capacitance_tril.expand(columns.shape[:-2] + self._capacitance_tril.shape[-2:])
         return fb.linalg.solve_triangular(factor, columns, upper=False)
 
     def _mahalanobis(self, columns: Tensor) -> Tensor:
-        """The sum of ``c^T C**-1 c`` over columns ``(*, N, K)``."""
+        """Return the sum of ``c^T C**-1 c`` over columns ``(*, N, K)``."""
         weighted = columns / self._unbroadcasted_cov_diag.unsqueeze(-1)
         return (columns * weighted).sum((-2, -1)) - self._solved(weighted).square().sum((-2, -1))
 
@@ -112,7 +112,7 @@ class LowRankMultivariateNormal(Distribution):
         return diagonal.log().sum(-1) + 0.5 * self._unbroadcasted_cov_diag.log().sum(-1)
 
     def _covariance_factor(self) -> Tensor:
-        """``F`` with ``C = F F^T``."""
+        """Return ``F`` with ``C = F F^T``."""
         diagonal = self._unbroadcasted_cov_diag.sqrt().diag_embed()
         batch = fb.broadcast_shapes(diagonal.shape[:-2], self._unbroadcasted_cov_factor.shape[:-2])
         parts = (self._unbroadcasted_cov_factor, diagonal)

@@ -16,8 +16,8 @@ class MixtureSameFamily(Distribution):
 
     Args:
         mixture_distribution: a Categorical over the K components.
-        component_distribution: a distribution whose last batch dimension are the components.
-    Support: what all components have.
+        component_distribution: a distribution; its last batch dimension contains the components.
+    Support: the intersection of the components' supports.
 
     >>> from flambeau.distributions import Categorical, Normal
     >>> MixtureSameFamily(Categorical(fb.ones(2)), Normal(fb.tensor([-1.0, 3.0]), fb.ones(2))).mean
@@ -68,7 +68,7 @@ class MixtureSameFamily(Distribution):
         return self._component_distribution
 
     def _average(self, of_components: Tensor) -> Tensor:
-        """The weighted sum of a moment of the components."""
+        """Return the weighted sum of a moment of the components."""
         weights = self._mixture_distribution.probs
         weights = weights.reshape(weights.shape + (1,) * self._event_ndims)
         return (weights * of_components).sum(-1 - self._event_ndims)
@@ -79,13 +79,13 @@ class MixtureSameFamily(Distribution):
 
     @property
     def variance(self) -> Tensor:
-        """The mean variance and the variance of the means."""
+        """Variance: the mean of the variances plus the variance of the means."""
         means = self._component_distribution.mean
         distance = means - self._spread(self.mean)
         return self._average(self._component_distribution.variance + distance.square())
 
     def _spread(self, x: Tensor) -> Tensor:
-        """A value for each component."""
+        """Add a dimension for the components to a value."""
         return x.unsqueeze(-1 - self._event_ndims)
 
     def cdf(self, value: Tensor) -> Tensor:

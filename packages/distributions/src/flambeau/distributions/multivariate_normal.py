@@ -14,7 +14,7 @@ __all__ = ["MultivariateNormal"]
 
 
 def _squared_distance(scale_tril: Tensor, difference: Tensor) -> Tensor:
-    """``|L**-1 d|**2``, Mahalanobis, for factors ``(*, N, N)`` and differences ``(*, N)`` that broadcast."""
+    """Return the Mahalanobis distance ``|L**-1 d|**2`` for factors ``(*, N, N)`` and vectors ``(*, N)``."""
     n, batch = scale_tril.shape[-1], scale_tril.shape[:-2]
     if batch.numel() == 1:  # one factor for all differences
         columns = difference.reshape(-1, n).T
@@ -24,7 +24,7 @@ def _squared_distance(scale_tril: Tensor, difference: Tensor) -> Tensor:
 
 
 def _precision_to_scale_tril(precision: Tensor) -> Tensor:
-    """The lower Cholesky factor of ``precision**-1``, without that inverse: by the factor in reversed order."""
+    """Return the lower Cholesky factor of ``precision**-1`` without inverting, from the factor in reversed order."""
     reverse = fb.linalg.cholesky(precision.flip(-2, -1)).flip(-2, -1).mT
     identity = fb.eye(precision.shape[-1], dtype=precision.dtype, device=precision.device)
     return fb.linalg.solve_triangular(reverse, identity, upper=False)
@@ -85,18 +85,18 @@ class MultivariateNormal(Distribution):
 
     @lazy_property
     def scale_tril(self) -> Tensor:
-        """The lower Cholesky factor of the covariance."""
+        """Return the lower Cholesky factor of the covariance."""
         return self._unbroadcasted_scale_tril.expand(self._matrix_shape)
 
     @lazy_property
     def covariance_matrix(self) -> Tensor:
-        """The covariance."""
+        """Return the covariance."""
         factor = self._unbroadcasted_scale_tril
         return (factor @ factor.mT).expand(self._matrix_shape)
 
     @lazy_property
     def precision_matrix(self) -> Tensor:
-        """The inverse of the covariance."""
+        """Return the inverse of the covariance."""
         return fb.cholesky_inverse(self._unbroadcasted_scale_tril).expand(self._matrix_shape)
 
     @property
@@ -130,11 +130,11 @@ class MultivariateNormal(Distribution):
         return entropy.expand(self._batch_shape)
 
     def _covariance_factor(self) -> Tensor:
-        """``F`` with ``C = F F^T``."""
+        """Return ``F`` with ``C = F F^T``."""
         return self._unbroadcasted_scale_tril
 
     def _mahalanobis(self, columns: Tensor) -> Tensor:
-        """The sum of ``c^T C**-1 c`` over columns ``(*, N, K)``."""
+        """Return the sum of ``c^T C**-1 c`` over columns ``(*, N, K)``."""
         factor = self._unbroadcasted_scale_tril
         batch = fb.broadcast_shapes(factor.shape[:-2], columns.shape[:-2])
         factor, columns = factor.expand(batch + factor.shape[-2:]), columns.expand(batch + columns.shape[-2:])
@@ -145,7 +145,7 @@ class MultivariateNormal(Distribution):
 
 
 def _only_matrix(covariance: Tensor | None, precision: Tensor | None, factor: Tensor | None) -> tuple[str, Tensor]:
-    """The name and value of the one that is given."""
+    """Return the name and value of the argument that is given. Raises: ValueError unless exactly one is."""
     matrices = {"scale_tril": factor, "covariance_matrix": covariance, "precision_matrix": precision}
     given = [(name, matrix) for name, matrix in matrices.items() if matrix is not None]
     if len(given) != 1:
@@ -158,7 +158,7 @@ def _only_matrix(covariance: Tensor | None, precision: Tensor | None, factor: Te
 
 
 def _factor(name: str, matrix: Tensor) -> Tensor:
-    """The lower Cholesky factor of the covariance that a matrix of that name gives."""
+    """Return the lower Cholesky factor of the covariance for the argument ``name``."""
     if name == "scale_tril":
         return matrix
     return fb.linalg.cholesky(matrix) if name == "covariance_matrix" else _precision_to_scale_tril(matrix)

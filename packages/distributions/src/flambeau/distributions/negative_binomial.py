@@ -16,10 +16,10 @@ class NegativeBinomial(Binary):
     """``p(k) = gamma(n + k) / (gamma(n) k!) probs**k (1 - probs)**n``: successes before ``n = total_count`` failures.
 
     Args:
-        total_count: not negative, not necessarily whole; broadcasts.
+        total_count: number of failures, nonnegative, not necessarily an integer; broadcasts.
         probs: probability of success, in [0, 1).
         logits: its log odds; exactly one of both is given.
-    Support: the nonnegative integers, in the parameter's dtype. Samples are Poisson numbers of gamma rates.
+    Support: the nonnegative integers, in the parameter's dtype. Samples are Poisson variables of gamma rates.
 
     >>> NegativeBinomial(3.0, probs=fb.tensor(0.5)).mean
     tensor(3.)

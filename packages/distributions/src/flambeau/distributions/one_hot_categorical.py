@@ -94,7 +94,7 @@ class OneHotCategorical(Distribution):
 
 
 class OneHotCategoricalStraightThrough(OneHotCategorical):
-    """Unit vectors whose gradient is passed on to the probabilities as it is.
+    """One-hot categorical distribution with the straight-through estimator: the gradient passes to the probabilities.
 
     Source: Bengio, Leonard, Courville 2013, arXiv:1308.3432.
 

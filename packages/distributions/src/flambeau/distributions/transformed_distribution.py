@@ -1,4 +1,4 @@
-"""Distributions of the images of draws under transforms."""
+"""Distributions of transformed samples."""
 
 from typing import Any
 
@@ -17,8 +17,8 @@ class TransformedDistribution(Distribution):
     """The distribution of ``y = f(x)``: ``log p(y) = log p_base(f^-1(y)) - log |det df/dx|``.
 
     Args:
-        base_distribution: of ``x``; it is expanded, and batch dimensions of it become event dimensions, as the
-            transforms need.
+        base_distribution: distribution of ``x``; it is expanded, and batch dimensions become event dimensions, as the
+            transforms require.
         transforms: a transform or a list of them, the first applied first.
     Support: the last transform's codomain. Gradient: ``rsample`` if the base has it.
 
@@ -103,7 +103,7 @@ class TransformedDistribution(Distribution):
         return log_prob + base
 
     def cdf(self, value: Tensor) -> Tensor:
-        """As the base's, for transforms of numbers that rise or fall."""
+        """Compute the cumulative distribution from that of the base, for monotone transforms."""
         for transform in reversed(self.transforms):
             value = transform.inv(value)
         if self._validate_args:
@@ -119,7 +119,7 @@ class TransformedDistribution(Distribution):
         return x
 
     def _by_direction(self, probability: Tensor) -> Tensor:
-        """``1 - p`` where the transforms fall."""
+        """Return ``1 - p`` where the transforms are decreasing, and ``p`` elsewhere."""
         sign: Any = 1
         for transform in self.transforms:
             sign = sign * transform.sign

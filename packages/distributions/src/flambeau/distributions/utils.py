@@ -1,4 +1,4 @@
-"""What programs that define distributions of their own build them from."""
+"""Building blocks for custom distributions."""
 
 import numbers
 from collections.abc import Callable
@@ -23,11 +23,11 @@ euler_constant = 0.57721566490153286060
 
 
 def broadcast_all(*values: Tensor | float) -> tuple[Tensor, ...]:
-    """Tensors of one shape from tensors and numbers.
+    """Broadcast tensors and numbers to tensors of one shape.
 
-    Numbers take the dtype and device of the tensors, or the default dtype where there are none.
+    Numbers get the dtype and device of the tensors, or the default dtype if no argument is a tensor.
 
-    Raises: ValueError for what is neither.
+    Raises: ValueError for an argument that is neither.
 
     >>> broadcast_all(fb.zeros(2), 1.0)
     (tensor([0., 0.]), tensor([1., 1.]))
@@ -57,24 +57,24 @@ def broadcast_all(*values: Tensor | float) -> tuple[Tensor, ...]:
 
 
 def logits_to_probs(logits: Tensor, is_binary: bool = False) -> Tensor:
-    """The probabilities of log odds (``is_binary``), or of unnormalised log probabilities along the last dimension."""
+    """Convert log odds (``is_binary``), or unnormalised log probabilities of the last dimension, to probabilities."""
     return fb.sigmoid(logits) if is_binary else fb.softmax(logits, -1)
 
 
 def clamp_probs(probs: Tensor) -> Tensor:
-    """``probs``, away from 0 and 1 by the dtype's resolution, so that their logarithms are finite."""
+    """Clamp ``probs`` away from 0 and 1 by the dtype's epsilon, so that their logarithms are finite."""
     eps = fb.finfo(probs.dtype).eps
     return probs.clamp(eps, 1 - eps)
 
 
 def probs_to_logits(probs: Tensor, is_binary: bool = False) -> Tensor:
-    """The log odds of probabilities (``is_binary``), or their logarithms; those of 0 and 1 stay finite."""
+    """Convert probabilities to log odds (``is_binary``) or to their logarithms; the results for 0 and 1 are finite."""
     probs = clamp_probs(probs)
     return probs.log() - (-probs).log1p() if is_binary else probs.log()
 
 
 class lazy_property(Generic[Value]):
-    """A property that is computed when it is first read, with its gradient, and then an attribute of the object."""
+    """A property that is computed at first access, with its gradient, and then stored as an attribute."""
 
     def __init__(self, wrapped: Callable[[Any], Value]) -> None:
         self.wrapped = wrapped
@@ -100,7 +100,7 @@ class lazy_property(Generic[Value]):
 
 
 def vec_to_tril_matrix(vec: Tensor, diag: int = 0) -> Tensor:
-    """The lower triangular matrices ``(*, D, D)`` with the elements ``(*, N)``, by rows, down from diagonal ``diag``.
+    """Fill lower triangular matrices ``(*, D, D)``, up to diagonal ``diag``, with the elements ``(*, N)`` by rows.
 
     >>> vec_to_tril_matrix(fb.tensor([1.0, 2.0, 3.0]))
     tensor([[1., 0.],
@@ -117,7 +117,7 @@ def vec_to_tril_matrix(vec: Tensor, diag: int = 0) -> Tensor:
 
 
 def tril_matrix_to_vec(mat: Tensor, diag: int = 0) -> Tensor:
-    """The elements of matrices ``(*, D, D)`` on and below diagonal ``diag``, by rows: ``(*, N)``.
+    """Return the elements ``(*, N)`` of matrices ``(*, D, D)`` on and below diagonal ``diag``, by rows.
 
     Raises: ValueError for a diagonal outside of the matrix.
 
@@ -136,5 +136,5 @@ def _standard_normal(shape: tuple[int, ...], dtype: fb.dtype, device: Any) -> Te
 
 
 def _sum_rightmost(value: Tensor, dim: int) -> Tensor:
-    """The sum over the last ``dim`` dimensions."""
+    """Sum over the last ``dim`` dimensions."""
     return value.sum(list(range(-dim, 0))) if dim else value

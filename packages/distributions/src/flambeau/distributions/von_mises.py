@@ -14,7 +14,9 @@ __all__ = ["VonMises"]
 
 
 class VonMises(Distribution):
-    """``p(x) = exp(k cos(x - loc)) / (2 pi I0(k))`` with ``k = concentration``: normal numbers, wrapped on a circle.
+    """``p(x) = exp(k cos(x - loc)) / (2 pi I0(k))`` with ``k = concentration``.
+
+    It approximates a normal distribution that is wrapped on a circle.
 
     Args:
         loc: mean angle, in radians; broadcasts with ``concentration``.

@@ -48,7 +48,7 @@ class Weibull(TransformedDistribution):
         return new
 
     def _moment(self, n: int) -> Tensor:
-        """``E[(x / scale)**n] = gamma(1 + n / k)``."""
+        """Return ``E[(x / scale)**n] = gamma(1 + n / k)``."""
         return (1 + n * self.concentration_reciprocal).lgamma().exp()
 
     @property

@@ -95,7 +95,7 @@ class Wishart(ExponentialFamily):
 
     @lazy_property
     def scale_tril(self) -> Tensor:
-        """The lower Cholesky factor of ``V``."""
+        """Return the lower Cholesky factor of ``V``."""
         return self._unbroadcasted_scale_tril.expand(self._shape)
 
     @lazy_property
@@ -106,7 +106,7 @@ class Wishart(ExponentialFamily):
 
     @lazy_property
     def precision_matrix(self) -> Tensor:
-        """The inverse of ``V``."""
+        """Return the inverse of ``V``."""
         return fb.cholesky_inverse(self._unbroadcasted_scale_tril).expand(self._shape)
 
     @property
@@ -121,14 +121,14 @@ class Wishart(ExponentialFamily):
 
     @property
     def variance(self) -> Tensor:
-        """Of each entry: ``df (V_ij**2 + V_ii V_jj)``."""
+        """Variance of each entry: ``df (V_ij**2 + V_ii V_jj)``."""
         covariance = self.covariance_matrix
         diagonal = covariance.diagonal(dim1=-2, dim2=-1)
         outer = diagonal.unsqueeze(-1) * diagonal.unsqueeze(-2)
         return self.df[..., None, None] * (covariance.square() + outer)
 
     def rsample(self, sample_shape: Shape = Size(), max_try_correction: int | None = None) -> Tensor:
-        """Draws; those that rounding left singular are drawn again, up to ``max_try_correction`` (10) times."""
+        """Draw samples. Redraw those that rounding makes singular, up to ``max_try_correction`` (10) times."""
         sample_shape = Size(sample_shape)
         sample = self._bartlett(sample_shape)
         singular = ~self.support.check(sample)
@@ -140,7 +140,7 @@ class Wishart(ExponentialFamily):
         return sample
 
     def _bartlett(self, sample_shape: Size) -> Tensor:
-        """``L A A^T L^T``: normal numbers below the diagonal of A, roots of chi-squared numbers on it."""
+        """Sample ``L A A^T L^T``; A is normal below its diagonal, with roots of chi-squared variables on it."""
         shape = self._extended_shape(sample_shape)
         p = shape[-1]
         below = fb.randn(shape, dtype=self.df.dtype, device=self.df.device).tril(-1)
@@ -150,7 +150,7 @@ class Wishart(ExponentialFamily):
         return factor @ factor.mT
 
     def _half_log_det(self) -> Tensor:
-        """``log(det(V)) / 2``."""
+        """Return ``log(det(V)) / 2``."""
         return self._unbroadcasted_scale_tril.diagonal(dim1=-2, dim2=-1).log().sum(-1)
 
     def log_prob(self, value: Tensor) -> Tensor:
@@ -175,7 +175,7 @@ class Wishart(ExponentialFamily):
 
     @property
     def _natural_params(self) -> tuple[Tensor, Tensor]:
-        """Of ``X`` and of ``log(det(X))``, the latter without the carrier's ``-(p + 1) / 2``."""
+        """Natural parameters of ``X`` and ``log(det(X))``, the latter without the carrier's ``-(p + 1) / 2``."""
         return -0.5 * self.precision_matrix, 0.5 * self.df
 
     def _log_normalizer(self, x: Tensor, y: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
-"""Sets of values: what parameters may be and what draws are.
+"""Constraints: sets of valid parameters and samples.
 
-A constraint's ``check(value)`` says for each event of ``value``, its last ``event_dim`` dimensions, whether it lies in
-the set. ``biject_to`` and ``transform_to`` map unconstrained numbers into one.
+``check(value)`` of a constraint tests whether each event of ``value``, its last ``event_dim`` dimensions, is in the
+set. ``biject_to`` and ``transform_to`` map unconstrained numbers to the set.
 
 >>> positive.check(fb.tensor([-1.0, 2.0]))
 tensor([False,  True])

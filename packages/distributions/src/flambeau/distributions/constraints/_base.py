@@ -1,4 +1,4 @@
-"""What a constraint is, and those that are known on an object only."""
+"""Base class of constraints, and dependent constraints, which can only be checked on an instance."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,13 +9,13 @@ Bound = Tensor | float
 
 
 class Constraint:
-    """A set of values; ``is_discrete`` says whether of isolated ones, ``event_dim`` how many dimensions one has."""
+    """A set of values: ``is_discrete`` marks isolated values, and ``event_dim`` is the number of event dimensions."""
 
     is_discrete: Any = False
     event_dim: Any = 0
 
     def check(self, value: Tensor) -> Tensor:
-        """Whether each event of ``value`` lies in the set: a bool tensor without the event's dimensions."""
+        """Return whether each event of ``value`` is in the set: a bool tensor without the event dimensions."""
         raise NotImplementedError(f"{type(self).__name__} does not define check")
 
     def __repr__(self) -> str:
@@ -24,7 +24,7 @@ class Constraint:
 
 
 class _Dependent(Constraint):
-    """Depends on other parameters, so that it can be checked on an object only."""
+    """A constraint that depends on other parameters, so that it can only be checked on an instance."""
 
     def __init__(self, *, is_discrete: Any = NotImplemented, event_dim: Any = NotImplemented) -> None:
         self._is_discrete = is_discrete
@@ -43,7 +43,7 @@ class _Dependent(Constraint):
         return self._event_dim
 
     def __call__(self, *, is_discrete: Any = NotImplemented, event_dim: Any = NotImplemented) -> "_Dependent":
-        """The same with static attributes: ``constraints.dependent(event_dim=1)``."""
+        """Return a copy with static attributes: ``constraints.dependent(event_dim=1)``."""
         return _Dependent(
             is_discrete=self._is_discrete if is_discrete is NotImplemented else is_discrete,
             event_dim=self._event_dim if event_dim is NotImplemented else event_dim,
@@ -54,14 +54,14 @@ class _Dependent(Constraint):
 
 
 def is_dependent(constraint: Any) -> bool:
-    """Whether a constraint is known on an object only."""
+    """Return whether a constraint depends on an instance."""
     return isinstance(constraint, _Dependent)
 
 
 class _DependentProperty(property, _Dependent):
-    """A property of an object that is a dependent constraint of its class.
+    """A property of an instance that is a dependent constraint of its class.
 
-    ``@constraints.dependent_property(is_discrete=False, event_dim=0)`` over ``def support(self)``.
+    Usage: ``@constraints.dependent_property(is_discrete=False, event_dim=0)`` over ``def support(self)``.
     """
 
     def __init__(

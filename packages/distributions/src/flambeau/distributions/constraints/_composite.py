@@ -1,4 +1,4 @@
-"""Constraints made of others."""
+"""Composite constraints."""
 
 from collections.abc import Sequence
 
@@ -40,7 +40,7 @@ class _IndependentConstraint(Constraint):
 
 
 class MixtureSameFamilyConstraint(Constraint):
-    """The support of a mixture: what lies in the support of each of its components."""
+    """Support of a mixture: the values in the support of each of its components."""
 
     def __init__(self, base_constraint: Constraint) -> None:
         if not isinstance(base_constraint, Constraint):
@@ -63,7 +63,7 @@ class MixtureSameFamilyConstraint(Constraint):
 
 
 class _Joint(Constraint):
-    """Constraints of their own for the slices of a tensor along ``dim``."""
+    """Separate constraints for the slices of a tensor along ``dim``."""
 
     def __init__(self, cseq: Sequence[Constraint], dim: int) -> None:
         if not all(isinstance(constraint, Constraint) for constraint in cseq):
@@ -77,7 +77,7 @@ class _Joint(Constraint):
 
 
 class _Cat(_Joint):
-    """One constraint after the other, each for as many entries of dimension ``dim`` as ``lengths`` says."""
+    """A sequence of constraints along dimension ``dim``; ``lengths`` are the sizes of their parts."""
 
     def __init__(self, cseq: Sequence[Constraint], dim: int = 0, lengths: Sequence[int] | None = None) -> None:
         super().__init__(cseq, dim)

@@ -1,4 +1,4 @@
-"""Constraints of each number by itself."""
+"""Elementwise constraints."""
 
 from flambeau import Tensor
 

@@ -1,4 +1,4 @@
-"""Functions that move distributions, with their inverses and the logarithms of their Jacobians' determinants."""
+"""Invertible transforms of random variables, with the logarithms of their Jacobian determinants."""
 
 from ._base import Transform, _InverseTransform
 from ._compose import ComposeTransform, IndependentTransform, ReshapeTransform, identity_transform

@@ -1,4 +1,4 @@
-"""The protocol of transforms, and their inverses."""
+"""Base class of transforms, and their inverses."""
 
 import weakref
 from collections.abc import Sequence
@@ -10,15 +10,15 @@ from .. import constraints
 
 
 class Transform:
-    """An invertible function of tensors with ``log_abs_det_jacobian``, maybe not one to one.
+    """A function of tensors with an inverse and ``log_abs_det_jacobian``; not necessarily bijective.
 
-    A subclass sets ``domain``, ``codomain``, ``bijective`` and ``sign`` (of a monotone function of numbers: its
-    slope's), and defines ``_call``, ``_inverse`` and ``log_abs_det_jacobian(x, y)``. One whose ``__init__`` takes
-    arguments also defines ``with_cache``.
+    A subclass sets ``domain``, ``codomain``, ``bijective`` and, for monotone functions of numbers, ``sign`` (the sign
+    of the slope). It defines ``_call``, ``_inverse`` and ``log_abs_det_jacobian(x, y)``. If its ``__init__`` has
+    arguments, it also defines ``with_cache``.
 
     Args:
-        cache_size: 1 keeps the last pair of input and output, so that inverting an output costs nothing and is exact;
-            0 keeps none.
+        cache_size: 1 caches the last pair of input and output, so that inverting this output is free and exact; 0
+            disables the cache.
     """
 
     bijective: Any = False
@@ -31,14 +31,14 @@ class Transform:
         self._cache_size = cache_size
         self._inv: Any = None
         self._cached_x_y: tuple[Any, Any] = None, None
-        super().__init__()  # of what stands behind it in a multiple inheritance, such as a Module
+        super().__init__()  # of the next class in a multiple inheritance, such as a Module
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_inv": None}
 
     @property
     def event_dim(self) -> int:
-        """The dimensions of one input, where an output has as many."""
+        """The number of dimensions of one event, if input and output have the same."""
         if self.domain.event_dim == self.codomain.event_dim:
             return self.domain.event_dim
         raise ValueError("Please use either .domain.event_dim or .codomain.event_dim")
@@ -54,11 +54,11 @@ class Transform:
 
     @property
     def sign(self) -> Tensor | int:
-        """1 or -1, as the function of numbers rises or falls."""
+        """1 for an increasing function of numbers, -1 for a decreasing one."""
         raise NotImplementedError(f"{type(self)} does not define its sign")
 
     def with_cache(self, cache_size: int = 1) -> "Transform":
-        """The same with that cache."""
+        """Return the transform with the given cache size."""
         if self._cache_size == cache_size:
             return self
         if type(self).__init__ is Transform.__init__:
@@ -95,15 +95,15 @@ class Transform:
         raise NotImplementedError(f"{type(self)} does not define _inverse")
 
     def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
-        """``log |det dy/dx|`` for each event; both the input and its output are given, for either may be cheaper."""
+        """Return ``log |det dy/dx|`` for each event, given both input and output, because either may be cheaper."""
         raise NotImplementedError(f"{type(self)} does not define log_abs_det_jacobian")
 
     def forward_shape(self, shape: Sequence[int]) -> Sequence[int]:
-        """The shape of the output for an input of that shape."""
+        """Return the shape of the output for an input of the given shape."""
         return shape
 
     def inverse_shape(self, shape: Sequence[int]) -> Sequence[int]:
-        """The shape of the input for an output of that shape."""
+        """Return the shape of the input for an output of the given shape."""
         return shape
 
     def __repr__(self) -> str:
@@ -111,7 +111,7 @@ class Transform:
 
 
 class Parameterless(Transform):
-    """A transform that all of its class equal."""
+    """A transform without parameters; all instances of a class are equal."""
 
     __hash__ = None
 
@@ -120,7 +120,7 @@ class Parameterless(Transform):
 
 
 class _InverseTransform(Transform):
-    """The inverse of a transform, which it keeps alive."""
+    """The inverse of a transform, to which it holds a reference."""
 
     __hash__ = None
 

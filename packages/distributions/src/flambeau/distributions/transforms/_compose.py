@@ -1,4 +1,4 @@
-"""Transforms of transforms: compositions, and other views of an event."""
+"""Compositions of transforms, and transforms that reinterpret or reshape events."""
 
 import weakref
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from ._base import Transform
 
 
 class ComposeTransform(Transform):
-    """One transform after the other; of none, the identity.
+    """A composition of transforms; the identity if there are none.
 
     Args:
         parts: the first is applied first.
@@ -115,8 +115,8 @@ class IndependentTransform(Transform):
     """A transform with the last dimensions taken as part of the event: its ``log_abs_det_jacobian`` sums over them.
 
     Args:
-        base_transform: any.
-        reinterpreted_batch_ndims: how many dimensions more make one event.
+        base_transform: any transform.
+        reinterpreted_batch_ndims: number of additional dimensions in an event.
     """
 
     __hash__ = None
@@ -180,7 +180,7 @@ class IndependentTransform(Transform):
 
 
 class ReshapeTransform(Transform):
-    """The last dimensions, of shape ``in_shape``, as ``out_shape``.
+    """Reshape the last dimensions from ``in_shape`` to ``out_shape``.
 
     Raises: ValueError if both differ in their number of elements.
     """

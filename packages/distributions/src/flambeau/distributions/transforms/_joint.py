@@ -1,4 +1,4 @@
-"""Transforms made of several, for the slices of a tensor, and of a distribution."""
+"""Joint transforms of the slices of a tensor, and the transform by a cumulative distribution function."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from ._base import Transform
 
 
 class _Joint(Transform):
-    """What ``CatTransform`` and ``StackTransform`` share."""
+    """Base class of ``CatTransform`` and ``StackTransform``."""
 
     def __init__(self, tseq: Sequence[Transform], dim: int, cache_size: int) -> None:
         if not all(isinstance(transform, Transform) for transform in tseq):
@@ -30,7 +30,7 @@ class _Joint(Transform):
 
 
 class CatTransform(_Joint):
-    """One transform after the other along ``dim``, each for as many entries as ``lengths`` says.
+    """A sequence of transforms along ``dim``; ``lengths`` are the sizes of their parts.
 
     >>> from flambeau.distributions import ExpTransform, identity_transform
     >>> CatTransform([ExpTransform(), identity_transform], lengths=[1, 2])(fb.zeros(3))
@@ -53,7 +53,7 @@ class CatTransform(_Joint):
 
     @property
     def length(self) -> int:
-        """The entries of dimension ``dim``."""
+        """The number of entries of dimension ``dim``."""
         return sum(self.lengths)
 
     @constraints.dependent_property
@@ -135,7 +135,7 @@ class StackTransform(_Joint):
 
 
 class CumulativeDistributionTransform(Transform):
-    """``y = cdf(x)`` of a distribution of numbers, inverted by its quantiles: draws of it become uniform.
+    """``y = cdf(x)`` of a univariate distribution, with ``icdf`` as its inverse; maps samples to uniform variables.
 
     Args:
         distribution: one with ``cdf`` and ``icdf``.

@@ -36,7 +36,7 @@ class CorrCholeskyTransform(Parameterless):
         return r.atanh()
 
     def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
-        """The slope of tanh, times ``sqrt(1 - r_ik**2)`` for each entry of row i between column k and the diagonal."""
+        """Sum ``log(1 - r_ik**2)``, the log slope of tanh, plus half of it per entry from column k to the diagonal."""
         d = y.shape[-1]
         rows, columns = fb.tril_indices(d, d, -1, device=x.device).unbind()
         exponents = 1 + (rows - columns - 1).to(x.dtype) / 2
@@ -62,7 +62,7 @@ class CorrCholeskyTransform(Parameterless):
 
 
 class LowerCholeskyTransform(Parameterless):
-    """Square matrices to lower triangular ones with a positive diagonal, the exponential of theirs."""
+    """Map square matrices to lower triangular ones; the diagonal is the exponential of the input's diagonal."""
 
     domain = constraints.independent(constraints.real, 2)
     codomain = constraints.lower_cholesky

@@ -1,4 +1,4 @@
-"""Transforms of each number by itself."""
+"""Elementwise transforms."""
 
 import math
 from collections.abc import Sequence
@@ -73,7 +73,7 @@ class SoftplusTransform(Parameterless):
 
 
 class TanhTransform(Parameterless):
-    """``y = tanh(x)``. The inverse of +-1 is infinite: give ``cache_size=1`` where outputs are inverted."""
+    """``y = tanh(x)``. The inverse of +-1 is infinite: use ``cache_size=1`` if outputs are inverted."""
 
     domain = constraints.real
     codomain = constraints.interval(-1.0, 1.0)
@@ -206,7 +206,7 @@ class AffineTransform(Transform):
 
 
 def _same(a: Any, b: Any) -> bool:
-    """Whether two parameters, numbers or tensors, have the same values."""
+    """Return whether two parameters, numbers or tensors, have the same values."""
     if isinstance(a, Tensor) and isinstance(b, Tensor) and a.shape != b.shape:
         return False
     equal = a == b

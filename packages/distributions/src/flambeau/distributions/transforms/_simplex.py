@@ -10,7 +10,7 @@ from ._base import Parameterless
 
 
 class SoftmaxTransform(Parameterless):
-    """``y = softmax(x)`` along the last dimension, inverted to ``log(y)``: one of many, for it is not one to one."""
+    """``y = softmax(x)`` along the last dimension, with ``log(y)`` as the inverse; it is not bijective."""
 
     domain = constraints.real_vector
     codomain = constraints.simplex
@@ -30,9 +30,11 @@ class SoftmaxTransform(Parameterless):
 
 
 class StickBreakingTransform(Parameterless):
-    """``K - 1`` numbers to ``K`` probabilities: each breaks off the fraction ``sigmoid(x - log(left))`` of the rest.
+    """``K - 1`` numbers to ``K`` probabilities: each takes the fraction ``sigmoid(x - log(left))`` of the rest.
 
-    ``left``, the number of pieces that follow, makes 0 the middle of the simplex. Source: Stan's reference manual,
+    ``left`` is the number of remaining pieces; with it, ``x = 0`` maps to the centre of the simplex.
+
+    Source: Stan's reference manual,
     "Unit simplex".
     """
 
