@@ -138,3 +138,34 @@ def test_a_tensor_that_a_structure_holds_too_is_changed_there():
     before = y.tolist()
     assert gradcheck(lambda x, held, _: x * held["y"], (x, {"y": y}, y))
     assert y.tolist() == before
+
+
+@pytest.mark.parametrize("fast_mode", [False, True])
+@pytest.mark.parametrize(
+    ("func", "what"),
+    [(lambda t: fb.cat([t, t]) if t > 1 else t, "shape"), (lambda t: t.float() if t > 1 else t, "dtype")],
+)
+def test_outputs_keep_their_shape_and_dtype(func, what, fast_mode):
+    one = fb.ones(1, dtype=fb.float64, requires_grad=True)
+    with pytest.raises(AssertionError, match=f"return outputs with the same {what} when inputs are perturbed"):
+        gradcheck(func, one, fast_mode=fast_mode)
+
+
+@pytest.mark.parametrize("fast_mode", [False, True])
+def test_a_wrong_derivative_in_forward_mode(x, fast_mode):
+    class WrongForward(Function):
+        @staticmethod
+        def forward(ctx, t):
+            return t * 2
+
+        @staticmethod
+        def backward(ctx, gradient):
+            return gradient * 2
+
+        @staticmethod
+        def jvp(ctx, tangent):
+            return tangent * 3
+
+    assert gradcheck(WrongForward.apply, x, fast_mode=fast_mode)
+    with pytest.raises(GradcheckError, match="Jacobian computed with forward mode mismatch for output 0"):
+        gradcheck(WrongForward.apply, x, check_forward_ad=True, fast_mode=fast_mode)

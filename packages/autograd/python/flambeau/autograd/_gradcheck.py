@@ -26,6 +26,7 @@ from flambeau.autograd._jacobian import (
     unit_vectors,
 )
 
+FORWARD = " computed with forward mode"
 _PRECISE = (flambeau.float64, flambeau.complex128)
 
 
@@ -68,7 +69,8 @@ def gradcheck(
             as gradients have the indices of their tensors.
         fast_mode: one random direction in each input and output instead of whole Jacobians.
     Returns: True; else GradcheckError (or False, if ``raise_exception`` is off).
-    Raises: ValueError where no input requires a gradient, and where nothing is to be checked.
+    Raises: ValueError where no input requires a gradient, and where nothing is to be checked; AssertionError if the
+        shape or dtype of an output depends on the values of the inputs.
 
     >>> x = flambeau.tensor([0.5, 2.0], dtype=flambeau.float64, requires_grad=True)
     >>> flambeau.autograd.gradcheck(flambeau.log, x)
@@ -195,7 +197,7 @@ def _compare_slow(problem: Problem, backward: bool, forward: bool) -> None:
                 _require_close(problem, found, wanted, problem.atol, "", k, i)
             if forward:
                 found = np.array([column[k] for column in tangents]).reshape(shape[::-1]).T
-                _require_close(problem, found, wanted, problem.atol, " computed with forward mode", k, i)
+                _require_close(problem, found, wanted, problem.atol, FORWARD, k, i)
 
 
 def _compare_fast(problem: Problem, backward: bool, forward: bool) -> None:
@@ -211,9 +213,9 @@ def _compare_fast(problem: Problem, backward: bool, forward: bool) -> None:
         for k, u in enumerate(units):
             atol = problem.atol * np.abs(u).sum() * np.abs(v).sum()
             if backward:
-                _require_close(problem, rows[k][position] @ v, u @ numerical[k], atol, hint, k, i)
+                _require_close(problem, rows[k][position] @ v, u @ numerical[k], atol, "", k, i, hint)
             if forward:
-                _require_close(problem, u @ tangents[k], u @ numerical[k], atol, " with forward mode" + hint, k, i)
+                _require_close(problem, u @ tangents[k], u @ numerical[k], atol, FORWARD, k, i, hint)
 
 
 def _unit(generator: np.random.Generator, size: int) -> np.ndarray:
@@ -221,10 +223,12 @@ def _unit(generator: np.random.Generator, size: int) -> np.ndarray:
     return direction / np.linalg.norm(direction) if size else direction
 
 
-def _require_close(problem: Problem, found: Any, wanted: Any, atol: float, how: str, output: int, which: int) -> None:
+def _require_close(
+    problem: Problem, found: Any, wanted: Any, atol: float, how: str, output: int, which: int, hint: str = ""
+) -> None:
     if not np.allclose(found, wanted, problem.rtol, atol, equal_nan=False):
         raise GradcheckError(
-            f"Jacobian mismatch for output {output} with respect to input {which}{how},\n"
+            f"Jacobian{how} mismatch for output {output} with respect to input {which}{hint},\n"
             f"numerical:\n{wanted}\nanalytical:\n{found}"
         )
 
@@ -257,4 +261,4 @@ def _compare_batched(problem: Problem) -> None:
                 found, wanted = (
                     absent if g is None else parts(g) for g in (None if batch is None else batch[j], row[position])
                 )
-                _require_close(problem, found, wanted, problem.atol, " in a batch of gradients", k, i)
+                _require_close(problem, found, wanted, problem.atol, " of a batch of gradients", k, i)

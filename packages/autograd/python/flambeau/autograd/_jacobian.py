@@ -97,12 +97,19 @@ def numerical_derivative(problem: Problem, which: int, v: Any) -> list[Any]:
     """Central differences."""
     original = problem.arguments[which]
 
-    def evaluate(step: float) -> list[Any]:
+    def evaluate(step: float) -> list[Tensor]:
         with _holding(problem, which, of_parts(parts(original) + step * v, original)) as arguments:
-            return [parts(t) for t in problem.outputs(arguments)]
+            return [t.detach().clone() for t in problem.outputs(arguments)]
 
     high, low = evaluate(problem.eps), evaluate(-problem.eps)
-    return [(h - lo) / (2 * problem.eps) for h, lo in zip(high, low, strict=True)]
+    for h, lo in zip(high, low, strict=True):
+        for what in ("shape", "dtype"):
+            if getattr(h, what) != getattr(lo, what):
+                raise AssertionError(
+                    f"Expected `func` to return outputs with the same {what} when inputs are perturbed by "
+                    f"{problem.eps}, but got: {what}s {getattr(h, what)} and {getattr(lo, what)}."
+                )
+    return [(parts(h) - parts(lo)) / (2 * problem.eps) for h, lo in zip(high, low, strict=True)]
 
 
 @contextmanager
