@@ -211,7 +211,10 @@ def test_unused_inputs(x):
         autograd.grad(y, [x, unused])
     assert autograd.grad(y, [x, unused], allow_unused=True)[1] is None
     zeros = autograd.grad(y, [x, unused], materialize_grads=True)[1]
-    assert zeros.tolist() == [0, 0]
+    assert zeros.tolist() == [0, 0] and not zeros.requires_grad
+    slope = autograd.grad(x.sum(), x, create_graph=True)[0]
+    curvature = autograd.grad(x.sum() + slope.sum(), unused, create_graph=True, materialize_grads=True)[0]
+    assert autograd.grad(curvature.sum(), x, materialize_grads=True)[0].tolist() == [0] * 3
     with pytest.raises(ValueError, match="allow_unused"):
         autograd.grad(y, [unused], allow_unused=False, materialize_grads=True)
     with pytest.raises(ValueError, match="non-empty"):

@@ -54,6 +54,10 @@ def test_batches_of_gradients(x):
     assert grad(x * 2, unused, seeds, is_grads_batched=True, allow_unused=True) == (None,)
     with pytest.raises(RuntimeError, match="same first dimension"):
         grad([x * 2, x * 3], x, [seeds, fb.ones(2, 3)], is_grads_batched=True)
+    with pytest.raises(
+        RuntimeError, match="we interpret the first dimension of each grad_output as the batch dimension"
+    ):
+        grad(x * 2, x, fb.ones(3, 1), is_grads_batched=True)
 
 
 def test_older_arguments(x):

@@ -150,7 +150,10 @@ def grad(
     else:
         found = _engine.run(results, seeds, keep, create_graph, sources, False)
     if materialize_grads:
-        return tuple(flambeau.zeros_like(t) if g is None else _in(t, g) for g, t in zip(found, given, strict=True))
+        return tuple(
+            flambeau.zeros_like(t, requires_grad=create_graph) if g is None else _in(t, g)
+            for g, t in zip(found, given, strict=True)
+        )
     if not allow_unused:
         for index, g in enumerate(found):
             if g is None:
@@ -208,6 +211,14 @@ def _batched(
             "If `is_grads_batched=True`, every grad_output must be given and have the same first dimension, which "
             f"must not be empty; got shapes {[None if s is None else list(s.shape) for s in seeds]}"
         )
+    for i, (seed, result) in enumerate(zip(seeds, results, strict=True)):
+        if seed is not None and (given := tuple(seed.shape)[1:]) != _shape(result):
+            raise RuntimeError(
+                "If `is_grads_batched=True`, we interpret the first dimension of each grad_output as the batch "
+                "dimension. The sizes of the remaining dimensions are expected to match the shape of corresponding "
+                f"output, but a mismatch was detected: grad_output[{i}] has a shape of {list(given)} and output[{i}] "
+                f"has a shape of {list(_shape(result))}."
+            )
     rows = []
     for i in range(size):
         row = [seed[i] for seed in seeds if seed is not None]
