@@ -4,6 +4,7 @@ import doctest
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import flambeau as fb
@@ -47,6 +48,20 @@ def test_without_a_seed_the_default_generator_decides():
         fb.manual_seed(seed)
         drawn.append(SobolEngine(4, scramble=True).draw(3))
     assert fb.equal(drawn[0], drawn[2]) and not fb.equal(drawn[0], drawn[1])
+
+
+def test_scrambled_points_are_those_of_pytorch():
+    # Values of PyTorch 2.13.0 for these seeds.
+    fb.random.use_pytorch_streams()
+    try:
+        points = SobolEngine(3, scramble=True, seed=7).draw(2)
+        fb.manual_seed(1)
+        unseeded = SobolEngine(2, scramble=True).draw(1)
+    finally:
+        fb.random.use_pytorch_streams(False)
+    expected = [[0.19947313, 0.17093220, 0.74935693], [0.69220829, 0.71149492, 0.48982981]]
+    np.testing.assert_allclose(points.numpy(), expected, rtol=1e-6)
+    np.testing.assert_allclose(unseeded.numpy(), [[0.26772547, 0.36175454]], rtol=1e-6)
 
 
 def test_results_go_where_they_are_to():

@@ -5,6 +5,8 @@ from __future__ import annotations
 import warnings
 from typing import Any, Self
 
+import numpy as np
+
 import flambeau
 from flambeau._core import Tensor, dtype
 
@@ -17,6 +19,22 @@ _UNBALANCED = (
 )
 
 
+class _ScramblingBits(np.random.RandomState):
+    """The generator that SciPy scrambles with: its integers are flambeau's random numbers.
+
+    Args:
+        generator: what draws them; the default generator if None.
+    """
+
+    def __init__(self, generator: Any) -> None:
+        super().__init__(0)
+        self._source = generator
+
+    def randint(self, low: Any, high: Any = None, size: Any = None, dtype: Any = int) -> Any:
+        low, high = (0, low) if high is None else (low, high)
+        return flambeau.randint(low, high, size, generator=self._source).numpy().astype(dtype)
+
+
 class SobolEngine:
     """Generator of scrambled or unscrambled Sobol sequences in the unit cube.
 
@@ -25,8 +43,7 @@ class SobolEngine:
     Args:
         dimension: dimension of the cube, from 1 to 21201.
         scramble: if True, randomise the sequence in a way that preserves its even coverage.
-        seed: seed of the scrambling. If None, it is drawn from the default generator. A seed does not give the same
-            numbers as in PyTorch.
+        seed: seed of the scrambling. If None, the default generator draws the numbers.
     Raises: ValueError if ``dimension`` is out of range; ImportError if SciPy is not installed.
     Source: Joe, Kuo 2008, "Constructing Sobol sequences with better two-dimensional projections"; Owen 1998,
         "Scrambling Sobol' and Niederreiter-Xing points".
@@ -48,8 +65,8 @@ class SobolEngine:
         except ModuleNotFoundError as error:
             raise ImportError(_NO_SCIPY, name=error.name) from None
         self.dimension, self.scramble, self.seed = dimension, scramble, seed
-        drawn = int(flambeau.randint(2**31, (1,)).item()) if scramble and seed is None else seed
-        self._sequence: Any = Sobol(dimension, scramble=scramble, bits=self.MAXBIT, seed=drawn)
+        generator = None if seed is None else flambeau.Generator().manual_seed(seed)
+        self._sequence: Any = Sobol(dimension, scramble=scramble, bits=self.MAXBIT, seed=_ScramblingBits(generator))
 
     @property
     def num_generated(self) -> int:
