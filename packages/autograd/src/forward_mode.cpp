@@ -236,7 +236,11 @@ std::vector<Tensor> transposed(const Inputs& inputs, Derivative& derivative) {
   for (const Tensor& u : gradients)
     if (u.requires_grad()) options.inputs.push_back(gradient_edge(u));
   std::vector<Tensor> found(size_t(r.output_count));
-  if (roots.empty()) return found;
+  if (roots.empty()) {  // the derivative is 0
+    for (size_t k = 0; k < found.size(); ++k)
+      if (is_inexact(r.outputs[k]->dtype())) found[k] = zeros(r.outputs[k]->shape(), r.outputs[k]->dtype());
+    return found;
+  }
   const std::vector<Tensor> captured = run_backward(roots, options);
   for (size_t k = 0, next = 0; k < found.size(); ++k)
     if (gradients[k].requires_grad()) found[k] = captured[next++];
@@ -248,7 +252,7 @@ void set_output(const Recording& r, const Tensor& output, size_t level, const Te
   if (r.kind == Recording::kView && output.impl()->base) return;  // it shows the tangent of its base
   if (tangent.defined())
     set_tangent(output, level, tangent);
-  else if (r.kind == Recording::kInPlace && output.impl()->base && tangent_of(output, level).defined())
+  else if (r.kind == Recording::kInPlace && tangent_of(output, level).defined())  // a constant was written
     set_tangent(output, level, zeros(output.shape(), output.dtype()));
   else
     drop_tangent(output, level);

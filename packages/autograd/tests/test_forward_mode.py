@@ -270,3 +270,13 @@ def test_a_function_without_tangents_says_so():
 
     with pytest.raises(NotImplementedError, match="jvp"):
         func.jvp(lambda x: Backward.apply(x, 2), (tensor(X),), (tensor(V),))
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [fb.bernoulli, fb.poisson, lambda x: fb.normal(x, 0.5), lambda x: x.uniform_(), lambda x: x.normal_(), fb.floor],
+)
+def test_results_that_do_not_change_with_the_input_have_a_tangent_of_zeros(draw):
+    with forward_ad.dual_level():
+        dual = forward_ad.make_dual(tensor([1.0, 0.5]), tensor([1.0, 1.0]))
+        assert forward_ad.unpack_dual(draw(dual)).tangent.tolist() == [0, 0]
