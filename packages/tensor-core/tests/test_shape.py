@@ -318,3 +318,10 @@ def test_fill():
             fb.fill(x, wrong)
         with pytest.raises(RuntimeError, match=r"dimension value|overflow"):
             x.fill_(wrong)
+
+
+def test_gradient_computes_in_the_dtype_of_float64_coordinates():
+    values, at = np.float32([1, 4, 9, 16]), np.array([0.0, 1e-3, 2e-3, 5e-3])
+    (slopes,) = fb.gradient(fb.from_numpy(values), spacing=[fb.from_numpy(at)])
+    assert slopes.dtype is fb.float64
+    np.testing.assert_allclose(slopes.numpy(), np.gradient(values.astype(np.float64), at), rtol=1e-12)

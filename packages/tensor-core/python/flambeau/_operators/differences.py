@@ -22,7 +22,7 @@ def gradient(
         spacing: the distance of neighbours: one number, one for each dimension, or one vector of coordinates each.
         dim: along which dimensions; all by default.
         edge_order: 1 or 2, the order of the one-sided differences at the ends.
-    Returns: a tuple with a tensor of input's shape for each dimension.
+    Returns: a tuple with a tensor of input's shape for each dimension, of a dtype that coordinates promote.
     Raises: RuntimeError for a dimension with fewer than ``edge_order + 1`` samples, or spacings that do not fit.
     Gradient: input.
     Source: Fornberg 1988, doi 10.1090/S0025-5718-1988-0935077-0.
@@ -78,7 +78,8 @@ def _along(t: Tensor, dim: int, spacing: float | Tensor, edge_order: int) -> Ten
     if dim != t.dim() - 1:
         return _along(t.movedim(dim, -1), t.dim() - 1, spacing, edge_order).movedim(-1, dim)
     if isinstance(spacing, Tensor) and spacing.dim() == 1:
-        inside, first, last = _uneven(t, spacing.to(t.dtype), edge_order)
+        dtype = _core.promote_types(t.dtype, spacing.dtype)
+        inside, first, last = _uneven(t.to(dtype), spacing.to(dtype), edge_order)
     else:
         inside, first, last = _even(t, edge_order)
         if isinstance(spacing, Tensor) or spacing != 1:
