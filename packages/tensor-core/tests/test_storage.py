@@ -190,3 +190,13 @@ def test_a_typed_storage_tells_its_bytes_and_changes_its_size():
     storage = fb.arange(10.0).storage()
     assert storage.__sizeof__() - fb.zeros(0).storage().__sizeof__() == 40
     assert storage.resize_(2).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("dtype", [fb.bool, fb.bfloat16, fb.int64, fb.complex64])
+def test_tensor_of_a_storage_has_its_elements(dtype):
+    t = fb.tensor([1, 0, 1]).to(dtype)
+    for storage in (t.storage(), t.untyped_storage()):
+        copied = fb.tensor(storage, dtype=dtype)
+        assert copied.dtype is dtype and fb.equal(copied, t) and copied.data_ptr() != t.data_ptr()
+    with pytest.raises(RuntimeError, match="Expected a Storage of type"):
+        fb.tensor(t.storage(), dtype=fb.float64)

@@ -19,8 +19,21 @@ Tensor with_grad(Tensor t, bool requires_grad) {
 
 namespace {
 
+// The elements of a storage, which reads its bytes as the given dtype. Undefined for other data.
+Tensor elements_of_storage(PyObject* data, std::optional<Dtype> dtype) {
+  if (PyList_Check(data) || PyTuple_Check(data) || PyNumber_Check(data) || PyObject_CheckBuffer(data)) return Tensor();
+  if (!PyObject_HasAttrString(data, "_elements_as")) return Tensor();
+  PyObject* const type = dtype ? dtype_object(*dtype) : Py_None;
+  const Object elements(checked(PyObject_CallMethod(data, "_elements_as", "O", type)));
+  require<TypeError>(is_tensor(elements.get()), "_elements_as() must return a Tensor, not ",
+                     Py_TYPE(elements.get())->tp_name);
+  return clone(tensor_of(elements.get()));
+}
+
 // Creates a tensor from data on the CPU and then moves it to its device.
 Tensor placed_from_data(PyObject* data, std::optional<Dtype> dtype, const Placement& place) {
+  if (const Tensor elements = elements_of_storage(data, dtype); elements.defined())
+    return to(elements, place.like(elements));
   if (has_gpu_memory(data)) {
     const Tensor t = tensor_from_gpu_memory(data);
     const OnDevice scope(t.device());

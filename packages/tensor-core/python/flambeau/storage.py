@@ -106,6 +106,10 @@ class UntypedStorage(StorageBase):
         array = array if dtype is None else array.astype(dtype, copy=False)
         return array.copy() if copy else array
 
+    def _elements_as(self, dtype: Any) -> Tensor:
+        """The elements that ``flambeau.tensor`` reads: the bytes as numbers, or the memory in a dtype."""
+        return self._bytes if dtype is None else _core.empty(0, dtype=dtype, device=self.device).set_(self)
+
     def element_size(self) -> int:
         """Return the size of an element in bytes, which is 1."""
         return 1
@@ -290,6 +294,15 @@ class TypedStorage(StorageCasts):
 
     def _elements(self) -> Tensor:
         return _core.empty(0, dtype=self.dtype).set_(self._untyped_storage)
+
+    def _elements_as(self, dtype: Any) -> Tensor:
+        """The elements that ``flambeau.tensor`` reads. RuntimeError for another dtype than theirs."""
+        if dtype not in (None, self.dtype):
+            raise RuntimeError(
+                f"Expected a Storage of type {dtype} or an UntypedStorage, but got one of type {self.dtype}; "
+                "tensor(storage).to(dtype) converts"
+            )
+        return self._elements()
 
     def untyped(self) -> UntypedStorage:
         """Return the untyped storage over the same memory."""
