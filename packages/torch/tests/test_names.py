@@ -280,6 +280,24 @@ def test_absent_things_say_that_they_are_not_available():
     """)
 
 
+def test_an_array_on_the_left_of_a_tensor_is_refused_as_in_pytorch():
+    printed = run("""
+        import operator
+        import numpy
+        array, tensor = numpy.array([6.0, 8.0]), torch.tensor([2.0, 4.0])
+        for name in ("add", "sub", "mul", "floordiv", "mod", "pow", "matmul", "truediv"):
+            try:
+                print(name, getattr(operator, name)(array, tensor).tolist())
+            except TypeError:
+                print(name)
+        print((tensor + array).tolist(), (numpy.float64(2) * tensor).tolist())
+        flambeau.torch.uninstall()
+        print((array + tensor).tolist())
+    """)
+    refused = ["add", "sub", "mul", "floordiv", "mod", "pow", "matmul"]
+    assert printed.splitlines() == [*refused, "truediv [3.0, 2.0]", "[8.0, 12.0] [4.0, 8.0]", "[8.0, 12.0]"]
+
+
 def test_storage_is_the_class_of_the_default_dtype():
     printed = run("""
         print(torch.Storage is torch.FloatStorage, torch.Storage([1, 2]).type())

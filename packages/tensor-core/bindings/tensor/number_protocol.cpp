@@ -2,6 +2,7 @@
 #include "calls/intercept.h"
 #include "calls/overrides.h"
 #include "calls/watch.h"
+#include "tensor/library_name.h"
 #include "tensor/tensor_type.h"
 
 namespace flambeau::python {
@@ -9,10 +10,12 @@ namespace flambeau::python {
 namespace {
 
 // An operator of a tensor and a NumPy array is that of two tensors; of anything else it is left to the other's type.
-template <auto operation>
+// Of the operators whose array is on the left, PyTorch has the division alone.
+template <auto operation, bool array_first = false>
 PyObject* beside_array(PyObject* a, PyObject* b) {
   if (PyErr_Occurred()) return nullptr;
   PyObject** array = is_numpy_array(a) ? &a : is_numpy_array(b) ? &b : nullptr;
+  if (!array_first && array == &a && imported_as_torch()) Py_RETURN_NOTIMPLEMENTED;
   if (!array) {
     PyObject* const operands[] = {a, b};
     if (found_strangers(operands, 2)) return operation(a, b);
@@ -34,7 +37,7 @@ PyObject* binary(PyObject* a, PyObject* b) {
   if (caller.asks(row_of(op).name, a, b)) return caller.answer;
   Operand operands[2] = {0, 0};
   if (FLAMBEAU_UNLIKELY(!to_operand(a, operands[0]) || !to_operand(b, operands[1])))
-    return beside_array<binary<op>>(a, b);
+    return beside_array<binary<op>, op == op::div>(a, b);
   return watched(row_of(op).name, [&] { return wrap_tensor(pointwise(op, operands)); });
 }
 

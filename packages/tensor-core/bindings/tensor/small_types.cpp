@@ -152,6 +152,7 @@ void set_library_name(const std::string& name) {
   static std::set<std::string> names;  // texts of other threads may refer to former ones
   name_in_texts.store(names.insert(name).first->c_str(), std::memory_order_release);
 }
+bool imported_as_torch() { return library_name() == std::string_view("torch"); }
 std::string under_library_name(std::string_view name) {
   constexpr std::string_view own = "flambeau";
   return name.starts_with(own) ? library_name() + std::string(name.substr(own.size())) : std::string(name);
