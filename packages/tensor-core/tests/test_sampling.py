@@ -181,6 +181,16 @@ def test_random_takes_its_bounds_from_the_dtype():
     assert fb.zeros(50).random_(**{"from": 7, "to": 8}).tolist() == [7] * 50
 
 
+@pytest.mark.parametrize(("dtype", "digits"), [("bfloat16", 8), ("float16", 11), ("float32", 24), ("float64", 53)])
+def test_random_warns_of_bounds_between_which_integers_are_rounded(dtype, digits):
+    x = fb.zeros(2, dtype=getattr(fb, dtype))
+    x.random_(-(2**digits), 2**digits + 1)
+    with pytest.warns(UserWarning, match=rf"to - 1 is out of bounds \[-\(2\^{digits}\), 2\^{digits}\]"):
+        x.random_(0, 2**digits + 2)
+    with pytest.warns(UserWarning, match="from is out of bounds"):
+        x.random_(-(2**digits) - 1, 0)
+
+
 def test_halves_stay_below_the_upper_end():
     for dtype in ("float16", "bfloat16"):
         assert draw("uniform_", dtype=dtype).max() < 1

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <sstream>
 
 #include "flambeau/interpreter.h"
 #include "flambeau/operator.h"
@@ -73,6 +74,22 @@ void fill_bernoulli(const Tensor& t, const Tensor& p, Generator* generator) {
   });
 }
 
+namespace {
+
+// Of the integers beyond 2^digits, a floating dtype holds some only: the draws are rounded.
+void warn_where_inexact(const char* bound, int64_t value, Dtype dtype) {
+  if (!is_floating(dtype)) return;
+  const int digits = limits(dtype).digits;
+  const int64_t limit = int64_t(1) << digits;
+  if (-limit <= value && value <= limit) return;
+  std::ostringstream text;
+  text << "random_(): " << bound << " is out of bounds [-(2^" << digits << "), 2^" << digits << "], in which " << dtype
+       << " holds every integer: the numbers are not uniformly distributed, got " << value;
+  warn(text.str());
+}
+
+}  // namespace
+
 void fill_integers(const Tensor& t, int64_t low, int64_t high, Generator* generator) {
   require(low < high, "random_ expects 'from' to be less than 'to', but got from=", low, " >= to=", high);
   if (pytorch::stream_for(t, generator)) {
@@ -90,6 +107,8 @@ void fill_integers(const Tensor& t, int64_t low, int64_t high, Generator* genera
   };
   require(representable(low), "random_: from is out of bounds for ", t.dtype(), ", got ", low);
   require(representable(high - 1), "random_: to - 1 is out of bounds for ", t.dtype(), ", got ", high - 1);
+  warn_where_inexact("from", low, t.dtype());
+  warn_where_inexact("to - 1", high - 1, t.dtype());
   const uint64_t range = uint64_t(high) - uint64_t(low);
   in_place(
       t, "random_", "Random", generator,
