@@ -118,6 +118,25 @@ def test_reshape_copies_just_where_a_view_is_impossible(case, data):
         assert np.array_equal(tensor.view(merged).numpy(), want)
 
 
+def test_a_copy_made_by_reshape_is_no_view():
+    x = fb.arange(6.0)
+    pairs = x.view(2, 3)
+    copy = pairs.t().reshape(6)
+    assert not copy._is_view() and copy._base is None and pairs.reshape(6)._base is x
+    copy.zero_()
+    assert x.tolist() == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(("shape", "size"), [((5,), (1, 1, 5)), ((3, 1), (1, 3, 1)), ((), (1, 1)), ((4, 5), (1, 4, 5))])
+def test_new_dimensions_of_size_1_have_the_strides_of_unsqueeze(shape, size):
+    x = fb.zeros(shape)
+    unsqueezed = x
+    for _ in range(len(size) - len(shape)):
+        unsqueezed = unsqueezed.unsqueeze(0)
+    assert x.expand(size).stride() == unsqueezed.stride()
+    assert x.expand(2, *size).stride() == (0, *unsqueezed.stride())
+
+
 def test_incompatible_view():
     x = fb.arange(6.0).reshape(2, 3).t()
     with pytest.raises(RuntimeError, match=r"\[3, 2\].*\[1, 3\].*\[6\].*reshape"):

@@ -125,7 +125,8 @@ Tensor expand(const Tensor& t, const Shape& size) {
           ") must be greater or equal to the number of dimensions in the tensor (", t.dim(), ")");
   Shape shape = size, strides(size.size());
   const size_t shift = size.size() - t.shape().size();
-  for (size_t i = 0; i < size.size(); ++i) {
+  int64_t span = 1;  // the stride of a new dimension of size 1, as unsqueeze() gives it
+  for (size_t i = size.size(); i-- > 0;) {
     const int64_t own = i < shift ? 1 : t.shape()[i - shift];
     if (shape[i] == -1) {
       require(i >= shift, "The expanded size of the tensor (-1) isn't allowed in a leading, non-existing dimension ",
@@ -135,7 +136,9 @@ Tensor expand(const Tensor& t, const Shape& size) {
     require(shape[i] == own || (own == 1 && shape[i] >= 0), "The expanded size of the tensor (", shape[i],
             ") must match the existing size (", own, ") at non-singleton dimension ", i, ".  Target sizes: ", size,
             ".  Tensor sizes: ", t.shape());
-    strides[i] = own == 1 ? (shape[i] == 1 && i >= shift ? t.strides()[i - shift] : 0) : t.strides()[i - shift];
+    const int64_t kept = i < shift ? span : t.strides()[i - shift];
+    strides[i] = shape[i] == own ? kept : 0;
+    span = shape[i] * strides[i];
   }
   return recorded("Expand", t, make_view(t, shape, strides, t.offset()),
                   [from = t.shape()](const Tensor& g) { return sum_to(g, from); });

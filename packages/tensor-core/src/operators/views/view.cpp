@@ -130,7 +130,12 @@ const Operator view_operator(
 Tensor reshape(const Tensor& t, const Shape& size) {
   const Shape shape = infer(size, t.numel(), "reshape");
   const std::optional<Shape> strides = view_strides(t, shape);
-  if (!strides) return view(clone(t), shape);
+  if (!strides) {  // the copy belongs to the result alone, which is a view of no tensor
+    const Tensor copy = contiguous(t);
+    return recorded("UnsafeView", copy,
+                    from_storage(copy.impl()->storage, shape, contiguous_strides(shape), copy.offset(), copy.dtype()),
+                    [from = t.shape()](const Tensor& g) { return reshape(g, from); });
+  }
   return recorded("View", t, make_view(t, shape, *strides, t.offset()),
                   [from = t.shape()](const Tensor& g) { return reshape(g, from); });
 }
