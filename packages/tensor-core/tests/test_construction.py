@@ -245,8 +245,29 @@ def test_errors(call, error, message):
 def test_a_sequence_that_contains_itself():
     endless = []
     endless.append(endless)
-    with pytest.raises(ValueError, match="deep"):
+    with pytest.raises(TypeError, match="self-referential lists"):
         fb.tensor(endless)
+    inner, outer = [0], [0]
+    inner.append([outer])
+    outer.append(inner)
+    with pytest.raises(ValueError, match="deep"):
+        fb.tensor(outer)
+
+
+def test_a_sequence_whose_items_cannot_be_read():
+    class Named:
+        def __len__(self):
+            return 2
+
+        def __getitem__(self, name):
+            raise TypeError(f"no item {name}")
+
+    with pytest.raises(ValueError, match="could not determine the shape of object type 'Named'"):
+        fb.tensor(Named())
+
+
+def test_integers_of_any_size_are_true():
+    assert fb.tensor([2**64, 0, -(2**70)], dtype=fb.bool).tolist() == [True, False, True]
 
 
 def test_numbers():

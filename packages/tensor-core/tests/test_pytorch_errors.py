@@ -38,6 +38,20 @@ VALUES = fb.arange(6.0).reshape(2, 3)
         (lambda: VALUES.index_fill(0, fb.tensor([0]), 1j), "Converting complex Scalar to non-complex type"),
         (lambda: fb.nonzero(VALUES, out=fb.empty(0)), "scalar type Long"),
         (lambda: fb._assert_async(fb.tensor([])), "Boolean value of Tensor with no values is ambiguous"),
+        (lambda: fb.complex(*[VALUES.int()] * 2), "to be Half, Float or Double tensors but got Int and Int"),
+        (lambda: fb.polar(VALUES, VALUES.double()), "scalar type Float but got scalar type Double for second argument"),
+        (
+            lambda: fb.linspace(0, 1j, 5, dtype=fb.float32),
+            r"torch.linspace\(\): inferred dtype complex can't be safely",
+        ),
+        (
+            lambda: fb.logspace(0j, 1, 5, dtype=fb.float32),
+            r"torch.logspace\(\): inferred dtype complex can't be safely",
+        ),
+        (lambda: fb.tensor_split(VALUES, fb.tensor(1.5)), "to have dtype of long, but got Float"),
+        (lambda: fb.tensor_split(VALUES, fb.tensor([[1]])), "one-dimensional tensor, but got a tensor with 2 dims"),
+        (lambda: fb.block_diag(VALUES, fb.ones(1, 1, 1)), "torch.block_diag: .* Input 1 has 3 dimensions"),
+        (lambda: fb.Tensor(VALUES, device="cpu"), r"use flambeau.as_tensor\(tensor, device=...\)"),
         (lambda: "x" in VALUES, "only supports Tensor or scalar, but you passed in a <class 'str'>."),
     ],
 )
@@ -68,6 +82,11 @@ def test_a_list_of_tensors_may_be_empty_where_sizes_may_not():
 
 def test_true_is_a_factor_of_truth_values():
     assert fb.add(fb.tensor([True, False]), fb.tensor([False, False]), alpha=True).tolist() == [True, False]
+
+
+def test_several_elements_are_no_complex_number():
+    with pytest.raises(ValueError, match="only one element tensors can be converted to Python scalars"):
+        complex(VALUES)
 
 
 def test_asarray_names_the_dtypes_that_cannot_share_memory():

@@ -94,7 +94,7 @@ void bind_construction() {
         const OnDevice scope(own ? own.device() : Device());
         const bool shared = own || PyObject_CheckBuffer(data);
         require<ValueError>(shared || copy.value_or(true),
-                            "asarray(): can't alias an arbitrary sequence into a tensor: ", Py_TYPE(data)->tp_name);
+                            "asarray(): can't alias arbitrary sequence into a tensor: ", Py_TYPE(data)->tp_name);
         const Tensor t = own ? own : shared ? tensor_from_buffer(data) : tensor_from_data(data, dtype);
         const Dtype type = dtype.value_or(t.dtype());
         require<ValueError>(copy.value_or(true) || type == t.dtype(), "asarray(): can't alias tensor with dtype '",

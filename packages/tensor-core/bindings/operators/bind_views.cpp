@@ -39,6 +39,8 @@ void bind_queries() {
   def("item(input)", kMethod, "The single element as a Python number.",
       [](const Tensor& t) { return scalar_object(read_item(t)); });
   def("__complex__(input)", kMethod, "The single element as a Python complex number.", [](const Tensor& t) {
+    require<ValueError>(t.numel() == 1, "only one element tensors can be converted to Python scalars (complex), ",
+                        "got shape ", t.shape());
     const Complex<double> value = item(t).complex();
     return PyComplex_FromDoubles(value.re, value.im);
   });

@@ -140,7 +140,14 @@ void scan(PyObject* o, int depth, Scan& s) {
   if (n < 0) throw PythonError();
   if (int(s.shape.size()) == depth) s.shape.push_back(n);
   for (Py_ssize_t i = 0; i < n; ++i) {
-    const Object child(checked(PySequence_GetItem(o, i)));
+    const Object child(PySequence_GetItem(o, i));
+    if (!child && PyErr_ExceptionMatches(PyExc_TypeError)) {
+      PyErr_Clear();
+      detail::raise<ValueError>("could not determine the shape of object type '", Py_TYPE(o)->tp_name,
+                                "': its items cannot be read by number");
+    }
+    if (!child) throw PythonError();
+    require<TypeError>(child.get() != o, "new(): self-referential lists are incompatible");
     const bool scalar = PyFloat_CheckExact(child.get()) || PyLong_Check(child.get());
     if (i > 0 && scalar && !(s.dtype && category(*s.dtype) >= Category::Floating))
       scan(child.get(), depth + 1, s);
@@ -162,6 +169,7 @@ T number(PyObject* o) {
   } else if (PyLong_CheckExact(o)) {  // which may be too large for anything but a float
     int overflow = 0;
     s = Scalar(int64_t(PyLong_AsLongLongAndOverflow(o, &overflow)));
+    if (overflow && std::is_same_v<T, bool>) return T(1);
     require<ValueError>(!overflow || !std::is_integral_v<T>,
                         "tensor(): Overflow when unpacking long long: the number "
                         "does not fit into 64 bits");

@@ -12,6 +12,7 @@
 #include "calls/intercept.h"
 #include "calls/overrides.h"
 #include "calls/watch.h"
+#include "tensor/library_name.h"
 
 #include <structmember.h>
 
@@ -165,6 +166,8 @@ PyObject* construct(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
         arguments = Object(checked(PyTuple_Pack(1, value)));
       }
     }
+    require(!place.given || PyTuple_GET_SIZE(arguments.get()) != 1 || !is_tensor(PyTuple_GET_ITEM(arguments.get(), 0)),
+            "Tensor(tensor, device=...) is not supported; use ", library_name(), ".as_tensor(tensor, device=...)");
     note_read(arguments.get());
     const Tensor made = to(from_arguments(arguments.get()), place.of_fresh());
     TensorObject* o = new_object(type);  // created last: no object exists without a tensor

@@ -4,6 +4,7 @@
 #include "flambeau/operator.h"
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
+#include "operators/scalar_type.h"
 #include "operators/views/view.h"
 
 namespace flambeau {
@@ -134,9 +135,10 @@ namespace {
 void require_parts(const Tensor& a, const Tensor& b, const char* name) {
   require((a.dtype() == Dtype::float32 || a.dtype() == Dtype::float64) &&
               (b.dtype() == Dtype::float32 || b.dtype() == Dtype::float64),
-          name, ": Expected both inputs to be float32 or float64 tensors but got ", a.dtype(), " and ", b.dtype());
-  require(a.dtype() == b.dtype(), name, ": Expected object of scalar type ", a.dtype(), " but got scalar type ",
-          b.dtype(), " for second argument");
+          name, "(): Expected both inputs to be Half, Float or Double tensors but got ", scalar_type(a.dtype()),
+          " and ", scalar_type(b.dtype()), "; of these dtypes float16 is not supported");
+  require(a.dtype() == b.dtype(), name, "(): Expected object of scalar type ", scalar_type(a.dtype()),
+          " but got scalar type ", scalar_type(b.dtype()), " for second argument");
 }
 
 void interleave(const Tensor& out, const Tensor& re, const Tensor& im) {

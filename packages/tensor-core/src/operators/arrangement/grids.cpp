@@ -120,7 +120,7 @@ Tensor block_diag(const Tensors& given) {
   int64_t width = 0, height = 0, left = 0;
   bool uniform = true;
   for (size_t i = 0; i < rows.size(); ++i) {
-    require(rows[i].dim() <= 2, "block_diag: Input tensors must have 2 or fewer dimensions. Input ", i, " has ",
+    require(rows[i].dim() <= 2, "torch.block_diag: Input tensors must have 2 or fewer dimensions. Input ", i, " has ",
             rows[i].dim(), " dimensions");
     if (rows[i].dim() < 2) rows[i] = reshape(rows[i], {1, rows[i].numel()});
     width += rows[i].shape()[1];

@@ -77,6 +77,11 @@ Scalar rounded(Scalar s, Dtype dtype) {
   return item(scalar_tensor(s, dtype));
 }
 
+void require_real_ends(const char* function, Scalar start, Scalar end, Dtype dtype) {
+  require(is_complex(dtype) || (start.kind() != Category::Complex && end.kind() != Category::Complex), function,
+          "(): inferred dtype complex can't be safely cast to passed dtype ", dtype);
+}
+
 __int128 exactly(Scalar s) { return s.wide() ? __int128(s.unsigned_integer()) : __int128(s.integer()); }
 
 }  // namespace
@@ -128,6 +133,7 @@ Tensor range_to(Scalar start, Scalar end, Scalar step, Dtype dtype) {
 
 Tensor linspace(Scalar start, Scalar end, int64_t steps, Dtype dtype) {
   require(steps >= 0, "number of steps must be non-negative, got ", steps);
+  require_real_ends("torch.linspace", start, end, dtype);
   if (is_complex(dtype)) {
     const Dtype part = dtype == Dtype::complex64 ? Dtype::float32 : Dtype::float64;
     return complex(linspace(Scalar(start.real()), Scalar(end.real()), steps, part),
@@ -142,6 +148,7 @@ Tensor linspace(Scalar start, Scalar end, int64_t steps, Dtype dtype) {
 }
 
 Tensor logspace(Scalar start, Scalar end, int64_t steps, double base, Dtype dtype) {
+  require_real_ends("torch.logspace", start, end, dtype);
   if (steps != 1 && !is_complex(dtype)) start = rounded(start, dtype), end = rounded(end, dtype);
   const Tensor exponents = linspace(start, end, steps, is_complex(dtype) ? Dtype::complex128 : Dtype::float64);
   return to(pow(Scalar(base), exponents), dtype);

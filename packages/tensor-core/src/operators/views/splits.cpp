@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "flambeau/operator.h"
+#include "operators/scalar_type.h"
 #include "operators/views/view.h"
 
 namespace flambeau {
@@ -181,10 +182,12 @@ Cuts cuts_from(const char* function, const Given& given) {
   if (const int64_t* sections = std::get_if<int64_t>(&given)) return {{}, *sections};
   if (const Shape* positions = std::get_if<Shape>(&given)) return {*positions, {}};
   const Tensor &own = std::get<Tensor>(given), t = to(own, Dtype::int64);
-  require(t.dim() <= 1 && category(own.dtype()) == Category::Integer, function,
-          " expected tensor_indices_or_sections to be a zero-dimensional or one-dimensional tensor of integers, but "
-          "got a ",
-          own.dtype(), " one with ", t.dim(), " dims");
+  require(category(own.dtype()) == Category::Integer, function,
+          " expected tensor_indices_or_sections to have dtype of long, but got ", scalar_type(own.dtype()));
+  require(t.dim() <= 1, function,
+          " expected tensor_indices_or_sections to be a zero-dimensional or one-dimensional tensor, but got a tensor "
+          "with ",
+          t.dim(), " dims");
   if (t.dim() == 0) return {{}, item(t).integer()};
   const Tensor each = contiguous(t);
   return {Shape(each.data<int64_t>(), each.data<int64_t>() + each.numel()), {}};
