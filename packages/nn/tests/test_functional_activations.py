@@ -127,3 +127,6 @@ def test_alpha_dropout_keeps_mean_and_variance(call):
 def test_other_dimensions_warn():
     with pytest.warns(UserWarning, match="dropout2d"):
         F.dropout2d(fb.ones(2, 3), 0.5)
+    with pytest.warns(UserWarning, match="assuming that channel-wise 1D dropout behavior is desired"):
+        dropped = F.dropout2d(fb.ones(20, 10, 3), 0.5)
+    assert set(dropped.sum(2).flatten().tolist()) == {0, 6}

@@ -41,10 +41,16 @@ def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
 
 
 def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """Drop whole channels of ``(N, C, H, W)``; other numbers of dimensions warn, 3 are taken as ``(N, C, L)``."""
+    """Drop whole channels of ``(N, C, H, W)``; other numbers of dimensions warn, and 3 mean ``(N, C, L)``."""
     _check_probability(p)
     if input.ndim not in (3, 4):
         _warn_of_dimensions("dropout2d", input.ndim, 2)
+    if input.ndim == 3:
+        warnings.warn(
+            "dropout2d: Received a 3D input to dropout2d and assuming that channel-wise 1D dropout behavior is desired:"
+            " the input has the shape (N, C, L). For that shape use dropout1d; for (C, H, W) add a batch dimension.",
+            stacklevel=2,
+        )
     return _in_place(input, flambeau.feature_dropout(input, p, training), inplace)
 
 
