@@ -175,6 +175,11 @@ def test_fractional_max(dims):
         pool(x, 2)
     with pytest.raises(ValueError, match="between 0 and 1"):
         pool(x, 2, output_ratio=1.5)
+    for wrong in ((), (2,), (2,) * (dims + 1)):
+        with pytest.raises(RuntimeError, match=f"kernel_size must either be a single int or a tuple of {dims} ints"):
+            pool(x, wrong, output_size=4)
+        with pytest.raises(RuntimeError, match="output_size must either be a single int"):
+            pool(x, 2, output_size=wrong)
 
 
 @pytest.mark.parametrize("dims", [1, 2, 3])
