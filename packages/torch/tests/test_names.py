@@ -305,3 +305,37 @@ def test_storage_is_the_class_of_the_default_dtype():
         print(torch.Storage is torch.DoubleStorage, torch.Storage(3).tolist())
     """)
     assert printed.splitlines() == ["True torch.FloatStorage", "True [0.0, 0.0, 0.0]"]
+
+
+def test_code_that_fx_generates_names_torch(tmp_path):
+    pytest.importorskip("flambeau.fx", reason="needs flambeau-export")
+    printed = run(f"""
+        import sys
+        import torch.fx
+
+        class Model(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.scale = torch.nn.Parameter(torch.ones(2))
+
+            def forward(self, x: torch.Tensor, torch_: torch.Tensor | None = None):
+                y = torch.nn.functional.relu(torch.relu(x) * self.scale)
+                return torch.cat([y.to(torch.float64), torch.linalg.inv(torch.eye(2))])
+
+        traced = torch.fx.symbolic_trace(Model())
+        print(traced.code, traced.graph)
+        traced.to_folder({str(tmp_path / "saved")!r}, "Saved")
+        sys.path.insert(0, {str(tmp_path)!r})
+        import saved
+        x = torch.ones(2, 2)
+        assert torch.equal(saved.Saved()(x), Model()(x)) and torch.equal(traced(x), Model()(x))
+    """)
+    for text in (
+        "def forward(self, x : torch.Tensor",
+        "= torch.relu(x)",
+        "= torch.nn.functional.relu(mul, inplace = False)",
+        ".to(torch.float64)",
+        "target=torch.relu]",
+    ):
+        assert text in printed
+    assert "flambeau." not in printed

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import flambeau
 from flambeau import Tensor
+from flambeau._naming import library_name
 
-from ._names import Namespace, _get_qualified_name, custom_builtins, path_in_flambeau, type_repr
+from ._names import Namespace, _get_qualified_name, known_names, public_path, type_repr
 
 if TYPE_CHECKING:
     from .graph import Graph
@@ -150,7 +151,7 @@ class _Writer:
         self.returned = ""
 
     def code(self) -> PythonCode:
-        for name, known in custom_builtins.items():
+        for name, known in known_names().items():
             self.global_name(name, known.obj)
         done_after = last_uses(self.graph)
         body: list[str] = []
@@ -178,7 +179,7 @@ class _Writer:
 
     def global_name(self, hint: str, obj: Any, wrapped: bool = False) -> str:
         """What the code calls an object from outside of the graph; what is wrapped needs a name without dots."""
-        if not wrapped and obj is not flambeau.device and (path := path_in_flambeau(obj)) is not None:
+        if not wrapped and obj is not flambeau.device and (path := public_path(obj)) is not None:
             return path
         name = self.namespace.create_name(hint, obj)
         self.globals[name] = obj
@@ -204,7 +205,7 @@ class _Writer:
         if isinstance(arg, enum.Enum):
             return f"{self.global_name(type(arg).__name__, type(arg))}.{arg.name}"
         if isinstance(arg, Tensor):
-            return f"flambeau.Tensor(size={list(arg.shape)}, dtype={str(arg.dtype).rpartition('.')[2]})"
+            return f"{library_name()}.Tensor(size={list(arg.shape)}, dtype={str(arg.dtype).rpartition('.')[2]})"
         if isinstance(arg, tuple):
             return f"({', '.join(map(self.value, arg))}{',' if len(arg) == 1 else ''})"
         if isinstance(arg, list):

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import flambeau
-from flambeau._naming import own_module
+from flambeau._naming import library_name, own_module
 from flambeau.library._custom_op import CustomOpDef, registry
 from flambeau.library._overloads import OpOverload
 from flambeau.utils import _pytree as pytree
@@ -32,9 +32,18 @@ custom_builtins: dict[str, CustomBuiltin] = {
     "nan": CustomBuiltin("from math import nan", math.nan),
     "NoneType": CustomBuiltin("NoneType = type(None)", type(None)),
     "flambeau": CustomBuiltin("import flambeau", flambeau),
+    "torch": CustomBuiltin("import flambeau as torch", flambeau),  # also loads where the alias is not installed
     "device": CustomBuiltin("from flambeau import device", flambeau.device),
     "pytree": CustomBuiltin("import flambeau.utils._pytree as pytree", pytree),
 }
+
+
+def known_names() -> dict[str, CustomBuiltin]:
+    """Return the names that generated code knows; the library has the name that programs import it by."""
+    other = "flambeau" if library_name() == "torch" else "torch"
+    return {name: known for name, known in custom_builtins.items() if name != other}
+
+
 _illegal_names = {name: object() for name in keyword.kwlist}
 _illegal_names |= vars(builtins)
 _illegal_names |= {name: known.obj for name, known in custom_builtins.items()}
@@ -94,11 +103,17 @@ _PUBLIC = ("flambeau", "flambeau.nn.functional", "flambeau.linalg", "flambeau.ff
 _found: dict[int, tuple[Any, str | None]] = {}
 
 
-def path_in_flambeau(obj: Any) -> str | None:
-    """What a program writes for a function or class of flambeau, ``flambeau.nn.functional.relu``; None for others.
+def public_path(obj: Any) -> str | None:
+    """Return what a program writes for a function or class of flambeau, ``flambeau.nn.functional.relu``.
 
-    Modules that are private are left out: they are where something is defined, not where it is found.
+    Under the alias ``torch``, paths begin with this name. Private modules are left out: they are where something is
+    defined, not where it is found. Returns None for objects of other libraries.
     """
+    path = _path_in_flambeau(obj)
+    return None if path is None else library_name() + path.removeprefix("flambeau")
+
+
+def _path_in_flambeau(obj: Any) -> str | None:
     if isinstance(obj, OpOverload):
         return f"flambeau.ops.{obj}"
     if isinstance(obj, CustomOpDef):
@@ -138,7 +153,7 @@ def _get_qualified_name(func: Callable[..., Any]) -> str:
     name: str = func.__name__
     if getattr(builtins, name, None) is func:
         return name
-    if (path := path_in_flambeau(func)) is not None:
+    if (path := public_path(func)) is not None:
         return path
     if name == "<lambda>":
         try:
@@ -153,7 +168,7 @@ def type_repr(obj: Any) -> str:
     if isinstance(obj, type) and getattr(obj, "__origin__", None) is None:  # list[int] is a type, too
         if obj.__module__ == "builtins":
             return obj.__qualname__
-        return path_in_flambeau(obj) or f"{obj.__module__}.{obj.__qualname__}"
+        return public_path(obj) or f"{obj.__module__}.{obj.__qualname__}"
     if obj is ...:
         return "..."
     return obj.__name__ if isinstance(obj, types.FunctionType) else repr(obj)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import flambeau
 from flambeau import nn
+from flambeau._naming import library_name
 
-from ._names import custom_builtins
+from ._names import known_names
 
 if TYPE_CHECKING:
     from .graph_module import GraphModule
@@ -23,7 +24,7 @@ _HEAD = """\
 from flambeau.nn import *
 
 
-class {name}(flambeau.nn.Module):
+class {name}({library}.nn.Module):
     def __init__(self):
         super().__init__()
 """
@@ -33,6 +34,7 @@ def write_folder(module: GraphModule, folder: Path, name: str) -> None:
     """Write ``module.py``, its state, and a pickle of each layer that has no short source, of which it warns."""
     folder.mkdir(exist_ok=True)
     flambeau.save(module.state_dict(), folder / "state_dict.pt")
+    library = library_name()
     lines = []
     pickled = []
     for child_name, child in module.named_children():
@@ -42,17 +44,17 @@ def write_folder(module: GraphModule, folder: Path, name: str) -> None:
             file = folder / f"{child_name}.pt"
             flambeau.save(child, file)
             pickled.append(child_name)
-            lines.append(f"setattr(self, '{child_name}', flambeau.load(r'{file}', weights_only=False))")
+            lines.append(f"setattr(self, '{child_name}', {library}.load(r'{file}', weights_only=False))")
     for key, buffer in module._buffers.items():
         if buffer is not None:
-            lines.append(f"self.register_buffer('{key}', flambeau.empty({list(buffer.shape)}, dtype={buffer.dtype}))")
+            lines.append(f"self.register_buffer('{key}', {library}.empty({list(buffer.shape)}, dtype={buffer.dtype}))")
     for key, parameter in module._parameters.items():
         if parameter is not None:
-            made = f"flambeau.empty({list(parameter.shape)}, dtype={parameter.dtype})"
-            lines.append(f"setattr(self, '{key}', flambeau.nn.Parameter({made}))")
-    lines.append(f"self.load_state_dict(flambeau.load(r'{folder}/state_dict.pt'))")
-    imports = "\n".join(known.import_str for known in custom_builtins.values())
-    source = _HEAD.format(imports=imports, name=name) + "".join(f"        {line}\n" for line in lines)
+            made = f"{library}.empty({list(parameter.shape)}, dtype={parameter.dtype})"
+            lines.append(f"setattr(self, '{key}', {library}.nn.Parameter({made}))")
+    lines.append(f"self.load_state_dict({library}.load(r'{folder}/state_dict.pt'))")
+    imports = "\n".join(known.import_str for known in known_names().values())
+    source = _HEAD.format(imports=imports, library=library, name=name) + "".join(f"        {line}\n" for line in lines)
     source += "\n".join(f"    {line}" if line else "" for line in module.code.split("\n"))
     (folder / "module.py").write_text(source + "\n")
     (folder / "__init__.py").write_text("from .module import *")
