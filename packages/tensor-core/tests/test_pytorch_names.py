@@ -13,6 +13,7 @@ import flambeau as fb
 ANSWERS = {
     "cuda.is_available()": False,
     "cuda.is_initialized()": False,
+    "cuda._initialized": False,
     "cuda.device_count()": 0,
     "cuda.is_bf16_supported()": False,
     "cuda.is_tf32_supported()": False,

@@ -193,6 +193,8 @@ if not TYPE_CHECKING:  # so that type checkers report names that do not exist
             return importlib.import_module(f"flambeau.cuda.{name}")
         if name == "default_generators":  # all GPUs share the default generator of the CPU
             return (default_generator,) * device_count()
+        if name == "_initialized":  # checkpoints that restore generators read it
+            return is_initialized()
         from flambeau._tensor_types import CUDA_TENSOR_TYPES
 
         if name in CUDA_TENSOR_TYPES:
