@@ -93,3 +93,15 @@ def test_chunks_must_be_positive():
     with pytest.raises(ValueError, match="greater than 0"):
         func.jacrev(lambda x: x, chunk_size=0)
     close(func.jacrev(lambda x: x**2, chunk_size=2)(tensor(X)), np.diag(2 * X))
+
+
+class Derived(fb.Tensor):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("transform", "expected"),
+    [(func.grad, 3 * X**2), (func.jacrev, 3 * X**2), (func.jacfwd, 3 * X**2), (func.hessian, np.diag(6 * X))],
+)
+def test_derivatives_at_an_instance_of_a_subclass(transform, expected):
+    close(transform(lambda x: (x**3).sum())(tensor(X).as_subclass(Derived)), expected)

@@ -38,8 +38,9 @@ __all__ = [
 
 _disabled_torch_function_impl = _core._disabled_torch_function_impl
 
-# Getters that return an existing tensor instead of a computed one. The result keeps its own class.
-_NOT_CONVERTED = frozenset(vars(Tensor)[name].__get__ for name in ("grad", "_base"))
+# Functions that return an existing tensor instead of a computed one, such as getters. The result keeps its own class,
+# since a conversion would create another tensor. Other packages add functions.
+_NOT_CONVERTED: set[Any] = {vars(Tensor)[name].__get__ for name in ("grad", "_base")}
 
 
 class DisableTorchFunctionSubclass:

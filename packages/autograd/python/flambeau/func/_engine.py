@@ -5,6 +5,7 @@ The answers are in ``_batching/differentiation.py``.
 
 from flambeau._core import _interceptable
 from flambeau.autograd import _engine
+from flambeau.overrides import _NOT_CONVERTED
 
 __all__ = [
     "close",
@@ -31,3 +32,6 @@ make_dual = _interceptable(_engine.make_dual)
 unpack_dual = _interceptable(_engine.unpack_dual)
 open_level = _engine.open_level
 close_level = _engine.close_level
+
+# A leaf of a subclass is an ordinary tensor, and so are its derivatives.
+_NOT_CONVERTED |= {leaf, gradients, jacobian, detached, make_dual, unpack_dual}
