@@ -18,6 +18,11 @@ def close(actual, expected):
     np.testing.assert_allclose(actual.detach().numpy(), expected, rtol=1e-12, atol=1e-12)
 
 
+class Scaled(fb.Tensor):
+    def times(self, factor):
+        return self * factor
+
+
 STRATEGIES = [{}, {"vectorize": True}, {"vectorize": True, "strategy": "forward-mode"}]
 
 
@@ -44,6 +49,13 @@ class TestJacobian:
         functional.jacobian(lambda x: x**3, x, create_graph=True, **options).sum().backward()
         close(x.grad, 6 * X)
         assert not functional.jacobian(lambda x: x**3, x, **options).requires_grad
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.parametrize("requires_grad", [False, True])
+def test_jacobian_calls_the_function_with_the_subclass_of_its_input(create_graph, requires_grad):
+    x = tensor(X).as_subclass(Scaled).requires_grad_(requires_grad)
+    close(functional.jacobian(lambda x: x.times(3), x, create_graph=create_graph), 3 * np.eye(3))
 
 
 @pytest.mark.parametrize("options", [{}, {"vectorize": True, "outer_jacobian_strategy": "forward-mode"}], ids=str)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, overload
 
 import flambeau
-from flambeau import Tensor, enable_grad
+from flambeau import Tensor, enable_grad, overrides
 from flambeau.autograd import _engine
 from flambeau.autograd._backward import grad
 
@@ -42,13 +42,22 @@ def _like(original: Any, values: Sequence[Any]) -> Any:
     return tuple(values) if isinstance(original, tuple) else values[0]
 
 
+def _leaf(t: Tensor, create_graph: bool) -> tuple[Tensor, Tensor]:
+    """Return a tensor to differentiate with respect to, and the tensor to call the function with."""
+    if not overrides.has_torch_function_unary(t):
+        return _engine.leaf(t if create_graph else t.detach())
+    # The subclass decides what a view of it is; a function may rely on its methods and attributes.
+    given = t.view_as(t) if create_graph and t.requires_grad else t.detach().requires_grad_()
+    return given, given
+
+
 class _Problem:
     """A function evaluated at leaves: with a history that leads out, if ``create_graph`` asks for one."""
 
     def __init__(self, name: str, func: Function, inputs: Any, create_graph: bool, strict: bool) -> None:
         self.name = name
         self.inputs = _tuple(inputs, "inputs", name)
-        pairs = [_engine.leaf(t if create_graph else t.detach()) for t in self.inputs]
+        pairs = [_leaf(t, create_graph) for t in self.inputs]
         self.leaves = [leaf for leaf, _ in pairs]
         self.result = func(*(given for _, given in pairs))
         self.outputs = _tuple(self.result, "outputs of the user-provided function", name)
