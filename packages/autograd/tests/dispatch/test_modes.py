@@ -353,3 +353,9 @@ def test_known_calls_take_unusual_answers(requires_grad):
     assert _get_current_dispatch_mode() is None and fb.is_grad_enabled()
     assert same.requires_grad is requires_grad and (same is x) is not requires_grad
     assert pair[1] == 3 and pair[0].requires_grad is requires_grad
+
+
+def test_modes_are_asked_about_functions_of_two_numbers():
+    with Logging() as mode:
+        result = fb.div(3, 2)
+    assert result.item() == 1.5 and mode.calls[0][:2] == (aten.div.Tensor, (3, 2))

@@ -146,7 +146,8 @@ def resolve(called: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return target.function(*args, **kwargs)
     assert target.packet is not None
     name = target.packet.__name__
-    if name in _REFLECTED and len(args) == 2 and isinstance(args[0], (*_SIMPLE, complex)) and not kwargs:
+    is_reflected = len(args) == 2 and isinstance(args[0], (*_SIMPLE, complex)) and isinstance(args[1], Tensor)
+    if name in _REFLECTED and is_reflected and not kwargs:
         return _REFLECTED[name](*args)
     if kwargs.get("requires_grad") is True and target.schemas:
         rest = {key: value for key, value in kwargs.items() if key != "requires_grad"}
