@@ -208,7 +208,7 @@ def _arguments(tensor: UninitializedTensorMixin) -> tuple[Any, ...]:
     return tensor.requires_grad, tensor.device, tensor.dtype
 
 
-class UninitializedParameter(UninitializedTensorMixin, Parameter):
+class UninitializedParameter(UninitializedTensorMixin, Parameter):  # type: ignore[misc]
     """A parameter of a lazy module, until `materialize` gives it a shape.
 
     >>> nn.UninitializedParameter()
