@@ -63,7 +63,7 @@ class WorkerThreads:
         seeds: seeds of the loader, for batches that the calling thread makes.
     """
 
-    seed = None
+    seed: int | None = None
 
     def __init__(
         self, recipe: Recipe, count: int, worker_init_fn: Callable[[int], None] | None, seeds: _seeds.Seeds
