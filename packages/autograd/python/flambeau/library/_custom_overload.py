@@ -17,7 +17,8 @@ class CustomPacket(OpOverloadPacket):
     """An operator that a program defines, with its overloads in the order in which they are defined."""
 
     def __init__(self, qualname: str, definitions: Iterable[CustomOpDef]) -> None:
-        super().__init__(*qualname.split("::"), self, {})
+        namespace, _, name = qualname.partition("::")
+        super().__init__(namespace, name, self, {})
         self._definitions: dict[str, CustomOpDef] = {}
         for definition in definitions:
             self.add(definition)
