@@ -11,16 +11,17 @@ from flambeau.sparse._tensor import SparseTensor
 
 
 def mm(mat1: Any, mat2: Any, reduce: str | None = None) -> Tensor:
-    """The product of two matrices: dense where one of them is, else sparse.
+    """Return the product of two matrices. It is sparse if both are sparse, otherwise strided.
 
     Args:
-        mat1, mat2: ``(n, m)`` and ``(m, k)``, of one dtype; sparse or strided.
-        reduce: how the products of a row's elements are combined, for a CSR ``mat1`` and a strided ``mat2``: ``"sum"``
-            (as None), ``"mean"``, ``"amax"`` or ``"amin"``. Elements that are not stored do not count; a row without
+        mat1, mat2: sparse or strided matrices of shapes ``(n, m)`` and ``(m, k)`` and of one dtype.
+        reduce: reduction of the products of a row's elements, for a CSR ``mat1`` and a strided ``mat2``: ``"sum"`` (the
+            same as None), ``"mean"``, ``"amax"`` or ``"amin"``. Only stored elements are included. A row without
             elements gives 0.
-    Returns: strided ``(n, k)``, or sparse where both are.
-    Raises: RuntimeError for sizes, dtypes or layouts that do not fit.
-    Gradient: both; a sparse matrix's has its indices. That of an extreme goes to the first of equal products.
+    Returns: a matrix of shape ``(n, k)``.
+    Raises: RuntimeError if the sizes, dtypes or layouts do not match.
+    Gradient: defined for both. The gradient of a sparse matrix has the indices of the matrix. The gradient of an
+        extreme goes to the first of equal products.
 
     >>> s = flambeau.sparse_coo_tensor([[0, 1], [1, 0]], [2.0, 3.0], (2, 2))
     >>> flambeau.sparse.mm(s, flambeau.tensor([[1.0], [10.0]]))
