@@ -1,1 +1,1 @@
-"""What ``flambeau.save`` and ``flambeau.load`` stand on: the file format, Python structures in it, atomic writing."""
+"""Implementation of ``flambeau.save`` and ``flambeau.load``: file formats, Python structures, atomic writing."""

@@ -1,8 +1,8 @@
-"""The container of a .pt file: a zip archive whose entries lie in it as they are, so that they can be mapped.
+"""Reader of the container of a .pt file: a zip archive of uncompressed entries, which can be memory-mapped.
 
-Entries are found through the archive's directory and read at their place. What the directory says is checked against
-the length of the file, and an entry's bytes against its checksum unless that is 0: PyTorch can be told to leave
-checksums out. Entries that are mapped are not checked, as that would read them.
+Entries are located with the archive's directory. The directory is verified against the length of the file. The bytes of
+an entry are verified against its checksum unless that is 0, because PyTorch can be configured to omit checksums. Mapped
+entries are not verified, because that would read them.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ _PIECE = 1 << 19
 
 
 def map_file(file: IO[bytes]) -> mmap.mmap:
-    """The file as memory that is read when it is touched. Writing to it makes a private copy of the page."""
+    """Map a file into memory. Pages are read on first access, and a write creates a private copy of the page."""
     return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
 
 
 def bytes_of(tensor: Tensor) -> memoryview:
-    """The memory of a non-empty vector of bytes."""
+    """Return the memory of a non-empty 1-D uint8 tensor."""
     return tensor.numpy().data
 
 
 def fill(file: IO[bytes], view: memoryview) -> None:
-    """Read as many bytes as the view has."""
+    """Read bytes until the view is full."""
     while view:
         got = file.readinto(view)  # type: ignore[attr-defined]
         if not got:
@@ -50,7 +50,7 @@ def fill(file: IO[bytes], view: memoryview) -> None:
 
 
 def fill_and_sum(file: IO[bytes], view: memoryview) -> int:
-    """Read as many bytes as the view has, and return their CRC-32."""
+    """Read bytes until the view is full, and return their CRC-32."""
     checksum = 0
     for start in range(0, len(view), _PIECE):  # a piece is still in the cache when its checksum is computed
         piece = view[start : start + _PIECE]
@@ -60,12 +60,12 @@ def fill_and_sum(file: IO[bytes], view: memoryview) -> int:
 
 
 class ArchiveReader:
-    """An archive that is read: from a file, or from its mapping.
+    """Reader of an archive, from a file or from a memory mapping of it.
 
     Args:
-        file: binary, with ``seek`` and ``readinto``.
-        mapped: leave the elements in the file until they are touched.
-        checked: compare checksums.
+        file: binary file with ``seek`` and ``readinto``.
+        mapped: if True, map the elements instead of reading them.
+        checked: if True, verify checksums.
     """
 
     def __init__(self, file: IO[bytes], mapped: bool, checked: bool = True) -> None:
@@ -80,15 +80,15 @@ class ArchiveReader:
         self._root = min(pickles, key=len).removesuffix("data.pkl")
 
     def has(self, name: str) -> bool:
-        """Whether there is such an entry."""
+        """Return True if the archive has an entry of this name."""
         return self._root + name in self._entries
 
     def names(self) -> list[str]:
-        """The names of all entries."""
+        """Return the names of all entries."""
         return [name.removeprefix(self._root) for name in self._entries]
 
     def read(self, name: str, most: int = MAX_PICKLE_BYTES) -> bytes:
-        """The bytes of an entry."""
+        """Return the bytes of an entry."""
         start, count = self._place(name)
         if count > most:
             raise FormatError(f"its entry {name!r} has {count:,} bytes, and at most {most:,} are read")
@@ -98,7 +98,7 @@ class ArchiveReader:
         return bytes(content)
 
     def storage(self, name: str, count: int) -> UntypedStorage:
-        """The first bytes of an entry as a storage."""
+        """Return the first bytes of an entry as a storage."""
         start, found = self._place(name)
         if not 0 <= count <= found:
             raise FormatError(f"its entry {name!r} has {found:,} bytes, and a storage of {count:,} is said to be there")
@@ -111,7 +111,7 @@ class ArchiveReader:
         return UntypedStorage(elements)
 
     def _fill(self, name: str, view: memoryview) -> None:
-        """Read an entry, or the beginning of one, from where the file stands."""
+        """Read an entry, or the beginning of one, from the current position of the file."""
         entry = self._entries[self._root + name]
         if not (self._checked and entry.CRC and len(view) == entry.file_size):
             fill(self._file, view)
@@ -119,7 +119,7 @@ class ArchiveReader:
             raise damaged(f"its entry {name!r}", entry.CRC, found)
 
     def _place(self, name: str) -> tuple[int, int]:
-        """Where the bytes of an entry begin, and how many they are."""
+        """Return the position and the number of the bytes of an entry."""
         entry = self._entries.get(self._root + name)
         if entry is None:
             raise FormatError(f"damaged: the archive has no entry {name!r}")

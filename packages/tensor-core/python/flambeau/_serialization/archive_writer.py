@@ -1,4 +1,4 @@
-"""The container of a .pt file, written from front to back: a zip archive of aligned entries that lie in it as they are.
+"""Sequential writer of the container of a .pt file: a zip archive of aligned, uncompressed entries.
 
 Source: PKWARE, APPNOTE.TXT 6.3.10, .ZIP File Format Specification.
 """
@@ -12,13 +12,13 @@ from .._core import _crc32 as crc32
 from .options import get_crc32_options
 
 ALIGNMENT = 64
-PADDING_FIELD = 0x4246  # the extra field of a local header that moves the entry to an aligned place
-LONG_FIELD = 0x0001  # the extra field with numbers that take more than 32 bits
+PADDING_FIELD = 0x4246  # extra field of a local header that pads the entry to the alignment
+LONG_FIELD = 0x0001  # extra field for numbers that do not fit in 32 bits
 LIMIT = 0xFFFFFFFF
 MOST_ENTRIES = 0xFFFF
 UTF8_NAMES = 0x800
 FIRST_OF_1980 = 0x0021
-LONG_VERSION = 45  # of the format, from which on there are long fields
+LONG_VERSION = 45  # first version of the format with 64-bit fields
 
 LOCAL = struct.Struct("<4sHHHHHLLLHH")
 CENTRAL = struct.Struct("<4sHHHHHHLLLHHHHHLL")
@@ -39,11 +39,11 @@ class _Entry(NamedTuple):
 
 
 class ArchiveWriter:
-    """An archive that is written, all of its entries in one folder.
+    """Writer of an archive with all entries in one folder.
 
     Args:
-        file: binary; it is only written to.
-        folder: its name.
+        file: binary file, which is only written to.
+        folder: name of the folder.
     """
 
     def __init__(self, file: IO[bytes], folder: str) -> None:
@@ -65,13 +65,13 @@ class ArchiveWriter:
         self._entries.append(entry)
 
     def digest(self) -> bytes:
-        """40 digits that tell whether two archives have the same contents so far."""
+        """Return 40 digits that identify the contents written so far."""
         places = repr([(entry.name, entry.size) for entry in self._entries]).encode()
         checksums = repr([entry.checksum for entry in self._entries]).encode()
         return f"{crc32(places):020}{crc32(checksums):020}".encode()
 
     def close(self) -> None:
-        """Write the directory."""
+        """Write the directory of the archive."""
         start = self._position
         for entry in self._entries:
             long = [number for number in (entry.size, entry.size, entry.place) if number >= LIMIT]
@@ -96,13 +96,13 @@ def _long_field(*numbers: int) -> bytes:
     return struct.pack(f"<HH{len(numbers)}Q", LONG_FIELD, 8 * len(numbers), *numbers)
 
 
-_PIECE = 2**23  # bytes that are written at once
+_PIECE = 2**23  # bytes per write call
 
 
 def write_all(file: IO[bytes], data: bytes | memoryview) -> None:
-    """Write everything, even if ``file`` is unbuffered and takes a part at a time.
+    """Write all data, also if ``file`` is unbuffered and accepts only a part per call.
 
-    Signals are handled between pieces, so that Ctrl-C is not kept waiting by a slow disk.
+    Signals are handled between the parts, so that Ctrl-C takes effect quickly on a slow disk.
     """
     left = memoryview(data)
     while left:

@@ -1,4 +1,4 @@
-"""NumPy's numbers and arrays in a pickle: those of plain numbers, whose bytes are all there is to them."""
+"""NumPy scalars and arrays of plain numeric dtypes in a pickle."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ PLAIN_KINDS = "biufc"
 
 
 def dtype(code: Any, align: Any = False, copy: Any = True) -> np.dtype[Any]:
-    """A dtype of its own, so that `set_dtype` changes no other."""
+    """Return a new dtype object, so that `set_dtype` does not change a shared one."""
     if type(code) is not str or len(code) > 3 or (made := np.dtype(code)).kind not in PLAIN_KINDS:
         raise FormatError(f"NumPy's dtype {code!r}: only those of plain numbers are read")
     return np.dtype(made, copy=True)
 
 
 def set_dtype(made: np.dtype[Any], state: Any) -> None:
-    """Set the byte order."""
+    """Set the byte order of a dtype."""
     if not isinstance(made, np.dtype):
         raise FormatError(f"the state of {type(made).__name__}, which has none to set")
     if not (isinstance(state, tuple) and len(state) == 8 and state[1] in ("<", ">", "|", "=")):
@@ -31,19 +31,19 @@ def set_dtype(made: np.dtype[Any], state: Any) -> None:
 
 
 def scalar(kind: Any, content: Any = None) -> Any:
-    """A NumPy number."""
+    """Return a NumPy scalar."""
     if not isinstance(kind, np.dtype) or type(content) is not bytes or len(content) != kind.itemsize:
         raise FormatError("a NumPy number is damaged")
     return np.frombuffer(content, kind)[0]
 
 
 def array(kind: Any, shape: Any, type_code: Any) -> np.ndarray[Any, Any]:
-    """An empty array, for `set_array` to fill."""
+    """Return an empty array, which `set_array` fills."""
     return np.empty(0, np.int8)
 
 
 def set_array(made: np.ndarray[Any, Any], state: Any) -> None:
-    """Set the shape, dtype and elements."""
+    """Set the shape, dtype and elements of an array."""
     _, shape, kind, by_columns, content = state
     if not isinstance(kind, np.dtype) or type(content) is not bytes or not isinstance(shape, tuple):
         raise FormatError("a NumPy array is damaged, or not of plain numbers")

@@ -1,4 +1,4 @@
-"""Writing a file so that its name always means a whole file: the old one or the new one."""
+"""Atomic replacement of files: a name refers to the complete old or the complete new file at any time."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
-    """Binary file that takes the place of ``path``, all at once, when the block ends without an exception.
+    """Open a binary file that replaces ``path`` atomically when the block ends without an exception.
 
-    The bytes go to a temporary file in the same folder, reach the disk, and are then renamed; if the block fails the
-    temporary file is removed and ``path`` is as it was. Links are followed and permissions kept. What is no ordinary
-    file (a device, a pipe) cannot be replaced and is written to directly.
+    The bytes are written to a temporary file in the same folder, flushed to the disk, and then renamed. If the block
+    fails, the temporary file is removed and ``path`` is unchanged. Links are followed and permissions are kept. A
+    special file, such as a device or a pipe, cannot be replaced and is written directly.
 
-    Raises: OSError naming ``path``, PermissionError if it is there and read-only.
+    Raises: OSError with the name ``path``; PermissionError if the file exists and is read-only.
     """
     target = os.path.realpath(path)
     exists = os.path.exists(target)
@@ -54,14 +54,14 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
 
 
 def _named(error: OSError, path: str | os.PathLike[str]) -> OSError:
-    """The error with the path that the caller gave: writing to a full disk names none."""
+    """Return the error with the caller's path. The error for a full disk has none."""
     if error.errno is None:
         return error
     return type(error)(error.errno, os.strerror(error.errno), os.fspath(path))
 
 
 def _flush_folder(folder: str) -> None:
-    """Make the renaming itself survive a power cut, where the system can promise that."""
+    """Flush the folder, so that the rename survives a power failure on systems that support this."""
     if os.name != "posix":
         return
     with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""What is wrong with a file, and how that is said."""
+"""Errors in files and their messages."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ if TYPE_CHECKING:
 
 
 class FormatError(RuntimeError):
-    """The bytes are not what the format says; the message says where, the caller adds the file's name."""
+    """Error for bytes that violate the format. The message gives the position, the caller adds the file name."""
 
 
 class ForeignFormatError(FormatError, NotImplementedError):
-    """The bytes are in a format that is known, or hold something that is, but cannot be read."""
+    """Error for a known format, or known contents, that flambeau cannot read."""
 
 
 class RefusedError(FormatError):
-    """The file asks for something that could run code."""
+    """Error for a file that requests an operation that could run code."""
 
 
 def damaged(what: str, expected: int, found: int) -> FormatError:
-    """Return the error for bytes that differ from those that were saved."""
+    """Return the error for bytes that differ from the saved ones."""
     return FormatError(
         f"damaged: {what} has the checksum {found:08x} instead of {expected:08x}; get the file again from its source, "
         "or pass check_crc32=False to load it as it is"
@@ -32,7 +32,7 @@ def damaged(what: str, expected: int, found: int) -> FormatError:
 
 @contextlib.contextmanager
 def naming(f: Any) -> Iterator[None]:
-    """Turn errors about what is in a file into those that name the file."""
+    """Convert format errors in the block to errors that contain the file name."""
     try:
         yield
     except FormatError as error:

@@ -1,4 +1,4 @@
-"""The parts of a ``.pt`` file one by one, for programs that read such files themselves."""
+"""Access to the records of a ``.pt`` file, for programs that interpret such files themselves."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["PyTorchFileReader"]
 
 
 class PyTorchFileReader:
-    """The records of a file that ``save`` has written in PyTorch's format: its pickle and its tensors' elements.
+    """Reader of the records in a file that ``save`` wrote in PyTorch's format: its pickle and its tensor data.
 
     >>> import io
     >>> file = io.BytesIO()
@@ -31,18 +31,18 @@ class PyTorchFileReader:
         self._archive = ArchiveReader(name_or_buffer, mapped=False)
 
     def get_record(self, name: str) -> bytes:
-        """The bytes of a record, such as ``"data.pkl"``."""
+        """Return the bytes of a record, such as ``"data.pkl"``."""
         return self._archive.read(name)
 
     def has_record(self, name: str) -> bool:
-        """Whether there is such a record."""
+        """Return True if the file has a record of this name."""
         return self._archive.has(name)
 
     def get_all_records(self) -> list[str]:
-        """The names of all records."""
+        """Return the names of all records."""
         return self._archive.names()
 
     def get_storage_from_record(self, name: str, numel: int, dtype: flambeau.dtype) -> Tensor:
-        """The elements of a record as a tensor ``(numel,)``."""
+        """Return the elements of a record as a tensor of shape ``(numel,)``."""
         storage = self._archive.storage(name, numel * dtype.itemsize)
         return flambeau.empty(0, dtype=dtype).set_(storage, 0, (numel,), (1,))

@@ -1,6 +1,6 @@
-"""The table of names that a file may use: what each stands for, and what happens when the file calls it.
+"""The allowlist of global names in pickles: the value of each name, and the function that runs when it is called.
 
-Nothing outside of it is looked up, so nothing else can be reached, whatever a file says.
+Names are only looked up in this table, so a file cannot reach any other object.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .names import DTYPES
 
 
 class Entry(NamedTuple):
-    """What a name stands for, and the function that a call of it runs; None: it may not be called."""
+    """The value of a name, and the function that runs when the file calls it. None means that it cannot be called."""
 
     value: Any
     call: Callable[..., Any] | None = None
@@ -43,7 +43,7 @@ _UTILS: dict[str, Callable[..., Any]] = {
 
 @cache
 def table() -> dict[str, Entry]:
-    """The names of PyTorch and Python, but for those of `_LATER`."""
+    """Return the allowed names of PyTorch and Python, except for those in `_LATER`."""
     names = {f"torch.{name}": Entry(dtype) for name, dtype in DTYPES.items()}
     for name, dtype in STORAGE_DTYPES.items():
         kind = Entry(rebuild.StorageType(dtype))
@@ -77,7 +77,7 @@ def _of_numpy(module: str, value: str, call: str | None) -> Entry:
 
 _ARRAYS = f"{__package__}.arrays"
 
-# Names for which something has to be imported.
+# Names that require an import.
 _LATER: dict[str, Callable[[], Entry]] = {
     "torch.nn.parameter.Parameter": lambda: Entry(rebuild.parameter_type()),
     "torch.nn.parameter.Buffer": lambda: Entry(rebuild.buffer_type()),
@@ -89,36 +89,36 @@ _LATER: dict[str, Callable[[], Entry]] = {
     "numpy._core.multiarray._reconstruct": lambda: _of_numpy(_ARRAYS, "array", "array"),
 }
 
-# Python 2's names, which the protocol that PyTorch uses writes to this day.
+# Python 2's module names, which pickle protocol 2 still writes.
 _RENAMED = {"__builtin__": "builtins", "copy_reg": "copyreg"}
 
 
 def full_name(module: str, name: str) -> str:
-    """The name as it is spelled in the table."""
+    """Return the full name as it is spelled in the table."""
     return f"{_RENAMED.get(module, module)}.{name}"
 
 
 def find(name: str) -> Entry | None:
-    """The entry of a full name; None: it may not be used."""
+    """Return the entry of a full name, or None if it is not allowed."""
     if name in _added:
         return Entry(_added[name], _added[name] if callable(_added[name]) else None)
     return _LATER[name]() if name in _LATER else table().get(name)
 
 
-# What a user has declared safe, by full name.
+# Objects that a user allowed, by full name.
 _added: dict[str, Any] = {}
 
 
 def is_added(obj: Any) -> bool:
-    """Whether a user has declared the object safe."""
+    """Return True if a user allowed the object."""
     return any(obj is value for value in _added.values())
 
 
 def add_safe_globals(safe_globals: Sequence[Any]) -> None:
-    """Allow files to use these functions and classes: to call them with any arguments, and to fill their objects.
+    """Allow files to use functions and classes: to call them with any arguments and to set the state of instances.
 
     Args:
-        safe_globals: functions and classes; or pairs of one and the full name under which files have it.
+        safe_globals: functions and classes, or pairs of one and its full name in the files.
 
     >>> import fractions
     >>> flambeau.serialization.add_safe_globals([fractions.Fraction])
@@ -141,17 +141,17 @@ def _named(given: Any) -> tuple[str, Any]:
 
 
 def get_safe_globals() -> list[Any]:
-    """What has been allowed beyond the table of this module."""
+    """Return the objects that `add_safe_globals` allowed."""
     return list(_added.values())
 
 
 def clear_safe_globals() -> None:
-    """Allow nothing beyond the table of this module."""
+    """Remove all objects that `add_safe_globals` allowed."""
     _added.clear()
 
 
 class safe_globals(contextlib.AbstractContextManager[None]):
-    """Context: files may use these functions and classes as well, until its end. See `add_safe_globals`."""
+    """Context manager that allows files to use functions and classes. See `add_safe_globals`."""
 
     def __init__(self, safe_globals: Sequence[Any]) -> None:
         self._given = safe_globals

@@ -1,8 +1,8 @@
-"""A machine for pickles that can run nothing but the functions of its table.
+"""A restricted interpreter of pickles, which can only call the functions in its table.
 
-A pickle is a program for a machine with a stack. Python's own finds any function of any module and calls it. This one
-knows the names in `globals`, and of the instructions those that build plain values; whatever else a file says is an
-error that names it.
+A pickle is a program for a stack machine. Python's interpreter can find and call any function of any module. This one
+knows only the names in `globals` and the instructions that build plain values. Everything else in a file raises an
+error with the name.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _REFUSED = (
 _MODULES_ADVICE = " It seems to hold a whole module; model.state_dict() loads without any of this."
 
 
-# Warning: where warnings are errors, an odd escape in a text is one.
+# Warning is included because an invalid escape in a string raises it when warnings are errors.
 _DAMAGED = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RuntimeError, Warning)
 _LIKE_A_DTYPE = r"torch\.(q?u?int|float|complex|bits)[0-9a-z_]+|torch\.(storage\.|cuda\.)?\w+Storage"
 
@@ -45,14 +45,14 @@ def run(
     errors: str = "strict",
     machine_type: Callable[[Callable[[Any], Any], str, str], Machine] | None = None,
 ) -> Any:
-    """The value that a pickle describes.
+    """Return the value that a pickle describes.
 
     Args:
-        pickle: bytes, or a file which is read up to the end of the pickle.
-        persistent_load: what gives the value of a persistent id, such as a storage.
-        encoding, errors: of the strings that Python 2 wrote; "bytes" leaves them bytes.
-        machine_type: the machine to run, for pickles with further names.
-    Raises: RefusedError naming what is not in the table; FormatError if the pickle is damaged.
+        pickle: bytes, or a file that is read up to the end of the pickle.
+        persistent_load: function that returns the value of a persistent id, such as a storage.
+        encoding, errors: for strings that Python 2 wrote. ``"bytes"`` keeps them as bytes.
+        machine_type: alternative interpreter class, for pickles with further names.
+    Raises: RefusedError with the name of an object that is not in the table; FormatError if the pickle is damaged.
     """
     machine = (machine_type or Machine)(persistent_load, encoding, errors)
     try:
@@ -68,7 +68,7 @@ def run(
 
 
 def names_in(pickle: bytes) -> set[str]:
-    """The full names that a pickle refers to. Raises FormatError if it is damaged."""
+    """Return the full names that a pickle refers to. Raises FormatError if it is damaged."""
     names, strings = set(), ["", ""]
     try:
         for opcode, argument, _ in pickletools.genops(pickle):
@@ -85,14 +85,14 @@ def names_in(pickle: bytes) -> set[str]:
 
 
 class Machine:
-    """The stack, with marks on it, and what was put by for later."""
+    """State of the interpreter: the stack with its marks, and the memo."""
 
     def __init__(self, persistent_load: Callable[[Any], Any], encoding: str, errors: str) -> None:
         self.persistent_load = persistent_load
         self.encoding, self.errors = encoding, errors
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
-        self.calls: dict[int, Callable[..., Any]] = {}  # by the id of what the table has under a name the file used
+        self.calls: dict[int, Callable[..., Any]] = {}  # functions to call, by the id of the named object
         self.position = 0
 
     def run(self, pickle: bytes | IO[bytes]) -> Any:
@@ -221,13 +221,13 @@ class Machine:
         self.container(set).update(items)
 
     def container(self, kind: type) -> Any:
-        """The container to fill: of ``kind``, or of a class that the user allowed."""
+        """Return the container on top of the stack, which must be a ``kind`` or of an allowed class."""
         target = self.top()
         if not isinstance(target, kind) and not globals.is_added(type(target)):
             raise FormatError(f"{type(target).__name__} is filled as if it were a {kind.__name__}")
         return target
 
-    # What was put by
+    # Memo
 
     def do_memoize(self, _: None) -> None:
         self.memo[len(self.memo)] = self.top()
@@ -283,7 +283,7 @@ class Machine:
         return call(*arguments)
 
     def rebuild_function(self, named: Any, kind: Any) -> Callable[..., Any]:
-        """What a call of the function runs that a tensor of a subclass is made with: see `rebuild.from_type`."""
+        """Return the function that rebuilds a tensor of a subclass. See `rebuild.from_type`."""
         call = self.calls.get(id(named))
         if call is None:
             raise RefusedError(f"the pickle in it calls {named!r}, which is not to be called")

@@ -1,4 +1,4 @@
-"""Reading single tensors, or parts of them, out of a safetensors file."""
+"""Reading of single tensors, or parts of them, from a safetensors file."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 
 class safe_open:
-    """A safetensors file whose tensors are read one by one: the names are known at once, the elements when used.
+    """Reader of a safetensors file that loads tensors individually.
 
-    The file is mapped: a tensor's pages are read when they are touched, and writing to it changes a private copy.
-    Tensors stay valid after the context has ended.
+    The file is memory-mapped: a tensor's pages are read on first access, and a write changes a private copy. Tensors
+    stay valid after the context ends.
 
     Args:
-        filename: path.
-        framework: as the safetensors package has it; tensors are flambeau's.
-        device: where to put the tensors.
-    Raises: RuntimeError naming the file and what is wrong with it; FileNotFoundError.
+        filename: path of the file.
+        framework: accepted for compatibility with the safetensors package. Tensors are always flambeau tensors.
+        device: device of the tensors.
+    Raises: RuntimeError with the name of the file and the cause if it is damaged; FileNotFoundError.
 
     >>> flambeau.save({"a": flambeau.arange(6).reshape(2, 3), "b": flambeau.ones(1)}, path, format="safetensors")
     >>> with flambeau.serialization.safe_open(path) as file:
@@ -46,23 +46,23 @@ class safe_open:
         pass
 
     def keys(self) -> list[str]:
-        """The names of the tensors, in the order of the file's header."""
+        """Return the names of the tensors, in the order of the file's header."""
         return list(self._contents.entries)
 
     def offset_keys(self) -> list[str]:
-        """The names of the tensors, in the order in which their elements lie in the file."""
+        """Return the names of the tensors, in the order of their elements in the file."""
         return [entry.name for entry in self._contents.in_file()]
 
     def metadata(self) -> dict[str, str] | None:
-        """The file's metadata, None if it has none."""
+        """Return the file's metadata, or None if it has none."""
         return self._contents.metadata or None
 
     def get_tensor(self, name: str) -> Tensor:
-        """The tensor of that name. Raises KeyError if there is none."""
+        """Return the tensor of a name. Raises KeyError if there is none."""
         return self._contents.tensor(self._known(name)).to(self._device)
 
     def get_slice(self, name: str) -> Slice:
-        """What gives parts of the tensor of that name by indexing. Raises KeyError if there is none."""
+        """Return an object that reads parts of a tensor by indexing. Raises KeyError if there is no such tensor."""
         return Slice(self._contents, self._known(name), self._device)
 
     def _known(self, name: str) -> str:
@@ -72,7 +72,7 @@ class safe_open:
 
 
 class Slice:
-    """A tensor in a file: indexing it reads the part that is asked for."""
+    """A tensor in a file. Indexing reads only the requested part."""
 
     def __init__(self, contents: safetensors.Contents, name: str, device: Any) -> None:
         self._contents = contents
@@ -80,11 +80,11 @@ class Slice:
         self._device = device
 
     def get_shape(self) -> list[int]:
-        """The shape."""
+        """Return the shape of the tensor."""
         return list(self._entry.shape)
 
     def get_dtype(self) -> str:
-        """The dtype, as the format names it: ``"F32"``."""
+        """Return the dtype code of the format, such as ``"F32"``."""
         return safetensors.CODES[self._entry.dtype.name]
 
     def __getitem__(self, index: Any) -> Tensor:

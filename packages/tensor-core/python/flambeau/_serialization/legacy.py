@@ -1,4 +1,4 @@
-"""The files of PyTorch before 1.6: pickles one after the other, and the storages behind them."""
+"""The file format of PyTorch before 1.6: a sequence of pickles followed by the storages."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ COUNT = struct.Struct("<q")
 
 
 def load(file: IO[bytes], locations: Locations, run: Callable[..., Any], pickle_arguments: dict[str, Any]) -> Any:
-    """What is in the file, which is read from where it stands."""
+    """Load the object in a file, starting at its current position."""
     source = io.BytesIO(file.read())
     header = [run_restricted(source, _nothing) for _ in range(3)]
     if header[:2] != [MAGIC_NUMBER, PROTOCOL_VERSION] or not isinstance(header[2], dict):
@@ -53,11 +53,11 @@ def load(file: IO[bytes], locations: Locations, run: Callable[..., Any], pickle_
 
 
 class _Pickler(Pickler):
-    view = (None,)  # no storage is a part of another
+    view = (None,)  # no storage is a view of another
 
 
 def save(obj: Any, file: IO[bytes], protocol: int) -> None:
-    """Write ``obj`` to the file: a header, the pickle, the names of the storages and their elements."""
+    """Write ``obj`` to the file: a header, the pickle, the keys of the storages, and their elements."""
     sizes = {"short": 2, "int": 4, "long": 4}
     system = {"protocol_version": PROTOCOL_VERSION, "little_endian": sys.byteorder == "little", "type_sizes": sizes}
     for part in (MAGIC_NUMBER, PROTOCOL_VERSION, system):
@@ -78,7 +78,7 @@ def _nothing(identifier: Any) -> NoReturn:
 
 
 class _Storages:
-    """The storages that the pickle names: their elements come after it."""
+    """The storages that the pickle refers to. Their elements follow the pickle."""
 
     def __init__(self, locations: Locations, most: int) -> None:
         self.locations = locations
@@ -102,7 +102,7 @@ class _Storages:
         return typed(root if view is None else self.view(root, kind, view), kind)
 
     def view(self, root: UntypedStorage, kind: StorageType, description: Any) -> UntypedStorage:
-        """A part of a storage that was a storage itself."""
+        """Return a storage that is a view of a part of another storage."""
         key, offset, length = description
         if key not in self.views:
             start, count = offset * kind.itemsize, length * kind.itemsize
@@ -115,7 +115,7 @@ class _Storages:
         return self.views[key]
 
     def every(self) -> Iterator[UnreadStorage]:
-        """The storages with something left to do once all are read."""
+        """Yield the storages with actions to run after all elements are read."""
         for storage in (*(root for root, _ in self.roots.values()), *self.views.values()):
             if isinstance(storage, UnreadStorage):
                 yield storage
@@ -135,5 +135,5 @@ class _Storages:
 
 
 def _part(part: Any) -> UnreadStorage:
-    """A storage over a part of another's memory."""
+    """Return a storage over a part of another storage's memory."""
     return UnreadStorage(flambeau.frombuffer(part.numpy(), dtype=flambeau.uint8) if part.numel() else part.clone())

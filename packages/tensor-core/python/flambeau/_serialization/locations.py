@@ -1,4 +1,4 @@
-"""Where a file's tensors were, and where they are to be."""
+"""Mapping from the devices in a file to the devices of the loaded tensors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NO_GPU = "Attempting to deserialize object on a CUDA device but torch.cuda.is_a
 
 
 class Locations:
-    """What becomes of each storage: ``map_location`` as `load` takes it."""
+    """Placement of storages according to the argument ``map_location`` of `load`."""
 
     def __init__(self, map_location: Any) -> None:
         if map_location is not None and not callable(map_location) and not isinstance(map_location, dict):
@@ -26,7 +26,7 @@ class Locations:
         self.map_location = map_location
 
     def device(self, location: str) -> flambeau.device | None:
-        """The device for what was at ``location``, None where a function decides."""
+        """Return the target device of storages at ``location``, or None if a function decides."""
         target = self.map_location
         if target is None:
             return self._present(location)
@@ -49,12 +49,12 @@ class Locations:
         return device
 
     def on_meta(self, location: str) -> bool:
-        """Whether what was at ``location`` goes where there are no elements, so that none need be read."""
+        """Return True if storages at ``location`` go to the meta device, so that their elements need not be read."""
         device = self.device(location)
         return device is not None and device.type == "meta"
 
     def place(self, storage: UntypedStorage, location: str) -> UntypedStorage:
-        """The storage to use instead of one that was read onto the CPU and has been at ``location``."""
+        """Return the storage to use for one that was read to the CPU and was saved at ``location``."""
         device = self.device(location)
         if device is not None:
             return storage.to(device=device)
@@ -67,7 +67,7 @@ class Locations:
         return placed
 
     def place_tensor(self, tensor: Tensor) -> Tensor:
-        """The tensor, whose memory is its own and on the CPU, in its place."""
+        """Move a CPU tensor that does not share its memory to its target device."""
         if self.on_meta("cpu"):
             return tensor.to("meta")
         storage = tensor.untyped_storage()

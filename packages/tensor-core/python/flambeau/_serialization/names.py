@@ -1,4 +1,4 @@
-"""What things are called in PyTorch's files, for reading and for writing."""
+"""The names of objects in PyTorch's files, for reading and writing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from flambeau._storage_types import STORAGE_DTYPES
 
 
 class Name:
-    """A name in a pickle for which there need be nothing here. `of` gives the same object for the same name."""
+    """A global name in a pickle, without a corresponding object. `of` returns the same instance for the same name."""
 
     def __init__(self, module: str, name: str) -> None:
         self.module = module
@@ -21,7 +21,7 @@ class Name:
     def of(module: str, name: str) -> Name:
         return Name(module, name)
 
-    def __call__(self, *args: Any) -> NoReturn:  # the pickler wants what it is to write as a call to be callable
+    def __call__(self, *args: Any) -> NoReturn:  # the pickler requires a callable to write a call
         raise TypeError(f"{self.module}.{self.name} can be written, not called")
 
 
@@ -46,5 +46,5 @@ DTYPES: dict[str, Any] = {name: getattr(flambeau, name) for name in _DTYPES}
 
 
 def of_dtype(dtype: Any) -> Name:
-    """``torch.float32`` for ``flambeau.float32``."""
+    """Return ``torch.float32`` for ``flambeau.float32``, and so on."""
     return Name.of("torch", str(dtype).rpartition(".")[2])

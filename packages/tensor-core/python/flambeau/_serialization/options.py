@@ -1,4 +1,4 @@
-"""Settings of saving and loading that hold for the whole process."""
+"""Process-wide options of saving and loading."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 
 
 class LoadEndianness(enum.Enum):
-    """The byte order of files that do not say theirs: those of PyTorch before 2.1."""
+    """Byte order of files that do not specify it, which are those of PyTorch before 2.1."""
 
     NATIVE = 1
     LITTLE = 2
@@ -21,31 +21,31 @@ class _Options:
 
 
 def get_default_load_endianness() -> LoadEndianness | None:
-    """The byte order that is assumed of files that do not say theirs; None: this machine's."""
+    """Return the byte order for files that do not specify it. None means that of this machine."""
     return _Options.endianness
 
 
 def set_default_load_endianness(endianness: LoadEndianness | None) -> None:
-    """Set the byte order that is assumed of files that do not say theirs."""
+    """Set the byte order for files that do not specify it."""
     if endianness is not None and not isinstance(endianness, LoadEndianness):
         raise TypeError("Invalid argument type in function set_default_load_endianness")
     _Options.endianness = endianness
 
 
 def unsaid_byte_order() -> str:
-    """The byte order of a file that does not say it, as ``sys.byteorder`` spells it."""
+    """Return the byte order for files that do not specify it, spelled as in ``sys.byteorder``."""
     if _Options.endianness in (None, LoadEndianness.NATIVE):
         return sys.byteorder
     return "big" if _Options.endianness is LoadEndianness.BIG else "little"
 
 
 def get_default_mmap_options() -> int:
-    """How ``load(mmap=True)`` maps files: ``mmap.MAP_PRIVATE``."""
+    """Return the flags with which ``load(mmap=True)`` maps files: ``mmap.MAP_PRIVATE``."""
     return mmap.MAP_PRIVATE
 
 
 def set_default_mmap_options(flags: int) -> None:
-    """Raises NotImplementedError for all but ``mmap.MAP_PRIVATE``: what is changed must not reach the file."""
+    """Raise NotImplementedError for other flags than ``mmap.MAP_PRIVATE``, because changes must not reach the file."""
     if flags != mmap.MAP_PRIVATE:
         raise NotImplementedError(
             f"set_default_mmap_options: only mmap.MAP_PRIVATE is supported, got {flags}; "
@@ -54,10 +54,10 @@ def set_default_mmap_options(flags: int) -> None:
 
 
 def get_crc32_options() -> bool:
-    """Return whether saving computes checksums."""
+    """Return True if saving computes checksums."""
     return _Options.checksums
 
 
 def set_crc32_options(compute_crc32: bool) -> None:
-    """Set whether saving computes checksums, by which `load` notices damage and without which zip tools fail."""
+    """Enable or disable checksums in saved files. Without them, `load` cannot detect damage and zip tools fail."""
     _Options.checksums = bool(compute_crc32)

@@ -1,4 +1,4 @@
-"""Writing what PyTorch can read: a pickle under PyTorch's names, and the storages that it refers to."""
+"""Writer of files for PyTorch: a pickle with PyTorch's names, and the storages that it refers to."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ from .names import Name
 FORMAT_VERSION = b"3\n"
 
 
-# What most of a pickle is, and needs no looking at.
+# The most common types in a pickle, which need no special handling.
 _PLAIN = frozenset((str, int, float, bool, tuple, dict, list, OrderedDict, Name))
 _STORAGES = (UntypedStorage, TypedStorage)
 
 
 class _Reference:
-    """A storage as it stands in the pickle."""
+    """A reference to a storage in the pickle."""
 
     def __init__(self, storage: UntypedStorage, dtype: Any) -> None:
         self.storage = storage
         self.dtype = dtype
 
 
-# Python's own that is written in Python: it alone can write names for which there is nothing here.
+# The pickler that is written in Python. Only this one can write global names without an object.
 _PythonPickler: Any = pickle._Pickler
 
 
 class Pickler(_PythonPickler):  # type: ignore[misc]
     dispatch: ClassVar[dict[type, Callable[[Any, Any], None]]] = dict(_PythonPickler.dispatch)
 
-    view: tuple[None, ...] = ()  # what follows a storage's description in the pickle
+    view: tuple[None, ...] = ()  # fields after a storage's description in the pickle
 
     def __init__(self, file: IO[bytes], protocol: int) -> None:
         super().__init__(file, protocol)
@@ -57,7 +57,7 @@ class Pickler(_PythonPickler):  # type: ignore[misc]
         return None
 
     def _refer(self, storage: UntypedStorage, dtype: Any) -> tuple[Any, ...]:
-        # Storages without memory have the same address and share nothing.
+        # Storages without memory have the same address but do not share anything.
         place = storage.data_ptr(), storage.nbytes(), None if storage.nbytes() else dtype
         key, known_dtype = self._seen.setdefault(place, (str(len(self.storages)), dtype))
         if known_dtype is not dtype:
@@ -100,7 +100,7 @@ class Pickler(_PythonPickler):  # type: ignore[misc]
 def _reduce_tensor(tensor: Tensor) -> Any:
     if tensor.layout is not flambeau.strided:
         return tensor._reduce_for_pytorch(None)  # type: ignore[attr-defined]
-    reduce = getattr(tensor, "_reduce_for_pytorch", None)  # parameters and buffers know what PyTorch calls them
+    reduce = getattr(tensor, "_reduce_for_pytorch", None)  # defined by parameters, buffers and sparse tensors
     if reduce is not None:
         return reduce(_reduce_plain(tensor))
     kind = type(tensor)

@@ -1,4 +1,4 @@
-"""Files as PyTorch writes them: a pickle of everything but the elements of the tensors, and those."""
+"""PyTorch's files: a pickle of the object structure, and the elements of the tensors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Options(NamedTuple):
-    """How a file is to be read."""
+    """Options of reading a file."""
 
     map_location: Any
     mapped: bool
@@ -33,12 +33,12 @@ class Options(NamedTuple):
 
 
 def is_pytorch(opening: bytes) -> bool:
-    """Whether a file that begins so is one of PyTorch's."""
+    """Return True if a file with this beginning is a PyTorch file."""
     return opening.startswith((MAGIC, legacy.OPENING))
 
 
 def load(file: IO[bytes], options: Options) -> Any:
-    """What is in the file. Raises FormatError."""
+    """Load the object in a file. Raises FormatError."""
     run = interpreter.run if options.weights_only else _run_trusted
     locations = Locations(options.map_location)
     start = file.tell()
@@ -56,7 +56,7 @@ def load(file: IO[bytes], options: Options) -> Any:
 
 
 def _load_script(file: IO[bytes], options: Options) -> Any:
-    """Load a program of TorchScript, which ``jit.load`` reads."""
+    """Load a TorchScript program with ``jit.load``."""
     if options.weights_only:
         raise FormatError(
             "Cannot use ``weights_only=True`` with TorchScript archives passed to ``torch.load``: load the program "
@@ -72,7 +72,7 @@ def _load_script(file: IO[bytes], options: Options) -> Any:
 
 
 def refused_names(file: IO[bytes]) -> list[str]:
-    """The names that an archive's pickle refers to and must not."""
+    """Return the global names in an archive's pickle that are not allowed."""
     return sorted(name for name in interpreter.names_in(ArchiveReader(file, False).read("data.pkl")) if not find(name))
 
 
@@ -83,7 +83,7 @@ def _load_archive(
 
 
 def storage_loader(archive: ArchiveReader, locations: Locations, folder: str = "data") -> Callable[[Any], Any]:
-    """Return the function that gives the storage of a persistent id, whose elements lie in a folder of the archive."""
+    """Return the ``persistent_load`` function, which reads storages from a folder of the archive."""
     said = archive.read("byteorder", 16).decode("latin-1") if archive.has("byteorder") else unsaid_byte_order()
     swapped = said != sys.byteorder
     loaded: dict[str, UntypedStorage] = {}

@@ -1,6 +1,7 @@
-"""What the calls in a PyTorch file stand for: each builds a value from values, and can do nothing else.
+"""The functions that a PyTorch file can call. Each builds a value from values and has no other effect.
 
-A file may call them with anything. So they check what they are given, and raise FormatError, TypeError or ValueError.
+A file may call them with any arguments. Therefore they verify their arguments and raise FormatError, TypeError or
+ValueError.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from .errors import ForeignFormatError, FormatError
 
 
 class StorageType:
-    """A type of storages as a file names it: ``dtype`` is None for bytes."""
+    """Storage type as named in a file. ``dtype`` is None for an untyped storage."""
 
     def __init__(self, dtype: Any) -> None:
         self.dtype = dtype
@@ -29,7 +30,7 @@ class StorageType:
 
 
 class UnreadStorage(UntypedStorage):
-    """A storage whose elements are read later, and what is to be done then."""
+    """A storage with elements that are read later, and actions to run after that."""
 
     def __init__(self, data: Tensor) -> None:
         super().__init__(data)
@@ -60,35 +61,35 @@ def _tensor(storage: Any, dtype: Any, offset: Any, size: Any, stride: Any, requi
 
 
 def _with_grad(made: Tensor, requires_grad: Any) -> Tensor:
-    """Let gradients be computed for the tensor, if the file says so and flambeau-autograd is installed."""
+    """Make the tensor require grad if the file says so and flambeau-autograd is installed."""
     if requires_grad and (require := _extension_points.available("require_grad")) is not None:
         require(made)
     return made
 
 
 def _mend_bools(storage: UntypedStorage) -> None:
-    """Make every byte 0 or 1: others mean True, and as elements of a bool tensor they are undefined."""
+    """Replace every nonzero byte by 1, because other values are undefined in a bool tensor."""
     numbers = storage._bytes
     if bool((numbers > 1).any()):
         numbers.copy_(numbers != 0)
 
 
 def _show(stored: Tensor, made: Tensor, metadata: dict[str, Any]) -> None:
-    """Fill in what a lazy view of PyTorch's shows, of which there is none here."""
+    """Apply the conjugation and negation of a lazy view in PyTorch, which flambeau does not have."""
     values = stored.conj() if metadata.get("conj") else stored
     with flambeau.no_grad():
         made.copy_(-values if metadata.get("neg") else values)
 
 
 def tensor(storage: Any, offset: Any, size: Any, stride: Any) -> Tensor:
-    """`_rebuild_tensor`, of PyTorch before 0.4."""
+    """Implement `_rebuild_tensor` of PyTorch before 0.4."""
     return tensor_v2(storage, offset, size, stride, False)
 
 
 def tensor_v2(
     storage: Any, offset: Any, size: Any, stride: Any, requires_grad: Any, hooks: Any = None, metadata: Any = None
 ) -> Tensor:
-    """A tensor over a storage of its dtype."""
+    """Build a tensor over a typed storage."""
     if not isinstance(storage, TypedStorage):
         raise FormatError(f"a tensor over {type(storage).__name__} where a storage belongs")
     return _tensor(storage.untyped(), storage.dtype, offset, size, stride, requires_grad, metadata)
@@ -104,17 +105,17 @@ def tensor_v3(
     dtype: Any,
     metadata: Any = None,
 ) -> Tensor:
-    """A tensor over a storage of bytes."""
+    """Build a tensor over an untyped storage."""
     return _tensor(storage, dtype, offset, size, stride, requires_grad, metadata)
 
 
 def tensor_on_meta(dtype: Any, size: Any, stride: Any, requires_grad: Any) -> Tensor:
-    """A tensor without elements, of the device meta."""
+    """Build a tensor on the meta device, without elements."""
     return _with_grad(flambeau.empty_strided(size, stride, dtype=dtype, device="meta"), requires_grad)
 
 
 def parameter(data: Any, requires_grad: Any, hooks: Any = None) -> Tensor:
-    """A Parameter where flambeau-nn is installed, else the tensor."""
+    """Build a Parameter if flambeau-nn is installed, otherwise return the tensor."""
     if not isinstance(data, Tensor):
         raise FormatError(f"a Parameter of {type(data).__name__}")
     kind = parameter_type()
@@ -123,22 +124,22 @@ def parameter(data: Any, requires_grad: Any, hooks: Any = None) -> Tensor:
 
 
 def parameter_with_state(data: Any, requires_grad: Any, hooks: Any, state: Any) -> Tensor:
-    """A Parameter with attributes of its own."""
+    """Build a Parameter with attributes."""
     return _with_attributes(parameter(data, requires_grad), state)
 
 
 def parameter_type() -> type[Tensor]:
-    """flambeau.nn.Parameter, or Tensor where flambeau-nn is not installed."""
+    """Return flambeau.nn.Parameter, or Tensor if flambeau-nn is not installed."""
     return _extension_points.available("Parameter") or Tensor
 
 
 def buffer_type() -> Callable[..., Tensor]:
-    """flambeau.nn.Buffer, or Tensor where flambeau-nn is not installed."""
+    """Return flambeau.nn.Buffer, or Tensor if flambeau-nn is not installed."""
     return _extension_points.available("Buffer") or Tensor
 
 
 def from_type(rebuild: Any, kind: Any, args: Any, state: Any) -> Tensor:
-    """A tensor of a subclass, or with attributes of its own. The caller has seen to it that both may be used."""
+    """Build a tensor of a subclass or with attributes. The caller has verified that both types are allowed."""
     made = rebuild(*args)
     if not isinstance(made, Tensor):
         raise FormatError(f"{type(made).__name__} where a tensor belongs")
@@ -151,7 +152,7 @@ def from_type(rebuild: Any, kind: Any, args: Any, state: Any) -> Tensor:
 
 
 def as_buffer(data: Tensor, persistent: bool) -> Tensor:
-    """A Buffer, where flambeau-nn is installed."""
+    """Build a Buffer if flambeau-nn is installed, otherwise return the tensor."""
     made: Tensor = buffer_type()(data, persistent=persistent)
     return made
 
@@ -165,26 +166,26 @@ def _with_attributes(made: Tensor, state: Any) -> Tensor:
 
 
 def names(state: Any) -> dict[str, Any]:
-    """``state``, if it may become the attributes of an object."""
+    """Return ``state`` if it is a valid dictionary of attributes. Otherwise raise FormatError."""
     if not isinstance(state, dict) or not all(type(name) is str for name in state):
         raise FormatError(f"attributes that are {type(state).__name__}, not a dictionary with names as keys")
     return state
 
 
 def size(dimensions: Any = ()) -> Size:
-    """A shape."""
+    """Build a Size."""
     if not all(type(length) is int and 0 <= length < 2**63 for length in dimensions):
         raise FormatError(f"a shape with the sizes {dimensions!r}")
     return Size(dimensions)
 
 
 def device(*args: Any) -> flambeau.device:
-    """A device."""
+    """Build a device."""
     return flambeau.device(*args)
 
 
 def layout(name: Any) -> flambeau.layout:
-    """A layout of tensors."""
+    """Return the layout of a name such as ``torch.strided``."""
     known = {f"torch.{kind}": kind for kind in ("strided", "sparse_coo", "sparse_csr", "sparse_csc")}
     if name not in known:
         raise ForeignFormatError(f"it holds tensors of the layout {name!r}, which flambeau does not have")
@@ -193,24 +194,24 @@ def layout(name: Any) -> flambeau.layout:
 
 
 def encoded(text: Any, encoding: Any) -> bytes:
-    """Bytes, which the protocol that PyTorch uses writes as text."""
+    """Return bytes, which pickle protocol 2 writes as text."""
     if type(text) is not str or encoding not in ("latin1", "latin-1"):
         raise FormatError("bytes that are not written as text in latin1")
     return text.encode("latin1")
 
 
 def byte_array(content: Any = b"", encoding: Any = "latin1") -> bytearray:
-    """A bytearray of bytes; a number would ask for that much memory."""
+    """Build a bytearray from bytes. A number is rejected because it would allocate that much memory."""
     return bytearray(content if type(content) is bytes else encoded(content, encoding))
 
 
 def ordered_dict(items: Any = ()) -> OrderedDict[Any, Any]:
-    """An OrderedDict."""
+    """Build an OrderedDict."""
     return OrderedDict(items)
 
 
 def counter(items: Any = None) -> Counter[Any]:
-    """A Counter."""
+    """Build a Counter."""
     if not (items is None or isinstance(items, dict)):
         raise FormatError(f"a Counter of {type(items).__name__}")
     return Counter(items or {})
@@ -220,34 +221,34 @@ FACTORIES = (dict, float, int, list, set, str, bool, tuple, OrderedDict)
 
 
 def default_dict(factory: Any = None, items: Any = ()) -> defaultdict[Any, Any]:
-    """A defaultdict of containers or numbers."""
+    """Build a defaultdict with an allowed factory."""
     if factory is not None and not any(factory is kind for kind in FACTORIES):
         raise FormatError(f"a defaultdict whose entries are made by {factory!r}")
     return defaultdict(factory, items)
 
 
 def set_of(items: Any = ()) -> set[Any]:
-    """A set."""
+    """Build a set."""
     return set(items)
 
 
 def frozenset_of(items: Any = ()) -> frozenset[Any]:
-    """A frozenset."""
+    """Build a frozenset."""
     return frozenset(items)
 
 
 def number(real: Any, imaginary: Any) -> complex:
-    """A complex number."""
+    """Build a complex number."""
     return complex(float(real), float(imaginary))
 
 
 def quantized(*args: Any) -> NoReturn:
-    """Raises: flambeau has no quantized tensors."""
+    """Raise ForeignFormatError: flambeau does not have quantized tensors."""
     raise ForeignFormatError("it holds quantized tensors, which flambeau does not have")
 
 
 def sparse(layout: Any, parts: Any) -> Tensor:
-    """A sparse tensor; its indices have to fit its size."""
+    """Build a sparse tensor and verify that its parts match."""
     if not (isinstance(parts, tuple) and len(parts) in (3, 4) and isinstance(layout, flambeau.layout)):
         raise FormatError("a sparse tensor without indices, values and a size")
     tensors, sizes = (parts[:2], parts[2]) if layout is flambeau.sparse_coo else (parts[:3], parts[-1])
@@ -262,5 +263,5 @@ def sparse(layout: Any, parts: Any) -> Tensor:
 
 
 def nested(*args: Any) -> NoReturn:
-    """Raises: flambeau has no nested tensors."""
+    """Raise ForeignFormatError: flambeau does not have nested tensors."""
     raise ForeignFormatError("it holds nested tensors, which flambeau does not have")

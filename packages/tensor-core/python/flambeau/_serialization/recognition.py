@@ -1,4 +1,4 @@
-"""Recognition of files that hold no tensors, such as the page that a server sent in place of a download."""
+"""Recognition of files without tensors, such as an HTML page that a server sent instead of a file."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ OPENING_BYTES = 256
 
 _DOWNLOAD_AGAIN = "the server sent it in place of the file; download the file again"
 
-# Beginnings of files, with the kind of file and the advice to give. Texts are compared in lower case, without leading
-# white space.
+# Beginnings of files, with the kind of file and advice. Text is compared in lower case, without leading white space.
 _TEXTS = (
     (("<!doctype html", "<html"), "an HTML page", _DOWNLOAD_AGAIN),
     (("<?xml", "<error"), "an XML document", _DOWNLOAD_AGAIN),
@@ -26,7 +25,7 @@ _BINARY = (
 
 
 def described(opening: bytes) -> str | None:
-    """Return what a file with this beginning is and what to do with it, or None if that is unknown.
+    """Return the kind of a file with this beginning and advice for it, or None if it is unknown.
 
     >>> described(b"<!DOCTYPE html><html>")
     'an HTML page: the server sent it in place of the file; download the file again'

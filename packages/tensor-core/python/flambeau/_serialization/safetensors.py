@@ -1,10 +1,10 @@
-"""The safetensors format: named tensors in a file that can run no code.
+"""The safetensors format: named tensors in a file that cannot run code.
 
-A file is the length of the header (8 bytes, little-endian), the header (JSON, padded with spaces), and the elements of
-the tensors one after the other without gaps. The header maps each name to its dtype, shape and range of bytes, and
-``__metadata__`` to a dictionary of strings.
+A file consists of the length of the header (8 bytes, little-endian), the header (JSON, padded with spaces), and the
+elements of the tensors without gaps. The header maps each name to its dtype, shape and byte range, and ``__metadata__``
+to a dictionary of strings.
 
-Files that are written here also have checksums. Note [Checksums in safetensors]
+`write` adds checksums. Note [Checksums in safetensors]
 
 Source: https://github.com/huggingface/safetensors, section Format.
 """
@@ -36,7 +36,7 @@ METADATA = "__metadata__"
 
 
 class Stored(NamedTuple):
-    """A dtype's name here and its size in bytes."""
+    """flambeau's name of a dtype and its size in bytes."""
 
     name: str
     itemsize: int
@@ -62,16 +62,16 @@ CODES = {stored.name: code for code, stored in DTYPES.items()}
 
 
 # Note [Checksums in safetensors]
-# The format has no checksums, so they are an entry of the metadata: 8 hexadecimal digits of CRC-32 for the header
-# without that entry, then 8 for each tensor in the order of the header. Programs that change tensors often copy the
-# metadata to the new file, where old checksums would be wrong. Other writers put the metadata first in the header; here
-# it comes last, and checksums count only there.
+# The format has no checksums. flambeau stores them in the metadata: 8 hexadecimal digits of CRC-32 for the header
+# without this entry, then 8 for each tensor in the order of the header. Programs that change tensors often copy the
+# metadata to the new file, where the old checksums would be wrong. Other writers put the metadata first in the header.
+# flambeau puts it last, and only uses checksums at that position.
 CHECKSUMS = "flambeau.crc32"
 _DIGITS = 8
 
 
 class Entry(NamedTuple):
-    """One tensor as the header describes it; ``begin`` and ``end`` count from the end of the header."""
+    """Header entry of a tensor. ``begin`` and ``end`` are relative to the end of the header."""
 
     name: str
     dtype: Stored
@@ -84,12 +84,12 @@ class Entry(NamedTuple):
 
 
 def code_of(tensor: Tensor) -> str | None:
-    """Name of the tensor's dtype in the format, None if the format has none."""
+    """Return the dtype code of the format, or None if the format does not have the dtype."""
     return CODES.get(str(tensor.dtype).rpartition(".")[2])
 
 
 def write(file: IO[bytes], tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Write the tensors, in the order given; the widest elements come first in the file, so that all are aligned."""
+    """Write tensors. The header keeps their order. The data is sorted by element size, widest first, for alignment."""
     order = sorted(tensors, key=lambda name: -tensors[name].element_size())
     ranges: dict[str, tuple[int, int]] = {}
     end = 0
@@ -124,12 +124,12 @@ def _checksums_of(header: Mapping[str, Any], tensors: Mapping[str, Tensor], meta
 
 
 def _bytes_of(tensor: Tensor) -> memoryview:
-    """The memory of a contiguous, non-empty tensor on the CPU: writing to one writes to the other."""
+    """Return the memory of a contiguous, non-empty CPU tensor, without a copy."""
     flat = tensor.reshape(-1)
     if flat.dtype == flambeau.bfloat16:
         flat = flat.view(flambeau.int16)  # NumPy has no bfloat16
     if flat.is_complex():
-        flat = flambeau.view_as_real(flat).reshape(-1)  # memoryview.cast knows no complex numbers
+        flat = flambeau.view_as_real(flat).reshape(-1)  # memoryview.cast does not support complex numbers
     return flat.numpy().data.cast("B")
 
 
@@ -137,11 +137,11 @@ def _bytes_of(tensor: Tensor) -> memoryview:
 
 
 class Contents:
-    """What the file has from its current position to its end: ``entries`` by name, in the order of the header.
+    """Contents of a file from its current position to its end. ``entries`` maps names to header entries.
 
     Args:
-        mapped: leave the elements in the file until they are touched.
-        checked: compare checksums, if there are any; those of elements only if they are not mapped.
+        mapped: if True, map the elements instead of reading them.
+        checked: if True, verify existing checksums. Those of elements are only verified if they are not mapped.
     """
 
     def __init__(self, file: IO[bytes], mapped: bool = False, checked: bool = True) -> None:
@@ -160,11 +160,11 @@ class Contents:
         self._map = map_file(file) if mapped else None
 
     def in_file(self) -> list[Entry]:
-        """The entries in the order of their elements."""
+        """Return the entries in the order of their elements in the file."""
         return sorted(self.entries.values(), key=lambda entry: (entry.begin, entry.end))
 
     def tensor(self, name: str) -> Tensor:
-        """The tensor of that name."""
+        """Return the tensor of a name."""
         entry = self.entries[name]
         start = self._start + entry.begin
         if self._map is not None and entry.begin < entry.end:
@@ -176,14 +176,14 @@ class Contents:
 
 
 def read(file: IO[bytes], mapped: bool = False, checked: bool = True) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors, in the order of the header, and metadata of the file from its current position to its end."""
+    """Return the tensors and the metadata of a file, from its current position to its end."""
     contents = Contents(file, mapped, checked)
     tensors = {entry.name: contents.tensor(entry.name) for entry in contents.in_file()}
     return {name: tensors[name] for name in contents.entries}, contents.metadata
 
 
 def _read_header(file: IO[bytes], size: int) -> tuple[dict[str, Any], int]:
-    """The header, and how many bytes the file has after it."""
+    """Return the header and the number of bytes after it."""
     begin = file.tell()
     prefix = bytearray(min(9, size))
     fill(file, memoryview(prefix))
@@ -202,7 +202,7 @@ def _read_header(file: IO[bytes], size: int) -> tuple[dict[str, Any], int]:
 
 
 def _mistaken_for(opening: bytes) -> str:
-    """Return what a file that is not of this format is, or why it is not."""
+    """Return a description of a file that is not in this format, or the reason why it is not."""
     if (kind := described(opening)) is not None:
         return f"but {kind}"
     if len(opening) < 8:
@@ -228,7 +228,7 @@ def _read_metadata(metadata: Any) -> dict[str, str]:
 
 
 def _read_checksums(digits: str, header: Mapping[str, Any], metadata: Mapping[str, str]) -> dict[str, int]:
-    """Return the tensors' checksums by name. Raises FormatError if the header is not the one that was saved."""
+    """Return the tensors' checksums by name. Raise FormatError if the header differs from the saved one."""
     try:
         expected, *checksums = (int(digits[start : start + _DIGITS], 16) for start in range(0, len(digits), _DIGITS))
     except ValueError:
@@ -273,7 +273,7 @@ def _check_ranges(in_file: list[Entry], data_size: int) -> None:
 
 
 def _read_tensor(file: IO[bytes], entry: Entry, checksum: int | None) -> Tensor:
-    # Bytes other than 0 and 1 mean True; as elements of a bool tensor they would be undefined.
+    # Nonzero bytes mean True, but values other than 0 and 1 are undefined in a bool tensor.
     is_bool = entry.dtype.name == "bool"
     dtype = flambeau.uint8 if is_bool else getattr(flambeau, entry.dtype.name)
     tensor = flambeau.empty(entry.shape, dtype=dtype, device="cpu")

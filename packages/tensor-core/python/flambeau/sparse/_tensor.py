@@ -1,12 +1,14 @@
-"""What sparse tensors of every layout share: a size, indices, values, and who answers for them.
+"""The base class of sparse tensors of all layouts, and the dispatch of operators to sparse implementations.
 
 Note [Sparse tensors]
-A sparse tensor is an instance of a class derived from Tensor. It keeps indices and values as dense tensors in slots of
-its own; the memory that the base class owns is that of a tensor on the device meta, of the same size and dtype, which
-has none. Operators ask the class (`__torch_function__`), and it asks `ANSWERS`, a table from names of operators to
-functions. These are written in operators on the values, so that derivatives come from there: a sparse tensor requires
-a gradient where its values do, its ``.grad`` has the values' gradient as values. What the table does not hold raises
-NotImplementedError. Nothing here makes the dense tensor but for `to_dense` and for what has a dense result.
+A sparse tensor is an instance of a subclass of Tensor. It stores its indices and values as dense tensors in slots. The
+base class holds a meta tensor of the same size and dtype, which has no memory. `__torch_function__` receives every
+operator call and looks up the implementation in `ANSWERS`, a table from operator names to functions. These functions
+use
+operators on the values, which provide the derivatives: a sparse tensor requires grad if its values do, and its
+    ``.grad``
+contains the gradient of the values. An operator that is not in the table raises NotImplementedError. Only `to_dense`
+and operators with a dense result create dense tensors.
 """
 
 from __future__ import annotations
@@ -20,14 +22,14 @@ from flambeau._core import Size, Tensor
 Answer = TypeVar("Answer", bound=Callable[..., Any])
 T = TypeVar("T", bound=Tensor)
 
-# By the names of operators; attributes of Tensor have their name behind a dot.
+# Maps operator names to functions. Attributes of Tensor have a leading dot.
 ANSWERS: dict[str, Callable[..., Any]] = {}
 
 NOT_THERE = "{name}: there is no such operator for tensors of the layout {layout}; .to_dense() gives a strided tensor"
 
 
 def answers(*names: str) -> Callable[[Answer], Answer]:
-    """Makes a function answer for the operators of these names."""
+    """Register a function as the implementation of operators."""
 
     def put(function: Answer) -> Answer:
         for name in names:
@@ -40,17 +42,17 @@ def answers(*names: str) -> Callable[[Answer], Answer]:
 
 
 def shell(kind: type[T], size: Any, dtype: Any) -> T:
-    """An instance of ``kind`` whose slots are to be filled."""
+    """Create an instance of ``kind`` with unset slots."""
     return Tensor._make_subclass(kind, _core.empty(size, dtype=dtype, device="meta"))
 
 
 class SparseTensor(Tensor):
-    """Base class; see Note [Sparse tensors]."""
+    """Base class of sparse tensors. Note [Sparse tensors]"""
 
     __slots__ = ("_known", "_size", "_val")
     _size: Size
     _val: Tensor  # (nnz, *dense sizes)
-    _known: dict[str, Any]  # what was found out about the indices
+    _known: dict[str, Any]  # cached data about the indices
 
     is_sparse: ClassVar[bool] = False
     is_sparse_csr: ClassVar[bool] = False
@@ -73,18 +75,18 @@ class SparseTensor(Tensor):
             return Tensor.__torch_function__.__func__(Tensor, func, (), args, kwargs)  # type: ignore[attr-defined]
         raise NotImplementedError(NOT_THERE.format(name=name.lstrip("."), layout=_layout_among(args, kwargs)))
 
-    # What differs between layouts
+    # Methods that each layout implements
 
     def _like(self, values: Tensor) -> Self:
-        """The same indices with other values, of the same number and dense sizes."""
+        """Return a tensor with the same indices and other values, of the same number and dense sizes."""
         raise NotImplementedError
 
     def _versions(self) -> Any:
-        """Numbers that are others once the indices were changed in place."""
+        """Return the version counters of the indices, which change when the indices are modified in place."""
         raise NotImplementedError
 
     def _take_over(self, other: SparseTensor) -> None:
-        """Becomes what ``other`` is, which has the same layout."""
+        """Replace the contents of this tensor by those of ``other``, which has the same layout."""
         require_same_layout("a change in place", self, other)
         history = self._val.requires_grad and self._val.is_leaf and _core.is_grad_enabled()
         if history:
@@ -101,22 +103,22 @@ class SparseTensor(Tensor):
 
     @property
     def shape(self) -> Size:
-        """The sizes."""
+        """The size of the tensor."""
         return self._size
 
     @property
     def ndim(self) -> int:
-        """The number of dimensions, sparse and dense."""
+        """The number of sparse and dense dimensions."""
         return len(self._size)
 
     @property
     def dtype(self) -> _core.dtype:
-        """The values' dtype."""
+        """The dtype of the values."""
         return self._val.dtype
 
     @property
     def device(self) -> _core.device:
-        """Where indices and values are."""
+        """The device of the indices and values."""
         return self._val.device
 
     @property
@@ -133,7 +135,7 @@ class SparseTensor(Tensor):
 
     @property
     def requires_grad(self) -> bool:
-        """Whether the values require a gradient."""
+        """True if the values require grad."""
         return self._val.requires_grad
 
     @requires_grad.setter
@@ -141,7 +143,7 @@ class SparseTensor(Tensor):
         self.requires_grad_(wanted)
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
-        """Asks for a gradient, which is a sparse tensor of the same indices, or no longer."""
+        """Set if the values require grad. The gradient is a sparse tensor with the same indices."""
         if self._val.is_leaf and self._val.requires_grad != requires_grad:
             self._val = self._val.detach()
         self._val.requires_grad_(requires_grad)
@@ -176,12 +178,12 @@ class SparseTensor(Tensor):
         return self._val.retains_grad
 
     def retain_grad(self) -> None:
-        """Keeps the gradient of a tensor that is not a leaf."""
+        """Keep the gradient of a non-leaf tensor."""
         self._val.retain_grad()
 
     @property
     def data(self) -> Self:
-        """The same elements without history."""
+        """The same elements, detached from the graph."""
         return self._like(self._val.detach())
 
     @data.setter
@@ -193,11 +195,11 @@ class SparseTensor(Tensor):
         return self._val.itemsize
 
     def _nnz(self) -> int:
-        """How many elements are stored."""
+        """Return the number of stored elements."""
         return self._val.shape[0]
 
     def dense_dim(self) -> int:
-        """How many of the last dimensions are stored densely."""
+        """Return the number of dense dimensions, which come last."""
         return self._val.ndim - 1
 
     def dim(self) -> int:
@@ -213,7 +215,7 @@ class SparseTensor(Tensor):
         return self._size if dim is None else self._size[dim]
 
     def numel(self) -> int:
-        """The elements of the dense tensor."""
+        """Return the number of elements of the dense tensor."""
         return self._size.numel()
 
     def is_floating_point(self) -> bool:
@@ -266,21 +268,21 @@ class SparseTensor(Tensor):
         raise TypeError(f"can't convert a tensor of the layout {self.layout} to numpy. Use Tensor.to_dense() first.")
 
     def numpy(self, *, force: bool = False) -> NoReturn:
-        """Raises TypeError."""
+        """Raise TypeError: a sparse tensor cannot be converted to NumPy."""
         self.__array__()
 
     def type(self, dtype: Any = None, non_blocking: bool = False) -> Any:
-        """``"flambeau.sparse.FloatTensor"``, or the tensor as another type."""
+        """Return the type name, such as ``"flambeau.sparse.FloatTensor"``, or convert to another type."""
         return ANSWERS["type"](self, dtype, non_blocking)
 
     def new(self, *args: Any, device: Any = None) -> SparseTensor:
-        """A sparse tensor of this dtype: of indices, values and a size, or of a size."""
+        """Return a sparse tensor of this dtype from indices, values and a size, or from a size."""
         from flambeau.sparse._legacy import sparsetensortype
 
         return sparsetensortype("", self.dtype)(*args, device=device or self.device)
 
 
-# Operators that look at sizes and dtypes alone.
+# Operators that only need sizes and dtypes, so they run on the meta tensor.
 _OF_SHELLS = frozenset(
     (
         *("result_type", "is_same_size", "is_signed", "element_size", "is_inference", "ndimension"),
@@ -299,14 +301,14 @@ def _layout_among(args: Any, kwargs: Any) -> _core.layout | str | None:
 
 
 def require_same_layout(what: str, *tensors: Any) -> None:
-    """RuntimeError where the tensors' layouts differ."""
+    """Raise RuntimeError if the layouts of the tensors differ."""
     layouts = [tensor.layout for tensor in tensors]
     if any(layout is not layouts[0] for layout in layouts):
         raise RuntimeError(f"{what}: expected tensors of one layout, got {', '.join(map(str, layouts))}")
 
 
 def in_place(name: str, answer: Callable[..., Any], tensor: T, *args: Any, **kwargs: Any) -> T:
-    """What ``answer`` gives becomes the tensor."""
+    """Replace the contents of a tensor by the result of ``answer``."""
     result = answer(tensor, *args, **kwargs)
     if not isinstance(tensor, SparseTensor):
         if isinstance(result, SparseTensor):
@@ -323,7 +325,7 @@ def in_place(name: str, answer: Callable[..., Any], tensor: T, *args: Any, **kwa
 
 
 def written(out: T, result: Any) -> T:
-    """``out``, with the result in it."""
+    """Write a result to ``out`` and return ``out``."""
     if isinstance(out, SparseTensor):
         out._take_over(result)
         return out
