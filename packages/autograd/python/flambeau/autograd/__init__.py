@@ -1,4 +1,4 @@
-"""Automatic differentiation: the recorded graph, the engine that runs it backwards, checks by finite differences.
+"""Automatic differentiation: the recorded graph, the engine that runs it backward, and finite-difference checks.
 
 Modules other than the engine load on first use.
 """
@@ -44,7 +44,7 @@ _SUBMODULES = (
     "variable",
 )
 
-# The public names, by the module that defines them.
+# Maps each module to the public names that it defines.
 _NAMES = {
     "_function": "Function",
     "_gradcheck": "GradcheckError gradcheck gradgradcheck",

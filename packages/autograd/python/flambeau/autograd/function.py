@@ -1,4 +1,4 @@
-"""Operations with derivatives of one's own."""
+"""Custom operations with user-defined derivatives."""
 
 import functools
 from collections.abc import Callable
@@ -13,12 +13,12 @@ T = TypeVar("T")
 
 __all__ = ["Function", "FunctionCtx", "once_differentiable"]
 
-# Raised where a derivative under @once_differentiable is itself differentiated.
+# Error message for differentiating a derivative that is decorated with @once_differentiable.
 ONCE_DIFFERENTIABLE = "trying to differentiate twice a function that was marked with @once_differentiable"
 
 
 class _Once(Function):
-    """Passes gradients on, and refuses to be differentiated."""
+    """Identity function with a ``backward`` that raises an error."""
 
     @staticmethod
     def forward(ctx: Any, count: int, *tensors: Any) -> tuple[Any, ...]:
@@ -30,7 +30,7 @@ class _Once(Function):
 
 
 def once_differentiable(backward: Callable[..., T]) -> Callable[..., T]:
-    """Decorates a ``Function.backward`` that cannot be differentiated itself: trying to raises RuntimeError."""
+    """Decorate a ``Function.backward`` that cannot be differentiated. Differentiating it raises RuntimeError."""
 
     @functools.wraps(backward)
     def wrapper(ctx: Any, *gradients: Any) -> T:

@@ -1,6 +1,6 @@
-"""Jacobians, Hessians and products with them, of functions of tensors.
+"""Jacobians, Hessians, and products of vectors with them.
 
-The transforms of ``flambeau.func`` do the same as functions of functions, for trees of arguments.
+``flambeau.func`` offers the same as function transforms, for pytrees of arguments.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ FORWARD_NEEDS_VECTORIZE = (
 )
 NO_STRICT_VECTORIZE = "{name}: `strict=True` and `vectorize=True` are not supported together; set vectorize=False."
 
-TWICE = ("hessian", "hvp", "vhp")  # what differentiates a gradient
+TWICE = ("hessian", "hvp", "vhp")  # functions that differentiate a gradient
 
 
 def _tuple(value: Any, what: str, name: str) -> tuple[Tensor, ...]:
@@ -52,7 +52,7 @@ def _leaf(t: Tensor, create_graph: bool) -> tuple[Tensor, Tensor]:
 
 
 class _Problem:
-    """A function evaluated at leaves: with a history that leads out, if ``create_graph`` asks for one."""
+    """A function evaluated at leaf tensors. With ``create_graph``, the leaves are connected to the original inputs."""
 
     def __init__(self, name: str, func: Function, inputs: Any, create_graph: bool, strict: bool) -> None:
         self.name = name
@@ -71,11 +71,11 @@ class _Problem:
                     )
 
     def values(self) -> Any:
-        """The function's result, without history unless that leads out."""
+        """Return the function's result. It is detached from the graph unless ``create_graph`` is set."""
         return _like(self.result, self.outputs if self.create_graph else [t.detach() for t in self.outputs])
 
     def gradients(self, outputs: Sequence[Tensor], directions: Any, create_graph: bool) -> list[Tensor | None]:
-        """Of the outputs that have a history; None for a leaf that none of them depends on."""
+        """Return the gradients of the outputs that require grad. None for a leaf on which none of them depends."""
         chosen = [(t, v) for t, v in zip(outputs, directions, strict=True) if t.requires_grad]
         if not chosen:
             return [None] * len(self.leaves)
@@ -83,7 +83,7 @@ class _Problem:
         return list(grad(tensors, self.leaves, vectors, create_graph=create_graph, allow_unused=True))
 
     def filled(self, gradients: Sequence[Tensor | None], what: str, strict: bool) -> list[Tensor]:
-        """The gradients with zeros for None, which strict mode refuses."""
+        """Replace None in the gradients by zeros. In strict mode, raise RuntimeError instead."""
         for i, g in enumerate(gradients):
             if strict and g is None:
                 raise RuntimeError(
@@ -111,7 +111,7 @@ class _Problem:
         )
 
     def scalar(self, name: str) -> Tensor:
-        """The only output, of one element."""
+        """Return the only output, which must have one element."""
         if isinstance(self.result, tuple):
             raise RuntimeError(f"The function given to {name} should return a single Tensor")
         (output,) = self.outputs
@@ -121,7 +121,7 @@ class _Problem:
 
 
 def _directions(v: Any, original: Any, targets: Sequence[Tensor], name: str, single: str) -> list[Tensor]:
-    """The vectors of a product, one for each target."""
+    """Return the vectors of a product, one per target. Raise RuntimeError if their number or shapes are invalid."""
     if v is None:
         if len(targets) != 1 or targets[0].numel() != 1:
             raise RuntimeError(f"The vector v can only be None if {single}.")
@@ -150,15 +150,16 @@ def vjp(
     create_graph: bool = False,
     strict: bool = False,
 ) -> tuple[Outputs, Inputs]:
-    """The value of ``func``, and the product of a vector with its Jacobian.
+    """Return the value of ``func`` and the product of a vector with its Jacobian (vector-Jacobian product).
 
     Args:
-        func: takes tensors, returns a tensor or a tuple of them.
-        inputs: the arguments, a tensor or a tuple of them.
-        v: the vector, in the structure and shapes of the outputs; None means 1 for a single number.
-        create_graph: record value and product, so that they can be differentiated.
-        strict: RuntimeError where a result does not depend on an argument, instead of zeros.
-    Returns: ``(outputs, product)``, the product in the structure of ``inputs``.
+        func: function that takes tensors and returns a tensor or a tuple of tensors.
+        inputs: the arguments, a tensor or a tuple of tensors.
+        v: the vector, with the structure and shapes of the outputs. None means 1 if the output is a single number.
+        create_graph: if True, record the value and the product so that they can be differentiated.
+        strict: if True, raise RuntimeError if a result does not depend on an argument. Otherwise its derivative is
+            zero.
+    Returns: ``(outputs, product)``. The product has the structure of ``inputs``.
 
     >>> import flambeau
     >>> flambeau.autograd.functional.vjp(lambda x: x**2, flambeau.tensor([1.0, 2.0]), flambeau.ones(2))
@@ -179,12 +180,12 @@ def jvp(
     create_graph: bool = False,
     strict: bool = False,
 ) -> tuple[Outputs, Outputs]:
-    """The value of ``func``, and the product of its Jacobian with a vector, by forward mode.
+    """Return the value of ``func`` and the product of its Jacobian with a vector, computed in forward mode.
 
     Args:
-        func, inputs, create_graph, strict: as in :func:`vjp`.
-        v: the vector, in the structure and shapes of ``inputs``; None means 1 for a single number.
-    Returns: ``(outputs, product)``, the product in the structure of the outputs.
+        func, inputs, create_graph, strict: see :func:`vjp`.
+        v: the vector, with the structure and shapes of ``inputs``. None means 1 if the input is a single number.
+    Returns: ``(outputs, product)``. The product has the structure of the outputs.
 
     >>> import flambeau
     >>> flambeau.autograd.functional.jvp(lambda x: x**2, flambeau.tensor([1.0, 2.0]), flambeau.ones(2))
@@ -266,15 +267,16 @@ def jacobian(
     vectorize: bool = False,
     strategy: str = "reverse-mode",
 ) -> Any:
-    """The Jacobian of ``func``.
+    """Return the Jacobian of ``func``.
 
     Args:
-        func, inputs, create_graph, strict: as in :func:`vjp`.
-        vectorize: accepted for compatibility; the rows are computed in one native call either way.
-        strategy: ``"reverse-mode"``: a run for each element of the outputs; ``"forward-mode"`` (which asks for
-            ``vectorize``): one for each element of the inputs.
-    Returns: for an output of shape ``(*out)`` and an input of shape ``(*in)`` a tensor ``(*out, *in)``; a tuple of them
-        where there are several inputs or outputs, a tuple of tuples by output and input where there are both.
+        func, inputs, create_graph, strict: see :func:`vjp`.
+        vectorize: accepted for compatibility with PyTorch. In reverse mode, it has no effect on the computation.
+        strategy: ``"reverse-mode"`` runs once per element of the outputs. ``"forward-mode"``, which requires
+            ``vectorize``, runs once per element of the inputs.
+    Returns: a tensor of shape ``(*out, *in)`` for an output of shape ``(*out)`` and an input of shape ``(*in)``. If
+        there are several inputs or outputs, a tuple of such tensors. If there are several of both, a tuple of tuples,
+        indexed by output and then by input.
 
     >>> import flambeau
     >>> flambeau.autograd.functional.jacobian(lambda x: x**2, flambeau.tensor([1.0, 2.0]))
@@ -357,10 +359,10 @@ def hessian(
     vectorize: bool = False,
     outer_jacobian_strategy: str = "reverse-mode",
 ) -> Any:
-    """The Hessian of ``func``, which returns a single number: the Jacobian of its gradient.
+    """Return the Hessian of ``func``, which must return a single number.
 
-    Args: as in :func:`jacobian`; ``outer_jacobian_strategy`` is the ``strategy`` of the second derivative.
-    Returns: ``(*in, *in)``; a tuple of tuples of ``(*in_i, *in_j)`` where ``inputs`` is a tuple.
+    Args: see :func:`jacobian`. ``outer_jacobian_strategy`` is the ``strategy`` of the second derivative.
+    Returns: a tensor of shape ``(*in, *in)``. If ``inputs`` is a tuple, a tuple of tuples of shapes ``(*in_i, *in_j)``.
 
     >>> import flambeau
     >>> flambeau.autograd.functional.hessian(lambda x: (x**3).sum(), flambeau.tensor([1.0, 2.0]))
@@ -400,10 +402,10 @@ def hvp(
     create_graph: bool = False,
     strict: bool = False,
 ) -> tuple[Tensor, Inputs]:
-    """The value of ``func``, which returns a single number, and the product of its Hessian with a vector.
+    """Return the value of ``func`` and the product of its Hessian with a vector. ``func`` must return a single number.
 
-    Args: as in :func:`vjp`, with ``v`` in the structure and shapes of ``inputs``.
-    Returns: ``(output, product)``, the product in the structure of ``inputs``.
+    Args: see :func:`vjp`. ``v`` has the structure and shapes of ``inputs``.
+    Returns: ``(output, product)``. The product has the structure of ``inputs``.
 
     >>> import flambeau
     >>> flambeau.autograd.functional.hvp(lambda x: (x**3).sum(), flambeau.tensor([1.0, 2.0]), flambeau.ones(2))
@@ -419,9 +421,9 @@ def vhp(
     create_graph: bool = False,
     strict: bool = False,
 ) -> tuple[Tensor, Inputs]:
-    """The value of ``func``, which returns a single number, and the product of a vector with its Hessian.
+    """Return the value of ``func`` and the product of a vector with its Hessian. ``func`` must return a single number.
 
-    The Hessian is symmetric: the same as :func:`hvp`.
+    The Hessian is symmetric, so the result is the same as that of :func:`hvp`.
 
     >>> import flambeau
     >>> flambeau.autograd.functional.vhp(lambda x: (x**3).sum(), flambeau.tensor([1.0, 2.0]), flambeau.ones(2))

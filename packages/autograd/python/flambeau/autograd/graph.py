@@ -1,4 +1,4 @@
-"""The graph as objects, hooks on what it saves and on several gradients at once, and a drawing of it."""
+"""The autograd graph: nodes, hooks for saved tensors and for several gradients, and drawings."""
 
 from flambeau.autograd._draw import Drawing, draw
 from flambeau.autograd._engine import Node
