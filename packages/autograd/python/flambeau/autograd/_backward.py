@@ -10,7 +10,7 @@ from flambeau import Tensor, strided
 from flambeau.autograd import _engine
 from flambeau.autograd._nodes import GradientEdge
 
-# Given where an input of grad() did not take part in the outputs.
+# Error for an input of grad() on which the outputs do not depend.
 UNUSED_INPUT = (
     "One of the differentiated Tensors appears to not have been used in the graph (input {index}, of shape {shape}). "
     "Set allow_unused=True if this is the desired behavior."
@@ -48,18 +48,17 @@ def backward(
     grad_variables: Gradients = None,
     inputs: Tensors | None = None,
 ) -> None:
-    """Adds the gradients of ``tensors`` to ``.grad`` of the leaves (or of ``inputs``).
+    """Accumulate the gradients of ``tensors`` into ``.grad`` of the leaves, or of ``inputs``.
 
     Args:
-        tensors: what to differentiate, tensors or gradient edges; scalars, unless ``grad_tensors`` gives a gradient for
-            each.
-        grad_tensors: the gradients to start from, of the tensors' shapes; None means 1 for a scalar.
-            ``grad_variables`` is an older name of it.
-        retain_graph: keep what the graph saved, for another run; by default as ``create_graph``.
-        create_graph: record the run itself, for higher derivatives.
-        inputs: only these receive gradients; one that is not a leaf keeps its gradient, as after ``retain_grad()``.
-    Raises: RuntimeError for a tensor without history, a missing or misshapen gradient, a graph already freed. A run
-        that fails changes no ``.grad``.
+        tensors: tensors or gradient edges to differentiate. They must be scalars unless ``grad_tensors`` is given.
+        grad_tensors: initial gradients, with the shapes of ``tensors``. None means 1 for a scalar. ``grad_variables``
+            is a deprecated name.
+        retain_graph: if True, keep the saved tensors for another backward pass. None means ``create_graph``.
+        create_graph: if True, record the backward pass, for higher derivatives.
+        inputs: if given, only these receive gradients. A non-leaf keeps its gradient, as after ``retain_grad()``.
+    Raises: RuntimeError for a tensor that does not require grad, a missing gradient or one of the wrong shape, or a
+        graph that was already freed. If the pass fails, no ``.grad`` is changed.
     """
     if grad_variables is not None:
         warnings.warn("`grad_variables` is deprecated. Use `grad_tensors` instead.", FutureWarning, stacklevel=2)
@@ -112,17 +111,18 @@ def grad(
     is_grads_batched: bool = False,
     materialize_grads: bool = False,
 ) -> tuple[Tensor | None, ...]:
-    """The gradients of ``outputs`` with respect to ``inputs``, without touching any ``.grad``.
+    """Return the gradients of ``outputs`` with respect to ``inputs``. No ``.grad`` is changed.
 
     Args:
-        outputs, grad_outputs, retain_graph, create_graph: as in :func:`backward`.
+        outputs, grad_outputs, retain_graph, create_graph: see :func:`backward`.
         inputs: tensors that require grad, leaves or not, or gradient edges.
         only_inputs: must be True.
-        allow_unused: give None for an input that does not take part, instead of an error.
-        is_grads_batched: ``grad_outputs`` have one dimension more, in front: one run for each entry of it, and the
-            gradients stacked.
-        materialize_grads: give zeros instead of None.
-    Returns: one gradient for each input.
+        allow_unused: if True, return None for an input on which the outputs do not depend. Otherwise raise
+            RuntimeError.
+        is_grads_batched: if True, ``grad_outputs`` have an additional leading dimension. Each of its entries is a
+            backward pass, and the gradients are stacked.
+        materialize_grads: if True, return zeros instead of None.
+    Returns: a tuple with one gradient per input.
 
     >>> import flambeau
     >>> x = flambeau.tensor(3.0, requires_grad=True)
@@ -141,7 +141,7 @@ def grad(
     seeds = _gradients(grad_outputs, len(results))
     keep = create_graph if retain_graph is None else retain_graph
     given = sources
-    if "flambeau.sparse" in sys.modules:  # the gradient of a sparse tensor is that of its values
+    if "flambeau.sparse" in sys.modules:  # differentiate sparse tensors with respect to their values
         sources = [source._val if getattr(source, "layout", strided) is not strided else source for source in sources]
     if (level := _level_of(seeds)) and not is_grads_batched:
         found = _mapped(level, results, sources, seeds, keep, create_graph)
@@ -162,7 +162,7 @@ def grad(
 
 
 def _in(source: Any, gradient: Tensor | None) -> Tensor | None:
-    """The gradient in the layout of what it is one of."""
+    """Convert a gradient to the layout of its source."""
     if gradient is None or getattr(source, "layout", strided) is strided:
         return gradient
     made: Tensor = source._like(gradient)
@@ -170,7 +170,7 @@ def _in(source: Any, gradient: Tensor | None) -> Tensor | None:
 
 
 def _level_of(seeds: list[Tensor | None]) -> int:
-    """Return the innermost level of `vmap` at which a gradient stands for a batch; 0 if none does."""
+    """Return the innermost level of `vmap` at which a gradient is batched, or 0 if there is none."""
     placeholders = sys.modules.get("flambeau.func._placeholders")
     return placeholders.highest_level(seeds) if placeholders and placeholders.maps.running else 0
 
@@ -183,7 +183,7 @@ def _mapped(
     keep: bool,
     create_graph: bool,
 ) -> tuple[Tensor | None, ...]:
-    """Return the gradients inside of `vmap` for gradients that it maps: each entry of the batch is a run."""
+    """Return the gradients inside of `vmap` for batched ``seeds``. Each entry of the batch is a backward pass."""
     from flambeau.func import _placeholders
 
     if _placeholders.highest_level([*results, *sources]) >= level:

@@ -1,4 +1,4 @@
-"""``Function``: an operation with a derivative of one's own."""
+"""``Function``, the base class of operations with custom derivatives."""
 
 import warnings
 from typing import Any, NoReturn
@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 from flambeau._core import _interceptable
 from flambeau.autograd import _engine
 
-# Given where a Function is made into an object, which nothing calls.
+# Warning for an instantiation of a Function.
 NOT_INSTANTIATED = (
     "{name} should not be instantiated. Methods on autograd functions are all static, so you should invoke them on "
     "the class itself: {name}.apply(...)."
@@ -18,14 +18,14 @@ LEGACY = (
 
 
 class Function:
-    """Subclass it with static methods ``forward(ctx, *args)`` and ``backward(ctx, *grad_outputs)``; call ``apply``.
+    """Base class of custom operations with static methods ``forward(ctx, *args)`` and ``backward(ctx, *grad_outputs)``.
 
-    ``backward`` returns one gradient (or None) for each argument of ``forward``. It may be differentiated again if it
-    is made of differentiable operations. ``forward`` may leave ``ctx`` to ``setup_context(ctx, inputs, output)``, whose
-    inputs include defaults. ``apply`` takes keyword arguments as well.
+    Call the operation with ``apply``, which accepts positional and keyword arguments. ``backward`` returns one gradient
+    or None per argument of ``forward``. It can be differentiated if it consists of differentiable operations. Instead
+    of using ``ctx``, ``forward`` can have a method ``setup_context(ctx, inputs, output)``. Its inputs include defaults.
 
-    A static ``jvp(ctx, *tangents)`` serves forward mode; a static ``vmap(info, in_dims, *args)``, or
-    ``generate_vmap_rule = True``, serves ``func.vmap``.
+    A static method ``jvp(ctx, *tangents)`` supports forward mode. A static method ``vmap(info, in_dims, *args)``, or
+    ``generate_vmap_rule = True``, supports ``func.vmap``.
 
     >>> import flambeau
     >>> class Cube(flambeau.autograd.Function):
@@ -47,7 +47,7 @@ class Function:
     setup_context: Any = None
     vjp: Any = None
 
-    apply: Any = classmethod(_interceptable(_engine.apply))  # func.vmap answers for a batch
+    apply: Any = classmethod(_interceptable(_engine.apply))  # func.vmap can intercept calls with batched arguments
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         warnings.warn(NOT_INSTANTIATED.format(name=type(self).__name__), DeprecationWarning, stacklevel=2)

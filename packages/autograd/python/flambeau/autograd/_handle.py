@@ -1,4 +1,4 @@
-"""Handles that take hooks off again."""
+"""Handles that remove hooks."""
 
 from collections import OrderedDict
 from typing import Any
@@ -8,7 +8,7 @@ from flambeau.utils import hooks
 
 
 class RemovableHandle(hooks.RemovableHandle):
-    """Of a hook of a tensor or a node, which stands in the graph.
+    """Handle of a hook that is registered in the graph, on a tensor or a node.
 
     It keeps neither the tensor nor the graph alive.
     """
@@ -17,7 +17,7 @@ class RemovableHandle(hooks.RemovableHandle):
         self.id = identifier
 
     def remove(self) -> None:
-        """Takes the hook off; a second call does nothing."""
+        """Remove the hook. A second call does nothing."""
         _engine.remove_hook(self.id)
 
     def __reduce__(self) -> tuple[Any, ...]:

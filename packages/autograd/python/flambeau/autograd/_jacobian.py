@@ -1,6 +1,6 @@
-"""The derivatives of a function's outputs in directions of its inputs: by differences, backwards and forwards.
+"""Directional derivatives of functions: with finite differences, in reverse mode and in forward mode.
 
-Complex numbers count as their two parts, in inputs and outputs: a function need not be holomorphic.
+Complex numbers in inputs and outputs count as two real numbers, so a function does not need to be holomorphic.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from flambeau.autograd._backward import grad
 
 @dataclass
 class Problem:
-    """What is differentiated, where, and how exactly."""
+    """The function to differentiate, its arguments, and the tolerances."""
 
     func: Callable[..., Any]
     arguments: list[Any]
@@ -33,7 +33,7 @@ class Problem:
         return [self.arguments[i] for i in self.checked]
 
     def outputs(self, arguments: list[Any] | None = None) -> list[Tensor]:
-        """The differentiable results for these arguments; where there are none, all: their derivative must be zero."""
+        """Return the outputs that require grad for these arguments. If there are none, return all outputs."""
         results = outputs_of(self.func, self.arguments if arguments is None else arguments)
         return [results[i] for i in self._differentiable]
 
@@ -44,7 +44,7 @@ class Problem:
 
 
 def outputs_of(func: Callable[..., Any], arguments: list[Any]) -> list[Tensor]:
-    """The tensors among a function's results that can have a derivative."""
+    """Return the floating-point and complex tensors in the result of a function."""
     result = func(*arguments)
     listed = list(result) if isinstance(result, (tuple, list)) else [result]
     return [t for t in listed if isinstance(t, Tensor) and (t.is_floating_point() or t.is_complex())]
@@ -54,7 +54,7 @@ def outputs_of(func: Callable[..., Any], arguments: list[Any]) -> list[Tensor]:
 
 
 def parts(tensor: Tensor) -> np.ndarray:
-    """Return the elements as a vector of real numbers: of each complex one both parts, next to each other.
+    """Return the elements as a real vector. For complex numbers, real and imaginary parts alternate.
 
     The elements of a sparse tensor are its values, in the order of their indices.
     """
@@ -67,7 +67,7 @@ def parts(tensor: Tensor) -> np.ndarray:
 
 
 def of_parts(vector: Any, like: Tensor) -> Tensor:
-    """Return the tensor with these parts, of the shape and dtype of another, and with its indices if it is sparse."""
+    """Return a tensor with these parts and the shape, dtype and (if sparse) indices of ``like``."""
     if like.layout is flambeau.sparse_coo:
         merged: Any = like.detach().coalesce()
         values = of_parts(vector, merged.values())
@@ -83,18 +83,18 @@ def of_parts(vector: Any, like: Tensor) -> Tensor:
 
 
 def unit_vectors(count: int) -> Iterator[Any]:
-    """The standard basis."""
+    """Yield the standard basis."""
     for j in range(count):
         unit = np.zeros(count)
         unit[j] = 1.0
         yield unit
 
 
-# The derivatives along a direction v of one input's parts: vectors of each output's parts
+# Derivatives along a direction v of one input: a real vector for each output
 
 
 def numerical_derivative(problem: Problem, which: int, v: Any) -> list[Any]:
-    """Central differences."""
+    """Compute a directional derivative with central differences."""
     original = problem.arguments[which]
 
     def evaluate(step: float) -> list[Tensor]:
@@ -114,10 +114,10 @@ def numerical_derivative(problem: Problem, which: int, v: Any) -> list[Any]:
 
 @contextmanager
 def _holding(problem: Problem, which: int, values: Tensor) -> Iterator[list[Any]]:
-    """Give the arguments with other values of one of them, which are undone in the end.
+    """Set the values of one argument during the block.
 
-    They are written into the tensor itself, so that a function also meets them where it holds the tensor in a
-    structure; a sparse or expanded tensor is replaced by another one.
+    The values are written into the tensor itself, so that a function that refers to the tensor sees them. A sparse or
+    expanded tensor is replaced by a new one.
     """
     original = problem.arguments[which]
     plain = original.detach()
@@ -135,7 +135,7 @@ def _holding(problem: Problem, which: int, values: Tensor) -> Iterator[list[Any]
 
 
 def forward_derivative(problem: Problem, which: int, v: Any) -> list[Any]:
-    """Of dual tensors."""
+    """Compute a directional derivative with dual tensors."""
     forward_ad = flambeau.autograd.forward_ad
     original = problem.arguments[which]
     with forward_ad.dual_level():
@@ -147,7 +147,7 @@ def forward_derivative(problem: Problem, which: int, v: Any) -> list[Any]:
 
 
 def backward_derivative(output: Tensor, inputs: list[Tensor], u: Any) -> list[Any]:
-    """The gradients of ``u^T output``, as the parts of each input."""
+    """Return the gradients of ``u^T output`` as real vectors, one per input."""
     if output.requires_grad:
         found = grad(output, inputs, of_parts(u, output), retain_graph=True, allow_unused=True)
     else:

@@ -1,4 +1,4 @@
-"""One hook for the gradients of several tensors."""
+"""Hooks for the gradients of several tensors."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -10,7 +10,7 @@ from flambeau.autograd._handle import RemovableHandle
 
 
 class _Handles(RemovableHandle):
-    """Takes off several hooks at once."""
+    """Handle that removes several hooks."""
 
     def __init__(self, handles: tuple[Any, ...]) -> None:
         self.handles = handles
@@ -23,13 +23,14 @@ class _Handles(RemovableHandle):
 def register_multi_grad_hook(
     tensors: Sequence[Tensor], fn: Callable[..., Any], *, mode: Literal["all", "any"] = "all"
 ) -> RemovableHandle:
-    """Calls ``fn`` once a run with the gradients of several tensors.
+    """Register a hook that is called once per backward pass with the gradients of several tensors.
 
     Args:
-        tensors: all of them require grad.
-        fn: with ``mode="all"`` given a list with the gradient of each tensor (None where the run does not reach it), as
-            soon as the last of them is known; with ``"any"`` the first gradient that is. What it returns is ignored.
-    Returns: a handle whose ``remove()`` takes the hook off; also a context manager.
+        tensors: tensors that require grad.
+        fn: the hook. With ``mode="all"``, it is called when all gradients are available, with a list of the gradients
+            (None for a tensor that the pass does not reach). With ``"any"``, it is called with the first available
+            gradient. Its return value is ignored.
+    Returns: a handle with a method ``remove()``. It is also a context manager.
     """
     if mode not in ("all", "any"):
         raise ValueError(f"Expects mode to be one of ('all', 'any') but got {mode}")
@@ -40,7 +41,7 @@ def register_multi_grad_hook(
 def _all(tensors: Sequence[Tensor], fn: Callable[..., Any]) -> list[Callable[[Tensor], None]]:
     nodes = [_engine.gradient_edge(t)[0] for t in tensors]
     lock = threading.Lock()
-    runs: dict[int, tuple[int, list[Tensor | None]]] = {}  # how many gradients are to come, and those that have
+    runs: dict[int, tuple[int, list[Tensor | None]]] = {}  # number of missing gradients, and the gradients so far
 
     def hook(position: int) -> Callable[[Tensor], None]:
         def receive(gradient: Tensor) -> None:
@@ -64,7 +65,7 @@ def _all(tensors: Sequence[Tensor], fn: Callable[..., Any]) -> list[Callable[[Te
 
 def _any(tensors: Sequence[Tensor], fn: Callable[..., Any]) -> list[Callable[[Tensor], None]]:
     lock = threading.Lock()
-    last = -1  # the run that fn was called in
+    last = -1  # the backward pass in which fn was last called
 
     def receive(gradient: Tensor) -> None:
         nonlocal last

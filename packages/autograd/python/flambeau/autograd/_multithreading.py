@@ -1,4 +1,4 @@
-"""Whether a backward run may use several threads: accepted for PyTorch's sake, runs stay in the calling thread."""
+"""Setting for multithreaded backward passes, for compatibility with PyTorch. Passes run in the calling thread."""
 
 from types import TracebackType
 
@@ -6,12 +6,12 @@ _enabled = True
 
 
 def is_multithreading_enabled() -> bool:
-    """What set_multithreading_enabled was last given."""
+    """Return the value that set_multithreading_enabled set last."""
     return _enabled
 
 
 class set_multithreading_enabled:
-    """Sets the flag at once, and back again if used as a context manager. A run stays in its thread either way."""
+    """Set the flag. As a context manager, restore it at the end of the block. The flag has no effect."""
 
     def __init__(self, mode: bool) -> None:
         global _enabled

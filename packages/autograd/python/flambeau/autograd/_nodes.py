@@ -1,4 +1,4 @@
-"""Nodes of the graph, seen from Python: hooks, what they saved, edges."""
+"""Python interface of graph nodes: hooks, saved tensors, edges."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ from flambeau.autograd._handle import RemovableHandle
 
 
 class GradientEdge(NamedTuple):
-    """Where a tensor's gradient goes: output ``output_nr`` of ``node``. It stands for the tensor in a run."""
+    """The target of a tensor's gradient: output ``output_nr`` of ``node``. It can replace the tensor in `backward`."""
 
     node: Node
     output_nr: int
@@ -18,7 +18,7 @@ class GradientEdge(NamedTuple):
 
 
 def get_gradient_edge(tensor: Tensor) -> GradientEdge:
-    """The edge of a tensor that requires grad; a leaf's leads to its AccumulateGrad node.
+    """Return the gradient edge of a tensor that requires grad. For a leaf, the node is its AccumulateGrad node.
 
     >>> import flambeau
     >>> x = flambeau.tensor(3.0, requires_grad=True)
@@ -33,27 +33,27 @@ def get_gradient_edge(tensor: Tensor) -> GradientEdge:
 
 
 def increment_version(tensor: Tensor | Iterable[Tensor]) -> None:
-    """Counts an in-place change that was made behind the library's back, of one tensor or several."""
+    """Increment the version counter of one or several tensors, after an in-place change by other code."""
     for t in (tensor,) if isinstance(tensor, Tensor) else tensor:
         _engine.bump_version(t)
 
 
 def _register_hook(self: Node, fn: Callable[..., Any]) -> RemovableHandle:
-    """Calls ``fn(grad_inputs, grad_outputs)`` after the node has run; a tuple it returns replaces ``grad_inputs``."""
+    """Call ``fn(grad_inputs, grad_outputs)`` after the node ran. A tuple that it returns replaces ``grad_inputs``."""
     return RemovableHandle(_engine.register_node_hook(self, fn))
 
 
 def _register_prehook(self: Node, fn: Callable[..., Any]) -> RemovableHandle:
-    """Calls ``fn(grad_outputs)`` before the node runs; a tuple it returns replaces ``grad_outputs``."""
+    """Call ``fn(grad_outputs)`` before the node runs. If it returns a tuple, this replaces ``grad_outputs``."""
     return RemovableHandle(_engine.register_node_prehook(self, fn))
 
 
-# What _saved_<name> calls the inputs of an operator.
+# Maps the names in _saved_<name> attributes to positions of an operator's inputs.
 _INPUTS = {"self": 0, "input": 0, "other": 1, "exponent": 1, "mat2": 1, "weight": 1}
 
 
 def _getattr(self: Node, name: str) -> Any:
-    """``_saved_result``, ``_saved_self`` and ``_saved_other``; of a Function's node, its context's attributes."""
+    """Return ``_saved_result``, ``_saved_self`` or ``_saved_other``, or an attribute of a Function's context."""
     context = None if name.startswith("__") else self._function_context
     if context is not None:
         return getattr(context, name)
@@ -66,7 +66,7 @@ def _getattr(self: Node, name: str) -> Any:
 
 
 def _saved_tensors(self: Node) -> tuple[Tensor | None, ...]:
-    """What the node saved for its derivative, in the order it reads them. RuntimeError once that was freed."""
+    """Return the saved tensors in the order in which the derivative uses them. Raise RuntimeError if freed."""
     if self._function_context is not None:
         saved: tuple[Tensor | None, ...] = self._function_context.saved_tensors
         return saved

@@ -1,4 +1,4 @@
-"""Hooks on what the graph saves for its derivatives."""
+"""Hooks for the tensors that the graph saves for its derivatives."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -11,10 +11,11 @@ from flambeau.autograd import _engine
 
 
 class saved_tensors_hooks:
-    """Inside, ``pack_hook(tensor)`` says what is kept instead of a tensor that an operator saves.
+    """Context manager that stores the result of ``pack_hook(tensor)`` instead of each tensor that an operator saves.
 
-    ``unpack_hook`` is given that when the derivative runs, and returns a tensor of the same values. Of nested pairs the
-    innermost counts. Both run without recording; ``pack_hook`` must not change its argument in place (RuntimeError).
+    The backward pass calls ``unpack_hook`` with that result. It must return a tensor with the same values. Of nested
+    pairs, only the innermost one applies. Both hooks run without recording. If ``pack_hook`` changes its argument in
+    place, RuntimeError is raised.
 
     >>> import flambeau
     >>> x = flambeau.tensor(3.0, requires_grad=True)
@@ -38,9 +39,9 @@ class saved_tensors_hooks:
 
 
 class save_on_cpu(saved_tensors_hooks):
-    """Keeps saved tensors in the host's memory and brings them back to their device: copies, as PyTorch makes them.
+    """Context manager that copies saved tensors to CPU memory, and back to their device for the backward pass.
 
-    If there is a GPU, ``pin_memory`` keeps them in pinned memory, from which it copies beside its other work.
+    With ``pin_memory`` and a GPU, they are stored in page-locked memory, from which the GPU copies asynchronously.
     """
 
     def __init__(self, pin_memory: bool = False, device_type: str = "cuda") -> None:
@@ -58,7 +59,7 @@ class save_on_cpu(saved_tensors_hooks):
 
 @contextlib.contextmanager
 def disable_saved_tensors_hooks(error_message: str) -> Iterator[None]:
-    """Inside, installing hooks on saved tensors raises RuntimeError with this message; so does having some already."""
+    """Raise RuntimeError with this message if hooks for saved tensors are installed before or in the block."""
     former = _engine.refuse_saved_hooks(error_message)
     try:
         yield
@@ -68,7 +69,7 @@ def disable_saved_tensors_hooks(error_message: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def allow_mutation_on_saved_tensors() -> Iterator[None]:
-    """Inside, tensors that the graph saves may be changed in place: it keeps copies of them, at the cost of the memory.
+    """Allow in-place changes of saved tensors in the block. The graph saves copies, which need additional memory.
 
     >>> import flambeau
     >>> with flambeau.autograd.graph.allow_mutation_on_saved_tensors():

@@ -1,6 +1,6 @@
-"""Sparse tensors among what a `Function` saves: their values are saved, and their indices kept beside.
+"""Support for sparse tensors in `Function.save_for_backward`. The values are saved, the indices are stored separately.
 
-Loaded once both `flambeau.sparse` and this package are; until then no such tensor can be saved.
+This module is loaded when both `flambeau.sparse` and this package are loaded.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _saved_dense = FunctionCtx.saved_tensors
 
 
 def save_for_backward(self: Any, *tensors: Any) -> None:
-    """Keeps tensors (or None) for backward, which reads them from saved_tensors."""
+    """Save tensors or None for the backward pass, which reads them from saved_tensors."""
     if any(isinstance(tensor, SparseTensor) for tensor in tensors):
         self._patterns = [_pattern(tensor) for tensor in tensors]
         tensors = tuple(tensor._val if isinstance(tensor, SparseTensor) else tensor for tensor in tensors)
@@ -25,7 +25,7 @@ def save_for_backward(self: Any, *tensors: Any) -> None:
 
 
 def _pattern(tensor: Any) -> SparseTensor | None:
-    """A sparse tensor's indices, with values that have no memory of their own."""
+    """Return a sparse tensor with the same indices and expanded zero values, which need no memory."""
     if not isinstance(tensor, SparseTensor):
         return None
     values = tensor._val.detach()
@@ -33,7 +33,7 @@ def _pattern(tensor: Any) -> SparseTensor | None:
 
 
 def saved_tensors(self: Any) -> tuple[Tensor | None, ...]:
-    """What save_for_backward kept."""
+    """Return the tensors that save_for_backward saved."""
     saved: tuple[Any, ...] = _saved_dense.__get__(self)
     patterns = self.__dict__.get("_patterns")
     if patterns is None:
@@ -48,7 +48,7 @@ for _name, _member in (("save_for_backward", save_for_backward), ("saved_tensors
 
 
 def _expect_sparse_gradients(leaf: Tensor) -> None:
-    from flambeau.autograd._sparse_gradients import observe  # loads when it is needed
+    from flambeau.autograd._sparse_gradients import observe  # imported on first use
 
     observe(leaf)
 
@@ -58,7 +58,7 @@ _extension_points.expect_sparse_gradients = _expect_sparse_gradients
 
 @answers("apply")
 def _apply(function: Any, *args: Any, **kwargs: Any) -> Any:
-    """``Function.apply`` with sparse arguments, which ``forward`` gets as they are; they have no gradients."""
+    """Call ``Function.apply`` with sparse arguments. They must not require grad."""
     if any(isinstance(each, SparseTensor) and each.requires_grad for each in (*args, *kwargs.values())):
         raise NotImplementedError(
             f"{function.__name__}.apply: gradients of sparse arguments are not supported; give their values instead"

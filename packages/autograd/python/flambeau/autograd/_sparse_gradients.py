@@ -1,11 +1,11 @@
-"""Sparse gradients of dense leaves, on their way through the engine.
+"""Sparse gradients of dense leaves in the engine.
 
 Note [Sparse gradients]
-The engine adds gradients as dense memory. So what a lookup sends to a table through the graph is a stand-in, zeros that
-have no memory of their own, and only one for each run; rows and indices go beside it, to the table's `SparseGradients`.
-Two hooks there do the rest. The first sees the table's whole gradient when all has arrived: it joins the rows into one
-sparse tensor, which takes the stand-in's place, or is added to what is dense. The second, behind the accumulation,
-makes ``.grad`` what the engine could not: the former one and this, sparse where both are.
+The engine adds gradients as dense tensors. Therefore a lookup sends a stand-in through the graph, an expanded zero
+tensor without memory of its size, once per backward pass. It passes the rows and indices to the `SparseGradients`
+object of the leaf. Two hooks on the leaf complete the gradient. The first hook receives the leaf's total gradient. It
+joins the rows into one sparse tensor, which replaces the stand-in or is added to a dense gradient. The second hook runs
+after the accumulation. It sets ``.grad`` to the sum of the former and the new gradient, which is sparse if both are.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _observed: dict[int, tuple[Any, SparseGradients]] = {}
 
 
 def observe(leaf: Tensor) -> SparseGradients:
-    """What receives the sparse gradients of a leaf."""
+    """Return the object that receives the sparse gradients of a leaf."""
     known = _observed.get(id(leaf))
     if known is not None and known[0]() is leaf:
         return known[1]
@@ -35,7 +35,7 @@ def observe(leaf: Tensor) -> SparseGradients:
 
 
 def watched(leaf: Tensor, hook: Any) -> Any:
-    """A hook whose result the leaf's `SparseGradients` learn of, if it has any; else the hook."""
+    """Wrap a hook so that the leaf's `SparseGradients` object, if any, receives its result."""
     known = _observed.get(id(leaf))
     if known is None or known[0]() is not leaf or not callable(hook):
         return hook
@@ -52,7 +52,7 @@ def watched(leaf: Tensor, hook: Any) -> Any:
 
 
 class SparseGradients:
-    """Gathers the rows that lookups send to a leaf ``(rows, *)`` in a run. See Note [Sparse gradients]."""
+    """Collector of the rows that lookups send to a leaf ``(rows, *)`` in a backward pass. Note [Sparse gradients]"""
 
     def __init__(self, leaf: Tensor) -> None:
         self._shape = leaf.shape
@@ -66,7 +66,7 @@ class SparseGradients:
         leaf.register_post_accumulate_grad_hook(self._accumulate)
 
     def send(self, indices: Tensor, rows: Tensor) -> Tensor | None:
-        """Takes the gradients ``(n, *)`` of the rows at ``indices`` ``(n,)``; returns what goes through the graph."""
+        """Add gradients ``(n, *)`` of the rows at ``indices`` ``(n,)``. Return what to send through the graph."""
         run = _engine.current_run()
         arrived = self._arrived.setdefault(run, [])
         arrived.append((indices, rows))
@@ -93,12 +93,12 @@ class SparseGradients:
         return total  # type: ignore[no-any-return]
 
     def replace(self, gradient: Tensor) -> None:
-        """Another gradient, which a hook gives, in the place of what was gathered."""
+        """Replace the collected gradient by the result of a hook."""
         if self._gathered is not None:
             self._gathered = gradient
 
     def _make_way(self, leaf: Tensor, total: Tensor | None) -> None:
-        """Takes a ``.grad`` away to which the engine could not add."""
+        """Remove a ``.grad`` to which the engine cannot add the new gradient."""
         former = leaf.grad
         self._former = None
         self._made_way = isinstance(total, SparseTensor)

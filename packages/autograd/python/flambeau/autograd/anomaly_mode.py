@@ -1,4 +1,4 @@
-"""Finding the call that made a number go wrong: anomaly mode in both passes, detect_nonfinite in the forward pass."""
+"""Detection of the call that produced NaN or infinity: anomaly mode (both passes), detect_nonfinite (forward pass)."""
 
 from types import TracebackType
 
@@ -17,21 +17,22 @@ __all__ = [
 
 
 class set_detect_anomaly:
-    """Anomaly mode, set at once for all threads, and reset at the end of a ``with`` block.
+    """Set anomaly mode for all threads. As a context manager, restore the former mode at the end of the block.
 
-    In anomaly mode every recorded operator remembers the Python call that made it. These raise RuntimeError:
+    In anomaly mode, every recorded operator stores the Python call that created it. These events raise RuntimeError:
 
-    - an operator whose result holds a NaN and has a history, while none of its arguments holds a NaN. A NaN in the
-      inputs, or one that the caller passes as a number, is no error; neither is one computed under ``no_grad()``;
-    - a node of the backward pass that gives a NaN, with a note that shows the forward call.
+    - An operator with a recorded result returns a NaN although no argument contains one. NaNs in the inputs, NaNs
+    passed
+      as numbers, and results computed under ``no_grad()`` do not raise.
+    - A node of the backward pass returns a NaN. The error has a note with the forward call.
 
-    Other exceptions that pass through a node get this note, too, as does the error about a saved tensor that was
-    changed in place. All of this costs time; outside anomaly mode it costs nothing.
+    Other exceptions in a node also get this note, and so does the error about a saved tensor that was changed in place.
+    Anomaly mode slows down the program. It has no cost when it is disabled.
 
     Args:
-        mode: True to enable anomaly mode.
-        check_nan: False looks for NaN nowhere.
-        check_forward: False looks for NaN in the backward pass only. Use it for programs that compute a NaN and mask
+        mode: True enables anomaly mode.
+        check_nan: False disables all checks for NaN.
+        check_forward: False checks for NaN in the backward pass only. Use it for programs that compute a NaN and mask
             it later.
     """
 
@@ -85,10 +86,10 @@ def set_anomaly_enabled(mode: bool, check_nan: bool = True, check_forward: bool 
 
 
 def is_anomaly_enabled() -> bool:
-    """Whether anomaly mode is on."""
+    """Return True if anomaly mode is enabled."""
     return bool(_engine.anomaly()[0])
 
 
 def is_anomaly_check_nan_enabled() -> bool:
-    """Return whether anomaly mode looks for NaN while it is on."""
+    """Return True if anomaly mode checks for NaN when it is enabled."""
     return bool(_engine.anomaly()[1])

@@ -1,7 +1,7 @@
-"""Forward mode: dual tensors, which carry a tangent through every operation.
+"""Forward-mode differentiation with dual tensors, which propagate a tangent through every operation.
 
-A tangent is the derivative of a tensor along one direction; an operation on dual tensors gives a dual tensor. Every
-operator that can be differentiated twice takes part.
+A tangent is the derivative of a tensor along one direction. An operation on dual tensors returns a dual tensor. Every
+operator that can be differentiated twice supports forward mode.
 
 >>> import flambeau
 >>> from flambeau.autograd import forward_ad
@@ -30,7 +30,7 @@ NOT_THE_LAST = "Trying to exit a forward AD level that was not the last one that
 
 
 class _Open(threading.local):
-    level: int | None = None  # of this module; the transforms of flambeau.func have levels of their own
+    level: int | None = None  # opened by this module; the transforms of flambeau.func open further levels
 
 
 _open = _Open()
@@ -44,15 +44,15 @@ class UnpackedDualTensor(NamedTuple):
 
 
 def __getattr__(name: str) -> int:
-    if name == "_current_level":  # PyTorch's name for the number of the open level; -1: none is
+    if name == "_current_level":  # PyTorch's name for the number of the open level, or -1
         return -1 if _open.level is None else _open.level
     raise _suggestions.unknown_attribute(__name__, name)
 
 
 def enter_dual_level() -> int:
-    """Opens the level and returns its number; ``dual_level`` does so for a ``with`` block.
+    """Open the level and return its number. ``dual_level`` does this for a ``with`` block.
 
-    Raises: RuntimeError if it is open already.
+    Raises: RuntimeError if it is already open.
     """
     if _open.level is not None:
         raise RuntimeError(NESTED)
@@ -61,9 +61,9 @@ def enter_dual_level() -> int:
 
 
 def exit_dual_level(*, level: int | None = None) -> None:
-    """Closes the level: every tangent in it goes.
+    """Close the level. All its tangents are discarded.
 
-    Raises: RuntimeError if it is not the innermost one that is open.
+    Raises: RuntimeError if it is not the innermost open level.
     """
     if _open.level is None or level not in (None, _open.level) or _engine.open_levels() != _open.level + 1:
         raise RuntimeError(NOT_THE_LAST)
@@ -73,7 +73,7 @@ def exit_dual_level(*, level: int | None = None) -> None:
 
 @contextmanager
 def dual_level() -> Iterator[int]:
-    """A ``with`` block in which tensors can be dual; afterwards they no longer are."""
+    """Open a level for the ``with`` block, in which tensors can be dual. Afterwards they have no tangents."""
     level = enter_dual_level()
     try:
         yield level
@@ -82,15 +82,16 @@ def dual_level() -> Iterator[int]:
 
 
 def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> Tensor:
-    """A dual tensor over the elements of ``tensor``.
+    """Return a dual tensor over the elements of ``tensor``.
 
     Args:
-        tensor: floating or complex.
-        tangent: of the same shape; operators convert one of another dtype.
-        level: the one that is open.
-    Raises: RuntimeError if no level is open, the tensor is dual already or the tangent differs in shape;
+        tensor: floating or complex tensor.
+        tangent: tensor of the same shape. If the dtype differs, operators convert it.
+        level: number of the level. None means the open one.
+    Returns: a dual tensor.
+    Raises: RuntimeError if no level is open, the tensor is already dual or the tangent has another shape;
         ValueError for integers.
-    Gradient: both arguments.
+    Gradient: defined for both arguments.
     """
     level = _open.level if level is None else level
     if level is None or level < 0 or level >= _engine.open_levels():
@@ -103,7 +104,7 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
 
 
 def unpack_dual(tensor: Tensor, *, level: int | None = None) -> UnpackedDualTensor:
-    """The value of a tensor and its tangent, None where it has none or no level is open."""
+    """Return the value of a tensor and its tangent, which is None if it has none or if no level is open."""
     level = _open.level if level is None else level
     if level is None or level < 0 or level >= _engine.open_levels():
         return UnpackedDualTensor(tensor, None)

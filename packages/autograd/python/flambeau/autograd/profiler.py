@@ -1,6 +1,6 @@
-"""Where the time goes: every call of an operator, every node of a backward run, and parts that a program names itself.
+"""Profiler of operator calls, of the nodes of backward passes, and of user-defined ranges.
 
-Off, it costs one branch a call.
+When it is disabled, it costs one branch per call.
 """
 
 import enum
@@ -33,14 +33,14 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class ProfilerActivity(enum.Enum):
-    """What a profiler can look at: the processor, here. Programs name GPUs as well, which is warned of."""
+    """Activities to profile. Only the CPU is supported. CUDA issues a warning."""
 
     CPU = "cpu"
     CUDA = "cuda"
 
 
 class Event(NamedTuple):
-    """One call. Times in nanoseconds; ``bytes``: of tensors, more after it than before."""
+    """One call. Times are in nanoseconds. ``bytes`` is the change of the memory of tensors during the call."""
 
     name: str
     start: int
@@ -53,7 +53,10 @@ class Event(NamedTuple):
 
 @dataclass(frozen=True)
 class Average:
-    """All calls of one name. Times in microseconds. Within calls of the same name only the outermost count as total."""
+    """Sums over all calls of one name. Times are in microseconds.
+
+    For nested calls of the same name, only the outermost counts toward the total.
+    """
 
     key: str
     count: int
@@ -64,22 +67,22 @@ class Average:
 
     @property
     def cpu_time(self) -> float:
-        """Microseconds a call."""
+        """Average microseconds per call."""
         return self.cpu_time_total / self.count if self.count else 0.0
 
 
-_STEP = re.compile("(?<=^ProfilerStep)#.*")  # of a program with a schedule: all steps are one part of it
+_STEP = re.compile("(?<=^ProfilerStep)#.*")  # merges the steps of a schedule into one name
 
-# What table() can sort by: a field of Average.
+# Fields of Average by which table() can sort.
 _ORDERS = (
     *("key", "count", "cpu_time", "cpu_time_total", "self_cpu_time_total"),
     *("cpu_memory_usage", "self_cpu_memory_usage"),
 )
-_OF_GPUS = ("cuda_", "device_")  # times that are not taken: the processor's stand for them
+_OF_GPUS = ("cuda_", "device_")  # prefixes of GPU times, which are not measured and replaced by CPU times
 
 
 def format_time(time_us: float) -> str:
-    """Microseconds as text: ``"1.500ms"``.
+    """Format microseconds as text: ``"1.500ms"``.
 
     >>> format_time(1500.0)
     '1.500ms'
@@ -98,7 +101,7 @@ def _bytes(count: float) -> str:
     return f"{count:.2f} Gb"
 
 
-# Heading by heading, what a row of table() says of an average, given the time of all.
+# Maps each column heading of table() to the function that formats a cell from an average and the total time.
 _COLUMNS: dict[str, Callable[[Average, float], str]] = {
     "Name": lambda a, whole: a.key,
     "Self CPU": lambda a, whole: format_time(a.self_cpu_time_total),
@@ -117,20 +120,20 @@ def _line(row: tuple[str, ...], widths: list[int]) -> str:
 
 
 class Averages(list[Average]):
-    """Averages of several names, as a list with a ``table()``. PyTorch's other arguments change nothing."""
+    """List of averages with a ``table()`` method. PyTorch's other arguments have no effect."""
 
     def __init__(self, averages: Iterable[Average] = (), **ignored: Any) -> None:
         super().__init__(averages)
 
     def table(self, sort_by: str | None = "self_cpu_time_total", row_limit: int = 100, **ignored: Any) -> str:
-        """A text table: name, self time and its share, total time, time a call, bytes, bytes of its own, calls.
+        """Return a text table with the columns name, self time and its share, total time, time per call, memory, calls.
 
         Args:
             sort_by: ``"self_cpu_time_total"``, ``"cpu_time_total"``, ``"cpu_time"``, ``"cpu_memory_usage"``,
-                ``"self_cpu_memory_usage"`` or ``"count"``, largest first; ``"key"`` by name; None: as they came. GPUs'
-                times, such as ``"self_cuda_time_total"``, are not taken, and mean the processor's. ValueError for
-                others.
-            row_limit: at most so many rows; -1 for all.
+                ``"self_cpu_memory_usage"`` or ``"count"`` in descending order; ``"key"`` by name; None for no sorting.
+                GPU times, such as ``"self_cuda_time_total"``, are not measured; the CPU time is used instead.
+            row_limit: largest number of rows. -1 means all.
+        Raises: ValueError for another value of ``sort_by``.
         """
         whole = sum(a.self_cpu_time_total for a in self) or 1.0
         shown = self._sorted(sort_by)[: None if row_limit < 0 else row_limit]
@@ -141,7 +144,7 @@ class Averages(list[Average]):
         return "\n".join([rule, heading, rule, *lines, rule, f"Self CPU time total: {format_time(whole)}"]) + "\n"
 
     def total_average(self) -> Average:
-        """All names as one, ``"Total"``; its total time is the sum of what each took itself."""
+        """Return the sum over all names as ``"Total"``. Its total time is the sum of the self times."""
         whole = sum(a.self_cpu_time_total for a in self)
         memory = sum(a.self_cpu_memory_usage for a in self)
         return Average("Total", sum(a.count for a in self), whole, whole, memory, memory)
@@ -160,10 +163,10 @@ EventList = Averages  # PyTorch's name
 
 
 class profile:
-    """Notes every call of an operator inside the ``with`` block, in all threads.
+    """Profiler that records every operator call inside the ``with`` block, in all threads.
 
-    Forward calls have the operator's name (``mul``), backward ones that of the node (``MulBackward0``). PyTorch's other
-    arguments are accepted; ``profile_memory``, ``record_shapes`` and the like change nothing.
+    Forward calls have the name of the operator (``mul``), backward calls that of the node (``MulBackward0``). PyTorch's
+    other arguments, such as ``profile_memory`` and ``record_shapes``, are accepted but have no effect.
 
     >>> import flambeau
     >>> x = flambeau.ones(100, requires_grad=True)
@@ -191,20 +194,20 @@ class profile:
     start = __enter__
 
     def stop(self) -> None:
-        """Ends what ``start()`` began."""
+        """Stop the profile that ``start()`` started."""
         self.__exit__(None, None, None)
 
     @property
     def function_events(self) -> list[Event]:
-        """Every call, in the order of their beginnings."""
+        """All calls, ordered by start time."""
         return self._events
 
     def events(self) -> list[Event]:
-        """``function_events``."""
+        """Return ``function_events``."""
         return self._events
 
     def key_averages(self, group_by_input_shape: bool = False, group_by_stack_n: int = 0) -> Averages:
-        """The calls by name. NotImplementedError for other groups."""
+        """Group the calls by name. Raise NotImplementedError for grouping by shapes or stacks."""
         if group_by_input_shape or group_by_stack_n:
             raise NotImplementedError("key_averages() groups by name only: shapes and stacks are not kept")
         sums: dict[str, list[int]] = {}
@@ -228,16 +231,16 @@ class profile:
             yield event
 
     def table(self, sort_by: str | None = "self_cpu_time_total", row_limit: int = 100, **ignored: Any) -> str:
-        """``key_averages().table(...)``."""
+        """Return ``key_averages().table(...)``."""
         return self.key_averages().table(sort_by, row_limit)
 
     @property
     def self_cpu_time_total(self) -> float:
-        """Microseconds in all calls together."""
+        """Microseconds of all calls together."""
         return sum(e.self_time for e in self._events) / 1e3
 
     def export_chrome_trace(self, path: str | Path) -> None:
-        """Writes the calls as JSON for chrome://tracing and Perfetto; compressed, where the path ends in ``.gz``."""
+        """Write the calls as JSON for chrome://tracing and Perfetto. The file is compressed if its name ends in ``.gz``."""
         process = os.getpid()
         events = [
             {
@@ -260,7 +263,7 @@ class profile:
 
 
 class record_function:
-    """Names a part of a program for the profiler: a context manager, or a decorator. Costs little without a profiler.
+    """Context manager and decorator that records a named range in the profile. It is cheap without a profiler.
 
     >>> import flambeau
     >>> with flambeau.autograd.profiler.profile() as profiled, flambeau.autograd.profiler.record_function("mine"):

@@ -1,4 +1,4 @@
-"""``Variable``, an older name of ``Tensor``."""
+"""``Variable``, the older name of ``Tensor``."""
 
 import warnings
 from collections.abc import Callable
@@ -14,19 +14,20 @@ class _AnyTensor(type):
 
 
 class _ExecutionEngine:
-    """The engine that runs graphs backwards, under PyTorch's name."""
+    """The autograd engine, under PyTorch's name."""
 
     @staticmethod
     def queue_callback(callback: Callable[[], object]) -> None:
-        """Call ``callback()`` at the end of the run that is under way. A hook of a tensor or a module asks for it.
+        """Call ``callback()`` at the end of the current backward pass. To be used in hooks of tensors and modules.
 
-        Raises: RuntimeError outside of a run.
+        Raises: RuntimeError outside of a backward pass.
         """
         _engine.call_at_end(callback)
 
 
 class Variable(metaclass=_AnyTensor):
-    """``Variable(tensor, requires_grad=False)`` is another tensor over the same elements; every tensor is a Variable.
+    """``Variable(tensor, requires_grad=False)`` returns a new tensor over the same elements. Every tensor is a
+    Variable.
 
     >>> import flambeau
     >>> flambeau.autograd.Variable(flambeau.ones(2), requires_grad=True)

@@ -1,4 +1,4 @@
-"""Transforms of functions: their gradients, products with their Jacobians, Jacobians, Hessians."""
+"""Function transforms: gradients, products with Jacobians, Jacobians, Hessians, and vectorisation."""
 
 from flambeau import _suggestions
 from flambeau.func import _dispatch  # noqa: F401  it answers for the placeholders of vmap

@@ -1,4 +1,4 @@
-"""Which arguments are differentiated: ``argnums``, and the tensors in them."""
+"""Selection of the differentiated arguments by ``argnums``."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -9,13 +9,13 @@ from flambeau.utils._pytree import LEAF, TreeSpec, tree_flatten, tree_unflatten
 
 Argnums = int | tuple[int, ...]
 
-# Every input that a transform differentiates passes through here. Gives two tensors of one history: what the transform
-# asks for the gradient of, and what the function is given (and may change in place).
+# Every input that a transform differentiates passes through this function. It returns two connected tensors: the one to
+# differentiate with respect to, and the one that the function receives (and may change in place).
 _leaf: Callable[[Tensor], tuple[Tensor, Tensor]] = _engine.leaf
 
 
 class Chosen(NamedTuple):
-    """The tensors that are differentiated, as leaves of this transform, and the arguments with them in place."""
+    """The leaves that a transform differentiates, and the arguments that contain them."""
 
     leaves: list[Tensor]
     spec: TreeSpec
@@ -23,7 +23,7 @@ class Chosen(NamedTuple):
 
 
 def choose(name: str, args: tuple[Any, ...], argnums: Argnums) -> Chosen:
-    """The leaves that ``argnums`` means; RuntimeError for a number out of range, TypeError for what is no tensor."""
+    """Return the leaves selected by ``argnums``. Raise RuntimeError if out of range, TypeError for a non-tensor."""
     replaced = list(args)
     if type(argnums) is int:
         position = _position(name, argnums, len(args))
@@ -41,14 +41,14 @@ def choose(name: str, args: tuple[Any, ...], argnums: Argnums) -> Chosen:
 
 
 def leaves_of(name: str, tree: Any) -> tuple[list[Tensor], TreeSpec, Any]:
-    """The tensors of a tree as leaves, its structure, and the tree of what a function is given for them."""
+    """Return the leaves for the tensors of a pytree, its structure, and the pytree that the function receives."""
     values, spec = tree_flatten(tree)
     pairs = [_leaf(t) for t in tensors_of(name, values)]
     return [leaf for leaf, _ in pairs], spec, tree_unflatten([given for _, given in pairs], spec)
 
 
 def tensors_of(name: str, values: list[Any]) -> list[Tensor]:
-    """The values, all of them tensors; else TypeError."""
+    """Return the values if all are tensors. Otherwise raise TypeError."""
     for value in values:
         if not isinstance(value, Tensor):
             raise TypeError(f"{name}: expected the differentiated arguments to hold Tensors, found {type(value)}")

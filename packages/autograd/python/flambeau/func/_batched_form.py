@@ -1,4 +1,4 @@
-"""Operators whose record has a form for batches: every tensor has the batch's dimension in front."""
+"""Operators with a batched form: every tensor has an additional leading batch dimension."""
 
 from typing import Any
 

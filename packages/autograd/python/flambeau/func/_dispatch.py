@@ -1,4 +1,4 @@
-"""Who answers for a call with placeholders among its arguments. Note [Placeholders]"""
+"""Dispatch of calls with placeholders in their arguments. Note [Placeholders]"""
 
 import functools
 from typing import Any
@@ -8,21 +8,21 @@ from flambeau.func import _batched_form, _fallback
 from flambeau.func._placeholders import BatchedTensor, highest_level
 from flambeau.func._rules import Answer, applied, compositions, rules
 
-_resolved: dict[Any, Answer] = {}  # by the callable, filled as they are met
+_resolved: dict[Any, Answer] = {}  # cache of implementations by callable
 
 
 def name_of(callable_: Any) -> str:
-    """The name rules know a callable by: ``linalg.det``; of an attribute ``T.__get__``."""
+    """Return the name of a callable in the rules: ``linalg.det``, or ``T.__get__`` for an attribute."""
     descriptor = getattr(callable_, "__self__", None)
     if descriptor is not None and hasattr(descriptor, "__objclass__"):
         return f"{descriptor.__name__}.{callable_.__name__}"
     module = _naming.own_module(callable_).removeprefix("flambeau").removeprefix(".")
-    module = module.removeprefix("nn.functional")  # the same operators, under another name
+    module = module.removeprefix("nn.functional")  # contains the same operators
     return f"{module}.{callable_.__name__}" if module else str(callable_.__name__)
 
 
 def _resolve(callable_: Any) -> Answer:
-    from flambeau.func._batching import random  # and every rule with it: nothing is loaded before the first map
+    from flambeau.func._batching import random  # imports all rules, on the first call in a vmap
 
     if (batched := getattr(callable_, "batched", None)) is not None:
         return applied(_batched_form.nested if batched is callable_ else _batched_form.rule_of(batched))
@@ -48,7 +48,7 @@ OUT = (
 
 
 def answer(callable_: Any, values: tuple[Any, ...], out: Any) -> Any:
-    """The result of a call with placeholders among its arguments (or of an operator that draws random numbers)."""
+    """Compute a call with placeholders in its arguments, or a call of an operator that draws random numbers."""
     resolved = _resolved.get(callable_)
     if resolved is None:
         resolved = _resolved[callable_] = _resolve(callable_)
@@ -56,7 +56,7 @@ def answer(callable_: Any, values: tuple[Any, ...], out: Any) -> Any:
         return resolved(callable_, values, highest_level(values))
     if hasattr(callable_, "parameters"):
         raise RuntimeError(OUT.format(name=name_of(callable_)))
-    # Of what is no operator these are the keyword arguments.
+    # For a callable that is not an operator, ``out`` contains the keyword arguments.
     return resolved(functools.partial(callable_, **out), values, highest_level((*values, *out.values())))
 
 

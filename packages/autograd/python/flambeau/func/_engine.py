@@ -1,6 +1,6 @@
-"""The engine as transforms call it: inside of a map, what is asked of it is answered for each element of the batch.
+"""The engine functions that transforms call. Inside of a vmap, they are computed for each element of the batch.
 
-The answers are in ``_batching/differentiation.py``.
+The batched implementations are in ``_batching/differentiation.py``.
 """
 
 from flambeau._core import _interceptable

@@ -1,4 +1,4 @@
-"""Operators without a rule: those written in Python are run on placeholders, others once for each element."""
+"""Operators without a batching rule: those written in Python run on placeholders, others once per batch element."""
 
 import warnings
 from typing import Any
@@ -16,7 +16,7 @@ SLOW = (
 
 
 def for_operator(callable_: Any, name: str) -> Answer:
-    """What answers for an operator of that name from now on."""
+    """Return the implementation of an operator without a rule."""
     if name.endswith("_") and not name.endswith("__") and (fresh := _fresh_form(name[:-1])) is not None:
         return lambda _, values, level: values[0].copy_(_call_with_all(fresh, values))
     loop = _warning_loop(name)
@@ -35,7 +35,7 @@ def for_operator(callable_: Any, name: str) -> Answer:
 
 
 def _fresh_form(name: str) -> Any:
-    """The operator whose in-place form takes the same arguments."""
+    """Return the out-of-place form of an in-place operator."""
     found = getattr(flambeau, name, None) or getattr(Tensor, name, None)
     return found if hasattr(found, "parameters") else None
 
@@ -52,7 +52,7 @@ def _spread(definition: Any, names: tuple[str, ...], values: tuple[Any, ...], st
 
 
 def or_loop(name: str, rule: Answer) -> Answer:
-    """A rule that may say that only a loop can do what it is asked for."""
+    """Return a rule that falls back to a loop if it raises UnbatchableError."""
     loop = _warning_loop(name)
 
     def run(callable_: Any, values: tuple[Any, ...], level: int) -> Any:
@@ -66,7 +66,7 @@ def or_loop(name: str, rule: Answer) -> Answer:
     return run
 
 
-warned: set[str] = set()  # the operators that the user has been told about
+warned: set[str] = set()  # operators for which the warning was issued
 
 
 def _warning_loop(name: str) -> Answer:
@@ -82,13 +82,13 @@ def _warning_loop(name: str) -> Answer:
 
 
 def loop(call: Call) -> Any:
-    """The operator for each element of the batch."""
+    """Run the operator once per element of the batch."""
     name, target = call.operator.__name__, call.values[0]
     if call.size == 0:
         raise RuntimeError(f"vmap: {name} has no batching rule, and the batch is empty")
     arguments = [element(call.values, call.level, i) for i in range(call.size)]
     if name.endswith("_") and call.is_batched(target):
-        changed = target.value.clone()  # so that an error for one element leaves the others as they are
+        changed = target.value.clone()  # if one element raises an error, the target stays unchanged
         for i, (_, *others) in enumerate(arguments):
             _run(call, (changed[i], *others))
         target.value.copy_(changed)
@@ -104,7 +104,7 @@ def _run(call: Call, values: tuple[Any, ...]) -> Any:
 
 
 def element(x: Any, level: int, index: int) -> Any:
-    """One element of every batch of that level among the arguments."""
+    """Replace the batches of a level in the arguments by one element."""
     if type(x) is BatchedTensor:
         return x.value[index] if x.level == level else x
     if isinstance(x, (tuple, list)) and type(x) in (tuple, list):
@@ -113,7 +113,7 @@ def element(x: Any, level: int, index: int) -> Any:
 
 
 def stacked(name: str, results: list[Any]) -> Any:
-    """The results for all elements as values of a batch."""
+    """Combine the results of all elements into batched values."""
     first = results[0]
     if isinstance(first, Tensor):
         if any(r.shape != first.shape for r in results):

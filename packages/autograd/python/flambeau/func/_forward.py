@@ -1,4 +1,4 @@
-"""Transforms by forward mode: ``jvp``, ``linearize``."""
+"""Forward-mode transforms: ``jvp`` and ``linearize``."""
 
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar, overload
@@ -30,15 +30,18 @@ def jvp(
 def jvp(
     func: Callable[..., Any], primals: Any, tangents: Any, *, strict: bool = False, has_aux: bool = False
 ) -> tuple[Any, ...]:
-    """The value of ``func`` and the product of its Jacobian with a vector.
+    """Return the value of ``func`` and the product of its Jacobian with a vector.
 
     Args:
-        func: takes and returns tensors or trees of them (with ``has_aux`` a pair of that and anything else).
+        func: function of tensors or pytrees of tensors that returns the same. With ``has_aux``, it returns a pair of
+            that and an auxiliary object.
         primals: a tuple of the arguments.
-        tangents: the direction: a tensor for each, in the structure of ``primals``.
-        strict: refuse an output that does not depend on the arguments instead of giving zeros.
-    Returns: ``(output, tangent)``, with ``has_aux`` ``(output, tangent, aux)``.
-    Raises: RuntimeError where structures, shapes or dtypes differ.
+        tangents: the vector, a tensor for each primal, with the structure of ``primals``.
+        strict: if True, raise RuntimeError for an output that does not depend on the arguments. Otherwise its tangent
+            is zero.
+        has_aux: if True, ``func`` returns an auxiliary object, which is returned unchanged.
+    Returns: ``(output, tangent)``, or ``(output, tangent, aux)`` with ``has_aux``.
+    Raises: RuntimeError if the structures, shapes or dtypes do not match.
 
     >>> import flambeau
     >>> flambeau.func.jvp(flambeau.sin, (flambeau.zeros(2),), (flambeau.tensor([1.0, 2.0]),))
@@ -95,10 +98,10 @@ def _unpack(t: Tensor, level: int, strict: bool = False) -> tuple[Tensor, Tensor
 
 
 class Linearization:
-    """The derivative of a function at one point, as a recorded linear map.
+    """The derivative of a function at one point as a recorded linear map.
 
-    What reverse mode computes is linear in the gradients of the outputs; the graph of that, run backwards, takes
-    tangents of the inputs to tangents of the outputs, as often as one likes.
+    The reverse-mode gradients are linear in the gradients of the outputs. A backward pass through the graph of this
+    linear map takes tangents of the inputs to tangents of the outputs. It can run any number of times.
     """
 
     def __init__(
@@ -128,15 +131,15 @@ class Linearization:
 
 
 def linearize(func: Callable[..., T], *primals: Any) -> tuple[T, Callable[..., T]]:
-    """The value of ``func``, and the function that multiplies its Jacobian there with vectors.
+    """Return the value of ``func``, and a function that multiplies its Jacobian at this point by vectors.
 
-    ``func`` is evaluated once; every product then costs about as much as a backward run. For one product
+    ``func`` is evaluated once. Each product then costs about as much as a backward pass. For a single product,
     :func:`jvp` is cheaper.
 
     Args:
-        func: takes and returns tensors or trees of them.
+        func: function of tensors or pytrees of tensors that returns the same.
         primals: the arguments.
-    Returns: ``(output, jvp_fn)``; ``jvp_fn`` takes a tangent for each argument, and returns one of the output.
+    Returns: ``(output, jvp_fn)``. ``jvp_fn`` takes a tangent for each argument and returns a tangent of the output.
 
     >>> import flambeau
     >>> output, jvp_fn = flambeau.func.linearize(flambeau.sin, flambeau.zeros(2))

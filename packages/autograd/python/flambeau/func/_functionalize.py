@@ -1,10 +1,10 @@
 """``functionalize``: a function without changes in place.
 
 Note [Functionalisation]
-The function runs on `FunctionalTensor` objects. Each stands for a value, which an operator that changes it replaces by
-the result of the operator without the underscore. A view keeps its base and the way to it. A change of a view replaces
-the base's value by one with the change scattered into it, and every view of that base computes its value again when it
-is next read. At the end, values of arguments that were changed are copied to the arguments.
+The function runs on `FunctionalTensor` objects, each of which holds a value. An in-place operator is replaced by its
+out-of-place form, and the object then holds the result as its new value. A view keeps its base and the view operator. A
+change of a view also replaces the value of the base, with the change scattered into it. All views of that base
+recompute their values when they are next read. At the end, the values of changed arguments are copied to the arguments.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ T = TypeVar("T")
 
 
 class FunctionalTensor(Tensor):
-    """A value that operators without changes in place compute."""
+    """Tensor that holds a value and replaces in-place operators by out-of-place ones."""
 
     _value: Tensor
     _base_tensor: FunctionalTensor | None
     _step: _View
-    _version_of_value: int  # the count of the base's changes when the value was computed
+    _version_of_value: int  # value of the base's counter `_changes` when this value was computed
     _changes: int
     __torch_function__ = _disabled_torch_function_impl  # type: ignore[assignment]
-    asked_before_modes = True  # modes see the operators that it calls
+    asked_before_modes = True  # dispatch modes see the operators that this class calls
 
     @staticmethod
     def __new__(cls, value: Tensor, base: FunctionalTensor | None = None, step: Any = None) -> Any:
@@ -58,7 +58,7 @@ class FunctionalTensor(Tensor):
         return self._value
 
     def replace(self, value: Tensor) -> None:
-        """Replace the value, and the part of the base that shows it."""
+        """Replace the value, and the corresponding part of the base."""
         own = self.value()
         if value.dtype is not own.dtype:
             value = value.to(own.dtype)
@@ -95,7 +95,7 @@ def _views(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
 
 
 class _View:
-    """An operator that gives a view: the value of the view, and a base with another value of the view."""
+    """A view operator with its arguments, which can be applied to a base and inverted."""
 
     def __init__(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], index: int | None) -> None:
         self.func, self.args, self.kwargs, self.index = func, args, kwargs, index
@@ -106,7 +106,7 @@ class _View:
         return result if self.index is None else result[self.index]  # type: ignore[no-any-return]
 
     def scattered(self, base: Tensor, view: Tensor) -> Tensor:
-        """Return the base with another value in the place of the view."""
+        """Return the base with the elements of the view replaced."""
         name, args = self.func._opname, self.args
         if name in ("select", "slice", "diagonal"):
             scatter = getattr(flambeau, f"{name}_scatter")
@@ -132,7 +132,7 @@ class _View:
 
 
 def _changed(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Replace the values of the arguments that an operator changes by what its form without changes returns."""
+    """Replace the values of the arguments that an operator changes by the results of its out-of-place form."""
     named = dict(zip((argument.name for argument in func._schema.positional), args, strict=False)) | kwargs
     targets = [named[argument.name] for argument in func._schema.arguments if argument.is_write]
     if not all(isinstance(target, FunctionalTensor) for target in targets):
@@ -164,15 +164,15 @@ def _without_change(func: Any) -> Callable[..., Any]:
 
 
 def functionalize(func: Callable[P, T], *, remove: str = "mutations") -> Callable[P, T]:
-    """Return a function that computes the same by operators that change nothing.
+    """Return a function that computes the same without in-place operators.
 
-    Traced by ``fx.experimental.proxy_tensor.make_fx``, the function gives a graph without operators in place; arguments
-    that the function changes are written at its end.
+    If ``fx.experimental.proxy_tensor.make_fx`` traces it, the graph has no in-place operators. Changes of arguments are
+    copied to them at the end.
 
     Args:
-        func: takes and returns tensors or trees of them.
-        remove: ``"mutations"``. Views stay operators on views with ``"mutations_and_views"`` as well, which programs
-            cannot tell apart once nothing is changed.
+        func: function of tensors or pytrees of tensors that returns the same.
+        remove: ``"mutations"`` or ``"mutations_and_views"``. View operators are kept in both cases; without in-place
+            changes, the results are the same.
     Raises: RuntimeError for another ``remove``.
 
     >>> import flambeau
@@ -189,7 +189,7 @@ def functionalize(func: Callable[P, T], *, remove: str = "mutations") -> Callabl
 
     @functools.wraps(func)
     def functional(*args: P.args, **kwargs: P.kwargs) -> T:
-        from flambeau import _dispatch as _dispatch  # registers who answers
+        from flambeau import _dispatch as _dispatch  # registers the dispatcher
 
         wrapped = _pytree.tree_map_only(Tensor, FunctionalTensor, (args, kwargs))
         given, named = wrapped

@@ -23,17 +23,19 @@ def jacrev(
     chunk_size: int | None = None,
     _preallocate_and_copy: bool = False,
 ) -> Callable[P, Any]:
-    """A function that computes the Jacobian of ``func`` by reverse mode: a backward run for each element of its result.
+    """Return a function that computes the Jacobian of ``func`` in reverse mode, with a backward pass per output
+    element.
 
     Args:
-        func: takes and returns tensors or trees of them (with ``has_aux`` a pair of that and anything else).
-        argnums: which positional arguments to differentiate: one, or a tuple of them.
-        has_aux: whether ``func`` returns something beside, which is handed on.
-        chunk_size: how many rows at most are computed at once; None: as many as are convenient.
-    Returns: a function of ``func``'s arguments. For an output of shape ``(*out)`` and an input of shape ``(*in)`` it
-        gives ``(*out, *in)``: in the structure of the outputs, for each in that of the argument (a tuple of them for
-        several ``argnums``).
-    Raises: RuntimeError where a result is no tensor; ValueError for a ``chunk_size`` that is not positive.
+        func: function of tensors or pytrees of tensors that returns the same. With ``has_aux``, it returns a pair of
+            that and an auxiliary object.
+        argnums: index or tuple of indices of the positional arguments to differentiate.
+        has_aux: if True, ``func`` returns an auxiliary object, which is returned unchanged.
+        chunk_size: largest number of rows that are computed at once. It has no effect on the result.
+    Returns: a function with the arguments of ``func``. For an output of shape ``(*out)`` and an input of shape
+        ``(*in)``, it returns a tensor of shape ``(*out, *in)``. The result has the structure of the outputs, and for
+        each output that of the argument (a tuple for several ``argnums``).
+    Raises: RuntimeError if a result is not a tensor; ValueError if ``chunk_size`` is not positive.
 
     >>> import flambeau
     >>> flambeau.func.jacrev(lambda x: x**2)(flambeau.tensor([1.0, 2.0]))
@@ -68,15 +70,15 @@ def jacrev(
 def jacfwd(
     func: Callable[P, Any], argnums: Argnums = 0, has_aux: bool = False, *, randomness: str = "error"
 ) -> Callable[P, Any]:
-    """A function that computes the Jacobian of ``func`` column by column: a run for each element of the arguments.
+    """Return a function that computes the Jacobian of ``func`` by columns, with a pass per element of the arguments.
 
-    Cheaper than :func:`jacrev` where there are fewer elements in the arguments than in the result. ``func`` is
-    evaluated once and linearized.
+    This is cheaper than :func:`jacrev` if the arguments have fewer elements than the result. ``func`` is evaluated once
+    and linearized.
 
     Args:
-        func, argnums, has_aux: as in :func:`jacrev`.
-        randomness: accepted for compatibility; ``func`` draws random numbers once, the same for every column.
-    Returns: as :func:`jacrev`.
+        func, argnums, has_aux: see :func:`jacrev`.
+        randomness: accepted for compatibility with PyTorch. ``func`` draws random numbers once, for all columns.
+    Returns: see :func:`jacrev`.
 
     >>> import flambeau
     >>> flambeau.func.jacfwd(lambda x: x**2)(flambeau.tensor([1.0, 2.0]))
@@ -106,7 +108,7 @@ def jacfwd(
 
 
 def _transposed(block: Tensor, dims: int) -> Tensor:
-    """A block with its first dimensions, those of the input, last."""
+    """Move the first ``dims`` dimensions of a block, which belong to the input, to the end."""
     order = [*range(dims, block.dim()), *range(dims)]
     return block.permute(order).contiguous()
 
@@ -118,12 +120,13 @@ def _check_tensors(name: str, outputs: list[Any]) -> None:
 
 
 def hessian(func: Callable[P, Any], argnums: Argnums = 0) -> Callable[P, Any]:
-    """A function that computes the Hessian of ``func``: the Jacobian of its Jacobian.
+    """Return a function that computes the Hessian of ``func``, which is the Jacobian of its Jacobian.
 
     Args:
-        func: as in :func:`jacrev`; usually it returns a scalar.
-        argnums: which positional arguments to differentiate: one, or a tuple of them.
-    Returns: a function of ``func``'s arguments; ``(*out, *in, *in)`` for one output and one argument.
+        func: see :func:`jacrev`. It usually returns a scalar.
+        argnums: index or tuple of indices of the positional arguments to differentiate.
+    Returns: a function with the arguments of ``func``. For one output and one argument, it returns a tensor of shape
+        ``(*out, *in, *in)``.
 
     >>> import flambeau
     >>> flambeau.func.hessian(lambda x: (x**3).sum())(flambeau.tensor([1.0, 2.0]))

@@ -1,4 +1,4 @@
-"""Modules as functions of their parameters."""
+"""Functional calls of modules with given parameters and buffers."""
 
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
@@ -22,18 +22,19 @@ def functional_call(
 ) -> Any:
     """Call a module with other tensors in place of its parameters and buffers.
 
-    During the call the module holds these tensors, so other threads must not use the module. A tensor that the module
-    assigns anew, such as a counter, replaces the given one in a single dictionary.
+    During the call, the module holds these tensors, so other threads must not use it. If the module assigns a new
+    tensor, such as a counter, it replaces the given one in ``parameter_and_buffer_dicts`` if that is a single
+    dictionary.
 
     Args:
-        module: an ``nn.Module``; it is left as it was.
-        parameter_and_buffer_dicts: tensors by path, in one dictionary or several that share no key. A path may also
-            name an attribute that is a tensor, or one that the module does not have.
-        args: the positional arguments, a tuple, or the only one.
+        module: an ``nn.Module``. It is unchanged after the call.
+        parameter_and_buffer_dicts: tensors by path, in one dictionary or in several ones with distinct keys. A path can
+            also name another tensor attribute, or a new attribute.
+        args: the positional arguments as a tuple, or the only argument.
         kwargs: the keyword arguments.
-        tie_weights: where a parameter has several paths, its replacement stands at all of them.
-        strict: raise RuntimeError unless every parameter and buffer is replaced and every path exists.
-    Returns: what the module returns.
+        tie_weights: if True, the replacement of a parameter with several paths is used at all of them.
+        strict: if True, raise RuntimeError unless every parameter and buffer is replaced and every path exists.
+    Returns: the result of the module.
 
     >>> import flambeau as fb
     >>> layer = fb.nn.Linear(2, 1)
@@ -64,7 +65,7 @@ def _merged(given: Any) -> Mapping[str, Tensor]:
 
 @contextmanager
 def _reparametrized(module: Any, given: Mapping[str, Tensor], tie_weights: bool, strict: bool) -> Iterator[None]:
-    """Let a module have the given tensors; what it assigned to them meanwhile is in ``given`` afterwards."""
+    """Set tensors of a module during the block. ``given`` receives the tensors that the module assigned to them."""
     tensors = dict(given)
     if tie_weights or strict:
         originals = _registered(module)
@@ -89,7 +90,7 @@ _ABSENT: Any = object()
 
 
 def _swap(module: Any, name: str, value: Any) -> Any:
-    """Set a parameter, a buffer or another attribute that is a tensor, and return the former value."""
+    """Set a parameter, a buffer or another tensor attribute, and return the former value."""
     if not (value is None or value is _ABSENT or isinstance(value, Tensor)):
         raise TypeError(f"{value} is not an instance of torch.Tensor")
     for registry in (module._parameters, module._buffers):
@@ -98,7 +99,7 @@ def _swap(module: Any, name: str, value: Any) -> Any:
             if value is _ABSENT:
                 del registry[name]
             else:
-                registry[name] = value  # the registry keeps the attribute in step
+                registry[name] = value  # the registry updates the attribute
             return former
     former = getattr(module, name, _ABSENT)
     if not (former is None or former is _ABSENT or isinstance(former, Tensor)):
@@ -111,7 +112,7 @@ def _swap(module: Any, name: str, value: Any) -> Any:
 
 
 def _registered(module: Any) -> dict[str, Tensor]:
-    """Return all parameters and buffers of a module by each of their paths."""
+    """Return all parameters and buffers of a module, by each of their paths."""
     return {
         **dict(module.named_parameters(remove_duplicate=False)),
         **dict(module.named_buffers(remove_duplicate=False)),
@@ -142,12 +143,12 @@ def _check_keys(unexpected: set[str], missing: set[str]) -> None:
 
 
 def stack_module_state(models: Sequence[Any]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """The parameters and the buffers of models of one kind, stacked along a dimension in front.
+    """Stack the parameters and the buffers of several models of one class along a new leading dimension.
 
     Args:
-        models: at least one; all of one class, all in training mode or all in evaluation mode.
-    Returns: two dictionaries by path; the parameters are leaves that require grad where those of the models do.
-    Raises: RuntimeError for models that differ, or none.
+        models: at least one model; all of one class and all in the same training or evaluation mode.
+    Returns: two dictionaries by path. The parameters are leaves that require grad if those of the models do.
+    Raises: RuntimeError if the models differ or there are none.
 
     >>> import flambeau as fb
     >>> params, buffers = fb.func.stack_module_state([fb.nn.Linear(2, 3) for _ in range(4)])
@@ -178,9 +179,9 @@ def _stacked(tensors: list[Tensor]) -> Tensor:
 
 
 def replace_all_batch_norm_modules_(root: T) -> T:
-    """Let every batch norm of a module forget its running statistics, which `vmap` cannot keep for each element.
+    """Remove the running statistics of all batch norms in a module, because `vmap` cannot keep them per element.
 
-    Returns: the module, which normalises by the batch's own statistics from here on.
+    Returns: the module, which now normalises with the statistics of the batch.
 
     >>> import flambeau as fb
     >>> layer = fb.func.replace_all_batch_norm_modules_(fb.nn.BatchNorm1d(2))

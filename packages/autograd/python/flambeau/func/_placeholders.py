@@ -1,14 +1,14 @@
-"""What a function sees of a batch while it is mapped over it.
+"""Placeholders for batches inside of vmap.
 
 Note [Placeholders]
-Inside of vmap one ``BatchedTensor`` stands for a batch of tensors. It looks like one of them (tensor-core sees its
-shape and dtype, and no elements); ``value`` holds them all, along its first dimension. Every call that one takes part
-in comes to ``_dispatch.answer`` instead of the operator, which looks up the operator's rule, hands it the values, and
-makes placeholders of what it gives. A rule computes on values with ordinary operators, so autograd records what is
-really computed, and gradients go through a map without rules of their own.
+Inside of vmap, a ``BatchedTensor`` represents a batch of tensors. It has the shape and dtype of one of them but no
+elements. Its ``value`` holds all of them along the first dimension. Every call with a placeholder goes to
+``_dispatch.answer`` instead of the operator. This looks up the operator's batching rule, calls it with the values, and
+wraps its results in placeholders. A rule computes on values with ordinary operators. Therefore autograd records the
+real computation, and gradients pass through vmap without further rules.
 
-Maps nest: levels count from one, outermost first, and the value of a placeholder may be a placeholder of a lower level.
-A rule answers for the highest level among the arguments, and runs as if only the lower ones existed.
+Maps can be nested. Levels are numbered from one, outermost first. The value of a placeholder can be a placeholder of a
+lower level. A rule handles the highest level in the arguments, and runs as if only the lower ones existed.
 """
 
 import threading
@@ -20,7 +20,7 @@ from flambeau._core import _placeholder
 
 
 class BatchedTensor(Tensor):
-    """Stands for all tensors of a batch inside of a mapped function; it has the shape and dtype of one."""
+    """A tensor that represents a batch inside of vmap, with the shape and dtype of one element."""
 
     __slots__ = ("level", "value")
     __torch_function__ = _core._disabled_torch_function_impl  # type: ignore[assignment]
@@ -42,14 +42,14 @@ class BatchedTensor(Tensor):
 
 
 class Level(NamedTuple):
-    """A map that runs."""
+    """An active vmap."""
 
     size: int
     randomness: str
 
 
 class _Maps(threading.local):
-    """Those of a thread."""
+    """The active vmaps of a thread."""
 
     def __init__(self) -> None:
         self.running: list[Level] = []  # outermost first
@@ -59,7 +59,7 @@ maps = _Maps()
 
 
 def wrapped(result: Any, level: int) -> Any:
-    """Values as placeholders; what is one of this level stays as it is."""
+    """Wrap values in placeholders. A placeholder of this level is returned unchanged."""
     if type(result) is BatchedTensor and result.level == level:
         return result
     if isinstance(result, Tensor):
@@ -68,7 +68,7 @@ def wrapped(result: Any, level: int) -> Any:
 
 
 def each(result: Any, change: Callable[[Any], Any]) -> Any:
-    """A tensor changed, or a tuple (named or not) or list with every item changed."""
+    """Apply a function to a tensor, or to every item of a list or tuple (named or not)."""
     if isinstance(result, Tensor):
         return change(result)
     items = [change(item) for item in result]
@@ -76,7 +76,7 @@ def each(result: Any, change: Callable[[Any], Any]) -> Any:
 
 
 def highest_level(values: Any) -> int:
-    """The highest level among the placeholders of an argument list."""
+    """Return the highest level of the placeholders in an argument list."""
     highest = 0
     for x in values:
         if type(x) is BatchedTensor:
@@ -87,12 +87,12 @@ def highest_level(values: Any) -> int:
 
 
 def is_batched_at(x: Any, level: int) -> bool:
-    """Whether x stands for a batch of that level."""
+    """Return True if x is a batch of this level."""
     return type(x) is BatchedTensor and x.level == level
 
 
 def without_placeholders(x: Any) -> Any:
-    """The tensor that is really computed with."""
+    """Return the innermost value, which is not a placeholder."""
     while type(x) is BatchedTensor:
         x = x.value
     return x

@@ -1,11 +1,11 @@
-"""Transforms by reverse mode: ``grad``, ``grad_and_value``, ``vjp``.
+"""Reverse-mode transforms: ``grad``, ``grad_and_value`` and ``vjp``.
 
 Note [Levels]
-A transform differentiates with respect to leaves of its own: of an input that nobody outside differentiates a detached
-tensor over the same elements, otherwise a recorded copy of it, so that the graph of an enclosing transform (or of plain
-autograd) goes on through it. The gradient is asked for at the leaves, and recorded itself only where the function's
-value also depends on something else that requires a gradient; the results are without history where it does not. The
-function runs with grad mode on; where it is off outside, nothing leads out.
+A transform differentiates with respect to its own leaves. If no enclosing transform (or plain autograd) differentiates
+an input, the leaf is a detached tensor over the same elements. Otherwise it is a recorded copy, so that the outer graph
+continues through it. The gradient is computed for the leaves. It is recorded only if the function's value also depends
+on other tensors that require grad. Otherwise the results are detached. The function runs with grad mode enabled. If
+grad mode is disabled outside, the results are detached as well.
 """
 
 import functools
@@ -25,29 +25,29 @@ Aux = TypeVar("Aux")
 
 
 def detached(tree: Any) -> Any:
-    """The tree with its tensors without history."""
+    """Detach all tensors of a pytree."""
     return tree_map(lambda t: _engine.detached(t) if isinstance(t, Tensor) and t.requires_grad else t, tree)
 
 
 def with_aux(name: str, output: Any) -> tuple[Any, Any]:
-    """What a function with ``has_aux`` returned, in its two parts."""
+    """Return the two parts of the result of a function with ``has_aux``."""
     if not isinstance(output, tuple) or len(output) != 2:
         raise RuntimeError(f"{name}: output of function f should be a tuple: (output, aux) if has_aux is True")
     return output
 
 
 def grad(func: Callable[P, Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[P, Any]:
-    """A function that computes the gradient of ``func``, which returns a scalar tensor.
+    """Return a function that computes the gradient of ``func``, which must return a scalar tensor.
 
     Args:
-        func: takes tensors, or tuples, lists and dictionaries of them; returns a tensor of no dimensions (with
-            ``has_aux`` a pair of it and anything else).
-        argnums: which positional arguments to differentiate: one, or a tuple of them.
-        has_aux: whether ``func`` returns something beside, which is handed on.
-    Returns: a function of ``func``'s arguments. It gives the gradient in the structure of the argument (a tuple of
-        them for several ``argnums``), with ``has_aux`` a pair of that and the other result.
-    Raises: RuntimeError where the result is no scalar tensor, or an argument is not there.
-    Gradient: of any order, and with respect to tensors that ``func`` captures.
+        func: function of tensors, or of tuples, lists and dictionaries of tensors. It returns a 0-D tensor. With
+            ``has_aux``, it returns a pair of that and an auxiliary object.
+        argnums: index or tuple of indices of the positional arguments to differentiate.
+        has_aux: if True, ``func`` returns an auxiliary object, which is returned unchanged.
+    Returns: a function with the arguments of ``func``. It returns the gradient with the structure of the argument (a
+        tuple for several ``argnums``). With ``has_aux``, it returns a pair of that and the auxiliary object.
+    Raises: RuntimeError if the result is not a scalar tensor, or if an argument does not exist.
+    Gradient: defined to any order, also for tensors that ``func`` captures.
 
     >>> import flambeau
     >>> x = flambeau.tensor(2.0)
@@ -66,9 +66,9 @@ def grad(func: Callable[P, Any], argnums: Argnums = 0, has_aux: bool = False) ->
 
 
 def grad_and_value(func: Callable[P, T], argnums: Argnums = 0, has_aux: bool = False) -> Callable[P, tuple[Any, T]]:
-    """As :func:`grad`; the function returns a pair of the gradient and the value.
+    """Return a function that computes the gradient and the value of ``func``. See :func:`grad`.
 
-    With ``has_aux`` the second of the pair is itself the pair ``(value, aux)``.
+    With ``has_aux``, the second result is the pair ``(value, aux)``.
 
     >>> import flambeau
     >>> flambeau.func.grad_and_value(lambda x: x**3)(flambeau.tensor(2.0))
@@ -125,13 +125,15 @@ def vjp(
 
 
 def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
-    """The value of ``func``, and the function that multiplies vectors with its Jacobian from the left.
+    """Return the value of ``func``, and a function that computes products of vectors with its Jacobian.
 
     Args:
-        func: takes and returns tensors or trees of them (with ``has_aux`` a pair of that and anything else).
+        func: function of tensors or pytrees of tensors that returns the same. With ``has_aux``, it returns a pair of
+            that and an auxiliary object.
         primals: the arguments.
-    Returns: ``(output, vjp_fn)``, with ``has_aux`` ``(output, vjp_fn, aux)``. ``vjp_fn`` takes a cotangent for each
-        output, in the output's structure, and returns a tuple with the product for each of ``primals``.
+        has_aux: if True, ``func`` returns an auxiliary object, which is returned unchanged.
+    Returns: ``(output, vjp_fn)``, or ``(output, vjp_fn, aux)`` with ``has_aux``. ``vjp_fn`` takes cotangents with the
+        structure of the output, and returns a tuple with the product for each of ``primals``.
 
     >>> import flambeau
     >>> output, vjp_fn = flambeau.func.vjp(flambeau.sin, flambeau.zeros(2))

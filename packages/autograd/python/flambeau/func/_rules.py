@@ -1,4 +1,4 @@
-"""How an operator works on a batch: the table of rules, and what a rule is given. Note [Placeholders]"""
+"""The table of batching rules of operators, and their interface. Note [Placeholders]"""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -8,15 +8,15 @@ from flambeau.func._placeholders import BatchedTensor, maps, wrapped
 
 
 class UnbatchableError(RuntimeError):
-    """Raised where the values of a batch cannot be computed at once: the operator then runs once for each element."""
+    """Raised by a rule that cannot compute a batch at once. The operator then runs once per element."""
 
 
 class RefusedError(UnbatchableError):
-    """Raised where the user asks for what differs over the batch; an operator that asks for it runs in a loop, too."""
+    """Raised for a request whose result differs between elements. An operator that makes it runs in a loop."""
 
 
 class Call(NamedTuple):
-    """A call to be answered for one level, whose values are those of the operator's parameters, in order."""
+    """A call at one level. ``values`` are the arguments in the order of the operator's parameters."""
 
     operator: Any
     values: tuple[Any, ...]
@@ -24,11 +24,11 @@ class Call(NamedTuple):
     size: int
 
     def is_batched(self, x: Any) -> bool:
-        """Whether x stands for a batch of this level."""
+        """Return True if x is a batch of this level."""
         return type(x) is BatchedTensor and x.level == self.level
 
     def value(self, x: Any) -> Any:
-        """The values of a batch of this level; of anything else itself. Lists and tuples are searched."""
+        """Return the value of a batch of this level, also inside lists and tuples. Other objects are unchanged."""
         if type(x) is BatchedTensor:
             return x.value if x.level == self.level else x
         if type(x) is tuple or type(x) is list:
@@ -36,27 +36,27 @@ class Call(NamedTuple):
         return x
 
     def batch(self, x: Any) -> Any:
-        """The values of a tensor, expanded to the size of the batch where it is the same for all of it."""
+        """Return the value of a tensor with the batch dimension, expanded if the tensor is not batched."""
         return x.value if self.is_batched(x) else x.unsqueeze(0).expand(self.size, *x.shape)
 
     def run(self, values: Any) -> Any:
-        """The operator's result for these values of its parameters."""
+        """Call the operator with these values of its parameters."""
         return _call_with_all(self.operator, tuple(values))
 
     def argument(self, name: str) -> Any:
-        """The value of a parameter."""
+        """Return the value of a parameter."""
         return self.values[self.operator.parameters.index(name)]
 
 
-Answer = Callable[[Any, Any, int], Any]  # of a callable, its arguments and the level
+Answer = Callable[[Any, Any, int], Any]  # takes a callable, its arguments and the level
 Rule = Callable[[Call], Any]
 
-rules: dict[str, Rule] = {}  # by the operator's name, with its module where that is not flambeau
-compositions: dict[str, Callable[..., Any]] = {}  # what an operator is made of; called with its arguments as they are
+rules: dict[str, Rule] = {}  # by operator name, prefixed with its module if that is not flambeau
+compositions: dict[str, Callable[..., Any]] = {}  # implementations of operators in terms of other operators
 
 
 def batching(*names: str) -> Callable[[Rule], Rule]:
-    """The decorated rule answers for these operators; a text may hold several names."""
+    """Register a rule for operators. A string can contain several names."""
 
     def register(rule: Rule) -> Rule:
         rules.update(dict.fromkeys(" ".join(names).split(), rule))

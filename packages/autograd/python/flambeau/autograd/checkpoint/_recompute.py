@@ -1,8 +1,8 @@
-"""Checkpointing with hooks on saved tensors.
+"""Non-reentrant checkpointing, based on hooks for saved tensors.
 
-The first run gives the graph a Slot for each tensor that it saves. When a derivative asks for one, the function runs
-again, with hooks that put what is saved then into the slots, in the same order. A slot gives its tensor away: what was
-computed again is freed as it is used.
+In the forward pass, the graph stores a slot instead of each saved tensor. When the backward pass needs one, the
+function runs again. In this run, hooks store the saved tensors in the slots, in the same order. A slot releases its
+tensor when it is read, so that recomputed tensors are freed as soon as they are used.
 """
 
 import contextlib
@@ -40,16 +40,16 @@ _early_stop_enabled = True
 
 
 class CheckpointError(RuntimeError):
-    """The second run of a checkpointed function did not do what the first did."""
+    """Error for a recomputation that differs from the original forward pass."""
 
 
 class _EnoughError(Exception):
-    """Ends the second run."""
+    """Internal exception that stops the recomputation early."""
 
 
 @contextlib.contextmanager
 def set_checkpoint_debug_enabled(enabled: bool | None) -> Iterator[None]:
-    """Inside, checkpoints are debugged or not, whatever they say; None leaves it to them."""
+    """Override the ``debug`` argument of checkpoints in the block. None restores the argument."""
     global _debug_enabled
     former, _debug_enabled = _debug_enabled, enabled
     try:
@@ -60,7 +60,7 @@ def set_checkpoint_debug_enabled(enabled: bool | None) -> Iterator[None]:
 
 @contextlib.contextmanager
 def set_checkpoint_early_stop(enable: bool) -> Iterator[None]:
-    """Inside, whether checkpoints may end the second run early."""
+    """Allow or forbid early stopping of recomputations in the block."""
     global _early_stop_enabled
     former, _early_stop_enabled = _early_stop_enabled, enable
     try:
@@ -70,7 +70,7 @@ def set_checkpoint_early_stop(enable: bool) -> Iterator[None]:
 
 
 class _Slot:
-    """Stands for a saved tensor. ``values``: what was computed again, by backward run; None once it was taken."""
+    """Placeholder of a saved tensor. ``values`` maps backward passes to recomputed tensors, or None after reading."""
 
     __slots__ = ("__weakref__", "values")
 
@@ -79,7 +79,7 @@ class _Slot:
 
 
 class _SavedInputs(Function):
-    """A node that keeps the arguments, so that enclosing hooks see them and a change in place is noticed."""
+    """Node that saves the arguments, so that enclosing hooks receive them and in-place changes are detected."""
 
     @staticmethod
     def forward(ctx: Any, anchor: Tensor, *tensors: Tensor) -> Tensor:
@@ -92,14 +92,14 @@ class _SavedInputs(Function):
 
 
 class _Frame:
-    """One checkpointed call."""
+    """State of one checkpointed call."""
 
     def __init__(self, run: Callable[..., Any], check: str, debug: bool, early_stop: bool) -> None:
         self.run, self.check, self.debug, self.early_stop = run, check, debug, early_stop
-        self.inputs: Any = None  # returns the arguments
+        self.inputs: Any = None  # function that returns the arguments
         self.slots: list[weakref.ref[_Slot]] = []
         self.metadata: list[str] = []
-        self.recomputed: set[int] = set()  # runs
+        self.recomputed: set[int] = set()  # backward passes
 
     def pack(self, tensor: Tensor) -> _Slot:
         slot = _Slot()
@@ -160,7 +160,7 @@ def _metadata(tensor: Tensor) -> str:
 
 
 def _keep(args: tuple[Any, ...]) -> Callable[[], tuple[Any, ...]]:
-    """A function that returns the arguments; the tensors among them are kept by a node."""
+    """Return a function that returns the arguments. A node saves the tensors among them."""
     positions = [i for i, a in enumerate(args) if isinstance(a, Tensor)]
     others = [None if isinstance(a, Tensor) else a for a in args]
     anchor = flambeau.empty(0, requires_grad=True)
@@ -186,7 +186,7 @@ def run_recording(
     debug: bool,
     early_stop: bool,
 ) -> T:
-    """The variant ``use_reentrant=False`` of ``checkpoint``."""
+    """Implement ``checkpoint`` with ``use_reentrant=False``."""
     if determinism_check not in ("default", "none"):
         raise ValueError(f"determinism_check should be one of ['default', 'none'], but got {determinism_check}")
     forward_context, recompute_context = context_fn()

@@ -1,4 +1,4 @@
-"""Checkpointing by a node whose derivative runs the function again, and a backward pass of its own through that."""
+"""Reentrant checkpointing: a node that reruns the function in its derivative, with a nested backward pass."""
 
 import warnings
 from collections.abc import Callable
@@ -55,7 +55,7 @@ class _Reentrant(Function):
 
 
 def run_reentrant(function: Callable[..., T], args: tuple[Any, ...], preserve_rng_state: bool) -> T:
-    """The variant ``use_reentrant=True`` of ``checkpoint``."""
+    """Implement ``checkpoint`` with ``use_reentrant=True``."""
     if flambeau.is_grad_enabled() and not any(isinstance(a, Tensor) and a.requires_grad for a in args):
         warnings.warn(NO_INPUT, stacklevel=3)
     result: T = _Reentrant.apply(function, preserve_rng_state, *args)
