@@ -1,18 +1,18 @@
-"""In which order to contract the operands of an einsum."""
+"""Optimisation of the contraction order of an einsum."""
 
 import math
 from collections.abc import Sequence
 
 Labels = tuple[str, ...]
-_EXHAUSTIVE = 6  # operands up to which every order is looked at
+_EXHAUSTIVE = 6  # largest number of operands for the exhaustive search
 
 
 def best_order(terms: Sequence[Labels], output: Labels, sizes: dict[str, int]) -> list[tuple[int, int]]:
-    """Pairs of positions in the list of terms, to be contracted one after the other.
+    """Return pairs of positions in the list of terms, in the order of contraction.
 
-    A pair's result takes its place at the end of the list. For few operands the order takes the fewest multiplications
-    of all (dynamic programming over subsets: Held, Karp 1962; Pfeifer, Haegeman, Verstraete 2014, arXiv:1304.6112); for
-    more, the next pair is always the one whose result outgrows its operands the least.
+    The result of a pair is appended to the list. For few operands, the order has the fewest multiplications (dynamic
+    programming over subsets: Held, Karp 1962; Pfeifer, Haegeman, Verstraete 2014, arXiv:1304.6112). For more operands,
+    the algorithm is greedy: the next pair is the one whose result grows the least compared to its operands.
     """
     if len(terms) == 2:
         return [(0, 1)]
@@ -21,7 +21,7 @@ def best_order(terms: Sequence[Labels], output: Labels, sizes: dict[str, int]) -
 
 
 class _Problem:
-    """Sets of labels as bits."""
+    """Contraction problem with sets of labels as bit masks."""
 
     def __init__(self, terms: Sequence[Labels], output: Labels, sizes: dict[str, int]) -> None:
         names = {c: 1 << i for i, c in enumerate(sizes)}
@@ -37,11 +37,11 @@ class _Problem:
         return total
 
     def size(self, labels: int) -> int:
-        """The number of elements of a tensor with these labels."""
+        """Return the number of elements of a tensor with these labels."""
         return math.prod(n for i, n in enumerate(self.weights) if labels >> i & 1)
 
     def optimal(self) -> list[tuple[int, int]]:
-        """Over all subsets."""
+        """Search all contraction orders with dynamic programming over subsets."""
         n = len(self.terms)
         everything = (1 << n) - 1
         kept, cost, cut = {}, {}, {}
@@ -88,7 +88,7 @@ class _Problem:
         return pairs
 
     def greedy(self) -> list[tuple[int, int]]:
-        """The pair that grows least, again and again."""
+        """Contract repeatedly the pair that grows the least."""
         current, pairs = list(self.terms), []
         while len(current) > 1:
             candidates = []

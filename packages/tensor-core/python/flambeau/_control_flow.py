@@ -1,4 +1,4 @@
-"""Control flow and arithmetic that PyTorch keeps apart for its compilers; here Python's own."""
+"""Control flow and scalar functions that PyTorch provides for its compilers. Here they use plain Python."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ class _Symbol:
 
 
 class SymInt(_Symbol):
-    """An int that a compiler does not know yet. There is none: programs ask by ``isinstance``."""
+    """Symbolic int of a compiler. It has no instances; programs use it with ``isinstance``."""
 
 
 class SymFloat(_Symbol):
-    """A float that a compiler does not know yet. There is none: programs ask by ``isinstance``."""
+    """Symbolic float of a compiler. It has no instances; programs use it with ``isinstance``."""
 
 
 class SymBool(_Symbol):
-    """A bool that a compiler does not know yet. There is none: programs ask by ``isinstance``."""
+    """Symbolic bool of a compiler. It has no instances; programs use it with ``isinstance``."""
 
 
 def _assert(condition: Any, message: str) -> Any:
-    """AssertionError with that message where the condition, which may be a tensor, does not hold."""
+    """Raise AssertionError with a message if a condition, which may be a tensor, is false."""
     if type(condition) is not bool and overrides.has_torch_function_unary(condition):
         return overrides.handle_torch_function(_assert, (condition,), condition, message)
     if not condition:
@@ -40,13 +40,13 @@ def _assert(condition: Any, message: str) -> Any:
 
 
 def _assert_async(input: Tensor, assert_msg: str = "Expected Tensor with single nonzero value, but got zero") -> None:
-    """RuntimeError with that message where a tensor of one element is zero."""
+    """Raise RuntimeError with a message if a one-element tensor is zero."""
     if not input:
         raise RuntimeError(assert_msg)
 
 
 def _shape_as_tensor(self: Tensor) -> Tensor:
-    """The sizes of a tensor, as int64."""
+    """Return the shape of a tensor as an int64 tensor."""
     return tensor(list(self.shape), dtype=int64)
 
 
@@ -54,7 +54,7 @@ Message = Callable[[], object] | None
 
 
 def _check_with(error: type[Exception], condition: Any, message: Message) -> None:
-    """Raises the error, with what ``message()`` gives, where the condition, a bool, does not hold."""
+    """Raise an error with the text of ``message()`` if a condition, which must be a bool, is false."""
     if not isinstance(condition, bool):
         raise TypeError(f"cond must be a bool, but got {type(condition)}")
     if condition:
@@ -67,7 +67,7 @@ def _check_with(error: type[Exception], condition: Any, message: Message) -> Non
 
 
 def _check(cond: Any, message: Message = None) -> None:
-    """RuntimeError with what ``message()`` gives where the condition, a bool, does not hold.
+    """Raise RuntimeError with the text of ``message()`` if a condition, which must be a bool, is false.
 
     >>> import flambeau
     >>> flambeau._check(1 + 1 == 2, lambda: "arithmetic has changed")
@@ -76,27 +76,27 @@ def _check(cond: Any, message: Message = None) -> None:
 
 
 def _check_index(cond: Any, message: Message = None) -> None:
-    """`_check` with an IndexError."""
+    """Raise IndexError if a condition is false. See `_check`."""
     _check_with(IndexError, cond, message)
 
 
 def _check_value(cond: Any, message: Message = None) -> None:
-    """`_check` with a ValueError."""
+    """Raise ValueError if a condition is false. See `_check`."""
     _check_with(ValueError, cond, message)
 
 
 def _check_type(cond: Any, message: Message = None) -> None:
-    """`_check` with a TypeError."""
+    """Raise TypeError if a condition is false. See `_check`."""
     _check_with(TypeError, cond, message)
 
 
 def _check_not_implemented(cond: Any, message: Message = None) -> None:
-    """`_check` with a NotImplementedError."""
+    """Raise NotImplementedError if a condition is false. See `_check`."""
     _check_with(NotImplementedError, cond, message)
 
 
 def _check_tensor_all(cond: Any, message: Message = None) -> None:
-    """`_check` of every element of a boolean tensor."""
+    """Raise RuntimeError if an element of a bool tensor is false. See `_check`."""
     if not isinstance(cond, Tensor):
         raise TypeError(f"cond must be a tensor, but got {type(cond)}")
     if cond.dtype != bool_:
@@ -105,16 +105,16 @@ def _check_tensor_all(cond: Any, message: Message = None) -> None:
 
 
 def _check_is_size(i: Any, message: Message = None, *, max: int | None = None) -> None:
-    """`_check` that a number can be a size: not negative, and at most ``max``."""
+    """Raise RuntimeError unless a number is a valid size: not negative, and at most ``max``. See `_check`."""
     _check(bool(i >= 0), message)
     if max is not None:
         _check(bool(i <= max), message)
 
 
 def cond(pred: Any, true_fn: Callable[..., T], false_fn: Callable[..., T], operands: Sequence[Any] = ()) -> T:
-    """``true_fn(*operands)`` or ``false_fn(*operands)``.
+    """Return ``true_fn(*operands)`` if ``pred`` is true, and ``false_fn(*operands)`` otherwise.
 
-    Raises: RuntimeError for a condition that is no bool and no boolean tensor of one element.
+    Raises: RuntimeError if ``pred`` is neither a bool nor a one-element tensor.
 
     >>> import flambeau
     >>> flambeau.cond(flambeau.tensor(True), lambda x: x + 1, lambda x: x - 1, (flambeau.tensor(1),))
@@ -128,7 +128,7 @@ def cond(pred: Any, true_fn: Callable[..., T], false_fn: Callable[..., T], opera
 def while_loop(
     cond_fn: Callable[..., Any], body_fn: Callable[..., Any], carried_inputs: Sequence[Any]
 ) -> tuple[Any, ...]:
-    """Replaces the inputs by ``body_fn(*inputs)`` as long as ``cond_fn(*inputs)`` is true."""
+    """Replace the inputs by ``body_fn(*inputs)`` while ``cond_fn(*inputs)`` is true, and return them."""
     carried = tuple(carried_inputs)
     while cond_fn(*carried):
         carried = tuple(body_fn(*carried))
@@ -136,40 +136,40 @@ def while_loop(
 
 
 def sym_int(a: Any) -> int:
-    """``int(a)``."""
+    """Return ``int(a)``."""
     return int(a)
 
 
 def sym_float(a: Any) -> float:
-    """``float(a)``."""
+    """Return ``float(a)``."""
     return float(a)
 
 
 def sym_not(a: Any) -> bool:
-    """``not a``."""
+    """Return ``not a``."""
     return not a
 
 
 def sym_max(a: Any, b: Any) -> Any:
-    """The larger one, a float where one of them is."""
+    """Return the larger number, as a float if one of them is a float."""
     return float(max(a, b)) if isinstance(a, float) or isinstance(b, float) else max(a, b)
 
 
 def sym_min(a: Any, b: Any) -> Any:
-    """The smaller one, a float where one of them is."""
+    """Return the smaller number, as a float if one of them is a float."""
     return float(min(a, b)) if isinstance(a, float) or isinstance(b, float) else min(a, b)
 
 
 def sym_sum(args: Sequence[Any]) -> Any:
-    """The sum."""
+    """Return the sum."""
     return sum(args)
 
 
 def sym_sqrt(a: Any) -> float:
-    """The square root."""
+    """Return the square root."""
     return math.sqrt(a)
 
 
 def sym_ite(b: bool, t: Any, f: Any) -> Any:
-    """``t if b else f``."""
+    """Return ``t if b else f``."""
     return t if b else f

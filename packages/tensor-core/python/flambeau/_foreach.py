@@ -1,7 +1,7 @@
-"""``_foreach_add`` and the like, with which optimizers of other packages change many tensors in one call.
+"""``_foreach_`` functions, which optimizers of other packages use to process lists of tensors in one call.
 
-Each calls an operator once for every tensor. What stands beside the tensors is a list with one for each, or one value
-for all. The forms in place, with a trailing underscore, return the list that they are given.
+Each function calls an operator once per tensor. Other arguments are lists with one value per tensor, or one value for
+all. The in-place forms, with a trailing underscore, return the given list.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ _OPERATORS = (
     *("log", "log10", "log1p", "log2", "neg", "reciprocal", "round", "rsqrt", "sigmoid", "sign", "sin", "sinh", "sqrt"),
     *("tan", "tanh", "trunc", "add", "sub", "mul", "div", "pow", "lerp", "clamp_min", "clamp_max"),
 )
-_BOUNDS = {"maximum": "clamp_min", "minimum": "clamp_max"}  # which take numbers, too
+_BOUNDS = {"maximum": "clamp_min", "minimum": "clamp_max"}  # operators that also accept numbers
 
 
 def _each(tensors: Sequence[Tensor], beside: Any) -> Sequence[Any]:
-    """What stands beside each tensor."""
+    """Return the list of the values of an argument, one per tensor."""
     if not isinstance(beside, (list, tuple)):
         return [beside] * len(tensors)
     if len(beside) != len(tensors):
@@ -44,7 +44,7 @@ def _pow(base: Any, exponent: Any) -> tuple[Tensor, ...]:
 
 
 def _with_values(operator: Callable[..., Any]) -> Callable[..., tuple[Any, ...]]:
-    """``addcmul`` and ``addcdiv``, whose values are a number, a list or a vector."""
+    """Return the foreach form of ``addcmul`` or ``addcdiv``. The values are a number, a list or a vector."""
 
     def values(
         tensors: Sequence[Tensor], first: Any, second: Any, value: Any = 1, *, scalars: Any = None
@@ -57,7 +57,7 @@ def _with_values(operator: Callable[..., Any]) -> Callable[..., tuple[Any, ...]]
 
 
 def _in_place(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function that changes the tensors, and returns the list of them."""
+    """Return a function that calls ``function`` and returns the list of tensors."""
 
     @functools.wraps(function)
     def change(tensors: Sequence[Tensor], *beside: Any, **options: Any) -> Sequence[Tensor]:
@@ -90,7 +90,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 
 @functools.cache
 def function_named(name: str) -> Callable[..., Any] | None:
-    """The function ``_foreach_...``; None where there is none."""
+    """Return the function ``_foreach_...`` of this name, or None if it does not exist."""
     short = name.removeprefix("_foreach_")
     function = FUNCTIONS.get(short)
     if function is None:

@@ -1,4 +1,4 @@
-"""How a tensor prints: the text of ``Tensor.__repr__``, and the options that shape it."""
+"""Formatting of tensors: the text of ``Tensor.__repr__``, and its options."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class PrintOptions(NamedTuple):
-    """What ``set_printoptions`` sets; its docstring says what each one does."""
+    """Options of `set_printoptions`, which describes them."""
 
     precision: int = 4
     threshold: float = 1000
@@ -41,17 +41,19 @@ def set_printoptions(
     profile: str | None = None,
     sci_mode: bool | None = None,
 ) -> None:
-    """Set how tensors print, in every thread; what is None stays, except ``sci_mode``.
+    """Set how tensors print, in every thread. An option that is None is unchanged, except ``sci_mode``.
 
     Args:
-        precision: digits after the point of a floating number (4).
-        threshold: tensors of more elements are summarised (1000).
-        edgeitems: how many items a summary shows at each end of a dimension (3).
-        linewidth: characters per line before a row of numbers breaks (80).
-        profile: ``"default"``, ``"short"`` or ``"full"``: values for the four above, which override it.
-        sci_mode: True or False forces scientific notation on or off; None (every call resets it) chooses by magnitude.
-    Raises: ValueError for an unknown profile or a negative value, TypeError for anything but numbers; nothing is
-        changed then.
+        precision: number of digits after the decimal point of a floating-point number (default: 4).
+        threshold: tensors with more elements are summarised (default: 1000).
+        edgeitems: number of items that a summary shows at each end of a dimension (default: 3).
+        linewidth: number of characters after which a row of numbers is wrapped (default: 80).
+        profile: ``"default"``, ``"short"`` or ``"full"``: a set of values for the four options above, which override
+            it.
+        sci_mode: True or False enables or disables scientific notation. None, which is set if it is not given, selects
+            it by magnitude.
+    Raises: ValueError for an unknown profile or a negative value; TypeError for a value that is not a number. After an
+        error, no option is changed.
 
     >>> flambeau.set_printoptions(precision=2)
     >>> flambeau.tensor([1.23456])
@@ -73,10 +75,11 @@ def set_printoptions(
 
 
 def format_tensor(tensor: Tensor) -> str:
-    """Text of ``repr(tensor)``; converts only the elements that are shown.
+    """Return the text of ``repr(tensor)``. Only the elements that are shown are converted.
 
-    Above ``threshold`` elements each dimension shows its first and last ``edgeitems``. A dtype is named unless it is
-    the default one of its kind; a tensor in a graph names its ``grad_fn``, a leaf of one ``requires_grad``.
+    A tensor with more than ``threshold`` elements shows the first and last ``edgeitems`` of each dimension. The dtype
+    is omitted if it is the default of its kind. A tensor in a graph shows its ``grad_fn``, a leaf shows
+    ``requires_grad``.
 
     >>> flambeau.tensor([[1, 2], [3, 40]], dtype=flambeau.int32)
     tensor([[ 1,  2],
@@ -118,7 +121,7 @@ def _tangent(tensor: Tensor) -> Tensor | None:
 
 
 def _append_suffixes(text: str, suffixes: list[str], indent: int, linewidth: int) -> str:
-    """Each suffix goes on the last line if it fits there, and on a line of its own otherwise."""
+    """Append each suffix to the last line if it fits there, and otherwise on a new line."""
     column = len(text) - text.rfind("\n") + 1
     for suffix in suffixes:
         if column + len(suffix) + 2 > linewidth:
@@ -150,7 +153,7 @@ def _content(tensor: Tensor, options: PrintOptions, indent: int) -> str:
 
 
 def _ends(tensor: Tensor, edge: int, dim: int) -> Tensor:
-    """The first and last ``edge`` items along every dimension from ``dim`` on, put together."""
+    """Return the first and last ``edge`` items along every dimension from ``dim`` on, concatenated."""
     if dim == tensor.dim():
         return tensor
     size = tensor.size(dim)
@@ -173,7 +176,7 @@ def _padded(write: Callable[[Any], str], width: int) -> tuple[Callable[[Any], st
 
 
 def _complex_style(values: list[complex], options: PrintOptions) -> tuple[Callable[[complex], str], int]:
-    """Both parts in a style of their own; only the real ones are padded."""
+    """Return the format function and the width of complex numbers. Only the real part is padded."""
     real, real_width = _padded(*_floating_style([value.real for value in values], options))
     imaginary, imaginary_width = _floating_style([value.imag for value in values], options)
 
@@ -185,7 +188,7 @@ def _complex_style(values: list[complex], options: PrintOptions) -> tuple[Callab
 
 
 def _floating_style(values: list[float], options: PrintOptions) -> tuple[Callable[[float], str], int]:
-    """How to write these numbers, and the width to which the finite, nonzero ones of them need padding."""
+    """Return the format function of these numbers, and the largest width of the finite, nonzero ones."""
     telling = [value for value in values if value and math.isfinite(value)]
     integral = all(value.is_integer() for value in telling)
 
@@ -207,7 +210,7 @@ def _floating_style(values: list[float], options: PrintOptions) -> tuple[Callabl
 
 
 class _Layout(NamedTuple):
-    """Nested brackets around written elements, with an ellipsis where a dimension is longer than its two ends."""
+    """Layout of formatted elements in nested brackets, with an ellipsis in summarised dimensions."""
 
     write: Callable[[Any], str]
     width: int

@@ -19,7 +19,7 @@ _DTYPES = {
 
 
 def from_interface(array: Any) -> Tensor:
-    """A tensor over the memory of an object with ``__cuda_array_interface__``, without a copy.
+    """Return a tensor over the memory of an object with ``__cuda_array_interface__``, without a copy.
 
     Raises: TypeError for an element type or a mask that tensors do not have, ValueError for memory of no GPU and for
     strides that are negative or no multiples of the elements' size.

@@ -1,4 +1,4 @@
-"""Methods of Tensor that are written in Python: NumPy, pickling, formatting."""
+"""Methods of Tensor that are implemented in Python: NumPy interface, copying, pickling, formatting."""
 
 import copyreg
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -29,18 +29,18 @@ def __array__(self: Tensor, dtype: Any = None, copy: bool | None = None) -> "NDA
 
 
 def __array_wrap__(self: Tensor, array: Any, context: Any = None, return_scalar: bool = False) -> Any:  # noqa: N807
-    """What NumPy's functions make of a tensor, as a tensor."""
+    """Convert the result of a NumPy function back to a tensor if possible."""
     return _core.from_numpy(array) if array.dtype.kind in "biufc" else array
 
 
 def _array_interface(self: Tensor) -> dict[str, Any]:
-    """NumPy's description of the memory, version 3."""
+    """Return NumPy's description of the memory, version 3."""
     interface: dict[str, Any] = self.numpy().__array_interface__
     return interface
 
 
 def __reversed__(self: Tensor) -> Tensor:  # noqa: N807
-    """The tensor with its first dimension reversed."""
+    """Return the tensor with its first dimension reversed."""
     return self.flip(0) if self.dim() else self
 
 
@@ -76,7 +76,7 @@ def _rebuild_meta(shape: Any, strides: Any, dtype: Any, requires_grad: bool) -> 
 
 
 def plain(tensor: Tensor) -> Tensor:
-    """The same elements as a Tensor without attributes, where ``tensor`` is of a subclass."""
+    """Return a Tensor without attributes over the same elements. A plain Tensor is returned unchanged."""
     if type(tensor) is Tensor:
         return tensor
     from flambeau.overrides import DisableTorchFunctionSubclass
@@ -88,7 +88,7 @@ def plain(tensor: Tensor) -> Tensor:
 
 
 def __reduce_ex__(self: Tensor, protocol: int) -> tuple[Any, ...]:  # noqa: N807
-    if type(self) is not Tensor:  # the plain tensor by itself: where memory is shared between processes, its own is
+    if type(self) is not Tensor:  # pickle the plain tensor separately, so that multiprocessing can share its memory
         return _rebuild_subclass, (type(self), plain(self).detach(), self.requires_grad, _attributes(self))
     if self.is_meta:
         return _rebuild_meta, (tuple(self.shape), self.stride(), self.dtype, self.requires_grad)
@@ -109,7 +109,7 @@ def __copy__(self: Tensor) -> Tensor:  # noqa: N807
 
 
 def _copied_memory(tensor: Tensor, memo: dict[Any, Any]) -> Tensor:
-    """The elements in memory of their own; what lies in one memory comes to lie in one that is a copy of it."""
+    """Copy the elements. Tensors that share memory also share the copy."""
     if tensor.is_meta or not tensor.numel():
         return tensor.clone()
     storage = tensor.untyped_storage().__deepcopy__(memo)
@@ -118,7 +118,7 @@ def _copied_memory(tensor: Tensor, memo: dict[Any, Any]) -> Tensor:
 
 
 def _cloned(tensor: Tensor, memo: dict[int, Any]) -> Tensor:
-    """Return a deep copy of an instance of a class with ``__torch_dispatch__``, which its clone() makes."""
+    """Return a deep copy of an instance of a class with ``__torch_dispatch__``, made with its clone() method."""
     import copy
 
     result = tensor.detach().clone()
@@ -174,7 +174,7 @@ def __format__(self: Tensor, spec: str) -> str:  # noqa: N807
 
 
 def type_(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> "str | Tensor":
-    """The name of the tensor's type, or the tensor converted to a dtype, ``flambeau.LongTensor`` or its name.
+    """Return the name of the tensor's type, or convert the tensor to a dtype, a tensor type or the name of one.
 
     >>> import flambeau
     >>> flambeau.zeros(2).type()
@@ -199,12 +199,15 @@ def type_(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> "str |
 
 
 def new(self: Tensor, *args: Any, size: Any = None, device: Any = None) -> Tensor:
-    """``new(2, 3)``: uninitialised; ``new(data)``: of this tensor's dtype. An older form of ``new_empty``."""
+    """Return an uninitialised tensor, ``new(2, 3)``, or a tensor of data, ``new(data)``. Older form of ``new_empty``.
+
+    The result has the dtype of this tensor.
+    """
     return legacy_construct(self.dtype, args if size is None else (_core.Size(size),), device)
 
 
 def __array_namespace__(self: Tensor, *, api_version: str | None = None) -> "ModuleType":  # noqa: N807
-    """The functions of the array API standard; ValueError for a version of it that is not known."""
+    """Return the namespace of the array API standard. Raise ValueError for an unsupported version of it."""
     if api_version not in (None, "2021.12", "2022.12", "2023.12", "2024.12", "2025.12"):
         raise ValueError(f"the array API standard's version {api_version!r} is not supported; 2025.12 is")
     from flambeau import array_api
@@ -216,7 +219,7 @@ def __array_namespace__(self: Tensor, *, api_version: str | None = None) -> "Mod
 def __torch_function__(  # noqa: N807
     cls: Any, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
 ) -> Any:
-    """Runs ``func``; tensors among its results become of this class. See ``flambeau.overrides``."""
+    """Run ``func`` and convert the tensors in its result to this class. See ``flambeau.overrides``."""
     from flambeau.overrides import default_torch_function
 
     return default_torch_function(cls, func, types, args, kwargs)
@@ -231,10 +234,10 @@ def _make_wrapper_subclass(cls: Any, size: Any, *args: Any, **kwargs: Any) -> An
 
 
 def as_subclass(self: Tensor, cls: type[TensorT]) -> TensorT:
-    """The same elements as an instance of ``cls``, which derives from Tensor. Gradient: passed on."""
+    """Return the same elements as an instance of ``cls``, a subclass of Tensor. The gradient passes through."""
     if not (isinstance(cls, type) and issubclass(cls, Tensor)):
         raise TypeError(f"as_subclass(): argument 'cls' must be a class derived from Tensor, not {cls!r}")
-    heeded = _core._overrides_heeded(False)  # the class that the tensor has would make the result one of its own
+    heeded = _core._overrides_heeded(False)  # else __torch_function__ of the tensor's class would convert the result
     try:
         return _core._as_subclass(self, cls)
     finally:
@@ -246,7 +249,7 @@ def __imatmul__(self: Tensor, other: Tensor) -> Tensor:  # noqa: N807
 
 
 def to_device(self: Tensor, device: Any, /, *, stream: Any = None) -> Tensor:
-    """The tensor on ``device``: itself where it is there."""
+    """Return the tensor on ``device``, or itself if it is there already."""
     return self.to(device)
 
 
@@ -255,7 +258,7 @@ def __dir__(self: Tensor) -> list[str]:
 
 
 def install() -> None:
-    """Puts the methods on the type, and teaches pickle the native objects."""
+    """Add the methods to the Tensor type, and register the pickle functions of native types."""
     methods = (__array__, __array_wrap__, __reduce_ex__, __copy__, __deepcopy__, __format__, __dir__, __reversed__, new)
     for function in (*methods, __array_namespace__, __imatmul__, to_device, as_subclass):
         setattr(Tensor, function.__name__, function)
@@ -264,5 +267,5 @@ def install() -> None:
     Tensor.type = type_  # type: ignore[assignment,method-assign]
     Tensor.__array_interface__ = property(_array_interface)  # type: ignore[attr-defined]
     Tensor.__cuda_array_interface__ = property(_core._cuda_array_interface)  # type: ignore[attr-defined]
-    Tensor.__array_priority__ = 1000  # NumPy's operators give way to ours
+    Tensor.__array_priority__ = 1000  # makes NumPy's operators defer to those of Tensor
     copyreg.pickle(_core.Size, lambda size: (_core.Size, (tuple(size),)))

@@ -30,7 +30,9 @@ _MADE: dict[_core.dtype | SmallFloat | None, Any] = {}
 
 
 class finfo:
-    """Limits of a floating dtype or a complex one's parts: bits, eps, max, min, tiny, smallest_normal, resolution.
+    """Limits of a floating-point dtype, or of the components of a complex dtype.
+
+    The attributes are bits, eps, max, min, tiny, smallest_normal and resolution.
 
     >>> import flambeau
     >>> flambeau.finfo(flambeau.float32).eps
@@ -47,10 +49,10 @@ class finfo:
     dtype: str
 
     def __new__(cls, type: _core.dtype | SmallFloat | None = None) -> Self:
-        """One object for each dtype: it is asked for in inner loops."""
+        """Return the cached object of a dtype, because finfo is often used in inner loops."""
         try:
             made: Self = _MADE[type]
-        except (KeyError, TypeError):  # the latter of what has no hash, and is no dtype
+        except (KeyError, TypeError):  # TypeError: an unhashable object, which is not a dtype
             made = cls._make(_core.get_default_dtype() if type is None else type)
         return made
 
@@ -67,7 +69,7 @@ class finfo:
 
     @classmethod
     def _of_small(cls, type: SmallFloat) -> Self:
-        """Of one that no tensor has."""
+        """Return the limits of a small float dtype, which tensors do not support."""
         if type not in LIMITS:
             raise TypeError(f"finfo() requires a floating point input type, got {type}")
         made = _MADE[type] = object.__new__(cls)
@@ -102,7 +104,7 @@ class finfo:
 
 
 class iinfo:
-    """Limits of an integer dtype: bits, max, min.
+    """Limits of an integer dtype: the attributes are bits, max and min.
 
     >>> import flambeau
     >>> flambeau.iinfo(flambeau.int8).max

@@ -1,7 +1,7 @@
-"""Operators written in Python, in the registry beside the native ones.
+"""Definition of operators in Python, which are registered together with the native ones.
 
-What the registry holds gets its function, method, in-place form, ``out=``, signature, documentation and stub from one
-definition, wherever that is written.
+The registry generates the function, method, in-place form, ``out=`` argument, signature, documentation and stub of an
+operator from one definition.
 """
 
 from collections.abc import Callable
@@ -23,27 +23,27 @@ def operator(
     aliases: tuple[str, ...] = (),
     autocast: str = "",
 ) -> Callable[[Definition], Definition]:
-    """Makes an operator of a function; its name, parameters, annotations and docstring serve everywhere.
+    """Return a decorator that defines an operator from a function's name, parameters, annotations and docstring.
 
-    What is annotated with ``Tensor``, ``bool``, ``int``, ``float``, ``str`` or some of them is checked: the function
-    gets nothing else, and the caller a TypeError that names the argument.
+    Arguments with the annotations ``Tensor``, ``bool``, ``int``, ``float``, ``str`` or unions of these are checked
+    before the call. A wrong type raises TypeError with the name of the argument.
 
-    ``def flip(input, *dims)``: a starred parameter takes what is left of the positional arguments, or one sequence.
+    ``def flip(input, *dims)``: a starred parameter receives the remaining positional arguments, or one sequence.
 
     Args:
-        function: publish it as ``flambeau.<name>``; in a public module such as ``flambeau.linalg`` it is that
-            module's own attribute instead.
-        method: also ``Tensor.<name>``.
-        in_place: also ``Tensor.<name>_``, which writes the result back.
-        out: also take ``out=``, a tensor (or a tuple of them, as the results are) that receives the result.
-        aliases: further names, in the same places.
-        autocast: the dtype that floating-point tensors are cast to inside of ``flambeau.autocast``:
-            ``"lower_precision"`` for the region's, ``"float32"``, or ``"widest"`` for the widest among the arguments.
-    Returns: a decorator that returns the operator, to be called like the function.
+        function: publish it as ``flambeau.<name>``. In a public module such as ``flambeau.linalg``, it becomes an
+            attribute of that module instead.
+        method: publish it as ``Tensor.<name>``.
+        in_place: publish ``Tensor.<name>_``, which writes the result back.
+        out: accept ``out=``, a tensor (or a tuple of tensors for several results) that receives the result.
+        aliases: further names in the same places.
+        autocast: dtype to which ``flambeau.autocast`` casts floating-point tensors: ``"lower_precision"`` for that of
+            the region, ``"float32"``, or ``"widest"`` for the widest of the arguments.
+    Returns: a decorator that returns the operator, which is called like the function.
     """
 
     def define(definition: Definition) -> Definition:
-        module = definition.__module__.partition("._")[0]  # a private family publishes where its package does
+        module = definition.__module__.partition("._")[0]  # private modules publish in their package
         wanted = {"function": function and module == "flambeau", "method": method, "in_place": in_place, "out": out}
         flags = sum(_core._operator_flags[name] for name in wanted if wanted[name]) + _core._autocast_policies[autocast]
         parameters = _parameters(definition)
@@ -60,7 +60,7 @@ def operator(
 
 
 def autocasts(policy: str) -> Callable[[Definition], Definition]:
-    """Makes autocast heed a function that is no operator, such as a loss made of several; see `operator`."""
+    """Return a decorator that applies an autocast policy to a function that is not an operator. See `operator`."""
 
     def wrap(function: Definition) -> Definition:
         wrapped: Definition = _core._autocasting(function, _core._autocast_policies[policy])
@@ -77,17 +77,17 @@ def recorded(
     saved: tuple[Any, ...] = (),
     derivative: Callable[[tuple[Any, ...], tuple[Any, ...], tuple[bool, ...]], tuple[Any, ...]],
 ) -> Result:
-    """Puts a result that was computed outside of the operators on the graph, with its own derivative.
+    """Record a result that was computed without operators in the graph, with a custom derivative.
 
     Args:
-        name: of the operator in CamelCase; the node is called ``<name>Backward0``.
-        result: a tensor without history, or a tuple of them.
-        inputs: the tensors it was computed from; None where an optional one was left out.
-        saved: tensors (inputs, results, others; or None) that the derivative reads; a change in place of one of them
-            is noticed. Tensors that need not be watched can live in the function itself.
-        derivative: from the gradients of the results (None where there is none), the saved tensors and which inputs
-            need a gradient, to one gradient (or None) for each input. Written in operators, it can be differentiated
-            again.
+        name: name of the operator in CamelCase. The node is called ``<name>Backward0``.
+        result: a detached tensor, or a tuple of detached tensors.
+        inputs: the tensors from which it was computed. None for an omitted optional input.
+        saved: tensors (inputs, results, others; or None) that the derivative reads. In-place changes of these are
+            detected. Other tensors can be captured by the function ``derivative``.
+        derivative: function of the gradients of the results (None if there is none), the saved tensors, and a tuple of
+            bools that says which inputs need a gradient. It returns one gradient or None per input. If it consists of
+            operators, it can be differentiated.
     Returns: ``result``.
     """
     made: Result = _core._recorded(name, result, inputs, saved, derivative)
@@ -95,7 +95,7 @@ def recorded(
 
 
 def _parameters(definition: Callable[..., Any]) -> list[tuple[str, Any, bool, bool, int]]:
-    """Name, default (Ellipsis: required), whether keyword-only, whether starred, kinds; from the code object: quick."""
+    """Return name, default (Ellipsis: required), keyword-only, starred and kinds of each parameter."""
     code = definition.__code__
     count, defaults = code.co_argcount, definition.__defaults__ or ()
     names = code.co_varnames
@@ -115,7 +115,7 @@ def _parameters(definition: Callable[..., Any]) -> list[tuple[str, Any, bool, bo
 
 
 def _kinds(annotation: Any) -> int:
-    """The bits of the types that an annotation names; 0 where it names any other: then nothing is checked."""
+    """Return the bits of the types in an annotation. 0 if it contains another type, so that nothing is checked."""
     if isinstance(annotation, str):
         names = annotation.split(" | ")
     else:

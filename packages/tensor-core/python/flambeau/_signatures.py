@@ -7,7 +7,7 @@ from typing import Any
 
 
 def parse(text: str) -> inspect.Signature:
-    """The signature written as ``(input, dim=None, *, dtype=None)``."""
+    """Return the signature from a text such as ``(input, dim=None, *, dtype=None)``."""
     function = ast.parse(f"def f{text}: ...").body[0]
     assert isinstance(function, ast.FunctionDef)
     arguments = function.args
@@ -27,7 +27,7 @@ def parse(text: str) -> inspect.Signature:
 
 
 def of(function: Callable[..., Any], out: bool) -> inspect.Signature:
-    """The signature of an operator written in Python, with the ``out`` that the registry adds to it."""
+    """Return the signature of an operator written in Python, with the ``out`` argument that the registry adds."""
     signature = inspect.signature(function)
     if not out:
         return signature

@@ -1,4 +1,4 @@
-"""Floating dtypes of 8 and 4 bits by their names, for programs that list dtypes or ask for one: no tensor has them."""
+"""Names of 8-bit and 4-bit floating dtypes, for programs that list or compare dtypes. No tensor can have them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = [
 
 
 class SmallFloat:
-    """The name of such a dtype. What makes tensors takes it for no dtype, and says so."""
+    """The name of a small float dtype. Functions that create tensors reject it with an error message."""
 
     is_floating_point = True
     is_complex = False
@@ -27,7 +27,7 @@ class SmallFloat:
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
-        """The type of dtypes, which isinstance() asks for: programs take what is one out of a list."""
+        """The dtype class, so that isinstance() recognises the object as a dtype."""
         return _core.dtype
 
     def __repr__(self) -> str:
@@ -44,7 +44,7 @@ float8_e5m2fnuz = SmallFloat("float8_e5m2fnuz")
 float8_e8m0fnu = SmallFloat("float8_e8m0fnu", is_signed=False)
 float4_e2m1fn_x2 = SmallFloat("float4_e2m1fn_x2")
 
-# Of those that `finfo` knows: epsilon, the smallest and the largest number, the smallest normal one.
+# Limits for `finfo`: epsilon, the smallest and the largest number, the smallest normal number.
 LIMITS = {
     float8_e4m3fn: (0.125, -448.0, 448.0, 2.0**-6),
     float8_e4m3fnuz: (0.125, -240.0, 240.0, 2.0**-7),

@@ -1,4 +1,4 @@
-"""Methods of Tensor that have to do with sparse layouts, which a strided tensor turns into or does not have."""
+"""Methods of Tensor for sparse layouts: conversions, and methods that only sparse tensors support."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LAYOUTS = {
     _core.sparse_csc: "SparseCsc",
 }
 
-# What only tensors of a layout have, and what that layout is called.
+# Methods that only tensors of one layout have, and the name of that layout.
 _OF_LAYOUT = {
     **dict.fromkeys(("coalesce", "is_coalesced", "indices", "_indices"), "sparse coordinate tensor"),
     **dict.fromkeys(("values", "_values", "_nnz"), "sparse tensor"),
@@ -23,7 +23,7 @@ _OF_LAYOUT = {
     **dict.fromkeys(("ccol_indices", "row_indices"), "sparse column compressed tensor"),
 }
 
-# What flambeau.sparse does for tensors of every layout.
+# Methods that flambeau.sparse implements for tensors of every layout.
 _CONVERSIONS = ("to_sparse", "to_sparse_coo", "to_sparse_csr", "to_sparse_csc", "to_sparse_bsr", "to_sparse_bsc")
 _OTHERS = ("sparse_mask", "sparse_resize_", "sparse_resize_and_clear_", "smm", "sspaddmm", "resize_as_sparse_")
 
@@ -47,9 +47,9 @@ def _answering(name: str) -> Callable[..., Any]:
 
 
 def to_dense(self: Tensor, dtype: Any = None, *, masked_grad: bool | None = None) -> Tensor:
-    """The strided tensor of the same elements: itself where it is one.
+    """Return the strided tensor with the same elements, or self if the tensor is strided.
 
-    Gradient: of a sparse tensor, the values'.
+    Gradient: defined; for a sparse tensor, it is the gradient of its values.
 
     >>> import flambeau
     >>> flambeau.sparse_coo_tensor([[1]], [2.0], (3,)).to_dense()
@@ -62,17 +62,17 @@ def to_dense(self: Tensor, dtype: Any = None, *, masked_grad: bool | None = None
 
 
 def sparse_dim(self: Tensor) -> int:
-    """How many of the first dimensions have indices: none of a strided tensor's."""
+    """Return the number of sparse dimensions, which is 0 for a strided tensor."""
     return 0
 
 
 def dense_dim(self: Tensor) -> int:
-    """How many of the last dimensions are stored densely: all of a strided tensor's."""
+    """Return the number of dense dimensions, which is ``ndim`` for a strided tensor."""
     return self.ndim
 
 
 def install() -> None:
-    """Puts the methods on the type."""
+    """Add the methods to the Tensor type."""
     for name, what in _OF_LAYOUT.items():
         setattr(Tensor, name, _refusing(name, what))
     for name in (*_CONVERSIONS, *_OTHERS):

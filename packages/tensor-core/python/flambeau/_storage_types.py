@@ -1,4 +1,4 @@
-"""The classes of typed storages, one for each dtype that PyTorch has such a class for."""
+"""The typed storage classes, one for each dtype that has a storage class in PyTorch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from flambeau import _core
 from flambeau._core import Tensor
 from flambeau.storage import TypedStorage, UntypedStorage, from_file
 
-# PyTorch's older names for typed storages. It has none for the other dtypes, which it saves as bytes.
+# PyTorch's legacy names of typed storages. It saves the other dtypes as untyped storages.
 STORAGE_DTYPES = {
     "DoubleStorage": _core.float64,
     "FloatStorage": _core.float32,
@@ -29,7 +29,7 @@ STORAGE_DTYPES = {
 
 
 class _OfOneDtype(type):
-    """Makes and recognises the typed storages of one dtype."""
+    """Metaclass of the typed storages of one dtype. It supports construction and ``isinstance``."""
 
     dtype: Any
 

@@ -1,4 +1,4 @@
-"""The older names of tensors of one dtype: ``FloatTensor``, ``LongTensor`` and the like."""
+"""Legacy tensor types of one dtype: ``FloatTensor``, ``LongTensor`` and so on."""
 
 from typing import Any, Union
 
@@ -26,7 +26,7 @@ _NAME_OF = {dtype: name for name, dtype in _NAMES.items()}
 
 
 class tensortype:
-    """Stands for the tensors of one dtype on the CPU or on GPUs: makes them, and knows them by ``isinstance``.
+    """Legacy tensor type of one dtype on the CPU or GPU. It can be called and supports ``isinstance``.
 
     >>> import flambeau
     >>> flambeau.LongTensor([1, 2])
@@ -45,7 +45,7 @@ class tensortype:
 
     @property
     def layout(self) -> _core.layout:
-        """How the elements are kept: flambeau.strided."""
+        """The layout of the elements: flambeau.strided."""
         return _core.strided
 
     def __call__(self, *args: Any, device: Any = None) -> Tensor:
@@ -98,12 +98,12 @@ CUDA_TENSOR_TYPES = {name: tensortype(name, kind.dtype, True) for name, kind in 
 
 
 def name_of(tensor: Tensor) -> str:
-    """``flambeau.FloatTensor`` of float32 on the CPU."""
+    """Return the legacy type name of a tensor: ``flambeau.FloatTensor`` for float32 on the CPU."""
     return f"{_core._library_name()}.{'cuda.' if tensor.is_cuda else ''}{_NAME_OF[tensor.dtype]}"
 
 
 def type_named(name: str) -> tuple[_core.dtype, bool]:
-    """The dtype of ``"flambeau.FloatTensor"``, or PyTorch's name, and whether it is on GPUs; ValueError for others."""
+    """Return the dtype of ``"flambeau.FloatTensor"`` or PyTorch's name, and True if on a GPU. Else raise ValueError."""
     module, _, short = name.rpartition(".")
     if module not in ("flambeau", "flambeau.cuda", "torch", "torch.cuda") or short not in _NAMES:
         raise ValueError(f"invalid type: {name!r}")

@@ -1,4 +1,4 @@
-"""Drawings of the recorded graph: DOT for Graphviz, and SVG by a layered layout of our own."""
+"""Drawings of the autograd graph: DOT for Graphviz, and SVG with flambeau's own layered layout."""
 
 from collections.abc import Iterable
 from html import escape
@@ -11,7 +11,7 @@ from flambeau.autograd._layers import Point, arrange
 from flambeau.autograd._nodes import GradientEdge
 
 _LINE, _MARGIN = 15, 20  # pixels: the height of a line of text, and the space around the drawing
-_LETTER = 6.4  # and the width of a letter
+_LETTER = 6.4  # pixels: the width of a character
 _COLOURS = {"leaf": "#d5e8d4", "result": "#dae8fc", "operator": "#f5f5f5"}
 
 
@@ -29,14 +29,14 @@ class _Box(NamedTuple):
 
 
 class Drawing:
-    """A drawn graph: ``dot`` and ``svg`` are its texts, ``save(path)`` writes one; notebooks show it by themselves."""
+    """Drawing of a graph, as ``dot`` or ``svg`` text. ``save(path)`` writes it to a file. Notebooks display it."""
 
     def __init__(self, boxes: list[_Box], edges: list[tuple[int, int]]) -> None:
         self._boxes, self._edges = boxes, edges
 
     @property
     def dot(self) -> str:
-        """The graph in Graphviz's language, gradients flowing downwards."""
+        """The graph in the DOT language, with gradients flowing downwards."""
         lines = ["digraph gradients {", '  node [shape=box, style=filled, fontname="monospace", fontsize=10];']
         for i, box in enumerate(self._boxes):
             label = "\\n".join(line.replace("\\", "\\\\").replace('"', '\\"') for line in box.lines)
@@ -65,7 +65,7 @@ class Drawing:
         return self.svg
 
     def save(self, path: str | Path) -> None:
-        """Writes a file: SVG, or DOT where the name ends in .dot or .gv. ValueError for other endings."""
+        """Write an SVG file, or a DOT file if the name ends in .dot or .gv. Raise ValueError for other extensions."""
         ending = Path(path).suffix
         if ending not in (".svg", ".dot", ".gv"):
             raise ValueError(f"save(): the path must end in .svg, .dot or .gv, got {str(path)!r}")
@@ -76,10 +76,10 @@ class Drawing:
 
 
 def draw(outputs: Tensor | GradientEdge | Iterable[Tensor | GradientEdge]) -> Drawing:
-    """Draws what the outputs were computed from: each operator with the shapes of its results and the bytes it saved.
+    """Draw the graph of the outputs: each operator with the shapes of its results and the size of its saved tensors.
 
     Args:
-        outputs: tensors that require grad, or gradient edges; one or several.
+        outputs: one or several tensors that require grad, or gradient edges.
 
     >>> import flambeau
     >>> x = flambeau.ones(2, 3, requires_grad=True)

@@ -1,7 +1,7 @@
 """A layered layout of a directed acyclic graph.
 
-Every node stands one layer below the lowest of those that lead to it; edges across several layers go through invisible
-nodes. Within a layer the order is that of the neighbours' mean positions, in sweeps down and up.
+Every node is placed one layer below the lowest node that leads to it. Edges across several layers pass through
+invisible nodes. Within a layer, nodes are ordered by the mean positions of their neighbours, in sweeps down and up.
 Source: Sugiyama, Tagawa, Toda 1981, doi:10.1109/TSMC.1981.4308636.
 """
 

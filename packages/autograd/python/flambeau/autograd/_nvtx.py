@@ -1,4 +1,4 @@
-"""Operators as ranges of NVIDIA's profilers."""
+"""NVTX ranges of operators, for NVIDIA's profilers."""
 
 from typing import Any, Self
 
@@ -9,11 +9,11 @@ __all__ = ["emit_nvtx"]
 
 
 class emit_nvtx(TorchFunctionMode):
-    """Inside of the ``with`` block every operator is a range of `flambeau.cuda.nvtx` that has its name.
+    """Context manager that marks every operator as a range of `flambeau.cuda.nvtx` with its name.
 
     Args:
-        enabled: False makes the block do nothing.
-        record_shapes: write the shapes of the tensors among the arguments behind the name.
+        enabled: False disables the context manager.
+        record_shapes: if True, append the shapes of the tensor arguments to the name.
     """
 
     def __init__(self, enabled: bool = True, record_shapes: bool = False) -> None:
@@ -28,7 +28,7 @@ class emit_nvtx(TorchFunctionMode):
             super().__exit__(*error)
 
     def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
-        """The operator, run inside of its range."""
+        """Run the operator inside of a range."""
         name = str(resolve_name(func) or getattr(func, "__name__", repr(func)))
         if self.record_shapes:
             name += f", sizes = {[list(each.shape) for each in args if hasattr(each, 'shape')]}"

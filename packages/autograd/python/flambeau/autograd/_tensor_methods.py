@@ -1,4 +1,4 @@
-"""What tensor-core's Tensor forwards here: the methods that need the engine."""
+"""Methods of Tensor that need the autograd engine. tensor-core forwards them to this module."""
 
 import sys
 from collections.abc import Callable
@@ -14,7 +14,7 @@ backward = _engine.backward
 
 
 def register_hook(self: Tensor, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
-    """Calls ``hook(grad)`` when the gradient is known; a tensor it returns replaces the gradient."""
+    """Call ``hook(grad)`` when the gradient is computed. If it returns a tensor, this replaces the gradient."""
     watch = sys.modules.get("flambeau.autograd._sparse_gradients")
     if watch is not None:
         hook = watch.watched(self, hook)
@@ -22,17 +22,17 @@ def register_hook(self: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Remo
 
 
 def register_post_accumulate_grad_hook(self: Tensor, hook: Callable[[Tensor], None]) -> RemovableHandle:
-    """Calls ``hook(tensor)`` after ``.grad`` of this leaf was added to."""
+    """Call ``hook(tensor)`` after a gradient was accumulated into ``.grad`` of this leaf."""
     return RemovableHandle(_engine.register_post_accumulate_grad_hook(self, _callable(hook)))
 
 
 def retain_grad(self: Tensor) -> None:
-    """Keeps the gradient of a tensor that is not a leaf in ``.grad``."""
+    """Keep the gradient of a non-leaf tensor in ``.grad``."""
     _engine.retain_grad(self)
 
 
 def detach_(self: Tensor) -> Tensor:
-    """Takes the tensor out of its graph."""
+    """Detach the tensor from its graph in place."""
     _engine.detach_(self)
     return self
 

@@ -240,7 +240,7 @@ class profile:
         return sum(e.self_time for e in self._events) / 1e3
 
     def export_chrome_trace(self, path: str | Path) -> None:
-        """Write the calls as JSON for chrome://tracing and Perfetto. The file is compressed if its name ends in ``.gz``."""
+        """Write the calls as JSON for chrome://tracing and Perfetto. It is compressed if the name ends in ``.gz``."""
         process = os.getpid()
         events = [
             {

@@ -66,7 +66,7 @@ def batching(*names: str) -> Callable[[Rule], Rule]:
 
 
 def composition(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """The decorated function, of the operators' parameters, does the same by other operators."""
+    """Register an implementation of operators in terms of other operators, with the same parameters."""
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
         compositions.update(dict.fromkeys(names, function))
@@ -76,7 +76,7 @@ def composition(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any
 
 
 def applied(rule: Rule) -> Answer:
-    """What answers a call by a rule: it runs below the level, and its results become placeholders."""
+    """Return an implementation that runs a rule below the level and wraps its results in placeholders."""
 
     def run(callable_: Any, values: tuple[Any, ...], level: int) -> Any:
         size = maps.running[level - 1].size

@@ -1,4 +1,4 @@
-"""``vmap``: a function of single examples, mapped over a batch of them at once."""
+"""``vmap``: map a function over a batch of examples at once."""
 
 import functools
 from collections.abc import Callable
@@ -27,28 +27,29 @@ def vmap(
     *,
     chunk_size: int | None = None,
 ) -> Callable[P, T]:
-    """A function that maps ``func`` over a dimension of its arguments.
+    """Return a function that maps ``func`` over a dimension of its arguments.
 
-    ``func`` is called once, with placeholders that look like single examples; every operator it calls works on the
-    whole batch. Maps nest, and gradients go through them and are taken inside of them:
-    ``vmap(grad(loss), in_dims=(None, 0))`` gives per-sample gradients.
+    ``func`` is called once, with placeholders that look like single examples. Every operator that it calls processes
+    the whole batch. Maps can be nested and combined with gradients: ``vmap(grad(loss), in_dims=(None, 0))`` gives
+    per-sample gradients.
 
     Args:
-        func: takes tensors, or tuples, lists and dictionaries of them, and whatever else; returns tensors or trees of
-            them.
-        in_dims: which dimension of each argument is mapped over; None for one that is the same for all. One int for all
-            arguments, or a structure like that of the arguments (or its beginning). Negative dimensions count from the
-            end. Keyword arguments are mapped over their first dimension.
-        out_dims: where the dimension is in each result; None for a result that does not depend on the batch.
-        randomness: what operators that draw random numbers do: ``"error"`` refuses them, ``"different"`` draws for
-            every example, ``"same"`` draws once for all.
-        chunk_size: how many examples at most are computed at once; None: all.
+        func: function of tensors, of tuples, lists and dictionaries of tensors, and of other objects. It returns
+            tensors or pytrees of tensors.
+        in_dims: dimension of each argument to map over, or None for an argument that is the same for all examples. One
+            int for all arguments, or a structure like that of the arguments (or a prefix of it). Negative dimensions
+            count from the end. Keyword arguments are mapped over their first dimension.
+        out_dims: position of the batch dimension in each result, or None for a result that does not depend on the
+            batch.
+        randomness: behaviour of operators that draw random numbers: ``"error"`` raises, ``"different"`` draws for every
+            example, ``"same"`` draws once for all.
+        chunk_size: largest number of examples that are computed at once. None means all.
     Returns: the mapped function.
-    Raises: ValueError for arguments that ``in_dims`` and ``out_dims`` do not fit, or of different sizes along the
-        mapped dimensions; RuntimeError where ``func`` asks for the elements of a tensor (``.item()``, ``if``,
-        ``nonzero``), draws random numbers with ``randomness="error"``, or writes a batch into a tensor that is the
-        same for all of it. An operator without a rule runs once for each example, with a warning.
-    Gradient: every argument, any order, as ``func``'s own operators have it.
+    Raises: ValueError if ``in_dims`` or ``out_dims`` do not match the structure of arguments or results, or if the
+        sizes of the mapped dimensions differ; RuntimeError if ``func`` reads the elements of a tensor (``.item()``,
+        ``if``, ``nonzero``), draws random numbers with ``randomness="error"``, or writes a batch into a tensor that is
+        the same for all examples. An operator without a batching rule runs once per example, with a warning.
+    Gradient: defined for every argument, to any order that the operators in ``func`` support.
 
     >>> import flambeau
     >>> x, y = flambeau.tensor([[1.0, 2.0], [3.0, 4.0]]), flambeau.tensor([1.0, 10.0])
@@ -84,7 +85,7 @@ def _name(func: Any) -> str:
 def _inputs(
     func: Any, in_dims: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[int, list[int | None], list[Any], TreeSpec]:
-    """The size of the batch; of each leaf of the arguments the dimension that is mapped; the leaves; their tree."""
+    """Return the batch size, the mapped dimension of each leaf of the arguments, the leaves, and their structure."""
     where = f"vmap({_name(func)}, in_dims={in_dims}, ...)(<inputs>): "
     if not isinstance(in_dims, (int, tuple, list)) or isinstance(in_dims, bool):
         raise ValueError(
@@ -118,7 +119,7 @@ def _inputs(
 
 
 def _structure(tree: Any) -> str:
-    """A tree with a star for every leaf."""
+    """Format the structure of a pytree with a star for every leaf."""
     leaves, spec = tree_flatten(tree)
     return repr(tree_unflatten([_Star()] * len(leaves), spec))
 
@@ -133,7 +134,7 @@ def _leaf_count(spec: TreeSpec) -> int:
 
 
 def _flat_dims(dims: Any, spec: TreeSpec) -> list[Any] | None:
-    """One entry a leaf: a dimension that stands for a whole subtree is repeated. None if the trees do not fit."""
+    """Return one dimension per leaf, repeated for whole subtrees. None if the structures do not match."""
     _, own = tree_flatten(dims)
     if own.container is None:
         return [dims] * _leaf_count(spec)
@@ -187,10 +188,10 @@ def _mapped(
 def _run(
     func: Any, size: int, dims: list[int | None], leaves: list[Any], spec: TreeSpec, out_dims: Any, randomness: str
 ) -> tuple[list[Tensor], TreeSpec, list[int | None]]:
-    """The results, batches along their first dimension, their tree, and where that dimension belongs."""
+    """Return the results with the batch in the first dimension, their structure, and the final batch dimensions."""
     levels, former = maps.running, _running_maps(0)
     _running_maps(former)
-    hidden, level = levels[former:], former + 1  # a rule that maps does not see the levels it answers for
+    hidden, level = levels[former:], former + 1  # a rule that calls vmap must not see the levels above it
     levels[former:] = [Level(size, randomness)]
     try:
         inputs = [
@@ -215,7 +216,7 @@ def _value(t: Tensor, size: int, level: int, dim: int | None) -> Tensor:
 
 
 def _out_dims(func: Any, out_dims: Any, outputs: list[Any], spec: TreeSpec, level: int) -> list[int | None]:
-    """Where the batch's dimension belongs in each result."""
+    """Return the position of the batch dimension in each result."""
     for t in outputs:
         if not isinstance(t, Tensor):
             raise ValueError(
@@ -264,7 +265,7 @@ def _by_chunks(
     randomness: str,
     chunk_size: int,
 ) -> Any:
-    """The map over parts of the batch, and their results joined; what does not depend on the batch is the first's."""
+    """Map over chunks of the batch and join the results. Results without a batch come from the first chunk."""
     parts = []
     for start in range(0, size, chunk_size):
         count = min(chunk_size, size - start)

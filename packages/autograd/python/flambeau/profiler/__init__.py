@@ -1,4 +1,4 @@
-"""The profiler, with schedules of what is recorded. See :mod:`flambeau.autograd.profiler` for what it notes."""
+"""The profiler with a schedule of the recorded steps. :mod:`flambeau.autograd.profiler` describes the records."""
 
 from flambeau.autograd.profiler import ProfilerActivity, record_function
 
@@ -18,5 +18,5 @@ __all__ = [
 
 
 def kineto_available() -> bool:
-    """Whether profiles have a schedule and traces: True."""
+    """Return True: profiles support schedules and traces."""
     return True

@@ -1,4 +1,4 @@
-"""The profiler of a program that tells it of its steps."""
+"""A profiler for programs that mark their steps."""
 
 from __future__ import annotations
 
@@ -18,18 +18,21 @@ _NOT_TIMED = (
 
 
 def supported_activities() -> set[ProfilerActivity]:
-    """What is looked at: the processor."""
+    """Return the supported activities, which is only the CPU."""
     return {ProfilerActivity.CPU}
 
 
 class profile(profiler.profile):
-    """Notes every call of an operator inside the ``with`` block, or in those of its steps that a schedule names.
+    """Profiler that records every operator call inside the ``with`` block, or only in the steps that a schedule
+    selects.
 
     Args:
-        activities: what to look at. Only the processor is: `ProfilerActivity.CUDA` is warned of.
-        schedule: a function of the step's number, such as `schedule` makes; by default everything is noted.
-        on_trace_ready: called with the profiler whenever the last step of a cycle, or the block, is over.
-        record_shapes, profile_memory, with_stack, with_flops, with_modules: as PyTorch has them; no effect.
+        activities: activities to record. Only the CPU is supported; `ProfilerActivity.CUDA` issues a warning.
+        schedule: function from the step number to an action, such as `schedule` returns. By default, every step is
+            recorded.
+        on_trace_ready: function that is called with the profiler at the end of each cycle and of the block.
+        record_shapes, profile_memory, with_stack, with_flops, with_modules: accepted for compatibility with PyTorch; no
+            effect.
 
     >>> def show(profiled):
     ...     print(profiled.step_num, [average.key for average in profiled.key_averages()])
@@ -81,7 +84,7 @@ class profile(profiler.profile):
     start = __enter__
 
     def step(self) -> None:
-        """Tells that a step of the program is over."""
+        """Mark the end of a step of the program."""
         former, self.step_num = self.current_action, self.step_num + 1
         self.current_action = self.schedule(self.step_num)
         saved = former is ProfilerAction.RECORD_AND_SAVE

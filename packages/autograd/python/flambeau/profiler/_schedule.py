@@ -1,4 +1,4 @@
-"""Which steps of a program are recorded, and what becomes of the records."""
+"""Schedules of the recorded steps, and handlers of the records."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _INVALID = (
 
 
 class ProfilerAction(enum.Enum):
-    """What a profiler does at a step."""
+    """Action of a profiler in a step."""
 
     NONE = 0
     WARMUP = 1
@@ -31,14 +31,14 @@ RECORDING = (ProfilerAction.RECORD, ProfilerAction.RECORD_AND_SAVE)
 def schedule(
     *, wait: int, warmup: int, active: int, repeat: int = 0, skip_first: int = 0, skip_first_wait: int = 0
 ) -> Callable[[int], ProfilerAction]:
-    """Cycles of steps: some that are not looked at, some to get warm, some that are recorded.
+    """Return a schedule of cycles with waiting steps, warm-up steps and recorded steps.
 
     Args:
-        wait, warmup, active: how many steps of each kind a cycle has.
-        repeat: how many cycles there are; 0: as many as the program has steps for.
-        skip_first: how many steps come before the first cycle.
-        skip_first_wait: other than 0, the first cycle has no ``wait``.
-    Returns: a function of the step's number, for `profile`.
+        wait, warmup, active: number of steps of each kind per cycle.
+        repeat: number of cycles. 0 means no limit.
+        skip_first: number of steps before the first cycle.
+        skip_first_wait: if not 0, the first cycle has no ``wait`` steps.
+    Returns: a function from the step number to an action, for `profile`.
 
     >>> plan = flambeau.profiler.schedule(wait=1, warmup=1, active=2, repeat=1)
     >>> [plan(step).name for step in range(5)]
@@ -67,12 +67,12 @@ def schedule(
 def tensorboard_trace_handler(
     dir_name: str | os.PathLike[str], worker_name: str | None = None, use_gzip: bool = False
 ) -> Callable[[Any], None]:
-    """Writes the calls of each cycle into a file of a folder, where TensorBoard's plugin and Perfetto find them.
+    """Return a handler that writes the calls of each cycle to a file, for TensorBoard's plugin and Perfetto.
 
     Args:
-        dir_name: the folder, made if there is none.
-        worker_name: how the files' names begin; the machine's name and the process' number by default.
-        use_gzip: compress them.
+        dir_name: folder of the files. It is created if it does not exist.
+        worker_name: prefix of the file names. The default is the host name and the process id.
+        use_gzip: if True, compress the files.
     Returns: a function of the profiler, for ``on_trace_ready``.
     """
 

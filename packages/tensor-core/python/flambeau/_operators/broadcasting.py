@@ -1,4 +1,4 @@
-"""Shapes brought together: broadcasting, grids, products of sets, positions in a shape."""
+"""Broadcast shapes and multi-dimensional indices."""
 
 from collections.abc import Sequence
 
@@ -8,9 +8,10 @@ from flambeau._operator import operator
 
 
 def broadcast_shapes(*shapes: Sequence[int] | int) -> Size:
-    """The shape that tensors of the given shapes broadcast to; RuntimeError where they do not.
+    """Return the common shape to which the shapes broadcast. Raise RuntimeError if there is none.
 
-    Not an operator: a starred parameter of those takes a single sequence apart, which here is one shape.
+    This is not an operator, because the starred parameter of an operator unpacks a single sequence, which is a shape
+    here.
 
     >>> flambeau.broadcast_shapes((2, 1), (3,))
     flambeau.Size([2, 3])
@@ -32,9 +33,9 @@ def broadcast_shapes(*shapes: Sequence[int] | int) -> Size:
 
 @operator()
 def unravel_index(indices: Tensor, shape: int | Sequence[int]) -> tuple[Tensor, ...]:
-    """Positions in a tensor read as one row, as coordinates in ``shape``: one int64 tensor for each dimension.
+    """Convert flat indices into indices for a tensor of ``shape``: one int64 tensor per dimension.
 
-    Raises ValueError for a position outside of the shape, a floating ``indices`` or a negative size.
+    Raises ValueError for floating-point ``indices`` or a negative size.
 
     >>> flambeau.unravel_index(flambeau.tensor([1, 5]), (2, 3))
     (tensor([0, 1]), tensor([1, 2]))

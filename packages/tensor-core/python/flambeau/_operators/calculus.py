@@ -9,10 +9,10 @@ from flambeau._operator import operator
 def diff(
     input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None, append: Tensor | None = None
 ) -> Tensor:
-    """The n-th differences of neighbours along a dimension; of booleans, whether they differ.
+    """Return the n-th differences of adjacent elements along a dimension. For bool, it is the exclusive or.
 
-    ``prepend`` and ``append`` are joined to the input first. Raises RuntimeError for a scalar, a negative order, or
-    shapes that do not fit. Gradient: all, any order.
+    ``prepend`` and ``append`` are concatenated with the input first. Raises RuntimeError for a 0-D input, a negative
+    order, or shapes that do not match. Gradient: defined for all tensors, to any order.
 
     >>> import flambeau
     >>> flambeau.diff(flambeau.tensor([1, 4, 9]))
@@ -50,12 +50,15 @@ def _check_end(input: Tensor, end: Tensor, dim: int) -> None:
 
 @operator(aliases=("trapz",))
 def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float | None = None, dim: int = -1) -> Tensor:
-    """The integral of samples along a dimension by the trapezoidal rule.
+    """Return the integral of samples along a dimension, computed with the trapezoidal rule.
 
     Args:
-        y: samples, any dtype but bool.
-        x: where they were taken, of y's shape or a vector; else they are ``dx`` (1) apart.
-    Raises: RuntimeError for booleans or lengths that differ; IndexError for a scalar. Gradient: y and x, any order.
+        y: samples of any dtype except bool.
+        x: positions of the samples, of y's shape or a vector.
+        dx: spacing of the samples if x is None (default: 1).
+        dim: dimension of the samples.
+    Raises: RuntimeError for bool or for lengths that differ; IndexError for a 0-D y. Gradient: defined for y and x, to
+        any order.
 
     >>> import flambeau
     >>> flambeau.trapezoid(flambeau.tensor([1.0, 2.0, 4.0]))
@@ -71,13 +74,13 @@ def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float | None = None, di
 
 @operator()
 def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float | None = None, dim: int = -1) -> Tensor:
-    """The running integral by the trapezoidal rule, one element shorter than ``y``; see ``trapezoid``."""
+    """Return the cumulative integral, one element shorter than ``y``. See ``trapezoid``."""
     widths, count = _widths("cumulative_trapezoid", y, x, dx, dim)
     return ((y.narrow(dim, 0, count) + y.narrow(dim, 1, count)) * widths).cumsum(dim) / 2.0
 
 
 def _widths(name: str, y: Tensor, x: Tensor | None, dx: float | None, dim: int) -> tuple[Tensor | float, int]:
-    """The distances between samples, shaped to fit ``y``, and how many there are."""
+    """Return the distances between samples, broadcastable to ``y``, and the number of intervals."""
     if y.dtype is _core.bool:
         raise RuntimeError(f"{name}: received a bool input for `y`, but bool is not supported")
     count = max(y.size(dim) - 1, 0)

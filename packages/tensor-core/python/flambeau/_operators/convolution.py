@@ -1,4 +1,4 @@
-"""What is made of convolutions."""
+"""Operators based on convolutions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from flambeau._operator import operator
 
 @operator(autocast="lower_precision")
 def conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Tensor:
-    """`conv1d` with time first: input ``(T, N, C)``, weight ``(K, C, F)``, bias ``(F,)``."""
+    """Compute `conv1d` with time as the first dimension: input ``(T, N, C)``, weight ``(K, C, F)``, bias ``(F,)``."""
     if input.ndim != 3 or weight.ndim != 3 or bias.ndim != 1:
         raise RuntimeError(
             f"conv_tbc: expected an input and a weight of 3 dimensions and a bias of 1, got {list(input.shape)}, "

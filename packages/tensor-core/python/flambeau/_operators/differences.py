@@ -15,16 +15,17 @@ def gradient(
     dim: int | Sequence[int] | None = None,
     edge_order: int = 1,
 ) -> tuple[Tensor, ...]:
-    """The derivative of sampled values along each dimension, by second-order central differences.
+    """Return the derivative of sampled values along each dimension, from second-order central differences.
 
     Args:
-        input: the samples; integers are taken to the default dtype's floats.
-        spacing: the distance of neighbours: one number, one for each dimension, or one vector of coordinates each.
-        dim: along which dimensions; all by default.
+        input: samples. Integers are converted to the default dtype.
+        spacing: distance between samples: a number, one number per dimension, or one vector of coordinates per
+            dimension.
+        dim: dimensions to differentiate along. None means all.
         edge_order: 1 or 2, the order of the one-sided differences at the ends.
-    Returns: a tuple with a tensor of input's shape for each dimension, of a dtype that coordinates promote.
-    Raises: RuntimeError for a dimension with fewer than ``edge_order + 1`` samples, or spacings that do not fit.
-    Gradient: input.
+    Returns: a tuple with a tensor of input's shape per dimension. Tensors in ``spacing`` take part in type promotion.
+    Raises: RuntimeError for a dimension with fewer than ``edge_order + 1`` samples, or spacings that do not match.
+    Gradient: defined for input.
     Source: Fornberg 1988, doi 10.1090/S0025-5718-1988-0935077-0.
 
     >>> flambeau.gradient(flambeau.tensor([1.0, 4.0, 9.0, 16.0]))[0]

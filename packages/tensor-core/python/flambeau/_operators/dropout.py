@@ -1,4 +1,4 @@
-"""Dropout of whole channels, dropout that keeps mean and variance, and dropout with its mask."""
+"""Variants of dropout: of channels, with preserved mean and variance, and with the mask as a result."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _check_probability(p: float) -> None:
 
 
 def _kept(input: Tensor, p: float, channels: bool) -> Tensor:
-    """Where something stays: drawn for every element, or for every channel in a shape that broadcasts."""
+    """Return a bool mask of kept elements, or of kept channels in a broadcastable shape."""
     if channels and input.ndim < 2:
         raise RuntimeError("Feature dropout requires at least 2 dimensions in the input")
     shape = (*input.shape[:2], *[1] * (input.ndim - 2)) if channels else input.shape
@@ -25,7 +25,7 @@ def _kept(input: Tensor, p: float, channels: bool) -> Tensor:
 
 @operator(in_place=True)
 def feature_dropout(input: Tensor, p: float, train: bool) -> Tensor:
-    """Each channel (the first two dimensions) 0 with probability p, else divided by 1 - p. Gradient: input.
+    """Zero each channel (first two dimensions) with probability p, and divide the others by 1 - p. Gradient: input.
 
     Source: Tompson et al. 2015, arXiv:1411.4280.
     """
@@ -37,7 +37,7 @@ def feature_dropout(input: Tensor, p: float, train: bool) -> Tensor:
 
 @operator(in_place=True)
 def alpha_dropout(input: Tensor, p: float, train: bool) -> Tensor:
-    """SELU's negative limit with probability p, then mean 0 and variance 1 restored. Gradient: input.
+    """Set elements to SELU's negative limit with probability p, then restore mean 0 and variance 1. Gradient: input.
 
     Source: Klambauer et al. 2017, arXiv:1706.02515.
     """
@@ -46,7 +46,7 @@ def alpha_dropout(input: Tensor, p: float, train: bool) -> Tensor:
 
 @operator(in_place=True)
 def feature_alpha_dropout(input: Tensor, p: float, train: bool) -> Tensor:
-    """`alpha_dropout` of whole channels (the first two dimensions). Gradient: input."""
+    """Apply `alpha_dropout` to whole channels (first two dimensions). Gradient: input."""
     return _alpha(input, p, train, True)
 
 
@@ -63,7 +63,7 @@ def _alpha(input: Tensor, p: float, train: bool, channels: bool) -> Tensor:
 
 @operator()
 def native_dropout(input: Tensor, p: float, train: bool | None) -> tuple[Tensor, Tensor]:
-    """`dropout` and its mask, true where an element stays. Gradient: input, through the first."""
+    """Return the result of `dropout` and its mask of kept elements. Gradient: input, through the first result."""
     _check_probability(p)
     if train is False or p == 0:
         return input * 1.0, _core.ones(input.shape, dtype=_core.bool)
@@ -73,5 +73,5 @@ def native_dropout(input: Tensor, p: float, train: bool | None) -> tuple[Tensor,
 
 @operator()
 def native_dropout_backward(grad_output: Tensor, mask: Tensor, scale: float) -> Tensor:
-    """grad_output * mask * scale. Gradient: grad_output."""
+    """Return grad_output * mask * scale. Gradient: grad_output."""
     return grad_output * mask * scale

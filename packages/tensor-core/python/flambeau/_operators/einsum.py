@@ -1,4 +1,4 @@
-"""Einstein summation: a plan for each equation and its shapes, made once, of permutations, sums and matrix products."""
+"""Einstein summation. Each equation and its shapes are compiled once into permutations, sums and matrix products."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -15,19 +15,19 @@ _Step = Callable[[list[Tensor]], None]
 
 @operator()
 def einsum(equation: Any, *operands: Any) -> Tensor:
-    """Sums of products by Einstein's convention: ``einsum("ij,jk->ik", a, b)`` is the matrix product.
+    """Sum products of elements by Einstein's convention: ``einsum("ij,jk->ik", a, b)`` is the matrix product.
 
-    A subscript that the output does not have is summed over; one that an operand has twice takes its diagonal; "..."
-    stands for the dimensions without a subscript, which broadcast; sizes of 1 broadcast. Without "->" the output has
-    the subscripts that occur once, in alphabetical order. More than two operands are contracted in the order that takes
-    the fewest multiplications (for many operands, one close to it).
+    A subscript that is not in the output is summed over. A subscript that occurs twice in an operand selects its
+    diagonal. "..." stands for dimensions without a subscript, which are broadcast. Sizes of 1 are broadcast as well.
+    Without "->", the output has the subscripts that occur once, in alphabetical order. More than two operands are
+    contracted in the order with the fewest multiplications (for many operands, in an order close to it).
 
     Args:
-        equation, operands: the subscripts, letters, and the tensors; or in turns a tensor and a list of its subscripts,
-            numbers from 0 to 51, and at the end the output's.
-    Returns: in the operands' dtype; the sum of a single operand of integers in int64, as `sum`.
-    Raises: RuntimeError where the equation does not fit the operands.
-    Gradient: every operand, any order.
+        equation, operands: the equation with letters as subscripts, and the tensors. Alternatively, tensors and lists
+            of subscripts (numbers from 0 to 51) in turns, followed by an optional list for the output.
+    Returns: a tensor in the dtype of the operands. The sum of a single integer operand is int64, as in `sum`.
+    Raises: RuntimeError if the equation does not match the operands.
+    Gradient: defined for every operand, to any order.
 
     >>> flambeau.einsum("ij,j->i", flambeau.tensor([[1.0, 2.0], [3.0, 4.0]]), flambeau.tensor([1.0, -1.0]))
     tensor([-1., -1.])
@@ -43,7 +43,7 @@ def einsum(equation: Any, *operands: Any) -> Tensor:
 
 def _from_lists(first: Any, rest: tuple[Any, ...]) -> tuple[str, tuple[Tensor, ...]]:
     if rest and all(isinstance(s, int) or s is Ellipsis for s in rest):
-        rest = (list(rest),)  # of a single operand
+        rest = (list(rest),)  # the subscripts of a single operand
     arguments = (first, *rest)
     if any(isinstance(each, str) for each in rest):
         raise TypeError("einsum(): the equation comes first: einsum('ij,jk->ik', a, b)")
@@ -67,11 +67,11 @@ def _letters(subscripts: Sequence[Any]) -> str:
     return text
 
 
-# Reading the equation
+# Parsing of the equation
 
 
 def _read(equation: str, shapes: tuple[Sequence[int], ...]) -> tuple[list[Labels], Labels, dict[str, int]]:
-    """The labels of every operand, those of the output, the size of each. Dimensions under "..." are "0", "1", ..."""
+    """Return the labels of each operand and the output, and the sizes. Labels under "..." are "000", "001" etc."""
     if not shapes:
         raise ValueError("einsum(): must provide at least one operand")
     left, arrow, right = equation.replace(" ", "").partition("->")
@@ -137,7 +137,7 @@ def _sizes(inputs: list[Labels], shapes: tuple[Sequence[int], ...]) -> dict[str,
     return sizes
 
 
-# Making the plan
+# Compilation of the steps
 
 
 @functools.lru_cache(maxsize=1024)
@@ -152,7 +152,7 @@ def plan(
     shapes: Sequence[Sequence[int]],
     lengths: dict[str, Any] | None = None,
 ) -> tuple[_Step, ...]:
-    """The steps of a contraction that `_read` has read; they reshape to ``lengths`` where these are given."""
+    """Return the steps of a parsed contraction. If ``lengths`` is given, the steps reshape to these sizes."""
     steps: list[_Step] = []
     terms = [_alone(k, labels, shapes[k], sizes, steps) for k, labels in enumerate(inputs)]
     for i, j in best_order(terms, output, sizes) if len(terms) > 1 else ():
@@ -170,7 +170,7 @@ def plan(
 
 
 def _alone(k: int, labels: Labels, shape: Sequence[int], sizes: dict[str, int], steps: list[_Step]) -> Labels:
-    """Takes diagonals, and drops dimensions of size 1 that another operand has larger."""
+    """Take diagonals, and drop dimensions of size 1 that are larger in another operand."""
     small = [d for d, c in enumerate(labels) if shape[d] == 1 and sizes[c] != 1]
     if small:
         steps.append(_on(k, lambda t: t.squeeze(small)))
@@ -196,7 +196,7 @@ def _on(k: int, change: Callable[[Tensor], Tensor]) -> _Step:
 
 
 def _summed(k: int, labels: Labels, keep: set[str], steps: list[_Step], promoted: bool = False) -> Labels:
-    """Sums over what is not kept: integers in their dtype, to be multiplied, or to int64 as `sum` does."""
+    """Sum over the dimensions that are not kept. Integers keep their dtype, or become int64 if ``promoted``."""
     gone = [d for d, c in enumerate(labels) if c not in keep]
     if gone:
         steps.append(_on(k, lambda t: t.sum(gone, dtype=None if promoted else t.dtype)))
@@ -204,14 +204,14 @@ def _summed(k: int, labels: Labels, keep: set[str], steps: list[_Step], promoted
 
 
 def _prefers_turn(a: Labels, b: Labels, output: Labels) -> bool:
-    """Whether the product of b and a leaves the output's last dimension last in memory."""
+    """Return True if the product of b and a, but not of a and b, has the output's last dimension last in memory."""
     return bool(output) and output[-1] in a and output[-1] not in b
 
 
 def _pair(
     i: int, j: int, a: Labels, b: Labels, keep: set[str], sizes: dict[str, int], output: Labels
 ) -> tuple[Labels, _Step]:
-    """The product of the operands i and j, which takes their place at the end of the list."""
+    """Multiply the operands i and j. The product replaces them at the end of the list."""
     both = [c for c in a if c in b]
     inner = tuple(c for c in both if c not in keep)
     if not inner:
@@ -239,7 +239,7 @@ def _pair(
 
 
 def _dotted(i: int, j: int, a: Labels, b: Labels, batch: Labels, count: int) -> tuple[Labels, _Step]:
-    """Products of vectors: multiplied, and summed over their last ``count`` dimensions."""
+    """Compute dot products: multiply, and sum over the last ``count`` dimensions."""
     labels, multiply = _multiplied(i, j, a, b, batch)
 
     def step(tensors: list[Tensor]) -> None:
@@ -253,7 +253,7 @@ def _dotted(i: int, j: int, a: Labels, b: Labels, batch: Labels, count: int) -> 
 def _arranged(
     labels: Labels, groups: tuple[Labels, Labels, Labels], sizes: dict[str, int]
 ) -> Callable[[Tensor], Tensor] | None:
-    """To a matrix (batch x rows x columns, without the batch where there is none) of groups of dimensions."""
+    """Return a function that permutes and reshapes a tensor to a (batch of) matrices with these dimension groups."""
     order = tuple(c for group in groups for c in group)
     counts = [_count(sizes, group) for group in groups]
     shape = counts if groups[0] else counts[1:]
@@ -266,7 +266,7 @@ def _arranged(
 
 
 def _multiplied(i: int, j: int, a: Labels, b: Labels, wanted: Labels) -> tuple[Labels, _Step]:
-    """Element by element, the dimensions in the wanted order as far as they are named there."""
+    """Multiply elementwise. Dimensions in ``wanted`` come first in the result, in that order."""
     every = set(a) | set(b)
     labels = tuple(dict.fromkeys((*(c for c in wanted if c in every), *a, *b)))
     left, right = _spread(a, labels), _spread(b, labels)
@@ -281,7 +281,7 @@ def _multiplied(i: int, j: int, a: Labels, b: Labels, wanted: Labels) -> tuple[L
 
 
 def _spread(labels: Labels, target: Labels) -> Callable[[Tensor], Tensor] | None:
-    """Permuted into the order of the target, with dimensions of size 1 for what is missing (but for leading ones)."""
+    """Return a function that permutes dimensions to the order of ``target`` and inserts missing ones with size 1."""
     permutation = [labels.index(c) for c in target if c in labels]
     first = next((d for d, c in enumerate(target) if c in labels), len(target))
     missing = [d - first for d, c in enumerate(target) if c not in labels and d > first]
@@ -301,7 +301,7 @@ def _finish(labels: Labels, output: Labels, sizes: dict[str, int], steps: list[_
     if labels != output:
         permutation = [labels.index(c) for c in output]
         steps.append(_on(0, lambda t: t.permute(permutation)))
-    if not steps:  # the operand itself: a result is never an operand
+    if not steps:  # return a view, because a result must not be an operand itself
         steps.append(_on(0, lambda t: t.permute(list(range(len(output))))))
 
 

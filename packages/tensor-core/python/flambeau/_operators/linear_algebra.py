@@ -1,6 +1,6 @@
-"""The functions of matrices that flambeau has at its top level: most are flambeau.linalg's under other names.
+"""Matrix functions of the top-level namespace. Most are aliases of functions in flambeau.linalg.
 
-flambeau.linalg loads at the first call.
+flambeau.linalg is imported on the first call.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -17,21 +17,24 @@ if TYPE_CHECKING:
 
 @operator(method=True, out=True)
 def det(input: Tensor) -> Tensor:
-    """The determinant of every matrix, as flambeau.linalg.det."""
+    """Return the determinant of every matrix. See flambeau.linalg.det."""
     return flambeau.linalg.det(input)
 
 
 @operator(method=True, out=True)
 def slogdet(input: Tensor) -> "_LinalgSlogdet":
-    """Sign and logarithm of the absolute value of the determinant, as flambeau.linalg.slogdet."""
+    """Return the sign and the logarithm of the absolute value of the determinant. See flambeau.linalg.slogdet."""
     return flambeau.linalg.slogdet(input)
 
 
 @operator(method=True)
 def logdet(input: Tensor) -> Tensor:
-    """The logarithm of the determinant of every matrix ``(*, n, n)``: -inf where it is 0, NaN where it is negative.
+    """Return the logarithm of the determinant of every matrix.
 
-    Gradient: input, any order, where it is not singular.
+    Args:
+        input: tensor of shape ``(*, n, n)``.
+    Returns: a tensor of shape ``(*)``: -inf if the determinant is 0, and NaN if it is negative.
+    Gradient: defined for a nonsingular input, to any order.
     """
     sign, logarithm = flambeau.linalg.slogdet(input)
     if input.dtype.is_complex:
@@ -41,18 +44,22 @@ def logdet(input: Tensor) -> Tensor:
 
 @operator(method=True, autocast="float32")
 def matrix_exp(input: Tensor) -> Tensor:
-    """The exponential of every matrix, as flambeau.linalg.matrix_exp."""
+    """Return the exponential of every matrix. See flambeau.linalg.matrix_exp."""
     return flambeau.linalg.matrix_exp(input)
 
 
 @operator(method=True, out=True)
 def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Tensor:
-    """A norm: of vectors for a number p, "fro" for the root of the sum of squares, "nuc" for the singular values' sum.
+    """Return a norm of the elements.
 
     Args:
-        dim: over which dimensions; all by default.
-        dtype: what the input is converted to first.
-    Gradient: input.
+        input: floating or complex tensor.
+        p: a number for the vector norm of this order, "fro" for the root of the sum of squares, or "nuc" for the sum of
+            the singular values.
+        dim: dimensions to reduce. None means all.
+        keepdim: if True, keep the reduced dimensions with size 1.
+        dtype: dtype to which the input is converted first.
+    Gradient: defined for input.
 
     >>> flambeau.norm(flambeau.tensor([3.0, 4.0]))
     tensor(5.)
@@ -70,25 +77,26 @@ def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, 
 
 @operator(out=True)
 def nuclear_norm(input: Tensor, dim: Any = (-2, -1), keepdim: bool = False) -> Tensor:
-    """The sum of the singular values of every matrix, as ``flambeau.linalg.matrix_norm(input, "nuc", dim)``."""
+    """Return the sum of the singular values of every matrix. See flambeau.linalg.matrix_norm."""
     return flambeau.linalg.matrix_norm(input, "nuc", dim, keepdim)
 
 
 @operator(out=True)
 def frobenius_norm(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
-    """The root of the sum of squares over ``dim``, or over all; as ``norm``."""
+    """Return the root of the sum of squares over ``dim``, or over all elements. See ``norm``."""
     return _core.linalg_vector_norm(input, 2, dim, keepdim)
 
 
 @operator(out=True)
 def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
-    """The powers of a vector's elements, as the columns of Vandermonde's matrix.
+    """Return the Vandermonde matrix of a vector. Its columns are powers of the vector.
 
     Args:
-        x: ``(n,)``.
-        N: how many powers; n if it is None.
-        increasing: from ``x^0`` to ``x^(N - 1)``, else the other way round.
-    Raises: RuntimeError if x is not a vector or N is negative. Gradient: x.
+        x: tensor of shape ``(n,)``.
+        N: number of powers. None means n.
+        increasing: if True, the powers are ``x^0`` to ``x^(N - 1)``, otherwise in reverse order.
+    Returns: a tensor of shape ``(n, N)``.
+    Raises: RuntimeError if x is not a vector or N is negative. Gradient: defined for x.
 
     >>> flambeau.vander(flambeau.tensor([1, 2, 3]))
     tensor([[1, 1, 1],
@@ -108,7 +116,7 @@ def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
 
 @operator(out=True)
 def chain_matmul(*matrices: Tensor) -> Tensor:
-    """The product of matrices, in the order that takes the fewest multiplications, as flambeau.linalg.multi_dot."""
+    """Return the product of matrices, in the order with the fewest multiplications. See flambeau.linalg.multi_dot."""
     for t in matrices:
         if t.dim() != 2:
             raise RuntimeError(f"chain_matmul(): tensor dimension is {t.dim()}, expected 2; got shape {list(t.shape)}")
@@ -117,15 +125,15 @@ def chain_matmul(*matrices: Tensor) -> Tensor:
 
 @operator(out=True)
 def svd_lowrank(A: Tensor, q: int = 6, niter: int = 2, M: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
-    """An approximate ``A - M = U diag(S) V^H`` of rank q, from the range of A on random vectors.
+    """Return an approximate factorization ``A - M = U diag(S) V^H`` of rank q, found with random vectors.
 
     Args:
-        A: ``(*, m, n)``.
-        q: the rank, rather larger than the one looked for.
-        niter: how many times the range is refined.
-        M: broadcast to A's shape and subtracted.
-    Returns: ``(U, S, V)`` of ``(*, m, q)``, ``(*, q)``, ``(*, n, q)``.
-    Gradient: A and M. Source: Halko, Martinsson, Tropp 2011, arXiv:0909.4061, algorithm 5.1.
+        A: tensor of shape ``(*, m, n)``.
+        q: rank of the approximation. It should be somewhat larger than the rank of interest.
+        niter: number of subspace iterations.
+        M: tensor that is broadcast to A's shape and subtracted from A.
+    Returns: ``(U, S, V)`` of shapes ``(*, m, q)``, ``(*, q)``, ``(*, n, q)``.
+    Gradient: defined for A and M. Source: Halko, Martinsson, Tropp 2011, arXiv:0909.4061, algorithm 5.1.
     """
     return flambeau.linalg._lowrank.svd_lowrank(A, q, niter, M)
 
@@ -134,10 +142,15 @@ def svd_lowrank(A: Tensor, q: int = 6, niter: int = 2, M: Tensor | None = None) 
 def pca_lowrank(
     A: Tensor, q: int | None = None, center: bool | int = True, niter: int = 2
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Principal components: svd_lowrank of A ``(*, m, n)``, whose columns are centred first where ``center``.
+    """Return the principal components of A, computed with svd_lowrank.
 
-    ``q`` is the smaller of 6, m and n by default. Returns ``(U, S, V)``: the columns of V are the principal directions.
-    Gradient: A.
+    Args:
+        A: tensor of shape ``(*, m, n)``.
+        q: rank of the approximation. The default is the minimum of 6, m and n.
+        center: if True, subtract the mean of each column first.
+        niter: number of subspace iterations.
+    Returns: ``(U, S, V)``. The columns of V are the principal directions.
+    Gradient: defined for A.
     """
     return flambeau.linalg._lowrank.pca_lowrank(A, q, bool(center), niter)
 
@@ -156,22 +169,22 @@ def lobpcg(
     method: str | None = None,
     tracker: Any = None,
 ) -> tuple[Tensor, Tensor]:
-    """A few of the largest (or smallest) eigenvalues of a large symmetric matrix, and their eigenvectors.
+    """Return a few of the largest or smallest eigenvalues of a large symmetric matrix, and their eigenvectors.
 
     Args:
-        A: ``(*, m, m)``, symmetric.
-        k: how many, at most a third of m; 1 by default, or as many as X has columns.
-        B: positive definite: solve ``A x = e B x``.
-        X: ``(*, m, k)`` to start from; random by default.
-        n: ignored: the search space is chosen by the algorithm.
-        iK: an approximate inverse of A, which makes it quicker.
-        niter: the most steps; 1000 by default.
-        tol: of the residual over the norm of A; the root of eps by default.
-        largest: False looks for the smallest eigenvalues.
-        method: "basic" or "ortho"; both are served by the same orthogonal iteration.
-        tracker: called with the eigenvalues, the eigenvectors and the residual after every step.
-    Returns: ``(*, k)`` eigenvalues, and ``(*, m, k)`` eigenvectors, as columns.
-    Gradient: A, without B. Source: Knyazev 2001, "Toward the optimal preconditioned eigensolver".
+        A: symmetric tensor of shape ``(*, m, m)``.
+        k: number of eigenvalues, at most a third of m. The default is 1, or the number of columns of X.
+        B: positive definite matrix of the generalised problem ``A x = e B x``.
+        X: initial vectors of shape ``(*, m, k)``. The default is random.
+        n: ignored; the algorithm chooses the size of the search space.
+        iK: preconditioner, an approximate inverse of A.
+        niter: largest number of steps (default: 1000).
+        tol: tolerance for the residual relative to the norm of A. The default is the root of eps.
+        largest: if False, compute the smallest eigenvalues.
+        method: "basic" or "ortho". Both use the same orthogonal iteration.
+        tracker: function that is called with the eigenvalues, the eigenvectors and the residual after every step.
+    Returns: eigenvalues of shape ``(*, k)``, and eigenvectors of shape ``(*, m, k)`` as columns.
+    Gradient: defined for A if B is None. Source: Knyazev 2001, "Toward the optimal preconditioned eigensolver".
     """
     if method not in (None, "basic", "ortho"):
         raise ValueError(f"lobpcg: method must be 'basic' or 'ortho', got {method!r}")

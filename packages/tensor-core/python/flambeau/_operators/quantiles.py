@@ -9,14 +9,17 @@ from flambeau._operator import operator
 def quantile(
     input: Tensor, q: Tensor | float, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear"
 ) -> Tensor:
-    """The q-th quantiles, 0 <= q <= 1: of all elements, or along a dimension. NaN where there is one.
+    """Return the q-th quantiles of all elements or along a dimension. They are NaN if there is a NaN.
 
     Args:
-        input: float32 or float64, with elements.
-        q: a number, or a vector of the input's dtype; with a vector the result's first dimension is its.
-        interpolation: between the two nearest elements: linear, lower, higher, midpoint or nearest.
-    Raises: RuntimeError for other dtypes, no elements, q out of range, an unknown interpolation.
-    Gradient: input, any order.
+        input: float32 or float64 tensor, not empty.
+        q: a number from 0 to 1, or a vector of the input's dtype. The results for a vector are stacked along a new
+            first dimension.
+        dim: dimension to reduce. None means all.
+        keepdim: if True, keep the reduced dimension with size 1.
+        interpolation: linear, lower, higher, midpoint or nearest, between the two nearest elements.
+    Raises: RuntimeError for other dtypes, an empty input, q out of range, or an unknown interpolation.
+    Gradient: defined for input, to any order.
 
     >>> import flambeau
     >>> flambeau.quantile(flambeau.tensor([0.0, 1.0, 3.0]), 0.75)
@@ -29,7 +32,7 @@ def quantile(
 def nanquantile(
     input: Tensor, q: Tensor | float, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear"
 ) -> Tensor:
-    """As ``quantile``, of the elements that are not NaN; NaN where there are none. Gradient: input, any order."""
+    """Return the quantiles of the elements that are not NaN. See ``quantile``. Gradient: defined for input."""
     return _quantile("nanquantile", input, q, dim, keepdim, interpolation)
 
 
@@ -73,7 +76,7 @@ def _checked(name: str, q: Tensor | float, input: Tensor) -> Tensor:
 
 
 def _ranks(ignore_nan: bool, ordered: Tensor, q: Tensor) -> Tensor:
-    """Where in the ordered rows the quantiles lie, as fractions."""
+    """Return the fractional positions of the quantiles in the sorted rows."""
     last = ordered.size(-1) - 1
     missing = ordered.isnan()
     if ignore_nan:

@@ -1,4 +1,4 @@
-"""Rounding to what integers of few bits could hold, while everything stays floating: quantisation-aware training."""
+"""Fake quantisation for quantisation-aware training: rounds to few-bit integers but stays in floating point."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from flambeau._operator import operator
 
 
 def _rounded(input: Tensor, scale: Tensor | float, zero_point: Tensor | int, quant_min: int, quant_max: int) -> Tensor:
-    """The nearest of the values that quant_min to quant_max stand for; the gradient of those within passes."""
+    """Round to the nearest quantised value. The gradient passes for values inside the range."""
     fixed = input.detach()
     steps = (fixed * (1.0 / scale) + zero_point).round()
     value = ((steps.clamp(quant_min, quant_max) - zero_point) * scale).to(input.dtype)
@@ -31,10 +31,10 @@ def _whole(zero_point: Tensor) -> bool:
 def fake_quantize_per_tensor_affine(
     input: Tensor, scale: Tensor | float, zero_point: Tensor | int, quant_min: int, quant_max: int
 ) -> Tensor:
-    """``(clamp(round(input / scale + zero_point), quant_min, quant_max) - zero_point) * scale``.
+    """Return ``(clamp(round(input / scale + zero_point), quant_min, quant_max) - zero_point) * scale``.
 
-    Raises RuntimeError where quant_min is above quant_max or zero_point not between them. Gradient: input's is passed
-    on where the clamp changes nothing; scale and zero_point have none.
+    Raises RuntimeError if quant_min is greater than quant_max, or zero_point is not between them. Gradient: defined for
+    input; it passes where the value is not clamped. scale and zero_point have none.
 
     Source: Jacob et al. 2017, arXiv:1712.05877.
     """
@@ -52,9 +52,9 @@ def fake_quantize_per_tensor_affine(
 def fake_quantize_per_channel_affine(
     input: Tensor, scale: Tensor, zero_point: Tensor, axis: int, quant_min: int, quant_max: int
 ) -> Tensor:
-    """fake_quantize_per_tensor_affine with a scale and a zero point for each position along ``axis``.
+    """Apply fake_quantize_per_tensor_affine with a separate scale and zero point for each index along ``axis``.
 
-    Raises RuntimeError where their sizes differ from the input's, or a zero point is whole and out of the range.
+    Raises RuntimeError if their sizes do not match the input, or if an integer zero point is out of range.
     """
     _check_range(quant_min, quant_max)
     size = input.shape[axis]

@@ -1,4 +1,4 @@
-"""What can be asked of a tensor, about memory and kind. Where the answer could only come from a GPU it is no."""
+"""Queries of the memory and the type of a tensor, and elementwise calls of Python functions."""
 
 from typing import Any
 
@@ -10,28 +10,28 @@ from flambeau._operator import operator
 
 @operator(method=True)
 def is_signed(input: Tensor) -> bool:
-    """Whether the dtype has negative numbers."""
+    """Return True if the dtype has negative numbers."""
     return input.dtype.is_signed
 
 
 @operator()
 def is_same_size(input: Tensor, other: Tensor) -> bool:
-    """Whether two tensors have one shape."""
+    """Return True if two tensors have the same shape."""
     return input.shape == other.shape
 
 
 @operator(function=False, method=True)
 def is_pinned(input: Tensor, device: Any = None) -> bool:
-    """Whether the memory is locked in place, so that a GPU copies from it and to it beside its other work."""
+    """Return True if the memory is page-locked (pinned), so that a GPU can copy asynchronously."""
     return _core._cuda_is_pinned(input)
 
 
 @operator(function=False, method=True)
 def pin_memory(input: Tensor, device: Any = None) -> Tensor:
-    """A copy in memory that is locked in place: `to` a GPU with ``non_blocking=True`` then does not wait.
+    """Return a copy in page-locked memory, from which a copy to a GPU with ``non_blocking=True`` is asynchronous.
 
-    The tensor itself where it is there already. Raises RuntimeError for a tensor of another device, and where there is
-    no GPU, saying what is missing. Gradient: none.
+    If the memory is already page-locked, return the tensor itself. Raises RuntimeError for a tensor on another device,
+    and with the cause if no GPU is available. Gradient: none.
     """
     if not _core._cuda_device_count():
         raise RuntimeError(f"pin_memory() needs a GPU: {_core._cuda_obstacle()}")
@@ -40,46 +40,47 @@ def pin_memory(input: Tensor, device: Any = None) -> Tensor:
 
 @operator(function=False, method=True)
 def record_stream(input: Tensor, stream: Any) -> None:
-    """Says that a stream uses the tensor's memory, besides the one that it was made on.
+    """Mark the memory of the tensor as used by a stream other than the one on which it was allocated.
 
-    The memory is not used again before that stream has come to where it stands when the last tensor over it is gone.
+    After the last tensor over the memory is deleted, the memory is not reused until the work that is then queued on the
+    stream is complete.
     """
     _core._cuda_record_stream(input, stream.device_index, stream.cuda_stream)
 
 
 @operator(function=False, method=True)
 def is_shared(input: Tensor) -> bool:
-    """Whether the memory is shared with other processes (see `share_memory_`), or on a GPU."""
+    """Return True if the memory is shared with other processes (see `share_memory_`) or is on a GPU."""
     return input.is_cuda or _core._shared_descriptor(input) >= 0
 
 
 @operator(function=False, method=True)
 def share_memory_(input: Tensor) -> Tensor:
-    """Moves the storage, with all tensors that view it, to memory that other processes can have.
+    """Move the storage, and all tensors that view it, to memory that other processes can map.
 
-    Processes that are forked then see each other's changes; others receive it through `flambeau.multiprocessing`. The
-    memory has no name, so nothing is left of it when the last of them ends. On a GPU this does nothing: other processes
-    receive copies.
+    Forked processes then see each other's changes. Other processes receive it through `flambeau.multiprocessing`. The
+    memory is unnamed and is freed when the last process ends. On a GPU, this function does nothing, because other
+    processes receive copies.
     """
     return input if input.is_cuda else _core._share_memory(input)
 
 
 @operator(method=True)
 def is_distributed(input: Tensor) -> bool:
-    """Whether the tensor lies on several machines: False."""
+    """Return False: distributed tensors are not supported."""
     return False
 
 
 @operator(method=True)
 def get_device(input: Tensor) -> int:
-    """The number of the GPU that the tensor is on; -1: it is on the CPU."""
+    """Return the index of the GPU that holds the tensor, or -1 on the CPU."""
     index = input.device.index
     return -1 if index is None else index
 
 
 @operator(function=False, method=True)
 def dim_order(input: Tensor) -> tuple[int, ...]:
-    """The dimensions as they lie in memory, outermost first.
+    """Return the dimensions in the order of their strides, outermost first.
 
     >>> flambeau.zeros(2, 3, 4).transpose(0, 2).dim_order()
     (2, 1, 0)
@@ -90,7 +91,7 @@ def dim_order(input: Tensor) -> tuple[int, ...]:
 
 @operator(function=False, method=True)
 def apply_(input: Tensor, callable: Any) -> Tensor:
-    """Puts ``callable(x)`` in the place of each element x, one after another in Python. No gradient.
+    """Replace each element x by ``callable(x)``, one element at a time in Python. No gradient.
 
     >>> flambeau.arange(3).apply_(lambda x: x * x)
     tensor([0, 1, 4])
@@ -100,13 +101,13 @@ def apply_(input: Tensor, callable: Any) -> Tensor:
 
 @operator(function=False, method=True)
 def map_(input: Tensor, tensor: Tensor, callable: Any) -> Tensor:
-    """Puts ``callable(x, y)`` in the place of each element x, with y from ``tensor``, which broadcasts. No gradient."""
+    """Replace each element x by ``callable(x, y)``, with y from ``tensor``, which is broadcast. No gradient."""
     return _mapped(input, callable, [input, tensor])
 
 
 @operator(function=False, method=True)
 def map2_(input: Tensor, x: Tensor, y: Tensor, callable: Any) -> Tensor:
-    """Puts ``callable(element, of x, of y)`` in the place of each element. No gradient."""
+    """Replace each element by ``callable(element, element of x, element of y)``. No gradient."""
     return _mapped(input, callable, [input, x, y])
 
 
@@ -123,14 +124,14 @@ def _mapped(target: Tensor, function: Any, operands: list[Tensor]) -> Tensor:
 
 @operator(function=False, method=True)
 def to_dense(input: Tensor, dtype: Any = None, *, masked_grad: Any = None) -> Tensor:
-    """The tensor itself, which is dense, or converted to a dtype."""
+    """Return a strided tensor as it is, or converted to a dtype."""
     return input if dtype is None else input.to(dtype)
 
 
 @operator(function=False)
 def _holds(condition: Tensor) -> bool:
-    """Whether a condition is true everywhere: for checks of what a user gave, which vmap makes for the whole batch.
+    """Return True if a condition holds for all elements. Used in argument checks, which vmap makes for the whole batch.
 
-    Nothing is known of values on the meta device: there it is taken for true.
+    The values of a meta tensor are unknown and count as True.
     """
     return condition.is_meta or bool(condition.all())

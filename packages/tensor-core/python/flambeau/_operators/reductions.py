@@ -1,4 +1,4 @@
-"""Reductions made of others."""
+"""Reductions based on other reductions."""
 
 from typing import Any
 
@@ -8,9 +8,9 @@ from flambeau._operator import operator
 
 @operator(method=True, out=True)
 def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
-    """The mean of the elements that are not NaN, over all or the given dimensions.
+    """Return the mean of the elements that are not NaN, over all or the given dimensions.
 
-    Raises RuntimeError for integers. Gradient: those elements, any order.
+    Raises RuntimeError for integers. Gradient: defined for these elements, to any order.
     """
     if not input.dtype.is_floating_point:
         raise RuntimeError(f"nanmean(): expected input to have floating point or complex dtype but got {input.dtype}")

@@ -4,7 +4,7 @@ from flambeau import _core
 from flambeau._core import Tensor
 from flambeau._operator import operator
 
-# How scatter_reduce calls each reduction, and what it is of no elements.
+# Maps each reduction to that of scatter_reduce and its value for an empty segment.
 _REDUCTIONS = {
     "sum": ("sum", 0.0),
     "mean": ("sum", 0.0),
@@ -26,18 +26,18 @@ def segment_reduce(
     unsafe: bool = False,
     initial: float | None = None,
 ) -> Tensor:
-    """Reduces consecutive segments along an axis.
+    """Reduce consecutive segments along an axis.
 
     Args:
-        data: floating.
+        data: floating tensor.
         reduce: sum, mean, max, min or prod.
-        lengths: of the segments, (*leading dimensions of data, segments); or
-        offsets: where they begin and, last, where the last ends.
+        lengths: lengths of the segments, of shape (*leading dimensions of data, segments).
+        offsets: alternative to ``lengths``: the start of each segment, followed by the end of the last one.
         indices: not supported.
-        axis: the dimension of the segments, the last of ``lengths``.
-        unsafe: do not check that the lengths are those of ``data``.
-        initial: what each reduction begins with; without it the mean of nothing is NaN.
-    Raises: RuntimeError for what does not fit together. Gradient: data; of extremes shared among equal elements.
+        axis: the dimension of the segments, which is the last one of ``lengths``.
+        unsafe: if True, do not check that the lengths add up to the size of ``data``.
+        initial: initial value of each reduction. Without it, the mean of an empty segment is NaN.
+    Raises: RuntimeError if arguments do not match. Gradient: data; for extremes, it is shared among equal elements.
 
     >>> import flambeau
     >>> flambeau.segment_reduce(flambeau.tensor([1.0, 2.0, 4.0]), "sum", lengths=flambeau.tensor([2, 1]))

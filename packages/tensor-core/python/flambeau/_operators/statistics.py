@@ -11,14 +11,15 @@ from flambeau._operator import operator
 def cov(
     input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, aweights: Tensor | None = None
 ) -> Tensor:
-    """The covariance matrix of variables in rows, observations in columns.
+    """Return the covariance matrix of variables in rows and observations in columns.
 
     Args:
-        input: (variables, observations), or a vector for one variable; any dtype but bool.
-        correction: what is taken from the number of observations in the divisor.
-        fweights: how often each observation counts, integers.
-        aweights: how much each observation counts, floating.
-    Raises: RuntimeError for other dimensions or dtypes, negative weights or a sum of 0. Gradient: input, any order.
+        input: tensor of shape (variables, observations), or a vector for one variable; any dtype except bool.
+        correction: number that is subtracted from the number of observations in the divisor.
+        fweights: integer frequencies of the observations.
+        aweights: floating-point weights of the observations.
+    Raises: RuntimeError for other shapes or dtypes, negative weights or weights with the sum 0. Gradient: defined for
+        input, to any order.
 
     >>> import flambeau
     >>> flambeau.cov(flambeau.tensor([[0.0, 1.0, 2.0], [2.0, 1.0, 0.0]]))
@@ -74,7 +75,8 @@ def _check_weights(name: str, weights: Tensor, count: int, fits: bool, kind: str
 
 @operator(method=True)
 def corrcoef(input: Tensor) -> Tensor:
-    """The correlation coefficients of variables in rows, observations in columns, within [-1, 1]; see ``cov``.
+    """Return the correlation coefficients, within [-1, 1], of variables in rows and observations in columns. See
+    ``cov``.
 
     Gradient: input, any order.
     """

@@ -1,4 +1,4 @@
-"""The block of memory that a tensor and its views share."""
+"""The storage of a tensor."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from flambeau.storage import TypedStorage, UntypedStorage
 
 @operator(function=False, method=True)
 def untyped_storage(input: Tensor) -> UntypedStorage:
-    """The memory that the tensor and its views share."""
+    """Return the storage that the tensor shares with its views."""
     return UntypedStorage(_core._storage_bytes(input))
 
 
@@ -28,5 +28,5 @@ def storage_type(input: Tensor) -> Any:
 
 @operator(function=False, method=True)
 def storage(input: Tensor) -> TypedStorage:
-    """The memory that the tensor and its views share, as elements of the tensor's dtype."""
+    """Return the storage that the tensor shares with its views, typed with the tensor's dtype."""
     return TypedStorage(wrap_storage=untyped_storage(input), dtype=input.dtype)

@@ -1,4 +1,4 @@
-"""How a pickle refers to storages."""
+"""References to storages in a pickle."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .rebuild import StorageType
 
 
 def storage_of(identifier: Any) -> tuple[StorageType, str, str, int]:
-    """The type, key, location and number of elements in a persistent id."""
+    """Return the type, key, location and number of elements in a persistent id."""
     if not isinstance(identifier, tuple) or len(identifier) < 5 or identifier[0] not in ("storage", b"storage"):
         raise FormatError(f"damaged: {identifier!r} does not say which storage is meant")
     _, kind, key, location, numel = map(_text, identifier[:5])
@@ -28,12 +28,12 @@ def _text(value: Any) -> Any:
 
 
 def typed(storage: UntypedStorage, kind: StorageType) -> TypedStorage | UntypedStorage:
-    """The storage as the file's pickle knows it."""
+    """Return the storage with the type that the file's pickle states."""
     return storage if kind.dtype is None else TypedStorage(wrap_storage=storage, dtype=kind.dtype)
 
 
 def swap_bytes(storage: UntypedStorage, kind: StorageType) -> None:
-    """Turn round the bytes of each element: the file was written on a machine of the other byte order."""
+    """Swap the bytes of each element, for files from a machine with another byte order."""
     if kind.dtype is None:
         raise FormatError("its unsigned integers were written on a machine of another byte order")
     size = kind.itemsize // 2 if kind.dtype.is_complex else kind.itemsize

@@ -29,7 +29,7 @@ STORABLE = "tensors, dict, list, tuple, int, float, complex, str, bool and None 
 
 
 def flatten(obj: Any) -> tuple[dict[str, Tensor], str | None]:
-    """Named tensors of ``obj``, and the JSON that says how they belong together, None if ``obj`` is just them."""
+    """Return named tensors, and the JSON of their structure (None if ``obj`` is a plain dictionary of tensors)."""
     tensors: dict[str, Tensor] = {}
     tree = _encode(obj, (), tensors)
     if is_plain(obj):
@@ -38,7 +38,7 @@ def flatten(obj: Any) -> tuple[dict[str, Tensor], str | None]:
 
 
 def unflatten(tensors: dict[str, Tensor], structure: str | None) -> Any:
-    """What ``flatten`` was given. Raises FormatError if the structure is not one that ``flatten`` makes."""
+    """Rebuild the object that ``flatten`` received. Raises FormatError if the structure is invalid."""
     if structure is None:
         return tensors
     try:
@@ -52,7 +52,7 @@ def unflatten(tensors: dict[str, Tensor], structure: str | None) -> Any:
 
 
 def is_plain(obj: Any) -> bool:
-    """Whether ``obj`` is a dictionary of tensors with nothing about it that the format cannot say of such."""
+    """Return True if ``obj`` is a dictionary of tensors that the format can represent without a structure."""
     return isinstance(obj, dict) and all(
         type(name) is str
         and name == _printed(name) != METADATA
@@ -64,7 +64,7 @@ def is_plain(obj: Any) -> bool:
 
 
 def _printed(name: str) -> str:
-    """The name without the lone surrogates that no file in UTF-8 can hold."""
+    """Return the name without lone surrogates, which UTF-8 cannot encode."""
     return name.encode("utf-8", "backslashreplace").decode()
 
 
@@ -79,7 +79,7 @@ def _encode(value: Any, path: tuple[Any, ...], tensors: dict[str, Tensor]) -> An
     if isinstance(value, flambeau.Tensor):
         if value.layout is not flambeau.strided:
             raise TypeError(f"{_spell(path)} has the layout {value.layout}, not for safetensors; .pt holds it")
-        if value.dtype is flambeau.complex128:  # the format has no name for it: stored as pairs of float64
+        if value.dtype is flambeau.complex128:  # not in the format: stored as pairs of float64
             return {"complex128": _add(flambeau.view_as_real(value.detach()), path, tensors)}
         return {"tensor": _add(value, path, tensors)}
     if len(path) >= MAX_DEPTH:

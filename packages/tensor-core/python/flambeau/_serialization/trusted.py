@@ -1,4 +1,4 @@
-"""Pickles from somebody one trusts: they may use every name, and so run any code."""
+"""Unpickling of trusted files, which may use every name and can run any code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Python's own, which takes PyTorch's names for those of this library."""
+    """Python's unpickler with PyTorch's names mapped to flambeau."""
 
     def __init__(self, file: IO[bytes], load: Callable[[Any], Any], **arguments: Any) -> None:
         super().__init__(file, **arguments)
@@ -34,7 +34,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _counterpart(module: str, name: str) -> Any:
-    """What this library has under a name of PyTorch's: in the module of that name, or in one that contains it."""
+    """Return flambeau's object for a name of PyTorch, from the module of that name or from a parent module."""
     parts = ["flambeau", *module.split(".")[1:]]
     while parts:
         try:
@@ -50,7 +50,7 @@ def _counterpart(module: str, name: str) -> Any:
 def run(
     source: bytes | IO[bytes], persistent_load: Callable[[Any], Any], encoding: str = "utf-8", errors: str = "strict"
 ) -> Any:
-    """The value that a pickle describes. It can run any code.
+    """Return the value that a pickle describes. The pickle can run any code.
 
     Raises: FormatError if the pickle is damaged, or refers to what is not here.
     """

@@ -1,4 +1,4 @@
-"""Checkpointing: a part of a network keeps no intermediate results, and computes them again for its derivative.
+"""Checkpointing: save memory by recomputing the intermediate results of a part of a network in the backward pass.
 
 Source: Chen, Xu, Zhang, Guestrin 2016, arXiv:1604.06174.
 """
@@ -40,7 +40,7 @@ UNSAID_VARIANT = (
 
 
 def noop_context_fn() -> Contexts:
-    """Two contexts that do nothing."""
+    """Return two contexts that do nothing."""
     return contextlib.nullcontext(), contextlib.nullcontext()
 
 
@@ -55,21 +55,25 @@ def checkpoint(
     preserve_rng_state: bool = True,
     **kwargs: Any,
 ) -> T:
-    """``function(*args, **kwargs)``, of which the graph keeps the arguments alone, not what is computed in between.
+    """Call ``function(*args, **kwargs)``, saving only the arguments in the graph, not the intermediate results.
 
-    When a derivative needs that, the function runs again, with the state of the default generator that it had the first
-    time. It has to do the same then.
+    When the backward pass needs intermediate results, the function runs again, with the state that the default
+    generator had in the first run. It must compute the same values again.
 
     Args:
-        use_reentrant: False: hooks on saved tensors notice what is needed; works with every argument of ``backward``
-            and ``grad``, keyword arguments, nested structures. True: a node of its own runs another backward pass; only
-            for ``backward()`` without ``inputs``, and only tensors among ``args`` get gradients. To be given.
-        context_fn: returns two contexts, for the first run and for running again. Not with ``use_reentrant=True``.
-        determinism_check: ``"default"`` compares shapes and dtypes of what both runs save, ``"none"`` nothing.
-        debug: lists in the error what both runs saved.
-        early_stop: end the second run as soon as all that is needed is there.
-        preserve_rng_state: restore the generator for the second run.
-    Raises: CheckpointError if the second run saves something else; ValueError for arguments that do not go together.
+        use_reentrant: False uses hooks for saved tensors. It supports all arguments of ``backward`` and ``grad``,
+            keyword arguments and nested structures. True uses a node that runs a nested backward pass. It only supports
+            ``backward()`` without ``inputs``, and only tensors in ``args`` get gradients. Pass this argument
+            explicitly.
+        context_fn: function that returns two contexts, for the first run and for the recomputation. Not supported with
+            ``use_reentrant=True``.
+        determinism_check: ``"default"`` compares the shapes and dtypes of the tensors that both runs save, ``"none"``
+            disables the check.
+        debug: if True, the error lists the tensors that both runs saved.
+        early_stop: if True, stop the recomputation when all needed tensors are available.
+        preserve_rng_state: if True, restore the generator's state for the recomputation.
+    Returns: the result of the function.
+    Raises: CheckpointError if the recomputation saves other tensors; ValueError for incompatible arguments.
 
     >>> import flambeau
     >>> x = flambeau.tensor(0.5, requires_grad=True)
@@ -94,13 +98,14 @@ def checkpoint(
 def checkpoint_sequential(
     functions: Any, segments: int, input: Any, use_reentrant: bool | None = None, **kwargs: Any
 ) -> Any:
-    """Runs functions one after another, in ``segments`` groups of which all but the last are checkpointed.
+    """Run functions in sequence, in ``segments`` groups, all but the last of which are checkpointed.
 
     Args:
-        functions: a Sequential module or a list of functions (or modules), each given the result of the one before.
-        segments: how many groups.
-        input: what the first is given.
-        use_reentrant, preserve_rng_state: as for :func:`checkpoint`.
+        functions: a Sequential module, or a list of functions or modules. Each receives the result of the previous one.
+        segments: number of groups.
+        input: argument of the first function.
+        use_reentrant, preserve_rng_state: see :func:`checkpoint`.
+    Returns: the result of the last function.
     """
     if use_reentrant is None:
         warnings.warn(UNSAID_VARIANT, stacklevel=2)

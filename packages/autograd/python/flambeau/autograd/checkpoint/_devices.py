@@ -1,4 +1,4 @@
-"""Where the generators of GPUs stand, for programs that compute something again themselves."""
+"""States of the generators of GPUs, for programs that implement recomputation themselves."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from flambeau.utils._pytree import tree_leaves
 
 
 def get_device_states(*args: Any) -> tuple[list[int], list[Tensor]]:
-    """The GPUs of the tensors among the arguments and in their containers, and the states of those GPUs' generators.
+    """Return the GPUs of the tensors in the arguments, and the states of the generators of these GPUs.
 
     >>> import flambeau
     >>> flambeau.utils.checkpoint.get_device_states(flambeau.ones(2))
