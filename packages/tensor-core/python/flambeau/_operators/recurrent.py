@@ -1,4 +1,4 @@
-"""Recurrent networks: one step of them, and whole layers."""
+"""Recurrent networks: single steps and whole layers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _cell(
     b_ih: Tensor | None,
     b_hh: Tensor | None,
 ) -> State:
-    """One step, as a layer over one time: of a batch (N, in), or of one sequence (in,)."""
+    """Compute one step for a batch (N, in) or a single example (in,), as a layer over a sequence of length 1."""
     hx = state[0]
     if input.ndim not in (1, 2) or input.shape[-1] != w_ih.shape[1]:
         raise RuntimeError(f"input has inconsistent input_size: got {list(input.shape)}, expected (*, {w_ih.shape[1]})")
@@ -43,7 +43,10 @@ def _cell(
 def rnn_tanh_cell(
     input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
 ) -> Tensor:
-    """tanh(w_ih @ input + b_ih + w_hh @ hx + b_hh): (N, in), (N, hidden) give (N, hidden). Gradient: all."""
+    """Return tanh(w_ih @ input + b_ih + w_hh @ hx + b_hh), of shape (N, hidden).
+
+    The input has shape (N, in), hx has shape (N, hidden). Gradient: all.
+    """
     return _cell("RNN_TANH", input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]
 
 
@@ -51,7 +54,10 @@ def rnn_tanh_cell(
 def rnn_relu_cell(
     input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
 ) -> Tensor:
-    """max(w_ih @ input + b_ih + w_hh @ hx + b_hh, 0): (N, in), (N, hidden) give (N, hidden). Gradient: all."""
+    """Return max(w_ih @ input + b_ih + w_hh @ hx + b_hh, 0), of shape (N, hidden).
+
+    The input has shape (N, in), hx has shape (N, hidden). Gradient: all.
+    """
     return _cell("RNN_RELU", input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]
 
 
@@ -64,7 +70,9 @@ def lstm_cell(
     b_ih: Tensor | None = None,
     b_hh: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """A long short-term memory: the new state and cell, from hx = (state, cell) and weights (4 * hidden, ...).
+    """Compute a step of a long short-term memory: the new state and cell from hx = (state, cell).
+
+    The first size of the weights is 4 * hidden.
 
     Gradient: all. Source: Hochreiter, Schmidhuber 1997, doi:10.1162/neco.1997.9.8.1735.
     """
@@ -77,7 +85,9 @@ def lstm_cell(
 def gru_cell(
     input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
 ) -> Tensor:
-    """A gated recurrent unit, its weights (3 * hidden, ...) for reset, update and new. Gradient: all.
+    """Compute a step of a gated recurrent unit. Gradient: all.
+
+    The first size of the weights is 3 * hidden, for the reset, update and new gate.
 
     Source: Cho et al. 2014, arXiv:1406.1078.
     """
@@ -93,15 +103,19 @@ def recurrent_layers(
     dropout: float = 0.0,
     bidirectional: bool = False,
 ) -> tuple[Tensor, State]:
-    """All layers over the rows of all times, of which ``sizes`` says how many there are at each.
+    """Compute all layers over the rows of all time steps.
 
     Args:
         mode: ``"RNN_TANH"``, ``"RNN_RELU"``, ``"LSTM"`` or ``"GRU"``.
-        state: where each layer and direction begins, ``(layers * directions, N, hidden)`` each; an LSTM has two.
-        weights: for each layer and direction ``w_ih, w_hh, b_ih, b_hh, w_hr``, the last three or None.
-        dropout: of what goes from layer to layer.
-    Returns: the outputs of the last layer as rows, and the state of each sequence at its end.
-    Raises: RuntimeError for sequences without a single time.
+        rows: the inputs of all time steps, one after another.
+        sizes: the number of rows of each time step.
+        state: initial state of each layer and direction, a tensor ``(layers * directions, N, hidden)``; an LSTM has
+            two.
+        weights: ``w_ih, w_hh, b_ih, b_hh, w_hr`` for each layer and direction. The last three can be None.
+        dropout: dropout probability between layers.
+        bidirectional: if True, each layer has a second direction.
+    Returns: the outputs of the last layer as rows, and the final state of each sequence.
+    Raises: RuntimeError for sequences of length 0.
     """
     if not sizes:
         raise RuntimeError("Expected sequence length to be larger than 0 in RNN")
@@ -123,7 +137,7 @@ def recurrent_layers(
 
 
 def weights_of_layers(params: Sequence[Tensor], has_biases: bool, projected: bool) -> list[Weights]:
-    """Parameters one after the other as `recurrent_layers` wants them."""
+    """Convert a flat list of parameters to the format of `recurrent_layers`."""
     each = 2 + 2 * has_biases + projected
     if len(params) % each:
         raise RuntimeError(f"got {len(params)} parameters, which are not {each} for each layer and direction")
@@ -136,7 +150,7 @@ def weights_of_layers(params: Sequence[Tensor], has_biases: bool, projected: boo
 
 
 def _called(mode: str, input: Tensor, *arguments: Any) -> State:
-    """What `lstm` and the like do: all layers, over a batch or (where the second argument is its sizes) packed rows."""
+    """Implement `lstm` and so on: all layers over a batch, or over packed rows if the second argument is a tensor."""
     batch_sizes, batch_first = None, False
     if isinstance(arguments[2], (list, tuple)):
         batch_sizes, *arguments = arguments  # type: ignore[assignment]
@@ -163,7 +177,7 @@ def _called(mode: str, input: Tensor, *arguments: Any) -> State:
 
 
 def _layers(mode: str, name: str, doc: str) -> Callable[..., State]:
-    """The operator of a mode."""
+    """Return the operator of a mode."""
 
     def layers(
         input: Tensor,

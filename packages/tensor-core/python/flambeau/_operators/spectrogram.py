@@ -35,24 +35,28 @@ def stft(
     return_complex: bool | None = None,
     align_to_window: bool | None = None,
 ) -> Tensor:
-    """Fourier transforms of the windowed pieces of a signal: ``X[..., f, m]``, f the frequency, m the frame.
+    """Return the short-time Fourier transform ``X[..., f, m]`` of a signal, with frequency f and frame m.
 
     Args:
-        input: ``(L,)`` or ``(B, L)``, real or complex.
-        n_fft: points of each transform.
-        hop_length: distance of the frames, by default ``n_fft // 4``.
-        win_length: length of ``window``, by default ``n_fft``; it is filled up with zeros on both sides.
-        window: ``(win_length,)``; None: rectangular.
-        center: frame m is centred at ``m * hop_length``: the signal is padded by ``n_fft // 2`` on both sides in
-            ``pad_mode`` ('reflect', 'constant', 'replicate', 'circular'); otherwise it starts there.
-        normalized: times ``n_fft ** -0.5``.
-        onesided: only the frequencies up to ``n_fft // 2``; by default where input and window are real.
-        return_complex: required for a real input; False: real and imaginary part in a last dimension of size 2.
-        align_to_window: without ``center``, let the first frame's window, not its zeros, start at the first sample.
-    Returns: ``(B, n_fft // 2 + 1 or n_fft, frames)``, complex.
-    Raises: RuntimeError for an input of other dimensions or dtype, or sizes that do not fit; NotImplementedError for
+        input: real or complex signal of shape ``(L,)`` or ``(B, L)``.
+        n_fft: number of points of each transform.
+        hop_length: distance between frames. The default is ``n_fft // 4``.
+        win_length: length of ``window``, which is zero-padded on both sides to ``n_fft``. The default is ``n_fft``.
+        window: shape ``(win_length,)``. None means a rectangular window.
+        center: if True, frame m is centred at ``m * hop_length``; the signal is padded by ``n_fft // 2`` on both sides
+            in ``pad_mode``. If False, frame m starts at that position.
+        pad_mode: 'reflect', 'constant', 'replicate' or 'circular'.
+        normalized: if True, multiply by ``n_fft ** -0.5``.
+        onesided: if True, return only the frequencies up to ``n_fft // 2``. The default is True for a real input and
+            window.
+        return_complex: required for a real input. If False, return real and imaginary part in a last dimension of size
+            2.
+        align_to_window: without ``center``, start the window of the first frame, without its zero padding, at the first
+            sample.
+    Returns: a complex tensor of shape ``(B, n_fft // 2 + 1 or n_fft, frames)``.
+    Raises: RuntimeError for an input of another shape or dtype, or sizes that do not match; NotImplementedError for
         another ``pad_mode``.
-    Gradient: input and window, any order.
+    Gradient: defined for input and window, to any order.
     """
     complex_values = input.is_complex() or (window is not None and window.is_complex())
     if return_complex is None:
@@ -101,13 +105,13 @@ def _check_frames(length: int, n_fft: int, hop_length: int) -> None:
 
 
 def _amid_zeros(x: Tensor, count: int) -> Tensor:
-    """With so many zeros, half of them on either side of the last dimension."""
+    """Pad the last dimension with ``count`` zeros, half of them on each side."""
     left, leading = count // 2, x.shape[:-1]
     return _core.cat([x.new_zeros(*leading, left), x, x.new_zeros(*leading, count - left)], -1)
 
 
 def _frames(x: Tensor, size: int, hop: int) -> Tensor:
-    """Pieces ``(B, frames, size)`` of ``(B, L)``, as a view."""
+    """Return the frames ``(B, frames, size)`` of a signal ``(B, L)`` as a view."""
     batch, length = x.shape
     return x.contiguous().as_strided((batch, 1 + (length - size) // hop, size), (length, hop, 1))
 
@@ -125,19 +129,19 @@ def istft(
     length: int | None = None,
     return_complex: bool = False,
 ) -> Tensor:
-    """The signal whose ``stft`` with the same arguments is nearest to ``input`` in the sense of least squares.
+    """Return the signal whose ``stft`` with the same arguments is closest to ``input`` in the least-squares sense.
 
-    The inverse transforms of the frames, times the window, are added where they overlap, and divided by the sum of the
-    squared windows there.
+    The inverse transforms of the frames are multiplied by the window and added where they overlap. The result is
+    divided by the sum of the squared windows.
 
     Args:
-        input: ``(F, M)`` or ``(B, F, M)``, complex.
-        length: of the result: cut, or filled up with zeros (with a warning).
-        return_complex: the signal is complex; the spectrum must have both sides then.
-        n_fft, hop_length, win_length, window, center, normalized, onesided: as in ``stft``.
-    Returns: ``(L,)`` or ``(B, L)``.
-    Raises: RuntimeError for a real or empty input, sizes that do not fit, or windows that leave samples out.
-    Gradient: input and window, any order.
+        input: complex tensor of shape ``(F, M)`` or ``(B, F, M)``.
+        length: length of the result. It is truncated, or zero-padded with a warning.
+        return_complex: if True, the signal is complex. The spectrum must then be two-sided.
+        n_fft, hop_length, win_length, window, center, normalized, onesided: see ``stft``.
+    Returns: a tensor of shape ``(L,)`` or ``(B, L)``.
+    Raises: RuntimeError for a real or empty input, sizes that do not match, or windows that do not cover all samples.
+    Gradient: defined for input and window, to any order.
     Source: Griffin, Lim 1984, IEEE Transactions on Acoustics, Speech and Signal Processing 32, 236-243.
     """
     _check_spectrum(input)
@@ -189,7 +193,7 @@ def _check_frequencies(count: int, n_fft: int, onesided: bool) -> None:
 
 
 def _overlap_add(pieces: Tensor, window: Tensor, hop: int, total: int, start: int, stop: int) -> Tensor:
-    """Samples from ``start`` to ``stop``: windowed pieces are added, and divided by the sum of the squared windows."""
+    """Add the windowed frames and divide by the sum of the squared windows, for samples ``start`` to ``stop``."""
     frames, n_fft = pieces.shape[1:]
     positions = (_core.arange(frames).unsqueeze(1) * hop + _core.arange(n_fft)).reshape(-1)
     weights = _overlapped(window.square().expand(1, frames, n_fft), positions, total)[:, start:stop]
@@ -199,7 +203,7 @@ def _overlap_add(pieces: Tensor, window: Tensor, hop: int, total: int, start: in
 
 
 def _frame_window(name: str, window: Tensor | None, n_fft: int, win_length: int, input: Tensor) -> Tensor:
-    """The window in the middle of ``n_fft`` samples."""
+    """Return the window, zero-padded on both sides to ``n_fft`` samples."""
     if not 0 < win_length <= n_fft:
         raise RuntimeError(f"{name}: expected 0 < win_length <= n_fft={n_fft}, but got win_length={win_length}")
     if window is None:
@@ -213,7 +217,7 @@ def _frame_window(name: str, window: Tensor | None, n_fft: int, win_length: int,
 
 
 def _padded(x: Tensor, pad: int, mode: str) -> Tensor:
-    """The signal continued by ``pad`` samples on both sides."""
+    """Pad the signal by ``pad`` samples on both sides."""
     length = x.size(1)
     if mode == "constant":
         return _core.cat([x.new_zeros(x.size(0), pad), x, x.new_zeros(x.size(0), pad)], 1)
@@ -238,7 +242,7 @@ def _spectrum(pieces: Tensor, onesided: bool, norm: str) -> Tensor:
 
 
 def _signal(spectrum: Tensor, n_fft: int, onesided: bool, complex_result: bool, norm: str) -> Tensor:
-    """The pieces; of a real signal half of the spectrum says all."""
+    """Return the frames. For a real signal, one half of the spectrum is sufficient."""
     if complex_result:
         return _core.ifft(spectrum, norm=norm)
     return _core.irfft(spectrum if onesided else spectrum[..., : n_fft // 2 + 1], n_fft, norm=norm)

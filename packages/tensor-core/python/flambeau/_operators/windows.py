@@ -1,4 +1,4 @@
-"""Windows of ``window_length`` samples, for spectra; ``flambeau.signal.windows`` has more of them."""
+"""Window functions of ``window_length`` samples for spectra. ``flambeau.signal.windows`` has further ones."""
 
 import math
 import operator as python_operator
@@ -15,9 +15,9 @@ HANN, BLACKMAN = (0.5, 0.5), (0.42, 0.5, 0.08)
 def window(
     size: int, symmetric: bool, dtype: Any, device: Any, requires_grad: bool, shape: Callable[[Tensor, int], Tensor]
 ) -> Tensor:
-    """The window whose value at the positions t from -1 to 1 is ``shape(t, n)``, n their number, computed in float64.
+    """Return the window with the values ``shape(t, n)`` at n positions t from -1 to 1, computed in float64.
 
-    A periodic window of ``size`` samples is the symmetric one of ``size + 1`` without its last.
+    A periodic window of ``size`` samples is the symmetric window of ``size + 1`` samples without the last one.
     """
     count = size + (not symmetric)
     if size < 2:
@@ -31,7 +31,7 @@ def window(
 
 
 def cosine_sum(coefficients: Sequence[float]) -> Callable[[Tensor, int], Tensor]:
-    """sum of a_i cos(i pi t)."""
+    """Return a function that computes the sum of a_i cos(i pi t)."""
 
     def shape(t: Tensor, count: int) -> Tensor:
         return sum(((a * (i * math.pi * t).cos()) for i, a in enumerate(coefficients)), _core.zeros_like(t))
@@ -40,7 +40,7 @@ def cosine_sum(coefficients: Sequence[float]) -> Callable[[Tensor, int], Tensor]
 
 
 def kaiser_shape(beta: float) -> Callable[[Tensor, int], Tensor]:
-    """I0(beta sqrt(1 - t**2)) / I0(beta), I0 the modified Bessel function of order 0."""
+    """Return a function for I0(beta sqrt(1 - t**2)) / I0(beta), with the modified Bessel function I0 of order 0."""
 
     def shape(t: Tensor, count: int) -> Tensor:
         import numpy as np
@@ -70,7 +70,7 @@ def hann_window(
     pin_memory: bool = False,
     requires_grad: bool = False,
 ) -> Tensor:
-    """0.5 - 0.5 cos(2 pi k / N), N = window_length (periodic) or window_length - 1 (symmetric).
+    """Return the Hann window, 0.5 - 0.5 cos(2 pi k / N), with N = window_length if periodic, else window_length - 1.
 
     Raises RuntimeError for a negative length or a dtype that is not floating.
 
@@ -93,7 +93,7 @@ def hamming_window(
     pin_memory: bool = False,
     requires_grad: bool = False,
 ) -> Tensor:
-    """alpha - beta cos(2 pi k / N), N = window_length (periodic) or window_length - 1 (symmetric).
+    """Return the Hamming window, alpha - beta cos(2 pi k / N), with N as in ``hann_window``.
 
     Raises RuntimeError for a negative length or a dtype that is not floating.
     """
@@ -111,7 +111,7 @@ def blackman_window(
     pin_memory: bool = False,
     requires_grad: bool = False,
 ) -> Tensor:
-    """0.42 - 0.5 cos(2 pi k / N) + 0.08 cos(4 pi k / N), N = window_length (periodic) or window_length - 1 (symmetric).
+    """Return the Blackman window, 0.42 - 0.5 cos(2 pi k / N) + 0.08 cos(4 pi k / N), with N as in ``hann_window``.
 
     Raises RuntimeError for a negative length or a dtype that is not floating.
     """
@@ -129,7 +129,7 @@ def bartlett_window(
     pin_memory: bool = False,
     requires_grad: bool = False,
 ) -> Tensor:
-    """The triangle 1 - |2 k / N - 1|, N = window_length (periodic) or window_length - 1 (symmetric).
+    """Return the triangular window, 1 - |2 k / N - 1|, with N as in ``hann_window``.
 
     Raises RuntimeError for a negative length or a dtype that is not floating.
     """
@@ -150,7 +150,9 @@ def kaiser_window(
     pin_memory: bool = False,
     requires_grad: bool = False,
 ) -> Tensor:
-    """I0(beta sqrt(1 - (2 k / N - 1)**2)) / I0(beta), I0 the modified Bessel function, N as in ``hann_window``.
+    """Return the Kaiser window, I0(beta sqrt(1 - (2 k / N - 1)**2)) / I0(beta), with N as in ``hann_window``.
+
+    I0 is the modified Bessel function of the first kind of order 0.
 
     Raises RuntimeError for a negative length or a dtype that is not floating.
     """

@@ -1,4 +1,4 @@
-"""How operators work on a batch of tensors: a rule for each family, registered when its module is imported."""
+"""Batching rules of operators. Each module registers the rules of one family when it is imported."""
 
 import importlib
 import pkgutil

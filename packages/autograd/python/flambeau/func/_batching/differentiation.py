@@ -1,9 +1,9 @@
-"""Derivatives inside of a map.
+"""Differentiation inside of vmap.
 
-An input that is differentiated there becomes a batch of leaves: expanded to the size of every map that runs where it is
-the same for the batch, so that each element has a gradient of its own. What is then asked of the engine is asked for
-the values, whose elements do not depend on each other. Only where the graph was recorded outside of the map is it run
-once for each element.
+An input that is differentiated inside of vmap becomes a batch of leaves. If it is the same for the batch, it is
+expanded to the sizes of all active maps, so that each element has its own gradient. The engine then runs once on the
+values, whose elements are independent. Only if the graph was recorded outside of the map, the engine runs once per
+element.
 """
 
 from typing import Any
@@ -19,7 +19,7 @@ from flambeau.func._rules import Call, batching, composition
 
 @composition("autograd._engine.leaf")
 def leaf(t: Tensor) -> tuple[Tensor, Tensor]:
-    """A leaf for each element of every batch."""
+    """Return a leaf for each element of every batch."""
     depth = _running_maps(0)
     try:
         return _leaf(t, depth)
@@ -43,7 +43,7 @@ def _values(call: Call, tensors: Any) -> list[Any]:
 
 @batching("autograd._engine.gradients")
 def gradients(call: Call) -> tuple[list[Any], Any]:
-    """The gradients of the values; one run for each element where the leaves are none of the batch."""
+    """Compute the gradients of the values. If the leaves are not batched, run the engine once per element."""
     outputs, leaves, cotangents, follow, keep = call.values
     if all(call.is_batched(t) for t in leaves):
         given = [None] * len(outputs) if cotangents is None else cotangents
@@ -69,7 +69,7 @@ def _with_leaves(parts: Any, leaves: Any) -> tuple[Any, Any, Any]:
 
 @batching("autograd._engine.jacobian")
 def jacobian(call: Call) -> list[Tensor]:
-    """One run for each element of an output, for the whole batch at once."""
+    """Run the engine once per element of an output, for the whole batch."""
     output, leaves, create_graph, keep = call.values
     if not all(call.is_batched(t) for t in leaves):
         raise NotImplementedError("vmap: a Jacobian with respect to tensors that were made outside of the map")
@@ -91,13 +91,13 @@ def jacobian(call: Call) -> list[Tensor]:
 
 @composition("autograd._engine.depends_on_others")
 def depends_on_others(outputs: Any, leaves: Any) -> Any:
-    """Of the values."""
+    """Call the engine function with the values."""
     return _engine.depends_on_others(_bare(outputs), _bare(leaves))
 
 
 @composition("autograd._engine.close")
 def close(leaves: Any) -> Any:
-    """Of the values."""
+    """Call the engine function with the values."""
     return _engine.close(_bare(leaves))
 
 
@@ -107,14 +107,14 @@ def _bare(tensors: Any) -> list[Any]:
 
 @batching("autograd._engine.detached")
 def detached(call: Call) -> Tensor:
-    """The values without their history."""
+    """Detach the values."""
     values: Tensor = _engine.detached(call.batch(call.values[0]))
     return values
 
 
 @batching("autograd._engine.make_dual")
 def make_dual(call: Call) -> Tensor:
-    """The values, dual: a batch if the value or the tangent is one."""
+    """Return dual values, batched if the value or the tangent is."""
     primal, tangent, level = call.values
     dual: Tensor = _engine.make_dual(call.batch(primal), call.batch(tangent), level)
     return dual
@@ -122,6 +122,6 @@ def make_dual(call: Call) -> Tensor:
 
 @batching("autograd._engine.unpack_dual")
 def unpack_dual(call: Call) -> Any:
-    """The values and their tangents."""
+    """Return the values and their tangents."""
     t, level = call.values
     return _engine.unpack_dual(call.batch(t), level)

@@ -1,4 +1,4 @@
-"""Operators along dimensions: those they name are counted behind the batch's."""
+"""Rules of operators with dimension arguments, which are shifted by the batch dimension."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +9,7 @@ from flambeau._core import _become
 from flambeau.func._placeholders import each
 from flambeau.func._rules import Call, UnbatchableError, batching, composition
 
-# What parameters that count dimensions are called.
+# Names of parameters that are dimensions.
 _NAMES = frozenset(
     ("dim", "dims", "dim0", "dim1", "dim2", "axis", "axis0", "axis1", "source", "destination")
     + ("start_dim", "end_dim", "dimension")
@@ -17,7 +17,7 @@ _NAMES = frozenset(
 
 
 def behind_batch(dim: int, rank: int) -> int:
-    """A dimension of one tensor as a dimension of the batch; IndexError if it has no such dimension."""
+    """Shift a dimension by the batch dimension. Raise IndexError if it is out of range."""
     span = max(rank, 1)
     if not -span <= dim < span:
         raise IndexError(f"Dimension out of range (expected to be in range of [{-span}, {span - 1}], but got {dim})")
@@ -25,7 +25,7 @@ def behind_batch(dim: int, rank: int) -> int:
 
 
 def shifted(dims: Any, rank: int) -> Any:
-    """One dimension, or several, as dimensions of the batch; None stays."""
+    """Shift one or several dimensions by the batch dimension. None is unchanged."""
     if dims is None:
         return None
     if isinstance(dims, (tuple, list)):
@@ -47,7 +47,7 @@ def _run(call: Call, values: Any, rank: int) -> Any:
     "fft.irfft2 fft.hfft2 fft.ihfft2"
 )
 def along(call: Call) -> Any:
-    """Operators of one tensor that name the dimensions they work along."""
+    """Batch operators of one tensor that work along dimensions."""
     x = call.values[0]
     if any(isinstance(other, Tensor) for other in call.values[1:]):
         if any(call.is_batched(other) for other in call.values[1:]):
@@ -68,7 +68,7 @@ def along(call: Call) -> Any:
 
 
 def _permuted(call: Call, x: Any) -> Any:
-    """Those whose ``dims`` may be all of them: the batch's stays in front."""
+    """Batch operators with a list of all dimensions. The batch dimension stays first."""
     values = list(call.value(call.values))
     at = call.operator.parameters.index("dims")
     given = values[at] if isinstance(values[at], (tuple, list)) else (values[at],)
@@ -79,12 +79,12 @@ def _permuted(call: Call, x: Any) -> Any:
 
 @batching("permute_copy")
 def permute_copy(call: Call) -> Any:
-    """As permute."""
+    """Batch permute_copy like permute."""
     return _permuted(call, call.values[0])
 
 
 def _becoming(name: str) -> Callable[..., Any]:
-    """The in-place form of a view: the placeholder stands for the view from now on."""
+    """Return a rule for an in-place view operator. It changes the placeholder to the view."""
 
     def become(input: Tensor, *arguments: Any) -> Any:
         viewed: Any = getattr(Tensor, name)(input, *arguments)
@@ -99,7 +99,7 @@ for _name in ("transpose", "swapaxes", "swapdims", "squeeze", "unsqueeze", "t", 
 
 @composition("narrow", "narrow_copy")
 def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
-    """A start that differs over the batch is read by index."""
+    """Compute narrow. A start that differs between elements uses index tensors."""
     if isinstance(start, Tensor):
         return input.index_select(dim, start + flambeau.arange(length))
     first = start + input.shape[dim] if start < 0 else start
@@ -111,14 +111,14 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
 
 @batching("select_scatter slice_scatter diagonal_scatter")
 def scattered(call: Call) -> Any:
-    """Both tensors are of the batch."""
+    """Batch scatter operators of two tensors."""
     x, src, *rest = call.values
     return _run(call, [call.batch(x), call.batch(src), *rest], x.ndim)
 
 
 @batching("squeeze", "squeeze_copy")
 def squeeze(call: Call) -> Any:
-    """Without ``dim``, every dimension of size one but the batch's."""
+    """Batch squeeze. Without ``dim``, it removes all dimensions of size 1 except the batch dimension."""
     x, dim = call.values
     if dim is None:
         dim = [i for i in range(x.ndim) if x.shape[i] == 1]
@@ -130,21 +130,21 @@ def squeeze(call: Call) -> Any:
 
 @batching("unsqueeze", "unsqueeze_copy")
 def unsqueeze(call: Call) -> Any:
-    """A dimension more is counted."""
+    """Batch unsqueeze. The dimension refers to the result, which has one more dimension."""
     x, dim = call.values
     return call.run((x.value, behind_batch(dim, x.ndim + 1)))
 
 
 @batching("diag_embed")
 def diag_embed(call: Call) -> Any:
-    """The dimensions named are the result's, which has one more."""
+    """Batch diag_embed. The dimensions refer to the result, which has one more dimension."""
     x, offset, dim1, dim2 = call.values
     return call.run((x.value, offset, behind_batch(dim1, x.ndim + 1), behind_batch(dim2, x.ndim + 1)))
 
 
 @batching("tril", "triu", "mT.__get__", "mH.__get__", "adjoint")
 def matrices(call: Call) -> Any:
-    """What works on the last two dimensions."""
+    """Batch operators on the last two dimensions."""
     x = call.values[0]
     if x.ndim < 2:
         raise RuntimeError(f"{call.operator.__name__}: expected at least 2 dimensions, got shape {list(x.shape)}")
@@ -155,14 +155,14 @@ def matrices(call: Call) -> Any:
 
 @batching("tril_", "triu_")
 def matrices_in_place(call: Call) -> Any:
-    """Their in-place forms."""
+    """Batch in-place operators on the last two dimensions."""
     call.run(call.value(call.values))
     return call.values[0]
 
 
 @batching("cumsum_", "cumprod_")
 def along_in_place(call: Call) -> Any:
-    """In-place forms of operators along a dimension."""
+    """Batch in-place operators along a dimension."""
     x = call.values[0]
     values = [x.value if x.ndim else x.value.unsqueeze(1), *call.values[1:]]
     _run(call, values, max(x.ndim, 1))
@@ -171,7 +171,7 @@ def along_in_place(call: Call) -> Any:
 
 @batching("fft.fftshift fft.ifftshift")
 def shift(call: Call) -> Any:
-    """Without ``dim``, every dimension but the batch's."""
+    """Batch operators that use all dimensions, except the batch dimension, if ``dim`` is None."""
     x, dim = call.values
     dims = range(x.ndim) if dim is None else dim
     return call.run((x.value, shifted(list(dims) if not isinstance(dims, int) else [dims], x.ndim)))
@@ -179,7 +179,7 @@ def shift(call: Call) -> Any:
 
 @batching("hash_tensor")
 def hash_tensor(call: Call) -> Any:
-    """Without ``dim``, of all elements of one tensor."""
+    """Batch hash_tensor. Without ``dim``, it uses all elements of each tensor."""
     x, dim, keepdim, mode = call.values
     dims = list(range(x.ndim)) if dim is None or dim == () else dim
     if x.ndim == 0:
@@ -189,7 +189,7 @@ def hash_tensor(call: Call) -> Any:
 
 @composition("renorm")
 def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
-    """Each slice along a dimension scaled down to a norm."""
+    """Limit the norm of each slice along a dimension."""
     dims = [i for i in range(input.ndim) if i != dim % input.ndim]
     norms = flambeau.linalg.vector_norm(input, p, dims, keepdim=True)
     return input * flambeau.where(norms > maxnorm, maxnorm / (norms + 1e-7), 1.0)
@@ -197,7 +197,7 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
 
 @composition("repeat_interleave")
 def repeat_interleave(input: Tensor, repeats: Any = None, dim: Any = None, output_size: Any = None) -> Tensor:
-    """A number of repeats that is one for all elements."""
+    """Repeat elements with a number of repeats that is the same for the batch."""
     if not isinstance(repeats, int):
         raise UnbatchableError("vmap: repeat_interleave with repeats in a tensor")
     if dim is None:

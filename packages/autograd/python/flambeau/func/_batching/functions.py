@@ -1,4 +1,4 @@
-"""``autograd.Function`` inside of a map: its own ``vmap``, or one made of its other methods."""
+"""``autograd.Function`` inside of vmap: its own ``vmap`` method, or one generated from its other methods."""
 
 import inspect
 import itertools
@@ -26,7 +26,7 @@ DIMENSIONS = (
 
 
 class VmapInfo(NamedTuple):
-    """What the ``vmap`` of a Function is told of the map."""
+    """Information about the map for the ``vmap`` method of a Function."""
 
     batch_size: int
     randomness: str
@@ -34,7 +34,7 @@ class VmapInfo(NamedTuple):
 
 @composition("autograd._engine.apply")
 def apply(cls: type[Function], *args: Any, **kwargs: Any) -> Any:
-    """Calls the Function's ``vmap`` with the values, or maps over its methods."""
+    """Call the Function's ``vmap`` with the values, or map over its methods."""
     if kwargs:
         bound = inspect.signature(cls.forward).bind(*args, **kwargs)
         bound.apply_defaults()
@@ -82,7 +82,7 @@ def _wrapped_from(t: Any, dim: int | None, level: int) -> Any:
 
 
 class _Context:
-    """What the methods of the Function see as ``ctx``: of one element."""
+    """The ``ctx`` object of the Function's methods, for one element."""
 
     def __init__(self, needs_input_grad: tuple[bool, ...]) -> None:
         self.needs_input_grad = needs_input_grad
@@ -104,7 +104,7 @@ class _Context:
 
 
 def _generated(cls: type[Function], info: VmapInfo, dims: tuple[int | None, ...]) -> type[Function]:
-    """A Function of the values, whose methods are those of ``cls`` mapped over the batch."""
+    """Return a Function of the values with the methods of ``cls`` mapped over the batch."""
 
     class Generated(Function):
         @staticmethod
@@ -131,7 +131,7 @@ def _generated(cls: type[Function], info: VmapInfo, dims: tuple[int | None, ...]
             saved = tuple(ctx.saved_tensors)
             batched = _first_dims(saved), _first_dims(gradients)
             results = _mapped_with_gaps(info, backward, batched, saved, gradients)
-            # What was the same for all gets the sum. Of results beyond the arguments the engine says what is wrong.
+            # Inputs that are the same for the batch get the sum. The engine reports an error for superfluous gradients.
             of_each = itertools.chain(dims, itertools.repeat(0))
             return tuple(r if r is None or d == 0 else r.sum(0) for r, d in zip(results, of_each, strict=False))
 
@@ -144,7 +144,7 @@ def _first_dims(values: tuple[Any, ...]) -> tuple[int | None, ...]:
 
 
 def _mapped_with_gaps(info: VmapInfo, function: Any, in_dims: Any, *args: Any) -> list[Any]:
-    """The results of a mapped function, of which some are None for every element."""
+    """Return the results of a mapped function, some of which may be None for every element."""
     present: list[bool] = []
 
     def without_gaps(*args: Any) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""Slices and elements along a dimension, or of the flattened tensor."""
+"""Rules of operators that gather slices and elements along a dimension, or from the flattened tensor."""
 
 from typing import Any
 
@@ -9,14 +9,14 @@ from flambeau.func._rules import Call, UnbatchableError, batching, composition
 
 
 def _lifted(call: Call, *tensors: Any) -> list[Any]:
-    """Values of the batch, with a dimension where there is none."""
+    """Return batched values, with a dimension added to 0-D tensors."""
     out = [call.batch(t) if isinstance(t, Tensor) else t for t in tensors]
     return [t.unsqueeze(1) if isinstance(t, Tensor) and t.ndim == 1 else t for t in out]
 
 
 @batching("gather scatter scatter_add scatter_reduce")
 def along_dimension(call: Call) -> Any:
-    """Positions along a dimension, each tensor with as many dimensions as the input."""
+    """Batch operators with an index tensor along a dimension, with as many dimensions as the input."""
     values = dict(zip(call.operator.parameters, call.values, strict=True))
     if call.operator.__name__ == "scatter" and isinstance(values["value"], Tensor):
         values["src"], values["value"] = values["value"].expand(values["index"].shape), None
@@ -32,13 +32,13 @@ def along_dimension(call: Call) -> Any:
 
 
 def _front(input: Tensor, dim: int) -> Tensor:
-    """The dimension first; a tensor without dimensions as a vector."""
+    """Move the dimension to the front. A 0-D tensor becomes a vector."""
     return input.movedim(dim, 0) if input.ndim else input.reshape(1)
 
 
 @composition("index_select")
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
-    """Whole slices along a dimension."""
+    """Select slices along a dimension."""
     if index.ndim > 1:
         raise IndexError("index_select(): Index is supposed to be a vector")
     if input.ndim == 0:
@@ -48,19 +48,19 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
 
 @composition("index_add")
 def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, alpha: Any = 1) -> Tensor:
-    """Adds slices."""
+    """Add slices along a dimension."""
     return _index_write(input, dim, index, source if alpha == 1 else source * alpha, True)
 
 
 @composition("index_copy")
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
-    """Replaces slices."""
+    """Replace slices along a dimension."""
     return _index_write(input, dim, index, source, False)
 
 
 @composition("index_fill")
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
-    """Fills slices."""
+    """Fill slices along a dimension."""
     given = value if isinstance(value, Tensor) else flambeau.as_tensor(value)
     return _index_write(input, dim, index, given.to(input.dtype), False)
 
@@ -75,20 +75,20 @@ def _index_write(input: Tensor, dim: int, index: Tensor, source: Tensor, accumul
 
 @composition("take")
 def take(input: Tensor, index: Tensor) -> Tensor:
-    """Of the flattened tensor."""
+    """Select elements of the flattened tensor."""
     return input.reshape(-1)[index]
 
 
 @composition("put")
 def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool) -> Tensor:
-    """Into the flattened tensor."""
+    """Write elements of the flattened tensor."""
     flat = flambeau.index_put(input.reshape(-1), (index.reshape(-1),), source.reshape(-1), accumulate)
     return flat.reshape(input.shape)
 
 
 @composition("take_along_dim")
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None) -> Tensor:
-    """As gather, broadcast."""
+    """Gather along a dimension with broadcast indices."""
     if dim is None:
         return input.reshape(-1).gather(0, indices.reshape(-1))
     at = dim % input.ndim

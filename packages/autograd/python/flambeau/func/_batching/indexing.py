@@ -1,4 +1,4 @@
-"""Reading and writing by subscripts."""
+"""Rules of indexing operators."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ def _is_basic(key: Any) -> bool:
 
 
 class _Positions:
-    """Index tensors by the dimension they index; an index that counts the elements of the batch stands before them."""
+    """Index tensors by the dimension that they index. An index of the batch elements comes first."""
 
     def __init__(self, call: Call, indices: list[Any]) -> None:
         self.call = call
@@ -33,7 +33,7 @@ class _Positions:
         self.order = [p + 1 for p in self.places], list(range(1, len(self.places) + 1))
 
     def keys(self) -> tuple[Tensor, ...]:
-        """What selects from a batch whose indexed dimensions were moved to the front."""
+        """Return the index tensors for a batch with the indexed dimensions moved to the front."""
         elements = flambeau.arange(self.call.size).reshape(self.call.size, *(1,) * self.dims)
         return (elements, *(self._aligned(k) for k in self.indices))
 
@@ -44,14 +44,14 @@ class _Positions:
         return value.reshape(self.call.size, *(1,) * (self.dims + 1 - value.ndim), *value.shape[1:])
 
     def moves(self) -> tuple[list[int], list[int]] | None:
-        """How the indices' dimensions take the place of those they index; None where they stay in front."""
+        """Return the permutation that moves the indices' dimensions to the indexed ones. None if they stay in front."""
         first = self.places[0]
         if first == 0 or self.places[-1] - first + 1 != len(self.places):
             return None
         return list(range(1, 1 + self.dims)), list(range(1 + first, 1 + first + self.dims))
 
     def arranged(self, given: Tensor, is_batched: bool, target: Tensor) -> Tensor:
-        """Values to be written where the keys select from the target."""
+        """Arrange values for writing to the target at the keys."""
         selected = flambeau.broadcast_shapes(*(k.shape for k in self.indices))
         shape = [self.call.size, *selected, *target.shape[len(self.places) + 1 :]]
         if is_batched:
@@ -64,7 +64,7 @@ class _Positions:
 
 @batching("__getitem__")
 def get_item(call: Call) -> Any:
-    """Integers, slices, None, Ellipsis, index tensors; masks where they are the same for the batch."""
+    """Batch indexing with integers, slices, None, Ellipsis, index tensors and masks that are not batched."""
     x, key = call.values
     items = key if isinstance(key, tuple) else (key,)
     if call.is_batched(x) and not _has_batch(call, items):
@@ -89,7 +89,7 @@ def _full(items: tuple[Any, ...], rank: int) -> tuple[Any, ...]:
 
 
 def _consumed(k: Any) -> int:
-    """How many dimensions an item of a key uses up."""
+    """Return the number of dimensions that an item of a key indexes."""
     if k is None or isinstance(k, bool):
         return 0
     is_mask = isinstance(k, Tensor) and k.dtype in (flambeau.bool, flambeau.uint8)
@@ -97,7 +97,7 @@ def _consumed(k: Any) -> int:
 
 
 def _explicit(items: tuple[Any, ...], rank: int) -> tuple[Any, ...]:
-    """The key with a slice for everything an ellipsis, or nothing, stands for."""
+    """Return the key with slices in place of the ellipsis and of missing items."""
     items = tuple(
         flambeau.stack([flambeau.as_tensor(i) for i in k])
         if isinstance(k, (list, tuple)) and any(isinstance(i, BatchedTensor) for i in k)
@@ -120,21 +120,21 @@ def _is_advanced(k: Any) -> bool:
 
 
 def _separated(items: tuple[Any, ...]) -> bool:
-    """Whether index tensors have something between them: then their dimensions come first in the result."""
+    """Return True if the index tensors are not adjacent. Then their dimensions come first in the result."""
     places = [i for i, k in enumerate(items) if _is_advanced(k) or (isinstance(k, int) and not isinstance(k, bool))]
     places = [i for i in places if _is_advanced(items[i])]
     return bool(places) and places[-1] - places[0] + 1 != len(places)
 
 
 def _moved(call: Call, x: Any, items: tuple[Any, ...]) -> Any:
-    """Where the dimensions of the indices come first, the batch's is found behind them."""
+    """Index with separated index tensors. The batch dimension follows their dimensions and is moved to the front."""
     indices = [k for k in items if _is_advanced(k)]
     dims = max(1 if isinstance(k, Tensor) and k.dtype is flambeau.bool else getattr(k, "ndim", 1) for k in indices)
     return x.value[(slice(None), *items)].movedim(dims, 0)
 
 
 def _by_batch(call: Call, x: Any, items: tuple[Any, ...]) -> Any:
-    """Index tensors that differ over the batch."""
+    """Index with index tensors that differ between elements."""
     basic, indices = _parts(call, items)
     positions = _Positions(call, indices)
     result = call.batch(x)[(slice(None), *basic)].movedim(*positions.order)[positions.keys()]
@@ -143,9 +143,9 @@ def _by_batch(call: Call, x: Any, items: tuple[Any, ...]) -> Any:
 
 
 def _parts(call: Call, items: tuple[Any, ...]) -> tuple[list[Any], list[Any]]:
-    """The basic part of a key, with whole dimensions where index tensors stand, and those by dimension of its result.
+    """Split a key into a basic part, with full slices for index tensors, and the index tensors by result dimension.
 
-    A mask that is the same for the batch becomes its indices.
+    A mask that is the same for the batch is converted to indices.
     """
     basic: list[Any] = []
     indices: list[Any] = []
@@ -172,7 +172,7 @@ def _parts(call: Call, items: tuple[Any, ...]) -> tuple[list[Any], list[Any]]:
 
 @batching("__setitem__")
 def set_item(call: Call) -> None:
-    """Writes through the view or the indices; a mask of the batch chooses between the old and the given value."""
+    """Batch writes through a view or indices. A batched mask selects between the old and the new value."""
     x, key, value = call.values
     items = key if isinstance(key, tuple) else (key,)
     if not call.is_batched(x):
@@ -218,7 +218,7 @@ def _write_indices(call: Call, x: Any, items: tuple[Any, ...], value: Any) -> No
 
 @batching("index_put")
 def index_put(call: Call) -> Tensor:
-    """Indices of the batch are joined by one that counts its elements."""
+    """Batch index_put by adding an index of the batch elements."""
     x, indices, values, accumulate = call.values
     indices = [k.nonzero().unbind(1) if _is_plain_mask(call, k) else (k,) for k in indices]
     indices = [k for group in indices for k in group]

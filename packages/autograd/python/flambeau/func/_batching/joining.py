@@ -1,4 +1,4 @@
-"""Joining tensors."""
+"""Rules of operators that join tensors."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +11,7 @@ from flambeau.func._rules import Call, batching, composition
 
 @batching("cat", "concat", "concatenate")
 def cat(call: Call) -> Any:
-    """Along a dimension of one tensor; empty one-dimensional tensors are left out, as ever."""
+    """Batch cat. As usual, empty 1-D tensors are skipped."""
     tensors, dim = call.values
     ranks = {t.ndim for t in tensors if t.shape != (0,)} or {1}
     if len(ranks) > 1:
@@ -24,20 +24,20 @@ def cat(call: Call) -> Any:
 
 @batching("stack")
 def stack(call: Call) -> Any:
-    """Along a dimension more."""
+    """Batch stack. The dimension refers to the result."""
     tensors, dim = call.values
     return call.run(([call.batch(t) for t in tensors], behind_batch(dim, tensors[0].ndim + 1)))
 
 
 def _tensors(given: Any) -> list[Tensor]:
-    """What a starred parameter was given: one tensor, several, or a sequence of them."""
+    """Return the tensors of a starred parameter: one tensor, several, or a sequence."""
     if isinstance(given, Tensor):
         return [given]
     return list(given[0]) if len(given) == 1 and isinstance(given[0], (tuple, list)) else list(given)
 
 
 def _at_least(t: Tensor, rank: int) -> Tensor:
-    """With dimensions of size one: in front of two of them, behind of the third."""
+    """Add dimensions of size 1 up to ``rank``: the first two in front, the third at the end."""
     if t.ndim == 0:
         return t.reshape((1,) * rank)
     if t.ndim == 1 and rank > 1:
@@ -58,7 +58,7 @@ composition("atleast_3d")(lambda tensors: _all_at_least(tensors, 3))
 
 @composition("hstack")
 def hstack(tensors: Any) -> Tensor:
-    """Along the second dimension; of vectors along the first."""
+    """Concatenate along the second dimension, or along the first for vectors."""
     listed = [_at_least(t, 1) for t in _tensors(tensors)]
     return flambeau.cat(listed, 0 if listed[0].ndim == 1 else 1)
 
@@ -72,7 +72,7 @@ composition("column_stack")(
 
 @composition("broadcast_tensors")
 def broadcast_tensors(tensors: Any) -> tuple[Tensor, ...]:
-    """Each expanded to the shape of all."""
+    """Broadcast tensors to their common shape."""
     listed = _tensors(tensors)
     shape = flambeau.broadcast_shapes(*(t.shape for t in listed))
     return tuple(t.expand(shape) for t in listed)
@@ -89,7 +89,7 @@ composition("dsplit")(_splits(lambda t: 2))
 
 @composition("meshgrid")
 def meshgrid(tensors: Any, indexing: str) -> tuple[Tensor, ...]:
-    """The coordinates of a grid; with 'xy' the first two dimensions are exchanged."""
+    """Return coordinate grids. With 'xy', the first two dimensions are swapped."""
     if indexing not in ("ij", "xy"):
         raise RuntimeError(f"meshgrid: indexing must be one of 'xy' or 'ij', but received: {indexing}")
     listed = [t.reshape(-1) for t in _tensors(tensors)]
@@ -101,7 +101,7 @@ def meshgrid(tensors: Any, indexing: str) -> tuple[Tensor, ...]:
 
 @composition("cartesian_prod")
 def cartesian_prod(tensors: Any) -> Tensor:
-    """Every choice of an element of each tensor."""
+    """Return all combinations of elements of the tensors."""
     listed = _tensors(tensors)
     grids = meshgrid(tuple(listed), "ij")
     return flambeau.stack(grids, -1).reshape(-1, len(listed)) if len(listed) > 1 else listed[0].clone()

@@ -1,4 +1,4 @@
-"""linalg: its operators take batches of matrices in front; the map's batch becomes one of them."""
+"""Rules of linalg operators, which accept leading batch dimensions. The mapped dimension becomes one of them."""
 
 import functools
 from typing import Any
@@ -14,7 +14,7 @@ from flambeau.func._rules import Call, UnbatchableError, batching, composition
     "matrix_exp pinverse"
 )
 def one_matrix(call: Call) -> Any:
-    """Operators of one matrix."""
+    """Batch operators of one matrix."""
     x, *rest = call.values
     if call.is_batched(x) and not any(isinstance(other, Tensor) for other in rest):
         _require_rank(call, x, 2)
@@ -32,7 +32,7 @@ def _require_rank(call: Call, x: Tensor, rank: int) -> None:
 
 @batching("linalg.lstsq")
 def lstsq(call: Call) -> Any:
-    """A right-hand side that is a vector is a matrix of one column."""
+    """Batch lstsq. A vector right-hand side is converted to a matrix with one column."""
     a, b, *rest = call.values
     _require_rank(call, a, 2)
     is_vector = b.ndim == 1 or (b.ndim == a.ndim - 1 and b.shape == a.shape[:-1])
@@ -46,13 +46,13 @@ def lstsq(call: Call) -> Any:
 
 @composition("linalg.multi_dot", "chain_matmul")
 def multi_dot(tensors: Any) -> Any:
-    """One product after the other."""
+    """Multiply the tensors from left to right."""
     return functools.reduce(flambeau.matmul, tensors)
 
 
 @composition("cross", "linalg.cross")
 def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
-    """The product of vectors of three elements along a dimension; None is the first of that size."""
+    """Return the cross product along a dimension. None means the first dimension of size 3."""
     input, other = flambeau.broadcast_tensors(input, other)
     if dim is None:
         dim = next((i for i, size in enumerate(input.shape) if size == 3), -1)
@@ -65,7 +65,7 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
 
 @batching("fft.fftn fft.ifftn fft.rfftn fft.irfftn fft.hfftn fft.ihfftn")
 def transforms(call: Call) -> Any:
-    """Over the dimensions named, the last ones, or all."""
+    """Batch transforms over the given dimensions, the last ones, or all."""
     x, s, dim, norm = call.values
     if dim is None:
         count = x.ndim if s is None else len(s)
@@ -80,7 +80,7 @@ def transforms(call: Call) -> Any:
 
 @composition("block_diag")
 def block_diag(tensors: Any) -> Tensor:
-    """Matrices along the diagonal."""
+    """Return the block-diagonal matrix."""
     given = [tensors] if isinstance(tensors, Tensor) else list(tensors)
     given = [t.reshape(1, -1) if t.ndim < 2 else t for t in given]
     columns, before, rows = sum(t.shape[1] for t in given), 0, []

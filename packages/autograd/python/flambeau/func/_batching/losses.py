@@ -1,4 +1,4 @@
-"""Losses: reduced over the examples that one element of the batch has."""
+"""Rules of losses, which are reduced separately for each element of the batch."""
 
 from typing import Any
 
@@ -8,18 +8,18 @@ from flambeau.func._rules import Call, UnbatchableError, batching, composition
 
 @composition("mse_loss")
 def mse_loss(input: Tensor, target: Tensor, reduction: str) -> Tensor:
-    """The square of the difference."""
+    """Return the squared difference, reduced."""
     return reduced((input - target).square(), reduction)
 
 
 def reduced(loss: Tensor, reduction: str) -> Tensor:
-    """The mean, the sum, or every value."""
+    """Return the mean, the sum, or all values."""
     return loss.mean() if reduction == "mean" else loss.sum() if reduction == "sum" else loss
 
 
 @batching("cross_entropy", "nll_loss")
 def classification(call: Call) -> Any:
-    """The examples of all elements are joined; their losses are reduced for each element by itself."""
+    """Batch classification losses: compute the losses of all examples together, then reduce per element."""
     values = dict(zip(call.operator.parameters, call.values, strict=True))
     x, target, weight = values["input"], values["target"], values["weight"]
     reduction = values["reduction"]
@@ -52,7 +52,7 @@ def classification(call: Call) -> Any:
 
 
 def _counted(labels: Tensor, weight: Any, ignore_index: int, total: Tensor) -> Any:
-    """How much the targets that count weigh, for each element."""
+    """Return the total weight of the targets that are not ignored, per element."""
     counts = labels != ignore_index
     if weight is None:
         return counts.sum(1)

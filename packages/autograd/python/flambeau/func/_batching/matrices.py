@@ -1,4 +1,4 @@
-"""Linear algebra: what lies before the matrices is a batch already, and the mapped dimension one more of it."""
+"""Rules of linear algebra operators with batch dimensions in front. The mapped dimension becomes one of them."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,13 +7,13 @@ import flambeau
 from flambeau import Tensor
 from flambeau.func._rules import Call, batching, composition
 
-# How many dimensions of each tensor parameter belong to a matrix or a vector.
+# Number of matrix or vector dimensions of each tensor parameter.
 _RANKS = {"A": 2, "B": 2, "LU": 2, "LD": 2, "LU_data": 2, "input": 2, "input2": 2, "other": 2}
 _RANKS |= {"pivots": 1, "LU_pivots": 1, "tau": 1}
 
 
 def _run(call: Call, values: Any) -> Any:
-    """The operator on values whose batches are brought to one rank."""
+    """Run the operator on values whose batch dimensions have equal rank."""
     ranks = [_RANKS.get(name, 0) if isinstance(x, Tensor) else None for name, x in _named(call, values)]
     before = max(x.ndim - rank for x, rank in zip(values, ranks, strict=True) if rank is not None)
     lined_up = []
@@ -40,26 +40,26 @@ def _named(call: Call, values: Any) -> Iterator[tuple[str, Any]]:
     "lu_unpack inverse qr svd geqrf ormqr matrix_power"
 )
 def of_matrices(call: Call) -> Any:
-    """Factorizations, and systems with factors."""
+    """Batch factorizations, and solvers that use factors."""
     return _run(call, call.values)
 
 
 @batching("orgqr")
 def of_reflectors(call: Call) -> Any:
-    """As ``linalg.householder_product``, which names its second parameter."""
+    """Batch ``linalg.householder_product`` under its other name."""
     input, tau = call.values
     return call.run([call.batch(input), call.batch(tau)])
 
 
 @batching("lu_solve")
 def lu_solve(call: Call) -> Any:
-    """As ``linalg.lu_solve``, whose parameters stand in another order."""
+    """Batch ``linalg.lu_solve``, with the other order of parameters."""
     return _run(call, call.values)
 
 
 @batching("linalg.solve", "linalg.solve_ex")
 def solve(call: Call) -> Any:
-    """Right sides that are vectors are columns of one."""
+    """Batch solve. Vector right-hand sides are converted to columns."""
     A, B, *rest = call.values
     if B.ndim != 1 and not (A.ndim - 1 == B.ndim and B.shape == A.shape[:-1]):
         return _run(call, call.values)
@@ -73,7 +73,7 @@ def solve(call: Call) -> Any:
 
 @composition("inner")
 def inner(input: Tensor, other: Tensor) -> Tensor:
-    """Sums of products over the last dimensions."""
+    """Return the inner products over the last dimensions."""
     if input.ndim == 0 or other.ndim == 0:
         return input * other
     return flambeau.tensordot(input, other, ([-1], [-1]))
@@ -81,7 +81,7 @@ def inner(input: Tensor, other: Tensor) -> Tensor:
 
 @composition("tensordot")
 def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
-    """One product of matrices."""
+    """Compute tensordot with one matrix product."""
     if isinstance(dims, int):
         first, second = list(range(a.ndim - dims, a.ndim)), list(range(dims))
     else:
@@ -98,7 +98,7 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
 
 @composition("kron")
 def kron(input: Tensor, other: Tensor) -> Tensor:
-    """Each element times the whole of the other."""
+    """Return the Kronecker product."""
     dims = max(input.ndim, other.ndim)
     a = (1,) * (dims - input.ndim) + tuple(input.shape)
     b = (1,) * (dims - other.ndim) + tuple(other.shape)
@@ -108,19 +108,19 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
 
 @composition("dist")
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
-    """The norm of the difference."""
+    """Return the norm of the difference."""
     return (input - other).norm(p)
 
 
 @composition("pairwise_distance")
 def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Tensor:
-    """The norms of the differences' rows."""
+    """Return the norms of the differences of rows."""
     return (x1 - x2 + eps).norm(p, dim=-1, keepdim=keepdim)
 
 
 @composition("cosine_similarity")
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
-    """The inner products of unit vectors."""
+    """Return the inner products of normalised vectors."""
     shape = flambeau.broadcast_shapes(x1.shape, x2.shape)
     x1, x2 = x1.expand(shape), x2.expand(shape)
     lengths = [x.norm(2, dim=dim, keepdim=True).clamp(min=eps) for x in (x1, x2)]
@@ -129,5 +129,5 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
 
 @composition("cdist")
 def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: Any = None) -> Tensor:
-    """The norms of every difference of rows."""
+    """Return the norms of all pairwise differences of rows."""
     return (x1.unsqueeze(-2) - x2.unsqueeze(-3)).norm(p, dim=-1)

@@ -1,4 +1,4 @@
-"""Layers of networks: the batch is folded into the examples of a mini-batch, or into the groups of a convolution."""
+"""Rules of neural network layers: the batch is folded into the mini-batch, or into the groups of a convolution."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from flambeau.func._rules import Call, UnbatchableError, batching, composition
 
 
 def folded(call: Call, dims: int, tensors: int = 1) -> Any:
-    """An operator of ``(N, C, *spatial)`` or ``(C, *spatial)``, whose first ``tensors`` may differ over the batch."""
+    """Fold the batch into ``(N, C, *spatial)`` or ``(C, *spatial)``. The first ``tensors`` arguments can be batched."""
     given = [call.batch(t) for t in call.values[:tensors]]
     rest = call.values[tensors:]
     if any(isinstance(x, Tensor) and call.is_batched(x) for x in rest):
@@ -54,7 +54,7 @@ def _pooled_by_samples(call: Call, dims: int) -> Any:
     value, chosen = call.batch(x), call.batch(samples)
     if x.ndim == dims + 2:
         value, chosen = value.flatten(0, 1), chosen.flatten(0, 1)
-    elif chosen.ndim == 4:  # of one example
+    elif chosen.ndim == 4:  # a single example
         chosen = chosen.flatten(0, 1)
     result = call.run((value, kernel_size, output_size, chosen))
     return each(result, lambda t: t.reshape(call.size, *x.shape[: x.ndim - dims], *t.shape[-dims:]))
@@ -62,7 +62,7 @@ def _pooled_by_samples(call: Call, dims: int) -> Any:
 
 @batching("constant_pad_nd", "pixel_shuffle", "pixel_unshuffle")
 def last_dimensions(call: Call) -> Any:
-    """What works on the last dimensions and leaves any before them."""
+    """Batch operators on the last dimensions, which allow any leading dimensions."""
     x = call.values[0]
     needed = 3 if call.operator.__name__.startswith("pixel") else (len(call.values[1]) + 1) // 2
     if x.ndim < needed:
@@ -72,7 +72,7 @@ def last_dimensions(call: Call) -> Any:
 
 @batching("conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d")
 def convolution(call: Call) -> Any:
-    """With one weight the examples are joined; weights of the batch are groups of one convolution."""
+    """Batch convolutions: fold the batch into the examples, or, for batched weights, into the groups."""
     names = call.operator.parameters
     values = dict(zip(names, call.values, strict=True))
     x, weight, bias = call.values[:3]
@@ -121,7 +121,7 @@ def _convolved_groups(call: Call, values: dict[str, Any], x: Any, single: bool) 
 
 @batching("layer_norm", "rms_norm")
 def layer_norm(call: Call) -> Any:
-    """Over the last dimensions; weights of the batch are applied afterwards."""
+    """Batch layer_norm over the last dimensions. Batched weights are applied afterwards."""
     values = dict(zip(call.operator.parameters, call.values, strict=True))
     x, affine = values["input"], [values.get("weight"), values.get("bias")]
     if x.ndim < len(values["normalized_shape"]):
@@ -146,7 +146,7 @@ def _per_channel(t: Any, rank: int) -> Any:
 
 @batching("group_norm")
 def group_norm(call: Call) -> Any:
-    """The examples are joined; the weights are applied afterwards where they differ."""
+    """Batch group_norm: fold the batch into the examples. Batched weights are applied afterwards."""
     x, groups, weight, bias, eps, cudnn = call.values
     own = any(call.is_batched(t) for t in (weight, bias))
     value = call.batch(x).flatten(0, 1)
@@ -172,7 +172,7 @@ def batch_norm(
     momentum: float,
     *rest: Any,
 ) -> Any:
-    """Over all dimensions but the channels'; running statistics of the batch are updated in place."""
+    """Batch batch_norm over all dimensions except the channels. Batched running statistics are updated in place."""
     dims = [0, *range(2, input.ndim)]
     if training:
         count = input.shape.numel() // input.shape[1] if input.shape[1] else 0
@@ -210,7 +210,7 @@ def _normalized(input: Tensor, mean: Tensor, var: Tensor, weight: Any, bias: Any
 def instance_norm(
     input: Tensor, weight: Any, bias: Any, running_mean: Any, running_var: Any, use_input_stats: bool, *rest: Any
 ) -> Any:
-    """Over each example and channel; running statistics of the batch are updated in place."""
+    """Batch instance_norm over each example and channel. Batched running statistics are updated in place."""
     momentum, eps, rank = rest[0], rest[1], input.ndim
     if not use_input_stats:
         return _normalized(input, running_mean, running_var, weight, bias, eps)
@@ -231,7 +231,7 @@ def instance_norm(
 
 @batching("_scaled_dot_product_attention")
 def attention(call: Call) -> Any:
-    """Any dimensions may stand before those of positions and features."""
+    """Batch attention, which allows any dimensions in front of positions and features."""
     query, key, value, mask, is_causal, scale = call.values
     rank = max(t.ndim for t in (query, key, value))
     given = [aligned(call.batch(t), rank) for t in (query, key, value)]
@@ -242,7 +242,7 @@ def attention(call: Call) -> Any:
 
 @composition("prelu")
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
-    """One slope, or one for each channel."""
+    """Compute prelu with one slope, or one slope per channel."""
     if weight.numel() == 1:
         weight = weight.reshape(())
     elif input.ndim > 1:
@@ -252,25 +252,25 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
 
 @batching("grid_sample", "grid_sampler", "grid_sampler_2d", "grid_sampler_3d")
 def grid_sampler(call: Call) -> Any:
-    """The input and the grid are of the batch."""
+    """Batch grid_sampler with input and grid batched."""
     return folded(call, call.values[0].ndim - 2, 2)
 
 
 @batching("max_unpool1d max_unpool2d max_unpool3d")
 def max_unpool(call: Call) -> Any:
-    """Values and their positions."""
+    """Batch max_unpool with values and indices batched."""
     return folded(call, int(call.operator.__name__[-2]), 2)
 
 
 @batching("pad")
 def pad(call: Call) -> Any:
-    """Constants go around any number of dimensions; other modes take examples and channels before them."""
+    """Batch pad. The constant mode pads any number of dimensions; other modes need examples and channels in front."""
     widths, mode = call.values[1:3]
     return last_dimensions(call) if mode == "constant" else folded(call, len(widths) // 2)
 
 
 @composition("bilinear")
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Any = None) -> Tensor:
-    """input1 @ weight[k] @ input2 for every output k."""
+    """Compute input1 @ weight[k] @ input2 for every output k."""
     result = flambeau.einsum("...i,kij,...j->...k", input1, weight, input2)
     return result if bias is None else result + bias

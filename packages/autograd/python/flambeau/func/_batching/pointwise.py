@@ -1,4 +1,4 @@
-"""Pointwise operators: the batch's dimension comes first, and what broadcasts is aligned behind it."""
+"""Rules of pointwise operators: the batch dimension comes first, and operands are aligned behind it."""
 
 from typing import Any
 
@@ -15,13 +15,13 @@ IN_PLACE = (
 
 
 def aligned(value: Tensor, rank: int) -> Tensor:
-    """A batch of tensors with dimensions of size one in front of theirs, up to ``rank``."""
+    """Insert dimensions of size 1 behind the batch dimension, up to ``rank`` dimensions per element."""
     missing = rank + 1 - value.ndim
     return value if missing <= 0 else value.reshape(value.shape[0], *(1,) * missing, *value.shape[1:])
 
 
 def _common_dtype(tensors: list[Tensor]) -> flambeau.dtype:
-    """What tensors promote to, by the dimensions they are seen with."""
+    """Return the promoted dtype, using the numbers of dimensions without the batch dimension."""
     common = flambeau.empty((0,) * min(tensors[0].ndim, 1), dtype=tensors[0].dtype)
     for t in tensors[1:]:
         other = flambeau.empty((0,) * min(t.ndim, 1), dtype=t.dtype)
@@ -31,11 +31,11 @@ def _common_dtype(tensors: list[Tensor]) -> flambeau.dtype:
 
 
 def pointwise(call: Call) -> Any:
-    """Any operator that broadcasts its operands against each other."""
+    """Batch operators that broadcast their operands."""
     tensors = [x for x in call.values if isinstance(x, Tensor)]
     rank = max(t.ndim for t in tensors)
     batched_scalar = any(call.is_batched(t) and t.ndim == 0 for t in tensors)
-    # A tensor without dimensions has little to say about the dtype of a result; in a batch it would say more.
+    # A 0-D tensor has a low priority in type promotion; with a batch dimension, it would have a higher one.
     dtype = _common_dtype(tensors) if batched_scalar and len({t.dtype for t in tensors}) > 1 else None
 
     return call.run([_operand(call, x, rank, dtype) for x in call.values])
@@ -50,7 +50,7 @@ def _operand(call: Call, x: Any, rank: int, dtype: Any) -> Any:
 
 
 def in_place(call: Call) -> Any:
-    """A pointwise operator that writes its first operand."""
+    """Batch pointwise operators that write to their first operand."""
     target = call.values[0]
     if not call.is_batched(target):
         raise RuntimeError(IN_PLACE.format(name=call.operator.__name__))
@@ -67,7 +67,7 @@ def in_place(call: Call) -> Any:
 
 @batching("to clone contiguous")
 def converted(call: Call) -> Any:
-    """The order of memory that is asked for would be that of one tensor."""
+    """Batch conversions. A memory format applies to each tensor, not to the batch."""
     names = call.operator.parameters
     kept = (None, flambeau.contiguous_format, flambeau.preserve_format)
     return call.run(
@@ -80,14 +80,14 @@ def converted(call: Call) -> Any:
 
 @batching("view_as_complex")
 def view_as_complex(call: Call) -> Any:
-    """Pairs that lie together in memory."""
+    """Batch view_as_complex, which needs pairs that are adjacent in memory."""
     value = call.values[0].value
     return call.run((value if value.stride()[-1] == 1 else value.contiguous(),))
 
 
 @composition("fill")
 def fill(input: Tensor, value: Any) -> Tensor:
-    """One value everywhere; it may differ over the batch."""
+    """Return a tensor filled with a value, which can be batched."""
     if not isinstance(value, Tensor):
         return flambeau.full_like(input, value)
     if value.ndim:
@@ -99,13 +99,13 @@ def fill(input: Tensor, value: Any) -> Tensor:
 
 @batching("fill_")
 def fill_(call: Call) -> Any:
-    """A value that differs over the batch is copied."""
+    """Batch fill_. A batched value is copied."""
     target, value = call.values
     return in_place(call._replace(operator=flambeau.Tensor.copy_, values=(target, value, False)))
 
 
 def _rows() -> list[str]:
-    """The names of the registry's rows."""
+    """Return the names of the pointwise operators in the registry."""
     names = [name for row in _core.pointwise_rows() for name in (row["name"], *row["aliases"])]
     return [name.replace("special_", "special.", 1) if name.startswith("special_") else name for name in names]
 

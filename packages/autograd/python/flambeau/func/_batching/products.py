@@ -6,7 +6,7 @@ import flambeau
 from flambeau import Tensor
 from flambeau.func._rules import Call, batching, composition
 
-# The numbers of dimensions that the operands of products have.
+# Numbers of dimensions of the operands of products.
 _RANKS = {"mm": (2, 2), "bmm": (3, 3), "mv": (2, 1), "dot": (1, 1)}
 
 
@@ -20,15 +20,15 @@ def _require(call: Call, *ranks: int) -> None:
 
 
 def product(call: Call, a: Any, b: Any) -> Tensor:
-    """matmul for each element of the batch."""
+    """Compute matmul for each element of the batch."""
     x, y = call.value(a), call.value(b)
-    if not call.is_batched(b) and b.ndim <= 2:  # one matrix for the whole batch: rows of one product
+    if not call.is_batched(b) and b.ndim <= 2:  # the same matrix for the whole batch: use a single product
         return flambeau.matmul(x, y) if a.ndim > 0 else _refused(a, b)
     if a.ndim == 0 or b.ndim == 0:
         _refused(a, b)
     x = call.batch(a) if a.ndim > 1 else call.batch(a).unsqueeze(1)
     y = call.batch(b) if b.ndim > 1 else call.batch(b).unsqueeze(2)
-    missing = x.ndim - y.ndim  # the batch's dimension is in front of those that broadcast
+    missing = x.ndim - y.ndim  # insert these dimensions behind the batch dimension
     if missing > 0:
         y = y.reshape(y.shape[0], *(1,) * missing, *y.shape[1:])
     elif missing < 0:
@@ -45,7 +45,7 @@ def _refused(a: Tensor, b: Tensor) -> Tensor:
 
 @batching("matmul", "linalg.matmul", "__matmul__")
 def matmul(call: Call) -> Tensor:
-    """Vectors, matrices, and batches of them."""
+    """Batch matmul of vectors, matrices, and batches of them."""
     return product(call, *call.values)
 
 
@@ -58,19 +58,19 @@ def ranked_product(call: Call) -> Tensor:
 
 @composition("vdot")
 def vdot(input: Tensor, other: Tensor) -> Tensor:
-    """Two vectors, the first conjugated."""
+    """Return the inner product of two vectors with the first one conjugated."""
     return input.conj().dot(other)
 
 
 @composition("linalg.vecdot")
 def vecdot(x: Tensor, y: Tensor, dim: int = -1) -> Tensor:
-    """Along a dimension, the first conjugated."""
+    """Return inner products along a dimension with the first operand conjugated."""
     return (x.conj() * y).sum(dim)
 
 
 @composition("outer", "ger")
 def outer(input: Tensor, vec2: Tensor) -> Tensor:
-    """Every product of elements."""
+    """Return the outer product."""
     if input.ndim != 1 or vec2.ndim != 1:
         raise RuntimeError(f"outer: expected two vectors, got shapes {list(input.shape)} and {list(vec2.shape)}")
     return input.unsqueeze(1) * vec2
@@ -87,31 +87,31 @@ def _added(input: Tensor, result: Tensor, beta: Any, alpha: Any) -> Tensor:
 
 @composition("addmm")
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, beta: Any = 1, alpha: Any = 1) -> Tensor:
-    """beta * input + alpha * mat1 @ mat2."""
+    """Return beta * input + alpha * mat1 @ mat2."""
     return _added(input, mat1.mm(mat2), beta, alpha)
 
 
 @composition("baddbmm")
 def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, beta: Any = 1, alpha: Any = 1) -> Tensor:
-    """beta * input + alpha * batch1 @ batch2."""
+    """Return beta * input + alpha * batch1 @ batch2."""
     return _added(input, batch1.bmm(batch2), beta, alpha)
 
 
 @composition("addbmm")
 def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, beta: Any = 1, alpha: Any = 1) -> Tensor:
-    """beta * input + alpha * the sum of batch1 @ batch2."""
+    """Return beta * input + alpha * the sum of batch1 @ batch2."""
     return _added(input, batch1.bmm(batch2).sum(0), beta, alpha)
 
 
 @composition("addmv")
 def addmv(input: Tensor, mat: Tensor, vec: Tensor, beta: Any = 1, alpha: Any = 1) -> Tensor:
-    """beta * input + alpha * mat @ vec."""
+    """Return beta * input + alpha * mat @ vec."""
     return _added(input, mat.mv(vec), beta, alpha)
 
 
 @batching("linear")
 def linear(call: Call) -> Any:
-    """input @ weight.T + bias."""
+    """Batch linear: input @ weight.T + bias."""
     x, weight, bias = call.values
     if not call.is_batched(weight) and not call.is_batched(bias):
         return call.run((x.value, weight, bias))
@@ -134,13 +134,13 @@ def linear(call: Call) -> Any:
 
 @composition("addr")
 def addr(input: Tensor, vec1: Tensor, vec2: Tensor, beta: Any = 1, alpha: Any = 1) -> Tensor:
-    """beta * input + alpha * outer(vec1, vec2)."""
+    """Return beta * input + alpha * outer(vec1, vec2)."""
     return _added(input, outer(vec1, vec2), beta, alpha)
 
 
 @composition("pdist")
 def pdist(input: Tensor, p: float) -> Tensor:
-    """The norm of the difference of every two rows."""
+    """Return the norms of the differences of all pairs of rows."""
     rows = input.shape[0]
     first, second = flambeau.triu_indices(rows, rows, 1).unbind(0)
     return flambeau.linalg.vector_norm(input[first] - input[second], p, -1)

@@ -1,4 +1,4 @@
-"""What is asked of a tensor: of its shape and dtype there is an answer; of its elements there is none for a batch."""
+"""Rules of queries: shape and dtype are known inside of vmap, but queries of elements raise an error."""
 
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -49,7 +49,7 @@ batching("_recorded")(_refusal("vmap: {name} is an operator with a derivative of
 
 @batching("as_tensor", "asarray")
 def as_tensor(call: Call) -> Any:
-    """Of a tensor, itself in the dtype that is asked for."""
+    """Batch as_tensor of a tensor, which converts the dtype if needed."""
     x, dtype = call.values[0], call.argument("dtype")
     if not call.is_batched(x):
         raise RefusedError(_MEMORY.format(name=call.operator.__name__, size=call.size))
@@ -58,13 +58,13 @@ def as_tensor(call: Call) -> Any:
 
 @composition("_holds")
 def holds(condition: Tensor) -> bool:
-    """A check of what the user gave is a check of every element."""
+    """Check the condition for all elements of the batch."""
     return bool(without_placeholders(condition).all())
 
 
 @composition("__len__")
 def length(input: Tensor) -> int:
-    """The first size."""
+    """Return the size of the first dimension."""
     if input.ndim == 0:
         raise TypeError("len() of a 0-d tensor")
     return input.shape[0]
@@ -72,7 +72,7 @@ def length(input: Tensor) -> int:
 
 @composition("size")
 def size(input: Tensor, dim: int | None) -> Size | int:
-    """The shape of one tensor."""
+    """Return the shape of one tensor, or one of its sizes."""
     if dim is None:
         return input.shape
     if not -input.ndim <= dim < input.ndim:
@@ -84,7 +84,7 @@ def size(input: Tensor, dim: int | None) -> Size | int:
 
 @batching("stride")
 def stride(call: Call) -> Any:
-    """The strides of one tensor in the memory of all."""
+    """Return the strides of one tensor in the memory of the batch."""
     x, dim = call.values
     strides = x.value.stride()[1:]
     return strides if dim is None else strides[dim]
@@ -111,7 +111,7 @@ def _stand_in(t: Tensor) -> Tensor:
 
 @composition("requires_grad.__get__")
 def requires_grad(input: Tensor) -> bool:
-    """Whether the batch is differentiated."""
+    """Return True if the values require grad."""
     return bool(without_placeholders(input).requires_grad)
 
 
@@ -124,7 +124,7 @@ composition("grad.__get__", "_base.__get__")(lambda t: None)
 
 @batching("data.__get__")
 def data(call: Call) -> Any:
-    """Without history."""
+    """Detach the values."""
     return call.values[0].value.detach()
 
 

@@ -1,4 +1,4 @@
-"""Operators that draw random numbers: refused, drawn for each element of the batch, or once for all."""
+"""Rules of operators that draw random numbers: raise an error, draw for each element, or draw once for all."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ WRITES_ONE = (
 
 
 def drawn(callable_: Any, values: tuple[Any, ...], _: int) -> Any:
-    """A sampler, by the mode of the innermost map, which it concerns even where none of its arguments is a batch."""
+    """Draw according to the mode of the innermost map, also if no argument is batched."""
     level = _running_maps(0)
     try:
         _running_maps(level - 1)
@@ -54,7 +54,7 @@ def _in_place(call: Call, mode: str) -> Any:
 
 
 def _same(call: Call) -> Any:
-    """Element by element, from one state of the generator."""
+    """Run once per element, each time from the same state of the generator."""
     generator = call.argument("generator")
     generator = flambeau.default_generator if generator is None else generator
     state = generator.get_state()

@@ -1,4 +1,4 @@
-"""Where values belong in sorted sequences, and whether they are among others."""
+"""Rules of searchsorted, bucketize and isin."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from flambeau.func._rules import composition
 
 @composition("searchsorted")
 def searchsorted(sorted_sequence: Tensor, input: Any, out_int32: bool, right: bool, side: Any, sorter: Any) -> Tensor:
-    """Of one sequence for all values, each element of the batch is a row."""
+    """Search values in sorted sequences. If there is one sequence, each batch element is a row of values."""
     given = input if isinstance(input, Tensor) else flambeau.as_tensor(input, dtype=sorted_sequence.dtype)
     if sorted_sequence.ndim == 1:
         sequence, order = sorted_sequence.unsqueeze(0), None if sorter is None else sorter.unsqueeze(0)
@@ -20,7 +20,7 @@ def searchsorted(sorted_sequence: Tensor, input: Any, out_int32: bool, right: bo
 
 
 def _search(sequence: Tensor, rows: Tensor, out_int32: bool, right: bool, side: Any, order: Any) -> Tensor:
-    """How many elements of each row's sequence are below a value (or not above it)."""
+    """Count the elements of each row's sequence that are below a value, or not above it."""
     if order is not None:
         sequence = sequence.gather(-1, order)
     upper = right or side == "right"
@@ -30,13 +30,13 @@ def _search(sequence: Tensor, rows: Tensor, out_int32: bool, right: bool, side: 
 
 @composition("bucketize")
 def bucketize(input: Any, boundaries: Tensor, out_int32: bool, right: bool) -> Tensor:
-    """As searchsorted, with one sequence."""
+    """Search values in one sequence of boundaries."""
     return flambeau.searchsorted(boundaries, input, out_int32=out_int32, right=right)
 
 
 @composition("isin")
 def isin(elements: Any, test_elements: Any, assume_unique: bool = False, invert: bool = False) -> Tensor:
-    """Whether each element is among others."""
+    """Test if each element is in ``test_elements``."""
     among = test_elements.reshape(-1) if isinstance(test_elements, Tensor) else flambeau.as_tensor([test_elements])
     given = elements if isinstance(elements, Tensor) else flambeau.as_tensor(elements)
     found = (given.unsqueeze(-1) == among).any(-1)

@@ -1,4 +1,4 @@
-"""Operators that are given a shape, or ask for one."""
+"""Rules of operators with shape arguments, and of shape changes."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +15,7 @@ def _sizes(given: Any) -> tuple[int, ...]:
 
 @batching("view", "reshape", "view_copy")
 def reshape(call: Call) -> Any:
-    """The batch's dimension stays in front."""
+    """Batch reshape. The batch dimension stays first."""
     x, size = call.values
     if isinstance(size, flambeau.dtype):
         if x.ndim == 0 and x.dtype.itemsize != size.itemsize:
@@ -29,7 +29,7 @@ def reshape(call: Call) -> Any:
 
 @batching("expand", "broadcast_to", "expand_copy", "sum_to_size")
 def expand(call: Call) -> Any:
-    """Dimensions may be added in front of one tensor's, behind the batch's."""
+    """Batch expand. New dimensions are inserted behind the batch dimension."""
     x, size = call.values
     sizes = _sizes(size)
     return call.run((aligned(x.value, len(sizes)), (call.size, *sizes)))
@@ -37,7 +37,7 @@ def expand(call: Call) -> Any:
 
 @batching("repeat", "tile")
 def repeat(call: Call) -> Any:
-    """As many repeats as dimensions; more repeats add dimensions."""
+    """Batch repeat. Additional repeats add dimensions behind the batch dimension."""
     x, repeats = call.values
     counts = _sizes(repeats)
     if call.operator.__name__ == "tile":
@@ -47,55 +47,55 @@ def repeat(call: Call) -> Any:
 
 @composition("view_as", "reshape_as")
 def view_as(input: Tensor, other: Tensor) -> Tensor:
-    """A view of the other's shape."""
+    """Return a view with the shape of ``other``."""
     return input.reshape(other.shape)
 
 
 @composition("expand_as")
 def expand_as(input: Tensor, other: Tensor) -> Tensor:
-    """Expanded to the other's shape."""
+    """Expand to the shape of ``other``."""
     return input.expand(other.shape)
 
 
 @composition("ravel")
 def ravel(input: Tensor) -> Tensor:
-    """One dimension."""
+    """Flatten to one dimension."""
     return input.reshape(-1)
 
 
 @composition("t", "t_copy", "T.__get__")
 def t(input: Tensor) -> Tensor:
-    """The transpose of a matrix; T of other tensors reverses all dimensions."""
+    """Return the transpose of a matrix. T of other tensors reverses all dimensions."""
     return input.permute(*range(input.ndim - 1, -1, -1)) if input.ndim > 1 else input.view(input.shape)
 
 
 @composition("H.__get__")
 def adjoint(input: Tensor) -> Any:
-    """The conjugate transpose."""
+    """Return the conjugate transpose."""
     return t(input).conj()
 
 
 @composition("fliplr")
 def fliplr(input: Tensor) -> Tensor:
-    """The second dimension reversed."""
+    """Reverse the second dimension."""
     return input.flip(1)
 
 
 @composition("flipud")
 def flipud(input: Tensor) -> Tensor:
-    """The first dimension reversed."""
+    """Reverse the first dimension."""
     return input.flip(0)
 
 
 @composition("msort")
 def msort(input: Tensor) -> Tensor:
-    """Sorted along the first dimension."""
+    """Sort along the first dimension."""
     return input.sort(0)[0]
 
 
 @composition("__iter__")
 def iterate(input: Tensor) -> Iterator[Tensor]:
-    """The tensors along the first dimension."""
+    """Iterate over the first dimension."""
     if input.ndim == 0:
         raise TypeError("iteration over a 0-d tensor")
     return iter(input.unbind(0))
@@ -103,24 +103,24 @@ def iterate(input: Tensor) -> Iterator[Tensor]:
 
 @composition("trace")
 def trace(input: Tensor) -> Tensor:
-    """The sum of the diagonal."""
+    """Return the sum of the diagonal."""
     return input.diagonal().sum()
 
 
 @composition("diag")
 def diag(input: Tensor, diagonal: int) -> Tensor:
-    """A matrix of a vector, or a vector of a matrix."""
+    """Return a diagonal matrix for a vector, or the diagonal of a matrix."""
     return input.diag_embed(diagonal) if input.ndim == 1 else input.diagonal(diagonal)
 
 
 @composition("diagflat")
 def diagflat(input: Tensor, offset: int) -> Tensor:
-    """A matrix with the flattened tensor on its diagonal."""
+    """Return a matrix with the flattened tensor on its diagonal."""
     return input.reshape(-1).diag_embed(offset)
 
 
 @batching("new_empty new_zeros new_ones new_full")
 def new(call: Call) -> Any:
-    """A tensor for each element of the batch, which may be written."""
+    """Create a tensor for each element of the batch, which can be written."""
     names, values = call.operator.parameters, call.value(call.values)
     return call.run([(call.size, *_sizes(v)) if name == "size" else v for name, v in zip(names, values, strict=True)])

@@ -1,16 +1,16 @@
-"""Short-time spectra: signals of the batch are more signals."""
+"""Rules of short-time spectra: the batch is folded into the signals."""
 
 from typing import Any
 
 from flambeau import Tensor
 from flambeau.func._rules import Call, UnbatchableError, batching
 
-_RANKS = {"stft": 1, "istft": 2}  # of one signal
+_RANKS = {"stft": 1, "istft": 2}  # number of dimensions of one signal
 
 
 @batching("stft istft")
 def spectra(call: Call) -> Any:
-    """One window for all of them."""
+    """Batch stft and istft with one window for all signals."""
     x, *rest = call.values
     if not call.is_batched(x) or any(call.is_batched(other) for other in rest if isinstance(other, Tensor)):
         raise UnbatchableError(f"vmap: {call.operator.__name__} with a window that differs over the batch")
