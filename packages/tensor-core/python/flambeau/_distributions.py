@@ -1,4 +1,4 @@
-"""Errors for modules of flambeau whose distribution is not installed."""
+"""Import errors for modules of flambeau in distributions that are not installed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
-# The modules that other distributions bring, by their names below flambeau, and those distributions.
+# Maps each module of another distribution, relative to flambeau, to the distribution.
 DISTRIBUTIONS = {
     "autograd": "flambeau-autograd",
     "compiler": "flambeau-export",
@@ -53,20 +53,20 @@ REGISTERED_BY = {
 
 @cache
 def is_installed(module: str) -> bool:
-    """Return whether a module of DISTRIBUTIONS can be imported."""
-    import importlib.util  # on first use: it takes part of a millisecond
+    """Return True if a module of DISTRIBUTIONS can be imported."""
+    import importlib.util  # imported on first use because it takes part of a millisecond
 
     return importlib.util.find_spec(f"flambeau.{module}") is not None
 
 
 class MissingDistributions:
-    """Finder of modules that names the distribution to install for a module that no other finder has found."""
+    """Module finder that raises an error with the distribution to install if no other finder found the module."""
 
     @staticmethod
     def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
         """Raise ModuleNotFoundError for an import of a module in DISTRIBUTIONS."""
         distribution = DISTRIBUTIONS.get(name[len("flambeau.") :]) if name.startswith("flambeau.") else None
-        # importlib.util.find_spec() calls finders, too, and returns None if they find nothing.
+        # importlib.util.find_spec() calls finders as well, and returns None if they find nothing.
         if distribution is None or sys._getframe(2).f_code.co_name != "_find_and_load_unlocked":
             return None
         raise ModuleNotFoundError(

@@ -13,7 +13,7 @@ from typing import Any
 
 from flambeau._distributions import REGISTERED_BY, is_installed
 
-# The tangent of a dual tensor or None, for its text. Registered by forward-mode differentiation.
+# Returns the tangent of a dual tensor or None, for its repr. Registered by forward-mode differentiation.
 tangent_of: Callable[[Any], Any] | None = None
 
 # Prepares a leaf for sparse gradients. Registered by the package that computes gradients.
@@ -37,10 +37,10 @@ Buffer: Callable[..., Any] | None = None
 # Returns the operator of flambeau.ops.aten with a name, or None. Registered by flambeau.nn for those of layers.
 aten_layers: Callable[[str], Callable[..., Any] | None] | None = None
 
-# Answers for operators with __torch_dispatch__. Registered by the package that computes gradients.
+# Dispatches operators to __torch_dispatch__. Registered by the package that computes gradients.
 dispatch_handler: Callable[..., Any] | None = None
 
-# Reads a program of TorchScript. Registered by flambeau.jit.
+# Loads a TorchScript program. Registered by flambeau.jit.
 load_script: Callable[..., Any] | None = None
 
 _waiting: dict[str, list[Callable[[], object]]] = {}

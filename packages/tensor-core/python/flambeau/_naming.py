@@ -32,7 +32,7 @@ renamed: dict[Any, str] = {}
 
 
 def own_module(value: Any) -> str:
-    """Return the name in flambeau of the module that defines a function or class; of other values an empty text."""
+    """Return flambeau's name of the module that defines a function or class, or an empty string for other values."""
     module = getattr(value, "__module__", None)
     if not isinstance(module, str):
         return ""
@@ -40,7 +40,7 @@ def own_module(value: Any) -> str:
 
 
 def member(name: str, *arguments: Any) -> Any:
-    """Return a value of flambeau or, with arguments, what a class of flambeau makes of them: for pickles.
+    """Return a value of flambeau or, with arguments, the result of calling a class of flambeau. Used in pickles.
 
     >>> member("float32"), member("device", "cpu")
     (flambeau.float32, device(type='cpu'))

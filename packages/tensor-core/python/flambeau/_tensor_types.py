@@ -68,7 +68,10 @@ class tensortype:
 
 
 def legacy_construct(dtype: _core.dtype, args: tuple[Any, ...], device: Any = None) -> Tensor:
-    """``Tensor(2, 3)``: uninitialised; ``Tensor(size)``; ``Tensor(data)``; ``Tensor(tensor)``: the same elements."""
+    """Create an uninitialised tensor, ``Tensor(2, 3)`` or ``Tensor(size)``, or a tensor of data, ``Tensor(data)``.
+
+    ``Tensor(tensor)`` and ``Tensor(storage)`` share the memory of their argument.
+    """
     if not args:
         return _core.empty(0, dtype=dtype, device=device)
     first = args[0]
@@ -91,7 +94,7 @@ def legacy_construct(dtype: _core.dtype, args: tuple[Any, ...], device: Any = No
     return _core.tensor(first, dtype=dtype, device=device)
 
 
-# The others are names only, as in PyTorch.
+# These names have no tensor type, as in PyTorch.
 _WITHOUT_TYPE = ("UInt16Tensor", "UInt32Tensor", "UInt64Tensor", "ComplexFloatTensor", "ComplexDoubleTensor")
 TENSOR_TYPES = {name: tensortype(name, dtype) for name, dtype in _NAMES.items() if name not in _WITHOUT_TYPE}
 CUDA_TENSOR_TYPES = {name: tensortype(name, kind.dtype, True) for name, kind in TENSOR_TYPES.items()}

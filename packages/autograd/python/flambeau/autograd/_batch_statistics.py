@@ -1,8 +1,8 @@
-"""The base class by which function transforms recognise batch normalisation."""
+"""Base class by which function transforms recognise batch normalisation layers."""
 
 
 class BatchStatistics:
-    """Base class of layers that update running statistics of batches, which `vmap` cannot keep for each element.
+    """Base class of layers with running statistics of batches, which `vmap` cannot keep for each element.
 
     They have the attributes of ``nn.BatchNorm1d``.
     """
@@ -10,7 +10,7 @@ class BatchStatistics:
     track_running_stats: bool
 
     def forget_running_statistics(self) -> None:
-        """Normalise by the statistics of the batch from now on."""
+        """Normalise by the statistics of the current batch from now on."""
         if self.track_running_stats:
             self.track_running_stats = False
             for name in ("running_mean", "running_var", "num_batches_tracked"):

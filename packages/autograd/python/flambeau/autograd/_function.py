@@ -21,8 +21,10 @@ class Function:
     """Base class of custom operations with static methods ``forward(ctx, *args)`` and ``backward(ctx, *grad_outputs)``.
 
     Call the operation with ``apply``, which accepts positional and keyword arguments. ``backward`` returns one gradient
-    or None per argument of ``forward``. It can be differentiated if it consists of differentiable operations. Instead
-    of using ``ctx``, ``forward`` can have a method ``setup_context(ctx, inputs, output)``. Its inputs include defaults.
+    or None per argument of ``forward``. It can be differentiated if it consists of differentiable operations.
+
+    If the class defines ``setup_context(ctx, inputs, output)``, ``forward`` takes no ``ctx``. The ``inputs`` include
+    default values.
 
     A static method ``jvp(ctx, *tangents)`` supports forward mode. A static method ``vmap(info, in_dims, *args)``, or
     ``generate_vmap_rule = True``, supports ``func.vmap``.

@@ -1,7 +1,7 @@
-"""Derivatives against finite differences.
+"""Comparison of derivatives with finite differences.
 
-What is compared is the Jacobian of the parts of an output by the parts of an input, which for complex numbers are two:
-whole, or in the fast mode one random bilinear form ``u^T J v`` of it.
+The Jacobian of the real components of an output with respect to those of an input is compared. A complex number has two
+real components. The fast mode compares one random bilinear form ``u^T J v`` instead of the whole Jacobian.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _PRECISE = (flambeau.float64, flambeau.complex128)
 
 
 class GradcheckError(RuntimeError):
-    """The analytical and the numerical derivative differ."""
+    """Error for analytical and numerical derivatives that differ."""
 
 
 def gradcheck(
@@ -52,25 +52,26 @@ def gradcheck(
     fast_mode: bool = False,
     masked: bool | None = None,
 ) -> bool:
-    """Compares derivatives with central differences ``(f(x + eps) - f(x - eps)) / (2 eps)``.
+    """Compare derivatives with central differences ``(f(x + eps) - f(x - eps)) / (2 eps)``.
 
     Args:
-        func: takes the inputs, returns a tensor or a tuple of tensors; of these the ones that require a gradient are
+        func: function of the inputs that returns a tensor or a tuple of tensors. The outputs that require grad are
             checked.
-        inputs: floating and complex tensors with ``requires_grad`` are checked; the others are passed on. Of less than
-            double precision a warning is given, for differences are too coarse then.
-        eps, atol, rtol: the step, and how far the two may differ: ``|a - n| <= atol + rtol * |n|``.
-        raise_exception: whether to raise what was found, or to return False.
-        nondet_tol: how far two backward runs may differ.
-        check_backward_ad, check_forward_ad: which derivatives: of ``backward``, of dual tensors.
-        check_batched_grad: also ``grad(..., is_grads_batched=True)``; check_batched_forward_grad asks for nothing more.
-        check_grad_dtypes, check_undefined_grad, masked: hold always here: gradients have their input's dtype, each
-            output is differentiated without the others, and of sparse tensors the values are changed and compared,
-            as gradients have the indices of their tensors.
-        fast_mode: one random direction in each input and output instead of whole Jacobians.
-    Returns: True; else GradcheckError (or False, if ``raise_exception`` is off).
-    Raises: ValueError where no input requires a gradient, and where nothing is to be checked; AssertionError if the
-        shape or dtype of an output depends on the values of the inputs.
+        inputs: inputs of ``func``. Floating and complex tensors that require grad are checked. For less than double
+            precision, a warning is issued, because the differences are too inaccurate.
+        eps, atol, rtol: the step of the differences, and the tolerances: ``|a - n| <= atol + rtol * |n|``.
+        raise_exception: if True, raise an error for a wrong derivative. Otherwise return False.
+        nondet_tol: largest allowed difference between two backward passes.
+        check_backward_ad, check_forward_ad: the derivatives to check: of ``backward``, of dual tensors.
+        check_batched_grad: if True, also check ``grad(..., is_grads_batched=True)``.
+        check_batched_forward_grad: accepted for compatibility with PyTorch; no further check.
+        check_grad_dtypes, check_undefined_grad, masked: accepted for compatibility with PyTorch; always enabled.
+            Gradients have the dtype of their input, and each output is differentiated without the others. For sparse
+            tensors, the values are changed and compared, because gradients have the indices of their tensors.
+        fast_mode: if True, use one random direction in each input and output instead of whole Jacobians.
+    Returns: True if all derivatives are correct. Otherwise False, if ``raise_exception`` is False.
+    Raises: GradcheckError if a derivative is wrong; ValueError if no input requires grad, or for incompatible options;
+        AssertionError if the shape or dtype of an output depends on the values of the inputs.
 
     >>> x = flambeau.tensor([0.5, 2.0], dtype=flambeau.float64, requires_grad=True)
     >>> flambeau.autograd.gradcheck(flambeau.log, x)
@@ -116,13 +117,14 @@ def gradgradcheck(
     fast_mode: bool = False,
     masked: bool = False,
 ) -> bool:
-    """``gradcheck`` of the gradient: the second derivatives with respect to the inputs and to ``grad_outputs``.
+    """Apply ``gradcheck`` to the gradient: check second derivatives with respect to the inputs and ``grad_outputs``.
 
     Args:
-        grad_outputs: the gradient's factors; random (with a fixed seed) unless given.
-        gen_non_contig_grad_outputs: make those lie apart in memory.
-        check_rev_over_rev, check_fwd_over_rev: the gradient's gradient, the gradient's forward derivative.
-        The others are ``gradcheck``'s.
+        grad_outputs: gradients of the outputs. The default is random with a fixed seed.
+        gen_non_contig_grad_outputs: if True, make the default ones non-contiguous.
+        check_rev_over_rev, check_fwd_over_rev: the derivatives of the gradient to check: reverse mode, forward mode.
+
+    For the other arguments, see ``gradcheck``.
     """
     arguments = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     if grad_outputs is None:

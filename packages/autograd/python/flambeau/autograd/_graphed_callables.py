@@ -1,4 +1,4 @@
-"""Callables whose forward and backward work is replayed from graphs of a GPU: one node of the recorded graph each."""
+"""Callables with forward and backward passes that are replayed from CUDA graphs, as one autograd node each."""
 
 import functools
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ _UNEXPECTED_GRAD = (
 def make_graphed_callables(
     callables: Any, sample_args: Any, num_warmup_iters: int, allow_unused_input: bool, pool: Any
 ) -> Any:
-    """See `flambeau.cuda.make_graphed_callables`."""
+    """Implement `flambeau.cuda.make_graphed_callables`."""
     if flambeau.is_autocast_enabled() and flambeau.is_autocast_cache_enabled():
         raise RuntimeError(_AUTOCAST)
     functions, samples = (callables, sample_args) if isinstance(callables, tuple) else ((callables,), (sample_args,))
@@ -78,7 +78,7 @@ def _check_inputs(inputs: Sequence[Any]) -> None:
 
 
 def _with_forward(graphed: "_Captured") -> Any:
-    """The module itself, whose forward replays while it trains, or does not, as it did at the capture."""
+    """Set the module's ``forward`` to replay the graphs while ``training`` is as at the capture. Return the module."""
     module = graphed.function
     training, original = module.training, module.forward
 
@@ -91,7 +91,7 @@ def _with_forward(graphed: "_Captured") -> Any:
 
 
 class _Captured:
-    """A callable, its two graphs, and the tensors that these read and write."""
+    """A callable, its two graphs, and the tensors that the graphs read and write."""
 
     def __init__(self, function: Any, sample: Any, allow_unused: bool) -> None:
         if not isinstance(sample, Sequence):
@@ -129,7 +129,7 @@ class _Captured:
         return outputs, structure
 
     def _differentiate(self, outputs: list[Tensor], given: list[Tensor]) -> list[Tensor | None]:
-        """The gradients of the inputs, None for those that do not require any."""
+        """Return the gradients of the inputs. None for an input that does not require grad."""
         if not given:
             return []
         wanted = [each for each in self.inputs if each.requires_grad]
@@ -155,7 +155,7 @@ class _Captured:
 
 
 class Graphed(Function):
-    """Runs the two graphs of a callable, whose tensors it fills before."""
+    """Function that copies its inputs to the graphs' tensors and replays the two graphs of a callable."""
 
     @staticmethod
     def forward(ctx: Any, graphed: _Captured, *inputs: Tensor) -> tuple[Tensor, ...]:

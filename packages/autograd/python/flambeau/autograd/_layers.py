@@ -14,7 +14,7 @@ Point: TypeAlias = tuple[float, float]
 
 
 class GraphLayout(NamedTuple):
-    """``places``: of each node the middle of its upper side. ``paths``: of each edge the points it passes."""
+    """Layout: ``places`` are the centres of the nodes' upper sides, ``paths`` the points that the edges pass."""
 
     places: list[Point]
     paths: list[list[Point]]
@@ -23,10 +23,10 @@ class GraphLayout(NamedTuple):
 
 
 def arrange(sizes: list[tuple[float, float]], edges: list[tuple[int, int]]) -> GraphLayout:
-    """Places for nodes of the given widths and heights, and ways for the edges."""
+    """Compute positions of nodes with the given widths and heights, and paths of the edges."""
     layers = _layers(len(sizes), edges)
     boxes, depth, chains = list(sizes), list(layers), []
-    for a, b in edges:  # invisible nodes on the way
+    for a, b in edges:  # insert invisible nodes
         chain = [a]
         for layer in range(layers[a] + 1, layers[b]):
             chain.append(len(boxes))

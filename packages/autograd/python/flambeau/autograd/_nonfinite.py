@@ -1,4 +1,4 @@
-"""The first NaN or infinity of a forward pass."""
+"""Detection of the first NaN or infinity in a forward pass."""
 
 from types import TracebackType
 
@@ -6,17 +6,17 @@ from flambeau.autograd import _engine
 
 
 class NonfiniteError(ArithmeticError):
-    """An operator gave a NaN or an infinity."""
+    """Error for an operator that returned a NaN or an infinity."""
 
 
 class detect_nonfinite:
-    """Inside, the operator whose result is the first to hold a NaN or an infinity raises NonfiniteError.
+    """Context manager in which the first operator that returns a NaN or an infinity raises NonfiniteError.
 
-    The message names the operator, what its result holds, and the line that called it. Every result is read for that:
-    it costs time. Views and uninitialised memory are not looked at.
+    The message contains the operator, the number of such elements in its result, and the line of the call. Every result
+    is read for this check, which costs time. Views and uninitialised memory are not checked.
 
     Args:
-        nan, inf: what to look for. ``inf=False`` suits programs that mask with infinities.
+        nan, inf: values to detect. Use ``inf=False`` for programs that mask with infinities.
 
     >>> import flambeau
     >>> with flambeau.autograd.detect_nonfinite():

@@ -1,9 +1,9 @@
-"""Python structures with tensors in them, taken apart into named tensors and JSON, and put together again.
+"""Conversion of Python structures with tensors to named tensors and JSON, and back.
 
-A dictionary of tensors under string names stands for itself. Anything else is described by a tree of JSON in which
-None, bools, ints, finite floats, strings and lists are themselves and an object has one key that says what it is:
-``{"tensor": name}``, ``{"tuple": [...]}``, ``{"dict": {...}}`` (all keys are strings), ``{"items": [[key, value],
-...]}`` (they are not) or ``{"float": "inf"}``.
+A dictionary of tensors with string keys needs no JSON. Any other structure is described by a JSON tree. None, bools,
+ints, finite floats, strings and lists represent themselves. All other values are JSON objects with one key for their
+type: ``{"tensor": name}``, ``{"tuple": [...]}``, ``{"dict": {...}}`` (if all keys are strings),
+``{"items": [[key, value], ...]}`` (otherwise) or ``{"float": "inf"}``.
 """
 
 from __future__ import annotations

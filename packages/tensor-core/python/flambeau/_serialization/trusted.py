@@ -52,7 +52,7 @@ def run(
 ) -> Any:
     """Return the value that a pickle describes. The pickle can run any code.
 
-    Raises: FormatError if the pickle is damaged, or refers to what is not here.
+    Raises: FormatError if the pickle is damaged, or refers to an object that flambeau does not have.
     """
     file = io.BytesIO(source) if isinstance(source, bytes) else source
     try:
