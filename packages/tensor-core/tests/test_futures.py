@@ -15,13 +15,13 @@ def test_a_result_that_is_set_later():
     future.add_done_callback(lambda done: seen.append(done.value()))
     following = future.then(lambda done: done.value() + 1).then(lambda done: done.value() * 10)
     assert not future.done() and not following.done()
-    with pytest.raises(RuntimeError, match="the result of this future is not there yet"):
+    with pytest.raises(RuntimeError, match="the future has no result yet"):
         future.value()
     threading.Timer(0.05, lambda: future.set_result(1)).start()
     assert future.wait() == 1 and following.wait() == 20 and seen == [1]
     future.add_done_callback(lambda done: seen.append("at once"))
     assert seen == [1, "at once"] and future.done() and future.value() == 1
-    with pytest.raises(RuntimeError, match="has a result already"):
+    with pytest.raises(RuntimeError, match="already has a result"):
         future.set_result(2)
 
 

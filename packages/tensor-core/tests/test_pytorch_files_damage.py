@@ -25,8 +25,8 @@ def large(number):
 
 
 BAD_TENSORS = {
-    "fewer bytes": (storage_program(numel=b"K\x03"), "has 8 bytes, and a storage of 12 is said to be there"),
-    "huge": (storage_program(numel=large(2**59)), "a storage of 2,305,843,009,213,693,952 is said to be there"),
+    "fewer bytes": (storage_program(numel=b"K\x03"), "has 8 bytes, but its storage should have 12"),
+    "huge": (storage_program(numel=large(2**59)), "its storage should have 2,305,843,009,213,693,952"),
     "beyond 64 bits": (storage_program(numel=large(2**62)), "a storage of 4611686018427387904 elements"),
     "negative": (storage_program(numel=large(-1)), "a storage of -1 elements"),
     "no number": (storage_program(numel=b"N"), "a storage of None elements"),
@@ -45,7 +45,7 @@ BAD_TENSORS = {
     "text as size": (storage_program(view=b"K\x00X\x01\0\0\0aK\x01\x85"), "must be"),
     "no storage": (
         b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n(K\x01K\x00))\x89NtR.",
-        "over int where a storage belongs",
+        "over int instead of a storage",
     ),
     "no dtype": (
         b"\x80\x02ctorch._utils\n_rebuild_tensor_v3\n((X\x07\0\0\0storagectorch.storage\nUntypedStorage\nX\x01\0\0\x000"

@@ -96,9 +96,9 @@ HARM = {
     "instruction INST": (b"(X\x04\0\0\0truei__builtin__\neval\n.", "uses the instruction INST"),
     "instruction OBJ": (b"(c__builtin__\nlist\no.", "uses the instruction OBJ"),
     "instruction EXT1": (b"\x80\x02\x82\x01.", "uses the instruction EXT1"),
-    "calling a number": (b"\x80\x02K\x01)R.", "calls 1, which is not to be called"),
-    "calling a list": (b"\x80\x02c__builtin__\nlist\n)R.", "calls <class 'list'>, which is not to be called"),
-    "calling a dtype": (b"\x80\x02ctorch\nfloat32\n)R.", "calls flambeau.float32, which is not to be called"),
+    "calling a number": (b"\x80\x02K\x01)R.", "calls 1, which it must not call"),
+    "calling a list": (b"\x80\x02c__builtin__\nlist\n)R.", "calls <class 'list'>, which it must not call"),
+    "calling a dtype": (b"\x80\x02ctorch\nfloat32\n)R.", "calls flambeau.float32, which it must not call"),
     "state of a class": (
         b"\x80\x02ccollections\nOrderedDict\n}X\x01\0\0\0aK\x01sb.",
         "sets the state of type, which has none",

@@ -112,7 +112,7 @@ def test_dataclasses_are_containers_of_their_fields():
         y: object
         name: str = "none"
 
-    with pytest.raises(ValueError, match="no dataclass"):
+    with pytest.raises(ValueError, match="not a dataclass"):
         pytree.register_dataclass(str)
     pytree.register_dataclass(Batch, drop_field_names=["name"])
     try:

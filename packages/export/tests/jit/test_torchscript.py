@@ -363,7 +363,7 @@ def test_damaged_archives():
             load(io.BytesIO(whole[:count]))
     with pytest.raises(RuntimeError, match="no entry 'data/0'"):
         load(script_file(code, data, files={"data/0": None}))
-    with pytest.raises(RuntimeError, match="a storage of 400 is said to be there"):
+    with pytest.raises(RuntimeError, match="its storage should have 400"):
         load(script_file(code, data, files={"data/0": b"1234"}))
     with pytest.raises(RuntimeError, match=r"has no file constants\.pkl"):
         load(script_file(code, data, files={"constants.pkl": None}))

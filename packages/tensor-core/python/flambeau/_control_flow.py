@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 class _Symbol:
     def __init__(self, *args: Any) -> None:
-        raise NotImplementedError(f"flambeau.{type(self).__name__}: there are no numbers without a value")
+        raise NotImplementedError(f"flambeau.{type(self).__name__}: symbolic numbers are not supported")
 
 
 class SymInt(_Symbol):

@@ -40,7 +40,7 @@ class Future(Generic[T]):
     def value(self) -> T:
         """Return the result without waiting. Raises: RuntimeError if it is not available yet."""
         if not self.done():
-            raise RuntimeError("the result of this future is not there yet: use wait()")
+            raise RuntimeError("the future has no result yet; use wait()")
         if self._error is not None:
             raise self._error
         return self._result  # type: ignore[no-any-return]
@@ -72,7 +72,7 @@ class Future(Generic[T]):
     def _complete(self, result: Any, error: BaseException | None) -> None:
         with self._lock:
             if self._set.is_set():
-                raise RuntimeError("this future has a result already")
+                raise RuntimeError("the future already has a result")
             self._result, self._error = result, error
             self._set.set()
             callbacks, self._callbacks = self._callbacks, []

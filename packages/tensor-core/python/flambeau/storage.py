@@ -240,7 +240,7 @@ class UntypedStorage(StorageBase):
 
 def _require_elements(storage: UntypedStorage | TypedStorage) -> None:
     if storage.device.type == "meta":
-        raise NotImplementedError("Not available for 'meta' device type: a storage there has a size and no elements")
+        raise NotImplementedError("Not available for 'meta' device type: a storage on this device has no elements")
 
 
 def _listed(storage: UntypedStorage | TypedStorage, kind: str) -> str:

@@ -101,7 +101,7 @@ class ArchiveReader:
         """Return the first bytes of an entry as a storage."""
         start, found = self._place(name)
         if not 0 <= count <= found:
-            raise FormatError(f"its entry {name!r} has {found:,} bytes, and a storage of {count:,} is said to be there")
+            raise FormatError(f"its entry {name!r} has {found:,} bytes, but its storage should have {count:,}")
         if self._map is not None and count and start % WIDEST_ELEMENT == 0:
             return UntypedStorage(flambeau.frombuffer(self._map, dtype=flambeau.uint8, count=count, offset=start))
         self._file.seek(start)
@@ -124,7 +124,7 @@ class ArchiveReader:
         if entry is None:
             raise FormatError(f"damaged: the archive has no entry {name!r}")
         if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
-            raise FormatError(f"its entry {name!r} is compressed or encrypted, which no .pt file's is")
+            raise FormatError(f"its entry {name!r} is compressed or encrypted, which is not valid in a .pt file")
         header = bytearray(LOCAL_HEADER.size)
         if not 0 <= entry.header_offset <= self._size - len(header):
             raise FormatError(f"damaged: its entry {name!r} lies outside of the file")

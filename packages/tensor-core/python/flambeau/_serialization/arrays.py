@@ -22,7 +22,7 @@ def dtype(code: Any, align: Any = False, copy: Any = True) -> np.dtype[Any]:
 def set_dtype(made: np.dtype[Any], state: Any) -> None:
     """Set the byte order of a dtype."""
     if not isinstance(made, np.dtype):
-        raise FormatError(f"the state of {type(made).__name__}, which has none to set")
+        raise FormatError(f"it sets the state of {type(made).__name__}, which has no state")
     if not (isinstance(state, tuple) and len(state) == 8 and state[1] in ("<", ">", "|", "=")):
         raise FormatError("the state of a NumPy dtype is damaged")
     if state[2:] != (None, None, None, -1, -1, 0):

@@ -253,7 +253,7 @@ class Machine:
     def do_stack_global(self, _: None) -> None:
         module, name = self.popped(2)
         if type(module) is not str or type(name) is not str:
-            raise FormatError("a name that is no string")
+            raise FormatError("a name that is not a string")
         self.stack.append(self.named(module, name))
 
     def named(self, module: str, name: str) -> Any:
@@ -275,7 +275,7 @@ class Machine:
     def call(self, function: Any, arguments: Any) -> Any:
         call = self.calls.get(id(function))
         if call is None:
-            raise RefusedError(f"the pickle in it calls {function!r}, which is not to be called")
+            raise RefusedError(f"the pickle in it calls {function!r}, which it must not call")
         if type(arguments) is not tuple:
             raise FormatError("a call without a tuple of arguments")
         if call is rebuild.from_type:
@@ -286,7 +286,7 @@ class Machine:
         """Return the function that rebuilds a tensor of a subclass. See `rebuild.from_type`."""
         call = self.calls.get(id(named))
         if call is None:
-            raise RefusedError(f"the pickle in it calls {named!r}, which is not to be called")
+            raise RefusedError(f"the pickle in it calls {named!r}, which it must not call")
         known = kind is Tensor or kind is rebuild.parameter_type() or globals.is_added(kind)
         if not known:
             raise FormatError(f"a tensor of the type {kind!r}")
@@ -316,7 +316,7 @@ class Machine:
         elif type(made).__module__.partition(".")[0] == "numpy":
             self.set_array_state(made, state)
         else:
-            raise RefusedError(f"the pickle in it sets the state of {type(made).__name__}, which has none to set")
+            raise RefusedError(f"the pickle in it sets the state of {type(made).__name__}, which has no state")
 
     def set_array_state(self, made: Any, state: Any) -> None:
         from . import arrays

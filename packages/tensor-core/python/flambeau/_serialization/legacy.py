@@ -92,7 +92,7 @@ class _Storages:
             count = numel * kind.itemsize
             self.left -= count
             if self.left < 0:
-                raise FormatError(f"truncated: a storage of {count:,} bytes is said to be there")
+                raise FormatError(f"truncated: a storage of {count:,} bytes exceeds the file")
             storage = UnreadStorage(flambeau.empty(count, dtype=flambeau.uint8, device="cpu"))
             self.roots[key] = self.locations.place(storage, location), kind
         root, known_kind = self.roots[key]

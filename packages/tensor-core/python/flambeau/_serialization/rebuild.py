@@ -46,7 +46,7 @@ def _once_read(storage: UntypedStorage, action: Callable[[], Any]) -> None:
 
 def _tensor(storage: Any, dtype: Any, offset: Any, size: Any, stride: Any, requires_grad: Any, metadata: Any) -> Tensor:
     if not isinstance(storage, UntypedStorage):
-        raise FormatError(f"a tensor over {type(storage).__name__} where a storage belongs")
+        raise FormatError(f"a tensor over {type(storage).__name__} instead of a storage")
     if not isinstance(dtype, flambeau.dtype):
         raise FormatError(f"a tensor with the dtype {dtype!r}")
     if storage.device.type == "meta":
@@ -91,7 +91,7 @@ def tensor_v2(
 ) -> Tensor:
     """Build a tensor over a typed storage."""
     if not isinstance(storage, TypedStorage):
-        raise FormatError(f"a tensor over {type(storage).__name__} where a storage belongs")
+        raise FormatError(f"a tensor over {type(storage).__name__} instead of a storage")
     return _tensor(storage.untyped(), storage.dtype, offset, size, stride, requires_grad, metadata)
 
 
@@ -253,7 +253,7 @@ def sparse(layout: Any, parts: Any) -> Tensor:
         raise FormatError("a sparse tensor without indices, values and a size")
     tensors, sizes = (parts[:2], parts[2]) if layout is flambeau.sparse_coo else (parts[:3], parts[-1])
     if not (all(type(part) is Tensor for part in tensors) and isinstance(sizes, Size)):
-        raise FormatError("a sparse tensor of parts that are no tensors")
+        raise FormatError("a sparse tensor with parts that are not tensors")
     from flambeau.sparse._pickling import rebuilt_from_file
 
     try:

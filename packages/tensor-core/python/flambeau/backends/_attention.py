@@ -34,7 +34,7 @@ class SDPBackend(enum.Enum):
 
 _NONE_VIABLE = (
     "No viable backend for scaled_dot_product_attention was found: {reason}. Allow SDPBackend.MATH as well, which "
-    "takes everything."
+    "supports all inputs."
 )
 _NAMES = {
     "cudnn": SDPBackend.CUDNN_ATTENTION,

@@ -12,7 +12,7 @@ from flambeau.sparse._compressed import KINDS, CompressedTensor
 from flambeau.sparse._coo import CooTensor
 from flambeau.sparse._tensor import SparseTensor
 
-BLOCKS = "{layout}: blocks are not there; a tensor of the layout sparse_csr or sparse_csc holds the same elements"
+BLOCKS = "{layout}: block layouts are not supported; use the layout sparse_csr or sparse_csc"
 
 
 def _values(values: Any, dtype: Any, device: Any, requires_grad: bool, pin_memory: bool) -> Tensor:
@@ -152,7 +152,7 @@ def sparse_compressed_tensor(
     offsets, indices = _offsets(compressed_indices, stored.device), _offsets(plain_indices, stored.device)
     kind = KINDS[layout]
     if offsets.ndim > 1 or indices.ndim > 1:
-        raise NotImplementedError(f"{layout}: batches of matrices are not there; keep a list of matrices")
+        raise NotImplementedError(f"{layout}: batches of matrices are not supported; use a list of matrices")
     _invariants.check_compressed_parts(offsets, indices, stored, size, kind)
     if size is None:
         across = int(indices.amax()) + 1 if indices.numel() else 0

@@ -82,7 +82,7 @@ def to_compressed(tensor: Any, layout: Any) -> SparseTensor:
     if layout not in KINDS:
         raise NotImplementedError(BLOCKS.format(layout=layout))
     if tensor.ndim > 2 and not isinstance(tensor, SparseTensor):
-        raise NotImplementedError(f"{layout}: batches of matrices are not there; keep a list of matrices")
+        raise NotImplementedError(f"{layout}: batches of matrices are not supported; use a list of matrices")
     if tensor.ndim - (tensor.dense_dim() if isinstance(tensor, SparseTensor) else 0) != 2:
         raise RuntimeError(
             f"to_sparse: only tensors of 2 sparse dimensions have the layout {layout}, got shape {list(tensor.shape)}"
@@ -111,7 +111,7 @@ def to_sparse(
     if any(value is not None for value in dense.values()) and set(dense) != {"dense_dim"}:
         raise TypeError(f"to_sparse() got an unexpected keyword argument {next(iter(dense))!r}")
     if dense.get("dense_dim") not in (None, 0):
-        raise NotImplementedError("to_sparse: dense_dim is not there; pass sparse_dim for coordinates")
+        raise NotImplementedError("to_sparse: dense_dim is not supported; use sparse_dim for the layout sparse_coo")
     if layout not in (None, _core.sparse_coo):
         return to_compressed(tensor, layout)
     if not isinstance(tensor, SparseTensor):

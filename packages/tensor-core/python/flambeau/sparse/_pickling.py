@@ -65,6 +65,6 @@ def rebuilt_from_file(layout: Any, parts: Any) -> SparseTensor:
             made = sparse_coo_tensor(indices, values, size, is_coalesced=True, check_invariants=True)
         return made
     if layout not in KINDS:
-        raise NotImplementedError(f"it holds a sparse tensor of the layout {layout}, of which there are none here")
+        raise NotImplementedError(f"it contains a sparse tensor of the layout {layout}, which is not supported")
     offsets, indices, values, size = parts
     return sparse_compressed_tensor(offsets, indices, values, size, layout=layout)

@@ -244,7 +244,7 @@ def matmul(input: Any, other: Any) -> Tensor:
     if isinstance(other, SparseTensor) and other.ndim == 2 and not isinstance(input, SparseTensor) and input.ndim > 2:
         return mm(input.reshape(-1, input.shape[-1]), other).reshape(*input.shape[:-1], other.shape[1])
     raise NotImplementedError(
-        f"matmul: there is no product of the shapes {list(input.shape)} and {list(other.shape)}, one of them sparse"
+        f"matmul: not implemented for the shapes {list(input.shape)} and {list(other.shape)} if one tensor is sparse"
     )
 
 

@@ -54,7 +54,7 @@ def permute(tensor: Any, *places: Any, dims: Any = None) -> SparseTensor:
     given = given[0] if len(given) == 1 and not isinstance(given[0], int) else given
     order = [dimension(dim, tensor.ndim) for dim in given]
     if sorted(order) != list(range(tensor.ndim)):
-        raise RuntimeError(f"permute: {list(order)} is no order of the {tensor.ndim} dimensions")
+        raise RuntimeError(f"permute: {list(order)} is not a permutation of the {tensor.ndim} dimensions")
     if isinstance(tensor, CompressedTensor):
         return transpose(tensor, 0, 1) if order == [1, 0] else tensor._like(tensor._val)
     count = tensor.sparse_dim()

@@ -25,7 +25,7 @@ T = TypeVar("T", bound=Tensor)
 # Maps operator names to functions. Attributes of Tensor have a leading dot.
 ANSWERS: dict[str, Callable[..., Any]] = {}
 
-NOT_THERE = "{name}: there is no such operator for tensors of the layout {layout}; .to_dense() gives a strided tensor"
+NOT_THERE = "{name}: not implemented for tensors of the layout {layout}; use .to_dense() to get a strided tensor"
 
 
 def answers(*names: str) -> Callable[[Answer], Answer]:
@@ -171,7 +171,7 @@ class SparseTensor(Tensor):
         elif gradient is None:
             self._val.grad = None
         else:
-            raise NotImplementedError("the gradient of a sparse tensor is a sparse one, of its layout")
+            raise NotImplementedError("the gradient of a sparse tensor must be a sparse tensor of the same layout")
 
     @property
     def retains_grad(self) -> bool:
@@ -330,5 +330,5 @@ def written(out: T, result: Any) -> T:
         out._take_over(result)
         return out
     if isinstance(result, SparseTensor):
-        raise RuntimeError(f"out= is a strided tensor, and the result has the layout {result.layout}")
+        raise RuntimeError(f"out= is a strided tensor, but the result has the layout {result.layout}")
     return out.resize_(result.shape).copy_(result)

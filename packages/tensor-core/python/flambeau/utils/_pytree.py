@@ -113,7 +113,7 @@ def register_dataclass(
     """
     if field_names is None:
         if not dataclasses.is_dataclass(cls):
-            raise ValueError(f"register_dataclass: {cls} is no dataclass: give field_names=")
+            raise ValueError(f"register_dataclass: {cls} is not a dataclass; pass field_names=")
         field_names = [field.name for field in dataclasses.fields(cls) if field.init]
     names = [name for name in field_names if name not in (drop_field_names or ())]
     register_pytree_node(
