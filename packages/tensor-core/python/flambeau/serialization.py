@@ -80,7 +80,7 @@ def save(
     unchanged.
 
     ``"safetensors"`` stores tensors in dictionaries (keys: strings, numbers, None, tuples of these), lists and tuples,
-    numbers, strings, bools and None. Other safetensors readers see a dictionary of tensors as it is. They see other
+    numbers, strings, bools and None. Other safetensors readers see a dictionary of tensors unchanged. They see other
     structures as tensors that are named by their path, such as ``model.fc.weight``. Each tensor is stored contiguously
     with only its own elements and without ``requires_grad``. Subclasses of dict are stored as dict.
 

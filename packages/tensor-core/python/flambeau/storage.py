@@ -107,7 +107,7 @@ class UntypedStorage(StorageBase):
         return array.copy() if copy else array
 
     def _elements_as(self, dtype: Any) -> Tensor:
-        """The elements that ``flambeau.tensor`` reads: the bytes as numbers, or the memory in a dtype."""
+        """Return the elements for ``flambeau.tensor``: the bytes as integers, or elements of ``dtype``."""
         return self._bytes if dtype is None else _core.empty(0, dtype=dtype, device=self.device).set_(self)
 
     def element_size(self) -> int:
@@ -296,7 +296,7 @@ class TypedStorage(StorageCasts):
         return _core.empty(0, dtype=self.dtype).set_(self._untyped_storage)
 
     def _elements_as(self, dtype: Any) -> Tensor:
-        """The elements that ``flambeau.tensor`` reads. RuntimeError for another dtype than theirs."""
+        """Return the elements for ``flambeau.tensor``. Raise RuntimeError if ``dtype`` is not their dtype."""
         if dtype not in (None, self.dtype):
             raise RuntimeError(
                 f"Expected a Storage of type {dtype} or an UntypedStorage, but got one of type {self.dtype}; "

@@ -124,7 +124,7 @@ def _mapped(target: Tensor, function: Any, operands: list[Tensor]) -> Tensor:
 
 @operator(function=False, method=True)
 def to_dense(input: Tensor, dtype: Any = None, *, masked_grad: Any = None) -> Tensor:
-    """Return a strided tensor as it is, or converted to a dtype."""
+    """Return a strided tensor unchanged, or converted to a dtype."""
     return input if dtype is None else input.to(dtype)
 
 

@@ -94,7 +94,7 @@ _RENAMED = {"__builtin__": "builtins", "copy_reg": "copyreg"}
 
 
 def full_name(module: str, name: str) -> str:
-    """Return the full name as it is spelled in the table."""
+    """Return the full name in the spelling of the table."""
     return f"{_RENAMED.get(module, module)}.{name}"
 
 

@@ -141,7 +141,7 @@ class Contents:
 
     Args:
         mapped: if True, map the elements instead of reading them.
-        checked: if True, verify existing checksums. Those of elements are only verified if they are not mapped.
+        checked: if True, verify existing checksums. Checksums of elements are only verified if they are not mapped.
     """
 
     def __init__(self, file: IO[bytes], mapped: bool = False, checked: bool = True) -> None:
