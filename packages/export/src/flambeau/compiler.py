@@ -1,6 +1,6 @@
-"""Compilation, which programs ask for and which there is none of: operators run when they are called.
+"""PyTorch's interface to compilation. flambeau has no compiler: operators run when they are called.
 
-Functions and models come back as they are, so that a program written for a compiler runs unchanged.
+Functions and models are returned unchanged, so that programs written for a compiler run unchanged.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from flambeau._settings import warn_once
 
 F = TypeVar("F")
 
-_AS_IT_IS = "flambeau does not compile: every operator runs when it is called. compile() returns what it is given."
+_AS_IT_IS = "flambeau does not compile: every operator runs when it is called. compile() returns its argument."
 
 
 @overload
@@ -53,19 +53,20 @@ def compile(
     options: dict[str, Any] | None = None,
     disable: bool = False,
 ) -> Any:
-    """Returns the function or model that it is given, and warns of it once. A decorator, too.
+    """Return the function or model unchanged, and warn once. Can be used as a decorator.
 
-    A ``backend`` that is a function is given a `flambeau.fx.GraphModule` and the tensors of a call, once for each shape
-    and dtype of them, and what it returns is called instead. What cannot be traced runs as it is, with a warning.
+    If ``backend`` is a function, it is called with a `flambeau.fx.GraphModule` and the example tensors, once for each
+    combination of shapes and dtypes. Its result is called instead of the model. If the model cannot be traced, it runs
+    unchanged, with a warning.
 
-    Raises: RuntimeError for both ``mode`` and ``options``, as PyTorch does.
+    Raises: RuntimeError if both ``mode`` and ``options`` are given, as in PyTorch.
     """
     if mode is not None and options is not None:
         raise RuntimeError("Either mode or options can be specified, but both can't be specified at the same time.")
     if model is None:
         return partial(compile, backend=backend, mode=mode, options=options, disable=disable)
     if callable(backend) and not disable:
-        from flambeau.fx._compile import compiled  # loads when it is needed
+        from flambeau.fx._compile import compiled  # imported on first use
 
         return compiled(model, backend)
     if not disable:
@@ -82,17 +83,17 @@ def disable(fn: F, recursive: bool = True, *, reason: str | None = None) -> F: .
 
 
 def disable(fn: Any = None, recursive: bool = True, *, reason: str | None = None) -> Any:
-    """Returns the function: nothing is compiled. Also a decorator with arguments."""
+    """Return the function unchanged. Can be used as a decorator with arguments."""
     return _same if fn is None else fn
 
 
 def allow_in_graph(fn: F) -> F:
-    """Returns the function."""
+    """Return the function unchanged."""
     return fn
 
 
 def assume_constant_result(fn: F) -> F:
-    """Returns the function."""
+    """Return the function unchanged."""
     return fn
 
 
@@ -101,7 +102,7 @@ def _same(fn: F) -> F:
 
 
 def is_compiling() -> bool:
-    """Whether a compiler is looking on: False."""
+    """Return False: nothing is compiled."""
     return False
 
 
@@ -109,19 +110,19 @@ is_dynamo_compiling = is_exporting = is_compiling
 
 
 def reset() -> None:
-    """Forgets what was compiled: nothing."""
+    """Do nothing: there is no compiled code."""
 
 
 def cudagraph_mark_step_begin() -> None:
-    """Marks the beginning of a step; does nothing."""
+    """Do nothing."""
 
 
 def list_backends(exclude_tags: tuple[str, ...] = ("debug", "experimental")) -> list[str]:
-    """The compilers that there are: none."""
+    """Return the names of the compilers: an empty list."""
     return []
 
 
 @contextlib.contextmanager
 def set_stance(stance: str = "default", **options: Any) -> Iterator[None]:
-    """For a block, how a compiler behaves; there is none."""
+    """Do nothing in this context: there is no compiler."""
     yield

@@ -61,9 +61,7 @@ def test_what_does_not_fit_is_refused():
             return sum(row for row in x)
 
     (rows,) = dims("rows")
-    with pytest.raises(
-        ValueError, match=r"x.size\(0\) \(rows\) was said to be dynamic, and the model needs it to be 3"
-    ):
+    with pytest.raises(ValueError, match=r"x.size\(0\) \(rows\) is declared dynamic, but the model needs it to be 3"):
         export(Loop(), (fb.ones(3, 2),), dynamic_shapes={"x": {0: rows}})
     assert export(Loop(), (fb.ones(3, 2),), dynamic_shapes={"x": {0: Dim.AUTO}}).module()(fb.ones(3, 2)).shape == (2,)
     for shapes, message in [

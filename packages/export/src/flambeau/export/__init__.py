@@ -1,7 +1,7 @@
-"""Models as programs with declared dynamic dimensions: ``torch.export`` over `flambeau.jit`'s programs.
+"""Models as programs with declared dynamic dimensions: ``torch.export`` on top of the programs of `flambeau.jit`.
 
-`export` traces a module as `flambeau.jit.trace` does, and holds every size that is not declared dynamic to the
-example's: a run with another raises RuntimeError.
+`export` traces a module as `flambeau.jit.trace` does. Every size that is not declared dynamic must equal the size in
+the example; otherwise the program raises RuntimeError.
 
 >>> import flambeau
 >>> from flambeau import nn
@@ -29,7 +29,7 @@ __all__ = ["Dim", "ExportedProgram", "dims", "export", "load", "save"]
 
 
 class _Kind:
-    """What `Dim.AUTO`, `Dim.DYNAMIC` and `Dim.STATIC` are."""
+    """Type of `Dim.AUTO`, `Dim.DYNAMIC` and `Dim.STATIC`."""
 
     def __init__(self, name: str, dynamic: bool) -> None:
         self.name, self.dynamic = name, dynamic
@@ -39,11 +39,11 @@ class _Kind:
 
 
 class Dim:
-    """A dynamic dimension; the dimensions that have one `Dim` have one size.
+    """Dynamic dimension. All dimensions with the same `Dim` have the same size.
 
     Args:
-        name: what errors call it.
-        min, max: its least and largest size, inclusive; None for any.
+        name: identifier, used in error messages.
+        min, max: smallest and largest size, inclusive; None for no limit.
     """
 
     AUTO = _Kind("AUTO", True)
@@ -63,27 +63,27 @@ class Dim:
 
 
 def dims(*names: str, min: int | None = None, max: int | None = None) -> tuple[Dim, ...]:
-    """A `Dim` for each name."""
+    """Return a `Dim` for each name."""
     return tuple(Dim(name, min=min, max=max) for name in names)
 
 
 class ExportedProgram:
-    """What `export` makes.
+    """Program that `export` returns.
 
     Attributes:
-        example_inputs: the arguments by position and by name that it was made with; None of one that was loaded.
+        example_inputs: the example's positional and keyword arguments; None for a program that was loaded.
     """
 
     def __init__(self, module: jit.ScriptModule | ExportedModule, example_inputs: Any = None) -> None:
         self._module, self.example_inputs = module, example_inputs
 
     def module(self, check_guards: bool = True) -> jit.ScriptModule | ExportedModule:
-        """The program as a module, with its parameters."""
+        """Return the program as a module with parameters."""
         return self._module
 
     @property
     def code(self) -> str:
-        """The program's text."""
+        """Text of the program."""
         return self._module.code
 
     @property
@@ -93,27 +93,27 @@ class ExportedProgram:
 
     @property
     def constants(self) -> dict[str, Tensor]:
-        """The other tensors that the program reads."""
+        """Tensors of the program that are neither parameters nor buffers."""
         return {name: self._module.get_buffer(name) for name in self._module._constants}
 
     def parameters(self) -> Iterator[Parameter]:
-        """Its parameters."""
+        """Return an iterator over the parameters."""
         return self._module.parameters()
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        """Its parameters with their names."""
+        """Return an iterator over pairs of name and parameter."""
         return self._module.named_parameters()
 
     def buffers(self) -> Iterator[Tensor]:
-        """Its buffers."""
+        """Return an iterator over the buffers."""
         return (buffer for _, buffer in self.named_buffers())
 
     def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
-        """Its buffers with their names."""
+        """Return an iterator over pairs of name and buffer."""
         return ((n, b) for n, b in self._module.named_buffers() if n not in self._module._constants)
 
     def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Raises RuntimeError: `module` gives what can be called."""
+        """Raise RuntimeError: call the result of `module` instead."""
         raise RuntimeError(
             "Unable to call ExportedProgram directly. You should use `exported_program.module()` instead."
         )
@@ -132,16 +132,17 @@ def export(
     preserve_module_call_signature: Sequence[str] = (),
     **options: Any,
 ) -> ExportedProgram:
-    """A module as a program, by running it once; see `flambeau.jit.trace` for what it keeps.
+    """Convert a module to a program by one traced run; see `flambeau.jit.trace` for details.
 
     Args:
-        mod: the module, in the mode, training or evaluation, that it is in.
-        args, kwargs: an example. Sizes of its tensors that are not dynamic are required of later inputs.
-        dynamic_shapes: by the names of the arguments, or in their order: for each tensor ``{dimension: Dim}`` or a
-            sequence with a `Dim`, `Dim.AUTO`, `Dim.DYNAMIC`, `Dim.STATIC`, a size or None for each dimension; for
-            tuples, lists and dictionaries of tensors a structure of these; None for what is static.
-    Raises: ValueError for what is no module, for shapes that do not fit, and where the program cannot do without the
-        example's size of a dimension that was said to be dynamic; NotImplementedError as `flambeau.jit.trace`.
+        mod: the module; it keeps its training or evaluation mode.
+        args, kwargs: example arguments. Later inputs must have the same sizes in all dimensions that are not dynamic.
+        dynamic_shapes: dynamic dimensions, as a mapping from argument names, or as a sequence in the order of the
+            arguments. Each tensor has ``{dimension: Dim}`` or a sequence with one entry per dimension: a `Dim`,
+            `Dim.AUTO`, `Dim.DYNAMIC`, `Dim.STATIC`, a size or None. Tuples, lists and dictionaries of tensors have a
+            structure of the same form. None means static.
+    Raises: ValueError if ``mod`` is not a module, if the shapes do not match, or if the program needs a fixed size for
+        a dimension that is declared dynamic; NotImplementedError as for `flambeau.jit.trace`.
     """
     if not isinstance(mod, Module):
         raise ValueError(f"Expected `mod` to be an instance of `nn.Module`, got {type(mod).__name__}.")
@@ -156,15 +157,15 @@ def export(
 
 
 class _Demands:
-    """What a program requires of the sizes of its inputs."""
+    """Requirements of a program on the sizes of its inputs."""
 
     def __init__(self, shapes: Any) -> None:
         self.shapes = shapes
-        self.dynamic: dict[str, str] = {}  # the dimensions that were said to be dynamic, by their names in the program
+        self.dynamic: dict[str, str] = {}  # declared dynamic dimensions by their names in the program
         self._firsts: dict[Dim, Number] = {}
 
     def note(self, trace: Trace, inputs: Mapping[str, Any]) -> None:
-        """Notes it, before anything runs."""
+        """Record the requirements before the program runs."""
         shapes = self.shapes
         if shapes is None:
             shapes = {}
@@ -225,22 +226,22 @@ class _Demands:
             raise ValueError(f"dynamic_shapes has {wanted!r} for {text}: a Dim, a size or None is expected")
 
     def check(self, code: str) -> None:
-        """Raises ValueError where the program requires a dynamic size to be that of the example."""
+        """Raise ValueError if the program requires a dynamic size to equal the size in the example."""
         for line in code.splitlines():
             call, _, place = line.partition("  # ")
             if call.startswith("require_eq("):
                 name, other, *_ = call.removeprefix("require_eq(").split(", ")
                 if name in self.dynamic and not other.startswith("%"):
                     raise ValueError(
-                        f"{self.dynamic[name]} was said to be dynamic, and the model needs it to be {other} ({place}): "
-                        "a loop over it, or a decision by it. Leave it static, or write the model without"
+                        f"{self.dynamic[name]} is declared dynamic, but the model needs it to be {other} ({place}), "
+                        "because it loops over it or branches on it. Declare it static, or change the model"
                     )
 
 
 def save(
     ep: ExportedProgram, f: str | os.PathLike[str] | IO[bytes], *, extra_files: Any = None, **options: Any
 ) -> None:
-    """Writes a program and its tensors, as `flambeau.jit.save` does."""
+    """Write a program and its tensors to a file, as `flambeau.jit.save` does."""
     if not isinstance(ep, ExportedProgram):
         raise TypeError(
             f"The 'ep' parameter must be an instance of 'ExportedProgram', got '{type(ep).__name__}' instead."
@@ -253,13 +254,13 @@ def save(
 def load(
     f: str | os.PathLike[str] | IO[bytes], *, extra_files: dict[str, Any] | None = None, **options: Any
 ) -> ExportedProgram:
-    """Load what `save` or PyTorch's ``torch.export.save`` has written. Only operators of the file are run, no code.
+    """Load a file that `save` or PyTorch's ``torch.export.save`` wrote. No Python code from the file is run.
 
     Args:
         f: path, or a file opened for reading bytes.
-        extra_files: a dictionary whose keys are filled with the files of these names.
-    Raises: RuntimeError if the file is truncated, damaged or of another kind; NotImplementedError naming an operator
-        that flambeau lacks.
+        extra_files: a dictionary of file names; its values are replaced with the contents of these files.
+    Raises: RuntimeError if the file is truncated, damaged or of an unknown type; NotImplementedError if flambeau lacks
+        an operator of the program.
     """
     from flambeau.jit._archive import is_archive, opened  # on first use: they import zipfile
 
@@ -272,8 +273,8 @@ def load(
 
 
 def register_dataclass(cls: type, **options: Any) -> None:
-    """Raises NotImplementedError: inputs and outputs are tensors in tuples, lists and dictionaries."""
-    raise NotImplementedError("flambeau.export takes tensors in tuples, lists and dictionaries, no dataclasses")
+    """Raise NotImplementedError: inputs and outputs must be tensors in tuples, lists and dictionaries."""
+    raise NotImplementedError("flambeau.export accepts tensors in tuples, lists and dictionaries, not dataclasses")
 
 
 def __dir__() -> list[str]:

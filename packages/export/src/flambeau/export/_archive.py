@@ -21,10 +21,10 @@ _OLDER_PROGRAM = "serialized_exported_program.json"
 
 
 class ExportedModule(Module):
-    """The program of a file that PyTorch exported, with its parameters and buffers.
+    """Program from a file that PyTorch exported, with its parameters and buffers.
 
     Args:
-        described: the program in the file.
+        described: the JSON description of the program.
         tensors: parameters, buffers and constants by their names.
     """
 
@@ -34,8 +34,8 @@ class ExportedModule(Module):
         self._graph = Graph(entry(exported, "graph"))
         signature = entry(exported, "signature")
         self._constants: list[str] = []
-        self._sources: list[str | None] = []  # of the graph's inputs: names of tensors; None for arguments
-        self._expected: list[tuple[Any, Any]] = []  # of each argument: its value if it is constant, and its sizes
+        self._sources: list[str | None] = []  # per graph input: name of a tensor, or None for an argument
+        self._expected: list[tuple[Any, Any]] = []  # per argument: its value if constant, and its sizes
         self._described_tensors = entry(entry(exported, "graph"), "tensor_values")
         for specification in entry(signature, "input_specs"):
             self._add_input(specification, tensors)
@@ -141,7 +141,7 @@ class ExportedModule(Module):
 
     @property
     def code(self) -> str:
-        """The program, a call in each line."""
+        """Text of the program, with one call per line."""
         return str(self._graph)
 
 
@@ -164,8 +164,8 @@ def _target(specification: Any) -> tuple[str, str] | None:
 def read(file: IO[bytes], extra_files: dict[str, Any] | None) -> ExportedModule:
     """Return the program in an archive.
 
-    Raises: RuntimeError if the archive is truncated, damaged or of another kind; NotImplementedError naming what
-        flambeau lacks.
+    Raises: RuntimeError if the archive is truncated, damaged or of an unknown type; NotImplementedError if flambeau
+        lacks a feature that the program uses.
     """
     archive = Archive(file, _PROGRAM, _OLDER_PROGRAM)
     archive.fill(extra_files)
@@ -190,7 +190,7 @@ def _tensors(archive: Archive) -> dict[str, Tensor]:
         path = f"data/{folder}/{config}.json"
         if path in archive:
             entries = entry(json.loads(archive.text(path)), "config")
-            contents: dict[str, Any] = {}  # tensors share the memory of a file
+            contents: dict[str, Any] = {}  # tensors can share a file
             for name, described in entries.items():
                 found[name] = _tensor(archive, f"data/{folder}/{entry(described, 'path_name')}", described, contents)
     return found

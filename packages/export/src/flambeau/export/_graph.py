@@ -12,7 +12,7 @@ from flambeau.jit._archive import entry
 from flambeau.library._aten import resolve
 from flambeau.library._custom_op import registry
 
-# The numbers of the file's schema.
+# Numbers of dtypes in the file's schema.
 DTYPES: dict[int, Any] = dict(
     enumerate(("uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64"), 1)
 )
@@ -27,13 +27,13 @@ _REFERENCES = ("as_tensor", "as_tensors", "as_optional_tensor", "as_optional_ten
 
 
 class Reference(NamedTuple):
-    """The name of a value that the program computes."""
+    """Name of a value that the program computes."""
 
     name: str
 
 
 class Call(NamedTuple):
-    """The call of an operator; arguments hold references and graphs, results hold references and None."""
+    """Call of an operator. Arguments may contain references and graphs; results contain references and None."""
 
     target: str
     function: Callable[..., Any]
@@ -48,11 +48,11 @@ class Call(NamedTuple):
 
 
 class Graph:
-    """A list of calls, its inputs and its outputs.
+    """List of calls with inputs and outputs.
 
     Args:
-        described: the graph in the file.
-    Raises: NotImplementedError naming operators that flambeau lacks; RuntimeError for a damaged description.
+        described: the JSON description of the graph.
+    Raises: NotImplementedError if flambeau lacks an operator; RuntimeError if the description is damaged.
     """
 
     def __init__(self, described: Any) -> None:
@@ -130,7 +130,7 @@ def _shown(value: Any) -> str:
 
 
 def _decoded(value: Any) -> Any:
-    """Return an argument of the file, with references for values that the program computes."""
+    """Return an argument of the file; values that the program computes are references."""
     if not isinstance(value, Mapping) or len(value) != 1:
         raise RuntimeError(f"the program in the archive is damaged: {value!r} is no argument")
     ((kind, content),) = value.items()
@@ -208,7 +208,7 @@ def _call(node: Any) -> Call:
     return Call(target, _function(target), args, kwargs, results)
 
 
-# Arguments by name in PyTorch's schemas: files of PyTorch before 2.8 do not say so.
+# Keyword arguments in PyTorch's schemas: files from PyTorch before 2.8 do not mark them.
 _KEYWORDS = frozenset(("alpha", "approximate", "beta", "correction", "device", "dtype", "generator", "layout"))
 _KEYWORDS |= {
     "memory_format",

@@ -1,4 +1,4 @@
-"""Structures of inputs and outputs, as files of PyTorch's ``torch.export`` describe them."""
+"""Nested structures of inputs and outputs in files of PyTorch's ``torch.export``."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _MAPPINGS = {
 
 
 class Tree:
-    """Nested tuples, lists and dictionaries, whose leaves are values.
+    """Structure of nested tuples, lists and dictionaries.
 
     Args:
         kind: the type of the structure, or None for a leaf.
-        keys: of a dictionary or a named tuple.
+        keys: keys of a dictionary or field names of a named tuple.
     """
 
     def __init__(self, kind: Any, keys: Sequence[Any], children: Sequence[Tree]) -> None:
@@ -33,7 +33,7 @@ class Tree:
         """Return the structure that a file describes.
 
         Args:
-            fields: the names of the fields of named tuples, by the names of their types.
+            fields: field names of named tuples, by type name.
         Raises: NotImplementedError for structures of other types.
         """
         version, described = json.loads(text)
@@ -62,7 +62,7 @@ class Tree:
     def leaves(self, value: Any, path: str) -> Iterator[Any]:
         """Return the leaves of a value of this structure.
 
-        Raises: TypeError naming the part of another structure.
+        Raises: TypeError if the value has another structure; the message names the part.
         """
         if self.kind is None:
             yield value
@@ -80,7 +80,7 @@ class Tree:
                 yield from child.leaves(value[i], f"{path}[{i}]")
 
     def packed(self, leaves: Iterator[Any]) -> Any:
-        """Return the structure with leaves in their order."""
+        """Return the structure filled with the leaves in order."""
         if self.kind is None:
             return next(leaves)
         children = [child.packed(leaves) for child in self.children]

@@ -1,8 +1,8 @@
-"""Programs: what a function or model computes, noted once, to be saved and run without Python.
+"""Programs: recorded operator calls of a function or model, which can be saved and run without Python.
 
-`trace` runs a model on an example and notes the operators that it calls; what it gives is a module with the same
-parameters that runs them natively. `save` writes program and parameters into one file; `load` reads it here, and
-`flambeau::Program::load` in a C++ program that links nothing but ``libflambeau`` (docs/deployment.md).
+`trace` runs a model on an example and records the operators that it calls. It returns a module with the same parameters
+that runs these operators natively. `save` writes program and parameters to one file. `load` reads the file in Python,
+and `flambeau::Program::load` reads it in a C++ program that links only ``libflambeau`` (docs/deployment.md).
 
 >>> import flambeau
 >>> from flambeau import nn
@@ -105,7 +105,7 @@ def __getattr__(name: str) -> Any:
         from ._torchscript._objects import RecursiveScriptModule
 
         return RecursiveScriptModule
-    if name == "isinstance":  # no variable: it would hide Python's in this module
+    if name == "isinstance":  # not a variable, which would hide the built-in in this module
         from ._container_types import has_type
 
         return has_type
@@ -157,27 +157,27 @@ def trace(
     _prepare: Any = None,
     **options: Any,
 ) -> Any:
-    """A function or module as a program, by running it once.
+    """Convert a function or module to a program by one traced run.
 
-    Sizes may be others when the program runs, and what is computed from them follows. Where Python decides by a size
-    or an element (``if x.shape[0] > 4``, ``for i in range(n)``), the program takes the way that the example took, and
-    raises RuntimeError for inputs that would have taken another. Elements that Python takes for itself
-    (``float(x)``, ``x.tolist()``) are constants, of which a `TracerWarning` tells the line. Changes in place, random
-    numbers and gradients are those of the operators; ``no_grad`` blocks stay such blocks.
+    Sizes may differ when the program runs, and values computed from them are recomputed. If Python branches or loops on
+    a size (``if x.shape[0] > 4``, ``for i in range(n)``) or on an element, the program takes the branch of the
+    example. It raises RuntimeError for inputs that would take another branch. Elements that Python reads
+    (``float(x)``, ``x.tolist()``) are constants; a `TracerWarning` names the line. In-place changes, random numbers and
+    gradients behave as in the operators. ``no_grad`` blocks are preserved.
 
     Args:
-        func: a function of tensors, or a module; the latter in the mode, training or evaluation, that it is in.
-        example_inputs: a tensor or a tuple of arguments; tensors may be in tuples, lists and dictionaries.
-        example_kwarg_inputs: arguments by name.
-        check_trace: run function and program on the example once more, and warn where they differ; not done where
-            random numbers are drawn or something is changed in place.
-        check_inputs: a list of further arguments on which the program has to agree with ``func``.
-        check_tolerance: relative and absolute, of these comparisons.
-    Returns: a `ScriptModule` with the module's own parameters, or a `ScriptFunction`.
-    Raises: NotImplementedError that lists the calls which programs cannot make, with their lines; TypeError for inputs
-        and outputs of other kinds; RuntimeError where a check of ``check_inputs`` fails.
+        func: a function of tensors, or a module, which keeps its training or evaluation mode.
+        example_inputs: a tensor or a tuple of arguments; tensors may be nested in tuples, lists and dictionaries.
+        example_kwarg_inputs: keyword arguments.
+        check_trace: if True, run function and program on the example again, and warn if the results differ. Skipped if
+            the function draws random numbers or changes a tensor in place.
+        check_inputs: a list of further arguments for which program and ``func`` must agree.
+        check_tolerance: relative and absolute tolerance of these comparisons.
+    Returns: a `ScriptModule` that shares the module's parameters, or a `ScriptFunction`.
+    Raises: NotImplementedError if programs cannot make a call; the message lists all such calls with their lines.
+        TypeError for inputs and outputs of other types. RuntimeError if the comparison on ``check_inputs`` fails.
     """
-    if isinstance(func, ScriptModule | ScriptFunction) and "_program" in vars(func):  # one of PyTorch's has none
+    if isinstance(func, ScriptModule | ScriptFunction) and "_program" in vars(func):  # PyTorch's files have none
         return func
     args = _arguments(example_inputs) if example_inputs is not None else ()
     kwargs = dict(example_kwarg_inputs or {})
@@ -215,14 +215,14 @@ def _state_of(func: Any) -> dict[str, Tensor]:
 def _check(made: Any, func: Any, args: Any, kwargs: Any, again: bool, check_inputs: Any, tolerance: float) -> None:
     with flambeau.no_grad():
         if again and outputs_differ(made(*args, **kwargs), func(*args, **kwargs), tolerance):
-            warn("the program gives something else than the function, called again: it does not always do the same")
+            warn("a second call of the function differs from the program: the function is not deterministic")
         for inputs in check_inputs or ():
             if outputs_differ(made(*_arguments(inputs)), func(*_arguments(inputs)), tolerance):
-                raise RuntimeError("the program gives something else than the function on one of check_inputs")
+                raise RuntimeError("program and function differ on one of check_inputs")
 
 
 def trace_module(mod: Module, inputs: Mapping[str, Any], *args: Any, **options: Any) -> ScriptModule:
-    """`trace` of a module's ``forward``, whose example is ``inputs["forward"]``.
+    """Trace the ``forward`` method of a module; the example is ``inputs["forward"]``.
 
     Raises: NotImplementedError for other methods: trace them as functions.
     """
@@ -233,21 +233,22 @@ def trace_module(mod: Module, inputs: Mapping[str, Any], *args: Any, **options: 
 
 
 def is_tracing() -> bool:
-    """Whether a function is traced."""
+    """Return True while a function is being traced."""
     return _tracing > 0
 
 
 def save(m: Any, f: str | os.PathLike[str] | IO[bytes], _extra_files: Mapping[str, Any] | None = None) -> None:
-    """Writes a traced module or function into a file that runs without Python; ``_extra_files``: texts beside it.
+    """Write a traced module or function to a file that runs without Python.
 
-    The file is of the safetensors format: the parameters and buffers, and the program as text in its metadata.
+    ``_extra_files`` maps names to texts that are stored in the same file. The format is safetensors: parameters and
+    buffers, and the program as text in the metadata.
 
-    Raises: TypeError for what was not traced; NotImplementedError for complex128, which the format has not.
+    Raises: TypeError if ``m`` was not traced; NotImplementedError for complex128, which safetensors does not support.
     """
     if not isinstance(m, ScriptModule | ScriptFunction):
         raise TypeError(
-            f"flambeau.jit.save writes what flambeau.jit.trace has made, not a {type(m).__name__}: trace it on an "
-            "example"
+            f"flambeau.jit.save expects a traced module or function, got {type(m).__name__}: call flambeau.jit.trace "
+            "first"
         )
     m.save(f, _extra_files)
 
@@ -258,14 +259,14 @@ def load(
     _extra_files: dict[str, Any] | None = None,
     _restore_shapes: bool = False,
 ) -> Any:
-    """Load what `save` or PyTorch's ``torch.jit.save`` has written. Only operators of the file are run, no Python.
+    """Load a file that `save` or PyTorch's ``torch.jit.save`` wrote. No Python code from the file is run.
 
     Args:
         map_location: the device of the parameters.
-        _extra_files: a dictionary whose keys are filled with the files of these names.
-    Returns: a `ScriptModule` or a `ScriptFunction`; a `RecursiveScriptModule` of a file that PyTorch wrote.
-    Raises: RuntimeError for damaged files, and for code that TorchScript does not write; pickle.UnpicklingError naming
-        refused references. An operator that flambeau lacks raises NotImplementedError when it is called.
+        _extra_files: a dictionary of file names; its values are replaced with the contents of these files.
+    Returns: a `ScriptModule` or a `ScriptFunction`; for a file from PyTorch, a `RecursiveScriptModule`.
+    Raises: RuntimeError for damaged files, and for code that TorchScript cannot generate; pickle.UnpicklingError for
+        references that are not allowed. A call of an operator that flambeau lacks raises NotImplementedError.
     """
     from ._archive import is_archive, opened  # on first use: they import zipfile
 

@@ -1,4 +1,4 @@
-"""Types that programs write for a script, as they import them from ``torch.jit.annotations``: Python's own."""
+"""Types for annotations of scripts, as in ``torch.jit.annotations``: Python's own types."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ __all__ = ["Any", "Dict", "Future", "List", "Optional", "Tensor", "TensorType", 
 
 
 class TensorType:
-    """A script's type of tensors, ``torch.TensorType``, which programs write where they mean `Tensor`."""
+    """Type ``torch.TensorType``, a synonym of `Tensor` in scripts."""
 
     _one: TensorType
 
     @classmethod
     def get(cls) -> TensorType:
-        """The only one.
+        """Return the single instance.
 
         >>> TensorType.get()
         Tensor

@@ -1,7 +1,7 @@
-"""Programs as files of the ONNX format, which run without Python and without flambeau.
+"""Export of models to the ONNX format, whose files run without Python and without flambeau.
 
-`export` runs a program, notes the operators that it calls, and writes them as a file for ONNX Runtime, OpenVINO,
-TensorRT or whatever else reads the format. It needs the package `onnx`: ``pip install "flambeau-export[onnx]"``.
+`export` runs a model, records the operators that it calls, and writes them to a file for ONNX Runtime, OpenVINO,
+TensorRT and other runtimes. It needs the package `onnx`: ``pip install "flambeau-export[onnx]"``.
 
 >>> import flambeau
 >>> model = flambeau.nn.Sequential(flambeau.nn.Linear(4, 3), flambeau.nn.ReLU())
@@ -25,14 +25,14 @@ from ._program import ONNXProgram as ONNXProgram
 __all__ = ["ONNXProgram", "TrainingMode", "export", "is_in_onnx_export"]
 
 _NEEDED = "flambeau.onnx needs the package onnx: pip install onnx"
-# What PyTorch's exporters can be told and what makes no difference here.
+# Arguments of PyTorch's exporters that have no effect here.
 _IGNORED = {"dynamo", "do_constant_folding", "keep_initializers_as_inputs", "operator_export_type", "autograd_inlining"}
 _IGNORED |= {"report", "optimize", "profile", "dump_exported_program", "artifacts_dir", "fallback", "input_shapes"}
 _running = 0
 
 
 class TrainingMode(IntEnum):
-    """In which mode a model is exported."""
+    """Mode of the model during export."""
 
     EVAL = 0
     PRESERVE = 1
@@ -40,7 +40,7 @@ class TrainingMode(IntEnum):
 
 
 def is_in_onnx_export() -> bool:
-    """Whether a program is being exported, for what it does otherwise then."""
+    """Return True while a model is being exported."""
     return _running > 0
 
 
@@ -62,34 +62,33 @@ def export(
     verify: bool = False,
     **ignored: Any,
 ) -> ONNXProgram:
-    """Write what a program does with tensors as a file of the ONNX format.
+    """Export a model to the ONNX format.
 
-    The program is run on the example inputs, in evaluation mode, and what it calls is noted: what Python decides, by a
-    tensor's elements or otherwise, is decided once and for all (a `TracerWarning` says where). Sizes are constants but
-    for those of dynamic dimensions; where there are any, the program is run at several sizes of them. Parameters and
-    buffers keep their names.
+    The model runs once on the example inputs, in evaluation mode, and the operators that it calls are recorded.
+    Decisions of the Python code are fixed; a `TracerWarning` reports those that depend on the elements of a tensor.
+    Sizes are constants, except for those of dynamic dimensions. If there are dynamic dimensions, the model runs with
+    several sizes of them. Parameters and buffers keep their names.
 
     Args:
         model: a module, or a function of tensors.
-        args: the example inputs, a tuple; a single tensor is one input. Other values than tensors are constants.
-        f: the file to write, or None.
-        kwargs: further inputs by their names.
-        verbose: prints the program.
-        input_names, output_names: the first names of inputs and outputs; inputs are named as the parameters of
-            ``forward`` otherwise.
-        opset_version: version of the operators in the file, 14 or later; None for 20.
-        dynamic_axes, dynamic_shapes: by the names of the inputs, or in their order, the dimensions whose sizes the file
-            leaves open: ``{"x": {0: "batch"}}`` or ``{"x": [0]}``. Those of one name are of one size.
-        external_data: whether parameters go to a file beside ``f``; None: where they are larger than 2 GB.
-        training: the mode in which the model runs.
-        verify: run the file in ONNX Runtime and compare the outputs with the model's, for the example and for another
-            input of the same shapes.
-        ignored: what PyTorch's exporters can be told besides: ``dynamo``, ``do_constant_folding``, ``optimize``, ...
-    Returns: the program, which can be saved, and called where ONNX Runtime is installed.
-    Raises: NotImplementedError for operators that the format lacks or that are not written yet, with the places that
-        call them, and for operators that the opset lacks; ValueError for an opset that cannot be written; RuntimeError
-        where dynamic dimensions change what the program calls, and where ``verify`` finds a difference; ImportError
-        without `onnx`.
+        args: the example inputs, a tuple; a single tensor is one input. Arguments that are not tensors are constants.
+        f: path of the file to write, or None.
+        kwargs: keyword inputs.
+        verbose: if True, print the program.
+        input_names, output_names: names of the first inputs and outputs. By default, inputs have the names of the
+            parameters of ``forward``.
+        opset_version: ONNX opset version, 14 or later (default: 20).
+        dynamic_axes, dynamic_shapes: dynamic dimensions by input name, or in the order of the inputs:
+            ``{"x": {0: "batch"}}`` or ``{"x": [0]}``. Dimensions with the same name have the same size.
+        external_data: if True, store parameters in a second file next to ``f``; None: if they exceed 2 GB.
+        training: mode of the model during export.
+        verify: if True, run the file in ONNX Runtime and compare the outputs with the model's, for the example and for
+            another input of the same shapes.
+        ignored: further arguments of PyTorch's exporters: ``dynamo``, ``do_constant_folding``, ``optimize``, ...
+    Returns: an `ONNXProgram`, which can be saved, and called if ONNX Runtime is installed.
+    Raises: NotImplementedError for operators that ONNX, the opset or flambeau's exporter lacks, with the lines that
+        call them; ValueError for an unsupported opset; RuntimeError if dynamic dimensions change the sequence of
+        operators, or if ``verify`` finds a difference; ImportError without `onnx`.
     Source: the ONNX standard, https://onnx.ai/onnx/operators/.
     """
     global _running
@@ -109,7 +108,7 @@ def export(
     check_opset(opset)
     given = args if isinstance(args, tuple) else (args,)
     keywords = dict(kwargs or {})
-    if given and isinstance(given[-1], dict) and not keywords:  # PyTorch's older way to give them
+    if given and isinstance(given[-1], dict) and not keywords:  # PyTorch's older convention
         given, keywords = given[:-1], given[-1]
     dimensions = dynamic_axes if dynamic_axes is not None else dynamic_shapes
     _running += 1

@@ -14,7 +14,7 @@ _LARGEST = 2**31 - 2**20  # bytes in one file of protocol buffers
 
 
 class ONNXProgram:
-    """What `export` returns: a model in the ONNX format, which can be saved and run.
+    """Model in the ONNX format that `export` returns.
 
     Attributes:
         model_proto: the ``onnx.ModelProto``.
@@ -28,8 +28,8 @@ class ONNXProgram:
         """Write the model to a file.
 
         Args:
-            external_data: whether the parameters go to a file of their own, ``destination`` with ``.data`` at its end;
-                None: where they are larger than the 2 GB that one file can hold.
+            external_data: if True, store the parameters in a second file, ``destination`` with the suffix ``.data``;
+                None: only if they exceed the limit of 2 GB of one file.
         """
         import onnx
 
@@ -43,7 +43,7 @@ class ONNXProgram:
         onnx.save_model(copy, os.fspath(destination), save_as_external_data=True, location=data)
 
     def initialize_inference_session(self) -> None:
-        """Open the model in ONNX Runtime, which the first call does otherwise."""
+        """Open the model in ONNX Runtime; otherwise the first call opens it."""
         try:
             import onnxruntime
         except ImportError:
@@ -53,7 +53,7 @@ class ONNXProgram:
         )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Sequence[Tensor]:
-        """The outputs for these inputs, computed by ONNX Runtime."""
+        """Compute the outputs for these inputs with ONNX Runtime."""
         if self._session is None:
             self.initialize_inference_session()
         given = [tensor.detach().cpu().numpy() for tensor in leaves([args, kwargs], Tensor)]
