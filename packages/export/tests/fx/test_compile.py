@@ -58,7 +58,7 @@ def test_what_cannot_be_traced_runs_as_it_is() -> None:
 
     backend = Backend()
     program = flambeau.compile(untraceable, backend=backend)
-    with pytest.warns(UserWarning, match="untraceable cannot be traced, and runs as it is"):
+    with pytest.warns(UserWarning, match="untraceable cannot be traced and runs without compilation"):
         assert program(flambeau.full((2,), -1.0)).tolist() == [1.0, 1.0]
     assert not backend.graphs
 

@@ -1,4 +1,4 @@
-"""Seeing the calls of operators: their names, their arguments and the operators that they are made of."""
+"""Interception of operator calls: names, arguments and decompositions."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from ._decompositions import DECOMPOSITIONS
 from ._numbers import TRACED, plain
 from ._structure import holds_batches, replaced
 
-Rule = Callable[..., Any]  # of a trace, the function that was called and its arguments by name
+Rule = Callable[..., Any]  # takes a trace, the called function and its arguments by name
 OPERATOR = type(flambeau.add)
-# Parameters that say where and how a result is kept, not what it is.
+# Parameters that affect how a result is stored, not its value.
 DROPPED = {"layout", "requires_grad", "pin_memory", "out", "generator", "non_blocking"}
 _PREFIXES = {
     "flambeau.linalg": "linalg_",
     "flambeau.nn.functional": "nn_",
     "flambeau.nn.grad": "nn_",
-    "flambeau._core": "nn_",  # the operators of nn before anything has imported nn
+    "flambeau._core": "nn_",  # operators of nn before nn is imported
     "flambeau.special": "special_",
 }
-# Other names of operators.
+# Aliases of operators.
 ALIASES: dict[str, str] = {alias: row["name"] for row in _core.pointwise_rows() for alias in row["aliases"]}
 ALIASES |= {"subtract": "sub", "divide": "div", "clip": "clamp", "expit": "sigmoid", "ger": "outer", "vdot": "dot"}
 ALIASES |= {"row_stack": "vstack", "native_channel_shuffle": "channel_shuffle", "adjoint": "mT", "nelement": "numel"}
@@ -43,11 +43,11 @@ _READS |= {"__float__", "__int__", "__index__", "__complex__", "__dlpack__", "to
 
 
 class CallMode(TorchFunctionMode):
-    """A mode that is asked about every call and opens it, down to the operators that it has.
+    """Mode that intercepts every call and decomposes it down to supported operators.
 
     Attributes:
         rules: functions ``(mode, func, **arguments)`` that handle the calls of some names.
-        opening: what the program called that is being opened, if anything is.
+        opening: the call that is currently being decomposed, or an empty string.
     """
 
     rules: ClassVar[Mapping[str, Rule]] = {}
@@ -55,18 +55,18 @@ class CallMode(TorchFunctionMode):
 
     @abstractmethod
     def operator(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:
-        """Handle the call of an operator that is not opened; returns its result."""
+        """Handle the call of an operator that is not decomposed; return its result."""
 
     def has(self, name: str) -> bool:
-        """Return whether calls of an operator of this name are handled as they are."""
+        """Return True if an operator of this name is handled without decomposition."""
         return False
 
     def opened(self, func: Any, name: str, args: Any, kwargs: Any) -> Callable[..., Any] | None:
-        """Return a function that does with other operators what a call does, or None if `operator` handles it."""
+        """Return a function that decomposes a call, or None if `operator` handles it."""
         return None if self.has(name) else DECOMPOSITIONS.get(name) or getattr(func, "__wrapped__", None)
 
     def device_of(self, arguments: Any) -> AbstractContextManager[Any]:
-        """Return the context in which an opened call makes tensors."""
+        """Return the device context for tensors that a decomposition creates."""
         return nullcontext()
 
     def custom(self, definition: Any, func: Any, args: Any, kwargs: Any) -> Any:
@@ -82,10 +82,10 @@ class CallMode(TorchFunctionMode):
         return self.operator(func, name, args, kwargs)
 
     def read(self, name: str, arguments: Any) -> None:
-        """Handle a call that gives Python the elements of tensors."""
+        """Handle a call that reads elements of tensors into Python."""
 
     def name_of(self, func: Any) -> str:
-        """Return the name of an operator that the mode knows, if there is one; for an attribute, its name."""
+        """Return the name of a known operator, or of an attribute."""
         name: str = func.__name__
         if name in ("__get__", "__set__"):
             attribute = func.__self__.__name__
@@ -128,7 +128,7 @@ class CallMode(TorchFunctionMode):
 
 
 def run(func: Any, args: Any, kwargs: Any) -> Any:
-    """Call a function with plain numbers."""
+    """Call a function with plain numbers instead of traced ones."""
     return func(*replaced(args, TRACED, plain), **replaced(kwargs, TRACED, plain))
 
 
@@ -138,7 +138,7 @@ def own_name(func: Any) -> str:
 
 
 def draws(func: Any) -> bool:
-    """Return whether an operator draws random numbers."""
+    """Return True if an operator draws random numbers."""
     return "generator" in getattr(func, "parameters", ())
 
 
@@ -152,7 +152,7 @@ def signature(func: Any) -> inspect.Signature | None:
 
 
 def bound(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Return arguments by the names of the parameters, defaults included; a starred parameter has a list."""
+    """Return arguments by parameter name, defaults included; a starred parameter gets a list."""
     if func.__name__ in ("__get__", "__set__"):
         return dict(zip(("input", "value"), args, strict=False))
     parameters = signature(func)
@@ -172,7 +172,7 @@ def bound(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str,
 
 
 def _spread(function: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return the arguments of an operator's Python function, whose starred parameter takes no sequence."""
+    """Return arguments for an operator's Python function: a sequence is unpacked for a starred parameter."""
     code = getattr(getattr(function, "func", function), "__code__", None)
     if code is None or not code.co_flags & inspect.CO_VARARGS or len(args) != code.co_argcount + 1:
         return args

@@ -1,6 +1,6 @@
-"""Operators written with others, for programs and files that lack them.
+"""Decompositions of operators for programs and file formats that lack them.
 
-Each takes its operator's arguments. The operators that it calls are recorded in its place, and opened in turn.
+Each takes the arguments of its operator. The operators that it calls are recorded, and decomposed in turn.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ DECOMPOSITIONS: dict[str, Callable[..., Any]] = {
     "addr": lambda input, vec1, vec2, *, beta=1, alpha=1: beta * input + alpha * vec1.outer(vec2),
     "baddbmm": lambda input, batch1, batch2, *, beta=1, alpha=1: beta * input + alpha * (batch1 @ batch2),
     "outer": lambda input, vec2: input.unsqueeze(1) * vec2,
-    # Shapes and places
+    # Shapes and indices
     "argwhere": lambda input: input.nonzero(),
     "channel_shuffle": lambda input, groups: input.unflatten(1, (groups, -1)).transpose(1, 2).flatten(1, 2),
     "column_stack": lambda tensors: flambeau.cat([t if t.ndim > 1 else t.reshape(-1, 1) for t in tensors], 1),
@@ -87,7 +87,7 @@ DECOMPOSITIONS: dict[str, Callable[..., Any]] = {
 
 
 def decomposes(function: F) -> F:
-    """Registers a function as the decomposition of the operator of its name."""
+    """Register a function as the decomposition of the operator with its name."""
     DECOMPOSITIONS[function.__name__] = function
     return function
 
@@ -209,7 +209,7 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
 
 @decomposes
 def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
-    """The method: windows of one dimension."""
+    """Decompose the method ``unfold``: windows along one dimension."""
     count = (input.shape[dimension] - size) // step + 1
     places = (flambeau.arange(count).unsqueeze(1) * step + flambeau.arange(size)).reshape(-1)
     windows = input.index_select(dimension, places).unflatten(dimension, (count, size))
@@ -218,7 +218,7 @@ def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
 
 @decomposes
 def einsum(equation: Any, *operands: Any) -> Tensor:
-    """Contract operands by the plan for their sizes; the reshapes use the traced sizes of the inputs."""
+    """Decompose einsum by the contraction plan for the operands' sizes; reshapes use the traced sizes."""
     from flambeau._operators import einsum
 
     if not isinstance(equation, str):
@@ -391,14 +391,14 @@ def pdist(input: Tensor, p: float = 2.0) -> Tensor:
 
 
 def put_at(whole: Tensor, places: Tensor, part: Any) -> Tensor:
-    """``whole`` with other elements at some places, which are those of ``whole`` counted through."""
+    """Return ``whole`` with ``part`` at the flat indices ``places``."""
     part = part.to(whole.dtype) if isinstance(part, Tensor) else whole.new_full((), part)
     flat = whole.reshape(-1).scatter(0, places.reshape(-1), part.expand(places.shape).reshape(-1))
     return flat.reshape(whole.shape)
 
 
 def set_item(whole: Tensor, key: Any, part: Any) -> Tensor:
-    """What ``whole`` is after ``whole[key] = part``."""
+    """Return the result of ``whole[key] = part``."""
     if isinstance(key, Tensor) and key.dtype == flambeau.bool:
         mask = key.reshape(*key.shape, *[1] * (whole.ndim - key.ndim))
         return flambeau.where(mask, part, whole).to(whole.dtype)

@@ -1,11 +1,11 @@
-"""Numbers that a program gets from its inputs: sizes, elements, and what it computes of them.
+"""Traced numbers: sizes and elements of inputs, and numbers computed from them.
 
 Note [Traced numbers]
-``x.view(len(x), -1)`` is the call ``view(8, -1)``, and nothing in it tells that 8 came from the input. So while a
-program is traced, sizes are objects that remember where they come from: sums, products and quotients of them are
-noted as calls, and an operator that is given one is noted with it. They pass for ``int`` and ``float``, and where
-Python needs a real number (``range(n)``, ``math.sqrt(n)``, ``if n > 4``) they give it, and note that the program holds
-for inputs only with which it is the same: a run with others raises instead of computing something else.
+``x.view(len(x), -1)`` is the call ``view(8, -1)``, and the call does not show that 8 is a size of the input. So while a
+program is traced, sizes are objects that record their origin: sums, products and quotients of them are recorded as
+calls, and an operator that gets one is recorded with it. They behave as ``int`` and ``float``. If Python needs a plain
+number (``range(n)``, ``math.sqrt(n)``, ``if n > 4``), they return it and record a requirement: the program is valid
+only for inputs with the same number. A run with other inputs raises an error instead of computing a wrong result.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class TracerWarning(Warning):
-    """What a program decides by the elements of a tensor is fixed in what is made of one run of it."""
+    """Warning about a decision on the elements of a tensor, which the traced program fixes."""
 
 
 _COMPARISONS = {
@@ -41,27 +41,27 @@ _COMPARISONS = {
 }
 
 
-# What programs compute of two numbers, by Python's names, which are theirs behind "number_".
+# Arithmetic of two numbers in programs, by Python's names; programs add the prefix "number_".
 ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
     name: getattr(operator, name) for name in ("add", "sub", "mul", "floordiv", "mod", "truediv", "pow")
 }
 
 
 def plain(value: Any) -> Any:
-    """The number itself of a traced one, the list of a `Repeated`; anything else as it is."""
+    """Return the plain number of a traced one, or the list of a `Repeated`; other values are unchanged."""
     if isinstance(value, Repeated):
         return [plain(item) for item in value.items] * plain(value.times)
     return value.value if isinstance(value, Number) else value
 
 
 class Number:
-    """A number with its name in a program.
+    """Traced number with a name in the program.
 
     Attributes:
-        value: what it is in the run that is traced.
-        name: what the program calls it.
-        text: how it came about, for errors.
-        of_elements: whether it depends on the elements of tensors, not only on their sizes.
+        value: value in the traced run.
+        name: name in the program.
+        text: description of its origin, for errors.
+        of_elements: True if it depends on elements of tensors, not only on sizes.
     """
 
     __slots__ = ("name", "of_elements", "text", "trace", "value")
@@ -70,7 +70,7 @@ class Number:
         self.trace, self.value, self.name, self.text, self.of_elements = trace, value, name, text, of_elements
 
     def fixed(self) -> Any:
-        """The number, which is the same from now on in every run of the program."""
+        """Return the plain number; all runs of the program are required to have the same number."""
         if self.of_elements:
             self.trace.warn_of_constant(self.text)
         elif self.trace.open:
@@ -133,9 +133,8 @@ class Number:
 
 
 class Repeated(list[Any], Opaque):
-    """``[size] * length`` with a traced length: a list that an operator is given as it is.
-
-    Whatever else is done with it fixes the length, as ``range(length)`` does.
+    """List ``[size] * length`` with a traced length, which operators take as one argument.
+    Other uses fix the length, as ``range(length)`` does.
     """
 
     def __init__(self, items: list[Any], times: Number) -> None:
@@ -195,7 +194,7 @@ for _name, (_, _opposite) in _COMPARISONS.items():
 
 
 def symbol(comparison: str) -> str:
-    """How Python writes a comparison."""
+    """Return Python's symbol for a comparison."""
     return _COMPARISONS[comparison][0]
 
 
@@ -203,14 +202,14 @@ TRACED = (Number, Repeated)
 
 
 class Sizes(tuple[Any, ...]):
-    """A shape whose sizes are traced numbers."""
+    """Shape with traced sizes."""
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
         return flambeau.Size
 
     def numel(self) -> Any:
-        """The product of the sizes."""
+        """Return the product of the sizes."""
         return math.prod(self)
 
     def __add__(self, other: Any) -> Sizes:
@@ -229,7 +228,7 @@ class Sizes(tuple[Any, ...]):
 
 @contextlib.contextmanager
 def traced_lengths() -> Iterator[None]:
-    """While this runs, ``len(tensor)`` in this thread is ``tensor.size(0)``, which can be traced."""
+    """Replace ``len(tensor)`` in this thread with ``tensor.size(0)``, which can be traced, in this context."""
     original, thread = builtins.len, threading.get_ident()
 
     def length(obj: Any, /) -> int:
@@ -245,5 +244,5 @@ def traced_lengths() -> Iterator[None]:
 
 
 def warn(message: str) -> None:
-    """A TracerWarning at the line of the program that is traced."""
+    """Warn with a TracerWarning at the line of the traced program."""
     warnings.warn(message, TracerWarning, stacklevel=2)

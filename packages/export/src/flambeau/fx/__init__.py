@@ -1,7 +1,7 @@
-"""Programs as graphs that Python can read and change: symbolic tracing, transformation, generated code.
+"""Programs as graphs: symbolic tracing, transformation and code generation.
 
-`symbolic_trace` runs a module or a function once with values that are not known, notes what is done with them as a
-`Graph`, and gives a `GraphModule`, whose ``forward`` is generated from it. Passes change the graph.
+`symbolic_trace` runs a module or a function once with symbolic values, records the operations as a `Graph`, and returns
+a `GraphModule` with a generated ``forward``. Passes transform the graph.
 
 >>> from flambeau import fx
 >>> traced = fx.symbolic_trace(lambda x: fb.relu(x) + 1)
@@ -66,7 +66,7 @@ _PLACES = {
 _MODULES = {"immutable_collections", "experimental", "passes", "_compile", "_pytree", *_PLACES.values()}
 
 
-if not TYPE_CHECKING:  # so that type checkers report names that do not exist
+if not TYPE_CHECKING:  # lets type checkers report undefined names
 
     def __getattr__(name: str) -> Any:
         if name in _PLACES:

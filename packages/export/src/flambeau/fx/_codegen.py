@@ -1,4 +1,4 @@
-"""Writes a graph as the source of a Python function."""
+"""Generation of a Python function from a graph."""
 
 from __future__ import annotations
 
@@ -70,21 +70,23 @@ IN_PLACE = {
 
 @dataclass
 class PythonCode:
-    """The source of a function, and the objects that its names stand for."""
+    """Source of a function, and the objects that its global names refer to."""
 
     src: str
     globals: dict[str, Any]
 
 
 def path_expression(base: str, path: str) -> str:
-    """``base.a.b``, with ``getattr`` for parts that are no identifiers, such as the numbers in a `Sequential`."""
+    """Return ``base.a.b``, with ``getattr`` for parts that are not identifiers, such as the numbers in a
+    `Sequential`.
+    """
     for part in path.split("."):
         base = f"{base}.{part}" if part.isidentifier() else f'getattr({base}, "{part}")'
     return base
 
 
 def last_uses(graph: Graph) -> dict[Node, list[Node]]:
-    """By nodes, those whose values nobody takes after them."""
+    """Return, for each node, the nodes that have their last use there."""
     seen: set[Node] = set()
     found: dict[Node, list[Node]] = {}
     for user in reversed(graph.nodes):
@@ -96,43 +98,43 @@ def last_uses(graph: Graph) -> dict[Node, list[Node]]:
 
 
 class CodeGen:
-    """How the function of a graph is written; subclasses change its head, its result, or what it is given."""
+    """Code generator for the function of a graph; subclasses customise its head, its inputs and its result."""
 
     def __init__(self) -> None:
         self._body_transformer: TransformCode | None = None
         self._func_name = "forward"
 
     def gen_fn_def(self, free_vars: list[str], maybe_return_annotation: str) -> str:
-        """The head of the function, for the texts of its parameters: ``def forward(self, x):``."""
+        """Return the head of the function for the given parameter texts: ``def forward(self, x):``."""
         if not free_vars or free_vars[0] != "self":
             free_vars.insert(0, "self")
         return f"def {self._func_name}({', '.join(free_vars)}){maybe_return_annotation}:"
 
     def generate_output(self, output_args: Any, *, repr_fn: Callable[[Any], str] = repr) -> str:
-        """The return statement."""
+        """Return the return statement."""
         return f"return {repr_fn(output_args)}"
 
     def process_inputs(self, *args: Any) -> Sequence[Any]:
-        """The inputs of the graph for arguments of the function."""
+        """Convert arguments of the function to inputs of the graph."""
         return args
 
     def process_outputs(self, outputs: Any) -> Any:
-        """The result of the function for that of the graph."""
+        """Convert the output of the graph to the result of the function."""
         return outputs
 
     def additional_globals(self) -> list[tuple[str, Any]]:
-        """Further names that the code uses, and what they stand for."""
+        """Return further global names of the code and their objects."""
         return []
 
     def python_code(
         self, graph: Graph, root_module: str, namespace: Namespace, *, verbose: bool, options: dict[str, Any]
     ) -> PythonCode:
-        """The code of a graph whose nodes print as their names in ``namespace``."""
+        """Return the code of a graph; ``namespace`` names the nodes."""
         return _Writer(self, graph, root_module, namespace, verbose, options).code()
 
 
 class _Writer:
-    """One writing of a graph."""
+    """Code generator state for one graph."""
 
     def __init__(
         self,
@@ -198,7 +200,7 @@ class _Writer:
         return self.global_name(type_repr(kind), kind)
 
     def value(self, arg: Any) -> str:
-        """An argument as it stands in the code."""
+        """Return the source text of an argument."""
         if isinstance(arg, tuple) and hasattr(arg, "_fields"):
             name = self.global_name(_get_qualified_name(type(arg)), type(arg))
             return f"{name}({', '.join(map(self.value, arg))})"
@@ -268,7 +270,7 @@ class _Writer:
         return "" if node.type is None else f" : {self.annotation(node.type)}"
 
     def _place(self, node: Node) -> Iterator[str]:
-        """A comment that says where the node was traced, if it is another line than that of the one before."""
+        """Yield a comment with the line where the node was traced, if it differs from the previous node's."""
         lines = (node.stack_trace or "").strip().split("\n")
         text = "No stacktrace found for following nodes"
         if len(lines) >= 2 and lines[-2].strip().startswith("File "):
@@ -279,7 +281,7 @@ class _Writer:
             self._last_place = text
             yield f"\n# {text}\n"
 
-    # Values are let go of behind the last node that uses them
+    # Values are freed after the last node that uses them
 
     def _released(self, node: Node, done_after: dict[Node, list[Node]]) -> str:
         if node.op in ("placeholder", "output"):
@@ -298,5 +300,5 @@ _ABBREVIATED = {
     flambeau.complex128: "c128",
 }
 
-# What ``typing.List[int]`` is written with, where ``list[int]`` has list.
+# Generic types of ``typing`` in place of the built-in ones, as in ``typing.List[int]``.
 _TYPING = {list: typing.List, dict: typing.Dict, set: typing.Set, frozenset: typing.FrozenSet, tuple: typing.Tuple}  # noqa: UP006

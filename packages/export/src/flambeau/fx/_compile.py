@@ -1,4 +1,4 @@
-"""Programs whose graphs somebody else compiles: ``flambeau.compile(model, backend=function)``."""
+"""Custom compiler backends: ``flambeau.compile(model, backend=function)``."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from flambeau.utils import _pytree as pytree
 from ._symbolic_trace import PH, Tracer
 from .graph_module import GraphModule
 
-MOST = 8  # graphs of one program, as many as PyTorch makes by default
+MOST = 8  # maximal number of graphs per program, PyTorch's default
 
 Backend = Callable[[GraphModule, list[Tensor]], Callable[..., Any]]
 
 
 class _OfTensors(Module):
-    """A program as a function of the tensors among its arguments, which are the leaves marked in ``constants``."""
+    """Module that calls a program with its tensor arguments; ``constants`` holds the other leaves and marks the
+    tensors.
+    """
 
     def __init__(self, program: Callable[..., Any], spec: Any, constants: list[Any]) -> None:
         super().__init__()
@@ -35,7 +37,7 @@ class _OfTensors(Module):
 
 
 class Compiled:
-    """The calls of a program, by what their arguments look like."""
+    """Cache of compiled calls of a program, keyed by the shapes and dtypes of tensors and by other arguments."""
 
     def __init__(self, program: Callable[..., Any], backend: Backend) -> None:
         self.program, self.backend = program, backend
@@ -48,7 +50,7 @@ class Compiled:
         key = (getattr(self.program, "training", None), str(spec), looks)
         try:
             known = key in self.made
-        except TypeError:  # an argument that cannot be told from others
+        except TypeError:  # an argument is not hashable
             return self.program(*args, **kwargs)
         if not known:
             if len(self.made) >= MOST:
@@ -63,13 +65,13 @@ class Compiled:
             graph = Tracer().trace(root, (PH,) * len(tensors))  # type: ignore[arg-type]
         except Exception as error:
             name = getattr(self.program, "__name__", type(self.program).__name__)
-            warn_once(f"compile: {name} cannot be traced, and runs as it is: {error}")
+            warn_once(f"compile: {name} cannot be traced and runs without compilation: {error}")
             return None
         return self.backend(GraphModule(root, graph), tensors)
 
 
 class OptimizedModule(Module):
-    """A module that is called by way of a backend; all else is the original's, ``_orig_mod``."""
+    """Module that is called through a backend; all other attributes are those of the original module, ``_orig_mod``."""
 
     def __init__(self, module: Module, backend: Backend) -> None:
         super().__init__()
@@ -78,7 +80,7 @@ class OptimizedModule(Module):
         object.__setattr__(self, "_compiled", Compiled(module, backend))
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Call what the backend has made for such arguments."""
+        """Call the function that the backend returned for such arguments."""
         return self._compiled(*args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
@@ -88,10 +90,10 @@ class OptimizedModule(Module):
 
 
 def compiled(program: Any, backend: Backend) -> Any:
-    """The program by way of a backend, which is given a `GraphModule` and the tensors of the first such call.
+    """Wrap a program with a backend; the backend gets a `GraphModule` and the tensors of the first matching call.
 
-    There is a graph for each shape, dtype and other argument, up to eight; later ones run the program itself, and so
-    does one that cannot be traced, of which a warning tells.
+    There is one graph per combination of shapes, dtypes and other arguments, up to eight. Further combinations run the
+    program directly. A program that cannot be traced also runs directly, after a warning.
     """
     if isinstance(program, Module):
         return OptimizedModule(program, backend)

@@ -1,11 +1,11 @@
-"""Which functions a traced value is seen by, and how.
+"""Interception of functions that are called with traced values.
 
-Note [Traced functions]: an operator of flambeau asks the classes of its arguments (``__torch_function__``), and a mode
-before them, which is entered while a program is traced. Functions that are written in Python, such as
-``nn.functional.dropout``, are made of operators and ask nobody, because that would cost every call something. While
-something is traced they have another body, one that looks for traced values among the arguments and makes one node of
-the call; without any it goes on as before. That way it does not matter how a program has come by the function. No
-function costs more than before once nothing is traced.
+Note [Traced functions]: an operator of flambeau consults ``__torch_function__`` of its arguments' classes, and before
+that the active mode, which is entered while a program is traced. Functions that are written in Python, such as
+``nn.functional.dropout``, call operators and have no such hook, because it would slow every call down. During tracing,
+their code objects are replaced. The replacement looks for traced values among the arguments. If it finds one, it adds
+one node for the call; otherwise it runs the original code. So tracing works no matter how a program has imported the
+function. After tracing, the original code objects are restored, so calls have no overhead.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from .node import map_aggregate
 if TYPE_CHECKING:
     from .proxy import Proxy
 
-# Operators that are functions of Python in PyTorch, which pass on their arguments by keyword, defaults included; and
-# functions of Python here that are operators there.
+# Operators that are Python functions in PyTorch, which pass their arguments by keyword, defaults included; and Python
+# functions here that are operators in PyTorch.
 _SPELLED_OUT = {
     *(functional.max_pool1d, functional.max_pool2d, functional.max_pool3d, functional.interpolate, functional.pad),
     *(functional.max_unpool1d, functional.max_unpool2d, functional.max_unpool3d, functional.grid_sample),
@@ -39,7 +39,7 @@ _AS_GIVEN = {"one_hot", "scaled_dot_product_attention"}
 
 
 def find_proxy(*values: Any) -> Proxy | None:
-    """A proxy in nested tuples, lists, dictionaries and slices, if there is one."""
+    """Return a proxy in nested tuples, lists, dictionaries and slices, or None."""
     from .proxy import Proxy
 
     found: list[Proxy] = []
@@ -54,7 +54,7 @@ def find_proxy(*values: Any) -> Proxy | None:
 
 
 class AskProxies(TorchFunctionMode):
-    """While it is entered, operators whose arguments include a traced value become nodes."""
+    """Mode in which operators with a traced argument become nodes."""
 
     def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         proxy = find_proxy(args, kwargs or {})
@@ -64,7 +64,9 @@ class AskProxies(TorchFunctionMode):
 
 
 def is_only_method(func: Any, args: tuple[Any, ...]) -> bool:
-    """Whether a call is noted as one of a method: it is no function, or a tensor's operator with a traced operand."""
+    """Return True if a call becomes a ``call_method`` node: no such function exists, or the first operand is a
+    tensor.
+    """
     name = func.__name__
     if vars(Tensor).get(name) is not func:
         return False
@@ -72,7 +74,7 @@ def is_only_method(func: Any, args: tuple[Any, ...]) -> bool:
 
 
 def spelled_out(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Arguments as PyTorch's functions hand them on: those that are required by position, the others by keyword."""
+    """Arrange arguments as PyTorch's functions pass them on: required ones by position, others by keyword."""
     name = func.__name__
     if name == "einsum" and len(args) == 2 and isinstance(args[1], (list, tuple)):
         return (args[0], *args[1]), kwargs
@@ -91,7 +93,7 @@ def spelled_out(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tup
     return positional, {name: value for name, value in bound.arguments.items() if name not in required}
 
 
-# The other bodies
+# Replacement of code objects
 
 
 def _template(*args: Any, **kwargs: Any) -> Any:
@@ -100,20 +102,20 @@ def _template(*args: Any, **kwargs: Any) -> Any:
 
 
 def _body(name: str, answer: Callable[..., Any]) -> CodeType:
-    """A function's code that calls ``answer`` with all arguments."""
+    """Return a code object that calls ``answer`` with all arguments."""
     code = _template.__code__
     constants: Any = tuple(answer if constant == "answer" else constant for constant in code.co_consts)
     return code.replace(co_consts=constants, co_name=name, co_qualname=name)
 
 
-_public: dict[Any, FunctionType] = {}  # what a program calls, and what that does
-_swaps: list[tuple[FunctionType, CodeType, CodeType]] = []  # a function, its own body, the other
+_public: dict[Any, FunctionType] = {}  # public functions and their Python implementations
+_swaps: list[tuple[FunctionType, CodeType, CodeType]] = []  # function, original code, replacement
 _lock = threading.Lock()
 _depth = 0
 
 
 def _prepare() -> None:
-    """Find the functions that are written in Python and take tensors."""
+    """Find the functions of tensors that are written in Python."""
     _redirect(flambeau._assert)
     for module in (functional, init):
         for name in functional.__all__ if module is functional else dir(module):
@@ -134,7 +136,7 @@ def _redirect(function: Any) -> None:
 
 
 def _answer_for(function: Any, own: FunctionType) -> Callable[..., Any]:
-    """What a function does while something is traced; ``own`` does what it does otherwise."""
+    """Return the replacement of a function during tracing; ``own`` is the original."""
 
     def answer(*args: Any, **kwargs: Any) -> Any:
         proxy = find_proxy(args, kwargs)
@@ -147,7 +149,7 @@ def _answer_for(function: Any, own: FunctionType) -> Callable[..., Any]:
 
 @contextmanager
 def asking() -> Iterator[None]:
-    """While the context runs, functions and operators make nodes of calls with traced values."""
+    """Turn calls of functions and operators with traced values into nodes in this context."""
     global _depth
     with _lock:
         if not _swaps:

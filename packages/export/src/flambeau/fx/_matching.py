@@ -1,4 +1,4 @@
-"""Finding the places of a graph that look like another one."""
+"""Search for subgraphs that match a pattern."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from .node import Node
 
 @dataclass
 class InternalMatch:
-    """A place that looks like a pattern.
+    """Subgraph that matches a pattern.
 
     Attributes:
-        anchors: the nodes of the pattern that nothing in it uses but its output.
-        nodes_map: the nodes of the graph by those of the pattern; inputs of the pattern may stand for constants.
-        placeholder_nodes: what stands for the inputs of the pattern, in order.
-        returning_nodes: the nodes that give the results of the pattern.
+        anchors: the pattern's nodes that only its output uses.
+        nodes_map: nodes of the graph by nodes of the pattern; inputs of the pattern may match constants.
+        placeholder_nodes: matches of the pattern's inputs, in order.
+        returning_nodes: nodes that compute the results of the pattern.
     """
 
     anchors: list[Node]
@@ -31,15 +31,15 @@ class InternalMatch:
 
 
 class SubgraphMatcher:
-    """Finds a pattern in graphs; its inputs stand for any value.
+    """Search for a pattern in graphs; its inputs match any value.
 
-    A node of the pattern is compared with one of the graph, and then what they take, from the results backwards. What
-    is found is used nowhere else but by its results, and no node is part of two places.
+    A node of the pattern is compared with a node of the graph, then their arguments, from the results backwards. The
+    inner nodes of a match are not used outside of it, and matches do not overlap.
 
     Args:
-        pattern: the graph to look for.
-        ignore_literals: constants of the pattern stand for any others.
-    Raises: ValueError for a pattern without nodes, or with nodes that do not lead to its output.
+        pattern: the graph to search for.
+        ignore_literals: if True, constants of the pattern match any constants.
+    Raises: ValueError if the pattern has no nodes, or nodes without users.
     """
 
     def __init__(self, pattern: Graph, ignore_literals: bool = False) -> None:
@@ -54,7 +54,7 @@ class SubgraphMatcher:
         self.anchors = [node for node in self.results if len(node.users) == 1]
 
     def match(self, graph: Graph) -> list[InternalMatch]:
-        """All places that look like the pattern, in the order of the graph."""
+        """Return all matches of the pattern, in the order of the graph."""
         matches: list[InternalMatch] = []
         taken: set[Node] = set()
         for found in self._from_anchor(0, graph, {}):
@@ -66,7 +66,7 @@ class SubgraphMatcher:
         return matches
 
     def _from_anchor(self, position: int, graph: Graph, found: dict[Node, Any]) -> Iterator[dict[Node, Any]]:
-        """What stands for the nodes of the pattern, for all choices of what stands for the anchors from one on."""
+        """Yield the node maps for all choices of matches for the anchors from ``position`` on."""
         if position == len(self.anchors):
             yield found
             return
@@ -81,7 +81,7 @@ class SubgraphMatcher:
         return all(user in inner for node in inner if node not in returned for user in node.users)
 
     def _same(self, pattern: Any, value: Any, found: dict[Node, Any]) -> bool:
-        """Whether a part of the pattern looks like a value; ``found`` gets what stands for its nodes."""
+        """Return True if a part of the pattern matches a value; add the matches of its nodes to ``found``."""
         if isinstance(pattern, (list, tuple)) and isinstance(value, (list, tuple)):
             return len(pattern) == len(value) and all(
                 self._same(p, v, found) for p, v in zip(pattern, value, strict=True)
@@ -105,6 +105,6 @@ class SubgraphMatcher:
 
 
 def _same_attribute(pattern: Node, node: Node) -> bool:
-    """Whether both are tensors of the same class."""
+    """Return True if both attributes are tensors of the same class."""
     one, other = (_at(n.graph.owning_module, str(n.target)) for n in (pattern, node))
     return isinstance(one, Tensor) and type(one) is type(other)

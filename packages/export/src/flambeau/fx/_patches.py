@@ -1,8 +1,8 @@
-"""What is exchanged while a program is traced: how modules are called and read, and functions that are wrapped.
+"""Patches during tracing: calls and attributes of modules, and wrapped functions.
 
-Note [Traced modules]: `Module` pays nothing for being traceable. While something is traced, and in its thread alone,
-the class has another ``__call__``, which asks the tracer, and a ``__getattribute__``, which lets it answer for
-parameters, buffers and submodules; both are taken away afterwards.
+Note [Traced modules]: tracing adds no overhead to `Module` otherwise. During tracing, and only in the tracing thread,
+the class has another ``__call__``, which calls the tracer, and a ``__getattribute__``, through which the tracer
+replaces parameters, buffers and submodules. Both are removed afterwards.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _call = Module.__call__
 _read = object.__getattribute__
 _lock = threading.RLock()
-_traces: list[tuple[int, Callable[..., Any], Callable[..., Any]]] = []  # thread, how to call, how to read
+_traces: list[tuple[int, Callable[..., Any], Callable[..., Any]]] = []  # thread, call hook, attribute hook
 
 
 def _traced_call(self: Module, *args: Any, **kwargs: Any) -> Any:
@@ -45,21 +45,21 @@ def _traced_read(self: Module, name: str) -> Any:
 
 
 def _own_trace() -> Any:
-    """The innermost trace of this thread."""
+    """Return the innermost trace of this thread, or None."""
     me = threading.get_ident()
     return next((trace for trace in reversed(_traces) if trace[0] == me), None)
 
 
 @contextmanager
 def tracing(tracer: Tracer, function: Any) -> Iterator[None]:
-    """While the context runs, modules that are called and read ask the tracer, and wrapped functions make nodes."""
+    """Route calls and attributes of modules to the tracer in this context; wrapped functions become nodes."""
     cache: dict[str, Proxy] = {}
     exchanged: list[tuple[dict[str, Any], str, bool, Any]] = []
     visited: set[int] = set()
 
     def exchange(variables: dict[str, Any], name: str, value: Any) -> None:
         if getattr(value, "_fx_wrapper", False):
-            return  # by a trace around this one
+            return  # patched by an enclosing trace
         exchanged.append((variables, name, name in variables, variables.get(name)))
         variables[name] = _wrapper(value)
 
@@ -105,7 +105,7 @@ def tracing(tracer: Tracer, function: Any) -> Iterator[None]:
 
 
 def _wrapper(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function whose calls with traced values become nodes."""
+    """Wrap a function so that its calls with traced values become nodes."""
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:

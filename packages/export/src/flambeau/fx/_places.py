@@ -1,4 +1,4 @@
-"""Which lines of a program are running, without those of this package."""
+"""Source locations of the traced program, without frames of this package."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _NN = str(Path(__file__).parent.parent / "nn")
 
 
 def caller() -> FrameType | None:
-    """The innermost frame that is not of this package."""
+    """Return the innermost frame outside of this package."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith(_OWN):
         frame = frame.f_back
@@ -20,13 +20,13 @@ def caller() -> FrameType | None:
 
 
 def place_of(frame: FrameType) -> str:
-    """``file:line, in function: source``."""
+    """Return ``file:line, in function: source``."""
     entry = traceback.FrameSummary(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
     return f"{entry.filename}:{entry.lineno}, in {entry.name}: {entry.line}"
 
 
 def user_stack() -> list[traceback.FrameSummary]:
-    """The frames from the first ``forward`` inwards, without those of this package and of `Module`."""
+    """Return the frames from the first ``forward`` on, without those of this package and of `Module`."""
     stack = traceback.extract_stack()
     start = next((i for i, entry in enumerate(stack) if entry.name == "forward"), len(stack))
     return [entry for entry in stack[start:] if not entry.filename.startswith((_OWN, _NN))]

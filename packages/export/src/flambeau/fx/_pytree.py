@@ -1,4 +1,4 @@
-"""Taking arguments apart as they were nested when a program was traced."""
+"""Flattening of arguments with the structure at trace time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from flambeau.utils import _pytree as pytree
 
 
 def tree_flatten_spec(values: list[Any], spec: Any) -> list[Any]:
-    """The leaves of the arguments. Raises: ValueError where they are nested otherwise than ``spec`` says."""
+    """Return the leaves of the arguments. Raises ValueError if their structure differs from ``spec``."""
     leaves, found = pytree.tree_flatten(tuple(values))
     if found != spec:
         raise ValueError(f"the arguments are nested as {found}, but were traced as {spec}")

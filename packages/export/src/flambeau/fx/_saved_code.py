@@ -1,4 +1,4 @@
-"""Writes a graph module as a package of Python."""
+"""Export of a graph module as a Python package."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ._names import known_names
 if TYPE_CHECKING:
     from .graph_module import GraphModule
 
-# Layers whose representation is the call that makes them.
+# Layers that can be created from their representation.
 _WRITTEN = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 _HEAD = """\
@@ -31,7 +31,7 @@ class {name}({library}.nn.Module):
 
 
 def write_folder(module: GraphModule, folder: Path, name: str) -> None:
-    """Write ``module.py``, its state, and a pickle of each layer that has no short source, of which it warns."""
+    """Write ``module.py``, the state, and a pickle of each layer without a short source (with a warning)."""
     folder.mkdir(exist_ok=True)
     flambeau.save(module.state_dict(), folder / "state_dict.pt")
     library = library_name()

@@ -1,4 +1,4 @@
-"""Symbolic tracing: a program is run once with values that are not known, and what it does with them is noted."""
+"""Symbolic tracing: run a program once with symbolic values and record its operations."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _proxyable_classes: set[type] = set()
 
 
 def is_fx_symbolic_tracing() -> bool:
-    """Whether this thread is tracing a program."""
+    """Return True if this thread is tracing a program."""
     return getattr(_tracing, "depth", 0) > 0
 
 
@@ -41,7 +41,7 @@ is_fx_tracing = is_fx_symbolic_tracing
 
 
 class ProxyableClassMeta(type):
-    """The metaclass of classes whose construction of traced values becomes a node.
+    """Metaclass of classes that become nodes when they are constructed from traced values.
 
     >>> from flambeau import fx
     >>> class Pair(metaclass=fx.ProxyableClassMeta):
@@ -62,7 +62,7 @@ class ProxyableClassMeta(type):
 
 
 class PHBase:
-    """In ``concrete_args``, what remains an input."""
+    """Marker for arguments in ``concrete_args`` that remain inputs."""
 
     def __repr__(self) -> str:
         return "PH"
@@ -72,19 +72,19 @@ PH = PHBase()
 
 
 class PHWithMeta(PHBase):
-    """A `PH` whose attributes the node of the input gets."""
+    """Marker like `PH` that copies its attributes to the node of the input."""
 
     def __init__(self, ph_key: str | None = None) -> None:
         self.ph_key = ph_key
 
 
 class Tracer(TracerBase):
-    """Traces modules and functions; subclasses decide what a graph consists of.
+    """Tracer of modules and functions; subclasses customise the graph.
 
     Args:
-        autowrap_modules: modules whose functions become nodes wherever they are called.
+        autowrap_modules: Python modules with functions that always become nodes.
         autowrap_functions: further such functions.
-        param_shapes_constant: the sizes of parameters are numbers, by which a program may decide.
+        param_shapes_constant: if True, sizes of parameters are ints, on which a program can branch.
     """
 
     def __init__(
@@ -111,14 +111,14 @@ class Tracer(TracerBase):
         self.num_calls: dict[str, int] = {}
         self._counts: dict[str, int] = {}
 
-    # What becomes of modules
+    # Modules
 
     def is_leaf_module(self, m: Module, module_qualified_name: str) -> bool:
-        """Whether calls of a module are one node: true of flambeau's own, but for `Sequential`."""
+        """Return True if calls of a module are single nodes: for flambeau's modules, except `Sequential`."""
         return own_module(type(m)).startswith("flambeau.nn") and not isinstance(m, Sequential)
 
     def path_of_module(self, mod: Module) -> str:
-        """The path of a module below the root. Raises: NameError if it is not there."""
+        """Return the path of a module below the root. Raises NameError if it is not a submodule."""
         if self.submodule_paths:
             path = self.submodule_paths.get(mod)
         else:
@@ -128,7 +128,7 @@ class Tracer(TracerBase):
         return path
 
     def call_module(self, m: Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Called in the place of each module: makes a node of a leaf, and else runs ``forward``, which is traced."""
+        """Handle the call of a module: add a node for a leaf, else trace ``forward``."""
         path = self.path_of_module(m)
         with entered(self.scope, Scope(path, type(m))):
             calls = self.num_calls.get(path, 0)
@@ -143,7 +143,7 @@ class Tracer(TracerBase):
                 self.module_stack.popitem()
 
     def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Proxy]) -> Any:
-        """Called where a module's parameter, buffer or submodule is read: what the program gets."""
+        """Return the value for a parameter, buffer or submodule that the program reads from a module."""
         if isinstance(attr_val, Parameter):
             found = self._attribute(attr_val, self.root.named_parameters(), parameter_proxy_cache)
         elif self.proxy_buffer_attributes and isinstance(attr_val, Tensor):
@@ -170,7 +170,7 @@ class Tracer(TracerBase):
     # Arguments
 
     def get_fresh_qualname(self, prefix: str) -> str:
-        """A name that the root does not have, ``prefix`` and a number."""
+        """Return an unused attribute name of the root: ``prefix`` and a number."""
         number = self._counts.get(prefix, 0) if hasattr(self.root, f"{prefix}0") else 0
         while hasattr(self.root, f"{prefix}{number}"):
             number += 1
@@ -178,9 +178,10 @@ class Tracer(TracerBase):
         return f"{prefix}{number}"
 
     def create_arg(self, a: Any) -> Argument:
-        """See `TracerBase.create_arg`; parameters, buffers, modules and other tensors are read from the root.
+        """Convert an argument as `TracerBase.create_arg` does; parameters, buffers and modules become attributes of the
+        root.
 
-        Tensors that it does not have become attributes of it, ``_tensor_constant0`` and so on.
+        Other tensors are added to the root as ``_tensor_constant0`` and so on.
         """
         if isinstance(a, Parameter):
             return self._read(a, self.root.named_parameters(), "parameter is not a member of this module")
@@ -214,11 +215,11 @@ class Tracer(TracerBase):
     # Tracing
 
     def trace(self, root: Module | Callable[..., Any], concrete_args: dict[str, Any] | None = None) -> Graph:
-        """The graph of a module or a function.
+        """Trace a module or a function and return its graph.
 
         Args:
-            root: what is traced; of a function, ``self.root`` is a module of its own, which holds constants.
-            concrete_args: values that parameters have once and for all; containers in which `PH` stands for an input.
+            root: the module or function. For a function, ``self.root`` is a new module that holds constants.
+            concrete_args: fixed values of parameters; `PH` within containers marks an input.
         """
         _tracing.depth = getattr(_tracing, "depth", 0) + 1
         try:
@@ -248,7 +249,7 @@ class Tracer(TracerBase):
     def create_args_for_root(
         self, root_fn: Callable[..., Any], is_module: bool, concrete_args: Any = None
     ) -> tuple[Any, list[Any]]:
-        """Make the inputs: returns the function to run, and its arguments."""
+        """Create the inputs. Return the function to run and its arguments."""
         analysed: Any = inspect.unwrap(root_fn)
         code = analysed.__code__
         names = list(code.co_varnames)
@@ -284,7 +285,7 @@ class Tracer(TracerBase):
         return self._flattened(root_fn, names[:count], spec), leaves
 
     def _flattened(self, function: Callable[..., Any], names: list[str], spec: Any) -> Callable[..., Any]:
-        """A function of the leaves of the arguments, which gives those of the result."""
+        """Return a function that takes the leaves of the arguments and returns the leaves of the result."""
         codegen = PyTreeCodeGen(names, spec)
         self.graph.set_codegen(codegen)
 
@@ -292,7 +293,7 @@ class Tracer(TracerBase):
             result, codegen.out_spec = pytree.tree_flatten(function(*pytree.tree_unflatten(leaves, spec)))
             return result
 
-        flat.__annotations__ = {}  # those of the function are of its containers
+        flat.__annotations__ = {}  # the annotations describe the containers
         return flat
 
     def _parameter(self, name: str, concrete: Any, signature: inspect.Signature, function: Any) -> Any:
@@ -312,7 +313,7 @@ class Tracer(TracerBase):
         return pytree.tree_map(specialised, concrete[name])
 
     def _input(self, node_name: str, default: tuple[Any, ...], value: Any) -> Proxy:
-        """An input for a `PH`, whose attributes its node gets."""
+        """Create an input for a `PH` and copy the attributes of the `PH` to the node."""
         proxy = self.create_proxy("placeholder", node_name, default, {})
         if isinstance(value, PHBase) and value is not PH:
             for attribute, held in vars(value).items():
@@ -320,7 +321,7 @@ class Tracer(TracerBase):
         return proxy
 
     def _specialised(self, node_name: str, name: str, default: tuple[Any, ...], value: Any) -> Any:
-        """The value of a parameter once and for all; the graph checks that it is given no other."""
+        """Return the fixed value of a parameter; the graph asserts that later values are equal."""
         proxy = self._input(node_name, default, value)
         if isinstance(value, PHBase):
             return proxy
@@ -343,18 +344,18 @@ def _assert_is_none(value: Any, text: str) -> None:
 
 
 def _annotation(function: Any, name: str) -> Any:
-    """The annotation of a parameter; one that is a string is evaluated where the function stands, if it can be."""
+    """Return the annotation of a parameter; a string is evaluated in the function's globals if possible."""
     found = function.__annotations__.get(name)
     if isinstance(found, str):
         try:
             return eval(found, function.__globals__)
-        except Exception:  # a name that is imported for type checkers alone
+        except Exception:  # for example a name that is imported only for type checkers
             return found
     return found
 
 
 def _by_position(function: Any, count: int) -> FunctionType:
-    """The function with all its parameters by position, those that collect others included."""
+    """Return the function with all parameters positional, including ``*args`` and ``**kwargs``."""
     code = function.__code__
     flags = code.co_flags & ~(inspect.CO_VARARGS | inspect.CO_VARKEYWORDS)
     code = code.replace(co_argcount=count, co_posonlyargcount=0, co_kwonlyargcount=0, co_flags=flags)
@@ -364,7 +365,7 @@ def _by_position(function: Any, count: int) -> FunctionType:
 
 
 def _collect_tensors(module: Module, prefix: str, found: dict[Any, str]) -> None:
-    """The paths of tensors that are plain attributes of modules."""
+    """Collect the paths of tensors that are plain attributes of modules."""
     for name, value in vars(module).items():
         registered = name in module._parameters or name in module._buffers
         if isinstance(value, Tensor) and not registered:
@@ -376,15 +377,15 @@ def _collect_tensors(module: Module, prefix: str, found: dict[Any, str]) -> None
 def symbolic_trace(
     root: Module | Callable[..., Any], concrete_args: dict[str, Any] | tuple[Any, ...] | None = None
 ) -> GraphModule:
-    """A module that does what ``root`` does, with a graph that can be read and changed.
+    """Trace a module or a function and return an equivalent `GraphModule`.
 
-    The program is run once with proxies for its inputs. Layers of flambeau and functions of tensors become nodes; what
-    Python decides otherwise, such as ``training``, is decided once and for all.
+    The program runs once with proxies for its inputs. Layers of flambeau and functions of tensors become nodes. Other
+    decisions of the Python code, for example on ``training``, are fixed.
 
     Args:
         root: a module, or a function.
         concrete_args: see `Tracer.trace`.
-    Raises: TraceError where the program decides by a value that is not known.
+    Raises: TraceError if the program branches on a symbolic value.
 
     >>> from flambeau import fx
     >>> print(fx.symbolic_trace(lambda x: fb.relu(x) + 1).code.strip())

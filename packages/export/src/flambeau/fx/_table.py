@@ -1,4 +1,4 @@
-"""Tables as plain text."""
+"""Plain-text tables."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[Any]], right: Sequence[int] = ()) -> str:
-    """Columns under a line of dashes, two spaces apart; those of the positions ``right`` end below each other.
+    """Format a table with a line of dashes below the headers; columns in ``right`` are right-aligned.
 
     >>> from flambeau.fx._table import table
     >>> print(table(["name", "target"], [["add", "x"]]))

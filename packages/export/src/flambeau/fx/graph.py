@@ -1,4 +1,4 @@
-"""The graph of a program: a list of nodes in the order in which they run."""
+"""Graph of a program: a list of nodes in execution order."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ topologically ordered
 
 
 class _Nodes:
-    """The nodes of a graph in order; they may be erased, moved and inserted while one iterates over them."""
+    """View of the nodes of a graph in order. Nodes may be erased, moved and inserted during iteration."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
@@ -58,11 +58,11 @@ class _Nodes:
 
 
 class Graph:
-    """The steps of a program, each a `Node`.
+    """Graph of a program; each step is a `Node`.
 
     Args:
-        owning_module: the module whose ``forward`` it is.
-        tracer_cls: the class of the tracer that made it, by which a pickled module is traced again.
+        owning_module: the module that has this graph as its ``forward``.
+        tracer_cls: the class of the tracer; it traces a pickled module again.
 
     >>> from flambeau import fx
     >>> graph = fx.Graph()
@@ -93,7 +93,7 @@ class Graph:
 
     @property
     def nodes(self) -> _Nodes:
-        """The nodes in the order in which they run."""
+        """Nodes in execution order."""
         return _Nodes(self)
 
     def _renumber(self) -> None:
@@ -105,17 +105,17 @@ class Graph:
         return self._positions[node]
 
     def output_node(self) -> Node:
-        """The last node, which gives the result."""
+        """Return the output node, the last node of the graph."""
         node = self._root._prev
         assert node.op == "output", f"Expected output node, got op={node.op}"
         return node
 
     def find_nodes(self, *, op: str, target: Target | None = None, sort: bool = True) -> list[Node]:
-        """All nodes of an operation, or those of them with one target, which functions must have."""
+        """Return the nodes with operation ``op`` and, if given, with ``target``. Functions need a target."""
         assert op != "call_function" or target is not None, "target must not be None for call_function op"
         return [node for node in self.nodes if node.op == op and (target is None or node.target == target)]
 
-    # Making nodes
+    # Creation of nodes
 
     def create_node(
         self,
@@ -126,7 +126,7 @@ class Graph:
         name: str | None = None,
         type_expr: Any = None,
     ) -> Node:
-        """Make a node of any kind at the insertion point, by default the end; see `Node`."""
+        """Create a node of any kind at the insertion point, by default the end; see `Node`."""
         assert op in LEGAL_OPS, f"op '{op}' is not in _legal_ops"
         assert args is None or isinstance(args, tuple), f"args must be a tuple, got {type(args)}"
         assert kwargs is None or isinstance(kwargs, dict), f"kwargs must be a dict, got {type(kwargs)}"
@@ -145,12 +145,12 @@ class Graph:
         return snake_case(name)
 
     def placeholder(self, name: str, type_expr: Any = None, default_value: Any = inspect.Signature.empty) -> Node:
-        """An input; ``*args`` and ``**kwargs`` are names, too."""
+        """Add an input; ``*args`` and ``**kwargs`` are valid names."""
         args = () if default_value is inspect.Signature.empty else (default_value,)
         return self.create_node("placeholder", name, args, type_expr=type_expr)
 
     def get_attr(self, qualified_name: str, type_expr: Any = None) -> Node:
-        """The parameter, buffer or other attribute at a dotted path of the module; warns where it has none."""
+        """Add a read of a parameter, buffer or other attribute at a dotted path; warn if it does not exist."""
         if self.owning_module is not None and not _has(self.owning_module, qualified_name):
             warnings.warn(
                 "Attempted to insert a get_attr Node with no underlying reference in the owning GraphModule! Call "
@@ -167,7 +167,7 @@ class Graph:
         kwargs: dict[str, Argument] | None = None,
         type_expr: Any = None,
     ) -> Node:
-        """A call of the submodule at a dotted path; warns where there is none."""
+        """Add a call of the submodule at a dotted path; warn if it does not exist."""
         if self.owning_module is not None and not _has(self.owning_module, module_name):
             warnings.warn(
                 "Attempted to insert a call_module Node with no underlying reference in the owning GraphModule! Call "
@@ -183,7 +183,7 @@ class Graph:
         kwargs: dict[str, Argument] | None = None,
         type_expr: Any = None,
     ) -> Node:
-        """A call of a method of the first argument."""
+        """Add a call of a method of the first argument."""
         return self.create_node("call_method", method_name, args, kwargs, type_expr=type_expr)
 
     def call_function(
@@ -194,20 +194,20 @@ class Graph:
         type_expr: Any = None,
         name: str | None = None,
     ) -> Node:
-        """A call of a function."""
+        """Add a call of a function."""
         return self.create_node("call_function", the_function, args, kwargs, name, type_expr)
 
     def output(self, result: Argument, type_expr: Any = None) -> Node:
-        """The result; the last node."""
+        """Add the output, which is the last node."""
         return self.create_node("output", "output", (result,), type_expr=type_expr)
 
     def inserting_before(self, n: Node | None = None) -> AbstractContextManager[None]:
-        """While the context runs, nodes are made before ``n``; before all others for None."""
+        """Insert new nodes before ``n`` in this context; None: at the beginning."""
         assert n is None or n.graph is self, "Node to insert before is not in graph."
         return self._inserting(self._root.append if n is None else n.prepend)
 
     def inserting_after(self, n: Node | None = None) -> AbstractContextManager[None]:
-        """While the context runs, nodes are made behind ``n``; behind all others for None."""
+        """Insert new nodes after ``n`` in this context; None: at the end."""
         assert n is None or n.graph is self, "Node to insert after is not in graph."
         return self._inserting(self._root.prepend if n is None else n.append)
 
@@ -226,18 +226,18 @@ class Graph:
     # Copying and removing
 
     def node_copy(self, node: Node, arg_transform: Callable[[Node], Argument] = lambda node: node) -> Node:
-        """Copy a node of another graph; ``arg_transform`` says which nodes here stand for its arguments."""
+        """Copy a node of another graph; ``arg_transform`` maps its arguments to nodes of this graph."""
         args, kwargs = map_arg(node.args, arg_transform), map_arg(node.kwargs, arg_transform)
         copied = self.create_node(node.op, node.target, args, kwargs, node.name, node.type)
         copied.meta = copy.copy(node.meta)
         return copied
 
     def graph_copy(self, g: Graph, val_map: dict[Node, Node], return_output_node: bool = False) -> Any:
-        """Copy all nodes of another graph but the output; returns what stands for its result here.
+        """Copy all nodes of another graph except the output. Return the nodes here that correspond to its result.
 
         Args:
-            val_map: nodes here by those of ``g`` that they stand for, which are not copied; the others are added.
-            return_output_node: also returns the output node of ``g``.
+            val_map: maps nodes of ``g`` that are not copied to nodes of this graph; the copied nodes are added.
+            return_output_node: if True, also return the output node of ``g``.
         """
         for node in g.nodes:
             if node in val_map:
@@ -258,7 +258,7 @@ class Graph:
         return copied
 
     def erase_node(self, to_erase: Node) -> None:
-        """Remove a node. Raises: RuntimeError where others use it, or it is of another graph."""
+        """Remove a node. Raises RuntimeError if it has users or belongs to another graph."""
         if to_erase.users:
             raise RuntimeError(STILL_USED.format(node=to_erase, count=len(to_erase.users), users=to_erase.users))
         if to_erase.graph is not self:
@@ -272,10 +272,10 @@ class Graph:
         to_erase._set_arguments(map_arg(to_erase.args, lambda _: None), map_arg(to_erase.kwargs, lambda _: None))
 
     def eliminate_dead_code(self, is_impure_node: Callable[[Node], bool] | None = None) -> bool:
-        """Remove the nodes that nobody uses and that have no effect of their own; returns whether there were any.
+        """Remove nodes without users and side effects. Return True if there were any.
 
         Args:
-            is_impure_node: whether a node has to stay, instead of `Node.is_impure`.
+            is_impure_node: predicate for nodes to keep, instead of `Node.is_impure`.
         """
         self.lint()
         changed = False
@@ -289,9 +289,9 @@ class Graph:
     # Checks, code and text
 
     def lint(self) -> None:
-        """Check that nodes use only what stands before them here, and that what they refer to is there.
+        """Check that nodes use only earlier nodes of this graph, and that their targets exist.
 
-        Raises: RuntimeError that says what is wrong.
+        Raises: RuntimeError that describes the first problem.
         """
         names: set[str] = set()
         seen: set[Node] = set()
@@ -325,13 +325,13 @@ class Graph:
                 )
 
     def python_code(self, root_module: str, *, verbose: bool = False, **options: Any) -> PythonCode:
-        """The graph as the source of a function.
+        """Generate the source of a function from the graph.
 
         Args:
-            root_module: what the code calls the module, ``self``.
-            verbose: shapes and places where they are known.
+            root_module: name of the module in the code, usually ``self``.
+            verbose: if True, add known shapes and source locations as comments.
             options: ``include_stride``, ``include_device``, as for `GraphModule.print_readable`; ``colored``,
-                ``expanded_def``, ``record_func`` and ``additional_meta`` change nothing.
+                ``expanded_def``, ``record_func`` and ``additional_meta`` are ignored.
         """
         namespace = Namespace()
         for node in self.nodes:
@@ -343,15 +343,15 @@ class Graph:
                 node._repr_fn = None
 
     def set_codegen(self, codegen: CodeGen) -> None:
-        """Write code by a `CodeGen` of one's own."""
+        """Set a custom `CodeGen`."""
         self._codegen = codegen
 
     def on_generate_code(
         self, make_transformer: Callable[[TransformCode | None], TransformCode]
     ) -> AbstractContextManager[None]:
-        """Let a function change the lines of the generated body; leaving the context takes it back.
+        """Let a function transform the lines of the generated body; leaving the context restores the former one.
 
-        ``make_transformer`` is given the function so far, or None, and returns the one to use.
+        ``make_transformer`` gets the current transformer or None, and returns the one to use.
         """
         codegen = self._codegen
         former = codegen._body_transformer
@@ -367,11 +367,11 @@ class Graph:
         return transformed()
 
     def process_inputs(self, *args: Any) -> Sequence[Any]:
-        """The inputs of the graph for arguments of the generated function."""
+        """Convert arguments of the generated function to inputs of the graph."""
         return self._codegen.process_inputs(*args)
 
     def process_outputs(self, out: Any) -> Any:
-        """The result of the generated function for that of the graph."""
+        """Convert the output of the graph to the result of the generated function."""
         return self._codegen.process_outputs(out)
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""A module whose ``forward`` is generated from a graph."""
+"""Modules with a ``forward`` that is generated from a graph."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _keep_source: dict[str, str] = {}
 
 
 class _Sources:
-    """Gives tracebacks the lines of generated code."""
+    """Loader that provides tracebacks with the lines of generated code."""
 
     @staticmethod
     def get_source(name: str) -> str | None:
@@ -37,7 +37,7 @@ class _Sources:
 
 
 def _compiled(source: str, variables: dict[str, Any], name: str = "forward") -> Callable[..., Any]:
-    """The function that generated code defines."""
+    """Compile generated code and return its function."""
     file = f"{_FILE}.{next(_numbers)}"
     _keep_source[file] = source
     variables = {**variables, "__file__": file, "__name__": file, "__loader__": _Sources}
@@ -48,14 +48,14 @@ def _compiled(source: str, variables: dict[str, Any], name: str = "forward") -> 
 
 
 class GraphModule(Module):
-    """A module whose ``forward`` is generated from a graph.
+    """Module with a ``forward`` that is generated from a graph.
 
     Args:
-        root: the module, or the dictionary by paths, that submodules, parameters and buffers which the graph refers
-            to are taken from; they are shared, not copied.
-        graph: the graph. After a change of it, `recompile` makes the code anew.
-        class_name: of the module's own class.
-    Raises: RuntimeError for a root of another type, or a dictionary that lacks something.
+        root: the module, or the dictionary by paths, that provides the submodules, parameters and buffers of the graph;
+            they are shared, not copied.
+        graph: the graph. Call `recompile` after changes.
+        class_name: name of the module's class.
+    Raises: RuntimeError if the root has another type, or lacks an attribute that the graph uses.
     """
 
     _graph: Graph
@@ -102,7 +102,7 @@ class GraphModule(Module):
 
     @property
     def graph(self) -> Graph:
-        """The graph; assignment makes the code anew."""
+        """Graph of the module; assignment generates the code again."""
         return self._graph
 
     @graph.setter
@@ -120,11 +120,11 @@ class GraphModule(Module):
 
     @property
     def code(self) -> str:
-        """The source of ``forward``."""
+        """Source of ``forward``."""
         return self._code
 
     def recompile(self) -> PythonCode:
-        """Make ``forward`` of the graph as it is."""
+        """Generate ``forward`` from the current graph."""
         codegen = self._graph._codegen
         if isinstance(codegen, PyTreeCodeGen):
             self._in_spec, self._out_spec = codegen.in_spec, codegen.out_spec
@@ -139,7 +139,7 @@ class GraphModule(Module):
     # Submodules
 
     def add_submodule(self, target: str, m: Module) -> bool:
-        """Put a module at a dotted path; those on the way are made. False where something else stands there."""
+        """Add a module at a dotted path and create missing parents. Return False if a parent is not a module."""
         *above, name = target.split(".")
         owner: Module = self
         for part in above:
@@ -154,7 +154,7 @@ class GraphModule(Module):
         return True
 
     def delete_submodule(self, target: str) -> bool:
-        """Remove the module at a dotted path. False where there is none."""
+        """Remove the module at a dotted path. Return False if it does not exist."""
         *above, name = target.split(".")
         owner: Any = self
         for part in above:
@@ -165,7 +165,7 @@ class GraphModule(Module):
         return True
 
     def delete_all_unused_submodules(self) -> None:
-        """Remove the modules that no node refers to, nor anything below or above them."""
+        """Remove the modules that no node uses, directly or through a parent or child."""
         used: set[str] = set()
         for node in self.graph.nodes:
             if node.op not in ("call_module", "get_attr"):
@@ -205,7 +205,7 @@ class GraphModule(Module):
         return reduce_graph_module, (state, import_block(code.globals))
 
     def to_folder(self, folder: str | Path, module_name: str = "FxModule") -> None:
-        """Write the module as a package: its source, its state, and pickles of layers that have no short source."""
+        """Write the module as a package: source, state, and pickles of layers without a short source."""
         write_folder(self, Path(folder), module_name)
 
     # Text
@@ -218,7 +218,7 @@ class GraphModule(Module):
         colored: bool = False,
         **options: Any,
     ) -> str:
-        """Print the code as a class, with shapes and lines where they are known; returns it. Colours are ignored."""
+        """Print the code as a class, with known shapes and source lines, and return it. ``colored`` is ignored."""
         text = self._readable(self._get_name(), include_stride=include_stride, include_device=include_device)
         if print_output:
             print(text)
@@ -235,7 +235,7 @@ class GraphModule(Module):
 
 
 class _CodeOnlyModule(Module):
-    """The state of a graph module that is being copied or loaded; all of it is kept."""
+    """State of a graph module during copying or loading; keeps all attributes."""
 
     def __init__(self, state: dict[str, Any]) -> None:
         super().__init__()
@@ -243,7 +243,7 @@ class _CodeOnlyModule(Module):
 
 
 def import_block(variables: dict[str, Any]) -> str:
-    """The lines that import what generated code refers to."""
+    """Return the import statements for the global names of generated code."""
     lines = set()
     for name, obj in variables.items():
         if name in custom_builtins:
@@ -256,7 +256,7 @@ def import_block(variables: dict[str, Any]) -> str:
 
 
 def reduce_graph_module(body: dict[str, Any], import_block: str) -> Module:
-    """The graph module of its state and the imports of its code, which is traced again."""
+    """Recreate a graph module from its state and its imports by tracing its code again."""
     from ._symbolic_trace import Tracer
 
     _CodeOnlyModule.forward = _compiled(import_block + body["_code"], {})  # type: ignore[method-assign]
@@ -278,7 +278,7 @@ def reduce_graph_module(body: dict[str, Any], import_block: str) -> Module:
 
 
 def _share(source: Any, target: Any, path: str) -> None:
-    """Let ``target`` have what ``source`` has at a dotted path, under modules of its own where it has none."""
+    """Share the attribute at a dotted path of ``source`` with ``target``; create missing parent modules."""
     *above, name = path.split(".")
     for part in above:
         found, own = getattr(source, part), getattr(target, part, None)
@@ -292,7 +292,7 @@ def _share(source: Any, target: Any, path: str) -> None:
 
 
 def _at(owner: Any, path: str) -> Any:
-    """What stands at a dotted path, or None."""
+    """Return the attribute at a dotted path, or None."""
     for part in path.split("."):
         owner = getattr(owner, part, None)
     return owner
@@ -313,7 +313,7 @@ def _assign(owner: Any, path: str, value: Any) -> None:
 
 
 def _add_code(error: Exception) -> None:
-    """Let an exception that generated code raised show the code around the line."""
+    """Add the generated code around the failing line to an exception."""
     innermost = traceback.extract_tb(error.__traceback__)[-1]
     notes = getattr(error, "__notes__", [])
     if not innermost.filename.startswith(_FILE) or any("<--- HERE" in note for note in notes):

@@ -1,4 +1,4 @@
-"""The lists and dictionaries that the arguments of nodes are made of: they cannot be changed in place."""
+"""Immutable lists and dictionaries for the arguments of nodes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _refuse(self: Any, *args: Any, **kwargs: Any) -> NoReturn:
 
 
 class immutable_list(list[T]):
-    """A list that cannot be changed, and can be hashed. Raises: TypeError where it would be changed."""
+    """Immutable and hashable list. Methods that change it raise TypeError."""
 
     __delitem__ = __iadd__ = __imul__ = __setitem__ = _refuse
     append = clear = extend = insert = pop = remove = reverse = sort = _refuse
@@ -39,7 +39,7 @@ class immutable_list(list[T]):
 
 
 class immutable_dict(dict[K, V]):
-    """A dictionary that cannot be changed, and can be hashed. Raises: TypeError where it would be changed."""
+    """Immutable and hashable dictionary. Methods that change it raise TypeError."""
 
     __delitem__ = __ior__ = __setitem__ = _refuse
     clear = pop = popitem = setdefault = update = _refuse

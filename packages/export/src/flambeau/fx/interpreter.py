@@ -1,4 +1,4 @@
-"""Running a graph node by node."""
+"""Interpreter of graphs."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ NO_VALUE = "Node {node} referenced nonexistent value {arg}! Run Graph.lint() to 
 
 
 class Interpreter:
-    """Runs a graph node by node; subclasses override what happens at a kind of node, or at all (`run_node`).
+    """Interpreter that runs a graph node by node; subclasses override the method of a node kind, or `run_node`.
 
     Args:
-        module: the module that has the graph.
-        garbage_collect_values: values are let go of behind the last node that uses them.
-        graph: another graph to run than ``module.graph``.
+        module: the module that owns the graph.
+        garbage_collect_values: if True, free values after their last use.
+        graph: a graph to run instead of ``module.graph``.
 
     >>> from flambeau import fx
     >>> class Negative(fx.Interpreter):
@@ -48,12 +48,12 @@ class Interpreter:
         self.user_to_last_uses = last_uses(self.graph)
 
     def run(self, *args: Any, initial_env: dict[Node, Any] | None = None, enable_io_processing: bool = True) -> Any:
-        """Run the graph on arguments; returns its result.
+        """Run the graph on arguments and return its result.
 
         Args:
             initial_env: values of nodes that are not run.
-            enable_io_processing: containers are taken apart and put together as the graph's code says.
-        Raises: what a node raises, with the node in the message.
+            enable_io_processing: if True, flatten arguments and unflatten results as the graph's code generator does.
+        Raises: any exception of a node, with the node added to the message.
         """
         self.env = {} if initial_env is None else initial_env
         self.args_iter: Iterator[Any] = iter(self.graph.process_inputs(*args) if enable_io_processing else args)
@@ -73,9 +73,9 @@ class Interpreter:
         return None
 
     def boxed_run(self, args_list: list[Any]) -> Any:
-        """Run the graph on a list of arguments, which is emptied, so that they can be let go of.
+        """Run the graph on a list of arguments. The list is emptied, so that arguments can be freed early.
 
-        Raises: RuntimeError for another number of arguments than of inputs.
+        Raises: RuntimeError if the number of arguments is wrong.
         """
         inputs = [node for node in self.graph.nodes if node.op == "placeholder"]
         if len(inputs) != len(args_list):
@@ -87,7 +87,7 @@ class Interpreter:
         return self.run(initial_env=values)
 
     def _tell(self, error: Exception, node: Node) -> None:
-        """Let an exception name the node in its message."""
+        """Add the node to the message of an exception."""
         if not self.extra_traceback:
             return
         text = f"While executing {node.format_node()}"
@@ -95,12 +95,12 @@ class Interpreter:
         error.args = (f"{text}\nOriginal traceback:\n{node.stack_trace}", *error.args[1:])
 
     def run_node(self, n: Node) -> Any:
-        """Run one node: its arguments are looked up, and the method called that is named as its ``op``."""
+        """Run one node: look up its arguments, and call the method with the name of its ``op``."""
         args, kwargs = self.fetch_args_kwargs_from_env(n)
         return getattr(self, n.op)(n.target, args, kwargs)
 
     def placeholder(self, target: Target, args: tuple[Argument, ...], kwargs: dict[str, Any]) -> Any:
-        """The next argument, or the default. Raises: RuntimeError where there is neither."""
+        """Return the next argument, or the default. Raises RuntimeError if there is neither."""
         if str(target).startswith("*"):
             return list(self.args_iter)
         for value in self.args_iter:
@@ -110,7 +110,7 @@ class Interpreter:
         return args[0]
 
     def get_attr(self, target: Target, args: tuple[Argument, ...], kwargs: dict[str, Any]) -> Any:
-        """The attribute at a dotted path of the module."""
+        """Return the attribute at a dotted path of the module."""
         return self.fetch_attr(str(target))
 
     def call_function(self, target: Target, args: tuple[Argument, ...], kwargs: dict[str, Any]) -> Any:
@@ -128,11 +128,11 @@ class Interpreter:
         return self.fetch_attr(str(target))(*args, **kwargs)
 
     def output(self, target: Target, args: tuple[Argument, ...], kwargs: dict[str, Any]) -> Any:
-        """The result."""
+        """Return the result."""
         return args[0]
 
     def fetch_attr(self, target: str) -> Any:
-        """What stands at a dotted path of the module. Raises: RuntimeError if nothing does."""
+        """Return the attribute at a dotted path of the module. Raises RuntimeError if it does not exist."""
         found: Any = self.module
         path = target.split(".")
         for position, part in enumerate(path):
@@ -142,11 +142,11 @@ class Interpreter:
         return found
 
     def fetch_args_kwargs_from_env(self, n: Node) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """The arguments of a node as values."""
+        """Return the arguments of a node as values."""
         return self.map_nodes_to_values(n.args, n), self.map_nodes_to_values(n.kwargs, n)
 
     def map_nodes_to_values(self, args: Argument, n: Node) -> Any:
-        """Arguments with values for their nodes. Raises: RuntimeError where one has none."""
+        """Replace nodes in arguments with their values. Raises RuntimeError if a node has no value."""
 
         def value(arg: Node) -> Any:
             if arg not in self.env:
@@ -166,7 +166,7 @@ class _TransformerTracer(Tracer):
 
 
 class Transformer(Interpreter):
-    """An interpreter that runs on proxies, and so gives another module: what its methods do is traced.
+    """Interpreter that runs on proxies and creates a new module from the traced operations.
 
     >>> from flambeau import fx
     >>> class Negative(fx.Transformer):
@@ -185,26 +185,26 @@ class Transformer(Interpreter):
         self.tracer = _TransformerTracer(self.new_graph, module)
 
     def placeholder(self, target: Target, args: tuple[Argument, ...], kwargs: dict[str, Any]) -> Proxy:
-        """An input of the new graph."""
+        """Add an input to the new graph."""
         default = args[0] if args else inspect.Signature.empty
         return Proxy(self.new_graph.placeholder(str(target), default_value=default), self.tracer)
 
     def get_attr(self, target: Target, args: tuple[Argument, ...], kwargs: dict[str, Any]) -> Proxy:
-        """An attribute of the module in the new graph."""
+        """Add a read of an attribute to the new graph."""
         return self.tracer.create_proxy("get_attr", target, args, kwargs)
 
     def call_module(self, target: Target, args: tuple[Argument, ...], kwargs: dict[str, Any]) -> Any:
-        """A call of a submodule in the new graph."""
+        """Add a call of a submodule to the new graph."""
         module = self.fetch_attr(str(target))
         return self.tracer.call_module(module, module.forward, args, kwargs)
 
     def call_function(self, target: Target, args: tuple[Argument, ...], kwargs: dict[str, Any]) -> Proxy:
-        """A call of a function in the new graph."""
+        """Add a call of a function to the new graph."""
         assert callable(target)
         return self.tracer.create_proxy("call_function", target, args, kwargs)
 
     def transform(self) -> GraphModule:
-        """The module of the new graph, which shares the parameters of the other."""
+        """Return the module of the new graph; it shares the parameters of the original."""
         with asking():
             result = super().run(enable_io_processing=False)
         if result is None:
@@ -216,7 +216,7 @@ class Transformer(Interpreter):
 
 
 def map_result(result: Any) -> Any:
-    """A result with nodes for its proxies."""
+    """Replace proxies in a result with their nodes."""
     from .node import map_aggregate
 
     return map_aggregate(result, lambda value: value.node if isinstance(value, Proxy) else value)

@@ -1,4 +1,4 @@
-"""A node of a graph: one step of a program, with the nodes whose values it takes."""
+"""Node of a graph: one step of a program and its inputs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Argument", "Node", "Target", "has_side_effect", "map_aggregate", "map_arg"]
 
 Target = Callable[..., Any] | str
-Argument = Any  # a node, a constant, or tuples, lists, dictionaries and slices of such
+Argument = Any  # a node, a constant, or nested tuples, lists, dictionaries and slices of them
 base_types = (
     *(str, int, float, bool, complex),
     *(flambeau.dtype, flambeau.Tensor, flambeau.device, flambeau.memory_format, flambeau.layout),
@@ -30,13 +30,14 @@ _side_effectful_functions: set[Callable[..., Any]] = {operator.setitem, flambeau
 
 
 def has_side_effect(fn: F) -> F:
-    """Mark a function whose calls stay in a graph although nobody uses their result."""
+    """Mark a function so that its calls are kept even if their results are unused."""
     _side_effectful_functions.add(fn)
     return fn
 
 
 def map_aggregate(a: Any, fn: Callable[[Any], Any]) -> Any:
-    """Apply ``fn`` to everything in nested tuples, lists, dictionaries and slices; those become immutable.
+    """Apply ``fn`` to all leaves of nested tuples, lists, dictionaries and slices; lists and dictionaries become
+    immutable.
 
     >>> from flambeau.fx.node import map_aggregate
     >>> map_aggregate((1, [2, {"a": 3}]), lambda n: n * 10)
@@ -74,16 +75,16 @@ def _format_arg(arg: Any) -> str:
 
 
 class Node:
-    """One step of a `Graph`. Make it by the methods of the graph, such as `Graph.call_function`.
+    """Step of a `Graph`. Create it with methods of the graph, such as `Graph.call_function`.
 
     Args:
-        graph: the graph it belongs to.
-        name: of its value in the generated code.
+        graph: the graph that contains the node.
+        name: name of its value in the generated code.
         op: ``placeholder`` (an input), ``get_attr`` (a parameter or buffer), ``call_function``, ``call_method``,
             ``call_module`` or ``output``.
-        target: the function; or the name of the method, of the input, or the path of the module or parameter.
-        args, kwargs: what is called with; of an input its default, of the output the result.
-        return_type: an annotation of the value.
+        target: the function, the name of the method or of the input, or the path of the module or parameter.
+        args, kwargs: arguments of the call; for an input its default, for the output the result.
+        return_type: annotation of the value.
     Raises: ValueError for a target of the wrong kind.
     """
 
@@ -114,20 +115,20 @@ class Node:
         self._prev = self._next = self
         self._set_arguments(args, kwargs)
 
-    # The list that the nodes of a graph form
+    # Linked list of nodes
 
     @property
     def next(self) -> Node:
-        """The node behind this one."""
+        """Next node."""
         return self._next
 
     @property
     def prev(self) -> Node:
-        """The node before this one."""
+        """Previous node."""
         return self._prev
 
     def prepend(self, x: Node) -> None:
-        """Put ``x``, a node of the same graph, before this one."""
+        """Move ``x``, a node of the same graph, before this one."""
         assert self.graph is x.graph, "Attempting to move a Node into a different Graph"
         if x is self:
             return
@@ -137,7 +138,7 @@ class Node:
         self.graph._renumber()
 
     def append(self, x: Node) -> None:
-        """Put ``x``, a node of the same graph, behind this one."""
+        """Move ``x``, a node of the same graph, after this one."""
         self._next.prepend(x)
 
     def _remove_from_list(self) -> None:
@@ -159,7 +160,7 @@ class Node:
 
     @property
     def args(self) -> tuple[Argument, ...]:
-        """The positional arguments; assignment keeps account of who uses what."""
+        """Positional arguments; assignment updates users."""
         return self._args
 
     @args.setter
@@ -168,7 +169,7 @@ class Node:
 
     @property
     def kwargs(self) -> dict[str, Argument]:
-        """The arguments by keyword; assignment keeps account of who uses what."""
+        """Keyword arguments; assignment updates users."""
         return self._kwargs
 
     @kwargs.setter
@@ -193,7 +194,7 @@ class Node:
 
     @property
     def all_input_nodes(self) -> list[Node]:
-        """The nodes in ``args`` and ``kwargs``, each once, in order."""
+        """Nodes in ``args`` and ``kwargs`` without duplicates, in order."""
         return list(self._input_nodes)
 
     def update_arg(self, idx: int, arg: Argument) -> None:
@@ -208,11 +209,11 @@ class Node:
         self.args = (*self._args[:idx], arg, *self._args[idx:])
 
     def update_kwarg(self, key: str, arg: Argument) -> None:
-        """Replace or add an argument by keyword."""
+        """Replace or add a keyword argument."""
         self.kwargs = {**self._kwargs, key: arg}
 
     def replace_input_with(self, old_input: Node, new_input: Node) -> None:
-        """Take the value of ``new_input`` wherever that of ``old_input`` was taken."""
+        """Replace ``old_input`` with ``new_input`` in all arguments."""
 
         def other(node: Node) -> Node:
             return new_input if node is old_input else node
@@ -228,10 +229,11 @@ class Node:
         *,
         propagate_meta: bool = False,
     ) -> list[Node]:
-        """Let all users of this node (of which ``delete_user_cb`` is true) use another one; returns them.
+        """Replace this node with another one in all users, or in those with ``delete_user_cb(user)``. Return these
+        users.
 
         Args:
-            propagate_meta: copies ``meta`` to the other, which must have none.
+            propagate_meta: if True, copy ``meta`` to the other node, which must have none.
         """
         if propagate_meta:
             assert not replace_with.meta, (
@@ -244,11 +246,11 @@ class Node:
             user.replace_input_with(self, replace_with)
         return users
 
-    # What it is
+    # Properties
 
     @property
     def stack_trace(self) -> str | None:
-        """Where it was traced, if the tracer has ``record_stack_traces`` set."""
+        """Stack trace of the node if the tracer has ``record_stack_traces`` set, else None."""
         return self.meta.get("stack_trace")
 
     @stack_trace.setter
@@ -256,7 +258,7 @@ class Node:
         self.meta["stack_trace"] = trace
 
     def is_impure(self, impure_random: bool = True) -> bool:
-        """Whether it has an effect beside its value, so that it stays although nobody uses that."""
+        """Return True if the node has side effects and must be kept even if it is unused."""
         if self.op in ("placeholder", "output"):
             return True
         if self.op == "call_function":
@@ -288,7 +290,7 @@ class Node:
         *,
         include_tensor_metadata: bool = False,
     ) -> str | None:
-        """One line that tells the node: ``%add : [num_users=1] = call_function[target=operator.add](args = ...)``."""
+        """Return a line of text: ``%add : [num_users=1] = call_function[target=operator.add](args = ...)``."""
         kind = f"{type_repr(self.type)} " if self.type is not None else ""
         if self.op == "placeholder":
             if placeholder_names:
@@ -323,7 +325,7 @@ def _in_place(name: str) -> bool:
 
 
 def _writes(target: Any, kwargs: Iterable[str], impure_random: bool) -> bool:
-    """Whether a function of flambeau writes to its arguments or draws random numbers."""
+    """Return True if a function of flambeau writes to its arguments or draws random numbers."""
     name = getattr(target, "__name__", "")
     if not own_module(target).startswith("flambeau"):
         return False

@@ -1,4 +1,4 @@
-"""What stands for a value while a program is traced: operations on it become nodes of a graph."""
+"""Proxies: symbolic values during tracing; operations on them become nodes of a graph."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ NODE_AS_KEY = "Keys for dictionaries used as an argument cannot contain a Node. 
 
 
 class TraceError(ValueError):
-    """A program cannot be traced: it decides by a value that is not known. A note names the line."""
+    """Error for a program that branches on a symbolic value. A note names the line."""
 
 
 class Scope:
-    """The path and the class of the module whose ``forward`` is traced."""
+    """Path and class of the module that is being traced."""
 
     def __init__(self, module_path: str, module_type: Any) -> None:
         self.module_path, self.module_type = module_path, module_type
@@ -56,7 +56,7 @@ class Scope:
 
 @contextmanager
 def entered(scope: Scope, current: Scope) -> Iterator[Scope]:
-    """While the context runs, ``scope`` tells of ``current``."""
+    """Set ``scope`` to ``current`` in this context."""
     former = scope.module_path, scope.module_type
     scope.module_path, scope.module_type = current.module_path, current.module_type
     try:
@@ -66,13 +66,13 @@ def entered(scope: Scope, current: Scope) -> Iterator[Scope]:
 
 
 class TracerBase:
-    """Makes nodes of a graph, and what stands for their values.
+    """Base class of tracers: creates nodes of a graph and proxies for their values.
 
     Attributes:
-        record_stack_traces: nodes know the lines that they come from (`Node.stack_trace`).
-        trace_asserts: ``assert`` of a traced value becomes a node.
-        proxy_buffer_attributes: buffers are values of the graph as soon as they are read.
-        traced_func_name: the method of a module that is traced.
+        record_stack_traces: if True, record the source lines of nodes (`Node.stack_trace`).
+        trace_asserts: if True, ``assert`` of a traced value becomes a node.
+        proxy_buffer_attributes: if True, buffers become nodes when they are read.
+        traced_func_name: name of the module's method to trace.
     """
 
     graph: Graph
@@ -94,7 +94,7 @@ class TracerBase:
         name: str | None = None,
         type_expr: Any = None,
     ) -> Node:
-        """Make a node; to be overridden to check, annotate or change nodes."""
+        """Create a node; subclasses can override it to check, annotate or change nodes."""
         if self.check_mutable_operations and kind == "call_function":
             _refuse_mutation(target, kwargs)
         node = self.graph.create_node(kind, target, args, kwargs, name, type_expr)
@@ -106,7 +106,7 @@ class TracerBase:
         return node
 
     def proxy(self, node: Node) -> Proxy:
-        """What stands for the value of a node."""
+        """Return a proxy for the value of a node."""
         return Proxy(node, self)
 
     def create_proxy(
@@ -119,14 +119,14 @@ class TracerBase:
         type_expr: Any = None,
         proxy_factory_fn: Callable[[Node], Proxy] | None = None,
     ) -> Proxy:
-        """Make a node of arguments that may be proxies; returns what stands for its value."""
+        """Create a node from arguments that may be proxies. Return a proxy for its value."""
         node = self.create_node(kind, target, self.create_arg(args), self.create_arg(kwargs), name, type_expr)
         return self.proxy(node) if proxy_factory_fn is None else proxy_factory_fn(node)
 
     def create_arg(self, a: Any) -> Argument:
-        """What stands in a graph for an argument: nodes for proxies, constants for themselves.
+        """Convert an argument for a node: proxies become nodes; constants are unchanged.
 
-        Raises: NotImplementedError for a value that cannot stand there.
+        Raises: NotImplementedError for a value that a graph cannot contain.
         """
         kind = type(a)
         if kind is tuple or kind is list:
@@ -164,23 +164,23 @@ class TracerBase:
         map_arg(made, refuse)
         return made
 
-    # What a program decides by a value
+    # Control flow on traced values
 
     def to_bool(self, obj: Proxy) -> bool:
-        """Called where a traced value decides. Raises: TraceError; to be overridden where the answer is known."""
+        """Handle the truth value of a proxy. Raises TraceError; override it if the value is known."""
         raise _untraceable(NOT_CONTROL_FLOW)
 
     def iter(self, obj: Proxy) -> Iterator[Any]:
-        """Called where a traced value is iterated over. Raises: TraceError."""
+        """Handle iteration over a proxy. Raises TraceError."""
         raise _untraceable(NOT_ITERABLE)
 
     def keys(self, obj: Proxy) -> Proxy:
-        """Called for ``**obj``, and for its method ``keys``."""
+        """Handle ``**obj`` and the method ``keys``."""
         return Attribute(obj, "keys")()
 
 
 class GraphAppendingTracer(TracerBase):
-    """Adds nodes to a graph, outside of tracing."""
+    """Tracer that appends nodes to an existing graph."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
@@ -190,15 +190,15 @@ class GraphAppendingTracer(TracerBase):
 
 
 class Proxy:
-    """What stands for the value of a node: arithmetic, methods, functions and indexing make further nodes.
+    """Symbolic value of a node: arithmetic, methods, functions and indexing create further nodes.
 
-    It cannot be iterated over, and decides nothing: ``if``, ``while``, ``for`` and ``*args`` raise a `TraceError`. Two
-    ways around that: to `wrap` the function that does it, or to iterate over what is known,
+    It cannot be iterated over and has no truth value: ``if``, ``while``, ``for`` and ``*args`` raise `TraceError`.
+    Either `wrap` the function that does this, or iterate over known values, as in
     ``for i in range(self.layers): x = inputs[i]``.
 
     Args:
         node: the node.
-        tracer: what makes the nodes; None: they are added to the graph of ``node``.
+        tracer: the tracer that creates nodes; None appends to the graph of ``node``.
     """
 
     def __init__(self, node: Node, tracer: TracerBase | None = None) -> None:
@@ -242,7 +242,7 @@ class Proxy:
         return self.tracer.to_bool(self)
 
     def keys(self) -> Proxy:
-        """The keys of what stands for a dictionary; also what ``**`` asks for."""
+        """Return the keys of a symbolic dictionary; ``**`` also calls this."""
         return self.tracer.keys(self)
 
     def __len__(self) -> int:
@@ -277,13 +277,13 @@ class Proxy:
 
 
 def assert_fn(x: Any) -> None:
-    """Raises: AssertionError unless ``x``."""
+    """Raise AssertionError unless ``x`` is true."""
     if not x:
         raise AssertionError("Assertion failed")
 
 
 class Attribute(Proxy):
-    """An attribute of what a proxy stands for: a node of its own unless it is called, as a method."""
+    """Attribute of a symbolic value. It becomes a node unless it is called as a method."""
 
     def __init__(self, root: Proxy, attr: str) -> None:
         self.root, self.attr, self.tracer = root, attr, root.tracer
@@ -291,7 +291,7 @@ class Attribute(Proxy):
 
     @property
     def node(self) -> Node:  # type: ignore[override]
-        """The node, which is made when it is first asked for."""
+        """Node, created on first access."""
         if self._node is None:
             self._node = self.tracer.create_proxy("call_function", getattr, (self.root, self.attr), {}).node
         return self._node
@@ -301,7 +301,7 @@ class Attribute(Proxy):
 
 
 class ParameterProxy(Proxy):
-    """What stands for a parameter whose sizes are known: they are numbers, by which a program may decide."""
+    """Proxy of a parameter with known sizes, on which a program can branch."""
 
     def __init__(self, tracer: TracerBase, node: Node, name: str, param: Tensor) -> None:
         super().__init__(node, tracer)
@@ -339,7 +339,7 @@ class ParameterProxy(Proxy):
 def _define(name: str, reflected: bool) -> None:
     function = getattr(operator, name, None)
     if function is None:
-        return  # div: an operator by this name is long gone from Python
+        return  # Python 3 has no operator div
     if reflected:
 
         def method(self: Proxy, other: Any) -> Proxy:
@@ -359,7 +359,7 @@ for _name in REFLECTABLE:
     _define(_name, reflected=True)
 
 
-# Where a program does what cannot be traced
+# Source locations in errors
 
 
 def _untraceable(text: str) -> TraceError:
@@ -368,7 +368,7 @@ def _untraceable(text: str) -> TraceError:
 
 
 def _located(error: E) -> E:
-    """The exception with a note that names the program's line."""
+    """Add a note with the program's line to an exception and return it."""
     if (frame := caller()) is not None:
         error.add_note(f"traced at {place_of(frame)}")
     return error
@@ -381,7 +381,7 @@ def _refuse_mutation(target: Any, kwargs: dict[str, Any]) -> None:
 
 
 def _instruction(frame: FrameType | None) -> dis.Instruction | None:
-    """What a frame is executing."""
+    """Return the current instruction of a frame."""
     if frame is None:
         return None
     instructions = list(dis.get_instructions(frame.f_code))
@@ -389,15 +389,18 @@ def _instruction(frame: FrameType | None) -> dis.Instruction | None:
 
 
 def _is_assertion(frame: FrameType | None) -> bool:
-    """Whether a frame is executing the condition of an ``assert`` statement."""
+    """Return True if a frame evaluates the condition of an ``assert`` statement."""
     now = _instruction(frame)
     if frame is None or now is None:
         return False
     code = (found for found in dis.get_instructions(frame.f_code) if found.offset >= now.offset)
     ahead = [found for found in islice(code, 4) if found.opname != "NOT_TAKEN"]
-    if now.opname in ("COMPARE_OP", "TO_BOOL"):  # from CPython 3.13 on they ask for the truth value, not the jump
+    if now.opname in (
+        "COMPARE_OP",
+        "TO_BOOL",
+    ):  # CPython 3.13 and later
         ahead = ahead[1:]
     if len(ahead) < 2 or not ahead[0].opname.startswith("POP_JUMP") or "IF_TRUE" not in ahead[0].opname:
         return False
-    # LOAD_ASSERTION_ERROR, or from CPython 3.14 on LOAD_COMMON_CONSTANT of AssertionError
+    # CPython 3.14 replaces LOAD_ASSERTION_ERROR with LOAD_COMMON_CONSTANT of AssertionError
     return ahead[1].opname == "LOAD_ASSERTION_ERROR" or ahead[1].argval is AssertionError

@@ -1,4 +1,4 @@
-"""Replacing what looks like one program by another."""
+"""Replacement of subgraphs that match a pattern."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Program = Callable[..., Any] | Graph | GraphModule
 
 
 class Match(NamedTuple):
-    """A place that was replaced: its last node, and its nodes by those of the pattern."""
+    """Replaced match: its last node, and its nodes by nodes of the pattern."""
 
     anchor: Node
     nodes_map: dict[Node, Node]
@@ -29,7 +29,7 @@ class Match(NamedTuple):
 
 @dataclass
 class ReplacedPatterns:
-    """A `Match`, and the nodes that have taken its place."""
+    """Replaced match, and the nodes that replace it."""
 
     anchor: Node
     nodes_map: dict[Node, Node]
@@ -37,13 +37,13 @@ class ReplacedPatterns:
 
 
 def replace_pattern(gm: GraphModule, pattern: Program, replacement: Program) -> list[Match]:
-    """Replace all places of a module's graph that look like ``pattern`` by ``replacement``.
+    """Replace all subgraphs of a module that match ``pattern`` with ``replacement``.
 
     Args:
-        gm: the module, which is changed.
-        pattern, replacement: functions or modules, which are traced, with the same parameters and results.
-    Returns: the places.
-    Raises: ValueError for a pattern of which not all leads to its result.
+        gm: the module, which is changed in place.
+        pattern, replacement: functions or modules with the same parameters and results; they are traced.
+        Returns: the matches.
+    Raises: ValueError if the pattern has nodes that its result does not use.
 
     >>> from flambeau import fx
     >>> traced = fx.symbolic_trace(lambda x, y: fb.cat([x, y]).sum() + 1)
@@ -67,11 +67,11 @@ def replace_pattern_with_filters(
     ignore_literals: bool = False,
     replacement_callback: Callable[[InternalMatch, Graph, Graph], Graph] | None = None,
 ) -> list[ReplacedPatterns]:
-    """`replace_pattern` where all filters are true of a place, its graph and the pattern's.
+    """Replace matches like `replace_pattern`, if all filters return True for the match, the graph and the pattern.
 
     Args:
-        ignore_literals: constants of the pattern stand for any others.
-        replacement_callback: gives what takes a place, instead of ``replacement``.
+        ignore_literals: if True, constants of the pattern match any constants.
+        replacement_callback: function that returns the replacement of a match, instead of ``replacement``.
     """
     original, searched = gm.graph, _graph_of(pattern)
     matches = [
@@ -104,7 +104,7 @@ def _graph_of(program: Program) -> Graph:
 def _replace(
     graph: Graph, pattern: Graph, match: InternalMatch, replacement: Graph, changed: dict[Node, Any]
 ) -> ReplacedPatterns:
-    """Put a graph in the place of a match; ``changed`` says what stands for nodes that are gone."""
+    """Replace a match with a graph; ``changed`` maps removed nodes to their replacements."""
     inputs = [node for node in replacement.nodes if node.op == "placeholder"]
     assert len(inputs) == len(match.placeholder_nodes), (
         f"Placeholder count mismatch: {len(match.placeholder_nodes)} vs {len(inputs)}"
@@ -133,7 +133,7 @@ def _replace(
 
 
 def _copy_attributes(gm: GraphModule, replacement: Module) -> None:
-    """Give the module what the nodes of the replacement refer to."""
+    """Copy the attributes that nodes of the replacement use to the module."""
     gm.delete_all_unused_submodules()
     for node in gm.graph.nodes:
         path = str(node.target)

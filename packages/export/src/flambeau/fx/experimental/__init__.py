@@ -1,4 +1,4 @@
-"""What PyTorch keeps under this name; each module loads when it is used."""
+"""PyTorch's experimental passes; each module is imported on first use."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["optimization", "proxy_tensor"]
 
 
-if not TYPE_CHECKING:  # so that type checkers report names that do not exist
+if not TYPE_CHECKING:  # lets type checkers report undefined names
 
     def __getattr__(name: str) -> Any:
         if name in __all__:

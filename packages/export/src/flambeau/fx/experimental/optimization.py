@@ -1,4 +1,4 @@
-"""Modules for evaluation: batch normalisation in the layers before it, no dropout."""
+"""Optimisations for evaluation: fusion of batch normalisation and removal of dropout."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _FUSED = (
 
 
 def matches_module_pattern(pattern: Iterable[type], node: Node, modules: dict[str, Any]) -> bool:
-    """Whether a node and the one that it takes first call modules of exactly these classes."""
+    """Return True if the first argument of a node and the node call modules of exactly these classes."""
     if not node.args:
         return False
     for kind, current in zip(pattern, (node.args[0], node), strict=True):
@@ -39,7 +39,7 @@ def matches_module_pattern(pattern: Iterable[type], node: Node, modules: dict[st
 
 
 def replace_node_module(node: Node, modules: dict[str, Any], new_module: Module) -> None:
-    """Put another module where a node's stands."""
+    """Replace the module of a node."""
     path = str(node.target)
     above, _, name = path.rpartition(".")
     modules[path] = new_module
@@ -47,12 +47,12 @@ def replace_node_module(node: Node, modules: dict[str, Any], new_module: Module)
 
 
 def fuse(model: Module, inplace: bool = False, no_trace: bool = False) -> GraphModule:
-    """A module with each batch normalisation fused into the convolution or linear layer before it, for evaluation.
+    """Fuse each batch normalisation into the preceding convolution or linear layer, for evaluation.
 
     Args:
-        inplace: changes the model, too, instead of a copy.
-        no_trace: a `GraphModule` is taken as it is.
-    Raises: AssertionError for layers in training.
+        inplace: if True, change the model instead of a copy.
+        no_trace: if True, do not trace a `GraphModule` again.
+    Raises: AssertionError for layers in training mode.
 
     >>> from flambeau.fx.experimental.optimization import fuse
     >>> model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)).eval()
@@ -87,12 +87,12 @@ class _WithoutDropout(Transformer):
 
 
 def remove_dropout(model: Module) -> GraphModule:
-    """The module without its `Dropout` layers."""
+    """Remove the `Dropout` layers of a module."""
     return _WithoutDropout(symbolic_trace(model)).transform()
 
 
 def extract_subgraph(orig_module: Module, nodes: list[Node], inputs: list[Node], outputs: list[Node]) -> GraphModule:
-    """The module of some nodes of a graph, with further ones as its inputs."""
+    """Return a module of the given nodes of a graph."""
     graph = Graph()
     values: dict[Node, Node] = {node: graph.placeholder(node.name) for node in inputs}
     for node in nodes:

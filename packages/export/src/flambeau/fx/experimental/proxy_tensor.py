@@ -1,4 +1,4 @@
-"""``make_fx``: tracing a function to a graph of the operators of ``ops.aten`` that it calls.
+"""``make_fx``: trace a function to a graph of the ``ops.aten`` operators that it calls.
 
 >>> import flambeau
 >>> def gradient(x):
@@ -10,8 +10,8 @@
 >>> [str(node.target) for node in traced.graph.nodes if node.op == "call_function"][3:]
 ['aten.expand.default', 'aten.cos.default', 'aten.mul.Tensor']
 
-A mode with ``__torch_dispatch__`` is entered while the function runs. Operators come to it below autograd: those of the
-backward pass are traced like others, and composite operators are traced as the operators that they call.
+A mode with ``__torch_dispatch__`` is active while the function runs. It receives operators below autograd, so those of
+the backward pass are also traced. Composite operators are traced as the operators that they call.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ _MODES = ("real", "fake")
 
 
 class ProxyTorchDispatchMode(TorchDispatchMode):
-    """Writes every operator that is called while it is entered to a graph, and runs it.
+    """Mode that runs each operator and records it in a graph.
 
     Attributes:
         graph: the graph.
-        constants: by their names, tensors that the function has from elsewhere.
+        constants: tensors from outside the function, by name.
     """
 
     def __init__(self, decomposition_table: dict[Any, Callable[..., Any]] | None = None) -> None:
@@ -49,16 +49,16 @@ class ProxyTorchDispatchMode(TorchDispatchMode):
         self.constants: dict[str, Tensor] = {}
         self.decomposition_table = decomposition_table or {}
         self._nodes: dict[int, Node] = {}
-        self._held: list[Tensor] = []  # so that no other tensor gets the id of one of these
+        self._held: list[Tensor] = []  # keeps the tensors alive, so that their ids stay unique
 
     def track(self, tensor: Tensor, node: Node) -> None:
-        """Let a node stand for a tensor from now on."""
+        """Associate a node with a tensor."""
         self._nodes[id(tensor)] = node
         self._held.append(tensor)
         node.meta.setdefault("val", tensor)
 
     def node_of(self, tensor: Tensor) -> Node:
-        """Return the node that stands for a tensor, a constant if there is none yet."""
+        """Return the node of a tensor; create a constant if there is none."""
         if id(tensor) not in self._nodes:
             name = f"_tensor_constant{len(self.constants)}"
             self.constants[name] = tensor
@@ -108,16 +108,16 @@ def make_fx(
     pre_dispatch: bool = False,
     **_: Any,
 ) -> Callable[..., GraphModule]:
-    """Return a function that traces ``f`` for the arguments that it is given.
+    """Return a function that traces ``f`` for its arguments.
 
-    The graph has the operators that ``f`` called with these arguments, those of backward passes within ``f`` included.
-    Sizes, numbers, and what ``f`` decided by values are constants of the graph.
+    The graph contains the operators that ``f`` calls with these arguments, including those of backward passes. Sizes,
+    numbers and decisions of ``f`` on values are constants.
 
     Args:
-        f: takes and returns tensors or trees of them.
-        decomposition_table: functions to trace in the place of overloads, by overload.
-        tracing_mode: ``"real"`` computes; ``"fake"`` traces with tensors that have no elements.
-        _allow_non_fake_inputs: whether ``f`` may use tensors from elsewhere while it is traced with ``"fake"``.
+        f: function that takes and returns tensors or nested structures of them.
+        decomposition_table: maps overloads to functions that are traced instead.
+        tracing_mode: ``"real"`` computes values; ``"fake"`` traces with tensors without elements.
+        _allow_non_fake_inputs: if True, ``f`` may use other tensors when it is traced with ``"fake"``.
     Raises: NotImplementedError for ``tracing_mode="symbolic"`` and ``pre_dispatch=True``.
     """
     if tracing_mode == "symbolic":
@@ -155,7 +155,7 @@ def make_fx(
 
 
 def _traced(leaf: Any, fake: FakeTensorMode | None) -> Any:
-    """Return the tensor that stands for an argument while the function is traced."""
+    """Return the tensor to use for an argument during tracing."""
     if not isinstance(leaf, Tensor):
         return leaf
     return leaf if fake is None or isinstance(leaf, FakeTensor) else fake.from_tensor(leaf)

@@ -1,4 +1,4 @@
-"""Running a graph to learn the shapes and dtypes of its values."""
+"""Propagation of shapes and dtypes by running a graph."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["ShapeProp", "TensorMetadata"]
 
 
 class TensorMetadata(NamedTuple):
-    """What is known of a tensor without its elements."""
+    """Metadata of a tensor."""
 
     shape: flambeau.Size
     dtype: flambeau.dtype
@@ -41,7 +41,7 @@ def _extract_tensor_metadata(result: Tensor) -> TensorMetadata:
 
 
 class ShapeProp(Interpreter):
-    """Runs a module on sample inputs; nodes get ``meta["tensor_meta"]`` and ``meta["type"]``.
+    """Interpreter that sets ``meta["tensor_meta"]`` and ``meta["type"]`` of nodes from sample inputs.
 
     >>> from flambeau import fx
     >>> from flambeau.fx.passes.shape_prop import ShapeProp
@@ -57,7 +57,7 @@ class ShapeProp(Interpreter):
             raise NotImplementedError("ShapeProp on tensors without elements: give meta tensors to propagate()")
 
     def run_node(self, n: Node) -> Any:
-        """Run a node and note what its value is. Raises: RuntimeError that names the node."""
+        """Run a node and record its metadata. Raises RuntimeError that names the node."""
         try:
             result = super().run_node(n)
         except Exception as error:
@@ -76,5 +76,5 @@ class ShapeProp(Interpreter):
         return result
 
     def propagate(self, *args: Any) -> Any:
-        """Run the module on sample inputs; returns its result."""
+        """Run the module on sample inputs and return its result."""
         return self.run(*args)

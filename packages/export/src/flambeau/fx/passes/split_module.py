@@ -1,4 +1,4 @@
-"""Splitting a module into several that run one after another."""
+"""Splitting of a module into submodules that run one after another."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Partition", "split_module"]
 
 @dataclass
 class Partition:
-    """One part: its nodes, what it takes from outside, and what others take of it."""
+    """Partition: its nodes, inputs, outputs and dependencies."""
 
     name: str
     nodes: list[Node] = field(default_factory=list)
@@ -37,17 +37,17 @@ def split_module(
     partition_affix: str | None = None,
     tuple_return: bool = False,
 ) -> GraphModule:
-    """A module whose parts are modules of their own, ``submod_0``, ``submod_1`` and so on.
+    """Split a module into submodules ``submod_0``, ``submod_1`` and so on.
 
     Args:
-        m: the module; what it holds is shared.
-        root_m: not used.
-        split_callback: the part of a node; parameters are read outside of the parts, which are given them.
-        qualname_map: gets the former paths by those in the parts.
-        keep_original_order: parts run in the order of their first nodes, instead of one in which each may run.
-        partition_affix: stands before the number in the name of a part.
-        tuple_return: parts give a tuple even of one value.
-    Raises: RuntimeError for parts that need each other.
+        m: the module; its parameters are shared.
+        root_m: ignored.
+        split_callback: function that returns the partition of a node; parameters are read outside and passed in.
+        qualname_map: receives the original path for each path in the partitions.
+        keep_original_order: if True, partitions run in the order of their first nodes, instead of a topological order.
+        partition_affix: text before the number in the names of partitions.
+        tuple_return: if True, partitions return a tuple even for a single value.
+    Raises: RuntimeError if partitions depend on each other cyclically.
 
     >>> from flambeau import fx
     >>> from flambeau.fx.passes.split_module import split_module
@@ -106,7 +106,7 @@ def _connect(parts: dict[str, Partition], place: dict[Node, str], output: Node) 
 
 
 def _in_order(parts: dict[str, Partition]) -> list[str]:
-    """The parts, each behind those that it depends on."""
+    """Return the names of the partitions in topological order."""
     done: list[str] = []
     while len(done) < len(parts):
         ready = [n for n, part in parts.items() if n not in done and all(d in done for d in part.dependencies)]

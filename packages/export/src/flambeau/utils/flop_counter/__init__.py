@@ -1,4 +1,4 @@
-"""Counting the floating-point operations of matrix products, convolutions and attention, and of their derivatives.
+"""Count of the floating-point operations of matrix products, convolutions, attention and their derivatives.
 
 >>> from flambeau.utils.flop_counter import FlopCounterMode
 >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
@@ -37,18 +37,18 @@ _SUFFIXES = ("", "K", "M", "B", "T")
 
 
 class FlopCounterMode:
-    """While it is entered, counts operations: two for each multiplication whose product is added to others.
+    """Context manager that counts floating-point operations; a multiply-add counts as two.
 
-    Counted are what PyTorch counts: matrix products, convolutions, attention and their derivatives, as they run; and
-    under its names, ``aten.addmm`` for a linear layer. Attention counts as by the kernel that never holds the scores,
-    and recurrent layers do not count. A derivative counts for the modules that its operation ran in.
+    It counts the operators that PyTorch counts, under PyTorch's names (``aten.addmm`` for a linear layer): matrix
+    products, convolutions, attention and their derivatives. Attention counts as flash attention, which does not store
+    the scores. Recurrent layers are not counted. A derivative is attributed to the modules of its forward operation.
 
     Args:
-        mods: not needed; warns.
-        depth: how many levels of modules `get_table` shows.
-        display: prints the table at the end.
-        custom_mapping: further functions, and what counts a call of them: a function of the call's arguments, with
-            shapes for tensors, and of ``out_shape``.
+        mods: ignored, with a warning.
+        depth: number of module levels in `get_table`.
+        display: if True, print the table at the end.
+        custom_mapping: maps further functions to formulas, which get the arguments of the call, with shapes instead of
+            tensors, and ``out_shape``.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class FlopCounterMode:
 
     def _leave_module(self, module: Module, args: Any, output: Any) -> None:
         while self._running and self._running.pop()[0] != id(module):
-            pass  # of modules whose hooks an exception has kept from running
+            pass  # modules with hooks that an exception skipped
 
     def _parents(self) -> set[str]:
         return {"Global", *(name for _, name in self._running)}
@@ -107,7 +107,7 @@ class FlopCounterMode:
             self.flop_counts[parent][name] += count
 
     def _count(self, counts: Count, result: Any) -> None:
-        """Count an operation now, and its derivative when the result's gradient arrives."""
+        """Count an operation now, and its derivative when the gradient of the result arrives."""
         parents = self._parents()
         self._add(parents, counts.name, counts.forward)
         if not isinstance(result, Tensor) or not result.requires_grad or not counts.backward:
@@ -120,15 +120,15 @@ class FlopCounterMode:
         result.register_hook(derivative)
 
     def get_total_flops(self) -> int:
-        """All operations."""
+        """Return the total number of operations."""
         return sum(self.flop_counts["Global"].values())
 
     def get_flop_counts(self) -> dict[str, dict[Any, int]]:
-        """The operations by the names of modules and of operators; ``"Global"`` are all."""
+        """Return the numbers of operations by module name and operator; ``"Global"`` holds the totals."""
         return {name: dict(counts) for name, counts in self.flop_counts.items()}
 
     def get_table(self, depth: int | None = None) -> str:
-        """The operations as a table of modules, down to a depth, and operators."""
+        """Return the numbers of operations as a table of modules, down to a depth, and operators."""
         depth = (self.depth if depth is None else depth) or 999_999
         total = self.get_total_flops()
         rows: list[list[str]] = []

@@ -1,4 +1,4 @@
-"""How many floating-point operations an operator takes, and its derivative."""
+"""Numbers of floating-point operations of operators and their derivatives."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from flambeau import Tensor
 
 
 class Count(NamedTuple):
-    """Of one call: its name and operations, and those of each product of its derivative."""
+    """Name and operations of one call, and the operations of each product of its derivative."""
 
     name: Any
     forward: int
@@ -19,7 +19,7 @@ class Count(NamedTuple):
 
 
 def _product(name: str, count: int, one: Tensor, other: Tensor) -> Count:
-    """A product of two matrices, whose derivatives are products of as many operations."""
+    """Count a product of two matrices; each derivative is a product with as many operations."""
     needed = tuple(count for operand in (one, other) if operand.requires_grad)
     return Count(name, count, needed, "aten.bmm" if "bmm" in name else "aten.mm")
 
@@ -42,7 +42,7 @@ def _baddbmm(result: Tensor, input: Tensor, batch1: Tensor, batch2: Tensor, **_:
 
 def _matmul(result: Tensor, input: Tensor, other: Tensor, **_: Any) -> Count | None:
     if other.ndim == 1 or (input.ndim == 1 and other.ndim > 2):
-        return None  # products with a vector do not count
+        return None  # products with a vector are not counted
     name = "aten.mm" if min(input.ndim, other.ndim) < 3 else "aten.bmm"
     return _product(name, 2 * result.numel() * other.shape[-2], input, other)
 
@@ -56,11 +56,11 @@ def _linear(result: Tensor, input: Tensor, weight: Tensor, bias: Tensor | None =
 
 def _conv(dims: int, transposed: bool) -> Callable[..., Count]:
     def count(result: Tensor, input: Tensor, weight: Tensor, *args: Any, **kwargs: Any) -> Count:
-        meets_kernel = input if transposed else result  # each element of it meets the whole kernel
+        meets_kernel = input if transposed else result  # each element is multiplied with the whole kernel
         batch = input.shape[0] if input.ndim == dims + 2 else 1
         places = 2 * batch * prod(meets_kernel.shape[-dims:])
         forward = places * prod(weight.shape)
-        # Of the weight's gradient PyTorch counts all pairs of channels, whatever the groups.
+        # For the weight's gradient PyTorch counts all pairs of channels, regardless of groups.
         of_weight = places * prod(weight.shape[2:]) * input.shape[-dims - 1] * result.shape[-dims - 1]
         needed = [n for n, operand in ((forward, input), (of_weight, weight)) if operand.requires_grad]
         backward = (sum(needed),) if needed else ()
@@ -70,7 +70,7 @@ def _conv(dims: int, transposed: bool) -> Callable[..., Count]:
 
 
 def _attention(result: Tensor, query: Tensor, key: Tensor, value: Tensor, *args: Any, **kwargs: Any) -> Count:
-    """Two products forwards; backwards the scores again, and four for the gradients."""
+    """Count two products forward; backward, the scores again and four products for the gradients."""
     scores = 2 * prod(query.shape[:-1]) * key.shape[-2] * query.shape[-1]
     values = 2 * prod(query.shape[:-1]) * key.shape[-2] * value.shape[-1]
     name = "aten._scaled_dot_product_flash_attention"
