@@ -1,15 +1,16 @@
-"""Recording the calls of a program.
+"""Recorder of the operator calls of a program.
 
 Note [Tracing]
-A program runs once, and a mode is asked about every call (`CallMode`). An operator that the recording has is recorded
-under its own name with all its arguments; any other is opened, so that the operators that it is made of are seen.
-Tensors are known by identity: an input, a result, a parameter or buffer has a value in the recording; any other tensor
-that an operator is given is a constant, and is kept with it. `flambeau.jit` keeps changes in place as they are;
-`flambeau.onnx` replaces them (Note [Changes in place]).
+A program runs once, and a mode intercepts every call (`CallMode`). A supported operator is recorded under its own name
+with all its arguments; any other operator is decomposed into the operators that it calls. Tensors are identified by
+object identity: an input, a result, a parameter or a buffer has a value in the recording. Any other tensor argument is
+a constant, which is stored with the recording. `flambeau.jit` preserves in-place changes; `flambeau.onnx` replaces them
+(Note [Changes in place]).
 
-A call of an extension module's function is not intercepted, so that its result would be taken for a constant. The
-recorder therefore watches the tensors that extension modules read and make (Note [Extension watch]): a tensor that they
-make after they read one that depends on the inputs is the result of a call that cannot be recorded.
+Calls of functions in extension modules are not intercepted, so their results would appear to be constants. The
+recorder therefore watches the tensors that extension modules read and create (Note [Extension watch]). If an extension
+module reads a tensor that depends on the inputs, every tensor that it creates later is the result of a call that cannot
+be recorded.
 """
 
 from __future__ import annotations
@@ -42,12 +43,12 @@ def rule(*names: str, rules: dict[str, Rule] = RULES) -> Callable[[Rule], Rule]:
 
 @dataclass(eq=False)
 class Value:
-    """A tensor or a number of a recording.
+    """Tensor or number of a recording.
 
     Attributes:
         name: ``%5``, or ``@conv.weight`` for a tensor of the state.
-        varies: whether it depends on the inputs.
-        text: what errors call it.
+        varies: True if it depends on the inputs.
+        text: name in error messages.
     """
 
     name: str
@@ -57,19 +58,19 @@ class Value:
 
 @dataclass(eq=False)
 class Call:
-    """A recorded call: its arguments with values in the place of tensors, in a list or by their names."""
+    """Recorded call. Its arguments are in a list or by name, with values in place of tensors."""
 
     name: str
     arguments: Any
     place: Place
     results: list[Any] = field(default_factory=list)
-    lasting: bool = False  # it draws random numbers or has an effect besides its results
-    missing: str = ""  # why it cannot be kept
-    called: str = ""  # what the program called, by which errors name it
+    lasting: bool = False  # True if it draws random numbers or has side effects
+    missing: str = ""  # reason why it cannot be recorded
+    called: str = ""  # name of the call in the program, for errors
 
 
 class Recorder(CallMode):
-    """The calls of a program that runs within it."""
+    """Recorder of the calls of a program that runs in its context."""
 
     rules: ClassVar[dict[str, Rule]] = RULES
     fixed_as = "in the program it is the constant that it was for these, and what is done with it is fixed as well"
@@ -78,8 +79,8 @@ class Recorder(CallMode):
         super().__init__()
         self.calls: list[Call] = []
         self.open = True
-        self._extensions_read = False  # whether an extension module read a tensor that depends on the inputs
-        self._extension_calls: dict[int, tuple[Tensor, Call]] = {}  # tensors that they made after that, by id
+        self._extensions_read = False  # an extension module read a tensor that depends on the inputs
+        self._extension_calls: dict[int, tuple[Tensor, Call]] = {}  # tensors created after that, by id
 
     @abstractmethod
     def known(self, tensor: Tensor) -> Value | None:
@@ -87,19 +88,19 @@ class Recorder(CallMode):
 
     @abstractmethod
     def value(self, tensor: Tensor) -> Value:
-        """Return the value of a tensor, which becomes a constant if it is not known."""
+        """Return the value of a tensor; an unknown tensor becomes a constant."""
 
     @abstractmethod
     def size(self, tensor: Tensor, dim: int) -> Any:
-        """Return the size of a dimension as a number that remembers where it comes from."""
+        """Return the size of a dimension as a traced number."""
 
     @abstractmethod
     def write(self, tensor: Tensor, result: Tensor) -> None:
-        """Record that a tensor, given as ``out``, takes the shape and the elements of another."""
+        """Record that the ``out`` argument takes the shape and the elements of another tensor."""
 
     @abstractmethod
     def alias(self, tensor: Tensor, of: Tensor) -> None:
-        """Record that a tensor is another object over the same memory as one that is known."""
+        """Record that a tensor shares the memory of a known one."""
 
     @abstractmethod
     def custom_call(self, definition: Any, arguments: dict[str, Any]) -> Any:
@@ -107,10 +108,10 @@ class Recorder(CallMode):
 
     @abstractmethod
     def decomposes(self, definition: Any) -> bool:
-        """Return whether an operator of `flambeau.library` is recorded as its decomposition."""
+        """Return True if an operator of `flambeau.library` is recorded as its decomposition."""
 
     def varies(self, structure: Any) -> bool:
-        """Return whether a tensor in a structure depends on the inputs."""
+        """Return True if a tensor in a structure depends on the inputs."""
         return any(map(self._depends_on_inputs, leaves(structure, Tensor)))
 
     def _depends_on_inputs(self, tensor: Tensor) -> bool:
@@ -120,13 +121,13 @@ class Recorder(CallMode):
     # --- calls ---
 
     def opened(self, func: Any, name: str, args: Any, kwargs: Any) -> Callable[..., Any] | None:
-        """Extend `CallMode.opened`: a ``*_copy`` operator opens into the view and a copy of it."""
+        """Extend `CallMode.opened`: a ``*_copy`` operator is decomposed into the view and a copy."""
         if name.endswith("_copy") and not self.has(name) and (view := getattr(Tensor, name[:-5], None)) is not None:
             return lambda *args, **kwargs: replaced(view(*args, **kwargs), Tensor, Tensor.clone)
         return super().opened(func, name, args, kwargs)
 
     def custom(self, definition: Any, func: Any, args: Any, kwargs: Any) -> Any:
-        """Record an operator of `flambeau.library`, or what it decomposes into."""
+        """Record an operator of `flambeau.library`, or its decomposition."""
         if self.decomposes(definition):
             with self:
                 result = definition._decomposition(*args, **kwargs)
@@ -136,7 +137,7 @@ class Recorder(CallMode):
         return self.custom_call(definition, arguments)
 
     def written_out(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:
-        """Record a call and the writing of its results to ``out``."""
+        """Record a call and the assignment of its results to ``out``."""
         out = kwargs["out"]
         with self:
             new = func(*args, **{key: value for key, value in kwargs.items() if key != "out"})
@@ -145,12 +146,12 @@ class Recorder(CallMode):
         return out
 
     def read(self, name: str, arguments: Any) -> None:
-        """Warn if a call gives Python elements that depend on the inputs."""
+        """Warn if a call reads elements that depend on the inputs into Python."""
         if self.varies(arguments):
             self.warn_of_constant(name)
 
     def warn_of_constant(self, text: str) -> None:
-        """Warn that Python got the elements of a tensor, and goes on with what they were."""
+        """Warn that Python read elements of a tensor, which the recording fixes."""
         if self.open:
             warn(f"{place()}: {text} gives Python a value that depends on the inputs; {self.fixed_as}")
 
@@ -158,7 +159,7 @@ class Recorder(CallMode):
 
     @contextmanager
     def watching_extensions(self) -> Iterator[None]:
-        """Context in which results of functions that are not operators are not mistaken for constants."""
+        """Watch extension modules in this context, so that their results are not treated as constants."""
         former = _core._watch_extensions(self._see_extension)
         try:
             yield
@@ -188,7 +189,7 @@ def _shape(recorder: Recorder, func: Any, input: Tensor) -> Sizes:
 def _size_of(recorder: Recorder, func: Any, input: Tensor, dim: Any = None) -> Any:
     if dim is None:
         return _shape(recorder, func, input)
-    func(input, plain(dim))  # raises for a dimension out of range
+    func(input, plain(dim))  # raises an error if dim is out of range
     return recorder.size(input, operator.index(plain(dim)) % max(input.dim(), 1))
 
 
@@ -201,19 +202,19 @@ def _length(recorder: Recorder, func: Any, self: Tensor) -> Any:
 @rule("__iter__")
 def _iterated(recorder: Recorder, func: Any, self: Tensor) -> Iterator[Tensor]:
     if self.dim():
-        operator.index(recorder.size(self, 0))  # which fixes it
+        operator.index(recorder.size(self, 0))  # fixes the size
     with recorder:
         return iter(self.unbind(0))
 
 
 @rule("apply")
 def _applied(recorder: Recorder, func: Any, **arguments: Any) -> Any:
-    """Record what the forward of a `flambeau.autograd.Function` computes, without the derivative that it defines."""
+    """Record the forward of a `flambeau.autograd.Function`, without its custom derivative."""
     values = list(arguments.values())
     with recorder:
         result = func.__wrapped__(*values)
     given = leaves(values, Tensor)
     for made in leaves(result, Tensor):
-        if same := [t for t in given if made is not t and made.is_set_to(t)]:  # an argument that forward returned
+        if same := [t for t in given if made is not t and made.is_set_to(t)]:  # forward returned an argument
             recorder.alias(made, same[0])
     return result

@@ -1,4 +1,4 @@
-"""Tuples, lists and dictionaries within each other, and the places of calls in a program."""
+"""Nested tuples, lists and dictionaries, and source locations of calls."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from flambeau.nn import Module
 
 @dataclass(frozen=True)
 class Place:
-    """Where a program calls an operator."""
+    """Source location of an operator call."""
 
     line: str  # file:line
-    module: Any  # the innermost module that runs there, if any
+    module: Any  # innermost running module, or None
 
     def __str__(self) -> str:
         return self.line
 
 
-# Frames of these are the library's, which a program's author does not look at; and those that begin a trace.
+# Frames of these modules belong to the library and are skipped; tracing entry points are skipped as well.
 _LIBRARY = ("flambeau._", "flambeau.nn.", "flambeau.jit.", "flambeau.onnx.", "flambeau.autograd.", "flambeau.library.")
 _BEGINNINGS = {"flambeau.jit._program", "flambeau.onnx._export"}
 
 
 def place() -> Place:
-    """Return which line of the program is running, and in which module.
+    """Return the current line of the program and the module that runs.
 
-    It is the innermost line outside of flambeau. A model of one of flambeau's own packages, such as its models for
-    vision, is a program as well: where no other module runs, it is the innermost line of a method of a module there.
+    This is the innermost line outside of flambeau. Models in flambeau's packages, such as the vision models, count as
+    programs: if no other module runs, it is the innermost line of a method of such a module.
     """
     frame, module, own = sys._getframe(1), None, None
     inside = True
@@ -51,20 +51,20 @@ def place() -> Place:
 
 
 def foreign_place() -> tuple[str, str, Place]:
-    """Return what a call of an extension module is called, why no program can make it, and where it is called."""
+    """Return the name of an extension module's call, the reason why it cannot be recorded, and its location."""
     caller = sys._getframe(2).f_globals.get("__name__", "")
-    if own_name(caller).partition(".")[0] == "flambeau":  # whose own extension module is the engine of autograd
+    if own_name(caller).partition(".")[0] == "flambeau":  # flambeau's own extension module is the autograd engine
         return "a gradient", "programs and files have no derivatives inside: trace what is differentiated", place()
     reason = "it is no operator to flambeau: make it one with flambeau.library.extension_op"
     return "a function of an extension module", reason, place()
 
 
 class Opaque:
-    """What is a list or tuple to programs, and a leaf here."""
+    """Base class of lists and tuples that count as leaves here."""
 
 
 def replaced(structure: Any, kind: type | tuple[type, ...], by: Callable[[Any], Any]) -> Any:
-    """A structure of tuples, lists, dictionaries and slices with all instances of a type replaced."""
+    """Replace all instances of a type in nested tuples, lists, dictionaries and slices."""
     if isinstance(structure, kind):
         return by(structure)
     if isinstance(structure, Opaque):
@@ -80,13 +80,13 @@ def replaced(structure: Any, kind: type | tuple[type, ...], by: Callable[[Any], 
 
 
 def holds_batches(*structures: Any) -> bool:
-    """Return whether some argument stands for a batch inside of `flambeau.func.vmap`."""
+    """Return True if an argument is a batched tensor of `flambeau.func.vmap`."""
     placeholders = sys.modules.get("flambeau.func._placeholders")
     return placeholders is not None and bool(leaves(structures, placeholders.BatchedTensor))
 
 
 def leaves(structure: Any, kind: type | tuple[type, ...]) -> list[Any]:
-    """All instances of a type in such a structure, in its order."""
+    """Return all instances of a type in a nested structure, in order."""
     found: list[Any] = []
     replaced(structure, kind, found.append)
     return found

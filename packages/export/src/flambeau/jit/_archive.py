@@ -1,4 +1,4 @@
-"""Zip archives that PyTorch writes programs to, whose files lie in one folder."""
+"""Reader of PyTorch's zip archives, which have all files in one folder."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from contextlib import contextmanager
 from typing import IO, Any
 
 MAGIC = b"PK\x03\x04"
-_MOST_TEXT = 256 << 20  # bytes of one source file or pickle: a few kilobytes can be compressed gigabytes
+_MOST_TEXT = 256 << 20  # bytes of one source file or pickle: limits decompression bombs
 _DAMAGED = (zipfile.BadZipFile, zlib.error, ValueError, OverflowError, EOFError, OSError, NotImplementedError)
 
 
 class Archive:
-    """The files of an archive by their names below its folder.
+    """Files of an archive by their paths below its folder.
 
     Args:
         file: the archive.
-        signs: names of files, of which the folder holds one.
+        signs: file names; the archive must contain one of them.
     Raises: RuntimeError if the archive is truncated, or has none of ``signs``.
     """
 
@@ -77,7 +77,7 @@ class Archive:
 
 @contextmanager
 def opened(f: str | os.PathLike[str] | IO[bytes]) -> Iterator[IO[bytes]]:
-    """Open a path for reading, or give the file; one that cannot seek is read into memory."""
+    """Open a path for reading, or yield the file; a file that cannot seek is read into memory."""
     if isinstance(f, str | os.PathLike):
         with open(f, "rb") as file:
             yield file
@@ -86,7 +86,7 @@ def opened(f: str | os.PathLike[str] | IO[bytes]) -> Iterator[IO[bytes]]:
 
 
 def is_archive(file: IO[bytes]) -> bool:
-    """Return whether an archive begins where the file stands."""
+    """Return True if an archive begins at the current position of the file."""
     start = file.tell()
     opening = file.read(len(MAGIC))
     file.seek(start)
@@ -96,7 +96,7 @@ def is_archive(file: IO[bytes]) -> bool:
 def named_tuple(name: str, fields: Sequence[str], defaults: Sequence[Any] = ()) -> Any:
     """Return a type of named tuples that a file describes.
 
-    Raises: RuntimeError for names that are no identifiers.
+    Raises: RuntimeError if the names are not identifiers.
     """
     try:
         return collections.namedtuple(name, fields, defaults=defaults)  # noqa: PYI024, fields are known at run time

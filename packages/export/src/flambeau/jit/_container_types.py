@@ -1,4 +1,4 @@
-"""Whether values have types with brackets: ``torch.jit.isinstance``."""
+"""Type checks with generic types: ``torch.jit.isinstance``."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 
 def has_type(obj: Any, target_type: Any) -> bool:
-    """Whether a value has a type, and what it contains the types that are named in brackets.
+    """Return True if a value has a type, and its elements have the type's arguments.
 
     Args:
         obj: any value.
-        target_type: a type, ``List[T]``, ``Tuple[T, ...]``, ``Dict[K, V]``, ``Optional[T]`` or a union of such; a tuple
-            of several. What is empty contains no element of another type.
+        target_type: a type, ``List[T]``, ``Tuple[T, ...]``, ``Dict[K, V]``, ``Optional[T]``, a union of these, or a
+            tuple of alternatives. An empty container matches any element type.
 
     >>> import flambeau
     >>> from typing import Dict, List

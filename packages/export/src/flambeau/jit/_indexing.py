@@ -1,4 +1,4 @@
-"""Keys in brackets, as the views and selections that they stand for."""
+"""Translation of index keys to views and selections."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MASKS = (flambeau.bool, flambeau.uint8)
 @rule("__getitem__")
 def _get_item(trace: Trace, func: Any, **arguments: Any) -> Tensor:
     tensor, key = arguments.values()
-    func(tensor, _plain_key(key))  # where the key is refused, it raises
+    func(tensor, _plain_key(key))  # raises an error for an invalid key
     view, indices = _resolved(trace, tensor, key)
     if indices is not None:
         return trace.note("index", [view, indices], view[_key_of(indices)])
@@ -59,7 +59,7 @@ def _key_of(indices: list[Any]) -> tuple[Any, ...]:
 
 
 def _consumed(key: Any) -> int:
-    """How many dimensions of the tensor a part of a key uses up."""
+    """Return the number of tensor dimensions that a part of a key indexes."""
     if key is None or key is Ellipsis or isinstance(key, bool):
         return 0
     return key.dim() if isinstance(key, Tensor) and key.dtype in _MASKS else 1
@@ -72,7 +72,7 @@ def _is_number(key: Any) -> bool:
 
 
 def _resolved(trace: Trace, tensor: Tensor, key: Any) -> tuple[Tensor, list[Any] | None]:
-    """The view that slices, numbers and None make, and the index tensors, one entry a dimension, or None."""
+    """Return the view for slices, ints and None, and the index tensors (one entry per dimension) or None."""
     keys = list(key) if isinstance(key, tuple) else [key]
     keys = [flambeau.tensor(k) if isinstance(k, list) or type(k).__module__ == "numpy" else k for k in keys]
     rest = tensor.dim() - sum(map(_consumed, keys))

@@ -1,4 +1,4 @@
-"""The operators that programs can call, and names in their text."""
+"""Operators of programs, and the syntax of names in their text."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ NATIVE: Mapping[str, int] = _core._program_operators()
 
 
 def quoted(name: str) -> str:
-    """A name as it stands in a program's text behind ``@``."""
+    """Format a name for a program's text, after ``@``."""
     return name if name and not set(name) & set(" ,()[]='#\\\n") else text_of(name)
 
 
 def text_of(value: str) -> str:
-    """A string as it stands in a program's text."""
+    """Format a string for a program's text."""
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n") + "'"
 
 
 def missing_of(name: str, count: int) -> str:
-    """Why a program cannot call an operator; empty where it can."""
+    """Return the reason why a program cannot call an operator; empty if it can."""
     if name not in NATIVE:
         return "programs have no such operator"
     return "" if NATIVE[name] == count else f"programs call it with {NATIVE[name]} arguments, not {count}"

@@ -1,4 +1,4 @@
-"""Functions and modules that were traced, and their files."""
+"""Traced functions and modules, and their files."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ _NOT_A_PROGRAM = "{path} is no file of flambeau.jit.save"
 
 
 class Signature:
-    """How the tensors of a call are packed into arguments or results.
+    """Structure of the arguments or results of a call.
 
     Args:
-        form: JSON: a number for a tensor's place, {"tuple": [...]}, {"list": [...]}, {"dict": {...}} or {"value": ...}.
+        form: JSON: an int for the index of a tensor, {"tuple": [...]}, {"list": [...]}, {"dict": {...}} or {"value":
+            ...}.
     """
 
     def __init__(self, form: Any) -> None:
@@ -37,7 +38,7 @@ class Signature:
 
     @classmethod
     def of(cls, structure: Any, found: list[Any], accept: type | tuple[type, ...], what: str) -> Signature:
-        """That of a structure, whose leaves are added to ``found``."""
+        """Return the signature of a structure and append its leaves to ``found``."""
 
         def form(value: Any) -> Any:
             if isinstance(value, accept):
@@ -59,7 +60,7 @@ class Signature:
         return cls(form(structure))
 
     def pack(self, values: Sequence[Any]) -> Any:
-        """The structure with these leaves."""
+        """Return the structure with these leaves."""
 
         def build(form: Any) -> Any:
             if isinstance(form, int):
@@ -75,7 +76,7 @@ class Signature:
         return build(self.form)
 
     def unpack(self, structure: Any, path: str = "") -> list[Any]:
-        """The leaves of a structure of this form; TypeError where it has another."""
+        """Return the leaves of a structure of this form. Raises TypeError for other forms."""
         out: list[Any] = []
         self._unpack(self.form, structure, out, path)
         return out
@@ -103,12 +104,12 @@ class Signature:
 
 
 class Compiled:
-    """A program with what it takes and gives.
+    """Program with the signatures of its inputs and outputs.
 
     Args:
-        text: of the program (Note [Programs] in flambeau/program.h).
-        inputs: the arguments' names, and how each is packed.
-        outputs: how the results are.
+        text: text of the program (Note [Programs] in flambeau/program.h).
+        inputs: names and structures of the arguments.
+        outputs: structure of the results.
     """
 
     def __init__(self, text: str, inputs: list[tuple[str, Any]], outputs: Any) -> None:
@@ -159,7 +160,7 @@ def compiled(
     modules: Mapping[int, str],
     prepare: Callable[[Trace, Mapping[str, Any]], None] | None = None,
 ) -> tuple[Compiled, dict[str, Tensor], bool]:
-    """Runs a function once, noting its operators: the program, its constants, and whether it always gives the same."""
+    """Trace a function. Return the program, its constants, and True if the function is deterministic."""
     names = _names_of(function, len(args))
     given: list[Tensor] = []
     inputs = [
@@ -204,7 +205,7 @@ def _paths(form: Any) -> Iterator[str]:
 
 
 class ScriptFunction:
-    """A function as a program: what `flambeau.jit.trace` makes of one. Its gradients are those of its operators."""
+    """Traced function, returned by `flambeau.jit.trace`. Gradients are those of its operators."""
 
     def __init__(self, program: Compiled, constants: Mapping[str, Tensor], name: str) -> None:
         self._program, self._constants, self.name = program, dict(constants), name
@@ -221,7 +222,7 @@ class ScriptFunction:
     graph = inlined_graph = code
 
     def save(self, f: str | os.PathLike[str] | IO[bytes], _extra_files: Mapping[str, Any] | None = None) -> None:
-        """Writes the program with its constants; see `flambeau.jit.save`."""
+        """Write the program with its constants; see `flambeau.jit.save`."""
         write(f, self._program, self._constants, {}, [], self.name, False, _extra_files)
 
     def __repr__(self) -> str:
@@ -229,11 +230,11 @@ class ScriptFunction:
 
 
 class ScriptModule(Module):
-    """A module as a program: what `flambeau.jit.trace` makes of one, and `flambeau.jit.load` of a file.
+    """Traced module, returned by `flambeau.jit.trace` and `flambeau.jit.load`.
 
-    It has the parameters and buffers of the module, under their names, and runs their present values: it can be trained
-    and moved to another device. What the module decided when it was traced stays decided: `train()` and `eval()` change
-    nothing. A derived class that calls ``super().__init__()`` without arguments is an ordinary module.
+    It has the parameters and buffers of the original module, under the same names, and uses their current values: it
+    can be trained and moved to another device. Decisions at trace time are fixed: `train()` and `eval()` have no
+    effect. A derived class that calls ``super().__init__()`` without arguments is an ordinary module.
     """
 
     def __init__(
@@ -258,7 +259,7 @@ class ScriptModule(Module):
         self.train(training)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Runs the program."""
+        """Run the program."""
         return self._traced()([getattr(owner, name) for owner, name in self._sources], args, kwargs)
 
     def _traced(self) -> Compiled:
@@ -275,7 +276,7 @@ class ScriptModule(Module):
     graph = inlined_graph = code
 
     def save(self, f: str | os.PathLike[str] | IO[bytes], _extra_files: Mapping[str, Any] | None = None) -> None:
-        """Writes the program with its parameters and buffers; see `flambeau.jit.save`."""
+        """Write the program with its parameters and buffers; see `flambeau.jit.save`."""
         program = self._traced()
         buffers = dict(self.named_buffers(remove_duplicate=False))
         constants = {n: buffers.pop(n) for n in self._constants}
@@ -284,7 +285,7 @@ class ScriptModule(Module):
         write(f, program, constants, state, parameters, self.original_name, self.training, _extra_files)
 
     def extra_repr(self) -> str:
-        """What the module was called."""
+        """Return the class name of the original module."""
         return f"original_name={self.original_name}"
 
 
@@ -292,7 +293,7 @@ TopLevelTracedModule = TracedModule = ScriptModule
 
 
 class _Part(Module):
-    """A submodule of one that was traced: it holds parameters, and the program runs as a whole."""
+    """Submodule of a traced module. It holds parameters; only the whole module can run."""
 
     def __init__(self, name: str = "") -> None:
         super().__init__()
@@ -302,7 +303,7 @@ class _Part(Module):
         return f"original_name={self.original_name}" if self.original_name else ""
 
     def forward(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Raises NotImplementedError: only the whole module was traced."""
+        """Raise NotImplementedError: only the whole module was traced."""
         raise NotImplementedError("a part of a traced module cannot be called: the program runs as a whole")
 
 
@@ -376,7 +377,7 @@ def _without_repeats(named: Mapping[str, Tensor], kept: Collection[str]) -> tupl
 
 
 def read(file: IO[bytes], device: Any, extra_files: dict[str, Any] | None) -> ScriptModule | ScriptFunction:
-    """Return what `write` has written: a ScriptModule or a ScriptFunction."""
+    """Read a file of `write`: return a ScriptModule or a ScriptFunction."""
     tensors, metadata = safetensors.read(file)
     if metadata.get("format") != FORMAT:
         raise RuntimeError(_NOT_A_PROGRAM.format(path=getattr(file, "name", type(file).__name__)))
@@ -396,7 +397,7 @@ def read(file: IO[bytes], device: Any, extra_files: dict[str, Any] | None) -> Sc
 
 
 def outputs_differ(first: Any, second: Any, tolerance: float) -> bool:
-    """Whether two results have tensors that are not close."""
+    """Return True if corresponding tensors of two results are not close."""
     pairs = zip(leaves(first, Tensor), leaves(second, Tensor), strict=True)
     return any(
         not flambeau.allclose(a.detach(), b.detach().to(a.dtype), tolerance, tolerance, equal_nan=True)

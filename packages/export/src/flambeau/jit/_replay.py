@@ -1,4 +1,4 @@
-"""Running a program call by call, where maps, modes, autocast or classes answer for its operators."""
+"""Execution of a program call by call, for vmap, modes, autocast and tensor subclasses."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _NUMBERS: dict[str, Callable[..., Any]] = {**ARITHMETIC, "neg": operator.neg, "i
 
 
 def replay(text: str, inputs: Sequence[Any], state: Sequence[Any], names: Sequence[str]) -> tuple[Any, ...]:
-    """The outputs of a program, by calling its operators from Python one after the other.
+    """Compute the outputs of a program by calling its operators from Python.
 
     Args:
-        text: the program's.
-        inputs: one for each of its inputs.
-        state: tensors by ``names``, which the text has with ``@``.
+        text: text of the program.
+        inputs: one value per input.
+        state: tensors by ``names``; the text refers to them with ``@``.
     """
     values: dict[str, Any] = {f"@{name}": tensor for name, tensor in zip(names, state, strict=True)}
     given = iter(inputs)
@@ -60,7 +60,7 @@ def _run(tokens: list[str], values: dict[str, Any]) -> None:
 
 
 def _list(tokens: list[str], values: dict[str, Any]) -> list[Any]:
-    """The values of what is separated by commas, lists included."""
+    """Return the values of tokens separated by commas, with nested lists."""
     stack: list[list[Any]] = [[]]
     for token in tokens:
         if token == "[":
@@ -153,7 +153,7 @@ def _write_out(out: Any, result: Any) -> Any:
     return out.resize_(result.shape).copy_(result)
 
 
-# What is called otherwise in Python, or is no single operator there.
+# Operators with another name in Python, or that are not a single operator there.
 _OWN: dict[str, Callable[..., Any]] = {
     "check_input": _check_input,
     "size": lambda tensor, dim: tensor.shape[dim],

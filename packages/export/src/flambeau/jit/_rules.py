@@ -1,4 +1,4 @@
-"""How operators are noted whose calls are not those of programs: sizes, elements, conversions, fresh tensors."""
+"""Recording rules of operators that programs call differently: sizes, elements, conversions, new tensors."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def _set_data(trace: Trace, func: Any, **arguments: Any) -> NoReturn:
     raise NotImplementedError(f"{place()}: a traced program cannot give a tensor other data; write x.copy_(y)")
 
 
-# --- fresh tensors ---
+# --- new tensors ---
 
 
 @rule("tensor", "as_tensor", "asarray", "from_numpy", "frombuffer", "new_tensor", "from_dlpack")
@@ -133,7 +133,7 @@ def _of_data(trace: Trace, func: Any, **arguments: Any) -> Any:
     return trace.note("clone", [result.detach().clone(), None], result)
 
 
-# --- what has other arguments in programs ---
+# --- operators with other arguments in programs ---
 
 
 @rule("split")
@@ -162,7 +162,7 @@ def _interpolate(trace: Trace, func: Any, **arguments: Any) -> Any:
 
 @rule("where")
 def _where(trace: Trace, func: Any, **arguments: Any) -> Any:
-    """The function ``(condition, input, other)``, and the method ``(input, condition, other)``."""
+    """Record the function ``(condition, input, other)`` or the method ``(input, condition, other)``."""
     result = func(*replaced(tuple(arguments.values()), TRACED, plain))
     return trace.note("where", [arguments[name] for name in ("condition", "input", "other")], result)
 
@@ -178,7 +178,7 @@ def _applied(trace: Trace, func: Any, **arguments: Any) -> Any:
 
 @rule("_recorded")
 def _recorded(trace: Trace, func: Any, **arguments: Any) -> Any:
-    """What has a derivative that is a Python function: a program has none of it, and says so."""
+    """Record an operator with a derivative in Python, which the program replaces with an error."""
     result = func(**arguments)
     given = [t for t in arguments["inputs"] if isinstance(t, Tensor)]
     if trace.varies(given) or any(t.requires_grad for t in given):

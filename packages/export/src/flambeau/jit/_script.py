@@ -9,7 +9,7 @@ import contextlib
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar, overload
-from typing import Final as Final  # annotates what a script would take for a constant
+from typing import Final as Final  # annotates constants of a script
 
 from flambeau._settings import warn_once
 from flambeau._tracing._modes import in_mode
@@ -44,15 +44,15 @@ def script(
 def script(obj: Any, optimize: Any = None, _frames_up: int = 0, _rcb: Any = None, example_inputs: Any = None) -> Any:
     """Return a model or function as a program if the tracer can follow it on example inputs, or else unchanged.
 
-    The tracer follows what decides nothing by the elements or sizes of tensors: its program holds for all inputs with
-    as many dimensions. A model in training mode must compute the same in evaluation; the program of a model in
-    evaluation mode stays in it. If an object is returned unchanged, a warning says so once. Each `Attribute` of a model
-    becomes its value.
+    The tracer can follow code that does not branch on elements or sizes of tensors; the program is valid for all inputs
+    with as many dimensions. A model in training mode must compute the same in evaluation mode; a model in evaluation
+    mode stays in it. If an object is returned unchanged, a warning is issued once. Each `Attribute` of a model is
+    replaced by its value.
 
     Args:
         obj: a module, function or class. A program is returned unchanged.
-        example_inputs: a list of tuples of arguments, or a dictionary that has such a list for ``obj``. The program
-            must agree with ``obj`` on all of them.
+        example_inputs: a list of argument tuples, or a dictionary with such a list for ``obj``. The program must agree
+            with ``obj`` on all of them.
     """
     if isinstance(obj, ScriptModule | ScriptFunction):
         return obj
@@ -71,8 +71,8 @@ def script(obj: Any, optimize: Any = None, _frames_up: int = 0, _rcb: Any = None
 
 
 def _followed(obj: Any, inputs: Sequence[Any]) -> ScriptModule | ScriptFunction:
-    """Trace an object; raises if its program does not hold for all inputs."""
-    from . import trace  # which this package defines after it has imported this module
+    """Trace an object. Raises an error if its program is not valid for all inputs."""
+    from . import trace  # defined after this module is imported
 
     with warnings.catch_warnings():
         warnings.simplefilter("error", TracerWarning)
@@ -96,13 +96,13 @@ def _unwrap_attributes(model: Module) -> None:
 
 
 def script_method(fn: F) -> F:
-    """Marks a method of a class derived from `ScriptModule`: returns it."""
+    """Return the method. In PyTorch, this marks a method of a class derived from `ScriptModule`."""
     warn_once(_AS_IT_IS)
     return fn
 
 
 def script_if_tracing(fn: F) -> F:
-    """Returns the function: nothing is traced."""
+    """Return the function unchanged."""
     return fn
 
 
@@ -115,27 +115,27 @@ def ignore(drop: F, **kwargs: Any) -> F: ...
 
 
 def ignore(drop: Any = False, **kwargs: Any) -> Any:
-    """Marks a method that a script leaves to Python: returns it. Also a decorator with arguments."""
+    """Return the method. In PyTorch, this marks a method that runs in Python. Can be used with arguments."""
     return drop if callable(drop) else lambda function: function
 
 
 def unused(fn: F) -> F:
-    """Marks a method that a script leaves out: returns it."""
+    """Return the method. In PyTorch, this excludes a method from compilation."""
     return fn
 
 
 def export(fn: F) -> F:
-    """Marks a method that a script takes along: returns it."""
+    """Return the method. In PyTorch, this includes a method in compilation."""
     return fn
 
 
 def interface(obj: F) -> F:
-    """Marks a class as an interface: returns it."""
+    """Return the class. In PyTorch, this marks an interface."""
     return obj
 
 
 def _overload(func: F) -> F:
-    """Marks one of a function's signatures: returns it. The last of the name is the function."""
+    """Return the function. In PyTorch, this marks an overload; the last definition is the function."""
     return func
 
 
@@ -158,29 +158,29 @@ def optimize_for_inference(mod: F, other_methods: list[str] | None = None) -> F:
 
 
 def is_scripting() -> bool:
-    """Whether a script runs: False."""
+    """Return False: scripts do not exist."""
     return False
 
 
 def annotate(the_type: Any, the_value: T) -> T:
-    """Returns the value, whatever its type is said to be."""
+    """Return the value; the type is ignored."""
     return the_value
 
 
 class Attribute(NamedTuple, Generic[T]):
-    """A value and its type in a script. `script` replaces an attribute of a model by its value."""
+    """Value and type of an attribute in a script. `script` replaces it with the value."""
 
     value: T
     type: Any
 
 
 def _copy_to_script_wrapper(fn: F) -> F:
-    """Return the method of a class whose scripts take it from the class's wrapper."""
+    """Return the method unchanged."""
     return fn
 
 
 class _IgnoreContextManager:
-    """Context of statements that a script leaves to Python: it does nothing."""
+    """Context manager without effect. In PyTorch, its statements run in Python."""
 
     def __init__(self, **kwargs: str) -> None:
         pass
@@ -193,47 +193,47 @@ class _IgnoreContextManager:
 
 
 class Future(Generic[T]):
-    """The result of `fork`, which is there."""
+    """Result of `fork`, which is always complete."""
 
     def __init__(self, value: T) -> None:
         self._value = value
 
     def wait(self) -> T:
-        """The result."""
+        """Return the result."""
         return self._value
 
     value = wait
 
     def done(self) -> bool:
-        """Whether the result is there: True."""
+        """Return True: the result is complete."""
         return True
 
 
 def fork(func: Callable[..., T], *args: Any, **kwargs: Any) -> Future[T]:
-    """Runs the function now; `wait` gives its result."""
+    """Run the function immediately; `wait` returns its result."""
     return Future(func(*args, **kwargs))
 
 
 def wait(future: Future[T]) -> T:
-    """The result of `fork`."""
+    """Return the result of `fork`."""
     return future.wait()
 
 
 @contextlib.contextmanager
 def optimized_execution(should_optimize: bool) -> Iterator[None]:
-    """For a block, whether scripts are optimized; there are none."""
+    """Do nothing in this context: there are no scripts to optimize."""
     yield
 
 
 @contextlib.contextmanager
 def fuser(name: str) -> Iterator[None]:
-    """For a block, which fuser scripts use; there are none."""
+    """Do nothing in this context: there are no scripts to fuse."""
     yield
 
 
 def enable_onednn_fusion(enabled: bool) -> None:
-    """Whether scripts fuse layers; there are none."""
+    """Do nothing: there are no scripts to fuse."""
 
 
 def set_fusion_strategy(strategy: list[tuple[str, int]]) -> None:
-    """How scripts fuse; there are none."""
+    """Do nothing: there are no scripts to fuse."""

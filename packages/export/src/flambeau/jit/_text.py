@@ -1,4 +1,4 @@
-"""The text of a program. Note [Programs] in flambeau/program.h"""
+"""Text format of programs. Note [Programs] in flambeau/program.h"""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ._trace import Trace
 
 
 def _shown(value: Any) -> str:
-    """An argument as the program's text has it; TypeError for what it has nothing for."""
+    """Format an argument for the program's text. Raises TypeError for other types."""
     if isinstance(value, Value):
         return value.name
     if isinstance(value, tuple | list):
@@ -40,20 +40,20 @@ def _shown(value: Any) -> str:
 
 @dataclass
 class Text:
-    """The lines of a program."""
+    """Lines of a program."""
 
     lines: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)  # calls that no program can make
 
 
 def written(trace: Trace, names: Sequence[str], outputs: Sequence[Any], modules: Mapping[int, str]) -> str:
-    """The text of a program.
+    """Return the text of a program.
 
     Args:
-        names: of the inputs.
+        names: names of the inputs.
         outputs: tensors and numbers, in order.
-        modules: the paths of modules by their identity.
-    Raises: NotImplementedError naming every call that a program cannot make, with the line that makes it.
+        modules: paths of modules by id.
+    Raises: NotImplementedError that lists every call that a program cannot make, with its line.
     """
     trace.open = False
     results = [trace.encoded(value) for value in outputs]

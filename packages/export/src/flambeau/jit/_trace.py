@@ -1,4 +1,4 @@
-"""Programs as they are recorded: calls, numbers and changes in place. See Note [Tracing]."""
+"""Recorder of programs: calls, numbers and in-place changes. See Note [Tracing]."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from ._operators import NATIVE, missing_of, quoted
 
 T = TypeVar("T")
 
-# Operators whose elements differ from call to call.
+# Operators with undefined or random elements.
 _UNSET = {"empty", "empty_like", "empty_permuted", "empty_strided", "new_empty", "new_empty_strided", "_rrelu"}
-_TRAINING = {"batch_norm": 5, "instance_norm": 5}  # where an argument says that running statistics are updated
+_TRAINING = {"batch_norm": 5, "instance_norm": 5}  # index of the argument that enables updates of running statistics
 _RULES: dict[str, Rule] = dict(RULES)
 
 
 def rule(*names: str) -> Callable[[Rule], Rule]:
-    """Register how programs record the calls of operators of these names, by ``(trace, func, **arguments)``."""
+    """Register a recording rule ``(trace, func, **arguments)`` for operators of these names."""
     return recorder_rule(*names, rules=_RULES)
 
 
 class Trace(Recorder):
-    """The calls of what is run within it.
+    """Recorder of a program.
 
     Args:
-        inputs: the tensors that the program is given, by its names for them.
-        state: the tensors that it keeps.
+        inputs: input tensors by their names.
+        state: parameters and buffers by name.
     """
 
     rules: ClassVar[dict[str, Rule]] = _RULES
@@ -42,7 +42,7 @@ class Trace(Recorder):
     def __init__(self, inputs: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
         super().__init__()
         self.constants: dict[str, Tensor] = {}
-        self._values: dict[int, tuple[Tensor, Value]] = {}  # by id; the tensors are held, so that ids stay theirs
+        self._values: dict[int, tuple[Tensor, Value]] = {}  # by id; keeps the tensors alive, so that ids stay unique
         self._count = 0
         self._state = frozenset(state)
         self._names = (f"constant_{i}" for i in itertools.count())
@@ -83,7 +83,7 @@ class Trace(Recorder):
         return self._values.setdefault(id(tensor), (tensor, Value(f"@{name}")))[1]
 
     def encoded(self, argument: Any) -> Any:
-        """Return an argument with values in the place of tensors and traced numbers."""
+        """Return an argument with values in place of tensors and traced numbers."""
         return replaced(argument, (Tensor, *TRACED), self._encoded)
 
     def _encoded(self, argument: Tensor | Number | Repeated) -> Value:
@@ -94,7 +94,7 @@ class Trace(Recorder):
         return self.value(argument)
 
     def _called(self, name: str, arguments: list[Any]) -> Value:
-        """Record a call whose result is no tensor."""
+        """Record a call with a result that is not a tensor."""
         call = Call(name, self.encoded(arguments), place(), [self._fresh()])
         self.calls.append(call)
         result: Value = call.results[0]
@@ -112,7 +112,7 @@ class Trace(Recorder):
         lasting: bool = False,
         drawn: bool = False,
     ) -> T:
-        """Record a call that gave ``result``, a tensor or a structure of tensors; returns it."""
+        """Record a call with its ``result``, a tensor or a structure of tensors, and return the result."""
         encoded = self.encoded(arguments)
         drawn = drawn or name in _UNSET
         lasting = lasting or drawn or (name in _TRAINING and arguments[_TRAINING[name]] is True)
@@ -131,12 +131,12 @@ class Trace(Recorder):
 
     @property
     def repeats(self) -> bool:
-        """Whether a second run gives the same: nothing is drawn, and nothing changed."""
+        """Return True if a second run gives the same result: no random numbers and no in-place changes."""
         checks = ("check_input", "require_", "without_derivative")
         return not any(call.lasting and not call.name.startswith(checks) for call in self.calls)
 
     def number(self, name: str, compute: Callable[..., Any], *operands: Any) -> Any:
-        """Return the result of a computation of numbers, which is recorded while the program runs."""
+        """Compute a number from numbers and record the computation."""
         value = compute(*map(plain, operands))
         if not self.open:
             return value
@@ -146,7 +146,7 @@ class Trace(Recorder):
         return Number(self, value, self._called(name, [*operands]).name, text, of_elements)
 
     def measured(self, name: str, tensor: Tensor, dim: int | None, value: Any) -> Number:
-        """Return a number that an operator reads off a tensor: ``item``, ``numel`` or the ``size`` of a dimension."""
+        """Return a traced number read from a tensor: ``item``, ``numel`` or the ``size`` of a dimension."""
         known = self.value(tensor)
         key = (name, known.name, -1 if dim is None else dim)
         if name != "item" and key in self._measured:
@@ -161,7 +161,7 @@ class Trace(Recorder):
         return self.measured("size", tensor, dim, size) if self.varies(tensor) else size
 
     def require(self, comparison: str, number: Number, other: Any) -> None:
-        """Record that the program holds only for inputs with which a comparison is true."""
+        """Record that the program is valid only for inputs that satisfy a comparison."""
         shown = other.text if isinstance(other, Number) else repr(other)
         key = (comparison, number.name, other.name if isinstance(other, Number) else repr(other))
         if key not in self._required:
@@ -175,7 +175,7 @@ class Trace(Recorder):
             self._changed(arguments[0])
 
     def _changed(self, tensor: Tensor) -> None:
-        """Let a tensor that was written to vary with the inputs, and all tensors over its memory."""
+        """Mark a changed tensor, and all tensors with the same memory, as dependent on the inputs."""
         memory = tensor.untyped_storage().data_ptr()
         for known, value in self._values.values():
             value.varies = value.varies or known.untyped_storage().data_ptr() == memory
@@ -207,7 +207,7 @@ class Trace(Recorder):
     def opened(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:
         function = super().opened(func, name, args, kwargs)
         if function is not None and function is DECOMPOSITIONS.get(name):
-            run(func, args, kwargs)  # where the operator refuses its arguments, it raises
+            run(func, args, kwargs)  # raises an error for invalid arguments
         return function
 
     def decomposes(self, definition: Any) -> bool:
@@ -215,7 +215,7 @@ class Trace(Recorder):
 
     def custom_call(self, definition: Any, arguments: dict[str, Any]) -> Any:
         changed = [tensor for name in definition._mutated for tensor in leaves(arguments[name], Tensor)]
-        self.encoded(changed)  # as they are before the call
+        self.encoded(changed)  # values before the call
         values = [*arguments.values()]
         result = self.note(definition._qualname, values, run(definition, (), arguments), lasting=bool(changed))
         if self.varies(values):
@@ -227,8 +227,8 @@ class Trace(Recorder):
         result = run(func, args, kwargs)
         given = leaves([args, kwargs], Tensor)
         if not leaves(result, Tensor) or (any(result is t for t in given) and name != "contiguous"):
-            return result  # also what dropout(x) gives outside of training
-        if type(func) is not OPERATOR:  # an attribute, or a method of the type that is no operator
+            return result  # also for dropout(x) in evaluation mode
+        if type(func) is not OPERATOR:  # an attribute, or a method that is not an operator
             if self.varies(args):
                 self.note(name, [*args], result, missing="an attribute that programs do not have")
             return result
@@ -267,7 +267,7 @@ class Trace(Recorder):
 
 
 def _kept(func: Any, args: Any, kwargs: Any) -> list[Any]:
-    """Return the arguments of an operator that programs have, in their order."""
+    """Return the arguments of an operator that programs use, in order."""
     kept = {key: value for key, value in bound(func, args, kwargs).items() if key not in DROPPED}
     if kept.get("device") is not None:
         kept["device"] = flambeau.device(kept["device"])

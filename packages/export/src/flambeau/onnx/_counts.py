@@ -1,11 +1,11 @@
-"""Results whose number of rows depends on the elements of tensors.
+"""Results with a number of rows that depends on tensor elements.
 
 Note [Counts]
-The number of elements of a mask that are True, or of boxes that suppression keeps, is not known before the file runs.
-The tracer finds out which sizes depend on such a count as with dynamic dimensions (Note [Dynamic dimensions]): the
-program runs several times, and in each run every such result has another number of rows, whatever the tensors hold.
-Rows are repeated or left out to that end. The numbers range from 1 to more than 1000, so that bounds such as
-``scores.topk(min(100, count))`` show.
+The number of True elements of a mask, or of boxes that non-maximum suppression keeps, is unknown before the file runs.
+The tracer determines the sizes that depend on such a count in the same way as with dynamic dimensions
+(Note [Dynamic dimensions]): the program runs several times, and each run gives every such result another number of
+rows, regardless of the elements. To do so, rows are repeated or dropped. The numbers range from 1 to more than 1000,
+so that bounds such as ``scores.topk(min(100, count))`` are detected.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import random
 
 from flambeau import Tensor, arange
 
-COUNTED_TRACES = 5  # beyond those at other sizes
+COUNTED_TRACES = 5  # in addition to the traces with other sizes
 
 
 class Counts:
-    """Numbers of rows of the results in one run.
+    """Generator of the numbers of rows in one run.
 
     Args:
         run: the number of the run.
@@ -27,7 +27,7 @@ class Counts:
     def __init__(self, run: int) -> None:
         self._random = random.Random(run)
         self._run = run % (COUNTED_TRACES + 1)
-        self._place = 0  # of the next result
+        self._place = 0  # index of the next result
 
     def _next(self) -> int:
         """Return a number that is small in two of the runs, which differ for any two of the first 25 results."""
@@ -37,7 +37,7 @@ class Counts:
         return self._random.randint(*{0: (7, 60), 1: (70, 190), 4: (210, 650), 5: (1050, 1400)}[self._run])
 
     def resized(self, rows: Tensor) -> Tensor:
-        """Return the rows, repeated or left out to the next number."""
+        """Return the rows, repeated or truncated to the next number."""
         count = self._next()
         if len(rows) == 0:
             return rows.new_zeros((count, *rows.shape[1:]))

@@ -1,4 +1,4 @@
-"""Which dimensions of the inputs are dynamic, as programs for PyTorch say it."""
+"""Dynamic dimensions of the inputs, in the formats of PyTorch's exporters."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from ._sizes import Samples
 
 
 class Dimensions:
-    """The dynamic dimensions of a program.
+    """Dynamic dimensions of a program.
 
     Args:
-        wanted: for each input by its name, or in their order, the dynamic dimensions: a list of axes, or a
-            dictionary of their names.
+        wanted: dynamic dimensions by input name, or in the order of the inputs: a list of axes, or a dictionary from
+            axes to names.
         names: the inputs' names.
         tensors: the inputs.
-        parameters: for each, the parameter that it is given as.
+        parameters: the parameter of ``forward`` for each input.
 
     Attributes:
-        samples: the sizes at which the program is traced.
-        places: for each dynamic dimension an input and an axis that have it.
-        shapes: the inputs' shapes with names in the place of sizes that are dynamic.
+        samples: the sizes for the traces.
+        places: an input and an axis for each dynamic dimension.
+        shapes: shapes of the inputs, with names for dynamic sizes.
     """
 
     def __init__(self, wanted: Any, names: Sequence[str], tensors: Sequence[Tensor], parameters: Sequence[str]) -> None:
@@ -49,7 +49,7 @@ class Dimensions:
                     )
         if 0 in first.values():
             raise ValueError(f"a dynamic dimension is empty in the example inputs: {first}")
-        # What has one element broadcasts, and what has two shows that it does not.
+        # Size 1 broadcasts; size 2 shows that a dimension does not broadcast.
         self.samples = Samples({name: max(size, 2) for name, size in first.items()})
 
     def _check(self, wanted: Any, names: set[str]) -> None:
@@ -59,7 +59,7 @@ class Dimensions:
                 raise ValueError(f"there is no input {unknown[0]!r}: they are {', '.join(sorted(names))}")
 
     def resized(self, sizes: Mapping[str, int]) -> list[Tensor]:
-        """The inputs with dynamic dimensions of these sizes: their elements repeated, or the first of them."""
+        """Return the inputs with these sizes of dynamic dimensions; elements are repeated or dropped."""
         return [self._resized(tensor, shape, sizes) for tensor, shape in zip(self.tensors, self.shapes, strict=True)]
 
     def _resized(self, tensor: Tensor, shape: Sequence[int | str], sizes: Mapping[str, int]) -> Tensor:
@@ -70,7 +70,7 @@ class Dimensions:
 
 
 def _axes_of(wanted: Any, place: int, names: set[str]) -> dict[int, str | None]:
-    """The dynamic dimensions of one input, with their names where they have any."""
+    """Return the dynamic axes of one input and their names or None."""
     if wanted is not None and not isinstance(wanted, Mapping | list | tuple):
         raise TypeError(f"dynamic dimensions are given as a dictionary by the inputs' names, not as {wanted!r}")
     if isinstance(wanted, Mapping):
@@ -93,7 +93,7 @@ def _axes_of(wanted: Any, place: int, names: set[str]) -> dict[int, str | None]:
 
 
 def _name(dimension: Any) -> str | None:
-    """A name, or something that has one (``torch.export.Dim``); None where it says no more than that it is dynamic."""
+    """Return the name of a dimension given as a str or ``torch.export.Dim``; None for an unnamed dimension."""
     if isinstance(dimension, str):
         return dimension
     name = getattr(dimension, "__name__", None)

@@ -1,10 +1,10 @@
-"""Sizes that remember how they were computed.
+"""Sizes that record how they were computed.
 
 Note [Traced sizes]
-Most numbers that a program computes from sizes are found by their values at several sizes (Note [Dynamic dimensions]).
-A remainder is not: ``-size % 8`` is 0 at every multiple of 8. So while a program with dynamic dimensions is traced,
-sizes are integers that remember sums, products, quotients and remainders. Where a remainder has a part in a number,
-that is what the file computes.
+Most numbers that a program computes from sizes are determined from their values for several sizes
+(Note [Dynamic dimensions]). A remainder cannot be: ``-size % 8`` is 0 for every multiple of 8. So while a program with
+dynamic dimensions is traced, sizes are ints that record sums, products, quotients and remainders. If a number involves
+a remainder, the file contains the recorded computation.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from ._values import Value
 
 
 class DynamicInt(int):
-    """An integer with the computation that gave it.
+    """Int that records its computation.
 
     Attributes:
         kind: ``"size"`` or the name of an operation.
-        operands: a `Value` and a dimension, or the numbers that the operation was given.
-        has_remainder: whether a remainder has a part in it.
+        operands: a `Value` and a dimension, or the operands of the operation.
+        has_remainder: True if the computation includes a remainder.
     """
 
     kind: str
@@ -32,7 +32,7 @@ class DynamicInt(int):
 
     @classmethod
     def of(cls, value: int, kind: str, *operands: Any) -> DynamicInt:
-        """Return an integer that was computed this way."""
+        """Return an int with this computation."""
         made = cls(value)
         made.kind, made.operands = kind, operands
         made.has_remainder = kind == "mod" or any(getattr(x, "has_remainder", False) for x in operands)
@@ -62,7 +62,7 @@ for _kind in ("add", "sub", "mul", "floordiv", "mod"):
 
 
 def size_of(seen: Sequence[Any], samples: Samples) -> int | Size | None:
-    """Return the size that a number with a remainder is, from the number in each trace; None if it is unknown."""
+    """Return the size for a number with a remainder, given its value in each trace; None if unknown."""
     first = seen[0]
     if not isinstance(first, DynamicInt):
         return first if all(x == first for x in seen) else None

@@ -1,4 +1,4 @@
-"""Writing a program as a file of the ONNX format."""
+"""Export of a program to an ONNX file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from flambeau.library._custom_op import registry
 from flambeau.nn import Module
 from onnx import helper
 
-# Registering the converters.
+# Registers the converters.
 from . import _indexing as _indexing
 from . import _layers as _layers
 from . import _pointwise as _pointwise
@@ -60,7 +60,9 @@ def exported(
 
 
 def _traces(model: Callable[..., Any], args: Any, kwargs: Any, wanted: Dimensions) -> tuple[list[Trace], list[Value]]:
-    """Trace the program at all sizes of its dynamic dimensions, and with several counts. Return also the outputs."""
+    """Trace the program with all sizes of its dynamic dimensions and several counts. Return the traces and the
+    outputs.
+    """
     traces: list[Trace] = []
     outputs: list[list[Value]] = []
     for sizes in wanted.samples.traced:
@@ -72,16 +74,16 @@ def _traces(model: Callable[..., Any], args: Any, kwargs: Any, wanted: Dimension
             raise
         traces.append(trace)
         outputs.append(output)
-    if traces[0].counted:  # at the same sizes, with other counts
+    if traces[0].counted:  # same sizes, other counts
         same = wanted.samples.traced[0]
         for _ in range(COUNTED_TRACES):
             traces.append(_traced_again(traces, model, args, kwargs, wanted.resized(same))[0])
             wanted.samples.traced.append(same)
-    if len(traces) > 1 and not same_way(traces[0], traces[1]):  # the first run may have filled a cache of the model
+    if len(traces) > 1 and not same_way(traces[0], traces[1]):  # the first run may have filled a cache in the model
         traces[0], outputs[0] = _traced(model, args, kwargs, wanted.resized(wanted.samples.traced[0]), 0)
     if len(traces) > 1 and rounds(traces, wanted.samples):
         for sizes in wanted.samples.odd:
-            with contextlib.suppress(Exception):  # the program is not meant for these sizes
+            with contextlib.suppress(Exception):  # the program does not support these sizes
                 trace = _traced_again(traces, model, args, kwargs, wanted.resized(sizes))[0]
                 if same_way(trace, traces[0]):
                     traces.append(trace)
@@ -92,9 +94,9 @@ def _traces(model: Callable[..., Any], args: Any, kwargs: Any, wanted: Dimension
 def _traced_again(
     traces: Sequence[Trace], model: Callable[..., Any], args: Any, kwargs: Any, inputs: list[Tensor]
 ) -> tuple[Trace, list[Value]]:
-    """Run the program once more. Compute shapes alone, unless the program looks at elements."""
+    """Trace the program again. Compute only shapes, unless the program reads elements."""
     if traces and not traces[0].reads:
-        with contextlib.suppress(Exception):  # an error of the program is raised again below
+        with contextlib.suppress(Exception):  # an error is raised again below
             trace, output = _traced(model, args, kwargs, inputs, len(traces), shapes_only=True)
             if same_way(trace, traces[0]):
                 return trace, output
@@ -104,7 +106,7 @@ def _traced_again(
 def _traced(
     model: Callable[..., Any], args: Any, kwargs: Any, inputs: list[Tensor], number: int, shapes_only: bool = False
 ) -> tuple[Trace, list[Value]]:
-    """Trace the ``number``-th run of the program, and return the values of its outputs. The model stays unchanged."""
+    """Trace run ``number`` of the program and return the values of its outputs. The model is not changed."""
     given = iter(inputs)
     args, kwargs = replaced(args, Tensor, lambda _: next(given)), replaced(kwargs, Tensor, lambda _: next(given))
     trace = Trace(inputs, number, shapes_only)
@@ -121,10 +123,10 @@ def _traced(
 
 
 def _parameter_of(model: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[str]:
-    """For each tensor among the arguments, the parameter of ``forward`` that it was given as."""
+    """Yield the parameter of ``forward`` for each tensor argument."""
     function = model.forward if isinstance(model, Module) else model
     signature = inspect.signature(function)
-    signature.bind(*args, **kwargs)  # raises what a call would
+    signature.bind(*args, **kwargs)  # raises the error of an invalid call
     for parameter, value in (*signature.bind_partial(*args).arguments.items(), *kwargs.items()):
         yield from (parameter for _ in leaves(value, Tensor))
 
@@ -171,7 +173,7 @@ def _graph(model: Any, names: list[Name], wanted: Dimensions, trace: Trace, outp
 
 
 def _needed(calls: list[Call], outputs: list[Value]) -> list[Call]:
-    """The calls that outputs depend on and that are no constants."""
+    """Return the non-constant calls that the outputs depend on."""
     used = set(outputs)
     found = []
     for call in reversed(calls):
@@ -184,7 +186,7 @@ def _needed(calls: list[Call], outputs: list[Value]) -> list[Call]:
 def _convert(graph: Graph, call: Call, model: Any) -> None:
     graph.operator, graph.results = call.name.rpartition("::")[2], call.results
     converter = _converter_of(call)
-    assert converter is not None  # as _graph has found out
+    assert converter is not None  # checked in _graph
     arguments = {name: value for name, value in call.arguments.items() if name not in _NOT_KEPT}
     try:
         made = converter(graph, **arguments)
@@ -223,7 +225,7 @@ def _lacking(calls: list[Call], model: Any) -> str:
     )
 
 
-# Putting together
+# Assembly
 
 
 def _model(
@@ -264,7 +266,7 @@ def _shown(value: Value) -> list[int | str | None]:
 
 
 def _name_outputs(graph: Graph, outputs: list[Value], chosen: list[Name]) -> None:
-    """Give the outputs their names; one that no node has made, or made for two, is copied."""
+    """Set the names of the outputs; an output that no node computes, or that appears twice, is copied."""
     made = {name for node in graph.nodes for name in node.output}
     renamed: dict[Name, Name] = {}
     for value, name in zip(outputs, chosen, strict=True):

@@ -1,4 +1,4 @@
-"""The nodes of a file while they are put together."""
+"""Builder of the nodes of a file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ._values import Value
 
 F = TypeVar("F", bound=Callable[..., Any])
 Name = str
-Converter = Callable[..., Any]  # of the graph and the operator's arguments; the names of the results
+Converter = Callable[..., Any]  # takes the graph and the operator's arguments; returns result names
 CONVERTERS: dict[str, Converter] = {}
 
 ELEMENT_TYPES = {
@@ -40,7 +40,7 @@ ELEMENT_TYPES = {
 
 
 def converts(*operators: str) -> Callable[[F], F]:
-    """Registers a converter of the operators of these names."""
+    """Register a converter for operators of these names."""
 
     def register(function: F) -> F:
         CONVERTERS.update(dict.fromkeys(operators, function))
@@ -50,14 +50,14 @@ def converts(*operators: str) -> Callable[[F], F]:
 
 
 class Graph:
-    """Nodes and constants, and the names of the values among them.
+    """Builder of nodes and constants, with the names of values.
 
     Args:
-        inputs: the name of each input.
-        dimensions: of each dynamic dimension, an input or a value inside of the program, and an axis, that have it.
-        parameter_names: the names of parameters and buffers, by their ids.
-        opset: the version of the operators that the nodes call.
-        computed: further dimensions, each made of a size and a number by an operator.
+        inputs: names of the inputs.
+        dimensions: for each dynamic dimension, an input or an inner value, and an axis, with its size.
+        parameter_names: names of parameters and buffers by id.
+        opset: ONNX opset version.
+        computed: further dimensions that an operator computes from a size and a number.
     """
 
     def __init__(
@@ -72,8 +72,8 @@ class Graph:
         self.opset = min(opset, OPSET)
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: dict[Name, onnx.TensorProto] = {}
-        self.results: list[Value] = []  # of the call that is being converted
-        self.operator = ""  # its name
+        self.results: list[Value] = []  # results of the current call
+        self.operator = ""  # name of the current operator
         self._inputs = inputs
         self._dimensions = dimensions
         self._parameter_names = parameter_names
@@ -84,19 +84,19 @@ class Graph:
 
     @property
     def result(self) -> Value:
-        """The first result of the call that is being converted."""
+        """First result of the current call."""
         return self.results[0]
 
     def op(self, kind: str, *inputs: Any, **attributes: Any) -> Name:
-        """Adds a node of one output and returns its name. The arguments are those of `several`."""
+        """Add a node with one output and return its name. The arguments are those of `several`."""
         return self.several(1, kind, *inputs, **attributes)[0]
 
     def several(self, outputs: int, kind: str, *inputs: Any, **attributes: Any) -> list[Name]:
-        """Adds a node and returns the names of its outputs.
+        """Add a node and return the names of its outputs.
 
         Args:
-            inputs: names, values, or None for one that is left out.
-            attributes: None is left out.
+            inputs: names, values, or None for a missing optional input.
+            attributes: attributes of the node; None is omitted.
         """
         names = [self.name(x) if isinstance(x, Value) else x or "" for x in inputs]
         while names and not names[-1]:
@@ -107,12 +107,12 @@ class Graph:
         return made
 
     def loop(self, count: Name, body: Callable[[Name], Sequence[tuple[Name, Any, Sequence[int]]]]) -> list[Name]:
-        """Add a Loop and return the names of its results: those of each iteration, stacked.
+        """Add a Loop and return the names of its stacked results.
 
         Args:
             count: number of iterations, int64.
-            body: adds the nodes of an iteration, given the name of its number, and returns the name, dtype and shape
-                of each result.
+            body: function that adds the nodes of an iteration. It gets the name of the iteration number, and returns
+                the name, dtype and shape of each result.
         """
         outer, self.nodes, sizes = self.nodes, [], dict(self._sizes)
         number, condition = self.new_name("iteration"), self.new_name("condition")
@@ -130,7 +130,7 @@ class Graph:
                 *(helper.make_tensor_value_info(name, ELEMENT_TYPES[kind], shape) for name, kind, shape in results),
             ],
         )
-        self.nodes, self._sizes = outer, sizes  # a size that the body computes is not known outside of it
+        self.nodes, self._sizes = outer, sizes  # sizes computed in the body are not visible outside
         return self.several(len(results), "Loop", count, self.constant(True), body=made)
 
     def new_name(self, stem: str) -> Name:
@@ -140,7 +140,7 @@ class Graph:
         self._names[value] = name
 
     def name(self, value: Value) -> Name:
-        """The name of a value; one that varies must have been converted."""
+        """Return the name of a value; a value that depends on inputs must be converted already."""
         if value not in self._names:
             if value.input is not None:
                 self._names[value] = self._inputs[value.input]
@@ -150,7 +150,7 @@ class Graph:
         return self._names[value]
 
     def constant(self, data: Any, name: Name | None = None, dtype: Any = None) -> Name:
-        """The name of a constant: a tensor, or what `flambeau.tensor` takes. Small ones of the same content are one."""
+        """Return the name of a constant tensor or of data for `flambeau.tensor`. Equal small constants are shared."""
         tensor = data if isinstance(data, Tensor) else flambeau.tensor(data, dtype=dtype)
         content = tensor.detach().cpu().contiguous()
         raw = content.reshape(-1).view(flambeau.uint8).numpy().tobytes()
@@ -166,13 +166,13 @@ class Graph:
         return self._constants[key]
 
     def cast(self, value: Any, to: Any, dtype: Any = None) -> Name:
-        """A value, or a name of ``dtype``, in another dtype."""
+        """Cast a value, or a name with its ``dtype``, to another dtype."""
         given = value.dtype if isinstance(value, Value) else dtype
         name = self.name(value) if isinstance(value, Value) else value
         return name if given == to else self.op("Cast", name, to=ELEMENT_TYPES[to])
 
     def operand(self, x: Any, dtype: Any) -> Name:
-        """A value, a Python number or a size, as something of this dtype."""
+        """Convert a value, a Python number or a size to a name with this dtype."""
         if isinstance(x, Value):
             return self.cast(x, dtype)
         if isinstance(x, Size):
@@ -181,7 +181,7 @@ class Graph:
         return self.constant(x, dtype=dtype)
 
     def size(self, size: int | Size) -> Name:
-        """A size as int64 of shape (1,)."""
+        """Return the name of a size as int64 of shape (1,)."""
         if isinstance(size, int):
             return self.constant([size])
         if str(size) not in self._sizes:
@@ -220,13 +220,13 @@ class Graph:
         return self._sizes[name]
 
     def sizes(self, sizes: Sequence[int | Size]) -> Name:
-        """Several sizes, as int64 of one dimension."""
+        """Return the name of several sizes as a one-dimensional int64 tensor."""
         if all(isinstance(size, int) for size in sizes):
             return self.constant(list(sizes), dtype=flambeau.int64)
         return self.op("Concat", *(self.size(size) for size in sizes), axis=0)
 
     def reshaped(self, value: Value | Name, shape: Sequence[int | Size | None]) -> Name:
-        """A value in another shape. Sizes that its first dimensions have already, and one more, need not be known."""
+        """Reshape a value. The leading sizes that it already has, and one other size, may be unknown."""
         sizes = list(shape)
         own = value.shape_or_none if isinstance(value, Value) and 0 not in shape else ()
         for d, (size, old) in enumerate(zip(shape, own, strict=False)):
@@ -238,5 +238,5 @@ class Graph:
             sizes[free[0]] = -1
         known = [size for size in sizes if size is not None]
         if len(known) < len(sizes):
-            known = list(self.result.shape)  # which says what is not known
+            known = list(self.result.shape)  # raises an error that names the unknown size
         return self.op("Reshape", value, self.sizes(known), allowzero=1 if 0 in shape else None)

@@ -12,7 +12,7 @@ from ._shapes import sliced
 from ._sizes import Size, plus
 from ._values import Value
 
-END = 2**63 - 1  # as far as there are elements
+END = 2**63 - 1  # to the end
 
 
 @converts("__getitem__")
@@ -38,7 +38,7 @@ def _kind(key: Any) -> int:
 
 
 def _sliced(g: Graph, input: Value, keys: list[Any]) -> tuple[Name, list[Any]]:
-    """The slices, and each number as a slice of one element, in one node."""
+    """Apply slices, and ints as slices of one element, in one node."""
     starts: list[Any] = []
     ends: list[Any] = []
     axes, steps = [], []
@@ -59,7 +59,7 @@ def _sliced(g: Graph, input: Value, keys: list[Any]) -> tuple[Name, list[Any]]:
 
 
 def _gathered(g: Graph, input: Value, name: Name, keys: list[Any]) -> Name:
-    """Indexing by tensors, which stand next to each other; slices have been taken."""
+    """Index by adjacent tensors; slices are already applied."""
     if any(k is None or _kind(k) == 0 for k in keys):
         raise NotImplementedError("indexing by tensors and, at once, by numbers or None: index in two steps")
     places = [i for i, k in enumerate(keys) if isinstance(k, Value)]
@@ -108,7 +108,7 @@ def suppression(g: Graph, boxes: Value, scores: Value, iou_threshold: float, gro
 
 
 def _range_of(g: Graph, places: Name) -> Name:
-    """Return the difference of the largest and the smallest coordinate, and of 0, since there may be no box."""
+    """Return the difference of the largest and smallest coordinate; 0 is included, because there may be no box."""
     flat = g.op("Concat", g.op("Reshape", places, g.constant([-1])), g.constant([0.0]), axis=0)
     largest, smallest = (g.op(kind, flat, keepdims=0) for kind in ("ReduceMax", "ReduceMin"))
     return g.op("Sub", largest, smallest)
@@ -132,7 +132,7 @@ def gather(g: Graph, input: Value, dim: int, index: Value, **_: Any) -> Name:
 
 
 def _cut_to(g: Graph, input: Value, index: Value, dim: int) -> Name:
-    """The index may be smaller than the input in other dimensions, which GatherElements does not allow."""
+    """Slice the input to the index's size in other dimensions, because GatherElements requires equal sizes."""
     axes = [d for d in range(input.ndim) if d != dim % input.ndim and str(input.shape[d]) != str(index.shape[d])]
     if not axes:
         return g.name(input)

@@ -1,4 +1,4 @@
-"""Convolutions, pools, normalisations and what resizes images."""
+"""Convolution, pooling, normalisation and interpolation."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ._values import Value
 
 
 def _each(value: Any, count: int) -> list[int]:
-    """One number for each spatial dimension."""
+    """Return one number per spatial dimension."""
     listed = [value] if isinstance(value, int) else list(value)
     return listed * count if len(listed) == 1 else listed
 
 
 def _batched(g: Graph, input: Value, spatial: int) -> tuple[Any, bool]:
-    """An image without a batch as a batch of one, which is all that the format has."""
+    """Add a batch dimension to an image if missing, because ONNX requires it."""
     if input.ndim == spatial + 2:
         return input, False
     return g.op("Unsqueeze", input, g.constant([0])), True
@@ -77,7 +77,7 @@ def any_convolution(
     return convolution(g, input, weight, bias, stride, padding, dilation, groups)
 
 
-# Pools
+# Pooling
 
 
 def _pooled(g: Graph, kind: str, input: Value, kernel_size: Any, stride: Any, padding: Any, **attributes: Any) -> Name:
@@ -126,7 +126,7 @@ def adaptive_max_pool(g: Graph, input: Value, output_size: Any, **_: Any) -> Nam
     return _unbatched(g, g.op("MaxPool", images, kernel_shape=kernel, strides=kernel), alone)
 
 
-# Normalisations
+# Normalisation
 
 
 @converts("batch_norm")

@@ -1,10 +1,10 @@
-"""What the tensors of a trace are worth where they change in place.
+"""Values of tensors during a trace with in-place changes.
 
 Note [Changes in place]
-A file of the ONNX format has values and no memory. A tensor that is changed in place has another value from then on:
-the call is noted as the function of the same name. Where the tensor is a view, what it is a view of gets another value
-as well, made of its former one and the part; other views of that are computed again when they are next read. Parameters
-and whatever else was there before the trace are set back at its end.
+An ONNX file has values and no memory. A tensor that is changed in place gets a new value: the call is recorded as the
+out-of-place function of the same name. If the tensor is a view, its base also gets a new value, computed from the old
+value and the changed part; other views of the base are recomputed when they are next read. Parameters and other tensors
+that existed before the trace are restored at its end.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ _SHARED = (
 
 @dataclass
 class View:
-    """How a tensor came from another whose memory it shows."""
+    """Relation of a view to its base."""
 
     base: Tensor
-    again: Callable[[Tensor], Tensor]  # the same view of another tensor
+    again: Callable[[Tensor], Tensor]  # creates the same view of another tensor
 
 
 @dataclass
 class _Known:
-    tensor: Tensor  # held, since its id is what it is known by
+    tensor: Tensor  # keeps the tensor alive, because its id is the key
     value: Value
-    version: int  # of its memory, when it had that value
+    version: int  # version of the memory for this value
     view: View | None
 
 
@@ -50,12 +50,12 @@ def shares_memory(a: Tensor, b: Tensor) -> bool:
 
 
 class Memory:
-    """The values of tensor objects.
+    """Values of tensor objects.
 
     Args:
-        constant: makes the value of a tensor that nothing in the trace has computed.
-        tracing: the context in which operators are noted.
-        writes: whether changes of floating-point tensors change their elements, or only their values.
+        constant: creates the value of a tensor from outside the trace.
+        tracing: the context in which operators are recorded.
+        writes: if True, in-place changes of floating-point tensors are executed; if False, only values change.
     """
 
     def __init__(
@@ -65,26 +65,26 @@ class Memory:
         self._constant = constant
         self._tracing = tracing
         self._known: dict[int, _Known] = {}
-        self._versions: dict[int, int] = {}  # of each memory that was changed, by its address
-        self._found: set[int] = set()  # the memory that was there before
-        self._before: list[tuple[Tensor, Tensor]] = []  # tensors over such memory that were changed, and a copy
+        self._versions: dict[int, int] = {}  # versions of changed memory by address
+        self._found: set[int] = set()  # memory that existed before the trace
+        self._before: list[tuple[Tensor, Tensor]] = []  # changed tensors in such memory, with a copy
 
     def knows(self, tensor: Tensor) -> bool:
         return id(tensor) in self._known
 
     def set(self, tensor: Tensor, value: Value, view: View | None = None) -> None:
-        """The tensor has this value from now on."""
+        """Set the value of a tensor."""
         self._known[id(tensor)] = _Known(tensor, value, self._version(tensor), view)
 
     def find(self, tensor: Tensor, value: Value) -> None:
-        """The tensor was there before the trace."""
+        """Register a tensor that existed before the trace."""
         if self._version(tensor):
             raise NotImplementedError(_SHARED.format(tuple(tensor.shape)))
         self._found.add(_address(tensor))
         self.set(tensor, value)
 
     def value(self, tensor: Tensor) -> Value:
-        """What the tensor is worth now."""
+        """Return the current value of a tensor."""
         if not self.knows(tensor):
             self.find(tensor, self._constant(tensor))
         known = self._known[id(tensor)]
@@ -97,7 +97,7 @@ class Memory:
         return self._known[id(tensor)].value
 
     def change(self, tensor: Tensor, to: Tensor) -> None:
-        """The tensor gets the elements of another, in place; what it is a view of, too."""
+        """Record that a tensor, and the base of a view, get the elements of another tensor in place."""
         self.value(tensor)
         if not self._writes and tensor.is_floating_point():
             self._assign(tensor, to)
@@ -105,14 +105,14 @@ class Memory:
         address = _address(tensor)
         for known in self._known.values():
             if _address(known.tensor) == address and known.value.tensor is known.tensor:
-                known.value.tensor = known.tensor.clone()  # an element read later is to be the one of now
+                known.value.tensor = known.tensor.clone()  # later reads must see the current elements
         if address in self._found:
             self._before.append((tensor, tensor.clone()))
         self._assign(tensor, to)
         tensor.copy_(to)
 
     def set_back(self) -> None:
-        """Give the memory that was there before the elements it had."""
+        """Restore the elements of memory that existed before the trace."""
         for tensor, copy in reversed(self._before):
             tensor.copy_(copy)
         self._before.clear()
@@ -122,7 +122,7 @@ class Memory:
         return self._versions.get(_address(tensor), 0)
 
     def _assign(self, tensor: Tensor, to: Tensor) -> None:
-        value, view = self.value(to), self._known[id(tensor)].view  # before it changes: they may share memory
+        value, view = self.value(to), self._known[id(tensor)].view  # before the change, because they may share memory
         if view is None:
             self._versions[_address(tensor)] = self._version(tensor) + 1
         else:

@@ -1,4 +1,4 @@
-"""Laying the traces of a program side by side. Note [Dynamic dimensions]"""
+"""Merge of the traces of a program. Note [Dynamic dimensions]"""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ._values import Value
 
 
 def rounds(traces: Sequence[Trace], samples: Samples) -> bool:
-    """Return whether a size is a fraction of a dynamic dimension, or a number is a remainder."""
+    """Return True if a size is a fraction of a dynamic dimension, or a number is a remainder."""
     for call in traces[0].calls:
         if any(number.has_remainder for number in leaves(call.arguments, DynamicInt)):
             return True
@@ -28,16 +28,16 @@ def rounds(traces: Sequence[Trace], samples: Samples) -> bool:
 
 
 def merge(traces: Sequence[Trace], samples: Samples) -> None:
-    """Completes the first trace by what the others show: its numbers become sizes where they differ.
+    """Merge all traces into the first: numbers that differ become sizes.
 
-    Raises: RuntimeError where the program takes other ways at other sizes.
+    Raises: RuntimeError if the program calls other operators for other sizes.
     """
     first = traces[0]
     _check_ways(traces)
     for values in zip(*(trace.values for trace in traces), strict=True):
         values[0].seen = [tuple(value.tensor.shape) for value in values]
         values[0].samples = samples
-    for calls in zip(*(trace.calls for trace in traces), strict=True):  # each made of what those before it have made
+    for calls in zip(*(trace.calls for trace in traces), strict=True):  # uses the results of earlier calls
         calls[0].arguments = {
             name: _merged([call.arguments[name] for call in calls], samples, calls[0], name)
             for name in calls[0].arguments
@@ -51,12 +51,12 @@ def merge(traces: Sequence[Trace], samples: Samples) -> None:
 
 
 def same_way(a: Trace, b: Trace) -> bool:
-    """Whether two runs of a program called the same operators."""
+    """Return True if two runs called the same operators."""
     return [call.name for call in a.calls] == [call.name for call in b.calls]
 
 
 def _measure(value: Value, samples: Samples) -> None:
-    """Let the sizes of a value that are not known otherwise be dimensions."""
+    """Add unknown sizes of a value as measured dimensions."""
     for axis, size in enumerate(value.shape_or_none):
         if size is None and value.varies:
             samples.measured[value.size_name(axis)] = [shape[axis] for shape in value.seen]
@@ -85,7 +85,7 @@ def _other_way(calls: Sequence[Call]) -> str:
 
 
 def _merged(seen: Sequence[Any], samples: Samples, call: Call, name: str) -> Any:
-    """What an argument is, of which each trace has seen one instance."""
+    """Merge the values of an argument in all traces."""
     a = seen[0]
     if isinstance(a, DynamicInt) and (size := size_of(seen, samples)) is not None:
         return size
@@ -118,7 +118,7 @@ def _merged(seen: Sequence[Any], samples: Samples, call: Call, name: str) -> Any
 
 
 class Repeated(list[Any]):
-    """A list of one number, as often as a size says."""
+    """List of one number, repeated as often as a size."""
 
     def __init__(self, number: int | Size, times: int | Size) -> None:
         super().__init__([number, times])

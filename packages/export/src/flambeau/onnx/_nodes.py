@@ -1,4 +1,4 @@
-"""Walking over the nodes of a file."""
+"""Traversal of the nodes of a file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import onnx
 
 
 def every_node(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
-    """Yield nodes, each followed by those of the graphs within it."""
+    """Yield all nodes, including those of nested graphs."""
     for node in nodes:
         yield node
         for attribute in node.attribute:

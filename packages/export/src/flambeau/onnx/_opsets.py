@@ -1,4 +1,4 @@
-"""Files of other opsets than the one whose operators converters write."""
+"""Conversion of files to other opsets."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from onnx import helper
 
 from ._nodes import every_node
 
-OPSET = 20  # of the operators as converters write them; they look at Graph.opset where older ones differ
+OPSET = 20  # opset of the converters; they check Graph.opset where older opsets differ
 OLDEST = 14
 
 
 def check_opset(version: int) -> None:
-    """Raise ValueError unless files of an opset can be written."""
+    """Raise ValueError if the opset is not supported."""
     newest = onnx.defs.onnx_opset_version()
     if not isinstance(version, int) or not OLDEST <= version <= newest:
         raise ValueError(
@@ -24,7 +24,7 @@ def check_opset(version: int) -> None:
 
 
 def in_opset(model: Any, version: int) -> Any:
-    """Return a model, whose operators are those of ``min(version, OPSET)``, as one of an opset.
+    """Convert a model from ``min(version, OPSET)`` to an opset.
 
     Raises: NotImplementedError for operators that the opset lacks.
     """

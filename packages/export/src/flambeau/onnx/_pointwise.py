@@ -11,7 +11,7 @@ from ._graph import ELEMENT_TYPES, Graph, Name, converts
 from ._sizes import Size
 from ._values import Value
 
-# Operators of one tensor in the dtype of the result, and of two.
+# Operators of one tensor, and of two, in the dtype of the result.
 UNARY = {
     **{name: name.capitalize() for name in ("abs", "neg", "sign", "floor", "ceil", "exp", "log", "sqrt", "reciprocal")},
     **{name: name.capitalize() for name in ("sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh")},
@@ -25,7 +25,7 @@ COMPARED = {"eq": "Equal", "lt": "Less", "gt": "Greater", "le": "LessOrEqual", "
 LOGICAL = {"logical_and": "And", "logical_or": "Or", "logical_xor": "Xor"}
 BITWISE = {
     f"bitwise_{name.lower()}": (name, f"Bitwise{name}") for name in ("And", "Or", "Xor")
-}  # of bools, of integers
+}  # for bools, for integers
 
 
 def unary(g: Graph, input: Value) -> Name:
@@ -59,7 +59,7 @@ converts(*BITWISE)(bitwise)
 
 
 def _common(*operands: Any) -> flambeau.dtype:
-    """The dtype in which operands are compared."""
+    """Return the dtype in which operands are compared."""
     return flambeau.result_type(*(_stand_in(x) for x in operands))
 
 

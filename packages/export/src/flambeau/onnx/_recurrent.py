@@ -1,4 +1,4 @@
-"""Recurrent layers. A file says the gates in another order: LSTM's i, o, f, g and GRU's z, r, n."""
+"""Recurrent layers. ONNX has another order of gates: i, o, f, g for LSTM, and z, r, n for GRU."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def recurrent_layer(
 
 
 def _ordered(g: Graph, parameter: Value, mode: str) -> Name:
-    """The rows of each gate in the file's order, and the dimension of directions before them."""
+    """Reorder the rows of gates as in ONNX, and add a leading dimension of directions."""
     order = ORDERS[mode]
     name = g.name(parameter)
     if len(order) > 1:

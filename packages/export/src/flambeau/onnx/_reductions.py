@@ -1,4 +1,4 @@
-"""Sums, extremes and orders."""
+"""Sums, extrema and sorting."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def truth(g: Graph, input: Value, dim: Any, keepdim: bool) -> Name:
 @converts("max", "min")
 def extreme(g: Graph, input: Value, dim: Any, keepdim: bool) -> str | list[str]:
     kind = g.operator.capitalize()
-    if isinstance(dim, Value):  # of two tensors
+    if isinstance(dim, Value):  # the binary operator
         return g.op(kind, g.cast(input, g.result.dtype), g.cast(dim, g.result.dtype))
     values = _reduced(g, f"Reduce{kind}", g.name(input), dim, keepdim)
     if len(g.results) == 1:

@@ -1,4 +1,4 @@
-"""Shapes, and which element goes where."""
+"""Shape operators and rearrangement of elements."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TRANSPOSES = ("permute", "transpose", "t", "T", "mT", "movedim")
 
 @converts(*TRANSPOSES)
 def transpose(g: Graph, input: Value, **arguments: Any) -> Name:
-    distinct = flambeau.empty(tuple(range(input.ndim)))  # its sizes say where each dimension goes
+    distinct = flambeau.empty(tuple(range(input.ndim)))  # its sizes identify the dimensions
     if g.operator in ("T", "mT"):
         moved = getattr(distinct, g.operator)
     else:
@@ -169,7 +169,7 @@ def pad(g: Graph, input: Value, pad: Sequence[Any], mode: str, value: Any) -> Na
     return g.op("Pad", input, amounts, fill, mode=MODES[mode])
 
 
-# What is made of sizes
+# Tensors computed from sizes
 
 
 @converts("arange")

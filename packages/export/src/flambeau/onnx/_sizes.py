@@ -1,14 +1,14 @@
-"""Sizes that are known when a file is run: polynomials of its dynamic dimensions.
+"""Sizes that are known at run time: polynomials of dynamic dimensions.
 
 Note [Dynamic dimensions]
-Python sees numbers where a tensor's shape is read, and computes with them: ``x.view(len(x), -1)`` is the call
-``view(8, -1)``, and nothing in it tells that 8 came from the input. So a program with dynamic dimensions is traced
-several times, with other sizes each time, and the traces are laid side by side: a number that is the same in all of
-them is a constant, and one that differs is the polynomial through what was seen, linear in each dimension. Traces in
-which one dimension is three times as large confirm it. Where some coefficients are fractions, as those of
-``size // 2``, further traces at odd sizes tell whether rounding down is right; a program that does not run at these, or
-takes another way, is not meant for them. A size that is no polynomial of the inputs', such as that of what a
-convolution gives, is measured when the file is run: it is one more dimension, of which others are made.
+Python sees ints when it reads a tensor's shape, and computes with them: ``x.view(len(x), -1)`` is the call
+``view(8, -1)``, which does not show that 8 came from the input. So a program with dynamic dimensions is traced several
+times with different sizes, and the traces are compared. A number that is equal in all traces is a constant. A number
+that differs is the interpolating polynomial, linear in each dimension. Traces with one dimension three times as large
+confirm the polynomial. If some coefficients are fractions, as for ``size // 2``, further traces with odd sizes check
+if rounding down is correct. A program that does not run with odd sizes, or calls other operators, does not support
+them. A size that is not a polynomial of the inputs' sizes, such as the output size of a convolution, is measured when
+the file runs: it becomes another dimension, from which other sizes are computed.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import floor, lcm, prod
 
-Monomial = tuple[str, ...]  # the dimensions multiplied, in alphabetical order
+Monomial = tuple[str, ...]  # factors in alphabetical order
 
 
 @dataclass(frozen=True)
 class Size:
-    """A polynomial of dimensions with rational coefficients, whole at every size that it is meant for."""
+    """Polynomial of dimensions with rational coefficients; an integer for all supported sizes."""
 
     terms: Mapping[Monomial, Fraction]
 
     def at(self, sizes: Mapping[str, int]) -> Fraction:
-        """Its value where the dimensions have these sizes."""
+        """Return the value for these sizes of the dimensions."""
         return sum((c * prod(sizes[name] for name in names) for names, c in self.terms.items()), Fraction(0))
 
     @property
@@ -42,7 +42,7 @@ class Size:
 
 
 def plus(a: int | Size, b: int | Size) -> int | Size:
-    """The sum of two sizes."""
+    """Return the sum of two sizes."""
     if isinstance(a, int) and isinstance(b, int):
         return a + b
     terms: dict[Monomial, Fraction] = {}
@@ -65,35 +65,37 @@ def times(a: int | Size, b: int | Size) -> int | Size:
 
 
 class Samples:
-    """The sizes at which a program is traced, and what a number is that was seen at them.
+    """Sizes for the traces, and the interpolation of numbers from their values in the traces.
 
     Args:
-        first: each dimension's size in the first trace.
+        first: size of each dimension in the first trace.
 
     Attributes:
-        traced: the sizes of each trace.
-        odd: further sizes, that a program need not run at.
-        measured: sizes that tensors inside of the program have and that are no polynomial of these, in each trace.
-        computed: those of them that an operator of the file computes from another size and a number.
+        traced: sizes of each trace.
+        odd: further sizes, which a program need not support.
+        measured: values, in each trace, of inner sizes that are not polynomials of the dimensions.
+        computed: measured sizes that an operator of the file computes from another size and a number.
     """
 
     def __init__(self, first: Mapping[str, int]) -> None:
         self._first = dict(first)
-        # Products of more than three dimensions are not told from sums of smaller ones.
+        # Products of more than three dimensions are not distinguished from sums of smaller products.
         self._doubled = [s for n in range(min(len(first), 3) + 1) for s in itertools.combinations(sorted(first), n)]
         self.traced = [
             {name: size * (2 if name in doubled else 1) for name, size in first.items()} for doubled in self._doubled
         ]
         self.traced += [{**first, name: 3 * size} for name, size in first.items()]
         self.measured: dict[str, Sequence[int]] = {}
-        self._found: dict[tuple[int, ...], int | Size | None] = {}  # by the number of measured sizes and what was seen
+        self._found: dict[
+            tuple[int, ...], int | Size | None
+        ] = {}  # keyed by the number of measured sizes and the values
         self.computed: dict[str, tuple[str, Size, int]] = {}
         self.odd = [
             {name: by * size + size * part // 9 + more + 2 * k * part for k, (name, size) in enumerate(first.items())}
             for by, part, more in ((1, 0, 1), (1, 1, 5), (1, 3, 3), (2, 0, 3))
             if first
         ]
-        # A half, a quarter, ... of these sizes are odd and even in turn, as those after each stage of a network.
+        # Halves, quarters, ... of these sizes are alternately odd and even, as after each stage of a network.
         self.odd += [
             {name: size // 64 * 64 + 64 + bits[k % 2] for k, (name, size) in enumerate(first.items())}
             for bits in ((0b010101, 0b101010), (0b101010, 0b010101))
@@ -101,7 +103,7 @@ class Samples:
         ]
 
     def through(self, seen: Sequence[int]) -> int | Size | None:
-        """What has these values, one for each trace; None where that is no such polynomial."""
+        """Return the constant or size with these values in the traces; None if there is none."""
         if all(value == seen[0] for value in seen):
             return seen[0]
         key = (len(self.measured), *seen)
@@ -126,7 +128,7 @@ class Samples:
         return None if same is None else Size({(same,): Fraction(1)})
 
     def computed_size(self, operator: str, size: int | Size, number: int, seen: Sequence[int]) -> int | Size:
-        """Add a dimension that an operator of the file computes from a size and a number; ``seen``: its values."""
+        """Add a dimension that an operator of the file computes from a size and a number; ``seen`` are its values."""
         if isinstance(size, int):
             return seen[0]
         name = f"{operator}({size}, {number})"
@@ -135,7 +137,7 @@ class Samples:
         return Size({(name,): Fraction(1)})
 
     def _made_of_measured(self, seen: Sequence[int]) -> int | Size | None:
-        """A multiple of a measured size and a constant, or of a product in which there is a measured size."""
+        """Return a linear function of a measured size, or of a product with a measured size."""
         for name, sizes in self.measured.items():
             steps = zip(itertools.pairwise(seen), itertools.pairwise(sizes), strict=True)
             slopes = {Fraction(b - a, d - c) if c != d else None for (a, b), (c, d) in steps if (a, c) != (b, d)}
@@ -155,7 +157,7 @@ class Samples:
         return self._bounded(seen)
 
     def _bounded(self, seen: Sequence[int]) -> int | Size | None:
-        """Return the minimum of a measured size and a constant, such as ``min(count, 100)``, that has these values."""
+        """Return the minimum of a measured size and a constant, such as ``min(count, 100)``, with these values."""
         bound = max(seen)
         for name, sizes in list(self.measured.items()):
             if all(value == min(size, bound) for value, size in zip(seen, sizes, strict=True)):
@@ -163,7 +165,7 @@ class Samples:
         return None
 
     def _add(self, terms: dict[Monomial, Fraction], names: Monomial, weight: Fraction) -> None:
-        """Adds weight times the product of ``size / first size - 1`` of these dimensions."""
+        """Add ``weight`` times the product of ``size / first size - 1`` over these dimensions."""
         for n in range(len(names) + 1):
             for chosen in itertools.combinations(names, n):
                 scale = Fraction((-1) ** (len(names) - n), prod(self._first[name] for name in chosen))

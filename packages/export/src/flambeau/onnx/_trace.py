@@ -1,4 +1,4 @@
-"""Programs as files record them: values in the place of memory, at several sizes. See Note [Tracing]."""
+"""Recorder for ONNX: values instead of memory, for several sizes. See Note [Tracing]"""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from ._graph import CONVERTERS
 from ._memory import Memory, View, shares_memory
 from ._values import Value
 
-_PAGES = 2**16  # bytes from which a mapping of its own pays
+_PAGES = 2**16  # bytes from which a separate mapping pays off
 COUNTED = {"nonzero", "_nms"}
-# Operators whose results never share memory with their arguments, and that do not look at elements.
+# Operators that never return views and do not read elements.
 _COSTLY = {row["name"] for row in _core.pointwise_rows()}
 _COSTLY |= {
     "conv1d",
@@ -42,16 +42,16 @@ _COSTLY |= {"mean", "sum", "pad", "roll", "cat", "stack", "flip", "clone", "inde
 
 
 class Trace(Recorder):
-    """The calls of what is run within it.
+    """Recorder of a program for ONNX.
 
     Args:
-        inputs: the tensors that the program is given.
-        run: the number of the run of the program that is traced.
+        inputs: the input tensors.
+        run: number of the run.
         shapes_only: compute only the shapes of costly operators' results, and set the elements to 0.
 
     Attributes:
-        counted: whether the size of some result depends on elements. Note [Counts]
-        reads: whether Python read elements that depend on the inputs.
+        counted: True if the size of a result depends on elements. Note [Counts]
+        reads: True if Python read elements that depend on the inputs.
     """
 
     fixed_as = (
@@ -76,7 +76,7 @@ class Trace(Recorder):
         return value
 
     def _found(self, tensor: Tensor) -> Value:
-        """Return the value of a tensor that no operator made: a constant, unless an extension made it of the inputs."""
+        """Return the value of a tensor that no operator created: a constant, or the result of an extension module."""
         call = self._made_by_extension(tensor)
         if call is None:
             return self._new(tensor)
@@ -91,11 +91,11 @@ class Trace(Recorder):
         return self.memory.value(tensor)
 
     def size(self, tensor: Tensor, dim: int) -> DynamicInt:
-        """Return a size as a number that remembers its origin. Note [Traced sizes]"""
+        """Return a size as an int that records its origin. Note [Traced sizes]"""
         return DynamicInt.of(tensor.shape[dim], "size", self.value(tensor), dim)
 
     def end(self, keep_constants: bool) -> None:
-        """Set back what was changed, and let go of elements: of all values, or of those that no input has a part in."""
+        """Restore changed tensors. Free the elements of all values, or only of those that depend on inputs."""
         self.memory.set_back()
         for value in self.values:
             if value.varies or not keep_constants:
@@ -112,12 +112,12 @@ class Trace(Recorder):
         return super().opened(func, name, args, kwargs)
 
     def device_of(self, arguments: Any) -> AbstractContextManager[Any]:
-        """Let decompositions make tensors where the first argument is."""
+        """Create tensors of decompositions on the device of the first tensor argument."""
         tensors = leaves(arguments, Tensor)
         return tensors[0].device if tensors else nullcontext()
 
     def _selects_by_mask(self, name: str, args: Any, kwargs: Any) -> bool:
-        """Return whether a call selects elements by a mask and is not nonzero() itself."""
+        """Return True if a call, other than nonzero(), selects elements by a mask."""
         if name in ("where", "nonzero"):
             return len(args) == 1 and self.varies(args) and (name == "where" or bool(kwargs.get("as_tuple")))
         masks = leaves(args[1], Tensor) if name in ("__getitem__", "masked_select") and len(args) == 2 else []
@@ -132,7 +132,7 @@ class Trace(Recorder):
             result = self._counts.resized(result)
         given = leaves([args, kwargs], Tensor)
         if all(any(t is g for g in given) for t in leaves(result, Tensor)):
-            return result  # such as contiguous() of what is contiguous
+            return result  # for example contiguous() of a contiguous tensor
         again = functools.partial(_again, func, args, kwargs)
         call = Call(
             name, bound(func, args, kwargs), place(), lasting=draws(func), called=self.opening or own_name(func)
@@ -153,7 +153,7 @@ class Trace(Recorder):
         return self._note(Call(definition._qualname, arguments, place()), result, again)
 
     def _note(self, call: Call, result: Any, again: Callable[..., Any]) -> Any:
-        """Record a call of tensors; ``again`` computes its results from another tensor in the place of an argument."""
+        """Record a call; ``again`` recomputes its results with another tensor in place of an argument."""
         given = leaves(call.arguments, Tensor)
         call.arguments = {key: replaced(argument, Tensor, self.value) for key, argument in call.arguments.items()}
         varies = any(value.varies for value in leaves(call.arguments, Value))
@@ -178,7 +178,7 @@ class Trace(Recorder):
         if new.shape == args[0].shape:
             self._change(args[0], new)
             return args[0]
-        tensor: Tensor = func(*args, **kwargs)  # where the tensor cannot take another shape, it raises
+        tensor: Tensor = func(*args, **kwargs)  # raises an error for an invalid shape
         self.memory.set(tensor, self.value(new))
         return tensor
 
@@ -199,7 +199,7 @@ class Trace(Recorder):
 
 
 def _by_positions(name: str, input: Tensor, key: Any = None, **_: Any) -> Tensor | tuple[Tensor, ...]:
-    """Select by the positions at which masks are True."""
+    """Select by the indices at which masks are True."""
     if name in ("where", "nonzero"):
         return tuple(input.nonzero().unbind(1))
     if name == "masked_select":
@@ -212,12 +212,12 @@ def _by_positions(name: str, input: Tensor, key: Any = None, **_: Any) -> Tensor
 
 
 def _blank(func: Any, args: Any, kwargs: Any) -> Tensor | None:
-    """Return zeros of the shape of an operator's result; None if it is no floating-point tensor or needs elements."""
+    """Return zeros with the shape of a floating-point result; None for other dtypes or if elements are needed."""
     given = [replaced(x, Tensor, lambda t: t.to("meta")) for x in (args, kwargs)]
     try:
         shaped = func(*given[0], **given[1])
     except (NotImplementedError, RuntimeError):
-        return None  # the operator needs elements, or raises again when it computes
+        return None  # the operator needs elements, or the error is raised again later
     if not isinstance(shaped, Tensor) or not shaped.is_floating_point() or not shaped.is_contiguous():
         return None
     if any(shaped is t for t in leaves(given, Tensor)):
@@ -226,7 +226,7 @@ def _blank(func: Any, args: Any, kwargs: Any) -> Tensor | None:
 
 
 def _blank_custom(definition: Any, arguments: dict[str, Any]) -> Any:
-    """Return zeros of the shapes of the results of an operator of `flambeau.library` with a fake implementation."""
+    """Return zeros with the shapes of the results of a `flambeau.library` operator with a fake implementation."""
     shaped = definition(**replaced(arguments, Tensor, lambda t: t.to("meta")))
     device = next((t.device for t in leaves(arguments, Tensor)), flambeau.device("cpu"))
     return replaced(shaped, Tensor, lambda t: _zeros(t, device))
@@ -236,12 +236,12 @@ def _zeros(like: Tensor, device: Any) -> Tensor:
     count = like.numel() * like.element_size()
     if count < _PAGES or device.type != "cpu":
         return flambeau.zeros(like.shape, dtype=like.dtype, device=device)
-    pages = mmap.mmap(-1, count)  # zeros that occupy no memory until they are read
+    pages = mmap.mmap(-1, count)  # lazily allocated zeros
     return flambeau.frombuffer(pages, dtype=like.dtype).reshape(like.shape)
 
 
 def _not_in_place(name: str) -> Callable[..., Any]:
-    """Return the function that computes what an operator leaves in its first argument."""
+    """Return the out-of-place function of an in-place operator."""
     holders = (Tensor, flambeau, functional)
     found = IN_PLACE.get(name) or next((f for h in holders if (f := getattr(h, name[:-1], None)) is not None), None)
     if found is None:
@@ -250,7 +250,7 @@ def _not_in_place(name: str) -> Callable[..., Any]:
 
 
 def _again(func: Any, args: Any, kwargs: Any, base: Tensor, position: int, other: Tensor) -> Tensor:
-    """Return a result of a call with another tensor in the place of an argument."""
+    """Return a result of a call with one tensor argument replaced."""
     replace = functools.partial(replaced, kind=Tensor, by=lambda t: other if t is base else t)
     made: Tensor = leaves(func(*replace(args), **replace(kwargs)), Tensor)[position]
     return made

@@ -1,4 +1,4 @@
-"""The values of a trace, each a tensor at one moment."""
+"""Values of a trace: tensors at one point of the program."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from flambeau._tracing import _recorder
 from ._sizes import Samples, Size
 
 Shape = tuple[int | Size, ...]
-# Operators whose converters do not ask for the sizes of their results. A size of theirs that is no polynomial of the
-# inputs' sizes is measured when the file runs; for other operators it is inferred from measured sizes.
+# Operators with converters that do not need the sizes of their results. If such a size is not a polynomial of the
+# inputs' sizes, it is measured when the file runs. For other operators it is inferred from measured sizes.
 MEASURED = {"pad", "cat", "nonzero", "_nms", "convolution", "max_pool1d"}
 MEASURED |= {"conv1d", "conv2d", "conv3d"}
 MEASURED |= {"max_pool2d", "max_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d", "topk", "linear"}
@@ -19,18 +19,18 @@ MEASURED |= {"max_pool2d", "max_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d
 
 @dataclass(eq=False, kw_only=True)
 class Value(_recorder.Value):
-    """A tensor at one moment of a trace: changing a tensor in place gives it another value.
+    """Value of a tensor at one point of a trace; an in-place change creates a new value.
 
     Attributes:
-        tensor: what it was then; the elements matter where no input has a part in them.
-        call: what computed it; None for inputs, parameters and what else was there before.
-        input: which input it is, if it is one.
+        tensor: the tensor at that point; its elements matter only if it does not depend on inputs.
+        call: the call that computed it; None for inputs, parameters and other existing tensors.
+        input: index of the input, or None.
     """
 
     tensor: Tensor
     call: _recorder.Call | None = None
     input: int | None = None
-    seen: list[tuple[int, ...]] = field(default_factory=list)  # its shape in each trace
+    seen: list[tuple[int, ...]] = field(default_factory=list)  # shapes in all traces
     samples: Samples | None = None
 
     @property
@@ -42,12 +42,12 @@ class Value(_recorder.Value):
         return self.tensor.ndim
 
     def size_name(self, axis: int) -> str:
-        """What the size of a dimension is called where it is measured."""
+        """Return the name of a measured size of a dimension."""
         return f"{self.call.name if self.call else 'input'}_{self.name[1:]}_{axis}"
 
     @property
     def _can_be_measured(self) -> bool:
-        """True if the converter does not ask for the sizes of this result."""
+        """True if the converter does not need the sizes of this result."""
         if self.call is None or self.call.name != "__getitem__":
             return self.call is None or self.call.name in MEASURED
         key = self.call.arguments["key"]
@@ -55,7 +55,7 @@ class Value(_recorder.Value):
 
     @property
     def shape_or_none(self) -> tuple[int | Size | None, ...]:
-        """Its sizes; None for one that is no polynomial of the dynamic dimensions."""
+        """Sizes of the value; None for a size that is not a polynomial of the dynamic dimensions."""
         if self.samples is None or len(self.seen) < 2:
             return tuple(self.tensor.shape)
         find = self.samples.of_tensor if self._can_be_measured else self.samples.through
@@ -63,7 +63,7 @@ class Value(_recorder.Value):
 
     @property
     def shape(self) -> Shape:
-        """Its sizes, all of which must be known; RuntimeError otherwise."""
+        """Sizes of the value. Raises RuntimeError if one is unknown."""
         sizes = self.shape_or_none
         if None in sizes:
             place = f"{self.call.place}: {self.call.name}" if self.call else "an input"

@@ -1,4 +1,4 @@
-"""Comparing a file's outputs in ONNX Runtime with the model's."""
+"""Comparison of a file's outputs in ONNX Runtime with the model's."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from flambeau._tracing._structure import leaves, replaced
 
 from ._program import ONNXProgram
 
-# How far an element may be off, as a part of itself and of the output's largest element.
+# Tolerances, relative to the element and to the output's largest element.
 _RELATIVE, _OF_LARGEST = 1e-3, 1e-4
 _COARSE = {flambeau.float16: 1e-2, flambeau.bfloat16: 5e-2}
 
@@ -20,7 +20,7 @@ _COARSE = {flambeau.float16: 1e-2, flambeau.bfloat16: 5e-2}
 def verified(program: ONNXProgram, model: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Compare the outputs for the example, and for another input of the same shapes.
 
-    Raises: RuntimeError where they differ.
+    Raises: RuntimeError if they differ.
     """
     with flambeau.no_grad(), flambeau.random.fork_rng(devices=[]):
         _compare(program, model, args, kwargs, "the example")
@@ -38,9 +38,9 @@ def verified(program: ONNXProgram, model: Callable[..., Any], args: tuple[Any, .
 
 
 def altered(structure: Any) -> Any:
-    """Return arguments with other elements: those of each tensor shifted by one place, and scaled a little.
+    """Return arguments with other elements: rolled by one, and slightly scaled if they are floating-point.
 
-    Integers are the same ones in other places, so that indices stay valid.
+    Integers are only moved, so that indices stay valid.
     """
     generator = flambeau.Generator().manual_seed(0)
 

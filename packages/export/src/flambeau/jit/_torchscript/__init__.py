@@ -1,9 +1,9 @@
-"""Programs that PyTorch's ``torch.jit.save`` writes, run on flambeau's operators.
+"""TorchScript: programs from PyTorch's ``torch.jit.save``, run on flambeau's operators.
 
-Note [TorchScript]: An archive holds the source of classes and functions in ``code/``, which is a subset of Python, and
-the objects in ``data.pkl`` and ``constants.pkl``. Both may come from an untrusted writer. `_source` parses the source
-and builds a new syntax tree from the few constructs that TorchScript has; every name in that tree is a local variable
-or one of the helpers of `_operators` and `_objects`, whose names no source can spell. The pickles are run by the
-machine that `flambeau.load` uses, which `_pickles` extends by the archive's own classes. Attributes are looked up in
-what a class of the archive declares, never in Python's objects.
+Note [TorchScript]: an archive holds the source of classes and functions in ``code/``, which is a subset of Python, and
+the objects in ``data.pkl`` and ``constants.pkl``. Both may come from an untrusted author. `_source` parses the source
+and builds a new syntax tree from the few constructs of TorchScript. Every name in that tree is a local variable or a
+helper of `_operators` and `_objects`; the names of helpers are not valid identifiers, so no source can use them. The
+pickles are read by the interpreter of `flambeau.load`, which `_pickles` extends with the archive's own classes.
+Attributes are looked up in the declarations of the archive's classes, never in Python objects.
 """

@@ -1,4 +1,4 @@
-"""The classes and functions in an archive's ``code/``."""
+"""Classes and functions in an archive's ``code/``."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _BASES = ("Module", "Enum", "NamedTuple", "Interface", "ModuleInterface")
 
 
 class Library:
-    """The classes and functions of an archive by their dotted names.
+    """Classes and functions of an archive by dotted name.
 
     Args:
         archive: the archive.
         constants: the values of ``CONSTANTS.c0``, ``CONSTANTS.c1`` and so on.
-        version: of the archive's operators.
-    Raises: RuntimeError naming code that TorchScript does not write.
+        version: operator version of the archive.
+    Raises: RuntimeError for code that TorchScript cannot generate.
     """
 
     def __init__(self, archive: Archive, constants: tuple[Any, ...], version: int) -> None:
@@ -29,7 +29,7 @@ class Library:
         self._variables: dict[str, Any] = {"__builtins__": {}, **HELPERS}
         self._constants = {f"CONSTANTS.c{i}": value for i, value in enumerate(constants)}
         self.found: dict[str, Any] = {}  # classes and functions
-        self._enums: dict[str, Any] = {}  # their members
+        self._enums: dict[str, Any] = {}  # members of enumerations
         files = {name: parsed(archive.text(name), name) for name in archive.below("code/", ".py")}
         texts = {name: archive.text(name) for name in files}
         waiting: list[tuple[str, str, Any, dict[str, ast.FunctionDef], dict[str, str]]] = []
@@ -47,9 +47,9 @@ class Library:
             self._define(file, name, kind, methods, sources)
 
     def known(self, name: str) -> Any:
-        """Return what the archive's code may use under a dotted name.
+        """Return the object for a dotted name in the archive's code.
 
-        Raises: RuntimeError if there is nothing of that name.
+        Raises: RuntimeError if the name is not defined.
         """
         root, _, rest = name.partition(".")
         if root in ("torch", "ops"):
@@ -62,7 +62,7 @@ class Library:
         raise RuntimeError(f"the archive is damaged: its code uses {name}, which it does not define")
 
     def _declare(self, file: str, name: str, node: ast.ClassDef, text: str) -> Any:
-        """Note a class and its attributes; return what is needed to translate its methods."""
+        """Declare a class and its attributes; return the data to translate its methods."""
         base = "Object"
         if node.bases:
             base = node.bases[0].id if isinstance(node.bases[0], ast.Name) else ""
@@ -100,7 +100,7 @@ class Library:
 
 
 class _LateFunction:
-    """A function of the archive, until it is compiled: functions use each other."""
+    """Placeholder of a function until it is compiled; functions can call each other."""
 
     def __init__(self, name: str, library: Library) -> None:
         self.name, self.library = name, library
@@ -108,11 +108,11 @@ class _LateFunction:
 
 
 class _ClassBody:
-    """The declarations in the body of a class of an archive.
+    """Declarations in the body of a class of an archive.
 
     Attributes:
-        attributes: the names of its attributes.
-        constants: the values of those that are ``Final``.
+        attributes: names of its attributes.
+        constants: values of ``Final`` attributes.
         values: members of an enumeration and defaults of a named tuple.
     """
 

@@ -1,4 +1,4 @@
-"""TorchScript's operators of numbers, strings, lists and dictionaries."""
+"""TorchScript's operators on numbers, strings, lists and dictionaries."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _slice(
 
 
 def _format(text: str, *values: Any) -> str:
-    """Replace each ``{}``; fields of other forms would reach into the values."""
+    """Replace each ``{}``. Other fields are not supported, because they could access attributes."""
     first, *rest = text.split("{}")
     if len(rest) > len(values):
         raise RuntimeError(f"Too few arguments for format string: {text}")
@@ -68,7 +68,7 @@ _TEXT += "isnumeric isprintable isspace istitle isupper join ljust lower lstrip 
 _TEXT += "rpartition rsplit rstrip splitlines startswith strip swapcase title upper zfill"
 _CONTAINERS = "append clear copy extend get insert pop popitem remove reverse setdefault update count index"
 
-# By name; tensors among the arguments call the operator of tensors with that name.
+# By name; with tensor arguments, the tensor operator of that name is called.
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     **{name: getattr(math, name) for name in _FLOATS.split()},
     **{name: getattr(operator, name) for name in _COMPARISONS},

@@ -14,17 +14,17 @@ from flambeau.nn import Module, Parameter
 from .._container_types import has_type
 from .._program import ScriptModule
 
-_OWN_NAMES = frozenset(name for name in dir(Module()) if name.startswith("_"))  # which no file may set
+_OWN_NAMES = frozenset(name for name in dir(Module()) if name.startswith("_"))  # a file must not set these
 
 
 class ScriptClass:
-    """A class of an archive.
+    """Class of an archive.
 
     Args:
-        name: dotted, with the archive's module.
+        name: dotted name, including the archive's module.
         base: "Module", "Object", "Enum", "NamedTuple" or "Interface".
-        attributes: the declared names of attributes.
-        constants: attributes that are the same for all objects.
+        attributes: names of declared attributes.
+        constants: attributes with the same value in all objects.
     """
 
     def __init__(self, name: str, base: str, attributes: list[str], constants: Mapping[str, Any]) -> None:
@@ -39,13 +39,13 @@ class ScriptClass:
 
     @property
     def short_name(self) -> str:
-        """The name without the module."""
+        """Class name without the module."""
         return self.name.rpartition(".")[2]
 
     def method(self, name: str) -> FunctionType:
         """Return a method.
 
-        Raises: RuntimeError if there is none of that name.
+        Raises: RuntimeError if the method does not exist.
         """
         if name not in self.methods:
             raise RuntimeError(f"the class {self.name} of the archive has no method {name!r}")
@@ -57,7 +57,7 @@ class ScriptClass:
 
 
 class ScriptObject:
-    """An object of a class of an archive that is no module."""
+    """Object of an archive's class that is not a module."""
 
     __slots__ = ("_class", "_values")
 
@@ -77,9 +77,9 @@ class ScriptObject:
 
 
 class RecursiveScriptModule(ScriptModule):
-    """A module of an archive that PyTorch wrote, run on flambeau's operators.
+    """Module of an archive from PyTorch, run on flambeau's operators.
 
-    Parameters, buffers and submodules have their names in PyTorch. Its methods are those that were traced or scripted.
+    Parameters, buffers and submodules have their names in PyTorch. Its methods are the traced or scripted ones.
     """
 
     def __init__(self, kind: ScriptClass) -> None:
@@ -101,7 +101,7 @@ class RecursiveScriptModule(ScriptModule):
 
     @property
     def code(self) -> str:
-        """The source of ``forward`` in the archive."""
+        """Source of ``forward`` in the archive."""
         return self._class.sources.get("forward", "")
 
     graph = inlined_graph = code
@@ -120,7 +120,7 @@ class RecursiveScriptModule(ScriptModule):
                     continue
                 raise RuntimeError(f"the archive sets {name!r} of a module, which is refused")
             if isinstance(value, Tensor) and name in self._class.parameters:
-                value.__class__ = Parameter  # the same object: lists and other modules may hold it as well
+                value.__class__ = Parameter  # keeps the object, because other objects may refer to it
                 self.register_parameter(name, cast(Parameter, value))
             elif isinstance(value, Tensor) and name in self._class.buffers:
                 self.register_buffer(name, value)
@@ -131,7 +131,7 @@ class RecursiveScriptModule(ScriptModule):
 
 
 def set_state(made: Any, state: Any) -> None:
-    """Give an object of an archive its attributes, or let its class set them."""
+    """Set the attributes of an archive's object, or call its class's ``__setstate__``."""
     if "__setstate__" in made._class.methods:
         made._class.methods["__setstate__"](made, state)
         return
@@ -211,7 +211,7 @@ def new(kind: Any) -> Any:
 
 
 def is_instance(value: Any, kinds: Any) -> bool:
-    """Return whether a value has a type of TorchScript."""
+    """Return True if a value has a TorchScript type."""
     each = kinds if isinstance(kinds, tuple) else (kinds,)
     scripts = [kind for kind in each if isinstance(kind, ScriptClass)]
     if scripts and getattr(value, "_class", None) in scripts:
@@ -220,7 +220,7 @@ def is_instance(value: Any, kinds: Any) -> bool:
 
 
 def as_number(value: Any) -> Any:
-    """Return the number that a tensor of one element holds; other values as they are."""
+    """Return the element of a one-element tensor; return other values unchanged."""
     return value.item() if isinstance(value, Tensor) else value
 
 
@@ -229,12 +229,12 @@ def _described(value: Any) -> str:
 
 
 def checked_range(*args: Any) -> range:
-    """Python's ``range``, also of tensors of one element."""
+    """Return ``range(*args)``; arguments may be one-element tensors."""
     return range(*(int(arg) for arg in args))
 
 
 def as_bool(value: Any = False) -> bool:
-    """Python's ``bool``."""
+    """Return ``bool(value)``."""
     return bool(value)
 
 

@@ -1,4 +1,4 @@
-"""Operators as the code of an archive calls them: ``torch.add``, ``ops.prim.dtype``, ``ops.torchvision.nms``."""
+"""Operators in the code of an archive: ``torch.add``, ``ops.prim.dtype``, ``ops.torchvision.nms``."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from flambeau.library._custom_overload import packet_of
 
 from . import _numbers
 
-_OLDEST_DIVISION = 4  # the version from which div of integers gives fractions
+_OLDEST_DIVISION = 4  # first version with true division of integers
 
-# The numbers that stand for dtypes, layouts and memory formats.
+# Numbers of dtypes, layouts and memory formats.
 _DTYPES: dict[int, str] = dict(
     enumerate(("uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64", "complex32", "complex64"))
 )
@@ -28,7 +28,7 @@ _LAYOUTS = {0: "strided", 1: "sparse_coo", 2: "sparse_csr", 3: "sparse_csc"}
 _MEMORY_FORMATS = {0: "contiguous_format", 1: "preserve_format", 2: "channels_last", 3: "channels_last_3d"}
 _TABLES = {"dtype": _DTYPES, "layout": _LAYOUTS, "memory_format": _MEMORY_FORMATS}
 
-# Where operators take such a number without its name.
+# Positional arguments with such numbers.
 _POSITIONS = {
     "is_contiguous": ((1, "memory_format"),),
     "log_softmax": ((2, "dtype"),),
@@ -49,10 +49,11 @@ def _named(kind: str, number: int) -> Any:
 def operator(path: str, version: int) -> Callable[..., Any]:
     """Return the operator of a name such as ``aten.add`` or ``prim.dtype``.
 
-    One that flambeau lacks raises NotImplementedError when it is called: programs hold branches that never run.
+    An operator that flambeau lacks raises NotImplementedError only when called, because programs contain unused
+    branches.
 
     Args:
-        version: of the archive's operators.
+        version: operator version of the archive.
     """
     namespace, _, name = path.partition(".")
     if namespace == "prim" and name in _PRIMITIVES:
@@ -127,7 +128,7 @@ def _of_tensors(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-# Operators whose schema gives a list.
+# Operators that return a list by their schema.
 _LISTS = frozenset(
     (
         *("broadcast_tensors", "chunk", "dsplit", "gradient", "hsplit", "meshgrid", "split", "split_with_sizes"),
@@ -171,7 +172,7 @@ _OTHERS: dict[str, Callable[..., Any]] = {
     "size": _size,
     "stride": lambda tensor, dim=None: list(tensor.stride()) if dim is None else tensor.stride(dim),
     "tensor": _tensor,
-    "wait": lambda value: value,  # what `fork` starts is done at once
+    "wait": lambda value: value,  # `fork` runs immediately
     "warn": _warn,
 }
 

@@ -1,4 +1,4 @@
-"""Reads an archive of TorchScript; see Note [TorchScript]."""
+"""Reader of TorchScript archives; see Note [TorchScript]."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def read(file: IO[bytes], map_location: Any = None, extra_files: dict[str, Any] 
 
     Args:
         map_location: the device of parameters, buffers, attributes and constants, as in `flambeau.load`.
-        extra_files: a dictionary whose keys are filled with the files of these names.
-    Raises: RuntimeError if the archive is damaged or holds what TorchScript does not write; pickle.UnpicklingError
-        naming what its pickles refer to and must not.
+        extra_files: a dictionary of file names; its values are replaced with the contents of these files.
+    Raises: RuntimeError if the archive is damaged or contains code that TorchScript cannot generate;
+        pickle.UnpicklingError for references that are not allowed.
     """
     with naming(file):
         archive, values = Archive(file, "constants.pkl"), ArchiveReader(file, mapped=False)
@@ -57,7 +57,7 @@ def _unpickled(values: ArchiveReader, name: str, locations: Locations, library: 
 
 
 class _Machine(interpreter.Machine):
-    """A machine for pickles that knows the classes of an archive as well."""
+    """Pickle interpreter that also knows the classes of an archive."""
 
     def __init__(
         self, persistent_load: Callable[[Any], Any], encoding: str, errors: str, library: Library | None

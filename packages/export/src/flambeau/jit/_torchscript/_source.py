@@ -1,4 +1,4 @@
-"""From the source in an archive to Python functions; see Note [TorchScript]."""
+"""Translation of an archive's source to Python functions; see Note [TorchScript]."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-# Helpers in the tree. No source can spell them, as they are no identifiers.
+# Helpers in the tree. They are not identifiers, so no source can use them.
 GET_ATTRIBUTE, SET_ATTRIBUTE, CALL_METHOD, CALL = "get attribute", "set attribute", "call method", "call"
 HAS_TYPE, AS_NUMBER, NEW, CONTEXT = "has type", "as number", "new", "context"
 
@@ -19,7 +19,7 @@ _DUNDER = re.compile(r"__\w*__")
 
 
 def refused(node: ast.AST, what: str) -> RuntimeError:
-    """Return the error for source that TorchScript does not write."""
+    """Return the error for source that TorchScript cannot generate."""
     line = getattr(node, "lineno", 0)
     return RuntimeError(
         f"the archive's code has {what} in line {line}, which TorchScript does not write: it is refused"
@@ -29,7 +29,7 @@ def refused(node: ast.AST, what: str) -> RuntimeError:
 def parsed(text: str, name: str) -> ast.Module:
     """Return the syntax tree of a source file.
 
-    Raises: RuntimeError if the file is no Python.
+    Raises: RuntimeError if the file cannot be parsed.
     """
     try:
         return ast.parse(text)
@@ -38,7 +38,7 @@ def parsed(text: str, name: str) -> ast.Module:
 
 
 def path_of(node: ast.expr) -> list[str] | None:
-    """Return the parts of a dotted name, or None if the expression is no such name."""
+    """Return the parts of a dotted name, or None for other expressions."""
     parts: list[str] = []
     while isinstance(node, ast.Attribute):
         parts.append(node.attr)
@@ -47,13 +47,13 @@ def path_of(node: ast.expr) -> list[str] | None:
 
 
 class Translator:
-    """The translation of one function.
+    """Translator of one function.
 
     Args:
         function: its syntax tree.
-        known: returns what the program may use under a dotted name: an operator, a function, a class or a constant.
-        constants: receives the values that the translated function refers to by name.
-        outer: the variables of the function around it.
+        known: returns the object for a dotted name: an operator, a function, a class or a constant.
+        constants: receives the named values that the translated function uses.
+        outer: variables of the enclosing function.
     """
 
     def __init__(
@@ -67,9 +67,9 @@ class Translator:
         self._locals = outer.union(_assigned(function))
 
     def translated(self) -> ast.FunctionDef:
-        """Return the function, built of the constructs that are allowed.
+        """Return the function, built only from allowed constructs.
 
-        Raises: RuntimeError naming a construct that is not.
+        Raises: RuntimeError that names another construct.
         """
         given = self._function.args
         if given.vararg or given.kwarg or self._function.decorator_list:
@@ -212,7 +212,7 @@ class Translator:
         return ast.Call(ast.Name(helper, ast.Load()), [*first, *self._values(args)], keywords)
 
     def _form(self, node: ast.Call, name: str, args: list[ast.expr]) -> ast.expr:
-        """Return the call of a name that is no variable: a builtin, or what TorchScript says about types."""
+        """Translate the call of a name that is not a variable: a builtin or a type operation of TorchScript."""
         match name, args:
             case (("annotate" | "unchecked_cast"), [kind, value]):
                 made = self._value(value)
@@ -237,7 +237,7 @@ class Translator:
 
 
 def type_of(node: ast.expr, known: Callable[[str], Any]) -> Any:
-    """Return a type as `flambeau.jit.isinstance` takes it."""
+    """Return a type for `flambeau.jit.isinstance`."""
     match node:
         case ast.Constant(value=None):
             return None
@@ -286,7 +286,7 @@ def _assigned(function: ast.FunctionDef) -> Iterator[str]:
 
 
 def compiled(functions: Mapping[str, ast.FunctionDef], file: str, variables: dict[str, Any]) -> dict[str, Any]:
-    """Return the Python functions of translated ones, which see no names but ``variables``."""
+    """Compile translated functions; they can only access ``variables``."""
     made: dict[str, Any] = {}
     for name, function in functions.items():
         module = ast.fix_missing_locations(ast.Module([function], []))
