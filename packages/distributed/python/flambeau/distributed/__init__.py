@@ -1,7 +1,7 @@
-"""Programs of several processes, on one machine or many: what they send each other and compute together.
+"""Communication between the processes of a program, on one machine or several.
 
-Tensors of the CPU travel by MPI (``pip install "flambeau-distributed[mpi]"``: mpi4py and MPICH), those of GPUs
-by NCCL. A program of one process needs neither. Processes are started by
+MPI sends CPU tensors (``pip install "flambeau-distributed[mpi]"``: mpi4py and MPICH); NCCL sends GPU tensors. A
+program of one process needs neither. Start the processes with
 
     python -m flambeau.distributed.run --nproc-per-node=2 program.py
     mpiexec -n 2 python program.py
@@ -144,12 +144,12 @@ __all__ = [
 
 
 def is_available() -> bool:
-    """Whether processes can be made a group by this package: True. What they need is said when it is missing."""
+    """Return True: the package is available. An error names MPI or NCCL if one is needed and missing."""
     return True
 
 
 def is_torchelastic_launched() -> bool:
-    """Whether ``flambeau.distributed.run`` started this process."""
+    """Return True if ``flambeau.distributed.run`` started this process."""
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 
@@ -177,5 +177,5 @@ def _load(name: str) -> Any:
     raise _suggestions.unknown_attribute(__name__, name)
 
 
-if not TYPE_CHECKING:  # so that type checkers report names that do not exist
+if not TYPE_CHECKING:  # lets type checkers report undefined names
     __getattr__ = _load

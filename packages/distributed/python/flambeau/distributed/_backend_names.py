@@ -1,4 +1,4 @@
-"""Which backend carries the tensors of which device."""
+"""Names of backends and the devices that they serve."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _DEVICES = {"gloo": "cpu", "mpi": "cpu", "nccl": "cuda"}
 
 
 class Backend(str):
-    """The name of a backend, in small letters.
+    """Name of a backend in lower case.
 
     >>> flambeau.distributed.Backend("NCCL")
     'nccl'
@@ -33,17 +33,17 @@ class Backend(str):
 
 
 def is_mpi_available() -> bool:
-    """Whether processes can exchange tensors of the CPU: whether mpi4py is installed."""
+    """Return True if mpi4py is installed, so that processes can exchange CPU tensors."""
     return _mpi_start.is_available()
 
 
 def is_gloo_available() -> bool:
-    """Whether the backend ``"gloo"`` is there, which is another name of ``"mpi"``."""
+    """Return True if the backend ``"gloo"`` is available, which is a synonym of ``"mpi"``."""
     return _mpi_start.is_available()
 
 
 def is_nccl_available() -> bool:
-    """Whether processes can exchange tensors of GPUs by themselves: whether NCCL is installed."""
+    """Return True if NCCL and a GPU are available, so that processes can exchange GPU tensors."""
     if not flambeau.cuda.is_available():
         return False
     try:
@@ -54,12 +54,12 @@ def is_nccl_available() -> bool:
 
 
 def carriers(backend: str | None) -> dict[str, str]:
-    """The backend of each kind of device.
+    """Return the backend of each device type.
 
     Args:
-        backend: ``"gloo"``, ``"mpi"`` or ``"nccl"``; several by devices, ``"cpu:gloo,cuda:nccl"``; None or
-            ``"undefined"``: those that are there.
-    Raises: ValueError for others.
+        backend: ``"gloo"``, ``"mpi"`` or ``"nccl"``; several by device type, ``"cpu:gloo,cuda:nccl"``; None or
+            ``"undefined"`` for all that are available.
+    Raises: ValueError for other names.
     """
     if backend is None or backend == Backend.UNDEFINED:
         return {"cpu": "gloo", **({"cuda": "nccl"} if is_nccl_available() else {})}

@@ -1,4 +1,4 @@
-"""Tensors as a transport takes them, and the way back."""
+"""Conversion of tensors for a transport and back."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ __all__ = ["carried", "carrier", "handed", "into", "room_for", "together"]
 
 
 def carrier(group: ProcessGroup, tensor: Tensor) -> tuple[Transport, str]:
-    """What carries a tensor, and on which device it takes it."""
+    """Return the transport for a tensor and the device that the transport needs."""
     found = group.transport(tensor.device)
     return (group.on_the_host(), "cpu") if found is None else (found, str(tensor.device))
 
 
 def carried(tensor: Tensor, device: str) -> Tensor:
-    """A tensor as it is sent: contiguous, and of that device; itself where it is."""
+    """Return a contiguous tensor on the device; the same tensor if possible."""
     return tensor.detach().resolve_conj().resolve_neg().to(device).contiguous()
 
 
 def room_for(tensor: Tensor, device: str) -> Tensor:
-    """Where a tensor is received: its own memory, if it is contiguous there."""
+    """Return a buffer to receive into: the tensor's own memory if it is contiguous on the device."""
     if tensor.device.type == device.partition(":")[0] and tensor.is_contiguous() and not tensor.is_conj():
         return tensor.detach()
     return tensor.new_empty(tensor.shape, device=device)
 
 
 def into(work: Work, tensor: Tensor, received: Tensor) -> Work:
-    """The work, after which what was received is in a tensor."""
+    """Add a step to the work that copies the received data to the tensor."""
     if received.numel() and received.data_ptr() != tensor.data_ptr():
         work.finish_with(lambda: tensor.detach().copy_(received.view(tensor.shape)))
     return work
 
 
 def together(inputs: Sequence[Tensor], device: str) -> Tensor | None:
-    """Tensors of as many elements, as the rows of one; None of none."""
+    """Stack tensors of the same size as rows of one tensor; None for an empty list."""
     if not inputs:
         return None
     room = inputs[0].new_empty((len(inputs), inputs[0].numel()), device=device)
@@ -49,7 +49,7 @@ def together(inputs: Sequence[Tensor], device: str) -> Tensor | None:
 
 
 def handed(work: Work, async_op: bool, outputs: Sequence[Tensor]) -> Work | None:
-    """What a collective returns: the work under way, or None when it is done."""
+    """Return the work if ``async_op``, else wait for it and return None."""
     work.fills(outputs)
     if async_op:
         return work.leave()

@@ -1,4 +1,4 @@
-"""What the processes of a group compute together, and waiting for each other."""
+"""Reductions, broadcast and barriers over the processes of a group."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ __all__ = [
     "reduce_scatter_tensor",
 ]
 
-# The tag of the messages of `monitored_barrier`, which no program uses.
+# Tag of messages of `monitored_barrier`; programs must not use it.
 _MONITORED = 32_767
 
 
 @among_members
 def all_reduce(tensor: Tensor, op: ReduceOp = ReduceOp.SUM, group: Any = None, async_op: bool = False) -> Work | None:
-    """Joins the tensors of all processes element by element, in place, so that all have the same.
+    """Reduce the tensors of all processes elementwise, in place; all processes get the result.
 
     Args:
-        tensor: of one shape and dtype in all processes.
-        op: how (`ReduceOp`).
-        group: the processes; None: all.
-        async_op: return at once, with a work to wait for. So for all collectives.
-    Returns: the work, or None.
-    Raises: TypeError, ValueError for what cannot be joined; RuntimeError if processes do not take part in time.
+        tensor: tensor with the same shape and dtype in all processes.
+        op: reduction (`ReduceOp`).
+        group: group of processes; None for all.
+        async_op: if True, return a work immediately. This holds for all collectives.
+    Returns: a `Work` if ``async_op``, else None.
+    Raises: TypeError, ValueError for unsupported arguments; RuntimeError if processes do not take part in time.
 
     >>> total = fb.tensor([1.0, 2.0])
     >>> flambeau.distributed.all_reduce(total)  # of one process
@@ -58,7 +58,7 @@ def all_reduce(tensor: Tensor, op: ReduceOp = ReduceOp.SUM, group: Any = None, a
 def all_reduce_coalesced(
     tensors: Sequence[Tensor], op: ReduceOp = ReduceOp.SUM, group: Any = None, async_op: bool = False
 ) -> Work | None:
-    """Joins several tensors of one dtype and device as `all_reduce` does, in one message."""
+    """Reduce several tensors of one dtype and device like `all_reduce`, in one message."""
     given = check_list("all_reduce_coalesced", "tensors", tensors, len(tensors), None)
     if not given:
         raise ValueError("all_reduce_coalesced: tensors should not be empty")
@@ -84,9 +84,9 @@ def reduce(
     async_op: bool = False,
     group_dst: int | None = None,
 ) -> Work | None:
-    """Joins the tensors of all processes as `all_reduce` does, for the process of rank ``dst`` alone.
+    """Reduce the tensors of all processes like `all_reduce`, for the process of rank ``dst`` only.
 
-    What the others have in ``tensor`` afterwards is not said.
+    In other processes, the contents of ``tensor`` are undefined afterwards.
     """
     check_operation("reduce", op, check_tensor("reduce", "tensor", tensor).dtype)
     root = peer("reduce", "dst", group, dst, group_dst)
@@ -100,12 +100,12 @@ def reduce(
 def reduce_scatter_tensor(
     output: Tensor, input: Tensor, op: ReduceOp = ReduceOp.SUM, group: Any = None, async_op: bool = False
 ) -> Work | None:
-    """Joins the tensors of all processes and hands each of them its part of the result.
+    """Reduce the tensors of all processes and scatter the result: each process gets its part.
 
     Args:
-        output: this process's part, to be filled.
-        input: the parts of all processes, one behind the other or stacked.
-        op: how (`ReduceOp`).
+        output: receives the part of this process.
+        input: parts for all processes, concatenated or stacked.
+        op: reduction (`ReduceOp`).
     """
     check_operation("reduce_scatter_tensor", op, check_tensor("reduce_scatter_tensor", "input", input).dtype)
     check_tensor("reduce_scatter_tensor", "output", output)
@@ -129,7 +129,7 @@ def reduce_scatter(
     group: Any = None,
     async_op: bool = False,
 ) -> Work | None:
-    """`reduce_scatter_tensor` of a list with the parts, one tensor for each process."""
+    """Reduce and scatter a list of parts, with one tensor per process, like `reduce_scatter_tensor`."""
     check_operation("reduce_scatter", op, check_tensor("reduce_scatter", "output", output).dtype)
     inputs = check_list("reduce_scatter", "input_list", input_list, group.size(), output)
     agree(group, "reduce_scatter", op.name, output)
@@ -143,7 +143,7 @@ def reduce_scatter(
 def broadcast(
     tensor: Tensor, src: int | None = None, group: Any = None, async_op: bool = False, group_src: int | None = None
 ) -> Work | None:
-    """Copies the tensor of the process of rank ``src`` into those of all others, of its shape and dtype."""
+    """Copy the tensor of rank ``src`` to all processes; it has the same shape and dtype in all."""
     check_tensor("broadcast", "tensor", tensor)
     root = peer("broadcast", "src", group, src, group_src)
     agree(group, "broadcast", root, tensor)
@@ -155,10 +155,10 @@ def broadcast(
 
 @among_members
 def barrier(group: Any = None, async_op: bool = False, device_ids: Any = None) -> Work | None:
-    """Waits until all processes of the group have called it.
+    """Wait until all processes of the group have called this function.
 
     Args:
-        device_ids: this process's GPU in a list, if the work of the GPUs is waited for as well.
+        device_ids: list with this process's GPU, to also wait for the work of GPUs.
     """
     agree(group, "barrier")
     kinds = list(group.transports)
@@ -168,11 +168,11 @@ def barrier(group: Any = None, async_op: bool = False, device_ids: Any = None) -
 
 @among_members
 def monitored_barrier(group: Any = None, timeout: Any = None, wait_all_ranks: bool = False) -> None:
-    """A `barrier` that says, on the group's first process, which of the others did not come in time.
+    """Wait like `barrier`; rank 0 of the group reports the processes that did not come in time.
 
     Args:
-        timeout: how long to wait; the group's by default.
-        wait_all_ranks: name all that are missing, not the first alone.
+        timeout: time limit; the group's by default.
+        wait_all_ranks: if True, name all missing processes, not only the first.
     Raises: RuntimeError if processes are missing.
     """
     limit = seconds(timeout, group.timeout)

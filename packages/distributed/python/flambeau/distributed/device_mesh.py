@@ -1,4 +1,4 @@
-"""A program's processes in rows and columns: which of them work on the same part of what."""
+"""Device meshes: processes in a multidimensional array."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ __all__ = ["DeviceMesh", "init_device_mesh"]
 
 
 class DeviceMesh:
-    """Ranks in an array of some dimensions, which may have names, and for each dimension the group of this process.
+    """Array of ranks with named dimensions, and this process's group along each dimension.
 
     Args:
-        device_type: ``"cpu"`` or ``"cuda"``: where the tensors are that the processes share.
-        mesh: the ranks, a tensor or nested lists. All processes call, with the same.
-        mesh_dim_names: the dimensions' names.
+        device_type: ``"cpu"`` or ``"cuda"``: device of the tensors.
+        mesh: the ranks, a tensor or nested lists, the same in all processes. All processes call.
+        mesh_dim_names: names of the dimensions.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class DeviceMesh:
         self._groups = self._made_groups() if _groups is None else _groups
 
     def _made_groups(self) -> list[ProcessGroup]:
-        """For each dimension, this process's of the groups of ranks that differ along it alone."""
+        """Create the groups along each dimension and return those of this process."""
         found = []
         for dim in range(self.mesh.ndim):
             lines = self.mesh.movedim(dim, -1).reshape(-1, self.mesh.shape[dim]).tolist()
@@ -62,33 +62,33 @@ class DeviceMesh:
 
     @property
     def ndim(self) -> int:
-        """How many dimensions there are."""
+        """Number of dimensions."""
         return self.mesh.ndim
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The dimensions' sizes."""
+        """Sizes of the dimensions."""
         return tuple(self.mesh.shape)
 
     def size(self, mesh_dim: int | None = None) -> int:
-        """How many processes there are, in all or along a dimension."""
+        """Return the number of processes, in total or along a dimension."""
         return self.mesh.numel() if mesh_dim is None else self.mesh.shape[mesh_dim]
 
     def get_coordinate(self) -> list[int] | None:
-        """Where this process is; None if it is not there."""
+        """Return the coordinates of this process; None if it is outside the mesh."""
         return self._coordinate
 
     def get_rank(self) -> int:
-        """This process's rank among all."""
+        """Return this process's global rank."""
         return get_rank()
 
     def get_local_rank(self, mesh_dim: int | str | None = None) -> int:
-        """This process's place along a dimension, which only a mesh of one need not name."""
+        """Return this process's coordinate along a dimension, which is optional for a one-dimensional mesh."""
         group = self.get_group(mesh_dim)
         return group.rank()
 
     def get_group(self, mesh_dim: int | str | None = None) -> ProcessGroup:
-        """The group of the processes along a dimension through this one."""
+        """Return this process's group along a dimension."""
         if mesh_dim is None and self.ndim > 1:
             raise RuntimeError(f"a mesh of {self.ndim} dimensions has as many groups: say which by mesh_dim=")
         if self._coordinate is None:
@@ -96,15 +96,15 @@ class DeviceMesh:
         return self._groups[self._dim(0 if mesh_dim is None else mesh_dim)]
 
     def get_all_groups(self) -> list[ProcessGroup]:
-        """The groups of all dimensions."""
+        """Return this process's groups along all dimensions."""
         return [self.get_group(dim) for dim in range(self.ndim)]
 
     def __getitem__(self, mesh_dim_names: str | tuple[str, ...]) -> DeviceMesh:
-        """The mesh of the processes that differ from this one along the named dimensions alone."""
+        """Return the submesh along the named dimensions that contains this process."""
         names = (mesh_dim_names,) if isinstance(mesh_dim_names, str) else mesh_dim_names
         dims = [self._dim(name) for name in names]
         groups = [self.get_group(dim) for dim in dims]
-        assert self._coordinate is not None  # or there was no group
+        assert self._coordinate is not None  # otherwise get_group raises an error
         where = tuple(slice(None) if dim in dims else at for dim, at in enumerate(self._coordinate))
         kept = sorted(dims)
         ranks = self.mesh[where].permute([kept.index(dim) for dim in dims])
@@ -127,9 +127,9 @@ class DeviceMesh:
 def init_device_mesh(
     device_type: str, mesh_shape: tuple[int, ...], *, mesh_dim_names: tuple[str, ...] | None = None
 ) -> DeviceMesh:
-    """All processes in an array of a shape, in the order of their ranks.
+    """Create a mesh of all processes in rank order.
 
-    Raises: RuntimeError where the shape has more or fewer places than there are processes.
+    Raises: RuntimeError if the size of the mesh differs from the number of processes.
 
     >>> from flambeau import distributed
     >>> distributed.init_process_group(store=distributed.HashStore(), rank=0, world_size=1)

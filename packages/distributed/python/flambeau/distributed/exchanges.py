@@ -1,4 +1,4 @@
-"""Tensors that the processes of a group collect from each other and hand each other."""
+"""Gather, scatter and all-to-all over the processes of a group."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ __all__ = [
 def all_gather_into_tensor(
     output_tensor: Tensor, input_tensor: Tensor, group: Any = None, async_op: bool = False
 ) -> Work | None:
-    """Puts the tensors of all processes behind one another, for all of them.
+    """Concatenate or stack the tensors of all processes, in all processes.
 
     Args:
-        output_tensor: as many times as many elements as ``input_tensor`` as there are processes: their tensors one
-            behind the other, or stacked.
-        input_tensor: of one shape and dtype in all processes.
+        output_tensor: receives the tensors, concatenated or stacked; it has ``group size * input_tensor.numel()``
+            elements.
+        input_tensor: tensor with the same shape and dtype in all processes.
     """
     check_tensor("all_gather_into_tensor", "input_tensor", input_tensor)
     check_tensor("all_gather_into_tensor", "output_tensor", output_tensor)
@@ -49,10 +49,10 @@ def all_gather_into_tensor(
 
 @among_members
 def all_gather(tensor_list: Sequence[Tensor], tensor: Tensor, group: Any = None, async_op: bool = False) -> Work | None:
-    """Copies the tensors of all processes into a list, in all of them.
+    """Copy the tensors of all processes to a list, in all processes.
 
     Args:
-        tensor_list: one for each process, to be filled.
+        tensor_list: receives one tensor per process.
         tensor: of one shape and dtype in all processes.
 
     >>> gathered = [fb.empty(2)]
@@ -70,7 +70,7 @@ def all_gather(tensor_list: Sequence[Tensor], tensor: Tensor, group: Any = None,
 
 
 def _apart(work: Work, outputs: Sequence[Tensor], room: Tensor) -> Work:
-    """The work, after which each row of ``room`` is in the output of its rank."""
+    """Add steps to the work that copy each row of ``room`` to the output of its rank."""
     for output, row in zip(outputs, room, strict=True):
         into(work, output, row)
     return work
@@ -83,7 +83,7 @@ def all_gather_coalesced(
     group: Any = None,
     async_op: bool = False,
 ) -> Work | None:
-    """`all_gather` for several tensors: ``output_tensor_lists[rank][i]`` becomes the i-th tensor of that rank."""
+    """Gather several tensors: ``output_tensor_lists[rank][i]`` becomes the i-th tensor of that rank."""
     inputs = check_list("all_gather_coalesced", "input_tensor_list", input_tensor_list, len(input_tensor_list), None)
     columns = list(zip(*output_tensor_lists, strict=True))
     if len(columns) != len(inputs):
@@ -106,11 +106,11 @@ def gather(
     async_op: bool = False,
     group_dst: int | None = None,
 ) -> Work | None:
-    """Copies the tensors of all processes into a list of the process of rank ``dst``, 0 by default.
+    """Copy the tensors of all processes to a list in the process of rank ``dst``, 0 by default.
 
     Args:
         tensor: of one shape and dtype in all processes.
-        gather_list: there, one tensor for each process, to be filled; None in the others.
+        gather_list: in rank ``dst``, one tensor per process, which receives the data; None in other processes.
     """
     check_tensor("gather", "tensor", tensor)
     root = peer("gather", "dst", group, dst, group_dst, default=0)
@@ -135,11 +135,11 @@ def scatter(
     async_op: bool = False,
     group_src: int | None = None,
 ) -> Work | None:
-    """Hands each process one tensor of a list that the process of rank ``src``, 0 by default, has.
+    """Send each process one tensor of a list of the process of rank ``src``, 0 by default.
 
     Args:
-        tensor: to be filled, of one shape and dtype in all processes.
-        scatter_list: there, one tensor for each process; None in the others.
+        tensor: receives the data; it has the same shape and dtype in all processes.
+        scatter_list: in rank ``src``, one tensor per process; None in other processes.
     """
     check_tensor("scatter", "tensor", tensor)
     root = peer("scatter", "src", group, src, group_src, default=0)
@@ -164,13 +164,13 @@ def all_to_all_single(
     group: Any = None,
     async_op: bool = False,
 ) -> Work | None:
-    """Hands each process its rows of ``input``, and puts what it has from them one behind the other.
+    """Send each process its rows of ``input``, and concatenate the received rows.
 
     Args:
-        output: to be filled.
-        input: what is for the processes, in their order, along the first dimension.
-        output_split_sizes: how many rows come from each; None: as many from all.
-        input_split_sizes: how many go to each; None: as many to all.
+        output: receives the rows.
+        input: rows for the processes in rank order, along the first dimension.
+        output_split_sizes: number of rows from each process; None for equal numbers.
+        input_split_sizes: number of rows for each process; None for equal numbers.
     """
     check_tensor("all_to_all_single", "output", output)
     check_tensor("all_to_all_single", "input", input)
@@ -186,7 +186,7 @@ def all_to_all_single(
 
 
 def _counts(name: str, tensor: Tensor, sizes: Sequence[int] | None, ranks: int) -> list[int]:
-    """How many elements of a tensor belong to each rank."""
+    """Return the number of elements for each rank."""
     rows = tensor.shape[0] if tensor.ndim else 1
     if not sizes:
         if rows % ranks:
@@ -208,11 +208,11 @@ def all_to_all(
     group: Any = None,
     async_op: bool = False,
 ) -> Work | None:
-    """Hands each process one tensor of a list, and fills a list with what comes from each.
+    """Send each process one tensor of a list, and receive one tensor from each process.
 
     Args:
-        output_tensor_list: one for each process, of the sizes that they send.
-        input_tensor_list: one for each process; sizes may differ, dtypes may not.
+        output_tensor_list: receives one tensor per process, with the size that it sends.
+        input_tensor_list: one tensor per process; sizes may differ, the dtype is the same for all.
     """
     outputs = check_list("all_to_all", "output_tensor_list", output_tensor_list, group.size(), None)
     inputs = check_list("all_to_all", "input_tensor_list", input_tensor_list, group.size(), None)

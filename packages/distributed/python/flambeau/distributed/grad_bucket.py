@@ -1,4 +1,4 @@
-"""Gradients that travel together, as a hook for their communication sees them."""
+"""Bucket of gradients for communication hooks."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ __all__ = ["GradBucket"]
 
 
 class GradBucket:
-    """Gradients of one dtype on one device in one piece of memory, which `DistributedDataParallel` hands to its hook.
+    """Gradients of one dtype and device in one buffer, which `DistributedDataParallel` passes to its hook.
 
     Args:
-        index: which of the buckets it is.
-        buffer: the gradients one behind the other, one-dimensional.
-        gradients: the same, each with the shape of its parameter.
-        parameters: whose they are.
-        is_last: whether no bucket comes behind it in this backward pass.
+        index: index of the bucket.
+        buffer: one-dimensional tensor of the concatenated gradients.
+        gradients: the gradients with the shapes of their parameters.
+        parameters: the parameters of the gradients.
+        is_last: True for the last bucket of the backward pass.
 
     >>> flat = fb.arange(6.0)
     >>> bucket = flambeau.distributed.GradBucket(0, flat, [flat[:2], flat[2:].view(2, 2)], [], True)
@@ -33,25 +33,25 @@ class GradBucket:
         self._gradients, self._parameters = list(gradients), list(parameters)
 
     def index(self) -> int:
-        """Which of the buckets it is; that of the last layers comes first."""
+        """Return the index of the bucket; the bucket of the last layers has index 0."""
         return self._index
 
     def buffer(self) -> Tensor:
-        """The gradients of this process one behind the other."""
+        """Return the concatenated gradients of this process."""
         return self._buffer
 
     def gradients(self) -> list[Tensor]:
-        """The gradients, each with its parameter's shape, over the memory of the buffer."""
+        """Return the gradients with their parameters' shapes, as views of the buffer."""
         return self._gradients
 
     def parameters(self) -> list[Tensor]:
-        """The parameters that the gradients belong to."""
+        """Return the parameters of the gradients."""
         return self._parameters
 
     def is_last(self) -> bool:
-        """Whether no bucket comes behind it in this backward pass."""
+        """Return True for the last bucket of the backward pass."""
         return self._is_last
 
     def set_buffer(self, buffer: Tensor) -> None:
-        """Replace the buffer by another tensor, such as a compressed one, for a hook that is called within a hook."""
+        """Replace the buffer with another tensor, such as a compressed one, for a nested hook."""
         self._buffer = buffer

@@ -1,4 +1,4 @@
-"""Groups of processes: the one of all of them, and others of some."""
+"""Process groups: the default group of all processes, and subgroups."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _TWICE = "trying to initialize the default process group twice: call destroy_pro
 
 
 class ProcessGroup:
-    """Some or all of the processes, and what carries their tensors. `init_process_group` and `new_group` make them."""
+    """Group of processes and its transports, created by `init_process_group` and `new_group`."""
 
     def __init__(
         self,
@@ -61,21 +61,21 @@ class ProcessGroup:
         self.group_name, self.group_desc = name, "undefined"
 
     def rank(self) -> int:
-        """This process's rank within the group."""
+        """Return this process's rank within the group."""
         return self._index
 
     def size(self) -> int:
-        """How many processes it has."""
+        """Return the number of processes."""
         return len(self.ranks)
 
     def name(self) -> str:
-        """Its backend."""
+        """Return the name of the backend."""
         return self._backend
 
     def transport(self, device: flambeau.device) -> Transport | None:
-        """What carries the tensors of a device; None for those of a GPU that go through the memory of the CPU.
+        """Return the transport for a device; None for GPU tensors that are copied through CPU memory.
 
-        Raises: RuntimeError where nothing does.
+        Raises: RuntimeError if the group has no transport for the device.
         """
         found = self.transports.get(device.type)
         if found is None and (device.type != "cuda" or "cpu" not in self.transports):
@@ -87,13 +87,13 @@ class ProcessGroup:
         return found
 
     def on_the_host(self) -> Transport:
-        """What carries tensors of the CPU. Raises: RuntimeError where nothing does."""
+        """Return the transport for CPU tensors. Raises RuntimeError if there is none."""
         found = self.transport(flambeau.device("cpu"))
         assert found is not None
         return found
 
     def close(self) -> None:
-        """Use it no more."""
+        """Close the transports."""
         for transport in self.transports.values():
             transport.close()
 
@@ -102,17 +102,17 @@ class ProcessGroup:
 
 
 class _Program:
-    """All processes of a program, as this one knows them."""
+    """Process-wide state: all processes of the program and their groups."""
 
     def __init__(self, met: Meeting, backend: str | None, timeout: timedelta | float):
         self.store, self.rank, self.size, self.watch = met
         self.groups: list[ProcessGroup] = []
         self.made = 0
-        self.mpi: Any = None  # the module mpi4py.MPI, once it runs
+        self.mpi: Any = None  # module mpi4py.MPI after MPI is started
         self.whole = self.group(range(self.size), backend, timeout)
 
     def group(self, ranks: Sequence[int], backend: str | None, timeout: timedelta | float) -> ProcessGroup | None:
-        """A group of some ranks; None if this process is not one of them."""
+        """Create a group of ranks. Return None if this process is not one of them."""
         name = str(self.made)
         self.made += 1
         if self.store is None and self.size > 1 and "nccl" in carriers(backend).values():
@@ -132,7 +132,7 @@ class _Program:
         if backend == "nccl":
             from ._nccl import NCCLTransport
 
-            assert self.store is not None  # there is one where NCCL is
+            assert self.store is not None  # NCCL requires a store
             store = PrefixStore(f"group {name}", self.store)
             return NCCLTransport(store, list(ranks).index(self.rank), len(ranks), timeout, peers)
         return self._by_mpi(backend, ranks, timeout, peers)
@@ -148,18 +148,18 @@ class _Program:
             return MPITransport.of(backend, self.mpi.COMM_WORLD, ranks, timeout, peers)
 
     def blocking(self, what: str, ranks: Sequence[int]) -> AbstractContextManager[None]:
-        """Surround a call that cannot be interrupted, but has to end if one of the ranks does."""
+        """Protect a call that cannot be interrupted but must end if a rank does."""
         return nullcontext() if self.watch is None else self.watch.blocking(what, ranks)
 
     def remove(self, groups: Sequence[ProcessGroup]) -> None:
-        """Use some groups no more."""
+        """Close and remove groups."""
         for each in groups:
             with self.blocking("destroy_process_group", each.ranks):
                 each.close()
             self.groups.remove(each)
 
     def leave(self) -> None:
-        """Take leave of the other ranks."""
+        """Tell the other ranks that this process leaves."""
         if self.watch is not None:
             self.watch.leave("destroyed its process group")
             self.watch.close()
@@ -181,23 +181,23 @@ def init_process_group(
     pg_options: Any = None,
     device_id: Any = None,
 ) -> None:
-    """Makes the group of all processes of a program, which each of them calls.
+    """Create the default group of all processes of a program; every process calls this function.
 
     The processes are started by ``python -m flambeau.distributed.run``, by ``mpiexec``, by
     ``flambeau.multiprocessing.spawn``, or by hand.
 
     Args:
-        backend: ``"gloo"`` or ``"mpi"``, which are both MPI, for tensors of the CPU (and of GPUs, by copies of them),
-            ``"nccl"`` for those of GPUs, or ``"cpu:gloo,cuda:nccl"``; None takes what is there.
-        init_method: how the processes find each other: ``"env://"``, ``"tcp://host:port"`` (of the process of rank 0)
-            or ``"file:///path"``. None: ``mpiexec`` started them, or ``"env://"``.
-        timeout: how long processes wait for each other, 30 minutes by default.
-        world_size: how many processes there are; -1: the environment says it.
-        rank: which of them this is.
-        store: where they meet, instead of ``init_method``.
+        backend: ``"gloo"`` or ``"mpi"`` (both are MPI) for CPU tensors and, by copies, GPU tensors; ``"nccl"`` for GPU
+            tensors; or ``"cpu:gloo,cuda:nccl"``. None uses all available backends.
+        init_method: how the processes find each other: ``"env://"``, ``"tcp://host:port"`` (address of rank 0) or
+            ``"file:///path"``. None: through MPI if ``mpiexec`` started them, else ``"env://"``.
+        timeout: time limit of waiting for other processes, 30 minutes by default.
+        world_size: number of processes; -1 reads it from the environment.
+        rank: rank of this process; -1 reads it from the environment.
+        store: store for the rendezvous, instead of ``init_method``.
         device_id: this process's GPU, which becomes the current one.
-    Raises: ValueError where rank, number or place were not said; ImportError without MPI; RuntimeError if there is
-        such a group, or if processes are missing after the timeout. A single process needs neither MPI nor NCCL.
+    Raises: ValueError if the group exists already, or if rank, number of processes or address are unknown; ImportError
+        without MPI; RuntimeError if processes are missing after the timeout. A single process needs no backend.
 
     >>> from flambeau import distributed
     >>> distributed.init_process_group(store=distributed.HashStore(), rank=0, world_size=1)
@@ -210,7 +210,7 @@ def init_process_group(
         raise ValueError(_TWICE)
     if store is not None and init_method is not None:
         raise ValueError("Cannot specify both init_method and store: they say the same")
-    carriers(backend)  # refuses unknown names before anything is waited for
+    carriers(backend)  # raises an error for unknown names before waiting
     limit = default_pg_timeout if timeout is None else timeout
     seconds(limit)
     if device_id is not None:
@@ -231,7 +231,7 @@ def _running() -> _Program:
 
 
 class _Group:
-    """``group.WORLD``: the group of all processes, or None."""
+    """Namespace of ``group.WORLD``: the default group, or None."""
 
     @property
     def WORLD(self) -> ProcessGroup | None:
@@ -239,7 +239,7 @@ class _Group:
 
 
 class _GroupMember(_Group):
-    """Also what `new_group` returns in the processes that do not belong to the group."""
+    """Namespace that also has the result of `new_group` in processes outside the group."""
 
     NON_GROUP_MEMBER = object()
 
@@ -248,12 +248,12 @@ group, GroupMember = _Group(), _GroupMember()
 
 
 def is_initialized() -> bool:
-    """Whether the group of all processes was made."""
+    """Return True if the default group exists."""
     return _program is not None
 
 
 def member(group: Any) -> ProcessGroup | None:
-    """A group, by default of all processes; None if this process does not belong to it."""
+    """Return a group, by default the default group; None if this process does not belong to it."""
     whole = _running().whole
     if group is None:
         return whole
@@ -267,19 +267,19 @@ def member(group: Any) -> ProcessGroup | None:
 
 
 def get_rank(group: ProcessGroup | None = None) -> int:
-    """This process's rank in a group, by default of all processes; -1 if it does not belong to it."""
+    """Return this process's rank in a group, by default the default group; -1 if it does not belong to it."""
     found = member(group)
     return -1 if found is None else found.rank()
 
 
 def get_world_size(group: ProcessGroup | None = None) -> int:
-    """How many processes a group has; -1 if this one does not belong to it."""
+    """Return the number of processes of a group; -1 if this process does not belong to it."""
     found = member(group)
     return -1 if found is None else found.size()
 
 
 def get_backend(group: ProcessGroup | None = None) -> Backend:
-    """The backend that a group was made with."""
+    """Return the backend of a group."""
     found = member(group)
     if found is None:
         raise ValueError("Invalid process group specified: this process does not belong to it")
@@ -287,7 +287,7 @@ def get_backend(group: ProcessGroup | None = None) -> Backend:
 
 
 def get_node_local_rank(fallback_rank: int | None = None) -> int:
-    """This process's rank on its machine, as the launcher has it in LOCAL_RANK."""
+    """Return this process's rank on its machine, from the launcher's variable LOCAL_RANK."""
     text = os.environ.get("LOCAL_RANK")
     if text is not None:
         return int(text)
@@ -297,13 +297,13 @@ def get_node_local_rank(fallback_rank: int | None = None) -> int:
 
 
 def get_process_group_ranks(group: ProcessGroup | None) -> list[int]:
-    """The ranks among all processes that a group has."""
+    """Return the global ranks of a group."""
     found = member(group)
     return [] if found is None else list(found.ranks)
 
 
 def get_global_rank(group: ProcessGroup, group_rank: int) -> int:
-    """The rank among all processes of whom a group has at ``group_rank``."""
+    """Return the global rank of the process with rank ``group_rank`` in a group."""
     ranks = get_process_group_ranks(group)
     if not 0 <= group_rank < len(ranks):
         raise ValueError(f"Group rank {group_rank} is not part of group {group}")
@@ -311,7 +311,7 @@ def get_global_rank(group: ProcessGroup, group_rank: int) -> int:
 
 
 def get_group_rank(group: ProcessGroup, global_rank: int) -> int:
-    """The rank within a group of whom all processes know as ``global_rank``."""
+    """Return the rank within a group of the process with global rank ``global_rank``."""
     ranks = get_process_group_ranks(group)
     if global_rank not in ranks:
         raise ValueError(f"Global rank {global_rank} is not part of group {group}")
@@ -327,13 +327,13 @@ def new_group(
     group_desc: str | None = None,
     device_id: Any = None,
 ) -> Any:
-    """Makes a group of some processes, which all processes call, in the same order, also those outside it.
+    """Create a group. All processes call this function in the same order, also those outside the group.
 
     Args:
-        ranks: whom it has, in the order of their ranks; None: all.
-        timeout: as of `init_process_group`; that of the group of all by default.
-        backend: likewise.
-        use_local_synchronization: only the processes of the group call.
+        ranks: global ranks of the members; None for all.
+        timeout: see `init_process_group`; default: that of the default group.
+        backend: see `init_process_group`; default: that of the default group.
+        use_local_synchronization: if True, only members call.
     Returns: the group, or ``GroupMember.NON_GROUP_MEMBER`` in the processes outside it.
     """
     program = _running()
@@ -360,7 +360,7 @@ def new_subgroups_by_enumeration(
     pg_options: Any = None,
     group_desc: str | None = None,
 ) -> tuple[ProcessGroup | None, list[Any]]:
-    """Makes several groups, none of which share a process. Returns: this process's group, and all of them."""
+    """Create several disjoint groups. Return this process's group, and all groups."""
     named = [rank for ranks in ranks_per_subgroup_list for rank in ranks]
     if not named or len(set(named)) < len(named):
         raise ValueError(f"subgroups should have processes, each in one of them, but are {ranks_per_subgroup_list}")
@@ -377,7 +377,7 @@ def new_subgroups(
     pg_options: Any = None,
     group_desc: str | None = None,
 ) -> tuple[ProcessGroup | None, list[Any]]:
-    """Makes groups of ``group_size`` processes each, in the order of their ranks; by default one for each machine.
+    """Create groups of ``group_size`` consecutive ranks; by default, one group per machine.
 
     Returns: this process's group, and all of them.
     """
@@ -392,7 +392,7 @@ def new_subgroups(
 
 
 def destroy_process_group(group: ProcessGroup | None = None) -> None:
-    """Ends a group, by default all of them; every process of it calls it. What was sent before still arrives."""
+    """Destroy a group, by default all groups; every member calls. Messages that were sent still arrive."""
     global _program
     found = member(group)
     if found is None:

@@ -1,6 +1,6 @@
-"""Objects of Python that processes hand each other, by pickle.
+"""Exchange of Python objects by pickle.
 
-Who receives runs what the sender says: use these among processes of one program only.
+Unpickling runs code that the sender chooses: use these functions only among processes of one program.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def _device(group: ProcessGroup, device: Any) -> Any:
 
 
 def _packed(objects: Sequence[Any], device: Any) -> tuple[Tensor, Tensor]:
-    """Objects as bytes, one behind the other, and how many each has."""
+    """Return the concatenated pickled objects and their sizes in bytes."""
     pickled = [pickle.dumps(each) for each in objects]
     data = flambeau.frombuffer(bytearray(b"".join(pickled)), dtype=flambeau.uint8)
     return data.to(device), flambeau.tensor([len(each) for each in pickled], dtype=flambeau.int64, device=device)
@@ -48,7 +48,7 @@ def _unpacked(data: Tensor, sizes: Tensor) -> list[Any]:
 
 
 def _padded(group: ProcessGroup, obj: Any) -> tuple[Tensor, Tensor]:
-    """An object as bytes, as many as the longest of all processes has, and how many each has."""
+    """Return a pickled object, padded to the longest of all processes, and the sizes of all processes."""
     data, size = _packed([obj], _device(group, None))
     sizes = size.new_empty(group.size())
     all_gather_into_tensor(sizes, size, group)
@@ -66,11 +66,11 @@ def _filled(call: str, name: str, given: Any, size: int) -> None:
 
 @among_members
 def all_gather_object(object_list: list[Any], obj: Any, group: Any = None) -> None:
-    """Puts the objects of all processes into a list, in all of them.
+    """Gather the objects of all processes in a list, in all processes.
 
     Args:
-        object_list: with a place for each process.
-        obj: what pickle takes.
+        object_list: list with one entry per process, which is replaced.
+        obj: any picklable object.
 
     >>> found = [None]
     >>> flambeau.distributed.all_gather_object(found, {"rank": 0})
@@ -93,7 +93,7 @@ def gather_object(
     group: Any = None,
     group_dst: int | None = None,
 ) -> None:
-    """Puts the objects of all processes into a list of the process of rank ``dst``, 0 by default."""
+    """Gather the objects of all processes in a list of the process of rank ``dst``, 0 by default."""
     root = peer("gather_object", "dst", group, dst, group_dst, default=0)
     if group.rank() == root:
         _filled("gather_object", "object_gather_list", object_gather_list, group.size())
@@ -113,11 +113,11 @@ def broadcast_object_list(
     device: Any = None,
     group_src: int | None = None,
 ) -> None:
-    """Replaces the objects of a list by those that the process of rank ``src`` has there.
+    """Replace the objects of a list with those of the process of rank ``src``.
 
     Args:
-        object_list: of one length in all processes.
-        device: where the bytes go through.
+        object_list: list with the same length in all processes.
+        device: device of the tensors that hold the bytes.
     """
     root, place = peer("broadcast_object_list", "src", group, src, group_src), _device(group, device)
     if group.rank() == root:
@@ -141,11 +141,11 @@ def scatter_object_list(
     group: Any = None,
     group_src: int | None = None,
 ) -> None:
-    """Puts one object of a list that the process of rank ``src``, 0 by default, has, into each process's list.
+    """Scatter the objects of a list of the process of rank ``src``, 0 by default.
 
     Args:
-        scatter_object_output_list: its first place is filled.
-        scatter_object_input_list: there, one object for each process.
+        scatter_object_output_list: list; its first entry receives the object.
+        scatter_object_input_list: in rank ``src``, one object per process.
     """
     root = peer("scatter_object_list", "src", group, src, group_src, default=0)
     if not isinstance(scatter_object_output_list, list) or not scatter_object_output_list:
@@ -170,7 +170,7 @@ def send_object_list(
     device: Any = None,
     group_dst: int | None = None,
 ) -> None:
-    """Sends the objects of a list to the process of rank ``dst``, which calls `recv_object_list`."""
+    """Send the objects of a list to the process of rank ``dst``, which calls `recv_object_list`."""
     return _send(object_list, group, peer("send_object_list", "dst", group, dst, group_dst), device)
 
 
@@ -188,11 +188,11 @@ def recv_object_list(
     device: Any = None,
     group_src: int | None = None,
 ) -> int:
-    """Fills a list with the objects that a process sends. Returns: its rank.
+    """Receive objects into a list. Return the rank of the sender.
 
     Args:
-        object_list: of the length of what is sent.
-        src: from which rank; None: from whoever sends first.
+        object_list: list with the length of the sender's.
+        src: rank of the sender; None for any.
     """
     source = None if src is None and group_src is None else peer("recv_object_list", "src", group, src, group_src)
     sizes = flambeau.empty(len(object_list), dtype=flambeau.int64, device=_device(group, device))

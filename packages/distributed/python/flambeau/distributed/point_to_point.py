@@ -20,14 +20,14 @@ __all__ = ["P2POp", "batch_isend_irecv", "irecv", "isend", "recv", "send"]
 def isend(
     tensor: Tensor, dst: int | None = None, group: Any = None, tag: int = 0, group_dst: int | None = None
 ) -> Work | None:
-    """Begins to send a tensor, which may not be changed until the work is done.
+    """Start to send a tensor; it must not be changed until the work is complete.
 
     Args:
-        tensor: what is sent; who receives has a tensor of its size and dtype.
-        dst: to which rank.
-        tag: marks the message: messages of other tags are received by other calls.
+        tensor: the tensor; the receiver has a tensor of the same size and dtype.
+        dst: rank of the receiver.
+        tag: tag of the message; a receiver gets only messages with its tag.
     Returns: the work to wait for.
-    Raises: ValueError for this process's own rank.
+    Raises: ValueError if ``dst`` is this process.
     """
     return _begin_to_send("isend", tensor, dst, group, tag, group_dst).leave()
 
@@ -36,12 +36,12 @@ def isend(
 def irecv(
     tensor: Tensor, src: int | None = None, group: Any = None, tag: int = 0, group_src: int | None = None
 ) -> Work | None:
-    """Begins to receive a tensor, which is there when the work is done.
+    """Start to receive a tensor; it is valid when the work is complete.
 
     Args:
-        tensor: to be filled.
-        src: from which rank; None: from whoever sends first (``work.source_rank()``).
-        tag: of the messages to receive.
+        tensor: receives the data.
+        src: rank of the sender; None for any (see ``work.source_rank()``).
+        tag: tag of the message.
     Returns: the work to wait for.
     """
     return _begin_to_receive("irecv", tensor, src, group, tag, group_src).leave()
@@ -49,13 +49,13 @@ def irecv(
 
 @among_members
 def send(tensor: Tensor, dst: int | None = None, group: Any = None, tag: int = 0, group_dst: int | None = None) -> None:
-    """Sends a tensor, as `isend`, and waits until it may be changed."""
+    """Send a tensor like `isend`, and wait until it may be changed."""
     _begin_to_send("send", tensor, dst, group, tag, group_dst).wait()
 
 
 @among_members
 def recv(tensor: Tensor, src: int | None = None, group: Any = None, tag: int = 0, group_src: int | None = None) -> int:
-    """Receives a tensor, as `irecv`, and waits for it. Returns: the rank that it came from."""
+    """Receive a tensor like `irecv`, and wait for it. Return the rank of the sender."""
     work = _begin_to_receive("recv", tensor, src, group, tag, group_src)
     work.wait()
     return group.ranks[work.source_rank()]  # type: ignore[no-any-return]
@@ -86,12 +86,12 @@ def _other(group: ProcessGroup, call: str, name: str, rank: int | None, group_ra
 
 
 class P2POp:
-    """A message that `batch_isend_irecv` begins.
+    """Message for `batch_isend_irecv`.
 
     Args:
         op: `isend` or `irecv`.
-        tensor, group, tag: as there.
-        peer: to or from which rank.
+        tensor, group, tag: arguments of ``op``.
+        peer: rank of the other process.
     """
 
     def __init__(
@@ -111,9 +111,9 @@ class P2POp:
 
 
 def batch_isend_irecv(p2p_op_list: Sequence[P2POp]) -> list[Work]:
-    """Begins several messages, so that processes that send to each other do not wait for each other.
+    """Start several messages concurrently, so that processes that send to each other do not deadlock.
 
-    Returns: a work for each.
+    Returns: one work per message.
     """
     given = list(p2p_op_list)
     if not given or not all(isinstance(each, P2POp) for each in given):

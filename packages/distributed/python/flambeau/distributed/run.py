@@ -1,11 +1,11 @@
-"""Starts a program as several processes that can form a group: ``python -m flambeau.distributed.run program.py``.
+"""Launcher of programs with several processes: ``python -m flambeau.distributed.run program.py``.
 
-Each process finds in its environment RANK and WORLD_SIZE, LOCAL_RANK and LOCAL_WORLD_SIZE (on its machine), GROUP_RANK
-(of its machine), MASTER_ADDR and MASTER_PORT, which `init_process_group` reads. When one of them fails, the others are
-ended, and its exit code is this program's.
+The launcher sets the environment variables that `init_process_group` reads: RANK and WORLD_SIZE, LOCAL_RANK and
+LOCAL_WORLD_SIZE (on the machine), GROUP_RANK (of the machine), MASTER_ADDR and MASTER_PORT. If one process fails, the
+others are ended, and the launcher returns its exit code.
 
-On several machines it is started on each of them, with ``--nnodes``, ``--node-rank`` and, where rank 0 is,
-``--master-addr`` and ``--master-port``.
+For several machines, start the launcher on each of them, with ``--nnodes``, ``--node-rank``, and ``--master-addr`` and
+``--master-port`` of the machine of rank 0.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ __all__ = ["main", "record"]
 
 F = TypeVar("F", bound=Callable[..., object])
 
-GRACE = 5.0  # seconds that processes get to end by themselves when one of them has failed
-LOOK = 0.05  # seconds between two looks at them
-REPORT = 2.0  # seconds in which the server of the store is to take a report
+GRACE = 5.0  # seconds for processes to end after a failure
+LOOK = 0.05  # seconds between polls
+REPORT = 2.0  # timeout in seconds of a report to the store's server
 _PR_SET_PDEATHSIG = 1
 _OUTPUTS = {"0": (), "1": ("stdout",), "2": ("stderr",), "3": ("stdout", "stderr")}
 
@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _processes(text: str) -> int:
-    """How many processes one machine gets."""
+    """Parse the number of processes per machine."""
     if text.isdigit() and int(text):
         return int(text)
     if text in ("auto", "gpu"):
@@ -80,7 +80,7 @@ def _processes(text: str) -> int:
 
 
 def _nodes(text: str) -> int:
-    """How many machines. PyTorch's ``least:most`` is taken where both are the same."""
+    """Parse the number of machines. PyTorch's ``least:most`` is accepted if both are equal."""
     least, _, most = text.partition(":")
     if not least.isdigit() or not int(least) or (most and most != least):
         raise SystemExit(f"--nnodes should be a positive number (their number cannot change), but is {text!r}")
@@ -93,7 +93,7 @@ def _free_port() -> int:
 
 
 def _meeting_place(options: argparse.Namespace, nodes: int) -> tuple[str, int]:
-    """The address and the port of rank 0."""
+    """Return the address and the port of rank 0."""
     if nodes == 1 and (options.standalone or not (options.rdzv_endpoint or options.master_port)):
         return "127.0.0.1", _free_port()
     host, _, port = options.rdzv_endpoint.partition(":")
@@ -101,7 +101,7 @@ def _meeting_place(options: argparse.Namespace, nodes: int) -> tuple[str, int]:
 
 
 class _Launch:
-    """The processes of one machine."""
+    """Processes on one machine."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
@@ -113,7 +113,7 @@ class _Launch:
         self.files: list[IO[bytes]] = []
 
     def command(self) -> list[str]:
-        """What each process runs."""
+        """Return the command of each process."""
         if self.options.no_python:
             return [self.options.program, *self.options.arguments]
         module = ["-m"] if self.options.module else []
@@ -124,7 +124,7 @@ class _Launch:
         return int(self.options.node_rank) * self.count + local_rank
 
     def environment(self, local_rank: int, place: tuple[str, int], attempt: int) -> dict[str, str]:
-        """What a process is told of its place among the others."""
+        """Return the environment variables of a process."""
         told = {
             "RANK": self.rank(local_rank),
             "WORLD_SIZE": self.nodes * self.count,
@@ -145,7 +145,7 @@ class _Launch:
         return {**os.environ, **threads, **{name: str(value) for name, value in told.items()}}
 
     def output(self, local_rank: int, attempt: int) -> dict[str, IO[bytes]]:
-        """The files that a process prints to, if any."""
+        """Open the log files of a process, if any."""
         chosen = {}
         for name in _OUTPUTS[self.options.redirects] if self.options.log_dir else ():
             folder = self.options.log_dir / self.run_id / f"attempt_{attempt}" / str(local_rank)
@@ -165,7 +165,7 @@ class _Launch:
             )
 
     def wait(self) -> tuple[int, int] | None:
-        """Wait until all have ended, or one has failed: its local rank and exit code."""
+        """Wait until all processes have ended (None) or one has failed (its local rank and exit code)."""
         while self.running:
             for rank, process in list(self.running.items()):
                 code = process.poll()
@@ -179,16 +179,16 @@ class _Launch:
         return None
 
     def report(self, local_rank: int, pid: int, code: int) -> None:
-        """Tell the server of the store, which tells the ranks of all machines, how a process has ended."""
+        """Report the end of a process to the store's server, which informs all ranks."""
         text = json.dumps(["report", [machine(), pid], self.rank(local_rank), code]) + "\n"
         with (
-            contextlib.suppress(OSError),  # there is no server: the program makes no group, or all have left it
+            contextlib.suppress(OSError),  # no server: the program has no group, or all have left it
             socket.create_connection(self.place, timeout=REPORT) as connection,
         ):
             connection.sendall(text.encode())
 
     def end(self) -> None:
-        """End those that still run."""
+        """End the remaining processes."""
         for process in self.running.values():
             process.terminate()
         deadline = time.monotonic() + GRACE
@@ -205,19 +205,19 @@ class _Launch:
 
 
 def _bound_to(launcher: int) -> Callable[[], None]:
-    """Return what a process calls before its program, so that it ends (SIGTERM) when the launcher does."""
+    """Return a function for the child process that lets SIGTERM end it together with the launcher."""
     prctl = ctypes.CDLL(None).prctl
 
     def bind() -> None:
         prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != launcher:  # it ended before that
+        if os.getppid() != launcher:  # the launcher has already ended
             os.kill(os.getpid(), signal.SIGTERM)
 
     return bind
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Start a program as the arguments say (``--help``), and wait for it. Returns: the exit code."""
+    """Start a program and wait for it. Return the exit code."""
     launch = _Launch(_parser().parse_args(arguments))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     for attempt in range(launch.options.max_restarts + 1):
@@ -244,7 +244,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def record(function: F) -> F:
-    """The function itself. PyTorch's programs mark theirs so, to have their errors told; here that needs no mark."""
+    """Return the function unchanged. PyTorch programs use this decorator to report errors."""
     return function
 
 

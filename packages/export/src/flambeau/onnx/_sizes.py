@@ -86,9 +86,7 @@ class Samples:
         ]
         self.traced += [{**first, name: 3 * size} for name, size in first.items()]
         self.measured: dict[str, Sequence[int]] = {}
-        self._found: dict[
-            tuple[int, ...], int | Size | None
-        ] = {}  # keyed by the number of measured sizes and the values
+        self._found: dict[tuple[int, ...], int | Size | None] = {}  # key: number of measured sizes, values
         self.computed: dict[str, tuple[str, Size, int]] = {}
         self.odd = [
             {name: by * size + size * part // 9 + more + 2 * k * part for k, (name, size) in enumerate(first.items())}
