@@ -1,4 +1,4 @@
-"""Keys and values that several processes share: how they find each other before they can talk otherwise."""
+"""Key-value stores that processes share, for example to find each other."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["FileStore", "HashStore", "PrefixStore", "Store", "default_pg_timeout
 
 default_pg_timeout = timedelta(minutes=30)
 
-# How long the first wait between two looks at a store takes, and the last, in seconds.
+# First and last pause between polls of a store, in seconds.
 FIRST_PAUSE, LAST_PAUSE = 0.001, 0.05
 
 
@@ -162,7 +162,7 @@ class Store(ABC):
 
 
 class HashStore(Store):
-    """Keys and values of the threads of one process.
+    """Store of the threads of one process.
 
     >>> store = flambeau.distributed.HashStore()
     >>> store.set("answer", "42")
@@ -188,7 +188,7 @@ class HashStore(Store):
 
 
 def change_in(values: dict[str, bytes], key: str, change: Callable[[bytes | None], bytes | None]) -> bytes | None:
-    """Replace a key's value in a dictionary by what ``change`` makes of it."""
+    """Replace a key's value in a dictionary with the result of ``change``."""
     made = change(values.get(key))
     if made is None:
         values.pop(key, None)
@@ -197,16 +197,16 @@ def change_in(values: dict[str, bytes], key: str, change: Callable[[bytes | None
     return made
 
 
-# How many processes opened and left a file, in one number.
+# Key of a number that encodes how many processes opened and left a file.
 _USERS = "/users"
 
 
 class FileStore(Store):
-    """Keys and values in a file that all processes can reach, on one machine or a shared file system.
+    """Store in a file that all processes can access, on one machine or a shared file system.
 
     Args:
-        file_name: the file; it is made where it is not there. Two programs may not use one file.
-        world_size: how many processes use it; when all have destroyed their groups, the file is removed. -1: it stays.
+        file_name: path of the file, which is created if missing. Two programs must not use the same file.
+        world_size: number of processes; the file is removed when all have destroyed their groups. -1: it is kept.
     """
 
     def __init__(self, file_name: str, world_size: int = -1, timeout: timedelta | float = default_pg_timeout) -> None:
@@ -218,7 +218,7 @@ class FileStore(Store):
 
     @contextlib.contextmanager
     def _values(self) -> Iterator[dict[str, bytes]]:
-        """The file's contents, which no other process touches meanwhile; changes of them are written."""
+        """Lock the file and yield its contents; changes are written."""
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
@@ -249,7 +249,7 @@ class FileStore(Store):
 
 
 class PrefixStore(Store):
-    """A part of another store: its keys have ``prefix/`` in front there.
+    """Store that adds ``prefix/`` to the keys of another store.
 
     >>> whole = flambeau.distributed.HashStore()
     >>> flambeau.distributed.PrefixStore("train", whole).set("epoch", "3")

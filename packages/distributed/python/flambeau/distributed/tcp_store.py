@@ -1,4 +1,4 @@
-"""A store that one process keeps and others reach through the network."""
+"""Key-value store that one process serves over the network."""
 
 from __future__ import annotations
 
@@ -36,17 +36,16 @@ def _close(*connections: Any) -> None:
 
 
 class TCPStore(Store):
-    """Keys and values that one process keeps for all, who reach it at an address.
+    """Key-value store in one process, which other processes access at an address.
 
     Args:
-        host_name: the machine of the process that keeps them. Where that is ``localhost`` or ``127.0.0.1``, other
-            machines cannot reach it.
-        port: where it listens; 0, for the one who keeps them, takes a free one (``store.port``).
-        world_size: how many processes there are; None: any number.
-        is_master: whether this process keeps them.
-        timeout: how long the others, and keys, are waited for.
-        wait_for_workers: return when all ``world_size`` processes are there.
-    Raises: DistNetworkError where nobody answers or the port is taken, DistStoreError where processes are missing.
+        host_name: machine of the serving process. Other machines cannot reach ``localhost`` or ``127.0.0.1``.
+        port: port of the server; with 0, the server chooses a free one (``store.port``).
+        world_size: number of processes; None for any number.
+        is_master: if True, this process serves the store.
+        timeout: time limit of waiting for the server and for keys.
+        wait_for_workers: if True, wait until all ``world_size`` processes are connected.
+    Raises: DistNetworkError if no server answers or the port is in use, DistStoreError if processes are missing.
 
     >>> store = flambeau.distributed.TCPStore("localhost", 0, is_master=True)
     >>> flambeau.distributed.TCPStore("localhost", store.port).set("learning rate", "0.1")
@@ -82,7 +81,7 @@ class TCPStore(Store):
             self._wait_for_all(world_size)
 
     def _serve(self) -> None:
-        """Start who keeps the keys, and ends when this store, or this process, is gone."""
+        """Start the server, which ends when this store or this process ends."""
         local = self.host in ("localhost", "127.0.0.1", "::1")
         try:
             host = self.host if local else None
@@ -100,7 +99,7 @@ class TCPStore(Store):
         weakref.finalize(self, os.close, owned)
 
     def connect(self) -> socket.socket:
-        """A connection with who keeps the keys, who is waited for."""
+        """Connect to the server; wait for it if necessary."""
         limit = seconds(self._timeout)
         end = time.monotonic() + limit
         for _ in looks(limit):
@@ -146,5 +145,5 @@ class TCPStore(Store):
                 return new
 
     def num_keys(self) -> int:
-        """How many keys there are."""
+        """Return the number of keys."""
         return self._ask("count")  # type: ignore[no-any-return]

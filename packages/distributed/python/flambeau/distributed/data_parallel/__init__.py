@@ -1,4 +1,4 @@
-"""A module that learns from the batches of several processes."""
+"""Data-parallel training: a module that averages gradients over processes."""
 
 from __future__ import annotations
 
@@ -45,35 +45,35 @@ _ONE_GROUP_ALONE = (
 
 
 class DistributedDataParallel(Module, Joinable):
-    """A module of which each process of a group has a copy, and whose gradients are averages over the processes.
+    """Module with a copy in each process of a group; gradients are averaged over the processes.
 
-    Parameters and buffers become those of the first process. After ``backward()`` each ``.grad`` is the mean of what
-    the processes computed from their own inputs, so that copies which equal optimizers step stay equal. Gradients
-    travel in buckets, in reverse order of the parameters, each as soon as the backward pass has made it complete. The
-    ``state_dict()`` has each key behind ``module.``.
+    Parameters and buffers are set to those of the first process. After ``backward()``, each ``.grad`` is the mean of
+    the gradients that the processes computed from their own inputs, so that the copies stay equal if their optimizers
+    are equal. Gradients are sent in buckets, in reverse order of the parameters, each as soon as it is complete. Keys
+    of ``state_dict()`` have the prefix ``module.``.
 
     Args:
-        module: what computes; its parameters do not change their number or ``requires_grad`` from here on.
-        device_ids: None for the CPU, or a list of the one GPU that the module is on, where inputs go first.
-        output_device: that GPU again.
-        dim: has no effect, as inputs are not cut.
-        broadcast_buffers: let each forward begin with the buffers of the first process; True by default.
-        init_sync: compare parameters and take over the first process's values.
-        process_group: whose processes; None: all.
-        bucket_cap_mb: how many MiB of gradients travel together; by default 1 in the first bucket and 25 in others.
-        find_unused_parameters: look, behind each forward, for parameters that its outputs do not depend on. Without it,
-            one that got no gradient is an error of the next forward.
-        check_reduction: has no effect.
-        gradient_as_bucket_view: have each ``.grad`` be a part of its bucket, which saves memory and copying.
-        static_graph: outputs depend on the same parameters in each iteration, which are looked for once.
-        skip_all_reduce_unused_params: do not send buckets of unused parameters alone, which are the same in all
-            processes.
-        bucket_cap_mb_list: the sizes of the first buckets, one by one; the last holds for the rest.
-        batched_grad_copy: has no effect.
-        forward_sync_buffers: as ``broadcast_buffers``, but False still takes them over at first.
-        delay_all_reduce_named_params, param_to_hook_all_reduce, mixed_precision, device_mesh: not there.
-    Raises: RuntimeError without a parameter that requires grad, with uninitialized ones, and, in all processes, if
-        shapes differ; ValueError for GPUs that do not fit the module, or without a group; NotImplementedError.
+        module: the module; the number of its parameters and their ``requires_grad`` must not change.
+        device_ids: None for the CPU, or a list with the module's GPU, to which inputs are moved.
+        output_device: the module's GPU.
+        dim: ignored, because inputs are not split.
+        broadcast_buffers: if True (default), each forward pass first copies the buffers of the first process.
+        init_sync: if True, compare parameters and copy the first process's values.
+        process_group: the group; None for all processes.
+        bucket_cap_mb: MiB per bucket of gradients; by default 1 for the first bucket and 25 for others.
+        find_unused_parameters: if True, search after each forward pass for parameters that do not affect the outputs.
+            If False, a parameter without a gradient raises an error in the next forward pass.
+        check_reduction: ignored.
+        gradient_as_bucket_view: if True, each ``.grad`` is a view of its bucket, which saves memory and copies.
+        static_graph: if True, the outputs depend on the same parameters in each iteration, and one search suffices.
+        skip_all_reduce_unused_params: if True, do not send buckets that hold only unused parameters; the unused
+            parameters must be the same in all processes.
+        bucket_cap_mb_list: MiB of the first buckets; the last entry applies to all further buckets.
+        batched_grad_copy: ignored.
+        forward_sync_buffers: like ``broadcast_buffers``, but False still copies the buffers initially.
+        delay_all_reduce_named_params, param_to_hook_all_reduce, mixed_precision, device_mesh: not supported.
+    Raises: RuntimeError if no parameter requires a gradient, if one is uninitialized, or, in all processes, if shapes
+        differ; ValueError for unsuitable GPUs or outside the group; NotImplementedError for unsupported arguments.
 
     >>> from flambeau import distributed
     >>> distributed.init_process_group(store=distributed.HashStore(), rank=0, world_size=1)
@@ -142,7 +142,7 @@ class DistributedDataParallel(Module, Joinable):
         self._begin()
 
     def _begin(self) -> None:
-        """Have the gradients averaged from here on."""
+        """Start averaging gradients."""
         self.reducer = Reducer(
             {parameter: name for name, parameter in self._learned()},
             self.process_group,
@@ -195,13 +195,13 @@ class DistributedDataParallel(Module, Joinable):
             self.require_backward_grad_sync = before
 
     def register_comm_hook(self, state: object, hook: Callable[[Any, distributed.GradBucket], Any]) -> None:
-        """Have a function do what is done with a bucket of gradients, instead of averaging it.
+        """Register a function that processes each bucket of gradients, instead of averaging it.
 
         Args:
-            state: what the hook is given first.
-            hook: called as ``hook(state, bucket)`` with a `GradBucket`; returns a ``Future`` of the tensor that takes
-                the place of the bucket's. `flambeau.distributed.algorithms.ddp_comm_hooks` has some.
-        Raises: TypeError if it cannot be called, ValueError for other annotations, RuntimeError for a second hook.
+            state: first argument of the hook.
+            hook: function ``hook(state, bucket)`` of a `GradBucket` that returns a ``Future`` of a tensor, which
+                replaces the bucket's contents. `flambeau.distributed.algorithms.ddp_comm_hooks` provides some hooks.
+        Raises: TypeError if the hook is not callable, ValueError for wrong annotations, RuntimeError for a second hook.
         """
         if not callable(hook):
             raise TypeError("Communication hook must be callable.")
@@ -215,7 +215,7 @@ class DistributedDataParallel(Module, Joinable):
     # Buffers, and processes with fewer inputs
 
     def _meet_joined(self) -> None:
-        """Exchange what processes with fewer inputs need before a forward pass, and the buffers."""
+        """Communicate with processes without inputs before a forward pass, and synchronise the buffers."""
         notified = Join.notify_join_context(self)
         self.reducer.even = not self._join_config.enable
         if notified is not None and not self._divides_by_initial:
@@ -240,7 +240,7 @@ class DistributedDataParallel(Module, Joinable):
         return int(rank.item())
 
     def _any_averages(self, joined: bool) -> bool:
-        """Return whether the processes that have inputs average the gradients of this iteration."""
+        """Return True if the processes with inputs average the gradients of this iteration."""
         own = float(self.require_backward_grad_sync and not joined)
         total = flambeau.full((1,), own, device=self.device)
         distributed.all_reduce(total, group=self.process_group)
@@ -255,9 +255,9 @@ class DistributedDataParallel(Module, Joinable):
         copies the parameters and buffers of the last one.
 
         Args:
-            divide_by_initial_world_size: let averages count the processes that have joined; False: only the others.
-            enable: False: do nothing, as inputs are known to be even.
-            throw_on_early_termination: raise RuntimeError in all processes when the first has no inputs any more.
+            divide_by_initial_world_size: if True, averages count processes without inputs; if False, they do not.
+            enable: if False, do nothing, because all processes have the same number of inputs.
+            throw_on_early_termination: if True, raise RuntimeError in all processes when the first has no more inputs.
         """
         options: dict[str, Any] = {"divide_by_initial_world_size": divide_by_initial_world_size}
         return Join([self], enable, throw_on_early_termination, **options)
@@ -294,12 +294,12 @@ class DistributedDataParallel(Module, Joinable):
     def _set_params_and_buffers_to_ignore_for_model(
         module: Module, params_and_buffers_to_ignore: Sequence[str]
     ) -> None:
-        """Leave parameters and buffers of a module alone, which are named as in its ``state_dict()``."""
+        """Ignore parameters and buffers of a module, named as in its ``state_dict()``."""
         module._ddp_params_and_buffers_to_ignore = params_and_buffers_to_ignore
 
 
 class _Shadow(JoinHook):
-    """Takes part in place of a process without inputs."""
+    """Hook that participates in collectives for a process without inputs."""
 
     def __init__(self, model: DistributedDataParallel) -> None:
         self._model = model

@@ -1,4 +1,4 @@
-"""Whether processes have the same model."""
+"""Check that processes have the same model."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ Described = list[tuple[str, tuple[int, ...], str]]
 
 
 def check_same_parameters(named: Sequence[tuple[str, Tensor]], group: ProcessGroup) -> None:
-    """See that a model's parameters have the same shapes and dtypes in all processes.
+    """Check that a model's parameters have the same shapes and dtypes in all processes.
 
-    Raises: RuntimeError, in all of them, that names the first parameter that differs from the first process's.
+    Raises: RuntimeError, in all processes, that names the first different parameter.
     """
     own: Described = [(name, tuple(tensor.shape), str(tensor.dtype)) for name, tensor in named]
     everyone: list[Described] = [[] for _ in range(group.size())]

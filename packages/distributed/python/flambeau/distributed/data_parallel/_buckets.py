@@ -1,4 +1,4 @@
-"""Gradients in pieces of memory of some size, so that few messages carry many."""
+"""Buckets of gradients, so that few messages carry many gradients."""
 
 from __future__ import annotations
 
@@ -14,45 +14,45 @@ __all__ = ["Bucket", "in_buckets"]
 
 
 class Bucket:
-    """Gradients of one dtype on one device that travel together.
+    """Bucket of gradients with the same dtype and device.
 
     Args:
-        index: which of the buckets it is.
-        parameters: whose gradients they are.
-        is_last: whether there is none behind it.
+        index: index of the bucket.
+        parameters: parameters of the gradients.
+        is_last: True for the last bucket.
     """
 
     def __init__(self, index: int, parameters: Sequence[Tensor], is_last: bool) -> None:
         self.index, self.parameters, self.is_last = index, list(parameters), is_last
-        self.waiting: set[Tensor] = set()  # whose gradients the backward pass has not made yet
-        self.expected = 0  # how many gradients it makes
-        self.finish: Callable[[], Tensor | None] | None = None  # waits for what travels; None: it is in place
+        self.waiting: set[Tensor] = set()  # parameters without a gradient in this backward pass so far
+        self.expected = 0  # number of expected gradients
+        self.finish: Callable[[], Tensor | None] | None = None  # waits for the messages; None: averaged in place
 
     @cached_property
     def buffer(self) -> Tensor:
-        """The gradients one behind the other."""
+        """Concatenated gradients."""
         first = self.parameters[0]
         return flambeau.zeros(sum(each.numel() for each in self.parameters), dtype=first.dtype, device=first.device)
 
     @cached_property
     def views(self) -> list[Tensor]:
-        """The buffer in parts with the shapes of the parameters."""
+        """Views of the buffer with the shapes of the parameters."""
         parts = self.buffer.split([each.numel() for each in self.parameters])
         return [part.view(each.shape) for part, each in zip(parts, self.parameters, strict=True)]
 
     def shown(self) -> distributed.GradBucket:
-        """What a hook for the communication is given."""
+        """Return the bucket for a communication hook."""
         return distributed.GradBucket(self.index, self.buffer, self.views, self.parameters, self.is_last)
 
     def expect(self, unused: set[Tensor]) -> None:
-        """Wait for the gradients of all but some parameters."""
+        """Expect the gradients of all parameters except unused ones."""
         self.waiting.update(self.parameters)
         if unused:
             self.waiting -= unused
         self.expected = len(self.waiting)
 
     def pack(self) -> None:
-        """Copy the gradients into the buffer where they are not there; those that are missing are zeros."""
+        """Copy the gradients to the buffer; missing ones are zeros."""
         for parameter, view in zip(self.parameters, self.views, strict=True):
             gradient = parameter.grad
             if gradient is None:
@@ -61,12 +61,12 @@ class Bucket:
                 view.copy_(gradient)
 
     def unpack(self, result: Tensor, untouched: set[Tensor], as_views: bool) -> None:
-        """Give what arrived to the parameters.
+        """Set the gradients of the parameters from the result.
 
         Args:
-            result: the buffer, or what a hook made of it.
-            untouched: parameters that keep what they have.
-            as_views: have the gradients be parts of the buffer, instead of copying from it.
+            result: the buffer, or the result of a hook.
+            untouched: parameters whose gradients stay unchanged.
+            as_views: if True, gradients are views of the buffer instead of copies.
         """
         if result is not self.buffer:
             self.buffer.copy_(result.view(-1))
@@ -83,12 +83,12 @@ class Bucket:
 
 
 def in_buckets(parameters: Sequence[Tensor], caps: Sequence[int]) -> list[Bucket]:
-    """Parameters in buckets of one dtype and device, the last first, as their gradients come in this order.
+    """Assign parameters to buckets of one dtype and device in reverse order, in which their gradients arrive.
 
     Args:
-        parameters: in the order in which they are used.
-        caps: how many bytes the first bucket has, the second and so on; the last number holds for the rest. A bucket
-            ends with the parameter that reaches it.
+        parameters: parameters in order of use.
+        caps: sizes of the first buckets in bytes; the last entry applies to all further buckets. A bucket is complete
+            with the parameter that reaches its size.
     """
     finished: list[list[int]] = []
     open_: dict[tuple[flambeau.dtype, flambeau.device], list[int]] = {}
@@ -103,6 +103,6 @@ def in_buckets(parameters: Sequence[Tensor], caps: Sequence[int]) -> list[Bucket
             ended[kind] += 1
             sizes[kind] = 0
     finished.extend(open_.values())
-    finished.sort(key=lambda members: -members[-1])  # by when their last gradient comes
+    finished.sort(key=lambda members: -members[-1])  # ordered by the arrival of their last gradient
     last = len(finished) - 1
     return [Bucket(i, [parameters[each] for each in members], i == last) for i, members in enumerate(finished)]

@@ -1,4 +1,4 @@
-"""Tensors within what modules take and return: tuples, lists, dictionaries and dataclasses."""
+"""Tensors in nested arguments and results: tuples, lists, dictionaries and dataclasses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["moved", "tensors_in"]
 
 
 def tensors_in(value: Any) -> Iterator[Tensor]:
-    """The tensors that a value holds, at any depth."""
+    """Yield the tensors in a nested value."""
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, (list, tuple)):
@@ -25,7 +25,7 @@ def tensors_in(value: Any) -> Iterator[Tensor]:
 
 
 def moved(value: Any, device: Any) -> Any:
-    """The same with each tensor on a device; a dataclass is copied. What holds no tensors is itself."""
+    """Move all tensors in a nested value to a device. Dataclasses are copied; other values are returned unchanged."""
     if isinstance(value, Tensor):
         return value.to(device)
     if isinstance(value, tuple):

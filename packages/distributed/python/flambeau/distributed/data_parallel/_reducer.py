@@ -1,4 +1,4 @@
-"""Gradients averaged over processes while the backward pass goes on."""
+"""Averages gradients over processes during the backward pass."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ _TWICE = (
 
 
 class Reducer:
-    """Averages the gradients of a group's processes, bucket by bucket, each as soon as its gradients are there.
+    """Reducer that averages gradients bucket by bucket, as soon as all gradients of a bucket exist.
 
-    Buckets travel in one order in all processes. The hook that makes the last one complete waits for all of them, so
-    that ``backward()`` returns with the averages.
+    All processes send buckets in the same order. The hook that completes the last bucket waits for all of them, so that
+    ``backward()`` returns with averaged gradients.
 
     Args:
-        names: the parameters, in the order in which they are used, and their names.
+        names: maps parameters, in order of use, to names.
         group: the processes.
-        caps: as of `in_buckets`.
-        as_views: have the gradients be parts of the buckets.
-        find_unused: look for parameters that the outputs do not depend on.
-        skip_unused: do not send buckets of such parameters alone, which have to be the same in all processes.
-        static: the outputs depend on the same parameters each time.
+        caps: see `in_buckets`.
+        as_views: if True, gradients are views of buckets.
+        find_unused: if True, search for parameters that do not affect the outputs.
+        skip_unused: if True, do not send buckets that hold only unused parameters, which all processes must agree on.
+        static: if True, the outputs depend on the same parameters each time.
     """
 
     def __init__(
@@ -59,23 +59,23 @@ class Reducer:
         self.as_views, self.find_unused, self.skip_unused, self.static = as_views, find_unused, skip_unused, static
         self.comm_hook: Callable[[distributed.GradBucket], Any] | None = None
         self.divisor: Callable[[], float] = group.size
-        self.expecting = False  # whether the gradients that come are to be averaged
+        self.expecting = False  # True while gradients are averaged
         # Gradients are averaged in place, without a bucket's buffer, if all ranks have all of them.
         self.even = True  # no rank lacks inputs
         self._may_skip_buffers = group.size() > 1 and not (as_views or find_unused or skip_unused or static)
-        self._next = 0  # the bucket that travels next
+        self._next = 0  # next bucket to send
         self._unused: set[Tensor] | None = None
         self._unused_anywhere: set[Tensor] | None = None
         hooks = [(each, self._hook(bucket)) for bucket in self.buckets for each in bucket.parameters]
         self._handles = [each.register_post_accumulate_grad_hook(hook) for each, hook in hooks]
 
     def close(self) -> None:
-        """Leave the parameters alone."""
+        """Remove the hooks from the parameters."""
         for handle in self._handles:
             handle.remove()
 
     def check_finished(self) -> None:
-        """Raises: RuntimeError, with names, if gradients of the last backward pass are missing."""
+        """Raise RuntimeError that names the parameters if gradients of the last backward pass are missing."""
         if not self.expecting or all(len(bucket.waiting) == bucket.expected for bucket in self.buckets):
             return
         missing = {parameter for bucket in self.buckets for parameter in bucket.waiting}
@@ -83,7 +83,7 @@ class Reducer:
         raise RuntimeError(_UNFINISHED.format(rank=distributed.get_rank(), names=names or "none, as an error ended it"))
 
     def prepare(self, outputs: Iterable[Tensor]) -> None:
-        """Expect the gradients of a backward pass from some outputs."""
+        """Prepare for a backward pass from the given outputs."""
         if (self.find_unused or self.static) and not (self.static and self._unused is not None):
             self._unused = self.names.keys() - reached(outputs)
         for bucket in self.buckets:
@@ -91,7 +91,7 @@ class Reducer:
         self._next, self.expecting = 0, True
 
     def _hook(self, bucket: Bucket) -> Callable[[Tensor], None]:
-        """What is called with each of a bucket's parameters when its gradient is there."""
+        """Return the hook for the parameters of a bucket, called when a gradient exists."""
         waiting = bucket.waiting
 
         def arrived(parameter: Tensor) -> None:
@@ -108,7 +108,7 @@ class Reducer:
 
     @flambeau.no_grad()
     def _launch(self) -> None:
-        """Send the buckets that are complete and whose turn it is; behind the last one, wait for all."""
+        """Send complete buckets in order; after the last one, wait for all."""
         while self._next < len(self.buckets) and not self.buckets[self._next].waiting:
             self._begin(self.buckets[self._next])
             self._next += 1
@@ -150,7 +150,7 @@ class Reducer:
         bucket.finish = partial(_waited, work, bucket.buffer)
 
     def _finish(self) -> None:
-        """Wait for what travels, and give it to the parameters."""
+        """Wait for all buckets and set the gradients."""
         untouched = self._untouched()
         for bucket in self.buckets:
             if bucket.finish is not None:
@@ -160,7 +160,7 @@ class Reducer:
                     bucket.unpack(result, untouched, self.as_views)
 
     def _untouched(self) -> set[Tensor]:
-        """The parameters that no process used."""
+        """Return the parameters that no process used."""
         if self._unused is None or self.skip_unused or self.group.size() == 1:
             return self._unused or set()
         if not self.static or self._unused_anywhere is None:
@@ -175,7 +175,7 @@ class Reducer:
 
     @flambeau.no_grad()
     def match(self) -> None:
-        """Take part in a backward pass of the other processes without gradients of one's own, and get the averages."""
+        """Participate in a backward pass of other processes without own gradients, and get the averages."""
         known = self._unused
         if (self.find_unused or self.static) and not (known is not None and (self.static or self.skip_unused)):
             self._unused = set(self.names)
@@ -194,7 +194,7 @@ def _waited(work: Work | None, buffer: Tensor | None) -> Tensor | None:
 
 
 def _result(future: Any) -> Tensor:
-    """The tensor of the future that a hook returned."""
+    """Return the tensor of a hook's future."""
     value = future.wait()
     found = value[0] if isinstance(value, (list, tuple)) else value
     if not isinstance(found, Tensor):
@@ -203,7 +203,7 @@ def _result(future: Any) -> Tensor:
 
 
 def reached(outputs: Iterable[Tensor]) -> set[Tensor]:
-    """The leaves that tensors were computed from."""
+    """Return the leaves that the outputs were computed from."""
     given = [each for each in outputs if each.requires_grad]
     found = {each for each in given if each.grad_fn is None}
     waiting: list[Any] = [each.grad_fn for each in given if each.grad_fn is not None]

@@ -1,4 +1,4 @@
-"""An optimizer whose state is divided among processes."""
+"""Optimizer with state that is sharded over processes."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _NOT_HERE = (
 
 
 class ZeroRedundancyOptimizer(Optimizer, Joinable):
-    """Steps each parameter in one process, which alone keeps its state, and tells the others the result.
+    """Optimizer that updates each parameter in one process, which stores its state and broadcasts the result.
 
-    Each process of the group has all parameters and gradients, as `DistributedDataParallel` leaves them, and an
-    optimizer of its share: the largest parameters first, each to whom has the fewest elements so far.
+    Each process has all parameters and gradients, as `DistributedDataParallel` leaves them, and an optimizer of its
+    shard. Parameters are assigned by decreasing size to the process with the fewest elements so far.
 
     Args:
         params: as of every optimizer, the same in all processes, of one dtype.
