@@ -1,4 +1,4 @@
-"""Apple's graphics: what programs ask before they use it, and that it is not there."""
+"""PyTorch's module for Apple GPUs, which flambeau does not support."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from typing import Any, NoReturn
 
 
 def is_available() -> bool:
-    """Whether tensors can live there: False."""
+    """Return False: there is no such device."""
     return False
 
 
 def device_count() -> int:
-    """How many there are: 0."""
+    """Return 0: there is no such device."""
     return 0
 
 
 def manual_seed(seed: int) -> None:
-    """Seeds its generator; there is none."""
+    """Do nothing: there is no generator to seed."""
 
 
 def _refuse(*args: Any, **kwargs: Any) -> NoReturn:
-    """Raises: RuntimeError, for there is no such backend."""
+    """Raise RuntimeError: the backend does not exist."""
     raise RuntimeError("flambeau has no MPS backend.")
 
 

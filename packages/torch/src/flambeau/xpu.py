@@ -1,4 +1,4 @@
-"""Intel's GPUs: what programs ask before they use one, and that there is none."""
+"""PyTorch's module for Intel GPUs, which flambeau does not support."""
 
 from __future__ import annotations
 
@@ -6,43 +6,43 @@ from typing import Any, NoReturn
 
 
 def is_available() -> bool:
-    """Whether tensors can live there: False."""
+    """Return False: there is no such device."""
     return False
 
 
 def is_initialized() -> bool:
-    """Whether one is in use: False."""
+    """Return False: there is no such device."""
     return False
 
 
 def is_bf16_supported(including_emulation: bool = True) -> bool:
-    """Whether one computes in bfloat16: False."""
+    """Return False: there is no such device."""
     return False
 
 
 def is_current_stream_capturing() -> bool:
-    """Whether a graph of its work is being captured: False."""
+    """Return False: there is no such device."""
     return False
 
 
 def device_count() -> int:
-    """How many there are: 0."""
+    """Return 0: there is no such device."""
     return 0
 
 
 def manual_seed(seed: int) -> None:
-    """Seeds its generator; there is none."""
+    """Do nothing: there is no generator to seed."""
 
 
 manual_seed_all = manual_seed
 
 
 def empty_cache() -> None:
-    """Gives its cached memory back; there is none."""
+    """Do nothing: there is no cached memory."""
 
 
 def memory_allocated(device: Any = None) -> int:
-    """Bytes of its memory in use: 0."""
+    """Return 0: there is no such device."""
     return 0
 
 
@@ -50,7 +50,7 @@ max_memory_allocated = memory_reserved = max_memory_reserved = memory_allocated
 
 
 def _refuse(*args: Any, **kwargs: Any) -> NoReturn:
-    """Raises: AssertionError, as PyTorch without such a GPU."""
+    """Raise AssertionError, as PyTorch does without an Intel GPU."""
     raise AssertionError("flambeau has no XPU backend.")
 
 

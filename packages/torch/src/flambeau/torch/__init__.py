@@ -7,8 +7,8 @@ On the command line ``python -m flambeau.torch script.py [arguments]``; in a not
 
 From then on ``torch``, ``torchvision`` and everything below them are flambeau's modules in this process, whether
 PyTorch is installed or not: ``torch.nn is flambeau.nn``. They have PyTorch's names until ``uninstall()``. A name of
-PyTorch that flambeau lacks raises NotImplementedError when it is used. A name that PyTorch lacks, too, is an
-AttributeError (an ImportError in an import) that suggests similar names; ``missing()`` lists both.
+PyTorch that flambeau lacks raises NotImplementedError when it is used. A name that PyTorch also lacks raises
+AttributeError (ImportError in an import statement) and suggests similar names; ``missing()`` lists both.
 """
 
 from flambeau.torch._finder import install, uninstall

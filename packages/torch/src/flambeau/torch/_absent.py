@@ -13,7 +13,7 @@ from flambeau.torch._interface import Entry
 
 Class = TypeVar("Class", bound=type)
 
-# The reason in the error for a name below a module: the entry of the longest beginning counts.
+# Reasons in error messages; the longest matching prefix of a name applies.
 SENTENCES = {
     "torch": "flambeau does not implement it",
     "torch._C": "flambeau has no private interface of PyTorch's C++ library",
@@ -56,8 +56,8 @@ SENTENCES = {
     "functorch": "flambeau has the transformations of functions in torch.func",
 }
 
-# Names and modules for which programs ask by hasattr(), to take another way without them: it is False, and they can be
-# imported.
+# Names and modules that programs test with hasattr() to choose another implementation. hasattr() returns False, but
+# they can be imported.
 TESTED = {
     "torch._C._CudaDeviceProperties",
     "torch._inductor.cudagraph_mark_step_begin",
@@ -77,17 +77,17 @@ def _sentence(path: str) -> str:
 
 
 class AbsentError(NotImplementedError, AttributeError):
-    """The error for an attribute of an absent class: ``hasattr`` is False."""
+    """Error for an attribute of an absent class: ``hasattr`` returns False."""
 
 
 def refuse(path: str) -> NoReturn:
-    """Raise NotImplementedError for a name that flambeau does not have, and note that a program used it."""
+    """Record the use of a name that flambeau lacks, and raise NotImplementedError."""
     _missing.remember(None, *path.rpartition(".")[::2])
     raise AbsentError(f"{path}: {_sentence(path)}")
 
 
 class AbsentClass(type):
-    """The type of classes that flambeau does not have. A program may derive from one, but not make an instance."""
+    """Metaclass of absent classes. Programs can derive from them, but cannot create instances."""
 
     _path: str
 
@@ -101,7 +101,7 @@ class AbsentClass(type):
 
 
 class Absent:
-    """A function or value that flambeau does not have."""
+    """Function or value that flambeau lacks."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -131,11 +131,11 @@ class Absent:
         refuse(self._path)
 
 
-# Functions that ask whether there is something. Of what flambeau does not have they return False.
+# Functions that test for a feature. They return False for absent features.
 QUESTIONS = {"is_available", "is_built", "is_initialized"}
 
 
-# Decorators of classes that derive from absent ones, which libraries define when they are imported.
+# Decorators of classes that derive from absent classes, which libraries apply on import.
 DECORATORS = {"functional_datapipe"}
 
 
@@ -145,13 +145,13 @@ def _unchanged(*_: Any, **__: Any) -> Callable[[Class], Class]:
 
 
 def _no() -> bool:
-    """Return False: flambeau does not have it."""
+    """Return False: the feature is absent."""
     return False
 
 
 @functools.cache
 def stand_in(path: str, entry: Entry) -> Any:
-    """Return what a program imports in place of a class, function or value that flambeau does not have."""
+    """Return a stand-in for a class, function or value that flambeau lacks."""
     module, _, name = path.rpartition(".")
     if name in QUESTIONS:
         return _no
@@ -163,13 +163,13 @@ def stand_in(path: str, entry: Entry) -> Any:
 
 
 def is_absent(value: Any) -> bool:
-    """Return whether a value stands for what flambeau does not have."""
+    """Return True if a value is a stand-in for an absent name."""
     refused = "Raise NotImplementedError.", "Raises NotImplementedError."  # those of flambeau.distributed
     return isinstance(value, (AbsentClass, Absent)) or getattr(value, "__doc__", None) in refused
 
 
 class AbsentModule(ModuleType):
-    """A module of PyTorch that flambeau does not have; some of its names may be elsewhere in flambeau."""
+    """Module of PyTorch that flambeau lacks; some of its names may exist elsewhere in flambeau."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name, f"Absent: {_sentence(name)}.")
@@ -178,7 +178,7 @@ class AbsentModule(ModuleType):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function that has the module's name, such as ``torch.autograd.gradcheck``.
 
-        PyTorch has it above the module, where the import of the module has put the module instead.
+        PyTorch has the function in the parent module, where the import of this module has replaced it.
         """
         function = vars(self).get(self.__name__.rpartition(".")[2])
         if function is None:
@@ -187,11 +187,11 @@ class AbsentModule(ModuleType):
 
 
 class SettingsModule(AbsentModule):
-    """A module of settings of what flambeau does not have: programs may set them, which changes nothing."""
+    """Module of settings of absent features: programs can set them without effect."""
 
     @contextlib.contextmanager
     def patch(self, changes: dict[str, Any] | str | None = None, value: Any = None, **settings: Any) -> Iterator[None]:
-        """Set settings within a block or a decorated function: a dict, one name and its value, or keywords."""
+        """Change settings in a context or a decorated function: a dict, a name and its value, or keywords."""
         if isinstance(changes, str):
             changes = {changes: value}
         before = dict(vars(self))
@@ -204,5 +204,5 @@ class SettingsModule(AbsentModule):
 
 
 def module_for(name: str) -> AbsentModule:
-    """Return a module for one of PyTorch that flambeau does not have."""
+    """Return a stand-in for a module that flambeau lacks."""
     return (SettingsModule if name.endswith(".config") else AbsentModule)(name)

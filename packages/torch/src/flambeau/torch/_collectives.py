@@ -1,4 +1,4 @@
-"""What programs use of ``torch.distributed._functional_collectives``, PyTorch's private module."""
+"""Functions of ``torch.distributed._functional_collectives``, PyTorch's private module."""
 
 import importlib
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ __all__ = ["all_to_all_single_autograd", "wait_tensor"]
 
 
 def wait_tensor(tensor: Tensor) -> Tensor:
-    """The tensor itself: what a collective operation has returned needs no waiting for."""
+    """Return the tensor: results of collectives are already complete."""
     return tensor
 
 
@@ -21,7 +21,7 @@ def all_to_all_single_autograd(
     group: Any,
     tag: str = "",
 ) -> Tensor:
-    """The rows that each process of a group has for this one, differentiably."""
+    """Exchange rows between the processes of a group, with gradients."""
     differentiable = importlib.import_module("flambeau.distributed.nn.functional")  # of flambeau-nn
     rows = self.shape[0] if output_split_sizes is None else sum(output_split_sizes)
     output = self.new_empty((rows, *self.shape[1:]))

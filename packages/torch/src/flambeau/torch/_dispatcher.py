@@ -1,4 +1,4 @@
-"""Functions of ``torch._C`` through which libraries ask PyTorch's dispatcher for keys, kernels, schemas and modes."""
+"""Functions of ``torch._C`` that query PyTorch's dispatcher for keys, kernels, schemas and modes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ parse_schema = FunctionSchema.parse
 
 
 class _DisableTorchDispatch:
-    """While this context exists, or is entered, no mode and no class with ``__torch_dispatch__`` is asked."""
+    """Guard that disables modes and classes with ``__torch_dispatch__`` while it exists or is entered."""
 
     def __init__(self) -> None:
         self._former: bool | None = _core._dispatch_enabled(False)
@@ -63,7 +63,7 @@ def _overload(name: str) -> Any:
 
 
 def _dispatch_has_kernel(name: str) -> bool:
-    """Return whether flambeau has an operator of this name."""
+    """Return True if flambeau has an operator of this name."""
     try:
         _overload(name)
     except AttributeError:
@@ -72,7 +72,9 @@ def _dispatch_has_kernel(name: str) -> bool:
 
 
 def _dispatch_has_kernel_for_dispatch_key(name: str, key: Any) -> bool:
-    """Return whether an operator has a kernel for a key; of flambeau's own, composite ones are known."""
+    """Return True if an operator has a kernel for a key. For flambeau's operators, only composite ones are
+    distinguished.
+    """
     found = _overload(name)
     key = str(key).rpartition(".")[2]
     definition = registry.get(name)
@@ -87,7 +89,7 @@ def _dispatch_has_kernel_for_dispatch_key(name: str, key: Any) -> bool:
 
 
 def _dispatch_isTensorSubclassLike(tensor: Any) -> bool:
-    """Return whether a tensor's class has ``__torch_dispatch__``."""
+    """Return True if a tensor's class has ``__torch_dispatch__``."""
     return _core._is_dispatching_class(type(tensor))
 
 

@@ -1,4 +1,4 @@
-"""What programs use of ``torch._dynamo``, PyTorch's private compiler: flambeau compiles nothing."""
+"""Names of ``torch._dynamo``, PyTorch's private compiler; flambeau does not compile."""
 
 import contextlib
 from typing import Any
@@ -19,19 +19,19 @@ __all__ = [
 
 
 class OptimizedModule:
-    """What PyTorch's ``compile`` makes of a module. Flambeau's returns the module itself, so that nothing is one."""
+    """Type of compiled modules in PyTorch. flambeau's ``compile`` returns the module, so there are no instances."""
 
     def __init__(self, *_: Any, **__: Any) -> None:
         raise NotImplementedError("OptimizedModule: flambeau compiles nothing; compile() returns the module itself")
 
 
 def graph_break(msg: str = "") -> None:
-    """Nothing: there is no graph to be cut."""
+    """Do nothing: there is no graph to break."""
 
 
 def mark_static_address(t: Any, guard: bool = False) -> None:
-    """Nothing: no graph depends on where a tensor's memory is."""
+    """Do nothing: no graph depends on memory addresses."""
 
 
 class TransformGetItemToIndex(contextlib.nullcontext[None]):
-    """Within it, PyTorch's `vmap` takes mapped numbers as indices; flambeau's always does."""
+    """Context in which PyTorch's `vmap` accepts batched ints as indices; flambeau's `vmap` always does."""

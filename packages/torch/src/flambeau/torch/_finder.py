@@ -21,26 +21,26 @@ from flambeau.torch.version import __version__
 
 _VERSIONS = {"torch": __version__, "torchvision": f"0.28.0+flambeau{flambeau.__version__}"}  # of distributions
 
-# A folder with a `torch` and a `torchvision` that install the hook: processes that multiprocessing starts inherit
-# sys.path, but not the hook.
+# Folder with packages `torch` and `torchvision` that install the hook. Processes of multiprocessing inherit sys.path,
+# but not the hook.
 PATH = str(Path(__file__).parent / "_path")
 
 _EVERY = metadata.DistributionFinder.Context()
 
-# The modules that answer for missing names, and the __getattr__ each had before.
+# Modules that resolve missing names, and their former __getattr__.
 _answering: dict[ModuleType, Callable[[str], Any] | None] = {}
 
 
 def _exists(name: str) -> bool:
-    """Whether flambeau has a module that stands for PyTorch's module ``name``."""
+    """Return True if flambeau has a module for PyTorch's module ``name``."""
     try:
         return importlib.util.find_spec(place_of(name)) is not None
-    except ModuleNotFoundError:  # what stands above it is missing, or is no package
+    except ModuleNotFoundError:  # the parent is missing, or is not a package
         return False
 
 
 def _attribute(module: ModuleType, path: str, ask: Callable[[str], Any] | None, name: str) -> Any:
-    """What ``module`` answers for a name that is not among its variables; ``path`` is its name in PyTorch."""
+    """Return an attribute of ``module`` that is not among its variables; ``path`` is the module's name in PyTorch."""
     if name.startswith("__") and not _interface.has_module(f"{path}.{name}"):  # __config__ and __future__ are modules
         raise AttributeError(f"module {path!r} has no attribute {name!r}", name=name)
     if ask is not None and not is_moved(f"{path}.{name}"):
@@ -66,7 +66,7 @@ def _attribute(module: ModuleType, path: str, ask: Callable[[str], Any] | None, 
 
 
 def _own(module: ModuleType, name: str) -> Any:
-    """Return what a module of flambeau itself has under a name. Raises: AttributeError if it has nothing."""
+    """Return an attribute of a module of flambeau. Raises AttributeError if it does not exist."""
     if name in vars(module):
         return vars(module)[name]
     ask = _answering[module] if module in _answering else vars(module).get("__getattr__")
@@ -76,7 +76,7 @@ def _own(module: ModuleType, name: str) -> Any:
 
 
 def _found_elsewhere(path: str, name: str) -> Any:
-    """Return the counterpart of a name of PyTorch from another module of flambeau, or a stand-in."""
+    """Return a name of PyTorch from another module of flambeau, or a stand-in."""
     for other in _interface.other_modules(path, name):
         if _exists(other) and not is_moved(f"{other}.{name}"):
             with contextlib.suppress(AttributeError):
@@ -85,13 +85,13 @@ def _found_elsewhere(path: str, name: str) -> Any:
 
 
 def _answer(module: ModuleType, path: str) -> None:
-    """Let a module, and those below it, answer for missing names as PyTorch's module ``path``."""
+    """Let a module and its submodules resolve missing names as PyTorch's module ``path``."""
     if module in _answering:
         return
     ask = _answering[module] = vars(module).get("__getattr__")
     sys.modules.setdefault(path, module)
     _renaming.rename_module(module, path)
-    # A module's own __getattr__ is asked only for what it lacks: what it has costs no more than before.
+    # Python calls a module's __getattr__ only for missing names, so existing names have no overhead.
     vars(module)["__getattr__"] = functools.partial(_attribute, module, path, ask)
     if path in WALKED:
         for name in module.__all__:
@@ -105,19 +105,19 @@ def _answer(module: ModuleType, path: str) -> None:
 def _answer_below(value: Any, path: str) -> None:
     if not isinstance(value, ModuleType) or value.__name__ != place_of(path) or value in _answering:
         return
-    if not is_only_moved(path):  # else it answers when it is imported under its name in PyTorch
+    if not is_only_moved(path):  # otherwise this happens when it is imported by its name in PyTorch
         _answer(value, path)
 
 
 def _facade(name: str, version: str) -> ModuleType:
-    """The module ``torch`` or ``torchvision``: all that its package of flambeau has, with a version of its own."""
+    """Create the module ``torch`` or ``torchvision``, with the names of flambeau's package and another version."""
     package = importlib.import_module(ROOTS[name])
     module = ModuleType(name, package.__doc__)
     variables = vars(module)
     variables.update({key: value for key, value in vars(package).items() if not key.startswith("__")})
     variables.update(__version__=version, __file__=package.__file__, __path__=[])
     if name == "torch":
-        variables["torch"] = module  # as PyTorch's: there are programs with torch.torch.Tensor
+        variables["torch"] = module  # some programs use torch.torch.Tensor
     variables["__all__"] = [
         key for key, value in variables.items() if not key.startswith("_") and not isinstance(value, ModuleType)
     ]
@@ -136,7 +136,7 @@ def _facade(name: str, version: str) -> ModuleType:
 
 
 class _Loader(importlib.abc.Loader):
-    """Gives a module of flambeau under its name in PyTorch."""
+    """Loader of flambeau's modules by their names in PyTorch."""
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         if spec.name in ROOTS:
@@ -144,7 +144,7 @@ class _Loader(importlib.abc.Loader):
         if not _exists(spec.name) or is_second_name(spec.name):
             return _absent.module_for(spec.name)
         module = importlib.import_module(place_of(spec.name))
-        # The import system is about to set it to the alias's: the module remains what it was.
+        # The import system replaces the spec by the alias's; it is restored later.
         spec.loader_state = module.__spec__
         return module
 
@@ -165,7 +165,7 @@ class _Loader(importlib.abc.Loader):
 
 
 def _keep_functions(module: ModuleType, path: str) -> None:
-    """Let functions keep their names where PyTorch has modules of the same, whose import would replace them."""
+    """Restore functions after the import of PyTorch's modules with the same name, which would replace them."""
     for name in moved_below(path):
         last = name.rpartition(".")[2]
         value = vars(module).get(last)
@@ -175,7 +175,7 @@ def _keep_functions(module: ModuleType, path: str) -> None:
 
 
 class _Distribution(metadata.Distribution):
-    """What is read of ``torch`` and ``torchvision`` as if they were installed: a name and a version."""
+    """Metadata of ``torch`` and ``torchvision`` as installed distributions: name and version."""
 
     def __init__(self, name: str) -> None:
         self._metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {_VERSIONS[name]}\n"
@@ -188,7 +188,7 @@ class _Distribution(metadata.Distribution):
 
 
 class _Finder(metadata.DistributionFinder):
-    """Answers for ``torch``, ``torchvision`` and what is below them, and for their versions."""
+    """Finder of ``torch``, ``torchvision``, their submodules and their versions."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -210,14 +210,14 @@ _FINDER = _Finder()
 
 
 def install() -> None:
-    """Let ``import torch`` and ``import torchvision`` give flambeau, in this process and those it starts.
+    """Let ``import torch`` and ``import torchvision`` import flambeau, in this process and its child processes.
 
-    Nothing happens where that is so already. What a program reads is flambeau's own: ``torch.nn is flambeau.nn``,
-    ``torch.Tensor is flambeau.Tensor``; only ``torch`` and ``torchvision`` themselves are modules of their own, with a
-    ``__version__`` that names the PyTorch whose interface flambeau follows. Generators on the CPU draw PyTorch's
-    numbers: see ``flambeau.random.use_pytorch_streams``.
+    A second call has no effect. Names are flambeau's objects: ``torch.nn is flambeau.nn``,
+    ``torch.Tensor is flambeau.Tensor``. Only ``torch`` and ``torchvision`` are separate modules, with a ``__version__``
+    that names the version of PyTorch whose interface flambeau follows. Generators on the CPU draw PyTorch's numbers:
+    see ``flambeau.random.use_pytorch_streams``.
 
-    Raises: RuntimeError if PyTorch was imported before.
+    Raises: RuntimeError if PyTorch is already imported.
     """
     if _FINDER in sys.meta_path:
         return
@@ -235,7 +235,7 @@ def install() -> None:
 
 
 def uninstall() -> None:
-    """Undo ``install``: the next ``import torch`` gives what is installed under that name.
+    """Undo ``install``: ``import torch`` imports the installed distribution again.
 
     Generators draw flambeau's own numbers again.
     """

@@ -27,11 +27,11 @@ class KeyErrorMessage(str):
 
 
 class ExceptionWrapper:
-    """The exception that is being handled, to be raised again in another process.
+    """Current exception, to be raised again in another process.
 
     Args:
-        exc_info: as from ``sys.exc_info()``.
-        where: where it was raised, for the message.
+        exc_info: result of ``sys.exc_info()``.
+        where: description of the location, for the message.
     """
 
     def __init__(self, exc_info: Any = None, where: str = "in background") -> None:
@@ -51,7 +51,7 @@ class ExceptionWrapper:
 
 
 def _rebuild_sparse_tensor(layout: layout, data: tuple[Any, ...]) -> Tensor:
-    """Return a sparse tensor of its parts: what pickles of PyTorch's sparse tensors call."""
+    """Return a sparse tensor from its parts; pickles of PyTorch's sparse tensors call this function."""
     from flambeau.sparse._pickling import rebuilt_from_file
 
     return rebuilt_from_file(layout, data)
@@ -63,11 +63,11 @@ def _element_size(dtype: dtype) -> int:
 
 
 def _flatten_dense_tensors(tensors: Iterable[Tensor]) -> Tensor:
-    """The elements of tensors of one dtype, one tensor after the other."""
+    """Concatenate the elements of tensors of one dtype."""
     return cat([tensor.reshape(-1) for tensor in tensors])
 
 
 def _unflatten_dense_tensors(flat: Tensor, tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """Views of a flat tensor's elements that have the shapes of ``tensors``."""
+    """Return views of a flat tensor with the shapes of ``tensors``."""
     parts = flat.split([tensor.numel() for tensor in tensors])
     return tuple(part.view(tensor.shape) for part, tensor in zip(parts, tensors, strict=True))

@@ -7,14 +7,14 @@ from flambeau import Tensor, arange, bincount, cat, int32, int64, segment_reduce
 from flambeau._small_floats import SmallFloat
 from flambeau.torch._private import has_lapack, has_mkl, has_openmp
 
-# Dtypes of quantised tensors, and of numbers of other sizes than flambeau has.
+# Dtypes of quantised tensors, and of sizes that flambeau lacks.
 ABSENT_DTYPES = (
     *("complex32", "qint8", "qint32", "quint8", "quint4x2", "quint2x4"),
     *("bits8", "bits16", "bits1x8", "bits2x4", "bits4x2"),
     *(f"{sign}int{bits}" for sign in ("", "u") for bits in range(1, 8)),
 )
 
-# Names whose values change with the default dtype.
+# Names with values that depend on the default dtype.
 VARYING = ("Storage",)
 
 __all__ = [
@@ -37,7 +37,7 @@ has_spectral = True  # Fourier transforms
 
 
 class AbsentDtype(SmallFloat):
-    """A dtype that no tensor has. Programs compare with it, which is False, and look for it in tables."""
+    """Dtype without tensors. Programs compare it with other dtypes and use it as a dictionary key."""
 
     is_floating_point = False
     _unsupported = "is a name only, no tensor can have this dtype"
@@ -49,7 +49,7 @@ class AbsentDtype(SmallFloat):
 
 
 class _Classes:
-    """The classes of C++ libraries that are built for PyTorch: there are none."""
+    """Namespace of classes from C++ libraries for PyTorch, which flambeau cannot load."""
 
     def load_library(self, path: str) -> NoReturn:
         """Raise OSError."""
@@ -78,7 +78,7 @@ def set_vital(vital: str, attr: str, value: str) -> bool:
 
 
 def _convert_indices_from_coo_to_csr(input: Tensor, size: int, *, out_int32: bool = False) -> Tensor:
-    """Where each of ``size`` rows begins among rows that ascend, and where the last ends."""
+    """Compress sorted row indices: return the start of each of ``size`` rows, and the end of the last."""
     counts = bincount(input, minlength=size)
     pointers = cat([counts.new_zeros(1), counts.cumsum(0)])
     return pointers.to(int32 if out_int32 else int64)
@@ -87,7 +87,7 @@ def _convert_indices_from_coo_to_csr(input: Tensor, size: int, *, out_int32: boo
 def _convert_indices_from_csr_to_coo(
     crow_indices: Tensor, col_indices: Tensor, *, out_int32: bool = False, transpose: bool = False
 ) -> Tensor:
-    """The rows that the pointers stand for, above the columns; below them with ``transpose``."""
+    """Expand row pointers: stack row and column indices, in the other order if ``transpose``."""
     rows = arange(crow_indices.numel() - 1, device=crow_indices.device).repeat_interleave(crow_indices.diff())
     pair = (col_indices, rows) if transpose else (rows, col_indices)
     return stack([each.to(int32 if out_int32 else int64) for each in pair])

@@ -1,4 +1,4 @@
-"""The module ``functorch``: `flambeau.func`, and the older functions that take a module's parameters out of it."""
+"""Module ``functorch``: `flambeau.func`, and older functions that separate a module from its parameters."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Values = tuple[Tensor, ...]
 
 
 class FunctionalModuleWithBuffers(nn.Module):
-    """A module that is called with its parameters and buffers, ``fmodel(params, buffers, *args)``."""
+    """Module that takes its parameters and buffers as arguments: ``fmodel(params, buffers, *args)``."""
 
     def __init__(self, model: nn.Module, param_names: Sequence[str], buffer_names: Sequence[str]) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class FunctionalModuleWithBuffers(nn.Module):
 
 
 class FunctionalModule(FunctionalModuleWithBuffers):
-    """A module without buffers that is called with its parameters, ``fmodel(params, *args)``."""
+    """Module without buffers that takes its parameters as an argument: ``fmodel(params, *args)``."""
 
     def forward(self, params: Sequence[Tensor], *args: Any, **kwargs: Any) -> Any:
         return super().forward(params, (), *args, **kwargs)

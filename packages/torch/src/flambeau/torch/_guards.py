@@ -1,4 +1,4 @@
-"""Names of ``torch._guards``, PyTorch's private module: the mode that makes tensors without elements."""
+"""Functions of ``torch._guards``, PyTorch's private module, for fake tensors."""
 
 from typing import Any
 
@@ -16,6 +16,6 @@ def active_fake_mode() -> FakeTensorMode | None:
 
 
 def detect_fake_mode(inputs: Any = None) -> FakeTensorMode | None:
-    """Return the mode of the tensors without elements among the inputs, or else the one that is entered."""
+    """Return the `FakeTensorMode` of fake tensors among the inputs, or else the active one."""
     found = (maybe_get_fake_mode(leaf) for leaf in _pytree.tree_leaves(inputs))
     return next((mode for mode in found if mode is not None), active_fake_mode())

@@ -8,7 +8,7 @@ __all__ = ["_check_module_exists", "dill_available"]
 
 @functools.cache
 def _check_module_exists(name: str) -> bool:
-    """Return whether a top module can be imported, without importing it."""
+    """Return True if a top-level module can be imported, without importing it."""
     try:
         return importlib.util.find_spec(name) is not None
     except (ImportError, ValueError):  # a module that was set to None, or made without a description
@@ -16,5 +16,5 @@ def _check_module_exists(name: str) -> bool:
 
 
 def dill_available() -> bool:
-    """Return whether dill, which pickles more than pickle, is installed."""
+    """Return True if the package dill is installed."""
     return _check_module_exists("dill")

@@ -1,4 +1,4 @@
-"""PyTorch's modules and the names in them, as ``tools/parity/names.py`` reads them from PyTorch.
+"""PyTorch's modules and their names, collected from PyTorch by ``tools/parity/names.py``.
 
 A line of ``interface.txt`` is ``module|classes|functions|values``, where ``name@home`` is defined in another module.
 """
@@ -14,7 +14,7 @@ KINDS = ("class", "function", "value")
 
 
 class Entry(NamedTuple):
-    """A name of a module of PyTorch: what it stands for, and the module that defines it."""
+    """Name in a module of PyTorch: its kind, and the module that defines it."""
 
     kind: str
     home: str
@@ -27,7 +27,7 @@ def _lines() -> dict[str, str]:
 
 
 def has_module(name: str) -> bool:
-    """Return whether PyTorch has a module.
+    """Return True if PyTorch has a module.
 
     >>> has_module("torch.ao.quantization"), has_module("torch.nowhere")
     (True, False)
@@ -41,13 +41,13 @@ def _parents() -> set[str]:
 
 
 def has_submodules(name: str) -> bool:
-    """Return whether a module of PyTorch has others below it."""
+    """Return True if a module of PyTorch has submodules."""
     return name in _parents()
 
 
 @functools.cache
 def names_of(module: str) -> dict[str, Entry]:
-    """Return the names of a module of PyTorch; of another module none.
+    """Return the names of a module of PyTorch; an empty dict for unknown modules.
 
     >>> names_of("torch.optim")["Adam"]
     Entry(kind='class', home='torch.optim.adam')

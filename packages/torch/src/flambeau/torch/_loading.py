@@ -1,4 +1,4 @@
-"""Names of ``torch.utils.data._utils``: settings that programs read which start workers themselves."""
+"""Settings of ``torch.utils.data._utils``, for programs that start workers themselves."""
 
 import atexit
 
@@ -6,8 +6,8 @@ __all__ = ["HAS_NUMPY", "IS_WINDOWS", "MP_STATUS_CHECK_INTERVAL", "python_exit_s
 
 HAS_NUMPY = True
 IS_WINDOWS = False
-MP_STATUS_CHECK_INTERVAL = 5.0  # seconds between two looks whether the other process is still there
-python_exit_status = False  # True while Python ends
+MP_STATUS_CHECK_INTERVAL = 5.0  # seconds between checks that the other process is alive
+python_exit_status = False  # True during interpreter shutdown
 
 
 def _set_python_exit_flag() -> None:

@@ -1,4 +1,4 @@
-"""What a program asked of ``torch`` that flambeau lacks: remembered, and answered with the nearest there is."""
+"""Record of missing names, and suggestions of similar ones."""
 
 import difflib
 import importlib
@@ -14,7 +14,7 @@ import flambeau
 _OWN_FOLDER = str(Path(__file__).parent)
 _IMPORT_FROM = opcode.opmap["IMPORT_FROM"]
 
-# Where a name that is not where the program looked may stand, most likely first.
+# Modules to search for a misplaced name, most likely first.
 _ELSEWHERE = {
     "torch": "flambeau",
     "torch.nn.functional": "flambeau.nn.functional",
@@ -30,7 +30,7 @@ _ELSEWHERE = {
 
 @dataclass(frozen=True)
 class Missing:
-    """A name that flambeau lacks, the line that first asked for it, and the names nearest to it."""
+    """Missing name, the line that first used it, and similar names."""
 
     name: str
     place: str
@@ -45,7 +45,7 @@ _found: dict[str, Missing] = {}
 
 
 def missing() -> list[Missing]:
-    """The names this process asked of ``torch`` and did not find, in the order in which they were first asked for."""
+    """Return the missing names that this process used, in order of first use."""
     return list(_found.values())
 
 
@@ -55,7 +55,7 @@ def forget() -> None:
 
 
 def _names(place: str) -> list[str]:
-    """The names of a module; of one whose distribution is absent, none."""
+    """Return the names of a module; an empty list if its distribution is not installed."""
     try:
         return dir(importlib.import_module(place))
     except ModuleNotFoundError:
@@ -63,7 +63,7 @@ def _names(place: str) -> list[str]:
 
 
 def nearest(owner: Any, path: str, name: str) -> tuple[str, ...]:
-    """Up to three names like ``path.name``: the same one elsewhere, then the most alike of ``owner``'s own."""
+    """Return up to three similar names: the same name in other modules, then similar names of ``owner``."""
     same = [other for other, place in _ELSEWHERE.items() if other != path and name in _names(place)]
     same = [f"{other}.{name}" for other in same] or [f"torch.Tensor.{name}"] * hasattr(flambeau.Tensor, name)
     own = {other.lower(): other for other in dir(owner) if not other.startswith("_")}
@@ -72,7 +72,7 @@ def nearest(owner: Any, path: str, name: str) -> tuple[str, ...]:
 
 
 def _asker() -> FrameType | None:
-    """The frame of the program that asked: the innermost that is neither of this package nor of the import system."""
+    """Return the innermost frame outside of this package and the import system."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         file = frame.f_code.co_filename
@@ -83,7 +83,7 @@ def _asker() -> FrameType | None:
 
 
 def remember(owner: Any, path: str, name: str, place: str | None = None) -> Missing:
-    """Note that ``path.name`` was asked for in vain, at ``place`` or else by the program that is running."""
+    """Record that ``path.name`` is missing, used at ``place`` or at the current line of the program."""
     full = f"{path}.{name}"
     if full not in _found:
         if place is None:
@@ -94,7 +94,7 @@ def remember(owner: Any, path: str, name: str, place: str | None = None) -> Miss
 
 
 def is_from_import() -> bool:
-    """Whether what runs in the asking frame is ``from module import name``, and not an attribute's access."""
+    """Return True if the program runs ``from module import name``, and not an attribute access."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith(_OWN_FOLDER):
         frame = frame.f_back
@@ -102,7 +102,7 @@ def is_from_import() -> bool:
 
 
 def attribute_error(module: ModuleType, path: str, name: str) -> Exception:
-    """The exception for ``path.name``: an ImportError where it was to be imported, an AttributeError elsewhere."""
+    """Return the exception for ``path.name``: ImportError in an import statement, else AttributeError."""
     text = str(remember(module, path, name))
     if is_from_import():
         return ImportError(text, name=path)

@@ -1,4 +1,4 @@
-"""What programs use of ``torch._C._nn``, PyTorch's private module."""
+"""Functions of ``torch._C._nn``, PyTorch's private module."""
 
 from typing import Any
 
@@ -15,9 +15,9 @@ def _parse_to(
     copy: bool = False,
     memory_format: flambeau.memory_format | None = None,
 ) -> tuple[flambeau.device | None, flambeau.dtype | None, bool, flambeau.memory_format | None]:
-    """What the arguments of ``Tensor.to`` and ``Module.to`` ask for: device, dtype, ``non_blocking`` and memory format.
+    """Parse the arguments of ``Tensor.to`` and ``Module.to`` into device, dtype, ``non_blocking`` and memory format.
 
-    The positional ones are a tensor, a dtype or a device and a dtype, and ``non_blocking`` and ``copy`` behind these.
+    Positional arguments are a tensor, a dtype, or a device and a dtype, followed by ``non_blocking`` and ``copy``.
     """
     flags = [each for each in args if isinstance(each, bool)]
     for each in args:

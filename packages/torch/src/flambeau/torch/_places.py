@@ -1,4 +1,4 @@
-"""Where flambeau keeps what programs look for in ``torch``."""
+"""Map from PyTorch's module names to flambeau's."""
 
 from flambeau.torch import _interface
 
@@ -9,7 +9,7 @@ _OPS_FILES = (
     *("ps_roi_align", "ps_roi_pool", "roi_align", "roi_pool", "stochastic_depth"),
 )
 
-# Modules that stand elsewhere, with all that is below them. PyTorch's single files are found in the package that has
+# Modules with another name in flambeau, including their submodules. PyTorch's single files map to the package with
 # their names.
 _MOVED = {
     "torch._C": "flambeau.torch._private",
@@ -76,17 +76,19 @@ _MOVED = {
     "torchvision.models.detection._utils": "flambeau.vision.models.detection._matching",
 }
 
-# Modules that programs walk through by their `__dict__`: what flambeau loads on first use is there at once.
+# Modules whose `__dict__` programs iterate over: lazily loaded names are loaded at once.
 WALKED = {"torch.distributions", "torch.optim", "torch.optim.lr_scheduler"}
 
 
 def is_moved(name: str) -> bool:
-    """Whether what PyTorch calls ``name`` stands elsewhere than below what stands for the module above it."""
+    """Return True if the module or name ``name`` of PyTorch has another location in flambeau than its parent
+    suggests.
+    """
     return name in _MOVED
 
 
 def is_second_name(name: str) -> bool:
-    """Return whether another module of PyTorch is the first that a module of flambeau stands for."""
+    """Return True if another module of PyTorch is the primary name of the same module of flambeau."""
     if name not in _MOVED or not _interface.has_module(name):
         return False
     first = f"torch{_MOVED[name].removeprefix('flambeau')}"
@@ -96,7 +98,7 @@ def is_second_name(name: str) -> bool:
 
 
 def is_only_moved(name: str) -> bool:
-    """Return whether PyTorch has no module ``name``, but one of another name that stands at that place.
+    """Return True if ``name`` is not a module of PyTorch, but flambeau's module at that place has another name there.
 
     >>> is_only_moved("torch.data"), is_only_moved("torch.nn")
     (True, False)
@@ -105,7 +107,7 @@ def is_only_moved(name: str) -> bool:
 
 
 def moved_below(name: str) -> list[str]:
-    """The moved modules directly below what PyTorch calls ``name``.
+    """Return the relocated modules directly below PyTorch's module ``name``.
 
     >>> moved_below("torch.utils")
     ['torch.utils.data']
@@ -114,7 +116,7 @@ def moved_below(name: str) -> list[str]:
 
 
 def place_of(name: str) -> str:
-    """The name of the module of flambeau that stands for a module of PyTorch.
+    """Return the name of flambeau's module for a module of PyTorch.
 
     >>> place_of("torch.nn.functional"), place_of("torch.utils.data.sampler")
     ('flambeau.nn.functional', 'flambeau.data.sampler')

@@ -1,4 +1,4 @@
-"""What programs use of ``torch._tensor_str``, PyTorch's private module: parts of a tensor's text."""
+"""Functions of ``torch._tensor_str``, PyTorch's private module, for the text of tensors."""
 
 import contextlib
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ __all__ = ["PRINT_OPTS", "_add_suffixes", "_tensor_str", "printoptions"]
 
 
 class _Current:
-    """The options as they stand when one is read."""
+    """View of the current print options."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(_formatting._options, name)
@@ -21,7 +21,7 @@ PRINT_OPTS = _Current()
 
 @contextlib.contextmanager
 def printoptions(**options: Any) -> Iterator[None]:
-    """Within it tensors print by these options, and behind it as before."""
+    """Set print options in this context."""
     before = _formatting._options
     set_printoptions(**options)
     try:
@@ -31,12 +31,12 @@ def printoptions(**options: Any) -> Iterator[None]:
 
 
 def _tensor_str(self: Tensor, indent: int) -> str:
-    """The elements in brackets, all lines but the first ``indent`` to the right."""
+    """Return the text of the elements; lines after the first are indented by ``indent``."""
     return _formatting._content(self, _formatting._options, indent)
 
 
 def _add_suffixes(tensor_str: str, suffixes: list[str], indent: int, force_newline: bool) -> str:
-    """The text with ``dtype=...`` and the like, and the closing parenthesis."""
+    """Append suffixes such as ``dtype=...`` and the closing parenthesis."""
     width = _formatting._options.linewidth
     if force_newline and suffixes:  # the first of them begins a line
         tensor_str += ",\n" + " " * indent + suffixes[0]

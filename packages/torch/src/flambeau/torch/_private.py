@@ -1,4 +1,4 @@
-"""What programs use of ``torch._C``, PyTorch's private module."""
+"""Functions of ``torch._C``, PyTorch's private module."""
 
 import importlib
 import sys
@@ -40,21 +40,21 @@ __all__ = [
 _TensorMeta: type = type(Tensor)
 has_lapack = True  # decompositions of matrices
 has_spectral = True  # Fourier transforms
-has_mkl = has_mkldnn = has_openmp = False  # libraries that PyTorch computes with
+has_mkl = has_mkldnn = has_openmp = False  # libraries that PyTorch uses
 
 
 def _get_tracing_state() -> bool | None:
-    """True while ``jit.trace`` runs a function, else None."""
+    """Return True while ``jit.trace`` runs a function, else None."""
     jit = sys.modules.get("flambeau.jit")
     return jit.is_tracing() or None if jit else None
 
 
 def _log_api_usage_once(*_: Any) -> None:
-    """Nothing: nobody counts calls."""
+    """Do nothing: API usage is not logged."""
 
 
 def _are_functorch_transforms_active() -> bool:
-    """Whether a function is being mapped: a tensor may stand for a batch then. Other transforms see plain tensors."""
+    """Return True while vmap runs, when tensors may be batched. Other transforms use plain tensors."""
     placeholders = sys.modules.get("flambeau.func._placeholders")
     return placeholders is not None and bool(placeholders.maps.running)
 
@@ -65,12 +65,12 @@ def _get_default_device() -> str:
 
 
 def _get_privateuse1_backend_name() -> str:
-    """What a kind of device that a program brings itself would be called."""
+    """Return the name of custom device types."""
     return "privateuseone"
 
 
 def __getattr__(name: str) -> Any:
-    """Return what `_dispatcher` has, which loads on first use."""
+    """Return a name of `_dispatcher`, which is imported on first use."""
     if not name.startswith("__"):
         dispatcher = importlib.import_module("flambeau.torch._dispatcher")
         if name in dispatcher.__all__:
