@@ -1,7 +1,7 @@
-"""Every task of this repository; `nox -l` lists them.
+"""Tasks of this repository; `nox -l` lists them.
 
-Where nox is not installed, `python3 noxfile.py` takes nox's own arguments: it puts nox into a private environment and
-runs it there.
+If nox is not installed, `python3 noxfile.py` takes the same arguments as nox: it installs nox in a private environment
+and runs it there.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ NOX = "nox>=2025.5.1"
 
 
 def run_in_private_environment() -> None:
-    """Replace this process by nox from `.nox/bootstrap`, which is made on the first run."""
-    if sys.version_info < (3, 11):  # noqa: UP036, any python3 may be asked to run this file
+    """Replace this process with nox from `.nox/bootstrap`, which the first run creates."""
+    if sys.version_info < (3, 11):  # noqa: UP036, an older python3 may run this file
         sys.exit(f"flambeau needs Python 3.11 or later; this is {sys.version.split()[0]} ({sys.executable})")
     folder = ROOT / ".nox" / "bootstrap"
     python, ready = folder / "bin" / "python", folder / "ready"
@@ -58,7 +58,7 @@ IN_PARALLEL = ("--numprocesses=logical", "--maxprocesses=8")
 
 
 def group(name: str) -> list[str]:
-    """The requirements of a dependency group of the top pyproject.toml."""
+    """Return the requirements of a dependency group of the top-level pyproject.toml."""
     return list(nox.project.dependency_groups(nox.project.load_toml(ROOT / "pyproject.toml"), name))
 
 
@@ -68,14 +68,14 @@ def extra(name: str) -> list[str]:
 
 
 def own(requirements: Sequence[str]) -> list[str]:
-    """Return the folders of this repository's packages among some requirements."""
+    """Return the folders of this repository's packages that the requirements name."""
     folder_of = {project["project"]["name"]: folder for folder, project in PROJECTS.items()}
     names = (requirement.partition("==")[0] for requirement in requirements)
     return [folder_of[name] for name in names if name in folder_of]
 
 
 def dependencies(package: str) -> list[str]:
-    """Return the folders of the packages that a package declares to depend on."""
+    """Return the folders of the declared dependencies of a package in this repository."""
     return own(PROJECTS[package]["project"].get("dependencies", ()))
 
 
@@ -84,7 +84,7 @@ NATIVE = [name for name in PACKAGES if PROJECTS[name]["build-system"]["build-bac
 
 
 def with_dependencies(*packages: str) -> list[str]:
-    """Some packages and those of this repository that they depend on, lowest first."""
+    """Return packages with their dependencies in this repository, in order of dependency."""
     needed = set(packages)
     for package in reversed(PACKAGES):
         if package in needed:
@@ -93,14 +93,14 @@ def with_dependencies(*packages: str) -> list[str]:
 
 
 def sources(folder: Path) -> Iterator[Path]:
-    """The files of a folder, without what builds and tools leave there."""
+    """Yield the files of a folder, except build outputs and caches."""
     for path in sorted(folder.iterdir()):
         if path.name not in ("build", "__pycache__") and not path.name.startswith("."):
             yield from sources(path) if path.is_dir() else [path]
 
 
 def fingerprint(package: str) -> str:
-    """A hash of what a package is built from: its files, the interpreter, and the headers it compiles against."""
+    """Return a hash of the inputs of a package's build: its files, the interpreter, and the headers of dependencies."""
     folder = ROOT / "packages" / package
     files = list(sources(folder))
     for below in own(PROJECTS[package]["build-system"]["requires"]):
@@ -112,9 +112,9 @@ def fingerprint(package: str) -> str:
 
 
 def outdated(stamps: Path) -> dict[str, str]:
-    """The packages that changed since a build of theirs was noted in a folder of stamps, and their fingerprints.
+    """Return the packages that changed since their last build in a folder of stamps, and their fingerprints.
 
-    Their notes are removed: a build that fails is not to look like the one before it.
+    Their stamps are removed, so that a failed build is not considered complete.
     """
     stamps.mkdir(parents=True, exist_ok=True)
     current = {package: fingerprint(package) for package in PACKAGES}
@@ -126,7 +126,7 @@ def outdated(stamps: Path) -> dict[str, str]:
 
 
 def files_of(package: str, pattern: str = "*") -> list[Path]:
-    """The wheel and the sdist of a package in dist/, relative to the top."""
+    """Return the wheel and the sdist of a package in dist/, relative to the repository."""
     name = PROJECTS[package]["project"]["name"].replace("-", "_")
     return sorted(path.relative_to(ROOT) for path in DIST.glob(f"{name}-{pattern}"))
 
@@ -134,7 +134,7 @@ def files_of(package: str, pattern: str = "*") -> list[Path]:
 def install_alone(session: nox.Session, *packages: str) -> list[str]:
     """Install packages from their wheels in dist/, each by its path, never by a name that an index could answer.
 
-    Returns these paths. Of what the packages depend on, only those of this repository are installed.
+    Return these paths. Only dependencies in this repository are installed.
     """
     paths = [str(path) for package in with_dependencies(*packages) for path in files_of(package, "*.whl")]
     session.install("--quiet", "--no-deps", "--force-reinstall", *paths)
@@ -142,7 +142,7 @@ def install_alone(session: nox.Session, *packages: str) -> list[str]:
 
 
 def install(session: nox.Session, *packages: str, requirements: Sequence[str] = ()) -> None:
-    """Install packages from their wheels in dist/ with all they depend on, and further requirements."""
+    """Install packages from their wheels in dist/ with all dependencies, and further requirements."""
     session.install(*install_alone(session, *packages), *requirements)
 
 
@@ -175,7 +175,7 @@ def wheels(session: nox.Session) -> None:
 @nox.session(requires=["wheels"])
 @nox.parametrize("package", [nox.param(name, id=name) for name in (*PACKAGES[:-1], "together", "rest")])
 def tests(session: nox.Session, package: str) -> None:
-    """Test one package with only its declared dependencies, or what crosses packages, or the rest with everything.
+    """Test one package with only its declared dependencies, all packages together, or the remaining tests.
 
     `rest` runs the tests that were skipped in all other sessions, with all packages and optional dependencies.
     """
@@ -183,7 +183,7 @@ def tests(session: nox.Session, package: str) -> None:
         test_the_rest(session)
     elif package == "together":
         install(session, *PACKAGES, requirements=[*group("together"), *extra("examples")])
-        # data is tested twice: its batches are arrays alone and tensors beside tensor-core.
+        # data is tested twice: its batches are arrays without tensor-core, and tensors with it.
         run_tests(session, "together", "tests", "packages/data/tests", "tools", "--ignore=tests/parity")
     else:
         install(session, package, requirements=nox.project.dependency_groups(PROJECTS[package], "test"))
@@ -208,14 +208,14 @@ def test_the_rest(session: nox.Session) -> None:
 
 
 def run_tests(session: nox.Session, name: str, *arguments: str, may_be_empty: bool = False) -> None:
-    """Run the tests of some folders, and those of GPUs on an emulated one; record under a name which of them ran."""
+    """Run the tests of some folders, and GPU tests on an emulated GPU; record the executed tests under a name."""
     folder, *others = arguments
     of_gpus = f"{folder}/cuda"
-    # 5: no test was chosen, as -k may have it for some packages.
+    # 5: no test was selected, which -k can cause for some packages.
     allowed = [0, 5] if session.posargs or may_be_empty else [0]
 
     def run(suffix: str, *arguments: str) -> None:
-        # The record of a part of the tests would hide that of all.
+        # A partial record would replace the complete one.
         record = [] if session.posargs else [f"--record-executed={RECORDS / f'{name}{suffix}.json'}"]
         session.run("pytest", *arguments, *record, *IN_PARALLEL, *session.posargs, success_codes=allowed)
 
@@ -227,7 +227,7 @@ def run_tests(session: nox.Session, name: str, *arguments: str, may_be_empty: bo
 
 @nox.session(venv_backend="none")
 def executed(session: nox.Session) -> None:
-    """Fail if a test ran neither in `tests` nor in `extension`, whose records this reads: tools/executed."""
+    """Fail if a test ran neither in `tests` nor in `extension`, according to their records: tools/executed."""
     session.run(sys.executable, "-m", "tools.executed", str(RECORDS), external=True)
 
 
@@ -250,7 +250,7 @@ def extension(session: nox.Session) -> None:
 
 @nox.session(reuse_venv=True)
 def lint(session: nox.Session) -> None:
-    """Check style and types: ruff, mypy, pyright, clang-format, clang-tidy (`-- --fix` mends what can be mended)."""
+    """Check style and types: ruff, mypy, pyright, clang-format, clang-tidy (`-- --fix` fixes some findings)."""
     session.install("--quiet", *group("lint"), *extra("examples"))
     fix = "--fix" in session.posargs
     cpp = [str(path) for top in ("packages", "docs") for path in sources(ROOT / top) if path.suffix in (".h", ".cpp")]
@@ -283,7 +283,7 @@ def changed_sources() -> list[str]:
 
 
 def compiler_options(session: nox.Session) -> list[str]:
-    """Options with which each source of the native packages can be parsed, without a build."""
+    """Return the compiler options to parse the sources of native packages without a build."""
     code = "import pybind11, sysconfig; print(pybind11.get_include(), sysconfig.get_path('include'))"
     system = str(session.run("python", "-c", code, silent=True)).split()
     core = "packages/tensor-core"
@@ -314,7 +314,7 @@ def check_programs(session: nox.Session) -> None:
 
 @contextlib.contextmanager
 def noted_run(session: nox.Session, requirements: Sequence[str]) -> Iterator[None]:
-    """Note in docs/checks.toml when a session outside CI ran as a whole, on which versions, and whether it passed."""
+    """Record in docs/checks.toml when a complete session outside CI ran, with which versions, and its result."""
     result = "failed"
     try:
         yield
@@ -338,7 +338,7 @@ def parity(session: nox.Session) -> None:
 
 @nox.session(requires=["wheels"], reuse_venv=True)
 def overhead(session: nox.Session) -> None:
-    """Measure what a small call of every operator costs, as a ratio to PyTorch (downloads PyTorch)."""
+    """Measure the cost of a small call of every operator, relative to PyTorch (downloads PyTorch)."""
     install(session, *PACKAGES, requirements=group("parity"))
     session.run("python", "-m", "tools.parity.overhead", *session.posargs)
 
@@ -354,7 +354,7 @@ def ecosystem(session: nox.Session) -> None:
 
 @nox.session(requires=["wheels"], reuse_venv=True)
 def reference(session: nox.Session) -> None:
-    """Write the reference, made of what the operators say of themselves, as Markdown into dist/reference."""
+    """Write the API reference, generated from the operators' documentation, as Markdown to dist/reference."""
     install(session, *PACKAGES)
     session.run("python", "-m", "tools.reference", *(session.posargs or [str(DIST / "reference")]))
 
@@ -369,9 +369,9 @@ def bench(session: nox.Session) -> None:
 def build_natively(session: nox.Session, settings: dict[str, str], environment: dict[str, str]) -> None:
     """Install the native packages from the sources, as a debug build with CMake settings, in separate folders.
 
-    `environment` holds what a process needs that loads the libraries.
+    `environment` contains the variables that a process needs to load the libraries.
     """
-    # A build imports what announces a CMake config, and the installed one may be of a broken or an older build.
+    # A build imports modules that announce CMake configs; those of an installed package may be outdated or broken.
     names = [PROJECTS[package]["project"]["name"] for package in NATIVE]
     session.run("pip", "uninstall", "--quiet", "--yes", *names)
     options = ["--no-build-isolation", "--no-deps", "-Ccmake.build-type=Debug"]
