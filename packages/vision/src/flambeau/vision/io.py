@@ -1,4 +1,4 @@
-"""Image files as tensors ``(C, H, W)`` of bytes, through Pillow."""
+"""Reading and writing of image files as uint8 tensors ``(C, H, W)`` with Pillow."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import flambeau as fb
 
 
 class ImageReadMode(Enum):
-    """The channels to decode into: those of the file, or these."""
+    """Channels of the decoded image: unchanged, or one of the listed modes."""
 
     UNCHANGED = None
     GRAY = "L"
@@ -27,10 +27,10 @@ _AS_THEY_ARE = ("L", "LA", "RGB", "RGBA")
 
 
 def read_image(path: str | Path, mode: ImageReadMode | str = ImageReadMode.UNCHANGED) -> fb.Tensor:
-    """The image in a file, of any format that Pillow knows.
+    """Read an image file of any format that Pillow supports.
 
     Args:
-        path: of the file.
+        path: path of the file.
         mode: an :class:`ImageReadMode` or its name.
     Returns: uint8 ``(1 to 4, H, W)``.
     Raises: FileNotFoundError, or RuntimeError naming a file that is damaged or no image.
@@ -41,7 +41,7 @@ def read_image(path: str | Path, mode: ImageReadMode | str = ImageReadMode.UNCHA
 def decode_image(
     input: fb.Tensor | str | Path, mode: ImageReadMode | str = ImageReadMode.UNCHANGED, *, name: str = "the bytes"
 ) -> fb.Tensor:
-    """The image in the bytes of a file: a tensor uint8 ``(length,)``, or the file's path. As :func:`read_image`."""
+    """Decode an image from the bytes of a file, a uint8 tensor ``(length,)``, or from a path. See :func:`read_image`."""
     if not isinstance(input, fb.Tensor):
         return read_image(input, mode)
     if input.dtype is not fb.uint8 or input.ndim != 1 or input.numel() == 0:
@@ -70,7 +70,7 @@ def decode_jpeg(input: fb.Tensor, mode: ImageReadMode | str = ImageReadMode.UNCH
 
 
 def encode_png(input: fb.Tensor, compression_level: int = 6) -> fb.Tensor:
-    """The bytes of a PNG file, a tensor uint8 ``(length,)``.
+    """Encode an image as PNG and return the bytes, a uint8 tensor ``(length,)``.
 
     Args:
         input: uint8, ``(1, H, W)`` or ``(3, H, W)``.
@@ -83,7 +83,7 @@ def encode_png(input: fb.Tensor, compression_level: int = 6) -> fb.Tensor:
 
 
 def encode_jpeg(input: fb.Tensor, quality: int = 75) -> fb.Tensor:
-    """The bytes of a JPEG file, a tensor uint8 ``(length,)``.
+    """Encode an image as JPEG and return the bytes, a uint8 tensor ``(length,)``.
 
     Args:
         input: uint8, ``(1, H, W)`` or ``(3, H, W)``.
@@ -106,17 +106,17 @@ def _encoded(input: fb.Tensor, format: str, **options: Any) -> fb.Tensor:
 
 
 def write_png(input: fb.Tensor, filename: str | Path, compression_level: int = 6) -> None:
-    """Write an image into a PNG file, as :func:`encode_png` makes it."""
+    """Write an image to a PNG file; see :func:`encode_png`."""
     write_file(filename, encode_png(input, compression_level))
 
 
 def write_jpeg(input: fb.Tensor, filename: str | Path, quality: int = 75) -> None:
-    """Write an image into a JPEG file, as :func:`encode_jpeg` makes it."""
+    """Write an image to a JPEG file; see :func:`encode_jpeg`."""
     write_file(filename, encode_jpeg(input, quality))
 
 
 def read_file(path: str | Path) -> fb.Tensor:
-    """The bytes of a file, a tensor uint8 ``(length,)``."""
+    """Read the bytes of a file as a uint8 tensor ``(length,)``."""
     return fb.from_numpy(np.frombuffer(Path(path).read_bytes(), np.uint8).copy())
 
 

@@ -1,7 +1,7 @@
-"""The pickles in which CIFAR is published, read without running anything that is in them.
+"""A reader for the pickle files of CIFAR that runs no code from the files.
 
-A pickle is a program that may call what it likes. The only names that CIFAR's use are those of NumPy's array and dtype
-and of the codec of bytes; here these stand for records of their arguments, and any other name is refused.
+A pickle can call arbitrary functions. The CIFAR files use only the names of NumPy's array and dtype and of the codec of
+bytes. This reader replaces these by records of their arguments, and rejects any other name.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 
 
 class _Record:
-    """What a pickle would have made of some arguments and a state, which are kept and not used."""
+    """Record of the arguments and the state of an object in a pickle."""
 
     def __init__(self, *arguments: Any) -> None:
         self.arguments = arguments
@@ -53,7 +53,8 @@ _NAMES: dict[tuple[str, str], type[_Record]] = {
 }
 
 
-# The interpreter written in Python: its memo is a dictionary, where C's is an array as long as a damaged file says.
+# The Python implementation has a dictionary as its memo. The C implementation has an array, and a damaged file could
+# make it arbitrarily large.
 class _Unpickler(pickle._Unpickler):
     def find_class(self, module: str, name: str) -> type[_Record]:
         try:
@@ -69,9 +70,9 @@ _DAMAGED = (
 
 
 def read_pickle(path: Path) -> dict[str, Any]:
-    """The dictionary in one of CIFAR's files: strings to numbers, lists, texts and uint8 arrays.
+    """Read the dictionary in a CIFAR file: strings to numbers, lists, strings and uint8 arrays.
 
-    Raises: ValueError naming the file, if it is damaged or asks for anything else.
+    Raises: ValueError naming the file, if it is damaged or contains any other object.
     """
     try:
         found = _Unpickler(io.BytesIO(path.read_bytes()), encoding="latin1").load()

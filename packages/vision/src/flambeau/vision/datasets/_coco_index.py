@@ -13,7 +13,7 @@ Numbers = int | Iterable[int]
 
 
 def read_annotations(path: str | Path) -> Any:
-    """The annotations in a file, as pycocotools has them if it is installed, else as :class:`CocoIndex`."""
+    """Read annotations with pycocotools if it is installed, otherwise as a :class:`CocoIndex`."""
     try:
         found = importlib.import_module("pycocotools.coco").COCO
     except ModuleNotFoundError:
@@ -22,15 +22,15 @@ def read_annotations(path: str | Path) -> Any:
 
 
 class CocoIndex:
-    """What is in a file of annotations, with the names of pycocotools' ``COCO``.
+    """Index of an annotation file, with the interface of pycocotools' ``COCO``.
 
     Args:
-        annotation_file: its path.
-    Raises: OSError if it is missing, ValueError if it is no JSON of an object with ``images``.
+        annotation_file: path of the file.
+    Raises: OSError if the file is missing, ValueError if it is not a JSON object with ``images``.
 
     Attributes:
-        dataset: all of the file.
-        imgs, anns, cats: its images, annotations and categories by their numbers.
+        dataset: the content of the file.
+        imgs, anns, cats: images, annotations and categories by id.
         imgToAnns: the annotations of each image.
     """
 
@@ -56,7 +56,7 @@ class CocoIndex:
         areaRng: Sequence[float] = (),
         iscrowd: bool | None = None,
     ) -> list[int]:
-        """The numbers of annotations: of some images, categories, areas between two, crowds or not."""
+        """Return annotation ids, filtered by images, categories, a range of areas, and ``iscrowd``."""
         images, categories = _listed(imgIds), set(_listed(catIds))
         within = self.anns.values() if not images else [each for number in images for each in self.imgToAnns[number]]
         return [
@@ -73,7 +73,7 @@ class CocoIndex:
         supNms: str | Sequence[str] = (),
         catIds: Numbers = (),
     ) -> list[int]:
-        """The numbers of categories: of some names, of some above them, of some numbers."""
+        """Return category ids, filtered by names, supercategories and ids."""
         names, above = ([each] if isinstance(each, str) else each for each in (catNms, supNms))
         numbers = _listed(catIds)
         return [
@@ -85,22 +85,22 @@ class CocoIndex:
         ]
 
     def getImgIds(self, imgIds: Numbers = (), catIds: Numbers = ()) -> list[int]:
-        """The numbers of images: of some numbers, with annotations of all of some categories."""
+        """Return image ids, filtered by ids, and by categories that must all occur in the image."""
         numbers = set(_listed(imgIds)) or set(self.imgs)
         for category in _listed(catIds):
             numbers &= {each["image_id"] for each in self.anns.values() if each["category_id"] == category}
         return sorted(numbers)
 
     def loadAnns(self, ids: Numbers = ()) -> list[Any]:
-        """Annotations by number."""
+        """Return annotations by id."""
         return [self.anns[number] for number in _listed(ids)]
 
     def loadCats(self, ids: Numbers = ()) -> list[Any]:
-        """Categories by number."""
+        """Return categories by id."""
         return [self.cats[number] for number in _listed(ids)]
 
     def loadImgs(self, ids: Numbers = ()) -> list[Any]:
-        """Images by number."""
+        """Return images by id."""
         return [self.imgs[number] for number in _listed(ids)]
 
 

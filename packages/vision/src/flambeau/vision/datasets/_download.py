@@ -1,4 +1,4 @@
-"""Download of a published file from the first mirror that delivers all of it."""
+"""Download of a published file from the first mirror that delivers it completely."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _FAILED = "could not download {name}:\n{failures}\nWhat has arrived is kept, and
 
 
 def download(urls: Sequence[str], path: Path, md5: str | None, timeout: float = 30.0) -> None:
-    """Fetch ``path`` from the first of ``urls`` that has it.
+    """Download ``path`` from the first of ``urls`` that delivers it.
 
-    The bytes gather in ``path`` + ``.part``, which survives an interruption; ``path`` appears once they are all there
-    and their checksum is right.
+    The download is written to ``path`` + ``.part``, and resumed after an interruption. The file is renamed to ``path``
+    when it is complete and its checksum is correct.
 
     Args:
         urls: the same file on several mirrors.
-        md5: of the whole file, in hexadecimal; None to believe what arrives.
-        timeout: seconds without a byte after which a mirror counts as dead.
-    Raises: RuntimeError saying what each mirror did, if none delivers; OSError naming the file that cannot be written.
+        md5: MD5 checksum of the file in hexadecimal; None for no check.
+        timeout: seconds without data after which a mirror is skipped.
+    Raises: RuntimeError with the error of each mirror, if all fail; OSError naming a file that cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
@@ -33,7 +33,7 @@ def download(urls: Sequence[str], path: Path, md5: str | None, timeout: float = 
         try:
             _fetch_checked(url, part, md5, timeout)
         except (OSError, HTTPException) as error:
-            if getattr(error, "filename", None) == str(part):  # the disk, for which another mirror is no help
+            if getattr(error, "filename", None) == str(part):  # a disk error, which another mirror cannot solve
                 raise
             failures.append(f"  {url}: {error or type(error).__name__}")
             if isinstance(error, HTTPError):
@@ -53,4 +53,4 @@ def _fetch_checked(url: str, part: Path, md5: str | None, timeout: float) -> Non
     part.unlink()
     if not resumed:
         raise OSError(f"the file is corrupt (expected MD5 {md5}, found {found}) and was removed")
-    _fetch_checked(url, part, md5, timeout)  # the bytes of an earlier try may be at fault: start again
+    _fetch_checked(url, part, md5, timeout)  # the partial file may be damaged: restart

@@ -19,9 +19,9 @@ _DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: 
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """The array in an idx file, plain, gzipped or xz-compressed.
+    """Read the array in an idx file, plain, gzipped or xz-compressed.
 
-    Raises: ValueError naming the file and what is wrong, if it is damaged, truncated, too long or something else.
+    Raises: ValueError with the file and the problem, if it is damaged, truncated, too long or not an idx file.
     """
     content = _read_unpacked(path)
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in _DTYPES:

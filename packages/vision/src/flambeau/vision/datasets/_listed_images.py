@@ -1,4 +1,4 @@
-"""What datasets share that are a list of image files with a label each, or an array of small images."""
+"""Base classes of datasets that are a list of labelled image files, or an array of small images."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Loader: TypeAlias = Callable[[Any], Any]
 
 
 class ListedImages(VisionDataset):
-    """Image files with a label each: the base of datasets that list them when they are made.
+    """Base class of datasets that list labelled image files in the constructor.
 
     Args:
         root: the folder above that of the files.
-        transform, target_transform: applied to each image, to each label.
-        loader: the image in a file, from its path.
+        transform, target_transform: functions applied to each image and to each label.
+        loader: function that loads an image from its path.
     """
 
     root: str | Path
@@ -63,7 +63,7 @@ class ListedImages(VisionDataset):
 
 
 class ArrayImages(VisionDataset):
-    """Small images in an array, ``data``, with a label each: the base of datasets that read all of them at once."""
+    """Base class of datasets that read all their images into an array, ``data``, with a label for each."""
 
     root: str | Path
     data: Any

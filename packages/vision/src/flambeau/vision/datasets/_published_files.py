@@ -1,4 +1,4 @@
-"""The files of a published dataset: seeing that they are there, and reading those of MATLAB."""
+"""The files of a published dataset: checks that they exist, downloads, and reading of MATLAB files."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _BY_HAND = "It is not published where a program could fetch it: see {home}."
 
 
 class Published(NamedTuple):
-    """A file of a dataset where it is published.
+    """A published file of a dataset.
 
     Attributes:
-        url: where.
-        md5: its checksum in hexadecimal; None if none is known.
-        name: on this machine; the last part of ``url`` by default.
-        unpack: it is an archive.
+        url: address of the file.
+        md5: MD5 checksum in hexadecimal; None if unknown.
+        name: local file name; the last part of ``url`` by default.
+        unpack: True for an archive that is to be unpacked.
     """
 
     url: str
@@ -32,12 +32,12 @@ class Published(NamedTuple):
 
     @property
     def file(self) -> str:
-        """The name on this machine."""
+        """The local file name."""
         return self.name or self.url.rpartition("/")[2]
 
 
 def drive(identity: str) -> str:
-    """The address of a file of Google Drive."""
+    """Return the address of a file on Google Drive."""
     return f"https://drive.google.com/file/d/{identity}"
 
 
@@ -50,22 +50,22 @@ def fetch(folder: str | Path, files: Iterable[Published]) -> None:
 
 
 def absent(paths: Iterable[str | Path]) -> list[str]:
-    """Those of some files and folders that are not there."""
+    """Return the files and folders that do not exist."""
     return [os.fspath(path) for path in paths if not os.path.exists(path)]
 
 
 def provide(
     dataset: object, needed: Sequence[str | Path], folder: str | Path, files: Iterable[Published], download: bool
 ) -> None:
-    """See that what a dataset needs is there, fetching it if that is wanted.
+    """Check that the files of a dataset exist, and optionally download them.
 
     Args:
-        dataset: whose class the error names.
-        needed: files and folders.
-        folder: where the published files belong.
-        files: to fetch if any of the needed ones is missing.
-        download: fetch them.
-    Raises: RuntimeError naming the first that is missing.
+        dataset: the dataset; the error names its class.
+        needed: required files and folders.
+        folder: destination of downloads.
+        files: files to download if a required one is missing.
+        download: if True, download missing files.
+    Raises: RuntimeError naming the first missing file.
     """
     if download and absent(needed):
         fetch(folder, files)
@@ -73,20 +73,20 @@ def provide(
 
 
 def require(dataset: object, needed: Sequence[str | Path], advice: str) -> None:
-    """Raise RuntimeError, with advice, if something that a dataset needs is not there."""
+    """Raise RuntimeError, with advice, if a required file is missing."""
     for missing in absent(needed):
         raise RuntimeError(_NOT_FOUND.format(dataset=type(dataset).__name__, missing=missing, advice=advice))
 
 
 def by_hand(home: str) -> str:
-    """Advice where nothing can be fetched."""
+    """Return the advice for files that cannot be downloaded."""
     return _BY_HAND.format(home=home)
 
 
 def read_mat(path: str | Path, **options: Any) -> dict[str, Any]:
-    """What is in a file of MATLAB.
+    """Read a MATLAB file.
 
-    Raises: RuntimeError where SciPy is not installed.
+    Raises: RuntimeError if SciPy is not installed.
     """
     try:
         loadmat = importlib.import_module("scipy.io").loadmat
@@ -97,6 +97,6 @@ def read_mat(path: str | Path, **options: Any) -> dict[str, Any]:
 
 
 def lines_of(path: str | Path) -> list[str]:
-    """The lines of a text file that are not empty, without what surrounds them."""
+    """Return the non-empty lines of a text file, without leading and trailing whitespace."""
     text = Path(path).read_text(encoding="utf-8")
     return [line.strip() for line in text.splitlines() if line.strip()]

@@ -18,7 +18,7 @@ _CALTECH_101 = Published(
 _CALTECH_256 = Published(
     "https://data.caltech.edu/records/nyy15-4j048/files/256_ObjectCategories.tar", "67b4f42ca05d46448c6bb8ecd2220f6d"
 )
-# Folders of annotations that are not called as those of the images.
+# Annotation folders with names that differ from the image folders.
 _ANNOTATIONS = {
     "Faces": "Faces_2",
     "Faces_easy": "Faces_3",
@@ -47,10 +47,10 @@ class Caltech101(_Caltech):
 
     Args:
         root: the folder above ``caltech101``.
-        target_type: what a target is, or what it is a tuple of: ``"category"``, a number; ``"annotation"``, the
-            object's outline, an array (2, points), which needs SciPy.
-        transform, target_transform: applied to each image, to each target.
-        download: fetch and unpack the archive if it is missing.
+        target_type: kind of target, or a list of kinds for a tuple of targets: ``"category"``, a number, or
+            ``"annotation"``, the object's outline, an array (2, points), which requires SciPy.
+        transform, target_transform: functions applied to each image and to each target.
+        download: if True, download and unpack the archive if it is missing.
     Raises: RuntimeError if a file is missing; ValueError for another target.
 
     Source: Fei-Fei, Fergus, Perona 2004.
@@ -77,7 +77,7 @@ class Caltech101(_Caltech):
         self.annotation_categories = [_ANNOTATIONS.get(name, name) for name in self.categories]
 
     def _fetch(self) -> None:
-        """The archive holds archives."""
+        """Download the archive, and unpack the archives in it."""
         fetch(self.root, [_CALTECH_101])
         inner = Path(self.root) / "caltech-101"
         for archive in sorted(inner.glob("*.gz")):
@@ -99,12 +99,12 @@ class Caltech101(_Caltech):
 
 
 class Caltech256(_Caltech):
-    """30,607 photographs of objects of 256 kinds, and of none of them, the last.
+    """30,607 photographs of objects of 256 kinds, and of a last class for other objects.
 
     Args:
         root: the folder above ``caltech256``.
-        transform, target_transform: applied to each image, to each label.
-        download: fetch and unpack the archive if it is missing.
+        transform, target_transform: functions applied to each image and to each label.
+        download: if True, download and unpack the archive if it is missing.
     Raises: RuntimeError if a file is missing.
 
     Source: Griffin, Holub, Perona 2007.

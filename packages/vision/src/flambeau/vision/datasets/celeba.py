@@ -42,11 +42,11 @@ class CelebA(VisionDataset):
     Args:
         root: the folder above ``celeba``.
         split: ``"train"``, ``"valid"``, ``"test"`` or ``"all"``.
-        target_type: what a target is, or a list of what it is a tuple of: int64 tensors, ``"attr"`` (40,) of 0 and 1,
+        target_type: kind of target, or a list of kinds for a tuple: int64 tensors, ``"attr"`` (40,) of 0 and 1,
             ``"identity"`` (), ``"bbox"`` (4,) of x, y, width, height, ``"landmarks"`` (10,) of x and y. An empty list
             gives None.
-        transform, target_transform: applied to each image, to each target.
-        download: fetch and unpack what is missing, which needs gdown.
+        transform, target_transform: functions applied to each image and to each target.
+        download: if True, download and unpack missing files, which requires gdown.
     Raises: RuntimeError if a file is missing; ValueError for another split or target.
 
     Source: Liu et al. 2014, arXiv:1411.7766.
@@ -78,13 +78,13 @@ class CelebA(VisionDataset):
         chosen = [row for row, (_, part) in enumerate(partition) if wanted is None or int(part) == wanted]
         self.filename = [partition[row][0] for row in chosen]
         self.attr_names = lines_of(folder / "list_attr_celeba.txt")[1].split()
-        self.attr = (self._table("list_attr_celeba.txt", chosen, 2) + 1) // 2  # -1 and 1 there
+        self.attr = (self._table("list_attr_celeba.txt", chosen, 2) + 1) // 2  # the file has -1 and 1
         self.identity = self._table("identity_CelebA.txt", chosen)
         self.bbox = self._table("list_bbox_celeba.txt", chosen, 2)
         self.landmarks_align = self._table("list_landmarks_align_celeba.txt", chosen, 2)
 
     def _table(self, name: str, rows: Sequence[int], heading: int = 0) -> fb.Tensor:
-        """Some rows of a file's numbers, which stand behind the images' names."""
+        """Read some rows of numbers of a file; the first column contains image names."""
         lines = lines_of(self._folder / name)[heading:]
         return fb.tensor([[int(number) for number in lines[row].split()[1:]] for row in rows])
 

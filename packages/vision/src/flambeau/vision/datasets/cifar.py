@@ -23,18 +23,18 @@ _PIXELS = 3 * 32 * 32
 class CIFAR10(VisionDataset):
     """Photographs of 32x32 pixels in ten classes: 50,000 for training, 10,000 for testing.
 
-    The files are pickles, read from ``root/cifar-10-batches-py`` by an interpreter that runs nothing that is in them.
+    The files are pickles in ``root/cifar-10-batches-py``; they are read without running code from them.
     They may hold any number of images. A sample is ``(image, label)``, a PIL image of mode RGB and an int; ``data`` is
     a uint8 array (N, 32, 32, 3), ``targets`` a list of ints.
 
     Args:
         root: the folder above that of the files.
-        train: the training images, or the test images.
-        transform, target_transform: applied to each image, to each label.
-        download: fetch and unpack the archive if a file is missing, with a progress bar, a checksum, and going on where
-            an earlier try stopped.
+        train: True for the training images, False for the test images.
+        transform, target_transform: functions applied to each image and to each label.
+        download: if True, download and unpack the archive if a file is missing, with a progress bar and a checksum. An
+            interrupted download is resumed.
     Raises:
-        RuntimeError: if a file is missing, or the archive cannot be fetched whole.
+        RuntimeError: if a file is missing, or the archive cannot be downloaded completely.
         ValueError: naming the file, if it is damaged or is not CIFAR's.
 
     Source: Krizhevsky 2009, Learning Multiple Layers of Features from Tiny Images.
@@ -80,7 +80,7 @@ class CIFAR10(VisionDataset):
         return Path(self.root) / self.base_folder
 
     def download(self) -> None:
-        """Fetch the archive and unpack its files, if any of them is not there."""
+        """Download and unpack the archive if a file is missing."""
         names = [*self.train_list, *self.test_list, self.meta["filename"]]
         if all((self._folder / name).is_file() for name in names):
             return
@@ -124,7 +124,7 @@ class CIFAR10(VisionDataset):
         return names
 
     def _load_batch(self, name: str) -> tuple[np.ndarray, list[int]]:
-        """The pixels (N, 3072) and the labels of one file, checked against each other."""
+        """Read and check the pixels (N, 3072) and the labels of one file."""
         path, found = self._folder / name, self._read(name)
         pixels, labels = found.get("data"), found.get(self.meta["labels"])
         if not (isinstance(pixels, np.ndarray) and pixels.ndim == 2 and pixels.shape[1] == _PIXELS):

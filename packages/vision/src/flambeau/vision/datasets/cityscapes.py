@@ -1,4 +1,4 @@
-"""Streets of cities, and what each pixel of them is."""
+"""Street scenes with a class for each pixel."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SPLITS = {"fine": ("train", "test", "val"), "coarse": ("train", "train_extra", 
 
 
 class CityscapesClass(NamedTuple):
-    """What a pixel can be; ``train_id`` is 255, or -1, for what is not to be learned."""
+    """A class of pixels; ``train_id`` is 255 or -1 for classes that are ignored in training."""
 
     name: str
     id: int
@@ -81,10 +81,10 @@ class Cityscapes(VisionDataset):
             unpacked on first use.
         split: ``"train"``, ``"val"`` and ``"test"``, or with coarse annotations ``"train_extra"``.
         mode: the annotations, ``"fine"`` or ``"coarse"``.
-        target_type: what a target is, or what it is a tuple of: PIL images of ``"instance"``, ``"semantic"`` or
-            ``"color"``, dictionaries of ``"polygon"``.
-        transform, target_transform: applied to each image, to each target, or
-        transforms: applied to both together.
+        target_type: kind of target, or a list of kinds for a tuple of targets: ``"instance"``, ``"semantic"`` or
+            ``"color"`` for PIL images, ``"polygon"`` for dictionaries.
+        transform, target_transform: functions applied to each image and to each target; or
+        transforms: one function applied to both together.
     Raises: RuntimeError if a file is missing; ValueError for another split, mode or target.
 
     Source: Cordts et al. 2016, arXiv:1604.01685.

@@ -20,9 +20,9 @@ class CLEVRClassification(ListedImages):
     Args:
         root: the folder above ``clevr``.
         split: ``"train"``, ``"val"`` or ``"test"``, which has None for labels.
-        transform, target_transform: applied to each image, to each label.
-        download: fetch and unpack the archive if it is missing.
-        loader: the image in a file, from its path.
+        transform, target_transform: functions applied to each image and to each label.
+        download: if True, download and unpack the archive if it is missing.
+        loader: function that loads an image from its path.
     Raises: RuntimeError if a file is missing; ValueError for another split.
 
     Source: Johnson et al. 2016, arXiv:1612.06890.

@@ -20,9 +20,9 @@ class Country211(ImageFolder):
     Args:
         root: the folder above ``country211``.
         split: ``"train"``, ``"valid"`` or ``"test"``.
-        transform, target_transform: applied to each image, to each label.
-        download: fetch and unpack the archive if it is missing.
-        loader: the image in a file, from its path.
+        transform, target_transform: functions applied to each image and to each label.
+        download: if True, download and unpack the archive if it is missing.
+        loader: function that loads an image from its path.
     Raises: RuntimeError if the files are missing; ValueError for another split.
 
     Source: Radford et al. 2021, arXiv:2103.00020.

@@ -30,7 +30,7 @@ class Digits(VisionDataset):
     Args:
         root: not used, as nothing is read from it; there so that Digits and MNIST take the same arguments.
         train: the training images, or the test images.
-        transform, target_transform: applied to each image, to each label.
+        transform, target_transform: functions applied to each image and to each label.
 
     Source: Alpaydin and Kaynak 1998, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository,
     doi:10.24432/C50P49, CC BY 4.0.
@@ -72,6 +72,6 @@ class Digits(VisionDataset):
 
 
 def _read() -> np.ndarray:
-    """The table as published: 64 counts and the digit in each row."""
+    """Read the published table: 64 counts and the digit in each row."""
     packed = importlib.resources.files(__package__).joinpath("data", "digits.csv.gz").read_bytes()
     return np.loadtxt(gzip.decompress(packed).decode("ascii").splitlines(), delimiter=",", dtype=np.uint8)

@@ -22,9 +22,9 @@ class DTD(ListedImages):
         root: the folder above ``dtd``.
         split: ``"train"``, ``"val"`` or ``"test"``.
         partition: which of the ten ways to split them, 1 to 10.
-        transform, target_transform: applied to each image, to each label.
-        download: fetch and unpack the archive if it is missing.
-        loader: the image in a file, from its path.
+        transform, target_transform: functions applied to each image and to each label.
+        download: if True, download and unpack the archive if it is missing.
+        loader: function that loads an image from its path.
     Raises: RuntimeError if a file is missing; ValueError for another split or partition.
 
     Source: Cimpoi et al. 2013, arXiv:1311.3618.

@@ -40,7 +40,7 @@ class EMNIST(MNIST):
         return [(f"{prefix}-images-idx3-ubyte.gz", ""), (f"{prefix}-labels-idx1-ubyte.gz", "")]
 
     def download(self) -> None:
-        """Fetch the archive and unpack its files, if those of this split are not there."""
+        """Download and unpack the archive if files of this split are missing."""
         if all(self._find(name) for name, _ in self._files()):
             return
         from ._download import download

@@ -21,9 +21,9 @@ class EuroSAT(ImageFolder):
 
     Args:
         root: the folder above ``eurosat``.
-        transform, target_transform: applied to each image, to each label.
-        download: fetch and unpack the archive if it is missing.
-        loader: the image in a file, from its path.
+        transform, target_transform: functions applied to each image and to each label.
+        download: if True, download and unpack the archive if it is missing.
+        loader: function that loads an image from its path.
     Raises: RuntimeError if the files are missing.
 
     Source: Helber et al. 2017, arXiv:1709.00029.

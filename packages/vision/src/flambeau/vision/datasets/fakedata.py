@@ -1,4 +1,4 @@
-"""Images of noise, for trying a program before there is data."""
+"""Random images for testing a program without data."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ class FakeData(VisionDataset):
     """Random images with random labels, the same for an index on every run.
 
     Args:
-        size: how many there are.
-        image_size: their channels (1 or 3), height and width.
-        num_classes: of the labels.
-        transform, target_transform: applied to each image, to each label.
-        random_offset: added to the index, gives other images.
+        size: number of images.
+        image_size: channels (1 or 3), height and width of the images.
+        num_classes: number of different labels.
+        transform, target_transform: functions applied to each image and to each label.
+        random_offset: added to the index as a seed; other offsets produce other images.
     Raises: ValueError for another number of channels; IndexError beyond the size.
 
     >>> image, label = FakeData(size=3, image_size=(3, 4, 5))[2]

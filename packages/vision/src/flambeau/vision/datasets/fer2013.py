@@ -19,12 +19,12 @@ _USAGES = {"train": ("Training",), "test": ("PublicTest", "PrivateTest")}
 class FER2013(VisionDataset):
     """Faces of 48x48 pixels in grey, with seven expressions: 28,709 for training, 7,178 for testing.
 
-    The label is None where only ``test.csv`` is there, which has none.
+    The label is None if only ``test.csv`` exists, which contains no labels.
 
     Args:
         root: the folder above ``fer2013``, where ``fer2013.csv``, ``icml_face_data.csv`` or the split's own file is.
         split: ``"train"`` or ``"test"``.
-        transform, target_transform: applied to each image, to each label.
+        transform, target_transform: functions applied to each image and to each label.
     Raises: RuntimeError if the file is missing; ValueError for another split.
 
     Source: Goodfellow et al. 2013, arXiv:1307.0414.

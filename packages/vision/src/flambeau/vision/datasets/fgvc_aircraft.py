@@ -21,9 +21,9 @@ class FGVCAircraft(ListedImages):
         root: the folder above ``fgvc-aircraft-2013b``.
         split: ``"train"``, ``"val"``, ``"trainval"`` or ``"test"``.
         annotation_level: what the classes are: 100 of ``"variant"``, 70 of ``"family"``, 41 of ``"manufacturer"``.
-        transform, target_transform: applied to each image, to each label.
-        download: fetch and unpack the archive if it is missing.
-        loader: the image in a file, from its path.
+        transform, target_transform: functions applied to each image and to each label.
+        download: if True, download and unpack the archive if it is missing.
+        loader: function that loads an image from its path.
     Raises: RuntimeError if a file is missing; ValueError for another split or level.
 
     Source: Maji et al. 2013, arXiv:1306.5151.

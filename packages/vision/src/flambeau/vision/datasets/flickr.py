@@ -49,8 +49,8 @@ class Flickr30k(_Flickr):
     Args:
         root: the folder of the images.
         ann_file: the file of the sentences, ``image.jpg#0``, a tabulator and the sentence in each line.
-        transform, target_transform: applied to each image, to each target.
-        loader: the image in a file, from its path.
+        transform, target_transform: functions applied to each image and to each target.
+        loader: function that loads an image from its path.
     Raises: OSError if the file is missing.
 
     Source: Young et al. 2014, From image descriptions to visual denotations.

@@ -1,4 +1,4 @@
-"""Images that lie in one folder for each class."""
+"""Datasets of files in one folder for each class."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Check = Callable[[str], bool] | None
 
 
 def has_file_allowed_extension(filename: str, extensions: str | Sequence[str]) -> bool:
-    """Whether a name ends, in whatever case, with one of some lower-case extensions.
+    """Return whether a name ends with one of the lower-case extensions, ignoring case.
 
     >>> has_file_allowed_extension("a/B.PNG", (".png", ".jpg"))
     True
@@ -30,14 +30,14 @@ def has_file_allowed_extension(filename: str, extensions: str | Sequence[str]) -
 
 
 def is_image_file(filename: str) -> bool:
-    """Whether a name ends like that of an image, ``IMG_EXTENSIONS``."""
+    """Return whether a name has an image extension, ``IMG_EXTENSIONS``."""
     return has_file_allowed_extension(filename, IMG_EXTENSIONS)
 
 
 def find_classes(directory: str | Path) -> tuple[list[str], dict[str, int]]:
-    """The folders in a folder, sorted, and the number of each.
+    """Return the sorted names of the subfolders of a folder, and the index of each.
 
-    Raises: FileNotFoundError if there is none.
+    Raises: FileNotFoundError if there are no subfolders.
     """
     with os.scandir(directory) as entries:
         classes = sorted(entry.name for entry in entries if entry.is_dir())
@@ -53,7 +53,7 @@ def make_dataset(
     is_valid_file: Check = None,
     allow_empty: bool = False,
 ) -> list[tuple[str, int]]:
-    """The files below the folders of some classes, each with its class's number, sorted.
+    """List the files in the folders of the classes, sorted, each with the index of its class.
 
     Raises: ValueError unless exactly one of ``extensions`` and ``is_valid_file`` is given; FileNotFoundError for a
         class without a file, unless ``allow_empty``.
@@ -93,16 +93,16 @@ def _files_below(directory: str) -> list[str]:
 
 
 def pil_loader(path: str | Path) -> Image.Image:
-    """An image file, decoded into RGB.
+    """Load an image file as RGB.
 
-    Raises: OSError naming the file, if it is missing, damaged or none of the formats that Pillow knows.
+    Raises: OSError naming the file, if it is missing, damaged or in a format that Pillow does not support.
     """
     with _decoding(path) as image:
         return image.convert("RGB")
 
 
 def loaded_as_stored(path: str | Path) -> Image.Image:
-    """An image file in its own mode: palettes and numbers of classes stay what they are. Raises: as `pil_loader`."""
+    """Load an image file without changing its mode, so that palette and class indices are kept. Raises: as `pil_loader`."""
     with _decoding(path) as image:
         image.load()
         return image
@@ -123,16 +123,16 @@ default_loader = pil_loader
 
 
 class DatasetFolder(VisionDataset):
-    """Files in one folder for each class, loaded by a function of one's own.
+    """Files in one folder for each class, loaded by a custom function.
 
     Args:
-        root: the folder of the classes' folders, which may hold folders themselves.
-        loader: the sample in a file, from its path.
-        extensions: of the files to take, in lower case, or
-        is_valid_file: whether to take the file of a path.
-        transform, target_transform: applied to each sample, to each class's number.
-        allow_empty: a folder may be without files.
-    Raises: as :func:`make_dataset` and :func:`find_classes`; IndexError for a sample that is not there.
+        root: the folder of the class folders, which may contain subfolders.
+        loader: function that loads a sample from its path.
+        extensions: lower-case extensions of the files to include. Give either this or ``is_valid_file``.
+        is_valid_file: function that decides from a path whether to include the file.
+        transform, target_transform: functions applied to each sample and to each class index.
+        allow_empty: if True, class folders may be empty.
+    Raises: as :func:`make_dataset` and :func:`find_classes`; IndexError for an index out of range.
 
     ``classes`` are the folders' names, sorted, ``class_to_idx`` their numbers, ``samples`` the pairs of path and
     number, ``targets`` the numbers alone.
@@ -153,10 +153,10 @@ class DatasetFolder(VisionDataset):
         super().__init__(root, transform=transform, target_transform=target_transform)
         self.loader = loader
         self.extensions = extensions
-        self.classes: list[Any]  # names; ImageNet's classes have several each
+        self.classes: list[Any]  # names; for ImageNet, tuples of names
         self.classes, self.class_to_idx = self.find_classes(self.root)
         samples = self.make_dataset(self.root, self.class_to_idx, extensions, is_valid_file, allow_empty)
-        # Packed, so that worker processes read one copy of a million paths instead of making their own.
+        # Packed, so that worker processes share one copy of the paths.
         self.samples: Sequence[tuple[str, int]] = PackedList(samples)
         self.targets = [target for _, target in self.samples]
 
@@ -168,11 +168,11 @@ class DatasetFolder(VisionDataset):
         is_valid_file: Check = None,
         allow_empty: bool = False,
     ) -> list[tuple[str, int]]:
-        """The samples; for a subclass to replace."""
+        """List the samples. A subclass may override this."""
         return make_dataset(directory, class_to_idx, extensions, is_valid_file, allow_empty)
 
     def find_classes(self, directory: str | Path) -> tuple[list[str], dict[str, int]]:
-        """The classes and their numbers; for a subclass to replace."""
+        """Return the classes and their indices. A subclass may override this."""
         return find_classes(directory)
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:

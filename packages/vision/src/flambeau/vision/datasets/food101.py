@@ -20,9 +20,9 @@ class Food101(ListedImages):
     Args:
         root: the folder above ``food-101``.
         split: ``"train"`` or ``"test"``.
-        transform, target_transform: applied to each image, to each label.
-        download: fetch and unpack the archive if it is missing.
-        loader: the image in a file, from its path.
+        transform, target_transform: functions applied to each image and to each label.
+        download: if True, download and unpack the archive if it is missing.
+        loader: function that loads an image from its path.
     Raises: RuntimeError if a file is missing; ValueError for another split.
 
     Source: Bossard, Guillaumin, Van Gool 2014, Food-101 -- Mining Discriminative Components with Random Forests.

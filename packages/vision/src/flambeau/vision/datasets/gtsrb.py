@@ -27,8 +27,8 @@ class GTSRB(ListedImages):
     Args:
         root: the folder above ``gtsrb``.
         split: ``"train"`` or ``"test"``.
-        transform, target_transform: applied to each image, to each label.
-        download: fetch and unpack the archive if it is missing.
+        transform, target_transform: functions applied to each image and to each label.
+        download: if True, download and unpack the archive if it is missing.
     Raises: RuntimeError if a file is missing; ValueError for another split.
 
     Source: Stallkamp et al. 2012, Man vs. computer: Benchmarking machine learning algorithms.

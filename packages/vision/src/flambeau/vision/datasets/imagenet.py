@@ -1,4 +1,4 @@
-"""ImageNet, as the challenge of 2012 had it."""
+"""ImageNet, the dataset of the 2012 challenge (ILSVRC)."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ META_FILE = "meta.bin"
 class ImageNet(ImageFolder):
     """Photographs in a thousand classes: 1,281,167 for training, 50,000 for validation.
 
-    The archives must be in ``root``; they are unpacked on first use, which needs SciPy once. ``classes`` are tuples of
-    each class's names, ``wnids`` its folder's name, ``class_to_idx`` finds it by any of the names.
+    The archives must be in ``root``; they are unpacked at first use, which requires SciPy. ``classes`` contains a tuple of
+    names for each class, ``wnids`` the folder names; ``class_to_idx`` maps each name to its index.
 
     Args:
         root: the folder above ``train`` and ``val``.
         split: ``"train"`` or ``"val"``.
-        kwargs: as of :class:`~flambeau.vision.datasets.ImageFolder`.
-    Raises: RuntimeError for an archive that is missing or another; ValueError for another split.
+        kwargs: as in :class:`~flambeau.vision.datasets.ImageFolder`.
+    Raises: RuntimeError for an archive that is missing or has a wrong checksum; ValueError for another split.
 
     Source: Russakovsky et al. 2014, arXiv:1409.0575.
     """
@@ -51,7 +51,7 @@ class ImageNet(ImageFolder):
         self.class_to_idx = {name: number for number, each in enumerate(self.classes) for name in each}
 
     def parse_archives(self) -> None:
-        """Unpack what is not there."""
+        """Unpack the archives of missing files."""
         if not (Path(self.root) / META_FILE).is_file():
             parse_devkit_archive(self.root)
         if not os.path.isdir(self.split_folder):
@@ -67,7 +67,7 @@ class ImageNet(ImageFolder):
 
 
 def load_meta_file(root: str | Path, file: str | None = None) -> tuple[dict[str, tuple[str, ...]], list[str]]:
-    """The names of each class by its folder, and the folders of the images for validation."""
+    """Return the names of each class by folder, and the class folders of the validation images."""
     path = Path(root) / (file or META_FILE)
     require(load_meta_file, [path], "ImageNet(root) makes it from the archive of the development kit.")
     names, validation = fb.load(path)
@@ -92,7 +92,7 @@ def parse_devkit_archive(root: str | Path, file: str | None = None) -> None:
         extract_archive(archive, aside)
         data = Path(aside) / "ILSVRC2012_devkit_t12" / "data"
         synsets = read_mat(data / "meta.mat", squeeze_me=True)["synsets"]
-        leaves = [each for each in synsets if each[4] == 0]  # the others are above them in WordNet
+        leaves = [each for each in synsets if each[4] == 0]  # the others are their hypernyms in WordNet
         folders = {int(each[0]): str(each[1]) for each in leaves}
         names = {str(each[1]): tuple(str(each[2]).split(", ")) for each in leaves}
         truth = lines_of(data / "ILSVRC2012_validation_ground_truth.txt")
@@ -100,7 +100,7 @@ def parse_devkit_archive(root: str | Path, file: str | None = None) -> None:
 
 
 def parse_train_archive(root: str | Path, file: str | None = None, folder: str = "train") -> None:
-    """Unpack the training images, an archive of one for each class."""
+    """Unpack the training images, an archive that contains one archive for each class."""
     target = Path(root) / folder
     extract_archive(_archive(root, "train", file), target)
     for archive in sorted(target.glob("*.tar")):

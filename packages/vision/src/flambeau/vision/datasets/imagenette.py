@@ -1,4 +1,4 @@
-"""Ten classes of ImageNet that are easy to tell apart."""
+"""Ten classes of ImageNet that are easy to classify."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ class Imagenette(ListedImages):
         root: the folder above ``imagenette2``, ``imagenette2-320`` or ``imagenette2-160``.
         split: ``"train"`` or ``"val"``.
         size: ``"full"``, or the shorter side's, ``"320px"`` or ``"160px"``.
-        download: fetch and unpack the archive if it is missing.
-        transform, target_transform: applied to each image, to each label.
-        loader: the image in a file, from its path.
+        download: if True, download and unpack the archive if it is missing.
+        transform, target_transform: functions applied to each image and to each label.
+        loader: function that loads an image from its path.
     Raises: RuntimeError if a file is missing; ValueError for another split or size.
 
     Source: https://github.com/fastai/imagenette.

@@ -23,9 +23,9 @@ class Kitti(VisionDataset):
     Args:
         root: the folder above ``Kitti/raw``.
         train: the training images, or the test images.
-        transform, target_transform: applied to each image, to each target, or
-        transforms: applied to both together.
-        download: fetch and unpack the archives if one is missing.
+        transform, target_transform: functions applied to each image and to each target; or
+        transforms: one function applied to both together.
+        download: if True, download and unpack the archives if one is missing.
     Raises: RuntimeError if a file is missing.
 
     Source: Geiger, Lenz, Urtasun 2012, Are we ready for Autonomous Driving?

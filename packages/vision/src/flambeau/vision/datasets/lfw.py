@@ -68,9 +68,9 @@ class LFWPeople(_LFW):
         root: the folder above ``lfw-py``, where the images and the lists must be.
         split: ``"10fold"``, ``"train"`` or ``"test"``.
         image_set: ``"original"``, ``"funneled"`` or ``"deepfunneled"``, how the faces are aligned.
-        transform, target_transform: applied to each image, to each target.
-        download: raises, for there is nowhere to fetch them from.
-        loader: the image in a file, from its path.
+        transform, target_transform: functions applied to each image and to each target.
+        download: True raises an error, because the files are no longer published.
+        loader: function that loads an image from its path.
     Raises: RuntimeError if a file is missing; ValueError for another split or set, and for ``download``.
 
     Source: Huang et al. 2007, Labeled Faces in the Wild.
@@ -95,7 +95,7 @@ class LFWPeople(_LFW):
 
 
 class LFWPairs(_LFW):
-    """Pairs of faces. A sample is two images and 1 for the same person, 0 for two. Args: as of :class:`LFWPeople`."""
+    """Pairs of faces. A sample is two images and 1 for the same person, 0 for two. Args: as in :class:`LFWPeople`."""
 
     _view = "pairs"
 

@@ -24,18 +24,18 @@ _PACKED = ("", ".gz", ".xz")
 class MNIST(VisionDataset):
     """Handwritten digits of 28x28 pixels: 60,000 for training, 10,000 for testing.
 
-    The idx files are found in ``root/MNIST/raw`` or in ``root`` itself, plain or compressed. They may hold any number
+    The idx files are read from ``root/MNIST/raw`` or ``root``, plain or compressed. They may contain any number
     of images, as long as their headers are right. A sample is ``(image, label)``, a PIL image of mode L and an int;
     ``data`` (N, H, W) is uint8, ``targets`` (N,) int64.
 
     Args:
         root: the folder of the files.
-        train: the training images, or the test images.
-        transform, target_transform: applied to each image, to each label.
-        download: fetch what is missing into ``root/MNIST/raw``, with a progress bar. An interrupted download goes on
-            where it stopped; a file appears under its name only once it is whole and its checksum is right.
+        train: True for the training images, False for the test images.
+        transform, target_transform: functions applied to each image and to each label.
+        download: if True, download missing files to ``root/MNIST/raw`` with a progress bar. An interrupted download is
+            resumed; a file gets its final name when it is complete and its checksum is correct.
     Raises:
-        RuntimeError: if a file is missing, or no mirror delivers it whole.
+        RuntimeError: if a file is missing, or no mirror delivers it completely.
         ValueError: naming the file, if it is damaged or is not MNIST.
 
     Source: LeCun, Bottou, Bengio, Haffner 1998, Gradient-based learning applied to document recognition.
@@ -49,7 +49,7 @@ class MNIST(VisionDataset):
         "https://ossci-datasets.s3.amazonaws.com/mnist/",
         "https://storage.googleapis.com/cvdf-datasets/mnist/",
     )
-    # Images and labels for training, images and labels for testing, with the MD5 of what the mirrors hold.
+    # Training images and labels, test images and labels, with the MD5 checksums of the compressed files.
     resources: ClassVar[Sequence[tuple[str, str]]] = (
         ("train-images-idx3-ubyte.gz", "f68b3c2dcbeaaa9fbdd348bbdeb94873"),
         ("train-labels-idx1-ubyte.gz", "d53e105ee54ea40749a09fcbcd1e9432"),
@@ -111,11 +111,11 @@ class MNIST(VisionDataset):
 
     @property
     def raw_folder(self) -> Path:
-        """Where downloads go."""
+        """Return the destination of downloads."""
         return Path(self.root) / type(self).__name__ / "raw"
 
     def download(self) -> None:
-        """Fetch the files of this split that are not there."""
+        """Download the missing files of this split."""
         missing = [(name, md5) for name, md5 in self._files() if self._find(name) is None]
         if missing:
             from ._download import download  # here, because importing an HTTP client takes longer than reading MNIST
@@ -124,7 +124,7 @@ class MNIST(VisionDataset):
                 download([mirror + name for mirror in self.mirrors], self.raw_folder / name, md5)
 
     def _files(self) -> Sequence[tuple[str, str]]:
-        """The file of this split's images and that of its labels."""
+        """Return the image file and the label file of this split."""
         return self.resources[:2] if self.train else self.resources[2:]
 
     def _find(self, name: str) -> Path | None:

@@ -28,7 +28,7 @@ class MovingMNIST(VisionDataset):
         root: the folder above ``MovingMNIST``.
         split: ``"train"`` for the first ``split_ratio`` frames of each, ``"test"`` for the others, None for all.
         split_ratio: 1 to 19.
-        download: fetch the file if it is missing.
+        download: if True, download the file if it is missing.
         transform: applied to each sequence.
     Raises: RuntimeError if the file is missing; ValueError for another split or ratio.
 

@@ -26,7 +26,7 @@ class Omniglot(ListedImages):
         root: the folder above ``omniglot-py``.
         background: the 964 characters for training, or the 659 others.
         transform, target_transform: applied to each image, to each character's number.
-        download: fetch and unpack the archive if it is missing.
+        download: if True, download and unpack the archive if it is missing.
         loader: the image in a file, from its path; None for grey ones.
     Raises: RuntimeError if the files are missing.
 

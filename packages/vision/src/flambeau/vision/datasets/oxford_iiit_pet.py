@@ -28,11 +28,12 @@ class OxfordIIITPet(VisionDataset):
     Args:
         root: the folder above ``oxford-iiit-pet``.
         split: ``"trainval"`` or ``"test"``.
-        target_types: what a target is, or what it is a tuple of: ``"category"``, the breed; ``"binary-category"``, 0
-            for cats; ``"segmentation"``, a PIL image of 1 for the animal, 2 around it, 3 between.
+        target_types: kind of target, or a list of kinds for a tuple of targets: ``"category"``, the breed;
+            ``"binary-category"``, 0 for cats; ``"segmentation"``, a PIL image of 1 for the animal, 2 for the background
+            and 3 for the border.
         transforms: applied to the image and its target together, or
         transform, target_transform: to each by itself.
-        download: fetch and unpack the archives if one is missing.
+        download: if True, download and unpack the archives if one is missing.
     Raises: RuntimeError if a file is missing; ValueError for another split or target.
 
     Source: Parkhi et al. 2012, Cats and Dogs.

@@ -10,7 +10,7 @@ from ._published_files import Published, drive, provide
 from .utils import verify_str_arg
 from .vision import Transform, VisionDataset, as_image
 
-# By split: what it is called in files' names, then of images (x) and labels (y) the place and the checksum.
+# By split: its name in file names, then Google Drive id and checksum of the images (x) and the labels (y).
 _FILES = {
     "train": (
         "train",
@@ -42,8 +42,8 @@ class PCAM(VisionDataset):
     Args:
         root: the folder above ``pcam``.
         split: ``"train"``, ``"val"`` or ``"test"``.
-        transform, target_transform: applied to each image, to each label.
-        download: fetch and unpack what is missing, which needs gdown.
+        transform, target_transform: functions applied to each image and to each label.
+        download: if True, download and unpack missing files, which requires gdown.
     Raises: RuntimeError if a file is missing, or h5py; ValueError for another split.
 
     Source: Veeling et al. 2018, arXiv:1806.03962.

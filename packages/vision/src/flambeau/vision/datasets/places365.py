@@ -15,7 +15,7 @@ _LISTS = {
     "standard": Published(f"{_SITE}filelist_places365-standard.tar", "35a0585fee1fa656440f3ab298f8479c"),
     "challenge": Published(f"{_SITE}filelist_places365-challenge.tar", "70a8307e459c3de41690a7c76c931734"),
 }
-# By split the list of its images; by split and whether they are small the archive of the images.
+# The image list by split; the image archive by split and by whether the images are small.
 _SPLITS = {
     "train-standard": "places365_train_standard.txt",
     "train-challenge": "places365_train_challenge.txt",
@@ -43,9 +43,9 @@ class Places365(ListedImages):
         root: the folder of the lists and above those of the images.
         split: ``"train-standard"``, ``"train-challenge"``, ``"val"`` or ``"test"``.
         small: images of 256x256 pixels instead of large ones.
-        download: fetch and unpack what is missing.
-        transform, target_transform: applied to each image, to each label.
-        loader: the image in a file, from its path.
+        download: if True, download and unpack missing files.
+        transform, target_transform: functions applied to each image and to each label.
+        loader: function that loads an image from its path.
     Raises: RuntimeError if a list is missing; ValueError for another split.
 
     Source: Zhou et al. 2017, Places: A 10 Million Image Database for Scene Recognition.

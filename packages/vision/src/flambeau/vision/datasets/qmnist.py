@@ -1,4 +1,4 @@
-"""QMNIST: MNIST made anew, with what is known of each digit."""
+"""QMNIST: a reconstruction of MNIST, with the metadata of each digit."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from .vision import as_image
 
 
 class QMNIST(MNIST):
-    """MNIST made anew from its sources, with 60,000 test images and the writer of each digit.
+    """A reconstruction of MNIST from its sources, with 60,000 test images and the writer of each digit.
 
     Args:
         what: ``"train"``, ``"test"``, ``"test10k"`` (those of MNIST), ``"test50k"`` (the others) or ``"nist"`` (all
-            402,953); None leaves it to ``train``.
-        compat: the target is the digit; otherwise an int64 tensor (8,) of all that is known about it.
+            402,953); None selects by ``train``.
+            compat: if True, the target is the digit, otherwise an int64 tensor (8,) of all its metadata.
         train, transform, target_transform, download: as for :class:`MNIST`.
     Raises: ValueError for another ``what``; as :class:`MNIST`.
 

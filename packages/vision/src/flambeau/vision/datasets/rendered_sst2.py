@@ -22,9 +22,9 @@ class RenderedSST2(ListedImages):
     Args:
         root: the folder above ``rendered-sst2``.
         split: ``"train"``, ``"val"`` or ``"test"``.
-        transform, target_transform: applied to each image, to each label.
-        download: fetch and unpack the archive if it is missing.
-        loader: the image in a file, from its path.
+        transform, target_transform: functions applied to each image and to each label.
+        download: if True, download and unpack the archive if it is missing.
+        loader: function that loads an image from its path.
     Raises: RuntimeError if a file is missing; ValueError for another split.
 
     Source: Radford et al. 2021, arXiv:2103.00020; Socher et al. 2013.

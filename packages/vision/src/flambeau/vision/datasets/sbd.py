@@ -24,13 +24,13 @@ _WITHOUT_VOC = Published(
 
 
 class SBDataset(VisionDataset):
-    """11,355 photographs of Pascal VOC, and the class of each pixel or the edges of the classes. Reading needs SciPy.
+    """11,355 photographs of Pascal VOC, and the class of each pixel or the class boundaries. Reading requires SciPy.
 
     Args:
         root: the folder of ``img``, ``cls`` and the lists.
         image_set: ``"train"``, ``"val"`` or ``"train_noval"``, without those that VOC 2012 validates with.
         mode: a target is with ``"segmentation"`` a PIL image of classes, with ``"boundaries"`` an array (20, H, W).
-        download: fetch and unpack what is missing.
+        download: if True, download and unpack missing files.
         transforms: applied to the image and its target together.
     Raises: RuntimeError if a file is missing, or SciPy; ValueError for another set or mode.
 

@@ -18,8 +18,8 @@ class SEMEION(ArrayImages):
 
     Args:
         root: the folder of ``semeion.data``.
-        transform, target_transform: applied to each image, to each label.
-        download: fetch the file if it is missing.
+        transform, target_transform: functions applied to each image and to each label.
+        download: if True, download the file if it is missing.
     Raises: RuntimeError if the file is missing.
 
     Source: Semeion Handwritten Digit, UCI Machine Learning Repository.

@@ -12,14 +12,14 @@ from .vision import Transform
 
 
 class StanfordCars(ListedImages):
-    """Photographs of cars: 8,144 for training, 8,041 for testing. Reading needs SciPy.
+    """Photographs of cars: 8,144 for training, 8,041 for testing. Reading requires SciPy.
 
     Args:
         root: the folder above ``stanford_cars``.
         split: ``"train"`` or ``"test"``.
-        transform, target_transform: applied to each image, to each label.
-        download: raises, for there is nowhere to fetch it from.
-        loader: the image in a file, from its path.
+        transform, target_transform: functions applied to each image and to each label.
+        download: True raises an error, because the files are no longer published.
+        loader: function that loads an image from its path.
     Raises: RuntimeError if a file is missing, or SciPy; ValueError for another split, and for ``download``.
 
     Source: Krause et al. 2013, 3D Object Representations for Fine-Grained Categorization.

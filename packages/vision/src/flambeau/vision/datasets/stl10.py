@@ -27,8 +27,8 @@ class STL10(ArrayImages):
         root: the folder above ``stl10_binary``.
         split: ``"train"``, ``"test"``, ``"unlabeled"`` or ``"train+unlabeled"``.
         folds: one of the ten lists of 1,000 training images, 0 to 9; None for all.
-        transform, target_transform: applied to each image, to each label.
-        download: fetch and unpack the archive if a file is missing.
+        transform, target_transform: functions applied to each image and to each label.
+        download: if True, download and unpack the archive if a file is missing.
     Raises: RuntimeError if a file is missing; ValueError for another split or fold.
 
     Source: Coates, Lee, Ng 2011, An Analysis of Single Layer Networks in Unsupervised Feature Learning.
@@ -66,7 +66,7 @@ class STL10(ArrayImages):
 
     def _load(self, part: str) -> tuple[np.ndarray, np.ndarray]:
         stored = np.fromfile(self._folder / f"{part}_X.bin", dtype=np.uint8).reshape(-1, 3, 96, 96)
-        images = stored.transpose(0, 1, 3, 2)  # by columns there
+        images = stored.transpose(0, 1, 3, 2)  # the file stores images by columns
         if part == "unlabeled":
             return images, np.full(len(images), -1)
         labels = np.fromfile(self._folder / f"{part}_y.bin", dtype=np.uint8).astype(np.int64) - 1

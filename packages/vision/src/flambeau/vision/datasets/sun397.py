@@ -17,9 +17,9 @@ class SUN397(ListedImages):
 
     Args:
         root: the folder above ``SUN397``.
-        transform, target_transform: applied to each image, to each label.
-        download: fetch and unpack the archive if it is missing.
-        loader: the image in a file, from its path.
+        transform, target_transform: functions applied to each image and to each label.
+        download: if True, download and unpack the archive if it is missing.
+        loader: function that loads an image from its path.
     Raises: RuntimeError if a file is missing.
 
     Source: Xiao et al. 2010, SUN Database: Large-scale Scene Recognition from Abbey to Zoo.

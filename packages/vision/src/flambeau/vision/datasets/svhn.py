@@ -21,13 +21,13 @@ _SITE = "http://ufldl.stanford.edu/housenumbers/"
 class SVHN(ArrayImages):
     """Digits of house numbers, 32x32 pixels: 73,257 for training, 26,032 for testing, 531,131 easier ones more.
 
-    ``data`` is a uint8 array (N, 3, 32, 32), ``labels`` an int64 array of digits. Reading needs SciPy.
+    ``data`` is a uint8 array (N, 3, 32, 32), ``labels`` an int64 array of digits. Reading requires SciPy.
 
     Args:
         root: the folder of the files, such as ``train_32x32.mat``.
         split: ``"train"``, ``"test"`` or ``"extra"``.
-        transform, target_transform: applied to each image, to each label.
-        download: fetch the file if it is missing.
+        transform, target_transform: functions applied to each image and to each label.
+        download: if True, download the file if it is missing.
     Raises: RuntimeError if the file is missing, or SciPy; ValueError for another split.
 
     Source: Netzer et al. 2011, Reading Digits in Natural Images with Unsupervised Feature Learning.
@@ -54,7 +54,7 @@ class SVHN(ArrayImages):
         provide(self, [path], self.root, [Published(self.url, self.file_md5, unpack=False)], download)
         content = read_mat(path)
         self.data = np.transpose(content["X"], (3, 2, 0, 1))
-        self.labels = content["y"].astype(np.int64).squeeze() % 10  # a zero is 10 there
+        self.labels = content["y"].astype(np.int64).squeeze() % 10  # the file stores 0 as 10
 
     @staticmethod
     def _image(pixels: Any) -> Image.Image:

@@ -23,8 +23,8 @@ class USPS(ArrayImages):
     Args:
         root: the folder of ``usps.bz2`` and ``usps.t.bz2``.
         train: the training images, or the test images.
-        transform, target_transform: applied to each image, to each label.
-        download: fetch the file if it is missing.
+        transform, target_transform: functions applied to each image and to each label.
+        download: if True, download the file if it is missing.
     Raises: RuntimeError if the file is missing.
 
     Source: Hull 1994, A database for handwritten text recognition research.

@@ -1,4 +1,4 @@
-"""Fetching and unpacking the files of a dataset of one's own."""
+"""Download and unpacking of the files of a custom dataset."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from typing import Any
 
 
 def check_integrity(fpath: str | Path, md5: str | None = None) -> bool:
-    """Whether a file is there and, if a checksum is given, has it."""
+    """Return whether a file exists and matches the checksum, if one is given."""
     path = Path(fpath)
     return path.is_file() and md5 in (None, calculate_md5(path))
 
 
 def calculate_md5(fpath: str | Path, chunk_size: int = 1024 * 1024) -> str:
-    """The MD5 of a file, in hexadecimal; ``chunk_size`` is accepted and not used."""
+    """Return the MD5 checksum of a file in hexadecimal; ``chunk_size`` is accepted and not used."""
     with open(fpath, "rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def check_md5(fpath: str | Path, md5: str, **kwargs: Any) -> bool:
-    """Whether a file has a checksum."""
+    """Return whether a file has the given checksum."""
     return md5 == calculate_md5(fpath)
 
 
 def list_dir(root: str | Path, prefix: bool = False) -> list[str]:
-    """The names of the folders in a folder, or with ``prefix`` their paths, sorted."""
+    """Return the sorted names of the subfolders, or with ``prefix`` their paths."""
     return _listed(root, prefix, os.path.isdir)
 
 
 def list_files(root: str | Path, suffix: str, prefix: bool = False) -> list[str]:
-    """The names of the files in a folder that end with ``suffix``, or with ``prefix`` their paths, sorted."""
+    """Return the sorted names of the files that end with ``suffix``, or with ``prefix`` their paths."""
     return [name for name in _listed(root, prefix, os.path.isfile) if name.endswith(suffix)]
 
 
@@ -51,7 +51,7 @@ def _listed(root: str | Path, prefix: bool, kind: Any) -> list[str]:
 
 
 def iterable_to_str(iterable: Iterable[Any]) -> str:
-    """Values for a message.
+    """Format values for a message.
 
     >>> iterable_to_str(["train", "test"])
     "'train', 'test'"
@@ -62,9 +62,9 @@ def iterable_to_str(iterable: Iterable[Any]) -> str:
 def verify_str_arg(
     value: Any, arg: str | None = None, valid_values: Iterable[str] | None = None, custom_msg: str | None = None
 ) -> str:
-    """A text that an argument has, which is one of some.
+    """Return a string argument after checking that it is one of the valid values.
 
-    Raises: ValueError for another one, with ``custom_msg`` if there is one.
+    Raises: ValueError for another value, with ``custom_msg`` if given.
     """
     if not isinstance(value, str):
         place = "" if arg is None else f" for argument {arg}"
@@ -78,9 +78,9 @@ def verify_str_arg(
 def download_file_from_google_drive(
     file_id: str, root: str | Path, filename: str | Path | None = None, md5: str | None = None
 ) -> None:
-    """Fetch a file of Google Drive into a folder by gdown, unless it is there already.
+    """Download a file from Google Drive with gdown, unless it exists.
 
-    Raises: RuntimeError where gdown is not installed, or another file arrives.
+    Raises: RuntimeError if gdown is not installed, or if the checksum differs.
     """
     path = Path(root).expanduser() / (filename or file_id)
     if check_integrity(path, md5):
@@ -99,21 +99,21 @@ def download_file_from_google_drive(
 
 
 def download_url(url: str, root: str | Path, filename: str | Path | None = None, md5: str | None = None) -> None:
-    """Fetch a file into a folder, unless it is there already.
+    """Download a file to a folder, unless it exists.
 
     Args:
-        url: where it is; for a file of Google Drive gdown must be installed.
-        root: the folder, made if there is none.
-        filename: its name in the folder; the last part of ``url`` by default.
-        md5: its checksum in hexadecimal; None to believe what arrives.
-    Raises: RuntimeError if it cannot be fetched whole; OSError naming the file that cannot be written.
+        url: address of the file; a Google Drive address requires gdown.
+        root: destination folder, created if missing.
+        filename: local file name; the last part of ``url`` by default.
+        md5: MD5 checksum in hexadecimal; None for no check.
+    Raises: RuntimeError if the download is not complete; OSError naming a file that cannot be written.
     """
     if on_drive := re.match(r"https://(?:drive|docs)\.google\.com/file/d/([^/]*)", url):
         download_file_from_google_drive(on_drive[1], root, filename, md5)
         return
     path = Path(root).expanduser() / (filename or url.partition("?")[0].rpartition("/")[2])
     if not check_integrity(path, md5):
-        from ._download import download  # with what speaks to the network, which reading does without
+        from ._download import download  # imported here, because reading needs no network modules
 
         download([url], path, md5)
 
@@ -126,7 +126,7 @@ def extract_archive(from_path: str | Path, to_path: str | Path | None = None, re
         to_path: the folder to unpack into; the archive's own by default.
         remove_finished: remove the archive afterwards.
     Returns: the folder, or the path of the one file that a gz, xz or bz2 file holds.
-    Raises: RuntimeError naming an archive that is damaged, of another kind, or wants to write outside the folder.
+    Raises: RuntimeError naming an archive that is damaged, has another format, or would write outside the folder.
     """
     archive = Path(from_path)
     folder = archive.parent if to_path is None else Path(to_path)
@@ -177,7 +177,7 @@ def download_and_extract_archive(
 
 
 def _harmless(bundle: tarfile.TarFile, folder: Path) -> Iterator[tarfile.TarInfo]:
-    """The members of an archive, for Pythons before 3.11.4, whose tarfile does not look where it writes."""
+    """Yield the safe members of an archive. Before Python 3.11.4, tarfile does not check its target paths."""
     for member in bundle:
         target = (folder / member.name.lstrip("/")).resolve()
         if not target.is_relative_to(folder):

@@ -1,4 +1,4 @@
-"""What all image datasets share: a root, transforms and a description of themselves."""
+"""Base class of image datasets: root folder, transforms and ``repr``."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Transforms: TypeAlias = Callable[[Any, Any], tuple[Any, Any]] | None
 
 
 class VisionDataset(Dataset[tuple[Any, Any]]):
-    """The base of a dataset of images: ``__getitem__`` and ``__len__`` are for the subclass to give.
+    """Base class of image datasets; a subclass defines ``__getitem__`` and ``__len__``.
 
     Args:
         root: the folder of the files, None if there are none.
-        transforms: of an image and its target together, or
-        transform, target_transform: of each by itself.
+        transforms: function of an image and its target; or
+        transform, target_transform: functions of the image and of the target.
     Raises: ValueError if both kinds of transform are given.
     """
 
@@ -52,7 +52,7 @@ class VisionDataset(Dataset[tuple[Any, Any]]):
     def _transformed(self, image: Any, target: Any) -> tuple[Any, Any]:
         if self.transforms is not None and not isinstance(self.transforms, StandardTransform):
             return self.transforms(image, target)
-        # Not through `transforms`, because programs exchange a dataset's `transform` after it is made.
+        # Do not use `transforms`, because programs replace `transform` of an existing dataset.
         if self.transform is not None:
             image = self.transform(image)
         if self.target_transform is not None:
@@ -69,12 +69,12 @@ class VisionDataset(Dataset[tuple[Any, Any]]):
         return "\n    ".join(lines)
 
     def extra_repr(self) -> str:
-        """Further lines of the description, by default the split of a dataset that has one."""
+        """Return additional lines for ``repr``, by default the split if the dataset has one."""
         return f"Split: {'Train' if self.train else 'Test'}" if hasattr(self, "train") else ""
 
 
 def as_image(pixels: Any) -> Image.Image:
-    """Pixels as a PIL image: what ``Image.fromarray`` does, in half its time for bytes ``(H, W)`` and ``(H, W, 3)``."""
+    """Convert an array to a PIL image like ``Image.fromarray``, in half the time for bytes ``(H, W)`` and ``(H, W, 3)``."""
     array = np.ascontiguousarray(pixels)
     if array.dtype != np.uint8 or (array.ndim != 2 and array.shape[2:] != (3,)):
         return Image.fromarray(array)
@@ -83,7 +83,7 @@ def as_image(pixels: Any) -> Image.Image:
 
 
 class StandardTransform:
-    """A transform of the image and one of the target, as one of both."""
+    """Combination of a transform of the image and a transform of the target."""
 
     def __init__(self, transform: Transform = None, target_transform: Transform = None) -> None:
         self.transform = transform

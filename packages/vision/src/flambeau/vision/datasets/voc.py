@@ -12,7 +12,7 @@ from .utils import verify_str_arg
 from .vision import Transform, Transforms, VisionDataset
 
 _SITE = "https://thor.robots.ox.ac.uk/pascal/VOC"
-# By year: the folder of the site, the archive, its checksum.
+# By year: folder on the server, archive, and checksum.
 _ARCHIVES = {
     "2012": ("voc2012", "VOCtrainval_11-May-2012.tar", "6cd6e144f989b92b3379bac3b3de84fd"),
     "2011": ("voc2011", "VOCtrainval_25-May-2011.tar", "6c3384ef61512963050cb5d687e5bf1e"),
@@ -65,9 +65,9 @@ class VOCSegmentation(_VOC):
         root: the folder above ``VOCdevkit``.
         year: ``"2007"`` to ``"2012"``.
         image_set: ``"train"``, ``"trainval"``, ``"val"`` or, of 2007, ``"test"``.
-        download: fetch and unpack the archive if it is missing.
-        transform, target_transform: applied to each image, to each target, or
-        transforms: applied to both together.
+        download: if True, download and unpack the archive if it is missing.
+        transform, target_transform: functions applied to each image and to each target; or
+        transforms: one function applied to both together.
     Raises: RuntimeError if a file is missing; ValueError for another year or set.
 
     Source: Everingham et al. 2010, The Pascal Visual Object Classes (VOC) Challenge.
@@ -87,7 +87,7 @@ class VOCSegmentation(_VOC):
 class VOCDetection(_VOC):
     """Photographs and their annotations, a dictionary of what is in the XML file.
 
-    Args, Raises, Source: as of :class:`VOCSegmentation`.
+    Args, Raises, Source: as in :class:`VOCSegmentation`.
     """
 
     _split_folder, _target_folder, _target_suffix = "Main", "Annotations", ".xml"
@@ -103,7 +103,7 @@ class VOCDetection(_VOC):
 
     @staticmethod
     def parse_voc_xml(node: ElementTree.Element) -> dict[str, Any]:
-        """An element as a dictionary: lists for names that stand several times, and for ``object`` always."""
+        """Convert an element to a dictionary, with lists for repeated names and always for ``object``."""
         text = (node.text or "").strip()
         if not len(node):
             return {node.tag: text} if node.text else {}

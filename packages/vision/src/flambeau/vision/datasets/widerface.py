@@ -34,8 +34,8 @@ class WIDERFace(VisionDataset):
     Args:
         root: the folder above ``widerface``.
         split: ``"train"``, ``"val"`` or ``"test"``.
-        transform, target_transform: applied to each image, to each target.
-        download: fetch and unpack what is missing, which needs gdown.
+        transform, target_transform: functions applied to each image and to each target.
+        download: if True, download and unpack missing files, which requires gdown.
     Raises: RuntimeError if a file is missing; ValueError for another split, or a list that is damaged.
 
     Source: Yang et al. 2015, arXiv:1511.06523.
@@ -77,7 +77,7 @@ class WIDERFace(VisionDataset):
 
 
 def _annotated(path: Path) -> Iterator[tuple[str, dict[str, fb.Tensor]]]:
-    """Each image's name and its faces: in the list a line of the name, one of how many, and one for each."""
+    """Yield each image's name and faces. The list has a line for the name, one for the number of faces, and one per face."""
     lines = iter(lines_of(path))
     for name in lines:
         try:

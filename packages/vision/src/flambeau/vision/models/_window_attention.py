@@ -61,13 +61,13 @@ def from_windows(x: fb.Tensor, sizes: Sizes, window: Sizes) -> fb.Tensor:
 
 
 class ShiftedWindowAttention(nn.Module):
-    """Self-attention within the windows of an image, with a bias for how pixels lie to each other.
+    """Self-attention within the windows of an image, with a bias for the relative position of pixels.
 
     Args:
         dim, num_heads: channels and heads.
-        window_size, shift_size: of the windows, and by how much they are shifted; rows and columns.
-        qkv_bias, proj_bias: whether the layers have biases.
-        attention_dropout, dropout: their probabilities.
+        window_size, shift_size: size and shift of the windows; rows and columns.
+        qkv_bias, proj_bias: if True, the layers have biases.
+        attention_dropout, dropout: dropout probabilities.
     Raises: ValueError for sizes that are not two numbers.
 
     Shapes: ``(N, H, W, dim)`` to the same.

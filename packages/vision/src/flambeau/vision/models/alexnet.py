@@ -17,7 +17,7 @@ class AlexNet(nn.Module):
     """Five convolutions and three linear layers, as in the paper on one machine with several of them.
 
     Args:
-        num_classes: how many scores come out.
+        num_classes: number of classes.
         dropout: before the first two linear layers.
 
     Shapes: ``(N, 3, H, W)`` with H and W of at least 63, 224 in the paper, to ``(N, num_classes)``.

@@ -56,9 +56,9 @@ class ConvNeXt(nn.Module):
     Args:
         channels: of each stage.
         layers: how many blocks each has.
-        stochastic_depth_prob: with which the last block is left out; those before it with less.
+        stochastic_depth_prob: stochastic-depth probability of the last block; smaller for earlier blocks.
         layer_scale: what each block's result is scaled by at the beginning.
-        num_classes: how many scores come out.
+        num_classes: number of classes.
         norm_layer: LayerNorm over the channels by default.
 
     Shapes: ``(N, 3, H, W)`` with H and W 224 in the paper, to ``(N, num_classes)``.

@@ -78,7 +78,7 @@ class DenseNet(nn.Module):
         num_init_features: channels of the first convolution.
         bn_size: the inner channels of a layer are ``bn_size * growth_rate``.
         drop_rate: of the dropout after each layer.
-        num_classes: how many scores come out.
+        num_classes: number of classes.
 
     Shapes: ``(N, 3, H, W)`` with H and W 224 in the paper, to ``(N, num_classes)``.
     Source: Huang et al. 2016, arXiv:1608.06993.

@@ -69,8 +69,8 @@ class EfficientNet(nn.Module):
     Args:
         inverted_residual_setting: the stages.
         dropout: before the last layer.
-        stochastic_depth_prob: with which the last block is left out; those before it with less.
-        num_classes: how many scores come out.
+        stochastic_depth_prob: stochastic-depth probability of the last block; smaller for earlier blocks.
+        num_classes: number of classes.
         norm_layer: BatchNorm2d by default.
         last_channel: before the pooling; four times those of the last stage by default.
 

@@ -63,7 +63,7 @@ class _Inception(nn.Module):
 
 
 class _AuxiliaryHead(nn.Module):
-    """Scores from the middle of the network, which bring gradients there in training."""
+    """Auxiliary classifier in the middle of the network, for stronger gradients in training."""
 
     def __init__(self, in_channels: int, num_classes: int, dropout: float) -> None:
         super().__init__()
@@ -82,10 +82,10 @@ class GoogLeNet(nn.Module):
     """Nine modules of convolutions side by side, and two heads on the way that help training.
 
     Args:
-        num_classes: how many scores come out.
+        num_classes: number of classes.
         aux_logits: have the two heads, whose scores come out in training, as :class:`GoogLeNetOutputs`.
-        transform_input: images are normalised for torchvision's other models and are to be made so for this one.
-        init_weights: as torchvision does, instead of each layer's own way.
+        transform_input: if True, convert images from the normalisation of torchvision's other models.
+        init_weights: if True, initialise as torchvision does; otherwise use the layers' defaults.
         dropout, dropout_aux: before the last layer and in the heads.
 
     Shapes: ``(N, 3, H, W)`` with H and W 224 in the paper, to ``(N, num_classes)``.
@@ -131,7 +131,7 @@ class GoogLeNet(nn.Module):
                     nn.init.trunc_normal_(module.weight, mean=0.0, std=0.01, a=-2, b=2)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
-        if not self.aux_logits:  # files have the heads, which a model may do without
+        if not self.aux_logits:  # published files contain the heads, even if this model has none
             for name in [name for name in state_dict if name.removeprefix(prefix).startswith(("aux1.", "aux2."))]:
                 del state_dict[name]
         super()._load_from_state_dict(state_dict, prefix, *rest)

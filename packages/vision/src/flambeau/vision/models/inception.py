@@ -135,7 +135,7 @@ class InceptionE(nn.Module):
 
 
 class InceptionAux(nn.Module):
-    """Scores from the middle of the network, which bring gradients there in training."""
+    """Auxiliary classifier in the middle of the network, for stronger gradients in training."""
 
     def __init__(self, in_channels: int, num_classes: int, conv_block: Block | None = None) -> None:
         super().__init__()
@@ -158,9 +158,9 @@ class Inception3(nn.Module):
     """Eleven modules of convolutions side by side, the larger ones taken apart, and a head on the way.
 
     Args:
-        num_classes: how many scores come out.
+        num_classes: number of classes.
         aux_logits: have the head, whose scores come out in training, as :class:`InceptionOutputs`.
-        transform_input: images are normalised for torchvision's other models and are to be made so for this one.
+        transform_input: if True, convert images from the normalisation of torchvision's other models.
         inception_blocks: the convolution, the modules A to E and the head, to have others in their place.
         init_weights: as torchvision does, by truncated normals, instead of each layer's own way; None as True.
         dropout: before the last layer.
@@ -215,7 +215,7 @@ class Inception3(nn.Module):
                     nn.init.trunc_normal_(module.weight, mean=0.0, std=std, a=-2, b=2)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
-        if not self.aux_logits:  # files have the heads, which a model may do without
+        if not self.aux_logits:  # published files contain the heads, even if this model has none
             for name in [name for name in state_dict if name.removeprefix(prefix).startswith(("AuxLogits.",))]:
                 del state_dict[name]
         super()._load_from_state_dict(state_dict, prefix, *rest)

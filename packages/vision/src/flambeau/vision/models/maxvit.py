@@ -281,13 +281,13 @@ class MaxVit(nn.Module):
         partition_size: rows and columns of a window, and of a grid.
         block_channels, block_layers: channels and layers of each stage.
         head_dim: features of each head.
-        stochastic_depth_prob: with which the last layer's parts are left out; those before it with less.
+        stochastic_depth_prob: stochastic-depth probability of the last layer; smaller for earlier layers.
         norm_layer: of the convolutions, by default BatchNorm2d with ``eps=0.001`` and ``momentum=0.01``.
         activation_layer: of convolutions and perceptrons.
         squeeze_ratio, expansion_ratio: of the convolutions' squeezed and inner channels to those of the stage.
         mlp_ratio: of the perceptrons' inner channels to those of the stage.
-        mlp_dropout, attention_dropout: their probabilities.
-        num_classes: how many scores come out.
+        mlp_dropout, attention_dropout: dropout probabilities.
+        num_classes: number of classes.
     Raises: ValueError for a stage's size that is no multiple of ``partition_size``.
 
     Shapes: ``(N, 3, *input_size)`` to ``(N, num_classes)``.

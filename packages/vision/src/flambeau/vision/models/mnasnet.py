@@ -50,7 +50,7 @@ class MNASNet(nn.Module):
 
     Args:
         alpha: times as many channels in each layer, above 0.
-        num_classes: how many scores come out.
+        num_classes: number of classes.
         dropout: before the last layer.
     Raises: ValueError for an alpha that is not above 0.
 

@@ -52,7 +52,7 @@ class MobileNetV2(nn.Module):
     """Inverted residuals with linear bottlenecks.
 
     Args:
-        num_classes: how many scores come out.
+        num_classes: number of classes.
         width_mult: times as many channels in each layer.
         inverted_residual_setting: expansion, channels, repetitions and stride of each stage.
         round_nearest: the channels are multiples of it.
@@ -169,7 +169,7 @@ class MobileNetV3(nn.Module):
     Args:
         inverted_residual_setting: the blocks.
         last_channel: of the layer before the last.
-        num_classes: how many scores come out.
+        num_classes: number of classes.
         norm_layer: by default BatchNorm2d with ``eps=0.001`` and ``momentum=0.01``.
         dropout: before the last layer.
 

@@ -76,7 +76,7 @@ class BlockParams:
     Args:
         depths: how many blocks.
         widths, group_widths: channels, of a block and of each of its groups.
-        bottleneck_multipliers, strides: as of :class:`ResBottleneckBlock`; the stride is the first block's.
+        bottleneck_multipliers, strides: as in :class:`ResBottleneckBlock`; the stride is the first block's.
         se_ratio: of all stages.
     """
 
@@ -143,7 +143,7 @@ class RegNet(nn.Module):
 
     Args:
         block_params: what the blocks of each stage are.
-        num_classes: how many scores come out.
+        num_classes: number of classes.
         stem_width: how many channels the stem gives.
         stem_type, block_type: :class:`SimpleStemIN` and :class:`ResBottleneckBlock` by default.
         norm_layer, activation: BatchNorm2d and ReLU by default.

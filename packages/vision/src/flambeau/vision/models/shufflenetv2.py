@@ -59,7 +59,7 @@ class ShuffleNetV2(nn.Module):
     Args:
         stages_repeats: units in each of three stages.
         stages_out_channels: channels of the first convolution, of each stage and of the last convolution.
-        num_classes: how many scores come out.
+        num_classes: number of classes.
 
     Shapes: ``(N, 3, H, W)`` with H and W 224 in the paper, to ``(N, num_classes)``.
     Source: Ma et al. 2018, arXiv:1807.11164.

@@ -44,7 +44,7 @@ class SqueezeNet(nn.Module):
 
     Args:
         version: ``"1_0"``, the paper's, or ``"1_1"``, a third of its work.
-        num_classes: how many scores come out.
+        num_classes: number of classes.
         dropout: before the last convolution.
 
     Shapes: ``(N, 3, H, W)`` with H and W 224 in the paper, to ``(N, num_classes)``.

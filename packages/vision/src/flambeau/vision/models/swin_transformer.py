@@ -56,9 +56,9 @@ class SwinTransformerBlock(nn.Module):
     """Attention within windows and a perceptron, each after a normalisation and beside its input.
 
     Args:
-        dim, num_heads, window_size, shift_size: as of :class:`ShiftedWindowAttention`.
+        dim, num_heads, window_size, shift_size: as in :class:`ShiftedWindowAttention`.
         mlp_ratio: of the perceptron's inner channels to ``dim``.
-        dropout, attention_dropout: their probabilities.
+        dropout, attention_dropout: dropout probabilities.
         stochastic_depth_prob: with which attention or perceptron is left out.
         norm_layer, attn_layer: LayerNorm and the version's attention by default.
     """
@@ -154,9 +154,9 @@ class SwinTransformer(nn.Module):
         depths, num_heads: blocks and heads of each stage.
         window_size: rows and columns of the windows.
         mlp_ratio: of the perceptrons' inner channels to a stage's.
-        dropout, attention_dropout: their probabilities.
-        stochastic_depth_prob: with which the last block is left out; those before it with less.
-        num_classes: how many scores come out.
+        dropout, attention_dropout: dropout probabilities.
+        stochastic_depth_prob: stochastic-depth probability of the last block; smaller for earlier blocks.
+        num_classes: number of classes.
         norm_layer: LayerNorm by default.
         block, downsample_layer: of the version.
 

@@ -28,8 +28,8 @@ class VGG(nn.Module):
 
     Args:
         features: the convolutions, which leave 512 channels; see :func:`make_layers`.
-        num_classes: how many scores come out.
-        init_weights: as torchvision does, instead of each layer's own way.
+        num_classes: number of classes.
+        init_weights: if True, initialise as torchvision does; otherwise use the layers' defaults.
         dropout: after the first two linear layers.
 
     Shapes: ``(N, 3, H, W)`` with H and W of at least 32, 224 in the paper, to ``(N, num_classes)``.

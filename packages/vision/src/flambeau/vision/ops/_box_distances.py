@@ -55,7 +55,7 @@ def generalized_box_iou_loss(
 def distance_box_iou_loss(
     boxes1: fb.Tensor, boxes2: fb.Tensor, reduction: str = "none", eps: float = 1e-7
 ) -> fb.Tensor:
-    """One minus :func:`distance_box_iou` of each box with its own; arguments as of :func:`generalized_box_iou_loss`."""
+    """One minus :func:`distance_box_iou` of each box with its own; arguments as in :func:`generalized_box_iou_loss`."""
     intersection, union = _pairs(boxes1, boxes2)
     return reduced(1 - intersection / (union + eps) + _distance(boxes1, boxes2, eps), reduction)
 
@@ -63,7 +63,7 @@ def distance_box_iou_loss(
 def complete_box_iou_loss(
     boxes1: fb.Tensor, boxes2: fb.Tensor, reduction: str = "none", eps: float = 1e-7
 ) -> fb.Tensor:
-    """One minus :func:`complete_box_iou` of each box with its own; arguments as of :func:`generalized_box_iou_loss`."""
+    """One minus :func:`complete_box_iou` of each box with its own; arguments as in :func:`generalized_box_iou_loss`."""
     intersection, union = _pairs(boxes1, boxes2)
     iou = intersection / (union + eps)
     return reduced(1 - iou + _distance(boxes1, boxes2, eps) + _aspect(boxes1, boxes2, iou, eps), reduction)

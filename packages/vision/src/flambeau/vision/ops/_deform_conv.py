@@ -33,7 +33,7 @@ def deform_conv2d(
         stride, padding, dilation: height and width, or one number for both.
         mask: ``(N, groups * kh * kw, H_out, W_out)``; None for ones.
     Returns: ``(N, C_out, H_out, W_out)``. Gradient: all tensors.
-    Raises: RuntimeError for shapes that do not fit.
+    Raises: RuntimeError for shapes that do not match.
     Source: Dai et al. 2017, arXiv:1703.06211; with a mask Zhu et al. 2018, arXiv:1811.11168.
 
     >>> image, weight = fb.arange(9.0).view(1, 1, 3, 3), fb.ones(1, 1, 1, 1)
@@ -69,7 +69,7 @@ def deform_conv2d(
 def _groups(
     input: fb.Tensor, offset: fb.Tensor, weight: fb.Tensor, mask: fb.Tensor | None, taps: int, size: Sequence[int]
 ) -> int:
-    """How many groups of channels have offsets of their own. Raises: RuntimeError for shapes that do not fit."""
+    """How many groups of channels have offsets of their own. Raises: RuntimeError for shapes that do not match."""
     groups = offset.shape[1] // (2 * taps)
     if groups == 0 or offset.shape[1] % (2 * taps):
         raise RuntimeError(
@@ -118,7 +118,7 @@ def _bilinear(maps: fb.Tensor, y: fb.Tensor, x: fb.Tensor) -> fb.Tensor:
 
 
 class DeformConv2d(nn.Module):
-    """:func:`deform_conv2d` as a layer, with weights and a bias as of ``Conv2d``; offsets and mask are given to it.
+    """:func:`deform_conv2d` as a layer, with weights and a bias as in ``Conv2d``; offsets and mask are given to it.
 
     >>> layer = DeformConv2d(3, 8, kernel_size=3, padding=1)
     >>> layer(fb.zeros(1, 3, 6, 6), fb.zeros(1, 18, 6, 6)).shape

@@ -16,7 +16,7 @@ def nms(boxes: fb.Tensor, scores: fb.Tensor, iou_threshold: float) -> fb.Tensor:
         scores: ``(N,)``.
         iou_threshold: a box is left out if its :func:`box_iou` with one that was taken is greater.
     Returns: the indices of the boxes taken, int64, from the highest score down.
-    Raises: ValueError for shapes that do not fit. Gradient: none.
+    Raises: ValueError for shapes that do not match. Gradient: none.
 
     >>> boxes = fb.tensor([[0.0, 0.0, 2.0, 2.0], [0.1, 0.0, 2.0, 2.0], [5.0, 5.0, 6.0, 6.0]])
     >>> nms(boxes, fb.tensor([0.5, 0.9, 0.7]), 0.5)

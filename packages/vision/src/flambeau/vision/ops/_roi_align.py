@@ -63,7 +63,7 @@ def roi_align(
         sampling_ratio: points in a bin along each side; not positive for as many as it has pixels.
         aligned: the middles of pixels are half a pixel from their edges, which is right, not at them.
     Returns: ``(K, C, *output_size)``. Gradient: input, any order.
-    Raises: ValueError for shapes that do not fit.
+    Raises: ValueError for shapes that do not match.
     Source: He et al. 2017, arXiv:1703.06870.
     """
     rois = shaped_as_regions(input, boxes)

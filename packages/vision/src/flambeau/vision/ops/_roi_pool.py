@@ -24,7 +24,7 @@ def roi_pool(input: fb.Tensor, boxes: Boxes, output_size: Size, spatial_scale: f
         output_size: height and width of the grid, or one number for both.
         spatial_scale: of the map's coordinates over the boxes'.
     Returns: ``(K, C, *output_size)``. Gradient: input, for the first of equal pixels.
-    Raises: ValueError for shapes that do not fit.
+    Raises: ValueError for shapes that do not match.
     Source: Girshick 2015, arXiv:1504.08083.
 
     >>> roi_pool(fb.arange(16.0).view(1, 1, 4, 4), [fb.tensor([[0.0, 0.0, 3.0, 2.0]])], (1, 2))
@@ -76,10 +76,10 @@ def ps_roi_pool(input: fb.Tensor, boxes: Boxes, output_size: Size, spatial_scale
 
     Args:
         input: ``(N, C * height * width, H, W)``, with the grid's height and width.
-        boxes, output_size, spatial_scale: as of :func:`roi_pool`.
+        boxes, output_size, spatial_scale: as in :func:`roi_pool`.
     Returns: ``(K, C, *output_size)``, 0 for bins without a pixel. The map's last row and column are not looked at, as
         they are not in torchvision. Gradient: input, any order.
-    Raises: ValueError for shapes that do not fit.
+    Raises: ValueError for shapes that do not match.
     Source: Dai et al. 2016, arXiv:1605.06409.
     """
     rois = as_regions(input, boxes)
@@ -120,9 +120,9 @@ def ps_roi_align(
 
     Args:
         input: ``(N, C * height * width, H, W)``, with the grid's height and width.
-        boxes, output_size, spatial_scale, sampling_ratio: as of :func:`roi_align`.
+        boxes, output_size, spatial_scale, sampling_ratio: as in :func:`roi_align`.
     Returns: ``(K, C, *output_size)``. Gradient: input, any order.
-    Raises: ValueError for shapes that do not fit.
+    Raises: ValueError for shapes that do not match.
     Source: Li et al. 2017, arXiv:1711.07264.
     """
     height, width = pair(output_size)

@@ -46,7 +46,7 @@ class FeaturePyramidNetwork(nn.Module):
     {'large': (1, 2, 8, 8), 'small': (1, 2, 4, 4)}
     """
 
-    _version = 2  # since which each convolution stands in a sequence, with its normalisation
+    _version = 2  # each convolution is in a sequence with its normalisation since version 2
 
     def __init__(
         self,

@@ -47,8 +47,8 @@ class MultiScaleRoIAlign(nn.Module):
     Args:
         featmap_names: of the maps that are read, in the order of their sizes.
         output_size: height and width of the results, or one number for both.
-        sampling_ratio: as of ``roi_align``.
-        canonical_scale, canonical_level: as of :class:`LevelMapper`.
+        sampling_ratio: as in ``roi_align``.
+        canonical_scale, canonical_level: as in :class:`LevelMapper`.
 
     Shapes: maps ``(N, C, H, W)`` by name, N tensors ``(L, 4)`` of boxes in the images' coordinates and N pairs
     ``(height, width)`` of the images, to ``(sum of L, C, *output_size)``. The maps' scales are found at the first call.

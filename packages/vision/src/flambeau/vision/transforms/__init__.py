@@ -1,8 +1,8 @@
-"""From the images that datasets hold to the tensors that models take, with chance along the way.
+"""Image transforms and random augmentation.
 
 An image is a PIL image, a NumPy array ``(H, W)`` or ``(H, W, C)``, or a tensor ``(..., H, W)`` of one image or of a
-batch. Chance comes from flambeau's default generator: a loader that seeds it for each sample makes every augmentation
-repeatable, and ``flambeau.manual_seed`` does so elsewhere.
+batch. Random numbers come from flambeau's default generator. Augmentation is reproducible if a loader seeds this
+generator for each sample, or after ``flambeau.manual_seed``.
 """
 
 import importlib

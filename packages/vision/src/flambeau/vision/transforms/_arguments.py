@@ -1,4 +1,4 @@
-"""Checks and spellings that the arguments of many transforms share."""
+"""Checks and conversions of arguments for several transforms."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def pair_of_sizes(size: Any, message: str) -> tuple[int, int]:
-    """``(height, width)`` from one number or two.
+    """Return ``(height, width)`` from one number or two.
 
     Raises: ValueError with the message for another length.
     """
@@ -21,9 +21,9 @@ def pair_of_sizes(size: Any, message: str) -> tuple[int, int]:
 def interval(
     value: Any, name: str, center: float = 0.0, bound: tuple[float, float] | None = None
 ) -> tuple[float, float]:
-    """``(center - value, center + value)`` from one number, or the two given, in order and within a bound.
+    """Return ``(center - value, center + value)`` for one number, or check two numbers for order and bounds.
 
-    Raises: TypeError for anything else, ValueError for numbers that do not fit.
+    Raises: TypeError for other values, ValueError for numbers out of order or bounds.
     """
     if isinstance(value, int | float):
         if value < 0:
@@ -40,7 +40,7 @@ def interval(
 
 
 def check_probability(p: Any) -> float:
-    """The probability, if it is one.
+    """Return the probability as a float, after a check.
 
     Raises: ValueError.
     """

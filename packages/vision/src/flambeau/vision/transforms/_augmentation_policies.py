@@ -1,6 +1,6 @@
 """The policies that AutoAugment's search found, as printed in its paper.
 
-A policy is a list of pairs of operations, each with its probability and the tenth of its range that is its strength.
+A policy is a list of pairs of operations. Each operation has a probability and a strength in tenths of its range.
 Source: Cubuk et al. 2018, arXiv:1805.09501, appendix.
 """
 

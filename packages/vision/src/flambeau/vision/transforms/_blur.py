@@ -33,12 +33,12 @@ def gaussian_blur(
 
 
 def gaussian_blur(img: Any, kernel_size: int | Sequence[int], sigma: float | Sequence[float] | None = None) -> Any:
-    """An image, mirrored at its border, under a Gaussian.
+    """Blur an image with a Gaussian kernel. The image is mirrored at its border.
 
     Args:
         img: a PIL image, an array or a tensor.
-        kernel_size: along x and along y or both, odd and positive.
-        sigma: the standard deviation along x and y or both, in pixels; None for 0.15 * kernel_size + 0.35.
+        kernel_size: kernel size, one number or (x, y), odd and positive.
+        sigma: standard deviation in pixels, one number or (x, y); None for ``0.15 * kernel_size + 0.35``.
     Raises: TypeError or ValueError for other arguments.
     """
     widths = _pair(kernel_size, "kernel_size", int)
@@ -81,7 +81,7 @@ def adjust_sharpness(img: ImageT, sharpness_factor: float) -> ImageT: ...
 
 
 def adjust_sharpness(img: Any, sharpness_factor: float) -> Any:
-    """An image blurred (below 1) or sharpened (above 1), as Pillow's ``ImageEnhance.Sharpness`` does.
+    """Blur (factor below 1) or sharpen (above 1) an image, as Pillow's ``ImageEnhance.Sharpness`` does.
 
     Raises: ValueError for a negative factor.
     """
@@ -101,7 +101,7 @@ def _sharpened(planes: fb.Tensor, factor: float) -> fb.Tensor:
 
 
 def _smoothed(image: fb.Tensor) -> fb.Tensor:
-    """The mean of the pixel, with weight 5, and of its eight neighbours."""
+    """Average each pixel, with weight 5, and its eight neighbours."""
     weights = fb.ones(1, 1, 3, 3)
     weights[..., 1, 1] = 5.0
     batch = as_batch(image).flatten(0, 1)[:, None]
@@ -110,16 +110,16 @@ def _smoothed(image: fb.Tensor) -> fb.Tensor:
 
 
 def blend(image: fb.Tensor, other: fb.Tensor, share: float) -> fb.Tensor:
-    """``share * image + (1 - share) * other`` in the dtype of the first, within black and white."""
+    """Return ``share * image + (1 - share) * other`` in the dtype of ``image``, clamped between black and white."""
     return (share * image + (1.0 - share) * other).clamp(0, white(image.dtype)).to(image.dtype)
 
 
 class GaussianBlur(nn.Module):
-    """An image under a Gaussian of random width: :func:`~functional.gaussian_blur`.
+    """Blur an image with a Gaussian kernel of random standard deviation: :func:`~functional.gaussian_blur`.
 
     Args:
         kernel_size: along x and along y or both, odd and positive.
-        sigma: the least and the greatest standard deviation, or the only one.
+        sigma: minimum and maximum standard deviation, or a single value.
     """
 
     def __init__(self, kernel_size: int | Sequence[int], sigma: float | Sequence[float] = (0.1, 2.0)) -> None:
@@ -133,7 +133,7 @@ class GaussianBlur(nn.Module):
 
     @staticmethod
     def get_params(sigma_min: float, sigma_max: float) -> float:
-        """A random standard deviation between two."""
+        """Draw a random standard deviation between two bounds."""
         return _random.uniform(sigma_min, sigma_max)
 
     def forward(self, img: ImageT) -> ImageT:

@@ -1,10 +1,10 @@
-"""What maps of the plane do to boxes, and to masks.
+"""Geometric transforms of boxes and masks.
 
-Note [Kinds of samples]: the functions that map the plane ask a tensor for its ``sample_kind`` (see
-``flambeau.vision.tv_tensors``). Images and masks are mapped as plain tensors, masks always by their nearest pixels;
-boxes are mapped by their corners, and know the new size of their image. Plain tensors, arrays and PIL images have no
-such attribute and are images. A class whose function maps the plane sets ``maps_plane = True``; its counterpart in
-``transforms.v2`` then transforms masks and boxes as well.
+Note [Kinds of samples]: geometric functions read the ``sample_kind`` of a tensor (see ``flambeau.vision.tv_tensors``).
+They transform images and masks as plain tensors, masks always with nearest-neighbour interpolation. They transform the
+corners of boxes, and store the new image size in the result. Plain tensors, arrays and PIL images have no such
+attribute and are treated as images. A class for a geometric function sets ``maps_plane = True``; its counterpart in
+``transforms.v2`` then also transforms masks and boxes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Points = Callable[[np.ndarray], np.ndarray]
 
 
 def for_kinds(of_boxes: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Let a function of images take boxes, with another one, and masks; see Note [Kinds of samples]."""
+    """Extend a function of images to masks, and with another function to boxes; see Note [Kinds of samples]."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         signature = inspect.signature(function)
@@ -57,12 +57,12 @@ def for_kinds(of_boxes: Callable[..., Any]) -> Callable[[Callable[..., Any]], Ca
 
 
 def corners_of(boxes: Any) -> fb.Tensor:
-    """Boxes as a plain tensor ``(N, 4)`` of x1, y1, x2, y2."""
+    """Return boxes as a plain tensor ``(N, 4)`` of x1, y1, x2, y2."""
     return reformatted(boxes.as_subclass(fb.Tensor), boxes.format.value, "XYXY")
 
 
 def reformatted(boxes: fb.Tensor, before: str, after: str) -> fb.Tensor:
-    """Boxes ``(N, 4)`` written in another way, in their own dtype."""
+    """Convert boxes ``(N, 4)`` to another format, without changing their dtype."""
     if before == after:
         return boxes.clone()
     a, b, c, d = (boxes[..., index] for index in range(4))
@@ -79,14 +79,14 @@ def reformatted(boxes: fb.Tensor, before: str, after: str) -> fb.Tensor:
 
 
 def _half(size: fb.Tensor) -> fb.Tensor:
-    """Half of a size; of integers, rounded down."""
+    """Return half of a size; integers are rounded down."""
     return size / 2 if size.is_floating_point() else fb.div(size, 2, rounding_mode="floor")
 
 
 def rewritten(
     corners: fb.Tensor, like: BoundingBoxes, canvas_size: Sequence[int] | None = None, clamp: bool = True
 ) -> BoundingBoxes:
-    """Corners ``(N, 4)`` as boxes like others, in an image of another size, at whose edges they are cut off."""
+    """Convert corners ``(N, 4)`` to boxes of the format of ``boxes``, clipped to an image of the given size."""
     height, width = canvas_size or like.canvas_size
     if clamp and like.clamping_mode is not None:
         corners = fb.stack((corners[:, 0::2].clamp(0, width), corners[:, 1::2].clamp(0, height)), -1).flatten(1)
@@ -95,12 +95,12 @@ def rewritten(
 
 
 def shifted(boxes: BoundingBoxes, left: int, top: int, size: Sequence[int]) -> BoundingBoxes:
-    """Boxes in an image whose origin lies elsewhere."""
+    """Shift boxes to another origin of the image."""
     return rewritten(corners_of(boxes) - fb.tensor([left, top, left, top], device=boxes.device), boxes, size)
 
 
 def stretched(boxes: BoundingBoxes, size: tuple[int, int]) -> BoundingBoxes:
-    """Boxes in their image at another size."""
+    """Scale boxes with their image."""
     (height, width), (new_height, new_width) = boxes.canvas_size, size
     across, down = new_width / width, new_height / height
     ratios = fb.tensor([across, down, across, down], device=boxes.device)
@@ -108,7 +108,7 @@ def stretched(boxes: BoundingBoxes, size: tuple[int, int]) -> BoundingBoxes:
 
 
 def mirrored(boxes: BoundingBoxes, axis: int) -> BoundingBoxes:
-    """Boxes with left and right exchanged (axis 0), or upside down (1)."""
+    """Flip boxes horizontally (axis 0) or vertically (axis 1)."""
     corners = corners_of(boxes)
     side = boxes.canvas_size[1 - axis]
     low, high = side - corners[:, axis + 2], side - corners[:, axis]
@@ -118,7 +118,7 @@ def mirrored(boxes: BoundingBoxes, axis: int) -> BoundingBoxes:
 
 
 def mapped(boxes: BoundingBoxes, points: Points, size: Sequence[int]) -> BoundingBoxes:
-    """The boxes about what boxes become under a map of points ``(2, N)``."""
+    """Return the bounding boxes of the transformed boxes, given a map of points ``(2, N)``."""
     corners = corners_of(boxes)
     x, y = corners[:, [0, 2, 2, 0]], corners[:, [1, 1, 3, 3]]
     places = points(fb.stack((x.flatten(), y.flatten())).double().cpu().numpy()).reshape(2, -1, 4)

@@ -53,12 +53,12 @@ def rgb_to_grayscale(img: ImageT, num_output_channels: int = 1) -> ImageT: ...
 
 
 def rgb_to_grayscale(img: Any, num_output_channels: int = 1) -> Any:
-    """An RGB image's luma, ``0.2989 R + 0.587 G + 0.114 B``, in one channel or three alike.
+    """Convert an RGB image to its luma, ``0.2989 R + 0.587 G + 0.114 B``, in one channel or three equal ones.
 
     Args:
         img: a PIL image, an array or a tensor, of 1 or 3 channels.
         num_output_channels: 1 or 3.
-    Raises: ValueError for another number of channels out, TypeError in.
+    Raises: ValueError for another ``num_output_channels``, TypeError for another number of input channels.
 
     >>> rgb_to_grayscale(fb.ones(3, 1, 1)).shape
     flambeau.Size([1, 1, 1])
@@ -105,7 +105,7 @@ def adjust_brightness(img: ImageT, brightness_factor: float) -> ImageT: ...
 
 
 def adjust_brightness(img: Any, brightness_factor: float) -> Any:
-    """An image times a factor: 0 is black, 1 the same. Raises: ValueError for a negative factor."""
+    """Multiply an image by a factor: 0 gives black, 1 the original image. Raises: ValueError for a negative factor."""
     factor = _factor(brightness_factor, "brightness_factor")
     if isinstance(img, Image.Image):
         return ImageEnhance.Brightness(img).enhance(factor)
@@ -121,7 +121,7 @@ def adjust_contrast(img: ImageT, contrast_factor: float) -> ImageT: ...
 
 
 def adjust_contrast(img: Any, contrast_factor: float) -> Any:
-    """An image moved away from its mean luma: 0 is grey, 1 the same. Raises: ValueError for a negative factor."""
+    """Blend an image with its mean luma: 0 gives grey, 1 the image. Raises: ValueError for a negative factor."""
     factor = _factor(contrast_factor, "contrast_factor")
     if isinstance(img, Image.Image):
         return ImageEnhance.Contrast(img).enhance(factor)
@@ -143,7 +143,7 @@ def adjust_saturation(img: ImageT, saturation_factor: float) -> ImageT: ...
 
 
 def adjust_saturation(img: Any, saturation_factor: float) -> Any:
-    """An image moved away from its luma: 0 is without colour, 1 the same. Raises: ValueError for a negative factor."""
+    """Blend an image with its luma: 0 gives greyscale, 1 the image. Raises: ValueError for a negative factor."""
     factor = _factor(saturation_factor, "saturation_factor")
     if isinstance(img, Image.Image):
         return ImageEnhance.Color(img).enhance(factor)
@@ -163,7 +163,7 @@ def adjust_gamma(img: ImageT, gamma: float, gain: float = 1) -> ImageT: ...
 
 
 def adjust_gamma(img: Any, gamma: float, gain: float = 1) -> Any:
-    """``gain * img**gamma``, with white as 1. Raises: ValueError for a negative gamma."""
+    """Compute ``gain * img**gamma`` with white as 1. Raises: ValueError for a negative gamma."""
     exponent = _factor(gamma, "gamma")
     if isinstance(img, Image.Image):
         mode, colours = img.mode, img.convert("RGB")
@@ -186,9 +186,9 @@ def adjust_hue(img: ImageT, hue_factor: float) -> ImageT: ...
 
 
 def adjust_hue(img: Any, hue_factor: float) -> Any:
-    """An image with its hues turned by a share of the circle, -0.5 to 0.5. Images without colour stay the same.
+    """Rotate the hues of an image by a fraction of the circle, -0.5 to 0.5. Greyscale images do not change.
 
-    Raises: ValueError for another share; TypeError for a tensor of another number of channels than 1 or 3.
+    Raises: ValueError for another fraction; TypeError for a tensor of another number of channels than 1 or 3.
     """
     if not -0.5 <= hue_factor <= 0.5:
         raise ValueError(f"hue_factor ({hue_factor}) is not in [-0.5, 0.5].")
@@ -212,7 +212,7 @@ def adjust_hue(img: Any, hue_factor: float) -> Any:
 
 
 def _to_hsv(image: fb.Tensor) -> tuple[fb.Tensor, fb.Tensor, fb.Tensor]:
-    """Hue, saturation and value of floats RGB, each ``(..., H, W)`` in 0..1."""
+    """Convert floating RGB to hue, saturation and value, each ``(..., H, W)`` in 0..1."""
     red, green, blue = image.unbind(-3)
     value = image.amax(-3)
     chroma = value - image.amin(-3)
@@ -227,7 +227,7 @@ def _to_hsv(image: fb.Tensor) -> tuple[fb.Tensor, fb.Tensor, fb.Tensor]:
 
 
 def _to_rgb(hue: fb.Tensor, saturation: fb.Tensor, value: fb.Tensor) -> fb.Tensor:
-    """``(..., 3, H, W)``: each colour is the value less what its distance to the hue takes."""
+    """Convert hue, saturation and value to RGB, ``(..., 3, H, W)``."""
     offsets = fb.tensor([5.0, 3.0, 1.0]).to(hue).view(3, 1, 1)
     place = (offsets + hue.unsqueeze(-3) * 6.0) % 6.0
     taken = fb.minimum(place, 4.0 - place).clamp(0.0, 1.0)
@@ -235,7 +235,7 @@ def _to_rgb(hue: fb.Tensor, saturation: fb.Tensor, value: fb.Tensor) -> fb.Tenso
 
 
 class Grayscale(nn.Module):
-    """An image without colour: :func:`~functional.rgb_to_grayscale`."""
+    """Convert an image to greyscale: :func:`~functional.rgb_to_grayscale`."""
 
     def __init__(self, num_output_channels: int = 1) -> None:
         super().__init__()
@@ -249,7 +249,7 @@ class Grayscale(nn.Module):
 
 
 class RandomGrayscale(nn.Module):
-    """An image without colour with probability ``p``, of as many channels as it had."""
+    """Convert an image to greyscale with probability ``p``, without changing the number of channels."""
 
     def __init__(self, p: float = 0.1) -> None:
         super().__init__()
@@ -266,12 +266,12 @@ Bounds = tuple[float, float] | None
 
 
 class ColorJitter(nn.Module):
-    """Brightness, contrast, saturation and hue changed at random, in random order.
+    """Change brightness, contrast, saturation and hue at random, in random order.
 
     Args:
-        brightness, contrast, saturation: a factor's ``(least, greatest)``, or one number for
+        brightness, contrast, saturation: range of the factor, ``(min, max)``, or one number for
             ``(max(0, 1 - number), 1 + number)``; 0 for none.
-        hue: a share of the circle's ``(least, greatest)``, or one number for ``(-number, number)``, at most 0.5.
+        hue: range in fractions of the circle, ``(min, max)``, or one number for ``(-number, number)``, at most 0.5.
     Raises: TypeError or ValueError for other arguments.
     """
 
@@ -287,7 +287,7 @@ class ColorJitter(nn.Module):
     def get_params(
         brightness: Bounds, contrast: Bounds, saturation: Bounds, hue: Bounds
     ) -> tuple[fb.Tensor, float | None, float | None, float | None, float | None]:
-        """A random order of the four, and a factor for each that has bounds."""
+        """Draw a random order of the four operations, and a factor for each that has bounds."""
         order = fb.randperm(4)
         b, c, s, h = (
             None if bounds is None else _random.uniform(*bounds) for bounds in (brightness, contrast, saturation, hue)

@@ -1,4 +1,4 @@
-"""Transforms made of transforms."""
+"""Compositions of transforms."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Transforms = Sequence[Callable[..., Any]]
 
 
 def _in_turn(transforms: Iterable[Callable[..., Any]], img: Any, parts: tuple[Any, ...]) -> Any:
-    """An image, or an image and the other parts of its sample, through one transform after the other."""
+    """Apply transforms in sequence to an image, or to an image and the other parts of its sample."""
     if not parts:
         for transform in transforms:
             img = transform(img)
@@ -26,7 +26,7 @@ def _in_turn(transforms: Iterable[Callable[..., Any]], img: Any, parts: tuple[An
 
 
 class Compose:
-    """Transforms one after the other, each of an image or of all parts of a sample (``v2``).
+    """Apply transforms in sequence to an image, or to all parts of a sample (``v2``).
 
     >>> import numpy
     >>> from flambeau.vision.transforms import Normalize, ToTensor
@@ -60,9 +60,9 @@ def _listed(name: str, parts: Any) -> str:
 
 
 class Lambda:
-    """A function of one's own as a transform.
+    """A custom function as a transform.
 
-    Raises: TypeError if it cannot be called.
+    Raises: TypeError if the argument is not callable.
 
     >>> Lambda(lambda image: image[::-1])([1, 2])
     [2, 1]
@@ -81,9 +81,9 @@ class Lambda:
 
 
 class RandomTransforms:
-    """The base of those that choose among a list of transforms.
+    """Base class of transforms with a list of transforms.
 
-    Raises: TypeError if it is given no sequence.
+    Raises: TypeError if the argument is not a sequence.
     """
 
     def __init__(self, transforms: Transforms) -> None:
@@ -99,7 +99,7 @@ class RandomTransforms:
 
 
 class RandomApply(nn.Module):
-    """All of a list of transforms, one after the other, with a probability, else none.
+    """Apply all of a list of transforms in sequence with a probability, otherwise none.
 
     Args:
         transforms: a list, or an ``nn.ModuleList``.
@@ -119,7 +119,7 @@ class RandomApply(nn.Module):
 
 
 class RandomOrder(RandomTransforms):
-    """All of a list of transforms, in random order."""
+    """Apply all of a list of transforms in random order."""
 
     def __call__(self, img: Any, *parts: Any) -> Any:
         order = fb.randperm(len(self.transforms)).tolist()
@@ -127,12 +127,12 @@ class RandomOrder(RandomTransforms):
 
 
 class RandomChoice(RandomTransforms):
-    """One of a list of transforms.
+    """Apply one random transform of a list.
 
     Args:
-        transforms: to choose from.
-        p: how probable each is, in proportion; None for equally.
-    Raises: TypeError if ``p`` is no sequence, ValueError if its length is another.
+        transforms: the transforms to choose from.
+        p: weights of the transforms; None for equal weights.
+    Raises: TypeError if ``p`` is not a sequence, ValueError if its length differs from the number of transforms.
     """
 
     def __init__(self, transforms: Transforms, p: Sequence[float] | None = None) -> None:

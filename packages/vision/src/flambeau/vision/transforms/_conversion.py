@@ -1,4 +1,4 @@
-"""Between PIL images, arrays and tensors, and between their dtypes."""
+"""Conversions between PIL images, arrays and tensors, and between their dtypes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DTYPES = {"I": np.int32, "I;16": np.uint16, "F": np.float32, "1": np.uint8}
 
 
 def to_tensor(pic: Image.Image | np.ndarray) -> fb.Tensor:
-    """An image as a tensor ``(C, H, W)``; uint8 becomes float in 0..1.
+    """Convert an image to a tensor ``(C, H, W)``; uint8 becomes float in 0..1.
 
     Other dtypes keep their values and their dtype, as do PIL's modes I (int32), I;16 (uint16) and F (float32).
 
@@ -40,7 +40,7 @@ def to_tensor(pic: Image.Image | np.ndarray) -> fb.Tensor:
 
 
 def pil_to_tensor(pic: Image.Image) -> fb.Tensor:
-    """A PIL image as a tensor ``(C, H, W)`` of the same numbers: uint8 for most modes.
+    """Convert a PIL image to a tensor ``(C, H, W)`` of the same values, uint8 for most modes.
 
     Raises: TypeError for anything but a PIL image.
     """
@@ -53,7 +53,7 @@ def _as_array(pic: Any) -> np.ndarray:
     if isinstance(pic, Image.Image):
         bands = _BANDS.get(pic.mode)
         if bands is not None and pic.width and pic.height:
-            # What np.asarray does, in half its time.
+            # Equals np.asarray, but takes half the time.
             flat = np.frombuffer(pic.tobytes(), np.uint8)
             return flat.reshape((pic.height, pic.width) if bands == 1 else (pic.height, pic.width, bands))
         array = np.asarray(pic, dtype=_DTYPES.get(pic.mode, np.uint8))
@@ -78,13 +78,13 @@ def _planes(array: np.ndarray) -> fb.Tensor:
 
 
 def convert_image_dtype(image: fb.Tensor, dtype: fb.dtype = fb.float32) -> fb.Tensor:
-    """A tensor in another dtype, with white kept white: 1 in floats, the largest number in integers.
+    """Convert a tensor to another dtype and scale its values: white is 1 in floats, the largest value in integers.
 
     Args:
-        image: of any shape.
+        image: tensor of any shape.
         dtype: floating or integer.
-    Raises: TypeError for what is no tensor; RuntimeError for a float to an integer dtype that cannot hold its
-        precision.
+    Raises: TypeError for an argument that is not a tensor; RuntimeError for a conversion from a floating dtype to an
+        integer dtype with less precision.
 
     >>> convert_image_dtype(fb.tensor([0, 51, 255], dtype=fb.uint8))
     tensor([0.0000, 0.2000, 1.0000])
@@ -108,17 +108,18 @@ def _quantized(image: fb.Tensor, dtype: fb.dtype) -> fb.Tensor:
     too_fine = (fb.int32, fb.int64) if image.dtype is not fb.float64 else (fb.int64,)
     if dtype in too_fine:
         raise RuntimeError(f"The cast from {image.dtype} to {dtype} cannot be performed safely.")
-    # A little less than one more than the largest: each integer gets an equal share of 0..1.
+    # The factor is slightly below the number of integers, so that each integer gets an equal part of 0..1.
     return (image * (white(dtype) + 1.0 - 1e-3)).to(dtype)
 
 
 def to_pil_image(pic: fb.Tensor | np.ndarray, mode: str | None = None) -> Image.Image:
-    """A tensor ``(C, H, W)`` or ``(H, W)``, or an array ``(H, W, C)`` or ``(H, W)``, as a PIL image.
+    """Convert a tensor ``(C, H, W)`` or ``(H, W)``, or an array ``(H, W, C)`` or ``(H, W)``, to a PIL image.
 
     Args:
-        pic: of 1 to 4 channels; a tensor's floats, 0..1, are spread over 0..255 unless the mode is F.
-        mode: of the image; None for L, LA, RGB or RGBA by the number of channels, and I, I;16 and F by one's dtype.
-    Raises: TypeError for another dtype or kind, ValueError for another shape or a mode that does not fit.
+        pic: image of 1 to 4 channels; floating tensors in 0..1 are scaled to 0..255 unless the mode is F.
+        mode: mode of the image; None selects L, LA, RGB or RGBA by the number of channels, and I, I;16 or F by the
+            dtype of a single channel.
+    Raises: TypeError for another dtype or type, ValueError for another shape or an incompatible mode.
 
     >>> to_pil_image(fb.ones(3, 4, 5)).getpixel((0, 0))
     (255, 255, 255)
@@ -159,7 +160,7 @@ def _channels_last(pic: Any, mode: str | None) -> np.ndarray:
 
 
 class ToTensor:
-    """An image as a tensor ``(C, H, W)``, uint8 as float in 0..1: :func:`~functional.to_tensor`."""
+    """Convert an image to a tensor ``(C, H, W)``, and uint8 to float in 0..1: :func:`~functional.to_tensor`."""
 
     def __call__(self, pic: Image.Image | np.ndarray) -> fb.Tensor:
         return to_tensor(pic)
@@ -169,7 +170,7 @@ class ToTensor:
 
 
 class PILToTensor:
-    """A PIL image as a tensor ``(C, H, W)`` of the same numbers: :func:`~functional.pil_to_tensor`."""
+    """Convert a PIL image to a tensor ``(C, H, W)`` of the same values: :func:`~functional.pil_to_tensor`."""
 
     def __call__(self, pic: Image.Image) -> fb.Tensor:
         return pil_to_tensor(pic)
@@ -179,7 +180,7 @@ class PILToTensor:
 
 
 class ConvertImageDtype(nn.Module):
-    """A tensor in another dtype, with white kept white: :func:`~functional.convert_image_dtype`."""
+    """Convert a tensor to another dtype and scale its values: :func:`~functional.convert_image_dtype`."""
 
     def __init__(self, dtype: fb.dtype) -> None:
         super().__init__()
@@ -193,7 +194,7 @@ class ConvertImageDtype(nn.Module):
 
 
 class ToPILImage:
-    """A tensor or an array as a PIL image: :func:`~functional.to_pil_image`."""
+    """Convert a tensor or an array to a PIL image: :func:`~functional.to_pil_image`."""
 
     def __init__(self, mode: str | None = None) -> None:
         self.mode = mode

@@ -1,4 +1,4 @@
-"""Parts of an image, at given and at random places."""
+"""Crops at given and at random positions."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def crop(img: ImageT, top: int, left: int, height: int, width: int) -> ImageT: .
 
 @for_kinds(lambda boxes, top, left, height, width: shifted(boxes, left, top, (height, width)))
 def crop(img: Any, top: int, left: int, height: int, width: int) -> Any:
-    """The part of an image that begins at a place; zeros where it goes beyond the image.
+    """Crop an image at a position. Pixels outside of the image are zero.
 
     >>> crop(fb.tensor([[1, 2], [3, 4]]), 1, 1, 2, 1)
     tensor([[4],
@@ -67,7 +67,7 @@ def center_crop(img: ImageT, output_size: int | Sequence[int]) -> ImageT: ...
 
 
 def center_crop(img: Any, output_size: int | Sequence[int]) -> Any:
-    """The middle of an image; zeros around it where it is smaller than the output.
+    """Crop the centre of an image. Images smaller than the output are padded with zeros.
 
     Args:
         img: a PIL image, an array or a tensor.
@@ -125,9 +125,9 @@ def resized_crop(
 
 
 def five_crop(img: Any, size: int | Sequence[int]) -> tuple[Any, Any, Any, Any, Any]:
-    """The four corners of an image (top left, top right, bottom left, bottom right) and its middle.
+    """Return crops of the four corners (top left, top right, bottom left, bottom right) and the centre of an image.
 
-    Raises: ValueError if they are larger than the image.
+    Raises: ValueError if the crop is larger than the image.
     """
     crop_height, crop_width = pair_of_sizes(size, _TWO_SIZES)
     height, width = height_and_width(img)
@@ -145,7 +145,7 @@ def ten_crop(img: Any, size: int | Sequence[int], vertical_flip: bool = False) -
 
 
 class CenterCrop(nn.Module):
-    """The middle of an image: :func:`~functional.center_crop`."""
+    """Crop the centre of an image: :func:`~functional.center_crop`."""
 
     maps_plane = True
 
@@ -161,7 +161,7 @@ class CenterCrop(nn.Module):
 
 
 class FiveCrop(nn.Module):
-    """The corners and the middle of an image, a tuple of five: :func:`~functional.five_crop`."""
+    """Crop the corners and the centre of an image, a tuple of five: :func:`~functional.five_crop`."""
 
     maps_plane = True
 
@@ -177,7 +177,7 @@ class FiveCrop(nn.Module):
 
 
 class TenCrop(nn.Module):
-    """The corners and the middle of an image and of its mirror image: :func:`~functional.ten_crop`."""
+    """Crop the corners and the centre of an image and of its mirror image: :func:`~functional.ten_crop`."""
 
     maps_plane = True
 
@@ -194,14 +194,14 @@ class TenCrop(nn.Module):
 
 
 class RandomCrop(nn.Module):
-    """A part of an image at a random place.
+    """Crop an image at a random position.
 
     Args:
-        size: of the part, ``(height, width)`` or one number for both.
-        padding: a border that the image gets first, as for :func:`~functional.pad`; None for none.
-        pad_if_needed: widen an image that is smaller than the part.
-        fill, padding_mode: of the border.
-    Raises: ValueError if the image, with its border, is smaller than the part.
+        size: size of the crop, ``(height, width)`` or one number for both.
+        padding: border added first, as for :func:`~functional.pad`; None for no border.
+        pad_if_needed: if True, pad an image that is smaller than the crop.
+        fill, padding_mode: fill and mode of the border.
+    Raises: ValueError if the padded image is smaller than the crop.
 
     >>> RandomCrop(2)(fb.zeros(3, 5, 5)).shape
     flambeau.Size([3, 2, 2])
@@ -227,12 +227,12 @@ class RandomCrop(nn.Module):
 
     @staticmethod
     def get_params(img: Any, output_size: tuple[int, int]) -> tuple[int, int, int, int]:
-        """Top, left, height and width of a random part."""
+        """Draw top, left, height and width of a random crop."""
         return _place(height_and_width(img), output_size)
 
     def forward(self, img: ImageT) -> ImageT:
         if self._border is not None and not self.pad_if_needed and self.padding_mode == "constant" and self.fill == 0:
-            # What lies beyond an image is zero for `crop`: the border need not be made.
+            # `crop` fills the outside of an image with zeros, so that no border is needed.
             left, top, right, bottom = self._border
             height, width = height_and_width(img)
             i, j, h, w = _place((height + top + bottom, width + left + right), self.size)
@@ -261,12 +261,12 @@ def _place(found: tuple[int, int], size: tuple[int, int]) -> tuple[int, int, int
 
 
 class RandomResizedCrop(nn.Module):
-    """A random part of an image, of a random share of its area and random proportions, in one size.
+    """Crop a random part of an image, of random area and aspect ratio, and resize it.
 
     Args:
-        size: of the result, ``(height, width)`` or one number for both.
-        scale: the least and the greatest share of the area.
-        ratio: the least and the greatest width over height.
+        size: size of the result, ``(height, width)`` or one number for both.
+        scale: minimum and maximum area of the crop, as a fraction of the image's area.
+        ratio: minimum and maximum ratio of width to height.
         interpolation, antialias: as for :func:`~functional.resize`.
     Raises: TypeError or ValueError for other arguments.
 
@@ -297,7 +297,7 @@ class RandomResizedCrop(nn.Module):
 
     @staticmethod
     def get_params(img: Any, scale: Sequence[float], ratio: Sequence[float]) -> tuple[int, int, int, int]:
-        """Top, left, height and width of a random part; of the middle one if ten tries do not fit the image."""
+        """Draw top, left, height and width of a random crop. After ten unsuccessful tries, return a central crop."""
         height, width = height_and_width(img)
         for _ in range(10):
             area = height * width * _random.uniform(*scale)

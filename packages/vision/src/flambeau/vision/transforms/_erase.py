@@ -1,4 +1,4 @@
-"""Rectangles taken out of an image."""
+"""Erasing rectangles of an image."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def erase(img: TensorT, i: int, j: int, h: int, w: int, v: Any, inplace: bool = 
 
 
 def erase(img: Any, i: int, j: int, h: int, w: int, v: Any, inplace: bool = False) -> Any:
-    """An image with one rectangle overwritten.
+    """Overwrite a rectangle of an image.
 
     Args:
         img: an array or a tensor.
         i, j, h, w: top, left, height and width of the rectangle.
-        v: what comes there: a number, or a tensor ``(C, 1, 1)`` or ``(C, h, w)``.
-        inplace: write into ``img`` itself.
-    Raises: TypeError for anything but an array or a tensor.
+        v: the new content: a number, or a tensor ``(C, 1, 1)`` or ``(C, h, w)``.
+        inplace: if True, write to ``img``.
+    Raises: TypeError if ``img`` is not an array or a tensor.
 
     >>> erase(fb.zeros(1, 2, 2), 0, 1, 1, 1, 5.0)
     tensor([[[0., 5.],
@@ -55,15 +55,15 @@ def erase(img: Any, i: int, j: int, h: int, w: int, v: Any, inplace: bool = Fals
 
 
 class RandomErasing(nn.Module):
-    """A random rectangle of a tensor overwritten, with probability ``p``.
+    """Overwrite a random rectangle of a tensor with probability ``p``.
 
     Args:
         p: the probability.
-        scale: the least and the greatest share of the area.
-        ratio: the least and the greatest height over width.
-        value: a number, one per channel, or ``"random"`` for normal noise.
-        inplace: write into the image itself.
-    Raises: TypeError or ValueError for other arguments, and images whose channels do not fit ``value``.
+        scale: minimum and maximum area of the rectangle, as a fraction of the image's area.
+        ratio: minimum and maximum ratio of height to width.
+        value: a number, one number per channel, or ``"random"`` for normal noise.
+        inplace: if True, write to the image.
+    Raises: TypeError or ValueError for invalid arguments, or if the number of channels does not match ``value``.
 
     Source: Zhong et al. 2017, arXiv:1708.04896.
     """
@@ -98,7 +98,7 @@ class RandomErasing(nn.Module):
     def get_params(
         img: Any, scale: Sequence[float], ratio: Sequence[float], value: list[float] | None = None
     ) -> tuple[int, int, int, int, Any]:
-        """Top, left, height, width and content of a random rectangle; the whole image if ten tries do not fit."""
+        """Draw top, left, height, width and content of a rectangle; after ten failures, return the full image."""
         channels, height, width = get_dimensions(img)
         for _ in range(10):
             area = height * width * _random.uniform(*scale)

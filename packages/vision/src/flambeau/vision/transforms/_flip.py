@@ -1,4 +1,4 @@
-"""Mirrored images."""
+"""Horizontal and vertical flips."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def hflip(img: ImageT) -> ImageT: ...
 
 @for_kinds(lambda boxes: mirrored(boxes, 0))
 def hflip(img: Any) -> Any:
-    """An image with left and right exchanged.
+    """Flip an image horizontally.
 
     >>> import flambeau
     >>> hflip(flambeau.tensor([[1, 2, 3]]))
@@ -49,14 +49,14 @@ def vflip(img: ImageT) -> ImageT: ...
 
 @for_kinds(lambda boxes: mirrored(boxes, 1))
 def vflip(img: Any) -> Any:
-    """An image upside down."""
+    """Flip an image vertically."""
     if isinstance(img, Image.Image):
         return img.transpose(Image.Transpose.FLIP_TOP_BOTTOM)
     return on_planes(img, lambda planes: planes.flip(-2))
 
 
 class RandomHorizontalFlip(nn.Module):
-    """Left and right exchanged, with probability ``p``."""
+    """Flip an image horizontally with probability ``p``."""
 
     maps_plane = True
 
@@ -72,7 +72,7 @@ class RandomHorizontalFlip(nn.Module):
 
 
 class RandomVerticalFlip(nn.Module):
-    """Upside down, with probability ``p``."""
+    """Flip an image vertically with probability ``p``."""
 
     maps_plane = True
 

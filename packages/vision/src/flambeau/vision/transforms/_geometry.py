@@ -1,4 +1,4 @@
-"""Random maps of the plane."""
+"""Random geometric transforms."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ ImageT = TypeVar("ImageT")
 
 
 class RandomRotation(nn.Module):
-    """An image turned by a random angle.
+    """Rotate an image by a random angle.
 
     Args:
-        degrees: ``(least, greatest)``, or one number for ``(-degrees, degrees)``.
+        degrees: range of the angle, ``(min, max)``, or one number for ``(-degrees, degrees)``.
         interpolation, expand, center, fill: as for :func:`~functional.rotate`.
     """
 
@@ -47,7 +47,7 @@ class RandomRotation(nn.Module):
 
     @staticmethod
     def get_params(degrees: Sequence[float]) -> float:
-        """A random angle between two."""
+        """Draw a random angle between two bounds."""
         return _random.uniform(degrees[0], degrees[1])
 
     def forward(self, img: ImageT) -> ImageT:
@@ -60,12 +60,12 @@ class RandomRotation(nn.Module):
 
 
 class RandomAffine(nn.Module):
-    """An image randomly turned, moved, scaled and sheared.
+    """Rotate, translate, scale and shear an image at random.
 
     Args:
-        degrees: ``(least, greatest)`` angle, or one number for ``(-degrees, degrees)``.
-        translate: the greatest shares of the width and of the height to move by, 0 to 1.
-        scale: the least and the greatest factor.
+        degrees: range of the angle, ``(min, max)``, or one number for ``(-degrees, degrees)``.
+        translate: maximum translation as fractions of width and height, 0 to 1.
+        scale: minimum and maximum scale factor.
         shear: one number for ``(-shear, shear)`` along x, two for its bounds, four for those along x and along y.
         interpolation, fill, center: as for :func:`~functional.affine`.
     """
@@ -106,7 +106,7 @@ class RandomAffine(nn.Module):
         shears: Sequence[float] | None,
         img_size: Sequence[int],
     ) -> tuple[float, tuple[int, int], float, tuple[float, float]]:
-        """Angle, translation in pixels, scale and shears, for an image of ``(width, height)``."""
+        """Draw angle, translation in pixels, scale and shears for an image of size ``(width, height)``."""
         angle = _random.uniform(degrees[0], degrees[1])
         moves = [share * size for share, size in zip(translate or (0.0, 0.0), img_size, strict=True)]
         x, y = (round(_random.uniform(-most, most)) if most else 0 for most in moves)
@@ -135,10 +135,10 @@ def _shear_bounds(shear: Any) -> list[float]:
 
 
 class RandomPerspective(nn.Module):
-    """An image as seen from a random side, with probability ``p``.
+    """Apply a random perspective transform with probability ``p``.
 
     Args:
-        distortion_scale: how far its corners may move, from 0 to 1, all the way to the middle.
+        distortion_scale: maximum movement of the corners, from 0 (none) to 1 (to the centre).
         p: the probability.
         interpolation, fill: as for :func:`~functional.perspective`.
     """
@@ -162,7 +162,7 @@ class RandomPerspective(nn.Module):
 
     @staticmethod
     def get_params(width: int, height: int, distortion_scale: float) -> tuple[list[list[int]], list[list[int]]]:
-        """The corners of an image, and random places for them."""
+        """Return the corners of an image, and random new positions for them."""
         far_x, far_y = int(distortion_scale * (width // 2)) + 1, int(distortion_scale * (height // 2)) + 1
         corners = [[0, 0], [width - 1, 0], [width - 1, height - 1], [0, height - 1]]
         moved = []
@@ -182,11 +182,11 @@ class RandomPerspective(nn.Module):
 
 
 class ElasticTransform(nn.Module):
-    """An image whose pixels are displaced by a smooth random field, as if seen through water.
+    """Displace the pixels of an image by a smooth random field.
 
     Args:
-        alpha: how far, in pixels, along x and y or both.
-        sigma: how smooth, in pixels, along x and y or both.
+        alpha: magnitude of the displacement in pixels, one number or (x, y).
+        sigma: smoothness of the displacement in pixels, one number or (x, y).
         interpolation, fill: as for :func:`~functional.elastic_transform`.
 
     Source: Simard, Steinkraus, Platt 2003, doi:10.1109/ICDAR.2003.1227801.
@@ -209,7 +209,7 @@ class ElasticTransform(nn.Module):
 
     @staticmethod
     def get_params(alpha: Sequence[float], sigma: Sequence[float], size: Sequence[int]) -> fb.Tensor:
-        """A random displacement ``(1, H, W, 2)``, of which 2 is the image's size."""
+        """Draw a random displacement ``(1, H, W, 2)``, in units in which the image's size is 2."""
         moves = []
         for far, smooth, side in zip(alpha, sigma, reversed(size), strict=True):
             noise = fb.rand(1, 1, *size) * 2 - 1

@@ -1,4 +1,4 @@
-"""What counts as an image here, and how one function serves all three kinds of them.
+"""Application of tensor functions to the three types of images.
 
 An image is a PIL image, a NumPy array ``(H, W)`` or ``(H, W, C)``, or a tensor ``(..., H, W)``, of which leading
 dimensions beyond the channels are a batch.
@@ -20,7 +20,7 @@ __all__ = ["get_dimensions", "get_image_num_channels", "get_image_size"]
 def on_planes(image: Any, function: Callable[[fb.Tensor], fb.Tensor]) -> Any:
     """Apply a function of tensors ``(..., H, W)`` to a tensor, or to an array ``(H, W)`` or ``(H, W, C)``.
 
-    Raises: TypeError for anything else, and for tensors and arrays of other than 2 or 3, and 2 or more, dimensions.
+    Raises: TypeError for other types, for tensors of fewer than 2 dimensions, and for arrays without 2 or 3 dimensions.
     """
     if isinstance(image, fb.Tensor):
         if image.ndim < 2:
@@ -36,7 +36,7 @@ def on_planes(image: Any, function: Callable[[fb.Tensor], fb.Tensor]) -> Any:
 
 
 def get_dimensions(img: Any) -> list[int]:
-    """``[channels, height, width]`` of an image.
+    """Return ``[channels, height, width]`` of an image.
 
     >>> import flambeau
     >>> get_dimensions(flambeau.zeros(8, 3, 4, 5))
@@ -44,7 +44,7 @@ def get_dimensions(img: Any) -> list[int]:
     """
     if isinstance(img, Image.Image):
         return [len(img.getbands()), img.height, img.width]
-    if getattr(type(img), "sample_kind", None) == "boxes":  # of which no transform wants the channels
+    if getattr(type(img), "sample_kind", None) == "boxes":  # no transform uses the number of channels of boxes
         return [1, *img.canvas_size]
     if isinstance(img, np.ndarray) and img.ndim in (2, 3):
         return [1 if img.ndim == 2 else img.shape[2], img.shape[0], img.shape[1]]
@@ -55,7 +55,7 @@ def get_dimensions(img: Any) -> list[int]:
 
 
 def height_and_width(img: Any) -> tuple[int, int]:
-    """``(height, width)`` of an image, or of that which boxes lie in."""
+    """Return ``(height, width)`` of an image, or of the image that boxes belong to."""
     if isinstance(img, Image.Image):
         return img.height, img.width
     _, height, width = get_dimensions(img)
@@ -63,23 +63,23 @@ def height_and_width(img: Any) -> tuple[int, int]:
 
 
 def get_image_size(img: Any) -> list[int]:
-    """``[width, height]`` of an image."""
+    """Return ``[width, height]`` of an image."""
     _, height, width = get_dimensions(img)
     return [width, height]
 
 
 def get_image_num_channels(img: Any) -> int:
-    """How many channels an image has."""
+    """Return the number of channels of an image."""
     return get_dimensions(img)[0]
 
 
 def white(dtype: fb.dtype) -> int:
-    """What stands for white: 1 for floats, the largest number of an integer dtype."""
+    """Return the value of white: 1 for floating dtypes, the largest value for integer dtypes."""
     return 1 if dtype.is_floating_point else int(fb.iinfo(dtype).max)
 
 
 def through_float(planes: fb.Tensor, function: Callable[[fb.Tensor], fb.Tensor], clamp: bool = False) -> fb.Tensor:
-    """Compute in floating point; round and, if asked to, clamp the result back into an integer dtype."""
+    """Compute in floating point, then round, optionally clamp, and convert the result back to an integer dtype."""
     if planes.dtype.is_floating_point:
         return function(planes)
     result = function(planes.to(fb.float32)).round()
@@ -89,7 +89,7 @@ def through_float(planes: fb.Tensor, function: Callable[[fb.Tensor], fb.Tensor],
 
 
 def as_batch(planes: fb.Tensor) -> fb.Tensor:
-    """``(..., H, W)`` as ``(N, C, H, W)``."""
+    """Reshape ``(..., H, W)`` to ``(N, C, H, W)``."""
     return planes.reshape(-1, *([1] * max(0, 3 - planes.ndim)), *planes.shape[-3:])
 
 

@@ -1,4 +1,4 @@
-"""The transforms of one image, which ``transforms`` offers as they are and ``transforms.v2`` for samples."""
+"""The transforms of one image. ``transforms`` exports them unchanged, ``transforms.v2`` in a form for samples."""
 
 from ._blur import GaussianBlur as GaussianBlur
 from ._blur import RandomAdjustSharpness as RandomAdjustSharpness

@@ -1,4 +1,4 @@
-"""How pixels are computed from their neighbours."""
+"""Interpolation modes."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ __all__ = ["InterpolationMode"]
 
 
 class InterpolationMode(Enum):
-    """The ways of interpolation, by torchvision's names.
+    """Interpolation modes with torchvision's names.
 
-    Both kinds of nearest are the same for PIL images; on tensors the first has the rounding of old. Box, Hamming and
-    Lanczos are Pillow's.
+    Both nearest modes are equal for PIL images. For tensors, ``NEAREST`` uses the rounding of older versions. Box,
+    Hamming and Lanczos are the filters of Pillow.
     """
 
     NEAREST = "nearest"
@@ -45,9 +45,9 @@ _BY_NUMBER = {mode.value: name for name, mode in _PILLOW.items() if name is not 
 
 
 def interpolation_mode(interpolation: Any) -> InterpolationMode:
-    """The mode that was meant, which may be given as Pillow's number.
+    """Return an interpolation mode, given as such or as Pillow's integer constant.
 
-    Raises: TypeError for anything else.
+    Raises: TypeError for other values.
     """
     if isinstance(interpolation, int):
         interpolation = _BY_NUMBER.get(int(interpolation), interpolation)
@@ -60,7 +60,7 @@ def interpolation_mode(interpolation: Any) -> InterpolationMode:
 
 
 def pillow_mode(interpolation: Any) -> Image.Resampling:
-    """Pillow's constant for a mode."""
+    """Return Pillow's constant for a mode."""
     return _PILLOW[interpolation_mode(interpolation)]
 
 
@@ -72,7 +72,7 @@ def _lanczos(x: np.ndarray) -> np.ndarray:
     return np.asarray(np.sinc(x) * np.sinc(x / 3))
 
 
-# Of Pillow's filters those that tensors do not have an operator for: the radius and the weight at a distance.
+# Radius and weight function of the Pillow filters without a tensor operator.
 _FILTERS: dict[InterpolationMode, tuple[float, Callable[[np.ndarray], np.ndarray]]] = {
     InterpolationMode.BOX: (0.5, np.ones_like),
     InterpolationMode.HAMMING: (1.0, _hamming),
@@ -82,13 +82,13 @@ _FILTERS: dict[InterpolationMode, tuple[float, Callable[[np.ndarray], np.ndarray
 
 @lru_cache(maxsize=32)
 def resampling_weights(mode: InterpolationMode, size: int, goal: int) -> fb.Tensor:
-    """The matrix ``(goal, size)`` that resizes one dimension by one of Pillow's filters, widened where it shrinks."""
+    """Return the matrix ``(goal, size)`` that resizes one dimension with a Pillow filter, widened for shrinking."""
     radius, weight = _FILTERS[mode]
     scale = size / goal
     stretch = max(scale, 1.0)
     centers = (np.arange(goal) + 0.5)[:, None] * scale
     pixels = np.arange(size)
-    # In the order of Pillow's operations, for pixels on the edge of a filter are in or out by their rounding.
+    # The order of operations is Pillow's, because rounding decides whether a pixel on the edge of a filter is included.
     first, end = (centers - radius * stretch + 0.5).astype(int), (centers + radius * stretch + 0.5).astype(int)
     distances = (pixels - centers + 0.5) * (1.0 / stretch)
     inside = (pixels >= first) & (pixels < end) & (distances > -radius) & (distances <= radius)

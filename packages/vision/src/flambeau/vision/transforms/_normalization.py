@@ -1,4 +1,4 @@
-"""Bringing the numbers of a tensor image to a common scale."""
+"""Normalisation of tensor images."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ __all__ = ["normalize"]
 
 
 def normalize(tensor: fb.Tensor, mean: Sequence[float], std: Sequence[float], inplace: bool = False) -> fb.Tensor:
-    """``(tensor - mean) / std``, per channel.
+    """Compute ``(tensor - mean) / std`` per channel.
 
     Args:
         tensor: ``(..., C, H, W)``, floating.
         mean, std: one value per channel, or one for all; ``std`` without zeros.
-        inplace: write into ``tensor`` itself.
+        inplace: if True, write to ``tensor``.
     Raises: TypeError if it is not a floating tensor; ValueError for a zero in ``std``, fewer than 3 dimensions or
         another number of channels.
 
@@ -43,7 +43,7 @@ def normalize(tensor: fb.Tensor, mean: Sequence[float], std: Sequence[float], in
 def _columns(
     mean: tuple[float, ...], std: tuple[float, ...], dtype: fb.dtype, device: fb.device
 ) -> tuple[fb.Tensor, fb.Tensor]:
-    """Mean and standard deviation as ``(C, 1, 1)``, kept because making them takes longer than using them."""
+    """Return mean and standard deviation as ``(C, 1, 1)``; cached, because creating them is slower than using them."""
     center, scale = (fb.tensor([float(x) for x in xs], dtype=dtype, device=device).view(-1, 1, 1) for xs in (mean, std))
     if not scale.all():
         raise ValueError(f"std evaluated to zero after conversion to {dtype}, leading to division by zero: {list(std)}")
@@ -83,7 +83,7 @@ class LinearTransformation(nn.Module):
     Args:
         transformation_matrix: ``(D, D)`` with D = C * H * W.
         mean_vector: ``(D,)``.
-    Raises: ValueError for shapes, and images, that do not fit.
+    Raises: ValueError if the shapes or the image do not match.
     """
 
     def __init__(self, transformation_matrix: fb.Tensor, mean_vector: fb.Tensor) -> None:

@@ -45,12 +45,12 @@ def pad(img: ImageT, padding: int | Sequence[int], fill: Any = 0, padding_mode: 
 
 @for_kinds(_padded_boxes)
 def pad(img: Any, padding: int | Sequence[int], fill: Any = 0, padding_mode: str = "constant") -> Any:
-    """An image with a border; a negative border takes away.
+    """Pad an image; negative padding crops it.
 
     Args:
         img: a PIL image, an array or a tensor.
         padding: one number for all sides, ``(left and right, top and bottom)`` or ``(left, top, right, bottom)``.
-        fill: a number, or one per channel, of the border in mode ``"constant"``.
+        fill: fill value of the border in mode ``"constant"``, a number or one per channel.
         padding_mode: ``"constant"``, ``"edge"`` (the last pixel repeated), ``"reflect"`` (mirrored without the last
             pixel) or ``"symmetric"`` (mirrored with it).
     Raises: TypeError or ValueError for other arguments.
@@ -80,7 +80,7 @@ def _sides(padding: Any) -> tuple[int, int, int, int]:
 
 
 def fill_of(img: Image.Image, fill: Any) -> Any:
-    """A colour as Pillow wants it: one number, or one for each of several bands."""
+    """Return a fill value in Pillow's format: one number, or one for each of several bands."""
     bands = len(img.getbands())
     if fill is None:
         fill = 0
@@ -138,7 +138,7 @@ def _pad_colour(planes: fb.Tensor, sides: tuple[int, int, int, int], fill: Seque
 
 
 class Pad(nn.Module):
-    """An image with a border: :func:`~functional.pad`."""
+    """Pad an image: :func:`~functional.pad`."""
 
     maps_plane = True
 

@@ -1,4 +1,4 @@
-"""What prepares images for published weights."""
+"""Preprocessing of images for published weights."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _BILINEAR = InterpolationMode.BILINEAR
 
 
 def _as_tensor(image: Any) -> fb.Tensor:
-    """An image as a floating tensor in 0..1."""
+    """Convert an image to a float32 tensor in 0..1."""
     tensor = image if isinstance(image, fb.Tensor) else F.pil_to_tensor(image)
     return F.convert_image_dtype(tensor, fb.float32)
 
 
 class ObjectDetection(nn.Module):
-    """An image as a tensor in 0..1; the model does the rest."""
+    """Convert an image to a tensor in 0..1; the model does the remaining preprocessing."""
 
     def forward(self, img: Any) -> fb.Tensor:
         return _as_tensor(img)
@@ -44,13 +44,13 @@ class _Preset(nn.Module):
 
 
 class ImageClassification(_Preset):
-    """An image resized, cut to its middle, as a tensor in 0..1, and normalised.
+    """Resize an image, crop its centre, convert it to a tensor in 0..1, and normalise it.
 
     Args:
-        crop_size: height and width of what comes out.
-        resize_size: of the shorter side before.
+        crop_size: height and width of the result.
+        resize_size: size of the shorter side before the crop.
         mean, std: of each channel.
-        interpolation, antialias: as of ``Resize``.
+        interpolation, antialias: as in ``Resize``.
 
     >>> import flambeau as fb
     >>> ImageClassification(crop_size=224)(fb.zeros(3, 300, 400, dtype=fb.uint8)).shape
@@ -89,13 +89,13 @@ class ImageClassification(_Preset):
 
 
 class VideoClassification(_Preset):
-    """The images of a video ``(..., T, C, H, W)`` resized, cut to their middle, in 0..1 and normalised.
+    """Resize the frames of a video ``(..., T, C, H, W)``, crop their centre, scale to 0..1, and normalise.
 
     Args:
-        crop_size: height and width of what comes out.
-        resize_size: of the images before, or one number for the shorter side.
+        crop_size: height and width of the result.
+        resize_size: size before the crop, or one number for the shorter side.
         mean, std: of each channel.
-        interpolation: as of ``Resize``, without smoothing before.
+        interpolation: as in ``Resize``, without antialiasing.
 
     Shapes: ``(T, C, H, W)`` or ``(N, T, C, H, W)`` to ``(C, T, H, W)`` or ``(N, C, T, H, W)``.
     """
@@ -131,11 +131,11 @@ class VideoClassification(_Preset):
 
 
 class SemanticSegmentation(_Preset):
-    """An image resized, as a tensor in 0..1, and normalised.
+    """Resize an image, convert it to a tensor in 0..1, and normalise it.
 
     Args:
-        resize_size: of the shorter side; None to keep the size.
-        mean, std, interpolation, antialias: as of :class:`ImageClassification`.
+        resize_size: size of the shorter side; None keeps the size.
+        mean, std, interpolation, antialias: as in :class:`ImageClassification`.
     """
 
     shown: ClassVar[tuple[str, ...]] = ("resize_size", "mean", "std", "interpolation")

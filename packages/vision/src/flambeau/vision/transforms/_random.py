@@ -1,4 +1,4 @@
-"""Where chance comes from: flambeau's default generator, which a loader seeds for each sample."""
+"""Random numbers from flambeau's default generator, which a loader seeds for each sample."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import flambeau as fb
 
 
 def uniform(low: float = 0.0, high: float = 1.0) -> float:
-    """A number between two."""
+    """Draw a number between two bounds."""
     return low + (high - low) * float(fb.rand(1).item())
 
 
 def integer(low: int, high: int) -> int:
-    """A whole number, from ``low`` to below ``high``."""
+    """Draw an integer from ``low`` to below ``high``."""
     return int(fb.randint(low, high, (1,)).item())
 
 
 def happens(probability: float) -> bool:
-    """True as often as the probability says."""
+    """Return True with the given probability."""
     return bool(fb.rand(1).item() < probability)

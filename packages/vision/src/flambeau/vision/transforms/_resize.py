@@ -1,4 +1,4 @@
-"""Images of another size."""
+"""Resizing of images."""
 
 from __future__ import annotations
 
@@ -63,16 +63,16 @@ def resize(
     max_size: int | None = None,
     antialias: bool | None = True,
 ) -> Any:
-    """An image of another size.
+    """Resize an image.
 
     Args:
         img: a PIL image, an array or a tensor.
-        size: ``(height, width)``, or one number for the shorter side, the other keeping the proportions.
+        size: ``(height, width)``, or one number for the shorter side, which keeps the aspect ratio.
         interpolation: one of :class:`InterpolationMode`.
-        max_size: a bound of the longer side, where ``size`` is one number; alone (``size=None``) that side's size.
-        antialias: of tensors and arrays, where they shrink bilinearly or cubically; the other ways of Pillow, and PIL
-            images, always are.
-    Raises: TypeError for another interpolation or size; ValueError for sizes that do not go together.
+        max_size: maximum of the longer side if ``size`` is one number; with ``size=None``, the size of the longer side.
+        antialias: if True, smooth tensors and arrays before shrinking them with bilinear or bicubic interpolation.
+            Pillow's other filters, and PIL images, always use antialiasing.
+    Raises: TypeError for another interpolation or size; ValueError for incompatible sizes.
 
     >>> resize(fb.zeros(3, 20, 10), 5).shape
     flambeau.Size([3, 10, 5])
@@ -104,7 +104,7 @@ def _resample(image: fb.Tensor, size: tuple[int, int], mode: InterpolationMode) 
 
 
 def _goal(found: tuple[int, int], size: Any, max_size: int | None) -> tuple[int, int]:
-    """The height and the width that a size means for an image."""
+    """Return the height and width that ``size`` and ``max_size`` define for an image."""
     if size is not None and not isinstance(size, int):
         if not isinstance(size, Sequence) or len(size) not in (1, 2):
             raise (ValueError if isinstance(size, Sequence) else TypeError)(
@@ -136,7 +136,7 @@ def _goal(found: tuple[int, int], size: Any, max_size: int | None) -> tuple[int,
 
 
 class Resize(nn.Module):
-    """An image of another size: :func:`~functional.resize`."""
+    """Resize an image: :func:`~functional.resize`."""
 
     maps_plane = True
 

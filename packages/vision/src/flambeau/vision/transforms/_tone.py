@@ -1,4 +1,4 @@
-"""Point by point changes of brightness: inverted, posterized, solarized, stretched and equalised images."""
+"""Pixelwise changes of brightness: invert, posterize, solarize, autocontrast and equalize."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def invert(img: ImageT) -> ImageT: ...
 
 
 def invert(img: Any) -> Any:
-    """An image with black and white exchanged.
+    """Invert the brightness of an image.
 
     >>> invert(fb.tensor([[0, 255]], dtype=fb.uint8))
     tensor([[255,   0]], dtype=flambeau.uint8)
@@ -47,9 +47,9 @@ def posterize(img: ImageT, bits: int) -> ImageT: ...
 
 
 def posterize(img: Any, bits: int) -> Any:
-    """An image of which each channel keeps its first bits.
+    """Keep the highest bits of each channel of an image.
 
-    Raises: TypeError for a tensor or an array of another dtype than uint8, ValueError for bits beyond 0 to 8.
+    Raises: TypeError for a tensor or an array of another dtype than uint8, ValueError if ``bits`` is outside 0 to 8.
     """
     if not 0 <= bits <= 8:
         raise ValueError(f"The number if bits should be between 0 and 8. Got {bits}")
@@ -73,7 +73,7 @@ def solarize(img: ImageT, threshold: float) -> ImageT: ...
 
 
 def solarize(img: Any, threshold: float) -> Any:
-    """An image whose pixels from a threshold on are inverted.
+    """Invert the pixels of an image at or above a threshold.
 
     Raises: TypeError for a threshold above white.
     """
@@ -97,7 +97,7 @@ def autocontrast(img: ImageT) -> ImageT: ...
 
 
 def autocontrast(img: Any) -> Any:
-    """An image of which each channel is stretched so that its darkest pixel is black and its lightest white."""
+    """Stretch each channel of an image so that its darkest pixel is black and its lightest white."""
     if isinstance(img, Image.Image):
         return ImageOps.autocontrast(img)
     return on_planes(img, _stretched)
@@ -121,7 +121,7 @@ def equalize(img: ImageT) -> ImageT: ...
 
 
 def equalize(img: Any) -> Any:
-    """An image of which each channel's histogram is made flat, as Pillow's ``ImageOps.equalize`` does.
+    """Equalise the histogram of each channel of an image, as Pillow's ``ImageOps.equalize`` does.
 
     Raises: TypeError for a tensor or an array of another dtype than uint8.
     """
@@ -148,7 +148,7 @@ def _flattened(channel: fb.Tensor) -> fb.Tensor:
 
 
 class _WithProbability(nn.Module):
-    """Applies one function with a probability."""
+    """Apply a function with a probability."""
 
     def __init__(self, p: float = 0.5) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
-"""Images under a map of the plane: rotated, affinely or projectively mapped, or moved point by point.
+"""Geometric transforms of images: rotation, affine and perspective maps, and elastic deformation.
 
-Positions are those of the edges of pixels: the middle of the first pixel is (0.5, 0.5). A map says where in the source
-the pixel of the result comes from, as Pillow's do.
+Coordinates refer to pixel edges: the centre of the first pixel is (0.5, 0.5). As in Pillow, a map gives the source
+position of each pixel of the result.
 """
 
 from __future__ import annotations
@@ -69,15 +69,15 @@ def rotate(
     center: Sequence[float] | None = None,
     fill: Any = None,
 ) -> Any:
-    """An image turned counter-clockwise.
+    """Rotate an image counter-clockwise.
 
     Args:
         img: a PIL image, an array or a tensor.
-        angle: in degrees.
+        angle: angle in degrees.
         interpolation: nearest, bilinear or bicubic.
-        expand: make the result large enough for the whole image, turned around its middle.
-        center: ``(x, y)`` of the point that stays, from the upper left corner; None for the middle.
-        fill: a number, or one per channel, of what lies outside; None for 0.
+        expand: if True, enlarge the result so that it contains the full image, rotated around its centre.
+        center: ``(x, y)`` of the fixed point, from the upper left corner; None for the centre.
+        fill: fill value outside of the image, a number or one per channel; None for 0.
     Raises: TypeError or ValueError for other arguments.
 
     >>> rotate(fb.tensor([[[1, 2], [3, 4]]]), 90)
@@ -99,7 +99,7 @@ def rotate(
 def _turning(
     size: tuple[int, int], angle: float, expand: bool, center: Sequence[float] | None
 ) -> tuple[np.ndarray, tuple[int, int]]:
-    """``(2, 3)``, where the points of a turned image come from, and its size."""
+    """Return the matrix ``(2, 3)`` from points of the rotated image to source points, and the size of the result."""
     height, width = size
     linear = _rotation(-float(angle))
     inverse = _inverse_about(linear, center or (width / 2, height / 2))
@@ -166,7 +166,7 @@ def affine(
     fill: Any = None,
     center: Sequence[float] | None = None,
 ) -> Any:
-    """An image turned clockwise, sheared, scaled and moved, its middle staying where it is before it is moved.
+    """Rotate an image clockwise, shear, scale and translate it. Its centre is fixed before the translation.
 
     Args:
         img: a PIL image, an array or a tensor.
@@ -190,7 +190,7 @@ def affine(
 def _affine_inverse(
     size: tuple[int, int], angle: float, translate: Any, scale: float, shear: Any, center: Any
 ) -> np.ndarray:
-    """``(2, 3)``, where the points of an affinely mapped image come from."""
+    """Return the matrix ``(2, 3)`` from points of the transformed image to source points."""
     if not isinstance(angle, int | float):
         raise TypeError(f"Argument angle should be int or float, got {angle!r}")
     _check_point(translate, "translate", required=True)
@@ -242,13 +242,13 @@ def perspective(
     interpolation: InterpolationMode = InterpolationMode.BILINEAR,
     fill: Any = None,
 ) -> Any:
-    """An image mapped so that four points come to lie on four others.
+    """Apply the perspective transform that maps four points to four others.
 
     Args:
         img: a PIL image, an array or a tensor.
-        startpoints, endpoints: ``[x, y]`` four times each, of which no three are on a line.
+        startpoints, endpoints: four points ``[x, y]`` each, of which no three are collinear.
         interpolation, fill: as for :func:`rotate`.
-    Raises: ValueError for another number of points, or points on a line.
+    Raises: ValueError for another number of points, or collinear points.
     """
     coefficients = _perspective_coefficients(startpoints, endpoints)
     mode = _sampling_mode(interpolation)
@@ -261,7 +261,7 @@ def perspective(
 
 
 def _projection(coefficients: Sequence[float]) -> Callable[[np.ndarray], np.ndarray]:
-    """The map of points ``(2, N)`` with the coefficients of :func:`_perspective_coefficients`."""
+    """Return the map of points ``(2, N)`` with the coefficients of :func:`_perspective_coefficients`."""
     a, b, c, d, e, f, g, h = coefficients
 
     def source(points: np.ndarray) -> np.ndarray:
@@ -301,11 +301,11 @@ def elastic_transform(
     interpolation: InterpolationMode = InterpolationMode.BILINEAR,
     fill: Any = None,
 ) -> Any:
-    """An image whose pixels are taken from displaced positions.
+    """Sample an image at displaced positions.
 
     Args:
         img: a PIL image, an array or a tensor.
-        displacement: ``(1, H, W, 2)``, x and y, of which 2 is the image's width or height.
+        displacement: ``(1, H, W, 2)``, x and y, in units in which the image's width or height is 2.
         interpolation, fill: as for :func:`rotate`.
     Raises: TypeError or ValueError for another displacement.
     """
@@ -341,7 +341,7 @@ def _check_point(point: Any, name: str, required: bool = False) -> None:
 
 
 def _rotation(degrees: float) -> np.ndarray:
-    """The matrix that turns clockwise, where y grows downwards."""
+    """Return the clockwise rotation matrix for a downward y axis."""
     angle = math.radians(degrees)
     cosine, sine = round(math.cos(angle), 15), round(math.sin(angle), 15)
     return np.array([[cosine, -sine], [sine, cosine]])
@@ -354,7 +354,7 @@ def _shear(x_degrees: float, y_degrees: float) -> np.ndarray:
 
 
 def _inverse_about(linear: np.ndarray, center: Sequence[float], translate: Sequence[float] = (0, 0)) -> np.ndarray:
-    """``(2, 3)``, where the points come from that ``linear`` about a center, and then a translation, maps."""
+    """Return the matrix ``(2, 3)`` of the inverse of ``linear`` about a centre, followed by a translation."""
     (a, b), (c, d) = linear
     inverse = np.array([[d, -b], [-c, a]]) / (a * d - b * c)
     middle = np.array(center, dtype=float)
@@ -362,7 +362,7 @@ def _inverse_about(linear: np.ndarray, center: Sequence[float], translate: Seque
 
 
 def _perspective_coefficients(startpoints: Any, endpoints: Any) -> tuple[float, ...]:
-    """Of the map from the end points to the start points, ``(ax + by + c, dx + ey + f) / (gx + hy + 1)``."""
+    """Return the coefficients of the map from end to start points, ``(ax + by + c, dx + ey + f) / (gx + hy + 1)``."""
     start, end = (np.asarray(points, dtype=float) for points in (startpoints, endpoints))
     if start.shape != (4, 2) or end.shape != (4, 2):
         raise ValueError(f"Please provide exactly four corners each, got {startpoints!r} and {endpoints!r}")
@@ -382,11 +382,11 @@ def _sample(
     mode: InterpolationMode,
     fill: Any,
 ) -> Any:
-    """The pixels of an array or a tensor at the positions where those of the result come from.
+    """Sample an array or a tensor at the source positions of the result's pixels.
 
     Args:
-        source: of positions ``(2, H * W)``, x and y, of the result those in the image.
-        size: of the result.
+        source: function from positions ``(2, H * W)``, x and y, in the result to positions in the image.
+        size: size of the result.
     """
     height, width = size
     y, x = np.divmod(np.arange(height * width), width)

@@ -1,7 +1,7 @@
 """Augmentation by policies: AutoAugment, RandAugment, TrivialAugment and AugMix.
 
-Each draws from one table of operations, whose strength is a share of a range that the policy gives. Tensors and arrays
-are uint8, of 1 or 3 channels; PIL images of mode L or RGB.
+Each policy draws from a table of operations, with a strength that is a fraction of the operation's range. Tensors and
+arrays are uint8, of 1 or 3 channels; PIL images of mode L or RGB.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ OPERATIONS: dict[str, Operation] = {
     "Invert": lambda img, strength, mode, fill: invert(img),
 }
 
-# Name to the strengths at the ends of the range; those that begin at 0 take either sign, None are without strength.
+# Operation to the bounds of its strength. Ranges that begin at 0 have a random sign; None means no strength.
 Ranges = dict[str, tuple[float, float] | None]
 _IDENTITY: Ranges = {"Identity": None}
 
@@ -95,7 +95,7 @@ def _strength(ranges: Ranges, name: str, share: float, negative: bool) -> float:
 
 
 class _Augmentation(nn.Module):
-    """Holds how what lies outside of the image is made, and draws from a table of ranges."""
+    """Base class of policies: stores interpolation and fill, and draws operations from a table of ranges."""
 
     def __init__(self, interpolation: InterpolationMode, fill: Any) -> None:
         super().__init__()
@@ -103,7 +103,7 @@ class _Augmentation(nn.Module):
         self.fill = fill
 
     def _one_of(self, img: Any, ranges: Ranges, share: float) -> Any:
-        """One random operation, of either sign."""
+        """Apply a random operation with a random sign."""
         name = list(ranges)[_random.integer(0, len(ranges))]
         return self._applied(img, name, _strength(ranges, name, share, _random.happens(0.5)))
 
@@ -112,10 +112,10 @@ class _Augmentation(nn.Module):
 
 
 class AutoAugment(_Augmentation):
-    """Two operations after a policy that a search found.
+    """Apply two operations from a learned policy.
 
     Args:
-        policy: the data it was found for, an :class:`AutoAugmentPolicy`.
+        policy: the dataset of the policy, an :class:`AutoAugmentPolicy`.
         interpolation, fill: as for :func:`~functional.affine`.
 
     Source: Cubuk et al. 2018, arXiv:1805.09501.
@@ -147,14 +147,14 @@ class AutoAugment(_Augmentation):
 
 
 class RandAugment(_Augmentation):
-    """Some random operations, all of one strength.
+    """Apply random operations of the same strength.
 
     Args:
-        num_ops: how many.
-        magnitude: their strength, below
-        num_magnitude_bins: the number of strengths.
+        num_ops: number of operations.
+        magnitude: strength of the operations, below ``num_magnitude_bins``.
+        num_magnitude_bins: number of strength levels.
         interpolation, fill: as for :func:`~functional.affine`.
-    Raises: ValueError for a strength beyond the number of them.
+    Raises: ValueError if ``magnitude`` is not below ``num_magnitude_bins``.
 
     Source: Cubuk et al. 2019, arXiv:1909.13719.
     """
@@ -190,10 +190,10 @@ class RandAugment(_Augmentation):
 
 
 class TrivialAugmentWide(_Augmentation):
-    """One random operation of random strength, from wide ranges.
+    """Apply one random operation of random strength, from wide ranges.
 
     Args:
-        num_magnitude_bins: the number of strengths.
+        num_magnitude_bins: number of strength levels.
         interpolation, fill: as for :func:`~functional.affine`.
 
     Source: Müller and Hutter 2021, arXiv:2103.10158.
@@ -227,11 +227,11 @@ class AugMix(_Augmentation):
     """A random mixture of the image and of several chains of random operations on it.
 
     Args:
-        severity: of the operations, 1 to 10.
-        mixture_width: the number of chains.
-        chain_depth: operations in a chain; negative for 1 to 3 at random.
-        alpha: of the Dirichlet distributions of the weights.
-        all_ops: changes of colour too.
+        severity: severity of the operations, 1 to 10.
+        mixture_width: number of chains.
+        chain_depth: number of operations in a chain; negative for a random number from 1 to 3.
+        alpha: parameter of the Dirichlet and Beta distributions of the weights.
+        all_ops: if True, include colour operations.
         interpolation, fill: as for :func:`~functional.affine`.
     Raises: ValueError for another severity.
 

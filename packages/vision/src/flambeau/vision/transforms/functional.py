@@ -1,4 +1,4 @@
-"""The transforms as functions, whose parameters are given and not drawn.
+"""The transforms as functions with explicit parameters instead of random ones.
 
 They are the functions in ``__all__`` of the imported modules.
 """

@@ -129,7 +129,7 @@ class Image(TVTensor):
 
 
 class Video(TVTensor):
-    """Videos ``(..., T, C, H, W)``; arguments as of :class:`Image`.
+    """Videos ``(..., T, C, H, W)``; arguments as in :class:`Image`.
 
     Raises: ValueError for fewer than four dimensions.
     """
@@ -144,7 +144,7 @@ class Video(TVTensor):
 
 
 class Mask(TVTensor):
-    """Masks ``(..., H, W)`` of classes or, one for each object, of 0 and 1; arguments as of :class:`Image`."""
+    """Masks ``(..., H, W)`` of classes or, one for each object, of 0 and 1; arguments as in :class:`Image`."""
 
     sample_kind = "mask"
 

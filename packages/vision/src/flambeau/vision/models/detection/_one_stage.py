@@ -19,7 +19,7 @@ class OneStageDetector(Detector):
 
     Args:
         backbone, anchor_generator, head, box_coder, transform: the parts.
-        score_thresh, nms_thresh, detections_per_img: which detections are kept.
+        score_thresh, nms_thresh, detections_per_img: thresholds and maximum number of the detections to keep.
         topk_candidates: how many scores of each map, or of each class, are considered.
     """
 

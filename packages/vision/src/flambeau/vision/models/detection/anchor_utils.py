@@ -92,7 +92,7 @@ class DefaultBoxGenerator(nn.Module):
     """Boxes of some proportions about each pixel of feature maps, larger ones for the smaller maps.
 
     Args:
-        aspect_ratios: for each map, widths over heights beside 1; the inverse ones are there as well.
+        aspect_ratios: for each map, ratios of width to height in addition to 1; their inverses are added.
         min_ratio, max_ratio: sides of the first and the last map's boxes, in the image's, unless there are
         scales: the sides for each map, and one more.
         steps: how many pixels of the image each map's pixel stands for; None for the image's size over the map's.

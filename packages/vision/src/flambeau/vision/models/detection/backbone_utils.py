@@ -69,7 +69,7 @@ def resnet_fpn_backbone(
         norm_layer: of the ResNet.
         trainable_layers: how many of its five stages learn, from the last.
         returned_layers: which of its last four stages the pyramid is made of, all by default.
-        extra_blocks: as of :class:`BackboneWithFPN`.
+        extra_blocks: as in :class:`BackboneWithFPN`.
     Raises: ValueError for stages that it has not.
     """
     network = get_model_builder(backbone_name)(weights=weights, norm_layer=norm_layer)
@@ -83,7 +83,7 @@ def resnet_extractor(
     extra_blocks: ExtraFPNBlock | None = None,
     norm_layer: Norm | None = None,
 ) -> BackboneWithFPN:
-    """A feature pyramid over a ResNet; arguments as of :func:`resnet_fpn_backbone`."""
+    """A feature pyramid over a ResNet; arguments as in :func:`resnet_fpn_backbone`."""
     if not 0 <= trainable_layers <= 5:
         raise ValueError(f"Trainable layers should be in the range [0,5], got {trainable_layers}")
     learning = (*_STAGES[:trainable_layers], *(("bn1",) if trainable_layers == 5 else ()))
@@ -117,7 +117,7 @@ def mobilenet_backbone(
         norm_layer: of the MobileNet.
         trainable_layers: how many of its stages learn, from the last.
         returned_layers: which stages the pyramid is made of, the last two by default.
-        extra_blocks: as of :class:`BackboneWithFPN`.
+        extra_blocks: as in :class:`BackboneWithFPN`.
     Raises: ValueError for stages that it has not.
     """
     network = get_model_builder(backbone_name)(weights=weights, norm_layer=norm_layer)
@@ -132,7 +132,7 @@ def mobilenet_extractor(
     extra_blocks: ExtraFPNBlock | None = None,
     norm_layer: Norm | None = None,
 ) -> nn.Module:
-    """A MobileNet's features as a backbone; arguments as of :func:`mobilenet_backbone`."""
+    """A MobileNet's features as a backbone; arguments as in :func:`mobilenet_backbone`."""
     features = backbone.features
     last = len(features) - 1
     starts = [0, *(index for index, block in enumerate(features) if getattr(block, "_is_cn", False)), last]

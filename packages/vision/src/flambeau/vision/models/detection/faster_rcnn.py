@@ -60,7 +60,7 @@ class FasterRCNN(GeneralizedRCNN):
     Shapes: a list of images ``(C, H, W)`` in 0..1; in training also of targets, dictionaries of ``boxes`` ``(L, 4)``
     with x1, y1, x2, y2 and ``labels`` ``(L,)`` int64. Gives losses by name in training, else a dictionary of ``boxes``,
     ``labels`` and ``scores`` for each image.
-    Raises: ValueError and TypeError for arguments that do not go together.
+    Raises: ValueError and TypeError for incompatible arguments.
     Source: Ren et al. 2015, arXiv:1506.01497.
     """
 

@@ -91,7 +91,7 @@ class FCOSRegressionHead(nn.Module):
 
 
 class FCOSHead(nn.Module):
-    """Scores, distances and nearness; arguments as of :class:`FCOSClassificationHead`."""
+    """Scores, distances and nearness; arguments as in :class:`FCOSClassificationHead`."""
 
     def __init__(self, in_channels: int, num_anchors: int, num_classes: int, num_convs: int = 4) -> None:
         super().__init__()
@@ -144,12 +144,12 @@ class FCOS(OneStageDetector):
             :class:`~flambeau.vision.models.detection.transform.GeneralizedRCNNTransform`; further options go there too.
         anchor_generator: one square about each pixel; head: instead of :class:`FCOSHead`.
         center_sampling_radius: how far from a box's middle pixels are matched with it, in the squares' sides.
-        score_thresh, nms_thresh, detections_per_img: which detections are kept.
-        topk_candidates: how many scores of each map are looked at.
+        score_thresh, nms_thresh, detections_per_img: thresholds and maximum number of the detections to keep.
+        topk_candidates: number of highest scores of each map to consider.
 
-    Shapes, targets and detections: as of :class:`~flambeau.vision.models.detection.FasterRCNN`; the losses are
+    Shapes, targets and detections: as in :class:`~flambeau.vision.models.detection.FasterRCNN`; the losses are
     ``classification``, ``bbox_regression`` and ``bbox_ctrness``.
-    Raises: ValueError and TypeError for arguments that do not fit.
+    Raises: ValueError and TypeError for invalid arguments.
     Source: Tian et al. 2019, arXiv:1904.01355.
     """
 

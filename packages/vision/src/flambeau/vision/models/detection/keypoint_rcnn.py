@@ -30,7 +30,7 @@ class KeypointRCNN(FasterRCNN):
 
     Shapes: as there; targets have ``keypoints`` ``(L, points, 3)`` float32 of x, y and visibility too, and detections
     ``keypoints`` and their ``keypoints_scores`` ``(L, points)``.
-    Raises: ValueError and TypeError for arguments that do not go together.
+    Raises: ValueError and TypeError for incompatible arguments.
     Source: He et al. 2017, arXiv:1703.06870.
     """
 

@@ -32,7 +32,7 @@ class MaskRCNN(FasterRCNN):
 
     Shapes: as there; targets have ``masks`` ``(L, H, W)`` of 0 and 1 too, and detections ``(L, 1, H, W)`` of
     probabilities.
-    Raises: ValueError and TypeError for arguments that do not go together.
+    Raises: ValueError and TypeError for incompatible arguments.
     Source: He et al. 2017, arXiv:1703.06870.
     """
 
@@ -62,7 +62,7 @@ class MaskRCNN(FasterRCNN):
 class MaskRCNNHeads(nn.Sequential):
     """3x3 convolutions of ``layers`` channels with a dilation, each with an activation."""
 
-    _version = 2  # since which each convolution stands in a sequence, with its normalisation
+    _version = 2  # each convolution is in a sequence with its normalisation since version 2
 
     def __init__(
         self,

@@ -44,7 +44,7 @@ def _default_anchors() -> AnchorGenerator:
 class _Tower(nn.Module):
     """Four convolutions and one that predicts ``width`` numbers for each anchor, shared by all maps."""
 
-    _version = 2  # since which each convolution stands in a sequence, with its normalisation
+    _version = 2  # each convolution is in a sequence with its normalisation since version 2
 
     def __init__(self, in_channels: int, norm_layer: Norm | None) -> None:
         super().__init__()
@@ -135,7 +135,7 @@ class RetinaNetRegressionHead(_Tower):
 
 
 class RetinaNetHead(nn.Module):
-    """Scores and codes; arguments as of :class:`RetinaNetClassificationHead`."""
+    """Scores and codes; arguments as in :class:`RetinaNetClassificationHead`."""
 
     def __init__(self, in_channels: int, num_anchors: int, num_classes: int, norm_layer: Norm | None = None) -> None:
         super().__init__()
@@ -166,14 +166,14 @@ class RetinaNet(OneStageDetector):
         min_size, max_size, image_mean, image_std: of images, as of
             :class:`~flambeau.vision.models.detection.transform.GeneralizedRCNNTransform`; further options go there too.
         anchor_generator, head, proposal_matcher: instead of the usual ones.
-        score_thresh, nms_thresh, detections_per_img: which detections are kept.
+        score_thresh, nms_thresh, detections_per_img: thresholds and maximum number of the detections to keep.
         fg_iou_thresh, bg_iou_thresh: anchors that overlap a true box at least so much are matched with it, those that
             overlap all less are background.
-        topk_candidates: how many scores of each map are looked at.
+        topk_candidates: number of highest scores of each map to consider.
 
-    Shapes, targets and detections: as of :class:`~flambeau.vision.models.detection.FasterRCNN`; the losses are
+    Shapes, targets and detections: as in :class:`~flambeau.vision.models.detection.FasterRCNN`; the losses are
     ``classification`` and ``bbox_regression``.
-    Raises: ValueError and TypeError for arguments that do not fit.
+    Raises: ValueError and TypeError for invalid arguments.
     Source: Lin et al. 2017, arXiv:1708.02002.
     """
 

@@ -65,7 +65,7 @@ class RoIHeads(nn.Module):
         batch_size_per_image, positive_fraction: how many proposals of an image count in the loss, and how many of them
             are no background at most.
         bbox_reg_weights: of the codes, 10, 10, 5 and 5 by default.
-        score_thresh, nms_thresh, detections_per_img: which detections are kept.
+        score_thresh, nms_thresh, detections_per_img: thresholds and maximum number of the detections to keep.
         mask_roi_pool, mask_head, mask_predictor: the same for masks; None for none.
         keypoint_roi_pool, keypoint_head, keypoint_predictor: the same for points.
 

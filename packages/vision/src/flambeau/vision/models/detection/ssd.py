@@ -67,7 +67,7 @@ class SSDRegressionHead(SSDScoringHead):
 
 
 class SSDHead(nn.Module):
-    """Scores and codes; arguments as of :class:`SSDClassificationHead`."""
+    """Scores and codes; arguments as in :class:`SSDClassificationHead`."""
 
     def __init__(self, in_channels: Sequence[int], num_anchors: Sequence[int], num_classes: int) -> None:
         super().__init__()
@@ -89,12 +89,12 @@ class SSD(OneStageDetector):
         image_mean, image_std: of images; further options go to the
             :class:`~flambeau.vision.models.detection.transform.GeneralizedRCNNTransform` too.
         head: instead of :class:`SSDHead`.
-        score_thresh, nms_thresh, detections_per_img: which detections are kept.
+        score_thresh, nms_thresh, detections_per_img: thresholds and maximum number of the detections to keep.
         iou_thresh: default boxes that overlap a true box at least so much are matched with it.
-        topk_candidates: how many scores of each class are looked at.
+        topk_candidates: number of highest scores of each class to consider.
         positive_fraction: of the boxes that count in the classes' loss; the others are the background's worst.
 
-    Shapes, targets and detections: as of :class:`~flambeau.vision.models.detection.FasterRCNN`; the losses are
+    Shapes, targets and detections: as in :class:`~flambeau.vision.models.detection.FasterRCNN`; the losses are
     ``classification`` and ``bbox_regression``.
     Raises: ValueError for another number of maps than the default boxes are for.
     Source: Liu et al. 2015, arXiv:1512.02325.

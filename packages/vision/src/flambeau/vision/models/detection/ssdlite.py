@@ -52,7 +52,7 @@ def _predictors(
 
 
 class SSDLiteClassificationHead(SSDScoringHead):
-    """Scores of classes; arguments as of :class:`SSDLiteHead`."""
+    """Scores of classes; arguments as in :class:`SSDLiteHead`."""
 
     def __init__(
         self, in_channels: Sequence[int], num_anchors: Sequence[int], num_classes: int, norm_layer: Norm
@@ -61,7 +61,7 @@ class SSDLiteClassificationHead(SSDScoringHead):
 
 
 class SSDLiteRegressionHead(SSDScoringHead):
-    """Codes of boxes; arguments as of :class:`SSDLiteHead`."""
+    """Codes of boxes; arguments as in :class:`SSDLiteHead`."""
 
     def __init__(self, in_channels: Sequence[int], num_anchors: Sequence[int], norm_layer: Norm) -> None:
         super().__init__(_predictors(in_channels, num_anchors, 4, norm_layer), 4)

@@ -35,7 +35,7 @@ class DeepLabV3(SegmentationModel):
 
 
 class DeepLabHead(nn.Sequential):
-    """Scores of classes: ``(N, in_channels, H, W)`` to ``(N, num_classes, H, W)``; rates as of :class:`ASPP`."""
+    """Scores of classes: ``(N, in_channels, H, W)`` to ``(N, num_classes, H, W)``; rates as in :class:`ASPP`."""
 
     def __init__(self, in_channels: int, num_classes: int, atrous_rates: Sequence[int] = (12, 24, 36)) -> None:
         super().__init__(ASPP(in_channels, atrous_rates), *normalized(256, 256, 3), nn.Conv2d(256, num_classes, 1))

@@ -26,7 +26,7 @@ class Conv3DSimple(nn.Conv3d):
 
     @staticmethod
     def get_downsample_stride(stride: int) -> tuple[int, int, int]:
-        """The strides through time, height and width."""
+        """Return the strides in time, height and width."""
         return stride, stride, stride
 
 
@@ -43,7 +43,7 @@ class Conv2Plus1D(nn.Sequential):
 
     @staticmethod
     def get_downsample_stride(stride: int) -> tuple[int, int, int]:
-        """The strides through time, height and width."""
+        """Return the strides in time, height and width."""
         return stride, stride, stride
 
 
@@ -57,7 +57,7 @@ class Conv3DNoTemporal(nn.Conv3d):
 
     @staticmethod
     def get_downsample_stride(stride: int) -> tuple[int, int, int]:
-        """The strides through time, height and width."""
+        """Return the strides in time, height and width."""
         return 1, stride, stride
 
 
@@ -163,7 +163,7 @@ class VideoResNet(nn.Module):
         conv_makers: the convolutions of each stage.
         layers: how many blocks each stage has.
         stem: makes the first convolution.
-        num_classes: how many scores come out.
+        num_classes: number of classes.
         zero_init_residual: each block begins as the identity.
 
     Shapes: ``(N, 3, T, H, W)``, with 16 images of 112x112 in the paper, to ``(N, num_classes)``.

@@ -19,7 +19,7 @@ __getattr__ = published_in(__name__)
 
 Norm = Callable[..., nn.Module]
 
-# The channels of each module: of what comes in, and of its branches as of :class:`SepInceptionBlock3D`.
+# The channels of each module: of what comes in, and of its branches as in :class:`SepInceptionBlock3D`.
 _MODULES = {
     "3": ((192, 64, 96, 128, 16, 32, 32), (256, 128, 128, 192, 32, 96, 64)),
     "4": (
@@ -73,7 +73,7 @@ class S3D(nn.Module):
     """Nine modules of convolutions side by side, taken apart into image and time.
 
     Args:
-        num_classes: how many scores come out.
+        num_classes: number of classes.
         dropout: before the last layer.
         norm_layer: by default BatchNorm3d with ``eps=0.001`` and ``momentum=0.001``.
 

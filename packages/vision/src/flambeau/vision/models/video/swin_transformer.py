@@ -28,13 +28,13 @@ Layer = Callable[..., nn.Module]
 
 
 class ShiftedWindowAttention3d(ShiftedWindowAttention):
-    """Self-attention within the windows of a video, with a bias for how pixels lie to each other.
+    """Self-attention within the windows of a video, with a bias for the relative position of pixels.
 
     Args:
         dim, num_heads: channels and heads.
-        window_size, shift_size: of the windows, and by how much they are shifted; time, rows and columns.
-        qkv_bias, proj_bias: whether the layers have biases.
-        attention_dropout, dropout: their probabilities.
+        window_size, shift_size: size and shift of the windows; time, rows and columns.
+        qkv_bias, proj_bias: if True, the layers have biases.
+        attention_dropout, dropout: dropout probabilities.
     Raises: ValueError for sizes that are not three numbers.
 
     Shapes: ``(N, T, H, W, dim)`` to the same. Windows are at most as large as the video.
@@ -81,9 +81,9 @@ class SwinTransformer3d(nn.Module):
         depths, num_heads: blocks and heads of each stage.
         window_size: time, rows and columns of the windows.
         mlp_ratio: of the perceptrons' inner channels to a stage's.
-        dropout, attention_dropout: their probabilities.
-        stochastic_depth_prob: with which the last block is left out; those before it with less.
-        num_classes: how many scores come out.
+        dropout, attention_dropout: dropout probabilities.
+        stochastic_depth_prob: stochastic-depth probability of the last block; smaller for earlier blocks.
+        num_classes: number of classes.
         norm_layer: LayerNorm by default.
         block, downsample_layer, patch_embed: instead of the usual ones.
 

@@ -65,9 +65,9 @@ class _Mixture(nn.Module):
 
 
 class MixUp(_Mixture):
-    """Images and labels of a batch, each blended with another of it.
+    """Blend each image and label of a batch with another one.
 
-    Args: as above: ``alpha`` of the Beta distribution of the share, ``num_classes`` of labels that are indices.
+    Args: ``alpha``, parameter of the Beta distribution of the mixing factor; ``num_classes``, for labels as indices.
     Shapes: ``(N, C, H, W)`` and ``(N,)`` or ``(N, classes)``, to the same and ``(N, classes)``.
     Source: Zhang et al. 2017, arXiv:1710.09412.
     """
@@ -77,9 +77,9 @@ class MixUp(_Mixture):
 
 
 class CutMix(_Mixture):
-    """Images of a batch, each with a rectangle of another of it, and their labels by the areas.
+    """Replace a rectangle of each image of a batch by another image, and mix the labels in proportion to the areas.
 
-    Args: as above: ``alpha`` of the Beta distribution of the share, ``num_classes`` of labels that are indices.
+    Args: ``alpha``, parameter of the Beta distribution of the mixing factor; ``num_classes``, for labels as indices.
     Shapes: ``(N, C, H, W)`` and ``(N,)`` or ``(N, classes)``, to the same and ``(N, classes)``.
     Source: Yun et al. 2019, arXiv:1905.04899.
     """
