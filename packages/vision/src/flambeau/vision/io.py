@@ -41,7 +41,7 @@ def read_image(path: str | Path, mode: ImageReadMode | str = ImageReadMode.UNCHA
 def decode_image(
     input: fb.Tensor | str | Path, mode: ImageReadMode | str = ImageReadMode.UNCHANGED, *, name: str = "the bytes"
 ) -> fb.Tensor:
-    """Decode an image from the bytes of a file, a uint8 tensor ``(length,)``, or from a path. See :func:`read_image`."""
+    """Decode an image from the bytes of a file, a uint8 tensor ``(length,)``, or a path; see :func:`read_image`."""
     if not isinstance(input, fb.Tensor):
         return read_image(input, mode)
     if input.dtype is not fb.uint8 or input.ndim != 1 or input.numel() == 0:

@@ -1,4 +1,4 @@
-"""Pictures of tensors: grids, files, and boxes, masks and points drawn over them."""
+"""Visualisation of tensors: image grids, image files, and drawing of boxes, masks and keypoints."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Colour = str | tuple[int, int, int]
 
 
 def _log_api_usage_once(obj: Any) -> None:
-    """What programs made after torchvision's own call: it counts uses there, and nothing is counted here."""
+    """Do nothing. Programs that follow torchvision's code call this function, which counts uses there."""
 
 
 @fb.no_grad()
@@ -29,17 +29,17 @@ def make_grid(
     scale_each: bool = False,
     pad_value: float = 0.0,
 ) -> fb.Tensor:
-    """Images side by side in one.
+    """Arrange images in a grid.
 
     Args:
         tensor: ``(N, C, H, W)``, one image ``(C, H, W)`` or ``(H, W)``, or a sequence of images of one size. One
             channel becomes three.
-        nrow: images in a row.
-        padding: pixels between them and around.
-        normalize: bring the numbers to 0..1, from
-        value_range: their least and greatest, or what they are; of each image by itself if
-        scale_each.
-        pad_value: of the pixels between.
+        nrow: number of images in a row.
+        padding: number of pixels between and around the images.
+        normalize: if True, scale the values to 0..1.
+        value_range: minimum and maximum to scale from; by default those of the images.
+        scale_each: if True, use the minimum and maximum of each image.
+        pad_value: value of the padding.
     Returns: ``(3, height, width)``, or with the number of channels that the images have. A single image stays as it is.
     Raises: TypeError for anything else, ValueError for other shapes.
 
@@ -90,20 +90,20 @@ def _normalized(images: fb.Tensor, value_range: tuple[float, float] | None, scal
 def save_image(
     tensor: fb.Tensor | Sequence[fb.Tensor], fp: str | Path | BinaryIO, format: str | None = None, **kwargs: Any
 ) -> None:
-    """Write images as a grid into one file.
+    """Write images as a grid to a file.
 
     Args:
         tensor: images of floats in 0..1, as for :func:`make_grid`.
         fp: the name of the file, whose ending says the format, or an open file.
         format: Pillow's name of the format, needed for an open file.
-        kwargs: of :func:`make_grid`.
+        kwargs: options of :func:`make_grid`.
     Raises: ValueError for an ending that no format has, OSError if the file cannot be written.
     """
     _picture_of(make_grid(tensor, **kwargs)).save(fp, format=format)
 
 
 def _picture_of(image: fb.Tensor) -> Image.Image:
-    """A PIL image of a tensor ``(C, H, W)`` of bytes or of floats in 0..1."""
+    """Convert a tensor ``(C, H, W)`` of bytes or of floats in 0..1 to a PIL image."""
     if image.dtype is not fb.uint8:
         image = (image * 255 + 0.5).clamp(0, 255).to(fb.uint8)
     pixels = np.ascontiguousarray(image.cpu().permute(1, 2, 0).numpy())
@@ -127,7 +127,7 @@ def _as_tensor(canvas: Image.Image, like: fb.Tensor) -> fb.Tensor:
 
 
 def _colours(colours: Any, count: int) -> list[tuple[int, int, int]]:
-    """One colour for each of some objects: all alike, as listed, or different."""
+    """Return a colour for each object: one for all, the listed ones, or different ones."""
     if colours is None:
         # Multiples of three large numbers, which look different for as many objects as there may be.
         return [tuple(index * step % 255 for step in (2**25 - 1, 2**15 - 1, 2**21 - 1)) for index in range(count)]  # type: ignore[misc]
@@ -150,7 +150,7 @@ def draw_bounding_boxes(
     font: str | None = None,
     font_size: int | None = None,
 ) -> fb.Tensor:
-    """An image with boxes, and perhaps their names, drawn over it.
+    """Draw boxes, optionally with labels, on an image.
 
     Args:
         image: ``(3, H, W)`` or ``(1, H, W)`` of bytes, or of floats in 0..1.
@@ -186,12 +186,12 @@ def draw_bounding_boxes(
 def draw_segmentation_masks(
     image: fb.Tensor, masks: fb.Tensor, alpha: float = 0.8, colors: list[Colour] | Colour | None = None
 ) -> fb.Tensor:
-    """An image with the pixels of masks coloured.
+    """Colour the pixels of masks in an image.
 
     Args:
         image: ``(3, H, W)`` of bytes, or of floats in 0..1.
-        masks: bool, ``(N, H, W)`` or ``(H, W)``; where several overlap is black.
-        alpha: how opaque they are, 0 to 1.
+        masks: bool, ``(N, H, W)`` or ``(H, W)``; overlaps of masks are black.
+        alpha: opacity, 0 to 1.
         colors: one for all, one for each, or None for different ones.
     Returns: ``(3, H, W)`` of the image's dtype.
     Raises: TypeError or ValueError for images and masks that do not fit.
@@ -222,16 +222,16 @@ def draw_keypoints(
     width: int = 3,
     visibility: fb.Tensor | None = None,
 ) -> fb.Tensor:
-    """An image with points, and perhaps white lines between them, drawn over it.
+    """Draw keypoints, and optionally white lines between them, on an image.
 
     Args:
         image: ``(3, H, W)`` of bytes, or of floats in 0..1.
         keypoints: ``(N, K, 2)``, x and y of K points of N objects.
-        connectivity: the pairs of points to draw lines between.
-        colors: of the points; None for white circles.
-        radius: of the points.
-        width: of the lines.
-        visibility: bool ``(N, K)``, which points there are.
+        connectivity: pairs of points to connect by lines.
+        colors: colour of the points; None for white circles.
+        radius: radius of the points.
+        width: width of the lines.
+        visibility: bool ``(N, K)``, the points to draw.
     Returns: ``(3, H, W)`` of the image's dtype.
     Raises: TypeError or ValueError for images and points that do not fit.
     """

@@ -102,7 +102,7 @@ def pil_loader(path: str | Path) -> Image.Image:
 
 
 def loaded_as_stored(path: str | Path) -> Image.Image:
-    """Load an image file without changing its mode, so that palette and class indices are kept. Raises: as `pil_loader`."""
+    """Load an image file in its stored mode, which keeps palettes and class indices. Raises: as `pil_loader`."""
     with _decoding(path) as image:
         image.load()
         return image

@@ -26,8 +26,8 @@ META_FILE = "meta.bin"
 class ImageNet(ImageFolder):
     """Photographs in a thousand classes: 1,281,167 for training, 50,000 for validation.
 
-    The archives must be in ``root``; they are unpacked at first use, which requires SciPy. ``classes`` contains a tuple of
-    names for each class, ``wnids`` the folder names; ``class_to_idx`` maps each name to its index.
+    The archives must be in ``root``; they are unpacked at first use, which requires SciPy. ``classes`` contains a tuple
+    of names for each class, ``wnids`` the folder names; ``class_to_idx`` maps each name to its index.
 
     Args:
         root: the folder above ``train`` and ``val``.

@@ -74,7 +74,7 @@ class VisionDataset(Dataset[tuple[Any, Any]]):
 
 
 def as_image(pixels: Any) -> Image.Image:
-    """Convert an array to a PIL image like ``Image.fromarray``, in half the time for bytes ``(H, W)`` and ``(H, W, 3)``."""
+    """Convert an array to a PIL image like ``Image.fromarray``, in half the time for the common uint8 shapes."""
     array = np.ascontiguousarray(pixels)
     if array.dtype != np.uint8 or (array.ndim != 2 and array.shape[2:] != (3,)):
         return Image.fromarray(array)

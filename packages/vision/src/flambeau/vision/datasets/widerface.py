@@ -77,7 +77,7 @@ class WIDERFace(VisionDataset):
 
 
 def _annotated(path: Path) -> Iterator[tuple[str, dict[str, fb.Tensor]]]:
-    """Yield each image's name and faces. The list has a line for the name, one for the number of faces, and one per face."""
+    """Yield each image's name and faces. The list has a line for the name, the number of faces, and each face."""
     lines = iter(lines_of(path))
     for name in lines:
         try:

@@ -1,4 +1,4 @@
-"""Operators on boxes and regions, and layers that vision models are made of."""
+"""Operators on boxes and regions, and layers of vision models."""
 
 from flambeau import _suggestions
 

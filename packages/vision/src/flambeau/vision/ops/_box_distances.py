@@ -1,4 +1,4 @@
-"""How far boxes are from each other beyond their overlap, and losses that pull predicted boxes to the true ones."""
+"""Distance and complete IoU of boxes, and the losses based on them."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def complete_box_iou(boxes1: fb.Tensor, boxes2: fb.Tensor, eps: float = 1e-7) ->
 def generalized_box_iou_loss(
     boxes1: fb.Tensor, boxes2: fb.Tensor, reduction: str = "none", eps: float = 1e-7
 ) -> fb.Tensor:
-    """One minus :func:`generalized_box_iou` of each box with its own.
+    """Compute one minus :func:`generalized_box_iou` for corresponding boxes.
 
     Args:
-        boxes1, boxes2: ``(N, 4)`` or ``(4,)``, one for one.
+        boxes1, boxes2: ``(N, 4)`` or ``(4,)``, of equal shapes.
         reduction: ``"none"``, ``"mean"`` or ``"sum"``.
-        eps: added to what is divided by.
+        eps: added to denominators.
     Raises: ValueError for another reduction. Gradient: both.
     Source: Rezatofighi et al. 2019, arXiv:1902.09630.
 
@@ -55,7 +55,7 @@ def generalized_box_iou_loss(
 def distance_box_iou_loss(
     boxes1: fb.Tensor, boxes2: fb.Tensor, reduction: str = "none", eps: float = 1e-7
 ) -> fb.Tensor:
-    """One minus :func:`distance_box_iou` of each box with its own; arguments as in :func:`generalized_box_iou_loss`."""
+    """Compute one minus :func:`distance_box_iou`; arguments as in :func:`generalized_box_iou_loss`."""
     intersection, union = _pairs(boxes1, boxes2)
     return reduced(1 - intersection / (union + eps) + _distance(boxes1, boxes2, eps), reduction)
 
@@ -63,7 +63,7 @@ def distance_box_iou_loss(
 def complete_box_iou_loss(
     boxes1: fb.Tensor, boxes2: fb.Tensor, reduction: str = "none", eps: float = 1e-7
 ) -> fb.Tensor:
-    """One minus :func:`complete_box_iou` of each box with its own; arguments as in :func:`generalized_box_iou_loss`."""
+    """Compute one minus :func:`complete_box_iou`; arguments as in :func:`generalized_box_iou_loss`."""
     intersection, union = _pairs(boxes1, boxes2)
     iou = intersection / (union + eps)
     return reduced(1 - iou + _distance(boxes1, boxes2, eps) + _aspect(boxes1, boxes2, iou, eps), reduction)
@@ -74,7 +74,7 @@ def _sides(boxes: fb.Tensor) -> tuple[fb.Tensor, fb.Tensor]:
 
 
 def _pairs(boxes1: fb.Tensor, boxes2: fb.Tensor) -> tuple[fb.Tensor, fb.Tensor]:
-    """The areas of the intersection and of the union of each box with its own."""
+    """Return the areas of intersection and union of corresponding boxes."""
     low, high = fb.maximum(boxes1[..., :2], boxes2[..., :2]), fb.minimum(boxes1[..., 2:], boxes2[..., 2:])
     intersection = (high - low).clamp(min=0).prod(-1)
     (width1, height1), (width2, height2) = _sides(boxes1), _sides(boxes2)
@@ -82,7 +82,7 @@ def _pairs(boxes1: fb.Tensor, boxes2: fb.Tensor) -> tuple[fb.Tensor, fb.Tensor]:
 
 
 def _hull(boxes1: fb.Tensor, boxes2: fb.Tensor) -> tuple[fb.Tensor, fb.Tensor]:
-    """Width and height of the smallest box about both."""
+    """Return width and height of the smallest box that encloses both."""
     low, high = fb.minimum(boxes1[..., :2], boxes2[..., :2]), fb.maximum(boxes1[..., 2:], boxes2[..., 2:])
     return (high - low).unbind(-1)  # type: ignore[return-value]
 
@@ -94,7 +94,7 @@ def _distance(boxes1: fb.Tensor, boxes2: fb.Tensor, eps: float) -> fb.Tensor:
 
 
 def _aspect(boxes1: fb.Tensor, boxes2: fb.Tensor, iou: fb.Tensor, eps: float) -> fb.Tensor:
-    """How much the ratios of the sides differ, weighted by a factor that counts as a constant."""
+    """Return the penalty for different aspect ratios, with a weight that has no gradient."""
     (width1, height1), (width2, height2) = _sides(boxes1), _sides(boxes2)
     difference = (4 / math.pi**2) * (fb.atan(width1 / height1) - fb.atan(width2 / height2)).square()
     with fb.no_grad():
@@ -103,7 +103,7 @@ def _aspect(boxes1: fb.Tensor, boxes2: fb.Tensor, iou: fb.Tensor, eps: float) ->
 
 
 def reduced(loss: fb.Tensor, reduction: str) -> fb.Tensor:
-    """A loss of each, their mean (0 of none) or their sum."""
+    """Reduce a loss: unchanged, the mean (0 for no elements), or the sum."""
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(f"Invalid Value for arg 'reduction': '{reduction}'. Supported: 'none', 'mean', 'sum'")
     if reduction == "mean" and loss.numel() > 0:

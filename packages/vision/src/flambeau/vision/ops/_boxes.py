@@ -15,7 +15,7 @@ def check_boxes(boxes: fb.Tensor, name: str = "boxes") -> None:
 
 
 def box_area(boxes: fb.Tensor) -> fb.Tensor:
-    """The area of each box, ``(N,)``.
+    """Return the area of each box, ``(N,)``.
 
     >>> box_area(fb.tensor([[0.0, 0.0, 2.0, 3.0]]))
     tensor([6.])
@@ -26,7 +26,7 @@ def box_area(boxes: fb.Tensor) -> fb.Tensor:
 
 
 def _overlaps(boxes1: fb.Tensor, boxes2: fb.Tensor) -> tuple[fb.Tensor, fb.Tensor]:
-    """The areas of the intersections and of the unions of all pairs, ``(N, M)``."""
+    """Return the areas of intersection and union of all pairs, ``(N, M)``."""
     check_boxes(boxes1, "boxes1")
     check_boxes(boxes2, "boxes2")
     low = fb.maximum(boxes1[:, None, :2], boxes2[:, :2])
@@ -37,7 +37,7 @@ def _overlaps(boxes1: fb.Tensor, boxes2: fb.Tensor) -> tuple[fb.Tensor, fb.Tenso
 
 
 def box_iou(boxes1: fb.Tensor, boxes2: fb.Tensor) -> fb.Tensor:
-    """The intersection over the union of all pairs of boxes.
+    """Return the intersection over union (IoU) of all pairs of boxes.
 
     Args:
         boxes1: ``(N, 4)``.
@@ -64,7 +64,7 @@ def generalized_box_iou(boxes1: fb.Tensor, boxes2: fb.Tensor) -> fb.Tensor:
 
 
 def box_convert(boxes: fb.Tensor, in_fmt: str, out_fmt: str) -> fb.Tensor:
-    """Boxes ``(..., 4)`` in another format: ``"xyxy"``, ``"xywh"`` (corner and size) or ``"cxcywh"`` (middle and size).
+    """Convert boxes ``(..., 4)`` between ``"xyxy"``, ``"xywh"`` (corner and size) or ``"cxcywh"`` (centre, size).
 
     Raises: ValueError for another format.
 
@@ -88,20 +88,20 @@ def box_convert(boxes: fb.Tensor, in_fmt: str, out_fmt: str) -> fb.Tensor:
 
 
 def clip_boxes_to_image(boxes: fb.Tensor, size: tuple[int, int]) -> fb.Tensor:
-    """Boxes ``(..., 4)`` cut off at the edges of an image of ``(height, width)``."""
+    """Clip boxes ``(..., 4)`` to an image of size ``(height, width)``."""
     height, width = size
     x, y = boxes[..., 0::2].clamp(0, width), boxes[..., 1::2].clamp(0, height)
     return fb.stack((x, y), -1).reshape(boxes.shape)
 
 
 def remove_small_boxes(boxes: fb.Tensor, min_size: float) -> fb.Tensor:
-    """The indices of the boxes that are at least so wide and so high."""
+    """Return the indices of the boxes with a width and height of at least ``min_size``."""
     sides = boxes[:, 2:] - boxes[:, :2]
     return fb.where((sides >= min_size).all(1))[0]
 
 
 def masks_to_boxes(masks: fb.Tensor) -> fb.Tensor:
-    """The box about each mask ``(N, H, W)``, by the first and the last pixel in it: ``(N, 4)`` float32."""
+    """Return the bounding box of each mask ``(N, H, W)``, from its first to its last pixel: ``(N, 4)`` float32."""
     if masks.ndim != 3:
         raise ValueError(f"masks should be (N, H, W); got shape {tuple(masks.shape)}")
     boxes = np.zeros((len(masks), 4), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Convolutions that read beside their grid, where the input says."""
+"""Deformable convolution."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def deform_conv2d(
     dilation: Size = (1, 1),
     mask: fb.Tensor | None = None,
 ) -> fb.Tensor:
-    """A convolution of which each tap reads bilinearly at its place shifted by an offset, and counts as a mask says.
+    """Apply a deformable convolution: each tap reads at a position shifted by an offset, weighted by a mask.
 
     Args:
-        input: ``(N, C, H, W)``; zero outside.
-        offset: ``(N, 2 * groups * kh * kw, H_out, W_out)`` of y and x for each tap, for groups of channels alike.
+        input: ``(N, C, H, W)``; treated as zero outside, and interpolated bilinearly.
+        offset: ``(N, 2 * groups * kh * kw, H_out, W_out)``, y and x for each tap and group of input channels.
         weight: ``(C_out, C / weight groups, kh, kw)``.
         bias: ``(C_out,)`` or None.
         stride, padding, dilation: height and width, or one number for both.
@@ -69,7 +69,7 @@ def deform_conv2d(
 def _groups(
     input: fb.Tensor, offset: fb.Tensor, weight: fb.Tensor, mask: fb.Tensor | None, taps: int, size: Sequence[int]
 ) -> int:
-    """How many groups of channels have offsets of their own. Raises: RuntimeError for shapes that do not match."""
+    """Return the number of channel groups with separate offsets. Raises: RuntimeError for shapes that do not match."""
     groups = offset.shape[1] // (2 * taps)
     if groups == 0 or offset.shape[1] % (2 * taps):
         raise RuntimeError(
@@ -90,7 +90,7 @@ def _groups(
 
 
 def _grid(size: int, taps: int, step: int, pad: int, rate: int, like: fb.Tensor) -> fb.Tensor:
-    """``(taps, size)``: where the taps of each output lie along one dimension."""
+    """Return ``(taps, size)``: the positions of the taps of each output along one dimension."""
     outputs = fb.arange(size, dtype=like.dtype, device=like.device) * step - pad
     return outputs + fb.arange(taps, dtype=like.dtype, device=like.device)[:, None] * rate
 
@@ -152,7 +152,7 @@ class DeformConv2d(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Uniform weights and biases within one over the square root of how many inputs an output has."""
+        """Draw weights and biases from ``U(-1 / sqrt(fan_in), 1 / sqrt(fan_in))``."""
         nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))
         if self.bias is not None:
             bound = 1 / math.sqrt(self.weight[0].numel())

@@ -36,15 +36,15 @@ def _drop_blocks(
 def drop_block2d(
     input: fb.Tensor, p: float, block_size: int, inplace: bool = False, eps: float = 1e-6, training: bool = True
 ) -> fb.Tensor:
-    """Square blocks of ``(N, C, H, W)`` set to zero, and the rest made larger for it.
+    """Set square blocks of ``(N, C, H, W)`` to zero, and scale the rest to compensate.
 
     Args:
-        input: what is dropped from.
-        p: about this share is dropped.
-        block_size: sides of the blocks, odd; at most the map's.
-        inplace: change the input itself.
-        eps: added to the count of what is left.
-        training: otherwise the input comes back.
+        input: the tensor.
+        p: approximate fraction of elements that are dropped.
+        block_size: side of the blocks, odd; at most the size of the map.
+        inplace: if True, change the input.
+        eps: added to the number of remaining elements.
+        training: if False, return the input.
     Raises: ValueError for another probability, number of dimensions or size.
     Source: Ghiasi et al. 2018, arXiv:1810.12890.
 

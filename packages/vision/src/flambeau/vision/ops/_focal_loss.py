@@ -1,4 +1,4 @@
-"""The loss of detectors with many easy negatives."""
+"""Focal loss, for detectors with many easy negatives."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ._box_distances import reduced
 def sigmoid_focal_loss(
     inputs: fb.Tensor, targets: fb.Tensor, alpha: float = 0.25, gamma: float = 2, reduction: str = "none"
 ) -> fb.Tensor:
-    """Binary cross-entropy times ``(1 - p_t)**gamma``, which weakens what is already classified well.
+    """Compute binary cross-entropy times ``(1 - p_t)**gamma``, which reduces the loss of well-classified examples.
 
     Args:
         inputs: scores before the sigmoid.

@@ -1,4 +1,4 @@
-"""Layers that many vision models are made of."""
+"""Layers used by many vision models."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class _ConvNormActivation(nn.Sequential):
 
 
 def _keeping_size(kernel_size: Any, dilation: Any) -> int | tuple[int, ...]:
-    """The padding that keeps the size, of one number or of one for each dimension."""
+    """Return the padding that keeps the size, as one number or one for each dimension."""
     if isinstance(kernel_size, int) and isinstance(dilation, int):
         return (kernel_size - 1) // 2 * dilation
     count = len(dilation if isinstance(kernel_size, int) else kernel_size)
@@ -102,7 +102,9 @@ class Conv3dNormActivation(_ConvNormActivation):
 
 
 class SqueezeExcitation(nn.Module):
-    """Channels weighted by what all of the image says: ``input * scale(fc2(activation(fc1(mean(input)))))``.
+    """Squeeze and excitation, which weights channels by their means:
+
+    ``input * scale(fc2(activation(fc1(mean(input)))))``.
 
     Source: Hu et al. 2017, arXiv:1709.01507.
     """
@@ -164,7 +166,7 @@ class MLP(nn.Sequential):
 
 
 class Permute(nn.Module):
-    """The dimensions in another order."""
+    """Permutation of the dimensions."""
 
     def __init__(self, dims: Sequence[int]) -> None:
         super().__init__()
@@ -175,7 +177,7 @@ class Permute(nn.Module):
 
 
 class FrozenBatchNorm2d(nn.Module):
-    """Batch normalisation whose statistics and affine map stay as they are, being buffers."""
+    """Batch normalisation with fixed statistics and affine parameters, which are buffers."""
 
     weight: fb.Tensor
     bias: fb.Tensor
@@ -189,7 +191,7 @@ class FrozenBatchNorm2d(nn.Module):
             self.register_buffer(name, fb.full((num_features,), value))
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:
-        state_dict.pop(f"{prefix}num_batches_tracked", None)  # which those have that go on learning
+        state_dict.pop(f"{prefix}num_batches_tracked", None)  # part of the state of trainable batch normalisation
         super()._load_from_state_dict(state_dict, prefix, *others)
 
     def forward(self, x: fb.Tensor) -> fb.Tensor:
@@ -201,13 +203,13 @@ class FrozenBatchNorm2d(nn.Module):
 
 @wrap
 def stochastic_depth(input: fb.Tensor, p: float, mode: str, training: bool = True) -> fb.Tensor:
-    """Zeroes a whole input, or whole rows of it, with probability ``p``, and scales the rest by ``1 / (1 - p)``.
+    """Set the input or its rows to zero with probability ``p``, and scale the rest by ``1 / (1 - p)``.
 
     Args:
         input: ``(N, ...)``.
-        p: from 0 to below 1, or 1, which zeroes all.
-        mode: ``"batch"`` for all of the input at once, ``"row"`` for each of its N rows by itself.
-        training: whether to do anything.
+        p: probability from 0 to 1; 1 sets everything to zero.
+        mode: ``"batch"`` for the complete input, ``"row"`` for each of its N rows independently.
+        training: if False, return the input.
     Raises: ValueError for another mode or probability.
     Source: Huang et al. 2016, arXiv:1603.09382.
     """

@@ -9,13 +9,13 @@ from ._boxes import check_boxes
 
 
 def nms(boxes: fb.Tensor, scores: fb.Tensor, iou_threshold: float) -> fb.Tensor:
-    """Non-maximum suppression: of boxes that overlap by more than a threshold the one of the highest score.
+    """Apply non-maximum suppression: of boxes that overlap more than a threshold, keep the one with the highest score.
 
     Args:
         boxes: ``(N, 4)``.
         scores: ``(N,)``.
-        iou_threshold: a box is left out if its :func:`box_iou` with one that was taken is greater.
-    Returns: the indices of the boxes taken, int64, from the highest score down.
+        iou_threshold: a box is removed if its :func:`box_iou` with a kept box is greater.
+    Returns: the indices of the boxes kept, int64, by decreasing score.
     Raises: ValueError for shapes that do not match. Gradient: none.
 
     >>> boxes = fb.tensor([[0.0, 0.0, 2.0, 2.0], [0.1, 0.0, 2.0, 2.0], [5.0, 5.0, 6.0, 6.0]])

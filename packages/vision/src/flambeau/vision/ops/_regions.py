@@ -1,4 +1,4 @@
-"""Regions of the maps of a batch, as the operators that pool them take them."""
+"""Regions of the feature maps of a batch, in the format of the pooling operators."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Boxes = fb.Tensor | Sequence[fb.Tensor]
 
 
 def as_regions(input: fb.Tensor, boxes: Boxes) -> fb.Tensor:
-    """``(K, 5)`` of the number in the batch and the corners, from that or from a tensor ``(L, 4)`` for each map.
+    """Return regions ``(K, 5)`` of batch index and corners, given as such or as a tensor ``(L, 4)`` for each map.
 
     Raises: ValueError for shapes and numbers that do not fit the maps ``(N, C, H, W)``.
     """
@@ -34,18 +34,18 @@ def shaped_as_regions(input: fb.Tensor, boxes: Boxes) -> fb.Tensor:
 
 
 def check_numbers(input: fb.Tensor, regions: fb.Tensor) -> None:
-    """Raise ValueError where a region ``(K, 5)`` names a map that there is not."""
+    """Raise ValueError if the batch index of a region ``(K, 5)`` is out of range."""
     if len(regions) and not (regions[:, 0].min() >= 0 and regions[:, 0].max() < len(input)):
         raise ValueError(f"boxes name maps from 0 to {len(input) - 1}; got {regions[:, 0].tolist()}")
 
 
 def numbered(boxes: Sequence[fb.Tensor]) -> fb.Tensor:
-    """Boxes of several images, ``(L, 4)`` each, under each other and behind the number of the image: ``(K, 5)``."""
+    """Concatenate the boxes of several images, ``(L, 4)`` each, with the image's index in front: ``(K, 5)``."""
     return fb.cat([fb.cat([fb.full_like(each[:, :1], index), each], 1) for index, each in enumerate(boxes)])
 
 
 def pair(size: int | Sequence[int]) -> tuple[int, int]:
-    """Height and width, given as both or as one number for both."""
+    """Return height and width, given as two numbers or one number for both."""
     if isinstance(size, int):
         return size, size
     height, width = size

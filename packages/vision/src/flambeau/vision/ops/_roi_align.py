@@ -14,12 +14,12 @@ from flambeau.library import extension_op
 
 from ._regions import Boxes, check_numbers, pair, shaped_as_regions
 
-# So many multiplications of a matrix product take as long as one of a sum of rows that are read by their indices.
+# Cost of one multiplication in a sum of indexed rows, in multiplications of a matrix product.
 _PRODUCTS_PER_READ = 16
 
 
 class _Reading(NamedTuple):
-    """Where the points of each bin lie along one dimension: ``(K, bins, 2 * points)`` pixels and their weights."""
+    """Sampling points of each bin along one dimension: ``(K, bins, 2 * points)`` pixels and their weights."""
 
     pixels: np.ndarray
     weights: np.ndarray
@@ -53,15 +53,15 @@ def roi_align(
     sampling_ratio: int = -1,
     aligned: bool = False,
 ) -> fb.Tensor:
-    """The mean of each of a grid of bins of each region, read bilinearly at points within it.
+    """Average each bin of a grid over each region, from bilinear samples at points in the bin.
 
     Args:
         input: ``(N, C, H, W)``.
-        boxes: ``(K, 5)`` of the number in the batch and x1, y1, x2, y2, or N tensors ``(L, 4)``.
+        boxes: ``(K, 5)`` of batch index and x1, y1, x2, y2, or N tensors ``(L, 4)``.
         output_size: height and width of the grid, or one number for both.
-        spatial_scale: of the map's coordinates over the boxes'.
-        sampling_ratio: points in a bin along each side; not positive for as many as it has pixels.
-        aligned: the middles of pixels are half a pixel from their edges, which is right, not at them.
+        spatial_scale: factor from box coordinates to map coordinates.
+        sampling_ratio: number of points in a bin along each side; if not positive, the number of pixels in the bin.
+        aligned: if True, shift the boxes by half a pixel, so that pixel centres are aligned correctly.
     Returns: ``(K, C, *output_size)``. Gradient: input, any order.
     Raises: ValueError for shapes that do not match.
     Source: He et al. 2017, arXiv:1703.06870.
@@ -86,7 +86,7 @@ def _roi_align(
     height, width = pooled_height, pooled_width
     result = input.new_zeros((len(rois), input.shape[1], height, width))
     if result.numel() == 0:
-        return result + 0 * input.sum()  # which leads back to the input
+        return result + 0 * input.sum()  # connects the result to the input for autograd
     corners = rois[:, 1:].detach().cpu().double().numpy() * spatial_scale - (0.5 if aligned else 0.0)
     numbers = rois[:, 0].detach().cpu().numpy().astype(np.int64)
     smallest = 0.0 if aligned else 1.0
@@ -143,7 +143,7 @@ def _by_operators(
     sampling_ratio: int,
     aligned: bool,
 ) -> Any:
-    """Compute the same by operators of tensors; NotImplemented where the regions say how many points there are."""
+    """Compute the same with tensor operators; return NotImplemented if the number of points depends on the regions."""
     if sampling_ratio <= 0:
         return NotImplemented
     count, channels, rows, columns = input.shape
@@ -182,7 +182,7 @@ def _read_by_operators(
 
 
 def _points(lengths: np.ndarray, bins: int, sampling_ratio: int) -> np.ndarray:
-    """How many points each region's bins have along one dimension."""
+    """Return the number of points in the bins of each region along one dimension."""
     if sampling_ratio > 0:
         return np.full(len(lengths), sampling_ratio)
     return np.maximum(np.ceil(lengths / bins), 1).astype(np.int64)
@@ -202,7 +202,7 @@ def _read(starts: np.ndarray, lengths: np.ndarray, bins: int, points: int, size:
 
 
 def _resampled(input: fb.Tensor, numbers: np.ndarray, rows: _Reading, columns: _Reading) -> fb.Tensor:
-    """``(K, C, bins, bins)`` by whichever way takes less."""
+    """Return ``(K, C, bins, bins)`` with the cheaper of two methods."""
     height, width = input.shape[2:]
     (_, down, reads_down), (_, across, reads_across) = rows.pixels.shape, columns.pixels.shape
     reads = down * across * reads_down * reads_across
@@ -211,7 +211,7 @@ def _resampled(input: fb.Tensor, numbers: np.ndarray, rows: _Reading, columns: _
 
 
 def _by_reading(input: fb.Tensor, numbers: np.ndarray, rows: _Reading, columns: _Reading) -> fb.Tensor:
-    """Pixels are rows of a table, and each bin is a weighted sum of some of them."""
+    """Compute each bin as a weighted sum of table rows, where each pixel is a row."""
     count, channels, height, width = input.shape
     (regions, down, _), across = rows.pixels.shape, columns.pixels.shape[1]
     starts = (numbers * height)[:, None, None]
@@ -228,7 +228,7 @@ def _by_reading(input: fb.Tensor, numbers: np.ndarray, rows: _Reading, columns: 
 
 
 def _by_products(input: fb.Tensor, numbers: np.ndarray, rows: _Reading, columns: _Reading) -> fb.Tensor:
-    """As reading is bilinear and the points are a grid, each region is ``rows @ map @ columns.T``."""
+    """Compute each region as ``rows @ map @ columns.T``, since sampling is bilinear on a grid."""
     down, across = (_dense(reading, size) for reading, size in zip((rows, columns), input.shape[2:], strict=True))
     parts, places = [], []
     for number in np.unique(numbers):
@@ -241,7 +241,7 @@ def _by_products(input: fb.Tensor, numbers: np.ndarray, rows: _Reading, columns:
 
 
 def _dense(reading: _Reading, size: int) -> np.ndarray:
-    """``(K, bins, size)``, how much each pixel counts in each bin."""
+    """Return ``(K, bins, size)``, the weight of each pixel in each bin."""
     regions, bins, reads = reading.pixels.shape
     bin_of = np.repeat(np.arange(regions * bins), reads) * size
     counted = np.bincount(bin_of + reading.pixels.reshape(-1), reading.weights.reshape(-1), regions * bins * size)

@@ -1,4 +1,4 @@
-"""Regions of feature maps, pooled over grids of whole pixels; and grids of which each bin has channels of its own."""
+"""Max pooling over regions of feature maps, and position-sensitive pooling, in which each bin has separate channels."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ Size = int | Sequence[int]
 
 
 def roi_pool(input: fb.Tensor, boxes: Boxes, output_size: Size, spatial_scale: float = 1.0) -> fb.Tensor:
-    """The greatest pixel of each of a grid of bins of each region; 0 where a bin lies outside of the map.
+    """Return the maximum of each bin of a grid over each region; 0 if a bin is outside of the map.
 
     Args:
         input: ``(N, C, H, W)``.
-        boxes: ``(K, 5)`` of the number in the batch and x1, y1, x2, y2, or N tensors ``(L, 4)``; they are rounded.
+        boxes: ``(K, 5)`` of batch index and x1, y1, x2, y2, or N tensors ``(L, 4)``; coordinates are rounded.
         output_size: height and width of the grid, or one number for both.
-        spatial_scale: of the map's coordinates over the boxes'.
+        spatial_scale: factor from box coordinates to map coordinates.
     Returns: ``(K, C, *output_size)``. Gradient: input, for the first of equal pixels.
     Raises: ValueError for shapes that do not match.
     Source: Girshick 2015, arXiv:1504.08083.
@@ -41,14 +41,14 @@ def roi_pool(input: fb.Tensor, boxes: Boxes, output_size: Size, spatial_scale: f
 
 
 def _whole(rois: fb.Tensor, scale: float) -> tuple[np.ndarray, np.ndarray]:
-    """The numbers in the batch, and the corners in pixels; halves are rounded away from zero."""
+    """Return batch indices, and corners in pixels, with halves rounded away from zero."""
     plain = rois.detach().cpu().numpy()
     scaled = plain[:, 1:] * plain.dtype.type(scale)
     return plain[:, 0].astype(np.int64), np.trunc(scaled + np.copysign(0.5, scaled)).astype(np.int64)
 
 
 def _bins(start: int, end: int, count: int, size: int) -> np.ndarray:
-    """``(count, 2)``: where each bin begins and ends within a dimension; bins may share pixels at their edges."""
+    """Return ``(count, 2)``: start and end of each bin along a dimension; bins may share pixels at their edges."""
     step = np.float32(max(end - start, 1)) / np.float32(count)
     edges = np.arange(count + 1, dtype=np.float32) * step
     between = np.stack([np.floor(edges[:-1]), np.ceil(edges[1:])], 1).astype(np.int64)
@@ -65,14 +65,14 @@ def _greatest(map: fb.Tensor, rows: np.ndarray, columns: np.ndarray) -> fb.Tenso
 
 
 def _places(bins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The pixels of bins, each as often repeated at the end as makes them equally many; and which bins have none."""
+    """Return the pixels of each bin, padded to equal counts by repeating the last one, and a mask of empty bins."""
     lengths = bins[:, 1] - bins[:, 0]
     places = bins[:, :1] + np.arange(max(int(lengths.max()), 1))
     return np.clip(places, 0, np.maximum(bins[:, 1:] - 1, 0)), lengths <= 0
 
 
 def ps_roi_pool(input: fb.Tensor, boxes: Boxes, output_size: Size, spatial_scale: float = 1.0) -> fb.Tensor:
-    """The mean of each of a grid of bins of each region, each bin of channels of its own.
+    """Average each bin of a grid over each region; each bin reads separate channels.
 
     Args:
         input: ``(N, C * height * width, H, W)``, with the grid's height and width.
@@ -106,7 +106,7 @@ def _channels_of_bin(input: fb.Tensor, height: int, width: int) -> int:
 
 
 def _means(bins: np.ndarray, size: int) -> np.ndarray:
-    """``(bins, size)``, how much each pixel counts in each bin."""
+    """Return ``(bins, size)``, the weight of each pixel in each bin."""
     pixels = np.arange(size)
     inside = (pixels >= bins[:, :1]) & (pixels < bins[:, 1:])
     shares: np.ndarray = inside / np.maximum(inside.sum(1, keepdims=True), 1)
@@ -116,7 +116,7 @@ def _means(bins: np.ndarray, size: int) -> np.ndarray:
 def ps_roi_align(
     input: fb.Tensor, boxes: Boxes, output_size: Size, spatial_scale: float = 1.0, sampling_ratio: int = -1
 ) -> fb.Tensor:
-    """:func:`roi_align`, aligned, of which each bin has channels of its own.
+    """Apply an aligned :func:`roi_align` in which each bin reads separate channels.
 
     Args:
         input: ``(N, C * height * width, H, W)``, with the grid's height and width.

@@ -1,4 +1,4 @@
-"""Feature pyramids: maps of all sizes with the depth of the smallest."""
+"""Feature pyramid networks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Maps = list[fb.Tensor]
 
 
 class ExtraFPNBlock(nn.Module):
-    """The base of what adds maps to a pyramid: ``forward(results, x, names)`` gives more results and their names.
+    """Base class of blocks that add maps to a pyramid: ``forward(results, x, names)`` returns more results and names.
 
     Args of forward:
         results: the pyramid's maps.
@@ -28,7 +28,7 @@ class ExtraFPNBlock(nn.Module):
 
 
 class FeaturePyramidNetwork(nn.Module):
-    """Each map of some, from the largest to the smallest, with what the smaller ones say added to it.
+    """Feature maps, from the largest to the smallest, to which upsampled smaller maps are added.
 
     Args:
         in_channels_list: channels of each map.
@@ -100,7 +100,7 @@ class FeaturePyramidNetwork(nn.Module):
 
 
 def rename_keys(state_dict: dict[str, Any], renamed: Mapping[str, str]) -> None:
-    """Give the entries of a state that are there other names."""
+    """Rename existing entries of a state dictionary."""
     for before, after in renamed.items():
         if before in state_dict:
             state_dict[after] = state_dict.pop(before)

@@ -1,4 +1,4 @@
-"""Regions read from the level of a feature pyramid that suits their size."""
+"""Pooling of regions from the level of a feature pyramid that matches their size."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class MultiScaleRoIAlign(nn.Module):
     def _fitted(
         self, maps: Sequence[fb.Tensor], image_shapes: Sequence[tuple[int, int]]
     ) -> tuple[list[float], LevelMapper]:
-        """The maps' scales, powers of 2, and the levels that they are."""
+        """Return the scales of the maps, which are powers of 2, and the level mapper."""
         if not image_shapes:
             raise ValueError("images list should not be empty")
         height = max(shape[0] for shape in image_shapes)

@@ -1,7 +1,7 @@
-"""Tensors that know what they are: images, masks, boxes and videos, which ``transforms.v2`` treats as such.
+"""Tensor subclasses for images, masks, boxes and videos, which ``transforms.v2`` recognises.
 
-Operators give plain tensors, but for ``clone``, ``to``, ``detach``, ``requires_grad_`` and ``pin_memory``;
-:func:`set_return_type` changes that.
+Operators return plain tensors, except for ``clone``, ``to``, ``detach``, ``requires_grad_`` and ``pin_memory``;
+:func:`set_return_type` changes this.
 
 >>> import flambeau
 >>> boxes = BoundingBoxes([[1.0, 2.0, 5.0, 6.0]], format="XYXY", canvas_size=(8, 10))
@@ -33,7 +33,7 @@ __all__ = [
 
 
 def wrap(wrappee: fb.Tensor, *, like: TensorT, **kwargs: Any) -> TensorT:
-    """A tensor as one of the kind of another, with what that knows, unless it is given here.
+    """Convert a tensor to the class of ``like``, with its metadata unless given here.
 
     >>> boxes = BoundingBoxes([[1.0, 2.0, 5.0, 6.0]], format="XYXY", canvas_size=(8, 10))
     >>> wrap(boxes * 2, like=boxes, canvas_size=(16, 20)).canvas_size

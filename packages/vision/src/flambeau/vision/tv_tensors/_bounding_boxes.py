@@ -1,4 +1,4 @@
-"""Boxes in an image, which know its size and how they are written."""
+"""Boxes in an image, with their format and the image's size."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ._kinds import TVTensor, as_tensor
 
 
 class BoundingBoxFormat(Enum):
-    """How a box is written: by two corners, by a corner and a size, or by its middle and its size."""
+    """Format of a box: two corners, a corner and a size, or the centre and a size."""
 
     XYXY = "XYXY"
     XYWH = "XYWH"
@@ -20,15 +20,15 @@ class BoundingBoxFormat(Enum):
 
 
 def is_rotated_bounding_format(format: BoundingBoxFormat | str) -> bool:
-    """Whether boxes of a format are turned: there are none here."""
+    """Return False, because rotated formats are not supported."""
     format_of(format)
     return False
 
 
 def format_of(format: BoundingBoxFormat | str) -> BoundingBoxFormat:
-    """A format, from itself or its name.
+    """Return a format, given as such or by its name.
 
-    Raises: KeyError for another name, NotImplementedError for that of turned boxes.
+    Raises: KeyError for an unknown name, NotImplementedError for the name of a rotated format.
     """
     if isinstance(format, BoundingBoxFormat):
         return format
@@ -44,9 +44,9 @@ class BoundingBoxes(TVTensor):
         data: what ``flambeau.as_tensor`` takes.
         format: a :class:`BoundingBoxFormat`, or its name.
         canvas_size: the image's height and width.
-        clamping_mode: ``"soft"`` or ``"hard"`` for boxes that are cut off at the image's edges by transforms; None for
-            such as are left.
-        dtype, device, requires_grad: of the tensor; None for the data's.
+        clamping_mode: ``"soft"`` or ``"hard"`` for boxes that transforms clip to the image; None for boxes that are
+            not clipped.
+        dtype, device, requires_grad: properties of the tensor; None for those of the data.
     Raises: ValueError for more than two dimensions, or another mode; KeyError for another format.
 
     >>> BoundingBoxes([1, 2, 3, 4], format="xywh", canvas_size=(8, 10))

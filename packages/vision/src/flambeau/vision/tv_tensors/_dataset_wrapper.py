@@ -1,4 +1,4 @@
-"""Datasets whose samples are tensors that know what they are, for ``transforms.v2``."""
+"""A wrapper for datasets that returns samples with ``tv_tensors``, for ``transforms.v2``."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ _KITTI_CLASSES = ["Car", "Van", "Truck", "Pedestrian", "Person_sitting", "Cyclis
 
 
 def wrap_dataset_for_transforms_v2(dataset: DatasetT, target_keys: Keys = None) -> DatasetT:
-    """A dataset whose targets ``transforms.v2`` maps with their images: boxes and masks as ``tv_tensors``.
+    """Wrap a dataset so that ``transforms.v2`` transforms its targets: boxes and masks are ``tv_tensors``.
 
-    The dataset's own transforms are applied to what comes out, and taken from it. What comes out is an instance of its
-    class as well.
+    The transforms of the dataset are removed from it and applied to the wrapped samples. The result is also an
+    instance of the dataset's class.
 
     Args:
-        dataset: one of flambeau's, or of a class derived from it.
-        target_keys: for ``CocoDetection``, ``VOCDetection``, ``Kitti`` and ``WIDERFace``, what a target's dictionary
-            has: None for the usual, ``"all"``, or names.
-    Raises: TypeError for a dataset of another class; ValueError for keys that it has not.
+        dataset: a dataset of flambeau, or of a derived class.
+        target_keys: for ``CocoDetection``, ``VOCDetection``, ``Kitti`` and ``WIDERFace``, the keys of a target: None for
+            the default keys, ``"all"``, or a collection of names.
+    Raises: TypeError for a dataset of another class; ValueError for unknown keys.
 
     >>> from flambeau.vision import datasets
     >>> wrapped = wrap_dataset_for_transforms_v2(datasets.FakeData(size=2))
@@ -130,7 +130,7 @@ def _refuse(dataset: Any, asked: Sequence[str], unsupported: Sequence[str]) -> N
 
 
 def _by_kind(kinds: Sequence[str], makers: Mapping[str, Callable[[Any, Any], Any]]) -> Target:
-    """Targets of several kinds, each made by its function from image and target."""
+    """Combine targets of several kinds; a function for each kind creates it from image and target."""
 
     def make(index: int, image: Any, target: Any) -> Any:
         if not kinds:
@@ -160,7 +160,7 @@ def _streets(dataset: Any) -> Target:
 
 
 def _instances(numbers: fb.Tensor) -> dict[str, Any]:
-    """Each object's mask and label: numbers from 1000 on are a label and which object of it that is."""
+    """Return the mask and label of each object. Numbers of at least 1000 are ``1000 * label + instance``."""
     found = numbers.as_subclass(fb.Tensor)
     each = found.unique()
     masks = fb.stack([found == number for number in each])
@@ -172,7 +172,7 @@ def _boxes(boxes: Any, image: Any, format: str = "XYXY") -> BoundingBoxes:
 
 
 def _corners(boxes: Any, image: Any) -> BoundingBoxes:
-    """Boxes of x, y, width and height as corners."""
+    """Convert boxes of x, y, width and height to corners."""
     from ..transforms.v2.functional import convert_bounding_box_format
 
     return convert_bounding_box_format(_boxes(boxes, image, "XYWH"), new_format="XYXY")
@@ -244,7 +244,7 @@ def _crowds(dataset: Any, keys: set[str]) -> Target:
 
 
 def _listed(objects: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    """Dictionaries of objects as one of lists."""
+    """Convert a list of dictionaries to a dictionary of lists."""
     listed: dict[str, list[Any]] = {}
     for each in objects:
         for key, value in each.items():
@@ -276,7 +276,7 @@ _KITTI_KEYS = [
     "labels",
 ]
 _FACE_KEYS = ["bbox", "blur", "expression", "illumination", "occlusion", "pose", "invalid"]
-# What a target can have, what it has if nothing is asked for, and what makes it.
+# Possible keys of a target, default keys, and the function that creates the target.
 _CHOOSING: dict[type, tuple[Collection[str], Collection[str], Callable[[Any, set[str]], Target]]] = {
     datasets.CocoDetection: (_COCO_KEYS, ("image_id", "boxes", "labels"), _coco),
     datasets.VOCDetection: (("annotation", "boxes", "labels"), ("boxes", "labels"), _voc),

@@ -1,4 +1,4 @@
-"""The base of tensors that know what they are, and the kinds that know nothing more."""
+"""Base class of ``tv_tensors``, and the classes without further metadata."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _ALWAYS_KEEP = frozenset(("clone", "to", "detach", "requires_grad_", "pin_memory
 
 
 class set_return_type:
-    """Whether operators on such tensors give tensors of their kind (``"TVTensor"``) or plain ones (``"Tensor"``).
+    """Choice of the result of operators: tensors of the same class (``"TVTensor"``) or plain tensors (``"Tensor"``).
 
-    It holds from the call on, or within ``with``.
+    A call changes the setting permanently, a ``with`` statement within its block.
     Raises: ValueError for another name.
     """
 
@@ -50,12 +50,12 @@ class TVTensor(fb.Tensor):
 
     @classmethod
     def wrap(cls, tensor: fb.Tensor, like: Any, **kwargs: Any) -> Self:
-        """A tensor as one of this kind, with what another of it knows."""
+        """Convert a tensor to this class, with the metadata of ``like``."""
         return tensor.as_subclass(cls)
 
     @classmethod
     def _wrap_output(cls, output: Any, args: Sequence[Any]) -> Any:
-        """An operator's result as one of this kind."""
+        """Convert the result of an operator to this class."""
         if isinstance(output, fb.Tensor) and not isinstance(output, cls):
             return output.as_subclass(cls)
         if isinstance(output, list | tuple) and not isinstance(output, fb.Size):
@@ -83,7 +83,7 @@ class TVTensor(fb.Tensor):
         return self.detach().clone().requires_grad_(self.requires_grad)
 
     def _knowledge(self) -> dict[str, Any]:
-        """What it knows beside its kind, by name."""
+        """Return the metadata by name."""
         return {}
 
     def __repr__(self, *, tensor_contents: Any = None) -> str:
@@ -93,7 +93,7 @@ class TVTensor(fb.Tensor):
 
 
 def as_tensor(data: Any, dtype: Any, device: Any, requires_grad: bool | None) -> fb.Tensor:
-    """Data as a plain tensor, which shares its memory where it can."""
+    """Convert data to a plain tensor, which shares memory if possible."""
     if requires_grad is None:
         requires_grad = data.requires_grad if isinstance(data, fb.Tensor) else False
     plain = data.as_subclass(fb.Tensor) if isinstance(data, TVTensor) else data
@@ -101,7 +101,7 @@ def as_tensor(data: Any, dtype: Any, device: Any, requires_grad: bool | None) ->
 
 
 def _planes(data: Any) -> Any:
-    """A PIL image's numbers, ``(C, H, W)``; anything else as it is."""
+    """Return a PIL image as a tensor ``(C, H, W)``, and other values unchanged."""
     if not isinstance(data, PillowImage.Image):
         return data
     return fb.from_numpy(np.atleast_3d(np.array(data)).transpose(2, 0, 1).copy())

@@ -1,8 +1,8 @@
-"""Transforms of samples, by the names of torchvision's second interface.
+"""Transforms of samples, with the names of torchvision's ``transforms.v2``.
 
-They are the other transforms, which take, beside one image, any number of arguments and any structure of tuples, lists
-and dictionaries: the images in it are transformed, all with the same random draws, and labels and texts are passed
-through. Of ``tv_tensors`` in it, boxes and masks are transformed together with their image.
+These transforms accept one image, several arguments, or any nested structure of tuples, lists and dictionaries. They
+transform all images in it with the same random parameters, and return labels and texts unchanged. Boxes and masks that
+are ``tv_tensors`` are transformed together with their image.
 
 >>> import flambeau
 >>> transform = Compose([ToImage(), RandomHorizontalFlip(p=1), ToDtype(flambeau.float32, scale=True)])

@@ -26,11 +26,11 @@ ImageT = TypeVar("ImageT")
 
 
 class _Mixture(nn.Module):
-    """Images and labels of a batch, mixed with those of the batch turned by one.
+    """Base class of transforms that mix the images and labels of a batch with those of the batch rolled by one.
 
     Args:
-        alpha: of the Beta distribution of the share that stays, both its parameters.
-        num_classes: of the labels; may be None where they are one-hot or probabilities already.
+        alpha: value of both parameters of the Beta distribution of the mixing factor.
+        num_classes: number of classes; may be None if labels are one-hot or probabilities.
     """
 
     def __init__(self, *, alpha: float = 1.0, num_classes: int | None = None) -> None:
@@ -41,7 +41,7 @@ class _Mixture(nn.Module):
         self.num_classes = num_classes
 
     def mixed(self, images: fb.Tensor, share: float) -> tuple[fb.Tensor, float]:
-        """The images, and the share of the first of each two that they have."""
+        """Return the mixed images, and the weight of the first image of each pair."""
         raise NotImplementedError
 
     def forward(self, images: fb.Tensor, labels: fb.Tensor) -> tuple[fb.Tensor, fb.Tensor]:
@@ -123,7 +123,7 @@ def gaussian_noise(inpt: ImageT, mean: float = 0.0, sigma: float = 0.1, clip: bo
 
 
 class GaussianNoise(Transform):
-    """Normal noise added to tensors and arrays of floats in 0..1, or of bytes in its 255th parts.
+    """Add normal noise to tensors and arrays, relative to white: 1 in floats, 255 in bytes.
 
     Args:
         mean, sigma: of the noise.

@@ -1,4 +1,4 @@
-"""Transforms of boxes by themselves: written otherwise, cut off, sorted out; and crops that keep some of them."""
+"""Transforms of boxes: format conversion, clipping, removal of invalid boxes; and crops that preserve some boxes."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def convert_bounding_box_format(
     new_format: BoundingBoxFormat | str | None = None,
     inplace: bool = False,
 ) -> fb.Tensor:
-    """Boxes ``(N, 4)`` written in another way.
+    """Convert boxes ``(N, 4)`` to another format.
 
     Args:
-        inpt: ``BoundingBoxes``, or a plain tensor, for which alone
-        old_format: is given.
-        new_format: how they shall be written.
+        inpt: ``BoundingBoxes`` or a plain tensor.
+        old_format: format of a plain tensor; must be None for ``BoundingBoxes``.
+        new_format: format of the result.
         inplace: accepted and not used.
-    Raises: TypeError without a new format; ValueError where the old one is given and known, or neither.
+    Raises: TypeError without a new format; ValueError if ``old_format`` is missing or superfluous.
     """
     if new_format is None:
         raise TypeError("convert_bounding_box_format() missing 1 required argument: 'new_format'")
@@ -91,13 +91,13 @@ def clamp_bounding_boxes(
     canvas_size: Sequence[int] | None = None,
     clamping_mode: str | None = "auto",
 ) -> fb.Tensor:
-    """Boxes ``(N, 4)`` cut off at the edges of their image.
+    """Clip boxes ``(N, 4)`` to their image.
 
     Args:
-        inpt: ``BoundingBoxes``, or a plain tensor, for which alone
-        format, canvas_size: are given.
-        clamping_mode: None for boxes as they are; ``"auto"`` for what the boxes know.
-    Raises: ValueError where these are given and known, or are not.
+        inpt: ``BoundingBoxes`` or a plain tensor.
+        format, canvas_size: format and image size of a plain tensor; must be None for ``BoundingBoxes``.
+        clamping_mode: None for no clipping; ``"auto"`` for the mode of the boxes.
+    Raises: ValueError if ``format`` or ``canvas_size`` is missing or superfluous.
     """
     if isinstance(inpt, BoundingBoxes):
         if format is not None or canvas_size is not None:
@@ -119,13 +119,13 @@ def sanitize_bounding_boxes(
     min_size: float = 1.0,
     min_area: float = 1.0,
 ) -> tuple[fb.Tensor, fb.Tensor]:
-    """The boxes that lie within their image and are large enough, and which of ``(N,)`` they are.
+    """Return the boxes that are large enough and inside their image, and a mask ``(N,)`` of the boxes kept.
 
     Args:
-        bounding_boxes: ``BoundingBoxes``, or a plain tensor, for which alone
-        format, canvas_size: are given.
-        min_size, min_area: the least side and the least area.
-    Raises: ValueError where these are given and known, or are not.
+        bounding_boxes: ``BoundingBoxes`` or a plain tensor.
+        format, canvas_size: format and image size of a plain tensor; must be None for ``BoundingBoxes``.
+        min_size, min_area: minimum side and minimum area.
+    Raises: ValueError if ``format`` or ``canvas_size`` is missing or superfluous.
     """
     if isinstance(bounding_boxes, BoundingBoxes):
         if format is not None or canvas_size is not None:
@@ -149,9 +149,9 @@ def _valid(boxes: Any, min_size: float, min_area: float) -> fb.Tensor:
 
 
 def _boxes_in(inputs: Any) -> BoundingBoxes:
-    """The boxes of a sample.
+    """Return the boxes of a sample.
 
-    Raises: ValueError if there are none, or several kinds of them.
+    Raises: ValueError unless the sample contains exactly one ``BoundingBoxes``.
     """
     found = [value for value in leaves(inputs) if kind_of(value) == "boxes"]
     if not found:
@@ -163,7 +163,7 @@ def _boxes_in(inputs: Any) -> BoundingBoxes:
 
 
 class ConvertBoundingBoxFormat(Transform):
-    """Boxes written in another way, ``"XYXY"``, ``"XYWH"`` or ``"CXCYWH"``."""
+    """Convert boxes to another format, ``"XYXY"``, ``"XYWH"`` or ``"CXCYWH"``."""
 
     def __init__(self, format: BoundingBoxFormat | str) -> None:
         super().__init__()
@@ -180,7 +180,7 @@ class ConvertBoundingBoxFormat(Transform):
 
 
 class ClampBoundingBoxes(Transform):
-    """Boxes cut off at the edges of their image."""
+    """Clip boxes to their image."""
 
     def __init__(self, clamping_mode: str | None = "auto") -> None:
         super().__init__()
@@ -197,13 +197,13 @@ class ClampBoundingBoxes(Transform):
 
 
 class SanitizeBoundingBoxes(Transform):
-    """Samples without the boxes that are too small or leave their image, and without their labels and masks.
+    """Remove boxes that are too small or outside of their image, with their labels and masks.
 
     Args:
-        min_size, min_area: the least side and the least area of a box.
-        labels_getter: ``"default"`` for the entry of the dictionary whose name is or has in it "labels"; the name of
-            one; a function from the sample to a tensor or several; None for boxes and masks alone.
-    Raises: ValueError for bounds below 1, samples without boxes, and labels that are not found or of another number.
+        min_size, min_area: minimum side and minimum area of a box.
+        labels_getter: ``"default"`` for the dictionary entry with the name "labels" or a name that contains it; the
+            name of an entry; a function from the sample to one or several tensors; None for boxes and masks only.
+    Raises: ValueError for bounds below 1, samples without boxes, and labels that are missing or of another number.
     """
 
     def __init__(
@@ -276,15 +276,15 @@ class SanitizeBoundingBoxes(Transform):
 
 
 class RandomIoUCrop(Transform):
-    """A random part of an image that holds the middle of a box, and overlaps one by at least a random share.
+    """Crop a random part of an image that contains the centre of a box, with a minimum overlap that is drawn at random.
 
-    The boxes whose middles it does not hold become empty: :class:`SanitizeBoundingBoxes` takes them out.
+    Boxes with a centre outside of the crop become empty; :class:`SanitizeBoundingBoxes` removes them.
 
     Args:
-        min_scale, max_scale: bounds of the part's height and width, as shares of the image's.
-        min_aspect_ratio, max_aspect_ratio: bounds of its width over its height.
-        sampler_options: shares to choose from; from 1 on they stand for the whole image.
-        trials: how many parts are tried for a share.
+        min_scale, max_scale: bounds of the crop's height and width, as fractions of the image's.
+        min_aspect_ratio, max_aspect_ratio: bounds of the ratio of width to height.
+        sampler_options: minimum overlaps to choose from; values of at least 1 select the full image.
+        trials: number of crops to try for each overlap.
     Raises: TypeError for samples without an image or without boxes.
     Source: Liu et al. 2015, arXiv:1512.02325.
     """
@@ -335,7 +335,7 @@ class RandomIoUCrop(Transform):
                     return {"part": (top, left, bottom - top, right - left), "within": within}
 
     def _place(self, size: tuple[int, int]) -> tuple[int, int, int, int] | None:
-        """Left, top, right and bottom of a random part; None for one of other proportions than are allowed."""
+        """Draw left, top, right and bottom of a random crop; None if its aspect ratio is out of bounds."""
         height, width = size
         across, down = (_random.uniform(self.min_scale, self.max_scale) for _ in range(2))
         new_width, new_height = int(width * across), int(height * down)

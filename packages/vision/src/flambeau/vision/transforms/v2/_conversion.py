@@ -1,4 +1,4 @@
-"""To tensors, and between their dtypes, in v2's steps."""
+"""Conversion to tensors and between dtypes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ToTensor = for_samples(_conversion.ToTensor)
 
 
 def to_image(inpt: Any) -> tv_tensors.Image:
-    """A PIL image or an array ``(H, W)`` or ``(H, W, C)`` as a ``tv_tensors.Image`` ``(C, H, W)`` of the same numbers.
+    """Convert a PIL image or an array ``(H, W)`` or ``(H, W, C)`` to a ``tv_tensors.Image`` ``(C, H, W)``.
 
     A tensor ``(H, W)`` becomes ``(1, H, W)``; others keep their shape.
     Raises: TypeError for anything else.
@@ -40,7 +40,7 @@ def to_image(inpt: Any) -> tv_tensors.Image:
 
 
 def get_size(inpt: Any) -> list[int]:
-    """``[height, width]`` of an image or a mask, or of that which boxes lie in.
+    """Return ``[height, width]`` of an image or a mask, or of the image that boxes belong to.
 
     >>> get_size(fb.zeros(3, 4, 5))
     [4, 5]
@@ -49,12 +49,12 @@ def get_size(inpt: Any) -> list[int]:
 
 
 def to_dtype(inpt: fb.Tensor, dtype: fb.dtype = fb.float32, scale: bool = False) -> fb.Tensor:
-    """A tensor in another dtype: white stays white if ``scale``, else the numbers stay the same."""
+    """Convert a tensor to another dtype. If ``scale``, white stays white; otherwise the values do not change."""
     return F.convert_image_dtype(inpt, dtype) if scale else inpt.to(dtype)
 
 
 class ToImage(Transform):
-    """PIL images and arrays as tensors ``(C, H, W)`` of the same numbers: :func:`to_image`."""
+    """Convert PIL images and arrays to tensors ``(C, H, W)`` of the same values: :func:`to_image`."""
 
     def transform(self, image: Any) -> fb.Tensor:
         return to_image(image)
@@ -66,7 +66,7 @@ class ToDtype(Transform):
     Args:
         dtype: of images; or a dictionary of dtypes by kinds, such as ``{tv_tensors.Mask: flambeau.int64, "others":
             None}``, where None leaves the dtype and ``"others"`` stands for the kinds that are not named.
-        scale: white stays white.
+        scale: if True, scale the values so that white stays white.
     Raises: ValueError for a dictionary that lacks a kind and ``"others"``.
     """
 
@@ -102,21 +102,21 @@ class ToDtype(Transform):
 
 
 class ToPureTensor(Transform):
-    """Samples whose images, masks and boxes are plain tensors."""
+    """Convert images, masks and boxes to plain tensors."""
 
     def forward(self, *inputs: Any) -> Any:
         return transform_images(lambda value: value.as_subclass(fb.Tensor), inputs, lambda value: bool(kind_of(value)))
 
 
 class Identity(Transform):
-    """Samples as they are."""
+    """Return samples unchanged."""
 
     def transform(self, image: Any) -> Any:
         return image
 
 
 class RGB(Transform):
-    """Images of one channel with three alike."""
+    """Convert images of one channel to three equal channels."""
 
     def transform(self, image: Any) -> Any:
         if isinstance(image, Image.Image):

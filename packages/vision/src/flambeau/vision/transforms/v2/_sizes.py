@@ -83,12 +83,12 @@ def _fill_of(fill: Any, value: Any) -> Any:
 
 
 class RandomZoomOut(Transform):
-    """Images at a random place of a larger one, with probability ``p``.
+    """Place images at a random position in a larger one, with probability ``p``.
 
     Args:
         fill: a number or one per channel, of what lies around; or a dictionary of these by kinds of ``tv_tensors``, and
             of ``"others"``.
-        side_range: the least and the greatest side of the larger image over the smaller's.
+        side_range: minimum and maximum ratio of the sides of the larger image to those of the smaller one.
         p: the probability.
     Source: Liu et al. 2015, arXiv:1512.02325.
     """
@@ -118,11 +118,11 @@ class RandomZoomOut(Transform):
 
 
 class ScaleJitter(Transform):
-    """Images at a random scale, of which 1 is that at which they just fit ``target_size``.
+    """Resize images by a random scale, relative to the scale at which they just fit into ``target_size``.
 
     Args:
         target_size: height and width.
-        scale_range: the least and the greatest scale.
+        scale_range: minimum and maximum scale.
         interpolation, antialias: as for :func:`~functional.resize`.
     Source: Ghiasi et al. 2020, arXiv:2012.07177.
     """

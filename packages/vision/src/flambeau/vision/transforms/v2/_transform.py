@@ -1,4 +1,4 @@
-"""Transforms of samples: of the images in any structure, with everything else passed through."""
+"""Transforms of samples: they transform the images in any nested structure and keep everything else."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from flambeau import nn
 
 
 def kind_of(value: Any) -> str | None:
-    """The ``sample_kind`` of a tensor that knows what it is; None for anything else."""
+    """Return the ``sample_kind`` of a ``TVTensor``, or None for other values."""
     return getattr(type(value), "sample_kind", None)
 
 
 def leaves(value: Any) -> Iterator[Any]:
-    """All that nested tuples, lists and dictionaries hold, from the first on."""
+    """Yield the values in nested tuples, lists and dictionaries, in order."""
     if isinstance(value, Mapping):
         value = tuple(value.values())
     if isinstance(value, list | tuple):
@@ -34,10 +34,10 @@ def _is_plain_image(value: Any) -> bool:
 
 
 def _choice(inputs: tuple[Any, ...], maps_plane: bool) -> Callable[[Any], bool]:
-    """Which parts of a sample are transformed.
+    """Return a predicate for the parts of a sample that are transformed.
 
-    In a sample that has tensors that know what they are, these are: the images and, where the plane is mapped, masks
-    and boxes; plain tensors stay, but for the first in a sample that has no image otherwise.
+    In a sample with ``TVTensor`` values, these are images and, if ``maps_plane``, masks and boxes. Plain tensors are
+    not transformed, except for the first one in a sample without other images.
     """
     parts = list(leaves(inputs))
     if not any(kind_of(part) for part in parts):
@@ -54,7 +54,7 @@ def _choice(inputs: tuple[Any, ...], maps_plane: bool) -> Callable[[Any], bool]:
 
 
 def _kept(result: Any, like: Any) -> Any:
-    """What became of an image, as an image of the same kind."""
+    """Convert the result of a transform to the kind of the input."""
     if isinstance(result, list | tuple):
         return type(result)(_kept(part, like) for part in result)
     return type(like).wrap(result, like) if isinstance(result, fb.Tensor) else result
@@ -68,9 +68,9 @@ def transform_images(
 ) -> Any:
     """Apply a function to the images in nested tuples, lists and dictionaries, all with the same random draws.
 
-    Images are PIL images, ``tv_tensors.Image`` and ``Video``, and where there are no tensors of such kinds, plain ones
-    and arrays of two dimensions and more. Where the function maps the plane, it gets masks and boxes, too. Labels,
-    texts and the rest stay, unless they are ``chosen`` otherwise.
+    Images are PIL images, ``tv_tensors.Image`` and ``Video``; if there are no such tensors, also plain tensors and
+    arrays of at least two dimensions. With ``maps_plane``, masks and boxes are transformed as well. Labels, texts and
+    other values do not change, unless the predicate ``chosen`` selects them.
     """
     before: list[fb.Tensor] = []
     unwrap = chosen is None
@@ -98,9 +98,9 @@ def transform_images(
 
 
 class Transform(nn.Module):
-    """The base of transforms of samples: a subclass says what happens to one part, in ``transform``.
+    """Base class of transforms of samples; a subclass defines ``transform`` for one part.
 
-    Its draws come from flambeau's generator, and all parts of one call get the same.
+    Random numbers come from flambeau's generator. All parts of one call use the same random parameters.
 
     >>> class Darker(Transform):
     ...     def transform(self, inpt, params):
@@ -109,19 +109,19 @@ class Transform(nn.Module):
     {'image': tensor([[4, 4]]), 'label': 3}
     """
 
-    maps_plane: ClassVar[bool] = False  # whether masks and boxes are transformed as well
+    maps_plane: ClassVar[bool] = False  # True if masks and boxes are transformed as well
 
     def check_inputs(self, flat_inputs: list[Any]) -> None:
-        """Raise for samples that the transform cannot take."""
+        """Raise an error for samples that the transform does not support."""
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
-        """Draws for all parts of a sample at once, which ``transform`` gets if it takes them."""
+        """Draw the random parameters for all parts of a sample; passed to ``transform`` if it accepts them."""
         return {}
 
     def transform(self, *args: Any, **kwargs: Any) -> Any:
-        """One part of a sample, transformed: ``transform(inpt)`` or ``transform(inpt, params)``.
+        """Transform one part of a sample: ``transform(inpt)`` or ``transform(inpt, params)``.
 
-        A subclass that takes ``params`` gets what its ``make_params`` gives, and masks and boxes too.
+        If a subclass accepts ``params``, it receives the result of ``make_params``, and also masks and boxes.
         """
         raise NotImplementedError(f"{type(self).__name__} has no transform")
 
@@ -153,7 +153,7 @@ def for_samples(kind: type) -> type:
 
 
 class Lambda(Transform):
-    """A function of one's own on every part of a sample that is of some types, by default on all parts.
+    """Apply a custom function to the parts of a sample that have given types, by default to all parts.
 
     >>> Lambda(lambda number: -number, int)({"label": 3, "name": "cat"})
     {'label': -3, 'name': 'cat'}
