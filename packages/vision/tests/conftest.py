@@ -1,4 +1,4 @@
-"""A web server of one's own for the downloads, and idx files to order."""
+"""A local web server for downloads, and a writer of idx files."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from flambeau.vision.tv_tensors import BoundingBoxes, Mask
 
 
 def sample(height: int = 40, width: int = 60) -> tuple[tv_tensors.Image, dict[str, Any]]:
-    """Two rectangles of their own brightness, with their masks and boxes."""
+    """Return two rectangles of different brightness, with their masks and boxes."""
     masks = fb.zeros(2, height, width, dtype=fb.uint8)
     masks[0, 8:20, 10:30] = 1
     masks[1, 22:34, 34:50] = 1

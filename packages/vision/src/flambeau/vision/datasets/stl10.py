@@ -21,7 +21,7 @@ _ARCHIVE = Published("http://ai.stanford.edu/~acoates/stl10/stl10_binary.tar.gz"
 class STL10(ArrayImages):
     """Photographs of 96x96 pixels in ten classes: 5,000 for training, 8,000 for testing, 100,000 without a label.
 
-    ``data`` is a uint8 array (N, 3, 96, 96), ``labels`` an array of numbers, -1 where there is none.
+    ``data`` is a uint8 array (N, 3, 96, 96), ``labels`` an array of numbers, -1 for images without a label.
 
     Args:
         root: the folder above ``stl10_binary``.

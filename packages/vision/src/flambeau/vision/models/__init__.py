@@ -1,4 +1,4 @@
-"""Models, built of ``flambeau.nn``, with the names and the ``state_dict`` keys of torchvision's."""
+"""Models built from ``flambeau.nn``, with the names and the ``state_dict`` keys of torchvision."""
 
 import importlib
 from typing import TYPE_CHECKING, Any

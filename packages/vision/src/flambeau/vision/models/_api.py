@@ -26,9 +26,9 @@ M = TypeVar("M", bound=nn.Module)
 
 
 def register_model(name: str | None = None) -> Callable[[Callable[..., M]], Callable[..., M]]:
-    """Put a builder of a model of one's own on the list, under its name or another.
+    """Register the builder of a custom model under its name or another one.
 
-    Raises: ValueError if there is one of this name.
+    Raises: ValueError if the name exists.
     """
 
     def register(builder: Callable[..., M]) -> Callable[..., M]:

@@ -1,4 +1,4 @@
-"""What a builder's argument ``weights`` means, and what follows from it for the model."""
+"""Interpretation of a builder's argument ``weights``, and its consequences for the model."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ class AskedWeights:
     """Weights for a model.
 
     Attributes:
-        published: which, if it is published ones.
-        path: the file, if it was named.
+        published: the published weights, or None.
+        path: path of the file, if given.
     """
 
     published: WeightsEnum | None
     path: Any = None
 
     def options(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments of the builder: those given and those that the weights are for.
+        """Return the arguments of the builder: those given, and those that the weights require.
 
-        Raises: ValueError where they contradict each other.
+        Raises: ValueError if they contradict each other.
         """
         if self.published is None:
             return dict(given)
@@ -47,7 +47,7 @@ class AskedWeights:
         return {**(_published.recorded(self.published, "defaults") or {}), **given, **wanted}
 
     def load_into(self, model: nn.Module, progress: bool = True) -> None:
-        """Give a model the weights."""
+        """Load the weights into a model."""
         if self.path is not None:
             model.load_state_dict(fb.load(self.path))
         elif self.published is not None:
@@ -61,10 +61,10 @@ class AskedWeights:
 
 
 def asked_weights(name: str, weights: Any, pretrained: bool = False) -> AskedWeights | None:
-    """What is meant by the arguments of a model's builder; None for random weights.
+    """Interpret the weight arguments of a model's builder; return None for random weights.
 
-    Raises: FileNotFoundError for a path where nothing is, KeyError and TypeError for what is not among the published
-        ones, ValueError where none are.
+    Raises: FileNotFoundError for a path that does not exist, KeyError and TypeError for weights that are not
+        published, ValueError if the model has no published weights.
     """
     kind = _published.enumeration_of(name)
     if weights is True or (weights is None and pretrained):
@@ -79,7 +79,7 @@ def asked_weights(name: str, weights: Any, pretrained: bool = False) -> AskedWei
 
 
 def _file(name: str, weights: Any, kind: type[WeightsEnum] | None) -> str | None:
-    """The path that ``weights`` are; None where it is something else."""
+    """Return ``weights`` as a path, or None if it is not a path."""
     if isinstance(weights, os.PathLike):
         path: str = os.fspath(weights)
         return path
@@ -95,12 +95,12 @@ def _file(name: str, weights: Any, kind: type[WeightsEnum] | None) -> str | None
 
 
 def _published_as(file: str, kind: type[WeightsEnum] | None) -> WeightsEnum | None:
-    """The weights whose published file has a name."""
+    """Return the weights with the given published file name, or None."""
     return next((each for each in kind or () if each.file_name == file), None)
 
 
 def _before_enumerations(name: str, kind: type[WeightsEnum] | None) -> WeightsEnum:
-    """What ``pretrained=True`` meant."""
+    """Return the weights that ``pretrained=True`` selected."""
     member = None if kind is None else _published.table()[kind.__name__]["pretrained"]
     if kind is None or member is None:
         raise ValueError(_NOT_PUBLISHED.format(name=name, asked="pretrained=True"))

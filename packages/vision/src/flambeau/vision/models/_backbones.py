@@ -1,4 +1,4 @@
-"""Builders of models that stand on a network for classification."""
+"""Builders of models with a classification network as the backbone."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def register_on_backbone(
     prepare_untrained: Callable[[nn.Module], Any] | None = None,
     **backbone_options: Any,
 ) -> Callable[[Callable[..., M]], Callable[..., M]]:
-    """Put a builder on the list of models; it is called with the backbone that it asks for, and gets these arguments.
+    """Register a builder of a model. It is called with its backbone, and gets these additional arguments.
 
     ``weights`` and ``pretrained``: as of all models, for the whole one.
     ``weights_backbone`` and ``pretrained_backbone``: the same for the backbone, where the whole model has none.
-    ``trainable_backbone_layers``: how many of the backbone's stages go on learning, from the last. If
-    nothing was trained before, all do.
+    ``trainable_backbone_layers``: number of trainable stages of the backbone, counted from the last. All stages
+    are trainable if the backbone is not pretrained.
     ``num_classes``: the background included.
 
     Args of this function:
@@ -43,9 +43,9 @@ def register_on_backbone(
         norm_layer: the backbone's; None for its own.
         freezes_norm: a trained backbone gets frozen normalisation.
         num_classes: by default.
-        learning: how many stages of a trained backbone go on learning, by default.
-        untrained_options, prepare_untrained: options of a backbone that begins without weights of its own, and what is
-            done to it.
+        learning: default number of trainable stages of a pretrained backbone.
+        untrained_options, prepare_untrained: options of a backbone without pretrained weights, and a function that
+            prepares it.
     """
 
     def register(builder: Callable[..., M]) -> Callable[..., M]:

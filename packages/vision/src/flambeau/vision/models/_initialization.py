@@ -1,4 +1,4 @@
-"""How the models' weights begin."""
+"""Initialisation of model weights."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from flambeau import nn
 
 
 def init_convolutional(model: nn.Module, linear_std: float | None = 0.01) -> None:
-    """The layers of a network with ReLU: convolutions by their outputs, normalisations as the identity.
+    """Initialise a network with ReLU: convolutions with He's fan-out rule, normalisations as the identity.
 
     Args:
         linear_std: of the linear layers' weights, which are normal, with biases of 0; None leaves them as they are.
@@ -28,7 +28,7 @@ def init_convolutional(model: nn.Module, linear_std: float | None = 0.01) -> Non
 
 
 def make_divisible(value: float, divisor: int, min_value: int | None = None) -> int:
-    """The multiple of a divisor nearest to a number of channels, which is not below nine tenths of it.
+    """Round a number of channels to a multiple of a divisor, and to at least nine tenths of the number.
 
     >>> make_divisible(30, 8), make_divisible(33, 8), make_divisible(11, 8)
     (32, 32, 16)

@@ -1,4 +1,4 @@
-"""What lies between a model's input and its output."""
+"""Access to intermediate outputs of a model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from flambeau import nn
 
 
 class IntermediateLayerGetter(nn.ModuleDict):
-    """The first children of a model, up to the last that is asked for; gives the outputs of those that are.
+    """The first children of a model, up to the last requested one; returns the outputs of the requested ones.
 
     The children must be registered in the order in which the model calls them, each once. Their parameters are shared
     with the model.

@@ -1,4 +1,4 @@
-"""What programs take from torchvision for builders of models of their own, under its names."""
+"""Utilities of torchvision for custom model builders, under its names."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def handle_legacy_interface(**weights: tuple[str, Any]) -> Callable[[Callable[..
 
     Args:
         weights: for each argument for weights the older one's name, and what this asked for: weights, or a function
-            that tells them from the arguments given; None where there are none.
+            that derives them from the arguments; None if there are none.
     Raises: of the builder, ValueError if there are none that the older argument could ask for.
 
     >>> @handle_legacy_interface(weights=("pretrained", "V1"))
@@ -75,7 +75,7 @@ def _ovewrite_named_param(kwargs: dict[str, Any], param: str, new_value: Any) ->
 
 
 def _ovewrite_value_param(param: str, actual: V | None, expected: V) -> V:
-    """The value that weights are for. Raises: ValueError where another one was given."""
+    """Return the value that the weights require. Raises: ValueError if another one is given."""
     if actual not in (None, expected):
         raise ValueError(f"The parameter '{param}' expected value {expected} but got {actual} instead.")
     return expected

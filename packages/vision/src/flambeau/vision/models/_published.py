@@ -1,4 +1,4 @@
-"""What is known of the weights that torchvision publishes: the tables in ``published``, read on first use."""
+"""Metadata of the weights that torchvision publishes: the tables in ``published``, read at first use."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ def _read(name: str) -> dict[str, Any]:
 
 @functools.cache
 def table() -> dict[str, dict[str, Any]]:
-    """The entries of all enumerations, by name; ``published/README.md`` says what is in them."""
+    """Return the entries of all enumerations by name; ``published/README.md`` describes them."""
     return {name: entry for part in _PARTS for name, entry in _read(part).items()}
 
 
 @functools.cache
 def _names() -> dict[str, str]:
-    """The enumerations' names, by those of their models."""
+    """Return the names of the enumerations by model name."""
     return {entry["model"]: name for name, entry in table().items()}
 
 
 def categories(name: str) -> list[str]:
-    """A list of classes: ``"imagenet"``, ``"coco"``, ``"voc"``, ... The same object each time."""
+    """Return a list of classes, ``"imagenet"``, ``"coco"``, ``"voc"``, ...; always the same object."""
     names: list[str] = _read("categories")[name]
     return names
 
 
 @functools.cache
 def enumeration(name: str) -> type[WeightsEnum]:
-    """The weights that are published for a model, by the enumeration's name, such as ``"ResNet50_Weights"``."""
+    """Return the published weights of a model by the enumeration's name, such as ``"ResNet50_Weights"``."""
     entry = table()[name]
     members = {member: _weights(entry, member) for member in entry["weights"]}
     members["DEFAULT"] = members[entry["default"]]
@@ -55,7 +55,7 @@ def enumeration(name: str) -> type[WeightsEnum]:
 
 
 def enumeration_of(model: str) -> type[WeightsEnum] | None:
-    """The weights that are published for a model, by the model's name; None if there are none."""
+    """Return the published weights of a model by the model's name, or None."""
     return enumeration(_names()[model]) if model in _names() else None
 
 
@@ -94,7 +94,7 @@ def _tuple(value: Any) -> Any:
 
 
 def published_in(module: str) -> Callable[[str], Any]:
-    """A ``__getattr__`` for a module of models, or for a package of them: its enumerations, made on first use."""
+    """Return a ``__getattr__`` for a module or package of models that creates its enumerations at first use."""
     place = module.removeprefix(f"{__package__}.").removeprefix(__package__)
 
     def attribute(name: str) -> Any:
@@ -108,6 +108,6 @@ def published_in(module: str) -> Callable[[str], Any]:
 
 
 def names_in(package: str) -> list[str]:
-    """The names of a package's enumerations, for ``dir``."""
+    """Return the names of a package's enumerations, for ``dir``."""
     place = package.removeprefix(f"{__package__}.").removeprefix(__package__)
     return [name for name, entry in table().items() if entry["module"].rpartition(".")[0] == place]

@@ -1,4 +1,4 @@
-"""The models by name, and what their builders share."""
+"""The registry of models, and the common arguments of their builders."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PARTS = ("detection", "segmentation", "video")
 
 
 def register_model(builder: Callable[..., M]) -> Callable[..., M]:
-    """Put a builder on the list, and give it the arguments that all have.
+    """Register a builder, and add the common arguments to it.
 
     ``weights`` is None for random ones; published ones, such as ``ResNet50_Weights.DEFAULT`` or its name, which are
     fetched where PyTorch's cache has not got their file, and which the model is then made for; or the path of a saved
@@ -55,7 +55,7 @@ def list_models(
     include: str | Iterable[str] | None = None,
     exclude: str | Iterable[str] | None = None,
 ) -> list[str]:
-    """The names of the models, sorted.
+    """Return the sorted names of the models.
 
     Args:
         module: only those in this package, such as ``models.detection``; ``models`` are those for classification.
@@ -77,7 +77,7 @@ def list_models(
 
 
 def get_model_builder(name: str) -> Callable[..., nn.Module]:
-    """The function that builds a model.
+    """Return the function that builds a model.
 
     Raises: ValueError if there is none of this name.
     """
@@ -90,7 +90,7 @@ def get_model_builder(name: str) -> Callable[..., nn.Module]:
 
 
 def get_model(name: str, **config: Any) -> nn.Module:
-    """A model by its name, with the arguments of its builder.
+    """Build a model by name, with the arguments of its builder.
 
     Raises: ValueError if there is none of this name.
 
@@ -101,7 +101,7 @@ def get_model(name: str, **config: Any) -> nn.Module:
 
 
 def get_model_weights(name: str | Callable[..., nn.Module]) -> type[WeightsEnum]:
-    """The weights that are published for a model, of which there is the name or the builder.
+    """Return the published weights of a model, given its name or its builder.
 
     Raises: ValueError if there is no such model, or nothing is published for it.
 

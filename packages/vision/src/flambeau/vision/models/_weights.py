@@ -1,4 +1,4 @@
-"""Weights with what belongs to them: where they are, what prepares images for them, what is known of them."""
+"""Weights with their metadata: address, preprocessing of images, and properties."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Weights:
     """Published weights of a model.
 
     Attributes:
-        url: where their file is.
-        transforms: makes what prepares images for them.
-        meta: what is known of them, such as ``categories``, the names of the classes, ``num_params``, ``min_size`` of
+        url: address of the file.
+        transforms: function that creates the preprocessing of images.
+        meta: metadata, such as ``categories``, the names of the classes, ``num_params``, ``min_size`` of
             images and ``_metrics``.
     """
 
@@ -33,7 +33,7 @@ class Weights:
 
 
 class WeightsEnum(enum.Enum):
-    """The base of enumerations of weights: members' values are :class:`Weights`, whose attributes they have.
+    """Base class of enumerations of weights. Values are :class:`Weights`; members have their attributes.
 
     >>> from flambeau.vision.models import ResNet50_Weights
     >>> ResNet50_Weights.DEFAULT
@@ -46,7 +46,7 @@ class WeightsEnum(enum.Enum):
 
     @classmethod
     def verify(cls, obj: Any) -> Self | None:
-        """The member that is meant: by itself, by its name, with the enumeration's before it or not; or None.
+        """Return a member, given as such or by its name with or without the enumeration's name; None stays None.
 
         Raises: KeyError for another name, TypeError for anything else.
         """
@@ -61,10 +61,10 @@ class WeightsEnum(enum.Enum):
         return cls[name]
 
     def get_state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """The parameters, from the file in PyTorch's cache, which is fetched if it is not there.
+        """Load the parameters from the file in PyTorch's cache, which is downloaded if missing.
 
         Arguments: those of :func:`flambeau.hub.load_state_dict_from_url` after the first.
-        Raises: OSError, with a note on what to do, where it cannot be fetched.
+        Raises: OSError, with a note on the solution, if the download fails.
         """
         try:
             return fb.hub.load_state_dict_from_url(self.url, *args, **kwargs)
@@ -75,17 +75,17 @@ class WeightsEnum(enum.Enum):
 
     @property
     def url(self) -> str:
-        """Where their file is."""
+        """Address of the file."""
         return self._weights.url
 
     @property
     def transforms(self) -> Callable[..., Any]:
-        """Makes what prepares images for them."""
+        """Function that creates the preprocessing of images."""
         return self._weights.transforms
 
     @property
     def meta(self) -> dict[str, Any]:
-        """What is known of them."""
+        """Metadata of the weights."""
         return self._weights.meta
 
     @property

@@ -29,7 +29,7 @@ _NORM: Norm = partial(LayerNorm2d, eps=1e-6)
 
 
 class CNBlock(nn.Module):
-    """A depthwise 7x7 convolution and a perceptron at each pixel, scaled and beside the input."""
+    """A residual block of a depthwise 7x7 convolution and a perceptron at each pixel, with a scale."""
 
     def __init__(self, dim: int, layer_scale: float, stochastic_depth_prob: float) -> None:
         super().__init__()

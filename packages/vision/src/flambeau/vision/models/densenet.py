@@ -16,7 +16,7 @@ __getattr__ = published_in(__name__)
 
 
 class _DenseLayer(nn.Module):
-    """What a dense block adds to its features: a 1x1, then a 3x3 convolution of all before."""
+    """A layer of a dense block: a 1x1, then a 3x3 convolution of all previous features."""
 
     def __init__(self, features: int, growth_rate: int, bn_size: int, drop_rate: float) -> None:
         super().__init__()

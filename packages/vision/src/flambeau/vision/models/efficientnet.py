@@ -33,7 +33,7 @@ class StageConfig(NamedTuple):
 
 
 class _Block(nn.Module):
-    """MBConv or its fused form, beside its input where they fit."""
+    """MBConv or its fused form, with a residual connection if the shapes match."""
 
     def __init__(self, config: StageConfig, drop_probability: float, norm_layer: Norm) -> None:
         super().__init__()

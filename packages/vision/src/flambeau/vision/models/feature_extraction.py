@@ -47,14 +47,14 @@ class LeafModuleAwareTracer(fx.Tracer):
         super().__init__(*args, **kwargs)
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        """Whether a call of the module is one node."""
+        """Return whether a call of the module is one node."""
         return isinstance(m, self.leaf_modules) or super().is_leaf_module(m, module_qualified_name)
 
 
 class NodePathTracer(LeafModuleAwareTracer):
-    """Notes where each node comes from: the path of the layer, or that of the module and the name of the operation.
+    """Records the origin of each node: the path of the layer, or the path of the module and the name of the operation.
 
-    What is used again has a number behind it: ``layer1.0.relu``, ``layer1.0.relu_1``. ``node_to_qualname`` holds the
+    Repeated names get a number: ``layer1.0.relu``, ``layer1.0.relu_1``. ``node_to_qualname`` holds the
     names in the order in which the nodes run.
     """
 
@@ -66,7 +66,7 @@ class NodePathTracer(LeafModuleAwareTracer):
     def call_module(
         self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        """As `fx.Tracer.call_module`, under the module's path."""
+        """Act as `fx.Tracer.call_module`, with the module's path as the current one."""
         former = self.current_module_qualname
         try:
             self.current_module_qualname = self.path_of_module(m)
@@ -77,7 +77,7 @@ class NodePathTracer(LeafModuleAwareTracer):
     def create_proxy(
         self, kind: str, target: Any, args: Any, kwargs: Any, name: str | None = None, type_expr: Any = None, *_: Any
     ) -> fx.Proxy:
-        """As `fx.Tracer.create_proxy`; the node is named."""
+        """Act as `fx.Tracer.create_proxy`, and record the name of the node."""
         proxy = super().create_proxy(kind, target, args, kwargs, name, type_expr)
         self.node_to_qualname[proxy.node] = self._get_node_qualname(self.current_module_qualname, proxy.node)
         return proxy
@@ -95,7 +95,7 @@ class NodePathTracer(LeafModuleAwareTracer):
 
 
 def _tracer_options(given: dict[str, Any] | None) -> dict[str, Any]:
-    """The options of a tracer, to which all of ``vision.ops`` is leaves."""
+    """Return the options of a tracer that treats all of ``vision.ops`` as leaves."""
     options = dict(given or {})
     layers = [kind for _, kind in inspect.getmembers(ops, inspect.isclass) if issubclass(kind, nn.Module)]
     modules: tuple[ModuleType, ...] = (math, ops)
@@ -134,7 +134,7 @@ def get_graph_node_names(
     suppress_diff_warning: bool = False,
     concrete_args: dict[str, Any] | None = None,
 ) -> tuple[list[str], list[str]]:
-    """The names of a model's nodes in training and in evaluation, in the order in which they run.
+    """Return the names of a model's nodes in training and in evaluation, in execution order.
 
     Args:
         tracer_kwargs: options of `NodePathTracer`; ``math`` and ``vision.ops`` are leaves in any case.
@@ -197,7 +197,7 @@ def _named(nodes: list[str] | dict[str, str]) -> dict[str, str]:
 
 
 def _return(tracer: NodePathTracer, graph: fx.Graph, wanted: dict[str, str]) -> None:
-    """Let a graph give the last values of what is wanted, by their names, and nothing else."""
+    """Change a graph to return only the requested values, by name; the last one if a name is repeated."""
     for query in wanted:
         if not any(name == query or name.startswith(f"{query}.") for name in tracer.node_to_qualname.values()):
             raise ValueError(_NOT_THERE.format(query))
@@ -221,7 +221,7 @@ def create_feature_extractor(
     suppress_diff_warning: bool = False,
     concrete_args: dict[str, Any] | None = None,
 ) -> fx.GraphModule:
-    """A module that gives values from within ``model`` as a dictionary, and computes what they need alone.
+    """Return a module that returns intermediate values of ``model`` as a dictionary and computes nothing else.
 
     Args:
         model: shares its layers with the result.

@@ -14,7 +14,7 @@ __getattr__ = published_in(__name__)
 
 
 class GoogLeNetOutputs(NamedTuple):
-    """What comes out in training: the scores, and those of the two heads on the way."""
+    """Outputs in training: the scores, and those of the two auxiliary heads."""
 
     logits: fb.Tensor
     aux_logits2: fb.Tensor | None

@@ -18,7 +18,7 @@ Block = Callable[..., Any]
 
 
 class InceptionOutputs(NamedTuple):
-    """What comes out in training: the scores, and those of the head on the way."""
+    """Outputs in training: the scores, and those of the auxiliary head."""
 
     logits: fb.Tensor
     aux_logits: fb.Tensor | None

@@ -21,7 +21,7 @@ Layer = Callable[..., nn.Module]
 
 
 class MBConv(nn.Module):
-    """A depthwise convolution of many channels with squeeze and excitation, after a normalisation, beside the input.
+    """A depthwise convolution of many channels with squeeze and excitation, after a normalisation, with a residual.
 
     Args:
         in_channels, out_channels, stride: the input is pooled and fitted by a 1x1 convolution where these change it.
@@ -103,7 +103,7 @@ class RelativePositionalMultiHeadAttention(nn.Module):
         return merged
 
     def _in_steps(self, x: Any) -> fb.Tensor:
-        """What a traced model does, whose steps have torchvision's names of features."""
+        """Compute the attention in separate steps for a traced model, so that the nodes have torchvision's names."""
         batch, parts, pixels, features = x.shape
         heads = (batch, parts, pixels, self.n_heads, self.head_dim)
         query, key, value = fb.chunk(self.to_qkv(x), 3, dim=-1)
@@ -152,7 +152,7 @@ class WindowDepartition(nn.Module):
 
 
 class PartitionAttentionLayer(nn.Module):
-    """Attention and a perceptron within parts of the image, each beside its input.
+    """Attention and a perceptron within parts of the image, each with a residual connection.
 
     Args:
         in_channels, head_dim: features of all heads and of each.

@@ -18,7 +18,7 @@ _NORM = partial(nn.BatchNorm2d, momentum=1 - 0.9997)  # TensorFlow's 0.9997
 
 
 class _InvertedResidual(nn.Module):
-    """To more channels, a depthwise convolution, to few channels, beside the input where they fit."""
+    """Expansion, a depthwise convolution, and projection, with a residual connection if the shapes match."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int, stride: int, expansion: int) -> None:
         super().__init__()

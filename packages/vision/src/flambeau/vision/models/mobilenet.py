@@ -20,7 +20,7 @@ Norm = Callable[[int], nn.Module]
 
 
 class InvertedResidual(nn.Module):
-    """V2's block: to more channels, a depthwise convolution, to few channels, beside the input where they fit."""
+    """V2's block: expansion, a depthwise convolution, and projection, with a residual connection if shapes match."""
 
     def __init__(self, inp: int, oup: int, stride: int, expand_ratio: float, norm_layer: Norm = nn.BatchNorm2d) -> None:
         super().__init__()

@@ -28,7 +28,7 @@ class SimpleStemIN(Conv2dNormActivation):
 
 
 class ResBottleneckBlock(nn.Module):
-    """A grouped 3x3 convolution, and perhaps squeeze and excitation, between 1x1 convolutions, beside the input.
+    """A grouped 3x3 convolution, and perhaps squeeze and excitation, between 1x1 convolutions, with a residual.
 
     Args:
         width_in, width_out, stride: the input is fitted by a 1x1 convolution where these change it.
@@ -71,7 +71,7 @@ class ResBottleneckBlock(nn.Module):
 
 
 class BlockParams:
-    """What the blocks of each stage are.
+    """Parameters of the blocks of each stage.
 
     Args:
         depths: how many blocks.
@@ -108,7 +108,7 @@ class BlockParams:
         se_ratio: float | None = None,
         **kwargs: Any,
     ) -> BlockParams:
-        """The stages of a line: block ``i`` is as wide as ``w_0 * w_m**k`` that is nearest to ``w_0 + w_a * i``.
+        """Create stages with linear widths: block ``i`` has the width ``w_0 * w_m**k`` nearest to ``w_0 + w_a * i``.
 
         Args:
             depth: how many blocks there are.

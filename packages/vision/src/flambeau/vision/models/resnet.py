@@ -26,7 +26,7 @@ def _conv1x1(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions beside the input, which ``downsample`` fits to them."""
+    """Two 3x3 convolutions with a residual connection, in which ``downsample`` adapts the input."""
 
     expansion: ClassVar[int] = 1
 
@@ -63,7 +63,7 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """A 3x3 convolution of few channels between two 1x1 convolutions, beside the input.
+    """A 3x3 convolution of few channels between two 1x1 convolutions, with a residual connection.
 
     The stride is that of the 3x3 convolution, which is known as ResNet V1.5.
     """

@@ -21,7 +21,7 @@ Layer = Callable[..., Any]
 
 @wrap
 def _patch_merging_pad(x: fb.Tensor) -> fb.Tensor:
-    """Four pixels beside each other in the channels; zeros where the last row or column is alone."""
+    """Concatenate the channels of each 2x2 block of pixels; odd sizes are padded with zeros."""
     x = nn.functional.pad(x, (0, 0, 0, x.shape[-2] % 2, 0, x.shape[-3] % 2))
     return fb.cat([x[..., row::2, column::2, :] for column in (0, 1) for row in (0, 1)], -1)
 
@@ -53,7 +53,7 @@ class PatchMergingV2(PatchMerging):
 
 
 class SwinTransformerBlock(nn.Module):
-    """Attention within windows and a perceptron, each after a normalisation and beside its input.
+    """Attention within windows and a perceptron, each with a normalisation and a residual connection.
 
     Args:
         dim, num_heads, window_size, shift_size: as in :class:`ShiftedWindowAttention`.

@@ -61,7 +61,7 @@ class VGG(nn.Module):
 
 
 def make_layers(cfg: Sequence[str | int], batch_norm: bool = False) -> nn.Sequential:
-    """The convolutions of a configuration: numbers of channels, and "M" for a pooling."""
+    """Build the convolutions of a configuration: numbers of channels, and "M" for a pooling."""
     layers: list[nn.Module] = []
     channels = 3
     for entry in cfg:

@@ -43,7 +43,7 @@ class _Perceptron(MLP):
 
 
 class EncoderBlock(nn.Module):
-    """Self-attention and a perceptron, each after a normalisation and beside its input."""
+    """Self-attention and a perceptron, each with a normalisation before it and a residual connection."""
 
     def __init__(
         self,
@@ -176,7 +176,7 @@ class VisionTransformer(nn.Module):
         return scores
 
     def _process_input(self, x: fb.Tensor) -> fb.Tensor:
-        """The patches as tokens, ``(N, patches, hidden_dim)``."""
+        """Convert the patches to tokens, ``(N, patches, hidden_dim)``."""
         batch, _, height, width = x.shape
         fb._assert(height == self.image_size, f"Wrong image height! Expected {self.image_size} but got {height}!")
         fb._assert(width == self.image_size, f"Wrong image width! Expected {self.image_size} but got {width}!")

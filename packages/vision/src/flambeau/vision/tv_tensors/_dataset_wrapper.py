@@ -30,13 +30,13 @@ _KITTI_CLASSES = ["Car", "Van", "Truck", "Pedestrian", "Person_sitting", "Cyclis
 def wrap_dataset_for_transforms_v2(dataset: DatasetT, target_keys: Keys = None) -> DatasetT:
     """Wrap a dataset so that ``transforms.v2`` transforms its targets: boxes and masks are ``tv_tensors``.
 
-    The transforms of the dataset are removed from it and applied to the wrapped samples. The result is also an
-    instance of the dataset's class.
+    The transforms of the dataset are removed from it and applied to the wrapped samples. The result is also
+    an instance of the dataset's class.
 
     Args:
         dataset: a dataset of flambeau, or of a derived class.
-        target_keys: for ``CocoDetection``, ``VOCDetection``, ``Kitti`` and ``WIDERFace``, the keys of a target: None for
-            the default keys, ``"all"``, or a collection of names.
+        target_keys: for ``CocoDetection``, ``VOCDetection``, ``Kitti`` and ``WIDERFace``, the keys of a target: None
+            for the default keys, ``"all"``, or a collection of names.
     Raises: TypeError for a dataset of another class; ValueError for unknown keys.
 
     >>> from flambeau.vision import datasets

@@ -1,4 +1,4 @@
-"""Points of objects: as places on grids over boxes, and back in images."""
+"""Conversion of keypoints to positions on grids over boxes, and back."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ._peaks import bicubic_peaks
 
 
 def keypoints_to_heatmap(keypoints: fb.Tensor, rois: fb.Tensor, heatmap_size: int) -> tuple[fb.Tensor, fb.Tensor]:
-    """The pixel of each point on its box's grid, ``y * heatmap_size + x``, and whether it lies there and is visible.
+    """Return each point's pixel on the grid of its box, ``y * heatmap_size + x``, and whether it is inside and visible.
 
     Args:
         keypoints: ``(L, points, 3)`` of x, y and visibility.
@@ -28,7 +28,7 @@ def keypoints_to_heatmap(keypoints: fb.Tensor, rois: fb.Tensor, heatmap_size: in
 
 
 def heatmaps_to_keypoints(maps: fb.Tensor, rois: fb.Tensor) -> tuple[fb.Tensor, fb.Tensor]:
-    """The highest places of maps stretched to their boxes.
+    """Return the positions of the maxima of maps that are resized to their boxes.
 
     Args:
         maps: scores ``(L, points, M, M)``.
@@ -49,7 +49,7 @@ def keypointrcnn_loss(
     gt_keypoints: Sequence[fb.Tensor],
     keypoint_matched_idxs: Sequence[fb.Tensor],
 ) -> fb.Tensor:
-    """The mean cross-entropy of the pixels of the visible points.
+    """Compute the mean cross-entropy of the pixels of the visible points.
 
     Args:
         keypoint_logits: ``(sum of L, points, M, M)``.

@@ -1,4 +1,4 @@
-"""Masks of objects: as targets within boxes, and back in images."""
+"""Conversion of object masks to targets within boxes, and back to images."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from ._pasting import paste_masks
 
 
 def maskrcnn_inference(x: fb.Tensor, labels: Sequence[fb.Tensor]) -> Sequence[fb.Tensor]:
-    """Each image's masks ``(L, 1, M, M)`` in 0..1, of the classes found, from scores ``(sum of L, classes, M, M)``."""
+    """Return each image's masks ``(L, 1, M, M)`` in 0..1 of the predicted classes, from ``(sum of L, classes, M, M)``."""
     found = fb.cat(list(labels))
     masks = x.sigmoid()[fb.arange(len(found), device=found.device), found][:, None]
     return masks.split([len(each) for each in labels], 0)
 
 
 def project_masks_on_boxes(gt_masks: fb.Tensor, boxes: fb.Tensor, matched_idxs: fb.Tensor, M: int) -> fb.Tensor:
-    """What lies in each box ``(L, 4)`` of the mask that it is matched with, ``(L, M, M)``."""
+    """Crop and resize, for each box ``(L, 4)``, the mask that it is matched with: ``(L, M, M)``."""
     rois = fb.cat([matched_idxs.to(boxes)[:, None], boxes], 1)
     return roi_align(gt_masks[:, None].to(rois), rois, (M, M), 1.0)[:, 0]
 
@@ -31,7 +31,7 @@ def maskrcnn_loss(
     gt_labels: Sequence[fb.Tensor],
     mask_matched_idxs: Sequence[fb.Tensor],
 ) -> fb.Tensor:
-    """The mean cross-entropy of the scores of the true classes' pixels.
+    """Compute the mean binary cross-entropy of the mask pixels of the true classes.
 
     Args:
         mask_logits: ``(sum of L, classes, M, M)``.
@@ -50,13 +50,13 @@ def maskrcnn_loss(
 
 
 def expand_boxes(boxes: fb.Tensor, scale: float) -> fb.Tensor:
-    """Boxes ``(L, 4)`` stretched about their middles."""
+    """Scale boxes ``(L, 4)`` about their centres."""
     middle, half = (boxes[:, 2:] + boxes[:, :2]) * 0.5, (boxes[:, 2:] - boxes[:, :2]) * 0.5 * scale
     return fb.cat([middle - half, middle + half], 1)
 
 
 def paste_masks_in_image(masks: fb.Tensor, boxes: fb.Tensor, img_shape: tuple[int, int], padding: int = 1) -> fb.Tensor:
-    """Masks ``(L, 1, M, M)`` stretched to their boxes ``(L, 4)`` in empty images: ``(L, 1, *img_shape)``."""
+    """Resize masks ``(L, 1, M, M)`` to their boxes ``(L, 4)`` in empty images: ``(L, 1, *img_shape)``."""
     size = masks.shape[-1]
     padded = nn.functional.pad(masks, (padding,) * 4)
     places = expand_boxes(boxes, (size + 2 * padding) / size).to(fb.int64)

@@ -1,4 +1,4 @@
-"""How predictions meet the truth: boxes relative to others, who is matched with whom, and who takes part in a loss."""
+"""Box encodings, matching of predictions with ground truth, and sampling for the losses."""
 
 from __future__ import annotations
 
@@ -70,12 +70,12 @@ def _sizes_and_middles(boxes: fb.Tensor) -> tuple[fb.Tensor, fb.Tensor]:
 
 
 class Matcher:
-    """For each prediction the truth that it is most like, or a negative number where it is like none.
+    """Matcher of each prediction with the most similar ground truth; a negative number means no match.
 
     Args:
-        high_threshold: who is at least so like one is matched with it.
-        low_threshold: who is less like all is background; those between the thresholds are neither.
-        allow_low_quality_matches: the predictions that are most like a truth are matched, however little that is.
+        high_threshold: minimum similarity of a match.
+        low_threshold: predictions below this similarity are background; those between the thresholds are neither.
+        allow_low_quality_matches: also match the most similar predictions of each ground truth, at any similarity.
     Raises: AssertionError if the low threshold is the greater one, ValueError where a matrix is empty.
 
     >>> Matcher(0.7, 0.3)(fb.tensor([[0.1, 0.5, 0.8, 0.2], [0.2, 0.4, 0.1, 0.9]]))
@@ -93,7 +93,7 @@ class Matcher:
         self.allow_low_quality_matches = allow_low_quality_matches
 
     def __call__(self, match_quality_matrix: fb.Tensor) -> fb.Tensor:
-        """Numbers of truths ``(N,)`` from a matrix ``(M, N)`` of how like truths and predictions are."""
+        """Return ground-truth indices ``(N,)`` from a matrix ``(M, N)`` of their similarities to predictions."""
         if match_quality_matrix.numel() == 0:
             lacking = "ground-truth" if match_quality_matrix.shape[0] == 0 else "proposal"
             raise ValueError(f"No {lacking} boxes available for one of the images during training")
@@ -162,7 +162,7 @@ class BoxLinearCoder:
         return fb.cat([middles - distances[..., :2], middles + distances[..., 2:]], -1)
 
     def _frame(self, boxes: fb.Tensor) -> tuple[fb.Tensor, fb.Tensor]:
-        """The middles ``(..., 2)``, and the sizes twice ``(..., 4)``."""
+        """Return the centres ``(..., 2)``, and the sizes repeated twice ``(..., 4)``."""
         sizes = (boxes[..., 2:] - boxes[..., :2]).repeat(*[1] * (boxes.ndim - 1), 2)
         if not self.normalize_by_size:
             sizes = fb.ones_like(sizes)
@@ -170,7 +170,7 @@ class BoxLinearCoder:
 
 
 def retrieve_out_channels(model: nn.Module, size: tuple[int, int]) -> list[int]:
-    """How many channels a backbone's maps have, of images of a width and a height."""
+    """Return the number of channels of each map of a backbone, for images of a given width and height."""
     training = model.training
     with fb.no_grad():
         maps = model.eval()(next(model.parameters()).new_zeros((1, 3, size[1], size[0])))
@@ -179,11 +179,11 @@ def retrieve_out_channels(model: nn.Module, size: tuple[int, int]) -> list[int]:
 
 
 class BalancedPositiveNegativeSampler:
-    """Random positives and negatives of each image, as many in all as asked for where there are so many.
+    """Random sampler of positives and negatives of each image, up to a total number.
 
     Args:
-        batch_size_per_image: how many are chosen.
-        positive_fraction: at most so many of them are positive.
+        batch_size_per_image: number of samples.
+        positive_fraction: maximum fraction of positives.
     """
 
     def __init__(self, batch_size_per_image: int, positive_fraction: float) -> None:
@@ -191,7 +191,7 @@ class BalancedPositiveNegativeSampler:
         self.positive_fraction = positive_fraction
 
     def __call__(self, matched_idxs: Sequence[fb.Tensor]) -> tuple[list[fb.Tensor], list[fb.Tensor]]:
-        """Two masks ``(N,)`` uint8 for each image; labels from 1 on are positive, 0 negative and -1 neither."""
+        """Return two masks ``(N,)`` uint8 for each image; labels from 1 on are positive, 0 negative, -1 neither."""
         positives, negatives = [], []
         for labels in matched_idxs:
             positive, negative = fb.where(labels >= 1)[0], fb.where(labels == 0)[0]
@@ -214,7 +214,7 @@ def best_first(scores: fb.Tensor, count: int) -> tuple[fb.Tensor, fb.Tensor]:
 
 
 def box_loss(kind: str, coder: BoxCoder, anchors: fb.Tensor, truth: fb.Tensor, codes: fb.Tensor) -> fb.Tensor:
-    """The sum of a loss over boxes ``(L, 4)`` that were predicted as codes relative to anchors.
+    """Sum a loss over boxes ``(L, 4)`` that are predicted as codes relative to anchors.
 
     Args:
         kind: ``"l1"`` or ``"smooth_l1"`` of the codes; ``"giou"``, ``"diou"`` or ``"ciou"`` of the boxes.

@@ -76,7 +76,7 @@ class OneStageDetector(Detector):
         anchors: Sequence[Sequence[fb.Tensor]],
         image_shapes: Sequence[Size],
     ) -> list[Target]:
-        """Each image's detections, from what the head says of each level, and the anchors of each level."""
+        """Return each image's detections, from the head's outputs and the anchors of each level."""
         detections = []
         for index, size in enumerate(image_shapes):
             found = []

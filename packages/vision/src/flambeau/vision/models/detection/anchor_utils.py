@@ -59,13 +59,13 @@ class AnchorGenerator(nn.Module):
         return fb.cat([-corner, corner], 1).round()
 
     def num_anchors_per_location(self) -> list[int]:
-        """How many boxes each map has about a pixel."""
+        """Return the number of boxes at a pixel of each map."""
         return [len(size) * len(ratio) for size, ratio in zip(self.sizes, self.aspect_ratios, strict=False)]
 
     def grid_anchors(
         self, grid_sizes: Sequence[Sequence[int]], strides: Sequence[Sequence[int | fb.Tensor]]
     ) -> list[fb.Tensor]:
-        """Each map's boxes about all pixels, ``(H * W * boxes, 4)``."""
+        """Return the boxes at all pixels of each map, ``(H * W * boxes, 4)``."""
         if not len(grid_sizes) == len(strides) == len(self.cell_anchors):
             raise AssertionError(
                 "Anchors should be Tuple[Tuple[int]] because each feature map could potentially have different sizes "
@@ -141,7 +141,7 @@ class DefaultBoxGenerator(nn.Module):
         return fb.tensor(sides, device="cpu")
 
     def num_anchors_per_location(self) -> list[int]:
-        """How many boxes each map has about a pixel."""
+        """Return the number of boxes at a pixel of each map."""
         return [2 + 2 * len(ratios) for ratios in self.aspect_ratios]
 
     def forward(self, image_list: ImageList, feature_maps: Sequence[fb.Tensor]) -> list[fb.Tensor]:

@@ -61,7 +61,7 @@ def resnet_fpn_backbone(
     returned_layers: Sequence[int] | None = None,
     extra_blocks: ExtraFPNBlock | None = None,
 ) -> BackboneWithFPN:
-    """A ResNet with a feature pyramid, of which some layers do not learn.
+    """Build a ResNet with a feature pyramid, with some layers frozen.
 
     Args:
         backbone_name: such as ``"resnet50"``.
@@ -83,7 +83,7 @@ def resnet_extractor(
     extra_blocks: ExtraFPNBlock | None = None,
     norm_layer: Norm | None = None,
 ) -> BackboneWithFPN:
-    """A feature pyramid over a ResNet; arguments as in :func:`resnet_fpn_backbone`."""
+    """Build a feature pyramid over a ResNet; arguments as in :func:`resnet_fpn_backbone`."""
     if not 0 <= trainable_layers <= 5:
         raise ValueError(f"Trainable layers should be in the range [0,5], got {trainable_layers}")
     learning = (*_STAGES[:trainable_layers], *(("bn1",) if trainable_layers == 5 else ()))
@@ -108,7 +108,7 @@ def mobilenet_backbone(
     returned_layers: Sequence[int] | None = None,
     extra_blocks: ExtraFPNBlock | None = None,
 ) -> nn.Module:
-    """A MobileNet, with a feature pyramid or with one map, of which some layers do not learn.
+    """Build a MobileNet with a feature pyramid or with one map, with some layers frozen.
 
     Args:
         backbone_name: such as ``"mobilenet_v3_large"``.
@@ -132,7 +132,7 @@ def mobilenet_extractor(
     extra_blocks: ExtraFPNBlock | None = None,
     norm_layer: Norm | None = None,
 ) -> nn.Module:
-    """A MobileNet's features as a backbone; arguments as in :func:`mobilenet_backbone`."""
+    """Build a backbone from a MobileNet's features; arguments as in :func:`mobilenet_backbone`."""
     features = backbone.features
     last = len(features) - 1
     starts = [0, *(index for index, block in enumerate(features) if getattr(block, "_is_cn", False)), last]

@@ -39,7 +39,7 @@ _REPRESENTATION = 1024
 
 
 def default_anchors() -> AnchorGenerator:
-    """One size for each map of a pyramid, from 32 to 512, in three proportions."""
+    """Return anchors of one size for each map of a pyramid, from 32 to 512, with three aspect ratios."""
     return AnchorGenerator(((32,), (64,), (128,), (256,), (512,)), ((0.5, 1.0, 2.0),) * 5)
 
 
@@ -227,7 +227,7 @@ class FastRCNNPredictor(nn.Module):
 
 
 def improved_heads(channels: int) -> dict[str, Any]:
-    """The deeper heads of the second version, with batch normalisation.
+    """Return the deeper heads of the second version, with batch normalisation.
 
     Source: Li et al. 2021, arXiv:2111.11429.
     """

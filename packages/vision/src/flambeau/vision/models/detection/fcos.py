@@ -106,7 +106,7 @@ class FCOSHead(nn.Module):
     def compute_loss(
         self, targets: Targets, head_outputs: HeadOutputs, anchors: Tensors, matched_idxs: Tensors
     ) -> Losses:
-        """The losses of all images together, for each pixel that is matched."""
+        """Return the losses of all images, divided by the number of matched pixels."""
         logits = head_outputs["cls_logits"]
         matches = fb.stack(list(matched_idxs))
         foreground = matches >= 0
@@ -199,7 +199,7 @@ class FCOS(OneStageDetector):
         anchors: Tensors,
         num_anchors_per_level: Sequence[int],
     ) -> Losses:
-        """The head's losses, with each pixel matched."""
+        """Match each pixel, and return the losses of the head."""
         matched = [
             self._matches(target["boxes"], own, num_anchors_per_level)
             for target, own in zip(targets, anchors, strict=True)

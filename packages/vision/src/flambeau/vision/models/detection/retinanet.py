@@ -93,7 +93,7 @@ class RetinaNetClassificationHead(_Tower):
         self.num_anchors = num_anchors
 
     def compute_loss(self, targets: Targets, head_outputs: HeadOutputs, matched_idxs: Tensors) -> fb.Tensor:
-        """The focal loss over all anchors that are matched or background, for each one that is matched."""
+        """Compute the focal loss over matched and background anchors, divided by the number of matched ones."""
         losses = []
         for target, logits, matches in zip(targets, head_outputs["cls_logits"], matched_idxs, strict=True):
             foreground = fb.where(matches >= 0)[0]
@@ -120,7 +120,7 @@ class RetinaNetRegressionHead(_Tower):
     def compute_loss(
         self, targets: Targets, head_outputs: HeadOutputs, anchors: Tensors, matched_idxs: Tensors
     ) -> fb.Tensor:
-        """The loss of the boxes of matched anchors, for each of them."""
+        """Compute the box loss of matched anchors, divided by their number."""
         losses = []
         codes = head_outputs["bbox_regression"]
         for target, own, boxes, matches in zip(targets, codes, anchors, matched_idxs, strict=True):
@@ -147,7 +147,7 @@ class RetinaNetHead(nn.Module):
     def compute_loss(
         self, targets: Targets, head_outputs: HeadOutputs, anchors: Tensors, matched_idxs: Tensors
     ) -> Losses:
-        """Both losses by name."""
+        """Return both losses by name."""
         return {
             "classification": self.classification_head.compute_loss(targets, head_outputs, matched_idxs),
             "bbox_regression": self.regression_head.compute_loss(targets, head_outputs, anchors, matched_idxs),
@@ -216,7 +216,7 @@ class RetinaNet(OneStageDetector):
         )
 
     def compute_loss(self, targets: Targets, head_outputs: HeadOutputs, anchors: Tensors) -> Losses:
-        """The head's losses, with each anchor matched."""
+        """Match each anchor, and return the losses of the head."""
         matched = match_anchors(self.proposal_matcher, targets, anchors)
         losses: Losses = self.head.compute_loss(targets, head_outputs, anchors, matched)
         return losses

@@ -1,4 +1,4 @@
-"""What is in the boxes that were proposed: classes, better boxes, masks and points."""
+"""The second stage of R-CNN: classes, refined boxes, masks and keypoints for proposed boxes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ Detection = dict[str, fb.Tensor]
 def fastrcnn_loss(
     class_logits: fb.Tensor, box_regression: fb.Tensor, labels: Tensors, regression_targets: Tensors
 ) -> tuple[fb.Tensor, fb.Tensor]:
-    """The losses of classes, and of the codes of those that are no background.
+    """Compute the classification loss, and the box loss of the proposals that are not background.
 
     Args:
         class_logits: ``(sum of L, classes)``.
@@ -113,17 +113,17 @@ class RoIHeads(nn.Module):
         self.keypoint_predictor = keypoint_predictor
 
     def has_mask(self) -> bool:
-        """Whether masks are predicted."""
+        """Return whether masks are predicted."""
         return None not in (self.mask_roi_pool, self.mask_head, self.mask_predictor)
 
     def has_keypoint(self) -> bool:
-        """Whether points are predicted."""
+        """Return whether keypoints are predicted."""
         return None not in (self.keypoint_roi_pool, self.keypoint_head, self.keypoint_predictor)
 
     def assign_targets_to_proposals(
         self, proposals: Tensors, gt_boxes: Tensors, gt_labels: Tensors
     ) -> tuple[list[fb.Tensor], list[fb.Tensor]]:
-        """For each image the numbers of the proposals' truths ``(L,)``, and their classes: 0 background, -1 neither."""
+        """Return the ground-truth index ``(L,)`` and the class of each image's proposals: 0 background, -1 ignored."""
         matched, labels = [], []
         for own, boxes, classes in zip(proposals, gt_boxes, gt_labels, strict=True):
             if len(boxes) == 0:
@@ -139,7 +139,7 @@ class RoIHeads(nn.Module):
         return matched, labels
 
     def subsample(self, labels: Tensors) -> list[fb.Tensor]:
-        """For each image the numbers of the proposals that count in the loss."""
+        """Return, for each image, the indices of the proposals that are used in the loss."""
         positives, negatives = self.fg_bg_sampler(labels)
         return [fb.where(positive | negative)[0] for positive, negative in zip(positives, negatives, strict=True)]
 
@@ -154,7 +154,7 @@ class RoIHeads(nn.Module):
     def select_training_samples(
         self, proposals: Tensors, targets: Sequence[Target] | None
     ) -> tuple[list[fb.Tensor], list[fb.Tensor], list[fb.Tensor], Sequence[fb.Tensor]]:
-        """Each image's proposals that count in the loss, the numbers of their truths, their classes and codes."""
+        """Return each image's proposals for the loss, with their ground-truth indices, classes and codes."""
         self.check_targets(targets)
         assert targets is not None
         truth = [target["boxes"].to(proposals[0].dtype) for target in targets]
@@ -176,7 +176,7 @@ class RoIHeads(nn.Module):
         proposals: Tensors,
         image_shapes: Sequence[tuple[int, int]],
     ) -> tuple[list[fb.Tensor], list[fb.Tensor], list[fb.Tensor]]:
-        """Each image's boxes ``(L, 4)``, their probabilities and classes, from the best down."""
+        """Return each image's boxes ``(L, 4)``, probabilities and classes, by decreasing probability."""
         counts = [len(boxes) for boxes in proposals]
         every_box = self.box_coder.decode(box_regression, proposals).split(counts, 0)
         every_score = class_logits.softmax(-1).split(counts, 0)

@@ -128,17 +128,17 @@ class RegionProposalNetwork(nn.Module):
         self.min_size = 1e-3
 
     def pre_nms_top_n(self) -> int:
-        """How many proposals of each level are kept before suppression."""
+        """Return the number of proposals of each level that are kept before suppression."""
         return self._pre_nms_top_n["training" if self.training else "testing"]
 
     def post_nms_top_n(self) -> int:
-        """How many proposals of each image are kept after it."""
+        """Return the number of proposals of each image that are kept after suppression."""
         return self._post_nms_top_n["training" if self.training else "testing"]
 
     def assign_targets_to_anchors(
         self, anchors: Sequence[fb.Tensor], targets: Sequence[Target]
     ) -> tuple[list[fb.Tensor], list[fb.Tensor]]:
-        """For each image labels ``(L,)`` of 1, 0 and -1 (not counted), and the anchors' true boxes, ``(L, 4)``."""
+        """Return each image's labels ``(L,)`` of 1, 0 and -1 (ignored), and its anchors' matched boxes ``(L, 4)``."""
         labels, matched = [], []
         for own, target in zip(anchors, targets, strict=True):
             truth = target["boxes"]
@@ -160,7 +160,7 @@ class RegionProposalNetwork(nn.Module):
         image_shapes: Sequence[Size],
         num_anchors_per_level: Sequence[int],
     ) -> tuple[list[fb.Tensor], list[fb.Tensor]]:
-        """Each image's best boxes ``(L, 4)`` and their probabilities, of ``(N, anchors, 4)`` and ``(N, anchors)``."""
+        """Return each image's best boxes ``(L, 4)`` and probabilities, from ``(N, anchors, 4)`` and ``(N, anchors)``."""
         objectness = objectness.detach().reshape(len(proposals), -1)
         best, levels, start = [], [], 0
         for level, own in enumerate(objectness.split(list(num_anchors_per_level), 1)):
@@ -188,7 +188,7 @@ class RegionProposalNetwork(nn.Module):
         labels: Sequence[fb.Tensor],
         regression_targets: Sequence[fb.Tensor],
     ) -> tuple[fb.Tensor, fb.Tensor]:
-        """The losses of the scores and of the codes, over some of the anchors."""
+        """Compute the losses of the scores and of the codes over sampled anchors."""
         positive, negative = (fb.where(fb.cat(masks))[0] for masks in self.fg_bg_sampler(labels))
         sampled = fb.cat([positive, negative])
         box_loss = nn.functional.smooth_l1_loss(

@@ -1,4 +1,4 @@
-"""SSD: boxes of objects of several sizes, each from a map of its own."""
+"""SSD: object detection with a separate map for each size of objects."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _init_xavier(layers: nn.Module) -> None:
 
 
 class SSDScoringHead(nn.Module):
-    """Predictions from each map by a network of its own: to ``(N, anchors of all, num_columns)``."""
+    """Predictions with a separate network for each map: to ``(N, anchors of all, num_columns)``."""
 
     def __init__(self, module_list: nn.ModuleList, num_columns: int) -> None:
         super().__init__()
@@ -144,7 +144,7 @@ class SSD(OneStageDetector):
     def compute_loss(
         self, targets: Targets, head_outputs: HeadOutputs, anchors: Tensors, matched_idxs: Tensors
     ) -> Losses:
-        """Both losses, for each box that is matched: of all of these, and of the classes of the worst others too."""
+        """Return both losses, divided by the number of matched boxes; the class loss includes the hardest negatives."""
         of_boxes, classes, count = [], [], 0
         codes, logits = head_outputs["bbox_regression"], head_outputs["cls_logits"]
         for target, own, boxes, matches in zip(targets, codes, anchors, matched_idxs, strict=True):
@@ -165,7 +165,7 @@ class SSD(OneStageDetector):
         }
 
     def _worst(self, loss: fb.Tensor, positive: fb.Tensor) -> fb.Tensor:
-        """Of each image's background so many as there are positives, times ``neg_to_pos_ratio``."""
+        """Select the hardest negatives of each image, ``neg_to_pos_ratio`` times the number of positives."""
         order = loss.masked_fill(positive, -fb.inf).argsort(1, descending=True)
         return order.argsort(1) < self.neg_to_pos_ratio * positive.sum(1, keepdim=True)
 

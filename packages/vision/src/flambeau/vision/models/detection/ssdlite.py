@@ -37,7 +37,7 @@ def _init_normal(layers: nn.Module) -> None:
 def _predictors(
     in_channels: Sequence[int], num_anchors: Sequence[int], columns: int, norm_layer: Norm
 ) -> nn.ModuleList:
-    """For each map a 3x3 convolution of each channel, and one of all channels at each pixel."""
+    """Return a depthwise 3x3 and a pointwise convolution for each map."""
     heads = nn.ModuleList(
         nn.Sequential(
             Conv2dNormActivation(
@@ -82,7 +82,7 @@ class SSDLiteHead(nn.Module):
 
 
 def _halved(in_channels: int, out_channels: int, norm_layer: Norm) -> nn.Sequential:
-    """A map of half the size, by a 3x3 convolution of each of half the channels."""
+    """Return layers that halve the size of a map by a depthwise 3x3 convolution."""
     activated = partial(Conv2dNormActivation, norm_layer=norm_layer, activation_layer=nn.ReLU6)
     between = out_channels // 2
     return nn.Sequential(

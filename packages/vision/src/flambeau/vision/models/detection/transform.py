@@ -1,4 +1,4 @@
-"""Images and targets as detectors want them, and detections as they fit the images."""
+"""Preprocessing of images and targets for detectors, and postprocessing of detections."""
 
 from __future__ import annotations
 
@@ -80,11 +80,11 @@ class GeneralizedRCNNTransform(nn.Module):
         return (image - mean) / std
 
     def torch_choice(self, k: Sequence[int]) -> int:
-        """A random one of some numbers."""
+        """Return a random one of some numbers."""
         return k[int(fb.randint(0, len(k), (1,)))]
 
     def resize(self, image: fb.Tensor, target: Target | None = None) -> tuple[fb.Tensor, Target | None]:
-        """An image and its target in the size of their own turn."""
+        """Resize an image and its target."""
         if self.training and self._skip_resize:
             return image, target
         before: Size = (image.shape[-2], image.shape[-1])

@@ -1,4 +1,4 @@
-"""What models for segmentation share."""
+"""Base class of segmentation models."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class SegmentationModel(nn.Module):
 
 
 def stretched(map: fb.Tensor, like: fb.Tensor) -> fb.Tensor:
-    """A map at another's height and width."""
+    """Resize a map to another map's height and width."""
     return nn.functional.interpolate(map, size=like.shape[-2:], mode="bilinear", align_corners=False)
 
 
 def normalized(in_channels: int, out_channels: int, kernel_size: int, dilation: int = 1) -> list[nn.Module]:
-    """A convolution that keeps the size, without a bias, batch normalisation and ReLU."""
+    """Return a convolution without bias that keeps the size, batch normalisation and ReLU."""
     padding = dilation if kernel_size == 3 else 0
     return [
         nn.Conv2d(in_channels, out_channels, kernel_size, padding=padding, dilation=dilation, bias=False),
@@ -51,12 +51,12 @@ def normalized(in_channels: int, out_channels: int, kernel_size: int, dilation: 
 
 
 def resnet_maps(backbone: nn.Module, aux_loss: bool | None) -> IntermediateLayerGetter:
-    """A ResNet's last map and, if there is an auxiliary loss, the one before."""
+    """Return a module that computes a ResNet's last map and, for an auxiliary loss, the one before."""
     return IntermediateLayerGetter(backbone, {**({"layer3": "aux"} if aux_loss else {}), "layer4": "out"})
 
 
 def mobilenet_stages(backbone: Any) -> tuple[Any, list[int]]:
-    """A MobileNet's blocks, and which of them begin a stage; the first and the last do."""
+    """Return a MobileNet's blocks, and the indices of those that begin a stage, including the first and the last."""
     blocks = backbone.features
     strided = [index for index, block in enumerate(blocks) if getattr(block, "_is_cn", False)]
     return blocks, [0, *strided, len(blocks) - 1]

@@ -49,7 +49,7 @@ class ASPPConv(nn.Sequential):
 
 
 class ASPPPooling(nn.Sequential):
-    """What the mean of the whole map says, at each of its places."""
+    """Features of the mean of the map, expanded to each pixel."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(nn.AdaptiveAvgPool2d(1), *normalized(in_channels, out_channels, 1))

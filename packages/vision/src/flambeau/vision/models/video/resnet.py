@@ -70,7 +70,7 @@ def _between(inputs: int, outputs: int) -> int:
 
 
 class BasicBlock(nn.Module):
-    """Two convolutions beside the input, which ``downsample`` fits to them."""
+    """Two convolutions with a residual connection, in which ``downsample`` adapts the input."""
 
     expansion: ClassVar[int] = 1
 
@@ -99,7 +99,7 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """A convolution of few channels between two that look at each pixel alone, beside the input."""
+    """A convolution of few channels between two 1x1x1 convolutions, with a residual connection."""
 
     expansion: ClassVar[int] = 4
 
