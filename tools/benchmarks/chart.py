@@ -55,7 +55,7 @@ def _rows(axes: Axes, rows: Sequence[Comparison]) -> None:
 
 
 def _bar(axes: Axes, height: float, row: Comparison) -> None:
-    """One bar with its range over the rounds, its number, and the mark of its target."""
+    """Draw one bar with its range over the rounds, its value, and the mark of its target."""
     assert row.ratio is not None
     axes.barh(height, row.ratio - 1.0, left=1.0, height=0.78, color=COLOURS.get(row.status, OTHER))
     if row.spread is not None:

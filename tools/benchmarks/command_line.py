@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The options."""
+    """Return the parser of the command-line options."""
     options = argparse.ArgumentParser(
         prog="benchmarks",
         description="Run the same workloads for flambeau and PyTorch in alternating processes and report the ratios.",
@@ -75,7 +75,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def pattern(text: str) -> re.Pattern[str]:
-    """A regular expression, in any case."""
+    """Compile a regular expression that ignores case."""
     try:
         return re.compile(text, re.IGNORECASE)
     except re.error as error:
@@ -83,20 +83,20 @@ def pattern(text: str) -> re.Pattern[str]:
 
 
 def positive(text: str) -> int:
-    """A whole number from 1."""
+    """Convert text to a positive integer."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
     return int(text)
 
 
 def select(patterns: Sequence[re.Pattern[str]], device: str) -> list[Workload]:
-    """The device's workloads whose ``group: name`` contains a match of any pattern; all of them without patterns."""
+    """Return the device's workloads with a ``group: name`` that matches any pattern; all of them without patterns."""
     rows = [row for row in WORKLOADS if row.device == device]
     return [row for row in rows if not patterns or any(pattern.search(row.key) for pattern in patterns)]
 
 
 def listed(row: Workload) -> str:
-    """A line of ``--list``."""
+    """Return a line of ``--list``."""
     target = "" if row.at_most is None else f"at most {row.at_most:g} {row.unit or 'of the baseline'}"
     return f"{row.key:<68} {target}".rstrip()
 

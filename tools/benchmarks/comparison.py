@@ -46,12 +46,12 @@ class Comparison:
 
     @property
     def score(self) -> float | None:
-        """What the target limits: the ratio, or the subject's own value where the workload has a unit."""
+        """The value that the target limits: the ratio, or the subject's value if the workload has a unit."""
         return self.ratio if self.workload.unit is None else self.medians[0]
 
     @property
     def status(self) -> str:
-        """Met or missed where there is a target, faster or slower where there is none."""
+        """Met or missed for a workload with a target, otherwise faster or slower."""
         if self.missing is not None:
             return MISSING
         if self.disagreement is not None:
@@ -64,7 +64,7 @@ class Comparison:
 
     @property
     def unsure(self) -> bool:
-        """Whether single rounds contradict each other about the target."""
+        """True if some rounds meet the target and others do not."""
         scores, at_most = self.ratios if self.workload.unit is None else self.values[0], self.workload.at_most
         return at_most is not None and len({score <= at_most for score in scores}) == 2
 
@@ -97,7 +97,7 @@ class Comparison:
 
 
 def all_met(comparisons: Iterable[Comparison]) -> bool:
-    """Whether every workload with a target meets it and no two results differ."""
+    """Return whether every workload with a target meets it and no two results differ."""
     return all(
         comparison.status == MET or (comparison.workload.at_most is None and comparison.status != DIFFERS)
         for comparison in comparisons

@@ -1,6 +1,6 @@
 """Import time, installed size and memory: what a library costs before it computes anything.
 
-MB are 10**6 bytes. Import time and memory are read in processes of their own that do nothing else.
+MB are 10**6 bytes. Import time and memory are measured in separate processes that do nothing more.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def import_ms(name: str, repeats: int = 7, environment: Mapping[str, str] = Mapp
 
 
 def gpu_import_ms(name: str) -> float:
-    """What the GPUs of the machine add to ``import name``, in milliseconds: against an import that is shown none."""
+    """Return the milliseconds that visible GPUs add to ``import name``, compared with an import without GPUs."""
     return import_ms(name) - import_ms(name, environment={"CUDA_VISIBLE_DEVICES": ""})
 
 
@@ -93,7 +93,7 @@ def _roots(name: str) -> list[str]:
 
 
 def _closure(roots: Iterable[str], without: set[str]) -> list[metadata.Distribution]:
-    """The installed distributions reachable from ``roots`` through requirements that are not extras."""
+    """Return the installed distributions reachable from ``roots`` through requirements that are not extras."""
     waiting, found = list(roots), dict[str, metadata.Distribution]()
     while waiting:
         name = _canonical(waiting.pop())

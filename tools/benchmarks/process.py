@@ -35,7 +35,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Settings:
-    """What both sides share."""
+    """Settings of both sides."""
 
     threads: int
     quick: bool = False
@@ -78,7 +78,7 @@ def readings(side: Side, settings: Settings, keys: Sequence[str]) -> Iterator[di
 
 
 def _events(side: Side, settings: Settings, keys: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """The worker's lines, then ``{"died": reason}`` if it did not end by itself."""
+    """Yield the worker's lines, then ``{"died": reason}`` if it did not end normally."""
     request = {"library": side.library, "baseline": side.baseline, **asdict(settings), "keys": list(keys)}
     command = [side.python, "-P", "-m", f"{__package__.rpartition('.')[2]}.worker", json.dumps(request)]
     with (
@@ -99,7 +99,7 @@ def _events(side: Side, settings: Settings, keys: Sequence[str]) -> Iterator[dic
 
 
 def _line_in_time(process: subprocess.Popen[str]) -> str:
-    """The next line; a worker silent for too long is killed, which ends its output."""
+    """Return the next line. A worker without output for too long is killed, which ends its output."""
     assert process.stdout is not None
     watchdog = threading.Timer(SECONDS_PER_WORKLOAD, process.kill)
     watchdog.start()

@@ -1,4 +1,4 @@
-"""A progress bar by tqdm, or lines where there is no terminal or no tqdm."""
+"""A progress bar by tqdm, or lines of text without a terminal or without tqdm."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Bar(Protocol):
 
 
 def bar(total: int) -> Bar:
-    """A bar of ``total`` steps."""
+    """Create a bar of ``total`` steps."""
     if not sys.stderr.isatty():
         return Lines(total)
     try:

@@ -11,7 +11,7 @@ HEADINGS = ("ratio", "range", "at most", "status")
 
 
 def table(comparisons: Sequence[Comparison], subject: str, baseline: str) -> str:
-    """All rows under the headings of their groups, then one line that counts the targets."""
+    """Return all rows under the headings of their groups, then a line with the numbers of targets met and missed."""
     width = max(len(comparison.workload.name) for comparison in comparisons) + 2
     lines = [_line(width, "", subject, baseline, *HEADINGS)]
     for group, rows in groupby(comparisons, key=lambda comparison: comparison.workload.group):
@@ -20,7 +20,7 @@ def table(comparisons: Sequence[Comparison], subject: str, baseline: str) -> str
 
 
 def quantity(value: float | None, unit: str | None) -> str:
-    """Three digits and a unit.
+    """Format a value, by default a time in seconds, with three digits and its unit.
 
     >>> quantity(1.8e-7, None), quantity(0.0032, None), quantity(26.04, "MB"), quantity(None, "ms")
     ('180 ns', '3.20 ms', '26.0 MB', '-')

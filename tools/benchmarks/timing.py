@@ -13,7 +13,7 @@ from .workload import Code
 
 @dataclass(frozen=True)
 class Effort:
-    """How long one measurement takes, in nanoseconds: warm-up, one batch, all batches together."""
+    """Durations of one measurement in nanoseconds: warm-up, one batch, all batches."""
 
     warm_up: int
     batch: int
@@ -26,7 +26,7 @@ QUICK = Effort(warm_up=20_000_000, batch=2_000_000, total=40_000_000, least_batc
 
 
 def seconds_per_call(code: Code, effort: Effort, clock: Callable[[], int] = perf_counter_ns) -> float:
-    """The least mean time per call over the batches, in seconds by a ``clock`` of nanoseconds.
+    """Return the minimum over the batches of the mean time per call, in seconds; ``clock`` returns nanoseconds.
 
     The minimum, because everything else on the machine only ever adds time. The garbage collector is off meanwhile
     (``timeit`` sees to that), after one collection that neither library pays for.

@@ -21,7 +21,7 @@ from .workloads import WORKLOADS
 
 
 def measured(workload: Workload, library: Library, baseline: bool, effort: Effort) -> dict[str, Any]:
-    """One reading of ``workload``, or the reason why there is none."""
+    """Return one measurement of ``workload``, or the reason why it is missing."""
     prepare = workload.against if baseline and workload.against else workload.measured
     try:
         if workload.unit is not None:
@@ -36,7 +36,7 @@ def measured(workload: Workload, library: Library, baseline: bool, effort: Effor
 
 
 def reason(error: BaseException) -> str:
-    """One line that names the error.
+    """Return one line that names the error.
 
     >>> reason(AttributeError("module 'flambeau' has no attribute 'sort'"))
     "AttributeError: module 'flambeau' has no attribute 'sort'"

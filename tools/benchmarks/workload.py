@@ -1,4 +1,4 @@
-"""What a workload is: a row with a group, a name, the code to time or the value to read, and a target."""
+"""The definition of a workload: group, name, the code to time or the value to read, and a target."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Library:
     """One library under the common interface. Its modules are imported when first read.
 
     A library without ``nn`` therefore still runs every workload that needs only tensors. Inputs come from NumPy with a
-    fixed seed, so both libraries compute the same numbers in memory of their own, on ``device``.
+    fixed seed, so both libraries compute the same numbers in separate memory, on ``device``.
     """
 
     def __init__(self, name: str, device: str = "cpu") -> None:
@@ -48,7 +48,7 @@ class Library:
         return import_module(f"{self.name}.autograd")
 
     def clock(self) -> int:
-        """The time in nanoseconds, once all that was asked of a GPU is done."""
+        """Return the time in nanoseconds, after waiting for all queued GPU work."""
         if self.device != "cpu":
             self.fb.cuda.synchronize()
         return perf_counter_ns()
@@ -78,9 +78,9 @@ class Library:
 
 @dataclass(frozen=True)
 class Code:
-    """What is timed: a statement over ``names``, compiled into the timing loop, or a callable without arguments.
+    """The code to time: a statement over ``names``, compiled into the timing loop, or a callable without arguments.
 
-    A statement costs no call of its own, which matters where the work takes 200 ns. With ``compare`` the first result
+    A statement needs no additional call, which matters where the work takes 200 ns. With ``compare`` the first result
     of both libraries is compared, so that nothing wins by computing something else.
     """
 
@@ -89,7 +89,7 @@ class Code:
     compare: bool = True
 
     def result(self) -> Any:
-        """Run once and return the value, None where there is no value to compare."""
+        """Run the code once and return the value, or None if there is no value to compare."""
         if not isinstance(self.statement, str):
             return self.statement()
         if self.compare:

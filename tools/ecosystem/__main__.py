@@ -43,7 +43,7 @@ def main() -> int:
 
 
 def version(library: str) -> str:
-    """The version of a program's library, where a distribution has its name."""
+    """Return the version of a program's library, if a distribution has its name."""
     try:
         return metadata.version(library)
     except metadata.PackageNotFoundError:
@@ -51,7 +51,7 @@ def version(library: str) -> str:
 
 
 def outcomes(framework: str, library: str, pattern: str) -> dict[str, Outcome]:
-    """Run a program on one framework, in a process of its own."""
+    """Run a program on one framework in a separate process."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "outcomes")
         command = [sys.executable, "-m", "tools.ecosystem.worker", framework, library, str(file), pattern]

@@ -12,17 +12,17 @@ M = TypeVar("M", bound=torch.nn.Module)
 
 
 def normal(*shape: int, seed: int = 0) -> torch.Tensor:
-    """A float32 tensor of standard normal numbers."""
+    """Return a float32 tensor of standard normal numbers."""
     return torch.from_numpy(np.random.default_rng(seed).standard_normal(shape, dtype=np.float32))
 
 
 def uniform(*shape: int, seed: int = 0) -> torch.Tensor:
-    """A float32 tensor of numbers in [0, 1)."""
+    """Return a float32 tensor of numbers in [0, 1)."""
     return torch.from_numpy(np.random.default_rng(seed).random(shape, dtype=np.float32))
 
 
 def integers(high: int, *shape: int, seed: int = 0) -> torch.Tensor:
-    """An int64 tensor of integers in [0, high)."""
+    """Return an int64 tensor of integers in [0, high)."""
     return torch.from_numpy(np.random.default_rng(seed).integers(0, high, shape))
 
 
@@ -49,5 +49,5 @@ def fill(model: M, seed: int = 0) -> M:
 
 
 def gradients(model: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """The gradients of a model's parameters, those that it has."""
+    """Return the existing gradients of a model's parameters."""
     return {name: parameter.grad for name, parameter in model.named_parameters() if parameter.grad is not None}

@@ -1,4 +1,4 @@
-"""What a case gave on PyTorch beside what it gave on flambeau."""
+"""Comparison of the results of a case on PyTorch and on flambeau."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def tolerance(library: str) -> float:
 
 
 def distance(theirs: Any, ours: Any) -> float:
-    """The largest difference as a part of the largest element; infinite between values that cannot be compared."""
+    """Return the largest difference relative to the largest element; infinity for values that cannot be compared."""
     if isinstance(theirs, (str, type(None))) or isinstance(ours, (str, type(None))):
         return 0.0 if theirs == ours else np.inf
     theirs, ours = np.asarray(theirs), np.asarray(ours)
@@ -33,12 +33,12 @@ def distance(theirs: Any, ours: Any) -> float:
 
 
 def shown(value: Any) -> str:
-    """A value in a few words."""
+    """Return a short description of a value."""
     return f"{value.dtype}{list(value.shape)}" if isinstance(value, np.ndarray) else repr(value)[:60]
 
 
 def compare(library: str, theirs: Outcome, ours: Outcome) -> tuple[bool, str]:
-    """Whether two outcomes agree, and a text about it."""
+    """Return whether two outcomes agree, and an explanation."""
     for name, result in (("PyTorch", theirs), ("flambeau", ours)):
         if "error" in result:
             return False, f"{name}: " + result["error"].strip().replace("\n", "\n      ")

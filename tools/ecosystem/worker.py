@@ -1,6 +1,6 @@
 """``python -m tools.ecosystem.worker FRAMEWORK LIBRARY FILE [REGEX]``: run a library's cases.
 
-What they return goes into the file, a pickled dictionary from the cases' names to outcomes.
+Their results are written to the file, a pickled dictionary from the cases' names to outcomes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Outcome = dict[str, Any]  # "values" by their paths in what was returned, "secon
 
 
 def plain(value: Any, path: str = "") -> dict[str, Any]:
-    """What a case has returned, as arrays, numbers and texts by their paths."""
+    """Flatten the result of a case to arrays, numbers and strings by path."""
     if isinstance(value, dict):
         return {key: leaf for name, child in value.items() for key, leaf in plain(child, f"{path}.{name}").items()}
     if isinstance(value, (list, tuple)):
@@ -41,14 +41,14 @@ def plain(value: Any, path: str = "") -> dict[str, Any]:
 
 
 def cases(program: ModuleType, pattern: str) -> dict[str, Callable[[], Any]]:
-    """The functions that a program defines and does not hide."""
+    """Return the public functions that a program defines."""
     found = inspect.getmembers(program, inspect.isfunction)
     of_program = [(name, case) for name, case in found if case.__module__ == program.__name__]
     return {name: case for name, case in of_program if not name.startswith("_") and re.search(pattern, name)}
 
 
 def outcome(case: Callable[[], Any]) -> Outcome:
-    """What a case does: its values and the seconds of the quicker of two runs, or its error."""
+    """Run a case twice, and return its values and the time of the faster run in seconds, or its error."""
     try:
         values, seconds = {}, []
         for _ in range(2):

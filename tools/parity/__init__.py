@@ -1,1 +1,1 @@
-"""PyTorch as the oracle: its own operator table, walked with flambeau beside it in one process."""
+"""PyTorch as the oracle: its operator table is run on both libraries in one process."""

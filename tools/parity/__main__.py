@@ -50,7 +50,7 @@ def main() -> int:
 
 
 def walk(options: argparse.Namespace) -> list[Cell]:
-    """Every chosen cell."""
+    """Run and return every selected cell."""
     chosen = [op for op in op_db if re.search(options.k, title(op)) and not reason_to_skip(op)]
     kinds = set(options.kinds.split(","))
     cells: list[Cell] = []
@@ -67,7 +67,7 @@ def walk(options: argparse.Namespace) -> list[Cell]:
 
 
 def watched(cells: Iterator[Cell], op: Any, dtype: str) -> Iterator[Cell]:
-    """The cells; where the table itself cannot be walked, a failing one that says so."""
+    """Yield the cells, or a failing one if the table cannot be read."""
     try:
         yield from cells
     except Exception:

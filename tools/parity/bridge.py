@@ -14,7 +14,7 @@ Rebuild = Callable[[Any], Any]
 
 
 def to_flambeau(value: Any, rebind: Rebuild, copy: bool = False) -> Any:
-    """A sample's argument as flambeau takes it; functions go through ``rebind``. Strides are kept unless copied."""
+    """Convert a sample's argument to flambeau; ``rebind`` converts functions. Strides are kept unless copied."""
     if isinstance(value, torch.Tensor):
         return tensor_to_flambeau(value, copy)
     if isinstance(value, torch.dtype):
@@ -37,7 +37,7 @@ def to_flambeau(value: Any, rebind: Rebuild, copy: bool = False) -> Any:
 
 
 def tensor_to_flambeau(t: torch.Tensor, copy: bool = False) -> fb.Tensor:
-    """The tensor over the same memory (or a copy), requiring a gradient where it does."""
+    """Return a tensor over the same memory (or a copy), with the same ``requires_grad``."""
     plain = t.detach().resolve_conj().resolve_neg()
     plain = clone(plain) if copy else plain
     length = plain.untyped_storage().nbytes() // plain.element_size()
@@ -56,7 +56,7 @@ def _from_numpy(t: torch.Tensor) -> fb.Tensor:
 
 
 def to_numpy(t: Any) -> np.ndarray:
-    """The values of a tensor of either library, bfloat16 as float32."""
+    """Return the values of a tensor of either library, with bfloat16 as float32."""
     if str(t.dtype).endswith("bfloat16"):
         t = t.float()
     if t.dtype is torch.complex32:
@@ -65,7 +65,7 @@ def to_numpy(t: Any) -> np.ndarray:
 
 
 def clone(value: Any) -> Any:
-    """A PyTorch sample's argument with tensors of its own, over as much storage where it sees a part of one."""
+    """Copy a PyTorch sample's argument. A tensor that views a part of its storage gets a copy of the full storage."""
     if isinstance(value, torch.Tensor):
         plain = value.detach().resolve_conj().resolve_neg()
         length = plain.untyped_storage().nbytes() // plain.element_size()
@@ -83,7 +83,7 @@ def clone(value: Any) -> Any:
 
 
 def flat(value: Any) -> list[Any]:
-    """What a result is made of, in order: tensors and plain values."""
+    """Flatten a result to tensors and plain values, in order."""
     if isinstance(value, (tuple, list)) and not isinstance(value, (torch.Size, fb.Size)):
         return [leaf for v in value for leaf in flat(v)]
     return [value]

@@ -19,7 +19,7 @@ FURTHER_KINDS = ("forward_ad", "autocast", "meta", "cuda")  # tried where they a
 
 @dataclass
 class Cell:
-    """What came of one check: passed if it was tried and nothing failed."""
+    """Outcome of one check: passed if it ran at least one sample without a failure."""
 
     variant: str
     dtype: str
@@ -37,7 +37,7 @@ def quiet() -> Iterator[None]:
 
 
 def seeded(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """A call after seeding both generators."""
+    """Call a function after seeding both generators."""
     torch.manual_seed(0)
     fb.manual_seed(0)
     with quiet():

@@ -33,7 +33,7 @@ class Variant:
         self.values = not is_uninitialised(op)
 
     def cells(self) -> Iterator[Cell]:
-        """Every cell of the variant in this dtype that PyTorch itself passes."""
+        """Yield every cell of the variant in this dtype that PyTorch itself passes."""
         if "forward" in self.kinds:
             yield from self._calls("forward", self.call, self.op.name)
         if "method" in self.kinds and (method := self.op.get_method()):
@@ -96,7 +96,7 @@ class Variant:
         return self.op.supports_gradgrad and not expected_to_fail(self.op, self.torch_dtype, "second")
 
     def samples(self, requires_grad: bool = False) -> Iterator[Any]:
-        """The table's sample inputs."""
+        """Return the table's sample inputs."""
         with quiet():
             torch.manual_seed(0)
             samples = self.op.sample_inputs("cpu", self.torch_dtype, requires_grad=requires_grad)
@@ -154,7 +154,7 @@ class Variant:
             yield cell
 
     def _problem(self, call: Any, sample: Any, expected: tuple[Any, bool], got: Any) -> str | None:
-        """What is wrong about a result, if anything is."""
+        """Return the problem of a result, or None."""
         result, same = expected
         if difference(result, got, values=same) is None:
             return None
@@ -164,12 +164,12 @@ class Variant:
         return problem and self._ties(sample, result, got, problem)
 
     def _processed(self, sample: Any, result: Any, got: Any, same: bool) -> str | None:
-        """The difference after taking away what is not determined (the signs of eigenvectors)."""
+        """Return the difference without undetermined parts, such as the signs of eigenvectors."""
         process = sample.output_process_fn_grad
         return difference(process(result), rebind(process)(got), values=same)
 
     def _ties(self, sample: Any, result: Any, got: Any, problem: str) -> str | None:
-        """Of equal values, any position is right."""
+        """Return None if the positions differ only among equal values, otherwise the problem."""
         source = sample.input
         if self.op.name == "argsort":
             wanted, given = result, torch.from_numpy(got.numpy())
@@ -264,7 +264,7 @@ class Variant:
             yield cell
 
     def _of_leaves(self, process: Any, args: list[Any], kwargs: dict[str, Any], *leaves: Any) -> Any:
-        """The operator as a function of the tensors that require gradients, by turns in args and kwargs."""
+        """Return the operator as a function of the tensors in args and kwargs that require gradients."""
         remaining = iter(leaves)
 
         def replaced(value: Any) -> Any:

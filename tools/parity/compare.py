@@ -21,12 +21,12 @@ TOLERANCES = {
 
 
 def name_of(dtype: Any) -> str:
-    """The name of a dtype of either library."""
+    """Return the name of a dtype of either library."""
     return str(dtype).rpartition(".")[2]
 
 
 def difference(expected: Any, got: Any, exact: Any = None, values: bool = True) -> str | None:
-    """What is different, or None.
+    """Return a description of the difference, or None.
 
     ``exact`` is the result in double precision: a result that is not within PyTorch's bounds of PyTorch's is right
     as well if it is no more than twice as far from the exact one as PyTorch's is.

@@ -13,7 +13,7 @@ from tools.parity.rebind import rebind
 
 
 def derivatives(library: Any, call: Any, sample: Any, convert: Callable[[Any], Any], twice: bool) -> Any:
-    """The gradients of a random combination of the results, and of a random combination of those."""
+    """Return the gradients of a random combination of the results, and of a random combination of these gradients."""
     args = [convert(a) for a in (sample.input, *sample.args)]
     kwargs = {k: convert(v) for k, v in sample.kwargs.items()}
     torch.manual_seed(0)
@@ -48,7 +48,7 @@ def _present(gradients: Any) -> list[Any]:
 
 
 def without_zeros(wanted: list[Any], given: list[Any]) -> tuple[list[Any], list[Any]]:
-    """The gradients; where one library has none and the other zeros, neither has one."""
+    """Return the gradients; None in one library and zeros in the other count as equal."""
     pairs = [(NONE, NONE) if _is_nothing(a) and _is_nothing(b) else (a, b) for a, b in zip(wanted, given, strict=True)]
     return [a for a, _ in pairs], [b for _, b in pairs]
 

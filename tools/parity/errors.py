@@ -1,4 +1,4 @@
-"""The cell of the inputs that must be refused."""
+"""Cells of the inputs that must raise an error."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tools.parity.scope import title
 
 
 def errors(op: Any) -> Iterator[Cell]:
-    """The cell of the inputs that must be refused."""
+    """Yield the cell of the inputs that must raise an error."""
     if op.error_inputs_func is None:
         return
     cell = Cell(title(op), "-", "errors")

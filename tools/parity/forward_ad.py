@@ -16,7 +16,7 @@ from tools.parity.rebind import rebind
 
 
 def tangents_differ(call: Any, counterpart: Any, sample: Any, values: bool) -> str | None:
-    """How flambeau's tangents differ from PyTorch's; raises LookupError where PyTorch has none."""
+    """Return how flambeau's tangents differ from PyTorch's. Raises: LookupError if PyTorch has none."""
     try:
         wanted = _tangents(torch, torch_forward_ad, call, sample, clone, lambda t: t)
     except Exception as error:

@@ -1,4 +1,4 @@
-"""Cells beside PyTorch's values: dtypes inside of autocast, what operators give on the meta device and on a GPU."""
+"""Further cells: dtypes under autocast, and results of operators on the meta device and on a GPU."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tools.parity.rebind import rebind
 
 
 def autocast_differs(call: Any, counterpart: Any, sample: Any) -> str | None:
-    """How the dtypes differ from PyTorch's inside of its CPU's autocast; LookupError where PyTorch refuses."""
+    """Return how the dtypes under CPU autocast differ from PyTorch's. Raises: LookupError if PyTorch raises."""
     try:
         with torch.autocast("cpu"):
             wanted = _dtypes(call(sample.input, *sample.args, **sample.kwargs))
@@ -26,9 +26,9 @@ def autocast_differs(call: Any, counterpart: Any, sample: Any) -> str | None:
 
 
 def meta_differs(counterpart: Any, sample: Any) -> str | None:
-    """How shapes and dtypes on meta differ from those of the CPU; LookupError where the operator is not there on meta.
+    """Return how shapes and dtypes on the meta device differ from those on the CPU.
 
-    Samples that name a device are left out.
+    Raises: LookupError if the operator does not support meta, and for samples with a device argument.
     """
     if "device" in sample.kwargs:
         raise LookupError
@@ -46,7 +46,7 @@ def meta_differs(counterpart: Any, sample: Any) -> str | None:
 
 
 def cuda_differs(counterpart: Any, sample: Any) -> str | None:
-    """How results and gradients on a GPU (or the emulated one) differ from those of the CPU.
+    """Return how results and gradients on a GPU (or the emulated one) differ from those on the CPU.
 
     Samples that name a device are left out.
     """
@@ -92,7 +92,7 @@ def _geometry(result: Any) -> list[tuple[tuple[int, ...], str]]:
 
 
 def _on(value: Any, device: str, leaves: list[Any] | None = None) -> Any:
-    """The same on a device; what can have a gradient is made of a leaf that is put into the list."""
+    """Move tensors to a device. Tensors that can have a gradient are computed from leaves, which join ``leaves``."""
     if isinstance(value, fb.Tensor):
         moved = value.detach().to(device)
         if leaves is None or moved.dtype != fb.float64:

@@ -34,7 +34,7 @@ KINDS = ("exists", "repr", "keys", "forward", "gradient", "parameters", "state",
 # Classes of torch.nn that flambeau does not have, and why.
 OUT_OF_SCOPE: dict[str, str] = {}
 
-# Layers whose initial values are compared, beside those of the table: (class, arguments).
+# Layers with initial values to compare, in addition to those of the table: (class, arguments).
 INITIALISED: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("Linear", (50, 60), {}),
     ("Bilinear", (20, 10, 15), {}),
@@ -65,7 +65,7 @@ INITIALISED: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("RMSNorm", (10,), {}),
     ("PReLU", (5,), {}),
 ]
-# The probability with which layers that are distributed alike are told apart, for each of their parameters.
+# Probability of a false rejection for layers with equal distributions, for each of their parameters.
 SIGNIFICANCE = 1e-4
 
 
@@ -85,7 +85,7 @@ def main() -> int:
 
 
 def walk(pattern: str) -> Iterator[Cell]:
-    """Every chosen cell."""
+    """Yield every selected cell."""
     for name in sorted(vars(torch.nn)):
         if isinstance(getattr(torch.nn, name), type) and re.search(pattern, name) and name not in OUT_OF_SCOPE:
             yield Cell(name, "-", "exists", 1, [] if hasattr(fb.nn, name) else ["flambeau.nn does not have it"])
@@ -99,12 +99,12 @@ def walk(pattern: str) -> Iterator[Cell]:
 
 
 def title(info: ModuleInfo) -> str:
-    """The name of a module's class."""
+    """Return the name of a module's class."""
     return str(info.module_cls.__name__)
 
 
 def compared(info: ModuleInfo, mode: str) -> Iterator[Cell]:
-    """The cells of one class in one mode, over all samples of the table that PyTorch itself runs."""
+    """Yield the cells of one class in one mode, over all samples of the table that PyTorch itself runs."""
     cells = {kind: Cell(title(info), mode, kind) for kind in KINDS[1:-1]}
     torch.manual_seed(0)
     table = info.module_inputs_func
@@ -117,7 +117,7 @@ def compared(info: ModuleInfo, mode: str) -> Iterator[Cell]:
 
 
 def problems(info: ModuleInfo, sample: ModuleInput, training: bool) -> Iterator[tuple[str, str | None]]:
-    """What each kind of check says of a sample: a message, or None where both agree."""
+    """Yield the result of each kind of check of a sample: a message, or None if both libraries agree."""
     made = sample.constructor_input
     theirs = seeded(info.module_cls, *made.args, **made.kwargs).to(torch.float64).train(training)
     first = sample.forward_input
@@ -166,7 +166,7 @@ def gradients(
 
 
 def tensors(value: Any) -> list[Any]:
-    """The tensors in arguments, in order."""
+    """Return the tensors in arguments, in order."""
     if isinstance(value, dict):
         return tensors(list(value.values()))
     if isinstance(value, (tuple, list)):
@@ -175,7 +175,7 @@ def tensors(value: Any) -> list[Any]:
 
 
 def translated(value: Any) -> Any:
-    """The arguments of a constructor for flambeau: layers among them are built from theirs."""
+    """Convert the arguments of a constructor to flambeau; layers among them are rebuilt."""
     if isinstance(value, torch.nn.Module):
         return rebuilt(value)
     if isinstance(value, dict):
@@ -186,7 +186,7 @@ def translated(value: Any) -> Any:
 
 
 def rebuilt(layer: torch.nn.Module) -> Any:
-    """The same layer of flambeau's, as far as what it is built from can be read from its attributes."""
+    """Build the corresponding flambeau layer from the attributes of a PyTorch layer."""
     cls = getattr(fb.nn, type(layer).__name__)
     if isinstance(layer, torch.nn.TransformerEncoderLayer):
         attention = layer.self_attn
@@ -200,7 +200,7 @@ def rebuilt(layer: torch.nn.Module) -> Any:
 
 
 def compared_text(expected: str, got: str) -> str | None:
-    """What is different between two texts, where names of the libraries do not count."""
+    """Return the difference between two texts, ignoring the libraries' names, or None."""
     return None if expected.replace("torch.", "flambeau.") == got else f"{got!r} instead of {expected!r}"
 
 
@@ -220,7 +220,7 @@ def initial(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Cell:
 
 
 def sampled(library: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, np.ndarray]:
-    """The initial values of several layers, by parameter."""
+    """Return the initial values of several layers, by parameter."""
     library.manual_seed(0)
     states = [getattr(library.nn, name)(*args, **kwargs).state_dict() for _ in range(10)]
     return {key: np.concatenate([to_numpy(state[key]).reshape(-1) for state in states]) for key in states[0]}

@@ -71,7 +71,7 @@ def measured(op: Any, batches: int) -> tuple[float, str, float, float] | None:
 
 
 def without_seed(function: Any, sample: Any) -> tuple[Any, list[Any], dict[str, Any]]:
-    """The call that a function of the table makes after seeding PyTorch's generator, or the function's own."""
+    """Return the call that a function of the table makes after seeding PyTorch's generator, or its own call."""
     args = [sample.input, *sample.args]
     code = getattr(function, "__code__", None)
     if code is None or "wrapper_set_seed" not in code.co_names:
@@ -81,7 +81,7 @@ def without_seed(function: Any, sample: Any) -> tuple[Any, list[Any], dict[str, 
 
 
 def smallest_first(op: Any, dtype: torch.dtype) -> Iterator[Any]:
-    """The small sample inputs that are not empty."""
+    """Return the small, non-empty sample inputs, the smallest first."""
     samples = []
     with contextlib.suppress(Exception):
         samples = list(op.sample_inputs("cpu", dtype))
@@ -100,7 +100,7 @@ def smallest_first(op: Any, dtype: torch.dtype) -> Iterator[Any]:
 
 
 def statement(call: Any, name: str, args: list[Any], kwargs: dict[str, Any]) -> timeit.Timer:
-    """The call as a program would write it: where the table has a lambda around a method, the method's."""
+    """Return the call as a program would write it; a lambda around a method is replaced by the method."""
     names = {"call": call, **{f"a{i}": a for i, a in enumerate(args)}, **{f"k_{k}": v for k, v in kwargs.items()}}
     listed = [*(f"a{i}" for i in range(len(args))), *(f"{k}=k_{k}" for k in kwargs)]
     only_method = getattr(getattr(call, "__code__", None), "co_names", None) == (name,)
@@ -109,7 +109,7 @@ def statement(call: Any, name: str, args: list[Any], kwargs: dict[str, Any]) -> 
 
 
 def by_turns(name: str, ours: timeit.Timer, theirs: timeit.Timer, batches: int) -> tuple[float, str, float, float]:
-    """The quickest batch of each, taken by turns with a loop that does nothing."""
+    """Return the fastest batch of each library, measured in alternation and corrected by an empty loop."""
     timers = (ours, theirs, timeit.Timer())
     best = [float("inf")] * 3
     counts = [repeats(timer) for timer in timers]
@@ -121,7 +121,7 @@ def by_turns(name: str, ours: timeit.Timer, theirs: timeit.Timer, batches: int) 
 
 
 def repeats(timer: timeit.Timer) -> int:
-    """How many calls fill a batch."""
+    """Return the number of calls in a batch."""
     timer.timeit(3)
     return max(1, int(BATCH / (timer.timeit(5) / 5)))
 

@@ -32,7 +32,7 @@ class MissingError(AttributeError):
 
 
 def find(path: str) -> Any:
-    """The attribute of flambeau at a dotted path."""
+    """Return the attribute of flambeau at a dotted path."""
     value: Any = fb
     for part in path.split("."):
         try:
@@ -43,7 +43,7 @@ def find(path: str) -> Any:
 
 
 def _paths() -> Iterator[tuple[Any, str]]:
-    """What PyTorch has, with its path; what has a public name under that."""
+    """Yield PyTorch's objects with their paths, public names first."""
     for private in (False, True):
         for prefix, module in _MODULES.items():
             for name in dir(module):
@@ -69,7 +69,7 @@ def rebind(value: Any, name: str | None = None) -> Any:
 
 
 def unseeded(function: Any) -> Any:
-    """A function of the table that seeds PyTorch's generator around a call, without that; others as they are."""
+    """Remove the seeding of PyTorch's generator from a function of the table; return other functions unchanged."""
     code = getattr(function, "__code__", None)
     if code is None or "wrapper_set_seed" not in code.co_names:
         return function

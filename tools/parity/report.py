@@ -25,7 +25,7 @@ MARKS = {
 
 
 def table(cells: list[Cell]) -> str:
-    """A line for each variant: what failed in which dtype, by the letters of the kinds; a dot where all passed."""
+    """Return a line for each variant with the letters of the kinds that failed per dtype; a dot if all passed."""
     rows: dict[str, dict[str, list[Cell]]] = defaultdict(lambda: defaultdict(list))
     for cell in cells:
         rows[cell.variant][cell.dtype].append(cell)
@@ -40,7 +40,7 @@ def table(cells: list[Cell]) -> str:
 
 
 def failures(cells: list[Cell], each: int = 1) -> str:
-    """The failing cells with their first messages."""
+    """Return the failing cells with their first messages."""
     return "\n".join(
         f"{c.variant} {c.dtype} {c.kind} ({len(c.failures)}/{c.samples}): {text}"
         for c in cells
@@ -49,7 +49,7 @@ def failures(cells: list[Cell], each: int = 1) -> str:
 
 
 def summary(cells: list[Cell], kinds: Sequence[str] = (*KINDS, *FURTHER_KINDS)) -> str:
-    """How many cells pass, of each kind and of all."""
+    """Return the numbers of passing cells, of each kind and in total."""
     lines = []
     for kind in (*kinds, "all"):
         own = [c for c in cells if kind in (c.kind, "all")]

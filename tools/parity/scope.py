@@ -34,29 +34,29 @@ OUT_OF_SCOPE = {
     "max_pool2d_with_indices_backward": "PyTorch's internal operator namespace",
 }
 
-# Results nobody promises the values of.
+# Operators with unspecified result values.
 UNINITIALISED = ("empty", "new_empty")
 
 
 def title(op: Any) -> str:
-    """The name of a variant: the operator's, and the variant's after a dot."""
+    """Return the name of a variant: the operator's name, and the variant's name after a dot."""
     return f"{op.name}.{op.variant_test_name}" if op.variant_test_name else op.name
 
 
 def reason_to_skip(op: Any) -> str | None:
-    """Why an operator does not count, or None if it does."""
+    """Return the reason to skip an operator, or None."""
     if isinstance(op.op, torch._ops.OpOverload):
         return OUT_OF_SCOPE["torch.ops."]
     return next((why for start, why in OUT_OF_SCOPE.items() if title(op).startswith(start)), None)
 
 
 def is_uninitialised(op: Any) -> bool:
-    """Whether the operator's result holds whatever was in memory."""
+    """Return whether the operator's result is uninitialised memory."""
     return op.name.startswith(UNINITIALISED)
 
 
 def expected_to_fail(op: Any, dtype: torch.dtype, kind: str, skips: bool = False) -> bool:
-    """Whether PyTorch's own test of this derivative by finite differences is marked as failing (or left out)."""
+    """Return whether PyTorch marks its finite-difference test of this derivative as failing (or skipped, with skips)."""
     test = ("TestBwdGradients", "test_fn_gradgrad" if kind in ("second", "gradgradcheck") else "test_fn_grad")
     marks = [d for d in op.decorators if isinstance(d, DecorateInfo) and d.is_active(*test, "cpu", dtype, {})]
     return any(mark is unittest.expectedFailure or (skips and _skips(mark)) for d in marks for mark in d.decorators)

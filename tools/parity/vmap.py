@@ -60,7 +60,7 @@ def _worst(counts: Counter[str]) -> str:
 
 
 def examined(op: Any, limit: int) -> tuple[Counter[str], list[str]]:
-    """How many batches of a variant were computed in which way, and what was wrong or refused."""
+    """Return the number of batches of a variant by method, and the messages about errors and rejections."""
     counts: Counter[str] = Counter()
     messages: list[str] = []
     supported = {str(d).removeprefix("torch.") for d in op.supported_dtypes("cpu")}
@@ -85,7 +85,7 @@ def examined(op: Any, limit: int) -> tuple[Counter[str], list[str]]:
 
 
 def _batches(form: Callable[..., Any], sample: Any, known: bool) -> Iterator[tuple[str, str]]:
-    """Every choice of arguments to be batched, tried."""
+    """Try every choice of batched arguments."""
     arguments = to_flambeau(((sample.input, *sample.args), sample.kwargs), rebind, copy=True)
     leaves, rebuild = _taken_apart(arguments)
     process = rebind(sample.output_process_fn_grad)
@@ -127,7 +127,7 @@ def _taken_apart(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
 
 
 def _batch(t: fb.Tensor, seed: int) -> list[fb.Tensor]:
-    """Some tensors like one: scaled where its values may be anything, in another order where they are positions."""
+    """Return several variants of a tensor: scaled for floating dtypes, rolled for integers such as indices."""
     t = t.detach()
     if t.dtype.is_floating_point or t.dtype.is_complex:
         return [t * (1 - 0.07 * i) for i in range(SIZE)]
@@ -169,14 +169,14 @@ def _compared(
 
 
 def _forget_warnings() -> None:
-    """The fallback warns once an operator; here every use counts."""
+    """Clear the operators that the fallback has warned about, so that every use warns."""
     from flambeau.func import _fallback
 
     _fallback.warned.clear()
 
 
 def _alone(call: Callable[..., Any], elements: Any, seed: int = 0) -> list[fb.Tensor]:
-    """The results for one element, of which nothing is written over later."""
+    """Return copies of the results for one element, which later calls do not overwrite."""
     return [t.clone() for t in _seeded(call, *(e.clone() for e in elements), seed=seed)]
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import flambeau
 
-# What a program imports; the pages stand in this order.
+# Public modules, in the order of the pages.
 MODULES = (
     "flambeau",
     "flambeau.special",
@@ -38,7 +38,7 @@ class Entry:
 
 
 def entries(module: ModuleType) -> Iterator[Entry]:
-    """The public functions of a module, by name."""
+    """Yield the public functions of a module, sorted by name."""
     names = getattr(module, "__all__", None) or vars(module)
     for name in sorted(names):
         function = getattr(module, name)
@@ -47,12 +47,12 @@ def entries(module: ModuleType) -> Iterator[Entry]:
 
 
 def is_own(function: Any) -> bool:
-    """Whether a function is this library's, rather than something a module imported."""
+    """Return whether a function belongs to this library rather than to an import."""
     return (function.__module__ or "flambeau").startswith("flambeau")
 
 
 def entry(name: str, function: Any, top: bool) -> Entry:
-    """What there is to say of a function; for one of flambeau's own also its other forms."""
+    """Return the entry of a function; for functions of ``flambeau`` itself, also its method forms."""
     lines = (inspect.getdoc(function) or "").splitlines()
     if lines and lines[0].startswith(f"{name}("):  # the registry puts the signature first
         lines = lines[1:]
@@ -66,13 +66,13 @@ def entry(name: str, function: Any, top: bool) -> Entry:
 
 
 def page(title: str, listed: list[Entry]) -> str:
-    """A module's page."""
+    """Return the page of a module."""
     contents = " · ".join(f"[{each.name}](#{each.name})" for each in listed)
     return "\n\n".join([f"# {title}", contents, *map(section, listed)]) + "\n"
 
 
 def section(each: Entry) -> str:
-    """A function's part of a page: the examples as code, the rest as text."""
+    """Return a function's section of a page, with the examples as code and the rest as text."""
     parts = [f"## {each.name}", f"    {title_of(each.signature)}"]
     for block in each.text.split("\n\n"):
         code = block.lstrip().startswith(">>>") or block.startswith("Args:") or "\n    " in block
@@ -83,12 +83,12 @@ def section(each: Entry) -> str:
 
 
 def title_of(signature: str) -> str:
-    """A signature on lines that a page can hold."""
+    """Wrap a signature to the width of a page."""
     return "\n        ".join(textwrap.wrap(signature, 100, break_long_words=False))
 
 
 def pages() -> Iterator[tuple[str, list[Entry]]]:
-    """Every module with its functions."""
+    """Yield every module with its functions."""
     for name in MODULES:
         with contextlib.suppress(ModuleNotFoundError):  # of a distribution that is not installed
             yield name, list(entries(importlib.import_module(name)))

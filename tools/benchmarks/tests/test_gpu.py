@@ -1,4 +1,4 @@
-"""Work on a GPU is timed to its end, and has rows of its own."""
+"""Work on a GPU is timed to its end, and has separate rows."""
 
 import re
 from pathlib import Path

@@ -19,7 +19,7 @@ NUMBERS = {"threshold": ", 1.0, 0.0"}  # that an activation has to be given
 
 
 def rows() -> list[Workload]:
-    """A workload for each public row that takes floats; activations are ``nn.functional``'s, of normal numbers."""
+    """Return a workload for each public row that takes floats; activations of ``nn.functional`` get normal numbers."""
     found = [
         Workload(GROUP, name, activation(name) if family.stem == "activations" else function(name, arity), at_most=1.0)
         for family in sorted(FAMILIES.glob("*.def"))

@@ -1,4 +1,4 @@
-"""What programs do between operators: reading attributes and numbers, indexing, making tensors, changing modes.
+"""Common operations between kernels: reading attributes and numbers, indexing, making tensors, changing modes.
 
 Where no target stands PyTorch's own time is that of a call from Python, which no library can take a third of.
 """
@@ -92,7 +92,7 @@ BOUNDED = (
 
 
 def names(library: Library) -> dict[str, Any]:
-    """What the statements use."""
+    """Return the names that the statements use."""
     fb, nn = library.fb, library.nn
     w = fb.ones(4, 4, requires_grad=True)
     layer = nn.Linear(4, 4)
@@ -116,7 +116,7 @@ def names(library: Library) -> dict[str, Any]:
 
 
 def row(statement: str, at_most: float | None) -> Workload:
-    """One statement, with a small tensor ``a``."""
+    """Return the workload of one statement."""
     return Workload(GROUP, statement, lambda library: Code(statement, names(library), compare=False), at_most)
 
 

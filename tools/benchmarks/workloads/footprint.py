@@ -1,4 +1,4 @@
-"""What a library costs before it computes anything. The targets are values, not ratios."""
+"""Costs of a library before it computes anything. The targets are values, not ratios."""
 
 from .. import footprint
 from ..workload import Workload

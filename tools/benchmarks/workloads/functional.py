@@ -12,7 +12,7 @@ FUNCTIONAL = "transforms of functions"
 
 
 def smooth(x: Any) -> Any:
-    """A scalar function of a vector with a dense Hessian."""
+    """Return a scalar function of a vector with a dense Hessian."""
     return (x.sin() * x.sum()).exp().sum()
 
 

@@ -20,7 +20,7 @@ DIGITS, PHOTOGRAPHS = (64, 1, 28, 28), (32, 3, 224, 224)
 SMALL_GPT_2 = Size(vocabulary=50_257, width=768, heads=12, blocks=12, text=(4, 1024))
 LARGEST_PRODUCT, ATTENTION = 8192, (8, 16, 2048, 128)
 
-# What each reads and writes, in bytes per number of x.
+# Bytes that each statement reads and writes per element of x.
 MOVED = {
     "x + y": 12,
     "x * 2.5": 8,
@@ -50,7 +50,7 @@ def large(statement: str) -> Callable[[Library], Code]:
 
 
 def beside_a_copy(statement: str) -> Callable[[Library], float]:
-    """How much longer a byte takes in a statement than in a copy of ``x``."""
+    """Measure the time per byte of a statement, relative to a copy of ``x``."""
 
     def measured(library: Library) -> float:
         code = large(statement)(library)
@@ -62,7 +62,7 @@ def beside_a_copy(statement: str) -> Callable[[Library], float]:
 
 
 def product(dtype: str, n: int) -> Callable[[Library], Code]:
-    """Two square matrices."""
+    """Return a product of two square matrices."""
 
     def prepare(library: Library) -> Code:
         a, b = (library.normal(n, n).to(getattr(library.fb, dtype)) for _ in range(2))
@@ -72,7 +72,7 @@ def product(dtype: str, n: int) -> Callable[[Library], Code]:
 
 
 def attention(library: Library, *, causal: bool = False, gradient: bool = False) -> Code:
-    """Of bfloat16."""
+    """Return attention in bfloat16."""
     q, k, v, weight = (library.normal(*ATTENTION).to(library.fb.bfloat16) for _ in range(4))
     names = {"F": library.functional, "q": q, "k": k, "v": v, "weight": weight, "grad": library.autograd.grad}
     forward = f"F.scaled_dot_product_attention(q, k, v, is_causal={causal})"
@@ -84,7 +84,7 @@ def attention(library: Library, *, causal: bool = False, gradient: bool = False)
 
 
 def convolution(library: Library) -> Code:
-    """A layer of ResNet's, with its derivatives."""
+    """Return a convolution of a ResNet layer, with its derivatives."""
     x, w = library.normal(32, 128, 28, 28), library.normal(128, 128, 3, 3, scale=1 / 34)
     out = library.normal(32, 128, 28, 28)
     names = {"F": library.functional, "x": x, "w": w, "out": out, "grad": library.autograd.grad}
@@ -94,7 +94,7 @@ def convolution(library: Library) -> Code:
 
 
 def in_a_graph(prepare: Callable[[Library], Code]) -> Callable[[Library], Code]:
-    """The same work, captured once and replayed."""
+    """Return the same work, captured once in a graph and replayed."""
 
     def captured(library: Library) -> Code:
         cuda, code = library.fb.cuda, prepare(library)

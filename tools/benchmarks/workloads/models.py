@@ -17,7 +17,7 @@ CODE, CHANNELS, IMAGES = 64, 64, (32, 3, 32, 32)
 
 @dataclass(frozen=True)
 class Size:
-    """Of a decoder, and of the batch of texts that it learns from."""
+    """Sizes of a decoder and of its training batch."""
 
     vocabulary: int
     width: int
@@ -30,7 +30,7 @@ CHARACTERS = Size(vocabulary=65, width=128, heads=4, blocks=4, text=(8, 64))
 
 
 def dcgan(library: Library) -> Code:
-    """One step of both players of a DCGAN on 32x32 images (Radford, Metz, Chintala 2015, arXiv:1511.06434)."""
+    """Return one step of both networks of a DCGAN on 32x32 images (Radford, Metz, Chintala 2015, arXiv:1511.06434)."""
     nn, functional = library.nn, library.functional
 
     def block(layer: Callable[..., Any], i: int, o: int, *geometry: int, activation: Any) -> tuple[Any, ...]:
@@ -74,7 +74,7 @@ def dcgan(library: Library) -> Code:
 
 
 def gpt(library: Library, size: Size = CHARACTERS, *, half: bool = False) -> Code:
-    """One AdamW step of a decoder, in bfloat16 where that is enough (autocast) with ``half``."""
+    """Return one AdamW step of a decoder; with ``half``, under autocast to bfloat16."""
     fb, functional = library.fb, library.functional
     model = decoder(library, size)
     fill(library, model)
@@ -94,7 +94,7 @@ def gpt(library: Library, size: Size = CHARACTERS, *, half: bool = False) -> Cod
 
 
 def decoder(library: Library, size: Size) -> Any:
-    """A decoder as GPT-2's (Radford and others 2019), its weights drawn by the library."""
+    """Return a decoder like GPT-2 (Radford and others 2019), with weights drawn by the library."""
     fb, nn, functional = library.fb, library.nn, library.functional
     width = size.width
 
@@ -131,7 +131,7 @@ def decoder(library: Library, size: Size) -> Any:
 
 
 def lstm(library: Library) -> Any:
-    """An LSTM 64-128 whose last output is classified."""
+    """Return an LSTM 64-128 with a classifier of the last output."""
     nn = library.nn
 
     class Reader(nn.Module):  # type: ignore[name-defined, misc]
@@ -146,7 +146,7 @@ def lstm(library: Library) -> Any:
 
 
 def policy(library: Library) -> Any:
-    """Probabilities of two actions from four observations, as for CartPole."""
+    """Return a policy with probabilities of two actions from four observations, as for CartPole."""
     nn = library.nn
     return nn.Sequential(nn.Linear(4, 128), nn.ReLU(), nn.Linear(128, 2), nn.Softmax(dim=-1))
 
@@ -156,7 +156,7 @@ def fused_adam(library: Library, parameters: Any) -> Any:
 
 
 def update(rule: Callable[[Library, Any], Any], count: int) -> Callable[[Library], Code]:
-    """The optimizer's step alone, over ``count`` parameters of 32x8."""
+    """Return the step of an optimizer over ``count`` parameters of 32x8."""
 
     def prepare(library: Library) -> Code:
         parameters = [library.nn.Parameter(library.normal(32, 8)) for _ in range(count)]

@@ -13,14 +13,14 @@ ROWS_OF_SCORES = (4096, 1024)
 
 
 def cross_entropy(library: Library) -> Code:
-    """The loss over a batch of 4096 with 1024 classes, with its gradient."""
+    """Return the loss over a batch of 4096 with 1024 classes, with its gradient."""
     scores, labels = library.normal(*ROWS_OF_SCORES).requires_grad_(True), library.integers(1024, 4096)
     loss, grad = library.functional.cross_entropy, library.autograd.grad
     return Code(lambda: grad(loss(scores, labels), scores))
 
 
 def layer_norm(rows: int, features: int, gradient: bool) -> Callable[[Library], Code]:
-    """Layer normalisation with weights and biases, with its gradients or alone."""
+    """Return layer normalisation with weights and biases, with or without its gradients."""
 
     def prepare(library: Library) -> Code:
         shapes = ((rows, features), (features,), (features,))

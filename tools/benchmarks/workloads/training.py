@@ -27,19 +27,19 @@ def adam(library: Library, parameters: Any) -> Any:
 
 
 def classifier(library: Library) -> Any:
-    """The multi-layer perceptron 784-128-10."""
+    """Return the multi-layer perceptron 784-128-10."""
     nn = library.nn
     return nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10))
 
 
 def regressor(library: Library) -> Any:
-    """The multi-layer perceptron 8-32-32-1."""
+    """Return the multi-layer perceptron 8-32-32-1."""
     nn = library.nn
     return nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 1))
 
 
 def lenet(library: Library) -> Any:
-    """LeNet-5 on 28x28 images, with max pooling and ReLU."""
+    """Return a LeNet-5 for 28x28 images, with max pooling and ReLU."""
     nn = library.nn
     return nn.Sequential(
         *(nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)),

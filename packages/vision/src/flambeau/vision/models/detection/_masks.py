@@ -12,7 +12,7 @@ from ._pasting import paste_masks
 
 
 def maskrcnn_inference(x: fb.Tensor, labels: Sequence[fb.Tensor]) -> Sequence[fb.Tensor]:
-    """Return each image's masks ``(L, 1, M, M)`` in 0..1 of the predicted classes, from ``(sum of L, classes, M, M)``."""
+    """Return the images' masks ``(L, 1, M, M)`` of the predicted classes in 0..1 from ``(sum of L, classes, M, M)``."""
     found = fb.cat(list(labels))
     masks = x.sigmoid()[fb.arange(len(found), device=found.device), found][:, None]
     return masks.split([len(each) for each in labels], 0)

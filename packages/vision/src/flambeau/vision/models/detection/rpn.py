@@ -160,7 +160,7 @@ class RegionProposalNetwork(nn.Module):
         image_shapes: Sequence[Size],
         num_anchors_per_level: Sequence[int],
     ) -> tuple[list[fb.Tensor], list[fb.Tensor]]:
-        """Return each image's best boxes ``(L, 4)`` and probabilities, from ``(N, anchors, 4)`` and ``(N, anchors)``."""
+        """Return each image's best boxes ``(L, 4)`` and scores, from ``(N, anchors, 4)`` and ``(N, anchors)``."""
         objectness = objectness.detach().reshape(len(proposals), -1)
         best, levels, start = [], [], 0
         for level, own in enumerate(objectness.split(list(num_anchors_per_level), 1)):
