@@ -1,4 +1,4 @@
-"""What the tests of the repository share: its packages as their pyproject.toml files describe them."""
+"""Shared fixtures: the packages of the repository, as described by their pyproject.toml files."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def is_for_type_checkers(node: ast.stmt) -> bool:
 
 
 def names_of(node: ast.AST, package: tuple[str, ...]) -> Iterator[str]:
-    """What an import statement in a module of ``package`` names; nothing for any other statement."""
+    """Yield the names that an import statement in a module of ``package`` imports; nothing for other statements."""
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom):

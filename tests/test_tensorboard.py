@@ -19,7 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:tensorboard"
 
 
 def read(folder: Path):
-    """What TensorBoard finds in a folder."""
+    """Read a folder with TensorBoard."""
     found = reading.EventAccumulator(str(folder), size_guidance={"images": 0, "tensors": 0, "histograms": 0})
     return found.Reload()
 

@@ -118,7 +118,7 @@ def test_training():
     model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 1)).cuda()
     plain = copy.deepcopy(model)
     sample = fb.randn(16, 4, device="cuda")
-    for _ in range(4):  # the warm-up and the capture update running statistics, but for the capture that only notes it
+    for _ in range(4):  # warm-up updates running statistics; the capture only records the update
         plain(sample)
     cuda.make_graphed_callables(model, (sample,), num_warmup_iters=4)
     losses = []

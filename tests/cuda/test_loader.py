@@ -1,4 +1,4 @@
-"""DataLoader(pin_memory=True): batches in memory from which a GPU copies beside its other work."""
+"""DataLoader(pin_memory=True): batches in page-locked memory, which a GPU copies asynchronously."""
 
 from collections import OrderedDict
 from typing import Any, NamedTuple

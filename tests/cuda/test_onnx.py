@@ -9,7 +9,7 @@ from flambeau.onnx import export
 
 
 class Net(nn.Module):
-    """What it makes of sizes, and what it changes in place, is where its input is."""
+    """Tensors created from sizes, and tensors changed in place, are on the input's device."""
 
     def __init__(self):
         super().__init__()

@@ -97,7 +97,7 @@ def drop_twice(x):
 
 @pytest.mark.parametrize("use_reentrant", [True, False])
 def test_checkpoints(use_reentrant):
-    """What is computed again draws the numbers of the first time, also if they were drawn within another checkpoint."""
+    """Recomputation draws the same random numbers as the first pass, also within another checkpoint."""
     x = fb.ones(300, device="cuda", requires_grad=True)
 
     def inner(x):

@@ -108,7 +108,7 @@ def assert_same(ours: Any, theirs: Any) -> None:
 
 
 def their_load(path: Path) -> Any:
-    """What PyTorch reads, the careful way and the trusting one."""
+    """Load a file with PyTorch, with and without ``weights_only``, and check that both results are equal."""
     careful, trusting = torch.load(path, weights_only=True), torch.load(path, weights_only=False)
     assert repr(careful) == repr(trusting)
     return careful
@@ -241,7 +241,7 @@ def advance(optimizer: Any, schedule: Any, steps: int) -> list[float]:
     return rates
 
 
-# What PyTorch keeps of a call in progress, and of its constructor's arguments.
+# Attributes that PyTorch stores for a call in progress or copies from the constructor's arguments.
 INTERNAL = {"_get_lr_called_within_step", "_is_initial", "use_beta1"}
 
 

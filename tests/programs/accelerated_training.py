@@ -1,4 +1,4 @@
-"""What scripts say about speed, on any machine: threads, cudnn, autocast, GradScaler, compile, jit, profiler."""
+"""Performance settings in scripts, on any machine: threads, cudnn, autocast, GradScaler, compile, jit, profiler."""
 
 import time
 import warnings

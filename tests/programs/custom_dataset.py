@@ -1,4 +1,4 @@
-"""Data sets and loaders of one's own: files, transforms, workers, samplers, iterable data, collation, splits."""
+"""Custom data sets and loaders: files, transforms, workers, samplers, iterable data, collation, splits."""
 
 import csv
 import os
@@ -21,7 +21,7 @@ from torch.utils.data import (
 
 
 class FaceLandmarksDataset(Dataset):
-    """Landmarks in a CSV file, pictures as arrays beside it."""
+    """Landmarks in a CSV file, with pictures as arrays in the same folder."""
 
     def __init__(self, csv_file, root_dir, transform=None):
         with open(csv_file) as file:

@@ -1,4 +1,4 @@
-"""Functions with a backward of one's own: a polynomial, straight-through rounding, gradient reversal, gradcheck."""
+"""Functions with a custom backward: a polynomial, straight-through rounding, gradient reversal, gradcheck."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Optimizers and schedules of one's own, those of the library on one problem, averaged weights, parameter groups."""
+"""Custom optimizers and schedules, those of the library on one problem, averaged weights, parameter groups."""
 
 import copy
 import math

@@ -55,7 +55,7 @@ def train(ddp_model, steps):
 
 
 def same_everywhere(model):
-    """Whether all processes have the parameters of the first."""
+    """Return whether all processes have the parameters of the first one."""
     flat = torch.cat([p.detach().flatten() for p in model.parameters()])
     gathered = [torch.empty_like(flat) for _ in range(dist.get_world_size())]
     dist.all_gather(gathered, flat)

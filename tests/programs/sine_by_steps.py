@@ -1,4 +1,4 @@
-"""A cubic polynomial fitted to a sine seven times: from NumPy over autograd to nn, optim and a module of its own."""
+"""A cubic polynomial fitted to a sine seven times: from NumPy over autograd to nn, optim and a custom module."""
 
 import math
 import random

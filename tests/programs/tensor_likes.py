@@ -1,5 +1,5 @@
-"""Classes that answer for torch's functions: one beside Tensor, two derived from it, and a mode, as in the notes on
-extending PyTorch."""
+"""Classes that override torch functions: one not derived from Tensor, two derived from it, and a mode, as in the notes
+on extending PyTorch."""
 
 import copy
 import functools

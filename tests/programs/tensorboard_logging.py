@@ -1,4 +1,4 @@
-"""What a training run writes for TensorBoard: scalars, images, histograms, the graph, embeddings, hyperparameters."""
+"""TensorBoard output of a training run: scalars, images, histograms, the graph, embeddings, hyperparameters."""
 
 import glob
 import os
