@@ -131,7 +131,7 @@ assert rewritten.conv1.weight.grad is not None
 assert model.conv1.weight.grad is None
 
 
-# What cannot be traced says so, and what is wrapped can be
+# Code that cannot be traced raises an error; wrapped functions can be traced
 
 
 def branches(x):

@@ -108,7 +108,7 @@ saliency = inputs.grad.abs().mean(0)
 print("saliency:", saliency)
 assert saliency[:2].min() > saliency[2:].max()
 
-# What is saved for the backward pass, packed elsewhere
+# Hooks that pack the tensors saved for the backward pass
 packed = []
 
 

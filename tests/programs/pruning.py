@@ -81,7 +81,7 @@ model = LeNet()
 foobar_unstructured(model.fc3, name="bias")
 assert model.fc3.bias_mask.tolist() == [0.0, 1.0] * 5 and prune.is_pruned(model)
 
-# What is pruned stays zero while the rest learns
+# Pruned elements stay zero while the rest is trained
 net = nn.Sequential(nn.Linear(8, 64), nn.ReLU(), nn.Linear(64, 1))
 x = torch.randn(256, 8)
 y = x[:, :1] * 2 - x[:, 1:2]

@@ -56,7 +56,7 @@ def is_uninitialised(op: Any) -> bool:
 
 
 def expected_to_fail(op: Any, dtype: torch.dtype, kind: str, skips: bool = False) -> bool:
-    """Return whether PyTorch marks its finite-difference test of this derivative as failing (with skips, or skipped)."""
+    """Return whether PyTorch marks its own gradcheck of this derivative as failing (or skipped, with ``skips``)."""
     test = ("TestBwdGradients", "test_fn_gradgrad" if kind in ("second", "gradgradcheck") else "test_fn_grad")
     marks = [d for d in op.decorators if isinstance(d, DecorateInfo) and d.is_active(*test, "cpu", dtype, {})]
     return any(mark is unittest.expectedFailure or (skips and _skips(mark)) for d in marks for mark in d.decorators)

@@ -100,7 +100,7 @@ def write_idx() -> Writer:
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder with files as they were published, where there is one beside the repository."""
+    """Return the folder of published files next to the repository; skip the test if it is missing."""
     folder = Path(__file__).resolve().parents[4] / "shared" / "data"
     if not folder.is_dir():
         pytest.skip("no published files beside the repository")

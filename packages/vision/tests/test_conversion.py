@@ -44,7 +44,7 @@ def test_images_of_bytes(mode: str) -> None:
     np.testing.assert_array_equal(TO_TENSOR(image).numpy(), expected / np.float32(255))
     numbers = transforms.PILToTensor()(image)
     assert numbers.dtype is fb.uint8 and (numbers.numpy() == expected).all()
-    numbers.zero_()  # memory of its own, which can be written
+    numbers.zero_()  # separate memory, which is writable
     assert (np.asarray(image) == pixels.squeeze()).all()
 
 

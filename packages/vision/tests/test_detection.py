@@ -153,7 +153,7 @@ PUBLISHED = {
     "ssdlite320_mobilenet_v3_large": (3_440_060, {"backbone.features.1.0.2.fc1.weight": (168, 672, 1, 1)}),
 }
 
-# What torchvision 0.28 gives for the same weights, images and targets: losses, the sum of all gradients' absolute
+# Results of torchvision 0.28 for the same weights, images and targets: losses, the sum of all gradients' absolute
 # values and, for each image, how many detections there are, the best box, its class and the sum of the probabilities.
 TWO_STAGES = {
     "loss_classifier": 1.267373045,

@@ -259,7 +259,7 @@ def test_input_of_inception_is_normalized_by_a_half() -> None:
     [
         (0, (1, 6), (slice(0, 4), slice(4, 8))),
         (2, (3, 4), (slice(2, 6), slice(2, 6))),
-        (2, (1, 1), (slice(0, 2), slice(0, 2))),  # not the other corners, beside which the shift has put it
+        (2, (1, 1), (slice(0, 2), slice(0, 2))),  # not the other corners, which the shift moved next to it
         (2, (7, 4), (slice(6, 8), slice(2, 6))),
     ],
 )

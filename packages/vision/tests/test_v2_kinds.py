@@ -73,7 +73,7 @@ def test_images_masks_and_boxes_stay_together(transform: Any) -> None:
 
 def test_boxes_under_turns_and_projections() -> None:
     box = BoundingBoxes([[10.0, 8.0, 30.0, 20.0]], format="XYXY", canvas_size=(40, 60))
-    # What torchvision gives.
+    # Results of torchvision.
     np.testing.assert_allclose(F.rotate(box, 90.0, expand=True).numpy(), [[8, 30, 20, 50]], atol=1e-4)
     assert F.rotate(box, 90.0, expand=True).canvas_size == (60, 40)
     assert F.get_size(box) == F.get_size(sample()[0]) == F.get_size(sample()[1]["masks"]) == [40, 60]

@@ -65,7 +65,7 @@ def filled(model: nn.Module) -> nn.Module:
     return model.double().eval()
 
 
-# What torchvision 0.28 gives for the same weights and waves.
+# Results of torchvision 0.28 for the same weights and waves.
 EXPECTED = {
     "mc3_18": [0.9283150604, -0.3950174534, 0.1882335989],
     "r2plus1d_18": [1.186253873, -0.5348279038, 0.1481601351],

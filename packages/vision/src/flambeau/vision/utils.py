@@ -40,8 +40,8 @@ def make_grid(
         value_range: minimum and maximum to scale from; by default those of the images.
         scale_each: if True, use the minimum and maximum of each image.
         pad_value: value of the padding.
-    Returns: ``(3, height, width)``, or with the number of channels that the images have. A single image stays as it is.
-    Raises: TypeError for anything else, ValueError for other shapes.
+    Returns: ``(3, height, width)``, or with the images' number of channels. A single image is returned unchanged.
+    Raises: TypeError for other types, ValueError for other shapes.
 
     >>> make_grid(fb.zeros(6, 1, 4, 5), nrow=3).shape
     flambeau.Size([3, 14, 23])

@@ -137,6 +137,7 @@ class Stateful(Tree):
 
     def get_extra_state(self) -> Any:
         """Return additional state, which must be picklable; a subclass may define this method.
+
         Raises: RuntimeError if the subclass does not define it.
         """
         raise RuntimeError(
