@@ -34,7 +34,7 @@ def mix(seed: int, index: Any) -> int:
 
 
 def ignore(index: Any) -> None:
-    """A :data:`SeedSample` that does nothing."""
+    """Do nothing; a :data:`SeedSample`."""
 
 
 class Seeds:

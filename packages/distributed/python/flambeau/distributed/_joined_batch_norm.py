@@ -1,4 +1,4 @@
-"""Batch normalisation by the statistics of what several processes have."""
+"""Batch normalisation with statistics over several processes."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def joined_batch_norm(
     eps: float,
     group: ProcessGroup,
 ) -> Tensor:
-    """Normalise each channel by mean and variance of a group's inputs, of which each process has some.
+    """Normalise each channel with mean and variance of the inputs of all processes of a group.
 
     Args:
-        running: mean and variance that move towards those of the inputs by ``momentum``.
-    Raises: ValueError if there is one value per channel in all.
+        running: running mean and variance, updated with weight ``momentum``.
+    Raises: ValueError if there is only one value per channel in total.
     """
     with flambeau.no_grad():
         mean, variance, total = _statistics(input, group)
@@ -39,20 +39,20 @@ def joined_batch_norm(
 
 
 def _wide(tensor: Tensor) -> Tensor:
-    """In the dtype that sums have: at least float32."""
+    """Convert to the accumulation dtype: at least float32."""
     return tensor.float() if tensor.dtype.itemsize < 4 else tensor
 
 
 def _within(tensor: Tensor) -> list[int]:
-    """The dimensions of a channel."""
+    """Return the dimensions to reduce for each channel."""
     return [0, *range(2, tensor.ndim)]
 
 
 def _statistics(input: Tensor, group: ProcessGroup) -> tuple[Tensor, Tensor, float]:
-    """Mean and variance of each channel over all processes, and of how many values.
+    """Return mean and variance of each channel over all processes, and the number of values.
 
-    Each process tells its own, which are joined by how many values they are of (Chan, Golub, LeVeque 1979): sums of
-    squares would cancel where the mean is large.
+    Each process sends its own statistics, which are combined by counts (Chan, Golub, LeVeque 1979). Sums of squares
+    would lose precision by cancellation for large means.
     """
     wide, channels = _wide(input), input.shape[1]
     count = input.numel() // max(channels, 1)

@@ -1,6 +1,6 @@
-"""Groups of processes that talk by MPI (``mpi4py``), for tensors in the memory of the CPU.
+"""Process groups over MPI (``mpi4py``), for CPU tensors.
 
-Importing this starts MPI where `_mpi_start` has not.
+Importing this module starts MPI unless `_mpi_start` has started it.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ _DATATYPES = {
     **{getattr(flambeau, f"int{bits}"): getattr(MPI, f"INT{bits}_T") for bits in (8, 16, 32, 64)},
     **{getattr(flambeau, f"uint{bits}"): getattr(MPI, f"UINT{bits}_T") for bits in (8, 16, 32, 64)},
 }
-# What MPI has no numbers for, it moves as bytes, and flambeau computes.
+# MPI sends dtypes that it lacks as bytes, and flambeau reduces them.
 _IN_PLACE: dict[ReduceOp, Callable[[Tensor, Tensor], Any]] = {
     ReduceOp.SUM: lambda total, more: total.add_(more),
     ReduceOp.AVG: lambda total, more: total.add_(more),
@@ -74,7 +74,7 @@ _made: dict[Any, Any] = {}
 
 
 def _once(key: Any, make: Callable[[], T]) -> T:
-    """MPI's operations and datatypes are few: each is made once in a process."""
+    """Return an MPI operation or datatype, which is created once per process."""
     if key not in _made:
         _made[key] = make()
     made: T = _made[key]
@@ -104,12 +104,12 @@ def _memory(tensor: Tensor) -> Any:
 
 
 def _all(tensor: Tensor) -> list[Any]:
-    """A tensor as MPI takes it."""
+    """Return the MPI buffer of a tensor."""
     return [_memory(tensor), tensor.numel(), _datatype(tensor.dtype)]
 
 
 def _shares(tensor: Tensor, counts: int | Sequence[int]) -> list[Any]:
-    """A tensor of which each rank has a share: all as many elements, or each its own number."""
+    """Return the MPI buffer of a tensor with a part for each rank, of equal or given sizes."""
     if isinstance(counts, int):
         return [_memory(tensor), counts, _datatype(tensor.dtype)]
     starts = [sum(counts[:rank]) for rank in range(len(counts))]
@@ -124,7 +124,7 @@ def _explained(what: str, call: Callable[[], T]) -> T:
 
 
 class _Progress:
-    """A thread that keeps messages going which nobody waits for, while there are any."""
+    """Thread that makes progress on messages without a waiting thread."""
 
     def __init__(self) -> None:
         self._works: list[Work] = []
@@ -132,7 +132,7 @@ class _Progress:
         self._thread: threading.Thread | None = None
 
     def watch(self, work: Work) -> None:
-        """See to a work, which lives until it is done."""
+        """Make progress on a work, and keep it alive until it is complete."""
         with self._changed:
             self._works.append(work)
             if self._thread is None or not self._thread.is_alive():

@@ -1,4 +1,4 @@
-"""Groups of processes that talk by NCCL, for tensors in the memory of GPUs: one GPU for each process."""
+"""Process groups over NCCL, for GPU tensors: one GPU per process."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ _NUMBERS = {
 
 
 def _bytes(tensor: Tensor) -> Tensor:
-    """A tensor's memory, as NCCL moves it whatever its dtype."""
+    """Return the memory of a tensor as bytes."""
     return tensor.view(-1).view(flambeau.uint8)
 
 
 class _Clique:
-    """The GPUs of some ranks of a group, this one's among them, and the stream on which they work together."""
+    """NCCL communicator of some ranks of a group, and its stream."""
 
     def __init__(self, communicator: nccl.Communicator) -> None:
         self.communicator, self.device = communicator, communicator.device
@@ -60,7 +60,7 @@ class _Clique:
 
 
 class _End:
-    """Where a collective is done: an event of its clique's stream, once it is queued."""
+    """Event at the end of a queued collective; None before it is queued."""
 
     event: cuda.Event | None = None
 
@@ -69,16 +69,16 @@ class _End:
 
 
 class _Queued(Work):
-    """A collective on a clique's stream: who waits for it lets the current stream wait, and not the program."""
+    """Work on a clique's stream. Waiting for it blocks the current stream, not the program."""
 
     end: _End
     on_host = False
 
     def wait(self, timeout: timedelta | float | None = None) -> bool:
-        """Let the current stream's work from here on wait until it is done: True.
+        """Let the current stream wait until the work is done. Return True.
 
         Args:
-            timeout: wait here, and so long at most; None: the program goes on at once.
+            timeout: if given, block the program for at most this time; None returns at once.
         Raises: DistBackendError if it is not done by then.
         """
         event = self.end.event
@@ -93,11 +93,11 @@ class _Queued(Work):
         return True
 
     def is_completed(self) -> bool:
-        """Whether it is done, so that its tensors can be used."""
+        """Return True if the work is done and its tensors can be used."""
         return self.progress() and super().is_completed()
 
     def leave(self) -> Work:
-        """It goes on by itself."""
+        """Return the work: it completes without further calls."""
         return self
 
     def _finish(self) -> None:
@@ -108,7 +108,7 @@ class _Queued(Work):
 
 
 class _Message(NamedTuple):
-    """What this rank sends another, or has from it."""
+    """Message to or from another rank."""
 
     tensor: Tensor
     peer: int
@@ -117,9 +117,9 @@ class _Message(NamedTuple):
 
 
 class NCCLTransport(Transport):
-    """A group by communicators of NCCL: one of all ranks, and one for each two of them that exchange messages.
+    """Transport over NCCL communicators: one of all ranks, and one for each pair of ranks that exchange messages.
 
-    They are made when they are first needed, with the GPU of the tensors or the current one, and keep to it.
+    A communicator is created on first use, for the GPU of the tensors or the current one, and stays on that GPU.
     """
 
     name, device = "nccl", "cuda"
@@ -138,7 +138,7 @@ class NCCLTransport(Transport):
         self._together: list[_Message] | None = None
 
     def _clique(self, name: str, ranks: Sequence[int], device: int) -> _Clique:
-        """That of some ranks, each of which comes here when it first needs it."""
+        """Return the communicator of some ranks, creating it on first use."""
         if name not in self._cliques:
             store = PrefixStore(f"nccl {name}", self._store)
             self._cliques[name] = _Clique(_join(store, ranks, self.rank, device, self.timeout))
@@ -147,7 +147,7 @@ class NCCLTransport(Transport):
     def _queue(
         self, what: str, tensors: Sequence[Tensor], queue: Callable[[_Clique], Any], peer: int | None = None
     ) -> cuda.Event:
-        """Queue work of all ranks, or with one of them, behind what the current stream has to do so far."""
+        """Queue work of all ranks, or of this rank and a peer, after the current stream's work."""
         pair = sorted({self.rank, self.rank if peer is None else peer})
         name, ranks = ("all", range(self.size)) if peer is None else (",".join(map(str, pair)), pair)
         clique = self._clique(name, ranks, tensors[0].get_device())
@@ -244,7 +244,7 @@ class NCCLTransport(Transport):
         return message.work
 
     def _pass(self, peer: int, messages: Sequence[_Message]) -> None:
-        """Queue messages between this rank and another, to be under way at once."""
+        """Queue messages between this rank and another, which run concurrently."""
         place = int(peer > self.rank)  # of the other in their clique of two
         sent = [(place, each.tensor) for each in messages if each.sent]
         received = [(place, each.tensor) for each in messages if not each.sent]
@@ -278,14 +278,14 @@ class NCCLTransport(Transport):
 
 
 def _exchange(sent: Sequence[tuple[int, Tensor]], received: Sequence[tuple[int, Tensor]], clique: _Clique) -> None:
-    """Queue messages to and from ranks of a clique, all at once."""
+    """Queue concurrent messages to and from ranks of a clique."""
     to, given = [rank for rank, _ in sent], [tensor for _, tensor in sent]
     source, got = [rank for rank, _ in received], [tensor for _, tensor in received]
     _core._cuda_nccl_exchange(given, to, got, source, clique.stream.cuda_stream, clique.communicator.handle)
 
 
 def _reduction(what: str, op: ReduceOp, tensor: Tensor) -> tuple[int, Tensor]:
-    """NCCL's number of an operation, and a tensor's memory as the numbers that it works on."""
+    """Return NCCL's number of an operation, and the tensor as real numbers."""
     if op not in _NUMBERS:
         raise ValueError(_NO_BITS.format(what=what, op=op.name))
     if not tensor.is_complex():
@@ -296,7 +296,7 @@ def _reduction(what: str, op: ReduceOp, tensor: Tensor) -> tuple[int, Tensor]:
 
 
 def _join(store: Store, ranks: Sequence[int], rank: int, device: int, timeout: timedelta | float) -> nccl.Communicator:
-    """The part of this process's GPU in a clique of some ranks, which meet at a store before NCCL waits for them."""
+    """Create this process's communicator for some ranks, which meet at a store before NCCL blocks."""
     turn = store.add(f"turn of {rank}", 1)  # of a store that outlives a group
     keys = [f"{turn} gpu of {each}" for each in ranks]
     store.set(keys[ranks.index(rank)], f"{cuda.get_device_properties(device).uuid} of {socket.gethostname()}")

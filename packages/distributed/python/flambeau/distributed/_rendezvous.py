@@ -1,4 +1,4 @@
-"""How the processes of a program find each other: the store at which they meet, their ranks and how many they are."""
+"""Rendezvous of the processes of a program: the shared store, their ranks and their number."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _LACKS = (
 def rendezvous(
     url: str, rank: int = -1, world_size: int = -1, timeout: timedelta | float = default_pg_timeout
 ) -> Iterator[tuple[Store, int, int]]:
-    """Yields once: a store that all processes share, this one's rank, and how many there are.
+    """Yield once: the shared store, the rank of this process, and the number of processes.
 
     Args:
         url: ``env://`` (the variables MASTER_ADDR, MASTER_PORT, RANK and WORLD_SIZE), ``tcp://host:port`` (of the
             process of rank 0), or ``file:///path`` (a file that is not there yet).
-        rank, world_size: -1: as the environment says, or ``?rank=0&world_size=2`` behind the url.
-    Raises: ValueError for another url, or where something was not said.
+        rank, world_size: -1 reads them from the environment or from ``?rank=0&world_size=2`` after the url.
+    Raises: ValueError for an unknown url or missing information.
     """
     parts = urlparse(url)
     said = {key: values[-1] for key, values in parse_qs(parts.query).items()}
@@ -57,7 +57,7 @@ def rendezvous(
         raise ValueError(f"init_method should begin with env://, tcp:// or file://, but is {url!r}")
 
 
-# The stores at which this process has met others, which last as long as it: it may meet them there again.
+# Stores that this process has used for a rendezvous, kept because they may be used again.
 _met: dict[tuple[str, int], TCPStore] = {}
 
 
@@ -87,11 +87,11 @@ def _from_environment(given: int, name: str, what: str, argument: str) -> int:
 
 
 class Meeting(NamedTuple):
-    """The processes of a program that have met.
+    """Result of a rendezvous.
 
     Args:
-        store: what they share; None if ``mpiexec`` started them on several machines, so that MPI alone connects them.
-        watch: who tells which of them have ended; None for a single process, or without a store.
+        store: shared store; None if ``mpiexec`` started processes on several machines, which only MPI connects.
+        watch: detects ranks that have ended; None for a single process, or without a store.
     """
 
     store: Store | None
@@ -103,9 +103,9 @@ class Meeting(NamedTuple):
 def meeting(
     init_method: str | None, store: Store | None, rank: int, world_size: int, timeout: timedelta | float
 ) -> Meeting:
-    """Meet the other processes. Returns when all are there.
+    """Meet the other processes; return when all are present.
 
-    If ``mpiexec`` started the processes and nothing else is said, MPI knows their ranks.
+    If ``mpiexec`` started the processes and no argument is given, MPI provides their ranks.
     """
     if store is None:
         said = init_method is not None or "RANK" in os.environ or rank >= 0
@@ -142,18 +142,18 @@ def _watch(store: PrefixStore, rank: int, size: int) -> Watch | None:
 
 
 def _next_program(store: Store) -> PrefixStore:
-    """Return a part of a store for the next program that meets there."""
+    """Return a part of a store for the next rendezvous."""
     times = _uses.get(store, 0)
     _uses[store] = times + 1
     return PrefixStore(f"meeting {times}", store)
 
 
-# How often this process has met others at a store: each time has keys of its own.
+# Number of earlier rendezvous at a store; each uses different keys.
 _uses: weakref.WeakKeyDictionary[Store, int] = weakref.WeakKeyDictionary()
 
 
 def _introduce(store: Store, rank: int, world_size: int, watch: Watch | None) -> None:
-    """Say who this process is, and wait for the others."""
+    """Register this process, and wait for the others."""
     expected = store.compare_set("world size", "", str(world_size)).decode()
     if expected != str(world_size):
         raise DistStoreError(f"rank {rank} was told of {world_size} processes, but another one of {expected}")

@@ -1,4 +1,4 @@
-"""Where the processes of a program meet: a program of its own, which rank 0 starts and which imports only Python.
+"""Server for the rendezvous of processes: a separate program that rank 0 starts and that imports only Python.
 
 It keeps the keys and values of `TCPStore`, and it is the part of MPI's launcher (``mpiexec``) that tells ranks of each
 other (PMI 1), so that processes which something else has started become ranks of one MPI program. It also watches the
@@ -39,7 +39,7 @@ _PIDFD_GET_INFO = (3 << 30) | (_INFO_SIZE << 16) | (0xFF << 8) | 11
 
 
 class Keys:
-    """Values by keys. Bytes are text here, whose characters are the bytes."""
+    """Key-value table. Bytes are stored as text with one character per byte."""
 
     QUESTIONS = ("find", "swap", "count")
 
@@ -48,12 +48,12 @@ class Keys:
         self.lock = threading.Lock()
 
     def find(self, keys: list[str]) -> list[str | None]:
-        """The values of some keys, None for those that are not there."""
+        """Return the values of some keys, None for missing keys."""
         with self.lock:
             return [self.values.get(key) for key in keys]
 
     def swap(self, key: str, old: str | None, new: str | None) -> bool:
-        """Replace a value if it is still the old one."""
+        """Replace a value if it equals the expected one."""
         with self.lock:
             if self.values.get(key) != old:
                 return False
@@ -64,17 +64,17 @@ class Keys:
             return True
 
     def count(self) -> int:
-        """How many keys there are."""
+        """Return the number of keys."""
         return len(self.values.keys() - {ARRIVED})
 
     def answer(self, line: str) -> str:
-        """What a question, a list in JSON, is answered."""
+        """Answer a request, which is a JSON list."""
         question, *arguments = json.loads(line)
         return json.dumps(getattr(self, question)(*arguments) if question in self.QUESTIONS else None)
 
 
 class Ranks:
-    """The ranks of an MPI program: what they have told each other, and who waits for the others."""
+    """Ranks of an MPI program: their published values and their barrier."""
 
     def __init__(self, size: int) -> None:
         self.size, self.members, self.name = size, 0, f"flambeau-{uuid.uuid4().hex}"
@@ -82,7 +82,7 @@ class Ranks:
         self.barrier = threading.Barrier(size)
 
     def answer(self, line: str) -> str:
-        """What a command of PMI is answered."""
+        """Answer a command of PMI."""
         given = dict(word.split("=", 1) for word in line.split())
         command = given["cmd"]
         if command == "barrier_in":
@@ -106,13 +106,13 @@ class Ranks:
 
 
 def machine() -> str:
-    """Return what tells apart the kernels and the containers whose process identifiers differ."""
+    """Return an identifier of the kernel and the PID namespace."""
     with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
         return f"{file.read().strip()} {os.readlink('/proc/self/ns/pid')}"
 
 
 def told(code: int) -> str:
-    """Return the words for an exit code, where a negative one stands for a signal."""
+    """Describe an exit code; a negative one is a signal."""
     if code >= 0:
         return f"ended with exit code {code}"
     name = signal.Signals(-code).name if -code in set(signal.Signals) else str(-code)
@@ -120,7 +120,7 @@ def told(code: int) -> str:
 
 
 class Member:
-    """A rank that is watched.
+    """Watched rank.
 
     Args:
         place: its machine and process identifier.
@@ -158,7 +158,7 @@ class Member:
 
 
 class Watched:
-    """The ranks of one program: which of them are there, and what became of the others."""
+    """State of the ranks of one program: present and ended ones."""
 
     def __init__(self) -> None:
         self.members: dict[int, Member] = {}
@@ -243,7 +243,7 @@ class Watched:
 
 
 class Server:
-    """Who is connected, and what they share."""
+    """State of the server: connections and shared data."""
 
     def __init__(self) -> None:
         self.keys = Keys()
@@ -255,7 +255,7 @@ class Server:
 
     @contextlib.contextmanager
     def counted(self) -> Iterator[None]:
-        """One more connection, for as long as this lasts."""
+        """Count a connection in this context."""
         try:
             yield
         finally:
@@ -322,7 +322,7 @@ class Server:
                 watched.look()
 
     def program(self, size: int) -> Ranks:
-        """The MPI program that one more rank belongs to."""
+        """Return the MPI program of the next rank."""
         with self.changed:
             if not self.programs or self.programs[-1].members == size:
                 self.programs.append(Ranks(size))
@@ -330,7 +330,7 @@ class Server:
             return self.programs[-1]
 
     def accept(self, listener: socket.socket) -> None:
-        """Serve whoever connects, each in a thread."""
+        """Accept connections and serve each in a thread."""
         while True:
             try:
                 connection = listener.accept()[0]
@@ -343,9 +343,9 @@ class Server:
 
 
 def main() -> None:
-    """Serve at a socket until a pipe ends and nobody is connected. The arguments are the descriptors of both.
+    """Serve at a socket until a pipe ends and there are no connections. The arguments are both descriptors.
 
-    What is started returns at once: a process goes on that is nobody's child.
+    The started process returns at once and leaves a detached server process.
     """
     if os.fork():
         return

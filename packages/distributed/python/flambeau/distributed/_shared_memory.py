@@ -1,4 +1,4 @@
-"""Collectives of ranks that share memory, on one machine. Native code carries them out (distributed/shared_group.h)."""
+"""Collectives of ranks on one machine through shared memory, in native code (distributed/shared_group.h)."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from .work import Work
 __all__ = ["Kind", "SharedMemory", "SharedRequest", "reduces"]
 
 _MOST_RANKS, _MOST_CHUNK, _MEMORY = 64, 64 * 1024, 16 * 1024 * 1024
-# Larger tensors are read from the memory of the other processes, so that ranks need not run at the same time: several
-# times faster where there are more processes than processors.
+# Larger tensors are read directly from the memory of other processes, so that ranks need not run at the same time. This
+# is several times faster if there are more processes than processors.
 _LARGE = 256 * 1024
 _LOOK = 100e-6  # seconds that a look at a collective may take, in which it makes progress
 _MOST_PIECES = 4096  # whose addresses fit into a slot
@@ -86,7 +86,7 @@ class SharedMemory:
         self.ranks = ranks
         self.group = _native.open_group(memory, rank, len(ranks), _chunk(len(ranks)))
         self._in_place = in_place
-        self.left: dict[SharedRequest, Work] = {}  # works for which nobody waits
+        self.left: dict[SharedRequest, Work] = {}  # works without a waiting thread
         self._end = weakref.finalize(self, _native.close_group, self.group)
 
     @classmethod
@@ -130,7 +130,7 @@ class SharedMemory:
         )
 
     def attend(self, request: SharedRequest, work: Work) -> None:
-        """Have a native thread complete a work for which nobody waits, which lives until then."""
+        """Let a native thread complete a work without a waiting thread, and keep it alive until then."""
         for other in list(self.left.values()):
             other.progress()
         self.left[request] = work

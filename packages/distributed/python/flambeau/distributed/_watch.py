@@ -1,4 +1,4 @@
-"""The other ranks of a program: which of them have ended or fallen silent, as the server of the store tells.
+"""Detection of ranks that have ended or do not respond, through the store's server.
 
 Each process sends the server a sign of life twice a second, by a native thread that needs no lock of Python's. The
 server (`_server`) sees when a process's connection closes or when it falls silent, and tells all ranks.
@@ -71,7 +71,7 @@ class Watch:
         self.rank, self.server = rank, {"host": store.host, "port": store.port}
         self.calls: Counter[str] = Counter()  # how many collectives of each transport have begun
         self.pending: set[tuple[str, int | None]] = set()  # those that are not complete
-        self.left: set[Any] = set()  # works for which nobody waits
+        self.left: set[Any] = set()  # works without a waiting thread
         self.ended: dict[int, _End] = {}
         self.lost_server = ""
         self.closed = False
@@ -134,7 +134,7 @@ class Watch:
             self._connection.sendall(json.dumps(farewell).encode() + b"\n")
 
     def _complete(self) -> None:
-        """Complete the works for which nobody waits, as far as the others still take part."""
+        """Complete works without a waiting thread, as far as the other ranks still take part."""
         deadline = time.monotonic() + FAREWELL
         while any(not work.progress() for work in list(self.left)) and time.monotonic() < deadline:
             time.sleep(PAUSE)
@@ -145,7 +145,7 @@ class Watch:
         self.close()
 
     def close(self) -> None:
-        """Watch no more."""
+        """Close the connection."""
         self.closed = True
         self._heartbeat = None
         with contextlib.suppress(OSError):
@@ -232,15 +232,15 @@ class Part:
         self.watch, self.ranks, self.key, self.call = watch, ranks, key, call
 
     def missing(self) -> str:
-        """Return why they will not play it, or an empty string."""
+        """Return why the ranks will not take part, or an empty string."""
         return self.watch.reason(self.ranks, self.key, self.call) if self.watch.news() else ""
 
     def leave(self, work: Any) -> None:
-        """Take note that nobody waits for the work, which goes on all the same."""
+        """Record that no thread waits for the work, which continues in the background."""
         self.watch.left.add(work)
 
     def done(self, work: Any) -> None:
-        """Take note that the work is complete."""
+        """Record that the work is complete."""
         self.watch.pending.discard((self.key, self.call))
         self.watch.left.discard(work)
 

@@ -313,24 +313,24 @@ class ParameterProxy(Proxy):
 
     @property
     def shape(self) -> flambeau.Size:
-        """The sizes."""
+        """Sizes."""
         return self.param.shape
 
     @property
     def ndim(self) -> int:
-        """How many dimensions there are."""
+        """Number of dimensions."""
         return self.param.ndim
 
     def size(self) -> flambeau.Size:
-        """The sizes."""
+        """Return the sizes."""
         return self.param.shape
 
     def dim(self) -> int:
-        """How many dimensions there are."""
+        """Return the number of dimensions."""
         return self.param.ndim
 
     def numel(self) -> int:
-        """How many elements there are."""
+        """Return the number of elements."""
         return self.param.numel()
 
     nelement = numel

@@ -1,4 +1,4 @@
-"""What programs use of ``torch._higher_order_ops.associative_scan``, PyTorch's private module."""
+"""Functions of ``torch._higher_order_ops.associative_scan``, PyTorch's private module."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,7 @@ Combine = Callable[[list[Tensor], list[Tensor]], list[Tensor]]
 def associative_scan(
     combine_fn: Callable[[Any, Any], Any], xs: Any, dim: int, reverse: bool = False, combine_mode: str = "pointwise"
 ) -> Any:
-    """What a function that is associative makes of all elements up to each, along a dimension of a tree's tensors.
+    """Compute the inclusive scan of an associative function along a dimension of the tensors of a tree.
 
     ``combine_fn(left, right)`` takes trees like ``xs`` whose tensors have any size along the dimension, and is called
     some ``2 * log2(size)`` times. ``combine_mode`` is of PyTorch's kernels and changes nothing here.

@@ -6,7 +6,7 @@ __all__ = ["TorchVersion", "__version__", "cuda", "debug", "git_version", "hip",
 
 
 def _release(version: str) -> tuple[int, ...]:
-    """The leading numbers of a version: (2, 13, 0) of "2.13.0+cpu"."""
+    """Return the leading numbers of a version: (2, 13, 0) of "2.13.0+cpu"."""
     numbers = []
     for part in version.partition("+")[0].split("."):
         if not part.isdecimal():
