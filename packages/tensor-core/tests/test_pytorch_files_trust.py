@@ -101,11 +101,11 @@ HARM = {
     "calling a dtype": (b"\x80\x02ctorch\nfloat32\n)R.", "calls flambeau.float32, which it must not call"),
     "state of a class": (
         b"\x80\x02ccollections\nOrderedDict\n}X\x01\0\0\0aK\x01sb.",
-        "sets the state of type, which has none",
+        "sets the state of type, which has no state",
     ),
     "state of a function": (
         b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n}X\x01\0\0\0aK\x01sb.",
-        "sets the state of function, which has none",
+        "sets the state of function, which has no state",
     ),
     "method of a module": (b"\x80\x04\x8c\x05torch\x8c\x0cTensor.numpy\x93.", "refers to torch.Tensor.numpy"),
     "objects in arrays": (pickle.dumps(np.array([Call(print, "run")], object), protocol=2), "NumPy's dtype 'O8'|print"),

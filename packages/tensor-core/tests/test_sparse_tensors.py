@@ -147,7 +147,7 @@ def test_what_is_not_there():
     ):
         with pytest.raises(NotImplementedError, match="sparse_"):
             call()
-    with pytest.raises(NotImplementedError, match=r"cumsum: .*sparse_csr; \.to_dense\(\)"):
+    with pytest.raises(NotImplementedError, match=r"cumsum: .*sparse_csr; use \.to_dense\(\)"):
         fb.cumsum(coo().to_sparse_csr(), 0)
     with pytest.raises(TypeError, match="to_dense"):
         coo().numpy()
