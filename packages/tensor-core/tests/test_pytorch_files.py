@@ -134,7 +134,7 @@ def test_the_byte_order_of_files_that_do_not_say_it():
 OURS = {
     "base": fb.arange(6.0).reshape(2, 3),
     "nested": [(1, {2: None}), {3}, 1 + 2j, b"x", 2**70],
-    "names": (fb.float16, fb.Size([2, 3]), fb.device("cpu"), fb.device("cuda:1")),
+    "names": (fb.float16, fb.Size([2, 3]), fb.device("cpu"), fb.device("cuda:1"), fb.strided, fb.channels_last),
     "state": collections.OrderedDict(weight=fb.ones(2)),
 }
 
@@ -142,12 +142,15 @@ OURS = {
 def test_names_in_the_pickle_are_those_of_pytorch():
     names = serialization.get_unsafe_globals_in_checkpoint(io.BytesIO(saved({**OURS, "bits": fb.arange(3).bool()})))
     assert names == []
-    program = entries_of(saved([fb.zeros(1), fb.zeros(1, dtype=fb.uint16), fb.Size([1]), fb.bfloat16]))["data.pkl"]
+    values = [fb.zeros(1), fb.zeros(1, dtype=fb.uint16), fb.Size([1]), fb.bfloat16, fb.sparse_coo, fb.channels_last]
+    program = entries_of(saved(values))["data.pkl"]
     for name in (
         b"ctorch._utils\n_rebuild_tensor_v2\n",
         b"ctorch\nFloatStorage\n",
         b"ctorch\nSize\n",
         b"ctorch\nbfloat16\n",
+        b"ctorch.serialization\n_get_layout\n",
+        b"ctorch\nchannels_last\n",
     ):
         assert name in program
     assert b"ctorch._utils\n_rebuild_tensor_v3\n" in program

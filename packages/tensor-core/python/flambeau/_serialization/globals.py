@@ -17,7 +17,7 @@ import flambeau
 from flambeau._storage_types import STORAGE_DTYPES
 
 from . import rebuild
-from .names import DTYPES
+from .names import DTYPES, MEMORY_FORMATS
 
 
 class Entry(NamedTuple):
@@ -45,6 +45,7 @@ _UTILS: dict[str, Callable[..., Any]] = {
 def table() -> dict[str, Entry]:
     """Return the allowed names of PyTorch and Python, except for those in `_LATER`."""
     names = {f"torch.{name}": Entry(dtype) for name, dtype in DTYPES.items()}
+    names |= {f"torch.{name}": Entry(getattr(flambeau, name)) for name in MEMORY_FORMATS}
     for name, dtype in STORAGE_DTYPES.items():
         kind = Entry(rebuild.StorageType(dtype))
         names |= {f"torch.{name}": kind, f"torch.cuda.{name}": kind}

@@ -34,6 +34,7 @@ REBUILD_FROM_TYPE = Name.of("torch._tensor", "_rebuild_from_type_v2")
 TENSOR = Name.of("torch", "Tensor")
 SIZE = Name.of("torch", "Size")
 DEVICE = Name.of("torch", "device")
+LAYOUT = Name.of("torch.serialization", "_get_layout")
 UNTYPED_STORAGE = Name.of("torch.storage", "UntypedStorage")
 
 STORAGE_OF = {dtype: Name.of("torch", name) for name, dtype in STORAGE_DTYPES.items()}
@@ -43,8 +44,14 @@ _DTYPES = (
     *("float16", "bfloat16", "float32", "float64", "complex64", "complex128"),
 )
 DTYPES: dict[str, Any] = {name: getattr(flambeau, name) for name in _DTYPES}
+MEMORY_FORMATS = ("contiguous_format", "preserve_format", "channels_last", "channels_last_3d")
 
 
-def of_dtype(dtype: Any) -> Name:
-    """Return ``torch.float32`` for ``flambeau.float32``, and so on."""
-    return Name.of("torch", str(dtype).rpartition(".")[2])
+def of_constant(constant: Any) -> Name:
+    """Return the name of a dtype or memory format, such as ``torch.float32`` for ``flambeau.float32``."""
+    return Name.of("torch", own_name(constant))
+
+
+def own_name(constant: Any) -> str:
+    """Return the name of a dtype, layout or memory format without its module, such as ``float32``."""
+    return str(constant).rpartition(".")[2]

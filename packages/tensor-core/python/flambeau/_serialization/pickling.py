@@ -91,10 +91,11 @@ class Pickler(_PythonPickler):  # type: ignore[misc]
 
     dispatch[Name] = save_name
 
-    def save_dtype(self, obj: Any) -> None:
-        self.save(names.of_dtype(obj))
+    def save_constant(self, obj: Any) -> None:
+        self.save(names.of_constant(obj))
 
-    dispatch[flambeau.dtype] = save_dtype
+    dispatch[flambeau.dtype] = save_constant
+    dispatch[flambeau.memory_format] = save_constant
 
 
 def _reduce_tensor(tensor: Tensor) -> Any:
@@ -126,6 +127,7 @@ def _reduce_plain(tensor: Tensor) -> tuple[Any, ...]:
 
 _REDUCERS: dict[Any, Callable[[Any], Any]] = {
     Size: lambda size: (names.SIZE, (tuple(size),)),
+    flambeau.layout: lambda layout: (names.LAYOUT, (f"torch.{names.own_name(layout)}",)),
     flambeau.device: lambda device: (
         names.DEVICE,
         (device.type,) if device.index is None else (device.type, device.index),

@@ -11,8 +11,6 @@ from flambeau.sparse._construction import sparse_compressed_tensor, sparse_coo_t
 from flambeau.sparse._coo import CooTensor
 from flambeau.sparse._tensor import SparseTensor
 
-_COMPRESSED = {_core.sparse_csr: "torch.sparse_csr", _core.sparse_csc: "torch.sparse_csc"}
-
 
 def reduced(tensor: Any) -> tuple[Any, ...]:
     """Return the pickle reduction: the function that rebuilds the tensor, and its arguments."""
@@ -37,23 +35,11 @@ def _rebuilt_compressed(
 def reduced_for_pytorch(tensor: Any) -> tuple[Any, ...]:
     """Return the pickle reduction in PyTorch's file format."""
     values = tensor._val.detach()
-    layout = Name.of("torch.serialization", "_get_layout")
     if isinstance(tensor, CooTensor):
         parts: Any = (tensor._ind, values, tensor._size, tensor._coal)
-        name = "torch.sparse_coo"
     else:
-        parts, name = (tensor._ptr, tensor._idx, values, tensor._size), _COMPRESSED[tensor.layout]
-    return Name.of("torch._utils", "_rebuild_sparse_tensor"), (_Layout(name, layout), parts)
-
-
-class _Layout:
-    """A layout in PyTorch's pickle format: a call of a function with the name of the layout."""
-
-    def __init__(self, name: str, function: Name) -> None:
-        self.name, self.function = name, function
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return self.function, (self.name,)
+        parts = (tensor._ptr, tensor._idx, values, tensor._size)
+    return Name.of("torch._utils", "_rebuild_sparse_tensor"), (tensor.layout, parts)
 
 
 def rebuilt_from_file(layout: Any, parts: Any) -> SparseTensor:
