@@ -138,7 +138,7 @@ Can't access the shape of an uninitialized parameter or buffer. This error usual
 trying to load an uninitialized parameter into an initialized one. Call `forward` to initialize the parameters before \
 accessing their attributes."""
 
-# What runs on a tensor without a shape: attributes, and operators that convert or share it.
+# Functions that work on a tensor without a shape: attributes, and operators that convert it.
 _WITHOUT_VALUES = frozenset(
     {
         "__get__",
@@ -188,7 +188,7 @@ class UninitializedTensorMixin(Tensor):
         raise RuntimeError(NO_SHAPE_YET)
 
     def share_memory_(self) -> Self:
-        """Raises RuntimeError: there is no memory."""
+        """Raise RuntimeError: an uninitialised tensor has no memory."""
         raise RuntimeError(
             "Can't share memory on an uninitialized parameter or buffer. Call `forward` to initialize the parameters "
             "before calling `module.share_memory()`."
