@@ -111,34 +111,3 @@ def test_a_parameter_takes_its_size_from_one_number():
 def test_loading_what_has_no_shape_yet_says_so():
     with pytest.raises(RuntimeError, match="shape of an uninitialized"):
         nn.Linear(2, 3).load_state_dict(nn.LazyLinear(3).state_dict())
-
-
-def test_uninitialised_parameters_have_no_values():
-    parameter = nn.UninitializedParameter()
-    for operator in (fb.empty_like, fb.exp, lambda p: p + 1, lambda p: fb.add(fb.ones(1), p)):
-        with pytest.raises(ValueError, match="uninitialized parameter"):
-            operator(parameter)
-    with pytest.raises(ValueError, match="uninitialized parameter"):
-        fb.exp(nn.UninitializedBuffer())
-
-
-@pytest.mark.parametrize("normalise", [nn.utils.weight_norm, nn.utils.spectral_norm])
-def test_only_weights_with_shapes_are_normalised(normalise):
-    layer = nn.LazyLinear(3)
-    with pytest.raises(ValueError, match="can't have uninitialized parameters"):
-        normalise(layer)
-    layer(fb.ones(2, 4))
-    assert normalise(layer)(fb.ones(2, 4)).shape == (2, 3)
-
-
-def test_a_lazy_module_has_no_memory_to_share():
-    model = nn.Sequential(nn.Linear(2, 3), nn.LazyLinear(3))
-    with pytest.raises(RuntimeError, match="share memory on an uninitialized"):
-        model.share_memory()
-    model(fb.ones(1, 2))
-    assert model.share_memory()(fb.ones(1, 2)).shape == (1, 3)
-
-
-def test_a_lazy_module_converts_before_its_first_input():
-    layer = nn.LazyLinear(3).to("cpu").double()
-    assert layer.requires_grad_(False)(fb.ones(2, 4, dtype=fb.float64)).dtype == fb.float64

@@ -138,38 +138,12 @@ Can't access the shape of an uninitialized parameter or buffer. This error usual
 trying to load an uninitialized parameter into an initialized one. Call `forward` to initialize the parameters before \
 accessing their attributes."""
 
-# Functions that work on a tensor without a shape: attributes, and operators that convert it.
-_WITHOUT_VALUES = frozenset(
-    {
-        "__get__",
-        "__set__",
-        "__delete__",
-        "copy_",
-        "cpu",
-        "cuda",
-        "detach",
-        "get_device",
-        "is_complex",
-        "is_floating_point",
-    }
-    | {"bfloat16", "char", "double", "float", "half", "int", "long", "requires_grad_", "short", "size", "to", "type"}
-)
-
 
 class UninitializedTensorMixin(Tensor):
     """A tensor whose shape is not known until a lazy module receives its first input."""
 
     cls_to_become: ClassVar[type[Tensor]]
-
-    @classmethod
-    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Raise ValueError for an operator that reads values: there are none yet."""
-        if func.__name__ in _WITHOUT_VALUES:
-            return _disabled_torch_function_impl(func, types, args, kwargs or {})
-        raise ValueError(
-            f"Attempted to use an uninitialized parameter in {func.__name__}. Call `forward` with a batch first: it "
-            "gives the parameters of lazy modules their shapes."
-        )
+    __torch_function__ = _disabled_torch_function_impl  # type: ignore[assignment]
 
     def materialize(self, shape: Any, device: Any = None, dtype: Any = None) -> None:
         """Become an ordinary parameter or buffer of ``shape``, not initialised.
@@ -187,13 +161,6 @@ class UninitializedTensorMixin(Tensor):
         """Shape of the tensor; not known yet, so reading it raises RuntimeError."""
         raise RuntimeError(NO_SHAPE_YET)
 
-    def share_memory_(self) -> Self:
-        """Raise RuntimeError: an uninitialised tensor has no memory."""
-        raise RuntimeError(
-            "Can't share memory on an uninitialized parameter or buffer. Call `forward` to initialize the parameters "
-            "before calling `module.share_memory()`."
-        )
-
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return type(self)(*_arguments(self))
 
@@ -208,7 +175,7 @@ def _arguments(tensor: UninitializedTensorMixin) -> tuple[Any, ...]:
     return tensor.requires_grad, tensor.device, tensor.dtype
 
 
-class UninitializedParameter(UninitializedTensorMixin, Parameter):  # type: ignore[misc]
+class UninitializedParameter(UninitializedTensorMixin, Parameter):
     """A parameter of a lazy module, until `materialize` gives it a shape.
 
     >>> nn.UninitializedParameter()

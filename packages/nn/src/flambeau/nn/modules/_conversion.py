@@ -96,8 +96,6 @@ class Convertible(Tree):
 
     def share_memory(self) -> Self:
         """Move every parameter and buffer to memory that other processes can share."""
-        for tensor in filter(is_lazy, [*self.parameters(), *self.buffers()]):
-            tensor.share_memory_()  # raises RuntimeError
         return self._apply(lambda tensor: tensor.share_memory_())
 
 

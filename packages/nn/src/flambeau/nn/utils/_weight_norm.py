@@ -7,7 +7,7 @@ from typing import Any
 from flambeau import Tensor
 
 from ..modules.module import Module
-from ..parameter import Parameter, is_lazy
+from ..parameter import Parameter
 from .parametrizations import norm_except_dim
 
 __all__ = ["remove_weight_norm", "weight_norm"]
@@ -37,7 +37,7 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
         module: the module, which is changed and returned.
         name: of the weight.
         dim: there is a norm for each place along it; one norm of all if None.
-    Raises: RuntimeError for a weight that has a normalisation already; ValueError for one without a shape.
+    Raises: RuntimeError for a weight that has a normalisation already.
     Source: Salimans, Kingma 2016, arXiv:1602.07868.
 
     >>> list(nn.utils.weight_norm(nn.Linear(4, 3)).state_dict())
@@ -46,7 +46,7 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
     if find_hook(module, WeightNorm, name) is not None:
         raise RuntimeError(f"Cannot register two weight_norm hooks on the same parameter {name}")
     hook = WeightNorm(name, dim)
-    weight = initialized(module, name, "WeightNorm")
+    weight = getattr(module, name)
     delattr(module, name)
     module.register_parameter(name + "_g", Parameter(norm_except_dim(weight.detach(), hook.dim)))
     module.register_parameter(name + "_v", Parameter(weight.detach()))
@@ -67,16 +67,6 @@ def remove_weight_norm(module: Module, name: str = "weight") -> Module:
     setattr(module, name, Parameter(weight.detach()))
     del module._forward_pre_hooks[key]
     return module
-
-
-def initialized(module: Module, name: str, kind: str) -> Any:
-    """Return the weight ``name``. Raises: ValueError if a lazy module has not given it a shape yet."""
-    weight = getattr(module, name)
-    if is_lazy(weight):
-        raise ValueError(
-            f"The module passed to `{kind}` can't have uninitialized parameters. Call `forward` with a batch first"
-        )
-    return weight
 
 
 def find_hook(module: Module, kind: type, name: str) -> int | None:
