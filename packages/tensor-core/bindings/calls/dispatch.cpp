@@ -19,7 +19,7 @@ namespace {
 thread_local std::vector<PyObject*> modes;  // those entered, held
 thread_local bool enabled = true;           // false while torch._C._DisableTorchDispatch is entered
 PyObject* handler = nullptr;                // handler(callable, args, kwargs or None)
-PyObject* known_calls = nullptr;            // what the handler knows of calls without keywords; Note [Known calls]
+PyObject* known_calls = nullptr;            // the overloads of calls without keywords; Note [Known calls]
 PyObject* disabled_dispatch = nullptr;      // the __torch_dispatch__ of a class that does not want to be asked
 
 std::unordered_set<PyTypeObject*>& dispatching_types() {
@@ -87,11 +87,11 @@ namespace {
 void load_handler();
 
 // Note [Known calls]
-// The types of the arguments alone decide which overload most calls are. The handler notes these calls in a dictionary
-// with the keys (callable, *types of the arguments) and the values (overload, history). Here, modes are asked about
-// them without the handler. If the call is recorded, `history` is the tuple (name of the node, kind of the result, the
-// derivative, whether the derivative reads the result), an empty tuple if the results have no history, or None if the
-// handler has to record the call.
+// For most calls the types of the arguments determine the overload. The handler stores these calls in a dictionary with
+// the keys (callable, *types of the arguments) and the values (overload, history). This file passes such calls to modes
+// without calling the handler. For recorded calls, `history` is the tuple (name of the node, kind of the result,
+// derivative, True if the derivative reads the result). It is empty if the results are not differentiable, and None if
+// the handler must record the call.
 Object known_call(PyObject* callable, PyObject* const* args, size_t count) {
   const Object key(checked(PyTuple_New(Py_ssize_t(count) + 1)));
   PyTuple_SET_ITEM(key.get(), 0, Py_NewRef(callable));
@@ -100,7 +100,7 @@ Object known_call(PyObject* callable, PyObject* const* args, size_t count) {
   return value_in(known_calls, key.get());
 }
 
-// Return the answer of the innermost mode, which is left meanwhile.
+// Calls the innermost mode, which is not active during the call, and returns its result.
 Object ask_innermost_mode(PyObject* overload, PyObject* positional) {
   static PyObject* const method = PyUnicode_InternFromString("__torch_dispatch__");
   const Object types(checked(PyTuple_New(0))), named(checked(PyDict_New()));
