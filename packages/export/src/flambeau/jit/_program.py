@@ -61,19 +61,7 @@ class Signature:
 
     def pack(self, values: Sequence[Any]) -> Any:
         """Return the structure with these leaves."""
-
-        def build(form: Any) -> Any:
-            if isinstance(form, int):
-                return values[form]
-            ((kind, items),) = form.items()
-            if kind == "value":
-                return items
-            if kind == "dict":
-                return {key: build(item) for key, item in items.items()}
-            built = [build(item) for item in items]
-            return tuple(built) if kind == "tuple" else built
-
-        return build(self.form)
+        return _packed(self.form, values)
 
     def unpack(self, structure: Any, path: str = "") -> list[Any]:
         """Return the leaves of a structure of this form. Raises TypeError for other forms."""
@@ -101,6 +89,19 @@ class Signature:
                 raise TypeError(f"the program takes {len(items)} values for {path}")
             for i, item in enumerate(items):
                 self._unpack(item, given[i], out, f"{path}[{i}]")
+
+
+def _packed(form: Any, values: Sequence[Any]) -> Any:
+    # A function within `pack` would refer to itself and keep the values until the garbage collector runs.
+    if isinstance(form, int):
+        return values[form]
+    ((kind, items),) = form.items()
+    if kind == "value":
+        return items
+    if kind == "dict":
+        return {key: _packed(item, values) for key, item in items.items()}
+    built = [_packed(item, values) for item in items]
+    return tuple(built) if kind == "tuple" else built
 
 
 class Compiled:
