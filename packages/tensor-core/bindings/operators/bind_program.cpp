@@ -102,23 +102,30 @@ Tensors given_tensors(PyObject* given) {
 // program is run call by call (flambeau.jit).
 PyObject* run_program(PyObject*, PyObject* const* args, Py_ssize_t count) {
   return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
-    require<TypeError>(count == 3, "_run_program() takes a program, its inputs and its state");
+    require<TypeError>(count == 3 || count == 4, "_run_program() takes a program, its inputs and its state");
     bool answered = in_mode() || in_map() || in_autocast();
     for_each(args + 1, 2, [&](PyObject* o) { answered |= may_override(o) || is_placeholder(o); });
     if (answered) Py_RETURN_NOTIMPLEMENTED;
     Values inputs;
     for (const Tensor& t : given_tensors(args[1])) inputs.emplace_back(t);
-    const Values results = program_of(args[0]).run(inputs, given_tensors(args[2]));
+    Values results;
+    try {
+      results = program_of(args[0]).run(inputs, given_tensors(args[2]));
+    } catch (const RequirementError&) {
+      if (count == 4) return Py_NewRef(args[3]);
+      throw;
+    }
     Object out(checked(PyTuple_New(Py_ssize_t(results.size()))));
     for (size_t i = 0; i < results.size(); ++i)
       PyTuple_SET_ITEM(out.get(), Py_ssize_t(i), checked(object_of(results[i])));
     return out.release();
   });
 }
-PyMethodDef run_definition = {"_run_program", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(run_program)),
-                              METH_FASTCALL,
-                              "_run_program(program, inputs, state)\n\nThe outputs of a program, or NotImplemented "
-                              "where modes, maps, autocast or classes would answer for its operators."};
+PyMethodDef run_definition = {
+    "_run_program", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(run_program)), METH_FASTCALL,
+    "_run_program(program, inputs, state, unmet=...)\n\nThe outputs of a program. NotImplemented "
+    "if modes, maps, autocast or classes intercept its operators. `unmet`, if given, if the "
+    "inputs would take another branch than those for which the program was made."};
 
 PyObject* program_operators() {
   Object out(checked(PyDict_New()));
@@ -142,6 +149,12 @@ void bind_program(PyObject* module) {
         for (size_t i = 0; i < names.size(); ++i)
           PyTuple_SET_ITEM(out.get(), Py_ssize_t(i), checked(PyUnicode_FromString(names[i].c_str())));
         return out.release();
+      });
+  def("_program_plan(program)", kPrivate,
+      "The operators of a program in the order in which they run; operators that run as one stand on one line.",
+      [](PyObject* capsule) {
+        const std::string plan = program_of(capsule).plan();
+        return checked(PyUnicode_FromStringAndSize(plan.data(), Py_ssize_t(plan.size())));
       });
   def("_register_program_operator(name, parameters, function)", kPrivate,
       "Lets programs call a Python function by a name of the form namespace::name.", register_operator);

@@ -36,6 +36,12 @@ struct Value : std::variant<None, bool, int64_t, double, Complex<double>, std::s
   using variant::variant;
 };
 
+// Raised by a run whose inputs would take another branch than those for which the program was made.
+class FLAMBEAU_API RequirementError : public Error {
+ public:
+  using Error::Error;
+};
+
 class FLAMBEAU_API Program {
  public:
   // Loads a file that flambeau.jit.save wrote. Raises ValueError if the file is damaged or of another kind.
@@ -55,6 +61,8 @@ class FLAMBEAU_API Program {
   // Moves the parameters and buffers to a device. Inputs must be on the same device.
   void to(Device device);
   const std::string& text() const;
+  // The operators in the order in which they run; operators that run as one stand on one line.
+  std::string plan() const;
 
   // The operators that programs can call, with the number of their parameters.
   static std::vector<std::pair<std::string, int>> operators();

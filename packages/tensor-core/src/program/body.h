@@ -5,6 +5,10 @@
 
 namespace flambeau {
 
+namespace program {
+struct FusedGroup;
+}
+
 struct Program::Body {
   // Where an argument comes from.
   struct Argument {
@@ -14,7 +18,8 @@ struct Program::Body {
     std::vector<Argument> items;  // of a list in which something is computed
   };
   struct Instruction {
-    const program::Operator* function = nullptr;
+    const program::Operator* function = nullptr;            // null for a group
+    std::shared_ptr<const program::FusedGroup> group = {};  // Note [Fusion]
     std::vector<Argument> arguments;
     std::vector<int> results;  // registers; empty if no result is used
     std::vector<int> last;     // registers that are not read after it
@@ -32,6 +37,13 @@ struct Program::Body {
 namespace program {
 
 Program::Body read_text(std::string_view text);
+
+// The passes of passes.cpp: functions from program to program.
+void optimize(Program::Body& body);
+// Writes down which registers are not read after each instruction.
+void find_last_uses(Program::Body& body);
+// The instructions as text, groups on one line each.
+std::string described(const Program::Body& body);
 
 struct File {
   std::map<std::string, Tensor> tensors;

@@ -134,6 +134,7 @@ void add_row(Table& table, const PointwiseRow& row, const std::string& name) {
   Operator o;
   o.name = name;
   o.arity = row.arity;
+  o.is_row = true;
   o.row = row.op;
   o.run = run_row;
   add(table, o);

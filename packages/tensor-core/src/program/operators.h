@@ -16,9 +16,10 @@ struct Operator {
   uint32_t optional = 0;  // bit i: argument i, a tensor or a list of them, may be None or have it
   void (*function)() = nullptr;
   void (*run)(const Operator&, const Value* const* arguments, Values& results) = nullptr;
-  const OperatorFunction* recorded = nullptr;     // of an operator with a record
-  const Operator* inner = nullptr;                // of name_: name
-  PointwiseOp row = {};                           // of a row
+  const OperatorFunction* recorded = nullptr;  // of an operator with a record
+  const Operator* inner = nullptr;             // of name_: name
+  bool is_row = false;                         // runs `row`, or writes its result to the first argument
+  PointwiseOp row = {};
   const Program::Function* registered = nullptr;  // of an extension
 };
 using Family = std::vector<Operator>;

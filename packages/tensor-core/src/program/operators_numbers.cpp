@@ -64,8 +64,8 @@ Value repeated(const Value& items, int64_t times) {
 void hold(bool condition, const Value& a, const Value& b, std::string_view text) {
   if (condition) return;
   const auto shown = [](const Value& v) { return whole(v) ? std::to_string(integer(v)) : std::to_string(real(v)); };
-  detail::raise<Error>("the program was made with inputs for which ", text, "; here the two are ", shown(a), " and ",
-                       shown(b), ". Trace the model with inputs like these");
+  detail::raise<RequirementError>("the program was made with inputs for which ", text, "; here the two are ", shown(a),
+                                  " and ", shown(b), ". Trace the model with inputs like these");
 }
 
 }  // namespace

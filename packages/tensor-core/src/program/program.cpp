@@ -3,7 +3,7 @@
 
 #include "flambeau/cuda.h"
 #include "flambeau/operators/linalg.h"
-#include "program/body.h"
+#include "program/fusion.h"
 
 namespace flambeau {
 
@@ -24,13 +24,16 @@ class Run {
   }
 
   Values outputs() {
-    for (const Body::Instruction& instruction : body_.instructions) run(instruction);
+    for (const Body::Instruction& instruction : body_.instructions)
+      instruction.group ? run_group(instruction) : run(instruction);
     Values out;
     for (const Body::Argument& argument : body_.outputs) out.push_back(value_of(argument));
     return out;
   }
 
  private:
+  static constexpr size_t kUsual = 16;  // arguments of a call
+
   static std::string joined(const std::vector<std::string>& names) {
     std::string out;
     for (const std::string& name : names) out += (out.empty() ? "" : ", ") + name;
@@ -49,8 +52,16 @@ class Run {
                                                   : &registers_[size_t(argument.number)];
   }
 
+  void run_group(const Body::Instruction& instruction) {
+    const program::FusedGroup& group = *instruction.group;
+    SmallVector<const Value*, kUsual> arguments;
+    for (const Body::Argument& argument : group.arguments) arguments.push_back(found(argument));
+    results_.clear();
+    if (program::run_fused(group, arguments.data(), results_)) return keep_results(instruction);
+    for (const Body::Instruction& single : group.instructions) run(single);
+  }
+
   void run(const Body::Instruction& instruction) {
-    constexpr size_t kUsual = 16;
     const size_t count = instruction.arguments.size();
     SmallVector<const Value*, kUsual> arguments;
     Values lists;                                       // those that are made for this call
@@ -65,6 +76,10 @@ class Run {
     } catch (const std::exception&) {
       rethrow(instruction);
     }
+    keep_results(instruction);
+  }
+
+  void keep_results(const Body::Instruction& instruction) {
     for (size_t i = 0; i < instruction.results.size(); ++i)
       registers_[size_t(instruction.results[i])] = std::move(results_[i]);
     for (const int n : instruction.last) registers_[size_t(n)] = None();
@@ -105,6 +120,8 @@ class Run {
         " (in " + instruction.function->name + (instruction.place.empty() ? "" : ", ") + instruction.place + ")";
     try {
       throw;
+    } catch (const RequirementError& e) {
+      throw RequirementError(e.what() + where);
     } catch (const IndexError& e) {
       throw IndexError(e.what() + where);
     } catch (const TypeError& e) {
@@ -130,7 +147,9 @@ class Run {
 
 Program Program::parse(std::string_view text) {
   Program out;
-  out.body_ = std::make_shared<const Body>(program::read_text(text));
+  Body body = program::read_text(text);
+  program::optimize(body);
+  out.body_ = std::make_shared<const Body>(std::move(body));
   return out;
 }
 
@@ -168,5 +187,6 @@ void Program::to(Device device) {
 const std::vector<std::string>& Program::input_names() const { return body_->inputs; }
 const std::vector<std::string>& Program::state_names() const { return body_->state; }
 const std::string& Program::text() const { return body_->text; }
+std::string Program::plan() const { return program::described(*body_); }
 
 }  // namespace flambeau

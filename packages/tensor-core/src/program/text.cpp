@@ -27,7 +27,6 @@ class Reader {
       rest.remove_prefix(std::min(end + 1, rest.size()));
     }
     if (!returned_) fail("a program ends with a line that begins with 'return'");
-    find_last_uses();
     return std::move(body_);
   }
 
@@ -224,23 +223,6 @@ class Reader {
       body_.outputs.push_back(argument());
     }
     returned_ = true;
-  }
-
-  static void used(const Argument& argument, std::set<int>& out) {
-    if (argument.kind == Argument::Register) out.insert(argument.number);
-    for (const Argument& item : argument.items) used(item, out);
-  }
-
-  void find_last_uses() {
-    std::set<int> later;
-    for (const Argument& output : body_.outputs) used(output, later);
-    for (size_t i = body_.instructions.size(); i-- > 0;) {
-      Body::Instruction& instruction = body_.instructions[i];
-      std::set<int> here(instruction.results.begin(), instruction.results.end());
-      for (const Argument& a : instruction.arguments) used(a, here);
-      for (const int n : here)
-        if (later.insert(n).second) instruction.last.push_back(n);
-    }
   }
 
   static constexpr int kMost = 1 << 24, kDeepest = 16;

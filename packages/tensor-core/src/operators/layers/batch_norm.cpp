@@ -5,6 +5,7 @@
 #include "flambeau/operator.h"
 #include "flambeau/parallel.h"
 #include "operators/layers/normalization.h"
+#include "operators/pointwise/chain.h"
 
 namespace flambeau {
 
@@ -291,6 +292,25 @@ Tensor running_statistics(const Tensor& running_mean, const Tensor& running_var,
   for (int64_t c = 0; c < channels; ++c) m[c] = {mean.data<double>()[c], 1 / std::sqrt(var.data<double>()[c] + eps)};
   return statistics;
 }
+
+}  // namespace
+
+ChannelLines inference_lines(const Shape& shape, Dtype dtype, const Tensor& running_mean, const Tensor& running_var,
+                             const Tensor& weight, const Tensor& bias, double eps) {
+  ChannelLines out;
+  const int64_t channels = shape[1];
+  for (const Tensor* t : {&running_mean, &running_var, &weight, &bias})
+    if (t->defined() && t->numel() != channels) return out;
+  const Tensor statistics = running_statistics(running_mean, running_var, channels, eps), w = prepared(weight, dtype),
+               b = prepared(bias, dtype);
+  const auto* m = reinterpret_cast<const kernels::Moments*>(statistics.bytes());
+  for (int64_t c = 0; c < channels; ++c)
+    out.lines.push_back({m[c].mean, m[c].rstd * value_at(w, c, 1), value_at(b, c, 0)});
+  out.inner = product(shape) / (shape[0] * channels);
+  return out;
+}
+
+namespace {
 
 void check_batch_norm(const Tensor& input, std::initializer_list<const Tensor*> of_channels, bool has_statistics,
                       bool training) {

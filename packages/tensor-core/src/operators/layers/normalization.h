@@ -68,6 +68,12 @@ inline Sums mean_and_variance(const char* base, int64_t count, int64_t stride, i
   return {centre + rest, std::max(second.squares / n - rest * rest, 0.0)};
 }
 
+struct ChannelLines;
+// The lines of batch_norm with running statistics for inputs (N, C, ...) of a shape and a dtype. There are none if a
+// tensor does not have C elements.
+ChannelLines inference_lines(const Shape& shape, Dtype dtype, const Tensor& running_mean, const Tensor& running_var,
+                             const Tensor& weight, const Tensor& bias, double eps);
+
 struct Gradients {
   Tensor input, weight, bias;
 };

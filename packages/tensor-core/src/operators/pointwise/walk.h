@@ -1,0 +1,177 @@
+// How the elements of a tensor lie in memory, and how blocks of them are read into buffers and written back. Internal
+// to the pointwise operators.
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "flambeau/operators.h"
+#include "kernels/table.h"
+
+namespace flambeau {
+
+constexpr int64_t kSlack = kernels::kRowSlack;  // bytes behind a buffer that may be written, too
+
+// The dtype of number arguments of a kernel for elements of dtype `in`: float32 for half precision.
+inline Dtype number_type(Dtype in) { return is_floating(in) ? dtype_of(compute_type(in)) : in; }
+
+inline void fill_block(char* to, Scalar value, Dtype dtype, int64_t n) {
+  dispatch_all(dtype, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    const T v = value.to<T>();
+    std::fill_n(reinterpret_cast<T*>(to), n, v);
+  });
+}
+
+// How the elements of a tensor lie, in the order in which the output's lie in memory: its dimensions, neighbours merged
+// where they lie as one. Strides are in bytes.
+struct Walk {
+  char* base;
+  Dtype dtype;
+  int last;
+  int64_t size[kMaxDims], stride[kMaxDims];
+
+  int64_t row() const { return size[last]; }
+  int64_t step() const { return stride[last]; }
+  bool is_constant() const { return last == 0 && stride[0] == 0; }
+  int64_t period() const {  // elements until it is the same again; 0 if it never is
+    int64_t elements = last > 0 && stride[0] == 0;
+    for (int d = 1; d <= last; ++d) elements *= size[d];
+    return elements;
+  }
+};
+
+inline void plan_walk(Walk& walk, const Tensor& t, const Shape& shape, const Shape& order) {
+  walk.base = t.bytes();
+  walk.dtype = t.dtype();
+  walk.last = 0;
+  walk.size[0] = 1;
+  walk.stride[0] = item_size(t.dtype());
+  const int64_t shift = int64_t(shape.size() - t.shape().size());
+  bool any = false;
+  for (size_t i = 0; i < shape.size(); ++i) {
+    const int64_t d = order.empty() ? int64_t(i) : order[i], n = shape[size_t(d)], own = d - shift;
+    if (n == 1) continue;
+    const bool repeats = own < 0 || t.shape()[size_t(own)] == 1;
+    const int64_t step = repeats ? 0 : t.strides()[size_t(own)] * item_size(t.dtype());
+    if (any && walk.step() == step * n)
+      walk.size[walk.last] *= n;
+    else
+      walk.size[walk.last += any] = n;
+    walk.stride[walk.last] = step;
+    any = true;
+  }
+}
+
+struct Cursor {
+  const Walk* walk;
+  char* at;
+  int64_t position[kMaxDims];
+
+  void start(const Walk& over, int64_t element) {
+    walk = &over;
+    at = over.base;
+    for (int d = over.last; d >= 0; --d) {
+      position[d] = element % over.size[d];
+      at += position[d] * over.stride[d];
+      element /= over.size[d];
+    }
+  }
+  int64_t left() const { return walk->row() - position[walk->last]; }  // in the row
+  void advance(int64_t n) { move(walk->last, n); }                     // n <= left()
+  void move(int d, int64_t n) {
+    position[d] += n;
+    at += n * walk->stride[d];
+    for (; d > 0 && position[d] == walk->size[d]; --d) {
+      position[d] = 0;
+      at += walk->stride[d - 1] - walk->size[d] * walk->stride[d];
+      ++position[d - 1];
+    }
+  }
+};
+
+// Rows of a plane: where the first is, how far apart they and their elements are, how many of each there are, and how
+// many elements came before.
+struct PlaneRows {
+  char* at;
+  int64_t apart, step, count, length, done;
+};
+
+// copy(rows) for the next n elements. Where one row stands for all of a plane, repeat(how many came before, how many
+// elements, how many rows) after the first.
+template <class F, class R>
+FLAMBEAU_INLINE void each_row(Cursor& cursor, int64_t n, F&& copy, R&& repeat) {
+  const Walk& walk = *cursor.walk;
+  const int last = walk.last;
+  for (int64_t done = 0; done < n;) {
+    if (last > 0 && cursor.position[last] == 0 && n - done >= walk.row()) {
+      const int64_t rows = std::min(walk.size[last - 1] - cursor.position[last - 1], (n - done) / walk.row());
+      const int64_t apart = walk.stride[last - 1], distinct = apart == 0 ? 1 : rows;
+      copy(PlaneRows{cursor.at, apart, walk.step(), distinct, walk.row(), done});
+      if (distinct < rows) repeat(done, walk.row(), rows);
+      cursor.move(last - 1, rows);
+      done += rows * walk.row();
+    } else {
+      const int64_t m = std::min(n - done, cursor.left());
+      copy(PlaneRows{cursor.at, 0, walk.step(), 1, m, done});
+      cursor.advance(m);
+      done += m;
+    }
+  }
+}
+
+// Short rows are written in chunks, the last of which may reach beyond their end.
+constexpr int64_t kChunk = kSlack / 2;
+
+// Fills up `rows` rows of some bytes with the first one. A chunk may overlap what it is read from.
+FLAMBEAU_INLINE void repeat_row(char* first, int64_t bytes, int64_t rows) {
+  for (char* to = first + bytes; --rows > 0; to += bytes)
+    for (int64_t b = 0; b < bytes; b += kChunk) {
+      char chunk[kChunk];
+      std::memcpy(chunk, first + b, kChunk);
+      std::memcpy(to + b, chunk, kChunk);
+    }
+}
+
+// The next n elements side by side in `dtype`: where they lie, or brought into `buffer`.
+inline char* fetch(Cursor& cursor, int64_t n, char* buffer, Dtype dtype) {
+  const Walk& walk = *cursor.walk;
+  const int64_t item = item_size(dtype);
+  const bool same = walk.dtype == dtype;
+  if (same && walk.step() == item && n <= cursor.left()) {
+    char* at = cursor.at;
+    cursor.advance(n);
+    return at;
+  }
+  const auto repeat = [&](int64_t done, int64_t m, int64_t rows) { repeat_row(buffer + done * item, m * item, rows); };
+  if (same && item <= 8)
+    each_row(
+        cursor, n,
+        [&, copy_rows = kernels::table().copy_rows[std::countr_zero(uint64_t(item))]](const PlaneRows& rows) {
+          copy_rows(buffer + rows.done * item, rows.at, rows.apart, rows.step, rows.length, rows.count);
+        },
+        repeat);
+  else
+    each_row(
+        cursor, n,
+        [&, cast = kernels::table().cast[int(dtype)][int(walk.dtype)]](const PlaneRows& rows) {
+          for (int64_t r = 0; r < rows.count; ++r)
+            cast(buffer + (rows.done + r * rows.length) * item, item, rows.at + r * rows.apart, rows.step, rows.length);
+        },
+        repeat);
+  return buffer;
+}
+
+inline void put(Cursor& cursor, int64_t n, const char* buffer, Dtype dtype) {
+  const int64_t item = item_size(dtype);
+  each_row(
+      cursor, n,
+      [&, cast = kernels::table().cast[int(cursor.walk->dtype)][int(dtype)]](const PlaneRows& rows) {
+        for (int64_t r = 0; r < rows.count; ++r)
+          cast(rows.at + r * rows.apart, rows.step, buffer + (rows.done + r * rows.length) * item, item, rows.length);
+      },
+      [](int64_t, int64_t, int64_t) {});
+}
+
+}  // namespace flambeau

@@ -1,0 +1,136 @@
+// The rows that compute an operator. Note [Fusion]
+#include <map>
+
+#include "flambeau/rows/activations.h"
+#include "flambeau/rows/arithmetic.h"
+#include "flambeau/rows/elementary.h"
+#include "flambeau/rows/selection.h"
+#include "program/fusion.h"
+
+namespace flambeau::program {
+
+namespace {
+
+using Argument = Program::Body::Argument;
+using Arguments = std::vector<Argument>;
+
+// Rows with results of other dtypes than their operands', or that are no row for real numbers.
+bool is_excluded(PointwiseOp row) {
+  return row == op::conj_physical || row == op::_frexp_exponent || row == op::_frexp_mantissa;
+}
+
+const Value* constant(const Argument& a) { return a.kind == Argument::Constant ? &a.value : nullptr; }
+bool is_none(const Argument& a) { return constant(a) && std::holds_alternative<None>(a.value); }
+std::optional<double> number(const Argument& a) {
+  if (const Value* v = constant(a)) {
+    if (const int64_t* i = std::get_if<int64_t>(v)) return double(*i);
+    if (const double* d = std::get_if<double>(v)) return *d;
+  }
+  return std::nullopt;
+}
+
+struct Lowered {
+  PointwiseOp row;
+  Arguments operands;
+};
+using Rule = std::optional<Lowered> (*)(const Arguments&);
+
+std::optional<Lowered> without_factor(PointwiseOp row, const Arguments& a, bool swapped = false) {  // alpha of 1
+  if (number(a[2]) != 1.0) return std::nullopt;
+  return swapped ? Lowered{row, {a[1], a[0]}} : Lowered{row, {a[0], a[1]}};
+}
+
+// As power() chooses.
+std::optional<Lowered> power_of(const Arguments& a) {
+  const std::optional<double> y = number(a[1]);
+  if (!y) return Lowered{op::pow, {a[0], a[1]}};
+  if (number(a[0])) return std::nullopt;
+  struct Special {
+    double exponent;
+    PointwiseOp row;
+  };
+  for (const Special& s : {Special{2, op::square}, Special{0.5, op::sqrt}, Special{-1, op::reciprocal},
+                           Special{-0.5, op::rsqrt}, Special{3, op::_cube}})
+    if (*y == s.exponent) return Lowered{s.row, {a[0]}};
+  return Lowered{op::pow, {a[0], a[1]}};
+}
+
+// Operators that are a row for some of their arguments.
+const std::map<std::string_view, Rule>& rules() {
+  static const std::map<std::string_view, Rule> all = {
+      {"add", [](const Arguments& a) { return without_factor(op::add, a); }},
+      {"sub", [](const Arguments& a) { return without_factor(op::sub, a); }},
+      {"rsub", [](const Arguments& a) { return without_factor(op::sub, a, true); }},
+      {"div",
+       [](const Arguments& a) { return is_none(a[2]) ? std::optional(Lowered{op::div, {a[0], a[1]}}) : std::nullopt; }},
+      {"pow", power_of},
+      {"clamp",
+       [](const Arguments& a) -> std::optional<Lowered> {
+         if (is_none(a[1]) && is_none(a[2])) return std::nullopt;
+         if (is_none(a[2])) return Lowered{op::clamp_min, {a[0], a[1]}};
+         if (is_none(a[1])) return Lowered{op::clamp_max, {a[0], a[2]}};
+         return Lowered{op::_clip, a};
+       }},
+      {"gelu",
+       [](const Arguments& a) -> std::optional<Lowered> {
+         const Value* form = constant(a[1]);
+         const std::string* text = form ? std::get_if<std::string>(form) : nullptr;
+         if (!text || (*text != "none" && *text != "tanh")) return std::nullopt;
+         return Lowered{*text == "none" ? op::_gelu_erf : op::_gelu_tanh, {a[0]}};
+       }},
+      {"where", [](const Arguments& a) { return std::optional(Lowered{op::where, a}); }},
+      {"masked_fill", [](const Arguments& a) { return std::optional(Lowered{op::where, {a[1], a[2], a[0]}}); }},
+      {"softshrink",
+       [](const Arguments& a) {
+         return number(a[1]).value_or(-1) >= 0 ? std::optional(Lowered{op::softshrink, a}) : std::nullopt;
+       }},
+      {"celu",
+       [](const Arguments& a) {
+         return number(a[1]).value_or(0) != 0 ? std::optional(Lowered{op::celu, a}) : std::nullopt;
+       }},
+  };
+  return all;
+}
+
+bool is_inference_norm(const Program::Body::Instruction& instruction) {
+  const Arguments& a = instruction.arguments;
+  if (instruction.function->name != "batch_norm" || a.size() != 9) return false;
+  const bool* training = constant(a[5]) ? std::get_if<bool>(&a[5].value) : nullptr;
+  return training && !*training && number(a[7]) && !is_none(a[3]) && !is_none(a[4]);
+}
+
+}  // namespace
+
+std::optional<FusedStep> lowered(const Program::Body::Instruction& instruction, Arguments& operands) {
+  FusedStep step;
+  if (is_inference_norm(instruction)) {
+    step.normalizes = true;
+    step.eps = *number(instruction.arguments[7]);
+    operands.assign(instruction.arguments.begin(), instruction.arguments.begin() + 5);
+    return step;
+  }
+  const std::string_view name = instruction.function->name;
+  const bool in_place = name.size() > 1 && name.back() == '_' && name[name.size() - 2] != '_';
+  const std::string_view plain = in_place ? name.substr(0, name.size() - 1) : name;
+  if (const auto rule = rules().find(plain); rule != rules().end()) {
+    std::optional<Lowered> found = rule->second(instruction.arguments);
+    if (!found) return std::nullopt;
+    step.row = found->row;
+    step.fills = plain == "masked_fill";
+    operands = std::move(found->operands);
+  } else if (instruction.function->is_row) {
+    step.row = instruction.function->row;
+    operands = instruction.arguments;
+  } else {
+    return std::nullopt;
+  }
+  const Domain domain = row_of(step.row).domain;
+  if (is_excluded(step.row) || domain == Domain::Integral || domain == Domain::Whole) return std::nullopt;
+  if (in_place && (domain == Domain::Comparison || domain == Domain::Logical)) return std::nullopt;
+  if (in_place) step.written = step.fills ? 2 : 0;
+  for (const Argument& a : operands)
+    if (a.kind == Argument::List || (a.kind == Argument::Constant && !number(a))) return std::nullopt;
+  return step;
+}
+
+}  // namespace flambeau::program

@@ -1,0 +1,279 @@
+// Optimisations: functions that change a program without changing its results. Note [Fusion]
+#include <algorithm>
+#include <cstdlib>
+#include <map>
+#include <set>
+#include <sstream>
+
+#include "program/fusion.h"
+
+namespace flambeau::program {
+
+namespace {
+
+using Body = Program::Body;
+using Argument = Body::Argument;
+using Instruction = Body::Instruction;
+
+template <class F>
+void each_register(const Argument& argument, F&& body) {
+  if (argument.kind == Argument::Register) body(argument.number);
+  for (const Argument& item : argument.items) each_register(item, body);
+}
+template <class F>
+void each_register(const Instruction& instruction, F&& body) {
+  for (const Argument& a : instruction.arguments) each_register(a, body);
+}
+
+void rename(Argument& argument, const std::map<int, int>& names) {
+  if (argument.kind == Argument::Register)
+    if (const auto name = names.find(argument.number); name != names.end()) argument.number = name->second;
+  for (Argument& item : argument.items) rename(item, names);
+}
+
+bool writes(const Instruction& instruction) {
+  const std::string& name = instruction.function->name;
+  return instruction.function->registered || name == "set_at" || name == "write_out" ||
+         (name.size() > 1 && name.back() == '_' && name[name.size() - 2] != '_');
+}
+
+// Operators whose results never share memory with an argument.
+bool gives_new_memory(const Instruction& instruction) {
+  static const std::set<std::string_view> names = {"conv1d", "conv2d", "conv3d",     "linear",     "matmul",    "mm",
+                                                   "bmm",    "addmm",  "batch_norm", "layer_norm", "group_norm"};
+  std::vector<Argument> operands;
+  return names.contains(instruction.function->name) || (!writes(instruction) && lowered(instruction, operands));
+}
+
+// Assigns the result of `relu_(%1)` to a new register if nothing else shares the memory of %1. Then the operator can
+// be fused as if it were `relu(%1)`.
+void name_in_place_results(Body& body) {
+  std::map<int, int> names;         // of changed registers: the latest
+  std::map<int, bool> has_aliases;  // of new memory: a view of it may exist
+  for (Instruction& instruction : body.instructions) {
+    for (Argument& a : instruction.arguments) rename(a, names);
+    const bool fresh = gives_new_memory(instruction);
+    const bool in_place = writes(instruction) && !instruction.arguments.empty() &&
+                          instruction.arguments[0].kind == Argument::Register && instruction.results.empty();
+    std::vector<Argument> operands;
+    if (in_place && lowered(instruction, operands)) {
+      const int changed = instruction.arguments[0].number;
+      const auto known = has_aliases.find(changed);
+      if (known != has_aliases.end() && !known->second) {
+        const int fresh_register = body.registers++;
+        for (auto& [name, latest] : names)
+          if (latest == changed) latest = fresh_register;
+        names[changed] = fresh_register;
+        instruction.results = {fresh_register};
+        has_aliases[fresh_register] = false;
+        continue;
+      }
+    }
+    if (!fresh) each_register(instruction, [&](int r) { has_aliases[r] = true; });
+    for (const int r : instruction.results) has_aliases[r] = !fresh;
+  }
+  for (Argument& output : body.outputs) rename(output, names);
+}
+
+// A group that is being collected: the positions of its instructions, and what they compute.
+struct OpenGroup {
+  std::vector<size_t> members;
+  std::set<int> results;  // registers that members compute
+  bool is_read = false;   // by an instruction outside, which has to run after the group: nothing joins it then
+};
+
+constexpr size_t kMostSteps = 48;
+
+class Fuser {
+ public:
+  explicit Fuser(Body& body) : body_(body) {}
+
+  void run() {
+    std::vector<OpenGroup> groups, done;
+    const auto close_all = [&] {
+      std::ranges::move(groups, std::back_inserter(done));
+      groups.clear();
+    };
+    for (size_t i = 0; i < body_.instructions.size(); ++i) {
+      const Instruction& instruction = body_.instructions[i];
+      std::vector<Argument> operands;
+      const bool joins = instruction.results.size() == 1 && lowered(instruction, operands);
+      if (!joins && writes(instruction)) {
+        close_all();
+        continue;
+      }
+      std::vector<OpenGroup> read = joins ? take_read(instruction, groups) : std::vector<OpenGroup>();
+      mark_read(instruction, groups);
+      if (!joins) continue;
+      if (writes(instruction)) close_all();  // other groups may read what it changes
+      OpenGroup& home = groups.emplace_back(merged(read));
+      home.members.push_back(i);
+      home.results.insert(instruction.results[0]);
+    }
+    close_all();
+    replace(done);
+  }
+
+ private:
+  // Removes and returns the groups that an instruction can join: those that compute its operands.
+  static std::vector<OpenGroup> take_read(const Instruction& instruction, std::vector<OpenGroup>& groups) {
+    std::vector<OpenGroup> read;
+    size_t members = 0;
+    std::erase_if(groups, [&](OpenGroup& g) {
+      bool reads = false;
+      each_register(instruction, [&](int r) { reads |= g.results.contains(r); });
+      if (!reads || g.is_read || members + g.members.size() >= kMostSteps) return false;
+      members += g.members.size();
+      read.push_back(std::move(g));
+      return true;
+    });
+    return read;
+  }
+
+  static OpenGroup merged(std::vector<OpenGroup>& groups) {
+    OpenGroup all;
+    for (OpenGroup& g : groups) {
+      all.members.insert(all.members.end(), g.members.begin(), g.members.end());
+      all.results.merge(g.results);
+    }
+    std::ranges::sort(all.members);
+    return all;
+  }
+
+  static void mark_read(const Instruction& instruction, std::vector<OpenGroup>& groups) {
+    each_register(instruction, [&](int r) {
+      for (OpenGroup& g : groups) g.is_read |= g.results.contains(r);
+    });
+  }
+
+  void replace(const std::vector<OpenGroup>& groups) {
+    std::map<size_t, const OpenGroup*> at;  // by the position of the last member
+    std::set<size_t> members;
+    for (const OpenGroup& g : groups)
+      if (g.members.size() > 1) {
+        at[g.members.back()] = &g;
+        members.insert(g.members.begin(), g.members.end());
+      }
+    std::map<int, int> uses;
+    for (const Instruction& instruction : body_.instructions) each_register(instruction, [&](int r) { ++uses[r]; });
+    for (const Argument& output : body_.outputs) each_register(output, [&](int r) { ++uses[r]; });
+    std::vector<Instruction> out;
+    for (size_t i = 0; i < body_.instructions.size(); ++i) {
+      if (const auto found = at.find(i); found != at.end())
+        out.push_back(fused(*found->second, uses));
+      else if (!members.contains(i))
+        out.push_back(std::move(body_.instructions[i]));
+    }
+    body_.instructions = std::move(out);
+  }
+
+  Instruction fused(const OpenGroup& open, const std::map<int, int>& uses) {
+    auto group = std::make_shared<FusedGroup>();
+    Instruction out;
+    std::map<int, int> step_of;  // by register
+    std::map<int, int> inside;   // uses of a register in the group
+    for (const size_t i : open.members) {
+      Instruction& instruction = body_.instructions[i];
+      each_register(instruction, [&](int r) { ++inside[r]; });
+      std::vector<Argument> operands;
+      FusedStep step = *lowered(instruction, operands);
+      for (Argument& a : operands) {
+        const auto computed = a.kind == Argument::Register ? step_of.find(a.number) : step_of.end();
+        step.operands.push_back(computed != step_of.end() ? StepOperand{true, computed->second}
+                                                          : StepOperand{false, argument(*group, std::move(a))});
+      }
+      step_of[instruction.results[0]] = int(group->steps.size());
+      group->steps.push_back(std::move(step));
+      group->instructions.push_back(std::move(instruction));
+    }
+    for (size_t s = 0; s < group->instructions.size(); ++s) {
+      const int r = group->instructions[s].results[0];
+      const auto all = uses.find(r);
+      if (all == uses.end() || all->second == inside[r]) continue;
+      group->outputs.push_back(int(s));
+      out.results.push_back(r);
+    }
+    group->dies.resize(group->arguments.size());
+    out.group = group;
+    return out;
+  }
+
+  static int argument(FusedGroup& group, Argument a) {
+    if (a.kind != Argument::Constant)
+      for (size_t i = 0; i < group.arguments.size(); ++i)
+        if (group.arguments[i].kind == a.kind && group.arguments[i].number == a.number) return int(i);
+    group.arguments.push_back(std::move(a));
+    return int(group.arguments.size()) - 1;
+  }
+
+  Body& body_;
+};
+
+void find_last_uses(Instruction& instruction, std::set<int>& later) {
+  instruction.last.clear();
+  std::set<int> here(instruction.results.begin(), instruction.results.end());
+  each_register(instruction, [&](int r) { here.insert(r); });
+  for (const int r : here)
+    if (later.insert(r).second) instruction.last.push_back(r);
+}
+
+bool is_disabled() {
+  const char* const setting = std::getenv("FLAMBEAU_FUSION");
+  return setting && std::string_view(setting) == "0";
+}
+
+}  // namespace
+
+void find_last_uses(Body& body) {
+  std::set<int> later;
+  for (const Argument& output : body.outputs) each_register(output, [&](int r) { later.insert(r); });
+  for (size_t i = body.instructions.size(); i-- > 0;) {
+    Instruction& instruction = body.instructions[i];
+    if (!instruction.group) {
+      find_last_uses(instruction, later);
+      continue;
+    }
+    auto group = std::make_shared<FusedGroup>(*instruction.group);
+    instruction.last.clear();
+    for (size_t k = group->instructions.size(); k-- > 0;) {
+      find_last_uses(group->instructions[k], later);
+      const std::vector<int>& last = group->instructions[k].last;
+      instruction.last.insert(instruction.last.end(), last.begin(), last.end());
+    }
+    for (size_t a = 0; a < group->arguments.size(); ++a)
+      group->dies[a] = group->arguments[a].kind == Argument::Register &&
+                       std::ranges::count(instruction.last, group->arguments[a].number) > 0;
+    instruction.group = std::move(group);
+  }
+}
+
+void optimize(Body& body) {
+  if (!is_disabled()) {
+    name_in_place_results(body);
+    Fuser(body).run();
+  }
+  find_last_uses(body);
+}
+
+std::string described(const Body& body) {
+  std::ostringstream out;
+  const auto line = [&](const Instruction& instruction, const char* indent) {
+    out << indent;
+    for (size_t i = 0; i < instruction.results.size(); ++i) out << (i ? ", %" : "%") << instruction.results[i];
+    out << (instruction.results.empty() ? "" : " = ");
+  };
+  for (const Instruction& instruction : body.instructions) {
+    line(instruction, "");
+    if (!instruction.group) {
+      out << instruction.function->name << "\n";
+      continue;
+    }
+    out << "fused(";
+    const auto& members = instruction.group->instructions;
+    for (size_t i = 0; i < members.size(); ++i) out << (i ? ", " : "") << members[i].function->name;
+    out << ")\n";
+  }
+  return out.str();
+}
+
+}  // namespace flambeau::program
