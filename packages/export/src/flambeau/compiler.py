@@ -1,20 +1,24 @@
-"""PyTorch's interface to compilation. flambeau has no compiler: operators run when they are called.
-
-Functions and models are returned unchanged, so that programs written for a compiler run unchanged.
-"""
+"""Compilation of functions and modules, with PyTorch's interface. Note [Compilation] in `flambeau._compile`"""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeVar, overload
+from typing import Any, TypeVar, cast, overload
 
-from flambeau._settings import warn_once
+from flambeau._compile import CompiledFunction, CompiledModule
+from flambeau._compile import reset as reset
+from flambeau._compile._capture import current
+from flambeau._compile._function import Programs
+from flambeau.nn import Module
 
 F = TypeVar("F")
 
-_AS_IT_IS = "flambeau does not compile: every operator runs when it is called. compile() returns its argument."
+# PyTorch's names for its compilers; all of them mean flambeau's, except "eager".
+_BACKENDS = ("inductor", "cudagraphs", "aot_eager")
 
 
 @overload
@@ -53,25 +57,107 @@ def compile(
     options: dict[str, Any] | None = None,
     disable: bool = False,
 ) -> Any:
-    """Return the function or model unchanged, and warn once. Can be used as a decorator.
+    """Compile a function or module. Can be used as a decorator.
 
-    If ``backend`` is a function, it is called with a `flambeau.fx.GraphModule` and the example tensors, once for each
-    combination of shapes and dtypes. Its result is called instead of the model. If the model cannot be traced, it runs
-    unchanged, with a warning.
+    The first call runs the function and records its operators as a program. Later calls run the program, whose
+    pointwise operators are fused, if everything that the function depended on is unchanged: dtypes, layouts and
+    ``requires_grad`` of the tensors, other arguments, attributes, globals, closures, grad mode. Otherwise the call
+    records another program, up to eight. Sizes may change without another program. Results, random numbers, in-place
+    changes and gradients are those of the function.
 
-    Raises: RuntimeError if both ``mode`` and ``options`` are given, as in PyTorch.
+    A call runs the function itself if no program can represent it, for example if Python reads an element of a tensor
+    or the function changes a Python object. `explain` gives the reason.
+
+    Args:
+        fullgraph: raise RuntimeError with the reason and the line instead.
+        dynamic, mode, options: accepted and ignored; programs serve all sizes.
+        backend: "inductor", "cudagraphs" and "aot_eager" select this compiler; "eager" returns the argument unchanged.
+            A function is called with a `flambeau.fx.GraphModule` and the example tensors, once for each combination of
+            shapes and dtypes; its result is called instead of the model.
+        disable: return the argument unchanged.
+    Raises: RuntimeError if both ``mode`` and ``options`` are given, and for other backends.
+
+    >>> import flambeau
+    >>> @flambeau.compile
+    ... def f(x):
+    ...     return (x * 2).tanh()
+    >>> f(flambeau.zeros(3))
+    tensor([0., 0., 0.])
     """
     if mode is not None and options is not None:
         raise RuntimeError("Either mode or options can be specified, but both can't be specified at the same time.")
+    if isinstance(backend, str) and backend not in (*_BACKENDS, "eager"):
+        raise RuntimeError(f"Invalid backend: {backend!r}, see `compiler.list_backends()` for available backends.")
     if model is None:
-        return partial(compile, backend=backend, mode=mode, options=options, disable=disable)
-    if callable(backend) and not disable:
+        return partial(
+            compile, fullgraph=fullgraph, dynamic=dynamic, backend=backend, mode=mode, options=options, disable=disable
+        )
+    if disable or backend == "eager" or isinstance(model, CompiledFunction | CompiledModule):
+        return model
+    if callable(backend):
         from flambeau.fx._compile import compiled  # imported on first use
 
         return compiled(model, backend)
-    if not disable:
-        warn_once(_AS_IT_IS)
-    return model
+    if isinstance(model, Module):
+        return CompiledModule(model, fullgraph)
+    if not callable(model):
+        raise TypeError(f"flambeau.compile expects a function or a module, got {type(model).__name__}")
+    return CompiledFunction(model, fullgraph)
+
+
+@dataclass
+class Explanation:
+    """Description of how a function is compiled.
+
+    Attributes:
+        graphs: the programs of the function, as text.
+        plans: the operators of each program in the order in which they run; fused ones are on one line.
+        break_reasons: why calls ran without a program.
+        guards: paths of the Python objects that are compared before each call, for each program.
+    """
+
+    graphs: list[str] = field(default_factory=list)
+    plans: list[str] = field(default_factory=list)
+    break_reasons: list[str] = field(default_factory=list)
+    guards: list[list[str]] = field(default_factory=list)
+
+    @property
+    def graph_count(self) -> int:
+        """The number of programs."""
+        return len(self.graphs)
+
+    @property
+    def graph_break_count(self) -> int:
+        """The number of different calls that ran without a program."""
+        return len(self.break_reasons)
+
+    def __str__(self) -> str:
+        lines = [f"Graph Count: {self.graph_count}", f"Graph Break Count: {self.graph_break_count}"]
+        lines += [f"Break Reason: {reason}" for reason in self.break_reasons]
+        for i, plan in enumerate(self.plans):
+            lines += [f"Graph {i}:", *(f"  {line}" for line in plan.splitlines())]
+        return "\n".join(lines)
+
+
+def explain(fn: Callable[..., Any]) -> Callable[..., Explanation]:
+    """Return a function that calls ``fn`` and returns an `Explanation` of how it is compiled."""
+    from flambeau import _core
+
+    original = getattr(fn, "_orig_mod", getattr(fn, "__wrapped__", fn))
+
+    @functools.wraps(original if callable(original) and not isinstance(original, Module) else explain)
+    def explained(*args: Any, **kwargs: Any) -> Explanation:
+        programs = Programs(original, False, getattr(original, "__name__", type(original).__name__))
+        programs(*args, **kwargs)
+        captured = programs.captured
+        return Explanation(
+            [program.text for program in captured],
+            [_core._program_plan(program.native) for program in captured],
+            programs.refusals,
+            [list(program.snapshot.paths) for program in captured],
+        )
+
+    return explained
 
 
 @overload
@@ -83,8 +169,27 @@ def disable(fn: F, recursive: bool = True, *, reason: str | None = None) -> F: .
 
 
 def disable(fn: Any = None, recursive: bool = True, *, reason: str | None = None) -> Any:
-    """Return the function unchanged. Can be used as a decorator with arguments."""
-    return _same if fn is None else fn
+    """Return a function that is never compiled: a compiled function that calls it runs uncompiled.
+
+    Can be used as a decorator with arguments. A module is changed and returned.
+    """
+    if fn is None:
+        return partial(disable, recursive=recursive, reason=reason)
+    if isinstance(fn, Module):
+        fn.forward = disable(fn.forward, recursive, reason=reason)  # type: ignore[method-assign]
+        return fn
+    if isinstance(fn, CompiledFunction):
+        return cast(Any, fn).__wrapped__
+
+    @functools.wraps(fn)
+    def disabled(*args: Any, **kwargs: Any) -> Any:
+        if (trace := current()) is not None and trace.open:
+            trace.give_up(
+                f"{getattr(fn, '__qualname__', fn)} is disabled for compilation" + (f": {reason}" if reason else "")
+            )
+        return fn(*args, **kwargs)
+
+    return disabled
 
 
 def allow_in_graph(fn: F) -> F:
@@ -97,32 +202,29 @@ def assume_constant_result(fn: F) -> F:
     return fn
 
 
-def _same(fn: F) -> F:
-    return fn
-
-
 def is_compiling() -> bool:
-    """Return False: nothing is compiled."""
+    """Return True while a function is being recorded."""
+    return current() is not None
+
+
+is_dynamo_compiling = is_compiling
+
+
+def is_exporting() -> bool:
+    """Return False: `flambeau.export` traces, and does not compile."""
     return False
 
 
-is_dynamo_compiling = is_exporting = is_compiling
-
-
-def reset() -> None:
-    """Do nothing: there is no compiled code."""
-
-
 def cudagraph_mark_step_begin() -> None:
-    """Do nothing."""
+    """Do nothing: programs do not reuse the memory of results."""
 
 
 def list_backends(exclude_tags: tuple[str, ...] = ("debug", "experimental")) -> list[str]:
-    """Return the names of the compilers: an empty list."""
-    return []
+    """Return the names of the compilers."""
+    return ["cudagraphs", "inductor"]
 
 
 @contextlib.contextmanager
 def set_stance(stance: str = "default", **options: Any) -> Iterator[None]:
-    """Do nothing in this context: there is no compiler."""
+    """Accept PyTorch's stances and do nothing in this context."""
     yield

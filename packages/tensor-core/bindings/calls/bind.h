@@ -2,25 +2,27 @@
 #pragma once
 
 #include "calls/define.h"
+#include "flambeau/program.h"
 
 namespace flambeau::python {
 
-void set_interpreter_hooks();         // interpreter.cpp: the GIL and signals, for the library
-void bind_records();                  // bind_records.cpp: operators as their records describe them
-void bind_views();                    // bind_views.cpp: elements, sizes and strides
-void bind_layout();                   // bind_layout.cpp
-void bind_sorting();                  // bind_sorting.cpp: histograms of points
-void bind_optimizer();                // bind_optimizer.cpp: an optimizer's step
-void bind_spectra();                  // bind_spectra.cpp: eigenvalues, singular values
-void bind_least_squares();            // bind_least_squares.cpp
-void bind_program(PyObject* module);  // bind_program.cpp: traced programs
-void bind_conversion();               // bind_conversion.cpp: copies in another dtype or order of memory
-void bind_construction();             // bind_construction.cpp: tensors from Python data
-void bind_interop();                  // interop.cpp
-void bind_cuda();                     // bind_cuda.cpp: the functions behind flambeau.cuda
-void bind_array_library();            // array_library.cpp: functions that CuPy computes
-void bind_autograd();                 // bind_autograd.cpp
-void bind_autocast();                 // autocast.cpp
+void set_interpreter_hooks();          // interpreter.cpp: the GIL and signals, for the library
+void bind_records();                   // bind_records.cpp: operators as their records describe them
+void bind_views();                     // bind_views.cpp: elements, sizes and strides
+void bind_layout();                    // bind_layout.cpp
+void bind_sorting();                   // bind_sorting.cpp: histograms of points
+void bind_optimizer();                 // bind_optimizer.cpp: an optimizer's step
+void bind_spectra();                   // bind_spectra.cpp: eigenvalues, singular values
+void bind_least_squares();             // bind_least_squares.cpp
+void bind_program(PyObject* module);   // bind_program.cpp: traced programs
+void bind_compiled(PyObject* module);  // bind_compiled.cpp: guards and replay of compiled functions
+void bind_conversion();                // bind_conversion.cpp: copies in another dtype or order of memory
+void bind_construction();              // bind_construction.cpp: tensors from Python data
+void bind_interop();                   // interop.cpp
+void bind_cuda();                      // bind_cuda.cpp: the functions behind flambeau.cuda
+void bind_array_library();             // array_library.cpp: functions that CuPy computes
+void bind_autograd();                  // bind_autograd.cpp
+void bind_autocast();                  // autocast.cpp
 void bind_python_operators(PyObject* module);
 void publish_return_types(PyObject* module);
 // Creates the named tuple type of the results of an operator written in Python.
@@ -28,6 +30,9 @@ PyObject* make_return_type(std::string_view name, PyObject* fields);
 PyTypeObject* named_tuple_type(std::string_view name, const std::vector<std::string_view>& fields);  // borrowed
 void publish_rows(PyObject* module);
 PyObject* describe_rows();
+
+const Program& program_of(PyObject* capsule);  // of _parse_program
+PyObject* object_of(const Value& v);           // a tensor, a number or None
 
 PyObject* out_of_memory_error();  // flambeau.OutOfMemoryError; borrowed
 

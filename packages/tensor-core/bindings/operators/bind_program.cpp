@@ -13,19 +13,12 @@ namespace {
 
 constexpr const char* kCapsule = "flambeau.Program";
 
+}  // namespace
+
 const Program& program_of(PyObject* capsule) {
   void* const program = PyCapsule_GetPointer(capsule, kCapsule);
   if (!program) throw PythonError();
   return *static_cast<Program*>(program);
-}
-
-PyObject* parse_program(std::string_view text) {
-  auto program = std::make_unique<Program>(Program::parse(text));
-  PyObject* const capsule = checked(PyCapsule_New(program.get(), kCapsule, [](PyObject* self) {
-    delete static_cast<Program*>(PyCapsule_GetPointer(self, kCapsule));
-  }));
-  program.release();
-  return capsule;
 }
 
 PyObject* object_of(const Value& v) {
@@ -35,6 +28,17 @@ PyObject* object_of(const Value& v) {
   if (const double* d = std::get_if<double>(&v)) return to_python(*d);
   if (std::holds_alternative<None>(v)) return Py_NewRef(Py_None);
   detail::raise<TypeError>("an output of the program is neither a tensor nor a number");
+}
+
+namespace {
+
+PyObject* parse_program(std::string_view text) {
+  auto program = std::make_unique<Program>(Program::parse(text));
+  PyObject* const capsule = checked(PyCapsule_New(program.get(), kCapsule, [](PyObject* self) {
+    delete static_cast<Program*>(PyCapsule_GetPointer(self, kCapsule));
+  }));
+  program.release();
+  return capsule;
 }
 
 // An argument of an operator that is written in Python.

@@ -53,6 +53,7 @@ class FLAMBEAU_API Program {
   // its state. Errors of operators name the line of the model that called them.
   Tensors operator()(const Tensors& inputs) const;
   Values run(const Values& inputs, const Tensors& state) const;
+  Values run(const Values& inputs, const Values& state) const;
 
   const std::vector<std::string>& input_names() const;
   const std::vector<std::string>& state_names() const;  // in the order of `state`

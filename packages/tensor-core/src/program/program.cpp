@@ -14,13 +14,13 @@ using Body = Program::Body;
 // The values of one run.
 class Run {
  public:
-  Run(const Body& body, const Values& inputs, const Tensors& state) : body_(body), registers_(size_t(body.registers)) {
+  Run(const Body& body, const Values& inputs, const Values& state)
+      : body_(body), state_(state), registers_(size_t(body.registers)) {
     require<TypeError>(inputs.size() == body.inputs.size(), "the program takes ", body.inputs.size(), " inputs (",
                        joined(body.inputs), "), got ", inputs.size());
     for (size_t i = 0; i < inputs.size(); ++i) registers_[size_t(body.input_registers[i])] = inputs[i];
     require(state.size() == body.state.size(), "the program has a state of ", body.state.size(), " tensors, got ",
             state.size());
-    for (const Tensor& t : state) state_.emplace_back(t);
   }
 
   Values outputs() {
@@ -140,7 +140,8 @@ class Run {
   }
 
   const Body& body_;
-  Values registers_, state_, results_;
+  const Values& state_;
+  Values registers_, results_;
 };
 
 }  // namespace
@@ -167,7 +168,10 @@ Program Program::load(const std::string& path) {
   return out;
 }
 
-Values Program::run(const Values& inputs, const Tensors& state) const { return Run(*body_, inputs, state).outputs(); }
+Values Program::run(const Values& inputs, const Values& state) const { return Run(*body_, inputs, state).outputs(); }
+Values Program::run(const Values& inputs, const Tensors& state) const {
+  return run(inputs, Values(state.begin(), state.end()));
+}
 
 Tensors Program::operator()(const Tensors& inputs) const {
   Tensors out;

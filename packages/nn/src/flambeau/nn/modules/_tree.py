@@ -226,8 +226,13 @@ class Tree:
     add_module = register_module
 
     def __getstate__(self) -> dict[str, Any]:
-        # A shallow copy must not share its registries with the original: see Note [Registries].
-        return {name: value.copy() if name in _REGISTRY_NAMES else value for name, value in vars(self).items()}
+        # A shallow copy must not share its registries with the original: see Note [Registries]. A compiled forward
+        # calls the original.
+        return {
+            name: value.copy() if name in _REGISTRY_NAMES else value
+            for name, value in vars(self).items()
+            if not getattr(value, "bound_to_original", False) or name != "forward"
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(translated(self, state) if is_foreign(state) else state)

@@ -115,8 +115,8 @@ class Module(Caller, Stateful, Convertible):
         return self
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
-        """Ask for a compiled ``forward``. There is none: see ``flambeau.compile``, which has these arguments."""
-        flambeau.compile(self, *args, **kwargs)
+        """Compile ``forward`` in place. The arguments are those of ``flambeau.compile``. Copies are not compiled."""
+        vars(self)["forward"] = flambeau.compile(self.forward, *args, **kwargs)
 
     # Representation
 

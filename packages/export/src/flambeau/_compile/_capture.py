@@ -1,0 +1,415 @@
+"""Capture of one call of a function as a program."""
+
+from __future__ import annotations
+
+import random
+import sys
+import threading
+import types
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import flambeau
+from flambeau import Tensor, _core
+from flambeau._tracing._calls import run
+from flambeau._tracing._numbers import TRACED, Number, Sizes, plain, traced_lengths
+from flambeau._tracing._recorder import Value
+from flambeau._tracing._structure import leaves, place
+from flambeau.jit._text import written
+from flambeau.jit._trace import Trace
+from flambeau.nn import Module
+from flambeau.utils import _pytree as pytree
+
+from ._guards import Snapshot, UnguardedError, is_library, is_numpy_array
+from ._logs import UnsupportedError, log
+
+_running = threading.local()  # the capture of this thread
+
+CONSTANTS = (bool, int, float, complex, str, bytes, type(None), flambeau.dtype, flambeau.device)
+
+# Functions written in C whose results depend only on their arguments.
+_PURE_MODULES = {
+    "builtins", "math", "cmath", "_operator", "operator", "itertools", "functools", "_functools", "collections",
+    "_collections", "_collections_abc", "re", "_sre", "_string", "_struct", "_weakref", "_abc", "_heapq", "_bisect",
+    "unicodedata", "_typing", "typing", "numpy", "numpy.core._multiarray_umath", "numpy._core._multiarray_umath",
+}  # fmt: skip
+_IMPURE_BUILTINS = {"print", "input", "open", "exec", "eval", "breakpoint", "__import__", "compile"}
+_PURE_OWNERS = (
+    bool, int, float, complex, str, bytes, bytearray, tuple, list, dict, set, frozenset, range, slice, type, type(None),
+    types.MappingProxyType, types.ModuleType,
+)  # fmt: skip
+
+
+def current() -> CaptureTrace | None:
+    """Return the capture that runs in this thread, or None."""
+    return getattr(_running, "trace", None)
+
+
+# Calls that return no tensor, change nothing, and whose results the guards cover.
+_QUERIES = {
+    "dim", "ndim", "dtype", "device", "layout", "requires_grad", "is_leaf", "is_floating_point", "is_complex",
+    "is_signed", "is_contiguous", "element_size", "itemsize", "is_cuda", "is_cpu", "is_meta", "is_sparse",
+    "is_sparse_csr", "is_quantized", "is_nested", "is_mps", "is_xpu", "is_mkldnn", "get_device", "ndimension",
+    "is_conj", "is_neg", "is_inference", "names", "name", "is_same_size", "__len__", "result_type", "can_cast",
+    "promote_types", "is_tensor", "__get__",
+}  # fmt: skip
+# Calls that change how gradients flow, which programs do not record.
+_UNRECORDED = {"register_hook", "retain_grad", "requires_grad_", "detach_", "share_memory_", "set_", "resize_"}
+
+
+def _of_data(trace: CaptureTrace, func: Any, **arguments: Any) -> Any:
+    """Record a tensor made from numbers. Memory that Python can change is not a constant."""
+    if func.__name__ in ("from_numpy", "frombuffer", "from_dlpack") or any(
+        map(is_numpy_array, pytree.tree_leaves(arguments))
+    ):
+        trace.give_up(f"{func.__name__}() reads memory that Python can change")
+        return run(func, list(arguments.values())[:1], dict(list(arguments.items())[1:]))
+    trace.making_constant = True
+    try:
+        return Trace.rules["tensor"](trace, func, **arguments)
+    finally:
+        trace.making_constant = False
+
+
+class CaptureTrace(Trace):
+    """Recorder of a program that notes why it cannot represent the function and lets the function go on.
+
+    Attributes:
+        reason: why the function cannot be one program, or None.
+    """
+
+    def __init__(
+        self, inputs: Mapping[str, Tensor], state: Mapping[str, Tensor], reachable: Mapping[int, Any], fullgraph: bool
+    ) -> None:
+        super().__init__(inputs, state)
+        self.reason: str | None = None
+        self.making_constant = False
+        self.written: set[int] = set()  # addresses of storages that recorded calls change
+        self._reachable, self._fullgraph = reachable, fullgraph
+        for _, value in self._values.values():
+            value.varies = True  # also of parameters: their elements change between calls
+
+    def give_up(self, reason: str) -> None:
+        """Note that no program can represent the function; it goes on as if it were not captured."""
+        where = place()
+        if self.reason is None:
+            self.reason = f"{where}: {reason}"
+            self.open = False
+            if self._fullgraph:
+                raise UnsupportedError(f"{self.reason} (fullgraph=True)")
+
+    def _depends_on_inputs(self, tensor: Tensor) -> bool:
+        return super()._depends_on_inputs(tensor) or (self.known(tensor) is None and id(tensor) in self._reachable)
+
+    def value(self, tensor: Tensor) -> Value:
+        if (known := self.known(tensor)) is not None:
+            return known
+        outside = id(tensor) not in self._reachable and self._made_by_extension(tensor) is None
+        if self.open and outside and not self.making_constant:
+            self.give_up("a tensor comes from outside of flambeau's operators")
+        value: Value = super().value(tensor)
+        if value.name.startswith("@") and not outside:
+            self.constants[value.name[1:].strip("'")] = tensor  # not detached: gradients flow to it
+            value.varies = True
+        return value
+
+    def warn_of_constant(self, text: str) -> None:
+        if self.open:
+            self.give_up(f"{text} gives Python a value that depends on a tensor")
+
+    def require(self, comparison: str, number: Number, other: Any) -> None:
+        if number.of_elements or (isinstance(other, Number) and other.of_elements):
+            self.give_up(f"Python decides on {number.text}, an element of a tensor")
+        else:
+            super().require(comparison, number, other)
+
+    def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+        if self.open and (flambeau.is_autocast_enabled("cpu") or flambeau.is_autocast_enabled("cuda")):
+            self.give_up("autocast is on")
+        elif self.open and (func.__name__ in _UNRECORDED or func.__name__ == "__set__"):
+            self.give_up(f"programs do not record {func.__name__}")
+        elif self.open and (kwargs or {}).get("generator") is not None:
+            self.give_up("programs draw from the default generator")
+        if not self.open:
+            return run(func, args, kwargs or {})
+        return super().__torch_function__(func, types, args, kwargs)
+
+    def operator(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:
+        result = super().operator(func, name, args, kwargs)
+        if self.open and not leaves(result, (Tensor, Number)) and func.__name__ not in _QUERIES:
+            self.give_up(f"the result of {name} is no tensor")
+        return result
+
+    def note(self, name: str, arguments: list[Any], result: Any, **options: Any) -> Any:
+        count = len(self.calls)
+        result = super().note(name, arguments, result, **options)
+        if any(call.lasting for call in self.calls[count:]):
+            self._write(arguments)
+        return result
+
+    def effect(self, name: str, arguments: list[Any], missing: str = "") -> None:
+        if name == "without_derivative" and flambeau.is_grad_enabled():
+            if any(tensor.requires_grad for tensor in leaves(arguments, Tensor)):
+                self.give_up(f"programs have no derivative of {arguments[1]}")
+        elif not name.startswith(("check_input", "require_")):
+            self._write(arguments)
+        super().effect(name, arguments, missing)
+
+    def _write(self, arguments: Any) -> None:
+        self.written.update(t.untyped_storage().data_ptr() for t in leaves(arguments, Tensor))
+
+
+CaptureTrace.rules = {
+    **Trace.rules,
+    **dict.fromkeys(
+        ("tensor", "as_tensor", "asarray", "from_numpy", "frombuffer", "new_tensor", "from_dlpack"), _of_data
+    ),
+}
+
+
+@dataclass(repr=False)
+class Captured:
+    """Program of a function, with what it needs to run and what it depends on.
+
+    Attributes:
+        native: the parsed program.
+        state: tensors that the program reads, in order.
+        returns_tuple: True if the function returns a plain tuple of tensors.
+        spec, leaves, tensors: structure of the results, its leaves, and which of them are results of the program.
+        requires_late: True if a requirement on sizes follows an effect: a run for other sizes cannot stop there.
+        fixed_sizes: the arguments' key with sizes if the program is valid for these alone, or None.
+    """
+
+    native: Any
+    text: str
+    state: tuple[Tensor, ...]
+    spec: Any
+    leaves: tuple[Any, ...]
+    tensors: tuple[int, ...]
+    snapshot: Snapshot
+    requires_late: bool
+    returns_tuple: bool
+    fixed_sizes: Any = None
+
+    def quick_call(self, args: tuple[Any, ...], kwargs: Any) -> Any:
+        """Return the program for `_core._replay`, or None if it cannot check or pack such a call."""
+        simple = not kwargs and all(isinstance(a, Tensor) and a.is_contiguous() for a in args)
+        if not simple or self.requires_late or self.snapshot.arrays or len({id(a) for a in args}) < len(args):
+            return None
+        if self.spec is not None and not self.returns_tuple:
+            return None
+        guards = self.snapshot.containers, self.snapshot.contents
+        return _core._compiled_call(self.native, args, self.state, *guards, self.spec is None)
+
+    def packed(self, results: Sequence[Any]) -> Any:
+        """Return the results in the structure that the function returned."""
+        if self.spec is None:
+            return results[0]
+        out = list(self.leaves)
+        for index, result in zip(self.tensors, results, strict=True):
+            out[index] = result
+        return pytree.tree_unflatten(out, self.spec)
+
+
+def capture(
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    tensors: Sequence[Tensor],
+    fullgraph: bool,
+) -> tuple[Any, Captured | None, str]:
+    """Run a function and record it.
+
+    Args:
+        tensors: the tensors among the arguments, without repetitions.
+    Returns: the function's result; the program or None; the reason if there is none.
+    Raises: UnsupportedError if ``fullgraph`` is set and no program can represent the function; any exception that the
+        function raises.
+    """
+    roots = {"function": function, "arguments": [args, kwargs]}
+    try:
+        snapshot = Snapshot(roots)
+    except UnguardedError as error:
+        if fullgraph:
+            raise UnsupportedError(f"{error} (fullgraph=True)") from None
+        return function(*args, **kwargs), None, str(error)
+    given = {id(t) for t in tensors}
+    state, modules = _state_of(function, snapshot, given)
+    names = [f"input_{i}" for i in range(len(tensors))]
+    trace = CaptureTrace(dict(zip(names, tensors, strict=True)), state, snapshot.tensors, fullgraph)
+    for tensor, name in zip(tensors, names, strict=True):
+        trace.effect("check_input", [tensor, name, tensor.dim()])
+    watched = [*tensors, *(tensor for tensor, _ in snapshot.tensors.values())]
+    versions, generators = [tensor._version for tensor in watched], _generator_states()
+    traced_result = _run(trace, function, args, kwargs)
+    result = _plain_result(traced_result)
+    if (changed := snapshot.first_change()) is not None:
+        _remove_traced_numbers(snapshot)
+        trace.reason = trace.reason or f"the function changes a Python object ({changed})"
+    for tensor, version in zip(watched, versions, strict=True):
+        if tensor._version != version and tensor.untyped_storage().data_ptr() not in trace.written:
+            trace.reason = trace.reason or "a call that is no operator changes a tensor"
+    if _generator_states() != generators:
+        trace.reason = trace.reason or "the function draws random numbers of Python or NumPy"
+    if trace.reason is not None:
+        return _refused(result, trace.reason, fullgraph)
+    try:
+        captured = _program(trace, traced_result, names, state, modules, snapshot)
+    except (NotImplementedError, TypeError, ValueError) as error:
+        return _refused(result, str(error), fullgraph)
+    return result, captured, ""
+
+
+def _generator_states() -> tuple[Any, ...]:
+    """Return the states of Python's and NumPy's global random generators, as far as they are in use."""
+    states: list[Any] = [random.getstate()]
+    if (numpy_random := sys.modules.get("numpy.random")) is not None:
+        states.append(str(numpy_random.get_state()))
+    return tuple(states)
+
+
+def _plain_result(result: Any) -> Any:
+    """Return the result of a traced call with plain numbers."""
+    found = pytree.tree_leaves(result)
+    return pytree.tree_map(_without_trace, result) if any(type(x) in (*TRACED, Sizes) for x in found) else result
+
+
+def _refused(result: Any, reason: str, fullgraph: bool) -> tuple[Any, None, str]:
+    if fullgraph:
+        raise UnsupportedError(f"{reason} (fullgraph=True)")
+    return result, None, reason
+
+
+def _state_of(function: Any, snapshot: Snapshot, given: set[int]) -> tuple[dict[str, Tensor], dict[int, str]]:
+    """Return the parameters and buffers of a module by name, and the paths of its modules by id."""
+    owner = function if isinstance(function, Module) else getattr(function, "__self__", None)
+    if not isinstance(owner, Module):
+        return {}, {}
+    state = dict(owner.named_parameters(remove_duplicate=False)) | dict(owner.named_buffers(remove_duplicate=False))
+    return {n: t for n, t in state.items() if id(t) not in given}, {id(m): n for n, m in owner.named_modules()}
+
+
+def _run(trace: CaptureTrace, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    outer = current()
+    _running.trace = trace
+    try:
+        with traced_lengths(), trace.watching_extensions(), _watching_calls(trace), trace:
+            return function(*args, **kwargs)
+    finally:
+        _running.trace = outer
+
+
+@contextmanager
+def _watching_calls(trace: CaptureTrace) -> Iterator[None]:
+    """Watch the calls of C functions by the function's Python code: not all are functions of their arguments."""
+
+    def watch(frame: types.FrameType, event: str, called: Any) -> None:
+        if event == "c_call" and trace.open and not _is_pure(called) and not _is_called_by_flambeau(frame):
+            trace.give_up(f"a call of {getattr(called, '__qualname__', called)} cannot be captured")
+
+    former = sys.getprofile()
+    if former is not None:  # a profiler or debugger has to see the calls
+        yield
+        return
+    sys.setprofile(watch)
+    try:
+        yield
+    finally:
+        sys.setprofile(None)
+
+
+def _is_called_by_flambeau(frame: types.FrameType | None) -> bool:
+    """Return True for code of flambeau, for code of the standard library that it calls, and for imports."""
+    own = None  # unknown as long as all frames belong to the standard library
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if file.startswith("<frozen importlib"):
+            return True
+        if own is None and frame.f_globals.get("__name__", "").startswith(("flambeau.", "torch.")):
+            own = True
+        elif own is None and not is_library(file):
+            own = False
+        frame = frame.f_back
+    return bool(own)
+
+
+def _is_pure(called: Any) -> bool:
+    module = getattr(called, "__module__", None)
+    owner = getattr(called, "__self__", None)
+    if module is None and owner is not None and not isinstance(owner, types.ModuleType):
+        module = type(owner).__module__
+    name = module.partition(".")[0] if isinstance(module, str) else ""
+    if name in ("flambeau", "torch") or isinstance(owner, Tensor):
+        return True
+    if module == "builtins" and called.__name__ in _IMPURE_BUILTINS:
+        return False
+    if owner is None or isinstance(owner, types.ModuleType):
+        return module is None or module in _PURE_MODULES
+    return isinstance(owner, _PURE_OWNERS) or type(owner).__module__ in _PURE_MODULES
+
+
+def _without_trace(value: Any) -> Any:
+    if isinstance(value, Sizes):
+        return flambeau.Size([plain(size) for size in value])
+    return value.value if type(value) is Number else plain(value) if isinstance(value, TRACED) else value
+
+
+def _remove_traced_numbers(snapshot: Snapshot) -> None:
+    """Replace traced numbers that the function stored in its objects with plain ones."""
+    for container in snapshot.containers:
+        items = (
+            container.items()
+            if isinstance(container, dict)
+            else enumerate(container)
+            if isinstance(container, list)
+            else ()
+        )
+        for key, value in list(items):
+            if type(value) in (*TRACED, Sizes):
+                container[key] = _without_trace(value)
+
+
+def _program(
+    trace: CaptureTrace,
+    result: Any,
+    names: Sequence[str],
+    state: Mapping[str, Tensor],
+    modules: Mapping[int, str],
+    snapshot: Snapshot,
+) -> Captured:
+    found, spec = pytree.tree_flatten(result)
+    tensors = [i for i, leaf in enumerate(found) if isinstance(leaf, Tensor) or type(leaf) is Number]
+    for i, leaf in enumerate(found):
+        if i not in tensors and not isinstance(leaf, (Tensor, *CONSTANTS)):
+            raise TypeError(f"the function returns a {type(leaf).__name__}, which is neither a tensor nor a constant")
+    text = written(trace, names, [found[i] for i in tensors], modules)
+    native = _core._parse_program(text)
+    log("graph", text)
+    log("fusion", _core._program_plan(native))
+    log("guards", "\n".join(snapshot.paths))
+    known = {**state, **trace.constants}
+    return Captured(
+        native,
+        text,
+        tuple(known[name] for name in _core._program_state(native)),
+        None if isinstance(result, Tensor) else spec,
+        tuple(None if i in tensors else leaf for i, leaf in enumerate(found)),
+        tuple(tensors),
+        snapshot,
+        _requires_late(trace),
+        type(result) is tuple and all(isinstance(x, Tensor) for x in result),
+    )
+
+
+def _requires_late(trace: CaptureTrace) -> bool:
+    """Return True if a requirement follows a call with an effect: a run that does not meet it has changed something."""
+    effect = False
+    for call in trace.calls:
+        if call.name.startswith("require_"):
+            if effect:
+                return True
+        elif call.lasting and not call.name.startswith(("check_input", "without_derivative")):
+            effect = True
+    return False

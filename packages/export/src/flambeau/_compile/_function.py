@@ -1,0 +1,213 @@
+"""Compiled functions and modules: the choice between captured programs and the function. Note [Compilation]"""
+
+from __future__ import annotations
+
+import functools
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import flambeau
+from flambeau import Tensor, _core
+from flambeau.nn import Module
+from flambeau.utils import _pytree as pytree
+
+from ._capture import CONSTANTS, Captured, capture
+from ._guards import Compiled
+from ._logs import log
+
+_PLAIN = (Tensor, flambeau.nn.Parameter)  # classes that intercept no operators
+MOST_PROGRAMS = 8  # of one function, PyTorch's limit
+
+_UNMET = object()  # the inputs need another program
+_functions: weakref.WeakSet[Programs] = weakref.WeakSet()
+
+
+def reset() -> None:
+    """Forget all captured programs: the next call of each compiled function captures again."""
+    for programs in list(_functions):
+        programs.clear()
+
+
+class _Leaves:
+    """Arguments of a call without their structure.
+
+    Attributes:
+        key: everything about the arguments that a program depends on, except sizes; None if a class intercepts
+            operators of a tensor.
+        tensors: the tensors without repetitions.
+    """
+
+    __slots__ = ("key", "sizes", "tensors")
+
+    def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if kwargs or not all(type(a) is Tensor for a in args):
+            given, structure = pytree.tree_flatten((args, kwargs))
+            spec = repr(structure)
+        else:
+            given, spec = list(args), ""
+        self.tensors: list[Tensor] = []
+        positions: dict[int, int] = {}
+        self.key: Any = None
+        if any(isinstance(leaf, Tensor) and type(leaf) not in _PLAIN for leaf in given):
+            return
+        looks: list[Any] = [spec]
+        for leaf in given:
+            if isinstance(leaf, Tensor):
+                at = positions.setdefault(id(leaf), len(positions))
+                if at == len(self.tensors):
+                    self.tensors.append(leaf)
+                contiguous = leaf.is_contiguous()
+                looks.append((at, type(leaf), leaf.dtype, leaf.device, leaf.dim(), leaf.requires_grad, contiguous))
+                if not contiguous:
+                    looks.append(leaf.stride())
+            else:  # the snapshot of a program keeps its objects alive
+                looks.append((type(leaf), leaf if isinstance(leaf, CONSTANTS) else id(leaf)))
+        self.key = (
+            *looks,
+            flambeau.is_grad_enabled(),
+            flambeau.is_inference_mode_enabled(),
+            flambeau.get_default_dtype(),
+        )
+
+    def with_sizes(self) -> Any:
+        """Return a key that contains the sizes of the tensors, too."""
+        return (self.key, *(tensor.shape for tensor in self.tensors))
+
+
+class Programs(Compiled):
+    """Captured programs of one function.
+
+    Args:
+        function: a function or module.
+        fullgraph: raise `UnsupportedError` if no program can represent a call.
+        name: for messages.
+    """
+
+    def __init__(self, function: Callable[..., Any], fullgraph: bool, name: str) -> None:
+        self._function, self._fullgraph, self._name = function, fullgraph, name
+        self.__wrapped__ = function
+        self._lock = threading.RLock()
+        self.clear()
+        _functions.add(self)
+
+    def clear(self) -> None:
+        """Forget the programs."""
+        self._quick: tuple[Any, ...] = ()  # programs for calls with plain tensors, see `_core._replay`
+        self._captured: dict[Any, list[Captured]] = {}
+        self._refused: dict[Any, str] = {}
+        self._count = 0
+        self._last_reason = ""
+
+    @property
+    def captured(self) -> list[Captured]:
+        """The programs, oldest first."""
+        return [program for programs in self._captured.values() for program in programs]
+
+    @property
+    def refusals(self) -> list[str]:
+        """The reasons for calls that run without a program."""
+        return list(self._refused.values())
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if not kwargs:
+            for call in self._quick:
+                result = _core._replay(call, args, _UNMET)
+                if result is not _UNMET:
+                    return result
+        leaves = None if _core._is_intercepting() else _Leaves(args, kwargs)
+        if leaves is None or leaves.key is None:
+            return self._function(*args, **kwargs)
+        programs = self._captured.get(leaves.key)
+        if programs is not None:
+            result = self._replayed(programs, leaves)
+            if result is not _UNMET:
+                return result
+        elif leaves.key in self._refused:
+            return self._function(*args, **kwargs)
+        return self._capture(leaves, args, kwargs)
+
+    def _replayed(self, programs: list[Captured], leaves: _Leaves) -> Any:
+        for program in programs:
+            if program.fixed_sizes is not None and program.fixed_sizes != leaves.with_sizes():
+                continue
+            if (changed := program.snapshot.first_change()) is not None:
+                self._last_reason = f"{changed} has changed"
+                continue
+            results = _core._run_program(program.native, leaves.tensors, program.state, _UNMET)
+            if results is _UNMET:
+                self._last_reason = "the sizes of the arguments take another branch"
+                continue
+            return program.packed(results)
+        return _UNMET
+
+    def _capture(self, leaves: _Leaves, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if self._count >= MOST_PROGRAMS:
+            if self._count == MOST_PROGRAMS:
+                self._count += 1
+                _warn_of_limit(self._name, self._last_reason)
+            return self._function(*args, **kwargs)
+        with self._lock:
+            self._count += 1
+            if self._last_reason:
+                log("guards", f"{self._name}: captured again, since {self._last_reason}")
+            result, program, reason = capture(self._function, args, kwargs, leaves.tensors, self._fullgraph)
+            if program is None:
+                log("graph", f"{self._name} runs uncompiled: {reason}")
+                self._refused[leaves.key] = reason
+            else:
+                if program.requires_late:
+                    program.fixed_sizes = leaves.with_sizes()
+                self._captured.setdefault(leaves.key, []).insert(0, program)
+                if (call := program.quick_call(args, kwargs)) is not None:
+                    self._quick = (call, *self._quick)
+        return result
+
+
+def _warn_of_limit(name: str, reason: str) -> None:
+    import warnings
+
+    warnings.warn(
+        f"flambeau.compile: {name} was captured {MOST_PROGRAMS} times and runs uncompiled from now on. The last reason "
+        f"was: {reason or 'other arguments'}",
+        stacklevel=4,
+    )
+
+
+class CompiledFunction(Programs):
+    """Function that runs captured programs; its attributes are those of the original function.
+
+    Attributes:
+        bound_to_original: tells a module that its copies must not have this ``forward``.
+    """
+
+    bound_to_original = True
+
+    def __init__(self, function: Callable[..., Any], fullgraph: bool) -> None:
+        super().__init__(function, fullgraph, getattr(function, "__qualname__", repr(function)))
+        functools.update_wrapper(self, function)
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        if instance is None:
+            return self
+        return functools.partial(self, instance)
+
+
+class CompiledModule(Module):
+    """Module that runs captured programs; all other attributes are those of the original module, ``_orig_mod``."""
+
+    def __init__(self, module: Module, fullgraph: bool) -> None:
+        super().__init__()
+        self._orig_mod = module
+        self.training = module.training
+        object.__setattr__(self, "programs", Programs(module, fullgraph, type(module).__name__))
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the module."""
+        return self.programs(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "_orig_mod":
+            raise AttributeError(name)
+        return getattr(self._orig_mod, name)

@@ -1,0 +1,284 @@
+"""Guards: the Python objects that a captured function can read, and their contents at that time.
+
+Note [Guards]
+A captured program is valid as long as the function would make the same decisions. The decisions depend on Python
+objects: attributes of modules, globals, closures, lists and dictionaries. `Snapshot` collects all objects that the
+function can reach: it follows the globals that the code names, closures, defaults, attributes, items and methods. It
+writes down the contents of each container. `_core._first_changed` compares them before each replay: identical objects,
+or equal numbers and strings.
+
+The snapshot contains more than the function reads, so that an unrelated change may cause a new capture, but a related
+one is never missed. Objects without visible contents, such as files or generators, are compared by identity. Calls of
+their methods are not captured (`capture`). Code of Python's standard library, flambeau and NumPy is constant.
+"""
+
+from __future__ import annotations
+
+import builtins
+import enum
+import functools
+import random
+import sys
+import sysconfig
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import flambeau
+from flambeau import Tensor, _core
+from flambeau.nn import Module
+
+MOST_CONTAINERS = 50_000
+MOST_BYTES = 4096  # of a NumPy array
+
+_CONSTANT = (
+    bool, int, float, complex, str, bytes, type(None), type(Ellipsis), type(NotImplemented), range, slice, enum.Enum,
+    flambeau.dtype, flambeau.device, flambeau.Size, flambeau.memory_format, types.BuiltinFunctionType,
+    type(flambeau.add),
+    types.WrapperDescriptorType, types.MethodDescriptorType, types.GetSetDescriptorType, types.MemberDescriptorType,
+)  # fmt: skip
+_LIBRARY_FILES = tuple(
+    {str(Path(path).resolve()) for path in (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))}
+)
+_WITHOUT_CODE = {"__dict__", "__weakref__", "__doc__", "__module__", "__annotations__"}
+_MISSING = Ellipsis  # as `_first_changed` marks a missing key
+
+
+class Compiled:
+    """Base class of compiled functions. A function that calls one depends on the original function alone."""
+
+    __wrapped__: Any
+
+
+class UnguardedError(Exception):
+    """The function can reach objects whose changes cannot be detected; the message says which."""
+
+
+@functools.lru_cache(4096)
+def is_library(file: str) -> bool:
+    """Return True for files of Python's standard library, flambeau and NumPy, whose code is constant."""
+    if file.startswith("<"):
+        return file.startswith("<frozen")
+    path = str(Path(file).resolve())
+    if "site-packages" in path or "dist-packages" in path:
+        return "/flambeau/" in path or "/numpy/" in path
+    return path.startswith((*_LIBRARY_FILES, *_own_folders()))
+
+
+@functools.lru_cache(1)
+def _own_folders() -> tuple[str, ...]:
+    return tuple(str(Path(folder).resolve()) + "/" for folder in flambeau.__path__)
+
+
+def _is_library_module(name: Any) -> bool:
+    module = sys.modules.get(name) if isinstance(name, str) else None
+    if module is None:
+        return False
+    file = getattr(module, "__file__", None)
+    return file is None or is_library(file)
+
+
+def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _codes(constant)
+
+
+def is_numpy_array(value: Any) -> bool:
+    """Return True for an array of NumPy, which need not be imported."""
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and isinstance(value, numpy.ndarray)
+
+
+def _is_special(name: str) -> bool:
+    return name.startswith("__") and name.endswith("__") and name not in _WITHOUT_CODE
+
+
+class Snapshot:
+    """The containers that some objects can reach, with their contents.
+
+    Args:
+        roots: objects by name.
+    Attributes:
+        tensors: tensors by id, with a path for messages.
+        containers, contents: what `_core._first_changed` compares; `paths` names them.
+        arrays: NumPy arrays, with their contents and paths.
+    """
+
+    def __init__(self, roots: dict[str, Any]) -> None:
+        self.tensors: dict[int, tuple[Tensor, str]] = {}
+        self._containers: list[Any] = []
+        self._contents: list[tuple[Any, ...]] = []
+        self.paths: list[str] = []
+        self.arrays: list[tuple[Any, bytes, str]] = []  # NumPy arrays, their contents and paths
+        self._seen: dict[int, Any] = {}  # keeps objects alive, so that ids stay unique
+        self._names: set[str] = set()  # that code of the function uses
+        self._spaces: dict[int, tuple[Any, str, set[str]]] = {}  # modules and classes: names that were followed
+        self._work: list[tuple[Any, str]] = [(value, name) for name, value in roots.items()]
+        self._walk()
+        self.containers, self.contents = tuple(self._containers), tuple(self._contents)
+
+    def first_change(self) -> str | None:
+        """Return the path of the first object whose contents have changed, or None."""
+        index = _core._first_changed(self.containers, self.contents)
+        if index >= 0:
+            return self._change(index)
+        return next((path for array, data, path in self.arrays if array.tobytes() != data), None)
+
+    def _change(self, index: int) -> str:
+        """Return the path of what has changed in a container."""
+        container, contents, path = self.containers[index], self.contents[index], self.paths[index]
+        if isinstance(container, tuple):
+            (container,) = container
+        if isinstance(container, Tensor | list | types.CellType):
+            return path
+        space = container if isinstance(container, dict) else vars(container)
+        for key, value in zip(contents[::2], contents[1::2], strict=True):
+            if space.get(key, _MISSING) is not value and not isinstance(space.get(key), Tensor):
+                return f"{path}.{key}"
+        return path
+
+    def _walk(self) -> None:
+        while self._work:
+            while self._work:
+                self._visit(*self._work.pop())
+            self._follow_names()
+
+    def _hold(self, container: Any, contents: tuple[Any, ...], path: str) -> None:
+        if len(self._containers) >= MOST_CONTAINERS:
+            raise UnguardedError(f"the function can reach more than {MOST_CONTAINERS} Python objects")
+        self._containers.append(container)
+        self._contents.append(contents)
+        self.paths.append(path)
+
+    def _visit(self, value: Any, path: str) -> None:
+        if isinstance(value, _CONSTANT) or id(value) in self._seen:
+            return
+        self._seen[id(value)] = value
+        if isinstance(value, Tensor):
+            self.tensors[id(value)] = value, path
+            self._hold(value, (value.dtype, value.requires_grad, *value.shape), path)
+        elif isinstance(value, dict):
+            self._dict(value, path)
+        elif isinstance(value, list):
+            self._hold(value, tuple(value), path)
+            self._work += [(item, f"{path}[{i}]") for i, item in enumerate(value)]
+        elif isinstance(value, tuple | frozenset):
+            self._work += [(item, f"{path}[{i}]") for i, item in enumerate(value)]
+        elif isinstance(value, types.FunctionType):
+            self._function(value, path)
+        elif isinstance(value, types.MethodType):
+            self._work += [(value.__self__, path), (value.__func__, path)]
+        elif isinstance(value, functools.partial):
+            self._work += [(value.func, path), (value.args, path), (value.keywords, path)]
+        elif isinstance(value, staticmethod | classmethod):
+            self._work.append((value.__func__, path))
+        elif isinstance(value, property):
+            self._work += [(f, path) for f in (value.fget, value.fset) if f is not None]
+        elif isinstance(value, types.CellType):
+            self._cell(value, path)
+        elif isinstance(value, types.ModuleType | type):
+            self._spaces.setdefault(id(value), (value, path, set()))
+        elif isinstance(value, Compiled):
+            self._work.append((value.__wrapped__, path))
+        else:
+            self._instance(value, path)
+
+    def _dict(self, value: dict[Any, Any], path: str) -> None:
+        self._hold(value, tuple(part for item in value.items() for part in item), path)
+        self._work += [
+            (item, f"{path}.{key}" if isinstance(key, str) else f"{path}[{key!r}]") for key, item in value.items()
+        ]
+
+    def _cell(self, cell: types.CellType, path: str) -> None:
+        try:
+            contents = cell.cell_contents
+        except ValueError:  # empty
+            return
+        self._hold(cell, (contents,), path)
+        self._work.append((contents, path))
+
+    def _function(self, function: types.FunctionType, path: str) -> None:
+        if is_library(function.__code__.co_filename):
+            wrapped = getattr(function, "__wrapped__", None)
+            if wrapped is not None:
+                self._work.append((wrapped, path))
+            for cell in function.__closure__ or ():  # a library's wrapper may hold a user's function
+                self._cell(cell, path)
+            return
+        for code in _codes(function.__code__):
+            self._names.update(code.co_names)
+            names = [n for n in code.co_names if n in function.__globals__ or hasattr(builtins, n)]
+            self._entries(function.__globals__, names, function.__module__ or path)
+        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+            if id(cell) not in self._seen:
+                self._seen[id(cell)] = cell
+                self._cell(cell, name)
+        self._work += [(function.__defaults__, path), (function.__kwdefaults__, path)]
+        if function.__dict__:
+            self._work.append((function.__dict__, path))
+
+    def _entries(self, space: Any, names: list[str], path: str) -> None:
+        """Hold some entries of a dictionary and follow their values."""
+        contents = vars(space) if isinstance(space, type) else space
+        found = [(name, contents.get(name, _MISSING)) for name in names]
+        if found:
+            self._hold((space,), tuple(part for entry in found for part in entry), path)
+        self._work += [(value, f"{path}.{name}") for name, value in found if value is not _MISSING]
+
+    def _follow_names(self) -> None:
+        """Follow the attributes of modules and classes whose names the code uses."""
+        for space, path, done in list(self._spaces.values()):
+            if isinstance(space, types.ModuleType):
+                if _is_library_module(space.__name__):
+                    continue
+                names = self._names - done
+                done |= names
+                self._entries(vars(space), sorted(names & vars(space).keys()), space.__name__)
+            else:
+                self._class(space, path, done)
+
+    def _class(self, cls: type, path: str, done: set[str]) -> None:
+        for base in cls.__mro__:
+            if _is_library_module(base.__module__) and base.__module__ != "__main__":
+                continue
+            used = {name for name in vars(base) if name in self._names or name == "forward" or _is_special(name)}
+            keys = {name: f"{id(base)}.{name}" for name in sorted(used)}
+            names = [name for name, key in keys.items() if key not in done]
+            done.update(keys.values())
+            self._entries(base, names, base.__name__)
+
+    def _array(self, array: Any, path: str) -> None:
+        if array.nbytes > MOST_BYTES or array.dtype.hasobject:
+            raise UnguardedError(f"{path} is a NumPy array of {array.nbytes} bytes: pass it as a tensor")
+        self.arrays.append((array, array.tobytes(), path))
+
+    def _instance(self, value: Any, path: str) -> None:
+        cls = type(value)
+        if is_numpy_array(value):
+            self._array(value, path)
+            return
+        if str(cls.__module__).startswith("numpy.random") or isinstance(value, random.Random):
+            raise UnguardedError(f"{path} draws random numbers: use those of flambeau")
+        self._spaces.setdefault(id(cls), (cls, path, set()))
+        attributes = getattr(value, "__dict__", None)
+        if type(attributes) is dict and id(attributes) not in self._seen:
+            self._seen[id(attributes)] = attributes
+            if isinstance(value, Module):
+                self._module(attributes, path)
+            else:
+                self._dict(attributes, path)
+        for base in cls.__mro__:
+            slots = vars(base).get("__slots__", ())
+            for name in (slots,) if isinstance(slots, str) else slots:
+                if (found := getattr(value, name, None)) is not None:
+                    self._work.append((found, f"{path}.{name}"))
+
+    def _module(self, attributes: dict[str, Any], path: str) -> None:
+        """Hold a module's attributes, with the parts of its registries directly under its path."""
+        self._hold(attributes, tuple(part for item in attributes.items() for part in item), path)
+        for name, value in attributes.items():
+            registry = name in ("_parameters", "_buffers", "_modules")
+            self._work.append((value, path if registry else f"{path}.{name}"))
