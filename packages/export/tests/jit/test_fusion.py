@@ -128,9 +128,10 @@ def test_a_change_in_place_that_a_view_sees_is_not_fused():
         return a + 1, view
 
     traced, _ = plan_of(f, fb.randn(3, 4))
-    x = fb.randn(3, 4)
-    for result, expected in zip(traced(x), f(x), strict=True):
-        assert fb.equal(result, expected)
+    for shape in ((3, 4), (30, 40)):
+        x = fb.randn(*shape)
+        for result, expected in zip(traced(x), f(x), strict=True):
+            assert fb.equal(result, expected)
 
 
 def test_a_change_in_place_comes_after_reads_of_the_old_value():
@@ -142,26 +143,28 @@ def test_a_change_in_place_comes_after_reads_of_the_old_value():
         return c, b * 2
 
     traced, _ = plan_of(f, fb.randn(4, 4))
-    for requires_grad in (False, True):
-        x = fb.randn(4, 4, requires_grad=requires_grad)
+    for n, requires_grad in ((4, False), (40, False), (4, True)):
+        x = fb.randn(n, n, requires_grad=requires_grad)
         for result, expected in zip(traced(x), f(x), strict=True):
             assert fb.equal(result, expected)
 
 
 def test_a_change_in_place_keeps_the_shape():
     traced, _ = plan_of(lambda x, y: (x * 1).add_(y) * 2, fb.randn(2, 3), fb.randn(2, 3))
-    with pytest.raises(RuntimeError, match="doesn't match the broadcast shape"):
-        traced(fb.randn(1, 3), fb.randn(2, 3))
+    for rows, columns in ((2, 3), (50, 60)):
+        with pytest.raises(RuntimeError, match="doesn't match the broadcast shape"):
+            traced(fb.randn(1, columns), fb.randn(rows, columns))
 
 
 def test_errors_are_those_of_the_operators():
     traced, _ = plan_of(chain, fb.randn(3, 4), fb.randn(3, 4))
-    with pytest.raises(RuntimeError, match=r"\(in mul, test_fusion.py"):
-        traced(fb.randn(3, 4), fb.randn(3, 5))
+    for rows in (3, 300):
+        with pytest.raises(RuntimeError, match=r"\(in mul, test_fusion.py"):
+            traced(fb.randn(rows, 40), fb.randn(rows, 50))
 
 
 def test_each_pointwise_operator_gives_its_own_result():
-    x, y = fb.rand(37, 19) + 0.25, fb.rand(37, 19) + 0.25
+    x, y = fb.rand(37, 41) + 0.25, fb.rand(37, 41) + 0.25  # enough elements for a chain
     known = _core._program_operators()
     checked = 0
     for row in _core.pointwise_rows():

@@ -31,12 +31,14 @@ class GroupRun {
   GroupRun(const FusedGroup& group, const Value* const* arguments) : group_(group) {
     values_.reserve(group.arguments.size() + group.steps.size());
     small_.reserve(group.steps.size());
-    lines_.reserve(group.steps.size());
+    if (group.normalizes) lines_.reserve(group.steps.size());
     for (size_t i = 0; i < group.arguments.size(); ++i) given_.push_back(arguments[i]);
   }
 
   bool run(Values& results) {
-    if (!read_arguments() || !choose_shape()) return false;
+    if (!read_arguments()) return false;
+    if (most_ < kChainPays && !group_.normalizes) return run_small(results);
+    if (!choose_shape()) return false;
     for (const FusedStep& step : group_.steps)
       if (!(step.normalizes ? add_normalization(step) : add_row(step))) return false;
     write(results);
@@ -44,6 +46,36 @@ class GroupRun {
   }
 
  private:
+  // Planning a chain takes as long as some operators take for fewer elements.
+  static constexpr int64_t kChainPays = 1024;
+
+  // Runs the rows one by one.
+  bool run_small(Values& results) {
+    for (const FusedStep& step : group_.steps) {
+      Planned p;
+      const std::optional<Kind> kind = result_kind(step);
+      if (!kind) return false;
+      p.kind = *kind;
+      try {
+        p.tensor = &run_row(step);
+      } catch (const Error&) {
+        return false;  // the operator raises it again, with its name and line
+      }
+      if (step.written >= 0 && !(p.tensor->shape() == value(step.operands[size_t(step.written)]).tensor->shape()))
+        return false;
+      values_.push_back(std::move(p));
+    }
+    for (const int number : group_.outputs)
+      results.emplace_back(*values_[group_.arguments.size() + size_t(number)].tensor);
+    return true;
+  }
+
+  const Tensor& run_row(const FusedStep& step) {
+    Operand operands[kMaxOperands] = {0, 0, 0};
+    for (size_t k = 0; k < step.operands.size(); ++k) operands[k] = operand_of(value(step.operands[k]));
+    return small_.emplace_back(pointwise(step.row, operands));
+  }
+
   bool read_arguments() {
     bool any = false;
     for (const Value* v : given_) {
@@ -52,6 +84,7 @@ class GroupRun {
         if (!fits_chain(*t)) return false;
         p.tensor = t;
         p.shape = t->shape();
+        most_ = std::max(most_, t->numel());
         p.kind = t->dtype() == Dtype::bool_ ? Kind::Mask : Kind::Elements;
         if (p.kind == Kind::Elements) {
           if (!any) dtype_ = t->dtype();
@@ -137,9 +170,7 @@ class GroupRun {
     if (step.written >= 0 && !(p.shape == value(step.operands[size_t(step.written)]).shape)) return false;
     if (!(p.shape == shape_)) {
       if (in_chain) return false;
-      Operand operands[kMaxOperands] = {0, 0, 0};
-      for (size_t k = 0; k < step.operands.size(); ++k) operands[k] = operand_of(value(step.operands[k]));
-      p.tensor = &small_.emplace_back(pointwise(step.row, operands));
+      p.tensor = &run_row(step);
     } else {
       ChainStep made;
       made.kernel = kernel;
@@ -241,13 +272,14 @@ class GroupRun {
   const FusedGroup& group_;
   SmallVector<const Value*, 16> given_;
   Dtype dtype_ = Dtype::float32;
+  int64_t most_ = 0;  // elements of an argument
   Shape shape_;
   std::vector<Planned> values_;  // the arguments, then the steps' results
   std::vector<Tensor> small_;    // results of operators that run before the chain
   std::vector<ChannelLines> lines_;
   std::vector<ChainInput> inputs_;
   std::vector<ChainStep> steps_;
-  std::vector<bool> taken_ = std::vector<bool>(group_.arguments.size());
+  SmallVector<bool, 16> taken_ = SmallVector<bool, 16>(group_.arguments.size(), false);
 };
 
 }  // namespace

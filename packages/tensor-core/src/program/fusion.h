@@ -35,6 +35,7 @@ struct FusedGroup {
   std::vector<Program::Body::Argument> arguments;
   std::vector<bool> dies;  // the argument's register is not read after the group
   std::vector<FusedStep> steps;
+  bool normalizes = false;                               // a step does
   std::vector<int> outputs;                              // steps whose results the rest of the program reads
   std::vector<Program::Body::Instruction> instructions;  // that it replaces
 };
