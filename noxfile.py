@@ -442,7 +442,7 @@ def fuzz(session: nox.Session) -> None:
         "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
     }
     build_natively(session, {**SANITIZED_BUILD, **WITHOUT_RUNTIMES}, environment)
-    session.install("--quiet", "--no-build-isolation", "--no-deps", "packages/nn")
+    session.install("--quiet", "--no-build-isolation", "--no-deps", "packages/nn", "packages/export")
     session.run("python", "-m", "tools.fuzz", "--memory", "0", *session.posargs, env=environment)
 
 

@@ -1,4 +1,4 @@
-"""Run hostile calls of operators or layers with one seed after another: ``python -m tools.fuzz [--calls-of layers]``.
+"""Run hostile calls with one seed after another: ``python -m tools.fuzz [--calls-of operators layers programs]``.
 
 The targets are dealt to processes. One that fails is printed with the command that makes the call again, and the rest
 of its share goes on in another process.
@@ -25,6 +25,10 @@ SCRIPTS = {
         "import hostile; names = [*hostile.targets(), *hostile.PROTOCOLS]",
     ),
     "layers": (PACKAGES / "nn/tests/hostile_layers.py", "import hostile_layers; names = [*hostile_layers.TARGETS]"),
+    "programs": (
+        PACKAGES / "export/tests/compile/hostile_programs.py",
+        "import hostile_programs; names = [*hostile_programs.TARGETS]",
+    ),
 }
 SHARE = 40  # targets a process
 
@@ -95,7 +99,7 @@ class Attack:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="tools.fuzz", description=__doc__)
-    parser.add_argument("--calls-of", choices=SCRIPTS, default="operators", help="kind of targets")
+    parser.add_argument("--calls-of", choices=SCRIPTS, nargs="+", default=["operators"], help="kinds of targets")
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--calls", type=int, default=50, help="of each target and seed")
     parser.add_argument("--seed", type=int, default=1, help="the first one")
@@ -109,18 +113,19 @@ def main() -> int:
         "--way", default="plain", help="how operators are called: plain, vmap, grad or threads (default: %(default)s)"
     )
     o = parser.parse_args()
-    options = ["--device", o.device, *(["--way", o.way] if o.calls_of == "operators" else [])]
     end, seed, failures = time.monotonic() + 60 * o.minutes, o.seed, 0
-    script = SCRIPTS[o.calls_of][0]
-    chosen = [name for name in names(o.calls_of) if not o.only or o.only in name]
+    chosen = {kind: [name for name in names(kind) if not o.only or o.only in name] for kind in o.calls_of}
     with concurrent.futures.ThreadPoolExecutor(o.jobs) as pool:
         while time.monotonic() < end and seed < o.seed + o.seeds:
-            attack = Attack(script, seed, o.calls, o.memory, o.patience, end, options)
-            failures += sum(
-                map(len, pool.map(attack.share, [chosen[i : i + SHARE] for i in range(0, len(chosen), SHARE)]))
-            )
+            for kind in sorted(chosen, key=lambda kind: len(chosen[kind])):  # the last is the first to be cut short
+                options = ["--device", o.device, *(["--way", o.way] if kind == "operators" else [])]
+                attack = Attack(SCRIPTS[kind][0], seed, o.calls, o.memory, o.patience, end, options)
+                shares = [chosen[kind][i : i + SHARE] for i in range(0, len(chosen[kind]), SHARE)]
+                failures += sum(map(len, pool.map(attack.share, shares)))
             state = "through" if time.monotonic() < end else "cut short"
-            print(f"seed {seed} {state}: {len(chosen)} targets, {failures} failures so far", flush=True)
+            print(
+                f"seed {seed} {state}: {sum(map(len, chosen.values()))} targets, {failures} failures so far", flush=True
+            )
             seed += 1
     return bool(failures)
 
