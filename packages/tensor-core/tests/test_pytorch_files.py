@@ -55,6 +55,19 @@ def test_views_keep_their_strides_and_share_memory(loaded):
         assert loaded[name].untyped_storage().data_ptr() == base.untyped_storage().data_ptr()
 
 
+@pytest.mark.parametrize("kind", ["archive", "legacy"])
+@pytest.mark.parametrize("restricted", [True, False])
+def test_sparse_tensors(kind, restricted):
+    loaded = load(THEIRS[f"sparse {kind}"], weights_only=restricted)
+    for name in ("coo", "coalesced", "csr", "csc"):
+        assert str(loaded[name].layout) == f"flambeau.sparse_{'coo' if name == 'coalesced' else name}"
+        assert loaded[name].to_dense().tolist() == [[0, 0, 4], [4, 0, 5]]
+    assert loaded["coalesced"].is_coalesced() and not loaded["coo"].is_coalesced()
+    assert loaded["hybrid"].to_dense().tolist() == [[False, False], [True, False], [False, False]]
+    again = load(saved(loaded, _use_new_zipfile_serialization=kind == "archive"), weights_only=restricted)
+    assert again["coo"]._indices().tolist() == [[0, 1, 1, 0], [2, 0, 2, 2]] and again["strided"].tolist() == [1, 1]
+
+
 def test_parameters_and_attributes(loaded):
     assert loaded["parameter"].tolist() == [[1, 2], [3, 4]]
     assert loaded["parameter"].note == "kept"

@@ -196,13 +196,15 @@ def test_safetensors_hold_none(tmp_path):
         fb.save({"s": coo()}, tmp_path / "sparse.safetensors")
 
 
-def test_a_file_with_indices_outside_of_the_size():
+@pytest.mark.parametrize("archive", [True, False])
+def test_a_file_with_indices_outside_of_the_size(archive):
     s = coo(check_invariants=True)
     s._ind[1, 0] = 900
-    file = io.BytesIO()
-    fb.save(s, file)
-    with pytest.raises(RuntimeError, match=r"do not fit each other.*900"):
-        fb.load(io.BytesIO(file.getvalue()))
+    for tensor in (s, fb.sparse_coo_tensor(INDICES, VALUES, (2, 3), is_coalesced=True)):
+        file = io.BytesIO()
+        fb.save(tensor, file, format="pt", _use_new_zipfile_serialization=archive)
+        with pytest.raises(RuntimeError, match=r"do not fit each other.*(900|cannot set is_coalesced)"):
+            fb.load(io.BytesIO(file.getvalue()))
 
 
 def test_conversions():

@@ -16,11 +16,11 @@ from .archive_writer import write_all
 from .errors import FormatError
 from .interpreter import run as run_restricted
 from .pickling import Pickler
-from .rebuild import UnreadStorage
+from .rebuild import elements_read_later
 from .storages import storage_of, typed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from .locations import Locations
     from .rebuild import StorageType
@@ -40,15 +40,15 @@ def load(file: IO[bytes], locations: Locations, run: Callable[..., Any], pickle_
     if header[2].get("little_endian") is not True:
         raise FormatError("it was written on a machine of another byte order")
     storages = _Storages(locations, most=len(source.getbuffer()))
-    result = run(source, storages.persistent_load, **pickle_arguments)
+    with elements_read_later() as actions:
+        result = run(source, storages.persistent_load, **pickle_arguments)
     keys = run_restricted(source, _nothing)
     if not isinstance(keys, list) or sorted(map(str, keys)) != sorted(storages.roots):
         raise FormatError("damaged: the list of its storages")
     for key in keys:
         storages.read(key, source)
-    for storage in storages.every():
-        for action in storage.afterwards:
-            action()
+    for action in actions:
+        action()
     return result
 
 
@@ -93,7 +93,7 @@ class _Storages:
             self.left -= count
             if self.left < 0:
                 raise FormatError(f"truncated: a storage of {count:,} bytes exceeds the file")
-            storage = UnreadStorage(flambeau.empty(count, dtype=flambeau.uint8, device="cpu"))
+            storage = UntypedStorage(flambeau.empty(count, dtype=flambeau.uint8, device="cpu"))
             self.roots[key] = self.locations.place(storage, location), kind
         root, known_kind = self.roots[key]
         if kind is not known_kind:
@@ -114,12 +114,6 @@ class _Storages:
             self.views[key] = _part(part)
         return self.views[key]
 
-    def every(self) -> Iterator[UnreadStorage]:
-        """Yield the storages with actions to run after all elements are read."""
-        for storage in (*(root for root, _ in self.roots.values()), *self.views.values()):
-            if isinstance(storage, UnreadStorage):
-                yield storage
-
     def read(self, key: str, source: io.BytesIO) -> None:
         storage, kind = self.roots[key]
         header = source.read(COUNT.size)
@@ -134,6 +128,6 @@ class _Storages:
                 storage._bytes.copy_(elements)
 
 
-def _part(part: Any) -> UnreadStorage:
+def _part(part: Any) -> UntypedStorage:
     """Return a storage over a part of another storage's memory."""
-    return UnreadStorage(flambeau.frombuffer(part.numpy(), dtype=flambeau.uint8) if part.numel() else part.clone())
+    return UntypedStorage(flambeau.frombuffer(part.numpy(), dtype=flambeau.uint8) if part.numel() else part.clone())

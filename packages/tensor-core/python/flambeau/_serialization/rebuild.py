@@ -7,7 +7,9 @@ ValueError.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial
 from typing import Any, NoReturn
 
@@ -29,19 +31,27 @@ class StorageType:
         return 1 if self.dtype is None else self.dtype.itemsize
 
 
-class UnreadStorage(UntypedStorage):
-    """A storage with elements that are read later, and actions to run after that."""
-
-    def __init__(self, data: Tensor) -> None:
-        super().__init__(data)
-        self.afterwards: list[Callable[[], Any]] = []
+# In the old format, the elements follow the pickle. These actions need the elements.
+_waiting: ContextVar[list[Callable[[], Any]] | None] = ContextVar("waiting", default=None)
 
 
-def _once_read(storage: UntypedStorage, action: Callable[[], Any]) -> None:
-    if isinstance(storage, UnreadStorage):
-        storage.afterwards.append(action)
-    else:
+@contextmanager
+def elements_read_later() -> Iterator[list[Callable[[], Any]]]:
+    """Collect the actions that need elements during the block. The caller runs them after it has read the elements."""
+    actions: list[Callable[[], Any]] = []
+    token = _waiting.set(actions)
+    try:
+        yield actions
+    finally:
+        _waiting.reset(token)
+
+
+def _once_read(action: Callable[[], Any]) -> None:
+    actions = _waiting.get()
+    if actions is None:
         action()
+    else:
+        actions.append(action)
 
 
 def _tensor(storage: Any, dtype: Any, offset: Any, size: Any, stride: Any, requires_grad: Any, metadata: Any) -> Tensor:
@@ -53,10 +63,10 @@ def _tensor(storage: Any, dtype: Any, offset: Any, size: Any, stride: Any, requi
         return tensor_on_meta(dtype, size, stride, requires_grad)
     made = flambeau.empty(0, dtype=dtype).set_(storage, offset, size, stride)
     if dtype is flambeau.bool:
-        _once_read(storage, partial(_mend_bools, storage))
+        _once_read(partial(_mend_bools, storage))
     if isinstance(metadata, dict) and (metadata.get("conj") or metadata.get("neg")):
         stored, made = made, flambeau.empty_like(made)
-        _once_read(storage, partial(_show, stored, made, metadata))
+        _once_read(partial(_show, stored, made, metadata))
     return _with_grad(made, requires_grad)
 
 
@@ -254,10 +264,17 @@ def sparse(layout: Any, parts: Any) -> Tensor:
     tensors, sizes = (parts[:2], parts[2]) if layout is flambeau.sparse_coo else (parts[:3], parts[-1])
     if not (all(type(part) is Tensor for part in tensors) and isinstance(sizes, Size)):
         raise FormatError("a sparse tensor with parts that are not tensors")
+    made = _sparse(layout, parts, verified=_waiting.get() is None)
+    if _waiting.get() is not None:
+        _once_read(partial(_sparse, layout, parts, verified=True))
+    return made
+
+
+def _sparse(layout: Any, parts: Any, verified: bool) -> Tensor:
     from flambeau.sparse._pickling import rebuilt_from_file
 
     try:
-        return rebuilt_from_file(layout, parts)
+        return rebuilt_from_file(layout, parts, verified)
     except RuntimeError as error:
         raise FormatError(f"a sparse tensor whose parts do not fit each other: {error}") from error
 

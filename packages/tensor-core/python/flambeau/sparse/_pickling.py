@@ -42,15 +42,22 @@ def reduced_for_pytorch(tensor: Any) -> tuple[Any, ...]:
     return Name.of("torch._utils", "_rebuild_sparse_tensor"), (tensor.layout, parts)
 
 
-def rebuilt_from_file(layout: Any, parts: Any) -> SparseTensor:
-    """Rebuild a tensor from a PyTorch file. The indices are verified because a file may contain anything."""
+def rebuilt_from_file(layout: Any, parts: Any, verified: bool) -> SparseTensor:
+    """Rebuild a tensor from a PyTorch file. The indices are verified because a file may contain anything.
+
+    ``verified=False`` postpones this until the indices are read.
+    """
     if layout is _core.sparse_coo:
         indices, values, size, *coalesced = parts
-        made = sparse_coo_tensor(indices, values, size)
-        if coalesced and coalesced[0]:
-            made = sparse_coo_tensor(indices, values, size, is_coalesced=True, check_invariants=True)
-        return made
+        if indices.dtype is not _core.int64:
+            raise RuntimeError(f"the indices have the dtype {indices.dtype}")
+        return sparse_coo_tensor(
+            indices, values, size, is_coalesced=bool(coalesced and coalesced[0]), check_invariants=verified
+        )
     if layout not in KINDS:
         raise NotImplementedError(f"it contains a sparse tensor of the layout {layout}, which is not supported")
     offsets, indices, values, size = parts
-    return sparse_compressed_tensor(offsets, indices, values, size, layout=layout)
+    if not {offsets.dtype, indices.dtype} <= {_core.int32, _core.int64}:
+        raise RuntimeError(f"the indices have the dtypes {offsets.dtype} and {indices.dtype}")
+    check = None if verified else False  # files may contain unsorted indices
+    return sparse_compressed_tensor(offsets, indices, values, size, layout=layout, check_invariants=check)
