@@ -149,7 +149,7 @@ def test_layouts_and_memory_formats():
         assert pickle.loads(pickle.dumps(constant)) is copy.deepcopy(constant) is constant
     assert fb.zeros(2, layout=fb.strided).shape == (2,)
     with pytest.raises(NotImplementedError, match="sparse_coo"):
-        fb.zeros(2, layout=fb.sparse_coo)
+        fb.ones(2, layout=fb.sparse_coo)
     with pytest.raises(TypeError, match="int"):
         fb.zeros(2, layout=5)
     with pytest.raises(TypeError, match="str"):

@@ -128,8 +128,9 @@ def test_sizes_of_which_there_is_no_dense_tensor():
         (lambda: coo().crow_indices(), "but got Sparse$"),
         (lambda: coo().to_sparse_csr().indices(), "but got SparseCsr"),
         (lambda: coo().to_sparse_csr().row_indices(), "sparse column compressed tensor layout but got SparseCsr"),
-        (lambda: coo().sparse_resize_((1, 3), 2, 0), "shrinking"),
-        (lambda: fb.ones(2, 3).to_sparse(3), "sparse_dim in range"),
+        (lambda: fb.zeros_like(coo(), memory_format=fb.contiguous_format), "only supported by strided tensors"),
+        (lambda: fb.empty_like(fb.ones(2), layout=fb.sparse_coo), "'aten::empty_strided'"),
+        (lambda: fb.zeros(2, dtype=fb.float64, out=coo()), "does not match dtype of out parameter"),
         (lambda: coo().to_sparse(1), "sparse_dim argument"),
     ],
 )
@@ -224,6 +225,29 @@ def test_conversions():
     assert s._nnz() == 0 and fb.is_tensor(s)
     legacy = fb.sparse.DoubleTensor(fb.tensor(INDICES), fb.tensor(VALUES).double(), fb.Size([2, 3]))
     assert fb.equal(legacy, coo().double()) and fb.sparse.FloatTensor(2, 3)._nnz() == 0
+
+
+def test_factories_of_sparse_layouts():
+    dense = fb.ones(2, 3, dtype=fb.float64)
+    for made in (
+        fb.zeros(2, 3, layout=fb.sparse_coo, dtype=fb.float64),
+        fb.empty((2, 3), layout=fb.sparse_coo, dtype=fb.float64),
+        fb.zeros_like(dense, layout=fb.sparse_coo),
+        dense.new_zeros((2, 3), layout=fb.sparse_coo),
+        dense.new_empty(2, 3, layout=fb.sparse_coo),
+        fb.zeros(2, 3, layout=fb.sparse_csr, dtype=fb.float64).to_sparse_coo(),
+    ):
+        assert made.layout is fb.sparse_coo and made.shape == (2, 3) and made.dtype is fb.float64
+        assert (made.sparse_dim(), made._nnz(), made.is_coalesced()) == (2, 0, True)
+    assert fb.zeros((), layout=fb.sparse_coo).to_dense().item() == 0
+    assert fb.empty(2, layout=fb.sparse_coo, device="meta").is_meta
+    assert fb.zeros(2, layout=fb.sparse_coo, requires_grad=True).requires_grad
+    assert fb.zeros_like(coo(), layout=fb.strided, memory_format=fb.contiguous_format).tolist() == [[0] * 3] * 2
+    out = fb.sparse_coo_tensor([[1]], [[2, 3]], (3, 2))
+    assert fb.zeros(2, 4, 5, out=out) is out
+    assert (out.shape, out.sparse_dim(), out._nnz(), out.dtype) == ((2, 4, 5), 3, 0, fb.int64)
+    with pytest.raises(NotImplementedError, match=r"ones\(\): not implemented for the layout"):
+        fb.ones(2, layout=fb.sparse_coo)
 
 
 def test_indices_that_are_changed_are_looked_at_again():

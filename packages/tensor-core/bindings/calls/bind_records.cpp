@@ -115,9 +115,20 @@ PyObject* invoke_form(const Binding& b, PyObject* const* values) {
   return std::visit([&](const auto& value) { return to_object(b, value); }, result);
 }
 
+// Calls the function of flambeau.sparse that makes tensors of other layouts, with the name and arguments of the
+// factory.
+PyObject* make_sparse(const Binding& b, PyObject* const* values) {
+  const Object module(checked(PyImport_ImportModule("flambeau.sparse._factories")));
+  const Object options(checked(PyDict_New()));
+  for (size_t i = 0; i < b.parameters.size(); ++i)
+    if (PyDict_SetItem(options.get(), b.parameters[i].name, values[i]) < 0) throw PythonError();
+  return checked(PyObject_CallMethod(module.get(), "created", "sO", b.name.c_str(), options.get()));
+}
+
 // The result of make(), which converts the other arguments. `first` is the position of the first option.
 template <class Make>
 PyObject* make_with_options(const Binding& b, PyObject* const* values, size_t first, Make&& make) {
+  if (FLAMBEAU_UNLIKELY(is_sparse_layout(values[first]))) return make_sparse(b, values);
   const auto option = [&]<class T>(std::type_identity<T>, size_t i) {
     return From<T>::get({b.name.c_str(), &b.parameters[first + i], int(first + i)}, values[first + i]);
   };

@@ -43,8 +43,9 @@ inline bool is_tensor(PyObject* o) {
 inline const Tensor& tensor_of(PyObject* o) { return reinterpret_cast<TensorObject*>(o)->tensor; }
 PyObject* wrap_tensor(const Tensor& t);
 PyObject* wrap_size(const Shape& shape);
-PyObject* dtype_object(Dtype d);  // borrowed
-PyObject* strided_layout();       // borrowed
+PyObject* dtype_object(Dtype d);     // borrowed
+PyObject* strided_layout();          // borrowed
+bool is_sparse_layout(PyObject* o);  // a layout other than strided
 PyObject* scalar_object(Scalar s);
 PyObject* to_list(const Tensor& t);
 inline Scalar read_item(const Tensor& t) {  // for a program that asks for the value

@@ -160,12 +160,13 @@ std::string under_library_name(std::string_view name) {
 
 PyObject* dtype_object(Dtype d) { return dtype_objects[int(d)]; }
 PyObject* strided_layout() { return the_strided; }
+bool is_sparse_layout(PyObject* o) { return o != Py_None && o != the_strided && Py_TYPE(o) == layout_type; }
 
 Strided From<Strided>::get(const Call& call, PyObject* o) {
   if (o == Py_None || o == the_strided) return {};
   if (Py_TYPE(o) != layout_type) wrong_argument(call, "flambeau.layout", o);
-  detail::raise<NotImplementedError>(call.function, "(): there are only dense tensors; the layout '",
-                                     reinterpret_cast<ConstantObject*>(o)->name, "' is not supported");
+  detail::raise<NotImplementedError>(call.function, "(): the layout '", reinterpret_cast<ConstantObject*>(o)->name,
+                                     "' is not supported, only strided");
 }
 
 PyObject* wrap_size(const Shape& shape) {

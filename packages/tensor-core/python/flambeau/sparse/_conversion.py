@@ -364,7 +364,12 @@ def zeros_like(
     """Return a tensor of the same size and layout without elements. ``layout=strided`` gives strided zeros."""
     where, kind = device or tensor.device, dtype or tensor.dtype
     if layout is _core.strided:
-        return flambeau.zeros(tuple(tensor._size), dtype=kind, device=where, requires_grad=requires_grad)
+        strided = flambeau.zeros(tuple(tensor._size), dtype=kind, device=where)
+        if memory_format not in (None, _core.preserve_format):
+            strided = strided.contiguous(memory_format=memory_format)
+        return strided.requires_grad_(requires_grad)
+    if memory_format is not None:
+        raise RuntimeError("memory format option is only supported by strided tensors")
     values = flambeau.zeros((0, *tensor._val.shape[1:]), dtype=kind, device=where, requires_grad=requires_grad)
     if isinstance(tensor, CooTensor):
         return CooTensor.of(tensor._ind[:, :0].to(where), values, tensor._size, True)

@@ -22,7 +22,8 @@ from flambeau._core import Size, Tensor
 Answer = TypeVar("Answer", bound=Callable[..., Any])
 T = TypeVar("T", bound=Tensor)
 
-# Maps operator names to functions. Attributes of Tensor have a leading dot.
+# Maps operator names to functions. Attributes of Tensor have a leading dot. A function with the name of an operator and
+# ``.out`` is called with the value of ``out=`` first. Other results are computed and then copied to ``out=``.
 ANSWERS: dict[str, Callable[..., Any]] = {}
 
 NOT_THERE = "{name}: not implemented for tensors of the layout {layout}; use .to_dense() to get a strided tensor"
@@ -62,13 +63,12 @@ class SparseTensor(Tensor):
         name = func.__name__
         if name in ("__get__", "__set__"):
             name = "." + func.__self__.__name__ + ("=" if name == "__set__" else "")
-        answer = ANSWERS.get(name)
-        if answer is not None:
-            if not kwargs:
-                return answer(*args)
-            if kwargs.get("out") is None:
-                return answer(*args, **{key: value for key, value in kwargs.items() if key != "out"})
-            return written(kwargs.pop("out"), answer(*args, **kwargs))
+        out = kwargs.pop("out", None) if kwargs else None
+        if out is not None and (answer := ANSWERS.get(f"{name}.out")) is not None:
+            return answer(out, *args, **kwargs)
+        if (answer := ANSWERS.get(name)) is not None:
+            result = answer(*args, **(kwargs or {}))
+            return result if out is None else written(out, result)
         if name.endswith("_") and not name.endswith("__") and (answer := ANSWERS.get(name[:-1])):
             return in_place(name, answer, *args, **(kwargs or {}))
         if name in _OF_SHELLS:

@@ -1,0 +1,61 @@
+"""Factories of sparse tensors without elements: ``zeros``, ``empty`` and similar ones with ``layout=``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flambeau
+from flambeau._core import Tensor
+from flambeau.sparse._conversion import to_sparse
+from flambeau.sparse._tensor import SparseTensor, answers
+
+_OF_ZEROS = ("empty", "zeros", "new_empty", "new_zeros", "zeros_like")
+
+
+def created(name: str, options: dict[str, Any]) -> Tensor:
+    """Return the result of the factory ``name`` of strided tensors for a sparse ``layout``.
+
+    Args:
+        options: the arguments of the call by name, including defaults.
+    """
+    if name == "empty_like":
+        raise RuntimeError(
+            "Could not run 'aten::empty_strided' with arguments from the 'SparseCPU' backend: the result of "
+            "empty_like() of a strided tensor is strided; use zeros_like()"
+        )
+    if name not in _OF_ZEROS:
+        raise NotImplementedError(
+            f"{name}(): not implemented for the layout {options['layout']}; convert a strided tensor with .to_sparse()"
+        )
+    if options.get("memory_format") is not None:
+        raise RuntimeError("memory format option is only supported by strided tensors")
+    like = options.get("input")
+    dtype, device = options["dtype"], options["device"]
+    if like is not None:
+        dtype, device = dtype or like.dtype, like.device if device is None else device
+    size = options.get("size", getattr(like, "shape", None))
+    return _zeros(size, dtype, device, options["layout"], options["requires_grad"])
+
+
+def _zeros(size: Any, dtype: Any, device: Any, layout: Any, requires_grad: bool) -> SparseTensor:
+    sizes = (size,) if isinstance(size, int) else size
+    made = to_sparse(flambeau.sparse_coo_tensor(sizes, dtype=dtype, device=device), layout=layout)
+    return made.requires_grad_() if requires_grad else made
+
+
+@answers("zeros.out", "empty.out")
+def zeros_to(
+    out: SparseTensor,
+    *size: Any,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> SparseTensor:
+    """Remove the elements of a sparse tensor and change its size. All dimensions become sparse."""
+    if dtype not in (None, out.dtype):
+        raise RuntimeError(f"dtype {dtype} does not match dtype of out parameter ({out.dtype})")
+    sizes = size[0] if len(size) == 1 and not isinstance(size[0], int) else size
+    out._take_over(_zeros(sizes, out.dtype, out.device, out.layout, requires_grad))
+    return out
