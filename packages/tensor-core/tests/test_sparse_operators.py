@@ -229,6 +229,11 @@ def test_masks():
     masked = s.sparse_mask(mask)
     check(masked, np.where(there != 0, dense, 0))
     assert masked._nnz() == mask._nnz()
+    check(s.sparse_mask(mask.to_sparse_csr()), np.where(there != 0, dense, 0), "sparse_csr")
+    assert fb.equal(s.sparse_mask(mask._coalesced_(False)).coalesce(), masked)
+    repeated = fb.sparse_coo_tensor([[0, 0, 1], [1, 1, 0]], [1.0, 1.0, 1.0], (4, 5))
+    values = fb.sparse_coo_tensor([[0], [1]], [7.0], (4, 5)).sparse_mask(repeated)
+    assert values._values().tolist() == [7, 7, 0] and not values.is_coalesced()
 
 
 def test_in_place_changes_take_no_other_size_or_dtype():

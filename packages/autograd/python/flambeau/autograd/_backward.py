@@ -73,7 +73,8 @@ def backward(
     chosen = None if inputs is None else _listed(inputs)
     if chosen is not None and not chosen:
         raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
-    _engine.run(outputs, _gradients(grad_tensors, len(outputs)), keep, create_graph, chosen, True)
+    outputs, seeds = _strided(outputs, _gradients(grad_tensors, len(outputs)))
+    _engine.run(outputs, seeds, keep, create_graph, None if chosen is None else _values_of(chosen), True)
 
 
 @overload
@@ -138,11 +139,9 @@ def grad(
         raise ValueError("grad requires non-empty inputs.")
     if materialize_grads and any(isinstance(source, GradientEdge) for source in sources):
         raise RuntimeError("materialize_grads cannot be used when the given input is a GradientEdge")
-    seeds = _gradients(grad_outputs, len(results))
+    results, seeds = _strided(results, _gradients(grad_outputs, len(results)))
     keep = create_graph if retain_graph is None else retain_graph
-    given = sources
-    if "flambeau.sparse" in sys.modules:  # differentiate sparse tensors with respect to their values
-        sources = [source._val if getattr(source, "layout", strided) is not strided else source for source in sources]
+    given, sources = sources, _values_of(sources)
     if (level := _level_of(seeds)) and not is_grads_batched:
         found = _mapped(level, results, sources, seeds, keep, create_graph)
     elif is_grads_batched:
@@ -161,11 +160,32 @@ def grad(
     return found if sources is given else tuple(_in(t, g) for g, t in zip(found, given, strict=True))
 
 
+def _is_sparse(source: Any) -> bool:
+    return getattr(source, "layout", strided) is not strided
+
+
+def _values_of(sources: list[Any]) -> list[Any]:
+    """Replace sparse tensors by their values. Return the same list if there are none."""
+    if "flambeau.sparse" not in sys.modules or not any(map(_is_sparse, sources)):
+        return sources
+    return [source._val if _is_sparse(source) else source for source in sources]
+
+
+def _strided(outputs: list[Any], seeds: list[Tensor | None]) -> tuple[list[Any], list[Tensor | None]]:
+    """Replace sparse outputs by their values, and the gradients of outputs by those of the values."""
+    if "flambeau.sparse" not in sys.modules or not any(map(_is_sparse, (*outputs, *seeds))):
+        return outputs, seeds
+    from flambeau.autograd._saved_sparse import gradient_of_values
+
+    pairs = zip(outputs, seeds, strict=True)
+    return _values_of(outputs), [gradient_of_values(output, seed) for output, seed in pairs]
+
+
 def _in(source: Any, gradient: Tensor | None) -> Tensor | None:
     """Convert a gradient to the layout of its source."""
-    if gradient is None or getattr(source, "layout", strided) is strided:
+    if gradient is None or not _is_sparse(source):
         return gradient
-    made: Tensor = source._like(gradient)
+    made: Tensor = source._as_gradient(gradient)
     return made
 
 

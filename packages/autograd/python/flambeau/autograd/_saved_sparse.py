@@ -1,6 +1,7 @@
-"""Support for sparse tensors in `Function.save_for_backward`. The values are saved, the indices are stored separately.
+"""Support for sparse tensors in `Function.save_for_backward` and as outputs of `backward`.
 
-This module is loaded when both `flambeau.sparse` and this package are loaded.
+The values are saved, the indices are stored separately. This module is loaded when both `flambeau.sparse` and this
+package are loaded.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from typing import Any
 
 from flambeau import Tensor, _extension_points
 from flambeau.autograd import _engine
+from flambeau.autograd._backward import backward
 from flambeau.autograd._engine import FunctionCtx
 from flambeau.sparse._tensor import SparseTensor, answers
 
@@ -64,3 +66,31 @@ def _apply(function: Any, *args: Any, **kwargs: Any) -> Any:
             f"{function.__name__}.apply: gradients of sparse arguments are not supported; give their values instead"
         )
     return _engine.apply(function, *args, **kwargs)
+
+
+def gradient_of_values(output: Any, gradient: Tensor | None) -> Tensor | None:
+    """Return the gradient of an output's values, given the gradient of the output. Either may be sparse."""
+    if not isinstance(output, SparseTensor):
+        return gradient.to_dense() if isinstance(gradient, SparseTensor) else gradient
+    if gradient is None:
+        raise RuntimeError("grad can be implicitly created only for scalar outputs")
+    if tuple(gradient.shape) != tuple(output.shape):
+        raise RuntimeError(
+            f"Mismatch in shape: a gradient has a shape of {list(gradient.shape)} and its output has a shape of "
+            f"{list(output.shape)}."
+        )
+    masked: Any = gradient.sparse_mask(output.detach())
+    values: Tensor = masked._val
+    return values
+
+
+@answers("backward")
+def _backward(
+    tensor: Tensor,
+    gradient: Tensor | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Any = None,
+) -> None:
+    """Accumulate gradients, as `flambeau.autograd.backward` does."""
+    backward(tensor, gradient, retain_graph, create_graph, inputs=inputs)

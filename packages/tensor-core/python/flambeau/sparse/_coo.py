@@ -50,6 +50,9 @@ class CooTensor(SparseTensor):
         """Return the number of sparse dimensions, which come first."""
         return self._ind.shape[0]
 
+    _dimI = sparse_dim  # noqa: N815  # PyTorch's name
+    _dimV = SparseTensor.dense_dim  # noqa: N815
+
     def is_coalesced(self) -> bool:
         """Return True if the indices are known to be sorted and unique."""
         return self._coal
@@ -78,6 +81,18 @@ class CooTensor(SparseTensor):
         """Return the values, detached from the graph, coalesced or not."""
         return self._val.detach()
 
+    def _as_gradient(self, of_values: Tensor) -> CooTensor:
+        if self._coal:
+            return self._like(of_values)
+        merging = known(self, "merging", merging_of)
+        values = of_values if merging.firsts is None else of_values.index_select(0, merging.firsts)
+        return CooTensor.of(merging.indices, values, self._size, True)
+
+    def _of_values(self, gradient: Any) -> Tensor:
+        if gradient._ind is self._ind:
+            return gradient._val  # type: ignore[no-any-return]
+        return looked_up(gradient, self._ind)
+
     def coalesce(self) -> CooTensor:
         """Sort the indices in row-major order and add the values of equal indices. Return self if already coalesced.
 
@@ -93,12 +108,15 @@ class CooTensor(SparseTensor):
 
 
 class Merging:
-    """Plan of `coalesce`: ``order`` sorts the entries, ``groups`` numbers the sums. None means not needed."""
+    """Plan of `coalesce`: ``order`` sorts the entries, ``groups`` numbers the sums. None means not needed.
 
-    __slots__ = ("groups", "indices", "order")
+    ``firsts`` is the position of the first entry of each sum.
+    """
 
-    def __init__(self, order: Tensor | None, groups: Tensor | None, indices: Tensor) -> None:
-        self.order, self.groups, self.indices = order, groups, indices
+    __slots__ = ("firsts", "groups", "indices", "order")
+
+    def __init__(self, order: Tensor | None, groups: Tensor | None, firsts: Tensor | None, indices: Tensor) -> None:
+        self.order, self.groups, self.firsts, self.indices = order, groups, firsts, indices
 
 
 def known(tensor: SparseTensor, name: str, find: Any) -> Any:
@@ -130,14 +148,14 @@ def merging_of(tensor: CooTensor) -> Merging:
     indices = tensor._ind
     keys = flat_keys(indices, tensor._size[: indices.shape[0]])
     if bool((keys[1:] > keys[:-1]).all()):
-        return Merging(None, None, indices)
+        return Merging(None, None, None, indices)
     keys, order = flambeau.sort(keys, stable=True)
     begins = flambeau.ones(keys.shape[0], dtype=flambeau.bool, device=keys.device)
     begins[1:] = keys[1:] != keys[:-1]
     if bool(begins.all()):
-        return Merging(order, None, indices.index_select(1, order))
-    firsts = begins.nonzero().reshape(-1)
-    return Merging(order, begins.cumsum(0) - 1, indices.index_select(1, order.index_select(0, firsts)))
+        return Merging(order, None, order, indices.index_select(1, order))
+    firsts = order.index_select(0, begins.nonzero().reshape(-1))
+    return Merging(order, begins.cumsum(0) - 1, firsts, indices.index_select(1, firsts))
 
 
 def summed(values: Tensor, groups: Tensor, count: int) -> Tensor:
@@ -146,3 +164,14 @@ def summed(values: Tensor, groups: Tensor, count: int) -> Tensor:
         return summed(values.to(flambeau.int64), groups, count) > 0
     empty = flambeau.zeros((count, *values.shape[1:]), dtype=values.dtype, device=values.device)
     return empty.index_add(0, groups, values)
+
+
+def looked_up(tensor: CooTensor, indices: Tensor) -> Tensor:
+    """Return the elements at ``indices``, of shape ``(n, *dense sizes)``. Gradient: defined for the values."""
+    merged = tensor.coalesce()
+    sizes = merged._size[: merged.sparse_dim()]
+    keys, wanted = flat_keys(merged._ind, sizes), flat_keys(indices, sizes)
+    place = flambeau.searchsorted(keys, wanted)
+    found = flambeau.cat((keys, keys.new_full((1,), -1))).index_select(0, place) == wanted
+    values = flambeau.cat((merged._val, merged._val.new_zeros((1, *merged._val.shape[1:]))))
+    return values.index_select(0, place.where(found, keys.shape[0]))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 import flambeau
 from flambeau._core import Tensor
-from flambeau.sparse._arithmetic import mul
 from flambeau.sparse._compressed import KINDS, CsrTensor
 from flambeau.sparse._conversion import offsets_of, spread, to_coo, to_sparse
-from flambeau.sparse._coo import CooTensor
+from flambeau.sparse._coo import CooTensor, looked_up
 from flambeau.sparse._shapes import dimension, placed, unsqueeze
 from flambeau.sparse._tensor import SparseTensor, answers
 
@@ -64,7 +63,15 @@ def select(tensor: Any, dim: int, index: int) -> Tensor:
     return CooTensor.of(coo._ind[others].index_select(1, found), values, size, coo._coal)
 
 
-@answers("narrow", "narrow_copy")
+@answers("narrow_copy")
+def narrow_copy(tensor: Any, dim: int, start: Any, length: int) -> Tensor:
+    """Select ``length`` slices from ``start`` on."""
+    if not 0 <= dim < tensor.ndim:
+        raise RuntimeError(f"Dimension {dim} out of range. Expecting 0 <= dim < {tensor.ndim}.")
+    return narrow(tensor, dim, start, length)
+
+
+@answers("narrow")
 def narrow(tensor: Any, dim: int, start: Any, length: int) -> Tensor:
     """Select ``length`` slices from ``start`` on. The result is a copy, not a view."""
     coo = to_coo(tensor)
@@ -128,6 +135,14 @@ def _item(tensor: Any, dim: int, key: Any) -> tuple[Any, int]:
     return flambeau.select(tensor, dim, int(key)), dim
 
 
+@answers("__setitem__")
+def set_item(tensor: Tensor, key: Any, value: Any) -> NoReturn:
+    """Raise TypeError: elements of a sparse tensor cannot be assigned."""
+    if isinstance(tensor, SparseTensor):
+        raise TypeError("Cannot assign to a sparse tensor")
+    raise NotImplementedError("a sparse tensor cannot be assigned to elements of a strided one; use .to_dense()")
+
+
 @answers("unbind", "__iter__")
 def unbind(tensor: Any, dim: int = 0) -> tuple[Tensor, ...]:
     """Return the slices along a dimension."""
@@ -146,17 +161,18 @@ def sparse_mask(tensor: Any, mask: Any) -> Any:
             f"sparse_mask(): operands have incompatible sizes; self has size {list(tensor.shape)} but mask has size "
             f"{list(mask._size)}"
         )
+    coo = to_coo(mask)
     if isinstance(tensor, SparseTensor):
-        coo = to_coo(mask).coalesce()
-        ones = coo._like(flambeau.ones_like(coo._val.detach(), dtype=tensor.dtype))
-        there = mul(ones, to_coo(tensor))
-        blank = coo._like(flambeau.zeros_like(ones._val))
-        masked: Any = there + blank
+        given = to_coo(tensor)
+        if given.sparse_dim() != coo.sparse_dim():
+            raise RuntimeError(
+                f"sparse_mask(): self has {given.sparse_dim()} sparse dimensions, but the mask has {coo.sparse_dim()}"
+            )
+        masked = coo._like(looked_up(given, coo._ind))
     else:
-        coo = to_coo(mask)
-        masked = coo._like(tensor[tuple(coo._ind)] if coo.sparse_dim() else tensor[None])
+        masked = coo._like(tensor[tuple(coo._ind)] if coo.sparse_dim() else tensor.expand(coo._nnz(), *tensor.shape))
     if isinstance(mask, CooTensor):
         return masked
-    if isinstance(mask, CsrTensor) and not isinstance(tensor, SparseTensor):
+    if isinstance(mask, CsrTensor):
         return mask._like(masked._val)
     return to_sparse(masked, layout=mask.layout if mask.layout in KINDS else None)

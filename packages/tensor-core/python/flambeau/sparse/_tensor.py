@@ -4,11 +4,9 @@ Note [Sparse tensors]
 A sparse tensor is an instance of a subclass of Tensor. It stores its indices and values as dense tensors in slots. The
 base class holds a meta tensor of the same size and dtype, which has no memory. `__torch_function__` receives every
 operator call and looks up the implementation in `ANSWERS`, a table from operator names to functions. These functions
-use
-operators on the values, which provide the derivatives: a sparse tensor requires grad if its values do, and its
-    ``.grad``
-contains the gradient of the values. An operator that is not in the table raises NotImplementedError. Only `to_dense`
-and operators with a dense result create dense tensors.
+use operators on the values, which provide the derivatives: a sparse tensor requires grad if its values do, and its
+``.grad`` contains the gradient of the values. An operator that is not in the table raises NotImplementedError. Only
+`to_dense` and operators with a dense result create dense tensors.
 """
 
 from __future__ import annotations
@@ -81,6 +79,14 @@ class SparseTensor(Tensor):
         """Return a tensor with the same indices and other values, of the same number and dense sizes."""
         raise NotImplementedError
 
+    def _as_gradient(self, of_values: Tensor) -> SparseTensor:
+        """Return the gradient of the tensor, given the gradient of its values. Equal indices have equal gradients."""
+        return self._like(of_values)
+
+    def _of_values(self, gradient: Any) -> Tensor:
+        """Return the gradient of the values. Inverse of `_as_gradient`."""
+        return gradient._val  # type: ignore[no-any-return]
+
     def _versions(self) -> Any:
         """Return the version counters of the indices, which change when the indices are modified in place."""
         raise NotImplementedError
@@ -143,7 +149,9 @@ class SparseTensor(Tensor):
         self.requires_grad_(wanted)
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
-        """Set if the values require grad. The gradient is a sparse tensor with the same indices."""
+        """Set if the values require grad. The gradient is a sparse tensor of the same layout."""
+        if requires_grad and not (self.is_floating_point() or self.is_complex()):
+            raise RuntimeError(f"only Tensors of floating point dtype can require gradients, not {self.dtype}")
         if self._val.is_leaf and self._val.requires_grad != requires_grad:
             self._val = self._val.detach()
         self._val.requires_grad_(requires_grad)
@@ -158,16 +166,20 @@ class SparseTensor(Tensor):
         return self._val.grad_fn
 
     @property
-    def grad(self) -> Self | None:
-        """The gradient of the values, with the indices of this tensor."""
+    def grad(self) -> SparseTensor | None:
+        """The gradient at the indices of this tensor, in the same layout. Its indices are unique."""
         gradient = self._val.grad
-        return None if gradient is None else self._like(gradient)
+        return None if gradient is None else self._as_gradient(gradient)
 
     @grad.setter
     def grad(self, gradient: Tensor | None) -> None:
         if isinstance(gradient, SparseTensor):
             require_same_layout("assigned grad", self, gradient)
-            self._val.grad = gradient._val
+            if gradient._size != self._size:
+                raise RuntimeError(
+                    f"assigned grad has data of a different size: {list(gradient._size)} instead of {list(self._size)}"
+                )
+            self._val.grad = self._of_values(gradient)
         elif gradient is None:
             self._val.grad = None
         else:
@@ -327,7 +339,9 @@ def in_place(name: str, answer: Callable[..., Any], tensor: T, *args: Any, **kwa
 def written(out: T, result: Any) -> T:
     """Write a result to ``out`` and return ``out``."""
     if isinstance(out, SparseTensor):
-        out._take_over(result)
+        if not _core.can_cast(result.dtype, out.dtype):
+            raise RuntimeError(f"result type {result.dtype} can't be cast to the desired output type {out.dtype}")
+        out._take_over(ANSWERS["to"](result, out.dtype))
         return out
     if isinstance(result, SparseTensor):
         raise RuntimeError(f"out= is a strided tensor, but the result has the layout {result.layout}")
