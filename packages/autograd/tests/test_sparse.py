@@ -235,3 +235,9 @@ def test_backward_from_a_sparse_tensor():
         (s * 2).backward()
     with pytest.raises(RuntimeError, match="Mismatch in shape"):
         (s * 2).backward(fb.ones(3, 5))
+
+
+def test_products_that_are_broadcast():
+    make = lambda v: fb.sparse_coo_tensor([[0, 2, 2]], v, (3, 1))  # noqa: E731
+    assert gradcheck(lambda v, d: dense(make(v) * d), (tensor(3, 1), tensor(2, 3, 4)))
+    assert gradcheck(lambda v, w: dense(sparse(v) * make(w).to_dense().to_sparse()), (tensor(5), tensor(3, 1)))

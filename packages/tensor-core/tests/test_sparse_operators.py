@@ -76,6 +76,60 @@ def test_arithmetic(size, nnz):
     check(turned.add_(a), d + x)
 
 
+def test_products_are_broadcast():
+    for size, sparse_dim, other in (
+        ((4, 5), 2, (3, 4, 5)),
+        ((4, 5), 2, (4, 1)),
+        ((4, 5), 1, (2, 4, 5)),
+        ((4, 1, 3), 2, (4, 5, 3)),
+        ((1, 5), 2, (4, 5)),
+        ((5,), 1, (2, 3, 5)),
+        ((4, 1), 1, (4, 3)),
+        ((), 0, (2, 3)),
+        ((4, 1), 2, (4, 0)),
+    ):
+        x, d = RNG.normal(size=size) * (RNG.random(size) < 0.6), RNG.normal(size=other)
+        s, t = fb.tensor(x).to_sparse(sparse_dim), fb.tensor(d)
+        check(s * t, x * d, "sparse_coo")
+        check(t * s, x * d, "sparse_coo")
+        if len(size) <= 2 == sparse_dim:
+            check(s * t.to_sparse(), x * d, "sparse_coo")
+            check(t.to_sparse() * s, x * d, "sparse_coo")
+        assert (s * t).is_coalesced() <= (np.diff(flat_indices(s * t)) > 0).all()
+        if np.broadcast_shapes(size, other) == other:
+            check(t.clone().mul_(s), x * d, "strided")
+
+
+def flat_indices(s):
+    return np.ravel_multi_index(tuple(s._indices().numpy()), s.shape[: s.sparse_dim()])
+
+
+def test_sparse_numbers():
+    s, dense = random((4, 5), 9)
+    two = fb.sparse_coo_tensor(fb.zeros(0, 2, dtype=fb.int64), [0.5, 1.5], ())
+    check(s * two, 2 * dense, "sparse_coo")
+    check(two * s, 2 * dense, "sparse_coo")
+    product = two * fb.tensor(3.0, dtype=fb.float64).to_sparse()
+    assert product.dtype is fb.float64 and product.to_dense().item() == 6
+    small = fb.sparse_coo_tensor([[0, 0]], fb.tensor([200, 100], dtype=fb.uint8), (2,))
+    assert (small * fb.tensor(1.0).to_sparse()).to_dense().tolist() == [300 % 256, 0]
+
+
+def test_equal_patterns_are_added_without_merging():
+    s, dense = random((4, 5), 9)
+    assert (s + s)._nnz() == 9 and (s + s).is_coalesced() is False
+    check(s + s, 2 * dense)
+    check(s - 3 * s, -2 * dense)
+
+
+def test_an_empty_tensor_has_any_number_of_sparse_dimensions():
+    s, dense = random((4, 5, 2), 6)
+    zeros = fb.sparse_coo_tensor((4, 5, 2), dtype=fb.float32)
+    for total in (s + zeros, zeros + s):
+        check(total, dense, "sparse_coo")
+        assert total.dtype is fb.float64
+
+
 def test_arithmetic_of_compressed_tensors():
     for kind in ("csr", "csc"):
         (a, x), (b, y) = of_kind(kind), of_kind(kind, nnz=4)
@@ -102,7 +156,23 @@ def test_arithmetic_of_compressed_tensors():
         (lambda s: s.sparse_mask(fb.ones(4, 5)), "mask has to be sparse"),
         (lambda s: fb.ones(4, 4).sparse_mask(s), "incompatible sizes"),
         (lambda s: s.to_sparse_csr().sum(0), "keepdim=False"),
-        (lambda s: bool(s), "ambiguous"),
+        (lambda s: bool(s), "more than one value is ambiguous"),
+        (lambda s: bool(s[:0]), "no values is ambiguous"),
+        (
+            lambda s: fb.ones(3) + s,
+            "self' and 'other' to have same size, but self has size .3. while other has size .4, 5",
+        ),
+        (lambda s: s + fb.ones(4, 5).to_sparse(1), "'self' has 2 sparse dimensions while 'other' has 1"),
+        (lambda s: s // s, r"Sparse floor division requires .* \(got a sparse divisor\)"),
+        (lambda s: s * fb.ones(4), "cannot be broadcast"),
+        (lambda s: s.permute(0), "does not match the length of the desired ordering"),
+        (lambda s: s.permute(0, 0), "duplicate dims"),
+        (lambda s: fb.cat([s, fb.ones(4, 5).to_sparse(1)]), "2, 0, but tensor at position 1 has 1, 1"),
+        (
+            lambda s: fb.cat([s, fb.ones(4, 4).to_sparse()]),
+            r"same shape: \[4, 5\].*found shape: \[4, 4\] at position 1",
+        ),
+        (lambda s: fb.ones(4, 5).to_sparse(1).sparse_mask(s), "self has 1 sparse dimensions, but the mask has 2"),
     ],
 )
 def test_errors(call, message):
@@ -258,8 +328,6 @@ def test_diagonals():
     for layout in (None, fb.sparse_coo, fb.sparse_csr, fb.sparse_csc):
         made = fb.sparse.spdiags(fb.from_numpy(diagonals), fb.tensor([0, -1, 2]), (5, 4), layout)
         check(made, expected, str(layout or fb.sparse_coo).rpartition(".")[2])
-    with pytest.raises(RuntimeError, match="duplicate"):
-        fb.sparse.spdiags(fb.ones(2, 3), fb.tensor([0, 0]), (3, 3))
 
 
 def test_no_dense_matrix_is_made():

@@ -262,6 +262,15 @@ def test_private_names(run):
         columns = torch.arange(5)
         assert torch._convert_indices_from_csr_to_coo(pointers, columns).tolist() == [rows.tolist(), columns.tolist()]
         assert torch._convert_indices_from_csr_to_coo(pointers, columns, transpose=True)[1].tolist() == rows.tolist()
+        sparse = torch._sparse_broadcast_to(torch.eye(2).to_sparse(), (2, 2, 2))
+        assert sparse.to_dense().tolist() == [[[1, 0], [0, 1]]] * 2
+        torch._validate_sparse_coo_tensor_args(sparse._indices(), sparse._values(), sparse.shape)
+        try:
+            torch._validate_sparse_coo_tensor_args(sparse._indices(), sparse._values(), (2, 2, 1))
+        except RuntimeError as error:
+            assert "size is inconsistent with indices" in str(error)
+        else:
+            raise AssertionError
         sums = torch._segment_reduce(torch.arange(4.0), "sum", offsets=torch.tensor([0, 1, 4]))
         assert sums.tolist() == [0, 6]
 

@@ -11,6 +11,7 @@ from flambeau.sparse._compressed import CompressedTensor
 from flambeau.sparse._conversion import to_coo, to_sparse
 from flambeau.sparse._coo import CooTensor, flat_keys
 from flambeau.sparse._pointwise import merged
+from flambeau.sparse._shapes import broadcast_to
 from flambeau.sparse._tensor import SparseTensor, answers
 
 SPARSE_FIRST = "add(sparse, dense) is not supported. Use add(dense, sparse) instead."
@@ -44,9 +45,13 @@ def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
 
 def _onto(dense: Tensor, other: SparseTensor, alpha: Any) -> Tensor:
     """Add a sparse tensor to a strided one."""
-    if tuple(dense.shape) != tuple(other.shape):
-        dense = dense.expand(flambeau.broadcast_shapes(dense.shape, other.shape))
-        _sizes("add", dense, other)
+    try:
+        dense = dense.expand(other.shape)
+    except RuntimeError:
+        raise RuntimeError(
+            f"add: expected 'self' and 'other' to have same size, but self has size {list(dense.shape)} while other "
+            f"has size {list(other.shape)}, to which self cannot be expanded"
+        ) from None
     dtype = flambeau.promote_types(dense.dtype, other.dtype)
     keys, values, flat = _flat(dense.to(dtype), other, alpha)
     return flat.index_add(0, keys, values.to(dtype)).reshape(dense.shape)
@@ -92,18 +97,27 @@ def sub_(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
 def _sparse_sum(input: Any, other: Any, alpha: Any) -> Tensor:
     _sizes("add", input, other)
     first, second = to_coo(input), to_coo(other)
-    if first.sparse_dim() != second.sparse_dim():
-        raise RuntimeError(
-            "add: expected 'self' and 'other' to have same number of sparse dimensions, but "
-            f"{first.sparse_dim()} != {second.sparse_dim()}"
-        )
     dtype = flambeau.promote_types(first.dtype, second.dtype)
-    addend = second._val if alpha == 1 else second._val * alpha
-    values = flambeau.cat((first._val.to(dtype), addend.to(dtype)))
-    made = CooTensor.of(flambeau.cat((first._ind, second._ind), 1), values, first._size, False)
-    if first._coal and second._coal:
-        made = made.coalesce()
+    augend, addend = first._val.to(dtype), (second._val if alpha == 1 else second._val * alpha).to(dtype)
+    if first._ind is second._ind:
+        made = first._like(augend + addend)
+    elif first.sparse_dim() != second.sparse_dim():
+        made = _only_nonempty(first._like(augend), second._like(addend))
+    else:
+        values = flambeau.cat((augend, addend))
+        made = CooTensor.of(flambeau.cat((first._ind, second._ind), 1), values, first._size, False)
+        made = made.coalesce() if first._coal and second._coal else made
     return made if isinstance(input, CooTensor) else to_sparse(made, layout=input.layout)
+
+
+def _only_nonempty(first: CooTensor, second: CooTensor) -> CooTensor:
+    """Return the sum of tensors with different sparse dimensions, one of which must be empty."""
+    if first._nnz() and second._nnz():
+        raise RuntimeError(
+            "add: expected 'self' and 'other' to have same density, but 'self' has "
+            f"{first.sparse_dim()} sparse dimensions while 'other' has {second.sparse_dim()} sparse dimensions"
+        )
+    return first if first._nnz() else second
 
 
 @answers("sub", "subtract", "__sub__")
@@ -127,15 +141,28 @@ def mul(input: Any, other: Any) -> Any:
         return input._like(input._val * other)
     if isinstance(other, SparseTensor):
         return _sparse_elements(input, other)
-    coo = to_coo(input)
-    if tuple(flambeau.broadcast_shapes(coo._size, other.shape)) != tuple(coo._size):
-        raise RuntimeError(
-            f"mul: a strided tensor of shape {list(other.shape)} cannot be broadcast to the sparse one's "
-            f"{list(coo._size)}"
-        )
+    coo = _before_conversion(to_coo(input), flambeau.promote_types(input.dtype, other.dtype))
+    coo = broadcast_to(coo, flambeau.broadcast_shapes(input._size, other.shape))
     there = other.expand(coo._size)[tuple(coo._ind)] if coo.sparse_dim() else other
     made = coo._like(coo._val * there)
-    return made if isinstance(input, CooTensor) else _in_place_of(input, made)
+    if isinstance(input, CooTensor) or made._size != input._size:
+        return made
+    return _in_place_of(input, made)
+
+
+def _scaled(input: Any, other: Any) -> Tensor:
+    """Multiply two sparse tensors, at least one of them 0-D. The one with fewer dimensions or entries is the number."""
+    tensor, scalar = sorted((input, other), key=lambda each: (each.ndim, each._nnz()), reverse=True)
+    number = scalar.to_dense()
+    dtype = flambeau.result_type(tensor, number) if tensor.ndim else flambeau.promote_types(input.dtype, other.dtype)
+    tensor = _before_conversion(tensor, dtype)
+    return tensor._like(tensor._val.to(dtype) * number.to(dtype))  # type: ignore[no-any-return]
+
+
+def _before_conversion(tensor: Any, dtype: Any) -> Any:
+    """Add the entries of equal indices before a conversion to another dtype, in which their sum may differ."""
+    exact = tensor.is_floating_point() or tensor.is_complex()
+    return tensor if exact or tensor.dtype is dtype else merged(tensor)
 
 
 def _in_place_of(compressed: CompressedTensor, coo: CooTensor) -> Tensor:
@@ -147,8 +174,11 @@ def _in_place_of(compressed: CompressedTensor, coo: CooTensor) -> Tensor:
 
 def _sparse_elements(input: Any, other: Any) -> Tensor:
     """Multiply two sparse tensors at the indices that both contain."""
-    _sizes("mul", input, other)
-    first, second = to_coo(input).coalesce(), to_coo(other).coalesce()
+    if input.ndim == 0 or other.ndim == 0:
+        return _scaled(input, other)
+    size = flambeau.broadcast_shapes(input._size, other._size)
+    first = broadcast_to(to_coo(input).coalesce(), size).coalesce()
+    second = broadcast_to(to_coo(other).coalesce(), size).coalesce()
     if first.sparse_dim() != second.sparse_dim():
         raise RuntimeError(
             f"mul: the numbers of sparse dimensions differ: {first.sparse_dim()} and {second.sparse_dim()}"
@@ -166,12 +196,10 @@ def _sparse_elements(input: Any, other: Any) -> Tensor:
     return made if isinstance(input, CooTensor) else to_sparse(made, layout=input.layout)
 
 
-def _divisor(other: Any) -> Any:
+def _divisor(other: Any, what: str = "division") -> Any:
     if not is_number(other):
-        raise RuntimeError(
-            "Sparse division requires a scalar or zero-dim dense tensor divisor (got shape "
-            f"{list(other.shape)} for divisor)"
-        )
+        got = "a sparse divisor" if isinstance(other, SparseTensor) else f"shape {list(other.shape)} for divisor"
+        raise RuntimeError(f"Sparse {what} requires a scalar or zero-dim dense tensor divisor (got {got})")
     return other
 
 
@@ -186,7 +214,7 @@ def div(input: SparseTensor, other: Any, *, rounding_mode: str | None = None) ->
 @answers("floor_divide", "__floordiv__")
 def floor_divide(input: SparseTensor, other: Any) -> Tensor:
     """Divide by a number and round down."""
-    return div(input, other, rounding_mode="floor")
+    return div(input, _divisor(other, "floor division"), rounding_mode="floor")
 
 
 @answers("equal")
@@ -224,7 +252,8 @@ def _aligned(input: Any, other: Any) -> tuple[Tensor, Tensor] | None:
 def is_nonzero(tensor: SparseTensor) -> bool:
     """Return True if the single element is not 0."""
     if tensor.numel() != 1:
-        raise RuntimeError(f"Boolean value of Tensor with {tensor.numel()} values is ambiguous")
+        count = "more than one value" if tensor.numel() else "no values"
+        raise RuntimeError(f"Boolean value of Tensor with {count} is ambiguous")
     return bool(merged(tensor)._val.any())
 
 

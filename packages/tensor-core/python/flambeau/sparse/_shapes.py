@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import flambeau
+from flambeau import _core
 from flambeau._core import Tensor
 from flambeau.sparse._compressed import CompressedTensor, CscTensor, CsrTensor
 from flambeau.sparse._conversion import to_coo, to_sparse
@@ -44,19 +46,29 @@ def transpose(tensor: SparseTensor, dim0: int, dim1: int) -> SparseTensor:
             "sparse transpose: transposed dimensions must be sparse "
             f"Got sparse_dim: {tensor.sparse_dim()}, d0: {first}, d1: {second}"
         )
-    return permute(tensor, order)
+    return _permuted(to_coo(tensor), order)
 
 
 @answers("permute")
 def permute(tensor: Any, *places: Any, dims: Any = None) -> SparseTensor:
     """Permute the sparse dimensions among themselves and the dense dimensions among themselves."""
     given = places if dims is None else dims
-    given = given[0] if len(given) == 1 and not isinstance(given[0], int) else given
+    given = list(given[0] if len(given) == 1 and not isinstance(given[0], int) else given)
     order = [dimension(dim, tensor.ndim) for dim in given]
-    if sorted(order) != list(range(tensor.ndim)):
-        raise RuntimeError(f"permute: {list(order)} is not a permutation of the {tensor.ndim} dimensions")
+    if len(order) != tensor.ndim:
+        raise RuntimeError(
+            "permute: number of dimensions in the tensor input does not match the length of the desired ordering of "
+            f"dimensions i.e. input.dim() = {tensor.ndim} is not equal to len(dims) = {len(order)}"
+        )
+    if len(set(order)) != len(order):
+        raise RuntimeError("permute: duplicate dims are not allowed.")
     if isinstance(tensor, CompressedTensor):
         return transpose(tensor, 0, 1) if order == [1, 0] else tensor._like(tensor._val)
+    made = _permuted(tensor, order)
+    return made._coalesced_(tensor._coal and given == list(range(tensor.ndim)))  # as in PyTorch
+
+
+def _permuted(tensor: CooTensor, order: list[int]) -> CooTensor:
     count = tensor.sparse_dim()
     if any(dim >= count for dim in order[:count]):
         raise RuntimeError(
@@ -117,11 +129,17 @@ def cat(tensors: Any, dim: int = 0) -> SparseTensor:
         return to_sparse(cat([to_coo(part) for part in parts], dim), layout=parts[0].layout)
     first: CooTensor = parts[0]
     dim, sparse = placed(dim, first)
-    for part in parts[1:]:
-        if part.sparse_dim() != first.sparse_dim() or _without(part, dim) != _without(first, dim):
+    for position, part in enumerate(parts):
+        if part.sparse_dim() != first.sparse_dim() or part.ndim != first.ndim:
             raise RuntimeError(
-                "cat: all tensors must have the same sizes but along the dimension, and the same sparse dimensions; "
-                f"got {list(first._size)} and {list(part._size)} along {dim}"
+                "All tensors must have the same sparse_dim and dense_dim: "
+                f"{first.sparse_dim()}, {first.dense_dim()}, but tensor at position {position} has "
+                f"{part.sparse_dim()}, {part.dense_dim()}."
+            )
+        if _without(part, dim) != _without(first, dim):
+            raise RuntimeError(
+                f"All tensors must have the same shape: {list(first._size)} (except in the concatenating dimension), "
+                f"but found shape: {list(part._size)} at position {position}"
             )
     size = list(first._size)
     size[dim] = sum(part._size[dim] for part in parts)
@@ -201,3 +219,34 @@ def squeeze(tensor: Any, dim: Any = None) -> CooTensor:
         values = values.squeeze(place - count + 1)
     size = [length for place, length in enumerate(tensor._size) if place not in gone]
     return CooTensor.of(indices, values, size, tensor._coal)
+
+
+def broadcast_to(tensor: CooTensor, size: Any) -> CooTensor:
+    """Broadcast to ``size``. New dimensions are sparse. Gradient: defined for the values.
+
+    Entries are repeated along sparse dimensions. The values are expanded along dense ones.
+    """
+    size = tuple(size)
+    if tuple(tensor._size) == size:
+        return tensor
+    _core.empty(tensor._size, device="meta").expand(size)  # raises an error for a size that does not fit
+    new = len(size) - tensor.ndim
+    count = new + tensor.sparse_dim()
+    values = tensor._val.expand(tensor._nnz(), *size[count:])
+    repeated = [dim for dim in range(count) if dim < new or tensor._size[dim - new] != size[dim]]
+    if not repeated:
+        return CooTensor.of(tensor._ind, values, size, tensor._coal)
+    kept = [dim for dim in range(count) if dim not in repeated]
+    lengths = [size[dim] for dim in repeated]
+    grid = flambeau.arange(math.prod(lengths), device=values.device)
+    entries = flambeau.arange(tensor._nnz(), device=values.device)
+    if not kept or max(repeated) < min(kept):  # repeat all entries, otherwise each of them, to keep their order
+        grid, entries = grid.repeat_interleave(entries.shape[0]), entries.repeat(grid.shape[0])
+        ordered = True
+    else:
+        grid, entries = grid.repeat(entries.shape[0]), entries.repeat_interleave(grid.shape[0])
+        ordered = max(kept) < min(repeated)
+    rows = dict(zip(repeated, flambeau.unravel_index(grid, lengths), strict=True))
+    rows.update((dim, tensor._ind[dim - new].index_select(0, entries)) for dim in kept)
+    indices = flambeau.stack([rows[dim] for dim in range(count)])
+    return CooTensor.of(indices, values.index_select(0, entries), size, tensor._coal and ordered)

@@ -21,6 +21,8 @@ __all__ = [
     "_convert_indices_from_coo_to_csr",
     "_convert_indices_from_csr_to_coo",
     "_segment_reduce",
+    "_sparse_broadcast_to",
+    "_validate_sparse_coo_tensor_args",
     "chalf",
     "classes",
     "has_lapack",
@@ -91,3 +93,17 @@ def _convert_indices_from_csr_to_coo(
     rows = arange(crow_indices.numel() - 1, device=crow_indices.device).repeat_interleave(crow_indices.diff())
     pair = (col_indices, rows) if transpose else (rows, col_indices)
     return stack([each.to(int32 if out_int32 else int64) for each in pair])
+
+
+def _sparse_broadcast_to(input: Any, size: Any) -> Tensor:
+    """Broadcast a tensor of the layout sparse_coo to ``size``."""
+    from flambeau.sparse._shapes import broadcast_to
+
+    return broadcast_to(input, size)
+
+
+def _validate_sparse_coo_tensor_args(
+    indices: Tensor, values: Tensor, size: Any, is_coalesced: bool | None = None, check_pinning: bool | None = None
+) -> None:
+    """Raise RuntimeError unless the arguments are the parts of a tensor of the layout sparse_coo."""
+    flambeau.sparse_coo_tensor(indices, values, size, is_coalesced=is_coalesced, check_invariants=True)
