@@ -241,3 +241,9 @@ def test_products_that_are_broadcast():
     make = lambda v: fb.sparse_coo_tensor([[0, 2, 2]], v, (3, 1))  # noqa: E731
     assert gradcheck(lambda v, d: dense(make(v) * d), (tensor(3, 1), tensor(2, 3, 4)))
     assert gradcheck(lambda v, w: dense(sparse(v) * make(w).to_dense().to_sparse()), (tensor(5), tensor(3, 1)))
+
+
+def test_masked_reductions():
+    mask = fb.tensor([[True, False, True, True], [False] * 4, [True] * 4])
+    for reduce in (fb.masked.sum, fb.masked.prod, fb.masked.amax):
+        assert gradcheck(lambda v, reduce=reduce: dense(reduce(sparse(v), 1, mask=mask)), (tensor(5),))

@@ -1,5 +1,6 @@
 """Masked operations against NumPy's masked arrays and against loops over the elements that count."""
 
+import itertools
 import math
 
 import numpy as np
@@ -41,6 +42,41 @@ def test_reductions_leave_out_what_is_hidden(name, dim, keepdim):
     expected = np.asarray(REDUCTIONS[name](axis))
     np.testing.assert_allclose(result.numpy().reshape(expected.shape), expected, rtol=1e-12)
     assert result.ndim == (3 if keepdim else expected.ndim)
+
+
+def test_sparse_tensors_and_masks():
+    stored = RANDOM.random((3, 4, 5)) < 0.4
+    x = fb.tensor(np.where(stored, VALUES, 0))
+    for mask in (MASK, MASK[0], MASK & (RANDOM.random((3, 4, 5)) < 0.3)):
+        for given in (fb.tensor(mask), fb.tensor(mask).to_sparse()):
+            for sparse_dim, (name, dim, keepdim) in itertools.product(
+                (2, 3), itertools.product(("sum", "prod", "amax", "amin"), (None, 1, (0, 2)), (False, True))
+            ):
+                result = getattr(fb.masked, name)(x.to_sparse(sparse_dim), dim, keepdim=keepdim, mask=given)
+                expected = getattr(fb.masked, name)(x, dim, keepdim=keepdim, mask=fb.tensor(mask))
+                counted = np.broadcast_to(mask, VALUES.shape).any(
+                    dim if dim is not None else (0, 1, 2), keepdims=keepdim
+                )
+                assert result.layout is fb.sparse_coo and result.dtype is fb.float64
+                np.testing.assert_allclose(
+                    np.where(counted, result.to_dense().numpy(), 0), np.where(counted, expected.numpy(), 0)
+                )
+
+
+def test_reductions_of_sparse_tensors():
+    x = fb.tensor([[0, 2, 0], [0, 0, 0], [3, 4, 0]])
+    mask = fb.tensor([[True, True, False], [False, False, False], [True, True, False]])
+    s, c = x.to_sparse(), x.to_sparse_csr()
+    total = fb.masked.sum(s, 0)
+    assert total.layout is fb.sparse_coo and total.dtype is fb.int64 and total.to_dense().tolist() == [3, 6, 0]
+    largest = fb.masked.amin(s, 1, mask=mask)
+    assert largest.indices().tolist() == [[0, 2]] and largest.values().tolist() == [0, 3]
+    assert fb.masked.prod(s, mask=mask[2]).to_dense().item() == 0
+    assert fb.masked.sum(c, 0, keepdim=True).to_dense().tolist() == [[3, 6, 0]]
+    mean = fb.masked.mean(c.double(), 1, keepdim=True, mask=mask)
+    assert mean.crow_indices().tolist() == [0, 1, 1, 2] and mean.values().tolist() == [1, 3.5]
+    assert fb.masked._input_mask(s, mask=mask[0]).layout is fb.sparse_coo
+    assert fb.masked._output_mask(fb.masked.sum, s, 1, mask=mask).tolist() == [True, False, True]
 
 
 @pytest.mark.parametrize(("name", "reference"), [("argmax", np.ma.argmax), ("argmin", np.ma.argmin)])
@@ -120,7 +156,11 @@ def test_variance_takes_a_correction():
         (lambda x: fb.masked.sum(x, 2), IndexError, "Dimension out of range"),
         (lambda x: fb.masked.mean(x.long()), ValueError, "Could not infer output dtype"),
         (lambda x: fb.masked.amax(x.bool(), mask=x > 0), NotImplementedError, "identity of amax on"),
-        (lambda x: fb.masked.sum(x.to_sparse()), ValueError, "expects strided tensor"),
+        (lambda x: fb.masked.cumsum(x.to_sparse(), 0), ValueError, "expects strided tensor"),
+        (lambda x: fb.masked.sum(x.to_sparse_csc()), ValueError, "expects strided, sparse_coo or sparse_csr tensor"),
+        (lambda x: fb.masked.prod(x.to_sparse()), ValueError, "expects explicit mask for sparse_coo tensor input"),
+        (lambda x: fb.masked.mean(x.to_sparse(), mask=x > 0), ValueError, "expects strided or sparse_csr tensor"),
+        (lambda x: fb.masked.sum(x.to_sparse_csr(), 0), RuntimeError, "with keepdim=False is unsupported"),
     ],
 )
 def test_wrong_arguments_are_refused(call, error, message):

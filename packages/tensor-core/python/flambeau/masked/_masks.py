@@ -16,7 +16,7 @@ _NORMALIZATIONS = {"softmax", "log_softmax", "softmin", "normalize", "cumsum", "
 
 
 def _input_mask(input: Tensor, *args: Any, mask: Tensor | None = None, **kwargs: Any) -> Tensor:
-    """Return a mask with the dtype bool and the shape of the input.
+    """Return a mask with the dtype bool and the shape and layout of the input.
 
     Args:
         input: the tensor that is masked.
@@ -31,6 +31,10 @@ def _input_mask(input: Tensor, *args: Any, mask: Tensor | None = None, **kwargs:
             "_input_mask expected broadcastable mask (got mask dimensionality higher than of the input): "
             f"{mask.ndim} and {input.ndim}"
         )
+    if input.layout is not flambeau.strided:
+        from ._sparse import input_mask
+
+        return input_mask(input, mask)
     dense = mask if mask.layout is flambeau.strided else mask.to_dense()
     return flambeau.broadcast_to(dense, input.shape).to(flambeau.bool)
 
@@ -50,7 +54,8 @@ def _output_mask(op: Callable[..., Any], input: Tensor, *args: Any, **kwargs: An
     if name == "norm":
         args = args[1:]  # skip the order
     dims = _canonical_dim(args[0] if args else kwargs.get("dim"), input.ndim)
-    return _input_mask(input, mask=kwargs.get("mask")).sum(dims, keepdim=bool(kwargs.get("keepdim"))) > 0
+    mask = _input_mask(input, mask=kwargs.get("mask")).to_dense()
+    return mask.sum(dims, keepdim=bool(kwargs.get("keepdim"))) > 0
 
 
 def _canonical_dim(dim: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:

@@ -19,13 +19,20 @@ def _summed_dtype(input: Tensor, dtype: Any) -> Any:
     return dtype or (flambeau.int64 if input.dtype in _SMALL else input.dtype)
 
 
+def _of_sparse(name: str, input: Tensor, dim: Dims, keepdim: bool | None, dtype: Any, mask: Tensor | None) -> Tensor:
+    from ._sparse import reduced
+
+    return reduced(name, input, dim, bool(keepdim), dtype, mask)
+
+
 def sum(
     input: Tensor, dim: Dims = None, *, keepdim: bool | None = False, dtype: Any = None, mask: Tensor | None = None
 ) -> Tensor:
     """Return the sum of the included elements, or 0 if there are none.
 
     Args:
-        input: a tensor of any dtype.
+        input: a tensor of any dtype. A tensor of the layout ``sparse_coo`` or ``sparse_csr`` has a sparse result. All
+            functions but `sum` then require a mask, and ``sparse_csr`` requires ``keepdim=True``.
         dim: dimensions to reduce. None means all dimensions.
         keepdim: if True, keep the reduced dimensions with size 1.
         dtype: dtype of the result. None means int64 for smaller integers, and the dtype of the input otherwise.
@@ -35,6 +42,8 @@ def sum(
     >>> flambeau.masked.sum(x, 1, mask=x != 2)
     tensor([1, 7])
     """
+    if input.layout is not flambeau.strided:
+        return _of_sparse("sum", input, dim, keepdim, _summed_dtype(input, dtype), mask)
     dims = _canonical_dim(dim, input.ndim)
     return filled("sum", input, mask).sum(dims, keepdim=bool(keepdim), dtype=_summed_dtype(input, dtype))
 
@@ -48,6 +57,8 @@ def prod(
     >>> flambeau.masked.prod(x, mask=x != 3)
     tensor(8)
     """
+    if input.layout is not flambeau.strided:
+        return _of_sparse("prod", input, dim, keepdim, _summed_dtype(input, dtype), mask)
     result = filled("prod", input, mask).to(_summed_dtype(input, dtype))
     for place in reversed(_canonical_dim(dim, input.ndim)):
         result = result.prod(place, keepdim=bool(keepdim))
@@ -64,6 +75,8 @@ def amax(
     >>> flambeau.masked.amax(x, mask=x != 3)
     tensor(2.)
     """
+    if input.layout is not flambeau.strided:
+        return _of_sparse("amax", input, dim, keepdim, dtype or input.dtype, mask)
     dims = _canonical_dim(dim, input.ndim)
     return filled("amax", input, mask).amax(dims, bool(keepdim)).to(dtype or input.dtype)
 
@@ -78,6 +91,8 @@ def amin(
     >>> flambeau.masked.amin(x, mask=x != 1)
     tensor(2.)
     """
+    if input.layout is not flambeau.strided:
+        return _of_sparse("amin", input, dim, keepdim, dtype or input.dtype, mask)
     dims = _canonical_dim(dim, input.ndim)
     return filled("amin", input, mask).amin(dims, bool(keepdim)).to(dtype or input.dtype)
 
@@ -139,6 +154,8 @@ def mean(
             f"mean(): Could not infer output dtype. {'Input' if dtype is None else 'Optional'} dtype must be either a "
             f"floating point or complex dtype. Got: {wanted}"
         )
+    if input.layout is not flambeau.strided:
+        return _of_sparse("mean", input, dim, keepdim, wanted, mask)
     total = sum(input, dim, keepdim=keepdim, dtype=wanted, mask=mask)
     return total / _count(input, dim, bool(keepdim), mask)
 
