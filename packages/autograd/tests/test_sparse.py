@@ -247,3 +247,10 @@ def test_masked_reductions():
     mask = fb.tensor([[True, False, True, True], [False] * 4, [True] * 4])
     for reduce in (fb.masked.sum, fb.masked.prod, fb.masked.amax):
         assert gradcheck(lambda v, reduce=reduce: dense(reduce(sparse(v), 1, mask=mask)), (tensor(5),))
+
+
+def test_an_input_that_is_scaled_by_0_has_a_gradient_of_0():
+    start = fb.full((2,), float("inf"), requires_grad=True)
+    result = fb.sparse.addmm(start, sparse(fb.ones(5)), fb.ones(4, 2), beta=0)
+    result.sum().backward()
+    assert result.tolist() == [[2, 2], [1, 1], [2, 2]] and start.grad.tolist() == [0, 0]

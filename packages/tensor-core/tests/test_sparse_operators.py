@@ -172,6 +172,8 @@ def test_arithmetic_of_compressed_tensors():
             lambda s: fb.cat([s, fb.ones(4, 4).to_sparse()]),
             r"same shape: \[4, 5\].*found shape: \[4, 4\] at position 1",
         ),
+        (lambda s: s.mv(fb.ones(4)), r"mv: expected self\.size\(-1\) == vec\.size\(-1\)"),
+        (lambda s: s @ s.double().t(), "mat1 dtype Float does not match mat2 dtype Double"),
         (lambda s: fb.ones(4, 5).to_sparse(1).sparse_mask(s), "self has 1 sparse dimensions, but the mask has 2"),
     ],
 )
@@ -202,6 +204,10 @@ def test_products(kind, dtype):
         np.testing.assert_allclose(addmm(start, s, m, beta=2, alpha=3).numpy(), 2 + 3 * (dense @ right), **close)
     np.testing.assert_allclose(fb.hspmm(s, m).to_dense().numpy(), dense @ right, **close)
     np.testing.assert_allclose(fb.smm(s, m).to_dense().numpy(), dense @ right, **close)
+    beside, more = random((4, 6), 5, dtype=dtype)
+    expected = 2 * more + 3 * (dense @ right)
+    for saddmm in (fb.saddmm, fb.sspaddmm):
+        np.testing.assert_allclose(saddmm(beside, s, m, beta=2, alpha=3).to_dense().numpy(), expected, **close)
 
 
 def test_products_of_batches():
@@ -223,6 +229,9 @@ def test_products_without_elements():
     assert (s @ fb.ones(4, 0)).shape == (3, 0)
     assert (fb.sparse_coo_tensor((0, 4)) @ fb.ones(4, 2)).shape == (0, 2)
     assert (s @ fb.sparse_coo_tensor((4, 2)))._nnz() == 0
+    assert fb.bmm(fb.sparse_coo_tensor((2, 3, 4)), fb.ones(2, 4, 0)).shape == (2, 3, 0)
+    empty = fb.sparse_csr_tensor([0, 0, 0], [], [], (2, 3))
+    assert fb.sparse.sampled_addmm(empty, fb.ones(2, 4), fb.ones(4, 3))._nnz() == 0
 
 
 def test_sampled_products():

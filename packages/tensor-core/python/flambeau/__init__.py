@@ -282,6 +282,7 @@ if TYPE_CHECKING:  # the names that `__getattr__` loads, including those of othe
         hsmm as hsmm,
         hspmm as hspmm,
         resize_as_sparse_ as resize_as_sparse_,
+        saddmm as saddmm,
         smm as smm,
         spmm as spmm,
         sspaddmm as sspaddmm,
@@ -410,7 +411,8 @@ _ELSEWHERE = {
         "flambeau.sparse._construction",
     ),
     **dict.fromkeys(
-        ("dsmm", "hsmm", "hspmm", "resize_as_sparse_", "smm", "spmm", "sspaddmm"), "flambeau.sparse._functions"
+        ("dsmm", "hsmm", "hspmm", "resize_as_sparse_", "saddmm", "smm", "spmm", "sspaddmm"),
+        "flambeau.sparse._functions",
     ),
     "Event": "flambeau.cuda._any_device",
     "Future": "flambeau.futures",

@@ -81,7 +81,7 @@ def spmm(input: Any, mat2: Any) -> Tensor:
 dsmm = spmm
 hspmm = hsmm = _products.hspmm
 smm = _products.smm
-sspaddmm = _products.sspaddmm
+saddmm = sspaddmm = _products.sspaddmm
 sampled_addmm = _products.sampled_addmm
 
 

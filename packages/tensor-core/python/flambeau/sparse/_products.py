@@ -13,6 +13,7 @@ import flambeau
 from flambeau import _core
 from flambeau._core import Tensor
 from flambeau._operator import recorded
+from flambeau._tensor_types import name_of
 from flambeau.sparse._compressed import CompressedTensor, CscTensor, CsrTensor
 from flambeau.sparse._conversion import numbers_of, offsets_of, spread, to_compressed, to_coo
 from flambeau.sparse._coo import CooTensor, known
@@ -116,7 +117,8 @@ def sampled(pattern: Pattern, left: Tensor, right: Tensor) -> Tensor:
 
 def _check(name: str, left: Any, right: Any) -> None:
     if left.dtype is not right.dtype:
-        raise RuntimeError(f"{name}: expected m1 and m2 to have the same dtype, but got: {left.dtype} != {right.dtype}")
+        first, second = (name_of(each).rpartition(".")[2].removesuffix("Tensor") for each in (left, right))
+        raise RuntimeError(f"{name}: mat1 dtype {first} does not match mat2 dtype {second}; expected the same dtype")
     if left.shape[-1] != right.shape[-2 if right.ndim > 1 else 0]:
         raise RuntimeError(f"{name}: mat1 and mat2 shapes cannot be multiplied ({_by(left)} and {_by(right)})")
     for tensor in (left, right):
@@ -203,7 +205,13 @@ def _sparse_product(left: SparseTensor, right: SparseTensor) -> SparseTensor:
 def mv(input: Any, vec: Any) -> Tensor:
     """Return the product of a sparse matrix and a vector. Gradient: both."""
     if input.ndim != 2 or vec.ndim != 1:
-        raise RuntimeError(f"mv: Expected a matrix and a vector, got shapes {list(input.shape)} and {list(vec.shape)}")
+        raise RuntimeError(
+            f"mv: two tensor dim should be 2 and 1, but got shapes {list(input.shape)} and {list(vec.shape)}"
+        )
+    if input.shape[1] != vec.shape[0]:
+        raise RuntimeError(
+            f"mv: expected self.size(-1) == vec.size(-1), but got shapes {list(input.shape)} and {list(vec.shape)}"
+        )
     if isinstance(vec, SparseTensor):
         vec = vec.to_dense()
     _check("mv", input, vec)
@@ -224,7 +232,7 @@ def bmm(input: Any, mat2: Any) -> Tensor:
         from flambeau.sparse._shapes import transpose
 
         return bmm(transpose(mat2, 1, 2), input.transpose(1, 2)).transpose(1, 2)
-    flat = multiplied(pattern_of(input), input._val, mat2.reshape(-1, mat2.shape[2]))
+    flat = multiplied(pattern_of(input), input._val, mat2.reshape(mat2.shape[0] * mat2.shape[1], mat2.shape[2]))
     return flat.reshape(input.shape[0], input.shape[1], mat2.shape[2])
 
 
@@ -274,7 +282,10 @@ def _with_input(input: Tensor, product: Tensor, beta: Any, alpha: Any) -> Tensor
     if alpha != 1:
         product = product * alpha
     if beta == 0:
-        return product
+        if isinstance(input, SparseTensor) or not input.requires_grad:
+            return product
+        everywhere = flambeau.ones((), dtype=flambeau.bool, device=input.device)
+        return input.masked_fill(everywhere, 0) + product  # for a gradient of 0, also if an element is infinite
     return (input if beta == 1 else input * beta) + product
 
 
@@ -296,7 +307,7 @@ def smm(mat1: Any, mat2: Tensor) -> CooTensor:
     return CooTensor.of(indices, hybrid._val.reshape(-1), hybrid._size, True)
 
 
-@answers("sspaddmm")
+@answers("sspaddmm", "saddmm")
 def sspaddmm(input: Any, mat1: Any, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """Return ``beta * input + alpha * (mat1 @ mat2)`` as a sparse matrix, for sparse input and mat1."""
     return _with_input(input, smm(mat1, mat2), beta, alpha)
@@ -322,7 +333,5 @@ def sampled_addmm(input: Any, mat1: Tensor, mat2: Tensor, *, beta: Any = 1.0, al
         raise RuntimeError(
             f"sampled_addmm: the product has shape {[mat1.shape[0], mat2.shape[1]]}, the pattern {list(input._size)}"
         )
-    if input._nnz() == 0:
-        return input._like(input._val.clone())
     products = sampled(pattern_of(input), mat1, mat2.t())
     return input._like(products * alpha + input._val * beta)
