@@ -167,13 +167,21 @@ def test_arithmetic_of_compressed_tensors():
         (lambda s: s * fb.ones(4), "cannot be broadcast"),
         (lambda s: s.permute(0), "does not match the length of the desired ordering"),
         (lambda s: s.permute(0, 0), "duplicate dims"),
+        (lambda s: s.narrow_copy(-1, 0, 1), "Dimension -1 out of range"),
         (lambda s: fb.cat([s, fb.ones(4, 5).to_sparse(1)]), "2, 0, but tensor at position 1 has 1, 1"),
         (
             lambda s: fb.cat([s, fb.ones(4, 4).to_sparse()]),
             r"same shape: \[4, 5\].*found shape: \[4, 4\] at position 1",
         ),
+        (lambda s: s.norm(keepdim=True), "does not support keepdim=True"),
+        (lambda s: s.norm(dim=0), "only supports full reductions"),
+        (lambda s: s.norm(2, dtype=fb.float64), "does not support 'dtype'"),
         (lambda s: s.mv(fb.ones(4)), r"mv: expected self\.size\(-1\) == vec\.size\(-1\)"),
         (lambda s: s @ s.double().t(), "mat1 dtype Float does not match mat2 dtype Double"),
+        (lambda s: s._coalesced_(False).asin_(), "asin_ requires coalesced input"),
+        (lambda s: s._coalesced_(False).arcsin_(), "asin_ requires coalesced input"),
+        (lambda s: s.long().coalesce().log1p_(), "result type .* can't be cast"),
+        (lambda s: fb.sin(s, out=s.long()), "result type .* can't be cast"),
         (lambda s: fb.ones(4, 5).to_sparse(1).sparse_mask(s), "self has 1 sparse dimensions, but the mask has 2"),
     ],
 )
@@ -337,6 +345,23 @@ def test_diagonals():
     for layout in (None, fb.sparse_coo, fb.sparse_csr, fb.sparse_csc):
         made = fb.sparse.spdiags(fb.from_numpy(diagonals), fb.tensor([0, -1, 2]), (5, 4), layout)
         check(made, expected, str(layout or fb.sparse_coo).rpartition(".")[2])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((fb.ones(2, 3), fb.tensor([0, 0]), (3, 3)), "duplicate"),
+        ((fb.ones(1, 3), fb.tensor([0]), (3, 2, 3)), "Output shape must be 2d"),
+        ((fb.ones(2, 3), fb.tensor([[1, 2], [0, 3]]), (3, 3)), "Offsets must be scalar or vector"),
+        ((fb.ones(3, 2, 3), fb.tensor([0]), (3, 3)), "Diagonals must be vector or matrix"),
+        ((fb.ones(3, 3), fb.tensor([0, 1]), (3, 3)), r"diagonals \(3\) does not match the number of offsets \(2\)"),
+        ((fb.ones(1, 3), fb.tensor([0]).int(), (3, 3)), "must have dtype Long"),
+        ((fb.ones(1, 3), fb.tensor([0]), (3, 3), fb.strided), r"\(sparse_coo, sparse_csr, sparse_csc\) .* got strided"),
+    ],
+)
+def test_diagonals_that_do_not_fit(arguments, message):
+    with pytest.raises(RuntimeError, match=message):
+        fb.sparse.spdiags(*arguments)
 
 
 def test_no_dense_matrix_is_made():

@@ -128,9 +128,18 @@ def test_sizes_of_which_there_is_no_dense_tensor():
         (lambda: coo().crow_indices(), "but got Sparse$"),
         (lambda: coo().to_sparse_csr().indices(), "but got SparseCsr"),
         (lambda: coo().to_sparse_csr().row_indices(), "sparse column compressed tensor layout but got SparseCsr"),
+        (lambda: coo().sparse_resize_((1, 3), 2, 0), "shrinking the size of sparse dimensions"),
+        (lambda: coo().sparse_resize_((2, 3), 1, 1), "changing the number of sparse dimensions"),
+        (lambda: coo().resize_as_(coo().to_sparse_csr()), "two tensors of the layout sparse_coo"),
         (lambda: fb.zeros_like(coo(), memory_format=fb.contiguous_format), "only supported by strided tensors"),
         (lambda: fb.empty_like(fb.ones(2), layout=fb.sparse_coo), "'aten::empty_strided'"),
         (lambda: fb.zeros(2, dtype=fb.float64, out=coo()), "does not match dtype of out parameter"),
+        (lambda: coo().long().requires_grad_(), "only Tensors of floating point dtype can require gradients"),
+        (lambda: fb.ones(2, 3).to_sparse(dense_dim=3), r"dense_dim argument must be in \[0,2\] range"),
+        (lambda: fb.ones(2, 3).to_sparse(dense_dim=2), "dense_dim argument must be !=self.dim"),
+        (lambda: coo().to_sparse(dense_dim=0), "with dense_dim argument given"),
+        (lambda: fb.ones(2, 3).to_sparse(blocksize=(1, 1)), "has no blocks"),
+        (lambda: fb.ones(2, 3).to_sparse(3), "sparse_dim argument must be in"),
         (lambda: coo().to_sparse(1), "sparse_dim argument"),
     ],
 )
@@ -248,6 +257,57 @@ def test_factories_of_sparse_layouts():
     assert (out.shape, out.sparse_dim(), out._nnz(), out.dtype) == ((2, 4, 5), 3, 0, fb.int64)
     with pytest.raises(NotImplementedError, match=r"ones\(\): not implemented for the layout"):
         fb.ones(2, layout=fb.sparse_coo)
+
+
+def test_dense_dimensions_of_a_conversion():
+    dense = np.array([[[0, 0], [1, 0]], [[0, 0], [0, 2]]])
+    s = fb.tensor(dense).to_sparse(dense_dim=1)
+    assert s.indices().tolist() == [[0, 1], [1, 1]] and s.values().tolist() == [[1, 0], [0, 2]]
+    with pytest.raises(TypeError, match="not both"):
+        fb.tensor(dense).to_sparse(2, dense_dim=1)
+
+
+def test_methods_of_the_base_class_find_those_of_the_layout():
+    s = coo()
+    assert fb.Tensor.is_coalesced(s) is False and fb.Tensor.coalesce(s).values().tolist() == [4, 4, 5]
+    assert fb.Tensor.crow_indices(s.to_sparse_csr()).tolist() == [0, 1, 3]
+    assert (fb.Tensor.sparse_dim(s), fb.Tensor.dense_dim(s)) == (2, 0)
+    assert (fb.ones(2, 3).sparse_dim(), fb.ones(2, 3).dense_dim()) == (0, 2)
+
+
+def test_a_sparse_tensor_keeps_its_shape_when_its_parts_are_resized():
+    indices, values = fb.tensor([[0], [1]]), fb.tensor([[3.0, 4.0, 5.0]])
+    s = fb.sparse_coo_tensor(indices, values, (1, 2, 3))
+    values[0, 0] = 7
+    indices.resize_(2, 3)
+    values.resize_(4, 5)
+    assert s._indices().shape == (2, 1) and s._values().tolist() == [[7, 4, 5]]
+
+
+def test_resizing():
+    s = fb.sparse_coo_tensor([[1]], [[1.0, 2.0, 3.0]], (2, 3))
+    s.resize_as_(fb.sparse_coo_tensor((4, 5)).sparse_resize_((4, 5), 1, 1))
+    assert s.shape == (4, 5) and s._values().tolist() == [[1, 2, 3, 0, 0]]
+    assert coo().new().resize_as_(coo()).shape == (2, 3)
+
+
+def test_a_copy_is_coalesced_if_the_original_is():
+    single = fb.sparse_coo_tensor([[0]], [1.0], (2,))
+    assert single.clone().is_coalesced() and not single._coalesced_(False).clone().is_coalesced()
+
+
+def test_elements_cannot_be_assigned():
+    with pytest.raises(TypeError, match="Cannot assign to a sparse tensor"):
+        coo()[0] = 100
+
+
+def test_legacy_constructors_take_sizes():
+    s = coo()
+    assert s.new(fb.Size([2, 3])).shape == (2, 3) and s.new(6).shape == (6,) and s.new().shape == (0,)
+    with pytest.raises(TypeError, match="only accepts sizes"):
+        s.new([6])
+    with pytest.raises(TypeError, match="expected indices and values"):
+        s.new(fb.ones(3))
 
 
 def test_indices_that_are_changed_are_looked_at_again():

@@ -120,11 +120,14 @@ def _tangent(tensor: Tensor) -> Tensor | None:
     return tangent
 
 
-def _append_suffixes(text: str, suffixes: list[str], indent: int, linewidth: int) -> str:
-    """Append each suffix to the last line if it fits there, and otherwise on a new line."""
+def _append_suffixes(text: str, suffixes: list[str], indent: int, linewidth: int, new_line: bool = False) -> str:
+    """Append each suffix to the last line if it fits there, and otherwise on a new line.
+
+    ``new_line=True`` puts the first one on a new line.
+    """
     column = len(text) - text.rfind("\n") + 1
-    for suffix in suffixes:
-        if column + len(suffix) + 2 > linewidth:
+    for position, suffix in enumerate(suffixes):
+        if (new_line and position == 0) or column + len(suffix) + 2 > linewidth:
             text += ",\n" + " " * indent + suffix
             column = indent + len(suffix)
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
 
 from flambeau import _core
 from flambeau._core import Tensor
@@ -28,8 +28,11 @@ _CONVERSIONS = ("to_sparse", "to_sparse_coo", "to_sparse_csr", "to_sparse_csc", 
 _OTHERS = ("sparse_mask", "sparse_resize_", "sparse_resize_and_clear_", "smm", "sspaddmm", "resize_as_sparse_")
 
 
-def _refusing(name: str, what: str) -> Callable[[Tensor], NoReturn]:
-    def method(self: Tensor) -> NoReturn:
+def _refusing(name: str, what: str) -> Callable[[Tensor], Any]:
+    def method(self: Tensor) -> Any:
+        own = getattr(type(self), name)
+        if own is not method:  # Tensor.values(s), which does not look for the method of a subclass
+            return own(self)
         raise RuntimeError(f"{name} expected {what} layout but got {_LAYOUTS.get(self.layout, self.layout)}")
 
     method.__name__, method.__doc__ = name, f"Of a {what} only; RuntimeError for others."
@@ -63,12 +66,14 @@ def to_dense(self: Tensor, dtype: Any = None, *, masked_grad: bool | None = None
 
 def sparse_dim(self: Tensor) -> int:
     """Return the number of sparse dimensions, which is 0 for a strided tensor."""
-    return 0
+    own: Any = type(self).sparse_dim
+    return 0 if own is sparse_dim else own(self)
 
 
 def dense_dim(self: Tensor) -> int:
     """Return the number of dense dimensions, which is ``ndim`` for a strided tensor."""
-    return self.ndim
+    own: Any = type(self).dense_dim
+    return self.ndim if own is dense_dim else own(self)
 
 
 def install() -> None:

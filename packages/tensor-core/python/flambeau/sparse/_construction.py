@@ -23,7 +23,8 @@ def _values(values: Any, dtype: Any, device: Any, requires_grad: bool, pin_memor
         made = made.pin_memory()
     if requires_grad:
         return made.detach().requires_grad_()
-    return made.view_as(made) if made.requires_grad and flambeau.is_grad_enabled() else made
+    # An alias, so that the tensor keeps its shape if the program changes that of ``values`` in place.
+    return made.view_as(made) if made.requires_grad and flambeau.is_grad_enabled() else made.detach()
 
 
 def _indices(indices: Any, device: Any) -> Tensor:

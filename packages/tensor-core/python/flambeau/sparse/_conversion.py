@@ -62,8 +62,12 @@ def to_coo(tensor: Any) -> CooTensor:
 def from_dense(tensor: Tensor, sparse_dim: int | None = None) -> CooTensor:
     """Convert a strided tensor to COO: keep nonzero elements, or slices with a nonzero element."""
     count = tensor.ndim if sparse_dim is None else sparse_dim
-    if not (0 <= count <= tensor.ndim and (count > 0 or tensor.ndim == 0)):
-        raise RuntimeError(f"to_sparse: Expected sparse_dim in range [1, {tensor.ndim}], but got {sparse_dim}")
+    if not 0 <= count <= tensor.ndim:
+        raise RuntimeError(
+            f"dense_to_sparse: sparse_dim argument must be in [0,{tensor.ndim}] range, but {count} is given"
+        )
+    if count == 0 < tensor.ndim:
+        raise RuntimeError("dense_to_sparse: sparse_dim argument must be >0 when self.dim()>0")
     mask = tensor.detach() != 0
     if count < tensor.ndim:
         mask = mask.flatten(count).any(-1)
@@ -110,17 +114,35 @@ def to_sparse(
         sparse_dim, layout = None, sparse_dim
     if any(value is not None for value in dense.values()) and set(dense) != {"dense_dim"}:
         raise TypeError(f"to_sparse() got an unexpected keyword argument {next(iter(dense))!r}")
-    if dense.get("dense_dim") not in (None, 0):
-        raise NotImplementedError("to_sparse: dense_dim is not supported; use sparse_dim for the layout sparse_coo")
+    dense_dim = dense.get("dense_dim")
     if layout not in (None, _core.sparse_coo):
+        if dense_dim not in (None, 0):
+            raise NotImplementedError("to_sparse: dense_dim is supported for the layout sparse_coo only")
         return to_compressed(tensor, layout)
+    if blocksize is not None:
+        raise RuntimeError("to_sparse: the layout sparse_coo has no blocks, but the argument blocksize is given")
     if not isinstance(tensor, SparseTensor):
-        return from_dense(tensor, sparse_dim)
+        return from_dense(tensor, sparse_dim if dense_dim is None else _sparse_dims(tensor, sparse_dim, dense_dim))
+    if dense_dim is not None:
+        raise RuntimeError("to_sparse: conversion from Sparse to Sparse with dense_dim argument given is not supported")
     if sparse_dim is not None and sparse_dim != tensor.sparse_dim():
         raise RuntimeError(
             "to_sparse: conversion from Sparse to Sparse with sparse_dim argument !=self.sparse_dim() is not supported"
         )
     return to_coo(tensor)
+
+
+def _sparse_dims(tensor: Tensor, sparse_dim: Any, dense_dim: int) -> int:
+    """Return the number of sparse dimensions for a number of dense ones."""
+    if sparse_dim is not None:
+        raise TypeError("to_sparse() takes either sparse_dim or dense_dim, not both")
+    if not 0 <= dense_dim <= tensor.ndim:
+        raise RuntimeError(
+            f"dense_to_sparse: dense_dim argument must be in [0,{tensor.ndim}] range, but {dense_dim} is given"
+        )
+    if dense_dim == tensor.ndim > 0:
+        raise RuntimeError("dense_to_sparse: dense_dim argument must be !=self.dim() when self.dim()>0")
+    return tensor.ndim - dense_dim
 
 
 @answers("to_sparse_csr")
@@ -175,7 +197,8 @@ def detach(tensor: SparseTensor) -> SparseTensor:
 def _moved(tensor: SparseTensor, move: Any) -> SparseTensor:
     """Apply ``move`` to the indices and values."""
     if isinstance(tensor, CooTensor):
-        return CooTensor.of(move(tensor._ind), move(tensor._val), tensor._size, tensor._coal)
+        made = CooTensor.of(move(tensor._ind), move(tensor._val), tensor._size, tensor._coal)
+        return made._coalesced_(tensor._coal)
     assert isinstance(tensor, CompressedTensor)
     return tensor.of(move(tensor._ptr), move(tensor._idx), move(tensor._val), tensor._size)
 
@@ -299,11 +322,16 @@ def copy_(tensor: Any, source: Any, non_blocking: bool = False) -> SparseTensor:
     return tensor
 
 
-@answers("resize_as_sparse_")
-def resize_as_sparse_(tensor: CooTensor, other: SparseTensor) -> SparseTensor:
+@answers("resize_as_", "resize_as_sparse_")
+def resize_as_sparse_(tensor: Any, other: Any, *, memory_format: Any = None) -> SparseTensor:
     """Resize to the size of another tensor in place."""
-    if tensor._size != other._size:
-        assert isinstance(other, CooTensor)
+    if not (isinstance(tensor, CooTensor) and isinstance(other, CooTensor)):
+        raise RuntimeError(
+            f"resize_as_sparse_: expected two tensors of the layout sparse_coo, got {tensor.layout} and {other.layout}"
+        )
+    if memory_format is not None:
+        raise RuntimeError("memory format option is only supported by strided tensors")
+    if tensor._size != other._size or tensor.sparse_dim() != other.sparse_dim():
         sparse_resize_(tensor, other._size, other.sparse_dim(), other.dense_dim())
     return tensor
 
@@ -318,21 +346,34 @@ def sparse_resize_(tensor: CooTensor, size: Any, sparse_dim: int, dense_dim: int
             f"{sparse_dim}, dense_dim = {dense_dim}"
         )
     if tensor._nnz():
-        if (sparse_dim, dense_dim) != (tensor.sparse_dim(), tensor.dense_dim()):
-            raise RuntimeError("changing the number of sparse or dense dimensions of a non-empty tensor is unsupported")
-        if any(wanted < there for wanted, there in zip(size, tensor._size, strict=True)):
-            raise RuntimeError("shrinking the size of dimensions on a non-empty sparse tensor is unsupported")
+        _check_growth(tensor, size, sparse_dim, dense_dim)
     values, dense = tensor._val, size[sparse_dim:]
-    if tuple(values.shape[1:]) != dense:
+    if tuple(values.shape[1:]) != dense:  # like resize_(): the elements keep their order
         grown = values.new_zeros((values.shape[0], *dense))
-        if values.shape[0]:
-            grown[(slice(None), *(slice(length) for length in values.shape[1:]))] = values
+        grown.reshape(-1)[: values.numel()] = values.reshape(-1)
         values = grown
     indices = tensor._ind
     if indices.shape[0] != sparse_dim:
         indices = indices.new_zeros((sparse_dim, 0))
     tensor._take_over(CooTensor.of(indices, values, size, tensor._coal))
     return tensor
+
+
+def _check_growth(tensor: CooTensor, size: tuple[int, ...], sparse_dim: int, dense_dim: int) -> None:
+    """Raise RuntimeError if a tensor with elements cannot be resized."""
+    count = tensor.sparse_dim()
+    kinds = (
+        ("sparse", (count, sparse_dim), (tensor._size[:count], size[:sparse_dim])),
+        ("dense", (tensor.dense_dim(), dense_dim), (tensor._size[count:], size[sparse_dim:])),
+    )
+    what = "on a non-empty sparse tensor is not supported."
+    for kind, (dim, new_dim), _ in kinds:
+        if dim != new_dim:
+            raise RuntimeError(f"changing the number of {kind} dimensions (from {dim} to {new_dim}) {what}")
+    for kind, _, (sizes, new_sizes) in kinds:
+        if any(new < old for new, old in zip(new_sizes, sizes, strict=True)):
+            change = f"(from {list(sizes)} to {list(new_sizes)})"
+            raise RuntimeError(f"shrinking the size of {kind} dimensions {change} {what}")
 
 
 @answers("sparse_resize_and_clear_")

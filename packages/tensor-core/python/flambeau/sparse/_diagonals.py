@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import flambeau
+from flambeau import _core
 from flambeau._core import Tensor
 from flambeau.sparse._construction import sparse_coo_tensor
 from flambeau.sparse._conversion import to_sparse
 from flambeau.sparse._tensor import SparseTensor
+
+_LAYOUTS = (_core.sparse_coo, _core.sparse_csr, _core.sparse_csc)
 
 
 def spdiags(diagonals: Tensor, offsets: Tensor, shape: Any, layout: Any = None) -> SparseTensor:
@@ -37,11 +40,16 @@ def spdiags(diagonals: Tensor, offsets: Tensor, shape: Any, layout: Any = None) 
         raise RuntimeError(f"Diagonals must be vector or matrix, got {diagonals.ndim} dimensions")
     if len(shape) != 2:
         raise RuntimeError(f"Output shape must be 2d, got {tuple(shape)}")
-    if places.ndim != 1 or places.shape[0] != rows.shape[0]:
+    if places.ndim != 1:
+        raise RuntimeError(f"Offsets must be scalar or vector, got {places.ndim} dimensions")
+    if places.shape[0] != rows.shape[0]:
         raise RuntimeError(
-            f"Number of diagonals ({rows.shape[0]}) does not match the number of offsets ({places.numel()})"
+            f"Number of diagonals ({rows.shape[0]}) does not match the number of offsets ({places.shape[0]})"
         )
-    if places.is_floating_point() or places.dtype is flambeau.bool:
+    if layout not in (None, *_LAYOUTS):
+        names = [str(kind).rpartition(".")[2] for kind in (*_LAYOUTS, layout)]
+        raise RuntimeError(f"Only output layouts ({', '.join(names[:-1])}) are supported, got {names[-1]}")
+    if places.dtype is not flambeau.int64:
         raise RuntimeError(f"Offset Tensor must have dtype Long but got {places.dtype}")
     if places.unique().shape[0] != places.shape[0]:
         raise RuntimeError("Offset tensor contains duplicate values")

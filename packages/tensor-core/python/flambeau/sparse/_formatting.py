@@ -30,10 +30,8 @@ def text_of(tensor: SparseTensor) -> str:
         parts += [_part(f"{offsets}_indices", tensor._ptr), _part(f"{indices}_indices", tensor._idx)]
     parts.append(_part("values", tensor._val))
     text = "tensor(" + (",\n" + " " * _INDENT).join(parts)
-    suffixes = _suffixes(tensor)
-    if isinstance(tensor, CooTensor):  # the suffixes start on a new line
-        text += ",\n" + " " * _INDENT + suffixes.pop(0)
-    return _formatting._append_suffixes(text, suffixes, _INDENT, _formatting._options.linewidth) + ")"
+    width, new_line = _formatting._options.linewidth, isinstance(tensor, CooTensor)
+    return _formatting._append_suffixes(text, _suffixes(tensor), _INDENT, width, new_line) + ")"
 
 
 def _part(name: str, values: Any) -> str:

@@ -38,7 +38,12 @@ class sparsetensortype:
         if len(args) >= 2 and isinstance(args[0], Tensor):
             size = None if len(args) == 2 else args[2]
             return sparse_coo_tensor(args[0], args[1], size, device=where)
-        size = args[0] if len(args) == 1 and isinstance(args[0], (Size, tuple, list)) else args
+        if len(args) == 1 and isinstance(args[0], list):
+            raise TypeError("SparseTensor.new(sequence) only accepts sizes. Please use sparse_coo_tensor().")
+        size = args[0] if len(args) == 1 and isinstance(args[0], (Size, tuple)) else args
+        if not all(isinstance(length, int) for length in size):
+            kinds = ", ".join(type(arg).__name__ for arg in args)
+            raise TypeError(f"expected indices and values, or the sizes of an empty tensor, got ({kinds})")
         return sparse_coo_tensor(size or (0,), dtype=self.dtype, device=where)
 
     def __instancecheck__(self, instance: Any) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import flambeau
 from flambeau._core import Tensor
 from flambeau.sparse._coo import CooTensor
-from flambeau.sparse._tensor import SparseTensor, answers
+from flambeau.sparse._tensor import SparseTensor, answers, in_place
 
 # Linear functions: entries with equal indices need not be merged before.
 _LINEAR = ("neg", "negative", "positive", "conj", "conj_physical", "resolve_conj", "resolve_neg")
@@ -18,6 +18,16 @@ _KEEP_ZERO = (
     *("asinh", "arcsinh", "atanh", "arctanh", "erf", "erfinv", "isnan", "isinf", "isposinf", "isneginf", "signbit"),
     *("nan_to_num", "deg2rad", "rad2deg", "angle", "real", "imag", "leaky_relu", "silu", "gelu", "elu", "dropout"),
 )
+
+# Other names, and the names that error messages use for them.
+_OTHER_NAMES = {
+    "absolute": "abs",
+    "arcsin": "asin",
+    "arcsinh": "asinh",
+    "arctan": "atan",
+    "arctanh": "atanh",
+    "fix": "trunc",
+}
 
 
 def merged(tensor: Any) -> SparseTensor:
@@ -38,6 +48,15 @@ def _put(name: str, linear: bool) -> None:
     def of_values(tensor: SparseTensor, *args: Any, **kwargs: Any) -> SparseTensor:
         tensor = tensor if linear else merged(tensor)
         return tensor._like(function(tensor._val, *args, **kwargs))
+
+    if linear:
+        return
+
+    @answers(f"{name}_")
+    def of_values_in_place(tensor: SparseTensor, *args: Any, **kwargs: Any) -> SparseTensor:
+        if isinstance(tensor, CooTensor) and not tensor._coal:
+            raise RuntimeError(f"{_OTHER_NAMES.get(name, name)}_ requires coalesced input")
+        return in_place(f"{name}_", of_values, tensor, *args, **kwargs)
 
 
 for _name in _LINEAR:

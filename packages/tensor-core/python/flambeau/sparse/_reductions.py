@@ -115,12 +115,25 @@ def any(input: Any, dim: Any = None, keepdim: bool = False) -> Tensor:
 @answers("norm", "frobenius_norm", "vector_norm", "linalg_vector_norm")
 def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Tensor:
     """Return the p-norm of all elements."""
-    if dim is not None or keepdim:
-        raise NotImplementedError("norm: of a sparse tensor over all of its dimensions only")
+    if keepdim:
+        raise RuntimeError("norm_sparse currently does not support keepdim=True")
+    if dim is not None:
+        dims = (dim,) if isinstance(dim, int) else tuple(dim)
+        if dims and {dimension(place, input.ndim) for place in dims} != set(range(input.ndim)):
+            raise RuntimeError(
+                "norm_sparse currently only supports full reductions, so 'dim' must either be empty or contain all "
+                "dimensions of the input"
+            )
+    if dtype is not None and p in ("fro", None):
+        raise ValueError("dtype argument is not supported in frobenius norm")
+    if dtype is not None:
+        raise RuntimeError("norm_sparse currently does not support 'dtype' argument")
     order = 2.0 if p in ("fro", None) else float(p)
-    if order <= 0:
-        raise NotImplementedError(f"norm: p={p} counts elements that are 0; of a sparse tensor p has to be above 0")
-    return flambeau.norm(to_coo(input).coalesce()._val.reshape(-1), order, dtype=dtype)
+    if order < 0:
+        raise NotImplementedError(
+            f"norm: p={p} depends on elements that are 0; of a sparse tensor p must not be below 0"
+        )
+    return flambeau.norm(to_coo(input).coalesce()._val.reshape(-1), order)
 
 
 @answers("mean")
