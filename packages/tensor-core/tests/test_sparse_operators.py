@@ -308,6 +308,30 @@ def test_shapes(size, nnz):
         s[7]
 
 
+def test_moved_dimensions():
+    s, dense = random((4, 5), 9)
+    check(s.movedim(0, 1), dense.T, "sparse_coo")
+    check(fb.moveaxis(s, (0, 1), (-1, 0)), dense.T)
+    with pytest.raises(RuntimeError, match="as many distinct dimensions"):
+        s.movedim((0, 1), (1, 1))
+
+
+@pytest.mark.parametrize("shape", [(6, 5), (4, 7)])
+def test_low_rank_factors(shape):
+    s, dense = random(shape, 15)
+    u, sizes, v = fb.svd_lowrank(s, min(shape), M=fb.ones(shape[1], dtype=fb.float64))
+    np.testing.assert_allclose((u * sizes @ v.mT).numpy(), dense - 1, atol=1e-12)
+    for center, expected in ((True, dense - dense.mean(0)), (False, dense)):
+        sizes = fb.pca_lowrank(s, min(shape), center=center)[1]
+        np.testing.assert_allclose(sizes.numpy(), np.linalg.svd(expected)[1], atol=1e-12)
+
+
+def test_double_precision_powers():
+    s, dense = random((4, 5), 9, dtype=np.float32)
+    assert fb.float_power(s, 2).dtype is fb.float64
+    check(fb.float_power(s, 2), dense.astype(np.float64) ** 2, "sparse_coo")
+
+
 def test_masks():
     (s, dense), (mask, there) = random((4, 5), 9), random((4, 5), 6, coalesced=True)
     d = RNG.normal(size=(4, 5))

@@ -327,3 +327,22 @@ def test_sparse_tensors_say_what_they_are_not(kind):
 def test_the_order_of_dimensions_has_a_name():
     dense = np.arange(6.0).reshape(2, 3)
     assert np.array_equal(fb.tensor(dense).to_sparse().permute(dims=(1, 0)).to_dense().numpy(), dense.T)
+
+
+def test_sizes_and_dtypes_as_functions():
+    s = coo()
+    assert (fb.numel(s), s.nelement(), fb.is_complex(s), fb.is_floating_point(s)) == (6, 6, False, True)
+    assert (s.get_device(), s.is_pinned(), s.is_contiguous(), s.is_conj()) == (-1, False, False, False)
+    assert fb.result_type(s, fb.ones(1, dtype=fb.float64)) is fb.float64 and fb.result_type(s.long(), 2.5) is fb.float32
+    assert s.is_same_size(fb.ones(2, 3)) and not fb.ones(3, 2).is_same_size(s)
+    assert fb.ones(3).expand_as(s).shape == fb.ones(6).resize_as_(s).shape == (2, 3)
+
+
+def test_copies_of_sparse_tensors():
+    s = coo()
+    assert fb.as_tensor(s) is s and fb.as_tensor(s, dtype=fb.float64).dtype is fb.float64 and fb.asarray(s) is s
+    for copied in (fb.tensor(s), fb.asarray(s, copy=True), fb.ones(1).new_tensor(s), s.new_tensor(s)):
+        assert fb.equal(copied, s) and copied._values().data_ptr() != s._values().data_ptr()
+    assert fb.tensor(s, requires_grad=True).is_leaf and s.new_tensor([1, 2]).tolist() == [1, 2]
+    with pytest.raises(ValueError, match="can't alias"):
+        fb.asarray(s, dtype=fb.float64, copy=False)

@@ -33,7 +33,14 @@ def svd_lowrank(A: Tensor, q: int, niter: int, M: Tensor | None) -> tuple[Tensor
         V, S, U = svd_lowrank(adjoint(A), q, niter, None if M is None else adjoint(M))
         return U, S, V
     Q = _range(A, q, niter, M)
-    U, S, Vh = _core.linalg_svd(adjoint(Q) @ (A if M is None else A - M), False)
+    turned = adjoint(Q)
+    if M is None:
+        projected = turned @ A
+    elif A.layout is _core.strided:
+        projected = turned @ (A - M)
+    else:
+        projected = turned @ A - turned @ M
+    U, S, Vh = _core.linalg_svd(projected, False)
     return Q @ U, S, adjoint(Vh)
 
 

@@ -8,9 +8,11 @@ from typing import Any
 # Importing these modules registers the operators of sparse tensors.
 from flambeau import _extension_points, _public_names, _suggestions
 from flambeau.sparse import _arithmetic as _arithmetic
+from flambeau.sparse import _attributes as _attributes
 from flambeau.sparse import _factories as _factories
 from flambeau.sparse import _gradients as _gradients
 from flambeau.sparse import _indexing as _indexing
+from flambeau.sparse import _low_rank as _low_rank
 from flambeau.sparse import _pointwise as _pointwise
 from flambeau.sparse._diagonals import spdiags
 from flambeau.sparse._functions import addmm, log_softmax, mm, sampled_addmm, softmax, sum

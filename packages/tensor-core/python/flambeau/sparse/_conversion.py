@@ -250,7 +250,7 @@ def pin_memory(tensor: SparseTensor, device: Any = None) -> SparseTensor:
 @answers("share_memory_")
 def share_memory_(tensor: SparseTensor) -> SparseTensor:
     """Move the indices and values to memory that other processes can map."""
-    for part in _parts(tensor):
+    for part in parts_of(tensor):
         part.share_memory_()
     return tensor
 
@@ -258,10 +258,11 @@ def share_memory_(tensor: SparseTensor) -> SparseTensor:
 @answers("is_shared")
 def is_shared(tensor: SparseTensor) -> bool:
     """Return True if the indices and values are in shared memory."""
-    return all(part.is_shared() for part in _parts(tensor))
+    return all(part.is_shared() for part in parts_of(tensor))
 
 
-def _parts(tensor: SparseTensor) -> list[Tensor]:
+def parts_of(tensor: SparseTensor) -> list[Tensor]:
+    """Return the strided tensors that store a sparse one."""
     if isinstance(tensor, CooTensor):
         return [tensor._ind, tensor._val]
     assert isinstance(tensor, CompressedTensor)
@@ -325,6 +326,8 @@ def copy_(tensor: Any, source: Any, non_blocking: bool = False) -> SparseTensor:
 @answers("resize_as_", "resize_as_sparse_")
 def resize_as_sparse_(tensor: Any, other: Any, *, memory_format: Any = None) -> SparseTensor:
     """Resize to the size of another tensor in place."""
+    if not isinstance(tensor, SparseTensor):
+        return tensor.resize_(other.shape, memory_format=memory_format)  # type: ignore[no-any-return]
     if not (isinstance(tensor, CooTensor) and isinstance(other, CooTensor)):
         raise RuntimeError(
             f"resize_as_sparse_: expected two tensors of the layout sparse_coo, got {tensor.layout} and {other.layout}"
@@ -425,9 +428,3 @@ def new_zeros(tensor: Any, *size: Any, dtype: Any = None, device: Any = None, re
     return flambeau.sparse_coo_tensor(
         sizes, dtype=dtype or tensor.dtype, device=device or tensor.device, requires_grad=requires_grad
     )
-
-
-@answers("new_tensor")
-def new_tensor(tensor: SparseTensor, data: Any, **options: Any) -> Tensor:
-    """Return a strided tensor of ``data``, by default with this dtype and device."""
-    return tensor._val.new_tensor(data, **options)

@@ -1,4 +1,4 @@
-"""Factories of sparse tensors without elements: ``zeros``, ``empty`` and similar ones with ``layout=``."""
+"""Factories of sparse tensors: ``zeros``, ``empty`` and similar ones with ``layout=``, and copies of data."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import flambeau
 from flambeau._core import Tensor
-from flambeau.sparse._conversion import to_sparse
+from flambeau.sparse._conversion import clone, to, to_sparse
 from flambeau.sparse._tensor import SparseTensor, answers
 
 _OF_ZEROS = ("empty", "zeros", "new_empty", "new_zeros", "zeros_like")
@@ -59,3 +59,45 @@ def zeros_to(
     sizes = size[0] if len(size) == 1 and not isinstance(size[0], int) else size
     out._take_over(_zeros(sizes, out.dtype, out.device, out.layout, requires_grad))
     return out
+
+
+@answers("as_tensor")
+def as_tensor(data: SparseTensor, dtype: Any = None, device: Any = None) -> Tensor:
+    """Convert the dtype or device. Return the tensor itself if it has both already."""
+    return to(data, data.device if device is None else device, dtype or data.dtype)
+
+
+@answers("asarray")
+def asarray(
+    obj: SparseTensor, *, dtype: Any = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False
+) -> Tensor:
+    """Convert like `as_tensor`. ``copy=True`` always copies, ``copy=False`` raises ValueError if a copy is needed."""
+    made: Any = as_tensor(obj, dtype, device)
+    if copy is False and made is not obj:
+        raise ValueError(f"asarray(): can't alias a sparse tensor of {obj.dtype} on {obj.device}")
+    made = clone(made) if copy and made is obj else made
+    return made.detach().requires_grad_() if requires_grad else made  # type: ignore[no-any-return]
+
+
+@answers("tensor")
+def copied(
+    data: SparseTensor,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Tensor:
+    """Copy a tensor without its history."""
+    plain: Any = data.detach()
+    made: Any = asarray(plain, dtype=dtype, device=device, copy=True, requires_grad=requires_grad)
+    return made.pin_memory() if pin_memory else made  # type: ignore[no-any-return]
+
+
+@answers("new_tensor")
+def new_tensor(tensor: Tensor, data: Any, *, dtype: Any = None, device: Any = None, **options: Any) -> Tensor:
+    """Return a tensor of ``data``. Numbers become a strided tensor, by default with this dtype and device."""
+    device = tensor.device if device is None else device
+    if isinstance(data, SparseTensor):
+        return copied(data, dtype=dtype, device=device, **options)
+    return flambeau.tensor(data, dtype=dtype or tensor.dtype, device=device, **options)

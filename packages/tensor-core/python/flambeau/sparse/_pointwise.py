@@ -80,6 +80,13 @@ def pow(input: Any, exponent: Any) -> SparseTensor:
     return tensor._like(tensor._val**exponent)
 
 
+@answers("float_power")
+def float_power(input: Any, exponent: Any) -> SparseTensor:
+    """Return ``input**exponent`` in double precision."""
+    wide = flambeau.complex128 if input.is_complex() else flambeau.float64
+    return pow(input._like(input._val.to(wide)), exponent)
+
+
 @answers(".real", ".imag")
 def part(tensor: SparseTensor) -> SparseTensor:
     """Return a real tensor unchanged. Raise NotImplementedError for a complex one."""

@@ -112,7 +112,13 @@ def any(input: Any, dim: Any = None, keepdim: bool = False) -> Tensor:
     return to_coo(input).coalesce()._val.any()
 
 
-@answers("norm", "frobenius_norm", "vector_norm", "linalg_vector_norm")
+@answers("frobenius_norm")
+def frobenius_norm(input: Any, dim: Any = None, keepdim: bool = False) -> Tensor:
+    """Return the 2-norm of all elements."""
+    return norm(input, "fro", dim, keepdim)
+
+
+@answers("norm", "vector_norm", "linalg_vector_norm")
 def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Tensor:
     """Return the p-norm of all elements."""
     if keepdim:

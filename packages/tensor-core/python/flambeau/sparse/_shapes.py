@@ -94,6 +94,19 @@ def _hand_over_pattern(tensor: CooTensor, transposed: CooTensor, moved: bool) ->
         transposed._known["pattern"] = transposed._versions(), kept[1].transposed
 
 
+@answers("movedim", "moveaxis")
+def movedim(tensor: SparseTensor, source: Any, destination: Any) -> SparseTensor:
+    """Move dimensions to other positions. The other dimensions keep their order."""
+    pairs = ([source], [destination]) if isinstance(source, int) else (list(source), list(destination))
+    sources, targets = ([dimension(dim, tensor.ndim) for dim in dims] for dims in pairs)
+    if not len(sources) == len(targets) == len(set(sources)) == len(set(targets)):
+        raise RuntimeError(f"movedim: expected as many distinct dimensions, got {source} and {destination}")
+    order = [dim for dim in range(tensor.ndim) if dim not in sources]
+    for target, dim in sorted(zip(targets, sources, strict=True)):
+        order.insert(target, dim)
+    return permute(tensor, order)
+
+
 @answers("t")
 def t(tensor: Any) -> SparseTensor:
     """Return the transpose of a matrix."""
@@ -186,7 +199,7 @@ def hstack(tensors: Any) -> SparseTensor:
     return cat(parts, 0 if parts[0].ndim == 1 else 1)
 
 
-@answers("vstack")
+@answers("vstack", "row_stack")
 def vstack(tensors: Any) -> SparseTensor:
     """Concatenate along the first dimension. 1-D tensors become rows."""
     return cat([unsqueeze(part, 0) if part.ndim == 1 else part for part in tensors], 0)

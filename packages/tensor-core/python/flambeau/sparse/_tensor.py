@@ -297,7 +297,8 @@ class SparseTensor(Tensor):
 # Operators that only need sizes and dtypes, so they run on the meta tensor.
 _OF_SHELLS = frozenset(
     (
-        *("result_type", "is_same_size", "is_signed", "element_size", "is_inference", "ndimension"),
+        *("is_signed", "element_size", "is_inference", "ndimension", "numel", "nelement", "is_floating_point"),
+        *("is_complex", "is_conj", "is_neg", "is_distributed"),
         *(f".is_{kind}" for kind in ("ipu", "maia", "meta", "mkldnn", "mps", "mtia", "nested", "quantized")),
         *(f".is_{kind}" for kind in ("vulkan", "xla", "xpu")),
     )
