@@ -18,6 +18,8 @@ def tensor(*shape):
 
 def sparse(values, layout="coo"):
     s = fb.sparse_coo_tensor(INDICES, values, (*SIZE, *values.shape[1:]))
+    if layout in ("bsr", "bsc"):
+        return getattr(s, f"to_sparse_{layout}")((3, 1))
     return s if layout == "coo" else getattr(s, f"to_sparse_{layout}")()
 
 
@@ -48,13 +50,13 @@ UNARY = {
 }
 
 
-@pytest.mark.parametrize("layout", ["coo", "csr", "csc"])
+@pytest.mark.parametrize("layout", ["coo", "csr", "csc", "bsr", "bsc"])
 @pytest.mark.parametrize("name", UNARY)
 def test_values(name, layout):
     assert gradcheck(lambda v: dense(UNARY[name](sparse(v, layout))), (tensor(5),))
 
 
-@pytest.mark.parametrize("layout", ["coo", "csr", "csc"])
+@pytest.mark.parametrize("layout", ["coo", "csr", "csc", "bsr", "bsc"])
 @pytest.mark.parametrize(
     ("call", "shape"),
     [
@@ -86,6 +88,31 @@ def test_hybrid_and_batched():
     made = lambda v: fb.sparse_coo_tensor(indices, v, (2, 3, 4))  # noqa: E731
     assert gradcheck(lambda v, d: fb.bmm(made(v), d), (tensor(3), tensor(2, 4, 2)))
     assert gradcheck(lambda v, d: fb.bmm(d, made(v)), (tensor(3), tensor(2, 2, 3)))
+
+
+@pytest.mark.parametrize("layout", ["csr", "csc", "bsr", "bsc"])
+def test_values_of_compressed_batches(layout):
+    block = (2, 1) if layout.startswith("bs") else ()
+    offsets, indices = fb.tensor([[0, 1, 3], [0, 2, 3]]), fb.tensor([[1, 0, 1], [0, 1, 0]])
+    make = lambda v: getattr(fb, f"sparse_{layout}_tensor")(offsets, indices, v)  # noqa: E731
+    values = tensor(2, 3, *block, 2)
+    assert gradcheck(lambda v: make(v).to_dense(), (values,))
+    assert gradcheck(lambda v: make(v).to_sparse_coo().coalesce().values(), (values,))
+    assert gradcheck(lambda v: (make(v).transpose(1, 2) * 2)[1].to_dense(), (values,))
+    right = tensor(2, make(values).shape[2], 3)
+    assert gradcheck(lambda v, d: make(v)[..., 0] @ d, (values, right))
+
+
+@pytest.mark.parametrize("layout", ["csr", "csc", "bsr", "bsc"])
+def test_values_of_a_strided_tensor(layout):
+    block = (2, 1) if layout.startswith("bs") else None
+    dense = fb.tensor([[0, 2.0, 0], [0, 0, 0], [1, 3, 0], [4, 0, 0]], dtype=fb.float64)
+    made = dense.requires_grad_().to_sparse(layout=getattr(fb, f"sparse_{layout}"), blocksize=block)
+    (made.values() ** 2).sum().backward()
+    assert dense.grad.tolist() == (2 * dense).tolist()
+    s = made.detach().requires_grad_()
+    s.to_dense().mul(dense.detach()).sum().backward()
+    assert s.grad.layout is s.layout and s.grad.to_dense().tolist() == dense.tolist()
 
 
 def test_sampled_products():

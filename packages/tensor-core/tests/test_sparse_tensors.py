@@ -121,7 +121,7 @@ def test_sizes_of_which_there_is_no_dense_tensor():
         (lambda: fb.sparse_csr_tensor([0, 1, 2], [0, 1, 2], [1.0, 2, 3], (2, 3)), r"crow_indices\[..., -1\] == nnz"),
         (lambda: fb.sparse_csr_tensor([0, 4, 3], [0, 1, 2], [1.0, 2, 3], (2, 3)), "0 <= crow_indices"),
         (lambda: fb.sparse_csr_tensor([0, 1, 1, 3], [0, 1, 2], [1.0, 2, 3], (2, 3)), r"number of rows \+ 1"),
-        (lambda: fb.sparse_csr_tensor([0, 1, 3], [0, 1], [1.0, 2, 3], (2, 3)), "got 2 and 3"),
+        (lambda: fb.sparse_csr_tensor([0, 1, 3], [0, 1], [1.0, 2, 3], (2, 3)), r"nnz \(=3\).*got 2"),
         (lambda: fb.ones(2).indices(), "indices expected sparse coordinate tensor layout but got Strided"),
         (lambda: fb.ones(2).crow_indices(), "sparse row compressed tensor layout but got Strided"),
         (lambda: fb.ones(2)._nnz(), "sparse tensor layout but got Strided"),
@@ -149,14 +149,8 @@ def test_parts_that_do_not_fit(call, message):
 
 
 def test_what_is_not_there():
-    for call in (
-        lambda: fb.sparse_bsr_tensor([0, 1], [0], [[[1.0]]], (1, 1)),
-        lambda: fb.ones(2, 2).to_sparse_bsr((1, 1)),
-        lambda: fb.sparse_csr_tensor([[0, 1]], [[0]], [[1.0]], (1, 1, 1)),
-        lambda: coo().exp(),
-    ):
-        with pytest.raises(NotImplementedError, match="sparse_"):
-            call()
+    with pytest.raises(NotImplementedError, match="sparse_"):
+        coo().exp()
     with pytest.raises(NotImplementedError, match=r"cumsum: .*sparse_csr; use \.to_dense\(\)"):
         fb.cumsum(coo().to_sparse_csr(), 0)
     with pytest.raises(TypeError, match="to_dense"):

@@ -13,6 +13,8 @@ _LAYOUTS = {
     _core.sparse_coo: "Sparse",
     _core.sparse_csr: "SparseCsr",
     _core.sparse_csc: "SparseCsc",
+    _core.sparse_bsr: "SparseBsr",
+    _core.sparse_bsc: "SparseBsc",
 }
 
 # Methods that only tensors of one layout have, and the name of that layout.
@@ -31,7 +33,7 @@ _OTHERS = ("sparse_mask", "sparse_resize_", "sparse_resize_and_clear_", "smm", "
 def _refusing(name: str, what: str) -> Callable[[Tensor], Any]:
     def method(self: Tensor) -> Any:
         own = getattr(type(self), name)
-        if own is not method:  # Tensor.values(s), which does not look for the method of a subclass
+        if self.layout is not _core.strided and own is not method:  # called as Tensor.name(tensor)
             return own(self)
         raise RuntimeError(f"{name} expected {what} layout but got {_LAYOUTS.get(self.layout, self.layout)}")
 

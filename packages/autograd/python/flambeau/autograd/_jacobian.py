@@ -73,7 +73,7 @@ def of_parts(vector: Any, like: Tensor) -> Tensor:
         values = of_parts(vector, merged.values())
         return flambeau.sparse_coo_tensor(merged.indices(), values, like.shape, is_coalesced=True)
     if like.layout is not flambeau.strided:
-        by_rows = like.layout is flambeau.sparse_csr
+        by_rows = like.layout in (flambeau.sparse_csr, flambeau.sparse_bsr)
         held: Any = like.detach()
         indices = (held.crow_indices(), held.col_indices()) if by_rows else (held.ccol_indices(), held.row_indices())
         values = of_parts(vector, held.values())

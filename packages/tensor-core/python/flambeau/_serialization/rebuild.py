@@ -196,7 +196,8 @@ def device(*args: Any) -> flambeau.device:
 
 def layout(name: Any) -> flambeau.layout:
     """Return the layout of a name such as ``torch.strided``."""
-    known = {f"torch.{kind}": kind for kind in ("strided", "sparse_coo", "sparse_csr", "sparse_csc")}
+    kinds = ("strided", "sparse_coo", "sparse_csr", "sparse_csc", "sparse_bsr", "sparse_bsc")
+    known = {f"torch.{kind}": kind for kind in kinds}
     if name not in known:
         raise ForeignFormatError(f"it holds tensors of the layout {name!r}, which flambeau does not have")
     found: flambeau.layout = getattr(flambeau, known[name])

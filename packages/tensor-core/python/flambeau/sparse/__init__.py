@@ -1,6 +1,6 @@
 """Sparse tensors: products, sums and softmax, and checks of their invariants.
 
-Create them with ``flambeau.sparse_coo_tensor``, ``sparse_csr_tensor``, ``sparse_csc_tensor`` or ``Tensor.to_sparse()``.
+Create them with ``flambeau.sparse_coo_tensor``, ``sparse_compressed_tensor`` or ``Tensor.to_sparse()``.
 """
 
 from typing import Any

@@ -8,7 +8,7 @@ import flambeau
 from flambeau import _core
 from flambeau._core import Tensor
 from flambeau.sparse._compressed import CompressedTensor
-from flambeau.sparse._conversion import to_coo, to_sparse
+from flambeau.sparse._conversion import to_coo, to_layout_of, with_values
 from flambeau.sparse._coo import CooTensor, flat_keys
 from flambeau.sparse._pointwise import merged
 from flambeau.sparse._shapes import broadcast_to
@@ -107,7 +107,7 @@ def _sparse_sum(input: Any, other: Any, alpha: Any) -> Tensor:
         values = flambeau.cat((augend, addend))
         made = CooTensor.of(flambeau.cat((first._ind, second._ind), 1), values, first._size, False)
         made = made.coalesce() if first._coal and second._coal else made
-    return made if isinstance(input, CooTensor) else to_sparse(made, layout=input.layout)
+    return to_layout_of(made, input)
 
 
 def _only_nonempty(first: CooTensor, second: CooTensor) -> CooTensor:
@@ -141,13 +141,13 @@ def mul(input: Any, other: Any) -> Any:
         return input._like(input._val * other)
     if isinstance(other, SparseTensor):
         return _sparse_elements(input, other)
-    coo = _before_conversion(to_coo(input), flambeau.promote_types(input.dtype, other.dtype))
+    coo = to_coo(_before_conversion(input, flambeau.promote_types(input.dtype, other.dtype)))
     coo = broadcast_to(coo, flambeau.broadcast_shapes(input._size, other.shape))
     there = other.expand(coo._size)[tuple(coo._ind)] if coo.sparse_dim() else other
     made = coo._like(coo._val * there)
     if isinstance(input, CooTensor) or made._size != input._size:
         return made
-    return _in_place_of(input, made)
+    return with_values(input, made._val)
 
 
 def _scaled(input: Any, other: Any) -> Tensor:
@@ -163,13 +163,6 @@ def _before_conversion(tensor: Any, dtype: Any) -> Any:
     """Add the entries of equal indices before a conversion to another dtype, in which their sum may differ."""
     exact = tensor.is_floating_point() or tensor.is_complex()
     return tensor if exact or tensor.dtype is dtype else merged(tensor)
-
-
-def _in_place_of(compressed: CompressedTensor, coo: CooTensor) -> Tensor:
-    """Convert a COO tensor back to the layout of ``compressed``."""
-    if compressed.compressed_dim == 0:
-        return compressed._like(coo._val)
-    return to_sparse(coo, layout=compressed.layout)
 
 
 def _sparse_elements(input: Any, other: Any) -> Tensor:
@@ -193,7 +186,7 @@ def _sparse_elements(input: Any, other: Any) -> Tensor:
         at = place.index_select(0, found)
     values = first._val.index_select(0, found) * second._val.index_select(0, at)
     made = CooTensor.of(first._ind.index_select(1, found), values, first._size, True)
-    return made if isinstance(input, CooTensor) else to_sparse(made, layout=input.layout)
+    return to_layout_of(made, input)
 
 
 def _divisor(other: Any, what: str = "division") -> Any:

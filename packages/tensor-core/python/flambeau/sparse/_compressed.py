@@ -1,19 +1,28 @@
-"""The compressed layouts: compressed sparse rows (CSR) and columns (CSC)."""
+"""The compressed layouts: rows (CSR, BSR) or columns (CSC, BSC) of elements or of blocks."""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar, Self
 
+import flambeau
 from flambeau import _core
 from flambeau._core import Size, Tensor
-from flambeau.sparse._coo import version_of
+from flambeau.sparse._coo import known, unflattened, version_of
 from flambeau.sparse._tensor import SparseTensor, shell
 
 
 class CompressedTensor(SparseTensor):
-    """Sparse tensor with offsets ``(rows + 1,)``, indices ``(nnz,)`` and values ``(nnz, *dense sizes)``.
+    """Sparse matrix or batch of sparse matrices, of size ``(*batch, rows, columns, *dense)``.
 
-    CSC uses columns instead of rows.
+    The entries are elements (CSR, CSC) or blocks of elements (BSR, BSC). They are grouped by row (CSR, BSR) or by
+    column (CSC, BSC), the compressed dimension. All matrices of a batch have the same number of entries ``nnz``. The
+    parts are:
+
+    - offsets ``(*batch, count + 1)``: the first entry of each row or column, and the end,
+    - indices ``(*batch, nnz)``: the column or row of each entry,
+    - values ``(*batch, nnz, *block, *dense)``.
+
+    With blocks, offsets and indices count rows and columns of blocks.
     """
 
     __slots__ = ("_idx", "_ptr")
@@ -21,6 +30,9 @@ class CompressedTensor(SparseTensor):
     _idx: Tensor
 
     compressed_dim: ClassVar[int]  # 0: rows, 1: columns
+    block_dims: ClassVar[int]  # 2: the entries are blocks, 0: elements
+    part_names: ClassVar[tuple[str, str]]  # the methods that return the offsets and the indices
+    layout: ClassVar[_core.layout]
 
     @classmethod
     def of(cls, offsets: Tensor, indices: Tensor, values: Tensor, size: Any) -> Self:
@@ -38,56 +50,147 @@ class CompressedTensor(SparseTensor):
     def _versions(self) -> tuple[int, int]:
         return version_of(self._ptr), version_of(self._idx)
 
+    @property
+    def _batch_dims(self) -> int:
+        return self._ptr.ndim - 1
+
+    @property
+    def _blocksize(self) -> tuple[int, ...]:
+        """The rows and columns of a block, or ``()`` for a layout without blocks."""
+        first = self._ptr.ndim
+        return tuple(self._val.shape[first : first + self.block_dims])
+
+    def _nnz(self) -> int:
+        """Return the number of entries (elements or blocks) of each matrix."""
+        return self._idx.shape[-1]
+
     def sparse_dim(self) -> int:
         """Return 2, the number of sparse dimensions."""
         return 2
 
+    def dense_dim(self) -> int:
+        """Return the number of dense dimensions, which come last."""
+        return self._val.ndim - self._ptr.ndim - self.block_dims
+
     def values(self) -> Tensor:
-        """Return the values, of shape ``(nnz, *dense sizes)``."""
+        """Return the values, of shape ``(*batch, nnz, *block, *dense)``."""
         return self._val
 
     def _values(self) -> Tensor:
         """Return the values, detached from the graph."""
         return self._val.detach()
 
+    def _elements(self) -> Tensor:
+        return self._val.flatten(0, self._batch_dims + self.block_dims)
 
-class CsrTensor(CompressedTensor):
-    """Sparse tensor in the CSR layout."""
+    def _element_indices(self) -> Tensor:
+        found: Tensor = known(self, "element indices", _find_element_indices)
+        return found
+
+
+class RowCompressedTensor(CompressedTensor):
+    """Base class of the layouts that compress rows."""
 
     __slots__ = ()
-    compressed_dim = 0
-    is_sparse_csr: ClassVar[bool] = True
-
-    @property
-    def layout(self) -> _core.layout:
-        return _core.sparse_csr
+    compressed_dim, part_names = 0, ("crow_indices", "col_indices")
 
     def crow_indices(self) -> Tensor:
-        """Return the offset of each row in the values, and the end: shape ``(rows + 1,)``."""
+        """Return the first entry of each row and the end: shape ``(*batch, rows + 1)``."""
         return self._ptr
 
     def col_indices(self) -> Tensor:
-        """Return the column of each value, of shape ``(nnz,)``."""
+        """Return the column of each entry, of shape ``(*batch, nnz)``."""
         return self._idx
 
 
-class CscTensor(CompressedTensor):
-    """Sparse tensor in the CSC layout."""
+class ColumnCompressedTensor(CompressedTensor):
+    """Base class of the layouts that compress columns."""
 
     __slots__ = ()
-    compressed_dim = 1
-
-    @property
-    def layout(self) -> _core.layout:
-        return _core.sparse_csc
+    compressed_dim, part_names = 1, ("ccol_indices", "row_indices")
 
     def ccol_indices(self) -> Tensor:
-        """Return the offset of each column in the values, and the end: shape ``(columns + 1,)``."""
+        """Return the first entry of each column and the end: shape ``(*batch, columns + 1)``."""
         return self._ptr
 
     def row_indices(self) -> Tensor:
-        """Return the row of each value, of shape ``(nnz,)``."""
+        """Return the row of each entry, of shape ``(*batch, nnz)``."""
         return self._idx
 
 
-KINDS: dict[Any, type[CompressedTensor]] = {_core.sparse_csr: CsrTensor, _core.sparse_csc: CscTensor}
+class CsrTensor(RowCompressedTensor):
+    """Sparse tensor in the CSR layout."""
+
+    __slots__ = ()
+    layout, block_dims = _core.sparse_csr, 0
+    is_sparse_csr: ClassVar[bool] = True
+
+
+class CscTensor(ColumnCompressedTensor):
+    """Sparse tensor in the CSC layout."""
+
+    __slots__ = ()
+    layout, block_dims = _core.sparse_csc, 0
+
+
+class BsrTensor(RowCompressedTensor):
+    """Sparse tensor in the BSR layout."""
+
+    __slots__ = ()
+    layout, block_dims = _core.sparse_bsr, 2
+
+
+class BscTensor(ColumnCompressedTensor):
+    """Sparse tensor in the BSC layout."""
+
+    __slots__ = ()
+    layout, block_dims = _core.sparse_bsc, 2
+
+
+KINDS: dict[Any, type[CompressedTensor]] = {kind.layout: kind for kind in (CsrTensor, CscTensor, BsrTensor, BscTensor)}
+
+
+def kind_of(layout: Any) -> type[CompressedTensor]:
+    """Return the class of a compressed layout. Raise RuntimeError for other layouts."""
+    if layout not in KINDS:
+        raise RuntimeError(f"expected sparse compressed tensor layout but got {layout}")
+    return KINDS[layout]
+
+
+def layout_name(layout: _core.layout) -> str:
+    """Return the name of a layout, such as ``"sparse_csr"``."""
+    return str(layout).rpartition(".")[2]
+
+
+def offsets_of(sorted_indices: Tensor, count: int) -> Tensor:
+    """Return the offset of each of ``count`` indices in sorted indices, and the end: shape ``(count + 1,)``."""
+    numbers = flambeau.arange(count + 1, device=sorted_indices.device)
+    return flambeau.searchsorted(sorted_indices, numbers)
+
+
+def numbers_of(offsets: Tensor) -> Tensor:
+    """Return the sorted indices of some offsets. Inverse of `offsets_of`; a batch is numbered throughout."""
+    lengths = offsets.diff().reshape(-1)
+    return flambeau.arange(lengths.shape[0], device=offsets.device).repeat_interleave(lengths)
+
+
+def entry_indices(matrix: CompressedTensor) -> Tensor:
+    """Return the COO indices of the entries, of shape ``(batch dims + 2, entries)``, in the order of the values."""
+    batch, count = matrix._size[: matrix._batch_dims], matrix._ptr.shape[-1] - 1
+    *numbers, compressed = unflattened(numbers_of(matrix._ptr), (*batch, count))
+    plain = matrix._idx.reshape(-1).long()
+    pair = (compressed, plain) if matrix.compressed_dim == 0 else (plain, compressed)
+    return flambeau.stack((*numbers, *pair))
+
+
+def _find_element_indices(matrix: CompressedTensor) -> Tensor:
+    indices = entry_indices(matrix)
+    if not matrix.block_dims:
+        return indices
+    height, width = matrix._blocksize
+    first = indices[:, :, None, None]  # of the first element of each block
+    row = first[-2:-1] * height + flambeau.arange(height, device=indices.device)[:, None]
+    column = first[-1:] * width + flambeau.arange(width, device=indices.device)
+    shape = (-1, -1, height, width)
+    parts = (first[:-2].expand(shape), row.expand(shape), column.expand(shape))
+    return flambeau.cat(parts).flatten(1)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any
 
 import flambeau
 from flambeau import _core
 from flambeau._core import Tensor
-from flambeau.sparse import _invariants
-from flambeau.sparse._compressed import KINDS, CompressedTensor
+from flambeau.sparse import _compressed_invariants, _invariants
+from flambeau.sparse._compressed import CompressedTensor, kind_of
 from flambeau.sparse._coo import CooTensor
 from flambeau.sparse._tensor import SparseTensor
-
-BLOCKS = "{layout}: block layouts are not supported; use the layout sparse_csr or sparse_csc"
 
 
 def _values(values: Any, dtype: Any, device: Any, requires_grad: bool, pin_memory: bool) -> Tensor:
@@ -130,44 +128,40 @@ def sparse_compressed_tensor(
     requires_grad: bool = False,
     check_invariants: bool | None = None,
 ) -> CompressedTensor:
-    """Create a sparse matrix in the CSR (``layout=sparse_csr``) or CSC (``sparse_csc``) layout.
+    """Create a sparse matrix or a batch of sparse matrices in a compressed layout.
 
-    The descriptions are for CSR. For CSC, swap rows and columns.
+    The layouts compress rows (``sparse_csr``, ``sparse_bsr``) or columns (``sparse_csc``, ``sparse_bsc``). The entries
+    are elements, or blocks of elements (``sparse_bsr``, ``sparse_bsc``), whose indices count rows and columns of
+    blocks.
 
     Args:
-        compressed_indices: shape ``(rows + 1,)``: the offset of each row in the other arguments, and the end.
-        plain_indices: shape ``(nnz,)``: the column of each value.
-        values: shape ``(nnz, *dense sizes)``.
-        size: size of the tensor. The default is the smallest size that contains the indices.
+        compressed_indices: int32 or int64 of shape ``(*batch, count + 1)``: the first entry of each row or column, and
+            the end.
+        plain_indices: shape ``(*batch, nnz)``: the column or row of each entry.
+        values: shape ``(*batch, nnz, *dense sizes)``, or ``(*batch, nnz, *blocksize, *dense sizes)`` for blocks.
+        size: size ``(*batch, rows, columns, *dense sizes)``. The default is the smallest that contains the indices.
         dtype, device, pin_memory, requires_grad: see `sparse_coo_tensor`.
-        check_invariants: True also verifies that columns are sorted within a row. False skips all checks of index
-            values.
+        layout: one of the four layouts.
+        check_invariants: True also verifies that plain indices are sorted and unique within each row or column. False
+            skips all checks of index values.
     Returns: a sparse tensor.
-    Raises: RuntimeError if the parts do not match; NotImplementedError for block layouts and batches.
+    Raises: RuntimeError if the parts do not match.
     """
-    if layout in (_core.sparse_bsr, _core.sparse_bsc):
-        raise NotImplementedError(BLOCKS.format(layout=layout))
-    if layout not in KINDS:
-        raise RuntimeError(f"expected sparse compressed tensor layout but got {layout}")
+    kind = kind_of(layout)
     stored = _values(values, dtype, device, requires_grad, pin_memory)
     offsets, indices = _offsets(compressed_indices, stored.device), _offsets(plain_indices, stored.device)
-    kind = KINDS[layout]
-    if offsets.ndim > 1 or indices.ndim > 1:
-        raise NotImplementedError(f"{layout}: batches of matrices are not supported; use a list of matrices")
-    _invariants.check_compressed_parts(offsets, indices, stored, size, kind)
     if size is None:
-        across = int(indices.amax()) + 1 if indices.numel() else 0
-        lengths = (offsets.shape[0] - 1, across)
-        size = (*(lengths if kind.compressed_dim == 0 else lengths[::-1]), *stored.shape[1:])
-    sizes = _size(size)
+        size = _compressed_invariants.estimated_size(kind.of(offsets, indices, stored, ()))
+    made = kind.of(offsets, indices, stored, _size(size))
+    _compressed_invariants.check_parts(made)
     if check_invariants is not False:
-        _invariants.check_compressed_values(offsets, indices, sizes, kind, _invariants.wanted(check_invariants))
-    return kind.of(offsets, indices, stored, sizes)
+        _compressed_invariants.check_indices(made, order=_invariants.wanted(check_invariants))
+    return made
 
 
 def _offsets(indices: Any, device: Any) -> Tensor:
-    made = flambeau.as_tensor(indices, device=device).detach()
-    return made if made.dtype in (flambeau.int64, flambeau.int32) else made.to(flambeau.int64)
+    dtype = None if hasattr(indices, "dtype") else flambeau.int64
+    return flambeau.as_tensor(indices, dtype=dtype, device=device).detach()
 
 
 def sparse_csr_tensor(
@@ -193,14 +187,27 @@ def sparse_csc_tensor(
     )
 
 
-def sparse_bsr_tensor(*args: Any, **options: Any) -> NoReturn:
-    """Raise NotImplementedError: block layouts are not supported."""
-    raise NotImplementedError(BLOCKS.format(layout=_core.sparse_bsr))
+def sparse_bsr_tensor(
+    crow_indices: Any, col_indices: Any, values: Any, size: Any = None, **options: Any
+) -> CompressedTensor:
+    """Create a sparse matrix in the BSR layout. See `sparse_compressed_tensor`.
+
+    >>> flambeau.sparse_bsr_tensor([0, 1, 2], [1, 0], [[[1, 2]], [[3, 4]]], (2, 4)).to_dense()
+    tensor([[0, 0, 1, 2],
+            [3, 4, 0, 0]])
+    """
+    return sparse_compressed_tensor(
+        crow_indices, col_indices, values, size, **_of_layout("sparse_bsr_tensor", _core.sparse_bsr, options)
+    )
 
 
-def sparse_bsc_tensor(*args: Any, **options: Any) -> NoReturn:
-    """Raise NotImplementedError: block layouts are not supported."""
-    raise NotImplementedError(BLOCKS.format(layout=_core.sparse_bsc))
+def sparse_bsc_tensor(
+    ccol_indices: Any, row_indices: Any, values: Any, size: Any = None, **options: Any
+) -> CompressedTensor:
+    """Create a sparse matrix in the BSC layout. See `sparse_compressed_tensor`."""
+    return sparse_compressed_tensor(
+        ccol_indices, row_indices, values, size, **_of_layout("sparse_bsc_tensor", _core.sparse_bsc, options)
+    )
 
 
 def _of_layout(name: str, layout: Any, options: dict[str, Any]) -> dict[str, Any]:

@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any
 
 import flambeau
 from flambeau import _core
 from flambeau._core import Tensor
-from flambeau.sparse._compressed import KINDS, CompressedTensor, CscTensor, CsrTensor
-from flambeau.sparse._construction import BLOCKS
+from flambeau.sparse._compressed import CompressedTensor, kind_of, layout_name
+from flambeau.sparse._compression import blocks_of, compressed, entries_of, split
 from flambeau.sparse._coo import CooTensor, flat_keys, known, summed
 from flambeau.sparse._tensor import SparseTensor, answers
-
-
-def offsets_of(sorted_indices: Tensor, count: int) -> Tensor:
-    """Return the offset of each of ``count`` indices in sorted indices, and the end: shape ``(count + 1,)``."""
-    numbers = flambeau.arange(count + 1, device=sorted_indices.device)
-    return flambeau.searchsorted(sorted_indices, numbers)
-
-
-def numbers_of(offsets: Tensor) -> Tensor:
-    """Return the sorted indices of some offsets. Inverse of `offsets_of`."""
-    count = offsets.shape[0] - 1
-    return flambeau.arange(count, device=offsets.device).repeat_interleave(offsets[1:] - offsets[:-1])
 
 
 def spread(offsets: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
@@ -35,28 +23,35 @@ def spread(offsets: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
     return choice, begins.index_select(0, choice) + within
 
 
-def _coordinates(matrix: CompressedTensor) -> tuple[Tensor, Tensor | None, bool]:
-    """Return row-major COO indices, the order of the values, and True if the result is coalesced."""
-    numbers, others = numbers_of(matrix._ptr), matrix._idx.long()
-    if matrix.compressed_dim == 0:
-        indices, order = flambeau.stack((numbers, others)), None
-    else:
-        order = flambeau.argsort(others, stable=True)
-        indices = flambeau.stack((others.index_select(0, order), numbers.index_select(0, order)))
-    keys = flat_keys(indices, matrix._size[:2])
-    return indices, order, bool((keys[1:] > keys[:-1]).all())
+def _row_major(matrix: CompressedTensor) -> tuple[Tensor, Tensor | None, bool]:
+    """Return row-major COO indices, the order of the elements, and True if the result is coalesced."""
+    indices = matrix._element_indices()
+    keys = flat_keys(indices, matrix._size[: indices.shape[0]])
+    if bool((keys[1:] > keys[:-1]).all()):
+        return indices, None, True
+    order = flambeau.argsort(keys, stable=True)
+    keys = keys.index_select(0, order)
+    return indices.index_select(1, order), order, bool((keys[1:] > keys[:-1]).all())
 
 
 @answers("to_sparse_coo")
 def to_coo(tensor: Any) -> CooTensor:
-    """Convert to the COO layout."""
+    """Convert to the COO layout. The dimensions of a batch become sparse."""
     if isinstance(tensor, CooTensor):
         return tensor
     if isinstance(tensor, CompressedTensor):
-        indices, order, coalesced = known(tensor, "coordinates", _coordinates)
-        values = tensor._val if order is None else tensor._val.index_select(0, order)
+        indices, order, coalesced = known(tensor, "row-major", _row_major)
+        values = tensor._elements() if order is None else tensor._elements().index_select(0, order)
         return CooTensor.of(indices, values, tensor._size, coalesced)
     return from_dense(tensor)
+
+
+def with_values(matrix: CompressedTensor, values: Tensor) -> CompressedTensor:
+    """Return a tensor with the indices of ``matrix`` and other values, in the order of those of ``to_coo(matrix)``."""
+    order = known(matrix, "row-major", _row_major)[1]
+    if order is not None:
+        values = values.index_select(0, flambeau.argsort(order))
+    return matrix._like(values.reshape(matrix._val.shape))
 
 
 def from_dense(tensor: Tensor, sparse_dim: int | None = None) -> CooTensor:
@@ -79,30 +74,60 @@ def from_dense(tensor: Tensor, sparse_dim: int | None = None) -> CooTensor:
     return CooTensor.of(indices, tensor[tuple(indices)], tensor.shape, True)
 
 
-def to_compressed(tensor: Any, layout: Any) -> SparseTensor:
-    """Convert to the CSR or CSC layout."""
-    if isinstance(tensor, SparseTensor) and tensor.layout is layout:
-        return tensor
-    if layout not in KINDS:
-        raise NotImplementedError(BLOCKS.format(layout=layout))
-    if tensor.ndim > 2 and not isinstance(tensor, SparseTensor):
-        raise NotImplementedError(f"{layout}: batches of matrices are not supported; use a list of matrices")
-    if tensor.ndim - (tensor.dense_dim() if isinstance(tensor, SparseTensor) else 0) != 2:
+def to_compressed(tensor: Any, layout: Any, blocksize: Any = None, dense_dim: int | None = None) -> SparseTensor:
+    """Convert to a compressed layout. All matrices of a batch must have the same number of entries."""
+    kind, name = kind_of(layout), f"to_{layout_name(layout)}"
+    dense_dims = _dense_dims(name, tensor, dense_dim)
+    batch_dims = tensor.ndim - dense_dims - 2
+    if batch_dims < 0:
         raise RuntimeError(
-            f"to_sparse: only tensors of 2 sparse dimensions have the layout {layout}, got shape {list(tensor.shape)}"
+            f"{name}: expected at least two dimensions that are not dense, got shape {list(tensor.shape)} with "
+            f"{dense_dims} dense dimensions"
         )
-    coo = to_coo(tensor).coalesce()
-    indices = coo._ind
-    if layout is _core.sparse_csr:
-        offsets = known(coo, "rows begin", lambda s: offsets_of(s._ind[0].contiguous(), s._size[0]))
-        return CsrTensor.of(offsets, indices[1], coo._val, coo._size)
-    columns, order = flambeau.sort(indices[1], stable=True)
-    return CscTensor.of(
-        offsets_of(columns, coo._size[1]),
-        indices[0].index_select(0, order),
-        coo._val.index_select(0, order),
-        coo._size,
-    )
+    block = _blocksize(name, tensor, kind, blocksize, batch_dims)
+    index_dtype = flambeau.int64
+    if isinstance(tensor, CompressedTensor) and tensor._blocksize == block:
+        if tensor.layout is layout:
+            return tensor
+        entries, index_dtype = entries_of(tensor), tensor._ptr.dtype
+    elif isinstance(tensor, SparseTensor):
+        entries = blocks_of(to_coo(tensor).coalesce(), block)
+        index_dtype = tensor._ptr.dtype if isinstance(tensor, CompressedTensor) else index_dtype
+    else:
+        entries = from_dense(split(tensor, block, batch_dims), batch_dims + 2)
+    return compressed(kind, entries, tensor.shape, index_dtype)
+
+
+def _dense_dims(name: str, tensor: Any, given: int | None) -> int:
+    if not isinstance(tensor, SparseTensor):
+        return given or 0
+    if given not in (None, tensor.dense_dim()):
+        raise RuntimeError(
+            f"{name}: dense_dim={given} is not supported for a sparse tensor with {tensor.dense_dim()} dense dimensions"
+        )
+    return tensor.dense_dim()
+
+
+def _blocksize(name: str, tensor: Any, kind: type[CompressedTensor], given: Any, batch_dims: int) -> tuple[int, ...]:
+    """Return the size of the blocks, by default that of the tensor."""
+    if not kind.block_dims:
+        if given is not None:
+            raise RuntimeError(f"{name}: the layout has no blocks, but got blocksize={tuple(given)}")
+        return ()
+    block = tuple(given) if given is not None else tensor._blocksize if isinstance(tensor, CompressedTensor) else ()
+    if len(block) != 2 or min(block) < 1:
+        raise RuntimeError(f"{name}: requires a blocksize of two positive integers, got {given}")
+    lengths = tuple(tensor.shape[batch_dims : batch_dims + 2])
+    if lengths[0] % block[0] or lengths[1] % block[1]:
+        raise RuntimeError(f"{name}: tensor sparse size {lengths} must be divisible by given blocksize {block}")
+    return block
+
+
+def to_layout_of(made: CooTensor, tensor: SparseTensor) -> SparseTensor:
+    """Convert a COO tensor to the layout and block size of another tensor."""
+    if isinstance(tensor, CompressedTensor):
+        return to_compressed(made, tensor.layout, tensor._blocksize or None)
+    return made
 
 
 @answers("to_sparse")
@@ -114,11 +139,11 @@ def to_sparse(
         sparse_dim, layout = None, sparse_dim
     if any(value is not None for value in dense.values()) and set(dense) != {"dense_dim"}:
         raise TypeError(f"to_sparse() got an unexpected keyword argument {next(iter(dense))!r}")
+    if layout is _core.strided and not isinstance(tensor, SparseTensor):
+        return tensor  # type: ignore[no-any-return]
     dense_dim = dense.get("dense_dim")
     if layout not in (None, _core.sparse_coo):
-        if dense_dim not in (None, 0):
-            raise NotImplementedError("to_sparse: dense_dim is supported for the layout sparse_coo only")
-        return to_compressed(tensor, layout)
+        return to_compressed(tensor, layout, blocksize, dense_dim)
     if blocksize is not None:
         raise RuntimeError("to_sparse: the layout sparse_coo has no blocks, but the argument blocksize is given")
     if not isinstance(tensor, SparseTensor):
@@ -148,25 +173,25 @@ def _sparse_dims(tensor: Tensor, sparse_dim: Any, dense_dim: int) -> int:
 @answers("to_sparse_csr")
 def to_sparse_csr(tensor: Any, dense_dim: int | None = None) -> SparseTensor:
     """Convert to the CSR layout."""
-    return to_sparse(tensor, layout=_core.sparse_csr, dense_dim=dense_dim)
+    return to_compressed(tensor, _core.sparse_csr, None, dense_dim)
 
 
 @answers("to_sparse_csc")
 def to_sparse_csc(tensor: Any, dense_dim: int | None = None) -> SparseTensor:
     """Convert to the CSC layout."""
-    return to_sparse(tensor, layout=_core.sparse_csc, dense_dim=dense_dim)
+    return to_compressed(tensor, _core.sparse_csc, None, dense_dim)
 
 
 @answers("to_sparse_bsr")
-def to_sparse_bsr(tensor: Any, *args: Any, **kwargs: Any) -> NoReturn:
-    """Raise NotImplementedError: block layouts are not supported."""
-    raise NotImplementedError(BLOCKS.format(layout=_core.sparse_bsr))
+def to_sparse_bsr(tensor: Any, blocksize: Any = None, dense_dim: int | None = None) -> SparseTensor:
+    """Convert to the BSR layout, with blocks of ``(rows, columns)``."""
+    return to_compressed(tensor, _core.sparse_bsr, blocksize, dense_dim)
 
 
 @answers("to_sparse_bsc")
-def to_sparse_bsc(tensor: Any, *args: Any, **kwargs: Any) -> NoReturn:
-    """Raise NotImplementedError: block layouts are not supported."""
-    raise NotImplementedError(BLOCKS.format(layout=_core.sparse_bsc))
+def to_sparse_bsc(tensor: Any, blocksize: Any = None, dense_dim: int | None = None) -> SparseTensor:
+    """Convert to the BSC layout, with blocks of ``(rows, columns)``."""
+    return to_compressed(tensor, _core.sparse_bsc, blocksize, dense_dim)
 
 
 @answers("to_dense")
@@ -175,10 +200,10 @@ def to_dense(tensor: Any, dtype: Any = None, *, masked_grad: bool | None = None)
     if not isinstance(tensor, SparseTensor):
         strided: Tensor = tensor if dtype is None else tensor.to(dtype)
         return strided
-    coo = to_coo(tensor)
-    size, count = coo._size, coo.sparse_dim()
-    keys = flat_keys(coo._ind, size[:count])
-    dense: Tensor = summed(coo._val, keys, size[:count].numel()).reshape(size)
+    indices = tensor._element_indices()
+    size, count = tensor._size, indices.shape[0]
+    keys = flat_keys(indices, size[:count])
+    dense: Tensor = summed(tensor._elements(), keys, size[:count].numel()).reshape(size)
     return dense if dtype is None else dense.to(dtype)
 
 
@@ -318,7 +343,7 @@ def copy_(tensor: Any, source: Any, non_blocking: bool = False) -> SparseTensor:
         raise RuntimeError(f"copy_(): the sizes {tuple(tensor._size)} and {tuple(source._size)} differ")
     other: Any = to(source, tensor.device, tensor.dtype)
     if other.layout is not tensor.layout:
-        other = to_sparse(other, layout=tensor.layout)
+        other = to_layout_of(to_coo(other), tensor)
     tensor._take_over(clone(other))
     return tensor
 
@@ -414,11 +439,13 @@ def zeros_like(
         return strided.requires_grad_(requires_grad)
     if memory_format is not None:
         raise RuntimeError("memory format option is only supported by strided tensors")
-    values = flambeau.zeros((0, *tensor._val.shape[1:]), dtype=kind, device=where, requires_grad=requires_grad)
+    batch = 0 if isinstance(tensor, CooTensor) else tensor._batch_dims
+    shape = (*tensor._val.shape[:batch], 0, *tensor._val.shape[batch + 1 :])
+    values = flambeau.zeros(shape, dtype=kind, device=where, requires_grad=requires_grad)
     if isinstance(tensor, CooTensor):
         return CooTensor.of(tensor._ind[:, :0].to(where), values, tensor._size, True)
     offsets = flambeau.zeros_like(tensor._ptr, device=where)
-    return tensor.of(offsets, tensor._idx[:0].to(where), values, tensor._size)
+    return tensor.of(offsets, tensor._idx[..., :0].to(where), values, tensor._size)
 
 
 @answers("new_zeros", "new_empty")

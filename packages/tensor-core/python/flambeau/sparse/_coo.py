@@ -93,6 +93,12 @@ class CooTensor(SparseTensor):
             return gradient._val  # type: ignore[no-any-return]
         return looked_up(gradient, self._ind)
 
+    def _elements(self) -> Tensor:
+        return self._val
+
+    def _element_indices(self) -> Tensor:
+        return self._ind
+
     def coalesce(self) -> CooTensor:
         """Sort the indices in row-major order and add the values of equal indices. Return self if already coalesced.
 
@@ -133,14 +139,23 @@ def version_of(indices: Tensor) -> int:
     return 0 if indices.is_inference() else indices._version
 
 
-def flat_keys(indices: Tensor, sizes: Any) -> Tensor:
+def flat_keys(indices: Any, sizes: Any) -> Tensor:
     """Return the row-major flat index of each column of ``indices``, of shape ``(nnz,)`` in int64."""
     if len(sizes) == 0:
         return flambeau.zeros(indices.shape[1], dtype=flambeau.int64, device=indices.device)
-    keys = indices[0]
+    keys: Tensor = indices[0]
     for dim in range(1, len(sizes)):
         keys = keys * sizes[dim] + indices[dim]
     return keys
+
+
+def unflattened(keys: Tensor, sizes: Any) -> list[Tensor]:
+    """Return the indices along each dimension. Inverse of `flat_keys`, for at least one dimension."""
+    indices: list[Tensor] = []
+    for length in reversed(sizes[1:]):
+        indices.insert(0, keys % max(1, length))
+        keys = keys // max(1, length)
+    return [keys, *indices]
 
 
 def merging_of(tensor: CooTensor) -> Merging:

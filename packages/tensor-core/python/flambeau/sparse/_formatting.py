@@ -6,7 +6,7 @@ from typing import Any
 
 import flambeau
 from flambeau import _formatting
-from flambeau.sparse._compressed import CompressedTensor, CsrTensor
+from flambeau.sparse._compressed import CompressedTensor
 from flambeau.sparse._coo import CooTensor
 from flambeau.sparse._tensor import SparseTensor
 
@@ -26,8 +26,7 @@ def text_of(tensor: SparseTensor) -> str:
     if isinstance(tensor, CooTensor):
         parts.append(_part("indices", tensor._ind))
     elif isinstance(tensor, CompressedTensor):
-        offsets, indices = ("crow", "col") if isinstance(tensor, CsrTensor) else ("ccol", "row")
-        parts += [_part(f"{offsets}_indices", tensor._ptr), _part(f"{indices}_indices", tensor._idx)]
+        parts += map(_part, tensor.part_names, (tensor._ptr, tensor._idx))
     parts.append(_part("values", tensor._val))
     text = "tensor(" + (",\n" + " " * _INDENT).join(parts)
     width, new_line = _formatting._options.linewidth, isinstance(tensor, CooTensor)

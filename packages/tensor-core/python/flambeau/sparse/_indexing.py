@@ -6,8 +6,8 @@ from typing import Any, NoReturn
 
 import flambeau
 from flambeau._core import Tensor
-from flambeau.sparse._compressed import KINDS, CsrTensor
-from flambeau.sparse._conversion import offsets_of, spread, to_coo, to_sparse
+from flambeau.sparse._compressed import CompressedTensor, offsets_of
+from flambeau.sparse._conversion import clone, spread, to_coo, to_layout_of, with_values
 from flambeau.sparse._coo import CooTensor, looked_up
 from flambeau.sparse._shapes import dimension, placed, unsqueeze
 from flambeau.sparse._tensor import SparseTensor, answers
@@ -38,21 +38,43 @@ def index_select(tensor: Any, dim: int, index: Tensor) -> Tensor:
     indices = coo._ind.index_select(1, source)
     indices[dim] = target
     made = CooTensor.of(indices, coo._val.index_select(0, source), size, coo._coal and dim == 0)
-    return made if isinstance(tensor, CooTensor) else to_sparse(made, layout=tensor.layout)
+    return to_layout_of(made, tensor)
 
 
-@answers("select", "select_copy")
+@answers("select_copy")
+def select_copy(tensor: Any, dim: int, index: int) -> Tensor:
+    """Select the slice at an index, as a copy. See `select`."""
+    selected = select(tensor, dim, index)
+    return clone(selected) if isinstance(selected, SparseTensor) else selected
+
+
+@answers("select")
 def select(tensor: Any, dim: int, index: int) -> Tensor:
-    """Select the slice at an index, without the dimension. It is strided if no sparse dimension remains."""
-    coo = to_coo(tensor)
-    dim, sparse = placed(dim, coo)
-    length = coo._size[dim]
+    """Select the slice at an index, without the dimension. It is strided if no sparse dimension remains.
+
+    A row or column of a compressed tensor is a COO tensor.
+    """
+    dim = dimension(dim, tensor.ndim)
+    length = tensor._size[dim]
     if not -length <= index < length:
         raise IndexError(
-            f"select(): index {index} out of range for tensor of size {list(coo._size)} at dimension {dim}"
+            f"select(): index {index} out of range for tensor of size {list(tensor._size)} at dimension {dim}"
         )
     index = int(index) % length
-    size = [*coo._size[:dim], *coo._size[dim + 1 :]]
+    size = [*tensor._size[:dim], *tensor._size[dim + 1 :]]
+    if isinstance(tensor, CompressedTensor) and dim < tensor._batch_dims:
+        offsets, indices = tensor._ptr.select(dim, index), tensor._idx.select(dim, index)
+        return tensor.of(offsets, indices, tensor._val.select(dim, index), size)
+    if isinstance(tensor, CompressedTensor) and dim >= tensor._batch_dims + 2:
+        values = tensor._val.select(dim - 1 + tensor.block_dims, index)
+        return tensor.of(tensor._ptr, tensor._idx, values, size)
+    if isinstance(tensor, CompressedTensor) and tensor._batch_dims:
+        raise NotImplementedError(
+            "selecting sparse dimensions is not implemented for batched sparse compressed tensors; select a matrix of "
+            "the batch first"
+        )
+    coo = to_coo(tensor)
+    dim, sparse = placed(dim, coo)
     if not sparse:
         return CooTensor.of(coo._ind, coo._val.select(dim - coo.sparse_dim() + 1, index), size, coo._coal)
     found = (coo._ind[dim] == index).nonzero().reshape(-1)
@@ -90,7 +112,7 @@ def narrow(tensor: Any, dim: int, start: Any, length: int) -> Tensor:
         indices = coo._ind.index_select(1, found)
         indices[dim] -= start
         made = CooTensor.of(indices, coo._val.index_select(0, found), size, coo._coal)
-    return made if isinstance(tensor, CooTensor) else to_sparse(made, layout=tensor.layout)
+    return to_layout_of(made, tensor)
 
 
 @answers("__getitem__")
@@ -171,8 +193,4 @@ def sparse_mask(tensor: Any, mask: Any) -> Any:
         masked = coo._like(looked_up(given, coo._ind))
     else:
         masked = coo._like(tensor[tuple(coo._ind)] if coo.sparse_dim() else tensor.expand(coo._nnz(), *tensor.shape))
-    if isinstance(mask, CooTensor):
-        return masked
-    if isinstance(mask, CsrTensor):
-        return mask._like(masked._val)
-    return to_sparse(masked, layout=mask.layout if mask.layout in KINDS else None)
+    return with_values(mask, masked._val) if isinstance(mask, CompressedTensor) else masked

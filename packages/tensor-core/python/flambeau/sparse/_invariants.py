@@ -1,12 +1,11 @@
-"""Invariants of the parts of sparse tensors."""
+"""The setting that selects the checks of sparse tensors, and the invariants of COO tensors."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ParamSpec, Self, TypeVar
+from typing import ParamSpec, Self, TypeVar
 
 from flambeau._core import Tensor
-from flambeau.sparse._compressed import CompressedTensor
 from flambeau.sparse._coo import flat_keys
 
 P = ParamSpec("P")
@@ -57,7 +56,10 @@ sorted and distinct along the last dimension values` is not satisfied.
     def __enter__(self) -> Self:
         global _enabled
         if self.saved_state is not None:
-            raise RuntimeError("This context manager instance is already activated. Use a different instance")
+            raise RuntimeError(
+                "This context manager instance is already activated. Use a different context manager instance for "
+                "context nesting"
+            )
         self.saved_state, _enabled = _enabled, self.state
         return self
 
@@ -113,71 +115,3 @@ def check_coalesced(indices: Tensor, size: tuple[int, ...]) -> None:
     keys = flat_keys(indices, size[: indices.shape[0]])
     if not bool((keys[1:] > keys[:-1]).all()):
         raise RuntimeError("cannot set is_coalesced to true if indices correspond to uncoalesced COO tensor")
-
-
-def _names(kind: type[CompressedTensor]) -> tuple[str, str, str, str]:
-    return ("crow", "col", "row", "ncols") if kind.compressed_dim == 0 else ("ccol", "row", "column", "nrows")
-
-
-def check_compressed_parts(
-    offsets: Tensor, indices: Tensor, values: Tensor, size: Any, kind: type[CompressedTensor]
-) -> None:
-    """Raise RuntimeError if the sizes of the parts do not match."""
-    compressed, plain, _, _ = _names(kind)
-    if offsets.ndim == 0 or offsets.shape[0] == 0:
-        raise RuntimeError(f"compressed_indices must have dimensionality >= 1 but got {offsets.ndim}")
-    if indices.ndim == 0 or values.ndim == 0:
-        raise RuntimeError(f"{plain}_indices and values must have one dimension at least")
-    if offsets.dtype is not indices.dtype:
-        raise RuntimeError(
-            f"{compressed}_indices and {plain}_indices must have the same dtype, bot got {offsets.dtype} and "
-            f"{indices.dtype}, respectively"
-        )
-    if indices.shape[0] != values.shape[0]:
-        raise RuntimeError(
-            f"number of elements of {plain}_indices must be that of values, got {indices.shape[0]} and "
-            f"{values.shape[0]}"
-        )
-    if size is None:
-        return
-    if len(size) != 1 + values.ndim:
-        raise RuntimeError(f"size must have {1 + values.ndim} dimensions, got {list(size)}")
-    if tuple(size[2:]) != tuple(values.shape[1:]):
-        raise RuntimeError(
-            f"values must have sizes {[indices.shape[0], *size[2:]]} after {list(size)}, got {list(values.shape)}"
-        )
-    if offsets.shape[0] != size[kind.compressed_dim] + 1:
-        raise RuntimeError(
-            f"{compressed}_indices.shape[-1] must be equal to the number of {_names(kind)[2]}s + 1 "
-            f"({size[kind.compressed_dim] + 1}), but got {offsets.shape[0]}"
-        )
-
-
-def check_compressed_values(
-    offsets: Tensor, indices: Tensor, size: tuple[int, ...], kind: type[CompressedTensor], order: bool
-) -> None:
-    """Raise RuntimeError for invalid offsets, for an index out of range, or with ``order`` for unsorted indices."""
-    compressed, plain, _, limit = _names(kind)
-    if offsets.is_meta:
-        return
-    if int(offsets[0]) != 0:
-        raise RuntimeError(f"`{compressed}_indices[..., 0] == 0` is not satisfied.")
-    if int(offsets[-1]) != indices.shape[0]:
-        raise RuntimeError(f"`{compressed}_indices[..., -1] == nnz` is not satisfied.")
-    across = size[1 - kind.compressed_dim]
-    if bool((offsets[1:] < offsets[:-1]).any()):
-        raise RuntimeError(
-            f"`0 <= {compressed}_indices[..., 1:] - {compressed}_indices[..., :-1] <= {limit}` is not satisfied."
-        )
-    if indices.numel() and (int(indices.amin()) < 0 or int(indices.amax()) >= across):
-        raise RuntimeError(f"`0 <= {plain}_indices < {limit}` is not satisfied.")
-    if order and indices.shape[0] > 1:
-        rises = indices[1:] > indices[:-1]
-        begins = offsets[1:-1]
-        begins = begins[(begins > 0) & (begins < indices.shape[0])].long() - 1
-        if not bool(rises.index_fill(0, begins, True).all()):
-            count = "nrows" if kind.compressed_dim == 0 else "ncols"
-            raise RuntimeError(
-                f"`{plain}_indices[..., {compressed}_indices[..., i - 1]:{compressed}_indices[..., i]] for all i = 1, "
-                f"..., {count} are sorted and distinct along the last dimension values` is not satisfied."
-            )

@@ -6,7 +6,7 @@ from typing import Any
 
 from flambeau import _core
 from flambeau._serialization.names import Name
-from flambeau.sparse._compressed import KINDS, CompressedTensor
+from flambeau.sparse._compressed import CompressedTensor, layout_name
 from flambeau.sparse._construction import sparse_compressed_tensor, sparse_coo_tensor
 from flambeau.sparse._coo import CooTensor
 from flambeau.sparse._tensor import SparseTensor
@@ -17,7 +17,7 @@ def reduced(tensor: Any) -> tuple[Any, ...]:
     values = tensor._val.detach()
     if isinstance(tensor, CooTensor):
         return _rebuilt_coo, (tensor._ind, values, tuple(tensor._size), tensor._coal, tensor.requires_grad)
-    layout = str(tensor.layout).rpartition(".")[2]
+    layout = layout_name(tensor.layout)
     return _rebuilt_compressed, (layout, tensor._ptr, tensor._idx, values, tuple(tensor._size), tensor.requires_grad)
 
 
@@ -54,8 +54,6 @@ def rebuilt_from_file(layout: Any, parts: Any, verified: bool) -> SparseTensor:
         return sparse_coo_tensor(
             indices, values, size, is_coalesced=bool(coalesced and coalesced[0]), check_invariants=verified
         )
-    if layout not in KINDS:
-        raise NotImplementedError(f"it contains a sparse tensor of the layout {layout}, which is not supported")
     offsets, indices, values, size = parts
     if not {offsets.dtype, indices.dtype} <= {_core.int32, _core.int64}:
         raise RuntimeError(f"the indices have the dtypes {offsets.dtype} and {indices.dtype}")

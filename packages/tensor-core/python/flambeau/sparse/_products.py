@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 
 import flambeau
 from flambeau import _core
-from flambeau._core import Tensor
+from flambeau._core import Size, Tensor
 from flambeau._operator import recorded
 from flambeau._tensor_types import name_of
-from flambeau.sparse._compressed import CompressedTensor, CscTensor, CsrTensor
-from flambeau.sparse._conversion import numbers_of, offsets_of, spread, to_compressed, to_coo
-from flambeau.sparse._coo import CooTensor, known
+from flambeau.sparse._compressed import CompressedTensor, CscTensor, CsrTensor, offsets_of
+from flambeau.sparse._conversion import spread, to_compressed, to_coo
+from flambeau.sparse._coo import CooTensor, flat_keys, known
 from flambeau.sparse._tensor import SparseTensor, answers
 
 # Number of elements per block in the gradient of the values, so that a block fits in the cache.
@@ -63,20 +63,22 @@ def pattern_of(matrix: SparseTensor) -> Pattern:
 
 
 def _find_pattern(matrix: Any) -> Pattern:
-    size = matrix._size[-2:]
-    if isinstance(matrix, CsrTensor):
-        rows = CompressedRows(None, matrix._ptr.long(), matrix._idx.long())
-        return Pattern(numbers_of(matrix._ptr), rows.columns, size, rows)
+    indices = matrix._element_indices()
+    *batch, height, width = matrix._size[: indices.shape[0]]
+    row, column = indices[-2].contiguous(), indices[-1].contiguous()
+    if batch:
+        number, count = flat_keys(indices[:-2], batch), Size(batch).numel()
+        row, column = number * height + row, number * width + column
+        height, width = count * height, count * width
+
+    def sorted_by(line: Tensor, count: int, other: Tensor) -> CompressedRows:
+        whole = isinstance(matrix, CompressedTensor) and not batch
+        return CompressedRows(None, matrix._ptr.long() if whole else offsets_of(line, count), other)
+
     if isinstance(matrix, CscTensor):
-        columns = CompressedRows(None, matrix._ptr.long(), matrix._idx.long())
-        return Pattern(numbers_of(matrix._ptr), columns.columns, (size[1], size[0]), columns).transposed
-    row, column = matrix._ind[-2], matrix._ind[-1]
-    if matrix._ind.shape[0] == 3:
-        batch, (height, width) = matrix._ind[0], size
-        row, column = batch * height + row, batch * width + column
-        size = (matrix._size[0] * height, matrix._size[0] * width)
-    row, column = row.contiguous(), column.contiguous()
-    return Pattern(row, column, size, CompressedRows(None, offsets_of(row, size[0]), column) if matrix._coal else None)
+        return Pattern(column, row, (width, height), sorted_by(column, width, row)).transposed
+    by_row = isinstance(matrix, CsrTensor) or (isinstance(matrix, CooTensor) and matrix._coal)
+    return Pattern(row, column, (height, width), sorted_by(row, height, column) if by_row else None)
 
 
 def multiplied(pattern: Pattern, values: Tensor, dense: Tensor) -> Tensor:
@@ -137,9 +139,9 @@ def mm(input: Any, mat2: Any) -> Tensor:
         raise RuntimeError(f"mm: both have to be matrices, got shapes {list(input.shape)} and {list(mat2.shape)}")
     _check("mm", input, mat2)
     if not isinstance(input, SparseTensor):
-        return multiplied(pattern_of(mat2).transposed, mat2._val, input.t()).t()
+        return multiplied(pattern_of(mat2).transposed, mat2._elements(), input.t()).t()
     if not isinstance(mat2, SparseTensor):
-        return multiplied(pattern_of(input), input._val, mat2)
+        return multiplied(pattern_of(input), input._elements(), mat2)
     return _sparse_product(input, mat2)
 
 
@@ -215,7 +217,7 @@ def mv(input: Any, vec: Any) -> Tensor:
     if isinstance(vec, SparseTensor):
         vec = vec.to_dense()
     _check("mv", input, vec)
-    return multiplied(pattern_of(input), input._val, vec[:, None])[:, 0]
+    return multiplied(pattern_of(input), input._elements(), vec[:, None])[:, 0]
 
 
 @answers("bmm")
@@ -232,7 +234,7 @@ def bmm(input: Any, mat2: Any) -> Tensor:
         from flambeau.sparse._shapes import transpose
 
         return bmm(transpose(mat2, 1, 2), input.transpose(1, 2)).transpose(1, 2)
-    flat = multiplied(pattern_of(input), input._val, mat2.reshape(mat2.shape[0] * mat2.shape[1], mat2.shape[2]))
+    flat = multiplied(pattern_of(input), input._elements(), mat2.flatten(0, 1))
     return flat.reshape(input.shape[0], input.shape[1], mat2.shape[2])
 
 
@@ -315,7 +317,7 @@ def sspaddmm(input: Any, mat1: Any, mat2: Tensor, *, beta: Any = 1, alpha: Any =
 
 @answers("sampled_addmm")
 def sampled_addmm(input: Any, mat1: Tensor, mat2: Tensor, *, beta: Any = 1.0, alpha: Any = 1.0) -> SparseTensor:
-    """Return ``alpha * (mat1 @ mat2) + beta * input`` at the indices of ``input``, a CSR matrix.
+    """Return ``alpha * (mat1 @ mat2) + beta * input`` at the indices of ``input``, a CSR matrix or batch.
 
     Gradient: all three.
 
@@ -326,12 +328,13 @@ def sampled_addmm(input: Any, mat1: Tensor, mat2: Tensor, *, beta: Any = 1.0, al
     """
     if not isinstance(input, CsrTensor):
         raise RuntimeError(f"Expected all inputs of the layout sparse_csr for the pattern, got {input.layout}")
-    if mat1.ndim != 2 or mat2.ndim != 2:
-        raise RuntimeError("sampled_addmm: mat1 and mat2 have to be matrices")
+    if mat1.ndim != input.ndim or mat2.ndim != input.ndim:
+        raise RuntimeError("sampled_addmm: mat1 and mat2 have to be matrices, or batches like the pattern")
     _check("sampled_addmm", mat1, mat2)
-    if (mat1.shape[0], mat2.shape[1]) != tuple(input._size):
+    if (*mat1.shape[:-1], mat2.shape[-1]) != tuple(input._size) or mat1.shape[:-2] != mat2.shape[:-2]:
         raise RuntimeError(
-            f"sampled_addmm: the product has shape {[mat1.shape[0], mat2.shape[1]]}, the pattern {list(input._size)}"
+            f"sampled_addmm: mat1 and mat2 have shapes {list(mat1.shape)} and {list(mat2.shape)}, the pattern "
+            f"{list(input._size)}"
         )
-    products = sampled(pattern_of(input), mat1, mat2.t())
-    return input._like(products * alpha + input._val * beta)
+    products = sampled(pattern_of(input), mat1.flatten(0, -2), mat2.transpose(-2, -1).flatten(0, -2))
+    return input._like(products.reshape(input._val.shape) * alpha + input._val * beta)

@@ -7,7 +7,7 @@ from typing import Any
 import flambeau
 from flambeau._core import Tensor
 from flambeau.sparse._compressed import CompressedTensor
-from flambeau.sparse._conversion import to_coo, to_sparse
+from flambeau.sparse._conversion import to_coo, to_layout_of
 from flambeau.sparse._coo import CooTensor, flat_keys, known, summed
 from flambeau.sparse._pointwise import merged
 from flambeau.sparse._shapes import dimension
@@ -48,7 +48,7 @@ def sum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
             [coo._ind[place] if place not in dims else flambeau.zeros_like(coo._ind[place]) for place in range(count)]
         )
     made = CooTensor.of(indices, values, size, coalesced).coalesce()
-    return made if isinstance(input, CooTensor) else to_sparse(made, layout=input.layout)
+    return to_layout_of(made, input)
 
 
 @answers("_sparse_softmax", "softmax")
@@ -76,7 +76,7 @@ def _normalised(input: Any, dim: int, dtype: Any, logarithm: bool) -> Tensor:
         made = coo._like(values)
     else:
         made = coo._like(_over_groups(values, *_groups(coo, dim), logarithm))
-    return made if isinstance(input, CooTensor) else to_sparse(made, layout=input.layout)
+    return to_layout_of(made, input)
 
 
 def _groups(coo: CooTensor, dim: int) -> tuple[Tensor, int]:

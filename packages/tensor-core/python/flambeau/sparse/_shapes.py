@@ -8,8 +8,8 @@ from typing import Any
 import flambeau
 from flambeau import _core
 from flambeau._core import Tensor
-from flambeau.sparse._compressed import CompressedTensor, CscTensor, CsrTensor
-from flambeau.sparse._conversion import to_coo, to_sparse
+from flambeau.sparse._compressed import BscTensor, BsrTensor, CompressedTensor, CscTensor, CsrTensor
+from flambeau.sparse._conversion import to_coo, to_layout_of
 from flambeau.sparse._coo import CooTensor
 from flambeau.sparse._tensor import SparseTensor, answers
 
@@ -29,24 +29,46 @@ def placed(dim: int, tensor: CooTensor) -> tuple[int, bool]:
 
 @answers("transpose", "swapaxes", "swapdims")
 def transpose(tensor: SparseTensor, dim0: int, dim1: int) -> SparseTensor:
-    """Swap two sparse or two dense dimensions. A CSR tensor becomes a CSC tensor and vice versa."""
+    """Swap two dimensions of the same kind (batch, sparse or dense). A transposed CSR matrix has the layout CSC."""
     first, second = dimension(dim0, tensor.ndim), dimension(dim1, tensor.ndim)
-    if first == second:
-        return tensor._like(tensor._val)
-    if isinstance(tensor, CompressedTensor):
-        if {first, second} != {0, 1}:
-            raise RuntimeError("transpose: only rows and columns of compressed tensors can be exchanged")
-        kind = CscTensor if tensor.compressed_dim == 0 else CsrTensor
-        size = (tensor._size[1], tensor._size[0], *tensor._size[2:])
-        return kind.of(tensor._ptr, tensor._idx, tensor._val, size)
     order = list(range(tensor.ndim))
     order[first], order[second] = second, first
+    if isinstance(tensor, CompressedTensor):
+        kinds = [_kind_of_dimension(tensor, dim) for dim in (first, second)]
+        if kinds[0] != kinds[1]:
+            raise RuntimeError(
+                "transpose(): can only transpose dimensions of the same type (Batch, Sparse, Dense), got "
+                f"{first}({kinds[0]}) and {second}({kinds[1]})"
+            )
+        return _permuted_compressed(tensor, order)
+    if first == second:
+        return tensor._like(tensor._val)
     if max(first, second) >= tensor.sparse_dim() > min(first, second):
         raise RuntimeError(
             "sparse transpose: transposed dimensions must be sparse "
             f"Got sparse_dim: {tensor.sparse_dim()}, d0: {first}, d1: {second}"
         )
     return _permuted(to_coo(tensor), order)
+
+
+def _kind_of_dimension(tensor: CompressedTensor, dim: int) -> str:
+    dim -= tensor._batch_dims
+    return "Batch" if dim < 0 else "Sparse" if dim < 2 else "Dense"
+
+
+_TRANSPOSED = {CsrTensor: CscTensor, CscTensor: CsrTensor, BsrTensor: BscTensor, BscTensor: BsrTensor}
+
+
+def _permuted_compressed(tensor: CompressedTensor, order: list[int]) -> CompressedTensor:
+    """Permute the dimensions of each kind among themselves. Swapped rows and columns change the layout."""
+    batch, block = tensor._batch_dims, list(range(tensor._batch_dims + 1, tensor._batch_dims + 1 + tensor.block_dims))
+    swapped = order[batch] != batch
+    kind: type[CompressedTensor] = _TRANSPOSED[type(tensor)] if swapped else type(tensor)
+    entries = [*order[:batch], batch]
+    dense = [dim - 1 + tensor.block_dims for dim in order[batch + 2 :]]
+    values = tensor._val.permute(*entries, *(block[::-1] if swapped else block), *dense)
+    offsets, indices = tensor._ptr.permute(*entries), tensor._idx.permute(*entries)
+    return kind.of(offsets, indices, values, [tensor._size[dim] for dim in order])
 
 
 @answers("permute")
@@ -63,7 +85,9 @@ def permute(tensor: Any, *places: Any, dims: Any = None) -> SparseTensor:
     if len(set(order)) != len(order):
         raise RuntimeError("permute: duplicate dims are not allowed.")
     if isinstance(tensor, CompressedTensor):
-        return transpose(tensor, 0, 1) if order == [1, 0] else tensor._like(tensor._val)
+        if any(_kind_of_dimension(tensor, dim) != _kind_of_dimension(tensor, at) for at, dim in enumerate(order)):
+            raise RuntimeError("permute: only dimensions of the same type (batch, sparse, dense) can be exchanged")
+        return _permuted_compressed(tensor, order)
     made = _permuted(tensor, order)
     return made._coalesced_(tensor._coal and given == list(range(tensor.ndim)))  # as in PyTorch
 
@@ -139,7 +163,8 @@ def cat(tensors: Any, dim: int = 0) -> SparseTensor:
         if not isinstance(part, SparseTensor):
             raise RuntimeError(f"Concatenating sparse tensors, but a dense tensor was found at position {position}.")
     if any(isinstance(part, CompressedTensor) for part in parts):
-        return to_sparse(cat([to_coo(part) for part in parts], dim), layout=parts[0].layout)
+        joined: Any = cat([to_coo(part) for part in parts], dim)
+        return to_layout_of(joined, parts[0])
     first: CooTensor = parts[0]
     dim, sparse = placed(dim, first)
     for position, part in enumerate(parts):

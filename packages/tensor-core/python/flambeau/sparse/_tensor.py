@@ -91,6 +91,14 @@ class SparseTensor(Tensor):
         """Return the version counters of the indices, which change when the indices are modified in place."""
         raise NotImplementedError
 
+    def _elements(self) -> Tensor:
+        """Return the values of the elements, of shape ``(elements, *dense sizes)``."""
+        raise NotImplementedError
+
+    def _element_indices(self) -> Tensor:
+        """Return the COO indices of the elements, in the same order. The sparse dimensions include those of a batch."""
+        raise NotImplementedError
+
     def _take_over(self, other: SparseTensor) -> None:
         """Replace the contents of this tensor by those of ``other``, which has the same layout."""
         require_same_layout("a change in place", self, other)

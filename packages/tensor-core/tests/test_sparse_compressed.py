@@ -1,0 +1,361 @@
+"""Compressed sparse layouts with blocks, batches and dense dimensions, against NumPy and SciPy."""
+
+import copy
+import itertools
+import pickle
+
+import numpy as np
+import pytest
+import scipy.sparse
+
+import flambeau as fb
+import flambeau.sparse
+
+RNG = np.random.default_rng(3)
+BLOCKS = {"csr": (), "csc": (), "bsr": (2, 3), "bsc": (2, 3)}
+BATCHES = [(), (3,), (2, 3)]
+DENSE = [(), (2,), (2, 1)]
+
+
+def elements(batch=(), dense=()):
+    """Matrices of 4 x 6 elements. Two of the four blocks of 2 x 3 are stored, each with one element that is zero."""
+    blocks = np.zeros((*batch, 4, 2, 3, *dense))
+    for index in np.ndindex(batch):
+        blocks[index][RNG.permutation(4)[:2]] = RNG.integers(1, 9, (2, 2, 3, *dense))
+    blocks[(*[slice(None)] * len(batch), slice(None), 0, 1)] = 0
+    grid = blocks.reshape(*batch, 2, 2, 2, 3, *dense)
+    return grid.swapaxes(len(batch) + 1, len(batch) + 2).reshape(*batch, 4, 6, *dense)
+
+
+def parts_of(matrix, layout, block, batch_dims=0):
+    """Offsets, indices and values by their definition."""
+    if batch_dims:
+        return tuple(
+            map(np.stack, zip(*(parts_of(each, layout, block, batch_dims - 1) for each in matrix), strict=True))
+        )
+    height, width = block or (1, 1)
+    grid = matrix.shape[0] // height, matrix.shape[1] // width
+    by_row = layout in ("csr", "bsr")
+    offsets, indices, values = [0], [], []
+    for line in range(grid[0] if by_row else grid[1]):
+        for other in range(grid[1] if by_row else grid[0]):
+            row, column = (line, other) if by_row else (other, line)
+            entry = matrix[row * height : (row + 1) * height, column * width : (column + 1) * width]
+            if entry.any():
+                indices.append(other)
+                values.append(entry if block else entry[0, 0])
+        offsets.append(len(indices))
+    return np.array(offsets), np.array(indices, int), np.array(values).reshape(-1, *block, *matrix.shape[2:])
+
+
+def indices_of(tensor):
+    if tensor.layout in (fb.sparse_csr, fb.sparse_bsr):
+        return tensor.crow_indices(), tensor.col_indices()
+    return tensor.ccol_indices(), tensor.row_indices()
+
+
+def compressed(matrix, layout, dense_dim=0, block=None):
+    block = BLOCKS[layout] if block is None else block
+    options = {"layout": getattr(fb, f"sparse_{layout}"), "blocksize": block or None, "dense_dim": dense_dim}
+    return fb.from_numpy(matrix).to_sparse(**options)
+
+
+def check_parts(tensor, parts):
+    for got, expected in zip((*indices_of(tensor), tensor.values()), parts, strict=True):
+        np.testing.assert_array_equal(got.numpy(), expected)
+
+
+def check_valid(tensor):
+    made = fb.sparse_compressed_tensor(
+        *indices_of(tensor), tensor.values(), tensor.shape, layout=tensor.layout, check_invariants=True
+    )
+    assert made.layout is tensor.layout and made.shape == tensor.shape
+
+
+def check(tensor, expected):
+    np.testing.assert_allclose(tensor.to_dense().numpy(), expected, rtol=1e-12)
+
+
+@pytest.fixture(params=BLOCKS)
+def layout(request):
+    return request.param
+
+
+@pytest.mark.parametrize("batch", BATCHES)
+@pytest.mark.parametrize("dense", DENSE)
+def test_parts(layout, batch, dense):
+    matrix = elements(batch, dense)
+    s = compressed(matrix, layout, len(dense))
+    parts = parts_of(matrix, layout, BLOCKS[layout], len(batch))
+    check_parts(s, parts)
+    check(s, matrix)
+    assert s.shape == matrix.shape and (s.sparse_dim(), s.dense_dim()) == (2, len(dense))
+    assert s._nnz() == parts[1].shape[-1] and str(s.layout) == f"flambeau.sparse_{layout}"
+    made = getattr(fb, f"sparse_{layout}_tensor")(*parts, matrix.shape, check_invariants=True)
+    check(made, matrix)
+    assert fb.equal(made, s)
+    lists = fb.sparse_compressed_tensor(*(part.tolist() for part in parts), layout=s.layout, dtype=fb.float64)
+    assert lists.shape[: len(batch)] == batch and lists.shape[len(batch) + 2 :] == dense
+    check_parts(lists, parts)
+
+
+@pytest.mark.parametrize("size", [(0, 6), (4, 0), (0, 0), (2, 0, 3)])
+def test_no_elements(layout, size):
+    s = compressed(np.zeros(size), layout)
+    assert s.shape == size and s._nnz() == 0 and s.to_dense().shape == size
+    assert s.to_sparse_csr().to_sparse_csc().shape == size and s.clone().shape == size
+
+
+@pytest.mark.parametrize("name", ["bsr", "csr", "csc"])
+def test_block_layouts_of_scipy(name):
+    matrix = scipy.sparse.random(12, 30, 0.1, random_state=0, format="csr")
+    expected = matrix.tobsr((3, 5))
+    expected.sort_indices()
+    parts = expected.indptr, expected.indices, expected.data
+    source = fb.sparse_coo_tensor(np.stack(matrix.nonzero()), matrix.data, matrix.shape)
+    if name != "bsr":
+        source = getattr(source, f"to_sparse_{name}")()
+    check_parts(source.to_sparse_bsr((3, 5)), parts)
+    check_parts(source.t().to_sparse_bsc((5, 3)).t(), parts)
+    check_parts(fb.from_numpy(matrix.toarray()).to_sparse_bsr((3, 5)), parts)
+
+
+@pytest.mark.parametrize("batch", BATCHES)
+@pytest.mark.parametrize("dense", DENSE[:2])
+@pytest.mark.parametrize("dtype", [fb.int32, fb.int64])
+def test_conversions_between_layouts(layout, batch, dense, dtype):
+    matrix = elements(batch, dense)
+    offsets, indices, values = parts_of(matrix, layout, BLOCKS[layout], len(batch))
+    offsets, indices = fb.tensor(offsets, dtype=dtype), fb.tensor(indices, dtype=dtype)
+    s = fb.sparse_compressed_tensor(offsets, indices, values, matrix.shape, layout=getattr(fb, f"sparse_{layout}"))
+    coo = s.to_sparse_coo()
+    assert coo.is_coalesced() and coo.sparse_dim() == len(batch) + 2 and coo.dense_dim() == len(dense)
+    check(coo, matrix)
+    for other, block in (*BLOCKS.items(), ("bsr", (1, 1)), ("bsc", (4, 2))):
+        target = {"layout": getattr(fb, f"sparse_{other}"), "blocksize": block or None}
+        if batch and block == (4, 2):  # the matrices may differ in their number of such blocks
+            continue
+        for made, kind in ((s.to_sparse(**target), dtype), (coo.to_sparse(**target), fb.int64)):
+            check_valid(made)
+            check(made, matrix)
+            assert all(each.dtype is kind for each in indices_of(made)) and made.layout is target["layout"]
+            if block == BLOCKS[layout]:
+                check_parts(made, parts_of(matrix, other, block, len(batch)))
+    assert s.to_sparse(layout=s.layout) is s and fb.strided is fb.ones(2).to_sparse(layout=fb.strided).layout
+
+
+def test_elements_with_equal_indices_stay_separate_entries():
+    s = fb.sparse_csr_tensor([0, 3], [1, 0, 1], [1.0, 2.0, 4.0], (1, 2))
+    assert s.to_sparse_csc().values().tolist() == [2, 1, 4] and s.to_dense().tolist() == [[2, 5]]
+    assert s.to_sparse_bsr((1, 2)).values().tolist() == [[[2, 5]]]
+
+
+@pytest.mark.parametrize("batch", BATCHES[:2])
+def test_copies(layout, batch, tmp_path):
+    matrix = elements(batch, (2,))
+    s = compressed(matrix, layout, 1)
+    fb.save(s, tmp_path / "s.pt")
+    copies = s.clone(), s.detach(), copy.copy(s), copy.deepcopy(s), pickle.loads(pickle.dumps(s)), s.data
+    for each in (*copies, fb.load(tmp_path / "s.pt"), fb.zeros_like(s).copy_(s), s.float().double(), s.cpu()):
+        assert each.layout is s.layout and each.shape == s.shape and each.dtype is fb.float64
+        check_parts(each, parts_of(matrix, layout, BLOCKS[layout], len(batch)))
+    assert s.clone().values().data_ptr() != s.values().data_ptr() == s.detach().values().data_ptr()
+    zeros = fb.zeros_like(s)
+    check_valid(zeros)
+    assert zeros._nnz() == 0 and zeros.layout is s.layout and zeros.shape == s.shape
+    check(s.clone().zero_(), 0 * matrix)
+    check(zeros.copy_(s.to_sparse_coo()), matrix)
+
+
+def test_text():
+    s = fb.sparse_bsc_tensor([[0, 1], [0, 1]], [[0], [0]], [[[[1.0, 2.0]]], [[[3.0, 4.0]]]], (2, 1, 2))
+    assert repr(s) == (
+        "tensor(ccol_indices=tensor([[0, 1],\n"
+        "                            [0, 1]]),\n"
+        "       row_indices=tensor([[0],\n"
+        "                           [0]]),\n"
+        "       values=tensor([[[[1., 2.]]],\n\n\n"
+        "                      [[[3., 4.]]]]), size=(2, 1, 2), nnz=1,\n"
+        "       layout=flambeau.sparse_bsc)"
+    )
+
+
+@pytest.mark.parametrize("dense", DENSE[:2])
+def test_dimensions(layout, dense):
+    matrix = elements((2, 3), dense)
+    s = compressed(matrix, layout, len(dense))
+    turned = {"csr": "csc", "csc": "csr", "bsr": "bsc", "bsc": "bsr"}[layout]
+    swapped = s.transpose(2, 3)
+    assert str(swapped.layout) == f"flambeau.sparse_{turned}"
+    check_valid(swapped)
+    check(swapped, matrix.swapaxes(2, 3))
+    check(s.transpose(0, 1), matrix.swapaxes(0, 1))
+    check(s.transpose(0, 0), matrix)
+    order = (1, 0, 3, 2, *range(4, matrix.ndim))
+    check(s.permute(order), matrix.transpose(order))
+    with pytest.raises(RuntimeError, match=r"same type .*, got 1\(Batch\) and 2\(Sparse\)"):
+        s.transpose(1, 2)
+    with pytest.raises(RuntimeError, match="same type"):
+        s.permute(2, 1, 0, *range(3, matrix.ndim))
+    for dim in (0, 1, *range(4, matrix.ndim)):
+        check(s.select(dim, 1), matrix.take(1, dim))
+        assert s.select(dim, 1).layout is s.layout
+    copied = fb.select_copy(s, 0, 1)
+    copied.values().zero_()
+    check(s, matrix)
+    check(s[1, 2], matrix[1, 2])
+    check(s[1, 2, 3], matrix[1, 2, 3])
+    check(s[1, 2][:, 4], matrix[1, 2, :, 4])
+    check(s[0, 1, 2, 5], matrix[0, 1, 2, 5])
+    check(s[:, 1:], matrix[:, 1:])
+    check(s.index_select(1, fb.tensor([2, 0])), matrix[:, [2, 0]])
+    check(fb.cat([s, s], 1), np.concatenate([matrix, matrix], 1))
+    assert fb.cat([s, s], 1).layout is s.index_select(1, fb.tensor([2, 0])).layout is s.layout
+    with pytest.raises(NotImplementedError, match="selecting sparse dimensions"):
+        s.select(2, 0)
+    with pytest.raises(IndexError, match="out of range"):
+        s.select(0, 2)
+
+
+@pytest.mark.parametrize("batch", BATCHES)
+@pytest.mark.parametrize("dense", DENSE[:2])
+def test_arithmetic(layout, batch, dense):
+    x, y, d = elements(batch, dense), elements(batch, dense), RNG.normal(size=(*batch, 4, 6, *dense))
+    a, b, t = compressed(x, layout, len(dense)), compressed(y, layout, len(dense)), fb.from_numpy(d)
+    for result, expected in (
+        (a.sin(), np.sin(x)),
+        (a * 3, x * 3),
+        (-a / 2, -x / 2),
+        (a * t, x * d),
+        (a.square(), x**2),
+    ):
+        check(result, expected)
+        assert result.layout is a.layout and result._nnz() == a._nnz()
+    check(a + a, x + x)
+    check(t + a, d + x)
+    check(a + t, d + x)
+    ones = fb.sparse_compressed_tensor(*indices_of(a), fb.ones_like(a.values()), a.shape, layout=a.layout)
+    check(t.sparse_mask(a), np.where(ones.to_dense().numpy() != 0, d, 0))
+    np.testing.assert_allclose(a.sum().item(), x.sum())
+    assert fb.equal(a, a.to_sparse_coo()) and fb.allclose(a, a * (1 + 1e-9)) and not fb.allclose(a, a * 2)
+    if not batch:  # the sum and the product of batches may differ in their number of elements
+        check(a + b, x + y)
+        check(a * b, x * y)
+
+
+def test_products(layout):
+    x, right, left = elements(), RNG.normal(size=(6, 5)), RNG.normal(size=(3, 4))
+    s, m, n = compressed(x, layout), fb.from_numpy(right), fb.from_numpy(left)
+    for dtype, tolerance in ((fb.float64, 1e-12), (fb.float32, 1e-5), (fb.complex128, 1e-12)):
+        a, b, c = s.to(dtype), m.to(dtype), n.to(dtype)
+        np.testing.assert_allclose((a @ b).numpy(), x @ right, rtol=tolerance, atol=tolerance)
+        np.testing.assert_allclose((c @ a).numpy(), left @ x, rtol=tolerance, atol=tolerance)
+        np.testing.assert_allclose((a @ b[:, 0]).numpy(), x @ right[:, 0], rtol=tolerance, atol=tolerance)
+        np.testing.assert_allclose((a.t() @ c.t()).numpy(), x.T @ left.T, rtol=tolerance, atol=tolerance)
+    other = elements()
+    check(s @ compressed(other, layout).t(), x @ other.T)
+
+
+def test_products_of_batches(layout):
+    x, right, left = elements((3,)), RNG.normal(size=(3, 6, 5)), RNG.normal(size=(3, 2, 4))
+    s = compressed(x, layout)
+    np.testing.assert_allclose((s @ fb.from_numpy(right)).numpy(), x @ right)
+    np.testing.assert_allclose(fb.bmm(fb.from_numpy(left), s).numpy(), left @ x)
+
+
+def test_sampled_products_of_batches():
+    x, left, right = elements((3,)), RNG.normal(size=(3, 4, 2)), RNG.normal(size=(3, 2, 6))
+    result = fb.sparse.sampled_addmm(compressed(x, "csr"), fb.from_numpy(left), fb.from_numpy(right), beta=2.0)
+    check(result, np.where(x != 0, 2 * x + left @ right, 0))
+
+
+INVALID = [
+    ("an offset that is not 0", [1, 2, 4], [0, 1, 0, 2], (2, 3), r"`{0}\[..., 0\] == 0` is not satisfied"),
+    ("a wrong end", [0, 2, 5], [0, 1, 0, 2], (2, 3), r"`{0}\[..., -1\] == nnz` is not satisfied"),
+    ("falling offsets", [0, 5, 4], [0, 1, 0, 2], (2, 3), r"`0 <= {0}\[..., 1:\] - {0}\[..., :-1\] <= {2}` is not"),
+    ("too many in a line", [0, 0, 4], [0, 1, 0, 2], (2, 3), r"`0 <= {0}\[..., 1:\] - {0}\[..., :-1\] <= {2}` is not"),
+    ("a negative index", [0, 2, 4], [0, -1, 0, 2], (2, 3), "`0 <= {1} < {2}` is not satisfied"),
+    ("a large index", [0, 2, 4], [0, 1, 0, 3], (2, 3), "`0 <= {1} < {2}` is not satisfied"),
+    ("unsorted indices", [0, 2, 4], [1, 0, 0, 2], (2, 3), "`{1}.* are sorted and distinct along the last dimension"),
+    ("too many offsets", [0, 2, 3, 4], [0, 1, 0, 2], (2, 3), r"{0}.shape\[-1\] must be equal to the number of {3}s"),
+    ("too many indices", [0, 2, 4], [0, 1, 0, 1, 2], (2, 3), r"{1}.shape\[-1\] must be equal to nnz \(=4\) .* got 5"),
+    ("too few dimensions", [0, 2, 4], [0, 1, 0, 2], (2,), r"\(=0 \+ 2 \+ 0\) but got 1"),
+    ("offsets of a batch", [[0, 2, 4]], [0, 1, 0, 2], (2, 3), "{0} and {1} dimensionalities must be equal but got 2"),
+    ("values without batch", [[0, 2, 4]], [[0, 1, 0, 2]], (1, 2, 3), r"values must have dimensionality > sum of batch"),
+    ("a number", 0, [0, 1, 0, 2], (2, 3), "{0} must have dimensionality >= 1 but got 0"),
+    ("other dtypes", fb.tensor([0, 2, 4], dtype=fb.int32), fb.tensor([0, 1, 0, 2]), (2, 3), "got Int and Long, respec"),
+    (
+        "short integers",
+        fb.tensor([0, 2, 4]).short(),
+        fb.tensor([0, 1, 0, 2]).short(),
+        (2, 3),
+        "Int or Long.* Short",
+    ),
+    ("strided offsets", fb.tensor([0, 0, 2, 0, 4, 0])[::2], [0, 1, 0, 2], (2, 3), "{0} to be a contiguous"),
+    (
+        "strided indices",
+        [0, 2, 4],
+        fb.tensor([0, 0, 1, 0, 0, 0, 2, 0])[::2],
+        (2, 3),
+        "{1} to be a contiguous",
+    ),
+]
+
+
+@pytest.mark.parametrize(("what", "offsets", "indices", "size", "message"), INVALID, ids=[case[0] for case in INVALID])
+def test_invariants(layout, what, offsets, indices, size, message):
+    by_row, blocks = layout in ("csr", "bsr"), bool(BLOCKS[layout])
+    words = ("crow_indices", "col_indices", "ncols") if by_row else ("ccol_indices", "row_indices", "nrows")
+    line = ("row" if by_row else "column") + (" block" if blocks else "")
+    values = fb.arange(4.0).reshape(-1, 1, 1) if blocks else fb.arange(4.0)
+    size = size if by_row else (*size[:-2], *size[-2:][::-1])
+    kind = getattr(fb, f"sparse_{layout}")
+    with pytest.raises(RuntimeError, match=message.format(*words, line)):
+        fb.sparse_compressed_tensor(offsets, indices, values, size, layout=kind, check_invariants=True)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: fb.ones(4, 6).to_sparse_bsr((3, 2)), r"\(4, 6\) must be divisible by given blocksize \(3, 2\)"),
+        (lambda: fb.ones(4, 6).to_sparse_bsc(), "requires a blocksize"),
+        (lambda: fb.ones(4, 6).to_sparse(layout=fb.sparse_csr, blocksize=(2, 2)), "has no blocks"),
+        (lambda: fb.ones(4).to_sparse_csr(), "at least two dimensions"),
+        (lambda: fb.ones(4, 6).to_sparse_csr(1), "at least two dimensions"),
+        (lambda: fb.ones(4, 6, 2).to_sparse_csr(1).to_sparse_csc(0), "dense_dim=0 is not supported"),
+        (lambda: fb.tensor([[[1, 0]], [[1, 1]]]).to_sparse_csr(), "same number of specified elements per batch"),
+        (
+            lambda: fb.ones(0, 4, 6).to_sparse_csr(),
+            "to_sparse_csr: Expected product of batch dimensions",
+        ),
+        (lambda: fb.ones(4, 6).to_sparse().to_sparse(layout=fb.strided), "expected sparse compressed tensor layout"),
+        (lambda: fb.sparse_bsr_tensor([0, 1], [0], [[[1, 2]]], (1, 3)), r"shape\[1\] \(=3\) must be divisible with"),
+        (
+            lambda: fb.sparse_csr_tensor([[0, 1]], [[0]], [[1]], (2, 1, 1)),
+            r"equal to tensor batch .* \(=\[2\]\)",
+        ),
+        (
+            lambda: fb.sparse_csr_tensor([0, 1], [0], [[1, 2]], (1, 1, 3)),
+            r"dense dimensions of values \(=\[2\]\).*\[1, 1, 3\]",
+        ),
+        (lambda: fb.sparse_compressed_tensor([0], [0], [0], layout=fb.sparse_coo), "sparse compressed tensor layout"),
+        (lambda: fb.sparse_bsr_tensor([0], [], [], layout=fb.sparse_csr), "sparse_bsr_tensor"),
+    ],
+)
+def test_errors(call, message):
+    with pytest.raises(RuntimeError, match=message):
+        call()
+
+
+def test_a_method_of_the_base_class_finds_the_layouts_own():
+    s = compressed(elements(), "bsr")
+    assert fb.equal(fb.Tensor.values(s), s.values()) and fb.equal(fb.Tensor.crow_indices(s), s.crow_indices())
+    with pytest.raises(RuntimeError, match=r"row_indices expected sparse column compressed .* but got SparseBsr"):
+        fb.Tensor.row_indices(s)
+
+
+def test_pairs_of_layouts_are_equal():
+    matrix = elements((2,), (2,))
+    tensors = [compressed(matrix, layout, 1) for layout in BLOCKS]
+    for left, right in itertools.pairwise(tensors):
+        assert fb.allclose(left, right)
