@@ -271,6 +271,24 @@ def test_private_names(run):
             assert "size is inconsistent with indices" in str(error)
         else:
             raise AssertionError
+        rows, columns, values = torch.tensor([0, 1, 2]), torch.tensor([1, 0]), torch.tensor([1.0, 2.0])
+        blocks = values.reshape(2, 1, 1)
+        for name, size, of_values in (
+            ("csr", (2, 3), values),
+            ("csc", (3, 2), values),
+            ("bsr", (2, 9), blocks.expand(2, 1, 3)),
+            ("bsc", (9, 2), blocks.expand(2, 3, 1)),
+        ):
+            layout, validate = getattr(torch, f"sparse_{name}"), getattr(torch, f"_validate_sparse_{name}_tensor_args")
+            validate(rows, columns, of_values, size)
+            torch._validate_sparse_compressed_tensor_args(rows, columns, of_values, size, layout)
+            for wrong, message in ((columns + 3, "0 <= "), (columns.int(), "must have the same dtype")):
+                try:
+                    validate(rows, wrong, of_values, size)
+                except RuntimeError as error:
+                    assert message in str(error)
+                else:
+                    raise AssertionError(name)
         sums = torch._segment_reduce(torch.arange(4.0), "sum", offsets=torch.tensor([0, 1, 4]))
         assert sums.tolist() == [0, 6]
 

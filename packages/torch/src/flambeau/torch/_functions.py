@@ -22,7 +22,12 @@ __all__ = [
     "_convert_indices_from_csr_to_coo",
     "_segment_reduce",
     "_sparse_broadcast_to",
+    "_validate_sparse_bsc_tensor_args",
+    "_validate_sparse_bsr_tensor_args",
+    "_validate_sparse_compressed_tensor_args",
     "_validate_sparse_coo_tensor_args",
+    "_validate_sparse_csc_tensor_args",
+    "_validate_sparse_csr_tensor_args",
     "chalf",
     "classes",
     "has_lapack",
@@ -107,3 +112,32 @@ def _validate_sparse_coo_tensor_args(
 ) -> None:
     """Raise RuntimeError unless the arguments are the parts of a tensor of the layout sparse_coo."""
     flambeau.sparse_coo_tensor(indices, values, size, is_coalesced=is_coalesced, check_invariants=True)
+
+
+def _validate_sparse_compressed_tensor_args(
+    compressed_indices: Tensor, plain_indices: Tensor, values: Tensor, size: Any, layout: Any
+) -> None:
+    """Raise RuntimeError unless the arguments are the parts of a sparse tensor of a compressed layout."""
+    from flambeau.sparse._compressed_invariants import check_all
+
+    check_all(compressed_indices, plain_indices, values, size, layout)
+
+
+def _validate_sparse_csr_tensor_args(crow_indices: Tensor, col_indices: Tensor, values: Tensor, size: Any) -> None:
+    """Raise RuntimeError unless the arguments are the parts of a CSR tensor."""
+    _validate_sparse_compressed_tensor_args(crow_indices, col_indices, values, size, flambeau.sparse_csr)
+
+
+def _validate_sparse_csc_tensor_args(ccol_indices: Tensor, row_indices: Tensor, values: Tensor, size: Any) -> None:
+    """Raise RuntimeError unless the arguments are the parts of a CSC tensor."""
+    _validate_sparse_compressed_tensor_args(ccol_indices, row_indices, values, size, flambeau.sparse_csc)
+
+
+def _validate_sparse_bsr_tensor_args(crow_indices: Tensor, col_indices: Tensor, values: Tensor, size: Any) -> None:
+    """Raise RuntimeError unless the arguments are the parts of a BSR tensor."""
+    _validate_sparse_compressed_tensor_args(crow_indices, col_indices, values, size, flambeau.sparse_bsr)
+
+
+def _validate_sparse_bsc_tensor_args(ccol_indices: Tensor, row_indices: Tensor, values: Tensor, size: Any) -> None:
+    """Raise RuntimeError unless the arguments are the parts of a BSC tensor."""
+    _validate_sparse_compressed_tensor_args(ccol_indices, row_indices, values, size, flambeau.sparse_bsc)
