@@ -67,3 +67,11 @@ def test_make_tensor(dtype):
         assert x.min() >= 2 and x.max() <= 3
     with pytest.raises(ValueError, match="less than"):
         make_tensor(2, dtype=dtype, low=1, high=1)
+
+
+def test_make_tensor_draws_values_that_the_dtype_can_represent():
+    assert set(make_tensor(100, dtype=fb.uint8, low=-1, high=2).tolist()) == {0, 1}
+    assert set(make_tensor(100, dtype=fb.bool, low=-3, high=1).tolist()) == {False}
+    assert set(make_tensor(100, dtype=fb.int8, low=125.5, high=1000).tolist()) == {126, 127}
+    with pytest.raises(ValueError, match=r"but flambeau.uint8 only supports \[0, 256\)"):
+        make_tensor(2, dtype=fb.uint8, low=300, high=400)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -210,12 +211,13 @@ def make_tensor(
         shape: sizes, or one sequence of sizes.
         dtype: dtype of the result.
         low, high: range ``[low, high)`` of the values. The defaults are [-9, 9) for floating and complex dtypes,
-            [-9, 10) for signed integers, [0, 10) for unsigned integers and [0, 2) for bool.
+            [-9, 10) for signed integers, [0, 10) for unsigned integers and [0, 2) for bool. Only those values are drawn
+            that the dtype can represent.
         requires_grad, device: properties of the result.
         noncontiguous: if True, return a tensor that is not contiguous.
         exclude_zero: if True, replace 0 by 1 (integers) or by the smallest positive normal number (other dtypes).
         memory_format: memory format of the result. Excludes ``noncontiguous``.
-    Raises: ValueError for an empty range, or for a memory format together with ``noncontiguous``.
+    Raises: ValueError for a range without values, or for a memory format together with ``noncontiguous``.
     """
     sizes = list(shape[0]) if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else list(shape)
     if noncontiguous and memory_format is not None:
@@ -227,7 +229,7 @@ def make_tensor(
         raise ValueError(f"`low` must be less than `high`, but got {low} >= {high}")
     drawn = [*sizes[:-1], 2 * sizes[-1]] if noncontiguous and sizes else sizes
     if integral:
-        values = flambeau.randint(int(low), int(high), drawn).to(dtype)
+        values = flambeau.randint(*_integer_range(low, high, dtype), drawn).to(dtype)
     elif dtype.is_complex:
         part = dtype.to_real()
         values = flambeau.complex(*(flambeau.empty(drawn, dtype=part).uniform_(low, high) for _ in range(2)))
@@ -241,3 +243,15 @@ def make_tensor(
         values = values.contiguous(memory_format=memory_format)
     values = values if device is None else values.to(device)
     return values.requires_grad_() if requires_grad else values
+
+
+def _integer_range(low: float, high: float, dtype: Any) -> tuple[int, int]:
+    """Return the part of the range ``[low, high)`` that an integral dtype can represent."""
+    info = None if dtype is flambeau.bool else flambeau.iinfo(dtype)
+    least, end = (0, 2) if info is None else (info.min, min(info.max + 1, 2**63 - 1))
+    if high <= least or low >= end:
+        raise ValueError(
+            f"The value interval specified by `low` and `high` is [{low}, {high}), but {dtype} only supports "
+            f"[{least}, {end})"
+        )
+    return max(math.ceil(low), least), min(math.ceil(high), end)
