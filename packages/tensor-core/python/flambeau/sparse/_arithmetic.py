@@ -141,8 +141,7 @@ def mul(input: Any, other: Any) -> Any:
         return input._like(input._val * other)
     if isinstance(other, SparseTensor):
         return _sparse_elements(input, other)
-    coo = to_coo(_before_conversion(input, flambeau.promote_types(input.dtype, other.dtype)))
-    coo = broadcast_to(coo, flambeau.broadcast_shapes(input._size, other.shape))
+    coo = broadcast_to(to_coo(input), flambeau.broadcast_shapes(input._size, other.shape))
     there = other.expand(coo._size)[tuple(coo._ind)] if coo.sparse_dim() else other
     made = coo._like(coo._val * there)
     if isinstance(input, CooTensor) or made._size != input._size:
@@ -155,14 +154,7 @@ def _scaled(input: Any, other: Any) -> Tensor:
     tensor, scalar = sorted((input, other), key=lambda each: (each.ndim, each._nnz()), reverse=True)
     number = scalar.to_dense()
     dtype = flambeau.result_type(tensor, number) if tensor.ndim else flambeau.promote_types(input.dtype, other.dtype)
-    tensor = _before_conversion(tensor, dtype)
     return tensor._like(tensor._val.to(dtype) * number.to(dtype))  # type: ignore[no-any-return]
-
-
-def _before_conversion(tensor: Any, dtype: Any) -> Any:
-    """Add the entries of equal indices before a conversion to another dtype, in which their sum may differ."""
-    exact = tensor.is_floating_point() or tensor.is_complex()
-    return tensor if exact or tensor.dtype is dtype else merged(tensor)
 
 
 def _sparse_elements(input: Any, other: Any) -> Tensor:
