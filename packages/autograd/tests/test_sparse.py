@@ -281,3 +281,36 @@ def test_an_input_that_is_scaled_by_0_has_a_gradient_of_0():
     result = fb.sparse.addmm(start, sparse(fb.ones(5)), fb.ones(4, 2), beta=0)
     result.sum().backward()
     assert result.tolist() == [[2, 2], [1, 1], [2, 2]] and start.grad.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("layout", ["coo", "csr"])
+def test_a_leaf_that_is_changed_without_history_stays_a_leaf(layout):
+    s = sparse(fb.ones(5), layout).requires_grad_()
+    s.sum().backward()
+    with fb.no_grad():
+        s.mul_(2)
+    assert s.requires_grad and s.is_leaf and s.grad.values().tolist() == [1] * 4
+    s.data = s.detach() * 3
+    assert s.requires_grad and s.is_leaf and s.to_dense().sum() == 30 and s.grad.values().tolist() == [1] * 4
+    s.data = s.double().detach()
+    assert s.dtype is fb.float64 and s.requires_grad and s.grad is None
+
+
+def test_the_gradient_follows_changed_indices():
+    s = fb.sparse_coo_tensor([[0, 2]], [1.0, 2.0], (3,)).coalesce().requires_grad_()
+    (s * fb.tensor([5.0, 6.0, 7.0])).to_dense().sum().backward()
+    with fb.no_grad():
+        s.add_(fb.sparse_coo_tensor([[1]], [1.0], (3,)))
+    assert s.indices().tolist() == [[0, 1, 2]] and s.grad.values().tolist() == [5, 0, 7]
+
+
+def test_hooks_receive_sparse_gradients():
+    s, received = sparse(fb.ones(5)).requires_grad_(), []
+    product = s * 2
+    handle = product.register_hook(received.append)
+    product.register_hook(lambda gradient: gradient * 10)
+    fb.sparse.sum(product).backward()
+    assert received[0].is_sparse and received[0].values().tolist() == [1] * 4 and s.grad.values().tolist() == [20] * 4
+    handle.remove()
+    fb.sparse.sum(s * 2).backward()
+    assert len(received) == 1

@@ -94,3 +94,15 @@ def _backward(
 ) -> None:
     """Accumulate gradients, as `flambeau.autograd.backward` does."""
     backward(tensor, gradient, retain_graph, create_graph, inputs=inputs)
+
+
+@answers("register_hook")
+def _register_hook(tensor: SparseTensor, hook: Any) -> Any:
+    """Call ``hook(grad)`` with the sparse gradient. If it returns a tensor, this replaces the gradient."""
+    pattern: Any = tensor.detach()  # without a reference from the hook to the tensor that holds it
+
+    def of_values(gradient: Tensor) -> Tensor | None:
+        result = hook(pattern._as_gradient(gradient))
+        return None if result is None else gradient_of_values(pattern, result)
+
+    return tensor._val.register_hook(of_values)

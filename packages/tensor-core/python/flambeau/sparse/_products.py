@@ -104,7 +104,7 @@ def multiplied(pattern: Pattern, values: Tensor, dense: Tensor) -> Tensor:
             multiplied(pattern.transposed, weights, grad) if needs[1] else None,
         )
 
-    return recorded("SparseProduct", result, inputs=(values, dense), saved=(values, dense), derivative=derivative)
+    return recorded("SparseAddmm", result, inputs=(values, dense), saved=(values, dense), derivative=derivative)
 
 
 def sampled(pattern: Pattern, left: Tensor, right: Tensor) -> Tensor:

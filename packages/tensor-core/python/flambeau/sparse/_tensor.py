@@ -101,10 +101,14 @@ class SparseTensor(Tensor):
 
     def _take_over(self, other: SparseTensor) -> None:
         """Replace the contents of this tensor by those of ``other``, which has the same layout."""
-        require_same_layout("a change in place", self, other)
-        history = self._val.requires_grad and self._val.is_leaf and _core.is_grad_enabled()
-        if history:
+        if self._val.requires_grad and self._val.is_leaf and _core.is_grad_enabled():
             raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+        self._replace(other)
+
+    def _replace(self, other: SparseTensor) -> None:
+        """Replace the contents without history. A leaf that requires grad remains one and keeps its gradient."""
+        require_same_layout("a change in place", self, other)
+        is_leaf, gradient = self._val.requires_grad and self._val.is_leaf, self.grad
         for slot in (name for kind in type(self).__mro__ for name in getattr(kind, "__slots__", ())):
             setattr(self, slot, getattr(other, slot))
         heeded = _core._overrides_heeded(False)
@@ -112,6 +116,14 @@ class SparseTensor(Tensor):
             Tensor.data.__set__(self, _core.empty(other._size, dtype=other._val.dtype, device="meta"))  # type: ignore[attr-defined]
         finally:
             _core._overrides_heeded(heeded)
+        if is_leaf:
+            self._val = self._val.detach().requires_grad_()
+            if gradient is not None and self._has_form_of(gradient):
+                self.grad = gradient
+
+    def _has_form_of(self, other: SparseTensor) -> bool:
+        """Return True if a gradient like ``other`` can be assigned."""
+        return self._size == other._size and self.dtype is other.dtype and self.dense_dim() == other.dense_dim()
 
     # Attributes
 
@@ -208,7 +220,7 @@ class SparseTensor(Tensor):
 
     @data.setter
     def data(self, other: Tensor) -> None:
-        self._take_over(other.data)  # type: ignore[arg-type]
+        self._replace(other.data)  # type: ignore[arg-type]
 
     @property
     def itemsize(self) -> int:
