@@ -200,3 +200,9 @@ def test_tensor_of_a_storage_has_its_elements(dtype):
         assert copied.dtype is dtype and fb.equal(copied, t) and copied.data_ptr() != t.data_ptr()
     with pytest.raises(RuntimeError, match="Expected a Storage of type"):
         fb.tensor(t.storage(), dtype=fb.float64)
+
+
+def test_the_address_of_an_empty_tensor_is_0():
+    x = fb.ones(3)
+    assert x.data_ptr() == x[:0].storage().data_ptr() != 0
+    assert x[:0].data_ptr() == fb.empty(2, 0).data_ptr() == fb.empty(0).untyped_storage().data_ptr() == 0

@@ -31,8 +31,9 @@ void bind_queries() {
         for (int i = 0; i < t.dim(); ++i) PyTuple_SET_ITEM(out, i, PyLong_FromLongLong(t.strides()[size_t(i)]));
         return out;
       });
-  def("data_ptr(input)", kMethod, "The address of the first element.", [](const Tensor& t) {
-    return t.is_meta() ? 0 : int64_t(reinterpret_cast<intptr_t>(t.is_cuda() ? t.device_bytes() : t.bytes()));
+  def("data_ptr(input)", kMethod, "The address of the first element, or 0 if there is none.", [](const Tensor& t) {
+    if (t.is_meta() || t.numel() == 0) return int64_t(0);
+    return int64_t(reinterpret_cast<intptr_t>(t.is_cuda() ? t.device_bytes() : t.bytes()));
   });
   def("is_nonzero(input)", kFunction | kMethod, "Whether the single element is not 0.",
       [](const Tensor& t) { return read_item(t).truth(); });
