@@ -314,3 +314,20 @@ def test_hooks_receive_sparse_gradients():
     handle.remove()
     fb.sparse.sum(s * 2).backward()
     assert len(received) == 1
+
+
+@pytest.mark.parametrize("layout", ["coo", "csr"])
+def test_gradients_are_changed_in_place(layout):
+    s = sparse(fb.ones(5), layout).requires_grad_()
+    s.sum().backward()
+    former = s.grad
+    former.mul_(3)
+    s.grad.add_(s.grad)
+    assert s.grad.values().tolist() == [6] * 4
+    s.sum().backward()
+    assert s.grad.values().tolist() == [7] * 4
+    s.grad.zero_()
+    assert s.grad.to_dense().sum() == 0
+    s.grad = None
+    former.mul_(2)
+    assert s.grad is None

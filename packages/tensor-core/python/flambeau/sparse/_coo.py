@@ -88,11 +88,6 @@ class CooTensor(SparseTensor):
         values = of_values if merging.firsts is None else of_values.index_select(0, merging.firsts)
         return CooTensor.of(merging.indices, values, self._size, True)
 
-    def _of_values(self, gradient: Any) -> Tensor:
-        if gradient._ind is self._ind:
-            return gradient._val  # type: ignore[no-any-return]
-        return looked_up(gradient, self._ind)
-
     def _elements(self) -> Tensor:
         return self._val
 

@@ -11,6 +11,7 @@ use operators on the values, which provide the derivatives: a sparse tensor requ
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import Any, ClassVar, NoReturn, Self, TypeVar, cast, overload
 
@@ -48,10 +49,11 @@ def shell(kind: type[T], size: Any, dtype: Any) -> T:
 class SparseTensor(Tensor):
     """Base class of sparse tensors. Note [Sparse tensors]"""
 
-    __slots__ = ("_known", "_size", "_val")
+    __slots__ = ("_known", "_owner", "_size", "_val")
     _size: Size
     _val: Tensor  # (nnz, *dense sizes)
     _known: dict[str, Any]  # cached data about the indices
+    _owner: tuple[weakref.ref[SparseTensor], Tensor]  # of a gradient: the tensor, and the gradient of its values
 
     is_sparse: ClassVar[bool] = False
     is_sparse_csr: ClassVar[bool] = False
@@ -85,6 +87,8 @@ class SparseTensor(Tensor):
 
     def _of_values(self, gradient: Any) -> Tensor:
         """Return the gradient of the values. Inverse of `_as_gradient`."""
+        if gradient._known is not self._known:  # another pattern
+            gradient = ANSWERS["sparse_mask"](gradient, self.detach())
         return gradient._val  # type: ignore[no-any-return]
 
     def _versions(self) -> Any:
@@ -110,7 +114,8 @@ class SparseTensor(Tensor):
         require_same_layout("a change in place", self, other)
         is_leaf, gradient = self._val.requires_grad and self._val.is_leaf, self.grad
         for slot in (name for kind in type(self).__mro__ for name in getattr(kind, "__slots__", ())):
-            setattr(self, slot, getattr(other, slot))
+            if slot != "_owner":
+                setattr(self, slot, getattr(other, slot))
         heeded = _core._overrides_heeded(False)
         try:
             Tensor.data.__set__(self, _core.empty(other._size, dtype=other._val.dtype, device="meta"))  # type: ignore[attr-defined]
@@ -120,6 +125,16 @@ class SparseTensor(Tensor):
             self._val = self._val.detach().requires_grad_()
             if gradient is not None and self._has_form_of(gradient):
                 self.grad = gradient
+        if hasattr(self, "_owner"):
+            self._change_owner()
+
+    def _change_owner(self) -> None:
+        """Assign this gradient, which was changed in place, to its tensor, unless that has another one now."""
+        reference, of_values = self._owner
+        owner = reference()
+        if owner is not None and owner._val.grad is of_values:
+            owner.grad = self
+            self._owner = reference, owner._val.grad
 
     def _has_form_of(self, other: SparseTensor) -> bool:
         """Return True if a gradient like ``other`` can be assigned."""
@@ -188,8 +203,12 @@ class SparseTensor(Tensor):
     @property
     def grad(self) -> SparseTensor | None:
         """The gradient at the indices of this tensor, in the same layout. Its indices are unique."""
-        gradient = self._val.grad
-        return None if gradient is None else self._as_gradient(gradient)
+        of_values = self._val.grad
+        if of_values is None:
+            return None
+        gradient = self._as_gradient(of_values)
+        gradient._owner = weakref.ref(self), of_values
+        return gradient
 
     @grad.setter
     def grad(self, gradient: Tensor | None) -> None:
