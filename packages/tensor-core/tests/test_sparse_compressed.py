@@ -265,8 +265,32 @@ def test_products_of_batches(layout):
 
 def test_sampled_products_of_batches():
     x, left, right = elements((3,)), RNG.normal(size=(3, 4, 2)), RNG.normal(size=(3, 2, 6))
-    result = fb.sparse.sampled_addmm(compressed(x, "csr"), fb.from_numpy(left), fb.from_numpy(right), beta=2.0)
+    s = compressed(x, "csr")
+    result = fb.sparse.sampled_addmm(s, fb.from_numpy(left), fb.from_numpy(right), beta=2.0)
     check(result, np.where(x != 0, 2 * x + left @ right, 0))
+
+
+def test_results_keep_the_layout_and_the_dtype_of_indices(layout):
+    x, y = elements(), elements()
+    offsets, indices, values = parts_of(x, layout, BLOCKS[layout])
+    offsets, indices = fb.tensor(offsets, dtype=fb.int32), fb.tensor(indices, dtype=fb.int32)
+    s = fb.sparse_compressed_tensor(offsets, indices, values, x.shape, layout=getattr(fb, f"sparse_{layout}"))
+    results = s + compressed(y, layout), s * compressed(y, layout), fb.cat([s, s]), s.narrow(0, 0, 2)
+    for result in (*results, s.t().t()):
+        assert result.layout is s.layout and all(each.dtype is fb.int32 for each in indices_of(result))
+        check_valid(result)
+    square = s @ s.t().to_sparse(layout=s.layout, blocksize=BLOCKS[layout][::-1] or None)
+    check(square, x @ x.T)
+    assert square.layout is (fb.sparse_csc if layout == "csc" else fb.sparse_csr)
+    assert all(each.dtype is fb.int32 for each in indices_of(square))
+
+
+def test_a_gradient_with_other_indices():
+    x, y = elements(), elements()
+    s = compressed(x, "bsr").requires_grad_()
+    s.grad = compressed(y, "bsr")
+    stored = (fb.ones_like(fb.from_numpy(x)).sparse_mask(s.detach())).to_dense().numpy()
+    check(s.grad, y * stored)
 
 
 INVALID = [

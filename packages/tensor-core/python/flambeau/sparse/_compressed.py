@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 import flambeau
 from flambeau import _core
 from flambeau._core import Size, Tensor
-from flambeau.sparse._coo import known, unflattened, version_of
+from flambeau.sparse._coo import CooTensor, known, looked_up, unflattened, version_of
 from flambeau.sparse._tensor import SparseTensor, shell
 
 
@@ -79,6 +79,12 @@ class CompressedTensor(SparseTensor):
     def _values(self) -> Tensor:
         """Return the values, detached from the graph."""
         return self._val.detach()
+
+    def _of_values(self, gradient: Any) -> Tensor:
+        if gradient._ptr is self._ptr and gradient._idx is self._idx:
+            return gradient._val  # type: ignore[no-any-return]
+        elements = CooTensor.of(gradient._element_indices(), gradient._elements(), gradient._size, False)
+        return looked_up(elements, self._element_indices()).reshape(self._val.shape)
 
     def _elements(self) -> Tensor:
         return self._val.flatten(0, self._batch_dims + self.block_dims)

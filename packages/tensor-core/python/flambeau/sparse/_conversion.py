@@ -124,10 +124,12 @@ def _blocksize(name: str, tensor: Any, kind: type[CompressedTensor], given: Any,
 
 
 def to_layout_of(made: CooTensor, tensor: SparseTensor) -> SparseTensor:
-    """Convert a COO tensor to the layout and block size of another tensor."""
-    if isinstance(tensor, CompressedTensor):
-        return to_compressed(made, tensor.layout, tensor._blocksize or None)
-    return made
+    """Convert a COO tensor to the layout, block size and dtype of indices of another tensor."""
+    if not isinstance(tensor, CompressedTensor):
+        return made
+    kind, batch_dims = type(tensor), made.sparse_dim() - 2
+    block = _blocksize(f"to_{layout_name(kind.layout)}", made, kind, tensor._blocksize or None, batch_dims)
+    return compressed(kind, blocks_of(made.coalesce(), block), made._size, tensor._ptr.dtype)
 
 
 @answers("to_sparse")

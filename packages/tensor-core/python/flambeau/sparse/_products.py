@@ -15,6 +15,7 @@ from flambeau._core import Size, Tensor
 from flambeau._operator import recorded
 from flambeau._tensor_types import name_of
 from flambeau.sparse._compressed import CompressedTensor, CscTensor, CsrTensor, offsets_of
+from flambeau.sparse._compression import compressed
 from flambeau.sparse._conversion import spread, to_compressed, to_coo
 from flambeau.sparse._coo import CooTensor, flat_keys, known
 from flambeau.sparse._tensor import SparseTensor, answers
@@ -198,9 +199,10 @@ def _sparse_product(left: SparseTensor, right: SparseTensor) -> SparseTensor:
     indices = flambeau.stack((row.index_select(0, source), second._idx.index_select(0, target)))
     values = first._val.index_select(0, source) * second._val.index_select(0, target)
     made = CooTensor.of(indices, values, (left._size[0], right._size[1]), False).coalesce()
-    if isinstance(left, CompressedTensor) and isinstance(right, CompressedTensor):
-        return to_compressed(made, _core.sparse_csr)
-    return made
+    if not (isinstance(left, CompressedTensor) and isinstance(right, CompressedTensor)):
+        return made
+    by_column = isinstance(left, CscTensor) and isinstance(right, CscTensor)
+    return compressed(CscTensor if by_column else CsrTensor, made, made._size, left._ptr.dtype)
 
 
 @answers("mv")
