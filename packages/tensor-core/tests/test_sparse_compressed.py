@@ -265,9 +265,11 @@ def test_products_of_batches(layout):
 
 def test_sampled_products_of_batches():
     x, left, right = elements((3,)), RNG.normal(size=(3, 4, 2)), RNG.normal(size=(3, 2, 6))
-    s = compressed(x, "csr")
+    s, out = compressed(x, "csr"), compressed(elements((3,)), "csr")
     result = fb.sparse.sampled_addmm(s, fb.from_numpy(left), fb.from_numpy(right), beta=2.0)
     check(result, np.where(x != 0, 2 * x + left @ right, 0))
+    assert fb.sparse.sampled_addmm(s, fb.from_numpy(left), fb.from_numpy(right), beta=2.0, out=out) is out
+    check(out, result.to_dense().numpy())
 
 
 def test_results_keep_the_layout_and_the_dtype_of_indices(layout):
@@ -276,13 +278,22 @@ def test_results_keep_the_layout_and_the_dtype_of_indices(layout):
     offsets, indices = fb.tensor(offsets, dtype=fb.int32), fb.tensor(indices, dtype=fb.int32)
     s = fb.sparse_compressed_tensor(offsets, indices, values, x.shape, layout=getattr(fb, f"sparse_{layout}"))
     results = s + compressed(y, layout), s * compressed(y, layout), fb.cat([s, s]), s.narrow(0, 0, 2)
-    for result in (*results, s.t().t()):
+    for result in (*results, s.t().t(), fb.rand_like(s), fb.randn_like(s)):
         assert result.layout is s.layout and all(each.dtype is fb.int32 for each in indices_of(result))
         check_valid(result)
     square = s @ s.t().to_sparse(layout=s.layout, blocksize=BLOCKS[layout][::-1] or None)
     check(square, x @ x.T)
     assert square.layout is (fb.sparse_csc if layout == "csc" else fb.sparse_csr)
     assert all(each.dtype is fb.int32 for each in indices_of(square))
+
+
+def test_random_values(layout):
+    s = compressed(elements((2,)), layout)
+    made = fb.rand_like(s)
+    assert made.values().std() > 0.1 and made.values().min() >= 0 and made.values().max() < 1
+    check_parts(made * 0 + s, parts_of(s.to_dense().numpy(), layout, BLOCKS[layout], 1))
+    uncoalesced = fb.sparse_coo_tensor([[0, 0]], [1.0, 2.0], (3,))
+    assert fb.randn_like(uncoalesced)._nnz() == 1 and fb.randn_like(s, dtype=fb.float32).dtype is fb.float32
 
 
 def test_a_gradient_with_other_indices():

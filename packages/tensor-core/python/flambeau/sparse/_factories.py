@@ -7,6 +7,7 @@ from typing import Any
 import flambeau
 from flambeau._core import Tensor
 from flambeau.sparse._conversion import clone, to, to_sparse
+from flambeau.sparse._pointwise import merged
 from flambeau.sparse._tensor import SparseTensor, answers
 
 _OF_ZEROS = ("empty", "zeros", "new_empty", "new_zeros", "zeros_like")
@@ -101,3 +102,15 @@ def new_tensor(tensor: Tensor, data: Any, *, dtype: Any = None, device: Any = No
     if isinstance(data, SparseTensor):
         return copied(data, dtype=dtype, device=device, **options)
     return flambeau.tensor(data, dtype=dtype or tensor.dtype, device=device, **options)
+
+
+def _put_random(name: str) -> None:
+    @answers(name)
+    def random_like(tensor: SparseTensor, **options: Any) -> SparseTensor:
+        """Return random values at the indices of a tensor."""
+        tensor = merged(tensor)
+        return tensor._like(getattr(flambeau, name)(tensor._val, **options))
+
+
+for _name in ("rand_like", "randn_like"):
+    _put_random(_name)

@@ -18,7 +18,7 @@ from flambeau.sparse._compressed import CompressedTensor, CscTensor, CsrTensor, 
 from flambeau.sparse._compression import compressed
 from flambeau.sparse._conversion import spread, to_compressed, to_coo
 from flambeau.sparse._coo import CooTensor, flat_keys, known
-from flambeau.sparse._tensor import SparseTensor, answers
+from flambeau.sparse._tensor import SparseTensor, answers, written
 
 # Number of elements per block in the gradient of the values, so that a block fits in the cache.
 _BLOCK = 1 << 17
@@ -318,7 +318,9 @@ def sspaddmm(input: Any, mat1: Any, mat2: Tensor, *, beta: Any = 1, alpha: Any =
 
 
 @answers("sampled_addmm")
-def sampled_addmm(input: Any, mat1: Tensor, mat2: Tensor, *, beta: Any = 1.0, alpha: Any = 1.0) -> SparseTensor:
+def sampled_addmm(
+    input: Any, mat1: Tensor, mat2: Tensor, *, beta: Any = 1.0, alpha: Any = 1.0, out: Any = None
+) -> SparseTensor:
     """Return ``alpha * (mat1 @ mat2) + beta * input`` at the indices of ``input``, a CSR matrix or batch.
 
     Gradient: all three.
@@ -339,4 +341,5 @@ def sampled_addmm(input: Any, mat1: Tensor, mat2: Tensor, *, beta: Any = 1.0, al
             f"{list(input._size)}"
         )
     products = sampled(pattern_of(input), mat1.flatten(0, -2), mat2.transpose(-2, -1).flatten(0, -2))
-    return input._like(products.reshape(input._val.shape) * alpha + input._val * beta)
+    result: SparseTensor = input._like(products.reshape(input._val.shape) * alpha + input._val * beta)
+    return result if out is None else written(out, result)
