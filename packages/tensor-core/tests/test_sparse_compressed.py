@@ -375,6 +375,7 @@ def test_invariants(layout, what, offsets, indices, size, message):
         ),
         (lambda: fb.sparse_compressed_tensor([0], [0], [0], layout=fb.sparse_coo), "sparse compressed tensor layout"),
         (lambda: fb.sparse_bsr_tensor([0], [], [], layout=fb.sparse_csr), "sparse_bsr_tensor"),
+        (lambda: fb.empty_like(fb.ones(2, 2).to_sparse_csr(), layout=fb.sparse_csc), "different sparse layout"),
     ],
 )
 def test_errors(call, message):

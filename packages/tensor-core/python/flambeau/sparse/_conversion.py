@@ -433,6 +433,11 @@ def zeros_like(
     memory_format: Any = None,
 ) -> Tensor:
     """Return a tensor of the same size and layout without elements. ``layout=strided`` gives strided zeros."""
+    if layout not in (None, _core.strided, tensor.layout):
+        raise RuntimeError(
+            f"zeros_like and empty_like with different sparse layout is not supported: expected {tensor.layout}, got "
+            f"{layout}"
+        )
     where, kind = device or tensor.device, dtype or tensor.dtype
     if layout is _core.strided:
         strided = flambeau.zeros(tuple(tensor._size), dtype=kind, device=where)
