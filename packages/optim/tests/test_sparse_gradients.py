@@ -178,3 +178,28 @@ def test_zero_grad():
     assert weight.grad.is_sparse and weight.grad._nnz() == 0
     optimizer.zero_grad()
     assert weight.grad is None
+
+
+@pytest.mark.parametrize("layout", ["coo", "csr"])
+@pytest.mark.parametrize("options", [{}, {"momentum": 0.9}, {"momentum": 0.9, "nesterov": True}, {"maximize": True}])
+def test_sgd_changes_sparse_parameters(layout, options):
+    start = np.array([[0.0, 1.0, 0.0], [2.0, 0.0, 3.0]])
+    sparse = getattr(fb.tensor(start), f"to_sparse_{layout}")()
+    strided = fb.tensor(start)
+    for weight in (sparse, strided):
+        optimizer = optim.SGD([weight], lr=0.1, **options)
+        for step in range(3):
+            weight.grad = weight * (step + 1.0)
+            optimizer.step()
+    assert sparse._nnz() == 3
+    np.testing.assert_allclose(sparse.to_dense().numpy(), strided.numpy(), rtol=1e-12)
+
+
+def test_optimizers_without_a_rule_for_sparse_parameters():
+    weight = fb.tensor([0.0, 1.0]).to_sparse()
+    weight.grad = weight.clone()
+    with pytest.raises(RuntimeError, match="Adagrad requires strided parameters"):
+        optim.Adagrad([weight]).step()
+    for kind in (optim.Adam, optim.RMSprop):
+        with pytest.raises(RuntimeError, match="does not support sparse gradients"):
+            kind([weight]).step()

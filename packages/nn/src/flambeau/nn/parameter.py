@@ -13,7 +13,7 @@ __all__ = ["Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter
 
 
 class _ParameterType(type):
-    """The type of Parameter: an instance of a class with ``__torch_dispatch__`` may be a parameter as well."""
+    """The type of Parameter. Sparse tensors and instances of classes with ``__torch_dispatch__`` may be parameters."""
 
     def __instancecheck__(cls, instance: Any) -> bool:
         if type.__instancecheck__(cls, instance):
@@ -27,7 +27,7 @@ class Parameter(Tensor, metaclass=_ParameterType):
     It shares storage with ``data`` and carries no history.
 
     Args:
-        data: any floating tensor; an empty one if None.
+        data: any floating tensor, strided or sparse; an empty one if None.
         requires_grad: False freezes the parameter.
     Raises: RuntimeError if ``data`` is not floating and ``requires_grad`` is True.
 
@@ -42,9 +42,10 @@ class Parameter(Tensor, metaclass=_ParameterType):
     def __new__(cls, data: Tensor | None = None, requires_grad: bool = True) -> Self:
         if data is not None and not isinstance(data, Tensor):
             raise TypeError(_not_a_tensor(cls, data))
-        if data is not None and data.layout is not strided:
-            raise NotImplementedError(f"a Parameter of the layout {data.layout}: its values can be one")
-        if data is not None and cls is Parameter and _core._is_dispatching_class(type(data)):
+        sparse = data is not None and data.layout is not strided
+        if sparse and cls is not Parameter:
+            raise NotImplementedError(f"{cls.__name__}: not implemented for tensors of a sparse layout")
+        if data is not None and cls is Parameter and (sparse or _core._is_dispatching_class(type(data))):
             own: Self = data.detach().requires_grad_(requires_grad)  # type: ignore[assignment]
             if type(own) is not type(data):
                 raise RuntimeError(

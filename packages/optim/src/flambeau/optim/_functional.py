@@ -55,7 +55,7 @@ def apply_rule(rule: str, arguments: Group, **lists: Sequence[Tensor | None]) ->
         from . import _differentiable
 
         _differentiable.step(rule, group, list(params), list(grads), state)
-    elif any(grad.is_sparse for grad in grads):
+    elif any(grad.layout is not flambeau.strided for grad in grads):
         from . import _sparse
 
         _sparse.step_mixed(rule, group, params, grads, state)

@@ -25,13 +25,16 @@ def _descend(group: Group, param: Tensor, grad: Any, state: dict[str, Any]) -> N
     if momentum != 0:
         buffer = state.get("momentum_buffer")
         fresh = grad * (1 - group["dampening"])
-        state["momentum_buffer"] = buffer = grad.clone() if buffer is None else (buffer * momentum + fresh).coalesce()
+        buffer = grad.clone() if buffer is None else buffer * momentum + fresh
+        state["momentum_buffer"] = buffer = buffer.coalesce() if buffer.is_sparse else buffer
         grad = grad + buffer * momentum if group["nesterov"] else buffer
     param.add_(grad, alpha=-float(group["lr"]))
 
 
 def _descend_by_sums(group: Group, param: Tensor, grad: Any, state: dict[str, Any]) -> None:
     """Apply Adagrad to one parameter."""
+    if param.layout is not flambeau.strided:
+        raise RuntimeError(f"Adagrad requires strided parameters, got the layout {param.layout}")
     if group["weight_decay"] != 0:
         raise RuntimeError("weight_decay option is not compatible with sparse gradients")
     if "sum" not in state:
@@ -83,9 +86,9 @@ def step_mixed(name: str, group: Group, params: list[Tensor], grads: list[Any], 
     if name not in RULES:
         raise RuntimeError(f"{name} does not support sparse gradients")
     pairs = list(zip(params, grads, strict=True))
-    if dense := [pair for pair in pairs if not pair[1].is_sparse]:
+    if dense := [pair for pair in pairs if pair[1].layout is flambeau.strided]:
         _core._optimizer_step(name, group, [param for param, _ in dense], [grad for _, grad in dense], state)
-    sparse = [pair for pair in pairs if pair[1].is_sparse]
+    sparse = [pair for pair in pairs if pair[1].layout is not flambeau.strided]
     step(RULES[name], group, [param for param, _ in sparse], [grad for _, grad in sparse], state)
 
 

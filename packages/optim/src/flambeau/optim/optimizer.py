@@ -118,7 +118,7 @@ class Optimizer(Hooked):
                 try:
                     self._update(group, params, grads)
                 except NotImplementedError:  # of an operator that met a sparse gradient
-                    if not any(grad.is_sparse for grad in grads):
+                    if all(grad.layout is flambeau.strided for grad in grads):
                         raise
                     self._update_by_sparse(group, params, grads)
         return loss

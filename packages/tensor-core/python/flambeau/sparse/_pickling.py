@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Any
 
 from flambeau import _core
+from flambeau._serialization import names
 from flambeau._serialization.names import Name
 from flambeau.sparse._compressed import CompressedTensor, layout_name
 from flambeau.sparse._construction import sparse_compressed_tensor, sparse_coo_tensor
@@ -13,12 +15,12 @@ from flambeau.sparse._tensor import SparseTensor
 
 
 def reduced(tensor: Any) -> tuple[Any, ...]:
-    """Return the pickle reduction: the function that rebuilds the tensor, and its arguments."""
-    values = tensor._val.detach()
+    """Return the pickle reduction: the function that rebuilds the tensor, its arguments, and the attributes."""
+    parts = (tensor._val.detach(), tuple(tensor._size))
     if isinstance(tensor, CooTensor):
-        return _rebuilt_coo, (tensor._ind, values, tuple(tensor._size), tensor._coal, tensor.requires_grad)
-    layout = layout_name(tensor.layout)
-    return _rebuilt_compressed, (layout, tensor._ptr, tensor._idx, values, tuple(tensor._size), tensor.requires_grad)
+        return _rebuilt_coo, (tensor._ind, *parts, tensor._coal, tensor.requires_grad), tensor.__dict__ or None
+    offsets = (layout_name(tensor.layout), tensor._ptr, tensor._idx)
+    return _rebuilt_compressed, (*offsets, *parts, tensor.requires_grad), tensor.__dict__ or None
 
 
 def _rebuilt_coo(indices: Any, values: Any, size: Any, coalesced: bool, requires_grad: bool) -> CooTensor:
@@ -34,6 +36,8 @@ def _rebuilt_compressed(
 
 def reduced_for_pytorch(tensor: Any) -> tuple[Any, ...]:
     """Return the pickle reduction in PyTorch's file format."""
+    if getattr(tensor, "_is_param", False):
+        return names.REBUILD_PARAMETER, (tensor.detach(), tensor.requires_grad, OrderedDict())
     values = tensor._val.detach()
     if isinstance(tensor, CooTensor):
         parts: Any = (tensor._ind, values, tensor._size, tensor._coal)

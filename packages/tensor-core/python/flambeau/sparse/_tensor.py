@@ -11,6 +11,7 @@ use operators on the values, which provide the derivatives: a sparse tensor requ
 
 from __future__ import annotations
 
+import copy
 import weakref
 from collections.abc import Callable
 from typing import Any, ClassVar, NoReturn, Self, TypeVar, cast, overload
@@ -286,7 +287,7 @@ class SparseTensor(Tensor):
     def __repr__(self, *, tensor_contents: Any = None) -> str:
         from flambeau.sparse._formatting import text_of
 
-        return text_of(self)
+        return ("Parameter containing:\n" if getattr(self, "_is_param", False) else "") + text_of(self)
 
     def __format__(self, spec: str) -> str:
         return object.__format__(self, spec)
@@ -312,6 +313,7 @@ class SparseTensor(Tensor):
                 "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment"
             )
         copied = ANSWERS["clone"](self.data).requires_grad_(self.requires_grad)
+        copied.__dict__.update(copy.deepcopy(self.__dict__, memo))
         memo[id(self)] = copied
         return cast(Self, copied)
 
