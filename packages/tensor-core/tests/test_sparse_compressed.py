@@ -270,6 +270,8 @@ def test_sampled_products_of_batches():
     check(result, np.where(x != 0, 2 * x + left @ right, 0))
     assert fb.sparse.sampled_addmm(s, fb.from_numpy(left), fb.from_numpy(right), beta=2.0, out=out) is out
     check(out, result.to_dense().numpy())
+    repeated = fb.sparse.sampled_addmm(s[0], fb.from_numpy(left), fb.from_numpy(right), beta=2.0)
+    check(repeated, np.where(x[0] != 0, 2 * x[0] + left @ right, 0))
 
 
 def test_results_keep_the_layout_and_the_dtype_of_indices(layout):
@@ -287,13 +289,16 @@ def test_results_keep_the_layout_and_the_dtype_of_indices(layout):
     assert all(each.dtype is fb.int32 for each in indices_of(square))
 
 
-def test_random_values(layout):
+def test_other_values_at_the_same_indices(layout):
     s = compressed(elements((2,)), layout)
     made = fb.rand_like(s)
     assert made.values().std() > 0.1 and made.values().min() >= 0 and made.values().max() < 1
     check_parts(made * 0 + s, parts_of(s.to_dense().numpy(), layout, BLOCKS[layout], 1))
-    uncoalesced = fb.sparse_coo_tensor([[0, 0]], [1.0, 2.0], (3,))
-    assert fb.randn_like(uncoalesced)._nnz() == 1 and fb.randn_like(s, dtype=fb.float32).dtype is fb.float32
+    ones, twos = fb.ones_like(s), fb.full_like(s, 2.0, dtype=fb.float32)
+    assert (ones.values() == 1).all() and (twos.values() == 2).all() and twos.dtype is fb.float32
+    assert ones.layout is twos.layout is fb.randn_like(s).layout is s.layout
+    with pytest.raises(NotImplementedError, match=r"ones_like: .*sparse_coo"):
+        fb.ones_like(s.to_sparse_coo())
 
 
 def test_a_gradient_with_other_indices():

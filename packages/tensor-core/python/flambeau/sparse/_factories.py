@@ -6,9 +6,9 @@ from typing import Any
 
 import flambeau
 from flambeau._core import Tensor
+from flambeau.sparse._compressed import CompressedTensor
 from flambeau.sparse._conversion import clone, to, to_sparse
-from flambeau.sparse._pointwise import merged
-from flambeau.sparse._tensor import SparseTensor, answers
+from flambeau.sparse._tensor import NOT_THERE, SparseTensor, answers
 
 _OF_ZEROS = ("empty", "zeros", "new_empty", "new_zeros", "zeros_like")
 
@@ -104,13 +104,14 @@ def new_tensor(tensor: Tensor, data: Any, *, dtype: Any = None, device: Any = No
     return flambeau.tensor(data, dtype=dtype or tensor.dtype, device=device, **options)
 
 
-def _put_random(name: str) -> None:
+def _put_filled(name: str) -> None:
     @answers(name)
-    def random_like(tensor: SparseTensor, **options: Any) -> SparseTensor:
-        """Return random values at the indices of a tensor."""
-        tensor = merged(tensor)
-        return tensor._like(getattr(flambeau, name)(tensor._val, **options))
+    def filled_like(tensor: SparseTensor, *args: Any, **options: Any) -> SparseTensor:
+        """Return a tensor with other values at the indices of a compressed one."""
+        if not isinstance(tensor, CompressedTensor):
+            raise NotImplementedError(NOT_THERE.format(name=name, layout=tensor.layout))
+        return tensor._like(getattr(flambeau, name)(tensor._val, *args, **options))
 
 
-for _name in ("rand_like", "randn_like"):
-    _put_random(_name)
+for _name in ("full_like", "ones_like", "rand_like", "randn_like"):
+    _put_filled(_name)

@@ -317,13 +317,19 @@ def sspaddmm(input: Any, mat1: Any, mat2: Tensor, *, beta: Any = 1, alpha: Any =
     return _with_input(input, smm(mat1, mat2), beta, alpha)
 
 
+def _repeated(matrix: CompressedTensor, batch: Any) -> CompressedTensor:
+    """Return a batch of the same matrix."""
+    offsets, indices, values = (part.expand(*batch, *part.shape) for part in (matrix._ptr, matrix._idx, matrix._val))
+    return matrix.of(offsets, indices, values, (*batch, *matrix._size))
+
+
 @answers("sampled_addmm")
 def sampled_addmm(
     input: Any, mat1: Tensor, mat2: Tensor, *, beta: Any = 1.0, alpha: Any = 1.0, out: Any = None
 ) -> SparseTensor:
     """Return ``alpha * (mat1 @ mat2) + beta * input`` at the indices of ``input``, a CSR matrix or batch.
 
-    Gradient: all three.
+    A matrix ``input`` is used for all matrices of a batch. Gradient: all three.
 
     >>> pattern = flambeau.sparse_csr_tensor([0, 1, 2], [1, 0], [0.0, 0.0], (2, 2))
     >>> flambeau.sparse.sampled_addmm(pattern, flambeau.eye(2), flambeau.tensor([[1.0, 2.0], [3.0, 4.0]])).to_dense()
@@ -332,6 +338,8 @@ def sampled_addmm(
     """
     if not isinstance(input, CsrTensor):
         raise RuntimeError(f"Expected all inputs of the layout sparse_csr for the pattern, got {input.layout}")
+    if input.ndim == 2 and mat1.ndim > 2:
+        input = _repeated(input, mat1.shape[:-2])
     if mat1.ndim != input.ndim or mat2.ndim != input.ndim:
         raise RuntimeError("sampled_addmm: mat1 and mat2 have to be matrices, or batches like the pattern")
     _check("sampled_addmm", mat1, mat2)
