@@ -256,6 +256,20 @@ def test_products(layout):
     check(s @ compressed(other, layout).t(), x @ other.T)
 
 
+@pytest.mark.parametrize("beta", [0, 2])
+def test_a_product_has_the_layout_of_its_addend(layout, beta):
+    x, y, z = elements(), elements(), RNG.normal(size=(4, 4))
+    expected = x @ y.T
+    left, right = compressed(x, "csr"), compressed(y, "csr").t()
+    dense = fb.addmm(fb.from_numpy(z), left, right, beta=beta)
+    assert dense.layout is fb.strided
+    check(dense, beta * z + expected)
+    start = compressed(x @ x.T, layout, block=BLOCKS[layout] and (2, 2))
+    result = fb.addmm(start, left, right, beta=beta)
+    assert result.layout is start.layout
+    check(result, beta * (x @ x.T) + expected)
+
+
 def test_products_of_batches(layout):
     x, right, left = elements((3,)), RNG.normal(size=(3, 6, 5)), RNG.normal(size=(3, 2, 4))
     s = compressed(x, layout)
@@ -285,7 +299,7 @@ def test_results_keep_the_layout_and_the_dtype_of_indices(layout):
         check_valid(result)
     square = s @ s.t().to_sparse(layout=s.layout, blocksize=BLOCKS[layout][::-1] or None)
     check(square, x @ x.T)
-    assert square.layout is (fb.sparse_csc if layout == "csc" else fb.sparse_csr)
+    assert square.layout is fb.sparse_csr
     assert all(each.dtype is fb.int32 for each in indices_of(square))
 
 

@@ -16,7 +16,7 @@ from flambeau._operator import recorded
 from flambeau._tensor_types import name_of
 from flambeau.sparse._compressed import CompressedTensor, CscTensor, CsrTensor, offsets_of
 from flambeau.sparse._compression import compressed
-from flambeau.sparse._conversion import spread, to_compressed, to_coo
+from flambeau.sparse._conversion import spread, to_compressed, to_coo, to_layout_of
 from flambeau.sparse._coo import CooTensor, flat_keys, known
 from flambeau.sparse._tensor import SparseTensor, answers, written
 
@@ -201,8 +201,7 @@ def _sparse_product(left: SparseTensor, right: SparseTensor) -> SparseTensor:
     made = CooTensor.of(indices, values, (left._size[0], right._size[1]), False).coalesce()
     if not (isinstance(left, CompressedTensor) and isinstance(right, CompressedTensor)):
         return made
-    by_column = isinstance(left, CscTensor) and isinstance(right, CscTensor)
-    return compressed(CscTensor if by_column else CsrTensor, made, made._size, left._ptr.dtype)
+    return compressed(CsrTensor, made, made._size, left._ptr.dtype)
 
 
 @answers("mv")
@@ -286,11 +285,19 @@ def _with_input(input: Tensor, product: Tensor, beta: Any, alpha: Any) -> Tensor
     if alpha != 1:
         product = product * alpha
     if beta == 0:
+        product = _in_layout_of(input, product)
         if isinstance(input, SparseTensor) or not input.requires_grad:
             return product
         everywhere = flambeau.ones((), dtype=flambeau.bool, device=input.device)
         return input.masked_fill(everywhere, 0) + product  # for a gradient of 0, also if an element is infinite
     return (input if beta == 1 else input * beta) + product
+
+
+def _in_layout_of(input: Tensor, product: Tensor) -> Tensor:
+    """Return a sparse product in the layout that its sum with ``input`` has."""
+    if not isinstance(product, SparseTensor) or product.layout is input.layout:
+        return product
+    return to_layout_of(to_coo(product), input) if isinstance(input, SparseTensor) else product.to_dense()
 
 
 @answers("hspmm", "hsmm")
