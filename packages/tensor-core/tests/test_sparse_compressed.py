@@ -144,6 +144,16 @@ def test_conversions_between_layouts(layout, batch, dense, dtype):
     assert s.to_sparse(layout=s.layout) is s and fb.strided is fb.ones(2).to_sparse(layout=fb.strided).layout
 
 
+def test_changed_indices_do_not_affect_other_conversions(layout):
+    coo = compressed(elements(), "csr").to_sparse_coo()
+    target = {"layout": getattr(fb, f"sparse_{layout}"), "blocksize": BLOCKS[layout] or None}
+    first = coo.to_sparse(**target)
+    expected = [each.tolist() for each in indices_of(first)]
+    for each in indices_of(first):
+        each.zero_()
+    assert [each.tolist() for each in indices_of(coo.to_sparse(**target))] == expected
+
+
 def test_elements_with_equal_indices_stay_separate_entries():
     s = fb.sparse_csr_tensor([0, 3], [1, 0, 1], [1.0, 2.0, 4.0], (1, 2))
     assert s.to_sparse_csc().values().tolist() == [2, 1, 4] and s.to_dense().tolist() == [[2, 5]]
