@@ -48,6 +48,34 @@ def test_what_is_not(actual, expected, options, message):
         assert_close(actual, expected, **options)
 
 
+@pytest.mark.parametrize("layout", ["coo", "csr", "csc", "bsr", "bsc"])
+def test_sparse_tensors(layout):
+    def convert(values):
+        options = {"blocksize": (1, 2)} if layout.startswith("bs") else {}
+        return fb.tensor(values).to_sparse(layout=getattr(fb, f"sparse_{layout}"), **options)
+
+    s = convert([[1.0, 2, 0, 0], [0, 0, 3, 4]])
+    assert_close(s, s * (1 + 1e-7))
+    assert_close(s, s.to_dense(), check_layout=False)
+    with pytest.raises(AssertionError, match=r"The values of sparse tensors do not match. Tensor-likes are not close!"):
+        assert_close(s, s * 2)
+    with pytest.raises(AssertionError, match=r"indices of sparse tensors do not match. Tensor-likes are not equal!"):
+        assert_close(s, convert([[0.0, 0, 1, 2], [3, 4, 0, 0]]))
+    with pytest.raises(
+        AssertionError, match=r"of specified values in sparse tensors do not match: \(2, \d\) != \(2, 1"
+    ):
+        assert_close(s, convert([[1.0, 0, 0, 0], [0, 0, 0, 0]]))
+    with pytest.raises(AssertionError, match="attribute 'layout' do not match"):
+        assert_close(s, s.to_dense())
+
+
+def test_uncoalesced_tensors_are_compared_by_their_sums():
+    s = fb.sparse_coo_tensor([[1, 1]], [1.0, 2.0], (2,))
+    assert_close(s, fb.tensor([0.0, 3.0]).to_sparse())
+    with pytest.raises(AssertionError, match="specified values"):
+        assert_close(s, fb.sparse_coo_tensor([[1, 1, 0]], [1.0, 2.0, 0.0], (2,)))
+
+
 def test_what_cannot_be_asked():
     with pytest.raises(ValueError, match="both be specified"):
         assert_close(ONE, ONE, rtol=1e-3)

@@ -42,7 +42,8 @@ def assert_close(
 
     Args:
         actual, expected: tensors, numbers, other values that ``flambeau.as_tensor`` accepts, or sequences and mappings
-            of these.
+            of these. Sparse tensors are compared by their indices and values, or by all elements if their layouts
+            differ.
         allow_subclasses: if True, a tensor and an instance of a subclass can be compared. If False, the types must be
             identical.
         rtol, atol: relative and absolute tolerance. Give both or neither. The defaults depend on the dtype (float32:
@@ -106,7 +107,29 @@ class _Comparison:
         if scalar and type(actual) is not type(expected) and "dtype" in self.attributes:
             return f"The types of the numbers do not match: {type(actual).__name__} != {type(expected).__name__}"
         first, second = _as_tensor(actual, expected), _as_tensor(expected, actual)
-        return self._attribute(first, second) or self._elements(first, second, scalar)
+        problem = self._attribute(first, second)
+        if problem is None and first.layout is not second.layout:
+            first, second = first.to_dense(), second.to_dense()
+        if problem is None and first.layout is not flambeau.strided:
+            return self._of_sparse(first, second)
+        return problem or self._elements(first, second, scalar)
+
+    def _of_sparse(self, actual: Any, expected: Any) -> str | None:
+        """Compare the indices and values of sparse tensors of one layout."""
+        is_coo = actual.layout is flambeau.sparse_coo
+        if is_coo and actual.is_coalesced() != expected.is_coalesced():
+            actual, expected = actual.coalesce(), expected.coalesce()
+        counts = [(t.sparse_dim(), t._nnz()) for t in (actual, expected)]
+        if counts[0] != counts[1]:
+            return (
+                "The numbers of sparse dimensions or of specified values in sparse tensors do not match: "
+                f"{counts[0]} != {counts[1]}"
+            )
+        for name in ("_indices", "_values") if is_coo else (*actual.part_names, "values"):
+            problem = self._elements(getattr(actual, name)(), getattr(expected, name)(), False)
+            if problem is not None:
+                return f"The {name.lstrip('_')} of sparse tensors do not match. {problem}"
+        return None
 
     def _attribute(self, actual: Tensor, expected: Tensor) -> str | None:
         if actual.shape != expected.shape:
