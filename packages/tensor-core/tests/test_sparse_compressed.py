@@ -424,3 +424,8 @@ def test_pairs_of_layouts_are_equal():
     tensors = [compressed(matrix, layout, 1) for layout in BLOCKS]
     for left, right in itertools.pairwise(tensors):
         assert fb.allclose(left, right)
+
+
+def test_one_number_is_the_size_of_square_blocks():
+    x = fb.arange(16.0).reshape(4, 4)
+    assert x.to_sparse_bsr(2).values().shape == (4, 2, 2) and fb.equal(x.to_sparse_bsc(2).to_dense(), x)

@@ -138,6 +138,7 @@ def test_sizes_of_which_there_is_no_dense_tensor():
         (lambda: fb.ones(2, 3).to_sparse(dense_dim=3), r"dense_dim argument must be in \[0,2\] range"),
         (lambda: fb.ones(2, 3).to_sparse(dense_dim=2), "dense_dim argument must be !=self.dim"),
         (lambda: coo().to_sparse(dense_dim=0), "with dense_dim argument given"),
+        (lambda: setattr(fb.ones(2, 3), "data", coo()), "incompatible tensor type"),
         (lambda: fb.ones(2, 3).to_sparse(blocksize=(1, 1)), "has no blocks"),
         (lambda: fb.ones(2, 3).to_sparse(3), "sparse_dim argument must be in"),
         (lambda: coo().to_sparse(1), "sparse_dim argument"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 import flambeau
 from flambeau import _core
@@ -51,3 +51,12 @@ def expand_as(tensor: Tensor, other: Any) -> Tensor:
     if isinstance(tensor, SparseTensor):
         raise NotImplementedError("expand_as: the first tensor has to be strided")
     return tensor.expand(other.shape)
+
+
+@answers(".data=")
+def set_data(tensor: Tensor, data: Any) -> NoReturn:
+    """Raise RuntimeError: a strided tensor cannot take over the elements of a sparse one."""
+    raise RuntimeError(
+        "Attempted to call `variable.set_data(tensor)`, but `variable` and `tensor` have incompatible tensor type: "
+        f"the layouts {tensor.layout} and {data.layout}"
+    )

@@ -114,6 +114,7 @@ def _blocksize(name: str, tensor: Any, kind: type[CompressedTensor], given: Any,
         if given is not None:
             raise RuntimeError(f"{name}: the layout has no blocks, but got blocksize={tuple(given)}")
         return ()
+    given = (given, given) if isinstance(given, int) else given
     block = tuple(given) if given is not None else tensor._blocksize if isinstance(tensor, CompressedTensor) else ()
     if len(block) != 2 or min(block) < 1:
         raise RuntimeError(f"{name}: requires a blocksize of two positive integers, got {given}")
