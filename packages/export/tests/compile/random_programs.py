@@ -28,7 +28,7 @@ BINARY: list[Callable[[Any, Any], Any]] = [
 KEEPS_SHAPE: list[Callable[[Any], Any]] = [
     lambda x: x.softmax(-1), lambda x: x - x.mean(-1, keepdim=True), lambda x: x.cumsum(-1), lambda x: x.flip(0),
     lambda x: x.t().contiguous().t(), lambda x: x[:, :1] + x, lambda x: x.sum(0) + x,
-    lambda x: x.view(-1).view(x.shape),
+    lambda x: x.reshape(-1).view(x.shape),
     lambda x: x / x.shape[1], lambda x: F.layer_norm(x, (x.shape[1],)), lambda x: fb.cat([x, x])[: x.shape[0]],
     lambda x: x @ fb.eye(x.shape[1]), lambda x: x.mean() + x,
 ]  # fmt: skip
