@@ -345,3 +345,12 @@ def test_format_strings():
     assert f"{flambeau.tensor([1])}" == "tensor([1])"
     with pytest.raises(TypeError, match="format"):
         f"{flambeau.tensor([1]):d}"
+
+
+def test_a_class_passes_its_own_text_of_the_elements():
+    class Secret(flambeau.Tensor):
+        def __repr__(self):
+            return super().__repr__(tensor_contents="...")
+
+    x = flambeau.ones(2, 3, dtype=flambeau.float16).as_subclass(Secret)
+    assert repr(x) == str(x) == "Secret(..., dtype=flambeau.float16)"

@@ -220,16 +220,6 @@ PyObject* init_subclass(PyObject* type, PyObject* args, PyObject* kwargs) {
   });
 }
 
-PyObject* repr(PyObject* self) {
-  const InterpreterSection section;
-  static PyObject* format = nullptr;
-  if (!format) {
-    const Object module(PyImport_ImportModule("flambeau._formatting"));
-    if (!module || !(format = PyObject_GetAttrString(module.get(), "format_tensor"))) return nullptr;
-  }
-  return PyObject_CallOneArg(format, self);
-}
-
 Py_ssize_t length(PyObject* self) {
   Caller caller;
   if (caller.asks("__len__", self)) {
@@ -362,7 +352,6 @@ void create_tensor_type() {
   put(Py_tp_traverse, traverse);
   put(Py_tp_clear, clear);
   put(Py_tp_new, construct);
-  put(Py_tp_repr, repr);
   put(Py_tp_hash, hash);
   put(Py_tp_iter, iterate);
   put(Py_tp_setattro, set_attribute);

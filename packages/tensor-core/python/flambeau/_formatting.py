@@ -74,23 +74,24 @@ def set_printoptions(
     _options = base._replace(**given, sci_mode=sci_mode)
 
 
-def format_tensor(tensor: Tensor) -> str:
+def format_tensor(tensor: Tensor, *, tensor_contents: str | None = None) -> str:
     """Return the text of ``repr(tensor)``. Only the elements that are shown are converted.
 
     A tensor with more than ``threshold`` elements shows the first and last ``edgeitems`` of each dimension. The dtype
     is omitted if it is the default of its kind. A tensor in a graph shows its ``grad_fn``, a leaf shows
-    ``requires_grad``.
+    ``requires_grad``. A derived class can pass its own text of the elements as ``tensor_contents``.
 
     >>> flambeau.tensor([[1, 2], [3, 40]], dtype=flambeau.int32)
     tensor([[ 1,  2],
             [ 3, 40]], dtype=flambeau.int32)
     """
     if type(tensor) is not flambeau.Tensor and overrides.has_torch_function_unary(tensor):
-        return str(overrides.handle_torch_function(flambeau.Tensor.__repr__, (tensor,), tensor))
+        own = {} if tensor_contents is None else {"tensor_contents": tensor_contents}
+        return str(overrides.handle_torch_function(flambeau.Tensor.__repr__, (tensor,), tensor, **own))
     options = _options
     kind = type(tensor).__name__
     opening = "tensor(" if kind in ("Tensor", "Parameter") else f"{kind}("
-    content = _content(tensor, options, len(opening))
+    content = _content(tensor, options, len(opening)) if tensor_contents is None else tensor_contents
     return _append_suffixes(opening + content, _suffixes(tensor, options), len(opening), options.linewidth) + ")"
 
 

@@ -253,6 +253,13 @@ def to_device(self: Tensor, device: Any, /, *, stream: Any = None) -> Tensor:
     return self.to(device)
 
 
+def __repr__(self: Tensor, *, tensor_contents: str | None = None) -> str:  # noqa: N807
+    """Return the text of the tensor. A derived class can pass its own text of the elements."""
+    from flambeau._formatting import format_tensor
+
+    return format_tensor(self, tensor_contents=tensor_contents)
+
+
 def __dir__(self: Tensor) -> list[str]:
     return sorted({*dir(type(self)), *self.__dict__})
 
@@ -260,7 +267,7 @@ def __dir__(self: Tensor) -> list[str]:
 def install() -> None:
     """Add the methods to the Tensor type, and register the pickle functions of native types."""
     methods = (__array__, __array_wrap__, __reduce_ex__, __copy__, __deepcopy__, __format__, __dir__, __reversed__, new)
-    for function in (*methods, __array_namespace__, __imatmul__, to_device, as_subclass):
+    for function in (*methods, __repr__, __array_namespace__, __imatmul__, to_device, as_subclass):
         setattr(Tensor, function.__name__, function)
     Tensor.__torch_function__ = __torch_function__  # type: ignore[assignment,method-assign]
     Tensor._make_wrapper_subclass = _make_wrapper_subclass  # type: ignore[method-assign]
