@@ -23,7 +23,7 @@ def test_a_submodule_is_exchanged():
     model, new = nn.Sequential(nn.Linear(1, 1)), nn.ReLU()
     former = model[0]
     assert swap_submodule(model, "0", new) is former and model[0] is new
-    with pytest.raises(AttributeError, match="Sequential has no submodule `1`"):
+    with pytest.raises(AttributeError, match="Sequential has no attribute `1`"):
         swap_submodule(model, "1", new)
 
 

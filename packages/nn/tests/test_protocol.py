@@ -147,9 +147,9 @@ def test_submodules_are_set_by_path():
     model = nn.Sequential(nn.Sequential(nn.ReLU()))
     model.set_submodule("0.0", nn.Tanh())
     assert repr(model[0][0]) == "Tanh()"
-    with pytest.raises(AttributeError, match="has no submodule `1`"):
+    with pytest.raises(AttributeError, match="has no attribute `1`"):
         model.set_submodule("1.0", nn.Tanh())
-    with pytest.raises(AttributeError, match="has no submodule `fc`"):
+    with pytest.raises(AttributeError, match="has no attribute `fc`"):
         model.set_submodule("0.fc", nn.Tanh(), strict=True)
     with pytest.raises(ValueError, match="without a target name"):
         model.set_submodule("", nn.Tanh())

@@ -320,7 +320,7 @@ class Tree:
         module = cast("Module", self)
         for name in target.split(".") if target else ():
             if name not in module._modules:
-                module._no_such("submodule", name, module._modules)
+                module._no_such(name, module._modules)
             module = module._modules[name]
         return module
 
@@ -343,7 +343,7 @@ class Tree:
         path, _, name = target.rpartition(".")
         parent = self.get_submodule(path)
         if strict and name not in parent._modules:
-            parent._no_such("submodule", name, parent._modules)
+            parent._no_such(name, parent._modules)
         setattr(parent, name, module)
 
     def get_parameter(self, target: str) -> Parameter:
@@ -351,7 +351,7 @@ class Tree:
         path, _, name = target.rpartition(".")
         module = self.get_submodule(path)
         if module._parameters.get(name) is None:
-            module._no_such("parameter", name, module._parameters)
+            module._no_such(name, module._parameters)
         return module._parameters[name]  # type: ignore[return-value]
 
     def get_buffer(self, target: str) -> Tensor:
@@ -359,13 +359,13 @@ class Tree:
         path, _, name = target.rpartition(".")
         module = self.get_submodule(path)
         if module._buffers.get(name) is None:
-            module._no_such("buffer", name, module._buffers)
+            module._no_such(name, module._buffers)
         return module._buffers[name]  # type: ignore[return-value]
 
-    def _no_such(self, kind: str, name: str, registry: Mapping[str, Any]) -> NoReturn:
+    def _no_such(self, name: str, registry: Mapping[str, Any]) -> NoReturn:
         match = nearest(name, [key for key, value in registry.items() if value is not None])
         suggestion = f"; did you mean `{match}`?" if match else ""
-        raise AttributeError(f"{type(self).__name__} has no {kind} `{name}`{suggestion}")
+        raise AttributeError(f"{type(self).__name__} has no attribute `{name}`{suggestion}")
 
 
 _REGISTER_PARAMETER = Tree.register_parameter

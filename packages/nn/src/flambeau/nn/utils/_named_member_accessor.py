@@ -40,7 +40,7 @@ def swap_submodule(module: Module, name: str, submodule: Module) -> Module:
     _check(module, name, submodule, Module)
     former: Module | None = module._modules.get(name)
     if former is None:
-        raise AttributeError(f"{type(module).__name__} has no submodule `{name}`")
+        raise AttributeError(f"{type(module).__name__} has no attribute `{name}`")
     module._modules[name] = submodule
     return former
 
