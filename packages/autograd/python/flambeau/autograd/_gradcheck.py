@@ -70,19 +70,19 @@ def gradcheck(
             tensors, the values are changed and compared, because gradients have the indices of their tensors.
         fast_mode: if True, use one random direction in each input and output instead of whole Jacobians.
     Returns: True if all derivatives are correct. Otherwise False, if ``raise_exception`` is False.
-    Raises: GradcheckError if a derivative is wrong; ValueError if no input requires grad, or for incompatible options;
-        AssertionError if the shape or dtype of an output depends on the values of the inputs.
+    Raises: GradcheckError if a derivative is wrong; ValueError if no input requires grad; AssertionError for
+        incompatible options, or if the shape or dtype of an output depends on the values of the inputs.
 
     >>> x = flambeau.tensor([0.5, 2.0], dtype=flambeau.float64, requires_grad=True)
     >>> flambeau.autograd.gradcheck(flambeau.log, x)
     True
     """
     if not (check_backward_ad or check_forward_ad):
-        raise ValueError("Expected at least one of check_backward_ad or check_forward_ad to be True")
+        raise AssertionError("Expected at least one of check_backward_ad or check_forward_ad to be True")
     if check_batched_grad and not check_backward_ad:
-        raise ValueError("Setting check_batched_grad=True requires check_backward_ad to be True")
+        raise AssertionError("Setting check_batched_grad=True requires check_backward_ad to be True")
     if check_batched_forward_grad and not check_forward_ad:
-        raise ValueError("Setting check_batched_forward_grad=True requires check_forward_ad to be True")
+        raise AssertionError("Setting check_batched_forward_grad=True requires check_forward_ad to be True")
     arguments = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     problem = Problem(func, arguments, _checked_inputs(arguments), eps, atol, rtol)
     try:
