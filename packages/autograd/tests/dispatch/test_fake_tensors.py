@@ -68,6 +68,35 @@ def test_values_are_known_of_constants_alone():
             fb.ones(3).nonzero()
 
 
+def test_constants_are_computed():
+    with FakeTensorMode():
+        x = fb.tensor(4.0)
+        y = x.add_(1)
+        assert y is x and x.item() == 5 and (x * 2 + 1).item() == 11 and x.to(fb.int64).tolist() == 5
+        assert fb.tensor([3.0])[0].item() == 3
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda x: x.add_(fb.rand(1)),
+        lambda x: x[:].add_(fb.rand(1)),
+        lambda x: x.squeeze_(0),
+        lambda x: x.expand(4),  # which may be changed later
+        lambda x: x.uniform_(),
+    ],
+)
+def test_constants_are_forgotten_when_they_change(change):
+    with FakeTensorMode():
+        x = fb.tensor([1.0])
+        view = x[:]
+        assert x.constant is not None and view.constant is not None
+        change(x)
+        assert x.constant is None and view.constant is None
+        with pytest.raises(DataDependentOutputException):
+            x.item()
+
+
 def test_the_mode_can_be_left():
     with FakeTensorMode() as mode, unset_fake_temporarily() as left:
         assert left is mode and type(fb.ones(1)) is fb.Tensor

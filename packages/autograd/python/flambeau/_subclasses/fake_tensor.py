@@ -45,6 +45,13 @@ _SIZED_BY_VALUES = frozenset(
     f"aten::{name}" for name in ("nonzero", "masked_select", "_unique2", "unique_dim", "unique_consecutive", "bincount")
 )
 
+# Operators whose results are not determined by their arguments, by the start of their names.
+_UNDETERMINED = ("rand", "empty", "new_empty", "bernoulli", "native_dropout")
+# Operators that change the sizes of an argument in place.
+_RESIZING = frozenset(
+    f"aten::{name}_" for name in ("resize", "resize_as", "t", "transpose", "squeeze", "unsqueeze", "as_strided", "set")
+)
+
 
 class UnsupportedFakeTensorException(RuntimeError):  # noqa: N818  PyTorch's names
     """Raised for a tensor that has no fake counterpart."""
@@ -159,13 +166,17 @@ class FakeTensorMode(TorchDispatchMode):
         self.allow_non_fake_inputs, self.shape_env = allow_non_fake_inputs, None
         self.static_shapes = True
         self.fake_tensor_converter = FakeTensorConverter()
+        self._known: dict[int, list[weakref.ref[FakeTensor]]] = {}  # those with a constant, by its memory
 
     def from_tensor(self, tensor: Tensor, *, static_shapes: bool | None = None, **_: Any) -> FakeTensor:
         """Return the fake counterpart of a tensor; for the same tensor the same one."""
         return self.fake_tensor_converter.from_real_tensor(self, tensor)
 
     def _wrapped(self, meta: Tensor, device: Any, constant: Tensor | None = None) -> FakeTensor:
-        return FakeTensor(self, _plain(meta), device, constant)
+        made = FakeTensor(self, _plain(meta), device, constant)
+        if constant is not None:
+            self._known.setdefault(constant.untyped_storage().data_ptr(), []).append(weakref.ref(made))
+        return made
 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
@@ -174,6 +185,9 @@ class FakeTensorMode(TorchDispatchMode):
         if func.name() in _READING or func.name() in _SIZED_BY_VALUES:
             return self._of_constants(func, args, kwargs)
         args, kwargs = self._all_fake(func, args, kwargs)
+        known = self._of_known(func, args, kwargs)
+        if known is not NotImplemented:
+            return known
         device = self._device_of(func, args, kwargs)
         if "device" in kwargs:
             kwargs["device"] = flambeau.device("meta")
@@ -213,6 +227,41 @@ class FakeTensorMode(TorchDispatchMode):
         if isinstance(tensor, FakeTensor):
             return tensor
         return self._wrapped(_without_elements(tensor), tensor.device, tensor if tensor.numel() <= 1 else None)
+
+    def _of_known(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Return the results of an operator on constants if they have at most one element, or NotImplemented.
+
+        Constants that the operator changes in another way, or that a result without a constant shows, are forgotten.
+        """
+        schema = func._own_schema
+        fake = list(tensors_of((*args, *kwargs.values())))
+        if schema is None or not any(tensor.constant is not None for tensor in fake):
+            return NotImplemented
+        undetermined = func._opname.startswith(_UNDETERMINED) or "generator" in schema.by_name
+        if all(t.constant is not None for t in fake) and not (
+            undetermined or kwargs.get("device") is not None or func.name().partition(".")[0] in _RESIZING
+        ):
+            given, named = _pytree.tree_map_only(FakeTensor, lambda t: t.constant, (args, kwargs))
+            result = func(*given, **named)
+            results = list(tensors_of((result,)))
+            if results and all(each.numel() <= 1 for each in results):
+                owners = {id(tensor.constant): tensor for tensor in fake}
+                return _pytree.tree_map_only(Tensor, lambda each: self._constant(each, owners), result)
+        for tensor in fake:
+            if tensor.constant is not None and (schema.is_mutable or schema.is_view):
+                self._forget(tensor.constant)
+        return NotImplemented
+
+    def _constant(self, value: Tensor, owners: dict[int, FakeTensor]) -> FakeTensor:
+        """Return the fake tensor of a constant, which is an argument's own if the operator returned it."""
+        if id(value) in owners:
+            return owners[id(value)]
+        return self._wrapped(_without_elements(value), value.device, value)
+
+    def _forget(self, constant: Tensor) -> None:
+        for reference in self._known.pop(constant.untyped_storage().data_ptr(), []):
+            if (tensor := reference()) is not None:
+                tensor.constant = None
 
     def _of_constants(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         def known(tensor: Any) -> Any:
