@@ -127,6 +127,11 @@ class TestProducts:
         (lambda f, x: f.jacobian(lambda x: fb.ones(2), x, strict=True), RuntimeError, "does not require gradients"),
         (lambda f, x: f.jacobian(lambda x, y: x, (x, x), strict=True), RuntimeError, "^Output 0 of .* input 1"),
         (
+            lambda f, x: f.hessian(lambda x: fb.ones((), requires_grad=True).exp(), x, strict=True),
+            RuntimeError,
+            "jacobian .* with respect to input 0",
+        ),
+        (
             lambda f, x: f.hessian(lambda x: x.sum(), x, strict=True),
             RuntimeError,
             "jacobian .* with respect to input 0",
@@ -137,7 +142,13 @@ class TestProducts:
             "^The jacobian of .* input 0",
         ),
         (lambda f, x: f.vjp(lambda x, y: x, (x, x), x, strict=True), RuntimeError, "independent of input 1"),
-        (lambda f, x: f.jvp(lambda x: fb.ones(2), x, x, strict=True), RuntimeError, "independent"),
+        (lambda f, x: f.jvp(lambda x: fb.ones(2), x, x, strict=True), RuntimeError, "0 of .* not require gradients"),
+        (lambda f, x: f.jvp(lambda x, y: x, (x, x), (x, x), strict=True), RuntimeError, "independent of input 1"),
+        (
+            lambda f, x: f.jvp(lambda x: 2 * x, x, x, strict=True, create_graph=True),
+            RuntimeError,
+            "^The jacobian of .* independent of input 0",
+        ),
         (lambda f, x: f.hvp(lambda x: x.sum(), x, x, strict=True), RuntimeError, "jacobian .* with respect to input 0"),
         (lambda f, x: f.vhp(lambda x: x.sum(), x, x, strict=True), RuntimeError, "jacobian .* with respect to input 0"),
     ],

@@ -246,6 +246,50 @@ def test_derivatives_of_plain_tensors_are_operators_of_a_wrappers_gradient():
     np.testing.assert_allclose(w.grad.elem.numpy(), np.exp([1, 2]) * [3, 4], rtol=1e-6)
 
 
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_products_of_the_jacobian_at_a_wrapper(create_graph):
+    value, direction = np.array([0.5, -1.0, 2.0]), np.array([1.0, 3.0, -2.0])
+    x, v = LoggingTensor(fb.tensor(value), requires_grad=create_graph), LoggingTensor(fb.tensor(direction))
+    for product in (fb.autograd.functional.jvp, fb.autograd.functional.vjp):
+        result, found = product(lambda t: t.exp() * 2, x, v, create_graph=create_graph)
+        assert type(result) is type(found) is LoggingTensor and found.requires_grad is create_graph
+        np.testing.assert_allclose(found.elem.numpy(), 2 * np.exp(value) * direction, rtol=1e-12)
+    if create_graph:
+        fb.autograd.functional.jvp(lambda t: t.exp(), x, v, create_graph=True)[1].sum().backward()
+        np.testing.assert_allclose(x.grad.elem.numpy(), np.exp(value) * direction, rtol=1e-12)
+
+
+def test_the_forward_mode_jacobian_at_wrappers():
+    a, b = np.array([0.5, -1.0]), np.array([3.0, 2.0])
+    options = {"vectorize": True, "strategy": "forward-mode"}
+    found = fb.autograd.functional.jacobian(
+        lambda s, t: (s * t, t.exp().sum()), (LoggingTensor(fb.tensor(a)), LoggingTensor(fb.tensor(b))), **options
+    )
+    expected = (np.diag(b), np.diag(a)), (np.zeros(2), np.exp(b))
+    for row, wanted in zip(found, expected, strict=True):
+        for block, values in zip(row, wanted, strict=True):
+            np.testing.assert_allclose(block.elem.numpy(), values, rtol=1e-12)
+
+
+def test_gradcheck_at_a_wrapper():
+    x = LoggingTensor(fb.tensor([0.5, -1.0], dtype=fb.float64), requires_grad=True)
+    assert fb.autograd.gradcheck(lambda t: t.exp() * t, x)
+    with pytest.raises(fb.autograd.GradcheckError):
+        fb.autograd.gradcheck(lambda t: t.exp() * t.detach(), x)
+    zero = LoggingTensor(fb.tensor(2.0, dtype=fb.float64))
+    assert fb.autograd.functional.hessian(lambda t: t**3, zero).elem.item() == 12
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_the_jacobian_at_a_wrapper(create_graph):
+    value = np.array([0.5, -1.0, 2.0])
+    x = LoggingTensor(fb.tensor(value))
+    rows = fb.autograd.functional.jacobian(lambda t: t.exp() * 2, x, create_graph=create_graph)
+    assert type(rows) is LoggingTensor
+    np.testing.assert_allclose(rows.elem.numpy(), np.diag(2 * np.exp(value)), rtol=1e-12)
+    assert fb.autograd.functional.jacobian(lambda t: t.detach(), x).elem.tolist() == np.zeros((3, 3)).tolist()
+
+
 class Int8Weight(Tensor):
     """A weight of 8 bits with a scale for each row."""
 

@@ -130,12 +130,12 @@ def _reshape_as(input: Tensor, other: Tensor) -> Any:
 
 @decomposition("view_as")
 def _view_as(input: Tensor, other: Tensor) -> Tensor:
-    return input.view(*other.shape)
+    return input.view(tuple(other.shape))
 
 
 @decomposition("expand_as")
 def _expand_as(input: Tensor, other: Tensor) -> Tensor:
-    return input.expand(*other.shape)
+    return input.expand(tuple(other.shape))
 
 
 @decomposition("flatten", "ravel")

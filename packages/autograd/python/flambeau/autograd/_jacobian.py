@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 import flambeau
-from flambeau import Tensor
+from flambeau import Tensor, _core
 from flambeau.autograd._backward import grad
 
 
@@ -59,6 +59,9 @@ def parts(tensor: Tensor) -> np.ndarray:
     The elements of a sparse tensor are its values, in the order of their indices.
     """
     plain = tensor.detach()
+    if _core._is_dispatching_class(type(plain)):  # which has no memory for NumPy
+        plain = flambeau.tensor([each.item() for each in plain.reshape(-1).unbind()], dtype=flambeau.complex128)
+        plain = plain if tensor.is_complex() else plain.real
     if plain.layout is not flambeau.strided:
         plain = (plain.coalesce() if plain.layout is flambeau.sparse_coo else plain).values()
     wide = plain.to(flambeau.complex128 if tensor.is_complex() else flambeau.float64)

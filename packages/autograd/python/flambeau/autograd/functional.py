@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, overload
 
 import flambeau
-from flambeau import Tensor, enable_grad, overrides
+from flambeau import Tensor, _core, enable_grad, overrides
 from flambeau.autograd import _engine
 from flambeau.autograd._backward import grad
 
@@ -44,7 +44,7 @@ def _like(original: Any, values: Sequence[Any]) -> Any:
 
 def _leaf(t: Tensor, create_graph: bool) -> tuple[Tensor, Tensor]:
     """Return a tensor to differentiate with respect to, and the tensor to call the function with."""
-    if not overrides.has_torch_function_unary(t):
+    if not (overrides.has_torch_function_unary(t) or _is_dispatched(t)):
         return _engine.leaf(t if create_graph else t.detach())
     # The subclass decides what a view of it is; a function may rely on its methods and attributes.
     given = t.view_as(t) if create_graph and t.requires_grad else t.detach().requires_grad_()
@@ -85,6 +85,8 @@ class _Problem:
     def filled(self, gradients: Sequence[Tensor | None], what: str, strict: bool) -> list[Tensor]:
         """Replace None in the gradients by zeros. In strict mode, raise RuntimeError instead."""
         for i, g in enumerate(gradients):
+            if strict and g is None and self.name == "hessian":
+                raise RuntimeError(self._constant(what, i))
             if strict and g is None:
                 raise RuntimeError(
                     f"{what} of the user-provided function is independent of input {i}. This is not allowed in strict "
@@ -183,17 +185,25 @@ def jvp(
     """Return the value of ``func`` and the product of its Jacobian with a vector, computed in forward mode.
 
     Args:
-        func, inputs, create_graph, strict: see :func:`vjp`.
+        func, inputs, create_graph: see :func:`vjp`.
         v: the vector, with the structure and shapes of ``inputs``. None means 1 if the input is a single number.
+        strict: see :func:`vjp`. A first call of ``func`` finds out on which arguments the results depend.
     Returns: ``(outputs, product)``. The product has the structure of the outputs.
 
     >>> import flambeau
     >>> flambeau.autograd.functional.jvp(lambda x: x**2, flambeau.tensor([1.0, 2.0]), flambeau.ones(2))
     (tensor([1., 4.]), tensor([2., 4.]))
     """
+    if strict:
+        with enable_grad():
+            problem = _Problem("jvp", func, inputs, create_graph, strict)
+            ones = [flambeau.ones_like(t.detach()) for t in problem.outputs]
+            problem.filled(problem.gradients(problem.outputs, ones, create_graph), "The output", strict)
     vectors = _directions(v, inputs, _tuple(inputs, "inputs", "jvp"), "jvp", TAKES_ONE)
     if not create_graph:
         vectors = [t.detach() for t in vectors]
+    if _is_dispatched(*_tuple(inputs, "inputs", "jvp")):
+        return _jvp_by_operators(func, inputs, vectors, create_graph)
     level = _engine.open_level()
     try:
         with flambeau.set_grad_enabled(create_graph):
@@ -205,14 +215,25 @@ def jvp(
             ]
     finally:
         _engine.close_level()
-    for i, (_, tangent) in enumerate(pairs):
-        if strict and tangent is None:
-            raise RuntimeError(
-                f"Output {i} of the user-provided function is independent of the inputs. This is not allowed in strict "
-                "mode."
-            )
     tangents = [flambeau.zeros_like(t.detach()) if tangent is None else tangent for t, tangent in pairs]
     return _like(result, [t for t, _ in pairs]), _like(result, tangents)
+
+
+def _jvp_by_operators(func: Function, inputs: Any, vectors: list[Tensor], create_graph: bool) -> tuple[Any, Any]:
+    """Return values and tangents from two backward passes: a class with ``__torch_dispatch__`` has no dual tensors."""
+    with enable_grad():
+        problem = _Problem("jvp", func, inputs, create_graph, False)
+        seeds = [flambeau.zeros_like(t.detach()).requires_grad_() for t in problem.outputs]
+        gradients = problem.gradients(problem.outputs, seeds, True)
+        pairs = [(g, v) for g, v in zip(gradients, vectors, strict=True) if g is not None and g.requires_grad]
+        found: Any = (None,) * len(seeds)
+        if pairs:
+            linear, directions = zip(*pairs, strict=True)
+            found = grad(linear, seeds, directions, create_graph=create_graph, allow_unused=True)
+    tangents = [
+        flambeau.zeros_like(t.detach()) if g is None else g for t, g in zip(problem.outputs, found, strict=True)
+    ]
+    return problem.values(), _like(problem.result, tangents)
 
 
 @overload
@@ -291,8 +312,32 @@ def jacobian(
         if strict:
             _check_rows(problem)
         last = len(problem.outputs) - 1
-        rows = [_engine.jacobian(t, problem.leaves, create_graph, i < last) for i, t in enumerate(problem.outputs)]
+        of = _jacobian_by_operators if _is_dispatched(*problem.outputs, *problem.leaves) else _engine.jacobian
+        rows = [of(t, problem.leaves, create_graph, i < last) for i, t in enumerate(problem.outputs)]
     return _like(problem.result, [_like(inputs, row) for row in rows])
+
+
+def _is_dispatched(*tensors: Tensor) -> bool:
+    return any(_core._is_dispatching_class(type(t)) for t in tensors)
+
+
+def _jacobian_by_operators(
+    output: Tensor, leaves: list[Tensor], create_graph: bool, keep_graph: bool
+) -> tuple[Tensor, ...]:
+    """Return the Jacobian of an output of a class with ``__torch_dispatch__``, which is asked about all operators."""
+    columns: list[list[Tensor]] = [[] for _ in leaves]
+    for element in output.reshape(-1).unbind():
+        found: Any = (None,) * len(leaves)
+        if element.requires_grad:
+            found = grad(element, leaves, retain_graph=True, create_graph=create_graph, allow_unused=True)
+        for column, leaf, gradient in zip(columns, leaves, found, strict=True):
+            column.append(flambeau.zeros_like(leaf.detach()) if gradient is None else gradient)
+    return tuple(
+        flambeau.stack(column).view((*output.shape, *leaf.shape))
+        if column
+        else leaf.detach().new_zeros((*output.shape, *leaf.shape))
+        for column, leaf in zip(columns, leaves, strict=True)
+    )
 
 
 def _check_strategy(name: str, strict: bool, vectorize: bool, strategy: str) -> None:
@@ -307,6 +352,24 @@ def _check_strategy(name: str, strict: bool, vectorize: bool, strategy: str) -> 
         raise NotImplementedError(FORWARD_NEEDS_VECTORIZE)
 
 
+def _forward_jacobian_by_operators(
+    func: Function, inputs: Tensors, given: tuple[Tensor, ...], create_graph: bool
+) -> Any:
+    """Return the Jacobian from products with unit vectors, for classes with ``__torch_dispatch__``."""
+    result, blocks = None, []
+    for i, t in enumerate(given):
+        columns = []
+        for unit in flambeau.eye(t.numel(), dtype=t.dtype, device=t.device):
+            vectors = [flambeau.zeros_like(other.detach()) for other in given]
+            vectors[i] = unit.view(t.shape)
+            result, tangents = _jvp_by_operators(func, given, vectors, create_graph)
+            columns.append(tangents if isinstance(tangents, tuple) else (tangents,))
+        blocks.append(
+            [flambeau.stack(rows, -1).view((*rows[0].shape, *t.shape)) for rows in zip(*columns, strict=True)]
+        )
+    return _like(result, [_like(inputs, row) for row in zip(*blocks, strict=True)])
+
+
 def _check_rows(problem: _Problem) -> None:
     for i, t in enumerate(problem.outputs):
         ones = flambeau.ones_like(t.detach())
@@ -317,6 +380,8 @@ def _check_rows(problem: _Problem) -> None:
 def _forward_jacobian(func: Function, inputs: Tensors, create_graph: bool) -> Any:
     values = _tuple(inputs, "inputs", "jacobian")
     given = values if create_graph else tuple(t.detach() for t in values)
+    if _is_dispatched(*values):
+        return _forward_jacobian_by_operators(func, inputs, given, create_graph)
 
     def checked(*args: Tensor) -> Any:
         result = func(*args)
