@@ -21,6 +21,12 @@ void bind_saved_hooks(pybind11::module_& m);  // saved_hooks.cpp
 void bind_anomaly(pybind11::module_& m);      // anomaly.cpp
 void bind_profiler(pybind11::module_& m);     // profiler.cpp
 
+struct SavedReference {  // to a tensor that a node saves
+  Ref<Node> node;
+  int index = -1;  // -1: None was saved
+};
+pybind11::tuple function_references(const Node& node);  // to what a Function saved
+
 pybind11::list traceback_lines(const Node& node);  // of the call that recorded it, in anomaly mode
 
 // Called by the engine, through src/binding_hooks.h

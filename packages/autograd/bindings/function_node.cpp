@@ -8,14 +8,7 @@ namespace py = pybind11;
 namespace flambeau::autograd {
 
 py::tuple FunctionNode::saved_tensors() {
-  require(
-      !released_,
-      "Trying to backward through the graph a second time (or directly access saved tensors after they have already "
-      "been freed), in ",
-      *this,
-      ". Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). Specify "
-      "retain_graph=True if you need to backward through the graph a second time or if you need to access saved "
-      "tensors after calling backward.");
+  require_saved();
   py::tuple out(kept.size());
   size_t next = 0;
   for (size_t i = 0; i < kept.size(); ++i)
@@ -78,6 +71,17 @@ void FunctionNode::take(PyObject* values, Tensor* results, const bool* needs) co
             ", but the corresponding forward input was not a Variable");
     if (needs[i]) results[i] = *t;
   }
+}
+
+py::tuple function_references(const Node& node) {
+  const auto* called = dynamic_cast<const FunctionNode*>(&node);
+  if (!called) throw py::attribute_error("only nodes of a Function have _raw_saved_tensors");
+  called->require_saved();
+  py::tuple out(called->kept.size());
+  int next = 0;
+  for (size_t i = 0; i < called->kept.size(); ++i)
+    out[i] = py::cast(SavedReference{Ref<Node>(const_cast<Node*>(&node)), called->kept[i] ? next++ : -1});
+  return out;
 }
 
 PyObject* function_context(const Node& node) {

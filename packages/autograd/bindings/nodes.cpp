@@ -3,15 +3,13 @@
 
 #include <pybind11/stl.h>
 
+#include <algorithm>
+
 namespace py = pybind11;
 
 namespace flambeau::autograd {
 
 namespace {
-
-constexpr const char kFreed[] =
-    "Trying to access saved tensors after they have already been freed: run backward with retain_graph=True to keep "
-    "them.";
 
 const OperatorNode* operator_node(const Node& n) { return dynamic_cast<const OperatorNode*>(&n); }
 
@@ -59,27 +57,57 @@ std::string full_name(const Node& n) {
   return (dynamic_cast<const AccumulateGrad*>(&n) ? "torch::autograd::" : "") + std::string(n.name());
 }
 
-// Which input a saved tensor is, by where its gradient goes; -1 if that does not tell.
-int input_of(const Node& node, const Tensor& saved) {
-  if (!saved.defined() || !saved.requires_grad()) return -1;
-  const Edge edge = gradient_edge(saved);
-  for (size_t i = 0; i < node.edges.size(); ++i)
-    if (node.edges[i].node == edge.node && node.edges[i].index == edge.index) return int(i);
-  return -1;
+// Which inputs the saved tensors are, by where their gradients go; -1 if that does not tell. A tensor that is several
+// inputs counts as one after the other.
+std::vector<int> inputs_of(const OperatorNode& node) {
+  std::vector<int> found(node.saved_count(), -1);
+  std::vector<bool> taken(node.edges.size());
+  std::vector<size_t> constant;  // the saved tensors without a gradient
+  for (size_t i = 0; i < found.size(); ++i) {
+    const SavedTensor& saved = node.saved(i);
+    if (saved.output >= 0) continue;
+    const Edge edge = saved.packed ? saved.packed->edge : gradient_edge(saved.tensor);
+    const Dtype dtype = saved.packed             ? saved.packed->dtype
+                        : saved.tensor.defined() ? saved.tensor.dtype()
+                                                 : Dtype::bool_;
+    if (!edge.node && is_inexact(dtype)) constant.push_back(i);
+    for (size_t k = 0; edge.node && found[i] < 0 && k < taken.size(); ++k)
+      if (!taken[k] && node.edges[k].node == edge.node && node.edges[k].index == edge.index) {
+        found[i] = int(k);
+        taken[k] = true;
+      }
+  }
+  const auto has_no_gradient = [](const Edge& edge) { return !edge.node; };
+  const auto first = std::find_if(node.edges.begin(), node.edges.end(), has_no_gradient);
+  if (constant.size() == 1 && std::count_if(node.edges.begin(), node.edges.end(), has_no_gradient) == 1)
+    found[constant[0]] = int(first - node.edges.begin());
+  return found;
 }
 
-// For each saved tensor: the input that it is, or -1; the output that it is, or -1; the tensor.
-py::list saved_parts(Node& n) {
-  py::list out;
+OperatorNode& saving_node(Node& n, size_t i) {
   auto* node = dynamic_cast<OperatorNode*>(&n);
-  if (!node) return out;
-  require(!node->released(), kFreed);
-  for (size_t i = 0; i < node->saved_count(); ++i) {
-    const int output = node->saved_output(i);
-    const Tensor t = node->unpack(i);
-    out.append(py::make_tuple(output < 0 ? input_of(n, t) : -1, output, wrapped(t)));
-  }
+  require(node, n, " saves no tensors");
+  node->require_saved();
+  require<IndexError>(i < node->saved_count(), n, " saves ", node->saved_count(), " tensors, and none at position ", i);
+  return *node;
+}
+
+// For each saved tensor: the input that it is, or -1; the output that it is, or -1.
+py::list saved_places(Node& n) {
+  const auto* node = dynamic_cast<OperatorNode*>(&n);
+  if (!node) return py::list();
+  node->require_saved();
+  const std::vector<int> inputs = inputs_of(*node);
+  py::list out;
+  for (size_t i = 0; i < inputs.size(); ++i) out.append(py::make_tuple(inputs[i], node->saved_output(i)));
   return out;
+}
+
+py::object unpack_saved(Node& n, size_t i) { return wrapped(saving_node(n, i).unpack(i)); }
+
+SavedReference saved_reference(Node& n, size_t i) {
+  const SavedTensor& saved = saving_node(n, i).saved(i);
+  return {Ref<Node>(&n), saved.packed || saved.tensor.defined() ? int(i) : -1};
 }
 
 // For each saved tensor its shape, dtype and bytes, without unpacking it.
@@ -164,7 +192,10 @@ void bind_nodes(py::module_& m) {
                                const OperatorNode* node = operator_node(n);
                                return node ? node->saved_bytes() : 0;
                              }))
-      .def_property_readonly("_parts_saved", exclusive(&saved_parts))
+      .def_property_readonly("_places_saved", exclusive(&saved_places))
+      .def("_unpack_saved", &unpack_saved, py::call_guard<InterpreterSection>())
+      .def("_reference_to_saved", &saved_reference, py::call_guard<InterpreterSection>())
+      .def_property_readonly("_raw_saved_tensors", exclusive(&function_references))
       .def_property_readonly("_sizes_saved", exclusive(&saved_sizes))
       .def_property_readonly("_output_sizes", exclusive(&output_sizes))
       .def_property_readonly("_function_context", exclusive(&context));
@@ -178,6 +209,8 @@ void bind_nodes(py::module_& m) {
   define(m, "current_run", &current_run);
   define(m, "run_is_selective", &run_is_selective);
   define(m, "run_reaches", [](Node& n) { return run_reaches(&n); });
+  define(m, "run_captures", [](Node& n) { return run_captures(&n); });
+  define(m, "node_class", [](const std::string& name) { return class_named(name.c_str()); });
   define(m, "current_node", [] {
     Node* node = current_node();
     return shown(Ref<Node>(node));

@@ -43,18 +43,38 @@ class PackedObject final : public PackedTensor {
   const py::object packed_, unpack_;
 };
 
-}  // namespace
-
-std::unique_ptr<PackedTensor> pack(const Tensor& t) {
-  const HookStack& stack = hook_stack();
-  if (stack.pairs.empty()) return nullptr;
-  const HookPair hooks = stack.pairs.back();
+std::unique_ptr<PackedTensor> packed_by(const HookPair& hooks, const Tensor& t) {
   NoRecording off;
   const Tensor given = alias(t);
   const uint32_t version = given.storage().version();
   py::object packed = hooks.pack(py::reinterpret_steal<py::object>(wrap(given)));
   require(given.storage().version() == version, kPackChanged);
   return std::make_unique<PackedObject>(t, std::move(packed), hooks.unpack);
+}
+
+void register_hooks(const SavedReference& saved, py::function pack, py::function unpack) {
+  require(saved.index >= 0, "Calling register_hooks on a saved tensor with value None is forbidden");
+  auto& node = dynamic_cast<OperatorNode&>(*saved.node);
+  const size_t i = size_t(saved.index);
+  require(i < node.saved_count(),
+          "Calling register_hooks on a saved tensor after it has been freed. Saved intermediate values of the graph "
+          "are freed when you call .backward() or autograd.grad(). Specify retain_graph=True if you need to backward "
+          "through the graph a second time or if you need to access saved variables after calling backward.");
+  require(!node.saved(i).packed,
+          "Calling register_hooks on a saved tensor whose hooks have already been set. Hint: only one pair of hooks is "
+          "allowed at a time.");
+  const Tensor t = node.saved_tensor(i);
+  require(t.defined(), "Calling register_hooks on a saved tensor with value None is forbidden");
+  node.pack_saved(i, packed_by({std::move(pack), std::move(unpack)}, t));
+}
+
+}  // namespace
+
+std::unique_ptr<PackedTensor> pack(const Tensor& t) {
+  const HookStack& stack = hook_stack();
+  if (stack.pairs.empty()) return nullptr;
+  const HookPair hooks = stack.pairs.back();
+  return packed_by(hooks, t);
 }
 
 void bind_saved_hooks(py::module_& m) {
@@ -77,6 +97,15 @@ void bind_saved_hooks(py::module_& m) {
         return std::exchange(stack.refusal, std::move(why));
       },
       py::arg("why").none(true));
+  define(m, "saved_hooks_refused", [] { return hook_stack().refusal.has_value(); });
+  py::class_<SavedReference>(m, "SavedTensor", "A tensor that a node saves. Hooks can replace it.")
+      .def(py::init([]() -> SavedReference {
+        require(false, "Trying to create a SavedTensor object from Python is forbidden.");
+        return {};
+      }))
+      .def("register_hooks", &register_hooks, py::call_guard<InterpreterSection>(), py::arg("pack_hook"),
+           py::arg("unpack_hook"),
+           "Keep ``pack_hook(tensor)`` instead of the tensor; ``unpack_hook`` of it must return the tensor.");
 }
 
 }  // namespace flambeau::autograd

@@ -396,6 +396,8 @@ void call_at_end(std::function<void()> callback) {
 
 bool run_is_selective() { return running && running->selective; }
 
+bool run_captures(Node* node) { return running && running->captures.count(node) > 0; }
+
 bool run_reaches(Node* node) {
   if (!running) return false;
   if (running->selective) return running->needed.count(node) > 0;

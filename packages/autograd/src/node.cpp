@@ -72,10 +72,7 @@ uint64_t geometry_of(const Tensor& t) {
 
 }  // namespace
 
-// If this thread has hooks on saved tensors, `saved` becomes what they make of `t`.
-static void pack(SavedTensor& saved, const Tensor& t) {
-  std::unique_ptr<PackedTensor> packed = binding_hooks->pack(t);
-  if (!packed) return;
+static void replace(SavedTensor& saved, const Tensor& t, std::unique_ptr<PackedTensor> packed) {
   if (saved.output < 0) packed->edge = gradient_edge(t);
   saved.packed = std::move(packed);
   saved.tensor = Tensor();
@@ -108,7 +105,14 @@ void OperatorNode::save(const Tensor& t, int output) {
   // An assignment to the .data of an index tensor must not introduce unchecked indices.
   const bool apart = output >= 0 || !is_inexact(t.dtype());
   saved_.push_back({own_reference(t, output, apart), t.storage().version(), output, geometry_of(t), nullptr});
-  if (FLAMBEAU_UNLIKELY(hooked_threads)) pack(saved_.back(), t);
+  if (FLAMBEAU_LIKELY(!hooked_threads)) return;
+  if (std::unique_ptr<PackedTensor> packed = binding_hooks->pack(t)) replace(saved_.back(), t, std::move(packed));
+}
+
+void OperatorNode::pack_saved(size_t i, std::unique_ptr<PackedTensor> packed) {
+  if (i >= saved_.size()) return;  // the pack hook has freed the graph
+  const Tensor t = saved_[i].tensor;
+  replace(saved_[i], t, std::move(packed));
 }
 
 int64_t OperatorNode::saved_bytes() const {
@@ -160,13 +164,19 @@ Tensor OperatorNode::unpack(size_t i) {
   return output;
 }
 
-void OperatorNode::apply(const Tensor* gradients, Tensor* results, const bool* needs) {
+void OperatorNode::require_saved() const {
   require(
-      !released_, "Trying to backward through the graph a second time (", *this,
-      " has freed its saved tensors). Saved intermediate values of the graph are freed when you call .backward() or "
-      "autograd.grad(). Specify retain_graph=True if you need to backward through the graph a second time or if you "
-      "need "
-      "to access saved tensors after calling backward.");
+      !released_,
+      "Trying to backward through the graph a second time (or directly access saved tensors after they have already "
+      "been freed), in ",
+      *this,
+      ". Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). Specify "
+      "retain_graph=True if you need to backward through the graph a second time or if you need to access saved "
+      "tensors after calling backward.");
+}
+
+void OperatorNode::apply(const Tensor* gradients, Tensor* results, const bool* needs) {
+  require_saved();
   SmallVector<Tensor, 4> saved;
   for (size_t i = 0; i < saved_.size(); ++i) saved.push_back(unpack(i));
   // Another thread's run may release this node while the derivative runs without the GIL.

@@ -93,10 +93,12 @@ class FLAMBEAU_API OperatorNode : public Node {
   void apply(const Tensor* gradients, Tensor* results, const bool* needs) override;
   void release_saved() override;
   void save(const Tensor& t, int output);
+  void pack_saved(size_t i, std::unique_ptr<PackedTensor> packed);  // instead of the tensor
   size_t saved_count() const { return saved_.size(); }
+  const SavedTensor& saved(size_t i) const { return saved_[i]; }
   int saved_output(size_t i) const { return saved_[i].output; }
   const Tensor& saved_tensor(size_t i) const { return saved_[i].tensor; }
-  bool released() const { return released_; }
+  void require_saved() const;                      // RuntimeError if the saved tensors were freed
   void holds_tensors() { holds_tensors_ = true; }  // in its derivative: it is to be freed like what was saved
   int64_t saved_bytes() const;
   Tensor unpack(size_t i);  // RuntimeError if it was freed or changed in place

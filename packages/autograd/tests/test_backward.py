@@ -114,7 +114,7 @@ def test_backward_twice_is_refused_and_changes_nothing(x):
     y.backward()
     for attempt in (y.backward, lambda: autograd.grad(y, x), lambda: autograd.backward([y])):
         with pytest.raises(
-            RuntimeError, match=r"backward through the graph a second time \(MulBackward0.*retain_graph"
+            RuntimeError, match=r"backward through the graph a second time .*MulBackward0.*retain_graph"
         ):
             attempt()
     assert x.grad.tolist() == [2, 4, 6] and w.grad.tolist() == [1, 1, 1]

@@ -188,6 +188,74 @@ def test_what_a_node_saved_can_be_read(x):
         z.grad_fn.next_functions[0][0].saved_tensors  # noqa: B018
 
 
+def test_saved_tensors_have_the_names_of_the_operators_arguments(x):
+    node = (x * x).grad_fn
+    assert node._saved_self is x and node._saved_other is x
+    constant = fb.tensor([3.0, 4.0], dtype=fb.float64)
+    assert (x * constant).grad_fn._saved_other is constant
+    left, right = fb.ones(1, 2, requires_grad=True), fb.ones(2, 3, requires_grad=True)
+    product = (left @ right).grad_fn
+    assert product._saved_self is left and product._saved_mat2 is right
+
+
+def test_hooks_on_one_saved_tensor(x):
+    node = (y := x * x).grad_fn
+    saved = node._raw_saved_self
+    assert isinstance(saved, fb.autograd.SavedTensor)
+    saved.register_hooks(lambda t: t * 10, lambda t: t)
+    assert node._saved_self.tolist() == [10, 20] and node._saved_other is x
+    with pytest.raises(RuntimeError, match="hooks have already been set"):
+        saved.register_hooks(lambda t: t, lambda t: t)
+    y.sum().backward()
+    assert x.grad.tolist() == [11, 22]
+    with pytest.raises(RuntimeError, match="after it has been freed"):
+        saved.register_hooks(lambda t: t, lambda t: t)
+    with pytest.raises(RuntimeError, match="already been freed"):
+        node._raw_saved_self  # noqa: B018
+
+
+def test_second_derivatives_through_hooks_on_one_saved_tensor(x):
+    y = (x * 1) ** 3
+    y.grad_fn._raw_saved_self.register_hooks(lambda t: t.clone(), lambda t: t)
+    (first,) = grad(y.sum(), x, create_graph=True)
+    assert grad(first.sum(), x)[0].tolist() == [6, 12]
+    z = x.exp()
+    z.grad_fn._raw_saved_result.register_hooks(lambda t: t.numpy().copy(), fb.tensor)
+    (first,) = grad(z.sum(), x, create_graph=True)
+    assert grad(first.sum(), x)[0].tolist() == pytest.approx([2.718281828, 7.389056099])
+
+
+def test_hooks_on_what_a_function_saves(x):
+    class Square(Function):
+        @staticmethod
+        def forward(ctx, t):
+            ctx.save_for_backward(t, None)
+            return t * t
+
+        @staticmethod
+        def backward(ctx, gradient):
+            return 2 * ctx.saved_tensors[0] * gradient
+
+    y = Square.apply(x)
+    saved, nothing = y.grad_fn._raw_saved_tensors
+    with pytest.raises(RuntimeError, match="with value None is forbidden"):
+        nothing.register_hooks(lambda t: t, lambda t: t)
+    saved.register_hooks(lambda t: t * 10, lambda t: t)
+    assert grad(y.sum(), x)[0].tolist() == [20, 40]
+    with pytest.raises(RuntimeError, match="already been freed"):
+        y.grad_fn._raw_saved_tensors  # noqa: B018
+
+
+def test_errors_of_hooks_on_one_saved_tensor(x):
+    saved = x.exp().grad_fn._raw_saved_result
+    with pytest.raises(RuntimeError, match="pack hook is modifying its input in place"):
+        saved.register_hooks(lambda t: t.mul_(2), lambda t: t)
+    with pytest.raises(TypeError, match="incompatible function arguments"):
+        saved.register_hooks(1, 2)
+    with pytest.raises(RuntimeError, match="from Python is forbidden"):
+        fb.autograd.SavedTensor()
+
+
 def test_increment_version(x):
     y = x * 1
     z = (y * y).sum()

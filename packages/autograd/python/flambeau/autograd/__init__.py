@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from flambeau.autograd import graph as graph
     from flambeau.autograd import profiler as profiler
     from flambeau.autograd import variable as variable
+    from flambeau.autograd._engine import SavedTensor as SavedTensor
     from flambeau.autograd._function import Function as Function
     from flambeau.autograd._gradcheck import GradcheckError as GradcheckError
     from flambeau.autograd._gradcheck import gradcheck as gradcheck
@@ -46,6 +47,7 @@ _SUBMODULES = (
 
 # Maps each module to the public names that it defines.
 _NAMES = {
+    "_engine": "SavedTensor",
     "_function": "Function",
     "_gradcheck": "GradcheckError gradcheck gradgradcheck",
     "_multithreading": "is_multithreading_enabled set_multithreading_enabled",

@@ -1,5 +1,6 @@
 """Python interface of graph nodes: hooks, saved tensors, edges."""
 
+import functools
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -48,20 +49,60 @@ def _register_prehook(self: Node, fn: Callable[..., Any]) -> RemovableHandle:
     return RemovableHandle(_engine.register_node_prehook(self, fn))
 
 
-# Maps the names in _saved_<name> attributes to positions of an operator's inputs.
-_INPUTS = {"self": 0, "input": 0, "other": 1, "exponent": 1, "mat2": 1, "weight": 1}
+# Positions of arguments among the tensors of operators without a schema.
+_POSITIONS = {"self": 0, "input": 0, "other": 1, "exponent": 1, "mat2": 1, "weight": 1}
+
+
+@functools.cache
+def _schema_names() -> dict[str, str]:
+    """Return the names of operators with schemas, by the names in lower case without underscores."""
+    from flambeau.library import _aten_schemas
+
+    return {name.replace("_", ""): name for name in _aten_schemas.names() if not name.endswith("_")}
+
+
+@functools.cache
+def _place(node: str, count: int, part: str) -> tuple[int, int]:
+    """Return the position of a named argument among the ``count`` tensors, and that of a named result; -1 for none."""
+    from flambeau.library import _aten_schemas
+
+    if part.startswith("result"):
+        return -1, int(part.removeprefix("result") or 0) if part[
+            len("result") :
+        ].isdecimal() or part == "result" else -1
+    operator = _schema_names().get(node.removesuffix("Backward0").lower(), "")
+    for schema in _aten_schemas.schemas_of(operator).values():
+        tensors = [each.name for each in schema.arguments if each.base_type == "Tensor" and not each.is_out]
+        results = [each.name for each in schema.returns]
+        if part in results and not schema.is_mutable:
+            return -1, results.index(part)
+        if part in tensors and len(tensors) == count:
+            return tensors.index(part), -1
+    position = _POSITIONS.get(part, -1)
+    return (position if position < count else -1), -1
+
+
+def _saved_position(node: Node, part: str) -> int | None:
+    """Return the position of an argument or result among the saved tensors."""
+    argument, result = _place(node.name(), len(node.next_functions), part)
+    for position, (saved_argument, saved_result) in enumerate(node._places_saved):
+        if saved_argument == argument >= 0 or saved_result == result >= 0:
+            return position
+    return None
 
 
 def _getattr(self: Node, name: str) -> Any:
-    """Return ``_saved_result``, ``_saved_self`` or ``_saved_other``, or an attribute of a Function's context."""
+    """Return an attribute of a Function's context, or a tensor that an operator saves.
+
+    ``_saved_self`` is the argument ``self`` of the operator in PyTorch's schema and ``_saved_result`` its result;
+    ``_raw_saved_self`` is the `SavedTensor`.
+    """
     context = None if name.startswith("__") else self._function_context
     if context is not None:
         return getattr(context, name)
-    wanted = name.removeprefix("_saved_")
-    if wanted != name:
-        for position, output, tensor in self._parts_saved:
-            if (wanted == "result" and output == 0) or (position >= 0 and _INPUTS.get(wanted) == position):
-                return tensor
+    part = name.removeprefix("_raw").removeprefix("_saved_")
+    if name in (f"_saved_{part}", f"_raw_saved_{part}") and (position := _saved_position(self, part)) is not None:
+        return self._reference_to_saved(position) if name.startswith("_raw") else self._unpack_saved(position)
     raise AttributeError(f"{self.name()} has no attribute {name!r}")
 
 
@@ -70,7 +111,7 @@ def _saved_tensors(self: Node) -> tuple[Tensor | None, ...]:
     if self._function_context is not None:
         saved: tuple[Tensor | None, ...] = self._function_context.saved_tensors
         return saved
-    return tuple(tensor for _, _, tensor in self._parts_saved)
+    return tuple(self._unpack_saved(position) for position in range(len(self._places_saved)))
 
 
 for _name, _member in (
