@@ -52,6 +52,16 @@ std::unique_ptr<PackedTensor> packed_by(const HookPair& hooks, const Tensor& t) 
   return std::make_unique<PackedObject>(t, std::move(packed), hooks.unpack);
 }
 
+PyObject* change_callback = nullptr;
+
+void report_change(const Tensor& changed) {
+  const py::gil_scoped_acquire gil;
+  const NoRecording off;
+  const Storage& memory = changed.storage();
+  const void* address = memory.device() == DeviceType::Cpu ? memory.data() : memory.device_data();
+  owned(PyObject_CallFunction(change_callback, "n", Py_ssize_t(address)));
+}
+
 void register_hooks(const SavedReference& saved, py::function pack, py::function unpack) {
   require(saved.index >= 0, "Calling register_hooks on a saved tensor with value None is forbidden");
   auto& node = dynamic_cast<OperatorNode&>(*saved.node);
@@ -97,6 +107,10 @@ void bind_saved_hooks(py::module_& m) {
         return std::exchange(stack.refusal, std::move(why));
       },
       py::arg("why").none(true));
+  define(m, "call_before_changes", [](const py::object& callback) {  // with the address of the memory; None: stop
+    change_observer = callback.is_none() ? nullptr : report_change;
+    Py_XSETREF(change_callback, callback.is_none() ? nullptr : Py_NewRef(callback.ptr()));
+  });
   define(m, "saved_hooks_refused", [] { return hook_stack().refusal.has_value(); });
   py::class_<SavedReference>(m, "SavedTensor", "A tensor that a node saves. Hooks can replace it.")
       .def(py::init([]() -> SavedReference {

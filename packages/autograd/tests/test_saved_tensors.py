@@ -131,12 +131,38 @@ def test_save_on_cpu(x):
     assert grad(y, x)[0].tolist() == [2, 4]
 
 
-def test_allow_mutation(x):
-    with graph.allow_mutation_on_saved_tensors():
+@pytest.mark.parametrize("change", [lambda y: y.zero_(), lambda y: y[:1].mul_(5), lambda y: y.view(2, 1).sin_()])
+def test_allow_mutation(x, change):
+    with graph.allow_mutation_on_saved_tensors() as context:
         y = x * 1
-        z = y.square().sum()
-        y.zero_()
-        assert grad(z, x)[0].tolist() == [2, 4]
+        z, again = y.square().sum(), y.square().sum()
+        assert not context.cloned
+        change(y)
+        assert len(context.cloned) == 1  # for both
+        assert grad(z, x)[0].tolist() == [2, 4] and grad(again, x)[0].tolist() == [2, 4]
+        assert not context.cloned
+
+
+def test_mutation_of_an_out_argument(x):
+    other, out = fb.tensor([3.0, 4.0], dtype=fb.float64), fb.tensor([5.0, 6.0], dtype=fb.float64)
+    with graph.allow_mutation_on_saved_tensors() as context:
+        z = (x * out).sum()
+        fb.add(other, other, out=out)
+        assert grad(z, x)[0].tolist() == [5, 6] and not context.cloned
+
+
+def test_mutation_is_seen_within_the_context_alone(x):
+    with graph.allow_mutation_on_saved_tensors():
+        z = x.square().sum()
+        y = x * 1
+        changed = y.square().sum()
+        graph.increment_version(y)
+        with pytest.raises(RuntimeError, match="cannot see"):
+            changed.backward()
+        with pytest.raises(RuntimeError, match="cannot be nested"), graph.allow_mutation_on_saved_tensors():
+            pass
+    with pytest.raises(AssertionError, match="Trying to backward outside of the 'allow_mutation_on_saved_tensors'"):
+        z.backward()
 
 
 def test_what_hooks_keep_goes_with_the_run(x):

@@ -240,6 +240,8 @@ void check_view(const Tensor& view, const TensorImpl& base, const char* operatio
 
 }  // namespace
 
+void (*change_observer)(const Tensor& self) = nullptr;
+
 void begin_inplace(const Tensor& self, const char* operation, bool recorded) {
   Storage& storage = self.storage();
   require(storage.writable(), operation,
@@ -256,6 +258,7 @@ void begin_inplace(const Tensor& self, const char* operation, bool recorded) {
             " on a tensor of shape ", self.shape(), "); do it under no_grad(), or on a clone()");
     if (base && (base->requires_grad || recorded)) check_view(self, *base, operation);
   }
+  if (FLAMBEAU_UNLIKELY(change_observer)) change_observer(self);
   if (impl.counts_changes && (!base || base->counts_changes)) storage.bump_version();
 }
 

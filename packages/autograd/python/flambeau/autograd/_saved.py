@@ -1,6 +1,8 @@
 """Hooks for the tensors that the graph saves for its derivatives."""
 
 import contextlib
+import threading
+import weakref
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any
@@ -67,17 +69,100 @@ def disable_saved_tensors_hooks(error_message: str) -> Iterator[None]:
         _engine.refuse_saved_hooks(former)
 
 
+class _Saved:
+    """A tensor that a graph saves, until a change of its memory replaces it by a copy."""
+
+    def __init__(self, context: "_MutationContext", tensor: Tensor) -> None:
+        self.context, self.tensor, self.version = context, tensor, tensor._version
+
+    def unpack(self) -> Tensor:
+        if not self.context.is_open:
+            raise AssertionError(OUTSIDE)
+        if self.tensor._version != self.version:  # a change by other code, after increment_version
+            raise RuntimeError(CHANGED)
+        return self.tensor
+
+
+class _MutationContext:
+    """The tensors that graphs save within one `allow_mutation_on_saved_tensors` block.
+
+    Attributes:
+        tid_to_weakhandle: the saved tensors by their memory, sizes and versions.
+        cloned: the copies of those whose memory has changed since.
+    """
+
+    def __init__(self) -> None:
+        self.is_open = True
+        self.tid_to_weakhandle: weakref.WeakValueDictionary[Any, _Saved] = weakref.WeakValueDictionary()
+        self.cloned: weakref.WeakKeyDictionary[_Saved, Tensor] = weakref.WeakKeyDictionary()
+        self._by_memory: dict[int, weakref.WeakSet[_Saved]] = {}
+
+    def pack(self, tensor: Tensor) -> _Saved:
+        address = tensor.untyped_storage().data_ptr()
+        kind = (address, tensor.storage_offset(), tuple(tensor.shape), tensor.stride(), tensor.dtype, tensor._version)
+        saved = self.tid_to_weakhandle.get(kind)
+        if saved is None:
+            saved = self.tid_to_weakhandle[kind] = _Saved(self, tensor)
+            self._by_memory.setdefault(address, weakref.WeakSet()).add(saved)
+        return saved
+
+    def before_change(self, address: int) -> None:
+        """Copy the saved tensors over a memory that is about to change."""
+        for saved in self._by_memory.pop(address, ()):
+            saved.tensor = self.cloned[saved] = saved.tensor.clone()
+            saved.version = saved.tensor._version
+
+    def close(self) -> None:
+        self.is_open = False
+        self.cloned.clear()
+        self.tid_to_weakhandle.clear()
+        self._by_memory.clear()
+
+
+NESTED = "allow_mutation_on_saved_tensors contexts cannot be nested"
+OUTSIDE = (
+    "Trying to backward outside of the 'allow_mutation_on_saved_tensors' context in which the graph was originally "
+    "recorded."
+)
+CHANGED = (
+    "one of the variables needed for gradient computation has been modified by an inplace operation that "
+    "allow_mutation_on_saved_tensors() cannot see"
+)
+_open = threading.local()
+_contexts: list[_MutationContext] = []  # of all threads
+
+
+def _before_change(address: int) -> None:
+    for context in list(_contexts):
+        context.before_change(address)
+
+
 @contextlib.contextmanager
-def allow_mutation_on_saved_tensors() -> Iterator[None]:
-    """Allow in-place changes of saved tensors in the block. The graph saves copies, which need additional memory.
+def allow_mutation_on_saved_tensors() -> Iterator[_MutationContext]:
+    """Allow in-place changes of tensors that graphs save in the block. A change first copies the saved tensor.
+
+    The backward pass must run within the block.
 
     >>> import flambeau
     >>> with flambeau.autograd.graph.allow_mutation_on_saved_tensors():
-    ...     x = flambeau.tensor([2.0, 3.0], requires_grad=True).clone()
-    ...     y = x.square().sum()
-    ...     _ = x.zero_()
-    ...     flambeau.autograd.grad(y, x.grad_fn.next_functions and x, allow_unused=True)
-    (None,)
+    ...     x = flambeau.tensor([2.0, 3.0], requires_grad=True)
+    ...     y = x.clone()
+    ...     z = y.square().sum()
+    ...     _ = y.zero_()
+    ...     flambeau.autograd.grad(z, x)
+    (tensor([4., 6.]),)
     """
-    with saved_tensors_hooks(flambeau.clone, lambda copy: copy):
-        yield
+    if getattr(_open, "context", None) is not None:
+        raise RuntimeError(NESTED)
+    context = _open.context = _MutationContext()
+    _contexts.append(context)
+    _engine.call_before_changes(_before_change)
+    try:
+        with saved_tensors_hooks(context.pack, _Saved.unpack):
+            yield context
+    finally:
+        _contexts.remove(context)
+        if not _contexts:
+            _engine.call_before_changes(None)
+        _open.context = None
+        context.close()
