@@ -38,7 +38,9 @@ struct FunctionCall {
   void become_outputs(const Ref<FunctionNode>& node, PyObject* const* values, const py::tuple& results,
                       const Arguments& inputs) const;
   py::object record(const py::object& output) const;
-  void push_forward(const py::object& output) const;
+  using Flags = SmallVector<bool, 4>;
+  Flags marked_constant(const py::object& output) const;
+  void push_forward(const py::object& output, const Flags& constant) const;
 };
 
 bool FunctionCall::note_needs() const {
@@ -163,8 +165,16 @@ py::object FunctionCall::record(const py::object& output) const {
   return several ? py::object(results) : results[0];
 }
 
+// Return for each output whether forward marked it as non-differentiable.
+FunctionCall::Flags FunctionCall::marked_constant(const py::object& output) const {
+  Flags out;
+  const py::tuple values = PyTuple_Check(output.ptr()) ? py::tuple(output) : py::make_tuple(output);
+  for (const py::handle value : values) out.push_back(is_among(value.ptr(), context->non_differentiable));
+  return out;
+}
+
 // Gives the results the tangents that the class's jvp computes from those of the arguments, level by level.
-void FunctionCall::push_forward(const py::object& output) const {
+void FunctionCall::push_forward(const py::object& output, const Flags& constant) const {
   const py::tuple results = PyTuple_Check(output.ptr()) ? py::tuple(output) : py::make_tuple(output);
   for (size_t level = 0; level < visible_levels(); ++level) {
     py::tuple values(count + 1);
@@ -178,7 +188,7 @@ void FunctionCall::push_forward(const py::object& output) const {
     }
     if (!any) continue;
     for (size_t i = 0; context->materialize && i < count; ++i)
-      if (const Tensor* t = tensor_in(arguments[i]); t && values[i + 1].is_none())
+      if (const Tensor* t = tensor_in(arguments[i]); t && values[i + 1].is_none() && is_inexact(t->dtype()))
         values[i + 1] = py::cast(zeros(t->shape(), t->dtype()));
     const OuterLevels outer(level);
     const py::object jvp = owned(PyObject_GetAttr(reinterpret_cast<PyObject*>(function), names().jvp)),
@@ -190,6 +200,8 @@ void FunctionCall::push_forward(const py::object& output) const {
       const Tensor *t = tensor_in(PyTuple_GET_ITEM(results.ptr(), Py_ssize_t(k))),
                    *tangent = tensor_in(PyTuple_GET_ITEM(tangents.ptr(), Py_ssize_t(k)));
       if (!t || !tangent) continue;
+      require(!constant[k], function->tp_name, ".jvp returned a tangent for output ", k,
+              ", which forward marked as non-differentiable. You should return None at that position instead.");
       require(t->shape() == tangent->shape() && t->dtype() == tangent->dtype(), function->tp_name,
               ".jvp returned a tangent of shape ", tangent->shape(), " and dtype ", tangent->dtype(),
               " for an output of ", t->shape(), " and ", t->dtype());
@@ -231,8 +243,10 @@ py::object call_function(PyObject* cls, PyObject* const* args, size_t count) {
   py::object output = call.run_forward();
   for (Py_ssize_t i = 0; call.context->dirty && i < PyTuple_GET_SIZE(call.context->dirty); ++i)
     if (const Tensor* t = tensor_in(PyTuple_GET_ITEM(call.context->dirty, i))) t->storage().bump_version();
+  const bool tangents = recording_modes() & modes::kTangents;
+  const FunctionCall::Flags constant = tangents ? call.marked_constant(output) : FunctionCall::Flags();
   if (needed && grad_enabled()) output = call.record(output);
-  if (FLAMBEAU_UNLIKELY(recording_modes() & modes::kTangents)) call.push_forward(output);
+  if (FLAMBEAU_UNLIKELY(tangents)) call.push_forward(output, constant);
   Py_CLEAR(call.context->saved_for_forward);
   return output;
 }

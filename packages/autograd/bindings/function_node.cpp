@@ -136,6 +136,10 @@ PyObject* saved_tensors(PyObject* self, void*) {
     return c->to_save ? Py_NewRef(c->to_save) : PyTuple_New(0);
   });
 }
+PyObject* saved_variables(PyObject* self, void* closure) {
+  constexpr const char* kDeprecated = "'saved_variables' is deprecated; use 'saved_tensors'";
+  return PyErr_WarnEx(PyExc_DeprecationWarning, kDeprecated, 1) < 0 ? nullptr : saved_tensors(self, closure);
+}
 PyObject* get_node(PyObject* self, void*) {
   return guarded([&] {
     FunctionNode* const node = context_of(self)->node;
@@ -198,6 +202,7 @@ PyGetSetDef context_attributes[] = {
     {"needs_input_grad", get_tuple<&FunctionContext::needs_input_grad>, put_tuple<&FunctionContext::needs_input_grad>,
      "For each argument of forward, whether it requires a gradient.", nullptr},
     {"saved_tensors", saved_tensors, nullptr, "What save_for_backward kept.", nullptr},
+    {"saved_variables", saved_variables, nullptr, "A deprecated name of saved_tensors.", nullptr},
     {"to_save", get_tuple<&FunctionContext::to_save>, put_tuple<&FunctionContext::to_save>, "To be saved.", nullptr},
     {"saved_for_forward", get_tuple<&FunctionContext::saved_for_forward>,
      put_tuple<&FunctionContext::saved_for_forward>, "What save_for_forward kept.", nullptr},

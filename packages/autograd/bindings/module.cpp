@@ -201,6 +201,7 @@ PYBIND11_MODULE(_engine, m, pybind11::mod_gil_not_used()) {
   define(m, "open_level", &open_level);
   define(m, "open_levels", &open_levels);
   define(m, "close_level", &close_level);
+  define(m, "set_forward_enabled", &set_forward_enabled);
   define(m, "make_dual", &make_dual, tensor_argument(), tensor_argument(), py::arg());
   define(
       m, "unpack_dual",

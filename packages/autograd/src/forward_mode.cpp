@@ -47,11 +47,12 @@ Level::~Level() {
 
 thread_local std::vector<std::unique_ptr<Level>> levels;
 thread_local size_t visible = 0;
+thread_local bool enabled = true;
 
 void show(size_t count) {
   visible = count;
   const uint8_t graph = recording_modes() & modes::kGraph;
-  set_recording_modes(uint8_t(graph | (count > 0 ? modes::kTangents : 0)));
+  set_recording_modes(uint8_t(graph | (enabled && count > 0 ? modes::kTangents : 0)));
 }
 
 Carried* carried_by(const TensorImpl& t) {
@@ -100,6 +101,12 @@ void close_level() {
   show(levels.size());
 }
 
+bool set_forward_enabled(bool on) {
+  const bool former = std::exchange(enabled, on);
+  show(visible);
+  return former;
+}
+
 size_t open_levels() { return levels.size(); }
 size_t visible_levels() { return visible; }
 
@@ -127,6 +134,10 @@ void copy_tangents(const Tensor& from, const Tensor& to) {
   if (FLAMBEAU_LIKELY(!from.dual())) return;
   for (size_t level = 0; level < visible; ++level)
     if (const Tensor tangent = tangent_of(from, level); tangent.defined()) set_tangent(to, level, tangent);
+}
+
+void drop_tangents(const Tensor& t) {
+  for (size_t level = 0; t.impl()->dual && level < visible; ++level) drop_tangent(t, level);
 }
 
 void adopt_tangents(const Tensor& self, const Tensor& source) {
@@ -317,6 +328,9 @@ Tensor make_dual(const Tensor& primal, const Tensor& tangent, size_t level) {
           "Trying to set a forward gradient that has a different size than that of the original Tensor, this is not "
           "supported. Tensor is of size ",
           primal.shape(), " while the given forward gradient is of size ", tangent.shape(), ".");
+  require(!tangent_of(tangent, level).defined(),
+          "Making a dual Tensor with a tangent that itself has a forward gradient at the same level ", level,
+          " is not supported.");
   const Tensor dual = seen_from(level, repeats(primal) ? clone(primal) : primal);  // a tangent repeats nothing
   set_tangent(dual, level, tangent);
   return dual;

@@ -21,7 +21,8 @@ namespace flambeau::autograd {
 FLAMBEAU_API size_t open_level();  // its number: how many are open further out
 FLAMBEAU_API void close_level();   // the innermost one, whose tangents go
 FLAMBEAU_API size_t open_levels();
-FLAMBEAU_API size_t visible_levels();  // those that the operations at hand reach
+FLAMBEAU_API bool set_forward_enabled(bool on);  // whether operations compute tangents; returns the former value
+FLAMBEAU_API size_t visible_levels();            // those that the operations at hand reach
 
 class FLAMBEAU_API OuterLevels {  // in sight, for a scope: those outside of a level
  public:
@@ -39,6 +40,7 @@ FLAMBEAU_API Tensor tangent_of(const Tensor& t, size_t level);
 // Of a view: its place in the tangent of its base.
 FLAMBEAU_API void set_tangent(const Tensor& t, size_t level, const Tensor& tangent);
 void copy_tangents(const Tensor& from, const Tensor& to);       // of all levels in sight
+void drop_tangents(const Tensor& t);                            // of all levels in sight
 void adopt_tangents(const Tensor& self, const Tensor& source);  // replaces those of `self`
 
 void push_forward(const Recording& recording, Derivative& derivative);

@@ -114,6 +114,7 @@ void detach_(const Tensor& t) {
   require(!t.impl()->base, "Can't detach views in-place. Use detach() instead.");
   AutogradMeta* meta = t.impl()->autograd;
   if (!meta) return;
+  drop_tangents(t);
   stop_retaining(*meta);
   meta->grad_fn = Ref<GraphNode>();
   meta->requires_grad = false;

@@ -280,3 +280,27 @@ def test_results_that_do_not_change_with_the_input_have_a_tangent_of_zeros(draw)
     with forward_ad.dual_level():
         dual = forward_ad.make_dual(tensor([1.0, 0.5]), tensor([1.0, 1.0]))
         assert forward_ad.unpack_dual(draw(dual)).tangent.tolist() == [0, 0]
+
+
+def test_a_tangent_has_no_tangent_of_its_own_level():
+    with forward_ad.dual_level():
+        dual = forward_ad.make_dual(tensor(X), tensor(V))
+        with pytest.raises(RuntimeError, match="has a forward gradient at the same level 0"):
+            forward_ad.make_dual(tensor(X), dual)
+
+
+def test_detaching_in_place_drops_the_tangent():
+    with forward_ad.dual_level():
+        dual = forward_ad.make_dual(tensor(X), tensor(V)) * 1
+        dual.requires_grad_().detach_()
+        assert forward_ad.unpack_dual(dual * 2).tangent is None
+
+
+def test_forward_mode_can_be_disabled():
+    with forward_ad.dual_level():
+        dual = forward_ad.make_dual(tensor(X), tensor(V))
+        with forward_ad._set_fwd_grad_enabled(False):
+            assert not forward_ad._is_fwd_grad_enabled()
+            assert forward_ad.unpack_dual(dual.exp()).tangent is None
+        assert forward_ad._is_fwd_grad_enabled()
+        close(forward_ad.unpack_dual(dual.exp()).tangent, np.exp(X) * V)

@@ -327,3 +327,25 @@ def test_keywords_where_forward_has_a_context(x):
         assert grad(y.sum(), (x, weight))[0].tolist() == [3.0 * scale] * x.numel()
     with pytest.raises(TypeError, match="weight"):
         Scaled.apply(x, wieght=weight)
+
+
+def test_deprecated_names():
+    from flambeau.autograd.function import InplaceFunction
+
+    class Square(InplaceFunction):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x * x
+
+        @staticmethod
+        def backward(ctx, gradient):
+            with pytest.warns(DeprecationWarning, match="'saved_variables' is deprecated"):
+                (x,) = ctx.saved_variables
+            return 2 * x * gradient
+
+    x = fb.tensor([3.0], requires_grad=True)
+    y = Square.apply(x)
+    assert type(y.grad_fn) is Square._backward_cls and type(y.grad_fn).__name__ == "SquareBackward"
+    y.backward()
+    assert x.grad.item() == 6

@@ -17,6 +17,13 @@ LEGACY = (
 )
 
 
+class _NodeClass:
+    """Descriptor that returns the class of a Function's nodes."""
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        return _engine.node_class(f"{owner.__name__}Backward")
+
+
 class Function:
     """Base class of custom operations with static methods ``forward(ctx, *args)`` and ``backward(ctx, *grad_outputs)``.
 
@@ -48,6 +55,7 @@ class Function:
     generate_vmap_rule: bool = False
     setup_context: Any = None
     vjp: Any = None
+    _backward_cls = _NodeClass()
 
     apply: Any = classmethod(_interceptable(_engine.apply))  # func.vmap can intercept calls with batched arguments
 

@@ -29,11 +29,12 @@ NESTED = "Nested forward mode AD is not supported at the moment; nest flambeau.f
 NOT_THE_LAST = "Trying to exit a forward AD level that was not the last one that was created. This is not supported."
 
 
-class _Open(threading.local):
+class _State(threading.local):
     level: int | None = None  # opened by this module; the transforms of flambeau.func open further levels
+    enabled: bool = True
 
 
-_open = _Open()
+_open = _State()
 
 
 class UnpackedDualTensor(NamedTuple):
@@ -47,6 +48,25 @@ def __getattr__(name: str) -> int:
     if name == "_current_level":  # PyTorch's name for the number of the open level, or -1
         return -1 if _open.level is None else _open.level
     raise _suggestions.unknown_attribute(__name__, name)
+
+
+def _is_fwd_grad_enabled() -> bool:
+    return _open.enabled
+
+
+class _set_fwd_grad_enabled:
+    """Enable or disable the computation of tangents in this thread, for a ``with`` block or until the next call."""
+
+    def __init__(self, mode: bool) -> None:
+        _open.enabled = mode
+        self._former = _engine.set_forward_enabled(mode)
+
+    def __enter__(self) -> None:
+        """Do nothing: the constructor has set the mode."""
+
+    def __exit__(self, *_: object) -> None:
+        _open.enabled = self._former
+        _engine.set_forward_enabled(self._former)
 
 
 def enter_dual_level() -> int:

@@ -11,10 +11,18 @@ from flambeau.autograd._function import Function
 
 T = TypeVar("T")
 
-__all__ = ["Function", "FunctionCtx", "once_differentiable"]
+__all__ = ["Function", "FunctionCtx", "InplaceFunction", "once_differentiable"]
 
 # Error message for differentiating a derivative that is decorated with @once_differentiable.
 ONCE_DIFFERENTIABLE = "trying to differentiate twice a function that was marked with @once_differentiable"
+
+
+class InplaceFunction(Function):
+    """Base class for Functions that can change an input in place. ``Function`` supports the same."""
+
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__()
+        self.inplace = inplace
 
 
 class _Once(Function):
