@@ -339,3 +339,45 @@ def test_code_that_fx_generates_names_torch(tmp_path):
     ):
         assert text in printed
     assert "flambeau." not in printed
+
+
+def test_private_names_of_the_autograd_engine():
+    pytest.importorskip("flambeau.autograd")
+    run("""
+        x = torch.tensor([1.0, 2.0], requires_grad=True)
+        y = x * x
+        functions = torch._C._functions
+        assert isinstance(y.grad_fn, functions.MulBackward0) and not isinstance(y.grad_fn, functions.AddBackward0)
+        leaf = y.grad_fn.next_functions[0][0]
+        assert isinstance(leaf, functions.AccumulateGrad)
+        assert isinstance(y.grad_fn._raw_saved_self, torch._C._autograd.SavedTensor)
+        tasks, executed = [], []
+        def hook(gradient):
+            tasks.append(torch._C._current_graph_task_id())
+            executed.append([torch._C._will_engine_execute_node(node) for node in (leaf, other.grad_fn)])
+        other = x.exp()
+        y.register_hook(hook)
+        y.sum().backward(retain_graph=True)
+        y.sum().backward()
+        assert tasks[1] == tasks[0] + 1 and executed == [[True, False]] * 2
+        assert torch._C._current_graph_task_id() == -1
+        reference = torch._C._WeakTensorRef(y)
+        assert not reference.expired()
+        del y
+        assert reference.expired()
+        z = functions.DelayedError("late", 1)(x)
+        try:
+            z.sum().backward()
+        except RuntimeError as error:
+            assert "late" in str(error)
+        else:
+            raise AssertionError
+        (z,) = torch.autograd.grad(functions.UndefinedGrad()(x * 1).sum(), x, allow_unused=True)
+        assert z is None
+        with torch.autograd.forward_ad._set_fwd_grad_enabled(False):
+            assert not torch._C._is_fwd_grad_enabled()
+        assert torch._vmap_internals._vmap(lambda t: t * t)(x).tolist() == [1, 4]
+        assert torch._C._autograd._saved_tensors_hooks_is_enabled()
+        with torch.autograd.graph.disable_saved_tensors_hooks("off"):
+            assert not torch._C._autograd._saved_tensors_hooks_is_enabled()
+    """)

@@ -14,6 +14,8 @@ _OPS_FILES = (
 _MOVED = {
     "torch._C": "flambeau.torch._private",
     "torch._tensor_str": "flambeau.torch._printing",
+    "torch._C._autograd": "flambeau.torch._engine",
+    "torch._C._functions": "flambeau.torch._nodes",
     "torch._C._nn": "flambeau.torch._nn",
     "torch.nn.functional.grad": "flambeau.nn.grad",
     "torch._utils": "flambeau.torch._flattening",
@@ -36,7 +38,7 @@ _MOVED = {
     ),
     "torch.distributed._tensor": "flambeau.distributed.tensor",
     "torch._C._functorch": "flambeau.torch._transforms",
-    "torch._functorch.vmap": "flambeau.torch._vmap",
+    **dict.fromkeys(("torch._functorch.vmap", "torch._vmap_internals"), "flambeau.torch._vmap"),
     "torch._functorch.make_functional": "flambeau.torch._functorch",
     "torch._guards": "flambeau.torch._guards",
     "torch._jit_internal": "flambeau.jit",

@@ -70,9 +70,9 @@ def _get_privateuse1_backend_name() -> str:
 
 
 def __getattr__(name: str) -> Any:
-    """Return a name of `_dispatcher`, which is imported on first use."""
-    if not name.startswith("__"):
-        dispatcher = importlib.import_module("flambeau.torch._dispatcher")
-        if name in dispatcher.__all__:
-            return getattr(dispatcher, name)
+    """Return a name of `_dispatcher` or `_engine`, which are imported on first use."""
+    for module in () if name.startswith("__") else ("_dispatcher", "_engine"):
+        own = importlib.import_module(f"flambeau.torch.{module}")
+        if name in own.__all__:
+            return getattr(own, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)
