@@ -1,5 +1,6 @@
 """Checkpointing: the same values and gradients, less memory, and errors where the second run differs."""
 
+import numpy as np
 import pytest
 
 import flambeau as fb
@@ -184,3 +185,26 @@ def test_arguments_that_do_not_go_together(x):
         grad(checkpoint(fb.exp, x, use_reentrant=True).sum(), x)
     with pytest.warns(UserWarning, match="None of the inputs have requires_grad=True"):
         checkpoint(fb.exp, x.detach(), use_reentrant=True)
+
+
+@pytest.mark.parametrize("use_reentrant", [False, True])
+@pytest.mark.parametrize("enabled", [False, True])
+def test_recomputation_enters_the_autocast_regions_again(use_reentrant, enabled):
+    dtypes = []
+
+    def function(x, w):
+        y = x @ w
+        dtypes.append(y.dtype)
+        return (y @ w).float().sum()
+
+    x, w = (fb.arange(9.0).view(3, 3).sin().requires_grad_() for _ in range(2))
+    with fb.autocast("cpu", enabled=enabled):
+        checkpoint(function, x, w, use_reentrant=use_reentrant).backward()
+        (wanted,) = grad(function(x, w), x)
+    assert dtypes == [fb.bfloat16 if enabled else fb.float32] * 3
+    np.testing.assert_array_equal(x.grad.numpy(), wanted.numpy())
+    dtypes.clear()
+    with fb.autocast("cpu", enabled=enabled):
+        loss = checkpoint(function, x, w, use_reentrant=use_reentrant)
+    loss.backward()
+    assert dtypes == [fb.bfloat16 if enabled else fb.float32] * 2

@@ -17,6 +17,7 @@ from flambeau._core import _random_place
 from flambeau.autograd import _engine
 from flambeau.autograd._function import Function
 from flambeau.autograd._saved import saved_tensors_hooks
+from flambeau.autograd.checkpoint._autocast import kept_autocast
 from flambeau.random import _drawing_again
 
 T = TypeVar("T")
@@ -192,10 +193,11 @@ def run_recording(
     forward_context, recompute_context = context_fn()
     names = list(kwargs)
     place = _random_place() if preserve_rng_state else None
+    autocast_again = kept_autocast()
 
     def run_again(*values: Any) -> None:
         positional, named = values[: len(args)], dict(zip(names, values[len(args) :], strict=True))
-        with nullcontext() if place is None else _drawing_again(place), recompute_context:
+        with nullcontext() if place is None else _drawing_again(place), autocast_again(), recompute_context:
             function(*positional, **named)
 
     if not flambeau.is_grad_enabled():

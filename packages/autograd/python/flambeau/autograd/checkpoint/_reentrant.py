@@ -11,6 +11,7 @@ from flambeau._core import _random_place
 from flambeau.autograd import _engine
 from flambeau.autograd._backward import backward
 from flambeau.autograd._function import Function
+from flambeau.autograd.checkpoint._autocast import kept_autocast
 from flambeau.random import _drawing_again
 
 T = TypeVar("T")
@@ -28,6 +29,7 @@ class _Reentrant(Function):
     @staticmethod
     def forward(ctx: Any, function: Callable[..., Any], preserve: bool, *args: Any) -> Any:
         ctx.function, ctx.place = function, _random_place() if preserve else None
+        ctx.autocast_again = kept_autocast()
         ctx.others = [None if isinstance(a, Tensor) else a for a in args]
         ctx.save_for_backward(*(a if isinstance(a, Tensor) else None for a in args))
         return function(*args)
@@ -40,7 +42,8 @@ class _Reentrant(Function):
             other if tensor is None else tensor.detach().requires_grad_(tensor.requires_grad)
             for tensor, other in zip(ctx.saved_tensors, ctx.others, strict=True)
         ]
-        with flambeau.enable_grad(), nullcontext() if ctx.place is None else _drawing_again(ctx.place):
+        drawing = nullcontext() if ctx.place is None else _drawing_again(ctx.place)
+        with flambeau.enable_grad(), drawing, ctx.autocast_again():
             outputs = ctx.function(*inputs)
         listed = (outputs,) if isinstance(outputs, Tensor) else tuple(outputs)
         pairs = [

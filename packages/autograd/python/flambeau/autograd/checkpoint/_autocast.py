@@ -1,0 +1,24 @@
+"""The autocast regions of a checkpointed call, which its recomputation enters again."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+from flambeau.amp.autocast_mode import autocast, get_autocast_dtype, is_autocast_cache_enabled, is_autocast_enabled
+
+_DEVICES = ("cpu", "cuda")
+
+
+def kept_autocast() -> Callable[[], contextlib.AbstractContextManager[None]]:
+    """Return a context manager that restores the current autocast state of this thread."""
+    states = [(device, get_autocast_dtype(device), is_autocast_enabled(device)) for device in _DEVICES]
+    cache_enabled = is_autocast_cache_enabled()
+
+    @contextlib.contextmanager
+    def again() -> Iterator[None]:
+        with contextlib.ExitStack() as regions:
+            for device, dtype, enabled in states:
+                if enabled or is_autocast_enabled(device):
+                    regions.enter_context(autocast(device, dtype, enabled, cache_enabled))
+            yield
+
+    return again
