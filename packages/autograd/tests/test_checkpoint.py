@@ -208,3 +208,16 @@ def test_recomputation_enters_the_autocast_regions_again(use_reentrant, enabled)
         loss = checkpoint(function, x, w, use_reentrant=use_reentrant)
     loss.backward()
     assert dtypes == [fb.bfloat16 if enabled else fb.float32] * 2
+
+
+@pytest.mark.parametrize("early_stop", [False, True])
+def test_a_checkpointed_function_may_differentiate(early_stop):
+    def gradient(x):
+        (found,) = grad(checkpoint(lambda t: t.sin().exp(), x, use_reentrant=False), x, create_graph=True)
+        return found
+
+    x = fb.tensor(0.5, dtype=fb.float64, requires_grad=True)
+    with set_checkpoint_early_stop(early_stop):
+        (found,) = grad(checkpoint(gradient, x, use_reentrant=False), x)
+    s, c = np.sin(0.5), np.cos(0.5)
+    assert found.item() == pytest.approx(np.exp(s) * (c * c - s))
