@@ -1,5 +1,6 @@
 """Changes in place: of saved tensors, of leaves, of views and of what they view."""
 
+import numpy as np
 import pytest
 
 import flambeau as fb
@@ -277,3 +278,12 @@ def test_a_saved_index_keeps_its_values():
     i.data = fb.tensor([[7, 7, -7]])
     y.backward()
     assert w.grad.tolist() == [[1, 0, 0], [0, 1, 1]]
+
+
+def test_the_variance_may_be_changed_after_var_mean():
+    x = fb.tensor([1.0, 2.0, 4.0], dtype=fb.float64, requires_grad=True)
+    variance, mean = fb.var_mean(x)
+    variance.mul_(3)
+    (gradient,) = grad(variance + mean, x)
+    values = np.array([1.0, 2.0, 4.0])
+    np.testing.assert_allclose(gradient.numpy(), 3 * (values - values.mean()) + 1 / 3, rtol=1e-12)

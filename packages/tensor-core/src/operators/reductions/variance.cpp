@@ -174,8 +174,9 @@ TensorPair spread_mean(const Tensor& t, const OptionalDims& dim, double correcti
   if (is_complex(t.dtype()))
     return {(root ? standard_deviation : var)(t, dim, correction, keepdim), mean(t, dim, keepdim, {})};
   const TensorPair out = spread_and_mean(t, dim, correction, keepdim, root);
+  const Tensor none;
   if (recording(t))
-    record(root ? "StdMean" : "VarMean", {&out.values, &out.indices}, {&t}, {&t, &out.values},
+    record(root ? "StdMean" : "VarMean", {&out.values, &out.indices}, {&t}, {&t, root ? &out.values : &none},
            [kept = kept_shape(t, dim), dim, divisor = divisor_of(t, dim, correction),
             count = double(reduced_count(t, dim)), root](const Context& c) {
              const Tensor& x = c.saved(0);
