@@ -281,8 +281,8 @@ void Run::evaluate(Node* node, Gradients& gradients, const char*& doing) {
   SmallVector<bool, 8> needs(n);
   bool any = n == 0;
   for (size_t i = 0; i < n; ++i) any |= needs[i] = node->edges[i].node && wants(node->edges[i].node.get());
-  if (!any) return;
   if (node->hooks) call_prehooks(*node, gradients);
+  if (!any) return;
   const auto* leaf = n == 0 ? dynamic_cast<AccumulateGrad*>(node) : nullptr;
   if (leaf && !leaf->is_observed()) {
     leaf->check(gradients[0]);

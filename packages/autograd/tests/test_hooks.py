@@ -222,3 +222,13 @@ def test_leaves_are_accumulated_as_soon_as_they_are_complete_while_an_earlier_gr
         loss.backward()
         assert seen == ["product", "last", "hidden", "shared", "first"]
         seen.clear()
+
+
+def test_prehooks_of_a_node_at_which_the_pass_ends():
+    x = fb.tensor(1.0, requires_grad=True)
+    y = x.clone()
+    calls = []
+    y.register_hook(lambda gradient: calls.append("tensor"))
+    y.grad_fn.register_prehook(lambda gradients: calls.append("node"))
+    (y * 2).backward(inputs=(y,))
+    assert calls == ["tensor", "node"] and y.grad.item() == 2
