@@ -41,6 +41,7 @@ struct FunctionCall {
   using Flags = SmallVector<bool, 4>;
   Flags marked_constant(const py::object& output) const;
   void push_forward(const py::object& output, const Flags& constant) const;
+  void mark_views(const py::object& output) const;
 };
 
 bool FunctionCall::note_needs() const {
@@ -165,6 +166,14 @@ py::object FunctionCall::record(const py::object& output) const {
   return several ? py::object(results) : results[0];
 }
 
+// Outputs that are views of something else must not be changed in place, also if nothing was recorded.
+void FunctionCall::mark_views(const py::object& output) const {
+  const py::tuple values = PyTuple_Check(output.ptr()) ? py::tuple(output) : py::make_tuple(output);
+  for (const py::handle value : values)
+    if (const Tensor* t = tensor_in(value.ptr()); t && t->impl()->base && !is_argument(value.ptr()))
+      t->impl()->view_kind = ViewKind::OfFunction;
+}
+
 // Return for each output whether forward marked it as non-differentiable.
 FunctionCall::Flags FunctionCall::marked_constant(const py::object& output) const {
   Flags out;
@@ -245,7 +254,7 @@ py::object call_function(PyObject* cls, PyObject* const* args, size_t count) {
     if (const Tensor* t = tensor_in(PyTuple_GET_ITEM(call.context->dirty, i))) t->storage().bump_version();
   const bool tangents = recording_modes() & modes::kTangents;
   const FunctionCall::Flags constant = tangents ? call.marked_constant(output) : FunctionCall::Flags();
-  if (needed && grad_enabled()) output = call.record(output);
+  if (grad_enabled()) needed ? void(output = call.record(output)) : call.mark_views(output);
   if (FLAMBEAU_UNLIKELY(tangents)) call.push_forward(output, constant);
   Py_CLEAR(call.context->saved_for_forward);
   return output;

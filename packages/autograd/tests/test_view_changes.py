@@ -117,3 +117,11 @@ def test_scatters_change_leaves_under_no_grad():
     assert x.tolist() == [0, 1, 1] and x.is_leaf
     with pytest.raises(RuntimeError, match="leaf Variable"):
         x.scatter_(0, fb.tensor([1]), fb.ones(1))
+
+
+@pytest.mark.parametrize("change", [lambda view, b: view.add_(b), lambda view, b: view.copy_(b)])
+def test_a_view_made_by_a_function_of_a_tensor_without_history(change):
+    base = fb.zeros(3)
+    with pytest.raises(RuntimeError, match="This view was created inside a custom Function"):
+        change(Reshaped.apply(base), fb.ones(1, requires_grad=True))
+    assert base.tolist() == [0, 0, 0]
