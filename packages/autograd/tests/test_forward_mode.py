@@ -5,7 +5,7 @@ import pytest
 
 import flambeau as fb
 from flambeau import func
-from flambeau.autograd import forward_ad
+from flambeau.autograd import Function, forward_ad
 
 X = np.array([0.3, -1.2, 2.0, 0.7])
 V = np.array([1.0, 0.5, -2.0, 3.0])
@@ -304,3 +304,28 @@ def test_forward_mode_can_be_disabled():
             assert forward_ad.unpack_dual(dual.exp()).tangent is None
         assert forward_ad._is_fwd_grad_enabled()
         close(forward_ad.unpack_dual(dual.exp()).tangent, np.exp(X) * V)
+
+
+def test_outputs_without_a_derivative_have_no_tangent():
+    class Parts(Function):
+        constant_tangent = None
+
+        @staticmethod
+        def forward(ctx, x, n):
+            fixed = x.round()
+            ctx.mark_non_differentiable(fixed)
+            return x * 2, fixed, n + 1
+
+        @staticmethod
+        def jvp(ctx, tangent, count):
+            assert count is None
+            return 2 * tangent, Parts.constant_tangent, None
+
+    with forward_ad.dual_level():
+        dual = forward_ad.make_dual(tensor(X), tensor(V))
+        doubled, fixed, count = Parts.apply(dual, fb.tensor(3))
+        close(forward_ad.unpack_dual(doubled).tangent, 2 * V)
+        assert forward_ad.unpack_dual(fixed).tangent is None and forward_ad.unpack_dual(count).tangent is None
+        Parts.constant_tangent = tensor(V)
+        with pytest.raises(RuntimeError, match="You should return None at that position instead"):
+            Parts.apply(dual, fb.tensor(3))
