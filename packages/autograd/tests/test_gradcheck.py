@@ -3,7 +3,7 @@
 import pytest
 
 import flambeau as fb
-from flambeau.autograd import Function, GradcheckError, gradcheck, gradgradcheck
+from flambeau.autograd import Function, GradcheckError, forward_ad, gradcheck, gradgradcheck
 
 
 class WrongFirst(Function):
@@ -169,3 +169,37 @@ def test_a_wrong_derivative_in_forward_mode(x, fast_mode):
     assert gradcheck(WrongForward.apply, x, fast_mode=fast_mode)
     with pytest.raises(GradcheckError, match="Jacobian computed with forward mode mismatch for output 0"):
         gradcheck(WrongForward.apply, x, check_forward_ad=True, fast_mode=fast_mode)
+
+
+@pytest.mark.parametrize("fast_mode", [False, True])
+def test_a_function_that_is_not_differentiable(x, fast_mode):
+    with pytest.raises(GradcheckError, match="Numerical gradient for function expected to be zero"):
+        gradcheck(lambda t: fb.tensor(t.tolist(), dtype=fb.float64) * 2, x, fast_mode=fast_mode)
+    assert gradcheck(lambda t: fb.ones(2), x, fast_mode=fast_mode) and gradcheck(lambda t: (), x, fast_mode=fast_mode)
+
+
+def test_the_imaginary_part_of_an_output_is_named():
+    z = fb.tensor([1 + 2j], dtype=fb.complex128, requires_grad=True)
+
+    def wrong(z):
+        y = z.clone()
+        y.register_hook(lambda gradient: gradient + 0.01)
+        return y
+
+    with pytest.raises(
+        GradcheckError, match=r"^While considering the imaginary part of complex outputs only, Jacobian"
+    ):
+        gradcheck(wrong, z)
+
+
+@pytest.mark.parametrize("fast_mode", [False, True])
+def test_forward_mode_gives_all_inputs_tangents_and_no_history(x, fast_mode):
+    seen = []
+
+    def function(a, b):
+        if forward_ad._current_level >= 0:
+            seen.append((forward_ad.unpack_dual(b).tangent is not None, a.requires_grad or b.requires_grad))
+        return a * b
+
+    assert gradcheck(function, (x, x.detach().clone().requires_grad_()), check_forward_ad=True, fast_mode=fast_mode)
+    assert set(seen) == {(True, False)}

@@ -35,12 +35,18 @@ class Problem:
     def outputs(self, arguments: list[Any] | None = None) -> list[Tensor]:
         """Return the outputs that require grad for these arguments. If there are none, return all outputs."""
         results = outputs_of(self.func, self.arguments if arguments is None else arguments)
-        return [results[i] for i in self._differentiable]
+        return [results[i] for i in self._differentiable[0]]
+
+    @property
+    def is_constant(self) -> bool:
+        """True if no output requires grad."""
+        return not self._differentiable[1]
 
     @cached_property
-    def _differentiable(self) -> list[int]:
+    def _differentiable(self) -> tuple[list[int], bool]:
         results = outputs_of(self.func, self.arguments)
-        return [i for i, t in enumerate(results) if t.requires_grad] or list(range(len(results)))
+        found = [i for i, t in enumerate(results) if t.requires_grad]
+        return found or list(range(len(results))), bool(found)
 
 
 def outputs_of(func: Callable[..., Any], arguments: list[Any]) -> list[Tensor]:
@@ -138,13 +144,14 @@ def _holding(problem: Problem, which: int, values: Tensor) -> Iterator[list[Any]
 
 
 def forward_derivative(problem: Problem, which: int, v: Any) -> list[Any]:
-    """Compute a directional derivative with dual tensors."""
+    """Compute a directional derivative with dual tensors. The tangents of the other inputs are zeros."""
     forward_ad = flambeau.autograd.forward_ad
-    original = problem.arguments[which]
     with forward_ad.dual_level():
         changed = list(problem.arguments)
-        primal = original.detach().requires_grad_(original.requires_grad)  # the function may itself differentiate
-        changed[which] = forward_ad.make_dual(primal, of_parts(v, original))
+        for i in problem.checked:
+            original = problem.arguments[i].detach()
+            tangent = of_parts(v, original) if i == which else flambeau.zeros_like(original)
+            changed[i] = forward_ad.make_dual(original, tangent)
         pairs = [forward_ad.unpack_dual(t) for t in problem.outputs(changed)]
         return [np.zeros_like(parts(p)) if t is None else parts(t) for p, t in pairs]
 
