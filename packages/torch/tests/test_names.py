@@ -381,3 +381,12 @@ def test_private_names_of_the_autograd_engine():
         with torch.autograd.graph.disable_saved_tensors_hooks("off"):
             assert not torch._C._autograd._saved_tensors_hooks_is_enabled()
     """)
+
+
+def test_names_of_files_that_flambeau_has_no_modules_for():
+    pytest.importorskip("flambeau.autograd")
+    run("""
+        from torch.autograd.gradcheck import GradcheckError, gradcheck
+        assert GradcheckError is torch.autograd.GradcheckError and issubclass(GradcheckError, RuntimeError)
+        assert torch.autograd.gradcheck(torch.exp, torch.ones(2, dtype=torch.float64, requires_grad=True))
+    """)

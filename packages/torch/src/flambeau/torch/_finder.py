@@ -77,7 +77,7 @@ def _own(module: ModuleType, name: str) -> Any:
 
 def _found_elsewhere(path: str, name: str) -> Any:
     """Return a name of PyTorch from another module of flambeau, or a stand-in."""
-    for other in _interface.other_modules(path, name):
+    for other in (*_interface.other_modules(path, name), path.rpartition(".")[0]):  # flambeau has packages for files
         if _exists(other) and not is_moved(f"{other}.{name}"):
             with contextlib.suppress(AttributeError):
                 return _own(importlib.import_module(other), name)
