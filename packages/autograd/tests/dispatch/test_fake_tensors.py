@@ -97,6 +97,12 @@ def test_constants_are_forgotten_when_they_change(change):
             x.item()
 
 
+def test_plain_tensors_can_be_printed():
+    x = fb.ones(2)
+    with FakeTensorMode():
+        assert repr(x) == "tensor([1., 1.])"
+
+
 def test_the_mode_can_be_left():
     with FakeTensorMode() as mode, unset_fake_temporarily() as left:
         assert left is mode and type(fb.ones(1)) is fb.Tensor

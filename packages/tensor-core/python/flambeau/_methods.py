@@ -257,7 +257,13 @@ def __repr__(self: Tensor, *, tensor_contents: str | None = None) -> str:  # noq
     """Return the text of the tensor. A derived class can pass its own text of the elements."""
     from flambeau._formatting import format_tensor
 
-    return format_tensor(self, tensor_contents=tensor_contents)
+    if type(self) is not Tensor:
+        return format_tensor(self, tensor_contents=tensor_contents)
+    enabled = _core._dispatch_enabled(False)  # modes are not asked about the text of plain tensors
+    try:
+        return format_tensor(self, tensor_contents=tensor_contents)
+    finally:
+        _core._dispatch_enabled(enabled)
 
 
 def __dir__(self: Tensor) -> list[str]:
