@@ -272,6 +272,8 @@ def test_the_forward_mode_jacobian_at_wrappers():
 
 
 def test_gradcheck_at_a_wrapper():
+    y = LoggingTensor(fb.tensor([0.5, 2.0], dtype=fb.float64), requires_grad=True)
+    assert fb.autograd.gradgradcheck(lambda t: fb.autograd.functional.vhp(lambda s: (s**3).sum(), t, y)[1], y)
     x = LoggingTensor(fb.tensor([0.5, -1.0], dtype=fb.float64), requires_grad=True)
     assert fb.autograd.gradcheck(lambda t: t.exp() * t, x)
     with pytest.raises(fb.autograd.GradcheckError):

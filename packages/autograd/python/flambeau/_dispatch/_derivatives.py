@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import flambeau
 from flambeau import Tensor
 from flambeau.library._overloads import OpOverload
 
@@ -84,6 +85,8 @@ def gradients(call: Differentiated) -> tuple[Any, ...]:
 
 
 def _real_if(tensor: Tensor, gradient: Any) -> Any:
-    """Return the real part of the gradient of a real tensor."""
+    """Return a gradient as a tensor, or None for 0, and the real part of the gradient of a real tensor."""
+    if isinstance(gradient, (int, float, complex)):  # an expression without operands
+        return flambeau.full_like(tensor.detach(), gradient) if gradient else None
     is_wider = gradient is not None and gradient.is_complex() and not tensor.is_complex()
     return gradient.real if is_wider else gradient
