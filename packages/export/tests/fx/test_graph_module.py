@@ -11,7 +11,9 @@ import pytest
 
 import flambeau
 from flambeau import Tensor, fx, nn
+from flambeau._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from flambeau.fx.experimental.optimization import fuse, remove_dropout
+from flambeau.fx.passes.fake_tensor_prop import FakeTensorProp
 from flambeau.fx.passes.shape_prop import ShapeProp
 from flambeau.fx.passes.split_module import split_module
 from flambeau.nn import functional
@@ -249,6 +251,19 @@ def test_shapes(net: Net, x: Tensor) -> None:
     assert shapes["bn"] == (2, 2, 2, 2)
     assert shapes["output"] == (2, 3)
     assert 'conv: "f32[2, 2, 2, 2]" = self.conv(x)' in traced.print_readable(print_output=False)
+
+
+def test_shapes_without_elements(net: Net, x: Tensor) -> None:
+    traced = fx.symbolic_trace(net)
+    result = FakeTensorProp(traced).propagate(x)
+    assert isinstance(result, FakeTensor) and result.shape == (2, 3)
+    shapes = {node.name: tuple(node.meta["val"].shape) for node in traced.graph.nodes}
+    assert shapes["bn"] == (2, 2, 2, 2) and shapes["output"] == (2, 3)
+    mode = FakeTensorMode()
+    fake = {name: mode.from_tensor(value) for name, value in traced.state_dict().items()}
+    with nn.utils.stateless._reparametrize_module(traced, fake):
+        assert FakeTensorProp(traced, mode).propagate(x).shape == (2, 3)
+    assert type(traced.fc.weight) is nn.Parameter
 
 
 def test_parts_compute_the_same(net: Net, x: Tensor) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import AbstractContextManager
 from typing import Any
 
 from flambeau import Tensor
@@ -28,6 +29,15 @@ def functional_call(
         stacklevel=2,
     )
     return _functional_call(module, parameters_and_buffers, args, kwargs, tie_weights=tie_weights, strict=strict)
+
+
+def _reparametrize_module(
+    module: Module, parameters_and_buffers: dict[str, Tensor], tie_weights: bool = False, strict: bool = False
+) -> AbstractContextManager[None]:
+    """Return a context manager in which a module has other parameters and buffers."""
+    from flambeau.func._modules import _reparametrized
+
+    return _reparametrized(module, parameters_and_buffers, tie_weights, strict)
 
 
 def _functional_call(
