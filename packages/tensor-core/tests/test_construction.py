@@ -300,3 +300,13 @@ def test_arange_of_integers_from_reals():
 def test_likely_mistakes_come_with_the_corrected_call(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1)])
+def test_tensors_of_one_element_are_numbers_in_a_list(shape):
+    one, two = fb.full(shape, 1.0), fb.full(shape, 2.0)
+    assert fb.tensor([one, two]).tolist() == [1, 2] and fb.tensor([[one], [two]]).tolist() == [[1], [2]]
+    assert fb.as_tensor(one).shape == shape
+    assert fb.tensor([np.array([1.0]), np.array([2.0])]).tolist() == [[1], [2]]  # not so NumPy's arrays
+    with pytest.raises(ValueError, match="expected"):
+        fb.tensor([one, fb.ones(2)])

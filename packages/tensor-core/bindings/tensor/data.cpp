@@ -132,7 +132,8 @@ void scan(PyObject* o, int depth, Scan& s) {
   if (PyLong_Check(o)) return s.note(Dtype::int64);
   if (is_array(o)) {
     const Tensor t = from_array(o);
-    if (depth == int(s.shape.size())) s.shape.append(t.shape().begin(), t.shape().end());
+    const bool number = depth > 0 && is_tensor(o) && t.numel() == 1;  // in a list, as in PyTorch
+    if (depth == int(s.shape.size()) && !number) s.shape.append(t.shape().begin(), t.shape().end());
     return s.note(t.dtype());
   }
   if (!is_sequence(o)) refuse(o, depth, s);
