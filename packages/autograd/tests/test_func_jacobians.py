@@ -105,3 +105,17 @@ class Derived(fb.Tensor):
 )
 def test_derivatives_at_an_instance_of_a_subclass(transform, expected):
     close(transform(lambda x: (x**3).sum())(tensor(X).as_subclass(Derived)), expected)
+
+
+@pytest.mark.parametrize("output", [None, ()])
+def test_functions_without_results_are_refused(output):
+    x = fb.ones(2)
+    calls = (
+        lambda: func.vjp(lambda x: output, x),
+        lambda: func.jvp(lambda x: output, (x,), (x,)),
+        lambda: func.jacrev(lambda x: output)(x),
+        lambda: func.jacfwd(lambda x: output)(x),
+    )
+    for call in calls:
+        with pytest.raises(RuntimeError, match=r"(vjp|jvp)\(.*: Expected f to be a function that has non-empty output"):
+            call()

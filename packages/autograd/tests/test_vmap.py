@@ -27,7 +27,7 @@ def test_the_function_sees_one_element():
         assert (x.shape, x.ndim, x.dim(), x.size(0), len(x), x.numel()) == ((3, 2), 2, 2, 3, 3, 6)
         assert (x.dtype, x.device.type, x.is_floating_point(), x.nbytes) == (fb.float64, "cpu", True, 48)
         assert [row.shape for row in x] == [(2,)] * 3
-        assert "batch_size=4" in repr(x)
+        assert repr(x).startswith("BatchedTensor(lvl=1, bdim=0, value=\n    tensor(")
         return x.T
 
     assert vmap(seen)(fb.ones(4, 3, 2, dtype=fb.float64)).shape == (4, 2, 3)

@@ -55,6 +55,17 @@ def tensors_of(name: str, values: list[Any]) -> list[Tensor]:
     return values
 
 
+def checked_outputs(name: str, outputs: list[Any]) -> list[Tensor]:
+    """Return the leaves of a function's result. Raise RuntimeError if there are none, or if one is not a tensor."""
+    if not outputs or (len(outputs) == 1 and outputs[0] is None):
+        raise RuntimeError(f"{name}: Expected f to be a function that has non-empty output (got output = {outputs})")
+    for value in outputs:
+        if not isinstance(value, Tensor):
+            text = f"expected f(*primals) to return only tensors, got unsupported type {type(value)}"
+            raise RuntimeError(f"{name}: {text}")
+    return outputs
+
+
 def _position(name: str, argnum: Any, count: int) -> int:
     if not isinstance(argnum, int):
         raise RuntimeError(f"{name}: argnum must be int, got: {type(argnum)}")

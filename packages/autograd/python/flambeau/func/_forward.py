@@ -7,7 +7,7 @@ import flambeau
 from flambeau import Tensor
 from flambeau._core import _set_grad_enabled
 from flambeau.func import _engine
-from flambeau.func._arguments import Argnums, _leaf, choose, tensors_of
+from flambeau.func._arguments import Argnums, _leaf, checked_outputs, choose, tensors_of
 from flambeau.func._reverse import detached, with_aux
 from flambeau.utils._pytree import TreeSpec, tree_flatten, tree_map, tree_unflatten
 
@@ -62,7 +62,7 @@ def jvp(
             output, aux = with_aux("jvp(f, primals, tangents)", output)
             aux = tree_map(lambda t: _unpack(t, level)[0] if isinstance(t, Tensor) else t, aux)
         results, output_spec = tree_flatten(output)
-        pairs = [_unpack(t, level, strict) for t in _check_outputs("jvp(f, primals, tangents)", results)]
+        pairs = [_unpack(t, level, strict) for t in checked_outputs("jvp(f, primals, tangents)", results)]
     finally:
         _engine.close_level()
     out, tangents_out = (tree_unflatten([pair[i] for pair in pairs], output_spec) for i in (0, 1))
@@ -78,13 +78,6 @@ def _check_primals(values: list[Any], spec: TreeSpec, tangent_spec: TreeSpec) ->
     if not values:
         raise RuntimeError("jvp(f, primals, tangents): Expected primals to hold at least one Tensor.")
     tensors_of("jvp(f, primals, tangents)", values)
-
-
-def _check_outputs(name: str, outputs: list[Any]) -> list[Tensor]:
-    for t in outputs:
-        if not isinstance(t, Tensor):
-            raise RuntimeError(f"{name}: Expected f(*primals) to return only tensors, got {type(t)}")
-    return outputs
 
 
 def _unpack(t: Tensor, level: int, strict: bool = False) -> tuple[Tensor, Tensor]:
@@ -114,7 +107,7 @@ class Linearization:
             if has_aux:
                 output, self.aux = with_aux(f"{name}(f)(*args)", output)
             results, self.output_spec = tree_flatten(output)
-            outputs = _check_outputs(name, results)
+            outputs = checked_outputs("jvp(f, primals, tangents)", results)
             self.depends = outer and _engine.depends_on_others(outputs, leaves)
             pairs = [_leaf(flambeau.ones_like(t.detach())) for t in outputs]
             self.cotangents = [leaf for leaf, _ in pairs]

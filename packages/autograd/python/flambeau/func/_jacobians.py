@@ -7,7 +7,7 @@ from typing import Any, ParamSpec
 from flambeau import Tensor
 from flambeau._core import _set_grad_enabled
 from flambeau.func import _engine
-from flambeau.func._arguments import Argnums, choose
+from flambeau.func._arguments import Argnums, checked_outputs, choose
 from flambeau.func._forward import Linearization
 from flambeau.func._reverse import detached, with_aux
 from flambeau.utils._pytree import tree_flatten, tree_unflatten
@@ -55,7 +55,7 @@ def jacrev(
             if has_aux:
                 output, aux = with_aux("jacrev(f)(*args)", output)
             outputs, output_spec = tree_flatten(output)
-            _check_tensors("jacrev", outputs)
+            checked_outputs("vjp(f, *primals)", outputs)
             depends = outer and _engine.depends_on_others(outputs, leaves)
             last = len(outputs) - 1
             rows = [_engine.jacobian(t, leaves, depends, i < last) for i, t in enumerate(outputs)]
@@ -111,12 +111,6 @@ def _transposed(block: Tensor, dims: int) -> Tensor:
     """Move the first ``dims`` dimensions of a block, which belong to the input, to the end."""
     order = [*range(dims, block.dim()), *range(dims)]
     return block.permute(order).contiguous()
-
-
-def _check_tensors(name: str, outputs: list[Any]) -> None:
-    for t in outputs:
-        if not isinstance(t, Tensor):
-            raise RuntimeError(f"{name}: Expected f(*args) to return only tensors, got {type(t)}")
 
 
 def hessian(func: Callable[P, Any], argnums: Argnums = 0) -> Callable[P, Any]:

@@ -11,6 +11,7 @@ Maps can be nested. Levels are numbered from one, outermost first. The value of 
 lower level. A rule handles the highest level in the arguments, and runs as if only the lower ones existed.
 """
 
+import textwrap
 import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn
@@ -29,7 +30,7 @@ class BatchedTensor(Tensor):
     level: int
 
     def __repr__(self) -> str:
-        return f"BatchedTensor(level={self.level}, batch_size={self.value.shape[0]}, value=\n{self.value!r})"
+        return f"BatchedTensor(lvl={self.level}, bdim=0, value=\n{textwrap.indent(repr(self.value), '    ')}\n)"
 
     def __copy__(self) -> Tensor:
         return self.detach()

@@ -16,7 +16,7 @@ import flambeau
 from flambeau import Tensor
 from flambeau._core import _set_grad_enabled
 from flambeau.func import _engine
-from flambeau.func._arguments import Argnums, choose, leaves_of
+from flambeau.func._arguments import Argnums, checked_outputs, choose, leaves_of
 from flambeau.utils._pytree import LEAF, TreeSpec, tree_flatten, tree_map, tree_unflatten
 
 P = ParamSpec("P")
@@ -150,9 +150,7 @@ def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple
     if has_aux:
         output, aux = with_aux("vjp(f, *primals)", output)
     outputs, output_spec = tree_flatten(output)
-    for t in outputs:
-        if not isinstance(t, Tensor):
-            raise RuntimeError(f"vjp(f, *primals): Expected f(*primals) to return only tensors, got {type(t)}")
+    checked_outputs("vjp(f, *primals)", outputs)
     depends = outer and _engine.depends_on_others(outputs, leaves)
     _engine.close(leaves)
     vjp_fn = _product(tuple(outputs), output_spec, leaves, spec)
