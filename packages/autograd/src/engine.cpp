@@ -387,6 +387,8 @@ void Run::find_needed() {
       stack.pop_back();
     }
   }
+  for (const Edge& input : options.inputs)
+    if (!visited.count(input.node.get())) needed.erase(input.node.get());
 }
 
 void call_at_end(std::function<void()> callback) {

@@ -80,9 +80,11 @@ def test_a_hook_for_all_gradients(x):
     assert seen[1] == [[1, 1, 1], None, None, [1, 1, 1]]
     grad((y * z).sum(), y, retain_graph=True)
     assert seen[2] == [[2, 4, 6], None, None, None]
+    (y * z).sum().backward(inputs=(unused, y), retain_graph=True)  # the pass does not reach one of its inputs
+    assert seen[3] == [[2, 4, 6], None, None, None]
     handle.remove()
     y.sum().backward()
-    assert len(seen) == 3
+    assert len(seen) == 4
 
 
 def test_a_hook_for_the_first_gradient(x):
