@@ -234,7 +234,7 @@ class FakeTensorMode(TorchDispatchMode):
         Constants that the operator changes in another way, or that a result without a constant shows, are forgotten.
         """
         schema = func._own_schema
-        fake = list(tensors_of((*args, *kwargs.values())))
+        fake = [each for each in tensors_of((*args, *kwargs.values())) if isinstance(each, FakeTensor)]
         if schema is None or not any(tensor.constant is not None for tensor in fake):
             return NotImplemented
         undetermined = func._opname.startswith(_UNDETERMINED) or "generator" in schema.by_name
