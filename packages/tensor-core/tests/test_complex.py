@@ -200,6 +200,9 @@ def test_conjugates():
     assert np.array_equal(z[0].H.numpy(), array[0].conj().T)
     assert np.array_equal(fb.adjoint(z).numpy(), z.mH.numpy())
     assert z.resolve_conj() is z
+    assert fb.resolve_neg(z) is fb.resolve_conj(input=z) is z
+    with pytest.raises(TypeError, match="argument 'input'"):
+        fb.resolve_conj([1 + 2j])
     assert not z.conj().is_conj()
     x = fb.ones(2)
     assert x.conj() is x

@@ -256,6 +256,7 @@ void bind_records() {
     binding->result = kResultTypes[record->forward.result()];
     const std::string attribute = record->attribute(binding->name);
     if (attribute != binding->name) binding->attribute = attribute;
+    if (record->forms & kIdentity) binding->shortcut = [](const Tensor&, PyObject* self) { return Py_NewRef(self); };
     if (*record->fields) binding->result_type = named_tuple_type(attribute, names_in(record->fields));
     set_function<&OperatorRecord::forward>(*binding);
     binding->in_place = copy_with<&OperatorRecord::in_place>(*binding);

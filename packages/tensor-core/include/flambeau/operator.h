@@ -60,6 +60,7 @@ enum OperatorForm : int {
   kAnyDevice = 4096,  // its tensors may be on different devices
   kKeepsOut = 16384,  // out= of as many elements as the result keeps its shape
   kNetwork = 8192,    // flambeau._core.nn_name, which a package above publishes as name; programs call it nn_name
+  kIdentity = 32768,  // the result is the argument itself
 };
 
 template <class... T>

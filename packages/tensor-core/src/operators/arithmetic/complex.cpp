@@ -46,7 +46,7 @@ tensor([1.-2.j]))",
                               .samples = "c(2, 3); f(3)"});
 
 const Operator resolve_conj_operator({.signature = "resolve_conj|resolve_neg(input)",
-                                      .forms = kFunction | kMethod,
+                                      .forms = kFunction | kMethod | kIdentity,
                                       .doc = R"(The tensor itself: no conjugation or negation is put off.
 
 >>> flambeau.resolve_conj(flambeau.tensor([1 + 2j]))

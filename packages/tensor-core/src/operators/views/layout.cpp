@@ -43,10 +43,10 @@ MemoryFormat format_of(const Tensor& t) {
 
 Tensor resize_(const Tensor& self, const Shape& shape, MemoryFormat format) {
   require(!self.requires_grad(), "cannot resize variables that require grad");
+  if (self.shape() == shape && format == MemoryFormat::Contiguous) return self;
   for (int64_t s : shape) require(s >= 0, "resize_: negative size in ", shape);
   require_strides(shape);
   const Shape strides = strides_in(format, shape);
-  if (self.shape() == shape && format == MemoryFormat::Contiguous) return self;
   const Tensor whole = empty_strided(shape, strides, self.dtype());  // refuses what is too large
   const int64_t item = item_size(self.dtype()), before = int64_t(self.storage().bytes()),
                 needed = int64_t(whole.storage().bytes()) + self.offset() * item;
