@@ -3,6 +3,7 @@
 import copy
 import ctypes
 import gc
+import io
 import operator
 import pickle
 import sys
@@ -300,6 +301,28 @@ def test_pickling(dtype, protocol):
 
 class Named(fb.Tensor):
     pass
+
+
+class Slotted(fb.Tensor):
+    """Holds another tensor, as wrappers of PyTorch's own tests do."""
+
+    __slots__ = ("inner", "unset")
+
+    def clone(self):
+        raise AssertionError("copies do not call methods of the class")
+
+
+def test_copies_keep_attributes_in_slots():
+    tensor = fb.Tensor._make_subclass(Slotted, fb.ones(2, device="meta"))
+    tensor.inner, tensor.note = fb.arange(3.0), "kept"
+    file = io.BytesIO()
+    fb.save(tensor, file)
+    file.seek(0)
+    shallow, deep = copy.copy(tensor), copy.deepcopy(tensor)
+    assert shallow.inner is tensor.inner and deep.inner is not tensor.inner
+    for made in (shallow, deep, pickle.loads(pickle.dumps(tensor)), fb.load(file, weights_only=False)):
+        assert type(made) is Slotted and made.is_meta and made.shape == (2,)
+        assert made.inner.tolist() == [0, 1, 2] and made.note == "kept" and not hasattr(made, "unset")
 
 
 def test_pickling_small_things():

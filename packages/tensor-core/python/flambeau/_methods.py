@@ -63,12 +63,27 @@ def _rebuild_subclass(
 ) -> TensorT:
     made = Tensor._make_subclass(kind, tensor, requires_grad)
     if attributes:
-        made.__dict__.update(attributes)
+        set_attributes(made, attributes)
     return made
 
 
+def slots_of(tensor: Tensor) -> dict[str, Any]:
+    """Return the attributes that the classes of a tensor keep in ``__slots__``."""
+    names: list[str] = copyreg._slotnames(type(tensor))  # type: ignore[attr-defined]
+    return {name: getattr(tensor, name) for name in names if hasattr(tensor, name)}
+
+
 def _attributes(tensor: Tensor) -> dict[str, Any] | None:
-    return tensor.__dict__ or None
+    return (tensor.__dict__ if type(tensor) is Tensor else {**tensor.__dict__, **slots_of(tensor)}) or None
+
+
+def set_attributes(tensor: Tensor, attributes: dict[str, Any]) -> None:
+    """Set attributes without calling the ``__setattr__`` of the tensor's class."""
+    slots = copyreg._slotnames(type(tensor))  # type: ignore[attr-defined]
+    for name in slots:
+        if name in attributes:
+            Tensor.__setattr__(tensor, name, attributes[name])
+    tensor.__dict__.update({name: value for name, value in attributes.items() if name not in slots})
 
 
 def _rebuild_meta(shape: Any, strides: Any, dtype: Any, requires_grad: bool) -> Tensor:
@@ -104,7 +119,7 @@ def __copy__(self: Tensor) -> Tensor:  # noqa: N807
     if type(self) is Tensor and self.requires_grad:
         result.requires_grad_()
     if attributes := _attributes(self):
-        result.__dict__.update(attributes)
+        set_attributes(result, attributes)
     return result
 
 
@@ -149,7 +164,7 @@ def __deepcopy__(self: Tensor, memo: dict[int, Any]) -> Tensor:  # noqa: N807
 
     if _core._is_dispatching_class(type(self)):
         return _cloned(self, memo)
-    values = _copied_memory(self.detach(), memo)
+    values = _copied_memory(plain(self).detach(), memo)
     if type(self) is Tensor:
         result = values.requires_grad_() if self.requires_grad else values
     else:
@@ -158,7 +173,7 @@ def __deepcopy__(self: Tensor, memo: dict[int, Any]) -> Tensor:  # noqa: N807
     if self.grad is not None:
         result.grad = copy.deepcopy(self.grad, memo)
     if attributes := _attributes(self):
-        result.__dict__.update(copy.deepcopy(attributes, memo))
+        set_attributes(result, copy.deepcopy(attributes, memo))
     return result
 
 

@@ -11,7 +11,7 @@ from typing import IO, Any, ClassVar
 
 import flambeau
 from flambeau import Size, Tensor
-from flambeau._methods import plain
+from flambeau._methods import plain, slots_of
 from flambeau.storage import TypedStorage, UntypedStorage
 
 from . import names
@@ -111,7 +111,9 @@ def _reduce_tensor(tensor: Tensor) -> Any:
     if kind is Tensor and not tensor.__dict__:
         return rebuild, arguments
     name = names.TENSOR if kind is Tensor else kind
-    return names.REBUILD_FROM_TYPE, (rebuild, name, arguments, tensor.__dict__ or None)
+    slots = {} if kind is Tensor else slots_of(tensor)
+    state = (tensor.__dict__, slots) if slots else tensor.__dict__ or None
+    return names.REBUILD_FROM_TYPE, (rebuild, name, arguments, state)
 
 
 def _reduce_plain(tensor: Tensor) -> tuple[Any, ...]:

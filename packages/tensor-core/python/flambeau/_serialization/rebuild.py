@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 import flambeau
 from flambeau import Size, Tensor, _extension_points
+from flambeau._methods import set_attributes
 from flambeau.storage import TypedStorage, UntypedStorage
 
 from .errors import ForeignFormatError, FormatError
@@ -168,9 +169,9 @@ def as_buffer(data: Tensor, persistent: bool) -> Tensor:
 
 
 def _with_attributes(made: Tensor, state: Any) -> Tensor:
-    if isinstance(state, tuple) and len(state) == 2:
-        state = state[0]
-    if state is not None:
+    if isinstance(state, tuple) and len(state) == 2:  # the attributes, and those in slots
+        set_attributes(made, {**names(state[0] or {}), **names(state[1] or {})})
+    elif state is not None:
         made.__dict__.update(names(state))
     return made
 
