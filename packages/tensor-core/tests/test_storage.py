@@ -2,6 +2,7 @@
 
 import copy
 import io
+import pickle
 import struct
 
 import pytest
@@ -87,6 +88,17 @@ def test_the_format_before_the_archive_is_written():
     loaded = fb.load(file)
     loaded["x"][2] = 7
     assert loaded["part"].tolist() == [7, 3] and loaded["flags"].all()
+
+
+def test_several_objects_follow_each_other_in_one_file_of_the_old_format():
+    file = io.BytesIO()
+    for value in (1, 2):
+        fb.save(fb.full((3,), value), file, _use_new_zipfile_serialization=False)
+        pickle.dump(value, file)
+    file.seek(0)
+    for value in (1, 2):
+        assert fb.load(file).tolist() == [value] * 3
+        assert pickle.load(file) == value
 
 
 def test_a_storage_of_another_dtype_is_refused():

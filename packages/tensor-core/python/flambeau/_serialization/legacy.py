@@ -32,21 +32,23 @@ COUNT = struct.Struct("<q")
 
 
 def load(file: IO[bytes], locations: Locations, run: Callable[..., Any], pickle_arguments: dict[str, Any]) -> Any:
-    """Load the object in a file, starting at its current position."""
-    source = io.BytesIO(file.read())
-    header = [run_restricted(source, _nothing) for _ in range(3)]
+    """Load the object in a file, starting at its current position. Set the position to the end of the object."""
+    start = file.tell()
+    size = file.seek(0, io.SEEK_END) - start
+    file.seek(start)
+    header = [run_restricted(file, _nothing) for _ in range(3)]
     if header[:2] != [MAGIC_NUMBER, PROTOCOL_VERSION] or not isinstance(header[2], dict):
         raise FormatError(f"its version of PyTorch's old format, {header[1]!r}, is not known")
     if header[2].get("little_endian") is not True:
         raise FormatError("it was written on a machine of another byte order")
-    storages = _Storages(locations, most=len(source.getbuffer()))
+    storages = _Storages(locations, most=size)
     with elements_read_later() as actions:
-        result = run(source, storages.persistent_load, **pickle_arguments)
-    keys = run_restricted(source, _nothing)
+        result = run(file, storages.persistent_load, **pickle_arguments)
+    keys = run_restricted(file, _nothing)
     if not isinstance(keys, list) or sorted(map(str, keys)) != sorted(storages.roots):
         raise FormatError("damaged: the list of its storages")
     for key in keys:
-        storages.read(key, source)
+        storages.read(key, file)
     for action in actions:
         action()
     return result
@@ -114,7 +116,7 @@ class _Storages:
             self.views[key] = _part(part)
         return self.views[key]
 
-    def read(self, key: str, source: io.BytesIO) -> None:
+    def read(self, key: str, source: IO[bytes]) -> None:
         storage, kind = self.roots[key]
         header = source.read(COUNT.size)
         if len(header) < COUNT.size or COUNT.unpack(header)[0] * kind.itemsize != storage.nbytes():
