@@ -14,6 +14,7 @@ ANSWERS = {
     "cuda.is_available()": False,
     "cuda.is_initialized()": False,
     "cuda._initialized": False,
+    "cuda._lazy_call(lambda: 1 / 0)": None,
     "cuda.device_count()": 0,
     "cuda.is_bf16_supported()": False,
     "cuda.is_tf32_supported()": False,

@@ -42,6 +42,12 @@ def test_what_is_known_of_the_gpu():
     assert fb.backends.cuda.is_built()
 
 
+def test_calls_that_wait_for_the_gpu():
+    calls = []
+    cuda._lazy_call(lambda: calls.append("called"))
+    assert calls == ["called"]
+
+
 def test_which_gpu_is_meant():
     assert cuda.current_device() == 0
     cuda.set_device("cuda:0")

@@ -195,6 +195,8 @@ if not TYPE_CHECKING:  # so that type checkers report names that do not exist
             return (default_generator,) * device_count()
         if name == "_initialized":  # checkpoints that restore generators read it
             return is_initialized()
+        if name == "_lazy_call":
+            return importlib.import_module("flambeau.cuda._devices").lazy_call
         from flambeau._tensor_types import CUDA_TENSOR_TYPES
 
         if name in CUDA_TENSOR_TYPES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -24,6 +25,12 @@ def is_initialized() -> bool:
 def init() -> None:
     """Load the driver, which otherwise happens on first use. Raise RuntimeError if no GPU is available."""
     demand()
+
+
+def lazy_call(callable: Callable[[], object], **kwargs: Any) -> None:
+    """Call a function when GPUs are ready for use, which is at once or, if there is no GPU, never."""
+    if is_initialized():
+        callable()
 
 
 def device_count() -> int:
