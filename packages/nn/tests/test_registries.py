@@ -9,6 +9,7 @@ import pytest
 
 import flambeau as fb
 from flambeau import nn
+from flambeau.utils._pytree import tree_flatten, tree_map
 
 
 class Model(nn.Module):
@@ -170,3 +171,11 @@ def test_a_registry_that_is_replaced_takes_its_attributes_along():
     assert layer(fb.ones(1, 2)).tolist() == [[2, 2]]
     layer._parameters["bias"] = nn.Parameter(fb.ones(2))
     assert layer(fb.ones(1, 2)).tolist() == [[3, 3]]
+
+
+def test_pytrees_flatten_registries_as_dictionaries():
+    layer = nn.Linear(2, 3)
+    plain = dict(layer._parameters)
+    assert tree_flatten(layer._parameters) == tree_flatten(plain)
+    shapes = tree_map(lambda parameter, other: (*parameter.shape, parameter is other), layer._parameters, plain)
+    assert type(shapes) is dict and shapes == {"weight": (3, 2, True), "bias": (3, True)}

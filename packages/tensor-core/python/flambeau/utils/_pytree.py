@@ -127,12 +127,14 @@ def register_dataclass(
 def _get_node_type(tree: Any) -> Any:
     """Return the key of a container in `SUPPORTED_NODES`."""
     kind = type(tree)
-    if kind not in SUPPORTED_NODES and isinstance(tree, tuple):
+    if kind in SUPPORTED_NODES:
+        return kind
+    if isinstance(tree, tuple):
         if hasattr(tree, "_fields"):
             return namedtuple  # noqa: PYI024
         if hasattr(tree, "n_sequence_fields"):
             return tuple
-    return kind
+    return getattr(kind, "_stands_for", kind) if isinstance(tree, dict) else kind
 
 
 class TreeSpec(NamedTuple):

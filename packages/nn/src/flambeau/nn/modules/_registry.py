@@ -33,6 +33,7 @@ class Registry(dict[str, Any]):
 
     __slots__ = ("_owner",)
 
+    _stands_for = dict  # pytrees flatten it as a dictionary
     _owner: weakref.ref[Any]
 
     @classmethod
