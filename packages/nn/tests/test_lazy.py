@@ -111,3 +111,21 @@ def test_a_parameter_takes_its_size_from_one_number():
 def test_loading_what_has_no_shape_yet_says_so():
     with pytest.raises(RuntimeError, match="shape of an uninitialized"):
         nn.Linear(2, 3).load_state_dict(nn.LazyLinear(3).state_dict())
+
+
+@pytest.mark.parametrize("lazy", [lambda: nn.LazyLinear(3), lambda: nn.LazyBatchNorm1d(affine=False)])
+def test_memory_is_shared_after_the_first_input(lazy):
+    module = lazy()
+    with pytest.raises(RuntimeError, match="share memory on an uninitialized parameter or buffer"):
+        nn.Sequential(module).share_memory()
+    module(fb.ones(2, 4))
+    assert all(tensor.is_shared() for tensor in module.share_memory().state_dict().values())
+
+
+@pytest.mark.parametrize("normalise", [nn.utils.weight_norm, nn.utils.spectral_norm])
+def test_weights_are_normalised_after_the_first_input(normalise):
+    module = nn.LazyLinear(3)
+    with pytest.raises(ValueError, match="can't have uninitialized parameters"):
+        normalise(module)
+    module(fb.ones(2, 4))
+    assert normalise(module).weight.shape == (3, 4)

@@ -14,6 +14,12 @@ import flambeau as fb
 from flambeau import jit, nn
 
 
+def test_lazy_modules_need_an_input_first():
+    module = nn.Sequential(nn.LazyLinear(2), nn.ReLU())
+    with pytest.raises(RuntimeError, match=r"'Sequential' has uninitialized parameters \['0.weight', '0.bias'\]"):
+        jit.script(module)
+
+
 def test_scripts_come_back_as_they_are_and_warn_once():
     script = """
 import warnings

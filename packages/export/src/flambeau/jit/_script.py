@@ -6,6 +6,7 @@ Decorators that mark methods for the compiler do nothing.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar, overload
@@ -15,6 +16,7 @@ from flambeau._settings import warn_once
 from flambeau._tracing._modes import in_mode
 from flambeau._tracing._numbers import TracerWarning
 from flambeau.nn import Module
+from flambeau.nn.parameter import is_lazy
 
 from ._program import ScriptFunction, ScriptModule
 
@@ -57,6 +59,7 @@ def script(obj: Any, optimize: Any = None, _frames_up: int = 0, _rcb: Any = None
     if isinstance(obj, ScriptModule | ScriptFunction):
         return obj
     if isinstance(obj, Module):
+        _require_shapes(obj)
         _unwrap_attributes(obj)
     inputs = example_inputs.get(obj) if isinstance(example_inputs, Mapping) else example_inputs
     if not inputs:
@@ -68,6 +71,15 @@ def script(obj: Any, optimize: Any = None, _frames_up: int = 0, _rcb: Any = None
         name = type(obj).__name__ if isinstance(obj, Module) else getattr(obj, "__name__", type(obj).__name__)
         warn_once(f"jit.script returns {name} unchanged, since the tracer cannot follow it: {error}")
         return obj
+
+
+def _require_shapes(module: Module) -> None:
+    """Raise RuntimeError for a lazy module that has not seen an input."""
+    tensors = itertools.chain(module.named_parameters(), module.named_buffers())
+    names = [name for name, tensor in tensors if is_lazy(tensor)]
+    if names:
+        kind = type(module).__name__
+        raise RuntimeError(f"{kind!r} has uninitialized parameters {names}. Did you forget to run a forward pass?")
 
 
 def _followed(obj: Any, inputs: Sequence[Any]) -> ScriptModule | ScriptFunction:

@@ -203,3 +203,12 @@ class UninitializedBuffer(UninitializedTensorMixin):
 def is_lazy(param: Any) -> bool:
     """Return whether a parameter or buffer has no shape yet."""
     return isinstance(param, UninitializedTensorMixin)
+
+
+def require_shape(param: Any, user: str) -> None:
+    """Raise ValueError if a parameter that ``user`` reads has no shape yet."""
+    if is_lazy(param):
+        raise ValueError(
+            f"The module passed to `{user}` can't have uninitialized parameters. Make sure to run the dummy forward "
+            "before applying it"
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -95,7 +96,15 @@ class Convertible(Tree):
         return self._apply(lambda tensor: empty_like(tensor, device=device), recurse)
 
     def share_memory(self) -> Self:
-        """Move every parameter and buffer to memory that other processes can share."""
+        """Move every parameter and buffer to memory that other processes can share.
+
+        Raises: RuntimeError for a lazy module that has not seen an input.
+        """
+        if any(map(is_lazy, itertools.chain(self.parameters(), self.buffers()))):
+            raise RuntimeError(
+                "Can't share memory on an uninitialized parameter or buffer. Call `forward` to initialize the "
+                "parameters before calling `module.share_memory()`."
+            )
         return self._apply(lambda tensor: tensor.share_memory_())
 
 

@@ -8,7 +8,7 @@ from flambeau import Tensor, no_grad
 
 from .. import functional as F
 from ..modules.module import Module
-from ..parameter import Parameter
+from ..parameter import Parameter, require_shape
 from ._weight_norm import find_hook
 from .parametrizations import matrix_of
 
@@ -56,7 +56,7 @@ def spectral_norm(
         n_power_iterations: steps of the power iteration at each training pass.
         eps: keeps norms from 0.
         dim: of the outputs; 0, or 1 for transposed convolutions, if None.
-    Raises: RuntimeError for a weight that has a normalisation already.
+    Raises: RuntimeError for a weight that has a normalisation already, ValueError for one of a lazy module.
     Source: Miyato et al. 2018, arXiv:1802.05957.
 
     >>> list(nn.utils.spectral_norm(nn.Linear(4, 3)).state_dict())
@@ -68,6 +68,7 @@ def spectral_norm(
         dim = 1 if getattr(module, "transposed", False) else 0
     hook = SpectralNorm(name, n_power_iterations, dim, eps)
     weight = getattr(module, name)
+    require_shape(weight, "SpectralNorm")
     rows, columns = matrix_of(weight.detach(), dim).shape
     delattr(module, name)
     module.register_parameter(name + "_orig", weight)

@@ -7,7 +7,7 @@ from typing import Any
 from flambeau import Tensor
 
 from ..modules.module import Module
-from ..parameter import Parameter
+from ..parameter import Parameter, require_shape
 from .parametrizations import norm_except_dim
 
 __all__ = ["remove_weight_norm", "weight_norm"]
@@ -37,7 +37,7 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
         module: the module, which is changed and returned.
         name: of the weight.
         dim: there is a norm for each place along it; one norm of all if None.
-    Raises: RuntimeError for a weight that has a normalisation already.
+    Raises: RuntimeError for a weight that has a normalisation already, ValueError for one of a lazy module.
     Source: Salimans, Kingma 2016, arXiv:1602.07868.
 
     >>> list(nn.utils.weight_norm(nn.Linear(4, 3)).state_dict())
@@ -47,6 +47,7 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
         raise RuntimeError(f"Cannot register two weight_norm hooks on the same parameter {name}")
     hook = WeightNorm(name, dim)
     weight = getattr(module, name)
+    require_shape(weight, "WeightNorm")
     delattr(module, name)
     module.register_parameter(name + "_g", Parameter(norm_except_dim(weight.detach(), hook.dim)))
     module.register_parameter(name + "_v", Parameter(weight.detach()))
