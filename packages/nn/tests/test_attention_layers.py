@@ -198,6 +198,14 @@ def test_masks_of_other_shapes(masks, error, message):
         nn.MultiheadAttention(4, 2)(query, memory, memory, **masks)
 
 
+def test_a_mask_for_each_head_without_a_batch():
+    x = fb.ones(3, 4)
+    with pytest.raises(
+        AssertionError, match=r"Expected `attn_mask` shape to be \(2, 3, 3\) but got .*Size\(\[5, 3, 3\]"
+    ):
+        nn.MultiheadAttention(4, 2)(x, x, x, attn_mask=fb.ones(5, 3, 3))
+
+
 def test_keys_and_values_of_different_lengths():
     x, longer = fb.zeros(2, 1, 4), fb.zeros(3, 1, 4)
     with pytest.raises(AssertionError, match=r"key shape \(3, 1, 4\) does not match value shape \(2, 1, 4\)"):

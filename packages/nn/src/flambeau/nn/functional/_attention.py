@@ -216,6 +216,10 @@ def _is_batched(
     if mask is not None and mask.ndim not in (2, 3):
         raise AssertionError(f"{case} `attn_mask` to be `None`, 2-D or 3-D but found {mask.ndim}-D tensor instead")
     batch = query.shape[1] if query.ndim == 3 else 1
+    if mask is not None and mask.ndim == 3 and query.ndim == 2:
+        expected = num_heads, query.shape[0], key.shape[0]
+        if tuple(mask.shape) != expected:
+            raise AssertionError(f"Expected `attn_mask` shape to be {expected} but got {mask.shape}")
     if mask is not None and mask.ndim == 3 and mask.shape[0] != batch * num_heads:
         raise RuntimeError(
             f"The shape of the 3D attn_mask is {list(mask.shape)}, but should begin with {batch * num_heads}."
