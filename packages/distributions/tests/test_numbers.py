@@ -225,6 +225,19 @@ def test_logits_say_the_same_as_probs(name):
     assert by_logits.param_shape == by_probs.param_shape == (3,)
 
 
+@pytest.mark.parametrize("dtype", [fb.float32, fb.float64])
+def test_saturated_logits_have_a_finite_density(dtype):
+    # Probabilities are kept away from 0 and 1 by the epsilon of the dtype.
+    probs = 1 - fb.finfo(dtype).eps
+    density = 2 * np.arctanh(1 - 2 * probs) / (1 - 2 * probs)
+    for sign, x in ((1, 1.0), (-1, 0.0)):
+        logits = fb.tensor(sign * 1e30, dtype=dtype, requires_grad=True)
+        log_prob = D.ContinuousBernoulli(logits=logits).log_prob(fb.tensor(x, dtype=dtype))
+        close(log_prob.detach(), np.log(density), 1e-5)
+        log_prob.backward()
+        assert logits.grad == 0
+
+
 def test_heavy_tails_have_infinite_moments_or_none():
     inf, nan = fb.inf, fb.nan
     close(D.StudentT(fb.tensor([0.5, 1.5, 3.0])).mean, [nan, 0, 0])

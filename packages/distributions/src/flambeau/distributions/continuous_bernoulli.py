@@ -11,7 +11,7 @@ from . import constraints
 from ._probs_or_logits import Binary
 from .distribution import Shape
 from .exp_family import ExponentialFamily
-from .utils import clamp_probs
+from .utils import clamp_probs, lazy_property, logits_to_probs
 
 __all__ = ["ContinuousBernoulli"]
 
@@ -47,6 +47,11 @@ class ContinuousBernoulli(Binary, ExponentialFamily):
         super().__init__(self._param.shape, validate_args=validate_args)
         if probs is not None:  # after the check: probabilities of 0 and 1 have no density
             self.probs = clamp_probs(self.probs)
+
+    @lazy_property
+    def probs(self) -> Tensor:
+        """Return the probabilities, of which 0 and 1 would have no density."""
+        return clamp_probs(logits_to_probs(self.logits, is_binary=True))
 
     def expand(self, batch_shape: Shape, _instance: Any = None) -> "ContinuousBernoulli":
         new = self._expanded(ContinuousBernoulli, batch_shape, _instance)
