@@ -221,3 +221,35 @@ def test_a_checkpointed_function_may_differentiate(early_stop):
         (found,) = grad(checkpoint(gradient, x, use_reentrant=False), x)
     s, c = np.sin(0.5), np.cos(0.5)
     assert found.item() == pytest.approx(np.exp(s) * (c * c - s))
+
+
+def test_inputs_without_gradients_are_warned_of(x):
+    fb.utils.checkpoint.check_backward_validity([x, 3])
+    with pytest.warns(UserWarning, match="None of the inputs have requires_grad=True"):
+        fb.utils.checkpoint.check_backward_validity([x.detach(), 3])
+
+
+def test_arguments_are_detached(x):
+    detached, plain, number = fb.utils.checkpoint.detach_variable((x * 2, x.detach(), 3))
+    assert detached.is_leaf and detached.requires_grad and detached.tolist() == (x * 2).tolist()
+    assert not plain.requires_grad and number == 3
+    with pytest.raises(RuntimeError, match="Only tuple of tensors is supported"):
+        fb.utils.checkpoint.detach_variable([x])
+
+
+def test_functions_ask_whether_a_backward_pass_within_is_possible(x):
+    answers = []
+
+    class Asking(Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx, gradient):
+            answers.append(fb.autograd._is_checkpoint_valid())
+            return gradient
+
+    Asking.apply(x).sum().backward()
+    grad(Asking.apply(x).sum(), x)
+    assert answers == [True, False]

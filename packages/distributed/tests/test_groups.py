@@ -22,7 +22,10 @@ def _pair():
             assert dist.all_reduce(x, group=group) is None
     else:
         assert dist.get_process_group_ranks(group) == [0, 2] and dist.get_backend(group) == "gloo"
-        assert dist.get_global_rank(group, 1) == 2 and dist.get_group_rank(group, 2) == 1
+        assert (
+            dist.get_global_rank(group, 1) == dist._get_global_rank(group, 1) == 2
+            and dist.get_group_rank(group, 2) == 1
+        )
         dist.all_reduce(x, group=group)
         y = fb.tensor([rank])
         dist.broadcast(y, src=2, group=group)

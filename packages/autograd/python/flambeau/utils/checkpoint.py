@@ -2,8 +2,10 @@
 
 from flambeau.autograd.checkpoint import (
     CheckpointError,
+    check_backward_validity,
     checkpoint,
     checkpoint_sequential,
+    detach_variable,
     get_device_states,
     noop_context_fn,
     set_checkpoint_debug_enabled,
@@ -13,8 +15,10 @@ from flambeau.autograd.checkpoint import (
 
 __all__ = [
     "CheckpointError",
+    "check_backward_validity",
     "checkpoint",
     "checkpoint_sequential",
+    "detach_variable",
     "get_device_states",
     "noop_context_fn",
     "set_checkpoint_debug_enabled",

@@ -174,6 +174,8 @@ _extension_points.joined_batch_norm = _joined_batch_norm
 def _load(name: str) -> Any:
     if name in ("nn", "optim"):
         return importlib.import_module(f"{__name__}.{name}")
+    if name == "_get_global_rank":  # PyTorch's older name, which libraries import
+        return get_global_rank
     raise _suggestions.unknown_attribute(__name__, name)
 
 

@@ -16,14 +16,16 @@ from flambeau.autograd.checkpoint._recompute import (
     set_checkpoint_debug_enabled,
     set_checkpoint_early_stop,
 )
-from flambeau.autograd.checkpoint._reentrant import run_reentrant
+from flambeau.autograd.checkpoint._reentrant import check_backward_validity, detach_variable, run_reentrant
 
 T = TypeVar("T")
 
 __all__ = [
     "CheckpointError",
+    "check_backward_validity",
     "checkpoint",
     "checkpoint_sequential",
+    "detach_variable",
     "get_device_states",
     "noop_context_fn",
     "set_checkpoint_debug_enabled",

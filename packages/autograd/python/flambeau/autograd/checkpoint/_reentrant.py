@@ -1,7 +1,7 @@
 """Reentrant checkpointing: a node that reruns the function in its derivative, with a nested backward pass."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from typing import Any, TypeVar
 
@@ -36,12 +36,10 @@ class _Reentrant(Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> tuple[Tensor | None, ...]:
-        if _engine.run_is_selective():
+        if not is_checkpoint_valid():
             raise RuntimeError(SELECTIVE)
-        inputs = [
-            other if tensor is None else tensor.detach().requires_grad_(tensor.requires_grad)
-            for tensor, other in zip(ctx.saved_tensors, ctx.others, strict=True)
-        ]
+        given = zip(ctx.saved_tensors, ctx.others, strict=True)
+        inputs = detach_variable(tuple(other if tensor is None else tensor for tensor, other in given))
         drawing = nullcontext() if ctx.place is None else _drawing_again(ctx.place)
         with flambeau.enable_grad(), drawing, ctx.autocast_again():
             outputs = ctx.function(*inputs)
@@ -57,9 +55,30 @@ class _Reentrant(Function):
         return None, None, *(t.grad if isinstance(t, Tensor) else None for t in inputs)
 
 
+def detach_variable(inputs: Any) -> tuple[Any, ...]:
+    """Return the arguments with each tensor detached from its history; ``requires_grad`` is kept."""
+    if not isinstance(inputs, tuple):
+        kind = type(inputs).__name__
+        raise RuntimeError(f"Only tuple of tensors is supported. Got Unsupported input type: {kind}")
+    return tuple(
+        value.detach().requires_grad_(value.requires_grad) if isinstance(value, Tensor) else value for value in inputs
+    )
+
+
+def is_checkpoint_valid() -> bool:
+    """Return True if the running backward pass may run another one, as it computes all gradients of the graph."""
+    return not _engine.run_is_selective()
+
+
+def check_backward_validity(inputs: Iterable[Any], stacklevel: int = 2) -> None:
+    """Warn if none of the inputs requires grad, because reentrant checkpointing then gives no gradients."""
+    if not any(isinstance(value, Tensor) and value.requires_grad for value in inputs):
+        warnings.warn(NO_INPUT, stacklevel=stacklevel)
+
+
 def run_reentrant(function: Callable[..., T], args: tuple[Any, ...], preserve_rng_state: bool) -> T:
     """Implement ``checkpoint`` with ``use_reentrant=True``."""
-    if flambeau.is_grad_enabled() and not any(isinstance(a, Tensor) and a.requires_grad for a in args):
-        warnings.warn(NO_INPUT, stacklevel=3)
+    if flambeau.is_grad_enabled():
+        check_backward_validity(args, stacklevel=4)
     result: T = _Reentrant.apply(function, preserve_rng_state, *args)
     return result
