@@ -551,3 +551,38 @@ def test_a_function_stays_where_a_module_has_its_name(run):
         x = torch.ones(2, dtype=torch.float64, requires_grad=True)
         assert torch.autograd.gradcheck(torch.sin, x) and gradgradcheck(torch.sin, x)
     """)
+
+
+def test_graph_modules_that_are_pickled_load_without_the_alias(run, tmp_path):
+    run(
+        """
+        import pickle, sys
+        import torch
+        from torch import fx
+        from torch.nn import functional as F
+
+        def program(x):
+            return F.softplus(torch.relu(x)) + torch.linalg.norm(x)
+
+        with open(sys.argv[1], "wb") as file:
+            pickle.dump(fx.symbolic_trace(program), file)
+        torch.save(fx.symbolic_trace(torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.GELU())), sys.argv[2])
+        """,
+        str(tmp_path / "function"),
+        str(tmp_path / "module"),
+    )
+    program = textwrap.dedent("""
+        import pickle, sys
+        import flambeau as fb
+        from flambeau.nn import functional as F
+
+        sys.modules["torch"] = None  # cannot be imported
+        x = fb.tensor([[1.0, -2.0, 3.0]])
+        with open(sys.argv[1], "rb") as file:
+            assert fb.equal(pickle.load(file)(x), F.softplus(x.relu()) + fb.linalg.norm(x))
+        module = fb.load(sys.argv[2], weights_only=False)
+        assert module(x).shape == (1, 2)
+    """)
+    subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "function"), str(tmp_path / "module")], check=True, timeout=600
+    )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from flambeau import Tensor
+from flambeau._naming import own_module
 from flambeau.nn import Module, Parameter
 
 from ._codegen import PythonCode
@@ -251,7 +252,7 @@ def import_block(variables: dict[str, Any]) -> str:
         elif name == "fx_pytree":
             lines.add("import flambeau.fx._pytree as fx_pytree")
         else:
-            lines.add(f"from {obj.__module__} import {obj.__qualname__} as {name}")
+            lines.add(f"from {own_module(obj)} import {obj.__qualname__} as {name}")
     return "\n".join(sorted(lines))
 
 
