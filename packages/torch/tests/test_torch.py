@@ -586,3 +586,31 @@ def test_graph_modules_that_are_pickled_load_without_the_alias(run, tmp_path):
     subprocess.run(
         [sys.executable, "-c", program, str(tmp_path / "function"), str(tmp_path / "module")], check=True, timeout=600
     )
+
+
+def test_optree_flattens_the_registries_of_modules(run, tmp_path):
+    (tmp_path / "optree.py").write_text(
+        textwrap.dedent("""
+        import types
+
+        known = {}
+        registry = types.SimpleNamespace(__GLOBAL_NAMESPACE="everywhere")
+
+        def register_pytree_node(cls, flatten, unflatten, *, namespace):
+            known[cls, namespace] = flatten, unflatten
+
+        register_pytree_node.get = lambda cls, *, namespace: known.get((cls, namespace))
+        """)
+    )
+    run("""
+        import inspect
+        import optree
+        import torch
+
+        parameters = torch.nn.Linear(2, 3)._parameters
+        flatten, unflatten = optree.known[type(parameters), "everywhere"]
+        values, names, entries = flatten(parameters)
+        assert names == entries == ("bias", "weight") and values[1] is parameters["weight"]
+        assert unflatten(names, values) == parameters
+        assert "known = {}" in inspect.getsource(optree)
+    """)

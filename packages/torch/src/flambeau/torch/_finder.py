@@ -15,7 +15,7 @@ from typing import Any
 
 import flambeau
 from flambeau.random import use_pytorch_streams
-from flambeau.torch import _absent, _interface, _missing, _renaming
+from flambeau.torch import _absent, _interface, _missing, _optree, _renaming
 from flambeau.torch._places import ROOTS, WALKED, is_moved, is_only_moved, is_second_name, moved_below, place_of
 from flambeau.torch.version import __version__
 
@@ -193,6 +193,8 @@ class _Finder(metadata.DistributionFinder):
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
+        if name == _optree.NAME:
+            return _optree.spec_of(path)
         if name.partition(".")[0] not in ROOTS:
             return None
         if not _exists(name) and not _interface.has_module(name):
@@ -232,6 +234,7 @@ def install() -> None:
     sys.meta_path.insert(0, _FINDER)
     if PATH not in sys.path:
         sys.path.insert(1, PATH)
+    _optree.register()
 
 
 def uninstall() -> None:

@@ -1,0 +1,59 @@
+"""Registries of modules for optree, a library that recognises containers by their exact class.
+
+In PyTorch the registries are plain dictionaries; in flambeau, their class is derived from dict.
+"""
+
+import importlib.abc
+import sys
+from collections.abc import Iterable, Sequence
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
+from typing import Any
+
+NAME = "optree"
+
+
+def spec_of(path: Sequence[str] | None) -> ModuleSpec | None:
+    """Return the spec of the installed library; its loader registers the class after the import."""
+    spec = PathFinder.find_spec(NAME, path)
+    if spec is not None and spec.loader is not None:
+        spec.loader = _Loader(spec.loader)
+    return spec
+
+
+def register() -> None:
+    """Register the class if the library is imported."""
+    library: Any = sys.modules.get(NAME)
+    if library is None:
+        return
+    from flambeau.nn.modules._registry import Registry
+
+    everywhere = library.registry.__GLOBAL_NAMESPACE
+    if library.register_pytree_node.get(Registry, namespace=everywhere) is None:
+        library.register_pytree_node(Registry, _flatten, _unflatten, namespace=everywhere)
+
+
+def _flatten(registry: dict[str, Any]) -> tuple[tuple[Any, ...], tuple[str, ...], tuple[str, ...]]:
+    names = tuple(sorted(registry))  # the order of optree's dictionaries
+    return tuple(registry[name] for name in names), names, names
+
+
+def _unflatten(names: tuple[str, ...], values: Iterable[Any]) -> dict[str, Any]:
+    return dict(zip(names, values, strict=True))
+
+
+class _Loader(importlib.abc.Loader):
+    """Loader that registers the class when the library is imported."""
+
+    def __init__(self, loader: Any) -> None:
+        self._loader = loader
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        module: ModuleType | None = self._loader.create_module(spec)
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        assert module.__spec__ is not None
+        module.__spec__.loader = module.__loader__ = self._loader
+        self._loader.exec_module(module)
+        register()
