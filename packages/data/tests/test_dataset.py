@@ -74,6 +74,13 @@ def test_a_subset_fetches_many_through_its_dataset() -> None:
     assert Subset("abc", [2, 1]).__getitems__([1, 0]) == ["b", "c"]
 
 
+def test_a_subset_of_a_subset_is_sliced_like_its_dataset() -> None:
+    samples = np.arange(10) ** 2
+    inner = Subset(TensorDataset(samples), [5, 3, 1, 7])
+    (chosen,) = Subset(inner, [2, 0, 3])[1:]
+    assert np.asarray(chosen).tolist() == samples[[5, 7]].tolist()
+
+
 @pytest.mark.filterwarnings("ignore:Length of split")
 @pytest.mark.parametrize(
     ("lengths", "sizes"),

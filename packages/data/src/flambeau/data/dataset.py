@@ -227,7 +227,8 @@ class Subset(Dataset[T_co]):
         self.indices = indices
 
     def __getitem__(self, index: Any) -> T_co:
-        sample: T_co = self.dataset[self.indices[index]]
+        chosen = [self.indices[each] for each in index] if isinstance(index, list) else self.indices[index]
+        sample: T_co = self.dataset[chosen]
         return sample
 
     def __getitems__(self, indices: Sequence[int]) -> Sequence[T_co]:
