@@ -41,6 +41,8 @@ def test_numbers_and_arrays_are_stacked(batch: list[Any], expected: np.ndarray, 
 def test_strings_stay_as_they_are() -> None:
     assert default_collate(["a", "b"]) == ["a", "b"]
     assert default_collate((b"a", b"b")) == (b"a", b"b")
+    words = np.array(["a", "b"])
+    assert default_collate(words) is words
 
 
 def test_structures_are_collated_inside_out(same: Same) -> None:
@@ -197,3 +199,12 @@ def test_the_pattern_of_what_cannot_be_collated_finds_texts_and_objects():
     dtypes = [np.array(values).dtype.str for values in (["a"], [b"a"], [1], [1.0], [True])]
     found = [np_str_obj_array_pattern.search(name) is not None for name in (*dtypes, np.dtype(object).str)]
     assert found == [True, True, False, False, False, True]
+
+
+def test_batches_of_a_worker_that_a_program_starts_are_shared(fb: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    for sample in (fb.zeros(2), np.zeros(2)):
+        assert not default_collate([sample]).is_shared()
+    monkeypatch.setattr("flambeau.data.worker._worker_info", "set by a program")
+    for sample in (fb.zeros(2), np.zeros(2)):
+        batch = default_collate([sample, sample])
+        assert batch.is_shared() and batch.shape == (2, 2)

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from . import _shared_memory
+from . import _shared_memory, worker
 
 # Imported by name, so that type checkers do not need tensor-core.
 _flambeau: Any = importlib.import_module("flambeau")
@@ -61,6 +61,13 @@ def wrap(array: np.ndarray) -> Column:
 
 def stack(columns: Sequence[Column]) -> Column:
     """Stack columns along a new leading dimension; in a worker, in shared memory."""
+    stacked = _stack(columns)
+    if HAS_TENSORS and worker._worker_info is not None:  # in a worker that the program has started
+        return stacked.share_memory_()
+    return stacked
+
+
+def _stack(columns: Sequence[Column]) -> Column:
     first = columns[0]
     if isinstance(first, TENSOR_TYPES):
         memory = None if any(column.requires_grad for column in columns) else _memory(len(columns), first)

@@ -131,11 +131,11 @@ def collate_str_fn(batch: Samples, *, collate_fn_map: FunctionMap | None = None)
 default_collate_fn_map: FunctionMap = {
     **dict.fromkeys(_tensors.TENSOR_TYPES, collate_tensor_fn),
     np.ndarray: collate_numpy_array_fn,
+    str: collate_str_fn,  # before NumPy's scalars, which include a class derived from str
+    bytes: collate_str_fn,
     np.generic: collate_numpy_scalar_fn,
     float: collate_float_fn,
     int: collate_int_fn,
-    str: collate_str_fn,
-    bytes: collate_str_fn,
 }
 """Collate functions of :func:`default_collate` by type. Custom entries apply to every DataLoader."""
 
