@@ -149,10 +149,23 @@ def test_a_sampler_of_ones_own_may_pass_its_data_on() -> None:
     assert [batch.tolist() for batch in DataLoader(range(4), 2, sampler=Backwards("abcd"))] == [[3, 2], [1, 0]]
 
 
+@pytest.mark.parametrize(
+    "sampler",
+    [RandomSampler(range(9)), SubsetRandomSampler(range(9)), WeightedRandomSampler([1.0] * 9, 9, replacement=False)],
+)
+def test_samplers_draw_at_the_first_index(sampler: Sampler[int], has_tensors: bool) -> None:
+    seed = importlib.import_module("flambeau").manual_seed if has_tensors else np.random.seed
+    first, second = iter(sampler), iter(sampler)
+    seed(3)
+    expected = list(first)
+    seed(3)
+    assert list(second) == expected
+
+
 def test_replacement_is_a_bool() -> None:
-    with pytest.raises(TypeError, match="replacement must be True or False; got 3"):
+    with pytest.raises(TypeError, match="replacement should be a boolean value, but got replacement=3"):
         RandomSampler(range(3), 3)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="replacement must be True or False; got 1"):
+    with pytest.raises(ValueError, match="replacement should be a boolean value, but got replacement=1"):
         WeightedRandomSampler([0.5, 0.5], 3, 1)  # type: ignore[arg-type]
 
 

@@ -11,6 +11,8 @@ import numpy as np
 from . import _random, _tensors
 from ._typing import T_co
 
+_NOT_BOOLEAN = "replacement should be a boolean value, but got replacement={!r}"
+
 
 class Sampler(Generic[T_co]):
     """Base class of samplers. Subclasses define ``__iter__``, and ``__len__`` if the length is known.
@@ -71,7 +73,7 @@ class RandomSampler(Sampler[int]):
         generator: _random.Generator = None,
     ) -> None:
         if not isinstance(replacement, bool):
-            raise TypeError(f"replacement must be True or False; got {replacement!r}")
+            raise TypeError(_NOT_BOOLEAN.format(replacement))
         if num_samples is not None:
             check_positive("num_samples", num_samples)
         self.data_source = data_source
@@ -121,7 +123,8 @@ class SubsetRandomSampler(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         order = _random.begin_draw(self.generator, direct=True).permutation(len(self.indices))
-        return (self.indices[position] for position in order.tolist())
+        for position in order.tolist():
+            yield self.indices[position]
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -147,7 +150,7 @@ class WeightedRandomSampler(Sampler[int]):
     ) -> None:
         check_positive("num_samples", num_samples)
         if not isinstance(replacement, bool):
-            raise ValueError(f"replacement must be True or False; got {replacement!r}")
+            raise ValueError(_NOT_BOOLEAN.format(replacement))
         self.weights = np.asarray(weights, dtype=np.float64)
         if self.weights.ndim != 1:
             raise ValueError(f"weights must be one-dimensional; got shape {self.weights.shape}")
@@ -162,7 +165,7 @@ class WeightedRandomSampler(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         draws = _random.begin_draw(self.generator, direct=True)
-        return iter(_random.choose(draws, self.weights, self.num_samples, self.replacement).tolist())
+        yield from _random.choose(draws, self.weights, self.num_samples, self.replacement).tolist()
 
     def __len__(self) -> int:
         return self.num_samples
