@@ -135,27 +135,82 @@ def test_a_stream_is_batched() -> None:
         len(DataLoader(Stream(), batch_size=3))
 
 
+class Overlong(IterableDataset[int]):
+    """Stream of three samples that reports a length of two."""
+
+    def __len__(self) -> int:
+        return 2
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(3))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_stream_longer_than_its_reported_length_warns(workers: int) -> None:
+    loader = DataLoader(Overlong(), batch_size=None, num_workers=workers, workers="thread")
+    batches = iter(loader)
+    assert [next(batches) for _ in range(3)] == [0, 1, 2]  # the length is not known yet
+    assert len(loader) == 2
+    batches = iter(loader)
+    assert [next(batches), next(batches)] == [0, 1]
+    message = r"was reported to be 2 \(when accessing len\(dataloader\)\), but 3 samples have been fetched"
+    with pytest.warns(UserWarning, match=message):
+        assert next(batches) == 2
+
+
 @pytest.mark.parametrize(
     ("dataset", "options", "message"),
     [
-        (range(3), {"shuffle": True, "sampler": [0]}, "shuffle and sampler exclude each other"),
-        (range(3), {"batch_sampler": [[0]], "shuffle": True}, "shuffle and batch_sampler exclude"),
-        (range(3), {"batch_sampler": [[0]], "sampler": [0]}, "sampler and batch_sampler exclude"),
-        (range(3), {"batch_sampler": [[0]], "batch_size": 2}, "batch_size=2 and batch_sampler exclude"),
-        (range(3), {"batch_sampler": [[0]], "drop_last": True}, "drop_last and batch_sampler exclude"),
-        (range(3), {"batch_size": None, "drop_last": True}, "drop_last and batch_size=None exclude"),
-        (Stream(), {"shuffle": True}, "shuffle and an IterableDataset exclude"),
-        (Stream(), {"sampler": [0]}, "sampler and an IterableDataset exclude"),
+        (range(3), {"shuffle": True, "sampler": [0]}, "sampler option is mutually exclusive with shuffle"),
+        (
+            range(3),
+            {"batch_sampler": [[0]], "shuffle": True},
+            "batch_sampler option is mutually exclusive with batch_size",
+        ),
+        (
+            range(3),
+            {"batch_sampler": [[0]], "sampler": [0]},
+            "batch_sampler option is mutually exclusive with batch_size",
+        ),
+        (
+            range(3),
+            {"batch_sampler": [[0]], "batch_size": 2},
+            "batch_sampler option is mutually exclusive with batch_size",
+        ),
+        (
+            range(3),
+            {"batch_sampler": [[0]], "drop_last": True},
+            "batch_sampler option is mutually exclusive with batch_size",
+        ),
+        (range(3), {"batch_size": None, "drop_last": True}, "batch_size=None option disables auto-batching"),
+        (
+            Stream(),
+            {"shuffle": True},
+            "with IterableDataset: expected unspecified shuffle option, but got shuffle=True",
+        ),
+        (
+            Stream(),
+            {"sampler": [0]},
+            r"with IterableDataset: expected unspecified sampler option, but got sampler=\[0\]",
+        ),
         (Stream(), {"batch_size": 0}, "batch_size must be a positive int; got 0"),
         (range(3), {"batch_size": 2.5}, "batch_size must be a positive int; got 2.5"),
-        (range(3), {"num_workers": -1}, "num_workers must not be negative"),
-        (range(3), {"timeout": -1}, "timeout must not be negative"),
-        (range(3), {"timeout": float("nan")}, "timeout must not be negative"),
+        (range(3), {"num_workers": -1}, "num_workers option should be non-negative"),
+        (range(3), {"timeout": -1}, "timeout option should be non-negative"),
+        (range(3), {"timeout": float("nan")}, "timeout option should be non-negative"),
         (range(3), {"prefetch_factor": 2}, "prefetch_factor needs workers"),
         (range(3), {"persistent_workers": True}, "persistent_workers needs workers"),
-        (range(3), {"multiprocessing_context": "fork"}, "multiprocessing_context needs workers"),
+        (
+            range(3),
+            {"multiprocessing_context": "fork"},
+            r"multi-process loading \(num_workers > 0\), but got num_workers=0",
+        ),
         (range(3), {"num_workers": 1, "prefetch_factor": 0}, "prefetch_factor must be a positive int; got 0"),
-        (range(3), {"num_workers": 1, "multiprocessing_context": "spoon"}, "must be one of .*; got 'spoon'"),
+        (
+            range(3),
+            {"num_workers": 1, "multiprocessing_context": "spoon"},
+            "specify a valid start method in .*, but got 'spoon'",
+        ),
         (range(3), {"num_workers": 1, "workers": "fiber"}, "workers must be 'process' or 'thread'; got 'fiber'"),
         (range(3), {"num_workers": 1, "workers": "thread", "multiprocessing_context": "fork"}, "threads need none"),
     ],
@@ -194,7 +249,7 @@ class Indexed(Bare):
         (
             range(3),
             {"num_workers": 1, "multiprocessing_context": 3},
-            "name of a start method or a context; got int",
+            "should be a valid context object or a string specifying the start method, but got int",
         ),
     ],
 )

@@ -214,8 +214,16 @@ class Killed(Dataset[int]):
 
 
 def test_a_killed_worker_is_named() -> None:
-    with pytest.raises(RuntimeError, match=r"DataLoader worker 1 \(pid \d+\) was killed by signal SIGKILL"):
+    with pytest.raises(RuntimeError, match=r"DataLoader worker \(pid \d+\) is killed by signal: SIGKILL"):
         list(DataLoader(Killed(), num_workers=2))
+
+
+def test_programs_iterate_over_the_processes_of_a_pass() -> None:
+    batches: Any = iter(DataLoader(range(8), num_workers=2))
+    processes = list(batches._workers)
+    assert [process.is_alive() for process in processes] == [True, True]
+    assert len(list(batches)) == 8
+    assert list(batches._workers) == []
 
 
 class Slow(Dataset[int]):
@@ -418,5 +426,5 @@ def test_an_error_of_the_sampler_ends_the_workers() -> None:
 def test_workers_that_were_lost_are_replaced() -> None:
     loader = DataLoader(Killed(), num_workers=2, persistent_workers=True)
     for _ in range(2):
-        with pytest.raises(RuntimeError, match="was killed by signal SIGKILL"):
+        with pytest.raises(RuntimeError, match="is killed by signal: SIGKILL"):
             list(loader)

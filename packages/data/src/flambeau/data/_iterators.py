@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
@@ -13,6 +14,12 @@ from ._state import Beginning
 
 _ANOTHER_PASS = (
     "a later pass over the DataLoader ended this one: with persistent_workers=True the workers serve one pass at a time"
+)
+
+_LONGER = (
+    "Length of IterableDataset was reported to be {announced} (when accessing len(dataloader)), but {delivered} "
+    "samples have been fetched. For multiprocessing data-loading, this could be caused by not properly configuring the "
+    "IterableDataset replica at each worker: use get_worker_info() to give each worker a shard."
 )
 
 _FORKED = "this pass over the DataLoader belongs to the process that this one was forked from"
@@ -42,12 +49,14 @@ class Epoch(Iterator[Any]):
         finished: True after the last batch.
         beginning: random state at the start of the pass.
         length: function that returns the length of the loader.
+        announced: length that a loader over a stream has reported before the pass, or None.
     """
 
     delivered = 0
     finished = False
     beginning: Beginning
     length: Callable[[], int]
+    announced: int | None = None
 
     def __len__(self) -> int:
         return self.length()
@@ -59,6 +68,8 @@ class Epoch(Iterator[Any]):
             self.finished = True
             raise
         self.delivered += 1
+        if self.announced is not None and self.delivered > self.announced:
+            warnings.warn(_LONGER.format(announced=self.announced, delivered=self.delivered), stacklevel=2)
         return batch
 
     def _next(self) -> Any:

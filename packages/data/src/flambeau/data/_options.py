@@ -12,7 +12,6 @@ from .sampler import check_positive
 if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
 
-_EXCLUDES = "DataLoader: {option} and {other} exclude each other, because {reason}"
 _NEEDS_WORKERS = "DataLoader: {option} needs workers: pass num_workers=1 or more, or leave {option} out"
 
 
@@ -20,29 +19,22 @@ def check_order(dataset: Any, batch_size: Any, shuffle: Any, sampler: Any, batch
     """Raise ValueError for options that exclude each other, TypeError for an invalid dataset."""
     streaming = isinstance(dataset, IterableDataset)
     if streaming:
-        reason = "it has no indices"
-        _exclude("an IterableDataset", reason, shuffle=shuffle, sampler=sampler, batch_sampler=batch_sampler)
-    if sampler is not None:
-        _exclude("sampler", "a sampler already decides the order", shuffle=shuffle)
+        for option, value in (("shuffle", shuffle), ("sampler", sampler), ("batch_sampler", batch_sampler)):
+            if value is not None and value is not False:
+                expected = f"expected unspecified {option} option, but got {option}={value}"
+                raise ValueError(f"DataLoader with IterableDataset: {expected}; a stream has no indices")
+    if sampler is not None and shuffle:
+        raise ValueError("sampler option is mutually exclusive with shuffle: the sampler decides the order")
     if batch_sampler is not None:
-        sized = batch_size != 1 and f"batch_size={batch_size}"
-        reason = "a batch_sampler already decides the batches"
-        _exclude("batch_sampler", reason, batch_size=sized, shuffle=shuffle, sampler=sampler, drop_last=drop_last)
+        if batch_size != 1 or shuffle or sampler is not None or drop_last:
+            others = "batch_size, shuffle, sampler, and drop_last"
+            raise ValueError(f"batch_sampler option is mutually exclusive with {others}: it decides the batches")
     elif batch_size is None:
-        _exclude("batch_size=None", "there are no batches then", drop_last=drop_last)
+        if drop_last:
+            raise ValueError("batch_size=None option disables auto-batching and is mutually exclusive with drop_last")
     else:
         check_positive("batch_size", batch_size)
     _check_dataset(dataset, needs_length=not streaming and sampler is None and batch_sampler is None)
-
-
-def _exclude(other: str, reason: str, **options: object) -> None:
-    """Raise ValueError for the first option that is given together with ``other``; a string value is its
-    description.
-    """
-    for name, value in options.items():
-        if value is not None and value is not False:
-            option = value if isinstance(value, str) else name
-            raise ValueError(_EXCLUDES.format(option=option, other=other, reason=reason))
 
 
 def check_workers(
@@ -52,18 +44,21 @@ def check_workers(
     if not isinstance(num_workers, int) or isinstance(num_workers, bool):
         raise TypeError(f"num_workers must be an int; got {num_workers!r}")
     if num_workers < 0:
-        raise ValueError(f"num_workers must not be negative (0 reads in the calling thread); got {num_workers}")
+        raise ValueError(
+            f"num_workers option should be non-negative (0 reads in the calling thread), but got {num_workers}"
+        )
     if workers not in ("process", "thread"):
         raise ValueError(f"workers must be 'process' or 'thread'; got {workers!r}")
     if not timeout >= 0:
-        raise ValueError(f"timeout must not be negative (0 waits for ever); got {timeout}")
+        raise ValueError(f"timeout option should be non-negative (0 waits without limit), but got {timeout}")
     if num_workers == 0:
-        given = {
+        if context is not None:
+            use = "multi-process loading (num_workers > 0)"
+            raise ValueError(f"multiprocessing_context can only be used with {use}, but got num_workers=0")
+        for option, is_given in {
             "prefetch_factor": prefetch_factor is not None,
             "persistent_workers": persistent_workers,
-            "multiprocessing_context": context is not None,
-        }
-        for option, is_given in given.items():
+        }.items():
             if is_given:
                 raise ValueError(_NEEDS_WORKERS.format(option=option))
     if prefetch_factor is not None and (not isinstance(prefetch_factor, int) or prefetch_factor <= 0):
@@ -96,11 +91,16 @@ def context_named(context: Any) -> BaseContext:
         return multiprocessing.get_context("fork" if "fork" in methods else None)
     if isinstance(context, str):
         if context not in methods:
-            raise ValueError(f"multiprocessing_context must be one of {methods} on this system; got {context!r}")
+            raise ValueError(
+                f"multiprocessing_context option should specify a valid start method in {methods}, but got {context!r}"
+            )
         return multiprocessing.get_context(context)
     if not isinstance(context, multiprocessing.context.BaseContext):
         kind = type(context).__name__
-        raise TypeError(f"multiprocessing_context must be the name of a start method or a context; got {kind}")
+        raise TypeError(
+            "multiprocessing_context option should be a valid context object or a string specifying the start method, "
+            f"but got {kind}"
+        )
     return context
 
 

@@ -11,7 +11,7 @@ import signal
 import time
 import warnings
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from multiprocessing.context import BaseContext
 from typing import Any
 
@@ -83,6 +83,10 @@ class WorkerProcesses:
         self._warned = False
         _check_main_guard(self._method)
         _pools.add(self)
+
+    def __iter__(self) -> Iterator[Any]:
+        """Iterate over the running processes, as programs do with ``_workers`` of PyTorch's iterators."""
+        return iter(self._processes)
 
     def begin_epoch(self, epoch_seed: int) -> None:
         self.seed = epoch_seed if self._as_pytorch else None
@@ -206,10 +210,10 @@ class WorkerProcesses:
     def _death_of(self, worker: int) -> RuntimeError:
         process = self._processes[worker]
         process.join(_GRACE)
-        code, who = process.exitcode, f"DataLoader worker {worker} (pid {process.pid})"
+        code, who = process.exitcode, f"DataLoader worker (pid {process.pid})"
         if code is not None and code < 0:
             hint = " The system may have run out of memory." if -code == signal.SIGKILL else ""
-            return RuntimeError(f"{who} was killed by signal {signal.Signals(-code).name}.{hint}")
+            return RuntimeError(f"{who} is killed by signal: {signal.Signals(-code).name}.{hint}")
         hint = "" if self._method == "fork" else f" If its traceback asks for it: {_main_guard(self._method)}"
         return RuntimeError(f"{who} exited unexpectedly with exit code {code}.{hint}")
 

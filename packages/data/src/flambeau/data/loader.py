@@ -69,6 +69,7 @@ class DataLoader(Generic[T_co]):
     """
 
     _ready = False
+    _IterableDataset_len_called: int | None = None  # the length of a stream, once a program has asked for it
 
     def __init__(
         self,
@@ -180,6 +181,7 @@ class DataLoader(Generic[T_co]):
             current = PinnedEpoch(current, ahead=self.num_workers > 0)
             current.length, current.beginning = self.__len__, beginning
         current.delivered = delivered
+        current.announced = self._IterableDataset_len_called
         self._pass = weakref.ref(current)
         return current
 
@@ -216,7 +218,9 @@ class DataLoader(Generic[T_co]):
         if not isinstance(self.dataset, IterableDataset):
             return len(self.sampler if self.batch_sampler is None else self.batch_sampler)  # type: ignore[arg-type]
         samples = len(self.dataset)  # type: ignore[arg-type]
-        return samples if self.batch_size is None else batch_count(samples, self.batch_size, self.drop_last)
+        count = samples if self.batch_size is None else batch_count(samples, self.batch_size, self.drop_last)
+        self._IterableDataset_len_called = count
+        return count
 
     def state_dict(self) -> dict[str, Any]:
         """Return the position of the loader, within a pass or between two passes.
