@@ -238,6 +238,7 @@ def test_wishart():
         distribution = D.Wishart(fb.tensor(5.0, dtype=fb.float64), **given)
         close(distribution.log_prob(fb.tensor((x + x.swapaxes(1, 2)) / 2)), reference.logpdf(x.transpose(1, 2, 0)))
         close(distribution.entropy(), reference.entropy())
+        close(D.ExponentialFamily.entropy(distribution), reference.entropy())
         close(distribution.mean, reference.mean())
         close(distribution.mode, reference.mode())
         close(distribution.variance, reference.var())

@@ -175,9 +175,10 @@ class Wishart(ExponentialFamily):
 
     @property
     def _natural_params(self) -> tuple[Tensor, Tensor]:
-        """Natural parameters of ``X`` and ``log(det(X))``, the latter without the carrier's ``-(p + 1) / 2``."""
-        return -0.5 * self.precision_matrix, 0.5 * self.df
+        """Natural parameters of ``X`` and ``log(det(X))``."""
+        return -0.5 * self.precision_matrix, 0.5 * (self.df - self._event_shape[-1] - 1)
 
     def _log_normalizer(self, x: Tensor, y: Tensor) -> Tensor:
         p = x.shape[-1]
-        return y * (p * math.log(2) - fb.linalg.slogdet(-2 * x).logabsdet) + y.mvlgamma(p)
+        half = y + (p + 1) / 2
+        return half * (p * math.log(2) - fb.linalg.slogdet(-2 * x).logabsdet) + half.mvlgamma(p)
