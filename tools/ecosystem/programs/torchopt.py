@@ -36,3 +36,19 @@ def functional():
         updates, state = optimizer.update(grads, state, inplace=False)
         parameters = torchopt.apply_updates(parameters, updates, inplace=False)
     return {"loss": loss, "parameters": parameters}
+
+
+def differentiable():
+    """Differentiate the result of several steps with respect to the target of their losses."""
+    results = {}
+    for name in ("MetaAdam", "MetaSGD"):
+        model, target = _model(), torch.tensor(1.5, requires_grad=True)
+        optimizer = getattr(torchopt, name)(model, lr=1e-1)
+        start = torchopt.extract_state_dict(model)
+        for i in range(3):
+            optimizer.step((model(normal(16, 4, seed=i)) - target).square().mean())
+        loss = model(normal(16, 4, seed=3)).square().mean()
+        results[name] = {"loss": loss, "gradient": torch.autograd.grad(loss, target)[0]}
+        torchopt.recover_state_dict(model, start)
+        results[name]["start"] = model.state_dict()
+    return results
