@@ -85,6 +85,28 @@ bool is_contiguous(const Tensor& t, MemoryFormat format) {
   return true;
 }
 
+MemoryFormat suggested_format(const Tensor& t) {
+  constexpr MemoryFormat kOther = MemoryFormat::Contiguous;
+  if ((t.dim() != 4 && t.dim() != 5) || t.numel() == 0 || t.strides()[1] == 0) return kOther;
+  int64_t inner = 0;
+  for (int i = t.dim(); i-- > 0;) {
+    const int d = i == t.dim() - 1 ? 1 : i == 0 ? 0 : i + 1;  // channels first, then the last dimension, and so on
+    if (t.strides()[d] < inner || (d == 0 && inner == t.strides()[1])) return kOther;  // (N, 1, 1, 1) has both orders
+    inner = t.strides()[d] * t.shape()[d];
+  }
+  return t.dim() == 4 ? MemoryFormat::ChannelsLast : MemoryFormat::ChannelsLast3d;
+}
+
+Tensor laid_out(const Tensor& fresh, MemoryFormat format) {
+  const Shape strides = strides_in(format, fresh.shape());
+  if (fresh.strides() == strides) return fresh;
+  if (is_contiguous(fresh, format))
+    return from_storage(fresh.impl()->storage, fresh.shape(), strides, fresh.offset(), fresh.dtype());
+  const Tensor out = empty_strided(fresh.shape(), strides, fresh.dtype());
+  copy_values(out, fresh);
+  return out;
+}
+
 Tensor clone(const Tensor& t, MemoryFormat format) {
   const Shape strides = strides_like(t, format);
   if (strides == contiguous_strides(t.shape())) return clone(t);

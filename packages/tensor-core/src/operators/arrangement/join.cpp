@@ -41,23 +41,11 @@ const Tensor& model_of(const Tensors& tensors) {
   return *model;
 }
 
-// True if the dimensions of (N, C, ..., H, W) are in the order of channels_last; there may be gaps in memory.
-bool has_channels_last(const Tensor& t) {
-  if (t.is_contiguous() || t.numel() == 0 || t.strides()[1] == 0) return false;
-  int64_t inner = 0;
-  for (int i = t.dim(); i-- > 0;) {
-    const int d = i == t.dim() - 1 ? 1 : i == 0 ? 0 : i + 1;  // channels first, then the last dimension, and so on
-    if (t.strides()[d] < inner) return false;
-    inner = t.strides()[d] * t.shape()[d];
-  }
-  return true;
-}
-
 // The memory format that all tensors agree on.
 MemoryFormat joined_format(const Tensors& tensors, int64_t dims) {
   if (dims != 4 && dims != 5) return MemoryFormat::Contiguous;
   for (const Tensor& t : tensors)
-    if (!is_skipped(t) && !has_channels_last(t)) return MemoryFormat::Contiguous;
+    if (!is_skipped(t) && suggested_format(t) == MemoryFormat::Contiguous) return MemoryFormat::Contiguous;
   return dims == 4 ? MemoryFormat::ChannelsLast : MemoryFormat::ChannelsLast3d;
 }
 

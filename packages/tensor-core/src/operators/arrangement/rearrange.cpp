@@ -1,6 +1,7 @@
 // Copies with the elements in other places.
 #include "flambeau/cuda.h"
 #include "flambeau/interpreter.h"
+#include "flambeau/memory_format.h"
 #include "flambeau/operator.h"
 #include "flambeau/operators.h"
 #include "flambeau/operators/sorting.h"
@@ -174,7 +175,7 @@ Tensor constant_pad_nd(const Tensor& t, const Shape& pad, Scalar value) {
             "The input size ", t.shape()[d], ", plus negative padding ", pad[2 * i], " and ", pad[2 * i + 1],
             " resulted in a negative output size, which is invalid. Check dimension ", d, " of your input.");
   }
-  const Tensor out = full(shape, value, t.dtype());
+  const Tensor out = laid_out(full(shape, value, t.dtype()), suggested_format(t));
   Tensor from = t, to = out;
   for (size_t i = 0; i < pad.size() / 2; ++i) {
     const int64_t d = int64_t(shape.size() - 1 - i), left = pad[2 * i], right = pad[2 * i + 1];

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/working_memory.h"
+#include "flambeau/memory_format.h"
 #include "flambeau/operators/networks.h"
 #include "tasks/convolution.h"
 
@@ -45,5 +46,12 @@ Tensor shifted_weight_gradient(const ConvolutionGeometry& g, const Tensor& input
 Tensor unfolded_forward(const ConvolutionGeometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias);
 Tensor unfolded_input_gradient(const ConvolutionGeometry& g, const Tensor& grad, const Tensor& weight);
 Tensor unfolded_weight_gradient(const ConvolutionGeometry& g, const Tensor& input, const Tensor& grad);
+
+// 1x1 convolutions of activations whose memory is contiguous in a channels-last format: Note [Channels last].
+Tensor channels_last_forward(const ConvolutionGeometry& g, const Tensor& input, const Tensor& weight,
+                             const Tensor& bias, MemoryFormat format);
+Tensor channels_last_input_gradient(const ConvolutionGeometry& g, const Tensor& grad, const Tensor& weight,
+                                    MemoryFormat format);
+Tensor channels_last_weight_gradient(const ConvolutionGeometry& g, const Tensor& input, const Tensor& grad);
 
 }  // namespace flambeau

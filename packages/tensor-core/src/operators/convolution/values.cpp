@@ -3,6 +3,7 @@
 
 #include "cuda/layers/convolution.h"
 #include "flambeau/cuda.h"
+#include "flambeau/memory_format.h"
 #include "flambeau/parallel.h"
 #include "operators/convolution/convolution.h"
 #include "operators/convolution/select_algorithm.h"
@@ -20,6 +21,18 @@ Dtype working_type(const Tensor& t) {
   return t.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32;
 }
 Tensor prepared(const Tensor& t, Dtype type) { return contiguous(to(t, type)); }
+
+// As in PyTorch, the weight's format counts as well.
+MemoryFormat convolved_format(const Tensor& activation, const Tensor& weight) {
+  const MemoryFormat own = result_format(activation);
+  return own == MemoryFormat::Contiguous ? result_format(weight) : own;
+}
+
+// True if the memory of the activation is the left matrix of Note [Channels last].
+bool multiplies_channels(const Geometry& g, const Tensor& activation, MemoryFormat format) {
+  return format != MemoryFormat::Contiguous && g.plain() && g.groups == 1 && !activation.is_meta() &&
+         activation.numel() > 0 && is_contiguous(activation, format);
+}
 
 // The result without channels or samples, where the other ways would divide by their number: the bias, or zeros.
 Tensor sum_of_nothing(const Geometry& g, const Tensor& bias, Dtype type) {
@@ -63,9 +76,14 @@ Tensor turned_weights(const Geometry& g, const Tensor& weight) {
 Tensor convolution_values(const Geometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias) {
   if (cuda::takes(input) && cuda::convolves(g)) return cuda::convolution_forward(g, input, weight, bias);
   const Dtype type = working_type(input);
-  const Tensor x = prepared(input, type), w = prepared(weight, type), b = bias.defined() ? prepared(bias, type) : bias;
+  const MemoryFormat format = convolved_format(input, weight);
+  const Tensor w = prepared(weight, type), b = bias.defined() ? prepared(bias, type) : bias;
+  if (multiplies_channels(g, input, format))
+    return to(channels_last_forward(g, contiguous(to(input, type), format), w, b, format), input.dtype(),
+              MemoryFormat::Preserve);
+  const Tensor x = prepared(input, type);
   if (x.numel() == 0) return to(sum_of_nothing(g, b, type), input.dtype());
-  if (product(g.output_shape()) == 0 || x.is_meta()) return to(empty(g.output_shape(), type), input.dtype());
+  if (product(g.output_shape()) == 0 || x.is_meta()) return laid_out(empty(g.output_shape(), input.dtype()), format);
   const auto compute = [&] {
     switch (select_algorithm(Function::Forward, g, type)) {
       case Algorithm::Direct:
@@ -78,7 +96,7 @@ Tensor convolution_values(const Geometry& g, const Tensor& input, const Tensor& 
         return unfolded_forward(g, x, w, b);
     }
   };
-  return to(compute(), input.dtype());
+  return laid_out(to(compute(), input.dtype()), format);
 }
 
 bool input_gradient_takes_bias(const Geometry& g, const Tensor& grad) {
@@ -88,9 +106,14 @@ bool input_gradient_takes_bias(const Geometry& g, const Tensor& grad) {
 Tensor input_gradient_values(const Geometry& g, const Tensor& grad, const Tensor& weight, const Tensor& bias) {
   if (cuda::takes(grad) && cuda::convolves(g)) return cuda::convolution_input_gradient(g, grad, weight, bias);
   const Dtype type = working_type(grad);
-  const Tensor dy = prepared(grad, type), w = prepared(weight, type);
+  const MemoryFormat format = convolved_format(grad, weight);
+  const Tensor w = prepared(weight, type);
+  if (multiplies_channels(g, grad, format))
+    return to(channels_last_input_gradient(g, contiguous(to(grad, type), format), w, format), grad.dtype(),
+              MemoryFormat::Preserve);
+  const Tensor dy = prepared(grad, type);
   if (product(g.input_shape()) == 0 || dy.numel() == 0 || dy.is_meta())
-    return to(zeros(g.input_shape(), type), grad.dtype());
+    return laid_out(zeros(g.input_shape(), grad.dtype()), format);
   const auto compute = [&] {
     switch (select_algorithm(Function::InputGradient, g, type)) {
       case Algorithm::Turned:
@@ -101,12 +124,17 @@ Tensor input_gradient_values(const Geometry& g, const Tensor& grad, const Tensor
         return unfolded_input_gradient(g, dy, w);
     }
   };
-  return to(compute(), grad.dtype());
+  return laid_out(to(compute(), grad.dtype()), format);
 }
 
 Tensor weight_gradient_values(const Geometry& g, const Tensor& input, const Tensor& grad) {
   if (cuda::takes(input) && cuda::convolves(g)) return cuda::convolution_weight_gradient(g, input, grad);
   const Dtype type = working_type(input);
+  if (const MemoryFormat format = result_format(input);
+      multiplies_channels(g, input, format) && multiplies_channels(g, grad, format)) {
+    const auto rows = [&](const Tensor& t) { return contiguous(to(t, type), format); };
+    return to(channels_last_weight_gradient(g, rows(input), rows(grad)), input.dtype());
+  }
   const Tensor x = prepared(input, type), dy = prepared(grad, type);
   if (x.numel() == 0 || dy.numel() == 0 || dy.is_meta()) return to(zeros(g.weight_shape(), type), input.dtype());
   const auto compute = [&] {

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "flambeau/cuda.h"
+#include "flambeau/memory_format.h"
 #include "flambeau/operator.h"
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
@@ -90,7 +91,7 @@ Tensor mean_of_planes(const char* node, int dims, const Tensor& input) {
                                                              out.bytes() + begin * size, 1.0 / double(places));
       });
     }
-    out = to(out, input.dtype());
+    out = laid_out(to(out, input.dtype()), result_format(input));
   }
   if (recording(input))
     record(node, out, {&input}, {}, [places, whole = input.shape()](const Context& c) {

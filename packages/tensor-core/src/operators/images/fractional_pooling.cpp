@@ -67,19 +67,21 @@ TensorPair fractional_max_pool(int dims, const Tensor& input, const Shape& kerne
     return recorded_max_pool(node, dims, input, fractional_there(dims, input, shape, kernels, uniform));
   return recorded_max_pool(
       node, dims, input,
-      over_planes(input, shape, places, [&](Dtype type, int64_t plane, const char* in, char* out, int64_t* indices) {
-        std::vector<Windows::Axis> axes;
-        for (int i = 0; i < dims; ++i) {
-          // The samples of a plane are in the order width, height, depth in two dimensions.
-          const int at = dims == 2 ? 1 - i : i;
-          const double sample = uniform.data<double>()[plane * dims + at];
-          const int64_t size = input.size(i - dims);
-          axes.push_back(input.dtype() == Dtype::float64 ? fractional_axis(size, sizes[i], kernels[i], sample)
-                                                         : fractional_axis(size, sizes[i], kernels[i], float(sample)));
-        }
-        const Windows windows(std::move(axes));
-        kernels::networks().max_windows[kernel_index(type)](windows.view(), in, out, indices);
-      }));
+      over_planes(input, shape, places, MemoryFormat::Contiguous,
+                  [&](Dtype type, int64_t plane, const char* in, char* out, int64_t* indices) {
+                    std::vector<Windows::Axis> axes;
+                    for (int i = 0; i < dims; ++i) {
+                      // The samples of a plane are in the order width, height, depth in two dimensions.
+                      const int at = dims == 2 ? 1 - i : i;
+                      const double sample = uniform.data<double>()[plane * dims + at];
+                      const int64_t size = input.size(i - dims);
+                      axes.push_back(input.dtype() == Dtype::float64
+                                         ? fractional_axis(size, sizes[i], kernels[i], sample)
+                                         : fractional_axis(size, sizes[i], kernels[i], float(sample)));
+                    }
+                    const Windows windows(std::move(axes));
+                    kernels::networks().max_windows[kernel_index(type)](windows.view(), in, out, indices);
+                  }));
 }
 
 namespace {

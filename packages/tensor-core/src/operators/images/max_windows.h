@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "cuda/runtime/pool.h"
+#include "flambeau/memory_format.h"
 #include "flambeau/parallel.h"
 #include "kernels/layers/networks.h"
 #include "operators/images/pooling.h"
@@ -58,9 +59,9 @@ class Windows {
 
 inline int kernel_index(Dtype type) { return type == Dtype::float32 ? 0 : type == Dtype::float64 ? 1 : 2; }
 
-// run(plane of the input, plane of the output, its indices) for every plane.
+// run(plane of the input, plane of the output, its indices) for every plane. The results have the given format.
 template <class F>
-TensorPair over_planes(const Tensor& input, const Shape& shape, int64_t places, F&& run) {
+TensorPair over_planes(const Tensor& input, const Shape& shape, int64_t places, MemoryFormat format, F&& run) {
   TensorPair result;
   NoRecording off;
   const Dtype type = !is_floating(input.dtype())       ? Dtype::int64
@@ -77,7 +78,8 @@ TensorPair over_planes(const Tensor& input, const Shape& shape, int64_t places, 
         run(type, p, x.bytes() + p * places * size, result.values.bytes() + p * outputs * size,
             result.indices.data<int64_t>() + p * outputs);
     });
-  result.values = to(result.values, input.dtype());
+  result.values = laid_out(to(result.values, input.dtype()), format);
+  result.indices = laid_out(result.indices, format);
   return result;
 }
 

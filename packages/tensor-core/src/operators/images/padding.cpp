@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "flambeau/cuda.h"
+#include "flambeau/memory_format.h"
 #include "flambeau/operator.h"
 #include "flambeau/parallel.h"
 #include "operators/images/resampling.h"
@@ -153,7 +154,8 @@ Tensor pad_edges(const Tensor& input, const Shape& amounts, PadMode mode) {
   }
   if (dims == 0) return clone(input);
   const bool there = cuda::takes(input) && dims <= 3;  // as a map with one tap a place
-  const Tensor out = there ? resample(kNodes[size_t(mode)], map_of(paddings), detach(input)) : padded(input, paddings);
+  const Tensor out = there ? resample(kNodes[size_t(mode)], map_of(paddings), detach(input))
+                           : laid_out(padded(input, paddings), result_format(input));
   if (recording(input)) record_resampling(kNodes[size_t(mode)], map_of(paddings), input, out);
   return out;
 }

@@ -112,7 +112,8 @@ TensorPair recorded_max_pool(const char* name, int dims, const Tensor& input, Te
           pooled.push_back(windows);
           const Tensor sums =
               scatter_add(zeros(flat, g.dtype()), -1, reshape(c.saved(0), pooled), reshape(g, pooled), Write::InPlace);
-          c.set(0, reshape(sums, shape));
+          const Tensor gradient = reshape(sums, shape);
+          c.set(0, recording_enabled() ? gradient : laid_out(gradient, result_format(c.saved(0))));
         });
   return result;
 }
@@ -144,7 +145,7 @@ TensorPair max_there(const Tensor& input, const Shape& shape, const cuda::PoolWi
 TensorPair max_of_planes(const char* name, int dims, const Tensor& input, const Windows& windows) {
   const int64_t places = windows.places();
   return recorded_max_pool(name, dims, input,
-                           over_planes(input, windows.output_shape(input.shape()), places,
+                           over_planes(input, windows.output_shape(input.shape()), places, result_format(input),
                                        [&](Dtype type, int64_t, const char* in, char* out, int64_t* index) {
                                          kernels::table().argmax[int(type)](index, in, 1, places, 1, 1);
                                          std::memcpy(out, in + *index * item_size(type), size_t(item_size(type)));
@@ -153,11 +154,12 @@ TensorPair max_of_planes(const char* name, int dims, const Tensor& input, const 
 
 TensorPair max_windows(const char* name, int dims, const Tensor& input, const Windows& windows) {
   const kernels::MaxWindows w = windows.view();
-  return recorded_max_pool(name, dims, input,
-                           over_planes(input, windows.output_shape(input.shape()), windows.places(),
-                                       [&](Dtype type, int64_t, const char* in, char* out, int64_t* indices) {
-                                         kernels::networks().max_windows[kernel_index(type)](w, in, out, indices);
-                                       }));
+  return recorded_max_pool(
+      name, dims, input,
+      over_planes(input, windows.output_shape(input.shape()), windows.places(), result_format(input),
+                  [&](Dtype type, int64_t, const char* in, char* out, int64_t* indices) {
+                    kernels::networks().max_windows[kernel_index(type)](w, in, out, indices);
+                  }));
 }
 
 constexpr const char* kNames[] = {"max_pool1d", "max_pool2d", "max_pool3d"};
@@ -196,11 +198,11 @@ TensorPair max_pool(int dims, const Tensor& input, const PoolOptions& options) {
     for (const PoolAxis& a : axes) windows.push_back(windows_of(a));
     return max_windows(kNodes[dims - 1], dims, input, Windows(std::move(windows)));
   }
-  return recorded_max_pool(
-      kNodes[dims - 1], dims, input,
-      over_planes(input, shape, places, [&](Dtype type, int64_t, const char* in, char* out, int64_t* indices) {
-        kernels::networks().max_equal_windows[kernel_index(type)](w, in, out, indices);
-      }));
+  return recorded_max_pool(kNodes[dims - 1], dims, input,
+                           over_planes(input, shape, places, result_format(input),
+                                       [&](Dtype type, int64_t, const char* in, char* out, int64_t* indices) {
+                                         kernels::networks().max_equal_windows[kernel_index(type)](w, in, out, indices);
+                                       }));
 }
 
 TensorPair adaptive_max_pool(int dims, const Tensor& input, const std::vector<std::optional<int64_t>>& output) {

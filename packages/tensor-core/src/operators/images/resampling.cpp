@@ -7,6 +7,7 @@
 #include "core/working_memory.h"
 #include "cuda/runtime/pool.h"
 #include "flambeau/cuda.h"
+#include "flambeau/memory_format.h"
 #include "flambeau/parallel.h"
 #include "kernels/table.h"
 
@@ -189,7 +190,7 @@ Tensor values(const Resampling& map, const Tensor& input) {
   const Tensor out = empty(shape, type);
   if (out.numel() > 0 && !out.is_meta())
     apply(*passes, product(Shape(shape.begin(), shape.begin() + leading)), contiguous(to(input, type)), out);
-  return to(out, input.dtype());
+  return laid_out(to(out, input.dtype()), result_format(input));
 }
 
 std::shared_ptr<const Resampling> transposed(const Resampling& map) {

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "flambeau/cuda.h"
+#include "flambeau/memory_format.h"
 #include "flambeau/operator.h"
 #include "flambeau/parallel.h"
 #include "operators/images/pooling.h"
@@ -78,7 +79,7 @@ Tensor max_unpool(int dims, const Tensor& input, const Tensor& indices, const Po
   p.images = product(p.whole);
   p.values = p.images ? input.numel() / p.images : 0;
   p.whole.append(sizes.begin(), sizes.end());
-  const Tensor out = unpooled(input, indices, p);
+  const Tensor planes = unpooled(input, indices, p), out = dims == 2 ? laid_out(planes, result_format(input)) : planes;
   if (recording(input))
     record("MaxUnpool", out, {&input}, {&indices}, [p](const Context& c) {
       const Tensor at = reshape(c.saved(0), {p.images, p.values});

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "cuda/operators.h"
+#include "flambeau/memory_format.h"
 #include "flambeau/operator.h"
 #include "flambeau/parallel.h"
 #include "operators/layers/normalization.h"
@@ -15,20 +16,42 @@ namespace {
 // is long then.
 constexpr int64_t kShortStretch = 32;
 
+// (N, C, ...) as (N, ..., C), and back.
+Tensor channels_last(const Tensor& t) {
+  Shape order{0};
+  for (int i = 2; i < t.dim(); ++i) order.push_back(i);
+  order.push_back(1);
+  return permute(t, order);
+}
+Tensor channels_second(const Tensor& t) {
+  Shape order{0, t.dim() - 1};
+  for (int i = 1; i < t.dim() - 1; ++i) order.push_back(i);
+  return permute(t, order);
+}
+
 struct Channels {
-  Tensor values;  // contiguous; as they came, or (1, C, N, ...)
+  Tensor values;  // contiguous; as they came, (1, C, N, ...), or (N, ..., C) of the channels-last formats
   ChannelLayout layout;
+  MemoryFormat format;
   bool moved;
-  Channels(const Tensor& t, Dtype type)
-      : layout(ChannelLayout::of(t)), moved(layout.inner > 1 && layout.inner < kShortStretch && layout.batch > 1) {
-    values = prepared(moved ? transpose(t, 0, 1) : t, type);
+  Channels(const Tensor& t, Dtype type) : Channels(t, type, suggested_format(t)) {}
+  Channels(const Tensor& t, Dtype type, MemoryFormat order)
+      : layout(ChannelLayout::of(t)),
+        format(order),
+        moved(!last() && layout.inner > 1 && layout.inner < kShortStretch && layout.batch > 1) {
+    values = prepared(last() ? channels_last(t) : moved ? transpose(t, 0, 1) : t, type);
     if (moved) layout = {1, layout.channels, layout.batch * layout.inner};
+    if (last()) layout = {layout.batch * layout.inner, layout.channels, 1};
   }
+  bool last() const { return format != MemoryFormat::Contiguous; }
   bool columns() const { return layout.inner == 1; }
   int kind() const { return values.dtype() == Dtype::float64; }
   int64_t size() const { return item_size(values.dtype()); }
   Tensor empty_like() const { return empty(values.shape(), values.dtype()); }
-  Tensor restored(const Tensor& t, Dtype type) const { return to(moved ? contiguous(transpose(t, 0, 1)) : t, type); }
+  Tensor restored(const Tensor& t, Dtype type) const {
+    if (last()) return channels_second(to(t, type));
+    return to(moved ? contiguous(transpose(t, 0, 1)) : t, type);
+  }
 };
 
 // body(channel) for every channel.
@@ -330,7 +353,9 @@ Normalized batch_norm_here(const Tensor& input, const Tensor& running_mean, cons
                            const Tensor& weight, const Tensor& bias, bool training, double momentum, double eps) {
   const Dtype type = normalization_type(input);
   const int64_t channels = input.size(1);
-  if (input.is_meta()) return {empty(input.shape(), input.dtype()), empty({channels, 2}, Dtype::float64)};
+  if (input.is_meta())
+    return {laid_out(empty(input.shape(), input.dtype()), suggested_format(input)),
+            empty({channels, 2}, Dtype::float64)};
   const Channels x(input, type);
   const Tensor statistics = input.numel() == 0 ? zeros({channels, 2}, Dtype::float64)
                             : training         ? batch_statistics(x, running_mean, running_var, momentum, eps)
@@ -350,7 +375,7 @@ void batch_norm_backward(const Context& c, double eps, bool training) {
     return set_affine(c, batch_backward_there(gradient, contiguous(x), weight, c.saved(2), training), x.dtype());
   }
   const Channels values(x, type);
-  Gradients g = batch_backward(Channels(c.gradient(), type), values, weight, c.saved(2), training);
+  Gradients g = batch_backward(Channels(c.gradient(), type, values.format), values, weight, c.saved(2), training);
   g.input = values.restored(g.input, type);
   set_affine(c, g, x.dtype());
 }

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "cuda/operators.h"
+#include "flambeau/memory_format.h"
 #include "flambeau/operator.h"
 #include "flambeau/parallel.h"
 #include "operators/layers/normalization.h"
@@ -154,7 +155,7 @@ Normalized group_norm(const Tensor& input, int64_t groups, const Tensor& weight,
     const Tensor w = prepared(weight, type), b = prepared(bias, type);
     result.statistics = cuda::takes(input) ? group_forward_there(g, contiguous(input), w, b, eps, result.values)
                                            : group_forward(g, prepared(input, type), w, b, eps, result.values);
-    result.values = to(result.values, input.dtype());
+    result.values = laid_out(to(result.values, input.dtype()), result_format(input));
   }
   if (recording(input, weight, bias))
     record("NativeGroupNorm", result.values, {&input, &weight, &bias}, {&input, &weight, &result.statistics},
