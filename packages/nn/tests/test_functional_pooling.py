@@ -180,6 +180,11 @@ def test_fractional_max(dims):
             pool(x, wrong, output_size=4)
         with pytest.raises(RuntimeError, match="output_size must either be a single int"):
             pool(x, 2, output_size=wrong)
+    for side, name in zip(range(-dims, 0), ("time", "height", "width")[-dims:], strict=True):
+        sizes = [4] * dims
+        sizes[side] = 9
+        with pytest.raises(RuntimeError, match=f"too large relative to input {name}"):
+            pool(x, 2, output_size=sizes)
 
 
 @pytest.mark.parametrize("dims", [1, 2, 3])

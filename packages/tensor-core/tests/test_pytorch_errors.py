@@ -1,5 +1,6 @@
 """Errors in the words of PyTorch, which its users search for. The texts are those of PyTorch 2."""
 
+import numpy as np
 import pytest
 
 import flambeau as fb
@@ -50,6 +51,14 @@ VALUES = fb.arange(6.0).reshape(2, 3)
         ),
         (lambda: fb.tensor_split(VALUES, fb.tensor(1.5)), "to have dtype of long, but got Float"),
         (lambda: fb.tensor_split(VALUES, fb.tensor([[1]])), "one-dimensional tensor, but got a tensor with 2 dims"),
+        (lambda: fb.lerp(VALUES, VALUES.double(), 0.5), "expected dtype float32 for `end` but got dtype float64"),
+        (lambda: fb.lerp(VALUES, VALUES, VALUES.double()), "expected dtype float32 for `weight` but got dtype float64"),
+        (lambda: fb.tensor([]).is_nonzero(), "Boolean value of Tensor with no values is ambiguous"),
+        (lambda: fb.tensor([0, 0]).is_nonzero(), "Boolean value of Tensor with more than one value is ambiguous"),
+        (lambda: fb.asarray(np.float64(0.5), copy=False), "can't alias NumPy scalars"),
+        (lambda: fb.empty([0, 4, 2**61]), "Stride calculation overflowed"),
+        (lambda: fb.conv2d(fb.ones(1, 1, 2, 2).long(), fb.ones(1, 1, 1, 1).double()), "type Long but found Double"),
+        (lambda: fb.take_along_dim(VALUES, fb.zeros(2, 3, dtype=fb.int32), 1), "dtype of indices should be Long"),
         (lambda: fb.block_diag(VALUES, fb.ones(1, 1, 1)), "torch.block_diag: .* Input 1 has 3 dimensions"),
         (lambda: fb.Tensor(VALUES, device="cpu"), r"use flambeau.as_tensor\(tensor, device=...\)"),
         (lambda: "x" in VALUES, "only supports Tensor or scalar, but you passed in a <class 'str'>."),

@@ -11,6 +11,8 @@ Tensor finished(Tensor t, Pinned pin, bool requires_grad) {
 
 Tensor with_grad(Tensor t, bool requires_grad) {
   if (requires_grad) {
+    require(is_inexact(t.dtype()), "Only Tensors of floating point and complex dtype can require gradients, got ",
+            t.dtype());
     ensure_autograd();
     autograd_hooks->set_requires_grad(t, true);
   }
@@ -18,6 +20,13 @@ Tensor with_grad(Tensor t, bool requires_grad) {
 }
 
 namespace {
+
+bool is_numpy_scalar(PyObject* o) {
+  if (is_tensor(o) || !PyObject_HasAttrString(o, "__array_interface__")) return false;
+  const Object numpy(checked(PyImport_ImportModule("numpy"))),
+      generic(checked(PyObject_GetAttrString(numpy.get(), "generic")));
+  return PyObject_IsInstance(o, generic.get()) == 1;
+}
 
 // The elements of a storage, which reads its bytes as the given dtype. Undefined for other data.
 Tensor elements_of_storage(PyObject* data, std::optional<Dtype> dtype) {
@@ -92,7 +101,9 @@ void bind_construction() {
                                                         : Tensor();
         const Device device = own ? place.like(own) : place.of_fresh();
         const OnDevice scope(own ? own.device() : Device());
-        const bool shared = own || PyObject_CheckBuffer(data);
+        const bool number = is_numpy_scalar(data), shared = own || (PyObject_CheckBuffer(data) && !number);
+        require(!number || copy.value_or(true),
+                "asarray(): can't alias NumPy scalars. Either remove copy=False or transform it in a ndarray");
         require<ValueError>(shared || copy.value_or(true),
                             "asarray(): can't alias arbitrary sequence into a tensor: ", Py_TYPE(data)->tp_name);
         const Tensor t = own ? own : shared ? tensor_from_buffer(data) : tensor_from_data(data, dtype);

@@ -35,8 +35,7 @@ void bind_queries() {
     if (t.is_meta() || t.numel() == 0) return int64_t(0);
     return int64_t(reinterpret_cast<intptr_t>(t.is_cuda() ? t.device_bytes() : t.bytes()));
   });
-  def("is_nonzero(input)", kFunction | kMethod, "Whether the single element is not 0.",
-      [](const Tensor& t) { return read_item(t).truth(); });
+  def("is_nonzero(input)", kFunction | kMethod, "Whether the single element is not 0.", truth_of);
   def("item(input)", kMethod, "The single element as a Python number.",
       [](const Tensor& t) { return scalar_object(read_item(t)); });
   def("__complex__(input)", kMethod, "The single element as a Python complex number.", [](const Tensor& t) {

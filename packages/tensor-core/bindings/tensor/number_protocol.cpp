@@ -100,18 +100,23 @@ PyObject* positive(PyObject* a) {
   return Py_NewRef(a);
 }
 
+}  // namespace
+
+bool truth_of(const Tensor& t) {
+  require(t.numel() == 1, "Boolean value of Tensor with ", t.numel() ? "more than one value" : "no values",
+          " is ambiguous (its shape is ", t.shape(), "); ask for .any() or .all() of it, or for .numel()");
+  return read_item(t).truth();
+}
+
+namespace {
+
 int truth(PyObject* a) {
   Caller caller;
   if (caller.asks("__bool__", a)) {
     const Object owner(caller.answer);
     return caller.answer ? PyObject_IsTrue(caller.answer) : -1;
   }
-  return guarded<int>(-1, [&]() -> int {
-    const Tensor& t = tensor_of(a);
-    require(t.numel() == 1, "Boolean value of Tensor with ", t.numel() ? "more than one value" : "no values",
-            " is ambiguous (its shape is ", t.shape(), "); ask for .any() or .all() of it, or for .numel()");
-    return read_item(t).truth();
-  });
+  return guarded<int>(-1, [&]() -> int { return truth_of(tensor_of(a)); });
 }
 
 template <class F>

@@ -52,6 +52,7 @@ inline Scalar read_item(const Tensor& t) {  // for a program that asks for the v
   require(!t.is_meta() || t.numel() != 1, "Tensor.item() cannot be called on meta tensors");
   return item(t);
 }
+bool truth_of(const Tensor& t);  // RuntimeError unless there is one element
 
 // Sets the Python error for the exception being handled.
 void translate_exception();

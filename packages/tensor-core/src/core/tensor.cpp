@@ -100,6 +100,14 @@ Shape broadcast(const Shape& a, const Shape& b) {
 
 namespace {
 
+// Of a tensor without elements, whose strides may be large all the same.
+void check_strides(const Shape& shape) {
+  int64_t step = 1;
+  for (size_t i = shape.size(); i-- > 1;)
+    require(!__builtin_mul_overflow(step, std::max<int64_t>(shape[i], 1), &step),
+            "Stride calculation overflowed for the shape ", shape);
+}
+
 int64_t checked_bytes(const Shape& shape, Dtype dtype) {
   require(int(shape.size()) <= kMaxDims, "a tensor has at most ", kMaxDims, " dimensions, got ", shape.size());
   int64_t bytes = item_size(dtype);
@@ -109,7 +117,7 @@ int64_t checked_bytes(const Shape& shape, Dtype dtype) {
     empty |= s == 0;
     overflow |= __builtin_mul_overflow(bytes, s, &bytes);
   }
-  if (empty) return 0;
+  if (empty) return check_strides(shape), 0;
   require(!overflow && bytes < int64_t(1) << 60, "Storage size calculation overflowed with sizes=", shape);
   return bytes;
 }

@@ -5,11 +5,24 @@
 
 namespace flambeau {
 
+namespace {
+
+void require_dtype_of(const Tensor& input, const Tensor& other, const char* argument) {
+  require(other.dtype() == input.dtype(), "expected dtype ", input.dtype(), " for `", argument, "` but got dtype ",
+          other.dtype());
+}
+
+}  // namespace
+
 const Operator lerp_operator({.signature = "lerp(input, end, weight)",
                               .forms = kFunction | kMethod | kInPlace | kOut,
                               .doc = "input + weight * (end - input). Gradient: all three.",
-                              .forward = [](const Tensor& x, const Tensor& y,
-                                            const Operand& w) { return lerp(x, y, w); },
+                              .forward =
+                                  [](const Tensor& x, const Tensor& y, const Operand& w) {
+                                    require_dtype_of(x, y, "end");
+                                    if (w.tensor && w.tensor->dim() > 0) require_dtype_of(x, *w.tensor, "weight");
+                                    return lerp(x, y, w);
+                                  },
                               .reference = "input + weight * (end - input)",
                               .samples = "f(3), f(3), 0.25; f(3), f(3), f(3)"});
 

@@ -11,6 +11,7 @@
 // transposed convolution is dx(x, w) plus a bias.
 #include "operators/convolution/convolution.h"
 
+#include "flambeau/scalar_type.h"
 #include "operators/products/products.h"
 
 namespace flambeau {
@@ -108,7 +109,8 @@ Geometry checked_geometry(const char* name, int dims, const Tensor& input, const
           ", but got input of size: ", input.shape());
   require(weight.dim() == dims + 2, name, ": expected a ", dims + 2, "-dimensional weight, got shape ", weight.shape());
   require(input.dtype() == weight.dtype(), "Input type (", input.dtype(), ") and weight type (", weight.dtype(),
-          ") should be the same; .to(dtype) converts a tensor or a module");
+          ") should be the same; .to(dtype) converts a tensor or a module (expected scalar type ",
+          scalar_type(input.dtype()), " but found ", scalar_type(weight.dtype()), ")");
   require<NotImplementedError>(input.dtype() != Dtype::bool_ && !is_complex(input.dtype()), "\"", name,
                                "\" not implemented for '", input.dtype(), "'");
   require(!bias.defined() || bias.dtype() == input.dtype(), "Input type (", input.dtype(), ") and bias type (",

@@ -56,8 +56,10 @@ TensorPair fractional_max_pool(int dims, const Tensor& input, const Shape& kerne
     const int64_t size = input.size(i - dims);
     require(kernels[i] > 0 && sizes[i] >= 0, name,
             ": kernel_size must be positive and output_size must not be negative, got ", kernels, " and ", sizes);
+    constexpr const char* kSides[] = {"time", "height", "width"};
     require(kernels[i] <= size && sizes[i] <= size && sizes[i] + kernels[i] - 1 <= size, name, ": kernel_size ",
-            kernels, " and output_size ", sizes, " are too large relative to the input ", input.shape());
+            kernels, " and output_size ", sizes, " are too large relative to input ", kSides[3 - dims + i],
+            ": input shape ", input.shape());
     shape[shape.size() - size_t(dims - i)] = sizes[i];
     places *= size;
   }
