@@ -13,6 +13,15 @@ UNSIGNED = ["uint8", "uint16", "uint32", "uint64"]
 DTYPES = ["bool", *UNSIGNED, "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64"]
 
 
+def test_equal_elements_that_share_memory_can_be_filled():
+    x = fb.zeros(1, 3).expand(4, 3)
+    assert x.fill_(2.0)[3].tolist() == [2, 2, 2]
+    x[:] = 3
+    assert x[0].tolist() == [3, 3, 3]
+    with pytest.raises(RuntimeError, match="more than one element of the written-to tensor"):
+        x.add_(1)
+
+
 @pytest.mark.filterwarnings("ignore:To copy construct from a tensor")
 @pytest.mark.parametrize(
     ("data", "dtype", "shape"),

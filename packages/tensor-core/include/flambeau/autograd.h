@@ -231,6 +231,8 @@ inline void record(const char* name, const Tensor& output, TensorList inputs, Te
 // version. `recorded`: another operand requires a gradient, so that `self` becomes part of the graph.
 FLAMBEAU_API void begin_inplace(const Tensor& self, const char* operation, bool recorded = false);
 FLAMBEAU_API extern void (*change_observer)(const Tensor& self);  // if set, begin_inplace calls it before the change
+// The same for an operation that writes one value everywhere: elements of `self` may share memory.
+FLAMBEAU_API void begin_fill(const Tensor& self, const char* operation);
 // Records that an in-place operation has overwritten all of `self`: its previous graph receives no gradient.
 FLAMBEAU_API void forget_history(const Tensor& self, const char* name);
 // Replaces the grad_fn of `self` with that of `result`, a new tensor that was computed from `self` and whose values

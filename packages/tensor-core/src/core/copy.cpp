@@ -90,7 +90,7 @@ Tensor full(const Shape& shape, Scalar value, Dtype dtype) {
 
 Tensor fill_(const Tensor& self, Scalar value) {
   require_fit(value, self.dtype());
-  begin_inplace(self, "fill_");
+  begin_fill(self, "fill_");
   fill_anywhere(self, value);
   forget_history(self, "Fill");
   return self;

@@ -1,6 +1,7 @@
 // TensorImpl's life, and the few constructors everything else is made of.
 #include "flambeau/tensor.h"
 
+#include <algorithm>
 #include <new>
 
 #include "core/device_memory.h"
@@ -250,11 +251,13 @@ void check_view(const Tensor& view, const TensorImpl& base, const char* operatio
 
 void (*change_observer)(const Tensor& self) = nullptr;
 
-void begin_inplace(const Tensor& self, const char* operation, bool recorded) {
+namespace {
+
+void begin_write(const Tensor& self, const char* operation, bool recorded, bool may_overlap) {
   Storage& storage = self.storage();
   require(storage.writable(), operation,
           ": the tensor's memory is read-only (it was made from a read-only buffer); clone() it first");
-  check_overlap(self);
+  if (!may_overlap) check_overlap(self);
   if (FLAMBEAU_UNLIKELY(storage.inference())) {
     require(inference_mode(), kInferenceWrite);
     return;
@@ -269,6 +272,14 @@ void begin_inplace(const Tensor& self, const char* operation, bool recorded) {
   if (FLAMBEAU_UNLIKELY(change_observer)) change_observer(self);
   if (impl.counts_changes && (!base || base->counts_changes)) storage.bump_version();
 }
+
+}  // namespace
+
+void begin_inplace(const Tensor& self, const char* operation, bool recorded) {
+  begin_write(self, operation, recorded, false);
+}
+
+void begin_fill(const Tensor& self, const char* operation) { begin_write(self, operation, false, true); }
 
 uint64_t library_memory_layout() { return memory_layout(); }
 
