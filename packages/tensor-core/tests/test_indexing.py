@@ -383,6 +383,25 @@ def test_fill_diagonal_wants_a_diagonal():
             fb.zeros(shape).fill_diagonal_(1)
 
 
+def test_assigned_elements_have_the_dtype_of_the_tensor():
+    x = fb.zeros(3)
+    for key in ([0, 1], fb.tensor([True, True, False])):
+        with pytest.raises(RuntimeError, match="Index put requires the source and destination dtypes match"):
+            x[key] = fb.ones(2, dtype=fb.int64)
+    x[x == 0] = fb.tensor(2, dtype=fb.int64)  # one value for a mask
+    x[0:1] = fb.ones(1, dtype=fb.int64)
+    x[[2]] = 3
+    assert x.tolist() == [1, 2, 3]
+    with fb.autocast("cpu", dtype=fb.bfloat16):
+        x[[0]] = fb.ones(1, dtype=fb.bfloat16) * 4
+    assert x.tolist() == [4, 2, 3]
+
+
+def test_a_dimension_of_size_0_has_no_elements():
+    with pytest.raises(IndexError, match="out of bounds for dimension with size 0"):
+        fb.empty(10, 0)[:, [0, 1]]
+
+
 @pytest.mark.parametrize("p", [1.0, 2.0, 3.0, np.inf])
 @pytest.mark.parametrize("dtype", [fb.float32, fb.float64, fb.bfloat16])
 def test_rows_of_a_table_are_shortened(p, dtype):

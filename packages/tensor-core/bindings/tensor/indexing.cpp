@@ -1,4 +1,7 @@
 // tensor[key] and tensor[key] = value: integers, slices, None, Ellipsis, masks and index tensors.
+#include <algorithm>
+
+#include "calls/autocast.h"
 #include "calls/intercept.h"
 #include "calls/warning.h"
 #include "calls/watch.h"
@@ -186,6 +189,19 @@ PyObject* get_item(PyObject* self, PyObject* key) {
   });
 }
 
+namespace {
+
+// A single value for masks may have another dtype than the tensor, and so may all values in a region of autocast.
+Tensor value_to_put(const Tensor& value, Dtype dtype, const Tensors& indices) {
+  const auto masks = [](const Tensor& i) {
+    return !i.defined() || i.dtype() == Dtype::bool_ || i.dtype() == Dtype::uint8;
+  };
+  const bool converts = in_autocast() || (value.numel() == 1 && std::all_of(indices.begin(), indices.end(), masks));
+  return converts ? to(value, dtype) : value;
+}
+
+}  // namespace
+
 int set_item(PyObject* self, PyObject* key, PyObject* value) {
   if (!value) {
     PyErr_SetString(PyExc_TypeError, "Tensor does not support deleting items");
@@ -213,7 +229,8 @@ int set_item(PyObject* self, PyObject* key, PyObject* value) {
     }
     const Tensor source = operand.tensor ? *operand.tensor : scalar_tensor(operand.scalar, t.dtype());
     if (r.is_advanced)
-      index_put(r.view, r.advanced, to(trim_leading(source, 0), t.dtype()), false, Write::InPlace);
+      index_put(r.view, r.advanced, value_to_put(trim_leading(source, 0), t.dtype(), r.advanced), false,
+                Write::InPlace);
     else
       copy_(r.view, trim_leading(source, r.view.dim()));
     Py_RETURN_NONE;

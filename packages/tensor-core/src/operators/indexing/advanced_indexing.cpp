@@ -82,11 +82,9 @@ Shape broadcast_indices(const Tensors& indices) {
 // offsets[i] += index[i] * stride, every entry checked.
 void add_offsets(const Tensor& offsets_of, const Tensor& index, const Tensor& t, int64_t dim) {
   const int64_t size = t.shape()[dim], stride = t.strides()[dim];
-  if (cuda::takes(offsets_of)) {
-    require<IndexError>(size > 0 || index.numel() == 0, "there is no index in bounds for dimension ", dim,
-                        " with size 0");
-    return cuda::pick(offsets_of, index, size, stride, true, true);
-  }
+  require<IndexError>(size > 0 || index.numel() == 0, "index is out of bounds for dimension with size 0: dimension ",
+                      dim, " has no elements");
+  if (cuda::takes(offsets_of)) return cuda::pick(offsets_of, index, size, stride, true, true);
   const int64_t* entries = index.data<int64_t>();
   int64_t* offsets = offsets_of.data<int64_t>();
   parallel_for(index.numel(), 32768, [&](int64_t begin, int64_t end) {

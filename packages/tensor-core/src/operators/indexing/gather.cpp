@@ -278,8 +278,7 @@ Tensor scatter_sum(Write write, const Tensor& t, int64_t dim, const Tensor& inde
 Tensor take_along_dim(const Tensor& t, const Tensor& index, std::optional<int64_t> given) {
   if (!given) return take_along_dim(reshape(t, {t.numel()}), reshape(index, {index.numel()}), 0);
   const int64_t dim = t.wrap_dim(*given);
-  require(index.dtype() == Dtype::int64 || index.dtype() == Dtype::int32,
-          "take_along_dim(): dtype of indices should be Long but got ", index.dtype());
+  require(index.dtype() == Dtype::int64, "take_along_dim(): dtype of indices should be Long but got ", index.dtype());
   Shape a = t.shape(), b = index.shape();
   require(a.size() == b.size(),
           "take_along_dim(): input and indices should have the same number of dimensions, but got ", a.size(),
