@@ -1,10 +1,13 @@
 // Calls of operators, and where their results go: out=, in-place forms, copies.
 #include "calls/arguments.h"
+#include "calls/bind.h"
 #include "calls/call_arguments.h"
 #include "calls/conversions.h"
 #include "calls/intercept.h"
 #include "calls/overrides.h"
 #include "calls/watch.h"
+#include "flambeau/memory_format.h"
+#include "flambeau/scalar_type.h"
 
 namespace flambeau::python {
 
@@ -14,6 +17,17 @@ namespace {
 void require_tensor(const Binding& b, PyObject* result) {
   require<TypeError>(is_tensor(result), b.name, "(): the result is no Tensor to be written to another, but ",
                      Py_TYPE(result)->tp_name);
+}
+
+void check_out_dtype(const Binding& b, Dtype from, Dtype to) {
+  if (b.flags & kMaskOut)
+    return require(to == Dtype::bool_ || to == Dtype::uint8, b.name,
+                   " only supports bool tensor for result, got: ", scalar_type(to), " (", to, ")");
+  require(!(b.flags & (kExactOut | kDtypeOut)) || from == to, b.name, "(): Expected out tensor to have dtype ", from,
+          " (scalar type ", scalar_type(from), "), but got ", to, " instead (expected scalar_type ", scalar_type(from),
+          " but found ", scalar_type(to), ")");
+  require((b.flags & kAnyOut) || can_cast(from, to), b.name, "(): result type ", from,
+          " can't be cast to the desired output type ", to);
 }
 
 // Checks that a result can be stored in out=. All parts are checked before the first is written.
@@ -32,11 +46,7 @@ void check_out(const Binding& b, PyObject* result, PyObject* out) {
   require(!recording(from, to), b.name,
           "(): functions with out=... arguments don't support automatic differentiation, but one of the arguments "
           "requires grad.");
-  require(can_cast(from.dtype(), to.dtype()), b.name, "(): result type ", from.dtype(),
-          " can't be cast to the desired output type ", to.dtype());
-  require(!(b.flags & kExactOut) || from.dtype() == to.dtype(), b.name, "(): Expected out tensor to have dtype ",
-          from.dtype(), from.dtype() == Dtype::int64 ? " (scalar type Long)" : "", ", but got ", to.dtype(),
-          " instead");
+  check_out_dtype(b, from.dtype(), to.dtype());
 }
 
 // f(from, to) for each result and the tensor that it goes to.
@@ -52,12 +62,12 @@ void store_out(const Binding& b, PyObject* result, PyObject* out) {
   each_out(result, out, [&](const Tensor&, const Tensor& to) { begin_inplace(to, b.name.c_str()); });
   each_out(result, out, [&b](const Tensor& from, const Tensor& to) {
     if (b.flags & kKeepsOut && to.numel() == from.numel()) return copy_values(to, view(from, to.shape()));
-    if (!(to.shape() == from.shape())) resize(to, from.shape());
+    if (!(to.shape() == from.shape())) resize(to, from.shape(), strides_like(from, MemoryFormat::Preserve));
     copy_values(to, from);
   });
 }
 
-// A constructor writes out= in the dtype that it has.
+// The result is computed in the dtype of out=.
 void adopt_dtype(const Binding& b, Arguments& values) {
   static PyObject* const name = PyUnicode_InternFromString("dtype");
   if (!is_tensor(values.out)) return;  // refused when the result is stored
@@ -66,7 +76,7 @@ void adopt_dtype(const Binding& b, Arguments& values) {
     if (b.parameters[i].name != name) continue;
     if (values.at[i] == Py_None) values.at[i] = own;
     const Dtype wanted = From<Dtype>::get({b.name.c_str(), &b.parameters[i], int(i)}, values.at[i]);
-    require(wanted == tensor_of(values.out).dtype(), b.name, "(): dtype ", wanted,
+    require((b.flags & kDtypeOut) || wanted == tensor_of(values.out).dtype(), b.name, "(): dtype ", wanted,
             " does not match dtype of out parameter (", tensor_of(values.out).dtype(), ")");
   }
 }
@@ -122,8 +132,11 @@ PyObject* turned_into(const Binding& b, PyObject* self, PyObject* view) {
 
 PyObject* stored(const Binding& b, PyObject* result, PyObject* out) {
   const Object targets = stable_items(out);
-  check_out(b, result, targets.get());
-  store_out(b, result, targets.get());
+  const bool needs_grad = (b.flags & kFactory) && is_tensor(result) && tensor_of(result).requires_grad();
+  const Object values(needs_grad ? checked(wrap_tensor(detach(tensor_of(result)))) : Py_NewRef(result));
+  check_out(b, values.get(), targets.get());
+  store_out(b, values.get(), targets.get());
+  if (needs_grad) with_grad(tensor_of(out), true);
   return Py_NewRef(out);
 }
 
@@ -140,7 +153,7 @@ PyObject* call_binding(PyObject* self, PyObject* const* args, size_t nargsf, PyO
     Arguments values;
     collect(b, args, count, kwnames, values);
     if (FLAMBEAU_UNLIKELY(b.form == Binding::InPlace)) return call_in_place(b, values);
-    if (values.out && (b.flags & kFactory)) adopt_dtype(b, values);
+    if (values.out && (b.flags & (kFactory | kDtypeOut))) adopt_dtype(b, values);
     Object result(checked(b.invoke(b, values.at)));
     if (b.form == Binding::Become) return turned_into(b, values.at[0], result.get());
     if (b.form == Binding::Copied) result = Object(copied(result.get()));

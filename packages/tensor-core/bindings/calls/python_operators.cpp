@@ -16,7 +16,8 @@ enum Kind : uint8_t { kTensor = 1, kNone = 2, kBool = 4, kInt = 8, kFloat = 16, 
 
 using Named = std::pair<const char*, int>;
 // The names that python/flambeau/_operator.py converts to flags and kinds.
-constexpr Named kPublication[] = {{"function", kFunction}, {"method", kMethod}, {"in_place", kInPlace}, {"out", kOut}};
+constexpr Named kPublication[] = {
+    {"function", kFunction}, {"method", kMethod}, {"in_place", kInPlace}, {"out", kOut}, {"exact_out", kExactOut}};
 constexpr Named kPolicies[] = {
     {"", 0}, {"lower_precision", kLowerPrecision}, {"float32", kFloat32}, {"widest", kWidest}};
 constexpr Named kKinds[] = {{"Tensor", kTensor}, {"bool", kBool}, {"int", kInt},      {"float", kFloat},

@@ -120,7 +120,7 @@ Gradient: A, any order, where the eigenvalues are distinct; RuntimeError if the 
         const Eigen e = hermitian_eigen("eigh", a, triangle, true);
         return named_tuple("linalg_eigh", {e.values, e.vectors});
       },
-      kOut | kFloat32);
+      kOut | kExactOut | kFloat32);
   def_linalg(
       "eigvalsh(A, UPLO='L')",
       R"(The eigenvalues of a symmetric or Hermitian matrix ``(*, n, n)``, real and ascending.
@@ -128,7 +128,7 @@ Gradient: A, any order, where the eigenvalues are distinct; RuntimeError if the 
 ``UPLO``, "L" or "U", names the triangle that is read. Raises LinAlgError without convergence.
 Gradient: A, any order, of repeated eigenvalues as well.)",
       [](const Tensor& a, std::string_view triangle) { return hermitian_eigen("eigvalsh", a, triangle, false).values; },
-      kOut | kFloat32);
+      kOut | kExactOut | kFloat32);
   def_linalg(
       "eig(A)",
       R"(``A = V diag(L) V^-1`` of a general square matrix.
@@ -181,7 +181,7 @@ Gradient: A, any order, where the singular values are distinct and, with U or Vh
         const SingularValues s = singular_decomposition("svd", a, full, true);
         return named_tuple("linalg_svd", {s.u, s.values, s.vh});
       },
-      kOut | kFloat32);
+      kOut | kExactOut | kFloat32);
   def_linalg(
       "svdvals(A, *, driver=None)",
       R"(The singular values of every matrix ``(*, m, n)``, descending, real. Raises LinAlgError without convergence.
@@ -191,8 +191,8 @@ Gradient: A, any order.)",
         require_no_driver("svdvals", driver);
         return singular_decomposition("svdvals", a, false, false).values;
       },
-      kOut | kFloat32);
-  def("svd(input, some=True, compute_uv=True)", kFunction | kMethod | kOut | kFloat32,
+      kOut | kExactOut | kFloat32);
+  def("svd(input, some=True, compute_uv=True)", kFunction | kMethod | kOut | kExactOut | kFloat32,
       R"(``input = U diag(S) V^H``, as flambeau.linalg.svd, but with V in place of its conjugate transpose.
 
 Args:

@@ -16,6 +16,7 @@ FLAMBEAU_API void copy_values(const Tensor& destination, const Tensor& source); 
 // Raises where the memory of `written` and `read` is known to overlap; `partly`: unless they are the very same
 // elements.
 FLAMBEAU_API void refuse_overlap(const Tensor& written, const Tensor& read, bool partly = false);
-FLAMBEAU_API void resize(const Tensor& t, const Shape& shape);  // for out=
+FLAMBEAU_API void resize(const Tensor& t, const Shape& shape);                        // for out=
+FLAMBEAU_API void resize(const Tensor& t, const Shape& shape, const Shape& strides);  // without gaps
 
 }  // namespace flambeau

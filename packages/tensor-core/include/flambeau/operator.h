@@ -44,15 +44,18 @@ namespace flambeau {
 
 // The forms that Python gets of an operator, and how its calls are prepared.
 enum OperatorForm : int {
-  kFunction = 1,    // flambeau.name
-  kMethod = 2,      // Tensor.name
-  kInPlace = 4,     // also name_, a function and a method, which writes the result to the first argument
-  kOut = 8,         // also out=, to which the result is copied
-  kPrivate = 16,    // flambeau._core.name
-  kCopy = 32,       // of a view: also flambeau.name_copy, which returns copies
-  kBecome = 64,     // of a view: also name_, which turns the tensor itself into the view
-  kFactory = 128,   // it makes a tensor of a dtype=: see Note [Factories]
-  kExactOut = 256,  // out= must have the dtype of the result
+  kFunction = 1,      // flambeau.name
+  kMethod = 2,        // Tensor.name
+  kInPlace = 4,       // also name_, a function and a method, which writes the result to the first argument
+  kOut = 8,           // also out=, to which the result is copied
+  kPrivate = 16,      // flambeau._core.name
+  kCopy = 32,         // of a view: also flambeau.name_copy, which returns copies
+  kBecome = 64,       // of a view: also name_, which turns the tensor itself into the view
+  kFactory = 128,     // it makes a tensor of a dtype=: see Note [Factories]
+  kExactOut = 256,    // out= must have the dtype of the result
+  kMaskOut = 32768,   // out= must be bool or uint8
+  kDtypeOut = 65536,  // the dtype of out= is the default for dtype=, and must equal it
+  kAnyOut = 131072,   // out= may have any dtype
   // The dtype that autocast computes it in. Note [Autocast]
   kLowerPrecision = 512,
   kFloat32 = 1024,

@@ -6,7 +6,7 @@ operator from one definition.
 
 from collections.abc import Callable
 from types import UnionType
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from flambeau import _core
 
@@ -19,7 +19,7 @@ def operator(
     function: bool = True,
     method: bool = False,
     in_place: bool = False,
-    out: bool = False,
+    out: bool | Literal["exact"] = False,
     aliases: tuple[str, ...] = (),
     autocast: str = "",
 ) -> Callable[[Definition], Definition]:
@@ -36,6 +36,7 @@ def operator(
         method: publish it as ``Tensor.<name>``.
         in_place: publish ``Tensor.<name>_``, which writes the result back.
         out: accept ``out=``, a tensor (or a tuple of tensors for several results) that receives the result.
+            ``"exact"``: only if it has the dtype of the result.
         aliases: further names in the same places.
         autocast: dtype to which ``flambeau.autocast`` casts floating-point tensors: ``"lower_precision"`` for that of
             the region, ``"float32"``, or ``"widest"`` for the widest of the arguments.
@@ -44,7 +45,8 @@ def operator(
 
     def define(definition: Definition) -> Definition:
         module = definition.__module__.partition("._")[0]  # private modules publish in their package
-        wanted = {"function": function and module == "flambeau", "method": method, "in_place": in_place, "out": out}
+        wanted = {"function": function and module == "flambeau", "method": method, "in_place": in_place}
+        wanted |= {"out": bool(out), "exact_out": out == "exact"}
         flags = sum(_core._operator_flags[name] for name in wanted if wanted[name]) + _core._autocast_policies[autocast]
         parameters = _parameters(definition)
         text = _text(parameters)

@@ -160,8 +160,11 @@ void refuse_overlap(const Tensor& written, const Tensor& read, bool partly) {
 }
 
 void resize(const Tensor& t, const Shape& shape) {
+  if (!(t.shape() == shape)) resize(t, shape, contiguous_strides(shape));
+}
+
+void resize(const Tensor& t, const Shape& shape, const Shape& strides) {
   TensorImpl& impl = *t.impl();
-  if (impl.shape == shape) return;
   if (impl.use_count() > 1 || impl.python_object) wait_for_operators();  // not for a result in the making
   require(impl.storage->writable(), "out: the tensor's memory is read-only; it cannot be resized to ", shape);
   int64_t bytes = item_size(impl.dtype);
@@ -172,7 +175,7 @@ void resize(const Tensor& t, const Shape& shape) {
     impl.offset = 0;
   }
   impl.shape = shape;
-  impl.strides = contiguous_strides(shape);
+  impl.strides = strides;
   impl.update_geometry();
 }
 

@@ -5,7 +5,7 @@ from flambeau._core import Tensor
 from flambeau._operator import operator
 
 
-@operator(method=True, out=True)
+@operator(method=True, out="exact")
 def diff(
     input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None, append: Tensor | None = None
 ) -> Tensor:

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from flambeau._core import _LinalgSlogdet
 
 
-@operator(method=True, out=True)
+@operator(method=True, out="exact")
 def det(input: Tensor) -> Tensor:
     """Return the determinant of every matrix. See flambeau.linalg.det."""
     return flambeau.linalg.det(input)
 
 
-@operator(method=True, out=True)
+@operator(method=True, out="exact")
 def slogdet(input: Tensor) -> "_LinalgSlogdet":
     """Return the sign and the logarithm of the absolute value of the determinant. See flambeau.linalg.slogdet."""
     return flambeau.linalg.slogdet(input)
@@ -48,7 +48,7 @@ def matrix_exp(input: Tensor) -> Tensor:
     return flambeau.linalg.matrix_exp(input)
 
 
-@operator(method=True, out=True)
+@operator(method=True, out="exact")
 def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Tensor:
     """Return a norm of the elements.
 
@@ -75,13 +75,13 @@ def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, 
     return _core.linalg_vector_norm(input, p, dim, keepdim, dtype=dtype)
 
 
-@operator(out=True)
+@operator(out="exact")
 def nuclear_norm(input: Tensor, dim: Any = (-2, -1), keepdim: bool = False) -> Tensor:
     """Return the sum of the singular values of every matrix. See flambeau.linalg.matrix_norm."""
     return flambeau.linalg.matrix_norm(input, "nuc", dim, keepdim)
 
 
-@operator(out=True)
+@operator(out="exact")
 def frobenius_norm(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     """Return the root of the sum of squares over ``dim``, or over all elements. See ``norm``."""
     return _core.linalg_vector_norm(input, 2, dim, keepdim)

@@ -5,7 +5,7 @@ from flambeau._core import Tensor
 from flambeau._operator import operator
 
 
-@operator(method=True, out=True, autocast="float32")
+@operator(method=True, out="exact", autocast="float32")
 def quantile(
     input: Tensor, q: Tensor | float, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear"
 ) -> Tensor:
@@ -28,7 +28,7 @@ def quantile(
     return _quantile("quantile", input, q, dim, keepdim, interpolation)
 
 
-@operator(method=True, out=True, autocast="float32")
+@operator(method=True, out="exact", autocast="float32")
 def nanquantile(
     input: Tensor, q: Tensor | float, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear"
 ) -> Tensor:

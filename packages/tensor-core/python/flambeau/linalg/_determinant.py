@@ -30,7 +30,7 @@ def _adjugate_adjoint(A: Tensor) -> Tensor:
     return result
 
 
-@operator(out=True)
+@operator(out="exact")
 def det(A: Tensor) -> Tensor:
     """Return the determinant of every matrix. The determinant of an empty matrix is 1.
 
@@ -64,7 +64,7 @@ def det(A: Tensor) -> Tensor:
     return recorded("LinalgDet", result, inputs=(A,), saved=(A, result), derivative=derivative)
 
 
-@operator(out=True)
+@operator(out="exact")
 def slogdet(A: Tensor) -> "_LinalgSlogdet":
     """Return the sign and the logarithm of the absolute value of the determinant, which avoids overflow.
 

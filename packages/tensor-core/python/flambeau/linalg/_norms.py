@@ -61,7 +61,7 @@ def _sum_norm(A: Tensor, ord: float, dims: tuple[int, int], keepdim: bool) -> Te
     return result if keepdim else result.squeeze(dims)
 
 
-@operator(out=True)
+@operator(out="exact")
 def matrix_norm(
     A: Tensor, ord: Order = "fro", dim: Sequence[int] = (-2, -1), keepdim: bool = False, *, dtype: Any = None
 ) -> Tensor:
@@ -110,7 +110,7 @@ def _half_or_inexact(name: str, A: Tensor, dtype: Any) -> None:
         raise RuntimeError(f"linalg.{name}: dtype {dtype} is real, but the input is complex ({A.dtype})")
 
 
-@operator(out=True)
+@operator(out="exact")
 def norm(
     A: Tensor,
     ord: Order = None,

@@ -4,7 +4,7 @@
 #include "flambeau/operator.h"
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
-#include "operators/scalar_type.h"
+#include "flambeau/scalar_type.h"
 #include "operators/views/view.h"
 
 namespace flambeau {
@@ -178,7 +178,7 @@ Tensor complex(const Tensor& re, const Tensor& im) {
 
 const Operator complex_operator(
     {.signature = "complex(real, imag)",
-     .forms = kFunction | kOut,
+     .forms = kFunction | kOut | kExactOut,
      .doc = "real + i * imag, of two float32 or two float64 tensors. Gradient: both, any order.",
      .forward = complex,
      .reference = "real + 1j * imag",
@@ -191,7 +191,7 @@ Tensor polar(const Tensor& radius, const Tensor& angle) {
 
 const Operator polar_operator(
     {.signature = "polar(abs, angle)",
-     .forms = kFunction | kOut | kFloat32,
+     .forms = kFunction | kOut | kExactOut | kFloat32,
      .doc = "abs * (cos(angle) + i * sin(angle)), of two float32 or two float64 tensors. Gradient: both, any order.",
      .forward = polar,
      .reference = "abs * np.exp(1j * angle)",

@@ -235,7 +235,7 @@ const Operator ldexp_operator({.signature = "ldexp(input, other)",
 
 const Operator frexp_operator(
     {.signature = "frexp(input)",
-     .forms = kFunction | kMethod | kOut,
+     .forms = kFunction | kMethod | kOut | kExactOut,
      .doc = "Mantissa in [1/2, 1) and exponent (int32): input = mantissa * 2**exponent. Gradient: the mantissa's.",
      .forward =
          [](const Tensor& x) { return TensorPair{_frexp_mantissa(x), to(_frexp_exponent(detach(x)), Dtype::int32)}; },
@@ -245,7 +245,7 @@ const Operator frexp_operator(
 
 const Operator nan_to_num_operator(
     {.signature = "nan_to_num(input, nan=None, posinf=None, neginf=None)",
-     .forms = kFunction | kMethod | kInPlace | kOut,
+     .forms = kFunction | kMethod | kInPlace | kOut | kExactOut,
      .doc = "NaN replaced by nan (0), infinities by posinf and neginf (the dtype's largest and smallest number). "
             "Gradient: input's where it is finite.",
      .forward = nan_to_num,
@@ -296,7 +296,7 @@ const Operator addcdiv_operator(
 
 const Operator where_operator(
     {.signature = "where(condition, input=None, other=None)",
-     .forms = kFunction | kOut,
+     .forms = kFunction | kOut | kExactOut,
      .doc = "input where condition is true, else other; with the condition alone, the indices of its true elements, "
             "one tensor a dimension.",
      .forward = [](const Tensor& condition, const std::optional<Operand>& x,

@@ -276,7 +276,7 @@ const Operator diagflat_operator(
      .samples = "f(2, 2); f(3), 1"});
 
 const Operator diag_operator({.signature = "diag(input, diagonal=0)",
-                              .forms = kFunction | kMethod | kOut,
+                              .forms = kFunction | kMethod | kOut | kExactOut,
                               .doc = "The diagonal of a matrix, a copy; of a vector, the matrix with it.",
                               .forward =
                                   [](const Tensor& t, int64_t diagonal) {

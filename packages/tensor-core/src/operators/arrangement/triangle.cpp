@@ -51,7 +51,7 @@ Tensor triangle(const Tensor& t, int64_t diagonal, bool lower) {
 Tensor tril(const Tensor& t, int64_t diagonal) { return triangle(t, diagonal, true); }
 
 const Operator tril_operator({.signature = "tril(input, diagonal=0)",
-                              .forms = kFunction | kMethod | kOut | kInPlace,
+                              .forms = kFunction | kMethod | kOut | kExactOut | kInPlace,
                               .doc = "The lower triangle, zeros above. Gradient: input.",
                               .forward = tril,
                               .reference = "np.tril(input, diagonal)",
@@ -60,7 +60,7 @@ const Operator tril_operator({.signature = "tril(input, diagonal=0)",
 Tensor triu(const Tensor& t, int64_t diagonal) { return triangle(t, diagonal, false); }
 
 const Operator triu_operator({.signature = "triu(input, diagonal=0)",
-                              .forms = kFunction | kMethod | kOut | kInPlace,
+                              .forms = kFunction | kMethod | kOut | kExactOut | kInPlace,
                               .doc = "The upper triangle, zeros below. Gradient: input.",
                               .forward = triu,
                               .reference = "np.triu(input, diagonal)",

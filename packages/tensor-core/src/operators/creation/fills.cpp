@@ -18,7 +18,7 @@ Tensor bernoulli(const Tensor& input, std::optional<double> p, Generator* g) {
 }
 
 const Operator bernoulli_operator({.signature = "bernoulli(input, p=None, *, generator=None)",
-                                   .forms = kFunction | kMethod | kOut,
+                                   .forms = kFunction | kMethod | kOut | kAnyOut,
                                    .doc = R"(1 with the probabilities in input (or p everywhere), else 0.
 
 Gradient: 0.)",

@@ -173,7 +173,7 @@ const Operator avg_pool1d_operator(
 const Operator avg_pool2d_operator(
     {.signature = "avg_pool2d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, "
                   "divisor_override=None)",
-     .forms = kFunction | kOut,
+     .forms = kFunction | kOut | kExactOut,
      .doc =
          "The mean of each window, its sum divided by divisor_override where that is given. Gradient: shared evenly.",
      .forward = pool_average<2>,
@@ -184,7 +184,7 @@ const Operator avg_pool2d_operator(
 const Operator avg_pool3d_operator(
     {.signature = "avg_pool3d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, "
                   "divisor_override=None)",
-     .forms = kFunction | kOut | kFloat32,
+     .forms = kFunction | kOut | kExactOut | kFloat32,
      .doc =
          "The mean of each window, its sum divided by divisor_override where that is given. Gradient: shared evenly.",
      .forward = pool_average<3>,

@@ -295,7 +295,7 @@ Tensor take_along_dim(const Tensor& t, const Tensor& index, std::optional<int64_
 
 const Operator scatter_operator(
     {.signature = "scatter(input, dim, index, src=None, value=None, *, reduce=None)",
-     .forms = kFunction | kMethod | kOut,
+     .forms = kFunction | kMethod | kOut | kExactOut,
      .doc = R"(Write src, a tensor or a number, at index along a dimension.
 
 reduce='add' or 'multiply' combines it with the elements of input. Gradient: input and src.
@@ -309,7 +309,7 @@ tensor([2., 0., 1.]))",
 
 const Operator scatter_add_operator(
     {.signature = "scatter_add(input, dim, index, src)",
-     .forms = kFunction | kMethod | kOut,
+     .forms = kFunction | kMethod | kOut | kExactOut,
      .doc = R"(Add src at index along a dimension, in the order of the index. Gradient: input and src.
 
 >>> flambeau.scatter_add(flambeau.zeros(3), 0, flambeau.tensor([2, 0, 2]), flambeau.ones(3))
@@ -321,7 +321,7 @@ tensor([1., 0., 2.]))",
 
 const Operator take_along_dim_operator(
     {.signature = "take_along_dim(input, indices, dim=None)",
-     .forms = kFunction | kMethod | kOut,
+     .forms = kFunction | kMethod | kOut | kExactOut,
      .doc = R"(Gather along a dimension, input and indices broadcast against each other in the others.
 
 Without dim the flattened input is gathered. Negative indices count from the end. Gradient: scattered back.

@@ -75,7 +75,7 @@ Tensor index_select(const Tensor& t, int64_t dim, const Tensor& index) {
 }
 
 const Operator index_select_operator({.signature = "index_select(input, dim, index)",
-                                      .forms = kFunction | kMethod | kOut,
+                                      .forms = kFunction | kMethod | kOut | kExactOut,
                                       .doc = "The slices at `index` along a dimension. Gradient: added back.",
                                       .forward = index_select,
                                       .reference = "np.take(input, index, dim)",
@@ -184,7 +184,7 @@ Tensor reduce_slices(Write write, const Tensor& t, int64_t dim, const Tensor& in
 
 const Operator index_add_operator(
     {.signature = "index_add(input, dim, index, source, *, alpha=1)",
-     .forms = kFunction | kMethod | kOut,
+     .forms = kFunction | kMethod | kOut | kExactOut,
      .doc = R"(Add alpha * source to the slices `index`, in the order of the index. Gradient: input and source.
 
 >>> flambeau.index_add(flambeau.zeros(3), 0, flambeau.tensor([2, 2]), flambeau.ones(2))
@@ -196,7 +196,7 @@ tensor([0., 0., 2.]))",
 
 const Operator index_copy_operator(
     {.signature = "index_copy(input, dim, index, source)",
-     .forms = kFunction | kMethod | kOut | kWidest,
+     .forms = kFunction | kMethod | kOut | kExactOut | kWidest,
      .doc = R"(Replace the slices `index` along a dimension by those of source. Gradient: input and source.
 
 >>> flambeau.index_copy(flambeau.zeros(3), 0, flambeau.tensor([2, 0]), flambeau.tensor([1.0, 2.0]))
@@ -220,7 +220,7 @@ tensor([5., 0., 5.]))",
 
 const Operator index_reduce_operator(
     {.signature = "index_reduce(input, dim, index, source, reduce, *, include_self=True)",
-     .forms = kFunction | kMethod | kOut,
+     .forms = kFunction | kMethod | kOut | kExactOut,
      .doc = R"(Reduce the slices of source that have the same index.
 
 Args:

@@ -100,7 +100,7 @@ Tensor nonzero_static(const Tensor& t, int64_t size, int64_t fill_value) {
 
 const Operator nonzero_static_operator(
     {.signature = "nonzero_static(input, *, size, fill_value=-1)",
-     .forms = kFunction | kMethod | kOut,
+     .forms = kFunction | kMethod | kOut | kExactOut,
      .doc = "The first `size` rows of nonzero(input); rows of fill_value where there are fewer.",
      .forward = nonzero_static});
 
@@ -142,7 +142,7 @@ Tensor masked_select(const Tensor& t, const Tensor& mask) {
 }
 
 const Operator masked_select_operator({.signature = "masked_select(input, mask)",
-                                       .forms = kFunction | kMethod | kOut,
+                                       .forms = kFunction | kMethod | kOut | kExactOut,
                                        .doc = "The elements where mask is true, as a vector. Gradient: input.",
                                        .forward = masked_select,
                                        .reference = "input[mask]",
@@ -275,7 +275,7 @@ Tensor take(const Tensor& t, const Tensor& index) {
 }
 
 const Operator take_operator({.signature = "take(input, index)",
-                              .forms = kFunction | kMethod | kOut,
+                              .forms = kFunction | kMethod | kOut | kExactOut,
                               .doc = "The elements at `index` of input read as one row. Gradient: added back.",
                               .forward = take,
                               .reference = "np.take(input, index)",

@@ -139,7 +139,7 @@ Tensor scatter_fold(Write write, const Tensor& t, int64_t dim, const Tensor& ind
 }
 const Operator scatter_reduce_operator(
     {.signature = "scatter_reduce(input, dim, index, src, reduce, *, include_self=True)",
-     .forms = kFunction | kMethod | kOut,
+     .forms = kFunction | kMethod | kOut | kExactOut,
      .doc = R"(Reduce the elements of src that have the same index along a dimension.
 
 Args:

@@ -200,7 +200,7 @@ Tensor lu_solve(const Tensor& lu, const Tensor& pivots, const Tensor& b, bool le
 
 const Operator linalg_lu_solve_operator(
     {.signature = "lu_solve(LU, pivots, B, *, left=True, adjoint=False)",
-     .forms = kPrivate | kOut,
+     .forms = kPrivate | kOut | kExactOut,
      .doc = R"(The solution X of ``A X = B`` from the factors that lu_factor gave.
 
 Args:
@@ -228,7 +228,7 @@ Tensor solve(const Tensor& a, const Tensor& b, bool left) {
 
 const Operator linalg_solve_operator(
     {.signature = "solve(A, B, *, left=True)",
-     .forms = kPrivate | kOut | kFloat32,
+     .forms = kPrivate | kOut | kExactOut | kFloat32,
      .doc = R"(The solution X of ``A X = B``, or of ``X A = B`` with ``left=False``.
 
 Args:
@@ -260,7 +260,7 @@ Tensor inv(const Tensor& a) {
 
 const Operator linalg_inv_operator(
     {.signature = "inv(A)",
-     .forms = kPrivate | kOut | kFloat32,
+     .forms = kPrivate | kOut | kExactOut | kFloat32,
      .doc = R"(The inverse of every matrix ``(*, n, n)``. To solve a system, solve is quicker and more accurate.
 
 Raises: LinAlgError if a matrix is singular.
@@ -307,7 +307,7 @@ Tensor ldl_solve(const Tensor& ld, const Tensor& pivots, const Tensor& b, bool h
 }
 
 const Operator linalg_ldl_solve_operator({.signature = "ldl_solve(LD, pivots, B, *, hermitian=False)",
-                                          .forms = kPrivate | kOut,
+                                          .forms = kPrivate | kOut | kExactOut,
                                           .doc = R"(The solution X of ``A X = B`` from what ldl_factor gave.
 
 Args:
@@ -337,7 +337,7 @@ const Operator lu_operator({.signature = "lu(input, pivot=True, get_infos=False)
 
 const Operator lu_solve_operator(
     {.signature = "lu_solve(input, LU_data, LU_pivots)",
-     .forms = kFunction | kMethod | kOut | kFloat32,
+     .forms = kFunction | kMethod | kOut | kExactOut | kFloat32,
      .doc = "The solution of ``A X = input`` from A's factors, as flambeau.linalg.lu_solve.",
      .forward = [](const Tensor& b, const Tensor& lu,
                    const Tensor& pivots) { return linalg::lu_solve(lu, pivots, b, true, false); },
@@ -346,7 +346,7 @@ const Operator lu_solve_operator(
      .samples = "f(3, 2), 2 * np.eye(3) + f(3, 3) / 4, np.array([2, 3, 3], np.int32)"});
 
 const Operator lu_unpack_operator({.signature = "lu_unpack(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True)",
-                                   .forms = kFunction | kOut,
+                                   .forms = kFunction | kOut | kExactOut,
                                    .doc = R"(P, L and U of ``A = P L U`` from what lu_factor gives.
 
 Args:
@@ -364,7 +364,7 @@ Gradient: LU_data.)",
                                    .fields = "P, L, U"});
 
 const Operator linalg_inv_ex_operator({.signature = "inv_ex(A, *, check_errors=False)",
-                                       .forms = kPrivate | kOut | kFloat32,
+                                       .forms = kPrivate | kOut | kExactOut | kFloat32,
                                        .doc = R"(The inverse, and what went wrong instead of an error.
 
 Returns: a named tuple ``(inverse, info)``; info, int32, is 0 or the first zero on the diagonal of A's factor U, counted
@@ -382,7 +382,7 @@ Gradient: A, any order.)",
 
 const Operator linalg_solve_ex_operator(
     {.signature = "solve_ex(A, B, *, left=True, check_errors=False)",
-     .forms = kPrivate | kOut,
+     .forms = kPrivate | kOut | kExactOut,
      .doc = R"(The solution of ``A X = B`` as solve gives it, and what went wrong instead of an error.
 
 Returns: a named tuple ``(result, info)``; info, int32, is 0 or the first zero on the diagonal of A's factor U, counted
@@ -400,7 +400,7 @@ Gradient: A and B, any order.)",
 
 const Operator linalg_ldl_factor_operator(
     {.signature = "ldl_factor(A, *, hermitian=False)",
-     .forms = kPrivate | kOut,
+     .forms = kPrivate | kOut | kExactOut,
      .doc =
          R"(``A = L D L^T`` (``L D L^H``) of a symmetric (Hermitian) matrix, D with blocks of one and two, for ldl_solve.
 
@@ -419,7 +419,7 @@ Raises: LinAlgError if D has a zero block. No gradient. Source: Bunch, Kaufman 1
      .fields = "LD, pivots"});
 
 const Operator linalg_ldl_factor_ex_operator({.signature = "ldl_factor_ex(A, *, hermitian=False, check_errors=False)",
-                                              .forms = kPrivate | kOut,
+                                              .forms = kPrivate | kOut | kExactOut,
                                               .doc = R"(``A = L D L^T``, as ldl_factor, and what went wrong.
 
 Returns: a named tuple ``(LD, pivots, info)``; info, int32, is 0 or the first zero block of D, counted from 1.
@@ -435,7 +435,7 @@ No gradient.)",
 
 const Operator linalg_lu_factor_operator(
     {.signature = "lu_factor(A, *, pivot=True)",
-     .forms = kPrivate | kOut,
+     .forms = kPrivate | kOut | kExactOut,
      .doc = R"(``A = P L U`` by partial pivoting, for lu_solve.
 
 Args:
@@ -457,7 +457,7 @@ Gradient: A, any order.)",
 
 const Operator linalg_lu_factor_ex_operator(
     {.signature = "lu_factor_ex(A, *, pivot=True, check_errors=False)",
-     .forms = kPrivate | kOut,
+     .forms = kPrivate | kOut | kExactOut,
      .doc = R"(``A = P L U`` by partial pivoting, as lu_factor, and what went wrong.
 
 Args:

@@ -187,7 +187,7 @@ Tensor ormqr(const Tensor& input, const Tensor& tau, const Tensor& other, bool l
 
 const Operator ormqr_operator(
     {.signature = "ormqr(input, tau, other, left=True, transpose=False)",
-     .forms = kFunction | kMethod | kOut | kFloat32,
+     .forms = kFunction | kMethod | kOut | kExactOut | kFloat32,
      .doc = R"(``Q C``, ``Q^H C``, ``C Q`` or ``C Q^H``, Q from its reflectors without ever being made.
 
 Args:
@@ -222,7 +222,7 @@ Returns: a named tuple ``(a, tau)`` of ``(*, m, n)`` and ``(*, min(m, n))``, for
 
 const Operator linalg_qr_operator(
     {.signature = "qr(A, mode='reduced')",
-     .forms = kPrivate | kOut | kFloat32,
+     .forms = kPrivate | kOut | kExactOut | kFloat32,
      .doc = R"(``A = QR``: orthonormal columns times an upper triangular matrix, by Householder's reflections.
 
 Args:
@@ -244,7 +244,7 @@ Gradient: A, any order, where the leading k columns of A are independent; not of
 
 const Operator qr_operator(
     {.signature = "qr(input, some=True)",
-     .forms = kFunction | kMethod | kOut | kFloat32,
+     .forms = kFunction | kMethod | kOut | kExactOut | kFloat32,
      .doc = "``input = QR``, as flambeau.linalg.qr in the mode \"reduced\", or \"complete\" where not ``some``.",
      .forward =
          [](const Tensor& a, bool some) {

@@ -74,7 +74,7 @@ Tensor solve_triangular(const Tensor& a, const Tensor& b, bool upper, bool left,
 
 const Operator linalg_solve_triangular_operator(
     {.signature = "solve_triangular(A, B, *, upper, left=True, unitriangular=False)",
-     .forms = kPrivate | kOut,
+     .forms = kPrivate | kOut | kExactOut,
      .doc = R"(The solution X of ``A X = B`` (``X A = B`` with ``left=False``) for a triangular A.
 
 Only the triangle that ``upper`` names is read, and not its diagonal where ``unitriangular``: it is taken as 1. A zero
@@ -202,7 +202,7 @@ TriangularSolution triangular_solve(const Tensor& b, const Tensor& a, bool upper
 
 const Operator triangular_solve_operator(
     {.signature = "triangular_solve(input, A, upper=True, transpose=False, unitriangular=False)",
-     .forms = kFunction | kMethod | kOut | kFloat32,
+     .forms = kFunction | kMethod | kOut | kExactOut | kFloat32,
      .doc = R"(The solution of ``A X = input`` (``A^T X = input`` with ``transpose``) for a triangular A.
 
 Returns: a named tuple ``(solution, cloned_coefficient)``, the latter a copy of A.
@@ -216,7 +216,7 @@ Gradient: both, any order. flambeau.linalg.solve_triangular is the modern form.)
 
 const Operator linalg_cholesky_ex_operator(
     {.signature = "cholesky_ex(A, *, upper=False, check_errors=False)",
-     .forms = kPrivate | kOut | kFloat32,
+     .forms = kPrivate | kOut | kExactOut | kFloat32,
      .doc = R"(The Cholesky factor of a Hermitian positive-definite matrix, and what went wrong instead of an error.
 
 Args:

@@ -53,7 +53,7 @@ Gradient: x.)",
 
 const Operator linalg_vector_norm_operator(
     {.signature = "vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None)",
-     .forms = kPrivate | kOut,
+     .forms = kPrivate | kOut | kExactOut,
      .doc =
          R"(The norm of vectors: sum(abs(x)**ord)**(1 / ord); the largest and the smallest absolute value for inf and -inf, the number of elements that are not 0 for 0.
 
@@ -74,7 +74,7 @@ tensor(5.))",
 
 const Operator linalg_vecdot_operator(
     {.signature = "vecdot(x, y, *, dim=-1)",
-     .forms = kPrivate | kOut | kLowerPrecision,
+     .forms = kPrivate | kOut | kExactOut | kLowerPrecision,
      .doc = R"(The inner products sum(conj(x) * y) along a dimension; the others broadcast.
 
 Raises RuntimeError where the dtypes differ. Gradient: both, any order.

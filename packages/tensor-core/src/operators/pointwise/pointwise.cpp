@@ -4,6 +4,7 @@
 #include "cuda/operators.h"
 #include "flambeau/operators.h"
 #include "flambeau/rows/arithmetic.h"
+#include "flambeau/scalar_type.h"
 #include "kernels/narrow_table.h"
 #include "operators/pointwise/elementwise_result.h"
 #include "operators/pointwise/looked_up.h"
@@ -243,6 +244,24 @@ void run_into(PointwiseOp op, const Types& types, const Operand* operands, const
   run(op, types, safe, target);
 }
 
+// As in PyTorch, an operator of one tensor that keeps its dtype writes to that dtype alone.
+void check_out_dtype(const PointwiseRow& row, const Types& types, Dtype out) {
+  const bool keeps = row.domain == Domain::Any || row.domain == Domain::Number || row.domain == Domain::Real ||
+                     row.domain == Domain::Integral;
+  const bool exact = keeps && row.arity == 1 && row.op != op::square && types.out == types.dtype;
+  require(!exact || out == types.out, row.name, "(): Found dtype ", scalar_type(out), " but expected ",
+          scalar_type(types.out), ": out= must have the dtype ", types.out, ", got ", out);
+  require(can_cast(types.out, out), "result type ", types.out, " can't be cast to the desired output type ", out);
+}
+
+// Gives out= the result's shape, and the result's order in memory if the shape changes.
+void resize_like_result(const Tensor& out, const Operand* operands, int count) {
+  const Shape shape = shape_of(operands, count);
+  if (out.shape() == shape) return;
+  const Tensor* const model = order_of(operands, count, shape);
+  resize(out, shape, model ? strides_like(*model, MemoryFormat::Preserve) : contiguous_strides(shape));
+}
+
 bool divides(PointwiseOp op) {
   return op == op::floor_divide || op == op::remainder || op == op::fmod || op == op::_trunc_divide;
 }
@@ -259,10 +278,8 @@ Tensor pointwise(PointwiseOp op, const Operand* operands, const Tensor* out) {
     require(!recorded && !recording(*out), row.name,
             "(): functions with out=... arguments don't support automatic differentiation, but one of the arguments "
             "requires grad.");
-    require(can_cast(types.out, out->dtype()), "result type ", types.out, " can't be cast to the desired output type ",
-            out->dtype());
-    const Shape shape = shape_of(operands, row.arity);
-    resize(*out, shape);
+    check_out_dtype(row, types, out->dtype());
+    resize_like_result(*out, operands, row.arity);
     begin_inplace(*out, row.name);
     run_into(op, types, operands, *out);
     return *out;

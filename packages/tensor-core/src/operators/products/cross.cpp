@@ -82,7 +82,7 @@ int64_t dimension_of_three(const Tensor& t) {
 
 const Operator cross_operator(
     {.signature = "cross(input, other, dim=None)",
-     .forms = kFunction | kMethod | kOut,
+     .forms = kFunction | kMethod | kOut | kExactOut,
      .doc =
          R"(The cross product of vectors of three elements along ``dim``, by default the first dimension of that size.
 
@@ -99,7 +99,7 @@ tensor([0, 0, 1]))",
 
 const Operator linalg_cross_operator(
     {.signature = "cross(input, other, *, dim=-1)",
-     .forms = kPrivate | kOut,
+     .forms = kPrivate | kOut | kExactOut,
      .doc = R"(The cross products of vectors of three elements along a dimension; the others broadcast.
 
 Gradient: both, any order.

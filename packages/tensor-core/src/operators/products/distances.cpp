@@ -293,7 +293,7 @@ Tensor renorm(const Tensor& input, double p, int64_t dim, double maxnorm) {
 
 const Operator renorm_operator(
     {.signature = "renorm(input, p, dim, maxnorm)",
-     .forms = kFunction | kMethod | kInPlace | kOut,
+     .forms = kFunction | kMethod | kInPlace | kOut | kExactOut,
      .doc = R"(Every slice along ``dim`` scaled down to the p-norm ``maxnorm`` where it is larger.
 
 Raises RuntimeError for fewer than two dimensions, p <= 0 or a negative ``maxnorm``. Gradient: input.)",

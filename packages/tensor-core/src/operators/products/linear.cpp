@@ -67,7 +67,7 @@ Tensor linear(const Tensor& input, const Tensor& weight, const Tensor& bias) {
 
 const Operator linear_operator(
     {.signature = "linear(input, weight, bias=None)",
-     .forms = kFunction | kOut | kLowerPrecision,
+     .forms = kFunction | kOut | kExactOut | kLowerPrecision,
      .doc = "input @ weight.T + bias: (*, in), (out, in), (out) give (*, out). Gradient: all three.",
      .forward = linear,
      .reference = "input @ weight.T + (0 if bias is None else bias)",

@@ -66,7 +66,7 @@ Tensor mm(const Tensor& a, const Tensor& b) {
 }
 
 const Operator mm_operator({.signature = "mm(input, mat2)",
-                            .forms = kFunction | kMethod | kOut | kLowerPrecision,
+                            .forms = kFunction | kMethod | kOut | kExactOut | kLowerPrecision,
                             .doc = "The product of two matrices.",
                             .forward = mm,
                             .reference = "input @ mat2",
@@ -111,7 +111,7 @@ Tensor bmm(const Tensor& a, const Tensor& b) {
 }
 
 const Operator bmm_operator({.signature = "bmm(input, mat2)",
-                             .forms = kFunction | kMethod | kOut | kLowerPrecision,
+                             .forms = kFunction | kMethod | kOut | kExactOut | kLowerPrecision,
                              .doc = "The products of two batches of matrices, (b, n, m) and (b, m, p).",
                              .forward = bmm,
                              .reference = "input @ mat2",
@@ -149,7 +149,7 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
 }
 
 const Operator linalg_matmul_operator({.signature = "matmul(input, other)",
-                                       .forms = kPrivate | kOut | kLowerPrecision,
+                                       .forms = kPrivate | kOut | kExactOut | kLowerPrecision,
                                        .doc = "The matrix product, as flambeau.matmul.",
                                        .forward = matmul,
                                        .module = "flambeau.linalg",
@@ -158,7 +158,7 @@ const Operator linalg_matmul_operator({.signature = "matmul(input, other)",
 
 const Operator matmul_operator(
     {.signature = "matmul(input, other)",
-     .forms = kFunction | kMethod | kOut | kLowerPrecision,
+     .forms = kFunction | kMethod | kOut | kExactOut | kLowerPrecision,
      .doc = "The matrix product: vectors, matrices and broadcast batches of matrices. Gradient: both, any order.",
      .forward = matmul,
      .reference = "input @ other",
@@ -213,7 +213,7 @@ Tensor addmm(const Tensor& input, const Tensor& a, const Tensor& b, Scalar beta,
 }
 
 const Operator addmm_operator({.signature = "addmm(input, mat1, mat2, *, beta=1, alpha=1)",
-                               .forms = kFunction | kMethod | kOut | kInPlace | kLowerPrecision,
+                               .forms = kFunction | kMethod | kOut | kExactOut | kInPlace | kLowerPrecision,
                                .doc = "beta * input + alpha * mat1 @ mat2. Gradient: all three.",
                                .forward = addmm,
                                .reference = "beta * input + alpha * (mat1 @ mat2)",
@@ -235,7 +235,7 @@ Tensor summed_bmm(const Tensor& a, const Tensor& b) {
 
 const Operator addbmm_operator(
     {.signature = "addbmm(input, batch1, batch2, *, beta=1, alpha=1)",
-     .forms = kFunction | kMethod | kOut | kInPlace | kLowerPrecision,
+     .forms = kFunction | kMethod | kOut | kExactOut | kInPlace | kLowerPrecision,
      .doc = "beta * input + alpha * (batch1 @ batch2).sum(0) of batches of matrices. Gradient: all three.",
      .forward = [](const Tensor& i, const Tensor& a, const Tensor& b, Scalar beta,
                    Scalar alpha) { return add_product("addbmm", i, a, b, beta, alpha, summed_bmm); },
@@ -245,7 +245,7 @@ const Operator addbmm_operator(
 }  // namespace
 
 const Operator addmv_operator({.signature = "addmv(input, mat, vec, *, beta=1, alpha=1)",
-                               .forms = kFunction | kMethod | kOut | kInPlace,
+                               .forms = kFunction | kMethod | kOut | kExactOut | kInPlace,
                                .doc = "beta * input + alpha * mat @ vec. Gradient: all three.",
                                .forward = [](const Tensor& i, const Tensor& a, const Tensor& b, Scalar beta,
                                              Scalar alpha) { return add_product("addmv", i, a, b, beta, alpha, mv); },
@@ -254,7 +254,7 @@ const Operator addmv_operator({.signature = "addmv(input, mat, vec, *, beta=1, a
 
 const Operator baddbmm_operator(
     {.signature = "baddbmm(input, batch1, batch2, *, beta=1, alpha=1)",
-     .forms = kFunction | kMethod | kOut | kInPlace | kLowerPrecision,
+     .forms = kFunction | kMethod | kOut | kExactOut | kInPlace | kLowerPrecision,
      .doc = "beta * input + alpha * batch1 @ batch2, batched. Gradient: all three.",
      .forward = [](const Tensor& i, const Tensor& a, const Tensor& b, Scalar beta,
                    Scalar alpha) { return add_product("baddbmm", i, a, b, beta, alpha, bmm); },

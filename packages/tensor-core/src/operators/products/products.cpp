@@ -53,7 +53,7 @@ Tensor inner(const Tensor& a, const Tensor& b) {
 
 const Operator inner_operator(
     {.signature = "inner(input, other)",
-     .forms = kFunction | kMethod | kOut,
+     .forms = kFunction | kMethod | kOut | kExactOut,
      .doc = R"(Sums of products over the last dimension of both; a scalar multiplies. Gradient: both.
 
 Raises RuntimeError where the last sizes differ.
@@ -231,7 +231,7 @@ Tensor contracted(const Tensor& a, const Tensor& b, const Contraction& dims) {
 
 const Operator tensordot_operator(
     {.signature = "tensordot(a, b, dims=2)",
-     .forms = kFunction | kOut | kLowerPrecision,
+     .forms = kFunction | kOut | kExactOut | kLowerPrecision,
      .doc =
          R"(Sums of products over several dimensions: the last ``dims`` of ``a`` with the first of ``b``, or pairs of lists.
 
@@ -334,7 +334,7 @@ Tensor multi_dot(const Tensors& given) {
 
 const Operator linalg_multi_dot_operator(
     {.signature = "multi_dot(tensors)",
-     .forms = kPrivate | kOut | kLowerPrecision,
+     .forms = kPrivate | kOut | kExactOut | kLowerPrecision,
      .doc = R"(The product of two matrices or more, multiplied in the order that takes the fewest multiplications.
 
 Args:

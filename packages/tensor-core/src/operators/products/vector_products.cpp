@@ -35,7 +35,7 @@ Tensor dot(const Tensor& a, const Tensor& b) {
 }
 
 const Operator dot_operator({.signature = "dot(input, tensor)",
-                             .forms = kFunction | kMethod | kOut,
+                             .forms = kFunction | kMethod | kOut | kExactOut,
                              .doc = "The inner product of two vectors.",
                              .forward = dot,
                              .reference = "input @ tensor",
@@ -73,7 +73,7 @@ Tensor mv(const Tensor& matrix, const Tensor& vector) {
 }
 
 const Operator mv_operator({.signature = "mv(input, vec)",
-                            .forms = kFunction | kMethod | kOut,
+                            .forms = kFunction | kMethod | kOut | kExactOut,
                             .doc = "Matrix times vector.",
                             .forward = mv,
                             .reference = "input @ vec",
@@ -81,7 +81,7 @@ const Operator mv_operator({.signature = "mv(input, vec)",
 
 const Operator vdot_operator(
     {.signature = "vdot(input, other)",
-     .forms = kFunction | kMethod | kOut,
+     .forms = kFunction | kMethod | kOut | kExactOut,
      .doc = "The inner product of two vectors, the first conjugated: sum(conj(input) * other). Gradient: both.",
      .forward = [](const Tensor& x, const Tensor& y) { return dot(conj(x), y); },
      .reference = "np.vdot(input, other)",

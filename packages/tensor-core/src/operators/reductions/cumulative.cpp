@@ -194,7 +194,7 @@ Tensor cumsum(const Tensor& t, int64_t dim, std::optional<Dtype> dtype) {
 
 const Operator cumsum_operator(
     {.signature = "cumsum(input, dim, *, dtype=None)",
-     .forms = kFunction | kMethod | kOut | kInPlace,
+     .forms = kFunction | kMethod | kOut | kDtypeOut | kInPlace,
      .doc =
          R"(The running sum along a dimension, accumulated in float64; integers in int64. The result does not depend on the
 number of threads.
@@ -221,7 +221,7 @@ Tensor cumprod(const Tensor& t, int64_t dim, std::optional<Dtype> dtype) {
 
 const Operator cumprod_operator(
     {.signature = "cumprod(input, dim, *, dtype=None)",
-     .forms = kFunction | kMethod | kOut | kInPlace,
+     .forms = kFunction | kMethod | kOut | kDtypeOut | kInPlace,
      .doc = R"(The running product along a dimension, accumulated in float64; integers in int64.
 
 Gradient: right where there are zeros, too; second derivatives take memory of the square of the length.)",
@@ -276,7 +276,7 @@ Tensor logcumsumexp(const Tensor& t, int64_t dim) {
 }
 
 const Operator logcumsumexp_operator({.signature = "logcumsumexp(input, dim)",
-                                      .forms = kFunction | kMethod | kOut,
+                                      .forms = kFunction | kMethod | kOut | kExactOut,
                                       .doc = R"(log(cumsum(exp(input))) along a dimension, without overflow.
 
 Raises NotImplementedError for integers. Gradient: input.)",
@@ -323,7 +323,7 @@ TensorPair cummax(const Tensor& t, int64_t dim) { return running_extreme(true, t
 
 const Operator cummax_operator(
     {.signature = "cummax(input, dim)",
-     .forms = kFunction | kMethod | kOut,
+     .forms = kFunction | kMethod | kOut | kExactOut,
      .doc =
          R"(The largest element so far along a dimension and its index (of equal ones the last), as (values, indices). NaN
 counts as largest.
@@ -339,7 +339,7 @@ TensorPair cummin(const Tensor& t, int64_t dim) { return running_extreme(false, 
 
 const Operator cummin_operator(
     {.signature = "cummin(input, dim)",
-     .forms = kFunction | kMethod | kOut,
+     .forms = kFunction | kMethod | kOut | kExactOut,
      .doc =
          R"(The smallest element so far along a dimension and its index (of equal ones the last), as (values, indices). NaN
 counts as smallest.

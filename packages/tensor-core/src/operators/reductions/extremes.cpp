@@ -131,7 +131,7 @@ TensorOrTensors extreme(const Tensor& t, const std::optional<std::variant<Tensor
 
 const Operator max_operator(
     {.signature = "max(input, dim|other=None, keepdim=False)",
-     .forms = kFunction | kMethod | kOut,
+     .forms = kFunction | kMethod | kOut | kExactOut,
      .doc =
          R"(max(input): the largest element; max(input, dim): (values, indices) along a dimension; max(input, other): the
 larger of two tensors.
@@ -145,7 +145,7 @@ NaN counts as largest. Gradient: shared among equal elements; along a dimension,
 
 const Operator min_operator(
     {.signature = "min(input, dim|other=None, keepdim=False)",
-     .forms = kFunction | kMethod | kOut,
+     .forms = kFunction | kMethod | kOut | kExactOut,
      .doc = "As max, for the smallest.",
      .forward = extreme<false>,
      .fields = "values, indices",
@@ -170,7 +170,7 @@ Tensor hash_tensor(const Tensor& t, const OptionalDims& dim, bool keepdim, int64
 
 const Operator hash_tensor_operator(
     {.signature = "hash_tensor(input, dim=(), *, keepdim=False, mode=0)",
-     .forms = kFunction | kMethod | kOut,
+     .forms = kFunction | kMethod | kOut | kExactOut,
      .doc =
          R"(The exclusive or of all elements as 64 bits, of all or along dimensions, in uint64: equal tensors have equal hashes,
 in whatever order their elements are. Floating elements count as float64, integers as int64.
@@ -180,7 +180,7 @@ Raises RuntimeError or IndexError where there is none. Not differentiable.)",
 Tensor argmax(const Tensor& t, std::optional<int64_t> dim, bool keepdim) { return arg_extreme(true, t, dim, keepdim); }
 
 const Operator argmax_operator({.signature = "argmax(input, dim=None, keepdim=False)",
-                                .forms = kFunction | kMethod | kOut,
+                                .forms = kFunction | kMethod | kOut | kExactOut,
                                 .doc = "The position of the first largest element, int64. Not differentiable.",
                                 .forward = argmax,
                                 .reference = "np.argmax(input, dim, keepdims=keepdim)",
@@ -189,7 +189,7 @@ const Operator argmax_operator({.signature = "argmax(input, dim=None, keepdim=Fa
 Tensor argmin(const Tensor& t, std::optional<int64_t> dim, bool keepdim) { return arg_extreme(false, t, dim, keepdim); }
 
 const Operator argmin_operator({.signature = "argmin(input, dim=None, keepdim=False)",
-                                .forms = kFunction | kMethod | kOut,
+                                .forms = kFunction | kMethod | kOut | kExactOut,
                                 .doc = "The position of the first smallest element, int64. Not differentiable.",
                                 .forward = argmin,
                                 .reference = "np.argmin(input, dim, keepdims=keepdim)",

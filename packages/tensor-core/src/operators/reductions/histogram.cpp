@@ -139,7 +139,7 @@ Tensor histc(const Tensor& t, int64_t bins, double low, double high) {
 
 const Operator histc_operator(
     {.signature = "histc(input, bins=100, min=0, max=0)",
-     .forms = kFunction | kMethod | kOut,
+     .forms = kFunction | kMethod | kOut | kExactOut,
      .doc =
          R"(How many elements are in each of `bins` equal parts of [min, max], of the input's dtype; where min equals max, of
 the range of the elements. Not differentiable.)",

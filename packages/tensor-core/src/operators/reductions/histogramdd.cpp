@@ -143,7 +143,7 @@ TensorPair histogram(const Tensor& input, const Bins& bins, const std::optional<
 
 const Operator histogram_operator(
     {.signature = "histogram(input, bins, *, range=None, weight=None, density=False)",
-     .forms = kFunction | kMethod | kOut,
+     .forms = kFunction | kMethod | kOut | kExactOut,
      .doc = R"(How many elements are in each bin, as (hist, bin_edges); the last bin includes its right edge.
 
 Args:

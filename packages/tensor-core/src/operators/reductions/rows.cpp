@@ -202,11 +202,11 @@ Tensor reduction(Reduce op, const Tensor& t, const OptionalDims& dim, bool keepd
                                   .reference = reference_,                        \
                                   .samples = samples_});
 #define TOTAL(name, domain, join, map, dx, ...) \
-  FLAMBEAU_RECORD(name, "(input, dim=None, keepdim=False, *, dtype=None)", kOut, __VA_ARGS__)
+  FLAMBEAU_RECORD(name, "(input, dim=None, keepdim=False, *, dtype=None)", kOut | kDtypeOut, __VA_ARGS__)
 #define EXTREME(name, domain, join, map, dx, ...) \
-  FLAMBEAU_RECORD(name, "(input, dim=(), keepdim=False)", kOut, __VA_ARGS__)
+  FLAMBEAU_RECORD(name, "(input, dim=(), keepdim=False)", kOut | kExactOut, __VA_ARGS__)
 #define TRUTH(name, domain, join, map, dx, ...) \
-  FLAMBEAU_RECORD(name, "(input, dim=None, keepdim=False)", kOut, __VA_ARGS__)
+  FLAMBEAU_RECORD(name, "(input, dim=None, keepdim=False)", kOut | kMaskOut, __VA_ARGS__)
 #define COUNT(name, domain, join, map, dx, ...) FLAMBEAU_RECORD(name, "(input, dim=None)", 0, __VA_ARGS__)
 #include "flambeau/reductions.def"
 

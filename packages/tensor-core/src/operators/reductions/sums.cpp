@@ -33,7 +33,7 @@ Tensor mean(const Tensor& t, const OptionalDims& dim, bool keepdim, std::optiona
 }
 
 const Operator mean_operator({.signature = "mean(input, dim=None, keepdim=False, *, dtype=None)",
-                              .forms = kFunction | kMethod | kOut,
+                              .forms = kFunction | kMethod | kOut | kDtypeOut,
                               .doc = R"(The mean over all or the given dimensions.
 
 Raises RuntimeError for integers. Gradient: the result's, shared evenly.)",

@@ -114,7 +114,7 @@ Tensor is_in(const Operand& elements, const Operand& tests, bool, bool invert) {
 
 const Operator isin_operator(
     {.signature = "isin(elements, test_elements, *, assume_unique=False, invert=False)",
-     .forms = kFunction | kOut,
+     .forms = kFunction | kOut | kExactOut,
      .doc = R"(Whether each element is among the test elements (with ``invert``: is not); either may be a number.
 
 ``assume_unique`` is taken and makes no difference. Raises RuntimeError for booleans. Not differentiable.

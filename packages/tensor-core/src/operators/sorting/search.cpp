@@ -125,7 +125,7 @@ Tensor bucketize(const Operand& values, const Tensor& boundaries, bool int32, bo
 
 const Operator searchsorted_operator(
     {.signature = "searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=None, sorter=None)",
-     .forms = kFunction | kOut,
+     .forms = kFunction | kOut | kExactOut,
      .doc =
          R"(How many elements of the sorted sequence are smaller than each value (with right=True: not larger), int64. The sequence is a vector, or has one row for each row of the values.
 
@@ -135,7 +135,7 @@ Raises RuntimeError for shapes that do not match. Not differentiable.)",
      .samples = "np.sort(f(6)), f(2, 3); np.sort(i(6)), i(5), right=True"});
 
 const Operator bucketize_operator({.signature = "bucketize(input, boundaries, *, out_int32=False, right=False)",
-                                   .forms = kFunction | kOut,
+                                   .forms = kFunction | kOut | kExactOut,
                                    .doc = "The bucket each value is in: searchsorted(boundaries, input).",
                                    .forward = bucketize,
                                    .reference = "np.searchsorted(boundaries, input, 'right' if right else 'left')",

@@ -325,7 +325,7 @@ TensorOrTensors median_of(const Tensor& t, std::optional<int64_t> dim, bool keep
 
 const Operator topk_operator(
     {.signature = "topk(input, k, dim=-1, largest=True, sorted=True)",
-     .forms = kFunction | kMethod | kOut,
+     .forms = kFunction | kMethod | kOut | kExactOut,
      .doc = R"(The k largest (or smallest) elements along a dimension: (values, indices).
 
 NaN counts as largest; of equal elements the first come first. Raises RuntimeError where k is out of range.
@@ -341,7 +341,7 @@ tensor([3, 2]))",
 
 const Operator kthvalue_operator(
     {.signature = "kthvalue(input, k, dim=-1, keepdim=False)",
-     .forms = kFunction | kMethod | kOut,
+     .forms = kFunction | kMethod | kOut | kExactOut,
      .doc = R"(The k-th smallest element (from 1) along a dimension, as (values, indices).
 
 Raises RuntimeError where k is out of range. Gradient: input.)",
@@ -378,7 +378,7 @@ const Operator nanmedian_operator(
      .samples = "f(5); f(3, 5), 1; f(3, 5), 0"});
 
 const Operator mode_operator({.signature = "mode(input, dim=-1, keepdim=False)",
-                              .forms = kFunction | kMethod | kOut,
+                              .forms = kFunction | kMethod | kOut | kExactOut,
                               .doc = "The most frequent element along a dimension (the smallest of several), as "
                                      "(values, indices). Gradient: input.",
                               .forward = mode,

@@ -158,7 +158,7 @@ Tensor msort(const Tensor& t) {
 }
 
 const Operator msort_operator({.signature = "msort(input)",
-                               .forms = kFunction | kMethod | kOut,
+                               .forms = kFunction | kMethod | kOut | kExactOut,
                                .doc = "The elements in order along the first dimension. Gradient: input.",
                                .forward = msort,
                                .reference = "np.sort(input, 0)",
@@ -174,7 +174,7 @@ const Operator argsort_operator({.signature = "argsort(input, dim=-1, descending
 
 const Operator sort_operator(
     {.signature = "sort(input, dim=-1, descending=False, stable=False)",
-     .forms = kFunction | kMethod | kOut,
+     .forms = kFunction | kMethod | kOut | kExactOut,
      .doc = R"(Sort along a dimension: (values, indices). NaN counts as largest; equal elements keep their order.
 
 Gradient: input.

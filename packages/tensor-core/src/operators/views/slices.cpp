@@ -84,7 +84,7 @@ const Operator narrow_operator({.signature = "narrow(input, dim, start, length)"
                                 .samples = "f(5, 3), 0, 1, 3; f(3, 4), -1, -2, 2"});
 
 const Operator narrow_copy_operator({.signature = "narrow_copy(input, dim, start, length)",
-                                     .forms = kFunction | kMethod | kOut,
+                                     .forms = kFunction | kMethod | kOut | kExactOut,
                                      .doc = "A copy of a range along a dimension.",
                                      .forward =
                                          [](const Tensor& t, int64_t dim, const Start& start, int64_t length) {
@@ -166,7 +166,7 @@ const Operator select_scatter_operator(
 
 const Operator slice_scatter_operator(
     {.signature = "slice_scatter(input, src, dim=0, start=None, end=None, step=1)",
-     .forms = kFunction | kMethod | kOut,
+     .forms = kFunction | kMethod | kOut | kExactOut,
      .doc = "A copy of input with src in the place of input[start:end:step] along dim. Gradient: input and src.",
      .forward =
          [](const Tensor& t, const Tensor& src, int64_t dim, std::optional<int64_t> start, std::optional<int64_t> end,

@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "flambeau/operator.h"
-#include "operators/scalar_type.h"
+#include "flambeau/scalar_type.h"
 #include "operators/views/view.h"
 
 namespace flambeau {

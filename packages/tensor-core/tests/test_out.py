@@ -1,0 +1,89 @@
+"""The dtype and the strides of out=. The operators are those that require them in PyTorch."""
+
+import numpy as np
+import pytest
+
+import flambeau as fb
+
+M = fb.tensor([[4.0, 1.0], [1.0, 3.0]])
+PLACES = fb.tensor([[0, 1], [1, 0]])
+EXACT = {
+    "matmul": lambda out: fb.matmul(M, M, out=out),
+    "softmax": lambda out: fb.softmax(M, 1, out=out),
+    "tril": lambda out: fb.tril(M, out=out),
+    "gather": lambda out: fb.gather(M, 1, PLACES, out=out),
+    "where": lambda out: fb.where(M > 1, M, M, out=out),
+    "amax": lambda out: fb.amax(M, 1, keepdim=True, out=out),
+    "cummax": lambda out: fb.cummax(M, 1, out=(out, PLACES.clone())),
+    "logcumsumexp": lambda out: fb.logcumsumexp(M, 1, out=out),
+    "sort": lambda out: fb.sort(M, out=(out, PLACES.clone())),
+    "quantile": lambda out: fb.quantile(M, 0.5, out=out),
+    "diff": lambda out: fb.diff(M, out=out),
+    "linalg.inv": lambda out: fb.linalg.inv(M, out=out),
+    "linalg.eigvalsh": lambda out: fb.linalg.eigvalsh(M, out=out),
+    "linalg.norm": lambda out: fb.linalg.norm(M, out=out),
+    "neg": lambda out: fb.neg(M, out=out),
+    "floor": lambda out: fb.floor(M, out=out),
+    "abs": lambda out: fb.abs(M, out=out),
+}
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_results_are_not_converted_to_another_dtype(name):
+    EXACT[name](fb.empty(0))
+    out = fb.zeros(2, 2, dtype=fb.float64)
+    with pytest.raises(RuntimeError, match=r"(?i)dtype.*expected"):
+        EXACT[name](out)
+    assert out.tolist() == [[0, 0], [0, 0]]
+
+
+@pytest.mark.parametrize("call", [fb.exp, fb.square, fb.logsumexp, fb.cat, fb.linalg.pinv])
+def test_other_results_are_converted(call):
+    out = fb.empty(0, dtype=fb.float64)
+    arguments = ((M, M),) if call is fb.cat else (M, 1) if call is fb.logsumexp else (M,)
+    call(*arguments, out=out)
+    np.testing.assert_array_equal(out.numpy(), call(*arguments).double().numpy())
+
+
+@pytest.mark.parametrize("call", [fb.sum, fb.prod, fb.cumsum, fb.cumprod])
+def test_sums_and_products_are_computed_in_the_dtype_of_out(call):
+    x = np.array([200, 100], dtype=np.uint8)
+    reference = getattr(np, call.__name__)
+    for dtype in (fb.uint8, fb.float32, fb.int64):
+        out = fb.empty(0, dtype=dtype)
+        call(fb.tensor(x), 0, out=out)
+        np.testing.assert_array_equal(out.numpy(), reference(x, 0, dtype=str(dtype).partition(".")[2]))
+        with pytest.raises(RuntimeError, match="Expected out tensor to have dtype float64"):
+            call(fb.tensor(x), 0, dtype=fb.float64, out=out)
+    half = fb.full((3,), 30000.0, dtype=fb.float16)
+    assert fb.sum(half, 0, out=fb.empty(())).item() == 90000
+
+
+@pytest.mark.parametrize("call", [fb.all, fb.any])
+def test_truths_are_bool_or_uint8(call):
+    for x in (M, M.to(fb.uint8)):
+        for dtype in (fb.bool, fb.uint8):
+            assert call(x, 0, out=fb.empty(0, dtype=dtype)).tolist() == [True, True]
+    with pytest.raises(RuntimeError, match=f"{call.__name__} only supports bool tensor for result, got: Float"):
+        call(M, 0, out=fb.empty(0))
+
+
+@pytest.mark.parametrize("dtype", [fb.bool, fb.uint8, fb.int16, fb.int64, fb.float64])
+def test_bernoulli_writes_to_every_dtype(dtype):
+    out = fb.empty(0, dtype=dtype)
+    assert fb.bernoulli(fb.tensor([0.0, 1.0]), out=out).tolist() == [0, 1] and out.dtype is dtype
+
+
+def test_a_resized_result_has_the_order_of_the_operands():
+    x = fb.rand(2, 3, 4).permute(2, 0, 1)
+    for call in (lambda out: fb.exp(x, out=out), lambda out: fb.add(x, fb.rand(3), out=out)):
+        assert call(fb.empty(0)).stride() == x.stride()
+        assert call(fb.empty(4, 2, 3)).is_contiguous()
+
+
+def test_a_constructor_marks_the_tensor_that_it_writes_to():
+    out = fb.empty(0)
+    assert fb.full((2,), 3.0, out=out, requires_grad=True) is out
+    assert out.requires_grad and out.is_leaf and out.tolist() == [3, 3]
+    with pytest.raises(RuntimeError, match="Only Tensors of floating point and complex dtype"):
+        fb.zeros(2, dtype=fb.int64).new_ones(2, requires_grad=True)
