@@ -165,9 +165,23 @@ def test_read_only_memory():
     assert not np.asarray(fb.from_dlpack(t)).flags.writeable
     with pytest.raises(BufferError, match="read-only"):
         t.__dlpack__()
-    assert fb.frombuffer(b"\1\2", dtype=fb.uint8).tolist() == [1, 2]
+
+
+def test_a_read_only_buffer_warns_once():
+    def read():
+        return fb.frombuffer(b"\1\2", dtype=fb.uint8)
+
+    fb.set_warn_always(True)
+    try:
+        for _ in range(2):
+            with pytest.warns(UserWarning, match="The given buffer is not writable") as caught:
+                t = read()
+            assert caught[0].filename == __file__
+    finally:
+        fb.set_warn_always(False)
+    assert read().tolist() == t.tolist() == [1, 2]
     with pytest.raises(RuntimeError, match="read-only"):
-        fb.frombuffer(b"\1\2", dtype=fb.uint8).zero_()
+        t.zero_()
 
 
 @pytest.mark.parametrize(

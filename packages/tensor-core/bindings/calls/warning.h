@@ -12,4 +12,10 @@ inline void warn(const std::string& text) {
   if (PyErr_WarnEx(PyExc_UserWarning, text.c_str(), 1) < 0) throw PythonError();
 }
 
+// The same once in a process, or each time after set_warn_always(True).
+inline void warn_once(const char* text) {
+  const Object settings(checked(PyImport_ImportModule("flambeau._settings")));
+  const Object done(checked(PyObject_CallMethod(settings.get(), "warn_once", "si", text, 2)));
+}
+
 }  // namespace flambeau::python

@@ -7,6 +7,7 @@
 
 #include "calls/define.h"
 #include "calls/extension_watch.h"
+#include "calls/warning.h"
 #include "flambeau/checksum.h"
 
 namespace py = pybind11;
@@ -277,6 +278,42 @@ PyObject* to_numpy(const Tensor& t, bool force) {
 
 }  // namespace
 
+namespace {
+
+constexpr const char kReadOnlyBuffer[] =
+    "The given buffer is not writable, and neither is the tensor: operations that change it raise an error. Pass a "
+    "writable buffer, such as a bytearray, or clone() the tensor.";
+
+Tensor elements_of_buffer(PyObject* buffer, Dtype dtype, int64_t count, int64_t offset) {
+  require<ValueError>(PyObject_CheckBuffer(buffer),
+                      "object does not implement Python buffer protocol: ", Py_TYPE(buffer)->tp_name);
+  const Object bytes(checked(PyMemoryView_FromObject(buffer)));
+  const Object flat(checked(PyObject_CallMethod(bytes.get(), "cast", "s", "B")));
+  const Tensor raw = tensor_from_buffer(flat.get());
+  const int64_t size = item_size(dtype), available = raw.numel() - offset;
+  require<ValueError>(raw.numel() == 0 || (offset >= 0 && offset < raw.numel()), "offset (", offset,
+                      " bytes) must be non-negative and less than buffer length (", raw.numel(), " bytes)");
+  require<ValueError>(raw.numel() > 0 && count != 0, "both buffer length (", raw.numel(), ") and count (", count,
+                      ") must not be 0");
+  if (count < 0) {
+    require<ValueError>(available % size == 0, "buffer length (", available, " bytes) after offset (", offset,
+                        " bytes) must be a multiple of element size (", size, ")");
+    count = available / size;
+  }
+  require<ValueError>(count <= available / size, "requested buffer length (", count, " * ", size,
+                      " bytes) after offset (", offset, " bytes) must not be greater than actual buffer length (",
+                      raw.numel(), " bytes)");
+  require<ValueError>(reinterpret_cast<size_t>(raw.bytes() + offset) % size_t(size) == 0,
+                      "frombuffer: the memory at offset ", offset, " is not aligned for ", dtype);
+  return from_storage(
+      Storage::wrap(
+          raw.bytes() + offset, size_t(count * size), [](void* context) { static_cast<Storage*>(context)->release(); },
+          Ref<Storage>(raw.impl()->storage).detach(), raw.storage().writable()),
+      {count}, {1}, 0, dtype);
+}
+
+}  // namespace
+
 void bind_interop() {
   def("numpy(input, *, force=False)", kMethod,
       "The elements as a NumPy array over the same memory.\n\n"
@@ -311,39 +348,14 @@ void bind_interop() {
       });
   def("frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False)", kFunction,
       "A one-dimensional tensor over the bytes of a buffer, without a copy: `count` elements (-1: all) from byte "
-      "`offset`.",
+      "`offset`. Warns if the buffer, and so the tensor, is read-only.",
       [](PyObject* buffer, Dtype dtype, int64_t count, int64_t offset, bool requires_grad) {
-        require<ValueError>(PyObject_CheckBuffer(buffer),
-                            "object does not implement Python buffer protocol: ", Py_TYPE(buffer)->tp_name);
-        const Object bytes(checked(PyMemoryView_FromObject(buffer)));
-        const Object flat(checked(PyObject_CallMethod(bytes.get(), "cast", "s", "B")));
-        const Tensor raw = tensor_from_buffer(flat.get());
-        const int64_t size = item_size(dtype), available = raw.numel() - offset;
-        require<ValueError>(raw.numel() == 0 || (offset >= 0 && offset < raw.numel()), "offset (", offset,
-                            " bytes) must be non-negative and less than buffer length (", raw.numel(), " bytes)");
-        require<ValueError>(raw.numel() > 0 && count != 0, "both buffer length (", raw.numel(), ") and count (", count,
-                            ") must not be 0");
-        if (count < 0) {
-          require<ValueError>(available % size == 0, "buffer length (", available, " bytes) after offset (", offset,
-                              " bytes) must be a multiple of element size (", size, ")");
-          count = available / size;
-        }
-        require<ValueError>(count <= available / size, "requested buffer length (", count, " * ", size,
-                            " bytes) after offset (", offset, " bytes) must not be greater than actual buffer length (",
-                            raw.numel(), " bytes)");
-        require<ValueError>(reinterpret_cast<size_t>(raw.bytes() + offset) % size_t(size) == 0,
-                            "frombuffer: the memory at offset ", offset, " is not aligned for ", dtype);
-        Tensor t = from_storage(Storage::wrap(
-                                    raw.bytes() + offset, size_t(count * size),
-                                    [](void* context) { static_cast<Storage*>(context)->release(); },
-                                    Ref<Storage>(raw.impl()->storage).detach(), raw.storage().writable()),
-                                {count}, {1}, 0, dtype);
-        if (requires_grad) {
-          ensure_autograd();
-          autograd_hooks->set_requires_grad(t, true);
-        }
-        return t;
+        const Tensor t = elements_of_buffer(buffer, dtype, count, offset);
+        if (!t.storage().writable()) warn_once(kReadOnlyBuffer);
+        return with_grad(t, requires_grad);
       });
+  def("_frombuffer(buffer, dtype, count=-1, offset=0)", kPrivate, "`frombuffer` without a warning.",
+      elements_of_buffer);
 }
 
 }  // namespace flambeau::python

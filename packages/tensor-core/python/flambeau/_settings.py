@@ -81,11 +81,11 @@ def is_warn_always_enabled() -> bool:
     return _warn_always
 
 
-def warn_once(message: str) -> None:
+def warn_once(message: str, stacklevel: int = 3) -> None:
     """Warn at the caller's caller. Repeat a warning only if ``set_warn_always`` is set."""
     if _warn_always or message not in _told:
         _told.add(message)
-        warnings.warn(message, stacklevel=3)
+        warnings.warn(message, stacklevel=stacklevel)
 
 
 def get_num_interop_threads() -> int:

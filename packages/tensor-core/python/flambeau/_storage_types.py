@@ -81,7 +81,7 @@ class _OfOneDtype(type):
 def _elements(data: bytearray, dtype: Any, swap: bool) -> Tensor:
     if not data:
         return _core.empty(0, dtype=dtype)
-    raw = _core.frombuffer(data, dtype=_core.uint8)
+    raw = _core._frombuffer(data, dtype=_core.uint8)
     if dtype is _core.bool:
         return raw != 0
     if swap:

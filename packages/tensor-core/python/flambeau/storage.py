@@ -61,7 +61,7 @@ def from_file(
         mapping = mmap.mmap(descriptor, needed, access=mmap.ACCESS_WRITE if shared else mmap.ACCESS_COPY)
     finally:
         os.close(descriptor)
-    return _core.frombuffer(mapping, dtype=_core.uint8).view(kind).requires_grad_(requires_grad)
+    return _core._frombuffer(mapping, dtype=_core.uint8).view(kind).requires_grad_(requires_grad)
 
 
 class StorageBase:

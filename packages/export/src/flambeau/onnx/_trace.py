@@ -237,7 +237,7 @@ def _zeros(like: Tensor, device: Any) -> Tensor:
     if count < _PAGES or device.type != "cpu":
         return flambeau.zeros(like.shape, dtype=like.dtype, device=device)
     pages = mmap.mmap(-1, count)  # lazily allocated zeros
-    return flambeau.frombuffer(pages, dtype=like.dtype).reshape(like.shape)
+    return _core._frombuffer(pages, dtype=like.dtype).reshape(like.shape)
 
 
 def _not_in_place(name: str) -> Callable[..., Any]:

@@ -103,7 +103,9 @@ class ArchiveReader:
         if not 0 <= count <= found:
             raise FormatError(f"its entry {name!r} has {found:,} bytes, but its storage should have {count:,}")
         if self._map is not None and count and start % WIDEST_ELEMENT == 0:
-            return UntypedStorage(flambeau.frombuffer(self._map, dtype=flambeau.uint8, count=count, offset=start))
+            return UntypedStorage(
+                flambeau._core._frombuffer(self._map, dtype=flambeau.uint8, count=count, offset=start)
+            )
         self._file.seek(start)
         elements = flambeau.empty(count, dtype=flambeau.uint8, device="cpu")
         if count:

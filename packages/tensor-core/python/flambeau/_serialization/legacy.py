@@ -132,4 +132,6 @@ class _Storages:
 
 def _part(part: Any) -> UntypedStorage:
     """Return a storage over a part of another storage's memory."""
-    return UntypedStorage(flambeau.frombuffer(part.numpy(), dtype=flambeau.uint8) if part.numel() else part.clone())
+    return UntypedStorage(
+        flambeau._core._frombuffer(part.numpy(), dtype=flambeau.uint8) if part.numel() else part.clone()
+    )

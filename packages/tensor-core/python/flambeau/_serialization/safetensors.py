@@ -285,7 +285,7 @@ def _read_tensor(file: IO[bytes], entry: Entry, checksum: int | None) -> Tensor:
 
 
 def _mapped_tensor(mapping: mmap.mmap, start: int, entry: Entry) -> Tensor:
-    numbers = flambeau.frombuffer(mapping, dtype=flambeau.uint8, count=entry.end - entry.begin, offset=start)
+    numbers = flambeau._core._frombuffer(mapping, dtype=flambeau.uint8, count=entry.end - entry.begin, offset=start)
     if entry.dtype.name == "bool":  # as above
         return (numbers != 0).reshape(entry.shape)
     aligned = numbers if start % entry.dtype.itemsize == 0 else numbers.clone()
