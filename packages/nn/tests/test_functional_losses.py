@@ -300,3 +300,9 @@ def test_the_multilabel_soft_margin_of_half_types_is_rounded_once(dtype):
     x, y, w = (fb.from_numpy(np.random.default_rng(i).standard_normal((5, 5))).to(dtype) for i in range(3))
     want = F.multilabel_soft_margin_loss(x.float(), y.float(), w.float(), reduction="none").to(dtype)
     assert F.multilabel_soft_margin_loss(x, y, w, reduction="none").equal(want)
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (1, 3)])
+def test_a_margin_loss_of_rows_has_the_shape_of_the_target(shape):
+    for target in (fb.tensor(0), fb.tensor([0])):
+        assert F.multi_margin_loss(fb.ones(shape), target, reduction="none").shape == target.shape

@@ -164,8 +164,8 @@ Tensor multi_margin_loss(const Tensor& input, const Tensor& target, int64_t p, d
   Tensor out;
   {
     NoRecording off;
-    out = finished(margin_losses(ScoreRows(input, target), p, margin, weight), input.dim() < 2 && target.dim() == 0,
-                   input.dtype(), reduction);
+    out = finished(margin_losses(ScoreRows(input, target), p, margin, weight), target.dim() == 0, input.dtype(),
+                   reduction);
   }
   if (recording(input))
     record("MultiMarginLoss", out, {&input}, {&input, &target, &weight},
