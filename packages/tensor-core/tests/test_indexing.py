@@ -388,6 +388,8 @@ def test_assigned_elements_have_the_dtype_of_the_tensor():
     for key in ([0, 1], fb.tensor([True, True, False])):
         with pytest.raises(RuntimeError, match="Index put requires the source and destination dtypes match"):
             x[key] = fb.ones(2, dtype=fb.int64)
+        with pytest.raises((IndexError, RuntimeError), match="shape mismatch"):
+            x[key] = fb.ones(3, dtype=fb.int64)
     x[x == 0] = fb.tensor(2, dtype=fb.int64)  # one value for a mask
     x[0:1] = fb.ones(1, dtype=fb.int64)
     x[[2]] = 3

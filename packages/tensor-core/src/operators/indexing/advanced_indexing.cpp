@@ -187,8 +187,6 @@ Tensor index(const Tensor& t, const Tensors& given) {
 }
 
 Tensor index_put(const Tensor& t, const Tensors& given, const Tensor& values, bool accumulate, Write write) {
-  require(values.dtype() == t.dtype(), "Index put requires the source and destination dtypes match, got ", t.dtype(),
-          " for the destination and ", values.dtype(), " for the source.");
   if (t.is_cuda() && values.device() == DeviceType::Cpu && values.dim() == 0)
     return index_put(t, given, to(values, t.device()), accumulate, write);
   require(t.is_meta() || values.is_meta() || t.device() == values.device(),
@@ -199,6 +197,8 @@ Tensor index_put(const Tensor& t, const Tensors& given, const Tensor& values, bo
   const Tensor copy = write == Write::Fresh ? clone(t) : t;  // what the offsets are for
   const Advanced a = advanced(copy, given);
   const Tensor from = settled(broadcast_values(values, a.shape), copy);
+  require(values.dtype() == t.dtype(), "Index put requires the source and destination dtypes match, got ", t.dtype(),
+          " for the destination and ", values.dtype(), " for the source.");
   begin_inplace(copy, "index_put_", values.requires_grad());
   store_blocks(copy, a.blocks, from, accumulate ? Combine::Add : Combine::Assign);
   if (recording(copy, values))
