@@ -390,3 +390,10 @@ def test_names_of_files_that_flambeau_has_no_modules_for():
         assert GradcheckError is torch.autograd.GradcheckError and issubclass(GradcheckError, RuntimeError)
         assert torch.autograd.gradcheck(torch.exp, torch.ones(2, dtype=torch.float64, requires_grad=True))
     """)
+
+
+def test_a_missing_module_does_not_take_the_functions_of_its_package():
+    run("""
+        import torch
+        assert torch.distributed.is_available() and not torch.distributed.autograd.is_available()
+    """)

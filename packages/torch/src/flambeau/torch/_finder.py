@@ -77,7 +77,10 @@ def _own(module: ModuleType, name: str) -> Any:
 
 def _found_elsewhere(path: str, name: str) -> Any:
     """Return a name of PyTorch from another module of flambeau, or a stand-in."""
-    for other in (*_interface.other_modules(path, name), path.rpartition(".")[0]):  # flambeau has packages for files
+    above = path.rpartition(".")[0]  # flambeau has packages for some of PyTorch's files
+    known = _interface.names_of(above).get(name)
+    packages = (above,) if known is None or known.home == path else ()  # not another function of the same name
+    for other in (*_interface.other_modules(path, name), *packages):
         if _exists(other) and not is_moved(f"{other}.{name}"):
             with contextlib.suppress(AttributeError):
                 return _own(importlib.import_module(other), name)
