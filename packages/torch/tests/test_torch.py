@@ -554,6 +554,7 @@ def test_a_function_stays_where_a_module_has_its_name(run):
 
 
 def test_graph_modules_that_are_pickled_load_without_the_alias(run, tmp_path):
+    pytest.importorskip("flambeau.fx")
     run(
         """
         import pickle, sys
@@ -589,6 +590,7 @@ def test_graph_modules_that_are_pickled_load_without_the_alias(run, tmp_path):
 
 
 def test_optree_flattens_the_registries_of_modules(run, tmp_path):
+    pytest.importorskip("flambeau.nn")
     (tmp_path / "optree.py").write_text(
         textwrap.dedent("""
         import types

@@ -60,11 +60,17 @@ enum OperatorForm : int {
   kLowerPrecision = 512,
   kFloat32 = 1024,
   kWidest = 2048,
-  kAnyDevice = 4096,  // its tensors may be on different devices
-  kKeepsOut = 16384,  // out= of as many elements as the result keeps its shape
-  kNetwork = 8192,    // flambeau._core.nn_name, which a package above publishes as name; programs call it nn_name
-  kIdentity = 32768,  // the result is the argument itself
+  kAnyDevice = 4096,   // its tensors may be on different devices
+  kKeepsOut = 16384,   // out= of as many elements as the result keeps its shape
+  kNetwork = 8192,     // flambeau._core.nn_name, which a package above publishes as name; programs call it nn_name
+  kIdentity = 262144,  // the result is the argument itself
 };
+static_assert((kFunction | kMethod | kInPlace | kOut | kPrivate | kCopy | kBecome | kFactory | kExactOut | kMaskOut |
+               kDtypeOut | kAnyOut | kLowerPrecision | kFloat32 | kWidest | kAnyDevice | kKeepsOut | kNetwork |
+               kIdentity) == kFunction + kMethod + kInPlace + kOut + kPrivate + kCopy + kBecome + kFactory + kExactOut +
+                                 kMaskOut + kDtypeOut + kAnyOut + kLowerPrecision + kFloat32 + kWidest + kAnyDevice +
+                                 kKeepsOut + kNetwork + kIdentity,
+              "two forms have the same bit");
 
 template <class... T>
 struct Types {};

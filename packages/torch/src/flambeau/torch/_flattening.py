@@ -54,7 +54,7 @@ def _rebuild_sparse_tensor(layout: layout, data: tuple[Any, ...]) -> Tensor:
     """Return a sparse tensor from its parts; pickles of PyTorch's sparse tensors call this function."""
     from flambeau.sparse._pickling import rebuilt_from_file
 
-    return rebuilt_from_file(layout, data)
+    return rebuilt_from_file(layout, data, verified=True)
 
 
 def _element_size(dtype: dtype) -> int:
