@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import gc
+import os
 import pickle
 import random
 import threading
@@ -25,6 +26,11 @@ def captures(function):
 
 def programs_of(module):
     return module.programs.captured
+
+
+@fb.compile
+def compiled_at_module_level(x):
+    return x + 1
 
 
 scale = 2.0
@@ -336,8 +342,45 @@ def test_what_no_program_represents_runs_uncompiled(function):
 def test_a_function_that_changes_python_objects_runs_uncompiled():
     model = Counter()
     compiled = fb.compile(model)
-    assert [compiled(fb.zeros(1)).item() for _ in range(3)] == [1, 2, 3]
+    assert [compiled(fb.zeros(1)).item() for _ in range(5)] == [1, 2, 3, 4, 5]
     assert programs_of(compiled) == [] and "changes a Python object" in compiled.programs.refusals[0]
+
+
+def test_a_cache_that_the_first_call_fills_is_captured_afterwards():
+    class Cached(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.table = None
+
+        def forward(self, x):
+            if self.table is None:
+                self.table = fb.arange(3.0)
+            return x + self.table
+
+    compiled = fb.compile(Cached())
+    for _ in range(3):
+        assert fb.equal(compiled(fb.ones(3)), fb.arange(3.0) + 1)
+    assert len(programs_of(compiled)) == 1 and compiled.programs.refusals == []
+
+
+def test_the_environment_is_guarded(monkeypatch):
+    compiled = fb.compile(lambda x: x * 2 if os.environ.get("DOUBLE") else x * 1, fullgraph=True)
+    assert fb.equal(compiled(fb.ones(1)), fb.ones(1))
+    monkeypatch.setenv("DOUBLE", "1")
+    assert fb.equal(compiled(fb.ones(1)), fb.full((1,), 2.0))
+
+
+def test_arguments_are_not_kept_alive():
+    compiled = fb.compile(lambda x: x * 2)
+
+    def call():
+        x = fb.ones(3)
+        compiled(x)
+        return weakref.ref(x)
+
+    dropped = call()
+    gc.collect()
+    assert dropped() is None
 
 
 def test_a_traced_size_that_the_function_stores_is_a_plain_number():
@@ -393,8 +436,9 @@ def test_exceptions_are_those_of_the_operators():
     def fails(x):
         raise KeyError("no such key")
 
-    with pytest.raises(KeyError, match="no such key"):
-        fb.compile(fails)(fb.ones(1))
+    for _ in range(2):
+        with pytest.raises(KeyError, match="no such key"):
+            fb.compile(fails)(fb.ones(1))
 
 
 def test_transforms_and_modes_see_the_operators():
@@ -433,6 +477,7 @@ def test_subclasses_of_tensors_see_the_operators():
 
 def test_threads_share_a_compiled_function():
     compiled = fb.compile(lambda x: (x * 2 + 1).tanh().sum(-1))
+    built_in = len
     failures = []
 
     def work(seed):
@@ -446,7 +491,7 @@ def test_threads_share_a_compiled_function():
         thread.start()
     for thread in threads:
         thread.join()
-    assert failures == [] and captures(compiled) == 1
+    assert failures == [] and captures(compiled) == 1 and len is built_in
 
 
 def test_results_are_freed_when_they_are_dropped():
@@ -548,6 +593,11 @@ def test_a_module_is_compiled_in_place():
         copied[0].bias.fill_(2)
     assert fb.equal(copied(x), fb.full((4, 3), 2.0)) and fb.equal(model(x), expected)
     assert "forward" not in vars(pickle.loads(pickle.dumps(model)))
+    wrapped = fb.compile(model)
+    for other in (copy.deepcopy(wrapped), pickle.loads(pickle.dumps(wrapped))):
+        assert fb.equal(other(x), expected) and other._orig_mod is not model
+    assert copy.deepcopy(compiled_at_module_level) is compiled_at_module_level
+    assert pickle.loads(pickle.dumps(compiled_at_module_level)) is compiled_at_module_level
     with pytest.raises(RuntimeError, match="Either mode or options"):
         model.compile(mode="default", options={})
 

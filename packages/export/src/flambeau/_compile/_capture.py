@@ -15,7 +15,7 @@ import flambeau
 from flambeau import Tensor, _core
 from flambeau._tracing._calls import run
 from flambeau._tracing._numbers import TRACED, Number, Sizes, plain, traced_lengths
-from flambeau._tracing._recorder import Value
+from flambeau._tracing._recorder import Call, Value
 from flambeau._tracing._structure import leaves, place
 from flambeau.jit._text import written
 from flambeau.jit._trace import Trace
@@ -27,6 +27,7 @@ from ._logs import UnsupportedError, log
 
 _running = threading.local()  # the capture of this thread
 
+CHANGES = "the function changes a Python object"
 CONSTANTS = (bool, int, float, complex, str, bytes, type(None), flambeau.dtype, flambeau.device)
 
 # Functions written in C whose results depend only on their arguments.
@@ -157,6 +158,11 @@ class CaptureTrace(Trace):
             self._write(arguments)
         super().effect(name, arguments, missing)
 
+    @property
+    def has_effect(self) -> bool:
+        """True if a recorded call changed a tensor or drew random numbers."""
+        return any(map(_has_effect, self.calls))
+
     def _write(self, arguments: Any) -> None:
         self.written.update(t.untyped_storage().data_ptr() for t in leaves(arguments, Tensor))
 
@@ -228,26 +234,36 @@ def capture(
     Raises: UnsupportedError if ``fullgraph`` is set and no program can represent the function; any exception that the
         function raises.
     """
-    roots = {"function": function, "arguments": [args, kwargs]}
+    objects = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if not isinstance(leaf, (Tensor, *CONSTANTS))]
     try:
-        snapshot = Snapshot(roots)
+        snapshot = Snapshot({"function": function, **{f"argument {i}": leaf for i, leaf in enumerate(objects)}})
     except UnguardedError as error:
         if fullgraph:
             raise UnsupportedError(f"{error} (fullgraph=True)") from None
         return function(*args, **kwargs), None, str(error)
-    given = {id(t) for t in tensors}
-    state, modules = _state_of(function, snapshot, given)
+    state, modules = _state_of(function, {id(t) for t in tensors})
     names = [f"input_{i}" for i in range(len(tensors))]
     trace = CaptureTrace(dict(zip(names, tensors, strict=True)), state, snapshot.tensors, fullgraph)
     for tensor, name in zip(tensors, names, strict=True):
         trace.effect("check_input", [tensor, name, tensor.dim()])
     watched = [*tensors, *(tensor for tensor, _ in snapshot.tensors.values())]
     versions, generators = [tensor._version for tensor in watched], _generator_states()
-    traced_result = _run(trace, function, args, kwargs)
+
+    def has_changed() -> bool:
+        changes = [tensor._version for tensor in watched] != versions or _generator_states() != generators
+        return changes or trace.has_effect or snapshot.first_change() is not None
+
+    try:
+        traced_result = _run(trace, function, args, kwargs)
+    except Exception as error:
+        if isinstance(error, UnsupportedError) or has_changed():
+            raise
+        result = function(*args, **kwargs)  # raises an exception again if it comes from the function
+        return _refused(result, f"recording raised {type(error).__name__}: {error}", fullgraph)
     result = _plain_result(traced_result)
     if (changed := snapshot.first_change()) is not None:
         _remove_traced_numbers(snapshot)
-        trace.reason = trace.reason or f"the function changes a Python object ({changed})"
+        trace.reason = trace.reason or f"{CHANGES} ({changed})"
     for tensor, version in zip(watched, versions, strict=True):
         if tensor._version != version and tensor.untyped_storage().data_ptr() not in trace.written:
             trace.reason = trace.reason or "a call that is no operator changes a tensor"
@@ -282,8 +298,8 @@ def _refused(result: Any, reason: str, fullgraph: bool) -> tuple[Any, None, str]
     return result, None, reason
 
 
-def _state_of(function: Any, snapshot: Snapshot, given: set[int]) -> tuple[dict[str, Tensor], dict[int, str]]:
-    """Return the parameters and buffers of a module by name, and the paths of its modules by id."""
+def _state_of(function: Any, given: set[int]) -> tuple[dict[str, Tensor], dict[int, str]]:
+    """Return the parameters and buffers of a module by name, without given ones, and its modules' paths by id."""
     owner = function if isinstance(function, Module) else getattr(function, "__self__", None)
     if not isinstance(owner, Module):
         return {}, {}
@@ -359,14 +375,9 @@ def _without_trace(value: Any) -> Any:
 def _remove_traced_numbers(snapshot: Snapshot) -> None:
     """Replace traced numbers that the function stored in its objects with plain ones."""
     for container in snapshot.containers:
-        items = (
-            container.items()
-            if isinstance(container, dict)
-            else enumerate(container)
-            if isinstance(container, list)
-            else ()
-        )
-        for key, value in list(items):
+        if not isinstance(container, dict | list):
+            continue
+        for key, value in list(container.items() if isinstance(container, dict) else enumerate(container)):
             if type(value) in (*TRACED, Sizes):
                 container[key] = _without_trace(value)
 
@@ -405,11 +416,9 @@ def _program(
 
 def _requires_late(trace: CaptureTrace) -> bool:
     """Return True if a requirement follows a call with an effect: a run that does not meet it has changed something."""
-    effect = False
-    for call in trace.calls:
-        if call.name.startswith("require_"):
-            if effect:
-                return True
-        elif call.lasting and not call.name.startswith(("check_input", "without_derivative")):
-            effect = True
-    return False
+    effects = [i for i, call in enumerate(trace.calls) if _has_effect(call)]
+    return bool(effects) and any(call.name.startswith("require_") for call in trace.calls[effects[0] :])
+
+
+def _has_effect(call: Call) -> bool:
+    return call.lasting and not call.name.startswith(("require_", "check_input", "without_derivative"))

@@ -13,7 +13,7 @@ from flambeau import Tensor, _core
 from flambeau.nn import Module
 from flambeau.utils import _pytree as pytree
 
-from ._capture import CONSTANTS, Captured, capture
+from ._capture import CHANGES, CONSTANTS, Captured, capture
 from ._guards import Compiled
 from ._logs import log
 
@@ -21,6 +21,8 @@ _PLAIN = (Tensor, flambeau.nn.Parameter)  # classes that intercept no operators
 MOST_PROGRAMS = 8  # of one function, PyTorch's limit
 
 _UNMET = object()  # the inputs need another program
+_capturing = threading.RLock()  # a capture replaces `len` for all threads; others run uncompiled meanwhile
+MOST_CHANGES = 3  # calls that fill caches of the function before it runs uncompiled
 _functions: weakref.WeakSet[Programs] = weakref.WeakSet()
 
 
@@ -79,16 +81,13 @@ class _Leaves:
 class Programs(Compiled):
     """Captured programs of one function.
 
-    Args:
-        function: a function or module.
+    Attributes:
         fullgraph: raise `UnsupportedError` if no program can represent a call.
-        name: for messages.
     """
 
     def __init__(self, function: Callable[..., Any], fullgraph: bool, name: str) -> None:
-        self._function, self._fullgraph, self._name = function, fullgraph, name
+        self._function, self.fullgraph, self._name = function, fullgraph, name
         self.__wrapped__ = function
-        self._lock = threading.RLock()
         self.clear()
         _functions.add(self)
 
@@ -97,6 +96,7 @@ class Programs(Compiled):
         self._quick: tuple[Any, ...] = ()  # programs for calls with plain tensors, see `_core._replay`
         self._captured: dict[Any, list[Captured]] = {}
         self._refused: dict[Any, str] = {}
+        self._changes: dict[Any, int] = {}  # calls that changed Python objects
         self._count = 0
         self._last_reason = ""
 
@@ -148,21 +148,30 @@ class Programs(Compiled):
                 self._count += 1
                 _warn_of_limit(self._name, self._last_reason)
             return self._function(*args, **kwargs)
-        with self._lock:
+        if not _capturing.acquire(blocking=False):
+            return self._function(*args, **kwargs)
+        try:
             self._count += 1
             if self._last_reason:
                 log("guards", f"{self._name}: captured again, since {self._last_reason}")
-            result, program, reason = capture(self._function, args, kwargs, leaves.tensors, self._fullgraph)
+            result, program, reason = capture(self._function, args, kwargs, leaves.tensors, self.fullgraph)
             if program is None:
                 log("graph", f"{self._name} runs uncompiled: {reason}")
-                self._refused[leaves.key] = reason
+                self._refuse(leaves.key, reason)
             else:
                 if program.requires_late:
                     program.fixed_sizes = leaves.with_sizes()
                 self._captured.setdefault(leaves.key, []).insert(0, program)
                 if (call := program.quick_call(args, kwargs)) is not None:
                     self._quick = (call, *self._quick)
+        finally:
+            _capturing.release()
         return result
+
+    def _refuse(self, key: Any, reason: str) -> None:
+        changes = self._changes[key] = self._changes.get(key, 0) + reason.startswith(CHANGES)
+        if changes in (0, MOST_CHANGES):
+            self._refused[key] = reason
 
 
 def _warn_of_limit(name: str, reason: str) -> None:
@@ -188,6 +197,9 @@ class CompiledFunction(Programs):
         super().__init__(function, fullgraph, getattr(function, "__qualname__", repr(function)))
         functools.update_wrapper(self, function)
 
+    def __reduce__(self) -> str:
+        return self.__qualname__  # copies and pickles refer to the function by its name
+
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         if instance is None:
             return self
@@ -201,6 +213,17 @@ class CompiledModule(Module):
         super().__init__()
         self._orig_mod = module
         self.training = module.training
+        object.__setattr__(self, "programs", Programs(module, fullgraph, type(module).__name__))
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        state["programs"] = self.programs.fullgraph
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        fullgraph = state.pop("programs")
+        super().__setstate__(state)
+        module = self._orig_mod
         object.__setattr__(self, "programs", Programs(module, fullgraph, type(module).__name__))
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:

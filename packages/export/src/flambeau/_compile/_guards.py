@@ -17,6 +17,7 @@ from __future__ import annotations
 import builtins
 import enum
 import functools
+import os
 import random
 import sys
 import sysconfig
@@ -230,6 +231,8 @@ class Snapshot:
 
     def _follow_names(self) -> None:
         """Follow the attributes of modules and classes whose names the code uses."""
+        if self._names & {"environ", "getenv"} and id(os.environ._data) not in self._seen:  # type: ignore[attr-defined]
+            self._work.append((os.environ._data, "os.environ"))  # type: ignore[attr-defined]
         for space, path, done in list(self._spaces.values()):
             if isinstance(space, types.ModuleType):
                 if _is_library_module(space.__name__):
