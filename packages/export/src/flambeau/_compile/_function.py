@@ -198,7 +198,8 @@ class CompiledFunction(Programs):
         functools.update_wrapper(self, function)
 
     def __reduce__(self) -> str:
-        return self.__qualname__  # copies and pickles refer to the function by its name
+        name: str = getattr(self, "__qualname__", "")  # copies and pickles refer to the function by its name
+        return name
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         if instance is None:
