@@ -1,4 +1,4 @@
-"""Pointwise operators of programs run as one, with the results of the single operators. Note [Fusion]"""
+"""Operators of programs run as one, with the results of the single operators. Note [Fusion]"""
 
 import gc
 import weakref
@@ -95,6 +95,94 @@ def test_normalisation_activation_and_residual_are_one_group():
             x = fb.randn(*shape)
             assert fb.equal(traced(x), block(x)), shape
     assert fb.equal(traced(x), block(x))  # recorded for gradients
+
+
+def normalised_by_hand(x, y):
+    mean = x.mean(-1, keepdim=True)
+    variance = (x - mean).square().mean(-1, keepdim=True)
+    return (x - mean) * fb.rsqrt(variance + 1e-5) + y
+
+
+def block_of_rows(x, y):
+    size = (int(x.shape[-1]),)  # a constant of the program
+    h = F.gelu(F.layer_norm(x + y, size, fb.ones(size) / 3, fb.ones(size) * 2)) + x
+    return h, F.softmax(h * 0.5, -1), F.rms_norm(h, size), F.log_softmax(h, dim=-1).exp()
+
+
+def reductions(x, y):
+    total = (x + y).sum(-1, keepdim=True)
+    return total, x - total, (x * y).amax(-1) * 2, (x * 2).amin(-1, keepdim=True).neg(), (x.tanh() + 1).prod(-1, True)
+
+
+@pytest.mark.parametrize("function", [normalised_by_hand, block_of_rows, reductions])
+@pytest.mark.parametrize("dtype", [fb.float32, fb.float64])
+def test_functions_of_rows_join_pointwise_operators(function, dtype):
+    for shape in ((3, 4), (1, 7), (5, 1), (40, 31), (20, 119), (9, 768), (2, 5000), (70000, 2), (0, 4), (2, 3, 65)):
+        x, y = fb.randn(*shape, dtype=dtype), fb.randn(*shape, dtype=dtype)
+        traced, plan = plan_of(function, x, y)
+        assert max(map(len, plan)) > 2, plan
+        for result, expected in zip(traced(x, y), function(x, y), strict=True):
+            assert result.dtype == expected.dtype and fb.equal(result, expected), shape
+
+
+def test_a_row_may_have_several_dimensions():
+    def f(x, w):
+        h = F.layer_norm(x * 2, (5, 6), w, w * 0.5)
+        return h - h.mean((-1, -2), keepdim=True), h.sum((2, 1)) + 1
+
+    x, w = fb.randn(40, 5, 6), fb.randn(5, 6)
+    traced, plan = plan_of(f, x, w)
+    assert len(plan) == 1
+    for result, expected in zip(traced(x, w), f(x, w), strict=True):
+        assert fb.equal(result, expected)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: F.softmax(x * 2, 0) + 1,  # of columns
+        lambda x: (x * 2).sum(0, keepdim=True) + x,
+        lambda x: F.softmax(x + 1, -1).sum((0, 1)) * 2,  # rows of different lengths
+        lambda x: (x * 2).sum(-1) + x[0],  # combined along another dimension
+        lambda x: F.softmax(x.t() * 2, -1) * 2,  # not contiguous
+        lambda x: (x > 0).sum(-1) + (x * 2).sum(-1),  # integers
+        lambda x: F.softmax(x[:, :1] * 2, -1) + (x[:, :1] + 1).mean(-1, keepdim=True),
+    ],
+)
+def test_other_functions_of_dimensions_give_the_results_of_the_operators(function):
+    traced, _ = plan_of(function, fb.randn(4, 4))
+    for shape in ((4, 4), (300, 300)):
+        x = fb.randn(*shape)
+        assert fb.equal(traced(x), function(x))
+
+
+def test_errors_of_functions_of_rows_are_those_of_the_operators():
+    traced, _ = plan_of(lambda x, w: F.layer_norm(x * 2, (4,), w) + 1, fb.randn(3, 4), fb.randn(4))
+    for x, w in ((fb.randn(3, 5), fb.randn(4)), (fb.randn(3, 4), fb.randn(5))):
+        with pytest.raises(RuntimeError, match=r"layer_norm.*\(in layer_norm, test_fusion.py"):
+            traced(x, w)
+
+
+def test_a_softmax_does_not_overwrite_what_it_reads():
+    def f(x):
+        return F.softmax((x @ x) * 1, -1)
+
+    def g(x):
+        return F.softmax(x @ x, -1) * 2
+
+    for function in (f, g):
+        traced, _ = plan_of(function, fb.randn(4, 4))
+        for n in (4, 600):
+            x = fb.randn(n, n)
+            assert fb.equal(traced(x), function(x))
+
+
+def test_a_plan_is_kept_for_each_of_several_layouts():
+    traced, _ = plan_of(chain, fb.randn(3, 4), fb.randn(3, 4))
+    for _ in range(3):
+        for n in range(1, 7):  # more than are kept
+            x, y = fb.randn(n, 5), fb.randn(1, 5) if n % 2 else fb.randn(n, 5)
+            assert fb.equal(traced(x, y), chain(x, y))
 
 
 def test_gradients_are_those_of_the_operators():

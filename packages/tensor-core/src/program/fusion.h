@@ -1,17 +1,20 @@
-// Groups of pointwise operators that run as one. Internal.
+// Groups of operators that run as one. Internal.
 //
 // Note [Fusion]
-// A program is optimised when it is read. Neighbouring pointwise operators become a group, which runs as one chain
-// (Note [Chains]) if all of its tensors are on the CPU, have one floating dtype, and need no gradient. Otherwise the
-// group runs its operators one by one, so results, gradients and errors are those of the operators. A group knows no
-// shapes: the same program serves all sizes.
+// A program is optimised when it is read. Neighbouring pointwise operators and functions of rows (softmax, layer_norm,
+// sums over the last dimensions) become a group, which runs as one chain (Note [Chains]) if all of its tensors are on
+// the CPU, have one floating dtype, and need no gradient. Otherwise the group runs its operators one by one, so
+// results, gradients and errors are those of the operators. A group knows no shapes: the same program serves all sizes.
+// It keeps a plan for each of the last few layouts of its arguments (group_plan.h).
 //
-// `lowered` gives the row that computes an operator. An operator without a row runs by itself. The environment variable
-// FLAMBEAU_FUSION=0 disables fusion for programs that are read afterwards.
+// `lowered` gives the step that computes an operator. An operator without a step runs by itself. The environment
+// variable FLAMBEAU_FUSION=0 disables fusion for programs that are read afterwards.
 #pragma once
 
+#include <mutex>
 #include <optional>
 
+#include "operators/pointwise/row_functions.h"
 #include "program/body.h"
 
 namespace flambeau::program {
@@ -23,28 +26,55 @@ struct StepOperand {
 };
 
 struct FusedStep {
+  // Pointwise: a row. Channels: batch_norm with running statistics, of input, weight, bias, mean and variance. Rows: a
+  // function of the last dimensions, of input and, for the normalisations, weight and bias.
+  enum Kind : uint8_t { Pointwise, Channels, Rows } kind = Pointwise;
   PointwiseOp row = {};
-  bool normalizes = false;  // batch_norm with running statistics: input, weight, bias, mean and variance
-  double eps = 0;
-  bool fills = false;  // the second operand of `where` is a number of masked_fill, which has to fit the dtype
-  int written = -1;    // of an in-place operator: the operand that it writes to, whose shape the result has
+  bool fills = false;         // the second operand of `where` is a number of masked_fill, which has to fit the dtype
+  int written = -1;           // of an in-place operator: the operand that it writes to, whose shape the result has
+  std::optional<double> eps;  // of the normalisations; nothing for the smallest number above 1 of the dtype, less 1
+  RowStep function;           // of Rows
+  Shape dims;                 // of Rows: the dimensions, or the sizes that the normalisations expect there
+  bool keeps_dims = false;    // of a reduction
   SmallVector<StepOperand, 5> operands;
+
+  bool normalizes() const {
+    return function.function == RowFunction::LayerNorm || function.function == RowFunction::RmsNorm;
+  }
+};
+
+class GroupPlan;
+
+// The plans for the latest layouts of a group's arguments. A copy starts empty.
+class PlanCache {
+ public:
+  PlanCache() = default;
+  PlanCache(const PlanCache&) {}
+  PlanCache& operator=(const PlanCache&) = delete;
+
+  using Arguments = const Value* const*;
+  std::shared_ptr<const GroupPlan> find(const struct FusedGroup& group, Arguments arguments);
+
+ private:
+  static constexpr size_t kMost = 4;
+  std::mutex mutex_;
+  SmallVector<std::shared_ptr<const GroupPlan>, kMost> plans_;  // the latest first
 };
 
 struct FusedGroup {
   std::vector<Program::Body::Argument> arguments;
   std::vector<bool> dies;  // the argument's register is not read after the group
   std::vector<FusedStep> steps;
-  bool normalizes = false;                               // a step does
   std::vector<int> outputs;                              // steps whose results the rest of the program reads
   std::vector<Program::Body::Instruction> instructions;  // that it replaces
+  mutable PlanCache plans;
 };
 
 // Runs the group as one chain and appends its outputs to `results`. Returns false, and does nothing, if its operators
 // have to run one by one.
 bool run_fused(const FusedGroup& group, const Value* const* arguments, Values& results);
 
-// The steps of one instruction, whose operands are its arguments, or none if the operator is not made of rows.
+// The step of one instruction and, in `operands`, its arguments, or none if the operator cannot be part of a group.
 std::optional<FusedStep> lowered(const Program::Body::Instruction& instruction,
                                  std::vector<Program::Body::Argument>& operands);
 

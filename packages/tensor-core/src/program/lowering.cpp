@@ -1,4 +1,4 @@
-// The rows that compute an operator. Note [Fusion]
+// The steps that compute an operator. Note [Fusion]
 #include <map>
 
 #include "flambeau/rows/activations.h"
@@ -78,6 +78,7 @@ const std::map<std::string_view, Rule>& rules() {
          if (!text || (*text != "none" && *text != "tanh")) return std::nullopt;
          return Lowered{*text == "none" ? op::_gelu_erf : op::_gelu_tanh, {a[0]}};
        }},
+      {"square", [](const Arguments& a) { return std::optional(Lowered{op::square, a}); }},
       {"where", [](const Arguments& a) { return std::optional(Lowered{op::where, a}); }},
       {"masked_fill", [](const Arguments& a) { return std::optional(Lowered{op::where, {a[1], a[2], a[0]}}); }},
       {"softshrink",
@@ -99,16 +100,94 @@ bool is_inference_norm(const Program::Body::Instruction& instruction) {
   return training && !*training && number(a[7]) && !is_none(a[3]) && !is_none(a[4]);
 }
 
+// A dimension or a list of them.
+std::optional<Shape> integers(const Argument& a) {
+  const Value* v = constant(a);
+  if (!v) return std::nullopt;
+  if (const int64_t* one = std::get_if<int64_t>(v)) return Shape{*one};
+  const Values* list = std::get_if<Values>(v);
+  if (!list) return std::nullopt;
+  Shape out;
+  for (const Value& item : *list) {
+    const int64_t* number = std::get_if<int64_t>(&item);
+    if (!number) return std::nullopt;
+    out.push_back(*number);
+  }
+  return out;
+}
+
+using RowsRule = bool (*)(const Arguments&, FusedStep&);
+
+bool softmax_step(const Arguments& a, FusedStep&) { return is_none(a[2]); }
+
+bool layer_norm_step(const Arguments& a, FusedStep& step) {
+  step.eps = number(a[4]);
+  return step.eps.has_value();
+}
+bool rms_norm_step(const Arguments& a, FusedStep& step) {
+  step.eps = number(a[3]);
+  return step.eps || is_none(a[3]);
+}
+
+// Of (input, dim, keepdim) and, for totals, dtype.
+bool reduction_step(const Arguments& a, FusedStep& step) {
+  const bool* keeps = constant(a[2]) ? std::get_if<bool>(&a[2].value) : nullptr;
+  if (!keeps || (a.size() > 3 && !is_none(a[3]))) return false;
+  step.keeps_dims = *keeps;
+  return true;
+}
+
+struct RowsOperator {
+  RowFunction function;
+  kernels::Reduce reduction;
+  size_t tensors;  // the operands: input and, for the normalisations, weight and bias
+  RowsRule rule;
+};
+const std::map<std::string_view, RowsOperator>& rows_operators() {
+  using enum RowFunction;
+  using kernels::Reduce;
+  static const std::map<std::string_view, RowsOperator> all = {
+      {"softmax", {Softmax, {}, 1, softmax_step}},
+      {"log_softmax", {LogSoftmax, {}, 1, softmax_step}},
+      {"layer_norm", {LayerNorm, {}, 3, layer_norm_step}},
+      {"rms_norm", {RmsNorm, {}, 2, rms_norm_step}},
+      {"mean", {Mean, {}, 1, reduction_step}},
+      {"sum", {Reduction, Reduce::sum, 1, reduction_step}},
+      {"prod", {Reduction, Reduce::prod, 1, reduction_step}},
+      {"amax", {Reduction, Reduce::amax, 1, reduction_step}},
+      {"amin", {Reduction, Reduce::amin, 1, reduction_step}},
+  };
+  return all;
+}
+
+std::optional<FusedStep> rows_step(const Program::Body::Instruction& instruction, Arguments& operands) {
+  const auto found = rows_operators().find(instruction.function->name);
+  if (found == rows_operators().end()) return std::nullopt;
+  const RowsOperator& op = found->second;
+  const Arguments& a = instruction.arguments;
+  const std::optional<Shape> dims = integers(a[1]);
+  FusedStep step;
+  step.kind = FusedStep::Rows;
+  if (!dims || !op.rule(a, step)) return std::nullopt;
+  step.dims = *dims;
+  step.function.function = op.function;
+  step.function.reduction = op.reduction;
+  operands = {a[0]};
+  for (size_t k = 1; k < op.tensors; ++k) operands.push_back(a[k + 1]);
+  return step;
+}
+
 }  // namespace
 
 std::optional<FusedStep> lowered(const Program::Body::Instruction& instruction, Arguments& operands) {
   FusedStep step;
   if (is_inference_norm(instruction)) {
-    step.normalizes = true;
-    step.eps = *number(instruction.arguments[7]);
+    step.kind = FusedStep::Channels;
+    step.eps = number(instruction.arguments[7]);
     operands.assign(instruction.arguments.begin(), instruction.arguments.begin() + 5);
     return step;
   }
+  if (std::optional<FusedStep> rows = rows_step(instruction, operands)) return rows;
   const std::string_view name = instruction.function->name;
   const bool in_place = name.size() > 1 && name.back() == '_' && name[name.size() - 2] != '_';
   const std::string_view plain = in_place ? name.substr(0, name.size() - 1) : name;

@@ -183,7 +183,6 @@ class Fuser {
                                                           : StepOperand{false, argument(*group, std::move(a))});
       }
       step_of[instruction.results[0]] = int(group->steps.size());
-      group->normalizes |= step.normalizes;
       group->steps.push_back(std::move(step));
       group->instructions.push_back(std::move(instruction));
     }

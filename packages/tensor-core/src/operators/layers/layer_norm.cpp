@@ -22,7 +22,7 @@ struct LayerNormRows {
 };
 
 // Two passes over a row that the first has brought into the cache.
-kernels::Moments moments_of(const char* row, const LayerNormRows& r, double eps, int kind) {
+kernels::Moments moments_of(const char* row, const NormalizedRows& r, double eps, int kind) {
   const auto moments = kernels::networks().moments[kind];
   const double n = double(r.length);
   Sums first, second;
@@ -46,22 +46,11 @@ Tensor forward(const LayerNormRows& r, const Tensor& x, const Tensor& weight, co
   Tensor statistics = empty({r.count, 2}, Dtype::float64);
   if (x.is_meta()) return statistics;
   auto* m = reinterpret_cast<kernels::Moments*>(statistics.bytes());
-  const auto& table = kernels::networks();
-  if (r.together(kernels::kShortNormalizedBytes / item_size(type))) {
-    parallel_items(r.count, r.grain(), [&](int64_t begin, int64_t end) {
-      const int64_t at = begin * r.length;
-      table.normalize_short_rows[kind](out.bytes() + at * item_size(type), bytes_at(x, at), bytes_at(weight, 0),
-                                       bytes_at(bias, 0), end - begin, r.length, r.centred, eps, m + begin);
-    });
-    return statistics;
-  }
-  const auto normalize = table.normalize_row[kind];
+  const NormalizedRows rows{r.length, r.centred, NormalizedRows::pay_together(r.count, r.length, type)};
   parallel_items(r.count, r.grain(), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      m[i] = moments_of(bytes_at(x, i * r.length), r, eps, kind);
-      normalize(out.bytes() + i * r.length * item_size(type), bytes_at(x, i * r.length), bytes_at(weight, 0),
-                bytes_at(bias, 0), r.length, m[i]);
-    }
+    const int64_t at = begin * r.length;
+    normalize_rows(rows, kind, out.bytes() + at * item_size(type), bytes_at(x, at), bytes_at(weight, 0),
+                   bytes_at(bias, 0), end - begin, eps, m + begin);
   });
   return statistics;
 }
@@ -217,6 +206,21 @@ Tensor complex_rms_norm(const Tensor& input, const Shape& normalized, const Tens
 }
 
 }  // namespace
+
+bool NormalizedRows::pay_together(int64_t count, int64_t length, Dtype dtype) {
+  return LayerNormRows{count, length, true}.together(kernels::kShortNormalizedBytes / item_size(dtype));
+}
+
+void normalize_rows(const NormalizedRows& r, int kind, char* out, const char* in, const char* weight, const char* bias,
+                    int64_t count, double eps, kernels::Moments* m) {
+  const auto& table = kernels::networks();
+  if (r.together) return table.normalize_short_rows[kind](out, in, weight, bias, count, r.length, r.centred, eps, m);
+  const int64_t bytes = r.length * (kind ? 8 : 4);
+  for (int64_t i = 0; i < count; ++i, in += bytes, out += bytes) {
+    m[i] = moments_of(in, r, eps, kind);
+    table.normalize_row[kind](out, in, weight, bias, r.length, m[i]);
+  }
+}
 
 Normalized layer_norm(const Tensor& input, const Shape& normalized, const Tensor& weight, const Tensor& bias,
                       double eps) {

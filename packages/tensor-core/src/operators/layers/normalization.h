@@ -68,6 +68,19 @@ inline Sums mean_and_variance(const char* base, int64_t count, int64_t stride, i
   return {centre + rest, std::max(second.squares / n - rest * rest, 0.0)};
 }
 
+// Rows that layer_norm or rms_norm normalises.
+struct NormalizedRows {
+  int64_t length;
+  bool centred;   // false: RMS normalisation leaves the mean where it is
+  bool together;  // several rows are processed at a time
+
+  static bool pay_together(int64_t count, int64_t length, Dtype dtype);
+};
+// Normalises `count` rows and stores their moments. The result of a row does not depend on how rows are divided between
+// calls. Weight and bias may be null; kind: 0 for float32, 1 for float64.
+void normalize_rows(const NormalizedRows& rows, int kind, char* out, const char* in, const char* weight,
+                    const char* bias, int64_t count, double eps, kernels::Moments* moments);
+
 struct ChannelLines;
 // The lines of batch_norm with running statistics for inputs (N, C, ...) of a shape and a dtype. There are none if a
 // tensor does not have C elements.

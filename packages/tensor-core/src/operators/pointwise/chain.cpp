@@ -1,5 +1,8 @@
-// Chains of pointwise kernels. Note [Chains]
+// Chains of kernels. Note [Chains]
 #include "operators/pointwise/chain.h"
+
+#include <memory>
+#include <optional>
 
 #include "core/working_memory.h"
 #include "flambeau/parallel.h"
@@ -10,121 +13,198 @@ namespace flambeau {
 
 namespace {
 
-constexpr int64_t kCacheBytes = 24 << 10;  // for the buffers of a block, half of a first-level cache of 48 KB
+constexpr int64_t kCacheBytes = 24 << 10;        // for the buffers of a block, half of a first-level cache of 48 KB
+constexpr int64_t kLargeCacheBytes = 256 << 10;  // for the buffers of one row, half of a second-level cache
 constexpr int64_t kLeastBlock = 256, kMostBlock = 2048;  // elements
 constexpr int64_t kChainGrain = 32768;                   // elements of one step that are worth a thread
 
+int64_t rounded_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
+
+}  // namespace
+
 // Where the value of an input or a step is during a block.
-struct Place {
-  enum Kind : uint8_t { Memory, Buffer } kind = Buffer;
-  int buffer = -1;       // its number
-  char* base = nullptr;  // of contiguous memory
+struct ChainPlan::Place {
+  enum Kind : uint8_t { Number, Input, Copied, Output, Buffer } kind = Buffer;
+  int number = -1;  // of the output; of the buffer for other kinds
+  int walk = -1;    // of a copied input
   int64_t item = 0;
-  bool stays = false;  // the same in each block
+  bool stays = false;  // a copied input that is the same in each block
+  bool is_per_row = false;
 };
 
-class ChainPlan {
- public:
-  ChainPlan(std::span<const ChainInput> inputs, std::span<const ChainStep> steps, std::span<const ChainOutput> outputs,
-            const Shape& shape)
-      : inputs_(inputs), steps_(steps), places_(inputs.size() + steps.size()), walks_(inputs.size()) {
-    for (size_t i = 0; i < inputs.size(); ++i) place_input(i, shape);
-    for (const ChainOutput& output : outputs)
-      places_[size_t(output.value)] = {Place::Memory, -1, output.tensor.bytes(), item_size(output.tensor.dtype())};
-    place_steps();
-    const int64_t room = kCacheBytes / std::max<int64_t>(1, buffers_ * widest_);
+ChainPlan::~ChainPlan() = default;
+
+ChainPlan::ChainPlan(std::span<const ChainInput> inputs, std::span<const ChainStep> steps, std::span<const int> outputs,
+                     const Shape& shape, int64_t row_length)
+    : steps_(steps.begin(), steps.end()), inputs_(inputs.size()), elements_(product(shape)), row_length_(row_length) {
+  places_.reserve(inputs.size() + steps.size());
+  for (const ChainInput& input : inputs) place_input(input, shape);
+  for (const ChainStep& step : steps) {
+    Place& place = places_.emplace_back();
+    place.item = item_size(step.dtype);
+    place.is_per_row = step.is_per_row;
+  }
+  place_outputs(outputs);
+  place_steps();
+  const int64_t room = kCacheBytes / std::max<int64_t>(1, buffers_ * widest_);
+  if (row_length_) {
+    block_ = std::clamp<int64_t>(room / row_length_, 1, kMostBlock) * row_length_;
+  } else {
     block_ = std::clamp(room / 64 * 64, kLeastBlock, kMostBlock);
   }
+  block_ = std::min(block_, rounded_up(elements_, row_length_ ? row_length_ : 64));
+}
 
-  int64_t grain() const { return std::max(kMostBlock, kChainGrain / int64_t(steps_.size()) / 64 * 64); }
+bool ChainPlan::fits_cache() const { return !row_length_ || row_length_ * widest_ * buffers_ <= kLargeCacheBytes; }
 
-  // Computes the elements [begin, end).
-  void run(int64_t begin, int64_t end) const {
-    const int64_t buffer_bytes = block_ * widest_ + kSlack;
-    const Block memory(std::max(1, buffers_) * buffer_bytes);
-    std::vector<Cursor> cursors(inputs_.size());
-    std::vector<char*> at(places_.size());
-    const auto buffer = [&](const Place& place) { return memory.get() + place.buffer * buffer_bytes; };
-    for (size_t v = 0; v < places_.size(); ++v)
-      if (places_[v].kind == Place::Buffer) at[v] = buffer(places_[v]);
-    const int64_t first = std::min(block_, end - begin);
-    for (size_t i = 0; i < inputs_.size(); ++i) {
-      if (!inputs_[i].operand.tensor) {
-        fill_block(at[i], inputs_[i].operand.scalar, inputs_[i].dtype, first);
-      } else if (places_[i].kind == Place::Buffer) {
-        cursors[i].start(walks_[i], begin);
-        if (places_[i].stays) at[i] = fetch(cursors[i], first, at[i], inputs_[i].dtype);
+int64_t ChainPlan::buffer_bytes() const { return rounded_up(block_ * widest_, 64) + kSlack; }
+
+void ChainPlan::place_input(const ChainInput& input, const Shape& shape) {
+  Place place;
+  place.item = item_size(input.dtype);
+  if (!input.example) {
+    place.kind = Place::Number;
+  } else {
+    Walk walk;
+    plan_walk(walk, *input.example, shape, {});
+    if (walk.dtype == input.dtype && walk.last == 0 && walk.step() == place.item) {
+      place.kind = Place::Input;
+    } else {
+      place.kind = Place::Copied;
+      place.stays = walk.is_constant();
+      place.walk = int(walks_.size());
+      walks_.push_back(walk);
+    }
+  }
+  if (place.kind != Place::Input) {
+    place.number = buffers_++;
+    widest_ = std::max(widest_, place.item);
+  }
+  places_.push_back(place);
+}
+
+void ChainPlan::place_outputs(std::span<const int> outputs) {
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    Place& place = places_[size_t(outputs[i])];
+    place.kind = Place::Output;
+    place.number = int(i);
+  }
+}
+
+// A result that is no output gets a buffer until its last use.
+void ChainPlan::place_steps() {
+  std::vector<int> last(places_.size(), -1);
+  for (size_t s = 0; s < steps_.size(); ++s)
+    for (int k = 0; k < steps_[s].count; ++k) last[size_t(steps_[s].operands[k])] = int(s);
+  std::vector<int> unused;
+  for (size_t s = 0; s < steps_.size(); ++s) {
+    Place& place = places_[inputs_ + s];
+    if (place.kind == Place::Buffer) {
+      if (unused.empty()) unused.push_back(buffers_++);
+      place.number = unused.back();
+      unused.pop_back();
+      widest_ = std::max(widest_, place.item);
+    }
+    for (int k = 0; k < steps_[s].count; ++k) {
+      const size_t v = size_t(steps_[s].operands[k]);
+      if (v >= inputs_ && places_[v].kind == Place::Buffer && last[v] == int(s)) {
+        unused.push_back(places_[v].number);
+        last[v] = -1;  // once, also if two operands are the same
       }
     }
-    for (; begin < end; begin += block_) {
-      const int64_t n = std::min(block_, end - begin);
-      for (size_t v = 0; v < places_.size(); ++v)
-        if (places_[v].kind == Place::Memory) at[v] = places_[v].base + begin * places_[v].item;
-      for (size_t i = 0; i < inputs_.size(); ++i)
-        if (places_[i].kind == Place::Buffer && !places_[i].stays)
-          at[i] = fetch(cursors[i], n, buffer(places_[i]), inputs_[i].dtype);
-      for (size_t s = 0; s < steps_.size(); ++s) run_step(s, at.data(), begin, n);
+  }
+}
+
+int64_t ChainPlan::grain() const {
+  const int64_t elements = std::max(kMostBlock, kChainGrain / int64_t(steps_.size()) / 64 * 64);
+  return row_length_ ? std::max<int64_t>(1, elements / row_length_) : elements;
+}
+
+// The blocks of one thread.
+class ChainPlan::Pass {
+ public:
+  Pass(const ChainPlan& plan, const ChainMemory& memory)
+      : plan_(plan), memory_(memory), at_(plan.places_.size(), nullptr), buffer_bytes_(plan.buffer_bytes()) {
+    const int64_t bytes = plan.buffers_ * buffer_bytes_;
+    if (bytes > int64_t(sizeof few_)) allocated_.emplace(bytes);
+    if (!plan.walks_.empty()) cursors_ = std::make_unique_for_overwrite<Cursor[]>(plan.walks_.size());
+  }
+
+  // Computes the elements [begin, end).
+  void run(int64_t begin, int64_t end) {
+    start(begin, std::min(plan_.block_, end - begin));
+    for (; begin < end; begin += plan_.block_) {
+      const int64_t n = std::min(plan_.block_, end - begin);
+      for (size_t v = 0; v < plan_.places_.size(); ++v) move_to(v, begin, n);
+      for (size_t s = 0; s < plan_.steps_.size(); ++s) run_step(s, begin, n);
     }
   }
 
  private:
-  void place_input(size_t i, const Shape& shape) {
-    Place& place = places_[i];
-    const ChainInput& input = inputs_[i];
-    place.item = item_size(input.dtype);
-    place.stays = !input.operand.tensor;
-    if (const Tensor* t = input.operand.tensor) {
-      Walk& walk = walks_[i];
-      plan_walk(walk, *t, shape, {});
-      place.stays = walk.is_constant();
-      if (walk.dtype == input.dtype && walk.last == 0 && walk.step() == place.item) {
-        place.kind = Place::Memory;
-        place.base = walk.base;
-        return;
-      }
-    }
-    place.buffer = buffers_++;
-    widest_ = std::max(widest_, place.item);
-  }
+  char* buffer(int number) { return (allocated_ ? allocated_->get() : few_) + number * buffer_bytes_; }
 
-  // A result that is no output gets a buffer until its last use.
-  void place_steps() {
-    std::vector<int> last(places_.size(), -1);
-    for (size_t s = 0; s < steps_.size(); ++s)
-      for (int k = 0; k < steps_[s].count; ++k) last[size_t(steps_[s].operands[k])] = int(s);
-    std::vector<int> unused;
-    for (size_t s = 0; s < steps_.size(); ++s) {
-      Place& place = places_[inputs_.size() + s];
-      place.item = item_size(steps_[s].dtype);
-      if (place.kind == Place::Buffer) {
-        if (unused.empty()) unused.push_back(buffers_++);
-        place.buffer = unused.back();
-        unused.pop_back();
-        widest_ = std::max(widest_, place.item);
-      }
-      for (int k = 0; k < steps_[s].count; ++k) {
-        const size_t v = size_t(steps_[s].operands[k]);
-        if (v >= inputs_.size() && places_[v].kind == Place::Buffer && last[v] == int(s)) {
-          unused.push_back(places_[v].buffer);
-          last[v] = -1;  // once, also if two operands are the same
-        }
+  void start(int64_t begin, int64_t first) {
+    for (size_t v = 0; v < plan_.places_.size(); ++v) {
+      const Place& place = plan_.places_[v];
+      if (place.kind == Place::Input || place.kind == Place::Output) continue;
+      at_[v] = buffer(place.number);
+      const Dtype dtype = place.kind == Place::Buffer ? Dtype::float32 : input_dtype(place);
+      if (place.kind == Place::Number) {
+        fill_block(at_[v], memory_.inputs[v].scalar, dtype, first);
+      } else if (place.kind == Place::Copied) {
+        Cursor& cursor = cursors_[size_t(place.walk)];
+        cursor.start(plan_.walks_[size_t(place.walk)], memory_.inputs[v].tensor->bytes(), begin);
+        if (place.stays) at_[v] = fetch(cursor, first, at_[v], dtype);
       }
     }
   }
 
-  void run_step(size_t s, char* const* at, int64_t begin, int64_t n) const {
-    const ChainStep& step = steps_[s];
-    char* const out = at[inputs_.size() + s];
-    if (step.lines) return run_channels(*step.lines, step.dtype, out, at[step.operands[0]], begin, n);
-    if (!step.kernel) {
-      const int v = step.operands[0];
-      const Dtype from =
-          size_t(v) < inputs_.size() ? inputs_[size_t(v)].dtype : steps_[size_t(v) - inputs_.size()].dtype;
-      return kernels::table().cast[int(step.dtype)][int(from)](out, item_size(step.dtype), at[v], item_size(from), n);
+  // Inputs have the dtype of the chain.
+  static Dtype input_dtype(const Place& place) { return place.item == 8 ? Dtype::float64 : Dtype::float32; }
+
+  void move_to(size_t v, int64_t begin, int64_t n) {
+    const Place& place = plan_.places_[v];
+    const int64_t element = place.is_per_row ? begin / plan_.row_length_ : begin;
+    if (place.kind == Place::Input)
+      at_[v] = memory_.inputs[v].tensor->bytes() + element * place.item;
+    else if (place.kind == Place::Output)
+      at_[v] = memory_.outputs[size_t(place.number)] + element * place.item;
+    else if (place.kind == Place::Copied && !place.stays)
+      at_[v] = fetch(cursors_[size_t(place.walk)], n, buffer(place.number), input_dtype(place));
+  }
+
+  void run_step(size_t s, int64_t begin, int64_t n) {
+    const ChainStep& step = plan_.steps_[s];
+    char* const out = at_[plan_.inputs_ + s];
+    const char* const in = at_[size_t(step.operands[0])];
+    const int64_t rows = plan_.row_length_ ? n / plan_.row_length_ : 0, count = step.is_per_row ? rows : n;
+    switch (step.kind) {
+      case ChainStep::Pointwise: {
+        char* pointers[kMaxOperands + 1] = {out};
+        for (int k = 0; k < step.count; ++k) pointers[k + 1] = at_[size_t(step.operands[k])];
+        return step.kernel(pointers, count);
+      }
+      case ChainStep::Convert: {  // of a mask
+        const int64_t item = item_size(step.dtype);
+        return kernels::table().cast[int(step.dtype)][int(Dtype::bool_)](out, item, in, 1, count);
+      }
+      case ChainStep::Channels:
+        return run_channels(memory_.lines[size_t(step.lines)], step.dtype, out, in, begin, n);
+      case ChainStep::Rows:
+        return run_row_function(step.row, step.dtype, out, in, weight(step.row.weight), weight(step.row.bias), rows,
+                                plan_.row_length_);
+      case ChainStep::Repeat:
+        return step.dtype == Dtype::float64 ? repeat<double>(out, in, rows) : repeat<float>(out, in, rows);
     }
-    char* pointers[kMaxOperands + 1] = {out};
-    for (int k = 0; k < step.count; ++k) pointers[k + 1] = at[step.operands[k]];
-    step.kernel(pointers, n);
+  }
+
+  const char* weight(int number) const { return number < 0 ? nullptr : memory_.weights[size_t(number)]; }
+
+  template <class T>
+  void repeat(char* out, const char* in, int64_t rows) const {
+    T* to = reinterpret_cast<T*>(out);
+    for (int64_t r = 0; r < rows; ++r, to += plan_.row_length_)
+      std::fill_n(to, plan_.row_length_, reinterpret_cast<const T*>(in)[r]);
   }
 
   static void run_channels(const ChannelLines& lines, Dtype dtype, char* out, const char* in, int64_t begin,
@@ -142,26 +222,24 @@ class ChainPlan {
     }
   }
 
-  std::span<const ChainInput> inputs_;
-  std::span<const ChainStep> steps_;
-  std::vector<Place> places_;  // of the inputs, then of the results
-  std::vector<Walk> walks_;
-  int buffers_ = 0;
-  int64_t widest_ = 1, block_ = kLeastBlock;  // the largest element of a buffer in bytes; elements of a block
+  const ChainPlan& plan_;
+  const ChainMemory& memory_;
+  SmallVector<char*, 32> at_;  // of the values in the current block
+  int64_t buffer_bytes_;
+  std::optional<Block> allocated_;
+  std::unique_ptr<Cursor[]> cursors_;  // of the copied inputs
+  alignas(64) char few_[4096];         // buffers of small chains
 };
 
-}  // namespace
+void ChainPlan::run(const ChainMemory& memory) const {
+  if (elements_ == 0 || steps_.empty()) return;
+  const int64_t unit = row_length_ ? row_length_ : 1;
+  parallel_for(elements_ / unit, grain(),
+               [&](int64_t begin, int64_t end) { Pass(*this, memory).run(begin * unit, end * unit); });
+}
 
 PointwiseKernel chain_kernel(PointwiseOp row, Dtype dtype) {
   return kernels::table().pointwise[int(row)][int(compute_type(dtype))];
-}
-
-void run_chain(std::span<const ChainInput> inputs, std::span<const ChainStep> steps,
-               std::span<const ChainOutput> outputs, const Shape& shape) {
-  const int64_t n = product(shape);
-  if (n == 0 || steps.empty()) return;
-  const ChainPlan plan(inputs, steps, outputs, shape);
-  parallel_for(n, plan.grain(), [&](int64_t begin, int64_t end) { plan.run(begin, end); });
 }
 
 }  // namespace flambeau

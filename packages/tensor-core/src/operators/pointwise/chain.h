@@ -1,15 +1,19 @@
-// Several pointwise kernels in one pass over memory. Internal.
+// Several kernels in one pass over memory. Internal.
 //
 // Note [Chains]
 // `(x * 2 + y).tanh()` as three operators reads and writes memory three times. A chain runs all its steps on a block of
 // elements that fits in the first-level cache, then on the next block: each input is read once and each output is
 // written once. A chain calls the same kernels as the operators, so its results are identical to theirs.
+//
+// A chain with row functions (softmax, layer_norm, sums over the last dimensions) has blocks of whole rows. A reduction
+// gives one value per row, which is repeated along the row if a later step combines it with a value for each element.
 #pragma once
 
 #include <span>
 #include <vector>
 
 #include "flambeau/pointwise.h"
+#include "operators/pointwise/row_functions.h"
 
 namespace flambeau {
 
@@ -23,28 +27,67 @@ struct ChannelLines {
 };
 
 struct ChainInput {
-  Operand operand;
-  Dtype dtype;  // its elements are converted to this dtype
+  const Tensor* example;  // with the shape, strides and dtype of the tensors of all runs; null for a number
+  Dtype dtype;            // to which its elements are converted
 };
 
 struct ChainStep {
-  PointwiseKernel kernel = nullptr;     // null: a step over channels, or a conversion to `dtype`
-  const ChannelLines* lines = nullptr;  // for a step over channels
-  Dtype dtype = Dtype::float32;         // of the result
-  int operands[kMaxOperands] = {};      // values: inputs are numbered first, then the results of steps
+  enum Kind : uint8_t { Pointwise, Convert, Channels, Rows, Repeat } kind = Pointwise;
+  PointwiseKernel kernel = nullptr;  // for Pointwise
+  int lines = -1;                    // for Channels: the number of the ChannelLines
+  RowStep row = {};                  // for Rows
+  Dtype dtype = Dtype::float32;      // of the result
+  bool is_per_row = false;           // the result has one value per row
+  int operands[kMaxOperands] = {};   // values: inputs are numbered first, then the results of steps
   int count = 1;
+
+  bool operator==(const ChainStep&) const = default;
 };
 
-struct ChainOutput {
-  int value;      // the result of a step
-  Tensor tensor;  // contiguous, of the chain's shape and the step's dtype
+// The memory of one run, with the sizes and layouts of the plan.
+struct ChainMemory {
+  std::span<const Operand> inputs;
+  std::span<const ChannelLines> lines;
+  std::span<const char* const> weights;  // of row functions; null for none
+  std::span<char* const> outputs;        // contiguous
+};
+
+// How elements of a tensor lie in memory: walk.h.
+struct Walk;
+
+// Steps, with the places of their results for tensors of one size.
+class ChainPlan {
+ public:
+  // `outputs` are the results that are written to memory. The steps' results have `shape`, whose last dimensions are
+  // rows of `row_length` elements if the chain has row functions; otherwise `row_length` is 0.
+  ChainPlan(std::span<const ChainInput> inputs, std::span<const ChainStep> steps, std::span<const int> outputs,
+            const Shape& shape, int64_t row_length);
+  ~ChainPlan();
+
+  void run(const ChainMemory& memory) const;
+  // False if a block of one row exceeds the second-level cache.
+  bool fits_cache() const;
+
+ private:
+  struct Place;
+  class Pass;
+
+  void place_input(const ChainInput& input, const Shape& shape);
+  void place_outputs(std::span<const int> outputs);
+  void place_steps();
+  int64_t grain() const;
+  int64_t buffer_bytes() const;
+
+  std::vector<ChainStep> steps_;
+  std::vector<Place> places_;  // of the inputs, then of the results
+  std::vector<Walk> walks_;    // of the inputs that are copied to buffers
+  size_t inputs_;
+  int64_t elements_, row_length_;
+  int buffers_ = 0;
+  int64_t widest_ = 1, block_;  // the largest element of a buffer in bytes; elements of a block
 };
 
 // The kernel of a row for elements of a dtype, or null.
 PointwiseKernel chain_kernel(PointwiseOp row, Dtype dtype);
-
-// Runs the steps in order. `shape` is the shape of each result and of each output; inputs are broadcast to it.
-void run_chain(std::span<const ChainInput> inputs, std::span<const ChainStep> steps,
-               std::span<const ChainOutput> outputs, const Shape& shape);
 
 }  // namespace flambeau

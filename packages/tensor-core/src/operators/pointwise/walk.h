@@ -69,9 +69,10 @@ struct Cursor {
   char* at;
   int64_t position[kMaxDims];
 
-  void start(const Walk& over, int64_t element) {
+  void start(const Walk& over, int64_t element) { start(over, over.base, element); }
+  void start(const Walk& over, char* base, int64_t element) {
     walk = &over;
-    at = over.base;
+    at = base;
     for (int d = over.last; d >= 0; --d) {
       position[d] = element % over.size[d];
       at += position[d] * over.stride[d];

@@ -1,0 +1,71 @@
+// How a group of operators runs for arguments of one layout. Note [Fusion]. Internal.
+#pragma once
+
+#include "operators/pointwise/chain.h"
+#include "program/fusion.h"
+
+namespace flambeau::program {
+
+class GroupPlan {
+ public:
+  using Arguments = const Value* const*;
+
+  GroupPlan(const FusedGroup& group, Arguments arguments);
+
+  // True if the plan was made for arguments of this layout.
+  bool serves(Arguments arguments) const;
+  // False if the operators have to run one by one.
+  bool has_chain() const { return chain_ != nullptr; }
+  void run(Arguments arguments, Values& results) const;
+
+ private:
+  // The properties of an argument on which a plan depends. Only CPU tensors that need no gradient have a layout.
+  struct Layout {
+    enum Kind : uint8_t { Other, Number, Tensor } kind = Other;
+    Dtype dtype = {};
+    Shape shape = {};
+    Shape strides = {};
+
+    static Kind kind_of(const Value& value);
+    static Layout of(const Value& value);
+    bool matches(const Value& value) const;
+  };
+  // A tensor or number that a run gets or computes before its chain.
+  struct Source {
+    enum Kind : uint8_t { None, Argument, Prior } kind = None;
+    int number = 0;
+  };
+  struct PriorRow {
+    PointwiseOp row;
+    SmallVector<Source, kMaxOperands> operands;
+  };
+  struct Norm {
+    Source weight, bias, mean, variance;
+    double eps;
+  };
+  struct Output {
+    Source source;  // of a result that is computed before the chain
+    int value = 0;  // else the chain's value
+    Dtype dtype = {};
+    Shape shape = {};
+    SmallVector<int, 4> reusable;  // arguments whose memory it can take if nothing else refers to them
+  };
+  class Planner;
+  class Run;
+
+  static Scalar number_of(const Value& value);
+  // The results of operators that run before the chain are in `priors`.
+  static Operand operand(const Source& source, Arguments arguments, const std::vector<Tensor>& priors);
+  static Tensor computed(const PriorRow& prior, Arguments arguments, const std::vector<Tensor>& earlier);
+
+  std::vector<Layout> layouts_;
+  std::vector<PriorRow> priors_;
+  std::vector<Source> inputs_, weights_;
+  std::vector<Norm> norms_;
+  std::vector<Output> outputs_;
+  Dtype dtype_ = Dtype::float32;
+  Shape shape_;
+  std::unique_ptr<const ChainPlan> chain_;
+};
+
+}  // namespace flambeau::program
