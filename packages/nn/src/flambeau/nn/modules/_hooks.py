@@ -4,13 +4,18 @@ Note [Hooks]: a module without hooks pays nothing for them but two checks, of ``
 hook is registered, and of `EVERYWHERE`, which is empty until the first hook of every module is. Otherwise
 `call_with_hooks` runs the hooks of every module and then the module's own. Backward hooks load `_backward_hooks`, which
 watches the gradients at the module's inputs and outputs.
+
+`calling_forward_by` replaces the call of ``forward`` between the hooks. While it is in use, `EVERYWHERE` is not empty,
+so that `call_with_hooks` handles every call.
 """
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -123,8 +128,45 @@ def _replace_everywhere(**tables: OrderedDict[int, Hook]) -> None:
         EVERYWHERE.clear()
 
 
+ForwardCall = Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
+
+
+class _Thread(threading.local):
+    call: ForwardCall | None = None
+
+
+_thread = _Thread()
+_lock = threading.Lock()
+_uses = 0  # of `calling_forward_by`, in all threads
+
+
+@contextlib.contextmanager
+def calling_forward_by(call: ForwardCall | None) -> Iterator[None]:
+    """Call ``call(module, args, kwargs)`` instead of the ``forward`` of each module in this context in this thread."""
+    global _uses
+    former, _thread.call = _thread.call, call
+    with _lock:
+        _uses += 1
+        hooks_everywhere()
+    try:
+        yield
+    finally:
+        _thread.call = former
+        with _lock:
+            _uses -= 1
+            if _uses == 0 and EVERYWHERE and not EVERYWHERE[0].registered():
+                EVERYWHERE.clear()
+
+
+def _forward(module: Caller, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    call = _thread.call
+    return module.forward(*args, **kwargs) if call is None else call(module, args, kwargs)
+
+
 def call_with_hooks(module: Caller, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Run ``module.forward`` between its hooks and those of every module."""
+    if module._hooks is None and (not EVERYWHERE or not EVERYWHERE[0].registered()):
+        return _forward(module, args, kwargs)
     hooks = hooks_everywhere().before(module._hooks) if EVERYWHERE else module._own_hooks()
     pending = dict(hooks.forward)
     result = None
@@ -136,7 +178,7 @@ def call_with_hooks(module: Caller, args: tuple[Any, ...], kwargs: dict[str, Any
 
             boundary = Boundary(module, tuple(hooks.backward_pre.values()), tuple(hooks.backward.values()))
             args = boundary.watch_inputs(args)
-        result = module.forward(*args, **kwargs)
+        result = _forward(module, args, kwargs)
         for identity, hook in hooks.forward.copy().items():
             pending.pop(identity, None)
             result = _run_forward_hook(module, hook, hooks.with_kwargs[identity], args, kwargs, result)
