@@ -65,11 +65,12 @@ def compile(
     records another program, up to eight. Sizes may change without another program. Results, random numbers, in-place
     changes and gradients are those of the function.
 
-    A call runs the function itself if no program can represent it, for example if Python reads an element of a tensor
-    or the function changes a Python object. `explain` gives the reason.
+    The program is divided where Python reads an element of a tensor, calls ``print`` or a function that is disabled for
+    compilation. A function that changes Python objects runs uncompiled, and the modules that it calls are compiled one
+    by one. `explain` gives the reasons.
 
     Args:
-        fullgraph: raise RuntimeError with the reason and the line instead.
+        fullgraph: raise RuntimeError with the reason and the line if one program cannot represent the function.
         dynamic, mode, options: accepted and ignored; programs serve all sizes.
         backend: "inductor", "cudagraphs" and "aot_eager" select this compiler; "eager" returns the argument unchanged.
             A function is called with a `flambeau.fx.GraphModule` and the example tensors, once for each combination of
@@ -150,10 +151,11 @@ def explain(fn: Callable[..., Any]) -> Callable[..., Explanation]:
         programs = Programs(original, False, getattr(original, "__name__", type(original).__name__))
         programs(*args, **kwargs)
         captured = programs.captured
+        graphs = [graph for program in captured for graph in program.graphs]
         return Explanation(
-            [program.text for program in captured],
-            [_core._program_plan(program.native) for program in captured],
-            programs.refusals,
+            [text for text, _ in graphs],
+            [_core._program_plan(native) for _, native in graphs],
+            [*(reason for program in captured for reason in program.reasons), *programs.refusals],
             [list(program.snapshot.paths) for program in captured],
         )
 
@@ -183,12 +185,12 @@ def disable(fn: Any = None, recursive: bool = True, *, reason: str | None = None
 
     @functools.wraps(fn)
     def disabled(*args: Any, **kwargs: Any) -> Any:
-        if (trace := current()) is not None and trace.open:
-            trace.give_up(
-                f"{getattr(fn, '__qualname__', fn)} is disabled for compilation" + (f": {reason}" if reason else "")
-            )
+        if (trace := current()) is not None and (trace.open or trace.answers):
+            return trace.pause(fn, args, kwargs, f"{name} is disabled for compilation{why}", acts=True)
         return fn(*args, **kwargs)
 
+    name, why = getattr(fn, "__qualname__", fn), f": {reason}" if reason else ""
+    disabled.runs_in_python = True  # type: ignore[attr-defined]
     return disabled
 
 

@@ -6,15 +6,17 @@ A call of a compiled function either runs a captured program or the function its
 1. `capture` runs the function once for the arguments of the call and records its operators as a program
    (Note [Tracing]). The function's own run gives the result of that call.
 2. The program's operators are fused when it is parsed (Note [Fusion] in tensor-core).
-3. `guards` writes down what the function depended on besides tensors: arguments, attributes, globals, closures, modes.
-   A later call runs the program if all of that is unchanged, and captures again if not.
+3. `guards` writes down what the function depended on besides tensors: arguments, attributes, globals, closures, modes,
+   as far as the code that ran can reach them. A later call runs the program if all of that is unchanged, and captures
+   again if not.
 
 Sizes are values of the program, so a program serves all batch sizes. If the function branches on a size, the program
 contains a requirement, and a call with another outcome captures again.
 
-A function runs uncompiled if a program cannot represent it: Python reads an element of a tensor, the function changes
-Python objects, calls `print` or draws Python's random numbers. `flambeau.compiler.explain` gives the reason and the
-line, and ``fullgraph=True`` raises it.
+Where Python reads an element of a tensor, calls ``print`` or a disabled function, the program is divided into segments
+(Note [Segments]). A function that changes Python objects or draws Python's random numbers runs uncompiled, and the
+modules that it calls are compiled one by one (Note [Children]). `flambeau.compiler.explain` gives the reasons and the
+lines, and ``fullgraph=True`` raises them.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import sys
 import threading
@@ -9,12 +10,12 @@ import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import flambeau
 from flambeau import Tensor, _core
 from flambeau._tracing._calls import run
-from flambeau._tracing._numbers import TRACED, Number, Sizes, plain, traced_lengths
+from flambeau._tracing._numbers import TRACED, Number, Sizes, traced_lengths
 from flambeau._tracing._recorder import Call, Value
 from flambeau._tracing._structure import leaves, place
 from flambeau.jit._text import written
@@ -24,11 +25,13 @@ from flambeau.utils import _pytree as pytree
 
 from ._guards import Snapshot, UnguardedError, is_library, is_numpy_array
 from ._logs import UnsupportedError, log
+from ._pausing import CONSTANTS, PausingTrace, pausing_at_print
+from ._results import Structure, plain_result, plain_value, structure_of
+from ._segments import Missed, Recording, Tree, path_of
 
 _running = threading.local()  # the capture of this thread
 
 CHANGES = "the function changes a Python object"
-CONSTANTS = (bool, int, float, complex, str, bytes, type(None), flambeau.dtype, flambeau.device)
 
 # Functions written in C whose results depend only on their arguments.
 _PURE_MODULES = {
@@ -36,6 +39,7 @@ _PURE_MODULES = {
     "_collections", "_collections_abc", "re", "_sre", "_string", "_struct", "_weakref", "_abc", "_heapq", "_bisect",
     "unicodedata", "_typing", "typing", "numpy", "numpy.core._multiarray_umath", "numpy._core._multiarray_umath",
 }  # fmt: skip
+_PURE_FUNCTIONS = {sys.getrecursionlimit, sys.getrefcount, sys.intern, sys.is_finalizing}
 _IMPURE_BUILTINS = {"print", "input", "open", "exec", "eval", "breakpoint", "__import__", "compile"}
 _PURE_OWNERS = (
     bool, int, float, complex, str, bytes, bytearray, tuple, list, dict, set, frozenset, range, slice, type, type(None),
@@ -74,21 +78,27 @@ def _of_data(trace: CaptureTrace, func: Any, **arguments: Any) -> Any:
         trace.making_constant = False
 
 
-class CaptureTrace(Trace):
+class CaptureTrace(PausingTrace):
     """Recorder of a program that notes why it cannot represent the function and lets the function go on.
 
     Attributes:
         reason: why the function cannot be one program, or None.
+        executed: the code that ran, or None if that is unknown.
     """
 
     def __init__(
-        self, inputs: Mapping[str, Tensor], state: Mapping[str, Tensor], reachable: Mapping[int, Any], fullgraph: bool
+        self, inputs: Mapping[str, Tensor], state: Mapping[str, Tensor], snapshot: Snapshot, fullgraph: bool
     ) -> None:
-        super().__init__(inputs, state)
+        super().__init__(inputs, state, fullgraph)
         self.reason: str | None = None
+        self.executed: set[types.CodeType] | None = None
         self.making_constant = False
         self.written: set[int] = set()  # addresses of storages that recorded calls change
-        self._reachable, self._fullgraph = reachable, fullgraph
+        self._reachable, self._snapshot = snapshot.tensors, snapshot
+        self._lasting_memory = {
+            t.untyped_storage().data_ptr() for t, _ in [*self._values.values(), *snapshot.tensors.values()]
+        }
+        self._changed_at: int | None = None  # the first call that changes memory which outlives the function
         for _, value in self._values.values():
             value.varies = True  # also of parameters: their elements change between calls
 
@@ -100,6 +110,9 @@ class CaptureTrace(Trace):
             self.open = False
             if self._fullgraph:
                 raise UnsupportedError(f"{self.reason} (fullgraph=True)")
+
+    def is_reachable(self, value: Any) -> bool:
+        return self._snapshot.holds(value)
 
     def _depends_on_inputs(self, tensor: Tensor) -> bool:
         return super()._depends_on_inputs(tensor) or (self.known(tensor) is None and id(tensor) in self._reachable)
@@ -120,11 +133,13 @@ class CaptureTrace(Trace):
         if self.open:
             self.give_up(f"{text} gives Python a value that depends on a tensor")
 
-    def require(self, comparison: str, number: Number, other: Any) -> None:
-        if number.of_elements or (isinstance(other, Number) and other.of_elements):
-            self.give_up(f"Python decides on {number.text}, an element of a tensor")
-        else:
-            super().require(comparison, number, other)
+    @property
+    def changes_before_a_decision(self) -> bool:
+        """True if lasting memory changes before a pause or requirement, so that a run cannot begin again there."""
+        if self._changed_at is None:
+            return False
+        late = any(call.name.startswith("require_") for call in self.calls[self._changed_at :])
+        return late or any(pause.position > self._changed_at for pause in self.pauses)
 
     def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         if self.open and (flambeau.is_autocast_enabled("cpu") or flambeau.is_autocast_enabled("cuda")):
@@ -146,8 +161,8 @@ class CaptureTrace(Trace):
     def note(self, name: str, arguments: list[Any], result: Any, **options: Any) -> Any:
         count = len(self.calls)
         result = super().note(name, arguments, result, **options)
-        if any(call.lasting for call in self.calls[count:]):
-            self._write(arguments)
+        if any(call.lasting for call in self.calls[count:]) and not options.get("drawn"):
+            self._write(arguments, count)
         return result
 
     def effect(self, name: str, arguments: list[Any], missing: str = "") -> None:
@@ -155,7 +170,7 @@ class CaptureTrace(Trace):
             if any(tensor.requires_grad for tensor in leaves(arguments, Tensor)):
                 self.give_up(f"programs have no derivative of {arguments[1]}")
         elif not name.startswith(("check_input", "require_")):
-            self._write(arguments)
+            self._write(arguments, len(self.calls))
         super().effect(name, arguments, missing)
 
     @property
@@ -163,8 +178,11 @@ class CaptureTrace(Trace):
         """True if a recorded call changed a tensor or drew random numbers."""
         return any(map(_has_effect, self.calls))
 
-    def _write(self, arguments: Any) -> None:
-        self.written.update(t.untyped_storage().data_ptr() for t in leaves(arguments, Tensor))
+    def _write(self, arguments: Any, position: int) -> None:
+        memory = {t.untyped_storage().data_ptr() for t in leaves(arguments, Tensor)}
+        self.written |= memory
+        if self._changed_at is None and memory & self._lasting_memory:
+            self._changed_at = position
 
 
 CaptureTrace.rules = {
@@ -183,7 +201,7 @@ class Captured:
         native: the parsed program.
         state: tensors that the program reads, in order.
         returns_tuple: True if the function returns a plain tuple of tensors.
-        spec, leaves, tensors: structure of the results, its leaves, and which of them are results of the program.
+        structure: structure of the results.
         requires_late: True if a requirement on sizes follows an effect: a run for other sizes cannot stop there.
         fixed_sizes: the arguments' key with sizes if the program is valid for these alone, or None.
     """
@@ -191,9 +209,7 @@ class Captured:
     native: Any
     text: str
     state: tuple[Tensor, ...]
-    spec: Any
-    leaves: tuple[Any, ...]
-    tensors: tuple[int, ...]
+    structure: Structure
     snapshot: Snapshot
     requires_late: bool
     returns_tuple: bool
@@ -204,19 +220,22 @@ class Captured:
         simple = not kwargs and all(isinstance(a, Tensor) and a.is_contiguous() for a in args)
         if not simple or self.requires_late or self.snapshot.arrays or len({id(a) for a in args}) < len(args):
             return None
-        if self.spec is not None and not self.returns_tuple:
+        if self.structure.spec is not None and not self.returns_tuple:
             return None
         guards = self.snapshot.containers, self.snapshot.contents
-        return _core._compiled_call(self.native, args, self.state, *guards, self.spec is None)
+        return _core._compiled_call(self.native, args, self.state, *guards, self.structure.spec is None)
 
-    def packed(self, results: Sequence[Any]) -> Any:
-        """Return the results in the structure that the function returned."""
-        if self.spec is None:
-            return results[0]
-        out = list(self.leaves)
-        for index, result in zip(self.tensors, results, strict=True):
-            out[index] = result
-        return pytree.tree_unflatten(out, self.spec)
+    def run(self, tensors: Sequence[Tensor], unmet: Any) -> Any:
+        """Return the function's result, or ``unmet`` if the sizes of the tensors take another branch."""
+        results = _core._run_program(self.native, tensors, self.state, unmet)
+        return results if results is unmet else self.structure.packed(results)
+
+    @property
+    def graphs(self) -> list[tuple[str, Any]]:
+        """The text and the program."""
+        return [(self.text, self.native)]
+
+    reasons: ClassVar[tuple[str, ...]] = ()
 
 
 def capture(
@@ -225,11 +244,13 @@ def capture(
     kwargs: dict[str, Any],
     tensors: Sequence[Tensor],
     fullgraph: bool,
-) -> tuple[Any, Captured | None, str]:
+    missed: Missed | None = None,
+) -> tuple[Any, Captured | Tree | None, str]:
     """Run a function and record it.
 
     Args:
         tensors: the tensors among the arguments, without repetitions.
+        missed: the run of a tree that this run repeats.
     Returns: the function's result; the program or None; the reason if there is none.
     Raises: UnsupportedError if ``fullgraph`` is set and no program can represent the function; any exception that the
         function raises.
@@ -243,7 +264,8 @@ def capture(
         return function(*args, **kwargs), None, str(error)
     state, modules = _state_of(function, {id(t) for t in tensors})
     names = [f"input_{i}" for i in range(len(tensors))]
-    trace = CaptureTrace(dict(zip(names, tensors, strict=True)), state, snapshot.tensors, fullgraph)
+    trace = CaptureTrace(dict(zip(names, tensors, strict=True)), state, snapshot, fullgraph)
+    trace.answers.extend(missed.answers if missed else ())
     for tensor, name in zip(tensors, names, strict=True):
         trace.effect("check_input", [tensor, name, tensor.dim()])
     watched = [*tensors, *(tensor for tensor, _ in snapshot.tensors.values())]
@@ -254,13 +276,15 @@ def capture(
         return changes or trace.has_effect or snapshot.first_change() is not None
 
     try:
-        traced_result = _run(trace, function, args, kwargs)
+        traced_result = _run(trace, function, *args, **kwargs)
     except Exception as error:
         if isinstance(error, UnsupportedError) or has_changed():
             raise
-        result = function(*args, **kwargs)  # raises an exception again if it comes from the function
+        trace.open = False
+        trace.answers.extend(trace.performed)
+        repeat = functools.partial(_run, trace, function) if trace.performed else function
+        result = repeat(*args, **kwargs)  # raises an exception again if it comes from the function
         return _refused(result, f"recording raised {type(error).__name__}: {error}", fullgraph)
-    result = _plain_result(traced_result)
     if (changed := snapshot.first_change()) is not None:
         _remove_traced_numbers(snapshot)
         trace.reason = trace.reason or f"{CHANGES} ({changed})"
@@ -269,13 +293,17 @@ def capture(
             trace.reason = trace.reason or "a call that is no operator changes a tensor"
     if _generator_states() != generators:
         trace.reason = trace.reason or "the function draws random numbers of Python or NumPy"
-    if trace.reason is not None:
-        return _refused(result, trace.reason, fullgraph)
-    try:
-        captured = _program(trace, traced_result, names, state, modules, snapshot)
-    except (NotImplementedError, TypeError, ValueError) as error:
-        return _refused(result, str(error), fullgraph)
-    return result, captured, ""
+    captured: Captured | Tree | None = None
+    if trace.reason is None and trace.pauses and trace.changes_before_a_decision:
+        trace.reason = f"{trace.pauses[-1].reason}, after a change of a tensor"
+    if trace.reason is None:
+        try:
+            guards = snapshot if trace.executed is None else snapshot.narrowed(frozenset(trace.executed))
+            captured = _program(trace, traced_result, names, state, modules, snapshot.holds, guards)
+        except (NotImplementedError, TypeError, ValueError) as error:
+            trace.reason = str(error)
+    result = plain_result(traced_result, snapshot.holds)
+    return (result, captured, "") if captured is not None else _refused(result, str(trace.reason), fullgraph)
 
 
 def _generator_states() -> tuple[Any, ...]:
@@ -284,12 +312,6 @@ def _generator_states() -> tuple[Any, ...]:
     if (numpy_random := sys.modules.get("numpy.random")) is not None:
         states.append(str(numpy_random.get_state()))
     return tuple(states)
-
-
-def _plain_result(result: Any) -> Any:
-    """Return the result of a traced call with plain numbers."""
-    found = pytree.tree_leaves(result)
-    return pytree.tree_map(_without_trace, result) if any(type(x) in (*TRACED, Sizes) for x in found) else result
 
 
 def _refused(result: Any, reason: str, fullgraph: bool) -> tuple[Any, None, str]:
@@ -307,11 +329,11 @@ def _state_of(function: Any, given: set[int]) -> tuple[dict[str, Tensor], dict[i
     return {n: t for n, t in state.items() if id(t) not in given}, {id(m): n for n, m in owner.named_modules()}
 
 
-def _run(trace: CaptureTrace, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+def _run(trace: CaptureTrace, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     outer = current()
     _running.trace = trace
     try:
-        with traced_lengths(), trace.watching_extensions(), _watching_calls(trace), trace:
+        with traced_lengths(), pausing_at_print(trace), trace.watching_extensions(), _watching_calls(trace), trace:
             return function(*args, **kwargs)
     finally:
         _running.trace = outer
@@ -319,17 +341,24 @@ def _run(trace: CaptureTrace, function: Callable[..., Any], args: Any, kwargs: A
 
 @contextmanager
 def _watching_calls(trace: CaptureTrace) -> Iterator[None]:
-    """Watch the calls of C functions by the function's Python code: not all are functions of their arguments."""
+    """Watch the calls of C functions by the function's Python code, and note which code runs.
+
+    Not all C functions are functions of their arguments.
+    """
 
     def watch(frame: types.FrameType, event: str, called: Any) -> None:
-        if event == "c_call" and trace.open and not _is_pure(called) and not _is_called_by_flambeau(frame):
+        if event == "call":
+            executed.add(frame.f_code)
+        elif event == "c_call" and trace.open and not _is_pure(called) and not _is_called_by_flambeau(frame):
             trace.give_up(f"a call of {getattr(called, '__qualname__', called)} cannot be captured")
 
+    executed: set[types.CodeType] = set()
     former = sys.getprofile()
     if former is not None:  # a profiler or debugger has to see the calls
         yield
         return
     sys.setprofile(watch)
+    trace.executed = executed
     try:
         yield
     finally:
@@ -361,15 +390,13 @@ def _is_pure(called: Any) -> bool:
         return True
     if module == "builtins" and called.__name__ in _IMPURE_BUILTINS:
         return False
+    if isinstance(called, types.BuiltinFunctionType) and module == "sys":
+        return called in _PURE_FUNCTIONS
     if owner is None or isinstance(owner, types.ModuleType):
         return module is None or module in _PURE_MODULES
+    if getattr(type(owner), called.__name__, None) is getattr(object, called.__name__, called):
+        return True  # a method that every object has
     return isinstance(owner, _PURE_OWNERS) or type(owner).__module__ in _PURE_MODULES
-
-
-def _without_trace(value: Any) -> Any:
-    if isinstance(value, Sizes):
-        return flambeau.Size([plain(size) for size in value])
-    return value.value if type(value) is Number else plain(value) if isinstance(value, TRACED) else value
 
 
 def _remove_traced_numbers(snapshot: Snapshot) -> None:
@@ -379,7 +406,7 @@ def _remove_traced_numbers(snapshot: Snapshot) -> None:
             continue
         for key, value in list(container.items() if isinstance(container, dict) else enumerate(container)):
             if type(value) in (*TRACED, Sizes):
-                container[key] = _without_trace(value)
+                container[key] = plain_value(value)
 
 
 def _program(
@@ -388,26 +415,26 @@ def _program(
     names: Sequence[str],
     state: Mapping[str, Tensor],
     modules: Mapping[int, str],
+    is_reachable: Callable[[Any], bool],
     snapshot: Snapshot,
-) -> Captured:
-    found, spec = pytree.tree_flatten(result)
-    tensors = [i for i, leaf in enumerate(found) if isinstance(leaf, Tensor) or type(leaf) is Number]
-    for i, leaf in enumerate(found):
-        if i not in tensors and not isinstance(leaf, (Tensor, *CONSTANTS)):
-            raise TypeError(f"the function returns a {type(leaf).__name__}, which is neither a tensor nor a constant")
-    text = written(trace, names, [found[i] for i in tensors], modules)
+) -> Captured | Tree:
+    structure, outputs = structure_of(result, is_reachable)
+    known = {**state, **trace.constants}
+    if trace.pauses:
+        trace.open = False
+        results = [trace.encoded(output).name for output in outputs]
+        path = path_of(Recording(known, trace.numbers, modules), trace.calls, trace.pauses, results, structure.packed)
+        return Tree(path, [value.name for value in trace.inputs], snapshot, trace.has_effect)
+    text = written(trace, names, outputs, modules)
     native = _core._parse_program(text)
     log("graph", text)
     log("fusion", _core._program_plan(native))
     log("guards", "\n".join(snapshot.paths))
-    known = {**state, **trace.constants}
     return Captured(
         native,
         text,
         tuple(known[name] for name in _core._program_state(native)),
-        None if isinstance(result, Tensor) else spec,
-        tuple(None if i in tensors else leaf for i, leaf in enumerate(found)),
-        tuple(tensors),
+        structure,
         snapshot,
         _requires_late(trace),
         type(result) is tuple and all(isinstance(x, Tensor) for x in result),

@@ -6,6 +6,7 @@ import functools
 import threading
 import weakref
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import flambeau
@@ -13,9 +14,12 @@ from flambeau import Tensor, _core
 from flambeau.nn import Module
 from flambeau.utils import _pytree as pytree
 
-from ._capture import CHANGES, CONSTANTS, Captured, capture
+from ._capture import CHANGES, Captured, capture
+from ._children import Children
 from ._guards import Compiled
 from ._logs import log
+from ._pausing import CONSTANTS
+from ._segments import MOST_PATHS, Missed, Tree
 
 _PLAIN = (Tensor, flambeau.nn.Parameter)  # classes that intercept no operators
 MOST_PROGRAMS = 8  # of one function, PyTorch's limit
@@ -30,6 +34,13 @@ def reset() -> None:
     """Forget all captured programs: the next call of each compiled function captures again."""
     for programs in list(_functions):
         programs.clear()
+
+
+@dataclass(frozen=True)
+class _Unmet:
+    """No program for a call, and the last run of a tree that stopped."""
+
+    missed: Missed | None
 
 
 class _Leaves:
@@ -94,14 +105,15 @@ class Programs(Compiled):
     def clear(self) -> None:
         """Forget the programs."""
         self._quick: tuple[Any, ...] = ()  # programs for calls with plain tensors, see `_core._replay`
-        self._captured: dict[Any, list[Captured]] = {}
+        self._captured: dict[Any, list[Captured | Tree]] = {}
         self._refused: dict[Any, str] = {}
         self._changes: dict[Any, int] = {}  # calls that changed Python objects
         self._count = 0
         self._last_reason = ""
+        self._children = Children(self._function)
 
     @property
-    def captured(self) -> list[Captured]:
+    def captured(self) -> list[Captured | Tree]:
         """The programs, oldest first."""
         return [program for programs in self._captured.values() for program in programs]
 
@@ -109,6 +121,11 @@ class Programs(Compiled):
     def refusals(self) -> list[str]:
         """The reasons for calls that run without a program."""
         return list(self._refused.values())
+
+    @property
+    def of_children(self) -> list[Programs]:
+        """The programs of the modules that are compiled one by one, since the function runs uncompiled."""
+        return self._children.programs
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if not kwargs:
@@ -120,58 +137,93 @@ class Programs(Compiled):
         if leaves is None or leaves.key is None:
             return self._function(*args, **kwargs)
         programs = self._captured.get(leaves.key)
+        missed: Missed | None = None
         if programs is not None:
             result = self._replayed(programs, leaves)
-            if result is not _UNMET:
+            if not isinstance(result, _Unmet):
                 return result
+            missed = result.missed
         elif leaves.key in self._refused:
-            return self._function(*args, **kwargs)
-        return self._capture(leaves, args, kwargs)
+            return self._children.call(args, kwargs)
+        return self._capture(leaves, args, kwargs, missed)
 
-    def _replayed(self, programs: list[Captured], leaves: _Leaves) -> Any:
+    def _replayed(self, programs: list[Captured | Tree], leaves: _Leaves) -> Any:
+        missed: Missed | None = None
         for program in programs:
             if program.fixed_sizes is not None and program.fixed_sizes != leaves.with_sizes():
                 continue
             if (changed := program.snapshot.first_change()) is not None:
                 self._last_reason = f"{changed} has changed"
                 continue
-            results = _core._run_program(program.native, leaves.tensors, program.state, _UNMET)
-            if results is _UNMET:
+            if isinstance(program, Tree):
+                result = program.run(leaves.tensors, missed)
+                if isinstance(result, Missed):
+                    self._last_reason = "a value that Python reads takes another branch"
+                    missed = result
+                    continue
+                return result
+            result = program.run(leaves.tensors, _UNMET)
+            if result is _UNMET:
                 self._last_reason = "the sizes of the arguments take another branch"
                 continue
-            return program.packed(results)
-        return _UNMET
+            return result
+        return _Unmet(missed)
 
-    def _capture(self, leaves: _Leaves, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if self._count >= MOST_PROGRAMS:
+    def _capture(self, leaves: _Leaves, args: tuple[Any, ...], kwargs: dict[str, Any], missed: Missed | None) -> Any:
+        if self._count >= MOST_PROGRAMS and missed is None:
             if self._count == MOST_PROGRAMS:
                 self._count += 1
                 _warn_of_limit(self._name, self._last_reason)
-            return self._function(*args, **kwargs)
-        if not _capturing.acquire(blocking=False):
+            return self._children.call(args, kwargs)
+        if not _capturing.acquire(blocking=missed is not None):
             return self._function(*args, **kwargs)
         try:
-            self._count += 1
             if self._last_reason:
                 log("guards", f"{self._name}: captured again, since {self._last_reason}")
-            result, program, reason = capture(self._function, args, kwargs, leaves.tensors, self.fullgraph)
+            result, program, reason = capture(self._function, args, kwargs, leaves.tensors, self.fullgraph, missed)
             if program is None:
+                self._count += 1
                 log("graph", f"{self._name} runs uncompiled: {reason}")
                 self._refuse(leaves.key, reason)
             else:
-                if program.requires_late:
-                    program.fixed_sizes = leaves.with_sizes()
-                self._captured.setdefault(leaves.key, []).insert(0, program)
-                if (call := program.quick_call(args, kwargs)) is not None:
-                    self._quick = (call, *self._quick)
+                self._keep(program, leaves, args, kwargs)
         finally:
             _capturing.release()
         return result
+
+    def _keep(self, program: Captured | Tree, leaves: _Leaves, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Keep a program for later calls."""
+        programs = self._captured.get(leaves.key, [])
+        if isinstance(program, Tree):
+            tree = next((t for t in programs if isinstance(t, Tree) and t.add(program)), program)
+            if tree.is_full:
+                _warn_of_paths(self._name, tree.reasons[-1])
+                self._refuse(leaves.key, tree.reasons[-1])
+                return
+            if tree is not program:
+                return
+        self._count += 1
+        if isinstance(program, Captured):
+            if program.requires_late:
+                program.fixed_sizes = leaves.with_sizes()
+            if (call := program.quick_call(args, kwargs)) is not None:
+                self._quick = (call, *self._quick)
+        self._captured[leaves.key] = [program, *programs]
 
     def _refuse(self, key: Any, reason: str) -> None:
         changes = self._changes[key] = self._changes.get(key, 0) + reason.startswith(CHANGES)
         if changes in (0, MOST_CHANGES):
             self._refused[key] = reason
+            self._captured.pop(key, None)
+
+
+def _warn_of_paths(name: str, reason: str) -> None:
+    import warnings
+
+    warnings.warn(
+        f"flambeau.compile: {name} took {MOST_PATHS} different ways and runs uncompiled from now on: {reason}",
+        stacklevel=5,
+    )
 
 
 def _warn_of_limit(name: str, reason: str) -> None:

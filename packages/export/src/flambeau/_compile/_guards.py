@@ -7,6 +7,10 @@ function can reach: it follows the globals that the code names, closures, defaul
 writes down the contents of each container. `_core._first_changed` compares them before each replay: identical objects,
 or equal numbers and strings.
 
+A first snapshot, before the function runs, follows all code that the function can reach, and finds what the run
+changes. The guards of the program follow only the code that ran, since the function runs the same code as long as the
+guards hold.
+
 The snapshot contains more than the function reads, so that an unrelated change may cause a new capture, but a related
 one is never missed. Objects without visible contents, such as files or generators, are compared by identity. Calls of
 their methods are not captured (`capture`). Code of Python's standard library, flambeau and NumPy is constant.
@@ -17,6 +21,7 @@ from __future__ import annotations
 import builtins
 import enum
 import functools
+import logging
 import os
 import random
 import sys
@@ -102,13 +107,16 @@ class Snapshot:
 
     Args:
         roots: objects by name.
+        executed: the code that ran, if known: other functions are not followed, and only the names that this code uses
+            are followed in modules and classes.
     Attributes:
         tensors: tensors by id, with a path for messages.
         containers, contents: what `_core._first_changed` compares; `paths` names them.
         arrays: NumPy arrays, with their contents and paths.
     """
 
-    def __init__(self, roots: dict[str, Any]) -> None:
+    def __init__(self, roots: dict[str, Any], executed: frozenset[types.CodeType] | None = None) -> None:
+        self._roots, self.executed = roots, executed
         self.tensors: dict[int, tuple[Tensor, str]] = {}
         self._containers: list[Any] = []
         self._contents: list[tuple[Any, ...]] = []
@@ -120,6 +128,19 @@ class Snapshot:
         self._work: list[tuple[Any, str]] = [(value, name) for name, value in roots.items()]
         self._walk()
         self.containers, self.contents = tuple(self._containers), tuple(self._contents)
+
+    def narrowed(self, executed: frozenset[types.CodeType]) -> Snapshot:
+        """Return a snapshot of what some code can reach from the same objects."""
+        return Snapshot(self._roots, executed)
+
+    def holds(self, value: Any) -> bool:
+        """Return True for an object that the function can reach, and for constants."""
+        return id(value) in self._seen or isinstance(value, _CONSTANT)
+
+    @property
+    def modules(self) -> set[int]:
+        """The ids of the modules among the objects."""
+        return {key for key, value in self._seen.items() if isinstance(value, Module)}
 
     def first_change(self) -> str | None:
         """Return the path of the first object whose contents have changed, or None."""
@@ -161,11 +182,10 @@ class Snapshot:
         if isinstance(value, Tensor):
             self.tensors[id(value)] = value, path
             self._hold(value, (value.dtype, value.requires_grad, *value.shape), path)
-        elif isinstance(value, dict):
-            self._dict(value, path)
-        elif isinstance(value, list):
-            self._hold(value, tuple(value), path)
-            self._work += [(item, f"{path}[{i}]") for i, item in enumerate(value)]
+        elif isinstance(value, dict | list):
+            self._dict(value, path) if isinstance(value, dict) else self._list(value, path)
+            if type(value) not in (dict, list):
+                self._instance(value, path)
         elif isinstance(value, tuple | frozenset):
             self._work += [(item, f"{path}[{i}]") for i, item in enumerate(value)]
         elif isinstance(value, types.FunctionType):
@@ -188,10 +208,14 @@ class Snapshot:
             self._instance(value, path)
 
     def _dict(self, value: dict[Any, Any], path: str) -> None:
-        self._hold(value, tuple(part for item in value.items() for part in item), path)
-        self._work += [
-            (item, f"{path}.{key}" if isinstance(key, str) else f"{path}[{key!r}]") for key, item in value.items()
-        ]
+        items = list(dict.items(value))  # a subclass may have other items, which it makes on request
+        self._hold(value, tuple(part for item in items for part in item), path)
+        self._work += [(item, f"{path}.{key}" if isinstance(key, str) else f"{path}[{key!r}]") for key, item in items]
+
+    def _list(self, value: list[Any], path: str) -> None:
+        items = list(list.__iter__(value))
+        self._hold(value, tuple(items), path)
+        self._work += [(item, f"{path}[{i}]") for i, item in enumerate(items)]
 
     def _cell(self, cell: types.CellType, path: str) -> None:
         try:
@@ -202,12 +226,16 @@ class Snapshot:
         self._work.append((contents, path))
 
     def _function(self, function: types.FunctionType, path: str) -> None:
+        if hasattr(function, "runs_in_python"):  # of flambeau.compiler.disable
+            return
         if is_library(function.__code__.co_filename):
             wrapped = getattr(function, "__wrapped__", None)
             if wrapped is not None:
                 self._work.append((wrapped, path))
             for cell in function.__closure__ or ():  # a library's wrapper may hold a user's function
                 self._cell(cell, path)
+            return
+        if self.executed is not None and function.__code__ not in self.executed:
             return
         for code in _codes(function.__code__):
             self._names.update(code.co_names)
@@ -262,6 +290,9 @@ class Snapshot:
         cls = type(value)
         if is_numpy_array(value):
             self._array(value, path)
+            return
+        if cls is logging.Manager:  # knows all loggers
+            self._entries(vars(value), ["disable"], path)
             return
         if str(cls.__module__).startswith("numpy.random") or isinstance(value, random.Random):
             raise UnguardedError(f"{path} draws random numbers: use those of flambeau")

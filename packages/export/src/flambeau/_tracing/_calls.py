@@ -84,6 +84,11 @@ class CallMode(TorchFunctionMode):
     def read(self, name: str, arguments: Any) -> None:
         """Handle a call that reads elements of tensors into Python."""
 
+    def read_call(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:
+        """Make a call that reads elements of tensors into Python."""
+        self.read(name, [args, kwargs])
+        return run(func, args, kwargs)
+
     def name_of(self, func: Any) -> str:
         """Return the name of a known operator, or of an attribute."""
         name: str = func.__name__
@@ -113,8 +118,7 @@ class CallMode(TorchFunctionMode):
         if name in self.rules:
             return self.rules[name](self, func, **bound(func, args, kwargs))
         if name in _READS:
-            self.read(name, [args, kwargs])
-            return run(func, args, kwargs)
+            return self.read_call(func, name, args, kwargs)
         if (function := self.opened(func, name, args, kwargs)) is not None:
             outer, self.opening = self.opening, self.opening or own_name(func)
             try:

@@ -72,7 +72,7 @@ class Number:
     def fixed(self) -> Any:
         """Return the plain number; all runs of the program are required to have the same number."""
         if self.of_elements:
-            self.trace.warn_of_constant(self.text)
+            self.trace.read_number(self)
         elif self.trace.open:
             self.trace.require("eq", self, self.value)
         return self.value
@@ -92,17 +92,17 @@ class Number:
 
     def __bool__(self) -> bool:
         if self.trace.open:
-            self.trace.require("ne" if self.value else "eq", self, 0)
+            self.trace.decide("ne", "eq", self, 0, bool(self.value))
         return bool(self.value)
 
     def __hash__(self) -> int:
         return hash(self.fixed())
 
     def __repr__(self) -> str:
-        return repr(self.value)
+        return repr(self.trace.shown(self))
 
     def __format__(self, spec: str) -> str:
-        return format(self.value, spec)
+        return format(self.trace.shown(self), spec)
 
     def __trunc__(self) -> Any:
         return self.trace.number("number_int", math.trunc, self)
@@ -175,7 +175,7 @@ def _comparison(name: str, opposite: str, compute: Callable[[Any, Any], bool]) -
             return NotImplemented
         holds = compute(self.value, plain(other))
         if self.trace.open:
-            self.trace.require(name if holds else opposite, self, other)
+            self.trace.decide(name, opposite, self, other, holds)
         return holds
 
     return compare
@@ -223,7 +223,8 @@ class Sizes(tuple[Any, ...]):
         return Sizes(found) if isinstance(key, slice) else found
 
     def __repr__(self) -> str:
-        return repr(flambeau.Size([plain(size) for size in self]))
+        sizes = [size.trace.shown(size) if isinstance(size, Number) else size for size in self]
+        return repr(flambeau.Size(sizes))
 
 
 @contextlib.contextmanager

@@ -37,7 +37,7 @@ def _truth(trace: Trace, func: Any, **arguments: Any) -> Any:
     (tensor,) = arguments.values()
     value = func(tensor)
     if trace.varies(tensor):
-        trace.require("ne" if value else "eq", trace.measured("item", tensor, None, value), 0)
+        trace.decide("ne", "eq", trace.measured("item", tensor, None, value), 0, value)
     return value
 
 

@@ -57,14 +57,36 @@ def written(trace: Trace, names: Sequence[str], outputs: Sequence[Any], modules:
     """
     trace.open = False
     results = [trace.encoded(value) for value in outputs]
-    used = {value.name for value in leaves(results, Value)}
-    kept: list[Call] = []
-    for call in reversed(trace.calls):
+    kept, _ = needed_calls(trace.calls, {value.name for value in leaves(results, Value)})
+    inputs = [(value.name, name) for value, name in zip(trace.inputs, names, strict=True)]
+    return text_of_calls(inputs, kept, results, modules)
+
+
+def needed_calls(calls: Sequence[Call], used: set[str]) -> tuple[list[Call], set[str]]:
+    """Return the calls that have effects or compute values that are used, and the names of all values that are used."""
+    kept, used = [], set(used)
+    for call in reversed(calls):
         if call.lasting or any(result.name in used for result in call.results):
             kept.append(call)
             used |= {value.name for value in leaves(call.arguments, Value)}
-    text = Text([f"input {value.name} {name}" for value, name in zip(trace.inputs, names, strict=True)])
-    for call in reversed(kept):
+    return kept[::-1], used
+
+
+def text_of_calls(
+    inputs: Sequence[tuple[str, str]],
+    calls: Sequence[Call],
+    results: Sequence[Any],
+    modules: Mapping[int, str],
+    first: Sequence[str] = (),
+) -> str:
+    """Return the text of a program.
+
+    Args:
+        inputs: values and names of the inputs.
+        first: lines before the calls.
+    """
+    text = Text([*(f"input {value} {name}" for value, name in inputs), *first])
+    for call in calls:
         _add_line(text, call, modules)
     if text.missing:
         listed = "\n".join(f"  {line}" for line in dict.fromkeys(text.missing))

@@ -160,6 +160,18 @@ class Trace(Recorder):
         size = tensor.shape[dim]
         return self.measured("size", tensor, dim, size) if self.varies(tensor) else size
 
+    def decide(self, comparison: str, opposite: str, number: Number, other: Any, holds: bool) -> None:
+        """Record that Python compared two numbers: the program is valid only for inputs with the same outcome."""
+        self.require(comparison if holds else opposite, number, other)
+
+    def read_number(self, number: Number) -> None:
+        """Record that Python needs the value of a number that depends on elements of tensors."""
+        self.warn_of_constant(number.text)
+
+    def shown(self, number: Number) -> Any:
+        """Return the value of a number that Python formats."""
+        return number.value
+
     def require(self, comparison: str, number: Number, other: Any) -> None:
         """Record that the program is valid only for inputs that satisfy a comparison."""
         shown = other.text if isinstance(other, Number) else repr(other)

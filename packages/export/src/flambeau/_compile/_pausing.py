@@ -1,0 +1,191 @@
+"""Recorder of programs that Python interrupts. Note [Segments]"""
+
+from __future__ import annotations
+
+import builtins
+import operator
+import threading
+from abc import abstractmethod
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import flambeau
+from flambeau import Tensor
+from flambeau._tracing._numbers import TRACED, Number, Sizes, plain
+from flambeau._tracing._recorder import Call, Value
+from flambeau._tracing._structure import leaves, place
+from flambeau.jit._trace import Trace
+from flambeau.utils import _pytree as pytree
+
+from ._segments import MOST_PAUSES, Pause, learnt, rebuilt
+
+CONSTANTS = (bool, int, float, complex, str, bytes, type(None), flambeau.dtype, flambeau.device)
+_MEMORY = {"numpy", "__array__", "__dlpack__", "to_dlpack"}  # calls that give Python the memory of a tensor
+
+
+class Raised:
+    """Exception of a function that Python called."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+class PausingTrace(Trace):
+    """Recorder that divides the program where Python needs a value or calls a function that no program contains.
+
+    Args:
+        fullgraph: raise `UnsupportedError` instead.
+    Attributes:
+        pauses: the calls by Python.
+        numbers: the calls that compute numbers, by the names of their results.
+        performed: functions that Python called and that may have effects, with their results.
+        answers: results of such functions in a former run, which is repeated.
+    """
+
+    def __init__(self, inputs: Mapping[str, Tensor], state: Mapping[str, Tensor], fullgraph: bool) -> None:
+        self._fullgraph = fullgraph
+        self.pauses: list[Pause] = []
+        self.numbers: dict[str, Call] = {}
+        self.performed: list[tuple[Any, Any]] = []
+        self.answers: deque[tuple[Any, Any]] = deque()
+        super().__init__(inputs, state)
+
+    @abstractmethod
+    def give_up(self, reason: str) -> None:
+        """Note that no program can represent the function; it goes on as if it were not captured."""
+
+    @abstractmethod
+    def is_reachable(self, value: Any) -> bool:
+        """Return True if an object existed before the call, so that a program may refer to it."""
+
+    def _called(self, name: str, arguments: list[Any]) -> Value:
+        value = super()._called(name, arguments)
+        self.numbers[value.name] = self.calls[-1]
+        return value
+
+    # --- what Python needs ---
+
+    def read_call(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:
+        if not self.open or name in _MEMORY or not self.varies([args, kwargs]):
+            return super().read_call(func, name, args, kwargs)
+        return self.pause(func, args, kwargs, f"{name} gives Python a value that depends on a tensor")
+
+    def read_number(self, number: Number) -> None:
+        if self.open:
+            self.pause(_same, (number,), {}, f"{number.text} gives Python a value that depends on a tensor")
+
+    def decide(self, comparison: str, opposite: str, number: Number, other: Any, holds: bool) -> None:
+        if number.of_elements or (isinstance(other, Number) and other.of_elements):
+            reason = f"Python decides on {number.text}, an element of a tensor"
+            self.pause(getattr(operator, comparison), (number, other), {}, reason)
+        else:
+            super().decide(comparison, opposite, number, other, holds)
+
+    def shown(self, number: Number) -> Any:
+        return number.fixed()
+
+    # --- pauses ---
+
+    def pause(self, function: Any, args: Any, kwargs: Any, reason: str, *, acts: bool = False) -> Any:
+        """Call a function of Python, divide the program there, and return the result.
+
+        Args:
+            acts: the function may have effects.
+        """
+        where = place()
+        if self.open and self._fullgraph:
+            self.give_up(reason)  # raises
+        result = self._performed(function, args, kwargs) if acts else _plain_call(function, args, kwargs)
+        if not self.open:
+            return result
+        problem = self._problem(args, kwargs, result)
+        if problem:
+            self.give_up(f"{reason}{problem}")
+            return result
+        key, tensors = learnt(result)
+        encoded = rebuilt((tuple(args), dict(kwargs)), (Tensor, *TRACED), self._encoded)
+        position = len(self.calls)
+        given = tuple(self._new(tensor, True, "a result of Python").name for tensor in tensors)
+        self.pauses.append(Pause(function, encoded, position, key, given, acts, f"{where}: {reason}"))
+        return result
+
+    def _problem(self, args: Any, kwargs: Any, result: Any) -> str:
+        """Return why a call cannot be repeated by later runs, or an empty string."""
+        if len(self.pauses) >= MOST_PAUSES:
+            return f", more than {MOST_PAUSES} times"
+        for leaf in _leaves([args, kwargs]):
+            if not isinstance(leaf, (Tensor, *TRACED, *CONSTANTS)) and not self.is_reachable(leaf):
+                return f", and gets a {type(leaf).__name__} that the function made"
+        for leaf in pytree.tree_leaves(result):
+            if not isinstance(leaf, (Tensor, *CONSTANTS)):
+                return f", a {type(leaf).__name__}"
+        if any(self.known(tensor) is not None for tensor in leaves(result, Tensor)):
+            return ", which returns its argument"
+        return ""
+
+    def _performed(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """Call a function that may have effects, or return what it returned in the run that is repeated."""
+        if self.answers:
+            asked, result = self.answers.popleft()
+            if asked is not function:
+                raise RuntimeError(f"compile: {asked} was called by the first run, and {function} by its repetition")
+        else:
+            result = self._attempted(function, args, kwargs)
+        self.performed.append((function, result))
+        if isinstance(result, Raised):
+            raise result.error
+        return result
+
+    def _attempted(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        given = leaves([args, kwargs], Tensor)
+        versions, was_open, self.open = [tensor._version for tensor in given], self.open, False
+        try:
+            result = _plain_call(function, args, kwargs)
+        except Exception as error:
+            return Raised(error)
+        finally:
+            self.open = was_open
+        if self.open and [tensor._version for tensor in given] != versions:
+            self.give_up(f"{getattr(function, '__qualname__', function)} changes a tensor")
+        return result
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _plain_call(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    args, kwargs = rebuilt((tuple(args), dict(kwargs)), TRACED, plain)
+    args, kwargs = rebuilt((args, kwargs), Sizes, flambeau.Size)
+    return function(*args, **kwargs)
+
+
+def _leaves(structure: Any) -> list[Any]:
+    """Return the leaves of a structure that `rebuilt` can rebuild."""
+    if type(structure) in (tuple, list, Sizes):
+        return [leaf for item in structure for leaf in _leaves(item)]
+    if type(structure) is dict:
+        return [leaf for item in structure.values() for leaf in _leaves(item)]
+    if type(structure) is slice:
+        return _leaves([structure.start, structure.stop, structure.step])
+    return [structure]
+
+
+@contextmanager
+def pausing_at_print(trace: PausingTrace) -> Iterator[None]:
+    """Make ``print`` a pause of the trace in this thread, in this context."""
+    original, thread = builtins.print, threading.get_ident()
+
+    def traced_print(*args: Any, **kwargs: Any) -> None:
+        if threading.get_ident() == thread and (trace.open or trace.answers):
+            trace.pause(original, args, kwargs, "a call of print cannot be captured", acts=True)
+        else:
+            original(*args, **kwargs)
+
+    builtins.print = traced_print
+    try:
+        yield
+    finally:
+        builtins.print = original

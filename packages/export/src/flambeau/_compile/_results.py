@@ -1,0 +1,175 @@
+"""Structure of a function's result: what a replay makes from the results of a program."""
+
+from __future__ import annotations
+
+import types
+from collections import OrderedDict, defaultdict, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import flambeau
+from flambeau import Tensor
+from flambeau._tracing._numbers import TRACED, Number, Sizes, plain
+from flambeau.nn import Module
+from flambeau.utils import _pytree as pytree
+
+from ._pausing import CONSTANTS
+
+_CONTAINERS = (list, tuple, dict, OrderedDict, set, deque)
+_Build = Callable[[Sequence[Any], dict[int, Any]], Any]  # from the results of a program and the objects made so far
+
+
+@dataclass(frozen=True)
+class Structure:
+    """Structure of a function's result.
+
+    Attributes:
+        spec: the tree, or None for a single tensor.
+        leaves: its leaves; None for tensors, functions for objects that the function makes.
+        tensors: indices of the leaves that are the first results of the program, in order.
+        objects: indices of the leaves that are made.
+    """
+
+    spec: Any
+    leaves: tuple[Any, ...]
+    tensors: tuple[int, ...]
+    objects: tuple[int, ...]
+
+    def packed(self, results: Sequence[Any]) -> Any:
+        """Return the results in the structure that the function returned."""
+        if self.spec is None:
+            return results[0]
+        out = list(self.leaves)
+        for index, result in zip(self.tensors, results, strict=False):
+            out[index] = result
+        made: dict[int, Any] = {}
+        for index in self.objects:
+            out[index] = self.leaves[index](results, made)
+        return pytree.tree_unflatten(out, self.spec)
+
+
+def structure_of(result: Any, is_reachable: Callable[[Any], bool]) -> tuple[Structure, list[Any]]:
+    """Return the structure of a result, and the tensors and numbers that a program has to return.
+
+    Args:
+        is_reachable: tells whether an object existed before the call; such objects are returned as they are.
+    Raises: TypeError for objects that cannot be made again.
+    """
+    found, spec = pytree.tree_flatten(result)
+    tensors = [i for i, leaf in enumerate(found) if isinstance(leaf, Tensor) or type(leaf) is Number]
+    maker = _Maker([found[i] for i in tensors], is_reachable)
+    leaves: list[Any] = []
+    objects = []
+    for i, leaf in enumerate(found):
+        made = i not in tensors and not isinstance(leaf, CONSTANTS) and not is_reachable(leaf)
+        objects += [i] * made
+        leaves.append(maker.build(leaf) if made else None if i in tensors else leaf)
+    single = isinstance(result, Tensor)
+    return Structure(None if single else spec, tuple(leaves), tuple(tensors), tuple(objects)), maker.outputs
+
+
+class _Maker:
+    """Maker of functions that make objects like those in a result, with the tensors of another run."""
+
+    def __init__(self, outputs: list[Any], is_reachable: Callable[[Any], bool]) -> None:
+        self.outputs, self._is_reachable = outputs, is_reachable
+        self._open: set[int] = set()
+        self._builds: dict[int, _Build] = {}
+
+    def build(self, value: Any) -> _Build:
+        if isinstance(value, Tensor) or type(value) is Number:
+            index = len(self.outputs)
+            self.outputs.append(value)
+            return lambda results, made: results[index]
+        if type(value) is Sizes:
+            sizes = [self.build(size) for size in value]
+            return lambda results, made: flambeau.Size([size(results, made) for size in sizes])
+        if isinstance(value, CONSTANTS) or self._is_reachable(value):
+            return lambda results, made: value
+        if id(value) in self._builds:
+            return self._builds[id(value)]
+        if id(value) in self._open:
+            raise TypeError(f"the function returns a {type(value).__name__} that contains itself")
+        self._open.add(id(value))
+        build = self._shared(id(value), self._container(value) or self._instance(value))
+        self._builds[id(value)] = build
+        return build
+
+    @staticmethod
+    def _shared(key: int, build: _Build) -> _Build:
+        def once(results: Sequence[Any], made: dict[int, Any]) -> Any:
+            if key not in made:
+                made[key] = build(results, made)
+            return made[key]
+
+        return once
+
+    def _container(self, value: Any) -> _Build | None:
+        cls = type(value)
+        if isinstance(value, dict) and cls in (dict, OrderedDict, defaultdict):
+            items = [(key, self.build(item)) for key, item in value.items()]
+            given = [value.default_factory] if isinstance(value, defaultdict) else []
+
+            def dictionary(results: Sequence[Any], made: dict[int, Any]) -> Any:
+                out: dict[Any, Any] = cls(*given)
+                out.update((key, item(results, made)) for key, item in items)
+                return out
+
+            return dictionary
+        if cls in _CONTAINERS:
+            parts = [self.build(item) for item in value]
+            return lambda results, made: cls(part(results, made) for part in parts)
+        if isinstance(value, tuple) and hasattr(cls, "_fields"):
+            parts = [self.build(item) for item in value]
+            return lambda results, made: cls(*[part(results, made) for part in parts])
+        return None
+
+    def _instance(self, value: Any) -> _Build:
+        cls: Any = type(value)
+        is_plain = all(getattr(cls, name) is getattr(object, name) for name in ("__new__", "__reduce_ex__"))
+        if not is_plain or isinstance(value, Module | types.FunctionType) or not hasattr(value, "__dict__"):
+            raise TypeError(f"the function returns a {cls.__name__}, which is neither a tensor nor a constant")
+        attributes = {name: self.build(item) for name, item in vars(value).items()}
+
+        def instance(results: Sequence[Any], made: dict[int, Any]) -> Any:
+            out = cls.__new__(cls)
+            vars(out).update({name: item(results, made) for name, item in attributes.items()})
+            return out
+
+        return instance
+
+
+def plain_value(value: Any) -> Any:
+    """Return a traced number or shape as a plain one; other values are unchanged."""
+    if isinstance(value, Sizes):
+        return flambeau.Size([plain(size) for size in value])
+    return value.value if type(value) is Number else plain(value) if isinstance(value, TRACED) else value
+
+
+def plain_result(result: Any, is_reachable: Callable[[Any], bool]) -> Any:
+    """Return the result of a traced call with plain numbers; objects that the function made are changed."""
+    found = pytree.tree_leaves(result)
+    for leaf in found:
+        if not isinstance(leaf, (Tensor, *CONSTANTS)):
+            _make_plain(leaf, is_reachable, set())
+    return pytree.tree_map(plain_value, result) if any(type(x) in (*TRACED, Sizes) for x in found) else result
+
+
+def _make_plain(value: Any, is_reachable: Callable[[Any], bool], seen: set[int]) -> None:
+    """Replace the traced numbers in the attributes and items of an object."""
+    if isinstance(value, (Tensor, *CONSTANTS)) or id(value) in seen or is_reachable(value):
+        return
+    seen.add(id(value))
+    if isinstance(value, tuple | set):
+        entries: list[tuple[Any, Any, Any]] = [(None, None, item) for item in value]
+    elif isinstance(value, list):
+        entries = [(value, i, item) for i, item in enumerate(value)]
+    else:
+        contents = value if isinstance(value, dict) else getattr(value, "__dict__", {})
+        entries = [(contents, key, item) for key, item in contents.items()]
+    for container, key, item in entries:
+        if container is not None and type(item) in (*TRACED, Sizes):
+            container[key] = plain_value(item)
+        else:
+            _make_plain(item, is_reachable, seen)

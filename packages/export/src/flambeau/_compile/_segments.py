@@ -1,0 +1,338 @@
+"""Programs that Python interrupts: trees of segments.
+
+Note [Segments]
+If Python reads an element of a tensor or calls a function that no program contains, the capture goes on, and the
+program is divided there. A function without side effects is determined by its arguments and by what Python has read, so
+that the segments form a tree: after each segment Python makes the call (`Pause`), and its result selects the next
+segment.
+
+If there is no next segment for a result, the function runs again from its beginning and is recorded along the new path
+(`Missed`). Nothing happens twice: the segments of such a tree do not change memory that outlives the call before the
+last pause, random numbers are drawn again from the same state, and functions that Python called, such as ``print``, are
+not called again but return their first results.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import flambeau
+from flambeau import Tensor, _core
+from flambeau._tracing._numbers import Sizes
+from flambeau._tracing._recorder import Call, Value
+from flambeau._tracing._structure import leaves
+from flambeau.jit._text import needed_calls, text_of_calls
+from flambeau.utils import _pytree as pytree
+
+from ._guards import Snapshot
+
+MOST_PATHS = 32  # of one tree
+MOST_PAUSES = 100  # of one path
+Environment = dict[str, Any]  # tensors and numbers by their names in the program
+Packing = Callable[[Sequence[Any]], Any]
+
+
+def rebuilt(structure: Any, kind: type | tuple[type, ...], by: Callable[[Any], Any]) -> Any:
+    """Replace the instances of a type in tuples, lists, dictionaries, slices and shapes."""
+    if isinstance(structure, kind):
+        return by(structure)
+    if type(structure) is Sizes:
+        return Sizes(rebuilt(item, kind, by) for item in structure)
+    if type(structure) in (tuple, list):
+        return type(structure)(rebuilt(item, kind, by) for item in structure)
+    if type(structure) is dict:
+        return {key: rebuilt(item, kind, by) for key, item in structure.items()}
+    if type(structure) is slice:
+        return slice(*(rebuilt(part, kind, by) for part in (structure.start, structure.stop, structure.step)))
+    return structure
+
+
+def learnt(result: Any) -> tuple[Any, list[Tensor]]:
+    """Return what Python learns from a result, as a key, and the tensors in the result."""
+    if isinstance(result, bool | int | str | type(None)):
+        return (type(result), result), []
+    found, spec = pytree.tree_flatten(result)
+    tensors = [leaf for leaf in found if isinstance(leaf, Tensor)]
+    return (repr(spec), *map(_look, found)), tensors
+
+
+def _look(leaf: Any) -> Any:
+    if isinstance(leaf, Tensor):
+        return type(leaf), leaf.dtype, leaf.device, leaf.dim(), leaf.requires_grad
+    return type(leaf), repr(leaf)  # distinguishes 0.0 from -0.0, and NaN is itself
+
+
+@dataclass(eq=False)
+class Pause:
+    """Call by Python between two segments.
+
+    Attributes:
+        function, arguments: what is called; the arguments are a tuple and a dictionary with values of the program.
+        position: number of calls that are recorded before it.
+        key, given: what Python learnt, and the values of the tensors in the result.
+        acts: True if the call may have effects, so that it must not be repeated.
+        reason: why the program is divided, with the line.
+    """
+
+    function: Callable[..., Any]
+    arguments: tuple[tuple[Any, ...], dict[str, Any]]
+    position: int
+    key: Any
+    given: tuple[str, ...]
+    acts: bool
+    reason: str
+
+    @cached_property
+    def used(self) -> set[str]:
+        """The names of the values that the call takes."""
+        return {value.name for value in leaves(self.arguments, Value)}
+
+    @property
+    def signature(self) -> tuple[Any, ...]:
+        """The call, for comparisons."""
+        return self.function, _shown(self.arguments)
+
+    def call(self, values: Mapping[str, Any]) -> Any:
+        """Call the function with the values of a run."""
+        args, kwargs = rebuilt(self.arguments, Value, lambda value: values[value.name])
+        args, kwargs = (rebuilt(part, Sizes, flambeau.Size) for part in (args, kwargs))
+        return self.function(*args, **kwargs)
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What the segments of one capture share.
+
+    Attributes:
+        state: tensors by name, without the leading ``@``.
+        numbers: the calls that compute numbers, by the names of their results.
+        modules: paths of modules by id.
+    """
+
+    state: Mapping[str, Tensor]
+    numbers: Mapping[str, Call]
+    modules: Mapping[int, str]
+
+
+class Node:
+    """Segment of a program, with what follows it. Nodes do not change: replays in other threads may use them.
+
+    Args:
+        calls: the recorded calls.
+        pause: the call by Python after the segment, or None at the end of a path.
+        children: the next nodes by what Python learns from the call.
+        results, pack: names of the results at the end of a path, and what makes the function's result from them.
+    """
+
+    def __init__(
+        self,
+        recording: Recording,
+        calls: Sequence[Call],
+        pause: Pause | None,
+        children: Mapping[Any, tuple[tuple[str, ...], Node]],
+        results: Sequence[str] = (),
+        pack: Packing | None = None,
+    ) -> None:
+        self.recording, self.calls, self.pause, self.children = recording, calls, pause, children
+        self.results, self.pack = results, pack
+        after = set(results) if pause is None else set(pause.used)
+        for given, child in children.values():
+            after |= child.needs - set(given)
+        self._compile({name for name in after if not name.startswith("@")})
+        self.paths: int = sum(child.paths for _, child in children.values()) or 1
+
+    def _compile(self, after: set[str]) -> None:
+        """Write the program of the segment. ``after`` is what the following nodes use."""
+        own = {result.name for call in self.calls for result in call.results}
+        self.outputs = sorted(after & own)
+        kept, used = needed_calls(self.calls, set(self.outputs))
+        missing = {name for name in used - own if not name.startswith("@")}
+        lists = [self.recording.numbers[n] for n in missing if self._is_list(n)]
+        kept = [*lists, *kept]  # lists of numbers are no outputs of a program, so they are made again
+        missing -= {call.results[0].name for call in lists}
+        missing |= {value.name for call in lists for value in leaves(call.arguments, Value)} - own
+        self.needs = frozenset(missing | (after - own))
+        self.inputs = sorted(missing)
+        self.number_inputs = {name for name in self.inputs if name in self.recording.numbers}
+        self.text = self._text(kept)
+        self.native = _core._parse_program(self.text)
+        self.state = tuple(self.recording.state[name] for name in _core._program_state(self.native))
+
+    def _is_list(self, name: str) -> bool:
+        call = self.recording.numbers.get(name)
+        return call is not None and call.name == "repeated"
+
+    def _text(self, kept: Sequence[Call]) -> str:
+        """Write the text of the program. Numbers are passed as tensors of one element."""
+        names = {name for call in kept for result in call.results for name in [result.name]} | set(self.inputs)
+        fresh = max((int(name[1:]) for name in names), default=-1) + 1
+        inputs, reads = [], []
+        for name in self.inputs:
+            if name in self.number_inputs:
+                inputs.append((f"%{fresh}", "number"))
+                reads.append(f"{name} = item(%{fresh})")
+                fresh += 1
+            else:
+                inputs.append((name, "tensor"))
+        return text_of_calls(inputs, kept, [Value(name) for name in self.outputs], self.recording.modules, reads)
+
+    @cached_property
+    def signature(self) -> tuple[Any, ...]:
+        """What the segment records, for comparisons."""
+        calls = [(call.name, _shown(call.arguments), [value.name for value in call.results]) for call in self.calls]
+        return calls, None if self.pause is None else self.pause.signature
+
+    def run(self, values: Environment) -> bool:
+        """Run the segment and add its results; return False if a requirement is not met."""
+        if not self.outputs and not self.calls:
+            return True
+        given = [_as_tensor(values[name]) if name in self.number_inputs else values[name] for name in self.inputs]
+        results = _core._run_program(self.native, given, self.state, None)
+        if results is None:
+            return False
+        values.update(zip(self.outputs, results, strict=True))
+        return True
+
+    def finished(self, values: Environment) -> Any:
+        """Return the function's result."""
+        assert self.pack is not None
+        return self.pack([self.value(values, name) for name in self.results])
+
+    def value(self, values: Environment, name: str) -> Any:
+        """Return a value of a run, or a tensor of the state."""
+        return self.recording.state[name[1:].strip("'")] if name.startswith("@") else values[name]
+
+    def all(self) -> list[Node]:
+        """Return the node and the nodes after it."""
+        return [self, *(node for _, child in self.children.values() for node in child.all())]
+
+
+def _shown(arguments: Any) -> str:
+    return repr(rebuilt(rebuilt(arguments, Sizes, tuple), Value, lambda value: value.name))
+
+
+def _as_tensor(number: Any) -> Tensor:
+    dtype = flambeau.float64 if isinstance(number, float) else None
+    return flambeau.tensor(number, dtype=dtype)
+
+
+def path_of(
+    recording: Recording, calls: Sequence[Call], pauses: Sequence[Pause], results: Sequence[str], pack: Packing
+) -> Node:
+    """Return the nodes of one capture."""
+    bounds = [0, *(pause.position for pause in pauses), len(calls)]
+    parts = [calls[start:end] for start, end in itertools.pairwise(bounds)]
+    node = Node(recording, parts[-1], None, {}, results, pack)
+    for part, pause in zip(reversed(parts[:-1]), reversed(pauses), strict=True):
+        node = Node(recording, part, pause, {pause.key: (pause.given, node)})
+    return node
+
+
+def merged(tree: Node, path: Node) -> Node | None:
+    """Return a tree with another path; None if the path does not begin like the tree."""
+    if tree.signature != path.signature or tree.pause is None or path.pause is None:
+        return None
+    children = dict(tree.children)
+    for key, (given, child) in path.children.items():
+        if key in children:
+            old = merged(children[key][1], child)
+            if old is None or children[key][0] != given:
+                return None
+            child = old
+        children[key] = given, child
+    return Node(tree.recording, tree.calls, tree.pause, children)
+
+
+@dataclass(frozen=True)
+class Missed:
+    """Run of a tree that has no segment for what Python learnt.
+
+    Attributes:
+        answers: functions that Python called and that may have effects, with their results.
+    """
+
+    answers: list[tuple[Any, Any]]
+
+
+class Tree:
+    """Segments of a function, from one or several captures.
+
+    Attributes:
+        inputs: names of the function's tensors.
+        draws: True if a segment draws random numbers.
+    """
+
+    fixed_sizes = None  # programs of a tree serve all sizes
+
+    def __init__(self, root: Node, inputs: Sequence[str], snapshot: Snapshot, draws: bool) -> None:
+        self.root, self.inputs, self.snapshot, self.draws = root, inputs, snapshot, draws
+
+    def add(self, other: Tree) -> bool:
+        """Add the path of another capture; return False if it does not begin like this tree."""
+        root = merged(self.root, other.root)
+        if root is None:
+            return False
+        self.snapshot = self._snapshot_with(other.snapshot)
+        self.root, self.draws = root, self.draws or other.draws
+        return True
+
+    def _snapshot_with(self, other: Snapshot) -> Snapshot:
+        if self.snapshot.executed is None or other.executed is None:
+            return self.snapshot if self.snapshot.executed is None else other
+        return other.narrowed(self.snapshot.executed | other.executed)
+
+    @property
+    def is_full(self) -> bool:
+        """True if there are too many paths."""
+        return self.root.paths >= MOST_PATHS
+
+    @property
+    def graphs(self) -> list[tuple[str, Any]]:
+        """The text and the program of each segment."""
+        return [(node.text, node.native) for node in self.root.all()]
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why the program is divided, once for each place."""
+        return list(dict.fromkeys(node.pause.reason for node in self.root.all() if node.pause is not None))
+
+    def run(self, tensors: Sequence[Tensor], former: Missed | None) -> Any:
+        """Return the function's result, or a `Missed`; the random generator is then as before.
+
+        Args:
+            former: the run that this one repeats.
+        """
+        generator = flambeau.get_rng_state() if self.draws else None
+        values: Environment = dict(zip(self.inputs, tensors, strict=True))
+        answers = deque(former.answers if former else ())
+        missed = Missed([*answers])
+        node = self.root
+        while node.run(values):
+            pause = node.pause
+            if pause is None:
+                return node.finished(values)
+            if pause.acts and answers and answers[0][0] is pause.function:
+                result = answers.popleft()[1]
+            elif pause.acts and answers:
+                break
+            else:
+                result = self._called(node, pause, values, missed)
+            key, given = learnt(result)
+            if key not in node.children or (pause.acts and self.snapshot.first_change() is not None):
+                break
+            names, node = node.children[key]
+            values.update(zip(names, given, strict=True))
+        if generator is not None:
+            flambeau.set_rng_state(generator)
+        return missed
+
+    def _called(self, node: Node, pause: Pause, values: Environment, missed: Missed) -> Any:
+        result = pause.call({name: node.value(values, name) for name in pause.used})
+        if pause.acts:
+            missed.answers.append((pause.function, result))
+        return result
