@@ -83,7 +83,9 @@ class AnchorGenerator(nn.Module):
     def forward(self, image_list: ImageList, feature_maps: Sequence[fb.Tensor]) -> list[fb.Tensor]:
         grids = [tuple(map.shape[-2:]) for map in feature_maps]
         height, width = image_list.tensors.shape[-2:]
-        self.cell_anchors = [cell.to(feature_maps[0]) for cell in self.cell_anchors]
+        cells = [cell.to(feature_maps[0]) for cell in self.cell_anchors]
+        if any(cell is not old for cell, old in zip(cells, self.cell_anchors, strict=True)):
+            self.cell_anchors = cells  # a call that changes nothing can be captured by flambeau.compile
         anchors = fb.cat(self.grid_anchors(grids, [(height // grid[0], width // grid[1]) for grid in grids]))
         return [anchors for _ in image_list.image_sizes]
 
