@@ -609,3 +609,44 @@ def test_the_log_shows_programs(monkeypatch, capsys):
 def test_names_of_compilers():
     assert fb.compiler.list_backends() == ["cudagraphs", "inductor"]
     assert fb.compiler.cudagraph_mark_step_begin() is None
+
+
+def test_a_change_of_a_local_tensor_does_not_fix_the_sizes():
+    def f(x):
+        y = x * 2
+        y += 1
+        y[0] = 7
+        return y * 3 if x.shape[0] > 2 else y
+
+    compiled = fb.compile(f, fullgraph=True)
+    for n in (3, 4, 2, 5, 1):
+        x = fb.randn(n, 2)
+        assert fb.equal(compiled(x), f(x))
+    assert captures(compiled) == 2
+
+
+def test_lists_of_indices_are_constants():
+    compiled = fb.compile(lambda x: (x[:, [0, -1]], x[[True, False]]), fullgraph=True)
+    for n in (3, 4):
+        x = fb.randn(2, n)
+        assert all(map(fb.equal, compiled(x), (x[:, [0, n - 1]], x[:1])))
+    assert captures(compiled) == 1
+
+
+def test_code_that_does_not_run_is_not_guarded():
+    unused = {"value": 1}
+
+    def never(x):
+        return x * unused["value"]
+
+    class Lazy(dict):
+        def items(self):
+            raise AssertionError("the guards of a dictionary do not call its methods")
+
+    table = Lazy(a=1.0)
+    compiled = fb.compile(lambda x, double: never(x) if double else x + table["a"], fullgraph=True)
+    compiled(fb.ones(2), False)
+    unused["value"] = 2
+    assert fb.equal(compiled(fb.ones(2), False), fb.full((2,), 2.0)) and captures(compiled) == 1
+    dict.__setitem__(table, "a", 3.0)
+    assert fb.equal(compiled(fb.ones(2), False), fb.full((2,), 4.0)) and captures(compiled) == 2

@@ -71,11 +71,8 @@ def _of_data(trace: CaptureTrace, func: Any, **arguments: Any) -> Any:
     ):
         trace.give_up(f"{func.__name__}() reads memory that Python can change")
         return run(func, list(arguments.values())[:1], dict(list(arguments.items())[1:]))
-    trace.making_constant = True
-    try:
+    with trace.making_constants():
         return Trace.rules["tensor"](trace, func, **arguments)
-    finally:
-        trace.making_constant = False
 
 
 class CaptureTrace(PausingTrace):
@@ -84,6 +81,7 @@ class CaptureTrace(PausingTrace):
     Attributes:
         reason: why the function cannot be one program, or None.
         executed: the code that ran, or None if that is unknown.
+        changed_at: index of the first call that changes memory which outlives the function.
     """
 
     def __init__(
@@ -92,13 +90,13 @@ class CaptureTrace(PausingTrace):
         super().__init__(inputs, state, fullgraph)
         self.reason: str | None = None
         self.executed: set[types.CodeType] | None = None
-        self.making_constant = False
+        self._making_constant = False
         self.written: set[int] = set()  # addresses of storages that recorded calls change
         self._reachable, self._snapshot = snapshot.tensors, snapshot
         self._lasting_memory = {
             t.untyped_storage().data_ptr() for t, _ in [*self._values.values(), *snapshot.tensors.values()]
         }
-        self._changed_at: int | None = None  # the first call that changes memory which outlives the function
+        self.changed_at: int | None = None
         for _, value in self._values.values():
             value.varies = True  # also of parameters: their elements change between calls
 
@@ -121,13 +119,27 @@ class CaptureTrace(PausingTrace):
         if (known := self.known(tensor)) is not None:
             return known
         outside = id(tensor) not in self._reachable and self._made_by_extension(tensor) is None
-        if self.open and outside and not self.making_constant:
+        if self.open and outside and not self._making_constant:
             self.give_up("a tensor comes from outside of flambeau's operators")
         value: Value = super().value(tensor)
         if value.name.startswith("@") and not outside:
             self.constants[value.name[1:].strip("'")] = tensor  # not detached: gradients flow to it
             value.varies = True
         return value
+
+    @contextmanager
+    def making_constants(self) -> Iterator[None]:
+        """Make unknown tensors constants of the program in this context."""
+        self._making_constant = True
+        try:
+            yield
+        finally:
+            self._making_constant = False
+
+    def constant(self, tensor: Tensor) -> Tensor:
+        with self.making_constants():
+            self.value(tensor)
+        return tensor
 
     def warn_of_constant(self, text: str) -> None:
         if self.open:
@@ -136,10 +148,8 @@ class CaptureTrace(PausingTrace):
     @property
     def changes_before_a_decision(self) -> bool:
         """True if lasting memory changes before a pause or requirement, so that a run cannot begin again there."""
-        if self._changed_at is None:
-            return False
-        late = any(call.name.startswith("require_") for call in self.calls[self._changed_at :])
-        return late or any(pause.position > self._changed_at for pause in self.pauses)
+        late = any(pause.position > self.changed_at for pause in self.pauses) if self.changed_at is not None else False
+        return late or _requires_late(self, False)
 
     def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         if self.open and (flambeau.is_autocast_enabled("cpu") or flambeau.is_autocast_enabled("cuda")):
@@ -173,16 +183,11 @@ class CaptureTrace(PausingTrace):
             self._write(arguments, len(self.calls))
         super().effect(name, arguments, missing)
 
-    @property
-    def has_effect(self) -> bool:
-        """True if a recorded call changed a tensor or drew random numbers."""
-        return any(map(_has_effect, self.calls))
-
     def _write(self, arguments: Any, position: int) -> None:
         memory = {t.untyped_storage().data_ptr() for t in leaves(arguments, Tensor)}
         self.written |= memory
-        if self._changed_at is None and memory & self._lasting_memory:
-            self._changed_at = position
+        if self.changed_at is None and memory & self._lasting_memory:
+            self.changed_at = position
 
 
 CaptureTrace.rules = {
@@ -270,10 +275,11 @@ def capture(
         trace.effect("check_input", [tensor, name, tensor.dim()])
     watched = [*tensors, *(tensor for tensor, _ in snapshot.tensors.values())]
     versions, generators = [tensor._version for tensor in watched], _generator_states()
+    generator = flambeau.get_rng_state()
 
     def has_changed() -> bool:
         changes = [tensor._version for tensor in watched] != versions or _generator_states() != generators
-        return changes or trace.has_effect or snapshot.first_change() is not None
+        return changes or trace.changed_at is not None or snapshot.first_change() is not None
 
     try:
         traced_result = _run(trace, function, *args, **kwargs)
@@ -282,6 +288,7 @@ def capture(
             raise
         trace.open = False
         trace.answers.extend(trace.performed)
+        flambeau.set_rng_state(generator)
         repeat = functools.partial(_run, trace, function) if trace.performed else function
         result = repeat(*args, **kwargs)  # raises an exception again if it comes from the function
         return _refused(result, f"recording raised {type(error).__name__}: {error}", fullgraph)
@@ -293,13 +300,14 @@ def capture(
             trace.reason = trace.reason or "a call that is no operator changes a tensor"
     if _generator_states() != generators:
         trace.reason = trace.reason or "the function draws random numbers of Python or NumPy"
+    draws = not flambeau.equal(flambeau.get_rng_state(), generator)
     captured: Captured | Tree | None = None
     if trace.reason is None and trace.pauses and trace.changes_before_a_decision:
         trace.reason = f"{trace.pauses[-1].reason}, after a change of a tensor"
     if trace.reason is None:
         try:
             guards = snapshot if trace.executed is None else snapshot.narrowed(frozenset(trace.executed))
-            captured = _program(trace, traced_result, names, state, modules, snapshot.holds, guards)
+            captured = _program(trace, traced_result, names, state, modules, snapshot.holds, guards, draws)
         except (NotImplementedError, TypeError, ValueError) as error:
             trace.reason = str(error)
     result = plain_result(traced_result, snapshot.holds)
@@ -417,6 +425,7 @@ def _program(
     modules: Mapping[int, str],
     is_reachable: Callable[[Any], bool],
     snapshot: Snapshot,
+    draws: bool,
 ) -> Captured | Tree:
     structure, outputs = structure_of(result, is_reachable)
     known = {**state, **trace.constants}
@@ -424,7 +433,7 @@ def _program(
         trace.open = False
         results = [trace.encoded(output).name for output in outputs]
         path = path_of(Recording(known, trace.numbers, modules), trace.calls, trace.pauses, results, structure.packed)
-        return Tree(path, [value.name for value in trace.inputs], snapshot, trace.has_effect)
+        return Tree(path, [value.name for value in trace.inputs], snapshot, draws)
     text = written(trace, names, outputs, modules)
     native = _core._parse_program(text)
     log("graph", text)
@@ -436,15 +445,15 @@ def _program(
         tuple(known[name] for name in _core._program_state(native)),
         structure,
         snapshot,
-        _requires_late(trace),
+        _requires_late(trace, draws),
         type(result) is tuple and all(isinstance(x, Tensor) for x in result),
     )
 
 
-def _requires_late(trace: CaptureTrace) -> bool:
-    """Return True if a requirement follows a call with an effect: a run that does not meet it has changed something."""
-    effects = [i for i, call in enumerate(trace.calls) if _has_effect(call)]
-    return bool(effects) and any(call.name.startswith("require_") for call in trace.calls[effects[0] :])
+def _requires_late(trace: CaptureTrace, draws: bool) -> bool:
+    """Return True if a requirement follows a lasting effect: a run that does not meet it has changed something."""
+    first = next((i for i, call in enumerate(trace.calls) if _has_effect(call)), None) if draws else trace.changed_at
+    return first is not None and any(call.name.startswith("require_") for call in trace.calls[first:])
 
 
 def _has_effect(call: Call) -> bool:

@@ -6,7 +6,8 @@ from typing import Any
 
 import flambeau
 from flambeau import Tensor
-from flambeau._tracing._numbers import Number, plain
+from flambeau._tracing._numbers import TRACED, Number, plain
+from flambeau._tracing._structure import leaves
 
 from ._trace import Trace, rule
 
@@ -74,7 +75,8 @@ def _is_number(key: Any) -> bool:
 def _resolved(trace: Trace, tensor: Tensor, key: Any) -> tuple[Tensor, list[Any] | None]:
     """Return the view for slices, ints and None, and the index tensors (one entry per dimension) or None."""
     keys = list(key) if isinstance(key, tuple) else [key]
-    keys = [flambeau.tensor(k) if isinstance(k, list) or type(k).__module__ == "numpy" else k for k in keys]
+    keys = [_of_list(trace, k) if isinstance(k, list) else k for k in keys]
+    keys = [flambeau.tensor(k) if type(k).__module__ == "numpy" else k for k in keys]
     rest = tensor.dim() - sum(map(_consumed, keys))
     view, dim = tensor, 0
     indices: list[Any] = []
@@ -92,6 +94,13 @@ def _resolved(trace: Trace, tensor: Tensor, key: Any) -> tuple[Tensor, list[Any]
                 else:
                     view, dim = _advanced(view, dim, part, indices)
     return view, indices or None
+
+
+def _of_list(trace: Trace, key: list[Any]) -> Tensor:
+    if leaves(key, (Tensor, *TRACED)):
+        with trace:
+            return flambeau.tensor(key)
+    return trace.constant(flambeau.tensor(key))
 
 
 def _advanced(view: Tensor, dim: int, part: Any, indices: list[Any]) -> tuple[Tensor, int]:

@@ -82,6 +82,10 @@ class Trace(Recorder):
         self.constants[name] = tensor.detach()
         return self._values.setdefault(id(tensor), (tensor, Value(f"@{name}")))[1]
 
+    def constant(self, tensor: Tensor) -> Tensor:
+        """Return a tensor that was made from constants of the program."""
+        return tensor
+
     def encoded(self, argument: Any) -> Any:
         """Return an argument with values in place of tensors and traced numbers."""
         return replaced(argument, (Tensor, *TRACED), self._encoded)
