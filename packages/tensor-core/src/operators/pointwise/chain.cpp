@@ -46,7 +46,9 @@ ChainPlan::ChainPlan(std::span<const ChainInput> inputs, std::span<const ChainSt
   }
   place_outputs(outputs);
   place_steps();
-  const int64_t room = kCacheBytes / std::max<int64_t>(1, buffers_ * widest_);
+  const auto is_memory = [](const Place& p) { return p.kind == Place::Input || p.kind == Place::Output; };
+  const int64_t values = buffers_ + std::ranges::count_if(places_, is_memory);
+  const int64_t room = kCacheBytes / (values * widest_);
   if (row_length_) {
     block_ = std::clamp<int64_t>(room / row_length_, 1, kMostBlock) * row_length_;
   } else {
