@@ -7,6 +7,7 @@ import random
 import sys
 import threading
 import types
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -94,11 +95,16 @@ class CaptureTrace(PausingTrace):
         self.written: set[int] = set()  # addresses of storages that recorded calls change
         self._reachable, self._snapshot = snapshot.tensors, snapshot
         self._lasting_memory = {
-            t.untyped_storage().data_ptr() for t, _ in [*self._values.values(), *snapshot.tensors.values()]
+            t.untyped_storage().data_ptr() for t, _ in [*self._known_tensors(), *snapshot.tensors.values()]
         }
         self.changed_at: int | None = None
-        for _, value in self._values.values():
+        for _, value in self._known_tensors():
             value.varies = True  # also of parameters: their elements change between calls
+
+    @staticmethod
+    def _reference(tensor: Tensor) -> Callable[[], Tensor | None]:
+        """Return a weak reference: memory is reused as without a capture, which saves page faults."""
+        return weakref.ref(tensor)
 
     def give_up(self, reason: str) -> None:
         """Note that no program can represent the function; it goes on as if it were not captured."""
@@ -354,23 +360,22 @@ def _watching_calls(trace: CaptureTrace) -> Iterator[None]:
     Not all C functions are functions of their arguments.
     """
 
-    def watch(frame: types.FrameType, event: str, called: Any) -> None:
-        if event == "call":
-            executed.add(frame.f_code)
-        elif event == "c_call" and trace.open and not _is_pure(called) and not _is_called_by_flambeau(frame):
+    def check(frame: types.FrameType, called: Any) -> bool:
+        if _is_pure(called):
+            return True
+        if trace.open and not _is_called_by_flambeau(frame):
             trace.give_up(f"a call of {getattr(called, '__qualname__', called)} cannot be captured")
+        return False
 
-    executed: set[types.CodeType] = set()
-    former = sys.getprofile()
-    if former is not None:  # a profiler or debugger has to see the calls
+    if sys.getprofile() is not None:  # a profiler or debugger has to see the calls
         yield
         return
-    sys.setprofile(watch)
-    trace.executed = executed
+    trace.executed = set()
+    _core._watch_calls(trace.executed, check)
     try:
         yield
     finally:
-        sys.setprofile(None)
+        _core._watch_calls(None, None)
 
 
 def _is_called_by_flambeau(frame: types.FrameType | None) -> bool:

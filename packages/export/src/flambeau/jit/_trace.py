@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, TypeVar
 
 import flambeau
@@ -42,13 +42,14 @@ class Trace(Recorder):
     def __init__(self, inputs: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
         super().__init__()
         self.constants: dict[str, Tensor] = {}
-        self._values: dict[int, tuple[Tensor, Value]] = {}  # by id; keeps the tensors alive, so that ids stay unique
+        self._values: dict[int, tuple[Callable[[], Tensor | None], Value]] = {}  # by id
         self._count = 0
         self._state = frozenset(state)
         self._names = (f"constant_{i}" for i in itertools.count())
         self._recording = flambeau.is_grad_enabled()
         for name, tensor in state.items():
-            self._values.setdefault(id(tensor), (tensor, Value(f"@{quoted(name)}")))
+            if self.known(tensor) is None:
+                self._keep(tensor, Value(f"@{quoted(name)}"))
         self._measured: dict[tuple[str, str, int], Number] = {}
         self._required: set[tuple[str, str, str]] = set()
         self.inputs: list[Value] = []
@@ -64,23 +65,36 @@ class Trace(Recorder):
         return Value(f"%{self._count - 1}", varies, text)
 
     def _new(self, tensor: Tensor, varies: bool, text: str) -> Value:
-        value = self._fresh(varies, text)
-        self._values[id(tensor)] = tensor, value
+        return self._keep(tensor, self._fresh(varies, text))
+
+    def _keep(self, tensor: Tensor, value: Value) -> Value:
+        self._values[id(tensor)] = self._reference(tensor), value
         return value
 
+    @staticmethod
+    def _reference(tensor: Tensor) -> Callable[[], Tensor | None]:
+        """Return a function that returns the tensor, and keeps it alive: its id stays unique."""
+        return lambda: tensor
+
     def known(self, tensor: Tensor) -> Value | None:
-        return self._values.get(id(tensor), (None, None))[1]
+        reference, value = self._values.get(id(tensor), (None, None))
+        return value if reference is not None and reference() is tensor else None
+
+    def _known_tensors(self) -> Iterator[tuple[Tensor, Value]]:
+        for reference, value in self._values.values():
+            if (tensor := reference()) is not None:
+                yield tensor, value
 
     def value(self, tensor: Tensor) -> Value:
         if (known := self.known(tensor)) is not None:
             return known
         if (call := self._made_by_extension(tensor)) is not None:
             self.calls.append(call)
-            call.results.append(self._new(tensor, True, call.name))
-            return self._values[id(tensor)][1]
+            call.results.append(value := self._new(tensor, True, call.name))
+            return value
         name = next(n for n in self._names if n not in self._state)
         self.constants[name] = tensor.detach()
-        return self._values.setdefault(id(tensor), (tensor, Value(f"@{name}")))[1]
+        return self._keep(tensor, Value(f"@{name}"))
 
     def constant(self, tensor: Tensor) -> Tensor:
         """Return a tensor that was made from constants of the program."""
@@ -193,7 +207,7 @@ class Trace(Recorder):
     def _changed(self, tensor: Tensor) -> None:
         """Mark a changed tensor, and all tensors with the same memory, as dependent on the inputs."""
         memory = tensor.untyped_storage().data_ptr()
-        for known, value in self._values.values():
+        for known, value in self._known_tensors():
             value.varies = value.varies or known.untyped_storage().data_ptr() == memory
 
     def sliced(self, tensor: Tensor, dim: int, key: slice) -> Tensor:
