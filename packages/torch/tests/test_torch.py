@@ -394,20 +394,35 @@ def test_parts_of_texts(run):
     )
 
 
-def test_nothing_is_compiled(run):
+def test_names_of_the_compiler_and_of_remote_calls(run):
     pytest.importorskip("flambeau.compiler", reason="needs flambeau-export")
     pytest.importorskip("flambeau.distributed", reason="needs flambeau-distributed")
     run(
         """
         import torch._dynamo
-        assert not torch._dynamo.is_compiling() and not isinstance(torch.ones(1), torch._dynamo.OptimizedModule)
+        assert not torch._dynamo.is_compiling()
         torch._dynamo.config.cache_size_limit = 64
+        model = torch.nn.Linear(2, 2)
+        assert isinstance(torch.compile(model), torch._dynamo.OptimizedModule)
+        assert not isinstance(model, torch._dynamo.OptimizedModule)
+        x = torch.ones(2, 3)
+        torch._dynamo.mark_dynamic(x, 0)
+        torch._dynamo.maybe_mark_dynamic(x, [0, 1])
+        torch._dynamo.mark_static(x)
         try:
-            torch._dynamo.OptimizedModule()
-        except NotImplementedError:
+            torch._dynamo.mark_dynamic(x, 2)
+        except IndexError:
             pass
         else:
             raise AssertionError
+        def f(x):
+            y = x + 1
+            torch._dynamo.graph_break()
+            return y * 2
+        compiled = torch.compile(f)
+        for _ in range(2):
+            assert torch.equal(compiled(x), f(x))
+        assert torch._dynamo.explain(f)(x).graph_count == 2
         from torch.distributed import rpc
         assert not rpc.is_available()
         """

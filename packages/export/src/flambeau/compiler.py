@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar, cast, overload
@@ -13,12 +12,14 @@ from flambeau._compile import CompiledFunction, CompiledModule
 from flambeau._compile import reset as reset
 from flambeau._compile._capture import current
 from flambeau._compile._function import Programs
+from flambeau._compile._stance import set_stance as set_stance
 from flambeau.nn import Module
 
 F = TypeVar("F")
 
 # PyTorch's names for its compilers; all of them mean flambeau's, except "eager".
 _BACKENDS = ("inductor", "cudagraphs", "aot_eager")
+_MODES = ("default", "lite", "reduce-overhead", "max-autotune-no-cudagraphs", "max-autotune")
 
 
 @overload
@@ -71,12 +72,13 @@ def compile(
 
     Args:
         fullgraph: raise RuntimeError with the reason and the line if one program cannot represent the function.
-        dynamic, mode, options: accepted and ignored; programs serve all sizes.
+        dynamic: False captures a program for each combination of sizes; otherwise programs serve all sizes.
+        mode, options: accepted without effect.
         backend: "inductor", "cudagraphs" and "aot_eager" select this compiler; "eager" returns the argument unchanged.
             A function is called with a `flambeau.fx.GraphModule` and the example tensors, once for each combination of
             shapes and dtypes; its result is called instead of the model.
         disable: return the argument unchanged.
-    Raises: RuntimeError if both ``mode`` and ``options`` are given, and for other backends.
+    Raises: RuntimeError if both ``mode`` and ``options`` are given, and for other backends and modes.
 
     >>> import flambeau
     >>> @flambeau.compile
@@ -87,6 +89,8 @@ def compile(
     """
     if mode is not None and options is not None:
         raise RuntimeError("Either mode or options can be specified, but both can't be specified at the same time.")
+    if mode is not None and mode not in _MODES:
+        raise RuntimeError(f"Unrecognized mode={mode}, should be one of: {', '.join(_MODES)}")
     if isinstance(backend, str) and backend not in (*_BACKENDS, "eager"):
         raise RuntimeError(f"Invalid backend: {backend!r}, see `compiler.list_backends()` for available backends.")
     if model is None:
@@ -100,10 +104,10 @@ def compile(
 
         return compiled(model, backend)
     if isinstance(model, Module):
-        return CompiledModule(model, fullgraph)
+        return CompiledModule(model, fullgraph, dynamic is not False)
     if not callable(model):
         raise TypeError(f"flambeau.compile expects a function or a module, got {type(model).__name__}")
-    return CompiledFunction(model, fullgraph)
+    return CompiledFunction(model, fullgraph, dynamic is not False)
 
 
 @dataclass
@@ -129,15 +133,32 @@ class Explanation:
 
     @property
     def graph_break_count(self) -> int:
-        """The number of different calls that ran without a program."""
+        """The number of places at which programs are divided, and of different calls that ran without a program."""
         return len(self.break_reasons)
+
+    @property
+    def ops_per_graph(self) -> list[list[str]]:
+        """The names of the operators of each program."""
+        return [_operators(text) for text in self.graphs]
+
+    @property
+    def op_count(self) -> int:
+        """The number of operators of all programs."""
+        return sum(map(len, self.ops_per_graph))
 
     def __str__(self) -> str:
         lines = [f"Graph Count: {self.graph_count}", f"Graph Break Count: {self.graph_break_count}"]
+        lines.append(f"Op Count: {self.op_count}")
         lines += [f"Break Reason: {reason}" for reason in self.break_reasons]
         for i, plan in enumerate(self.plans):
             lines += [f"Graph {i}:", *(f"  {line}" for line in plan.splitlines())]
         return "\n".join(lines)
+
+
+def _operators(program: str) -> list[str]:
+    calls = [line.partition(" = ")[2] or line for line in program.splitlines()]
+    names = [call.partition("(")[0] for call in calls if "(" in call]
+    return [name for name in names if not name.startswith(("check_input", "require_", "return "))]
 
 
 def explain(fn: Callable[..., Any]) -> Callable[..., Explanation]:
@@ -190,18 +211,29 @@ def disable(fn: Any = None, recursive: bool = True, *, reason: str | None = None
         return fn(*args, **kwargs)
 
     name, why = getattr(fn, "__qualname__", fn), f": {reason}" if reason else ""
-    disabled.runs_in_python = True  # type: ignore[attr-defined]
+    disabled.is_not_guarded = True  # type: ignore[attr-defined]
     return disabled
 
 
 def allow_in_graph(fn: F) -> F:
-    """Return the function unchanged."""
+    """Return the function unchanged: captures record the operators that it calls."""
     return fn
 
 
-def assume_constant_result(fn: F) -> F:
-    """Return the function unchanged."""
-    return fn
+def assume_constant_result(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function whose result is a constant of the programs of functions that call it.
+
+    It is called once for each capture, and whatever it reads may change afterwards.
+    """
+
+    @functools.wraps(fn)
+    def constant(*args: Any, **kwargs: Any) -> Any:
+        if (trace := current()) is not None and trace.open:
+            return trace.constant_result(fn, args, kwargs)
+        return fn(*args, **kwargs)
+
+    constant.is_not_guarded = True  # type: ignore[attr-defined]
+    return constant
 
 
 def is_compiling() -> bool:
@@ -226,7 +258,11 @@ def list_backends(exclude_tags: tuple[str, ...] = ("debug", "experimental")) -> 
     return ["cudagraphs", "inductor"]
 
 
-@contextlib.contextmanager
-def set_stance(stance: str = "default", **options: Any) -> Iterator[None]:
-    """Accept PyTorch's stances and do nothing in this context."""
-    yield
+def substitute_in_graph(original_fn: Callable[..., Any], **options: Any) -> Callable[[F], F]:
+    """Return a decorator that returns its function: captures call ``original_fn`` itself."""
+    return lambda fn: fn
+
+
+def nested_compile_region(fn: Any = None, **options: Any) -> Any:
+    """Return the function unchanged: its operators become part of the program. Can be used as a decorator."""
+    return (lambda function: function) if fn is None else fn

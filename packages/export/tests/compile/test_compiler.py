@@ -7,6 +7,7 @@ import os
 import pickle
 import random
 import threading
+import time
 import warnings
 import weakref
 
@@ -520,9 +521,10 @@ def test_compile_is_a_decorator_with_options():
         return x
 
     assert fb.compile(g, disable=True) is g and fb.compile(g, backend="eager") is g
-    assert fb.compiler.allow_in_graph(g) is g and fb.compiler.assume_constant_result(g) is g
-    with fb.compiler.set_stance("force_eager"):
-        pass
+    assert fb.compiler.allow_in_graph(g) is g and fb.compiler.nested_compile_region(g) is g
+    assert fb.compiler.substitute_in_graph(len)(g) is g
+    with pytest.raises(RuntimeError, match="Unrecognized mode=fast, should be one of: default"):
+        fb.compile(g, mode="fast")
 
 
 def test_methods_are_compiled_for_each_object():
@@ -583,9 +585,104 @@ def test_explain_shows_programs_and_reasons():
     explanation = fb.compiler.explain(lambda x: (x * 2).tanh())(fb.ones(2))
     assert explanation.graph_count == 1 and explanation.graph_break_count == 0
     assert "fused(mul, tanh)" in str(explanation)
+    assert explanation.ops_per_graph == [["mul", "tanh"]] and explanation.op_count == 2
     explanation = fb.compiler.explain(lambda x: x * 2 if x.sum() > 0 else x * 3)(fb.ones(2))
     assert explanation.graph_count == 2 and explanation.graph_break_count == 1
     assert "an element of a tensor" in explanation.break_reasons[0]
+
+
+def test_stances():
+    def f(x):
+        return x * 2 if x.shape[0] > 2 else x * 3
+
+    compiled = fb.compile(f)
+    with fb.compiler.set_stance("eager_then_compile"):
+        for count in (0, 1, 1):
+            assert fb.equal(compiled(fb.ones(3)), fb.full((3,), 2.0)) and captures(compiled) == count
+    with fb.compiler.set_stance("eager_on_recompile"):
+        assert fb.equal(compiled(fb.ones(1)), fb.full((1,), 3.0)) and captures(compiled) == 1
+    with fb.compiler.set_stance("fail_on_recompile"):
+        assert fb.equal(compiled(fb.ones(4)), fb.full((4,), 2.0))
+        with pytest.raises(RuntimeError, match=r"Detected recompile of .*f under stance 'fail_on_recompile'"):
+            compiled(fb.ones(1))
+
+    traced = []
+    counting = fb.compile(lambda x: x + (1 if traced.append(fb.compiler.is_compiling()) else 2))
+
+    @fb.compiler.set_stance("force_eager")
+    def uncompiled():
+        return counting(fb.ones(1))
+
+    uncompiled()
+    assert traced == [False]
+    counting(fb.ones(1))
+    assert traced == [False, True]
+    fb.compiler.set_stance("force_eager")
+    counting(fb.ones(1))
+    fb.compiler.set_stance("default")
+    assert traced == [False, True, False]
+    with pytest.raises(RuntimeError, match=r"invalid torch\.compile stance 'fast'"):
+        fb.compiler.set_stance("fast")
+    with pytest.raises(NotImplementedError, match="force_backend"):
+        fb.compiler.set_stance("default", force_backend="eager")
+    compiled(fb.ones(1))
+    assert captures(compiled) == 2
+
+
+def test_without_dynamic_sizes_each_size_has_a_program():
+    for dynamic, count in ((None, 1), (True, 1), (False, 3)):
+        compiled = fb.compile(lambda x: x * 2, dynamic=dynamic)
+        model = fb.compile(nn.Linear(2, 2), dynamic=dynamic)
+        for n in (1, 2, 3, 1, 2):
+            assert fb.equal(compiled(fb.ones(n)), fb.full((n,), 2.0))
+            model(fb.ones(n, 2))
+        assert captures(compiled) == count and len(programs_of(model)) == count
+        assert pickle.loads(pickle.dumps(model)).programs.all_sizes == (dynamic is not False)
+
+
+def test_a_constant_result_is_computed_once():
+    calls = []
+
+    @fb.compiler.assume_constant_result
+    def table():
+        calls.append(time.time())
+        return fb.tensor([1.0, 2.0]), len(calls)
+
+    def f(x):
+        values, count = table()
+        return x + values, count
+
+    compiled = fb.compile(f, fullgraph=True)
+    for _ in range(3):
+        result, count = compiled(fb.zeros(2))
+        assert fb.equal(result, fb.tensor([1.0, 2.0])) and count == 1
+    assert len(calls) == 1 and f(fb.zeros(2))[1] == 2
+
+
+SIZES = {
+    "convolutions": (
+        lambda: nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.AdaptiveAvgPool2d(2)),
+        [(2, 3, 8, 8), (1, 3, 8, 8), (5, 3, 6, 9)],
+    ),
+    "attention": (
+        lambda: nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), 2),
+        [(2, 5, 8), (1, 5, 8), (3, 7, 8)],
+    ),
+    "recurrence": (lambda: nn.LSTM(4, 6, num_layers=2, batch_first=True), [(2, 5, 4), (1, 5, 4), (3, 7, 4)]),
+}
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_one_program_serves_all_sizes(name):
+    make, shapes = SIZES[name]
+    model = make().eval()
+    compiled = fb.compile(model, fullgraph=True)
+    with fb.no_grad():
+        for shape in shapes:
+            x = fb.randn(*shape)
+            expected, found = (fb.utils._pytree.tree_leaves(run(x)) for run in (model, compiled))
+            assert all(map(fb.equal, found, expected))
+    assert len(programs_of(compiled)) == 1
 
 
 def test_reset_forgets_programs():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import threading
 import weakref
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from flambeau import Tensor, _core
 from flambeau.nn import Module
 from flambeau.utils import _pytree as pytree
 
+from . import _stance
 from ._capture import CHANGES, Captured, capture
 from ._children import Children
 from ._guards import Compiled
@@ -28,6 +30,16 @@ _UNMET = object()  # the inputs need another program
 _capturing = threading.RLock()  # a capture replaces `len` for all threads; others run uncompiled meanwhile
 MOST_CHANGES = 3  # calls that fill caches of the function before it runs uncompiled
 _functions: weakref.WeakSet[Programs] = weakref.WeakSet()
+
+
+def _renew_lock() -> None:
+    """Replace the lock in a forked process, where no other thread can release it."""
+    global _capturing
+    _capturing = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 def reset() -> None:
@@ -94,10 +106,11 @@ class Programs(Compiled):
 
     Attributes:
         fullgraph: raise `UnsupportedError` if no program can represent a call.
+        all_sizes: a program serves all sizes of tensors, if the function does not branch on them.
     """
 
-    def __init__(self, function: Callable[..., Any], fullgraph: bool, name: str) -> None:
-        self._function, self.fullgraph, self._name = function, fullgraph, name
+    def __init__(self, function: Callable[..., Any], fullgraph: bool, name: str, all_sizes: bool = True) -> None:
+        self._function, self.fullgraph, self._name, self.all_sizes = function, fullgraph, name, all_sizes
         self.__wrapped__ = function
         self.clear()
         _functions.add(self)
@@ -110,6 +123,7 @@ class Programs(Compiled):
         self._changes: dict[Any, int] = {}  # calls that changed Python objects
         self._count = 0
         self._last_reason = ""
+        self._called = False
         self._children = Children(self._function)
 
     @property
@@ -128,13 +142,13 @@ class Programs(Compiled):
         return self._children.programs
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if not kwargs:
+        if not kwargs and _stance.current != "force_eager":
             for call in self._quick:
                 result = _core._replay(call, args, _UNMET)
                 if result is not _UNMET:
                     return result
         leaves = None if _core._is_intercepting() else _Leaves(args, kwargs)
-        if leaves is None or leaves.key is None:
+        if leaves is None or leaves.key is None or _stance.current == "force_eager":
             return self._function(*args, **kwargs)
         programs = self._captured.get(leaves.key)
         missed: Missed | None = None
@@ -151,6 +165,7 @@ class Programs(Compiled):
         missed: Missed | None = None
         for program in programs:
             if program.fixed_sizes is not None and program.fixed_sizes != leaves.with_sizes():
+                self._last_reason = "the sizes of the arguments differ"
                 continue
             if (changed := program.snapshot.first_change()) is not None:
                 self._last_reason = f"{changed} has changed"
@@ -175,6 +190,8 @@ class Programs(Compiled):
                 self._count += 1
                 _warn_of_limit(self._name, self._last_reason)
             return self._children.call(args, kwargs)
+        if _stance.current != "default" and missed is None and not self._may_capture():
+            return self._function(*args, **kwargs)
         if not _capturing.acquire(blocking=missed is not None):
             return self._function(*args, **kwargs)
         try:
@@ -191,6 +208,14 @@ class Programs(Compiled):
             _capturing.release()
         return result
 
+    def _may_capture(self) -> bool:
+        """Return True if the stance allows a capture."""
+        if _stance.current == "fail_on_recompile":
+            reason = f": {self._last_reason}" if self._last_reason else ""
+            raise RuntimeError(f"Detected recompile of {self._name} under stance 'fail_on_recompile'{reason}")
+        first, self._called = not self._called, True
+        return _stance.current == "eager_then_compile" and not first
+
     def _keep(self, program: Captured | Tree, leaves: _Leaves, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Keep a program for later calls."""
         programs = self._captured.get(leaves.key, [])
@@ -203,11 +228,10 @@ class Programs(Compiled):
             if tree is not program:
                 return
         self._count += 1
-        if isinstance(program, Captured):
-            if program.requires_late:
-                program.fixed_sizes = leaves.with_sizes()
-            if (call := program.quick_call(args, kwargs)) is not None:
-                self._quick = (call, *self._quick)
+        if not self.all_sizes or (isinstance(program, Captured) and program.requires_late):
+            program.fixed_sizes = leaves.with_sizes()
+        elif isinstance(program, Captured) and (call := program.quick_call(args, kwargs)) is not None:
+            self._quick = (call, *self._quick)
         self._captured[leaves.key] = [program, *programs]
 
     def _refuse(self, key: Any, reason: str) -> None:
@@ -245,8 +269,8 @@ class CompiledFunction(Programs):
 
     bound_to_original = True
 
-    def __init__(self, function: Callable[..., Any], fullgraph: bool) -> None:
-        super().__init__(function, fullgraph, getattr(function, "__qualname__", repr(function)))
+    def __init__(self, function: Callable[..., Any], fullgraph: bool, all_sizes: bool = True) -> None:
+        super().__init__(function, fullgraph, getattr(function, "__qualname__", repr(function)), all_sizes)
         functools.update_wrapper(self, function)
 
     def __reduce__(self) -> str:
@@ -262,22 +286,22 @@ class CompiledFunction(Programs):
 class CompiledModule(Module):
     """Module that runs captured programs; all other attributes are those of the original module, ``_orig_mod``."""
 
-    def __init__(self, module: Module, fullgraph: bool) -> None:
+    def __init__(self, module: Module, fullgraph: bool, all_sizes: bool = True) -> None:
         super().__init__()
         self._orig_mod = module
         self.training = module.training
-        object.__setattr__(self, "programs", Programs(module, fullgraph, type(module).__name__))
+        object.__setattr__(self, "programs", Programs(module, fullgraph, type(module).__name__, all_sizes))
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()
-        state["programs"] = self.programs.fullgraph
+        state["programs"] = self.programs.fullgraph, self.programs.all_sizes
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        fullgraph = state.pop("programs")
+        fullgraph, all_sizes = state.pop("programs")
         super().__setstate__(state)
         module = self._orig_mod
-        object.__setattr__(self, "programs", Programs(module, fullgraph, type(module).__name__))
+        object.__setattr__(self, "programs", Programs(module, fullgraph, type(module).__name__, all_sizes))
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Run the module."""

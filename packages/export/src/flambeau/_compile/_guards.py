@@ -226,7 +226,7 @@ class Snapshot:
         self._work.append((contents, path))
 
     def _function(self, function: types.FunctionType, path: str) -> None:
-        if hasattr(function, "runs_in_python"):  # of flambeau.compiler.disable
+        if hasattr(function, "is_not_guarded"):  # of flambeau.compiler.disable and assume_constant_result
             return
         if is_library(function.__code__.co_filename):
             wrapped = getattr(function, "__wrapped__", None)

@@ -86,6 +86,17 @@ class PausingTrace(Trace):
     def shown(self, number: Number) -> Any:
         return number.fixed()
 
+    def constant_result(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """Call a function whose result is a constant of the program."""
+        was_open, self.open = self.open, False
+        try:
+            result = _plain_call(function, args, kwargs)
+        finally:
+            self.open = was_open
+        for tensor in leaves(result, Tensor):
+            self.constant(tensor)
+        return result
+
     # --- pauses ---
 
     def pause(self, function: Any, args: Any, kwargs: Any, reason: str, *, acts: bool = False) -> Any:

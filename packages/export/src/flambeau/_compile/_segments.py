@@ -106,7 +106,7 @@ class Pause:
 
 @dataclass(frozen=True)
 class Recording:
-    """What the segments of one capture share.
+    """Tensors and calls that the segments of one capture share.
 
     Attributes:
         state: tensors by name, without the leading ``@``.
@@ -183,7 +183,7 @@ class Node:
 
     @cached_property
     def signature(self) -> tuple[Any, ...]:
-        """What the segment records, for comparisons."""
+        """The recorded calls, for comparisons."""
         calls = [(call.name, _shown(call.arguments), [value.name for value in call.results]) for call in self.calls]
         return calls, None if self.pause is None else self.pause.signature
 
@@ -265,11 +265,11 @@ class Tree:
     Attributes:
         inputs: names of the function's tensors.
         draws: True if a segment draws random numbers.
+        fixed_sizes: the arguments' key with sizes if the segments serve these alone, or None.
     """
 
-    fixed_sizes = None  # programs of a tree serve all sizes
-
     def __init__(self, root: Node, inputs: Sequence[str], snapshot: Snapshot, draws: bool) -> None:
+        self.fixed_sizes: Any = None
         self.root, self.inputs, self.snapshot, self.draws = root, inputs, snapshot, draws
 
     def add(self, other: Tree) -> bool:

@@ -1,9 +1,21 @@
-"""Names of ``torch._dynamo``, PyTorch's private compiler; flambeau does not compile."""
+"""Names of ``torch._dynamo``, the part of PyTorch's compiler that captures functions."""
 
 import contextlib
 from typing import Any
 
-from flambeau.compiler import allow_in_graph, assume_constant_result, disable, is_compiling, reset
+from flambeau import Tensor
+from flambeau.compiler import CompiledModule as OptimizedModule
+from flambeau.compiler import (
+    allow_in_graph,
+    assume_constant_result,
+    disable,
+    explain,
+    is_compiling,
+    list_backends,
+    reset,
+    set_stance,
+    substitute_in_graph,
+)
 
 __all__ = [
     "OptimizedModule",
@@ -11,22 +23,36 @@ __all__ = [
     "allow_in_graph",
     "assume_constant_result",
     "disable",
+    "explain",
     "graph_break",
     "is_compiling",
+    "list_backends",
+    "mark_dynamic",
+    "mark_static",
     "mark_static_address",
+    "maybe_mark_dynamic",
     "reset",
+    "set_stance",
+    "substitute_in_graph",
 ]
 
 
-class OptimizedModule:
-    """Type of compiled modules in PyTorch. flambeau's ``compile`` returns the module, so there are no instances."""
-
-    def __init__(self, *_: Any, **__: Any) -> None:
-        raise NotImplementedError("OptimizedModule: flambeau compiles nothing; compile() returns the module itself")
-
-
+@disable(reason="graph_break() was called")
 def graph_break(msg: str = "") -> None:
-    """Do nothing: there is no graph to break."""
+    """Divide the program of a compiled function here."""
+
+
+def mark_dynamic(t: Tensor, index: Any, **options: Any) -> None:
+    """Check the dimensions. Programs serve all sizes anyway, unless ``compile`` gets ``dynamic=False``."""
+    for dim in (index,) if isinstance(index, int) else index:
+        t.size(dim)
+
+
+maybe_mark_dynamic = mark_dynamic
+
+
+def mark_static(t: Any, index: Any = None) -> None:
+    """Do nothing: a program for all sizes serves these, too."""
 
 
 def mark_static_address(t: Any, guard: bool = False) -> None:
