@@ -112,6 +112,35 @@ def test_attributes_of_modules_and_classes_are_guarded():
     assert len(programs_of(compiled)) == 5  # new values need no new program
 
 
+def test_attributes_that_getattr_reads_are_guarded():
+    class Settings:
+        factor = 2.0
+
+    compiled = fb.compile(lambda x: x * getattr(Settings, "factor", 1.0), fullgraph=True)
+    assert fb.equal(compiled(fb.ones(1)), fb.full((1,), 2.0))
+    Settings.factor = 3.0
+    assert fb.equal(compiled(fb.ones(1)), fb.full((1,), 3.0))
+    del Settings.factor
+    assert fb.equal(compiled(fb.ones(1)), fb.ones(1))
+
+
+def test_hooks_are_guarded():
+    model = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
+    compiled = fb.compile(model)
+    x = fb.ones(1, 2)
+    compiled(x)
+    handle = model[0].register_forward_hook(lambda module, args, output: output * 0 + 3)
+    assert fb.equal(compiled(x), fb.full((1, 2), 3.0))
+    handle.remove()
+    assert fb.equal(compiled(x), model(x))
+    handle = nn.modules.module.register_module_forward_hook(lambda module, args, output: output + 1)
+    try:
+        assert fb.equal(compiled(x), model(x) + 1)  # the compiled module is one, too
+    finally:
+        handle.remove()
+    assert fb.equal(compiled(x), model(x))
+
+
 def test_training_mode_and_grad_mode_select_programs():
     model = nn.Sequential(nn.Linear(4, 4), nn.Dropout(0.5), nn.BatchNorm1d(4))
     compiled = fb.compile(model, fullgraph=True)

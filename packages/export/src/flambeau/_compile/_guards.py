@@ -34,6 +34,7 @@ from typing import Any
 import flambeau
 from flambeau import Tensor, _core
 from flambeau.nn import Module
+from flambeau.nn.modules._hooks import OF_ALL_MODULES
 
 MOST_CONTAINERS = 50_000
 MOST_BYTES = 4096  # of a NumPy array
@@ -126,6 +127,8 @@ class Snapshot:
         self._names: set[str] = set()  # that code of the function uses
         self._spaces: dict[int, tuple[Any, str, set[str]]] = {}  # modules and classes: names that were followed
         self._work: list[tuple[Any, str]] = [(value, name) for name, value in roots.items()]
+        if executed is None or Module.__call__.__code__ in executed:
+            self._work.append((vars(OF_ALL_MODULES), "hooks of all modules"))
         self._walk()
         self.containers, self.contents = tuple(self._containers), tuple(self._contents)
 
@@ -239,6 +242,7 @@ class Snapshot:
             return
         for code in _codes(function.__code__):
             self._names.update(code.co_names)
+            self._names.update(c for c in code.co_consts if isinstance(c, str) and c.isidentifier())  # for getattr()
             names = [n for n in code.co_names if n in function.__globals__ or hasattr(builtins, n)]
             self._entries(function.__globals__, names, function.__module__ or path)
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):

@@ -68,15 +68,16 @@ class Hooks:
         return both
 
 
-# The hooks of every module; empty as long as none was registered.
+# The hooks of every module. `EVERYWHERE` contains them once one was registered, and is empty until then.
+OF_ALL_MODULES = Hooks()
 EVERYWHERE: list[Hooks] = []
 
 
 def hooks_everywhere() -> Hooks:
     """Return the hooks of every module."""
     if not EVERYWHERE:
-        EVERYWHERE.append(Hooks())
-    return EVERYWHERE[0]
+        EVERYWHERE.append(OF_ALL_MODULES)
+    return OF_ALL_MODULES
 
 
 class ModuleWithHookTables(ModuleType):
@@ -154,7 +155,7 @@ def calling_forward_by(call: ForwardCall | None) -> Iterator[None]:
         _thread.call = former
         with _lock:
             _uses -= 1
-            if _uses == 0 and EVERYWHERE and not EVERYWHERE[0].registered():
+            if _uses == 0 and not OF_ALL_MODULES.registered():
                 EVERYWHERE.clear()
 
 
@@ -165,7 +166,7 @@ def _forward(module: Caller, args: tuple[Any, ...], kwargs: dict[str, Any]) -> A
 
 def call_with_hooks(module: Caller, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Run ``module.forward`` between its hooks and those of every module."""
-    if module._hooks is None and (not EVERYWHERE or not EVERYWHERE[0].registered()):
+    if module._hooks is None and not OF_ALL_MODULES.registered():
         return _forward(module, args, kwargs)
     hooks = hooks_everywhere().before(module._hooks) if EVERYWHERE else module._own_hooks()
     pending = dict(hooks.forward)
