@@ -1,6 +1,7 @@
 // Copies to a tensor, and its elements, sizes and strides as Python's objects.
 #include "calls/bind.h"
 #include "flambeau/cuda.h"
+#include "flambeau/kept_values.h"
 
 namespace flambeau::python {
 
@@ -33,6 +34,7 @@ void bind_queries() {
       });
   def("data_ptr(input)", kMethod, "The address of the first element, or 0 if there is none.", [](const Tensor& t) {
     if (t.is_meta() || t.numel() == 0) return int64_t(0);
+    count_uncounted_change();
     return int64_t(reinterpret_cast<intptr_t>(t.is_cuda() ? t.device_bytes() : t.bytes()));
   });
   def("is_nonzero(input)", kFunction | kMethod, "Whether the single element is not 0.", truth_of);

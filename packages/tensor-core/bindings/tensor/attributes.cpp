@@ -7,6 +7,7 @@
 #include "calls/overrides.h"
 #include "calls/warning.h"
 #include "flambeau/cuda.h"
+#include "flambeau/kept_values.h"
 #include "tensor/tensor_type.h"
 
 namespace flambeau::python {
@@ -209,6 +210,7 @@ int set_data(PyObject* self, PyObject* value, void*) {
     require(!to.requires_grad || is_inexact(from.dtype),
             "data set to a tensor that requires gradients must be floating point or complex dtype, got ", from.dtype);
     wait_for_operators();
+    count_uncounted_change();
     to.storage = from.storage;
     to.offset = from.offset;
     to.shape = from.shape;

@@ -1,5 +1,6 @@
 // Memory shared with others by DLPack, and with other libraries of GPUs by the CUDA array interface.
 #include "tensor/dlpack.h"
+#include "flambeau/kept_values.h"
 
 #include <algorithm>
 
@@ -64,6 +65,7 @@ struct Export {
 template <class Managed>
 Managed* make_export(const Tensor& t) {
   auto* e = new Export<Managed>{{}, t.impl()->storage, t.shape(), t.strides()};
+  count_uncounted_change();
   DLTensor& dl = e->managed.dl_tensor;
   dl.data = !t.numel() ? nullptr : t.is_cuda() ? t.device_bytes() : t.bytes();
   dl.device = device_of(t);

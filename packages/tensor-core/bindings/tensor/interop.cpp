@@ -9,6 +9,7 @@
 #include "calls/extension_watch.h"
 #include "calls/warning.h"
 #include "flambeau/checksum.h"
+#include "flambeau/kept_values.h"
 
 namespace py = pybind11;
 
@@ -122,6 +123,7 @@ void fill_buffer(const Tensor& t, Py_buffer* view, int flags) {
   auto exported = std::make_unique<BufferExport>(
       BufferExport{t.impl()->storage, t.shape(), t.is_contiguous() ? contiguous_strides(t.shape()) : t.strides()});
   for (int64_t& stride : exported->strides) stride *= item_size(t.dtype());
+  count_uncounted_change();
   view->buf = t.bytes();
   view->len = Py_ssize_t(t.numel() * item_size(t.dtype()));
   view->itemsize = Py_ssize_t(item_size(t.dtype()));
@@ -267,6 +269,7 @@ PyObject* to_numpy(const Tensor& t, bool force) {
     const py::object asarray = py::module_::import("numpy").attr("asarray");
     return PyObject_CallOneArg(asarray.ptr(), owner.get());
   }
+  count_uncounted_change();
   Shape strides = t.is_contiguous() ? contiguous_strides(t.shape()) : t.strides();
   for (int64_t& stride : strides) stride *= item_size(t.dtype());
   const py::dtype type = py::reinterpret_borrow<py::dtype>(numpy_types().of[int(t.dtype())]);

@@ -1,4 +1,5 @@
 // Storages, and the devices that they are on.
+#include "flambeau/kept_values.h"
 #include "flambeau/memory.h"
 
 #include <algorithm>
@@ -71,6 +72,19 @@ Ref<Storage> Storage::create(size_t bytes) {
   storage->data_ = reinterpret_cast<char*>(storage) + kHeader;
   storage->bytes_ = storage->own_bytes_ = bytes;
   return Ref<Storage>::adopt(storage);
+}
+
+namespace {
+std::atomic<uint64_t> uncounted{0};
+}
+
+uint64_t uncounted_changes() { return uncounted.load(std::memory_order_relaxed); }
+void count_uncounted_change() { uncounted.fetch_add(1, std::memory_order_relaxed); }
+
+bool is_private(const Tensor& t) {
+  const Storage& storage = t.storage();
+  return storage.device() == DeviceType::Cpu && storage.use_count() == 1 && !storage.inference() &&
+         storage.data() == reinterpret_cast<const char*>(&storage) + kHeader;
 }
 
 Ref<Storage> Storage::wrap(void* data, size_t bytes, void (*deleter)(void*), void* context, bool writable,

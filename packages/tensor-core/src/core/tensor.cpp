@@ -1,5 +1,6 @@
 // TensorImpl's life, and the few constructors everything else is made of.
 #include "flambeau/tensor.h"
+#include "flambeau/kept_values.h"
 
 #include <algorithm>
 #include <new>
@@ -270,7 +271,10 @@ void begin_write(const Tensor& self, const char* operation, bool recorded, bool 
     if (base && (base->requires_grad || recorded)) check_view(self, *base, operation);
   }
   if (FLAMBEAU_UNLIKELY(change_observer)) change_observer(self);
-  if (impl.counts_changes && (!base || base->counts_changes)) storage.bump_version();
+  if (impl.counts_changes && (!base || base->counts_changes))
+    storage.bump_version();
+  else
+    count_uncounted_change();
 }
 
 }  // namespace

@@ -38,6 +38,9 @@ void fill_normalize_short(NetworkTable&);
 void fill_attention(NetworkTable&);
 void fill_grid_sample(NetworkTable&);
 void fill_cross_entropy(NetworkTable&);
+void fill_winograd(NetworkTable&);
+void fill_depthwise_convolution(NetworkTable&);
+void fill_finished_products(NetworkTable&);
 
 const NetworkTable* network_table() {
   static const NetworkTable table = [] {
@@ -51,6 +54,9 @@ const NetworkTable* network_table() {
     fill_attention(t);
     fill_grid_sample(t);
     fill_cross_entropy(t);
+    fill_winograd(t);
+    fill_depthwise_convolution(t);
+    fill_finished_products(t);
     return t;
   }();
   return &table;

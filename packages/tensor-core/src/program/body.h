@@ -7,7 +7,8 @@ namespace flambeau {
 
 namespace program {
 struct FusedGroup;
-}
+struct MergedProduct;
+}  // namespace program
 
 struct Program::Body {
   // Where an argument comes from.
@@ -18,8 +19,9 @@ struct Program::Body {
     std::vector<Argument> items;  // of a list in which something is computed
   };
   struct Instruction {
-    const program::Operator* function = nullptr;            // null for a group
-    std::shared_ptr<const program::FusedGroup> group = {};  // Note [Fusion]
+    const program::Operator* function = nullptr;                // null for a group or a merged product
+    std::shared_ptr<const program::FusedGroup> group = {};      // Note [Fusion]
+    std::shared_ptr<const program::MergedProduct> merged = {};  // Note [Merged products]
     std::vector<Argument> arguments;
     std::vector<int> results;  // registers; empty if no result is used
     std::vector<int> last;     // registers that are not read after it

@@ -180,6 +180,7 @@ std::optional<FusedStep> rows_step(const Program::Body::Instruction& instruction
 }  // namespace
 
 std::optional<FusedStep> lowered(const Program::Body::Instruction& instruction, Arguments& operands) {
+  if (!instruction.function) return std::nullopt;  // several operators
   FusedStep step;
   if (is_inference_norm(instruction)) {
     step.kind = FusedStep::Channels;

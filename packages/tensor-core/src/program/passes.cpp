@@ -2,39 +2,53 @@
 #include <algorithm>
 #include <cstdlib>
 #include <map>
+#include <ranges>
 #include <set>
 #include <sstream>
 
-#include "program/fusion.h"
+#include "program/merged_product.h"
+#include "program/passes.h"
 
 namespace flambeau::program {
-
-namespace {
 
 using Body = Program::Body;
 using Argument = Body::Argument;
 using Instruction = Body::Instruction;
 
-template <class F>
-void each_register(const Argument& argument, F&& body) {
-  if (argument.kind == Argument::Register) body(argument.number);
-  for (const Argument& item : argument.items) each_register(item, body);
+bool writes(const Instruction& instruction) {
+  if (!instruction.function) return false;  // of several operators
+  const std::string& name = instruction.function->name;
+  return instruction.function->registered || name == "set_at" || name == "write_out" ||
+         (name.size() > 1 && name.back() == '_' && name[name.size() - 2] != '_');
 }
-template <class F>
-void each_register(const Instruction& instruction, F&& body) {
-  for (const Argument& a : instruction.arguments) each_register(a, body);
+
+void each_operator(const Instruction& instruction, const std::function<void(const Instruction&)>& body) {
+  if (instruction.group) {
+    for (const Instruction& member : instruction.group->instructions) body(member);
+  } else if (instruction.merged) {
+    each_operator(instruction.merged->product, body);
+    if (instruction.merged->norm) body(*instruction.merged->norm);
+    if (instruction.merged->after) each_operator(*instruction.merged->after, body);
+  } else {
+    body(instruction);
+  }
 }
+
+std::vector<int> count_uses(const Body& body) {
+  std::vector<int> uses(size_t(body.registers), 0);
+  const auto count = [&](int r) { ++uses[size_t(r)]; };
+  for (const Instruction& instruction : body.instructions)
+    each_operator(instruction, [&](const Instruction& single) { each_register(single, count); });
+  for (const Argument& output : body.outputs) each_register(output, count);
+  return uses;
+}
+
+namespace {
 
 void rename(Argument& argument, const std::map<int, int>& names) {
   if (argument.kind == Argument::Register)
     if (const auto name = names.find(argument.number); name != names.end()) argument.number = name->second;
   for (Argument& item : argument.items) rename(item, names);
-}
-
-bool writes(const Instruction& instruction) {
-  const std::string& name = instruction.function->name;
-  return instruction.function->registered || name == "set_at" || name == "write_out" ||
-         (name.size() > 1 && name.back() == '_' && name[name.size() - 2] != '_');
 }
 
 // Operators whose results never share memory with an argument.
@@ -209,14 +223,6 @@ class Fuser {
   Body& body_;
 };
 
-void find_last_uses(Instruction& instruction, std::set<int>& later) {
-  instruction.last.clear();
-  std::set<int> here(instruction.results.begin(), instruction.results.end());
-  each_register(instruction, [&](int r) { here.insert(r); });
-  for (const int r : here)
-    if (later.insert(r).second) instruction.last.push_back(r);
-}
-
 bool is_disabled() {
   const char* const setting = std::getenv("FLAMBEAU_FUSION");
   return setting && std::string_view(setting) == "0";
@@ -224,33 +230,57 @@ bool is_disabled() {
 
 }  // namespace
 
-void find_last_uses(Body& body) {
-  std::set<int> later;
-  for (const Argument& output : body.outputs) each_register(output, [&](int r) { later.insert(r); });
-  for (size_t i = body.instructions.size(); i-- > 0;) {
-    Instruction& instruction = body.instructions[i];
-    if (!instruction.group) {
-      find_last_uses(instruction, later);
-      continue;
-    }
+namespace {
+
+void find_last_uses(Instruction& instruction, std::set<int>& later);
+
+// Of instructions that are parts of another: their last uses are also those of the other.
+void find_inner_last_uses(Instruction& outer, Instruction& inner, std::set<int>& later) {
+  find_last_uses(inner, later);
+  outer.last.insert(outer.last.end(), inner.last.begin(), inner.last.end());
+}
+
+void find_last_uses(Instruction& instruction, std::set<int>& later) {
+  instruction.last.clear();
+  if (instruction.group) {
     auto group = std::make_shared<FusedGroup>(*instruction.group);
-    instruction.last.clear();
-    for (size_t k = group->instructions.size(); k-- > 0;) {
-      find_last_uses(group->instructions[k], later);
-      const std::vector<int>& last = group->instructions[k].last;
-      instruction.last.insert(instruction.last.end(), last.begin(), last.end());
-    }
+    for (Instruction& member : std::views::reverse(group->instructions))
+      find_inner_last_uses(instruction, member, later);
     for (size_t a = 0; a < group->arguments.size(); ++a)
       group->dies[a] = group->arguments[a].kind == Argument::Register &&
                        std::ranges::count(instruction.last, group->arguments[a].number) > 0;
     instruction.group = std::move(group);
+    return;
   }
+  if (instruction.merged) {
+    auto merged = std::make_shared<MergedProduct>(*instruction.merged);
+    if (merged->after) find_inner_last_uses(instruction, *merged->after, later);
+    if (merged->norm) find_inner_last_uses(instruction, *merged->norm, later);
+    find_inner_last_uses(instruction, merged->product, later);
+    instruction.merged = std::move(merged);
+    return;
+  }
+  std::set<int> here(instruction.results.begin(), instruction.results.end());
+  each_register(instruction, [&](int r) { here.insert(r); });
+  for (const int r : here)
+    if (later.insert(r).second) instruction.last.push_back(r);
+}
+
+}  // namespace
+
+void find_last_uses(Body& body) {
+  std::set<int> later;
+  for (const Argument& output : body.outputs) each_register(output, [&](int r) { later.insert(r); });
+  for (Instruction& instruction : std::views::reverse(body.instructions)) find_last_uses(instruction, later);
 }
 
 void optimize(Body& body) {
   if (!is_disabled()) {
+    const auto packed = std::make_shared<std::atomic<int64_t>>(0);
     name_in_place_results(body);
+    fold_normalizations(body, packed);
     Fuser(body).run();
+    merge_epilogues(body, packed);
   }
   find_last_uses(body);
 }
@@ -264,13 +294,14 @@ std::string described(const Body& body) {
   };
   for (const Instruction& instruction : body.instructions) {
     line(instruction, "");
-    if (!instruction.group) {
-      out << instruction.function->name << "\n";
+    std::vector<std::string> names;
+    each_operator(instruction, [&](const Instruction& single) { names.push_back(single.function->name); });
+    if (names.size() == 1) {
+      out << names[0] << "\n";
       continue;
     }
     out << "fused(";
-    const auto& members = instruction.group->instructions;
-    for (size_t i = 0; i < members.size(); ++i) out << (i ? ", " : "") << members[i].function->name;
+    for (size_t i = 0; i < names.size(); ++i) out << (i ? ", " : "") << names[i];
     out << ")\n";
   }
   return out.str();

@@ -3,7 +3,7 @@
 
 #include "flambeau/cuda.h"
 #include "flambeau/operators/linalg.h"
-#include "program/fusion.h"
+#include "program/merged_product.h"
 
 namespace flambeau {
 
@@ -25,8 +25,7 @@ class Run {
   }
 
   Values outputs() {
-    for (const Body::Instruction& instruction : body_.instructions)
-      instruction.group ? run_group(instruction) : run(instruction);
+    for (const Body::Instruction& instruction : body_.instructions) run(instruction);
     Values out;
     for (const Body::Argument& argument : body_.outputs) out.push_back(value_of(argument));
     return out;
@@ -62,7 +61,30 @@ class Run {
     for (const Body::Instruction& single : group.instructions) run(single);
   }
 
+  void run_merged(const Body::Instruction& instruction) {
+    const program::MergedProduct& merged = *instruction.merged;
+    SmallVector<const Value*, kUsual> arguments;
+    for (const Body::Argument& argument : merged.product.arguments) arguments.push_back(found(argument));
+    if (merged.norm)
+      for (const Body::Argument& argument : merged.norm->arguments) arguments.push_back(found(argument));
+    for (const Body::Argument& argument : merged.arguments) arguments.push_back(found(argument));
+    results_.resize(1);
+    const program::Merged ran = program::run_merged(merged, arguments.data(), results_[0]);
+    if (ran == program::Merged::All) return keep_results(instruction);
+    const Body::Instruction& last = merged.norm ? *merged.norm : merged.product;
+    if (ran == program::Merged::Product) {
+      keep_results(last);
+      for (const int n : merged.product.last) registers_[size_t(n)] = None();
+    } else {
+      run(merged.product);
+      if (merged.norm) run(*merged.norm);
+    }
+    if (merged.after) run(*merged.after);
+  }
+
   void run(const Body::Instruction& instruction) {
+    if (instruction.group) return run_group(instruction);
+    if (instruction.merged) return run_merged(instruction);
     const size_t count = instruction.arguments.size();
     SmallVector<const Value*, kUsual> arguments;
     Values lists;                                       // those that are made for this call

@@ -52,6 +52,24 @@ struct Scores {
   int64_t mask_row;
 };
 
+// One channel of an image and of its output, see Note [Depthwise convolution]. Distances are in elements.
+struct ChannelPlane {
+  int64_t rows, columns;  // of the output, whose rows are contiguous
+  int64_t image_row;      // in the image, between what two rows of the output read
+  int64_t taps;
+  const int32_t* offsets;  // of the taps
+};
+
+// Tiles of Note [Winograd]: `rows` by `columns` tiles of a channel. The columns of the image lie by parity, the odd
+// ones `odd_columns` behind the even ones. The 16 values of a tile lie `apart`; a vector may be written beyond the last
+// tile.
+struct WinogradTiles {
+  int64_t rows, columns;
+  int64_t image_row, odd_columns;
+  int64_t apart;
+  int64_t out_rows, out_columns;  // of the output, which may be one less than twice the tiles
+};
+
 inline constexpr int64_t kPoints = 128;  // at most, in a block
 inline constexpr int kMaxTaps = 16;
 template <class T>
@@ -77,7 +95,11 @@ struct CellGradientRow {
 };
 inline constexpr int kCells = 4;
 
+struct ProductTable;  // linalg/finished_products.h
+
 struct NetworkTable {
+  const ProductTable* products;
+
   // In the order of Cell in flambeau/operators/recurrent.h.
   void (*cell[kCells][2])(const CellRow& row);
   void (*cell_backward[kCells][2])(const CellGradientRow& row);
@@ -142,6 +164,11 @@ struct NetworkTable {
                          const double* centre, double* grads, double* products);
   void (*column_gradient[2])(char* out, const char* grad, const char* in, int64_t rows, int64_t columns,
                              const char* centre, const char* of_grad, const char* of_in, const char* constant);
+
+  void (*depthwise[2])(const ChannelPlane& p, const char* image, const char* weights, double bias, char* out);
+  // See Note [Winograd]: of a channel of the image, and of a filter's products.
+  void (*winograd_input[2])(const WinogradTiles& w, const char* image, char* out);
+  void (*winograd_output[2])(const WinogradTiles& w, const char* products, double bias, char* out);
 
   void (*norm_columns[2])(const char* grad, const char* in, int64_t n, Moments m, double* weights, double* biases);
   // The whole of layer and RMS normalisation for short rows of n elements. The gradients of weights and biases are

@@ -19,6 +19,7 @@
 #include <cstring>
 #include <utility>
 
+#include "kernels/linalg/finished_products.h"
 #include "kernels/linalg/gemm_panels.h"
 #include "kernels/linalg/gemm_tile.h"
 #include "kernels/scratch.h"
@@ -170,7 +171,8 @@ template <class T, class B>
 class BlockedProduct {
  public:
   BlockedProduct(int64_t m, int64_t n, int64_t k, T alpha, const T* a, const Matrix& as, const B& b, T beta, T* c,
-                 int64_t ldc, const Following<T>& following = {})
+                 int64_t ldc, const Following<T>& following = {}, const ProductFinish& finish = {},
+                 const T* panels_a = nullptr, int64_t panel_terms = 0)
       : m_(m),
         n_(n),
         k_(k),
@@ -181,12 +183,15 @@ class BlockedProduct {
         b_(b),
         c_(c),
         ldc_(ldc),
-        following_(following) {
+        following_(following),
+        finish_(finish),
+        panel_terms_(panel_terms) {
     const int64_t passes = (k + kDepth<T> - 1) / kDepth<T>;
     pass_ = (k + passes - 1) / passes;
     block_terms_ = passes <= 2 ? pass_ : std::min(k, 4 * pass_);  // a shorter block has more rows
     block_rows_ = row_block();
-    packs_a_ = as.column != 1 || n > 256;  // fewer columns do not pay for it
+    if (as.column == 1) panels_a_ = panels_a;
+    packs_a_ = !panels_a_ && (as.column != 1 || n > 256);  // fewer columns do not pay for it
   }
 
   void run() {
@@ -194,7 +199,7 @@ class BlockedProduct {
       packed_a_ = static_cast<T*>(scratch(Scratch::ProductA, size_t(block_rows_ * block_terms_) * sizeof(T)));
     for (int64_t j = 0; j < n_; j += kBlockColumns) {
       columns_ = {j, std::min(n_, j + kBlockColumns)};
-      first_packed_ = b_.lies(m_) ? columns_.begin + columns_.size() / L * L : columns_.begin;
+      first_packed_ = B::is_packed ? columns_.end : columns_.begin + (b_.lies(m_) ? columns_.size() / L * L : 0);
       kept_ = block_rows_ < m_ ? (columns_.end - first_packed_ + W - 1) / W * W : 0;
       const int64_t elements = std::max(kept_ * block_terms_, W * pass_) + L;
       if (first_packed_ < columns_.end)
@@ -213,6 +218,7 @@ class BlockedProduct {
 
  private:
   static constexpr int64_t W = kColumns<T>, L = W / 2, kBlockColumns = 8192 / sizeof(T);
+  static constexpr int64_t kFinish = 512 / sizeof(T);  // columns that are finished at a time
 
   // As many as fill a quarter of the second-level cache; all, where half of it holds them.
   int64_t row_block() const {
@@ -223,7 +229,11 @@ class BlockedProduct {
 
   Range pass_from(int64_t p) const { return {p, std::min(p + pass_, terms_.end)}; }
   const T* in_a(int64_t i, int64_t p) const { return a_ + i * as_.row + p * as_.column; }
-  T* panel_a(int64_t i, Range pass) const {
+  const T* panel_a(int64_t i, Range pass) const {
+    if (panels_a_) return panels_a_ + i * panel_terms_ + pass.begin * kRows;
+    return packed_row(i, pass);
+  }
+  T* packed_row(int64_t i, Range pass) const {
     return packed_a_ + (pass.begin - terms_.begin) * block_rows_ + (i - rows_.begin) * pass.size();
   }
   // In the order in which they are packed: packing may write a vector beyond the end of one.
@@ -241,13 +251,14 @@ class BlockedProduct {
     for (int64_t i = rows_.begin; i < rows_.end; i += height_from(i))
       for (int64_t p = terms_.begin; p < terms_.end; p += pass_) {
         const Range pass = pass_from(p);
-        pack_a(panel_a(i, pass), in_a(i, p), as_.row, as_.column, height_from(i), pass.size());
+        pack_a(packed_row(i, pass), in_a(i, p), as_.row, as_.column, height_from(i), pass.size());
       }
   }
 
   void add_block() {
+    int64_t unfinished = columns_.begin;
     for (int64_t j = columns_.begin, width; j < columns_.end; j += width) {
-      const bool lies = j < first_packed_, two = lies ? j + W <= first_packed_ : columns_.end - j > L;
+      const bool lies = j < first_packed_, two = lies && !B::is_packed ? j + W <= first_packed_ : columns_.end - j > L;
       width = two ? W : L;
       const Range columns{j, std::min(j + width, columns_.end)};
       for (int64_t p = terms_.begin; p < terms_.end; p += pass_) {
@@ -255,9 +266,14 @@ class BlockedProduct {
         T* const panel = panel_b(j, pass);
         if (!lies && rows_.begin == 0) b_.pack(panel, p, j, pass.size(), columns.size());
         if (lies)
-          add_pass(columns, two, pass, {b_.at(p, j), b_.row, of_following(j, pass)});
+          add_pass(columns, two, pass, {b_.at(p, j), b_.row, B::is_packed ? behind(j, pass) : of_following(j, pass)});
         else
           add_pass(columns, two, pass, {panel, W, upcoming(j, pass)});
+      }
+      if (finish_.run && terms_.end == k_ && (columns.end - unfinished >= kFinish || columns.end == columns_.end)) {
+        finish_.run(finish_.context, c_ + rows_.begin * ldc_ + unfinished, rows_.size(), columns.end - unfinished,
+                    ldc_);
+        unfinished = columns.end;
       }
     }
   }
@@ -274,6 +290,12 @@ class BlockedProduct {
     return b_.has_rows() ? Upcoming<T>{b_.at(next.begin, j), b_.row, lines * b_.row} : of_following(j, next);
   }
 
+  // The terms or the panel behind a pass of a packed matrix.
+  Upcoming<T> behind(int64_t j, Range pass) const {
+    const int64_t lines = (pass.size() + tiles() - 1) / tiles();
+    return {b_.at(pass.end, j), W, lines * W};
+  }
+
   // As much of both operands of the product after this one as this pass is of this one.
   Upcoming<T> of_following(int64_t j, Range pass) const {
     const auto& [at, size] = following_;
@@ -287,10 +309,14 @@ class BlockedProduct {
   // Some terms of all rows of the block.
   void add_pass(Range columns, bool two, Range pass, TileColumns<T> b) {
     TileOutput<T> out{nullptr, ldc_, columns.size(), alpha_, pass.begin == 0 ? beta_ : T(1)};
+    const T* const row_bias = pass.begin == 0 ? static_cast<const T*>(finish_.row_bias) : nullptr;
+    if (finish_.column_bias && pass.begin == 0)
+      out.column_bias = static_cast<const T*>(finish_.column_bias) + columns.begin;
     for (int64_t i = rows_.begin, height; i < rows_.end; i += height, b.next.at += b.next.share) {
       height = height_from(i);
       out.c = c_ + i * ldc_ + columns.begin;
-      if (packs_a_ && height == kRows)
+      if (row_bias) out.row_bias = row_bias + i;
+      if ((packs_a_ || panels_a_) && height == kRows)
         (two ? tile<T, kRows, true, TileOrder::Packed>
              : tile<T, kRows, false, TileOrder::Packed>)(pass.size(), {panel_a(i, pass), 1}, b, out);
       else if (as_.column == 1)
@@ -308,32 +334,87 @@ class BlockedProduct {
   T* c_;
   int64_t ldc_;
   Following<T> following_;
+  const ProductFinish finish_;
 
   int64_t pass_, block_terms_, block_rows_;  // terms that are added up in registers, terms and rows of a block
+  const int64_t panel_terms_;
+  const T* panels_a_ = nullptr;  // of the whole matrix, panel_terms_ long
   bool packs_a_;
   T *packed_a_ = nullptr, *packed_b_ = nullptr;
   Range rows_, columns_, terms_;  // of the block
   int64_t first_packed_, kept_;   // the first column that does not lie, and for how many of them there is room
 };
 
+// The loops of a product. Matrices that do not fill tiles have loops of their own.
+enum class Form { Small, Narrow, RowDots, ColumnDots, WeightedRows, WeightedColumns, Tiles };
+
+template <class T>
+Form form_of(int64_t m, int64_t n, int64_t k, const Matrix& as, const Matrix& bs) {
+  const int64_t work = m * n * k;
+  const bool column = n == 1 || (m == 1 && bs.row == 1);  // nothing to fill a vector of results with
+  if (k == 0 || work <= 48 || (column && work <= 512)) return Form::Small;
+  if (n > 1 && n < Simd<T>::kLanes && k <= kNarrowDepth && work <= 4096) return Form::Narrow;
+  if (m == 1 && as.column == 1 && bs.row == 1) return Form::RowDots;
+  if (n == 1 && bs.row == 1 && as.column == 1) return Form::ColumnDots;
+  if (m == 1 && bs.column == 1 && n >= Simd<T>::kLanes) return Form::WeightedRows;
+  if (n == 1 && as.row == 1 && m >= Simd<T>::kLanes) return Form::WeightedColumns;
+  return Form::Tiles;
+}
+
 template <class T>
 void multiply(int64_t m, int64_t n, int64_t k, double alpha, const Matrix& as, const Matrix& bs, double beta, T* c,
               int64_t ldc, const Following<T>& following) {
   const T *a = static_cast<const T*>(as.data), *b = static_cast<const T*>(bs.data);
-  const int64_t work = m * n * k;
-  const bool column = n == 1 || (m == 1 && bs.row == 1);  // nothing to fill a vector of results with
-  if (k == 0 || work <= 48 || (column && work <= 512))
-    return small<T>(m, n, k, T(alpha), a, as, b, bs, T(beta), c, ldc);
-  if (n > 1 && n < Simd<T>::kLanes && k <= kNarrowDepth && work <= 4096)
-    return narrow<T>(m, n, k, T(alpha), a, as, b, bs, T(beta), c, ldc);
-  if (m == 1 && as.column == 1 && bs.row == 1) return row_dots<T>(n, k, T(alpha), a, b, bs.column, T(beta), c, 1);
-  if (n == 1 && bs.row == 1 && as.column == 1) return row_dots<T>(m, k, T(alpha), b, a, as.row, T(beta), c, ldc);
-  if (m == 1 && bs.column == 1 && n >= Simd<T>::kLanes)
-    return weighted_rows<T>(n, k, T(alpha), a, as.column, b, bs.row, T(beta), c, 1);
-  if (n == 1 && as.row == 1 && m >= Simd<T>::kLanes)
-    return weighted_rows<T>(m, k, T(alpha), b, bs.row, a, as.column, T(beta), c, ldc);
-  const Stored<T> stored{b, bs.row, bs.column};
-  BlockedProduct(m, n, k, T(alpha), a, as, stored, T(beta), c, ldc, following).run();
+  switch (form_of<T>(m, n, k, as, bs)) {
+    case Form::Small:
+      return small<T>(m, n, k, T(alpha), a, as, b, bs, T(beta), c, ldc);
+    case Form::Narrow:
+      return narrow<T>(m, n, k, T(alpha), a, as, b, bs, T(beta), c, ldc);
+    case Form::RowDots:
+      return row_dots<T>(n, k, T(alpha), a, b, bs.column, T(beta), c, 1);
+    case Form::ColumnDots:
+      return row_dots<T>(m, k, T(alpha), b, a, as.row, T(beta), c, ldc);
+    case Form::WeightedRows:
+      return weighted_rows<T>(n, k, T(alpha), a, as.column, b, bs.row, T(beta), c, 1);
+    case Form::WeightedColumns:
+      return weighted_rows<T>(m, k, T(alpha), b, bs.row, a, as.column, T(beta), c, ldc);
+    default:
+      return BlockedProduct(m, n, k, T(alpha), a, as, Stored<T>{b, bs.row, bs.column}, T(beta), c, ldc, following)
+          .run();
+  }
+}
+
+// Writes the biases to C. Returns false if there are none.
+template <class T>
+bool fill_bias(int64_t m, int64_t n, T* c, int64_t ldc, const ProductFinish& finish) {
+  const T *const rows = static_cast<const T*>(finish.row_bias), *const columns =
+                                                                    static_cast<const T*>(finish.column_bias);
+  if (!rows && !columns) return false;
+  for (int64_t i = 0; i < m; ++i, c += ldc)
+    if (rows)
+      std::fill(c, c + n, rows[i]);
+    else
+      std::copy(columns, columns + n, c);
+  return true;
+}
+
+template <class T>
+void finished_gemm(int64_t m, int64_t n, int64_t k, const PackedMatrix& a, const PackedMatrix& b, void* c_data,
+                   int64_t ldc, const ProductFinish& finish) {
+  T* const c = static_cast<T*>(c_data);
+  const auto run = [&](const auto& columns) {
+    BlockedProduct(m, n, k, T(1), static_cast<const T*>(a.data), a, columns, T(0), c, ldc, {}, finish,
+                   static_cast<const T*>(a.panels), a.terms)
+        .run();
+  };
+  if (form_of<T>(m, n, k, a, b) != Form::Tiles) {
+    multiply<T>(m, n, k, 1, a, b, fill_bias(m, n, c, ldc, finish), c, ldc, {});
+    if (finish.run) finish.run(finish.context, c, m, n, ldc);
+  } else if (b.panels) {
+    run(PackedColumns<T>{static_cast<const T*>(b.panels), b.terms});
+  } else {
+    run(Stored<T>{static_cast<const T*>(b.data), b.row, b.column});
+  }
 }
 
 template <class T>
@@ -365,6 +446,36 @@ void gemm_runs(int64_t m, int64_t n, int64_t k, Matrix a, const RunsMatrix& b, d
   BlockedProduct(m, n, k, T(1), static_cast<const T*>(a.data), a, gathered, T(beta), static_cast<T*>(c), ldc).run();
 }
 
+template <class T>
+void finished_gemm_runs(int64_t m, int64_t n, int64_t k, const PackedMatrix& a, const RunsMatrix& b, void* c,
+                        int64_t ldc, const ProductFinish& finish) {
+  const Gathered<T> gathered{static_cast<const T*>(b.data), b};
+  BlockedProduct(m, n, k, T(1), static_cast<const T*>(a.data), a, gathered, T(0), static_cast<T*>(c), ldc, {}, finish,
+                 static_cast<const T*>(a.panels), a.terms)
+      .run();
+}
+
+template <class T>
+void pack_rows(void* panels, int64_t m, int64_t k, const Matrix& a) {
+  T* to = static_cast<T*>(panels);
+  for (int64_t i = 0; i + kRows <= m; i += kRows, to += kRows * k)
+    pack_a(to, static_cast<const T*>(a.data) + i * a.row, a.row, a.column, kRows, k);
+}
+
+template <class T>
+void pack_columns(void* panels, int64_t n, int64_t k, const Matrix& b) {
+  pack_b(static_cast<T*>(panels), static_cast<const T*>(b.data), b.row, b.column, k, n);
+}
+
+template <class T>
+void fill_products(ProductTable& table, int kind) {
+  table.finished_gemm[kind] = finished_gemm<T>;
+  table.finished_gemm_runs[kind] = finished_gemm_runs<T>;
+  table.pack_rows[kind] = pack_rows<T>;
+  table.pack_columns[kind] = pack_columns<T>;
+  table.panel_columns[kind] = kColumns<T>;
+}
+
 }  // namespace
 
 void fill_gemm(Table& table) {
@@ -374,6 +485,17 @@ void fill_gemm(Table& table) {
   table.gemm_runs[1] = gemm_runs<double>;
   table.gemm[0] = gemm<float>;
   table.gemm[1] = gemm<double>;
+}
+
+void fill_finished_products(NetworkTable& networks) {
+  static const ProductTable table = [] {
+    ProductTable t{};
+    fill_products<float>(t, 0);
+    fill_products<double>(t, 1);
+    t.panel_rows = kRows;
+    return t;
+  }();
+  networks.products = &table;
 }
 
 }  // namespace flambeau::kernels::FLAMBEAU_ISA

@@ -1,4 +1,10 @@
 // The panels that a product reads. Note [Gemm] in kernels/linalg/gemm.cpp. Internal.
+//
+// Note [Packed matrices]
+// A matrix that takes part in many products can be packed once, as a whole: for each kRows rows of A, or kColumns
+// columns of B, a panel of all terms. Each pass of a product reads its terms from the middle of a panel. The rows of A
+// that do not fill a panel are read from the matrix, the last panel of B is padded with zeros. Products have the same
+// results with and without packed matrices.
 #pragma once
 
 #include <algorithm>
@@ -64,11 +70,14 @@ void pack_a(T* to, const T* a, int64_t row, int64_t column, int64_t rows, int64_
   }
 }
 
-// The forms of B: rows that can be read in place, rows that must be packed, and panels.
+// The forms of B: a matrix, of which rows are read in place or packed; a packed matrix; and one whose panels are
+// gathered.
 template <class T>
 struct Stored {
   const T* data;
   int64_t row, column;
+
+  static constexpr bool is_packed = false;
 
   bool lies(int64_t m) const { return column == 1 && m <= 128; }
   bool has_rows() const { return column == 1; }
@@ -78,10 +87,23 @@ struct Stored {
   }
 };
 template <class T>
+struct PackedColumns {
+  const T* panels;
+  int64_t terms;
+  static constexpr int64_t row = kColumns<T>;
+  static constexpr bool is_packed = true;
+
+  bool lies(int64_t) const { return true; }
+  bool has_rows() const { return true; }
+  const T* at(int64_t p, int64_t j) const { return panels + j * terms + p * row; }  // j: of the first in a panel
+  void pack(T*, int64_t, int64_t, int64_t, int64_t) const {}
+};
+template <class T>
 struct Gathered {
   const T* data;
   const RunsMatrix& m;
   static constexpr int64_t row = 0;
+  static constexpr bool is_packed = false;
 
   bool lies(int64_t) const { return false; }
   bool has_rows() const { return false; }

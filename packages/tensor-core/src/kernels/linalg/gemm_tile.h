@@ -16,6 +16,8 @@ struct TileOutput {
   T* c;
   int64_t ldc, columns;  // columns actually there
   T alpha, beta;
+  // Added to the product if beta is 0, unless null: an element for each row or column.
+  const T *row_bias = nullptr, *column_bias = nullptr;
 };
 
 // How the rows of A lie: in a panel, element (i, p) at a[i + p * kRows]; each by itself, at a[i * row + p]; or in runs,
@@ -133,6 +135,7 @@ void tile(int64_t depth, const TileRows<T>& in, const TileColumns<T>& columns, c
     }
   }
   const T alpha = out.alpha, beta = out.beta;
+  const T *const row_bias = out.row_bias, *const column_bias = out.column_bias;
   T* const to = out.c;
   const int64_t ldc = out.ldc;
   if (FLAMBEAU_UNLIKELY(out.columns < kWidth)) {
@@ -145,7 +148,8 @@ void tile(int64_t depth, const TileRows<T>& in, const TileColumns<T>& columns, c
     for (int64_t i = 0; i < R; ++i)
       for (int64_t j = 0; j < out.columns; ++j) {
         T& c = to[i * ldc + j];
-        c = beta == T(0) ? lines[i][j] : lines[i][j] + beta * c;
+        const T own = out.row_bias ? out.row_bias[i] : out.column_bias ? out.column_bias[j] : T(0);
+        c = beta == T(0) ? lines[i][j] + own : lines[i][j] + beta * c;
       }
     return;
   }
@@ -157,6 +161,12 @@ void tile(int64_t depth, const TileRows<T>& in, const TileColumns<T>& columns, c
     if (beta != T(0)) {
       low[i] += beta * c[0];
       if constexpr (two) high[i] += beta * c[1];
+    } else if (row_bias) {
+      low[i] += row_bias[i];
+      if constexpr (two) high[i] += row_bias[i];
+    } else if (column_bias) {
+      low[i] += reinterpret_cast<const Vector*>(column_bias)[0];
+      if constexpr (two) high[i] += reinterpret_cast<const Vector*>(column_bias)[1];
     }
     c[0] = low[i];
     if constexpr (two) c[1] = high[i];

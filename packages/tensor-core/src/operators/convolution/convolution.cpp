@@ -146,9 +146,10 @@ Geometry checked_geometry(const char* name, int dims, const Tensor& input, const
   return g;
 }
 
-// The geometry of a convolution with its output's size.
-Geometry forward_geometry(int dims, const Tensor& input, const Tensor& weight, const Tensor& bias,
-                          const ConvolutionOptions& o) {
+}  // namespace
+
+Geometry convolution_geometry(int dims, const Tensor& input, const Tensor& weight, const Tensor& bias,
+                              const ConvolutionOptions& o) {
   Geometry g = checked_geometry(kNames[dims - 1], dims, input, weight, bias, o, false);
   Sizes padded, reach;
   bool fits = true;
@@ -162,6 +163,8 @@ Geometry forward_geometry(int dims, const Tensor& input, const Tensor& weight, c
           ". Kernel size: ", Product{reach, dims}, ". Kernel size can't be greater than actual input size");
   return g;
 }
+
+namespace {
 
 // For padding='same' where it is odd: the rest of it, zeros at the far side.
 Tensor pad_far_side(const Tensor& input, int dims, const Shape& extra) {
@@ -235,7 +238,7 @@ Tensor convolution(int dims, const Tensor& input, const Tensor& weight, const Te
         complex_parts(input, weight,
                       [&](const Tensor& x, const Tensor& w) { return convolution(dims, x, w, Tensor(), o); }),
         bias, dims);
-  return forward(forward_geometry(dims, input, weight, bias, o), input, weight, bias);
+  return forward(convolution_geometry(dims, input, weight, bias, o), input, weight, bias);
 }
 
 Tensor convolution_input_gradient(int dims, const Shape& input_size, const Tensor& weight, const Tensor& grad,
@@ -244,7 +247,7 @@ Tensor convolution_input_gradient(int dims, const Shape& input_size, const Tenso
     return complex_parts(grad, conj(weight), [&](const Tensor& dy, const Tensor& w) {
       return convolution_input_gradient(dims, input_size, w, dy, o);
     });
-  const Geometry g = forward_geometry(dims, of_size(input_size, weight), weight, Tensor(), o);
+  const Geometry g = convolution_geometry(dims, of_size(input_size, weight), weight, Tensor(), o);
   check_gradient(g, grad, weight);
   return input_gradient(g, grad, weight);
 }
@@ -255,7 +258,7 @@ Tensor convolution_weight_gradient(int dims, const Tensor& input, const Shape& w
     return complex_parts(conj(input), grad, [&](const Tensor& x, const Tensor& dy) {
       return convolution_weight_gradient(dims, x, weight_size, dy, o);
     });
-  const Geometry g = forward_geometry(dims, input, of_size(weight_size, input), Tensor(), o);
+  const Geometry g = convolution_geometry(dims, input, of_size(weight_size, input), Tensor(), o);
   check_gradient(g, grad, input);
   return weight_gradient(g, input, grad);
 }

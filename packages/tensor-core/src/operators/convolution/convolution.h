@@ -4,6 +4,7 @@
 #include "core/working_memory.h"
 #include "flambeau/memory_format.h"
 #include "flambeau/operators/networks.h"
+#include "operators/pointwise/epilogue.h"
 #include "tasks/convolution.h"
 
 namespace flambeau {
@@ -26,8 +27,41 @@ void dispatch_working(Dtype type, F&& f) {
     dispatch_real(type, f);
 }
 
+// The sizes of a forward convolution. Raises an error if the operands do not fit.
+ConvolutionGeometry convolution_geometry(int dims, const Tensor& input, const Tensor& weight, const Tensor& bias,
+                                         const ConvolutionOptions& o);
+
+// The additions of compiled programs to a forward convolution of contiguous tensors.
+struct ConvolutionFinish {
+  Tensor out;                          // where to write, or undefined
+  const Epilogue* epilogue = nullptr;  // Note [Epilogues]; its result is `out`
+  const void* panels = nullptr;        // the weights of each group, packed as rows: Note [Packed matrices]
+
+  Tensor output(const ConvolutionGeometry& g, Dtype type) const {
+    return out.defined() ? out : empty(g.output_shape(), type);
+  }
+  void apply(void* piece, int64_t n) const {
+    if (epilogue) epilogue->apply(static_cast<char*>(piece), n);
+  }
+  // The finish and the left matrix of a product that computes filters of a group from the first on.
+  template <class T>
+  kernels::ProductFinish of_filters(const T* bias, int64_t first) const {
+    kernels::ProductFinish f = epilogue ? epilogue->finish() : kernels::ProductFinish();
+    if (bias) f.row_bias = bias + first;
+    return f;
+  }
+  template <class T>
+  kernels::PackedMatrix filters(const ConvolutionGeometry& g, const T* weights, int64_t first) const {
+    const int64_t taps = g.taps();
+    return {{weights + first * taps, taps, 1}, panels ? static_cast<const T*>(panels) + first * taps : nullptr, taps};
+  }
+};
+
 // The values of Note [Convolution]'s three functions (values.cpp). Nothing is recorded.
 Tensor convolution_values(const ConvolutionGeometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias);
+// The same with a finish, for contiguous float32 or float64 tensors with elements on the CPU.
+Tensor finished_convolution(const ConvolutionGeometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias,
+                            const ConvolutionFinish& finish);
 // `bias` is defined only where input_gradient_takes_bias.
 bool input_gradient_takes_bias(const ConvolutionGeometry& g, const Tensor& grad);
 Tensor input_gradient_values(const ConvolutionGeometry& g, const Tensor& grad, const Tensor& weight,
@@ -36,14 +70,20 @@ Tensor weight_gradient_values(const ConvolutionGeometry& g, const Tensor& input,
 
 // The algorithms, for contiguous operands of one type that is computed in and geometries for which select_algorithm
 // chooses them.
-Tensor direct_forward(const ConvolutionGeometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias);
+Tensor depthwise_forward(const ConvolutionGeometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias,
+                         const ConvolutionFinish& finish = {});
+Tensor direct_forward(const ConvolutionGeometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias,
+                      const ConvolutionFinish& finish = {});
 Tensor direct_weight_gradient(const ConvolutionGeometry& g, const Tensor& input, const Tensor& grad);
-Tensor implicit_forward(const ConvolutionGeometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias);
-Tensor product_forward(const ConvolutionGeometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias);
+Tensor implicit_forward(const ConvolutionGeometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias,
+                        const ConvolutionFinish& finish = {});
+Tensor product_forward(const ConvolutionGeometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias,
+                       const ConvolutionFinish& finish = {});
 Tensor product_input_gradient(const ConvolutionGeometry& g, const Tensor& grad, const Tensor& weight);
 Tensor product_weight_gradient(const ConvolutionGeometry& g, const Tensor& input, const Tensor& grad);
 Tensor shifted_weight_gradient(const ConvolutionGeometry& g, const Tensor& input, const Tensor& grad);
-Tensor unfolded_forward(const ConvolutionGeometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias);
+Tensor unfolded_forward(const ConvolutionGeometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias,
+                        const ConvolutionFinish& finish = {});
 Tensor unfolded_input_gradient(const ConvolutionGeometry& g, const Tensor& grad, const Tensor& weight);
 Tensor unfolded_weight_gradient(const ConvolutionGeometry& g, const Tensor& input, const Tensor& grad);
 

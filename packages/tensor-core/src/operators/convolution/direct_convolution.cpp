@@ -78,7 +78,8 @@ void pack_panels(const T* w, int64_t rows, int64_t taps, T* to) {
 // out (batch, groups * rows, out_h, out_w) = images (batch, groups * channels, ...) * panels, one set of panels a
 // group.
 template <class T>
-void sum_taps(const Geometry& g, const Flat& flat, const T* images, const char* panels, const T* bias, T* out) {
+void sum_taps(const Geometry& g, const Flat& flat, const T* images, const char* panels, const T* bias, T* out,
+              const ConvolutionFinish& finish) {
   const auto kernel = kernels::table().direct[sizeof(T) == 8];
   const int64_t ldo = flat.columns() + kDirectSlack, size = int64_t(sizeof(T));
   // Threads share the samples; where these are fewer, the panels of a sample's filters, too.
@@ -102,6 +103,7 @@ void sum_taps(const Geometry& g, const Flat& flat, const T* images, const char* 
           flat.each_line([&](int64_t column, int64_t at) {
             std::memcpy(to + at, from + column, size_t(flat.out[2]) * sizeof(T));
           });
+          finish.apply(to, product(flat.out));
         }
       }
     }
@@ -110,8 +112,9 @@ void sum_taps(const Geometry& g, const Flat& flat, const T* images, const char* 
 
 }  // namespace
 
-Tensor direct_forward(const Geometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias) {
-  Tensor out = empty(g.output_shape(), input.dtype());
+Tensor direct_forward(const Geometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias,
+                      const ConvolutionFinish& finish) {
+  const Tensor out = finish.output(g, input.dtype());
   const Flat flat(g);
   const Block panels(weight.numel() * item_size(weight.dtype()));
   dispatch_real(input.dtype(), [&](auto tag) {
@@ -120,7 +123,8 @@ Tensor direct_forward(const Geometry& g, const Tensor& input, const Tensor& weig
     for (int64_t group = 0; group < g.groups; ++group)
       pack_panels(weight.data<T>() + group * each, flat.rows, flat.taps,
                   reinterpret_cast<T*>(panels.get()) + group * each);
-    sum_taps<T>(g, flat, input.data<T>(), panels.get(), bias.defined() ? bias.data<T>() : nullptr, out.data<T>());
+    sum_taps<T>(g, flat, input.data<T>(), panels.get(), bias.defined() ? bias.data<T>() : nullptr, out.data<T>(),
+                finish);
   });
   return out;
 }

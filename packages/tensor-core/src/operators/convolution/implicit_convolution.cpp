@@ -29,17 +29,25 @@ int64_t samples_together(const Geometry& g) {
 }
 
 template <class T>
-void multiply_windows(const Geometry& g, const T* images, const T* weights, const T* bias, T* out) {
+void multiply_windows(const Geometry& g, const T* images, const T* weights, const T* bias, T* out,
+                      const ConvolutionFinish& finish) {
   const PaddedImage padded(g);
-  const auto kernel = kernels::table().gemm_runs[sizeof(T) == 8];
+  const auto kernel = kernels::products().finished_gemm_runs[sizeof(T) == 8];
   const std::vector<int32_t> taps = padded.taps();
   const int64_t filters = g.group_filters(), together = samples_together(g), positions = g.positions(),
                 parts = (g.batch + together - 1) / together, size = int64_t(sizeof(T));
   const std::vector<Run> runs = padded.runs(together, g.out[2]);
-  // Threads share the parts; where these are fewer, the filters of a part, too.
-  constexpr int64_t kLeastFilters = 24;
+  // Threads share the parts; where these are fewer, the rows of a part's outputs or, of small outputs, its filters,
+  // too.
+  constexpr int64_t kLeastFilters = 24, kLeastColumns = 256;
+  const int64_t lines = g.out[0] * g.out[1], wanted = (num_threads() + parts - 1) / parts;
+  const bool by_lines = together == 1 && positions >= wanted * kLeastColumns;
   const int64_t shares =
-      std::clamp<int64_t>((num_threads() + parts - 1) / parts, 1, std::max<int64_t>(1, filters / kLeastFilters));
+      std::clamp<int64_t>(wanted, 1, std::max<int64_t>(1, by_lines ? lines : filters / kLeastFilters));
+  const int64_t rows = kernels::products().panel_rows;
+  const auto first_filter = [&](int64_t share) {  // at whole panels
+    return by_lines ? 0 : share == shares ? filters : filters * share / shares / rows * rows;
+  };
   parallel_items(
       parts * shares, std::max<int64_t>(1, sample_grain(g, shares) / together), [&](int64_t begin, int64_t end) {
         const Block image((together * padded.size() + 2 * kernels::kDirectSlack) * size);
@@ -47,8 +55,13 @@ void multiply_windows(const Geometry& g, const T* images, const T* weights, cons
         for (int64_t task = begin; task < end; ++task)
           for (int64_t group = 0; group < g.groups; ++group) {
             const int64_t first = task / shares * together, count = std::min(together, g.batch - first),
-                          width = count * positions, share = task % shares, f = filters * share / shares,
-                          height = filters * (share + 1) / shares - f, own = group * filters + f;
+                          width = count * positions, share = task % shares, f = first_filter(share),
+                          height = by_lines ? filters : first_filter(share + 1) - f, own = group * filters + f;
+            const int64_t line_begin = by_lines ? lines * share / shares : 0,
+                          line_end = by_lines ? lines * (share + 1) / shares : count * lines,
+                          column = line_begin * g.out[2], columns = (line_end - line_begin) * g.out[2];
+            std::vector<Run> own_runs(runs.begin() + line_begin, runs.begin() + line_end);
+            for (Run& run : own_runs) run.column -= column;
             T* const from = reinterpret_cast<T*>(image.get());
             for (int64_t i = 0; i < count; ++i)
               padded.fill(from + i * padded.size(),
@@ -57,24 +70,28 @@ void multiply_windows(const Geometry& g, const T* images, const T* weights, cons
               return out + ((first + i) * g.filters + own + row) * positions;
             };
             T* const to = together == 1 ? line(0, 0) : reinterpret_cast<T*>(results.get());
-            for (int64_t row = 0; bias && row < height; ++row)
-              std::fill(to + row * width, to + (row + 1) * width, bias[own + row]);
-            kernel(height, width, g.taps(), {weights + own * g.taps(), g.taps(), 1},
-                   {from, taps.data(), runs.data(), count * g.out[0] * g.out[1]}, bias ? 1 : 0, to, width);
+            kernels::ProductFinish product_finish = finish.of_filters(bias, own);
+            if (together > 1) product_finish.run = nullptr;
+            kernel(height, columns, g.taps(), finish.filters(g, weights, own),
+                   {from, taps.data(), own_runs.data(), line_end - line_begin}, to + column, width, product_finish);
             for (int64_t i = 0; together > 1 && i < count; ++i)
-              for (int64_t row = 0; row < height; ++row)
+              for (int64_t row = 0; row < height; ++row) {
                 std::memcpy(line(i, row), to + row * width + i * positions, size_t(positions * size));
+                finish.apply(line(i, row), positions);
+              }
           }
       });
 }
 
 }  // namespace
 
-Tensor implicit_forward(const Geometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias) {
-  const Tensor out = empty(g.output_shape(), input.dtype());
+Tensor implicit_forward(const Geometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias,
+                        const ConvolutionFinish& finish) {
+  const Tensor out = finish.output(g, input.dtype());
   dispatch_real(input.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    multiply_windows<T>(g, input.data<T>(), weight.data<T>(), bias.defined() ? bias.data<T>() : nullptr, out.data<T>());
+    multiply_windows<T>(g, input.data<T>(), weight.data<T>(), bias.defined() ? bias.data<T>() : nullptr, out.data<T>(),
+                        finish);
   });
   return out;
 }

@@ -8,9 +8,10 @@ namespace flambeau {
 
 using Geometry = ConvolutionGeometry;
 
-Tensor product_forward(const Geometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias) {
+Tensor product_forward(const Geometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias,
+                       const ConvolutionFinish& finish) {
   const int64_t filters = g.group_filters(), taps = g.taps();
-  const Tensor out = empty(g.output_shape(), input.dtype());
+  const Tensor out = finish.output(g, input.dtype());
   dispatch_working(input.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     const T *x = input.data<T>(), *w = weight.data<T>();
@@ -19,6 +20,7 @@ Tensor product_forward(const Geometry& g, const Tensor& input, const Tensor& wei
     for (int64_t group = 0; group < g.groups; ++group)
       gemm(g.batch, filters, taps, 1, {x + group * taps, g.groups * taps, 1}, {w + group * filters * taps, 1, taps},
            bias.defined() ? 1 : 0, reinterpret_cast<char*>(y + group * filters), g.filters, input.dtype());
+    finish.apply(y, out.numel());
   });
   return out;
 }

@@ -56,9 +56,17 @@ bool unfolds_implicitly(const Geometry& g) {
   return padded <= kPaddedMost * unfolded && padded * double(g.batch) < kMostElements;
 }
 
+bool convolves_channels(const Geometry& g) {
+  if (g.group_channels() != 1 || g.plain() || g.whole()) return false;
+  double padded = 1;
+  for (size_t i = 0; i < 3; ++i) padded *= double(g.size[i] + 2 * g.padding[i] + g.stride[i]);
+  return padded < kMostElements && padded <= kPaddedMost * double(g.taps()) * double(g.positions());
+}
+
 Algorithm simple(const Geometry& g) { return g.whole() ? Algorithm::Product : Algorithm::Unfolded; }
 
 Algorithm forward(const Geometry& g) {
+  if (convolves_channels(g)) return Algorithm::Depthwise;
   if (runs_directly(g, kDirectMost)) return Algorithm::Direct;
   return unfolds_implicitly(g) ? Algorithm::Implicit : simple(g);
 }
@@ -66,7 +74,7 @@ Algorithm forward(const Geometry& g) {
 Algorithm input_gradient(const Geometry& g) {
   if (!steps_by_one(g)) return simple(g);
   const Algorithm turned = forward(g.turned());
-  return turned == Algorithm::Direct || turned == Algorithm::Implicit ? Algorithm::Turned : simple(g);
+  return turned == Algorithm::Product || turned == Algorithm::Unfolded ? simple(g) : Algorithm::Turned;
 }
 
 Algorithm weight_gradient(const Geometry& g) {

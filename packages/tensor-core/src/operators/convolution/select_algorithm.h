@@ -6,12 +6,13 @@
 namespace flambeau {
 
 enum class ConvolutionAlgorithm : uint8_t {
-  Product,   // the kernel covers the image, so that one product is enough (product_convolution.cpp)
-  Direct,    // Note [Direct convolution] in kernels/layers/direct_convolution.cpp
-  Implicit,  // a forward convolution: Note [Implicit unfolding] in implicit_convolution.cpp
-  Shifted,   // a weight gradient: Note [Shifted products] in kernels/layers/shifted_products.cpp
-  Turned,    // an input gradient, as a forward convolution with the weights turned round
-  Unfolded,  // Note [Unfolding] in unfolded_convolution.cpp
+  Product,    // the kernel covers the image, so that one product is enough (product_convolution.cpp)
+  Depthwise,  // a forward convolution: Note [Depthwise convolution] in kernels/layers/depthwise_convolution.cpp
+  Direct,     // Note [Direct convolution] in kernels/layers/direct_convolution.cpp
+  Implicit,   // a forward convolution: Note [Implicit unfolding] in implicit_convolution.cpp
+  Shifted,    // a weight gradient: Note [Shifted products] in kernels/layers/shifted_products.cpp
+  Turned,     // an input gradient, as a forward convolution with the weights turned round
+  Unfolded,   // Note [Unfolding] in unfolded_convolution.cpp
 };
 
 // `type`: what is computed in. Only Product and Unfolded serve integers.

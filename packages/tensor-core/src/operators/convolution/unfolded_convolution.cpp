@@ -33,6 +33,8 @@ class Unfolded {
         columns_(in_place ? 1 : g.taps() * most * g.positions() * int64_t(sizeof(T))),
         rows_(alone ? 1 : g.group_filters() * most * g.positions() * int64_t(sizeof(T))) {}
 
+  bool results_lie() const { return alone; }  // where the output is
+
   // (taps, count * positions) of images; without a copy where the image already is the matrix.
   const T* unfold(const T* input, int64_t group, int64_t first, int64_t count) {
     if (in_place) return image(input, group, first);
@@ -67,10 +69,12 @@ class Unfolded {
   T* rows(T* output, int64_t group, int64_t first) {
     return alone ? line(output, group, first, 0) : reinterpret_cast<T*>(rows_.get());
   }
-  void scatter(T* output, int64_t group, int64_t first, int64_t count) {
+  void scatter(T* output, int64_t group, int64_t first, int64_t count, const ConvolutionFinish& finish) {
     if (alone) return;
     each_line(count, [&](int64_t i, int64_t filter, const T* row) {
-      std::memcpy(line(output, group, first + i, filter), row, size_t(g.positions()) * sizeof(T));
+      T* const to = line(output, group, first + i, filter);
+      std::memcpy(to, row, size_t(g.positions()) * sizeof(T));
+      finish.apply(to, g.positions());
     });
   }
 
@@ -120,21 +124,29 @@ void each_part(const Geometry& g, Dtype type, F&& part) {
 
 }  // namespace
 
-Tensor unfolded_forward(const Geometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias) {
+Tensor unfolded_forward(const Geometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias,
+                        const ConvolutionFinish& finish) {
   const Dtype type = input.dtype();
-  const Tensor out = empty(g.output_shape(), type);
+  const Tensor out = finish.output(g, type);
   dispatch_working(type, [&](auto tag) {
     using T = typename decltype(tag)::type;
     each_part<T>(g, type, [&](Unfolded<T>& matrices, int64_t group, int64_t first, int64_t count) {
       const int64_t filters = g.group_filters(), width = count * g.positions();
       T* to = matrices.rows(out.data<T>(), group, first);
-      if (bias.defined())
-        for (int64_t f = 0; f < filters; ++f)
-          std::fill(to + f * width, to + (f + 1) * width, bias.data<T>()[group * filters + f]);
-      gemm(filters, width, g.taps(), 1, {weight.data<T>() + group * filters * g.taps(), g.taps(), 1},
-           {matrices.unfold(input.data<T>(), group, first, count), width, 1}, bias.defined() ? 1 : 0,
-           reinterpret_cast<char*>(to), width, type);
-      matrices.scatter(out.data<T>(), group, first, count);
+      const T* const own_bias = bias.defined() ? bias.data<T>() : nullptr;
+      const kernels::Matrix columns{matrices.unfold(input.data<T>(), group, first, count), width, 1};
+      if constexpr (std::is_floating_point_v<T>) {
+        kernels::ProductFinish product_finish = finish.of_filters(own_bias, group * filters);
+        if (!matrices.results_lie()) product_finish.run = nullptr;
+        gemm(filters, width, g.taps(), finish.filters(g, weight.data<T>(), group * filters), {columns},
+             reinterpret_cast<char*>(to), width, type, product_finish);
+      } else {
+        for (int64_t f = 0; own_bias && f < filters; ++f)
+          std::fill(to + f * width, to + (f + 1) * width, own_bias[group * filters + f]);
+        gemm(filters, width, g.taps(), 1, finish.filters(g, weight.data<T>(), group * filters), columns,
+             own_bias ? 1 : 0, reinterpret_cast<char*>(to), width, type);
+      }
+      matrices.scatter(out.data<T>(), group, first, count, finish);
     });
   });
   return out;

@@ -73,6 +73,22 @@ Tensor turned_weights(const Geometry& g, const Tensor& weight) {
 
 }  // namespace
 
+Tensor finished_convolution(const Geometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias,
+                            const ConvolutionFinish& finish) {
+  switch (select_algorithm(Function::Forward, g, input.dtype())) {
+    case Algorithm::Depthwise:
+      return depthwise_forward(g, input, weight, bias, finish);
+    case Algorithm::Direct:
+      return direct_forward(g, input, weight, bias, finish);
+    case Algorithm::Implicit:
+      return implicit_forward(g, input, weight, bias, finish);
+    case Algorithm::Product:
+      return product_forward(g, input, weight, bias, finish);
+    default:
+      return unfolded_forward(g, input, weight, bias, finish);
+  }
+}
+
 Tensor convolution_values(const Geometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias) {
   if (cuda::takes(input) && cuda::convolves(g)) return cuda::convolution_forward(g, input, weight, bias);
   const Dtype type = working_type(input);
@@ -84,19 +100,7 @@ Tensor convolution_values(const Geometry& g, const Tensor& input, const Tensor& 
   const Tensor x = prepared(input, type);
   if (x.numel() == 0) return to(sum_of_nothing(g, b, type), input.dtype());
   if (product(g.output_shape()) == 0 || x.is_meta()) return laid_out(empty(g.output_shape(), input.dtype()), format);
-  const auto compute = [&] {
-    switch (select_algorithm(Function::Forward, g, type)) {
-      case Algorithm::Direct:
-        return direct_forward(g, x, w, b);
-      case Algorithm::Implicit:
-        return implicit_forward(g, x, w, b);
-      case Algorithm::Product:
-        return product_forward(g, x, w, b);
-      default:
-        return unfolded_forward(g, x, w, b);
-    }
-  };
-  return laid_out(to(compute(), input.dtype()), format);
+  return laid_out(to(finished_convolution(g, x, w, b, {}), input.dtype()), format);
 }
 
 bool input_gradient_takes_bias(const Geometry& g, const Tensor& grad) {

@@ -10,6 +10,8 @@ namespace flambeau {
 namespace {
 
 using kernels::Matrix;
+using kernels::PackedMatrix;
+using kernels::ProductFinish;
 
 // Real and imaginary parts of a complex matrix, each a matrix whose rows, or columns, lie side by side.
 struct Parts {
@@ -64,21 +66,55 @@ void multiply_complex(int64_t m, int64_t n, int64_t k, double alpha, const Matri
 struct Product {  // C (m x n, rows ldc apart) = alpha * A * B + beta * C, of float32, float64 or int64
   int64_t m, n, k;
   double alpha;
-  Matrix a, b;
+  PackedMatrix a, b;
   double beta;
   char* c;
   int64_t ldc;
   Dtype dtype;
+  ProductFinish finish = {};  // only of float32 and float64, with alpha 1 and beta 0
 
   int64_t size() const { return item_size(dtype); }
-  const void* in_a(int64_t row, int64_t column) const { return at(a, row, column); }
-  const void* in_b(int64_t row, int64_t column) const { return at(b, row, column); }
+  bool has_finish() const { return finish.row_bias || finish.column_bias || finish.run || a.panels || b.panels; }
   int kind() const { return dtype == Dtype::float32 ? 0 : dtype == Dtype::float64 ? 1 : 2; }
-  void run() const { kernels::table().gemm[kind()](m, n, k, alpha, a, b, beta, c, ldc); }
+  void run() const {
+    if (has_finish()) return kernels::products().finished_gemm[kind()](m, n, k, a, b, c, ldc, finish);
+    kernels::table().gemm[kind()](m, n, k, alpha, a, b, beta, c, ldc);
+  }
+  // Rows of packed matrices are multiples of a panel.
+  Product rows(int64_t begin, int64_t end) const {
+    Product part = *this;
+    part.m = end - begin;
+    part.a = from(a, begin * a.row, begin * a.terms);
+    part.c += begin * ldc * size();
+    if (finish.row_bias) part.finish.row_bias = moved(finish.row_bias, begin);
+    return part;
+  }
+  Product columns(int64_t begin, int64_t end) const {
+    Product part = *this;
+    part.n = end - begin;
+    part.b = from(b, begin * b.column, begin * b.terms);
+    part.c += begin * size();
+    if (finish.column_bias) part.finish.column_bias = moved(finish.column_bias, begin);
+    return part;
+  }
+  // Without what is added, and without a finish.
+  Product terms(int64_t begin, int64_t end, char* to) const {
+    const kernels::ProductTable& table = kernels::products();
+    Product part{m, n, end - begin, alpha, {}, {}, 0, to, n, dtype};
+    part.a = from(a, begin * a.column, begin * table.panel_rows);
+    part.b = from(b, begin * b.row, begin * table.panel_columns[kind() == 1]);
+    return part;
+  }
+  void finish_rows(int64_t begin, int64_t end) const {
+    if (finish.run) finish.run(finish.context, c + begin * ldc * size(), end - begin, n, ldc);
+  }
 
  private:
-  const char* at(const Matrix& x, int64_t row, int64_t column) const {
-    return static_cast<const char*>(x.data) + (row * x.row + column * x.column) * size();
+  const void* moved(const void* data, int64_t elements) const {
+    return static_cast<const char*>(data) + elements * size();
+  }
+  PackedMatrix from(const PackedMatrix& x, int64_t elements, int64_t in_panels) const {
+    return {{moved(x.data, elements), x.row, x.column}, x.panels ? moved(x.panels, in_panels) : nullptr, x.terms};
   }
 };
 
@@ -99,34 +135,28 @@ void over_tiles(int64_t size, int64_t tile, double work, F&& body) {  // work: m
 
 // By the largest share of a thread, and by what every thread has to pack: all of one operand, its share of the other.
 bool columns_are_better(const Product& p, int64_t threads) {
-  constexpr int64_t kCopying = 4, kTurning = 16;  // multiply-adds that take as long as packing an element
+  // Multiply-adds that take as long as packing an element, or as reading one of a packed matrix.
+  constexpr int64_t kCopying = 4, kTurning = 16, kReading = 2;
   const auto share = [threads](int64_t size, int64_t tile) {
     const int64_t tiles = std::max<int64_t>(1, size / tile), first = (tiles + threads - 1) / threads * tile;
     return std::max(std::min(size, first), size - tiles * tile + tiles / threads * tile);
   };
-  const int64_t a = p.a.row == 1 ? kCopying : kTurning, b = p.b.column == 1 ? kCopying : kTurning;
+  const auto packing = [](const PackedMatrix& x, int64_t step) {
+    return x.panels ? kReading : step == 1 ? kCopying : kTurning;
+  };
+  const int64_t a = packing(p.a, p.a.row), b = packing(p.b, p.b.column);
   const int64_t columns = share(p.n, kColumns), rows = share(p.m, kRows);
   return p.m * (columns + a) + columns * b <= p.n * (rows + b) + rows * a;
 }
 
 void run_over_columns(const Product& p) {
-  over_tiles(p.n, kColumns, double(p.m) * double(p.k), [&](int64_t begin, int64_t end) {
-    Product part = p;
-    part.n = end - begin;
-    part.b.data = p.in_b(0, begin);
-    part.c = p.c + begin * p.size();
-    part.run();
-  });
+  over_tiles(p.n, kColumns, double(p.m) * double(p.k),
+             [&](int64_t begin, int64_t end) { p.columns(begin, end).run(); });
 }
 
 void run_over_rows(const Product& p) {
-  over_tiles(p.m, kRows, double(p.n) * double(p.k), [&](int64_t begin, int64_t end) {
-    Product part = p;
-    part.m = end - begin;
-    part.a.data = p.in_a(begin, 0);
-    part.c = p.c + begin * p.ldc * p.size();
-    part.run();
-  });
+  const int64_t tile = p.a.panels ? kernels::products().panel_rows : kRows;
+  over_tiles(p.m, tile, double(p.n) * double(p.k), [&](int64_t begin, int64_t end) { p.rows(begin, end).run(); });
 }
 
 // Note [Long contractions]
@@ -155,8 +185,15 @@ void add_blocks(const Product& p, T* sums, int64_t blocks) {
       }
     for (int64_t i = begin; i < end; ++i) {
       T* const to = reinterpret_cast<T*>(p.c) + i * p.ldc;
-      for (int64_t j = 0; j < p.n; ++j) to[j] = p.beta == 0 ? sums[i * p.n + j] : sums[i * p.n + j] + T(p.beta) * to[j];
+      const T* const sum = sums + i * p.n;
+      if (p.finish.row_bias)
+        for (int64_t j = 0; j < p.n; ++j) to[j] = sum[j] + static_cast<const T*>(p.finish.row_bias)[i];
+      else if (p.finish.column_bias)
+        for (int64_t j = 0; j < p.n; ++j) to[j] = sum[j] + static_cast<const T*>(p.finish.column_bias)[j];
+      else
+        for (int64_t j = 0; j < p.n; ++j) to[j] = p.beta == 0 ? sum[j] : sum[j] + T(p.beta) * to[j];
     }
+    p.finish_rows(begin, end);
   });
 }
 
@@ -164,19 +201,21 @@ void run_over_terms(const Product& p, int64_t block) {
   const int64_t blocks = (p.k + block - 1) / block, bytes = p.m * p.n * p.size();
   const Tensor sums = empty({blocks, p.m, p.n}, p.dtype);
   parallel_items(blocks, thread_share(double(p.m) * double(p.n) * double(block)), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      Product part = p;
-      part.k = std::min(block, p.k - i * block);
-      part.a.data = p.in_a(0, i * block);
-      part.b.data = p.in_b(i * block, 0);
-      part.beta = 0;
-      part.c = sums.bytes() + i * bytes;
-      part.ldc = p.n;
-      part.run();
-    }
+    for (int64_t i = begin; i < end; ++i)
+      p.terms(i * block, std::min((i + 1) * block, p.k), sums.bytes() + i * bytes).run();
   });
   const auto add = [&](auto zero) { add_blocks(p, sums.data<decltype(zero)>(), blocks); };
   p.kind() == 0 ? add(0.0f) : p.kind() == 1 ? add(0.0) : add(int64_t(0));
+}
+
+void run_product(const Product& p) {
+  if (const int64_t block = contraction_block(p.m, p.n, p.k); block < p.k) return run_over_terms(p, block);
+  if (double(p.m) * double(p.n) * double(p.k) < kThreadWork) return p.run();
+  const GilRelease release;
+  const int64_t threads = num_threads();
+  if (threads == 1 || detail::in_parallel_region()) return p.run();
+  if (columns_are_better(p, threads)) return run_over_columns(p);
+  run_over_rows(p);
 }
 
 }  // namespace
@@ -189,14 +228,17 @@ void gemm(int64_t m, int64_t n, int64_t k, double alpha, Matrix a, Matrix b, dou
     return multiply_complex(m, n, k, alpha, a, b, beta, reinterpret_cast<Complex<double>*>(c), ldc);
   if (n == 1 && m > 1 && ldc == 1 && a.row == 1)  // turned, it has rows of results to fill vectors with
     return gemm(1, m, k, alpha, {b.data, b.column, b.row}, {a.data, a.column, 1}, beta, c, m, dtype);
-  const Product p{m, n, k, alpha, a, b, beta, c, ldc, dtype};
-  if (const int64_t block = contraction_block(m, n, k); block < k) return run_over_terms(p, block);
-  if (double(m) * double(n) * double(k) < kThreadWork) return p.run();
-  const GilRelease release;
-  const int64_t threads = num_threads();
-  if (threads == 1 || detail::in_parallel_region()) return p.run();
-  if (columns_are_better(p, threads)) return run_over_columns(p);
-  run_over_rows(p);
+  run_product({m, n, k, alpha, {a}, {b}, beta, c, ldc, dtype});
+}
+
+void gemm(int64_t m, int64_t n, int64_t k, const PackedMatrix& a, const PackedMatrix& b, char* c, int64_t ldc,
+          Dtype dtype, const ProductFinish& finish) {
+  if (n == 1 && m > 1 && ldc == 1 && a.row == 1) {  // turned: see above
+    ProductFinish turned = finish;
+    std::swap(turned.row_bias, turned.column_bias);
+    return gemm(1, m, k, {{b.data, b.column, b.row}}, {{a.data, a.column, 1}}, c, m, dtype, turned);
+  }
+  run_product({m, n, k, 1, a, b, 0, c, ldc, dtype, finish});
 }
 
 void gemm_batch(const kernels::Batch& batch, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, char* c,

@@ -35,6 +35,20 @@ void linear_derivative(const Context& c) {
   if (c.needs(2)) c.set(2, sum(flat, Shape{0}, false, std::nullopt));
 }
 
+// out = x @ weight.T + bias
+void multiply_features(const Tensor& out, const Tensor& x, const Tensor& weight, const Tensor& bias) {
+  const int64_t in = weight.size(1), columns = weight.size(0), rows = out.numel() / columns;
+  const kernels::Matrix left{x.bytes(), in, 1}, right{weight.bytes(), weight.stride(1), weight.stride(0)};
+  const Dtype type = out.dtype();
+  if (type == Dtype::float32 || type == Dtype::float64) {
+    kernels::ProductFinish finish;
+    if (bias.defined()) finish.column_bias = bias.bytes();
+    return gemm(rows, columns, in, {left}, {right}, out.bytes(), columns, type, finish);
+  }
+  if (bias.defined()) copy_values(out, bias);
+  gemm(rows, columns, in, 1, left, right, bias.defined() ? 1 : 0, out.bytes(), columns, type);
+}
+
 }  // namespace
 
 Tensor linear(const Tensor& input, const Tensor& weight, const Tensor& bias) {
@@ -53,11 +67,8 @@ Tensor linear(const Tensor& input, const Tensor& weight, const Tensor& bias) {
   } else {
     out = empty(shape, type);
     NoRecording off;
-    const Tensor x = contiguous(to(input, type)), w = to(weight, type);
-    if (bias.defined()) copy_values(out, to(bias, type));
-    if (out.numel() > 0 && !out.is_meta())
-      gemm(rows, out_features, in, 1, {x.bytes(), in, 1}, {w.bytes(), w.stride(1), w.stride(0)}, bias.defined() ? 1 : 0,
-           out.bytes(), out_features, type);
+    const Tensor b = bias.defined() ? contiguous(to(bias, type)) : bias;
+    if (out.numel() > 0 && !out.is_meta()) multiply_features(out, contiguous(to(input, type)), to(weight, type), b);
     out = to(out, input.dtype());
   }
   if (recording(input, weight, bias))

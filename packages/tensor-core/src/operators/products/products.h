@@ -2,7 +2,7 @@
 #pragma once
 
 #include "flambeau/tensor.h"
-#include "kernels/table.h"
+#include "kernels/linalg/finished_products.h"
 
 namespace flambeau {
 
@@ -10,6 +10,11 @@ namespace flambeau {
 // int64 (then alpha is 1, and beta 0 or 1). The result does not depend on the number of threads.
 void gemm(int64_t m, int64_t n, int64_t k, double alpha, kernels::Matrix a, kernels::Matrix b, double beta, char* c,
           int64_t ldc, Dtype dtype);
+
+// C = A * B with a finish, in float32 or float64. A and B may have panels (Note [Packed matrices]). The finish sees
+// each element once, in blocks of contiguous rows.
+void gemm(int64_t m, int64_t n, int64_t k, const kernels::PackedMatrix& a, const kernels::PackedMatrix& b, char* c,
+          int64_t ldc, Dtype dtype, const kernels::ProductFinish& finish);
 
 // The same of every item of a batch, with alpha 1 and beta 0, whose results are contiguous.
 void gemm_batch(const kernels::Batch& batch, int64_t m, int64_t n, int64_t k, kernels::Matrix a, kernels::Matrix b,

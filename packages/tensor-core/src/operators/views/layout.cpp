@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "flambeau/interpreter.h"
+#include "flambeau/kept_values.h"
 #include "flambeau/operator.h"
 #include "flambeau/operators.h"
 
@@ -15,6 +16,7 @@ void set_storage(const Tensor& self, const Tensor& source, const Shape& shape, c
   const Tensor view = as_strided(source, shape, strides, offset);  // checks the bounds
   wait_for_operators();
   TensorImpl &to = *self.impl(), &from = *view.impl();
+  count_uncounted_change();
   to.storage = from.storage;
   to.offset = from.offset;
   to.shape = from.shape;
@@ -56,6 +58,7 @@ Tensor resize_(const Tensor& self, const Shape& shape, MemoryFormat format) {
     require(impl.storage->writable(), "resize_: the tensor's memory is read-only; it cannot be resized to ", shape);
     const Ref<Storage> larger = Storage::create(size_t(needed));
     std::memcpy(larger->data(), impl.storage->data(), size_t(before));
+    count_uncounted_change();
     impl.storage = larger;
   }
   impl.shape = shape;

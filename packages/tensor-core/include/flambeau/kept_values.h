@@ -1,0 +1,22 @@
+// Values that are computed from a tensor's elements and kept until these change.
+//
+// Note [Kept values]
+// Kept values are current while the tensor has the same memory and version, unless something may have changed the
+// memory without counting. Changes of `x.data`, the replacement of a tensor's memory, and exports of memory to Python,
+// such as numpy(), increase uncounted_changes(). An array that numpy() returned can change elements at any time, but
+// refers to the storage, so nothing is kept for a storage to which anything but its tensor refers (is_private). The one
+// change that remains unseen is by an address that data_ptr() returned before the values were computed.
+#pragma once
+
+#include "flambeau/tensor.h"
+
+namespace flambeau {
+
+FLAMBEAU_API uint64_t uncounted_changes();
+FLAMBEAU_API void count_uncounted_change();
+
+// Returns true if the elements belong to this tensor alone: their memory is the library's, and no view, array or other
+// process refers to it.
+FLAMBEAU_API bool is_private(const Tensor& t);
+
+}  // namespace flambeau

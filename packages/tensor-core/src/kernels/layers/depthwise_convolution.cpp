@@ -1,0 +1,94 @@
+// Convolution of one channel with the taps of one filter.
+//
+// Note [Depthwise convolution]
+// The channel is padded, and its columns that are a stride apart lie side by side (PaddedImage), so that the values
+// that a tap contributes to a row of the output are contiguous. A register tile is a vector of columns by up to
+// kTileRows rows of the output: each tap takes one broadcast and a multiply-add with a memory operand for each row. The
+// last vector of a row is aligned with the row's end, where it overlaps the one before.
+#include <cstring>
+
+#include "flambeau/kernels/simd.h"
+#include "kernels/layers/networks.h"
+
+namespace flambeau::kernels::FLAMBEAU_ISA {
+
+namespace {
+
+constexpr int kTileRows = 8;
+
+// `image`: the place of the tile's first output element.
+template <class T, int R>
+void tile(const ChannelPlane& p, const T* __restrict image, const T* __restrict weights, T bias, T* out, int64_t ldo) {
+  using S = Simd<T>;
+  typename S::Vector sums[R];
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) sums[r] = typename S::Vector{} + bias;
+  for (int64_t t = 0; t < p.taps; ++t) {
+    const T* const from = image + p.offsets[t];
+    const typename S::Vector weight = typename S::Vector{} + weights[t];
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) sums[r] += weight * S::load(from + r * p.image_row);
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) S::store(out + r * ldo, sums[r]);
+}
+
+template <class T>
+using Tile = void (*)(const ChannelPlane&, const T*, const T*, T, T*, int64_t);
+
+template <class T, int... R>
+constexpr Tile<T> tile_of(int64_t rows, std::integer_sequence<int, R...>) {
+  constexpr Tile<T> table[] = {tile<T, R + 1>...};
+  return table[rows - 1];
+}
+
+// The vectors of a row take the place of rows.
+template <class T>
+void single_row(ChannelPlane p, const T* x, const T* w, T bias, T* y) {
+  constexpr int64_t L = Simd<T>::kLanes;
+  const int64_t vectors = p.columns / L;
+  p.image_row = L;
+  for (int64_t v = 0, height; v < vectors; v += height) {
+    height = vectors - v < kTileRows ? vectors - v : kTileRows;
+    tile_of<T>(height, std::make_integer_sequence<int, kTileRows>())(p, x + v * L, w, bias, y + v * L, L);
+  }
+  T line[L];
+  const int64_t done = vectors * L;
+  if (done == p.columns) return;
+  tile<T, 1>(p, x + done, w, bias, line, L);
+  std::memcpy(y + done, line, size_t(p.columns - done) * sizeof(T));
+}
+
+template <class T>
+void depthwise(const ChannelPlane& p, const char* image, const char* weights, double bias, char* out) {
+  constexpr int64_t L = Simd<T>::kLanes;
+  const T *const x = reinterpret_cast<const T*>(image), *const w = reinterpret_cast<const T*>(weights);
+  T* const y = reinterpret_cast<T*>(out);
+  if (p.rows == 1) return single_row<T>(p, x, w, T(bias), y);
+  for (int64_t row = 0; row < p.rows; row += kTileRows) {
+    const int64_t height = p.rows - row < kTileRows ? p.rows - row : kTileRows;
+    const Tile<T> run = tile_of<T>(height, std::make_integer_sequence<int, kTileRows>());
+    const T* const from = x + row * p.image_row;
+    T* const to = y + row * p.columns;
+    if (p.columns < L) {
+      T lines[kTileRows * L];
+      run(p, from, w, T(bias), lines, L);
+      for (int64_t r = 0; r < height; ++r)
+        std::memcpy(to + r * p.columns, lines + r * L, size_t(p.columns) * sizeof(T));
+      continue;
+    }
+    for (int64_t column = 0; column < p.columns; column += L) {
+      const int64_t at = column + L <= p.columns ? column : p.columns - L;
+      run(p, from + at, w, T(bias), to + at, p.columns);
+    }
+  }
+}
+
+}  // namespace
+
+void fill_depthwise_convolution(NetworkTable& table) {
+  table.depthwise[0] = depthwise<float>;
+  table.depthwise[1] = depthwise<double>;
+}
+
+}  // namespace flambeau::kernels::FLAMBEAU_ISA

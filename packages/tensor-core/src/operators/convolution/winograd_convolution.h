@@ -1,0 +1,18 @@
+// Note [Winograd] in winograd_convolution.cpp. Internal to the family and to programs.
+#pragma once
+
+#include "operators/convolution/convolution.h"
+
+namespace flambeau {
+
+// Returns true if the algorithm is faster than the others for a forward convolution.
+bool winograd_pays(const ConvolutionGeometry& g);
+
+// The transformed weights, packed: Note [Packed matrices].
+Tensor winograd_weights(const Tensor& weight);
+
+// The convolution with weights that winograd_weights returned, for contiguous tensors on the CPU.
+Tensor winograd_forward(const ConvolutionGeometry& g, const Tensor& input, const Tensor& panels, const Tensor& bias,
+                        const ConvolutionFinish& finish);
+
+}  // namespace flambeau

@@ -1,0 +1,53 @@
+// Pointwise steps on a result, while it is computed. Internal.
+//
+// Note [Epilogues]
+// `relu(conv(x) + y)` as three operators writes memory three times. An epilogue runs the pointwise kernels of the
+// operators that follow a convolution or a matrix product on each piece of the result once the piece is complete, while
+// it is in a cache. The kernels are those of the operators, so results are identical to theirs. An algorithm passes
+// each element of its result exactly once, in contiguous pieces.
+#pragma once
+
+#include <vector>
+
+#include "flambeau/pointwise.h"
+#include "kernels/linalg/finished_products.h"
+
+namespace flambeau {
+
+class Epilogue {
+ public:
+  // An operand of a step: the value of the result so far, a number, or a tensor of the result's shape and layout.
+  struct Source {
+    enum Kind : uint8_t { Result, Number, Elements } kind = Result;
+    Scalar number = {};
+    const Tensor* tensor = nullptr;
+  };
+
+  explicit Epilogue(Dtype dtype) : size_(item_size(dtype)), dtype_(dtype) {}
+  // `kernel`: that of a pointwise row for the dtype (chain_kernel).
+  void add(PointwiseKernel kernel, std::span<const Source> operands);
+  bool empty() const { return steps_.empty(); }
+  // Sets the address of the result's first element. Call it before apply().
+  void set_result(char* data) { result_ = data; }
+
+  void apply(char* piece, int64_t n) const;
+  // The form for products, with this object as its context.
+  kernels::ProductFinish finish() const;
+
+ private:
+  static constexpr int64_t kPiece = 512;  // elements of a step at a time; the operands of three steps fit in a cache
+  struct Step {
+    PointwiseKernel kernel;
+    int count = 0;
+    Source::Kind kinds[kMaxOperands] = {};
+    const char* data[kMaxOperands] = {};  // of a number: kPiece copies of it
+  };
+
+  std::vector<Step> steps_;
+  std::vector<Tensor> numbers_;
+  int64_t size_;
+  Dtype dtype_;
+  char* result_ = nullptr;
+};
+
+}  // namespace flambeau

@@ -1,0 +1,131 @@
+// Merging of convolutions and products with the pointwise operators that follow them. Note [Merged products]
+#include <algorithm>
+
+#include "program/merged_product.h"
+#include "program/passes.h"
+
+namespace flambeau::program {
+
+namespace {
+
+using Body = Program::Body;
+using Instruction = Body::Instruction;
+using Argument = Body::Argument;
+
+// The steps that follow a product, and their operands.
+struct Chain {
+  std::vector<FusedStep> steps;
+  std::vector<Argument> arguments;
+  int result = -1;  // the argument that the product computes
+};
+
+bool can_follow(const FusedStep& step) {
+  const Domain domain = row_of(step.row).domain;
+  return step.kind == FusedStep::Pointwise && !step.fills && domain != Domain::Comparison && domain != Domain::Logical &&
+         domain != Domain::Select;
+}
+
+// Steps that each read the result of the one before, and no other: the first reads the register.
+std::optional<Chain> chain_of(const Instruction& instruction, int product) {
+  Chain chain;
+  if (instruction.group) {
+    if (instruction.group->outputs != std::vector<int>{int(instruction.group->steps.size()) - 1}) return std::nullopt;
+    chain.steps = instruction.group->steps;
+    chain.arguments = instruction.group->arguments;
+  } else {
+    std::optional<FusedStep> step = lowered(instruction, chain.arguments);
+    if (!step || instruction.results.size() != 1) return std::nullopt;
+    for (size_t k = 0; k < chain.arguments.size(); ++k) step->operands.push_back({false, int(k)});
+    chain.steps.push_back(std::move(*step));
+  }
+  const auto is_register = [&](int number) {
+    const Argument& a = chain.arguments[size_t(number)];
+    return a.kind == Argument::Register && a.number == product;
+  };
+  for (size_t s = 0; s < chain.steps.size(); ++s) {
+    if (!can_follow(chain.steps[s])) return std::nullopt;
+    bool reads = false;
+    for (const StepOperand& o : chain.steps[s].operands) {
+      const bool is_product = !o.is_step && is_register(o.number);
+      if (o.is_step ? o.number + 1 != int(s) : is_product && s > 0) return std::nullopt;
+      reads |= o.is_step || is_product;
+      if (is_product) chain.result = o.number;
+    }
+    if (!reads) return std::nullopt;
+  }
+  return chain;
+}
+
+bool changes_memory(const Instruction& instruction) {
+  bool any = false;
+  each_operator(instruction, [&](const Instruction& single) { any |= writes(single); });
+  return any;
+}
+
+// The first instruction that reads a register, if no instruction before it writes to memory that the product may read.
+size_t first_reader(const std::vector<Instruction>& all, size_t product) {
+  const int result = all[product].results[0];
+  for (size_t i = product + 1; i < all.size(); ++i) {
+    bool reads = false;
+    each_operator(all[i],
+                  [&](const Instruction& single) { each_register(single, [&](int r) { reads |= r == result; }); });
+    if (reads) return i;
+    if (changes_memory(all[i])) break;
+  }
+  return all.size();
+}
+
+std::shared_ptr<MergedProduct> merged_of(const Instruction& product, const PackedBytes& packed) {
+  if (product.merged) return std::make_shared<MergedProduct>(*product.merged);
+  auto merged = std::make_shared<MergedProduct>(packed);
+  merged->product = product;
+  return merged;
+}
+
+// Replaces the reader of the product's result by a merged product.
+bool merge(Body& body, size_t at, const std::vector<int>& uses, const PackedBytes& packed) {
+  const Instruction& product = body.instructions[at];
+  const size_t reader = first_reader(body.instructions, at);
+  if (reader == body.instructions.size()) return false;
+  const int result = product.results[0];
+  int here = 0;
+  each_operator(body.instructions[reader],
+                [&](const Instruction& single) { each_register(single, [&](int r) { here += r == result; }); });
+  if (here != uses[size_t(result)]) return false;
+  std::optional<Chain> chain = chain_of(body.instructions[reader], result);
+  if (!chain) return false;
+  const std::shared_ptr<MergedProduct> merged = merged_of(product, packed);
+  Instruction out;
+  out.results = body.instructions[reader].results;
+  merged->after = std::move(body.instructions[reader]);
+  merged->steps = std::move(chain->steps);
+  merged->arguments = std::move(chain->arguments);
+  merged->result = chain->result;
+  merged->arguments[size_t(merged->result)] = {};  // a constant: it is not computed before the steps run
+  out.merged = merged;
+  body.instructions[reader] = std::move(out);
+  body.instructions.erase(body.instructions.begin() + std::ptrdiff_t(at));
+  return true;
+}
+
+bool is_any_product(const Instruction& instruction) {
+  return instruction.results.size() == 1 &&
+         (instruction.merged ? !instruction.merged->after : !instruction.group && is_product(instruction));
+}
+
+}  // namespace
+
+void merge_epilogues(Body& body, const PackedBytes& packed) {
+  const std::vector<int> uses = count_uses(body);
+  for (size_t i = body.instructions.size(); i-- > 0;) {  // of two operands of a sum, the later one is merged
+    Instruction& instruction = body.instructions[i];
+    if (!is_any_product(instruction) || merge(body, i, uses, packed) || instruction.merged) continue;
+    Instruction alone;  // for its prepared weights
+    alone.results = instruction.results;
+    alone.arguments = instruction.arguments;
+    alone.merged = merged_of(instruction, packed);
+    instruction = std::move(alone);
+  }
+}
+
+}  // namespace flambeau::program

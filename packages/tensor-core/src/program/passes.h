@@ -1,0 +1,36 @@
+// Functions that the passes share. Internal. Note [Fusion]
+#pragma once
+
+#include <functional>
+
+#include "program/body.h"
+#include "program/prepared_weights.h"
+
+namespace flambeau::program {
+
+// Calls body(number) for each register that an argument or an instruction reads.
+template <class F>
+void each_register(const Program::Body::Argument& argument, F&& body) {
+  if (argument.kind == Program::Body::Argument::Register) body(argument.number);
+  for (const Program::Body::Argument& item : argument.items) each_register(item, body);
+}
+template <class F>
+void each_register(const Program::Body::Instruction& instruction, F&& body) {
+  for (const Program::Body::Argument& a : instruction.arguments) each_register(a, body);
+}
+
+// Calls body(instruction) for each operator of an instruction, in order.
+void each_operator(const Program::Body::Instruction& instruction,
+                   const std::function<void(const Program::Body::Instruction&)>& body);
+
+// The number of times that each register is read.
+std::vector<int> count_uses(const Program::Body& body);
+
+// Returns true if an operator may change one of its arguments.
+bool writes(const Program::Body::Instruction& instruction);
+
+// The passes, each from program to program.
+void fold_normalizations(Program::Body& body, const PackedBytes& packed);  // Note [Folding]
+void merge_epilogues(Program::Body& body, const PackedBytes& packed);      // Note [Merged products]
+
+}  // namespace flambeau::program

@@ -1,0 +1,76 @@
+// Weights of a merged product in the form in which they are multiplied. Internal.
+//
+// Note [Prepared weights]
+// A program keeps folded and packed weights for one state of the parameters (Note [Kept values]). In-place changes,
+// optimizer steps, load_state_dict and replaced tensors make another state, for which the weights are prepared again.
+// Nothing is kept for parameters that are not private. The packed weights of a program take at most kMostPackedBytes.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include "flambeau/kept_values.h"
+
+namespace flambeau::program {
+
+inline constexpr int64_t kMostPackedBytes = int64_t(1) << 30;
+
+struct PreparedWeights {
+  Tensor weight, bias;       // the bias may be undefined
+  Tensor panels;             // Note [Packed matrices], or undefined
+  bool transformed = false;  // the panels are those of Note [Winograd]
+  bool is_packed = false;    // as far as kMostPackedBytes allows
+};
+
+// The packed bytes of all instructions of a program.
+using PackedBytes = std::shared_ptr<std::atomic<int64_t>>;
+
+class WeightCache {
+ public:
+  explicit WeightCache(PackedBytes packed = nullptr) : packed_(std::move(packed)) {}
+  WeightCache(const WeightCache& other) : packed_(other.packed_) {}
+  WeightCache& operator=(const WeightCache&) = delete;
+  ~WeightCache();
+
+  // Returns what `prepare(pack)` made for the state of the tensors, some of which may be undefined.
+  template <class F>
+  std::shared_ptr<const PreparedWeights> get(std::span<const Tensor> tensors, bool pack, F&& prepare) {
+    for (const Tensor& t : tensors)
+      if (t.defined() && !is_private(t)) {
+        forget();
+        return std::make_shared<PreparedWeights>(prepare(false));
+      }
+    if (auto known = current(tensors, pack)) return known;
+    States states = states_of(tensors);  // before the weights are read
+    const uint64_t uncounted = uncounted_changes();
+    auto made = std::make_shared<PreparedWeights>(prepare(pack));
+    made->is_packed = pack;
+    return keep(std::move(states), uncounted, std::move(made));
+  }
+
+ private:
+  struct State {
+    Tensor tensor;  // kept alive, so that no other has its address
+    const void* data = nullptr;
+    uint32_t version = 0;
+    Shape shape = {}, strides = {};
+    Dtype dtype = {};
+  };
+  using States = std::vector<State>;
+  static States states_of(std::span<const Tensor> tensors);
+  std::shared_ptr<const PreparedWeights> current(std::span<const Tensor> tensors, bool packed);
+  std::shared_ptr<const PreparedWeights> keep(States states, uint64_t uncounted, std::shared_ptr<PreparedWeights> made);
+  void forget();
+  void release_panels();
+
+  PackedBytes packed_;
+  std::mutex mutex_;  // not held while weights are prepared, which may wait for the GIL
+  States states_;
+  uint64_t uncounted_ = 0;
+  std::shared_ptr<PreparedWeights> prepared_;
+};
+
+}  // namespace flambeau::program
