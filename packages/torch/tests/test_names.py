@@ -210,6 +210,22 @@ def test_dtypes_without_tensors_are_names():
     """)
 
 
+def test_layouts_without_tensors_are_names():
+    run("""
+        import copy, pickle
+        for layout in (torch.jagged, torch._mkldnn):
+            assert isinstance(layout, torch.layout) and layout != torch.strided and torch.ones(1).layout != layout
+            assert pickle.loads(pickle.dumps(layout)) is copy.deepcopy(layout) is layout
+            try:
+                torch.zeros(2, layout=layout)
+            except NotImplementedError as error:
+                assert f"{layout} is a name only" in str(error)
+            else:
+                raise AssertionError
+        assert repr(torch.jagged) == "torch.jagged"
+    """)
+
+
 def test_libraries_of_pytorchs_operators_are_refused_as_unreadable_files():
     pytest.importorskip("flambeau.library")
     run("""

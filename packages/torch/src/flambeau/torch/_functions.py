@@ -1,4 +1,7 @@
-"""Names of ``torch`` itself that libraries use and flambeau does not have: private functions, and absent dtypes."""
+"""Names of ``torch`` itself that libraries use and flambeau does not have.
+
+Private functions, dtypes and layouts of tensors that flambeau lacks.
+"""
 
 from typing import Any, NoReturn
 
@@ -13,6 +16,9 @@ ABSENT_DTYPES = (
     *("bits8", "bits16", "bits1x8", "bits2x4", "bits4x2"),
     *(f"{sign}int{bits}" for sign in ("", "u") for bits in range(1, 8)),
 )
+
+# Layouts of MKLDNN's tensors and of nested tensors.
+ABSENT_LAYOUTS = ("_mkldnn", "jagged")
 
 # Names with values that depend on the default dtype.
 VARYING = ("Storage",)
@@ -36,6 +42,7 @@ __all__ = [
     "has_spectral",
     "set_vital",
     *ABSENT_DTYPES,
+    *ABSENT_LAYOUTS,
     *VARYING,
 ]
 
@@ -55,6 +62,26 @@ class AbsentDtype(SmallFloat):
         self.itemsize = {"complex32": 4, "qint32": 4, "bits16": 2}.get(name, 1)
 
 
+class AbsentLayout:
+    """Layout without tensors. Programs compare it with other layouts and use it as a dictionary key."""
+
+    _unsupported = "is a name only, no tensor can have this layout"  # raised by bindings
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        """The layout class, so that isinstance() recognises the object as a layout."""
+        return flambeau.layout
+
+    def __repr__(self) -> str:
+        return f"torch.{self.name}"
+
+    def __reduce__(self) -> str:
+        return self.name
+
+
 class _Classes:
     """Namespace of classes from C++ libraries for PyTorch, which flambeau cannot load."""
 
@@ -68,6 +95,7 @@ class _Classes:
 
 classes = _Classes()
 globals().update({name: AbsentDtype(name) for name in ABSENT_DTYPES})
+globals().update({name: AbsentLayout(name) for name in ABSENT_LAYOUTS})
 chalf = globals()["complex32"]
 
 

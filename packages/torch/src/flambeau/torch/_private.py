@@ -70,8 +70,8 @@ def _get_privateuse1_backend_name() -> str:
 
 
 def __getattr__(name: str) -> Any:
-    """Return a name of `_dispatcher` or `_engine`, which are imported on first use."""
-    for module in () if name.startswith("__") else ("_dispatcher", "_engine"):
+    """Return a name of `_convolutions`, `_dispatcher` or `_engine`, which are imported on first use."""
+    for module in () if name.startswith("__") else ("_convolutions", "_dispatcher", "_engine"):
         own = importlib.import_module(f"flambeau.torch.{module}")
         if name in own.__all__:
             return getattr(own, name)
