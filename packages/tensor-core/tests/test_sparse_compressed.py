@@ -430,3 +430,40 @@ def test_pairs_of_layouts_are_equal():
 def test_one_number_is_the_size_of_square_blocks():
     x = fb.arange(16.0).reshape(4, 4)
     assert x.to_sparse_bsr(2).values().shape == (4, 2, 2) and fb.equal(x.to_sparse_bsc(2).to_dense(), x)
+
+
+@pytest.mark.parametrize("layout", ["csr", "csc", "bsr", "bsc"])
+def test_resize_as_sparse_takes_the_indices_of_the_template_and_no_values(layout):
+    convert = f"to_sparse_{layout}"
+    block = ((2, 1),) if layout.startswith("b") else ()
+    template = getattr(fb.tensor([[0.0, 1.0], [2.0, 3.0]]), convert)(*block)
+    s = getattr(fb.ones(4, 6, dtype=fb.float64), convert)(*block)
+    assert s.resize_as_sparse_(template) is s and s.shape == (2, 2) and s.dtype == fb.float64
+    assert s._nnz() == template._nnz() and s.layout is template.layout and s.to_dense().tolist() == [[0, 0], [0, 0]]
+    s.values().fill_(1)
+    assert s.to_dense().sum() == s.values().numel()
+    same = getattr(fb.tensor([[0.0, 5.0], [6.0, 7.0]]), convert)(*block)
+    assert same.resize_as_sparse_(template).to_dense().tolist() == [[0, 5], [6, 7]]
+
+
+def test_resize_as_sparse_needs_two_tensors_of_one_layout():
+    csr = fb.eye(2).to_sparse_csr()
+    for tensor, template, text in (
+        (fb.eye(2), csr, "self  expected sparse compressed tensor layout but got flambeau.strided"),
+        (csr, fb.eye(2), "src  expected sparse compressed tensor layout but got flambeau.strided"),
+        (csr, fb.eye(2).to_sparse_csc(), "self and src must have the same layout"),
+    ):
+        with pytest.raises(RuntimeError, match=text):
+            tensor.resize_as_sparse_(template)
+
+
+def test_sums_of_matrices_of_different_sizes_are_refused():
+    with pytest.raises(RuntimeError, match=r"Expected input tensors to have the same shape.*\[2, 2\].*\[2, 1\]"):
+        fb.ones(2, 2).to_sparse_csr() + fb.ones(2, 1).to_sparse_csr()
+
+
+@pytest.mark.parametrize("layout", [fb.sparse_csr, fb.sparse_csc])
+def test_matrices_of_rows_or_columns_have_two_dimensions(layout):
+    for make in (fb.empty, fb.zeros):
+        with pytest.raises(RuntimeError, match=r"Only batched sparse compressed \(non-block\) .* got size \[5\]"):
+            make((5,), layout=layout)

@@ -23,10 +23,16 @@ def is_number(value: Any) -> bool:
 
 
 def _sizes(name: str, left: Any, right: Any) -> None:
-    if tuple(left.shape) != tuple(right.shape):
+    if tuple(left.shape) == tuple(right.shape):
+        return
+    if isinstance(left, CompressedTensor):
         raise RuntimeError(
-            f"{name}: expected sizes of 'self' and 'other' to match, but {list(left.shape)} != {list(right.shape)}"
+            f"{name}: Expected input tensors to have the same shape, but got tensor `self` with shape "
+            f"{list(left.shape)} and tensor `other` with shape {list(right.shape)}"
         )
+    raise RuntimeError(
+        f"{name}: expected sizes of 'self' and 'other' to match, but {list(left.shape)} != {list(right.shape)}"
+    )
 
 
 @answers("add", "__add__", "__radd__")

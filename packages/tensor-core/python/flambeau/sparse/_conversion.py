@@ -351,20 +351,49 @@ def copy_(tensor: Any, source: Any, non_blocking: bool = False) -> SparseTensor:
     return tensor
 
 
-@answers("resize_as_", "resize_as_sparse_")
-def resize_as_sparse_(tensor: Any, other: Any, *, memory_format: Any = None) -> SparseTensor:
+@answers("resize_as_")
+def resize_as_(tensor: Any, other: Any, *, memory_format: Any = None) -> Tensor:
     """Resize to the size of another tensor in place."""
-    if not isinstance(tensor, SparseTensor):
-        return tensor.resize_(other.shape, memory_format=memory_format)  # type: ignore[no-any-return]
+    if isinstance(tensor, SparseTensor):
+        if memory_format is not None:
+            raise RuntimeError("memory format option is only supported by strided tensors")
+        return resize_as_sparse_(tensor, other)
+    return tensor.resize_(other.shape, memory_format=memory_format)  # type: ignore[no-any-return]
+
+
+@answers("resize_as_sparse_")
+def resize_as_sparse_(tensor: Any, other: Any) -> SparseTensor:
+    """Resize to the size of another sparse tensor of the same layout in place.
+
+    A compressed tensor of another size takes the indices of ``other``, with values of 0.
+    """
+    if not isinstance(tensor, CooTensor) and any(isinstance(each, CompressedTensor) for each in (tensor, other)):
+        return _resize_as_compressed(tensor, other)
     if not (isinstance(tensor, CooTensor) and isinstance(other, CooTensor)):
         raise RuntimeError(
             f"resize_as_sparse_: expected two tensors of the layout sparse_coo, got {tensor.layout} and {other.layout}"
         )
-    if memory_format is not None:
-        raise RuntimeError("memory format option is only supported by strided tensors")
     if tensor._size != other._size or tensor.sparse_dim() != other.sparse_dim():
         sparse_resize_(tensor, other._size, other.sparse_dim(), other.dense_dim())
     return tensor
+
+
+def _resize_as_compressed(tensor: Any, other: Any) -> SparseTensor:
+    for name, value in (("self", tensor), ("src", other)):
+        if not isinstance(value, CompressedTensor):
+            raise RuntimeError(
+                f"resize_as_sparse_compressed_: {name}  expected sparse compressed tensor layout but got {value.layout}"
+            )
+    if tensor.layout is not other.layout:
+        raise RuntimeError(
+            "resize_as_sparse_compressed_tensor_: self and src must have the same layout, but got: self "
+            f"({tensor.layout}) and source ({other.layout})"
+        )
+    if tensor._size != other._size or tensor._val.shape != other._val.shape:
+        offsets, indices = other._ptr.to(tensor._ptr), other._idx.to(tensor._idx)  # to its dtype and device
+        values = tensor._val.new_zeros(other._val.shape)
+        tensor._take_over(type(tensor).of(offsets.clone(), indices.clone(), values, other._size))
+    return tensor  # type: ignore[no-any-return]
 
 
 @answers("sparse_resize_")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import flambeau
+from flambeau import _core
 from flambeau._core import Tensor
 from flambeau.sparse._compressed import CompressedTensor
 from flambeau.sparse._conversion import clone, to, to_sparse
@@ -40,6 +41,11 @@ def created(name: str, options: dict[str, Any]) -> Tensor:
 
 def _zeros(size: Any, dtype: Any, device: Any, layout: Any, requires_grad: bool) -> SparseTensor:
     sizes = (size,) if isinstance(size, int) else size
+    if layout in (_core.sparse_csr, _core.sparse_csc) and len(sizes) < 2:
+        raise RuntimeError(
+            f"{_core._library_name()}.empty: Only batched sparse compressed (non-block) tensors are supported, but got "
+            f"size {list(sizes)}"
+        )
     made = to_sparse(flambeau.sparse_coo_tensor(sizes, dtype=dtype, device=device), layout=layout)
     return made.requires_grad_() if requires_grad else made
 
