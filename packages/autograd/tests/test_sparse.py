@@ -1,5 +1,7 @@
 """Derivatives of sparse tensors: with respect to their values and to dense operands, against finite differences."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -331,3 +333,12 @@ def test_gradients_are_changed_in_place(layout):
     s.grad = None
     former.mul_(2)
     assert s.grad is None
+
+
+def test_a_deep_copy_has_a_copy_of_the_gradient():
+    s = fb.tensor([0.0, 2.0]).to_sparse().requires_grad_()
+    (s.to_dense() * 3).sum().backward()
+    copied = copy.deepcopy(s)
+    assert copied.requires_grad and copied.grad.to_dense().tolist() == [0, 3]
+    copied.grad.mul_(2)
+    assert s.grad.to_dense().tolist() == [0, 3] and copied.grad.to_dense().tolist() == [0, 6]

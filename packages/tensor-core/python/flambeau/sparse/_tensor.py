@@ -314,6 +314,8 @@ class SparseTensor(Tensor):
             )
         copied = ANSWERS["clone"](self.data).requires_grad_(self.requires_grad)
         copied.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        if self._val.grad is not None:
+            copied._val.grad = copy.deepcopy(self._val.grad, memo)
         memo[id(self)] = copied
         return cast(Self, copied)
 
