@@ -452,3 +452,10 @@ def test_inverting_a_float_is_a_type_error():
     for dtype in (fb.float32, fb.complex64):
         with pytest.raises(TypeError, match="only implemented on integer and Boolean"):
             ~fb.ones(2, dtype=dtype)
+
+
+def test_dir_lists_the_attributes_that_a_tensor_has():
+    tensor = fb.ones(2, 2, dtype=fb.complex64)
+    listed = dir(tensor)
+    assert {"shape", "imag", "__array_interface__"} <= set(listed)
+    assert [name for name in listed if not hasattr(tensor, name)] == []

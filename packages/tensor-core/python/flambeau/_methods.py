@@ -282,7 +282,10 @@ def __repr__(self: Tensor, *, tensor_contents: str | None = None) -> str:  # noq
 
 
 def __dir__(self: Tensor) -> list[str]:
-    return sorted({*dir(type(self)), *self.__dict__})
+    names = {*dir(type(self)), *self.__dict__}
+    if not self.is_cuda:
+        names.remove("__cuda_array_interface__")  # raises AttributeError on other devices
+    return sorted(names)
 
 
 def install() -> None:
