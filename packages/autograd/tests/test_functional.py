@@ -156,3 +156,12 @@ class TestProducts:
 def test_errors(call, kind, text):
     with pytest.raises(kind, match=text):
         call(functional, tensor(X))
+
+
+def test_the_standard_basis_is_split_by_tensors():
+    basis = functional._construct_standard_basis_for((fb.ones(1), fb.ones(2, dtype=fb.float64)), (1, 2))
+    assert [block.tolist() for block in basis] == [[[1], [0], [0]], [[0, 0], [1, 0], [0, 1]]]
+    assert [block.dtype for block in basis] == [fb.float32, fb.float64]
+    for tensors, numels in (((), ()), ((fb.ones(1),), (1, 2))):
+        with pytest.raises(AssertionError, match="expected at least one tensor and a number of elements for each"):
+            functional._construct_standard_basis_for(tensors, numels)

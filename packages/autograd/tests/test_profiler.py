@@ -52,6 +52,7 @@ def test_times_and_bytes_nest():
         kept = fb.ones(1000)
     outer, inner, ones = profiled.function_events
     assert [e.name for e in profiled.events()] == ["outer", "inner", "ones"] and kept.numel() == 1000
+    assert [e.count for e in profiled.events()] == [1, 1, 1]
     assert (outer.parent, inner.parent, ones.parent) == (-1, 0, 1)
     assert outer.duration >= inner.duration >= ones.duration > 0
     assert outer.self_time == outer.duration - inner.duration

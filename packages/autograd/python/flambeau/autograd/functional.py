@@ -317,6 +317,25 @@ def jacobian(
     return _like(problem.result, [_like(inputs, row) for row in rows])
 
 
+def _construct_standard_basis_for(tensors: Sequence[Tensor], tensor_numels: Sequence[int]) -> tuple[Tensor, ...]:
+    """Return the rows of an identity matrix, with a block of columns for each tensor in its dtype and on its device.
+
+    ``tensor_numels`` are the numbers of elements of the tensors. PyTorch has this function under the same name.
+    """
+    if not len(tensors) == len(tensor_numels) > 0:
+        raise AssertionError(
+            f"expected at least one tensor and a number of elements for each, got {len(tensors)} tensors and "
+            f"{len(tensor_numels)} numbers"
+        )
+    total, first, blocks = sum(tensor_numels), 0, []
+    for tensor, numel in zip(tensors, tensor_numels, strict=True):
+        block = tensor.new_zeros(total, numel)
+        block.diagonal(-first).fill_(1)
+        blocks.append(block)
+        first += numel
+    return tuple(blocks)
+
+
 def _is_dispatched(*tensors: Tensor) -> bool:
     return any(_core._is_dispatching_class(type(t)) for t in tensors)
 

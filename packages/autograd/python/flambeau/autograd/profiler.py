@@ -50,6 +50,11 @@ class Event(NamedTuple):
     parent: int
     thread: int
 
+    @property
+    def count(self) -> int:  # type: ignore[override]
+        """The number of calls, which is 1."""
+        return 1
+
 
 @dataclass(frozen=True)
 class Average:
