@@ -210,6 +210,14 @@ def test_dtypes_without_tensors_are_names():
     """)
 
 
+def test_aminmax_under_its_older_name():
+    run("""
+        x = torch.tensor([[3.0, 1.0], [2.0, 5.0]])
+        assert [v.tolist() for v in torch._aminmax(x)] == [1, 5]
+        assert [v.tolist() for v in torch._aminmax(x, 1, True)] == [[[1], [2]], [[3], [5]]]
+    """)
+
+
 def test_layouts_without_tensors_are_names():
     run("""
         import copy, pickle

@@ -6,7 +6,7 @@ Private functions, dtypes and layouts of tensors that flambeau lacks.
 from typing import Any, NoReturn
 
 import flambeau
-from flambeau import Tensor, arange, bincount, cat, int32, int64, segment_reduce, stack
+from flambeau import Tensor, aminmax, arange, bincount, cat, int32, int64, segment_reduce, stack
 from flambeau._small_floats import SmallFloat
 from flambeau.torch._private import has_lapack, has_mkl, has_openmp
 
@@ -24,6 +24,7 @@ ABSENT_LAYOUTS = ("_mkldnn", "jagged")
 VARYING = ("Storage",)
 
 __all__ = [
+    "_aminmax",
     "_convert_indices_from_coo_to_csr",
     "_convert_indices_from_csr_to_coo",
     "_segment_reduce",
@@ -126,6 +127,12 @@ def _convert_indices_from_csr_to_coo(
     rows = arange(crow_indices.numel() - 1, device=crow_indices.device).repeat_interleave(crow_indices.diff())
     pair = (col_indices, rows) if transpose else (rows, col_indices)
     return stack([each.to(int32 if out_int32 else int64) for each in pair])
+
+
+def _aminmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> tuple[Tensor, Tensor]:
+    """Return the minimum and the maximum of all elements or along a dimension. Older name of ``aminmax``."""
+    least, greatest = aminmax(input, dim=dim, keepdim=keepdim)
+    return least, greatest
 
 
 def _sparse_broadcast_to(input: Any, size: Any) -> Tensor:
