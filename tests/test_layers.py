@@ -23,7 +23,7 @@ HEADERS = {
     "plain": "checksum complex dtype element errors macros pointwise_op row_domain scalar scalar_type signature "
     "small_vector",
     "core": "autograd copies dispatched_gradients interpreter kept_values memory memory_format parallel pointwise_row "
-    "python pytorch_stream random tensor thread_generator",
+    "python pytorch_stream random tensor thread_generator training_hooks",
     "cuda": "cuda",
     "operators": "elementwise elementwise_kernels operator operators pointwise row_functions",
     "program": "program",

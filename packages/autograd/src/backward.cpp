@@ -54,6 +54,22 @@ void backward(const Tensor& t, const Tensor& gradient, BackwardOptions options) 
   run_backward({root_of(t, gradient, 0)}, run_options(options));
 }
 
+void backward_in_program(const Tensor& t, const Tensor& gradient, bool keep_graph, bool create_graph,
+                         const std::vector<Tensor>* inputs) {
+  RunOptions run;
+  run.keep_graph = keep_graph, run.create_graph = create_graph;
+  if (inputs) {
+    require(!inputs->empty(), "'inputs' argument to backward() cannot be empty.");
+    for (const Tensor& input : *inputs) {
+      require(input.requires_grad(), "One of the differentiated Tensors does not require grad");
+      if (meta_of(input).grad_fn) retain_grad(input);
+    }
+    run.inputs = gradient_edges(*inputs);
+    run.accumulate_inputs = true;
+  }
+  run_backward({root_of(t, gradient, 0)}, run);
+}
+
 std::vector<Tensor> grad(const std::vector<Tensor>& outputs, const std::vector<Tensor>& inputs,
                          const std::vector<Tensor>& gradients, BackwardOptions options) {
   require(gradients.empty() || gradients.size() == outputs.size(), "grad() expected a gradient for each of the ",

@@ -25,6 +25,10 @@ struct RunOptions {
 // The gradients of options.inputs, undefined where they were not reached.
 FLAMBEAU_API std::vector<Tensor> run_backward(const std::vector<Root>& roots, const RunOptions& options);
 
+// Tensor.backward() as programs run it. Note [Training programs]
+void backward_in_program(const Tensor& t, const Tensor& gradient, bool keep_graph, bool create_graph,
+                         const std::vector<Tensor>* inputs);
+
 // Of this thread: the number of the run, -1 outside of one; the node at work, or null; whether the run reaches a node.
 FLAMBEAU_API int64_t current_run();
 FLAMBEAU_API Node* current_node();

@@ -1,5 +1,7 @@
 // From what an operator records to nodes of the graph; in-place changes and views.
+#include "engine.h"
 #include "flambeau/autograd_engine.h"
+#include "flambeau/training_hooks.h"
 #include "forward_mode.h"
 #include "place.h"
 
@@ -190,6 +192,11 @@ void become_output(const Tensor& t, const Ref<OperatorNode>& node, uint32_t inde
 
 namespace {
 
+bool has_accumulation_hooks(const Tensor& leaf) {
+  const AutogradMeta* const meta = leaf.impl()->autograd;
+  return meta && meta->hooks && !static_cast<LeafHooks&>(*meta->hooks).post_accumulate.empty();
+}
+
 void forget_meta(AutogradMeta& meta) {
   stop_retaining(meta);
   forget_suspect(meta);
@@ -197,8 +204,10 @@ void forget_meta(AutogradMeta& meta) {
 
 const AutogradHooks hooks{record, set_requires_grad, forget_meta, adopt_tangents};
 
+const TrainingHooks hooks_of_programs{backward_in_program, has_accumulation_hooks};
+
 // Operators record from the moment this library is loaded.
-[[maybe_unused]] const bool loaded = (autograd_hooks = &hooks, true);
+[[maybe_unused]] const bool loaded = (autograd_hooks = &hooks, training_hooks = &hooks_of_programs, true);
 
 }  // namespace
 

@@ -12,7 +12,7 @@ from random_programs import random_program
 
 import flambeau as fb
 
-TARGETS = [f"programs {i}" for i in range(16)]
+TARGETS = [*(f"programs {i}" for i in range(16)), *(f"training {i}" for i in range(16))]
 SIZES = [(3, 4), (3, 4), (5, 7), (1, 4), (0, 3), (33, 70), (2, 1)]
 
 
@@ -36,6 +36,53 @@ def check(seed: int) -> None:
         assert len(first) == len(second), f"program {seed}: {first} and {second}"
         for a, b in zip(first, second, strict=True):
             assert same(a, b), f"program {seed}, sizes {n}, {m}: {a} and {b}"
+
+
+def check_training(seed: int) -> None:
+    """Train with a random program and with its compiled form and require the same losses, gradients and weights."""
+    function = random_program(seed)
+    outcomes: list[list[Any]] = []
+    for compiles in (False, True):
+        weight = fb.ones((), requires_grad=True)
+        step = training_step(function, weight, random.Random(seed))
+        run = fb.compile(step) if compiles else step
+        outcomes.append([])
+        for call, (n, m) in enumerate(SIZES):
+            fb.manual_seed(seed + call)
+            with fb.no_grad():
+                weight.fill_(0.5 + call / 8)
+            x, y = fb.randn(n, m), fb.randn(n, m)
+            try:
+                losses = run(x, y)
+            except (RuntimeError, IndexError, ValueError, TypeError) as error:
+                losses = [type(error)]
+            gradient = None if weight.grad is None else weight.grad.detach().clone()
+            outcomes[-1] += [*losses, gradient, weight.detach().clone(), x, y]
+    for a, b in zip(*outcomes, strict=True):
+        assert same(a, b), f"training with program {seed}: {a} and {b}"
+
+
+def training_step(function: Any, weight: Any, draw: random.Random) -> Any:
+    """Return a function that differentiates a random program once or twice and changes a weight."""
+    clears, twice, keeps = draw.random() < 0.7, draw.random() < 0.3, draw.random() < 0.3
+
+    def step(x: Any, y: Any) -> list[Any]:
+        if clears:
+            weight.grad = None
+        smooth = [t for t in function(x * weight, y) if t.requires_grad]
+        if not smooth:
+            return []
+        loss = sum((t * t).mean() for t in smooth)
+        loss.backward(retain_graph=keeps, create_graph=twice)
+        if twice and weight.grad.requires_grad:
+            penalty = weight.grad * weight.grad
+            weight.grad = None
+            penalty.backward()
+        with fb.no_grad():
+            weight.sub_(weight.grad.clamp(-1, 1), alpha=0.1)
+        return [loss]
+
+    return step
 
 
 def outcome(run: Any, given: list[Any], leaf: Any) -> list[Any]:
@@ -74,7 +121,8 @@ def main() -> None:
             if o.journal:
                 entry = {"only": name, "seed": o.seed, "first": number}
                 o.journal.write_text(json.dumps(entry) + "\n")
-            check(o.seed * 1_000_003 + TARGETS.index(name) * 10_007 + number)
+            attack = check_training if name.startswith("training") else check
+            attack(o.seed * 1_000_003 + TARGETS.index(name) * 10_007 + number)
 
 
 if __name__ == "__main__":

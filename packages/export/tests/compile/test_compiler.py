@@ -329,7 +329,7 @@ UNSUPPORTED = {
     draws_in_numpy: "random numbers of Python or NumPy",
     sets_a_hook: "register_hook",
     uses_numpy: "numpy gives Python a value",
-    differentiates: "gradient",
+    differentiates: "Tensor.backward() alone",
     draws_with_a_generator: "default generator",
 }
 

@@ -193,7 +193,8 @@ def test_function_call_by_call(name):
 def test_what_programs_can_call_is_what_python_can():
     """Names and numbers of parameters are those of the operators; what is the programs' own can be replayed."""
 
-    own = {*_OWN, "check_input", "clone"}
+    training = {"run_backward", "gradient_of", "set_gradient", "clear_gradients", "step_optimizer", "set_grad_mode"}
+    own = {*_OWN, *training, "check_input", "clone"}
     for name, count in NATIVE.items():
         base = name.removesuffix("_")
         if name in own or base in own or name.startswith(("number_", "require_")):

@@ -4,6 +4,7 @@
 #include "calls/overrides.h"
 #include "calls/placeholders.h"
 #include "flambeau/program.h"
+#include "operators/optimizer_option.h"
 #include "tensor/object.h"
 
 #if PY_VERSION_HEX < 0x030d0000
@@ -129,6 +130,7 @@ struct CompiledCall {
   };
   Object program;  // the capsule
   Values state;
+  std::vector<std::pair<size_t, Object>> options;  // numbers of the state that are read at each call
   std::vector<Input> inputs;
   Object containers, contents;
   bool is_single;  // the result is no tuple
@@ -173,8 +175,9 @@ PyObject* compiled_call(PyObject*, PyObject* const* args, Py_ssize_t count) {
       call->inputs.push_back({Py_TYPE(input), t.dtype(), t.device(), t.dim(), t.requires_grad()});
     }
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(args[2]); ++i) {
-      require<TypeError>(is_tensor(PyTuple_GET_ITEM(args[2], i)), "_compiled_call(): the state has no tensor");
-      call->state.emplace_back(tensor_of(PyTuple_GET_ITEM(args[2], i)));
+      PyObject* const given = PyTuple_GET_ITEM(args[2], i);
+      call->state.push_back(state_value(given));
+      if (!is_tensor(given)) call->options.emplace_back(size_t(i), Object(Py_NewRef(given)));
     }
     call->containers = Object(Py_NewRef(args[3]));
     call->contents = Object(Py_NewRef(args[4]));
@@ -201,9 +204,14 @@ PyObject* replay(PyObject*, PyObject* const* args, Py_ssize_t count) {
     Values inputs;
     inputs.reserve(call->inputs.size());
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(args[1]); ++i) inputs.emplace_back(tensor_of(given[i]));
+    Values state;
+    if (!call->options.empty()) {
+      state = call->state;
+      for (const auto& [i, option] : call->options) state[i] = state_value(option.get());
+    }
     Values results;
     try {
-      results = program_of(call->program.get()).run(inputs, call->state);
+      results = program_of(call->program.get()).run(inputs, call->options.empty() ? call->state : state);
     } catch (const RequirementError&) {
       return Py_NewRef(args[2]);
     }

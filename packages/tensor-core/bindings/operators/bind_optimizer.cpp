@@ -4,6 +4,7 @@
 #include "calls/bind.h"
 #include "flambeau/memory_format.h"
 #include "flambeau/operators/optimizer.h"
+#include "operators/optimizer_option.h"
 
 namespace flambeau::python {
 
@@ -34,19 +35,6 @@ const Names& names_of(const OptimizerRule& rule) {
   auto at = known.find(&rule);
   if (at == known.end()) at = known.emplace(&rule, Names(rule)).first;
   return at->second;
-}
-
-double option_of(PyObject* group, const Option& option) {
-  const Object value = value_in(group, option.name);
-  if (!value) {
-    PyErr_SetObject(PyExc_KeyError, option.name);
-    throw PythonError();
-  }
-  const Object chosen(
-      checked(option.position < 0 ? Py_NewRef(value.get()) : PySequence_GetItem(value.get(), option.position)));
-  const double number = PyFloat_AsDouble(chosen.get());
-  if (PyErr_Occurred()) throw PythonError();
-  return number;
 }
 
 using Made = std::vector<std::pair<PyObject*, Object>>;  // entries that a parameter's state is to get
@@ -112,7 +100,8 @@ void step(std::string_view name, PyObject* group, PyObject* params, PyObject* gr
                       " gradients, one for each parameter, got ", PyTuple_GET_SIZE(gradients.get()));
   double options[OptimizerRule::kOptions] = {};
   const Names& names = names_of(rule);
-  for (size_t i = 0; i < names.options.size(); ++i) options[i] = option_of(group, names.options[i]);
+  for (size_t i = 0; i < names.options.size(); ++i)
+    options[i] = optimizer_option(group, names.options[i].name, names.options[i].position);
   bool keeps = rule.counts;
   for (size_t i = 0; i < names.states.size(); ++i) keeps |= rule.needs(int(i), options);
   std::vector<OptimizerTarget> targets;
@@ -131,13 +120,56 @@ void step(std::string_view name, PyObject* group, PyObject* params, PyObject* gr
       if (PyDict_SetItem(states[i].get(), key, value.get()) < 0) throw PythonError();
 }
 
+// The layout of a rule's options and state: the options (name, position); the names of the state that each parameter
+// has with the options of a group; and which of the rule's states these options use.
+PyObject* layout(std::string_view name, PyObject* group) {
+  const OptimizerRule& rule = rule_of(name);
+  require<TypeError>(PyDict_Check(group), "_optimizer_layout takes a rule and a dict");
+  const Names& names = names_of(rule);
+  double values[OptimizerRule::kOptions] = {};
+  const Object options(checked(PyTuple_New(Py_ssize_t(names.options.size()))));
+  for (size_t i = 0; i < names.options.size(); ++i) {
+    const Option& option = names.options[i];
+    values[i] = optimizer_option(group, option.name, option.position);
+    PyTuple_SET_ITEM(options.get(), Py_ssize_t(i), checked(Py_BuildValue("(Oi)", option.name, option.position)));
+  }
+  const Object state(checked(PyList_New(0))), uses(checked(PyList_New(0)));
+  const auto append = [](const Object& list, PyObject* item) {
+    if (PyList_Append(list.get(), item) < 0) throw PythonError();
+  };
+  if (rule.counts) append(state, Object(checked(PyUnicode_FromString("step"))).get());
+  for (PyObject* const scalar : names.scalars) append(state, scalar);
+  for (size_t i = 0; i < names.states.size(); ++i) {
+    const bool used = rule.needs(int(i), values);
+    append(uses, used ? Py_True : Py_False);
+    if (used) append(state, names.states[i]);
+  }
+  return checked(PyTuple_Pack(3, options.get(), state.get(), uses.get()));
+}
+
 }  // namespace
+
+double optimizer_option(PyObject* group, PyObject* name, Py_ssize_t position) {
+  const Object value = value_in(group, name);
+  if (!value) {
+    PyErr_SetObject(PyExc_KeyError, name);
+    throw PythonError();
+  }
+  const Object chosen(checked(position < 0 ? Py_NewRef(value.get()) : PySequence_GetItem(value.get(), position)));
+  const double number = PyFloat_AsDouble(chosen.get());
+  if (PyErr_Occurred()) throw PythonError();
+  return number;
+}
 
 void bind_optimizer() {
   def("_optimizer_step(rule, group, params, grads, state)", kPrivate,
       "One step of the optimizer `rule` over parameters and their gradients, in place: options come from the parameter "
       "group, state from state[parameter], where what is missing is made.",
       step);
+  def("_optimizer_layout(rule, group)", kPrivate,
+      "The options of a rule as pairs of a name and a position, the names of a parameter's state with the options of a "
+      "group, and which of the rule's states they use.",
+      layout);
   def("_optimizer_scalars(rule)", kPrivate, "The names of a rule's state that are numbers, beside step.",
       [](std::string_view name) {
         const Names& names = names_of(rule_of(name));

@@ -6,6 +6,7 @@
 #include "calls/call_arguments.h"
 #include "calls/overrides.h"
 #include "calls/placeholders.h"
+#include "operators/optimizer_option.h"
 
 namespace flambeau::python {
 
@@ -102,6 +103,18 @@ Tensors given_tensors(PyObject* given) {
   return From<const Tensors&>::get({"_run_program", &parameter, 0}, given);
 }
 
+Values given_state(PyObject* given) {
+  const auto is_option = [](PyObject* item) { return PyTuple_Check(item) != 0; };
+  if (!PyTuple_Check(given) ||
+      std::none_of(&PyTuple_GET_ITEM(given, 0), &PyTuple_GET_ITEM(given, PyTuple_GET_SIZE(given)), is_option)) {
+    const Tensors tensors = given_tensors(given);
+    return Values(tensors.begin(), tensors.end());
+  }
+  Values out;
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(given); ++i) out.push_back(state_value(PyTuple_GET_ITEM(given, i)));
+  return out;
+}
+
 // No operator: where somebody else may want to answer for the operators of the program, it says NotImplemented, and the
 // program is run call by call (flambeau.jit).
 PyObject* run_program(PyObject*, PyObject* const* args, Py_ssize_t count) {
@@ -114,7 +127,7 @@ PyObject* run_program(PyObject*, PyObject* const* args, Py_ssize_t count) {
     for (const Tensor& t : given_tensors(args[1])) inputs.emplace_back(t);
     Values results;
     try {
-      results = program_of(args[0]).run(inputs, given_tensors(args[2]));
+      results = program_of(args[0]).run(inputs, given_state(args[2]));
     } catch (const RequirementError&) {
       if (count == 4) return Py_NewRef(args[3]);
       throw;
@@ -141,6 +154,16 @@ PyObject* program_operators() {
 }
 
 }  // namespace
+
+Value state_value(PyObject* given) {
+  if (is_tensor(given)) return tensor_of(given);
+  require<TypeError>(PyTuple_Check(given) && PyTuple_GET_SIZE(given) == 3 && PyDict_Check(PyTuple_GET_ITEM(given, 0)),
+                     "the state of a program consists of tensors and tuples of a dict, a name and a position, not ",
+                     Py_TYPE(given)->tp_name);
+  const Py_ssize_t position = PyLong_AsSsize_t(PyTuple_GET_ITEM(given, 2));
+  if (position == -1 && PyErr_Occurred()) throw PythonError();
+  return optimizer_option(PyTuple_GET_ITEM(given, 0), PyTuple_GET_ITEM(given, 1), position);
+}
 
 void bind_program(PyObject* module) {
   PyModule_AddObjectRef(module, run_definition.ml_name,

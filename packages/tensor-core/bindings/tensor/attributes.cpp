@@ -8,6 +8,7 @@
 #include "calls/warning.h"
 #include "flambeau/cuda.h"
 #include "flambeau/kept_values.h"
+#include "flambeau/training_hooks.h"
 #include "tensor/tensor_type.h"
 
 namespace flambeau::python {
@@ -171,20 +172,10 @@ int set_requires_grad(PyObject* self, PyObject* value, void*) {
 
 int set_grad(PyObject* self, PyObject* value, void*) {
   return guarded<int>(-1, [&]() -> int {
-    const Tensor& t = tensor_of(self);
-    if (!value || value == Py_None) {
-      if (meta(self)) meta(self)->grad = Tensor();
-      return 0;
-    }
-    require<TypeError>(is_tensor(value), "assigned grad expected to be a Tensor or None but got ",
-                       Py_TYPE(value)->tp_name);
-    const Tensor& g = tensor_of(value);
-    require(g.shape() == t.shape(), "assigned grad has data of a different size: the tensor has shape ", t.shape(),
-            ", the grad ", g.shape());
-    require(g.dtype() == t.dtype(), "assigned grad has data of a different type: the tensor is ", t.dtype(),
-            ", the grad ", g.dtype());
-    require(!g.same(t), "can't assign Variable as its own grad");
-    meta_of(t).grad = g;
+    const bool clears = !value || value == Py_None;
+    require<TypeError>(clears || is_tensor(value), "assigned grad expected to be a Tensor or None but got ",
+                       clears ? "" : Py_TYPE(value)->tp_name);
+    assign_gradient(tensor_of(self), clears ? Tensor() : tensor_of(value));
     return 0;
   });
 }

@@ -8,10 +8,12 @@
 #include "core/device_memory.h"
 #include "flambeau/autograd.h"
 #include "flambeau/dispatched_gradients.h"
+#include "flambeau/training_hooks.h"
 
 namespace flambeau {
 
 const AutogradHooks* autograd_hooks = nullptr;
+const TrainingHooks* training_hooks = nullptr;
 const DispatchedGradients* dispatched_gradients = nullptr;
 DeviceMemory device_memory;
 struct PythonInterface;
@@ -47,6 +49,19 @@ AutogradMeta& meta_of(const Tensor& t) {
   AutogradMeta*& meta = t.impl()->autograd;
   if (!meta) meta = new (allocate(sizeof(AutogradMeta))) AutogradMeta;
   return *meta;
+}
+
+void assign_gradient(const Tensor& t, const Tensor& gradient) {
+  if (!gradient.defined()) {
+    if (AutogradMeta* const meta = t.impl()->autograd) meta->grad = Tensor();
+    return;
+  }
+  require(gradient.shape() == t.shape(), "assigned grad has data of a different size: the tensor has shape ", t.shape(),
+          ", the grad ", gradient.shape());
+  require(gradient.dtype() == t.dtype(), "assigned grad has data of a different type: the tensor is ", t.dtype(),
+          ", the grad ", gradient.dtype());
+  require(!gradient.same(t), "can't assign Variable as its own grad");
+  meta_of(t).grad = gradient;
 }
 
 void TensorImpl::destroy() {

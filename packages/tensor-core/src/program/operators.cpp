@@ -147,7 +147,7 @@ void add_row(Table& table, const PointwiseRow& row, const std::string& name) {
 const Table& table() {
   static const Table* const once = [] {  // it lives as long as the process: others point into it
     auto* all = new Table;
-    for (const auto& family : {indexing_operators, layout_operators, number_operators})
+    for (const auto& family : {indexing_operators, layout_operators, number_operators, training_operators})
       for (Operator& o : family()) add(*all, std::move(o));
     std::vector<Operator> recorded;
     for (const int form : {kFunction | kPrivate, int(kMethod)})  // of where() the function, not the method

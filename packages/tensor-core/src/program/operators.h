@@ -21,6 +21,7 @@ struct Operator {
   bool is_row = false;                         // runs `row`, or writes its result to the first argument
   PointwiseOp row = {};
   const Program::Function* registered = nullptr;  // of an extension
+  bool orders_others = false;                     // no other instruction moves across it
 };
 using Family = std::vector<Operator>;
 
@@ -92,5 +93,6 @@ Operator op(const char* name, F lambda, std::initializer_list<int> optional = {}
 Family indexing_operators();  // operators_indexing.cpp
 Family layout_operators();    // operators_layout.cpp
 Family number_operators();    // operators_numbers.cpp
+Family training_operators();  // operators_training.cpp
 
 }  // namespace flambeau::program

@@ -18,8 +18,8 @@ using Instruction = Body::Instruction;
 bool writes(const Instruction& instruction) {
   if (!instruction.function) return false;  // of several operators
   const std::string& name = instruction.function->name;
-  return instruction.function->registered || name == "set_at" || name == "write_out" ||
-         (name.size() > 1 && name.back() == '_' && name[name.size() - 2] != '_');
+  return instruction.function->registered || instruction.function->orders_others || name == "set_at" ||
+         name == "write_out" || (name.size() > 1 && name.back() == '_' && name[name.size() - 2] != '_');
 }
 
 void each_operator(const Instruction& instruction, const std::function<void(const Instruction&)>& body) {

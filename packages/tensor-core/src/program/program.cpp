@@ -25,6 +25,7 @@ class Run {
   }
 
   Values outputs() {
+    const RecordingModes restored(recording_modes());  // set_grad_mode changes them
     for (const Body::Instruction& instruction : body_.instructions) run(instruction);
     Values out;
     for (const Body::Argument& argument : body_.outputs) out.push_back(value_of(argument));

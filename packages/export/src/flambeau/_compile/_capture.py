@@ -29,10 +29,9 @@ from ._logs import UnsupportedError, log
 from ._pausing import CONSTANTS, PausingTrace, pausing_at_print
 from ._results import Structure, plain_result, plain_value, structure_of
 from ._segments import Missed, Recording, Tree, path_of
+from ._training import CHANGES, RULES, Option, Training
 
 _running = threading.local()  # the capture of this thread
-
-CHANGES = "the function changes a Python object"
 
 # Functions written in C whose results depend only on their arguments.
 _PURE_MODULES = {
@@ -59,7 +58,7 @@ _QUERIES = {
     "is_signed", "is_contiguous", "element_size", "itemsize", "is_cuda", "is_cpu", "is_meta", "is_sparse",
     "is_sparse_csr", "is_quantized", "is_nested", "is_mps", "is_xpu", "is_mkldnn", "get_device", "ndimension",
     "is_conj", "is_neg", "is_inference", "names", "name", "is_same_size", "__len__", "result_type", "can_cast",
-    "promote_types", "is_tensor", "__get__",
+    "promote_types", "is_tensor", "__get__", "is_grad_enabled",
 }  # fmt: skip
 # Calls that change how gradients flow, which programs do not record.
 _UNRECORDED = {"register_hook", "retain_grad", "requires_grad_", "detach_", "share_memory_", "set_", "resize_"}
@@ -98,6 +97,8 @@ class CaptureTrace(PausingTrace):
             t.untyped_storage().data_ptr() for t, _ in [*self._known_tensors(), *snapshot.tensors.values()]
         }
         self.changed_at: int | None = None
+        self.training = Training(self, [*inputs.values(), *(t for t, _ in snapshot.tensors.values())])
+        self._recording = False  # `Training` records changes of grad mode, so that no result has to be detached
         for _, value in self._known_tensors():
             value.varies = True  # also of parameters: their elements change between calls
 
@@ -117,6 +118,25 @@ class CaptureTrace(PausingTrace):
 
     def is_reachable(self, value: Any) -> bool:
         return self._snapshot.holds(value)
+
+    def note_change(self, what: str) -> None:
+        """Note that the function changes a Python object, which a later call may not do."""
+        self.reason, self.open = self.reason or f"{CHANGES} ({what})", False
+
+    def pause(self, function: Any, args: Any, kwargs: Any, reason: str, *, acts: bool = False) -> Any:
+        if acts and self.open and self.training.has_changed_grad_mode:
+            self.give_up(f"{reason}, in another grad mode than the function's")
+        count = len(self.pauses)
+        result = super().pause(function, args, kwargs, reason, acts=acts)
+        if len(self.pauses) > count:
+            self.training.begin_segment()
+        return result
+
+    def _see_extension(self, tensor: Tensor, event: str) -> None:
+        caller = sys._getframe(1).f_globals.get("__name__", "")
+        if event == "read" and self.open and caller == "flambeau.autograd._backward":
+            self.give_up("programs differentiate by Tensor.backward() alone")
+        super()._see_extension(tensor, event)
 
     def _depends_on_inputs(self, tensor: Tensor) -> bool:
         return super()._depends_on_inputs(tensor) or (self.known(tensor) is None and id(tensor) in self._reachable)
@@ -160,12 +180,15 @@ class CaptureTrace(PausingTrace):
     def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         if self.open and (flambeau.is_autocast_enabled("cpu") or flambeau.is_autocast_enabled("cuda")):
             self.give_up("autocast is on")
-        elif self.open and (func.__name__ in _UNRECORDED or func.__name__ == "__set__"):
+        elif self.open and (func.__name__ in _UNRECORDED or _sets_attribute(func)):
             self.give_up(f"programs do not record {func.__name__}")
         elif self.open and (kwargs or {}).get("generator") is not None:
             self.give_up("programs draw from the default generator")
+        elif self.open and (kwargs or {}).get("requires_grad"):
+            self.give_up("programs make no leaves that require gradients")
         if not self.open:
-            return run(func, args, kwargs or {})
+            uses_state = func.__name__ == "_optimizer_step"  # which must not be copied
+            return func(*args) if uses_state else run(func, args, kwargs or {})
         return super().__torch_function__(func, types, args, kwargs)
 
     def operator(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:
@@ -175,6 +198,7 @@ class CaptureTrace(PausingTrace):
         return result
 
     def note(self, name: str, arguments: list[Any], result: Any, **options: Any) -> Any:
+        self.training.follow_grad_mode()
         count = len(self.calls)
         result = super().note(name, arguments, result, **options)
         if any(call.lasting for call in self.calls[count:]) and not options.get("drawn"):
@@ -182,6 +206,7 @@ class CaptureTrace(PausingTrace):
         return result
 
     def effect(self, name: str, arguments: list[Any], missing: str = "") -> None:
+        self.training.follow_grad_mode()
         if name == "without_derivative" and flambeau.is_grad_enabled():
             if any(tensor.requires_grad for tensor in leaves(arguments, Tensor)):
                 self.give_up(f"programs have no derivative of {arguments[1]}")
@@ -196,8 +221,13 @@ class CaptureTrace(PausingTrace):
             self.changed_at = position
 
 
+def _sets_attribute(func: Any) -> bool:
+    return bool(func.__name__ == "__set__" and func.__self__.__name__ != "grad")
+
+
 CaptureTrace.rules = {
     **Trace.rules,
+    **RULES,
     **dict.fromkeys(
         ("tensor", "as_tensor", "asarray", "from_numpy", "frombuffer", "new_tensor", "from_dlpack"), _of_data
     ),
@@ -210,7 +240,7 @@ class Captured:
 
     Attributes:
         native: the parsed program.
-        state: tensors that the program reads, in order.
+        state: tensors that the program reads, and options of optimizers, in order.
         returns_tuple: True if the function returns a plain tuple of tensors.
         structure: structure of the results.
         requires_late: True if a requirement on sizes follows an effect: a run for other sizes cannot stop there.
@@ -219,7 +249,7 @@ class Captured:
 
     native: Any
     text: str
-    state: tuple[Tensor, ...]
+    state: tuple[Tensor | Option, ...]
     structure: Structure
     snapshot: Snapshot
     requires_late: bool
@@ -230,8 +260,6 @@ class Captured:
         """Return the program for `_core._replay`, or None if it cannot check or pack such a call."""
         simple = not kwargs and all(isinstance(a, Tensor) and a.is_contiguous() for a in args)
         if not simple or self.requires_late or self.snapshot.arrays or len({id(a) for a in args}) < len(args):
-            return None
-        if self.structure.spec is not None and not self.returns_tuple:
             return None
         guards = self.snapshot.containers, self.snapshot.contents
         return _core._compiled_call(self.native, args, self.state, *guards, self.structure.spec is None)
@@ -285,7 +313,8 @@ def capture(
 
     def has_changed() -> bool:
         changes = [tensor._version for tensor in watched] != versions or _generator_states() != generators
-        return changes or trace.changed_at is not None or snapshot.first_change() is not None
+        effects = trace.changed_at is not None or trace.training.acts
+        return changes or effects or snapshot.first_change() is not None
 
     try:
         traced_result = _run(trace, function, *args, **kwargs)
@@ -329,7 +358,7 @@ def _generator_states() -> tuple[Any, ...]:
 
 
 def _refused(result: Any, reason: str, fullgraph: bool) -> tuple[Any, None, str]:
-    if fullgraph:
+    if fullgraph and not reason.startswith(CHANGES):
         raise UnsupportedError(f"{reason} (fullgraph=True)")
     return result, None, reason
 
@@ -433,12 +462,17 @@ def _program(
     draws: bool,
 ) -> Captured | Tree:
     structure, outputs = structure_of(result, is_reachable)
-    known = {**state, **trace.constants}
+    known: dict[str, Tensor | Option] = {**state, **trace.constants, **trace.training.options}
     if trace.pauses:
+        if trace.training.is_used:
+            raise NotImplementedError(f"{trace.pauses[0].reason}, in a function that reads or computes gradients")
         trace.open = False
         results = [trace.encoded(output).name for output in outputs]
-        path = path_of(Recording(known, trace.numbers, modules), trace.calls, trace.pauses, results, structure.packed)
+        tensors = {**state, **trace.constants}
+        path = path_of(Recording(tensors, trace.numbers, modules), trace.calls, trace.pauses, results, structure.packed)
         return Tree(path, [value.name for value in trace.inputs], snapshot, draws)
+    trace.training.begin()
+    trace.training.release(snapshot)
     text = written(trace, names, outputs, modules)
     native = _core._parse_program(text)
     log("graph", text)
@@ -457,7 +491,11 @@ def _program(
 
 def _requires_late(trace: CaptureTrace, draws: bool) -> bool:
     """Return True if a requirement follows a lasting effect: a run that does not meet it has changed something."""
-    first = next((i for i, call in enumerate(trace.calls) if _has_effect(call)), None) if draws else trace.changed_at
+    first = trace.changed_at
+    if draws or trace.training.acts:
+        again = trace.training.repeatable
+        effects = (i for i, call in enumerate(trace.calls) if _has_effect(call) and call.name not in again)
+        first = next(effects, None)
     return first is not None and any(call.name.startswith("require_") for call in trace.calls[first:])
 
 

@@ -19,7 +19,7 @@ from . import _stance
 from ._capture import CHANGES, Captured, capture
 from ._children import Children
 from ._guards import Compiled
-from ._logs import log
+from ._logs import UnsupportedError, log
 from ._pausing import CONSTANTS
 from ._segments import MOST_PATHS, Missed, Tree
 
@@ -117,7 +117,7 @@ class Programs(Compiled):
 
     def clear(self) -> None:
         """Forget the programs."""
-        self._quick: tuple[Any, ...] = ()  # programs for calls with plain tensors, see `_core._replay`
+        self._quick: tuple[Any, ...] = ()  # programs for `_core._replay`, and functions that pack results, or None
         self._captured: dict[Any, list[Captured | Tree]] = {}
         self._refused: dict[Any, str] = {}
         self._changes: dict[Any, int] = {}  # calls that changed Python objects
@@ -143,10 +143,10 @@ class Programs(Compiled):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if not kwargs and _stance.current != "force_eager":
-            for call in self._quick:
+            for call, pack in self._quick:
                 result = _core._replay(call, args, _UNMET)
                 if result is not _UNMET:
-                    return result
+                    return result if pack is None else pack(result)
         leaves = None if _core._is_intercepting() else _Leaves(args, kwargs)
         if leaves is None or leaves.key is None or _stance.current == "force_eager":
             return self._function(*args, **kwargs)
@@ -231,14 +231,19 @@ class Programs(Compiled):
         if not self.all_sizes or (isinstance(program, Captured) and program.requires_late):
             program.fixed_sizes = leaves.with_sizes()
         elif isinstance(program, Captured) and (call := program.quick_call(args, kwargs)) is not None:
-            self._quick = (call, *self._quick)
+            plain = program.structure.spec is None or program.returns_tuple
+            self._quick = ((call, None if plain else program.structure.packed), *self._quick)
         self._captured[leaves.key] = [program, *programs]
 
     def _refuse(self, key: Any, reason: str) -> None:
-        changes = self._changes[key] = self._changes.get(key, 0) + reason.startswith(CHANGES)
-        if changes in (0, MOST_CHANGES):
-            self._refused[key] = reason
-            self._captured.pop(key, None)
+        if reason.startswith(CHANGES):
+            changes = self._changes[key] = self._changes.get(key, 0) + 1
+            if changes < MOST_CHANGES:
+                return
+        self._refused[key] = reason
+        self._captured.pop(key, None)
+        if self.fullgraph:
+            raise UnsupportedError(f"{reason} (fullgraph=True)")
 
 
 def _warn_of_paths(name: str, reason: str) -> None:

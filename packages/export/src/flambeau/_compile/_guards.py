@@ -13,7 +13,8 @@ guards hold.
 
 The snapshot contains more than the function reads, so that an unrelated change may cause a new capture, but a related
 one is never missed. Objects without visible contents, such as files or generators, are compared by identity. Calls of
-their methods are not captured (`capture`). Code of Python's standard library, flambeau and NumPy is constant.
+their methods are not captured (`capture`). Code of Python's standard library, flambeau and NumPy is constant; a class
+of these lists globals that its code reads and that may change in ``_read_globals``.
 """
 
 from __future__ import annotations
@@ -49,6 +50,8 @@ _LIBRARY_FILES = tuple(
     {str(Path(path).resolve()) for path in (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))}
 )
 _WITHOUT_CODE = {"__dict__", "__weakref__", "__doc__", "__module__", "__annotations__"}
+# Names by which code can read the options of an optimizer.
+_READ_OPTIONS = {"param_groups", "state_dict", "__dict__", "vars", "getattr"}
 _MISSING = Ellipsis  # as `_first_changed` marks a missing key
 
 
@@ -125,6 +128,7 @@ class Snapshot:
         self.arrays: list[tuple[Any, bytes, str]] = []  # NumPy arrays, their contents and paths
         self._seen: dict[int, Any] = {}  # keeps objects alive, so that ids stay unique
         self._names: set[str] = set()  # that code of the function uses
+        self._texts: set[str] = set()  # strings in code of the function
         self._spaces: dict[int, tuple[Any, str, set[str]]] = {}  # modules and classes: names that were followed
         self._work: list[tuple[Any, str]] = [(value, name) for name, value in roots.items()]
         if executed is None or Module.__call__.__code__ in executed:
@@ -144,6 +148,17 @@ class Snapshot:
     def modules(self) -> set[int]:
         """The ids of the modules among the objects."""
         return {key for key, value in self._seen.items() if isinstance(value, Module)}
+
+    def release(self, container: dict[str, Any], key: str) -> None:
+        """Stop comparing an entry of a dictionary, unless the function's own code may read it."""
+        if key in self._texts or self._names & _READ_OPTIONS:
+            return
+        for i, held in enumerate(self._containers):
+            if held is container or (isinstance(held, tuple) and held[0] is container):
+                pairs = zip(self._contents[i][::2], self._contents[i][1::2], strict=True)
+                self._containers[i] = (container,)
+                self._contents[i] = tuple(part for pair in pairs if pair[0] != key for part in pair)
+        self.containers, self.contents = tuple(self._containers), tuple(self._contents)
 
     def first_change(self) -> str | None:
         """Return the path of the first object whose contents have changed, or None."""
@@ -213,7 +228,9 @@ class Snapshot:
     def _dict(self, value: dict[Any, Any], path: str) -> None:
         items = list(dict.items(value))  # a subclass may have other items, which it makes on request
         self._hold(value, tuple(part for item in items for part in item), path)
-        self._work += [(item, f"{path}.{key}" if isinstance(key, str) else f"{path}[{key!r}]") for key, item in items]
+        for key, item in items:
+            place = f".{key}" if isinstance(key, str) else "[...]" if isinstance(key, Tensor) else f"[{key!r}]"
+            self._work.append((item, path + place))
 
     def _list(self, value: list[Any], path: str) -> None:
         items = list(list.__iter__(value))
@@ -242,7 +259,9 @@ class Snapshot:
             return
         for code in _codes(function.__code__):
             self._names.update(code.co_names)
-            self._names.update(c for c in code.co_consts if isinstance(c, str) and c.isidentifier())  # for getattr()
+            texts = {text for text in code.co_consts if isinstance(text, str)}
+            self._texts |= texts
+            self._names.update(filter(str.isidentifier, texts))  # for getattr()
             names = [n for n in code.co_names if n in function.__globals__ or hasattr(builtins, n)]
             self._entries(function.__globals__, names, function.__module__ or path)
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
@@ -301,6 +320,7 @@ class Snapshot:
         if str(cls.__module__).startswith("numpy.random") or isinstance(value, random.Random):
             raise UnguardedError(f"{path} draws random numbers: use those of flambeau")
         self._spaces.setdefault(id(cls), (cls, path, set()))
+        self._work += [(container, cls.__name__) for container in getattr(cls, "_read_globals", ())]
         attributes = getattr(value, "__dict__", None)
         if type(attributes) is dict and id(attributes) not in self._seen:
             self._seen[id(attributes)] = attributes

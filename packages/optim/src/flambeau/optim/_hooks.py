@@ -27,6 +27,7 @@ def register_optimizer_step_post_hook(hook: Callable[..., Any]) -> RemovableHand
 class Hooked:
     """Hooks of one optimizer. The first hook creates the tables, because a class may skip ``super().__init__()``."""
 
+    _read_globals = (STEP_PRE_HOOKS, STEP_POST_HOOKS)  # Note [Guards] in flambeau._compile
     _stepped = False  # schedulers check that they step after the optimizer
     _stepping = False
 

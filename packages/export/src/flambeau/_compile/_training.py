@@ -1,0 +1,223 @@
+"""Capture of training steps: the backward pass, gradients of leaves, steps of optimizers.
+
+Note [Training steps]
+A captured program contains the backward pass and the step of an optimizer as single instructions (Note [Training
+programs] in tensor-core). Each run must find the same leaves with gradients as the capture. This follows from the
+state at the beginning of the program, which the program requires. Hooks after accumulation could change it, so a
+function with such hooks runs uncompiled. Other hooks on leaves run at each replay.
+
+The options of an optimizer's groups, such as the learning rate, are read at each replay. They are guarded instead if
+the function's own code reads them. The first step of most optimizers creates their state, so the program is captured
+at the second call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import flambeau
+from flambeau import Tensor, _core
+from flambeau._tracing._calls import Rule
+from flambeau._tracing._recorder import Call, Value
+from flambeau._tracing._structure import leaves, place
+from flambeau.jit._operators import quoted
+
+if TYPE_CHECKING:
+    from ._capture import CaptureTrace
+    from ._guards import Snapshot
+
+Option = tuple[dict[str, Any], str, int]  # a group, the name of an option, the position of an item of it or -1
+
+CHANGES = "the function changes a Python object"
+ABSENT = "programs have gradients of parameters and arguments only"
+
+
+class Training:
+    """Gradients and optimizers of a capture.
+
+    Attributes:
+        options: options that the program reads at each call, by the name of their value in the program.
+        begun: instructions for the beginning of the program.
+        acts: True if the program changes gradients, graphs or an optimizer's state.
+    """
+
+    def __init__(self, trace: CaptureTrace, known: Iterable[Tensor]) -> None:
+        self._trace = trace
+        self._existed = {id(t): t.grad is not None for t in known if t.is_leaf}
+        self._leaves: dict[int, tuple[Tensor, bool | None]] = {}  # that the program uses; None: assigned before read
+        self._values: dict[int, Tensor | None] = {}  # gradients that the program has read or assigned, by leaf
+        self._first_grad_mode = self._grad_mode = flambeau.is_grad_enabled()
+        self.acts = False
+        self.options: dict[str, Option] = {}
+        self.begun: list[Call] = []
+
+    def act(self, name: str, arguments: list[Any], written: Any = ()) -> None:
+        """Record a call that changes gradients, graphs or tensors."""
+        trace = self._trace
+        self.acts = True
+        self.follow_grad_mode()
+        trace.calls.append(Call(name, trace.encoded(arguments), place(), lasting=True))
+        trace.written.update(t.untyped_storage().data_ptr() for t in leaves(written, Tensor))
+
+    @property
+    def is_used(self) -> bool:
+        """True if the program reads or changes gradients."""
+        return self.acts or bool(self._leaves)
+
+    @property
+    def has_changed_grad_mode(self) -> bool:
+        """True in another grad mode than at the beginning."""
+        return flambeau.is_grad_enabled() is not self._first_grad_mode
+
+    def begin_segment(self) -> None:
+        """Note that the next call begins a program, which runs in the function's grad mode."""
+        self._grad_mode = self._first_grad_mode
+
+    def follow_grad_mode(self) -> None:
+        """Record a change of grad mode since the last call."""
+        if (enabled := flambeau.is_grad_enabled()) is not self._grad_mode:
+            self._grad_mode = enabled
+            self._trace.calls.append(Call("set_grad_mode", [enabled], place(), lasting=True))
+
+    def use(self, leaf: Tensor, assigned: bool) -> bool:
+        """Note that the program reads or assigns the gradient of a leaf; return False if it cannot."""
+        key = id(leaf)
+        if key not in self._existed:
+            self._trace.give_up(ABSENT)
+            return False
+        self._leaves.setdefault(key, (leaf, None if assigned else self._existed[key]))
+        return True
+
+    def read(self, leaf: Tensor, gradient: Tensor) -> None:
+        """Record that the function reads a gradient."""
+        trace = self._trace
+        if self._values.get(id(leaf)) is gradient:
+            return
+        if gradient.layout is not flambeau.strided:
+            trace.give_up("programs have no sparse gradients")
+        elif trace.known(gradient) is not None:
+            trace.give_up("a gradient is another tensor of the function, too")
+        else:
+            self._values[id(leaf)] = gradient
+            trace.note("gradient_of", [leaf], gradient)
+
+    def assign(self, leaf: Tensor, gradient: Tensor | None) -> None:
+        """Record that the function assigns a gradient."""
+        self._values[id(leaf)] = gradient
+        last = self._trace.calls[-1] if self._trace.calls else None
+        if gradient is not None:
+            self.act("set_gradient", [leaf, gradient])
+        elif last is not None and last.name == "clear_gradients":
+            last.arguments[0].append(self._trace.value(leaf))
+        else:
+            self.act("clear_gradients", [[leaf]])
+
+    def are_gradients(self, params: list[Tensor], grads: list[Tensor]) -> bool:
+        """Return True if the program knows these tensors as the gradients of the parameters."""
+        return all(self._values.get(id(p)) is g for p, g in zip(params, grads, strict=True))
+
+    def number(self, group: dict[str, Any], name: str, position: int) -> Any:
+        """Return an option of a group for the program: a value that is read at each call, or a constant."""
+        if not self._trace.is_reachable(group):  # a dictionary of this call, made of numbers
+            return group[name] if position < 0 else group[name][position]
+        for known, other in self.options.items():
+            if other[0] is group and other[1:] == (name, position):
+                return Value(f"@{quoted(known)}")
+        known = f"option {len(self.options)}: {name}"
+        self.options[known] = (group, name, position)
+        return Value(f"@{quoted(known)}")
+
+    @property
+    def repeatable(self) -> set[str]:
+        """Calls that may run twice: the program stops after them, and the function then runs from its beginning."""
+        reads_first = any(exists is not None for _, exists in self._leaves.values())
+        return {"set_grad_mode"} if reads_first else {"set_grad_mode", "clear_gradients"}
+
+    def begin(self) -> None:
+        """Put what the program requires at its beginning."""
+        calls = list(self.begun)
+        if self._leaves:
+            tensors, exist = zip(*self._leaves.values(), strict=True)
+            calls.append(Call("require_gradients", self._trace.encoded([[*tensors], [*exist]]), place(), lasting=True))
+        self._trace.calls[:0] = calls
+
+    def release(self, snapshot: Snapshot) -> None:
+        """Remove the guards of options that are read at each call."""
+        for group, name, _ in self.options.values():
+            snapshot.release(group, name)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Run Python code of hooks in this context as it runs at each replay: without recording it."""
+        trace = self._trace
+        former, trace.open = _core._watch_extensions(None), False
+        try:
+            yield
+        finally:
+            trace.open = True
+            _core._watch_extensions(former)
+
+
+def read_gradient(trace: CaptureTrace, func: Any, input: Tensor) -> Tensor | None:
+    """Record a read of ``.grad``."""
+    gradient: Tensor | None = func(input)
+    if trace.training.use(input, assigned=False) and gradient is not None:
+        trace.training.read(input, gradient)
+    return gradient
+
+
+def assign_gradient(trace: CaptureTrace, func: Any, input: Tensor, value: Tensor | None) -> None:
+    """Record an assignment to ``.grad``."""
+    func(input, value)
+    if trace.training.use(input, assigned=True):
+        trace.training.assign(input, value)
+
+
+def run_backward(
+    trace: CaptureTrace,
+    func: Any,
+    self: Tensor,
+    gradient: Tensor | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Any = None,
+) -> None:
+    """Record ``Tensor.backward``. Hooks run, and are not recorded."""
+    keep = create_graph if retain_graph is None else retain_graph
+    chosen = [inputs] if isinstance(inputs, Tensor) else None if inputs is None else list(inputs)
+    trace.value(self)
+    if trace.open:
+        with trace.training.paused():
+            func(self, gradient, retain_graph, create_graph, inputs)
+        trace.training.act("run_backward", [self, gradient, bool(keep), bool(create_graph), chosen])
+    else:
+        func(self, gradient, retain_graph, create_graph, inputs)
+
+
+def step_optimizer(
+    trace: CaptureTrace, func: Any, rule: str, group: dict[str, Any], params: Any, grads: Any, state: Any
+) -> None:
+    """Record the native step of an optimizer."""
+    training = trace.training
+    options, names, uses = _core._optimizer_layout(rule, group)
+    states = [[(state.get(param) or {}).get(name) for name in names] for param in params]
+    func(rule, group, params, grads, state)
+    if any(tensor is None for entry in states for tensor in entry):
+        trace.note_change("the step creates the state of the optimizer")
+        return
+    numbers = [training.number(group, name, position) for name, position in options]
+    given = None if training.are_gradients(params, grads) else [*grads]
+    flat = [tensor for entry in states for tensor in entry]
+    training.act("step_optimizer", [rule, numbers, [*params], given, flat], written=[params, flat])
+    if uses:
+        training.begun.append(Call("require_state", trace.encoded([rule, numbers, uses]), place(), lasting=True))
+
+
+RULES: dict[str, Rule] = {
+    "grad.__get__": read_gradient,
+    "grad.__set__": assign_gradient,
+    "backward": run_backward,
+    "_optimizer_step": step_optimizer,
+}

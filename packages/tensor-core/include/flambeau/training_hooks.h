@@ -1,0 +1,23 @@
+// Functions of the autograd package that programs of training steps call.
+#pragma once
+
+#include <vector>
+
+#include "flambeau/autograd.h"
+
+namespace flambeau {
+
+struct TrainingHooks {
+  // As Tensor.backward(). `gradient` may be undefined, and `inputs` null.
+  void (*backward)(const Tensor& t, const Tensor& gradient, bool keep_graph, bool create_graph,
+                   const std::vector<Tensor>* inputs);
+  // True if a hook runs after accumulation, which may replace the gradient.
+  bool (*has_accumulation_hooks)(const Tensor& leaf);
+};
+
+FLAMBEAU_API extern const TrainingHooks* training_hooks;  // null until the autograd package is loaded
+
+// Assigns a gradient, or clears it if `gradient` is undefined. Raises an error for another shape or dtype.
+FLAMBEAU_API void assign_gradient(const Tensor& t, const Tensor& gradient);
+
+}  // namespace flambeau
