@@ -305,7 +305,7 @@ def test_random_branches_agree():
 class Block(nn.Module):
     def __init__(self):
         super().__init__()
-        self.layers = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4))
+        self.layers = nn.Sequential(*(nn.Sequential(nn.Linear(4, 4), nn.Tanh()) for _ in range(5)))
 
     def forward(self, x):
         return self.layers(x) + x
@@ -331,12 +331,47 @@ def test_modules_of_an_uncompiled_module_are_compiled():
         x = fb.randn(n, 4)
         assert fb.equal(compiled(x), reference(x))
     assert model.calls == 6 and all(map(fb.equal, model.outputs, reference.outputs))
-    of_children = compiled.programs.of_children
+    of_children = compiled.programs.children.programs
     assert [len(programs.captured) for programs in of_children] == [1, 1]
     assert "changes a Python object" in compiled.programs.refusals[0]
-    assert fb.compiler.explain(Counting())(fb.ones(1, 4)).graph_count >= 0
     with pytest.raises(UnsupportedError):
         fb.compile(Counting(), fullgraph=True)(fb.ones(1, 4))
+
+
+class Small(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.calls = nn.Sequential(nn.Linear(2, 2), nn.ReLU()), 0
+
+    def forward(self, x):
+        self.calls += 1
+        return self.first(x)
+
+
+def test_small_modules_are_not_compiled_one_by_one():
+    model = Small()
+    compiled = fb.compile(model)
+    for _ in range(20):
+        assert fb.equal(compiled(fb.ones(1, 2)), model.first(fb.ones(1, 2)))
+    assert model.calls == 20 and compiled.programs.children.gain_nothing
+
+
+def test_objects_that_a_call_changes_are_not_tried_again():
+    class Keys:
+        def __init__(self):
+            self.found = []
+
+    runs = []
+    compiled = fb.compile(
+        lambda x, keys: (runs.append(1) if fb.compiler.is_compiling() else None, keys.found.append(x))
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(20):
+            keys = Keys()
+            compiled(fb.ones(1), keys)
+            assert len(keys.found) == 1
+    assert len(runs) == 1
 
 
 def test_hooks_of_modules_that_are_compiled_one_by_one_run():

@@ -2,7 +2,9 @@
 
 Note [Children]
 If no program can represent a function, it runs in Python, and each module that it calls is compiled by itself, down to
-modules that can be captured. Hooks of these modules run in Python, around the programs of their ``forward``.
+modules that can be captured. Hooks of these modules run in Python, around the programs of their ``forward``. A program
+of a few operators takes less time than its guards and is not used; if there are no others, the function runs without
+any of this.
 """
 
 from __future__ import annotations
@@ -20,47 +22,62 @@ if TYPE_CHECKING:
     from ._function import Programs
 
 
+TRIALS = {4, 8, 16, 32, 64}  # calls after which the gain is estimated
+
+
 class Children:
     """The modules that a function can reach, each with its own programs.
 
     Args:
         function: a function or module that runs uncompiled.
+    Attributes:
+        gain_nothing: True if no program of the modules is worth its guards.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        self._function = function
-        self._owner = function if isinstance(function, Module) else getattr(function, "__self__", None)
+        self._root = function
         self._reachable: set[int] | None = None
         self._programs: dict[int, Programs] = {}
+        self._calls = 0
+        self.gain_nothing = False
 
     @property
     def programs(self) -> list[Programs]:
-        """The programs of the modules that were called, and of their children."""
-        return [p for programs in list(self._programs.values()) for p in (programs, *programs.of_children)]
+        """The programs of the modules that were called."""
+        return list(self._programs.values())
 
-    def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Call the function, and compile the modules that it calls."""
+    def call(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call a function, and compile the modules that it calls."""
         if self._reachable is None:
-            self._reachable = _modules(self._function)
-        if not self._reachable:
-            return self._function(*args, **kwargs)
+            self._reachable = _modules(self._root)
+        if function is self._root:
+            self._calls += 1
+            if self._calls in TRIALS:
+                self.gain_nothing = all(programs.gain_nothing for programs in self.programs)
+        if not self._reachable or self.gain_nothing:
+            return function(*args, **kwargs)
         with calling_forward_by(self._forward):
-            return self._function(*args, **kwargs)
+            return function(*args, **kwargs)
 
     def _forward(self, module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if module is self._owner or id(module) not in (self._reachable or ()) or _is_operator(module):
-            return module.forward(*args, **kwargs)
         programs = self._programs.get(id(module))
-        with calling_forward_by(None):
-            if programs is None:
-                forward: Any = module.forward
-                if isinstance(forward, Compiled):  # by `Module.compile`
+        if programs is None:
+            if module is self._root or id(module) not in (self._reachable or ()) or _is_operator(module):
+                return module.forward(*args, **kwargs)
+            if isinstance(vars(module).get("forward"), Compiled):  # by `Module.compile`
+                with calling_forward_by(None):
                     return module.forward(*args, **kwargs)
-                from ._function import Programs
-
-                programs = Programs(forward, False, type(module).__name__)
-                programs = self._programs.setdefault(id(module), programs)
+            programs = self._programs_of(module)
+        if programs.gain_nothing:
+            return module.forward(*args, **kwargs)  # modules that it calls are still compiled
+        with calling_forward_by(None):
             return programs(*args, **kwargs)
+
+    def _programs_of(self, module: Module) -> Programs:
+        from ._function import Programs
+
+        programs = Programs(module.forward, False, type(module).__name__, children=self)
+        return self._programs.setdefault(id(module), programs)
 
 
 def _modules(function: Callable[..., Any]) -> set[int]:

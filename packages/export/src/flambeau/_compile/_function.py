@@ -8,7 +8,7 @@ import threading
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import flambeau
 from flambeau import Tensor, _core
@@ -25,6 +25,7 @@ from ._segments import MOST_PATHS, Missed, Tree
 
 _PLAIN = (Tensor, flambeau.nn.Parameter)  # classes that intercept no operators
 MOST_PROGRAMS = 8  # of one function, PyTorch's limit
+FEWEST_OPERATORS = 8  # of a program that pays for its guards
 
 _UNMET = object()  # the inputs need another program
 _capturing = threading.RLock()  # a capture replaces `len` for all threads; others run uncompiled meanwhile
@@ -53,6 +54,13 @@ class _Unmet:
     """No program for a call, and the last run of a tree that stopped."""
 
     missed: Missed | None
+
+
+class _Identity(NamedTuple):
+    """Argument that is compared by identity."""
+
+    type: type
+    id: int
 
 
 class _Leaves:
@@ -88,13 +96,19 @@ class _Leaves:
                 if not contiguous:
                     looks.append(leaf.stride())
             else:  # the snapshot of a program keeps its objects alive
-                looks.append((type(leaf), leaf if isinstance(leaf, CONSTANTS) else id(leaf)))
+                known = isinstance(leaf, CONSTANTS)
+                looks.append((type(leaf), leaf) if known else _Identity(type(leaf), id(leaf)))
         self.key = (
             *looks,
             flambeau.is_grad_enabled(),
             flambeau.is_inference_mode_enabled(),
             flambeau.get_default_dtype(),
         )
+
+    @property
+    def kind(self) -> Any:
+        """The key with types in place of the identities of objects; calls of one kind are refused for one reason."""
+        return tuple(item.type if isinstance(item, _Identity) else item for item in self.key)
 
     def with_sizes(self) -> Any:
         """Return a key that contains the sizes of the tensors, too."""
@@ -106,12 +120,21 @@ class Programs(Compiled):
 
     Attributes:
         fullgraph: raise `UnsupportedError` if no program can represent a call.
+        children: the modules that are compiled one by one if the function runs uncompiled.
         all_sizes: a program serves all sizes of tensors, if the function does not branch on them.
     """
 
-    def __init__(self, function: Callable[..., Any], fullgraph: bool, name: str, all_sizes: bool = True) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        fullgraph: bool,
+        name: str,
+        all_sizes: bool = True,
+        children: Children | None = None,
+    ) -> None:
         self._function, self.fullgraph, self._name, self.all_sizes = function, fullgraph, name, all_sizes
         self.__wrapped__ = function
+        self._of_caller = children
         self.clear()
         _functions.add(self)
 
@@ -124,7 +147,8 @@ class Programs(Compiled):
         self._count = 0
         self._last_reason = ""
         self._called = False
-        self._children = Children(self._function)
+        self._gain_nothing: bool | None = None
+        self.children = self._of_caller or Children(self._function)
 
     @property
     def captured(self) -> list[Captured | Tree]:
@@ -137,9 +161,12 @@ class Programs(Compiled):
         return list(self._refused.values())
 
     @property
-    def of_children(self) -> list[Programs]:
-        """The programs of the modules that are compiled one by one, since the function runs uncompiled."""
-        return self._children.programs
+    def gain_nothing(self) -> bool:
+        """True if no call could be captured, or only such with few operators, which take less time than the guards."""
+        if self._gain_nothing is None and (self._captured or self._refused):
+            texts = [text for program in self.captured for text, _ in program.graphs]
+            self._gain_nothing = all(text.count(" = ") < FEWEST_OPERATORS for text in texts)
+        return bool(self._gain_nothing)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if not kwargs and _stance.current != "force_eager":
@@ -157,8 +184,8 @@ class Programs(Compiled):
             if not isinstance(result, _Unmet):
                 return result
             missed = result.missed
-        elif leaves.key in self._refused:
-            return self._children.call(args, kwargs)
+        elif self._refused and leaves.kind in self._refused:
+            return self.children.call(self._function, args, kwargs)
         return self._capture(leaves, args, kwargs, missed)
 
     def _replayed(self, programs: list[Captured | Tree], leaves: _Leaves) -> Any:
@@ -189,7 +216,7 @@ class Programs(Compiled):
             if self._count == MOST_PROGRAMS:
                 self._count += 1
                 _warn_of_limit(self._name, self._last_reason)
-            return self._children.call(args, kwargs)
+            return self.children.call(self._function, args, kwargs)
         if _stance.current != "default" and missed is None and not self._may_capture():
             return self._function(*args, **kwargs)
         if not _capturing.acquire(blocking=missed is not None):
@@ -201,7 +228,7 @@ class Programs(Compiled):
             if program is None:
                 self._count += 1
                 log("graph", f"{self._name} runs uncompiled: {reason}")
-                self._refuse(leaves.key, reason)
+                self._refuse(leaves, reason)
             else:
                 self._keep(program, leaves, args, kwargs)
         finally:
@@ -223,7 +250,7 @@ class Programs(Compiled):
             tree = next((t for t in programs if isinstance(t, Tree) and t.add(program)), program)
             if tree.is_full:
                 _warn_of_paths(self._name, tree.reasons[-1])
-                self._refuse(leaves.key, tree.reasons[-1])
+                self._refuse(leaves, tree.reasons[-1])
                 return
             if tree is not program:
                 return
@@ -235,13 +262,15 @@ class Programs(Compiled):
             self._quick = ((call, None if plain else program.structure.packed), *self._quick)
         self._captured[leaves.key] = [program, *programs]
 
-    def _refuse(self, key: Any, reason: str) -> None:
-        if reason.startswith(CHANGES):
-            changes = self._changes[key] = self._changes.get(key, 0) + 1
+    def _refuse(self, leaves: _Leaves, reason: str) -> None:
+        """Run calls of this kind uncompiled; if a call changed an object of the function, from the third time on."""
+        kind = leaves.kind
+        if reason.startswith(CHANGES) and not reason.startswith(f"{CHANGES} (argument "):
+            changes = self._changes[kind] = self._changes.get(kind, 0) + 1
             if changes < MOST_CHANGES:
                 return
-        self._refused[key] = reason
-        self._captured.pop(key, None)
+        self._refused[kind] = reason
+        self._captured.pop(leaves.key, None)
         if self.fullgraph:
             raise UnsupportedError(f"{reason} (fullgraph=True)")
 

@@ -11,11 +11,10 @@ so that `call_with_hooks` handles every call.
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -141,18 +140,24 @@ _lock = threading.Lock()
 _uses = 0  # of `calling_forward_by`, in all threads
 
 
-@contextlib.contextmanager
-def calling_forward_by(call: ForwardCall | None) -> Iterator[None]:
-    """Call ``call(module, args, kwargs)`` instead of the ``forward`` of each module in this context in this thread."""
-    global _uses
-    former, _thread.call = _thread.call, call
-    with _lock:
-        _uses += 1
-        hooks_everywhere()
-    try:
-        yield
-    finally:
-        _thread.call = former
+class calling_forward_by:
+    """Context in which ``call(module, args, kwargs)`` replaces the ``forward`` of each module in this thread."""
+
+    __slots__ = ("_call", "_former")
+
+    def __init__(self, call: ForwardCall | None) -> None:
+        self._call = call
+
+    def __enter__(self) -> None:
+        global _uses
+        self._former, _thread.call = _thread.call, self._call
+        with _lock:
+            _uses += 1
+            hooks_everywhere()
+
+    def __exit__(self, *_: object) -> None:
+        global _uses
+        _thread.call = self._former
         with _lock:
             _uses -= 1
             if _uses == 0 and not OF_ALL_MODULES.registered():
