@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import special
 
 import flambeau as fb
 
@@ -89,3 +90,27 @@ def test_a_result_lies_in_memory_as_its_first_operand():
     assert (x + x.contiguous()).stride() == x.stride() and (x.contiguous() + x).is_contiguous()
     assert fb.ones(3, 1).expand(3, 4).neg().is_contiguous()
     assert np.array_equal(x.neg().numpy(), -x.numpy())
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("function", "reference"),
+    [
+        (fb.exp, np.exp),
+        (fb.sin, np.sin),
+        (fb.sigmoid, special.expit),
+        (fb.special.erf, special.erf),
+        (fb.special.gammaln, special.gammaln),
+        (fb.atan2, np.arctan2),
+        (fb.special.xlogy, special.xlogy),
+    ],
+)
+def test_slow_functions_of_any_length_write_their_elements_alone(function, reference, dtype):
+    operands = np.random.default_rng(5).uniform(0.1, 3, (getattr(reference, "nin", 1), 40)).astype(dtype)
+    want = reference(*operands)
+    for first in (0, 3):
+        for end in range(first, 40):
+            out = fb.full((41,), -7.0, dtype=getattr(fb, dtype))
+            function(*(fb.tensor(x)[first:end] for x in operands), out=out[first:end])
+            np.testing.assert_allclose(out[first:end].numpy(), want[first:end], rtol=4 * np.finfo(dtype).eps, atol=1e-7)
+            assert (out[:first] == -7).all() and (out[end:] == -7).all()

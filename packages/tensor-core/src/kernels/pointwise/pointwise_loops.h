@@ -11,6 +11,7 @@
 #include "flambeau/kernels/row_paths.h"
 #include "kernels/narrow_table.h"
 #include "kernels/pointwise/narrow_rows.h"
+#include "kernels/pointwise/padded_tail.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
@@ -48,6 +49,7 @@ FLAMBEAU_INLINE auto value_as(Operands... x) {
 // A block, or less, as numbers of one kind.
 template <class Row, class Number, class V, class... Operands>
 FLAMBEAU_INLINE void compute_as(V* out, int64_t n, const Operands*... x) {
+  n = whole_vectors<Row, V>(n);
   if constexpr (takes_two_passes<Row, Number>()) {
     V begun[kBlock<V>];
     for (int64_t i = 0; i < n; ++i) begun[i] = Row::template value<FirstPass<V>>({x[i]}...).value;
@@ -64,7 +66,7 @@ void loop_by_block(V* out, int64_t n, AllPass all_pass, const Operands*... x) {
   for_blocks(
       n,
       [&](int64_t first, int64_t end) {
-        if (all_pass(end - first, (x + first)...))
+        if (all_pass(whole_vectors<Row, V>(end - first), (x + first)...))
           compute_as<Row, Passing>(out + first, end - first, (x + first)...);
         else
           compute_as<Row, Other>(out + first, end - first, (x + first)...);
@@ -133,9 +135,21 @@ inline void byte_product_loop(uint8_t* out, const uint8_t* x, const uint8_t* y, 
   if (n % 2) out[n - 1] = uint8_t(x[n - 1] * y[n - 1]);
 }
 
-// Over elements of type S.
+template <class Row, class S, class... Operands>
+FLAMBEAU_INLINE void store_loop(void* out, int64_t n, const Operands*... x) {
+  for_blocks(
+      n,
+      [=](int64_t first, int64_t end) {
+        end = first + whole_vectors<Row, Stored<S>>(end - first);
+#pragma GCC ivdep
+        for (int64_t i = first; i < end; ++i) store<Row, S>(out, i, load<S>(x, i)...);
+      },
+      x...);
+}
+
+// Over elements of type S; whole vectors of them if the row pads its tail.
 template <class Row, class S>
-void forward_loop(char* const* pointers, int64_t n) {
+void forward_elements(char* const* pointers, int64_t n) {
   using V = Stored<S>;
   void* out = pointers[0];
   const V* x = reinterpret_cast<const V*>(pointers[1]);
@@ -151,13 +165,7 @@ void forward_loop(char* const* pointers, int64_t n) {
       const auto usual = each_passes([](V a) { return !is_unusual<Row>(a); });
       return loop_by_block<Row, V, Unbounded<V>>(static_cast<V*>(out), n, usual, x);
     }
-    for_blocks(
-        n,
-        [=](int64_t first, int64_t end) {
-#pragma GCC ivdep
-          for (int64_t i = first; i < end; ++i) store<Row, S>(out, i, load<S>(x, i));
-        },
-        x);
+    store_loop<Row, S>(out, n, x);
   } else if constexpr (Row::kArity == 2) {
     const V* y = reinterpret_cast<const V*>(pointers[2]);
     if constexpr (multiplies_bytes<Row, S>())
@@ -176,31 +184,27 @@ void forward_loop(char* const* pointers, int64_t n) {
     }
     if constexpr (has_real_loop<Row, V>(RowLoop::Polynomial))
       return polynomial_loop<Row>(static_cast<V*>(out), x, y, n);
-    for_blocks(
-        n,
-        [=](int64_t first, int64_t end) {
-#pragma GCC ivdep
-          for (int64_t i = first; i < end; ++i) store<Row, S>(out, i, load<S>(x, i), load<S>(y, i));
-        },
-        x, y);
+    store_loop<Row, S>(out, n, x, y);
   } else {
     const V* y = reinterpret_cast<const V*>(pointers[2]);
     const V* z = reinterpret_cast<const V*>(pointers[3]);
     if constexpr (has_real_loop<Row, V>(RowLoop::BySign)) return sign_loop<Row>(static_cast<V*>(out), n, x, y, z);
-    for_blocks(
-        n,
-        [=](int64_t first, int64_t end) {
-#pragma GCC ivdep
-          for (int64_t i = first; i < end; ++i) store<Row, S>(out, i, load<S>(x, i), load<S>(y, i), load<S>(z, i));
-        },
-        x, y, z);
+    store_loop<Row, S>(out, n, x, y, z);
   }
+}
+
+template <class Row, class S>
+void forward_loop(char* const* pointers, int64_t n) {
+  if constexpr (pads_tail<Row, Stored<S>>())
+    run_padded<S>(forward_elements<Row, S>, pointers, n, Row::kArity);
+  else
+    forward_elements<Row, S>(pointers, n);
 }
 
 // The derivative of operand I. Only what it reads is passed, in the order grad, operands, result; the rest is not
 // touched.
 template <class Row, int I, class V>
-void derivative_loop(char* const* pointers, int64_t n) {
+void derivative_elements(char* const* pointers, int64_t n) {
   constexpr uint8_t mask = reads<Row, I>();
   V* out = reinterpret_cast<V*>(pointers[0]);
   const V* grad = reinterpret_cast<const V*>(pointers[1]);
@@ -213,6 +217,7 @@ void derivative_loop(char* const* pointers, int64_t n) {
       for (int64_t i = 0; i < n; ++i) out[i] = Row::template derivative<I, Unbounded<V>>(grad[i], a[i], b[i]).value;
       return;
     }
+  n = whole_vectors<Row, V>(n);
 #pragma GCC ivdep
   for (int64_t i = 0; i < n; ++i) {
     if constexpr (Row::kArity == 1)
@@ -222,6 +227,14 @@ void derivative_loop(char* const* pointers, int64_t n) {
     else
       out[i] = Row::template derivative<I, V>(grad[i], a[i], b[i], d[i], e[i]);
   }
+}
+
+template <class Row, int I, class V>
+void derivative_loop(char* const* pointers, int64_t n) {
+  if constexpr (pads_tail<Row, V>())
+    run_padded<V>(derivative_elements<Row, I, V>, pointers, n, 1 + __builtin_popcount(reads<Row, I>()));
+  else
+    derivative_elements<Row, I, V>(pointers, n);
 }
 
 template <class Row, int I>
