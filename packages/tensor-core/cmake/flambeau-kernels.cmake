@@ -38,6 +38,8 @@ set(FLAMBEAU_SHORT_LOOPS $<$<CXX_COMPILER_ID:GNU>:--param=max-completely-peel-ti
 # Both passes make branches of what GCC's vectoriser wants as selections.
 set(FLAMBEAU_SELECTING_OPTIONS $<$<CXX_COMPILER_ID:GNU>:-fno-thread-jumps> $<$<CXX_COMPILER_ID:GNU>:-fno-tree-pre>
                                ${FLAMBEAU_SHORT_LOOPS})
+# A processor computes several vectors at a time if their instructions alternate: up to 5 % faster in half precision.
+set(FLAMBEAU_EXTENSION_OPTIONS $<$<CXX_COMPILER_ID:GNU>:-fschedule-insns>)
 set(FLAMBEAU_CHECK_KERNELS ${CMAKE_CURRENT_LIST_DIR}/flambeau-check-kernels.cmake)
 
 # Add the objects of kernel sources for one instruction set to a target: an object library `name`, for more options.
@@ -66,7 +68,7 @@ function(flambeau_add_kernels target)
     set(name ${target}-kernels-${isa})
     flambeau_add_kernel_objects(${target} ${name} ${isa} ${ARGN})
     target_link_libraries(${name} PRIVATE flambeau::tensor-core)
-    target_compile_options(${name} PRIVATE ${FLAMBEAU_SELECTING_OPTIONS})
+    target_compile_options(${name} PRIVATE ${FLAMBEAU_SELECTING_OPTIONS} ${FLAMBEAU_EXTENSION_OPTIONS})
     if(isa STREQUAL "baseline") # where the sets are selected
       target_compile_definitions(${name} PRIVATE FLAMBEAU_BASELINE ${FLAMBEAU_SET_DEFINITIONS})
     endif()
