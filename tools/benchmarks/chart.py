@@ -28,7 +28,7 @@ def draw(comparisons: Sequence[Comparison], title: str, paths: Sequence[Path]) -
     rows = [comparison for comparison in comparisons if comparison.ratio]
     if not rows:
         raise ValueError("no workload has a ratio")
-    groups = len({row.workload.group for row in rows})
+    groups = len({row.group for row in rows})
     figure = Figure(figsize=(9.5, 1.8 + INCHES_PER_ROW * (len(rows) + 1.6 * groups)), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
@@ -43,7 +43,7 @@ def draw(comparisons: Sequence[Comparison], title: str, paths: Sequence[Path]) -
 def _rows(axes: Axes, rows: Sequence[Comparison]) -> None:
     """Draw the groups from the top down, each under its name, leaving a gap between them."""
     depth, ticks = 0.0, dict[float, str]()
-    for group, members in groupby(rows, key=lambda row: row.workload.group):
+    for group, members in groupby(rows, key=lambda row: row.group):
         axes.text(-0.01, -depth, group, transform=axes.get_yaxis_transform(), ha="right", va="center", weight="bold")
         for row in members:
             depth += 1.0

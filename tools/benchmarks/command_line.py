@@ -6,11 +6,11 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import chart, machine, progress, rounds
+from . import chart, compiled_report, engines, machine, progress, rounds
 from .comparison import Comparison, all_met
 from .process import Settings, Side, UnusableLibraryError, describe
 from .table import table
@@ -34,20 +34,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("\n".join(map(listed, selected)))
         return ALL_MET
     settings = Settings(options.threads, options.quick, options.device)
-    sides = Side(options.subject, options.python_flambeau), Side(options.baseline, options.python_torch, baseline=True)
+    subject = Side(options.subject, options.python_flambeau)
+    baseline = Side(options.baseline, options.python_torch, baseline=True)
+    plain, compiled = ([row for row in selected if bool(row.baselines) is kind] for kind in (False, True))
     try:
-        versions = [describe(side, settings) for side in sides]
+        versions = [describe(side, settings) for side in ((subject, baseline) if plain else (subject,))]
     except UnusableLibraryError as error:
         print(error, file=sys.stderr)
         return NOT_RUN
     warn(versions)
-    result = {
-        "machine": machine.describe(),
-        "settings": vars(settings),
-        "subject": versions[0],
-        "baseline": versions[1],
-    }
-    comparisons = measure(selected, sides, settings, options.rounds)
+    result: dict[str, Any] = {"machine": machine.describe(), "settings": vars(settings), "subject": versions[0]}
+    comparisons: list[Comparison] = []
+    if plain:
+        result["baseline"] = versions[1]
+        comparisons += measure(plain, subject, {"": baseline}, settings, options.rounds)
+    if compiled:
+        fast, others = engines.sides(subject, baseline, options.torch_compile)
+        wanted = {name for row in compiled for name in row.baselines}
+        others, result["baselines"] = engines.usable({n: s for n, s in others.items() if n in wanted}, settings)
+        with engines.onnx_files(compiled, subject, settings, lambda text: print(text, file=sys.stderr)) as prepared:
+            comparisons += measure(compiled, fast, others, prepared, options.rounds)
     report(comparisons, result, options.output)
     return ALL_MET if all_met(comparisons) else NOT_ALL_MET
 
@@ -69,6 +75,11 @@ def parser() -> argparse.ArgumentParser:
     add("--baseline", default="torch", help="module it is compared with (%(default)s)")
     add("--quick", action="store_true", help="short measurements, for a first impression")
     add("--threads", type=positive, default=machine.cores(), help="of both libraries (default: all cores)")
+    add(
+        "--torch-compile",
+        action="store_true",
+        help="compare compiled models with torch.compile, too (needs a compiler)",
+    )
     add("--python-flambeau", metavar="EXE", default=sys.executable, help="interpreter that has the subject")
     add("--python-torch", metavar="EXE", default=sys.executable, help="interpreter that has the baseline")
     return options
@@ -103,41 +114,56 @@ def listed(row: Workload) -> str:
 
 def warn(versions: Sequence[dict[str, Any]]) -> None:
     """Say what makes the run a poor judge of the targets."""
-    baseline = versions[1]
-    stated = BASELINE_VERSIONS.get(baseline["library"])
-    if stated is not None and baseline["version"].partition("+")[0] != stated:
-        print(
-            f"the targets are stated against {baseline['library']} {stated}, not {baseline['version']}", file=sys.stderr
-        )
-    if versions[0]["threads"] != baseline["threads"]:
-        print(f"threads differ: {versions[0]['threads']} and {baseline['threads']}", file=sys.stderr)
+    for baseline in versions[1:]:
+        stated = BASELINE_VERSIONS.get(baseline["library"])
+        if stated is not None and baseline["version"].partition("+")[0] != stated:
+            print(
+                f"the targets are stated against {baseline['library']} {stated}, not {baseline['version']}",
+                file=sys.stderr,
+            )
+        if versions[0]["threads"] != baseline["threads"]:
+            print(f"threads differ: {versions[0]['threads']} and {baseline['threads']}", file=sys.stderr)
     load = machine.load()
     if load is not None and load > 0.5:
         print(f"the machine is busy (load {load:.1f}): expect wide ranges", file=sys.stderr)
 
 
 def measure(
-    selected: Sequence[Workload], sides: tuple[Side, Side], settings: Settings, count: int | None
+    selected: Sequence[Workload], subject: Side, baselines: Mapping[str, Side], settings: Settings, count: int | None
 ) -> list[Comparison]:
     """Run the rounds behind a progress bar."""
     count = count or (2 if settings.quick else 5)
-    bar = progress.bar(2 * count * len(selected))
+    bar = progress.bar(count * sum(1 + len(rounds.compared(row, baselines)) for row in selected))
     try:
-        return rounds.run(selected, sides, settings, count, bar.step)
+        return rounds.run(selected, subject, baselines, settings, count, bar.step)
     finally:
         bar.close()
 
 
 def report(comparisons: Sequence[Comparison], result: dict[str, Any], output: Path) -> None:
-    """Write ``results.json``, ``table.txt`` and the chart as SVG and PNG; print the table."""
-    text = table(comparisons, result["subject"]["library"], result["baseline"]["library"])
+    """Write ``results.json``, ``table.txt`` and the charts as SVG and PNG; print the table."""
     record = {**result, "load_after": machine.load(), "workloads": [row.record() for row in comparisons]}
     output.mkdir(parents=True, exist_ok=True)
     (output / "results.json").write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    plain, compiled = ([row for row in comparisons if bool(row.baseline) is kind] for kind in (False, True))
+    tables = []
+    if plain:
+        sides = [result[side] for side in ("subject", "baseline")]
+        tables.append(table(plain, *(side["library"] for side in sides)))
+        title = " against ".join("{library} {version}".format(**side) for side in sides)
+        drawn(chart.draw, plain, title, output / "ratios")
+    if compiled:
+        tables.append(compiled_report.table(compiled))
+        title = "Models compiled by {library} {version}".format(**result["subject"])
+        drawn(compiled_report.draw, compiled, title, output / "compiled")
+    text = "\n\n".join(tables)
     (output / "table.txt").write_text(text + "\n", encoding="utf-8")
-    title = " against ".join("{library} {version}".format(**result[side]) for side in ("subject", "baseline"))
+    print(f"{text}\n\nwritten to {output.resolve()}")
+
+
+def drawn(draw: Callable[..., None], rows: Sequence[Comparison], title: str, path: Path) -> None:
+    """Write a chart as SVG and PNG, or say why not."""
     try:
-        chart.draw(comparisons, title, [output / "ratios.svg", output / "ratios.png"])
+        draw(rows, title, [path.with_suffix(".svg"), path.with_suffix(".png")])
     except (ImportError, ValueError) as error:
         print(f"no chart: {error}", file=sys.stderr)
-    print(f"{text}\n\nwritten to {output.resolve()}")

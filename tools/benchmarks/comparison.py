@@ -15,12 +15,22 @@ MISSING, DIFFERS, UNMEASURED = "missing", "differs", "unmeasured"
 
 @dataclass
 class Comparison:
-    """The readings of one workload, one per round and side: seconds, or the workload's own unit."""
+    """The readings of one workload, one per round and side: seconds, or the workload's own unit.
+
+    Attributes:
+        baseline: name of the baseline if the workload has several, which share the subject's readings; else empty.
+    """
 
     workload: Workload
     values: tuple[list[float], list[float]] = field(default_factory=lambda: ([], []))
     missing: str | None = None
     disagreement: str | None = None
+    baseline: str = ""
+
+    @property
+    def group(self) -> str:
+        """Heading of the row in the report."""
+        return f"{self.workload.group}, against {self.baseline}" if self.baseline else self.workload.group
 
     @property
     def medians(self) -> tuple[float | None, float | None]:
@@ -81,6 +91,7 @@ class Comparison:
         return {
             "group": self.workload.group,
             "name": self.workload.name,
+            "against": self.baseline or None,
             "unit": self.workload.unit or "s",
             "subject": self.values[0],
             "baseline": self.values[1],

@@ -26,11 +26,16 @@ class UnusableLibraryError(Exception):
 
 @dataclass(frozen=True)
 class Side:
-    """One side of the comparison: a library and the interpreter that has it."""
+    """One side of the comparison: a library, the interpreter that has it, and how it runs models."""
 
     library: str
     python: str = sys.executable
     baseline: bool = False
+    engine: str = "eager"
+
+    @property
+    def label(self) -> str:
+        return f"{self.library}.compile" if self.engine == "compile" else self.library
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,7 @@ class Settings:
     threads: int
     quick: bool = False
     device: str = "cpu"
+    files: str = ""
 
 
 def describe(side: Side, settings: Settings) -> dict[str, Any]:
@@ -79,12 +85,12 @@ def readings(side: Side, settings: Settings, keys: Sequence[str]) -> Iterator[di
 
 def _events(side: Side, settings: Settings, keys: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Yield the worker's lines, then ``{"died": reason}`` if it did not end normally."""
-    request = {"library": side.library, "baseline": side.baseline, **asdict(settings), "keys": list(keys)}
-    command = [side.python, "-P", "-m", f"{__package__.rpartition('.')[2]}.worker", json.dumps(request)]
+    request = {"library": side.library, "baseline": side.baseline, "engine": side.engine, **asdict(settings)}
+    command = module_command(side, "worker", json.dumps({**request, "keys": list(keys)}))
     with (
         tempfile.TemporaryFile("w+") as complaints,
         subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=complaints, text=True, env=_environment(settings)
+            command, stdout=subprocess.PIPE, stderr=complaints, text=True, env=environment(settings)
         ) as process,
     ):
         try:
@@ -109,7 +115,13 @@ def _line_in_time(process: subprocess.Popen[str]) -> str:
         watchdog.cancel()
 
 
-def _environment(settings: Settings) -> dict[str, str]:
+def module_command(side: Side, module: str, *arguments: str) -> list[str]:
+    """Return the command that runs a module of this package in a side's interpreter."""
+    return [side.python, "-P", "-m", f"{__package__.rpartition('.')[2]}.{module}", *arguments]
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Return the environment variables of a worker."""
     package = Path(__file__).resolve().parent
     threads = dict.fromkeys(THREAD_VARIABLES, str(settings.threads))
     search = [str(package.parent), *filter(None, [os.environ.get("PYTHONPATH")])]

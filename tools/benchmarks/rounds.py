@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from .comparison import Comparison
 from .fingerprint import Fingerprint, difference
@@ -14,39 +14,68 @@ Progress = Callable[[str], None]
 
 
 def run(
-    selected: Iterable[Workload], sides: Sequence[Side], settings: Settings, rounds: int, progress: Progress
+    selected: Iterable[Workload],
+    subject: Side,
+    baselines: Mapping[str, Side],
+    settings: Settings,
+    rounds: int,
+    progress: Progress,
 ) -> list[Comparison]:
-    """Measure ``selected`` for the subject and the baseline, the two ``sides``.
+    """Measure ``selected`` for the subject and the baselines.
 
-    The two processes of a group follow each other at once, so that both meet the machine in the same state; a round
+    The processes of a group follow each other at once, so that all meet the machine in the same state; a round
     covers every group, so that a disturbance of a minute spoils one reading of several and not all of one workload.
     An interrupt from the keyboard ends the rounds; the readings taken until then are returned.
+
+    Args:
+        baselines: sides by the names in ``Workload.baselines``; a single one has the name "".
     """
-    comparisons = [Comparison(workload) for workload in selected]
+    comparisons = [row for workload in selected for row in compared(workload, baselines)]
     groups = [list(rows) for _, rows in itertools.groupby(comparisons, key=lambda row: row.workload.group)]
     try:
         for rows in itertools.chain.from_iterable(itertools.repeat(groups, rounds)):
-            _measure(rows, sides, settings, progress)
+            _measure(rows, subject, baselines, settings, progress)
     except KeyboardInterrupt:
         progress("interrupted")
     return comparisons
 
 
-def _measure(rows: Sequence[Comparison], sides: Sequence[Side], settings: Settings, progress: Progress) -> None:
-    """Add one reading of each side to those of ``rows`` that both libraries have, as far as is known."""
-    present = {row.workload.key: row for row in rows if row.missing is None}
-    marks: list[dict[str, Fingerprint]] = []
-    for position, side in enumerate(sides):
-        marks.append({})
-        for reading in readings(side, settings, list(present)):
-            key, row = reading["key"], present[reading["key"]]
+def compared(workload: Workload, baselines: Iterable[str]) -> list[Comparison]:
+    """Return a comparison with each baseline that the workload has. They share the readings of the subject."""
+    of_subject: list[float] = []
+    names = [name for name in baselines if name in (workload.baselines or ("",))]
+    return [Comparison(workload, (of_subject, []), baseline=name) for name in names]
+
+
+def _measure(
+    rows: Sequence[Comparison], subject: Side, baselines: Mapping[str, Side], settings: Settings, progress: Progress
+) -> None:
+    """Add one reading of each side to those of ``rows`` that the library has, as far as is known."""
+    marks: dict[str, Fingerprint] = {}
+    missing = {id(row) for row in rows if row.missing is not None}
+    sides: tuple[tuple[str | None, Side], ...] = ((None, subject), *baselines.items())
+    for name, side in sides:
+        own: dict[str, list[Comparison]] = {}
+        for row in rows:
+            if name in (None, row.baseline):
+                own.setdefault(row.workload.key, []).append(row)
+        present = [key for key, found in own.items() if not missing.issuperset(map(id, found))]
+        for reading in readings(side, settings, present) if present else ():
+            found = own[reading["key"]]
             if "missing" in reading:
-                row.missing = f"{side.library}: {reading['missing']}"
+                for row in found:
+                    row.missing = row.missing or f"{side.label}: {reading['missing']}"
+            elif name is None:
+                found[0].values[0].append(reading["value"])
+                marks[reading["key"]] = reading["fingerprint"]
             else:
-                row.values[position].append(reading["value"])
-                marks[-1][key] = reading["fingerprint"]
-            progress(f"{side.library}, {key}")
-        for _ in range(len(rows) - len(present)):
-            progress(side.library)
-    for key in marks[0].keys() & marks[1].keys():
-        present[key].disagreement = present[key].disagreement or difference(marks[0][key], marks[1][key])
+                _add(found[0], reading["value"], reading["fingerprint"], marks.get(reading["key"]))
+            progress(f"{side.label}, {reading['key']}")
+        for _ in range(len(own) - len(present)):
+            progress(side.label)
+
+
+def _add(row: Comparison, value: float, mark: Fingerprint, of_subject: Fingerprint | None) -> None:
+    row.values[1].append(value)
+    if of_subject is not None:
+        row.disagreement = row.disagreement or difference(of_subject, mark)

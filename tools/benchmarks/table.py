@@ -14,7 +14,7 @@ def table(comparisons: Sequence[Comparison], subject: str, baseline: str) -> str
     """Return all rows under the headings of their groups, then a line with the numbers of targets met and missed."""
     width = max(len(comparison.workload.name) for comparison in comparisons) + 2
     lines = [_line(width, "", subject, baseline, *HEADINGS)]
-    for group, rows in groupby(comparisons, key=lambda comparison: comparison.workload.group):
+    for group, rows in groupby(comparisons, key=lambda comparison: comparison.group):
         lines += ["", group, *(_row(width, row) for row in rows)]
     return "\n".join([*lines, "", *_summary(comparisons)])
 

@@ -1,7 +1,7 @@
 """The process that measures: one library, some workloads, one JSON line for each event.
 
-Run as ``python -m benchmarks.worker REQUEST`` with a JSON object: library, whether it is the baseline, device, threads,
-quick, keys. The lines it writes:
+Run as ``python -m benchmarks.worker REQUEST`` with a JSON object: library, whether it is the baseline, engine, device,
+threads, quick, files, keys. The lines it writes:
 ``{"started": key}`` before a workload, then ``{"key": key, ...}`` with either ``value`` and ``fingerprint`` or
 ``missing``, the reason. A process that dies has therefore said in which workload.
 """
@@ -51,6 +51,7 @@ def describe(library: Library, threads: int) -> dict[str, Any]:
         library.fb.set_float32_matmul_precision("high")
     if hasattr(library.fb, "set_num_threads"):
         library.fb.set_num_threads(threads)
+    library.threads = threads
     count = library.fb.get_num_threads() if hasattr(library.fb, "get_num_threads") else None
     version = str(getattr(library.fb, "__version__", "unknown"))
     return {"library": library.name, "version": version, "threads": count, "python": sys.version.split()[0]}
@@ -62,7 +63,7 @@ def serve(request: Mapping[str, Any], out: TextIO) -> None:
     def say(**event: Any) -> None:
         print(json.dumps(event), file=out, flush=True)
 
-    library = Library(request["library"], request["device"])
+    library = Library(request["library"], request["device"], request["engine"], request["files"])
     try:
         say(about=describe(library, request["threads"]))
     except Exception as error:

@@ -17,10 +17,19 @@ class Library:
 
     A library without ``nn`` therefore still runs every workload that needs only tensors. Inputs come from NumPy with a
     fixed seed, so both libraries compute the same numbers in separate memory, on ``device``.
+
+    Args:
+        engine: how models run: "eager", "compile" or, in ONNX Runtime, "onnx".
+        files: folder of the ONNX files.
     """
 
-    def __init__(self, name: str, device: str = "cpu") -> None:
-        self.name, self.device = name, device
+    def __init__(self, name: str, device: str = "cpu", engine: str = "eager", files: str = "") -> None:
+        self.name, self.device, self.engine, self.files = name, device, engine, files
+        self.threads = 1
+        self.reseed()
+
+    def reseed(self) -> None:
+        """Start the random numbers again."""
         self._random = np.random.default_rng(20_240_229)
 
     @cached_property
@@ -47,6 +56,10 @@ class Library:
     def autograd(self) -> Any:
         return import_module(f"{self.name}.autograd")
 
+    def compiled(self, function: Any, *, fullgraph: bool = False) -> Any:
+        """Return a function or module as the engine runs it: compiled or unchanged."""
+        return self.fb.compile(function, fullgraph=fullgraph) if self.engine == "compile" else function
+
     def clock(self) -> int:
         """Return the time in nanoseconds, after waiting for all queued GPU work."""
         if self.device != "cpu":
@@ -54,7 +67,9 @@ class Library:
         return perf_counter_ns()
 
     def tensor(self, array: np.ndarray[Any, Any]) -> Any:
-        """``array`` as a tensor on the device."""
+        """``array`` as a tensor on the device; ONNX Runtime takes arrays."""
+        if self.engine == "onnx":
+            return array
         tensor = self.fb.tensor(array)
         return tensor if self.device == "cpu" else tensor.to(self.device)
 
@@ -111,6 +126,7 @@ class Workload:
         unit: None for a timed row.
         device: rows for ``"cuda"`` are measured with ``--device cuda``, and then no others.
         against: what the baseline does instead, where the row compares two ways to the same end.
+        baselines: for a row that compares a compiled model, names of `engines.sides`; else empty.
     """
 
     group: str
@@ -120,6 +136,7 @@ class Workload:
     unit: str | None = None
     device: str = "cpu"
     against: Callable[[Library], Any] | None = None
+    baselines: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:

@@ -3,6 +3,7 @@
 from ..workload import Workload
 from . import (
     autograd,
+    compiled,
     convolutions,
     data,
     distributions,
@@ -39,6 +40,7 @@ WORKLOADS: tuple[Workload, ...] = (
     *sorting.ROWS,
     *movement.ROWS,
     *data.ROWS,
+    *compiled.ROWS,
     *footprint.ROWS,
     *gpu.ROWS,
 )

@@ -53,6 +53,7 @@ def dcgan(library: Library) -> Code:
     for player in (generator, critic):
         fill(library, player)
         rules.append(library.optim.Adam(player.parameters(), lr=LEARNING_RATE, betas=(0.5, 0.999)))
+    generator, critic = (library.compiled(player, fullgraph=True) for player in (generator, critic))
     images, noise = library.normal(*IMAGES), library.normal(IMAGES[0], CODE, 1, 1)
     real, fake = (library.tensor(np.full(IMAGES[0], label, np.float32)) for label in (1, 0))
     loss = functional.binary_cross_entropy_with_logits
@@ -78,13 +79,13 @@ def gpt(library: Library, size: Size = CHARACTERS, *, half: bool = False) -> Cod
     fb, functional = library.fb, library.functional
     model = decoder(library, size)
     fill(library, model)
-    rule = library.optim.AdamW(model.parameters(), lr=LEARNING_RATE)
+    rule, call = library.optim.AdamW(model.parameters(), lr=LEARNING_RATE), library.compiled(model, fullgraph=True)
     tokens, following = library.integers(size.vocabulary, *size.text), library.integers(size.vocabulary, *size.text)
 
     def training_step() -> Any:
         rule.zero_grad()
         with fb.autocast(library.device, fb.bfloat16) if half else nullcontext():
-            scores = model(tokens)
+            scores = call(tokens)
         loss = functional.cross_entropy(scores.flatten(0, 1).float(), following.flatten())
         loss.backward()
         rule.step()

@@ -26,6 +26,10 @@ def adam(library: Library, parameters: Any) -> Any:
     return library.optim.Adam(parameters, lr=LEARNING_RATE)
 
 
+def adamw(library: Library, parameters: Any) -> Any:
+    return library.optim.AdamW(parameters, lr=LEARNING_RATE)
+
+
 def classifier(library: Library) -> Any:
     """Return the multi-layer perceptron 784-128-10."""
     nn = library.nn
@@ -56,14 +60,14 @@ def step(
     def prepare(library: Library) -> Code:
         model = build(library)
         fill(library, model)
-        rule = optimizer(library, model.parameters())
+        rule, call = optimizer(library, model.parameters()), library.compiled(model, fullgraph=True)
         x, batch = library.normal(*inputs), inputs[0]
         target = library.normal(batch, 1) if outputs == 1 else library.integers(outputs, batch)
         loss_function = library.functional.mse_loss if outputs == 1 else library.functional.cross_entropy
 
         def training_step() -> Any:
             rule.zero_grad()
-            loss = loss_function(model(x), target)
+            loss = loss_function(call(x), target)
             loss.backward()
             rule.step()
             return loss

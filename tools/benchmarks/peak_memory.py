@@ -1,0 +1,56 @@
+"""Memory that the calls of a model need: ``python -m benchmarks.peak_memory LIBRARY ENGINE THREADS KEY`` prints MB.
+
+Linux only: /proc gives the resident memory and its peak, which can be reset.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from .process import Settings, Side, environment, module_command
+
+WARM_UP, CALLS = 2, 3
+IDLE_SECONDS = 2.0  # after which allocators have returned what they no longer need
+
+
+def of_calls(library: str, engine: str, threads: int, key: str) -> float:
+    """Return the peak in MB of 10^6 bytes, without what is resident before the first call, of a new process."""
+    command = module_command(Side(library), "peak_memory", library, engine, str(threads), key)
+    child = subprocess.run(command, capture_output=True, text=True, env=environment(Settings(threads)))
+    if child.returncode:
+        raise RuntimeError((child.stderr.strip() or f"exit status {child.returncode}").splitlines()[-1])
+    return float(child.stdout.split()[-1])
+
+
+def resident(field: str) -> float:
+    """Return a field of the process's status, VmRSS or VmHWM, in MB."""
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith(f"{field}:"))
+
+
+def main() -> None:
+    from .worker import describe
+    from .workload import Library
+    from .workloads import compiled
+
+    name, engine, threads, key = sys.argv[1:]
+    library, model = Library(name, engine=engine), compiled.model_of(key)
+    describe(library, int(threads))
+    inputs = model.inputs(library, model.batch)
+    call = library.compiled(compiled.network(library, model), fullgraph=True)
+    time.sleep(IDLE_SECONDS)
+    before = resident("VmRSS")
+    for _ in range(WARM_UP):
+        call(*inputs)
+    time.sleep(IDLE_SECONDS)
+    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
+    for _ in range(CALLS):
+        call(*inputs)
+    print(resident("VmHWM") - before)
+
+
+if __name__ == "__main__":
+    main()
