@@ -172,6 +172,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   bind_program(m.ptr());
   bind_compiled(m.ptr());
   bind_watch(m.ptr());
+  bind_profile();
   bind_conversion();
   bind_construction();
   bind_interop();

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar, cast, overload
 
+from flambeau import Tensor, is_grad_enabled, set_grad_enabled
 from flambeau._compile import CompiledFunction, CompiledModule
 from flambeau._compile import reset as reset
-from flambeau._compile._capture import current
-from flambeau._compile._function import Programs
+from flambeau._compile._capture import Captured, current
+from flambeau._compile._function import Programs, _Leaves
+from flambeau._compile._segments import Tree
 from flambeau._compile._stance import set_stance as set_stance
 from flambeau.nn import Module
 
@@ -112,9 +115,10 @@ def compile(
 
 @dataclass
 class Explanation:
-    """Description of how a function is compiled.
+    """Description of how a function is compiled. `save` writes it as a page for a browser.
 
     Attributes:
+        name: the name of the function.
         graphs: the programs of the function, as text.
         plans: the operators of each program in the order in which they run; fused ones are on one line.
         break_reasons: why calls ran without a program.
@@ -125,6 +129,10 @@ class Explanation:
     plans: list[str] = field(default_factory=list)
     break_reasons: list[str] = field(default_factory=list)
     guards: list[list[str]] = field(default_factory=list)
+    name: str = ""
+    _captured: list[Captured | Tree] = field(default_factory=list, repr=False, compare=False)
+    _tensors: list[Tensor] = field(default_factory=list, repr=False, compare=False)
+    _grad_mode: bool = field(default_factory=is_grad_enabled, repr=False, compare=False)
 
     @property
     def graph_count(self) -> int:
@@ -154,6 +162,34 @@ class Explanation:
             lines += [f"Graph {i}:", *(f"  {line}" for line in plan.splitlines())]
         return "\n".join(lines)
 
+    def to_html(self) -> str:
+        """Run each program several times and return an HTML page about it.
+
+        The page shows the source lines with their operators and kernels; shape, dtype, bytes and time of each; the
+        memory of intermediate results; and why neighbouring operators do not run as one. It needs no network.
+
+        Programs run on copies of their tensors. Parts of a divided program that follow a call with effects, such as
+        ``print``, are not measured, because the call is not repeated.
+        """
+        from flambeau._compile._page import page  # imported on first use
+        from flambeau._compile._profile import measured
+
+        with set_grad_enabled(self._grad_mode):
+            profiles = [profile for program in self._captured for profile in measured(program, self._tensors)]
+        files = {line: path for program in self._captured for line, path in program.files.items()}
+        return page(self.name, profiles, files, self.break_reasons, self.guards)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write `to_html` to a file.
+
+        >>> import flambeau, os, tempfile
+        >>> explanation = flambeau.compiler.explain(lambda x: (x * 2).tanh())(flambeau.ones(3))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     explanation.save(os.path.join(folder, "page.html"))
+        """
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(self.to_html())
+
 
 def _operators(program: str) -> list[str]:
     calls = [line.partition(" = ")[2] or line for line in program.splitlines()]
@@ -178,6 +214,9 @@ def explain(fn: Callable[..., Any]) -> Callable[..., Explanation]:
             [_core._program_plan(native) for _, native in graphs],
             [*(reason for program in captured for reason in program.reasons), *programs.refusals],
             [list(program.snapshot.paths) for program in captured],
+            getattr(original, "__qualname__", type(original).__name__),
+            captured,
+            _Leaves(args, kwargs).tensors,
         )
 
     return explained

@@ -16,6 +16,7 @@ void bind_spectra();                   // bind_spectra.cpp: eigenvalues, singula
 void bind_least_squares();             // bind_least_squares.cpp
 void bind_program(PyObject* module);   // bind_program.cpp: traced programs
 void bind_watch(PyObject* module);     // bind_watch.cpp: calls of C functions during a capture
+void bind_profile();                   // bind_profile.cpp: measured runs of programs
 void bind_compiled(PyObject* module);  // bind_compiled.cpp: guards and replay of compiled functions
 void bind_conversion();                // bind_conversion.cpp: copies in another dtype or order of memory
 void bind_construction();              // bind_construction.cpp: tensors from Python data

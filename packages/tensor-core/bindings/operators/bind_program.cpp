@@ -33,8 +33,8 @@ PyObject* object_of(const Value& v) {
 
 namespace {
 
-PyObject* parse_program(std::string_view text) {
-  auto program = std::make_unique<Program>(Program::parse(text));
+PyObject* parse_program(std::string_view text, bool fuse) {
+  auto program = std::make_unique<Program>(Program::parse(text, fuse));
   PyObject* const capsule = checked(PyCapsule_New(program.get(), kCapsule, [](PyObject* self) {
     delete static_cast<Program*>(PyCapsule_GetPointer(self, kCapsule));
   }));
@@ -168,7 +168,10 @@ Value state_value(PyObject* given) {
 void bind_program(PyObject* module) {
   PyModule_AddObjectRef(module, run_definition.ml_name,
                         Object(checked(PyCFunction_New(&run_definition, nullptr))).get());
-  def("_parse_program(text)", kPrivate, "A program from its text; ValueError names the line at fault.", parse_program);
+  def("_parse_program(text, fuse=True)", kPrivate,
+      "A program from its text, whose operators run as one where they can unless `fuse` is false; ValueError names the "
+      "line at fault.",
+      parse_program);
   def("_program_state(program)", kPrivate, "The names of the tensors that a program reads, in order.",
       [](PyObject* capsule) {
         const std::vector<std::string>& names = program_of(capsule).state_names();

@@ -42,12 +42,34 @@ class FLAMBEAU_API RequirementError : public Error {
   using Error::Error;
 };
 
+// One operator of a profiled run, or a group of operators that ran as one.
+struct ProfiledStep {
+  struct Operand {
+    int value;  // of the program: n of %n; -1 for a tensor of the state
+    Shape shape;
+    Dtype dtype;
+    const void* memory;  // the storage: views share it
+  };
+  std::vector<int> calls;  // their numbers in the program's text
+  bool as_one;             // false: a group whose operators ran one by one
+  int64_t nanoseconds;
+  std::vector<Operand> reads, writes;
+  std::vector<int> released;  // values that nothing reads afterwards
+};
+
+// Two operators of which one reads the result of the other, and why they do not run as one.
+struct Boundary {
+  int producer, consumer;  // numbers of calls in the program's text
+  std::string reason;
+};
+
 class FLAMBEAU_API Program {
  public:
   // Loads a file that flambeau.jit.save wrote. Raises ValueError if the file is damaged or of another kind.
   static Program load(const std::string& path);
   // Parses a text. Its tensors (@name) are arguments of each run. Raises ValueError that names the invalid line.
-  static Program parse(std::string_view text);
+  //   fuse: let operators run as one.
+  static Program parse(std::string_view text, bool fuse = true);
 
   // Runs the program on one tensor per input, in order. Several threads can run it at the same time unless it changes
   // its state. Errors of operators name the line of the model that called them.
@@ -64,6 +86,10 @@ class FLAMBEAU_API Program {
   const std::string& text() const;
   // The operators in the order in which they run; operators that run as one stand on one line.
   std::string plan() const;
+  // Runs the program once and measures its operators.
+  std::vector<ProfiledStep> profile(const Values& inputs, const Values& state) const;
+  // The neighbouring operators that do not run as one.
+  std::vector<Boundary> boundaries() const;
 
   // The operators that programs can call, with the number of their parameters.
   static std::vector<std::pair<std::string, int>> operators();

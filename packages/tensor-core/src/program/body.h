@@ -27,6 +27,7 @@ struct Program::Body {
     std::vector<int> last;     // registers that are not read after it
     std::string place;         // the layer and line of the model that called it
     bool makes_lists = false;
+    int number = 0;  // of the call in the text
   };
   std::string text;
   std::vector<std::string> inputs, state;
@@ -41,7 +42,9 @@ namespace program {
 Program::Body read_text(std::string_view text);
 
 // The passes of passes.cpp: functions from program to program.
-void optimize(Program::Body& body);
+void optimize(Program::Body& body, bool fuse = true);
+// Why neighbouring operators do not run as one.
+std::vector<Boundary> boundaries(Program::Body body);
 // Writes down which registers are not read after each instruction.
 void find_last_uses(Program::Body& body);
 // The instructions as text, groups on one line each.

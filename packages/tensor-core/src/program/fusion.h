@@ -77,5 +77,7 @@ bool run_fused(const FusedGroup& group, const Value* const* arguments, Values& r
 // The step of one instruction and, in `operands`, its arguments, or none if the operator cannot be part of a group.
 std::optional<FusedStep> lowered(const Program::Body::Instruction& instruction,
                                  std::vector<Program::Body::Argument>& operands);
+// True if the operator has a step for some arguments.
+bool has_step(const Program::Body::Instruction& instruction);
 
 }  // namespace flambeau::program

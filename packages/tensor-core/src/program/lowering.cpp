@@ -177,7 +177,19 @@ std::optional<FusedStep> rows_step(const Program::Body::Instruction& instruction
   return step;
 }
 
+// The name of `relu_` is "relu".
+std::string_view without_underscore(std::string_view name) {
+  const bool in_place = name.size() > 1 && name.back() == '_' && name[name.size() - 2] != '_';
+  return in_place ? name.substr(0, name.size() - 1) : name;
+}
+
 }  // namespace
+
+bool has_step(const Program::Body::Instruction& instruction) {
+  const std::string_view name = without_underscore(instruction.function->name);
+  return instruction.function->is_row || rules().contains(name) || rows_operators().contains(name) ||
+         name == "batch_norm";
+}
 
 std::optional<FusedStep> lowered(const Program::Body::Instruction& instruction, Arguments& operands) {
   if (!instruction.function) return std::nullopt;  // several operators
@@ -190,8 +202,8 @@ std::optional<FusedStep> lowered(const Program::Body::Instruction& instruction, 
   }
   if (std::optional<FusedStep> rows = rows_step(instruction, operands)) return rows;
   const std::string_view name = instruction.function->name;
-  const bool in_place = name.size() > 1 && name.back() == '_' && name[name.size() - 2] != '_';
-  const std::string_view plain = in_place ? name.substr(0, name.size() - 1) : name;
+  const std::string_view plain = without_underscore(name);
+  const bool in_place = plain.size() < name.size();
   if (const auto rule = rules().find(plain); rule != rules().end()) {
     std::optional<Lowered> found = rule->second(instruction.arguments);
     if (!found) return std::nullopt;

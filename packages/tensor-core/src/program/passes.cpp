@@ -100,7 +100,8 @@ constexpr size_t kMostSteps = 48;
 
 class Fuser {
  public:
-  explicit Fuser(Body& body) : body_(body) {}
+  // boundaries: receives the operators that stay apart, if not null.
+  explicit Fuser(Body& body, std::vector<Boundary>* boundaries = nullptr) : body_(body), boundaries_(boundaries) {}
 
   void run() {
     std::vector<OpenGroup> groups, done;
@@ -112,6 +113,7 @@ class Fuser {
       const Instruction& instruction = body_.instructions[i];
       std::vector<Argument> operands;
       const bool joins = instruction.results.size() == 1 && lowered(instruction, operands);
+      if (boundaries_) explain(i, joins, groups);
       if (!joins && writes(instruction)) {
         close_all();
         continue;
@@ -129,6 +131,50 @@ class Fuser {
   }
 
  private:
+  // Appends the operators that compute the operands of an instruction and that it does not join, with the reasons.
+  void explain(size_t i, bool joins, const std::vector<OpenGroup>& groups) {
+    const Instruction& whole = body_.instructions[i];
+    const Instruction& consumer = whole.merged ? whole.merged->product : whole;
+    std::set<size_t> producers;
+    each_register(consumer, [&](int r) {
+      if (const auto found = producer_of_.find(r); found != producer_of_.end()) producers.insert(found->second);
+    });
+    std::set<const OpenGroup*> joined;
+    size_t members = 0;
+    for (const size_t p : producers) {
+      const Instruction& producer = last_of(body_.instructions[p]);
+      const auto home =
+          std::ranges::find_if(groups, [&](const OpenGroup& g) { return std::ranges::count(g.members, p) > 0; });
+      std::string reason;
+      if (!joins)
+        reason = why_alone(consumer);
+      else if (!can_join_.contains(p))
+        reason = why_alone(producer);
+      else if (home == groups.end())
+        reason = "an operator in between changes a tensor in place";
+      else if (home->is_read)
+        reason = "another operator reads the result of " + producer.function->name + " first";
+      else if (!joined.contains(&*home) && members + home->members.size() >= kMostSteps)
+        reason = "a kernel has at most " + std::to_string(kMostSteps) + " operators";
+      else if (joined.insert(&*home).second)
+        members += home->members.size();
+      if (!reason.empty()) boundaries_->push_back({producer.number, consumer.number, std::move(reason)});
+    }
+    for (const int r : whole.results) producer_of_[r] = i;
+    if (joins) can_join_.insert(i);
+  }
+
+  // The operator whose result an instruction gives before epilogues are merged.
+  static const Instruction& last_of(const Instruction& instruction) {
+    if (!instruction.merged) return instruction;
+    return instruction.merged->norm ? *instruction.merged->norm : instruction.merged->product;
+  }
+
+  static std::string why_alone(const Instruction& instruction) {
+    const std::string& name = instruction.function->name;
+    return name + (has_step(instruction) ? " has no fused kernel for these arguments" : " has no fused kernel");
+  }
+
   // Removes and returns the groups that an instruction can join: those that compute its operands.
   static std::vector<OpenGroup> take_read(const Instruction& instruction, std::vector<OpenGroup>& groups) {
     std::vector<OpenGroup> read;
@@ -221,6 +267,9 @@ class Fuser {
   }
 
   Body& body_;
+  std::vector<Boundary>* boundaries_;
+  std::map<int, size_t> producer_of_;  // by register, for `explain`
+  std::set<size_t> can_join_;          // instructions that can be part of a group, for `explain`
 };
 
 bool is_disabled() {
@@ -274,8 +323,8 @@ void find_last_uses(Body& body) {
   for (Instruction& instruction : std::views::reverse(body.instructions)) find_last_uses(instruction, later);
 }
 
-void optimize(Body& body) {
-  if (!is_disabled()) {
+void optimize(Body& body, bool fuse) {
+  if (fuse && !is_disabled()) {
     const auto packed = std::make_shared<std::atomic<int64_t>>(0);
     name_in_place_results(body);
     fold_normalizations(body, packed);
@@ -283,6 +332,21 @@ void optimize(Body& body) {
     merge_epilogues(body, packed);
   }
   find_last_uses(body);
+}
+
+std::vector<Boundary> boundaries(Body body) {
+  std::vector<Boundary> out;
+  if (is_disabled()) return out;
+  const auto packed = std::make_shared<std::atomic<int64_t>>(0);
+  name_in_place_results(body);
+  fold_normalizations(body, packed);
+  Fuser(body, &out).run();
+  merge_epilogues(body, packed);
+  std::map<int, size_t> position;  // of the instruction that contains a call
+  for (size_t i = 0; i < body.instructions.size(); ++i)
+    each_operator(body.instructions[i], [&](const Instruction& single) { position[single.number] = i; });
+  std::erase_if(out, [&](const Boundary& b) { return position[b.producer] == position[b.consumer]; });
+  return out;
 }
 
 std::string described(const Body& body) {

@@ -1,9 +1,12 @@
 // Running a program.
 #include "flambeau/program.h"
 
+#include <chrono>
+
 #include "flambeau/cuda.h"
 #include "flambeau/operators/linalg.h"
 #include "program/merged_product.h"
+#include "program/passes.h"
 
 namespace flambeau {
 
@@ -32,8 +35,48 @@ class Run {
     return out;
   }
 
+  std::vector<ProfiledStep> profile() {
+    const RecordingModes restored(recording_modes());
+    std::vector<ProfiledStep> steps;
+    for (const Body::Instruction& instruction : body_.instructions) {
+      ProfiledStep step;
+      program::each_operator(instruction, [&](const Body::Instruction& single) {
+        step.calls.push_back(single.number);
+        for (const Body::Argument& argument : single.arguments) note(argument, step.reads);
+      });
+      const auto start = std::chrono::steady_clock::now();
+      step.as_one = run(instruction);
+      step.nanoseconds = (std::chrono::steady_clock::now() - start) / std::chrono::nanoseconds(1);
+      for (const int n : instruction.results) note({Body::Argument::Register, n, {}, {}}, step.writes);
+      step.released = instruction.last;
+      steps.push_back(std::move(step));
+    }
+    return steps;
+  }
+
  private:
   static constexpr size_t kUsual = 16;  // arguments of a call
+
+  // Returns false if operators that were merged ran one by one.
+  bool run(const Body::Instruction& instruction) {
+    if (instruction.group) return run_group(instruction);
+    if (instruction.merged) return run_merged(instruction);
+    run_single(instruction);
+    return true;
+  }
+
+  // Tensors that an operator gets, each once. Results of operators in the same step do not exist yet.
+  void note(const Body::Argument& argument, std::vector<ProfiledStep::Operand>& operands) {
+    for (const Body::Argument& item : argument.items) note(item, operands);
+    if (argument.kind == Body::Argument::List) return;
+    const Tensor* const t = std::get_if<Tensor>(found(argument));
+    if (!t || !*t) return;
+    const int value = argument.kind == Body::Argument::Register ? argument.number : -1;
+    const void* const memory = t->impl()->storage.get();
+    for (const ProfiledStep::Operand& other : operands)
+      if (other.value == value && other.memory == memory) return;
+    operands.push_back({value, t->shape(), t->dtype(), memory});
+  }
 
   static std::string joined(const std::vector<std::string>& names) {
     std::string out;
@@ -53,16 +96,20 @@ class Run {
                                                   : &registers_[size_t(argument.number)];
   }
 
-  void run_group(const Body::Instruction& instruction) {
+  bool run_group(const Body::Instruction& instruction) {
     const program::FusedGroup& group = *instruction.group;
     SmallVector<const Value*, kUsual> arguments;
     for (const Body::Argument& argument : group.arguments) arguments.push_back(found(argument));
     results_.clear();
-    if (program::run_fused(group, arguments.data(), results_)) return keep_results(instruction);
+    if (program::run_fused(group, arguments.data(), results_)) {
+      keep_results(instruction);
+      return true;
+    }
     for (const Body::Instruction& single : group.instructions) run(single);
+    return false;
   }
 
-  void run_merged(const Body::Instruction& instruction) {
+  bool run_merged(const Body::Instruction& instruction) {
     const program::MergedProduct& merged = *instruction.merged;
     SmallVector<const Value*, kUsual> arguments;
     for (const Body::Argument& argument : merged.product.arguments) arguments.push_back(found(argument));
@@ -71,7 +118,10 @@ class Run {
     for (const Body::Argument& argument : merged.arguments) arguments.push_back(found(argument));
     results_.resize(1);
     const program::Merged ran = program::run_merged(merged, arguments.data(), results_[0]);
-    if (ran == program::Merged::All) return keep_results(instruction);
+    if (ran == program::Merged::All) {
+      keep_results(instruction);
+      return true;
+    }
     const Body::Instruction& last = merged.norm ? *merged.norm : merged.product;
     if (ran == program::Merged::Product) {
       keep_results(last);
@@ -81,11 +131,10 @@ class Run {
       if (merged.norm) run(*merged.norm);
     }
     if (merged.after) run(*merged.after);
+    return false;
   }
 
-  void run(const Body::Instruction& instruction) {
-    if (instruction.group) return run_group(instruction);
-    if (instruction.merged) return run_merged(instruction);
+  void run_single(const Body::Instruction& instruction) {
     const size_t count = instruction.arguments.size();
     SmallVector<const Value*, kUsual> arguments;
     Values lists;                                       // those that are made for this call
@@ -170,10 +219,10 @@ class Run {
 
 }  // namespace
 
-Program Program::parse(std::string_view text) {
+Program Program::parse(std::string_view text, bool fuse) {
   Program out;
   Body body = program::read_text(text);
-  program::optimize(body);
+  program::optimize(body, fuse);
   out.body_ = std::make_shared<const Body>(std::move(body));
   return out;
 }
@@ -216,5 +265,9 @@ const std::vector<std::string>& Program::input_names() const { return body_->inp
 const std::vector<std::string>& Program::state_names() const { return body_->state; }
 const std::string& Program::text() const { return body_->text; }
 std::string Program::plan() const { return program::described(*body_); }
+std::vector<ProfiledStep> Program::profile(const Values& inputs, const Values& state) const {
+  return Run(*body_, inputs, state).profile();
+}
+std::vector<Boundary> Program::boundaries() const { return program::boundaries(program::read_text(body_->text)); }
 
 }  // namespace flambeau

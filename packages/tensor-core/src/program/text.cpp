@@ -202,6 +202,7 @@ class Reader {
     } else if (!left_.empty()) {
       fail("'", left_, "' behind the call");
     }
+    instruction.number = int(body_.instructions.size());
     body_.instructions.push_back(std::move(instruction));
   }
 

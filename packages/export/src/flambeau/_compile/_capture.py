@@ -10,7 +10,7 @@ import types
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import flambeau
@@ -28,7 +28,7 @@ from ._guards import Snapshot, UnguardedError, is_library, is_numpy_array
 from ._logs import UnsupportedError, log
 from ._pausing import CONSTANTS, PausingTrace, pausing_at_print
 from ._results import Structure, plain_result, plain_value, structure_of
-from ._segments import Missed, Recording, Tree, path_of
+from ._segments import Missed, Recording, Tree, path_of, source_files
 from ._training import CHANGES, RULES, Option, Training
 
 _running = threading.local()  # the capture of this thread
@@ -245,6 +245,7 @@ class Captured:
         structure: structure of the results.
         requires_late: True if a requirement on sizes follows an effect: a run for other sizes cannot stop there.
         fixed_sizes: the arguments' key with sizes if the program is valid for these alone, or None.
+        files: paths of the source files in the text, by ``file:line``.
     """
 
     native: Any
@@ -255,6 +256,7 @@ class Captured:
     requires_late: bool
     returns_tuple: bool
     fixed_sizes: Any = None
+    files: Mapping[str, str] = field(default_factory=dict)
 
     def quick_call(self, args: tuple[Any, ...], kwargs: Any) -> Any:
         """Return the program for `_core._replay`, or None if it cannot check or pack such a call."""
@@ -486,6 +488,7 @@ def _program(
         snapshot,
         _requires_late(trace, draws),
         type(result) is tuple and all(isinstance(x, Tensor) for x in result),
+        files=source_files(trace.calls),
     )
 
 

@@ -191,12 +191,15 @@ class Node:
         """Run the segment and add its results; return False if a requirement is not met."""
         if not self.outputs and not self.calls:
             return True
-        given = [_as_tensor(values[name]) if name in self.number_inputs else values[name] for name in self.inputs]
-        results = _core._run_program(self.native, given, self.state, None)
+        results = _core._run_program(self.native, self.given(values), self.state, None)
         if results is None:
             return False
         values.update(zip(self.outputs, results, strict=True))
         return True
+
+    def given(self, values: Environment) -> list[Tensor]:
+        """Return the inputs of the segment's program."""
+        return [_as_tensor(values[name]) if name in self.number_inputs else values[name] for name in self.inputs]
 
     def finished(self, values: Environment) -> Any:
         """Return the function's result."""
@@ -210,6 +213,12 @@ class Node:
     def all(self) -> list[Node]:
         """Return the node and the nodes after it."""
         return [self, *(node for _, child in self.children.values() for node in child.all())]
+
+
+def source_files(calls: Sequence[Call]) -> dict[str, str]:
+    """Return the paths of source files by ``file:line``, as the texts of programs name them."""
+    lines = {call.place.line for call in calls}
+    return {line.rpartition("/")[2]: line.rpartition(":")[0] for line in lines}
 
 
 def _shown(arguments: Any) -> str:
@@ -295,6 +304,11 @@ class Tree:
     def graphs(self) -> list[tuple[str, Any]]:
         """The text and the program of each segment."""
         return [(node.text, node.native) for node in self.root.all()]
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Paths of the source files in the texts, by ``file:line``."""
+        return source_files([call for node in self.root.all() for call in node.calls])
 
     @property
     def reasons(self) -> list[str]:

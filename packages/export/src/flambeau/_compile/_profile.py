@@ -1,0 +1,284 @@
+"""Measured replays of captured programs: kernels, their operators, and the memory of values."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+import flambeau
+from flambeau import Tensor, _core
+
+from ._capture import Captured
+from ._segments import Node, Tree, learnt
+
+_CALL = re.compile(r"(?:(?P<results>%\d+(?:, %\d+)*) = )?(?P<name>[\w:]+)\(")
+_BOOKKEEPING = re.compile(r"check_input|require_|without_derivative|size$|numel$|dim$")
+_PRODUCTS = re.compile(
+    r"conv|linear|matmul|b?mm$|addmm|baddbmm|einsum|scaled_dot_product|lstm|gru|rnn|embedding_bag|dot$|outer$"
+)
+TIMES = "\N{MULTIPLICATION SIGN}"
+SECONDS, LEAST_RUNS, MOST_RUNS = 0.3, 3, 50
+
+
+@dataclass(frozen=True)
+class Operand:
+    """A tensor that an operator reads or writes. ``value`` is its number in the program, or -1 for a parameter."""
+
+    value: int
+    shape: tuple[int, ...]
+    dtype: str
+    nbytes: int
+    memory: int
+
+    @property
+    def text(self) -> str:
+        return f"{TIMES.join(map(str, self.shape)) or 'scalar'} {self.dtype}"
+
+
+@dataclass
+class Operator:
+    """A call of the program, as it runs without fusion."""
+
+    number: int
+    name: str
+    call: str
+    module: str  # path of the layer, or empty
+    line: str  # file:line, or empty
+    results: tuple[Operand, ...] = ()
+    moved: int = 0
+    seconds: float = 0.0
+
+    @property
+    def is_bookkeeping(self) -> bool:
+        """True for checks and sizes, which compute no tensor."""
+        return not self.results and _BOOKKEEPING.match(self.name.rpartition("::")[2]) is not None
+
+
+@dataclass
+class Kernel:
+    """Operators that run as one."""
+
+    operators: list[Operator]
+    as_one: bool
+    seconds: float
+    reads: tuple[Operand, ...]
+    writes: tuple[Operand, ...]
+    released: tuple[int, ...]
+
+    @property
+    def moved(self) -> int:
+        """Bytes that the kernel reads and writes."""
+        if len(self.operators) == 1 or not self.as_one:
+            return sum(operator.moved for operator in self.operators)
+        read = {operand.memory: operand.nbytes for operand in self.reads}  # results may replace an operand
+        return sum(read.values()) + sum(operand.nbytes for operand in self.writes)
+
+    @property
+    def kind(self) -> str:
+        """fused, product, view or other."""
+        if len(self.operators) > 1:
+            return "fused"
+        name = self.operators[0].name
+        if _PRODUCTS.match(name.removeprefix("_")):
+            return "product"
+        return "view" if self.writes and not self.moved else "other"
+
+
+@dataclass
+class Block:
+    """Memory of values of a program, alive from the kernel that allocates it to the last that reads it."""
+
+    kernel: int
+    end: int
+    operand: Operand
+    offset: int = 0
+
+
+@dataclass
+class Profile:
+    """Description of one measured program.
+
+    Attributes:
+        kernels: in the order in which they run, without checks and sizes.
+        checks: seconds that checks and sizes take, and their number.
+        boundaries: numbers of two calls, one of which reads the other's result, and why they do not run as one.
+        blocks: memory that the program allocates.
+    """
+
+    text: str
+    kernels: list[Kernel]
+    checks: tuple[float, int]
+    boundaries: list[tuple[Operator, Operator, str]]
+    blocks: list[Block] = field(default_factory=list)
+
+    @property
+    def peak(self) -> int:
+        """The maximum of the bytes that are in use during a kernel."""
+        alive = [0] * len(self.kernels)
+        for block in self.blocks:
+            for i in range(block.kernel, block.end + 1):
+                alive[i] += block.operand.nbytes
+        return max(alive, default=0)
+
+    @property
+    def seconds(self) -> float:
+        return sum(kernel.seconds for kernel in self.kernels) + self.checks[0]
+
+    @property
+    def operators(self) -> list[Operator]:
+        return [operator for kernel in self.kernels for operator in kernel.operators]
+
+
+def moved(reads: Sequence[Operand], writes: Sequence[Operand], name: str) -> int:
+    """Return the bytes that an operator reads and writes. A view moves none."""
+    memories = {operand.memory: operand.nbytes for operand in reads}
+    if not writes and name.endswith("_") and reads:
+        return sum(memories.values()) + reads[0].nbytes
+    fresh = [operand for operand in writes if operand.memory not in memories]
+    return sum(memories.values()) + sum(operand.nbytes for operand in fresh) if fresh or not writes else 0
+
+
+def segments(program: Captured | Tree, tensors: Sequence[Tensor]) -> Iterator[tuple[str, Any, Any, Any]]:
+    """Yield the text, the program, the inputs and the state of a program, or of the segments that a call runs.
+
+    Segments after a call by Python that may have effects are left out: the call is not repeated.
+    """
+    if isinstance(program, Captured):
+        yield program.text, program.native, tensors, program.state
+        return
+    values: dict[str, Any] = dict(zip(program.inputs, tensors, strict=True))
+    node: Node | None = program.root
+    while node is not None:
+        yield node.text, node.native, node.given(values), node.state
+        node = _next(node, values)
+
+
+def _next(node: Node, values: dict[str, Any]) -> Node | None:
+    """Return the segment that follows, and add its inputs to ``values``."""
+    pause = node.pause
+    if pause is None or pause.acts or not node.run(values):
+        return None
+    key, given = learnt(pause.call({name: node.value(values, name) for name in pause.used}))
+    if key not in node.children:
+        return None
+    names, child = node.children[key]
+    values.update(zip(names, given, strict=True))
+    return child
+
+
+def measured(program: Captured | Tree, tensors: Sequence[Tensor]) -> list[Profile]:
+    """Run a program several times, with and without fusion, and describe it, or its segments.
+
+    It runs on copies of its tensors, and the state of the random number generator is restored.
+    """
+    random_state = flambeau.get_rng_state()
+    try:
+        return [_measured(*segment) for segment in segments(program, list(map(_copied, tensors)))]
+    finally:
+        flambeau.set_rng_state(random_state)
+
+
+def _measured(text: str, native: Any, given: Sequence[Tensor], state: Sequence[Tensor]) -> Profile:
+    inputs, state = tuple(map(_copied, given)), tuple(map(_copied, state))
+    single, fused = (_fastest(each, inputs, state) for each in (_core._parse_program(text, False), native))
+    operators = _operators(text)
+    for (number,), _, seconds, reads, writes, _ in single:
+        operator = operators[number]
+        operator.results = writes or (reads[:1] if operator.name.endswith("_") else ())
+        operator.moved, operator.seconds = moved(reads, writes, operator.name), seconds
+    steps = [Kernel([operators[n] for n in numbers], *rest) for numbers, *rest in fused]
+    checks = [step for step in steps if all(operator.is_bookkeeping for operator in step.operators)]
+    edges = [
+        (operators[producer], operators[consumer], reason)
+        for producer, consumer, reason in _core._program_boundaries(native)
+    ]
+    profile = Profile(
+        text,
+        [step for step in steps if step not in checks],
+        (sum(step.seconds for step in checks), len(checks)),
+        [edge for edge in edges if edge[0].results and not edge[1].is_bookkeeping],
+    )
+    profile.blocks = _blocks(steps, profile.kernels)
+    _place(profile.blocks)
+    return profile
+
+
+def _copied(tensor: Tensor) -> Tensor:
+    return tensor.detach().clone().requires_grad_(tensor.requires_grad)
+
+
+def _operators(text: str) -> list[Operator]:
+    """Return the calls of a program's text."""
+    found: list[Operator] = []
+    for line in text.splitlines():
+        if line.startswith(("input ", "return ")) or line == "return":
+            continue
+        call, _, where = line.partition("  # ")
+        if (match := _CALL.match(call)) is None:
+            raise ValueError(f"expected a call, got {line!r}")
+        module, _, place = where.rpartition(", ")
+        found.append(Operator(len(found), match["name"], call, module, place))
+    return found
+
+
+def _fastest(native: Any, inputs: tuple[Tensor, ...], state: tuple[Tensor, ...]) -> list[Any]:
+    """Return the steps of a program with the minimum of each step's seconds over several runs."""
+    steps = _core._profile_program(native, inputs, state)  # allocates and fills caches
+    least = [float("inf")] * len(steps)
+    runs, end = 0, time.perf_counter() + SECONDS
+    while runs < LEAST_RUNS or (runs < MOST_RUNS and time.perf_counter() < end):
+        steps, runs = _core._profile_program(native, inputs, state), runs + 1
+        least = [min(best, step[2] / 1e9) for best, step in zip(least, steps, strict=True)]
+    return [
+        (numbers, as_one, seconds, _operands(reads), _operands(writes), tuple(released))
+        for (numbers, as_one, _, reads, writes, released), seconds in zip(steps, least, strict=True)
+    ]
+
+
+def _operands(given: Iterable[tuple[int, Any, Any, int]]) -> tuple[Operand, ...]:
+    return tuple(
+        Operand(value, tuple(shape), str(dtype).rpartition(".")[2], prod(shape) * dtype.itemsize, memory)
+        for value, shape, dtype, memory in given
+    )
+
+
+def _blocks(steps: Sequence[Kernel], kernels: Sequence[Kernel]) -> list[Block]:
+    """Return the memory that the steps allocate. Values that share memory are one block."""
+    positions = {id(kernel): i for i, kernel in enumerate(kernels)}
+    alive: dict[int, Block] = {}  # by address
+    users: dict[int, set[int]] = {}  # values in a block, by address
+    given: set[int] = set()  # memory of arguments and parameters
+    blocks: list[Block] = []
+    at = 0
+    for step in steps:
+        at = positions.get(id(step), at)
+        given |= {operand.memory for operand in step.reads if operand.memory not in alive}
+        for operand in step.writes:
+            if operand.memory in given and operand.memory not in alive:
+                continue  # a view of an argument or parameter
+            if operand.memory not in alive:
+                alive[operand.memory] = Block(at, len(kernels) - 1, operand)
+                blocks.append(alive[operand.memory])
+            users.setdefault(operand.memory, set()).add(operand.value)
+        for memory, values in list(users.items()):
+            values -= set(step.released)
+            if not values:
+                alive.pop(memory).end = at
+                del users[memory]
+    return [block for block in blocks if block.operand.nbytes]
+
+
+def _place(blocks: Sequence[Block]) -> None:
+    """Give each block, the largest first, the lowest offset at which it overlaps no other block."""
+    placed: list[Block] = []
+    for block in sorted(blocks, key=lambda block: -block.operand.nbytes):
+        beside = (other for other in placed if other.kernel <= block.end and block.kernel <= other.end)
+        for other in sorted(beside, key=lambda other: other.offset):
+            if block.offset + block.operand.nbytes <= other.offset:
+                break
+            block.offset = max(block.offset, other.offset + other.operand.nbytes)
+        placed.append(block)
