@@ -710,7 +710,7 @@ def test_one_program_serves_all_sizes(name):
         for shape in shapes:
             x = fb.randn(*shape)
             expected, found = (fb.utils._pytree.tree_leaves(run(x)) for run in (model, compiled))
-            assert all(map(fb.equal, found, expected))
+            fb.testing.assert_close(found, expected)  # a folded batch_norm rounds otherwise
     assert len(programs_of(compiled)) == 1
 
 

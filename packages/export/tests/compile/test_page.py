@@ -71,7 +71,7 @@ def test_the_page_shows_lines_operators_and_kernels(tmp_path):
     assert "activated" in page.text and "y = (x @ weight).relu() * 2" in page.text
     assert ("details", "id", "kernel-2") in page.attributes and "relu" in page.text
     assert "20\N{MULTIPLICATION SIGN}10 float32" in page.text and "matmul has no fused kernel" in page.text
-    assert re.search(r"one by one the operators take [\d.]+ .s and move 3.20 kB", page.text)
+    assert re.search(r"one by one the operators take [\d.]+ .s and move 4.08 kB", page.text)
 
 
 def test_the_page_needs_no_network():
@@ -125,12 +125,12 @@ def test_segments_that_python_divides_are_shown_without_repeating_its_calls(caps
 
 def test_kernels_have_shapes_bytes_and_times():
     profile = profile_of(activated, fb.randn(20, 30), fb.randn(30, 10))
-    assert names(profile)[:2] == ["matmul", "relu+mul"]
+    assert names(profile)[:2] == ["matmul", "relu+mul+sum"]
     product, fused = profile.kernels[:2]
-    assert [operator.results[0].shape for operator in fused.operators] == [(20, 10), (20, 10)]
+    assert [operator.results[0].shape for operator in fused.operators] == [(20, 10), (20, 10), (20,)]
     assert product.moved == 4 * (20 * 30 + 30 * 10 + 20 * 10)
-    assert fused.moved == 4 * 2 * 200 and sum(operator.moved for operator in fused.operators) == 4 * 4 * 200
-    assert profile.kernels[3].kind == "view" and profile.kernels[3].moved == 0
+    assert fused.moved == 4 * 420 and sum(operator.moved for operator in fused.operators) == 4 * (4 * 200 + 220)
+    assert profile.kernels[2].kind == "view" and profile.kernels[2].moved == 0
     assert all(0 < kernel.seconds < 1 for kernel in profile.kernels)
     assert product.operators[0].line.startswith("test_page.py:")
 

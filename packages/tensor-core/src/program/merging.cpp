@@ -21,8 +21,8 @@ struct Chain {
 
 bool can_follow(const FusedStep& step) {
   const Domain domain = row_of(step.row).domain;
-  return step.kind == FusedStep::Pointwise && !step.fills && domain != Domain::Comparison && domain != Domain::Logical &&
-         domain != Domain::Select;
+  return step.kind == FusedStep::Pointwise && !step.fills && domain != Domain::Comparison &&
+         domain != Domain::Logical && domain != Domain::Select;
 }
 
 // Steps that each read the result of the one before, and no other: the first reads the register.

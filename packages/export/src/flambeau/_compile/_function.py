@@ -142,7 +142,8 @@ class Programs(Compiled):
         """Forget the programs."""
         self._quick: tuple[Any, ...] = ()  # programs for `_core._replay`, and functions that pack results, or None
         self._captured: dict[Any, list[Captured | Tree]] = {}
-        self._refused: dict[Any, str] = {}
+        self._refused: set[Any] = set()  # kinds of calls that run uncompiled
+        self._reasons: dict[Any, str] = {}  # of calls without a program, by kind
         self._changes: dict[Any, int] = {}  # calls that changed Python objects
         self._count = 0
         self._last_reason = ""
@@ -158,7 +159,7 @@ class Programs(Compiled):
     @property
     def refusals(self) -> list[str]:
         """The reasons for calls that run without a program."""
-        return list(self._refused.values())
+        return list(self._reasons.values())
 
     @property
     def gain_nothing(self) -> bool:
@@ -261,15 +262,17 @@ class Programs(Compiled):
             plain = program.structure.spec is None or program.returns_tuple
             self._quick = ((call, None if plain else program.structure.packed), *self._quick)
         self._captured[leaves.key] = [program, *programs]
+        self._reasons.pop(leaves.kind, None)
 
     def _refuse(self, leaves: _Leaves, reason: str) -> None:
         """Run calls of this kind uncompiled; if a call changed an object of the function, from the third time on."""
         kind = leaves.kind
+        self._reasons[kind] = reason
         if reason.startswith(CHANGES) and not reason.startswith(f"{CHANGES} (argument "):
             changes = self._changes[kind] = self._changes.get(kind, 0) + 1
             if changes < MOST_CHANGES:
                 return
-        self._refused[kind] = reason
+        self._refused.add(kind)
         self._captured.pop(leaves.key, None)
         if self.fullgraph:
             raise UnsupportedError(f"{reason} (fullgraph=True)")
