@@ -142,8 +142,6 @@ struct Table {
   // C (m x n, rows ldc apart) = alpha * A (m x k) * B (k x n) + beta * C, for float32, float64 and int64.
   void (*gemm[3])(int64_t m, int64_t n, int64_t k, double alpha, Matrix a, Matrix b, double beta, void* c, int64_t ldc);
   void (*gemm_batch[2])(const Batch& batch, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, void* c, int64_t ldc);
-  void (*gemm_runs[2])(int64_t m, int64_t n, int64_t k, Matrix a, const RunsMatrix& b, double beta, void* c,
-                       int64_t ldc);
   Factorizations factorizations[4];  // float32, float64, complex64, complex128; so the next
   Jacobi jacobi[4];
   // The image as a matrix (channels * taps, output positions) with rows `row` apart, and the transpose, which adds.

@@ -186,7 +186,7 @@ class BlockedProduct {
         following_(following),
         finish_(finish),
         panel_terms_(panel_terms) {
-    const int64_t passes = (k + kDepth<T> - 1) / kDepth<T>;
+    const int64_t passes = std::max<int64_t>(1, (k + kDepth<T> - 1) / kDepth<T>);
     pass_ = (k + passes - 1) / passes;
     block_terms_ = passes <= 2 ? pass_ : std::min(k, 4 * pass_);  // a shorter block has more rows
     block_rows_ = row_block();
@@ -441,12 +441,6 @@ void gemm_batch(const Batch& batch, int64_t m, int64_t n, int64_t k, Matrix a, M
 }
 
 template <class T>
-void gemm_runs(int64_t m, int64_t n, int64_t k, Matrix a, const RunsMatrix& b, double beta, void* c, int64_t ldc) {
-  const Gathered<T> gathered{static_cast<const T*>(b.data), b};
-  BlockedProduct(m, n, k, T(1), static_cast<const T*>(a.data), a, gathered, T(beta), static_cast<T*>(c), ldc).run();
-}
-
-template <class T>
 void finished_gemm_runs(int64_t m, int64_t n, int64_t k, const PackedMatrix& a, const RunsMatrix& b, void* c,
                         int64_t ldc, const ProductFinish& finish) {
   const Gathered<T> gathered{static_cast<const T*>(b.data), b};
@@ -481,8 +475,6 @@ void fill_products(ProductTable& table, int kind) {
 void fill_gemm(Table& table) {
   table.gemm_batch[0] = gemm_batch<float>;
   table.gemm_batch[1] = gemm_batch<double>;
-  table.gemm_runs[0] = gemm_runs<float>;
-  table.gemm_runs[1] = gemm_runs<double>;
   table.gemm[0] = gemm<float>;
   table.gemm[1] = gemm<double>;
 }
