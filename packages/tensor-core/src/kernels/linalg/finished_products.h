@@ -11,7 +11,7 @@ struct PackedMatrix : Matrix {
   int64_t terms = 0;  // of a panel
 };
 
-// What is added to a product, and what is done with blocks of it that are complete. The biases have an element for each
+// Biases to add to a product, and a function to run on each complete block of it. The biases have an element for each
 // row or column; all pointers may be null. `ldc`: the distance between the block's rows.
 struct ProductFinish {
   const void *row_bias = nullptr, *column_bias = nullptr;

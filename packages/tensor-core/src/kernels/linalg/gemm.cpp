@@ -345,7 +345,7 @@ class BlockedProduct {
   int64_t first_packed_, kept_;   // the first column that does not lie, and for how many of them there is room
 };
 
-// The loops of a product. Matrices that do not fill tiles have loops of their own.
+// The loops of a product. Matrices that do not fill tiles have special loops.
 enum class Form { Small, Narrow, RowDots, ColumnDots, WeightedRows, WeightedColumns, Tiles };
 
 template <class T>
