@@ -302,6 +302,14 @@ def substitute_in_graph(original_fn: Callable[..., Any], **options: Any) -> Call
     return lambda fn: fn
 
 
+@overload
+def nested_compile_region(fn: None = None, **options: Any) -> Callable[[F], F]: ...
+
+
+@overload
+def nested_compile_region(fn: F, **options: Any) -> F: ...
+
+
 def nested_compile_region(fn: Any = None, **options: Any) -> Any:
     """Return the function unchanged: its operators become part of the program. Can be used as a decorator."""
     return (lambda function: function) if fn is None else fn

@@ -263,7 +263,7 @@ class Model(nn.Module):
 
 def train(model, x):
     model.train()
-    optimizer = fb.optim.SGD(model.parameters(), lr=0.01)
+    optimizer = pytest.importorskip("flambeau.optim").SGD(model.parameters(), lr=0.01)
     model(x).square().sum().backward()
     optimizer.step()
     model.eval()
