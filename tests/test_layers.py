@@ -20,8 +20,8 @@ MAY_INCLUDE = {
 }
 # The layer of each public header include/flambeau/*.h. Headers in a folder below belong to the layer of its name.
 HEADERS = {
-    "plain": "checksum complex dtype element errors macros pointwise_op row_domain scalar scalar_type signature "
-    "small_vector",
+    "plain": "checksum complex dtype element errors fork_safe_mutex macros pointwise_op row_domain scalar scalar_type "
+    "signature small_vector",
     "core": "autograd copies dispatched_gradients interpreter kept_values memory memory_format parallel pointwise_row "
     "python pytorch_stream random tensor thread_generator training_hooks",
     "cuda": "cuda",

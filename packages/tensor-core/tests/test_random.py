@@ -221,6 +221,38 @@ def test_a_forked_process_goes_on_where_its_parent_was():
     assert len(drawn) == 4 and drawn[:2] == drawn[2:]
 
 
+DRAWING_WHILE_ANOTHER_THREAD_FORKS = """
+import os, signal, threading, time
+import flambeau as fb
+
+def draw():
+    while not done:
+        fb.randn(1_000_000)
+
+fb.random.use_pytorch_streams()
+done = False
+thread = threading.Thread(target=draw)
+thread.start()
+codes = []
+for i in range(30):
+    time.sleep(0.001 * (1 + i % 7))
+    if not (child := os.fork()):
+        signal.alarm(20)
+        fb.rand(3)
+        os._exit(0)
+    codes.append(os.waitpid(child, 0)[1])
+done = True
+thread.join()
+print(set(codes))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_draws_although_a_thread_of_its_parent_held_the_generator():
+    command = [sys.executable, "-W", "ignore", "-c", DRAWING_WHILE_ANOTHER_THREAD_FORKS]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "{0}\n"
+
+
 def test_generators_are_copied_and_pickled():
     g = generator()
     fb.rand(100, generator=g)

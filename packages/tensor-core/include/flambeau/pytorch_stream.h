@@ -6,6 +6,7 @@
 #include <mutex>
 #include <optional>
 
+#include "flambeau/fork_safe_mutex.h"
 #include "flambeau/macros.h"
 
 namespace flambeau {
@@ -43,12 +44,12 @@ class FLAMBEAU_API PyTorchStream {
 
    private:
     PyTorchStream& stream_;
-    const std::lock_guard<std::mutex> lock_;
+    const std::lock_guard<ForkSafeMutex> lock_;
   };
 
  private:
   void refill();
-  mutable std::mutex mutex_;
+  mutable ForkSafeMutex mutex_;  // held without the GIL
   uint64_t seed_;
   uint32_t state_[kWords], tempered_[kWords];
   int left_ = 0;       // words that were not read yet

@@ -67,7 +67,8 @@ class WeightCache {
   void release_panels();
 
   PackedBytes packed_;
-  std::mutex mutex_;  // not held while weights are prepared, which may wait for the GIL
+  // Not held while weights are prepared, which may release the GIL. So no fork interrupts a thread that holds it.
+  std::mutex mutex_;
   States states_;
   uint64_t uncounted_ = 0;
   std::shared_ptr<PreparedWeights> prepared_;

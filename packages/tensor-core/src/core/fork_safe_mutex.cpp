@@ -1,0 +1,15 @@
+// Counting forks for the mutexes that survive them.
+#include "flambeau/fork_safe_mutex.h"
+
+#include <pthread.h>
+
+namespace flambeau {
+
+uint64_t ForkSafeMutex::current_process() {
+  static std::atomic<uint64_t> forks{0};
+  static const bool registered = (pthread_atfork(nullptr, nullptr, [] { forks.fetch_add(1); }), true);
+  (void)registered;
+  return forks.load(std::memory_order_relaxed);
+}
+
+}  // namespace flambeau
