@@ -4,7 +4,6 @@
 #include <atomic>
 #include <cstdint>
 #include <mutex>
-#include <new>
 
 #include "flambeau/macros.h"
 
@@ -14,37 +13,35 @@ namespace flambeau {
 // that threads hold without the GIL. The data under the lock must stay usable if a fork interrupts a change of it.
 class ForkSafeMutex {
  public:
-  ForkSafeMutex() : process_(current_process()), mutex_() {}
+  ForkSafeMutex() : owned_(new Owned{current_process(), {}}) {}
   ForkSafeMutex(const ForkSafeMutex&) = delete;
   ForkSafeMutex& operator=(const ForkSafeMutex&) = delete;
+  ~ForkSafeMutex() { delete owned_.load(); }
 
   void lock() {
-    if (process_.load(std::memory_order_acquire) != current_process()) renew();
-    mutex_.lock();
+    Owned* owned = owned_.load(std::memory_order_acquire);
+    if (owned->process != current_process()) owned = renew(owned);
+    owned->mutex.lock();
   }
-  void unlock() { mutex_.unlock(); }
+  void unlock() { owned_.load(std::memory_order_acquire)->mutex.unlock(); }
 
  private:
-  static constexpr uint64_t kRenewing = ~uint64_t(0);
+  struct Owned {
+    uint64_t process;
+    std::mutex mutex;
+  };
   // The number of forks between the first process and this one.
   FLAMBEAU_API static uint64_t current_process();
 
-  // Replace the parent's mutex. One thread of the child does so while others wait.
-  void renew() {
-    const uint64_t current = current_process();
-    uint64_t old = process_.load(std::memory_order_acquire);
-    while (old != current) {
-      if (old != kRenewing && process_.compare_exchange_weak(old, kRenewing, std::memory_order_acq_rel)) {
-        new (&mutex_) std::mutex;
-        process_.store(current, std::memory_order_release);
-        return;
-      }
-      old = process_.load(std::memory_order_acquire);
-    }
+  // Replace the mutex of the parent process. It is not freed, since a thread of the parent may hold it.
+  Owned* renew(Owned* parents) {
+    Owned* own = new Owned{current_process(), {}};
+    if (owned_.compare_exchange_strong(parents, own)) return own;
+    delete own;
+    return parents;  // another thread's replacement, which compare_exchange_strong loaded
   }
 
-  std::atomic<uint64_t> process_;
-  std::mutex mutex_;
+  std::atomic<Owned*> owned_;
 };
 
 }  // namespace flambeau

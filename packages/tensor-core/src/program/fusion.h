@@ -57,7 +57,7 @@ class PlanCache {
 
  private:
   static constexpr size_t kMost = 4;
-  std::mutex mutex_;  // held by a thread with the GIL alone, so no fork interrupts it
+  std::mutex mutex_;  // only threads with the GIL hold it, so no fork interrupts them
   SmallVector<std::shared_ptr<const GroupPlan>, kMost> plans_;  // the latest first
 };
 
