@@ -24,9 +24,9 @@ constexpr double kFewFilters = 12, kMostForFewFilters = 1.3;
 // unfolding would write and read.
 constexpr double kPaddedMost = 4;
 
-// The depthwise convolution reads a channel once for each filter; the others read it once for all filters. With a stride
-// of 1 only a single filter pays, with larger ones these many. Measured (float32, AVX-512): 0.6-0.8 and 0.4-1.0 of the
-// time of the other algorithms, 1.3-1.5 beyond.
+// Largest number of filters per channel for the depthwise convolution, with a stride of 1 and with larger strides. It
+// reads a channel once for each filter; the other algorithms read it once for all filters. Measured with float32 and
+// AVX-512: up to these limits it takes 0.6-0.8 and 0.4-1.0 of the other algorithms' time, above them 1.3-1.5.
 constexpr int64_t kDepthwiseFilters = 1, kStridedDepthwiseFilters = 8;
 
 // Channels and filters that fill a tile of the shifted products.
