@@ -101,6 +101,22 @@ def test_several_objects_follow_each_other_in_one_file_of_the_old_format():
         assert pickle.load(file) == value
 
 
+def test_typed_storages_have_the_names_that_libraries_call_in_pytorch():
+    storage = fb.arange(3.0)._typed_storage()
+    assert (storage._size(), storage._nbytes(), storage._element_size()) == (3, 12, 4)
+    assert storage._data_ptr() == storage.untyped().data_ptr() and not storage._is_shared()
+    assert storage._pickle_storage_type() == "FloatStorage" and fb.LongStorage._dtype is fb.int64
+    storage._setitem(slice(0, 2), 7)
+    assert storage._deepcopy({}).tolist() == [7, 7, 2] and storage._getitem(2) == 2
+
+
+def test_tensor_types_are_no_base_classes():
+    with pytest.raises(TypeError, match=r"type 'flambeau.FloatTensor' is not an acceptable base type"):
+
+        class Derived(fb.FloatTensor):
+            pass
+
+
 def test_a_storage_of_another_dtype_is_refused():
     storage = fb.ones(2).storage()
     with pytest.raises(RuntimeError, match=r"Expected a Storage of type .*int64 or an UntypedStorage"):

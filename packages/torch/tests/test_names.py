@@ -210,6 +210,25 @@ def test_dtypes_without_tensors_are_names():
     """)
 
 
+def test_modules_contain_torch_as_those_of_pytorch_do():
+    run("""
+        import torch.nn.functional as F
+        assert torch.autograd.torch is F.torch is torch
+    """)
+
+
+def test_shared_memory_of_elements_is_found_as_in_pytorch():
+    run("""
+        def overlap(*layout):
+            return torch._debug_has_internal_overlap(torch.empty(40).as_strided(*layout))
+        # The numbers are those of PyTorch 2.13.
+        assert overlap((3, 3), (3, 1)) == overlap((3, 3), (1, 3)) == overlap((2, 1, 5), (1, 0, 2)) == 0
+        assert overlap((0, 3), (0, 1)) == overlap((0, 2), (3, 5)) == 0
+        assert overlap((4, 3), (0, 1)) == 1 and overlap((4, 3), (0, 7)) == 1
+        assert overlap((2, 1, 5), (10, 0, 2)) == overlap((3, 3), (1, 1)) == 2
+    """)
+
+
 def test_aminmax_under_its_older_name():
     run("""
         x = torch.tensor([[3.0, 1.0], [2.0, 5.0]])

@@ -120,6 +120,10 @@ def test_functions_that_fork_runs():
     assert run(body, fb.ones(1), parameters="x: Tensor").tolist() == [2]
 
 
+def test_fork_and_wait_have_their_older_names():
+    assert fb.jit._wait(fb.jit._fork(lambda x, y: x - y, 5, y=2)) == 3
+
+
 def test_tracing_makes_a_program_that_can_be_saved():
     module, file, x = net(), io.BytesIO(), fb.ones(2, 3)
     fb.jit.save(fb.jit.trace(module, x), file)

@@ -259,6 +259,15 @@ def as_subclass(self: Tensor, cls: type[TensorT]) -> TensorT:
         _core._overrides_heeded(heeded)
 
 
+def _typed_storage(self: Tensor) -> Any:
+    """Return the typed storage, under PyTorch's name for code that must not warn."""
+    return self.storage()
+
+
+def _fix_weakref(self: Tensor) -> None:
+    """Do nothing: a weak reference to a tensor is valid as long as its Python object exists."""
+
+
 def __imatmul__(self: Tensor, other: Tensor) -> Tensor:  # noqa: N807
     return self.copy_(self @ other)
 
@@ -291,7 +300,10 @@ def __dir__(self: Tensor) -> list[str]:
 def install() -> None:
     """Add the methods to the Tensor type, and register the pickle functions of native types."""
     methods = (__array__, __array_wrap__, __reduce_ex__, __copy__, __deepcopy__, __format__, __dir__, __reversed__, new)
-    for function in (*methods, __repr__, __array_namespace__, __imatmul__, to_device, as_subclass):
+    for function in (
+        *(*methods, __repr__, __array_namespace__, __imatmul__, to_device, as_subclass),
+        *(_typed_storage, _fix_weakref),
+    ):
         setattr(Tensor, function.__name__, function)
     Tensor.__torch_function__ = __torch_function__  # type: ignore[assignment,method-assign]
     Tensor._make_wrapper_subclass = _make_wrapper_subclass  # type: ignore[method-assign]

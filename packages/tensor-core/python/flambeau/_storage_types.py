@@ -47,6 +47,11 @@ class _OfOneDtype(type):
             raise RuntimeError(f"{cls.__name__} holds elements of {cls.dtype}, not {dtype}; use TypedStorage")
         return TypedStorage(contents, wrap_storage=wrap_storage, dtype=cls.dtype, device=device)
 
+    @property
+    def _dtype(cls) -> Any:
+        """The dtype, under PyTorch's name for code that must not warn."""
+        return cls.dtype
+
     def __instancecheck__(cls, instance: Any) -> bool:
         return isinstance(instance, TypedStorage) and instance.dtype is cls.dtype
 

@@ -54,6 +54,9 @@ class tensortype:
     def __instancecheck__(self, instance: Any) -> bool:
         return isinstance(instance, Tensor) and instance.dtype is self.dtype and instance.is_cuda == self.is_cuda
 
+    def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[type, ...]:
+        raise TypeError(f"type '{self.__module__}.{self.__name__}' is not an acceptable base type")
+
     def __or__(self, other: Any) -> object:
         return Union[self, other]  # noqa: UP007  # as an annotation, which this is no type for
 

@@ -424,6 +424,17 @@ class TypedStorage(StorageCasts):
     def __deepcopy__(self, memo: dict[Any, Any]) -> TypedStorage:
         return TypedStorage(wrap_storage=self._untyped_storage.__deepcopy__(memo), dtype=self.dtype)
 
+    def _pickle_storage_type(self) -> str:
+        """Return the name of PyTorch's storage class of the dtype."""
+        from flambeau._storage_types import STORAGE_NAMES
+
+        return STORAGE_NAMES[self.dtype]
+
+    # PyTorch's names of the methods that do not warn; libraries call them.
+    _size, _nbytes, _element_size, _data_ptr = size, nbytes, element_size, data_ptr
+    _is_shared, _share_memory_, _resize_ = is_shared, share_memory_, resize_
+    _setitem, _getitem, _deepcopy = __setitem__, __getitem__, __deepcopy__
+
     def __repr__(self) -> str:
         return _listed(self, f"{_core._library_name()}.storage.TypedStorage(dtype={self.dtype}, device={self.device})")
 

@@ -97,6 +97,7 @@ __all__ = [
     "wait",
 ]
 
+_fork, _wait = fork, wait  # older names
 _tracing = 0
 
 

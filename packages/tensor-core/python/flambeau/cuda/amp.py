@@ -15,6 +15,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 __all__ = ["GradScaler", "autocast", "custom_bwd", "custom_fwd"]
 
 
+def amp_definitely_not_available() -> bool:
+    """Return True if the process sees no GPU, so that autocast and gradient scaling for GPUs are disabled."""
+    return not _core._cuda_device_count()
+
+
 class autocast(flambeau.amp.autocast):
     """Deprecated spelling of ``flambeau.amp.autocast("cuda", ...)``."""
 

@@ -55,6 +55,8 @@ def _attribute(module: ModuleType, path: str, ask: Callable[[str], Any] | None, 
     is_tested = f"{path}.{name}" in _absent.TESTED
     if _exists(f"{path}.{name}") or (_interface.has_module(f"{path}.{name}") and not is_tested):
         return importlib.import_module(f"{path}.{name}")
+    if name == "torch":  # PyTorch's modules import it, and programs read it from there
+        return importlib.import_module("torch")
     if name in _interface.names_of(path):
         private = name.startswith("_") and not isinstance(module, _absent.AbsentModule)
         if not (private or is_tested) or _missing.is_from_import():

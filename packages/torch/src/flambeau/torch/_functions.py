@@ -27,6 +27,7 @@ __all__ = [
     "_aminmax",
     "_convert_indices_from_coo_to_csr",
     "_convert_indices_from_csr_to_coo",
+    "_debug_has_internal_overlap",
     "_segment_reduce",
     "_sparse_broadcast_to",
     "_validate_sparse_bsc_tensor_args",
@@ -127,6 +128,17 @@ def _convert_indices_from_csr_to_coo(
     rows = arange(crow_indices.numel() - 1, device=crow_indices.device).repeat_interleave(crow_indices.diff())
     pair = (col_indices, rows) if transpose else (rows, col_indices)
     return stack([each.to(int32 if out_int32 else int64) for each in pair])
+
+
+def _debug_has_internal_overlap(self: Tensor) -> int:
+    """Return 0 if no two elements share memory, 1 if some do, and 2 if the strides do not decide it at once."""
+    dims = sorted((step, size) for step, size in zip(self.stride(), self.shape, strict=True) if size != 1)
+    dense = 1
+    for step, size in dims:
+        if step != dense and self.numel():
+            return 1 if any(step == 0 and size > 1 for step, size in dims) else 2
+        dense *= size
+    return 0
 
 
 def _aminmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> tuple[Tensor, Tensor]:
