@@ -120,6 +120,16 @@ def _fill(x, value):
     x.fill_(value)
 
 
+def test_results_may_share_memory_with_arguments_as_in_pytorch(library):
+    library.define("same(Tensor x) -> Tensor")
+    library.define("head(Tensor x) -> Tensor")
+    library.impl("same", lambda x: x, "CPU")
+    library.impl("head", lambda x: x[:1], "CPU")
+    x = fb.tensor([1.0, 2.0])
+    assert fb.ops.testing_library.same(x) is x
+    assert fb.ops.testing_library.head(x).data_ptr() == x.data_ptr()
+
+
 def test_overloads_of_one_name(library):
     library.define("join.pair(Tensor x, Tensor y) -> Tensor")
     library.define("join.list(Tensor[] xs) -> Tensor")

@@ -43,6 +43,7 @@ class CustomOpDef:
     """Operator that :func:`custom_op` or :func:`extension_op` made: call it as the function that it was made of."""
 
     _dispatch_keys: tuple[str, ...] = (*KEYS_OF_DEVICES, "Meta")
+    _may_alias = False  # whether a result may share memory with an argument
 
     def __init__(
         self, name: str, function: Callable[..., Any], mutates_args: Any, device_types: Any, schema: str | None
@@ -177,7 +178,7 @@ class CustomOpDef:
         else:
             result = self._kernel(given)(*args, **kwargs)
         for x in _pytree.tree_leaves(result):
-            if isinstance(x, Tensor) and any(x is y or _begin_alike(x, y) for y in given):
+            if not self._may_alias and isinstance(x, Tensor) and any(x is y or _begin_alike(x, y) for y in given):
                 raise RuntimeError(ALIAS.format(op=self._qualname))
             if not isinstance(x, Tensor) and "Tensor" in self._schema.rpartition("->")[2]:
                 raise RuntimeError(f"{self._qualname} returned {type(x).__name__}. Declaration: {self._schema}")

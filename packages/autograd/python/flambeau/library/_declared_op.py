@@ -45,6 +45,7 @@ class DeclaredOp(CustomOpDef):
     """
 
     _dispatch_keys = (*CustomOpDef._dispatch_keys, *_COMPOSITE[1:], *_AUTOGRAD)
+    _may_alias = True
 
     def __init__(self, schema: FunctionSchema) -> None:
         tensors = [argument.name for argument in schema.arguments if argument.type == "Tensor"]
