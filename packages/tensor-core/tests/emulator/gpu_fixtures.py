@@ -17,13 +17,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if not config.getoption("--emulated-gpu", default=False):
         return
     import build
+    import process
 
-    library = build.build()
-    for name in ("CUDA_DRIVER", "NVRTC", "NCCL"):
-        os.environ[f"FLAMBEAU_{name}"] = str(library)
-    for name in ("CUBLASLT", "CUDNN"):  # flambeau's own kernels are tested without them, and no other is to be found
-        os.environ[f"FLAMBEAU_{name}"] = str(library) if config.getoption("--emulated-libraries") else "none"
-    os.environ["FLAMBEAU_CACHE"] = str(library.parent / "cache")
+    os.environ.update(process.variables(build.build(), config.getoption("--emulated-libraries")))
 
 
 @pytest.fixture(autouse=True)
