@@ -366,6 +366,12 @@ def bench(session: nox.Session) -> None:
     session.run("python", "-m", "tools.benchmarks", *session.posargs)
 
 
+@nox.session(venv_backend="none")
+def card(session: nox.Session) -> None:
+    """Verify and measure the CUDA backend on this machine: tools/card, with the arguments after --."""
+    session.run(sys.executable, "-m", "tools.card", *session.posargs, external=True)
+
+
 def build_natively(session: nox.Session, settings: dict[str, str], environment: dict[str, str]) -> None:
     """Install the native packages from the sources, as a debug build with CMake settings, in separate folders.
 

@@ -1,0 +1,1 @@
+"""Verification and measurement of the CUDA backend on one machine: `python -m tools.card`."""

@@ -1,0 +1,1 @@
+"""Programs that run as steps, with the interpreter that has flambeau."""
