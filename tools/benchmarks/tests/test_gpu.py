@@ -12,6 +12,7 @@ from ..timing import Effort
 from ..worker import measured
 from ..workload import Code, Library, Workload
 from ..workloads import WORKLOADS
+from ..workloads.vision_transformer import vit_small
 
 BRIEF = Effort(warm_up=1_000_000, batch=1_000_000, total=5_000_000, least_batches=3)
 
@@ -57,6 +58,14 @@ def test_each_device_has_rows_of_its_own() -> None:
     assert {row.device for row in select(everything, "cpu")} == {"cpu"}
     assert {row.device for row in select(everything, "cuda")} == {"cuda"}
     assert {row.device for row in WORKLOADS} == {"cpu", "cuda"}
+
+
+def test_vit_small_has_the_published_number_of_parameters() -> None:
+    pytest.importorskip("flambeau.nn")
+    model = vit_small(Library("flambeau"))
+    # 22 million, and 4.6 GFLOP for each image: arXiv:2012.12877, table 1.
+    assert round(sum(parameter.numel() for parameter in model.parameters()) / 1e6) == 22
+    assert model(Library("flambeau").normal(1, 3, 224, 224)).shape == (1, 1000)
 
 
 def test_inputs_are_the_same_on_every_device() -> None:

@@ -11,7 +11,8 @@ from ..timing import QUICK, seconds_per_call
 from ..workload import Code, Library, Workload, expression
 from .models import Size, dcgan, gpt
 from .residual import resnet18
-from .training import lenet, momentum, step
+from .training import LEARNING_RATE, adamw, lenet, momentum, step
+from .vision_transformer import vit_small
 
 LAUNCHES, LARGE, BANDWIDTH = "GPU, small operators", "GPU, 10^8", "GPU, 10^8 beside a copy"
 PRODUCTS, TRAINING, FOOTPRINT = "GPU, products", "GPU, training", "GPU, footprint"
@@ -117,7 +118,13 @@ def in_a_graph(prepare: Callable[[Library], Code]) -> Callable[[Library], Code]:
     return captured
 
 
+def capturable_adamw(library: Library, parameters: Any) -> Any:
+    """Return AdamW that PyTorch can capture in a graph; flambeau ignores the option."""
+    return library.optim.AdamW(parameters, lr=LEARNING_RATE, capturable=True)
+
+
 small_lenet = step(lenet, momentum, DIGITS, 10)
+photographs = partial(step, inputs=PHOTOGRAPHS, outputs=1000)
 small_gpt_2 = partial(gpt, size=SMALL_GPT_2)
 on_gpu = partial(Workload, device="cuda")
 
@@ -142,8 +149,12 @@ ROWS = (
     on_gpu(TRAINING, "LeNet, batch 64, graph against step", in_a_graph(small_lenet), at_most=0.3, against=small_lenet),
     on_gpu(TRAINING, "LeNet, batch 64, graph", in_a_graph(small_lenet)),
     on_gpu(TRAINING, "DCGAN 32x32, batch 32, step", dcgan, at_most=1.0),
-    on_gpu(TRAINING, "ResNet-18, batch 32, step", step(resnet18, momentum, PHOTOGRAPHS, 1000), at_most=1.0),
+    on_gpu(TRAINING, "ResNet-18, batch 32, step", photographs(resnet18, momentum), at_most=1.0),
+    on_gpu(TRAINING, "ResNet-18, batch 32, graph", in_a_graph(photographs(resnet18, momentum))),
+    on_gpu(TRAINING, "ViT-S, batch 32, step", photographs(vit_small, adamw), at_most=1.0),
+    on_gpu(TRAINING, "ViT-S, batch 32, graph", in_a_graph(photographs(vit_small, capturable_adamw))),
     on_gpu(TRAINING, "GPT-2 small, batch 4x1024, step", small_gpt_2, at_most=1.0),
+    on_gpu(TRAINING, "GPT-2 small, batch 4x1024, graph", in_a_graph(partial(small_gpt_2, rule=capturable_adamw))),
     on_gpu(TRAINING, "GPT-2 small, bfloat16, step", partial(small_gpt_2, half=True), at_most=1.0),
     on_gpu(
         FOOTPRINT,

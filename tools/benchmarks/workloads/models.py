@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..workload import Code, Library, Workload
-from .training import LEARNING_RATE, adam, fill, forward, step
+from .training import LEARNING_RATE, Optimizer, adam, adamw, fill, forward, step
 
 CODE, CHANNELS, IMAGES = 64, 64, (32, 3, 32, 32)
 
@@ -74,21 +74,21 @@ def dcgan(library: Library) -> Code:
     return Code(training_step)
 
 
-def gpt(library: Library, size: Size = CHARACTERS, *, half: bool = False) -> Code:
-    """Return one AdamW step of a decoder; with ``half``, under autocast to bfloat16."""
+def gpt(library: Library, size: Size = CHARACTERS, *, half: bool = False, rule: Optimizer = adamw) -> Code:
+    """Return one step of a decoder, with AdamW by default; with ``half``, under autocast to bfloat16."""
     fb, functional = library.fb, library.functional
     model = decoder(library, size)
     fill(library, model)
-    rule, call = library.optim.AdamW(model.parameters(), lr=LEARNING_RATE), library.compiled(model, fullgraph=True)
+    optimizer, call = rule(library, model.parameters()), library.compiled(model, fullgraph=True)
     tokens, following = library.integers(size.vocabulary, *size.text), library.integers(size.vocabulary, *size.text)
 
     def training_step() -> Any:
-        rule.zero_grad()
+        optimizer.zero_grad()
         with fb.autocast(library.device, fb.bfloat16) if half else nullcontext():
             scores = call(tokens)
         loss = functional.cross_entropy(scores.flatten(0, 1).float(), following.flatten())
         loss.backward()
-        rule.step()
+        optimizer.step()
         return loss
 
     return Code(training_step)

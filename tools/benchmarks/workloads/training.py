@@ -12,6 +12,7 @@ from ..workload import Code, Library, Workload
 LEARNING_RATE = 1e-6
 
 Build = Callable[[Library], Any]
+Optimizer = Callable[[Library, Any], Any]
 
 
 def sgd(library: Library, parameters: Any) -> Any:
@@ -52,9 +53,7 @@ def lenet(library: Library) -> Any:
     )
 
 
-def step(
-    build: Build, optimizer: Callable[[Library, Any], Any], inputs: tuple[int, ...], outputs: int
-) -> Callable[[Library], Code]:
+def step(build: Build, optimizer: Optimizer, inputs: tuple[int, ...], outputs: int) -> Callable[[Library], Code]:
     """Train ``build``'s model on one batch: cross-entropy over ``outputs`` classes, mean squared error for one."""
 
     def prepare(library: Library) -> Code:
