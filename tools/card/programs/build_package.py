@@ -35,6 +35,7 @@ def with_setuptools(package: Path, folder: Path) -> Path:
     shutil.copytree(package, folder, ignore=shutil.ignore_patterns("tests", "build", "__pycache__"))
     settings = (folder / "pyproject.toml").read_text(encoding="utf-8")
     kept = re.sub(r"(?ms)^\[(build-system|tool\.hatch[^\]]*)\]\n.*?(?=^\[|\Z)", "", settings)
+    kept = re.sub(r"(?m)^license(-files)? = .*\n", "", kept)  # setuptools before 77 does not know this form
     (folder / "src").mkdir(exist_ok=True)  # the metapackage has no code
     (folder / "pyproject.toml").write_text(f"{WITH_SETUPTOOLS}\n{kept}", encoding="utf-8")
     return folder
