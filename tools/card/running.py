@@ -108,7 +108,8 @@ def run_step(step: Step, setting: Setting, folder: Path, deadline: float) -> Out
     if status is not None:
         outcome = step.read(Ended(status, log))
     elif limit < step.seconds:
-        outcome = {"status": CUT_OFF, "note": f"the time was over after {limit:.0f} s"}
+        last = (Ended(0, log).lines or [""])[-1][:200]
+        outcome = {"status": CUT_OFF, "note": f"the time was over after {limit:.0f} s; last line: {last}"}
     else:
         text = log.read_text(encoding="utf-8", errors="replace")
         outcome = {"status": FAILED, "note": f"no end after {limit:.0f} s", "output": text[-TAIL:]}

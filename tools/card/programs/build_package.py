@@ -46,7 +46,7 @@ def build(package: Path, work: Path, instruction_sets: str) -> Path:
     options = ["--no-build-isolation", "--no-deps", "--no-index", "--no-cache-dir", "--disable-pip-version-check"]
     source, objects, wheels = package, work / "build" / package.name, work / "wheels" / package.name
     if "scikit_build_core" in (package / "pyproject.toml").read_text(encoding="utf-8"):
-        options.append(f"-Cbuild-dir={objects}")
+        options += ["--verbose", f"-Cbuild-dir={objects}"]  # the log shows how far a build came
         options.append(f"-Ccmake.define.FLAMBEAU_INSTRUCTION_SETS={instruction_sets}")
     elif importlib.util.find_spec("hatchling") is None:
         source = with_setuptools(package, objects)

@@ -63,12 +63,13 @@ def test_a_step_without_an_end_fails_at_its_limit(tmp_path: Path) -> None:
 
 def test_a_run_that_was_cut_off_continues(tmp_path: Path) -> None:
     def stage(seconds: int) -> Stage:
-        slow = program(f"import time; time.sleep({seconds}); print('done')")
+        slow = program(f"import time; print('half', flush=True); time.sleep({seconds}); print('done')")
         steps = [Step("first", notes("first", tmp_path)), Step("slow", slow), Step("last", notes("last", tmp_path))]
         return Stage("any", "Any", lambda setting: steps)
 
     cut = run(stage(600), tmp_path, seconds=4)
     assert [cut["steps"][name]["status"] for name in ("first", "slow", "last")] == ["passed", "cut off", "cut off"]
+    assert cut["steps"]["slow"]["note"].endswith("; last line: half")
     assert cut["status"] == "cut off" and cut["steps"]["last"]["note"].startswith("not reached")
     whole = run(stage(0), tmp_path)
     assert whole["status"] == "passed" and [step["note"] for step in whole["steps"].values()] == ["1", "done", "1"]
