@@ -35,5 +35,5 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def projects() -> dict[str, dict[str, Any]]:
-    """The parsed pyproject.toml of each package, by its folder."""
+    """Return the parsed pyproject.toml of each package by its folder."""
     return PROJECTS

@@ -133,7 +133,7 @@ def line_of(text: str) -> int:
 
 
 def test_damaged_files(runner: Path, tmp_path: Path) -> None:
-    """A file of which bytes are missing or others than they were is an error or another model, never a crash."""
+    """Truncated or changed files raise an error or load as another model; they never crash."""
     path = tmp_path / "model"
     fb.jit.trace(nn.Linear(3, 2), fb.ones(1, 3)).save(path)
     whole = path.read_bytes()

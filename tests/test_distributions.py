@@ -46,7 +46,7 @@ def wheel(root: Path, projects: Projects, package: str) -> zipfile.ZipFile:
 
 @pytest.fixture
 def sdist(root: Path, projects: Projects, package: str) -> set[str]:
-    """The names in the sdist, without its top folder."""
+    """Return the names in the sdist without its top folder."""
     with tarfile.open(distribution_file(root, projects[package], ".tar.gz")) as archive:
         return {name.partition("/")[2] for name in archive.getnames()}
 

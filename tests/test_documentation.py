@@ -18,7 +18,7 @@ def name_of(path: Path) -> str:
 
 
 def sessions() -> set[str]:
-    """The names of the functions in noxfile.py that are sessions."""
+    """Return the names of the session functions in noxfile.py."""
     tree = ast.parse((ROOT / "noxfile.py").read_text())
     return {
         node.name

@@ -90,7 +90,7 @@ def test_an_example_names_the_package_it_needs(path: Path, needed: str) -> None:
 
 @pytest.fixture
 def text(tmp_path: Path) -> Path:
-    """A text: Shakespeare's where it is at hand, else a rhyme over and over."""
+    """Write Shakespeare's text if it is available, otherwise a repeated rhyme."""
     path = tmp_path / "text.txt"
     rhyme = "Humpty Dumpty sat on a wall,\nHumpty Dumpty had a great fall.\n" * 600
     path.write_text(SHAKESPEARE.read_text()[:40_000] if SHAKESPEARE.exists() else rhyme)
@@ -98,7 +98,7 @@ def text(tmp_path: Path) -> Path:
 
 
 def number(printed: str, before: str) -> float:
-    """The last number that follows ``before`` in what was printed."""
+    """Return the last number that follows ``before`` in the output."""
     return float(re.findall(re.escape(before) + r"\s*(-?[\d.]+\d)", printed)[-1])
 
 

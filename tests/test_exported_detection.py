@@ -86,7 +86,7 @@ class OfOneImage(nn.Module):
 
 @pytest.fixture(params=[two_stages, with_masks, with_points, one_stage])
 def model(request: Any) -> nn.Module:
-    """A detector of one image."""
+    """Return a detector for a single image."""
     return OfOneImage(filled(request.param)).eval()
 
 

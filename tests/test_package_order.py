@@ -45,7 +45,7 @@ def modules_of(root: Path, package: str) -> list[tuple[Path, str]]:
 
 @pytest.fixture(scope="module")
 def owners(root: Path, projects: dict[str, Any]) -> dict[str, str]:
-    """The package of each module."""
+    """Return the package of each module."""
     return {module: package for package in projects for _, module in modules_of(root, package)}
 
 
@@ -189,7 +189,7 @@ def test_the_top_of_the_namespace_belongs_to_tensor_core(root: Path) -> None:
 
 @pytest.fixture(scope="module")
 def only_tensor_core(tmp_path_factory: pytest.TempPathFactory, root: Path) -> dict[str, str]:
-    """The environment variables of a Python that has tensor-core and third parties' packages, but no other of ours."""
+    """Return the environment of a Python with tensor-core as the only package of this project."""
     if not (root / "dist").exists():
         pytest.skip("needs the wheels of nox -s wheels")
     folder = tmp_path_factory.mktemp("site")
@@ -202,7 +202,7 @@ def only_tensor_core(tmp_path_factory: pytest.TempPathFactory, root: Path) -> di
 
 
 def test_each_module_of_another_package_has_its_distribution(projects: dict[str, Any], owners: dict[str, str]) -> None:
-    """The table names the packages' topmost public modules and those that register a function, and no others."""
+    """The table lists the packages' top-level public modules and those that register a function, no others."""
     names = {package: project["project"]["name"] for package, project in projects.items()}
     brought = {
         module.removeprefix("flambeau."): names[owner]

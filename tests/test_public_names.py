@@ -12,14 +12,14 @@ import flambeau as fb
 
 
 def namespaces() -> list[str]:
-    """The packages below flambeau without those that are private or not installed with their dependencies."""
+    """Return the public packages below flambeau that work with the declared dependencies alone."""
     found = [module.name for module in pkgutil.walk_packages(fb.__path__, "flambeau.") if module.ispkg]
     optional = ("flambeau.torch", "flambeau.utils.tensorboard")
     return ["flambeau", *(name for name in found if "._" not in name and not name.startswith(optional))]
 
 
 def foreign(module: ModuleType) -> list[str]:
-    """The listed names of modules, classes and functions from elsewhere that the module does not declare public."""
+    """Return imported modules, classes and functions that the module lists but does not declare public."""
     values = {name: getattr(module, name) for name in dir(module) if not name.startswith("_")}
     homes = {
         name: value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None) or "flambeau"

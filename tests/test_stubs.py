@@ -14,7 +14,7 @@ STUB = ROOT / "packages" / "tensor-core" / "python" / "flambeau" / "_core.pyi"
 
 
 def defined(body: list[ast.stmt]) -> set[str]:
-    """The names that a module or a class defines."""
+    """Return the names that a module or a class defines."""
     return {name for node in body for name in (getattr(node, "name", None), target(node)) if name}
 
 

@@ -11,7 +11,7 @@ RHYME = "Humpty Dumpty sat on a wall,\nHumpty Dumpty had a great fall.\n" * 100
 
 
 def figure(name, *arguments, folder):
-    """The last number that the program prints."""
+    """Run an example and return the last number that it prints."""
     done = subprocess.run(
         [sys.executable, "-W", "error", EXAMPLES / f"{name}.py", *map(str, arguments)],
         cwd=folder,

@@ -15,7 +15,7 @@ def leaf(*shape):
 
 
 def outcome(function, inputs, parameters=()):
-    """The results, and the gradients of inputs and parameters where each result has a weight for every element."""
+    """Return results and gradients of inputs and parameters; each result element has its own weight."""
     inputs = [t.detach().requires_grad_(t.requires_grad) for t in inputs]
     result = function(*inputs)
     outputs = result if isinstance(result, tuple) else (result,)

@@ -19,7 +19,7 @@ WORK = {
 
 
 def assert_replays(work, expected):
-    """A graph of the work gives from seed 4 on what it gave without one."""
+    """Check that a captured graph draws the same numbers as eager calls with seed 4."""
     graph = cuda.CUDAGraph()
     with cuda.graph(graph):
         out = work()

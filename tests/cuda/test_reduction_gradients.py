@@ -13,7 +13,7 @@ def values(*shape, dtype=fb.float32):
 
 
 def check(function, *operands, **tolerances):
-    """The gradients of sum(function(...) * a fixed tensor) for every floating operand."""
+    """Compare the gradients of sum(function(...) * a fixed tensor) on both devices."""
     grad, results = None, []
     for device in ("cpu", "cuda"):
         leaves = [t.to(device).requires_grad_(t.dtype.is_floating_point) for t in operands]

@@ -388,7 +388,7 @@ def lenet(lib: Any) -> list[float]:
 
 
 def small_gpt(lib: Any) -> list[float]:
-    """A decoder of two layers with dropout everywhere, as nanoGPT initialises and trains it."""
+    """Train a two-layer GPT with dropout, initialised as nanoGPT does it."""
     nn, F = lib.nn, lib.nn.functional
     width, heads, length, words, drop = 32, 4, 16, 20, 0.1
 
@@ -500,7 +500,7 @@ def test_training_from_a_seed_gives_the_same_losses(train: Callable[[Any], list[
 
 
 def test_resnet18_begins_with_the_same_weights() -> None:
-    """The initialisation of torchvision's ResNet-18, which is not installed here, layer by layer."""
+    """Repeat the initialisation of torchvision's ResNet-18, which is not installed here, layer by layer."""
 
     def convolutions(lib: Any) -> list[Any]:
         sizes = [(3, 64, 7), (64, 64, 3), (64, 128, 3), (64, 128, 1), (128, 256, 3)]

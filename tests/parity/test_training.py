@@ -27,7 +27,7 @@ def id_of(info: OptimizerInfo) -> str:
 
 
 def convert(value: Any) -> Any:
-    """A sample's argument for flambeau."""
+    """Convert a sample's argument for flambeau."""
     if isinstance(value, torch.Tensor):
         return fb.from_numpy(value.detach().clone().numpy()).requires_grad_(value.requires_grad)
     if isinstance(value, torch.dtype):
@@ -74,7 +74,7 @@ def test_optimizers(info: OptimizerInfo) -> None:
 
 
 def step(library: Any, optimizer: Any, params: list[Any], gradients: list[np.ndarray]) -> None:
-    """A step along given gradients, or for LBFGS towards the minimum of a bowl around them."""
+    """Apply one step with given gradients; for LBFGS, minimise a quadratic function with that gradient."""
 
     def closure() -> Any:
         loss = 0

@@ -15,7 +15,7 @@ def get_y_neg(y):
 
 
 def overlay_y_on_x(x, y):
-    """The label as one-hot in the first places."""
+    """Write the label as one-hot into the first pixels."""
     x_ = x.clone()
     x_[:, :CLASSES] *= 0.0
     x_[range(x.shape[0]), y] = x.max()

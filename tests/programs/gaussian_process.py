@@ -34,7 +34,7 @@ class Process(nn.Module):
         return torch.linalg.cholesky(self.kernel(x, x) + self.noise * torch.eye(len(x)))
 
     def forward(self, x, y):
-        """The negative logarithm of the marginal likelihood."""
+        """Return the negative log marginal likelihood."""
         lower = self.factor(x)
         weights = torch.cholesky_solve(y[:, None], lower)
         return 0.5 * (y @ weights.squeeze(1)) + lower.diagonal().log().sum() + 0.5 * len(y) * math.log(2 * math.pi)

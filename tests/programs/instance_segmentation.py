@@ -118,7 +118,7 @@ def train_one_epoch(model, optimizer, data_loader):
 
 @torch.inference_mode()
 def evaluate(model, dataset):
-    """The share of true objects whose best box, class and mask are right."""
+    """Return the fraction of objects whose highest-scoring box, class and mask are correct."""
     model.eval()
     right, objects = 0, 0
     for image, target in dataset:

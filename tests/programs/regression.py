@@ -38,7 +38,7 @@ b_target = torch.randn(1) * 5
 
 
 def make_features(x):
-    """A matrix with the columns x, x^2, x^3, x^4."""
+    """Return a matrix with the columns x, x^2, x^3, x^4."""
     x = x.unsqueeze(1)
     return torch.cat([x**i for i in range(1, POLY_DEGREE + 1)], 1)
 

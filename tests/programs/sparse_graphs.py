@@ -34,7 +34,7 @@ def sparse_mx_to_torch_sparse_tensor(sparse_mx):
 
 
 def load_data(groups=4, each=30):
-    """A graph of groups that are more connected inside, with features that tell little."""
+    """Generate a graph of densely connected groups with weakly informative features."""
     labels = np.repeat(np.arange(groups), each)
     n = len(labels)
     same = labels[:, None] == labels[None]

@@ -63,7 +63,7 @@ class Reader(nn.Module):
 
 
 def read(scores, lengths):
-    """The best class of every frame, repeats and blanks left out."""
+    """Yield the most likely class of each frame without repeats and blanks."""
     for row, length in zip(scores.argmax(-1), lengths.tolist()):
         row = torch.unique_consecutive(row[:length])
         yield row[row != 0].tolist()

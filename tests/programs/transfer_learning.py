@@ -18,7 +18,7 @@ rng = np.random.default_rng(0)
 
 
 def draw(kind):
-    """A picture of 40x40 with a bar, a disc or a cross, somewhere."""
+    """Draw a 40x40 image with a bar, a disc or a cross at a random position."""
     y, x = np.mgrid[:40, :40] - rng.integers(14, 26, size=(2, 1, 1))
     shape = {
         "bars": abs(y) < 4,

@@ -18,7 +18,7 @@ def unchanged_state():
 
 @pytest.fixture
 def allocated():
-    """A function that measures the bytes in use by tensors beyond those at the start of the test."""
+    """Return a function that measures the bytes allocated for tensors since the test began."""
     gc.collect()
     before = fb.memory_allocated()
     return lambda: fb.memory_allocated() - before

@@ -16,7 +16,7 @@ PREFIX = Path(fb._core.__file__).parent  # of an editable install, not the folde
 
 
 def tool(name):
-    """A program of this environment, or else of the system."""
+    """Return the path of a program in this environment or on the system's PATH."""
     beside = Path(sys.executable).with_name(name)
     return str(beside) if beside.exists() else shutil.which(name)
 

@@ -189,7 +189,7 @@ def candidates():
 
 
 def floating(value):
-    """The floating-point tensors of a result."""
+    """Return the floating-point tensors of a result."""
     if isinstance(value, (tuple, list)):
         return [t for v in value for t in floating(v)]
     return [value] if isinstance(value, fb.Tensor) and (value.is_floating_point() or value.is_complex()) else []
@@ -206,7 +206,7 @@ def public(name):
 
 @functools.cache
 def results_of(name):
-    """What the operator gives for the first arguments that suit it and give it a history, else for all that suit it."""
+    """Return the differentiable results for the first suitable arguments, or the results for all of them."""
     called, results = False, []
     if sampled := [sample for sample in SAMPLES if sample.operator.__name__ == name]:
         leaves = [

@@ -26,7 +26,7 @@ from flambeau.library._aten import resolve
 
 @custom_op("testing::scaled_sine", mutates_args=())
 def scaled_sine(x: Tensor, factor: float = 2.0) -> Tensor:
-    """What autograd cannot see through."""
+    """Compute with NumPy, which autograd cannot record."""
     return fb.from_numpy(np.sin(x.numpy()) * factor)
 
 

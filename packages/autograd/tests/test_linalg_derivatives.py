@@ -29,7 +29,7 @@ def regular(*shape):
 
 
 def lower(t):
-    """A triangular matrix with a positive diagonal."""
+    """Return a triangular matrix with a positive diagonal."""
     n = t.shape[-1]
     return t.tril(-1) + fb.eye(n, dtype=t.dtype) * 2
 
@@ -39,12 +39,12 @@ def positive(t):
 
 
 def size(t):
-    """What a sign or a phase does not change."""
+    """Return a quantity that does not depend on signs or phases."""
     return t.abs().square()
 
 
 def approximation(function, A):
-    """The product of the factors, which the random vectors do not change."""
+    """Return the product of the factors, which does not depend on the random vectors."""
     fb.manual_seed(0)
     U, S, V = function(A, q=2)
     return (U * S.unsqueeze(-2)) @ adjoint(V)

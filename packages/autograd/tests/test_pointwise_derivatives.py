@@ -52,7 +52,7 @@ def arity_of(name):
 
 
 def in_domain(name, candidates):
-    """The points where the function is defined and its differences agree at two step sizes: no kink is near."""
+    """Select the points where finite differences agree at two step sizes, which excludes kinks."""
     call = call_of(name)
 
     def value(arrays):
@@ -102,7 +102,7 @@ def test_operands_broadcast(name):
 
 
 def numbers_of(name):
-    """Whether a number can stand for the first operand of a row, and for the second."""
+    """Return whether the first and the second operand of a row may be a number."""
     first, second = ROWS[name]["signature"].split(", ")[:2]
     return ["Number" in first, not second.endswith(": Tensor")]
 
@@ -199,7 +199,7 @@ def test_at_kinks_and_extremes(call, at, expected):
 
 @pytest.mark.parametrize("function", [fb.special.i1, fb.special.i1e, fb.special.bessel_j1])
 def test_odd_bessel_functions_at_zero(function):
-    """The quotient by x that their derivatives have is taken at its limit, in the second derivative too."""
+    """Derivatives use the limit of their quotient by x at zero."""
     x = fb.zeros(2, dtype=fb.float64, requires_grad=True)
     (slope,) = fb.autograd.grad(function(x).sum(), x, create_graph=True)
     assert slope.tolist() == [0.5, 0.5]

@@ -9,7 +9,7 @@ from flambeau._core import _standard_log_gamma
 
 
 def moved(concentration, sample, step):
-    """Where the sample would be with another concentration, at the same quantile."""
+    """Return the sample at the same quantile for another concentration."""
     lower = special.gammainc(concentration, sample) < 0.5
     inverse, tail = (special.gammaincinv, special.gammainc) if lower else (special.gammainccinv, special.gammaincc)
     return inverse(concentration + step, tail(concentration, sample))

@@ -12,7 +12,7 @@ from flambeau.func import grad, hessian, jacrev, vjp, vmap
 
 
 def looped(function, *batches):
-    """What a map along first dimensions has to give."""
+    """Return the stacked results of a loop over the batches."""
     return fb.stack([function(*elements) for elements in zip(*batches, strict=True)])
 
 

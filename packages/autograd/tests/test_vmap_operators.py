@@ -14,7 +14,7 @@ SIZE = 3
 
 
 def spd(x):
-    """A symmetric positive definite matrix of any square one."""
+    """Return a symmetric positive definite matrix made from a square one."""
     return x @ x.mT + 3 * fb.eye(x.shape[-1])
 
 

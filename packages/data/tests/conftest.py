@@ -35,7 +35,7 @@ def fb(has_tensors: bool) -> ModuleType:
 
 @pytest.fixture
 def same(has_tensors: bool) -> Callable[[Any, np.ndarray], bool]:
-    """Whether a batch is what a batch should be here, a tensor or an array, with these values and this dtype."""
+    """Return a function that checks the type, values and dtype of a batch."""
 
     def check(batch: Any, expected: np.ndarray) -> bool:
         array = np.asarray(batch)

@@ -54,7 +54,7 @@ def script(then: str, *arguments: str) -> subprocess.Popen[str]:
 
 
 def workers_of(process: subprocess.Popen[str]) -> list[int]:
-    """The process ids of both, when they are asleep in the middle of a sample if that is slow."""
+    """Return the process ids of both workers once they run, or sleep if samples are slow."""
     assert process.stdout is not None
     pipe = process.stdout.fileno()
 
@@ -68,7 +68,7 @@ def workers_of(process: subprocess.Popen[str]) -> list[int]:
 
 
 def is_running(pid: int) -> bool:
-    """Whether there is such a process that has not ended; one that nobody has waited for yet has."""
+    """Return True if the process exists and is not a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:

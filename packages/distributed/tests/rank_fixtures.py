@@ -38,7 +38,7 @@ class Ranks:
             theirs.close()
 
     def run(self, function: Any, *args: Any) -> list[Any]:
-        """What a function returns in each rank. Raises: AssertionError with the traceback where it raises."""
+        """Call a function in each rank and return the results. Raises: AssertionError with the rank's traceback."""
         for pipe in self.pipes:
             pipe.send((function, args))
         found = []
@@ -56,7 +56,7 @@ class Ranks:
         return [result for _, result in found]
 
     def alive(self) -> bool:
-        """Whether all of them are there."""
+        """Return True if all processes are alive."""
         return all(process.is_alive() for process in self.processes)
 
     def end(self) -> None:
@@ -126,7 +126,7 @@ def three_ranks(_ended: None) -> Ranks:
 
 @pytest.fixture
 def one_process() -> Iterator[None]:
-    """A group of this process alone, which needs no MPI."""
+    """Initialise a process group of size 1, which needs no MPI."""
     distributed.init_process_group(store=distributed.HashStore(), rank=0, world_size=1)
     yield
     distributed.destroy_process_group()

@@ -119,7 +119,7 @@ def test_samples_follow_the_distribution(name):
 
 
 def _cdf(name, parameters):
-    """The distribution function of one of the batch."""
+    """Return the cumulative distribution function of one element of the batch."""
     if name == "VonMises":  # SciPy's is unrolled around the mean
         loc, concentration = parameters
         frozen = st.vonmises(concentration)
@@ -192,7 +192,7 @@ def test_gradient_of_rsample(name):
 
 @pytest.mark.parametrize("name", ["Beta", "FisherSnedecor", "StudentT"])
 def test_gradient_of_rsample_in_the_mean(name):
-    """The mean gradient of ``log(1 + x**2)`` is the gradient of its mean, which SciPy's density gives."""
+    """Compare the mean gradient of ``log(1 + x**2)`` with the gradient of its mean under SciPy's density."""
     fb.manual_seed(5)
     parameters = [fb.tensor(p, requires_grad=True) for p in CASES[name][0]]
     sample = getattr(D, name)(*parameters).rsample((40_000,))

@@ -21,7 +21,7 @@ def query():
 
 @pytest.fixture
 def saved_shapes():
-    """The shapes of what the graph keeps: the matrix of scores is among them where it is held."""
+    """Return a function that lists the shapes of the saved tensors."""
     shapes = []
 
     def pack(tensor):

@@ -28,7 +28,7 @@ def attend(state, query, key, value, heads, hidden=None):
 
 
 def randomized(module):
-    """The module with random parameters, which it has not all from the beginning, and their values."""
+    """Give the module random parameters and return their values as well."""
     module.double()
     for parameter in module.parameters():
         parameter.data = fb.from_numpy(random.standard_normal(tuple(parameter.shape)))

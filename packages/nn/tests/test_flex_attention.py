@@ -50,7 +50,7 @@ SEEN = {
 
 
 def want(mask, score, scale=5**-0.5):
-    """The output, the logarithms of the sums and the largest scores."""
+    """Return the output, the log-sum-exp and the maximum of the scores."""
     scores = SCORES[score][1](np.einsum("bhqe,bhke->bhqk", Q, K) * scale, *PLACES)
     scores = np.where(SEEN[mask](*PLACES), scores, -np.inf)
     largest = scores.max(-1)
@@ -122,7 +122,7 @@ def test_blocks():
 
 
 def test_blocks_that_are_given_decide():
-    """A block in no row hides, whatever the function says; a full one shows all."""
+    """Blocks that are not listed are masked; full blocks ignore the mask function."""
     q, k, v = (fb.tensor(a[..., :16, :]) for a in (Q, K, V))
     partial = fb.tensor([[[1, 1]]]), fb.tensor([[[[0, 1], [1, 0]]]])
     full = fb.tensor([[[0, 1]]]), fb.tensor([[[[0, 1], [0, 1]]]])

@@ -121,7 +121,7 @@ def test_derivatives(options):
 
 
 def test_derivative_over_several_blocks():
-    """The blocked derivative equals the one through the whole matrix of scores."""
+    """Compare the blocked derivative with the one through the complete score matrix."""
     shapes = ((2, 70, 8), (2, 600, 8), (2, 600, 4))
     for causal in (False, True):
         blocked = [fb.tensor(draw(*s)).requires_grad_() for s in shapes]

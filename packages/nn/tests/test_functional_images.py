@@ -13,7 +13,7 @@ LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
 
 
 def matrix(n, out, kind, align_corners=False):
-    """The outputs along one dimension as a matrix of weights."""
+    """Return the matrix of interpolation weights along one dimension."""
     m = np.zeros((out, n))
     for o in range(out):
         if kind == "nearest":

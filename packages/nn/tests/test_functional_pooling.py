@@ -30,7 +30,7 @@ OPTIONS = [
 
 
 def axis(n, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
-    """The windows along one dimension as (places inside, places with padding)."""
+    """Return the windows along one dimension as (indices inside, indices with padding)."""
     stride = stride or kernel_size
     room = n + 2 * padding - dilation * (kernel_size - 1) - 1
     count = (-(-room // stride) if ceil_mode else room // stride) + 1
@@ -49,7 +49,7 @@ def windows(shape, **options):
 
 
 def pooled(x, found):
-    """An array of what was found at each place, over (N, C)."""
+    """Collect the values of all windows in an array (N, C, ...)."""
     found = dict(found)
     shape = [max(o[d] for o in found) + 1 for d in range(x.ndim - 2)]
     out = np.zeros((*x.shape[:2], *shape))

@@ -28,7 +28,7 @@ def reduced(losses, reduction):
 
 
 def nll(x, target, weight=None, ignore=-100, reduction="mean"):
-    """The negative log-likelihood by plain loops; x is (N, C, ...)."""
+    """Compute the negative log-likelihood with plain loops; x is (N, C, ...)."""
     weight = np.ones(x.shape[1]) if weight is None else weight
     losses, weights = np.zeros(target.shape), np.zeros(target.shape)
     for place in np.ndindex(target.shape):

@@ -63,9 +63,9 @@ def test_classes_say_where_they_are():
 
 
 def test_no_class_of_the_library_slows_operators_down():
-    """A single class with ``__torch_function__`` makes every call of an operator inspect its arguments.
+    """Only sparse classes define ``__torch_function__``, since one such class slows down every operator call.
 
-    Sparse tensor classes define it. They are loaded only by programs that create sparse tensors.
+    The sparse classes are loaded only by programs that create sparse tensors.
     """
     pending, disabled = [fb.Tensor], fb.overrides._disabled_torch_function_impl
     while pending:

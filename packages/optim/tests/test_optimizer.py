@@ -177,7 +177,7 @@ def test_state_dict_has_the_structure_of_pytorch():
 
 
 def written_by_pytorch():
-    """The state of `torch.optim.Adam` after one step, in the form of its version 2.13; ``step`` in that of 1.11."""
+    """Return the state of `torch.optim.Adam` after one step in the format of 2.13, with ``step`` as in 1.11."""
     options = {
         "lr": 0.5, "betas": (0.8, 0.9), "eps": 1e-8, "weight_decay": 0, "amsgrad": False, "maximize": False,
         "foreach": None, "capturable": False, "differentiable": False, "fused": None, "decoupled_weight_decay": False,

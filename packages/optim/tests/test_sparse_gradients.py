@@ -17,7 +17,7 @@ def gradient(step):
 
 
 def stepped(kind, update, **options):
-    """The weights after steps of the optimizer, and after those of ``update(weights, gradient, rows, number)``."""
+    """Return the weights after steps of the optimizer and of ``update(weights, gradient, rows, number)``."""
     start = np.random.default_rng(9).normal(size=(5, 2))
     weight, expected = fb.tensor(start), start.copy()
     other = fb.tensor([1.0])

@@ -68,7 +68,7 @@ def wild_arguments(names: list[str], keywords: list[str], rng: Random) -> Call:
 
 
 def likely_arguments(parameters: list[inspect.Parameter], rng: Random) -> Call:
-    """What the parameters' names ask for, but for one or two of them."""
+    """Choose arguments that fit the parameters' names, except for one or two of them."""
     likely = Likely(rng)
     args: list[Any] = []
     kwargs: dict[str, Any] = {}
@@ -106,7 +106,7 @@ WRONG_KIND = re.compile(r"argument '(\w+)' \(position (\d+)\) must be ([\w. ]+)"
 
 
 def repaired(error: TypeError, call: Call, rng: Random) -> Call | None:
-    """The call with what an error asks for in place of what it refuses, so that it gets further."""
+    """Replace the rejected argument with one of the kind that the error message asks for."""
     found = WRONG_KIND.search(str(error))
     if not found or rng.integers(8) == 0:
         return None
@@ -118,14 +118,14 @@ def repaired(error: TypeError, call: Call, rng: Random) -> Call | None:
 
 
 def leaves(x: Any, depth: int = 0) -> list[Any]:
-    """The tensors and other objects in nested tuples and lists."""
+    """Return the tensors and other objects in nested tuples and lists."""
     if type(x) not in (list, tuple) and not hasattr(x, "_fields"):
         return [x]
     return [leaf for item in list(x)[:50] for leaf in leaves(item, depth + 1)] if depth < 4 else []
 
 
 def bytes_of(x: Any) -> Any:
-    """What must be the same after a call that failed."""
+    """Return the data that a failed call must not change."""
     small = [t for t in leaves(x) if isinstance(t, fb.Tensor) and t.numel() < 10_000]
     return [
         (t.shape, t.stride(), t.dtype, fb.clone(t.detach()).contiguous().reshape(-1).view(fb.uint8).tolist())
@@ -187,7 +187,7 @@ def attack(function: Callable[..., Any], call: Call, watch: bool, rng: Random) -
 
 
 def damaged(content: bytes, rng: Random) -> bytes:
-    """A file as a bad disk or a bad neighbour leaves it."""
+    """Corrupt random bytes of a file."""
     bad = bytearray(content)
     for _ in range(int(rng.integers(1, 4))):
         bad[rng.integers(len(bad))] = rng.integers(256)
@@ -219,7 +219,7 @@ def change_during_iteration(x: Any, y: Any) -> Any:
 
 
 def has_tensor(*operands: Any) -> bool:
-    """Whether this is about tensors: NumPy looks at some of the other objects for ever."""
+    """Return True if an operand is a tensor; NumPy never finishes with some of the other objects."""
     return any(isinstance(x, fb.Tensor) for x in operands)
 
 
@@ -276,7 +276,7 @@ def moved(x: Any, device: str, rng: Random) -> Any:
 
 
 def with_tensors(function: Callable[..., Any], call: Call, chosen: list[int]) -> Callable[..., Any]:
-    """The call as a function of the tensors at some of its positions."""
+    """Return the call as a function of the tensors at some of its positions."""
 
     def of_tensors(*tensors: fb.Tensor) -> Any:
         args = list(call[0])
@@ -288,7 +288,7 @@ def with_tensors(function: Callable[..., Any], call: Call, chosen: list[int]) ->
 
 
 def mapped(function: Callable[..., Any], rng: Random) -> Callable[..., Any]:
-    """The function mapped by vmap over a first dimension of some of its tensors, which half of the time is added."""
+    """Map the function with vmap over the first dimension of some tensors, which is sometimes added."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
         tensors = {i: x for i, x in enumerate(args) if isinstance(x, fb.Tensor)}
@@ -307,7 +307,7 @@ def mapped(function: Callable[..., Any], rng: Random) -> Callable[..., Any]:
 
 
 def differentiated(function: Callable[..., Any], rng: Random) -> Callable[..., Any]:
-    """A derivative of the sum of the results by the floating tensors: grad, vjp, jvp, or jvp of grad."""
+    """Differentiate the summed results by the floating-point tensors: grad, vjp, jvp, or jvp of grad."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
         chosen = [i for i, x in enumerate(args) if isinstance(x, fb.Tensor) and x.is_floating_point()]
@@ -338,7 +338,7 @@ SHARED: deque[fb.Tensor] = deque([fb.ones(3)], maxlen=30)  # tensors that the th
 
 
 def mixed(x: Any, rng: Random) -> Any:
-    """The argument, or a tensor of another thread in its place."""
+    """Return the argument or a tensor that another thread uses."""
     if not isinstance(x, fb.Tensor) or rng.integers(3):
         return x
     if rng.integers(2):
@@ -348,7 +348,7 @@ def mixed(x: Any, rng: Random) -> Any:
 
 
 def sharing(function: Callable[..., Any], rng: Random) -> Callable[..., Any]:
-    """The function with some of its tensors shared with other threads."""
+    """Return the function with some of its tensors shared with other threads."""
     return lambda *args, **kwargs: function(
         *(mixed(x, rng) for x in args), **{key: mixed(x, rng) for key, x in kwargs.items()}
     )
@@ -358,7 +358,7 @@ WAYS = {"plain": lambda function, rng: function, "vmap": mapped, "grad": differe
 
 
 def endless(name: str, call: Call) -> bool:
-    """Whether a call goes round as often as it is told to, and is told to do so for hours."""
+    """Return True if the call would iterate for hours."""
     return name.endswith("_lowrank") and any(type(x) is int and x > 1000 for x in leaves([*call[0], *call[1].values()]))
 
 

@@ -191,7 +191,7 @@ BENDS: list[Callable[[fb.Tensor, Random], fb.Tensor]] = [
 
 
 def bent(given: Any, rng: Random) -> Any:
-    """A likely argument with something wrong about it, or anything else in its place."""
+    """Return a likely argument with something wrong about it, or a different value."""
     if isinstance(given, fb.Tensor) and rng.integers(3):
         with contextlib.suppress(RuntimeError, IndexError, OverflowError):
             return BENDS[rng.integers(len(BENDS))](given, rng)
@@ -220,7 +220,7 @@ KINDS: dict[str, Callable[[Random], Any]] = {
 
 
 def of_kind(kind: str, rng: Random) -> Any:
-    """A value of the kind that an error asks for."""
+    """Return a value of the kind that an error message asks for."""
     return KINDS.get(kind.partition(" or ")[0].partition(", ")[0], value)(rng)
 
 

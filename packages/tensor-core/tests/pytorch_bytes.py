@@ -17,7 +17,7 @@ THEIRS = {
 
 
 def saved(obj, **kwargs):
-    """The bytes of the file."""
+    """Return the bytes of the saved file."""
     buffer = io.BytesIO()
     fb.save(obj, buffer, format="pt", **kwargs)
     return buffer.getvalue()
@@ -33,7 +33,7 @@ def entries_of(data):
 
 
 def archive_of(entries, **kwargs):
-    """A file with these entries, put together by hand."""
+    """Return an archive with these entries."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", **kwargs) as archive:
         for name, content in entries.items():
@@ -42,5 +42,5 @@ def archive_of(entries, **kwargs):
 
 
 def file_of(program, **entries):
-    """A file with this pickle."""
+    """Return a file that contains this pickle."""
     return archive_of({"data.pkl": program, "version": "3\n", **entries})

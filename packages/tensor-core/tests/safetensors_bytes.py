@@ -28,7 +28,7 @@ def tensor_of(name):
 
 
 def saved(obj):
-    """The bytes of the file."""
+    """Return the bytes of the saved file."""
     buffer = io.BytesIO()
     flambeau.save(obj, buffer, format="safetensors")
     return buffer.getvalue()
@@ -40,7 +40,7 @@ def header_of(data):
 
 
 def file_of(header, data=b""):
-    """A file with this header, put together by hand."""
+    """Return a file with this header and data."""
     encoded = header if isinstance(header, bytes) else json.dumps(header).encode()
     return len(encoded).to_bytes(8, "little") + encoded + data
 

@@ -139,7 +139,7 @@ def test_kinds(name):
 
 
 def same_family(*names):
-    """Whether the standard says what they promote to."""
+    """Return True if the standard defines the result of promoting these dtypes."""
     kinds = {np.dtype(name).kind for name in names}
     mixed_with_the_largest = "uint64" in names and "i" in kinds
     return (kinds == {"b"} or kinds <= {"i", "u"} or kinds <= {"f", "c"}) and not mixed_with_the_largest

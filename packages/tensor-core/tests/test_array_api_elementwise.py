@@ -55,7 +55,7 @@ def same(result, expected, name):
 
 
 def domain_shift(function, x):
-    """The values brought to where the function is real and not ill-conditioned."""
+    """Shift the values to where the function is real and well-conditioned."""
     if x.dtype.kind == "c":
         return x / 4 + x.dtype.type(0.3 + 0.2j)
     if function in ("acos", "asin", "atanh"):

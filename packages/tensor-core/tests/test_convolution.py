@@ -166,7 +166,7 @@ def test_weights_gradient_of_many_channels(shape, kernel, filters, options, dtyp
 @pytest.mark.parametrize("shape", [(3, 5, 5, 6), (1, 4, 14, 14), (6, 2, 4, 3)])
 @pytest.mark.parametrize("groups", [1, 2])
 def test_gradients_of_little_images(shape, groups):
-    """The input's is a convolution of its own, with the weights turned round."""
+    """Compare the input's gradient with a convolution with flipped weights."""
     autograd = pytest.importorskip("flambeau.autograd")
     channels = shape[1] * groups
     x = fb.tensor(draw((shape[0], channels, *shape[2:]), "float64"), requires_grad=True)
@@ -216,7 +216,7 @@ def test_half_precision():
 
 
 def windows(x, kernel, stride, padding, dilation, ceil_mode, fill):
-    """The values each pooling window sees, NaN where it leaves the padded image."""
+    """Return the values of each pooling window, with NaN outside the padded image."""
     (kh, kw), (sh, sw), (ph, pw), (dh, dw) = both(kernel), both(stride), both(padding), both(dilation)
     n, c, height, width = x.shape
 

@@ -14,13 +14,13 @@ import flambeau as fb
 
 
 def tool(name):
-    """A program of this environment, or else of the system."""
+    """Return the path of a program in this environment or on the system's PATH."""
     beside = Path(sys.executable).with_name(name)
     return str(beside) if beside.exists() else shutil.which(name)
 
 
 def prefix():
-    """The folder of the installed package: of an editable install, not the one of the Python sources."""
+    """Return the folder of the installed package, which for an editable install is not the source folder."""
     return Path(fb._core.__file__).parent
 
 

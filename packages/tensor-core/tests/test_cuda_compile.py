@@ -13,7 +13,7 @@ import flambeau as fb
 
 
 def candidates():
-    """Where it may lie: in NVIDIA's wheel, then in a CUDA toolkit."""
+    """Yield possible paths of NVRTC: NVIDIA's wheel, then CUDA toolkits."""
     for folder in dict.fromkeys([*site.getsitepackages(), *sys.path]):
         yield from sorted(glob.glob(f"{folder}/nvidia/**/libnvrtc.so.*", recursive=True), reverse=True)
     for toolkit in (os.environ.get("CUDA_HOME"), "/usr/local/cuda"):
@@ -46,13 +46,13 @@ OPTIONS = [
 
 
 def unit_text(header, kernels):
-    """The source of a unit with kernels of one header, which is found by its name."""
+    """Return the source of a module with the kernels of one header, which is found by its name."""
     (path,) = SOURCES.glob(f"device/*/{header}.h")
     return f'#include "{path.relative_to(SOURCES)}"\n{kernels}\n'
 
 
 def compile(library, source, architecture):
-    """What the compiler says about a unit for `sm_80` (to machine code) or `compute_80` (to PTX): nothing, if well."""
+    """Compile for `sm_80` (machine code) or `compute_80` (PTX) and return the log, empty on success."""
     options = [f"--gpu-architecture={architecture}", *OPTIONS]
     program = ctypes.c_void_p()
     library.nvrtcCreateProgram(ctypes.byref(program), source.encode(), b"unit.cu", 0, None, None)
@@ -125,7 +125,7 @@ void derivative(V* out, const V* x) {
 
 
 def supported(library):
-    """The architectures that the compiler knows, as 80, 90, ..."""
+    """Return the architectures that the compiler supports: 80, 90, ..."""
     count = ctypes.c_int()
     library.nvrtcGetNumSupportedArchs(ctypes.byref(count))
     numbers = (ctypes.c_int * count.value)()

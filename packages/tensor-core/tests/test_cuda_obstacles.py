@@ -106,7 +106,7 @@ def test_a_driver_without_gpus(emulator):
 
 
 def wrapped(emulator, folder, source):
-    """The emulated driver with some functions in other words."""
+    """Compile a driver that overrides some functions of the emulated one."""
     source = "#include <dlfcn.h>\n" + source
     if not shutil.which("g++"):
         pytest.skip("needs g++")

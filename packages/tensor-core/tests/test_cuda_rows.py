@@ -89,7 +89,7 @@ int derivatives(V* out, const V* x) {
 
 @pytest.fixture(scope="module", params=FAMILIES)
 def library(request, tmp_path_factory):
-    """The rows of a family as a library of functions over arrays."""
+    """Compile the rows of a family into a library of functions over arrays."""
     family, folder = request.param, tmp_path_factory.mktemp("rows")
     source, library = folder / f"{family}.cpp", folder / f"{family}.so"
     source.write_text(UNIT % family)
@@ -102,7 +102,7 @@ def library(request, tmp_path_factory):
 
 
 def on_device(library, row, operands, dtype):
-    """The result, in its own dtype; None where the row has no kernel for that of the operands."""
+    """Return the result in its dtype, or None if the row has no kernel for the operands' dtype."""
     call = getattr(library, f"{row['name']}_{dtype}")
     pointers = (ctypes.c_void_p * len(operands))(*(a.ctypes.data for a in operands))
     out = np.empty(operands[0].size, np.complex128)  # of the largest element
@@ -120,7 +120,7 @@ def on_device(library, row, operands, dtype):
 
 
 def numbers(dtype, limits):
-    """What to try: a few of every size, zeros, infinities and NaN; the smallest and the largest if asked for."""
+    """Return values of every magnitude, zeros, infinities and NaN; with ``limits`` also the extremes."""
     rng = np.random.default_rng(0)
     if dtype in INTEGERS:
         info = np.iinfo(dtype)
@@ -175,7 +175,7 @@ def allowed(row, operands, want):
 
 
 def same(row, operands, got, want):
-    """Where the two agree: in all bits but a NaN's if the row is exact, else within its accuracy."""
+    """Return where results agree: bit for bit except NaN if the row is exact, otherwise within its accuracy."""
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if want.dtype.kind == "c":  # beside a NaN or an infinity only that is specified
@@ -191,7 +191,7 @@ def same(row, operands, got, want):
 
 
 def differences(library, row, dtype):
-    """Where a row's two kernels differ: operands, the device's result, the CPU's; a few of them."""
+    """Return some operands for which the CPU and GPU kernels of a row differ, with both results."""
     operands = grid(row, dtype)
     got = on_device(library, row, operands, dtype)
     assert (got is not None) == row["complex"] or dtype not in COMPLEX

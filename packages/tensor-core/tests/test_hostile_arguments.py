@@ -45,7 +45,7 @@ def test_threads_that_share_tensors_leave_the_process_alive(tmp_path):
 
 
 def test_the_calls_reach_every_operator():
-    """A new operator is attacked without being listed anywhere."""
+    """New operators are tested without being listed anywhere."""
     listed = json.loads(
         subprocess.run(
             [sys.executable, "-c", "import json, hostile; print(json.dumps(sorted(hostile.targets())))"],

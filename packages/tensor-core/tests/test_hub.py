@@ -70,7 +70,7 @@ def server(monkeypatch):
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """The hub's."""
+    """Set and return the hub's folder."""
     monkeypatch.setattr(_folder, "_chosen", [])
     hub.set_dir(tmp_path / "hub")
     return tmp_path / "hub"

@@ -16,7 +16,7 @@ def pair(shape=SHAPE, dtype=np.float32):
 
 
 def to_fb(key):
-    """The same key with index arrays as tensors."""
+    """Convert the index arrays of a key to tensors."""
     if isinstance(key, tuple):
         return tuple(to_fb(k) for k in key)
     return fb.tensor(key) if isinstance(key, np.ndarray) else key
@@ -24,7 +24,7 @@ def to_fb(key):
 
 @st.composite
 def keys(draw, advanced):
-    """A key for SHAPE: at most one entry a dimension, with None and an Ellipsis thrown in."""
+    """Draw a key for SHAPE: at most one entry per dimension, plus None and an Ellipsis."""
     entries, used = [], 0
     index_shape = draw(st.sampled_from([(2,), (3, 2), (1,), (0,)]))
     while used < 3 and draw(st.integers(0, 5)):
@@ -64,7 +64,7 @@ def keys(draw, advanced):
 
 @st.composite
 def whole_keys(draw):
-    """A key that names every dimension of SHAPE, some by an Ellipsis in the middle."""
+    """Draw a key that indexes every dimension of SHAPE, some of them by an Ellipsis in the middle."""
     index_shape = draw(st.sampled_from([(2,), (3, 2), ()]))
     entries = []
     for size in SHAPE:
@@ -161,7 +161,7 @@ def test_set(key, scalar):
 
 
 def test_integers_beside_arrays():
-    """An integer selects first, as in PyTorch; NumPy would make an array of it."""
+    """Integers select first, as in PyTorch; NumPy broadcasts them with the index arrays."""
     array, x = pair()
     assert np.array_equal(x[0, :, fb.tensor([1, 2])].numpy(), array[0][:, [1, 2]])
     assert np.array_equal(x[:, 1, fb.tensor([1, 2])].numpy(), array[:, 1][:, [1, 2]])

@@ -76,7 +76,7 @@ def small(*shape):
 
 
 def halves(matrix, kind):
-    """The bits of small whole numbers."""
+    """Return the bits of small integers in a half-precision dtype."""
     return matrix.astype(np.float16).view(np.uint16) if kind == "float16" else (matrix.view(np.uint32) >> 16)
 
 

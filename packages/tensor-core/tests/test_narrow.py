@@ -145,7 +145,7 @@ def rounded(values, dtype):
 
 
 def halves(dtype, length, seed):
-    """A tensor with numbers of every size, and the same in float32."""
+    """Return a half-precision tensor with values of every magnitude, and its values in float32."""
     rng = np.random.default_rng(seed)
     values = (rng.standard_normal(length) * 10.0 ** rng.integers(-7, 4, length)).astype("float32")
     tensor = fb.from_numpy(values).to(getattr(fb, dtype))

@@ -66,7 +66,7 @@ def draw(name, k, dtype, shape):
 
 
 def reference(name, operands):
-    """The row's text over NumPy arrays: floats in double precision unless it is exact, integers in their own type."""
+    """Evaluate the row's NumPy reference, in double precision unless the row is exact."""
     row = BY_NAME[name]
     exact = row["accuracy"][0] == 0
     wide = [
@@ -84,7 +84,7 @@ def evaluate(text, operands):
 
 
 def allowed(name, operands, want, dtype):
-    """What the row allows, and what its reference may be off in double precision: an absolute error an element."""
+    """Return the tolerance for each element: the row's accuracy plus the reference's rounding error."""
     single, double, scale = BY_NAME[name]["accuracy"]
     units = single if dtype == np.float32 else double + INEXACT_REFERENCE.get(name, 4)
     size = np.abs(want)

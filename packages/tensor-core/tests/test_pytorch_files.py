@@ -305,7 +305,7 @@ def test_arguments():
 
 
 def elsewhere(location):
-    """A file whose tensor was there."""
+    """Return a file with a tensor saved from another device."""
     entries = entries_of(saved(fb.arange(3.0)))
     entries["data.pkl"] = entries["data.pkl"].replace(
         b"X\x03\0\0\0cpu", struct.pack("<cL", b"X", len(location)) + location

@@ -15,7 +15,7 @@ import flambeau as fb
 def storage_program(
     numel=b"K\x02", key=b"X\x01\0\0\x000", kind=b"ctorch\nFloatStorage\n", view=b"K\x00K\x02\x85K\x01\x85"
 ):
-    """A pickle of one tensor: the parts of the storage's name, then offset, size and stride."""
+    """Return the pickle of one tensor: the parts of the storage's name, then offset, size and stride."""
     name = b"(X\x07\0\0\0storage" + kind + key + b"X\x03\0\0\0cpu" + numel + b"tQ"
     return b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n(" + name + view + b"\x89NtR."
 

@@ -13,7 +13,7 @@ from flambeau.quasirandom import SobolEngine
 
 
 def is_even(points):
-    """Whether every axis has one point in each of as many intervals as there are points."""
+    """Return True if every axis has one point in each of ``len(points)`` equal intervals."""
     cells = (points * len(points)).floor().long()
     return all(sorted(column) == list(range(len(points))) for column in cells.T.tolist())
 

@@ -15,7 +15,7 @@ def generator(seed=11):
 
 
 def draw(name, *args, dtype="float32"):
-    """A fill's N numbers, as float64."""
+    """Fill N elements with a random in-place operator and return them as float64."""
     x = fb.empty(N, dtype=getattr(fb, dtype))
     return getattr(x, name)(*args, generator=generator()).double().numpy()
 
@@ -41,7 +41,7 @@ def test_continuous_fills(name, args, law, dtype):
 
 
 def chi_square(x, law, expected=20):
-    """The p-value of whole numbers under a discrete law, with the rare ones put together."""
+    """Return the p-value of integers under a discrete distribution, with rare values pooled."""
     support = np.arange(int(x.min()), int(x.max()) + 1)
     counts = np.bincount((x - support[0]).astype(int), minlength=support.size).astype(float)
     probabilities = law.pmf(support)

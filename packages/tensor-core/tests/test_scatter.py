@@ -18,14 +18,14 @@ def draw(shape, dtype="float64", seed=0):
 
 
 def positions(index, dim):
-    """The coordinates that an index of gather's family means."""
+    """Return the coordinates that an index of gather's family selects."""
     grid = list(np.indices(index.shape))
     grid[dim] = index
     return tuple(grid)
 
 
 def folded(array, at, source, how, include_self):
-    """What NumPy's unbuffered operators make of it, in float64 or int64."""
+    """Reduce with NumPy's unbuffered operators in float64 or int64."""
     out = array.astype("float64" if array.dtype.kind == "f" else array.dtype).copy()
     count = np.zeros(array.shape, int)
     np.add.at(count, at, 1)

@@ -10,7 +10,7 @@ SHAPES = [((4, 5), 9), ((4, 5, 2), 9), ((3, 3), 0), ((1, 6), 4)]
 
 
 def random(size, nnz, layout="coo", coalesced=False, dtype=np.float64):
-    """A sparse tensor, with indices that repeat, and its elements as an array."""
+    """Return a sparse tensor with repeated indices, and its elements as an array."""
     indices = np.stack([RNG.integers(0, length, nnz) for length in size[:2]])
     values = RNG.normal(size=(nnz, *size[2:])).astype(dtype)
     dense = np.zeros(size, dtype)

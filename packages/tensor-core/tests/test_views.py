@@ -81,7 +81,7 @@ VIEWS = [permuted, transposed, moved, squeezed, unsqueezed, sliced, selected, ex
 
 @st.composite
 def steps(draw):
-    """A chain of views of an array and of a tensor, and the array."""
+    """Draw a chain of views of an array and of a tensor."""
     owner, tensor = pair(draw(shapes))
     array = owner
     for _ in range(draw(st.integers(1, 4))):

@@ -33,7 +33,7 @@ class Server:
         self.url = ""
 
     def mirror(self, name: str) -> str:
-        """The address of a folder of this server."""
+        """Return the address of a folder of this server."""
         return f"{self.url}/{name}/"
 
 
@@ -78,7 +78,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 
 def idx(array: np.ndarray, code: int = 0x08) -> bytes:
-    """The bytes of an idx file of uint8 (8) or int32 (0x0C) elements, as its specification has them."""
+    """Return the bytes of an idx file of uint8 (8) or int32 (0x0C) elements."""
     header = struct.pack(f">HBB{array.ndim}I", 0, code, array.ndim, *array.shape)
     return header + array.astype({0x08: "u1", 0x0C: ">i4"}[code]).tobytes()
 
@@ -136,11 +136,11 @@ def smooth_image(height: int = 33, width: int = 47) -> np.ndarray:
 
 @pytest.fixture
 def picture() -> Image.Image:
-    """A PIL image of soft colours."""
+    """Return a PIL image with smooth colours."""
     return Image.fromarray(smooth_image())
 
 
 @pytest.fixture
 def noise() -> Image.Image:
-    """A PIL image of random pixels."""
+    """Return a PIL image of random pixels."""
     return Image.fromarray(np.random.default_rng(0).integers(0, 256, (33, 47, 3), dtype=np.uint8))

@@ -38,7 +38,7 @@ def test_overlaps_of_all_pairs() -> None:
 
 
 def distances(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
-    """The penalties of distance-IoU and of complete-IoU for two boxes."""
+    """Return the penalty terms of distance-IoU and complete-IoU for two boxes."""
     hull = np.hypot(max(a[2], b[2]) - min(a[0], b[0]), max(a[3], b[3]) - min(a[1], b[1]))
     distance = (np.hypot(a[0] + a[2] - b[0] - b[2], a[1] + a[3] - b[1] - b[3]) / 2 / hull) ** 2
     angle = np.arctan2(a[2] - a[0], a[3] - a[1]) - np.arctan2(b[2] - b[0], b[3] - b[1])

@@ -11,7 +11,7 @@ from flambeau.vision.datasets import Digits
 
 
 def published() -> list[list[int]]:
-    """The file as it was published, parsed by hand."""
+    """Parse the published file."""
     packed = importlib.resources.files("flambeau.vision.datasets").joinpath("data/digits.csv.gz").read_bytes()
     return [[int(value) for value in line.split(",")] for line in gzip.decompress(packed).decode().split()]
 

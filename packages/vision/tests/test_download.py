@@ -118,7 +118,7 @@ def test_a_full_disk_is_an_error_that_names_the_file_and_asks_no_other_mirror(se
 
 @pytest.fixture
 def read_only() -> Iterator[Path]:
-    """A folder that this process may not write into, even where it is root's."""
+    """Yield a folder that this process cannot write to, even as root."""
     user = os.geteuid()
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o555)

@@ -112,7 +112,7 @@ def test_layers_of_regions() -> None:
 
 
 def read(map: np.ndarray, y: float, x: float) -> np.ndarray:
-    """A map (C, H, W) read bilinearly, with zeros around."""
+    """Interpolate a feature map (C, H, W) bilinearly, with zeros outside."""
     value = np.zeros(len(map))
     for row in (math.floor(y), math.floor(y) + 1):
         for column in (math.floor(x), math.floor(x) + 1):

@@ -32,7 +32,7 @@ COCO = {
 
 
 def paint(path: Path, shade: int, mode: str = "RGB") -> None:
-    """A file of 8x6 pixels of one shade, without loss whatever its name ends with."""
+    """Write an 8x6 image of one shade as PNG, whatever the file's extension."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new(mode, (8, 6), (shade,) * 3 if mode == "RGB" else shade).save(path, "PNG")
 

@@ -19,7 +19,7 @@ from flambeau.vision import datasets
 
 
 def paint(path: Path, shade: int) -> None:
-    """A file of 8x6 pixels of one shade, without loss whatever its name ends with."""
+    """Write an 8x6 image of one shade as PNG, whatever the file's extension."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", (8, 6), (shade, shade, shade)).save(path, "PNG")
 

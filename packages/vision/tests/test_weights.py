@@ -21,7 +21,7 @@ from flambeau.vision.transforms._presets import ImageClassification, ObjectDetec
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache of PyTorch's, and no network."""
+    """Use an empty download cache and no network."""
 
     def no_network(*args: object, **kwargs: object) -> None:
         raise URLError("no network")

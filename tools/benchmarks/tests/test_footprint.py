@@ -11,7 +11,7 @@ from .. import footprint
 
 
 def install(site: Path, name: str, size: int, requires: Sequence[str] = (), editable: bool = False) -> None:
-    """A distribution with one module of ``size`` bytes."""
+    """Install a distribution with one module of ``size`` bytes."""
     (site / f"{name}.py").write_text("#" * size)
     info = site / f"{name}-1.0.dist-info"
     info.mkdir()

@@ -10,7 +10,7 @@ FEATURES = "4x0e + 3x1o + 2x2e"
 
 
 def _steady(module):
-    """The library scales activations by a moment that it draws; here by a number."""
+    """Replace the random scale of activations with a constant."""
     for part in module.modules():
         if hasattr(part, "cst"):
             part.cst = 1.5

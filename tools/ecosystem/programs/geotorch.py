@@ -20,7 +20,7 @@ _KINDS = {
 
 
 def _start(layer, name):
-    """A point of the manifold that both frameworks know."""
+    """Set the parameters to the same point of the manifold in both frameworks."""
     with torch.no_grad():
         for i, parameter in enumerate(layer.parameters()):
             parameter.copy_(0.3 * normal(*parameter.shape, seed=i))

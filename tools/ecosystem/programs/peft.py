@@ -25,7 +25,7 @@ def _llama():
 
 
 def _adapted(config):
-    """An adapted model after a few steps, and its gradients, its outputs and those of what is loaded from its file."""
+    """Train an adapted model; return its gradients, its outputs and those of the model loaded from its file."""
     model = fill(peft.get_peft_model(_llama(), config))  # the adapters: the rest is frozen, and stays
     ids = integers(99, 2, 10)
     model(input_ids=ids, labels=ids).loss.backward()

@@ -14,7 +14,7 @@ from tools.ecosystem.cases import fill, normal, uniform
 
 
 def _events(write):
-    """What a writer has written, by tags."""
+    """Return the events of a writer by tag."""
     with tempfile.TemporaryDirectory() as folder:
         with SummaryWriter(folder) as writer:
             write(writer)

@@ -22,7 +22,7 @@ _UNFIT = ("adahessian", "kron*", "cmars", "fused*", "bnb*")
 
 
 def _computed(name, size=64, **options):
-    """What a model gives for two images, and the lengths of its gradients, some of which are 0 but for rounding."""
+    """Return the scores for two images and the norms of the gradients, some of which are 0 up to rounding."""
     model = fill(timm.create_model(name, num_classes=5, **options)).eval()
     images = normal(2, 3, size, size).requires_grad_()
     scores = model(images)

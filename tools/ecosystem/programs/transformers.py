@@ -44,7 +44,7 @@ def _trained(model, implementation, **inputs):
 
 
 def _language(model):
-    """The loss by both ways of attention, with a mask, its gradients, and what is generated."""
+    """Return the masked loss of both attention implementations, its gradients and generated tokens."""
     ids = integers(90, 2, 12) + 5
     mask = torch.ones_like(ids)
     mask[0, :3] = 0

@@ -35,7 +35,7 @@ def run(path: Path, *options: str) -> None:
 
 @pytest.fixture
 def record(tmp_path: Path) -> tuple[Path, Path]:
-    """The path of a file of tests, and the folder of the record of a run of it."""
+    """Run a test file; return its path and the folder of its record."""
     path = tmp_path / "test_file.py"
     path.write_text(FILE)
     run(path, f"--record-executed={tmp_path / 'records' / 'one.json'}")

@@ -87,7 +87,7 @@ def test_results_do_not_depend_on_the_number_of_threads(threads: int) -> None:
 
 @pytest.mark.parametrize("instruction_set", ["baseline", "avx2", "avx512"])
 def test_every_instruction_set(instruction_set: str) -> None:
-    """The library takes the best set up to this one that the processor has, and the extension the same."""
+    """Limit the library's instruction set; the extension uses the same one."""
     tests = [test_values, test_limits_among_other_elements, test_strided_and_broadcast_operands]
     names = [f"{__file__}::{test.__name__}" for test in tests]
     environment = {**os.environ, "FLAMBEAU_ISA": instruction_set}

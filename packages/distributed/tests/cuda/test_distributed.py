@@ -55,7 +55,7 @@ def _own(dtype, rank, size=(3, 4)):
 
 
 def _host(tensor):
-    """An array for NumPy."""
+    """Copy a tensor to a NumPy array."""
     on_cpu = tensor.cpu()
     return on_cpu.numpy() if on_cpu.is_complex() else on_cpu.double().numpy()
 
@@ -65,7 +65,7 @@ def _gpu_of_rank():
 
 
 def _store(name):
-    """Where the ranks of a test tell each other how far they are."""
+    """Return the store that synchronises the ranks of a test."""
     return dist.PrefixStore(f"test {name}", dist.groups._running().store)
 
 
@@ -297,7 +297,7 @@ def test_memory_is_kept_until_the_collective_is_done(ranks):
 
 
 def _message_in_memory():
-    """A message that is given up while it is still to be sent."""
+    """Cancel a message that has not been sent yet."""
     rank = dist.get_rank()
     x, y = fb.full((1000,), rank + 1.0, device="cuda"), fb.zeros(1000, device="cuda")
     dist.all_reduce(fb.ones(1, device="cuda"))
@@ -317,7 +317,7 @@ def test_memory_is_kept_until_the_message_is_sent(ranks):
 
 
 def _received_for_another_stream():
-    """What is received before it is copied to where it belongs, by a stream that comes to it later."""
+    """Receive into a tensor that another stream reads later."""
     x, other = fb.full((1000,), dist.get_rank() + 1.0, device="cuda"), fb.cuda.Stream()
     outputs = [fb.zeros(1000, device="cuda") for _ in range(2)]
     fb.cuda.synchronize()
@@ -337,7 +337,7 @@ def test_what_is_received_is_kept_until_it_is_copied(ranks):
 
 
 def _computed_on_the_host():
-    """What no kernel computes lies in the memory of the CPU until it is needed on the GPU."""
+    """Reduce a result that was computed on the CPU."""
     x = fb.linalg.eigvalsh(fb.eye(4, device="cuda") * (dist.get_rank() + 1))
     dist.all_reduce(x, async_op=True).wait(timeout=30)
     return x.tolist()
@@ -348,7 +348,7 @@ def test_a_tensor_that_the_cpu_computed(ranks):
 
 
 def _other_streams():
-    """The current stream's work comes before a collective, and what waits for it is the current stream's then."""
+    """Start a collective in one stream and wait for it in another."""
     stream = fb.cuda.Stream()
     x = fb.ones(1000, device="cuda")
     stream.wait_stream(fb.cuda.current_stream())
@@ -475,7 +475,7 @@ def test_groups(three_ranks):
 
 
 def _mistakes():
-    """What is refused before anything is sent, so that the group works on."""
+    """Make invalid calls, which fail before anything is sent, and then use the group."""
     x = fb.ones(3, device="cuda")
     dist.all_reduce(x.clone())
     mistakes = {

@@ -26,13 +26,13 @@ class Branches(nn.Module):
 
 
 def made(kind, seed, *args):
-    """A module whose random parameters are those of a seed."""
+    """Create a module with the random parameters of a seed."""
     fb.manual_seed(seed)
     return kind(*args)
 
 
 def batch(rank, step=0, rows=ROWS):
-    """What a process learns from in a step."""
+    """Return the inputs and targets of a rank for one step."""
     generator = fb.Generator().manual_seed(100 * step + rank)
     x = fb.randn(rows, 3, dtype=fb.float64, generator=generator)
     return x, x[:, :2].sin()
@@ -57,7 +57,7 @@ def gradients(model):
 
 
 def of_all(model, ranks, step=0):
-    """The gradients of the joined batch on one process."""
+    """Return the gradients of the concatenated batches in one process."""
     batches = [batch(rank, step) for rank in range(ranks)]
     x, y = (fb.cat(each) for each in zip(*batches, strict=True))
     model.zero_grad()

@@ -71,7 +71,7 @@ def test_hooks_have_names(ranks, name, hook):
 
 
 def _compressed():
-    """A regression whose gradients travel as products from the third step on."""
+    """Train a regression with PowerSGD compression from the third step on."""
     rank = dist.get_rank()
     generator = fb.Generator().manual_seed(rank)
     fb.manual_seed(0)

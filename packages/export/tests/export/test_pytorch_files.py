@@ -18,7 +18,7 @@ def tensor(name):
 
 
 def node(target, inputs, *outputs):
-    """A call; inputs by position, those of a dictionary by name."""
+    """Describe a call; inputs are positional, those in a dictionary are keyword arguments."""
     described = [{"name": "", "arg": value, "kind": 1} for value in inputs if "by_name" not in value]
     for value in inputs:
         described += [{"name": k, "arg": v, "kind": 2} for k, v in value.get("by_name", {}).items()]

@@ -168,7 +168,7 @@ def test_function(name):
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_function_call_by_call(name):
-    """Where others answer for operators, a program is run from Python, one call after the other."""
+    """Programs run call by call in Python if operators are overridden."""
     function, *shapes = FUNCTIONS[name]
     fb.manual_seed(0)
     inputs = [fb.randn(shape) for shape in shapes]

@@ -99,7 +99,7 @@ def test_an_operator_that_changes_its_arguments_is_refused():
 
 @extension_op("onnx_tests::largest_sums")
 def largest_sums(x: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
-    """The sum of the first elements of each row, as many as ``counts`` says, and the index of the largest of them."""
+    """Return the sum of the first ``counts`` elements of each row and the index of the largest element."""
     rows = [row[:count] for row, count in zip(x, counts.tolist(), strict=True)]
     sums, places = [row.sum() for row in rows], [row.argmax() for row in rows]
     return (fb.stack(sums), fb.stack(places)) if rows else (x.new_zeros(0), counts.new_zeros(0))

@@ -31,7 +31,7 @@ def parts(result):
 
 
 def same(function, x, names, cupy, host_calls, tolerance=1e-5):
-    """What depends on no choice of signs is the CPU's; `names` are CuPy's functions that were called."""
+    """Compare results with the CPU and check which CuPy functions were called (`names`)."""
     there = parts(function(x.cuda()))
     assert all(t.is_cuda for t in there) and not host_calls()
     assert [name for name, *_ in cupy.calls] == names

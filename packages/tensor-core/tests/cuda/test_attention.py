@@ -132,7 +132,7 @@ def test_strange_halves():
 
 @pytest.mark.parametrize("dtype", HALVES)
 def test_large_scores_of_many_tiles(dtype, host_calls):
-    """A maximum that stays leaves the sums of the tiles before as they are: each key has the same weight."""
+    """Equal scores in many tiles give equal weights."""
     q = fb.arange(100, 116).to(dtype)[:, None].expand(1, 16, 16).contiguous()
     k, v = fb.full((1, 1000, 16), 100).to(dtype), (fb.arange(1000) < 500).to(dtype)[None, :, None].expand(1, 1000, 16)
     close_to_expected(q, k, v.contiguous(), scale=1.0)
@@ -232,7 +232,7 @@ def test_strange_values_in_parts(dtype):
 
 @pytest.fixture
 def launches():
-    """How many kernels and copies a function starts."""
+    """Return a function that counts the kernels and copies that a function launches."""
     emulator = ctypes.CDLL(os.environ["FLAMBEAU_CUDA_DRIVER"])
     names = b"cuLaunchKernel", b"cuMemcpyDtoDAsync_v2"
 

@@ -107,7 +107,7 @@ def test_files_of_pytorch_before_1_6_onto_a_gpu():
 
 
 def legacy_file():
-    """What torch.save({"x": tensor([1, 2, 3])}, _use_new_zipfile_serialization=False) writes."""
+    """Return the bytes of torch.save({"x": tensor([1, 2, 3])}, _use_new_zipfile_serialization=False)."""
     import struct
 
     def text(value):

@@ -112,7 +112,7 @@ def test_pivots_out_of_range():
 
 
 def indefinite(shape, dtype, hermitian):
-    """A small diagonal asks for blocks of two."""
+    """Return matrices with a small diagonal, which requires 2x2 pivots."""
     x = matrices(shape, dtype)
     return (x + (x.mH if hermitian else x.mT)) * (1 - 0.9 * fb.eye(shape[-1], dtype=dtype))
 

@@ -17,7 +17,7 @@ def sample(shape, dtype=fb.float32):
 
 
 def same(f, *args):
-    """The result of tensors on the GPU against the CPU's, bit for bit."""
+    """Check that the result on the GPU equals the CPU's bit for bit."""
     there = [a.cuda() if isinstance(a, fb.Tensor) else a for a in args]
     expected, got = f(*args), f(*there)
     assert got.is_cuda

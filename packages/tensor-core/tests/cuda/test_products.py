@@ -88,7 +88,7 @@ def test_added_terms(dtype, host_calls):
 
 
 def test_sums_of_halves_are_rounded_once(host_calls):
-    """The product and the term cancel but for what a rounded product would lose."""
+    """The product and the added term cancel except for bits that rounding the product would lose."""
     a, b = fb.full((1, 1), 1.0 + 2**-5, dtype=fb.bfloat16), fb.full((1, 1), 1.0 + 2**-5, dtype=fb.bfloat16)
     term = fb.full((1, 1), -1.0, dtype=fb.bfloat16)
     assert fb.addmm(term.cuda(), a.cuda(), b.cuda()).item() == fb.addmm(term, a, b).item() == 2**-4 + 2**-10
@@ -156,7 +156,7 @@ int main() {
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="no compiler")
 def test_layouts_for_cublaslt(tmp_path):
-    """What the library reads by columns, transposed or not as it is told, is the transpose of the matrix."""
+    """cuBLASLt reads matrices in column-major order, which transposes them."""
     package = Path(__file__).parents[2]
     (tmp_path / "layouts.cpp").write_text(LAYOUTS)
     flags = ["-std=c++20", f"-I{package / 'src'}", f"-I{package / 'include'}"]

@@ -10,7 +10,7 @@ FLOATING = [fb.float32, fb.float64, fb.float16, fb.bfloat16]
 
 
 def both(f):
-    """What f(device) gives on either, and where the stream is afterwards."""
+    """Return f(device) on both devices and the generator's state afterwards."""
     out = []
     for device in ("cpu", "cuda"):
         fb.manual_seed(5)

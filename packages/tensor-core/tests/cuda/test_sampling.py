@@ -21,7 +21,7 @@ def same(function, *tensors, host_calls, tolerance=0.0):
 
 
 def reported(function, *tensors):
-    """What the CPU raises at once is raised when the program next waits for the GPU, once, and all goes on."""
+    """Check that the error raised on the CPU is raised once at the next synchronisation with the GPU."""
     with pytest.raises(RuntimeError) as here:
         function(*tensors)
     on_gpu = [t.cuda() for t in tensors]

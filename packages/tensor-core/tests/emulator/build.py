@@ -24,7 +24,7 @@ if " fma " in Path("/proc/cpuinfo").read_text():  # the functions of fused produ
 
 
 def build(folder=None):
-    """The path of libemulatedcuda.so, compiled if there is none of these sources in ``folder`` yet.
+    """Return the path of libemulatedcuda.so, compiling it if ``folder`` has no build of these sources.
 
     Processes may share a folder: the first compiles. By default it is one of the user's among the temporary files.
     FLAMBEAU_CUDA_DRIVER, FLAMBEAU_NVRTC and the like name it to flambeau. It runs what it compiled itself only.

@@ -63,7 +63,7 @@ def using(stream):
 
 
 def failing(module, name):
-    """A function that reports what cuSOLVER does, where the first element is the largest number."""
+    """Return a function that sets cuSOLVER's error code if the first element is the largest number."""
     good = function(module, name)
 
     def call(a, *arguments, **options):

@@ -13,7 +13,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The driver is opened once in a process: which one it is has to be said before flambeau asks for it."""
+    """Choose the driver before flambeau opens it, which happens once per process."""
     if not config.getoption("--emulated-gpu", default=False):
         return
     import build
@@ -33,7 +33,7 @@ def gpu() -> None:
 
 @pytest.fixture
 def host_calls():
-    """Which operators have gone over to the host since the test began: none, where kernels are tested."""
+    """Return a function that lists the operators that fell back to the CPU since the test began."""
     import flambeau
 
     flambeau._core._cuda_forget_host_calls()

@@ -316,12 +316,12 @@ def _registered(name: str) -> CustomOpDef:
 
 
 def _begin_alike(x: Tensor, y: Tensor) -> bool:
-    """Whether two tensors' elements begin at one place in memory."""
+    """Return True if the first elements of both tensors have the same address."""
     return x.numel() > 0 and x.data_ptr() == y.data_ptr() != 0
 
 
 def _gradients_of_leaves(name: str, nested: _pytree.TreeSpec, gradients: tuple[Any, ...]) -> list[Any]:
-    """What a backward gives for arguments, for what they consist of; those left out are None."""
+    """Flatten the gradients of a backward function to one for each leaf; missing ones are None."""
     positional = nested.children[0].children
     if len(gradients) > len(positional):
         raise RuntimeError(f"{name}: backward returned {len(gradients)} gradients for {len(positional)} inputs")
@@ -346,7 +346,7 @@ def each_example(function: Callable[..., Any], count: int, in_dims: Any, leaves:
 
 
 def _recorded(op: CustomOpDef, nested: _pytree.TreeSpec) -> type[Function]:
-    """The operator as a function of the tensors and values that its arguments consist of."""
+    """Return the operator as an autograd function of the leaves of its arguments."""
 
     def arguments(leaves: Iterable[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         args, named = _pytree.tree_unflatten(leaves, nested)

@@ -28,7 +28,7 @@ _OF_LISTS = (Tensor, int, float, bool, int | float | bool)
 
 
 def infer_schema(prototype_function: Callable[..., Any], /, *, mutates_args: Any, op_name: str | None = None) -> str:
-    """The schema of a function: PyTorch's notation of what an operator takes and gives.
+    """Return the schema of a function in PyTorch's notation of operators' signatures.
 
     Args:
         prototype_function: with annotations of its parameters and of what it returns.

@@ -180,7 +180,7 @@ class _Writer:
     # Names
 
     def global_name(self, hint: str, obj: Any, wrapped: bool = False) -> str:
-        """What the code calls an object from outside of the graph; what is wrapped needs a name without dots."""
+        """Return the name in generated code of an object outside the graph; a wrapped one needs a name without dots."""
         if not wrapped and obj is not flambeau.device and (path := public_path(obj)) is not None:
             return path
         name = self.namespace.create_name(hint, obj)

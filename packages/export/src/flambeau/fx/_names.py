@@ -66,7 +66,7 @@ class Namespace:
         self._counts: dict[str, int] = {}
 
     def create_name(self, candidate: str, obj: Any) -> str:
-        """A name like ``candidate`` that is free; for an object that has one, that."""
+        """Return an unused name similar to ``candidate``, or the existing name of ``obj``."""
         if obj is not None and obj in self._names:
             return self._names[obj]
         match = _parts_of_name.match(candidate)
@@ -149,7 +149,7 @@ def _at(module: str, path: str) -> Any:
 
 
 def _get_qualified_name(func: Callable[..., Any]) -> str:
-    """The dotted name of a function; one of flambeau is named where it is public."""
+    """Return the qualified name of a function; for one of flambeau, its public path."""
     name: str = func.__name__
     if getattr(builtins, name, None) is func:
         return name
@@ -164,7 +164,7 @@ def _get_qualified_name(func: Callable[..., Any]) -> str:
 
 
 def type_repr(obj: Any) -> str:
-    """A type as a program writes it."""
+    """Return a type's name in generated code."""
     if isinstance(obj, type) and getattr(obj, "__origin__", None) is None:  # list[int] is a type, too
         if obj.__module__ == "builtins":
             return obj.__qualname__
