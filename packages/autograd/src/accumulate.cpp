@@ -62,7 +62,7 @@ constexpr int64_t kAtOnce = 1024;  // elements that are added with the GIL held
 }  // namespace
 
 // The first gradient becomes .grad itself if nothing else references it. Later gradients are added in place, unless
-// create_graph asks for their history.
+// create_graph=True requires that the sum is recorded.
 void accumulate_into(Tensor& slot, const Tensor& gradient) {
   std::optional<AccumulationLock> lock;
   if (gradient.numel() > kAtOnce) lock.emplace(&slot);

@@ -61,7 +61,7 @@ struct Run {
   Run* const outer;
   Node* at_work = nullptr;
   std::vector<Edge> starts;
-  std::vector<std::pair<uint64_t, Node*>> heap;      // by turns
+  std::vector<std::pair<uint64_t, Node*>> heap;      // ordered by sequence number
   std::vector<Node*> leaves;                         // Note [Leaves last]
   std::unordered_map<Node*, uint64_t> last_senders;  // the numbers of the last nodes that send to leaves
   std::vector<std::pair<Node*, Tensor>> accumulations;

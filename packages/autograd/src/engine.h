@@ -35,6 +35,6 @@ FLAMBEAU_API Node* current_node();
 FLAMBEAU_API bool run_reaches(Node* node);
 FLAMBEAU_API bool run_captures(Node* node);                     // it returns a gradient of the node's outputs
 FLAMBEAU_API bool run_is_selective();                           // it runs only what leads to given inputs
-FLAMBEAU_API void call_at_end(std::function<void()> callback);  // of the run that is under way, or it raises
+FLAMBEAU_API void call_at_end(std::function<void()> callback);  // of the run in progress, or it raises
 
 }  // namespace flambeau::autograd

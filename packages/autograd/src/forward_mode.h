@@ -22,7 +22,7 @@ FLAMBEAU_API size_t open_level();  // its number: how many are open further out
 FLAMBEAU_API void close_level();   // the innermost one, whose tangents go
 FLAMBEAU_API size_t open_levels();
 FLAMBEAU_API bool set_forward_enabled(bool on);  // whether operations compute tangents; returns the former value
-FLAMBEAU_API size_t visible_levels();            // those that the operations at hand reach
+FLAMBEAU_API size_t visible_levels();            // levels that the current operations reach
 
 class FLAMBEAU_API OuterLevels {  // in sight, for a scope: those outside of a level
  public:

@@ -37,7 +37,7 @@ struct LeafGradients {
 FLAMBEAU_API LeafGradients leaf_gradients(const std::vector<Tensor>& outputs, const std::vector<Tensor>& leaves,
                                           const std::vector<Tensor>& cotangents, bool follow, bool keep_graph);
 
-// Another tensor over the elements of t, without its history in the graph; its tangents have none either.
+// Another tensor with the storage of t, detached from the graph; so are its tangents.
 FLAMBEAU_API Tensor detached(const Tensor& t);
 
 // The rows of the Jacobian of one output, stacked: for each leaf a tensor of the shape of the output followed by that

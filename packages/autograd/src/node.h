@@ -137,10 +137,10 @@ Ref<T> make_node(Args&&... args) {
 FLAMBEAU_API Edge gradient_edge(const Tensor& t);  // where the gradient of t goes; none if it requires none
 FLAMBEAU_API std::vector<Edge> gradient_edges(const std::vector<Tensor>& tensors);
 void set_history(const Tensor& t, const Ref<Node>& node, uint32_t index);
-FLAMBEAU_API void detach_(const Tensor& t);  // drops its history
+FLAMBEAU_API void detach_(const Tensor& t);  // removes its grad_fn
 
 void record(Recording& recording);
-// Gives t its history as an output of a node with the given inputs.
+// Makes t an output of a node with the given inputs.
 FLAMBEAU_API void become_output(const Tensor& t, const Ref<OperatorNode>& node, uint32_t index, Recording::Kind kind,
                                 const Tensor* const* inputs, int count);
 

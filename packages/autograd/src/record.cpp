@@ -11,10 +11,10 @@ namespace {
 
 // Note [Views and in-place changes]
 // A view that is changed in place changes its base. The node of the change, which knows only the view, is then wrapped
-// into one that takes the base's gradient apart: the viewed part goes through the change's derivative, the rest passes.
-// The base gets that node as its history, and the view a history that shows its place in the base. Other views of the
-// same base notice by the base's count of such changes that their history is out of date, and get one of that kind,
-// too.
+// in a node that splits the base's gradient: the viewed part goes through the change's derivative, the rest passes
+// through. This node becomes the base's grad_fn, and the view's grad_fn selects its elements from the base. Other views
+// of the same base compare the base's count of such changes with their own, and update an outdated grad_fn in the same
+// way.
 Ref<Node> place_node(const Place& place, const Edge& base) {
   Ref<Node> node = make_node<OperatorNode>("AsStrided", [place](const Context& c) {
     const Tensor whole = place.blank();

@@ -16,7 +16,7 @@ fb::Tensor silu_mul(const fb::Tensor& x, const fb::Tensor& y) {
   if (fb::recording(x, y))
     fb::record("SiluMul", out, {&x, &y}, {&x, &y}, [](const fb::Context& c) {
       const fb::Tensor &grad = c.gradient(), &x = c.saved(0), &y = c.saved(1);
-      // A kernel's result has no history. Where the derivative is itself recorded (create_graph=True), it is computed
+      // A kernel's result is not part of the graph. With create_graph=True the derivative is recorded: it is computed
       // by flambeau's operators. The engine sums a gradient to the shape of its input.
       const bool again = fb::recording_enabled();
       if (c.needs(0)) c.set(0, again ? slope(grad, x, y) : kernel::silu_mul_slope(grad, x, y));

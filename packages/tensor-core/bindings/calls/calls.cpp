@@ -70,7 +70,7 @@ void store_out(const Binding& b, PyObject* result, PyObject* out) {
 // The result is computed in the dtype of out=.
 void adopt_dtype(const Binding& b, Arguments& values) {
   static PyObject* const name = PyUnicode_InternFromString("dtype");
-  if (!is_tensor(values.out)) return;  // refused when the result is stored
+  if (!is_tensor(values.out)) return;  // rejected when the result is stored
   PyObject* const own = dtype_object(tensor_of(values.out).dtype());
   for (size_t i = 0; i < b.parameters.size(); ++i) {
     if (b.parameters[i].name != name) continue;

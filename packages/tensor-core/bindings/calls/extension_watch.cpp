@@ -26,7 +26,7 @@ PyObject* watch_extensions(PyObject*, PyObject* callable) {
 PyMethodDef controls[] = {
     {"_watch_extensions", watch_extensions, METH_O,
      "_watch_extensions(callable)\n\nLets callable(tensor, event) know of every tensor that an extension module reads "
-     "('read') or makes ('made') in this thread, and of those whose memory is exported ('exported'); None for nobody. "
+     "('read') or makes ('made') in this thread, and of those whose memory is exported ('exported'); None for none. "
      "Returns who was told before."},
     {}};
 

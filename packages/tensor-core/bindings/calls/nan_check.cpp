@@ -1,5 +1,5 @@
 // Note [NaN check]
-// In anomaly mode, a call whose result has a history and holds a NaN is reported to the handler of autograd, which
+// In anomaly mode, a call whose result requires grad and contains NaN is reported to the handler of autograd, which
 // raises an error, unless an argument holds a NaN as well. Arguments are read before the call, since it may overwrite
 // them. Only the outermost call is checked: an operator may compute a NaN on the way that it masks.
 #include "calls/nan_check.h"
@@ -41,7 +41,7 @@ bool has_history(PyObject* o) {
          tensor_of(o).impl()->autograd->grad_fn;
 }
 
-// The first result that has a history and holds a NaN, or null.
+// The first result that requires grad and contains NaN, or null.
 Object faulty(PyObject* result) {
   if (!PyTuple_Check(result) && !PyList_Check(result))
     return has_history(result) && holds_nan(tensor_of(result)) ? Object(Py_NewRef(result)) : Object();

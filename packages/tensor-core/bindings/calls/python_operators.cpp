@@ -171,7 +171,7 @@ const char* lasting(std::string_view name) {
   return names.emplace(name).first->c_str();
 }
 
-// A view that was made without recording follows its base from now on: its history is about to be given.
+// A view that was created without recording follows its base from now on, since it will get a grad_fn.
 void follow_base(const Tensor& view) {
   if (view.impl()->view_kind >= ViewKind::NoGrad) view.impl()->view_kind = ViewKind::Recorded;
 }
@@ -245,7 +245,7 @@ void bind_python_operators(PyObject* module) {
   def("_recorded(name, result, inputs, saved, derivative, kind='fresh')", kPrivate,
       "Puts the results of a computation done outside on the graph: fresh ones, a view or an input that was changed.",
       recorded);
-  def("_begin_inplace(input, name)", kPrivate, "Refuses a change in place of a tensor that cannot be undone.",
+  def("_begin_inplace(input, name)", kPrivate, "Raise if the tensor cannot be changed in place.",
       [](const Tensor& t, std::string_view name) { begin_inplace(t, lasting(name), true); });
   def("_return_type(name, fields)", kPrivate, "Makes a tuple type with named fields, for flambeau.return_types.",
       make_return_type);

@@ -16,7 +16,7 @@ struct PythonRecording {
   PyObject* first = nullptr;  // the first argument of `derivative`, before the gradients, if there is one
 };
 
-// Give the results a history, if an input requires a gradient.
+// Attach the derivative to the results if an input requires grad.
 void record_in_python(const PythonRecording& r);
 
 }  // namespace flambeau::python

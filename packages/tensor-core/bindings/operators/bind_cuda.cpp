@@ -139,7 +139,7 @@ void bind_graphs() {
       [](int64_t graph) { cuda::launch_graph(handle<Graph>(graph)); });
   def("_cuda_destroy_graph(graph)", kPrivate, "Ends it and gives its memory back.",
       [](int64_t graph) { cuda::destroy_graph(handle<Graph>(graph)); });
-  def("_cuda_is_capturing(device, stream)", kPrivate, "Whether the stream's work is being noted.",
+  def("_cuda_is_capturing(device, stream)", kPrivate, "Return True if the stream is being captured.",
       [](int64_t device, int64_t stream) { return cuda::is_capturing(int(device), handle<Stream>(stream)); });
 }
 
@@ -236,7 +236,7 @@ void bind_memory() {
   });
   def("_cuda_reset_peak_memory(device)", kPrivate, "Forgets the largest use so far.",
       [](int64_t device) { cuda::reset_peak_memory(int(device)); });
-  def("_cuda_empty_cache()", kPrivate, "Gives back what is reserved and not in use.",
+  def("_cuda_empty_cache()", kPrivate, "Free the cached memory that is not in use.",
       [] { cuda::release_cached_memory(); });
   def("_cuda_memory_fraction(device)", kPrivate, "How much of a GPU's memory the process may take.",
       [](int64_t device) { return cuda::memory_fraction(int(device)); });

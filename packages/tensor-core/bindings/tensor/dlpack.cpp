@@ -109,7 +109,7 @@ Device device_from_dlpack(const DLDevice& d) {
   return Device(DeviceType::Cuda, d.device_id);
 }
 
-// Takes over what the capsule holds, once nothing can be refused any more.
+// Takes ownership of the capsule's contents, once no check can fail any more.
 template <class Managed>
 Tensor import_managed(PyObject* capsule, const char* used_name, Managed* m, bool read_only) {
   const DLTensor& dl = m->dl_tensor;

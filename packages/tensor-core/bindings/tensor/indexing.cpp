@@ -65,7 +65,7 @@ Tensor chosen(const Tensor& t, int64_t dim, int64_t i, int64_t place) {
   return select(t, dim, i);
 }
 
-// The mask that a tensor of bytes stands for: PyTorch's masks were such before it had a dtype for truth values.
+// The boolean mask of a uint8 tensor, as PyTorch's masks were before it had a boolean dtype.
 Tensor mask_of(const Tensor& bytes) {
   warn("indexing with dtype torch.uint8 is now deprecated, please use a dtype torch.bool instead.");
   return to(bytes, Dtype::bool_);

@@ -12,7 +12,7 @@ FLAMBEAU_API Tensor contiguous(const Tensor& t);
 FLAMBEAU_API Tensor detach(const Tensor& t);
 FLAMBEAU_API Tensor copy_(const Tensor& self, const Tensor& source);
 FLAMBEAU_API Tensor fill_(const Tensor& self, Scalar value);
-FLAMBEAU_API void copy_values(const Tensor& destination, const Tensor& source);  // no history, no version
+FLAMBEAU_API void copy_values(const Tensor& destination, const Tensor& source);  // not recorded, version unchanged
 // Raises where the memory of `written` and `read` is known to overlap; `partly`: unless they are the very same
 // elements.
 FLAMBEAU_API void refuse_overlap(const Tensor& written, const Tensor& read, bool partly = false);

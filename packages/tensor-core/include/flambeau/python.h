@@ -126,7 +126,7 @@ inline void register_exceptions() {
   });
 }
 
-// To be called first in an extension module: imports flambeau, refuses a library of another build than the headers this
+// To be called first in an extension module: imports flambeau, rejects a library of another build than the headers this
 // was compiled with, and maps the library's exceptions to Python's.
 inline void initialize_extension() {
   pybind11::module_::import("flambeau");

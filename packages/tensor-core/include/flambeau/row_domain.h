@@ -7,7 +7,7 @@ namespace flambeau {
 
 enum class Domain : uint8_t {
   Floating,    // integers and booleans are taken to the default floating dtype
-  Real,        // the floating dtypes, and complex ones where there is a kernel, kept; others are refused
+  Real,        // floating dtypes, and complex ones if they have a kernel, are kept; others are rejected
   Number,      // every dtype but bool, kept
   Any,         // every dtype, kept
   Integral,    // bool and the integers, kept

@@ -1,4 +1,4 @@
-// The text of an operator's signature, taken apart.
+// Parsing of an operator's signature.
 #pragma once
 
 #include <string_view>

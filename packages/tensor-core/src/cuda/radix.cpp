@@ -1,4 +1,4 @@
-// Running sums, and stable sorting by digits (device/sorting/radix.h).
+// Cumulative sums, and stable sorting by digits (device/sorting/radix.h).
 #include "cuda/radix.h"
 
 #include "cuda/runtime/cuda_modules.h"
@@ -14,7 +14,7 @@ namespace {
 enum Sum { kTiles, kAdd };
 CudaModule& sum_module() {
   static auto* module = new CudaModule(
-      "running sums", "#include \"device/reductions/running_sums.h\"\nFLAMBEAU_RUNNING_SUMS\n", {"tiles", "add"});
+      "cumulative sums", "#include \"device/reductions/running_sums.h\"\nFLAMBEAU_RUNNING_SUMS\n", {"tiles", "add"});
   return *module;
 }
 

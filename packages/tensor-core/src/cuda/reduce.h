@@ -15,7 +15,7 @@ namespace flambeau::cuda {
 std::unique_ptr<CudaModule> reduction(const char* op, Dtype in, const char* header = "reductions/reduce");
 std::unique_ptr<CudaModule> lines(const char* header, const char* op, Dtype in);
 
-inline int64_t accumulator_size(Dtype d) {  // half types are accumulated in float32
+inline int64_t accumulator_size(Dtype d) {  // half-precision dtypes are accumulated in float32
   return is_floating(d) && item_size(d) < 4 ? 4 : item_size(d);
 }
 

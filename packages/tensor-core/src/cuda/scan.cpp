@@ -1,4 +1,4 @@
-// Running sums, products, extremes and log-sum-exps on a GPU.
+// Cumulative sums, products, extremes and log-sum-exps on a GPU.
 #include "cuda/operators.h"
 #include "cuda/runtime/cuda_modules.h"
 #include "cuda/runtime/launch.h"

@@ -1,4 +1,4 @@
-// Other shapes and strides over a tensor's memory, without a history.
+// Other shapes and strides over a tensor's memory, not recorded.
 #pragma once
 
 #include <utility>

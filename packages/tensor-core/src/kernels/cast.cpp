@@ -70,7 +70,7 @@ void cast(char* to, int64_t to_stride, const char* from, int64_t from_stride, in
   } else if (to_stride == to_size && from_stride == 0 && n > 0) {  // one value for all
     *reinterpret_cast<Stored<To>*>(to) = convert_stored<To, From>(*reinterpret_cast<const Stored<From>*>(from));
     repeat_first<WordOf<to_size>>(to, n);
-  } else if (std::is_same_v<To, From> && to_stride == to_size && from_stride == -from_size) {  // turned round
+  } else if (std::is_same_v<To, From> && to_stride == to_size && from_stride == -from_size) {  // reversed
     auto* out = reinterpret_cast<Stored<To>*>(to);
     auto* in = reinterpret_cast<const Stored<From>*>(from);
 #pragma GCC ivdep

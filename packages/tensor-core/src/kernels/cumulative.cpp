@@ -1,4 +1,4 @@
-// Running sums, products and log-sum-exps.
+// Cumulative sums, products and log-sum-exps.
 #include <limits>
 
 #include "flambeau/kernels/complex_math.h"
@@ -41,7 +41,7 @@ struct Times {
   static FLAMBEAU_INLINE State join(State a, State b) { return a * b; }
 };
 
-// out[i] = state o in[0] o ... o in[i]; gives back the last.
+// out[i] = state o in[0] o ... o in[i]; returns the last.
 template <class Op, class T>
 FLAMBEAU_INLINE typename Op::State scan_row(T* out, const T* in, int64_t n, typename Op::State state) {
   for (int64_t i = 0; i < n; ++i) {

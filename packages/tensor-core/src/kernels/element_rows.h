@@ -1,4 +1,4 @@
-// Rows of elements as they lie in memory, read as what is computed with. Note [Reducing]
+// Rows of elements as stored in memory, read as the values to compute with. Note [Reducing]
 #pragma once
 
 #include "flambeau/kernels/elements.h"
@@ -6,7 +6,7 @@
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
-// map(value) of the elements of a row; of half types vectors are converted at a time.
+// map(value) of the elements of a row; half-precision elements are converted a vector at a time.
 template <class T, class Map>
 struct Row {
   const typename Element<T>::Stored* in;
@@ -35,7 +35,7 @@ FLAMBEAU_INLINE void read_values(ValueOf<T>* to, const typename Element<T>::Stor
   for (; i < count; ++i) to[i] = Element<T>::value(in[i]);
 }
 
-// Where a reduction's elements come from: as they lie in memory,
+// Where a reduction's elements come from: as stored in memory,
 template <class T>
 struct InPlace {
   using Stored = typename Element<T>::Stored;

@@ -49,7 +49,7 @@ struct Shifted {
   }
 };
 
-// Joins f(0), ..., in `count` lanes side by side as long as there are that many left of n; i is where it goes on.
+// Reduces f(0), ..., in `count` parallel lanes while at least that many of the n remain; i is the next index.
 template <class Join, int64_t count, class Part, class F>
 FLAMBEAU_INLINE void join_lanes(Part* lanes, int64_t& i, int64_t n, F f) {
   for (; i + count <= n; i += count) {
@@ -115,7 +115,7 @@ T fold(int64_t begin, int64_t n, F f) {
   return T(lanes[0]);
 }
 
-// The extreme of a row as it lies in memory: elements looked at twice do no harm.
+// The extreme of a contiguous row: reading an element twice does no harm.
 template <class Join, class T>
 T extreme_of_row(const T* in, int64_t n) {
   constexpr int64_t kWidth = Simd<T>::kLanes;

@@ -43,7 +43,7 @@ struct NarrowTable {
 
 const NarrowTable& narrow_table();
 
-// The kernel over elements of the dtype as they lie in memory.
+// The kernel over elements of the dtype as stored in memory.
 inline PointwiseKernel narrow_kernel(PointwiseOp op, Dtype d) {
   const Narrow type = narrow_type(d);
   return type == Narrow::none ? nullptr : narrow_table().pointwise[int(op)][int(type)];

@@ -1,4 +1,4 @@
-// Reductions: each element type is read as it lies in memory and accumulated in a wide enough one. Note [Reducing]
+// Reductions: each element type is read as stored in memory and accumulated in a wide enough one. Note [Reducing]
 #include <algorithm>
 #include <limits>
 
@@ -282,7 +282,7 @@ using Represented = std::conditional_t<
     Row::kDomain == ReductionDomain::Nonzero, std::conditional_t<sizeof(T) == 1, uint8_t, typename SignedType<T>::type>,
     std::conditional_t<ReductionOf<Row, ValueOf<T>>::kAccumulates && std::is_same_v<T, uint64_t>, int64_t, T>>;
 
-// Return true if elements are reduced as they lie in memory, which is fastest. Other elements are first converted to a
+// Return true if elements are reduced as stored in memory, which is fastest. Other elements are first converted to a
 // few types, which saves kernels: short integers to int64 for sums and products, except for frequent sums; truths to
 // bytes.
 template <class Row, class T>

@@ -31,7 +31,7 @@ using RowBackwardKernel = void (*)(char* out, const char* grad, const char* resu
 enum class Reduce : uint8_t;  // kernels/reduction_numbers.h
 inline constexpr int kReduceRoom = 32;
 
-// Running sums and products, see kernels/cumulative.cpp. `state` is the size of what is accumulated.
+// Cumulative sums and products, see kernels/cumulative.cpp. `state` is the size of what is accumulated.
 enum class Scan : uint8_t { Sum, Prod };
 inline constexpr int kScanCount = 2;
 // Blocks of n elements one after the other, see kernels/cumulative.cpp. States are what running values are kept in.
@@ -127,7 +127,7 @@ struct Table {
   // The positions (rows, k) of the k <= kShortOrderMost first elements of rows of n < 2**32, in order; the largest come
   // first if `flips`. It pays for kShortOrderRows rows or more.
   void (*short_order[kDtypeCount])(int64_t* out, const char* in, int64_t rows, int64_t n, int64_t k, bool flips);
-  // Means and sums of squared deviations of floating types; in float32 for half types.
+  // Means and sums of squared deviations of floating types; in float32 for half-precision dtypes.
   void (*moments[kDtypeCount])(char* mean, char* squares, const char* in, int64_t length, int64_t inner, int64_t width);
   double (*squared_deviation[2])(const char* in, int64_t length, double mean);
   RowKernel softmax[2], log_softmax[2], logsumexp[2];

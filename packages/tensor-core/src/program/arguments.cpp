@@ -3,8 +3,8 @@
 namespace flambeau::program {
 
 void wrong_value(const char* expected, const Value& got) {
-  constexpr const char* kinds[] = {"None",     "a truth value", "an integer", "a number", "a complex number",
-                                   "a string", "a tensor",      "a dtype",    "a device", "a memory format",
+  constexpr const char* kinds[] = {"None",     "a boolean", "an integer", "a number", "a complex number",
+                                   "a string", "a tensor",  "a dtype",    "a device", "a memory format",
                                    "a list"};
   detail::raise<TypeError>("expected ", expected, ", got ", kinds[got.index()]);
 }

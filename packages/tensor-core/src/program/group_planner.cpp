@@ -139,7 +139,7 @@ class GroupPlan::Planner {
     return values_[o.is_step ? group_.arguments.size() + size_t(o.number) : size_t(o.number)];
   }
 
-  // The kind of a row's result, or nothing if the row would convert or refuse these operands.
+  // The kind of a row's result, or nothing if the row would convert or reject these operands.
   std::optional<Kind> result_kind(const FusedStep& step) const {
     const PointwiseRow& row = row_of(step.row);
     int elements = 0, masks = 0, first = row.domain == Domain::Select;

@@ -120,7 +120,7 @@ class ConvolutionRun {
   }
 
  private:
-  // None of a call that the operator has to refuse or to treat in another way.
+  // None for a call that the operator has to reject or to handle differently.
   bool find_geometry(const Tensor& input) {
     const int dims = merged_.product.function->name[4] - '0';
     const std::string* const padding = std::get_if<std::string>(arguments_[4]);

@@ -35,7 +35,7 @@ const Tensor& gradient_of(const Tensor& t) {
 
 // exists: for each leaf whether it has a gradient, or None if either will do.
 void require_gradients(const Tensors& leaves, std::vector<std::optional<bool>> exists) {
-  require<ValueError>(leaves.size() == exists.size(), "expected a truth value for each of ", leaves.size(), " leaves");
+  require<ValueError>(leaves.size() == exists.size(), "expected a boolean for each of ", leaves.size(), " leaves");
   for (size_t i = 0; i < leaves.size(); ++i) {
     require<RequirementError>(!training_hooks || !training_hooks->has_accumulation_hooks(leaves[i]),
                               "the program was made without hooks after accumulation");

@@ -93,7 +93,7 @@ void name_in_place_results(Body& body) {
 struct OpenGroup {
   std::vector<size_t> members;
   std::set<int> results;  // registers that members compute
-  bool is_read = false;   // by an instruction outside, which has to run after the group: nothing joins it then
+  bool is_read = false;   // by an instruction outside, which has to run after the group: it is complete then
 };
 
 constexpr size_t kMostSteps = 48;

@@ -187,7 +187,7 @@ class Run {
     return {};
   }
 
-  // The exception under way, with the place of the call.
+  // The current exception, with the location of the call.
   [[noreturn]] void rethrow(const Body::Instruction& instruction) {
     const std::string where =
         " (in " + instruction.function->name + (instruction.place.empty() ? "" : ", ") + instruction.place + ")";

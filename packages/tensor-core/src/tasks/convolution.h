@@ -33,7 +33,7 @@ struct ConvolutionGeometry {
   bool whole() const {  // the kernel covers the image: one position, a product of flat images
     return kernel == size && product(out) == 1 && padding == Sizes{0, 0, 0};
   }
-  // With stride 1, the convolution that gives the input's gradient of the output's: with the weights turned round and
+  // With stride 1, the convolution that gives the input's gradient of the output's: with the weights flipped and
   // channels and filters exchanged.
   ConvolutionGeometry turned() const {
     ConvolutionGeometry g = *this;

@@ -31,12 +31,12 @@ int attribute(int number, int device) {
       {9, 64 << 10},
       {10, kWarpSize},
       {11, 2147483647},  // pitch of a copy
-      {12, 32768},       // registers of a block, fewer than a multiprocessor's, so that both are told apart
+      {12, 32768},       // registers of a block, fewer than a multiprocessor's, so that tests distinguish them
       {13, 1980000},     // clock, in kHz
       {14, 512},         // alignment of textures
-      {15, 1},           // copies beside kernels
+      {15, 1},           // copies run concurrently with kernels
       {16, 132},         // multiprocessors
-      {19, 1},           // host memory can be mapped, kernels run beside each other
+      {19, 1},           // host memory can be mapped, kernels run concurrently
       {31, 1},
       {33, device + 1},  // place on the bus
       {36, 2619000},     // the memory's clock, in kHz, and its width in bits

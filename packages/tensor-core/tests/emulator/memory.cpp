@@ -14,7 +14,7 @@ namespace {
 
 constexpr size_t kAlignment = 512, kGuard = 256;
 constexpr size_t kPage = 2 << 20;      // a large one: rights of many small ones are slow to change
-constexpr unsigned char kFill = 0xA5;  // of memory that nobody has written, or that was freed
+constexpr unsigned char kFill = 0xA5;  // of uninitialised or freed memory
 
 size_t round_up(size_t n, size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 size_t occupied(size_t bytes) { return round_up(bytes + kGuard, kAlignment); }

@@ -31,7 +31,7 @@ class DeviceMemory {
   void add_variable(char* address, size_t bytes) { variables_[address] = bytes; }
   void remove_variable(char* address) { variables_.erase(address); }
 
-  // What was written past the end of an allocation, in words; empty if nothing was. The memory must be open.
+  // Describe writes past the end of an allocation; empty if there are none. The memory must be accessible.
   std::string damage() const;
 
  private:

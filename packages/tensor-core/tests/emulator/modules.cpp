@@ -19,7 +19,7 @@ Module::~Module() {
 
 namespace {
 
-// The image's size is known only from itself, so that it is read by the system, which refuses what is not there.
+// The image's size is known only from itself, so that it is read by the system, which rejects what is not there.
 bool write_image(int file, const void* image) {
   char header[sizeof(Elf64_Ehdr)];
   const auto copy = [&](const void* from, size_t bytes) {

@@ -53,7 +53,7 @@ struct Parcel {  // for another rank, or from it
   bool moved = false;
 };
 
-// What a communicator was asked for: one collective, or the messages of a group, which are under way together.
+// A request to a communicator: one collective, or the messages of a group, which progress together.
 struct Part {
   std::shared_ptr<Clique> clique;
   int rank;

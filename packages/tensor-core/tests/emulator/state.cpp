@@ -47,7 +47,7 @@ Context::Context(int device, size_t bytes) : device(device), memory(bytes) {
 }
 
 Call::Call(const char* function, Needs needs) {
-  if (process && process != getpid()) {  // a forked process has no devices, and perhaps a lock that nobody releases
+  if (process && process != getpid()) {  // a forked process has no devices, and perhaps a lock that is never released
     error = kNotInitialized;
     return;
   }
@@ -124,7 +124,7 @@ EMULATED_API int emulated_counts(const char* function) {
   return calls()[without_version(function)].count;
 }
 
-// What the last failure of a kernel was, in words.
+// Description of the last failure of a kernel.
 EMULATED_API const char* emulated_message() { return state().message.c_str(); }
 
 // Forgets the failures, those asked for and the counts; all that was created stays.

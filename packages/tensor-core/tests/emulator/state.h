@@ -129,7 +129,7 @@ struct State {
   Handles<Function> functions;
   std::vector<Capture*> captures;  // those that go on
   unsigned long long calls = 0;
-  std::string message;  // what went wrong last, in words
+  std::string message;  // description of the last error
 };
 State& state();
 

@@ -15,7 +15,7 @@ FLAMBEAU_API int nccl_version();  // 22703 is NCCL 2.27.3; 0 if it is not instal
 
 // A clique of this process's GPUs, in the order of the ranks; made once, and kept.
 FLAMBEAU_API const std::vector<CommunicatorHandle*>& communicators(const std::vector<int>& devices);
-// Of a clique that spans processes: one of them makes the identity, and every rank joins with it, each of which waits
+// For a clique that spans processes: one of them creates the id, and every rank joins with it, each of which waits
 // for the others.
 FLAMBEAU_API std::string make_clique_identity();
 FLAMBEAU_API CommunicatorHandle* join_clique(int device, const std::string& identity, int ranks, int rank);
@@ -39,7 +39,7 @@ struct Message {
   int peer;
   bool sent;
 };
-// Messages of one rank that are under way together, so that none waits for another. Between two ranks those that one
+// Messages of one rank that are in progress together, so that none waits for another. Between two ranks those that one
 // sends are those that the other receives, in this order.
 FLAMBEAU_API void exchange(CommunicatorHandle* communicator, StreamHandle* stream,
                            const std::vector<Message>& messages);

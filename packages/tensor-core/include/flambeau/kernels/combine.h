@@ -7,7 +7,7 @@
 
 namespace flambeau {
 
-// A boolean as it lies in memory: a byte, with any value in it where the memory is somebody else's.
+// A boolean as stored in memory: a byte, which may have any value in memory of another library.
 template <class T>
 using Stored = std::conditional_t<std::is_same_v<T, bool>, uint8_t, T>;
 
@@ -38,7 +38,7 @@ FLAMBEAU_INLINE Stored<T> combine(Stored<T> a, Stored<T> b) {
   else if constexpr (c == Combine::Multiply)
     return T(a * b);
   else if constexpr (!requires { a < b; })
-    return a;  // dispatch_combine refuses these
+    return a;  // dispatch_combine rejects these
   else if constexpr (c == Combine::Max)
     return chosen((a > b) | (a != a), a, b);
   else

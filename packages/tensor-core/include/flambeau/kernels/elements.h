@@ -1,4 +1,4 @@
-// Elements as they lie in memory and as they are computed with. Note [Reducing]
+// Elements as stored in memory, and the values to compute with. Note [Reducing]
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,8 @@
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
-// How an element type is stored and what its value is: half types are float32, booleans 0 or 1 whatever their byte.
+// How an element type is stored and what its value is: half-precision values are float32, booleans 0 or 1 whatever
+// their byte.
 template <class T>
 struct Element {
   using Stored = T;
@@ -33,7 +34,8 @@ struct Element<bfloat16> {
   using Value = float;
   static FLAMBEAU_INLINE Value value(Stored v) { return to_float(v); }
 };
-// Elements as integers that are zero where they are: the bits without those of signs. Half types are seen as uint16_t.
+// Elements as integers that are zero where they are: the bits without those of signs. Half-precision values are read
+// as uint16_t.
 template <class T>
 struct Zeroness;
 template <>

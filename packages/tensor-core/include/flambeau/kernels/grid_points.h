@@ -61,7 +61,7 @@ FLAMBEAU_INLINE Coordinate<T> padded(Coordinate<T> c, int64_t size, const Sampli
   return c;
 }
 
-// As a whole number; far outside where it is none.
+// Convert to an integer; values that are not representable become one far outside.
 template <class T>
 FLAMBEAU_INLINE int32_t whole(T place) {
   return int32_t(place > T(-1e9) && place < T(1e9) ? place : T(-100));

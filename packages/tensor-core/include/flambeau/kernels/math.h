@@ -135,13 +135,13 @@ FLAMBEAU_INLINE V gelu_inner(V x) {  // twice the argument of the tanh
 }
 
 // Division as Python's: towards minus infinity, the remainder with the divisor's sign. By zero: integers give 0 here,
-// the caller has refused it.
+// the caller has rejected it.
 template <class V>
 FLAMBEAU_INLINE bool is_minus_one(V y) {  // by which the least integer cannot be divided
   return std::is_signed_v<V> && y == V(-1);
 }
 // x / y without its fraction, 0 where y is 0; the smallest number by -1 is itself. Numbers of 32 bits are divided as
-// doubles, which vectors can do: the quotient is at least 2**-31 of itself from the next whole number.
+// doubles, which vectors can do: the quotient is at least 2**-31 of itself from the next integer.
 template <class V>
 FLAMBEAU_INLINE V whole_quotient(V x, V y) {
   const bool odd = (y == 0) | is_minus_one(y);

@@ -1,4 +1,4 @@
-// Factorizations of batches of matrices, for the Python operators of flambeau.linalg: values only, no history. Matrices
+// Factorizations of batches of matrices, for the Python operators of flambeau.linalg: values only, unrecorded. Matrices
 // are float32 or float64 (or complex), row-major in the results. `info` counts from 1 what failed in a matrix; 0 is
 // success.
 #pragma once

@@ -25,7 +25,7 @@ inline KeyParts key_parts(int64_t batch, int64_t queries, int64_t keys, bool cau
 
 // Returns true if the kernels support rows of these lengths, in the forward pass or, with `derivative`, in both passes.
 bool attends(Dtype dtype, int64_t depth, int64_t width, bool derivative);
-// A tensor (*, rows, columns) for the kernels to read: as it lies, with any strides of the batch and of rows, where
+// A tensor (*, rows, columns) for the kernels to read: without a copy, for any strides of batch and rows, if
 // rows are contiguous, and begin at multiples of 16 bytes if the matrix units read them; otherwise a copy.
 Tensor readable(const Tensor& t);
 // The caller sets sizes, scale and mask of `a`, but not its pointers. Inputs are (batch..., rows, columns) and come

@@ -1,4 +1,4 @@
-// Losses of class scores on a GPU.
+// Classification losses on a GPU.
 #include "cuda/operators.h"
 #include "cuda/runtime/cuda_modules.h"
 #include "cuda/runtime/launch.h"

@@ -89,7 +89,7 @@ int data_type(Dtype d) {
   }
 }
 
-// Truth values are NCCL's small integers, whose sum would be none: where one of them is true, so is the result.
+// Booleans are NCCL's uint8, whose sum would not be 0 or 1: the maximum is true if any of them is.
 int reduction_of(int reduction, Dtype d) { return d == Dtype::bool_ && reduction == kSum ? kMax : reduction; }
 
 int request(Collective collective, int asked, int root, const Participant& p) {

@@ -35,7 +35,7 @@ struct Pool {  // what is free for one stream
   std::vector<Block*>& of_size(size_t size) { return little[size / kBlockUnit]; }
 };
 
-struct Pending {  // given back, but used by other streams that have not come so far
+struct Pending {  // freed, but other streams still use it
   Block* block;
   std::vector<EventHandle*> events = {};  // behind what those of its streams did that it no longer names
 };
@@ -360,7 +360,7 @@ class Allocator {
   std::map<Owner, Pool> pools_;
   Owner last_owner_;
   Pool* last_pool_ = nullptr;
-  std::map<unsigned long long, int64_t> captures_;  // the graphs under way, by the driver's numbers of their captures
+  std::map<unsigned long long, int64_t> captures_;  // the graphs in progress, by the driver's numbers of their captures
   std::set<int64_t> graphs_;                        // whose memory is theirs alone
   int64_t last_graph_ = 0;
   std::vector<Pending> pending_;

@@ -1,10 +1,10 @@
 // The caching allocator of GPU memory.
 //
 // Note [Stream order]
-// Memory is taken from the driver in segments, which are cut into blocks. A block belongs to the stream it was taken
-// for: given back, it serves the next request of that stream at once, although the stream may not have come so far,
-// because whatever the next owner does comes after. Where another stream has used it too (record_stream), it waits
-// until that one has come to where the block was given back.
+// Memory is taken from the driver in segments, which are divided into blocks. A block belongs to the stream it was
+// allocated for. When freed, it serves the next request of that stream at once, even if the stream's earlier work is
+// pending, since the next owner's work runs later. If another stream has used it too (record_stream), it is reused
+// only after that stream has completed the work that was queued when the block was freed.
 #pragma once
 
 #include <optional>

@@ -209,7 +209,7 @@ ModuleHandle* load_module(int device, const std::string& name, const std::string
     const auto [major, minor] = nvrtc_version();
     const int driver = driver_version(), generation = driver / 1000;
     detail::raise<Error>("CUDA error while loading a kernel: the driver, which is for CUDA ", generation, ".",
-                         driver % 1000 / 10, ", refuses the kernel ", name, " that NVRTC ", major, ".", minor,
+                         driver % 1000 / 10, ", rejects the kernel ", name, " that NVRTC ", major, ".", minor,
                          " has compiled (error ", status, "); pip install nvidia-cuda-nvrtc",
                          generation < 13 ? "-cu12" : "", ", of a version that is not later than the driver's");
   }

@@ -6,7 +6,7 @@
 // ~/.cache/flambeau, under a name made of everything it depends on: the module's text, the headers, the options, the
 // architecture, the compiler's generation. A file is written under another name first and then renamed, so that
 // processes which compile the same module at once, or are interrupted, leave whole files alone; one that is damaged all
-// the same, or that the driver refuses, is compiled again.
+// the same, or that the driver rejects, is compiled again.
 #pragma once
 
 #include <atomic>

@@ -32,7 +32,7 @@ struct CaptureStatus {
   unsigned long long number = 0;
 };
 CaptureStatus capture_status(int device, StreamHandle* stream);
-// RuntimeError where the stream's work is captured: the graph would read memory of the host that is given back.
+// RuntimeError where the stream's work is captured: the graph would read host memory that is freed.
 void require_no_capture(int device, StreamHandle* stream);
 // An object per GPU, created on first use. It is never destroyed, since memory may be freed at exit.
 template <class T>

@@ -47,7 +47,7 @@ struct Loaded {
 };
 
 Loaded& loaded() {
-  static Loaded* once = new Loaded;  // never destroyed: memory may be given back during exit
+  static Loaded* once = new Loaded;  // never destroyed: memory may be freed during exit
   return *once;
 }
 

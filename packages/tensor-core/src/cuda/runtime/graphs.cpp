@@ -45,7 +45,7 @@ struct Graph {
 namespace {
 
 std::mutex mutex;
-std::vector<Graph*> captures;  // those under way
+std::vector<Graph*> captures;  // captures in progress
 
 // The graph that captures the work of this thread on the GPU, including streams that have joined the capture; else
 // null.

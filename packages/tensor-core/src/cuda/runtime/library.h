@@ -10,7 +10,7 @@ namespace flambeau::cuda {
 // NVIDIA's wheels next to this library, on the system's search path, and in a CUDA toolkit. Returns null if none
 // exists; `tried` then lists the names.
 void* open_library(const char* variable, const std::vector<const char*>& names, std::string& tried);
-// The names of a library of CUDA, that of the driver's generation first: a driver may refuse what a later one gives it.
+// The names of a library of CUDA, that of the driver's generation first: a driver may reject what a later one gives it.
 std::vector<const char*> by_generation(const char* of_13, const char* of_12);
 // A symbol of it, or null.
 void* find_symbol(void* library, const char* name);

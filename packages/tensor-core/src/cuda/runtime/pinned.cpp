@@ -1,9 +1,9 @@
 // Pinned memory of the host.
 //
 // Note [Pinned memory]
-// The driver takes long to pin memory, so blocks are kept and serve the next request of their size. Copies that do not
-// wait may still be at work on a block that is given back: it has an event behind the last one of each stream, and
-// serves again when these have come to pass. A graph copies at each replay: it holds the storages until it ends.
+// Pinning memory is slow, so freed blocks are cached and serve the next request of their size. Asynchronous copies may
+// still use a freed block: an event is recorded in each stream that used it, and the block is reused when these events
+// have completed. A graph copies at each replay, so it keeps the storages alive until it is destroyed.
 #include <algorithm>
 #include <bit>
 #include <map>
@@ -122,7 +122,7 @@ class PinnedMemory {
 };
 
 PinnedMemory& pinned() {
-  static auto* once = new PinnedMemory;  // never destroyed: memory may be given back during exit
+  static auto* once = new PinnedMemory;  // never destroyed: memory may be freed during exit
   return *once;
 }
 

@@ -3,7 +3,7 @@
 // over, once by queries and once by keys, so that every sum is one thread's, and its order is fixed.
 //
 // A module invokes FLAMBEAU_ATTENTION(T, kDepth, kWidth, kTile, kParts): sizes rounded up to multiples of 16;
-// whether blocks have parts of the keys, which attention_join.h joins.
+// whether blocks have parts of the keys, which attention_join.h merges.
 #pragma once
 
 #include "device/elementwise/halves.h"

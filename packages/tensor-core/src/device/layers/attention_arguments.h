@@ -38,7 +38,7 @@ struct AttentionArguments {
   char *grad_query, *grad_key, *grad_value;
 };
 
-// Joins the results of parts.
+// Merges the results of parts.
 struct AttentionJoinArguments {
   const char *results, *part_logarithms;
   char *out, *logarithms;

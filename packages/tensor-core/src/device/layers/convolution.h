@@ -1,7 +1,7 @@
 // Convolutions as products of matrices that are never made: their elements are found where they are read. Note [Tiles]
 //
 // As in Note [Unfolding] a convolution is weight (filters, taps) * patches (taps, places), group by group; k goes
-// through the channels of one place of the kernel after the other, which are seen at one place of the image. The
+// through the channels of one place of the kernel after the other, which are read for one pixel. The
 // gradient of the input gathers what every filter's outputs tell it, in the same way, and that of the weight is a
 // product over the places of all samples. A module invokes FLAMBEAU_CONVOLUTION(function, T, tile, tf32).
 #pragma once
@@ -157,7 +157,7 @@ struct InputGradient : Convolution<Element, kSize> {
     Left() = default;
     Left(const Arguments& a, int64_t group, int64_t i) : Base::Weights(a, group * a.channels + i) {}
   };
-  struct Outputs {  // those that a place of the image was seen by
+  struct Outputs {  // those that depend on a pixel
     const T* grad;
     Place place;  // in the padded image
     Outputs() = default;

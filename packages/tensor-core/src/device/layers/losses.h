@@ -1,4 +1,4 @@
-// Losses of class scores (batch, classes, inner) and a label for each of (batch, inner). A module invokes
+// Classification losses of logits (batch, classes, inner) and labels (batch, inner). A module invokes
 // FLAMBEAU_LOSSES(T), which makes the kernels
 //
 //   pick                the score of the label, as a loss, and its weight

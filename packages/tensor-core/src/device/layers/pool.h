@@ -1,5 +1,5 @@
-// Max pools. The derivative gathers: every place of the image looks through the windows that it is in, so that nothing
-// depends on the order in which threads come. A module invokes FLAMBEAU_MAX_POOL(T).
+// Max pools. The derivative gathers: every pixel reads the windows that contain it, so that the result does not
+// depend on the order of the threads. A module invokes FLAMBEAU_MAX_POOL(T).
 #pragma once
 
 #include "device/elementwise/halves.h"

@@ -113,8 +113,8 @@ inline void load_matrices(uint32_t (&to)[4], const void* row) { FLAMBEAU_LOAD_MA
 inline void load_transposed(uint32_t (&to)[4], const void* row) { FLAMBEAU_LOAD_MATRICES(".trans"); }
 #undef FLAMBEAU_LOAD_MATRICES
 
-// 16 bytes from global to shared memory, or zeros: there for this thread once it has waited for what it committed, but
-// for the last kPending commitments.
+// 16 bytes from global to shared memory, or zeros: available to this thread after it has waited for its commits, except
+// for the last kPending ones.
 inline void copy_async(void* to, const void* from, bool there) {
 #if __CUDA_ARCH__ >= 800
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(uint32_t(__cvta_generic_to_shared(to))),

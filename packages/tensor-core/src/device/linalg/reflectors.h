@@ -3,7 +3,7 @@
 //
 //   panel      factors some columns: R above, the vectors below; a block to a matrix
 //   vectors    the vectors with their ones and zeros; a thread to an element
-//   triangle   what joins the reflectors of a panel; a warp to a matrix
+//   triangle   the triangular factor of a panel's block reflector; a warp to a matrix
 #pragma once
 
 #include "device/linalg/pivots.h"

@@ -1,4 +1,4 @@
-// Running sums within a block of 256 threads, and over tiles of integers: a unit says FLAMBEAU_RUNNING_SUMS.
+// Cumulative sums within a block of 256 threads, and over tiles of integers: a unit says FLAMBEAU_RUNNING_SUMS.
 #pragma once
 
 #include <cstdint>

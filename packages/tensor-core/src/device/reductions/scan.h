@@ -1,4 +1,4 @@
-// Running sums, products, extremes and log-sum-exps. A module's source includes this and invokes
+// Cumulative sums, products, extremes and log-sum-exps. A module's source includes this and invokes
 //
 //   FLAMBEAU_SCAN(Op)
 //

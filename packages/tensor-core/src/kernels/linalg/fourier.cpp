@@ -10,7 +10,7 @@ namespace {
 using namespace fourier_passes;
 
 // The transforms of a group, on one side. Element j of the group is a row of numbers in the buffer, one for each lane:
-// of real signals `width` is 1, of complex ones 2, real parts and imaginary parts by turns.
+// of real signals `width` is 1, of complex ones 2, real and imaginary parts interleaved.
 template <class T, int width>
 class Side {
  public:
@@ -128,7 +128,7 @@ struct Group {
   }
 
   // Even lengths: neighbours are the real and imaginary parts of half as many numbers, and the spectra of the two are
-  // taken apart by their symmetry. Odd lengths: the imaginary parts are 0.
+  // separated by their symmetry. Odd lengths: the imaginary parts are 0.
   void real_to_half() {
     E* z = even() ? a : b;
     real(job.in).load(numbers(z), job.length);

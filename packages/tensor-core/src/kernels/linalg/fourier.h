@@ -5,7 +5,7 @@
 
 namespace flambeau::kernels {
 
-// How one length is transformed: its factors, and exp(-2 pi i j / length) as pairs of numbers of the precision at hand.
+// How one length is transformed: its factors, and exp(-2 pi i j / length) as pairs of numbers in the same precision.
 struct FourierPlan {
   int64_t length;
   const int *factors, *factors_end;

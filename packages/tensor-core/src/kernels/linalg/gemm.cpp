@@ -105,8 +105,8 @@ void row_dots(int64_t n, int64_t k, T alpha, const T* x, const T* rows, int64_t 
   }
 }
 
-// y[j * stride] = alpha * sum_p x[p * step] * rows[p][j] + beta * y: the rows are read once, as they lie, several at a
-// time, and added up in a block that stays in the first cache.
+// y[j * stride] = alpha * sum_p x[p * step] * rows[p][j] + beta * y: the rows are read once, in memory order, several
+// at a time, and summed in a block that stays in the L1 cache.
 template <class T>
 void weighted_rows(int64_t n, int64_t k, T alpha, const T* x, int64_t step, const T* rows, int64_t ld, T beta0, T* y,
                    int64_t stride) {

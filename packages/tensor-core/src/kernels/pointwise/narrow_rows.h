@@ -1,7 +1,7 @@
 // Which rows have kernels over elements of one or two bytes.
 //
 // Note [Narrow kernels]
-// Elements of one or two bytes are computed with as they lie in memory where converting them would cost more than the
+// Elements of one or two bytes are computed with as stored in memory where converting them would cost more than the
 // computation. Integers: the result modulo 2**n is the same, and numbers among the operands are given so only where
 // they fit. Half precision: in float32, a vector of elements at a time, which stays in registers between the
 // conversions.

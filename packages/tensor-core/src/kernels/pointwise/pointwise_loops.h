@@ -76,7 +76,7 @@ void loop_by_block(V* out, int64_t n, AllPass all_pass, const Operands*... x) {
 template <class Passes>
 FLAMBEAU_INLINE auto each_passes(Passes passes) {
   return [passes](int64_t n, const auto*... x) {
-    int32_t others = 0;  // counted, since the vectoriser adds where it does not join truth values
+    int32_t others = 0;  // counted, since the vectoriser supports sums but no logical reductions
     for (int64_t i = 0; i < n; ++i) others += !passes(x[i]...);
     return others == 0;
   };

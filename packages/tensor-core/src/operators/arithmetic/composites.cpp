@@ -75,8 +75,8 @@ Tensor float_power(const Operand& base, const Operand& exponent) {
   return power(base.tensor ? Operand(x) : base, exponent.tensor ? Operand(y) : exponent);
 }
 
-// x + y op z with a factor of y. In half types y is scaled in float32, so that the sum is the only rounding; in integer
-// types the factor is its integer part.
+// x + y op z with a factor of y. In half precision y is scaled in float32, so that the sum is the only rounding; in
+// integer types the factor is its integer part.
 Tensor add_scaled(const Tensor& x, const Tensor& y, const Tensor& z, Scalar value,
                   Tensor (*row)(const Operand&, const Operand&, const Operand&)) {
   if (value.equals(1)) return row(x, y, z);
@@ -134,7 +134,7 @@ Tensor isclose(const Tensor& x, const Tensor& y, double rtol, double atol, bool 
   if (equal_nan && is_inexact(x.dtype())) close = logical_or(close, logical_and(isnan(x), isnan(y)));
   if (rtol == 0 && atol == 0) return close;
   const bool whole = !is_inexact(x.dtype());
-  const Dtype exact = item_size(x.dtype()) <= 2 ? Dtype::float32 : Dtype::float64;  // for whole numbers of that size
+  const Dtype exact = item_size(x.dtype()) <= 2 ? Dtype::float32 : Dtype::float64;  // for integers of that size
   const Tensor a = whole ? to(x, exact) : x, b = whole ? to(y, exact) : y;
   const Tensor difference = abs(sub(a, b)), allowed = add(mul(abs(b), rtol), atol);
   const Tensor near = le(difference, allowed);

@@ -35,7 +35,7 @@ void check(const OptimizerRule& rule, const OptimizerTarget& t) {
           rule.counts ? t.number.shape() : Shape());
 }
 
-// Refuses what cannot be written, before anything is, and counts the change.
+// Checks that all tensors can be written before any is, and increments their versions.
 void begin(const OptimizerRule& rule, const std::vector<OptimizerTarget>& targets) {
   for (const OptimizerTarget& t : targets) check(rule, t);
   for (const OptimizerTarget& t : targets) {

@@ -210,7 +210,7 @@ Tensor with_bias(const Tensor& out, const Tensor& bias, int dims) {
   return out + reshape(bias, column);
 }
 
-// Both complex: what does not fit is refused where the parts are convolved.
+// Both complex: the convolutions of the parts check the arguments.
 bool both_complex(const Tensor& input, const Tensor& weight, const Tensor& bias) {
   return is_complex(input.dtype()) && weight.dtype() == input.dtype() &&
          (!bias.defined() || (bias.dtype() == input.dtype() && bias.dim() == 1));

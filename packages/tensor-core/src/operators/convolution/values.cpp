@@ -58,7 +58,7 @@ Tensor turned_weights(const Geometry& g, const Tensor& weight) {
       if (area != kUsual) return void(std::reverse_copy(from, from + area, to));
       for (int64_t i = 0; i < kUsual; ++i) to[i] = from[kUsual - 1 - i];
     };
-    constexpr int64_t kTogether = 128;  // channels; the filters are read as they lie, in long stretches
+    constexpr int64_t kTogether = 128;  // channels; the filters are read in memory order, in long runs
     const int64_t blocks = (channels + kTogether - 1) / kTogether;
     parallel_items(
         g.groups * blocks, std::max<int64_t>(1, 32768 / (kTogether * filters * area)), [&](int64_t begin, int64_t end) {

@@ -15,7 +15,7 @@ namespace flambeau {
 
 namespace {
 
-// By inversion: where uniform numbers fall between the running sums of a row.
+// By inversion: where uniform numbers fall between the cumulative sums of a row.
 void with_replacement(const Tensor& weights, int64_t draws, int64_t* out, Generator* generator) {
   const int64_t rows = weights.shape()[0], categories = weights.shape()[1];
   const Tensor uniform = empty({rows, draws}, Dtype::float64);

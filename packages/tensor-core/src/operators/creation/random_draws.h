@@ -16,7 +16,7 @@ namespace flambeau::drawing {
 inline constexpr int64_t kGroups = 16;
 inline constexpr int64_t kWords = kGroups * kernels::kGroup;
 
-// How much n elements take out of the stream: a whole number of times kGroups.
+// How much n elements take out of the stream: a multiple of kGroups.
 inline int64_t groups_for(int64_t n, int64_t words_each) {
   const int64_t chunk = kWords / words_each;
   return (n + chunk - 1) / chunk * kGroups;
@@ -74,7 +74,7 @@ inline void draw_there(cuda::Distribution kind, const Tensor& out, int64_t words
   cuda::draw(kind, out, in, words, drawn, numbers, threshold, range);
 }
 
-// Largest finite number, and how many digits a whole number may have and be exact.
+// Largest finite number, and how many digits an integer may have and be exact.
 struct Limits {
   double largest;
   int digits;

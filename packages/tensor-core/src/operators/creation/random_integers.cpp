@@ -129,7 +129,7 @@ void fill_integers(const Tensor& t, int64_t low, int64_t high, Generator* genera
 
 namespace {
 
-// Upper end of the whole numbers that random_() draws: all that an integer dtype holds, or a floating one exactly.
+// Upper end of the integers that random_() draws: all that an integer dtype holds, or a floating one exactly.
 int64_t whole_numbers(Dtype d) {
   require<NotImplementedError>(!is_complex(d), "\"random_\" not implemented for '", d, "'");
   switch (d) {

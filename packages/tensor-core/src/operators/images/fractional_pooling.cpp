@@ -9,7 +9,7 @@ namespace flambeau {
 namespace {
 
 // Graham 2014, arXiv:1412.6071: windows of one size whose starts are spread by a random number in [0, 1).
-// Computed in the type of the samples: the starts are whole numbers, and rounding decides them.
+// Computed in the type of the samples: the starts are integers, and rounding decides them.
 template <class T>
 Windows::Axis fractional_axis(int64_t size, int64_t out, int64_t kernel, T sample) {
   Windows::Axis w{size, 1, {}, {}};

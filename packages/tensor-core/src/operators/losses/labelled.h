@@ -14,7 +14,7 @@ void check_weight(const Tensor& weight, int64_t classes);
 // The class of a single sample (C,), which programs also give as a vector of one.
 bool is_vector_of_one(const Tensor& input, const Tensor& target);
 
-// Class scores (N, C, ...) and their labels, one at each of the inner places of a sample.
+// Logits (N, C, ...) and their labels, one for each inner index of a sample.
 struct Labelled {
   int64_t batch, classes, inner;
   Tensor labels, weights;  // int64, and in the scores' type: 0 where a label is ignored

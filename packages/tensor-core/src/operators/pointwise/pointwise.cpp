@@ -112,7 +112,7 @@ bool numbers_fit(const PointwiseRow& row, const Operand* operands, Dtype dtype) 
   return fit;
 }
 
-// The row's kernel over elements of the dtype as they lie in memory, if it has one that gives what the one over
+// The row's kernel over elements of the dtype as stored in memory, if it has one that gives what the one over
 // converted elements would. Note [Narrow kernels]
 PointwiseKernel narrow_kernel(PointwiseOp op, const Operand* operands, Dtype dtype) {
   const PointwiseKernel kernel = kernels::narrow_kernel(op, dtype);

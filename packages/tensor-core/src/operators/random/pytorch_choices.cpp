@@ -150,7 +150,7 @@ Tensor negative_slopes(PyTorchStream& stream, const Tensor& x, double low, doubl
 
 namespace {
 
-// By bisection of the running sums, as far as T holds them.
+// By bisection of the cumulative sums, as far as T holds them.
 template <class T>
 void draw_places_of(PyTorchStream& stream, const Tensor& weights, int64_t draws, int64_t* out) {
   const int64_t categories = weights.shape().back();

@@ -85,7 +85,7 @@ void normal_in_blocks(PyTorchStream& stream, const Tensor& out, double mean, dou
   normal_blocks(values + n - kBlock, 1, mean, std);
 }
 
-// The half types draw no numbers that the last block would replace.
+// In half precision, numbers that the last block would replace are not drawn.
 template <class T>
 void half_normal_in_blocks(PyTorchStream& stream, const Tensor& out, double mean, double std) {
   T* values = out.data<T>();

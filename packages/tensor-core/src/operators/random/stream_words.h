@@ -17,7 +17,7 @@ inline constexpr int64_t kHeavyGrain = 256;  // elements with a logarithm or the
 inline constexpr int64_t kLightGrain = kManyWords;
 
 // Calls block(words, first element, count) for the elements [0, n), `each` words an element; on several threads where
-// more than `grain` elements are at hand.
+// more than `grain` elements are available.
 template <class F>
 void draw(PyTorchStream& stream, int64_t n, int64_t each, int64_t grain, F&& block) {
   alignas(64) uint32_t few[kFewWords];
@@ -38,7 +38,7 @@ void draw(PyTorchStream& stream, int64_t n, int64_t each, int64_t grain, F&& blo
   }
 }
 
-// PyTorch's cast to an element type, which takes the half types by way of float32.
+// PyTorch's cast to an element type, which converts to half precision via float32.
 template <class T>
 T narrowed(double value) {
   if constexpr (std::is_floating_point_v<T>)

@@ -1,4 +1,4 @@
-// Running sums, products and extremes along a dimension, each with its derivative.
+// Cumulative sums, products and extremes along a dimension, each with its derivative.
 #include <limits>
 
 #include "cuda/operators.h"
@@ -49,7 +49,7 @@ Dtype state_type(Dtype d) {
   return d == Dtype::float32 ? Dtype::float64 : d == Dtype::complex64 ? Dtype::complex128 : d;
 }
 
-// The kernels over rows as they lie in memory: where these have another dtype than the kernels, they are converted a
+// The kernels over rows as stored in memory: where these have another dtype than the kernels, they are converted a
 // few blocks at a time, which stay in the cache. Note [Converted in the cache] in softmax.cpp
 struct RowScan {
   static constexpr int64_t kTogether = 8 * kBlock;  // elements

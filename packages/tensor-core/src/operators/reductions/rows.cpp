@@ -141,7 +141,7 @@ Tensor truth(Reduce op, const Tensor& t, const OptionalDims& dim, bool keepdim) 
   return reduction(op, t, dim, keepdim, type);
 }
 
-// Products leave the range of half types soon.
+// Products soon exceed the range of half-precision dtypes.
 int forms_of(Reduce op) { return kFunction | kMethod | (join_of(op) == Reduce::prod ? kFloat32 : 0); }
 
 }  // namespace

@@ -14,7 +14,7 @@ struct Moments {
   Tensor mean, squares;  // squares: the sum of squared deviations
 };
 
-// Joins the moments of the blocks of a step (Chan, Golub, LeVeque 1979).
+// Merges the moments of the blocks of a step (Chan, Golub, LeVeque 1979).
 template <class T>
 void join_blocks(const Moments& parts, const Moments& out, int64_t outer, int64_t length, int64_t rows, int64_t inner) {
   const int64_t blocks = (length + rows - 1) / rows;

@@ -201,7 +201,7 @@ int64_t mode_of(const BitsOf<T>* in, int64_t n) {
   return result;
 }
 
-// The k first elements of every row, in the order of their keys (turned round by `flip`) if sorted.
+// The k first elements of every row, in the order of their keys (reversed by `flip`) if sorted.
 template <class T>
 void first_of_rows(const SortedRows& rows, int64_t k, Key<T> flip, bool sorted, const TensorPair& out) {
   using K = Key<T>;

@@ -11,7 +11,7 @@ namespace {
 
 constexpr int64_t kMostParts = int64_t(1) << 24;  // of a size of 0 any number could be asked for
 
-// The parts as outputs of one node: their gradients are put together at once, instead of each into a tensor of zeros.
+// The parts are outputs of one node: their gradients are concatenated, instead of each being added to zeros.
 template <class F>
 Tensors recorded_parts(const char* name, const Tensor& t, Tensors parts, F&& joined) {
   if (!grad_enabled()) return parts;

@@ -123,7 +123,7 @@ Tensor unfold_windows(const Tensor& input, const Shape& kernel, const Shape& dil
     return complex(unfold_windows(real(input), kernel, dilation, padding, stride),
                    unfold_windows(imag(input), kernel, dilation, padding, stride));
   for (int i = 1; i < 4; ++i)
-    require(input.size(i) > 0, "unfold: Expected non-zero dimensions but for the batch, but got: ", input.shape());
+    require(input.size(i) > 0, "unfold: Expected non-zero dimensions except for the batch, but got: ", input.shape());
   Window w = window_of("unfold", input.size(2), input.size(3), kernel, dilation, padding, stride);
   w.patches.channels = input.size(1);
   return unfold_batch(w, input);

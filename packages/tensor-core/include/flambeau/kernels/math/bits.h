@@ -117,7 +117,7 @@ FLAMBEAU_INLINE V times_falling_power(V y, V scaler) {
   return times_other_factor(y, scaler) * kFallingFactor<V>;
 }
 // The same without a number below the smallest normal one in between, with which processors take a hundred times as
-// long: the bits of such a result are those of a whole number.
+// long: the bits of such a result are those of an integer.
 template <class V>
 FLAMBEAU_INLINE V times_gradual_power(V y, V scaler) {
   using Bits = std::conditional_t<sizeof(V) == 4, uint32_t, uint64_t>;  // in which NaN stays above numbers

@@ -8,7 +8,7 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 template <class V>
 inline constexpr V kLog2E = V(1.4426950408889634);
-template <class V>  // ln(2) in two parts; the first times a whole number is exact
+template <class V>  // ln(2) in two parts; the first times an integer is exact
 inline constexpr V kLn2High = sizeof(V) == 4 ? V(0.693359375) : V(6.93147180369123816490e-01);
 template <class V>
 inline constexpr V kLn2Low = sizeof(V) == 4 ? V(-2.12194440e-4) : V(1.90821492927058770002e-10);

@@ -13,7 +13,7 @@
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
-// a**-s: by multiplications where s is a small whole number.
+// a**-s: by multiplications where s is a small integer.
 FLAMBEAU_SCALAR double falling_power(double a, double s) {
   if (s > 8 || s != std::floor(s)) return std::pow(a, -s);
   double power = a;

@@ -62,7 +62,7 @@ template <class V>
 FLAMBEAU_INLINE V log2_of(Logarithm<V> p) {
   return p.exponent + (p.fraction - (p.half - p.series)) * kLog2E<V>;
 }
-template <class V>  // log10(2) in two parts; the first times a whole number is exact
+template <class V>  // log10(2) in two parts; the first times an integer is exact
 inline constexpr V kLog10Of2High = sizeof(V) == 4 ? V(0.301025391) : V(3.01029995663611771306e-01);
 template <class V>
 inline constexpr V kLog10Of2Low = sizeof(V) == 4 ? V(4.6050390e-6) : V(3.69423907715893078616e-13);

@@ -1,4 +1,4 @@
-// Orthogonal polynomials and Airy's function, in double. The degree is a number cut to a whole one; negative degrees
+// Orthogonal polynomials and Airy's function, in double. The degree is truncated to an integer; negative degrees
 // give 0. Polynomials by their recurrences, DLMF 18.9, or where those would be long by
 // closed forms (Chebyshev) and Hilb's asymptotic ones (DLMF 18.15); Airy: Cephes (Moshier, 1989).
 #pragma once

@@ -11,7 +11,7 @@ template <class V>
 inline constexpr V kLargestAngle = sizeof(V) == 4 ? V(1e5) : V(1e6);
 
 // x - n * pi, n a multiple of 1/2 and x near it: the first difference is exact, the others round what is left. Fused by
-// name, since not every compiler joins products and sums.
+// name, since not every compiler fuses products and sums.
 #ifdef __FMA__
 FLAMBEAU_INLINE double less_pi(double x, double n) {
   return std::fma(n, 2.994769810131746e-33, std::fma(n, -1.2246467991473532e-16, std::fma(n, -3.141592653589793, x)));

@@ -37,7 +37,7 @@ FLAMBEAU_INLINE bool is_unbounded(T x) {
 }
 template <class T>
 bool any_unbounded(const T* x, int64_t n) {
-  int32_t large = 0;  // counted, since the vectoriser adds where it does not join truth values
+  int32_t large = 0;  // counted, since the vectoriser supports sums but no logical reductions
   for (int64_t i = 0; i < n; ++i) large += is_unbounded(x[i]);
   return large != 0;
 }
