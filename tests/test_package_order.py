@@ -202,7 +202,7 @@ def only_tensor_core(tmp_path_factory: pytest.TempPathFactory, root: Path) -> di
 
 
 def test_each_module_of_another_package_has_its_distribution(projects: dict[str, Any], owners: dict[str, str]) -> None:
-    """The table lists the packages' top-level public modules and those that register a function, no others."""
+    """Exactly the packages' top-level public modules and those that register a function are in the table."""
     names = {package: project["project"]["name"] for package, project in projects.items()}
     brought = {
         module.removeprefix("flambeau."): names[owner]

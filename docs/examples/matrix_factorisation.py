@@ -29,7 +29,7 @@ History = dict[str, list[float]]
 
 
 class Factorisation(nn.Module):
-    """rating(user, item) = mean + bias(user) + bias(item) + vector(user) . vector(item)"""
+    """rating(user, item) = mean + bias(user) + bias(item) + vector(user) . vector(item)."""
 
     mean: fb.Tensor
 

@@ -76,7 +76,7 @@ def test_convolution_of_wide_layers():
 @pytest.mark.parametrize("dtype", [fb.float16, fb.bfloat16])
 @pytest.mark.parametrize("options", [{"padding": 1}, {"stride": (2, 1), "dilation": (1, 2)}, {"groups": 2}])
 def test_convolution_of_halves(dtype, options):
-    """Small whole numbers: the sums are exact, in whatever order, and rounded once."""
+    """Small integers: the sums are exact in any order, and rounded once."""
     groups = options.get("groups", 1)
     x, w = (fb.randint(-2, 3, shape).to(dtype) for shape in [(3, 16 * groups, 9, 10), (18 * groups, 16, 3, 2)])
     grad = fb.randint(-2, 3, F.conv2d(x, w, **options).shape).to(dtype)
@@ -199,7 +199,7 @@ def test_attention_of_shared_heads(heads, mask_shape):
 @pytest.mark.parametrize("dtype", [fb.float32, fb.bfloat16])
 @pytest.mark.parametrize("options", [{}, {"is_causal": True}])
 def test_attention_of_strided_tensors(dtype, options):
-    """Heads of a projection, their gradient transposed as well: read as they lie, to the same results."""
+    """Heads of a projection and a transposed gradient are read without copies and give the same results."""
     emulator = ctypes.CDLL(os.environ["FLAMBEAU_CUDA_DRIVER"])
 
     def derivatives(*tensors):

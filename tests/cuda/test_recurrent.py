@@ -117,7 +117,7 @@ def test_what_halves_add_up_through_time(make):
 
 @pytest.mark.skipif("FLAMBEAU_CUDA_DRIVER" not in os.environ, reason="needs an emulated GPU")
 def test_halves_are_not_widened():
-    """Half types use as many kernels as float32, except for the conversion of the first and the last state."""
+    """Half precision uses as many kernels as float32, except for the conversion of the first and the last state."""
     emulator = ctypes.CDLL(os.environ["FLAMBEAU_CUDA_DRIVER"])
 
     def launches(dtype):

@@ -68,7 +68,7 @@ def test_optimizers(info: OptimizerInfo) -> None:
         close = {"rtol": 1e-7, "atol": 1e-3 if info.name == "Muon" else 1e-7}
         for own, other in zip(ours, theirs, strict=True):
             torch.testing.assert_close(torch.from_numpy(own.numpy()), other, **close)
-        if info.name != "LBFGS":  # its history is its own
+        if info.name != "LBFGS":  # its state has a different layout
             assert_same_state(our_optimizer.state_dict()["state"], their_optimizer.state_dict()["state"])
         their_optimizer.load_state_dict(to_torch(our_optimizer.state_dict()))
 
@@ -95,7 +95,7 @@ def step(library: Any, optimizer: Any, params: list[Any], gradients: list[np.nda
 
 
 def to_torch(value: Any) -> Any:
-    """flambeau's state as PyTorch loads it."""
+    """Convert flambeau's state for PyTorch."""
     if isinstance(value, fb.Tensor):
         return torch.from_numpy(value.numpy())
     if isinstance(value, dict):

@@ -1,5 +1,8 @@
-"""Regression by a Gaussian process: hyperparameters by the marginal likelihood, with L-BFGS and derivatives of a
-Cholesky factorisation; predictions, draws, and what least squares say."""
+"""Gaussian process regression.
+
+It fits hyperparameters to the marginal likelihood with L-BFGS and derivatives of a Cholesky factorisation, and compares
+predictions and samples with least squares.
+"""
 
 import math
 

@@ -16,7 +16,7 @@ torch.manual_seed(42)
 
 
 def normalize(mx):
-    """Row-normalize sparse matrix"""
+    """Row-normalize sparse matrix."""
     rowsum = np.array(mx.sum(1))
     r_inv = np.power(rowsum, -1).flatten()
     r_inv[np.isinf(r_inv)] = 0.0
@@ -50,7 +50,7 @@ def load_data(groups=4, each=30):
 
 
 class GraphConvolution(Module):
-    """Simple GCN layer, similar to https://arxiv.org/abs/1609.02907"""
+    """Simple GCN layer, similar to https://arxiv.org/abs/1609.02907."""
 
     def __init__(self, in_features, out_features, bias=True):
         super(GraphConvolution, self).__init__()

@@ -1,5 +1,7 @@
-"""Classes that override torch functions: one not derived from Tensor, two derived from it, and a mode, as in the notes
-on extending PyTorch."""
+"""Classes that override torch functions, as in the notes on extending PyTorch.
+
+One is not derived from Tensor, two are derived from it, and one is a mode.
+"""
 
 import copy
 import functools

@@ -1,5 +1,7 @@
-"""Melodies read from their sound: spectrograms, batches of different lengths, a recurrent network trained by CTC, and
-the sound made again from a cleaned spectrogram."""
+"""Transcription of melodies: spectrograms, batches of different lengths, and a recurrent network trained with CTC.
+
+It also reconstructs the sound from a denoised spectrogram.
+"""
 
 import math
 

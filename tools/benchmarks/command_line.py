@@ -96,7 +96,7 @@ def pattern(text: str) -> re.Pattern[str]:
 def positive(text: str) -> int:
     """Convert text to a positive integer."""
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive integer")
     return int(text)
 
 

@@ -103,7 +103,7 @@ class Variant:
             yield from itertools.islice(samples, self.limit)
 
     def _expected(self, call: Any, sample: Any, changes: bool) -> tuple[Any, bool] | None:
-        """PyTorch's result and whether it is the same for another seed; None where PyTorch refuses."""
+        """PyTorch's result and whether it is the same for another seed; None where PyTorch rejects."""
         try:
             first = seeded(call, *arguments(sample, changes), **sample.kwargs)
             others = []
@@ -113,7 +113,7 @@ class Variant:
                     others.append(call(*arguments(sample, changes), **sample.kwargs))
                 if torch.equal(torch.get_rng_state(), start):  # nothing was drawn: no seed makes a difference
                     break
-        except Exception:  # whatever PyTorch refuses is not asked of flambeau
+        except Exception:  # calls that PyTorch rejects are not tried with flambeau
             return None
         return first, self.values and all(difference(first, other) is None for other in others)
 
@@ -246,7 +246,7 @@ class Variant:
         yield from (cell for cell in (first, second) if cell.samples)
 
     def _checks(self, kind: str, check: Callable[..., bool]) -> Iterator[Cell]:
-        """flambeau's derivatives against finite differences, in the fast mode and by PyTorch's tolerances."""
+        """Flambeau's derivatives against finite differences, in the fast mode and by PyTorch's tolerances."""
         cell = Cell(title(self.op), self.dtype, kind)
         for sample in self.samples(requires_grad=True):
             if self._expected(self.call, sample, False) is None:

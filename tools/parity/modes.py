@@ -54,7 +54,7 @@ def cuda_differs(counterpart: Any, sample: Any) -> str | None:
         raise LookupError
     try:
         wanted, wanted_gradients = _outcome(counterpart, sample, "cpu")
-    except (AttributeError, RuntimeError) as error:  # not there, or not of a variable with a history
+    except (AttributeError, RuntimeError) as error:  # missing, or not for a tensor that requires grad
         raise LookupError from error
     given, given_gradients = _outcome(counterpart, sample, "cuda")
     for name, ours, theirs in (("results", given, wanted), ("gradients", given_gradients, wanted_gradients)):

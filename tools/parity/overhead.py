@@ -1,7 +1,7 @@
 """``python -m tools.parity.overhead``: what a small call costs, as a ratio to PyTorch, for every operator of the table.
 
 Each variant is called with the smallest of its sample inputs, or with a smaller one where that is hundreds of results
-to compute, by turns in both libraries; the quickest batch counts, less what the loop around the calls takes.
+to compute, alternately in both libraries; the quickest batch counts, less what the loop around the calls takes.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ _PATH_OF = {id(value): path for value, path in reversed(_NAMED)}
 
 
 def rebind(value: Any, name: str | None = None) -> Any:
-    """flambeau's counterpart of a callable; ``name`` is where to look if the callable itself does not say."""
+    """Flambeau's counterpart of a callable; ``name`` is where to look if the callable itself does not say."""
     if id(value) in _PATH_OF and callable(value):
         return find(_PATH_OF[id(value)])
     if isinstance(value, types.FunctionType) and "torch" in (value.__module__ or ""):

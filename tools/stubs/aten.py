@@ -1,4 +1,4 @@
-"""Put together the operators of the headers that C++ extensions include: functions and methods in ATen's types."""
+"""Generate the operators of the headers that C++ extensions include: functions and methods in ATen's types."""
 
 from __future__ import annotations
 

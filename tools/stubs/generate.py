@@ -1,4 +1,4 @@
-"""Put together the text of the stubs: `classes.pyi.in` by hand, the registry's signatures typed by `types.toml`."""
+"""Generate the text of the stubs: `classes.pyi.in` by hand, the registry's signatures typed by `types.toml`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Calls of the engine's entry points with hostile arguments: ``python hostile_engine.py SEED CALLS``.
 
-Each call must return or raise an ordinary exception. The call under way is written to stderr before it is made.
+Each call must return or raise an ordinary exception. The call in progress is written to stderr before it is made.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ class Refuses:
 
 
 class Clears:
-    """Empties the lists of the call under way wherever Python asks it for something."""
+    """An object that empties the lists of the current call whenever one of its methods runs."""
 
     victims: list[list[Any]] = []  # noqa: RUF012
 

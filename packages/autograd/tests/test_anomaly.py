@@ -87,7 +87,7 @@ def test_a_nan_of_the_inputs_is_no_error_of_the_operator(x):
         x * np.float64(np.nan)
         (x * 1).add_(nan)
         fb.stack([x, nan])
-        (x.detach() - 5).log()  # without a history
+        (x.detach() - 5).log()  # without autograd graph
         with fb.no_grad():
             x.log()
         with pytest.raises(RuntimeError, match="log gave nan"):

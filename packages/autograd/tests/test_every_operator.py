@@ -1,4 +1,4 @@
-"""Every operator of the registry: floats that come of floats with a history have one, or are listed here."""
+"""Every operator with floating-point inputs and results has a derivative or is listed here."""
 
 import functools
 import importlib
@@ -13,8 +13,8 @@ from flambeau._samples import samples
 for module in ("fft", "linalg", "signal", "special"):  # their operators join the registry when they load
     importlib.import_module(f"flambeau.{module}")
 
-# What gives floats without a derivative, beside rows that say so themselves. As in PyTorch: counts, the values of a
-# set, packed factorizations; draws; what takes only shape and dtype of its input.
+# Operators with floating-point results and no derivative, in addition to rows that declare it. As in PyTorch: counts,
+# unique values, packed factorizations; random numbers; operators that use only the shape and dtype of their input.
 NOT_DIFFERENTIABLE = {
     *("detach", "detach_copy", "bincount", "histc", "histogram", "histogramdd", "unique", "unique_consecutive"),
     *("geqrf", "ldl_factor", "ldl_factor_ex", "ldl_solve"),

@@ -1,4 +1,4 @@
-"""autograd.Function: what is wrong is refused, by name, and leaves the engine usable."""
+"""autograd.Function: mistakes raise errors that name the function, and the engine stays usable."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""autograd.functional: closed forms, structures, histories, strict mode, errors."""
+"""autograd.functional: closed forms, structures, create_graph, strict mode, errors."""
 
 import numpy as np
 import pytest

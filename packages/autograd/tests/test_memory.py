@@ -1,4 +1,4 @@
-"""Tensors and graphs are freed as soon as nobody needs them."""
+"""Tensors and graphs are freed with their last reference."""
 
 import gc
 import weakref
@@ -182,7 +182,7 @@ def test_hooks_are_released_with_their_tensor(no_collector):
 
 @pytest.fixture
 def one_thread():
-    """Kernels run in this thread alone: others keep memory of their own from the first time that they take part."""
+    """Kernels run in this thread alone, as other threads keep scratch memory after their first use."""
     threads = fb.get_num_threads()
     fb.set_num_threads(1)
     yield

@@ -36,7 +36,7 @@ def outputs(sample, **tensors):
 
 
 def has_derivative(sample):
-    """Return whether a result has a history; test_every_operator.py says which operators must give one."""
+    """Return True if a result has a grad_fn; test_every_operator.py lists the operators without one."""
     return sample.operator.__name__ not in PARTIAL and any(
         result.requires_grad for result in outputs(sample, **differentiable(sample))
     )

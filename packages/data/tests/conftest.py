@@ -1,4 +1,4 @@
-"""Every test of this folder holds with and without tensor-core beside the package."""
+"""Every test of this folder passes with and without tensor-core installed."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def test_arrays_without_elements_or_dimensions(shape: tuple[int, ...], same: Sam
 
 
 class Shout(str):
-    """A string that is collated in a way of its own."""
+    """A string with a custom collate function."""
 
 
 def joined(batch: Sequence[str], *, collate_fn_map: Any) -> str:

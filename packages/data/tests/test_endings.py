@@ -1,4 +1,4 @@
-"""However a program ends, it leaves no process and no shared memory; whatever it lacks, it is told."""
+"""However a program ends, it leaves no process and no shared memory; missing resources raise errors."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def test_workers_read_the_same_memory(method: str) -> None:
     assert names == [f"{number}.png" for number in range(100)]
     assert names == list(loader.dataset.names)
     batches = iter(loader)
-    loader.dataset.names._items[0] = ord("X")  # behind its back: whoever reads the same memory sees it
+    loader.dataset.names._items[0] = ord("X")  # without its knowledge: every reader of the shared memory sees it
     loader.dataset.names._items[-5] = ord("X")
     assert [name for batch in batches for name in batch[0]][-1] == "9X.png"
 
@@ -79,7 +79,7 @@ def test_reading_it_does_not_copy_it_into_the_worker() -> None:
     loader = DataLoader(Long(), 1000, num_workers=1, persistent_workers=True, timeout=600)
 
     def private() -> int:
-        """Bytes that the worker shares with nobody."""
+        """Return the private memory of the worker in bytes."""
         (process,) = loader._workers._processes  # type: ignore[union-attr]
         lines = Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines()
         return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith("Private"))

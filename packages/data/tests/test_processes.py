@@ -394,7 +394,7 @@ def test_tensors_come_as_they_are(fb: Any) -> None:
 
 def test_messages_of_any_size_both_ways() -> None:
     class Large(Dataset[Any]):
-        """Long lists of indices in, long strings out: more than sockets take while nobody reads."""
+        """Long lists of indices in, long strings out: more than a socket buffers without a reader."""
 
         def __len__(self) -> int:
             return 100_000

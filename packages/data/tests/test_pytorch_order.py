@@ -1,5 +1,6 @@
-"""Orders and seeds as PyTorch's samplers and loaders draw them: values of PyTorch 2.13.0 (CPU) after
-``torch.manual_seed(0)``, written down here.
+"""Orders and seeds of PyTorch's samplers and loaders.
+
+The expected values are those of PyTorch 2.13.0 (CPU) after ``torch.manual_seed(0)``.
 """
 
 from __future__ import annotations

@@ -90,7 +90,7 @@ _pools: dict[tuple[int, str], Ranks] = {}
 
 
 def pool(size: int, backend: str = "gloo") -> Ranks:
-    """As many processes, which are started where there are none yet."""
+    """Return the given number of processes, started at the first request."""
     if (size, backend) not in _pools or not _pools[size, backend].alive():
         _pools[size, backend] = Ranks(size, backend)
     return _pools[size, backend]

@@ -1,4 +1,4 @@
-"""What processes compute together, against NumPy."""
+"""Collectives against NumPy."""
 
 import numpy as np
 import pytest
@@ -232,7 +232,7 @@ def _asynchronous():
     x, rank = fb.ones(100_000), dist.get_rank()
     works = [dist.all_reduce(x * step, async_op=True) for step in range(20)]
     forgotten = x.clone()
-    dist.all_reduce(forgotten, async_op=True)  # whose work nobody keeps
+    dist.all_reduce(forgotten, async_op=True)  # its handle is dropped
     gathered = [fb.empty(2) for _ in range(2)]
     work = dist.all_gather(gathered, fb.full((2,), float(rank)), async_op=True)
     doubled = work.get_future().then(lambda done: [2 * each for each in done.value()])

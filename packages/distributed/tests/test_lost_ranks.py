@@ -264,7 +264,7 @@ def test_ranks_end_with_the_launcher(tmp_path):
     launcher.kill()
     launcher.wait()
     with launcher.stdout:
-        assert launcher.stdout.read() == ""  # returns when nobody has it open
+        assert launcher.stdout.read() == ""  # returns when no process has it open
     for process in started:
         _until_gone(process)
 

@@ -102,7 +102,7 @@ def test_a_mismatch_raises_in_all_ranks_and_names_what_each_calls(ranks, call):
 
 
 def _late():
-    """Find a mismatch in the second of three collectives that are under way at once."""
+    """Find a mismatch in the second of three concurrent collectives."""
     rank = dist.get_rank()
     tensors = [fb.full((2 + (rank if step == 1 else 0),), rank + 1.0) for step in range(3)]
     works = [dist.all_reduce(each, async_op=True) for each in tensors]

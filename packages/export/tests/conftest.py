@@ -1,5 +1,4 @@
-"""Settings of the whole suite: the tables of layers that nn's tests have, and files beside this one, are found, and
-random numbers repeat."""
+"""Settings of all tests: import paths of nn's tables of layers and of this folder, and fixed seeds."""
 
 import sys
 from pathlib import Path

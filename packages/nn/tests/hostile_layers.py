@@ -1,6 +1,6 @@
 """Layers with empty dimensions and unusual geometries: ``python hostile_layers.py --help`` runs them in this process.
 
-Each call is made from a seed, the name of a target and a number, so that a crash can be reproduced. The call under way
+Each call is made from a seed, the name of a target and a number, so that a crash can be reproduced. The call
 stands in the journal file. Targets use only names that PyTorch has, too: ``--library torch`` makes the same calls
 there, and ``--outcomes`` writes what they return, for tools.fuzz.against_pytorch.
 """

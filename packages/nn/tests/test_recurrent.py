@@ -37,7 +37,7 @@ def gru_step(x, state, w):
 
 
 def run(step, module, x, state):
-    """x is (L, N, inputs), the parts of the state (layers * directions, N, size)."""
+    """Run all layers on x (L, N, inputs) and a state (layers * directions, N, size)."""
     weights = {name: p.detach().numpy() for name, p in module.named_parameters()}
     finals = []
     for layer in range(module.num_layers):

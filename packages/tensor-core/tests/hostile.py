@@ -1,7 +1,7 @@
-"""Calls that nobody should make, of every operator: ``python hostile.py --help`` runs them in this process.
+"""Invalid calls of every operator: ``python hostile.py --help`` runs them in this process.
 
 Each call is made of a seed, the operator's name and a number, so that what ends the process can be made again. The call
-under way stands in the journal file; whoever started the process reads it there.
+in progress stands in the journal file; the parent process reads it there.
 """
 
 import argparse

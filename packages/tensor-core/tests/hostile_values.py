@@ -37,7 +37,7 @@ class Refuses:
 class Meddles:
     """Gives the tensors of its call other memory or another shape wherever Python asks it for something."""
 
-    victims: list[fb.Tensor] = []  # noqa: RUF012, of the call under way
+    victims: list[fb.Tensor] = []  # noqa: RUF012, of the call in progress
 
     def _meddle(self, *args: Any, **kwargs: Any) -> int:
         for number, t in enumerate(self.victims):
@@ -79,7 +79,7 @@ class Shrinks(list[Any]):
 
 
 class Subclass(fb.Tensor):
-    """A tensor of a class of one's own."""
+    """A tensor of a custom class."""
 
 
 def read_only() -> fb.Tensor:

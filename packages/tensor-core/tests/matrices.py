@@ -26,7 +26,7 @@ def well_conditioned(shape, dtype="float64", seed=0):
 
 
 def close(got, want, dtype, scale=1.0):
-    """Equal but for rounding errors of `scale` times the size of the problem."""
+    """Assert equality up to rounding errors of `scale` times the size of the problem."""
     got = got.numpy() if isinstance(got, fb.Tensor) else got
     want = np.asarray(want)
     assert got.shape == want.shape

@@ -1,4 +1,4 @@
-"""PyTorch's files as bytes: those it wrote, those we write, and those put together by hand."""
+"""PyTorch's files as bytes: files by PyTorch, files by flambeau, and handmade files."""
 
 import base64
 import io

@@ -1,4 +1,4 @@
-"""Files of the safetensors format: made by us, and put together by hand."""
+"""Files in the safetensors format: written by flambeau, and handmade."""
 
 import io
 import json

@@ -1,5 +1,7 @@
-"""The error that each row of the pointwise table states, measured: in float32 over its whole range and for every
-instruction set against double precision, in float64 against extended precision.
+"""Measured errors of the pointwise operators against the bounds in their rows.
+
+float32 is compared with double precision, over its full range and for every instruction set; float64 with extended
+precision.
 """
 
 import math
@@ -41,7 +43,7 @@ DOMAINS = {
 }
 OSCILLATING = ("special_bessel", "special_airy")  # SciPy loses their phase where the argument is large
 POLYNOMIAL = [(1e-2, 3, True), (1, 12, False)]
-INDEX = {"_polygamma": 1}  # the operand that is cut to a whole number; of polynomials the second
+INDEX = {"_polygamma": 1}  # the operand that is truncated to an integer; of polynomials the second
 
 
 def operand(domain, dtype, count, generator):

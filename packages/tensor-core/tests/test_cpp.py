@@ -66,7 +66,7 @@ file(WRITE ${CMAKE_BINARY_DIR}/empty.cpp "")
 add_library(kernels SHARED ${CMAKE_BINARY_DIR}/empty.cpp)
 flambeau_add_kernels(kernels kernels.cpp)
 """
-# Kernel sources, and the function that the build names when it refuses one. Note [One definition]
+# Kernel sources, and the function that the build names when it rejects one. Note [One definition]
 KERNEL_SOURCES = {
     "a function of its instruction set": (
         """namespace FLAMBEAU_ISA { __attribute__((noinline)) inline int f(int n) { return n; } }

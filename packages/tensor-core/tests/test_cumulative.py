@@ -1,4 +1,4 @@
-"""Running sums, products and extremes against NumPy."""
+"""Cumulative sums, products and extremes against NumPy."""
 
 import numpy as np
 import pytest

@@ -377,7 +377,7 @@ def test_memory(machine, monkeypatch):
         assert (
             machine.cuMemcpyDtoHAsync_v2(buffer, ctypes.c_uint64(start), ctypes.c_size_t(bytes), None) == INVALID_VALUE
         )
-    for distance, result in ((0, INVALID_VALUE), (7, INVALID_VALUE), (8, 0)):  # what overlaps is nobody's to copy
+    for distance, result in ((0, INVALID_VALUE), (7, INVALID_VALUE), (8, 0)):  # overlapping copies are errors
         for to, origin in ((b, b + distance), (b + distance, b)):
             to, origin = ctypes.c_uint64(to), ctypes.c_uint64(origin)
             assert machine.cuMemcpyDtoDAsync_v2(to, origin, ctypes.c_size_t(8), None) == result

@@ -1,4 +1,4 @@
-"""How tensors print. The expected texts are PyTorch's, but for the ``flambeau.`` before a dtype."""
+"""How tensors print. The expected texts are PyTorch's, except for the ``flambeau.`` before a dtype."""
 
 import doctest
 import math

@@ -1,7 +1,7 @@
-"""No input from Python crashes the process: every operator is called with what nobody should pass, with fixed seeds.
+"""No input from Python crashes the process: every operator is called with invalid arguments, with fixed seeds.
 
 Whatever happens must be a result or an ordinary exception that leaves the operands as they were. The calls are those of
-hostile.py, in processes of their own, which have to live.
+hostile.py, in separate processes, which must survive.
 """
 
 import json
@@ -26,7 +26,7 @@ def survive(options, tmp_path):
     environment = {**os.environ, "MALLOC_PERTURB_": "165", "MALLOC_CHECK_": "3", "PYTHONFAULTHANDLER": "1"}
     command = [sys.executable, HOSTILE, *options]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, f"calls under way: {journal.read_text()}\n{done.stderr[-3000:]}"
+    assert done.returncode == 0, f"calls in progress: {journal.read_text()}\n{done.stderr[-3000:]}"
 
 
 @pytest.mark.parametrize("part", range(PARTS))

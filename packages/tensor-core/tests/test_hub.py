@@ -1,4 +1,4 @@
-"""Files and repositories that others publish, from a server of one's own."""
+"""Published files and repositories, from a local server."""
 
 import contextlib
 import doctest

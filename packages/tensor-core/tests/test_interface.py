@@ -1,4 +1,4 @@
-"""What the package shows: names, signatures, documentation, and how calls are taken apart."""
+"""Public interface of the package: names, signatures, documentation, and parsing of arguments."""
 
 import collections
 import contextlib
@@ -407,7 +407,7 @@ def test_out_is_written_whole_or_not_at_all():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads an ELF file")
 def test_the_library_takes_little_of_what_threads_have_for_all_libraries():
-    """glibc keeps about 1.6 kB for the thread-local variables of all libraries loaded later that insist on theirs."""
+    """Glibc keeps about 1.6 kB for the thread-local variables of all libraries loaded later that insist on theirs."""
     (image,) = (pathlib.Path(_core.__file__).parent / "lib").glob("libflambeau.so*")
     data = image.read_bytes()
     assert data[:5] == b"\x7fELF\x02"

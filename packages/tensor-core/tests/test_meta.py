@@ -1,4 +1,4 @@
-"""Tensors with a shape and a dtype and no memory: what operators give, and what is refused."""
+"""Meta tensors, which have a shape and a dtype but no memory: results and errors of operators."""
 
 import copy
 import pickle

@@ -1,4 +1,4 @@
-"""Elements of one or two bytes: the rows over them as they lie in memory, and reductions that convert as they read."""
+"""Elements of one or two bytes: pointwise operators without conversion, and reductions that convert while reading."""
 
 import itertools
 import operator

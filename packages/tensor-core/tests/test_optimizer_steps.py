@@ -1,4 +1,4 @@
-"""One step of a rule over a group: dtypes, strides, state, and what is refused. The rules are those of optimizers."""
+"""One step of a rule over a group: dtypes, strides, state and errors. The rules are those of optimizers."""
 
 import numpy as np
 import pytest
@@ -95,8 +95,8 @@ def test_errors(params, grads, state, error, message):
 def test_options_are_looked_up_by_name():
     with pytest.raises(KeyError, match="betas"):
         step("adam", {"lr": 1.0}, [fb.ones(1)], [fb.ones(1)], [{}])
-    with pytest.raises(ValueError, match="no optimizer is called nobody"):
-        step("nobody", {}, [fb.ones(1)], [fb.ones(1)], [{}])
+    with pytest.raises(ValueError, match="no optimizer is called unknown"):
+        step("unknown", {}, [fb.ones(1)], [fb.ones(1)], [{}])
 
 
 def test_a_failed_step_changes_nothing():

@@ -100,7 +100,7 @@ def test_a_vector_times_a_matrix_as_it_lies():
     ("count", "m", "n", "k"), [(1, 5, 6, 7), (3, 16, 16, 16), (5, 1, 40, 9), (7, 9, 1, 40), (40, 65, 130, 70)]
 )
 def test_batches_in_any_layout(count, m, n, k, layouts, dtype):
-    """Of whole numbers, so that every sum is exact; the last is more than a cache holds."""
+    """Integers, so that every sum is exact; the last case is larger than the cache."""
 
     def lying(array, layout):
         order = {"rows": (0, 1, 2), "columns": (0, 2, 1), "items inside": (1, 0, 2)}[layout]

@@ -1,5 +1,6 @@
-"""PyTorch's numbers on the CPU. References: the published outputs of MT19937, NumPy's MT19937, and values that PyTorch
-2.13.0 (CPU, x86-64) gives for a seed, written down here.
+"""PyTorch's random numbers on the CPU.
+
+References: the published outputs of MT19937, NumPy's MT19937, and values of PyTorch 2.13.0 (CPU, x86-64) for a seed.
 """
 
 import copy

@@ -1,4 +1,4 @@
-"""Every row of the reductions against its reference in NumPy, for each dtype and layout. Note [Reduction rows]"""
+"""Every row of the reductions against its reference in NumPy, for each dtype and layout. Note [Reduction rows]."""
 
 import warnings
 

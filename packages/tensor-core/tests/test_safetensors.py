@@ -167,7 +167,7 @@ DAMAGED = {
         r"tensor 'u': .* \[1, 3\] overlap those before them \(expected 2\)",
     ),
     "out of range": (file_of({"t": entry()}, b"a"), "truncated: the header says 2 bytes of tensors but the file has 1"),
-    "left over": (file_of({"t": entry()}, b"abc"), "bytes left over: the header says 2 bytes .* but the file has 3"),
+    "trailing": (file_of({"t": entry()}, b"abc"), "trailing bytes: the header says 2 bytes .* but the file has 3"),
     "structure": (structured("{"), "the description of the structure is damaged"),
     "structure kind": (structured('{"version":1,"object":{"call":"os.system"}}'), "damaged .*unknown kind 'call'"),
     "structure name": (structured('{"version":1,"object":{"tensor":"u"}}'), "damaged .*KeyError"),

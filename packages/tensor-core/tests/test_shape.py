@@ -1,4 +1,4 @@
-"""Copies with the elements in other places, joins, cuts and products of shapes, one line each against NumPy."""
+"""Rearranging, concatenating, splitting and repeating, one line each against NumPy."""
 
 import itertools
 

@@ -72,7 +72,7 @@ def test_affine_maps(picture, noise, angle, translate, scale, shear, center) -> 
 
 
 def test_a_shear_is_that_of_scipy(picture: Image.Image) -> None:
-    """x' = x - tan(30 degrees) * y about the middle, so the pixel (y, x) comes from (y, x + tan * (y - middle))."""
+    """Shear about the middle: the pixel (y, x) comes from (y, x + tan(30 degrees) * (y - middle))."""
     plane = np.asarray(picture)[..., 0].astype(float)
     result = functional.affine(fb.from_numpy(plane)[None], 0, [0, 0], 1.0, [30.0, 0.0], interpolation=BILINEAR)[
         0

@@ -11,7 +11,7 @@ BRIEF = Effort(warm_up=1_000_000, batch=1_000_000, total=5_000_000, least_batche
 
 
 def test_a_call_takes_as_long_as_the_clock_says() -> None:
-    """The fastest batch counts: every third call is interrupted for 1 ms."""
+    """Take the fastest batch: every third call is interrupted for 1 ms."""
     now, calls = 0, 0
 
     def work() -> None:

@@ -26,7 +26,7 @@ def _unet():
 
 def _backward(output, model):
     output.square().mean().backward()
-    # A bias of keys adds the same to all scores of a query: its gradient is zero but for rounding.
+    # A bias of keys adds the same to all scores of a query: its gradient is zero up to rounding.
     found = {name: grad for name, grad in gradients(model).items() if not name.endswith("to_k.bias")}
     return {"output": output, **found}
 

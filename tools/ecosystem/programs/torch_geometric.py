@@ -134,7 +134,7 @@ def pooling():
 
 
 class _Relative(gnn.MessagePassing):
-    """A layer of a user's own."""
+    """A custom layer."""
 
     def __init__(self):
         super().__init__(aggr="mean", flow="source_to_target")

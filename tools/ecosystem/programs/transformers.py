@@ -30,7 +30,7 @@ def _without_dropout(config):
 
 
 def _gradients(model):
-    # A bias of keys adds the same to all scores of a query: its gradient is zero but for rounding.
+    # A bias of keys adds the same to all scores of a query: its gradient is zero up to rounding.
     keys = ("k_proj.bias", "key.bias", "k_lin.bias", "key_proj.bias")
     return {name: grad for name, grad in gradients(model).items() if not name.endswith(keys)}
 

@@ -1,4 +1,4 @@
-"""What processes with a GPU each compute together by NCCL, against NumPy. Emulated GPUs do all as late as they may."""
+"""Collectives of processes with one GPU each over NCCL, against NumPy. Emulated GPUs do all as late as they may."""
 
 import importlib.util
 import os
@@ -106,7 +106,7 @@ def test_truth_values(ranks):
 
 
 def _everything(dtype):
-    """Each collective that moves or joins, by name, as what it leaves on this rank."""
+    """Return the results on this rank of collectives that copy or concatenate, by name."""
     rank, size = dist.get_rank(), dist.get_world_size()
     x = _own(dtype, rank).cuda()
     found = {}

@@ -51,7 +51,7 @@ def descend(model, rate=0.1):
 
 
 def gradients(model):
-    """By name, as arrays; None where there is none."""
+    """Return the gradients as arrays by name; missing ones are None."""
     found = ((name.removeprefix("module."), parameter.grad) for name, parameter in model.named_parameters())
     return {name: None if grad is None else grad.detach().double().numpy().copy() for name, grad in found}
 

@@ -1,4 +1,4 @@
-"""What DistributedDataParallel refuses."""
+"""Errors of DistributedDataParallel."""
 
 import pytest
 from small_models import Branches

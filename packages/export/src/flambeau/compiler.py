@@ -1,4 +1,4 @@
-"""Compilation of functions and modules, with PyTorch's interface. Note [Compilation] in `flambeau._compile`"""
+"""Compilation of functions and modules, with PyTorch's interface. Note [Compilation] in `flambeau._compile`."""
 
 from __future__ import annotations
 

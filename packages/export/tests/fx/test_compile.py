@@ -1,4 +1,4 @@
-"""Backends of one's own for ``flambeau.compile``."""
+"""Custom backends of ``flambeau.compile``."""
 
 import threading
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Functions that are no operators of flambeau, in traced programs: refused, or registered and called."""
+"""Functions that are not operators of flambeau, in traced programs: rejected unless registered."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Operators of programs run as one, with the results of the single operators. Note [Fusion]"""
+"""Operators of programs run as one, with the results of the single operators. Note [Fusion]."""
 
 import gc
 import weakref

@@ -1,4 +1,4 @@
-"""Convolutions and products with what follows them. Notes [Merged products], [Folding], [Prepared weights]"""
+"""Convolutions and products with what follows them. Notes [Merged products], [Folding], [Prepared weights]."""
 
 import numpy as np
 import pytest

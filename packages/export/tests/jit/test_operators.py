@@ -192,7 +192,6 @@ def test_function_call_by_call(name):
 
 def test_what_programs_can_call_is_what_python_can():
     """Names and numbers of parameters are those of the operators; what is the programs' own can be replayed."""
-
     training = {"run_backward", "gradient_of", "set_gradient", "clear_gradients", "step_optimizer", "set_grad_mode"}
     own = {*_OWN, *training, "check_input", "clone"}
     for name, count in NATIVE.items():

@@ -1,4 +1,4 @@
-"""Archives of TorchScript: `load` runs them on flambeau's operators, and refuses what TorchScript does not write."""
+"""Archives of TorchScript: `load` runs them on flambeau's operators, and rejects what TorchScript does not write."""
 
 import copy
 import io

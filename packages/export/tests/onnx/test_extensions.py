@@ -1,4 +1,4 @@
-"""Functions that are no operators of flambeau, in exported programs: refused, or written as they are registered."""
+"""Functions that are not operators of flambeau, in exported programs: rejected unless registered."""
 
 import numpy as np
 import pytest

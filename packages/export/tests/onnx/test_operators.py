@@ -7,7 +7,7 @@ import flambeau as fb
 from flambeau.nn import functional as F
 from flambeau.onnx import export
 
-# What a function of x (4, 6), y (4, 6) and i (4, 6), whole numbers below 4, computes. x and y are positive: signs come
+# Functions of x (4, 6), y (4, 6) and i (4, 6), integers below 4. x and y are positive: signs come
 # from the expressions. The first dimension is dynamic in one of the two runs.
 # fmt: off
 OF_MATRICES = {

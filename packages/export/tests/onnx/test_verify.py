@@ -1,4 +1,4 @@
-"""`verify=True`: which files are refused, and at which tolerance."""
+"""`verify=True`: which files are rejected, and at which tolerance."""
 
 import numpy as np
 import pytest

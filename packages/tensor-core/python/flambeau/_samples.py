@@ -1,4 +1,4 @@
-"""The calls that operators' records give as samples, for the tests of every package. Note [Operators]"""
+"""The calls that operators' records give as samples, for the tests of every package. Note [Operators]."""
 
 from __future__ import annotations
 

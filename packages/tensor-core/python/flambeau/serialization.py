@@ -169,7 +169,7 @@ def load(
 
 
 def get_unsafe_globals_in_checkpoint(f: str | os.PathLike[str] | IO[bytes]) -> list[str]:
-    """Return the full names that a PyTorch file refers to and that `load` refuses, without loading the file.
+    """Return the full names that a PyTorch file refers to and that `load` rejects, without loading the file.
 
     Args:
         f: path, or a binary file opened for reading.

@@ -60,7 +60,7 @@ HALVES = [  # as tiles of the matrix units, with steps that end within a stretch
 @pytest.mark.parametrize("dtype", [fb.float16, fb.bfloat16])
 @pytest.mark.parametrize(("dims", "input", "weight", "options"), HALVES)
 def test_halves(dims, input, weight, options, dtype, host_calls):
-    """Small whole numbers: the sums are exact, in whatever order, and rounded once."""
+    """Small integers: the sums are exact in any order, and rounded once."""
     x, w = (fb.randint(-2, 3, shape).to(dtype) for shape in (input, weight))
     convolution = getattr(fb, f"conv{dims}d")
     out = convolution(x, w, **options)

@@ -61,7 +61,7 @@ def test_drivers_and_compilers_of_two_generations(cache):
     message = "try:\n    fb.ones(3, device='cuda')\nexcept RuntimeError as error:\n    print(error)"
     older["FLAMBEAU_CACHE"] = cache / "another"
     output = run(message, FLAMBEAU_EMULATED_NVRTC=13, **older)
-    assert "the driver, which is for CUDA 12.0, refuses the kernel" in output and "NVRTC 13.9 has compiled" in output
+    assert "the driver, which is for CUDA 12.0, rejects the kernel" in output and "NVRTC 13.9 has compiled" in output
 
 
 @pytest.mark.parametrize("generation", [12, 13])
@@ -106,7 +106,7 @@ print((fb.ones(3, device="cuda") + fb.ones(3, device="cuda")).tolist(), fb.ones(
 def test_memory_that_is_cached_makes_room():
     output = run(
         """
-fb.ones(1 << 20, device="cuda")  # given back, kept
+fb.ones(1 << 20, device="cuda")  # freed, but cached
 before = fb._core._cuda_memory_statistics(0)
 fail("cuMemAlloc_v2", 2)
 x = fb.ones(1 << 24, device="cuda")
@@ -343,7 +343,7 @@ x.record_stream(side)
 del x
 other = threading.Thread(target=count)
 other.start()
-sys.setswitchinterval(1000)  # whoever runs goes on until it waits
+sys.setswitchinterval(1000)  # the running thread continues until it waits
 before = turns[0]
 fb.cuda.empty_cache()
 after = turns[0]

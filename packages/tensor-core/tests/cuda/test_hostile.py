@@ -1,4 +1,4 @@
-"""Calls that nobody should make, with tensors on the GPU: see test_hostile_arguments.py beside this folder."""
+"""Invalid calls with tensors on the GPU: see test_hostile_arguments.py in the parent folder."""
 
 import os
 import subprocess

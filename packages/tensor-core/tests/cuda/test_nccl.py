@@ -312,7 +312,7 @@ print([t.tolist() for t in x])
 
 @several
 def test_a_collective_is_work_of_its_stream():
-    """A collective blocks its stream, not the rank that calls it first."""
+    """Collectives block their stream, not the rank that calls first."""
     code = """
 x = each([[1.0], [2.0]])
 fb.cuda.set_device(0)

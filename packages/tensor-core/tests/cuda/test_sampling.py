@@ -1,4 +1,4 @@
-"""Samples that a GPU draws are the CPU's, but for the rounding of what they are computed with."""
+"""Samples drawn on a GPU equal the CPU's up to rounding of intermediate results."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Running sums, products and extremes on the GPU give what they give on the CPU."""
+"""Cumulative sums, products and extremes on the GPU give what they give on the CPU."""
 
 import pytest
 

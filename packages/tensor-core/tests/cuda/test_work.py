@@ -100,7 +100,7 @@ def test_others_run_while_a_thread_waits(wait):
     former = sys.getswitchinterval()
     other = threading.Thread(target=count)
     other.start()
-    sys.setswitchinterval(1000)  # whoever runs goes on until it waits
+    sys.setswitchinterval(1000)  # the running thread continues until it waits
     try:
         before = turns[0]
         wait(x)

@@ -1,4 +1,4 @@
-"""Asking modes and classes for an answer. Note [Dispatch]"""
+"""Asking modes and classes for an answer. Note [Dispatch]."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ DECOMPOSITIONS.update(
 
 
 def _refusing(name: str) -> Callable[..., Any]:
-    """Return a function that refuses a class's instance, which has no elements, and lets other calls run as usual."""
+    """Return a function that rejects a class's instance, which has no elements, and lets other calls run as usual."""
 
     def refuse(x: Tensor, *args: Any, **kwargs: Any) -> Any:
         if _core._is_dispatching_class(type(x)):

@@ -1,4 +1,4 @@
-"""Decompositions of composite operators, which run where ``__torch_dispatch__`` is asked. Note [Dispatch]
+"""Decompositions of composite operators, which run where ``__torch_dispatch__`` is asked. Note [Dispatch].
 
 The operators are those of PyTorch with the dispatch key CompositeImplicitAutograd; the functions have the parameters of
 flambeau's operators.

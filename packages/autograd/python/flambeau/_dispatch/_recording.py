@@ -1,4 +1,4 @@
-"""Autograd above ``__torch_dispatch__``: calls that are answered without recording, and their nodes. Note [Dispatch]"""
+"""Autograd above ``__torch_dispatch__``: calls that run without recording, and their nodes. Note [Dispatch]."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from flambeau.utils import _pytree
 
 from . import _asking, _derivatives
 
-# Operators whose results have no history: they read no elements, or give them to Python.
+# Operators whose results are never recorded: they read no elements, or return Python numbers.
 _WITHOUT_HISTORY = frozenset(("detach", "_local_scalar_dense", "equal", "is_nonzero"))
 
 
@@ -21,7 +21,7 @@ def _has_history(overload: OpOverload) -> bool:
 
 
 def call(overload: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Ask for an answer without recording, and give it a history."""
+    """Call the handlers without recording, and attach the derivative to the result."""
     schema = overload._own_schema
     changed = None
     before: Any = args
@@ -43,7 +43,7 @@ def call(overload: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
 
 
 def with_history(overload: OpOverload, args: tuple[Any, ...], result: Any) -> Any:
-    """Give the result of an operator that changes no argument a history."""
+    """Attach the derivative to the result of an operator that changes no argument."""
     return _with_history(overload, args, {}, result, None)
 
 
@@ -81,7 +81,7 @@ def _kind(overload: OpOverload) -> str:
 
 
 def _prepared_for_change(overload: OpOverload, args: tuple[Any, ...]) -> tuple[Tensor, tuple[Any, ...]]:
-    """Refuse a change that cannot be undone; return the tensor, and the arguments as they are before the change."""
+    """Return the tensor to change and copies of the arguments. Raises: RuntimeError if it cannot be changed."""
     tensor = args[0]
     _core._begin_inplace(tensor, overload._opname)
     before = tensor.detach().clone().requires_grad_(tensor.requires_grad) if tensor.is_floating_point() else tensor
@@ -126,5 +126,5 @@ _A_TENSOR = object()  # stands for a tensor among the results
 
 
 def _own(result: Any, inputs: tuple[Any, ...]) -> Any:
-    """Return a result that may be given a history: an argument that was returned is another tensor first."""
+    """Return a result that can get a grad_fn: a returned argument is replaced with a detached tensor."""
     return result.detach() if any(result is each for each in inputs) else result

@@ -1,4 +1,4 @@
-"""Which operator of ``ops.aten`` a call from Python is, and with which arguments. Note [Dispatch]"""
+"""Which operator of ``ops.aten`` a call from Python is, and with which arguments. Note [Dispatch]."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ Note [Sparse gradients]
 The engine adds gradients as dense tensors. Therefore a lookup sends a stand-in through the graph, an expanded zero
 tensor without memory of its size, once per backward pass. It passes the rows and indices to the `SparseGradients`
 object of the leaf. Two hooks on the leaf complete the gradient. The first hook receives the leaf's total gradient. It
-joins the rows into one sparse tensor, which replaces the stand-in or is added to a dense gradient. The second hook runs
+combines them in one sparse tensor, which replaces the stand-in or is added to a dense gradient. The second hook runs
 after the accumulation. It sets ``.grad`` to the sum of the former and the new gradient, which is sparse if both are.
 """
 
@@ -52,7 +52,7 @@ def watched(leaf: Tensor, hook: Any) -> Any:
 
 
 class SparseGradients:
-    """Collector of the rows that lookups send to a leaf ``(rows, *)`` in a backward pass. Note [Sparse gradients]"""
+    """Collector of the rows that lookups send to a leaf ``(rows, *)`` in a backward pass. Note [Sparse gradients]."""
 
     def __init__(self, leaf: Tensor) -> None:
         self._shape = leaf.shape

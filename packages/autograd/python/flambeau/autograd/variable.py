@@ -26,8 +26,7 @@ class _ExecutionEngine:
 
 
 class Variable(metaclass=_AnyTensor):
-    """``Variable(tensor, requires_grad=False)`` returns a new tensor over the same elements. Every tensor is a
-    Variable.
+    """Former name of a tensor: ``Variable(tensor, requires_grad=False)`` returns a tensor that shares its storage.
 
     >>> import flambeau
     >>> flambeau.autograd.Variable(flambeau.ones(2), requires_grad=True)

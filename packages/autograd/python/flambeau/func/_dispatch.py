@@ -1,4 +1,4 @@
-"""Dispatch of calls with placeholders in their arguments. Note [Placeholders]"""
+"""Dispatch of calls with placeholders in their arguments. Note [Placeholders]."""
 
 import functools
 from typing import Any

@@ -23,8 +23,9 @@ def jacrev(
     chunk_size: int | None = None,
     _preallocate_and_copy: bool = False,
 ) -> Callable[P, Any]:
-    """Return a function that computes the Jacobian of ``func`` in reverse mode, with a backward pass per output
-    element.
+    """Return a function that computes the Jacobian of ``func`` in reverse mode.
+
+    It runs a backward pass for each element of the output.
 
     Args:
         func: function of tensors or pytrees of tensors that returns the same. With ``has_aux``, it returns a pair of

@@ -1,4 +1,4 @@
-"""The table of batching rules of operators, and their interface. Note [Placeholders]"""
+"""The table of batching rules of operators, and their interface. Note [Placeholders]."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple

@@ -217,7 +217,7 @@ class CustomOpDef:
         return kernel
 
     def _has_derivative(self) -> bool:
-        """Return whether results get a history."""
+        """Return True if results can require grad."""
         return self._backward is not None
 
     def register_kernel(

@@ -23,8 +23,9 @@ def supported_activities() -> set[ProfilerActivity]:
 
 
 class profile(profiler.profile):
-    """Profiler that records every operator call inside the ``with`` block, or only in the steps that a schedule
-    selects.
+    """Profiler of the operator calls inside a ``with`` block.
+
+    It records all calls, or those in the steps that a schedule selects.
 
     Args:
         activities: activities to record. Only the CPU is supported; `ProfilerActivity.CUDA` issues a warning.

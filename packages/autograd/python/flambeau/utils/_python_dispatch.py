@@ -1,4 +1,4 @@
-"""Modes and classes that answer for operators below autograd, under PyTorch's names. Note [Dispatch]
+"""Modes and classes that answer for operators below autograd, under PyTorch's names. Note [Dispatch].
 
 >>> import flambeau
 >>> class Logging(TorchDispatchMode):

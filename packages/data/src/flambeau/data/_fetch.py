@@ -36,6 +36,7 @@ class Recipe:
     drop_last: bool  # for streams
 
     def fetcher(self, seeds: _seeds.Seeds | None) -> Fetcher:
+        """Return a fetcher for the dataset, by index or from its iterator."""
         return StreamFetcher(self) if isinstance(self.dataset, IterableDataset) else IndexFetcher(self, seeds)
 
 
@@ -51,6 +52,7 @@ class IndexFetcher:
         self.seeded = self._seeds is not None
 
     def begin(self, epoch_seed: int) -> None:
+        """Begin a pass over the data with a seed."""
         self._epoch_seed = epoch_seed
 
     def __call__(self, indices: Any) -> Any:

@@ -33,12 +33,23 @@ class Workers(Protocol):
     stopped: bool
     seed: int | None  # with which the workers draw in all passes, if they do
 
-    def begin_epoch(self, epoch_seed: int) -> None: ...
-    def start(self) -> None: ...
-    def post(self, worker: int, indices: Any) -> None: ...
-    def dismiss(self) -> None: ...
-    def receive(self, timeout: float | None) -> list[tuple[int, Result]]: ...
-    def stop(self, at_once: bool = False) -> None: ...
+    def begin_epoch(self, epoch_seed: int) -> None:
+        """Set the seed of the next pass."""
+
+    def start(self) -> None:
+        """Start the workers."""
+
+    def post(self, worker: int, indices: Any) -> None:
+        """Request a batch from a worker."""
+
+    def dismiss(self) -> None:
+        """Let the workers end after all requests."""
+
+    def receive(self, timeout: float | None) -> list[tuple[int, Result]]:
+        """Wait for results and return them with the numbers of their requests."""
+
+    def stop(self, at_once: bool = False) -> None:
+        """End the workers."""
 
 
 class Epoch(Iterator[Any]):

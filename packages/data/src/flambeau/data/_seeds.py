@@ -23,8 +23,9 @@ _MASK = 2**64 - 1
 
 
 def mix(seed: int, index: Any) -> int:
-    """Return 64 mixed bits of seed and index (finaliser of splitmix64). An index without ``__index__`` uses its
-    ``repr``.
+    """Return 64 mixed bits of seed and index (finaliser of splitmix64).
+
+    An index without ``__index__`` uses its ``repr``.
     """
     number = int(index) if hasattr(index, "__index__") else zlib.crc32(repr(index).encode())
     z = (seed + (number + 1) * 0x9E3779B97F4A7C15) & _MASK
@@ -51,6 +52,7 @@ class Seeds:
 
     @classmethod
     def of_nothing_drawn(cls) -> Seeds:
+        """Return the seeds of a dataset that draws no random numbers."""
         seeds = cls(guest=True)
         seeds._draws = seeds.moves_shared = False
         return seeds

@@ -55,6 +55,7 @@ class Segment:
         return self._descriptor
 
     def close_descriptor(self) -> None:
+        """Close the file descriptor; the mapping stays valid."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None

@@ -139,8 +139,9 @@ class WorkerThreads:
             requests.put(None)
 
     def receive(self, timeout: float | None) -> list[tuple[int, Result]]:
-        """Wait for answers. Return pairs of request number and answer. Raises TimeoutError after ``timeout``
-        seconds.
+        """Wait for results and return them with the numbers of their requests.
+
+        Raises: TimeoutError after ``timeout`` seconds.
         """
         try:
             answers = [self._answers.get(timeout=timeout)]

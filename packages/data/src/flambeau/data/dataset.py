@@ -176,6 +176,7 @@ class StackDataset(Dataset[Any]):
 
     @property
     def parts(self) -> list[Any]:
+        """The stacked datasets as a list."""
         return list(self.datasets.values() if isinstance(self.datasets, dict) else self.datasets)
 
     def __len__(self) -> int:

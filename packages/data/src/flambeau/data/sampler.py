@@ -83,6 +83,7 @@ class RandomSampler(Sampler[int]):
 
     @property
     def num_samples(self) -> int:
+        """Number of indices of one pass."""
         return len(self.data_source) if self._num_samples is None else self._num_samples
 
     def __iter__(self) -> Iterator[int]:
@@ -228,9 +229,11 @@ def batched(items: Iterable[Any], batch_size: int, drop_last: bool) -> Iterator[
 
 
 def batch_count(samples: int, batch_size: int, drop_last: bool) -> int:
+    """Return the number of batches, including an incomplete one unless ``drop_last``."""
     return samples // batch_size if drop_last else -(-samples // batch_size)
 
 
 def check_positive(name: str, value: object) -> None:
+    """Raise ValueError if an argument is not a positive integer."""
     if not isinstance(value, int | np.integer) or isinstance(value, bool) or value <= 0:
         raise ValueError(f"{name} must be a positive int; got {value!r}")

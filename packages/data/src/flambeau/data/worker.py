@@ -69,6 +69,7 @@ def get_worker_info() -> WorkerInfo | None:
 
 
 def set_worker_info(info: WorkerInfo) -> None:
+    """Set the result of `get_worker_info` in this thread."""
     _local.info = info
 
 
@@ -87,6 +88,7 @@ class Introduction:
         self._error: Exception | None = None
 
     def run(self) -> None:
+        """Call ``worker_init_fn`` at the first call; keep its exception for `check`."""
         function, self._function = self._function, None
         if function is not None:
             try:
@@ -96,6 +98,7 @@ class Introduction:
                 self._error = error
 
     def check(self) -> None:
+        """Raise the exception of ``worker_init_fn``, if there was one."""
         error, self._error = self._error, None
         if error is not None:
             raise error

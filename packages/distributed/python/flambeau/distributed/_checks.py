@@ -127,7 +127,7 @@ def peer(call: str, name: str, group: Any, rank: int | None, group_rank: int | N
     if rank is not None and group_rank is not None:
         raise ValueError(f"{call}: give {name} or group_{name}, not both")
     if group_rank is not None:
-        get_global_rank(group, group_rank)  # refuses one that is not there
+        get_global_rank(group, group_rank)  # rejects one that is not there
         return group_rank
     if rank is None:
         if default is None:

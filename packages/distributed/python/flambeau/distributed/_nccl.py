@@ -32,7 +32,7 @@ _MISSING = (
     "ranks {ranks} of the group did not come in {limit:g} s to where NCCL brings the GPUs of all its ranks together, "
     "which is the first collective (or the first message, of the two that exchange it)"
 )
-_FROM_ANYONE = "recv: NCCL receives from a rank that is named, and not from whoever sends first: give src=..."
+_FROM_ANYONE = "recv: NCCL cannot receive from any source; pass src=..."
 _NO_BITS = "{what}: NCCL has no ReduceOp.{op}; the tensors of the CPU, of the backend 'gloo', have"
 _NO_COMPLEX = "{what}: NCCL adds complex numbers and knows no ReduceOp.{op} of them"
 

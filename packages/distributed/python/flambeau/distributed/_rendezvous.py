@@ -83,7 +83,7 @@ def _from_environment(given: int, name: str, what: str, argument: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise ValueError(f"the environment variable {name} should be a whole number, but is {text!r}") from None
+        raise ValueError(f"the environment variable {name} should be an integer, but is {text!r}") from None
 
 
 class Meeting(NamedTuple):

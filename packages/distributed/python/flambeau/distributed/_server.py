@@ -3,7 +3,7 @@
 It keeps the keys and values of `TCPStore`, and it is the part of MPI's launcher (``mpiexec``) that tells ranks of each
 other (PMI 1), so that processes which something else has started become ranks of one MPI program. It also watches the
 ranks of each program and tells the others when one ends. Being a process, it answers while the one that started it is
-busy, as in starting MPI. It ends when that one has and nobody is connected.
+busy, as in starting MPI. It ends when that one has ended and no client is connected.
 
 Source: Balaji and others, "PMI: A Scalable Parallel Process-Management Interface for Extreme-Scale Systems", 2010.
 """

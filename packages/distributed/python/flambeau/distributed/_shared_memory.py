@@ -58,7 +58,7 @@ def _pieces(tensors: Sequence[Tensor]) -> list[tuple[int, int]]:
 
 
 class SharedRequest:
-    """A collective under way."""
+    """A collective in progress."""
 
     def __init__(self, memory: SharedMemory, job: object) -> None:
         self._memory, self._job = memory, job

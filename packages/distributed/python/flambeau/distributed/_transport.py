@@ -47,29 +47,36 @@ class Transport(ABC):
         return work
 
     @abstractmethod
-    def reduce(self, tensor: Tensor, root: int, op: ReduceOp) -> Work: ...
+    def reduce(self, tensor: Tensor, root: int, op: ReduceOp) -> Work:
+        """Reduce a tensor to the rank ``root``."""
 
     @abstractmethod
-    def broadcast(self, tensor: Tensor, root: int) -> Work: ...
+    def broadcast(self, tensor: Tensor, root: int) -> Work:
+        """Copy the tensor of the rank ``root`` to all ranks."""
 
     @abstractmethod
-    def all_gather(self, output: Tensor, tensor: Tensor) -> Work: ...
+    def all_gather(self, output: Tensor, tensor: Tensor) -> Work:
+        """Concatenate the tensors of all ranks on each rank."""
 
     @abstractmethod
-    def gather(self, output: Tensor | None, tensor: Tensor, root: int) -> Work: ...
+    def gather(self, output: Tensor | None, tensor: Tensor, root: int) -> Work:
+        """Concatenate the tensors of all ranks on the rank ``root``."""
 
     @abstractmethod
-    def scatter(self, output: Tensor, tensor: Tensor | None, root: int) -> Work: ...
+    def scatter(self, output: Tensor, tensor: Tensor | None, root: int) -> Work:
+        """Distribute equal parts of the tensor of the rank ``root``."""
 
     @abstractmethod
-    def reduce_scatter(self, output: Tensor, tensor: Tensor, op: ReduceOp) -> Work: ...
+    def reduce_scatter(self, output: Tensor, tensor: Tensor, op: ReduceOp) -> Work:
+        """Reduce the tensors and give each rank one part of the result."""
 
     @abstractmethod
     def all_to_all(self, output: Tensor, tensor: Tensor, received: Sequence[int], sent: Sequence[int]) -> Work:
         """``received`` and ``sent`` count the elements from and to each rank."""
 
     @abstractmethod
-    def send(self, tensor: Tensor, to: int, tag: int) -> Work: ...
+    def send(self, tensor: Tensor, to: int, tag: int) -> Work:
+        """Send a tensor to a rank."""
 
     @abstractmethod
     def receive(self, tensor: Tensor, source: int | None, tag: int) -> Work:
@@ -80,7 +87,8 @@ class Transport(ABC):
         return nullcontext()
 
     @abstractmethod
-    def barrier(self) -> Work: ...
+    def barrier(self) -> Work:
+        """Wait until all ranks have called this."""
 
     def close(self) -> None:  # noqa: B027, some need nothing
         """Release the resources of the group."""

@@ -27,7 +27,7 @@ from .tcp_store import TCPStore
 __all__ = ["FAREWELL", "PAUSE", "Part", "Peers", "Watch", "meet", "others_failed", "say_farewell"]
 
 GRACE = 1.0  # seconds in which a collective may still complete after one of its ranks has ended
-FAREWELL = 10.0  # seconds in which what is under way completes before a process ends
+FAREWELL = 10.0  # seconds for running operations to complete before a process ends
 PAUSE = 1e-3
 ABORT = 70  # exit code of a process that could not raise: "internal software error" of <sysexits.h>
 

@@ -1,4 +1,4 @@
-"""Handles of collectives and messages that are under way."""
+"""Handles of collectives and messages in progress."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _abandoned: list[Any] = []
 
 
 class Work:
-    """A collective or a message under way.
+    """A collective or a message in progress.
 
     Args:
         what: its name, for errors.

@@ -1,4 +1,4 @@
-"""The categorical distribution over unit vectors."""
+"""The categorical distribution over one-hot vectors."""
 
 from typing import Any
 
@@ -13,12 +13,12 @@ __all__ = ["OneHotCategorical", "OneHotCategoricalStraightThrough"]
 
 
 class OneHotCategorical(Distribution):
-    """``p(e_k) = probs[..., k]`` for the unit vectors ``e_k``.
+    """``p(e_k) = probs[..., k]`` for the one-hot vectors ``e_k``.
 
     Args:
         probs: ``(*, K)``, nonnegative weights; they are divided by their sum.
         logits: ``(*, K)``, unnormalised log probabilities; exactly one of both is given.
-    Support: unit vectors ``(K,)``, in the parameter's dtype.
+    Support: one-hot vectors ``(K,)``, in the parameter's dtype.
 
     >>> OneHotCategorical(probs=fb.tensor([1.0, 3.0])).mode
     tensor([0., 1.])

@@ -20,7 +20,7 @@ class ExpRelaxedCategorical(Distribution):
     """The logarithm of a relaxed one-hot vector: ``log_softmax((logits + gumbel) / temperature)``.
 
     Args:
-        temperature: positive; the smaller, the closer to a unit vector.
+        temperature: positive; the smaller, the closer to a one-hot vector.
         probs: ``(*, K)``, nonnegative weights.
         logits: ``(*, K)``, unnormalised log probabilities; exactly one of both is given.
 
@@ -80,10 +80,10 @@ class ExpRelaxedCategorical(Distribution):
 
 
 class RelaxedOneHotCategorical(Relaxed):
-    """A point of the simplex that is nearly a unit vector, and a differentiable function of the parameter.
+    """A point of the simplex that is nearly a one-hot vector, and a differentiable function of the parameter.
 
     Args:
-        temperature: positive; the smaller, the closer to a unit vector.
+        temperature: positive; the smaller, the closer to a one-hot vector.
         probs: ``(*, K)``, nonnegative weights.
         logits: ``(*, K)``, unnormalised log probabilities; exactly one of both is given.
     Support: points ``(K,)`` of the simplex. Gradient: ``rsample`` is ``softmax((logits + gumbel) / temperature)``.

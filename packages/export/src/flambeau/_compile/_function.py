@@ -1,4 +1,4 @@
-"""Compiled functions and modules: the choice between captured programs and the function. Note [Compilation]"""
+"""Compiled functions and modules: the choice between captured programs and the function. Note [Compilation]."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class _Leaves:
 
     @property
     def kind(self) -> Any:
-        """The key with types in place of the identities of objects; calls of one kind are refused for one reason."""
+        """The key with types instead of objects' identities; calls of one kind are rejected for the same reason."""
         return tuple(item.type if isinstance(item, _Identity) else item for item in self.key)
 
     def with_sizes(self) -> Any:

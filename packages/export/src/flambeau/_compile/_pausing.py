@@ -1,4 +1,4 @@
-"""Recorder of programs that Python interrupts. Note [Segments]"""
+"""Recorder of programs that Python interrupts. Note [Segments]."""
 
 from __future__ import annotations
 

@@ -134,6 +134,7 @@ class Number:
 
 class Repeated(list[Any], Opaque):
     """List ``[size] * length`` with a traced length, which operators take as one argument.
+
     Other uses fix the length, as ``range(length)`` does.
     """
 

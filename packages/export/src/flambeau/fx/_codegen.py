@@ -77,9 +77,7 @@ class PythonCode:
 
 
 def path_expression(base: str, path: str) -> str:
-    """Return ``base.a.b``, with ``getattr`` for parts that are not identifiers, such as the numbers in a
-    `Sequential`.
-    """
+    """Return ``base.a.b``, with ``getattr`` for parts that are not identifiers, as in `Sequential`."""
     for part in path.split("."):
         base = f"{base}.{part}" if part.isidentifier() else f'getattr({base}, "{part}")'
     return base

@@ -20,8 +20,9 @@ Backend = Callable[[GraphModule, list[Tensor]], Callable[..., Any]]
 
 
 class _OfTensors(Module):
-    """Module that calls a program with its tensor arguments; ``constants`` holds the other leaves and marks the
-    tensors.
+    """Module that calls a program with its tensor arguments.
+
+    ``constants`` holds the other leaves and marks the positions of tensors.
     """
 
     def __init__(self, program: Callable[..., Any], spec: Any, constants: list[Any]) -> None:

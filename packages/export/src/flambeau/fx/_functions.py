@@ -64,8 +64,9 @@ class AskProxies(TorchFunctionMode):
 
 
 def is_only_method(func: Any, args: tuple[Any, ...]) -> bool:
-    """Return True if a call becomes a ``call_method`` node: no such function exists, or the first operand is a
-    tensor.
+    """Return True if a call becomes a ``call_method`` node.
+
+    It does if there is no such function or if the first operand is a tensor.
     """
     name = func.__name__
     if vars(Tensor).get(name) is not func:

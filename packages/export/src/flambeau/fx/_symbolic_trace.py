@@ -178,8 +178,9 @@ class Tracer(TracerBase):
         return f"{prefix}{number}"
 
     def create_arg(self, a: Any) -> Argument:
-        """Convert an argument as `TracerBase.create_arg` does; parameters, buffers and modules become attributes of the
-        root.
+        """Convert an argument as `TracerBase.create_arg` does.
+
+        Parameters, buffers and modules become attributes of the root.
 
         Other tensors are added to the root as ``_tensor_constant0`` and so on.
         """

@@ -36,8 +36,9 @@ def has_side_effect(fn: F) -> F:
 
 
 def map_aggregate(a: Any, fn: Callable[[Any], Any]) -> Any:
-    """Apply ``fn`` to all leaves of nested tuples, lists, dictionaries and slices; lists and dictionaries become
-    immutable.
+    """Apply ``fn`` to all leaves of nested tuples, lists, dictionaries and slices.
+
+    Lists and dictionaries become immutable.
 
     >>> from flambeau.fx.node import map_aggregate
     >>> map_aggregate((1, [2, {"a": 3}]), lambda n: n * 10)
@@ -229,8 +230,9 @@ class Node:
         *,
         propagate_meta: bool = False,
     ) -> list[Node]:
-        """Replace this node with another one in all users, or in those with ``delete_user_cb(user)``. Return these
-        users.
+        """Replace this node with another one in its users, and return these users.
+
+        With ``delete_user_cb``, only users for which it returns True are changed.
 
         Args:
             propagate_meta: if True, copy ``meta`` to the other node, which must have none.

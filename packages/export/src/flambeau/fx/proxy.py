@@ -167,7 +167,7 @@ class TracerBase:
     # Control flow on traced values
 
     def to_bool(self, obj: Proxy) -> bool:
-        """Handle the truth value of a proxy. Raises TraceError; override it if the value is known."""
+        """Handle the conversion of a proxy to bool. Raises TraceError; override it if the value is known."""
         raise _untraceable(NOT_CONTROL_FLOW)
 
     def iter(self, obj: Proxy) -> Iterator[Any]:
@@ -192,7 +192,7 @@ class GraphAppendingTracer(TracerBase):
 class Proxy:
     """Symbolic value of a node: arithmetic, methods, functions and indexing create further nodes.
 
-    It cannot be iterated over and has no truth value: ``if``, ``while``, ``for`` and ``*args`` raise `TraceError`.
+    It cannot be iterated over or converted to bool: ``if``, ``while``, ``for`` and ``*args`` raise `TraceError`.
     Either `wrap` the function that does this, or iterate over known values, as in
     ``for i in range(self.layers): x = inputs[i]``.
 

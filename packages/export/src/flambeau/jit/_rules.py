@@ -172,7 +172,7 @@ def _applied(trace: Trace, func: Any, **arguments: Any) -> Any:
     result = RULES["apply"](trace, func, **arguments)
     given = [t for t in arguments.values() if isinstance(t, Tensor)]
     if trace.varies(given) or any(t.requires_grad for t in given):
-        trace.effect("without_derivative", [given, "a function of one's own"])
+        trace.effect("without_derivative", [given, "a custom function"])
     return result
 
 

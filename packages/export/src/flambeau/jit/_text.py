@@ -1,4 +1,4 @@
-"""Text format of programs. Note [Programs] in flambeau/program.h"""
+"""Text format of programs. Note [Programs] in flambeau/program.h."""
 
 from __future__ import annotations
 

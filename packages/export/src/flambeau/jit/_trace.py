@@ -139,7 +139,7 @@ class Trace(Recorder):
         self.calls.append(call)
         tensors = leaves(result, Tensor)
         call.results += [self._new(tensor, varies, f"{name}(...)") for tensor in tensors]
-        if self._recording and not flambeau.is_grad_enabled() and not missing:  # without a history in programs, too
+        if self._recording and not flambeau.is_grad_enabled() and not missing:  # not recorded in programs, too
             for tensor in tensors:
                 if tensor.is_floating_point() or tensor.is_complex():
                     value = self.value(tensor)
@@ -267,7 +267,7 @@ class Trace(Recorder):
         except TypeError:
             return self.note(name, [*args], result, missing="arguments in an order of old")
         generator = kwargs.get("generator")
-        missing = "a generator of one's own" if generator is not None else missing_of(name, len(arguments))
+        missing = "a custom generator" if generator is not None else missing_of(name, len(arguments))
         return self.note(name, arguments, result, missing=missing, drawn=draws(func))
 
     def in_place(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:

@@ -60,9 +60,7 @@ def exported(
 
 
 def _traces(model: Callable[..., Any], args: Any, kwargs: Any, wanted: Dimensions) -> tuple[list[Trace], list[Value]]:
-    """Trace the program with all sizes of its dynamic dimensions and several counts. Return the traces and the
-    outputs.
-    """
+    """Trace the program with several sizes of its dynamic dimensions; return the traces and the outputs."""
     traces: list[Trace] = []
     outputs: list[list[Value]] = []
     for sizes in wanted.samples.traced:
@@ -256,7 +254,7 @@ def _model(
         opset_imports=[helper.make_opsetid("", graph.opset), *(helper.make_opsetid(name, 1) for name in domains)],
         producer_name="flambeau",
         producer_version=flambeau.__version__,
-        ir_version=10,  # that of opsets 20 to 22; runtimes refuse what is later than they are
+        ir_version=10,  # that of opsets 20 to 22; runtimes reject versions later than their own
     )
     return in_opset(made, opset_version)
 

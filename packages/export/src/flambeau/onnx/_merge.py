@@ -1,4 +1,4 @@
-"""Merge of the traces of a program. Note [Dynamic dimensions]"""
+"""Merge of the traces of a program. Note [Dynamic dimensions]."""
 
 from __future__ import annotations
 

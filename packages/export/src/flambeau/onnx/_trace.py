@@ -1,4 +1,4 @@
-"""Recorder for ONNX: values instead of memory, for several sizes. See Note [Tracing]"""
+"""Recorder for ONNX: values instead of memory, for several sizes. See Note [Tracing]."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class Trace(Recorder):
         return self.memory.value(tensor)
 
     def size(self, tensor: Tensor, dim: int) -> DynamicInt:
-        """Return a size as an int that records its origin. Note [Traced sizes]"""
+        """Return a size as an int that records its origin. Note [Traced sizes]."""
         return DynamicInt.of(tensor.shape[dim], "size", self.value(tensor), dim)
 
     def end(self, keep_constants: bool) -> None:

@@ -22,9 +22,9 @@ class _ParameterType(type):
 
 
 class Parameter(Tensor, metaclass=_ParameterType):
-    """A tensor that a module trains: assigned to a module's attribute, it joins ``module.parameters()``.
+    """A tensor that a module trains: assigned to a module's attribute, it is added to ``module.parameters()``.
 
-    It shares storage with ``data`` and carries no history.
+    It shares storage with ``data`` and is a leaf of the autograd graph.
 
     Args:
         data: any floating tensor, strided or sparse; an empty one if None.
@@ -97,7 +97,7 @@ def _rebuild_parameter(
 class Buffer(Tensor):
     """A tensor that belongs to a module's state but is not trained, such as a running mean.
 
-    Assigned to a module's attribute, it joins ``module.buffers()``; ``persistent=False`` keeps it out of
+    Assigned to a module's attribute, it is added to ``module.buffers()``; ``persistent=False`` keeps it out of
     ``state_dict()``.
 
     >>> layer = nn.Identity()

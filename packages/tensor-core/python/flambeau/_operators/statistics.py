@@ -75,8 +75,9 @@ def _check_weights(name: str, weights: Tensor, count: int, fits: bool, kind: str
 
 @operator(method=True)
 def corrcoef(input: Tensor) -> Tensor:
-    """Return the correlation coefficients, within [-1, 1], of variables in rows and observations in columns. See
-    ``cov``.
+    """Return the correlation coefficients, within [-1, 1], of variables in rows and observations in columns.
+
+    See ``cov``.
 
     Gradient: input, any order.
     """

@@ -268,7 +268,7 @@ def _check_ranges(in_file: list[Entry], data_size: int) -> None:
             )
         position = entry.end
     if position != data_size:
-        what = "truncated" if position > data_size else "bytes left over"
+        what = "truncated" if position > data_size else "trailing bytes"
         raise FormatError(f"{what}: the header says {position:,} bytes of tensors but the file has {data_size:,}")
 
 

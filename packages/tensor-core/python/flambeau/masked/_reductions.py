@@ -68,8 +68,9 @@ def prod(
 def amax(
     input: Tensor, dim: Dims = None, *, keepdim: bool | None = False, dtype: Any = None, mask: Tensor | None = None
 ) -> Tensor:
-    """Return the largest included element, or the dtype's smallest value if there is none. For the arguments, see
-    `sum`.
+    """Return the largest included element, or the dtype's smallest value if there is none.
+
+    For the arguments, see `sum`.
 
     >>> x = flambeau.tensor([1.0, 3.0, 2.0])
     >>> flambeau.masked.amax(x, mask=x != 3)
@@ -84,8 +85,9 @@ def amax(
 def amin(
     input: Tensor, dim: Dims = None, *, keepdim: bool | None = False, dtype: Any = None, mask: Tensor | None = None
 ) -> Tensor:
-    """Return the smallest included element, or the dtype's largest value if there is none. For the arguments, see
-    `sum`.
+    """Return the smallest included element, or the dtype's largest value if there is none.
+
+    For the arguments, see `sum`.
 
     >>> x = flambeau.tensor([1.0, 3.0, 2.0])
     >>> flambeau.masked.amin(x, mask=x != 1)

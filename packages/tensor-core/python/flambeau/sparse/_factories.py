@@ -95,7 +95,7 @@ def copied(
     requires_grad: bool = False,
     pin_memory: bool = False,
 ) -> Tensor:
-    """Copy a tensor without its history."""
+    """Copy a tensor without its autograd graph."""
     plain: Any = data.detach()
     made: Any = asarray(plain, dtype=dtype, device=device, copy=True, requires_grad=requires_grad)
     return made.pin_memory() if pin_memory else made  # type: ignore[no-any-return]

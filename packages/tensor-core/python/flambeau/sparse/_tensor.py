@@ -48,7 +48,7 @@ def shell(kind: type[T], size: Any, dtype: Any) -> T:
 
 
 class SparseTensor(Tensor):
-    """Base class of sparse tensors. Note [Sparse tensors]"""
+    """Base class of sparse tensors. Note [Sparse tensors]."""
 
     __slots__ = ("_known", "_owner", "_size", "_val")
     _size: Size

@@ -72,8 +72,9 @@ def _dispatch_has_kernel(name: str) -> bool:
 
 
 def _dispatch_has_kernel_for_dispatch_key(name: str, key: Any) -> bool:
-    """Return True if an operator has a kernel for a key. For flambeau's operators, only composite ones are
-    distinguished.
+    """Return True if an operator has a kernel for a key.
+
+    For flambeau's operators, only composite ones are distinguished.
     """
     found = _overload(name)
     key = str(key).rpartition(".")[2]

@@ -83,9 +83,7 @@ WALKED = {"torch.distributions", "torch.optim", "torch.optim.lr_scheduler"}
 
 
 def is_moved(name: str) -> bool:
-    """Return True if the module or name ``name`` of PyTorch has another location in flambeau than its parent
-    suggests.
-    """
+    """Return True if a name of PyTorch has another location in flambeau than its parent suggests."""
     return name in _MOVED
 
 

@@ -94,10 +94,10 @@ def save_image(
 
     Args:
         tensor: images of floats in 0..1, as for :func:`make_grid`.
-        fp: the name of the file, whose ending says the format, or an open file.
+        fp: the name of the file, whose extension selects the format, or an open file.
         format: Pillow's name of the format, needed for an open file.
         kwargs: options of :func:`make_grid`.
-    Raises: ValueError for an ending that no format has, OSError if the file cannot be written.
+    Raises: ValueError for an unknown extension, OSError if the file cannot be written.
     """
     _picture_of(make_grid(tensor, **kwargs)).save(fp, format=format)
 

@@ -56,7 +56,7 @@ class _Reentrant(Function):
 
 
 def detach_variable(inputs: Any) -> tuple[Any, ...]:
-    """Return the arguments with each tensor detached from its history; ``requires_grad`` is kept."""
+    """Return the arguments with each tensor detached from its graph; ``requires_grad`` is kept."""
     if not isinstance(inputs, tuple):
         kind = type(inputs).__name__
         raise RuntimeError(f"Only tuple of tensors is supported. Got Unsupported input type: {kind}")

@@ -1,6 +1,6 @@
 """Training with more inputs in some processes than in others.
 
-A process that has run out of inputs joins: it takes part in the collectives of the other processes until all have
+A process without further inputs joins: it takes part in the collectives of the other processes until all have
 joined.
 """
 

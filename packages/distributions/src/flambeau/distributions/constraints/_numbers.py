@@ -17,7 +17,7 @@ def _whole(value: Tensor) -> Tensor:
 
 
 class _IntegerInterval(Constraint):
-    """Whole numbers from ``lower_bound`` to ``upper_bound``, both included."""
+    """Integers from ``lower_bound`` to ``upper_bound``, inclusive."""
 
     is_discrete = True
 
@@ -31,7 +31,7 @@ class _IntegerInterval(Constraint):
 
 
 class _IntegerLessThan(Constraint):
-    """Whole numbers up to ``upper_bound``."""
+    """Integers less than or equal to ``upper_bound``."""
 
     is_discrete = True
 
@@ -43,7 +43,7 @@ class _IntegerLessThan(Constraint):
 
 
 class _IntegerGreaterThan(Constraint):
-    """Whole numbers from ``lower_bound`` on, it included."""
+    """Integers greater than or equal to ``lower_bound``."""
 
     is_discrete = True
 

@@ -118,7 +118,7 @@ class RecursiveScriptModule(ScriptModule):
             if name in _OWN_NAMES:
                 if value is None:
                     continue
-                raise RuntimeError(f"the archive sets {name!r} of a module, which is refused")
+                raise RuntimeError(f"the archive sets the attribute {name!r} of a module, which is not allowed")
             if isinstance(value, Tensor) and name in self._class.parameters:
                 value.__class__ = Parameter  # keeps the object, because other objects may refer to it
                 self.register_parameter(name, cast(Parameter, value))

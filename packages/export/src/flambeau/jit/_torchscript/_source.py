@@ -22,7 +22,7 @@ def refused(node: ast.AST, what: str) -> RuntimeError:
     """Return the error for source that TorchScript cannot generate."""
     line = getattr(node, "lineno", 0)
     return RuntimeError(
-        f"the archive's code has {what} in line {line}, which TorchScript does not write: it is refused"
+        f"the archive's code has {what} in line {line}, which TorchScript does not write; loading stops"
     )
 
 

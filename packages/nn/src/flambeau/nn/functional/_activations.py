@@ -65,8 +65,10 @@ def celu_(input: Tensor, alpha: float = 1.0) -> Tensor:
 
 
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
-    """`elu` with the scale and the alpha that keep mean 0 and variance 1. Source: Klambauer et al. 2017,
-    arXiv:1706.02515."""
+    """`elu` with the scale and the alpha that keep mean 0 and variance 1.
+
+    Source: Klambauer et al. 2017, arXiv:1706.02515.
+    """
     return flambeau.selu_(input) if inplace else flambeau.selu(input)
 
 

@@ -1,4 +1,4 @@
-"""Losses of class scores."""
+"""Classification losses."""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""The variants of ``nn.functional`` functions in PyTorch's main namespace. They encode reductions as numbers (0 none,
-1 mean, 2 sum), and some of them return more or work in place. ``flambeau.__init__`` lists them, for example
-``flambeau.kl_div``."""
+"""The variants of ``nn.functional`` functions in PyTorch's main namespace.
+
+They encode reductions as numbers (0 none, 1 mean, 2 sum), and some of them return more or work in place.
+``flambeau.__init__`` lists them, for example ``flambeau.kl_div``.
+"""
 
 from __future__ import annotations
 

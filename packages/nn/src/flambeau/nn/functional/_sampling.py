@@ -40,7 +40,7 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
         )
     if min(size) <= 0:
         raise ValueError(f"Expected non-zero, positive output size. Got {list(size)}")
-    columns = theta.float() if theta.dtype.itemsize == 2 else theta  # half types accumulate in float32
+    columns = theta.float() if theta.dtype.itemsize == 2 else theta  # half-precision dtypes accumulate in float32
     columns = columns.reshape(size[0], *[1] * dims, dims, dims + 1)
     grid = columns[..., dims]
     for d, n in enumerate(size[2:]):  # the last, which make the grid as large as it gets, come last

@@ -33,11 +33,11 @@ class BackwardHookFunction(Function):
 
 
 class Boundary:
-    """The gates around one call of a module.
+    """The identity nodes around one call of a module.
 
-    Gradients reach the output gate first. It runs the pre-hooks and stores the resulting gradients. The input gate
-    runs the hooks with the gradients of both. If no input needs a gradient, there is no input gate, and the output
-    gate runs all hooks.
+    Gradients reach the output node first. It runs the pre-hooks and stores the resulting gradients. The input node
+    runs the hooks with the gradients of both. If no input needs a gradient, there is no input node, and the output
+    node runs all hooks.
     """
 
     def __init__(self, module: Any, pre_hooks: tuple[Hook, ...], hooks: tuple[Hook, ...]) -> None:
@@ -47,13 +47,13 @@ class Boundary:
         self.grad_output: Gradients | None = None
 
     def watch_inputs(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Return ``args`` with their tensors passed through a gate."""
+        """Return ``args`` with their tensors passed through an identity node."""
         self.input_count = len(args)
         watched, self.watches_inputs = _pass_through(args, self._at_inputs)
         return watched
 
     def watch_outputs(self, result: Any) -> Any:
-        """Return ``result``, a tensor or a tuple with tensors, passed through a gate."""
+        """Return ``result``, a tensor or a tuple with tensors, passed through an identity node."""
         if isinstance(result, tuple):
             watched, _ = _pass_through(result, self._at_outputs)
             return type(result)(*watched) if hasattr(result, "_fields") else watched

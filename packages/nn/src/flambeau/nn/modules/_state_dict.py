@@ -244,8 +244,11 @@ class Stateful(Tree):
         return new_handle(self._own_state_hooks().after_saving, hook)
 
     def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Call ``hook(module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)``
-        before this module is loaded; it may change the dictionary."""
+        """Register a hook that runs before this module is loaded and may change the dictionary.
+
+        It is called as ``hook(module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys,
+        error_msgs)``.
+        """
         return self._register_load_state_dict_pre_hook(hook, with_module=True)
 
     def _register_load_state_dict_pre_hook(
@@ -298,7 +301,7 @@ class _Loading:
         return self.keys
 
     def _refused_after_hooks(self, module: Module, strict: bool) -> bool:
-        """Load on trial: return whether unmatched keys refuse the load after the hooks. If so, nothing has changed."""
+        """Load provisionally and return True if unmatched keys remain after the hooks; then nothing has changed."""
         restore = snapshot(module)
         try:
             _do(self.writes)

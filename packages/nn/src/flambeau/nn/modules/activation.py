@@ -182,8 +182,10 @@ class CELU(ELU):
 
 
 class SELU(_Inplace):
-    """`ELU` with the scale and the alpha that keep mean 0 and variance 1. Source: Klambauer et al. 2017,
-    arXiv:1706.02515."""
+    """`ELU` with the scale and the alpha that keep mean 0 and variance 1.
+
+    Source: Klambauer et al. 2017, arXiv:1706.02515.
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.selu(input, self.inplace)

@@ -302,8 +302,10 @@ class AdaptiveMaxPool1d(_AdaptiveMaxPoolNd):
 
 
 class AdaptiveMaxPool2d(_AdaptiveMaxPoolNd):
-    """The largest values of windows that divide an image into ``output_size`` parts; with ``return_indices`` also where
-    they stand."""
+    """Max pooling over windows that divide an image into ``output_size`` parts.
+
+    With ``return_indices`` it also returns the indices of the maxima.
+    """
 
     function = F.adaptive_max_pool2d
 

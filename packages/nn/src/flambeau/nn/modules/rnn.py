@@ -278,7 +278,9 @@ class RNN(RNNBase):
 
 
 class LSTM(RNNBase):
-    """Long short-term memory, at each time::
+    """Long short-term memory.
+
+    For each time step::
 
         i, f, g, o = w_ih @ x + b_ih + w_hh @ h + b_hh
         c = sigmoid(f) * c + sigmoid(i) * tanh(g)
@@ -324,7 +326,9 @@ class LSTM(RNNBase):
 
 
 class GRU(RNNBase):
-    """Gated recurrent units, at each time::
+    """Gated recurrent units.
+
+    For each time step::
 
         r, z = sigmoid(w_i* @ x + b_i* + w_h* @ h + b_h*)
         n = tanh(w_in @ x + b_in + r * (w_hn @ h + b_hn))

@@ -47,8 +47,10 @@ def get_total_norm(
 def clip_grads_with_norm_(
     parameters: Tensor | Iterable[Tensor], max_norm: float, total_norm: Tensor, foreach: bool | None = None
 ) -> None:
-    """Scale all gradients by ``max_norm / (total_norm + 1e-6)``, where that is below 1. Arguments as in
-    `clip_grad_norm_`."""
+    """Scale all gradients by ``max_norm / (total_norm + 1e-6)`` if that is below 1.
+
+    The arguments are those of `clip_grad_norm_`.
+    """
     with no_grad():
         factor = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
         for gradient in _gradients(listed("clip_grads_with_norm_", parameters)):

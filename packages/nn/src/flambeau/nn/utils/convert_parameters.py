@@ -1,4 +1,4 @@
-"""Joins all parameters into one vector and splits it again: for optimizers that see a function of one vector."""
+"""Concatenate all parameters into one vector, and split it again, for optimizers of functions of one vector."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ class _Unpickler(pickle._Unpickler):
         try:
             return _NAMES[module, name]
         except KeyError:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is refused") from None
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is not allowed") from None
 
 
 _DAMAGED = (

@@ -155,6 +155,7 @@ class MNIST(VisionDataset):
 
 
 def check_elements(path: Path, array: np.ndarray, kind: str, dimensions: int, dtype: type[np.generic]) -> None:
+    """Raise ValueError if the array of a file has another dtype or number of dimensions."""
     if array.ndim != dimensions or array.dtype != dtype:
         wanted = f"{kind} ({np.dtype(dtype)} in {dimensions} dimensions)"
         raise ValueError(f"{path} does not hold {wanted} but {array.dtype} elements in {array.ndim} dimensions")

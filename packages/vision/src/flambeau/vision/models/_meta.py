@@ -1,4 +1,4 @@
-"""The names of classes that published weights tell apart, as torchvision's module has them."""
+"""The class names of published weights, as in torchvision's module."""
 
 from flambeau import _suggestions
 

@@ -155,7 +155,7 @@ _BLOCKS = (BasicConv2d, InceptionA, InceptionB, InceptionC, InceptionD, Inceptio
 
 
 class Inception3(nn.Module):
-    """Eleven modules of convolutions side by side, the larger ones taken apart, and a head on the way.
+    """Eleven modules of convolutions side by side, the larger ones factorised, and a head on the way.
 
     Args:
         num_classes: number of classes.

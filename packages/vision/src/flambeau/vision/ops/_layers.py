@@ -102,9 +102,9 @@ class Conv3dNormActivation(_ConvNormActivation):
 
 
 class SqueezeExcitation(nn.Module):
-    """Squeeze and excitation, which weights channels by their means:
+    """Squeeze and excitation, which weights channels by their means.
 
-    ``input * scale(fc2(activation(fc1(mean(input)))))``.
+    It computes ``input * scale(fc2(activation(fc1(mean(input)))))``.
 
     Source: Hu et al. 2017, arXiv:1709.01507.
     """

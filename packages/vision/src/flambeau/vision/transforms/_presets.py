@@ -83,7 +83,7 @@ class ImageClassification(_Preset):
 
     def describe(self) -> str:
         return (
-            f"Images are resized to {self.resize_size} by {self.interpolation}, cut to {self.crop_size} in the middle, "
+            f"Images are resized to {self.resize_size} by {self.interpolation}, centre-cropped to {self.crop_size}, "
             f"brought to [0.0, 1.0] and normalised by mean={self.mean} and std={self.std}."
         )
 
@@ -125,7 +125,7 @@ class VideoClassification(_Preset):
 
     def describe(self) -> str:
         return (
-            f"Images are resized to {self.resize_size} by {self.interpolation}, cut to {self.crop_size} in the middle, "
+            f"Images are resized to {self.resize_size} by {self.interpolation}, centre-cropped to {self.crop_size}, "
             f"brought to [0.0, 1.0] and normalised by mean={self.mean} and std={self.std}; time comes after channels."
         )
 

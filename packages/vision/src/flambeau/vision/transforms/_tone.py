@@ -155,6 +155,7 @@ class _WithProbability(nn.Module):
         self.p = check_probability(p)
 
     def change(self, img: ImageT) -> ImageT:
+        """Return the changed image."""
         raise NotImplementedError
 
     def forward(self, img: ImageT) -> ImageT:

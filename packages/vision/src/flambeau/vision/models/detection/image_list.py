@@ -15,4 +15,5 @@ class ImageList:
         self.image_sizes = image_sizes
 
     def to(self, device: Any) -> ImageList:
+        """Return a copy with the images on a device."""
         return ImageList(self.tensors.to(device), self.image_sizes)

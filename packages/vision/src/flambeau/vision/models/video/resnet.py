@@ -142,7 +142,7 @@ class BasicStem(nn.Sequential):
 
 
 class R2Plus1dStem(nn.Sequential):
-    """The first convolution, taken apart: 7x7 over the image, then through time."""
+    """The first convolution, factorised: 7x7 over the image, then over time."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -234,5 +234,5 @@ def mc3_18(**options: Any) -> VideoResNet:
 
 @register_model
 def r2plus1d_18(**options: Any) -> VideoResNet:
-    """:class:`VideoResNet` of 18 layers taken apart into image and time, 31,505,325 parameters."""
+    """:class:`VideoResNet` of 18 layers factorised into space and time, 31,505,325 parameters."""
     return VideoResNet(BasicBlock, [Conv2Plus1D] * 4, [2, 2, 2, 2], R2Plus1dStem, **options)

@@ -1,4 +1,4 @@
-"""S3D: Inception's modules with convolutions taken apart into image and time."""
+"""S3D: Inception's modules with convolutions factorised into space and time."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class TemporalSeparableConv(nn.Sequential):
 
 
 class SepInceptionBlock3D(nn.Module):
-    """Four branches side by side: of each pixel alone, two of 3x3x3 taken apart, and of the greatest nearby."""
+    """Four branches side by side: 1x1x1, two factorised 3x3x3 convolutions, and max pooling."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class SepInceptionBlock3D(nn.Module):
 
 
 class S3D(nn.Module):
-    """Nine modules of convolutions side by side, taken apart into image and time.
+    """Nine modules of parallel convolutions, factorised into space and time.
 
     Args:
         num_classes: number of classes.
