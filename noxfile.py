@@ -48,7 +48,7 @@ nox.options.default_venv_backend = "virtualenv"
 DIST = ROOT / "dist"
 RECORDS = ROOT / ".nox" / "executed"  # which tests ran, one file for each run of pytest (tools/executed)
 PROJECTS = {path.parent.name: nox.project.load_toml(path) for path in sorted(ROOT.glob("packages/*/pyproject.toml"))}
-CACHED_BUILD = {  # ccache hits in every clone, wherever it lies, and beside precompiled headers
+CACHED_BUILD = {  # ccache hits in every clone at any path, also with precompiled headers
     "CCACHE_BASEDIR": str(ROOT),
     "CCACHE_NOHASHDIR": "1",
     "CCACHE_SLOPPINESS": "pch_defines,time_macros",
@@ -220,7 +220,7 @@ def run_tests(session: nox.Session, name: str, *arguments: str, may_be_empty: bo
         session.run("pytest", *arguments, *record, *IN_PARALLEL, *session.posargs, success_codes=allowed)
 
     run("", folder, *others, f"--ignore={of_gpus}")
-    if (ROOT / of_gpus).exists():  # in processes of their own, which have the emulated GPU from beginning to end
+    if (ROOT / of_gpus).exists():  # in separate processes, which use the emulated GPU throughout
         options = [argument for argument in others if argument.startswith("--")]
         run("-cuda", of_gpus, "--emulated-gpu", *options)
 
@@ -250,12 +250,17 @@ def extension(session: nox.Session) -> None:
 
 @nox.session(reuse_venv=True)
 def lint(session: nox.Session) -> None:
-    """Check style and types: ruff, mypy, pyright, clang-format, clang-tidy (`-- --fix` fixes some findings)."""
+    """Check style, language and types: ruff, codespell, the glossary, clang-format, clang-tidy, mypy, pyright.
+
+    `-- --fix` fixes some findings.
+    """
     session.install("--quiet", *group("lint"), *extra("examples"))
     fix = "--fix" in session.posargs
     cpp = [str(path) for top in ("packages", "docs") for path in sources(ROOT / top) if path.suffix in (".h", ".cpp")]
     session.run("ruff", "check", *(["--fix"] if fix else []))
     session.run("ruff", "format", *([] if fix else ["--diff"]))
+    session.run("codespell", *git("ls-files"), silent=False)
+    session.run("python", "-m", "tools.prose")
     if cpp:
         session.run("clang-format", *(["-i"] if fix else ["--dry-run", "-Werror"]), *cpp, silent=False)
     if changed := changed_sources():
@@ -390,7 +395,7 @@ def build_natively(session: nox.Session, settings: dict[str, str], environment: 
 
 
 CLANG_BUILD = {
-    # GCC's pragmas and attributes are not Clang's, and bitwise operators on truth values save branches. These are
+    # GCC's pragmas and attributes are not Clang's, and bitwise operators on booleans save branches. These are
     # warnings still, as the -Wall of the build comes after these flags.
     "CMAKE_CXX_FLAGS": "-stdlib=libstdc++ -Werror -Wno-ignored-optimization-argument -Wno-error=unknown-pragmas "
     "-Wno-error=unknown-attributes -Wno-error=bitwise-instead-of-logical -Wno-error=bitwise-conditional-parentheses "

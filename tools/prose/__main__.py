@@ -1,0 +1,25 @@
+"""Print findings about words and docstrings: ``python -m tools.prose [FILE ...]``, by default in all files."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from .docstrings import imperfect, undocumented
+from .glossary import GLOSSARY, ROOT, avoided, uses
+
+
+def main(names: list[str]) -> int:
+    """Check the given files, or all files under version control. Return 1 if there are findings."""
+    listed = subprocess.run(["git", "ls-files", *names], cwd=ROOT, capture_output=True, text=True, check=True)
+    paths = [Path(name) for name in listed.stdout.splitlines() if (ROOT / name).exists()]
+    phrases = avoided(GLOSSARY.read_text(encoding="utf-8"))
+    findings = [str(use) for path in paths if ROOT / path != GLOSSARY for use in uses(path, phrases)]
+    findings += [*imperfect(paths), *([] if names else undocumented())]
+    print("\n".join(findings or ["no findings"]))
+    return 1 if findings else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
