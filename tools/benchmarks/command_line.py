@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import chart, compiled_report, engines, machine, progress, rounds
+from . import chart, compiled_report, engines, machine, progress, rounds, summary
 from .comparison import Comparison, all_met
 from .process import Settings, Side, UnusableLibraryError, describe
 from .table import table
@@ -55,6 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with engines.onnx_files(compiled, subject, settings, lambda text: print(text, file=sys.stderr)) as prepared:
             comparisons += measure(compiled, fast, others, prepared, options.rounds)
     report(comparisons, result, options.output)
+    if options.chart is not None and plain:
+        draw_summary(comparisons, result, options.chart)
     return ALL_MET if all_met(comparisons) else NOT_ALL_MET
 
 
@@ -71,6 +73,7 @@ def parser() -> argparse.ArgumentParser:
     add("--device", choices=sorted({row.device for row in WORKLOADS}), default="cpu", help="which workloads, and where")
     add("--list", action="store_true", help="list the workloads with their targets and stop")
     add("--output", metavar="DIR", type=Path, default=Path("runs/benchmarks"), help="for JSON and chart (%(default)s)")
+    add("--chart", metavar="FILE", type=Path, help="draw the workloads as a small SVG file, for a page")
     add("--subject", default="flambeau", help="module that is judged (%(default)s)")
     add("--baseline", default="torch", help="module it is compared with (%(default)s)")
     add("--quick", action="store_true", help="short measurements, for a first impression")
@@ -159,6 +162,14 @@ def report(comparisons: Sequence[Comparison], result: dict[str, Any], output: Pa
     text = "\n\n".join(tables)
     (output / "table.txt").write_text(text + "\n", encoding="utf-8")
     print(f"{text}\n\nwritten to {output.resolve()}")
+
+
+def draw_summary(comparisons: Sequence[Comparison], result: dict[str, Any], path: Path) -> None:
+    """Write the small chart of the workloads with one baseline, with versions and the machine below it."""
+    sides = ["{library} {version}".format(**result[side]) for side in ("subject", "baseline")]
+    threads, about = result["settings"]["threads"], result["machine"]
+    note = f"{about['processor']}, {threads} threads, {about['date'][:10]}. Medians of rounds in alternating processes."
+    summary.draw([row for row in comparisons if not row.baseline], " and ".join(sides), note, path)
 
 
 def drawn(draw: Callable[..., None], rows: Sequence[Comparison], title: str, path: Path) -> None:

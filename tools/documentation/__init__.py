@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 TOPS = ("docs", "packages", "tests", "tools")
-PAGES = [ROOT / "README.md", *(path for top in TOPS for path in sorted(ROOT.glob(f"{top}/**/*.md")))]
+PAGES = [*sorted(ROOT.glob("*.md")), *(path for top in TOPS for path in sorted(ROOT.glob(f"{top}/**/*.md")))]
 
 
 def programs(page: Path) -> list[str]:
