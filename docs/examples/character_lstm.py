@@ -63,7 +63,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def streams(letters: fb.Tensor, count: int) -> fb.Tensor:
-    """``letters`` as ``count`` columns of consecutive text."""
+    """Arrange ``letters`` in ``count`` columns of consecutive text."""
     length = len(letters) // count
     return letters[: length * count].view(count, length).t().contiguous()
 

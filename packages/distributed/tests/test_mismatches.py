@@ -134,7 +134,7 @@ def test_a_mismatch_lists_ranks_that_call_the_same_together(three_ranks):
 
 
 def _of_one_size():
-    """Reduce tensors of different shapes and one size, as PyTorch does."""
+    """Reduce tensors of different shapes with the same number of elements, as PyTorch does."""
     x = fb.ones((2, 3) if dist.get_rank() else (6,))
     dist.all_reduce(x)
     return x.sum().item()

@@ -172,7 +172,7 @@ SMOOTH = [name for name in CONTINUOUS if make(name).has_rsample]
 
 @pytest.mark.parametrize("name", SMOOTH)
 def test_gradient_of_rsample(name):
-    """``dx/dtheta = -(dF/dtheta)(x) / p(x)``: what holds for whatever way the draws are made of fixed noise."""
+    """``dx/dtheta = -(dF/dtheta)(x) / p(x)``, which holds for every reparametrisation."""
     fb.manual_seed(1)
     parameters = [fb.tensor(p, requires_grad=True) for p in CASES[name][0]]
     sample = getattr(D, name)(*parameters).rsample()

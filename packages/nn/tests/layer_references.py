@@ -20,7 +20,7 @@ def pool2d(summary, x, size, stride, padding=0, fill=0.0):
 
 
 def windows(x, size, stride=1):
-    """Every window over the last ``len(size)`` dimensions, as so many dimensions more."""
+    """Return all windows over the last ``len(size)`` dimensions in as many additional dimensions."""
     axes = tuple(range(-len(size), 0))
     steps = tuple(slice(None, None, stride) for _ in size)
     return sliding_window_view(x, size, axis=axes)[(..., *steps, *(slice(None),) * len(size))]

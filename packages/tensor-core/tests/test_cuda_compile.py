@@ -23,7 +23,7 @@ def candidates():
 
 
 def find():
-    """NVIDIA's run-time compiler, which needs neither a GPU nor a driver; None if it is not here."""
+    """Load NVRTC, which needs neither a GPU nor a driver; None if it is not installed."""
     for path in candidates():
         try:
             return ctypes.CDLL(path)

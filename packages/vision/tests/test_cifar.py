@@ -33,7 +33,7 @@ def batch(number: int) -> dict[str, Any]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """CIFAR-10 of three images a file, as Python 3 pickles it."""
+    """Write CIFAR-10 with three images per file, pickled by Python 3."""
     folder = tmp_path / "cifar-10-batches-py"
     folder.mkdir()
     for number in range(1, 6):

@@ -109,7 +109,7 @@ def test_a_damaged_gzip_file_is_named(write_mnist, change) -> None:
 @pytest.mark.parametrize(
     ("images", "labels", "message"),
     [
-        (IMAGES[:4], LABELS, "images-idx3-ubyte holds 4 images, but .* 5 labels"),
+        (IMAGES[:4], LABELS, "images-idx3-ubyte has 4 images, but .* has 5 labels"),
         (LABELS, LABELS, "images-idx3-ubyte does not hold images .* but uint8 elements in 1 dimensions"),
         (IMAGES, IMAGES, "labels-idx1-ubyte does not hold labels"),
         (IMAGES, LABELS + 6, "labels-idx1-ubyte holds the label 11; there are 10 classes"),

@@ -223,7 +223,7 @@ class CustomOpDef:
     def register_kernel(
         self, device_types: str | Iterable[str] | None, func: Callable[..., Any] | None = None, /
     ) -> Callable[..., Any]:
-        """Take a function (or, as a decorator, the next one) for tensors on some kinds of devices; None: on all."""
+        """Register a function, or the decorated one, as the kernel for some device types; None means all."""
 
         def register(function: Callable[..., Any]) -> Callable[..., Any]:
             kinds = [device_types] if device_types is None or isinstance(device_types, str) else device_types

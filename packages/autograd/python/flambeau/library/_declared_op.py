@@ -1,4 +1,4 @@
-"""Operators that a program declares by a schema, and kernels by dispatch keys: ``Library`` is made of these."""
+"""Operators declared by a schema, with kernels for dispatch keys; the implementation of ``Library``."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ def register_fake(op: str | CustomOpDef, func: F, /, *, lib: Any = None) -> F: .
 
 
 def register_fake(op: str | CustomOpDef, func: Callable[..., Any] | None = None, /, *, lib: Any = None) -> Any:
-    """``CustomOpDef.register_fake`` of an operator or of the one of a name; without ``func`` a decorator."""
+    """Register a fake for an operator or its name, as `CustomOpDef.register_fake`; without ``func`` a decorator."""
     return definition_of(op).register_fake if func is None else definition_of(op).register_fake(func)
 
 

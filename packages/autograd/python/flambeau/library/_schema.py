@@ -51,7 +51,7 @@ def infer_schema(prototype_function: Callable[..., Any], /, *, mutates_args: Any
     if unknown:
         raise ValueError(
             f"mutates_args should contain the names of all args that the custom op mutates, or just the string "
-            f'"unknown" if you don\'t know. {sorted(unknown)} are no arguments of {prototype_function.__name__}'
+            f'"unknown" if you don\'t know. {sorted(unknown)} are not arguments of {prototype_function.__name__}'
         )
     parts, starred = [], False
     for position, parameter in enumerate(signature.parameters.values()):

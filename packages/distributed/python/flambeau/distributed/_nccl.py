@@ -147,7 +147,7 @@ class NCCLTransport(Transport):
     def _queue(
         self, what: str, tensors: Sequence[Tensor], queue: Callable[[_Clique], Any], peer: int | None = None
     ) -> cuda.Event:
-        """Queue work of all ranks, or of this rank and a peer, after the current stream's work."""
+        """Queue a collective, or a message between this rank and a peer, after the current stream's work."""
         pair = sorted({self.rank, self.rank if peer is None else peer})
         name, ranks = ("all", range(self.size)) if peer is None else (",".join(map(str, pair)), pair)
         clique = self._clique(name, ranks, tensors[0].get_device())

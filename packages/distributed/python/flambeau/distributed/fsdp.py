@@ -1,4 +1,4 @@
-"""Models whose parameters several processes divide among them: what programs configure it by. It is not there."""
+"""Configuration classes of fully sharded data parallelism, which is not implemented."""
 
 from __future__ import annotations
 

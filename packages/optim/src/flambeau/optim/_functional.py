@@ -1,4 +1,4 @@
-"""Steps of optimizers as functions of parameters, gradients and lists of state, by PyTorch's names and signatures.
+"""Steps of optimizers as functions of parameters, gradients and lists of state, with PyTorch's signatures.
 
 Each function is next to its class and applies the same rule, in place, to lists with one entry for each parameter.
 PyTorch's choices among its implementations (``foreach``, ``fused``, ``capturable``, ``has_complex``,

@@ -153,7 +153,7 @@ def from_type(rebuild: Any, kind: Any, args: Any, state: Any) -> Tensor:
     """Build a tensor of a subclass or with attributes. The caller has verified that both types are allowed."""
     made = rebuild(*args)
     if not isinstance(made, Tensor):
-        raise FormatError(f"{type(made).__name__} where a tensor belongs")
+        raise FormatError(f"expected a tensor, got {type(made).__name__}")
     if isinstance(state, dict) and state.get("_is_buffer") is True:
         persistent = bool(state.get("persistent", True))
         return made if buffer_type() is Tensor else as_buffer(made, persistent)

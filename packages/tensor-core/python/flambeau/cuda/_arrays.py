@@ -56,7 +56,7 @@ def _qr(cupy: Any, a: Any, complete: int, only_r: int) -> Any:
 
 
 def _fourier(cupy: Any, a: Any, inverse: int, *dims: int) -> Any:
-    """Compute an unnormalised transform, like the two functions below."""
+    """Compute an unnormalised complex Fourier transform."""
     return cupy.fft.ifftn(a, axes=dims, norm="forward") if inverse else cupy.fft.fftn(a, axes=dims)
 
 

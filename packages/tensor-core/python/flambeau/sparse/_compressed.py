@@ -95,7 +95,7 @@ class CompressedTensor(SparseTensor):
 
 
 class RowCompressedTensor(CompressedTensor):
-    """Base class of the layouts that compress rows."""
+    """Base class of CSR and BSR tensors."""
 
     __slots__ = ()
     compressed_dim, part_names = 0, ("crow_indices", "col_indices")

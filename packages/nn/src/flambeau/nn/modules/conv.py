@@ -184,7 +184,9 @@ class _ConvTransposeNd(_ConvNd):
         if padding_mode != "zeros":
             raise ValueError(f'Only "zeros" padding mode is supported for {type(self).__name__}, got {padding_mode!r}')
         if isinstance(padding, str):
-            raise TypeError(f"padding of {type(self).__name__} must be an int or one for each dimension: {padding!r}")
+            raise TypeError(
+                f"padding of {type(self).__name__} must be an int or an int for each dimension, got {padding!r}"
+            )
         options = (groups, bias, padding_mode, device, dtype)
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, *options)
         self.output_padding = repeated(output_padding, self.dimensions)

@@ -144,7 +144,7 @@ class MNIST(VisionDataset):
         check_elements(paths[0], images, "images", 3, np.uint8)
         labels = self._labels(paths[1], labels)
         if len(images) != len(labels):
-            raise ValueError(f"{paths[0]} holds {len(images)} images, but {paths[1]} {len(labels)} labels")
+            raise ValueError(f"{paths[0]} has {len(images)} images, but {paths[1]} has {len(labels)} labels")
         return fb.from_numpy(images), fb.from_numpy(labels.astype(np.int64))
 
     def _labels(self, path: Path, labels: np.ndarray) -> np.ndarray:

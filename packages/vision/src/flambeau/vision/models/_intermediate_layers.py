@@ -11,7 +11,7 @@ from flambeau import nn
 
 
 class IntermediateLayerGetter(nn.ModuleDict):
-    """The first children of a model, up to the last requested one; returns the outputs of the requested ones.
+    """Module that runs the children of a model up to the last requested one and returns the requested outputs.
 
     The children must be registered in the order in which the model calls them, each once. Their parameters are shared
     with the model.

@@ -96,7 +96,7 @@ def _grid(size: int, taps: int, step: int, pad: int, rate: int, like: fb.Tensor)
 
 
 def _bilinear(maps: fb.Tensor, y: fb.Tensor, x: fb.Tensor) -> fb.Tensor:
-    """``(N, G, C, P)`` of maps ``(N, G, C, H, W)`` at places ``(N, G, P)``, with zeros around.
+    """Interpolate feature maps ``(N, G, C, H, W)`` at points ``(N, G, P)``, with zeros outside: ``(N, G, C, P)``.
 
     Not by ``grid_sample``, whose coordinates are rounded on the way: at whole pixels, where offsets begin, the
     derivative is that to the next pixel.

@@ -113,7 +113,7 @@ def _init_convolution(layer: nn.Conv2d) -> None:
 
 
 class LastLevelMaxPool(ExtraFPNBlock):
-    """One more map, ``"pool"``: every second pixel of the last."""
+    """Additional feature map ``"pool"``: every second pixel of the last one."""
 
     def forward(self, results: Maps, x: Maps, names: list[str]) -> tuple[Maps, list[str]]:
         return [*results, nn.functional.max_pool2d(results[-1], 1, 2, 0)], [*names, "pool"]

@@ -237,7 +237,7 @@ def retinanet_resnet50_fpn(backbone: nn.Module, num_classes: int, trainable_laye
 def retinanet_resnet50_fpn_v2(
     backbone: nn.Module, num_classes: int, trainable_layers: int, **options: Any
 ) -> RetinaNet:
-    """:class:`RetinaNet` with group normalisation and a loss of overlaps, 38,198,935 parameters with 91 classes.
+    """:class:`RetinaNet` with group normalisation and a GIoU loss, 38,198,935 parameters with 91 classes.
 
     Source: Zhang et al. 2019, arXiv:1912.02424.
     """
