@@ -70,9 +70,26 @@ std::string accuracy_of(const PointwiseRow& row) {
   return text + '.';
 }
 
-std::string doc_of(const PointwiseRow& row) {
+// "    other: tensor or number, y in the formula.\n", where operand 1 is called other.
+std::string argument_doc(const Binding& b, const PointwiseRow& row, int i) {
+  const bool number = row.has_parameters && i > 0;
+  const char* const kind = number ? "number" : b.tensors >> i & 1 ? "tensor" : "tensor or number";
+  return std::string("    ") + PyUnicode_AsUTF8(b.parameters[size_t(i)].name) + ": " + kind + ", ``" + "xyz"[i] +
+         "`` above.\n";
+}
+
+std::string result_doc(const PointwiseRow& row) {
+  const bool truth = row.domain == Domain::Comparison || row.domain == Domain::Logical;
+  const bool one = row.arity == 1 || row.has_parameters;
+  return std::string("a ") + (truth ? "bool tensor" : "tensor") +
+         (one ? " with the shape of ``input``." : " with the broadcast shape of the operands.");
+}
+
+std::string doc_of(const Binding& b, const PointwiseRow& row) {
   std::string doc = row.doc;
-  doc += "\n\n";
+  doc += "\n\nArgs:\n";
+  for (int i = 0; i < row.arity; ++i) doc += argument_doc(b, row, i);
+  doc += "Returns: " + result_doc(row) + "\n\n";
   if (row.domain == Domain::Floating) doc += "Integers and booleans are computed in the default floating dtype. ";
   doc += takes_complex(row.op) ? "Real and complex numbers. " : "Real numbers. ";
   doc += row.differentiable ? "Gradient: every floating or complex operand, any order." : "Not differentiable.";
@@ -96,10 +113,10 @@ Binding* make(const PointwiseRow& row, const std::string& name, bool in_place) {
   Binding* b = new Binding;  // lives as long as the process
   b->signature = name + (in_place ? "_(" : "(") + row.signature + ")";
   b->parameters = parse_signature(b->signature, b->name);
-  b->doc = in_place ? "In-place form of " + name + "." : doc_of(row);
   b->flags = in_place ? 0 : kOut;
   b->op = row.op;
   b->tensors = tensors_of(*b, row.arity, in_place);
+  b->doc = in_place ? "In-place form of " + name + "." : doc_of(*b, row);
   return b;
 }
 

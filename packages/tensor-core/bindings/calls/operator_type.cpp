@@ -44,7 +44,10 @@ int set_operator_module(PyObject* self, PyObject* value, void*) {
 }
 PyObject* operator_doc(PyObject* self, void*) {
   const Binding& b = *reinterpret_cast<OperatorObject*>(self)->binding;
-  return PyUnicode_FromString((b.signature + "\n\n" + b.doc).c_str());
+  const Object examples(PyImport_ImportModule("flambeau._examples"));  // Note [Examples]
+  if (!examples) return nullptr;
+  return PyObject_CallMethod(examples.get(), "with_example", "ss", (b.module + '.' + b.name).c_str(),
+                             (b.signature + "\n\n" + b.doc).c_str());
 }
 PyObject* operator_text_signature(PyObject* self, void*) {
   const Binding& b = *reinterpret_cast<OperatorObject*>(self)->binding;

@@ -1,0 +1,37 @@
+"""The examples of operators that are written in C++. Note [Examples]
+
+Note [Examples]
+The docstring of a C++ operator gets its example from the file of its family in this folder: `basic.txt` has those of
+the rows in `rows/basic.def`, `arrangement.txt` those of the records in `src/operators/arrangement`. A record can also
+have an example in its own documentation. Rows cannot, because a changed row of a common family recompiles most of the
+library. The files are read when a program asks for `__doc__`, so they change neither the import time nor the size of
+the native library. A block of a file has the names of the operators that share the example, with their modules below
+flambeau (`_core` if another package publishes the operator), then the example:
+
+    neg, negative
+    >>> fb.neg(fb.tensor([-1.0, 2.5]))
+    tensor([ 1.0000, -2.5000])
+
+The expected results come from PyTorch, under which the examples run with its name in place of `fb`.
+"""
+
+from functools import cache
+from importlib import resources
+
+
+@cache
+def examples() -> dict[str, str]:
+    """Return the example of each operator by its name, such as ``"neg"`` or ``"linalg.det"``."""
+    found = {}
+    for file in resources.files(__name__).iterdir():
+        if file.name.endswith(".txt"):
+            for block in file.read_text(encoding="utf-8").strip().split("\n\n"):
+                names, _, text = block.partition("\n")
+                found |= dict.fromkeys(names.split(", "), text)
+    return found
+
+
+def with_example(name: str, doc: str) -> str:
+    """Return the docstring of an operator with its example, if it has one. The native module calls it."""
+    example = examples().get(name.removeprefix("flambeau."))
+    return f"{doc}\n\n{example}" if example else doc
