@@ -92,13 +92,23 @@ def calculate_fan(tensor: Tensor) -> tuple[int, int]:
 
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Any = None) -> Tensor:
-    """Draw from the uniform distribution on [a, b)."""
+    """Draw from the uniform distribution on [a, b).
+
+    >>> weight = fb.empty(100, 100)
+    >>> nn.init.uniform_(weight, -1, 1) is weight
+    True
+    """
     with no_grad():
         return tensor.uniform_(a, b, **_options(generator))
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Any = None) -> Tensor:
-    """Draw from the normal distribution."""
+    """Draw from the normal distribution.
+
+    >>> weight = fb.empty(100, 100)
+    >>> nn.init.normal_(weight, std=0.02) is weight
+    True
+    """
     with no_grad():
         return tensor.normal_(mean, std, **_options(generator))
 
@@ -114,17 +124,30 @@ def constant_(tensor: Tensor, val: float) -> Tensor:
 
 
 def ones_(tensor: Tensor) -> Tensor:
-    """Fill with 1."""
+    """Fill with 1.
+
+    >>> nn.init.ones_(fb.empty(2))
+    tensor([1., 1.])
+    """
     return constant_(tensor, 1.0)
 
 
 def zeros_(tensor: Tensor) -> Tensor:
-    """Fill with 0."""
+    """Fill with 0.
+
+    >>> nn.init.zeros_(fb.empty(2))
+    tensor([0., 0.])
+    """
     return constant_(tensor, 0.0)
 
 
 def eye_(tensor: Tensor) -> Tensor:
-    """Make a matrix the identity. Raises: ValueError unless it has 2 dimensions."""
+    """Make a matrix the identity. Raises: ValueError unless it has 2 dimensions.
+
+    >>> nn.init.eye_(fb.empty(2, 3))
+    tensor([[1., 0., 0.],
+            [0., 1., 0.]])
+    """
     if tensor.ndim != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")
     with no_grad():
@@ -235,6 +258,10 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any =
     """Draw a matrix from ``N(0, std**2)``, and set a fraction ``sparsity`` of each column to 0.
 
     Raises: ValueError unless it has 2 dimensions. Source: Martens 2010, "Deep learning via Hessian-free optimization".
+
+    >>> weight = fb.empty(100, 100)
+    >>> nn.init.sparse_(weight, sparsity=0.5) is weight
+    True
     """
     if tensor.ndim != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")
@@ -251,6 +278,10 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Any = None) ->
     """Draw from ``U(-a, a)`` with ``a = gain * sqrt(6 / (fan_in + fan_out))``.
 
     Source: Glorot, Bengio 2010, AISTATS.
+
+    >>> weight = fb.empty(100, 100)
+    >>> nn.init.xavier_uniform_(weight) is weight
+    True
     """
     bound = gain * math.sqrt(6.0 / sum(calculate_fan(tensor)))
     return uniform_(tensor, -bound, bound, generator)
@@ -260,6 +291,10 @@ def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> 
     """Draw from ``N(0, std**2)`` with ``std = gain * sqrt(2 / (fan_in + fan_out))``.
 
     Source: Glorot, Bengio 2010, AISTATS.
+
+    >>> weight = fb.empty(100, 100)
+    >>> nn.init.xavier_normal_(weight) is weight
+    True
     """
     return normal_(tensor, 0.0, gain * math.sqrt(2.0 / sum(calculate_fan(tensor))), generator)
 
@@ -276,6 +311,10 @@ def kaiming_uniform_(
         nonlinearity: see `calculate_gain`.
         generator: the source of random numbers.
     Source: He et al. 2015, arXiv:1502.01852.
+
+    >>> weight = fb.empty(100, 100)
+    >>> nn.init.kaiming_uniform_(weight) is weight
+    True
     """
     if tensor.numel() == 0:
         return _nothing_to_fill(tensor)
@@ -286,7 +325,12 @@ def kaiming_uniform_(
 def kaiming_normal_(
     tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator: Any = None
 ) -> Tensor:
-    """Draw from ``N(0, std**2)`` with ``std = gain / sqrt(fan)``; arguments as in `kaiming_uniform_`."""
+    """Draw from ``N(0, std**2)`` with ``std = gain / sqrt(fan)``; arguments as in `kaiming_uniform_`.
+
+    >>> weight = fb.empty(100, 100)
+    >>> nn.init.kaiming_normal_(weight) is weight
+    True
+    """
     if tensor.numel() == 0:
         return _nothing_to_fill(tensor)
     return normal_(tensor, 0.0, _kaiming_std(tensor, a, mode, nonlinearity), generator)

@@ -191,7 +191,13 @@ class UninitializedParameter(UninitializedTensorMixin, Parameter):
 
 
 class UninitializedBuffer(UninitializedTensorMixin):
-    """A buffer of a lazy module, until `materialize` gives it a shape."""
+    """A buffer of a lazy module, until `materialize` gives it a shape.
+
+    >>> buffer = nn.UninitializedBuffer()
+    >>> buffer.materialize((2, 3))
+    >>> buffer.shape
+    flambeau.Size([2, 3])
+    """
 
     cls_to_become = Buffer
 
@@ -201,7 +207,11 @@ class UninitializedBuffer(UninitializedTensorMixin):
 
 
 def is_lazy(param: Any) -> bool:
-    """Return whether a parameter or buffer has no shape yet."""
+    """Return whether a parameter or buffer has no shape yet.
+
+    >>> nn.parameter.is_lazy(nn.LazyLinear(2).weight), nn.parameter.is_lazy(nn.Linear(2, 2).weight)
+    (True, False)
+    """
     return isinstance(param, UninitializedTensorMixin)
 
 

@@ -26,7 +26,12 @@ _SLICED = (
 
 
 def noop_mask(batch: Tensor, head: Tensor, token_q: Tensor, token_kv: Tensor) -> Tensor:
-    """Return True: a ``mask_mod`` that masks no element."""
+    """Return True: a ``mask_mod`` that masks no element.
+
+    >>> nn.attention.flex_attention.create_mask(nn.attention.flex_attention.noop_mask, 1, 1, 2, 2).squeeze()
+    tensor([[True, True],
+            [True, True]])
+    """
     return batch.new_ones((), dtype=flambeau.bool)
 
 

@@ -29,7 +29,14 @@ def and_masks(*mask_mods: MaskMod) -> MaskMod:
 
 
 def or_masks(*mask_mods: MaskMod) -> MaskMod:
-    """Return a ``mask_mod`` that is True where at least one of the given ones is True."""
+    """Return a ``mask_mod`` that is True where at least one of the given ones is True.
+
+    >>> either = nn.attention.flex_attention.or_masks(lambda b, h, q, k: q == k, lambda b, h, q, k: k == 0)
+    >>> nn.attention.flex_attention.create_mask(either, 1, 1, 3, 3).squeeze()
+    tensor([[ True, False, False],
+            [ True,  True, False],
+            [ True, False,  True]])
+    """
     return _joined(mask_mods, flambeau.logical_or)
 
 
@@ -70,6 +77,13 @@ def create_mask(
         B, H: numbers of batches and heads; None for one mask that is broadcast to all.
         Q_LEN, KV_LEN: numbers of queries and keys.
         device: by default the current GPU if available, otherwise the CPU.
+
+    >>> def causal(b, h, q, k):
+    ...     return q >= k
+    >>> nn.attention.flex_attention.create_mask(causal, 1, 1, 3, 3).squeeze()
+    tensor([[ True, False, False],
+            [ True,  True, False],
+            [ True,  True,  True]])
     """
     places = places_of(B or 1, H or 1, flambeau.arange(Q_LEN), flambeau.arange(KV_LEN), _device(device))
     if _takes_scores(mod_fn):

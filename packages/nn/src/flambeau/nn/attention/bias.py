@@ -12,7 +12,11 @@ __all__ = ["CausalBias", "CausalVariant", "causal_lower_right", "causal_upper_le
 
 
 class CausalVariant(enum.IntEnum):
-    """Alignment of queries and keys of different numbers: the first ones match, or the last ones match."""
+    """Alignment of queries and keys of different numbers: the first ones match, or the last ones match.
+
+    >>> [variant.name for variant in nn.attention.bias.CausalVariant]
+    ['UPPER_LEFT', 'LOWER_RIGHT']
+    """
 
     UPPER_LEFT = 1
     LOWER_RIGHT = 2
@@ -57,6 +61,10 @@ def causal_upper_left(*size: int) -> CausalBias:
 
     Args:
         size: the numbers of queries and keys.
+
+    >>> bias = nn.attention.bias.causal_upper_left(2, 3)
+    >>> bias.variant.name, bias.seq_len_q, bias.seq_len_kv
+    ('UPPER_LEFT', 2, 3)
     """
     return CausalBias(CausalVariant.UPPER_LEFT, *_two(size))
 
@@ -68,6 +76,10 @@ def causal_lower_right(*size: int) -> CausalBias:
 
     Args:
         size: the numbers of queries and keys.
+
+    >>> bias = nn.attention.bias.causal_lower_right(2, 3)
+    >>> bias.variant.name, bias.seq_len_q, bias.seq_len_kv
+    ('LOWER_RIGHT', 2, 3)
     """
     return CausalBias(CausalVariant.LOWER_RIGHT, *_two(size))
 

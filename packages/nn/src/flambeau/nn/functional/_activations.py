@@ -20,47 +20,95 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
 
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
-    """``x * sigmoid(x)``, also known as swish."""
+    """``x * sigmoid(x)``, also known as swish.
+
+    >>> nn.functional.silu(fb.tensor([-1.0, 0.0, 2.0]))
+    tensor([-0.2689,  0.0000,  1.7616])
+    """
     return flambeau.silu_(input) if inplace else flambeau.silu(input)
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
-    """``x`` where positive, ``negative_slope * x`` elsewhere."""
+    """``x`` where positive, ``negative_slope * x`` elsewhere.
+
+    >>> nn.functional.leaky_relu(fb.tensor([-1.0, 0.0, 2.0]), 0.1)
+    tensor([-0.1000,  0.0000,  2.0000])
+    """
     return flambeau.leaky_relu_(input, negative_slope) if inplace else flambeau.leaky_relu(input, negative_slope)
 
 
 def leaky_relu_(input: Tensor, negative_slope: float = 0.01) -> Tensor:
-    """`leaky_relu` in place."""
+    """`leaky_relu` in place.
+
+    >>> x = fb.tensor([-1.0, 0.0, 2.0])
+    >>> nn.functional.leaky_relu_(x, 0.1) is x
+    True
+    >>> x
+    tensor([-0.1000,  0.0000,  2.0000])
+    """
     return leaky_relu(input, negative_slope, True)
 
 
 def relu_(input: Tensor) -> Tensor:
-    """`relu` in place."""
+    """`relu` in place.
+
+    >>> x = fb.tensor([-1.0, 0.0, 2.0])
+    >>> nn.functional.relu_(x) is x
+    True
+    >>> x
+    tensor([0., 0., 2.])
+    """
     return input.relu_()
 
 
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
-    """``min(max(x, 0), 6)``."""
+    """``min(max(x, 0), 6)``.
+
+    >>> nn.functional.relu6(fb.tensor([-1.0, 0.0, 2.0]))
+    tensor([0., 0., 2.])
+    """
     return flambeau.relu6_(input) if inplace else flambeau.relu6(input)
 
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
-    """``x`` where positive, ``alpha * (exp(x) - 1)`` elsewhere. Source: Clevert et al. 2015, arXiv:1511.07289."""
+    """``x`` where positive, ``alpha * (exp(x) - 1)`` elsewhere. Source: Clevert et al. 2015, arXiv:1511.07289.
+
+    >>> nn.functional.elu(fb.tensor([-1.0, 0.0, 2.0]))
+    tensor([-0.6321,  0.0000,  2.0000])
+    """
     return flambeau.elu_(input, alpha) if inplace else flambeau.elu(input, alpha)
 
 
 def elu_(input: Tensor, alpha: float = 1.0) -> Tensor:
-    """`elu` in place."""
+    """`elu` in place.
+
+    >>> x = fb.tensor([-1.0, 0.0, 2.0])
+    >>> nn.functional.elu_(x) is x
+    True
+    >>> x
+    tensor([-0.6321,  0.0000,  2.0000])
+    """
     return elu(input, alpha, True)
 
 
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
-    """``x`` where positive, ``alpha * (exp(x / alpha) - 1)`` elsewhere. Source: Barron 2017, arXiv:1704.07483."""
+    """``x`` where positive, ``alpha * (exp(x / alpha) - 1)`` elsewhere. Source: Barron 2017, arXiv:1704.07483.
+
+    >>> nn.functional.celu(fb.tensor([-1.0, 0.0, 2.0]), 0.5)
+    tensor([-0.4323,  0.0000,  2.0000])
+    """
     return flambeau.celu_(input, alpha) if inplace else flambeau.celu(input, alpha)
 
 
 def celu_(input: Tensor, alpha: float = 1.0) -> Tensor:
-    """`celu` in place."""
+    """`celu` in place.
+
+    >>> x = fb.tensor([-1.0, 0.0, 2.0])
+    >>> nn.functional.celu_(x, 0.5) is x
+    True
+    >>> x
+    tensor([-0.4323,  0.0000,  2.0000])
+    """
     return celu(input, alpha, True)
 
 
@@ -68,12 +116,22 @@ def selu(input: Tensor, inplace: bool = False) -> Tensor:
     """`elu` with the scale and the alpha that keep mean 0 and variance 1.
 
     Source: Klambauer et al. 2017, arXiv:1706.02515.
+
+    >>> nn.functional.selu(fb.tensor([-1.0, 0.0, 2.0]))
+    tensor([-1.1113,  0.0000,  2.1014])
     """
     return flambeau.selu_(input) if inplace else flambeau.selu(input)
 
 
 def selu_(input: Tensor) -> Tensor:
-    """`selu` in place."""
+    """`selu` in place.
+
+    >>> x = fb.tensor([-1.0, 0.0, 2.0])
+    >>> nn.functional.selu_(x) is x
+    True
+    >>> x
+    tensor([-1.1113,  0.0000,  2.1014])
+    """
     return selu(input, True)
 
 
@@ -81,6 +139,9 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
     """``x`` limited to ``[min_val, max_val]``.
 
     Raises: ValueError if ``min_val`` is greater than ``max_val``; RuntimeError for unsigned dtypes.
+
+    >>> nn.functional.hardtanh(fb.tensor([-1.0, 0.0, 2.0]))
+    tensor([-1.,  0.,  1.])
     """
     if min_val > max_val:
         raise ValueError(f"min_val cannot be greater than max_val, got {min_val} and {max_val}")
@@ -90,32 +151,62 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
 
 
 def hardtanh_(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
-    """`hardtanh` in place."""
+    """`hardtanh` in place.
+
+    >>> x = fb.tensor([-1.0, 0.0, 2.0])
+    >>> nn.functional.hardtanh_(x) is x
+    True
+    >>> x
+    tensor([-1.,  0.,  1.])
+    """
     return hardtanh(input, min_val, max_val, True)
 
 
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
-    """``x * relu6(x + 3) / 6``. Source: Howard et al. 2019, arXiv:1905.02244."""
+    """``x * relu6(x + 3) / 6``. Source: Howard et al. 2019, arXiv:1905.02244.
+
+    >>> nn.functional.hardswish(fb.tensor([-1.0, 0.0, 2.0]))
+    tensor([-0.3333,  0.0000,  1.6667])
+    """
     return flambeau.hardswish_(input) if inplace else flambeau.hardswish(input)
 
 
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
-    """``relu6(x + 3) / 6``."""
+    """``relu6(x + 3) / 6``.
+
+    >>> nn.functional.hardsigmoid(fb.tensor([-1.0, 0.0, 2.0]))
+    tensor([0.3333, 0.5000, 0.8333])
+    """
     return flambeau.hardsigmoid_(input) if inplace else flambeau.hardsigmoid(input)
 
 
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
-    """``x * tanh(softplus(x))``. Source: Misra 2019, arXiv:1908.08681."""
+    """``x * tanh(softplus(x))``. Source: Misra 2019, arXiv:1908.08681.
+
+    >>> nn.functional.mish(fb.tensor([-1.0, 0.0, 2.0]))
+    tensor([-0.3034,  0.0000,  1.9440])
+    """
     return flambeau.mish_(input) if inplace else flambeau.mish(input)
 
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
-    """``x`` where it is above ``threshold``, ``value`` elsewhere."""
+    """``x`` where it is above ``threshold``, ``value`` elsewhere.
+
+    >>> nn.functional.threshold(fb.tensor([-1.0, 0.0, 2.0]), 0.5, 9.0)
+    tensor([9., 9., 2.])
+    """
     return flambeau.threshold_(input, threshold, value) if inplace else flambeau.threshold(input, threshold, value)
 
 
 def threshold_(input: Tensor, threshold: float, value: float) -> Tensor:
-    """`threshold` in place."""
+    """`threshold` in place.
+
+    >>> x = fb.tensor([-1.0, 0.0, 2.0])
+    >>> nn.functional.threshold_(x, 0.5, 9.0) is x
+    True
+    >>> x
+    tensor([9., 9., 2.])
+    """
     return flambeau.threshold_(input, threshold, value)
 
 
@@ -126,6 +217,9 @@ def rrelu(
 
     Raises: RuntimeError if a limit is not finite or ``lower`` is greater than ``upper``.
     Source: Xu et al. 2015, arXiv:1505.00853.
+
+    >>> nn.functional.rrelu(fb.tensor([-1.0, 2.0]), 0.25, 0.25)
+    tensor([-0.2500,  2.0000])
     """
     if not -math.inf < lower <= upper < math.inf:
         if lower > upper:
@@ -138,7 +232,14 @@ def rrelu(
 
 
 def rrelu_(input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False) -> Tensor:
-    """`rrelu` in place."""
+    """`rrelu` in place.
+
+    >>> x = fb.tensor([-1.0, 0.0, 2.0])
+    >>> nn.functional.rrelu_(x, 0.25, 0.25) is x
+    True
+    >>> x
+    tensor([-0.2500,  0.0000,  2.0000])
+    """
     return rrelu(input, lower, upper, training, True)
 
 
@@ -154,14 +255,22 @@ def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: 
 
 
 def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
-    """``x - log(sum(exp(x)))`` over ``dim``, computed without overflow."""
+    """``x - log(sum(exp(x)))`` over ``dim``, computed without overflow.
+
+    >>> nn.functional.log_softmax(fb.tensor([0.0, 1.0]), dim=0)
+    tensor([-1.3133, -0.3133])
+    """
     if dim is None:
         dim = _guessed("log_softmax", input, _stacklevel)
     return flambeau.log_softmax(input, dim, dtype=dtype)
 
 
 def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
-    """``softmax(-x)``."""
+    """``softmax(-x)``.
+
+    >>> nn.functional.softmin(fb.tensor([0.0, 1.0]), dim=0)
+    tensor([0.7311, 0.2689])
+    """
     if dim is None:
         dim = _guessed("softmin", input, _stacklevel)
     return flambeau.softmax(-input, dim, dtype=dtype)
@@ -182,6 +291,9 @@ def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: floa
         hard: if True, return one-hot vectors, with the gradient of the soft sample.
         eps: deprecated, without effect; a value other than the default warns.
     Source: Jang, Gu, Poole 2017, arXiv:1611.01144; Maddison, Mnih, Teh 2017, arXiv:1611.00712.
+
+    >>> nn.functional.gumbel_softmax(fb.zeros(4, 3), hard=True).sum(-1)
+    tensor([1., 1., 1., 1.])
     """
     if eps != 1e-10:
         warnings.warn("`eps` parameter is deprecated and has no effect.", stacklevel=2)

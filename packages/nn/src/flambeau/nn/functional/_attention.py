@@ -148,6 +148,14 @@ def multi_head_attention_forward(
         is_causal: a hint that ``attn_mask`` is the causal mask. ``attn_mask`` must be given.
     Returns: ``(L, N, E)`` and the weights ``(N, L, S)`` (or ``(N, num_heads, L, S)``), or None.
     Source: Vaswani et al. 2017, arXiv:1706.03762.
+
+    >>> attention = nn.MultiheadAttention(4, 2)
+    >>> x = fb.zeros(3, 1, 4)
+    >>> out, weights = nn.functional.multi_head_attention_forward(
+    ...     x, x, x, 4, 2, attention.in_proj_weight, attention.in_proj_bias, None, None, False, 0.0,
+    ...     attention.out_proj.weight, attention.out_proj.bias)
+    >>> out.shape, weights.shape
+    (flambeau.Size([3, 1, 4]), flambeau.Size([1, 3, 3]))
     """
     batched = _is_batched(query, key, value, key_padding_mask, attn_mask, num_heads)
     if is_causal and attn_mask is None:

@@ -48,7 +48,11 @@ def nll_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """``-x[target]``, from log-probabilities. Arguments as in `cross_entropy`."""
+    """``-x[target]``, from log-probabilities. Arguments as in `cross_entropy`.
+
+    >>> nn.functional.nll_loss(fb.tensor([[-0.1, -2.0], [-1.5, -0.3]]), fb.tensor([0, 1]))
+    tensor(0.2000)
+    """
     if size_average is not None or reduce is not None:
         reduction = chosen(reduction, size_average, reduce)
     return flambeau.nll_loss(input, target, weight, ignore_index, reduction)
@@ -77,6 +81,9 @@ def linear_cross_entropy(
         ignore_index: -100 by default; not with probabilities.
         options: hints that save memory elsewhere; any are accepted and change nothing.
     Raises: RuntimeError for shapes that do not fit.
+
+    >>> nn.functional.linear_cross_entropy(fb.zeros(2, 3), fb.zeros(5, 3), fb.tensor([0, 4]))
+    tensor(1.6094)
     """
     if input.ndim not in (1, 2):
         raise RuntimeError(f"expected input with dimensionality 1 or 2, got {input.ndim}")
@@ -112,7 +119,11 @@ def multilabel_soft_margin_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """Compute the binary cross-entropy of each label from logits ``(..., C)``, averaged over the classes."""
+    """Compute the binary cross-entropy of each label from logits ``(..., C)``, averaged over the classes.
+
+    >>> nn.functional.multilabel_soft_margin_loss(fb.tensor([[2.0, -1.0]]), fb.tensor([[1.0, 0.0]]))
+    tensor(0.2201)
+    """
     if input.dtype in (flambeau.float16, flambeau.bfloat16):  # rounded once, not after each step
         wide = None if weight is None else weight.float()
         loss = multilabel_soft_margin_loss(input.float(), target.float(), wide, size_average, reduce, reduction)
@@ -142,6 +153,9 @@ def multi_margin_loss(
         p: 1 or 2.
     Raises: ValueError for another ``p`` or a weight that is not a vector; RuntimeError if the shapes do not match or
         a class index is out of range.
+
+    >>> nn.functional.multi_margin_loss(fb.tensor([[0.1, 0.2, 0.8]]), fb.tensor([2]))
+    tensor(0.2333)
     """
     if size_average is not None or reduce is not None:
         reduction = chosen(reduction, size_average, reduce)
@@ -161,6 +175,9 @@ def multilabel_margin_loss(
         input: ``(N, C)`` or ``(C,)``.
         target: same shape; each row begins with its labels, and -1 marks their end.
     Raises: RuntimeError if the shapes do not match or a label is out of range.
+
+    >>> nn.functional.multilabel_margin_loss(fb.tensor([[0.1, 0.2, 0.8]]), fb.tensor([[2, -1, 0]]))
+    tensor(0.2333)
     """
     if size_average is not None or reduce is not None:
         reduction = chosen(reduction, size_average, reduce)

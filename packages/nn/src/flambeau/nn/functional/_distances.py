@@ -36,6 +36,9 @@ def cosine_embedding_loss(
     Args:
         input1, input2: ``(N, D)`` or ``(D,)``.
         target: ``(N,)`` or a scalar.
+
+    >>> nn.functional.cosine_embedding_loss(fb.tensor([[1.0, 0.0]]), fb.tensor([[1.0, 1.0]]), fb.tensor([1]))
+    tensor(0.2929)
     """
     reduction = chosen(reduction, size_average, reduce)
     if not ((target.ndim == 1 and {input1.ndim, input2.ndim} <= {1, 2}) or (target.ndim == 0 and input1.ndim == 1)):
@@ -64,7 +67,11 @@ def margin_ranking_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """``max(0, -y * (x1 - x2) + margin)``: ``x1`` should rank higher where ``y`` is 1, lower where it is -1."""
+    """``max(0, -y * (x1 - x2) + margin)``: ``x1`` should rank higher where ``y`` is 1, lower where it is -1.
+
+    >>> nn.functional.margin_ranking_loss(fb.tensor([1.0]), fb.tensor([2.0]), fb.tensor([1]), margin=0.5)
+    tensor(1.5000)
+    """
     reduction = chosen(reduction, size_average, reduce)
     if not input1.ndim == input2.ndim == target.ndim:
         raise RuntimeError(
@@ -93,6 +100,9 @@ def triplet_margin_loss(
         swap: if True, use ``d(positive, negative)`` where it is smaller than ``d(anchor, negative)``.
     Raises: ValueError for a margin that is not positive. RuntimeError if the numbers of dimensions differ.
     Source: Balntas et al. 2016, "Learning local feature descriptors with triplets and shallow CNNs".
+
+    >>> nn.functional.triplet_margin_loss(fb.tensor([[0.0]]), fb.tensor([[1.0]]), fb.tensor([[1.5]]))
+    tensor(0.5000)
     """
     reduction = chosen(reduction, size_average, reduce)
     if margin <= 0:
@@ -115,7 +125,11 @@ def triplet_margin_with_distance_loss(
     swap: bool = False,
     reduction: str = "mean",
 ) -> Tensor:
-    """`triplet_margin_loss` with any distance; `pairwise_distance` if none is given."""
+    """`triplet_margin_loss` with any distance; `pairwise_distance` if none is given.
+
+    >>> nn.functional.triplet_margin_with_distance_loss(fb.tensor([[0.0]]), fb.tensor([[1.0]]), fb.tensor([[1.5]]))
+    tensor(0.5000)
+    """
     reduction = chosen(reduction)
     if margin <= 0:
         raise ValueError(f"margin must be greater than 0, got {margin}")

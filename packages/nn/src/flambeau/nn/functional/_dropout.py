@@ -21,13 +21,22 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     """Set each value to zero with probability ``p`` and multiply the others by ``1 / (1 - p)``.
 
     Raises: ValueError for ``p`` outside [0, 1].
+
+    >>> sorted(nn.functional.dropout(fb.ones(1000), p=0.5).unique().tolist())
+    [0.0, 2.0]
+    >>> nn.functional.dropout(fb.ones(3), training=False)
+    tensor([1., 1., 1.])
     """
     _check_probability(p)
     return _in_place(input, flambeau.dropout(input, p, training), inplace)
 
 
 def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """Drop whole channels of ``(N, C, L)`` or ``(C, L)``. Source: Tompson et al. 2015, arXiv:1411.4280."""
+    """Drop whole channels of ``(N, C, L)`` or ``(C, L)``. Source: Tompson et al. 2015, arXiv:1411.4280.
+
+    >>> nn.functional.dropout1d(fb.ones(2, 3, 8), training=False).shape
+    flambeau.Size([2, 3, 8])
+    """
     _check_probability(p)
     if input.ndim not in (2, 3):
         raise RuntimeError(
@@ -41,7 +50,11 @@ def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
 
 
 def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """Drop whole channels of ``(N, C, H, W)``; other numbers of dimensions warn, and 3 mean ``(N, C, L)``."""
+    """Drop whole channels of ``(N, C, H, W)``; other numbers of dimensions warn, and 3 mean ``(N, C, L)``.
+
+    >>> nn.functional.dropout2d(fb.ones(2, 3, 8, 8), training=False).shape
+    flambeau.Size([2, 3, 8, 8])
+    """
     _check_probability(p)
     if input.ndim not in (3, 4):
         _warn_of_dimensions("dropout2d", input.ndim, 2)
@@ -55,7 +68,11 @@ def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
 
 
 def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """Drop whole channels of ``(N, C, D, H, W)`` or ``(C, D, H, W)``; other numbers of dimensions warn."""
+    """Drop whole channels of ``(N, C, D, H, W)`` or ``(C, D, H, W)``; other numbers of dimensions warn.
+
+    >>> nn.functional.dropout3d(fb.ones(2, 3, 8, 8, 8), training=False).shape
+    flambeau.Size([2, 3, 8, 8, 8])
+    """
     _check_probability(p)
     if input.ndim not in (4, 5):
         _warn_of_dimensions("dropout3d", input.ndim, 3)
@@ -77,12 +94,19 @@ def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace
     """Set values to SELU's negative limit with probability ``p``, then restore mean 0 and variance 1.
 
     Source: Klambauer et al. 2017, arXiv:1706.02515.
+
+    >>> nn.functional.alpha_dropout(fb.ones(3), training=False)
+    tensor([1., 1., 1.])
     """
     _check_probability(p)
     return _in_place(input, flambeau.alpha_dropout(input, p, training), inplace)
 
 
 def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
-    """`alpha_dropout` of whole channels."""
+    """`alpha_dropout` of whole channels.
+
+    >>> nn.functional.feature_alpha_dropout(fb.ones(1, 3), training=False)
+    tensor([[1., 1., 1.]])
+    """
     _check_probability(p)
     return _in_place(input, flambeau.feature_alpha_dropout(input, p, training), inplace)

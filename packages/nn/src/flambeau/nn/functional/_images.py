@@ -67,5 +67,11 @@ def fold(
     padding: int | Sequence[int] = 0,
     stride: int | Sequence[int] = 1,
 ) -> Tensor:
-    """Add the columns that `unfold` returns at the positions of their windows: ``(N, C, *output_size)``."""
+    """Add the columns that `unfold` returns at the positions of their windows: ``(N, C, *output_size)``.
+
+    >>> nn.functional.fold(fb.ones(1, 4, 4), (3, 3), (2, 2)).squeeze()
+    tensor([[1., 2., 1.],
+            [2., 4., 2.],
+            [1., 2., 1.]])
+    """
     return _core._fold_windows(input, output_size, kernel_size, dilation, padding, stride)

@@ -119,6 +119,9 @@ def huber_loss(
     The mean of weighted losses divides by their number, but `l1_loss` and `mse_loss` divide by the sum of the weights.
 
     Raises: RuntimeError for a ``delta`` that is not positive.
+
+    >>> nn.functional.huber_loss(fb.tensor([0.0, 3.0]), fb.tensor([0.5, 0.0]))
+    tensor(1.3125)
     """
     reduction = chosen(reduction)
     input, target = same_size(input, target)
@@ -141,6 +144,9 @@ def binary_cross_entropy(
     Prefer `binary_cross_entropy_with_logits`, which does not round ``p`` first.
 
     Raises: ValueError if the shapes differ; RuntimeError for a ``p`` outside [0, 1].
+
+    >>> nn.functional.binary_cross_entropy(fb.tensor([0.9, 0.2]), fb.tensor([1.0, 0.0]))
+    tensor(0.1643)
     """
     reduction = chosen(reduction, size_average, reduce)
     if input.shape != target.shape:
@@ -210,6 +216,9 @@ def kl_div(
         reduction: ``"batchmean"`` divides the sum by the batch size, which is the mathematical definition; ``"mean"``
             divides by the number of elements.
         log_target: if True, the target is the logarithm of ``y``.
+
+    >>> nn.functional.kl_div(fb.tensor([[0.5, 0.5]]).log(), fb.tensor([[0.9, 0.1]]), reduction="batchmean")
+    tensor(0.3681)
     """
     if reduction != "batchmean" or size_average is not None or reduce is not None:
         reduction = chosen(reduction, size_average, reduce)
@@ -242,6 +251,9 @@ def poisson_nll_loss(
     Args:
         log_input: ``x`` is the logarithm of the rate.
         full: add Stirling's ``y * log(y) - y + log(2 * pi * y) / 2`` where ``y > 1``.
+
+    >>> nn.functional.poisson_nll_loss(fb.tensor([0.0, 1.0]), fb.tensor([1.0, 2.0]))
+    tensor(0.8591)
     """
     reduction = chosen(reduction, size_average, reduce)
     loss = input.exp() - target * input if log_input else input - target * (input + eps).log()
@@ -266,6 +278,9 @@ def gaussian_nll_loss(
         full: add ``log(2 * pi) / 2``.
         eps: gets no gradient; where the variance is below it, neither does the variance through the clamp.
     Raises: ValueError for another size of ``var`` or a negative one.
+
+    >>> nn.functional.gaussian_nll_loss(fb.tensor([1.0]), fb.tensor([3.0]), fb.tensor([4.0]))
+    tensor(1.1931)
     """
     if isinstance(var, float):
         if var < 0:
@@ -299,7 +314,11 @@ def hinge_embedding_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """``x`` where the target is 1, ``max(0, margin - x)`` where it is -1."""
+    """``x`` where the target is 1, ``max(0, margin - x)`` where it is -1.
+
+    >>> nn.functional.hinge_embedding_loss(fb.tensor([0.5, 0.25]), fb.tensor([1, -1]))
+    tensor(0.6250)
+    """
     reduction = chosen(reduction, size_average, reduce)
     far = (margin - input).clamp(min=0)
     loss = flambeau.where(target != 1, far, 0.0) + flambeau.where(target != -1, input, 0.0)
@@ -314,6 +333,10 @@ def soft_margin_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """``log(1 + exp(-y * x))`` for targets of 1 and -1."""
+    """``log(1 + exp(-y * x))`` for targets of 1 and -1.
+
+    >>> nn.functional.soft_margin_loss(fb.tensor([2.0, -1.0]), fb.tensor([1.0, -1.0]))
+    tensor(0.2201)
+    """
     reduction = chosen(reduction, size_average, reduce)
     return reduced(flambeau.softplus(-target * input, 1.0, SOFTPLUS_IS_LINEAR), reduction)

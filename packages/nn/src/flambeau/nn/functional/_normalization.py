@@ -27,6 +27,11 @@ def batch_norm(
         momentum: weight of the batch in the running statistics.
     Raises: ValueError for a single value per channel in training.
     Gradient: input, weight, bias, any order. Source: Ioffe, Szegedy 2015, arXiv:1502.03167.
+
+    >>> x = fb.tensor([[1.0], [3.0]])
+    >>> nn.functional.batch_norm(x, fb.tensor([2.0]), fb.tensor([4.0]))
+    tensor([[-0.5000],
+            [ 0.5000]])
     """
     return flambeau.batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps)
 
@@ -63,6 +68,9 @@ def group_norm(
         weight, bias: ``(C,)`` or None.
     Raises: ValueError if a group has a single value; RuntimeError if ``num_groups`` does not divide C.
     Gradient: all three, any order. Source: Wu, He 2018, arXiv:1803.08494.
+
+    >>> nn.functional.group_norm(fb.tensor([[1.0, 3.0, 5.0, 9.0]]), 2)
+    tensor([[-1.0000,  1.0000, -1.0000,  1.0000]])
     """
     if input.ndim < 2:
         raise RuntimeError(f"Expected at least 2 dimensions for input tensor but received {input.ndim}")
@@ -92,6 +100,10 @@ def instance_norm(
         use_input_stats: if True, normalise with the input's statistics, otherwise with the running ones.
     Raises: ValueError if a channel has a single value.
     Source: Ulyanov, Vedaldi, Lempitsky 2016, arXiv:1607.08022.
+
+    >>> nn.functional.instance_norm(fb.tensor([[[1.0, 3.0], [5.0, 9.0]]])).squeeze(0)
+    tensor([[-1.0000,  1.0000],
+            [-1.0000,  1.0000]])
     """
     if use_input_stats:
         places = 1
@@ -110,6 +122,9 @@ def rms_norm(
     Args:
         eps: by default the machine epsilon of the dtype.
     Gradient: both, any order. Source: Zhang, Sennrich 2019, arXiv:1910.07467.
+
+    >>> nn.functional.rms_norm(fb.tensor([[3.0, 4.0]]), (2,))
+    tensor([[0.8485, 1.1314]])
     """
     return flambeau.rms_norm(input, normalized_shape, weight, eps)
 
@@ -121,6 +136,9 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
         input: ``(N, C, *)`` with at least one dimension after the channels.
     Raises: ValueError for fewer dimensions.
     Source: Krizhevsky, Sutskever, Hinton 2012, "ImageNet classification with deep convolutional neural networks".
+
+    >>> nn.functional.local_response_norm(fb.ones(1, 4, 2, 2), 2).shape
+    flambeau.Size([1, 4, 2, 2])
     """
     if input.ndim < 3:
         raise ValueError(f"Expected 3D or higher dimensionality input (got {input.ndim} dimensions)")

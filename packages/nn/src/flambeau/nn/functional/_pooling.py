@@ -23,7 +23,11 @@ def adaptive_avg_pool2d(input: Tensor, output_size: OptionalSize) -> Tensor:
 
 
 def adaptive_avg_pool3d(input: Tensor, output_size: OptionalSize) -> Tensor:
-    """`adaptive_avg_pool2d` over three dimensions."""
+    """`adaptive_avg_pool2d` over three dimensions.
+
+    >>> nn.functional.adaptive_avg_pool3d(fb.zeros(1, 3, 8, 8, 8), 2).shape
+    flambeau.Size([1, 3, 2, 2, 2])
+    """
     return _core._adaptive_avg_pool3d(input, output_size)
 
 
@@ -144,7 +148,12 @@ def lp_pool1d(
 def lp_pool2d(
     input: Tensor, norm_type: float, kernel_size: Size, stride: Size | None = None, ceil_mode: bool = False
 ) -> Tensor:
-    """`lp_pool1d` over two dimensions."""
+    """`lp_pool1d` over two dimensions.
+
+    >>> nn.functional.lp_pool2d(fb.ones(1, 1, 4, 4), 2, 2).squeeze()
+    tensor([[2., 2.],
+            [2., 2.]])
+    """
     mean = avg_pool2d(input.pow(norm_type), kernel_size, stride, 0, ceil_mode)
     return _root(mean, prod(_spread(kernel_size, 2)), norm_type)
 
@@ -152,7 +161,11 @@ def lp_pool2d(
 def lp_pool3d(
     input: Tensor, norm_type: float, kernel_size: Size, stride: Size | None = None, ceil_mode: bool = False
 ) -> Tensor:
-    """`lp_pool1d` over three dimensions."""
+    """`lp_pool1d` over three dimensions.
+
+    >>> nn.functional.lp_pool3d(fb.ones(1, 1, 4, 4, 4), 2, 2).shape
+    flambeau.Size([1, 1, 2, 2, 2])
+    """
     mean = avg_pool3d(input.pow(norm_type), kernel_size, stride, 0, ceil_mode)
     return _root(mean, prod(_spread(kernel_size, 3)), norm_type)
 
@@ -182,6 +195,9 @@ def fractional_max_pool2d(
         _random_samples: ``(N, C, 2)`` in [0, 1), which determine the window positions of each image.
     Raises: ValueError if neither or both of size and ratio are given, or for a ratio outside (0, 1).
     Source: Graham 2014, arXiv:1412.6071.
+
+    >>> nn.functional.fractional_max_pool2d(fb.zeros(1, 1, 8, 8), 2, output_size=3).shape
+    flambeau.Size([1, 1, 3, 3])
     """
     values, indices = _fractional(2, input, kernel_size, output_size, output_ratio, _random_samples)
     return (values, indices) if return_indices else values
@@ -195,7 +211,11 @@ def fractional_max_pool3d(
     return_indices: bool = False,
     _random_samples: Tensor | None = None,
 ) -> Tensor | tuple[Tensor, Tensor]:
-    """`fractional_max_pool2d` over three dimensions."""
+    """`fractional_max_pool2d` over three dimensions.
+
+    >>> nn.functional.fractional_max_pool3d(fb.zeros(1, 1, 8, 8, 8), 2, output_size=3).shape
+    flambeau.Size([1, 1, 3, 3, 3])
+    """
     values, indices = _fractional(3, input, kernel_size, output_size, output_ratio, _random_samples)
     return (values, indices) if return_indices else values
 

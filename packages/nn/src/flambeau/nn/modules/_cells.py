@@ -14,7 +14,11 @@ from .module import Module
 
 
 class RNNCellBase(Module):
-    """The parameters of a cell with ``num_chunks`` gates, all uniform in ``±1/sqrt(hidden_size)``."""
+    """The parameters of a cell with ``num_chunks`` gates, all uniform in ``±1/sqrt(hidden_size)``.
+
+    >>> issubclass(nn.LSTMCell, nn.RNNCellBase)
+    True
+    """
 
     function: ClassVar[Callable[..., Tensor]]
     bias_ih: Tensor | None
@@ -92,7 +96,11 @@ class RNNCell(RNNCellBase):
 
 
 class GRUCell(RNNCellBase):
-    """One step of `GRU`. Shapes as in `RNNCell`."""
+    """One step of `GRU`. Shapes as in `RNNCell`.
+
+    >>> nn.GRUCell(3, 5)(fb.zeros(2, 3)).shape
+    flambeau.Size([2, 5])
+    """
 
     function = gru_cell
 
@@ -103,7 +111,12 @@ class GRUCell(RNNCellBase):
 
 
 class LSTMCell(RNNCellBase):
-    """One step of `LSTM`. Shapes as in `RNNCell`; the state is a pair of ``h`` and ``c``."""
+    """One step of `LSTM`. Shapes as in `RNNCell`; the state is a pair of ``h`` and ``c``.
+
+    >>> h, c = nn.LSTMCell(3, 5)(fb.zeros(2, 3))
+    >>> h.shape, c.shape
+    (flambeau.Size([2, 5]), flambeau.Size([2, 5]))
+    """
 
     def __init__(
         self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None

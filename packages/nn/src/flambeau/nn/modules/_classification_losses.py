@@ -49,7 +49,11 @@ class CrossEntropyLoss(_WeightedLoss):
 
 
 class NLLLoss(_WeightedLoss):
-    """``-x[target]``, from log-probabilities such as those of `LogSoftmax`. Arguments as in `CrossEntropyLoss`."""
+    """``-x[target]``, from log-probabilities such as those of `LogSoftmax`. Arguments as in `CrossEntropyLoss`.
+
+    >>> nn.NLLLoss()(fb.tensor([[-0.1, -2.0], [-1.5, -0.3]]), fb.tensor([0, 1]))
+    tensor(0.2000)
+    """
 
     def __init__(
         self,
@@ -67,7 +71,11 @@ class NLLLoss(_WeightedLoss):
 
 
 class NLLLoss2d(NLLLoss):
-    """`NLLLoss`, by its older name for images."""
+    """`NLLLoss`, by its older name for images.
+
+    >>> nn.NLLLoss2d()(fb.zeros(1, 3, 2, 2), fb.zeros(1, 2, 2, dtype=fb.int64))
+    tensor(0.)
+    """
 
 
 class LinearCrossEntropyOptions(NamedTuple):
@@ -93,6 +101,10 @@ class LinearCrossEntropyLoss(_WeightedLoss):
         options: hints, see `LinearCrossEntropyOptions`.
     Shapes: ``(N, in_features)`` or ``(in_features,)``; targets as class indices or probabilities.
     Raises: RuntimeError for a weight that is not ``(C,)`` or a smoothing outside [0, 1].
+
+    >>> loss = nn.LinearCrossEntropyLoss(3, 5)
+    >>> loss(fb.zeros(2, 3), fb.tensor([0, 4])).shape
+    flambeau.Size([])
     """
 
     def __init__(
@@ -143,7 +155,11 @@ class LinearCrossEntropyLoss(_WeightedLoss):
 
 
 class MultiMarginLoss(_WeightedLoss):
-    """``sum over classes c != y of max(0, margin - x[y] + x[c])**p / C``, a hinge loss for one class of many."""
+    """``sum over classes c != y of max(0, margin - x[y] + x[c])**p / C``, a hinge loss for one class of many.
+
+    >>> nn.MultiMarginLoss()(fb.tensor([[0.1, 0.2, 0.8]]), fb.tensor([2]))
+    tensor(0.2333)
+    """
 
     def __init__(
         self,
@@ -173,14 +189,22 @@ class MultiMarginLoss(_WeightedLoss):
 
 
 class MultiLabelMarginLoss(_Loss):
-    """``sum over labels y and other classes c of max(0, 1 - (x[y] - x[c])) / C``; targets list labels, then -1."""
+    """``sum over labels y and other classes c of max(0, 1 - (x[y] - x[c])) / C``; targets list labels, then -1.
+
+    >>> nn.MultiLabelMarginLoss()(fb.tensor([[0.1, 0.2, 0.8]]), fb.tensor([[2, -1, 0]]))
+    tensor(0.2333)
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.multilabel_margin_loss(input, target, reduction=self.reduction)
 
 
 class MultiLabelSoftMarginLoss(_WeightedLoss):
-    """The mean over classes of the binary cross-entropy of ``sigmoid(x)``; targets are 0 or 1 for each class."""
+    """The mean over classes of the binary cross-entropy of ``sigmoid(x)``; targets are 0 or 1 for each class.
+
+    >>> nn.MultiLabelSoftMarginLoss()(fb.tensor([[2.0, -1.0]]), fb.tensor([[1.0, 0.0]]))
+    tensor(0.2201)
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.multilabel_soft_margin_loss(input, target, self.weight, reduction=self.reduction)
@@ -195,6 +219,10 @@ class CTCLoss(_Loss):
         zero_infinity: True makes impossible alignments cost nothing.
     Shapes: log-probabilities ``(T, N, C)`` or ``(T, C)``; targets ``(N, S)`` or all in one; lengths ``(N,)`` of both.
     Source: Graves et al. 2006, doi:10.1145/1143844.1143891.
+
+    >>> log_probs = fb.full((4, 1, 3), 1 / 3).log()
+    >>> nn.CTCLoss()(log_probs, fb.tensor([[1, 2]]), fb.tensor([4]), fb.tensor([2]))
+    tensor(0.8432)
     """
 
     def __init__(self, blank: int = 0, reduction: str = "mean", zero_infinity: bool = False) -> None:
@@ -208,7 +236,11 @@ class CTCLoss(_Loss):
 
 
 class SoftMarginLoss(_Loss):
-    """``log(1 + exp(-y * x))`` for targets of 1 or -1."""
+    """``log(1 + exp(-y * x))`` for targets of 1 or -1.
+
+    >>> nn.SoftMarginLoss()(fb.tensor([2.0, -1.0]), fb.tensor([1.0, -1.0]))
+    tensor(0.2201)
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.soft_margin_loss(input, target, reduction=self.reduction)

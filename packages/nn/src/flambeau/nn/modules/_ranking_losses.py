@@ -26,7 +26,11 @@ class _MarginLoss(_Loss):
 
 
 class HingeEmbeddingLoss(_MarginLoss):
-    """``x`` for targets of 1, ``max(0, margin - x)`` for targets of -1, from distances ``x``."""
+    """``x`` for targets of 1, ``max(0, margin - x)`` for targets of -1, from distances ``x``.
+
+    >>> nn.HingeEmbeddingLoss()(fb.tensor([0.5, 0.25]), fb.tensor([1, -1]))
+    tensor(0.6250)
+    """
 
     def __init__(
         self,
@@ -42,14 +46,23 @@ class HingeEmbeddingLoss(_MarginLoss):
 
 
 class CosineEmbeddingLoss(_MarginLoss):
-    """``1 - cos(x1, x2)`` for targets of 1, ``max(0, cos(x1, x2) - margin)`` for targets of -1."""
+    """``1 - cos(x1, x2)`` for targets of 1, ``max(0, cos(x1, x2) - margin)`` for targets of -1.
+
+    >>> loss = nn.CosineEmbeddingLoss()
+    >>> loss(fb.tensor([[1.0, 0.0]]), fb.tensor([[1.0, 1.0]]), fb.tensor([1]))
+    tensor(0.2929)
+    """
 
     def forward(self, input1: Tensor, input2: Tensor, target: Tensor) -> Tensor:
         return F.cosine_embedding_loss(input1, input2, target, margin=self.margin, reduction=self.reduction)
 
 
 class MarginRankingLoss(_MarginLoss):
-    """``max(0, -y * (x1 - x2) + margin)``: for ``y = 1``, ``x1`` should be larger; for ``y = -1``, ``x2``."""
+    """``max(0, -y * (x1 - x2) + margin)``: for ``y = 1``, ``x1`` should be larger; for ``y = -1``, ``x2``.
+
+    >>> nn.MarginRankingLoss(0.5)(fb.tensor([1.0]), fb.tensor([2.0]), fb.tensor([1]))
+    tensor(1.5000)
+    """
 
     def forward(self, input1: Tensor, input2: Tensor, target: Tensor) -> Tensor:
         return F.margin_ranking_loss(input1, input2, target, margin=self.margin, reduction=self.reduction)
@@ -64,6 +77,10 @@ class TripletMarginLoss(_Loss):
         swap: if True, use the distance from the positive to the negative where it is smaller.
         size_average, reduce, reduction: as in every loss.
     Source: Balntas et al. 2016, doi:10.5244/C.30.119.
+
+    >>> a, p, n = fb.tensor([[0.0]]), fb.tensor([[1.0]]), fb.tensor([[1.5]])
+    >>> nn.TripletMarginLoss()(a, p, n)
+    tensor(0.5000)
     """
 
     def __init__(
@@ -89,7 +106,12 @@ class TripletMarginLoss(_Loss):
 
 
 class TripletMarginWithDistanceLoss(_Loss):
-    """`TripletMarginLoss` with a custom distance, a function of two tensors; `PairwiseDistance` if None."""
+    """`TripletMarginLoss` with a custom distance, a function of two tensors; `PairwiseDistance` if None.
+
+    >>> a, p, n = fb.tensor([[0.0]]), fb.tensor([[1.0]]), fb.tensor([[1.5]])
+    >>> nn.TripletMarginWithDistanceLoss(distance_function=lambda x, y: (x - y).abs().sum(1))(a, p, n)
+    tensor(0.5000)
+    """
 
     def __init__(
         self,

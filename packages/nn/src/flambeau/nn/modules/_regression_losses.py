@@ -24,7 +24,11 @@ class MSELoss(_Loss):
 
 
 class L1Loss(_Loss):
-    """``|x - y|``."""
+    """``|x - y|``.
+
+    >>> nn.L1Loss()(fb.tensor([0.0, 3.0]), fb.tensor([0.5, 0.0]))
+    tensor(1.7500)
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.l1_loss(input, target, reduction=self.reduction)
@@ -34,6 +38,9 @@ class SmoothL1Loss(_Loss):
     """``(x - y)**2 / (2 * beta)`` where ``|x - y| < beta``, ``|x - y| - beta / 2`` elsewhere.
 
     Source: Girshick 2015, arXiv:1504.08083.
+
+    >>> nn.SmoothL1Loss()(fb.tensor([0.0, 3.0]), fb.tensor([0.5, 0.0]))
+    tensor(1.3125)
     """
 
     def __init__(
@@ -54,6 +61,9 @@ class HuberLoss(_Loss):
     """``(x - y)**2 / 2`` where ``|x - y| < delta``, ``delta * (|x - y| - delta / 2)`` elsewhere.
 
     Source: Huber 1964, doi:10.1214/aoms/1177703732.
+
+    >>> nn.HuberLoss()(fb.tensor([0.0, 3.0]), fb.tensor([0.5, 0.0]))
+    tensor(1.3125)
     """
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
@@ -65,7 +75,11 @@ class HuberLoss(_Loss):
 
 
 class BCELoss(_WeightedLoss):
-    """``-(y * log(p) + (1 - y) * log(1 - p))``, from probabilities. Prefer `BCEWithLogitsLoss`."""
+    """``-(y * log(p) + (1 - y) * log(1 - p))``, from probabilities. Prefer `BCEWithLogitsLoss`.
+
+    >>> nn.BCELoss()(fb.tensor([0.9, 0.2]), fb.tensor([1.0, 0.0]))
+    tensor(0.1643)
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.binary_cross_entropy(input, target, self.weight, reduction=self.reduction)
@@ -79,6 +93,9 @@ class BCEWithLogitsLoss(_WeightedLoss):
         size_average, reduce: older spellings of ``reduction``.
         reduction: ``"mean"``, ``"sum"`` or ``"none"``.
         pos_weight: multiplies the loss of the positive class.
+
+    >>> nn.BCEWithLogitsLoss()(fb.tensor([2.0, -1.0]), fb.tensor([1.0, 0.0]))
+    tensor(0.2201)
     """
 
     pos_weight: Tensor | None
@@ -104,6 +121,9 @@ class KLDivLoss(_Loss):
 
     ``reduction="batchmean"`` divides the sum by the batch size, which is the mathematical definition; ``"mean"``
     divides by the number of elements.
+
+    >>> nn.KLDivLoss(reduction="batchmean")(fb.tensor([[0.5, 0.5]]).log(), fb.tensor([[0.9, 0.1]]))
+    tensor(0.3681)
     """
 
     def __init__(
@@ -126,6 +146,9 @@ class PoissonNLLLoss(_Loss):
     """``exp(x) - y * x`` (``x - y * log(x + eps)`` without ``log_input``) for counts ``y``.
 
     ``full`` adds Stirling's approximation of ``log(y!)``.
+
+    >>> nn.PoissonNLLLoss()(fb.tensor([0.0, 1.0]), fb.tensor([1.0, 2.0]))
+    tensor(0.8591)
     """
 
     def __init__(
@@ -151,6 +174,9 @@ class GaussianNLLLoss(_Loss):
     """``(log(max(var, eps)) + (x - y)**2 / max(var, eps)) / 2`` for a predicted mean ``x`` and variance.
 
     ``full`` adds the constant ``log(2 * pi) / 2``. Source: Nix, Weigend 1994, doi:10.1109/ICNN.1994.374138.
+
+    >>> nn.GaussianNLLLoss()(fb.tensor([1.0]), fb.tensor([3.0]), fb.tensor([4.0]))
+    tensor(1.1931)
     """
 
     def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean") -> None:

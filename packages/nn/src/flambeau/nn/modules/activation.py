@@ -51,7 +51,11 @@ class ReLU(_Inplace):
 
 
 class LeakyReLU(_Inplace):
-    """``x`` where positive, ``negative_slope * x`` elsewhere."""
+    """``x`` where positive, ``negative_slope * x`` elsewhere.
+
+    >>> nn.LeakyReLU(0.1)(fb.tensor([-1.0, 0.0, 2.0]))
+    tensor([-0.1000,  0.0000,  2.0000])
+    """
 
     shown: ClassVar[tuple[str, ...]] = ("negative_slope",)
 
@@ -102,6 +106,9 @@ class RReLU(_Inplace):
     """A leaky ReLU whose slope is drawn from ``[lower, upper]`` for each element while training, else their mean.
 
     Source: Xu et al. 2015, arXiv:1505.00853.
+
+    >>> nn.RReLU(0.25, 0.25)(fb.tensor([-1.0, 2.0]))
+    tensor([-0.2500,  2.0000])
     """
 
     shown: ClassVar[tuple[str, ...]] = ("lower", "upper")
@@ -117,7 +124,11 @@ class RReLU(_Inplace):
 
 
 class Hardtanh(_Inplace):
-    """``x`` limited to ``[min_val, max_val]``. Raises: ValueError unless ``min_val < max_val``."""
+    """``x`` limited to ``[min_val, max_val]``. Raises: ValueError unless ``min_val < max_val``.
+
+    >>> nn.Hardtanh()(fb.tensor([-1.0, 0.0, 2.0]))
+    tensor([-1.,  0.,  1.])
+    """
 
     shown: ClassVar[tuple[str, ...]] = ("min_val", "max_val")
 
@@ -134,7 +145,11 @@ class Hardtanh(_Inplace):
 
 
 class ReLU6(Hardtanh):
-    """``min(max(x, 0), 6)``."""
+    """``min(max(x, 0), 6)``.
+
+    >>> nn.ReLU6()(fb.tensor([-1.0, 0.0, 2.0]))
+    tensor([0., 0., 2.])
+    """
 
     shown: ClassVar[tuple[str, ...]] = ()
 
@@ -143,7 +158,11 @@ class ReLU6(Hardtanh):
 
 
 class Threshold(_Inplace):
-    """``x`` where it is above ``threshold``, ``value`` elsewhere."""
+    """``x`` where it is above ``threshold``, ``value`` elsewhere.
+
+    >>> nn.Threshold(0.5, 9.0)(fb.tensor([-1.0, 0.0, 2.0]))
+    tensor([9., 9., 2.])
+    """
 
     shown: ClassVar[tuple[str, ...]] = ("threshold", "value")
 
@@ -161,7 +180,11 @@ class Threshold(_Inplace):
 
 
 class ELU(_Inplace):
-    """``x`` where positive, ``alpha * (exp(x) - 1)`` elsewhere. Source: Clevert et al. 2015, arXiv:1511.07289."""
+    """``x`` where positive, ``alpha * (exp(x) - 1)`` elsewhere. Source: Clevert et al. 2015, arXiv:1511.07289.
+
+    >>> nn.ELU()(fb.tensor([-1.0, 0.0, 2.0]))
+    tensor([-0.6321,  0.0000,  2.0000])
+    """
 
     shown: ClassVar[tuple[str, ...]] = ("alpha",)
 
@@ -175,7 +198,11 @@ class ELU(_Inplace):
 
 
 class CELU(ELU):
-    """``x`` where positive, ``alpha * (exp(x / alpha) - 1)`` elsewhere. Source: Barron 2017, arXiv:1704.07483."""
+    """``x`` where positive, ``alpha * (exp(x / alpha) - 1)`` elsewhere. Source: Barron 2017, arXiv:1704.07483.
+
+    >>> nn.CELU(alpha=0.5)(fb.tensor([-1.0, 0.0, 2.0]))
+    tensor([-0.4323,  0.0000,  2.0000])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.celu(input, self.alpha, self.inplace)
@@ -185,6 +212,9 @@ class SELU(_Inplace):
     """`ELU` with the scale and the alpha that keep mean 0 and variance 1.
 
     Source: Klambauer et al. 2017, arXiv:1706.02515.
+
+    >>> nn.SELU()(fb.tensor([-1.0, 0.0, 2.0]))
+    tensor([-1.1113,  0.0000,  2.1014])
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -192,14 +222,22 @@ class SELU(_Inplace):
 
 
 class SiLU(_Inplace):
-    """``x * sigmoid(x)``, also known as swish. Source: Hendrycks, Gimpel 2016, arXiv:1606.08415."""
+    """``x * sigmoid(x)``, also known as swish. Source: Hendrycks, Gimpel 2016, arXiv:1606.08415.
+
+    >>> nn.SiLU()(fb.tensor([-1.0, 0.0, 2.0]))
+    tensor([-0.2689,  0.0000,  1.7616])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.silu(input, self.inplace)
 
 
 class Mish(_Inplace):
-    """``x * tanh(softplus(x))``. Source: Misra 2019, arXiv:1908.08681."""
+    """``x * tanh(softplus(x))``. Source: Misra 2019, arXiv:1908.08681.
+
+    >>> nn.Mish()(fb.tensor([-1.0, 0.0, 2.0]))
+    tensor([-0.3034,  0.0000,  1.9440])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.mish(input, self.inplace)
@@ -209,6 +247,9 @@ class GELU(_Activation):
     """``x * Phi(x)`` with the normal distribution's ``Phi``; ``approximate="tanh"`` takes the usual approximation.
 
     Source: Hendrycks, Gimpel 2016, arXiv:1606.08415.
+
+    >>> nn.GELU()(fb.tensor([-1.0, 0.0, 2.0]))
+    tensor([-0.1587,  0.0000,  1.9545])
     """
 
     def __init__(self, approximate: str = "none") -> None:
@@ -224,7 +265,11 @@ class GELU(_Activation):
 
 
 class Softplus(_Activation):
-    """``log(1 + exp(beta * x)) / beta``, a smooth ReLU; ``x`` itself where ``beta * x > threshold``."""
+    """``log(1 + exp(beta * x)) / beta``, a smooth ReLU; ``x`` itself where ``beta * x > threshold``.
+
+    >>> nn.Softplus()(fb.tensor([-1.0, 0.0, 2.0]))
+    tensor([0.3133, 0.6931, 2.1269])
+    """
 
     shown: ClassVar[tuple[str, ...]] = ("beta", "threshold")
 
@@ -242,42 +287,66 @@ class Softplus(_Activation):
 
 
 class Sigmoid(_Activation):
-    """``1 / (1 + exp(-x))``."""
+    """``1 / (1 + exp(-x))``.
+
+    >>> nn.Sigmoid()(fb.tensor([-1.0, 0.0, 2.0]))
+    tensor([0.2689, 0.5000, 0.8808])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return sigmoid(input)
 
 
 class LogSigmoid(_Activation):
-    """``log(1 / (1 + exp(-x)))``."""
+    """``log(1 / (1 + exp(-x)))``.
+
+    >>> nn.LogSigmoid()(fb.tensor([-1.0, 0.0, 2.0]))
+    tensor([-1.3133, -0.6931, -0.1269])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.logsigmoid(input)
 
 
 class Tanh(_Activation):
-    """The hyperbolic tangent."""
+    """The hyperbolic tangent.
+
+    >>> nn.Tanh()(fb.tensor([-1.0, 0.0, 2.0]))
+    tensor([-0.7616,  0.0000,  0.9640])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return tanh(input)
 
 
 class Tanhshrink(_Activation):
-    """``x - tanh(x)``."""
+    """``x - tanh(x)``.
+
+    >>> nn.Tanhshrink()(fb.tensor([-1.0, 0.0, 2.0]))
+    tensor([-0.2384,  0.0000,  1.0360])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.tanhshrink(input)
 
 
 class Softsign(_Activation):
-    """``x / (1 + |x|)``."""
+    """``x / (1 + |x|)``.
+
+    >>> nn.Softsign()(fb.tensor([-1.0, 0.0, 2.0]))
+    tensor([-0.5000,  0.0000,  0.6667])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.softsign(input)
 
 
 class Hardsigmoid(_Inplace):
-    """``relu6(x + 3) / 6``."""
+    """``relu6(x + 3) / 6``.
+
+    >>> nn.Hardsigmoid()(fb.tensor([-1.0, 0.0, 2.0]))
+    tensor([0.3333, 0.5000, 0.8333])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.hardsigmoid(input, self.inplace)
@@ -287,7 +356,11 @@ class Hardsigmoid(_Inplace):
 
 
 class Hardswish(_Inplace):
-    """``x * relu6(x + 3) / 6``. Source: Howard et al. 2019, arXiv:1905.02244."""
+    """``x * relu6(x + 3) / 6``. Source: Howard et al. 2019, arXiv:1905.02244.
+
+    >>> nn.Hardswish()(fb.tensor([-1.0, 0.0, 2.0]))
+    tensor([-0.3333,  0.0000,  1.6667])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.hardswish(input, self.inplace)
@@ -309,14 +382,22 @@ class _Shrink(_Activation):
 
 
 class Hardshrink(_Shrink):
-    """``x`` outside ``[-lambd, lambd]``, 0 inside."""
+    """``x`` outside ``[-lambd, lambd]``, 0 inside.
+
+    >>> nn.Hardshrink()(fb.tensor([-1.0, 0.0, 2.0]))
+    tensor([-1.,  0.,  2.])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.hardshrink(input, self.lambd)
 
 
 class Softshrink(_Shrink):
-    """``x`` moved towards 0 by ``lambd``, 0 inside ``[-lambd, lambd]``."""
+    """``x`` moved towards 0 by ``lambd``, 0 inside ``[-lambd, lambd]``.
+
+    >>> nn.Softshrink()(fb.tensor([-1.0, 0.0, 2.0]))
+    tensor([-0.5000,  0.0000,  1.5000])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.softshrink(input, self.lambd)
@@ -348,21 +429,33 @@ class Softmax(_AlongDim):
 
 
 class Softmin(_AlongDim):
-    """``softmax(-x)`` over ``dim``."""
+    """``softmax(-x)`` over ``dim``.
+
+    >>> nn.Softmin(dim=0)(fb.tensor([0.0, 1.0]))
+    tensor([0.7311, 0.2689])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.softmin(input, self.dim, _stacklevel=5)
 
 
 class LogSoftmax(_AlongDim):
-    """``x - log(sum(exp(x)))`` over ``dim``."""
+    """``x - log(sum(exp(x)))`` over ``dim``.
+
+    >>> nn.LogSoftmax(dim=0)(fb.tensor([0.0, 1.0]))
+    tensor([-1.3133, -0.3133])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.log_softmax(input, self.dim, _stacklevel=5)
 
 
 class Softmax2d(_Activation):
-    """The softmax over the channels of ``(N, C, H, W)`` or ``(C, H, W)``."""
+    """The softmax over the channels of ``(N, C, H, W)`` or ``(C, H, W)``.
+
+    >>> nn.Softmax2d()(fb.zeros(1, 2, 3, 3)).sum(1).shape
+    flambeau.Size([1, 3, 3])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         if input.ndim not in (3, 4):
@@ -371,7 +464,11 @@ class Softmax2d(_Activation):
 
 
 class GLU(_Activation):
-    """``a * sigmoid(b)`` of the two halves of ``dim``. Source: Dauphin et al. 2016, arXiv:1612.08083."""
+    """``a * sigmoid(b)`` of the two halves of ``dim``. Source: Dauphin et al. 2016, arXiv:1612.08083.
+
+    >>> nn.GLU()(fb.tensor([1.0, 2.0, 0.0, 0.0]))
+    tensor([0.5000, 1.0000])
+    """
 
     shown: ClassVar[tuple[str, ...]] = ("dim",)
 

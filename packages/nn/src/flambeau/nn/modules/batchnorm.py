@@ -71,7 +71,11 @@ class BatchNorm2d(_BatchNorm):
 
 
 class BatchNorm3d(_BatchNorm):
-    """Normalise each channel of ``(N, C, D, H, W)``. Arguments and behaviour are those of `BatchNorm1d`."""
+    """Normalise each channel of ``(N, C, D, H, W)``. Arguments and behaviour are those of `BatchNorm1d`.
+
+    >>> nn.BatchNorm3d(3)(fb.zeros(2, 3, 8, 8, 8)).shape
+    flambeau.Size([2, 3, 8, 8, 8])
+    """
 
     dimensions = (5,)
 

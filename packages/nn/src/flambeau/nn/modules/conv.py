@@ -224,6 +224,9 @@ class ConvTranspose1d(_ConvTransposeNd):
     """`ConvTranspose2d` along a sequence.
 
     Shapes: ``(N, in_channels, L)`` or ``(in_channels, L)``.
+
+    >>> nn.ConvTranspose1d(4, 2, 3, stride=2)(fb.zeros(1, 4, 8)).shape
+    flambeau.Size([1, 2, 17])
     """
 
     dimensions = 1
@@ -257,6 +260,9 @@ class ConvTranspose3d(_ConvTransposeNd):
     """`ConvTranspose2d` through a volume.
 
     Shapes: ``(N, in_channels, D, H, W)`` or ``(in_channels, D, H, W)``.
+
+    >>> nn.ConvTranspose3d(4, 2, 3, stride=2)(fb.zeros(1, 4, 8, 8, 8)).shape
+    flambeau.Size([1, 2, 17, 17, 17])
     """
 
     dimensions = 3

@@ -26,7 +26,11 @@ class PairwiseDistance(Module):
 
 
 class CosineSimilarity(Module):
-    """``x1 . x2 / max(|x1| * |x2|, eps)`` over ``dim``."""
+    """``x1 . x2 / max(|x1| * |x2|, eps)`` over ``dim``.
+
+    >>> nn.CosineSimilarity()(fb.tensor([[1.0, 0.0]]), fb.tensor([[1.0, 1.0]]))
+    tensor([0.7071])
+    """
 
     def __init__(self, dim: int = 1, eps: float = 1e-8) -> None:
         super().__init__()

@@ -45,19 +45,31 @@ class Dropout(_DropoutNd):
 
 
 class Dropout1d(_DropoutNd):
-    """`Dropout` of whole channels of ``(N, C, L)`` or ``(C, L)``. Source: Tompson et al. 2015, arXiv:1411.4280."""
+    """`Dropout` of whole channels of ``(N, C, L)`` or ``(C, L)``. Source: Tompson et al. 2015, arXiv:1411.4280.
+
+    >>> nn.Dropout1d(0.5).eval()(fb.ones(2, 3)).sum()
+    tensor(6.)
+    """
 
     function = F.dropout1d
 
 
 class Dropout2d(_DropoutNd):
-    """`Dropout` of whole channels of ``(N, C, H, W)``."""
+    """`Dropout` of whole channels of ``(N, C, H, W)``.
+
+    >>> nn.Dropout2d(0.5).eval()(fb.ones(2, 3, 2, 2)).sum()
+    tensor(24.)
+    """
 
     function = F.dropout2d
 
 
 class Dropout3d(_DropoutNd):
-    """`Dropout` of whole channels of ``(N, C, D, H, W)`` or ``(C, D, H, W)``."""
+    """`Dropout` of whole channels of ``(N, C, D, H, W)`` or ``(C, D, H, W)``.
+
+    >>> nn.Dropout3d(0.5).eval()(fb.ones(2, 3, 2, 2, 2)).sum()
+    tensor(48.)
+    """
 
     function = F.dropout3d
 
@@ -66,12 +78,19 @@ class AlphaDropout(_DropoutNd):
     """Dropout for `SELU`: values are set to what SELU tends to, and mean and variance are kept.
 
     Source: Klambauer et al. 2017, arXiv:1706.02515.
+
+    >>> nn.AlphaDropout(0.5).eval()(fb.ones(3))
+    tensor([1., 1., 1.])
     """
 
     function = F.alpha_dropout
 
 
 class FeatureAlphaDropout(_DropoutNd):
-    """`AlphaDropout` of whole channels."""
+    """`AlphaDropout` of whole channels.
+
+    >>> nn.FeatureAlphaDropout(0.5).eval()(fb.ones(1, 3))
+    tensor([[1., 1., 1.]])
+    """
 
     function = F.feature_alpha_dropout

@@ -31,7 +31,13 @@ class Unfold(Module):
 
 
 class Fold(Module):
-    """The sum of columns as windows of an image of ``output_size``: the transpose of `Unfold`."""
+    """The sum of columns as windows of an image of ``output_size``: the transpose of `Unfold`.
+
+    >>> nn.Fold((3, 3), (2, 2))(fb.ones(1, 4, 4)).squeeze()
+    tensor([[1., 2., 1.],
+            [2., 4., 2.],
+            [1., 2., 1.]])
+    """
 
     def __init__(
         self, output_size: Size, kernel_size: Size, dilation: Size = 1, padding: Size = 0, stride: Size = 1

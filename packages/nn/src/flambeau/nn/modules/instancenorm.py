@@ -95,12 +95,20 @@ class InstanceNorm1d(_InstanceNorm):
 
 
 class InstanceNorm2d(_InstanceNorm):
-    """`InstanceNorm1d` for ``(N, C, H, W)`` or ``(C, H, W)``."""
+    """`InstanceNorm1d` for ``(N, C, H, W)`` or ``(C, H, W)``.
+
+    >>> nn.InstanceNorm2d(3)(fb.zeros(2, 3, 8, 8)).shape
+    flambeau.Size([2, 3, 8, 8])
+    """
 
     dimensions = (3, 4)
 
 
 class InstanceNorm3d(_InstanceNorm):
-    """`InstanceNorm1d` for ``(N, C, D, H, W)`` or ``(C, D, H, W)``."""
+    """`InstanceNorm1d` for ``(N, C, D, H, W)`` or ``(C, D, H, W)``.
+
+    >>> nn.InstanceNorm3d(3)(fb.zeros(2, 3, 8, 8, 8)).shape
+    flambeau.Size([2, 3, 8, 8, 8])
+    """
 
     dimensions = (4, 5)

@@ -72,7 +72,12 @@ def _initialize(module: LazyModuleMixin, args: tuple[Any, ...], kwargs: dict[str
 
 
 class LazyLinear(LazyModuleMixin, Linear):
-    """`Linear` that takes ``in_features`` from the last dimension of its first input."""
+    """`Linear` that takes ``in_features`` from the last dimension of its first input.
+
+    >>> layer = nn.LazyLinear(2)
+    >>> layer(fb.zeros(4, 3)).shape, layer
+    (flambeau.Size([4, 2]), Linear(in_features=3, out_features=2, bias=True))
+    """
 
     cls_to_become = Linear
 
@@ -161,7 +166,12 @@ class _LazyConvNd(_LazyConv):
 
 
 class LazyConv1d(_LazyConvNd, Conv1d):
-    """`Conv1d` that takes ``in_channels`` from its first input."""
+    """`Conv1d` that takes ``in_channels`` from its first input.
+
+    >>> layer = nn.LazyConv1d(4, 3)
+    >>> layer(fb.zeros(2, 3, 8)).shape, layer.in_channels
+    (flambeau.Size([2, 4, 6]), 3)
+    """
 
     cls_to_become = Conv1d
 
@@ -179,7 +189,12 @@ class LazyConv2d(_LazyConvNd, Conv2d):
 
 
 class LazyConv3d(_LazyConvNd, Conv3d):
-    """`Conv3d` that takes ``in_channels`` from its first input."""
+    """`Conv3d` that takes ``in_channels`` from its first input.
+
+    >>> layer = nn.LazyConv3d(4, 3)
+    >>> layer(fb.zeros(2, 3, 8, 8, 8)).shape, layer.in_channels
+    (flambeau.Size([2, 4, 6, 6, 6]), 3)
+    """
 
     cls_to_become = Conv3d
 
@@ -204,19 +219,34 @@ class _LazyConvTransposeNd(_LazyConv, _ConvTransposeNd):
 
 
 class LazyConvTranspose1d(_LazyConvTransposeNd, ConvTranspose1d):
-    """`ConvTranspose1d` that takes ``in_channels`` from its first input."""
+    """`ConvTranspose1d` that takes ``in_channels`` from its first input.
+
+    >>> layer = nn.LazyConvTranspose1d(4, 3)
+    >>> layer(fb.zeros(2, 3, 8)).shape, layer.in_channels
+    (flambeau.Size([2, 4, 10]), 3)
+    """
 
     cls_to_become = ConvTranspose1d
 
 
 class LazyConvTranspose2d(_LazyConvTransposeNd, ConvTranspose2d):
-    """`ConvTranspose2d` that takes ``in_channels`` from its first input."""
+    """`ConvTranspose2d` that takes ``in_channels`` from its first input.
+
+    >>> layer = nn.LazyConvTranspose2d(4, 3)
+    >>> layer(fb.zeros(2, 3, 8, 8)).shape, layer.in_channels
+    (flambeau.Size([2, 4, 10, 10]), 3)
+    """
 
     cls_to_become = ConvTranspose2d
 
 
 class LazyConvTranspose3d(_LazyConvTransposeNd, ConvTranspose3d):
-    """`ConvTranspose3d` that takes ``in_channels`` from its first input."""
+    """`ConvTranspose3d` that takes ``in_channels`` from its first input.
+
+    >>> layer = nn.LazyConvTranspose3d(4, 3)
+    >>> layer(fb.zeros(2, 3, 8, 8, 8)).shape, layer.in_channels
+    (flambeau.Size([2, 4, 10, 10, 10]), 3)
+    """
 
     cls_to_become = ConvTranspose3d
 
@@ -266,19 +296,34 @@ class _LazyNormBase(LazyModuleMixin, _NormBase):
 
 
 class LazyBatchNorm1d(_LazyNormBase, BatchNorm1d):
-    """`BatchNorm1d` that takes ``num_features`` from its first input."""
+    """`BatchNorm1d` that takes ``num_features`` from its first input.
+
+    >>> layer = nn.LazyBatchNorm1d()
+    >>> layer(fb.zeros(2, 3, 8)).shape, layer.num_features
+    (flambeau.Size([2, 3, 8]), 3)
+    """
 
     cls_to_become = BatchNorm1d
 
 
 class LazyBatchNorm2d(_LazyNormBase, BatchNorm2d):
-    """`BatchNorm2d` that takes ``num_features`` from its first input."""
+    """`BatchNorm2d` that takes ``num_features`` from its first input.
+
+    >>> layer = nn.LazyBatchNorm2d()
+    >>> layer(fb.zeros(2, 3, 8, 8)).shape, layer.num_features
+    (flambeau.Size([2, 3, 8, 8]), 3)
+    """
 
     cls_to_become = BatchNorm2d
 
 
 class LazyBatchNorm3d(_LazyNormBase, BatchNorm3d):
-    """`BatchNorm3d` that takes ``num_features`` from its first input."""
+    """`BatchNorm3d` that takes ``num_features`` from its first input.
+
+    >>> layer = nn.LazyBatchNorm3d()
+    >>> layer(fb.zeros(2, 3, 8, 8, 8)).shape, layer.num_features
+    (flambeau.Size([2, 3, 8, 8, 8]), 3)
+    """
 
     cls_to_become = BatchNorm3d
 
@@ -289,18 +334,33 @@ class _LazyInstanceNorm(_LazyNormBase):
 
 
 class LazyInstanceNorm1d(_LazyInstanceNorm, InstanceNorm1d):
-    """`InstanceNorm1d` that takes ``num_features`` from its first input."""
+    """`InstanceNorm1d` that takes ``num_features`` from its first input.
+
+    >>> layer = nn.LazyInstanceNorm1d()
+    >>> layer(fb.zeros(2, 3, 8)).shape, layer.num_features
+    (flambeau.Size([2, 3, 8]), 3)
+    """
 
     cls_to_become = InstanceNorm1d
 
 
 class LazyInstanceNorm2d(_LazyInstanceNorm, InstanceNorm2d):
-    """`InstanceNorm2d` that takes ``num_features`` from its first input."""
+    """`InstanceNorm2d` that takes ``num_features`` from its first input.
+
+    >>> layer = nn.LazyInstanceNorm2d()
+    >>> layer(fb.zeros(2, 3, 8, 8)).shape, layer.num_features
+    (flambeau.Size([2, 3, 8, 8]), 3)
+    """
 
     cls_to_become = InstanceNorm2d
 
 
 class LazyInstanceNorm3d(_LazyInstanceNorm, InstanceNorm3d):
-    """`InstanceNorm3d` that takes ``num_features`` from its first input."""
+    """`InstanceNorm3d` that takes ``num_features`` from its first input.
+
+    >>> layer = nn.LazyInstanceNorm3d()
+    >>> layer(fb.zeros(2, 3, 8, 8, 8)).shape, layer.num_features
+    (flambeau.Size([2, 3, 8, 8, 8]), 3)
+    """
 
     cls_to_become = InstanceNorm3d

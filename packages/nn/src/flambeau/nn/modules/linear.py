@@ -15,7 +15,11 @@ from .utils import options_of
 
 
 class Identity(Module):
-    """Return the input. Takes, and ignores, any arguments, so that it can stand in for another layer."""
+    """Return the input. Takes, and ignores, any arguments, so that it can stand in for another layer.
+
+    >>> nn.Identity()(fb.tensor([1.0, 2.0]))
+    tensor([1., 2.])
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__()

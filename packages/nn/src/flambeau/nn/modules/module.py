@@ -151,42 +151,103 @@ sys.modules[__name__].__class__ = ModuleWithHookTables
 
 
 def register_module_forward_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
-    """`Module.register_forward_pre_hook` for every module; such hooks run before a module's own."""
+    """`Module.register_forward_pre_hook` for every module; such hooks run before a module's own.
+
+    >>> handle = nn.modules.module.register_module_forward_pre_hook(lambda module, inputs: print(type(module).__name__))
+    >>> _ = nn.Sequential(nn.ReLU())(fb.ones(1))
+    Sequential
+    ReLU
+    >>> handle.remove()
+    """
     return hooks_everywhere().add_forward_pre(hook, prepend=False, with_kwargs=False)
 
 
 def register_module_forward_hook(
     hook: Callable[..., Any], *, with_kwargs: bool = False, always_call: bool = False
 ) -> RemovableHandle:
-    """`Module.register_forward_hook` for every module."""
+    """`Module.register_forward_hook` for every module.
+
+    >>> def show(module, inputs, output):
+    ...     print(type(module).__name__)
+    >>> handle = nn.modules.module.register_module_forward_hook(show)
+    >>> _ = nn.Sequential(nn.ReLU())(fb.ones(1))
+    ReLU
+    Sequential
+    >>> handle.remove()
+    """
     return hooks_everywhere().add_forward(hook, False, with_kwargs, always_call)
 
 
 def register_module_full_backward_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
-    """`Module.register_full_backward_pre_hook` for every module."""
+    """`Module.register_full_backward_pre_hook` for every module.
+
+    >>> def show(module, grad_output):
+    ...     print(grad_output[0])
+    >>> handle = nn.modules.module.register_module_full_backward_pre_hook(show)
+    >>> nn.ReLU()(fb.ones(1, requires_grad=True)).backward()
+    tensor([1.])
+    >>> handle.remove()
+    """
     return new_handle(hooks_everywhere().backward_pre, hook)
 
 
 def register_module_full_backward_hook(hook: Callable[..., Any]) -> RemovableHandle:
-    """`Module.register_full_backward_hook` for every module."""
+    """`Module.register_full_backward_hook` for every module.
+
+    >>> def show(module, grad_input, grad_output):
+    ...     print(grad_output[0])
+    >>> handle = nn.modules.module.register_module_full_backward_hook(show)
+    >>> nn.ReLU()(fb.ones(1, requires_grad=True)).backward()
+    tensor([1.])
+    >>> handle.remove()
+    """
     return new_handle(hooks_everywhere().backward, hook)
 
 
 def register_module_backward_hook(hook: Callable[..., Any]) -> RemovableHandle:
-    """`Module.register_backward_hook` for every module."""
+    """`Module.register_backward_hook` for every module.
+
+    >>> def show(module, grad_input, grad_output):
+    ...     print(grad_output[0])
+    >>> handle = nn.modules.module.register_module_backward_hook(show)
+    >>> nn.ReLU()(fb.ones(1, requires_grad=True)).backward()
+    tensor([1.])
+    >>> handle.remove()
+    """
     return new_handle(hooks_everywhere().node, hook)
 
 
 def register_module_parameter_registration_hook(hook: Callable[..., Any]) -> RemovableHandle:
-    """Call ``hook(module, name, parameter)`` at every registration; a parameter it returns takes the other's place."""
+    """Call ``hook(module, name, parameter)`` at every registration; a parameter it returns takes the other's place.
+
+    >>> handle = nn.modules.module.register_module_parameter_registration_hook(lambda module, name, value: print(name))
+    >>> _ = nn.Linear(2, 2)
+    weight
+    bias
+    >>> handle.remove()
+    """
     return new_handle(REGISTRATION_HOOKS["_parameters"], hook)
 
 
 def register_module_buffer_registration_hook(hook: Callable[..., Any]) -> RemovableHandle:
-    """Call ``hook(module, name, buffer)`` at every registration; a buffer it returns takes the other's place."""
+    """Call ``hook(module, name, buffer)`` at every registration; a buffer it returns takes the other's place.
+
+    >>> handle = nn.modules.module.register_module_buffer_registration_hook(lambda module, name, value: print(name))
+    >>> _ = nn.BatchNorm1d(2)
+    running_mean
+    running_var
+    num_batches_tracked
+    >>> handle.remove()
+    """
     return new_handle(REGISTRATION_HOOKS["_buffers"], hook)
 
 
 def register_module_module_registration_hook(hook: Callable[..., Any]) -> RemovableHandle:
-    """Call ``hook(module, name, submodule)`` at every registration; a module it returns takes the other's place."""
+    """Call ``hook(module, name, submodule)`` at every registration; a module it returns takes the other's place.
+
+    >>> handle = nn.modules.module.register_module_module_registration_hook(lambda module, name, value: print(name))
+    >>> _ = nn.Sequential(nn.ReLU())
+    0
+    >>> handle.remove()
+    """
     return new_handle(REGISTRATION_HOOKS["_modules"], hook)

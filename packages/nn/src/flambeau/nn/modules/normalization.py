@@ -76,6 +76,9 @@ class RMSNorm(Module):
         elementwise_affine: False leaves ``weight`` out.
         device, dtype: of the weight.
     Source: Zhang, Sennrich 2019, arXiv:1910.07467.
+
+    >>> nn.RMSNorm(2)(fb.tensor([[3.0, 4.0]]))
+    tensor([[0.8485, 1.1314]], grad_fn=<RmsNormBackward0>)
     """
 
     weight: Tensor | None
@@ -120,6 +123,10 @@ class GroupNorm(Module):
         bias: False leaves only the bias out.
     Raises: ValueError for channels that the groups do not divide.
     Source: Wu, He 2018, arXiv:1803.08494.
+
+    >>> nn.GroupNorm(2, 4)(fb.tensor([[1.0, 3.0, 5.0, 9.0]]))
+    tensor([[-1.0000,  1.0000, -1.0000,  1.0000]],
+           grad_fn=<NativeGroupNormBackward0>)
     """
 
     weight: Tensor | None
@@ -171,6 +178,9 @@ class LocalResponseNorm(Module):
     """``x / (k + alpha * mean of x**2 over size neighbouring channels) ** beta``.
 
     Source: Krizhevsky, Sutskever, Hinton 2012, "ImageNet classification with deep convolutional neural networks".
+
+    >>> nn.LocalResponseNorm(2)(fb.ones(1, 4, 2, 2)).shape
+    flambeau.Size([1, 4, 2, 2])
     """
 
     def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
@@ -191,6 +201,9 @@ class CrossMapLRN2d(LocalResponseNorm):
     """`LocalResponseNorm` of ``(N, C, H, W)``.
 
     Raises: ValueError for an input that is not of four dimensions.
+
+    >>> nn.CrossMapLRN2d(3)(fb.ones(1, 4, 2, 2)).shape
+    flambeau.Size([1, 4, 2, 2])
     """
 
     def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1) -> None:

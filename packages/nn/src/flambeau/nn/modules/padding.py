@@ -55,13 +55,21 @@ class ConstantPad1d(_ConstantPadNd):
 
 
 class ConstantPad2d(_ConstantPadNd):
-    """Put ``value`` around an image. ``padding``: one amount, or (left, right, top, bottom)."""
+    """Put ``value`` around an image. ``padding``: one amount, or (left, right, top, bottom).
+
+    >>> nn.ConstantPad2d(1, 9.0)(fb.zeros(1, 3, 8, 8)).shape
+    flambeau.Size([1, 3, 10, 10])
+    """
 
     dimensions = 2
 
 
 class ConstantPad3d(_ConstantPadNd):
-    """Put ``value`` around a volume. ``padding``: one amount, or (left, right, top, bottom, front, back)."""
+    """Put ``value`` around a volume. ``padding``: one amount, or (left, right, top, bottom, front, back).
+
+    >>> nn.ConstantPad3d(1, 9.0)(fb.zeros(1, 3, 8, 8, 8)).shape
+    flambeau.Size([1, 3, 10, 10, 10])
+    """
 
     dimensions = 3
 
@@ -72,19 +80,31 @@ class _ZeroPadNd(_PadNd):
 
 
 class ZeroPad1d(_ZeroPadNd):
-    """Put zeros before and after the last dimension."""
+    """Put zeros before and after the last dimension.
+
+    >>> nn.ZeroPad1d(1)(fb.zeros(1, 3, 8)).shape
+    flambeau.Size([1, 3, 10])
+    """
 
     dimensions = 1
 
 
 class ZeroPad2d(_ZeroPadNd):
-    """Put zeros around an image."""
+    """Put zeros around an image.
+
+    >>> nn.ZeroPad2d(1)(fb.zeros(1, 3, 8, 8)).shape
+    flambeau.Size([1, 3, 10, 10])
+    """
 
     dimensions = 2
 
 
 class ZeroPad3d(_ZeroPadNd):
-    """Put zeros around a volume."""
+    """Put zeros around a volume.
+
+    >>> nn.ZeroPad3d(1)(fb.zeros(1, 3, 8, 8, 8)).shape
+    flambeau.Size([1, 3, 10, 10, 10])
+    """
 
     dimensions = 3
 
@@ -106,13 +126,21 @@ class ReflectionPad1d(_ReflectionPadNd):
 
 
 class ReflectionPad2d(_ReflectionPadNd):
-    """`ReflectionPad1d` around an image."""
+    """`ReflectionPad1d` around an image.
+
+    >>> nn.ReflectionPad2d(1)(fb.zeros(1, 3, 8, 8)).shape
+    flambeau.Size([1, 3, 10, 10])
+    """
 
     dimensions = 2
 
 
 class ReflectionPad3d(_ReflectionPadNd):
-    """`ReflectionPad1d` around a volume."""
+    """`ReflectionPad1d` around a volume.
+
+    >>> nn.ReflectionPad3d(1)(fb.zeros(1, 3, 8, 8, 8)).shape
+    flambeau.Size([1, 3, 10, 10, 10])
+    """
 
     dimensions = 3
 
@@ -132,13 +160,21 @@ class ReplicationPad1d(_ReplicationPadNd):
 
 
 class ReplicationPad2d(_ReplicationPadNd):
-    """`ReplicationPad1d` around an image."""
+    """`ReplicationPad1d` around an image.
+
+    >>> nn.ReplicationPad2d(1)(fb.zeros(1, 3, 8, 8)).shape
+    flambeau.Size([1, 3, 10, 10])
+    """
 
     dimensions = 2
 
 
 class ReplicationPad3d(_ReplicationPadNd):
-    """`ReplicationPad1d` around a volume."""
+    """`ReplicationPad1d` around a volume.
+
+    >>> nn.ReplicationPad3d(1)(fb.zeros(1, 3, 8, 8, 8)).shape
+    flambeau.Size([1, 3, 10, 10, 10])
+    """
 
     dimensions = 3
 
@@ -158,12 +194,20 @@ class CircularPad1d(_CircularPadNd):
 
 
 class CircularPad2d(_CircularPadNd):
-    """`CircularPad1d` around an image."""
+    """`CircularPad1d` around an image.
+
+    >>> nn.CircularPad2d(1)(fb.zeros(1, 3, 8, 8)).shape
+    flambeau.Size([1, 3, 10, 10])
+    """
 
     dimensions = 2
 
 
 class CircularPad3d(_CircularPadNd):
-    """`CircularPad1d` around a volume."""
+    """`CircularPad1d` around a volume.
+
+    >>> nn.CircularPad3d(1)(fb.zeros(1, 3, 8, 8, 8)).shape
+    flambeau.Size([1, 3, 10, 10, 10])
+    """
 
     dimensions = 3

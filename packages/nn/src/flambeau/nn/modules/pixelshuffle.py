@@ -31,7 +31,11 @@ class PixelShuffle(Module):
 
 
 class PixelUnshuffle(Module):
-    """``(*, C, H * r, W * r)`` to ``(*, C * r**2, H, W)`` with the factor r; the inverse of `PixelShuffle`."""
+    """``(*, C, H * r, W * r)`` to ``(*, C * r**2, H, W)`` with the factor r; the inverse of `PixelShuffle`.
+
+    >>> nn.PixelUnshuffle(2)(fb.zeros(1, 3, 4, 4)).shape
+    flambeau.Size([1, 12, 2, 2])
+    """
 
     def __init__(self, downscale_factor: int) -> None:
         super().__init__()

@@ -46,7 +46,11 @@ class _MaxPoolNd(Module):
 
 
 class MaxPool1d(_MaxPoolNd):
-    """The largest value in each window of ``(N, C, L)`` or ``(C, L)``. Arguments as in `MaxPool2d`."""
+    """The largest value in each window of ``(N, C, L)`` or ``(C, L)``. Arguments as in `MaxPool2d`.
+
+    >>> nn.MaxPool1d(2)(fb.zeros(1, 3, 8)).shape
+    flambeau.Size([1, 3, 4])
+    """
 
     function = max_pool1d
 
@@ -71,7 +75,11 @@ class MaxPool2d(_MaxPoolNd):
 
 
 class MaxPool3d(_MaxPoolNd):
-    """The largest value in each window of ``(N, C, D, H, W)`` or ``(C, D, H, W)``. Arguments as in `MaxPool2d`."""
+    """The largest value in each window of ``(N, C, D, H, W)`` or ``(C, D, H, W)``. Arguments as in `MaxPool2d`.
+
+    >>> nn.MaxPool3d(2)(fb.zeros(1, 3, 8, 8, 8)).shape
+    flambeau.Size([1, 3, 4, 4, 4])
+    """
 
     function = max_pool3d
 
@@ -95,7 +103,12 @@ class _MaxUnpoolNd(Module):
 
 
 class MaxUnpool1d(_MaxUnpoolNd):
-    """`MaxUnpool2d` along a sequence."""
+    """`MaxUnpool2d` along a sequence.
+
+    >>> x, indices = nn.MaxPool1d(2, return_indices=True)(fb.zeros(1, 3, 8))
+    >>> nn.MaxUnpool1d(2)(x, indices).shape
+    flambeau.Size([1, 3, 8])
+    """
 
     dimensions = 1
     function = F.max_unpool1d
@@ -119,14 +132,23 @@ class MaxUnpool2d(_MaxUnpoolNd):
 
 
 class MaxUnpool3d(_MaxUnpoolNd):
-    """`MaxUnpool2d` through a volume."""
+    """`MaxUnpool2d` through a volume.
+
+    >>> x, indices = nn.MaxPool3d(2, return_indices=True)(fb.zeros(1, 3, 8, 8, 8))
+    >>> nn.MaxUnpool3d(2)(x, indices).shape
+    flambeau.Size([1, 3, 8, 8, 8])
+    """
 
     dimensions = 3
     function = F.max_unpool3d
 
 
 class AvgPool1d(Module):
-    """The mean of each window of ``(N, C, L)`` or ``(C, L)``. Arguments as in `AvgPool2d`."""
+    """The mean of each window of ``(N, C, L)`` or ``(C, L)``. Arguments as in `AvgPool2d`.
+
+    >>> nn.AvgPool1d(2)(fb.zeros(1, 3, 8)).shape
+    flambeau.Size([1, 3, 4])
+    """
 
     def __init__(
         self,
@@ -201,7 +223,11 @@ class AvgPool2d(_AvgPoolNd):
 
 
 class AvgPool3d(_AvgPoolNd):
-    """The mean of each window of ``(N, C, D, H, W)`` or ``(C, D, H, W)``. Arguments as in `AvgPool2d`."""
+    """The mean of each window of ``(N, C, D, H, W)`` or ``(C, D, H, W)``. Arguments as in `AvgPool2d`.
+
+    >>> nn.AvgPool3d(2)(fb.zeros(1, 3, 8, 8, 8)).shape
+    flambeau.Size([1, 3, 4, 4, 4])
+    """
 
     function = avg_pool3d
 
@@ -226,7 +252,11 @@ class _LPPoolNd(Module):
 
 
 class LPPool1d(_LPPoolNd):
-    """``sum(x**p)**(1 / p)`` of each window of ``(N, C, L)`` or ``(C, L)``, with ``p`` the ``norm_type``."""
+    """``sum(x**p)**(1 / p)`` of each window of ``(N, C, L)`` or ``(C, L)``, with ``p`` the ``norm_type``.
+
+    >>> nn.LPPool1d(2, 2)(fb.ones(1, 3, 8)).shape
+    flambeau.Size([1, 3, 4])
+    """
 
     function = F.lp_pool1d
 
@@ -242,7 +272,11 @@ class LPPool2d(_LPPoolNd):
 
 
 class LPPool3d(_LPPoolNd):
-    """`LPPool1d` over ``(N, C, D, H, W)`` or ``(C, D, H, W)``."""
+    """`LPPool1d` over ``(N, C, D, H, W)`` or ``(C, D, H, W)``.
+
+    >>> nn.LPPool3d(2, 2)(fb.ones(1, 3, 8, 8, 8)).shape
+    flambeau.Size([1, 3, 4, 4, 4])
+    """
 
     function = F.lp_pool3d
 
@@ -263,7 +297,11 @@ class _AdaptivePoolNd(Module):
 
 
 class AdaptiveAvgPool1d(_AdaptivePoolNd):
-    """The means of windows that divide the last dimension into ``output_size`` parts."""
+    """The means of windows that divide the last dimension into ``output_size`` parts.
+
+    >>> nn.AdaptiveAvgPool1d(2)(fb.zeros(1, 3, 8)).shape
+    flambeau.Size([1, 3, 2])
+    """
 
     function = adaptive_avg_pool1d
 
@@ -281,7 +319,11 @@ class AdaptiveAvgPool2d(_AdaptivePoolNd):
 
 
 class AdaptiveAvgPool3d(_AdaptivePoolNd):
-    """`AdaptiveAvgPool2d` of a volume."""
+    """`AdaptiveAvgPool2d` of a volume.
+
+    >>> nn.AdaptiveAvgPool3d(2)(fb.zeros(1, 3, 8, 8, 8)).shape
+    flambeau.Size([1, 3, 2, 2, 2])
+    """
 
     function = F.adaptive_avg_pool3d
 
@@ -296,7 +338,11 @@ class _AdaptiveMaxPoolNd(_AdaptivePoolNd):
 
 
 class AdaptiveMaxPool1d(_AdaptiveMaxPoolNd):
-    """The largest values of windows that divide the last dimension into ``output_size`` parts."""
+    """The largest values of windows that divide the last dimension into ``output_size`` parts.
+
+    >>> nn.AdaptiveMaxPool1d(2)(fb.zeros(1, 3, 8)).shape
+    flambeau.Size([1, 3, 2])
+    """
 
     function = F.adaptive_max_pool1d
 
@@ -305,13 +351,20 @@ class AdaptiveMaxPool2d(_AdaptiveMaxPoolNd):
     """Max pooling over windows that divide an image into ``output_size`` parts.
 
     With ``return_indices`` it also returns the indices of the maxima.
+
+    >>> nn.AdaptiveMaxPool2d(2)(fb.zeros(1, 3, 8, 8)).shape
+    flambeau.Size([1, 3, 2, 2])
     """
 
     function = F.adaptive_max_pool2d
 
 
 class AdaptiveMaxPool3d(_AdaptiveMaxPoolNd):
-    """`AdaptiveMaxPool2d` of a volume."""
+    """`AdaptiveMaxPool2d` of a volume.
+
+    >>> nn.AdaptiveMaxPool3d(2)(fb.zeros(1, 3, 8, 8, 8)).shape
+    flambeau.Size([1, 3, 2, 2, 2])
+    """
 
     function = F.adaptive_max_pool3d
 
@@ -372,7 +425,11 @@ class FractionalMaxPool2d(_FractionalMaxPoolNd):
 
 
 class FractionalMaxPool3d(_FractionalMaxPoolNd):
-    """`FractionalMaxPool2d` of a volume."""
+    """`FractionalMaxPool2d` of a volume.
+
+    >>> nn.FractionalMaxPool3d(2, output_size=3)(fb.zeros(1, 1, 8, 8, 8)).shape
+    flambeau.Size([1, 1, 3, 3, 3])
+    """
 
     dimensions = 3
     function = F.fractional_max_pool3d

@@ -32,6 +32,9 @@ class RNNBase(Module):
     ``(gates * hidden_size, outputs)``, ``bias_ih_lk`` and ``bias_hh_lk`` ``(gates * hidden_size,)``, with ``proj_size``
     also ``weight_hr_lk``; those of the other direction end in ``_reverse``. All are uniform in
     ``±1/sqrt(hidden_size)``.
+
+    >>> issubclass(nn.LSTM, nn.RNNBase)
+    True
     """
 
     states: ClassVar[tuple[str, ...]] = ("hx",)

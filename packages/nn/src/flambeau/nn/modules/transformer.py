@@ -264,7 +264,12 @@ class TransformerEncoder(Module):
 
 
 class TransformerDecoder(Module):
-    """``num_layers`` copies of a layer, one after the other, each with the same memory. See `TransformerEncoder`."""
+    """``num_layers`` copies of a layer, one after the other, each with the same memory. See `TransformerEncoder`.
+
+    >>> layer = nn.TransformerDecoderLayer(8, nhead=2, batch_first=True)
+    >>> nn.TransformerDecoder(layer, 2)(fb.zeros(1, 5, 8), fb.zeros(1, 6, 8)).shape
+    flambeau.Size([1, 5, 8])
+    """
 
     def __init__(self, decoder_layer: Module, num_layers: int, norm: Module | None = None) -> None:
         super().__init__()

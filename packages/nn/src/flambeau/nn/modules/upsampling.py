@@ -60,14 +60,23 @@ class Upsample(Module):
 
 
 class UpsamplingNearest2d(Upsample):
-    """`Upsample` of ``(N, C, H, W)`` by repeating pixels."""
+    """`Upsample` of ``(N, C, H, W)`` by repeating pixels.
+
+    >>> nn.UpsamplingNearest2d(scale_factor=2)(fb.tensor([[[[0.0, 1.0]]]])).squeeze()
+    tensor([[0., 0., 1., 1.],
+            [0., 0., 1., 1.]])
+    """
 
     def __init__(self, size: int | Sequence[int] | None = None, scale_factor: Scale | None = None) -> None:
         super().__init__(size, scale_factor, mode="nearest")
 
 
 class UpsamplingBilinear2d(Upsample):
-    """`Upsample` of ``(N, C, H, W)`` with ``mode="bilinear"`` and ``align_corners=True``."""
+    """`Upsample` of ``(N, C, H, W)`` with ``mode="bilinear"`` and ``align_corners=True``.
+
+    >>> nn.UpsamplingBilinear2d(scale_factor=2)(fb.tensor([[[[0.0, 1.0], [2.0, 3.0]]]])).shape
+    flambeau.Size([1, 1, 4, 4])
+    """
 
     def __init__(self, size: int | Sequence[int] | None = None, scale_factor: Scale | None = None) -> None:
         super().__init__(size, scale_factor, mode="bilinear", align_corners=True)

@@ -50,6 +50,12 @@ def clip_grads_with_norm_(
     """Scale all gradients by ``max_norm / (total_norm + 1e-6)`` if that is below 1.
 
     The arguments are those of `clip_grad_norm_`.
+
+    >>> weight = fb.zeros(2, requires_grad=True)
+    >>> weight.grad = fb.tensor([3.0, 4.0])
+    >>> nn.utils.clip_grads_with_norm_([weight], 1.0, fb.tensor(5.0))
+    >>> weight.grad
+    tensor([0.6000, 0.8000])
     """
     with no_grad():
         factor = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
@@ -103,7 +109,14 @@ def clip_grad_norm(
 
 
 def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float, foreach: bool | None = None) -> None:
-    """Limit every element of every gradient to ``[-clip_value, clip_value]``."""
+    """Limit every element of every gradient to ``[-clip_value, clip_value]``.
+
+    >>> weight = fb.zeros(2, requires_grad=True)
+    >>> weight.grad = fb.tensor([3.0, -0.5])
+    >>> nn.utils.clip_grad_value_([weight], 1.0)
+    >>> weight.grad
+    tensor([ 1.0000, -0.5000])
+    """
     limit = float(clip_value)
     with no_grad():
         for gradient in _gradients(listed("clip_grad_value_", parameters)):

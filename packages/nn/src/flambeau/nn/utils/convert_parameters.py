@@ -24,6 +24,12 @@ def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
     """Give the parameters the values in ``vec``, of which they become views.
 
     Raises: TypeError if ``vec`` is no Tensor; ValueError, with nothing changed, if it has the wrong number of elements.
+
+    >>> weight = fb.zeros(2, 2)
+    >>> nn.utils.vector_to_parameters(fb.arange(4.0), [weight])
+    >>> weight
+    tensor([[0., 1.],
+            [2., 3.]])
     """
     if not isinstance(vec, Tensor):
         raise TypeError(f"expected a Tensor, but got: {type(vec).__name__}")

@@ -34,6 +34,11 @@ def fuse_linear_bn_eval(linear: Linear, bn: _NormBase) -> Linear:
     """Return one linear layer that does what ``linear`` and the batch normalisation ``bn`` do in evaluation.
 
     Raises: AssertionError for modules in training, or features that differ and are not 1.
+
+    >>> linear, norm = nn.Linear(3, 4).eval(), nn.BatchNorm1d(4).eval()
+    >>> fused, x = nn.utils.fuse_linear_bn_eval(linear, norm), fb.ones(2, 3)
+    >>> fb.allclose(fused(x), norm(linear(x)))
+    True
     """
     features = (linear.out_features, bn.num_features)
     if features[0] != features[1] and features[1] != 1:
@@ -68,6 +73,12 @@ def fuse_conv_bn_weights(
         bn_rm, bn_rv, bn_eps: running mean and variance, and what is added to the variance.
         bn_w, bn_b: of the normalisation; 1 and 0 if None.
         transpose: the outputs are dimension 1 of the weight.
+
+    >>> conv, norm = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)
+    >>> weight, bias = nn.utils.fuse_conv_bn_weights(
+    ...     conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias)
+    >>> weight.shape, bias.shape
+    (flambeau.Size([4, 3, 3, 3]), flambeau.Size([4]))
     """
     bias = zeros_like(bn_rm) if conv_b is None else conv_b
     scale = (ones_like(bn_rm) if bn_w is None else bn_w) * (bn_rv + bn_eps).rsqrt()
@@ -89,5 +100,12 @@ def fuse_linear_bn_weights(
     bn_w: Tensor,
     bn_b: Tensor,
 ) -> tuple[Parameter, Parameter]:
-    """Return the weight and the bias of the fused layer. Arguments as in `fuse_conv_bn_weights`."""
+    """Return the weight and the bias of the fused layer. Arguments as in `fuse_conv_bn_weights`.
+
+    >>> linear, norm = nn.Linear(3, 4), nn.BatchNorm1d(4)
+    >>> weight, bias = nn.utils.fuse_linear_bn_weights(
+    ...     linear.weight, linear.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias)
+    >>> weight.shape, bias.shape
+    (flambeau.Size([4, 3]), flambeau.Size([4]))
+    """
     return fuse_conv_bn_weights(linear_w, linear_b, bn_rm, bn_rv, bn_eps, bn_w, bn_b)

@@ -12,12 +12,22 @@ M = TypeVar("M", bound=Module)
 
 
 def convert_conv2d_weight_memory_format(module: M, memory_format: Any) -> M:
-    """Lay out the weights of all 2-D convolutions in ``module``, also transposed ones, in ``memory_format``."""
+    """Lay out the weights of all 2-D convolutions in ``module``, also transposed ones, in ``memory_format``.
+
+    >>> layer = nn.utils.convert_conv2d_weight_memory_format(nn.Conv2d(3, 4, 3), fb.channels_last)
+    >>> layer.weight.is_contiguous(memory_format=fb.channels_last)
+    True
+    """
     return _converted(module, memory_format, 2)
 
 
 def convert_conv3d_weight_memory_format(module: M, memory_format: Any) -> M:
-    """Lay out the weights of all 3-D convolutions in ``module``, also transposed ones, in ``memory_format``."""
+    """Lay out the weights of all 3-D convolutions in ``module``, also transposed ones, in ``memory_format``.
+
+    >>> layer = nn.utils.convert_conv3d_weight_memory_format(nn.Conv3d(3, 4, 3), fb.channels_last_3d)
+    >>> layer.weight.is_contiguous(memory_format=fb.channels_last_3d)
+    True
+    """
     return _converted(module, memory_format, 3)
 
 

@@ -115,6 +115,10 @@ def spectral_norm(
         eps: keeps norms from 0.
         dim: of the outputs; 0, or 1 for transposed convolutions, if None.
     Source: Miyato et al. 2018, arXiv:1802.05957.
+
+    >>> layer = nn.utils.parametrizations.spectral_norm(nn.Linear(3, 3))
+    >>> nn.utils.parametrize.is_parametrized(layer)
+    True
     """
     dim = _output_dim(module) if dim is None else dim
     weight = getattr(module, name)

@@ -36,7 +36,18 @@ _cache: dict[tuple[int, str], Tensor] = {}
 
 @contextmanager
 def cached() -> Iterator[None]:
-    """Compute every parametrized value once within the block."""
+    """Compute every parametrized value once within the block.
+
+    >>> class Symmetric(nn.Module):
+    ...     def forward(self, x):
+    ...         return x.triu() + x.triu(1).T
+    >>> parametrize = nn.utils.parametrize
+    >>> layer = nn.Linear(3, 3)
+    >>> _ = parametrize.register_parametrization(layer, "weight", Symmetric())
+    >>> with parametrize.cached():
+    ...     layer.weight is layer.weight
+    True
+    """
     global _depth_of_cached
     _depth_of_cached += 1
     try:
@@ -54,6 +65,15 @@ class ParametrizationList(ModuleList):
         modules: the parametrizations.
         original: the parameter or buffer.
         unsafe: do not check that shape and dtype are kept.
+
+    >>> class Symmetric(nn.Module):
+    ...     def forward(self, x):
+    ...         return x.triu() + x.triu(1).T
+    >>> parametrize = nn.utils.parametrize
+    >>> layer = nn.Linear(3, 3)
+    >>> _ = parametrize.register_parametrization(layer, "weight", Symmetric())
+    >>> type(layer.parametrizations.weight).__name__, len(layer.parametrizations.weight)
+    ('ParametrizationList', 1)
     """
 
     def __init__(self, modules: Sequence[Module], original: Tensor, unsafe: bool = False) -> None:
@@ -258,7 +278,17 @@ def _lists(module: Module) -> ModuleDict:
 
 
 def is_parametrized(module: Module, tensor_name: str | None = None) -> bool:
-    """Return whether a module has parametrizations, or one for ``tensor_name`` if that is given."""
+    """Return whether a module has parametrizations, or one for ``tensor_name`` if that is given.
+
+    >>> class Symmetric(nn.Module):
+    ...     def forward(self, x):
+    ...         return x.triu() + x.triu(1).T
+    >>> parametrize = nn.utils.parametrize
+    >>> layer = nn.Linear(3, 3)
+    >>> _ = parametrize.register_parametrization(layer, "weight", Symmetric())
+    >>> parametrize.is_parametrized(layer), parametrize.is_parametrized(layer, "bias")
+    (True, False)
+    """
     held = vars(module).get("parametrizations")
     if not isinstance(held, ModuleDict):
         return False
@@ -270,6 +300,16 @@ def remove_parametrizations(module: Module, tensor_name: str, leave_parametrized
 
     Raises: ValueError if the tensor is not parametrized, or if ``leave_parametrized=False`` and there are several
     originals.
+
+    >>> class Symmetric(nn.Module):
+    ...     def forward(self, x):
+    ...         return x.triu() + x.triu(1).T
+    >>> parametrize = nn.utils.parametrize
+    >>> layer = nn.Linear(3, 3)
+    >>> _ = parametrize.register_parametrization(layer, "weight", Symmetric())
+    >>> layer = parametrize.remove_parametrizations(layer, "weight")
+    >>> parametrize.is_parametrized(layer), fb.equal(layer.weight, layer.weight.T)
+    (False, True)
     """
     if not is_parametrized(module, tensor_name):
         raise ValueError(f"Module {module} does not have a parametrization on {tensor_name}")
@@ -298,14 +338,35 @@ def remove_parametrizations(module: Module, tensor_name: str, leave_parametrized
 
 
 def type_before_parametrizations(module: Module) -> type[Module]:
-    """Return the class of a module without its parametrizations."""
+    """Return the class of a module without its parametrizations.
+
+    >>> class Symmetric(nn.Module):
+    ...     def forward(self, x):
+    ...         return x.triu() + x.triu(1).T
+    >>> parametrize = nn.utils.parametrize
+    >>> layer = nn.Linear(3, 3)
+    >>> _ = parametrize.register_parametrization(layer, "weight", Symmetric())
+    >>> parametrize.type_before_parametrizations(layer).__name__
+    'Linear'
+    """
     return type(module).__bases__[0] if is_parametrized(module) else type(module)
 
 
 def transfer_parametrizations_and_params(
     from_module: Module, to_module: Module, tensor_name: str | None = None
 ) -> Module:
-    """Copy the parametrizations of ``from_module``, and the tensors that they train, to ``to_module``."""
+    """Copy the parametrizations of ``from_module``, and the tensors that they train, to ``to_module``.
+
+    >>> class Symmetric(nn.Module):
+    ...     def forward(self, x):
+    ...         return x.triu() + x.triu(1).T
+    >>> parametrize = nn.utils.parametrize
+    >>> layer = nn.Linear(3, 3)
+    >>> _ = parametrize.register_parametrization(layer, "weight", Symmetric())
+    >>> other = parametrize.transfer_parametrizations_and_params(layer, nn.Linear(3, 3))
+    >>> fb.equal(other.weight, layer.weight)
+    True
+    """
     names = [tensor_name] if tensor_name is not None else list(getattr(from_module, "parametrizations", ()))
     for name in names:
         if not is_parametrized(from_module, name):

@@ -39,6 +39,15 @@ class BasePruningMethod(ABC):
     """Base class of pruning methods: `compute_mask` decides which elements are kept.
 
     ``PRUNING_TYPE`` is ``"unstructured"`` (single values), ``"structured"`` (slices along ``dim``) or ``"global"``.
+
+    >>> class Negative(nn.utils.prune.BasePruningMethod):
+    ...     PRUNING_TYPE = "unstructured"
+    ...     def compute_mask(self, t, default_mask):
+    ...         return default_mask * (t >= 0)
+    >>> layer = nn.Linear(3, 2)
+    >>> _ = Negative.apply(layer, "weight")
+    >>> bool((layer.weight >= 0).all())
+    True
     """
 
     PRUNING_TYPE: ClassVar[str]
@@ -132,7 +141,15 @@ def _hook_of(module: Module, name: str) -> int | None:
 
 
 class PruningContainer(BasePruningMethod):
-    """Sequence of pruning methods for one parameter; each prunes the elements that earlier ones kept."""
+    """Sequence of pruning methods for one parameter; each prunes the elements that earlier ones kept.
+
+    >>> layer = nn.Linear(3, 2)
+    >>> layer = nn.utils.prune.l1_unstructured(layer, "weight", amount=2)
+    >>> layer = nn.utils.prune.random_unstructured(layer, "weight", amount=1)
+    >>> (hook,) = layer._forward_pre_hooks.values()
+    >>> type(hook).__name__, layer.weight_mask.sum()
+    ('PruningContainer', tensor(3.))
+    """
 
     def __init__(self, *args: BasePruningMethod) -> None:
         self._pruning_methods: tuple[BasePruningMethod, ...] = ()
@@ -216,7 +233,13 @@ def _compute_nparams_toprune(amount: float, tensor_size: int) -> int:
 
 
 class Identity(BasePruningMethod):
-    """Prune nothing, but bring the parameter into the form of a pruned one."""
+    """Prune nothing, but bring the parameter into the form of a pruned one.
+
+    >>> layer = nn.Linear(3, 2)
+    >>> _ = nn.utils.prune.Identity.apply(layer, "weight")
+    >>> layer.weight_mask.sum()
+    tensor(6.)
+    """
 
     PRUNING_TYPE = "unstructured"
 
@@ -242,14 +265,26 @@ class _Unstructured(_Amount):
 
 
 class RandomUnstructured(_Unstructured):
-    """Prune values at random."""
+    """Prune values at random.
+
+    >>> layer = nn.Linear(3, 2)
+    >>> _ = nn.utils.prune.RandomUnstructured.apply(layer, "weight", amount=3)
+    >>> layer.weight_mask.sum()
+    tensor(3.)
+    """
 
     def _rank(self, t: Tensor) -> Tensor:
         return rand_like(t)
 
 
 class L1Unstructured(_Unstructured):
-    """Prune the values of the smallest magnitude."""
+    """Prune the values of the smallest magnitude.
+
+    >>> layer = nn.Linear(3, 2)
+    >>> _ = nn.utils.prune.L1Unstructured.apply(layer, "weight", amount=3)
+    >>> layer.weight_mask.sum()
+    tensor(3.)
+    """
 
     def _rank(self, t: Tensor) -> Tensor:
         return t.abs()
@@ -282,14 +317,26 @@ class _Structured(_Amount):
 
 
 class RandomStructured(_Structured):
-    """Prune slices along ``dim`` at random."""
+    """Prune slices along ``dim`` at random.
+
+    >>> layer = nn.Linear(3, 2)
+    >>> _ = nn.utils.prune.RandomStructured.apply(layer, "weight", amount=1, dim=0)
+    >>> layer.weight_mask.sum()
+    tensor(3.)
+    """
 
     def _rank(self, slices: Tensor) -> Tensor:
         return rand_like(slices[:, 0])
 
 
 class LnStructured(_Structured):
-    """Prune the slices along ``dim`` of the smallest ``n``-norm."""
+    """Prune the slices along ``dim`` of the smallest ``n``-norm.
+
+    >>> layer = nn.Linear(3, 2)
+    >>> _ = nn.utils.prune.LnStructured.apply(layer, "weight", amount=1, n=2, dim=0)
+    >>> layer.weight_mask.sum()
+    tensor(3.)
+    """
 
     def __init__(self, amount: float, n: float | str, dim: int = -1) -> None:
         super().__init__(amount, dim)
@@ -300,7 +347,13 @@ class LnStructured(_Structured):
 
 
 class CustomFromMask(BasePruningMethod):
-    """Prune with a given mask."""
+    """Prune with a given mask.
+
+    >>> layer = nn.Linear(3, 2)
+    >>> _ = nn.utils.prune.CustomFromMask.apply(layer, "weight", fb.eye(2, 3))
+    >>> layer.weight_mask.sum()
+    tensor(2.)
+    """
 
     PRUNING_TYPE = "global"
 
@@ -315,13 +368,23 @@ class CustomFromMask(BasePruningMethod):
 
 
 def identity(module: Module, name: str) -> Module:
-    """Bring a parameter into the form of a pruned one, with nothing pruned. Returns ``module``."""
+    """Bring a parameter into the form of a pruned one, with nothing pruned. Returns ``module``.
+
+    >>> layer = nn.utils.prune.identity(nn.Linear(3, 2), "weight")
+    >>> layer.weight_mask.sum()
+    tensor(6.)
+    """
     Identity.apply(module, name)
     return module
 
 
 def random_unstructured(module: Module, name: str, amount: float) -> Module:
-    """Prune an ``amount`` of the values of a parameter at random: a number, or a fraction. Returns ``module``."""
+    """Prune an ``amount`` of the values of a parameter at random: a number, or a fraction. Returns ``module``.
+
+    >>> layer = nn.utils.prune.random_unstructured(nn.Linear(3, 2), "weight", amount=3)
+    >>> layer.weight_mask.sum()
+    tensor(3.)
+    """
     RandomUnstructured.apply(module, name, amount)
     return module
 
@@ -338,7 +401,12 @@ def l1_unstructured(module: Module, name: str, amount: float, importance_scores:
 
 
 def random_structured(module: Module, name: str, amount: float, dim: int) -> Module:
-    """Prune an ``amount`` of the slices along ``dim`` at random. Returns ``module``."""
+    """Prune an ``amount`` of the slices along ``dim`` at random. Returns ``module``.
+
+    >>> layer = nn.utils.prune.random_structured(nn.Linear(3, 2), "weight", amount=1, dim=0)
+    >>> layer.weight_mask.sum()
+    tensor(3.)
+    """
     RandomStructured.apply(module, name, amount, dim)
     return module
 
@@ -346,13 +414,23 @@ def random_structured(module: Module, name: str, amount: float, dim: int) -> Mod
 def ln_structured(
     module: Module, name: str, amount: float, n: float | str, dim: int, importance_scores: Tensor | None = None
 ) -> Module:
-    """Prune an ``amount`` of the slices along ``dim``: those of the smallest ``n``-norm. Returns ``module``."""
+    """Prune an ``amount`` of the slices along ``dim``: those of the smallest ``n``-norm. Returns ``module``.
+
+    >>> layer = nn.utils.prune.ln_structured(nn.Linear(3, 2), "weight", amount=1, n=2, dim=0)
+    >>> layer.weight_mask.sum()
+    tensor(3.)
+    """
     LnStructured.apply(module, name, amount, n, dim, importance_scores=importance_scores)
     return module
 
 
 def custom_from_mask(module: Module, name: str, mask: Tensor) -> Module:
-    """Prune where ``mask`` is 0. Returns ``module``."""
+    """Prune where ``mask`` is 0. Returns ``module``.
+
+    >>> layer = nn.utils.prune.custom_from_mask(nn.Linear(3, 2), "weight", fb.eye(2, 3))
+    >>> layer.weight_mask.sum()
+    tensor(2.)
+    """
     CustomFromMask.apply(module, name, mask)
     return module
 
@@ -371,6 +449,11 @@ def global_unstructured(
         importance_scores: for each pair, scores to compare instead of the values.
         kwargs: of the method.
     Raises: TypeError for a method that does not prune single values.
+
+    >>> a, b = nn.Linear(3, 2), nn.Linear(2, 2)
+    >>> nn.utils.prune.global_unstructured([(a, "weight"), (b, "weight")], nn.utils.prune.L1Unstructured, amount=4)
+    >>> a.weight_mask.sum() + b.weight_mask.sum()
+    tensor(6.)
     """
     pairs = list(parameters)
     scores = importance_scores or {}
@@ -395,7 +478,13 @@ def global_unstructured(
 
 
 def remove(module: Module, name: str) -> Module:
-    """Make a pruned parameter an ordinary one; pruned elements stay zero. Raises: ValueError if it is not pruned."""
+    """Make a pruned parameter an ordinary one; pruned elements stay zero. Raises: ValueError if it is not pruned.
+
+    >>> layer = nn.utils.prune.l1_unstructured(nn.Linear(3, 2), "weight", amount=2)
+    >>> layer = nn.utils.prune.remove(layer, "weight")
+    >>> [name for name, _ in layer.named_parameters()], (layer.weight == 0).sum()
+    (['bias', 'weight'], tensor(2))
+    """
     key = _hook_of(module, name)
     if key is None:
         raise ValueError(f"Parameter '{name}' of module {module} has to be pruned before pruning can be removed")
@@ -404,7 +493,12 @@ def remove(module: Module, name: str) -> Module:
 
 
 def is_pruned(module: Module) -> bool:
-    """Return whether a parameter of the module or of one of its submodules is pruned."""
+    """Return whether a parameter of the module or of one of its submodules is pruned.
+
+    >>> layer = nn.utils.prune.l1_unstructured(nn.Linear(3, 2), "weight", amount=2)
+    >>> nn.utils.prune.is_pruned(layer)
+    True
+    """
     return any(
         isinstance(hook, BasePruningMethod) for each in module.modules() for hook in each._forward_pre_hooks.values()
     )

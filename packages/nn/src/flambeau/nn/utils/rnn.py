@@ -41,6 +41,10 @@ class PackedSequence(_Fields):
         batch_sizes: number of sequences at each time step, on the CPU.
         sorted_indices: original position of each sequence, before sorting by length.
         unsorted_indices: the inverse permutation.
+
+    >>> packed = nn.utils.rnn.pack_sequence([fb.tensor([1, 2, 3]), fb.tensor([4, 5])])
+    >>> packed.data, packed.batch_sizes
+    (tensor([1, 4, 2, 5, 3]), tensor([2, 2, 1]))
     """
 
     __slots__ = ()
@@ -112,7 +116,11 @@ class PackedSequence(_Fields):
 
 
 def invert_permutation(permutation: Tensor | None) -> Tensor | None:
-    """Return the inverse of ``permutation``, or None."""
+    """Return the inverse of ``permutation``, or None.
+
+    >>> nn.utils.rnn.invert_permutation(fb.tensor([2, 0, 1]))
+    tensor([1, 2, 0])
+    """
     if permutation is None:
         return None
     places = arange(permutation.numel(), dtype=permutation.dtype)
@@ -188,6 +196,11 @@ def pad_packed_sequence(
         padding_value: value that fills up shorter sequences.
         total_length: T; by default the longest length.
     Raises: ValueError for a ``total_length`` below the longest.
+
+    >>> packed = nn.utils.rnn.pack_sequence([fb.tensor([1, 2, 3]), fb.tensor([4, 5])])
+    >>> nn.utils.rnn.pad_packed_sequence(packed, batch_first=True)
+    (tensor([[1, 2, 3],
+            [4, 5, 0]]), tensor([3, 2]))
     """
     data, batch_sizes, _, back = sequence
     sizes = batch_sizes.tolist()
@@ -245,7 +258,11 @@ def pad_sequence(
 
 
 def unpad_sequence(padded_sequences: Tensor, lengths: Tensor, batch_first: bool = False) -> list[Tensor]:
-    """Undo `pad_sequence`: return the sequences without padding."""
+    """Undo `pad_sequence`: return the sequences without padding.
+
+    >>> nn.utils.rnn.unpad_sequence(fb.tensor([[1, 2, 3], [4, 5, 0]]), fb.tensor([3, 2]), batch_first=True)
+    [tensor([1, 2, 3]), tensor([4, 5])]
+    """
     batch = padded_sequences if batch_first else padded_sequences.transpose(0, 1)
     return [sequence[:length] for sequence, length in zip(batch.unbind(0), lengths.tolist(), strict=True)]
 
@@ -261,7 +278,12 @@ def pack_sequence(sequences: Sequence[Tensor], enforce_sorted: bool = True) -> P
 
 
 def unpack_sequence(packed_sequences: PackedSequence) -> list[Tensor]:
-    """Undo `pack_sequence`."""
+    """Undo `pack_sequence`.
+
+    >>> packed = nn.utils.rnn.pack_sequence([fb.tensor([1, 2, 3]), fb.tensor([4, 5])])
+    >>> nn.utils.rnn.unpack_sequence(packed)
+    [tensor([1, 2, 3]), tensor([4, 5])]
+    """
     padded, lengths = pad_packed_sequence(packed_sequences, batch_first=True)
     return unpad_sequence(padded, lengths, batch_first=True)
 
