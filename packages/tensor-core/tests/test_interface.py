@@ -89,7 +89,7 @@ def test_examples(module):
 
 @pytest.mark.parametrize("entry", [e for e in _core.signatures() if ">>>" in e["doc"]], ids=lambda e: e["name"])
 def test_examples_of_operators(entry):
-    examples = doctest.DocTestParser().get_doctest(entry["doc"], {"flambeau": fb}, entry["name"], None, None)
+    examples = doctest.DocTestParser().get_doctest(entry["doc"], {"flambeau": fb, "fb": fb}, entry["name"], None, None)
     assert doctest.DocTestRunner().run(examples).failed == 0
 
 

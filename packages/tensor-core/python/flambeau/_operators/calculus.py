@@ -74,7 +74,11 @@ def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float | None = None, di
 
 @operator()
 def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float | None = None, dim: int = -1) -> Tensor:
-    """Return the cumulative integral, one element shorter than ``y``. See ``trapezoid``."""
+    """Return the cumulative integral, one element shorter than ``y``. See ``trapezoid``.
+
+    >>> fb.cumulative_trapezoid(fb.tensor([1.0, 2.0, 3.0]))
+    tensor([1.5000, 4.0000])
+    """
     widths, count = _widths("cumulative_trapezoid", y, x, dx, dim)
     return ((y.narrow(dim, 0, count) + y.narrow(dim, 1, count)) * widths).cumsum(dim) / 2.0
 

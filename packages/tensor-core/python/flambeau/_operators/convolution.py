@@ -9,7 +9,11 @@ from flambeau._operator import operator
 
 @operator(autocast="lower_precision")
 def conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Tensor:
-    """Compute `conv1d` with time as the first dimension: input ``(T, N, C)``, weight ``(K, C, F)``, bias ``(F,)``."""
+    """Compute `conv1d` with time as the first dimension: input ``(T, N, C)``, weight ``(K, C, F)``, bias ``(F,)``.
+
+    >>> fb.conv_tbc(fb.zeros(8, 2, 3), fb.zeros(3, 3, 4), fb.zeros(4)).shape
+    flambeau.Size([6, 2, 4])
+    """
     if input.ndim != 3 or weight.ndim != 3 or bias.ndim != 1:
         raise RuntimeError(
             f"conv_tbc: expected an input and a weight of 3 dimensions and a bias of 1, got {list(input.shape)}, "

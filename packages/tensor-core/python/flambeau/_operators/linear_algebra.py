@@ -17,13 +17,23 @@ if TYPE_CHECKING:
 
 @operator(method=True, out="exact")
 def det(input: Tensor) -> Tensor:
-    """Return the determinant of every matrix. See flambeau.linalg.det."""
+    """Return the determinant of every matrix. See flambeau.linalg.det.
+
+    >>> fb.det(fb.tensor([[2.0, 0.0], [0.0, 4.0]]))
+    tensor(8.)
+    """
     return flambeau.linalg.det(input)
 
 
 @operator(method=True, out="exact")
 def slogdet(input: Tensor) -> "_LinalgSlogdet":
-    """Return the sign and the logarithm of the absolute value of the determinant. See flambeau.linalg.slogdet."""
+    """Return the sign and the logarithm of the absolute value of the determinant. See flambeau.linalg.slogdet.
+
+    >>> fb.slogdet(fb.tensor([[2.0, 0.0], [0.0, -4.0]]))
+    flambeau.return_types.linalg_slogdet(
+    sign=tensor(-1.),
+    logabsdet=tensor(2.0794))
+    """
     return flambeau.linalg.slogdet(input)
 
 
@@ -35,6 +45,9 @@ def logdet(input: Tensor) -> Tensor:
         input: tensor of shape ``(*, n, n)``.
     Returns: a tensor of shape ``(*)``: -inf if the determinant is 0, and NaN if it is negative.
     Gradient: defined for a nonsingular input, to any order.
+
+    >>> fb.logdet(fb.tensor([[2.0, 0.0], [0.0, 4.0]]))
+    tensor(2.0794)
     """
     sign, logarithm = flambeau.linalg.slogdet(input)
     if input.dtype.is_complex:
@@ -44,7 +57,12 @@ def logdet(input: Tensor) -> Tensor:
 
 @operator(method=True, autocast="float32")
 def matrix_exp(input: Tensor) -> Tensor:
-    """Return the exponential of every matrix. See flambeau.linalg.matrix_exp."""
+    """Return the exponential of every matrix. See flambeau.linalg.matrix_exp.
+
+    >>> fb.matrix_exp(fb.tensor([[0.0, 1.0], [0.0, 0.0]]))
+    tensor([[1., 1.],
+            [0., 1.]])
+    """
     return flambeau.linalg.matrix_exp(input)
 
 
@@ -77,13 +95,21 @@ def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, 
 
 @operator(out="exact")
 def nuclear_norm(input: Tensor, dim: Any = (-2, -1), keepdim: bool = False) -> Tensor:
-    """Return the sum of the singular values of every matrix. See flambeau.linalg.matrix_norm."""
+    """Return the sum of the singular values of every matrix. See flambeau.linalg.matrix_norm.
+
+    >>> fb.nuclear_norm(fb.tensor([[3.0, 0.0], [0.0, 4.0]]))
+    tensor(7.)
+    """
     return flambeau.linalg.matrix_norm(input, "nuc", dim, keepdim)
 
 
 @operator(out="exact")
 def frobenius_norm(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
-    """Return the root of the sum of squares over ``dim``, or over all elements. See ``norm``."""
+    """Return the root of the sum of squares over ``dim``, or over all elements. See ``norm``.
+
+    >>> fb.frobenius_norm(fb.tensor([[3.0, 0.0], [0.0, 4.0]]), dim=(0, 1))
+    tensor(5.)
+    """
     return _core.linalg_vector_norm(input, 2, dim, keepdim)
 
 
@@ -116,7 +142,11 @@ def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
 
 @operator(out=True)
 def chain_matmul(*matrices: Tensor) -> Tensor:
-    """Return the product of matrices, in the order with the fewest multiplications. See flambeau.linalg.multi_dot."""
+    """Return the product of matrices, in the order with the fewest multiplications. See flambeau.linalg.multi_dot.
+
+    >>> fb.chain_matmul(fb.ones(2, 3), fb.ones(3, 4), fb.ones(4, 1)).shape
+    flambeau.Size([2, 1])
+    """
     for t in matrices:
         if t.dim() != 2:
             raise RuntimeError(f"chain_matmul(): tensor dimension is {t.dim()}, expected 2; got shape {list(t.shape)}")
@@ -134,6 +164,10 @@ def svd_lowrank(A: Tensor, q: int = 6, niter: int = 2, M: Tensor | None = None) 
         M: tensor that is broadcast to A's shape and subtracted from A.
     Returns: ``(U, S, V)`` of shapes ``(*, m, q)``, ``(*, q)``, ``(*, n, q)``.
     Gradient: defined for A and M. Source: Halko, Martinsson, Tropp 2011, arXiv:0909.4061, algorithm 5.1.
+
+    >>> U, S, V = fb.svd_lowrank(fb.ones(5, 4), q=2)
+    >>> U.shape, S.shape, V.shape
+    (flambeau.Size([5, 2]), flambeau.Size([2]), flambeau.Size([4, 2]))
     """
     return flambeau.linalg._lowrank.svd_lowrank(A, q, niter, M)
 
@@ -151,6 +185,10 @@ def pca_lowrank(
         niter: number of subspace iterations.
     Returns: ``(U, S, V)``. The columns of V are the principal directions.
     Gradient: defined for A.
+
+    >>> U, S, V = fb.pca_lowrank(fb.ones(5, 4), q=2)
+    >>> U.shape, S.shape, V.shape
+    (flambeau.Size([5, 2]), flambeau.Size([2]), flambeau.Size([4, 2]))
     """
     return flambeau.linalg._lowrank.pca_lowrank(A, q, bool(center), niter)
 
@@ -185,6 +223,10 @@ def lobpcg(
         tracker: function that is called with the eigenvalues, the eigenvectors and the residual after every step.
     Returns: eigenvalues of shape ``(*, k)``, and eigenvectors of shape ``(*, m, k)`` as columns.
     Gradient: defined for A if B is None. Source: Knyazev 2001, "Toward the optimal preconditioned eigensolver".
+
+    >>> values, vectors = fb.lobpcg(fb.diag(fb.arange(1.0, 13.0)), k=1)
+    >>> values.shape, vectors.shape
+    (flambeau.Size([1]), flambeau.Size([12, 1]))
     """
     if method not in (None, "basic", "ortho"):
         raise ValueError(f"lobpcg: method must be 'basic' or 'ortho', got {method!r}")

@@ -32,7 +32,11 @@ def quantile(
 def nanquantile(
     input: Tensor, q: Tensor | float, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear"
 ) -> Tensor:
-    """Return the quantiles of the elements that are not NaN. See ``quantile``. Gradient: defined for input."""
+    """Return the quantiles of the elements that are not NaN. See ``quantile``. Gradient: defined for input.
+
+    >>> fb.nanquantile(fb.tensor([1.0, float("nan"), 3.0]), 0.5)
+    tensor(2.)
+    """
     return _quantile("nanquantile", input, q, dim, keepdim, interpolation)
 
 

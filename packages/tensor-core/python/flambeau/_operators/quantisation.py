@@ -37,6 +37,9 @@ def fake_quantize_per_tensor_affine(
     input; it passes where the value is not clamped. scale and zero_point have none.
 
     Source: Jacob et al. 2017, arXiv:1712.05877.
+
+    >>> fb.fake_quantize_per_tensor_affine(fb.tensor([0.12, 0.9, 100.0]), 0.5, 0, 0, 255)
+    tensor([  0.,   1., 100.])
     """
     _check_range(quant_min, quant_max)
     scale = scale.detach() if isinstance(scale, Tensor) else scale
@@ -55,6 +58,11 @@ def fake_quantize_per_channel_affine(
     """Apply fake_quantize_per_tensor_affine with a separate scale and zero point for each index along ``axis``.
 
     Raises RuntimeError if their sizes do not match the input, or if an integer zero point is out of range.
+
+    >>> x, scale, zero = fb.tensor([[0.6], [0.6]]), fb.tensor([0.5, 1.0]), fb.tensor([0, 0], dtype=fb.int32)
+    >>> fb.fake_quantize_per_channel_affine(x, scale, zero, 0, 0, 255)
+    tensor([[0.5000],
+            [1.0000]])
     """
     _check_range(quant_min, quant_max)
     size = input.shape[axis]

@@ -10,7 +10,11 @@ from flambeau._operator import operator
 
 @operator(method=True)
 def is_signed(input: Tensor) -> bool:
-    """Return True if the dtype has negative numbers."""
+    """Return True if the dtype has negative numbers.
+
+    >>> fb.is_signed(fb.tensor([1])), fb.is_signed(fb.tensor([1], dtype=fb.uint8))
+    (True, False)
+    """
     return input.dtype.is_signed
 
 
@@ -22,7 +26,11 @@ def is_same_size(input: Tensor, other: Tensor) -> bool:
 
 @operator(function=False, method=True)
 def is_pinned(input: Tensor, device: Any = None) -> bool:
-    """Return True if the memory is page-locked (pinned), so that a GPU can copy asynchronously."""
+    """Return True if the memory is page-locked (pinned), so that a GPU can copy asynchronously.
+
+    >>> fb.tensor([1.0]).is_pinned()
+    False
+    """
     return _core._cuda_is_pinned(input)
 
 
@@ -50,7 +58,11 @@ def record_stream(input: Tensor, stream: Any) -> None:
 
 @operator(function=False, method=True)
 def is_shared(input: Tensor) -> bool:
-    """Return True if the memory is shared with other processes (see `share_memory_`) or is on a GPU."""
+    """Return True if the memory is shared with other processes (see `share_memory_`) or is on a GPU.
+
+    >>> fb.tensor([1.0]).is_shared()
+    False
+    """
     return input.is_cuda or _core._shared_descriptor(input) >= 0
 
 
@@ -67,13 +79,21 @@ def share_memory_(input: Tensor) -> Tensor:
 
 @operator(method=True)
 def is_distributed(input: Tensor) -> bool:
-    """Return False: distributed tensors are not supported."""
+    """Return False: distributed tensors are not supported.
+
+    >>> fb.is_distributed(fb.tensor([1.0]))
+    False
+    """
     return False
 
 
 @operator(method=True)
 def get_device(input: Tensor) -> int:
-    """Return the index of the GPU that holds the tensor, or -1 on the CPU."""
+    """Return the index of the GPU that holds the tensor, or -1 on the CPU.
+
+    >>> fb.get_device(fb.tensor([1.0]))
+    -1
+    """
     index = input.device.index
     return -1 if index is None else index
 

@@ -46,6 +46,9 @@ def rnn_tanh_cell(
     """Return tanh(w_ih @ input + b_ih + w_hh @ hx + b_hh), of shape (N, hidden).
 
     The input has shape (N, in), hx has shape (N, hidden). Gradient: all.
+
+    >>> fb.rnn_tanh_cell(fb.zeros(2, 3), fb.zeros(2, 4), fb.zeros(4, 3), fb.zeros(4, 4)).shape
+    flambeau.Size([2, 4])
     """
     return _cell("RNN_TANH", input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]
 
@@ -57,6 +60,9 @@ def rnn_relu_cell(
     """Return max(w_ih @ input + b_ih + w_hh @ hx + b_hh, 0), of shape (N, hidden).
 
     The input has shape (N, in), hx has shape (N, hidden). Gradient: all.
+
+    >>> fb.rnn_relu_cell(fb.zeros(2, 3), fb.zeros(2, 4), fb.zeros(4, 3), fb.zeros(4, 4)).shape
+    flambeau.Size([2, 4])
     """
     return _cell("RNN_RELU", input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]
 
@@ -75,6 +81,11 @@ def lstm_cell(
     The first size of the weights is 4 * hidden.
 
     Gradient: all. Source: Hochreiter, Schmidhuber 1997, doi:10.1162/neco.1997.9.8.1735.
+
+    >>> state = (fb.zeros(2, 4), fb.zeros(2, 4))
+    >>> h, c = fb.lstm_cell(fb.zeros(2, 3), state, fb.zeros(16, 3), fb.zeros(16, 4))
+    >>> h.shape, c.shape
+    (flambeau.Size([2, 4]), flambeau.Size([2, 4]))
     """
     if len(hx) != 2:
         raise RuntimeError(f"lstm_cell expects two hidden states, got {len(hx)}")
@@ -90,6 +101,9 @@ def gru_cell(
     The first size of the weights is 3 * hidden, for the reset, update and new gate.
 
     Source: Cho et al. 2014, arXiv:1406.1078.
+
+    >>> fb.gru_cell(fb.zeros(2, 3), fb.zeros(2, 4), fb.zeros(12, 3), fb.zeros(12, 4)).shape
+    flambeau.Size([2, 4])
     """
     return _cell("GRU", input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]
 

@@ -11,6 +11,9 @@ def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any
     """Return the mean of the elements that are not NaN, over all or the given dimensions.
 
     Raises RuntimeError for integers. Gradient: defined for these elements, to any order.
+
+    >>> fb.nanmean(fb.tensor([1.0, float("nan"), 3.0]))
+    tensor(2.)
     """
     if not input.dtype.is_floating_point:
         raise RuntimeError(f"nanmean(): expected input to have floating point or complex dtype but got {input.dtype}")

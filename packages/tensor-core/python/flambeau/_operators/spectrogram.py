@@ -57,6 +57,9 @@ def stft(
     Raises: RuntimeError for an input of another shape or dtype, or sizes that do not match; NotImplementedError for
         another ``pad_mode``.
     Gradient: defined for input and window, to any order.
+
+    >>> fb.stft(fb.ones(16), n_fft=8, window=fb.ones(8), return_complex=True).shape
+    flambeau.Size([5, 9])
     """
     complex_values = input.is_complex() or (window is not None and window.is_complex())
     if return_complex is None:
@@ -143,6 +146,10 @@ def istft(
     Raises: RuntimeError for a real or empty input, sizes that do not match, or windows that do not cover all samples.
     Gradient: defined for input and window, to any order.
     Source: Griffin, Lim 1984, IEEE Transactions on Acoustics, Speech and Signal Processing 32, 236-243.
+
+    >>> spectrum = fb.stft(fb.ones(16), n_fft=8, window=fb.ones(8), return_complex=True)
+    >>> fb.allclose(fb.istft(spectrum, n_fft=8, window=fb.ones(8)), fb.ones(16))
+    True
     """
     _check_spectrum(input)
     hop_length = n_fft // 4 if hop_length is None else hop_length

@@ -80,6 +80,10 @@ def corrcoef(input: Tensor) -> Tensor:
     See ``cov``.
 
     Gradient: input, any order.
+
+    >>> fb.corrcoef(fb.tensor([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]]))
+    tensor([[ 1., -1.],
+            [-1.,  1.]])
     """
     if input.dim() > 2:
         raise RuntimeError(

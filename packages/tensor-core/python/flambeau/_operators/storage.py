@@ -11,7 +11,11 @@ from flambeau.storage import TypedStorage, UntypedStorage
 
 @operator(function=False, method=True)
 def untyped_storage(input: Tensor) -> UntypedStorage:
-    """Return the storage that the tensor shares with its views."""
+    """Return the storage that the tensor shares with its views.
+
+    >>> fb.tensor([1.0, 2.0]).untyped_storage().nbytes()
+    8
+    """
     return UntypedStorage(_core._storage_bytes(input))
 
 
@@ -28,5 +32,9 @@ def storage_type(input: Tensor) -> Any:
 
 @operator(function=False, method=True)
 def storage(input: Tensor) -> TypedStorage:
-    """Return the storage that the tensor shares with its views, typed with the tensor's dtype."""
+    """Return the storage that the tensor shares with its views, typed with the tensor's dtype.
+
+    >>> fb.tensor([1.0, 2.0]).storage().tolist()
+    [1.0, 2.0]
+    """
     return TypedStorage(wrap_storage=untyped_storage(input), dtype=input.dtype)

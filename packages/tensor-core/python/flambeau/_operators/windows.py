@@ -96,6 +96,9 @@ def hamming_window(
     """Return the Hamming window, alpha - beta cos(2 pi k / N), with N as in ``hann_window``.
 
     Raises RuntimeError for a negative length or a dtype that is not floating.
+
+    >>> fb.hamming_window(4)
+    tensor([0.0800, 0.5400, 1.0000, 0.5400])
     """
     return _window("hamming_window", window_length, periodic, dtype, device, requires_grad, cosine_sum((alpha, beta)))
 
@@ -114,6 +117,9 @@ def blackman_window(
     """Return the Blackman window, 0.42 - 0.5 cos(2 pi k / N) + 0.08 cos(4 pi k / N), with N as in ``hann_window``.
 
     Raises RuntimeError for a negative length or a dtype that is not floating.
+
+    >>> fb.blackman_window(4).round(decimals=4).abs()
+    tensor([0.0000, 0.3400, 1.0000, 0.3400])
     """
     return _window("blackman_window", window_length, periodic, dtype, device, requires_grad, cosine_sum(BLACKMAN))
 
@@ -132,6 +138,9 @@ def bartlett_window(
     """Return the triangular window, 1 - |2 k / N - 1|, with N as in ``hann_window``.
 
     Raises RuntimeError for a negative length or a dtype that is not floating.
+
+    >>> fb.bartlett_window(4)
+    tensor([0.0000, 0.5000, 1.0000, 0.5000])
     """
     return _window(
         "bartlett_window", window_length, periodic, dtype, device, requires_grad, lambda t, count: 1 - t.abs()
@@ -155,5 +164,8 @@ def kaiser_window(
     I0 is the modified Bessel function of the first kind of order 0.
 
     Raises RuntimeError for a negative length or a dtype that is not floating.
+
+    >>> fb.kaiser_window(4)
+    tensor([5.2773e-05, 2.1567e-01, 1.0000e+00, 2.1567e-01])
     """
     return _window("kaiser_window", window_length, periodic, dtype, device, requires_grad, kaiser_shape(beta))

@@ -73,6 +73,11 @@ def slogdet(A: Tensor) -> "_LinalgSlogdet":
     Returns: a named tuple ``(sign, logabsdet)`` with ``det = sign * exp(logabsdet)``. For a singular matrix, the values
         are 0 and -inf. For complex A, the sign is a complex number of modulus 1 and logabsdet is real.
     Gradient: defined for nonsingular A, to any order.
+
+    >>> fb.linalg.slogdet(fb.tensor([[2.0, 0.0], [0.0, -4.0]]))
+    flambeau.return_types.linalg_slogdet(
+    sign=tensor(-1.),
+    logabsdet=tensor(2.0794))
     """
     _checks.square("slogdet", A)
     LU, pivots, _ = _core._lu_factor(A)

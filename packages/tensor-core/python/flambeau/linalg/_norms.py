@@ -160,6 +160,9 @@ def cond(A: Tensor, p: Order = None) -> Tensor:
         p: an order of `matrix_norm`. None means 2.
     Returns: a real tensor of shape ``(*)``. It is inf for a singular matrix.
     Gradient: defined for A.
+
+    >>> fb.linalg.cond(fb.tensor([[2.0, 0.0], [0.0, 8.0]]))
+    tensor(4.)
     """
     _checks.matrix("cond", A)
     if p is None or p in _SPECTRAL:

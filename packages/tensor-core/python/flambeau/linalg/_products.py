@@ -25,6 +25,9 @@ def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
     Returns: a tensor of shape ``A.shape[ind:] + A.shape[:ind]``.
     Raises: LinAlgError if the map is singular; RuntimeError if ``ind`` or the sizes do not fit.
     Gradient: defined for A, to any order.
+
+    >>> fb.linalg.tensorinv(fb.eye(6).reshape(2, 3, 6)).shape
+    flambeau.Size([6, 2, 3])
     """
     if ind <= 0:
         raise RuntimeError("Expected a strictly positive integer for 'ind'")
@@ -48,6 +51,9 @@ def tensorsolve(A: Tensor, B: Tensor, dims: Sequence[int] | None = None) -> Tens
     Returns: a tensor of shape ``A.shape[B.dim():]``.
     Raises: LinAlgError if the map is singular; RuntimeError if the sizes do not match.
     Gradient: defined for A and B, to any order.
+
+    >>> fb.linalg.tensorsolve(fb.eye(6).reshape(2, 3, 6), fb.ones(2, 3)).shape
+    flambeau.Size([6])
     """
     if dims is not None:
         A = A.movedim(tuple(dims), tuple(range(A.dim() - len(dims), A.dim())))

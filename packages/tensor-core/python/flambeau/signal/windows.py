@@ -62,7 +62,11 @@ def bartlett(
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Return the triangular window, which is 0 at both ends and 1 in the middle."""
+    """Return the triangular window, which is 0 at both ends and 1 in the middle.
+
+    >>> fb.signal.windows.bartlett(5)
+    tensor([0.0000, 0.5000, 1.0000, 0.5000, 0.0000])
+    """
     return _window("bartlett", M, sym, dtype, layout, device, requires_grad, lambda t, count: 1 - t.abs())
 
 
@@ -76,7 +80,11 @@ def blackman(
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Return the Blackman window, 0.42 - 0.5 cos(2 pi k / N) + 0.08 cos(4 pi k / N)."""
+    """Return the Blackman window, 0.42 - 0.5 cos(2 pi k / N) + 0.08 cos(4 pi k / N).
+
+    >>> fb.signal.windows.blackman(5).round(decimals=4).abs()
+    tensor([0.0000, 0.3400, 1.0000, 0.3400, 0.0000])
+    """
     return _window("blackman", M, sym, dtype, layout, device, requires_grad, cosine_sum(BLACKMAN))
 
 
@@ -90,7 +98,11 @@ def cosine(
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Return the cosine window: half a period of the sine, sin(pi (k + 0.5) / M) if symmetric."""
+    """Return the cosine window: half a period of the sine, sin(pi (k + 0.5) / M) if symmetric.
+
+    >>> fb.signal.windows.cosine(4)
+    tensor([0.3827, 0.9239, 0.9239, 0.3827])
+    """
     return _window(
         "cosine",
         M,
@@ -145,7 +157,11 @@ def gaussian(
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Return the Gaussian window, exp(-((k - middle) / std)**2 / 2)."""
+    """Return the Gaussian window, exp(-((k - middle) / std)**2 / 2).
+
+    >>> fb.signal.windows.gaussian(5, std=1.0)
+    tensor([0.1353, 0.6065, 1.0000, 0.6065, 0.1353])
+    """
     if std <= 0:
         raise ValueError(f"Standard deviation must be positive, got: {std} instead.")
     return _window(
@@ -171,7 +187,11 @@ def general_cosine(
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Return the sum of (-1)**i a_i cos(2 pi i k / N) over the coefficients ``a``."""
+    """Return the sum of (-1)**i a_i cos(2 pi i k / N) over the coefficients ``a``.
+
+    >>> fb.signal.windows.general_cosine(5, a=[0.5, 0.5])
+    tensor([0.0000, 0.5000, 1.0000, 0.5000, 0.0000])
+    """
     if not isinstance(a, list | tuple):
         raise TypeError("Coefficients must be a list/tuple")
     if not a:
@@ -190,7 +210,11 @@ def general_hamming(
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Return the generalised Hamming window, alpha - (1 - alpha) cos(2 pi k / N)."""
+    """Return the generalised Hamming window, alpha - (1 - alpha) cos(2 pi k / N).
+
+    >>> fb.signal.windows.general_hamming(5, alpha=0.5)
+    tensor([0.0000, 0.5000, 1.0000, 0.5000, 0.0000])
+    """
     alpha = float(alpha)
     return _window("general_hamming", M, sym, dtype, layout, device, requires_grad, cosine_sum((alpha, 1 - alpha)))
 
@@ -205,7 +229,11 @@ def hamming(
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Return the Hamming window, 0.54 - 0.46 cos(2 pi k / N)."""
+    """Return the Hamming window, 0.54 - 0.46 cos(2 pi k / N).
+
+    >>> fb.signal.windows.hamming(5)
+    tensor([0.0800, 0.5400, 1.0000, 0.5400, 0.0800])
+    """
     return _window("hamming", M, sym, dtype, layout, device, requires_grad, cosine_sum((0.54, 0.46)))
 
 
@@ -241,6 +269,9 @@ def kaiser(
     """Return the Kaiser window, I0(beta sqrt(1 - t**2)) / I0(beta).
 
     t runs from -1 to 1. I0 is the modified Bessel function of the first kind of order 0.
+
+    >>> fb.signal.windows.kaiser(5, beta=12.0)
+    tensor([5.2773e-05, 2.1567e-01, 1.0000e+00, 2.1567e-01, 5.2773e-05])
     """
     if beta < 0:
         raise ValueError(f"beta must be non-negative, got: {beta} instead.")
@@ -260,6 +291,9 @@ def nuttall(
     """Return the Nuttall window: a four-term cosine sum of Blackman-Harris type with minimum sidelobes.
 
     Source: A. H. Nuttall, IEEE Transactions on Acoustics, Speech and Signal Processing 29 (1981), 84-91.
+
+    >>> fb.signal.windows.nuttall(5).round(decimals=4).abs()
+    tensor([4.0000e-04, 2.2700e-01, 1.0000e+00, 2.2700e-01, 4.0000e-04])
     """
     terms = (0.3635819, 0.4891775, 0.1365995, 0.0106411)
     return _window("nuttall", M, sym, dtype, layout, device, requires_grad, cosine_sum(terms))
