@@ -57,18 +57,30 @@ def broadcast_all(*values: Tensor | float) -> tuple[Tensor, ...]:
 
 
 def logits_to_probs(logits: Tensor, is_binary: bool = False) -> Tensor:
-    """Convert log odds (``is_binary``), or unnormalised log probabilities of the last dimension, to probabilities."""
+    """Convert log odds (``is_binary``), or unnormalised log probabilities of the last dimension, to probabilities.
+
+    >>> logits_to_probs(fb.tensor([0.0, 0.0]))
+    tensor([0.5000, 0.5000])
+    """
     return fb.sigmoid(logits) if is_binary else fb.softmax(logits, -1)
 
 
 def clamp_probs(probs: Tensor) -> Tensor:
-    """Clamp ``probs`` away from 0 and 1 by the dtype's epsilon, so that their logarithms are finite."""
+    """Clamp ``probs`` away from 0 and 1 by the dtype's epsilon, so that their logarithms are finite.
+
+    >>> bool((clamp_probs(fb.tensor([0.0, 1.0])) > 0).all())
+    True
+    """
     eps = fb.finfo(probs.dtype).eps
     return probs.clamp(eps, 1 - eps)
 
 
 def probs_to_logits(probs: Tensor, is_binary: bool = False) -> Tensor:
-    """Convert probabilities to log odds (``is_binary``) or to their logarithms; the results for 0 and 1 are finite."""
+    """Convert probabilities to log odds (``is_binary``) or to their logarithms; the results for 0 and 1 are finite.
+
+    >>> probs_to_logits(fb.tensor([0.5, 0.5]))
+    tensor([-0.6931, -0.6931])
+    """
     probs = clamp_probs(probs)
     return probs.log() - (-probs).log1p() if is_binary else probs.log()
 

@@ -17,6 +17,10 @@ class ComposeTransform(Transform):
 
     Args:
         parts: the first is applied first.
+
+    >>> transforms = [fb.distributions.ExpTransform(), fb.distributions.AffineTransform(1.0, 2.0)]
+    >>> ComposeTransform(transforms)(fb.tensor([0.0, 1.0]))
+    tensor([3.0000, 6.4366])
     """
 
     __hash__ = None
@@ -117,6 +121,11 @@ class IndependentTransform(Transform):
     Args:
         base_transform: any transform.
         reinterpreted_batch_ndims: number of additional dimensions in an event.
+
+    >>> transform = IndependentTransform(fb.distributions.ExpTransform(), 1)
+    >>> x = fb.tensor([[1.0, 2.0]])
+    >>> transform.log_abs_det_jacobian(x, transform(x))
+    tensor([3.])
     """
 
     __hash__ = None
@@ -183,6 +192,10 @@ class ReshapeTransform(Transform):
     """Reshape the last dimensions from ``in_shape`` to ``out_shape``.
 
     Raises: ValueError if both differ in their number of elements.
+
+    >>> ReshapeTransform((4,), (2, 2))(fb.arange(4.0))
+    tensor([[0., 1.],
+            [2., 3.]])
     """
 
     bijective = True

@@ -139,6 +139,9 @@ class CumulativeDistributionTransform(Transform):
 
     Args:
         distribution: one with ``cdf`` and ``icdf``.
+
+    >>> CumulativeDistributionTransform(fb.distributions.Normal(0.0, 1.0))(fb.tensor([0.0, 1.96]))
+    tensor([0.5000, 0.9750])
     """
 
     bijective = True

@@ -16,6 +16,10 @@ class CorrCholeskyTransform(Parameterless):
 
     With ``r = tanh(x)``, the partial correlations, by rows below the diagonal: ``L_ij = r_ij sqrt(prod_{k<j}
     (1 - r_ik**2))``, and the diagonal makes each row of length 1. Source: Lewandowski, Kurowicka, Joe 2009.
+
+    >>> CorrCholeskyTransform()(fb.tensor([0.5]))
+    tensor([[1.0000, 0.0000],
+            [0.4621, 0.8868]])
     """
 
     domain = constraints.real_vector
@@ -62,7 +66,12 @@ class CorrCholeskyTransform(Parameterless):
 
 
 class LowerCholeskyTransform(Parameterless):
-    """Map square matrices to lower triangular ones; the diagonal is the exponential of the input's diagonal."""
+    """Map square matrices to lower triangular ones; the diagonal is the exponential of the input's diagonal.
+
+    >>> LowerCholeskyTransform()(fb.tensor([[0.0, 5.0], [2.0, 1.0]]))
+    tensor([[1.0000, 0.0000],
+            [2.0000, 2.7183]])
+    """
 
     domain = constraints.independent(constraints.real, 2)
     codomain = constraints.lower_cholesky
@@ -75,7 +84,12 @@ class LowerCholeskyTransform(Parameterless):
 
 
 class PositiveDefiniteTransform(Parameterless):
-    """Square matrices to positive definite ones: ``L L^T`` of the lower Cholesky transform."""
+    """Square matrices to positive definite ones: ``L L^T`` of the lower Cholesky transform.
+
+    >>> PositiveDefiniteTransform()(fb.tensor([[0.0, 5.0], [2.0, 0.0]]))
+    tensor([[1., 2.],
+            [2., 5.]])
+    """
 
     domain = constraints.independent(constraints.real, 2)
     codomain = constraints.positive_definite

@@ -13,7 +13,11 @@ from ._base import Parameterless, Transform
 
 
 class ExpTransform(Parameterless):
-    """``y = exp(x)``."""
+    """``y = exp(x)``.
+
+    >>> ExpTransform()(fb.tensor([-1.0, 0.5]))
+    tensor([0.3679, 1.6487])
+    """
 
     domain = constraints.real
     codomain = constraints.positive
@@ -31,7 +35,11 @@ class ExpTransform(Parameterless):
 
 
 class SigmoidTransform(Parameterless):
-    """``y = 1 / (1 + exp(-x))``, kept inside of (0, 1)."""
+    """``y = 1 / (1 + exp(-x))``, kept inside of (0, 1).
+
+    >>> SigmoidTransform()(fb.tensor([-1.0, 0.5]))
+    tensor([0.2689, 0.6225])
+    """
 
     domain = constraints.real
     codomain = constraints.unit_interval
@@ -55,7 +63,11 @@ def _inside_unit_interval(y: Tensor) -> Tensor:
 
 
 class SoftplusTransform(Parameterless):
-    """``y = log(1 + exp(x))``."""
+    """``y = log(1 + exp(x))``.
+
+    >>> SoftplusTransform()(fb.tensor([-1.0, 0.5]))
+    tensor([0.3133, 0.9741])
+    """
 
     domain = constraints.real
     codomain = constraints.positive
@@ -73,7 +85,11 @@ class SoftplusTransform(Parameterless):
 
 
 class TanhTransform(Parameterless):
-    """``y = tanh(x)``. The inverse of +-1 is infinite: use ``cache_size=1`` if outputs are inverted."""
+    """``y = tanh(x)``. The inverse of +-1 is infinite: use ``cache_size=1`` if outputs are inverted.
+
+    >>> TanhTransform()(fb.tensor([-1.0, 0.5]))
+    tensor([-0.7616,  0.4621])
+    """
 
     domain = constraints.real
     codomain = constraints.interval(-1.0, 1.0)
@@ -91,7 +107,11 @@ class TanhTransform(Parameterless):
 
 
 class AbsTransform(Parameterless):
-    """``y = |x|``, inverted to the positive side."""
+    """``y = |x|``, inverted to the positive side.
+
+    >>> AbsTransform()(fb.tensor([-1.0, 0.5]))
+    tensor([1.0000, 0.5000])
+    """
 
     domain = constraints.real
     codomain = constraints.positive
@@ -108,6 +128,9 @@ class PowerTransform(Transform):
 
     Args:
         exponent: a tensor or a number, not 0; broadcasts.
+
+    >>> PowerTransform(fb.tensor(2.0))(fb.tensor([1.0, 3.0]))
+    tensor([1., 9.])
     """
 
     domain = constraints.positive
@@ -150,6 +173,9 @@ class AffineTransform(Transform):
     Args:
         loc, scale: tensors or numbers, which broadcast with ``x``.
         event_dim: the last dimensions that make one event: 0 for numbers, 1 for vectors.
+
+    >>> AffineTransform(loc=1.0, scale=2.0)(fb.tensor([-1.0, 0.5]))
+    tensor([-1.,  2.])
     """
 
     bijective = True

@@ -10,7 +10,11 @@ from ._base import Parameterless
 
 
 class SoftmaxTransform(Parameterless):
-    """``y = softmax(x)`` along the last dimension, with ``log(y)`` as the inverse; it is not bijective."""
+    """``y = softmax(x)`` along the last dimension, with ``log(y)`` as the inverse; it is not bijective.
+
+    >>> SoftmaxTransform()(fb.tensor([-1.0, 0.5]))
+    tensor([0.1824, 0.8176])
+    """
 
     domain = constraints.real_vector
     codomain = constraints.simplex
@@ -36,6 +40,9 @@ class StickBreakingTransform(Parameterless):
 
     Source: Stan's reference manual,
     "Unit simplex".
+
+    >>> StickBreakingTransform()(fb.tensor([-1.0, 0.5]))
+    tensor([0.1554, 0.5258, 0.3189])
     """
 
     domain = constraints.real_vector
