@@ -22,7 +22,7 @@ from importlib import resources
 @cache
 def examples() -> dict[str, str]:
     """Return the example of each operator by its name, such as ``"neg"`` or ``"linalg.det"``."""
-    found = {}
+    found: dict[str, str] = {}
     for file in resources.files(__name__).iterdir():
         if file.name.endswith(".txt"):
             for block in file.read_text(encoding="utf-8").strip().split("\n\n"):
