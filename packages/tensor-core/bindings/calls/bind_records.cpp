@@ -18,31 +18,6 @@ struct ConverterOf<Operand> : std::type_identity<From<const Operand&>> {};
 template <>
 struct ConverterOf<Tensors> : std::type_identity<From<const Tensors&>> {};
 
-template <class T>
-void convert(const Call& call, PyObject* o, ArgumentList& to) {
-  using Converter = typename ConverterOf<T>::type;
-  if constexpr (std::is_same_v<T, const Tensor*>)
-    to.add<T>([&] { return &Converter::get(call, o); });
-  else
-    to.add<T>([&] { return Converter::get(call, o); });
-}
-
-template <class... T>
-constexpr auto converters(Types<T...>) {
-  return std::array{convert<T>...};
-}
-constexpr auto kConverters = converters(ParameterTypes());
-
-// The usual kinds by direct calls, which the processor predicts better than calls through a table.
-template <class T, class... Others>
-void convert_kind(uint8_t kind, const Call& call, PyObject* o, ArgumentList& to) {
-  if (kind == detail::kPosition<T, ParameterTypes>) return convert<T>(call, o, to);
-  if constexpr (sizeof...(Others) > 0)
-    convert_kind<Others...>(kind, call, o, to);
-  else
-    kConverters[kind](call, o, to);
-}
-
 template <class... T>
 constexpr auto stub_types(Types<T...>) {
   return std::array{stub_type<T>()...};
@@ -96,21 +71,33 @@ size_t first_option(const OperatorFunction& factory) {  // its position among th
   return size_t(std::find(kinds.begin(), kinds.end(), kDtype) - kinds.begin()) + 1;
 }
 
-Result call_with_list(const OperatorFunction& function, const Binding& b, PyObject* const* values) {
-  const std::span<const uint8_t> kinds = function.kinds();
-  const size_t options = b.flags & kFactory ? first_option(function) : kinds.size();
-  ArgumentList arguments;
-  for (size_t i = 0; i < kinds.size(); ++i) {
-    const size_t p = i < options ? i : i + std::size(kOptionTypes);
-    convert_kind<const Tensor*, int64_t, Shape, bool>(kinds[i], {b.name.c_str(), &b.parameters[p], int(p)}, values[p],
-                                                      arguments);
+// Converts Python's arguments when the function asks for them. Parameters from `options` on follow the options of a
+// factory.
+class PythonArguments : public ArgumentsFrom<PythonArguments> {
+ public:
+  PythonArguments(const Binding& b, PyObject* const* values, size_t options = kMaxParameters)
+      : binding_(b), values_(values), options_(options) {}
+  template <class T>
+  T value(size_t i) const {
+    using Converter = typename ConverterOf<T>::type;
+    if (FLAMBEAU_UNLIKELY(i >= options_)) i += std::size(kOptionTypes);
+    const Call call{binding_.name.c_str(), &binding_.parameters[i], int(i)};
+    if constexpr (std::is_same_v<T, const Tensor*>)
+      return &Converter::get(call, values_[i]);
+    else
+      return Converter::get(call, values_[i]);
   }
-  return function(arguments);
-}
+
+ private:
+  const Binding& binding_;
+  PyObject* const* values_;
+  size_t options_;
+};
 
 template <OperatorFunction OperatorRecord::* form>
 PyObject* invoke_form(const Binding& b, PyObject* const* values) {
-  const Result result = call_with_list(b.record->*form, b, values);
+  PythonArguments arguments(b, values);
+  const Result result = (b.record->*form)(arguments);
   if (const Tensor* t = std::get_if<Tensor>(&result)) return wrap_tensor(*t);
   return std::visit([&](const auto& value) { return to_object(b, value); }, result);
 }
@@ -143,8 +130,11 @@ PyObject* make_with_options(const Binding& b, PyObject* const* values, size_t fi
 
 PyObject* invoke_factory(const Binding& b, PyObject* const* values) {
   const OperatorFunction& forward = b.record->forward;
-  return make_with_options(b, values, first_option(forward),
-                           [&] { return std::get<Tensor>(call_with_list(forward, b, values)); });
+  const size_t options = first_option(forward);
+  return make_with_options(b, values, options, [&] {
+    PythonArguments arguments(b, values, options);
+    return std::get<Tensor>(forward(arguments));
+  });
 }
 
 // The usual types of functions are called without a list of arguments.

@@ -108,55 +108,75 @@ using Stored = std::conditional_t<std::is_same_v<T, const Tensor&>, const Tensor
 template <class... Args>
 inline constexpr std::array<uint8_t, sizeof...(Args)> kKinds{kPosition<Stored<Args>, ParameterTypes>...};
 
-// The destructor of each kind; null if its values need none.
-template <class... T>
-constexpr auto destructors(Types<T...>) {
-  using Destructor = void (*)(void*);
-  return std::array<Destructor, sizeof...(T)>{
-      (std::is_trivially_destructible_v<T> ? Destructor() : [](void* value) { static_cast<T*>(value)->~T(); })...};
-}
-inline constexpr auto kDestructors = destructors(ParameterTypes());
-
-template <class... T>
-constexpr size_t largest(Types<T...>) {
-  return std::max({sizeof(T)...});
-}
-
 }  // namespace detail
 
 constexpr size_t kMaxParameters = 16;
 
-// Values for the parameters of an operator, stored in place.
-class ArgumentList {
+// Supplies the values of an operator's parameters, from the first to the last.
+struct ArgumentSource {
+  // Constructs the value of parameter i at `to`. There is one function for each of ParameterTypes.
+  using Construct = void (*)(ArgumentSource& self, size_t i, void* to);
+  const Construct* construct;
+};
+
+// A source whose function value<T>(i) returns the value of parameter i, of type T.
+template <class Source>
+class ArgumentsFrom : public ArgumentSource {
+ protected:
+  ArgumentsFrom() : ArgumentSource{table(ParameterTypes()).data()} {}
+
+ private:
+  template <class... T>
+  static const std::array<Construct, sizeof...(T)>& table(Types<T...>) {
+    static constexpr std::array<Construct, sizeof...(T)> kTable{[](ArgumentSource& self, size_t i, void* to) {
+      new (to) T(static_cast<Source&>(self).template value<T>(i));
+    }...};
+    return kTable;
+  }
+};
+
+namespace detail {
+
+// The value of a parameter of type T while its function runs.
+template <class T>
+class Argument {
  public:
-  ArgumentList() = default;
-  ArgumentList(const ArgumentList&) = delete;
-  ArgumentList& operator=(const ArgumentList&) = delete;
-  ~ArgumentList() {
-    for (size_t i = 0; i < count_; ++i)
-      if (const auto destroy = detail::kDestructors[kinds_[i]]) destroy(values_[i].bytes);
+  Argument(ArgumentSource& source, size_t i) {
+    source.construct[kPosition<Stored<T>, ParameterTypes>](source, i, &value_);
   }
-  // Adds the value that make() returns.
-  template <class T, class Make>
-  void add(Make&& make) {
-    new (values_[count_].bytes) T(make());
-    kinds_[count_++] = detail::kPosition<T, ParameterTypes>;
-  }
-  size_t size() const { return count_; }
-  // The value of parameter i, whose type T has to be.
-  template <class T>
-  T& get(size_t i) {
-    return *reinterpret_cast<T*>(values_[i].bytes);
+  Argument(const Argument&) = delete;
+  Argument& operator=(const Argument&) = delete;
+  ~Argument() { value_.~Value(); }
+  T get() {
+    if constexpr (std::is_same_v<T, const Tensor&>)
+      return *value_;
+    else
+      return static_cast<T>(value_);
   }
 
  private:
-  struct Value {
-    alignas(16) std::byte bytes[detail::largest(ParameterTypes())];
+  using Value = Stored<T>;
+  union {
+    Value value_;
   };
-  Value values_[kMaxParameters];
-  uint8_t kinds_[kMaxParameters];
-  size_t count_ = 0;
 };
+
+template <size_t i, class T>
+struct NumberedArgument : Argument<T> {
+  explicit NumberedArgument(ArgumentSource& source) : Argument<T>(source, i) {}
+};
+template <class Numbers, class... Args>
+struct AllArguments;
+template <size_t... i, class... Args>
+struct AllArguments<std::index_sequence<i...>, Args...> : NumberedArgument<i, Args>... {
+  explicit AllArguments(ArgumentSource& source) : NumberedArgument<i, Args>(source)... {}
+  template <class F>
+  auto pass_to(F f) {
+    return f(NumberedArgument<i, Args>::get()...);
+  }
+};
+
+}  // namespace detail
 
 // A C++ function that can be called with values for its parameters, whatever their types.
 class OperatorFunction {
@@ -181,33 +201,23 @@ class OperatorFunction {
   // The kinds of the parameters, and the position of the result's type in Result.
   std::span<const uint8_t> kinds() const { return kinds_; }
   uint8_t result() const { return result_; }
-  // `arguments` holds a value of each kind.
-  Result operator()(ArgumentList& arguments) const { return call_(function_, arguments); }
+  Result operator()(ArgumentSource& source) const { return call_(function_, source); }
 
  private:
   template <class R, class... Args>
-  static Result call(void (*function)(), [[maybe_unused]] ArgumentList& arguments) {
-    auto f = reinterpret_cast<R (*)(Args...)>(function);
-    return [&]<size_t... I>(std::index_sequence<I...>) -> Result {
-      if constexpr (std::is_void_v<R>) {
-        f(parameter<Args>(arguments, I)...);
-        return {};
-      } else {
-        return Result(std::in_place_type<R>, f(parameter<Args>(arguments, I)...));
-      }
-    }(std::index_sequence_for<Args...>());
-  }
-
-  template <class T>
-  static T parameter(ArgumentList& arguments, size_t i) {
-    if constexpr (std::is_same_v<T, const Tensor&>)
-      return *arguments.get<const Tensor*>(i);
-    else
-      return arguments.get<std::remove_cvref_t<T>>(i);
+  static Result call(void (*function)(), [[maybe_unused]] ArgumentSource& source) {
+    const auto f = reinterpret_cast<R (*)(Args...)>(function);
+    detail::AllArguments<std::index_sequence_for<Args...>, Args...> arguments(source);
+    if constexpr (std::is_void_v<R>) {
+      arguments.pass_to(f);
+      return {};
+    } else {
+      return Result(std::in_place_type<R>, arguments.pass_to(f));
+    }
   }
 
   void (*function_)() = nullptr;
-  Result (*call_)(void (*)(), ArgumentList&) = nullptr;
+  Result (*call_)(void (*)(), ArgumentSource&) = nullptr;
   const std::type_info* type_ = nullptr;
   std::span<const uint8_t> kinds_;
   uint8_t result_ = 0;

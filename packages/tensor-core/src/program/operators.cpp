@@ -61,34 +61,36 @@ struct SourceOf<Operand> : std::type_identity<const Operand&> {};
 template <>
 struct SourceOf<Tensors> : std::type_identity<const Tensors&> {};
 
-template <class T>
-void convert(const Value& v, bool optional, ArgumentList& to) {
-  using Source = typename SourceOf<T>::type;
-  require_defined<Source>(v, optional);
-  if constexpr (std::is_same_v<T, const Tensor*>)
-    to.add<T>([&] { return &As<Source>::get(v); });
-  else if constexpr (!std::is_same_v<T, Generator*>)
-    to.add<T>([&] { return As<Source>::get(v); });
-}
-template <class... T>
-constexpr auto converters(Types<T...>) {
-  return std::array{convert<T>...};
-}
-constexpr auto kConverters = converters(ParameterTypes());
 constexpr uint8_t kDtype = flambeau::detail::kPosition<std::optional<Dtype>, ParameterTypes>;
 constexpr uint8_t kTensor = flambeau::detail::kPosition<const Tensor*, ParameterTypes>;
-constexpr uint8_t kGenerator = flambeau::detail::kPosition<Generator*, ParameterTypes>;  // programs give none
+constexpr uint8_t kGenerator = flambeau::detail::kPosition<Generator*, ParameterTypes>;
+
+class ProgramArguments : public ArgumentsFrom<ProgramArguments> {
+ public:
+  ProgramArguments(const Value* const* next, unsigned optional) : next_(next), optional_(optional) {}
+  template <class T>
+  T value([[maybe_unused]] size_t i) {
+    if constexpr (std::is_same_v<T, Generator*>) {
+      return nullptr;  // programs give none
+    } else {
+      using Source = typename SourceOf<T>::type;
+      const Value& v = **next_++;
+      require_defined<Source>(v, optional_ >> i & 1);
+      if constexpr (std::is_same_v<T, const Tensor*>)
+        return &As<Source>::get(v);
+      else
+        return As<Source>::get(v);
+    }
+  }
+
+ private:
+  const Value* const* next_;
+  unsigned optional_;
+};
 
 void run_record(const Operator& self, const Value* const* arguments, Values& results) {
-  const OperatorFunction& function = *self.recorded;
-  ArgumentList converted;
-  for (const uint8_t kind : function.kinds()) {
-    if (kind == kGenerator)
-      converted.add<Generator*>([] { return nullptr; });
-    else
-      kConverters[kind](**arguments++, self.optional >> converted.size() & 1, converted);
-  }
-  std::visit([&](auto&& result) { store(results, std::forward<decltype(result)>(result)); }, function(converted));
+  ProgramArguments source(arguments, self.optional);
+  std::visit([&](auto&& result) { store(results, std::forward<decltype(result)>(result)); }, (*self.recorded)(source));
 }
 
 // A factory's device follows its dtype. Note [Factories]

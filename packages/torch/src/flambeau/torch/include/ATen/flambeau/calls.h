@@ -120,12 +120,20 @@ T convert(const char* name, size_t i, const Argument& a) {
   refuse(name, i);
 }
 
-template <class... T>
-void add(::flambeau::Types<T...>, uint8_t kind, const char* name, size_t i, const Argument& a,
-         ::flambeau::ArgumentList& to) {
-  uint8_t position = 0;
-  (void)((position++ == kind && (to.add<T>([&] { return convert<T>(name, i, a); }), true)) || ...);
-}
+// The arguments of a call; missing ones are None.
+class CallArguments : public ::flambeau::ArgumentsFrom<CallArguments> {
+ public:
+  CallArguments(const char* name, Arguments arguments) : name_(name), arguments_(arguments) {}
+  template <class T>
+  T value(size_t i) const {
+    static const Argument none(c10::nullopt);
+    return convert<T>(name_, i, i < arguments_.size() ? arguments_.begin()[i] : none);
+  }
+
+ private:
+  const char* name_;
+  Arguments arguments_;
+};
 
 // The device that fresh tensors of a call belong to: that of the first tensor that is not on the CPU.
 inline ::flambeau::Device device_of(Arguments arguments) {
@@ -140,12 +148,8 @@ inline ::flambeau::Device device_of(Arguments arguments) {
 }
 
 inline ::flambeau::Result run(const ::flambeau::OperatorFunction& function, const char* name, Arguments arguments) {
-  const std::span<const uint8_t> kinds = function.kinds();
-  ::flambeau::ArgumentList list;
-  const Argument* a = arguments.begin();
-  for (size_t i = 0; i < kinds.size(); ++i)
-    add(::flambeau::ParameterTypes(), kinds[i], name, i, i < arguments.size() ? a[i] : Argument(c10::nullopt), list);
-  return function(list);
+  CallArguments source(name, arguments);
+  return function(source);
 }
 
 template <class T>
