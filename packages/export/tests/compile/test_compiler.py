@@ -508,6 +508,28 @@ def test_results_are_freed_when_they_are_dropped():
         gc.enable()
 
 
+def test_callbacks_of_the_garbage_collector_do_not_prevent_a_capture():
+    times = []
+
+    def callback(phase, info):
+        times.append(time.perf_counter())
+
+    def f(x):
+        containers = [[x] for _ in range(10)]
+        return containers[0][0] * 2
+
+    compiled = fb.compile(f, fullgraph=True)
+    threshold = gc.get_threshold()
+    gc.callbacks.append(callback)
+    try:
+        gc.set_threshold(1)
+        compiled(fb.ones(2))
+    finally:
+        gc.set_threshold(*threshold)
+        gc.callbacks.remove(callback)
+    assert times and captures(compiled) == 1
+
+
 @pytest.mark.parametrize("first", range(0, 120, 20))
 def test_random_programs_agree_with_the_functions(first):
     for seed in range(first, first + 20):

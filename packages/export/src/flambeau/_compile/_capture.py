@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import random
 import sys
 import threading
@@ -394,7 +395,7 @@ def _watching_calls(trace: CaptureTrace) -> Iterator[None]:
     def check(frame: types.FrameType, called: Any) -> bool:
         if _is_pure(called):
             return True
-        if trace.open and not _is_called_by_flambeau(frame):
+        if trace.open and not _is_incidental(frame):
             trace.give_up(f"a call of {getattr(called, '__qualname__', called)} cannot be captured")
         return False
 
@@ -409,12 +410,13 @@ def _watching_calls(trace: CaptureTrace) -> Iterator[None]:
         _core._watch_calls(None, None)
 
 
-def _is_called_by_flambeau(frame: types.FrameType | None) -> bool:
-    """Return True for code of flambeau, for code of the standard library that it calls, and for imports."""
+def _is_incidental(frame: types.FrameType | None) -> bool:
+    """Return True if a call is not the function's: calls by flambeau, by imports and by the garbage collector."""
+    collecting = {getattr(callback, "__code__", None) for callback in gc.callbacks}
     own = None  # unknown as long as all frames belong to the standard library
     while frame is not None:
         file = frame.f_code.co_filename
-        if file.startswith("<frozen importlib"):
+        if file.startswith("<frozen importlib") or frame.f_code in collecting:
             return True
         if own is None and frame.f_globals.get("__name__", "").startswith(("flambeau.", "torch.")):
             own = True
