@@ -359,9 +359,20 @@ def ecosystem(session: nox.Session) -> None:
 
 @nox.session(requires=["wheels"], reuse_venv=True)
 def reference(session: nox.Session) -> None:
-    """Write the API reference, generated from the operators' documentation, as Markdown to dist/reference."""
+    """Write the API reference as Markdown to dist/reference; `docs` shows the same pages as HTML."""
     install(session, *PACKAGES)
     session.run("python", "-m", "tools.reference", *(session.posargs or [str(DIST / "reference")]))
+
+
+@nox.session(requires=["wheels"], reuse_venv=True)
+def docs(session: nox.Session) -> None:
+    """Build the documentation site into dist/docs: tools/site (`-- serve` shows it, `-- test` tests it)."""
+    install(session, *PACKAGES, requirements=group("docs"))
+    source = Path(session.create_tmp()).resolve() / "source"
+    serve = ["serve"] if "serve" in session.posargs else []
+    session.run("python", "-m", "tools.site", str(source), str(DIST / "docs"), *serve)
+    if "test" in session.posargs:
+        session.run("pytest", "tools/site/tests", f"--site={DIST / 'docs'}")
 
 
 @nox.session(requires=["wheels"], reuse_venv=True)

@@ -1,22 +1,25 @@
-"""``python -m tools.reference FOLDER``: writes the reference as Markdown, a page for each module and an index."""
+"""``python -m tools.reference FOLDER``: write the API reference as Markdown."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-from tools.reference.pages import page, pages
+from tools.reference.pages import texts
 
 
 def main(folder: Path) -> None:
-    """Write every page and the index."""
-    folder.mkdir(parents=True, exist_ok=True)
-    index = ["# Reference", ""]
-    for name, listed in pages():
-        (folder / f"{name}.md").write_text(page(name, listed))
-        index.append(f"- [{name}]({name}.md): {len(listed)} functions")
-    (folder / "README.md").write_text("\n".join(index) + "\n")
-    print(f"{folder}: {len(index) - 2} pages")
+    """Write every page whose text changed, and delete the pages that no longer exist."""
+    written = set()
+    for name, text in texts():
+        path = folder / f"{name}.md"
+        written.add(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+    for path in set(folder.rglob("*.md")) - written:
+        path.unlink()
+    print(f"{folder}: {len(written)} pages")
 
 
 if __name__ == "__main__":

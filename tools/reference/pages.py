@@ -1,100 +1,113 @@
-"""From the registry's entries to pages of Markdown."""
+"""The pages of the reference as Markdown, with an ``{api}`` block for each entry.
+
+The blocks are directives of MyST, the Markdown of Sphinx: ``tools/site`` shows them with links, an index and search.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import importlib
-import inspect
-import textwrap
+from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
-from types import ModuleType
-from typing import Any
+from dataclasses import dataclass, field
 
-import flambeau
+from tools.reference import docstrings
+from tools.reference.entries import Entry, entries
+from tools.reference.modules import Namespace, namespaces
 
-# Public modules, in the order of the pages.
-MODULES = (
-    "flambeau",
-    "flambeau.special",
-    "flambeau.linalg",
-    "flambeau.fft",
-    "flambeau.masked",
-    "flambeau.signal.windows",
-    "flambeau.random",
-    "flambeau.nn.functional",
-    "flambeau.autograd",
-)
+# A module with more entries is divided into pages, one for each family.
+ENTRIES_OF_A_PAGE = 60
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One function: where it is, how it is called, what it says of itself."""
+@dataclass
+class Page:
+    """A page: its path without suffix, its title, an introduction, its entries and the pages below it."""
 
-    name: str
-    signature: str
-    text: str
-    forms: tuple[str, ...]
-
-
-def entries(module: ModuleType) -> Iterator[Entry]:
-    """Yield the public functions of a module, sorted by name."""
-    names = getattr(module, "__all__", None) or vars(module)
-    for name in sorted(names):
-        function = getattr(module, name)
-        if not name.startswith("_") and callable(function) and not inspect.isclass(function) and is_own(function):
-            yield entry(name, function, module is flambeau)
+    path: str
+    title: str
+    introduction: str
+    entries: list[Entry]
+    below: list[Page] = field(default_factory=list)
 
 
-def is_own(function: Any) -> bool:
-    """Return whether a function belongs to this library rather than to an import."""
-    return (function.__module__ or "flambeau").startswith("flambeau")
+def pages() -> list[Page]:
+    """Return the pages of all public modules, and of the tensor's attributes and methods."""
+    found = []
+    for namespace in namespaces():
+        listed = list(entries(namespace))
+        tensor = next((each for each in listed if each.name == "flambeau.Tensor"), None)
+        if tensor is not None:
+            listed.remove(tensor)
+        found.append(module_page(namespace.name, introduction(namespace), listed))
+        if tensor is not None:
+            alone = Entry("class", tensor.name, tensor.signature, tensor.text, tensor.source)
+            page = module_page(tensor.name, "", tensor.members)
+            page.entries.insert(0, alone)
+            found.append(page)
+    return found
 
 
-def entry(name: str, function: Any, top: bool) -> Entry:
-    """Return the entry of a function; for functions of ``flambeau`` itself, also its method forms."""
-    lines = (inspect.getdoc(function) or "").splitlines()
-    if lines and lines[0].startswith(f"{name}("):  # the registry puts the signature first
-        lines = lines[1:]
-    try:
-        signature = f"{name}{inspect.signature(function)}"
-    except (TypeError, ValueError):
-        signature = f"{name}(...)"
-    attributes = [each for each in (name, f"{name}_") if top and hasattr(flambeau.Tensor, each)]
-    forms = tuple(f"Tensor.{each}" for each in attributes)
-    return Entry(name, signature, textwrap.dedent("\n".join(lines)).strip(), forms)
+def introduction(namespace: Namespace) -> str:
+    """Return the documentation of a module."""
+    return docstrings.markdown(namespace.module, namespace.name)
 
 
-def page(title: str, listed: list[Entry]) -> str:
-    """Return the page of a module."""
-    contents = " · ".join(f"[{each.name}](#{each.name})" for each in listed)
-    return "\n\n".join([f"# {title}", contents, *map(section, listed)]) + "\n"
-
-
-def section(each: Entry) -> str:
-    """Return a function's section of a page, with the examples as code and the rest as text."""
-    parts = [f"## {each.name}", f"    {title_of(each.signature)}"]
-    for block in each.text.split("\n\n"):
-        code = block.lstrip().startswith(">>>") or block.startswith("Args:") or "\n    " in block
-        parts.append(textwrap.indent(block, "    ") if code else block.replace("``", "`"))
-    if each.forms:
-        parts.append(f"Also {', '.join(f'`{form}`' for form in each.forms)}.")
-    return "\n\n".join(parts)
-
-
-def title_of(signature: str) -> str:
-    """Wrap a signature to the width of a page."""
-    return "\n        ".join(textwrap.wrap(signature, 100, break_long_words=False))
-
-
-def pages() -> Iterator[tuple[str, list[Entry]]]:
-    """Yield every module with its functions."""
-    for name in MODULES:
-        with contextlib.suppress(ModuleNotFoundError):  # of a distribution that is not installed
-            yield name, list(entries(importlib.import_module(name)))
-    methods = [
-        entry(name, getattr(flambeau.Tensor, name), False)
-        for name in sorted(dir(flambeau.Tensor))
-        if not name.startswith("_") and callable(getattr(flambeau.Tensor, name))
+def module_page(name: str, text: str, listed: list[Entry]) -> Page:
+    """Return the page of a module or class, divided by families if it has many entries."""
+    if len(listed) <= ENTRIES_OF_A_PAGE:
+        return Page(name, name, text, listed)
+    families: dict[str, list[Entry]] = defaultdict(list)
+    for each in listed:
+        families["constants" if each.kind in ("data", "attribute") else each.family].append(each)
+    small = {family for family, group in families.items() if len(group) < 3}
+    if sum(len(families[family]) for family in small) > ENTRIES_OF_A_PAGE / 2:  # a file for each class
+        small = set()
+    rest = [each for family in small for each in families.pop(family)]
+    families["other"] = sorted(families.pop("other", []) + rest, key=lambda each: each.name)
+    below = [
+        Page(f"{name}/{family}", f"{name}: {family.replace('_', ' ')}", "", group)
+        for family, group in sorted(families.items(), key=lambda item: (item[0] == "other", item[0]))
+        if group
     ]
-    yield "flambeau.Tensor", methods
+    return Page(name, name, text, [], below)
+
+
+def texts() -> Iterator[tuple[str, str]]:
+    """Yield the path and the text of each page, the index first."""
+    found = pages()
+    index = ["# API reference", "Every public module, class, function and constant, by module."]
+    yield "index", "\n\n".join([*index, contents([page.path for page in found])]) + "\n"
+    for page in found:
+        yield page.path, text(page)
+        for below in page.below:
+            yield below.path, text(below)
+
+
+def text(page: Page) -> str:
+    """Return the text of a page."""
+    parts = [f"# {page.title}", page.introduction]
+    if page.below:
+        name = page.path.rpartition("/")[2]
+        parts.append(contents([f"{name}/{below.path.rpartition('/')[2]}" for below in page.below]))
+    if len(page.entries) > 1:
+        parts.append(overview(page.entries))
+    for entry in page.entries:
+        parts += [block(entry), *map(block, entry.members)]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def contents(paths: list[str]) -> str:
+    """Return a table of contents of other pages."""
+    return "\n".join(["```{toctree}", ":maxdepth: 1", "", *paths, "```"])
+
+
+def overview(listed: list[Entry]) -> str:
+    """Return the names of a page's entries, each with its summary."""
+    lines = [f"{entry.name} {docstrings.summary(entry.text)}" for entry in listed]
+    return "\n".join(["````{api-overview}", *lines, "````"])
+
+
+def block(entry: Entry) -> str:
+    """Return the block of an entry."""
+    lines = [f"````{{api}} {entry.kind}", f":name: {entry.name}"]
+    lines += [f":signature: {entry.signature}"] if entry.signature else []
+    lines += [f":source: {entry.source}"] if entry.source else []
+    return "\n".join([*lines, "", entry.text, "````"])

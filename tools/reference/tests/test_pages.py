@@ -1,25 +1,88 @@
-"""The reference has every public function, and each says what it does."""
+"""The reference has every public object, and each entry says what the object does and where it is defined."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from pathlib import Path
+
+import pytest
 
 import flambeau as fb
-from tools.reference.pages import entries, page
+from tools.reference import docstrings, sources
+from tools.reference.entries import Entry, entries
+from tools.reference.modules import namespaces
+from tools.reference.pages import block, texts
+
+
+@functools.cache
+def listed() -> dict[str, Entry]:
+    return {each.name: each for namespace in namespaces() for each in entries(namespace)}
 
 
 def test_every_operator_has_an_entry():
-    listed = {each.name for each in entries(fb)}
-    operators = {e["name"] for e in fb._core.signatures() if e["function"] and e["module"] == "flambeau"}
-    assert {name for name in operators if not name.startswith("special_")} <= listed
-    rows = {row["name"] for row in fb._core.pointwise_rows() if not row["name"].startswith(("_", "special_"))}
-    assert rows <= listed
-    special = {each.name for each in entries(fb.special)}
-    assert {f"special_{name}" for name in special} >= {n for n in operators if n.startswith("special_")}
+    operators = {each["name"] for each in fb._core.signatures() if each["function"] and each["module"] == "flambeau"}
+    rows = {row["name"] for row in fb._core.pointwise_rows()}
+    public = {name for name in operators | rows if not name.startswith(("_", "special_"))}
+    assert {name for name in public if f"flambeau.{name}" not in listed()} == set()
+
+
+@pytest.mark.parametrize("name", ["flambeau.nn", "flambeau.optim", "flambeau.distributions", "flambeau.linalg"])
+def test_every_name_of_a_module_has_an_entry(name: str):
+    module = fb
+    for part in name.split(".")[1:]:
+        module = getattr(module, part)
+    modules = {each for each in module.__all__ if inspect.ismodule(getattr(module, each))}
+    assert {each for each in module.__all__ if f"{name}.{each}" not in listed()} <= modules
 
 
 def test_every_operator_says_what_it_does():
-    assert [each.name for each in entries(fb) if not each.text] == []
+    operators = [name for name in listed() if isinstance(getattr(fb, name.rpartition(".")[2], None), type(fb.exp))]
+    assert len(operators) > 600
+    assert [name for name in operators if not listed()[name].text] == []
 
 
-def test_an_entry_names_the_other_forms():
-    entry = next(each for each in entries(fb) if each.name == "exp")
-    assert entry.forms == ("Tensor.exp", "Tensor.exp_")
-    assert entry.signature == "exp(input, *, out=None)"
-    assert "    exp(input, *, out=None)" in page("flambeau", [entry])
+def test_an_entry_names_the_method_forms():
+    entry = listed()["flambeau.exp"]
+    assert "`flambeau.Tensor.exp`, `flambeau.Tensor.exp_`" in entry.text
+    assert ":signature: (input, *, out=None)" in block(entry)
+
+
+def test_definitions_are_found():
+    def line(entry: Entry) -> str:
+        path, number = entry.source.split("#L")
+        return (sources.ROOT / path).read_text().splitlines()[int(number) - 1]
+
+    assert '"roll(input, shifts, dims=None)"' in line(listed()["flambeau.roll"])
+    assert "class Conv2d" in line(listed()["flambeau.nn.Conv2d"])
+    assert line(listed()["flambeau.exp"]).startswith("UNARY(exp,")
+    unknown = [name for name, entry in listed().items() if entry.source is None and entry.kind in ("function", "class")]
+    assert len(unknown) < 0.05 * len(listed()), unknown
+
+
+def test_annotations_have_no_quotes():
+    assert "lr: float = 0.001" in listed()["flambeau.optim.Adam"].signature.replace("float | Any", "float")
+
+
+def test_docstrings_become_markdown():
+    def documented():
+        """Return ``a * b``.
+
+        Args:
+            a: the first, which
+                goes on.
+        Raises: ValueError for *x.
+
+        >>> 1
+        1
+        """
+
+    expected = (
+        "Return `a * b`.\n\n**Arguments:**\n\n- `a`: the first, which goes on.\n\n**Raises:** ValueError for \\*x."
+    )
+    assert docstrings.markdown(documented, "documented") == expected + "\n\n```pycon\n>>> 1\n1\n```"
+
+
+def test_each_page_has_its_own_path():
+    paths = [Path(path) for path, _ in texts()]
+    assert len(paths) == len(set(paths)) > 100

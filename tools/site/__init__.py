@@ -1,0 +1,1 @@
+"""The documentation site: guides and API reference as HTML, built by Sphinx."""

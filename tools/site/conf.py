@@ -1,0 +1,35 @@
+"""The configuration of Sphinx."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+import flambeau
+
+project = "flambeau"
+release = version = flambeau.__version__
+project_copyright = "the flambeau developers"
+
+extensions = ["myst_parser", "sphinx_copybutton", "tools.site.api", "tools.site.source_pages"]
+templates_path = ["templates"]
+myst_enable_extensions = ["colon_fence"]
+myst_heading_anchors = 4
+myst_url_schemes = {"http": None, "https": None, "mailto": None, "path": "{{path}}"}
+# "{image}" etc. are Markdown of the repository's own pages; some of its headings begin at the second level.
+suppress_warnings = ["myst.header"]
+highlight_language = "text"
+
+html_theme = "furo"
+html_title = f"flambeau {release}"
+html_static_path = ["static"]
+html_css_files = ["site.css"]
+html_copy_source = False
+html_show_sourcelink = False
+html_theme_options = {"navigation_with_keys": True}
+pygments_style = "a11y-high-contrast-light"
+pygments_dark_style = "a11y-high-contrast-dark"
+copybutton_prompt_text = r">>> |\.\.\. "
+copybutton_prompt_is_regexp = True
