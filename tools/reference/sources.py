@@ -27,7 +27,7 @@ def location(name: str, value: Any) -> str | None:
         return path and f"{path}#L{code.co_firstlineno}"
     if inspect.isclass(target):
         path = repository_path(getattr(inspect.getmodule(target), "__file__", None) or "")
-        if path is not None:  # a class that a call makes has no line of its own
+        if path is not None:  # line 1 for a class without a class statement
             return f"{path}#L{class_lines(path).get(target.__qualname__, 1)}"
     module = (getattr(target, "__module__", None) or "").rpartition(".")[2]
     return next(filter(None, map(operators().get, (f"{module}_{name}", name, name.removesuffix("_")))), None)
