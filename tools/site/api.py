@@ -120,9 +120,16 @@ def link_code(app: Sphinx, doctree: nodes.document, docname: str) -> None:
             literal.replace_self(nodes.reference("", "", literal.deepcopy(), refuri=target, internal=True))
 
 
+def give_levels(app: Sphinx, page: str, template: str, context: dict[str, Any], *_: Any) -> None:
+    """Give the captions of the side bar the level that ARIA requires of headings."""
+    tree = context.get("furo_navigation_tree", "")
+    context["furo_navigation_tree"] = tree.replace('role="heading"', 'role="heading" aria-level="2"')
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the directives."""
     app.add_directive("api", Api)
     app.add_directive("api-overview", ApiOverview)
     app.connect("doctree-resolved", link_code)
+    app.connect("html-page-context", give_levels, priority=900)  # after the theme
     return {"parallel_read_safe": True, "parallel_write_safe": True, "version": "1"}
