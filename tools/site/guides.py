@@ -66,6 +66,8 @@ def new_link(page: Path, match: re.Match[str], linked: set[str]) -> str:
     """Return a link of a page with its target in the site."""
     target = (page.parent / match[2]).resolve()
     here = (ROOT / f"{page_of(page)}.md").parent
+    if target.suffix == ".svg":  # an image, which is copied
+        return match[0]
     if target.is_dir() and (target / "README.md").exists():
         target /= "README.md"
     if target in PAGES:
