@@ -372,7 +372,8 @@ def docs(session: nox.Session) -> None:
     serve = ["serve"] if "serve" in session.posargs else []
     session.run("python", "-m", "tools.site", str(source), str(DIST / "docs"), *serve)
     if "test" in session.posargs:
-        session.run("pytest", "tools/site/tests", f"--site={DIST / 'docs'}")
+        record = f"--record-executed={RECORDS / 'docs.json'}"
+        session.run("pytest", "tools/site/tests", f"--site={DIST / 'docs'}", record)
 
 
 @nox.session(requires=["wheels"], reuse_venv=True)

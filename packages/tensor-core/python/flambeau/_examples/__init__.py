@@ -1,4 +1,4 @@
-"""The examples of operators that are written in C++. Note [Examples]
+"""Examples of the operators that are written in C++.
 
 Note [Examples]
 The docstring of a C++ operator gets its example from the file of its family in this folder: `basic.txt` has those of
