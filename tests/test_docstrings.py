@@ -20,7 +20,7 @@ EXCEPTIONS: dict[str, dict[str, str]] = tomllib.loads(EXCEPTIONS_FILE.read_text(
 
 
 def modules() -> list[str]:
-    """The public modules that declare what is public, without the aliases for PyTorch's names."""
+    """Return the public modules, without the aliases for PyTorch's names."""
     found = [module.name for module in pkgutil.walk_packages(fb.__path__, "flambeau.", onerror=lambda name: None)]
     optional = ("flambeau.torch", "flambeau.utils.tensorboard")
     return ["flambeau", *(name for name in found if "._" not in name and not name.startswith(optional))]

@@ -14,7 +14,7 @@ counts = lambda name: emulator.emulated_counts(name.encode())
 
 
 def variables(library, with_libraries=False):
-    """The environment variables of a process that has the emulated GPU, with its cuBLASLt and cuDNN or without."""
+    """Return the environment variables of a process that has the emulated GPU, with or without its libraries."""
     paths = {f"FLAMBEAU_{name}": str(library) for name in ("CUDA_DRIVER", "NVRTC", "NCCL")}
     # flambeau's own kernels are tested without the libraries, and no other libraries are to be found.
     others = {f"FLAMBEAU_{name}": str(library) if with_libraries else "none" for name in ("CUBLASLT", "CUDNN")}
