@@ -52,7 +52,7 @@ def test_an_operator_is_called_like_its_function():
     ):
         np.testing.assert_allclose(got.numpy(), expected)
     assert repr(scaled_sine) == "<CustomOpDef(testing::scaled_sine)>"
-    assert scaled_sine.__doc__ == "What autograd cannot see through."
+    assert scaled_sine.__doc__ == "Compute with NumPy, which autograd cannot record."
     assert "scaled_sine" in dir(fb.ops.testing) and "testing" in dir(fb.ops)
 
 
@@ -240,7 +240,7 @@ def test_schemas_are_those_of_pytorch():
         ({"x": Tensor}, (), "returns"),
         ({"x": dict, "return": Tensor}, (), "x has unsupported type <class 'dict'>"),
         ({"x": int, "return": Tensor}, ("x",), "x is in mutates_args and is no Tensor but SymInt"),
-        ({"x": Tensor, "return": Tensor}, ("w",), r"\['w'\] are no arguments"),
+        ({"x": Tensor, "return": Tensor}, ("w",), r"\['w'\] are not arguments"),
         ({"x": Tensor, "return": Tensor}, "x", "sequence of the names"),
     ],
 )
