@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import graphlib
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -314,7 +315,10 @@ def check_programs(session: nox.Session) -> None:
     examples = [*ROOT.glob("docs/examples/*.py"), *ROOT.glob("docs/examples/deployment/*.py")]
     programs = [str(path) for path in sorted([*examples, *folder.glob("*.py")])]
     session.run("mypy", "--strict", "--config-file=", "--scripts-are-modules", *programs)
-    session.run("pyright", *programs)
+    # pyright skips hidden folders such as .nox, even for files on its command line, unless a project excludes nothing.
+    project = {"include": [os.path.relpath(program, folder) for program in programs], "exclude": []}
+    (folder / "pyrightconfig.json").write_text(json.dumps(project))
+    session.run("pyright", "--project", str(folder))
 
 
 @contextlib.contextmanager
