@@ -482,7 +482,7 @@ def _mistakes():
         "ReduceOp.BAND": lambda: dist.all_reduce(x.int(), dist.ReduceOp.BAND),
         "knows no ReduceOp.PRODUCT": lambda: dist.all_reduce(x.to(fb.complex64), dist.ReduceOp.PRODUCT),
         "int16": lambda: dist.all_reduce(x.short()),
-        "give src=...": lambda: dist.recv(x),
+        "pass src=...": lambda: dist.recv(x),
         "device type cpu": lambda: dist.all_reduce(x.cpu()),
         "device type cpu: this group": dist.monitored_barrier,
         "was given tensors on cuda:": lambda: dist.all_reduce(fb.ones(3, device=f"cuda:{1 - dist.get_rank()}")),
