@@ -201,5 +201,5 @@ def test_examples():
     for name in fb.fft.__all__:
         entry = getattr(fb.fft, name)
         assert entry.__module__ == "flambeau.fft" and entry.__doc__
-        examples = doctest.DocTestParser().get_doctest(entry.__doc__, {"flambeau": fb}, name, None, None)
+        examples = doctest.DocTestParser().get_doctest(entry.__doc__, {"flambeau": fb, "fb": fb}, name, None, None)
         assert doctest.DocTestRunner().run(examples).failed == 0

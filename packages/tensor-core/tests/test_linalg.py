@@ -334,7 +334,7 @@ def test_functions_describe_themselves(name):
     assert function.__doc__
     assert not inspect.isclass(function) or name == "LinAlgError"
     if ">>>" in function.__doc__:
-        examples = doctest.DocTestParser().get_doctest(function.__doc__, {"flambeau": fb}, name, None, None)
+        examples = doctest.DocTestParser().get_doctest(function.__doc__, {"flambeau": fb, "fb": fb}, name, None, None)
         assert doctest.DocTestRunner().run(examples).failed == 0
 
 
