@@ -137,7 +137,7 @@ PyObject* invoke_factory(const Binding& b, PyObject* const* values) {
   });
 }
 
-// The usual types of functions are called without a list of arguments.
+// Functions of the usual types convert their arguments without calls through a table.
 template <class R, class... Args>
 PyObject* invoke_directly(const Binding& b, PyObject* const* values) {
   return to_object(b, call_function<R, Args...>(b, values));
