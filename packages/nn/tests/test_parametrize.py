@@ -297,3 +297,12 @@ def test_amounts_are_numbers_or_fractions(amount, size, count):
     prune._validate_pruning_amount_init(amount)
     prune._validate_pruning_amount(amount, size)
     assert prune._compute_nparams_toprune(amount, size) == count
+
+
+@pytest.mark.parametrize("name", ["orthogonal", "weight_norm", "spectral_norm"])
+def test_a_transferred_parametrization_gives_the_same_weight(name):
+    source = getattr(parametrizations, name)(nn.Linear(4, 4)).eval()
+    before = source.weight.clone()
+    copied = parametrize.transfer_parametrizations_and_params(source, nn.Linear(4, 4)).eval()
+    np.testing.assert_allclose(copied.weight.detach().numpy(), before.detach().numpy(), rtol=1e-6)
+    assert fb.equal(source.weight, before)

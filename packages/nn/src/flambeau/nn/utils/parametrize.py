@@ -38,12 +38,8 @@ _cache: dict[tuple[int, str], Tensor] = {}
 def cached() -> Iterator[None]:
     """Compute every parametrized value once within the block.
 
-    >>> class Symmetric(nn.Module):
-    ...     def forward(self, x):
-    ...         return x.triu() + x.triu(1).T
     >>> parametrize = nn.utils.parametrize
-    >>> layer = nn.Linear(3, 3)
-    >>> _ = parametrize.register_parametrization(layer, "weight", Symmetric())
+    >>> layer = nn.utils.parametrizations.orthogonal(nn.Linear(3, 3))
     >>> with parametrize.cached():
     ...     layer.weight is layer.weight
     True
@@ -66,12 +62,8 @@ class ParametrizationList(ModuleList):
         original: the parameter or buffer.
         unsafe: do not check that shape and dtype are kept.
 
-    >>> class Symmetric(nn.Module):
-    ...     def forward(self, x):
-    ...         return x.triu() + x.triu(1).T
     >>> parametrize = nn.utils.parametrize
-    >>> layer = nn.Linear(3, 3)
-    >>> _ = parametrize.register_parametrization(layer, "weight", Symmetric())
+    >>> layer = nn.utils.parametrizations.orthogonal(nn.Linear(3, 3))
     >>> type(layer.parametrizations.weight).__name__, len(layer.parametrizations.weight)
     ('ParametrizationList', 1)
     """
@@ -278,14 +270,10 @@ def _lists(module: Module) -> ModuleDict:
 
 
 def is_parametrized(module: Module, tensor_name: str | None = None) -> bool:
-    """Return whether a module has parametrizations, or one for ``tensor_name`` if that is given.
+    """Return True if a module has parametrizations, or one for ``tensor_name`` if that is given.
 
-    >>> class Symmetric(nn.Module):
-    ...     def forward(self, x):
-    ...         return x.triu() + x.triu(1).T
     >>> parametrize = nn.utils.parametrize
-    >>> layer = nn.Linear(3, 3)
-    >>> _ = parametrize.register_parametrization(layer, "weight", Symmetric())
+    >>> layer = nn.utils.parametrizations.orthogonal(nn.Linear(3, 3))
     >>> parametrize.is_parametrized(layer), parametrize.is_parametrized(layer, "bias")
     (True, False)
     """
@@ -301,14 +289,10 @@ def remove_parametrizations(module: Module, tensor_name: str, leave_parametrized
     Raises: ValueError if the tensor is not parametrized, or if ``leave_parametrized=False`` and there are several
     originals.
 
-    >>> class Symmetric(nn.Module):
-    ...     def forward(self, x):
-    ...         return x.triu() + x.triu(1).T
     >>> parametrize = nn.utils.parametrize
-    >>> layer = nn.Linear(3, 3)
-    >>> _ = parametrize.register_parametrization(layer, "weight", Symmetric())
+    >>> layer = nn.utils.parametrizations.orthogonal(nn.Linear(3, 3))
     >>> layer = parametrize.remove_parametrizations(layer, "weight")
-    >>> parametrize.is_parametrized(layer), fb.equal(layer.weight, layer.weight.T)
+    >>> parametrize.is_parametrized(layer), fb.allclose(layer.weight @ layer.weight.T, fb.eye(3), atol=1e-5)
     (False, True)
     """
     if not is_parametrized(module, tensor_name):
@@ -340,12 +324,8 @@ def remove_parametrizations(module: Module, tensor_name: str, leave_parametrized
 def type_before_parametrizations(module: Module) -> type[Module]:
     """Return the class of a module without its parametrizations.
 
-    >>> class Symmetric(nn.Module):
-    ...     def forward(self, x):
-    ...         return x.triu() + x.triu(1).T
     >>> parametrize = nn.utils.parametrize
-    >>> layer = nn.Linear(3, 3)
-    >>> _ = parametrize.register_parametrization(layer, "weight", Symmetric())
+    >>> layer = nn.utils.parametrizations.orthogonal(nn.Linear(3, 3))
     >>> parametrize.type_before_parametrizations(layer).__name__
     'Linear'
     """
@@ -357,12 +337,8 @@ def transfer_parametrizations_and_params(
 ) -> Module:
     """Copy the parametrizations of ``from_module``, and the tensors that they train, to ``to_module``.
 
-    >>> class Symmetric(nn.Module):
-    ...     def forward(self, x):
-    ...         return x.triu() + x.triu(1).T
     >>> parametrize = nn.utils.parametrize
-    >>> layer = nn.Linear(3, 3)
-    >>> _ = parametrize.register_parametrization(layer, "weight", Symmetric())
+    >>> layer = nn.utils.parametrizations.orthogonal(nn.Linear(3, 3))
     >>> other = parametrize.transfer_parametrizations_and_params(layer, nn.Linear(3, 3))
     >>> fb.equal(other.weight, layer.weight)
     True
@@ -376,6 +352,8 @@ def transfer_parametrizations_and_params(
             setattr(to_module, name, Parameter(getattr(from_module, name).detach().clone()))
         for parametrization in held:
             register_parametrization(to_module, name, copy.deepcopy(parametrization), unsafe=True)
+        for copied, parametrization in zip(_lists(to_module)[name], held, strict=True):
+            copied.load_state_dict(parametrization.state_dict())  # registering it may have changed its buffers
         for own, other in zip(_lists(to_module)[name].originals(), held.originals(), strict=True):
             own.data = other.detach().clone()
     return to_module
