@@ -25,6 +25,7 @@ highlight_language = "text"
 html_theme = "furo"
 html_title = f"flambeau {release}"
 html_static_path = ["static"]
+html_favicon = "static/flame.svg"
 html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sourcelink = False

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LEXERS = {".def": "x.cpp", ".in": "x.pyi"}
 TEMPLATE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title><link rel="icon" href="data:,">
+<title>{title}</title><link rel="icon" href="{root}/_static/flame.svg">
 <link rel="stylesheet" href="{root}/_static/pygments.css"><link rel="stylesheet" href="{root}/_static/source.css">
 </head><body><header><a href="{root}/index.html">flambeau</a></header><main><h1>{title}</h1>{body}</main></body></html>
 """
