@@ -4,6 +4,11 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <map>
+#include <mutex>
+#include <string_view>
+
+#include "flambeau/fork_safe_mutex.h"
 
 namespace py = pybind11;
 
@@ -17,17 +22,35 @@ py::object wrapped(const Tensor& t) {
   return t.defined() ? py::reinterpret_steal<py::object>(wrap(t)) : py::object(py::none());
 }
 
-// The class that Python shows nodes of one name in, such as MulBackward0: programs tell nodes apart by it.
-py::object class_named(const char* name) {
-  static py::dict* const classes = new py::dict;  // for the life of the process, as types of a C++ module are
-  const py::str key(name);
-  if (classes->contains(key)) return (*classes)[key];
+// The classes that Python shows nodes in, such as MulBackward0, by their names. Types of a C++ module live as long as
+// the process.
+class NodeClasses {
+ public:
+  PyObject* find(std::string_view name) {
+    const std::lock_guard lock(mutex_);
+    const auto found = classes_.find(name);
+    return found == classes_.end() ? nullptr : found->second;
+  }
+  PyObject* add(const char* name, py::object made) {
+    const std::lock_guard lock(mutex_);
+    const auto [at, is_new] = classes_.try_emplace(name, made.ptr());  // another thread may have been faster
+    if (is_new) made.release();
+    return at->second;
+  }
+
+ private:
+  ForkSafeMutex mutex_;
+  std::map<std::string, PyObject*, std::less<>> classes_;
+};
+
+py::handle class_named(const char* name) {
+  static NodeClasses& classes = *new NodeClasses;
+  if (PyObject* const known = classes.find(name)) return known;
   const py::type base = py::type::of<Node>();
   py::dict members;
   members["__slots__"] = py::tuple();
   members["__module__"] = base.attr("__module__");
-  const py::object made = py::module_::import("builtins").attr("type")(name, py::make_tuple(base), members);
-  return classes->attr("setdefault")(key, made);  // another thread may have been faster
+  return classes.add(name, py::module_::import("builtins").attr("type")(name, py::make_tuple(base), members));
 }
 
 // The Python object of a node. py::cast would make one of the class Node.
@@ -36,7 +59,7 @@ py::object shown(const Ref<Node>& node) {
   const py::detail::type_info* const type = py::detail::get_type_info(typeid(Node));
   if (const py::handle known = py::detail::get_object_handle(node.get(), type))
     return py::reinterpret_borrow<py::object>(known);
-  const py::object kind = class_named(node->name());
+  const py::handle kind = class_named(node->name());
   py::object made =
       py::reinterpret_steal<py::object>(py::detail::make_new_instance(reinterpret_cast<PyTypeObject*>(kind.ptr())));
   auto* const instance = reinterpret_cast<py::detail::instance*>(made.ptr());
