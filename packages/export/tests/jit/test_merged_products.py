@@ -132,6 +132,52 @@ def test_each_algorithm_runs_a_residual_and_an_activation(case, dtype, bias):
         assert fb.equal(traced(several, copies), model(several, copies))
 
 
+BOUNDS = {
+    "relu": F.relu,
+    "relu6": F.relu6,
+    "hardtanh": lambda y: F.hardtanh(y, -0.5, 0.7),
+    "crossed": lambda y: fb.clamp(y, 0.7, -0.5),
+    "clamp": lambda y: fb.clamp(y, -1, 2),
+    "clamp_min": lambda y: y.clamp(min=0.25),
+    "clamp_max": lambda y: y.clamp(max=0.25),
+    "nan": lambda y: fb.clamp(y, float("nan"), 1.0),
+    "infinite": lambda y: fb.clamp(y, -float("inf"), 0.5),
+    "bounds": lambda y: F.relu6(F.hardtanh(y, -3, 4)),
+}
+
+
+@pytest.mark.parametrize("name", BOUNDS)
+@pytest.mark.parametrize("dtype", [fb.float32, fb.float64])
+@pytest.mark.parametrize("case", [*CONVOLUTIONS, "linear"])
+def test_bounds_keep_nan_and_negative_zero(case, dtype, name):
+    if case == "linear":
+        product, x = nn.Linear(7, 19), fb.randn(23, 7, dtype=dtype)
+    else:
+        channels, filters, kernel, size, options = CONVOLUTIONS[case]
+        product, x = nn.Conv2d(channels, filters, kernel, **options), fb.randn(1, channels, size, size, dtype=dtype)
+    for i, special in enumerate((float("nan"), float("inf"), -float("inf"))):
+        x.view(-1)[5 * i + 2] = special
+    with fb.no_grad():
+        product.weight[0], product.bias[0] = 0, -0.0
+
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.product = product.to(dtype)
+
+        def forward(self, x):
+            return BOUNDS[name](self.product(x))
+
+    model = Model().eval()
+    traced, plan = plan_of(model, x)
+    assert len(plan) == 1
+    with fb.no_grad():
+        result, expected = traced(x).numpy(), model(x).numpy()
+    np.testing.assert_array_equal(result, expected)
+    numbers = ~np.isnan(expected)
+    np.testing.assert_array_equal(np.signbit(result[numbers]), np.signbit(expected[numbers]))
+
+
 @pytest.mark.parametrize("dims", [1, 2, 3])
 def test_batch_norm_is_folded_into_a_convolution(dims, monkeypatch):
     conv = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[dims - 1]

@@ -1,8 +1,13 @@
 // Running convolutions and products with what follows them. Note [Merged products]
 #include "program/merged_product.h"
 
+#include <cmath>
+
 #include "flambeau/autograd.h"
 #include "flambeau/memory_format.h"
+#include "flambeau/rows/activations.h"
+#include "flambeau/rows/basic.h"
+#include "flambeau/rows/selection.h"
 #include "operators/convolution/convolution.h"
 #include "operators/convolution/select_algorithm.h"
 #include "operators/convolution/winograd_convolution.h"
@@ -40,6 +45,10 @@ class EpilogueBuilder {
   std::optional<Epilogue> build() const {
     Epilogue epilogue(out_.dtype());
     for (const FusedStep& step : merged_.steps) {
+      if (const std::optional<Limits> limits = limits_of(step)) {
+        epilogue.add(*limits);
+        continue;
+      }
       const PointwiseKernel kernel = chain_kernel(step.row, out_.dtype());
       SmallVector<Epilogue::Source, kMaxOperands> sources;
       for (const StepOperand& o : step.operands) {
@@ -57,9 +66,33 @@ class EpilogueBuilder {
   }
 
  private:
+  bool is_result(const StepOperand& o) const { return o.is_step || o.number == merged_.result; }
+  std::optional<double> number(const StepOperand& o) const {
+    if (is_result(o)) return std::nullopt;
+    const Value& v = *operands_[o.number];
+    if (const int64_t* i = std::get_if<int64_t>(&v)) return double(*i);
+    if (const double* d = std::get_if<double>(&v)) return *d;
+    return std::nullopt;
+  }
+
+  // The bounds that a step gives the result, or nothing for other steps. A NaN as bound replaces each element.
+  std::optional<Limits> limits_of(const FusedStep& step) const {
+    if (!is_result(step.operands[0])) return std::nullopt;
+    if (step.row == op::relu) return Limits{.lowest = 0};
+    if (step.row == op::relu6) return Limits{.lowest = 0, .highest = 6};
+    const bool both = step.row == op::hardtanh || step.row == op::_clip;
+    if (!both && step.row != op::clamp_min && step.row != op::clamp_max) return std::nullopt;
+    Limits limits;
+    const std::optional<double> first = number(step.operands[1]), second = both ? number(step.operands[2]) : first;
+    if (!first || !second || std::isnan(*first) || std::isnan(*second)) return std::nullopt;
+    if (step.row != op::clamp_max) limits.lowest = *first;
+    if (step.row != op::clamp_min) limits.highest = *second;
+    return limits;
+  }
+
   std::optional<Epilogue::Source> source_of(const StepOperand& o) const {
     using Source = Epilogue::Source;
-    if (o.is_step || o.number == merged_.result) return Source{Source::Result};
+    if (is_result(o)) return Source{Source::Result};
     const Value& v = *operands_[o.number];
     if (const int64_t* i = std::get_if<int64_t>(&v)) return Source{Source::Number, Scalar(*i)};
     if (const double* d = std::get_if<double>(&v)) return Source{Source::Number, Scalar(*d)};

@@ -16,6 +16,27 @@ namespace {
 
 constexpr int kTileRows = 8;
 
+template <class T>
+typename Simd<T>::Vector limited(typename Simd<T>::Vector x, T lowest, T highest) {
+  using Vector = typename Simd<T>::Vector;
+  const Vector low = Vector{} + lowest, high = Vector{} + highest;
+  x = low > x ? low : x;
+  return high < x ? high : x;
+}
+
+template <class T>
+void limit(char* data, int64_t n, Limits limits) {
+  using S = Simd<T>;
+  T* const x = reinterpret_cast<T*>(data);
+  const T lowest = T(limits.lowest), highest = T(limits.highest);
+  int64_t i = 0;
+  for (; i + S::kLanes <= n; i += S::kLanes) S::store(x + i, limited<T>(S::load(x + i), lowest, highest));
+  for (; i < n; ++i) {
+    const T low = lowest > x[i] ? lowest : x[i];
+    x[i] = highest < low ? highest : low;
+  }
+}
+
 // `image`: the place of the tile's first output element.
 template <class T, int R>
 void tile(const ChannelPlane& p, const T* __restrict image, const T* __restrict weights, T bias, T* out, int64_t ldo) {
@@ -29,8 +50,9 @@ void tile(const ChannelPlane& p, const T* __restrict image, const T* __restrict 
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) sums[r] += weight * S::load(from + r * p.image_row);
   }
+  const T lowest = T(p.limits.lowest), highest = T(p.limits.highest);
 #pragma GCC unroll 8
-  for (int r = 0; r < R; ++r) S::store(out + r * ldo, sums[r]);
+  for (int r = 0; r < R; ++r) S::store(out + r * ldo, limited<T>(sums[r], lowest, highest));
 }
 
 template <class T>
@@ -87,6 +109,8 @@ void depthwise(const ChannelPlane& p, const char* image, const char* weights, do
 }  // namespace
 
 void fill_depthwise_convolution(NetworkTable& table) {
+  table.limit[0] = limit<float>;
+  table.limit[1] = limit<double>;
   table.depthwise[0] = depthwise<float>;
   table.depthwise[1] = depthwise<double>;
 }

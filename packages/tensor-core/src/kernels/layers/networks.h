@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <limits>
 
 #include "flambeau/kernels/grid_points.h"
 #include "kernels/table.h"
@@ -52,12 +53,18 @@ struct Scores {
   int64_t mask_row;
 };
 
+// Bounds of results: NaN stays NaN.
+struct Limits {
+  double lowest = -std::numeric_limits<double>::infinity(), highest = std::numeric_limits<double>::infinity();
+};
+
 // One channel of an image and of its output, see Note [Depthwise convolution]. Distances are in elements.
 struct ChannelPlane {
   int64_t rows, columns;  // of the output, whose rows are contiguous
   int64_t image_row;      // in the image, between what two rows of the output read
   int64_t taps;
   const int32_t* offsets;  // of the taps
+  Limits limits;
 };
 
 // Tiles of Note [Winograd]: `rows` by `columns` tiles of a channel. The columns of the image lie by parity, the odd
@@ -165,6 +172,7 @@ struct NetworkTable {
   void (*column_gradient[2])(char* out, const char* grad, const char* in, int64_t rows, int64_t columns,
                              const char* centre, const char* of_grad, const char* of_in, const char* constant);
 
+  void (*limit[2])(char* data, int64_t n, Limits limits);
   void (*depthwise[2])(const ChannelPlane& p, const char* image, const char* weights, double bias, char* out);
   // See Note [Winograd]: of a channel of the image, and of a filter's products.
   void (*winograd_input[2])(const WinogradTiles& w, const char* image, char* out);

@@ -19,22 +19,25 @@ void convolve_channels(const Geometry& g, const T* input, const T* weights, cons
   constexpr int64_t kShare = 100000;  // multiply-adds for which an additional thread pays
   const PaddedImage padded(g);
   const std::vector<int32_t> taps = padded.taps();
-  const kernels::ChannelPlane plane{g.out[1], g.out[2], g.stride[1] * padded.row, g.taps(), taps.data()};
+  const std::optional<Limits> limits = finish.limits();
+  const kernels::ChannelPlane plane{g.out[1], g.out[2],    g.stride[1] * padded.row,
+                                    g.taps(), taps.data(), limits.value_or(Limits())};
   const auto kernel = kernels::networks().depthwise[sizeof(T) == 8];
   const int64_t filters = g.group_filters(), area = g.out[1] * g.out[2];
   parallel_items(g.batch * g.channels, std::max<int64_t>(1, kShare / (filters * g.taps() * g.positions() + 1)),
                  [&](int64_t begin, int64_t end) {
                    const Block image((padded.size() + kernels::kDirectSlack) * int64_t(sizeof(T)));
                    T* const from = reinterpret_cast<T*>(image.get());
+                   std::fill_n(from, padded.size(), T(0));
                    for (int64_t channel = begin; channel < end; ++channel) {
-                     padded.fill(from, input + channel * product(g.size));
+                     padded.insert(from, input + channel * product(g.size));
                      for (int64_t f = channel * filters; f < (channel + 1) * filters; ++f) {
                        for (int64_t d = 0; d < g.out[0]; ++d)
                          kernel(plane, reinterpret_cast<const char*>(from + d * g.stride[0] * padded.plane),
                                 reinterpret_cast<const char*>(weights + f % g.filters * g.taps()),
                                 bias ? double(bias[f % g.filters]) : 0,
                                 reinterpret_cast<char*>(out + (f * g.out[0] + d) * area));
-                       finish.apply(out + f * g.positions(), g.positions());
+                       if (!limits) finish.apply(out + f * g.positions(), g.positions());
                      }
                    }
                  });

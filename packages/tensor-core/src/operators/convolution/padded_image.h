@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstring>
 #include <vector>
 
 #include "operators/convolution/convolution.h"
@@ -51,23 +52,47 @@ struct PaddedImage {
   }
   template <class T>
   void fill(T* to, const T* image) const {
-    T* done = stride == 1 ? to : std::fill_n(to, size(), T(0));  // up to where all is set
-    for (int64_t c = 0; c < g.group_channels(); ++c)
-      for (int64_t z = 0; z < g.size[0]; ++z)
-        for (int64_t y = 0; y < g.size[1]; ++y, image += g.size[2]) {
-          T* const line = to + c * volume + (z + g.padding[0]) * plane + (y + g.padding[1]) * row;
-          if (stride == 1) {
-            T* const inside = line + g.padding[2];
-            std::fill(done, inside, T(0));
-            done = std::copy_n(image, g.size[2], inside);
-          } else {
-            spread(line, image);
-          }
-        }
+    if (stride != 1) return std::fill_n(to, size(), T(0)), insert(to, image);
+    T* done = to;  // up to where all is set
+    each_line(to, image, [&](T* line, const T* from) {
+      T* const inside = line + g.padding[2];
+      std::fill(done, inside, T(0));
+      done = copy_line(inside, from);
+    });
     std::fill(done, to + size(), T(0));
+  }
+  // Writes the image where another one of these sizes was, around which the padding is set.
+  template <class T>
+  void insert(T* to, const T* image) const {
+    each_line(to, image, [&](T* line, const T* from) {
+      if (stride == 1)
+        copy_line(line + g.padding[2], from);
+      else
+        spread(line, from);
+    });
   }
 
  private:
+  // Calls f(line, from) with the places of each row of the image.
+  template <class T, class F>
+  void each_line(T* to, const T* image, F&& f) const {
+    for (int64_t c = 0; c < g.group_channels(); ++c)
+      for (int64_t z = 0; z < g.size[0]; ++z)
+        for (int64_t y = 0; y < g.size[1]; ++y, image += g.size[2])
+          f(to + c * volume + (z + g.padding[0]) * plane + (y + g.padding[1]) * row, image);
+  }
+
+  // Copies a row. Rows are short: a call of memcpy would take longer than the copy.
+  template <class T>
+  T* copy_line(T* __restrict to, const T* __restrict from) const {
+    constexpr int64_t kStep = 16 / int64_t(sizeof(T)), kLong = 512;
+    const int64_t n = g.size[2];
+    if (n < kStep || n > kLong) return std::copy_n(from, n, to);
+    for (int64_t i = 0; i + kStep <= n; i += kStep) std::memcpy(to + i, from + i, 16);
+    std::memcpy(to + n - kStep, from + n - kStep, 16);
+    return to + n;
+  }
+
   template <class T>
   void spread(T* __restrict line, const T* __restrict image) const {
     const int64_t width = g.size[2], padding = g.padding[2];

@@ -85,10 +85,12 @@ class WinogradSample {
 
   void transform_channels(const T* image, int64_t begin, int64_t end) {
     const Block memory((padded_.size() + padded_.row + kernels::kDirectSlack) * kSize);
+    T* const padded = reinterpret_cast<T*>(memory.get());
     kernels::WinogradTiles tiles = tiles_;
     tiles.apart = g_.channels * width_;
+    std::fill_n(padded, padded_.size(), T(0));
     for (int64_t c = begin; c < end; ++c) {
-      padded_.fill(reinterpret_cast<T*>(memory.get()), image + c * product(g_.size));
+      padded_.insert(padded, image + c * product(g_.size));
       kernels::networks().winograd_input[kKind](tiles, memory.get(), images_.get() + c * width_ * kSize);
     }
   }

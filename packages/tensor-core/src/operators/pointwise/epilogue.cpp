@@ -4,7 +4,7 @@
 namespace flambeau {
 
 void Epilogue::add(PointwiseKernel kernel, std::span<const Source> operands) {
-  Step step{kernel};
+  Step step{.kernel = kernel};
   for (const Source& source : operands) {
     step.kinds[step.count] = source.kind;
     if (source.kind == Source::Number)
@@ -20,6 +20,10 @@ void Epilogue::apply(char* piece, int64_t n) const {
   for (; n > 0; piece += kPiece * size_, n -= kPiece) {
     const int64_t count = std::min(n, kPiece);
     for (const Step& step : steps_) {
+      if (!step.kernel) {
+        kernels::networks().limit[dtype_ == Dtype::float64](piece, count, step.limits);
+        continue;
+      }
       char* pointers[kMaxOperands + 1] = {piece};
       for (int k = 0; k < step.count; ++k)
         pointers[k + 1] = step.kinds[k] == Source::Result     ? piece

@@ -4,15 +4,19 @@
 // `relu(conv(x) + y)` as three operators writes memory three times. An epilogue runs the pointwise kernels of the
 // operators that follow a convolution or a matrix product on each piece of the result once the piece is complete, while
 // it is in a cache. The kernels are those of the operators, so results are identical to theirs. An algorithm passes
-// each element of its result exactly once, in contiguous pieces.
+// each element of its result exactly once, in contiguous pieces. Bounds with numbers (relu, clamp, hardtanh) have a
+// kernel of their own, which keeps the numbers in registers; the depthwise convolution applies them before it stores.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "flambeau/pointwise.h"
 #include "kernels/linalg/finished_products.h"
 
 namespace flambeau {
+
+using kernels::Limits;
 
 class Epilogue {
  public:
@@ -26,7 +30,13 @@ class Epilogue {
   explicit Epilogue(Dtype dtype) : size_(item_size(dtype)), dtype_(dtype) {}
   // `kernel`: that of a pointwise row for the dtype (chain_kernel).
   void add(PointwiseKernel kernel, std::span<const Source> operands);
+  // A step that only bounds the result.
+  void add(Limits limits) { steps_.push_back({.limits = limits}); }
   bool empty() const { return steps_.empty(); }
+  // The bounds, if the epilogue consists of these alone.
+  std::optional<Limits> limits() const {
+    return steps_.size() == 1 && !steps_[0].kernel ? std::optional(steps_[0].limits) : std::nullopt;
+  }
   // Sets the address of the result's first element. Call it before apply().
   void set_result(char* data) { result_ = data; }
 
@@ -37,7 +47,8 @@ class Epilogue {
  private:
   static constexpr int64_t kPiece = 512;  // elements of a step at a time; the operands of three steps fit in a cache
   struct Step {
-    PointwiseKernel kernel;
+    PointwiseKernel kernel = nullptr;  // null for a step that bounds the result
+    Limits limits = {};
     int count = 0;
     Source::Kind kinds[kMaxOperands] = {};
     const char* data[kMaxOperands] = {};  // of a number: kPiece copies of it
