@@ -255,3 +255,20 @@ def test_gradients_as_functions_check_their_arguments():
         nn.grad.conv2d_weight(x, weight.shape, fb.zeros(2, 4, 3, 3, dtype=fb.float64))
     with pytest.raises(RuntimeError, match="to have 3 channels"):
         nn.grad.conv2d_input((2, 5, 5, 5), weight, fb.zeros(2, 4, 3, 3))
+
+
+@pytest.mark.parametrize("dtype", [fb.float32, fb.float64])
+@pytest.mark.parametrize("kernel", [1, 2, 3, 5])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_depthwise_convolution_of_all_widths(stride, kernel, dtype):
+    # Small integers have exact results. Vectors, their remainders and the padding depend on the width.
+    height = 6
+    for width, padding in itertools.product(range(1, 42), (0, 1, 2)):
+        if width + 2 * padding < kernel:
+            continue
+        x = fb.randint(-5, 6, (2, 3, height, width)).to(dtype)
+        weight = fb.randint(-3, 4, (3, 1, kernel, kernel)).to(dtype)
+        result = F.conv2d(x, weight, stride=stride, padding=padding, groups=3).numpy()
+        padded = np.pad(x.numpy(), ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+        windows = np.lib.stride_tricks.sliding_window_view(padded, (kernel, kernel), (2, 3))[:, :, ::stride, ::stride]
+        np.testing.assert_array_equal(result, np.einsum("ncyxij,cij->ncyx", windows, weight.numpy()[:, 0]))

@@ -25,6 +25,24 @@ typename Simd<T>::Vector limited(typename Simd<T>::Vector x, T lowest, T highest
 }
 
 template <class T>
+void split_columns(const char* row, int64_t n, char* even_data, char* odd_data) {
+  using S = Simd<T>;
+  constexpr int L = S::kLanes;
+  const T* const x = reinterpret_cast<const T*>(row);
+  T *const even = reinterpret_cast<T*>(even_data), *const odd = reinterpret_cast<T*>(odd_data);
+  const auto split = [&](int64_t i) {  // 2 * L columns from 2 * i on
+    const auto a = S::load(x + 2 * i), b = S::load(x + 2 * i + L);
+    S::store(even + i, every_second<0>(a, b));
+    S::store(odd + i, every_second<1>(a, b));
+  };
+  int64_t i = 0;
+  for (; i + L <= n / 2; i += L) split(i);
+  if (i && i < n / 2) i = n / 2, split(i - L);  // the last ones overlap those before
+  for (; i < n / 2; ++i) even[i] = x[2 * i], odd[i] = x[2 * i + 1];
+  if (n % 2) even[n / 2] = x[n - 1];
+}
+
+template <class T>
 void limit(char* data, int64_t n, Limits limits) {
   using S = Simd<T>;
   T* const x = reinterpret_cast<T*>(data);
@@ -109,6 +127,8 @@ void depthwise(const ChannelPlane& p, const char* image, const char* weights, do
 }  // namespace
 
 void fill_depthwise_convolution(NetworkTable& table) {
+  table.split_columns[0] = split_columns<float>;
+  table.split_columns[1] = split_columns<double>;
   table.limit[0] = limit<float>;
   table.limit[1] = limit<double>;
   table.depthwise[0] = depthwise<float>;

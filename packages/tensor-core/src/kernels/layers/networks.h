@@ -172,6 +172,8 @@ struct NetworkTable {
   void (*column_gradient[2])(char* out, const char* grad, const char* in, int64_t rows, int64_t columns,
                              const char* centre, const char* of_grad, const char* of_in, const char* constant);
 
+  // The columns of a row by parity.
+  void (*split_columns[2])(const char* row, int64_t n, char* even, char* odd);
   void (*limit[2])(char* data, int64_t n, Limits limits);
   void (*depthwise[2])(const ChannelPlane& p, const char* image, const char* weights, double bias, char* out);
   // See Note [Winograd]: of a channel of the image, and of a filter's products.

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <vector>
 
+#include "kernels/layers/networks.h"
 #include "operators/convolution/convolution.h"
 
 namespace flambeau {
@@ -98,8 +99,8 @@ struct PaddedImage {
     const int64_t width = g.size[2], padding = g.padding[2];
     if (stride == 2) {
       T *const even = line + in_row(padding), *const odd = line + in_row(padding + 1);
-      for (int64_t i = 0; i < width / 2; ++i) even[i] = image[2 * i], odd[i] = image[2 * i + 1];
-      if (width % 2) even[width / 2] = image[width - 1];
+      kernels::networks().split_columns[sizeof(T) == 8](reinterpret_cast<const char*>(image), width,
+                                                        reinterpret_cast<char*>(even), reinterpret_cast<char*>(odd));
     } else {
       for (int64_t x = 0; x < width; ++x) line[in_row(x + padding)] = image[x];
     }
