@@ -30,6 +30,7 @@ Tensors As<const Tensors&>::get(const Value& v) {
   const Values* list = std::get_if<Values>(&v);
   if (!list) wrong_value("a list of tensors", v);
   Tensors out;
+  out.reserve(list->size());
   for (const Value& t : *list) out.push_back(As<const Tensor&>::get(t));
   return out;
 }

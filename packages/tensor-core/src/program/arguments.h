@@ -138,6 +138,7 @@ struct As<std::vector<T>> {
     const Values* list = std::get_if<Values>(&v);
     if (!list) wrong_value("a list", v);
     std::vector<T> out;
+    out.reserve(list->size());
     for (const Value& item : *list) out.push_back(As<T>::get(item));
     return out;
   }

@@ -31,6 +31,7 @@ class Run {
     const RecordingModes restored(recording_modes());  // set_grad_mode changes them
     for (const Body::Instruction& instruction : body_.instructions) run(instruction);
     Values out;
+    out.reserve(body_.outputs.size());
     for (const Body::Argument& argument : body_.outputs) out.push_back(value_of(argument));
     return out;
   }
@@ -87,6 +88,7 @@ class Run {
   Value value_of(const Body::Argument& argument) {
     if (argument.kind != Body::Argument::List) return *found(argument);
     Values items;
+    items.reserve(argument.items.size());
     for (const Body::Argument& item : argument.items) items.push_back(value_of(item));
     return items;
   }
