@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+import flambeau as fb
 import flambeau.vision
 
 MODULES = [module.name for module in pkgutil.walk_packages(flambeau.vision.__path__, "flambeau.vision.")]
@@ -17,7 +18,7 @@ MODULES = [module.name for module in pkgutil.walk_packages(flambeau.vision.__pat
 def test_examples_in_docstrings_run(name: str) -> None:
     if name == "flambeau.vision.models.feature_extraction":
         pytest.importorskip("flambeau.fx", reason="needs flambeau-export, which flambeau-vision does not require")
-    assert doctest.testmod(importlib.import_module(name)).failed == 0
+    assert doctest.testmod(importlib.import_module(name), extraglobs={"fb": fb}).failed == 0
 
 
 def test_reading_a_dataset_imports_no_networks_and_no_network() -> None:

@@ -10,7 +10,11 @@ from enum import Enum
 
 
 class AutoAugmentPolicy(Enum):
-    """The data for which a policy of AutoAugment was found."""
+    """Data for which a policy of AutoAugment was found.
+
+    >>> [policy.value for policy in AutoAugmentPolicy]
+    ['imagenet', 'cifar10', 'svhn']
+    """
 
     IMAGENET = "imagenet"
     CIFAR10 = "cifar10"

@@ -120,6 +120,9 @@ class GaussianBlur(nn.Module):
     Args:
         kernel_size: along x and along y or both, odd and positive.
         sigma: minimum and maximum standard deviation, or a single value.
+
+    >>> GaussianBlur((3, 1), sigma=1.0)(fb.tensor([[0.0, 0.0, 1.0, 0.0, 0.0]]))
+    tensor([[0.0000, 0.2741, 0.4519, 0.2741, 0.0000]])
     """
 
     def __init__(self, kernel_size: int | Sequence[int], sigma: float | Sequence[float] = (0.1, 2.0)) -> None:
@@ -145,7 +148,16 @@ class GaussianBlur(nn.Module):
 
 
 class RandomAdjustSharpness(nn.Module):
-    """:func:`~functional.adjust_sharpness` with probability ``p``."""
+    """Change the sharpness of an image with probability ``p``: :func:`~functional.adjust_sharpness`.
+
+    Args:
+        sharpness_factor: 0 blurs the image, 1 keeps it, and 2 doubles its sharpness.
+        p: the probability.
+
+    >>> image = fb.tensor([[0.5, 0.5, 0.5], [0.5, 0.6, 0.5], [0.5, 0.5, 0.5]])
+    >>> RandomAdjustSharpness(2, p=1.0)(image)[1]
+    tensor([0.5000, 0.6615, 0.5000])
+    """
 
     def __init__(self, sharpness_factor: float, p: float = 0.5) -> None:
         super().__init__()

@@ -235,7 +235,14 @@ def _to_rgb(hue: fb.Tensor, saturation: fb.Tensor, value: fb.Tensor) -> fb.Tenso
 
 
 class Grayscale(nn.Module):
-    """Convert an image to greyscale: :func:`~functional.rgb_to_grayscale`."""
+    """Convert an image to greyscale: :func:`~functional.rgb_to_grayscale`.
+
+    Args:
+        num_output_channels: 1, or 3 for three equal channels.
+
+    >>> Grayscale()(fb.tensor([[[1.0]], [[0.0]], [[0.0]]]))
+    tensor([[[0.2989]]])
+    """
 
     def __init__(self, num_output_channels: int = 1) -> None:
         super().__init__()
@@ -249,7 +256,11 @@ class Grayscale(nn.Module):
 
 
 class RandomGrayscale(nn.Module):
-    """Convert an image to greyscale with probability ``p``, without changing the number of channels."""
+    """Convert an image to greyscale with probability ``p``, without changing the number of channels.
+
+    >>> RandomGrayscale(p=1.0)(fb.tensor([[[1.0]], [[0.0]], [[0.0]]])).flatten()
+    tensor([0.2989, 0.2989, 0.2989])
+    """
 
     def __init__(self, p: float = 0.1) -> None:
         super().__init__()
@@ -273,6 +284,11 @@ class ColorJitter(nn.Module):
             ``(max(0, 1 - number), 1 + number)``; 0 for none.
         hue: range in fractions of the circle, ``(min, max)``, or one number for ``(-number, number)``, at most 0.5.
     Raises: TypeError or ValueError for other arguments.
+
+    >>> ColorJitter(brightness=0.2, hue=0.1)
+    ColorJitter(brightness=(0.8, 1.2), contrast=None, saturation=None, hue=(-0.1, 0.1))
+    >>> ColorJitter(brightness=(0.5, 0.5))(fb.full((3, 1, 1), 0.8)).flatten()
+    tensor([0.4000, 0.4000, 0.4000])
     """
 
     def __init__(self, brightness: Any = 0, contrast: Any = 0, saturation: Any = 0, hue: Any = 0) -> None:

@@ -81,9 +81,15 @@ class Lambda:
 
 
 class RandomTransforms:
-    """Base class of transforms with a list of transforms.
+    """Base class of transforms with a list of transforms; a subclass defines ``__call__``.
 
     Raises: TypeError if the argument is not a sequence.
+
+    >>> class FirstOnly(RandomTransforms):
+    ...     def __call__(self, img):
+    ...         return self.transforms[0](img)
+    >>> FirstOnly([lambda image: image + 1, lambda image: image * 2])(fb.tensor([3]))
+    tensor([4])
     """
 
     def __init__(self, transforms: Transforms) -> None:
@@ -104,6 +110,9 @@ class RandomApply(nn.Module):
     Args:
         transforms: a list, or an ``nn.ModuleList``.
         p: the probability.
+
+    >>> RandomApply([lambda image: image + 1, lambda image: image * 2], p=1.0)(fb.tensor([3]))
+    tensor([8])
     """
 
     def __init__(self, transforms: Transforms, p: float = 0.5) -> None:
@@ -119,7 +128,13 @@ class RandomApply(nn.Module):
 
 
 class RandomOrder(RandomTransforms):
-    """Apply all of a list of transforms in random order."""
+    """Apply all of a list of transforms in random order.
+
+    >>> _ = fb.manual_seed(0)
+    >>> augment = RandomOrder([lambda image: image + 1, lambda image: image * 2])
+    >>> [augment(fb.tensor(3)).item() for _ in range(6)]
+    [7, 7, 8, 8, 8, 8]
+    """
 
     def __call__(self, img: Any, *parts: Any) -> Any:
         order = fb.randperm(len(self.transforms)).tolist()
@@ -133,6 +148,11 @@ class RandomChoice(RandomTransforms):
         transforms: the transforms to choose from.
         p: weights of the transforms; None for equal weights.
     Raises: TypeError if ``p`` is not a sequence, ValueError if its length differs from the number of transforms.
+
+    >>> _ = fb.manual_seed(0)
+    >>> augment = RandomChoice([lambda image: image + 1, lambda image: image * 2], p=[0.2, 0.8])
+    >>> [augment(fb.tensor(3)).item() for _ in range(6)]
+    [4, 4, 6, 6, 6, 6]
     """
 
     def __init__(self, transforms: Transforms, p: Sequence[float] | None = None) -> None:

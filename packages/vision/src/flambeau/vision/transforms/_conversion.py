@@ -160,7 +160,13 @@ def _channels_last(pic: Any, mode: str | None) -> np.ndarray:
 
 
 class ToTensor:
-    """Convert an image to a tensor ``(C, H, W)``, and uint8 to float in 0..1: :func:`~functional.to_tensor`."""
+    """Convert an image to a tensor ``(C, H, W)``, and uint8 to float in 0..1: :func:`~functional.to_tensor`.
+
+    >>> from PIL import Image
+    >>> tensor = ToTensor()(Image.new("RGB", (4, 2), "red"))
+    >>> tensor.shape, tensor[:, 0, 0]
+    (flambeau.Size([3, 2, 4]), tensor([1., 0., 0.]))
+    """
 
     def __call__(self, pic: Image.Image | np.ndarray) -> fb.Tensor:
         return to_tensor(pic)
@@ -170,7 +176,13 @@ class ToTensor:
 
 
 class PILToTensor:
-    """Convert a PIL image to a tensor ``(C, H, W)`` of the same values: :func:`~functional.pil_to_tensor`."""
+    """Convert a PIL image to a tensor ``(C, H, W)`` of the same values: :func:`~functional.pil_to_tensor`.
+
+    >>> from PIL import Image
+    >>> tensor = PILToTensor()(Image.new("RGB", (4, 2), "red"))
+    >>> tensor.shape, tensor[:, 0, 0]
+    (flambeau.Size([3, 2, 4]), tensor([255,   0,   0], dtype=flambeau.uint8))
+    """
 
     def __call__(self, pic: Image.Image) -> fb.Tensor:
         return pil_to_tensor(pic)
@@ -180,7 +192,11 @@ class PILToTensor:
 
 
 class ConvertImageDtype(nn.Module):
-    """Convert a tensor to another dtype and scale its values: :func:`~functional.convert_image_dtype`."""
+    """Convert a tensor to another dtype and scale its values: :func:`~functional.convert_image_dtype`.
+
+    >>> ConvertImageDtype(fb.float32)(fb.tensor([[0, 255]], dtype=fb.uint8))
+    tensor([[0., 1.]])
+    """
 
     def __init__(self, dtype: fb.dtype) -> None:
         super().__init__()
@@ -194,7 +210,15 @@ class ConvertImageDtype(nn.Module):
 
 
 class ToPILImage:
-    """Convert a tensor or an array to a PIL image: :func:`~functional.to_pil_image`."""
+    """Convert a tensor or an array to a PIL image: :func:`~functional.to_pil_image`.
+
+    Args:
+        mode: mode of the image, such as ``"RGB"``; None selects by the number of channels and the dtype.
+
+    >>> image = ToPILImage()(fb.zeros(3, 2, 4))
+    >>> image.mode, image.size
+    ('RGB', (4, 2))
+    """
 
     def __init__(self, mode: str | None = None) -> None:
         self.mode = mode

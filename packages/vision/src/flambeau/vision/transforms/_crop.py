@@ -145,7 +145,15 @@ def ten_crop(img: Any, size: int | Sequence[int], vertical_flip: bool = False) -
 
 
 class CenterCrop(nn.Module):
-    """Crop the centre of an image: :func:`~functional.center_crop`."""
+    """Crop the centre of an image: :func:`~functional.center_crop`.
+
+    Args:
+        size: height and width of the crop, or one number for both.
+
+    >>> CenterCrop(2)(fb.arange(16).view(1, 4, 4))
+    tensor([[[ 5,  6],
+             [ 9, 10]]])
+    """
 
     maps_plane = True
 
@@ -161,7 +169,17 @@ class CenterCrop(nn.Module):
 
 
 class FiveCrop(nn.Module):
-    """Crop the corners and the centre of an image, a tuple of five: :func:`~functional.five_crop`."""
+    """Crop the corners and the centre of an image, a tuple of five: :func:`~functional.five_crop`.
+
+    Args:
+        size: height and width of the crops, or one number for both.
+    Raises: ValueError if the crop is larger than the image.
+
+    >>> [crop.item() for crop in FiveCrop(1)(fb.tensor([[1, 2, 3], [4, 5, 6], [7, 8, 9]]))]
+    [1, 3, 7, 9, 5]
+    >>> fb.stack(FiveCrop(24)(fb.zeros(3, 32, 32))).shape
+    flambeau.Size([5, 3, 24, 24])
+    """
 
     maps_plane = True
 
@@ -177,7 +195,16 @@ class FiveCrop(nn.Module):
 
 
 class TenCrop(nn.Module):
-    """Crop the corners and the centre of an image and of its mirror image: :func:`~functional.ten_crop`."""
+    """Crop the corners and the centre of an image and of its mirror image: :func:`~functional.ten_crop`.
+
+    Args:
+        size: height and width of the crops, or one number for both.
+        vertical_flip: if True, mirror the image vertically instead of horizontally.
+    Raises: ValueError if the crop is larger than the image.
+
+    >>> [crop.item() for crop in TenCrop(1)(fb.tensor([[1, 2, 3], [4, 5, 6], [7, 8, 9]]))]
+    [1, 3, 7, 9, 5, 3, 1, 9, 7, 5]
+    """
 
     maps_plane = True
 
@@ -271,6 +298,9 @@ class RandomResizedCrop(nn.Module):
     Raises: TypeError or ValueError for other arguments.
 
     Source: Szegedy et al. 2014, arXiv:1409.4842.
+
+    >>> RandomResizedCrop(24, scale=(0.5, 1.0))(fb.zeros(3, 40, 60)).shape
+    flambeau.Size([3, 24, 24])
     """
 
     maps_plane = True

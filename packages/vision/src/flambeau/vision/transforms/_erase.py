@@ -66,6 +66,9 @@ class RandomErasing(nn.Module):
     Raises: TypeError or ValueError for invalid arguments, or if the number of channels does not match ``value``.
 
     Source: Zhong et al. 2017, arXiv:1708.04896.
+
+    >>> RandomErasing(p=1.0, scale=(0.25, 0.25), ratio=(1.0, 1.0))(fb.ones(1, 4, 4)).sum()
+    tensor(12.)
     """
 
     def __init__(

@@ -56,7 +56,11 @@ def vflip(img: Any) -> Any:
 
 
 class RandomHorizontalFlip(nn.Module):
-    """Flip an image horizontally with probability ``p``."""
+    """Flip an image horizontally with probability ``p``.
+
+    >>> RandomHorizontalFlip(p=1.0)(fb.tensor([[1, 2, 3]]))
+    tensor([[3, 2, 1]])
+    """
 
     maps_plane = True
 
@@ -72,7 +76,12 @@ class RandomHorizontalFlip(nn.Module):
 
 
 class RandomVerticalFlip(nn.Module):
-    """Flip an image vertically with probability ``p``."""
+    """Flip an image vertically with probability ``p``.
+
+    >>> RandomVerticalFlip(p=1.0)(fb.tensor([[1, 2], [3, 4]]))
+    tensor([[3, 4],
+            [1, 2]])
+    """
 
     maps_plane = True
 

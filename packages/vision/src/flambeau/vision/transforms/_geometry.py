@@ -25,6 +25,11 @@ class RandomRotation(nn.Module):
     Args:
         degrees: range of the angle, ``(min, max)``, or one number for ``(-degrees, degrees)``.
         interpolation, expand, center, fill: as for :func:`~functional.rotate`.
+
+    >>> RandomRotation((90, 90), expand=True)(fb.tensor([[[1, 2, 3]]]))
+    tensor([[[3],
+             [2],
+             [1]]])
     """
 
     maps_plane = True
@@ -68,6 +73,13 @@ class RandomAffine(nn.Module):
         scale: minimum and maximum scale factor.
         shear: one number for ``(-shear, shear)`` along x, two for its bounds, four for those along x and along y.
         interpolation, fill, center: as for :func:`~functional.affine`.
+
+    >>> augment = RandomAffine(degrees=10, translate=(0.1, 0.1), scale=(0.9, 1.1))
+    >>> augment(fb.zeros(3, 20, 30)).shape
+    flambeau.Size([3, 20, 30])
+    >>> RandomAffine(degrees=(180, 180))(fb.tensor([[[1, 2], [3, 4]]]))
+    tensor([[[4, 3],
+             [2, 1]]])
     """
 
     maps_plane = True
@@ -141,6 +153,9 @@ class RandomPerspective(nn.Module):
         distortion_scale: maximum movement of the corners, from 0 (none) to 1 (to the centre).
         p: the probability.
         interpolation, fill: as for :func:`~functional.perspective`.
+
+    >>> RandomPerspective(distortion_scale=0.5, p=1.0)(fb.zeros(3, 20, 30)).shape
+    flambeau.Size([3, 20, 30])
     """
 
     maps_plane = True
@@ -190,6 +205,15 @@ class ElasticTransform(nn.Module):
         interpolation, fill: as for :func:`~functional.elastic_transform`.
 
     Source: Simard, Steinkraus, Platt 2003, doi:10.1109/ICDAR.2003.1227801.
+
+    >>> _ = fb.manual_seed(0)
+    >>> line = fb.tensor([[0, 0, 1, 0, 0]]).expand(5, 5)
+    >>> ElasticTransform(alpha=5.0, sigma=1.0, interpolation=InterpolationMode.NEAREST)(line)
+    tensor([[0, 1, 1, 0, 0],
+            [0, 1, 1, 0, 0],
+            [0, 1, 1, 0, 0],
+            [0, 0, 1, 1, 0],
+            [0, 0, 0, 0, 0]])
     """
 
     maps_plane = True

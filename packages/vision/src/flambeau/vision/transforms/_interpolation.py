@@ -21,6 +21,11 @@ class InterpolationMode(Enum):
 
     Both nearest modes are equal for PIL images. For tensors, ``NEAREST`` uses the rounding of older versions. Box,
     Hamming and Lanczos are the filters of Pillow.
+
+    >>> from flambeau.vision.transforms.functional import resize
+    >>> image = fb.tensor([[[0.0, 1.0]]])
+    >>> resize(image, (1, 4), InterpolationMode.NEAREST), resize(image, (1, 4), InterpolationMode.BILINEAR)
+    (tensor([[[0., 0., 1., 1.]]]), tensor([[[0.0000, 0.2500, 0.7500, 1.0000]]]))
     """
 
     NEAREST = "nearest"

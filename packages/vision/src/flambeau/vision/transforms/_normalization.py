@@ -57,6 +57,9 @@ class Normalize(nn.Module):
         mean, std: one value per channel, or one for all; ``std`` without zeros.
         inplace: write into the image itself.
     Raises: ValueError if ``std`` holds a zero; as :func:`~functional.normalize` when called.
+
+    >>> Normalize(mean=[0.5], std=[0.25])(fb.tensor([[[0.5, 1.0]]]))
+    tensor([[[0., 2.]]])
     """
 
     def __init__(self, mean: Sequence[float], std: Sequence[float], inplace: bool = False) -> None:
@@ -84,6 +87,10 @@ class LinearTransformation(nn.Module):
         transformation_matrix: ``(D, D)`` with D = C * H * W.
         mean_vector: ``(D,)``.
     Raises: ValueError if the shapes or the image do not match.
+
+    >>> transform = LinearTransformation(2 * fb.eye(2), mean_vector=fb.tensor([1.0, 0.0]))
+    >>> transform(fb.tensor([[[1.0, 3.0]]]))
+    tensor([[[0., 6.]]])
     """
 
     def __init__(self, transformation_matrix: fb.Tensor, mean_vector: fb.Tensor) -> None:

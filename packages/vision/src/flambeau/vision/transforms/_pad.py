@@ -138,7 +138,11 @@ def _pad_colour(planes: fb.Tensor, sides: tuple[int, int, int, int], fill: Seque
 
 
 class Pad(nn.Module):
-    """Pad an image: :func:`~functional.pad`."""
+    """Pad an image: :func:`~functional.pad`, with the same arguments.
+
+    >>> Pad((1, 0), fill=9)(fb.tensor([[1, 2]]))
+    tensor([[9, 1, 2, 9]])
+    """
 
     maps_plane = True
 

@@ -166,28 +166,45 @@ class _WithProbability(nn.Module):
 
 
 class RandomInvert(_WithProbability):
-    """:func:`~functional.invert` with probability ``p``."""
+    """Invert the brightness of an image with probability ``p``: :func:`~functional.invert`.
+
+    >>> RandomInvert(p=1.0)(fb.tensor([[0, 100, 255]], dtype=fb.uint8))
+    tensor([[255, 155,   0]], dtype=flambeau.uint8)
+    """
 
     def change(self, img: ImageT) -> ImageT:
         return invert(img)
 
 
 class RandomAutocontrast(_WithProbability):
-    """:func:`~functional.autocontrast` with probability ``p``."""
+    """Stretch the brightness of an image to the full range with probability ``p``: :func:`~functional.autocontrast`.
+
+    >>> RandomAutocontrast(p=1.0)(fb.tensor([[50, 100, 150]], dtype=fb.uint8))
+    tensor([[  0, 127, 255]], dtype=flambeau.uint8)
+    """
 
     def change(self, img: ImageT) -> ImageT:
         return autocontrast(img)
 
 
 class RandomEqualize(_WithProbability):
-    """:func:`~functional.equalize` with probability ``p``."""
+    """Equalise the histogram of an image with probability ``p``: :func:`~functional.equalize`.
+
+    >>> dark = (fb.arange(1024) // 16).view(32, 32).to(fb.uint8)
+    >>> dark.max().item(), RandomEqualize(p=1.0)(dark).max().item()
+    (63, 255)
+    """
 
     def change(self, img: ImageT) -> ImageT:
         return equalize(img)
 
 
 class RandomPosterize(_WithProbability):
-    """:func:`~functional.posterize` with probability ``p``."""
+    """Keep the highest ``bits`` bits of each channel of an image with probability ``p``: :func:`~functional.posterize`.
+
+    >>> RandomPosterize(bits=1, p=1.0)(fb.tensor([[100, 200]], dtype=fb.uint8))
+    tensor([[  0, 128]], dtype=flambeau.uint8)
+    """
 
     def __init__(self, bits: int, p: float = 0.5) -> None:
         super().__init__(p)
@@ -201,7 +218,11 @@ class RandomPosterize(_WithProbability):
 
 
 class RandomSolarize(_WithProbability):
-    """:func:`~functional.solarize` with probability ``p``."""
+    """Invert the pixels that are at least ``threshold`` with probability ``p``: :func:`~functional.solarize`.
+
+    >>> RandomSolarize(threshold=128, p=1.0)(fb.tensor([[100, 200]], dtype=fb.uint8))
+    tensor([[100,  55]], dtype=flambeau.uint8)
+    """
 
     def __init__(self, threshold: float, p: float = 0.5) -> None:
         super().__init__(p)

@@ -119,6 +119,10 @@ class AutoAugment(_Augmentation):
         interpolation, fill: as for :func:`~functional.affine`.
 
     Source: Cubuk et al. 2018, arXiv:1805.09501.
+
+    >>> augment = AutoAugment(AutoAugmentPolicy.CIFAR10)
+    >>> augment(fb.zeros(3, 32, 32, dtype=fb.uint8)).shape
+    flambeau.Size([3, 32, 32])
     """
 
     def __init__(
@@ -157,6 +161,10 @@ class RandAugment(_Augmentation):
     Raises: ValueError if ``magnitude`` is not below ``num_magnitude_bins``.
 
     Source: Cubuk et al. 2019, arXiv:1909.13719.
+
+    >>> from PIL import Image
+    >>> RandAugment(num_ops=2, magnitude=9)(Image.new("RGB", (32, 24))).size
+    (32, 24)
     """
 
     def __init__(
@@ -197,6 +205,11 @@ class TrivialAugmentWide(_Augmentation):
         interpolation, fill: as for :func:`~functional.affine`.
 
     Source: Müller and Hutter 2021, arXiv:2103.10158.
+
+    >>> from flambeau.vision.datasets import Digits
+    >>> image, label = Digits(transform=TrivialAugmentWide())[0]
+    >>> image.size, label
+    ((8, 8), 2)
     """
 
     def __init__(
@@ -236,6 +249,9 @@ class AugMix(_Augmentation):
     Raises: ValueError for another severity.
 
     Source: Hendrycks et al. 2019, arXiv:1912.02781.
+
+    >>> AugMix(severity=3)(fb.zeros(3, 32, 32, dtype=fb.uint8)).dtype
+    flambeau.uint8
     """
 
     def __init__(

@@ -70,6 +70,10 @@ class MixUp(_Mixture):
     Args: ``alpha``, parameter of the Beta distribution of the mixing factor; ``num_classes``, for labels as indices.
     Shapes: ``(N, C, H, W)`` and ``(N,)`` or ``(N, classes)``, to the same and ``(N, classes)``.
     Source: Zhang et al. 2017, arXiv:1710.09412.
+
+    >>> images, labels = MixUp(num_classes=3)(fb.rand(2, 3, 8, 8), fb.tensor([0, 2]))
+    >>> images.shape, labels.shape, labels.sum(1)
+    (flambeau.Size([2, 3, 8, 8]), flambeau.Size([2, 3]), tensor([1., 1.]))
     """
 
     def mixed(self, images: fb.Tensor, share: float) -> tuple[fb.Tensor, float]:
@@ -82,6 +86,14 @@ class CutMix(_Mixture):
     Args: ``alpha``, parameter of the Beta distribution of the mixing factor; ``num_classes``, for labels as indices.
     Shapes: ``(N, C, H, W)`` and ``(N,)`` or ``(N, classes)``, to the same and ``(N, classes)``.
     Source: Yun et al. 2019, arXiv:1905.04899.
+
+    >>> _ = fb.manual_seed(1)
+    >>> images = fb.tensor([1, 2]).view(2, 1, 1, 1).expand(2, 1, 3, 4)
+    >>> images, labels = CutMix(num_classes=2)(images, fb.tensor([0, 1]))
+    >>> images[0], labels[0]
+    (tensor([[[1, 1, 1, 1],
+             [2, 2, 1, 1],
+             [2, 2, 1, 1]]]), tensor([0.6667, 0.3333]))
     """
 
     def mixed(self, images: fb.Tensor, share: float) -> tuple[fb.Tensor, float]:
@@ -126,9 +138,13 @@ class GaussianNoise(Transform):
     """Add normal noise to tensors and arrays, relative to white: 1 in floats, 255 in bytes.
 
     Args:
-        mean, sigma: of the noise.
-        clip: keep within black and white.
+        mean, sigma: mean and standard deviation of the noise, as shares of white.
+        clip: if True, keep the result between black and white.
     Raises: ValueError for a negative ``sigma``; TypeError for PIL images.
+
+    >>> _ = fb.manual_seed(0)
+    >>> GaussianNoise(sigma=0.1)(fb.full((1, 1, 4), 0.5))
+    tensor([[[0.4878, 0.4918, 0.6776, 0.4453]]])
     """
 
     def __init__(self, mean: float = 0.0, sigma: float = 0.1, clip: bool = True) -> None:
@@ -244,19 +260,28 @@ def permute_channels(inpt: Any, permutation: Sequence[int]) -> Any:
 
 
 class RandomChannelPermutation(Transform):
-    """The channels in random order: :func:`permute_channels`."""
+    """Put the channels of images in random order: :func:`permute_channels`.
+
+    >>> _ = fb.manual_seed(0)
+    >>> RandomChannelPermutation()(fb.tensor([[[1]], [[2]], [[3]]])).flatten()
+    tensor([2, 1, 3])
+    """
 
     def transform(self, image: Any) -> Any:
         return permute_channels(image, fb.randperm(F.get_image_num_channels(image)).tolist())
 
 
 class RandomPhotometricDistort(Transform):
-    """Brightness, contrast, saturation, hue and the order of the channels, each changed with probability ``p``.
+    """Change brightness, contrast, saturation, hue and the order of the channels, each with probability ``p``.
 
     Args:
         brightness, contrast, saturation, hue: the bounds of each, as for :class:`ColorJitter`.
         p: the probability.
     Source: Liu et al. 2015, arXiv:1512.02325.
+
+    >>> image, label = RandomPhotometricDistort()(fb.rand(3, 8, 8), 7)
+    >>> image.shape, label
+    (flambeau.Size([3, 8, 8]), 7)
     """
 
     def __init__(

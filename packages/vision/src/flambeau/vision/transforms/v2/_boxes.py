@@ -163,7 +163,12 @@ def _boxes_in(inputs: Any) -> BoundingBoxes:
 
 
 class ConvertBoundingBoxFormat(Transform):
-    """Convert boxes to another format, ``"XYXY"``, ``"XYWH"`` or ``"CXCYWH"``."""
+    """Convert boxes to another format, ``"XYXY"``, ``"XYWH"`` or ``"CXCYWH"``.
+
+    >>> boxes = BoundingBoxes([[1, 2, 5, 6]], format="XYXY", canvas_size=(8, 10))
+    >>> ConvertBoundingBoxFormat("CXCYWH")(boxes).tolist()
+    [[3, 4, 4, 4]]
+    """
 
     def __init__(self, format: BoundingBoxFormat | str) -> None:
         super().__init__()
@@ -180,7 +185,15 @@ class ConvertBoundingBoxFormat(Transform):
 
 
 class ClampBoundingBoxes(Transform):
-    """Clip boxes to their image."""
+    """Clip boxes to their image.
+
+    Args:
+        clamping_mode: None for no clipping; ``"auto"`` for the mode of the boxes.
+
+    >>> boxes = BoundingBoxes([[-2, 1, 12, 5]], format="XYXY", canvas_size=(8, 10))
+    >>> ClampBoundingBoxes()(boxes).tolist()
+    [[0, 1, 10, 5]]
+    """
 
     def __init__(self, clamping_mode: str | None = "auto") -> None:
         super().__init__()
@@ -204,6 +217,11 @@ class SanitizeBoundingBoxes(Transform):
         labels_getter: ``"default"`` for the dictionary entry with the name "labels" or a name that contains it; the
             name of an entry; a function from the sample to one or several tensors; None for boxes and masks only.
     Raises: ValueError for bounds below 1, samples without boxes, and labels that are missing or of another number.
+
+    >>> boxes = BoundingBoxes([[1, 2, 5, 6], [3, 3, 3, 7]], format="XYXY", canvas_size=(8, 10))
+    >>> sample = SanitizeBoundingBoxes()({"boxes": boxes, "labels": fb.tensor([17, 1])})
+    >>> sample["boxes"].tolist(), sample["labels"].tolist()
+    ([[1, 2, 5, 6]], [17])
     """
 
     def __init__(
@@ -287,6 +305,12 @@ class RandomIoUCrop(Transform):
         trials: number of crops to try for each overlap.
     Raises: TypeError for samples without an image or without boxes.
     Source: Liu et al. 2015, arXiv:1512.02325.
+
+    >>> _ = fb.manual_seed(0)
+    >>> boxes = BoundingBoxes([[2, 2, 12, 12], [30, 30, 38, 38]], format="XYXY", canvas_size=(40, 40))
+    >>> image, boxes = RandomIoUCrop(sampler_options=[0.1])(fb.zeros(3, 40, 40), boxes)
+    >>> image.shape, boxes.canvas_size, boxes.tolist()
+    (flambeau.Size([3, 17, 21]), (17, 21), [[0, 0, 0, 0], [16, 8, 21, 16]])
     """
 
     def __init__(

@@ -54,7 +54,12 @@ def to_dtype(inpt: fb.Tensor, dtype: fb.dtype = fb.float32, scale: bool = False)
 
 
 class ToImage(Transform):
-    """Convert PIL images and arrays to tensors ``(C, H, W)`` of the same values: :func:`to_image`."""
+    """Convert PIL images and arrays to tensors ``(C, H, W)`` of the same values: :func:`to_image`.
+
+    >>> image = ToImage()(Image.new("RGB", (4, 2), "red"))
+    >>> type(image).__name__, image.shape, image.dtype
+    ('Image', flambeau.Size([3, 2, 4]), flambeau.uint8)
+    """
 
     def transform(self, image: Any) -> fb.Tensor:
         return to_image(image)
@@ -68,6 +73,13 @@ class ToDtype(Transform):
             None}``, where None leaves the dtype and ``"others"`` stands for the kinds that are not named.
         scale: if True, scale the values so that white stays white.
     Raises: ValueError for a dictionary that lacks a kind and ``"others"``.
+
+    >>> ToDtype(fb.float32, scale=True)(fb.tensor([[[0, 255]]], dtype=fb.uint8))
+    tensor([[[0., 1.]]])
+    >>> sample = {"image": tv_tensors.Image(fb.zeros(3, 4, 4)), "mask": tv_tensors.Mask(fb.zeros(4, 4))}
+    >>> sample = ToDtype({tv_tensors.Mask: fb.int64, "others": None})(sample)
+    >>> sample["image"].dtype, sample["mask"].dtype
+    (flambeau.float32, flambeau.int64)
     """
 
     def __init__(self, dtype: fb.dtype | Mapping[Any, fb.dtype | None], scale: bool = False) -> None:
@@ -102,21 +114,36 @@ class ToDtype(Transform):
 
 
 class ToPureTensor(Transform):
-    """Convert images, masks and boxes to plain tensors."""
+    """Convert images, masks and boxes to plain tensors.
+
+    >>> mask = tv_tensors.Mask(fb.zeros(2, 2))
+    >>> type(mask).__name__, type(ToPureTensor()(mask)).__name__
+    ('Mask', 'Tensor')
+    """
 
     def forward(self, *inputs: Any) -> Any:
         return transform_images(lambda value: value.as_subclass(fb.Tensor), inputs, lambda value: bool(kind_of(value)))
 
 
 class Identity(Transform):
-    """Return samples unchanged."""
+    """Return samples unchanged, for a place that needs a transform.
+
+    >>> Identity()(fb.tensor([[1, 2]]), 3)
+    (tensor([[1, 2]]), 3)
+    """
 
     def transform(self, image: Any) -> Any:
         return image
 
 
 class RGB(Transform):
-    """Convert images of one channel to three equal channels."""
+    """Convert images of one channel to three equal channels.
+
+    >>> RGB()(fb.tensor([[[0.5]]])).flatten()
+    tensor([0.5000, 0.5000, 0.5000])
+    >>> RGB()(Image.new("L", (4, 2))).mode
+    'RGB'
+    """
 
     def transform(self, image: Any) -> Any:
         if isinstance(image, Image.Image):

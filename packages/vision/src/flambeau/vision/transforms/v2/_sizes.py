@@ -15,7 +15,16 @@ from ._transform import Transform, kind_of
 
 
 class RandomResize(Transform):
-    """Images of a random size: the shorter side from ``min_size`` to below ``max_size``."""
+    """Resize images so that the shorter side has a random length.
+
+    Args:
+        min_size: smallest length of the shorter side in pixels.
+        max_size: upper bound of this length, exclusive.
+        interpolation, antialias: as for :func:`~functional.resize`.
+
+    >>> RandomResize(min_size=20, max_size=21)(fb.zeros(3, 40, 60)).shape
+    flambeau.Size([3, 20, 30])
+    """
 
     maps_plane = True
 
@@ -41,7 +50,18 @@ class RandomResize(Transform):
 
 
 class RandomShortestSize(Transform):
-    """Images whose shorter side is one of some sizes, and the longer one at most ``max_size``."""
+    """Resize images so that the shorter side has one of several lengths, drawn at random.
+
+    Args:
+        min_size: the lengths of the shorter side in pixels, or one length.
+        max_size: maximum of the longer side; None for no maximum.
+        interpolation, antialias: as for :func:`~functional.resize`.
+
+    >>> RandomShortestSize([20])(fb.zeros(3, 40, 60)).shape
+    flambeau.Size([3, 20, 30])
+    >>> RandomShortestSize([20], max_size=24)(fb.zeros(3, 40, 60)).shape
+    flambeau.Size([3, 16, 24])
+    """
 
     maps_plane = True
 
@@ -91,6 +111,10 @@ class RandomZoomOut(Transform):
         side_range: minimum and maximum ratio of the sides of the larger image to those of the smaller one.
         p: the probability.
     Source: Liu et al. 2015, arXiv:1512.02325.
+
+    >>> image = RandomZoomOut(side_range=(2.0, 2.0), p=1.0)(fb.ones(1, 2, 3))
+    >>> image.shape, image.sum()
+    (flambeau.Size([1, 4, 6]), tensor(6.))
     """
 
     maps_plane = True
@@ -125,6 +149,9 @@ class ScaleJitter(Transform):
         scale_range: minimum and maximum scale.
         interpolation, antialias: as for :func:`~functional.resize`.
     Source: Ghiasi et al. 2020, arXiv:2012.07177.
+
+    >>> ScaleJitter(target_size=(64, 64), scale_range=(0.5, 0.5))(fb.zeros(3, 40, 80)).shape
+    flambeau.Size([3, 16, 32])
     """
 
     maps_plane = True

@@ -148,8 +148,15 @@ def for_samples(kind: type) -> type:
     def of_sample(self: Any, *inputs: Any) -> Any:
         return transform_images(lambda image: of_image(self, image), inputs, maps_plane=maps_plane)
 
-    doc = (kind.__doc__ or "").partition("\n\n")[0]
+    doc = _of_samples(kind.__doc__ or "", maps_plane)
     return type(kind.__name__, (kind,), {method: of_sample, "__doc__": doc, "__module__": __package__})
+
+
+def _of_samples(doc: str, maps_plane: bool) -> str:
+    """Add the parts of a sample that change to the docstring of a transform of images."""
+    summary, *others = inspect.cleandoc(doc).split("\n\n")
+    changed = "Images, masks and boxes" if maps_plane else "Images"
+    return "\n\n".join([summary, f"{changed} of a sample change together; its other parts stay the same.", *others])
 
 
 class Lambda(Transform):
