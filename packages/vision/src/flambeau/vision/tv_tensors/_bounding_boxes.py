@@ -12,7 +12,13 @@ from ._kinds import TVTensor, as_tensor
 
 
 class BoundingBoxFormat(Enum):
-    """Format of a box: two corners, a corner and a size, or the centre and a size."""
+    """Format of a box: two corners, a corner and a size, or the centre and a size.
+
+    >>> [format.value for format in BoundingBoxFormat]
+    ['XYXY', 'XYWH', 'CXCYWH']
+    >>> BoundingBoxes([4, 3, 2, 2], format=BoundingBoxFormat.CXCYWH, canvas_size=(8, 10)).format
+    <BoundingBoxFormat.CXCYWH: 'CXCYWH'>
+    """
 
     XYXY = "XYXY"
     XYWH = "XYWH"
@@ -20,7 +26,13 @@ class BoundingBoxFormat(Enum):
 
 
 def is_rotated_bounding_format(format: BoundingBoxFormat | str) -> bool:
-    """Return False, because rotated formats are not supported."""
+    """Return False, because rotated formats are not supported.
+
+    Raises: KeyError for an unknown name, NotImplementedError for the name of a rotated format.
+
+    >>> is_rotated_bounding_format("XYWH")
+    False
+    """
     format_of(format)
     return False
 

@@ -21,6 +21,12 @@ class set_return_type:
 
     A call changes the setting permanently, a ``with`` statement within its block.
     Raises: ValueError for another name.
+
+    >>> image = Image(fb.zeros(3, 2, 2))
+    >>> with set_return_type("TVTensor"):
+    ...     brighter = image + 1
+    >>> type(brighter).__name__, type(image + 1).__name__
+    ('Image', 'Tensor')
     """
 
     def __init__(self, return_type: str) -> None:
@@ -41,7 +47,16 @@ class set_return_type:
 
 
 class TVTensor(fb.Tensor):
-    """The base of the kinds. ``sample_kind`` says how transforms treat them: ``"image"``, ``"mask"`` or ``"boxes"``."""
+    """Base class of the tensors that ``transforms.v2`` recognises.
+
+    ``sample_kind`` says how transforms treat a class: ``"image"``, ``"mask"`` or ``"boxes"``.
+
+    >>> class Heatmap(TVTensor):
+    ...     sample_kind = "mask"
+    >>> from flambeau.vision.transforms import v2
+    >>> v2.RandomHorizontalFlip(p=1.0)(Image(fb.zeros(1, 1, 2)), Heatmap(fb.tensor([[0.0, 1.0]])))[1]
+    Heatmap([[1., 0.]])
+    """
 
     sample_kind: ClassVar[str] = ""
 
@@ -132,6 +147,10 @@ class Video(TVTensor):
     """Videos ``(..., T, C, H, W)``; arguments as in :class:`Image`.
 
     Raises: ValueError for fewer than four dimensions.
+
+    >>> from flambeau.vision.transforms import v2
+    >>> v2.Resize(16)(Video(fb.zeros(8, 3, 32, 48))).shape
+    flambeau.Size([8, 3, 16, 24])
     """
 
     sample_kind = "image"
@@ -144,7 +163,13 @@ class Video(TVTensor):
 
 
 class Mask(TVTensor):
-    """Masks ``(..., H, W)`` of classes or, one for each object, of 0 and 1; arguments as in :class:`Image`."""
+    """Masks ``(..., H, W)`` of classes or, one for each object, of 0 and 1; arguments as in :class:`Image`.
+
+    >>> from flambeau.vision.transforms import v2
+    >>> image, mask = Image(fb.zeros(3, 1, 3)), Mask(fb.tensor([[0, 1, 2]]))
+    >>> v2.RandomHorizontalFlip(p=1.0)(image, mask)[1]
+    Mask([[2, 1, 0]])
+    """
 
     sample_kind = "mask"
 
