@@ -52,9 +52,16 @@ def box_iou(boxes1: fb.Tensor, boxes2: fb.Tensor) -> fb.Tensor:
 
 
 def generalized_box_iou(boxes1: fb.Tensor, boxes2: fb.Tensor) -> fb.Tensor:
-    """:func:`box_iou` less the share of the smallest box about both that neither fills, ``(N, M)`` in -1..1.
+    """Return :func:`box_iou` less the share of the smallest box around both that neither fills.
 
+    Args:
+        boxes1: ``(N, 4)``.
+        boxes2: ``(M, 4)``.
+    Returns: ``(N, M)`` in -1..1. Gradient: both.
     Source: Rezatofighi et al. 2019, arXiv:1902.09630.
+
+    >>> generalized_box_iou(fb.tensor([[0.0, 0.0, 2.0, 2.0]]), fb.tensor([[4.0, 0.0, 6.0, 2.0]]))
+    tensor([[-0.3333]])
     """
     intersection, union = _overlaps(boxes1, boxes2)
     low = fb.minimum(boxes1[:, None, :2], boxes2[:, :2])
@@ -88,20 +95,38 @@ def box_convert(boxes: fb.Tensor, in_fmt: str, out_fmt: str) -> fb.Tensor:
 
 
 def clip_boxes_to_image(boxes: fb.Tensor, size: tuple[int, int]) -> fb.Tensor:
-    """Clip boxes ``(..., 4)`` to an image of size ``(height, width)``."""
+    """Clip boxes ``(..., 4)`` to an image of size ``(height, width)``.
+
+    >>> clip_boxes_to_image(fb.tensor([[-2.0, 1.0, 12.0, 5.0]]), (8, 10))
+    tensor([[ 0.,  1., 10.,  5.]])
+    """
     height, width = size
     x, y = boxes[..., 0::2].clamp(0, width), boxes[..., 1::2].clamp(0, height)
     return fb.stack((x, y), -1).reshape(boxes.shape)
 
 
 def remove_small_boxes(boxes: fb.Tensor, min_size: float) -> fb.Tensor:
-    """Return the indices of the boxes with a width and height of at least ``min_size``."""
+    """Return the indices of the boxes with a width and height of at least ``min_size``.
+
+    >>> boxes = fb.tensor([[0.0, 0.0, 9.0, 9.0], [0.0, 0.0, 1.0, 9.0]])
+    >>> boxes[remove_small_boxes(boxes, min_size=2)]
+    tensor([[0., 0., 9., 9.]])
+    """
     sides = boxes[:, 2:] - boxes[:, :2]
     return fb.where((sides >= min_size).all(1))[0]
 
 
 def masks_to_boxes(masks: fb.Tensor) -> fb.Tensor:
-    """Return the bounding box of each mask ``(N, H, W)``, from its first to its last pixel: ``(N, 4)`` float32."""
+    """Return the bounding box of each mask ``(N, H, W)``, from its first to its last pixel: ``(N, 4)`` float32.
+
+    An empty mask has the box ``(0, 0, 0, 0)``.
+    Raises: ValueError for another number of dimensions.
+
+    >>> mask = fb.zeros(1, 8, 10)
+    >>> mask[0, 2:5, 3:9] = 1
+    >>> masks_to_boxes(mask)
+    tensor([[3., 2., 8., 4.]])
+    """
     if masks.ndim != 3:
         raise ValueError(f"masks should be (N, H, W); got shape {tuple(masks.shape)}")
     boxes = np.zeros((len(masks), 4), dtype=np.float32)

@@ -58,12 +58,27 @@ def drop_block2d(
 def drop_block3d(
     input: fb.Tensor, p: float, block_size: int, inplace: bool = False, eps: float = 1e-6, training: bool = True
 ) -> fb.Tensor:
-    """:func:`drop_block2d` for ``(N, C, D, H, W)``."""
+    """Set cubic blocks of ``(N, C, D, H, W)`` to zero; arguments as in :func:`drop_block2d`.
+
+    >>> drop_block3d(fb.ones(1, 1, 3, 3, 3), 1.0, 3).sum().item()
+    0.0
+    """
     return _drop_blocks(input, p, block_size, inplace, eps, training, 3)
 
 
 class DropBlock2d(nn.Module):
-    """:func:`drop_block2d` as a layer."""
+    """Layer that applies :func:`drop_block2d` in training.
+
+    >>> _ = fb.manual_seed(0)
+    >>> layer = DropBlock2d(p=0.2, block_size=3)
+    >>> layer(fb.ones(1, 1, 4, 6)) > 0
+    tensor([[[[ True, False, False, False,  True,  True],
+              [ True, False, False, False, False, False],
+              [ True, False, False, False, False, False],
+              [ True,  True,  True, False, False, False]]]])
+    >>> layer.eval()(fb.ones(1, 1, 4, 6)).sum()
+    tensor(24.)
+    """
 
     def __init__(self, p: float, block_size: int, inplace: bool = False, eps: float = 1e-6) -> None:
         super().__init__()
@@ -80,7 +95,12 @@ class DropBlock2d(nn.Module):
 
 
 class DropBlock3d(DropBlock2d):
-    """:func:`drop_block3d` as a layer."""
+    """Layer that applies :func:`drop_block3d` in training.
+
+    >>> layer = DropBlock3d(p=0.2, block_size=3)
+    >>> layer(fb.ones(1, 4, 8, 8, 8)).shape
+    flambeau.Size([1, 4, 8, 8, 8])
+    """
 
     def forward(self, input: fb.Tensor) -> fb.Tensor:
         return drop_block3d(input, self.p, self.block_size, self.inplace, self.eps, self.training)

@@ -15,12 +15,18 @@ def sigmoid_focal_loss(
 
     Args:
         inputs: scores before the sigmoid.
-        targets: of the same shape, 0 or 1 in a floating dtype.
-        alpha: weight of the positives against ``1 - alpha`` of the negatives; negative for neither.
-        gamma: how much is weakened.
+        targets: tensor of the same shape, 0 or 1 in a floating dtype.
+        alpha: weight of the positives against ``1 - alpha`` of the negatives; -1 for equal weights.
+        gamma: exponent; 0 gives cross-entropy, larger values reduce the loss of well-classified examples more.
         reduction: ``"none"``, ``"mean"`` or ``"sum"``.
     Raises: ValueError for another alpha or reduction. Gradient: inputs, any order.
     Source: Lin et al. 2017, arXiv:1708.02002.
+
+    >>> scores, targets = fb.tensor([2.0, 0.0, -2.0]), fb.ones(3)
+    >>> sigmoid_focal_loss(scores, targets, alpha=-1)
+    tensor([0.0018, 0.1733, 1.6501])
+    >>> sigmoid_focal_loss(scores, targets, alpha=-1, gamma=0)
+    tensor([0.1269, 0.6931, 2.1269])
     """
     if not (0 <= alpha <= 1) and alpha != -1:
         raise ValueError(f"Invalid alpha value: {alpha}. alpha must be in the range [0,1] or -1 for ignore.")

@@ -57,9 +57,16 @@ class Conv2dNormActivation(_ConvNormActivation):
     Args:
         in_channels, out_channels, kernel_size, stride, padding, groups, dilation: of the convolution; padding None for
             as much as keeps the size.
-        norm_layer, activation_layer: made for the output's channels; None for none.
-        inplace: of the activation; None leaves it to the activation.
-        bias: of the convolution; None for one where no normalisation follows.
+        norm_layer, activation_layer: called to create the layers; None for no layer.
+        inplace: argument of the activation; None for the activation's default.
+        bias: whether the convolution has a bias; None for a bias if no normalisation follows.
+
+    >>> Conv2dNormActivation(3, 8, kernel_size=3, stride=2)
+    Conv2dNormActivation(
+      (0): Conv2d(3, 8, kernel_size=(3, 3), stride=(2, 2), padding=(1, 1), bias=False)
+      (1): BatchNorm2d(8, eps=1e-05, momentum=0.1, affine=True, bias=True, track_running_stats=True)
+      (2): ReLU(inplace=True)
+    )
     """
 
     def __init__(
@@ -81,7 +88,11 @@ class Conv2dNormActivation(_ConvNormActivation):
 
 
 class Conv3dNormActivation(_ConvNormActivation):
-    """:class:`Conv2dNormActivation` for videos."""
+    """Same as :class:`Conv2dNormActivation` for videos ``(N, C, T, H, W)``.
+
+    >>> Conv3dNormActivation(3, 8, kernel_size=(1, 3, 3))(fb.zeros(1, 3, 4, 6, 6)).shape
+    flambeau.Size([1, 8, 4, 6, 6])
+    """
 
     def __init__(
         self,
@@ -106,7 +117,14 @@ class SqueezeExcitation(nn.Module):
 
     It computes ``input * scale(fc2(activation(fc1(mean(input)))))``.
 
+    Args:
+        input_channels: channels of the input ``(N, C, H, W)``.
+        squeeze_channels: channels between the two layers.
+        activation, scale_activation: called to create the activations.
     Source: Hu et al. 2017, arXiv:1709.01507.
+
+    >>> SqueezeExcitation(input_channels=8, squeeze_channels=2)(fb.zeros(1, 8, 5, 5)).shape
+    flambeau.Size([1, 8, 5, 5])
     """
 
     def __init__(
@@ -133,12 +151,21 @@ class MLP(nn.Sequential):
     """Linear layers with a normalisation, an activation and a dropout after each but the last, which has the dropout.
 
     Args:
-        in_channels: of the input.
-        hidden_channels: of each layer's output.
-        norm_layer, activation_layer: None for no normalisation.
-        inplace: of activation and dropouts; None leaves it to them.
-        bias: whether the layers have one.
-        dropout: its probability.
+        in_channels: size of the input's last dimension.
+        hidden_channels: size of each layer's output.
+        norm_layer, activation_layer: called to create the layers; None for no layer.
+        inplace: argument of activation and dropouts; None for their default.
+        bias: whether the linear layers have a bias.
+        dropout: probability of the dropouts.
+
+    >>> MLP(4, [16, 2])
+    MLP(
+      (0): Linear(in_features=4, out_features=16, bias=True)
+      (1): ReLU()
+      (2): Dropout(p=0.0, inplace=False)
+      (3): Linear(in_features=16, out_features=2, bias=True)
+      (4): Dropout(p=0.0, inplace=False)
+    )
     """
 
     def __init__(
@@ -166,7 +193,11 @@ class MLP(nn.Sequential):
 
 
 class Permute(nn.Module):
-    """Permutation of the dimensions."""
+    """Permutation of the dimensions, as a layer.
+
+    >>> Permute([0, 3, 1, 2])(fb.zeros(1, 8, 6, 3)).shape
+    flambeau.Size([1, 3, 8, 6])
+    """
 
     def __init__(self, dims: Sequence[int]) -> None:
         super().__init__()
@@ -177,7 +208,16 @@ class Permute(nn.Module):
 
 
 class FrozenBatchNorm2d(nn.Module):
-    """Batch normalisation with fixed statistics and affine parameters, which are buffers."""
+    """Batch normalisation with fixed statistics and affine parameters, which are buffers.
+
+    Args:
+        num_features: channels of the input ``(N, C, H, W)``.
+        eps: added to the variance.
+
+    >>> layer = FrozenBatchNorm2d(8)
+    >>> list(layer.parameters()), list(layer.state_dict())
+    ([], ['weight', 'bias', 'running_mean', 'running_var'])
+    """
 
     weight: fb.Tensor
     bias: fb.Tensor
@@ -212,6 +252,13 @@ def stochastic_depth(input: fb.Tensor, p: float, mode: str, training: bool = Tru
         training: if False, return the input.
     Raises: ValueError for another mode or probability.
     Source: Huang et al. 2016, arXiv:1603.09382.
+
+    >>> _ = fb.manual_seed(0)
+    >>> stochastic_depth(fb.ones(4, 2), p=0.5, mode="row")
+    tensor([[2., 2.],
+            [2., 2.],
+            [0., 0.],
+            [0., 0.]])
     """
     if not 0.0 <= p <= 1.0:
         raise ValueError(f"drop probability has to be between 0 and 1, but got {p}")
@@ -225,7 +272,12 @@ def stochastic_depth(input: fb.Tensor, p: float, mode: str, training: bool = Tru
 
 
 class StochasticDepth(nn.Module):
-    """:func:`stochastic_depth` as a layer, which acts in training."""
+    """Layer that applies :func:`stochastic_depth` in training.
+
+    >>> layer = StochasticDepth(p=1.0, mode="row")
+    >>> layer(fb.ones(1, 3)), layer.eval()(fb.ones(1, 3))
+    (tensor([[0., 0., 0.]]), tensor([[1., 1., 1.]]))
+    """
 
     def __init__(self, p: float, mode: str) -> None:
         super().__init__()

@@ -28,7 +28,18 @@ def nms(boxes: fb.Tensor, scores: fb.Tensor, iou_threshold: float) -> fb.Tensor:
 
 
 def batched_nms(boxes: fb.Tensor, scores: fb.Tensor, idxs: fb.Tensor, iou_threshold: float) -> fb.Tensor:
-    """:func:`nms` within each class: boxes of different ``idxs``, ``(N,)``, leave each other alone."""
+    """Apply :func:`nms` within each class, so that boxes of different classes do not remove each other.
+
+    Args:
+        boxes, scores, iou_threshold: as in :func:`nms`.
+        idxs: the class of each box, ``(N,)``.
+    Returns: the indices of the boxes kept, int64, by decreasing score.
+    Raises: ValueError for shapes that do not match. Gradient: none.
+
+    >>> boxes = fb.tensor([[0.0, 0.0, 2.0, 2.0], [0.1, 0.0, 2.0, 2.0], [0.2, 0.0, 2.0, 2.0]])
+    >>> batched_nms(boxes, fb.tensor([0.5, 0.9, 0.7]), fb.tensor([1, 2, 1]), 0.5)
+    tensor([1, 2])
+    """
     check_boxes(boxes)
     _check_per_box(boxes, scores, "scores")
     _check_per_box(boxes, idxs, "idxs")

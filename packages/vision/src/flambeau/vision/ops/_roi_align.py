@@ -65,6 +65,11 @@ def roi_align(
     Returns: ``(K, C, *output_size)``. Gradient: input, any order.
     Raises: ValueError for shapes that do not match.
     Source: He et al. 2017, arXiv:1703.06870.
+
+    >>> map = fb.arange(16.0).view(1, 1, 4, 4)
+    >>> roi_align(map, [fb.tensor([[0.5, 0.5, 2.5, 2.5]])], output_size=2, aligned=True)
+    tensor([[[[2.5000, 3.5000],
+              [6.5000, 7.5000]]]])
     """
     rois = shaped_as_regions(input, boxes)
     height, width = pair(output_size)
@@ -249,7 +254,12 @@ def _dense(reading: _Reading, size: int) -> np.ndarray:
 
 
 class RoIAlign(nn.Module):
-    """:func:`roi_align` as a layer."""
+    """Layer that applies :func:`roi_align`, with the same arguments.
+
+    >>> pool = RoIAlign(output_size=(7, 7), spatial_scale=1 / 16, sampling_ratio=2)
+    >>> pool(fb.zeros(1, 8, 14, 14), [fb.tensor([[0.0, 0.0, 100.0, 50.0], [10.0, 10.0, 80.0, 80.0]])]).shape
+    flambeau.Size([2, 8, 7, 7])
+    """
 
     def __init__(
         self,

@@ -81,6 +81,11 @@ def ps_roi_pool(input: fb.Tensor, boxes: Boxes, output_size: Size, spatial_scale
         they are not in torchvision. Gradient: input, any order.
     Raises: ValueError for shapes that do not match.
     Source: Dai et al. 2016, arXiv:1605.06409.
+
+    >>> map = fb.arange(4.0).view(1, 4, 1, 1).expand(1, 4, 6, 6)
+    >>> ps_roi_pool(map, [fb.tensor([[0.0, 0.0, 4.0, 4.0]])], output_size=2)
+    tensor([[[[0., 1.],
+              [2., 3.]]]])
     """
     rois = as_regions(input, boxes)
     height, width = pair(output_size)
@@ -124,6 +129,11 @@ def ps_roi_align(
     Returns: ``(K, C, *output_size)``. Gradient: input, any order.
     Raises: ValueError for shapes that do not match.
     Source: Li et al. 2017, arXiv:1711.07264.
+
+    >>> map = fb.arange(4.0).view(1, 4, 1, 1).expand(1, 4, 6, 6)
+    >>> ps_roi_align(map, [fb.tensor([[0.0, 0.0, 4.0, 4.0]])], output_size=2)
+    tensor([[[[0., 1.],
+              [2., 3.]]]])
     """
     height, width = pair(output_size)
     channels = _channels_of_bin(input, height, width)
@@ -133,7 +143,12 @@ def ps_roi_align(
 
 
 class RoIPool(nn.Module):
-    """:func:`roi_pool` as a layer."""
+    """Layer that applies :func:`roi_pool`, with the same arguments.
+
+    >>> pool = RoIPool(output_size=(7, 7), spatial_scale=1 / 16)
+    >>> pool(fb.zeros(1, 8, 14, 14), [fb.tensor([[0.0, 0.0, 100.0, 50.0]])]).shape
+    flambeau.Size([1, 8, 7, 7])
+    """
 
     def __init__(self, output_size: Size, spatial_scale: float) -> None:
         super().__init__()
@@ -148,14 +163,24 @@ class RoIPool(nn.Module):
 
 
 class PSRoIPool(RoIPool):
-    """:func:`ps_roi_pool` as a layer."""
+    """Layer that applies :func:`ps_roi_pool`, with the same arguments.
+
+    >>> pool = PSRoIPool(output_size=3, spatial_scale=1 / 16)
+    >>> pool(fb.zeros(1, 2 * 9, 14, 14), [fb.tensor([[0.0, 0.0, 100.0, 50.0]])]).shape
+    flambeau.Size([1, 2, 3, 3])
+    """
 
     def forward(self, input: fb.Tensor, rois: Boxes) -> fb.Tensor:
         return ps_roi_pool(input, rois, self.output_size, self.spatial_scale)
 
 
 class PSRoIAlign(nn.Module):
-    """:func:`ps_roi_align` as a layer."""
+    """Layer that applies :func:`ps_roi_align`, with the same arguments.
+
+    >>> pool = PSRoIAlign(output_size=3, spatial_scale=1 / 16, sampling_ratio=2)
+    >>> pool(fb.zeros(1, 2 * 9, 14, 14), [fb.tensor([[0.0, 0.0, 100.0, 50.0]])]).shape
+    flambeau.Size([1, 2, 3, 3])
+    """
 
     def __init__(self, output_size: Size, spatial_scale: float, sampling_ratio: int) -> None:
         super().__init__()
