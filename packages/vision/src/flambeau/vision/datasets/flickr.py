@@ -98,6 +98,6 @@ class _Page(HTMLParser):
             self._sentences = None
         elif self._tag == "a":
             path = next(self.root.glob(f"{data.split('/')[-2]}_*.jpg"))
-            self._sentences = self.annotations[str(path)] = []
+            self._sentences = self.annotations[path.name] = []
         elif self._tag == "li" and self._sentences is not None:
             self._sentences.append(data.strip())
