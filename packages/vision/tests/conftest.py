@@ -1,10 +1,10 @@
-"""A local web server for downloads, and a writer of idx files."""
+"""A local web server for downloads, and writers of MNIST's files."""
 
 from __future__ import annotations
 
 import gzip
 import http.server
-import struct
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +14,10 @@ import pytest
 from PIL import Image
 
 import flambeau as fb
+
+sys.path.insert(0, str(Path(__file__).parent))  # for modules that tests share
+
+from published_files import idx
 
 
 @pytest.fixture(autouse=True)
@@ -75,12 +79,6 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         yield state
         listener.shutdown()
         thread.join()
-
-
-def idx(array: np.ndarray, code: int = 0x08) -> bytes:
-    """Return the bytes of an idx file of uint8 (8) or int32 (0x0C) elements."""
-    header = struct.pack(f">HBB{array.ndim}I", 0, code, array.ndim, *array.shape)
-    return header + array.astype({0x08: "u1", 0x0C: ">i4"}[code]).tobytes()
 
 
 Writer = Callable[..., Path]

@@ -5,8 +5,10 @@ import importlib
 import pkgutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from published_files import every_dataset
 
 import flambeau as fb
 import flambeau.vision
@@ -14,7 +16,23 @@ import flambeau.vision
 MODULES = [module.name for module in pkgutil.walk_packages(flambeau.vision.__path__, "flambeau.vision.")]
 
 
+@pytest.fixture(scope="module")
+def datasets_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write small datasets to a folder ``data``, and return the folder above it."""
+    above = tmp_path_factory.mktemp("examples")
+    every_dataset(above / "data")
+    return above
+
+
+@pytest.fixture
+def in_datasets_folder(datasets_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run examples next to small datasets, so that ``download=True`` finds all files."""
+    monkeypatch.chdir(datasets_folder)
+    monkeypatch.setattr("flambeau.vision.datasets._download.download", None)
+
+
 @pytest.mark.parametrize("name", MODULES)
+@pytest.mark.usefixtures("in_datasets_folder")
 def test_examples_in_docstrings_run(name: str) -> None:
     if name == "flambeau.vision.models.feature_extraction":
         pytest.importorskip("flambeau.fx", reason="needs flambeau-export, which flambeau-vision does not require")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 import zipfile
 from collections.abc import Callable
@@ -12,125 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from scipy import io, sparse
+from published_files import COCO, celeba, cityscapes, coco, flickr, kitti, pets, sbd, voc, widerface, write
 
 from flambeau.vision import datasets
-
-OBJECT = "<object><name>{name}</name><bndbox><xmin>1</xmin><ymin>2</ymin><xmax>5</xmax><ymax>4</ymax></bndbox></object>"
-COCO = {
-    "info": {},
-    "images": [{"id": 9, "file_name": "b.jpg"}, {"id": 4, "file_name": "a.jpg"}],
-    "categories": [
-        {"id": 1, "name": "person", "supercategory": "person"},
-        {"id": 17, "name": "cat", "supercategory": "animal"},
-    ],
-    "annotations": [
-        {"id": 1, "image_id": 9, "category_id": 17, "bbox": [1, 2, 3, 2], "area": 6.0, "iscrowd": 0, "caption": "Cat."},
-        {"id": 2, "image_id": 9, "category_id": 1, "bbox": [0, 0, 4, 4], "area": 16.0, "iscrowd": 1, "caption": "Man."},
-    ],
-}
-
-
-def paint(path: Path, shade: int, mode: str = "RGB") -> None:
-    """Write an 8x6 image of one shade as PNG, whatever the file's extension."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new(mode, (8, 6), (shade,) * 3 if mode == "RGB" else shade).save(path, "PNG")
-
-
-def write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
 
 
 def shade(image: Image.Image) -> int:
     pixels = np.asarray(image)
     assert pixels.min() == pixels.max()
     return int(pixels.max())
-
-
-def voc(root: Path) -> None:
-    folder = root / "VOCdevkit" / "VOC2012"
-    for number, name in ((1, "2007_01"), (2, "2007_02")):
-        paint(folder / "JPEGImages" / f"{name}.jpg", number)
-        paint(folder / "SegmentationClass" / f"{name}.png", 10 + number, "L")
-        inside = "".join(OBJECT.format(name=each) for each in ("cat", "dog")[:number])
-        text = f"<annotation><size><width>8</width><depth/></size>{inside}</annotation>"
-        write(folder / "Annotations" / f"{name}.xml", text)
-    for part in ("Main", "Segmentation"):
-        write(folder / "ImageSets" / part / "train.txt", "2007_02\n2007_01\n")
-
-
-def coco(root: Path) -> None:
-    paint(root / "a.jpg", 1)
-    paint(root / "b.jpg", 2)
-    write(root / "annotations.json", json.dumps(COCO))
-
-
-def pets(root: Path) -> None:
-    folder = root / "oxford-iiit-pet"
-    for number, name in ((1, "Abyssinian_100"), (2, "american_bulldog_7")):
-        paint(folder / "images" / f"{name}.jpg", number)
-        paint(folder / "annotations" / "trimaps" / f"{name}.png", number, "L")
-    write(folder / "annotations" / "trainval.txt", "american_bulldog_7 2 2 1\nAbyssinian_100 1 1 1\n")
-
-
-def celeba(root: Path) -> None:
-    folder = root / "celeba"
-    for number in (1, 2, 3):
-        paint(folder / "img_align_celeba" / f"{number:06d}.jpg", number)
-
-    def table(file: str, heading: str, rows: list[Any]) -> None:
-        lines = [f"{number:06d}.jpg  {row}" for number, row in enumerate(rows, 1)]
-        write(folder / file, "\n".join([heading, *lines]).lstrip())
-
-    table("list_eval_partition.txt", "", [0, 1, 0])
-    table("identity_CelebA.txt", "", [7, 8, 9])
-    table("list_attr_celeba.txt", "3\nSmiling Young", ["-1  1", " 1  1", " 1 -1"])
-    table("list_bbox_celeba.txt", "3\nimage_id x_1 y_1 width height", ["  1  2  3  4"] * 3)
-    table("list_landmarks_align_celeba.txt", "3\nlefteye_x", [" ".join(map(str, range(10)))] * 3)
-
-
-def cityscapes(root: Path) -> None:
-    for part, number in (("train", 1), ("val", 2)):
-        paint(root / "leftImg8bit" / part / "bonn" / "bonn_0_leftImg8bit.png", number)
-        for kind in ("instanceIds", "labelIds", "color"):
-            paint(root / "gtFine" / part / "bonn" / f"bonn_0_gtFine_{kind}.png", 20 + number, "L")
-        write(root / "gtFine" / part / "bonn" / "bonn_0_gtFine_polygons.json", json.dumps({"objects": [number]}))
-
-
-def sbd(root: Path) -> None:
-    paint(root / "img" / "a.jpg", 1)
-    write(root / "train.txt", "a\n")
-    (root / "cls").mkdir()
-    edges = np.empty((20, 1), dtype=object)
-    for number in range(20):
-        edges[number, 0] = sparse.csc_matrix(np.full((6, 8), number, np.uint8))
-    io.savemat(root / "cls" / "a.mat", {"GTcls": {"Segmentation": np.full((6, 8), 5, np.uint8), "Boundaries": edges}})
-
-
-def kitti(root: Path) -> None:
-    raw = root / "Kitti" / "raw"
-    for part in ("training", "testing"):
-        paint(raw / part / "image_2" / "000000.png", 1)
-    write(raw / "training" / "label_2" / "000000.txt", "Car 0.50 1 -1.5 1 2 3 4 1.5 1.6 1.7 0 1 2 0.25\n")
-
-
-def widerface(root: Path) -> None:
-    folder = root / "widerface"
-    for part in ("train", "val", "test"):
-        paint(folder / f"WIDER_{part}" / "images" / "0--Parade" / "a.jpg", 1)
-        paint(folder / f"WIDER_{part}" / "images" / "0--Parade" / "b.jpg", 2)
-    faces = "0--Parade/b.jpg\n2\n1 2 3 4 0 1 0 2 0 0 \n5 6 7 8 1 0 1 0 1 0 \n0--Parade/a.jpg\n0\n0 0 0 0 0 0 0 0 0 0 \n"
-    write(folder / "wider_face_split" / "wider_face_train_bbx_gt.txt", faces)
-    write(folder / "wider_face_split" / "wider_face_test_filelist.txt", "0--Parade/a.jpg\n")
-
-
-def flickr(root: Path) -> None:
-    paint(root / "12_ab.jpg", 1)
-    write(root / "sentences.token", "12_ab.jpg#0\tA man .\n12_ab.jpg#1\tA dog .\n")
-    link = '<a href="https://flickr.com/photos/x/12/">https://flickr.com/photos/x/12/</a>'
-    listed = f"<html>Photos<table><tr><td>{link}<ul><li>A man . </li><li>A dog .</li></ul></td></tr>"
-    write(root / "page.html", listed + "<tr><td>Image Not Found<ul><li>Nothing</li></ul></td></tr></table></html>")
 
 
 def test_voc(tmp_path: Path) -> None:
@@ -250,10 +139,12 @@ def test_crowds(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("kind", "file"), [("Flickr30k", "sentences.token"), ("Flickr8k", "page.html")])
-def test_sentences(kind: str, file: str, tmp_path: Path) -> None:
+def test_sentences(kind: str, file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     flickr(tmp_path)
-    dataset = getattr(datasets, kind)(tmp_path, tmp_path / file, transform=shade)
-    assert len(dataset) == 1 and dataset[0] == (1, ["A man .", "A dog ."])
+    monkeypatch.chdir(tmp_path.parent)
+    for root in (tmp_path, Path(tmp_path.name)):
+        dataset = getattr(datasets, kind)(root, tmp_path / file, transform=shade)
+        assert dataset.ids == ["12_ab.jpg"] and dataset[0] == (1, ["A man .", "A dog ."])
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import bz2
-import json
 import sys
 import types
 from collections.abc import Callable
@@ -13,195 +11,40 @@ from typing import Any, Self
 import numpy as np
 import pytest
 from PIL import Image
-from scipy import io
+from published_files import (
+    caltech101,
+    caltech256,
+    clevr,
+    country211,
+    dtd,
+    eurosat,
+    fer2013,
+    fgvc_aircraft,
+    flowers102,
+    food101,
+    gtsrb,
+    imagenet,
+    imagenette,
+    lfw,
+    moving_mnist,
+    omniglot,
+    places365,
+    rendered_sst2,
+    semeion,
+    stanford_cars,
+    stl10,
+    sun397,
+    svhn,
+    usps,
+    write,
+)
 
 from flambeau.vision import datasets
-
-
-def paint(path: Path, shade: int) -> None:
-    """Write an 8x6 image of one shade as PNG, whatever the file's extension."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", (8, 6), (shade, shade, shade)).save(path, "PNG")
-
-
-def write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-
-
-def save_mat(path: Path, **content: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    io.savemat(path, content)
-
-
-def svhn(root: Path) -> None:
-    images = np.full((32, 32, 3, 2), 7, np.uint8) + np.array([0, 1], np.uint8)
-    save_mat(root / "test_32x32.mat", X=images, y=np.array([[10], [3]]))
-
-
-def stl10(root: Path) -> None:
-    folder = root / "stl10_binary"
-    folder.mkdir()
-    for part, shades in (("train", (1, 2, 3)), ("unlabeled", (8,))):
-        np.concatenate([np.full(3 * 96 * 96, shade, np.uint8) for shade in shades]).tofile(folder / f"{part}_X.bin")
-    np.array([4, 5, 6], np.uint8).tofile(folder / "train_y.bin")
-    write(folder / "fold_indices.txt", "2 0\n1\n")
-    write(folder / "class_names.txt", "airplane\nbird\n")
-
-
-def usps(root: Path) -> None:
-    lines = [
-        f"{label} " + " ".join(f"{number}:{value}" for number in range(1, 257)) for label, value in ((1, -1), (10, 1))
-    ]
-    (root / "usps.t.bz2").write_bytes(bz2.compress("\n".join(lines).encode()))
-
-
-def semeion(root: Path) -> None:
-    rows = [np.concatenate([np.full(256, shade), np.eye(10)[label]]) for shade, label in ((0, 3), (1, 9))]
-    np.savetxt(root / "semeion.data", rows, fmt="%g")
-
-
-def flowers102(root: Path) -> None:
-    folder = root / "flowers-102"
-    for number in (1, 2, 3):
-        paint(folder / "jpg" / f"image_{number:05d}.jpg", number)
-    save_mat(folder / "imagelabels.mat", labels=np.array([[77, 1, 102]]))
-    save_mat(folder / "setid.mat", trnid=np.array([[3, 1]]), valid=np.array([[2]]), tstid=np.array([[1]]))
-
-
-def food101(root: Path) -> None:
-    for number, name in enumerate(("waffles/1", "waffles/2", "pizza/3")):
-        paint(root / "food-101" / "images" / f"{name}.jpg", number)
-    listing = {"waffles": ["waffles/1", "waffles/2"], "pizza": ["pizza/3"]}
-    write(root / "food-101" / "meta" / "train.json", json.dumps(listing))
-
-
-def dtd(root: Path) -> None:
-    paint(root / "dtd/dtd/images/woven/a.jpg", 1)
-    paint(root / "dtd/dtd/images/dotted/b.jpg", 2)
-    write(root / "dtd/dtd/labels/val3.txt", "woven/a.jpg\ndotted/b.jpg\n")
-
-
-def fgvc_aircraft(root: Path) -> None:
-    data = root / "fgvc-aircraft-2013b" / "data"
-    paint(data / "images" / "001.jpg", 1)
-    paint(data / "images" / "002.jpg", 2)
-    write(data / "families.txt", "A300\nBoeing 707\n")
-    write(data / "images_family_test.txt", "002 Boeing 707\n001 A300\n")
-
-
-def stanford_cars(root: Path) -> None:
-    folder = root / "stanford_cars"
-    for number in (1, 2):
-        paint(folder / "cars_train" / f"{number}.jpg", number)
-    save_mat(folder / "devkit" / "cars_meta.mat", class_names=np.array([["AM General", "Acura RL"]], dtype=object))
-    kind = [("class", "O"), ("fname", "O")]
-    annotations = np.array([[(2, "1.jpg"), (1, "2.jpg")]], dtype=kind)
-    save_mat(folder / "devkit" / "cars_train_annos.mat", annotations=annotations)
-
-
-def gtsrb(root: Path) -> None:
-    paint(root / "gtsrb/GTSRB/Training/00000/a.ppm", 1)
-    paint(root / "gtsrb/GTSRB/Training/00001/b.ppm", 2)
-    paint(root / "gtsrb/GTSRB/Final_Test/Images/00000.ppm", 3)
-    write(root / "gtsrb/GT-final_test.csv", "Filename;Width;ClassId\n00000.ppm;53;16\n")
-
-
-def eurosat(root: Path) -> None:
-    paint(root / "eurosat/2750/Forest/a.jpg", 1)
-    paint(root / "eurosat/2750/River/a.jpg", 2)
-
-
-def country211(root: Path) -> None:
-    paint(root / "country211/valid/AD/a.jpg", 1)
-    paint(root / "country211/valid/ZW/a.jpg", 2)
-
-
-def sun397(root: Path) -> None:
-    write(root / "SUN397/ClassName.txt", "/a/abbey\n/b/bazaar/indoor\n")
-    paint(root / "SUN397/a/abbey/sun_a.jpg", 1)
-    paint(root / "SUN397/b/bazaar/indoor/sun_b.jpg", 2)
-
-
-def rendered_sst2(root: Path) -> None:
-    paint(root / "rendered-sst2/valid/negative/1.png", 1)
-    paint(root / "rendered-sst2/valid/positive/2.png", 2)
-
-
-def clevr(root: Path) -> None:
-    folder = root / "clevr/CLEVR_v1.0"
-    for part in ("train", "test"):
-        paint(folder / "images" / part / "a.png", 1)
-        paint(folder / "images" / part / "b.png", 2)
-    scenes = [{"image_filename": "b.png", "objects": [0]}, {"image_filename": "a.png", "objects": [0, 0, 0]}]
-    write(folder / "scenes/CLEVR_train_scenes.json", json.dumps({"scenes": scenes}))
-
-
-def places365(root: Path) -> None:
-    write(root / "categories_places365.txt", "/a/airfield 0\n/a/abbey 1\n")
-    write(root / "places365_train_standard.txt", "/a/abbey/1.jpg 1\n/a/airfield/2.jpg 0\n")
-    write(root / "places365_test.txt", "3.jpg\n")
-    paint(root / "data_256_standard/a/abbey/1.jpg", 1)
-    paint(root / "data_256_standard/a/airfield/2.jpg", 2)
-    paint(root / "test_large/3.jpg", 3)
-
-
-def omniglot(root: Path) -> None:
-    for number, name in enumerate(("Greek/character01/1", "Greek/character02/1", "Latin/character01/1"), 1):
-        paint(root / "omniglot-py/images_background" / f"{name}.png", number)
-    write(root / "omniglot-py/images_background.zip", "")
-
-
-def imagenette(root: Path) -> None:
-    paint(root / "imagenette2-160/val/n01440764/a.jpeg", 1)
-    paint(root / "imagenette2-160/val/n03888257/b.jpeg", 2)
-
-
-def caltech101(root: Path) -> None:
-    folder = root / "caltech101"
-    for number, name in enumerate(("Faces/image_0001", "ant/image_0001", "ant/image_0002"), 1):
-        paint(folder / "101_ObjectCategories" / f"{name}.jpg", number)
-    paint(folder / "101_ObjectCategories/BACKGROUND_Google/image_0001.jpg", 9)
-    outline = np.arange(6.0).reshape(2, 3)
-    save_mat(folder / "Annotations/Faces_2/annotation_0001.mat", obj_contour=outline)
-    for number in (1, 2):
-        save_mat(folder / f"Annotations/ant/annotation_{number:04d}.mat", obj_contour=outline + number)
-
-
-def caltech256(root: Path) -> None:
-    for number, name in enumerate(("001.ak47/001_0001", "002.flag/002_0001", "002.flag/002_0002"), 1):
-        paint(root / "caltech256/256_ObjectCategories" / f"{name}.jpg", number)
-    write(root / "caltech256/256_ObjectCategories/002.flag/greg", "")
-
-
-def fer2013(root: Path) -> None:
-    pixels = [" ".join([str(shade)] * 48 * 48) for shade in (1, 2, 3)]
-    usages = ("Training", "PublicTest", "PrivateTest")
-    rows = [f"{label},{usage},{row}" for label, (usage, row) in enumerate(zip(usages, pixels, strict=True))]
-    write(root / "fer2013/icml_face_data.csv", "\n".join(["emotion, Usage, pixels", *rows]))
-
-
-def imagenet(root: Path) -> None:
-    import flambeau as fb
-
-    fb.save(({"n01": ("tench", "Tinca tinca"), "n02": ("goldfish",)}, ["n02", "n01"]), root / "meta.bin")
-    paint(root / "val/n01/a.JPEG", 1)
-    paint(root / "val/n02/b.JPEG", 2)
-
-
-def lfw(root: Path) -> None:
-    for number, name in enumerate(("Ann/Ann_0001", "Ann/Ann_0002", "Bob/Bob_0001"), 1):
-        paint(root / "lfw-py/lfw_funneled" / f"{name}.jpg", number)
-    write(root / "lfw-py/lfw-names.txt", "Ann\t2\nBob\t1\n")
-    write(root / "lfw-py/people.txt", "2\n1\nBob\t1\n1\nAnn\t2\n")
-    write(root / "lfw-py/peopleDevTest.txt", "1\nAnn\t2\n")
-    write(root / "lfw-py/lfw-funneled.tgz", "")
-
 
 Case = tuple[str, Callable[[Path], None], dict[str, Any], list[tuple[int, Any]]]
 
 CASES: list[Case] = [
-    ("SVHN", svhn, {"split": "test"}, [(7, 0), (8, 3)]),
+    ("SVHN", svhn, {"split": "test"}, [(7, 5), (8, 0)]),
     ("STL10", stl10, {}, [(1, 3), (2, 4), (3, 5)]),
     ("STL10", stl10, {"split": "train+unlabeled", "folds": 0}, [(3, 5), (1, 3), (8, -1)]),
     ("STL10", stl10, {"split": "unlabeled"}, [(8, -1)]),
@@ -288,7 +131,7 @@ def test_names_of_classes(tmp_path: Path) -> None:
     assert food.classes == ["pizza", "waffles"] and food.class_to_idx == {"pizza": 0, "waffles": 1}
     assert datasets.StanfordCars(tmp_path).classes == ["AM General", "Acura RL"]
     assert datasets.SUN397(tmp_path).class_to_idx == {"abbey": 0, "bazaar/indoor": 1}
-    assert datasets.STL10(tmp_path).classes == ["airplane", "bird"]
+    assert datasets.STL10(tmp_path).classes[:2] == ["airplane", "bird"]
     small = datasets.Imagenette(tmp_path, split="val", size="160px")
     assert small.wnids == ["n01440764", "n03888257"] and small.class_to_idx["chute"] == 1
     large = datasets.ImageNet(tmp_path, split="val")
@@ -299,7 +142,6 @@ def test_names_of_classes(tmp_path: Path) -> None:
 
 def test_pairs_of_faces(tmp_path: Path) -> None:
     lfw(tmp_path)
-    write(tmp_path / "lfw-py/pairs.txt", "1\t1\nAnn\t1\t2\nAnn\t2\tBob\t1\n")
     pairs = datasets.LFWPairs(tmp_path, transform=shade)
     assert [pairs[i] for i in range(2)] == [(1, 2, 1), (2, 3, 0)]
     assert pairs.pair_names == [("Ann", "Ann"), ("Ann", "Bob")]
@@ -316,9 +158,7 @@ def test_outlines_of_objects(tmp_path: Path) -> None:
 
 
 def test_moving_digits(tmp_path: Path) -> None:
-    frames = np.broadcast_to(np.arange(20, dtype=np.uint8)[:, None, None, None], (20, 3, 64, 64))
-    (tmp_path / "MovingMNIST").mkdir()
-    np.save(tmp_path / "MovingMNIST/mnist_test_seq.npy", frames)
+    moving_mnist(tmp_path)
     for split, first, count in ((None, 0, 20), ("train", 0, 15), ("test", 15, 5)):
         dataset = datasets.MovingMNIST(tmp_path, split=split, split_ratio=15)
         assert len(dataset) == 3 and tuple(dataset[0].shape) == (count, 1, 64, 64) and dataset[1][0, 0, 0, 0] == first

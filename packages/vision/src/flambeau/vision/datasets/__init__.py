@@ -1,4 +1,8 @@
-"""Image datasets. A sample is ``(image, label)``: a PIL image and an int, each through its transform."""
+"""Image datasets. A sample is ``(image, label)``: a PIL image and an int, each through its transform.
+
+In the examples, ``data`` is a folder with small files in the published layout. With ``download=True``, a dataset
+downloads the files that are missing.
+"""
 
 import importlib
 from typing import TYPE_CHECKING, Any

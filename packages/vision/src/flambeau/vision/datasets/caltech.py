@@ -54,6 +54,11 @@ class Caltech101(_Caltech):
     Raises: RuntimeError if a file is missing; ValueError for another target.
 
     Source: Fei-Fei, Fergus, Perona 2004.
+
+    >>> dataset = Caltech101("data", target_type=["category", "annotation"], download=True)
+    >>> image, (label, outline) = dataset[0]
+    >>> dataset.categories[label], len(outline)
+    ('Faces', 2)
     """
 
     _images = "101_ObjectCategories"
@@ -108,6 +113,11 @@ class Caltech256(_Caltech):
     Raises: RuntimeError if a file is missing.
 
     Source: Griffin, Holub, Perona 2007.
+
+    >>> dataset = Caltech256("data", download=True)
+    >>> image, label = dataset[0]
+    >>> dataset.categories[label]
+    '001.ak47'
     """
 
     _images = "256_ObjectCategories"

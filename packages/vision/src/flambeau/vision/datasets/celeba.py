@@ -50,6 +50,11 @@ class CelebA(VisionDataset):
     Raises: RuntimeError if a file is missing; ValueError for another split or target.
 
     Source: Liu et al. 2014, arXiv:1411.7766.
+
+    >>> dataset = CelebA("data", target_type=["attr", "bbox"], download=True)
+    >>> image, (attributes, box) = dataset[0]
+    >>> [name for name, value in zip(dataset.attr_names, attributes) if value], box.tolist()
+    (['Young'], [1, 2, 3, 4])
     """
 
     base_folder = "celeba"

@@ -38,6 +38,11 @@ class CIFAR10(VisionDataset):
         ValueError: naming the file, if it is damaged or is not CIFAR's.
 
     Source: Krizhevsky 2009, Learning Multiple Layers of Features from Tiny Images.
+
+    >>> dataset = CIFAR10("data", train=False, download=True)
+    >>> image, label = dataset[0]
+    >>> image.size, dataset.classes[label]
+    ((32, 32), 'cat')
     """
 
     base_folder = "cifar-10-batches-py"
@@ -145,7 +150,15 @@ def _described(value: Any) -> str:
 
 
 class CIFAR100(CIFAR10):
-    """Photographs of 32x32 pixels in a hundred classes, from ``cifar-100-python``; as :class:`CIFAR10` otherwise."""
+    """Photographs of 32x32 pixels in a hundred classes, from ``cifar-100-python``; as :class:`CIFAR10` otherwise.
+
+    Source: Krizhevsky 2009, Learning Multiple Layers of Features from Tiny Images.
+
+    >>> dataset = CIFAR100("data", train=False, download=True)
+    >>> image, label = dataset[0]
+    >>> image.size, dataset.classes[label]
+    ((32, 32), 'mountain')
+    """
 
     base_folder = "cifar-100-python"
     url = "https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz"

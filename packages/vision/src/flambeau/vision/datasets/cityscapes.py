@@ -88,6 +88,10 @@ class Cityscapes(VisionDataset):
     Raises: RuntimeError if a file is missing; ValueError for another split, mode or target.
 
     Source: Cordts et al. 2016, arXiv:1604.01685.
+
+    >>> image, mask = Cityscapes("data/cityscapes", split="val", target_type="semantic")[0]
+    >>> Cityscapes.classes[mask.getpixel((0, 0))].name
+    'terrain'
     """
 
     CityscapesClass = CityscapesClass

@@ -15,7 +15,7 @@ _ARCHIVE = Published("https://dl.fbaipublicfiles.com/clevr/CLEVR_v1.0.zip", "b11
 
 
 class CLEVRClassification(ListedImages):
-    """Images of bodies, whose number is the label: 70,000 for training, 15,000 each for the rest.
+    """Rendered images: 70,000 for training, 15,000 each for validation and testing. A label is the number of objects.
 
     Args:
         root: the folder above ``clevr``.
@@ -26,6 +26,10 @@ class CLEVRClassification(ListedImages):
     Raises: RuntimeError if a file is missing; ValueError for another split.
 
     Source: Johnson et al. 2016, arXiv:1612.06890.
+
+    >>> image, label = CLEVRClassification("data", download=True)[0]
+    >>> label  # the number of objects
+    3
     """
 
     def __init__(

@@ -28,6 +28,11 @@ class CocoDetection(VisionDataset):
     Raises: OSError for files that are missing; ValueError for a file of another kind.
 
     Source: Lin et al. 2014, arXiv:1405.0312.
+
+    >>> dataset = CocoDetection("data/coco", "data/coco/annotations.json")
+    >>> image, objects = dataset[1]
+    >>> [dataset.coco.loadCats(each["category_id"])[0]["name"] for each in objects], objects[0]["bbox"]
+    (['cat', 'person'], [1, 2, 3, 2])
     """
 
     root: str | Path
@@ -62,7 +67,12 @@ class CocoDetection(VisionDataset):
 
 
 class CocoCaptions(CocoDetection):
-    """:class:`CocoDetection` whose targets are each image's sentences."""
+    """:class:`CocoDetection` with the sentences of each image as targets.
+
+    >>> image, sentences = CocoCaptions("data/coco", "data/coco/annotations.json")[1]
+    >>> sentences
+    ['Cat.', 'Man.']
+    """
 
     def _load_target(self, id: int) -> list[str]:
         return [annotation["caption"] for annotation in super()._load_target(id)]

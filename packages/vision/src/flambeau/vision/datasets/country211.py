@@ -26,6 +26,11 @@ class Country211(ImageFolder):
     Raises: RuntimeError if the files are missing; ValueError for another split.
 
     Source: Radford et al. 2021, arXiv:2103.00020.
+
+    >>> dataset = Country211("data", split="valid", download=True)
+    >>> image, label = dataset[0]
+    >>> dataset.classes[label]
+    'AD'
     """
 
     def __init__(

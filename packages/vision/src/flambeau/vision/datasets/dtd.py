@@ -28,6 +28,11 @@ class DTD(ListedImages):
     Raises: RuntimeError if a file is missing; ValueError for another split or partition.
 
     Source: Cimpoi et al. 2013, arXiv:1311.3618.
+
+    >>> dataset = DTD("data", split="val", partition=3, download=True)
+    >>> image, label = dataset[0]
+    >>> dataset.classes[label]
+    'woven'
     """
 
     def __init__(

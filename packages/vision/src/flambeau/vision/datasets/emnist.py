@@ -22,6 +22,11 @@ class EMNIST(MNIST):
     Raises: ValueError for another split; as :class:`MNIST`.
 
     Source: Cohen, Afshar, Tapson, van Schaik 2017, arXiv:1702.05373.
+
+    >>> dataset = EMNIST("data", split="letters", download=True)
+    >>> image, label = dataset[0]
+    >>> image.size, dataset.classes[label]
+    ((28, 28), 'w')
     """
 
     url = "https://biometrics.nist.gov/cs_links/EMNIST/gzip.zip"

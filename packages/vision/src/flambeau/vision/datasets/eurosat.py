@@ -27,6 +27,11 @@ class EuroSAT(ImageFolder):
     Raises: RuntimeError if the files are missing.
 
     Source: Helber et al. 2017, arXiv:1709.00029.
+
+    >>> dataset = EuroSAT("data", download=True)
+    >>> image, label = dataset[0]
+    >>> dataset.classes[label]
+    'Forest'
     """
 
     def __init__(

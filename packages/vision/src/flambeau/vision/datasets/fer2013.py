@@ -28,6 +28,10 @@ class FER2013(VisionDataset):
     Raises: RuntimeError if the file is missing; ValueError for another split.
 
     Source: Goodfellow et al. 2013, arXiv:1307.0414.
+
+    >>> image, label = FER2013("data")[0]
+    >>> image.size, label
+    ((48, 48), 0)
     """
 
     root: str | Path

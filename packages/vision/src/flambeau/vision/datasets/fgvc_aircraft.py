@@ -27,6 +27,11 @@ class FGVCAircraft(ListedImages):
     Raises: RuntimeError if a file is missing; ValueError for another split or level.
 
     Source: Maji et al. 2013, arXiv:1306.5151.
+
+    >>> dataset = FGVCAircraft("data", split="test", annotation_level="family", download=True)
+    >>> image, label = dataset[0]
+    >>> dataset.classes[label]
+    'Boeing 707'
     """
 
     def __init__(

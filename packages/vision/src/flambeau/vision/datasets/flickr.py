@@ -54,6 +54,10 @@ class Flickr30k(_Flickr):
     Raises: OSError if the file is missing.
 
     Source: Young et al. 2014, From image descriptions to visual denotations.
+
+    >>> image, sentences = Flickr30k("data/flickr", "data/flickr/sentences.token")[0]
+    >>> sentences
+    ['A man .', 'A dog .']
     """
 
     def _read(self) -> dict[str, list[str]]:
@@ -65,7 +69,14 @@ class Flickr30k(_Flickr):
 
 
 class Flickr8k(_Flickr):
-    """8,092 photographs; ``ann_file`` is the published HTML page. As :class:`Flickr30k` otherwise."""
+    """8,092 photographs; ``ann_file`` is the published HTML page. As :class:`Flickr30k` otherwise.
+
+    Source: Hodosh, Young, Hockenmaier 2013, Framing Image Description as a Ranking Task.
+
+    >>> image, sentences = Flickr8k("data/flickr", "data/flickr/page.html")[0]
+    >>> sentences
+    ['A man .', 'A dog .']
+    """
 
     def _read(self) -> dict[str, list[str]]:
         page = _Page(self.root)

@@ -46,6 +46,11 @@ class Flowers102(ListedImages):
     Raises: RuntimeError if a file is missing, or SciPy; ValueError for another split.
 
     Source: Nilsback and Zisserman 2008, Automated Flower Classification over a Large Number of Classes.
+
+    >>> dataset = Flowers102("data", split="val", download=True)
+    >>> image, label = dataset[0]
+    >>> dataset.classes[label]
+    'pink primrose'
     """
 
     classes = _CLASSES.replace("\n", " ").strip().split(", ")

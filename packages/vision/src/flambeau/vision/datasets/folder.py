@@ -136,6 +136,11 @@ class DatasetFolder(VisionDataset):
 
     ``classes`` are the folders' names, sorted, ``class_to_idx`` their numbers, ``samples`` the pairs of path and
     number, ``targets`` the numbers alone.
+
+    >>> from pathlib import Path
+    >>> dataset = DatasetFolder("data/reviews", loader=lambda path: Path(path).read_text(), extensions=(".txt",))
+    >>> dataset.classes, dataset[1]
+    (['negative', 'positive'], ('A delight.', 1))
     """
 
     root: str | Path
@@ -188,6 +193,10 @@ class ImageFolder(DatasetFolder):
 
     Args: as :class:`DatasetFolder`'s, with Pillow for ``loader`` (RGB) and the usual extensions of images.
     ``imgs`` is another name for ``samples``.
+
+    >>> dataset = ImageFolder("data/animals", transform=lambda image: image.size)
+    >>> dataset.classes, dataset[3]
+    (['cat', 'dog'], ((8, 6), 1))
     """
 
     def __init__(

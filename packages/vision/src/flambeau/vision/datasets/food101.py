@@ -26,6 +26,11 @@ class Food101(ListedImages):
     Raises: RuntimeError if a file is missing; ValueError for another split.
 
     Source: Bossard, Guillaumin, Van Gool 2014, Food-101 -- Mining Discriminative Components with Random Forests.
+
+    >>> dataset = Food101("data", download=True)
+    >>> image, label = dataset[0]
+    >>> dataset.classes[label]
+    'waffles'
     """
 
     def __init__(

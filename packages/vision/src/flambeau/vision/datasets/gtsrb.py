@@ -32,6 +32,10 @@ class GTSRB(ListedImages):
     Raises: RuntimeError if a file is missing; ValueError for another split.
 
     Source: Stallkamp et al. 2012, Man vs. computer: Benchmarking machine learning algorithms.
+
+    >>> image, label = GTSRB("data", split="test", download=True)[0]
+    >>> label
+    16
     """
 
     def __init__(

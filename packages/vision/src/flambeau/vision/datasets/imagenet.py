@@ -36,6 +36,11 @@ class ImageNet(ImageFolder):
     Raises: RuntimeError for an archive that is missing or has a wrong checksum; ValueError for another split.
 
     Source: Russakovsky et al. 2014, arXiv:1409.0575.
+
+    >>> dataset = ImageNet("data/imagenet", split="val")
+    >>> image, label = dataset[0]
+    >>> dataset.classes[label]
+    ('tench', 'Tinca tinca')
     """
 
     def __init__(self, root: str | Path, split: str = "train", **kwargs: Any) -> None:

@@ -46,6 +46,11 @@ class Imagenette(ListedImages):
     Raises: RuntimeError if a file is missing; ValueError for another split or size.
 
     Source: https://github.com/fastai/imagenette.
+
+    >>> dataset = Imagenette("data", split="val", size="160px", download=True)
+    >>> image, label = dataset[0]
+    >>> dataset.classes[label]
+    ('tench', 'Tinca tinca')
     """
 
     def __init__(

@@ -29,6 +29,10 @@ class Kitti(VisionDataset):
     Raises: RuntimeError if a file is missing.
 
     Source: Geiger, Lenz, Urtasun 2012, Are we ready for Autonomous Driving?
+
+    >>> image, objects = Kitti("data", download=True)[0]
+    >>> objects[0]["type"], objects[0]["bbox"]
+    ('Car', [1.0, 2.0, 3.0, 4.0])
     """
 
     root: str | Path

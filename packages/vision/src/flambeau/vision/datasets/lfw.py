@@ -74,6 +74,11 @@ class LFWPeople(_LFW):
     Raises: RuntimeError if a file is missing; ValueError for another split or set, and for ``download``.
 
     Source: Huang et al. 2007, Labeled Faces in the Wild.
+
+    >>> dataset = LFWPeople("data", split="test")
+    >>> image, label = dataset[0]
+    >>> list(dataset.class_to_idx)[label]
+    'Ann'
     """
 
     _view = "people"
@@ -95,7 +100,15 @@ class LFWPeople(_LFW):
 
 
 class LFWPairs(_LFW):
-    """Pairs of faces. A sample is two images and 1 for the same person, 0 for two. Args: as in :class:`LFWPeople`."""
+    """Pairs of faces. A sample is two images and 1 for the same person, 0 for two people.
+
+    Args: as in :class:`LFWPeople`.
+
+    >>> dataset = LFWPairs("data")
+    >>> first, second, same = dataset[0]
+    >>> dataset.pair_names[0], same
+    (('Ann', 'Ann'), 1)
+    """
 
     _view = "pairs"
 

@@ -39,6 +39,11 @@ class MNIST(VisionDataset):
         ValueError: naming the file, if it is damaged or is not MNIST.
 
     Source: LeCun, Bottou, Bengio, Haffner 1998, Gradient-based learning applied to document recognition.
+
+    >>> dataset = MNIST("data", download=True)
+    >>> image, label = dataset[0]
+    >>> image.size, dataset.classes[label]
+    ((28, 28), '5 - five')
     """
 
     classes: Sequence[str] = [
@@ -165,6 +170,11 @@ class FashionMNIST(MNIST):
     """Articles of clothing, 28x28 pixels: as large as :class:`MNIST`, in its format, with its arguments, and harder.
 
     Source: Xiao, Rasul, Vollgraf 2017, arXiv:1708.07747.
+
+    >>> dataset = FashionMNIST("data", download=True)
+    >>> image, label = dataset[0]
+    >>> image.size, dataset.classes[label]
+    ((28, 28), 'Ankle boot')
     """
 
     classes: Sequence[str] = [
@@ -184,6 +194,11 @@ class KMNIST(MNIST):
     """Cursive Japanese characters, 28x28 pixels: as large as :class:`MNIST`, in its format, with its arguments.
 
     Source: Clanuwat et al. 2018, arXiv:1812.01718.
+
+    >>> dataset = KMNIST("data", download=True)
+    >>> image, label = dataset[0]
+    >>> image.size, dataset.classes[label]
+    ((28, 28), 're')
     """
 
     classes: Sequence[str] = ["o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"]

@@ -33,6 +33,9 @@ class MovingMNIST(VisionDataset):
     Raises: RuntimeError if the file is missing; ValueError for another split or ratio.
 
     Source: Srivastava et al. 2015, arXiv:1502.04681.
+
+    >>> MovingMNIST("data", split="train", split_ratio=10, download=True)[0].shape
+    flambeau.Size([10, 1, 64, 64])
     """
 
     root: str | Path

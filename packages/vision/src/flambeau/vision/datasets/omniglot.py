@@ -31,6 +31,10 @@ class Omniglot(ListedImages):
     Raises: RuntimeError if the files are missing.
 
     Source: Lake, Salakhutdinov, Tenenbaum 2015, Human-level concept learning through probabilistic program induction.
+
+    >>> image, label = Omniglot("data", download=True)[0]
+    >>> image.mode, label
+    ('L', 0)
     """
 
     folder = "omniglot-py"

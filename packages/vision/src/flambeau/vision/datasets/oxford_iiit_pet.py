@@ -37,6 +37,11 @@ class OxfordIIITPet(VisionDataset):
     Raises: RuntimeError if a file is missing; ValueError for another split or target.
 
     Source: Parkhi et al. 2012, Cats and Dogs.
+
+    >>> dataset = OxfordIIITPet("data", target_types=["category", "segmentation"], download=True)
+    >>> image, (breed, mask) = dataset[0]
+    >>> dataset.classes[breed], mask.size == image.size
+    ('American Bulldog', True)
     """
 
     root: str | Path

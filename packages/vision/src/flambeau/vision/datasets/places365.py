@@ -49,6 +49,11 @@ class Places365(ListedImages):
     Raises: RuntimeError if a list is missing; ValueError for another split.
 
     Source: Zhou et al. 2017, Places: A 10 Million Image Database for Scene Recognition.
+
+    >>> dataset = Places365("data/places365", small=True, download=True)
+    >>> image, label = dataset[0]
+    >>> dataset.classes[label]
+    '/a/airfield'
     """
 
     def __init__(

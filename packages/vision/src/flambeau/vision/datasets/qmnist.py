@@ -23,6 +23,10 @@ class QMNIST(MNIST):
     Raises: ValueError for another ``what``; as :class:`MNIST`.
 
     Source: Yadav and Bottou 2019, arXiv:1905.10498.
+
+    >>> image, metadata = QMNIST("data", compat=False, download=True)[0]
+    >>> metadata.shape, metadata[0].item()
+    (flambeau.Size([8]), 5)
     """
 
     subsets: ClassVar[dict[str, str]] = {

@@ -28,6 +28,11 @@ class RenderedSST2(ListedImages):
     Raises: RuntimeError if a file is missing; ValueError for another split.
 
     Source: Radford et al. 2021, arXiv:2103.00020; Socher et al. 2013.
+
+    >>> dataset = RenderedSST2("data", split="val", download=True)
+    >>> image, label = dataset[0]
+    >>> dataset.classes[label]
+    'negative'
     """
 
     def __init__(

@@ -35,6 +35,10 @@ class SBDataset(VisionDataset):
     Raises: RuntimeError if a file is missing, or SciPy; ValueError for another set or mode.
 
     Source: Hariharan et al. 2011, Semantic Contours from Inverse Detectors.
+
+    >>> image, mask = SBDataset("data/sbd", mode="segmentation", download=True)[0]
+    >>> mask.size == image.size, mask.getpixel((0, 0))
+    (True, 5)
     """
 
     num_classes = 20

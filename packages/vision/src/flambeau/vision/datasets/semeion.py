@@ -23,6 +23,10 @@ class SEMEION(ArrayImages):
     Raises: RuntimeError if the file is missing.
 
     Source: Semeion Handwritten Digit, UCI Machine Learning Repository.
+
+    >>> image, label = SEMEION("data", download=True)[0]
+    >>> image.size, label
+    ((16, 16), 3)
     """
 
     url = "http://archive.ics.uci.edu/ml/machine-learning-databases/semeion/semeion.data"

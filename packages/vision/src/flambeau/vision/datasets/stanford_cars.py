@@ -23,6 +23,11 @@ class StanfordCars(ListedImages):
     Raises: RuntimeError if a file is missing, or SciPy; ValueError for another split, and for ``download``.
 
     Source: Krause et al. 2013, 3D Object Representations for Fine-Grained Categorization.
+
+    >>> dataset = StanfordCars("data")
+    >>> image, label = dataset[0]
+    >>> dataset.classes[label]
+    'Acura RL'
     """
 
     def __init__(

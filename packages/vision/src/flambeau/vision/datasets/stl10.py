@@ -32,6 +32,11 @@ class STL10(ArrayImages):
     Raises: RuntimeError if a file is missing; ValueError for another split or fold.
 
     Source: Coates, Lee, Ng 2011, An Analysis of Single Layer Networks in Unsupervised Feature Learning.
+
+    >>> dataset = STL10("data", download=True)
+    >>> image, label = dataset[0]
+    >>> image.size, dataset.classes[label]
+    ((96, 96), 'cat')
     """
 
     base_folder = "stl10_binary"

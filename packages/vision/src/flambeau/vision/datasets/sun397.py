@@ -23,6 +23,11 @@ class SUN397(ListedImages):
     Raises: RuntimeError if a file is missing.
 
     Source: Xiao et al. 2010, SUN Database: Large-scale Scene Recognition from Abbey to Zoo.
+
+    >>> dataset = SUN397("data", download=True)
+    >>> image, label = dataset[0]
+    >>> dataset.classes[label]
+    'abbey'
     """
 
     def __init__(

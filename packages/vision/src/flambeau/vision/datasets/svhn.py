@@ -31,6 +31,10 @@ class SVHN(ArrayImages):
     Raises: RuntimeError if the file is missing, or SciPy; ValueError for another split.
 
     Source: Netzer et al. 2011, Reading Digits in Natural Images with Unsupervised Feature Learning.
+
+    >>> image, label = SVHN("data", split="test", download=True)[0]
+    >>> image.size, label
+    ((32, 32), 5)
     """
 
     split_list: ClassVar[dict[str, list[str]]] = {

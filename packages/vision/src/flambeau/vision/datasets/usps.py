@@ -28,6 +28,10 @@ class USPS(ArrayImages):
     Raises: RuntimeError if the file is missing.
 
     Source: Hull 1994, A database for handwritten text recognition research.
+
+    >>> image, label = USPS("data", train=False, download=True)[0]
+    >>> image.size, label
+    ((16, 16), 0)
     """
 
     split_list: ClassVar[dict[str, list[str]]] = {

@@ -24,6 +24,14 @@ class VisionDataset(Dataset[tuple[Any, Any]]):
         transforms: function of an image and its target; or
         transform, target_transform: functions of the image and of the target.
     Raises: ValueError if both kinds of transform are given.
+
+    >>> class Squares(VisionDataset):
+    ...     def __getitem__(self, index):
+    ...         return self.transforms(index**2, index)
+    ...     def __len__(self):
+    ...         return 10
+    >>> Squares(transform=float)[3]
+    (9.0, 3)
     """
 
     train: bool

@@ -71,6 +71,10 @@ class VOCSegmentation(_VOC):
     Raises: RuntimeError if a file is missing; ValueError for another year or set.
 
     Source: Everingham et al. 2010, The Pascal Visual Object Classes (VOC) Challenge.
+
+    >>> image, mask = VOCSegmentation("data", year="2012", image_set="train", download=True)[0]
+    >>> mask.size == image.size, mask.getpixel((0, 0))
+    (True, 12)
     """
 
     _split_folder, _target_folder, _target_suffix = "Segmentation", "SegmentationClass", ".png"
@@ -85,9 +89,13 @@ class VOCSegmentation(_VOC):
 
 
 class VOCDetection(_VOC):
-    """Photographs and their annotations, a dictionary of what is in the XML file.
+    """Photographs and their annotations: the content of an XML file as a dictionary.
 
     Args, Raises, Source: as in :class:`VOCSegmentation`.
+
+    >>> image, target = VOCDetection("data", year="2012", image_set="train", download=True)[0]
+    >>> [each["name"] for each in target["annotation"]["object"]]
+    ['cat', 'dog']
     """
 
     _split_folder, _target_folder, _target_suffix = "Main", "Annotations", ".xml"

@@ -39,6 +39,11 @@ class WIDERFace(VisionDataset):
     Raises: RuntimeError if a file is missing; ValueError for another split, or a list that is damaged.
 
     Source: Yang et al. 2015, arXiv:1511.06523.
+
+    >>> image, faces = WIDERFace("data", download=True)[0]
+    >>> faces["bbox"]
+    tensor([[1, 2, 3, 4],
+            [5, 6, 7, 8]])
     """
 
     BASE_FOLDER = "widerface"
