@@ -6,6 +6,7 @@ import pkgutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from published_files import every_dataset
@@ -36,7 +37,19 @@ def in_datasets_folder(datasets_folder: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_examples_in_docstrings_run(name: str) -> None:
     if name == "flambeau.vision.models.feature_extraction":
         pytest.importorskip("flambeau.fx", reason="needs flambeau-export, which flambeau-vision does not require")
-    assert doctest.testmod(importlib.import_module(name), extraglobs={"fb": fb}).failed == 0
+    runner = doctest.DocTestRunner()
+    for example in examples(importlib.import_module(name)):
+        assert runner.run(example).failed == 0, example.name
+
+
+def examples(module: ModuleType) -> list[doctest.DocTest]:
+    """Return the examples of a module, including those of decorated functions, which doctest.testmod ignores."""
+    finder, namespace = doctest.DocTestFinder(), {**vars(module), "fb": fb}
+    found = finder.find(module, globs=namespace)
+    for name, value in vars(module).items():
+        if hasattr(value, "__wrapped__") and value.__module__ == module.__name__:
+            found += finder.find(value, f"{module.__name__}.{name}", module=False, globs=namespace)
+    return found
 
 
 def test_reading_a_dataset_imports_no_networks_and_no_network() -> None:
