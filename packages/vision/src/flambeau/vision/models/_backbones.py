@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from flambeau import nn
 
 from ..ops import FrozenBatchNorm2d
+from . import _builder_docs
 from ._asked_weights import asked_weights
 from ._registry import add_model, get_model_builder
 
@@ -28,15 +29,11 @@ def register_on_backbone(
     prepare_untrained: Callable[[nn.Module], Any] | None = None,
     **backbone_options: Any,
 ) -> Callable[[Callable[..., M]], Callable[..., M]]:
-    """Register a builder of a model. It is called with its backbone, and gets these additional arguments.
+    """Register a builder of a model, which is called with its backbone.
 
-    ``weights`` and ``pretrained``: as of all models, for the whole one.
-    ``weights_backbone`` and ``pretrained_backbone``: the same for the backbone, where the whole model has none.
-    ``trainable_backbone_layers``: number of trainable stages of the backbone, counted from the last. All stages
-    are trainable if the backbone is not pretrained.
-    ``num_classes``: the background included.
+    The registered builder has more arguments, which ``_builder_docs`` adds to the docstring.
 
-    Args of this function:
+    Args:
         backbone: its name, and its further options.
         weights_backbone: what is asked for by default.
         stages: how many the backbone has; None for a builder that takes no ``trainable_backbone_layers``.
@@ -92,6 +89,10 @@ def register_on_backbone(
                 _set_eps(model, asked.frozen_norm_eps)
             return model
 
+        if stages is None:  # of segmentation models
+            build.__doc__ = _builder_docs.of_segmentation(builder, classes)
+        else:
+            build.__doc__ = _builder_docs.of_detector(builder, classes, stages, learning)
         add_model(build)
         return build
 

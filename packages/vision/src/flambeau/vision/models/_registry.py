@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from flambeau import nn
 
+from . import _builder_docs
 from ._asked_weights import asked_weights
 from ._published import enumeration, enumeration_of, table
 from ._weights import WeightsEnum
@@ -23,13 +24,14 @@ _BUILDERS: dict[str, Callable[..., nn.Module]] = {}
 _PARTS = ("detection", "segmentation", "video")
 
 
-def register_model(builder: Callable[..., M]) -> Callable[..., M]:
-    """Register a builder, and add the common arguments to it.
+def register_model(builder: Callable[..., M], size: str = "224, 224") -> Callable[..., M]:
+    """Register the builder of a classifier, and add the common arguments to it and to its docstring.
 
-    ``weights`` is None for random ones; published ones, such as ``ResNet50_Weights.DEFAULT`` or its name, which are
-    fetched where PyTorch's cache has not got their file, and which the model is then made for; or the path of a saved
-    ``state_dict``, PyTorch's ``.pth`` included. A file with a published name counts as what is published.
-    ``pretrained`` is the older name for asking for published ones; ``progress`` shows how much of them has come.
+    A file of weights with a published name counts as the published weights.
+
+    Args:
+        builder: the builder, which accepts the options of the model.
+        size: height and width of the input in the docstring's example.
     """
 
     @functools.wraps(builder)
@@ -41,8 +43,14 @@ def register_model(builder: Callable[..., M]) -> Callable[..., M]:
         asked.load_into(model, progress)
         return model
 
+    build.__doc__ = _builder_docs.of_classifier(builder, size)
     add_model(build)
     return build
+
+
+def register_video_model(builder: Callable[..., M]) -> Callable[..., M]:
+    """Register the builder of a classifier of videos ``(N, 3, T, H, W)``: :func:`register_model`."""
+    return register_model(builder, size="16, 224, 224")
 
 
 def add_model(builder: Callable[..., nn.Module]) -> None:
@@ -80,6 +88,9 @@ def get_model_builder(name: str) -> Callable[..., nn.Module]:
     """Return the function that builds a model.
 
     Raises: ValueError if there is none of this name.
+
+    >>> get_model_builder("resnet18").__name__
+    'resnet18'
     """
     if name.lower() not in _BUILDERS:
         _load_all()

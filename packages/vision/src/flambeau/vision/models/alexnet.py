@@ -22,6 +22,11 @@ class AlexNet(nn.Module):
 
     Shapes: ``(N, 3, H, W)`` with H and W of at least 63, 224 in the paper, to ``(N, num_classes)``.
     Source: Krizhevsky 2014, arXiv:1404.5997.
+
+    >>> with fb.device("meta"):  # allocates no memory
+    ...     model = AlexNet(num_classes=10, dropout=0.2)
+    >>> model.classifier[6], model(fb.zeros(1, 3, 224, 224, device="meta")).shape
+    (Linear(in_features=4096, out_features=10, bias=True), flambeau.Size([1, 10]))
     """
 
     def __init__(self, num_classes: int = 1000, dropout: float = 0.5) -> None:

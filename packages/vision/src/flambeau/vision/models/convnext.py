@@ -63,6 +63,10 @@ class ConvNeXt(nn.Module):
 
     Shapes: ``(N, 3, H, W)`` with H and W 224 in the paper, to ``(N, num_classes)``.
     Source: Liu et al. 2022, arXiv:2201.03545.
+
+    >>> model = ConvNeXt(channels=[8, 16, 32, 64], layers=[1, 1, 2, 1], num_classes=10)
+    >>> model(fb.zeros(1, 3, 64, 64)).shape
+    flambeau.Size([1, 10])
     """
 
     def __init__(

@@ -82,6 +82,10 @@ class DenseNet(nn.Module):
 
     Shapes: ``(N, 3, H, W)`` with H and W 224 in the paper, to ``(N, num_classes)``.
     Source: Huang et al. 2016, arXiv:1608.06993.
+
+    >>> model = DenseNet(growth_rate=4, block_config=[2, 2], num_init_features=8, num_classes=10)
+    >>> model(fb.zeros(1, 3, 64, 64)).shape
+    flambeau.Size([1, 10])
     """
 
     def __init__(

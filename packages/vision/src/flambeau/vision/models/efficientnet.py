@@ -76,6 +76,11 @@ class EfficientNet(nn.Module):
 
     Shapes: ``(N, 3, H, W)`` with H and W from 224 (b0) to 600 (b7), to ``(N, num_classes)``.
     Source: Tan and Le 2019, arXiv:1905.11946, and 2021, arXiv:2104.00298.
+
+    >>> stages = [StageConfig(1, 3, 1, 8, 8, num_layers=1), StageConfig(4, 3, 2, 8, 16, num_layers=2)]
+    >>> model = EfficientNet(stages, dropout=0.2, num_classes=10)
+    >>> model(fb.zeros(2, 3, 64, 64)).shape
+    flambeau.Size([2, 10])
     """
 
     def __init__(

@@ -140,6 +140,11 @@ def get_graph_node_names(
         tracer_kwargs: options of `NodePathTracer`; ``math`` and ``vision.ops`` are leaves in any case.
         suppress_diff_warning: does not warn where the two differ.
         concrete_args: see `fx.Tracer.trace`.
+
+    >>> model = nn.Sequential(nn.Linear(2, 3), nn.ReLU())
+    >>> training, evaluation = get_graph_node_names(model)
+    >>> evaluation
+    ['input', '0', '1']
     """
     options, was_training = _tracer_options(tracer_kwargs), model.training
     try:
@@ -230,6 +235,11 @@ def create_feature_extractor(
         train_return_nodes, eval_return_nodes: both instead, where the modes differ.
         tracer_kwargs, suppress_diff_warning, concrete_args: see `get_graph_node_names`.
     Raises: ValueError for names that there are not, or one of the two alone.
+
+    >>> model = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))
+    >>> extractor = create_feature_extractor(model, {"1": "hidden"})
+    >>> {name: value.shape for name, value in extractor(fb.zeros(4, 2)).items()}
+    {'hidden': flambeau.Size([4, 3])}
     """
     if return_nodes is None and train_return_nodes is None and eval_return_nodes is None:
         raise ValueError(

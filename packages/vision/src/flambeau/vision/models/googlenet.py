@@ -14,7 +14,11 @@ __getattr__ = published_in(__name__)
 
 
 class GoogLeNetOutputs(NamedTuple):
-    """Outputs in training: the scores, and those of the two auxiliary heads."""
+    """Outputs in training: the scores, and those of the two auxiliary heads.
+
+    >>> GoogLeNetOutputs._fields
+    ('logits', 'aux_logits2', 'aux_logits1')
+    """
 
     logits: fb.Tensor
     aux_logits2: fb.Tensor | None
@@ -90,6 +94,12 @@ class GoogLeNet(nn.Module):
 
     Shapes: ``(N, 3, H, W)`` with H and W 224 in the paper, to ``(N, num_classes)``.
     Source: Szegedy et al. 2014, arXiv:1409.4842.
+
+    >>> with fb.device("meta"):  # allocates no memory
+    ...     model = GoogLeNet(num_classes=10, init_weights=False)
+    >>> result = model(fb.zeros(1, 3, 224, 224, device="meta"))
+    >>> result.logits.shape, result.aux_logits1.shape
+    (flambeau.Size([1, 10]), flambeau.Size([1, 10]))
     """
 
     def __init__(

@@ -18,7 +18,11 @@ Block = Callable[..., Any]
 
 
 class InceptionOutputs(NamedTuple):
-    """Outputs in training: the scores, and those of the auxiliary head."""
+    """Outputs in training: the scores, and those of the auxiliary head.
+
+    >>> InceptionOutputs._fields
+    ('logits', 'aux_logits')
+    """
 
     logits: fb.Tensor
     aux_logits: fb.Tensor | None
@@ -168,6 +172,11 @@ class Inception3(nn.Module):
 
     Shapes: ``(N, 3, H, W)`` with H and W 299 in the paper, 75 at least, to ``(N, num_classes)``.
     Source: Szegedy et al. 2015, arXiv:1512.00567.
+
+    >>> with fb.device("meta"):  # allocates no memory
+    ...     model = Inception3(num_classes=10, aux_logits=False, init_weights=False)
+    >>> model(fb.zeros(1, 3, 299, 299, device="meta")).shape
+    flambeau.Size([1, 10])
     """
 
     def __init__(
@@ -236,5 +245,5 @@ class Inception3(nn.Module):
 
 @register_model
 def inception_v3(**options: Any) -> Inception3:
-    """:class:`Inception3`, 27,161,264 parameters with its head; published ones want ``transform_input=True``."""
+    """:class:`Inception3`, 27,161,264 parameters with its head; published weights require ``transform_input=True``."""
     return Inception3(**options)

@@ -292,6 +292,13 @@ class MaxVit(nn.Module):
 
     Shapes: ``(N, 3, *input_size)`` to ``(N, num_classes)``.
     Source: Tu et al. 2022, arXiv:2204.01697.
+
+    >>> model = MaxVit(
+    ...     input_size=(32, 32), stem_channels=4, partition_size=2, block_channels=[8, 16], block_layers=[1, 1],
+    ...     head_dim=4, stochastic_depth_prob=0.1, num_classes=10,
+    ... )
+    >>> model(fb.zeros(1, 3, 32, 32)).shape
+    flambeau.Size([1, 10])
     """
 
     def __init__(

@@ -56,6 +56,11 @@ class MNASNet(nn.Module):
 
     Shapes: ``(N, 3, H, W)`` with H and W 224 in the paper, to ``(N, num_classes)``.
     Source: Tan et al. 2018, arXiv:1807.11626.
+
+    >>> with fb.device("meta"):  # allocates no memory
+    ...     model = MNASNet(alpha=0.35, num_classes=10)
+    >>> model(fb.zeros(1, 3, 224, 224, device="meta")).shape
+    flambeau.Size([1, 10])
     """
 
     _version = 2  # in torchvision's first, the stem had as many channels for every alpha

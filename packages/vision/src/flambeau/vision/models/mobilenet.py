@@ -61,6 +61,11 @@ class MobileNetV2(nn.Module):
 
     Shapes: ``(N, 3, H, W)`` with H and W 224 in the paper, to ``(N, num_classes)``.
     Source: Sandler et al. 2018, arXiv:1801.04381.
+
+    >>> stages = [[1, 8, 1, 1], [6, 16, 2, 2]]  # expansion, channels, repetitions and stride
+    >>> model = MobileNetV2(num_classes=10, width_mult=0.5, inverted_residual_setting=stages)
+    >>> model(fb.zeros(2, 3, 32, 32)).shape
+    flambeau.Size([2, 10])
     """
 
     def __init__(
@@ -175,6 +180,11 @@ class MobileNetV3(nn.Module):
 
     Shapes: ``(N, 3, H, W)`` with H and W 224 in the paper, to ``(N, num_classes)``.
     Source: Howard et al. 2019, arXiv:1905.02244.
+
+    >>> blocks = [BlockConfig(16, 3, 32, 16, use_se=True, activation="RE", stride=2)]
+    >>> model = MobileNetV3(blocks, last_channel=32, num_classes=10)
+    >>> model(fb.zeros(2, 3, 32, 32)).shape
+    flambeau.Size([2, 10])
     """
 
     def __init__(

@@ -150,6 +150,11 @@ class RegNet(nn.Module):
 
     Shapes: ``(N, 3, H, W)`` with H and W 224 in the paper, to ``(N, num_classes)``.
     Source: Radosavovic et al. 2020, arXiv:2003.13678.
+
+    >>> params = BlockParams.from_init_params(depth=4, w_0=8, w_a=8.0, w_m=2.0, group_width=8)
+    >>> model = RegNet(params, num_classes=10, stem_width=8)
+    >>> params.widths, model(fb.zeros(2, 3, 32, 32)).shape
+    ([8, 16, 32], flambeau.Size([2, 10]))
     """
 
     def __init__(

@@ -117,6 +117,11 @@ class ResNet(nn.Module):
     Shapes: ``(N, 3, H, W)`` with H and W 224 in the paper, to ``(N, num_classes)``.
     Source: He et al. 2015, arXiv:1512.03385; ResNeXt: Xie et al. 2016, arXiv:1611.05431; wide: Zagoruyko and Komodakis
     2016, arXiv:1605.07146.
+
+    >>> with fb.device("meta"):  # allocates no memory
+    ...     model = ResNet(BasicBlock, layers=[1, 1, 1, 1], num_classes=10)
+    >>> model(fb.zeros(1, 3, 224, 224, device="meta")).shape
+    flambeau.Size([1, 10])
     """
 
     def __init__(

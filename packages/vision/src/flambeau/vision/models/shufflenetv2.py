@@ -63,6 +63,10 @@ class ShuffleNetV2(nn.Module):
 
     Shapes: ``(N, 3, H, W)`` with H and W 224 in the paper, to ``(N, num_classes)``.
     Source: Ma et al. 2018, arXiv:1807.11164.
+
+    >>> model = ShuffleNetV2(stages_repeats=[1, 1, 1], stages_out_channels=[8, 16, 32, 64, 128], num_classes=10)
+    >>> model(fb.zeros(2, 3, 64, 64)).shape
+    flambeau.Size([2, 10])
     """
 
     def __init__(

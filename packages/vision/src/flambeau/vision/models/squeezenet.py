@@ -49,6 +49,11 @@ class SqueezeNet(nn.Module):
 
     Shapes: ``(N, 3, H, W)`` with H and W 224 in the paper, to ``(N, num_classes)``.
     Source: Iandola et al. 2016, arXiv:1602.07360.
+
+    >>> with fb.device("meta"):  # allocates no memory
+    ...     model = SqueezeNet("1_1", num_classes=10)
+    >>> f"{sum(parameter.numel() for parameter in model.parameters()):,}"
+    '727,626'
     """
 
     def __init__(self, version: str = "1_0", num_classes: int = 1000, dropout: float = 0.5) -> None:

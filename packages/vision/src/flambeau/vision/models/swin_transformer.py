@@ -162,6 +162,10 @@ class SwinTransformer(nn.Module):
 
     Shapes: ``(N, 3, H, W)`` with H and W 224 in the paper (256 in the second), to ``(N, num_classes)``.
     Source: Liu et al. 2021, arXiv:2103.14030; the second version: Liu et al. 2021, arXiv:2111.09883.
+
+    >>> model = SwinTransformer([4, 4], 16, depths=[2, 2], num_heads=[2, 4], window_size=[4, 4], num_classes=10)
+    >>> model(fb.zeros(1, 3, 32, 32)).shape
+    flambeau.Size([1, 10])
     """
 
     def __init__(

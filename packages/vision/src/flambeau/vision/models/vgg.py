@@ -34,6 +34,11 @@ class VGG(nn.Module):
 
     Shapes: ``(N, 3, H, W)`` with H and W of at least 32, 224 in the paper, to ``(N, num_classes)``.
     Source: Simonyan and Zisserman 2014, arXiv:1409.1556.
+
+    >>> with fb.device("meta"):  # allocates no memory
+    ...     model = VGG(make_layers([64, "M", 128, "M", 512, "M"]), num_classes=10, init_weights=False)
+    >>> model(fb.zeros(1, 3, 32, 32, device="meta")).shape
+    flambeau.Size([1, 10])
     """
 
     def __init__(

@@ -121,6 +121,12 @@ class VisionTransformer(nn.Module):
 
     Shapes: ``(N, 3, image_size, image_size)`` to ``(N, num_classes)``.
     Source: Dosovitskiy et al. 2020, arXiv:2010.11929.
+
+    >>> model = VisionTransformer(
+    ...     image_size=32, patch_size=8, num_layers=2, num_heads=2, hidden_dim=16, mlp_dim=32, num_classes=10
+    ... )
+    >>> model.encoder.pos_embedding.shape, model(fb.zeros(1, 3, 32, 32)).shape
+    (flambeau.Size([1, 17, 16]), flambeau.Size([1, 10]))
     """
 
     def __init__(

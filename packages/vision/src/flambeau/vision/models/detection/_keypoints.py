@@ -18,6 +18,10 @@ def keypoints_to_heatmap(keypoints: fb.Tensor, rois: fb.Tensor, heatmap_size: in
         rois: ``(L, 4)``.
         heatmap_size: pixels of the grid along each side.
     Returns: two tensors ``(L, points)`` int64; the pixel is 0 where the second is.
+
+    >>> points = fb.tensor([[[5.0, 2.0, 1.0], [50.0, 2.0, 1.0]]])  # x, y and visibility
+    >>> keypoints_to_heatmap(points, fb.tensor([[0.0, 0.0, 8.0, 8.0]]), heatmap_size=4)
+    (tensor([[6, 0]]), tensor([[1, 0]]))
     """
     corners, ends = rois[:, None, :2], rois[:, None, 2:]
     places = keypoints[..., :2]
@@ -34,6 +38,12 @@ def heatmaps_to_keypoints(maps: fb.Tensor, rois: fb.Tensor) -> tuple[fb.Tensor, 
         maps: scores ``(L, points, M, M)``.
         rois: ``(L, 4)``.
     Returns: x, y and 1 for each point ``(L, points, 3)``, and its score ``(L, points)``, both float32.
+
+    >>> maps = fb.zeros(1, 1, 4, 4)
+    >>> maps[0, 0, 1, 2] = 1
+    >>> places, scores = heatmaps_to_keypoints(maps, fb.tensor([[10.0, 10.0, 14.0, 14.0]]))
+    >>> places
+    tensor([[[12.5000, 11.5000,  1.0000]]])
     """
     sizes = (rois[:, 2:] - rois[:, :2]).clamp(min=1)
     pixels = sizes.ceil()
@@ -57,6 +67,10 @@ def keypointrcnn_loss(
         gt_keypoints: each image's true points ``(T, points, 3)``.
         keypoint_matched_idxs: the truth of each box, ``(L,)``.
     Raises: ValueError for maps that are not square.
+
+    >>> logits, boxes = fb.zeros(1, 1, 4, 4), fb.tensor([[0.0, 0.0, 8.0, 8.0]])
+    >>> keypointrcnn_loss(logits, [boxes], [fb.tensor([[[5.0, 2.0, 1.0]]])], [fb.tensor([0])])  # log(16)
+    tensor(2.7726)
     """
     height, width = keypoint_logits.shape[2:]
     if height != width:
@@ -74,7 +88,18 @@ def keypointrcnn_loss(
 
 
 def keypointrcnn_inference(x: fb.Tensor, boxes: Sequence[fb.Tensor]) -> tuple[list[fb.Tensor], list[fb.Tensor]]:
-    """:func:`heatmaps_to_keypoints` for each image's boxes."""
+    """Apply :func:`heatmaps_to_keypoints` to the boxes of each image.
+
+    Args:
+        x: scores ``(sum of L, points, M, M)``.
+        boxes: boxes of each image, ``(L, 4)``.
+    Returns: the points and the scores of each image.
+
+    >>> boxes = [fb.tensor([[10.0, 10.0, 14.0, 14.0]]), fb.tensor([[0.0, 0.0, 4.0, 4.0]])]
+    >>> points, scores = keypointrcnn_inference(fb.zeros(2, 17, 4, 4), boxes)
+    >>> [each.shape for each in points]
+    [flambeau.Size([1, 17, 3]), flambeau.Size([1, 17, 3])]
+    """
     parts = x.split([len(own) for own in boxes], 0)
     found = [heatmaps_to_keypoints(maps, own) for maps, own in zip(parts, boxes, strict=True)]
     return [places for places, _ in found], [scores for _, scores in found]

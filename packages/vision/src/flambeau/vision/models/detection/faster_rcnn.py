@@ -62,6 +62,12 @@ class FasterRCNN(GeneralizedRCNN):
     ``labels`` and ``scores`` for each image.
     Raises: ValueError and TypeError for incompatible arguments.
     Source: Ren et al. 2015, arXiv:1506.01497.
+
+    >>> backbone, anchors = nn.Conv2d(3, 8, 3, stride=8), AnchorGenerator(((16,),), ((1.0,),))
+    >>> model = FasterRCNN(backbone, num_classes=3, min_size=32, rpn_anchor_generator=anchors)
+    >>> targets = [{"boxes": fb.tensor([[4.0, 4.0, 20.0, 20.0]]), "labels": fb.tensor([1])}]
+    >>> sorted(model([fb.rand(3, 32, 48)], targets))
+    ['loss_box_reg', 'loss_classifier', 'loss_objectness', 'loss_rpn_box_reg']
     """
 
     def __init__(
@@ -156,7 +162,11 @@ def check_kind(name: str, value: Any, kind: type) -> None:
 
 
 class TwoMLPHead(nn.Module):
-    """Two linear layers, each followed by ReLU: ``(L, ...)`` to ``(L, representation_size)``."""
+    """Two linear layers, each followed by ReLU: ``(L, ...)`` to ``(L, representation_size)``.
+
+    >>> TwoMLPHead(8 * 7 * 7, 16)(fb.zeros(5, 8, 7, 7)).shape
+    flambeau.Size([5, 16])
+    """
 
     def __init__(self, in_channels: int, representation_size: int) -> None:
         super().__init__()
@@ -174,6 +184,9 @@ class FastRCNNConvFCHead(nn.Sequential):
         input_size: channels, height and width.
         conv_layers, fc_layers: channels and features of each layer.
         norm_layer: after each convolution; None for none.
+
+    >>> FastRCNNConvFCHead((8, 7, 7), conv_layers=[4], fc_layers=[16])(fb.zeros(5, 8, 7, 7)).shape
+    flambeau.Size([5, 16])
     """
 
     def __init__(
@@ -210,6 +223,10 @@ class FastRCNNPredictor(nn.Module):
     """Scores of classes and codes of boxes, by a linear layer each.
 
     Shapes: ``(L, in_channels)`` or ``(L, in_channels, 1, 1)``, to ``(L, num_classes)`` and ``(L, 4 * num_classes)``.
+
+    >>> scores, codes = FastRCNNPredictor(16, num_classes=3)(fb.zeros(5, 16))
+    >>> scores.shape, codes.shape
+    (flambeau.Size([5, 3]), flambeau.Size([5, 12]))
     """
 
     def __init__(self, in_channels: int, num_classes: int) -> None:
@@ -241,7 +258,13 @@ def improved_heads(channels: int) -> dict[str, Any]:
 
 @register_on_backbone("resnet50", "IMAGENET1K_V1", stages=5, freezes_norm=True)
 def fasterrcnn_resnet50_fpn(backbone: nn.Module, num_classes: int, trainable_layers: int, **options: Any) -> FasterRCNN:
-    """:class:`FasterRCNN` over a ResNet of 50 layers, 41,755,286 parameters with 91 classes."""
+    """:class:`FasterRCNN` over a ResNet of 50 layers, 41,755,286 parameters with 91 classes.
+
+    >>> with fb.device("meta"):  # allocates no memory
+    ...     model = fasterrcnn_resnet50_fpn(weights_backbone=None, num_classes=5)
+    >>> model.roi_heads.box_predictor.cls_score, model.transform.min_size
+    (Linear(in_features=1024, out_features=5, bias=True), (800,))
+    """
     return FasterRCNN(resnet_extractor(backbone, trainable_layers), num_classes, **options)
 
 
@@ -249,7 +272,13 @@ def fasterrcnn_resnet50_fpn(backbone: nn.Module, num_classes: int, trainable_lay
 def fasterrcnn_resnet50_fpn_v2(
     backbone: nn.Module, num_classes: int, trainable_layers: int, **options: Any
 ) -> FasterRCNN:
-    """:class:`FasterRCNN` with deeper heads, 43,712,278 parameters with 91 classes."""
+    """:class:`FasterRCNN` with deeper heads, 43,712,278 parameters with 91 classes.
+
+    >>> with fb.device("meta"):  # allocates no memory
+    ...     model = fasterrcnn_resnet50_fpn_v2(weights_backbone=None, num_classes=5)
+    >>> model.roi_heads.box_predictor.cls_score, model.transform.min_size
+    (Linear(in_features=1024, out_features=5, bias=True), (800,))
+    """
     network = resnet_extractor(backbone, trainable_layers, norm_layer=nn.BatchNorm2d)
     return FasterRCNN(network, num_classes, **{**improved_heads(network.out_channels), **options})
 
@@ -264,7 +293,13 @@ def _on_mobilenet(backbone: nn.Module, num_classes: int, trainable_layers: int, 
 def fasterrcnn_mobilenet_v3_large_fpn(
     backbone: nn.Module, num_classes: int, trainable_layers: int, **options: Any
 ) -> FasterRCNN:
-    """:class:`FasterRCNN` over a MobileNet, 19,386,354 parameters with 91 classes."""
+    """:class:`FasterRCNN` over a MobileNet, 19,386,354 parameters with 91 classes.
+
+    >>> with fb.device("meta"):  # allocates no memory
+    ...     model = fasterrcnn_mobilenet_v3_large_fpn(weights_backbone=None, num_classes=5)
+    >>> model.roi_heads.box_predictor.cls_score, model.transform.min_size
+    (Linear(in_features=1024, out_features=5, bias=True), (800,))
+    """
     return _on_mobilenet(backbone, num_classes, trainable_layers, options)
 
 
@@ -272,7 +307,13 @@ def fasterrcnn_mobilenet_v3_large_fpn(
 def fasterrcnn_mobilenet_v3_large_320_fpn(
     backbone: nn.Module, num_classes: int, trainable_layers: int, **options: Any
 ) -> FasterRCNN:
-    """:func:`fasterrcnn_mobilenet_v3_large_fpn` for images of 320 to 640 pixels and with fewer proposals."""
+    """:func:`fasterrcnn_mobilenet_v3_large_fpn` for images of 320 to 640 pixels and with fewer proposals.
+
+    >>> with fb.device("meta"):  # allocates no memory
+    ...     model = fasterrcnn_mobilenet_v3_large_320_fpn(weights_backbone=None, num_classes=5)
+    >>> model.transform.min_size, model.transform.max_size
+    ((320,), 640)
+    """
     small = {
         "min_size": 320,
         "max_size": 640,

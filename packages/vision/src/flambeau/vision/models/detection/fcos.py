@@ -54,6 +54,10 @@ class FCOSClassificationHead(nn.Module):
         norm_layer: of the convolutions; None for groups of 32.
 
     Shapes: maps ``(N, C, H, W)`` to ``(N, anchors, num_classes)``.
+
+    >>> head = FCOSClassificationHead(32, num_anchors=1, num_classes=3)
+    >>> head([fb.zeros(2, 32, 8, 8), fb.zeros(2, 32, 4, 4)]).shape  # 8 * 8 + 4 * 4 anchors
+    flambeau.Size([2, 80, 3])
     """
 
     def __init__(
@@ -76,7 +80,12 @@ class FCOSClassificationHead(nn.Module):
 
 
 class FCOSRegressionHead(nn.Module):
-    """Distances to the sides of boxes, and how near to their middles: ``(N, anchors, 4)`` and ``(N, anchors, 1)``."""
+    """Distances to the sides of boxes, and how near to their middles: ``(N, anchors, 4)`` and ``(N, anchors, 1)``.
+
+    >>> distances, centredness = FCOSRegressionHead(32, num_anchors=1)([fb.zeros(2, 32, 8, 8), fb.zeros(2, 32, 4, 4)])
+    >>> distances.shape, centredness.shape
+    (flambeau.Size([2, 80, 4]), flambeau.Size([2, 80, 1]))
+    """
 
     def __init__(self, in_channels: int, num_anchors: int, num_convs: int = 4, norm_layer: Norm | None = None) -> None:
         super().__init__()
@@ -91,7 +100,12 @@ class FCOSRegressionHead(nn.Module):
 
 
 class FCOSHead(nn.Module):
-    """Scores, distances and nearness; arguments as in :class:`FCOSClassificationHead`."""
+    """Scores, distances and nearness; arguments as in :class:`FCOSClassificationHead`.
+
+    >>> result = FCOSHead(32, num_anchors=1, num_classes=3)([fb.zeros(2, 32, 8, 8), fb.zeros(2, 32, 4, 4)])
+    >>> {name: tuple(value.shape) for name, value in result.items()}
+    {'cls_logits': (2, 80, 3), 'bbox_regression': (2, 80, 4), 'bbox_ctrness': (2, 80, 1)}
+    """
 
     def __init__(self, in_channels: int, num_anchors: int, num_classes: int, num_convs: int = 4) -> None:
         super().__init__()
@@ -151,6 +165,12 @@ class FCOS(OneStageDetector):
     ``classification``, ``bbox_regression`` and ``bbox_ctrness``.
     Raises: ValueError and TypeError for invalid arguments.
     Source: Tian et al. 2019, arXiv:1904.01355.
+
+    >>> backbone, anchors = nn.Conv2d(3, 32, 3, stride=8), AnchorGenerator(((8,),), ((1.0,),))
+    >>> model = FCOS(backbone, num_classes=3, min_size=32, anchor_generator=anchors)
+    >>> targets = [{"boxes": fb.tensor([[4.0, 4.0, 20.0, 20.0]]), "labels": fb.tensor([1])}]
+    >>> sorted(model([fb.rand(3, 32, 48)], targets))
+    ['bbox_ctrness', 'bbox_regression', 'classification']
     """
 
     def __init__(
@@ -237,6 +257,12 @@ class FCOS(OneStageDetector):
 
 @register_on_backbone("resnet50", "IMAGENET1K_V1", stages=5, freezes_norm=True)
 def fcos_resnet50_fpn(backbone: nn.Module, num_classes: int, trainable_layers: int, **options: Any) -> FCOS:
-    """:class:`FCOS` over a ResNet of 50 layers, 32,269,600 parameters with 91 classes."""
+    """:class:`FCOS` over a ResNet of 50 layers, 32,269,600 parameters with 91 classes.
+
+    >>> with fb.device("meta"):  # allocates no memory
+    ...     model = fcos_resnet50_fpn(weights_backbone=None, num_classes=5)
+    >>> model.head.classification_head.cls_logits
+    Conv2d(256, 5, kernel_size=(3, 3), stride=(1, 1), padding=(1, 1))
+    """
     network = resnet_extractor(backbone, trainable_layers, [2, 3, 4], LastLevelP6P7(256, 256))
     return FCOS(network, num_classes, **options)

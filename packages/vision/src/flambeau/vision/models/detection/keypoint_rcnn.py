@@ -32,6 +32,12 @@ class KeypointRCNN(FasterRCNN):
     ``keypoints`` and their ``keypoints_scores`` ``(L, points)``.
     Raises: ValueError and TypeError for incompatible arguments.
     Source: He et al. 2017, arXiv:1703.06870.
+
+    >>> from flambeau.vision.models.detection.rpn import AnchorGenerator
+    >>> backbone, anchors = nn.Conv2d(3, 8, 3, stride=8), AnchorGenerator(((16,),), ((1.0,),))
+    >>> model = KeypointRCNN(backbone, 2, min_size=32, rpn_anchor_generator=anchors, num_keypoints=5).eval()
+    >>> sorted(model([fb.rand(3, 32, 48)])[0])
+    ['boxes', 'keypoints', 'keypoints_scores', 'labels', 'scores']
     """
 
     def __init__(
@@ -59,7 +65,11 @@ class KeypointRCNN(FasterRCNN):
 
 
 class KeypointRCNNHeads(nn.Sequential):
-    """3x3 convolutions of ``layers`` channels, each followed by ReLU."""
+    """3x3 convolutions of ``layers`` channels, each followed by ReLU.
+
+    >>> KeypointRCNNHeads(8, layers=[4, 4])(fb.zeros(5, 8, 14, 14)).shape
+    flambeau.Size([5, 4, 14, 14])
+    """
 
     def __init__(self, in_channels: int, layers: Sequence[int]) -> None:
         blocks: list[nn.Module] = []
@@ -71,7 +81,11 @@ class KeypointRCNNHeads(nn.Sequential):
 
 
 class KeypointRCNNPredictor(nn.Module):
-    """Scores of each point's places, at four times the size: ``(L, C, M, M)`` to ``(L, points, 4 * M, 4 * M)``."""
+    """Scores of each point's places, at four times the size: ``(L, C, M, M)`` to ``(L, points, 4 * M, 4 * M)``.
+
+    >>> KeypointRCNNPredictor(8, num_keypoints=17)(fb.zeros(5, 8, 14, 14)).shape
+    flambeau.Size([5, 17, 56, 56])
+    """
 
     def __init__(self, in_channels: int, num_keypoints: int) -> None:
         super().__init__()
@@ -93,5 +107,11 @@ class KeypointRCNNPredictor(nn.Module):
 def keypointrcnn_resnet50_fpn(
     backbone: nn.Module, num_classes: int, trainable_layers: int, **options: Any
 ) -> KeypointRCNN:
-    """:class:`KeypointRCNN` over a ResNet of 50 layers, 59,137,258 parameters with 17 points of persons."""
+    """:class:`KeypointRCNN` over a ResNet of 50 layers, 59,137,258 parameters with 17 points of persons.
+
+    >>> with fb.device("meta"):  # allocates no memory
+    ...     model = keypointrcnn_resnet50_fpn(weights_backbone=None, num_keypoints=5)
+    >>> model.roi_heads.keypoint_predictor.kps_score_lowres
+    ConvTranspose2d(512, 5, kernel_size=(4, 4), stride=(2, 2), padding=(1, 1))
+    """
     return KeypointRCNN(resnet_extractor(backbone, trainable_layers), num_classes, **options)

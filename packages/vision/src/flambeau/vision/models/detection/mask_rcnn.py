@@ -34,6 +34,12 @@ class MaskRCNN(FasterRCNN):
     probabilities.
     Raises: ValueError and TypeError for incompatible arguments.
     Source: He et al. 2017, arXiv:1703.06870.
+
+    >>> from flambeau.vision.models.detection.rpn import AnchorGenerator
+    >>> backbone, anchors = nn.Conv2d(3, 8, 3, stride=8), AnchorGenerator(((16,),), ((1.0,),))
+    >>> model = MaskRCNN(backbone, num_classes=3, min_size=32, rpn_anchor_generator=anchors).eval()
+    >>> sorted(model([fb.rand(3, 32, 48)])[0])
+    ['boxes', 'labels', 'masks', 'scores']
     """
 
     def __init__(
@@ -60,7 +66,11 @@ class MaskRCNN(FasterRCNN):
 
 
 class MaskRCNNHeads(nn.Sequential):
-    """3x3 convolutions of ``layers`` channels with a dilation, each with an activation."""
+    """3x3 convolutions of ``layers`` channels with a dilation, each with an activation.
+
+    >>> MaskRCNNHeads(8, layers=[4, 4], dilation=1)(fb.zeros(5, 8, 14, 14)).shape
+    flambeau.Size([5, 4, 14, 14])
+    """
 
     _version = 2  # each convolution is in a sequence with its normalisation since version 2
 
@@ -96,7 +106,11 @@ class MaskRCNNHeads(nn.Sequential):
 
 
 class MaskRCNNPredictor(nn.Sequential):
-    """Scores of each class's pixels, at twice the size: ``(L, C, M, M)`` to ``(L, num_classes, 2 * M, 2 * M)``."""
+    """Scores of each class's pixels, at twice the size: ``(L, C, M, M)`` to ``(L, num_classes, 2 * M, 2 * M)``.
+
+    >>> MaskRCNNPredictor(8, dim_reduced=4, num_classes=3)(fb.zeros(5, 8, 14, 14)).shape
+    flambeau.Size([5, 3, 28, 28])
+    """
 
     def __init__(self, in_channels: int, dim_reduced: int, num_classes: int) -> None:
         layers = (
@@ -112,13 +126,25 @@ class MaskRCNNPredictor(nn.Sequential):
 
 @register_on_backbone("resnet50", "IMAGENET1K_V1", stages=5, freezes_norm=True)
 def maskrcnn_resnet50_fpn(backbone: nn.Module, num_classes: int, trainable_layers: int, **options: Any) -> MaskRCNN:
-    """:class:`MaskRCNN` over a ResNet of 50 layers, 44,401,393 parameters with 91 classes."""
+    """:class:`MaskRCNN` over a ResNet of 50 layers, 44,401,393 parameters with 91 classes.
+
+    >>> with fb.device("meta"):  # allocates no memory
+    ...     model = maskrcnn_resnet50_fpn(weights_backbone=None, num_classes=5)
+    >>> model.roi_heads.mask_predictor.mask_fcn_logits
+    Conv2d(256, 5, kernel_size=(1, 1), stride=(1, 1))
+    """
     return MaskRCNN(resnet_extractor(backbone, trainable_layers), num_classes, **options)
 
 
 @register_on_backbone("resnet50", None, stages=5)
 def maskrcnn_resnet50_fpn_v2(backbone: nn.Module, num_classes: int, trainable_layers: int, **options: Any) -> MaskRCNN:
-    """:class:`MaskRCNN` with deeper heads, 46,359,409 parameters with 91 classes."""
+    """:class:`MaskRCNN` with deeper heads, 46,359,409 parameters with 91 classes.
+
+    >>> with fb.device("meta"):  # allocates no memory
+    ...     model = maskrcnn_resnet50_fpn_v2(weights_backbone=None, num_classes=5)
+    >>> model.roi_heads.mask_predictor.mask_fcn_logits
+    Conv2d(256, 5, kernel_size=(1, 1), stride=(1, 1))
+    """
     network = resnet_extractor(backbone, trainable_layers, norm_layer=nn.BatchNorm2d)
     channels = network.out_channels
     heads = {**improved_heads(channels), "mask_head": MaskRCNNHeads(channels, _LAYERS, 1, norm_layer=nn.BatchNorm2d)}

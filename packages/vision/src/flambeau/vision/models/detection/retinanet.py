@@ -77,6 +77,10 @@ class RetinaNetClassificationHead(_Tower):
         norm_layer: of the convolutions; None for none.
 
     Shapes: maps ``(N, C, H, W)`` to ``(N, anchors, num_classes)``.
+
+    >>> head = RetinaNetClassificationHead(8, num_anchors=9, num_classes=3)
+    >>> head([fb.zeros(2, 8, 8, 8), fb.zeros(2, 8, 4, 4)]).shape  # 9 * (8 * 8 + 4 * 4) anchors
+    flambeau.Size([2, 720, 3])
     """
 
     def __init__(
@@ -109,7 +113,11 @@ class RetinaNetClassificationHead(_Tower):
 
 
 class RetinaNetRegressionHead(_Tower):
-    """Codes of boxes: maps ``(N, C, H, W)`` to ``(N, anchors, 4)``; arguments as of the classification head."""
+    """Codes of boxes: maps ``(N, C, H, W)`` to ``(N, anchors, 4)``; arguments as of the classification head.
+
+    >>> RetinaNetRegressionHead(8, num_anchors=9)([fb.zeros(2, 8, 8, 8), fb.zeros(2, 8, 4, 4)]).shape
+    flambeau.Size([2, 720, 4])
+    """
 
     def __init__(self, in_channels: int, num_anchors: int, norm_layer: Norm | None = None) -> None:
         super().__init__(in_channels, norm_layer)
@@ -135,7 +143,12 @@ class RetinaNetRegressionHead(_Tower):
 
 
 class RetinaNetHead(nn.Module):
-    """Scores and codes; arguments as in :class:`RetinaNetClassificationHead`."""
+    """Scores and codes; arguments as in :class:`RetinaNetClassificationHead`.
+
+    >>> result = RetinaNetHead(8, num_anchors=9, num_classes=3)([fb.zeros(2, 8, 8, 8), fb.zeros(2, 8, 4, 4)])
+    >>> {name: tuple(value.shape) for name, value in result.items()}
+    {'cls_logits': (2, 720, 3), 'bbox_regression': (2, 720, 4)}
+    """
 
     def __init__(self, in_channels: int, num_anchors: int, num_classes: int, norm_layer: Norm | None = None) -> None:
         super().__init__()
@@ -175,6 +188,12 @@ class RetinaNet(OneStageDetector):
     ``classification`` and ``bbox_regression``.
     Raises: ValueError and TypeError for invalid arguments.
     Source: Lin et al. 2017, arXiv:1708.02002.
+
+    >>> backbone, anchors = nn.Conv2d(3, 8, 3, stride=8), AnchorGenerator(((16,),), ((1.0,),))
+    >>> model = RetinaNet(backbone, num_classes=3, min_size=32, anchor_generator=anchors)
+    >>> targets = [{"boxes": fb.tensor([[4.0, 4.0, 20.0, 20.0]]), "labels": fb.tensor([1])}]
+    >>> sorted(model([fb.rand(3, 32, 48)], targets))
+    ['bbox_regression', 'classification']
     """
 
     def __init__(
@@ -227,7 +246,13 @@ class RetinaNet(OneStageDetector):
 
 @register_on_backbone("resnet50", "IMAGENET1K_V1", stages=5, freezes_norm=True)
 def retinanet_resnet50_fpn(backbone: nn.Module, num_classes: int, trainable_layers: int, **options: Any) -> RetinaNet:
-    """:class:`RetinaNet` over a ResNet of 50 layers, 34,014,999 parameters with 91 classes."""
+    """:class:`RetinaNet` over a ResNet of 50 layers, 34,014,999 parameters with 91 classes.
+
+    >>> with fb.device("meta"):  # allocates no memory
+    ...     model = retinanet_resnet50_fpn(weights_backbone=None, num_classes=5)
+    >>> model.head.classification_head.cls_logits
+    Conv2d(256, 45, kernel_size=(3, 3), stride=(1, 1), padding=(1, 1))
+    """
     # The paper leaves the largest map out, which has too many anchors.
     network = resnet_extractor(backbone, trainable_layers, [2, 3, 4], LastLevelP6P7(256, 256))
     return RetinaNet(network, num_classes, **options)
@@ -240,6 +265,11 @@ def retinanet_resnet50_fpn_v2(
     """:class:`RetinaNet` with group normalisation and a GIoU loss, 38,198,935 parameters with 91 classes.
 
     Source: Zhang et al. 2019, arXiv:1912.02424.
+
+    >>> with fb.device("meta"):  # allocates no memory
+    ...     model = retinanet_resnet50_fpn_v2(weights_backbone=None, num_classes=5)
+    >>> model.head.classification_head.cls_logits
+    Conv2d(256, 45, kernel_size=(3, 3), stride=(1, 1), padding=(1, 1))
     """
     network = resnet_extractor(backbone, trainable_layers, [2, 3, 4], LastLevelP6P7(2048, 256))
     anchors = _default_anchors()

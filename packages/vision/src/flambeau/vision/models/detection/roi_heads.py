@@ -47,6 +47,11 @@ def fastrcnn_loss(
         class_logits: ``(sum of L, classes)``.
         box_regression: ``(sum of L, 4 * classes)``.
         labels, regression_targets: each image's, ``(L,)`` and ``(L, 4)``.
+
+    >>> logits, codes = fb.tensor([[0.0, 9.0], [9.0, 0.0]]), fb.zeros(2, 8)
+    >>> losses = fastrcnn_loss(logits, codes, [fb.tensor([1, 0])], [fb.full((2, 4), 0.1)])
+    >>> [round(loss.item(), 4) for loss in losses]
+    [0.0001, 0.09]
     """
     truth, targets = fb.cat(list(labels)), fb.cat(list(regression_targets))
     positive = fb.where(truth > 0)[0]
@@ -72,6 +77,14 @@ class RoIHeads(nn.Module):
     Shapes: maps by name, each image's boxes ``(L, 4)`` and size, and in training its targets, to each image's
     detections (``boxes``, ``labels``, ``scores``, ``masks``, ...) or, in training, to the losses.
     Raises: ValueError for targets that lack something, TypeError for those of another dtype.
+
+    >>> from flambeau.vision.models.detection.faster_rcnn import FastRCNNPredictor, MultiScaleRoIAlign, TwoMLPHead
+    >>> first = MultiScaleRoIAlign(["0"], 7, 2), TwoMLPHead(8 * 7 * 7, 16), FastRCNNPredictor(16, 3)
+    >>> heads = RoIHeads(*first, 0.5, 0.5, 512, 0.25, None, score_thresh=0.0, nms_thresh=0.5, detections_per_img=10)
+    >>> maps, boxes = {"0": fb.rand(1, 8, 8, 8)}, [fb.tensor([[0.0, 0.0, 30.0, 30.0]])]
+    >>> detections, losses = heads.eval()(maps, boxes, [(64, 64)])
+    >>> detections[0]["labels"].sort()[0]
+    tensor([1, 2])
     """
 
     def __init__(

@@ -28,6 +28,10 @@ class RPNHead(nn.Module):
         conv_depth: how many 3x3 convolutions come first.
 
     Shapes: maps ``(N, C, H, W)`` to as many ``(N, anchors, H, W)`` and ``(N, 4 * anchors, H, W)``.
+
+    >>> scores, codes = RPNHead(8, num_anchors=3)([fb.zeros(2, 8, 4, 4)])
+    >>> scores[0].shape, codes[0].shape
+    (flambeau.Size([2, 3, 4, 4]), flambeau.Size([2, 12, 4, 4]))
     """
 
     _version = 2  # since which the first convolutions stand in a sequence
@@ -99,6 +103,13 @@ class RegionProposalNetwork(nn.Module):
     training the losses ``loss_objectness`` and ``loss_rpn_box_reg``. No gradient flows through the boxes.
     Raises: ValueError in training without targets.
     Source: Ren et al. 2015, arXiv:1506.01497.
+
+    >>> kept = {"training": 10, "testing": 5}
+    >>> anchors = AnchorGenerator(((16,),), ((0.5, 1.0, 2.0),))
+    >>> rpn = RegionProposalNetwork(anchors, RPNHead(8, 3), 0.7, 0.3, 256, 0.5, kept, kept, nms_thresh=1.0).eval()
+    >>> boxes, losses = rpn(ImageList(fb.zeros(1, 3, 32, 32), [(32, 32)]), {"0": fb.zeros(1, 8, 4, 4)})
+    >>> boxes[0].shape, losses
+    (flambeau.Size([5, 4]), {})
     """
 
     def __init__(

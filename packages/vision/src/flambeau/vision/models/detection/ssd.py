@@ -34,7 +34,12 @@ def _init_xavier(layers: nn.Module) -> None:
 
 
 class SSDScoringHead(nn.Module):
-    """Predictions with a separate network for each map: to ``(N, anchors of all, num_columns)``."""
+    """Predictions with a separate network for each map: to ``(N, anchors of all, num_columns)``.
+
+    >>> head = SSDScoringHead(nn.ModuleList([nn.Conv2d(8, 3 * 4, 3, padding=1)]), num_columns=3)  # 4 anchors
+    >>> head([fb.zeros(2, 8, 8, 8)]).shape
+    flambeau.Size([2, 256, 3])
+    """
 
     def __init__(self, module_list: nn.ModuleList, num_columns: int) -> None:
         super().__init__()
@@ -53,21 +58,35 @@ def _convolutions(in_channels: Sequence[int], num_anchors: Sequence[int], column
 
 
 class SSDClassificationHead(SSDScoringHead):
-    """Scores of classes from maps of ``in_channels`` with ``num_anchors`` about each pixel."""
+    """Scores of classes from maps of ``in_channels`` with ``num_anchors`` about each pixel.
+
+    >>> head = SSDClassificationHead([8, 16], num_anchors=[4, 6], num_classes=3)
+    >>> head([fb.zeros(2, 8, 8, 8), fb.zeros(2, 16, 4, 4)]).shape  # 4 * 8 * 8 + 6 * 4 * 4 anchors
+    flambeau.Size([2, 352, 3])
+    """
 
     def __init__(self, in_channels: Sequence[int], num_anchors: Sequence[int], num_classes: int) -> None:
         super().__init__(_convolutions(in_channels, num_anchors, num_classes), num_classes)
 
 
 class SSDRegressionHead(SSDScoringHead):
-    """Codes of boxes from maps of ``in_channels`` with ``num_anchors`` about each pixel."""
+    """Codes of boxes from maps of ``in_channels`` with ``num_anchors`` about each pixel.
+
+    >>> SSDRegressionHead([8, 16], num_anchors=[4, 6])([fb.zeros(2, 8, 8, 8), fb.zeros(2, 16, 4, 4)]).shape
+    flambeau.Size([2, 352, 4])
+    """
 
     def __init__(self, in_channels: Sequence[int], num_anchors: Sequence[int]) -> None:
         super().__init__(_convolutions(in_channels, num_anchors, 4), 4)
 
 
 class SSDHead(nn.Module):
-    """Scores and codes; arguments as in :class:`SSDClassificationHead`."""
+    """Scores and codes; arguments as in :class:`SSDClassificationHead`.
+
+    >>> result = SSDHead([8, 16], num_anchors=[4, 6], num_classes=3)([fb.zeros(2, 8, 8, 8), fb.zeros(2, 16, 4, 4)])
+    >>> {name: tuple(value.shape) for name, value in result.items()}
+    {'bbox_regression': (2, 352, 4), 'cls_logits': (2, 352, 3)}
+    """
 
     def __init__(self, in_channels: Sequence[int], num_anchors: Sequence[int], num_classes: int) -> None:
         super().__init__()
@@ -98,6 +117,12 @@ class SSD(OneStageDetector):
     ``classification`` and ``bbox_regression``.
     Raises: ValueError for another number of maps than the default boxes are for.
     Source: Liu et al. 2015, arXiv:1512.02325.
+
+    >>> backbone = nn.Sequential(nn.Conv2d(3, 8, 3, stride=8))
+    >>> model = SSD(backbone, DefaultBoxGenerator([[2]]), size=(64, 64), num_classes=3)
+    >>> targets = [{"boxes": fb.tensor([[4.0, 4.0, 20.0, 20.0]]), "labels": fb.tensor([1])}]
+    >>> sorted(model([fb.rand(3, 32, 48)], targets))
+    ['bbox_regression', 'classification']
     """
 
     def __init__(
@@ -253,7 +278,13 @@ def _vgg_maps(backbone: Any, trainable_layers: int) -> SSDFeatureExtractorVGG:
 
 @register_on_backbone("vgg16", "IMAGENET1K_FEATURES", stages=5, norm_layer=None, learning=4)
 def ssd300_vgg16(backbone: nn.Module, num_classes: int, trainable_layers: int, **options: Any) -> SSD:
-    """:class:`SSD` of 300x300 pixels over VGG of 16 layers, 35,641,826 parameters with 91 classes."""
+    """:class:`SSD` of 300x300 pixels over VGG of 16 layers, 35,641,826 parameters with 91 classes.
+
+    >>> with fb.device("meta"):  # allocates no memory
+    ...     model = ssd300_vgg16(weights_backbone=None, num_classes=5)
+    >>> model.transform.fixed_size, model.anchor_generator.num_anchors_per_location()
+    ((300, 300), [4, 6, 6, 6, 4, 4])
+    """
     boxes = DefaultBoxGenerator(
         [[2], [2, 3], [2, 3], [2, 3], [2], [2]],
         scales=[0.07, 0.15, 0.33, 0.51, 0.69, 0.87, 1.05],

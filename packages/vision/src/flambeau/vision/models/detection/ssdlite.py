@@ -52,7 +52,12 @@ def _predictors(
 
 
 class SSDLiteClassificationHead(SSDScoringHead):
-    """Scores of classes; arguments as in :class:`SSDLiteHead`."""
+    """Scores of classes; arguments as in :class:`SSDLiteHead`.
+
+    >>> head = SSDLiteClassificationHead([8, 16], [4, 6], num_classes=3, norm_layer=nn.BatchNorm2d)
+    >>> head([fb.zeros(2, 8, 8, 8), fb.zeros(2, 16, 4, 4)]).shape
+    flambeau.Size([2, 352, 3])
+    """
 
     def __init__(
         self, in_channels: Sequence[int], num_anchors: Sequence[int], num_classes: int, norm_layer: Norm
@@ -61,14 +66,24 @@ class SSDLiteClassificationHead(SSDScoringHead):
 
 
 class SSDLiteRegressionHead(SSDScoringHead):
-    """Codes of boxes; arguments as in :class:`SSDLiteHead`."""
+    """Codes of boxes; arguments as in :class:`SSDLiteHead`.
+
+    >>> head = SSDLiteRegressionHead([8, 16], [4, 6], norm_layer=nn.BatchNorm2d)
+    >>> head([fb.zeros(2, 8, 8, 8), fb.zeros(2, 16, 4, 4)]).shape
+    flambeau.Size([2, 352, 4])
+    """
 
     def __init__(self, in_channels: Sequence[int], num_anchors: Sequence[int], norm_layer: Norm) -> None:
         super().__init__(_predictors(in_channels, num_anchors, 4, norm_layer), 4)
 
 
 class SSDLiteHead(nn.Module):
-    """Scores and codes from maps of ``in_channels`` with ``num_anchors`` about each pixel."""
+    """Scores and codes from maps of ``in_channels`` with ``num_anchors`` about each pixel.
+
+    >>> head = SSDLiteHead([8, 16], [4, 6], num_classes=3, norm_layer=nn.BatchNorm2d)
+    >>> {name: tuple(value.shape) for name, value in head([fb.zeros(2, 8, 8, 8), fb.zeros(2, 16, 4, 4)]).items()}
+    {'bbox_regression': (2, 352, 4), 'cls_logits': (2, 352, 3)}
+    """
 
     def __init__(
         self, in_channels: Sequence[int], num_anchors: Sequence[int], num_classes: int, norm_layer: Norm
@@ -147,6 +162,11 @@ def ssdlite320_mobilenet_v3_large(backbone: nn.Module, num_classes: int, trainab
     """:class:`SSD` of 320x320 pixels over a MobileNet with a narrower end, 3,440,060 parameters with 91 classes.
 
     Source: Howard et al. 2019, arXiv:1905.02244; Sandler et al. 2018, arXiv:1801.04381.
+
+    >>> with fb.device("meta"):  # allocates no memory
+    ...     model = ssdlite320_mobilenet_v3_large(weights_backbone=None, num_classes=5)
+    >>> model.transform.fixed_size, model.anchor_generator.num_anchors_per_location()
+    ((320, 320), [6, 6, 6, 6, 6, 6])
     """
     maps = _mobilenet_maps(backbone, trainable_layers)
     boxes = DefaultBoxGenerator([[2, 3] for _ in range(6)], min_ratio=0.2, max_ratio=0.95)

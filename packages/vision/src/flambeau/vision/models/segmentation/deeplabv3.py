@@ -31,25 +31,42 @@ _DILATED: dict[str, Any] = {"replace_stride_with_dilation": [False, True, True]}
 
 
 class DeepLabV3(SegmentationModel):
-    """:class:`SegmentationModel` of Chen et al. 2017, arXiv:1706.05587; arguments and shapes as there."""
+    """:class:`SegmentationModel` of Chen et al. 2017, arXiv:1706.05587; arguments and shapes as there.
+
+    >>> backbone = IntermediateLayerGetter(nn.Sequential(nn.Conv2d(3, 8, 3, stride=2)), {"0": "out"})
+    >>> DeepLabV3(backbone, DeepLabHead(8, 5, [2, 4]))(fb.zeros(2, 3, 32, 48))["out"].shape
+    flambeau.Size([2, 5, 32, 48])
+    """
 
 
 class DeepLabHead(nn.Sequential):
-    """Scores of classes: ``(N, in_channels, H, W)`` to ``(N, num_classes, H, W)``; rates as in :class:`ASPP`."""
+    """Scores of classes: ``(N, in_channels, H, W)`` to ``(N, num_classes, H, W)``; rates as in :class:`ASPP`.
+
+    >>> DeepLabHead(8, num_classes=5, atrous_rates=[2, 4])(fb.zeros(2, 8, 12, 12)).shape
+    flambeau.Size([2, 5, 12, 12])
+    """
 
     def __init__(self, in_channels: int, num_classes: int, atrous_rates: Sequence[int] = (12, 24, 36)) -> None:
         super().__init__(ASPP(in_channels, atrous_rates), *normalized(256, 256, 3), nn.Conv2d(256, num_classes, 1))
 
 
 class ASPPConv(nn.Sequential):
-    """A 3x3 convolution with a dilation, normalisation and ReLU."""
+    """A 3x3 convolution with a dilation, normalisation and ReLU.
+
+    >>> ASPPConv(8, 16, dilation=4)(fb.zeros(2, 8, 12, 12)).shape
+    flambeau.Size([2, 16, 12, 12])
+    """
 
     def __init__(self, in_channels: int, out_channels: int, dilation: int) -> None:
         super().__init__(*normalized(in_channels, out_channels, 3, dilation))
 
 
 class ASPPPooling(nn.Sequential):
-    """Features of the mean of the map, expanded to each pixel."""
+    """Features of the mean of the map, expanded to each pixel.
+
+    >>> ASPPPooling(8, 16)(fb.zeros(2, 8, 12, 12)).shape
+    flambeau.Size([2, 16, 12, 12])
+    """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(nn.AdaptiveAvgPool2d(1), *normalized(in_channels, out_channels, 1))
@@ -62,6 +79,9 @@ class ASPP(nn.Module):
     """A map seen at several distances: by a 1x1 convolution, dilated ones of each rate, and as a whole.
 
     Shapes: ``(N, in_channels, H, W)`` to ``(N, out_channels, H, W)``.
+
+    >>> ASPP(8, atrous_rates=[2, 4], out_channels=16)(fb.zeros(2, 8, 12, 12)).shape
+    flambeau.Size([2, 16, 12, 12])
     """
 
     def __init__(self, in_channels: int, atrous_rates: Sequence[int], out_channels: int = 256) -> None:

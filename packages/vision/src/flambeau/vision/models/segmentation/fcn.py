@@ -18,11 +18,22 @@ _DILATED: dict[str, Any] = {"replace_stride_with_dilation": [False, True, True]}
 
 
 class FCN(SegmentationModel):
-    """:class:`SegmentationModel` of Long et al. 2014, arXiv:1411.4038; arguments and shapes as there."""
+    """:class:`SegmentationModel` of Long et al. 2014, arXiv:1411.4038; arguments and shapes as there.
+
+    >>> class Backbone(nn.Conv2d):
+    ...     def forward(self, x):
+    ...         return {"out": super().forward(x)}
+    >>> FCN(Backbone(3, 8, 3, stride=2), FCNHead(8, 5))(fb.zeros(2, 3, 32, 48))["out"].shape
+    flambeau.Size([2, 5, 32, 48])
+    """
 
 
 class FCNHead(nn.Sequential):
-    """Scores of ``channels`` classes by two convolutions: ``(N, in_channels, H, W)`` to ``(N, channels, H, W)``."""
+    """Scores of ``channels`` classes by two convolutions: ``(N, in_channels, H, W)`` to ``(N, channels, H, W)``.
+
+    >>> FCNHead(in_channels=8, channels=5)(fb.zeros(2, 8, 6, 6)).shape
+    flambeau.Size([2, 5, 6, 6])
+    """
 
     def __init__(self, in_channels: int, channels: int) -> None:
         between = in_channels // 4

@@ -29,6 +29,11 @@ class LRASPP(nn.Module):
 
     Shapes: ``(N, 3, H, W)`` to a dictionary of ``out``, ``(N, num_classes, H, W)``.
     Source: Howard et al. 2019, arXiv:1905.02244.
+
+    >>> layers = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2), nn.Conv2d(4, 8, 3, stride=2))
+    >>> model = LRASPP(IntermediateLayerGetter(layers, {"0": "low", "1": "high"}), 4, 8, num_classes=5)
+    >>> model(fb.zeros(2, 3, 32, 48))["out"].shape
+    flambeau.Size([2, 5, 32, 48])
     """
 
     def __init__(
@@ -43,7 +48,12 @@ class LRASPP(nn.Module):
 
 
 class LRASPPHead(nn.Module):
-    """Scores at the larger map's size; the smaller map's channels are weighted by what all of it says."""
+    """Scores at the larger map's size; the channels of the smaller map are weighted by its mean.
+
+    >>> head = LRASPPHead(low_channels=4, high_channels=8, num_classes=5, inter_channels=16)
+    >>> head({"low": fb.zeros(2, 4, 16, 16), "high": fb.zeros(2, 8, 8, 8)}).shape
+    flambeau.Size([2, 5, 16, 16])
+    """
 
     def __init__(self, low_channels: int, high_channels: int, num_classes: int, inter_channels: int) -> None:
         super().__init__()

@@ -9,7 +9,7 @@ import flambeau as fb
 from flambeau import nn
 
 from .._published import published_in
-from .._registry import register_model
+from .._registry import register_video_model
 
 __all__ = ["VideoResNet", "mc3_18", "r2plus1d_18", "r3d_18"]
 
@@ -168,6 +168,11 @@ class VideoResNet(nn.Module):
 
     Shapes: ``(N, 3, T, H, W)``, with 16 images of 112x112 in the paper, to ``(N, num_classes)``.
     Source: Tran et al. 2017, arXiv:1711.11248.
+
+    >>> with fb.device("meta"):  # allocates no memory
+    ...     model = VideoResNet(BasicBlock, [Conv3DSimple] * 4, layers=[1, 1, 1, 1], stem=BasicStem, num_classes=10)
+    >>> model(fb.zeros(1, 3, 16, 112, 112, device="meta")).shape
+    flambeau.Size([1, 10])
     """
 
     def __init__(
@@ -220,19 +225,19 @@ class VideoResNet(nn.Module):
         return scores
 
 
-@register_model
+@register_video_model
 def r3d_18(**options: Any) -> VideoResNet:
     """:class:`VideoResNet` of 18 layers of 3x3x3 convolutions, 33,371,472 parameters."""
     return VideoResNet(BasicBlock, [Conv3DSimple] * 4, [2, 2, 2, 2], BasicStem, **options)
 
 
-@register_model
+@register_video_model
 def mc3_18(**options: Any) -> VideoResNet:
     """:class:`VideoResNet` of 18 layers, of which the first stage's reach through time, 11,695,440 parameters."""
     return VideoResNet(BasicBlock, [Conv3DSimple, *[Conv3DNoTemporal] * 3], [2, 2, 2, 2], BasicStem, **options)
 
 
-@register_model
+@register_video_model
 def r2plus1d_18(**options: Any) -> VideoResNet:
     """:class:`VideoResNet` of 18 layers factorised into space and time, 31,505,325 parameters."""
     return VideoResNet(BasicBlock, [Conv2Plus1D] * 4, [2, 2, 2, 2], R2Plus1dStem, **options)

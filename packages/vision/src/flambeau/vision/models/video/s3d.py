@@ -11,7 +11,7 @@ from flambeau import nn
 
 from ...ops import Conv3dNormActivation
 from .._published import published_in
-from .._registry import register_model
+from .._registry import register_video_model
 
 __all__ = ["S3D", "SepInceptionBlock3D", "TemporalSeparableConv", "s3d"]
 
@@ -31,7 +31,12 @@ _MODULES = {
 
 
 class TemporalSeparableConv(nn.Sequential):
-    """A convolution over the image, and one through time."""
+    """A convolution over the image, and one through time.
+
+    >>> layer = TemporalSeparableConv(4, 8, kernel_size=3, stride=2, padding=1, norm_layer=nn.BatchNorm3d)
+    >>> layer(fb.zeros(1, 4, 8, 16, 16)).shape
+    flambeau.Size([1, 8, 4, 8, 8])
+    """
 
     def __init__(
         self, in_planes: int, out_planes: int, kernel_size: int, stride: int, padding: int, norm_layer: Norm
@@ -45,7 +50,12 @@ class TemporalSeparableConv(nn.Sequential):
 
 
 class SepInceptionBlock3D(nn.Module):
-    """Four branches side by side: 1x1x1, two factorised 3x3x3 convolutions, and max pooling."""
+    """Four parallel branches: 1x1x1, two factorised 3x3x3 convolutions, and max pooling.
+
+    >>> block = SepInceptionBlock3D(8, 4, 4, 6, 2, 3, 3, nn.BatchNorm3d)
+    >>> block(fb.zeros(1, 8, 4, 6, 6)).shape  # 4 + 6 + 3 + 3 channels
+    flambeau.Size([1, 16, 4, 6, 6])
+    """
 
     def __init__(
         self,
@@ -79,6 +89,11 @@ class S3D(nn.Module):
 
     Shapes: ``(N, 3, T, H, W)`` with at least 14 images of 224x224, to ``(N, num_classes)``.
     Source: Xie et al. 2017, arXiv:1712.04851.
+
+    >>> with fb.device("meta"):  # allocates no memory
+    ...     model = S3D(num_classes=10)
+    >>> model(fb.zeros(1, 3, 16, 224, 224, device="meta")).shape
+    flambeau.Size([1, 10])
     """
 
     def __init__(self, num_classes: int = 400, dropout: float = 0.2, norm_layer: Norm | None = None) -> None:
@@ -108,7 +123,7 @@ class S3D(nn.Module):
         return scores.mean(dim=(2, 3, 4))
 
 
-@register_model
+@register_video_model
 def s3d(**options: Any) -> S3D:
     """:class:`S3D`, 8,320,048 parameters."""
     return S3D(**options)

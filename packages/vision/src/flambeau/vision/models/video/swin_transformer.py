@@ -10,7 +10,7 @@ import flambeau as fb
 from flambeau import nn
 
 from .._published import published_in
-from .._registry import register_model
+from .._registry import register_video_model
 from .._window_attention import (
     ShiftedWindowAttention,
     Sizes,
@@ -38,6 +38,10 @@ class ShiftedWindowAttention3d(ShiftedWindowAttention):
     Raises: ValueError for sizes that are not three numbers.
 
     Shapes: ``(N, T, H, W, dim)`` to the same. Windows are at most as large as the video.
+
+    >>> attention = ShiftedWindowAttention3d(8, window_size=[2, 4, 4], shift_size=[1, 2, 2], num_heads=2)
+    >>> attention(fb.zeros(1, 4, 8, 8, 8)).shape
+    flambeau.Size([1, 4, 8, 8, 8])
     """
 
     dimensions = 3
@@ -56,7 +60,11 @@ class ShiftedWindowAttention3d(ShiftedWindowAttention):
 
 
 class PatchEmbed3d(nn.Module):
-    """Patches of a video as pixels: ``(N, in_channels, T, H, W)`` to ``(N, T', H', W', embed_dim)``."""
+    """Patches of a video as pixels: ``(N, in_channels, T, H, W)`` to ``(N, T', H', W', embed_dim)``.
+
+    >>> PatchEmbed3d([2, 4, 4], embed_dim=16)(fb.zeros(1, 3, 8, 32, 32)).shape
+    flambeau.Size([1, 4, 8, 8, 16])
+    """
 
     def __init__(
         self, patch_size: Sizes, in_channels: int = 3, embed_dim: int = 96, norm_layer: Layer | None = None
@@ -89,6 +97,10 @@ class SwinTransformer3d(nn.Module):
 
     Shapes: ``(N, 3, T, H, W)`` to ``(N, num_classes)``.
     Source: Liu et al. 2021, arXiv:2106.13230.
+
+    >>> model = SwinTransformer3d([2, 4, 4], 16, depths=[2], num_heads=[2], window_size=[2, 4, 4], num_classes=10)
+    >>> model(fb.zeros(1, 3, 4, 16, 16)).shape
+    flambeau.Size([1, 10])
     """
 
     def __init__(
@@ -146,19 +158,19 @@ def _swin(dim: int, depth: int, drop: float, **options: Any) -> SwinTransformer3
     return SwinTransformer3d(*shape, stochastic_depth_prob=options.pop("stochastic_depth_prob", drop), **options)
 
 
-@register_model
+@register_video_model
 def swin3d_t(**options: Any) -> SwinTransformer3d:
     """:class:`SwinTransformer3d`, tiny, 28,158,070 parameters."""
     return _swin(96, 6, 0.1, **options)
 
 
-@register_model
+@register_video_model
 def swin3d_s(**options: Any) -> SwinTransformer3d:
     """:class:`SwinTransformer3d`, small, 49,816,678 parameters."""
     return _swin(96, 18, 0.1, **options)
 
 
-@register_model
+@register_video_model
 def swin3d_b(**options: Any) -> SwinTransformer3d:
     """:class:`SwinTransformer3d`, base, 88,048,984 parameters."""
     return _swin(128, 18, 0.1, **options)
