@@ -289,8 +289,14 @@ def test_a_module_in_place_of_its_parameters():
         def parameters(self):
             return [parameter(2)]
 
-    with pytest.raises(TypeError, match=r"got Model: write \.parameters\(\)"):
-        optim.SGD(Model(), lr=0.1)
+    class Models(list):
+        parameters = Model.parameters
+
+    for optimizer in (optim.SGD, optim.AdamW):
+        with pytest.raises(TypeError, match=r"'Model' object is not iterable: .*: pass model\.parameters\(\) instead"):
+            optimizer(Model(), lr=0.1)
+        with pytest.raises(TypeError, match=r"one of the params is Model: pass its parameters\(\)"):
+            optimizer(Models([Model()]), lr=0.1)
 
 
 def test_groups_are_printed_with_a_line_between_them():
@@ -302,9 +308,12 @@ def test_groups_are_printed_with_a_line_between_them():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda model: optim.SGD(model.parameters), r"got method: call it, as in model\.parameters\(\)"),
+        (
+            lambda model: optim.SGD(model.parameters),
+            r"'method' object is not iterable: .*: call it, as in model\.param",
+        ),
         (lambda model: optim.SGD({"weight": fb.ones(1)}), r"got a dict: write model\.parameters\(\)"),
-        (lambda model: optim.SGD(5), "iterable of Tensors or dicts, got int"),
+        (lambda model: optim.SGD(5), "'int' object is not iterable: params must be an iterable of Tensors"),
         (lambda model: optim.SGD([fb.ones(1)], lr="0.1"), "lr must be a number, got '0.1', a str"),
         (lambda model: optim.Adam([fb.ones(1)], betas=0.9), r"betas must be two numbers, .* got 0\.9"),
         (lambda model: optim.SGD([fb.ones(1)]).step(fb.ones(1)), r"got a Tensor; call loss\.backward\(\) first"),

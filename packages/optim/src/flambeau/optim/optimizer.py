@@ -78,11 +78,11 @@ class Optimizer(Hooked):
                 "write [tensor] to optimize one tensor"
             )
         given: Any = params
-        if not isinstance(given, Iterable) and hasattr(given, "parameters"):
-            raise TypeError(f"params must be Tensors or dicts of them, got {type(given).__name__}: write .parameters()")
         if not isinstance(given, Iterable):
-            hint = ": call it, as in model.parameters()" if callable(given) else ""
-            raise TypeError(f"params must be an iterable of Tensors or dicts, got {type(given).__name__}{hint}")
+            raise TypeError(
+                f"'{type(given).__name__}' object is not iterable: params must be an iterable of Tensors or dicts"
+                f"{_correction(given)}"
+            )
         if isinstance(given, Mapping) and "params" not in given:
             raise TypeError("params must be an iterable of Tensors or dicts, got a dict: write model.parameters()")
         self.defaults = dict(defaults)
@@ -184,7 +184,10 @@ class Optimizer(Hooked):
     def _check(self, group: Group) -> None:
         for param in group["params"]:
             if not isinstance(param, Tensor):
-                raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {type(param).__name__}")
+                hint = ": pass its parameters()" if hasattr(param, "parameters") else ""
+                raise TypeError(
+                    f"optimizer can only optimize Tensors, but one of the params is {type(param).__name__}{hint}"
+                )
             if not (param.is_leaf or param.retains_grad or self.defaults.get("differentiable")):
                 raise ValueError(
                     f"can't optimize a non-leaf Tensor: one of shape {tuple(param.shape)} is the result of a "
@@ -241,6 +244,13 @@ class Optimizer(Hooked):
             lines += ["", f"Parameter Group {number}"] if number else [f"Parameter Group {number}"]
             lines += [f"    {key}: {group[key]}" for key in sorted(group) if key != "params"]
         return "\n".join(lines) + "\n)"
+
+
+def _correction(params: object) -> str:
+    """Return the end of an error message: what to write instead of an object that is no iterable of parameters."""
+    if hasattr(params, "parameters"):
+        return ": pass model.parameters() instead of the model"
+    return ": call it, as in model.parameters()" if callable(params) else ""
 
 
 def _named(params: Any) -> Group:
