@@ -1,5 +1,6 @@
 """__torch_function__: classes that answer for the calls their instances take part in."""
 
+import copy
 import pickle
 import sys
 import threading
@@ -253,6 +254,18 @@ class Named(overrides.TorchFunctionMode):
     def __torch_function__(self, func, types, args=(), kwargs=None):
         self.heard.append((self.name, func.__name__))
         return self.answers[0] if self.answers else func(*args, **(kwargs or {}))
+
+
+def test_modes_answer_for_deep_copies():
+    heard = []
+    x = fb.ones(2)
+    with Named("outer", heard), Named("inner", heard, "a copy"):
+        assert copy.deepcopy([x]) == ["a copy"]
+    assert heard == [("inner", "__deepcopy__")]
+    with Named("outer", heard), Named("inner", heard):
+        copied = copy.deepcopy(x)
+    assert copied.tolist() == [1, 1] and copied is not x
+    assert heard[1:3] == [("inner", "__deepcopy__"), ("outer", "__deepcopy__")]
 
 
 def test_a_mode_answers_for_every_call_of_its_thread():

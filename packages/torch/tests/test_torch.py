@@ -540,6 +540,30 @@ def test_tensors_are_not_fake_outside_of_a_mode(run):
     """)
 
 
+def test_metadata_of_tensors_are_compared(run):
+    run("""
+        import torch, torch._prims as prims
+        x = torch.ones(2, 3)
+        compare = torch._prims_common.compare_tensor_meta
+        assert prims.utils.compare_tensor_meta is compare and compare(x, torch.zeros(2, 3), check_strides=True) is None
+        compare(x, torch.ones(3, 2).T)
+        for error, other in (
+            ("Shapes torch.Size([2, 3]) and torch.Size([3]) are not equal!", torch.ones(3)),
+            ("Dtypes torch.float32 and torch.int64 are not equal!", torch.ones(2, 3, dtype=torch.int64)),
+            ("Devices cpu and meta are not equal!", torch.ones(2, 3, device="meta")),
+            ("Stride mismatch! Strides are (3, 1) and (1, 2)!", torch.ones(3, 2).T),
+            ("Storage offset mismatch! Storage offsets are 0 and 3!", torch.ones(3, 3)[1:]),
+            ("Expected Tensor, got <class 'int'>", 3),
+        ):
+            try:
+                compare(x, other, check_strides=True)
+            except (AssertionError, RuntimeError) as raised:
+                assert str(raised) == error, raised
+            else:
+                raise SystemExit(error)
+    """)
+
+
 def test_optimizers_as_functions_stand_next_to_the_classes_of_pytorchs_files(run):
     pytest.importorskip("flambeau.optim")
     run(

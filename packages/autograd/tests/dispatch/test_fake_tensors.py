@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+import weakref
+
 import pytest
 
 import flambeau as fb
 from flambeau._subclasses.fake_tensor import (
     DataDependentOutputException,
     DynamicOutputShapeException,
+    FakeCopyMode,
     FakeTensor,
     FakeTensorMode,
     is_fake,
@@ -42,6 +46,45 @@ def test_tensors_have_one_counterpart():
     with pytest.raises(AssertionError, match="Please convert all Tensors to FakeTensors first"):
         fake + fb.ones(4, 3)
     assert (FakeTensorMode(allow_non_fake_inputs=True).from_tensor(x) + fb.ones(4, 3)).shape == (4, 3)
+
+
+def test_the_counterpart_has_a_fake_gradient():
+    x = fb.ones(4, 3).requires_grad_()
+    x.grad = fb.ones(4, 3)
+    fake = FakeTensorMode().from_tensor(x)
+    assert isinstance(fake.grad, FakeTensor) and fake.grad.shape == (4, 3) and fake.grad.device == x.device
+
+
+def test_a_mode_does_not_keep_itself_or_its_tensors():
+    x, mode = fb.ones(4), FakeTensorMode()
+    fake = mode.from_tensor(x)
+    assert len(mode.fake_tensor_converter.tensor_memo) == 1
+    references = weakref.ref(mode), weakref.ref(fake)
+    del mode, fake
+    assert [reference() for reference in references] == [None, None]
+
+
+def test_meta_tensors_have_one_counterpart_that_shows_a_device():
+    mode = FakeTensorMode()
+    meta, converter = fb.ones(2, 3, device="meta"), mode.fake_tensor_converter
+    fake = converter.from_meta_and_device(mode, meta, "cpu")
+    assert fake is converter.from_meta_and_device(mode, meta, "cpu")
+    assert fake.device.type == "cpu" and fake.shape == (2, 3)
+    with pytest.raises(AssertionError, match="tensor's device must be `meta`, got cpu instead"):
+        converter.from_meta_and_device(mode, fb.ones(2), "cpu")
+
+
+def test_deep_copies_without_elements():
+    mode = FakeTensorMode()
+    weight = fb.ones(10, 2, requires_grad=True)
+    weight.grad = fb.ones(10, 2)
+    shared = fb.ones(3)
+    with FakeCopyMode(mode):
+        copied = copy.deepcopy({"weight": weight, "first": shared, "second": shared, "name": "layer"})
+        assert shared.exp().tolist() == pytest.approx([2.718281828] * 3)  # other calls compute as usual
+    assert isinstance(copied["weight"], FakeTensor) and copied["weight"].requires_grad
+    assert copied["weight"].grad.shape == (10, 2) and copied["name"] == "layer"
+    assert copied["first"] is copied["second"] and isinstance(copied["first"], FakeTensor)
 
 
 def test_gradients_are_fake():

@@ -95,6 +95,19 @@ def _is_mode_entered() -> bool:
     return True
 
 
+def _ask_mode(public_api: Callable[..., Any], *args: Any) -> Any:
+    """Return what the innermost `TorchFunctionMode` returns for a call, or NotImplemented if there is none."""
+    try:
+        mode = _core._pop_function_mode()
+    except RuntimeError:  # there is none
+        return NotImplemented
+    try:
+        types = tuple({type(arg): None for arg in args if _override(arg) is not None})
+        return mode.__torch_function__(public_api, types, args, {})
+    finally:
+        _core._push_function_mode(mode)
+
+
 class enable_reentrant_dispatch:
     """Context manager for use in ``__torch_dispatch__`` that records operations for automatic differentiation."""
 

@@ -21,13 +21,15 @@ import flambeau
 from flambeau import Tensor, _core
 from flambeau._dispatch._asking import tensors_of
 from flambeau._dispatch._vjp import VectorJacobianProduct
-from flambeau.overrides import _disabled_torch_function_impl
+from flambeau.overrides import DisableTorchFunctionSubclass, TorchFunctionMode, _disabled_torch_function_impl
 from flambeau.utils import _pytree
 from flambeau.utils._python_dispatch import TorchDispatchMode
+from flambeau.utils.weak import WeakIdKeyDictionary
 
 __all__ = [
     "DataDependentOutputException",
     "DynamicOutputShapeException",
+    "FakeCopyMode",
     "FakeTensor",
     "FakeTensorConverter",
     "FakeTensorMode",
@@ -318,27 +320,73 @@ def _without_elements(tensor: Tensor) -> Tensor:
 
 
 class FakeTensorConverter:
-    """The fake counterparts of tensors, by tensor."""
+    """The fake counterparts of tensors, by tensor.
+
+    Attributes:
+        tensor_memo: a weak reference to the counterpart of each tensor, so that a mode and its tensors are freed with
+            the last reference to them.
+    """
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[Any, FakeTensor]] = {}
+        self.tensor_memo: WeakIdKeyDictionary[Tensor, weakref.ref[FakeTensor]] = WeakIdKeyDictionary()
 
     def from_real_tensor(self, fake_mode: FakeTensorMode, t: Tensor, **_: Any) -> FakeTensor:
-        """Return the fake counterpart of a tensor."""
+        """Return the fake counterpart of a tensor, which has a fake gradient if the tensor has a gradient."""
         if isinstance(t, FakeTensor):
             return t
         if type(t) is not Tensor and _core._is_dispatching_class(type(t)):
             raise UnsupportedFakeTensorException(f"no fake counterpart of an instance of {type(t).__name__}")
-        known = self._known.get(id(t))
-        if known is not None and known[0]() is t:
-            return known[1]
-        made = fake_mode._wrapped(_without_elements(t), t.device)
+        return self._remembered(fake_mode, t, t.device)
+
+    def from_meta_and_device(self, fake_mode: FakeTensorMode, t: Tensor, device: Any, **_: Any) -> FakeTensor:
+        """Return the fake tensor that shows a device and has the shape, strides and dtype of a meta tensor."""
+        if t.device.type != "meta":
+            raise AssertionError(f"tensor's device must be `meta`, got {t.device.type} instead")
+        return self._remembered(fake_mode, t, device)
+
+    def _remembered(self, fake_mode: FakeTensorMode, t: Tensor, device: Any) -> FakeTensor:
+        reference = self.tensor_memo.get(t)
+        if reference is not None and (known := reference()) is not None:
+            return known
+        made = fake_mode._wrapped(_without_elements(t), device)
         if t.requires_grad:
             made.requires_grad_()
+        if t.is_leaf and t.grad is not None:
+            made.grad = self._remembered(fake_mode, t.grad, t.grad.device)
         if type(t).__name__ == "Parameter":
             made._is_param = True  # type: ignore[attr-defined]
-        self._known[id(t)] = weakref.ref(t), made
+        self.tensor_memo[t] = weakref.ref(made)
         return made
+
+
+class FakeCopyMode(TorchFunctionMode):
+    """While it is entered, ``copy.deepcopy`` copies tensors as fake tensors, without memory for their elements.
+
+    Args:
+        fake_mode: the mode that makes the fake tensors.
+
+    >>> import copy
+    >>> import flambeau
+    >>> numbers = {"weight": flambeau.ones(1000, 1000)}
+    >>> with FakeCopyMode(FakeTensorMode()):
+    ...     copied = copy.deepcopy(numbers)
+    >>> copied
+    {'weight': FakeTensor(..., device='cpu', size=(1000, 1000))}
+    """
+
+    def __init__(self, fake_mode: FakeTensorMode) -> None:
+        self.fake_mode = fake_mode
+
+    def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+        if func == Tensor.clone:  # which the copy of a parameter calls
+            return func(self.fake_mode.from_tensor(args[0]), **(kwargs or {}))
+        if func == Tensor.__deepcopy__:
+            tensor, memo = args
+            if id(tensor) not in memo:
+                memo[id(tensor)] = self.fake_mode.from_tensor(tensor)
+            return memo[id(tensor)]
+        with DisableTorchFunctionSubclass():
+            return func(*args, **(kwargs or {}))
 
 
 def is_fake(x: object) -> bool:

@@ -43,6 +43,7 @@ _MOVED = {
     "torch._guards": "flambeau.torch._guards",
     "torch._jit_internal": "flambeau.jit",
     "torch._ops": "flambeau.library._ops",
+    **dict.fromkeys(("torch._prims_common", "torch._prims"), "flambeau.torch._metadata"),
     "torch.distributed.distributed_c10d": "flambeau.distributed",
     **dict.fromkeys(
         (
