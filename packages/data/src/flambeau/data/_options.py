@@ -72,8 +72,10 @@ def warn_of_many_workers(num_workers: int) -> None:
     processors = len(os.sched_getaffinity(0))
     if num_workers > processors:
         warnings.warn(
-            f"DataLoader: num_workers={num_workers} is more than the {processors} processors that this process may "
-            "use, which can slow the loader down",
+            f"This DataLoader will create {num_workers} worker processes in total. Our suggested max number of worker "
+            f"in current system is {processors}, which is smaller than what this DataLoader is going to create. Please "
+            "be aware that excessive worker creation might get DataLoader running slow or even freeze, lower the "
+            "worker number to avoid potential slowness/freeze if necessary.",
             stacklevel=3,
         )
 

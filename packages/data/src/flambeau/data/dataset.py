@@ -122,7 +122,7 @@ class ConcatDataset(Dataset[T_co]):
 
     Args:
         datasets: at least one dataset; each has a length.
-    Raises: ValueError if there is no dataset, TypeError for an IterableDataset (use ChainDataset for those).
+    Raises: ValueError if there is no dataset, AssertionError for an IterableDataset (use ChainDataset for those).
 
     >>> dataset = ConcatDataset(["ab", "cde"])
     >>> dataset[1], dataset[2], dataset[-1]
@@ -134,7 +134,9 @@ class ConcatDataset(Dataset[T_co]):
         if not self.datasets:
             raise ValueError("ConcatDataset wants at least one dataset; got none")
         if any(isinstance(dataset, IterableDataset) for dataset in self.datasets):
-            raise TypeError("ConcatDataset reads by index, which an IterableDataset does not offer")
+            raise AssertionError(
+                "ConcatDataset does not support IterableDataset, which has no indices: use ChainDataset"
+            )
         self.cumulative_sizes = list(itertools.accumulate(len(dataset) for dataset in self.datasets))
 
     def __len__(self) -> int:
@@ -196,7 +198,7 @@ class StackDataset(Dataset[Any]):
 class ChainDataset(IterableDataset[T_co]):
     """Concatenation of streams; ``a + b`` of two streams returns one.
 
-    Raises: TypeError, during iteration, for an item that is not an IterableDataset.
+    Raises: AssertionError, during iteration, for an item that is not an IterableDataset.
     """
 
     def __init__(self, datasets: Iterable[Any]) -> None:
@@ -212,7 +214,7 @@ class ChainDataset(IterableDataset[T_co]):
     def _checked(self) -> Iterator[IterableDataset[Any]]:
         for dataset in self.datasets:
             if not isinstance(dataset, IterableDataset):
-                raise TypeError(f"ChainDataset wants IterableDatasets; got {type(dataset).__name__}")
+                raise AssertionError(f"ChainDataset only supports IterableDataset, got {type(dataset).__name__}")
             yield dataset
 
 
