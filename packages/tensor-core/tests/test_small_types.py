@@ -195,6 +195,14 @@ def test_settings():
     ):
         with pytest.raises(error):
             wrong()
+    for wrong, argument in (
+        (lambda: fb.use_deterministic_algorithms(1), r"'mode' \(position 1\)"),
+        (lambda: fb.use_deterministic_algorithms(False, warn_only=1), "'warn_only'"),
+    ):
+        with pytest.raises(
+            TypeError, match=rf"^_set_deterministic_algorithms\(\): argument {argument} must be bool, not int"
+        ):
+            wrong()
 
 
 def test_inference_mode_is_the_threads_own():

@@ -17,9 +17,11 @@ _told: set[str] = set()  # warnings that were already issued
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
     """Request deterministic algorithms. All algorithms of flambeau are deterministic: this only stores the setting."""
-    for name, value in (("mode", mode), ("warn_only", warn_only)):
+    for name, value in (("'mode' (position 1)", mode), ("'warn_only'", warn_only)):
         if not isinstance(value, bool):
-            raise TypeError(f"use_deterministic_algorithms(): {name} must be bool, not {type(value).__name__}")
+            raise TypeError(
+                f"_set_deterministic_algorithms(): argument {name} must be bool, not {type(value).__name__}"
+            )
     _determinism.update(mode=mode, warn_only=warn_only)
 
 
