@@ -70,6 +70,41 @@ def test_a_view_made_inside_of_a_tensor_from_outside(x):
         view.add_(1)
 
 
+@pytest.mark.parametrize("requires_grad", [True, False])
+def test_a_view_made_inside_can_be_used_as_a_leaf_outside(requires_grad):
+    y = fb.ones(1, 2, 3, requires_grad=requires_grad) * 1
+    with fb.inference_mode():
+        view = y.view(-1)
+        again = view.view(2, 3)
+        again.add_(2)
+        for t in (view, again):
+            assert t.is_leaf and t._is_view() and not t.is_inference() and t.requires_grad == requires_grad
+    product = view * view
+    assert product.requires_grad == requires_grad and view.view(2, 3).requires_grad == requires_grad
+    if requires_grad:
+        product.sum().backward()
+        assert view.grad.tolist() == [6.0] * 6
+
+
+def test_views_of_inference_tensors_have_no_graph():
+    with fb.inference_mode():
+        made = fb.ones(2, 3, requires_grad=True)
+        numbers = fb.ones(2, dtype=fb.complex64, requires_grad=True)
+    views = [made.view(-1), made[0], made.unbind()[0], made.t(), numbers.real, fb.view_as_real(numbers)]
+    for view in views:
+        assert view.is_inference() and view.is_leaf and not view._is_view() and not view.requires_grad
+
+
+def test_shapes_of_inference_tensors_change_inside_only(made):
+    with pytest.raises(RuntimeError, match="Inplace update to inference tensor outside InferenceMode"):
+        made.unsqueeze_(0)
+    with fb.inference_mode():
+        assert made.unsqueeze_(0).shape == (1, 2)
+        for change in (lambda t: t.resize_(1, 2), lambda t: t.resize_as_(fb.ones(1, 2)), lambda t: t.transpose_(0, 1)):
+            t = change(fb.ones(1, 2, 3, requires_grad=True))
+            assert t.is_inference() and t.requires_grad
+
+
 def test_it_nests_and_restores(x):
     with fb.inference_mode():
         with fb.inference_mode(False):

@@ -125,3 +125,65 @@ def test_a_view_made_by_a_function_of_a_tensor_without_history(change):
     with pytest.raises(RuntimeError, match="This view was created inside a custom Function"):
         change(Reshaped.apply(base), fb.ones(1, requires_grad=True))
     assert base.tolist() == [0, 0, 0]
+
+
+RESHAPED_IN_PLACE = {
+    "transpose_": lambda t: t.transpose_(0, 1),
+    "t_": lambda t: t.t_(),
+    "squeeze_": lambda t: t.squeeze_(0),
+    "unsqueeze_": lambda t: t.unsqueeze_(0),
+    "as_strided_": lambda t: t.as_strided_((1, 0), (2, 2)),
+}
+
+
+@pytest.mark.parametrize("change", RESHAPED_IN_PLACE.values(), ids=RESHAPED_IN_PLACE)
+def test_the_shape_of_a_view_without_its_own_history_does_not_change_in_place(change):
+    base = fb.ones(2, 2, requires_grad=True) * 1
+    with fb.no_grad():
+        view = base.view(2, 2)
+    with pytest.raises(RuntimeError, match="A view was created in no_grad mode and is being modified inplace"):
+        change(view)
+    assert view.shape == (2, 2)
+    with fb.no_grad():
+        change(view)
+    with pytest.raises(RuntimeError, match="A view was created in no_grad mode"):
+        view.add_(1)
+    with pytest.raises(RuntimeError, match="function that returns multiple views"):
+        change(base.unbind()[0].view(2, 1))
+
+
+def test_views_of_views_keep_the_reason(y):
+    with fb.no_grad():
+        part = y.unbind()[0].view(1)
+    with pytest.raises(RuntimeError, match="no_grad mode"):
+        part.add_(1)
+    part = y.unbind()[0]
+    with fb.no_grad():
+        part = part.view(1)
+    with pytest.raises(RuntimeError, match="function that returns multiple views"):
+        part.add_(1)
+
+
+@pytest.mark.parametrize(("mode", "block"), [(fb.no_grad, "no_grad"), (fb.inference_mode, "inference_mode")])
+def test_a_view_of_a_view_is_named(mode, block):
+    base = fb.zeros(2)
+    with mode():
+        leaf = base.view(2)
+    view = leaf.requires_grad_().view(2)
+    with pytest.raises(
+        RuntimeError, match=f"Output 0 of ViewBackward0 is a view of a view which was created in .* the {block} block"
+    ):
+        view.div_(2)
+    assert view.tolist() == [0, 0]
+
+
+def test_a_view_of_a_leaf_names_its_own_reason_first():
+    leaf = fb.ones(2, requires_grad=True)
+    with pytest.raises(RuntimeError, match="multiple views"):
+        leaf.unbind()[0].add_(1)
+    with fb.no_grad():
+        view = Reshaped.apply(leaf)
+    with pytest.raises(RuntimeError, match="A view was created in no_grad mode and is being modified inplace"):
+        view.zero_()
+    with pytest.raises(RuntimeError, match="a view of a leaf Variable that requires grad"):
+        leaf[0].add_(1)

@@ -6,6 +6,7 @@
 #include <new>
 
 #include "core/device_memory.h"
+#include "core/view_change.h"
 #include "flambeau/autograd.h"
 #include "flambeau/dispatched_gradients.h"
 #include "flambeau/training_hooks.h"
@@ -217,9 +218,6 @@ namespace {
 constexpr const char kInferenceWrite[] =
     "Inplace update to inference tensor outside InferenceMode is not allowed. You can make a clone to get a normal "
     "tensor before doing inplace update.";
-constexpr const char kUnrecordedView[] =
-    " mode and is being modified inplace with grad mode enabled. Make the view where grad mode is on, or change it "
-    "under no_grad().";
 constexpr const char kSeveralViews[] =
     " is a view and is being modified inplace. This view is the output of a function that returns multiple views. Such "
     "functions do not allow the output views to be modified inplace. You should replace the inplace operation by an "
@@ -239,11 +237,28 @@ void check_overlap(const Tensor& self) {
             "). Please clone() the tensor before performing the operation.");
 }
 
+// Raises the error for a view that was created with grad mode off, or that is a view of one.
+void refuse_unrecorded_view(const Tensor& view) {
+  const bool inference = view.impl()->view_kind == ViewKind::Inference;
+  const AutogradMeta* meta = view.impl()->autograd;
+  std::ostringstream which;
+  if (meta && meta->grad_fn)
+    which << "Output " << meta->output_index << " of " << meta->grad_fn->name()
+          << " is a view of a view which was created in ";
+  else
+    which << "A view was created in ";
+  const char* block = inference ? "inference_mode" : "no_grad";
+  require(
+      false, which.str(), inference ? "inference" : "no_grad", " mode and is being modified inplace ",
+      inference ? "in normal mode" : "with grad mode enabled",
+      ". Given that this use case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving "
+      "both the view and the inplace either both inside the ",
+      block,
+      " block (if you don't want the inplace to be tracked) or both outside (if you want the inplace to be tracked).");
+}
+
 // Raises an error if changes of a view cannot be recorded as changes of its base.
 void check_view(const Tensor& view, const TensorImpl& base, const char* operation) {
-  require(!base.requires_grad || base.autograd->grad_fn,
-          "a view of a leaf Variable that requires grad is being used in an in-place operation (", operation,
-          " on a tensor of shape ", view.shape(), "); do it under no_grad(), or on a clone()");
   const AutogradMeta* meta = view.impl()->autograd;
   const bool known = meta && meta->grad_fn;
   auto refuse = [&](const char* why) {
@@ -251,16 +266,27 @@ void check_view(const Tensor& view, const TensorImpl& base, const char* operatio
   };
   switch (view.impl()->view_kind) {
     case ViewKind::Recorded:
-      return;
+      break;
     case ViewKind::OneOfSeveral:
       return refuse(kSeveralViews);
     case ViewKind::OfFunction:
       return refuse(kFunctionView);
     case ViewKind::NoGrad:
-      return require(false, "A view was created in no_grad", kUnrecordedView, " (", operation, ")");
     case ViewKind::Inference:
-      return require(false, "A view was created in inference", kUnrecordedView, " (", operation, ")");
+      return refuse_unrecorded_view(view);
   }
+  require(!base.requires_grad || base.autograd->grad_fn,
+          "a view of a leaf Variable that requires grad is being used in an in-place operation (", operation,
+          " on a tensor of shape ", view.shape(), "); do it under no_grad(), or on a clone()");
+}
+
+void check_recorded_change(const Tensor& self, const char* operation, bool recorded) {
+  if (!grad_enabled()) return;
+  const TensorImpl &impl = *self.impl(), *base = impl.base.get();
+  if (base && (base->requires_grad || recorded)) check_view(self, *base, operation);
+  require(!impl.requires_grad || impl.autograd->grad_fn,
+          "a leaf Variable that requires grad is being used in an in-place operation (", operation,
+          " on a tensor of shape ", self.shape(), "); do it under no_grad(), or on a clone()");
 }
 
 }  // namespace
@@ -279,12 +305,7 @@ void begin_write(const Tensor& self, const char* operation, bool recorded, bool 
     return;
   }
   const TensorImpl &impl = *self.impl(), *base = impl.base.get();
-  if (grad_enabled()) {
-    require(!impl.requires_grad || impl.autograd->grad_fn,
-            "a leaf Variable that requires grad is being used in an in-place operation (", operation,
-            " on a tensor of shape ", self.shape(), "); do it under no_grad(), or on a clone()");
-    if (base && (base->requires_grad || recorded)) check_view(self, *base, operation);
-  }
+  check_recorded_change(self, operation, recorded);
   if (FLAMBEAU_UNLIKELY(change_observer)) change_observer(self);
   if (impl.counts_changes && (!base || base->counts_changes))
     storage.bump_version();
@@ -296,6 +317,11 @@ void begin_write(const Tensor& self, const char* operation, bool recorded, bool 
 
 void begin_inplace(const Tensor& self, const char* operation, bool recorded) {
   begin_write(self, operation, recorded, false);
+}
+
+void begin_view_change(const Tensor& self) {
+  require(!self.storage().inference() || inference_mode(), kInferenceWrite);
+  check_recorded_change(self, "a change of the shape", self.requires_grad());
 }
 
 void begin_fill(const Tensor& self, const char* operation) { begin_write(self, operation, false, true); }

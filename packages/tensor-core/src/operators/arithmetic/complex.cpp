@@ -20,7 +20,7 @@ Tensor part(const Tensor& t, int64_t which, const char* node, void (*derivative)
   Shape strides = t.strides();
   for (int64_t& s : strides) s *= 2;
   Tensor out = make_view(t, t.shape(), strides, 2 * t.offset() + which, to_real(t.dtype()));
-  if (recording(t)) record(node, out, {&t}, {}, derivative, Recording::kView);
+  if (recording(t) && !t.storage().inference()) record(node, out, {&t}, {}, derivative, Recording::kView);
   return out;
 }
 
@@ -83,12 +83,8 @@ Tensor view_as_real(const Tensor& t) {
   for (int64_t& s : strides) s *= 2;
   shape.push_back(2);
   strides.push_back(1);
-  Tensor out = make_view(t, shape, strides, 2 * t.offset(), to_real(t.dtype()));
-  if (recording(t))
-    record(
-        "ViewAsReal", out, {&t}, {}, [](const Context& c) { c.set(0, view_as_complex(contiguous(c.gradient()))); },
-        Recording::kView);
-  return out;
+  const Tensor out = make_view(t, shape, strides, 2 * t.offset(), to_real(t.dtype()));
+  return recorded("ViewAsReal", t, out, [](const Tensor& g) { return view_as_complex(contiguous(g)); });
 }
 
 const Operator view_as_real_operator({.signature = "view_as_real(input)",
@@ -114,12 +110,8 @@ Tensor view_as_complex(const Tensor& t) {
     s /= 2;
   }
   require(t.offset() % 2 == 0, "Tensor must have a storage_offset divisible by 2, got ", t.offset());
-  Tensor out = make_view(t, shape, strides, t.offset() / 2, to_complex(t.dtype()));
-  if (recording(t))
-    record(
-        "ViewAsComplex", out, {&t}, {}, [](const Context& c) { c.set(0, view_as_real(c.gradient())); },
-        Recording::kView);
-  return out;
+  const Tensor out = make_view(t, shape, strides, t.offset() / 2, to_complex(t.dtype()));
+  return recorded("ViewAsComplex", t, out, [](const Tensor& g) { return view_as_real(g); });
 }
 
 const Operator view_as_complex_operator(

@@ -44,7 +44,7 @@ MemoryFormat format_of(const Tensor& t) {
 }  // namespace
 
 Tensor resize_(const Tensor& self, const Shape& shape, MemoryFormat format) {
-  require(!self.requires_grad(), "cannot resize variables that require grad");
+  require(!self.requires_grad() || self.storage().inference(), "cannot resize variables that require grad");
   if (self.shape() == shape && format == MemoryFormat::Contiguous) return self;
   for (int64_t s : shape) require(s >= 0, "resize_: negative size in ", shape);
   require_strides(shape);

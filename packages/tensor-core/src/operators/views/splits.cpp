@@ -17,7 +17,7 @@ Tensors recorded_parts(const char* name, const Tensor& t, Tensors parts, F&& joi
   if (!grad_enabled()) return parts;
   for (const Tensor& part : parts)
     if (part.impl()->view_kind == ViewKind::Recorded) part.impl()->view_kind = ViewKind::OneOfSeveral;
-  if (!t.requires_grad() || parts.empty()) return parts;
+  if (!t.requires_grad() || t.storage().inference() || parts.empty()) return parts;
   const Tensor* input = &t;
   std::vector<const Tensor*> outputs;
   for (const Tensor& part : parts) outputs.push_back(&part);

@@ -3,26 +3,38 @@
 
 #include <algorithm>
 
+#include "core/view_change.h"
 #include "flambeau/interpreter.h"
 #include "flambeau/operator.h"
 
 namespace flambeau {
 
+namespace {
+
+// A view of a view that must not be changed in place must not be changed either.
+ViewKind kind_of_view(const TensorImpl& viewed) {
+  if (viewed.base && viewed.view_kind != ViewKind::Recorded) return viewed.view_kind;
+  if (grad_enabled()) return ViewKind::Recorded;
+  return inference_mode() ? ViewKind::Inference : ViewKind::NoGrad;
+}
+
+}  // namespace
+
 Tensor make_view(const Tensor& t, const Shape& shape, const Shape& strides, int64_t offset, Dtype dtype) {
   Tensor view = from_storage(t.impl()->storage, shape, strides, offset, dtype);
+  if (FLAMBEAU_UNLIKELY(t.storage().inference())) return view;  // inference tensors have no graph and thus no base
   view.impl()->base = t.impl()->base ? t.impl()->base : t.ref();
-  view.impl()->view_kind = !grad_enabled()  ? (inference_mode() ? ViewKind::Inference : ViewKind::NoGrad)
-                           : t.impl()->base ? t.impl()->view_kind
-                                            : ViewKind::Recorded;
+  view.impl()->view_kind = kind_of_view(*t.impl());
+  if (FLAMBEAU_UNLIKELY(inference_mode()) && t.requires_grad() && is_inexact(dtype))
+    autograd_hooks->set_requires_grad(view, true);  // it can be used outside of inference mode, as a leaf
   return view;
 }
 
 void become(const Tensor& self, const Tensor& view) {
+  begin_view_change(self);
   wait_for_operators();
   TensorImpl &to = *self.impl(), &from = *view.impl();
   if (to.requires_grad && grad_enabled()) {
-    require(bool(to.autograd->grad_fn),
-            "a leaf Variable that requires grad is being used in an in-place operation; do it under no_grad()");
     to.autograd->grad_fn = meta_of(view).grad_fn;
     to.autograd->output_index = meta_of(view).output_index;
   }

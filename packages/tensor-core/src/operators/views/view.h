@@ -11,10 +11,11 @@ inline Tensor make_view(const Tensor& t, const Shape& shape, const Shape& stride
   return make_view(t, shape, strides, offset, t.dtype());
 }
 
-// Puts the view on the graph; derivative(gradient of the view) is that of `input`.
+// Puts the view on the graph; derivative(gradient of the view) is that of `input`. Views of inference tensors are
+// inference tensors, which have no graph.
 template <class F>
 Tensor recorded(const char* name, const Tensor& input, Tensor view, F&& derivative) {
-  if (recording(input))
+  if (recording(input) && !view.storage().inference())
     record(
         name, view, {&input}, {}, [derivative](const Context& c) { c.set(0, derivative(c.gradient())); },
         Recording::kView);
