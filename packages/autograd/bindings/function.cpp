@@ -17,6 +17,16 @@ bool is_among(PyObject* o, PyObject* tuple) {
   return false;
 }
 
+constexpr const char kDirtyNonInput[] =
+    "Only input Tensors should be given to ctx.mark_dirty(). If a Tensor is not an input, there is no need to pass it "
+    "to mark_dirty().";
+constexpr const char kDirtyView[] =
+    "If your Function modifies inplace an input that is a view of another Tensor, your Function cannot return more "
+    "than one Tensor. This is not supported by the current autograd engine. You should either make sure the input is "
+    "not a view (using .clone() for example) or make your Function only return one Tensor (potentially splitting it "
+    "into two "
+    "Functions: one doing the inplace that returns a single Tensor and a second one that does the other operations).";
+
 struct FunctionCall {
   PyTypeObject* function;
   FunctionContext* context;
@@ -38,10 +48,18 @@ struct FunctionCall {
   void become_outputs(const Ref<FunctionNode>& node, PyObject* const* values, const py::tuple& results,
                       const Arguments& inputs) const;
   py::object record(const py::object& output) const;
-  using Flags = SmallVector<bool, 4>;
-  Flags marked_constant(const py::object& output) const;
-  void push_forward(const py::object& output, const Flags& constant) const;
-  void mark_views(const py::object& output) const;
+  struct OutputKind {
+    bool constant;            // forward marked it as non-differentiable
+    size_t changed_argument;  // index of the argument that forward changed in place and returned, or `count`
+  };
+  using OutputKinds = SmallVector<OutputKind, 4>;
+  OutputKinds output_kinds(const py::object& output) const;
+  using Tangents = SmallVector<Tensor, 8>;  // of the arguments, undefined if one has none
+  Tangents tangents_of_arguments(size_t level) const;
+  py::tuple call_jvp(const Tangents& given) const;
+  bool shows_tangent_of_argument(const Tensor& output, const Tensor& tangent, const Tangents& given) const;
+  void push_forward(const py::object& output, const OutputKinds& kinds) const;
+  py::object without_graph(const py::object& output) const;
 };
 
 bool FunctionCall::note_needs() const {
@@ -76,11 +94,14 @@ void FunctionCall::check_dirty(const FunctionNode& node, PyObject* const* output
   for (Py_ssize_t i = 0; context->dirty && i < PyTuple_GET_SIZE(context->dirty); ++i) {
     PyObject* changed = PyTuple_GET_ITEM(context->dirty, i);
     require(std::find(outputs, outputs + n, changed) != outputs + n,
-            "Some elements marked as dirty during the forward method of ", node,
-            " were not returned as output. The inputs that are modified inplace must all be outputs of the Function.");
+            "Some elements marked as dirty during the forward method were not returned as output. The inputs that are "
+            "modified inplace must all be outputs of the Function (",
+            node, ").");
+    if (!is_argument(changed) && PyErr_WarnEx(PyExc_UserWarning, kDirtyNonInput, 1) < 0) throw py::error_already_set();
     const Tensor* t = tensor_in(changed);
     require(t && !(t->requires_grad() && !(t->impl()->autograd && t->impl()->autograd->grad_fn) && !t->impl()->base),
-            "a leaf Variable that requires grad is being used in an in-place operation (", node, " marked it dirty)");
+            "a leaf Variable that requires grad has been used in an in-place operation (", node, " marked it dirty)");
+    require(!t->impl()->base || n == 1, kDirtyView);
   }
 }
 
@@ -104,7 +125,10 @@ py::object as_output(PyObject* o, bool is_input) {
   if (!t || (!is_input && !t->impl()->base)) return py::reinterpret_borrow<py::object>(o);
   const Tensor out = is_input ? alias(*t) : *t;
   if (is_input) out.impl()->base = t->impl()->base ? t->impl()->base : t->ref();
-  out.impl()->view_kind = ViewKind::OfFunction;
+  if (grad_enabled())
+    out.impl()->view_kind = ViewKind::OfFunction;
+  else if (is_input)
+    out.impl()->view_kind = inference_mode() ? ViewKind::Inference : ViewKind::NoGrad;
   return py::reinterpret_steal<py::object>(wrap(out));
 }
 
@@ -166,55 +190,113 @@ py::object FunctionCall::record(const py::object& output) const {
   return several ? py::object(results) : results[0];
 }
 
-// Outputs that are views of something else must not be changed in place, also if nothing was recorded.
-void FunctionCall::mark_views(const py::object& output) const {
-  const py::tuple values = PyTuple_Check(output.ptr()) ? py::tuple(output) : py::make_tuple(output);
-  for (const py::handle value : values)
-    if (const Tensor* t = tensor_in(value.ptr()); t && t->impl()->base && !is_argument(value.ptr()))
-      t->impl()->view_kind = ViewKind::OfFunction;
+// The results of a call that is not recorded: an argument that forward returned unchanged becomes a view of it, and
+// views must not be changed in place.
+py::object FunctionCall::without_graph(const py::object& output) const {
+  const bool several = PyTuple_Check(output.ptr());
+  const py::tuple values = several ? py::tuple(output) : py::make_tuple(output);
+  py::tuple results(values.size());
+  for (size_t k = 0; k < values.size(); ++k) {
+    PyObject* value = PyTuple_GET_ITEM(values.ptr(), Py_ssize_t(k));
+    const bool dirty = is_among(value, context->dirty);
+    results[k] = dirty ? py::reinterpret_borrow<py::object>(value) : as_output(value, is_argument(value));
+  }
+  return several ? py::object(results) : py::object(results[0]);
 }
 
-// Return for each output whether forward marked it as non-differentiable.
-FunctionCall::Flags FunctionCall::marked_constant(const py::object& output) const {
-  Flags out;
+FunctionCall::OutputKinds FunctionCall::output_kinds(const py::object& output) const {
+  OutputKinds out;
   const py::tuple values = PyTuple_Check(output.ptr()) ? py::tuple(output) : py::make_tuple(output);
-  for (const py::handle value : values) out.push_back(is_among(value.ptr(), context->non_differentiable));
+  for (const py::handle value : values) {
+    size_t changed = is_among(value.ptr(), context->dirty) ? 0 : count;
+    while (changed < count && arguments[changed] != value.ptr()) ++changed;
+    out.push_back({is_among(value.ptr(), context->non_differentiable), changed});
+  }
   return out;
 }
 
+FunctionCall::Tangents FunctionCall::tangents_of_arguments(size_t level) const {
+  Tangents out;
+  for (size_t i = 0; i < count; ++i) {
+    const Tensor* t = tensor_in(arguments[i]);
+    out.push_back(t && t->dual() ? tangent_of(*t, level) : Tensor());
+  }
+  return out;
+}
+
+py::tuple FunctionCall::call_jvp(const Tangents& given) const {
+  py::tuple values(count + 1);
+  values[0] = py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(context));
+  for (size_t i = 0; i < count; ++i) {
+    const Tensor* t = tensor_in(arguments[i]);
+    const bool zero = !given[i].defined() && context->materialize && t && is_inexact(t->dtype());
+    const Tensor tangent = zero ? zeros(t->shape(), t->dtype()) : given[i];
+    values[i + 1] = tangent.defined() ? py::cast(tangent) : py::object(py::none());
+  }
+  const py::object jvp = owned(PyObject_GetAttr(reinterpret_cast<PyObject*>(function), names().jvp)),
+                   returned = owned(PyObject_CallObject(jvp.ptr(), values.ptr()));
+  return PyTuple_Check(returned.ptr()) ? py::tuple(returned) : py::make_tuple(returned);
+}
+
+const TensorImpl* root(const Tensor& t) { return t.impl()->base ? t.impl()->base.get() : t.impl(); }
+
+// Returns true if an output is a view of an argument that has a tangent. Raises an error unless the output's tangent
+// is a view of that tangent.
+bool FunctionCall::shows_tangent_of_argument(const Tensor& output, const Tensor& tangent, const Tangents& given) const {
+  for (size_t i = 0; output.impl()->base && i < count; ++i) {
+    const Tensor* t = tensor_in(arguments[i]);
+    if (!t || root(*t) != root(output)) continue;
+    if (!given[i].defined()) return false;
+    require(bool(tangent.impl()->base),
+            "A custom Function's forward is returning a view (or an input as-is) but the jvp is not returning a view.");
+    require(root(tangent) == root(given[i]), "A custom Function is returning a view but the jvp is not returning a ",
+            given[i].impl()->base ? "view of the same base as the given grad input." : "view of the given grad input.");
+    return true;
+  }
+  return false;
+}
+
+void require_changed_in_place(const Tensor& tangent, const Tensor& given, uint64_t version) {
+  require(given.storage().version() != version,
+          "An inplace custom Function is not modifying the forward mode gradients inplace. If the forward is modifying "
+          "an input inplace, then the jvp function must modify the corresponding gradient inplace.");
+  require(tangent.same(given),
+          "An inplace custom Function is not returning the forward mode gradients as-is. If the forward is modifying "
+          "an input inplace, then the jvp function must modify the gradient inplace and return it as-is.");
+}
+
 // Gives the results the tangents that the class's jvp computes from those of the arguments, level by level.
-void FunctionCall::push_forward(const py::object& output, const Flags& constant) const {
+void FunctionCall::push_forward(const py::object& output, const OutputKinds& kinds) const {
   const py::tuple results = PyTuple_Check(output.ptr()) ? py::tuple(output) : py::make_tuple(output);
   for (size_t level = 0; level < visible_levels(); ++level) {
-    py::tuple values(count + 1);
-    values[0] = py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(context));
+    const Tangents given = tangents_of_arguments(level);
+    SmallVector<uint32_t, 8> versions;
     bool any = false;
-    for (size_t i = 0; i < count; ++i) {
-      const Tensor* t = tensor_in(arguments[i]);
-      const Tensor tangent = t && t->dual() ? tangent_of(*t, level) : Tensor();
+    for (const Tensor& tangent : given) {
       any |= tangent.defined();
-      values[i + 1] = tangent.defined() ? py::cast(tangent) : py::object(py::none());
+      versions.push_back(tangent.defined() ? tangent.storage().version() : 0);
     }
     if (!any) continue;
-    for (size_t i = 0; context->materialize && i < count; ++i)
-      if (const Tensor* t = tensor_in(arguments[i]); t && values[i + 1].is_none() && is_inexact(t->dtype()))
-        values[i + 1] = py::cast(zeros(t->shape(), t->dtype()));
     const OuterLevels outer(level);
-    const py::object jvp = owned(PyObject_GetAttr(reinterpret_cast<PyObject*>(function), names().jvp)),
-                     returned = owned(PyObject_CallObject(jvp.ptr(), values.ptr()));
-    const py::tuple tangents = PyTuple_Check(returned.ptr()) ? py::tuple(returned) : py::make_tuple(returned);
+    const py::tuple tangents = call_jvp(given);
     require(tangents.size() == results.size(), function->tp_name,
-            ".jvp returned an incorrect number of tangents (expected ", results.size(), ", got ", tangents.size(), ")");
+            ".jvp: Function's jvp returned an invalid number of forward gradients (expected ", results.size(),
+            " but got ", tangents.size(), ")");
     for (size_t k = 0; k < results.size(); ++k) {
       const Tensor *t = tensor_in(PyTuple_GET_ITEM(results.ptr(), Py_ssize_t(k))),
                    *tangent = tensor_in(PyTuple_GET_ITEM(tangents.ptr(), Py_ssize_t(k)));
       if (!t || !tangent) continue;
-      require(!constant[k], function->tp_name, ".jvp returned a tangent for output ", k,
-              ", which forward marked as non-differentiable. You should return None at that position instead.");
+      require(!kinds[k].constant, function->tp_name, ".jvp: Function's jvp returned a gradient at position ", k,
+              ", but the corresponding forward output is not a differentiable Tensor. You should return None at that "
+              "position instead.");
       require(t->shape() == tangent->shape() && t->dtype() == tangent->dtype(), function->tp_name,
               ".jvp returned a tangent of shape ", tangent->shape(), " and dtype ", tangent->dtype(),
               " for an output of ", t->shape(), " and ", t->dtype());
-      set_tangent(*t, level, *tangent);
+      const size_t changed = kinds[k].changed_argument;
+      if (changed < count && given[changed].defined())
+        require_changed_in_place(*tangent, given[changed], versions[changed]);
+      else if (!shows_tangent_of_argument(*t, *tangent, given))
+        set_tangent(*t, level, *tangent);
     }
   }
 }
@@ -253,9 +335,9 @@ py::object call_function(PyObject* cls, PyObject* const* args, size_t count) {
   for (Py_ssize_t i = 0; call.context->dirty && i < PyTuple_GET_SIZE(call.context->dirty); ++i)
     if (const Tensor* t = tensor_in(PyTuple_GET_ITEM(call.context->dirty, i))) t->storage().bump_version();
   const bool tangents = recording_modes() & modes::kTangents;
-  const FunctionCall::Flags constant = tangents ? call.marked_constant(output) : FunctionCall::Flags();
-  if (grad_enabled()) needed ? void(output = call.record(output)) : call.mark_views(output);
-  if (FLAMBEAU_UNLIKELY(tangents)) call.push_forward(output, constant);
+  const FunctionCall::OutputKinds kinds = tangents ? call.output_kinds(output) : FunctionCall::OutputKinds();
+  output = needed && grad_enabled() ? call.record(output) : call.without_graph(output);
+  if (FLAMBEAU_UNLIKELY(tangents)) call.push_forward(output, kinds);
   Py_CLEAR(call.context->saved_for_forward);
   return output;
 }

@@ -329,3 +329,90 @@ def test_outputs_without_a_derivative_have_no_tangent():
         Parts.constant_tangent = tensor(V)
         with pytest.raises(RuntimeError, match="You should return None at that position instead"):
             Parts.apply(dual, fb.tensor(3))
+
+
+class Doubled(Function):
+    """Doubles its input in place. ``tangent`` is what jvp makes of the input's tangent."""
+
+    tangent = staticmethod(lambda t: t.mul_(2))
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.mark_dirty(x.mul_(2))
+        return x
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return 2 * gradient
+
+    @classmethod
+    def jvp(cls, ctx, tangent):
+        return Doubled.tangent(tangent)
+
+
+@pytest.mark.parametrize("requires_grad", [True, False])
+def test_a_function_in_place_changes_the_tangent_in_place(requires_grad, monkeypatch):
+    with forward_ad.dual_level():
+        tangent = tensor(V)
+        dual = forward_ad.make_dual(tensor(X).requires_grad_(requires_grad), tangent)
+        out = Doubled.apply(dual * 1 if requires_grad else dual)
+        close(forward_ad.unpack_dual(out).tangent, 2 * V)
+        if not requires_grad:
+            assert out is dual and forward_ad.unpack_dual(out).tangent is tangent
+        for wrong, message in (
+            (lambda t: t, "must modify the corresponding gradient inplace"),
+            (lambda t: t.mul_(2).clone(), "must modify the gradient inplace and return it as-is"),
+        ):
+            monkeypatch.setattr(Doubled, "tangent", staticmethod(wrong))
+            with pytest.raises(RuntimeError, match=message):
+                Doubled.apply(dual * 1)
+
+
+class First(Function):
+    """Returns a view of its input, and the input itself."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.narrow(0, 0, 1), x
+
+    @staticmethod
+    def vjp(ctx, gradient, whole):
+        padded = fb.zeros_like(whole)
+        padded[:1] = gradient
+        return padded + whole
+
+    @staticmethod
+    def jvp(ctx, tangent):
+        return First.views(tangent)
+
+
+@pytest.mark.parametrize("requires_grad", [True, False])
+def test_a_view_returned_by_a_function_needs_a_view_of_the_tangent(requires_grad):
+    with forward_ad.dual_level():
+        tangent = tensor(V)
+        dual = forward_ad.make_dual(tensor(X).requires_grad_(requires_grad), tangent)
+        First.views = lambda t: (t.narrow(0, 0, 1), t.view_as(t))
+        first, same = First.apply(dual)
+        assert same is not dual and forward_ad.unpack_dual(same).tangent._base is tangent
+        close(forward_ad.unpack_dual(first).tangent, V[:1])
+        not_a_view = r"forward is returning a view \(or an input as-is\) but the jvp is not returning a view"
+        of_another = "jvp is not returning a view of the given grad input"
+        of_another_base = "jvp is not returning a view of the same base as the given grad input"
+        for given, views, message in (
+            (dual, lambda t: (t.narrow(0, 0, 1).clone(), t.view_as(t)), not_a_view),
+            (dual, lambda t: (t.narrow(0, 0, 1), t), not_a_view),
+            (dual, lambda t: (t.narrow(0, 0, 1), t * 2), not_a_view),
+            (dual, lambda t: (t.clone().narrow(0, 0, 1), t.view_as(t)), of_another),
+            (dual.view_as(dual), lambda t: (t.clone().narrow(0, 0, 1), t.view_as(t)), of_another_base),
+        ):
+            First.views = views
+            with pytest.raises(RuntimeError, match=message):
+                First.apply(given)
+
+
+def test_a_function_returns_one_tangent_for_each_output():
+    First.views = lambda t: t.view_as(t)
+    with forward_ad.dual_level():
+        dual = forward_ad.make_dual(tensor(X), tensor(V))
+        with pytest.raises(RuntimeError, match=r"invalid number of forward gradients \(expected 2 but got 1\)"):
+            First.apply(dual)

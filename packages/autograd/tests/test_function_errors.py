@@ -55,6 +55,30 @@ def test_dirty_inputs_are_checked(x):
         product.sum().backward()
 
 
+def test_only_inputs_should_be_marked_dirty(x):
+    class Fresh(DoubleInPlace):
+        @staticmethod
+        def forward(ctx, t):
+            result = 3 * t
+            ctx.mark_dirty(result)
+            return result
+
+    with pytest.warns(UserWarning, match=r"Only input Tensors should be given to ctx\.mark_dirty\(\)"):
+        Fresh.apply(x)
+
+
+def test_a_dirty_view_must_be_the_only_output(x):
+    class Two(DoubleInPlace):
+        @staticmethod
+        def forward(ctx, t):
+            DoubleInPlace.forward(ctx, t)
+            return t, t + 1
+
+    Two.apply(x * 1)
+    with pytest.raises(RuntimeError, match="your Function modifies inplace an input that is a view of another Tensor"):
+        Two.apply((x * 1).view(3))
+
+
 def returning(result):
     class Wrong(Function):
         @staticmethod

@@ -203,3 +203,26 @@ def test_forward_mode_gives_all_inputs_tangents_and_no_history(x, fast_mode):
 
     assert gradcheck(function, (x, x.detach().clone().requires_grad_()), check_forward_ad=True, fast_mode=fast_mode)
     assert set(seen) == {(True, False)}
+
+
+@pytest.mark.parametrize("fast_mode", [False, True])
+def test_a_function_that_returns_its_input_needs_a_view_of_the_tangent(x, fast_mode):
+    class Same(Function):
+        tangent = staticmethod(lambda t: t.view_as(t))
+
+        @staticmethod
+        def forward(ctx, x):
+            return x
+
+        @staticmethod
+        def vjp(ctx, gradient):
+            return gradient
+
+        @staticmethod
+        def jvp(ctx, tangent):
+            return Same.tangent(tangent)
+
+    assert gradcheck(Same.apply, x, check_forward_ad=True, fast_mode=fast_mode)
+    Same.tangent = staticmethod(lambda t: t)
+    with pytest.raises(RuntimeError, match="the jvp is not returning a view"):
+        gradcheck(Same.apply, x, check_forward_ad=True, fast_mode=fast_mode)

@@ -150,7 +150,8 @@ def forward_derivative(problem: Problem, which: int, v: Any) -> list[Any]:
         changed = list(problem.arguments)
         for i in problem.checked:
             original = problem.arguments[i].detach()
-            tangent = of_parts(v, original) if i == which else flambeau.zeros_like(original)
+            # A clone: an autograd.Function that returns a view must return a view of this tangent itself.
+            tangent = of_parts(v, original).clone() if i == which else flambeau.zeros_like(original)
             changed[i] = forward_ad.make_dual(original, tangent)
         pairs = [forward_ad.unpack_dual(t) for t in problem.outputs(changed)]
         return [np.zeros_like(parts(p)) if t is None else parts(t) for p, t in pairs]
