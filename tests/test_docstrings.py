@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import importlib
 import pkgutil
+import re
 import tomllib
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +17,7 @@ import flambeau as fb
 from flambeau._examples import examples
 
 EXCEPTIONS_FILE = Path(__file__).parent / "docstring_exceptions.toml"
+REFERENCE = re.compile(r"\bSee `([\w.]+)`\.")
 EXCEPTIONS: dict[str, dict[str, str]] = tomllib.loads(EXCEPTIONS_FILE.read_text())
 
 
@@ -55,8 +57,16 @@ def public() -> dict[str, Any]:
 
 
 def refers_to_another(name: str, text: str) -> bool:
-    """Return whether an object is the in-place form of a function, which has the example."""
-    return name.endswith("_") and "In-place form of " in text
+    """Return whether an object is an in-place form, or its docstring refers to an object with an example.
+
+    The docstring contains "See `X`.", where X is relative to one of the modules that contain the object.
+    """
+    if name.endswith("_") and "In-place form of " in text:
+        return True
+    parts = name.split(".")
+    modules = ["".join(f"{part}." for part in parts[:length]) for length in range(len(parts))]
+    targets = [f"{module}{target}" for module in modules for target in REFERENCE.findall(text)]
+    return any(">>>" in documentation(PUBLIC[target]) for target in targets if target in PUBLIC)
 
 
 def listed(part: str) -> tuple[set[str], tuple[str, ...]]:

@@ -22,7 +22,11 @@ namespace {
 PyObject* linear_algebra_error() {
   static PyObject* const type = checked(PyErr_NewExceptionWithDoc(
       "flambeau.linalg.LinAlgError",
-      "A matrix that the algorithm cannot go on with: singular, not positive definite, no convergence.",
+      R"(Error for a matrix without a solution: singular, not positive definite, or no convergence.
+
+>>> fb.linalg.inv(fb.zeros(2, 2))  # doctest: +ELLIPSIS
+Traceback (most recent call last):
+flambeau.linalg.LinAlgError: ...)",
       PyExc_RuntimeError, nullptr));
   return type;
 }
@@ -45,7 +49,7 @@ void set_error(const std::exception& e) {
 PythonInterface interface{wrap_for_extension, unwrap_for_extension, translate_exception, nullptr};
 
 void bind_controls(py::module_& m) {
-  m.def("get_num_threads", &num_threads, "How many threads operators use.");
+  m.def("get_num_threads", &num_threads, R"(Return the number of threads that operators use. See `set_num_threads`.)");
   m.def(
       "set_num_threads",
       [](const py::object& n) {
@@ -56,10 +60,18 @@ void bind_controls(py::module_& m) {
         require(count > 0, "set_num_threads expects a positive integer, got ", count);
         set_num_threads(int(std::min<int64_t>(count, 1 << 20)));
       },
-      py::arg("n"), "Sets how many threads operators use. Results do not depend on it.");
+      py::arg("n"), R"(Set the number of threads that operators use. Results do not depend on it.
+
+Raises: RuntimeError if the number is not positive.
+
+>>> former = fb.get_num_threads()
+>>> fb.set_num_threads(1)
+>>> fb.get_num_threads()
+1
+>>> fb.set_num_threads(former))");
   m.def(
       "get_default_dtype", [] { return py::reinterpret_borrow<py::object>(dtype_object(default_dtype())); },
-      "The dtype of floats without one.");
+      "Return the dtype of float tensors that are created without a dtype. See `set_default_dtype`.");
   m.def(
       "set_default_dtype",
       [](py::object d) {
@@ -68,15 +80,34 @@ void bind_controls(py::module_& m) {
           wrong_argument({"set_default_dtype", &parameter, 0}, "flambeau.dtype", d.ptr());
         set_default_dtype(reinterpret_cast<DtypeObject*>(d.ptr())->value);
       },
-      py::arg("d"), "Sets the dtype of floats without one, for this thread.");
+      py::arg("d"), R"(Set the dtype of float tensors that are created without a dtype, for this thread.
+
+Raises: TypeError if the argument is not a dtype.
+
+>>> fb.set_default_dtype(fb.float64)
+>>> fb.ones(2).dtype, fb.get_default_dtype()
+(flambeau.float64, flambeau.float64)
+>>> fb.set_default_dtype(fb.float32))");
   m.def("_set_library_name", &set_library_name, "Set the name of the package in reprs and error messages.");
   m.def("_library_name", &library_name, "The name of the package in reprs and error messages.");
-  m.def("empty_cache", &empty_cache, "Returns cached memory to the system.");
-  m.def("memory_allocated", &allocated_bytes, "Bytes of memory in use by tensors.");
-  m.def("memory_cached", &cached_bytes, "Bytes of memory kept for reuse.");
+  m.def("empty_cache", &empty_cache, "Return cached memory to the system. See `memory_cached`.");
+  m.def("memory_allocated", &allocated_bytes, R"(Return the number of bytes that tensors use.
+
+>>> before = fb.memory_allocated()
+>>> x = fb.empty(1024, dtype=fb.float32)
+>>> fb.memory_allocated() - before >= 4096
+True)");
+  m.def("memory_cached", &cached_bytes, R"(Return the number of bytes that are free and kept for new tensors.
+
+>>> fb.empty_cache()
+>>> fb.memory_cached()
+0)");
   m.def(
       "instruction_set", [] { return flambeau::instruction_set(); },
-      "The instruction set the kernels in use were compiled for.");
+      R"(Return the instruction set of the kernels that this CPU runs.
+
+>>> fb.instruction_set() in ("baseline", "avx2", "avx512")
+True)");
   m.def(
       "pointwise_rows", [] { return py::reinterpret_steal<py::object>(describe_rows()); },
       "The registry's pointwise rows, as dictionaries.");

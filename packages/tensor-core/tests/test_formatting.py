@@ -1,12 +1,11 @@
 """How tensors print. The expected texts are PyTorch's, except for the ``flambeau.`` before a dtype."""
 
-import doctest
 import math
 
 import pytest
 
 import flambeau
-from flambeau import _formatting, set_printoptions
+from flambeau import set_printoptions
 
 NAMES = {**vars(flambeau), "nan": math.nan, "inf": math.inf}
 
@@ -324,16 +323,6 @@ def test_bad_options_change_nothing(options, error, message):
     with pytest.raises(error, match=message):
         set_printoptions(**{"edgeitems": 1, **options})
     assert repr(flambeau.arange(1001)) == "tensor([   0,    1,    2,  ...,  998,  999, 1000])"
-
-
-def test_examples_in_docstrings():
-    finder = doctest.DocTestFinder(recurse=False)
-    runner = doctest.DocTestRunner()
-    for function in (_formatting.set_printoptions, _formatting.format_tensor):
-        for example in finder.find(function, globs={"flambeau": flambeau}):
-            assert example.examples
-            runner.run(example)
-    assert runner.summarize(verbose=False).failed == 0
 
 
 def test_format_strings():

@@ -1,12 +1,9 @@
 """Results that are there later."""
 
-import doctest
 import threading
 
 import pytest
 
-import flambeau as fb
-from flambeau import futures
 from flambeau.futures import Awaited, Future, collect_all, wait_all
 
 
@@ -63,7 +60,3 @@ def test_several_futures():
     with pytest.raises(ValueError, match="no"):
         wait_all([first, second])
     assert wait_all([first]) == [1]
-
-
-def test_examples():
-    assert doctest.testmod(futures, globs={"flambeau": fb}).failed == 0

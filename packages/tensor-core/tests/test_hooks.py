@@ -1,7 +1,6 @@
 """Handles that take hooks off again."""
 
 import copy
-import doctest
 import gc
 import pickle
 import weakref
@@ -9,12 +8,7 @@ from collections import OrderedDict
 
 import pytest
 
-from flambeau.utils import hooks
 from flambeau.utils.hooks import RemovableHandle, new_handle
-
-
-def test_examples():
-    assert doctest.testmod(hooks).failed == 0
 
 
 def test_a_handle_takes_its_hook_off_once():

@@ -1,7 +1,6 @@
 """Published files and repositories, from a local server."""
 
 import contextlib
-import doctest
 import hashlib
 import http.server
 import io
@@ -16,7 +15,7 @@ import pytest
 
 import flambeau as fb
 from flambeau import hub
-from flambeau.hub import _entry_points, _files, _folder, _github
+from flambeau.hub import _folder, _github
 
 HUBCONF = '''
 dependencies = ["math"]
@@ -324,9 +323,3 @@ def test_an_archive_holds_one_folder(server, folder):
     with pytest.raises(ValueError, match="should hold one folder, not 2"):
         hub.list("owner/name", trust_repo=True)
     assert not (folder / "owner_name_main").exists()
-
-
-def test_examples(repository):
-    known = {"flambeau": fb, "folder": repository}
-    for module in (hub, _entry_points, _files, _folder):
-        assert doctest.testmod(module, extraglobs=known).failed == 0

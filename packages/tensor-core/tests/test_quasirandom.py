@@ -1,6 +1,5 @@
 """The Sobol sequence, against its definition: each block of 2**m points has one in every interval of length 2**-m."""
 
-import doctest
 import subprocess
 import sys
 
@@ -8,7 +7,6 @@ import numpy as np
 import pytest
 
 import flambeau as fb
-from flambeau import quasirandom
 from flambeau.quasirandom import SobolEngine
 
 
@@ -87,7 +85,3 @@ except ImportError as error:
     print(error)
 """
     assert "pip install scipy" in subprocess.check_output([sys.executable, "-c", code], text=True)
-
-
-def test_examples():
-    assert doctest.testmod(quasirandom, extraglobs={"flambeau": fb}).failed == 0

@@ -1,7 +1,6 @@
 """Saving and loading safetensors files: round trips, what cannot be stored, and where tensors go."""
 
 import collections
-import doctest
 import enum
 import io
 import math
@@ -15,7 +14,6 @@ from hypothesis import strategies as st
 from safetensors_bytes import VALUES, assert_same, header_of, saved, tensor_of
 
 import flambeau
-from flambeau import serialization
 
 
 def round_trip(obj):
@@ -241,16 +239,6 @@ def test_a_function_as_map_location_chooses_the_memory():
     assert asked == [(6, "cpu")]
     with pytest.raises(TypeError, match="map_location must return a storage or None, got int"):
         flambeau.load(io.BytesIO(saved({"x": flambeau.arange(3)})), map_location=lambda storage, location: 3)
-
-
-def test_examples_in_docstrings(tmp_path):
-    finder = doctest.DocTestFinder(recurse=False)
-    runner = doctest.DocTestRunner()
-    for function in (serialization.save, serialization.load, serialization.safe_open, serialization.add_safe_globals):
-        for example in finder.find(function, globs={"flambeau": flambeau, "path": tmp_path / "x.safetensors"}):
-            assert example.examples
-            runner.run(example)
-    assert runner.summarize(verbose=False).failed == 0
 
 
 def test_an_open_file_is_complete_once_save_returns(tmp_path):

@@ -1,11 +1,8 @@
 """Sparse tensors: made of parts, checked, converted, printed, copied and kept in files."""
 
 import copy
-import doctest
-import importlib
 import io
 import pickle
-import pkgutil
 import subprocess
 import sys
 
@@ -19,18 +16,10 @@ import flambeau.sparse
 RNG = np.random.default_rng(0)
 INDICES, VALUES = [[0, 1, 1, 0], [2, 0, 2, 2]], [3.0, 4.0, 5.0, 1.0]
 DENSE = np.array([[0, 0, 4], [4, 0, 5]], np.float32)
-MODULES = [module.name for module in pkgutil.walk_packages(fb.sparse.__path__, "flambeau.sparse.")]
 
 
 def coo(**options):
     return fb.sparse_coo_tensor(INDICES, VALUES, (2, 3), **options)
-
-
-@pytest.mark.parametrize("name", MODULES)
-def test_examples(name):
-    finder, runner = doctest.DocTestFinder(), doctest.DocTestRunner()
-    for example in finder.find(importlib.import_module(name), extraglobs={"flambeau": fb}):
-        assert runner.run(example).failed == 0, example.name
 
 
 def test_nothing_is_loaded_before_it_is_used():

@@ -77,7 +77,7 @@ void bind_autograd() {
   forwarded<2>("retain_grad(self)", "Keeps the gradient of a tensor that is not a leaf in .grad.");
   forwarded<3>("register_post_accumulate_grad_hook(self, hook)",
                "Calls hook(tensor) after this leaf's .grad was added to.");
-  forwarded<4>("detach_(self)", "Takes the tensor out of its graph; returns it.");
+  forwarded<4>("detach_(self)", "Remove the tensor from its graph in place, and return it.");
 }
 
 }  // namespace flambeau::python

@@ -264,7 +264,8 @@ void bind_cuda() {
 
 PyObject* out_of_memory_error() {
   static PyObject* const type = checked(PyErr_NewExceptionWithDoc(
-      "flambeau.OutOfMemoryError", "The memory of a GPU does not suffice.", PyExc_RuntimeError, nullptr));
+      "flambeau.OutOfMemoryError", "Error for an allocation that exceeds the free memory of a GPU.", PyExc_RuntimeError,
+      nullptr));
   return type;
 }
 

@@ -191,7 +191,15 @@ PyMethodDef device_methods[] = {{"__enter__", enter_device, METH_NOARGS, nullptr
                                 {"__exit__", leave_device, METH_VARARGS, nullptr},
                                 {"__reduce__", device_reduce, METH_NOARGS, nullptr},
                                 {}};
-constexpr char kDeviceDoc[] = "Where a tensor's memory is: device('cpu'). As a context manager, the default device.";
+constexpr char kDeviceDoc[] = R"(Device of a tensor's memory: its type and, for GPUs, its index.
+
+As a context manager, set the default device for a block.
+
+>>> fb.device("cuda:1").type, fb.device("cuda", 1).index
+('cuda', 1)
+>>> with fb.device("meta"):
+...     fb.ones(2).device
+device(type='meta'))";
 PyType_Slot device_slots[] = {{Py_tp_new, reinterpret_cast<void*>(construct_device)},
                               {Py_tp_repr, reinterpret_cast<void*>(device_repr)},
                               {Py_tp_str, reinterpret_cast<void*>(device_str)},

@@ -124,8 +124,19 @@ Generator for_device(const py::object& device) {
 void bind_generator(py::module_& m) {
   const py::call_guard<InterpreterSection> guard;
   py::class_<Generator>(m, "Generator",
-                        "A source of random numbers: a seed and a position in its stream. Philox 4x32-10, or MT19937 "
-                        "as PyTorch's CPU generator draws from it (flambeau.random.use_pytorch_streams).")
+                        R"(Random number generator: a seed and a position in the stream of numbers.
+
+The algorithm is Philox 4x32-10, or MT19937 with the numbers of PyTorch's CPU generator
+(flambeau.random.use_pytorch_streams).
+
+Args:
+    device: device of the tensors for which it draws numbers.
+Source: Salmon et al. 2011, doi:10.1145/2063384.2063405.
+
+>>> generator = fb.Generator().manual_seed(0)
+>>> x = fb.rand(3, generator=generator)
+>>> fb.equal(x, fb.rand(3, generator=generator.manual_seed(0)))
+True)")
       .def(py::init(&for_device), py::arg("device") = py::none())
       .def(
           "manual_seed",

@@ -43,10 +43,15 @@ PyMethodDef dtype_methods[] = {
     {"to_real", dtype_to_real, METH_NOARGS, "The dtype of the parts of a complex dtype; a real dtype itself."},
     {"to_complex", dtype_to_complex, METH_NOARGS, "The complex dtype of this precision, complex64 at least."},
     {}};
+constexpr char kDtypeDoc[] = R"(Type of the elements of a tensor, such as flambeau.float32.
+
+>>> x = fb.tensor([1, 2])
+>>> x.dtype, x.dtype.itemsize, x.dtype.is_floating_point
+(flambeau.int64, 8, False))";
 PyType_Slot dtype_slots[] = {{Py_tp_repr, reinterpret_cast<void*>(dtype_repr)},
                              {Py_tp_getset, dtype_attributes},
                              {Py_tp_methods, dtype_methods},
-                             {Py_tp_doc, const_cast<char*>("The type of a tensor's elements.")},
+                             {Py_tp_doc, const_cast<char*>(kDtypeDoc)},
                              {0, nullptr}};
 PyType_Spec dtype_spec = {"flambeau.dtype", sizeof(DtypeObject), 0,
                           Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, dtype_slots};
@@ -138,11 +143,28 @@ PyObject* size_add(PyObject* a, PyObject* b) {
   return as_size(PyTuple_Type.tp_as_sequence->sq_concat(a, b));
 }
 PyMethodDef size_methods[] = {{"numel", size_numel, METH_NOARGS, "The product of the sizes."}, {}};
-PyType_Slot size_slots[] = {
-    {Py_tp_repr, reinterpret_cast<void*>(size_repr)},      {Py_tp_methods, size_methods},
-    {Py_mp_subscript, reinterpret_cast<void*>(size_item)}, {Py_nb_add, reinterpret_cast<void*>(size_add)},
-    {Py_sq_repeat, reinterpret_cast<void*>(size_repeat)},  {Py_tp_new, reinterpret_cast<void*>(size_new)},
-    {Py_tp_doc, const_cast<char*>("A tuple of sizes.")},   {0, nullptr}};
+constexpr char kSizeDoc[] = R"(Tuple of the sizes of a tensor's dimensions.
+
+>>> size = fb.ones(2, 3).shape
+>>> size, size[0], size.numel()
+(flambeau.Size([2, 3]), 2, 6))";
+PyType_Slot size_slots[] = {{Py_tp_repr, reinterpret_cast<void*>(size_repr)},
+                            {Py_tp_methods, size_methods},
+                            {Py_mp_subscript, reinterpret_cast<void*>(size_item)},
+                            {Py_nb_add, reinterpret_cast<void*>(size_add)},
+                            {Py_sq_repeat, reinterpret_cast<void*>(size_repeat)},
+                            {Py_tp_new, reinterpret_cast<void*>(size_new)},
+                            {Py_tp_doc, const_cast<char*>(kSizeDoc)},
+                            {0, nullptr}};
+constexpr char kLayoutDoc[] = R"(Storage layout of a tensor: strided, or one of the sparse layouts.
+
+>>> fb.eye(2).layout, fb.eye(2).to_sparse().layout
+(flambeau.strided, flambeau.sparse_coo))";
+constexpr char kMemoryFormatDoc[] = R"(Order of a tensor's elements in memory.
+
+>>> x = fb.ones(1, 3, 4, 5).to(memory_format=fb.channels_last)
+>>> x.stride()
+(60, 1, 15, 3))";
 PyType_Spec size_spec = {"flambeau.Size", 0, 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, size_slots};
 
 }  // namespace
@@ -184,11 +206,10 @@ void create_small_types(PyObject* module) {
     dtype_objects[i] = reinterpret_cast<PyObject*>(o);
     PyModule_AddObjectRef(module, name(Dtype(i)), dtype_objects[i]);
   }
-  layout_type = create_constants(module, kLayoutName, "How a tensor's elements are kept: strided is the only one here.",
+  layout_type = create_constants(module, kLayoutName, kLayoutDoc,
                                  {"strided", "sparse_coo", "sparse_csr", "sparse_csc", "sparse_bsr", "sparse_bsc"});
-  memory_format_type =
-      create_constants(module, "flambeau.memory_format", "In which order a tensor's elements lie in memory.",
-                       {"contiguous_format", "preserve_format", "channels_last", "channels_last_3d"});
+  memory_format_type = create_constants(module, "flambeau.memory_format", kMemoryFormatDoc,
+                                        {"contiguous_format", "preserve_format", "channels_last", "channels_last_3d"});
   size_type = reinterpret_cast<PyTypeObject*>(
       checked(PyType_FromSpecWithBases(&size_spec, reinterpret_cast<PyObject*>(&PyTuple_Type))));
   PyModule_AddObjectRef(module, "Size", reinterpret_cast<PyObject*>(size_type));

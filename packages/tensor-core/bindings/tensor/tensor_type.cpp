@@ -300,9 +300,17 @@ PyMemberDef members[] = {{"__dictoffset__", T_PYSSIZET, offsetof(TensorObject, d
                          {"__weaklistoffset__", T_PYSSIZET, offsetof(TensorObject, weak_references), READONLY, nullptr},
                          {}};
 
-const char kDoc[] =
-    "A multi-dimensional array of one dtype, as PyTorch's Tensor.\n\n"
-    "Made by flambeau.tensor, zeros, ones, arange, from_numpy and the like; Tensor(2, 3) gives uninitialised float32.";
+const char kDoc[] = R"(Multi-dimensional array of one dtype.
+
+Create it with functions such as flambeau.tensor, zeros, ones, arange and from_numpy. Tensor(2, 3) returns an
+uninitialised float32 tensor.
+
+>>> x = fb.tensor([[1.0, 2.0], [3.0, 4.0]])
+>>> x.shape, x.dtype, x.device
+(flambeau.Size([2, 2]), flambeau.float32, device(type='cpu'))
+>>> x @ x - x.mean()
+tensor([[ 4.5000,  7.5000],
+        [12.5000, 19.5000]]))";
 
 }  // namespace
 

@@ -106,12 +106,21 @@ bool = _core.bool
 
 
 def is_tensor(obj: Any) -> builtins.bool:
-    """Return True if ``obj`` is a Tensor."""
+    """Return True if ``obj`` is a Tensor.
+
+    >>> fb.is_tensor(fb.ones(2)), fb.is_tensor([1.0, 1.0])
+    (True, False)
+    """
     return isinstance(obj, Tensor)
 
 
 def is_storage(obj: Any) -> builtins.bool:
-    """Return True if ``obj`` is an UntypedStorage or a TypedStorage."""
+    """Return True if ``obj`` is an UntypedStorage or a TypedStorage.
+
+    >>> x = fb.ones(2)
+    >>> fb.is_storage(x.untyped_storage()), fb.is_storage(x)
+    (True, False)
+    """
     return isinstance(obj, UntypedStorage | TypedStorage)
 
 

@@ -19,15 +19,19 @@ class _Symbol:
 
 
 class SymInt(_Symbol):
-    """Symbolic int of a compiler. It has no instances; programs use it with ``isinstance``."""
+    """Symbolic int of a compiler. It has no instances; programs use it with ``isinstance``.
+
+    >>> isinstance(fb.ones(2).shape[0], (int, fb.SymInt))
+    True
+    """
 
 
 class SymFloat(_Symbol):
-    """Symbolic float of a compiler. It has no instances; programs use it with ``isinstance``."""
+    """Symbolic float of a compiler, without instances. See `SymInt`."""
 
 
 class SymBool(_Symbol):
-    """Symbolic bool of a compiler. It has no instances; programs use it with ``isinstance``."""
+    """Symbolic bool of a compiler, without instances. See `SymInt`."""
 
 
 def _assert(condition: Any, message: str) -> Any:
@@ -128,7 +132,17 @@ def cond(pred: Any, true_fn: Callable[..., T], false_fn: Callable[..., T], opera
 def while_loop(
     cond_fn: Callable[..., Any], body_fn: Callable[..., Any], carried_inputs: Sequence[Any]
 ) -> tuple[Any, ...]:
-    """Replace the inputs by ``body_fn(*inputs)`` while ``cond_fn(*inputs)`` is true, and return them."""
+    """Replace the inputs by ``body_fn(*inputs)`` while ``cond_fn(*inputs)`` is true, and return them.
+
+    Args:
+        cond_fn: function that returns a bool or a one-element tensor.
+        body_fn: function that returns a tuple or list of the next inputs.
+        carried_inputs: a tuple or list of the first inputs.
+    Returns: a tuple.
+
+    >>> fb.while_loop(lambda x: x.sum() < 100, lambda x: (x * 2,), (fb.tensor([1, 2]),))
+    (tensor([ 64, 128]),)
+    """
     carried = tuple(carried_inputs)
     while cond_fn(*carried):
         carried = tuple(body_fn(*carried))
@@ -136,40 +150,72 @@ def while_loop(
 
 
 def sym_int(a: Any) -> int:
-    """Return ``int(a)``."""
+    """Return ``int(a)``, which rounds toward zero.
+
+    >>> fb.sym_int(-2.7)
+    -2
+    """
     return int(a)
 
 
 def sym_float(a: Any) -> float:
-    """Return ``float(a)``."""
+    """Return ``float(a)``.
+
+    >>> fb.sym_float(3)
+    3.0
+    """
     return float(a)
 
 
 def sym_not(a: Any) -> bool:
-    """Return ``not a``."""
+    """Return ``not a``.
+
+    >>> fb.sym_not(fb.ones(2).ndim > 1)
+    True
+    """
     return not a
 
 
 def sym_max(a: Any, b: Any) -> Any:
-    """Return the larger number, as a float if one of them is a float."""
+    """Return the larger number, as a float if one of them is a float.
+
+    >>> fb.sym_max(2, 1.5)
+    2.0
+    """
     return float(max(a, b)) if isinstance(a, float) or isinstance(b, float) else max(a, b)
 
 
 def sym_min(a: Any, b: Any) -> Any:
-    """Return the smaller number, as a float if one of them is a float."""
+    """Return the smaller number, as a float if one of them is a float.
+
+    >>> fb.sym_min(2, 2.5)
+    2.0
+    """
     return float(min(a, b)) if isinstance(a, float) or isinstance(b, float) else min(a, b)
 
 
 def sym_sum(args: Sequence[Any]) -> Any:
-    """Return the sum."""
+    """Return the sum of a sequence of numbers.
+
+    >>> fb.sym_sum(fb.ones(2, 3).shape)
+    5
+    """
     return sum(args)
 
 
 def sym_sqrt(a: Any) -> float:
-    """Return the square root."""
+    """Return the square root.
+
+    >>> fb.sym_sqrt(16)
+    4.0
+    """
     return math.sqrt(a)
 
 
 def sym_ite(b: bool, t: Any, f: Any) -> Any:
-    """Return ``t if b else f``."""
+    """Return ``t if b else f``.
+
+    >>> fb.sym_ite(fb.ones(2).ndim == 1, "vector", "other")
+    'vector'
+    """
     return t if b else f

@@ -81,13 +81,28 @@ class no_grad(_NoGrad, _Decorator):
 
 
 class enable_grad(_EnableGrad, _Decorator):
-    """Context manager and decorator that enables recording, also within ``no_grad``."""
+    """Context manager and decorator that enables recording, also within ``no_grad``.
+
+    >>> with fb.no_grad():
+    ...     with fb.enable_grad():
+    ...         fb.is_grad_enabled()
+    True
+    """
 
     __slots__ = ()
 
 
 class set_grad_enabled(_SetGradEnabled, _Decorator):
-    """Set grad mode immediately. If used as a context manager, restore the former mode at the end of the block."""
+    """Set grad mode immediately. If used as a context manager, restore the former mode at the end of the block.
+
+    Args:
+        mode: True enables recording, False disables it.
+
+    >>> is_training = False
+    >>> with fb.set_grad_enabled(is_training):
+    ...     fb.is_grad_enabled()
+    False
+    """
 
     __slots__ = ()
 

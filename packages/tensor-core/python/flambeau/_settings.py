@@ -16,7 +16,18 @@ _told: set[str] = set()  # warnings that were already issued
 
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
-    """Request deterministic algorithms. All algorithms of flambeau are deterministic: this only stores the setting."""
+    """Request deterministic algorithms. All algorithms of flambeau are deterministic: this only stores the setting.
+
+    Args:
+        mode: the value for `are_deterministic_algorithms_enabled`.
+        warn_only: the value for `is_deterministic_algorithms_warn_only_enabled`.
+    Raises: TypeError if an argument is not a bool.
+
+    >>> fb.use_deterministic_algorithms(True, warn_only=True)
+    >>> fb.are_deterministic_algorithms_enabled(), fb.is_deterministic_algorithms_warn_only_enabled()
+    (True, True)
+    >>> fb.use_deterministic_algorithms(False)
+    """
     for name, value in (("'mode' (position 1)", mode), ("'warn_only'", warn_only)):
         if not isinstance(value, bool):
             raise TypeError(
@@ -26,17 +37,27 @@ def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None
 
 
 def are_deterministic_algorithms_enabled() -> bool:
-    """Return the ``mode`` that ``use_deterministic_algorithms`` set."""
+    """Return the ``mode`` of the last call. See `use_deterministic_algorithms`."""
     return _determinism["mode"]
 
 
 def is_deterministic_algorithms_warn_only_enabled() -> bool:
-    """Return the ``warn_only`` that ``use_deterministic_algorithms`` set."""
+    """Return the ``warn_only`` of the last call. See `use_deterministic_algorithms`."""
     return _determinism["warn_only"]
 
 
 def set_deterministic_debug_mode(debug_mode: int | str) -> None:
-    """Set the mode to ``"default"`` (0), ``"warn"`` (1) or ``"error"`` (2). See ``use_deterministic_algorithms``."""
+    """Call `use_deterministic_algorithms` for a mode: ``"default"`` (0), ``"warn"`` (1) or ``"error"`` (2).
+
+    Args:
+        debug_mode: the mode, as a string or a number.
+    Raises: RuntimeError for another mode; TypeError for another type.
+
+    >>> fb.set_deterministic_debug_mode("warn")
+    >>> fb.get_deterministic_debug_mode()
+    1
+    >>> fb.set_deterministic_debug_mode("default")
+    """
     if isinstance(debug_mode, str):
         if debug_mode not in _DEBUG_MODES:
             raise RuntimeError(f"debug_mode must be one of {', '.join(_DEBUG_MODES)}, but got {debug_mode}")
@@ -49,7 +70,7 @@ def set_deterministic_debug_mode(debug_mode: int | str) -> None:
 
 
 def get_deterministic_debug_mode() -> int:
-    """Return the mode 0, 1 or 2. See ``set_deterministic_debug_mode``."""
+    """Return the mode 0, 1 or 2. See `set_deterministic_debug_mode`."""
     return 0 if not _determinism["mode"] else 1 if _determinism["warn_only"] else 2
 
 
@@ -57,6 +78,11 @@ def set_float32_matmul_precision(precision: str) -> None:
     """Set the precision of float32 matrix products. ``"high"`` and ``"medium"`` allow TF32 on GPUs, ``"highest"`` not.
 
     Raises: RuntimeError for another value.
+
+    >>> fb.set_float32_matmul_precision("high")
+    >>> fb.get_float32_matmul_precision()
+    'high'
+    >>> fb.set_float32_matmul_precision("highest")
     """
     global _precision
     if precision not in ("highest", "high", "medium"):
@@ -66,12 +92,20 @@ def set_float32_matmul_precision(precision: str) -> None:
 
 
 def get_float32_matmul_precision() -> str:
-    """Return the value that ``set_float32_matmul_precision`` set. The default is ``"highest"``."""
+    """Return the precision, ``"highest"`` by default. See `set_float32_matmul_precision`."""
     return _precision
 
 
 def set_warn_always(b: bool) -> None:
-    """If True, issue a warning each time instead of once per process."""
+    """If True, issue a warning each time instead of once per process.
+
+    Raises: RuntimeError if the argument is not a bool.
+
+    >>> fb.set_warn_always(True)
+    >>> fb.is_warn_always_enabled()
+    True
+    >>> fb.set_warn_always(False)
+    """
     global _warn_always
     if not isinstance(b, bool):
         raise RuntimeError(f"set_warn_always() expects a bool, but got {type(b).__name__}")
@@ -79,7 +113,7 @@ def set_warn_always(b: bool) -> None:
 
 
 def is_warn_always_enabled() -> bool:
-    """Return the value that ``set_warn_always`` set."""
+    """Return the setting, False by default. See `set_warn_always`."""
     return _warn_always
 
 
@@ -91,12 +125,23 @@ def warn_once(message: str, stacklevel: int = 3) -> None:
 
 
 def get_num_interop_threads() -> int:
-    """Return 1: operators run one after another."""
+    """Return 1: operators run one after another.
+
+    >>> fb.get_num_interop_threads()
+    1
+    """
     return 1
 
 
 def set_num_interop_threads(n: int) -> None:
-    """Check the argument and ignore it: operators run one after another."""
+    """Check the argument and ignore it: operators run one after another.
+
+    Raises: TypeError if the argument is not an int; RuntimeError if it is not positive.
+
+    >>> fb.set_num_interop_threads(4)
+    >>> fb.get_num_interop_threads()
+    1
+    """
     if isinstance(n, bool) or not isinstance(n, int):
         raise TypeError(f"set_num_interop_threads expects an int, but got {type(n).__name__}")
     if n <= 0:
@@ -104,19 +149,33 @@ def set_num_interop_threads(n: int) -> None:
 
 
 def set_flush_denormal(mode: bool) -> bool:
-    """Check the argument and return False: flushing denormal numbers to zero is not supported."""
+    """Check the argument and return False: flushing denormal numbers to zero is not supported.
+
+    Raises: TypeError if the argument is not a bool.
+
+    >>> fb.set_flush_denormal(True)
+    False
+    """
     if not isinstance(mode, bool):
         raise TypeError(f"set_flush_denormal expects a bool, but got {type(mode).__name__}")
     return False
 
 
 def compiled_with_cxx11_abi() -> bool:
-    """Return True: the library uses the C++11 ABI."""
+    """Return True: the library uses the C++11 ABI.
+
+    >>> fb.compiled_with_cxx11_abi()
+    True
+    """
     return True
 
 
 def is_vulkan_available() -> bool:
-    """Return False: Vulkan is not supported."""
+    """Return False: Vulkan is not supported.
+
+    >>> fb.is_vulkan_available()
+    False
+    """
     return False
 
 
@@ -124,6 +183,9 @@ def get_device_module(device: Any = None) -> ModuleType:
     """Return the module of a device type. None means CUDA if a GPU is available, otherwise the CPU.
 
     Raises: RuntimeError for a device type without a module.
+
+    >>> fb.get_device_module("cpu").current_device()
+    'cpu'
     """
     if device is None:
         device = "cuda" if _core._cuda_device_count() else "cpu"
@@ -139,17 +201,35 @@ def set_default_device(device: Any) -> None:
     ``with flambeau.device("meta"):`` sets it for a block.
 
     Raises: NotImplementedError for a device without a backend.
+
+    >>> fb.set_default_device("meta")
+    >>> fb.ones(2).device
+    device(type='meta')
+    >>> fb.set_default_device(None)
     """
     _core._set_default_device(device)
 
 
 def get_default_device() -> _core.device:
-    """Return the device on which factory functions create tensors in this thread."""
+    """Return the device on which factory functions create tensors in this thread.
+
+    >>> with fb.device("meta"):
+    ...     fb.get_default_device()
+    device(type='meta')
+    """
     return _core._get_default_device()
 
 
 def set_default_tensor_type(t: Any) -> None:
-    """Set the default dtype and device from a tensor type such as ``flambeau.DoubleTensor``, or from its name."""
+    """Set the default dtype and device from a tensor type such as ``flambeau.DoubleTensor``, or from its name.
+
+    Raises: TypeError if the argument is neither.
+
+    >>> fb.set_default_tensor_type(fb.DoubleTensor)
+    >>> fb.ones(1).dtype
+    flambeau.float64
+    >>> fb.set_default_tensor_type(fb.FloatTensor)
+    """
     from flambeau._tensor_types import tensortype, type_named
 
     if isinstance(t, str):

@@ -95,10 +95,12 @@ def _elements(data: bytearray, dtype: Any, swap: bool) -> Tensor:
     return raw.view(dtype)
 
 
-STORAGE_TYPES = {
-    name: _OfOneDtype(name, (), {"__module__": "flambeau", "__doc__": f"A TypedStorage of {dtype}.", "dtype": dtype})
-    for name, dtype in STORAGE_DTYPES.items()
-}
+def _of_dtype(name: str, dtype: Any) -> _OfOneDtype:
+    doc = f"Typed storage of {dtype} elements. See `TypedStorage`."
+    return _OfOneDtype(name, (), {"__module__": "flambeau", "__doc__": doc, "dtype": dtype})
+
+
+STORAGE_TYPES = {name: _of_dtype(name, dtype) for name, dtype in STORAGE_DTYPES.items()}
 
 
 STORAGE_NAMES = {dtype: name for name, dtype in STORAGE_DTYPES.items()}

@@ -125,7 +125,15 @@ def _fill(future: Future[Any], function: Callable[[Any], Any], given: Any) -> No
 
 
 def collect_all(futures: Sequence[Future[Any]]) -> Future[list[Future[Any]]]:
-    """Return a future that is complete when all ``futures`` are. Its result is the list of these futures."""
+    """Return a future that is complete when all ``futures`` are. Its result is the list of these futures.
+
+    >>> futures = [fb.futures.Future(), fb.futures.Future()]
+    >>> everything = fb.futures.collect_all(futures)
+    >>> for result, future in enumerate(futures):
+    ...     future.set_result(result)
+    >>> [future.value() for future in everything.wait()]
+    [0, 1]
+    """
     given = list(futures)
 
     def obtain() -> list[Future[Any]]:
@@ -140,5 +148,12 @@ def collect_all(futures: Sequence[Future[Any]]) -> Future[list[Future[Any]]]:
 
 
 def wait_all(futures: Sequence[Future[Any]]) -> list[Any]:
-    """Wait for all ``futures`` and return their results. Raise the first exception among them."""
+    """Wait for all ``futures`` and return their results. Raise the first exception among them.
+
+    >>> futures = [fb.futures.Future(), fb.futures.Future()]
+    >>> for result, future in enumerate(futures):
+    ...     future.set_result(result)
+    >>> fb.futures.wait_all(futures)
+    [0, 1]
+    """
     return [future.wait() for future in futures]

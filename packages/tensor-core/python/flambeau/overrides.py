@@ -44,7 +44,14 @@ _NOT_CONVERTED: set[Any] = {vars(Tensor)[name].__get__ for name in ("grad", "_ba
 
 
 class DisableTorchFunctionSubclass:
-    """Context manager that disables ``__torch_function__`` of Tensor subclasses in the current thread."""
+    """Context manager that disables ``__torch_function__`` of Tensor subclasses in the current thread.
+
+    >>> class Named(fb.Tensor): ...
+    >>> x = fb.ones(2).as_subclass(Named)
+    >>> with fb.overrides.DisableTorchFunctionSubclass():
+    ...     type(x + 1).__name__
+    'Tensor'
+    """
 
     def __enter__(self) -> None:
         self._former = _core._overrides_heeded(False)
@@ -109,7 +116,12 @@ def _ask_mode(public_api: Callable[..., Any], *args: Any) -> Any:
 
 
 class enable_reentrant_dispatch:
-    """Context manager for use in ``__torch_dispatch__`` that records operations for automatic differentiation."""
+    """Context manager for use in ``__torch_dispatch__`` that records operations for automatic differentiation.
+
+    >>> with fb.no_grad(), fb.overrides.enable_reentrant_dispatch():
+    ...     fb.is_grad_enabled()
+    True
+    """
 
     def __enter__(self) -> None:
         self._former = _core._set_grad_enabled(True)
@@ -126,19 +138,25 @@ def _override(value: Any) -> Any:
 
 
 def has_torch_function(relevant_args: Iterable[Any]) -> bool:
-    """Return True if an argument overrides ``__torch_function__`` and overrides are enabled in this thread."""
+    """Return True if an argument overrides ``__torch_function__`` and overrides are enabled in this thread.
+
+    >>> class Named(fb.Tensor): ...
+    >>> x = fb.ones(2)
+    >>> fb.overrides.has_torch_function((x,)), fb.overrides.has_torch_function((x, x.as_subclass(Named)))
+    (False, True)
+    """
     heeded = _core._overrides_heeded(True)
     _core._overrides_heeded(heeded)
     return heeded and any(_override(value) is not None for value in relevant_args)
 
 
 def has_torch_function_unary(tensor: Any) -> bool:
-    """Return ``has_torch_function((tensor,))``."""
+    """Return ``has_torch_function((tensor,))``. See `has_torch_function`."""
     return has_torch_function((tensor,))
 
 
 def has_torch_function_variadic(*tensors: Any) -> bool:
-    """Return ``has_torch_function(tensors)``."""
+    """Return ``has_torch_function(tensors)``. See `has_torch_function`."""
     return has_torch_function(tensors)
 
 
@@ -147,8 +165,25 @@ def handle_torch_function(
 ) -> Any:
     """Call the ``__torch_function__`` of the classes of ``relevant_args`` for ``public_api(*args, **kwargs)``.
 
-    The classes are tried from left to right, subclasses before their bases. Raise TypeError if all of them return
-    NotImplemented.
+    The classes are tried from left to right, subclasses before their bases.
+
+    Args:
+        public_api: the function that the user called.
+        relevant_args: arguments that can override it.
+        args, kwargs: all arguments of the call.
+    Returns: the first result that is not NotImplemented.
+    Raises: TypeError if all classes return NotImplemented.
+
+    >>> class Metres:
+    ...     @classmethod
+    ...     def __torch_function__(cls, func, types, args=(), kwargs=None):
+    ...         return f"{func.__name__} of {cls.__name__}"
+    >>> def double(x):
+    ...     if fb.overrides.has_torch_function_unary(x):
+    ...         return fb.overrides.handle_torch_function(double, (x,), x)
+    ...     return 2 * x
+    >>> double(Metres())
+    'double of Metres'
     """
     asked: list[Any] = []
     for value in relevant_args:
@@ -167,7 +202,14 @@ def handle_torch_function(
 
 
 def is_tensor_like(value: Any) -> bool:
-    """Return True if ``value`` is a Tensor or its class has ``__torch_function__``."""
+    """Return True if ``value`` is a Tensor or its class has ``__torch_function__``.
+
+    >>> class Metres:
+    ...     @classmethod
+    ...     def __torch_function__(cls, func, types, args=(), kwargs=None): ...
+    >>> fb.overrides.is_tensor_like(Metres()), fb.overrides.is_tensor_like([1.0])
+    (True, False)
+    """
     return isinstance(value, Tensor) or hasattr(type(value), "__torch_function__")
 
 

@@ -86,22 +86,38 @@ def manual_seed(seed: int) -> Generator:
 
 
 def seed() -> int:
-    """Seed the default generator from the system's entropy and return the seed."""
+    """Seed the default generator from the system's entropy and return the seed.
+
+    >>> fb.seed() == fb.initial_seed()
+    True
+    """
     return default_generator.seed()
 
 
 def initial_seed() -> int:
-    """Return the seed of the default generator. If no seed was set, it comes from the system's entropy."""
+    """Return the seed of the default generator. If no seed was set, it comes from the system's entropy.
+
+    >>> _ = fb.manual_seed(7)
+    >>> fb.initial_seed()
+    7
+    """
     return default_generator.initial_seed()
 
 
 def get_rng_state() -> Tensor:
-    """Return the state of the default generator as a uint8 tensor."""
+    """Return the state of the default generator as a uint8 tensor.
+
+    >>> state = fb.get_rng_state()
+    >>> x = fb.rand(3)
+    >>> fb.set_rng_state(state)
+    >>> fb.equal(fb.rand(3), x)
+    True
+    """
     return default_generator.get_state()
 
 
 def set_rng_state(new_state: Tensor) -> None:
-    """Set the state of the default generator."""
+    """Set the state of the default generator. See `get_rng_state`."""
     default_generator.set_state(new_state)
 
 
@@ -117,6 +133,13 @@ def fork_rng(
 
     The generators of all GPUs are restored as well, because GPUs use the default generator. ``devices`` and
     ``device_type`` are accepted for compatibility with PyTorch.
+
+    >>> _ = fb.manual_seed(0)
+    >>> with fb.random.fork_rng():
+    ...     _ = fb.manual_seed(42)
+    ...     x = fb.rand(3)
+    >>> fb.initial_seed()
+    0
     """
     state, counters = get_rng_state(), default_generator._get_counters()
     try:

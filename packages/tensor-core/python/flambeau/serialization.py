@@ -173,6 +173,13 @@ def get_unsafe_globals_in_checkpoint(f: str | os.PathLike[str] | IO[bytes]) -> l
 
     Args:
         f: path, or a binary file opened for reading.
+
+    >>> import fractions, io
+    >>> file = io.BytesIO()
+    >>> fb.save({"rate": fractions.Fraction(1, 3)}, file)
+    >>> _ = file.seek(0)
+    >>> fb.serialization.get_unsafe_globals_in_checkpoint(file)
+    ['fractions.Fraction']
     """
     with naming(f), _to_read(f) as file:
         from ._serialization import pytorch

@@ -40,6 +40,13 @@ def from_file(
     Returns: a tensor of shape ``(size,)``.
     Raises: RuntimeError if the file is too short; NotImplementedError for another layout or device; ValueError if
         ``size`` is negative; FileNotFoundError.
+
+    >>> import tempfile
+    >>> with tempfile.NamedTemporaryFile() as file:
+    ...     x = fb.from_file(file.name, shared=True, size=4, dtype=fb.uint8)
+    ...     _ = x.fill_(65)
+    ...     file.read()
+    b'AAAA'
     """
     if layout not in (None, _core.strided) or (device is not None and _core.device(device).type != "cpu"):
         raise NotImplementedError(f"from_file makes dense tensors on the CPU, got layout={layout}, device={device}")
@@ -65,7 +72,11 @@ def from_file(
 
 
 class StorageBase:
-    """Base class of untyped storages, for ``isinstance`` checks."""
+    """Base class of untyped storages, for ``isinstance`` checks.
+
+    >>> isinstance(fb.ones(2).untyped_storage(), fb.StorageBase)
+    True
+    """
 
 
 class UntypedStorage(StorageBase):

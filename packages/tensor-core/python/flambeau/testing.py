@@ -241,6 +241,10 @@ def make_tensor(
         exclude_zero: if True, replace 0 by 1 (integers) or by the smallest positive normal number (other dtypes).
         memory_format: memory format of the result. Excludes ``noncontiguous``.
     Raises: ValueError for a range without values, or for a memory format together with ``noncontiguous``.
+
+    >>> x = fb.testing.make_tensor(2, 3, dtype=fb.int64, low=1, high=4)
+    >>> x.shape, x.min() >= 1, x.max() < 4
+    (flambeau.Size([2, 3]), tensor(True), tensor(True))
     """
     sizes = list(shape[0]) if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else list(shape)
     if noncontiguous and memory_format is not None:

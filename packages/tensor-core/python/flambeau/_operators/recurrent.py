@@ -220,6 +220,12 @@ lstm = _layers(
     sequence: ``lstm(data, batch_sizes, hx, params, has_biases, num_layers, dropout, train, bidirectional)``.
 
     Gradient: all tensors. Source: Hochreiter, Schmidhuber 1997, doi:10.1162/neco.1997.9.8.1735.
+
+    >>> params = [fb.ones(4, 1), fb.ones(4, 1)]
+    >>> state = (fb.zeros(1, 2, 1), fb.zeros(1, 2, 1))
+    >>> output, h, c = fb.lstm(fb.ones(5, 2, 1), state, params, False, 1, 0.0, False, False, False)
+    >>> output.shape, h.shape, c.shape
+    (flambeau.Size([5, 2, 1]), flambeau.Size([1, 2, 1]), flambeau.Size([1, 2, 1]))
     """,
 )
 gru = _layers(
@@ -228,6 +234,11 @@ gru = _layers(
     """A gated recurrent network of several layers: output and state. Both forms of `lstm`, with a state h for hx.
 
     Gradient: all tensors. Source: Cho et al. 2014, arXiv:1406.1078.
+
+    >>> params = [fb.ones(3, 1), fb.ones(3, 1)]
+    >>> output, h = fb.gru(fb.ones(2, 1, 1), fb.zeros(1, 1, 1), params, False, 1, 0.0, False, False, False)
+    >>> output.flatten()
+    tensor([0.2048, 0.3468])
     """,
 )
 rnn_tanh = _layers(
@@ -236,6 +247,11 @@ rnn_tanh = _layers(
     """A recurrent network with tanh of several layers: output and state. Both forms of `lstm`, with a state h for hx.
 
     Gradient: all tensors. Source: Elman 1990, doi:10.1207/s15516709cog1402_1.
+
+    >>> params = [fb.ones(1, 1), fb.ones(1, 1)]
+    >>> output, h = fb.rnn_tanh(fb.ones(2, 1, 1), fb.zeros(1, 1, 1), params, False, 1, 0.0, False, False, False)
+    >>> output.flatten()
+    tensor([0.7616, 0.9427])
     """,
 )
 rnn_relu = _layers(
@@ -244,5 +260,10 @@ rnn_relu = _layers(
     """A recurrent network with relu of several layers: output and state. Both forms of `lstm`, with a state h for hx.
 
     Gradient: all tensors.
+
+    >>> params = [fb.ones(1, 1), fb.ones(1, 1)]
+    >>> output, h = fb.rnn_relu(fb.ones(2, 1, 1), fb.zeros(1, 1, 1), params, False, 1, 0.0, False, False, False)
+    >>> output.flatten()
+    tensor([1., 2.])
     """,
 )

@@ -142,17 +142,28 @@ def _named(given: Any) -> tuple[str, Any]:
 
 
 def get_safe_globals() -> list[Any]:
-    """Return the objects that `add_safe_globals` allowed."""
+    """Return the objects that a program allowed. See `add_safe_globals`."""
     return list(_added.values())
 
 
 def clear_safe_globals() -> None:
-    """Remove all objects that `add_safe_globals` allowed."""
+    """Remove all objects that a program allowed. See `add_safe_globals`."""
     _added.clear()
 
 
 class safe_globals(contextlib.AbstractContextManager[None]):
-    """Context manager that allows files to use functions and classes. See `add_safe_globals`."""
+    """Context manager that allows files to use functions and classes, as `add_safe_globals` does.
+
+    Args:
+        safe_globals: functions and classes, or pairs of one and its full name in the files.
+
+    >>> import fractions
+    >>> with fb.serialization.safe_globals([fractions.Fraction]):
+    ...     fb.serialization.get_safe_globals()
+    [<class 'fractions.Fraction'>]
+    >>> fb.serialization.get_safe_globals()
+    []
+    """
 
     def __init__(self, safe_globals: Sequence[Any]) -> None:
         self._given = safe_globals

@@ -8,7 +8,10 @@ import sys
 
 
 class LoadEndianness(enum.Enum):
-    """Byte order of files that do not specify it, which are those of PyTorch before 2.1."""
+    """Byte order of files that do not specify it, which are those of PyTorch before 2.1.
+
+    See `set_default_load_endianness`.
+    """
 
     NATIVE = 1
     LITTLE = 2
@@ -21,12 +24,25 @@ class _Options:
 
 
 def get_default_load_endianness() -> LoadEndianness | None:
-    """Return the byte order for files that do not specify it. None means that of this machine."""
+    """Return the byte order for files that do not specify it. None means that of this machine.
+
+    See `set_default_load_endianness`.
+    """
     return _Options.endianness
 
 
 def set_default_load_endianness(endianness: LoadEndianness | None) -> None:
-    """Set the byte order for files that do not specify it."""
+    """Set the byte order for files that do not specify it.
+
+    Args:
+        endianness: the byte order. None means that of this machine.
+    Raises: TypeError for another type.
+
+    >>> fb.serialization.set_default_load_endianness(fb.serialization.LoadEndianness.BIG)
+    >>> fb.serialization.get_default_load_endianness()
+    <LoadEndianness.BIG: 3>
+    >>> fb.serialization.set_default_load_endianness(None)
+    """
     if endianness is not None and not isinstance(endianness, LoadEndianness):
         raise TypeError("Invalid argument type in function set_default_load_endianness")
     _Options.endianness = endianness
@@ -40,12 +56,25 @@ def unsaid_byte_order() -> str:
 
 
 def get_default_mmap_options() -> int:
-    """Return the flags with which ``load(mmap=True)`` maps files: ``mmap.MAP_PRIVATE``."""
+    """Return the flags with which ``load(mmap=True)`` maps files: ``mmap.MAP_PRIVATE``.
+
+    >>> import mmap
+    >>> fb.serialization.get_default_mmap_options() == mmap.MAP_PRIVATE
+    True
+    """
     return mmap.MAP_PRIVATE
 
 
 def set_default_mmap_options(flags: int) -> None:
-    """Raise NotImplementedError for other flags than ``mmap.MAP_PRIVATE``, because changes must not reach the file."""
+    """Check the flags with which ``load(mmap=True)`` maps files. Only ``mmap.MAP_PRIVATE`` is supported.
+
+    Raises: NotImplementedError for other flags, because changes must not reach the file.
+
+    >>> import mmap
+    >>> fb.serialization.set_default_mmap_options(mmap.MAP_SHARED)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    NotImplementedError: set_default_mmap_options: only mmap.MAP_PRIVATE is supported, got 1; ...
+    """
     if flags != mmap.MAP_PRIVATE:
         raise NotImplementedError(
             f"set_default_mmap_options: only mmap.MAP_PRIVATE is supported, got {flags}; "
@@ -54,10 +83,16 @@ def set_default_mmap_options(flags: int) -> None:
 
 
 def get_crc32_options() -> bool:
-    """Return True if saving computes checksums."""
+    """Return True if saving computes checksums. See `set_crc32_options`."""
     return _Options.checksums
 
 
 def set_crc32_options(compute_crc32: bool) -> None:
-    """Enable or disable checksums in saved files. Without them, `load` cannot detect damage and zip tools fail."""
+    """Enable or disable checksums in saved files. Without them, `load` cannot detect damage and zip tools fail.
+
+    >>> fb.serialization.set_crc32_options(False)
+    >>> fb.serialization.get_crc32_options()
+    False
+    >>> fb.serialization.set_crc32_options(True)
+    """
     _Options.checksums = bool(compute_crc32)

@@ -25,6 +25,9 @@ def is_autocast_available(device_type: str) -> bool:
     """Return True if `autocast` supports a device type, which is ``"cpu"`` or ``"cuda"``.
 
     Raises: RuntimeError if ``device_type`` is not a device type.
+
+    >>> fb.amp.is_autocast_available("cpu"), fb.amp.is_autocast_available("mps")
+    (True, False)
     """
     return _core.device(device_type).type in _DEVICE_TYPES
 
@@ -127,6 +130,21 @@ def custom_fwd(
         device_type: ``"cpu"`` or ``"cuda"``.
         cast_inputs: if given, calls inside an autocast region cast the floating-point tensors in the arguments to this
             dtype, except float64 ones, and run ``fwd`` with autocast disabled.
+
+    >>> class Square(fb.autograd.Function):
+    ...     @staticmethod
+    ...     @fb.amp.custom_fwd(device_type="cpu", cast_inputs=fb.float32)
+    ...     def forward(ctx, x):
+    ...         ctx.save_for_backward(x)
+    ...         return x * x
+    ...
+    ...     @staticmethod
+    ...     @fb.amp.custom_bwd(device_type="cpu")
+    ...     def backward(ctx, grad):
+    ...         return 2 * ctx.saved_tensors[0] * grad
+    >>> with fb.autocast("cpu"):
+    ...     Square.apply(fb.ones(2, dtype=fb.bfloat16)).dtype
+    flambeau.float32
     """
     _require_device_type(device_type)
     if fwd is None:
@@ -154,7 +172,10 @@ def custom_bwd(bwd: F, *, device_type: str) -> F: ...
 
 
 def custom_bwd(bwd: Callable[..., Any] | None = None, *, device_type: str) -> Any:
-    """Decorate the ``backward`` of an ``autograd.Function`` to run in the autocast state of its `custom_fwd`."""
+    """Decorate the ``backward`` of an ``autograd.Function`` to run in the autocast state of its ``forward``.
+
+    See `custom_fwd`.
+    """
     _require_device_type(device_type)
     if bwd is None:
         return functools.partial(custom_bwd, device_type=device_type)
@@ -192,6 +213,10 @@ def is_autocast_enabled(device_type: str = "cuda") -> bool:
     """Return True if autocast is enabled for a device type in this thread.
 
     Return False for device types that only PyTorch supports.
+
+    >>> with fb.autocast("cpu"):
+    ...     fb.is_autocast_enabled("cpu")
+    True
     """
     return device_type not in _ELSEWHERE and _core._is_autocast_enabled(device_type)
 
@@ -200,6 +225,11 @@ def set_autocast_enabled(device_type: str | bool, enabled: bool | None = None) -
     """Enable or disable autocast for a device type in this thread. Prefer `autocast`.
 
     With one argument, a bool, set the state of ``"cuda"``.
+
+    >>> fb.set_autocast_enabled("cpu", True)
+    >>> (fb.ones(2, 2) @ fb.ones(2, 2)).dtype
+    flambeau.bfloat16
+    >>> fb.set_autocast_enabled("cpu", False)
     """
     if isinstance(device_type, str):
         if enabled is None:
@@ -213,65 +243,103 @@ def get_autocast_dtype(device_type: str) -> _core.dtype:
     """Return the dtype of matrix products and convolutions in this thread's autocast regions.
 
     The default is bfloat16 on the CPU and float16 on ``"cuda"``.
+
+    >>> fb.get_autocast_dtype("cpu"), fb.get_autocast_dtype("cuda")
+    (flambeau.bfloat16, flambeau.float16)
     """
     return _core._autocast_dtype(device_type)
 
 
 def set_autocast_dtype(device_type: str, dtype: _core.dtype) -> None:
-    """Set the dtype of matrix products and convolutions in this thread's autocast regions."""
+    """Set the dtype of matrix products and convolutions in this thread's autocast regions.
+
+    >>> fb.set_autocast_dtype("cpu", fb.float16)
+    >>> with fb.autocast("cpu"):
+    ...     (fb.ones(2, 2) @ fb.ones(2, 2)).dtype
+    flambeau.float16
+    >>> fb.set_autocast_dtype("cpu", fb.bfloat16)
+    """
     _core._set_autocast_dtype(device_type, dtype)
 
 
 def is_autocast_cache_enabled() -> bool:
-    """Return True if casts of parameters are cached until the outermost region ends."""
+    """Return True if casts of parameters are cached until the outermost region ends.
+
+    >>> with fb.autocast("cpu", cache_enabled=False):
+    ...     fb.is_autocast_cache_enabled()
+    False
+    """
     return _core._is_autocast_caching()
 
 
 def set_autocast_cache_enabled(enabled: bool) -> None:
-    """Enable or disable the cache of casts for this thread."""
+    """Enable or disable the cache of casts for this thread.
+
+    >>> fb.set_autocast_cache_enabled(False)
+    >>> fb.is_autocast_cache_enabled()
+    False
+    >>> fb.set_autocast_cache_enabled(True)
+    """
     _core._set_autocast_caching(enabled)
 
 
 def clear_autocast_cache() -> None:
-    """Clear this thread's cache of casts."""
+    """Clear this thread's cache of casts.
+
+    >>> weight = fb.ones(2, 2, requires_grad=True)
+    >>> with fb.autocast("cpu"):
+    ...     before = (fb.eye(2) @ weight)[0, 0].item()
+    ...     weight.data = fb.zeros(2, 2)
+    ...     fb.clear_autocast_cache()
+    ...     before, (fb.eye(2) @ weight)[0, 0].item()
+    (1.0, 0.0)
+    """
     _core._clear_autocast_cache()
 
 
 def autocast_increment_nesting() -> int:
-    """Increment the nesting depth of autocast regions and return it. `autocast` calls this."""
+    """Increment the nesting depth of autocast regions and return it. `autocast` calls this.
+
+    >>> with fb.autocast("cpu"):
+    ...     fb.autocast_increment_nesting(), fb.autocast_decrement_nesting()
+    (2, 1)
+    """
     return _core._change_autocast_depth(1)
 
 
 def autocast_decrement_nesting() -> int:
-    """Decrement the nesting depth of autocast regions and return it. At depth 0 the cache of casts is cleared."""
+    """Decrement the nesting depth of autocast regions and return it. At depth 0 the cache of casts is cleared.
+
+    See `autocast_increment_nesting`.
+    """
     return _core._change_autocast_depth(-1)
 
 
 def is_autocast_cpu_enabled() -> bool:
-    """Return ``is_autocast_enabled("cpu")``."""
+    """Return ``is_autocast_enabled("cpu")``. See `is_autocast_enabled`."""
     return is_autocast_enabled("cpu")
 
 
 def set_autocast_cpu_enabled(enabled: bool) -> None:
-    """Call ``set_autocast_enabled("cpu", enabled)``."""
+    """Call ``set_autocast_enabled("cpu", enabled)``. See `set_autocast_enabled`."""
     set_autocast_enabled("cpu", enabled)
 
 
 def get_autocast_cpu_dtype() -> _core.dtype:
-    """Return ``get_autocast_dtype("cpu")``."""
+    """Return ``get_autocast_dtype("cpu")``. See `get_autocast_dtype`."""
     return get_autocast_dtype("cpu")
 
 
 def set_autocast_cpu_dtype(dtype: _core.dtype) -> None:
-    """Call ``set_autocast_dtype("cpu", dtype)``."""
+    """Call ``set_autocast_dtype("cpu", dtype)``. See `set_autocast_dtype`."""
     set_autocast_dtype("cpu", dtype)
 
 
 def get_autocast_gpu_dtype() -> _core.dtype:
-    """Return ``get_autocast_dtype("cuda")``."""
+    """Return ``get_autocast_dtype("cuda")``. See `get_autocast_dtype`."""
     return get_autocast_dtype("cuda")
 
 
 def set_autocast_gpu_dtype(dtype: _core.dtype) -> None:
-    """Call ``set_autocast_dtype("cuda", dtype)``."""
+    """Call ``set_autocast_dtype("cuda", dtype)``. See `set_autocast_dtype`."""
     set_autocast_dtype("cuda", dtype)

@@ -41,6 +41,17 @@ class GradScaler:
         growth_interval: number of consecutive finite steps before the scale increases.
         enabled: if False, every method has no effect, except that ``step`` calls ``optimizer.step``.
     Source: Micikevicius et al. 2018, arXiv:1710.03740.
+
+    >>> weight = fb.ones(2, requires_grad=True)
+    >>> optimizer = fb.optim.SGD([weight], lr=0.1)
+    >>> scaler = fb.GradScaler("cpu", init_scale=1024.0)
+    >>> scaler.scale(weight.sum()).backward()
+    >>> weight.grad
+    tensor([1024., 1024.])
+    >>> scaler.step(optimizer)
+    >>> scaler.update()
+    >>> weight
+    tensor([0.9000, 0.9000], requires_grad=True)
     """
 
     def __init__(

@@ -30,7 +30,14 @@ __all__ = [
 
 
 class Stream:
-    """A stream of the CPU. CPU work is synchronous, so all methods return immediately."""
+    """A stream of the CPU. CPU work is synchronous, so all methods return immediately.
+
+    >>> stream = fb.cpu.Stream()
+    >>> with fb.cpu.stream(stream):
+    ...     x = fb.ones(2)
+    >>> fb.cpu.current_stream().wait_stream(stream)
+    >>> fb.cpu.synchronize()
+    """
 
     def __init__(self, priority: int = -1) -> None:
         self.priority = priority
@@ -84,40 +91,67 @@ def get_capabilities() -> dict[str, Any]:
 
 
 def is_available() -> bool:
-    """Return True: a CPU is always available."""
+    """Return True: a CPU is always available.
+
+    >>> fb.cpu.is_available()
+    True
+    """
     return True
 
 
 def is_initialized() -> bool:
-    """Return True: the CPU needs no initialisation."""
+    """Return True: the CPU needs no initialisation.
+
+    >>> fb.cpu.is_initialized()
+    True
+    """
     return True
 
 
 def device_count() -> int:
-    """Return the number of CPU devices, which is 1."""
+    """Return the number of CPU devices, which is 1.
+
+    >>> fb.cpu.device_count()
+    1
+    """
     return 1
 
 
 def current_device() -> str:
-    """Return the name of the current CPU device, ``"cpu"``."""
+    """Return the name of the current CPU device, ``"cpu"``.
+
+    >>> fb.cpu.current_device()
+    'cpu'
+    """
     return "cpu"
 
 
 def set_device(device: Any) -> None:
-    """Select the CPU device. Does nothing because there is only one."""
+    """Select the CPU device. Does nothing because there is only one.
+
+    >>> fb.cpu.set_device("cpu")
+    >>> fb.cpu.current_device()
+    'cpu'
+    """
 
 
 def synchronize(device: Any = None) -> None:
-    """Wait until all work is complete. Does nothing because CPU operators are synchronous."""
+    """Wait until all work is complete. Does nothing because CPU operators are synchronous.
+
+    See `Stream`.
+    """
 
 
 def current_stream(device: Any = None) -> Stream:
-    """Return the only stream of the CPU."""
+    """Return the only stream of the CPU. See `Stream`."""
     return _stream
 
 
 def stream(stream: Stream | None) -> AbstractContextManager[None]:
-    """Return a context manager that selects a stream. It has no effect because the CPU has only one stream."""
+    """Return a context manager that selects a stream. It has no effect because the CPU has only one stream.
+
+    See `Stream`.
+    """
     return nullcontext()
 
 

@@ -11,7 +11,7 @@ __all__ = ["GradScaler", "autocast"]
 
 
 class autocast(flambeau.amp.autocast):
-    """Deprecated spelling of ``flambeau.amp.autocast("cpu", ...)``."""
+    """Deprecated spelling of ``flambeau.autocast("cpu", ...)``. See `autocast`."""
 
     def __init__(self, enabled: bool = True, dtype: _core.dtype = _core.bfloat16, cache_enabled: bool = True) -> None:
         warn_of_older_spelling("cpu", "autocast")
@@ -19,6 +19,6 @@ class autocast(flambeau.amp.autocast):
 
 
 class GradScaler(_by_device.GradScaler):
-    """Deprecated spelling of ``flambeau.amp.GradScaler("cpu", ...)``."""
+    """Deprecated spelling of ``flambeau.GradScaler("cpu", ...)``. See `GradScaler`."""
 
     _named_device = "cpu"

@@ -27,7 +27,14 @@ def list(
     verbose: bool = True,
     source: str = "github",
 ) -> builtins.list[str]:
-    """Return the names of a repository's entry points. For the arguments, see `load`."""
+    """Return the names of a repository's entry points. For the arguments, see `load`.
+
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = pathlib.Path(folder, "hubconf.py").write_text("def double(x): return 2 * x")
+    ...     fb.hub.list(folder, source="local")
+    ['double']
+    """
     with _hubconf(_folder(github, source, force_reload, trust_repo, verbose, skip_validation)) as module:
         return [name for name in dir(module) if not name.startswith("_") and callable(getattr(module, name))]
 
@@ -40,7 +47,14 @@ def help(
     trust_repo: bool | str = "check",
     source: str = "github",
 ) -> str | None:
-    """Return the docstring of an entry point. For the arguments, see `load`."""
+    """Return the docstring of an entry point, or None. For the arguments, see `load`.
+
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = pathlib.Path(folder, "hubconf.py").write_text("def double(x): 'Return 2 * x.'; return 2 * x")
+    ...     fb.hub.help(folder, "double", source="local")
+    'Return 2 * x.'
+    """
     with _hubconf(_folder(github, source, force_reload, trust_repo, True, skip_validation)) as module:
         return _entry(module, model).__doc__
 
@@ -72,7 +86,10 @@ def load(
     Raises: RuntimeError if the entry point does not exist or a package that the repository requires is missing;
         ValueError for an unknown ``source``.
 
-    >>> flambeau.hub.load(folder, "double", 21, source="local")
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = pathlib.Path(folder, "hubconf.py").write_text("def double(x): return 2 * x")
+    ...     fb.hub.load(folder, "double", 21, source="local")
     42
     """
     with _hubconf(_folder(repo_or_dir, source, force_reload, trust_repo, verbose, skip_validation)) as module:

@@ -29,6 +29,14 @@ def download_url_to_file(
         progress: if True, show the progress, with tqdm if it is installed.
     Raises: RuntimeError if the hash does not match or the connection ends too early; OSError for errors of urllib or of
         the disk.
+
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     source, copy = pathlib.Path(folder, "a.txt"), pathlib.Path(folder, "b.txt")
+    ...     _ = source.write_text("weights")
+    ...     fb.hub.download_url_to_file(source.as_uri(), copy, hash_prefix="9a1290", progress=False)
+    ...     copy.read_text()
+    'weights'
     """
     path = os.path.expanduser(os.fspath(dst))
     folder, name = os.path.split(path)

@@ -25,5 +25,12 @@ def get_dir() -> str:
 
 
 def set_dir(d: str | os.PathLike[str]) -> None:
-    """Set the cache folder for this process."""
+    """Set the cache folder for this process.
+
+    >>> former = fb.hub.get_dir()
+    >>> fb.hub.set_dir("/data/hub")
+    >>> fb.hub.get_dir()
+    '/data/hub'
+    >>> fb.hub.set_dir(former)
+    """
     _chosen[:] = [os.path.expanduser(d)]

@@ -46,17 +46,30 @@ reductions.install()
 
 
 def get_all_sharing_strategies() -> set[str]:
-    """Return the supported strategies for sharing memory: ``{"file_descriptor"}``."""
+    """Return the supported strategies for sharing memory: ``{"file_descriptor"}``.
+
+    >>> fb.multiprocessing.get_all_sharing_strategies()
+    {'file_descriptor'}
+    """
     return {"file_descriptor"}
 
 
 def get_sharing_strategy() -> str:
-    """Return the current strategy for sharing memory: ``"file_descriptor"``."""
+    """Return the current strategy for sharing memory: ``"file_descriptor"``.
+
+    >>> fb.multiprocessing.get_sharing_strategy()
+    'file_descriptor'
+    """
     return "file_descriptor"
 
 
 def set_sharing_strategy(new_strategy: str) -> None:
-    """Set the strategy for sharing memory. Raise ValueError unless it is ``"file_descriptor"``."""
+    """Set the strategy for sharing memory.
+
+    Raises: ValueError unless it is ``"file_descriptor"``.
+
+    >>> fb.multiprocessing.set_sharing_strategy("file_descriptor")
+    """
     if new_strategy not in get_all_sharing_strategies():
         raise ValueError(
             f"set_sharing_strategy: {new_strategy!r} is not supported; memory is shared by 'file_descriptor'. Where a "

@@ -21,7 +21,14 @@ _NO_GRAPH = (
 def reduce_tensor(tensor: Tensor) -> tuple[Any, ...]:
     """Return the pickle reduction of a tensor. A CPU tensor is moved to shared memory; others are copied.
 
+    Returns: a function and its arguments, as from ``__reduce__``.
     Raises: RuntimeError if the tensor is the result of a recorded operation.
+
+    >>> x = fb.zeros(2)
+    >>> rebuild, arguments = fb.multiprocessing.reductions.reduce_tensor(x)
+    >>> _ = rebuild(*arguments).fill_(7.0)
+    >>> x
+    tensor([7., 7.])
     """
     if tensor.requires_grad and not tensor.is_leaf:
         raise RuntimeError(_NO_GRAPH)
@@ -40,7 +47,7 @@ def reduce_tensor(tensor: Tensor) -> tuple[Any, ...]:
 def rebuild_tensor(
     handle: Any, size: int, dtype: Any, view: tuple[Any, ...], requires_grad: bool, attributes: dict[str, Any]
 ) -> Tensor:
-    """Rebuild the tensor that `reduce_tensor` described, over the same memory."""
+    """Rebuild a tensor over the same memory. See `reduce_tensor`."""
     tensor = _core.empty(0, dtype=dtype).set_(UntypedStorage(_received(handle, size)), *view)
     if requires_grad:
         tensor.requires_grad_()
@@ -59,5 +66,8 @@ def _received(handle: Any, size: int) -> Tensor:
 
 
 def install() -> None:
-    """Register `reduce_tensor` with the pickler of queues, pipes and processes."""
+    """Register `reduce_tensor` with the pickler of queues, pipes and processes.
+
+    >>> fb.multiprocessing.reductions.install()
+    """
     ForkingPickler.register(Tensor, reduce_tensor)

@@ -20,7 +20,7 @@ WAIT_FOR_REPORT = 1.0  # seconds
 
 
 class ProcessException(Exception):  # noqa: N818
-    """Error for a process that failed.
+    """Error for a process that failed. See `ProcessRaisedException`.
 
     Attributes:
         msg: description of the failure.
@@ -39,7 +39,15 @@ class ProcessException(Exception):  # noqa: N818
 
 
 class ProcessRaisedException(ProcessException):
-    """Error for a process that raised an exception. The message contains its traceback."""
+    """Error for a process that raised an exception. The message contains its traceback.
+
+    >>> from flambeau import multiprocessing as mp
+    >>> try:
+    ...     mp.start_processes(lambda index: 1 / 0, start_method="fork")
+    ... except mp.ProcessRaisedException as error:
+    ...     print(error.error_index, str(error).splitlines()[-1])
+    0 ZeroDivisionError: division by zero
+    """
 
 
 class ProcessExitedException(ProcessException):
@@ -48,6 +56,14 @@ class ProcessExitedException(ProcessException):
     Attributes:
         exit_code: the exit code, or the negative signal number.
         signal_name: name of the signal, or None.
+
+    >>> import os
+    >>> from flambeau import multiprocessing as mp
+    >>> try:
+    ...     mp.start_processes(lambda index: os.kill(os.getpid(), 9), start_method="fork")
+    ... except mp.ProcessExitedException as error:
+    ...     print(error.exit_code, error.signal_name)
+    -9 SIGKILL
     """
 
     def __init__(
@@ -88,6 +104,13 @@ class ProcessContext:
 
     Attributes:
         processes: the processes, in order.
+
+    >>> from flambeau import multiprocessing as mp
+    >>> started = mp.start_processes(lambda index: None, nprocs=2, join=False, start_method="fork")
+    >>> while not started.join():
+    ...     pass
+    >>> [process.exitcode for process in started.processes]
+    [0, 0]
     """
 
     def __init__(self, processes: list[Any], reports: list[Any]) -> None:
@@ -157,7 +180,16 @@ def start_processes(
     daemon: bool = False,
     start_method: str = "spawn",
 ) -> ProcessContext | None:
-    """Run ``fn(index, *args)`` in ``nprocs`` processes, started with ``start_method``. See `spawn`."""
+    """Run ``fn(index, *args)`` in ``nprocs`` processes, which start with ``start_method``.
+
+    For the arguments and errors, see `spawn`. With ``"fork"``, the function needs no import.
+
+    >>> from flambeau import multiprocessing as mp
+    >>> results = fb.zeros(3).share_memory_()
+    >>> mp.start_processes(lambda index: results[index].fill_(index**2), nprocs=3, start_method="fork")
+    >>> results
+    tensor([0., 1., 4.])
+    """
     context: Any = multiprocessing.get_context(start_method)
     processes, reports = [], []
     for index in range(nprocs):
@@ -184,6 +216,9 @@ def spawn(
     start_method: str = "spawn",
 ) -> ProcessContext | None:
     """Run ``fn(index, *args)`` in ``nprocs`` new processes. If one fails, the others are terminated.
+
+    A script calls it below ``if __name__ == "__main__":``, because the processes import the script.
+    See `start_processes`.
 
     Args:
         fn: a function at module level, which the processes can import.

@@ -146,6 +146,11 @@ def sparse_compressed_tensor(
             skips all checks of index values.
     Returns: a sparse tensor.
     Raises: RuntimeError if the parts do not match.
+
+    >>> x = fb.sparse_compressed_tensor([0, 1, 3], [1, 0, 2], [5.0, 6.0, 7.0], (2, 3), layout=fb.sparse_csr)
+    >>> x.to_dense()
+    tensor([[0., 5., 0.],
+            [6., 0., 7.]])
     """
     kind = kind_of(layout)
     stored = _values(values, dtype, device, requires_grad, pin_memory)
@@ -181,7 +186,12 @@ def sparse_csr_tensor(
 def sparse_csc_tensor(
     ccol_indices: Any, row_indices: Any, values: Any, size: Any = None, **options: Any
 ) -> CompressedTensor:
-    """Create a sparse matrix in the CSC layout. See `sparse_compressed_tensor`."""
+    """Create a sparse matrix in the CSC layout. See `sparse_compressed_tensor`.
+
+    >>> fb.sparse_csc_tensor([0, 1, 2, 3], [1, 0, 1], [6.0, 5.0, 7.0], (2, 3)).to_dense()
+    tensor([[0., 5., 0.],
+            [6., 0., 7.]])
+    """
     return sparse_compressed_tensor(
         ccol_indices, row_indices, values, size, **_of_layout("sparse_csc_tensor", _core.sparse_csc, options)
     )
@@ -204,7 +214,12 @@ def sparse_bsr_tensor(
 def sparse_bsc_tensor(
     ccol_indices: Any, row_indices: Any, values: Any, size: Any = None, **options: Any
 ) -> CompressedTensor:
-    """Create a sparse matrix in the BSC layout. See `sparse_compressed_tensor`."""
+    """Create a sparse matrix in the BSC layout. See `sparse_compressed_tensor`.
+
+    >>> fb.sparse_bsc_tensor([0, 1, 2], [1, 0], [[[1, 2]], [[3, 4]]], (2, 4)).to_dense()
+    tensor([[0, 0, 3, 4],
+            [1, 2, 0, 0]])
+    """
     return sparse_compressed_tensor(
         ccol_indices, row_indices, values, size, **_of_layout("sparse_bsc_tensor", _core.sparse_bsc, options)
     )

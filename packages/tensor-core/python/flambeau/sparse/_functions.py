@@ -32,7 +32,20 @@ def mm(mat1: Any, mat2: Any, reduce: str | None = None) -> Tensor:
 
 
 def addmm(mat: Any, mat1: Any, mat2: Any, *, beta: float = 1.0, alpha: float = 1.0) -> Tensor:
-    """Return ``beta * mat + alpha * (mat1 @ mat2)`` for a sparse ``mat1``. Gradient: defined for all three."""
+    """Return ``beta * mat + alpha * (mat1 @ mat2)`` for a sparse ``mat1``.
+
+    Args:
+        mat: tensor that broadcasts to shape ``(n, p)``.
+        mat1: sparse tensor of shape ``(n, m)``.
+        mat2: tensor of shape ``(m, p)``.
+        beta, alpha: factors.
+    Gradient: defined for all three tensors.
+
+    >>> s = fb.sparse_coo_tensor([[0, 1], [1, 0]], [2.0, 3.0], (2, 2))
+    >>> fb.sparse.addmm(fb.ones(2, 2), s, fb.eye(2), beta=10.0)
+    tensor([[10., 12.],
+            [13., 10.]])
+    """
     return flambeau.addmm(mat, mat1, mat2, beta=beta, alpha=alpha)
 
 
@@ -69,12 +82,26 @@ def softmax(input: Any, dim: int, *, dtype: Any = None) -> Tensor:
 
 
 def log_softmax(input: Any, dim: int, *, dtype: Any = None) -> Tensor:
-    """Return the logarithm of `softmax`."""
+    """Return the logarithm of `softmax` over the stored elements along a dimension.
+
+    Gradient: defined for the values.
+
+    >>> s = fb.sparse_coo_tensor([[0, 0, 1], [0, 2, 1]], [1.0, 1.0, 5.0], (2, 3))
+    >>> fb.sparse.log_softmax(s, dim=1).to_dense()
+    tensor([[-0.6931,  0.0000, -0.6931],
+            [ 0.0000,  0.0000,  0.0000]])
+    """
     return _reductions.log_softmax(input, dim, dtype=dtype)
 
 
 def spmm(input: Any, mat2: Any) -> Tensor:
-    """Return ``mm(input, mat2)``."""
+    """Return ``mm(input, mat2)``.
+
+    >>> s = fb.sparse_coo_tensor([[0, 1], [1, 0]], [2.0, 3.0], (2, 2))
+    >>> fb.spmm(s, fb.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    tensor([[6., 8.],
+            [3., 6.]])
+    """
     return flambeau.mm(input, mat2)
 
 
@@ -86,5 +113,10 @@ sampled_addmm = _products.sampled_addmm
 
 
 def resize_as_sparse_(input: Tensor, the_template: Any) -> Tensor:
-    """Resize a sparse tensor in place to the size of another one."""
+    """Resize a sparse tensor in place to the size of another one.
+
+    >>> s = fb.sparse_coo_tensor([[0], [1]], [2.0], (2, 2))
+    >>> fb.resize_as_sparse_(s, fb.sparse_coo_tensor(size=(3, 4))).shape
+    flambeau.Size([3, 4])
+    """
     return input.resize_as_sparse_(the_template)

@@ -302,7 +302,13 @@ def _in_layout_of(input: Tensor, product: Tensor) -> Tensor:
 
 @answers("hspmm", "hsmm")
 def hspmm(mat1: Any, mat2: Tensor) -> CooTensor:
-    """Return the product of a sparse and a dense matrix as a hybrid tensor that stores the nonzero rows."""
+    """Return the product of a sparse and a dense matrix as a hybrid tensor that stores the nonzero rows.
+
+    >>> s = fb.sparse_coo_tensor([[2], [0]], [5.0], (3, 2))
+    >>> product = fb.hspmm(s, fb.ones(2, 4))
+    >>> product.indices(), product.values()
+    (tensor([[2]]), tensor([[5., 5., 5., 5.]]))
+    """
     product = mm(mat1, mat2)
     rows = to_coo(mat1)._ind[0].unique()
     return CooTensor.of(rows[None], product.index_select(0, rows), product.shape, True)
@@ -310,7 +316,15 @@ def hspmm(mat1: Any, mat2: Tensor) -> CooTensor:
 
 @answers("smm")
 def smm(mat1: Any, mat2: Tensor) -> CooTensor:
-    """Return the product of a sparse and a dense matrix as a sparse one, with full rows."""
+    """Return the product of a sparse and a dense matrix as a sparse one, with full rows.
+
+    >>> s = fb.sparse_coo_tensor([[2], [0]], [5.0], (3, 2))
+    >>> fb.smm(s, fb.ones(2, 2))
+    tensor(indices=tensor([[2, 2],
+                           [0, 1]]),
+           values=tensor([5., 5.]),
+           size=(3, 2), nnz=2, layout=flambeau.sparse_coo)
+    """
     hybrid = hspmm(mat1, mat2)
     rows, width = hybrid._ind[0], hybrid._val.shape[1]
     columns = flambeau.arange(width, device=rows.device).repeat(rows.shape[0])
@@ -320,7 +334,13 @@ def smm(mat1: Any, mat2: Tensor) -> CooTensor:
 
 @answers("sspaddmm", "saddmm")
 def sspaddmm(input: Any, mat1: Any, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
-    """Return ``beta * input + alpha * (mat1 @ mat2)`` as a sparse matrix, for sparse input and mat1."""
+    """Return ``beta * input + alpha * (mat1 @ mat2)`` as a sparse matrix, for sparse input and mat1.
+
+    >>> s = fb.sparse_coo_tensor([[1], [0]], [5.0], (2, 2))
+    >>> fb.sspaddmm(s, s, fb.ones(2, 2), beta=10).to_dense()
+    tensor([[ 0.,  0.],
+            [55.,  5.]])
+    """
     return _with_input(input, smm(mat1, mat2), beta, alpha)
 
 

@@ -64,9 +64,14 @@ const Operator embedding_renorm__operator(
     {.signature = "embedding_renorm_(input, indices, max_norm, norm_type)",
      .forms = kFunction,
      .doc =
-         R"(Scales the rows of input that are in indices and whose norm is above max_norm to it, in place; no gradient.
+         R"(Scale rows of input in place, so that their norm is at most max_norm. There is no gradient.
 
-Raises IndexError for an index that there is not.)",
+Args:
+    input: floating tensor of shape (rows, width).
+    indices: int32 or int64 tensor: the rows to scale.
+    max_norm: largest norm.
+    norm_type: order of the norm.
+Raises: IndexError for an index outside of input.)",
      .forward = embedding_renorm_});
 
 }  // namespace flambeau

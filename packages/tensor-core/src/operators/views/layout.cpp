@@ -69,7 +69,7 @@ Tensor resize_(const Tensor& self, const Shape& shape, MemoryFormat format) {
 
 const Operator resize_as__operator({.signature = "resize_as_(input, the_template, *, memory_format=None)",
                                     .forms = kFunction | kMethod,
-                                    .doc = "resize_(the_template.shape).",
+                                    .doc = "Resize a tensor in place to the shape of another one.",
                                     .forward = [](const Tensor& t, const Tensor& other,
                                                   std::optional<MemoryFormat> format) {
                                       if (format == MemoryFormat::Preserve) format = format_of(other);
