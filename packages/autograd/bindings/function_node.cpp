@@ -216,7 +216,22 @@ PyMemberDef context_members[] = {
     {"__dictoffset__", T_PYSSIZET, offsetof(FunctionContext, dict), READONLY, nullptr},
     {"__weaklistoffset__", T_PYSSIZET, offsetof(FunctionContext, weak_references), READONLY, nullptr},
     {}};
-const char kContextDoc[] = "What forward and backward share: saved tensors, flags, and any attribute they like.";
+const char kContextDoc[] =
+    R"(Context of a Function: saved tensors, flags, and any attributes that forward sets for backward.
+
+>>> class Scaled(fb.autograd.Function):
+...     @staticmethod
+...     def forward(ctx, x, factor):
+...         ctx.factor = factor
+...         return x * factor
+...
+...     @staticmethod
+...     def backward(ctx, grad):
+...         return grad * ctx.factor, None
+>>> x = fb.ones(2, requires_grad=True)
+>>> Scaled.apply(x, 5.0).sum().backward()
+>>> x.grad
+tensor([5., 5.]))";
 
 }  // namespace
 

@@ -197,7 +197,12 @@ PyObject* wrap_grad_fn(const Tensor& t) {
 
 void bind_nodes(py::module_& m) {
   const auto exclusive = [](auto getter) { return py::cpp_function(getter, py::call_guard<InterpreterSection>()); };
-  py::class_<Node, Ref<Node>>(m, "Node", "A node of the recorded graph: an operation that can be differentiated.")
+  py::class_<Node, Ref<Node>>(m, "Node", R"(Node of the autograd graph: a recorded operation.
+
+>>> x = fb.ones(2, requires_grad=True)
+>>> node = x.exp().sum().grad_fn
+>>> node.name(), node.next_functions[0][0].name()
+('SumBackward0', 'ExpBackward0'))")
       .def_static("__new__",
                   [](const py::args&, const py::kwargs&) -> py::object {  // copy.copy and the like find no other way
                     throw py::type_error("nodes are made by recording operations, not by calling or copying");

@@ -112,7 +112,17 @@ void bind_saved_hooks(py::module_& m) {
     Py_XSETREF(change_callback, callback.is_none() ? nullptr : Py_NewRef(callback.ptr()));
   });
   define(m, "saved_hooks_refused", [] { return hook_stack().refusal.has_value(); });
-  py::class_<SavedReference>(m, "SavedTensor", "A tensor that a node saves. Hooks can replace it.")
+  py::class_<SavedReference>(
+      m, "SavedTensor",
+      R"(Tensor that a node saves for the backward pass. Hooks can replace it, for example by a copy on disk.
+
+>>> x = fb.tensor(3.0, requires_grad=True)
+>>> y = x * x
+>>> saved = y.grad_fn._raw_saved_self
+>>> saved.register_hooks(lambda tensor: tensor.item(), lambda number: fb.tensor(number))
+>>> y.backward()
+>>> x.grad
+tensor(6.))")
       .def(py::init([]() -> SavedReference {
         require(false, "Trying to create a SavedTensor object from Python is forbidden.");
         return {};

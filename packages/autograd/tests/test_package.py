@@ -86,7 +86,7 @@ MODULES = [
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda m: m.__name__)
 def test_examples(module):
-    examples = doctest.DocTestFinder().find(module, extraglobs={"flambeau": flambeau})
+    examples = doctest.DocTestFinder().find(module, extraglobs={"fb": flambeau, "flambeau": flambeau})
     for example in examples:
         if ".nn." in example.docstring:  # shown with modules, which are another distribution's
             pytest.importorskip("flambeau.nn")

@@ -59,6 +59,12 @@ def backward(
         inputs: if given, only these receive gradients. A non-leaf keeps its gradient, as after ``retain_grad()``.
     Raises: RuntimeError for a tensor that does not require grad, a missing gradient or one of the wrong shape, or a
         graph that was already freed. If the pass fails, no ``.grad`` is changed.
+
+    >>> w = fb.tensor([1.0, 2.0], requires_grad=True)
+    >>> y = w * w
+    >>> fb.autograd.backward(y, fb.tensor([1.0, 10.0]))
+    >>> w.grad
+    tensor([ 2., 40.])
     """
     if grad_variables is not None:
         warnings.warn("`grad_variables` is deprecated. Use `grad_tensors` instead.", FutureWarning, stacklevel=2)

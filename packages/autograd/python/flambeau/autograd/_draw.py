@@ -29,7 +29,16 @@ class _Box(NamedTuple):
 
 
 class Drawing:
-    """Drawing of a graph, as ``dot`` or ``svg`` text. ``save(path)`` writes it to a file. Notebooks display it."""
+    """Drawing of a graph that `draw` returns. Notebooks display it.
+
+    Attributes:
+        dot, svg: the graph as text in these formats.
+
+    >>> x = fb.ones(2, requires_grad=True)
+    >>> drawing = fb.autograd.graph.draw(x.exp().sum())
+    >>> drawing.dot.count("->"), drawing.svg[:4]
+    (2, '<svg')
+    """
 
     def __init__(self, boxes: list[_Box], edges: list[tuple[int, int]]) -> None:
         self._boxes, self._edges = boxes, edges

@@ -33,7 +33,22 @@ _PRECISE = (flambeau.float64, flambeau.complex128)
 
 
 class GradcheckError(RuntimeError):
-    """Error for analytical and numerical derivatives that differ."""
+    """Error for analytical and numerical derivatives that differ.
+
+    >>> class Wrong(fb.autograd.Function):
+    ...     @staticmethod
+    ...     def forward(ctx, x):
+    ...         return 2 * x
+    ...
+    ...     @staticmethod
+    ...     def backward(ctx, grad):
+    ...         return 3 * grad
+    >>> try:
+    ...     fb.autograd.gradcheck(Wrong.apply, fb.ones(1, dtype=fb.float64, requires_grad=True))
+    ... except fb.autograd.GradcheckError as error:
+    ...     print(str(error).splitlines()[0])
+    Jacobian mismatch for output 0 with respect to input 0,
+    """
 
 
 def gradcheck(
@@ -127,6 +142,10 @@ def gradgradcheck(
         check_rev_over_rev, check_fwd_over_rev: the derivatives of the gradient to check: reverse mode, forward mode.
 
     For the other arguments, see ``gradcheck``.
+
+    >>> x = fb.tensor([1.0, 2.0], dtype=fb.float64, requires_grad=True)
+    >>> fb.autograd.gradgradcheck(lambda x: x**3, (x,))
+    True
     """
     arguments = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     if grad_outputs is None:

@@ -31,6 +31,11 @@ def register_multi_grad_hook(
             (None for a tensor that the pass does not reach). With ``"any"``, it is called with the first available
             gradient. Its return value is ignored.
     Returns: a handle with a method ``remove()``. It is also a context manager.
+
+    >>> a, b = fb.ones(1, requires_grad=True), fb.ones(1, requires_grad=True)
+    >>> handle = fb.autograd.graph.register_multi_grad_hook((a, b), print)
+    >>> (2 * a + 3 * b).backward()
+    [tensor([2.]), tensor([3.])]
     """
     if mode not in ("all", "any"):
         raise ValueError(f"Expects mode to be one of ('all', 'any') but got {mode}")

@@ -6,12 +6,17 @@ _enabled = True
 
 
 def is_multithreading_enabled() -> bool:
-    """Return the value that set_multithreading_enabled set last."""
+    """Return the flag, True by default. See `set_multithreading_enabled`."""
     return _enabled
 
 
 class set_multithreading_enabled:
-    """Set the flag. As a context manager, restore it at the end of the block. The flag has no effect."""
+    """Set the flag. As a context manager, restore it at the end of the block. The flag has no effect.
+
+    >>> with fb.autograd.set_multithreading_enabled(False):
+    ...     fb.autograd.is_multithreading_enabled()
+    False
+    """
 
     def __init__(self, mode: bool) -> None:
         global _enabled

@@ -11,7 +11,13 @@ from flambeau.autograd._handle import RemovableHandle
 
 
 class GradientEdge(NamedTuple):
-    """The target of a tensor's gradient: output ``output_nr`` of ``node``. It can replace the tensor in `backward`."""
+    """The target of a tensor's gradient: output ``output_nr`` of ``node``. It can replace the tensor in `backward`.
+
+    >>> x = fb.tensor(3.0, requires_grad=True)
+    >>> edge = fb.autograd.graph.get_gradient_edge(x * x)
+    >>> edge.node.name(), edge.output_nr
+    ('MulBackward0', 0)
+    """
 
     node: Node
     output_nr: int
@@ -34,7 +40,17 @@ def get_gradient_edge(tensor: Tensor) -> GradientEdge:
 
 
 def increment_version(tensor: Tensor | Iterable[Tensor]) -> None:
-    """Increment the version counter of one or several tensors, after an in-place change by other code."""
+    """Increment the version counter of one or several tensors, after an in-place change by other code.
+
+    >>> x = fb.tensor(3.0, requires_grad=True)
+    >>> factor = fb.tensor(2.0)
+    >>> y = x * factor
+    >>> factor.numpy()[...] = 5.0  # autograd does not see this change
+    >>> fb.autograd.graph.increment_version(factor)
+    >>> y.backward()  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    RuntimeError: one of the variables needed for gradient computation has been modified by an inplace operation...
+    """
     for t in (tensor,) if isinstance(tensor, Tensor) else tensor:
         _engine.bump_version(t)
 

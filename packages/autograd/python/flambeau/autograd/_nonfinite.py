@@ -6,7 +6,15 @@ from flambeau.autograd import _engine
 
 
 class NonfiniteError(ArithmeticError):
-    """Error for an operator that returned a NaN or an infinity."""
+    """Error for an operator that returned a NaN or an infinity.
+
+    >>> with fb.autograd.detect_nonfinite():
+    ...     try:
+    ...         fb.tensor([0.0]).log()
+    ...     except fb.autograd.NonfiniteError as error:
+    ...         print(str(error)[:12])
+    log gave inf
+    """
 
 
 class detect_nonfinite:

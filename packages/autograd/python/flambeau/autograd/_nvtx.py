@@ -14,6 +14,9 @@ class emit_nvtx(TorchFunctionMode):
     Args:
         enabled: False disables the context manager.
         record_shapes: if True, append the shapes of the tensor arguments to the name.
+
+    >>> with fb.autograd.profiler.emit_nvtx(enabled=fb.cuda.is_available()):
+    ...     x = fb.ones(2).exp()
     """
 
     def __init__(self, enabled: bool = True, record_shapes: bool = False) -> None:

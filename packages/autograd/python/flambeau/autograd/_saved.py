@@ -43,7 +43,16 @@ class saved_tensors_hooks:
 class save_on_cpu(saved_tensors_hooks):
     """Context manager that copies saved tensors to CPU memory, and back to their device for the backward pass.
 
-    With ``pin_memory`` and a GPU, they are stored in page-locked memory, from which the GPU copies asynchronously.
+    Args:
+        pin_memory: if True and a GPU is available, store them in page-locked memory, from which the GPU copies
+            asynchronously.
+
+    >>> x = fb.tensor(3.0, requires_grad=True)
+    >>> with fb.autograd.graph.save_on_cpu():
+    ...     y = x * x
+    >>> y.backward()
+    >>> x.grad
+    tensor(6.)
     """
 
     def __init__(self, pin_memory: bool = False, device_type: str = "cuda") -> None:
@@ -61,7 +70,14 @@ class save_on_cpu(saved_tensors_hooks):
 
 @contextlib.contextmanager
 def disable_saved_tensors_hooks(error_message: str) -> Iterator[None]:
-    """Raise RuntimeError with this message if hooks for saved tensors are installed before or in the block."""
+    """Raise RuntimeError with this message if hooks for saved tensors are installed before or in the block.
+
+    >>> with fb.autograd.graph.disable_saved_tensors_hooks("saved tensors cannot be moved here"):
+    ...     with fb.autograd.graph.save_on_cpu():
+    ...         pass
+    Traceback (most recent call last):
+    RuntimeError: saved tensors cannot be moved here
+    """
     former = _engine.refuse_saved_hooks(error_message)
     try:
         yield

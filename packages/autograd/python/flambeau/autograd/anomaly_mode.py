@@ -34,6 +34,12 @@ class set_detect_anomaly:
         check_nan: False disables all checks for NaN.
         check_forward: False checks for NaN in the backward pass only. Use it for programs that compute a NaN and mask
             it later.
+
+    >>> x = fb.tensor(0.0, requires_grad=True)
+    >>> with fb.autograd.set_detect_anomaly(True, check_forward=False):
+    ...     (x.sqrt() * 0).backward()  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    RuntimeError: Function 'SqrtBackward0' returned nan values in its 0th output...
     """
 
     def __init__(self, mode: bool, check_nan: bool = True, check_forward: bool = True) -> None:
@@ -81,15 +87,21 @@ class detect_anomaly:
 
 
 def set_anomaly_enabled(mode: bool, check_nan: bool = True, check_forward: bool = True) -> None:
-    """Set anomaly mode for all threads. See :class:`set_detect_anomaly`."""
+    """Set anomaly mode for all threads. See :class:`set_detect_anomaly`.
+
+    >>> fb.set_anomaly_enabled(True, check_nan=False)
+    >>> fb.is_anomaly_enabled(), fb.is_anomaly_check_nan_enabled()
+    (True, False)
+    >>> fb.set_anomaly_enabled(False)
+    """
     _engine.set_anomaly(mode, check_nan, check_forward)
 
 
 def is_anomaly_enabled() -> bool:
-    """Return True if anomaly mode is enabled."""
+    """Return True if anomaly mode is enabled. See `set_anomaly_enabled`."""
     return bool(_engine.anomaly()[0])
 
 
 def is_anomaly_check_nan_enabled() -> bool:
-    """Return True if anomaly mode checks for NaN when it is enabled."""
+    """Return True if anomaly mode checks for NaN when it is enabled. See `set_anomaly_enabled`."""
     return bool(_engine.anomaly()[1])

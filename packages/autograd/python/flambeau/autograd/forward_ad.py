@@ -38,7 +38,10 @@ _open = _State()
 
 
 class UnpackedDualTensor(NamedTuple):
-    """The value of a dual tensor, and its tangent or None."""
+    """The value of a dual tensor, and its tangent or None.
+
+    See `make_dual`.
+    """
 
     primal: Tensor
     tangent: Tensor | None
@@ -73,6 +76,12 @@ def enter_dual_level() -> int:
     """Open the level and return its number. ``dual_level`` does this for a ``with`` block.
 
     Raises: RuntimeError if it is already open.
+
+    >>> level = fb.autograd.forward_ad.enter_dual_level()
+    >>> x = fb.autograd.forward_ad.make_dual(fb.tensor(0.0), fb.tensor(1.0))
+    >>> fb.autograd.forward_ad.unpack_dual(x.sin()).tangent
+    tensor(1.)
+    >>> fb.autograd.forward_ad.exit_dual_level(level=level)
     """
     if _open.level is not None:
         raise RuntimeError(NESTED)
@@ -81,7 +90,7 @@ def enter_dual_level() -> int:
 
 
 def exit_dual_level(*, level: int | None = None) -> None:
-    """Close the level. All its tangents are discarded.
+    """Close the level. All its tangents are discarded. See `enter_dual_level`.
 
     Raises: RuntimeError if it is not the innermost open level.
     """
@@ -93,7 +102,15 @@ def exit_dual_level(*, level: int | None = None) -> None:
 
 @contextmanager
 def dual_level() -> Iterator[int]:
-    """Open a level for the ``with`` block, in which tensors can be dual. Afterwards they have no tangents."""
+    """Open a level for the ``with`` block, in which tensors can be dual. Afterwards they have no tangents.
+
+    >>> with fb.autograd.forward_ad.dual_level():
+    ...     x = fb.autograd.forward_ad.make_dual(fb.tensor(3.0), fb.tensor(1.0))
+    ...     fb.autograd.forward_ad.unpack_dual(x).tangent
+    tensor(1.)
+    >>> print(fb.autograd.forward_ad.unpack_dual(x).tangent)
+    None
+    """
     level = enter_dual_level()
     try:
         yield level
@@ -112,6 +129,11 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
     Raises: RuntimeError if no level is open, the tensor is already dual or the tangent has another shape;
         ValueError for integers.
     Gradient: defined for both arguments.
+
+    >>> with fb.autograd.forward_ad.dual_level():
+    ...     x = fb.autograd.forward_ad.make_dual(fb.tensor(3.0), fb.tensor(1.0))
+    ...     fb.autograd.forward_ad.unpack_dual(x * x)
+    UnpackedDualTensor(primal=tensor(9.), tangent=tensor(6.))
     """
     level = _open.level if level is None else level
     if level is None or level < 0 or level >= _engine.open_levels():
@@ -124,7 +146,12 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
 
 
 def unpack_dual(tensor: Tensor, *, level: int | None = None) -> UnpackedDualTensor:
-    """Return the value of a tensor and its tangent, which is None if it has none or if no level is open."""
+    """Return the value of a tensor and its tangent, which is None if it has none or if no level is open.
+
+    >>> with fb.autograd.forward_ad.dual_level():
+    ...     fb.autograd.forward_ad.unpack_dual(fb.ones(2)).tangent is None
+    True
+    """
     level = _open.level if level is None else level
     if level is None or level < 0 or level >= _engine.open_levels():
         return UnpackedDualTensor(tensor, None)

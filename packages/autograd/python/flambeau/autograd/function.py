@@ -18,7 +18,22 @@ ONCE_DIFFERENTIABLE = "trying to differentiate twice a function that was marked 
 
 
 class InplaceFunction(Function):
-    """Base class for Functions that can change an input in place. ``Function`` supports the same."""
+    """Base class for Functions that can change an input in place. ``Function`` supports the same.
+
+    >>> class Double(fb.autograd.function.InplaceFunction):
+    ...     @staticmethod
+    ...     def forward(ctx, x):
+    ...         ctx.mark_dirty(x)
+    ...         return x.mul_(2)
+    ...
+    ...     @staticmethod
+    ...     def backward(ctx, grad):
+    ...         return 2 * grad
+    >>> x = fb.ones(2, requires_grad=True)
+    >>> Double.apply(x.clone()).sum().backward()
+    >>> x.grad
+    tensor([2., 2.])
+    """
 
     def __init__(self, inplace: bool = False) -> None:
         super().__init__()
@@ -38,7 +53,22 @@ class _Once(Function):
 
 
 def once_differentiable(backward: Callable[..., T]) -> Callable[..., T]:
-    """Decorate a ``Function.backward`` that cannot be differentiated. Differentiating it raises RuntimeError."""
+    """Decorate a ``Function.backward`` that cannot be differentiated. Differentiating it raises RuntimeError.
+
+    >>> class Square(fb.autograd.Function):
+    ...     @staticmethod
+    ...     def forward(ctx, x):
+    ...         ctx.save_for_backward(x)
+    ...         return x * x
+    ...
+    ...     @staticmethod
+    ...     @fb.autograd.function.once_differentiable
+    ...     def backward(ctx, grad):
+    ...         return 2 * ctx.saved_tensors[0] * grad
+    >>> x = fb.tensor(3.0, requires_grad=True)
+    >>> fb.autograd.grad(Square.apply(x), x)
+    (tensor(6.),)
+    """
 
     @functools.wraps(backward)
     def wrapper(ctx: Any, *gradients: Any) -> T:

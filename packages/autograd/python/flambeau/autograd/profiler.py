@@ -33,14 +33,24 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class ProfilerActivity(enum.Enum):
-    """Activities to profile. Only the CPU is supported. CUDA issues a warning."""
+    """Activities to profile. Only the CPU is supported. CUDA issues a warning.
+
+    >>> fb.profiler.supported_activities()
+    {<ProfilerActivity.CPU: 'cpu'>}
+    """
 
     CPU = "cpu"
     CUDA = "cuda"
 
 
 class Event(NamedTuple):
-    """One call. Times are in nanoseconds. ``bytes`` is the change of the memory of tensors during the call."""
+    """One call. Times are in nanoseconds. ``bytes`` is the change of the memory of tensors during the call.
+
+    >>> with fb.autograd.profiler.profile() as profiled:
+    ...     x = fb.ones(256).exp()
+    >>> [(event.name, event.bytes > 1000) for event in profiled.events()]
+    [('ones', True), ('exp', True)]
+    """
 
     name: str
     start: int
@@ -61,6 +71,11 @@ class Average:
     """Sums over all calls of one name. Times are in microseconds.
 
     For nested calls of the same name, only the outermost counts toward the total.
+
+    >>> with fb.autograd.profiler.profile() as profiled:
+    ...     x = fb.ones(2).exp().exp()
+    >>> [(average.key, average.count) for average in profiled.key_averages() if average.key == "exp"]
+    [('exp', 2)]
     """
 
     key: str
@@ -125,7 +140,14 @@ def _line(row: tuple[str, ...], widths: list[int]) -> str:
 
 
 class Averages(list[Average]):
-    """List of averages with a ``table()`` method. PyTorch's other arguments have no effect."""
+    """List of averages with a ``table()`` method. PyTorch's other arguments have no effect.
+
+    >>> with fb.autograd.profiler.profile() as profiled:
+    ...     x = fb.ones(2).exp().exp()
+    >>> averages = profiled.key_averages()
+    >>> print(averages.table(sort_by="count").splitlines()[3].split()[0])
+    exp
+    """
 
     def __init__(self, averages: Iterable[Average] = (), **ignored: Any) -> None:
         super().__init__(averages)

@@ -67,19 +67,28 @@ def opcheck(
     test_utils: str | Sequence[str] = tuple(_TESTS),
     raise_exception: bool = True,
 ) -> dict[str, Any]:
-    """Call an operator and compare what it does with what was said of it.
+    """Call an operator and compare its behaviour with its declaration.
 
-    ``test_schema``: nothing is changed but what ``mutates_args`` names. ``test_autograd_registration``: there is a
-    derivative where inputs ask for one. ``test_faketensor``: the fake impl answers as the operator does. Whether the
-    derivative is right, ``autograd.gradcheck`` tells.
+    The tests do not check that the derivative is correct; see ``autograd.gradcheck``.
+
+    - ``test_schema``: the operator changes no arguments except those in ``mutates_args``.
+    - ``test_autograd_registration``: the operator has a derivative if inputs require grad.
+    - ``test_faketensor``: the fake implementation returns the shapes, strides and dtypes of the operator.
 
     Args:
-        op: what :func:`custom_op` returned, or an operator below ``flambeau.ops`` or its name.
-        args, kwargs: of a call.
-        test_utils: the tests to make.
-        raise_exception: False returns what was raised instead.
-    Returns: for each test ``"SUCCESS"`` or the exception.
-    Raises: OpCheckError; ValueError for a test that is not there.
+        op: result of `custom_op`, an operator of ``flambeau.ops``, or its name.
+        args, kwargs: arguments of a call.
+        test_utils: names of the tests to run.
+        raise_exception: if False, return exceptions instead of raising them.
+    Returns: a dictionary from each test to ``"SUCCESS"`` or the exception.
+    Raises: OpCheckError if a test fails; ValueError for an unknown test.
+
+    >>> @fb.library.custom_op("example::negated", mutates_args=())
+    ... def negated(x: fb.Tensor) -> fb.Tensor:
+    ...     return -x
+    >>> _ = negated.register_fake(lambda x: fb.empty_like(x))
+    >>> fb.library.opcheck(negated, (fb.ones(2),), test_utils="test_faketensor")
+    {'test_faketensor': 'SUCCESS'}
     """
     chosen = (test_utils,) if isinstance(test_utils, str) else test_utils
     if unknown := sorted(set(chosen) - set(_TESTS)):

@@ -40,7 +40,15 @@ KEYS_OF_DEVICES = {"CPU": "cpu", "CUDA": "cuda", "CompositeExplicitAutograd": No
 
 
 class CustomOpDef:
-    """Operator that :func:`custom_op` or :func:`extension_op` made: call it as the function that it was made of."""
+    """Operator that `custom_op` or `extension_op` returns. Call it like the function from which it was made.
+
+    >>> @fb.library.custom_op("example::plus_one", mutates_args=())
+    ... def plus_one(x: fb.Tensor) -> fb.Tensor:
+    ...     return x + 1
+    >>> plus_one.register_autograd(lambda ctx, grad: grad)
+    >>> plus_one
+    <CustomOpDef(example::plus_one)>
+    """
 
     _dispatch_keys: tuple[str, ...] = (*KEYS_OF_DEVICES, "Meta")
     _may_alias = False  # whether a result may share memory with an argument
@@ -440,19 +448,26 @@ def custom_op(
     schema: str | None = None,
     tags: Any = None,
 ) -> Any:
-    """Make an operator of a function, as a decorator or at once.
+    """Define an operator from a function, as a decorator or directly.
 
-    What the function does inside is not recorded; the derivative is what ``register_autograd`` of the result gives it.
-    The operator is also ``flambeau.ops.namespace.name``. One of the same name is replaced.
+    Operations inside the function are not recorded; ``register_autograd`` of the result sets the derivative. The
+    operator is also available as ``flambeau.ops.namespace.name``. It replaces an operator of the same name.
 
     Args:
         name: ``"namespace::name"``.
-        fn: computes results from tensors and other values, which its annotations name: :func:`infer_schema`.
-        mutates_args: the names of the arguments that it changes, or ``"unknown"``.
-        device_types: what kinds of devices ``fn`` serves, as ``"cpu"``; None for all.
-        schema: what would else be inferred.
-        tags: as PyTorch has it, and without effect.
-    Raises: ValueError for another name, or a function that no schema describes.
+        fn: function that computes results from tensors and other values. `infer_schema` reads its annotations.
+        mutates_args: names of the arguments that the function changes, or ``"unknown"``.
+        device_types: device types that ``fn`` supports, such as ``"cpu"``; None for all.
+        schema: schema that replaces the inferred one.
+        tags: accepted for compatibility with PyTorch; no effect.
+    Returns: a `CustomOpDef`, or a decorator.
+    Raises: ValueError for an invalid name, or a function without a valid schema.
+
+    >>> @fb.library.custom_op("example::cube", mutates_args=())
+    ... def cube(x: fb.Tensor) -> fb.Tensor:
+    ...     return x**3
+    >>> fb.ops.example.cube(fb.tensor([1.0, 2.0]))
+    tensor([1., 8.])
     """
     check_name("custom_op", name)
     changed = mutates_args if isinstance(mutates_args, str) else tuple(mutates_args)

@@ -48,15 +48,22 @@ def definition_of(name: Any) -> CustomOpDef:
 
 
 class Library:
-    """The operators of a namespace that a program declares, or the kernels that it gives to some.
+    """Operators of a namespace that a program declares, or kernels for operators of other libraries.
+
+    The operators exist as long as the library that declared them.
 
     Args:
         ns: the namespace.
-        kind: ``"DEF"`` for the one library that declares the namespace's operators, ``"FRAGMENT"`` for one of several,
-            ``"IMPL"`` for one that only implements them.
-        dispatch_key: the key of `impl` where it names none.
+        kind: ``"DEF"`` for the only library that declares operators of the namespace, ``"FRAGMENT"`` for one of
+            several, ``"IMPL"`` for a library that only implements operators.
+        dispatch_key: default dispatch key of `impl`.
+    Raises: ValueError for an unknown kind or a reserved namespace; RuntimeError for a second ``"DEF"`` library.
 
-    The operators exist as long as the library that has declared them.
+    >>> library = fb.library.Library("example_library", "DEF")
+    >>> name = library.define("double(Tensor x) -> Tensor")
+    >>> library.impl(name, lambda x: x * 2, "CPU")
+    >>> fb.ops.example_library.double(fb.ones(2))
+    tensor([2., 2.])
     """
 
     _declaring: ClassVar[weakref.WeakValueDictionary[str, Library]] = weakref.WeakValueDictionary()
@@ -161,7 +168,12 @@ def define(
 ) -> Any:
     """Declare an operator by its name ``namespace::name`` and the rest of its schema, ``(Tensor x) -> Tensor``.
 
-    With a `Library` and a whole schema, return a decorator of the function that implements the operator.
+    With a `Library` and a whole schema, return a decorator for the function that implements the operator.
+
+    >>> fb.library.define("example::triple", "(Tensor x) -> Tensor")
+    >>> fb.library.impl("example::triple", "cpu", lambda x: 3 * x)
+    >>> fb.ops.example.triple(fb.ones(2))
+    tensor([3., 3.])
     """
     if isinstance(qualname, Library):
         return functools.partial(_defined_and_implemented, qualname, schema, alias_analysis)
@@ -198,11 +210,21 @@ def impl(
 def impl(
     qualname: Any, types: str | Sequence[str], func: Callable[..., Any] | None = None, *, lib: Library | None = None
 ) -> Any:
-    """Give an operator the kernel of kinds of devices or of dispatch keys; without ``func`` a decorator.
+    """Register the kernel of an operator for device types or dispatch keys. Without ``func``, return a decorator.
 
     Args:
-        types: ``"cpu"``, ``"cuda"``, ``"meta"``, ``"default"`` for all kinds of devices, or dispatch keys such as
+        qualname: operator or its name. With a `Library`, ``types`` is the name and ``func`` the dispatch key.
+        types: ``"cpu"``, ``"cuda"``, ``"meta"``, ``"default"`` for all device types, or dispatch keys such as
             ``"CompositeImplicitAutograd"``.
+        func: the kernel.
+        lib: accepted for compatibility with PyTorch; no effect.
+
+    >>> fb.library.define("example::half", "(Tensor x) -> Tensor")
+    >>> @fb.library.impl("example::half", "default")
+    ... def half(x):
+    ...     return x / 2
+    >>> fb.ops.example.half(fb.ones(2))
+    tensor([0.5000, 0.5000])
     """
     if isinstance(qualname, Library):
         return functools.partial(_implemented_in, qualname, types, "" if func is None else str(func))
@@ -225,17 +247,17 @@ def _implemented(qualname: Any, types: str | Sequence[str], func: Function) -> F
 
 
 def fallthrough_kernel() -> NoReturn:
-    """Raise NotImplementedError: kernels of dispatch keys that pass a call on need PyTorch's dispatcher."""
+    """Raise NotImplementedError: kernels that pass a call on to the next dispatch key need PyTorch's dispatcher."""
     raise NotImplementedError("fallthrough_kernel: flambeau has no dispatcher that passes calls on from key to key")
 
 
 def triton_op(*args: Any, **kwargs: Any) -> NoReturn:
-    """Raise NotImplementedError: flambeau does not compile Triton's kernels."""
+    """Raise NotImplementedError: flambeau does not compile Triton kernels. Use `custom_op` for a function."""
     raise NotImplementedError("triton_op: flambeau does not compile Triton kernels; use custom_op for a function")
 
 
 def wrap_triton(*args: Any, **kwargs: Any) -> NoReturn:
-    """Raise NotImplementedError: flambeau does not compile Triton's kernels."""
+    """Raise NotImplementedError: flambeau does not compile Triton kernels. Use `custom_op` for a function."""
     raise NotImplementedError("wrap_triton: flambeau does not compile Triton kernels; use custom_op for a function")
 
 

@@ -69,7 +69,26 @@ def register_autograd(
     setup_context: Callable[..., Any] | None = None,
     lib: Any = None,
 ) -> None:
-    """``CustomOpDef.register_autograd`` of an operator or of the one of a name."""
+    """Register the derivative of an operator or its name, as `CustomOpDef.register_autograd`.
+
+    Args:
+        op: the operator or its name.
+        backward: function ``(ctx, *grads)`` that returns the gradients of the arguments.
+        setup_context: function ``(ctx, inputs, output)`` that saves values for ``backward``.
+        lib: accepted for compatibility with PyTorch; no effect.
+
+    >>> @fb.library.custom_op("example::squared", mutates_args=())
+    ... def squared(x: fb.Tensor) -> fb.Tensor:
+    ...     return x * x
+    >>> def save(ctx, inputs, output):
+    ...     ctx.save_for_backward(inputs[0])
+    >>> def backward(ctx, grad):
+    ...     return 2 * ctx.saved_tensors[0] * grad
+    >>> fb.library.register_autograd(squared, backward, setup_context=save)
+    >>> x = fb.tensor(3.0, requires_grad=True)
+    >>> fb.autograd.grad(squared(x), x)
+    (tensor(6.),)
+    """
     definition_of(op).register_autograd(backward, setup_context=setup_context)
 
 
@@ -82,7 +101,22 @@ def register_fake(op: str | CustomOpDef, func: F, /, *, lib: Any = None) -> F: .
 
 
 def register_fake(op: str | CustomOpDef, func: Callable[..., Any] | None = None, /, *, lib: Any = None) -> Any:
-    """Register a fake for an operator or its name, as `CustomOpDef.register_fake`; without ``func`` a decorator."""
+    """Register the fake implementation of an operator or its name, as `CustomOpDef.register_fake`.
+
+    Args:
+        op: the operator or its name.
+        func: function that returns a tensor with the shape and dtype of the result. If None, return a decorator.
+        lib: accepted for compatibility with PyTorch; no effect.
+
+    >>> @fb.library.custom_op("example::gram", mutates_args=())
+    ... def gram(x: fb.Tensor) -> fb.Tensor:
+    ...     return x @ x.T
+    >>> @fb.library.register_fake(gram)
+    ... def fake(x):
+    ...     return x.new_empty(x.shape[0], x.shape[0])
+    >>> gram(fb.ones(3, 5, device="meta")).shape
+    flambeau.Size([3, 3])
+    """
     return definition_of(op).register_fake if func is None else definition_of(op).register_fake(func)
 
 
@@ -99,7 +133,23 @@ def register_kernel(op: str | CustomOpDef, device_types: Any, func: F, /, *, lib
 def register_kernel(
     op: str | CustomOpDef, device_types: Any, func: Callable[..., Any] | None = None, /, *, lib: Any = None
 ) -> Any:
-    """``CustomOpDef.register_kernel`` of an operator or of the one of a name; without ``func`` a decorator."""
+    """Register the kernel of an operator or its name for device types, as `CustomOpDef.register_kernel`.
+
+    Args:
+        op: the operator or its name.
+        device_types: a device type such as ``"cuda"`` or a sequence of them; None for all.
+        func: the kernel. If None, return a decorator.
+        lib: accepted for compatibility with PyTorch; no effect.
+
+    >>> @fb.library.custom_op("example::doubled", mutates_args=(), device_types="cuda")
+    ... def doubled(x: fb.Tensor) -> fb.Tensor:
+    ...     return x + x
+    >>> @fb.library.register_kernel(doubled, "cpu")
+    ... def doubled_on_cpu(x):
+    ...     return 2 * x
+    >>> doubled(fb.ones(2))
+    tensor([2., 2.])
+    """
     return definition_of(op).register_kernel(device_types, func)
 
 
@@ -112,7 +162,22 @@ def register_vmap(op: str | CustomOpDef, func: F, /, *, lib: Any = None) -> F: .
 
 
 def register_vmap(op: str | CustomOpDef, func: Callable[..., Any] | None = None, /, *, lib: Any = None) -> Any:
-    """``CustomOpDef.register_vmap`` of an operator or of the one of a name; without ``func`` a decorator."""
+    """Register the batching rule of an operator or its name, as `CustomOpDef.register_vmap`.
+
+    Args:
+        op: the operator or its name.
+        func: function ``(info, in_dims, *args) -> (result, out_dims)``. If None, return a decorator.
+        lib: accepted for compatibility with PyTorch; no effect.
+
+    >>> @fb.library.custom_op("example::total", mutates_args=())
+    ... def total(x: fb.Tensor) -> fb.Tensor:
+    ...     return x.sum()
+    >>> @fb.library.register_vmap(total)
+    ... def batched(info, in_dims, x):
+    ...     return x.movedim(in_dims[0], 0).flatten(1).sum(1), 0
+    >>> fb.func.vmap(total)(fb.ones(2, 3))
+    tensor([3., 3.])
+    """
     return definition_of(op).register_vmap(func)
 
 
@@ -129,10 +194,31 @@ def register_torch_dispatch(op: str | CustomOpDef, torch_dispatch_class: type, f
 def register_torch_dispatch(
     op: str | CustomOpDef, torch_dispatch_class: type, func: Callable[..., Any] | None = None, /, *, lib: Any = None
 ) -> Any:
-    """``CustomOpDef.register_torch_dispatch`` of an operator or of the one of a name; without ``func`` a decorator."""
+    """Register the rule of an operator for a mode or class with ``__torch_dispatch__``.
+
+    Args:
+        op: the operator or its name.
+        torch_dispatch_class: subclass of ``TorchDispatchMode`` or of Tensor.
+        func: function ``(mode, func, types, args, kwargs)``. If None, return a decorator.
+        lib: accepted for compatibility with PyTorch; no effect.
+
+    >>> from flambeau.utils._python_dispatch import TorchDispatchMode
+    >>> class Traced(TorchDispatchMode):
+    ...     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+    ...         return func(*args, **(kwargs or {}))
+    >>> @fb.library.custom_op("example::copied", mutates_args=())
+    ... def copied(x: fb.Tensor) -> fb.Tensor:
+    ...     return x.clone()
+    >>> @fb.library.register_torch_dispatch(copied, Traced)
+    ... def traced(mode, func, types, args, kwargs):
+    ...     return fb.zeros(1)
+    >>> with Traced():
+    ...     copied(fb.ones(2))
+    tensor([0.])
+    """
     return definition_of(op).register_torch_dispatch(torch_dispatch_class, func)
 
 
 def register_autocast(op: str | CustomOpDef, device_type: str, cast_inputs: Any, /, *, lib: Any = None) -> NoReturn:
-    """Raise NotImplementedError: autocast leaves operators that a program defines in the dtypes that they are given."""
+    """Raise NotImplementedError: autocast does not cast the arguments of custom operators."""
     raise NotImplementedError("register_autocast: cast the arguments in the operator's function")

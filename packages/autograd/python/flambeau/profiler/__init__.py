@@ -18,5 +18,9 @@ __all__ = [
 
 
 def kineto_available() -> bool:
-    """Return True: profiles support schedules and traces."""
+    """Return True: profiles support schedules and traces.
+
+    >>> fb.profiler.kineto_available()
+    True
+    """
     return True

@@ -18,7 +18,11 @@ _NOT_TIMED = (
 
 
 def supported_activities() -> set[ProfilerActivity]:
-    """Return the supported activities, which is only the CPU."""
+    """Return the supported activities, which is only the CPU.
+
+    >>> fb.profiler.supported_activities()
+    {<ProfilerActivity.CPU: 'cpu'>}
+    """
     return {ProfilerActivity.CPU}
 
 

@@ -17,7 +17,7 @@ _INVALID = (
 
 
 class ProfilerAction(enum.Enum):
-    """Action of a profiler in a step."""
+    """Action of a profiler in a step. See `schedule`."""
 
     NONE = 0
     WARMUP = 1
@@ -74,6 +74,14 @@ def tensorboard_trace_handler(
         worker_name: prefix of the file names. The default is the host name and the process id.
         use_gzip: if True, compress the files.
     Returns: a function of the profiler, for ``on_trace_ready``.
+
+    >>> import os, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     handler = fb.profiler.tensorboard_trace_handler(folder, "worker0", use_gzip=True)
+    ...     with fb.profiler.profile(on_trace_ready=handler):
+    ...         x = fb.ones(2).exp()
+    ...     [name[:8] for name in os.listdir(folder)]
+    ['worker0.']
     """
 
     def write(profiled: Any) -> None:
