@@ -1,6 +1,5 @@
 """Programs with declared dynamic dimensions."""
 
-import doctest
 import io
 
 import pytest
@@ -102,7 +101,3 @@ def test_state_and_files():
     assert fb.equal(loaded.module()(fb.ones(4, 3), PAIR), model(fb.ones(4, 3), PAIR))
     with pytest.raises(TypeError, match="must be an instance of 'ExportedProgram'"):
         save(model, buffer)
-
-
-def test_examples():
-    assert doctest.testmod(fb.export).failed == 0

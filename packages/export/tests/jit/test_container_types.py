@@ -1,13 +1,11 @@
 """``jit.isinstance``: values and types with brackets."""
 
-import doctest
 import typing
 from typing import Any, Optional, Union
 
 import pytest
 
 import flambeau as fb
-from flambeau.jit import _container_types
 
 Dict, List, Tuple = typing.Dict, typing.List, typing.Tuple  # noqa: UP006  as programs write them
 
@@ -34,10 +32,6 @@ Dict, List, Tuple = typing.Dict, typing.List, typing.Tuple  # noqa: UP006  as pr
 )
 def test_values_and_types(value, kind, expected):
     assert fb.jit.isinstance(value, kind) is expected
-
-
-def test_examples():
-    assert doctest.testmod(_container_types).failed == 0
 
 
 def test_a_name_that_is_not_there():

@@ -1,6 +1,5 @@
 """`flambeau.onnx.export`: names, files, dynamic dimensions, and what it says where it cannot."""
 
-import doctest
 import inspect
 import math
 import subprocess
@@ -310,12 +309,6 @@ def test_decompositions_take_their_operators_arguments(name):
     variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     mine = [p.name for p in mine if p.kind not in variadic and p.name not in ("spatial", "least", "forwards")]
     assert mine == [p.name for p in own if p.name != "layout"][: len(mine)]
-
-
-def test_examples():
-    finder, runner = doctest.DocTestFinder(), doctest.DocTestRunner()
-    for example in finder.find(fb.onnx):
-        assert runner.run(example).failed == 0, example.name
 
 
 def test_without_onnx():

@@ -28,7 +28,15 @@ if TYPE_CHECKING:
 
 
 class TracerWarning(Warning):
-    """Warning about a decision on the elements of a tensor, which the traced program fixes."""
+    """Warning about a decision on the elements of a tensor, which the traced program fixes.
+
+    >>> import warnings
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     traced = fb.jit.trace(lambda x: x * float(x.sum()), fb.ones(2))
+    >>> {warning.category.__name__ for warning in caught}
+    {'TracerWarning'}
+    """
 
 
 _COMPARISONS = {

@@ -44,6 +44,9 @@ class Dim:
     Args:
         name: identifier, used in error messages.
         min, max: smallest and largest size, inclusive; None for no limit.
+
+    >>> fb.export.Dim("batch", min=1, max=64)
+    Dim('batch', min=1, max=64)
     """
 
     AUTO = _Kind("AUTO", True)
@@ -63,7 +66,12 @@ class Dim:
 
 
 def dims(*names: str, min: int | None = None, max: int | None = None) -> tuple[Dim, ...]:
-    """Return a `Dim` for each name."""
+    """Return a `Dim` for each name.
+
+    >>> batch, length = fb.export.dims("batch", "length", max=512)
+    >>> length
+    Dim('length', max=512)
+    """
     return tuple(Dim(name, min=min, max=max) for name in names)
 
 
@@ -72,6 +80,12 @@ class ExportedProgram:
 
     Attributes:
         example_inputs: the example's positional and keyword arguments; None for a program that was loaded.
+
+    >>> program = fb.export.export(nn.Linear(3, 2), (fb.ones(4, 3),))
+    >>> sorted(program.state_dict)
+    ['bias', 'weight']
+    >>> program.module()(fb.ones(4, 3)).shape
+    flambeau.Size([4, 2])
     """
 
     def __init__(self, module: jit.ScriptModule | ExportedModule, example_inputs: Any = None) -> None:
@@ -143,6 +157,11 @@ def export(
             structure of the same form. None means static.
     Raises: ValueError if ``mod`` is not a module, if the shapes do not match, or if the program needs a fixed size for
         a dimension that is declared dynamic; NotImplementedError as for `flambeau.jit.trace`.
+
+    >>> batch = fb.export.Dim("batch")
+    >>> program = fb.export.export(nn.ReLU(), (fb.ones(4, 3),), dynamic_shapes={"input": {0: batch}})
+    >>> program.module()(-fb.ones(1, 3))
+    tensor([[0., 0., 0.]])
     """
     if not isinstance(mod, Module):
         raise ValueError(f"Expected `mod` to be an instance of `nn.Module`, got {type(mod).__name__}.")
@@ -241,7 +260,15 @@ class _Demands:
 def save(
     ep: ExportedProgram, f: str | os.PathLike[str] | IO[bytes], *, extra_files: Any = None, **options: Any
 ) -> None:
-    """Write a program and its tensors to a file, as `flambeau.jit.save` does."""
+    """Write a program and its tensors to a file, as `flambeau.jit.save` does.
+
+    >>> import io
+    >>> file = io.BytesIO()
+    >>> fb.export.save(fb.export.export(nn.ReLU(), (fb.ones(2),)), file)
+    >>> _ = file.seek(0)
+    >>> fb.export.load(file).module()(fb.tensor([-1.0, 1.0]))
+    tensor([0., 1.])
+    """
     if not isinstance(ep, ExportedProgram):
         raise TypeError(
             f"The 'ep' parameter must be an instance of 'ExportedProgram', got '{type(ep).__name__}' instead."
@@ -255,6 +282,8 @@ def load(
     f: str | os.PathLike[str] | IO[bytes], *, extra_files: dict[str, Any] | None = None, **options: Any
 ) -> ExportedProgram:
     """Load a file that `save` or PyTorch's ``torch.export.save`` wrote. No Python code from the file is run.
+
+    See `save`.
 
     Args:
         f: path, or a file opened for reading bytes.

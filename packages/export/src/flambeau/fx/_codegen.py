@@ -70,7 +70,14 @@ IN_PLACE = {
 
 @dataclass
 class PythonCode:
-    """Source of a function, and the objects that its global names refer to."""
+    """Source of a function, and the objects that its global names refer to.
+
+    >>> code = fb.fx.symbolic_trace(lambda x: fb.relu(x)).graph.python_code("self")
+    >>> print(code.src.strip())
+    def forward(self, x):
+        relu = flambeau.relu(x);  x = None
+        return relu
+    """
 
     src: str
     globals: dict[str, Any]
@@ -96,7 +103,17 @@ def last_uses(graph: Graph) -> dict[Node, list[Node]]:
 
 
 class CodeGen:
-    """Code generator for the function of a graph; subclasses customise its head, its inputs and its result."""
+    """Code generator for the function of a graph; subclasses customise its head, its inputs and its result.
+
+    >>> class Listing(fb.fx.CodeGen):
+    ...     def generate_output(self, output_args, *, repr_fn=repr):
+    ...         return f"return [{repr_fn(output_args)}]"
+    >>> traced = fb.fx.symbolic_trace(lambda x: x + 1)
+    >>> traced.graph.set_codegen(Listing())
+    >>> code = traced.recompile()
+    >>> traced(fb.ones(2))
+    [tensor([2., 2.])]
+    """
 
     def __init__(self) -> None:
         self._body_transformer: TransformCode | None = None

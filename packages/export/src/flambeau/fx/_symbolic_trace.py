@@ -85,6 +85,12 @@ class Tracer(TracerBase):
         autowrap_modules: Python modules with functions that always become nodes.
         autowrap_functions: further such functions.
         param_shapes_constant: if True, sizes of parameters are ints, on which a program can branch.
+
+    >>> class IntoLayers(fb.fx.Tracer):
+    ...     def is_leaf_module(self, m, module_qualified_name):
+    ...         return False
+    >>> [node.op for node in IntoLayers().trace(nn.Sequential(nn.ReLU())).nodes]
+    ['placeholder', 'call_function', 'output']
     """
 
     def __init__(

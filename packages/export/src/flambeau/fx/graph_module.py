@@ -57,6 +57,11 @@ class GraphModule(Module):
         graph: the graph. Call `recompile` after changes.
         class_name: name of the module's class.
     Raises: RuntimeError if the root has another type, or lacks an attribute that the graph uses.
+
+    >>> graph = fb.fx.Graph()
+    >>> output = graph.output(graph.call_module("layer", (graph.placeholder("x"),)))
+    >>> fb.fx.GraphModule({"layer": nn.ReLU()}, graph)(fb.tensor([-1.0, 1.0]))
+    tensor([0., 1.])
     """
 
     _graph: Graph
@@ -257,7 +262,19 @@ def import_block(variables: dict[str, Any]) -> str:
 
 
 def reduce_graph_module(body: dict[str, Any], import_block: str) -> Module:
-    """Recreate a graph module from its state and its imports by tracing its code again."""
+    """Recreate a graph module from its state and its imports by tracing its code again. Pickle calls this function.
+
+    Args:
+        body: attributes of the module.
+        import_block: statements that import the global names of the code.
+
+    >>> import pickle
+    >>> traced = fb.fx.symbolic_trace(lambda x: fb.relu(x) + 1)
+    >>> traced.__reduce__()[0].__name__
+    'reduce_graph_module'
+    >>> pickle.loads(pickle.dumps(traced))(fb.zeros(2))
+    tensor([1., 1.])
+    """
     from ._symbolic_trace import Tracer
 
     _CodeOnlyModule.forward = _compiled(import_block + body["_code"], {})  # type: ignore[method-assign]

@@ -26,7 +26,13 @@ def _refuse(self: Any, *args: Any, **kwargs: Any) -> NoReturn:
 
 
 class immutable_list(list[T]):
-    """Immutable and hashable list. Methods that change it raise TypeError."""
+    """Immutable and hashable list. Methods that change it raise TypeError.
+
+    >>> from flambeau.fx.immutable_collections import immutable_list
+    >>> immutable_list([1, 2]).append(3)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    TypeError: 'immutable_list' object does not support mutation...
+    """
 
     __delitem__ = __iadd__ = __imul__ = __setitem__ = _refuse
     append = clear = extend = insert = pop = remove = reverse = sort = _refuse
@@ -39,7 +45,13 @@ class immutable_list(list[T]):
 
 
 class immutable_dict(dict[K, V]):
-    """Immutable and hashable dictionary. Methods that change it raise TypeError."""
+    """Immutable and hashable dictionary. Methods that change it raise TypeError.
+
+    >>> from flambeau.fx.immutable_collections import immutable_dict
+    >>> immutable_dict(dim=1)["dim"] = 2  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    TypeError: 'immutable_dict' object does not support mutation...
+    """
 
     __delitem__ = __ior__ = __setitem__ = _refuse
     clear = pop = popitem = setdefault = update = _refuse

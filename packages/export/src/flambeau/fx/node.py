@@ -30,7 +30,17 @@ _side_effectful_functions: set[Callable[..., Any]] = {operator.setitem, flambeau
 
 
 def has_side_effect(fn: F) -> F:
-    """Mark a function so that its calls are kept even if their results are unused."""
+    """Mark a function so that its calls are kept even if their results are unused.
+
+    >>> @fb.fx.has_side_effect
+    ... def log(x):
+    ...     print(x)
+    >>> graph = fb.fx.Graph()
+    >>> call = graph.call_function(log, (graph.placeholder("x"),))
+    >>> removed = graph.eliminate_dead_code()
+    >>> list(graph.nodes)
+    [x, log]
+    """
     _side_effectful_functions.add(fn)
     return fn
 
@@ -60,7 +70,13 @@ def map_aggregate(a: Any, fn: Callable[[Any], Any]) -> Any:
 
 
 def map_arg(a: Any, fn: Callable[[Node], Any]) -> Any:
-    """Apply ``fn`` to every node in nested tuples, lists, dictionaries and slices."""
+    """Apply ``fn`` to every node in nested tuples, lists, dictionaries and slices.
+
+    >>> graph = fb.fx.Graph()
+    >>> x = graph.placeholder("x")
+    >>> fb.fx.map_arg([x, (x, 2)], lambda node: node.name.upper())
+    ['X', ('X', 2)]
+    """
     assert callable(fn), "fx.map_arg(a, fn): fn must be a callable"
     return map_aggregate(a, lambda value: fn(value) if isinstance(value, Node) else value)
 
@@ -87,6 +103,11 @@ class Node:
         args, kwargs: arguments of the call; for an input its default, for the output the result.
         return_type: annotation of the value.
     Raises: ValueError for a target of the wrong kind.
+
+    >>> traced = fb.fx.symbolic_trace(lambda x: x.relu() + 1)
+    >>> x, relu, add, output = traced.graph.nodes
+    >>> relu.op, relu.target, add.args, list(relu.users)
+    ('call_method', 'relu', (relu, 1), [add])
     """
 
     def __init__(

@@ -44,11 +44,22 @@ NODE_AS_KEY = "Keys for dictionaries used as an argument cannot contain a Node. 
 
 
 class TraceError(ValueError):
-    """Error for a program that branches on a symbolic value. A note names the line."""
+    """Error for a program that branches on a symbolic value. A note names the line.
+
+    >>> fb.fx.symbolic_trace(lambda x: x if x.sum() > 0 else -x)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    flambeau.fx.proxy.TraceError: symbolically traced variables cannot be used as inputs to control flow...
+    """
 
 
 class Scope:
-    """Path and class of the module that is being traced."""
+    """Path and class of the module that is being traced.
+
+    >>> tracer = fb.fx.Tracer()
+    >>> graph = tracer.trace(nn.Sequential(nn.ReLU()))
+    >>> tracer.node_name_to_scope["_0"][0], tracer.scope.module_path
+    ('0', '')
+    """
 
     def __init__(self, module_path: str, module_type: Any) -> None:
         self.module_path, self.module_type = module_path, module_type
@@ -73,6 +84,16 @@ class TracerBase:
         trace_asserts: if True, ``assert`` of a traced value becomes a node.
         proxy_buffer_attributes: if True, buffers become nodes when they are read.
         traced_func_name: name of the module's method to trace.
+
+    >>> class Named(fb.fx.proxy.GraphAppendingTracer):
+    ...     def create_node(self, *args, **kwargs):
+    ...         node = super().create_node(*args, **kwargs)
+    ...         node.meta["author"] = "me"
+    ...         return node
+    >>> graph = fb.fx.Graph()
+    >>> y = fb.fx.Proxy(graph.placeholder("x"), Named(graph)).relu()
+    >>> y.node.meta["author"]
+    'me'
     """
 
     graph: Graph
@@ -180,7 +201,15 @@ class TracerBase:
 
 
 class GraphAppendingTracer(TracerBase):
-    """Tracer that appends nodes to an existing graph."""
+    """Tracer that appends nodes to an existing graph.
+
+    >>> from flambeau.fx.proxy import GraphAppendingTracer
+    >>> graph = fb.fx.Graph()
+    >>> x = fb.fx.Proxy(graph.placeholder("x"), GraphAppendingTracer(graph))
+    >>> output = graph.output((x.relu() + 1).node)
+    >>> [node.name for node in graph.nodes]
+    ['x', 'relu', 'add', 'output']
+    """
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
@@ -199,6 +228,13 @@ class Proxy:
     Args:
         node: the node.
         tracer: the tracer that creates nodes; None appends to the graph of ``node``.
+
+    >>> graph = fb.fx.Graph()
+    >>> x = fb.fx.Proxy(graph.placeholder("x"))
+    >>> fb.relu(x + 1)
+    Proxy(relu)
+    >>> [node.name for node in graph.nodes]
+    ['x', 'add', 'relu']
     """
 
     def __init__(self, node: Node, tracer: TracerBase | None = None) -> None:
@@ -283,7 +319,12 @@ def assert_fn(x: Any) -> None:
 
 
 class Attribute(Proxy):
-    """Attribute of a symbolic value. It becomes a node unless it is called as a method."""
+    """Attribute of a symbolic value. It becomes a node unless it is called as a method.
+
+    >>> x = fb.fx.Proxy(fb.fx.Graph().placeholder("x"))
+    >>> type(x.shape).__name__, x.shape.node, x.sum()
+    ('Attribute', getattr_1, Proxy(sum_1))
+    """
 
     def __init__(self, root: Proxy, attr: str) -> None:
         self.root, self.attr, self.tracer = root, attr, root.tracer
@@ -301,7 +342,19 @@ class Attribute(Proxy):
 
 
 class ParameterProxy(Proxy):
-    """Proxy of a parameter with known sizes, on which a program can branch."""
+    """Proxy of a parameter with known sizes, on which a program can branch.
+
+    >>> class Model(nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.weight = nn.Parameter(fb.ones(2))
+    ...
+    ...     def forward(self, x):
+    ...         return x * self.weight if self.weight.shape[0] > 1 else x
+    >>> graph = fb.fx.Tracer(param_shapes_constant=True).trace(Model())
+    >>> [node.name for node in graph.nodes]
+    ['x', 'weight', 'mul', 'output']
+    """
 
     def __init__(self, tracer: TracerBase, node: Node, name: str, param: Tensor) -> None:
         super().__init__(node, tracer)

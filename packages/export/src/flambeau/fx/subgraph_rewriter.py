@@ -21,7 +21,13 @@ Program = Callable[..., Any] | Graph | GraphModule
 
 
 class Match(NamedTuple):
-    """Replaced match: its last node, and its nodes by nodes of the pattern."""
+    """Match that `replace_pattern` replaced: its last node, and its nodes by nodes of the pattern.
+
+    >>> traced = fb.fx.symbolic_trace(lambda x: (x + 1).relu())
+    >>> [match] = fb.fx.replace_pattern(traced, lambda x: x.relu(), lambda x: x.tanh())
+    >>> match.anchor.target
+    'relu'
+    """
 
     anchor: Node
     nodes_map: dict[Node, Node]
@@ -29,7 +35,7 @@ class Match(NamedTuple):
 
 @dataclass
 class ReplacedPatterns:
-    """Replaced match, and the nodes that replace it."""
+    """Replaced match, and the nodes that replace it. See `replace_pattern_with_filters`."""
 
     anchor: Node
     nodes_map: dict[Node, Node]
@@ -70,8 +76,18 @@ def replace_pattern_with_filters(
     """Replace matches like `replace_pattern`, if all filters return True for the match, the graph and the pattern.
 
     Args:
+        gm: the module, which is changed in place.
+        pattern, replacement: functions, graphs or modules with the same parameters and results.
+        match_filters: functions of the match, the graph and the pattern.
         ignore_literals: if True, constants of the pattern match any constants.
         replacement_callback: function that returns the replacement of a match, instead of ``replacement``.
+    Returns: a list of `ReplacedPatterns`.
+
+    >>> from flambeau.fx.subgraph_rewriter import replace_pattern_with_filters
+    >>> traced = fb.fx.symbolic_trace(lambda x: (x + 2) * 3)
+    >>> found = replace_pattern_with_filters(traced, lambda x: x + 1, lambda x: x - 5, ignore_literals=True)
+    >>> found[0].replacements, traced(fb.ones(1))
+    ([sub], tensor([-12.]))
     """
     original, searched = gm.graph, _graph_of(pattern)
     matches = [

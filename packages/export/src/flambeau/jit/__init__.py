@@ -177,6 +177,12 @@ def trace(
     Returns: a `ScriptModule` that shares the module's parameters, or a `ScriptFunction`.
     Raises: NotImplementedError if programs cannot make a call; the message lists all such calls with their lines.
         TypeError for inputs and outputs of other types. RuntimeError if the comparison on ``check_inputs`` fails.
+
+    >>> def scaled(x, factor):
+    ...     return x * factor if x.ndim == 2 else x
+    >>> traced = fb.jit.trace(scaled, (fb.ones(2, 3), fb.tensor(2.0)))
+    >>> traced(fb.ones(1, 2), fb.tensor(5.0))
+    tensor([[5., 5.]])
     """
     if isinstance(func, ScriptModule | ScriptFunction) and "_program" in vars(func):  # PyTorch's files have none
         return func
@@ -226,6 +232,10 @@ def trace_module(mod: Module, inputs: Mapping[str, Any], *args: Any, **options: 
     """Trace the ``forward`` method of a module; the example is ``inputs["forward"]``.
 
     Raises: NotImplementedError for other methods: trace them as functions.
+
+    >>> traced = fb.jit.trace_module(nn.ReLU(), {"forward": fb.ones(2)})
+    >>> traced(fb.tensor([-1.0, 1.0]))
+    tensor([0., 1.])
     """
     if set(inputs) != {"forward"}:
         raise NotImplementedError("flambeau.jit.trace_module traces forward; trace another method as a function")
@@ -234,7 +244,12 @@ def trace_module(mod: Module, inputs: Mapping[str, Any], *args: Any, **options: 
 
 
 def is_tracing() -> bool:
-    """Return True while a function is being traced."""
+    """Return True while a function is being traced.
+
+    >>> traced = fb.jit.trace(lambda x: x + 1 if fb.jit.is_tracing() else x, fb.ones(2), check_trace=False)
+    >>> traced(fb.ones(2))
+    tensor([2., 2.])
+    """
     return _tracing > 0
 
 
@@ -245,6 +260,13 @@ def save(m: Any, f: str | os.PathLike[str] | IO[bytes], _extra_files: Mapping[st
     buffers, and the program as text in the metadata.
 
     Raises: TypeError if ``m`` was not traced; NotImplementedError for complex128, which safetensors does not support.
+
+    >>> import io
+    >>> file, names = io.BytesIO(), {"classes.txt": ""}
+    >>> fb.jit.save(fb.jit.trace(nn.ReLU(), fb.ones(2)), file, _extra_files={"classes.txt": "cat, dog"})
+    >>> _ = file.seek(0)
+    >>> fb.jit.load(file, _extra_files=names)(fb.tensor([-1.0, 1.0])), names["classes.txt"]
+    (tensor([0., 1.]), b'cat, dog')
     """
     if not isinstance(m, ScriptModule | ScriptFunction):
         raise TypeError(
@@ -260,9 +282,10 @@ def load(
     _extra_files: dict[str, Any] | None = None,
     _restore_shapes: bool = False,
 ) -> Any:
-    """Load a file that `save` or PyTorch's ``torch.jit.save`` wrote. No Python code from the file is run.
+    """Load a file that `save` or PyTorch's ``torch.jit.save`` wrote. No Python code from the file is run. See `save`.
 
     Args:
+        f: path, or a file opened for reading bytes.
         map_location: the device of the parameters.
         _extra_files: a dictionary of file names; its values are replaced with the contents of these files.
     Returns: a `ScriptModule` or a `ScriptFunction`; for a file from PyTorch, a `RecursiveScriptModule`.

@@ -206,7 +206,14 @@ def _paths(form: Any) -> Iterator[str]:
 
 
 class ScriptFunction:
-    """Traced function, returned by `flambeau.jit.trace`. Gradients are those of its operators."""
+    """Traced function, returned by `flambeau.jit.trace`. Gradients are those of its operators.
+
+    >>> traced = fb.jit.trace(lambda x: x.exp().sum(), fb.ones(2))
+    >>> x = fb.zeros(3, requires_grad=True)
+    >>> traced(x).backward()
+    >>> x.grad
+    tensor([1., 1., 1.])
+    """
 
     def __init__(self, program: Compiled, constants: Mapping[str, Tensor], name: str) -> None:
         self._program, self._constants, self.name = program, dict(constants), name
@@ -236,6 +243,10 @@ class ScriptModule(Module):
     It has the parameters and buffers of the original module, under the same names, and uses their current values: it
     can be trained and moved to another device. Decisions at trace time are fixed: `train()` and `eval()` have no
     effect. A derived class that calls ``super().__init__()`` without arguments is an ordinary module.
+
+    >>> traced = fb.jit.trace(nn.Linear(3, 2), fb.ones(1, 3))
+    >>> [name for name, parameter in traced.named_parameters()]
+    ['weight', 'bias']
     """
 
     def __init__(

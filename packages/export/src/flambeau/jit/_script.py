@@ -55,6 +55,15 @@ def script(obj: Any, optimize: Any = None, _frames_up: int = 0, _rcb: Any = None
         obj: a module, function or class. A program is returned unchanged.
         example_inputs: a list of argument tuples, or a dictionary with such a list for ``obj``. The program must agree
             with ``obj`` on all of them.
+
+    >>> @fb.jit.script_if_tracing
+    ... def scaled(x):
+    ...     return 2 * x.relu()
+    >>> program = fb.jit.script(scaled, example_inputs=[(fb.ones(2),), (-fb.ones(3),)])
+    >>> program
+    <flambeau.jit.ScriptFunction scaled>
+    >>> program(fb.tensor([-1.0, 1.0, 3.0]))
+    tensor([0., 2., 6.])
     """
     if isinstance(obj, ScriptModule | ScriptFunction):
         return obj
@@ -155,7 +164,13 @@ _overload_method = _overload
 
 
 def freeze(mod: F, preserved_attrs: list[str] | None = None, optimize_numerics: bool = True) -> F:
-    """Return the model. Raises RuntimeError if it is in training mode."""
+    """Return the model, which is in evaluation mode.
+
+    Raises: RuntimeError if it is in training mode.
+
+    >>> fb.jit.freeze(nn.Dropout().eval())
+    Dropout(p=0.5, inplace=False)
+    """
     if getattr(mod, "training", False):
         raise RuntimeError(
             "Freezing is currently only implemented for modules in eval mode. Please call .eval() on your module "
@@ -165,22 +180,39 @@ def freeze(mod: F, preserved_attrs: list[str] | None = None, optimize_numerics: 
 
 
 def optimize_for_inference(mod: F, other_methods: list[str] | None = None) -> F:
-    """Return the model in evaluation mode."""
+    """Return the model in evaluation mode.
+
+    >>> fb.jit.optimize_for_inference(nn.Dropout()).training
+    False
+    """
     return mod.eval() if isinstance(mod, Module) else mod
 
 
 def is_scripting() -> bool:
-    """Return False: scripts do not exist."""
+    """Return False: scripts do not exist.
+
+    >>> fb.jit.is_scripting()
+    False
+    """
     return False
 
 
 def annotate(the_type: Any, the_value: T) -> T:
-    """Return the value; the type is ignored."""
+    """Return the value; the type is ignored.
+
+    >>> from typing import List
+    >>> fb.jit.annotate(List[int], [])
+    []
+    """
     return the_value
 
 
 class Attribute(NamedTuple, Generic[T]):
-    """Value and type of an attribute in a script. `script` replaces it with the value."""
+    """Value and type of an attribute in a script. `script` replaces it with the value.
+
+    >>> fb.jit.Attribute([], list[int]).value
+    []
+    """
 
     value: T
     type: Any
@@ -205,7 +237,7 @@ class _IgnoreContextManager:
 
 
 class Future(Generic[T]):
-    """Result of `fork`, which is always complete."""
+    """Result of `fork`, which is always complete. See `fork`."""
 
     def __init__(self, value: T) -> None:
         self._value = value
@@ -222,12 +254,17 @@ class Future(Generic[T]):
 
 
 def fork(func: Callable[..., T], *args: Any, **kwargs: Any) -> Future[T]:
-    """Run the function immediately; `wait` returns its result."""
+    """Run the function immediately; `wait` returns its result.
+
+    >>> futures = [fb.jit.fork(fb.add, i, fb.ones(2)) for i in range(3)]
+    >>> sum(fb.jit.wait(future) for future in futures)
+    tensor([6., 6.])
+    """
     return Future(func(*args, **kwargs))
 
 
 def wait(future: Future[T]) -> T:
-    """Return the result of `fork`."""
+    """Return the result of a future. See `fork`."""
     return future.wait()
 
 

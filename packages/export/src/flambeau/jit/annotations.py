@@ -11,7 +11,11 @@ __all__ = ["Any", "Dict", "Future", "List", "Optional", "Tensor", "TensorType", 
 
 
 class TensorType:
-    """Type ``torch.TensorType``, a synonym of `Tensor` in scripts."""
+    """Type ``torch.TensorType``, a synonym of `Tensor` in scripts.
+
+    >>> fb.TensorType.get()
+    Tensor
+    """
 
     _one: TensorType
 

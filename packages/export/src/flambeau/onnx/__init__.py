@@ -32,7 +32,12 @@ _running = 0
 
 
 class TrainingMode(IntEnum):
-    """Mode of the model during export."""
+    """Mode of the model during export.
+
+    >>> model = nn.Sequential(nn.Linear(2, 2), nn.Dropout())
+    >>> fb.onnx.export(model, (fb.ones(1, 2),), training=fb.onnx.TrainingMode.EVAL)
+    ONNXProgram((input) -> (output), 1 nodes)
+    """
 
     EVAL = 0
     PRESERVE = 1
@@ -40,7 +45,15 @@ class TrainingMode(IntEnum):
 
 
 def is_in_onnx_export() -> bool:
-    """Return True while a model is being exported."""
+    """Return True while a model is being exported.
+
+    >>> class Model(nn.Module):
+    ...     def forward(self, x):
+    ...         print(fb.onnx.is_in_onnx_export())
+    ...         return x + 1
+    >>> program = fb.onnx.export(Model(), (fb.ones(2),))
+    True
+    """
     return _running > 0
 
 
@@ -90,6 +103,10 @@ def export(
         call them; ValueError for an unsupported opset; RuntimeError if dynamic dimensions change the sequence of
         operators, or if ``verify`` finds a difference; ImportError without `onnx`.
     Source: the ONNX standard, https://onnx.ai/onnx/operators/.
+
+    >>> model = nn.Sequential(nn.Linear(4, 3), nn.ReLU())
+    >>> fb.onnx.export(model, (fb.ones(8, 4),), output_names=["scores"], dynamic_axes={"input": {0: "batch"}})
+    ONNXProgram((input) -> (scores), 2 nodes)
     """
     global _running
     try:

@@ -18,6 +18,10 @@ class ONNXProgram:
 
     Attributes:
         model_proto: the ``onnx.ModelProto``.
+
+    >>> program = fb.onnx.export(nn.Linear(4, 3), (fb.ones(8, 4),))
+    >>> [node.op_type for node in program.model_proto.graph.node]
+    ['Gemm']
     """
 
     def __init__(self, model_proto: Any) -> None:

@@ -27,7 +27,14 @@ _FUSED = (
 
 
 def matches_module_pattern(pattern: Iterable[type], node: Node, modules: dict[str, Any]) -> bool:
-    """Return True if the first argument of a node and the node call modules of exactly these classes."""
+    """Return True if the first argument of a node and the node call modules of exactly these classes.
+
+    >>> from flambeau.fx.experimental.optimization import matches_module_pattern
+    >>> traced = fb.fx.symbolic_trace(nn.Sequential(nn.Linear(2, 2), nn.ReLU()))
+    >>> modules = dict(traced.named_modules())
+    >>> [matches_module_pattern((nn.Linear, nn.ReLU), node, modules) for node in traced.graph.nodes]
+    [False, False, True, False]
+    """
     if not node.args:
         return False
     for kind, current in zip(pattern, (node.args[0], node), strict=True):
@@ -39,7 +46,20 @@ def matches_module_pattern(pattern: Iterable[type], node: Node, modules: dict[st
 
 
 def replace_node_module(node: Node, modules: dict[str, Any], new_module: Module) -> None:
-    """Replace the module of a node."""
+    """Replace the module that a node calls.
+
+    Args:
+        node: a ``call_module`` node.
+        modules: the modules of the graph module by their paths, which is updated.
+        new_module: the new module.
+
+    >>> from flambeau.fx.experimental.optimization import replace_node_module
+    >>> traced = fb.fx.symbolic_trace(nn.Sequential(nn.ReLU()))
+    >>> node = next(node for node in traced.graph.nodes if node.op == "call_module")
+    >>> replace_node_module(node, dict(traced.named_modules()), nn.Tanh())
+    >>> traced(fb.zeros(1)), traced.get_submodule("0")
+    (tensor([0.]), Tanh())
+    """
     path = str(node.target)
     above, _, name = path.rpartition(".")
     modules[path] = new_module
@@ -87,12 +107,30 @@ class _WithoutDropout(Transformer):
 
 
 def remove_dropout(model: Module) -> GraphModule:
-    """Remove the `Dropout` layers of a module."""
+    """Remove the `Dropout` layers of a module.
+
+    >>> from flambeau.fx.experimental.optimization import remove_dropout
+    >>> traced = remove_dropout(nn.Sequential(nn.Linear(2, 2), nn.Dropout()))
+    >>> [node.target for node in traced.graph.nodes if node.op == "call_module"]
+    ['0']
+    """
     return _WithoutDropout(symbolic_trace(model)).transform()
 
 
 def extract_subgraph(orig_module: Module, nodes: list[Node], inputs: list[Node], outputs: list[Node]) -> GraphModule:
-    """Return a module of the given nodes of a graph."""
+    """Return a module of some nodes of a graph.
+
+    Args:
+        orig_module: module with the submodules and parameters that the nodes use.
+        nodes: the nodes, in their order.
+        inputs, outputs: nodes whose values are the inputs and the results.
+
+    >>> from flambeau.fx.experimental.optimization import extract_subgraph
+    >>> traced = fb.fx.symbolic_trace(lambda x: (x + 1).relu().exp())
+    >>> x, add, relu, exp, output = traced.graph.nodes
+    >>> extract_subgraph(traced, [relu, exp], [add], [exp])(fb.tensor([-1.0, 0.0]))
+    [tensor([1., 1.])]
+    """
     graph = Graph()
     values: dict[Node, Node] = {node: graph.placeholder(node.name) for node in inputs}
     for node in nodes:

@@ -42,6 +42,12 @@ class ProxyTorchDispatchMode(TorchDispatchMode):
     Attributes:
         graph: the graph.
         constants: tensors from outside the function, by name.
+
+    >>> from flambeau.fx.experimental.proxy_tensor import ProxyTorchDispatchMode
+    >>> with ProxyTorchDispatchMode() as mode:
+    ...     y = fb.ones(2).exp()
+    >>> [node.name for node in mode.graph.nodes]
+    ['ones', 'exp']
     """
 
     def __init__(self, decomposition_table: dict[Any, Callable[..., Any]] | None = None) -> None:
@@ -89,13 +95,19 @@ class ProxyTorchDispatchMode(TorchDispatchMode):
 
 
 def get_innermost_proxy_mode() -> ProxyTorchDispatchMode | None:
-    """Return the innermost mode that traces in this thread, or None."""
+    """Return the innermost mode that traces in this thread, or None.
+
+    >>> from flambeau.fx.experimental.proxy_tensor import get_innermost_proxy_mode, make_fx
+    >>> traced = make_fx(lambda x: x if get_innermost_proxy_mode() is None else x.exp())(fb.ones(2))
+    >>> [node.name for node in traced.graph.nodes]
+    ['x_1', 'exp', 'output']
+    """
     modes = [mode for mode in _get_current_dispatch_mode_stack() if isinstance(mode, ProxyTorchDispatchMode)]
     return modes[-1] if modes else None
 
 
 def get_proxy_mode() -> ProxyTorchDispatchMode | None:
-    """Return the mode that traces in this thread, or None."""
+    """Return the mode that traces in this thread, or None. See `get_innermost_proxy_mode`."""
     return get_innermost_proxy_mode()
 
 
@@ -119,6 +131,11 @@ def make_fx(
         tracing_mode: ``"real"`` computes values; ``"fake"`` traces with tensors without elements.
         _allow_non_fake_inputs: if True, ``f`` may use other tensors when it is traced with ``"fake"``.
     Raises: NotImplementedError for ``tracing_mode="symbolic"`` and ``pre_dispatch=True``.
+
+    >>> from flambeau.fx.experimental.proxy_tensor import make_fx
+    >>> traced = make_fx(lambda x: x.relu().sum())(fb.ones(3))
+    >>> [node.name for node in traced.graph.nodes]
+    ['x_1', 'relu', 'sum_1', 'output']
     """
     if tracing_mode == "symbolic":
         raise NotImplementedError("make_fx: flambeau has no sizes that stay unknown; use tracing_mode='fake'")

@@ -15,7 +15,14 @@ __all__ = ["ShapeProp", "TensorMetadata"]
 
 
 class TensorMetadata(NamedTuple):
-    """Metadata of a tensor."""
+    """Metadata of a tensor, which `ShapeProp` stores in nodes.
+
+    >>> from flambeau.fx.passes.shape_prop import ShapeProp
+    >>> traced = fb.fx.symbolic_trace(lambda x: x.exp())
+    >>> result = ShapeProp(traced).propagate(fb.ones(2, 3))
+    >>> traced.graph.output_node().meta["tensor_meta"].stride
+    (3, 1)
+    """
 
     shape: flambeau.Size
     dtype: flambeau.dtype

@@ -18,7 +18,7 @@ __all__ = ["Partition", "split_module"]
 
 @dataclass
 class Partition:
-    """Partition: its nodes, inputs, outputs and dependencies."""
+    """Part of a module that `split_module` makes: its nodes, inputs, outputs and dependencies. See `split_module`."""
 
     name: str
     nodes: list[Node] = field(default_factory=list)

@@ -5,7 +5,7 @@
 >>> with FlopCounterMode() as counter:
 ...     loss = model(fb.ones(3, 4)).sum()
 Module             FLOP    % Total
--------------  --------  ---------
+--------------  -------  ---------
 Sequential      288.000    100.00%
  - aten.addmm   288.000    100.00%
  Sequential.0   192.000     66.67%
