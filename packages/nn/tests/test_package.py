@@ -13,14 +13,14 @@ import flambeau as fb
 from flambeau import nn
 
 MODULES = ["flambeau.nn", *(module.name for module in pkgutil.walk_packages(nn.__path__, "flambeau.nn."))]
+# Modules of other distributions that the examples of a module use.
+NEEDED = {"flambeau.nn.parallel.distributed": "flambeau.distributed", "flambeau.nn._leaf_functions": "flambeau.fx"}
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_examples(name):
-    if name == "flambeau.nn.parallel.distributed":
-        pytest.importorskip(
-            "flambeau.distributed", reason="needs flambeau-distributed, which flambeau-nn does not require"
-        )
+    if name in NEEDED:
+        pytest.importorskip(NEEDED[name], reason="its distribution is not required by flambeau-nn")
     module = importlib.import_module(name)
     finder, runner = doctest.DocTestFinder(), doctest.DocTestRunner()
     for example in finder.find(module, extraglobs={"fb": fb, "nn": nn}):

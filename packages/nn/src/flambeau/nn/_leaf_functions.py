@@ -20,6 +20,13 @@ def wrap(fn_or_name: F) -> F:
     Returns: the argument.
     Raises: NotImplementedError if it is called in a function; RuntimeError if the argument is neither a function nor a
         name.
+
+    >>> @fb.fx.wrap
+    ... def positive(x):
+    ...     return x if x.sum() > 0 else -x
+    >>> traced = fb.fx.symbolic_trace(lambda x: positive(x) + 1)
+    >>> [node.name for node in traced.graph.nodes]
+    ['x', 'positive', 'add', 'output']
     """
     if not callable(fn_or_name) and not isinstance(fn_or_name, str):
         raise RuntimeError("Unsupported type for global function! Must be either a callable or string name")

@@ -368,7 +368,7 @@ def _older(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         return function(*args, **kwargs)
 
     older.__name__ = older.__qualname__ = name
-    older.__doc__ = f"`{name}_` by its older name, which warns."
+    older.__doc__ = f"Warn that the name is deprecated, and initialise the tensor. See `{name}_`."
     return older
 
 

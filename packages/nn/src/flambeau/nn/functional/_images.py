@@ -16,7 +16,7 @@ def upsample(
     mode: str = "nearest",
     align_corners: bool | None = None,
 ) -> Tensor:
-    """`interpolate` by its older name, which warns."""
+    """Warn that the name is deprecated, and resize images. See `interpolate`."""
     warnings.warn("`nn.functional.upsample` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=2)
     return interpolate(input, size, scale_factor, mode, align_corners)
 
@@ -24,7 +24,7 @@ def upsample(
 def upsample_nearest(
     input: Tensor, size: int | Sequence[int] | None = None, scale_factor: float | Sequence[float] | None = None
 ) -> Tensor:
-    """``interpolate(..., mode="nearest")`` by its older name, which warns."""
+    """Warn that the name is deprecated, and call ``interpolate(..., mode="nearest")``. See `interpolate`."""
     warnings.warn(
         "`nn.functional.upsample_nearest` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=2
     )
@@ -34,7 +34,10 @@ def upsample_nearest(
 def upsample_bilinear(
     input: Tensor, size: int | Sequence[int] | None = None, scale_factor: float | Sequence[float] | None = None
 ) -> Tensor:
-    """``interpolate(..., mode="bilinear", align_corners=True)`` by its older name, which warns."""
+    """Warn that the name is deprecated, and call ``interpolate(..., mode="bilinear", align_corners=True)``.
+
+    See `interpolate`.
+    """
     warnings.warn(
         "`nn.functional.upsample_bilinear` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=2
     )

@@ -25,7 +25,7 @@ def _named(reduction: int) -> str:
 
 
 def kl_div(input: Tensor, target: Tensor, reduction: int = 1, *, log_target: bool = False) -> Tensor:
-    """`nn.functional.kl_div`."""
+    """Loss with ``reduction`` 0 (none), 1 (mean) or 2 (sum). See `nn.functional.kl_div`."""
     return _losses.divergence(input, target, _named(reduction), log_target)
 
 
@@ -38,21 +38,21 @@ def ctc_loss(
     reduction: int = 1,
     zero_infinity: bool = False,
 ) -> Tensor:
-    """`nn.functional.ctc_loss`."""
+    """Loss with ``reduction`` 0 (none), 1 (mean) or 2 (sum). See `nn.functional.ctc_loss`."""
     return _ctc_loss(log_probs, targets, input_lengths, target_lengths, blank, _named(reduction), zero_infinity)
 
 
 def cosine_embedding_loss(
     input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0.0, reduction: int = 1
 ) -> Tensor:
-    """`nn.functional.cosine_embedding_loss`."""
+    """Loss with ``reduction`` 0 (none), 1 (mean) or 2 (sum). See `nn.functional.cosine_embedding_loss`."""
     return _distances.cosine_embedding_loss(input1, input2, target, margin, reduction=_named(reduction))
 
 
 def margin_ranking_loss(
     input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0.0, reduction: int = 1
 ) -> Tensor:
-    """`nn.functional.margin_ranking_loss`."""
+    """Loss with ``reduction`` 0 (none), 1 (mean) or 2 (sum). See `nn.functional.margin_ranking_loss`."""
     return _distances.margin_ranking_loss(input1, input2, target, margin, reduction=_named(reduction))
 
 
@@ -66,18 +66,18 @@ def triplet_margin_loss(
     swap: bool = False,
     reduction: int = 1,
 ) -> Tensor:
-    """`nn.functional.triplet_margin_loss`."""
+    """Loss with ``reduction`` 0 (none), 1 (mean) or 2 (sum). See `nn.functional.triplet_margin_loss`."""
     options: dict[str, Any] = {"margin": margin, "p": p, "eps": eps, "swap": swap}
     return _distances.triplet_margin_loss(anchor, positive, negative, **options, reduction=_named(reduction))
 
 
 def hinge_embedding_loss(input: Tensor, target: Tensor, margin: float = 1.0, reduction: int = 1) -> Tensor:
-    """`nn.functional.hinge_embedding_loss`."""
+    """Loss with ``reduction`` 0 (none), 1 (mean) or 2 (sum). See `nn.functional.hinge_embedding_loss`."""
     return _losses.hinge_embedding_loss(input, target, margin, reduction=_named(reduction))
 
 
 def poisson_nll_loss(input: Tensor, target: Tensor, log_input: bool, full: bool, eps: float, reduction: int) -> Tensor:
-    """`nn.functional.poisson_nll_loss`."""
+    """Loss with ``reduction`` 0 (none), 1 (mean) or 2 (sum). See `nn.functional.poisson_nll_loss`."""
     return _losses.poisson_nll_loss(input, target, log_input, full, eps=eps, reduction=_named(reduction))
 
 
@@ -88,14 +88,23 @@ def binary_cross_entropy_with_logits(
     pos_weight: Tensor | None = None,
     reduction: int = 1,
 ) -> Tensor:
-    """`nn.functional.binary_cross_entropy_with_logits`."""
+    """Loss with ``reduction`` 0 (none), 1 (mean) or 2 (sum). See `nn.functional.binary_cross_entropy_with_logits`."""
     return _losses.binary_cross_entropy_with_logits(
         input, target, weight, reduction=_named(reduction), pos_weight=pos_weight
     )
 
 
 def adaptive_max_pool1d(input: Tensor, output_size: Any) -> tuple[Tensor, Tensor]:
-    """`nn.functional.adaptive_max_pool1d` with the positions of the values."""
+    """Return adaptive maximum pooling over one dimension, and the positions of the maxima.
+
+    Args:
+        input: tensor of shape ``(N, C, L)`` or ``(C, L)``.
+        output_size: size of the last dimension of the result.
+    Returns: the maxima and their int64 positions in the input.
+
+    >>> fb.adaptive_max_pool1d(fb.tensor([[1.0, 5.0, 2.0, 3.0]]), 2)
+    (tensor([[5., 3.]]), tensor([[1, 3]]))
+    """
     values, indices = _pooling.adaptive_max_pool1d(input, output_size, True)
     return values, indices
 
@@ -103,7 +112,10 @@ def adaptive_max_pool1d(input: Tensor, output_size: Any) -> tuple[Tensor, Tensor
 def rrelu(
     input: Tensor, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False, generator: Any = None
 ) -> Tensor:
-    """`nn.functional.rrelu`."""
+    """Apply the randomised leaky ReLU. See `nn.functional.rrelu`.
+
+    Raises: NotImplementedError if ``generator`` is not None.
+    """
     _default_generator_only("rrelu", generator)
     return _activations.rrelu(input, lower, upper, training)
 
@@ -111,7 +123,7 @@ def rrelu(
 def rrelu_(
     input: Tensor, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False, generator: Any = None
 ) -> Tensor:
-    """`nn.functional.rrelu` in place."""
+    """Apply the randomised leaky ReLU in place. See `nn.functional.rrelu`."""
     _default_generator_only("rrelu_", generator)
     return _activations.rrelu(input, lower, upper, training, True)
 
@@ -122,16 +134,26 @@ def _default_generator_only(name: str, generator: Any) -> None:
 
 
 def dropout_(input: Tensor, p: float, train: bool) -> Tensor:
-    """`nn.functional.dropout` in place."""
+    """Apply dropout in place. See `nn.functional.dropout`."""
     return _dropout.dropout(input, p, train, True)
 
 
 def affine_grid_generator(theta: Tensor, size: Any, align_corners: bool) -> Tensor:
-    """`nn.functional.affine_grid`."""
+    """Return the sampling grid of affine maps. See `nn.functional.affine_grid`."""
     return _sampling.affine_grid(theta, list(size), align_corners)
 
 
 def norm_except_dim(v: Tensor, pow: int = 2, dim: int = 0) -> Tensor:
-    """Return the norm over all dimensions except ``dim``, kept with size 1; over all dimensions for ``dim=-1``."""
+    """Return the norm over all dimensions except ``dim``, kept with size 1; over all dimensions for ``dim=-1``.
+
+    Args:
+        v: floating or complex tensor.
+        pow: order of the norm.
+        dim: the dimension that remains.
+
+    >>> fb.norm_except_dim(fb.tensor([[3.0, 4.0], [6.0, 8.0]]))
+    tensor([[ 5.],
+            [10.]])
+    """
     others = [d for d in range(v.ndim) if d != dim]
     return v.norm(pow) if dim == -1 else flambeau.linalg.vector_norm(v, pow, others, True)

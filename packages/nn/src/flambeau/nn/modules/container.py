@@ -253,7 +253,7 @@ class ModuleDict(Module):
 
 
 class Container(Module):
-    """A module with the given submodules, by its older name: subclass `Module` instead, as a warning says."""
+    """Module with the given submodules. It is deprecated and warns: subclass `Module` instead. See `Module`."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__()
