@@ -10,6 +10,7 @@ such as ``add(x1, x2)``, use the promotion of the standard.
 Source: Consortium for Python Data API Standards, https://data-apis.org/array-api/2025.12.
 """
 
+from inspect import cleandoc as _cleandoc
 from math import e, inf, nan, pi
 
 import flambeau
@@ -184,3 +185,17 @@ __all__ = [
     if (not name.startswith("_") and name != "flambeau")
     or name in ("__array_api_version__", "__array_namespace_info__")
 ]
+
+
+def _link_functions() -> None:
+    """Add the address of the description in the standard to the docstring of each function."""
+    standard = f"https://data-apis.org/array-api/{__array_api_version__}"
+    described = {getattr(linalg, name): f"extensions/generated/array_api.linalg.{name}" for name in linalg.__all__}
+    described |= {getattr(fft, name): f"extensions/generated/array_api.fft.{name}" for name in fft.__all__}
+    own = {name: globals()[name] for name in __all__ if callable(globals()[name])}
+    described |= {value: f"API_specification/generated/array_api.{name}" for name, value in own.items()}
+    for value, page in described.items():
+        value.__doc__ = f"{_cleandoc(value.__doc__)}\n\nSource: {standard}/{page}.html"
+
+
+_link_functions()

@@ -12,7 +12,11 @@ Shape = int | tuple[int, ...]
 def arange(
     start: float, /, stop: float | None = None, step: float = 1, *, dtype: Any = None, device: Any = None
 ) -> Tensor:
-    """Return evenly spaced values in [start, stop), or in [0, start) if ``stop`` is None."""
+    """Return evenly spaced values in [start, stop), or in [0, start) if ``stop`` is None.
+
+    >>> fb.array_api.arange(1, 7, 2)
+    tensor([1, 3, 5])
+    """
     if stop is None:
         start, stop = 0, start
     if step == 0:
@@ -29,6 +33,10 @@ def asarray(obj: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | 
     Args:
         copy: True always copies. False never copies and raises ValueError if a copy is required. None copies if
             required.
+
+    >>> fb.array_api.asarray([[1, 2], [3, 4]], dtype=fb.float32)
+    tensor([[1., 2.],
+            [3., 4.]])
     """
     if isinstance(obj, Tensor):
         if copy is False and dtype is not None and obj.dtype is not dtype:
@@ -49,42 +57,72 @@ def _has_buffer(obj: Any) -> bool:
 
 
 def empty(shape: Shape, *, dtype: Any = None, device: Any = None) -> Tensor:
-    """Return an array with uninitialised values."""
+    """Return an array with uninitialised values.
+
+    >>> fb.array_api.empty((2, 3)).shape
+    flambeau.Size([2, 3])
+    """
     return flambeau.empty(shape, dtype=dtype, device=device)
 
 
 def empty_like(x: Tensor, /, *, dtype: Any = None, device: Any = None) -> Tensor:
-    """Return an uninitialised array with the shape and, by default, the dtype of ``x``."""
+    """Return an uninitialised array with the shape and, by default, the dtype of ``x``.
+
+    >>> fb.array_api.empty_like(fb.tensor([1, 2]), dtype=fb.float64).dtype
+    flambeau.float64
+    """
     return flambeau.empty(x.shape, dtype=dtype or x.dtype, device=device)
 
 
 def eye(n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: Any = None, device: Any = None) -> Tensor:
-    """Return a matrix with ones on the k-th diagonal and zeros elsewhere."""
+    """Return a matrix with ones on the k-th diagonal and zeros elsewhere.
+
+    >>> fb.array_api.eye(2, 3, k=1)
+    tensor([[0., 1., 0.],
+            [0., 0., 1.]])
+    """
     rows = flambeau.arange(n_rows).unsqueeze(1)
     columns = flambeau.arange(n_rows if n_cols is None else n_cols)
     return (columns - rows == k).to(dtype or flambeau.get_default_dtype())
 
 
 def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Tensor:
-    """Return an array that shares memory with an array of another library, unless a copy is requested."""
+    """Return an array that shares memory with an array of another library, unless a copy is requested.
+
+    >>> import numpy
+    >>> fb.array_api.from_dlpack(numpy.arange(3.0))
+    tensor([0., 1., 2.], dtype=flambeau.float64)
+    """
     shared = flambeau.from_dlpack(x)
     return shared.to(shared.device if device is None else device, copy=bool(copy))
 
 
 def full(shape: Shape, fill_value: Scalar, *, dtype: Any = None, device: Any = None) -> Tensor:
-    """Return an array filled with one value. The type of the value determines the default dtype."""
+    """Return an array filled with one value. The type of the value determines the default dtype.
+
+    >>> fb.array_api.full((2,), 7)
+    tensor([7, 7])
+    """
     return flambeau.full((shape,) if isinstance(shape, int) else shape, fill_value, dtype=dtype, device=device)
 
 
 def full_like(x: Tensor, /, fill_value: Scalar, *, dtype: Any = None, device: Any = None) -> Tensor:
-    """Return a filled array with the shape and, by default, the dtype of ``x``."""
+    """Return a filled array with the shape and, by default, the dtype of ``x``.
+
+    >>> fb.array_api.full_like(fb.tensor([1.0, 2.0]), 7)
+    tensor([7., 7.])
+    """
     return flambeau.full(x.shape, fill_value, dtype=dtype or x.dtype, device=device)
 
 
 def linspace(
     start: Scalar, stop: Scalar, /, num: int, *, dtype: Any = None, device: Any = None, endpoint: bool = True
 ) -> Tensor:
-    """Return ``num`` evenly spaced values from start to stop. ``stop`` is included if ``endpoint``."""
+    """Return ``num`` evenly spaced values from start to stop. ``stop`` is included if ``endpoint``.
+
+    >>> fb.array_api.linspace(0, 1, 4, endpoint=False)
+    tensor([0.0000, 0.2500, 0.5000, 0.7500])
+    """
     if num < 0:
         raise ValueError(f"linspace(): the number of values must not be negative, got {num}")
     if dtype is None:
@@ -104,6 +142,11 @@ def meshgrid(*arrays: Tensor, indexing: str = "xy") -> tuple[Tensor, ...]:
     """Return coordinate grids of 1-D arrays. With ``"xy"``, the first two dimensions are swapped.
 
     Raise ValueError for another ``indexing`` or for arrays of different dtypes.
+
+    >>> fb.array_api.meshgrid(fb.tensor([1, 2]), fb.tensor([3, 4]))
+    (tensor([[1, 2],
+            [1, 2]]), tensor([[3, 3],
+            [4, 4]]))
     """
     if indexing not in ("xy", "ij"):
         raise ValueError(f"meshgrid(): indexing must be 'xy' or 'ij', not {indexing!r}")
@@ -113,30 +156,56 @@ def meshgrid(*arrays: Tensor, indexing: str = "xy") -> tuple[Tensor, ...]:
 
 
 def ones(shape: Shape, *, dtype: Any = None, device: Any = None) -> Tensor:
-    """Return an array of ones."""
+    """Return an array of ones.
+
+    >>> fb.array_api.ones((2,), dtype=fb.int32)
+    tensor([1, 1], dtype=flambeau.int32)
+    """
     return flambeau.ones(shape, dtype=dtype, device=device)
 
 
 def ones_like(x: Tensor, /, *, dtype: Any = None, device: Any = None) -> Tensor:
-    """Return an array of ones with the shape and, by default, the dtype of ``x``."""
+    """Return an array of ones with the shape and, by default, the dtype of ``x``.
+
+    >>> fb.array_api.ones_like(fb.tensor([5, 6]))
+    tensor([1, 1])
+    """
     return flambeau.ones(x.shape, dtype=dtype or x.dtype, device=device)
 
 
 def tril(x: Tensor, /, *, k: int = 0) -> Tensor:
-    """Return the elements on and below the k-th diagonal of each matrix, with zeros above."""
+    """Return the elements on and below the k-th diagonal of each matrix, with zeros above.
+
+    >>> fb.array_api.tril(fb.tensor([[1, 2], [3, 4]]))
+    tensor([[1, 0],
+            [3, 4]])
+    """
     return flambeau.tril(x, k)
 
 
 def triu(x: Tensor, /, *, k: int = 0) -> Tensor:
-    """Return the elements on and above the k-th diagonal of each matrix, with zeros below."""
+    """Return the elements on and above the k-th diagonal of each matrix, with zeros below.
+
+    >>> fb.array_api.triu(fb.tensor([[1, 2], [3, 4]]))
+    tensor([[1, 2],
+            [0, 4]])
+    """
     return flambeau.triu(x, k)
 
 
 def zeros(shape: Shape, *, dtype: Any = None, device: Any = None) -> Tensor:
-    """Return an array of zeros."""
+    """Return an array of zeros.
+
+    >>> fb.array_api.zeros(2)
+    tensor([0., 0.])
+    """
     return flambeau.zeros(shape, dtype=dtype, device=device)
 
 
 def zeros_like(x: Tensor, /, *, dtype: Any = None, device: Any = None) -> Tensor:
-    """Return an array of zeros with the shape and, by default, the dtype of ``x``."""
+    """Return an array of zeros with the shape and, by default, the dtype of ``x``.
+
+    >>> fb.array_api.zeros_like(fb.tensor([5, 6]))
+    tensor([0, 0])
+    """
     return flambeau.zeros(x.shape, dtype=dtype or x.dtype, device=device)

@@ -12,6 +12,9 @@ def astype(x: Tensor, dtype: Any, /, *, copy: bool = True, device: Any = None) -
     """Convert the elements to ``dtype``. With ``copy=False``, return the array itself if no change is needed.
 
     Raise TypeError for a conversion from complex to real. Use ``real(x)`` or ``abs(x)`` instead.
+
+    >>> fb.array_api.astype(fb.tensor([1.7, -1.7]), fb.int64)
+    tensor([ 1, -1])
     """
     if x.dtype.is_complex and not dtype.is_complex:
         raise TypeError(f"casting {x.dtype} to {dtype} is not permitted; use real(x) or abs(x)")
@@ -19,7 +22,11 @@ def astype(x: Tensor, dtype: Any, /, *, copy: bool = True, device: Any = None) -
 
 
 def can_cast(from_: Any, to: Any, /) -> bool:
-    """Return True if ``from_`` (an array or a dtype) can be converted to ``to`` by promotion."""
+    """Return True if ``from_`` (an array or a dtype) can be converted to ``to`` by promotion.
+
+    >>> fb.array_api.can_cast(fb.int32, fb.int64), fb.array_api.can_cast(fb.float32, fb.int64)
+    (True, False)
+    """
     source = from_.dtype if isinstance(from_, Tensor) else from_
     same_kind = any(source in KINDS[kind] and to in KINDS[kind] for kind in ("bool", "integral"))
     inexact = any(source in KINDS[kind] for kind in ("real floating", "complex floating"))
@@ -49,7 +56,11 @@ class iinfo_object:
 
 
 def finfo(type: Any, /) -> finfo_object:
-    """Return the limits of a floating-point dtype. For a complex dtype, return those of its real component."""
+    """Return the limits of a floating-point dtype. For a complex dtype, return those of its real component.
+
+    >>> fb.array_api.finfo(fb.float32).eps
+    1.1920928955078125e-07
+    """
     dtype = type.dtype if isinstance(type, Tensor) else type
     if dtype.is_complex:
         dtype = flambeau.float32 if dtype is flambeau.complex64 else flambeau.float64
@@ -58,14 +69,22 @@ def finfo(type: Any, /) -> finfo_object:
 
 
 def iinfo(type: Any, /) -> iinfo_object:
-    """Return the limits of an integer dtype."""
+    """Return the limits of an integer dtype.
+
+    >>> fb.array_api.iinfo(fb.int16).max
+    32767
+    """
     dtype = type.dtype if isinstance(type, Tensor) else type
     limits = flambeau.iinfo(dtype)
     return iinfo_object(limits.bits, limits.max, limits.min, dtype)
 
 
 def isdtype(dtype: Any, kind: Any) -> bool:
-    """Return True if ``dtype`` belongs to ``kind``: a kind name of the standard, a dtype, or a tuple of these."""
+    """Return True if ``dtype`` belongs to ``kind``: a kind name of the standard, a dtype, or a tuple of these.
+
+    >>> fb.array_api.isdtype(fb.uint8, "integral"), fb.array_api.isdtype(fb.uint8, ("bool", fb.int8))
+    (True, False)
+    """
     if isinstance(kind, tuple):
         return any(isdtype(dtype, each) for each in kind)
     if isinstance(kind, str):
@@ -78,7 +97,11 @@ def isdtype(dtype: Any, kind: Any) -> bool:
 
 
 def result_type(*arrays_and_dtypes: Any) -> flambeau.dtype:
-    """Return the promoted dtype of arrays, dtypes and Python scalars. At least one must not be a scalar."""
+    """Return the promoted dtype of arrays, dtypes and Python scalars. At least one must not be a scalar.
+
+    >>> fb.array_api.result_type(fb.uint8, fb.int8), fb.array_api.result_type(fb.ones(2), 1j)
+    (flambeau.int16, flambeau.complex64)
+    """
     dtypes = [x.dtype if isinstance(x, Tensor) else x for x in arrays_and_dtypes]
     result = [x for x in dtypes if isinstance(x, flambeau.dtype)]
     scalars = [x for x in dtypes if not isinstance(x, flambeau.dtype)]
@@ -93,7 +116,11 @@ def result_type(*arrays_and_dtypes: Any) -> flambeau.dtype:
 
 
 class __array_namespace_info__:
-    """Description of the namespace: capabilities, devices and dtypes."""
+    """Description of the namespace: capabilities, devices and dtypes.
+
+    >>> fb.array_api.__array_namespace_info__().default_dtypes()["real floating"]
+    flambeau.float32
+    """
 
     def capabilities(self) -> dict[str, Any]:
         """Return the supported optional features and the largest number of dimensions."""

@@ -6,19 +6,19 @@ from typing import Any
 
 import flambeau
 from flambeau import Tensor
-from flambeau.array_api._promotion import KINDS, Scalar, broadcast, named, operands
+from flambeau.array_api._promotion import KINDS, Scalar, broadcast, implemented_by, operands
 
 
-def _unary(name: str, operator: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    @named(name, operator.__doc__)
+def _unary(name: str, operator: Callable[[Tensor], Tensor], summary: str = "") -> Callable[[Tensor], Tensor]:
+    @implemented_by(operator, name, summary=summary)
     def function(x: Tensor, /) -> Tensor:
         return operator(x)
 
     return function
 
 
-def _binary(name: str, operator: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Any, Any], Tensor]:
-    @named(name, operator.__doc__)
+def _binary(name: str, operator: Callable[[Tensor, Tensor], Tensor], summary: str = "") -> Callable[[Any, Any], Tensor]:
+    @implemented_by(operator, name, summary=summary)
     def function(x1: Tensor | Scalar, x2: Tensor | Scalar, /) -> Tensor:
         return operator(*operands(name, x1, x2))
 
@@ -48,19 +48,19 @@ log1p = _unary("log1p", flambeau.log1p)
 log2 = _unary("log2", flambeau.log2)
 logical_not = _unary("logical_not", flambeau.logical_not)
 negative = _unary("negative", flambeau.neg)
-positive = _unary("positive", flambeau.positive)
+positive = _unary("positive", flambeau.positive, "Return the array.")
 reciprocal = _unary("reciprocal", flambeau.reciprocal)
 sign = _unary("sign", flambeau.sgn)
 signbit = _unary("signbit", flambeau.signbit)
 sin = _unary("sin", flambeau.sin)
 sinh = _unary("sinh", flambeau.sinh)
 sqrt = _unary("sqrt", flambeau.sqrt)
-square = _unary("square", flambeau.square)
+square = _unary("square", flambeau.square, "Return x * x.")
 tan = _unary("tan", flambeau.tan)
 tanh = _unary("tanh", flambeau.tanh)
 trunc = _unary("trunc", flambeau.trunc)
 
-add = _binary("add", flambeau.add)
+add = _binary("add", flambeau.add, "Return x1 + x2.")
 atan2 = _binary("atan2", flambeau.atan2)
 bitwise_and = _binary("bitwise_and", flambeau.bitwise_and)
 bitwise_left_shift = _binary("bitwise_left_shift", flambeau.bitwise_left_shift)
@@ -68,7 +68,7 @@ bitwise_or = _binary("bitwise_or", flambeau.bitwise_or)
 bitwise_right_shift = _binary("bitwise_right_shift", flambeau.bitwise_right_shift)
 bitwise_xor = _binary("bitwise_xor", flambeau.bitwise_xor)
 copysign = _binary("copysign", flambeau.copysign)
-divide = _binary("divide", flambeau.div)
+divide = _binary("divide", flambeau.div, "Return x1 / x2.")
 equal = _binary("equal", flambeau.eq)
 greater = _binary("greater", flambeau.gt)
 greater_equal = _binary("greater_equal", flambeau.ge)
@@ -84,12 +84,16 @@ minimum = _binary("minimum", flambeau.minimum)
 multiply = _binary("multiply", flambeau.mul)
 nextafter = _binary("nextafter", flambeau.nextafter)
 not_equal = _binary("not_equal", flambeau.ne)
-pow = _binary("pow", flambeau.pow)
-subtract = _binary("subtract", flambeau.sub)
+pow = _binary("pow", flambeau.pow, "Return x1**x2.")
+subtract = _binary("subtract", flambeau.sub, "Return x1 - x2.")
 
 
 def clip(x: Tensor, /, min: Tensor | Scalar | None = None, max: Tensor | Scalar | None = None) -> Tensor:
-    """Limit the elements to [min, max], in the dtype of ``x``."""
+    """Limit the elements to [min, max], in the dtype of ``x``.
+
+    >>> fb.array_api.clip(fb.tensor([-3, 0, 3]), -1, 2)
+    tensor([-1,  0,  2])
+    """
     shapes = [x.shape, *(bound.shape for bound in (min, max) if isinstance(bound, Tensor))]
     result = x.expand(broadcast(*shapes))
     if min is not None:
@@ -109,27 +113,47 @@ def _representable(bound: Tensor | Scalar, dtype: Any) -> Tensor | Scalar:
 
 
 def conj(x: Tensor, /) -> Tensor:
-    """Return the complex conjugate. A real array is returned unchanged."""
+    """Return the complex conjugate. A real array is returned unchanged.
+
+    >>> fb.array_api.conj(fb.tensor([1 + 2j]))
+    tensor([1.-2.j])
+    """
     return x.conj() if x.dtype.is_complex else x
 
 
 def imag(x: Tensor, /) -> Tensor:
-    """Return the imaginary part, which is zero for a real array."""
+    """Return the imaginary part, which is zero for a real array.
+
+    >>> fb.array_api.imag(fb.tensor([1 + 2j])), fb.array_api.imag(fb.tensor([5.0]))
+    (tensor([2.]), tensor([0.]))
+    """
     return x.imag if x.dtype.is_complex else flambeau.zeros_like(x)
 
 
 def real(x: Tensor, /) -> Tensor:
-    """Return the real part. A real array is returned unchanged."""
+    """Return the real part. A real array is returned unchanged.
+
+    >>> fb.array_api.real(fb.tensor([1 + 2j]))
+    tensor([1.])
+    """
     return x.real if x.dtype.is_complex else x
 
 
 def round(x: Tensor, /) -> Tensor:
-    """Round to the nearest integer, with ties to even. For complex numbers, round both parts."""
+    """Round to the nearest integer, with ties to even. For complex numbers, round both parts.
+
+    >>> fb.array_api.round(fb.tensor([0.5, 1.5, -2.7]))
+    tensor([ 0.,  2., -3.])
+    """
     return flambeau.complex(x.real.round(), x.imag.round()) if x.dtype.is_complex else x.round()
 
 
 def floor_divide(x1: Tensor | Scalar, x2: Tensor | Scalar, /) -> Tensor:
-    """Compute floor(x1 / x2). For infinite operands and zero divisors, use the IEEE 754 quotient."""
+    """Compute floor(x1 / x2). For infinite operands and zero divisors, use the IEEE 754 quotient.
+
+    >>> fb.array_api.floor_divide(fb.tensor([-7, 7]), 2)
+    tensor([-4,  3])
+    """
     x1, x2 = operands("floor_divide", x1, x2)
     result = flambeau.floor_divide(x1, x2)
     if not x1.dtype.is_floating_point:
@@ -139,7 +163,11 @@ def floor_divide(x1: Tensor | Scalar, x2: Tensor | Scalar, /) -> Tensor:
 
 
 def remainder(x1: Tensor | Scalar, x2: Tensor | Scalar, /) -> Tensor:
-    """Compute x1 - floor(x1 / x2) * x2 exactly. The result has the sign of x2, also if it is 0."""
+    """Compute x1 - floor(x1 / x2) * x2 exactly. The result has the sign of x2, also if it is 0.
+
+    >>> fb.array_api.remainder(fb.tensor([-7, 7]), 3)
+    tensor([2, 1])
+    """
     x1, x2 = operands("remainder", x1, x2)
     result = flambeau.remainder(x1, x2)
     if not x1.dtype.is_floating_point:

@@ -127,12 +127,24 @@ def broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(result)
 
 
-def named(name: str, doc: str | None) -> Callable[[_Function], _Function]:
-    """Return a decorator that sets the name and the docstring of a generated function."""
+def implemented_by(
+    operator: Any, name: str, *, module: str = "", summary: str = ""
+) -> Callable[[_Function], _Function]:
+    """Return a decorator that sets the name and the docstring of a function that calls an operator of flambeau.
+
+    Args:
+        operator: the operator. The docstring is its docstring without the signature. Of its examples, only the first
+            is used, because the others show options that the standard lacks.
+        name: name of the function.
+        module: module of both, such as ``"fft."``.
+        summary: text that replaces the operator's.
+    """
 
     def set_names(function: _Function) -> _Function:
         function.__name__ = function.__qualname__ = name
-        function.__doc__ = doc
+        text, *examples = operator.__doc__.partition("\n\n")[2].split(">>> ")
+        example = examples[0].replace(f".{module}{operator.__name__}(", f".array_api.{module}{name}(", 1)
+        function.__doc__ = f"{summary or text.rstrip()}\n\n>>> {example.rstrip()}"
         function.__module__ = "flambeau.array_api"
         return function
 

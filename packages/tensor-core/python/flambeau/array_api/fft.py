@@ -6,7 +6,7 @@ from typing import Any, Literal
 import flambeau
 from flambeau import Tensor
 from flambeau import fft as _fft
-from flambeau.array_api._promotion import named
+from flambeau.array_api._promotion import implemented_by
 
 __all__ = [
     "fft",
@@ -29,7 +29,7 @@ Norm = Literal["backward", "ortho", "forward"]
 
 
 def _along_axis(transform: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    @named(transform.__name__, transform.__doc__)
+    @implemented_by(transform, transform.__name__, module="fft.")
     def function(x: Tensor, /, *, n: int | None = None, axis: int = -1, norm: Norm = "backward") -> Tensor:
         return transform(x, n, axis, norm)
 
@@ -37,7 +37,7 @@ def _along_axis(transform: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 
 def _over_axes(transform: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    @named(transform.__name__, transform.__doc__)
+    @implemented_by(transform, transform.__name__, module="fft.")
     def function(
         x: Tensor, /, *, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: Norm = "backward"
     ) -> Tensor:
@@ -59,22 +59,38 @@ irfftn = _over_axes(_fft.irfftn)
 
 
 def fftfreq(n: int, /, *, d: float = 1.0, dtype: Any = None, device: Any = None) -> Tensor:
-    """Return the sample frequencies of ``fft``. Raise ValueError for a dtype that is not real floating."""
+    """Return the sample frequencies of ``fft``. Raise ValueError for a dtype that is not real floating.
+
+    >>> fb.array_api.fft.fftfreq(4, d=0.5)
+    tensor([ 0.0000,  0.5000, -1.0000, -0.5000])
+    """
     return _fft.fftfreq(n, d, dtype=_real(dtype), device=device)
 
 
 def rfftfreq(n: int, /, *, d: float = 1.0, dtype: Any = None, device: Any = None) -> Tensor:
-    """Return the sample frequencies of ``rfft``. Raise ValueError for a dtype that is not real floating."""
+    """Return the sample frequencies of ``rfft``. Raise ValueError for a dtype that is not real floating.
+
+    >>> fb.array_api.fft.rfftfreq(4, d=0.5)
+    tensor([0.0000, 0.5000, 1.0000])
+    """
     return _fft.rfftfreq(n, d, dtype=_real(dtype), device=device)
 
 
 def fftshift(x: Tensor, /, *, axes: int | Sequence[int] | None = None) -> Tensor:
-    """Shift the zero frequency to the middle."""
+    """Shift the zero frequency to the middle.
+
+    >>> fb.array_api.fft.fftshift(fb.tensor([0, 1, -2, -1]))
+    tensor([-2, -1,  0,  1])
+    """
     return _fft.fftshift(x, axes)
 
 
 def ifftshift(x: Tensor, /, *, axes: int | Sequence[int] | None = None) -> Tensor:
-    """Invert ``fftshift``."""
+    """Invert ``fftshift``.
+
+    >>> fb.array_api.fft.ifftshift(fb.tensor([-2, -1, 0, 1]))
+    tensor([ 0,  1, -2, -1])
+    """
     return _fft.ifftshift(x, axes)
 
 
