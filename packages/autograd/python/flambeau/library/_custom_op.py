@@ -150,6 +150,9 @@ class CustomOpDef:
         if self._mutated:
             return self._changing(args, named, arguments)
         leaves, nested = _pytree.tree_flatten((args, tuple(named.values())))
+        if self._may_alias and not (_core._is_intercepting() or _core._holds_recorded(leaves)):
+            with flambeau.no_grad():  # a Function would return views of arguments
+                return self._compute(args, named)
         result = self._function_of(nested).apply(*leaves)
         return list(result) if self._gives_list else result
 
