@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 import sys
 import types
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ from tools.reference import docstrings, sources
 from tools.reference.modules import Namespace
 
 PROPERTIES = (property, functools.cached_property, types.GetSetDescriptorType, types.MemberDescriptorType)
+# A function that is a default value: its address would change the reference in each run.
+FUNCTION = re.compile(r"<function (?:[\w.<>]*\.)?([\w<>]+) at 0x[0-9a-f]+>")
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,8 @@ def signature(value: Any) -> str:
     parameters = [each.replace(annotation=unquoted(each.annotation)) for each in found.parameters.values()]
     returned = unquoted(found.return_annotation)
     # Not validated: some operators have a parameter without a default after optional ones.
-    return str(inspect.Signature(parameters, return_annotation=returned, __validate_parameters__=False))
+    text = str(inspect.Signature(parameters, return_annotation=returned, __validate_parameters__=False))
+    return FUNCTION.sub(r"\1", text)
 
 
 class Annotation:

@@ -64,6 +64,11 @@ def test_annotations_have_no_quotes():
     assert "lr: float = 0.001" in listed()["flambeau.optim.Adam"].signature.replace("float | Any", "float")
 
 
+def test_signatures_have_no_addresses():
+    assert "activation: str | Activation = relu," in listed()["flambeau.nn.Transformer"].signature
+    assert [name for name, entry in listed().items() if " at 0x" in entry.signature] == []
+
+
 def test_docstrings_become_markdown():
     def documented():
         """Return ``a * b``.
