@@ -13,6 +13,7 @@ from pathlib import Path
 from sphinx.cmd.build import build_main
 
 from tools.site.guides import PAGES, ROOT, copy_guides
+from tools.site.reference_pages import write_reference
 
 ADDRESS = ("127.0.0.1", 8000)
 
@@ -20,8 +21,7 @@ ADDRESS = ("127.0.0.1", 8000)
 def build(source: Path, output: Path) -> int:
     """Write the sources of all pages, and build what changed; return an exit status."""
     copy_guides(source)
-    # A new process: reloading the packages that the reference describes would need one anyway.
-    subprocess.run([sys.executable, "-m", "tools.reference", str(source / "api")], check=True, cwd=ROOT)
+    write_reference(source / "api")
     how = ["-q", "-j", "auto", "-W", "--keep-going", "-b", "html", "-c", str(Path(__file__).parent)]
     return build_main([*how, "-d", str(source.parent / "doctrees"), str(source), str(output)])
 

@@ -120,6 +120,13 @@ def link_code(app: Sphinx, doctree: nodes.document, docname: str) -> None:
             literal.replace_self(nodes.reference("", "", literal.deepcopy(), refuri=target, internal=True))
 
 
+def collapse(app: Sphinx, page: str, template: str, context: dict[str, Any], *_: Any) -> None:
+    """Expand only the branch of the current page in the side bar: links to every page would make each one large."""
+    if "toctree" in context:
+        complete = context["toctree"]
+        context["toctree"] = lambda **options: complete(**{**options, "collapse": True})
+
+
 def give_levels(app: Sphinx, page: str, template: str, context: dict[str, Any], *_: Any) -> None:
     """Give the captions of the side bar the level that ARIA requires of headings."""
     tree = context.get("furo_navigation_tree", "")
@@ -131,5 +138,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("api", Api)
     app.add_directive("api-overview", ApiOverview)
     app.connect("doctree-resolved", link_code)
+    app.connect("html-page-context", collapse, priority=100)  # before the theme
     app.connect("html-page-context", give_levels, priority=900)  # after the theme
     return {"parallel_read_safe": True, "parallel_write_safe": True, "version": "1"}
