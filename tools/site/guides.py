@@ -82,7 +82,8 @@ def contents() -> str:
     """Return the hidden table of contents of the home page, which the side bar shows."""
     guides = listed()
     of_development = ["docs/internals"]
-    of_reference = ["docs/differences"]
+    differences = sorted(page_of(path) for path in PAGES if path.parent == ROOT / "docs/differences")
+    of_reference = ["docs/differences", *differences]
     rest = [name for name in guides if name.count("/") == 1 and name not in of_development + of_reference]
     parts = [
         ("Getting started", [name for name in guides if name.startswith("docs/start/")]),
