@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from pathlib import Path
@@ -21,6 +22,8 @@ PATTERNS = (
 )
 PAGES = [path for pattern in PATTERNS for path in sorted(ROOT.glob(pattern))]
 LINK = re.compile(r"(?<!\!)(\]\()(?!https?:|#|mailto:)([^)#\s]+)(#[^)\s]*)?(\))")
+# A comment of a page in place of which the site shows a table of another page, so that numbers stand in one file.
+TABLE = re.compile(r'^<!-- table "([^"]+)" of (\S+) -->$', re.MULTILINE)
 FENCE = re.compile(r"^(```.*?^```$)", re.MULTILINE | re.DOTALL)
 
 
@@ -55,11 +58,19 @@ def write(path: Path, text: str) -> None:
 
 def page_text(path: Path, linked: set[str]) -> str:
     """Return the text of a page for Sphinx, and note the files to which it links."""
-    parts = FENCE.split(path.read_text(encoding="utf-8"))
+    complete = TABLE.sub(lambda match: table(path.parent / match[2], match[1]), path.read_text(encoding="utf-8"))
+    parts = FENCE.split(complete)
     text = "".join(
         part if i % 2 else LINK.sub(lambda m: new_link(path, m, linked), part) for i, part in enumerate(parts)
     )
     return text + "\n" + contents() if page_of(path) == "index" else text
+
+
+def table(page: Path, title: str) -> str:
+    """Return the table of a page whose first column has a title."""
+    lines = page.read_text(encoding="utf-8").splitlines()
+    (start,) = (i for i, line in enumerate(lines) if line.startswith(f"| {title} |"))
+    return "\n".join(itertools.takewhile(lambda line: line.startswith("|"), lines[start:]))
 
 
 def new_link(page: Path, match: re.Match[str], linked: set[str]) -> str:

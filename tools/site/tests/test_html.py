@@ -62,5 +62,10 @@ def test_nothing_is_loaded_from_elsewhere(site: Path, pages: dict[Path, Page]) -
     assert "url(http" not in styles.replace('"', "").replace("'", "") and "@import" not in styles
 
 
+def test_the_benchmarks_page_contains_tables_of_other_pages(site: Path) -> None:
+    text = (site / "docs/benchmarks.html").read_text(encoding="utf-8")
+    assert "MLP 784-128-10, batch 32, Adam step" in text and "eleven pointwise operators" in text
+
+
 def test_images_have_alternative_texts(pages: dict[Path, Page]) -> None:
     assert {str(path): page.without_text for path, page in pages.items() if page.without_text} == {}
