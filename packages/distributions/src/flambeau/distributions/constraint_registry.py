@@ -20,7 +20,15 @@ Factory = TypeVar("Factory", bound=Callable[..., Transform])
 
 
 class ConstraintRegistry:
-    """A mapping from classes of constraints to transforms; ``register`` adds an entry."""
+    """Registry of transforms from unconstrained numbers to the values that satisfy a constraint.
+
+    Calling the registry with a constraint returns the transform for its class; ``register`` adds a class.
+    ``biject_to`` and ``transform_to`` are the two registries of this package.
+
+    >>> from flambeau.distributions import biject_to, constraints
+    >>> biject_to(constraints.interval(2.0, 4.0))(fb.tensor([-100.0, 0.0]))
+    tensor([2., 3.])
+    """
 
     def __init__(self) -> None:
         self._registry: dict[type[Constraint], Callable[..., Transform]] = {}

@@ -36,6 +36,20 @@ class Distribution:
         event_shape: shape of a single draw.
         validate_args: if True, check parameters and values against their constraints; None uses the class default.
     Raises: ValueError for a parameter that violates its constraint; the message names the parameter and its values.
+
+    >>> from flambeau.distributions import Distribution, constraints
+    >>> class Dirac(Distribution):
+    ...     arg_constraints = {"value": constraints.real}
+    ...
+    ...     def __init__(self, value):
+    ...         self.value = value
+    ...         super().__init__(value.shape)
+    ...
+    ...     def sample(self, sample_shape=()):
+    ...         return self.value.expand(*sample_shape, *self.batch_shape)
+    >>> Dirac(fb.tensor([1.0, 2.0])).sample((2,))
+    tensor([[1., 2.],
+            [1., 2.]])
     """
 
     has_rsample: Any = False

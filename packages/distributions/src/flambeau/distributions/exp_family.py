@@ -11,13 +11,24 @@ __all__ = ["ExponentialFamily"]
 
 
 class ExponentialFamily(Distribution):
-    """A distribution with natural parameters ``theta``, log normaliser ``F`` and carrier measure ``k``.
+    """Base class of exponential families: natural parameters ``theta``, log normaliser ``F``, carrier measure ``k``.
 
-    A subclass gives ``_natural_params`` (a tuple of tensors), ``_log_normalizer`` of them and
-    ``_mean_carrier_measure``, the expectation of ``k``. Entropy, and the divergence within a family, follow from the
-    gradient of ``F``: the expectation of ``t(x)``.
+    A subclass defines ``_natural_params`` (a tuple of tensors), ``_log_normalizer``, a function of these, and
+    ``_mean_carrier_measure``, the expectation of ``k``. The base class computes the entropy, and the divergence within
+    a family, from the gradient of ``F``, which is the expectation of ``t(x)``.
 
     Source: Nielsen and Nock 2010, "Entropies and cross-entropies of exponential families".
+
+    >>> from flambeau.distributions import Exponential
+    >>> class ByRate(ExponentialFamily):  # exp(-rate * x + log(rate)), with theta = -rate
+    ...     arg_constraints = {}
+    ...     _natural_params = (fb.tensor(-2.0),)
+    ...     _mean_carrier_measure = 0.0
+    ...
+    ...     def _log_normalizer(self, theta):
+    ...         return -fb.log(-theta)
+    >>> ByRate().entropy(), Exponential(2.0).entropy()
+    (tensor(0.3069), tensor(0.3069))
     """
 
     @property

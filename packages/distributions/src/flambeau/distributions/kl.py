@@ -29,7 +29,19 @@ def register_kl(type_p: type, type_q: type) -> Callable[[Formula], Formula]:
 
     The classes need not derive from `Distribution`; a mixin class is also allowed.
 
+    Args:
+        type_p, type_q: classes of the arguments ``p`` and ``q``.
+    Returns: a decorator for a function of ``(p, q)`` that returns a tensor of shape ``batch_shape``.
     Raises: TypeError for an argument that is not a class.
+
+    >>> from flambeau.distributions import Normal
+    >>> class Standard(Normal):
+    ...     pass
+    >>> @register_kl(Standard, Standard)
+    ... def _standard(p, q):
+    ...     return fb.zeros(p.batch_shape)
+    >>> kl_divergence(Standard(0.0, 1.0), Standard(0.0, 1.0))
+    tensor(0.)
     """
     _load_formulas()
     for name, kind in (("type_p", type_p), ("type_q", type_q)):

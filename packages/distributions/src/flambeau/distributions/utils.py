@@ -86,7 +86,20 @@ def probs_to_logits(probs: Tensor, is_binary: bool = False) -> Tensor:
 
 
 class lazy_property(Generic[Value]):
-    """A property that is computed at first access, with its gradient, and then stored as an attribute."""
+    """Property that is computed at the first access and then stored as an attribute of the instance.
+
+    The computation is recorded by autograd even if recording is disabled at the first access.
+
+    >>> class Counter:
+    ...     @lazy_property
+    ...     def value(self):
+    ...         print("computing")
+    ...         return 3
+    >>> counter = Counter()
+    >>> counter.value + counter.value
+    computing
+    6
+    """
 
     def __init__(self, wrapped: Callable[[Any], Value]) -> None:
         self.wrapped = wrapped

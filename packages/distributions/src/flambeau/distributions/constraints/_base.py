@@ -9,7 +9,19 @@ Bound = Tensor | float
 
 
 class Constraint:
-    """A set of values: ``is_discrete`` marks isolated values, and ``event_dim`` is the number of event dimensions."""
+    """Base class of constraints: sets of values.
+
+    A subclass defines ``check``. It sets ``is_discrete`` to True if the values are isolated, and ``event_dim`` to the
+    number of dimensions of one event.
+
+    >>> class Even(Constraint):
+    ...     is_discrete = True
+    ...
+    ...     def check(self, value):
+    ...         return value % 2 == 0
+    >>> Even().check(fb.arange(3))
+    tensor([ True, False,  True])
+    """
 
     is_discrete: Any = False
     event_dim: Any = 0
@@ -24,7 +36,17 @@ class Constraint:
 
 
 class _Dependent(Constraint):
-    """A constraint that depends on other parameters, so that it can only be checked on an instance."""
+    """Constraint that depends on the parameters of a distribution, so that only an instance can check it.
+
+    Args:
+        is_discrete, event_dim: attributes of the constraint, if all instances have the same.
+
+    >>> from flambeau.distributions import Uniform, constraints
+    >>> constraints.is_dependent(Uniform.support)
+    True
+    >>> constraints.dependent(event_dim=1).event_dim
+    1
+    """
 
     def __init__(self, *, is_discrete: Any = NotImplemented, event_dim: Any = NotImplemented) -> None:
         self._is_discrete = is_discrete
@@ -54,14 +76,31 @@ class _Dependent(Constraint):
 
 
 def is_dependent(constraint: Any) -> bool:
-    """Return whether a constraint depends on an instance."""
+    """Return whether only an instance can check a constraint, because it depends on other parameters.
+
+    >>> from flambeau.distributions import Normal, Uniform
+    >>> is_dependent(Normal.support), is_dependent(Uniform.support), is_dependent(Uniform(0.0, 1.0).support)
+    (False, True, False)
+    """
     return isinstance(constraint, _Dependent)
 
 
 class _DependentProperty(property, _Dependent):
-    """A property of an instance that is a dependent constraint of its class.
+    """Property that returns the constraint of an instance; on the class it is a dependent constraint.
 
-    Usage: ``@constraints.dependent_property(is_discrete=False, event_dim=0)`` over ``def support(self)``.
+    Args:
+        fn: the getter, if this is used as a decorator without arguments.
+        is_discrete, event_dim: attributes of the constraint, if all instances have the same.
+
+    >>> from flambeau.distributions import constraints
+    >>> class Below:
+    ...     bound = 2.0
+    ...
+    ...     @constraints.dependent_property(is_discrete=False, event_dim=0)
+    ...     def support(self):
+    ...         return constraints.less_than(self.bound)
+    >>> Below.support.event_dim, Below().support
+    (0, LessThan(upper_bound=2.0))
     """
 
     def __init__(

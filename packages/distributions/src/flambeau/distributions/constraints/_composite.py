@@ -9,7 +9,17 @@ from ._base import Constraint
 
 
 class _IndependentConstraint(Constraint):
-    """``base_constraint`` in all of the last ``reinterpreted_batch_ndims`` dimensions at once."""
+    """Constraint of events that satisfy ``base_constraint`` in all of their elements.
+
+    Args:
+        base_constraint: constraint of the elements.
+        reinterpreted_batch_ndims: number of dimensions that become dimensions of the event.
+    Raises: ValueError, by ``check``, for a value with fewer dimensions than ``event_dim``.
+
+    >>> from flambeau.distributions import constraints
+    >>> constraints.independent(constraints.positive, 1).check(fb.tensor([[1.0, 2.0], [-1.0, 2.0]]))
+    tensor([ True, False])
+    """
 
     def __init__(self, base_constraint: Constraint, reinterpreted_batch_ndims: int) -> None:
         if not isinstance(reinterpreted_batch_ndims, int):
@@ -40,7 +50,16 @@ class _IndependentConstraint(Constraint):
 
 
 class MixtureSameFamilyConstraint(Constraint):
-    """Support of a mixture: the values in the support of each of its components."""
+    """Support of a mixture: the values that are in the support of all of its components.
+
+    Args:
+        base_constraint: the support of the components, with the components in the last batch dimension.
+
+    >>> from flambeau.distributions import constraints
+    >>> components = constraints.less_than(fb.tensor([1.0, 3.0]))
+    >>> MixtureSameFamilyConstraint(components).check(fb.tensor([0.0, 2.0]))
+    tensor([ True, False])
+    """
 
     def __init__(self, base_constraint: Constraint) -> None:
         if not isinstance(base_constraint, Constraint):
@@ -77,7 +96,19 @@ class _Joint(Constraint):
 
 
 class _Cat(_Joint):
-    """A sequence of constraints along dimension ``dim``; ``lengths`` are the sizes of their parts."""
+    """Constraint of a tensor whose consecutive parts along ``dim`` have separate constraints.
+
+    Args:
+        cseq: the constraint of each part.
+        dim: dimension along which the parts are concatenated.
+        lengths: size of each part along ``dim``; 1 by default.
+    Raises: AssertionError for an element that is not a Constraint, or a different number of lengths.
+
+    >>> from flambeau.distributions import constraints
+    >>> parts = constraints.cat([constraints.positive, constraints.real], lengths=[1, 2])
+    >>> parts.check(fb.tensor([-1.0, -1.0, -1.0]))
+    tensor([False,  True,  True])
+    """
 
     def __init__(self, cseq: Sequence[Constraint], dim: int = 0, lengths: Sequence[int] | None = None) -> None:
         super().__init__(cseq, dim)
@@ -100,7 +131,17 @@ class _Cat(_Joint):
 
 
 class _Stack(_Joint):
-    """A constraint for each entry of dimension ``dim``."""
+    """Constraint of a tensor whose slices along ``dim`` have separate constraints.
+
+    Args:
+        cseq: the constraint of each slice.
+        dim: dimension along which the slices are stacked.
+    Raises: AssertionError for an element that is not a Constraint.
+
+    >>> from flambeau.distributions import constraints
+    >>> constraints.stack([constraints.positive, constraints.real]).check(fb.tensor([-1.0, -1.0]))
+    tensor([False,  True])
+    """
 
     def __init__(self, cseq: Sequence[Constraint], dim: int = 0) -> None:
         super().__init__(cseq, dim)

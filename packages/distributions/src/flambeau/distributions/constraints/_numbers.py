@@ -17,7 +17,15 @@ def _whole(value: Tensor) -> Tensor:
 
 
 class _IntegerInterval(Constraint):
-    """Integers from ``lower_bound`` to ``upper_bound``, inclusive."""
+    """Integers from ``lower_bound`` to ``upper_bound``, inclusive.
+
+    Args:
+        lower_bound, upper_bound: numbers, or tensors that broadcast with the values.
+
+    >>> from flambeau.distributions import constraints
+    >>> constraints.integer_interval(0, 2).check(fb.tensor([0.0, 1.5, 2.0, 3.0]))
+    tensor([ True, False,  True, False])
+    """
 
     is_discrete = True
 
@@ -55,13 +63,23 @@ class _IntegerGreaterThan(Constraint):
 
 
 class _Real(Constraint):
-    """All but NaN."""
+    """All numbers except NaN."""
 
     def check(self, value: Tensor) -> Tensor:
         return value == value
 
 
 class _GreaterThan(Constraint):
+    """Numbers greater than ``lower_bound``.
+
+    Args:
+        lower_bound: a number, or a tensor that broadcasts with the values.
+
+    >>> from flambeau.distributions import constraints
+    >>> constraints.greater_than(1.0).check(fb.tensor([0.0, 1.0, 2.0]))
+    tensor([False, False,  True])
+    """
+
     def __init__(self, lower_bound: Bound) -> None:
         self.lower_bound = lower_bound
 
@@ -70,6 +88,16 @@ class _GreaterThan(Constraint):
 
 
 class _GreaterThanEq(Constraint):
+    """Numbers greater than or equal to ``lower_bound``.
+
+    Args:
+        lower_bound: a number, or a tensor that broadcasts with the values.
+
+    >>> from flambeau.distributions import constraints
+    >>> constraints.greater_than_eq(1.0).check(fb.tensor([0.0, 1.0, 2.0]))
+    tensor([False,  True,  True])
+    """
+
     def __init__(self, lower_bound: Bound) -> None:
         self.lower_bound = lower_bound
 
@@ -78,6 +106,16 @@ class _GreaterThanEq(Constraint):
 
 
 class _LessThan(Constraint):
+    """Numbers less than ``upper_bound``.
+
+    Args:
+        upper_bound: a number, or a tensor that broadcasts with the values.
+
+    >>> from flambeau.distributions import constraints
+    >>> constraints.less_than(1.0).check(fb.tensor([0.0, 1.0, 2.0]))
+    tensor([ True, False, False])
+    """
+
     def __init__(self, upper_bound: Bound) -> None:
         self.upper_bound = upper_bound
 
@@ -86,7 +124,15 @@ class _LessThan(Constraint):
 
 
 class _Interval(Constraint):
-    """Both bounds included."""
+    """Numbers from ``lower_bound`` to ``upper_bound``, inclusive.
+
+    Args:
+        lower_bound, upper_bound: numbers, or tensors that broadcast with the values.
+
+    >>> from flambeau.distributions import constraints
+    >>> constraints.interval(0.0, 1.0).check(fb.tensor([-1.0, 0.0, 1.0]))
+    tensor([False,  True,  True])
+    """
 
     def __init__(self, lower_bound: Bound, upper_bound: Bound) -> None:
         self.lower_bound = lower_bound
@@ -97,7 +143,15 @@ class _Interval(Constraint):
 
 
 class _HalfOpenInterval(Constraint):
-    """The lower bound included."""
+    """Numbers from ``lower_bound``, inclusive, to ``upper_bound``, exclusive.
+
+    Args:
+        lower_bound, upper_bound: numbers, or tensors that broadcast with the values.
+
+    >>> from flambeau.distributions import constraints
+    >>> constraints.half_open_interval(0.0, 1.0).check(fb.tensor([-1.0, 0.0, 1.0]))
+    tensor([False,  True, False])
+    """
 
     def __init__(self, lower_bound: Bound, upper_bound: Bound) -> None:
         self.lower_bound = lower_bound

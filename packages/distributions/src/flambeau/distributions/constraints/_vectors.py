@@ -15,7 +15,7 @@ class _OneHot(Constraint):
 
 
 class _Simplex(Constraint):
-    """Probabilities: nonnegative, with sum 1 to within ``1e-6``."""
+    """Vectors of nonnegative numbers whose sum is 1 with a tolerance of ``1e-6``."""
 
     event_dim = 1
 
@@ -24,7 +24,15 @@ class _Simplex(Constraint):
 
 
 class _Multinomial(Constraint):
-    """Counts with sum ``upper_bound``."""
+    """Vectors of nonnegative counts whose sum is at most ``upper_bound``.
+
+    Args:
+        upper_bound: number of trials: a number, or a tensor that broadcasts with the sums.
+
+    >>> from flambeau.distributions import constraints
+    >>> constraints.multinomial(3).check(fb.tensor([[1, 2], [2, 2], [4, -1]]))
+    tensor([ True, False, False])
+    """
 
     is_discrete = True
     event_dim = 1

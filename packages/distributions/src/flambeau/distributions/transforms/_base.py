@@ -10,7 +10,9 @@ from .. import constraints
 
 
 class Transform:
-    """A function of tensors with an inverse and ``log_abs_det_jacobian``; not necessarily bijective.
+    """Base class of functions of tensors that have an inverse and ``log_abs_det_jacobian``.
+
+    A transform need not be bijective. In that case, ``inv`` maps a value to one of the arguments that yield it.
 
     A subclass sets ``domain``, ``codomain``, ``bijective`` and, for monotone functions of numbers, ``sign`` (the sign
     of the slope). It defines ``_call``, ``_inverse`` and ``log_abs_det_jacobian(x, y)``. If its ``__init__`` has
@@ -19,6 +21,19 @@ class Transform:
     Args:
         cache_size: 1 caches the last pair of input and output, so that inverting this output is free and exact; 0
             disables the cache.
+
+    >>> from flambeau.distributions import Transform, constraints
+    >>> class Double(Transform):
+    ...     domain = codomain = constraints.real
+    ...     bijective, sign = True, 1
+    ...
+    ...     def _call(self, x):
+    ...         return 2 * x
+    ...
+    ...     def _inverse(self, y):
+    ...         return y / 2
+    >>> Double()(fb.tensor(3.0)), Double().inv(fb.tensor(6.0))
+    (tensor(6.), tensor(3.))
     """
 
     bijective: Any = False
