@@ -67,6 +67,11 @@ class Batch(Sequence[tuple[Any, ...]]):
 
     Args:
         columns: tensors or arrays with the same first dimension, which is the sample.
+
+    >>> import numpy
+    >>> batch = Batch([numpy.eye(2), numpy.array([3, 4])])
+    >>> len(batch), int(batch[0][1])
+    (2, 3)
     """
 
     def __init__(self, columns: Sequence[_tensors.Column]) -> None:
@@ -198,7 +203,15 @@ class StackDataset(Dataset[Any]):
 class ChainDataset(IterableDataset[T_co]):
     """Concatenation of streams; ``a + b`` of two streams returns one.
 
+    Args:
+        datasets: the streams, all of type IterableDataset. They may come from a generator.
     Raises: AssertionError, during iteration, for an item that is not an IterableDataset.
+
+    >>> class Countdown(IterableDataset):
+    ...     def __iter__(self):
+    ...         return iter([3, 2, 1])
+    >>> list(ChainDataset([Countdown(), Countdown()]))
+    [3, 2, 1, 3, 2, 1]
     """
 
     def __init__(self, datasets: Iterable[Any]) -> None:

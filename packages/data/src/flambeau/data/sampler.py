@@ -19,6 +19,16 @@ class Sampler(Generic[T_co]):
 
     Args:
         data_source: ignored; early versions of PyTorch had this argument.
+
+    >>> class Backwards(Sampler):
+    ...     def __init__(self, size):
+    ...         self.size = size
+    ...
+    ...     def __iter__(self):
+    ...         return iter(range(self.size - 1, -1, -1))
+    >>> from flambeau.data import DataLoader
+    >>> list(DataLoader("abc", batch_size=None, sampler=Backwards(3)))
+    ['c', 'b', 'a']
     """
 
     def __init__(self, data_source: Sized | None = None) -> None:

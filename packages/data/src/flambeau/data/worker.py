@@ -20,6 +20,14 @@ class WorkerInfo:
         num_workers: number of workers of the loader.
         seed: seed of this worker in this epoch.
         dataset: this process's copy of the dataset (in a thread, the dataset).
+
+    >>> from flambeau.data import DataLoader, IterableDataset, get_worker_info
+    >>> class Shards(IterableDataset):
+    ...     def __iter__(self):
+    ...         info = get_worker_info()
+    ...         return iter(range(info.id, 6, info.num_workers))
+    >>> [batch.tolist() for batch in DataLoader(Shards(), batch_size=3, num_workers=2)]
+    [[0, 2, 4], [1, 3, 5]]
     """
 
     id: int
