@@ -15,12 +15,33 @@ STEP_POST_HOOKS: Hooks = OrderedDict()
 
 
 def register_optimizer_step_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
-    """Call ``hook(optimizer, args, kwargs)`` before every step of every optimizer."""
+    """Call ``hook(optimizer, args, kwargs)`` before every step of every optimizer.
+
+    Args:
+        hook: the function. The first element of ``args`` is also the optimizer. A returned pair replaces both
+            arguments.
+    Returns: a handle that removes the hook.
+
+    >>> optimizer = fb.optim.SGD([fb.zeros(1)])
+    >>> with register_optimizer_step_pre_hook(lambda optimizer, args, kwargs: print("before a step")):
+    ...     optimizer.step()
+    before a step
+    """
     return new_handle(STEP_PRE_HOOKS, hook)
 
 
 def register_optimizer_step_post_hook(hook: Callable[..., Any]) -> RemovableHandle:
-    """Call ``hook(optimizer, args, kwargs)`` after every step of every optimizer."""
+    """Call ``hook(optimizer, args, kwargs)`` after every step of every optimizer.
+
+    Args:
+        hook: the function. The first element of ``args`` is also the optimizer.
+    Returns: a handle that removes the hook.
+
+    >>> optimizer = fb.optim.SGD([fb.zeros(1)])
+    >>> with register_optimizer_step_post_hook(lambda optimizer, args, kwargs: print("after a step")):
+    ...     optimizer.step()
+    after a step
+    """
     return new_handle(STEP_POST_HOOKS, hook)
 
 

@@ -75,5 +75,20 @@ def adadelta(
     weight_decay: float,
     maximize: bool,
 ) -> None:
-    """Apply `Adadelta`."""
+    """Apply one step of `Adadelta` to lists with one entry for each parameter, in place.
+
+    Args:
+        params, grads: the parameters and their gradients.
+        square_avgs, acc_deltas: states ``square_avg`` and ``acc_delta``.
+        state_steps: numbers of steps so far, as scalar tensors.
+        capturable, foreach, has_complex: ignored.
+        differentiable: if True, autograd records the step.
+        lr, rho, eps, weight_decay, maximize: options of `Adadelta`.
+
+    >>> weight, size, delta, step = fb.tensor([1.0]), fb.zeros(1), fb.zeros(1), fb.tensor(0.0)
+    >>> options = {"lr": 1.0, "rho": 0.9, "eps": 1.0, "weight_decay": 0, "maximize": False}
+    >>> adadelta([weight], [fb.tensor([2.0])], [size], [delta], [step], **options)
+    >>> weight
+    tensor([-0.6903])
+    """
     apply_rule("adadelta", locals(), square_avg=square_avgs, acc_delta=acc_deltas)

@@ -82,6 +82,23 @@ def adagrad(
     eps: float,
     maximize: bool,
 ) -> None:
-    """Apply `Adagrad`."""
+    """Apply one step of `Adagrad` to lists with one entry for each parameter, in place.
+
+    Args:
+        params, grads: the parameters and their gradients.
+        state_sums: states ``sum``.
+        state_steps: numbers of steps so far, as scalar tensors.
+        fused, has_sparse_grad, foreach, has_complex: ignored.
+        grad_scale, found_inf: not supported; must be None.
+        differentiable: if True, autograd records the step.
+        lr, weight_decay, lr_decay, eps, maximize: options of `Adagrad`.
+    Raises: NotImplementedError for ``grad_scale`` or ``found_inf``.
+
+    >>> weight, total, step = fb.tensor([1.0]), fb.zeros(1), fb.tensor(0.0)
+    >>> options = {"lr": 0.1, "weight_decay": 0, "lr_decay": 0, "eps": 1e-10, "maximize": False}
+    >>> adagrad([weight], [fb.tensor([2.0])], [total], [step], **options)
+    >>> weight
+    tensor([0.9000])
+    """
     initial_accumulator_value = 0.0  # for sums that do not exist yet
     apply_rule("adagrad", locals(), sum=state_sums)

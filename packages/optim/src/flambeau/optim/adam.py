@@ -89,6 +89,25 @@ def adam(
     eps: float,
     maximize: bool,
 ) -> None:
-    """Apply `Adam`. ``max_exp_avg_sqs`` may be empty without ``amsgrad``."""
+    """Apply one step of `Adam` to lists with one entry for each parameter, in place.
+
+    Args:
+        params, grads: the parameters and their gradients.
+        exp_avgs, exp_avg_sqs: states ``exp_avg`` and ``exp_avg_sq``.
+        max_exp_avg_sqs: states ``max_exp_avg_sq``; may be empty without ``amsgrad``.
+        state_steps: numbers of steps so far, as scalar tensors.
+        foreach, capturable, fused, has_complex: ignored.
+        differentiable: if True, autograd records the step.
+        grad_scale, found_inf: not supported; must be None.
+        decoupled_weight_decay, amsgrad, lr, weight_decay, eps, maximize: options of `Adam`.
+        beta1, beta2: the option ``betas``.
+    Raises: NotImplementedError for ``grad_scale`` or ``found_inf``.
+
+    >>> weight, mean, square, step = fb.tensor([1.0]), fb.zeros(1), fb.zeros(1), fb.tensor(0.0)
+    >>> options = {"amsgrad": False, "lr": 0.1, "weight_decay": 0, "eps": 1e-8, "maximize": False}
+    >>> adam([weight], [fb.tensor([2.0])], [mean], [square], [], [step], beta1=0.9, beta2=0.999, **options)
+    >>> weight
+    tensor([0.9000])
+    """
     largest = max_exp_avg_sqs if amsgrad else []
     apply_rule("adam", locals(), exp_avg=exp_avgs, exp_avg_sq=exp_avg_sqs, max_exp_avg_sq=largest)

@@ -66,5 +66,21 @@ def adamax(
     lr: float,
     weight_decay: float,
 ) -> None:
-    """Apply `Adamax`."""
+    """Apply one step of `Adamax` to lists with one entry for each parameter, in place.
+
+    Args:
+        params, grads: the parameters and their gradients.
+        exp_avgs, exp_infs: states ``exp_avg`` and ``exp_inf``.
+        state_steps: numbers of steps so far, as scalar tensors.
+        foreach, capturable, has_complex: ignored.
+        differentiable: if True, autograd records the step.
+        maximize, eps, lr, weight_decay: options of `Adamax`.
+        beta1, beta2: the option ``betas``.
+
+    >>> weight, mean, largest, step = fb.tensor([1.0]), fb.zeros(1), fb.zeros(1), fb.tensor(0.0)
+    >>> options = {"lr": 0.1, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 0}
+    >>> adamax([weight], [fb.tensor([2.0])], [mean], [largest], [step], **options)
+    >>> weight
+    tensor([0.9000])
+    """
     apply_rule("adamax", locals(), exp_avg=exp_avgs, exp_inf=exp_infs)

@@ -71,5 +71,18 @@ def adamw(
     eps: float,
     maximize: bool,
 ) -> None:
-    """Apply `AdamW`. ``max_exp_avg_sqs`` may be empty without ``amsgrad``."""
+    """Apply one step of `AdamW` to lists with one entry for each parameter, in place.
+
+    Args:
+        params, grads: the parameters and their gradients.
+        amsgrad, lr, weight_decay, eps, maximize: options of `AdamW`.
+        others: as in `adam.adam`.
+    Raises: NotImplementedError for ``grad_scale`` or ``found_inf``.
+
+    >>> weight, mean, square, step = fb.tensor([1.0]), fb.zeros(1), fb.zeros(1), fb.tensor(0.0)
+    >>> options = {"amsgrad": False, "lr": 0.1, "weight_decay": 0.5, "eps": 1e-8, "maximize": False}
+    >>> adamw([weight], [fb.tensor([0.0])], [mean], [square], [], [step], beta1=0.9, beta2=0.999, **options)
+    >>> weight
+    tensor([0.9500])
+    """
     adam(**locals(), decoupled_weight_decay=True)

@@ -76,5 +76,21 @@ def asgd(
     alpha: float,
     weight_decay: float,
 ) -> None:
-    """Apply `ASGD`."""
+    """Apply one step of `ASGD` to lists with one entry for each parameter, in place.
+
+    Args:
+        params, grads: the parameters and their gradients.
+        axs, mus, etas: states ``ax``, ``mu`` and ``eta``.
+        state_steps: numbers of steps so far, as scalar tensors.
+        foreach, capturable, has_complex: ignored.
+        differentiable: if True, autograd records the step.
+        maximize, lambd, lr, t0, alpha, weight_decay: options of `ASGD`.
+
+    >>> weight, average, step = fb.tensor([1.0]), fb.zeros(1), fb.tensor(0.0)
+    >>> mu, eta = fb.tensor(1.0), fb.tensor(0.1)  # the initial step size is lr
+    >>> options = {"lambd": 0, "lr": 0.1, "t0": 1e6, "alpha": 0.75, "weight_decay": 0}
+    >>> asgd([weight], [fb.tensor([2.0])], [average], [mu], [eta], [step], **options)
+    >>> weight
+    tensor([0.8000])
+    """
     apply_rule("asgd", locals(), ax=axs, mu=mus, eta=etas)

@@ -76,5 +76,21 @@ def nadam(
     momentum_decay: float,
     eps: float,
 ) -> None:
-    """Apply `NAdam`."""
+    """Apply one step of `NAdam` to lists with one entry for each parameter, in place.
+
+    Args:
+        params, grads: the parameters and their gradients.
+        exp_avgs, exp_avg_sqs, mu_products: states ``exp_avg``, ``exp_avg_sq`` and ``mu_product``.
+        state_steps: numbers of steps so far, as scalar tensors.
+        foreach, capturable, has_complex: ignored.
+        differentiable: if True, autograd records the step.
+        decoupled_weight_decay, maximize, lr, weight_decay, momentum_decay, eps: options of `NAdam`.
+        beta1, beta2: the option ``betas``.
+
+    >>> weight, mean, square, step = fb.tensor([1.0]), fb.zeros(1), fb.zeros(1), fb.tensor(0.0)
+    >>> options = {"beta1": 0.9, "beta2": 0.999, "lr": 0.1, "weight_decay": 0, "momentum_decay": 4e-3, "eps": 1e-8}
+    >>> nadam([weight], [fb.tensor([2.0])], [mean], [square], [fb.tensor(1.0)], [step], **options)
+    >>> weight
+    tensor([0.8944])
+    """
     apply_rule("nadam", locals(), exp_avg=exp_avgs, exp_avg_sq=exp_avg_sqs, mu_product=mu_products)

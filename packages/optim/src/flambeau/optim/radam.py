@@ -67,5 +67,21 @@ def radam(
     weight_decay: float,
     eps: float,
 ) -> None:
-    """Apply `RAdam`."""
+    """Apply one step of `RAdam` to lists with one entry for each parameter, in place.
+
+    Args:
+        params, grads: the parameters and their gradients.
+        exp_avgs, exp_avg_sqs: states ``exp_avg`` and ``exp_avg_sq``.
+        state_steps: numbers of steps so far, as scalar tensors.
+        foreach, capturable, has_complex: ignored.
+        differentiable: if True, autograd records the step.
+        decoupled_weight_decay, maximize, lr, weight_decay, eps: options of `RAdam`.
+        beta1, beta2: the option ``betas``.
+
+    >>> weight, mean, square, step = fb.tensor([1.0]), fb.zeros(1), fb.zeros(1), fb.tensor(0.0)
+    >>> options = {"beta1": 0.9, "beta2": 0.999, "lr": 0.1, "weight_decay": 0, "eps": 1e-8}
+    >>> radam([weight], [fb.tensor([2.0])], [mean], [square], [step], **options)
+    >>> weight
+    tensor([0.8000])
+    """
     apply_rule("radam", locals(), exp_avg=exp_avgs, exp_avg_sq=exp_avg_sqs)

@@ -80,5 +80,21 @@ def rmsprop(
     momentum: float,
     centered: bool,
 ) -> None:
-    """Apply `RMSprop`. Lists of state that the options do not need may be empty."""
+    """Apply one step of `RMSprop` to lists with one entry for each parameter, in place.
+
+    Args:
+        params, grads: the parameters and their gradients.
+        square_avgs, grad_avgs, momentum_buffer_list: states ``square_avg``, ``grad_avg`` and ``momentum_buffer``. A
+            list may be empty if the options do not need this state.
+        state_steps: numbers of steps so far, as scalar tensors.
+        foreach, capturable, has_complex: ignored.
+        differentiable: if True, autograd records the step.
+        maximize, lr, alpha, eps, weight_decay, momentum, centered: options of `RMSprop`.
+
+    >>> weight, square, step = fb.tensor([1.0]), fb.zeros(1), fb.tensor(0.0)
+    >>> options = {"lr": 0.1, "alpha": 0.75, "eps": 1e-8, "weight_decay": 0, "momentum": 0, "centered": False}
+    >>> rmsprop([weight], [fb.tensor([2.0])], [square], [], [], [step], **options)
+    >>> weight
+    tensor([0.8000])
+    """
     apply_rule("rmsprop", locals(), square_avg=square_avgs, grad_avg=grad_avgs, momentum_buffer=momentum_buffer_list)

@@ -70,7 +70,23 @@ def rprop(
     etaminus: float,
     etaplus: float,
 ) -> None:
-    """Apply `Rprop`."""
+    """Apply one step of `Rprop` to lists with one entry for each parameter, in place.
+
+    Args:
+        params, grads: the parameters and their gradients.
+        prevs, step_sizes: states ``prev`` and ``step_size``.
+        state_steps: numbers of steps so far, as scalar tensors.
+        foreach, capturable, has_complex: ignored.
+        differentiable: if True, autograd records the step.
+        maximize: option of `Rprop`.
+        step_size_min, step_size_max, etaminus, etaplus: the options ``step_sizes`` and ``etas``.
+
+    >>> weight, previous, size, step = fb.tensor([1.0]), fb.tensor([1.0]), fb.tensor([0.1]), fb.tensor(1.0)
+    >>> options = {"step_size_min": 1e-6, "step_size_max": 50, "etaminus": 0.5, "etaplus": 1.2}
+    >>> rprop([weight], [fb.tensor([2.0])], [previous], [size], [step], **options)  # the gradient keeps its sign
+    >>> size, weight
+    (tensor([0.1200]), tensor([0.8800]))
+    """
     arguments = {**locals(), "etas": (etaminus, etaplus), "step_sizes": (step_size_min, step_size_max)}
     arguments["lr"] = 0.0  # the size of the first step, which the state holds already
     apply_rule("rprop", arguments, prev=prevs, step_size=step_sizes)

@@ -79,7 +79,23 @@ def sgd(
     nesterov: bool,
     maximize: bool,
 ) -> None:
-    """Apply `SGD`. Buffers that are None are created and put into ``momentum_buffer_list``."""
+    """Apply one step of `SGD` to lists with one entry for each parameter, in place.
+
+    Args:
+        params, d_p_list: the parameters and their gradients.
+        momentum_buffer_list: states ``momentum_buffer``. With momentum, an entry that is None is replaced by the new
+            buffer.
+        has_sparse_grad, foreach, fused: ignored.
+        grad_scale, found_inf: not supported; must be None.
+        weight_decay, momentum, lr, dampening, nesterov, maximize: options of `SGD`.
+    Raises: NotImplementedError for ``grad_scale`` or ``found_inf``.
+
+    >>> weight, buffers = fb.tensor([1.0]), [None]
+    >>> options = {"weight_decay": 0, "momentum": 0.9, "lr": 0.1, "dampening": 0, "nesterov": False, "maximize": False}
+    >>> sgd([weight], [fb.tensor([2.0])], buffers, **options)
+    >>> weight, buffers
+    (tensor([0.8000]), [tensor([2.])])
+    """
     arguments = {**locals(), "grads": d_p_list}
     state = apply_rule("sgd", arguments, momentum_buffer=momentum_buffer_list)
     if momentum != 0:

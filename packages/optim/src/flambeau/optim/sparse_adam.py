@@ -78,7 +78,23 @@ def sparse_adam(
     lr: float,
     maximize: bool,
 ) -> None:
-    """Apply `SparseAdam`. ``state_steps`` counts this step already."""
+    """Apply one step of `SparseAdam` to lists with one entry for each parameter, in place.
+
+    Args:
+        params: the parameters.
+        grads: their gradients, which are sparse tensors.
+        exp_avgs, exp_avg_sqs: states ``exp_avg`` and ``exp_avg_sq``.
+        state_steps: numbers of steps as integers, including this step.
+        eps, lr, maximize: options of `SparseAdam`.
+        beta1, beta2: the option ``betas``.
+
+    >>> weight, mean, square = fb.tensor([1.0, 1.0]), fb.zeros(2), fb.zeros(2)
+    >>> gradient = fb.sparse_coo_tensor([[1]], [2.0], (2,))
+    >>> options = {"eps": 1e-8, "beta1": 0.9, "beta2": 0.999, "lr": 0.1, "maximize": False}
+    >>> sparse_adam([weight], [gradient], [mean], [square], [1], **options)
+    >>> weight
+    tensor([1.0000, 0.9000])
+    """
     from . import _sparse
 
     group: Group = {"lr": lr, "betas": (beta1, beta2), "eps": eps, "maximize": maximize}

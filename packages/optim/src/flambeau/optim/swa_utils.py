@@ -38,7 +38,16 @@ def _check_decay(decay: float) -> None:
 
 
 def get_ema_avg_fn(decay: float = 0.999) -> OneByOne:
-    """Return an ``avg_fn`` for `AveragedModel`: ``average * decay + value * (1 - decay)``."""
+    """Return an ``avg_fn`` for `AveragedModel`: ``average * decay + value * (1 - decay)``.
+
+    Args:
+        decay: weight of the previous average, in [0, 1].
+    Raises: ValueError for a decay outside [0, 1].
+
+    >>> from flambeau.optim.swa_utils import get_ema_avg_fn
+    >>> get_ema_avg_fn(0.75)(fb.tensor(4.0), fb.tensor(8.0), fb.tensor(1))
+    tensor(5.)
+    """
     _check_decay(decay)
 
     @no_grad()
@@ -49,7 +58,12 @@ def get_ema_avg_fn(decay: float = 0.999) -> OneByOne:
 
 
 def get_swa_avg_fn() -> OneByOne:
-    """Return an ``avg_fn`` for `AveragedModel`: the plain mean of all values so far."""
+    """Return an ``avg_fn`` for `AveragedModel`: the mean of all values so far.
+
+    >>> from flambeau.optim.swa_utils import get_swa_avg_fn
+    >>> get_swa_avg_fn()(fb.tensor(4.0), fb.tensor(8.0), fb.tensor(1))
+    tensor(6.)
+    """
 
     @no_grad()
     def average(averaged: Tensor, value: Tensor, num_averaged: Tensor) -> Tensor:
@@ -59,7 +73,18 @@ def get_swa_avg_fn() -> OneByOne:
 
 
 def get_ema_multi_avg_fn(decay: float = 0.999) -> Together:
-    """Return the ``multi_avg_fn`` that corresponds to `get_ema_avg_fn`: it updates lists of tensors in place."""
+    """Return a ``multi_avg_fn`` for `AveragedModel`: `get_ema_avg_fn` for lists of tensors, in place.
+
+    Args:
+        decay: weight of the previous average, in [0, 1].
+    Raises: ValueError for a decay outside [0, 1].
+
+    >>> from flambeau.optim.swa_utils import get_ema_multi_avg_fn
+    >>> average = fb.tensor(4.0)
+    >>> get_ema_multi_avg_fn(0.75)([average], [fb.tensor(8.0)], fb.tensor(1))
+    >>> average
+    tensor(5.)
+    """
     _check_decay(decay)
 
     @no_grad()
@@ -71,7 +96,14 @@ def get_ema_multi_avg_fn(decay: float = 0.999) -> Together:
 
 
 def get_swa_multi_avg_fn() -> Together:
-    """Return the ``multi_avg_fn`` that corresponds to `get_swa_avg_fn`: it updates lists of tensors in place."""
+    """Return a ``multi_avg_fn`` for `AveragedModel`: `get_swa_avg_fn` for lists of tensors, in place.
+
+    >>> from flambeau.optim.swa_utils import get_swa_multi_avg_fn
+    >>> average = fb.tensor(4.0)
+    >>> get_swa_multi_avg_fn()([average], [fb.tensor(8.0)], fb.tensor(1))
+    >>> average
+    tensor(6.)
+    """
 
     @no_grad()
     def average(averaged: list[Tensor], values: list[Tensor], num_averaged: Tensor) -> None:
@@ -167,6 +199,12 @@ def update_bn(loader: Iterable[Any], model: Any, device: Any = None) -> None:
         loader: iterable of inputs, or of lists and tuples that begin with the input.
         model: the model; its training or evaluation mode is restored.
         device: device to which inputs are moved.
+
+    >>> from flambeau.optim.swa_utils import update_bn
+    >>> layer = fb.nn.BatchNorm1d(1)
+    >>> update_bn([fb.tensor([[1.0], [3.0]]), fb.tensor([[5.0], [7.0]])], layer)
+    >>> layer.running_mean
+    tensor([4.])
     """
     layers: list[Any] = [m for m in model.modules() if hasattr(m, "running_mean") and hasattr(m, "momentum")]
     momenta = {layer: layer.momentum for layer in layers}
@@ -195,6 +233,17 @@ class SWALR(LRScheduler):
         anneal_strategy: ``"cos"`` or ``"linear"``.
         last_epoch: the last epoch run, when resuming.
     Source: Izmailov et al. 2018, arXiv:1803.05407.
+
+    >>> from flambeau.optim.swa_utils import SWALR
+    >>> optimizer = fb.optim.SGD([fb.zeros(1)], lr=1.0)
+    >>> schedule = SWALR(optimizer, swa_lr=0.5, anneal_epochs=2, anneal_strategy="linear")
+    >>> for epoch in range(3):
+    ...     optimizer.step()
+    ...     schedule.step()
+    ...     print(schedule.get_last_lr())
+    [0.75]
+    [0.5]
+    [0.5]
     """
 
     def __init__(

@@ -37,7 +37,19 @@ class LRScheduler:
     Args:
         optimizer: the optimizer; the schedule sets ``"lr"`` of its groups.
         last_epoch: the last epoch run, when resuming; -1 at the start.
-    Raises: TypeError if ``optimizer`` is no Optimizer; KeyError when resuming without ``"initial_lr"`` in the groups.
+    Raises: TypeError if ``optimizer`` is not an Optimizer; KeyError when resuming without ``"initial_lr"`` in the
+        groups.
+
+    >>> from flambeau import optim
+    >>> class InverseTime(optim.lr_scheduler.LRScheduler):
+    ...     def get_lr(self):
+    ...         return [rate / (1 + self.last_epoch) for rate in self.base_lrs]
+    >>> optimizer = optim.SGD([fb.zeros(1)], lr=1.0)
+    >>> schedule = InverseTime(optimizer)
+    >>> optimizer.step()
+    >>> schedule.step()
+    >>> schedule.get_last_lr()
+    [0.5]
     """
 
     _is_initial = False
