@@ -27,6 +27,13 @@ def test_examples(name):
         assert runner.run(example).failed == 0, example.name
 
 
+@pytest.mark.parametrize("name", [f"max_pool{dims}d_with_indices" for dims in (1, 2, 3)])
+def test_examples_of_wrapped_operators(name):  # doctest does not find a function that wraps an operator
+    text = getattr(nn.functional, name).__doc__
+    example = doctest.DocTestParser().get_doctest(text, {"fb": fb, "nn": nn}, name, None, None)
+    assert example.examples and doctest.DocTestRunner().run(example).failed == 0
+
+
 @pytest.mark.parametrize("module", [nn, nn.functional, nn.init, nn.utils], ids=lambda module: module.__name__)
 def test_public_names_exist_and_are_documented(module):
     for name in module.__all__:

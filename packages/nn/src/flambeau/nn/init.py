@@ -80,9 +80,14 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
 
 def calculate_fan(tensor: Tensor) -> tuple[int, int]:
-    """Return (fan_in, fan_out): the number of inputs of each output of the weight, and of outputs of each input.
+    """Return (fan_in, fan_out): the number of inputs of each output, and the number of outputs of each input.
 
+    Args:
+        tensor: a weight of shape ``(out, in, *kernel)``.
     Raises: ValueError for fewer than 2 dimensions.
+
+    >>> nn.init.calculate_fan(fb.empty(8, 3, 5, 5))
+    (75, 200)
     """
     if tensor.ndim < 2:
         raise ValueError("Fan in and fan out can not be computed for tensor with fewer than 2 dimensions")

@@ -39,7 +39,14 @@ _OTHER_LENGTH = (
 
 
 class FlexKernelOptions(TypedDict, total=False):
-    """Tile sizes and stages of PyTorch's GPU kernels. They are accepted and have no effect."""
+    """Options of PyTorch's GPU kernels, such as tile sizes. They are accepted and have no effect.
+
+    >>> from flambeau.nn.attention.flex_attention import FlexKernelOptions, flex_attention
+    >>> q = fb.eye(3)[None, None]
+    >>> options = FlexKernelOptions(BLOCK_M=64, num_warps=4)
+    >>> fb.equal(flex_attention(q, q, q, kernel_options=options), flex_attention(q, q, q))
+    True
+    """
 
     BACKEND: str
     BLOCK_M: int
@@ -53,14 +60,36 @@ class FlexKernelOptions(TypedDict, total=False):
 
 
 class AuxRequest(NamedTuple):
-    """Additional results requested from `flex_attention`."""
+    """Additional results to request from `flex_attention`.
+
+    Attributes:
+        lse: if True, return the logarithm of the sum of the exponentials of each query's scores.
+        max_scores: if True, return the largest score of each query.
+
+    >>> from flambeau.nn.attention.flex_attention import AuxRequest, flex_attention
+    >>> q = fb.eye(3)[None, None]
+    >>> output, aux = flex_attention(q, q, q, return_aux=AuxRequest(max_scores=True), scale=1.0)
+    >>> aux.max_scores
+    tensor([[[1., 1., 1.]]])
+    """
 
     lse: bool = False
     max_scores: bool = False
 
 
 class AuxOutput(NamedTuple):
-    """Results requested by `AuxRequest`: tensors ``(B, Hq, L)``, or None for those not requested."""
+    """Additional results of `flex_attention`: tensors ``(B, Hq, L)``, or None if not requested.
+
+    Attributes:
+        lse: logarithm of the sum of the exponentials of each query's scores.
+        max_scores: largest score of each query.
+
+    >>> from flambeau.nn.attention.flex_attention import AuxRequest, flex_attention
+    >>> q = fb.zeros(1, 1, 2, 4)
+    >>> output, aux = flex_attention(q, q, q, return_aux=AuxRequest(lse=True))
+    >>> aux
+    AuxOutput(lse=tensor([[[0.6931, 0.6931]]]), max_scores=None)
+    """
 
     lse: Tensor | None = None
     max_scores: Tensor | None = None

@@ -12,6 +12,13 @@ from flambeau import Tensor, _core, avg_pool1d, avg_pool2d, avg_pool3d, max_pool
 Size = int | Sequence[int]
 OptionalSize = int | None | Sequence[int | None]
 
+_WITH_INDICES = """Return the maxima of `{pool}` and their indices, regardless of ``return_indices``.
+
+>>> values, indices = nn.functional.{name}({example})
+>>> values.item(), indices.item()
+(3.0, 3)
+"""
+
 
 def adaptive_avg_pool2d(input: Tensor, output_size: OptionalSize) -> Tensor:
     """Average over windows that divide ``(..., H, W)`` into ``output_size`` parts; None keeps a size.
@@ -50,7 +57,17 @@ def adaptive_max_pool1d(
 def adaptive_max_pool1d(
     input: Tensor, output_size: OptionalSize, return_indices: bool = False
 ) -> Tensor | tuple[Tensor, Tensor]:
-    """Return the maxima (optionally with indices) of windows that divide the last dimension into ``output_size``."""
+    """Return the maxima of ``output_size`` windows that cover the last dimension.
+
+    Args:
+        input: ``(N, C, L)`` or ``(C, L)``.
+        output_size: number of windows; None keeps the size.
+        return_indices: if True, also return the positions of the maxima along the last dimension.
+    Returns: ``(N, C, output_size)`` or ``(C, output_size)``, or a pair of these with ``return_indices``.
+
+    >>> nn.functional.adaptive_max_pool1d(fb.tensor([[1.0, 5.0, 2.0, 3.0]]), 2)
+    tensor([[5., 3.]])
+    """
     return _core._adaptive_max_pool1d(input, output_size, bool(return_indices))
 
 
@@ -73,7 +90,17 @@ def adaptive_max_pool2d(
 def adaptive_max_pool2d(
     input: Tensor, output_size: OptionalSize, return_indices: bool = False
 ) -> Tensor | tuple[Tensor, Tensor]:
-    """`adaptive_max_pool1d` over two dimensions; indices refer to the flattened image."""
+    """Return the maxima of windows that cover the last two dimensions.
+
+    Args:
+        input: ``(N, C, H, W)`` or ``(C, H, W)``.
+        output_size: number of windows in each dimension; None keeps the size.
+        return_indices: if True, also return the positions of the maxima in the flattened image.
+    Returns: ``(N, C, *output_size)`` or ``(C, *output_size)``, or a pair of these with ``return_indices``.
+
+    >>> nn.functional.adaptive_max_pool2d(fb.arange(12.0).reshape(1, 3, 4), (1, 2))
+    tensor([[[ 9., 11.]]])
+    """
     return _core._adaptive_max_pool2d(input, output_size, bool(return_indices))
 
 
@@ -96,12 +123,28 @@ def adaptive_max_pool3d(
 def adaptive_max_pool3d(
     input: Tensor, output_size: OptionalSize, return_indices: bool = False
 ) -> Tensor | tuple[Tensor, Tensor]:
-    """`adaptive_max_pool1d` over three dimensions."""
+    """Return the maxima of windows that cover the last three dimensions.
+
+    Args:
+        input: ``(N, C, D, H, W)`` or ``(C, D, H, W)``.
+        output_size: number of windows in each dimension; None keeps the size.
+        return_indices: if True, also return the positions of the maxima in the flattened volume.
+    Returns: ``(N, C, *output_size)`` or ``(C, *output_size)``, or a pair of these with ``return_indices``.
+
+    >>> nn.functional.adaptive_max_pool3d(fb.arange(8.0).reshape(1, 2, 2, 2), (2, 1, 1)).flatten()
+    tensor([3., 7.])
+    """
     return _core._adaptive_max_pool3d(input, output_size, bool(return_indices))
 
 
-def _with_indices(pool: Callable[..., Any], position: int) -> Callable[..., tuple[Tensor, Tensor]]:
-    """Wrap a pooling function to always return indices; ``position`` is the position of its ``return_indices``."""
+def _with_indices(pool: Callable[..., Any], position: int, example: str) -> Callable[..., tuple[Tensor, Tensor]]:
+    """Wrap a pooling function to always return indices.
+
+    Args:
+        pool: the function.
+        position: position of its argument ``return_indices``.
+        example: arguments for which the maximum of the only window has the index 3.
+    """
 
     @wraps(pool)
     def with_indices(*args: Any, **options: Any) -> tuple[Tensor, Tensor]:
@@ -112,17 +155,19 @@ def _with_indices(pool: Callable[..., Any], position: int) -> Callable[..., tupl
         values, indices = pool(*args, **options)
         return values, indices
 
-    with_indices.__name__ = with_indices.__qualname__ = f"{pool.__name__}_with_indices"
-    with_indices.__doc__ = f"`{pool.__name__}` with the positions of the values, whatever ``return_indices`` says."
+    name = with_indices.__name__ = with_indices.__qualname__ = f"{pool.__name__}_with_indices"
+    with_indices.__doc__ = _WITH_INDICES.format(pool=pool.__name__, name=name, example=example)
     return with_indices
 
 
-max_pool1d_with_indices = _with_indices(max_pool1d, 6)
-max_pool2d_with_indices = _with_indices(max_pool2d, 6)
-max_pool3d_with_indices = _with_indices(max_pool3d, 6)
-adaptive_max_pool1d_with_indices = _with_indices(adaptive_max_pool1d, 2)
-adaptive_max_pool2d_with_indices = _with_indices(adaptive_max_pool2d, 2)
-adaptive_max_pool3d_with_indices = _with_indices(adaptive_max_pool3d, 2)
+_LINE, _IMAGE, _VOLUME = (f"fb.arange(4.0).reshape({shape})" for shape in ("1, 4", "1, 2, 2", "1, 1, 2, 2"))
+
+max_pool1d_with_indices = _with_indices(max_pool1d, 6, f"{_LINE}, 4")
+max_pool2d_with_indices = _with_indices(max_pool2d, 6, f"{_IMAGE}, 2")
+max_pool3d_with_indices = _with_indices(max_pool3d, 6, f"{_VOLUME}, (1, 2, 2)")
+adaptive_max_pool1d_with_indices = _with_indices(adaptive_max_pool1d, 2, f"{_LINE}, 1")
+adaptive_max_pool2d_with_indices = _with_indices(adaptive_max_pool2d, 2, f"{_IMAGE}, 1")
+adaptive_max_pool3d_with_indices = _with_indices(adaptive_max_pool3d, 2, f"{_VOLUME}, 1")
 
 
 def _spread(value: Size, dims: int) -> tuple[int, ...]:
@@ -220,8 +265,8 @@ def fractional_max_pool3d(
     return (values, indices) if return_indices else values
 
 
-fractional_max_pool2d_with_indices = _with_indices(fractional_max_pool2d, 4)
-fractional_max_pool3d_with_indices = _with_indices(fractional_max_pool3d, 4)
+fractional_max_pool2d_with_indices = _with_indices(fractional_max_pool2d, 4, f"{_IMAGE}, 2, output_size=1")
+fractional_max_pool3d_with_indices = _with_indices(fractional_max_pool3d, 4, f"{_VOLUME}, (1, 2, 2), output_size=1")
 
 
 def _fractional(

@@ -79,7 +79,13 @@ class NLLLoss2d(NLLLoss):
 
 
 class LinearCrossEntropyOptions(NamedTuple):
-    """Hints on how `LinearCrossEntropyLoss` may trade memory for time. Every one is accepted; none changes a result."""
+    """Options of PyTorch for the memory use of `LinearCrossEntropyLoss`. They are accepted and have no effect.
+
+    >>> options = nn.LinearCrossEntropyOptions(batch_chunk_size=2)
+    >>> loss = nn.LinearCrossEntropyLoss(3, 5, options=options)
+    >>> loss(fb.zeros(4, 3), fb.tensor([0, 1, 2, 3]))
+    tensor(1.6094, grad_fn=<CrossEntropyBackward0>)
+    """
 
     allow_retain_graph: bool = False
     batch_chunk_size: int | None = None
@@ -89,16 +95,16 @@ class LinearCrossEntropyOptions(NamedTuple):
 
 
 class LinearCrossEntropyLoss(_WeightedLoss):
-    """`CrossEntropyLoss` of a `Linear`, whose parameters it holds.
+    """Linear layer followed by `CrossEntropyLoss`. The module holds the parameters of the layer.
 
     Args:
         in_features: size of the last dimension of the input.
-        num_classes: C.
+        num_classes: number of classes C.
         out_features: sizes of further dimensions of the target; each position has separate logits.
-        bias: True adds one.
-        device, dtype: of the parameters.
+        bias: if True, the layer has a bias.
+        device, dtype: device and dtype of the parameters.
         reduction, weight, ignore_index, label_smoothing: as in `CrossEntropyLoss`.
-        options: hints, see `LinearCrossEntropyOptions`.
+        options: options without effect, see `LinearCrossEntropyOptions`.
     Shapes: ``(N, in_features)`` or ``(in_features,)``; targets as class indices or probabilities.
     Raises: RuntimeError for a weight that is not ``(C,)`` or a smoothing outside [0, 1].
 

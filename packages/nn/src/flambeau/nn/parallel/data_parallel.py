@@ -105,11 +105,14 @@ def data_parallel(
     dim: int = 0,
     module_kwargs: dict[str, Any] | None = None,
 ) -> Any:
-    """Apply `DataParallel` as a function.
+    """Call a module in parallel on several GPUs, like `DataParallel`.
 
     Args:
-        inputs: the module's arguments as a tuple, or the only one.
-        module_kwargs: its keyword arguments.
+        module: the module, with its parameters on the first GPU.
+        inputs: the module's positional arguments: a tuple, or a single argument.
+        device_ids, output_device, dim: see `DataParallel`.
+        module_kwargs: the module's keyword arguments.
+    Returns: the gathered results.
     Raises: RuntimeError if no GPU is available.
     """
     cuda.init()

@@ -22,12 +22,15 @@ def parallel_apply(
 
     Args:
         modules: one for each GPU.
-        inputs: the arguments of each, as a tuple or list, or the only one.
-        kwargs_tup: the keyword arguments of each.
-        devices: the GPU of each; by default the GPU of its inputs.
+        inputs: the positional arguments of each module: a tuple or list, or a single argument.
+        kwargs_tup: the keyword arguments of each module.
+        devices: the GPU of each module; by default the GPU of its inputs.
     Returns: the results of the modules.
     Raises: AssertionError if the number of arguments or GPUs differs from the number of modules; any exception that a
         module raises.
+
+    >>> nn.parallel.parallel_apply([nn.ReLU(), nn.Identity()], [fb.tensor([-1.0]), fb.tensor([-2.0])])
+    [tensor([0.]), tensor([-2.])]
     """
     for name, given in (("inputs", inputs), ("kwargs_tup", kwargs_tup), ("devices", devices)):
         if given is not None and len(given) != len(modules):

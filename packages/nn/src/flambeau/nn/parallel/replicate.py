@@ -16,14 +16,16 @@ M = TypeVar("M", bound=Module)
 
 
 def replicate(network: M, devices: Sequence[Any], detach: bool = False) -> list[M]:
-    """Copy a module to several GPUs. The copies are recorded: gradients flow to the parameters of the original module.
+    """Copy a module to several GPUs. Autograd records the copies, so the original parameters receive the gradients.
 
-    On the GPU that already holds a parameter or buffer, the replica shares it; in-place changes of it remain.
+    On the GPU that already holds a parameter or buffer, the replica shares it. In-place changes of a shared buffer are
+    therefore visible in the original module.
 
     Args:
         network: the module.
         devices: the GPUs.
         detach: if True, no gradients flow to the original module.
+    Returns: a replica for each GPU.
     """
     tensors = [*network.parameters(), *network.buffers()]
     copies = [comm.broadcast(tensor.detach() if detach else tensor, devices) for tensor in tensors]

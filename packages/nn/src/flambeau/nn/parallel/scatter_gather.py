@@ -47,7 +47,17 @@ def scatter(inputs: Any, target_gpus: Sequence[Any], dim: int = 0) -> Sequence[A
 def scatter_kwargs(
     inputs: tuple[Any, ...], kwargs: dict[str, Any] | None, target_gpus: Sequence[Any], dim: int = 0
 ) -> tuple[tuple[Any, ...], tuple[dict[str, Any], ...]]:
-    """Split positional and keyword arguments into the same number of parts."""
+    """Split positional and keyword arguments over GPUs into the same number of parts.
+
+    Args:
+        inputs: positional arguments.
+        kwargs: keyword arguments, or None.
+        target_gpus, dim: see `scatter`.
+    Returns: the positional arguments of each GPU, and the keyword arguments of each GPU.
+
+    >>> nn.parallel.scatter_gather.scatter_kwargs((1, "two"), {"scale": 3}, [0, 1])
+    (((1, 'two'), (1, 'two')), ({'scale': 3}, {'scale': 3}))
+    """
     positional = list(scatter(inputs, target_gpus, dim)) if inputs else []
     named = list(scatter(kwargs, target_gpus, dim)) if kwargs else []
     positional += [()] * (len(named) - len(positional))
@@ -63,6 +73,9 @@ def gather(outputs: Sequence[Any], target_device: Any, dim: int = 0) -> Any:
         target_device: device of the combined result: a GPU or the CPU.
         dim: dimension along which tensors are concatenated; scalars are combined to a vector.
     Raises: ValueError for dictionaries with different keys.
+
+    >>> nn.parallel.gather([{"x": fb.ones(2)}, {"x": fb.zeros(1)}], "cpu")
+    {'x': tensor([1., 1., 0.])}
     """
     first = outputs[0]
     if isinstance(first, Tensor):
