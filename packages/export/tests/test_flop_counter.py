@@ -1,5 +1,6 @@
 """Floating-point operations: the figures are PyTorch 2.13's for the same calls."""
 
+import doctest
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 import flambeau
 from flambeau import Tensor, nn
 from flambeau.nn import functional
+from flambeau.utils import flop_counter
 from flambeau.utils.flop_counter import FlopCounterMode
 
 
@@ -111,3 +113,7 @@ def test_nothing_is_counted_afterwards() -> None:
         model(flambeau.rand(3))
     model(flambeau.rand(1, 2))
     assert counter.get_total_flops() == 0
+
+
+def test_examples() -> None:
+    assert doctest.testmod(flop_counter, extraglobs={"fb": flambeau, "nn": nn}).failed == 0

@@ -9,7 +9,7 @@ import pytest
 
 import flambeau as fb
 from flambeau.utils import benchmark
-from flambeau.utils.benchmark import Compare, Measurement, TaskSpec, Timer, _compare, _measurement
+from flambeau.utils.benchmark import Compare, Measurement, TaskSpec, Timer, _compare, _measurement, _timer
 
 SPREAD, STEADY = (1, 1.01, 1.02, 0.99, 1.3, 0.98, 1.0, 1.25), (1, 1.01, 1.02, 0.99, 1, 0.98, 1.0, 1.0)
 
@@ -32,7 +32,7 @@ def printed(measurement):
     return rest
 
 
-@pytest.mark.parametrize("module", [benchmark, _measurement, _compare])
+@pytest.mark.parametrize("module", [benchmark, _compare, _measurement, _timer])
 def test_examples(module):
     assert doctest.testmod(module, extraglobs={"flambeau": fb}).failed == 0
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import doctest
 
 import pytest
 
 import flambeau as fb
+from flambeau.utils import weak
 from flambeau.utils.weak import TensorWeakRef, WeakIdKeyDictionary, WeakIdRef
 
 
@@ -49,3 +51,7 @@ def test_references_compare_by_identity_while_the_tensor_lives() -> None:
     assert reference() is x and reference == again and hash(reference) == hash(again)
     del x
     assert reference() is None and reference != again
+
+
+def test_examples() -> None:
+    assert doctest.testmod(weak).failed == 0

@@ -66,7 +66,7 @@ def load_state_dict_from_url(
     file_name: str | None = None,
     weights_only: bool = True,
 ) -> dict[str, Any]:
-    """Load a file of weights, and download it first if it is not cached.
+    """Load a file of weights. Download it first if it is not in the cache.
 
     Args:
         url: URL of the file.
@@ -78,6 +78,12 @@ def load_state_dict_from_url(
             ``name-<hash>.pth``.
         file_name: name of the cached file. The default is the last part of ``url``.
     Returns: the object in the file, usually a state dict.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as cache:
+    ...     flambeau.save({"weight": flambeau.ones(2)}, f"{cache}/model.pth")
+    ...     flambeau.hub.load_state_dict_from_url("https://example.org/model.pth", cache)  # already cached
+    {'weight': tensor([1., 1.])}
     """
     folder = os.path.join(get_dir(), "checkpoints") if model_dir is None else os.fspath(model_dir)
     os.makedirs(folder, exist_ok=True)

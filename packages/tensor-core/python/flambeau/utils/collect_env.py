@@ -49,7 +49,12 @@ Versions of relevant libraries:
 
 
 class SystemEnv(NamedTuple):
-    """Description of the environment. None means that a value could not be determined."""
+    """Description of the environment. None means that a value could not be determined.
+
+    >>> from flambeau.utils.collect_env import SystemEnv
+    >>> SystemEnv._fields[:3]
+    ('flambeau_version', 'instruction_set', 'num_threads')
+    """
 
     flambeau_version: str
     instruction_set: str
@@ -72,7 +77,12 @@ class SystemEnv(NamedTuple):
 
 
 def get_env_info() -> SystemEnv:
-    """Return a description of the environment."""
+    """Return a description of the environment.
+
+    >>> from flambeau.utils.collect_env import get_env_info
+    >>> get_env_info().flambeau_version
+    '0.1.0'
+    """
     return SystemEnv(
         flambeau_version=flambeau.__version__,
         instruction_set=flambeau.backends.cpu.get_cpu_capability(),
@@ -163,7 +173,15 @@ def _installed() -> str:
 
 
 def main() -> None:
-    """Print the description of the environment."""
+    """Print the description of the environment.
+
+    >>> import contextlib, io
+    >>> from flambeau.utils import collect_env
+    >>> with contextlib.redirect_stdout(io.StringIO()) as output:
+    ...     collect_env.main()
+    >>> output.getvalue().splitlines()[:2]
+    ['Collecting environment information...', 'flambeau version: 0.1.0']
+    """
     print("Collecting environment information...")
     print(get_pretty_env_info(), end="")
 

@@ -14,7 +14,18 @@ V = TypeVar("V")
 
 
 class WeakIdRef(weakref.ref[K]):
-    """A weak reference that equals another one if both refer to the same living object."""
+    """Weak reference that compares by identity: it equals another reference to the same living object.
+
+    Args:
+        key: the object.
+        callback: called with the reference when the object is deleted.
+
+    >>> import flambeau
+    >>> from flambeau.utils.weak import WeakIdRef
+    >>> x, y = flambeau.ones(2), flambeau.ones(2)
+    >>> WeakIdRef(x) == WeakIdRef(x), WeakIdRef(x) == WeakIdRef(y)
+    (True, False)
+    """
 
     __slots__ = ("_id",)
 

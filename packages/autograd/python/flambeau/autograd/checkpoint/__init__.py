@@ -42,7 +42,13 @@ UNSAID_VARIANT = (
 
 
 def noop_context_fn() -> Contexts:
-    """Return two contexts that do nothing."""
+    """Return two contexts that do nothing: the default of the ``context_fn`` of `checkpoint`.
+
+    >>> forward_context, recompute_context = noop_context_fn()
+    >>> with forward_context, recompute_context:
+    ...     print("unchanged")
+    unchanged
+    """
     return contextlib.nullcontext(), contextlib.nullcontext()
 
 
@@ -108,6 +114,13 @@ def checkpoint_sequential(
         input: argument of the first function.
         use_reentrant, preserve_rng_state: see :func:`checkpoint`.
     Returns: the result of the last function.
+    Raises: ValueError for more segments than functions.
+
+    >>> import flambeau
+    >>> x = flambeau.tensor(0.5, requires_grad=True)
+    >>> checkpoint_sequential([flambeau.sin, flambeau.exp], 2, x, use_reentrant=False).backward()
+    >>> x.grad
+    tensor(1.4174)
     """
     if use_reentrant is None:
         warnings.warn(UNSAID_VARIANT, stacklevel=2)

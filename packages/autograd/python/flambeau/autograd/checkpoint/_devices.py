@@ -23,9 +23,18 @@ def get_device_states(*args: Any) -> tuple[list[int], list[Tensor]]:
 
 
 def set_device_states(devices: Sequence[int], states: Sequence[Tensor], *, device_type: str | None = None) -> None:
-    """Set the generators of these GPUs to states that `get_device_states` has returned.
+    """Set the generators of GPUs to states that `get_device_states` returned.
 
-    Raises: NotImplementedError for another kind of device than ``"cuda"``.
+    Args:
+        devices: indices of the GPUs.
+        states: the state of each GPU's generator.
+        device_type: ``"cuda"`` or None; nothing is done for ``"cpu"`` and ``"meta"``.
+    Raises: NotImplementedError for another type of device.
+
+    >>> import flambeau
+    >>> from flambeau.utils.checkpoint import get_device_states, set_device_states
+    >>> devices, states = get_device_states(flambeau.ones(2))  # both are empty without GPUs
+    >>> set_device_states(devices, states)
     """
     if device_type not in (None, "cuda", "cpu", "meta"):
         raise NotImplementedError(f"set_device_states: there is no device of the type {device_type!r}, only 'cuda'")

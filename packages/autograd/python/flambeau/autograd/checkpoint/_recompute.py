@@ -41,7 +41,19 @@ _early_stop_enabled = True
 
 
 class CheckpointError(RuntimeError):
-    """Error for a recomputation that differs from the original forward pass."""
+    """Error for a recomputation that saves other tensors than the original forward pass.
+
+    >>> import flambeau
+    >>> from flambeau.utils.checkpoint import checkpoint
+    >>> sizes = iter([1, 2])
+    >>> x = flambeau.tensor(0.5, requires_grad=True)
+    >>> y = checkpoint(lambda t: t.expand(next(sizes)).sin(), x, use_reentrant=False)
+    >>> try:
+    ...     y.backward()
+    ... except CheckpointError as error:
+    ...     print(str(error).splitlines()[0])
+    checkpoint: Recomputed values for the following tensors have different metadata than during the forward pass.
+    """
 
 
 class _EnoughError(Exception):
@@ -50,7 +62,19 @@ class _EnoughError(Exception):
 
 @contextlib.contextmanager
 def set_checkpoint_debug_enabled(enabled: bool | None) -> Iterator[None]:
-    """Override the ``debug`` argument of checkpoints in the block. None restores the argument."""
+    """Override the ``debug`` argument of `checkpoint` in a ``with`` block.
+
+    Args:
+        enabled: the value of ``debug``. None uses the argument.
+
+    >>> import flambeau
+    >>> from flambeau.utils.checkpoint import checkpoint
+    >>> x = flambeau.tensor(0.5, requires_grad=True)
+    >>> with set_checkpoint_debug_enabled(True):  # an error would list the saved tensors
+    ...     checkpoint(flambeau.sin, x, use_reentrant=False).backward()
+    >>> x.grad
+    tensor(0.8776)
+    """
     global _debug_enabled
     former, _debug_enabled = _debug_enabled, enabled
     try:
@@ -61,7 +85,23 @@ def set_checkpoint_debug_enabled(enabled: bool | None) -> Iterator[None]:
 
 @contextlib.contextmanager
 def set_checkpoint_early_stop(enable: bool) -> Iterator[None]:
-    """Allow or forbid early stopping of recomputations in the block."""
+    """Override the ``early_stop`` argument of `checkpoint` in a ``with`` block.
+
+    Args:
+        enable: if False, each recomputation runs to the end of the function.
+
+    >>> import flambeau
+    >>> from flambeau.utils.checkpoint import checkpoint
+    >>> def function(x):
+    ...     y = x.sin()
+    ...     print("end of the function")
+    ...     return y
+    >>> x = flambeau.tensor(0.5, requires_grad=True)
+    >>> with set_checkpoint_early_stop(False):
+    ...     checkpoint(function, x, use_reentrant=False).backward()
+    end of the function
+    end of the function
+    """
     global _early_stop_enabled
     former, _early_stop_enabled = _early_stop_enabled, enable
     try:

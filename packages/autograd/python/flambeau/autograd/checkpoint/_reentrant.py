@@ -56,7 +56,18 @@ class _Reentrant(Function):
 
 
 def detach_variable(inputs: Any) -> tuple[Any, ...]:
-    """Return the arguments with each tensor detached from its graph; ``requires_grad`` is kept."""
+    """Return the arguments with each tensor detached from its graph; ``requires_grad`` is kept.
+
+    Args:
+        inputs: a tuple of tensors and other values.
+    Raises: RuntimeError for another type than a tuple.
+
+    >>> import flambeau
+    >>> x = flambeau.ones(2, requires_grad=True)
+    >>> (detached,) = detach_variable((x * 2,))
+    >>> detached.is_leaf, detached.requires_grad
+    (True, True)
+    """
     if not isinstance(inputs, tuple):
         kind = type(inputs).__name__
         raise RuntimeError(f"Only tuple of tensors is supported. Got Unsupported input type: {kind}")
@@ -71,7 +82,19 @@ def is_checkpoint_valid() -> bool:
 
 
 def check_backward_validity(inputs: Iterable[Any], stacklevel: int = 2) -> None:
-    """Warn if none of the inputs requires grad, because reentrant checkpointing then gives no gradients."""
+    """Warn if none of the inputs requires grad, because reentrant checkpointing then gives no gradients.
+
+    Args:
+        inputs: arguments of the checkpointed function.
+        stacklevel: see ``warnings.warn``.
+
+    >>> import flambeau, warnings
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     check_backward_validity([flambeau.ones(2)])
+    >>> print(caught[0].message)
+    None of the inputs have requires_grad=True. Gradients will be None
+    """
     if not any(isinstance(value, Tensor) and value.requires_grad for value in inputs):
         warnings.warn(NO_INPUT, stacklevel=stacklevel)
 

@@ -49,6 +49,11 @@ class FlopCounterMode:
         display: if True, print the table at the end.
         custom_mapping: maps further functions to formulas, which get the arguments of the call, with shapes instead of
             tensors, and ``out_shape``.
+
+    >>> with FlopCounterMode(display=False) as counter:
+    ...     product = fb.ones(2, 3) @ fb.ones(3, 4)
+    >>> counter.get_total_flops()
+    48
     """
 
     def __init__(

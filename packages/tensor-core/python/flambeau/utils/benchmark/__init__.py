@@ -1,4 +1,4 @@
-"""How long a statement takes: measured in many short runs, with what they say of one another, and put into tables.
+"""Timing of statements: repeated measurements, their statistics, and tables that compare them.
 
 >>> from flambeau.utils import benchmark
 >>> timer = benchmark.Timer("x + x", setup="x = flambeau.ones(100)", label="addition", description="of 100")

@@ -14,7 +14,12 @@ _BEST, _GOOD, _BAD, _VERY_BAD = "\033[92m", "\033[34m", "\033[2m\033[91m", "\033
 
 
 class Colorize(enum.Enum):
-    """Coloring of the numbers in a table: none, or by comparison within a column or a row."""
+    """Coloring of the numbers in a table of `Compare`: none, or by comparison within a column or a row.
+
+    >>> from flambeau.utils.benchmark import Colorize
+    >>> [each.value for each in Colorize]
+    ['none', 'columnwise', 'rowwise']
+    """
 
     NONE = "none"
     COLUMNWISE = "columnwise"

@@ -25,7 +25,14 @@ H = TypeVar("H", bound=Hashable)
 
 @dataclass(frozen=True, repr=False)
 class TaskSpec:
-    """Description of the statement that a `Timer` measures. Measurements with equal descriptions can be merged."""
+    """Description of the statement that a `Timer` measures. Measurements with equal descriptions can be merged.
+
+    Attributes: as the arguments of `Timer`.
+
+    >>> from flambeau.utils.benchmark import TaskSpec
+    >>> TaskSpec("x + 1", "pass", label="addition", sub_label="float").title
+    'addition: float'
+    """
 
     stmt: str
     setup: str
@@ -173,7 +180,12 @@ def select_unit(t: float) -> tuple[str, float]:
 
 
 def unit_to_english(u: str) -> str:
-    """Return the English name of a unit: ``"microsecond"`` for ``"us"``."""
+    """Return the English name of a unit of time: ``"ns"``, ``"us"``, ``"ms"`` or ``"s"``.
+
+    >>> from flambeau.utils.benchmark import unit_to_english
+    >>> unit_to_english("us")
+    'microsecond'
+    """
     return _ENGLISH[u]
 
 
@@ -190,5 +202,10 @@ def trim_sigfig(x: float, n: int) -> float:
 
 
 def ordered_unique(elements: Iterable[H]) -> list[H]:
-    """Return the elements without duplicates, in the order of their first occurrence."""
+    """Return the elements without duplicates, in the order of their first occurrence.
+
+    >>> from flambeau.utils.benchmark import ordered_unique
+    >>> ordered_unique("banana")
+    ['b', 'a', 'n']
+    """
     return list(dict.fromkeys(elements))

@@ -20,14 +20,25 @@ _SHORTEST = 1e-9  # seconds: a lower bound, so that a time is never zero
 
 
 def timer() -> float:
-    """Return the time in seconds. If a GPU is available, wait for its work first."""
+    """Return the time of a clock in seconds. If a GPU is available, synchronise with it first.
+
+    >>> from flambeau.utils.benchmark import timer
+    >>> start = timer()
+    >>> 0 <= timer() - start < 10
+    True
+    """
     if flambeau.accelerator.is_available():
         flambeau.accelerator.synchronize()
     return timeit.default_timer()
 
 
 class Language(enum.Enum):
-    """Language of a statement. `Timer` supports only Python."""
+    """Language of a statement. `Timer` supports only Python.
+
+    >>> from flambeau.utils.benchmark import Language, Timer
+    >>> Timer("1 + 1", language=Language.PYTHON).timeit(10).number_per_run
+    10
+    """
 
     PYTHON = 0
     CPP = 1
@@ -35,7 +46,13 @@ class Language(enum.Enum):
 
 @contextlib.contextmanager
 def set_torch_threads(n: int) -> Iterator[None]:
-    """Set the number of threads of operators during the block."""
+    """Set the number of threads of operators in a ``with`` block.
+
+    >>> from flambeau.utils.benchmark import set_torch_threads
+    >>> with set_torch_threads(1):
+    ...     print(flambeau.get_num_threads())
+    1
+    """
     former = flambeau.get_num_threads()
     flambeau.set_num_threads(n)
     try:
@@ -57,6 +74,12 @@ class Timer:
         env: name of the environment, to distinguish measurements.
         num_threads: number of threads of operators.
         language: ``"python"``. ``"c++"`` raises NotImplementedError.
+    Raises: ValueError for a statement that is not a string, or another language.
+
+    >>> from flambeau.utils.benchmark import Timer
+    >>> measurement = Timer("x + x", globals={"x": flambeau.ones(100)}).timeit(1000)
+    >>> measurement.median < 1e-2  # seconds per run
+    True
     """
 
     def __init__(
