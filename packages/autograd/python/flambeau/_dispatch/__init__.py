@@ -1,27 +1,27 @@
-"""``__torch_dispatch__``: classes and modes that answer for operators below autograd.
+"""``__torch_dispatch__``: classes and modes that intercept operators below autograd.
 
 Note [Dispatch]
-A call of an operator from Python passes these stations. Each of them may answer; otherwise the call goes on.
+A call of an operator from Python passes these stages. Each of them may return a result; otherwise the next one runs.
 
 1. Modes and classes with ``__torch_function__``, then maps of ``func.vmap``, then autocast. Note [Interception]
-2. If a mode with ``__torch_dispatch__`` is entered in this thread, or an argument is an instance of a class that has
-   the method, tensor-core hands the call to `handle`. Otherwise the operator runs: most programs see no more.
-3. ``_resolution`` finds out which overload of which operator of ``ops.aten`` was called, and brings the arguments into
-   the form of its schema. Operators that PyTorch makes of others (``_decompositions``, and those that flambeau
-   writes in Python) run instead, and each operator that they call begins at 1.
-4. ``_recording`` is autograd: if an argument requires a gradient, the call goes on without recording, and its result
-   gets a node whose derivative calls operators from Python (``_derivatives``), which pass these stations as well.
-5. ``_asking`` asks the innermost mode, which is left while it answers, or if there is none the classes. They are
-   given an `OpOverload` and call it, with the same or other arguments. For the modes that remain, the call begins at 1.
-6. The operator runs on tensors that no one answers for.
+2. If a mode with ``__torch_dispatch__`` is active in this thread, or an argument is an instance of a class that has
+   the method, tensor-core passes the call to `handle`. Otherwise the operator runs; this is the case in most programs.
+3. ``_resolution`` determines which overload of which operator of ``ops.aten`` was called, and converts the arguments to
+   the form of its schema. Operators that PyTorch composes of others (``_decompositions``, and those that flambeau
+   defines in Python) are decomposed, and each operator that they call begins at 1.
+4. ``_recording`` is autograd: if an argument requires a gradient, the next stages run without recording, and the result
+   gets a node whose derivative calls operators from Python (``_derivatives``), which pass these stages as well.
+5. ``_asking`` calls the innermost mode, which is inactive during this call, or if there is none the classes. They
+   receive an `OpOverload` and may call it, with the same or other arguments. Such a call begins at 1.
+6. The operator runs on tensors without ``__torch_dispatch__``.
 
 An instance of a class with ``__torch_dispatch__`` that `Tensor._make_wrapper_subclass` made has no memory: tensor-core
-sees a tensor on the meta device. So no operator reads elements that are not there.
+sees a tensor on the meta device. Therefore no operator reads elements that do not exist.
 
-The engine adds, sums and converts gradients itself, and has these operators answered the same way
-(`DispatchedGradients`). A derivative of C++, which was recorded where no one was asked, is one operator
-``flambeau::<name of the node>`` for a class whose instance it gets as a gradient. Modes that are entered for the
-backward pass alone do not see it.
+The engine adds, sums and converts gradients itself, and dispatches these operators in the same way
+(`DispatchedGradients`). A derivative in C++ that was recorded without dispatch, and gets an instance of a class as a
+gradient, is dispatched as one operator ``flambeau::<name of the node>``. Modes that are active only during the backward
+pass do not intercept it.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ from . import _asking, _recording, _resolution
 Arguments = tuple[Any, ...]
 _holds_recorded, _ask = _core._holds_recorded, _asking.ask
 
-# Overloads by the called object and the types of its arguments, where these alone decide.
+# Overloads by the called object and the types of its arguments, if these determine the overload.
 # Tensor-core reads them: Note [Known calls] in dispatch.cpp.
 _known: dict[Any, tuple[Any, Any]] = {}
 
 
 def handle(called: Any, args: Arguments, kwargs: dict[str, Any] | None) -> Any:
-    """Answer for a call of an operator, or return NotImplemented to let it run as usual."""
+    """Dispatch a call of an operator, or return NotImplemented if it should run as usual."""
     if kwargs is None:
         key = (called, *map(type, args))
         known = _known.get(key)
@@ -69,9 +69,9 @@ def call(overload: Any, args: Arguments, kwargs: dict[str, Any]) -> Any:
 
 
 def apply_derivative(name: str, gradients: list[Any], run: Any) -> Any:
-    """Return what a derivative of C++ computes from gradients, some of which are instances of a class.
+    """Call a derivative implemented in C++ with gradients, some of which are instances of a class.
 
-    The class is given an operator ``flambeau::<name>`` of the list of gradients, which returns a list of gradients.
+    The class receives an operator ``flambeau::<name>`` from the list of gradients to a list of gradients.
     """
     packet = OpOverloadPacket("flambeau", name, run, {})
     return call(OpOverload(packet, "default", None, run), (gradients,), {})

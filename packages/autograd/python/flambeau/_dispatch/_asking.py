@@ -1,4 +1,4 @@
-"""Asking modes and classes for an answer. Note [Dispatch]."""
+"""Calls of the ``__torch_dispatch__`` of modes and classes. Note [Dispatch]."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _holds_instance = _core._holds_instance
 
 
 def ask(overload: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Return the answer of the innermost mode, or if none is entered that of the arguments' classes."""
+    """Return the result of the innermost mode or, if none is active, of the arguments' classes."""
     mode = _innermost()
     if _holds_instance(args) or (kwargs and _holds_instance(list(kwargs.values()))):
         instances = _instances(args, kwargs)
@@ -30,7 +30,7 @@ def ask(overload: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 
 def _ask_mode(mode: Any, overload: Any, types: tuple[type, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Return the answer of a mode, which is left meanwhile."""
+    """Return the result of a mode, which is inactive during its call."""
     _pop()
     try:
         if overload.dispatch_rules is not None and type(mode) in overload.dispatch_rules:
@@ -41,7 +41,7 @@ def _ask_mode(mode: Any, overload: Any, types: tuple[type, ...], args: tuple[Any
 
 
 def ask_classes(overload: Any, types: tuple[type, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Return the first answer of classes, or raise TypeError if there is none."""
+    """Return the first result of the classes. Raises: TypeError if all return NotImplemented."""
     for kind in types:
         if overload.dispatch_rules is not None and kind in overload.dispatch_rules:
             answer = overload.dispatch_rules[kind](kind, overload, types, args, kwargs)

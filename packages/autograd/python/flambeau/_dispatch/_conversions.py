@@ -1,4 +1,4 @@
-"""Conversions of dtype and device, elements as numbers of Python, and attributes, as operators of ``ops.aten``."""
+"""Operators of ``ops.aten`` for conversions of dtype and device, conversions to Python numbers, and attributes."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ DECOMPOSITIONS.update(
 
 
 def _refusing(name: str) -> Callable[..., Any]:
-    """Return a function that rejects a class's instance, which has no elements, and lets other calls run as usual."""
+    """Return a function that rejects instances of classes, which have no elements; other calls run as usual."""
 
     def refuse(x: Tensor, *args: Any, **kwargs: Any) -> Any:
         if _core._is_dispatching_class(type(x)):

@@ -1,4 +1,4 @@
-"""Decompositions of composite operators, which run where ``__torch_dispatch__`` is asked. Note [Dispatch].
+"""Decompositions of composite operators, which run if ``__torch_dispatch__`` is active. Note [Dispatch].
 
 The operators are those of PyTorch with the dispatch key CompositeImplicitAutograd; the functions have the parameters of
 flambeau's operators.
@@ -19,7 +19,7 @@ DECOMPOSITIONS: dict[str, Callable[..., Any]] = {}
 
 
 def decomposition(*names: str) -> Callable[[Function], Function]:
-    """Register what runs in the place of operators."""
+    """Return a decorator that registers the decomposition of the named operators."""
 
     def register(function: Function) -> Function:
         DECOMPOSITIONS.update(dict.fromkeys(names, function))
@@ -29,7 +29,7 @@ def decomposition(*names: str) -> Callable[[Function], Function]:
 
 
 def run(name: str, overload: str, *args: Any, **kwargs: Any) -> Any:
-    """Call an overload of an operator of ``ops.aten`` that has no function of its name."""
+    """Call an overload of an operator of ``ops.aten`` that has no function with its name."""
     from flambeau import _dispatch
 
     return _dispatch.call(getattr(getattr(aten, name), overload), args, kwargs)

@@ -141,7 +141,7 @@ def _summed(call: Differentiated) -> Gradients:
 
 
 def _spread(g: Tensor, x: Tensor, dims: Any, keepdim: Any) -> Tensor:
-    """Return the gradient of a reduction along dimensions for every element that it read."""
+    """Expand the gradient of a reduction along dimensions to the elements that it reduced."""
     if dims is not None and not keepdim:
         for dim in sorted(dim % max(x.dim(), 1) for dim in ([dims] if isinstance(dims, int) else dims)):
             if x.dim():

@@ -1,8 +1,8 @@
-"""Derivatives written in operators that are called from Python, so that ``__torch_dispatch__`` is asked about them.
+"""Derivatives that call operators from Python, so that ``__torch_dispatch__`` intercepts these.
 
-The rows of pointwise operators give theirs as expressions (``_pointwise_derivatives``), and ``_derivative_rules`` has
-those of other operators. The derivative of any other operator is one operator itself, whose name ends in ``_vjp``: it
-runs the operator again and differentiates it (``_vjp``).
+Pointwise operators define derivatives as expressions in their rows (``_pointwise_derivatives``), and
+``_derivative_rules`` has those of other operators. The derivative of any remaining operator is a single operator whose
+name ends in ``_vjp``. It runs the operator again and differentiates it (``_vjp``).
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ class Differentiated(NamedTuple):
     """A call to be differentiated.
 
     Attributes:
-        results: its results; None for each that is not kept, since the derivative does not read it.
-        gradients: for each tensor among the results its gradient, or None.
-        needs: for each tensor among the arguments, whether its gradient is needed.
+        results: results of the call; None for results that the derivative does not read.
+        gradients: gradient of each tensor among the results, or None.
+        needs: for each tensor among the arguments, True if its gradient is needed.
         tensors: the tensors among the arguments.
     """
 
@@ -61,7 +61,7 @@ def rule(*names: str, reads_results: bool = False) -> Callable[[Rule], Rule]:
 
 
 def reads_results(overload: OpOverload) -> bool:
-    """Return whether the derivative of an overload reads results, so that they have to be kept."""
+    """Return whether the derivative of an overload reads results, which must then be saved."""
     from . import _derivative_rules, _pointwise_derivatives  # noqa: F401  registers the rules
 
     name = overload._opname.removesuffix("_")
@@ -85,7 +85,7 @@ def gradients(call: Differentiated) -> tuple[Any, ...]:
 
 
 def _real_if(tensor: Tensor, gradient: Any) -> Any:
-    """Return a gradient as a tensor, or None for 0, and the real part of the gradient of a real tensor."""
+    """Convert a gradient to a tensor, or to None if it is 0. For a real tensor, take the real part."""
     if isinstance(gradient, (int, float, complex)):  # an expression without operands
         return flambeau.full_like(tensor.detach(), gradient) if gradient else None
     is_wider = gradient is not None and gradient.is_complex() and not tensor.is_complex()

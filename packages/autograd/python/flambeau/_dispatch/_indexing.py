@@ -24,7 +24,7 @@ def _is_array(item: Any) -> bool:
 
 
 def _consumed(item: Any) -> int:
-    """Return the number of dimensions that an index takes."""
+    """Return the number of dimensions that an index consumes."""
     if item is None or isinstance(item, bool):
         return 0
     if isinstance(item, Tensor) and item.dtype in (flambeau.bool, flambeau.uint8):
@@ -33,7 +33,7 @@ def _consumed(item: Any) -> int:
 
 
 def _viewed(input: Tensor, key: Any) -> tuple[Tensor, list[Any]]:
-    """Return the view that the indices without tensors give, and tensors as indices of its dimensions."""
+    """Apply the indices that are not tensors. Return the view, and a tensor index or None for each dimension."""
     items = _items(key)
     used = sum(_consumed(item) for item in items if item is not Ellipsis)
     if used > input.dim():

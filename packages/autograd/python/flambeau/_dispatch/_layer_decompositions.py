@@ -1,4 +1,4 @@
-"""Decompositions of layers, which run where ``__torch_dispatch__`` is asked. Note [Dispatch]."""
+"""Decompositions of layers, which run if ``__torch_dispatch__`` is active. Note [Dispatch]."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ _NUMBER = re.compile(r"c<V>\(([^()]*)\)")
 
 
 class _Scope(dict[str, Any]):
-    """The names in an expression: operands, and functions when they are first met."""
+    """Values of the names in an expression: operands, and functions that are looked up at first use."""
 
     def __missing__(self, name: str) -> Any:
         return _function(name)
@@ -27,7 +27,7 @@ class _Scope(dict[str, Any]):
 
 @functools.cache
 def _function(name: str) -> Callable[..., Any] | None:
-    """Return the function that expressions call by a name, or None if there is no operator of it."""
+    """Return the function with this name in expressions, or None if there is no such operator."""
     if name == "real_part":
         return lambda x: x.real if isinstance(x, (Tensor, complex)) else x
     if name == "conj":
@@ -43,14 +43,14 @@ def _function(name: str) -> Callable[..., Any] | None:
 
 
 def _chosen(condition: Any, yes: Any, no: Any) -> Any:
-    """Return ``where(condition, yes, no)``, also of a condition on numbers alone."""
+    """Return ``where(condition, yes, no)``, also if the condition is a Python bool."""
     if not isinstance(condition, Tensor):
         return yes if condition else no
     return flambeau.where(condition, yes, no)
 
 
 def _of_numbers_too(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function that takes numbers alone as well, as in the derivative by the first operand of ``2 ** y``."""
+    """Return a function that also accepts only numbers, as in the derivative of ``2 ** y`` by its first operand."""
 
     def call(*args: Any) -> Any:
         if any(isinstance(argument, Tensor) for argument in args):
@@ -62,7 +62,7 @@ def _of_numbers_too(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @functools.cache
 def _expressions() -> dict[str, tuple[dict[str, Any], tuple[CodeType | None, ...]]]:
-    """Return rows with the compiled derivatives by their operands; None for one that is zero or has none."""
+    """Return rows with the compiled derivative for each operand; None for a zero or missing derivative."""
     found = {}
     for row in _core.pointwise_rows():
         codes = tuple(
@@ -75,9 +75,9 @@ def _expressions() -> dict[str, tuple[dict[str, Any], tuple[CodeType | None, ...
 
 @functools.cache
 def rule_of(name: str) -> Callable[[Differentiated], tuple[Any, ...] | None] | None:
-    """Return the derivative of the row of this name, or None if there is no such row whose derivative can be called.
+    """Return the derivative of the row with this name; None if it does not exist or lacks operators.
 
-    Some expressions name functions of kernels that are no operators.
+    Some expressions use functions that exist only in kernels.
     """
     entry = _expressions().get(name)
     if entry is None or not entry[0]["differentiable"]:
@@ -88,7 +88,7 @@ def rule_of(name: str) -> Callable[[Differentiated], tuple[Any, ...] | None] | N
 
 @functools.cache
 def reads_result(name: str) -> bool:
-    """Return whether a derivative of the row of this name reads the result."""
+    """Return whether a derivative of the row with this name reads the result."""
     entry = _expressions().get(name)
     return entry is not None and any("result" in text for text in entry[0]["derivatives"])
 

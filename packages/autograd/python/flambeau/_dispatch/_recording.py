@@ -48,7 +48,7 @@ def with_history(overload: OpOverload, args: tuple[Any, ...], result: Any) -> An
 
 
 def history_of(overload: OpOverload) -> tuple[Any, ...] | None:
-    """Return what tensor-core needs to record calls of an overload: Note [Known calls] in dispatch.cpp."""
+    """Return the data with which tensor-core records calls of an overload: Note [Known calls] in dispatch.cpp."""
     if overload._own_schema is not None and overload._own_schema.is_mutable:
         return None
     if not _has_history(overload):
@@ -64,7 +64,7 @@ def _gradients(
     saved: tuple[Any, ...],
     needs: tuple[bool, ...],
 ) -> tuple[Any, ...]:
-    """Return the gradients of the arguments; ``values`` are these, with None for each tensor."""
+    """Return the gradients of the arguments. ``values`` are the arguments, with None in place of tensors."""
     tensors = iter(saved)
     args = tuple(next(tensors) if value is None else value for value in values)
     results = [next(tensors, None)]

@@ -1,4 +1,4 @@
-"""Which operator of ``ops.aten`` a call from Python is, and with which arguments. Note [Dispatch]."""
+"""Mapping of a call from Python to an operator of ``ops.aten`` and its arguments. Note [Dispatch]."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Call(NamedTuple):
 
 
 class _Target(NamedTuple):
-    """A function to call instead of a callable, or its operator with the overloads to choose from."""
+    """A function that replaces a callable, or the callable's operator and the overloads to choose from."""
 
     function: Callable[..., Any] | None
     packet: OpOverloadPacket | None
@@ -81,7 +81,7 @@ _targets: dict[Any, _Target | None] = {}
 
 
 def _target(called: Any) -> _Target | None:
-    """Return what a callable stands for, or None if it is no operator that anyone is asked about."""
+    """Return the target of a callable, or None if it is not an operator that is dispatched."""
     if called in _targets:
         return _targets[called]
     enabled = _core._dispatch_enabled(False)
@@ -126,7 +126,7 @@ def _gives_tensors(schema: FunctionSchema) -> bool:
 
 
 def _in_order(name: str, schemas: tuple[FunctionSchema, ...]) -> tuple[FunctionSchema, ...]:
-    """Return schemas in the order in which PyTorch's parser of arguments tries them: tensors before numbers."""
+    """Return schemas in the order in which PyTorch's argument parser tries them: tensors before numbers."""
     if name in _NUMBERS_ARE_TENSORS:
         schemas = tuple(schema for schema in schemas if not schema.overload_name.startswith("Scalar"))
 
@@ -138,7 +138,7 @@ def _in_order(name: str, schemas: tuple[FunctionSchema, ...]) -> tuple[FunctionS
 
 
 def resolve(called: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Return the Call that a call from Python is, the result of what runs instead, or NotImplemented."""
+    """Return the Call for a call from Python, the result of a function that replaces it, or NotImplemented."""
     target = _target(called)
     if target is None:
         return NotImplemented
@@ -182,7 +182,7 @@ def _bound(
 
 
 def _out_by_its_names(schemas: tuple[FunctionSchema, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Return keyword arguments with a tuple ``out`` spread over the arguments that receive results."""
+    """Replace a tuple ``out`` in keyword arguments by one argument for each result."""
     out = kwargs.get("out")
     if not isinstance(out, (tuple, list)):
         return kwargs
@@ -194,7 +194,7 @@ def _out_by_its_names(schemas: tuple[FunctionSchema, ...], kwargs: dict[str, Any
 
 
 def _written_in_place(called: Any, target: _Target, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Run a call that no schema takes: with ``out=`` as a call and a copy, else as an operator of flambeau."""
+    """Run a call that matches no schema: with ``out=`` as a call and a copy, otherwise as an operator of flambeau."""
     if isinstance(out := kwargs.get("out"), Tensor):
         result = called(*args, **{name: value for name, value in kwargs.items() if name != "out"})
         return out.copy_(result) if out.shape == result.shape else out.resize_(result.shape).copy_(result)
@@ -202,7 +202,7 @@ def _written_in_place(called: Any, target: _Target, args: tuple[Any, ...], kwarg
 
 
 def _is_plain(schema: FunctionSchema, args: tuple[Any, ...], given: tuple[Any, ...], named: dict[str, Any]) -> bool:
-    """Return whether every call with arguments of these types is this one, with the arguments unchanged."""
+    """Return whether all calls with arguments of these types map to this call, with unchanged arguments."""
     if named or len(args) != len(given) or any(argument.required for argument in schema.positional[len(given) :]):
         return False
     return all(
@@ -221,7 +221,7 @@ def _result_type(name: str) -> Any:
 
 
 def _finished(called: Any, schema: FunctionSchema) -> Callable[[Any], Any]:
-    """Return a function that gives a result the type that the Python function gives it."""
+    """Return a function that converts a result to the type that the Python function returns."""
     if len(schema.returns) > 1:
         name = _PREFIXES.get(own_module(called), "") + called.__name__
         kind = _result_type(name)

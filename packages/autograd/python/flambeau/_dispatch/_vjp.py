@@ -1,4 +1,4 @@
-"""The derivative of an operator as one operator, which computes the operator again. See ``_derivatives``."""
+"""The derivative of an operator as a single operator, which recomputes the original one. See ``_derivatives``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ._derivatives import Differentiated
 
 
 class VectorJacobianProduct(OpOverload):
-    """The operator ``flambeau::<name>_vjp`` of (gradients, needs, *args, **kwargs); it returns a list of gradients."""
+    """The operator ``flambeau::<name>_vjp(gradients, needs, *args, **kwargs)``, which returns a list of gradients."""
 
     def __init__(self, of: OpOverload) -> None:
         packet = OpOverloadPacket("flambeau", f"{of._opname}_vjp", self._compute, {})
@@ -54,11 +54,11 @@ class VectorJacobianProduct(OpOverload):
 
 @functools.cache
 def of(overload: OpOverload) -> VectorJacobianProduct:
-    """Return the derivative of an overload as an overload."""
+    """Return the overload that computes the derivative of an overload."""
     return VectorJacobianProduct(overload)
 
 
 def gradients(call: Differentiated) -> tuple[Any, ...]:
-    """Return the gradients of a call as one operator computes them."""
+    """Return the gradients of a call, computed by a single operator."""
     operator = of(call.overload)
     return tuple(operator(list(call.gradients), list(call.needs), *call.args, **call.kwargs))

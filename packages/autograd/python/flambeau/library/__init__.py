@@ -1,4 +1,4 @@
-"""Operators of a program's own: any Python function with a name, a derivative, and what it answers without values.
+"""Custom operators: Python functions with a name, a derivative and a fake implementation.
 
 >>> import flambeau
 >>> @flambeau.library.custom_op("readme::cube", mutates_args=())

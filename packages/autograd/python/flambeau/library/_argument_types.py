@@ -66,9 +66,9 @@ _ELEMENTS: dict[str, Callable[[Any], Any]] = {
 
 
 def _fitted(argument: Argument, value: Any, wrapped: bool) -> Any:
-    """Return a value as an argument has it, or _REFUSED.
+    """Convert a value to the type of an argument. Return _REFUSED if that is not possible.
 
-    ``wrapped``: whether a number may stand for a tensor or a list.
+    ``wrapped``: if True, a number is allowed for a tensor or a list.
     """
     if value is None:
         return None if argument.is_optional else _REFUSED
@@ -89,7 +89,7 @@ def _fitted(argument: Argument, value: Any, wrapped: bool) -> Any:
 
 
 def _gathered(schema: FunctionSchema, args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return arguments with integers that stand for one list put into it: ``view(2, 3)``."""
+    """Collect trailing integers in one list, so that ``view(2, 3)`` becomes ``view([2, 3])``."""
     for i, argument in enumerate(schema.positional[: len(args)]):
         is_last = i + 1 == len(schema.positional) < len(args)
         if is_last and argument.is_list and argument.base_type == "int" and all(map(_is_int, args[i:])):
@@ -100,7 +100,7 @@ def _gathered(schema: FunctionSchema, args: tuple[Any, ...]) -> tuple[Any, ...]:
 def bound(
     schema: FunctionSchema, args: tuple[Any, ...], kwargs: dict[str, Any], wrapped: bool = False
 ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
-    """Return the arguments of a call as the schema has them, or None if it does not take them.
+    """Match the arguments of a call with a schema. Return None if they do not match.
 
     Arguments that equal their defaults are left out, at the end of the positional ones and among those by keyword.
     """

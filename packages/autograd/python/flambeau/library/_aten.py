@@ -61,7 +61,7 @@ _OVERLOADS = frozenset(
 
 
 def _operator(name: str) -> Callable[..., Any] | None:
-    """Return the operator of that name or None: a function, an in-place method, or an operator of a layer."""
+    """Return the operator with this name (a function, an in-place method or an operator of a layer), or None."""
     if (written := _aten_operators.found(name)) is not None:
         return written
     if name.startswith("__"):
@@ -75,7 +75,7 @@ def _operator(name: str) -> Callable[..., Any] | None:
 
 
 def resolve(name: str) -> Callable[..., Any]:
-    """Return the operator of a name as files have it: ``aten::add.Tensor`` or ``aten::add``.
+    """Return the operator for a name in the notation of files: ``aten::add.Tensor`` or ``aten::add``.
 
     Raises: NotImplementedError naming the operator if flambeau lacks it.
     """
@@ -106,7 +106,7 @@ class Aten:
         function = _operator(name)
         if function is None:
             raise unknown_attribute(self, name, "'_OpNamespace' 'aten'")
-        # As an attribute: the same operator is the same object, and is looked up once.
+        # Stored as an attribute, so that each operator is looked up once and is always the same object.
         self.__dict__[name] = found = _packet(name, function)
         return found
 

@@ -1,4 +1,4 @@
-"""Operators of ``flambeau.ops.aten`` that have no function of their name: their arguments follow PyTorch's schemas."""
+"""Operators of ``flambeau.ops.aten`` without a function of the same name. Their arguments follow PyTorch's schemas."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _to_copy(input: Tensor, *, memory_format: Any = None, pin_memory: Any = None
 
 
 def _to(input: Tensor, *args: Any, **options: Any) -> Tensor:
-    """Convert as the overloads of ``aten::to`` do, which give a device, a dtype, both or a tensor first."""
+    """Convert like the overloads of ``aten::to``, which begin with a device, a dtype, both, or a tensor."""
     given: dict[str, Any] = {}
     rest = list(args)
     if rest and isinstance(rest[0], Tensor):
@@ -205,7 +205,7 @@ def _elu(input: Tensor, alpha: float = 1, scale: float = 1, input_scale: float =
 
 
 def _moment(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return ``std`` or a function like it, whose second argument may be ``unbiased``."""
+    """Return ``std`` or a similar function with an optional second argument ``unbiased``."""
 
     def call(input: Tensor, *args: Any, **options: Any) -> Any:
         if args and isinstance(args[0], bool):

@@ -22,7 +22,7 @@ def _lines() -> dict[str, list[str]]:
 
 
 def has(name: str) -> bool:
-    """Return whether there are schemas of an operator."""
+    """Return whether an operator has schemas."""
     return name in _lines()
 
 
@@ -33,7 +33,7 @@ def names() -> list[str]:
 
 @functools.cache
 def schemas_of(name: str) -> dict[str, FunctionSchema]:
-    """Return the schemas of an operator by the names of its overloads, "" for the default."""
+    """Return the schemas of an operator by overload name; "" is the default overload."""
     lines = [line if ") -> " in line else line + _USUAL_RESULT for line in _lines().get(name, ())]
     parsed = [FunctionSchema.parse(f"aten::{line.removeprefix(_COMPOSITE)}") for line in lines]
     return {schema.overload_name: schema for schema in parsed}
@@ -41,6 +41,6 @@ def schemas_of(name: str) -> dict[str, FunctionSchema]:
 
 @functools.cache
 def is_composite(name: str, overload: str) -> bool:
-    """Return whether PyTorch makes an overload of other operators."""
+    """Return whether PyTorch composes an overload of other operators."""
     start = f"{_COMPOSITE}{name}.{overload}(" if overload else f"{_COMPOSITE}{name}("
     return any(line.startswith(start) for line in _lines().get(name, ()))

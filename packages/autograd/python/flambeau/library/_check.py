@@ -1,4 +1,4 @@
-"""Whether what was registered for an operator fits together."""
+"""Tests of the consistency of an operator's registrations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from flambeau.utils import _pytree
 
 
 class OpCheckError(Exception):
-    """What an operator does is not what was said of it."""
+    """Error for an operator that does not behave as declared."""
 
 
 def _copies(tree: Any) -> Any:

@@ -1,4 +1,4 @@
-"""An operator that a program defines: what it is called, computed by, and what its derivative is."""
+"""Operators that a program defines: their names, kernels and derivatives."""
 
 from __future__ import annotations
 
@@ -67,11 +67,11 @@ class CustomOpDef:
         self._call = _core._interceptable(self._callable())
 
     def _declare(self, schema: str, signature: inspect.Signature, tensors: list[str], mutated: list[str]) -> None:
-        """Set what is known of the operator before it has kernels.
+        """Initialise the operator from its declaration, without kernels.
 
         Args:
-            tensors: the parameters that take a tensor and nothing else.
-            mutated: those that the operator changes.
+            tensors: names of the parameters that must be tensors.
+            mutated: names of the parameters that the operator changes.
         """
         self._schema, self._signature, self._tensors, self._mutated = schema, signature, tensors, mutated
         self._qualname = schema.partition("(")[0]
@@ -100,12 +100,12 @@ class CustomOpDef:
 
     @property
     def _packet_name(self) -> str:
-        """The name without that of the overload."""
+        """The name without the name of the overload."""
         return self._qualname.partition(".")[0]
 
     @functools.cached_property
     def _opoverload(self) -> CustomOverload:
-        """The operator as ``__torch_dispatch__`` is given it."""
+        """The operator as ``__torch_dispatch__`` receives it."""
         from flambeau.library._custom_overload import CustomOverload
 
         return CustomOverload(self)
@@ -124,7 +124,7 @@ class CustomOpDef:
         return self._call(*bound.args, **bound.kwargs)
 
     def _callable(self) -> Callable[..., Any]:
-        """Return what modes, maps and classes are asked about before the operator runs."""
+        """Return the callable that modes, maps and classes can intercept before the operator runs."""
 
         def call(*args: Any, **named: Any) -> Any:
             return self._run(args, named)
@@ -162,7 +162,7 @@ class CustomOpDef:
         return self._call(*values[:count], **dict(zip(self._keywords, values[count:], strict=True)))
 
     def _run_batched(self, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        """Call the operator with arguments that stand for batches."""
+        """Call the operator with batched arguments."""
         if not self._mutated:
             return self._run(args, named)
         with flambeau.no_grad():  # the function changes batches by operators, which count that
@@ -196,15 +196,16 @@ class CustomOpDef:
         return result
 
     def _dispatched(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Return what a mode or a class with ``__torch_dispatch__`` answers for the operator."""
+        """Return the result of the ``__torch_dispatch__`` of a mode or a class."""
         from flambeau._dispatch import _asking
 
         return _asking.ask(self._opoverload, *self._opoverload.without_defaults(args, kwargs))
 
     def register_torch_dispatch(self, torch_dispatch_class: type, fn: Callable[..., Any] | None = None, /) -> Any:
-        """Take ``fn(mode_or_class, func, types, args, kwargs)`` for a class or mode with ``__torch_dispatch__``.
+        """Register ``fn(mode_or_class, func, types, args, kwargs)`` for a class or mode with ``__torch_dispatch__``.
 
-        Without ``fn`` a decorator. The function answers in the place of the class's own ``__torch_dispatch__``.
+        The function replaces the ``__torch_dispatch__`` of the class for this operator. Without ``fn``, return a
+        decorator.
         """
         if fn is None:
             return functools.partial(self.register_torch_dispatch, torch_dispatch_class)
@@ -244,7 +245,7 @@ class CustomOpDef:
         return register if func is None else register(func)
 
     def implement(self, key: str, function: Callable[..., Any]) -> None:
-        """Take the kernel of a dispatch key of PyTorch. Raises: NotImplementedError for a key without a counterpart."""
+        """Register the kernel of a PyTorch dispatch key. Raises: NotImplementedError for an unsupported key."""
         if key in KEYS_OF_DEVICES:
             self.register_kernel(KEYS_OF_DEVICES[key], function)
         elif key == "Meta":
@@ -256,14 +257,14 @@ class CustomOpDef:
             )
 
     def register_fake(self, fn: F, /) -> F:
-        """Take a function that answers without values, for tensors on the device ``meta``."""
+        """Register a function that returns results without values, for tensors on the device ``meta``."""
         self._fake = fn
         return fn
 
     def register_vmap(self, func: Callable[..., Any] | None = None) -> Callable[..., Any]:
-        """Take ``func(info, in_dims, *args)``, which returns results and their ``out_dims``, for ``func.vmap``.
+        """Register ``func(info, in_dims, *args)``, which returns results and their ``out_dims``, for ``func.vmap``.
 
-        Without one the operator is called for one sample after the other.
+        Without such a function, ``vmap`` calls the operator once for each sample.
         """
         if func is None:
             return self.register_vmap
@@ -275,14 +276,14 @@ class CustomOpDef:
     @overload
     def register_decomposition(self, func: F, /, *, in_programs: bool = False) -> F: ...
     def register_decomposition(self, func: Any = None, /, *, in_programs: bool = False) -> Any:
-        """Take a function of the same parameters that computes the same by flambeau's operators.
+        """Register a function with the same parameters that computes the same result with flambeau's operators.
 
-        `onnx.export` writes these operators in the place of this one, unless ``register_onnx`` says otherwise. Where
-        ``func`` returns NotImplemented, the call stays. Without ``func`` a decorator.
+        `onnx.export` replaces the operator by these operators, unless ``register_onnx`` defines another conversion. If
+        ``func`` returns NotImplemented, the operator is not replaced. Without ``func``, return a decorator.
 
         Args:
-            in_programs: write them into programs of `jit.trace` and `export.export` as well, so that these need neither
-                Python nor the extension; False: programs call the operator.
+            in_programs: if True, also replace the operator in programs of `jit.trace` and `export.export`, which then
+                need neither Python nor the extension. If False, programs call the operator.
         """
         if func is None:
             return lambda function: self.register_decomposition(function, in_programs=in_programs)
@@ -290,12 +291,12 @@ class CustomOpDef:
         return func
 
     def register_onnx(self, converter: F, /) -> F:
-        """Take a function that writes a call as nodes of an ONNX file.
+        """Register a function that converts a call to nodes of an ONNX file.
 
         Args:
-            converter: ``converter(graph, *arguments)`` with a value for every parameter, keyword-only ones by name;
-                ``graph.op("Relu", x, ...)`` adds a node and returns the name of its output. It returns the name of the
-                result, or a list with one name for each result.
+            converter: ``converter(graph, *arguments)``, with a value for every parameter, keyword-only ones by name.
+                ``graph.op("Relu", x, ...)`` adds a node and returns the name of its output. The converter returns the
+                name of the result, or a list with one name for each result.
         """
         self._onnx = converter
         return converter
@@ -303,13 +304,13 @@ class CustomOpDef:
     def register_autograd(
         self, backward: Callable[..., Any], /, *, setup_context: Callable[..., Any] | None = None
     ) -> None:
-        """Give the operator a derivative.
+        """Register the derivative of the operator.
 
         Args:
             backward: ``backward(ctx, *grads)`` returns a gradient, or None, for each argument that is not keyword-only.
-            setup_context: ``setup_context(ctx, inputs, output)`` keeps on ``ctx`` what ``backward`` needs; called by
-                name, with ``keyword_only_inputs`` as well where the operator has such.
-        Raises: RuntimeError of an operator that changes its arguments.
+            setup_context: ``setup_context(ctx, inputs, output)`` stores values for ``backward`` on ``ctx``. It is
+                called with keyword arguments, including ``keyword_only_inputs`` if the operator has such parameters.
+        Raises: RuntimeError for an operator that changes its arguments.
         """
         if self._mutated:
             raise RuntimeError(IN_PLACE.format(op=self, schema=self._schema))
@@ -317,7 +318,7 @@ class CustomOpDef:
 
 
 def _answer_nothing(*_: Any, **__: Any) -> None:
-    """Do what an operator without results does to tensors without values."""
+    """Return None: the fake implementation of an operator without results."""
 
 
 def _registered(name: str) -> CustomOpDef:
@@ -411,7 +412,7 @@ def register(op: CustomOpDef) -> CustomOpDef:
 
 
 def unregister(name: str) -> None:
-    """Forget the operator of a name, if there is one."""
+    """Remove the operator with this name, if there is one."""
     op = registry.pop(name, None)
     if op is not None and (packet := packets.get(op._packet_name)) is not None:
         packet.remove(op)

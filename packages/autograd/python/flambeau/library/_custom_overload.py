@@ -1,4 +1,4 @@
-"""The overloads of operators that a program defines, and the packets that choose between them."""
+"""Overloads of custom operators, and packets that select one of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from flambeau.library._overloads import OpOverload, OpOverloadPacket
 
 
 class CustomPacket(OpOverloadPacket):
-    """An operator that a program defines, with its overloads in the order in which they are defined."""
+    """A custom operator with its overloads, in the order of their definition."""
 
     def __init__(self, qualname: str, definitions: Iterable[CustomOpDef]) -> None:
         namespace, _, name = qualname.partition("::")
@@ -24,14 +24,14 @@ class CustomPacket(OpOverloadPacket):
             self.add(definition)
 
     def add(self, definition: CustomOpDef) -> None:
-        """Take another overload."""
+        """Add an overload."""
         overload = _overload_name(definition)
         self._definitions[overload] = definition
         self._schemas[overload] = FunctionSchema.parse(definition._schema)
         vars(self).pop(overload, None)
 
     def remove(self, definition: CustomOpDef) -> None:
-        """Forget an overload."""
+        """Remove an overload."""
         overload = _overload_name(definition)
         del self._definitions[overload], self._schemas[overload]
         vars(self).pop(overload, None)
@@ -44,9 +44,9 @@ class CustomPacket(OpOverloadPacket):
         return found
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        """Call the only overload, or the first one whose schema takes the arguments.
+        """Call the only overload, or the first one whose schema matches the arguments.
 
-        A number may stand for a tensor and an item for a list only if no schema takes the arguments as they are.
+        Numbers are accepted for tensors, and items for lists, only if no schema matches the arguments otherwise.
         """
         if len(self._definitions) == 1:
             return next(iter(self._definitions.values()))(*args, **kwargs)
@@ -66,7 +66,7 @@ def _overload_name(definition: CustomOpDef) -> str:
 
 
 def packet_of(qualname: str) -> CustomPacket | None:
-    """Return the packet of a name such as ``namespace::name``, or None if no operator has this name."""
+    """Return the packet with a name such as ``namespace::name``, or None if there is no such operator."""
     if (packet := packets.get(qualname)) is None:
         definitions = [op for op in registry.values() if op._packet_name == qualname]
         if not definitions:
@@ -76,7 +76,7 @@ def packet_of(qualname: str) -> CustomPacket | None:
 
 
 class CustomOverload(OpOverload):
-    """The overload of an operator that a program defines."""
+    """An overload of a custom operator."""
 
     def __init__(self, definition: CustomOpDef) -> None:
         schema = FunctionSchema.parse(definition._schema)
@@ -85,7 +85,7 @@ class CustomOverload(OpOverload):
         self.definition, self.dispatch_rules = definition, definition._dispatch_rules
 
     def without_defaults(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Return arguments, of which there is one for every parameter, without those that equal their defaults."""
+        """Remove the arguments that equal their defaults. There must be an argument for every parameter."""
         positional = list(args)
         parameters = list(self.definition._signature.parameters.values())
         while positional and _is_default(parameters[len(positional) - 1], positional[-1]):

@@ -31,7 +31,7 @@ def signature_of(schema: FunctionSchema) -> inspect.Signature:
 
 
 def _default(argument: Argument) -> Any:
-    """Return the default of an argument, where a schema has the name of a dtype or a layout the object."""
+    """Return the default of an argument. The name of a dtype or a layout is replaced by the object."""
     value = argument.default_value
     return getattr(flambeau, value, value) if isinstance(value, str) and argument.base_type != "str" else value
 
@@ -39,9 +39,9 @@ def _default(argument: Argument) -> Any:
 class DeclaredOp(CustomOpDef):
     """Operator with a schema, whose kernels are registered by dispatch keys.
 
-    A kernel for a device computes values, and `register_autograd` gives the operator its derivative. A composite kernel
-    calls operators that record their own derivatives. So does a kernel for autograd, which is called while recording is
-    enabled; when it calls the operator again with recording disabled, that call runs the kernel for the device.
+    A kernel for a device computes values, and `register_autograd` sets the derivative of the operator. A composite
+    kernel calls operators that record their own derivatives. So does a kernel for autograd, which is called while
+    recording is enabled. When it calls the operator again with recording disabled, the kernel for the device runs.
     """
 
     _dispatch_keys = (*CustomOpDef._dispatch_keys, *_COMPOSITE[1:], *_AUTOGRAD)
@@ -57,7 +57,7 @@ class DeclaredOp(CustomOpDef):
         self._call = _core._interceptable(self._callable())
 
     def implement(self, key: str, function: Callable[..., Any]) -> None:
-        """Take the kernel of a dispatch key of PyTorch. Raises: NotImplementedError for a key without a counterpart."""
+        """Register the kernel of a PyTorch dispatch key. Raises: NotImplementedError for an unsupported key."""
         if key in _COMPOSITE:
             self._composite = function
         elif key in _AUTOGRAD:
@@ -66,7 +66,7 @@ class DeclaredOp(CustomOpDef):
             super().implement(key, function)
 
     def _recording_kernel(self, args: tuple[Any, ...]) -> Callable[..., Any] | None:
-        """Return the kernel that records its own derivative, if it is the one to call."""
+        """Return the kernel that records its own derivative, if the call should use it."""
         if self._autograd is not None and flambeau.is_grad_enabled():
             return self._autograd
         if self._composite is None:
@@ -94,7 +94,7 @@ class DeclaredOp(CustomOpDef):
 
 
 def declare(schema: str) -> DeclaredOp:
-    """Make an operator of a schema and register it. Raises: RuntimeError if there is one of its name."""
+    """Create an operator from a schema and register it. Raises: RuntimeError if an operator with its name exists."""
     parsed = FunctionSchema.parse(schema)
     name = parsed.name + (f".{parsed.overload_name}" if parsed.overload_name else "")
     if name in registry:

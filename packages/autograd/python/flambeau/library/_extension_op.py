@@ -12,7 +12,7 @@ from flambeau.utils import _pytree
 
 
 class ExtensionOpDef(CustomOpDef):
-    """Operator that :func:`extension_op` made."""
+    """Operator that :func:`extension_op` returns."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -114,20 +114,21 @@ def extension_op(
     device_types: str | Iterable[str] | None = None,
     schema: str | None = None,
 ) -> Any:
-    """Make an operator of a function of an extension module, as a decorator or at once.
+    """Define an operator from a function of an extension module, as a decorator or directly.
 
-    Unlike that of :func:`custom_op`, the function records its own derivative, as C++ operators do with
-    ``flambeau::record``. As an operator it is traced by `jit.trace`, `export.export` and `onnx.export`, mapped by
-    `func.vmap`, and seen by `fx` and ``__torch_function__``. Programs call the function; where it has a decomposition
-    (``register_decomposition``), they call the operators of that. The operator is also ``flambeau.ops.namespace.name``.
+    In contrast to :func:`custom_op`, the function records its own derivative, as C++ operators do with
+    ``flambeau::record``. The operator can be traced by `jit.trace`, `export.export` and `onnx.export`, mapped by
+    `func.vmap`, and intercepted by `fx` and ``__torch_function__``. Programs call the function, or the operators of its
+    decomposition if there is one (``register_decomposition``). The operator is also available as
+    ``flambeau.ops.namespace.name``.
 
     Args:
         name: ``"namespace::name"``.
-        fn: a function with annotations: :func:`infer_schema`.
-        mutates_args: the names of the arguments that it changes.
-        device_types: what kinds of devices ``fn`` serves, as ``"cpu"``; None for all.
-        schema: the signature as text, in place of the inferred one.
-    Raises: ValueError for another name, or a function that no schema describes.
+        fn: function with annotations, which :func:`infer_schema` reads.
+        mutates_args: names of the arguments that the function changes.
+        device_types: device types that ``fn`` supports, such as ``"cpu"``; None for all.
+        schema: schema that replaces the inferred one.
+    Raises: ValueError for an invalid name, or a function without a valid schema.
 
     >>> import flambeau
     >>> @flambeau.library.extension_op("readme::twice")

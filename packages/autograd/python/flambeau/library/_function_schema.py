@@ -1,4 +1,4 @@
-"""Schemas of operators, in PyTorch's notation: names, types and defaults of arguments, and what is changed in place.
+"""Schemas of operators, in PyTorch's notation: names, types, defaults and aliasing of arguments.
 
 >>> schema = FunctionSchema.parse("aten::add.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor")
 >>> schema.name, schema.overload_name, [argument.name for argument in schema.arguments]
@@ -43,7 +43,7 @@ class Argument:
     required: bool = True
 
     def has_default_value(self) -> bool:
-        """Return whether a call may leave the argument out."""
+        """Return whether the argument is optional in a call."""
         return not self.required
 
     @property
@@ -58,7 +58,7 @@ class Argument:
 
     @cached_property
     def base_type(self) -> str:
-        """The type of an element, without the marks of lists and of None."""
+        """The type of an element, without the suffixes for lists and None."""
         return re.sub(r"[\[\]\d?]+$", "", self.type).replace("SymInt", "int")
 
     @cached_property
@@ -87,7 +87,7 @@ class FunctionSchema:
 
     @staticmethod
     def parse(text: str) -> FunctionSchema:
-        """Read a schema. Raises: ValueError if the text is none."""
+        """Parse a schema. Raises: ValueError for invalid text."""
         match = _DECLARATION.fullmatch(text.strip())
         if match is None:
             raise ValueError(f"expected a schema such as 'ns::op(Tensor x) -> Tensor', got {text!r}")
@@ -124,7 +124,7 @@ class FunctionSchema:
 
 
 def _split(text: str) -> Iterator[str]:
-    """Yield the parts of a text between commas that are in no brackets and no quotes."""
+    """Split a text at commas outside of brackets and quotes."""
     depth, start, quoted = 0, 0, False
     for i, letter in enumerate(text):
         if letter in "\"'":

@@ -103,7 +103,7 @@ class Library:
     def impl(
         self, op_name: Any, fn: Callable[..., Any], dispatch_key: str = "", *, with_keyset: bool = False, **_: Any
     ) -> None:
-        """Give an operator the kernel of a dispatch key."""
+        """Register the kernel of an operator for a dispatch key."""
         if not callable(fn):
             raise TypeError(f"Input function is required to be a callable but found type {type(fn)}")
         if with_keyset:
@@ -121,7 +121,7 @@ class Library:
         definition.implement(key, fn)
 
     def _register_fake(self, op_name: str, fn: Callable[..., Any], _stacklevel: int = 1, **_: Any) -> None:
-        """Take what answers for an operator without values."""
+        """Register the fake implementation of an operator."""
         definition_of(op_name if "::" in op_name else f"{self.ns}::{op_name}").register_fake(fn)
 
     def fallback(self, fn: Callable[..., Any], dispatch_key: str = "", *, with_keyset: bool = False) -> NoReturn:
@@ -133,7 +133,7 @@ class Library:
             self._destroy()
 
     def _destroy(self) -> None:
-        """Take back the operators that the library has declared, as its end does."""
+        """Remove the operators that the library declared. This also happens when the library is deleted."""
         for name in self._defined:
             unregister(name)
         self._defined.clear()
@@ -143,7 +143,7 @@ class Library:
 
 @contextlib.contextmanager
 def _scoped_library(*args: Any, **kwargs: Any) -> Iterator[Library]:
-    """Make a library whose operators exist within a block."""
+    """Create a library whose operators exist within a ``with`` block."""
     library = Library(*args, **kwargs)
     try:
         yield library

@@ -1,4 +1,4 @@
-"""Operators by their names: ``flambeau.ops.namespace.name``, and what is registered for one that is named."""
+"""Operators by name, ``flambeau.ops.namespace.name``, and registration functions that take an operator's name."""
 
 from __future__ import annotations
 

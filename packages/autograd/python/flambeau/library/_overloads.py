@@ -1,7 +1,7 @@
 """Operators as objects: ``ops.aten.add`` is a packet of overloads, ``ops.aten.add.Tensor`` one of them.
 
-The overloads of one of flambeau's own operators call the same function, which tells them apart by their arguments. They
-are separate objects, since programs compare them and use them as keys in ``__torch_dispatch__``.
+All overloads of one of flambeau's own operators call the same function, which selects the overload by its arguments.
+They are separate objects, since programs compare them and use them as keys in ``__torch_dispatch__``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ class OpOverload(_core._Forwarding):
     Attributes:
         namespace: ``aten``.
         overloadpacket: the operator with its other overloads.
-        dispatch_rules: what answers in the place of modes and classes, by their types; None of flambeau's operators.
+        dispatch_rules: functions that replace the ``__torch_dispatch__`` of modes and classes, by type; None for
+            flambeau's own operators.
     """
 
     dispatch_rules: dict[type, Function] | None = None
@@ -67,7 +68,7 @@ class OpOverload(_core._Forwarding):
         return self._own_schema is not None and self._own_schema.is_view
 
     def name(self) -> str:
-        """Return the name with its namespace; ``default`` is left out."""
+        """Return the name with its namespace, without the overload name ``default``."""
         suffix = f".{self._overloadname}" if self._overloadname != "default" else ""
         return f"{self.namespace}::{self._opname}{suffix}"
 
@@ -76,7 +77,7 @@ class OpOverload(_core._Forwarding):
         return str(key).rpartition(".")[2] == "CompositeImplicitAutograd" and self.composite
 
     def decompose(self, *args: Any, **kwargs: Any) -> Any:
-        """Return what a composite operator computes by others, or NotImplemented for any other operator."""
+        """Call a composite operator, which calls other operators. Return NotImplemented for any other operator."""
         return self(*args, **kwargs) if self.composite else NotImplemented
 
     def redispatch(self, keyset: Any, /, *args: Any, **kwargs: Any) -> Any:

@@ -1,4 +1,4 @@
-"""``flambeau.ops.flambeau``: operators that PyTorch does not have, as ``__torch_dispatch__`` is given them."""
+"""``flambeau.ops.flambeau``: operators that PyTorch does not have, in the form that ``__torch_dispatch__`` receives."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class OwnOperators:
         self._packets: dict[str, OpOverloadPacket] = {}
 
     def overload(self, name: str, function: Callable[..., Any]) -> OpOverload:
-        """Return the operator of a name, which calls a function of flambeau."""
+        """Return the operator with this name, which calls a function of flambeau."""
         if name not in self._packets:
             packet = self._packets[name] = OpOverloadPacket("flambeau", name, function, {})
             vars(packet)["default"] = OpOverload(packet, "default", None, function)

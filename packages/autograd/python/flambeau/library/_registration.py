@@ -19,7 +19,7 @@ _waiting: dict[str, list[tuple[str, Callable[..., Any]]]] = {}  # kernels of ope
 
 
 def begin(namespace: str, file: str, line: str) -> None:
-    """Note where TORCH_LIBRARY defines a namespace. Raises: RuntimeError if another place has done so."""
+    """Record where TORCH_LIBRARY defines a namespace. Raises: RuntimeError if another file defines it too."""
     place = f"{file}:{line}"
     if _namespaces.setdefault(namespace, place) != place:
         raise RuntimeError(
@@ -40,7 +40,7 @@ def define(namespace: str, declaration: str) -> None:
 
 
 def implement(namespace: str, name: str, key: str, kernel: Callable[..., Any]) -> None:
-    """Give an operator a kernel for a dispatch key, now or when it is declared."""
+    """Register the kernel of an operator for a dispatch key, now or when the operator is declared."""
     qualname = f"{namespace}::{name}"
     if key in _IGNORED:
         return
@@ -52,7 +52,7 @@ def implement(namespace: str, name: str, key: str, kernel: Callable[..., Any]) -
 
 
 def _by_position(op: CustomOpDef, kernel: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a kernel that also takes keyword-only arguments, which C++ functions get by position."""
+    """Return a kernel with keyword-only arguments for a C++ function, which gets them by position."""
     if not op._keywords:
         return kernel
 
@@ -63,7 +63,7 @@ def _by_position(op: CustomOpDef, kernel: Callable[..., Any]) -> Callable[..., A
 
 
 def operator(qualname: str) -> Callable[..., Any]:
-    """Return the operator of a name ``namespace::name`` for C++. Raises: RuntimeError if there is none."""
+    """Return the operator with the name ``namespace::name`` for C++. Raises: RuntimeError if it does not exist."""
     if qualname.startswith("aten::"):
         from flambeau.library._aten import resolve
 
@@ -74,7 +74,7 @@ def operator(qualname: str) -> Callable[..., Any]:
 
 
 def load_library(path: str) -> None:
-    """Load a C++ library, whose operators are then found below ``flambeau.ops``.
+    """Load a C++ library, whose operators are then available in ``flambeau.ops``.
 
     Raises: OSError if it cannot be loaded, as a library that was built against PyTorch.
     """

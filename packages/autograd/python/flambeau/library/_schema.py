@@ -1,4 +1,4 @@
-"""The signature of an operator as text, from the annotations of the function that computes it."""
+"""Inference of an operator's schema from the annotations of the function that computes it."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _OF_LISTS = (Tensor, int, float, bool, int | float | bool)
 
 
 def infer_schema(prototype_function: Callable[..., Any], /, *, mutates_args: Any, op_name: str | None = None) -> str:
-    """Return the schema of a function in PyTorch's notation of operators' signatures.
+    """Return the schema of a function, in PyTorch's notation for the signatures of operators.
 
     Args:
-        prototype_function: with annotations of its parameters and of what it returns.
-        mutates_args: the names of the parameters that it changes, or ``"unknown"``: any tensor.
-        op_name: what the text begins with.
-    Raises: ValueError for annotations that are missing or that no operator can have, and for unknown names.
+        prototype_function: function with annotations of its parameters and of its result.
+        mutates_args: names of the parameters that the function changes, or ``"unknown"`` if it may change any tensor.
+        op_name: name at the beginning of the schema.
+    Raises: ValueError for missing or unsupported annotations, and for unknown names.
 
     >>> def scaled(x: flambeau.Tensor, factor: float = 2.0) -> flambeau.Tensor: ...
     >>> infer_schema(scaled, mutates_args=())
