@@ -14,7 +14,7 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
 
     Args:
         theta: ``(N, 2, 3)``, or ``(N, 3, 4)`` for volumes.
-        size: of the output image, ``(N, C, H, W)`` or ``(N, C, D, H, W)``.
+        size: size of the output image, ``(N, C, H, W)`` or ``(N, C, D, H, W)``.
         align_corners: as in `grid_sample`.
     Returns: ``(N, H, W, 2)`` or ``(N, D, H, W, 3)``.
     Raises: ValueError for another theta or size; NotImplementedError for other numbers of dimensions.

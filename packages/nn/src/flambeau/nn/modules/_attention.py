@@ -25,7 +25,7 @@ class MultiheadAttention(Module):
         add_zero_attn: if True, append a key and value of zeros.
         kdim, vdim: the sizes of keys and values, ``embed_dim`` if None.
         batch_first: batches are ``(N, L, *)`` instead of ``(L, N, *)``.
-        device, dtype: of the parameters.
+        device, dtype: device and dtype of the parameters.
     Shapes: query ``(L, N, E)``, key ``(S, N, kdim)``, value ``(S, N, vdim)``, or all without N; to ``(L, N, E)`` and
         the weights ``(N, L, S)``, or None. ``key_padding_mask`` ``(N, S)`` and ``attn_mask`` ``(L, S)`` or
         ``(N * num_heads, L, S)``: boolean masks are True for masked elements; floating masks are added to the scores.

@@ -38,10 +38,10 @@ class Convertible(Tree):
         return self
 
     def to(self, *args: Any, **kwargs: Any) -> Self:
-        """Move to a device, convert to a floating or complex dtype, or both; a tensor stands for its own of both.
+        """Move to a device, convert to a floating or complex dtype, or both. A tensor argument gives both.
 
-        Parameters stay the same objects, so an optimizer keeps working; integers and booleans keep their dtype.
-        ``memory_format`` lays out what has four or five dimensions.
+        Parameters stay the same objects, so an optimizer keeps working. Integers and booleans keep their dtype.
+        ``memory_format`` applies to parameters and buffers with four or five dimensions.
 
         Raises: TypeError for a dtype that is neither floating nor complex.
 

@@ -9,7 +9,7 @@ from flambeau import Tensor, nn, typename
 
 
 def not_a_module(given: Any) -> str:
-    """Return the message for an object that is no module, with the module to write instead.
+    """Return the error message for an object that is not a module, with a suggestion.
 
     >>> not_a_module(nn.functional.relu)
     'flambeau.nn.functional.relu is not a Module subclass; write nn.ReLU()'
@@ -19,7 +19,7 @@ def not_a_module(given: Any) -> str:
 
 
 def _hint(given: Any) -> str:
-    """Hint: what to write instead of a list, a tensor, a class or a function."""
+    """Return a hint: what to write instead of a list, a tensor, a class or a function."""
     if isinstance(given, list):
         return "; a list of modules is unpacked: Sequential(*modules)"
     if isinstance(given, Tensor):
@@ -36,7 +36,7 @@ def _hint(given: Any) -> str:
 
 
 def layer_expression(layer: type) -> str:
-    """Return the expression that makes a layer: ``nn.ReLU()``, ``nn.Linear(...)``."""
+    """Return the expression that creates a layer: ``nn.ReLU()``, ``nn.Linear(...)``."""
     parameters = inspect.signature(layer).parameters
     arguments = "..." if any(map(_is_required, parameters.values())) else ""
     if "dim" in parameters and parameters["dim"].default is None:  # without it, softmax warns

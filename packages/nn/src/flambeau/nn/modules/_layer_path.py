@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class LayerNote(str):
-    """The note's text, with what the next module outwards needs to extend it."""
+    """Text of a note on an exception, with the data that the enclosing module needs to extend the path."""
 
     __slots__ = ("layer", "path", "root")
 
@@ -35,7 +35,7 @@ class LayerNote(str):
 
 
 def add_layer_path(error: Exception, module: Module) -> None:
-    """Make ``error`` say where in ``module`` it was raised."""
+    """Add a note to ``error`` with the path of the layer of ``module`` that raised it."""
     notes = getattr(error, "__notes__", [])
     place = next((index for index, note in enumerate(notes) if isinstance(note, LayerNote)), None)
     if place is None:

@@ -74,7 +74,7 @@ class ParameterList(Module):
         return self
 
     def extend(self, values: Iterable[Any]) -> Self:
-        """Add values at the end. Raises: TypeError for what is no iterable, or a tensor."""
+        """Append values. Raises: TypeError for an object that is not iterable, or a tensor."""
         if not isinstance(values, Iterable) or isinstance(values, Tensor):
             raise TypeError(f"ParameterList.extend should be called with an iterable, but got {type(values).__name__}")
         for value in list(values):
@@ -82,7 +82,7 @@ class ParameterList(Module):
         return self
 
     def pop(self, index: int = -1) -> Any:
-        """Take the value at ``index`` out and return it; those behind move down."""
+        """Remove and return the value at ``index``. The indices of the following values decrease by 1."""
         held = list(self)
         value = self[index]
         for name in range(self._size):

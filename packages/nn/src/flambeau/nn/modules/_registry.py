@@ -1,21 +1,21 @@
-"""A module's registries of parameters, buffers and submodules, and how they keep its attributes in step.
+"""Registries of a module's parameters, buffers and submodules, which are synchronised with its attributes.
 
 Note [Registries]: PyTorch keeps registered values in three dictionaries and finds ``self.weight`` in ``__getattr__``,
-which Python calls after the usual lookup failed. That makes each read of a registered value several times as slow as
-that of an attribute, and slows other attributes too: Python has no fast path for classes with ``__getattr__``. A call
-of a small layer reads several. Here every registered value is also an ordinary instance attribute, and `Module` has no
-``__getattr__``. The price is that each value is held twice. These keep the two in step:
+which Python calls after the usual lookup failed. Reading a registered value is therefore several times as slow as
+reading an attribute, and other attributes are slower too: Python has no fast path for classes with ``__getattr__``. A
+call of a small layer reads several. Here every registered value is also an ordinary instance attribute, and `Module`
+has no ``__getattr__``. In return each value is stored twice, and these keep the two in sync:
 
 - ``__setattr__``, ``__delattr__`` and the ``register_*`` methods of `Tree` write both;
 - `Registry` is the type of the three dictionaries, because programs write to them (``model._modules["head"] = other``).
-  It refers to its module weakly, so that a module is freed when the last reference to it goes, without the garbage
+  Its reference to the module is weak, so that a module is freed with the last reference to it, without the garbage
   collector;
 - registries are copied and pickled as dictionaries, and ``__setstate__`` makes them registries of the new module.
 
 Note [Reading through]: a program's class may define a ``__getattr__`` that calls ``super().__getattr__``, or call
-``self.__getattr__(name)``. It expects to see every read of a registered value and to find the method in a base. Such a
-class gets `ReadThrough` as its last base and keeps registered values in the registries only, as in PyTorch; only its
-instances pay for it. `read_through` recognises the class by the names in the code of its methods.
+``self.__getattr__(name)``. It expects that Python calls it for every read of a registered value, and that a base class
+has the method. Such a class gets `ReadThrough` as its last base and keeps registered values in the registries only, as
+in PyTorch; other classes are not affected. `read_through` recognises the class by the names in the code of its methods.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Registry(dict[str, Any]):
 
     @classmethod
     def of(cls, owner: Any, entries: Mapping[str, Any]) -> Self:
-        """Return a registry of a module whose attributes these entries already are."""
+        """Return a registry of a module that already has these entries as attributes."""
         registry = cls(entries)
         registry._owner = weakref.ref(owner)
         return registry

@@ -173,7 +173,7 @@ class Tree:
         return self._parameters, self._buffers, self._modules
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
-        """Add a parameter, or None to say that the name has none (as ``bias=False`` does).
+        """Add a parameter. None marks a parameter that the module does not have (as with ``bias=False``).
 
         Raises: KeyError if the name exists, is empty or contains a dot; TypeError if ``param`` is not a Parameter;
         ValueError if it is the result of a computation.

@@ -74,7 +74,7 @@ class PReLU(Module):
     Args:
         num_parameters: 1, or the number of channels (dimension 1 of the input) for one slope each.
         init: the slope to begin with.
-        device, dtype: of the slope.
+        device, dtype: device and dtype of the slope.
     Source: He et al. 2015, arXiv:1502.01852.
 
     >>> nn.PReLU()(fb.tensor([-4.0, 2.0])).detach()

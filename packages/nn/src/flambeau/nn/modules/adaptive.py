@@ -29,7 +29,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         cutoffs: first class of each cluster of rare classes, in increasing order.
         div_value: the layers of a cluster have ``in_features / div_value**i`` features.
         head_bias: True adds a bias to the layer of the frequent classes.
-        device, dtype: of the parameters.
+        device, dtype: device and dtype of the parameters.
     Shapes: input ``(N, in_features)`` or ``(in_features,)`` and target ``(N,)`` or ``()``; to a pair of ``output``
         ``(N,)`` and ``loss`` ``()``.
     Raises: ValueError for cutoffs that are not rising positive integers below ``n_classes``; RuntimeError for a target

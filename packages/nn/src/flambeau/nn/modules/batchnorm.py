@@ -47,7 +47,7 @@ class BatchNorm1d(_BatchNorm):
         momentum: weight of the current batch in the running statistics; None for their plain average.
         affine: False leaves ``weight`` and ``bias`` out.
         track_running_stats: False always uses the statistics of the batch.
-        device, dtype: of parameters and statistics.
+        device, dtype: device and dtype of parameters and statistics.
         bias: False leaves only the bias out.
     Raises: ValueError for an input of the wrong number of dimensions or, while training, with one value per channel.
     Source: Ioffe, Szegedy 2015, arXiv:1502.03167.

@@ -102,14 +102,14 @@ class _Numbered(Module):
         return self
 
     def insert(self, index: int, module: Module) -> Self:
-        """Put a module before the one at ``index``; those behind move up."""
+        """Insert a module before the one at ``index``. The indices of the following modules increase by 1."""
         held = list(self)
         held.insert(index, module)
         self._fill(held)
         return self
 
     def pop(self, index: int = -1) -> Any:
-        """Take the module at ``index`` out and return it; those behind move down."""
+        """Remove and return the module at ``index``. The indices of the following modules decrease by 1."""
         module = self[index]
         del self[index]
         return module

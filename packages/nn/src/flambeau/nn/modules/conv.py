@@ -133,7 +133,7 @@ class Conv2d(_ConvNd):
         groups: the channels are split into this many groups that do not mix.
         bias: False leaves the bias out.
         padding_mode: kind of padding: ``"zeros"``, ``"reflect"``, ``"replicate"`` or ``"circular"``.
-        device, dtype: of the parameters.
+        device, dtype: device and dtype of the parameters.
     Shapes: ``(N, in_channels, H, W)`` or ``(in_channels, H, W)``; an output side has
         ``(side + 2 * padding - dilation * (kernel_size - 1) - 1) // stride + 1`` pixels.
     Parameters: ``weight`` ``(out_channels, in_channels / groups, *kernel_size)`` and ``bias`` ``(out_channels,)``, both

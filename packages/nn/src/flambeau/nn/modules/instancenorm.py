@@ -82,7 +82,7 @@ class InstanceNorm1d(_InstanceNorm):
         momentum: weight of the current batch in the running statistics.
         affine: True learns ``weight`` and ``bias``.
         track_running_stats: True keeps running statistics, which evaluation then uses.
-        device, dtype: of parameters and statistics.
+        device, dtype: device and dtype of parameters and statistics.
         bias: False leaves only the bias out.
     Raises: ValueError for an input of the wrong number of dimensions or channels.
     Source: Ulyanov, Vedaldi, Lempitsky 2016, arXiv:1607.08022.

@@ -218,7 +218,7 @@ def register_module_backward_hook(hook: Callable[..., Any]) -> RemovableHandle:
 
 
 def register_module_parameter_registration_hook(hook: Callable[..., Any]) -> RemovableHandle:
-    """Call ``hook(module, name, parameter)`` at every registration; a parameter it returns takes the other's place.
+    """Call ``hook(module, name, parameter)`` at every registration. A returned parameter replaces the given one.
 
     >>> handle = nn.modules.module.register_module_parameter_registration_hook(lambda module, name, value: print(name))
     >>> _ = nn.Linear(2, 2)
@@ -230,7 +230,7 @@ def register_module_parameter_registration_hook(hook: Callable[..., Any]) -> Rem
 
 
 def register_module_buffer_registration_hook(hook: Callable[..., Any]) -> RemovableHandle:
-    """Call ``hook(module, name, buffer)`` at every registration; a buffer it returns takes the other's place.
+    """Call ``hook(module, name, buffer)`` at every registration. A returned buffer replaces the given one.
 
     >>> handle = nn.modules.module.register_module_buffer_registration_hook(lambda module, name, value: print(name))
     >>> _ = nn.BatchNorm1d(2)
@@ -243,7 +243,7 @@ def register_module_buffer_registration_hook(hook: Callable[..., Any]) -> Remova
 
 
 def register_module_module_registration_hook(hook: Callable[..., Any]) -> RemovableHandle:
-    """Call ``hook(module, name, submodule)`` at every registration; a module it returns takes the other's place.
+    """Call ``hook(module, name, submodule)`` at every registration. A returned module replaces the given one.
 
     >>> handle = nn.modules.module.register_module_module_registration_hook(lambda module, name, value: print(name))
     >>> _ = nn.Sequential(nn.ReLU())

@@ -26,7 +26,7 @@ class LayerNorm(Module):
         eps: added to the (biased) variance.
         elementwise_affine: False leaves ``weight`` and ``bias`` out.
         bias: False leaves only the bias out.
-        device, dtype: of the parameters.
+        device, dtype: device and dtype of the parameters.
     Shapes: ``(*, *normalized_shape)``; also ``weight`` (ones) and ``bias`` (zeros) are of ``normalized_shape``.
     Source: Ba, Kiros, Hinton 2016, arXiv:1607.06450.
 
@@ -74,7 +74,7 @@ class RMSNorm(Module):
         normalized_shape: the sizes of the dimensions, or of the last one.
         eps: the machine epsilon of the input's dtype if None.
         elementwise_affine: False leaves ``weight`` out.
-        device, dtype: of the weight.
+        device, dtype: device and dtype of the weight.
     Source: Zhang, Sennrich 2019, arXiv:1910.07467.
 
     >>> nn.RMSNorm(2)(fb.tensor([[3.0, 4.0]]))
@@ -119,7 +119,7 @@ class GroupNorm(Module):
         num_channels: divisible by the groups.
         eps: added to the (biased) variance.
         affine: False leaves ``weight`` and ``bias`` out, one value each for every channel.
-        device, dtype: of the parameters.
+        device, dtype: device and dtype of the parameters.
         bias: False leaves only the bias out.
     Raises: ValueError for channels that the groups do not divide.
     Source: Wu, He 2018, arXiv:1803.08494.

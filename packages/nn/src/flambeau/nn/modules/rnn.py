@@ -249,7 +249,7 @@ class RNN(RNNBase):
         batch_first: batches are ``(N, L, *)`` instead of ``(L, N, *)``.
         dropout: dropout probability between layers.
         bidirectional: if True, also process the sequence backwards; the outputs of both directions are concatenated.
-        device, dtype: of the parameters.
+        device, dtype: device and dtype of the parameters.
     Shapes: input ``(L, N, input_size)``, ``(L, input_size)`` or a `PackedSequence`, and the first state
         ``(num_layers * directions, N, hidden_size)``; to outputs ``(L, N, directions * hidden_size)`` and the last
         state.

@@ -92,7 +92,7 @@ class Embedding(_Table):
         norm_type: order p of this norm.
         scale_grad_by_freq: if True, divide the gradient of a row by the number of times the row is looked up.
         sparse: if True, the table gets a sparse gradient that contains the rows looked up.
-        device, dtype: of the table.
+        device, dtype: device and dtype of the table.
     Shapes: indices ``(*)`` to ``(*, embedding_dim)``.
     Parameters: ``weight`` ``(num_embeddings, embedding_dim)``, standard normal.
     Raises: IndexError for an index out of range.
@@ -170,7 +170,7 @@ class EmbeddingBag(_Table):
         mode: ``"sum"``, ``"mean"`` or ``"max"``.
         include_last_offset: if True, the offsets have an additional last entry, the end of the last bag.
         padding_idx: index of a row that is left out of every bag.
-        device, dtype: of the table.
+        device, dtype: device and dtype of the table.
     Shapes: bags ``(B, N)``, or indices ``(N,)`` with the offsets ``(B,)`` where bags begin, to ``(B, embedding_dim)``.
 
     >>> nn.EmbeddingBag.from_pretrained(fb.eye(3), mode="sum")(fb.tensor([[0, 2]]))

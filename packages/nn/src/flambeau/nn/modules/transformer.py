@@ -31,7 +31,7 @@ class SwiGLU(Module):
         hidden_features: size between the layers. 2/3 of the size without a gate leaves the number of weights the same.
         out_features: size of the output's last dimension; ``in_features`` if None.
         bias: False leaves all biases out.
-        device, dtype: of the parameters.
+        device, dtype: device and dtype of the parameters.
     Shapes: ``(*, in_features)`` to ``(*, out_features)``.
     Parameters: those of three `Linear`, ``gate_proj``, ``up_proj`` and ``down_proj``.
     Source: Shazeer 2020, arXiv:2002.05202.
@@ -63,8 +63,8 @@ class SwiGLU(Module):
 class _Layer(Module):
     """Base class of encoder and decoder layers: self-attention and two linear layers.
 
-    Note [Residuals]: every part is ``x + dropout(part(x))``, with a normalisation behind it, or with ``norm_first``
-    before the part.
+    Note [Residuals]: every part is ``x + dropout(part(x))``, followed by a normalisation. With ``norm_first`` the
+    normalisation comes before the part.
     """
 
     attentions: ClassVar[tuple[str, ...]] = ("self_attn",)
@@ -136,7 +136,7 @@ class TransformerEncoderLayer(_Layer):
         batch_first: batches are ``(N, L, d_model)`` instead of ``(L, N, d_model)``.
         norm_first: if True, normalise before each part instead of after it.
         bias: if False, there are no biases.
-        device, dtype: of the parameters.
+        device, dtype: device and dtype of the parameters.
     Shapes: ``(L, N, d_model)`` or ``(L, d_model)``; masks as in `MultiheadAttention`.
     Source: Vaswani et al. 2017, arXiv:1706.03762; ``norm_first``: Xiong et al. 2020, arXiv:2002.04745.
 

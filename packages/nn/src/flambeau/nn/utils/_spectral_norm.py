@@ -1,4 +1,4 @@
-"""Spectral normalisation by hooks. `parametrizations.spectral_norm` is the one to prefer."""
+"""Spectral normalisation by hooks. Prefer `parametrizations.spectral_norm`."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ def spectral_norm(
 
     Args:
         module: the module, which is changed and returned.
-        name: of the weight.
+        name: name of the weight parameter.
         n_power_iterations: steps of the power iteration at each training pass.
         eps: keeps norms from 0.
-        dim: of the outputs; 0, or 1 for transposed convolutions, if None.
+        dim: dimension of the outputs. The default is 0, or 1 for transposed convolutions.
     Raises: RuntimeError for a weight that has a normalisation already, ValueError for one of a lazy module.
     Source: Miyato et al. 2018, arXiv:1802.05957.
 

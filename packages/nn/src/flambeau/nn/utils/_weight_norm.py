@@ -1,4 +1,4 @@
-"""Weight normalisation by hooks. `parametrizations.weight_norm` is the one to prefer."""
+"""Weight normalisation by hooks. Prefer `parametrizations.weight_norm`."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class WeightNorm:
 
 
 def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Module:
-    """Train norm (``<name>_g``) and direction (``<name>_v``) of a weight apart from each other.
+    """Replace a weight by two parameters: its norm (``<name>_g``) and its direction (``<name>_v``).
 
     Args:
         module: the module, which is changed and returned.
-        name: of the weight.
-        dim: there is a norm for each place along it; one norm of all if None.
-    Raises: RuntimeError for a weight that has a normalisation already, ValueError for one of a lazy module.
+        name: name of the weight parameter.
+        dim: dimension along which each index has a separate norm; None for one norm of the whole weight.
+    Raises: RuntimeError if the weight is already normalised; ValueError for the weight of a lazy module.
     Source: Salimans, Kingma 2016, arXiv:1602.07868.
 
     >>> list(nn.utils.weight_norm(nn.Linear(4, 3)).state_dict())
@@ -57,7 +57,7 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
 
 
 def remove_weight_norm(module: Module, name: str = "weight") -> Module:
-    """Make the weight an ordinary parameter again. Raises: ValueError where it has no normalisation.
+    """Make the weight an ordinary parameter again. Raises: ValueError if the weight is not normalised.
 
     >>> layer = nn.utils.remove_weight_norm(nn.utils.weight_norm(nn.Linear(3, 2)))
     >>> sorted(layer.state_dict())

@@ -21,9 +21,9 @@ def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
 
 
 def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
-    """Give the parameters the values in ``vec``, of which they become views.
+    """Set the parameters to the values in ``vec``. They become views of ``vec``.
 
-    Raises: TypeError if ``vec`` is no Tensor; ValueError, with nothing changed, if it has the wrong number of elements.
+    Raises: TypeError if ``vec`` is not a Tensor; ValueError, before any change, for a wrong number of elements.
 
     >>> weight = fb.zeros(2, 2)
     >>> nn.utils.vector_to_parameters(fb.arange(4.0), [weight])

@@ -69,10 +69,10 @@ def fuse_conv_bn_weights(
     """Return the weight and the bias of the fused layer.
 
     Args:
-        conv_w, conv_b: of the layer; no bias if None.
-        bn_rm, bn_rv, bn_eps: running mean and variance, and what is added to the variance.
-        bn_w, bn_b: of the normalisation; 1 and 0 if None.
-        transpose: the outputs are dimension 1 of the weight.
+        conv_w, conv_b: weight and bias of the layer; None for no bias.
+        bn_rm, bn_rv, bn_eps: running mean, running variance, and the number added to the variance.
+        bn_w, bn_b: weight and bias of the normalisation; None for 1 and 0.
+        transpose: if True, dimension 1 of the weight is the outputs, as in transposed convolutions.
 
     >>> conv, norm = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)
     >>> weight, bias = nn.utils.fuse_conv_bn_weights(

@@ -13,11 +13,11 @@ M = TypeVar("M", bound=Module)
 
 
 def skip_init(module_cls: type[M], *args: Any, **kwargs: Any) -> M:
-    """Return ``module_cls(*args, **kwargs)`` with parameters that are not initialised, for values that are loaded.
+    """Return ``module_cls(*args, **kwargs)`` with uninitialised parameters, into which values can be loaded.
 
-    It is made on the meta device, and then given memory on ``device``, by default the CPU.
+    The module is created on the meta device and then allocated on ``device``, by default the CPU.
 
-    Raises: RuntimeError for a class that is no module or takes no ``device``.
+    Raises: RuntimeError for a class that is not a module or has no ``device`` argument.
 
     >>> nn.utils.skip_init(nn.Linear, 2, 3)
     Linear(in_features=2, out_features=3, bias=True)

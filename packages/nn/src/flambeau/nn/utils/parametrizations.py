@@ -39,12 +39,12 @@ class _WeightNorm(Module):
 
 
 def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Module:
-    """Train the norms (``original0``) and the direction (``original1``) of a weight apart from each other.
+    """Parametrize a weight by its norms (``original0``) and its direction (``original1``), which are trained instead.
 
     Args:
         module: the module, which is changed and returned.
-        name: of the weight.
-        dim: there is a norm for each place along it; one norm of all if None.
+        name: name of the weight parameter.
+        dim: dimension along which each index has a separate norm; None for one norm of the whole weight.
     Source: Salimans, Kingma 2016, arXiv:1602.07868.
 
     >>> layer = nn.utils.parametrizations.weight_norm(nn.Linear(4, 3))
@@ -110,10 +110,10 @@ def spectral_norm(
 
     Args:
         module: the module, which is changed and returned.
-        name: of the weight.
+        name: name of the weight parameter.
         n_power_iterations: steps of the power iteration at each training pass.
         eps: keeps norms from 0.
-        dim: of the outputs; 0, or 1 for transposed convolutions, if None.
+        dim: dimension of the outputs. The default is 0, or 1 for transposed convolutions.
     Source: Miyato et al. 2018, arXiv:1802.05957.
 
     >>> layer = nn.utils.parametrizations.spectral_norm(nn.Linear(3, 3))
@@ -214,9 +214,9 @@ def orthogonal(
 
     Args:
         module: the module, which is changed and returned.
-        name: of a weight of at least two dimensions; the last two are the matrix.
-        orthogonal_map: ``"matrix_exp"``, ``"cayley"`` or ``"householder"``; the first for square and complex matrices,
-            the last for others if None.
+        name: name of the weight, which has at least two dimensions; the last two are the matrix.
+        orthogonal_map: ``"matrix_exp"``, ``"cayley"`` or ``"householder"``. The default is ``"matrix_exp"`` for square
+            and complex matrices, otherwise ``"householder"``.
         use_trivialization: if True, keep the initial weight as a fixed factor.
     Raises: ValueError for other maps or weights of fewer dimensions.
     Source: Lezcano-Casado 2019, arXiv:1909.09501.

@@ -75,8 +75,8 @@ class BasePruningMethod(ABC):
 
         Args:
             module: the module, which is changed.
-            name: of the parameter.
-            args, kwargs: of the method.
+            name: name of the parameter.
+            args, kwargs: arguments of the method.
             importance_scores: scores of the parameter's shape to compare instead of its values.
         """
         previous = _hook_of(module, name)
@@ -447,7 +447,7 @@ def global_unstructured(
         parameters: pairs of module and name.
         pruning_method: one for single values, such as `L1Unstructured`.
         importance_scores: for each pair, scores to compare instead of the values.
-        kwargs: of the method.
+        kwargs: arguments of the method.
     Raises: TypeError for a method that does not prune single values.
 
     >>> a, b = nn.Linear(3, 2), nn.Linear(2, 2)

@@ -134,10 +134,10 @@ def pack_padded_sequence(
 
     Args:
         input: ``(T, N, *)``, or with ``batch_first`` ``(N, T, *)``.
-        lengths: of the sequences.
+        lengths: length of each sequence.
         batch_first: see ``input``.
-        enforce_sorted: False sorts the sequences by length, longest first, which the caller has done otherwise.
-    Raises: RuntimeError for lengths that are not positive, not as many as sequences, longer than T, or not sorted.
+        enforce_sorted: if True, the sequences must be sorted by length, longest first; if False, they are sorted here.
+    Raises: RuntimeError for lengths that are not positive, longer than T or not sorted, or a wrong number of lengths.
 
     >>> batch = fb.tensor([[1, 2, 3], [4, 5, 0]])
     >>> nn.utils.rnn.pack_padded_sequence(batch, [3, 2], batch_first=True).data
