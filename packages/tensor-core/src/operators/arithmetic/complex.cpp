@@ -1,5 +1,5 @@
-// Complex numbers: their parts as views, and what makes them of real numbers. Conjugation is done when it is asked for:
-// there is no flag on tensors that every kernel would have to mind.
+// Complex numbers: their parts as views, and their construction from real numbers. Conjugation is computed at once;
+// tensors have no conjugate flag, which every kernel would have to check.
 #include "core/working_memory.h"
 #include "flambeau/operator.h"
 #include "flambeau/operators.h"
@@ -15,7 +15,7 @@ void require_complex(const Tensor& t, const char* name) {
   require(is_complex(t.dtype()), name, " is only implemented for complex tensors, got ", t.dtype());
 }
 
-// One part of every element; 0: real, 1: imaginary.
+// View of one part of every element: 0 for the real, 1 for the imaginary part.
 Tensor part(const Tensor& t, int64_t which, const char* node, void (*derivative)(const Context&)) {
   Shape strides = t.strides();
   for (int64_t& s : strides) s *= 2;

@@ -11,10 +11,10 @@ namespace flambeau {
 
 namespace {
 
-// True is a factor that scaled_sum checks.
+// The number 1; True is left to scaled_sum, which checks it.
 bool is_one(Scalar alpha) { return alpha.equals(1) && alpha.kind() != Category::Boolean; }
 
-// x + factor * y
+// Computes x + factor * y.
 Tensor scaled_sum(const Operand& x, const Operand& y, Scalar alpha, double sign) {
   const auto kind = [](const Operand& o) { return o.tensor ? category(o.tensor->dtype()) : o.scalar.kind(); };
   const Category both = std::max(kind(x), kind(y));
@@ -75,8 +75,8 @@ Tensor float_power(const Operand& base, const Operand& exponent) {
   return power(base.tensor ? Operand(x) : base, exponent.tensor ? Operand(y) : exponent);
 }
 
-// x + y op z with a factor of y. In half precision y is scaled in float32, so that the sum is the only rounding; in
-// integer types the factor is its integer part.
+// Computes x + y op z with a factor of y. In half precision y is scaled in float32, so that only the sum is rounded;
+// for integers, the factor is truncated.
 Tensor add_scaled(const Tensor& x, const Tensor& y, const Tensor& z, Scalar value,
                   Tensor (*row)(const Operand&, const Operand&, const Operand&)) {
   if (value.equals(1)) return row(x, y, z);
@@ -88,7 +88,7 @@ Tensor add_scaled(const Tensor& x, const Tensor& y, const Tensor& z, Scalar valu
   return to(row(x, mul(to(y, Dtype::float32), value), z), dtype);
 }
 
-// x * 2**y: the power of two in the floating dtype of the result.
+// Computes x * 2**y, with the power of two in the floating dtype of the result.
 Tensor ldexp(const Tensor& x, const Tensor& y) {
   const Operand both[] = {x, y};
   const Dtype dtype = result_type(both, 2);
@@ -134,7 +134,7 @@ Tensor isclose(const Tensor& x, const Tensor& y, double rtol, double atol, bool 
   if (equal_nan && is_inexact(x.dtype())) close = logical_or(close, logical_and(isnan(x), isnan(y)));
   if (rtol == 0 && atol == 0) return close;
   const bool whole = !is_inexact(x.dtype());
-  const Dtype exact = item_size(x.dtype()) <= 2 ? Dtype::float32 : Dtype::float64;  // for integers of that size
+  const Dtype exact = item_size(x.dtype()) <= 2 ? Dtype::float32 : Dtype::float64;  // exact for integers of this size
   const Tensor a = whole ? to(x, exact) : x, b = whole ? to(y, exact) : y;
   const Tensor difference = abs(sub(a, b)), allowed = add(mul(abs(b), rtol), atol);
   const Tensor near = le(difference, allowed);

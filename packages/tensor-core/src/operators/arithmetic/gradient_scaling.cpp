@@ -1,4 +1,4 @@
-// Gradients of a scaled loss: divided by the scale, and looked through for what is not finite, in one pass.
+// Unscaling of gradients: divides them by the scale and checks that they are finite, in one pass.
 #include <atomic>
 #include <cmath>
 
@@ -13,7 +13,7 @@ namespace flambeau {
 
 namespace {
 
-// Multiplies n values; whether all of them were finite. v - v is 0 of a finite value and NaN of any other.
+// Multiplies n values and returns true if all of them were finite: v - v is 0 for a finite value and NaN otherwise.
 template <class T>
 bool scale_values(T* values, int64_t n, double factor) {
   using Working = std::conditional_t<std::is_same_v<T, double>, double, float>;

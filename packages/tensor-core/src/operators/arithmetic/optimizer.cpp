@@ -12,7 +12,7 @@ namespace flambeau {
 namespace {
 
 constexpr int64_t kChunk = 32768;
-constexpr int kTensors = 2 + OptimizerRule::kStates;  // a parameter, its gradient, its states
+constexpr int kTensors = 2 + OptimizerRule::kStates;  // a parameter, its gradient and its states
 
 Tensor like_parameter(const OptimizerTarget& t, int i) {
   return i == 0 ? t.parameter : i == 1 ? t.gradient : t.states[i - 2];
@@ -35,7 +35,7 @@ void check(const OptimizerRule& rule, const OptimizerTarget& t) {
           rule.counts ? t.number.shape() : Shape());
 }
 
-// Checks that all tensors can be written before any is, and increments their versions.
+// Checks that all tensors can be written before it writes any, and increments their versions.
 void begin(const OptimizerRule& rule, const std::vector<OptimizerTarget>& targets) {
   for (const OptimizerTarget& t : targets) check(rule, t);
   for (const OptimizerTarget& t : targets) {
@@ -45,10 +45,10 @@ void begin(const OptimizerRule& rule, const std::vector<OptimizerTarget>& target
   }
 }
 
-// A complex parameter is stepped as its two parts.
+// A complex parameter is updated as a real tensor of its two parts.
 Tensor parts(const Tensor& t) { return is_complex(t.dtype()) ? view_as_real(t) : t; }
 
-Tensor working(const Tensor& t) {  // contiguous, float32 or float64; t itself if it already is
+Tensor working(const Tensor& t) {  // Returns a contiguous float32 or float64 tensor; t itself if it already is one.
   return contiguous(to(t, t.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32));
 }
 
@@ -71,7 +71,7 @@ void coefficients_of(const OptimizerRule& rule, const double* options, const Opt
   for (int i = 0; rule.scalars[i]; ++i) fill_(t.scalars[i], Scalar(scalars[i]));
 }
 
-// Writes tensors back that were updated in a copy.
+// Copies the results back to tensors that were updated in a copy.
 void write_back(const OptimizerTarget& t, const Tensor* used) {
   for (int i = 0; i < kTensors; ++i)
     if (const Tensor given = like_parameter(t, i); i != 1 && given.defined() && !used[i].same(given))
@@ -93,7 +93,7 @@ void apply(const OptimizerRule& rule, const OptimizerTarget& t, const double* co
   write_back(t, used);
 }
 
-// On a GPU, all parameters together.
+// Updates all parameters on a GPU together.
 void apply_there(const OptimizerRule& rule, const std::vector<const OptimizerTarget*>& targets,
                  std::vector<cuda::OptimizerWork>& work) {
   for (size_t k = 0; k < targets.size(); ++k)

@@ -1,4 +1,4 @@
-// The rules of promotion.
+// Rules of dtype promotion.
 #include "flambeau/operator.h"
 
 namespace flambeau {

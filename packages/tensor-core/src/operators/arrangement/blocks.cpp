@@ -15,7 +15,7 @@ Tensor index_tensor(const Tensor& index, const char* name) {
   require(index.dtype() == Dtype::int64 || index.dtype() == Dtype::int32 || index.numel() == 0, name,
           "(): Expected dtype int32/int64 for index, got ", index.dtype());
   NoRecording off;
-  const bool moves = OnDevice::current() == DeviceType::Cuda;  // a single entry may be the host's
+  const bool moves = OnDevice::current() == DeviceType::Cuda;  // a single entry may be in host memory
   return to(moves ? to(index, OnDevice::current()) : index, Dtype::int64);
 }
 
@@ -40,7 +40,8 @@ Tensor without_repeats(const Tensor& t) {
 
 template <class E>
 bool check_entries(const int64_t* entries, int64_t n, int64_t low, int64_t size, const char* prefix, int64_t dim) {
-  int64_t signs = 0, outside = 0;  // the sign bit says it: adds and ors are what every processor has vectors for
+  // The sign bit marks an invalid index; additions and ORs have vector instructions on every processor
+  int64_t signs = 0, outside = 0;
   for (int64_t k = 0; k < n; ++k) {
     signs |= entries[k];
     outside |= (entries[k] - low) | (size - 1 - entries[k]);
@@ -107,7 +108,7 @@ void record_saving(const char* name, const Target& target, TensorList inputs, co
 
 namespace {
 
-// Drops dimensions of size one and merges neighbours that lie as one.
+// Drops dimensions of size one and merges neighbouring dimensions that are contiguous to each other.
 void merge(Shape& size, Shape& stride) {
   Shape sizes, strides;
   for (size_t i = 0; i < size.size(); ++i) {
@@ -133,7 +134,7 @@ int64_t offset_at(int64_t position, const Shape& size, const Shape& stride) {
   return offset;
 }
 
-// row(offset within the block, position, length, stride) for every row of a block.
+// Calls row(offset within the block, position, length, stride) for every row of a block.
 template <class F>
 FLAMBEAU_INLINE void for_rows(const Blocks& b, F&& row) {
   const size_t dims = b.inner_size.size();
@@ -146,7 +147,7 @@ FLAMBEAU_INLINE void for_rows(const Blocks& b, F&& row) {
   for (int64_t r = 0; r < b.inner / length; ++r) row(offset_at(r, size, strides), r * length, length, stride);
 }
 
-// Single elements: the loop that runs for x[i, j], and for an index along the last dimension.
+// Copies single elements: the loop for x[i, j] and for an index along the last dimension.
 template <class T>
 void load_elements(const Tensor& t, const Blocks& b, const Tensor& out) {
   const int64_t* offsets = b.offsets.data<int64_t>();
@@ -225,7 +226,7 @@ void load_blocks(const Tensor& t, const Blocks& b, const Tensor& out) {
 
 namespace {
 
-// The blocks whose offset lies in [low, high), for the outer positions [begin, end).
+// Writes the blocks whose offset is in [low, high), for the outer positions [begin, end).
 void store_range(const Tensor& t, const Blocks& b, const Tensor& source, const CombinedWrites& writes, int64_t begin,
                  int64_t end, int64_t low, int64_t high) {
   const int64_t item = item_size(t.dtype()), step = source.numel() == 1 ? 0 : 1;
@@ -260,8 +261,8 @@ void store_blocks(const Tensor& t, const Blocks& b, const Tensor& source, Combin
   if (b.outer >= 8 || b.outer * work <= grain || num_threads() == 1)
     return parallel_items(b.outer, std::max<int64_t>(1, grain / work),
                           [&](int64_t begin, int64_t end) { store(begin, end, 0, INT64_MAX); });
-  // Every thread goes over all offsets and keeps to its own part of the memory: no two write the same place, and
-  // each place is written in the order of the offsets.
+  // Every thread visits all offsets and writes only to one part of the memory. No two threads write the same element,
+  // and each element is written in the order of the offsets.
   int64_t extent = 1;
   for (int64_t k = 0; k < b.count; ++k) extent = std::max(extent, b.offsets.data<int64_t>()[k] + 1);
   parallel_items(extent, std::max<int64_t>(1, extent / std::max<int64_t>(1, b.outer * work / grain)),

@@ -1,4 +1,4 @@
-// Tensors laid out on grids: coordinates, choices, blocks, quarter turns.
+// Tensors on grids: coordinates, combinations, block-diagonal matrices and rotations by 90 degrees.
 #include "flambeau/operators/grids.h"
 #include "flambeau/operator.h"
 
@@ -64,7 +64,7 @@ tensor([[1, 3],
 
 namespace {
 
-// How many of n elements are chosen: ways to take r of them.
+// Returns the number of ways to choose r of n elements.
 int64_t ways(int64_t n, int64_t r) {
   double total = 1;
   for (int64_t i = 1; i <= r; ++i) total = total * double(n - r + i) / double(i);
@@ -72,7 +72,7 @@ int64_t ways(int64_t n, int64_t r) {
   return std::max<int64_t>(0, int64_t(total + 0.5));
 }
 
-// The next choice in lexicographic order, of positions that grow (or do not fall, with `repeated`).
+// Advances to the next choice in lexicographic order. Positions increase, or with `repeated` do not decrease.
 void advance(int64_t* choice, int64_t r, int64_t n, bool repeated) {
   int64_t i = r - 1;
   while (i > 0 && choice[i] == (repeated ? n - 1 : n - r + i)) --i;
@@ -90,7 +90,7 @@ Tensor combinations(const Tensor& input, int64_t r, bool with_replacement) {
                 count = n == 0 || (r > n && !with_replacement) ? 0 : ways(with_replacement ? n + r - 1 : n, r);
   Tensor positions;
   {
-    const OnDevice here(DeviceType::Cpu);  // each depends on the one before
+    const OnDevice here(DeviceType::Cpu);  // sequential, since each choice depends on the one before
     positions = empty({count * r}, Dtype::int64);
   }
   int64_t* row = positions.data<int64_t>();

@@ -1,4 +1,4 @@
-// Joining tensors.
+// Concatenation and stacking.
 #include <cstring>
 
 #include "flambeau/cuda.h"
@@ -10,7 +10,7 @@ namespace flambeau {
 
 namespace {
 
-constexpr int64_t kFew = 32768;  // elements that one thread copies before another could have begun
+constexpr int64_t kFew = 32768;  // elements below which a second thread does not pay
 
 // Concatenates contiguous tensors of one dtype: each row of `out` consists of one row of each tensor.
 bool copy_rows(const Tensor& out, const Tensors& tensors, int64_t rows) {
@@ -31,7 +31,7 @@ bool copy_rows(const Tensor& out, const Tensors& tensors, int64_t rows) {
 // One-dimensional empty tensors join anything, as in PyTorch.
 bool is_skipped(const Tensor& t) { return t.dim() == 1 && t.size(0) == 0; }
 
-// The tensor whose shape all others must have, except in the dimension.
+// Returns the tensor whose shape all others must have, except in the concatenated dimension.
 const Tensor& model_of(const Tensors& tensors) {
   const Tensor* model = &tensors[0];
   for (const Tensor& t : tensors) {
@@ -41,7 +41,7 @@ const Tensor& model_of(const Tensors& tensors) {
   return *model;
 }
 
-// The memory format that all tensors agree on.
+// Returns the memory format that all tensors have in common.
 MemoryFormat joined_format(const Tensors& tensors, int64_t dims) {
   if (dims != 4 && dims != 5) return MemoryFormat::Contiguous;
   for (const Tensor& t : tensors)
@@ -74,7 +74,7 @@ void copy_slices(const Tensor& out, const Tensors& tensors, int64_t dim) {
   }
 }
 
-// Of a slice to each input; sizes of -1: of what was skipped.
+// Splits the gradient into a slice for each input. Size -1 marks a skipped input.
 void cut_gradient(const Context& c, const Shape& sizes, int64_t dim) {
   int64_t at = 0;
   for (size_t i = 0; i < sizes.size(); ++i) {

@@ -1,4 +1,4 @@
-// Copies with the elements in other places.
+// Copies with elements in another order: flip, repeat, repeat_interleave and others.
 #include "flambeau/cuda.h"
 #include "flambeau/interpreter.h"
 #include "flambeau/memory_format.h"
@@ -80,7 +80,7 @@ const Operator repeat_operator({.signature = "repeat(input, *repeats)",
 
 namespace {
 
-// Each number below `size` as often as the counts say, or the only one of them.
+// Repeats each number below `size` as often as counts[i], or as the only count.
 Tensor repeated_on_gpu(const Tensor& counts, int64_t size, std::optional<int64_t> output_size) {
   const int64_t least = item(min_all(counts)).integer();
   require(least >= 0, "repeats can not be negative, got ", least);
@@ -132,7 +132,7 @@ namespace {
 
 Tensor repeated(const Tensor& t, const std::optional<std::variant<Tensor, int64_t>>& repeats,
                 std::optional<int64_t> dim, std::optional<int64_t> output_size) {
-  if (!repeats) {  // the repeats themselves: how often each position occurs
+  if (!repeats) {  // without `repeats`, the input contains the counts
     require(t.dim() == 1, "repeat_interleave only accept 1D vector as repeat, got shape ", t.shape());
     return repeat_interleave(arange(Scalar(0), Scalar(t.numel()), Scalar(1), Dtype::int64), t, 0, output_size);
   }

@@ -1,4 +1,4 @@
-// Triangles of matrices.
+// Triangular parts of matrices, and their indices.
 #include <cstring>
 
 #include "flambeau/cuda.h"
@@ -10,7 +10,7 @@ namespace flambeau {
 
 namespace {
 
-// Of every row r of every matrix, the columns [0, r + diagonal] kept below, [r + diagonal, end) above.
+// Keeps the columns [0, r + diagonal] of each row r of every matrix if `lower`, otherwise [r + diagonal, end).
 Tensor triangle(const Tensor& t, int64_t diagonal, bool lower) {
   require(t.dim() >= 2, lower ? "tril" : "triu", ": input tensor must have at least 2 dimensions, got shape ",
           t.shape());
@@ -73,7 +73,7 @@ Tensor triangle_indices(int64_t rows, int64_t columns, int64_t diagonal, bool lo
   require(category(dtype) == Category::Integer && item_size(dtype) >= 4, "\"", name, "\" not implemented for '", dtype,
           "'");
   const Device device = OnDevice::current();
-  const OnDevice cpu(DeviceType::Cpu);  // how many there are says the mask
+  const OnDevice cpu(DeviceType::Cpu);  // the number of results depends on the mask
   const Tensor whole = ones({rows, columns}, Dtype::bool_);
   return to(to(contiguous(transpose(nonzero(triangle(whole, diagonal, lower)), 0, 1)), dtype), device);
 }

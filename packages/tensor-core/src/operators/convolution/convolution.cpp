@@ -77,7 +77,7 @@ constexpr const char* kNames[] = {"conv1d", "conv2d", "conv3d"};
 constexpr const char* kTransposedNames[] = {"conv_transpose1d", "conv_transpose2d", "conv_transpose3d"};
 constexpr int64_t kLargest = int64_t(1) << 31;  // sums and products of these stay far from overflow
 
-// One value for each dimension of the convolution, from those or a single one.
+// Returns one value for each dimension of the convolution, from a list or a single value.
 Sizes spread(const char* argument, const Shape& values, int dims, int64_t outside, int64_t least) {
   require(values.size() == 1 || values.size() == size_t(dims), "expected ", argument,
           " to be a single integer value or a list of ", dims, " values to match the convolution dimensions, but got ",
@@ -92,7 +92,7 @@ Sizes spread(const char* argument, const Shape& values, int dims, int64_t outsid
   return out;
 }
 
-struct Product {  // printed as (2 x 3)
+struct Product {  // prints sizes as (2 x 3)
   Sizes sizes;
   int dims;
   friend std::ostream& operator<<(std::ostream& out, const Product& p) {
@@ -166,7 +166,7 @@ Geometry convolution_geometry(int dims, const Tensor& input, const Tensor& weigh
 
 namespace {
 
-// For padding='same' where it is odd: the rest of it, zeros at the far side.
+// Pads with zeros at the end of a dimension: the rest of an odd padding for padding='same'.
 Tensor pad_far_side(const Tensor& input, int dims, const Shape& extra) {
   Tensor x = input;
   for (int i = 0; i < dims; ++i)
@@ -196,7 +196,7 @@ Tensor same_convolution(int dims, const Tensor& input, const Tensor& weight, con
   return convolution(dims, pad_far_side(input, dims, extra), weight, bias, o);
 }
 
-// A bilinear map of complex numbers from that of real ones.
+// Computes a bilinear map of complex tensors by maps of their real parts.
 template <class F>
 Tensor complex_parts(const Tensor& input, const Tensor& weight, F&& map) {
   const Tensor x = real(input), y = imag(input), u = real(weight), v = imag(weight);
@@ -210,13 +210,13 @@ Tensor with_bias(const Tensor& out, const Tensor& bias, int dims) {
   return out + reshape(bias, column);
 }
 
-// Both complex: the convolutions of the parts check the arguments.
+// True if both are complex; the convolutions of the parts check the arguments.
 bool both_complex(const Tensor& input, const Tensor& weight, const Tensor& bias) {
   return is_complex(input.dtype()) && weight.dtype() == input.dtype() &&
          (!bias.defined() || (bias.dtype() == input.dtype() && bias.dim() == 1));
 }
 
-// Stands for an operand of which only the size is known, and takes no memory.
+// Returns a tensor without memory, for an operand of which only the size is used.
 Tensor of_size(const Shape& size, const Tensor& like) { return expand(zeros({}, like.dtype()), size); }
 
 void check_gradient(const Geometry& g, const Tensor& grad, const Tensor& operand) {
@@ -285,7 +285,8 @@ Tensor transposed_convolution(int dims, const Tensor& input, const Tensor& weigh
             o.padding, " the output size ", g.size[i], " is too small");
   }
   if (bias.defined() && input_gradient_takes_bias(g, input)) return input_gradient(g, input, weight, bias);
-  if (bias.defined() && item_size(input.dtype()) == 2 && is_floating(input.dtype())) {  // rounded once, after the bias
+  // Add the bias before the result is rounded to half precision
+  if (bias.defined() && item_size(input.dtype()) == 2 && is_floating(input.dtype())) {
     const auto wide = [](const Tensor& t) { return to(t, Dtype::float32); };
     return to(with_bias(input_gradient(g, wide(input), wide(weight)), wide(bias), dims), input.dtype());
   }

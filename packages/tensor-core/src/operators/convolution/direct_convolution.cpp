@@ -15,11 +15,12 @@ namespace {
 using Geometry = ConvolutionGeometry;
 using kernels::kDirectSlack;
 
-// A convolution in the terms of the kernel: a padded flat image, taps as offsets into it, positions for whole rows.
+// Description of a convolution for the kernel: a padded flat image, taps as offsets into it, positions of complete
+// rows.
 struct Flat {
   int64_t channels;
   Sizes size, padding, out;
-  int64_t rows, taps;  // filters, weights a filter
+  int64_t rows, taps;  // filters, and weights of each filter
   std::vector<int32_t> offsets;
 
   explicit Flat(const Geometry& g)
@@ -41,7 +42,7 @@ struct Flat {
   int64_t plane() const { return (size[1] + 2 * padding[1]) * row(); }
   int64_t volume() const { return (size[0] + 2 * padding[0]) * plane(); }
   int64_t columns() const { return (out[0] - 1) * plane() + out[1] * row(); }
-  int64_t image_size() const {  // with what a tap at the end of a row reads beyond the last one
+  int64_t image_size() const {  // including the elements that a tap reads after the end of the last row
     return channels * volume() + (offsets.empty() ? 0 : offsets.back() % row()) + 2 * kDirectSlack;
   }
 
@@ -54,7 +55,7 @@ struct Flat {
           std::memcpy(to + c * volume() + (z + padding[0]) * plane() + (y + padding[1]) * row() + padding[2], from,
                       size_t(size[2]) * sizeof(T));
   }
-  // Calls line(place among the columns, place in the output) for every row of output positions of a filter.
+  // Calls line(column, output position) for every row of output positions of a filter.
   template <class F>
   void each_line(F&& line) const {
     int64_t at = 0;
@@ -63,7 +64,7 @@ struct Flat {
   }
 };
 
-// Weights (rows, taps) as the kernel's panels.
+// Packs weights (rows, taps) into the kernel's panels.
 template <class T>
 void pack_panels(const T* w, int64_t rows, int64_t taps, T* to) {
   const int64_t panel = kernels::direct_panel_rows(rows);
@@ -75,14 +76,14 @@ void pack_panels(const T* w, int64_t rows, int64_t taps, T* to) {
   }
 }
 
-// out (batch, groups * rows, out_h, out_w) = images (batch, groups * channels, ...) * panels, one set of panels a
-// group.
+// out (batch, groups * rows, out_h, out_w) = images (batch, groups * channels, ...) * panels, with one set of panels
+// for each group.
 template <class T>
 void sum_taps(const Geometry& g, const Flat& flat, const T* images, const char* panels, const T* bias, T* out,
               const ConvolutionFinish& finish) {
   const auto kernel = kernels::table().direct[sizeof(T) == 8];
   const int64_t ldo = flat.columns() + kDirectSlack, size = int64_t(sizeof(T));
-  // Threads share the samples; where these are fewer, the panels of a sample's filters, too.
+  // Threads share the samples. If there are fewer samples than threads, they also share the panels of each sample.
   const int64_t height = kernels::direct_panel_rows(flat.rows), all = (flat.rows + height - 1) / height,
                 shares = std::min(all, (num_threads() + g.batch - 1) / g.batch);
   parallel_items(g.batch * shares, sample_grain(g, shares), [&](int64_t begin, int64_t end) {
@@ -131,8 +132,8 @@ Tensor direct_forward(const Geometry& g, const Tensor& input, const Tensor& weig
 
 namespace {
 
-// Operands of the weight's gradient as the kernel reads them: padded images, and gradients in rows as long as theirs
-// with zeros in the garbage columns. Item i is sample i / groups, group i % groups.
+// Operands of the weight gradient in the kernel's layout: padded images, and gradients in rows of the same length, with
+// zeros in the padding columns. Item i is sample i / groups, group i % groups.
 template <class T>
 void pad_items(const Flat& flat, int64_t positions, int64_t columns, const T* input, const T* grad, int64_t first,
                int64_t last, T* images, T* grads) {
@@ -153,15 +154,15 @@ void pad_items(const Flat& flat, int64_t positions, int64_t columns, const T* in
 
 }  // namespace
 
-// Samples are summed in a few parts, each large enough that adding up the lanes at its end does not count; the parts
-// and blocks of filters are what the threads share. Only the parts in work at one time have padded copies.
+// Samples are summed in a few parts, which are large compared with the cost of adding the lanes at the end of each.
+// Threads share the parts and blocks of filters. Only parts that are being computed have padded copies.
 Tensor direct_weight_gradient(const Geometry& g, const Tensor& input, const Tensor& grad) {
   const Flat flat(g);
   constexpr int64_t kPositions = 4096, kRowBlock = 12;
   const int64_t columns = (flat.columns() + 15) / 16 * 16;
   const int64_t parts = std::clamp<int64_t>(g.batch * columns / kPositions, 1, std::min(kConvolutionParts, g.batch));
   const int64_t together = std::min<int64_t>(parts, std::max(4, num_threads()));
-  const int64_t items = ((g.batch + parts - 1) / parts) * together * g.groups;  // at most
+  const int64_t items = ((g.batch + parts - 1) / parts) * together * g.groups;  // upper bound
   const int64_t weights = g.filters * flat.taps, row_blocks = (flat.rows + kRowBlock - 1) / kRowBlock,
                 size = item_size(input.dtype());
   const int64_t work = g.batch / parts * columns * flat.taps * std::min(kRowBlock, flat.rows);

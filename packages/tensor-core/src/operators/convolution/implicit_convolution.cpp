@@ -1,10 +1,10 @@
-// Convolutions as products with the unfolded images, of which there is never more than a few panels.
+// Convolutions as products with the unfolded images, of which only a few panels exist at a time.
 //
 // Note [Implicit unfolding]
-// In an image with its padding around it, and with the columns that are a stride apart side by side, element (tap,
-// position) of the unfolded matrix lies at the tap's offset plus the position's. The product's packing reads it from
-// there: Note [Gemm] in kernels/linalg/gemm.cpp. Several samples stand side by side, so that no column is computed in
-// vain.
+// Consider an image with padding, reordered so that columns one stride apart are adjacent. Element (tap, position) of
+// the unfolded matrix is then at the offset of the tap plus the offset of the position. The product reads these
+// elements when it packs a panel: Note [Gemm] in kernels/linalg/gemm.cpp. Several samples are placed side by side, so
+// that panels are full.
 #include <algorithm>
 #include <cstring>
 #include <vector>
@@ -19,8 +19,8 @@ namespace {
 using Geometry = ConvolutionGeometry;
 using kernels::Run;
 
-// Samples side by side: few enough that their outputs stay in the cache, in as many parts as threads share evenly. The
-// results do not depend on it: every product is added up in the same order.
+// Returns the number of samples to place side by side: few enough that their outputs stay in the cache, and such that
+// threads share the parts evenly. The result does not depend on it, since every product adds in the same order.
 int64_t samples_together(const Geometry& g) {
   constexpr int64_t kColumns = 768;
   const int64_t threads = num_threads(), most = std::clamp<int64_t>(kColumns / g.positions(), 1, g.batch);
@@ -37,15 +37,15 @@ void multiply_windows(const Geometry& g, const T* images, const T* weights, cons
   const int64_t filters = g.group_filters(), together = samples_together(g), positions = g.positions(),
                 parts = (g.batch + together - 1) / together, size = int64_t(sizeof(T));
   const std::vector<Run> runs = padded.runs(together, g.out[2]);
-  // Threads share the parts; where these are fewer, the rows of a part's outputs or, of small outputs, its filters,
-  // too.
+  // Threads share the parts. If there are fewer parts than threads, they also share the rows of a part's outputs or,
+  // for small outputs, the filters.
   constexpr int64_t kLeastFilters = 24, kLeastColumns = 256;
   const int64_t lines = g.out[0] * g.out[1], wanted = (num_threads() + parts - 1) / parts;
   const bool by_lines = together == 1 && positions >= wanted * kLeastColumns;
   const int64_t shares =
       std::clamp<int64_t>(wanted, 1, std::max<int64_t>(1, by_lines ? lines : filters / kLeastFilters));
   const int64_t rows = kernels::products().panel_rows;
-  const auto first_filter = [&](int64_t share) {  // at whole panels
+  const auto first_filter = [&](int64_t share) {  // at a multiple of a panel
     return by_lines ? 0 : share == shares ? filters : filters * share / shares / rows * rows;
   };
   parallel_items(

@@ -1,4 +1,4 @@
-// Convolutions as Python and programs call them.
+// Convolution operators for Python and programs.
 #include "flambeau/operator.h"
 #include "flambeau/operators/networks.h"
 
@@ -18,7 +18,7 @@ Tensor any_convolution(const Tensor& input, const Tensor& weight, const Tensor& 
   return convolution(dims, input, weight, bias, options);
 }
 
-// Each element of the batch becomes one group of channels.
+// Turns each element of the batch into one group of channels.
 Tensor batched_convolution(const Tensor& input, const Tensor& weight, const Tensor& bias, const Shape& stride,
                            const Shape& padding, const Shape& dilation, bool transposed, const Shape& output_padding,
                            int64_t groups) {

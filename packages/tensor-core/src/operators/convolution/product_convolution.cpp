@@ -1,4 +1,4 @@
-// Convolutions whose kernel covers the image, and their gradients: each is a product for each group.
+// Convolutions whose kernel covers the whole image, and their gradients: one matrix product for each group.
 #include <algorithm>
 
 #include "operators/convolution/convolution.h"

@@ -9,18 +9,18 @@ namespace {
 using Geometry = ConvolutionGeometry;
 using Algorithm = ConvolutionAlgorithm;
 
-// Offsets into padded images and gradients have 32 bits.
+// Offsets into padded images and gradients are 32-bit integers.
 constexpr double kMostElements = double(1 << 30);
 
-// The direct convolution computes positions in steps of 16, and whole rows of the padded image. It pays while it
-// computes at most this many values for each that is asked for. The other algorithms unfold each position once for all
-// filters; with few filters that costs more for each value, so more may be computed in vain. The four numbers are
-// measured (float32, AVX2 and AVX-512).
+// The direct convolution computes positions in steps of 16, and complete rows of the padded image. It pays if it
+// computes at most this many values for each value of the result. The other algorithms unfold each position once for
+// all filters. With few filters this costs more for each value, so the direct convolution may waste more. The four
+// numbers are measured (float32, AVX2 and AVX-512).
 constexpr int64_t kDirectStep = 16;
 constexpr double kDirectMost = 1.05, kDirectWeightsMost = 1.02;
 constexpr double kFewFilters = 12, kMostForFewFilters = 1.3;
 
-// The implicit convolution copies padded samples. It pays while these have at most this many times the elements that
+// The implicit convolution copies padded samples. It pays if these have at most this many times the elements that
 // unfolding would write and read.
 constexpr double kPaddedMost = 4;
 
@@ -29,7 +29,7 @@ constexpr double kPaddedMost = 4;
 // AVX-512: up to these limits it takes 0.6-0.8 and 0.4-1.0 of the other algorithms' time, above them 1.3-1.5.
 constexpr int64_t kDepthwiseFilters = 1, kStridedDepthwiseFilters = 8;
 
-// Channels and filters that fill a tile of the shifted products.
+// Numbers of channels and filters that fill a tile of the shifted products.
 constexpr int64_t kShiftedChannels = 8, kShiftedFilters = 16;
 
 // Return true if the stride is 1 and the padded image and its gradient fit.

@@ -1,4 +1,4 @@
-// The weight's gradient as products of shifted images. Note [Shifted products] in kernels/layers/shifted_products.cpp
+// The weight gradient as products of shifted images. Note [Shifted products] in kernels/layers/shifted_products.cpp
 #include <algorithm>
 #include <cstring>
 
@@ -26,7 +26,7 @@ template <class T>
 struct ShiftedGradient {
   const Geometry& g;
   const PaddedImage padded;
-  const int64_t together;  // samples
+  const int64_t together;  // number of samples at a time
   const std::vector<int32_t> taps;
   const std::vector<kernels::Run> runs;
 
@@ -37,7 +37,7 @@ struct ShiftedGradient {
         taps(padded.taps()),
         runs(padded.runs(together + 1, kLongestRun)) {}
 
-  // The gradient of filters [f, f + height) of a group over samples [first, last).
+  // Computes the gradient of filters [f, f + height) of a group over samples [first, last).
   void run(int64_t group, int64_t f, int64_t height, int64_t first, int64_t last, const T* input, const T* grad,
            T* weights) const {
     const int64_t positions = g.positions(), own = group * g.group_filters() + f, size = int64_t(sizeof(T));

@@ -1,9 +1,9 @@
-// Convolutions by unfolding, and their gradients, of every type that is computed in.
+// Convolutions by unfolding, and their gradients, for all types.
 //
 // Note [Unfolding]
 // A sample becomes a matrix (taps, output positions), and the convolution a product with the weight (filters, taps). A
-// product wants columns: where a sample has few positions, several samples stand side by side in one matrix. How many
-// depends on the geometry alone, so results do not depend on the number of threads.
+// product is fast if it has many columns: if a sample has few positions, several samples are unfolded side by side into
+// one matrix. Their number depends on the geometry alone, so results do not depend on the number of threads.
 #include <algorithm>
 #include <bit>
 #include <cstring>
@@ -18,10 +18,10 @@ namespace {
 
 using Geometry = ConvolutionGeometry;
 
-// Unfolding copies and folding adds: float32, float64 and int64.
+// Unfolding copies, folding adds; kernels exist for float32, float64 and int64.
 int kernel_index(Dtype type) { return type == Dtype::float32 ? 0 : type == Dtype::float64 ? 1 : 2; }
 
-// The matrices of one group of a few samples, [first, first + count).
+// The matrices of one group of several samples, [first, first + count).
 template <class T>
 class Unfolded {
  public:
@@ -33,9 +33,9 @@ class Unfolded {
         columns_(in_place ? 1 : g.taps() * most * g.positions() * int64_t(sizeof(T))),
         rows_(alone ? 1 : g.group_filters() * most * g.positions() * int64_t(sizeof(T))) {}
 
-  bool results_lie() const { return alone; }  // where the output is
+  bool results_lie() const { return alone; }  // true if products can write to the output directly
 
-  // (taps, count * positions) of images; without a copy where the image already is the matrix.
+  // Returns the matrix (taps, count * positions) of images, without a copy if the image already is the matrix.
   const T* unfold(const T* input, int64_t group, int64_t first, int64_t count) {
     if (in_place) return image(input, group, first);
     const int64_t grain = std::max<int64_t>(1, 50000 / (g.taps() * g.positions() + 1));
@@ -47,7 +47,7 @@ class Unfolded {
     });
     return reinterpret_cast<const T*>(columns_.get());
   }
-  // Where to write such a matrix, and adding it to the images then.
+  // Returns memory for such a matrix; fold() adds it to the images.
   T* columns(T* input, int64_t group, int64_t first) {
     return in_place ? image(input, group, first) : reinterpret_cast<T*>(columns_.get());
   }
@@ -58,7 +58,8 @@ class Unfolded {
                                     reinterpret_cast<char*>(image(input, group, first + i)), count * g.positions());
   }
 
-  // (filters, count * positions) of outputs; where to write such a matrix, and taking it apart then.
+  // Returns the matrix (filters, count * positions) of outputs. rows() returns memory for such a matrix, and scatter()
+  // writes it to the outputs.
   const T* gather(const T* output, int64_t group, int64_t first, int64_t count) {
     if (alone) return line(output, group, first, 0);
     each_line(count, [&](int64_t i, int64_t filter, T* row) {
@@ -100,13 +101,13 @@ class Unfolded {
   const Block columns_, rows_;
 };
 
-// Samples side by side, for about that many columns.
+// Returns the number of samples to unfold side by side, for about `columns` columns.
 int64_t samples_together(const Geometry& g, int64_t columns) {
   return std::clamp<int64_t>(columns / g.positions(), 1, std::max<int64_t>(g.batch, 1));
 }
 
-// Calls part(matrices, group, first, count) for every few samples, in parallel: as many parts as a power of two, which
-// threads share evenly.
+// Calls part(matrices, group, first, count) for ranges of samples, in parallel. The number of ranges is a power of two,
+// so that threads share them evenly.
 template <class T, class F>
 void each_part(const Geometry& g, Dtype type, F&& part) {
   constexpr int64_t kColumns = 192;
@@ -168,8 +169,8 @@ Tensor unfolded_input_gradient(const Geometry& g, const Tensor& grad, const Tens
   return out;
 }
 
-// Samples are summed in a few parts, which threads share, unless the weights are so many that adding the parts up would
-// count: then the threads share each product.
+// Sums samples in a few ranges, which the threads share. If there are so many weights that adding the ranges up would
+// take too long, the threads share each product instead.
 Tensor unfolded_weight_gradient(const Geometry& g, const Tensor& input, const Tensor& grad) {
   constexpr int64_t kColumns = 1024, kPartialSums = int64_t(1) << 18;
   const Dtype type = input.dtype();

@@ -1,4 +1,4 @@
-// The values of a convolution's three functions: on a GPU, or on the CPU by the algorithm that suits.
+// Values of a convolution's three functions: on a GPU, or on the CPU with the selected algorithm.
 #include <algorithm>
 
 #include "cuda/layers/convolution.h"
@@ -22,7 +22,7 @@ Dtype working_type(const Tensor& t) {
 }
 Tensor prepared(const Tensor& t, Dtype type) { return contiguous(to(t, type)); }
 
-// As in PyTorch, the weight's format counts as well.
+// As in PyTorch, the format of the weight counts too.
 MemoryFormat convolved_format(const Tensor& activation, const Tensor& weight) {
   const MemoryFormat own = result_format(activation);
   return own == MemoryFormat::Contiguous ? result_format(weight) : own;
@@ -34,7 +34,8 @@ bool multiplies_channels(const Geometry& g, const Tensor& activation, MemoryForm
          activation.numel() > 0 && is_contiguous(activation, format);
 }
 
-// The result without channels or samples, where the other ways would divide by their number: the bias, or zeros.
+// Returns the result for zero channels or samples, for which the other algorithms would divide by zero: the bias, or
+// zeros.
 Tensor sum_of_nothing(const Geometry& g, const Tensor& bias, Dtype type) {
   const Tensor out = zeros(g.output_shape(), type);
   Shape column(size_t(g.dims + 1), 1);
@@ -43,7 +44,7 @@ Tensor sum_of_nothing(const Geometry& g, const Tensor& bias, Dtype type) {
   return out;
 }
 
-// The weights of g.turned().
+// Returns the weights of g.turned().
 Tensor turned_weights(const Geometry& g, const Tensor& weight) {
   const Geometry to = g.turned();
   const Tensor out = empty(to.weight_shape(), weight.dtype());
@@ -58,7 +59,7 @@ Tensor turned_weights(const Geometry& g, const Tensor& weight) {
       if (area != kUsual) return void(std::reverse_copy(from, from + area, to));
       for (int64_t i = 0; i < kUsual; ++i) to[i] = from[kUsual - 1 - i];
     };
-    constexpr int64_t kTogether = 128;  // channels; the filters are read in memory order, in long runs
+    constexpr int64_t kTogether = 128;  // channels at a time; filters are read in memory order, in long runs
     const int64_t blocks = (channels + kTogether - 1) / kTogether;
     parallel_items(
         g.groups * blocks, std::max<int64_t>(1, 32768 / (kTogether * filters * area)), [&](int64_t begin, int64_t end) {

@@ -20,14 +20,14 @@ namespace flambeau {
 namespace {
 
 using Geometry = ConvolutionGeometry;
-constexpr int64_t kElements = 16;  // of a transformed tile
+constexpr int64_t kElements = 16;  // elements of a transformed tile
 
 int64_t whole_panels(int64_t filters) {
   const int64_t rows = kernels::products().panel_rows;
   return (filters + rows - 1) / rows * rows;
 }
 
-// G w G' of one filter and channel.
+// Computes G w G' for one filter and channel.
 template <class T>
 std::array<double, kElements> transformed(const T* w) {
   const auto line = [](double a, double b, double c) {
@@ -43,7 +43,7 @@ std::array<double, kElements> transformed(const T* w) {
   return out;
 }
 
-// One sample: transforms of the channels, products, and transforms of the filters' results.
+// Convolves one sample: transforms the channels, multiplies, and transforms the results of the filters.
 template <class T>
 class WinogradSample {
  public:
@@ -62,7 +62,7 @@ class WinogradSample {
         products_(kElements * rows_ * width_ * kSize) {}
 
   void run(const T* image, T* out) {
-    constexpr int64_t kShare = 16384;  // tiles of a thread
+    constexpr int64_t kShare = 16384;  // tiles for a thread
     parallel_items(g_.channels, std::max<int64_t>(1, kShare / count_),
                    [&](int64_t begin, int64_t end) { transform_channels(image, begin, end); });
     parallel_items(kElements, 1, [&](int64_t begin, int64_t end) {
@@ -79,7 +79,7 @@ class WinogradSample {
 
   static Geometry one_channel(Geometry g) {
     g.channels = g.filters = 1;
-    g.stride[2] = 2;  // the columns lie by parity
+    g.stride[2] = 2;  // stores even and odd columns separately
     return g;
   }
 
@@ -117,7 +117,8 @@ class WinogradSample {
   const T *panels_, *bias_;
   const ConvolutionFinish& finish_;
   const kernels::WinogradTiles tiles_;
-  const int64_t count_, width_, rows_;  // tiles; tiles of a row in memory; filters in whole panels
+  // Number of tiles; tiles in a row in memory; filters, rounded up to whole panels
+  const int64_t count_, width_, rows_;
   const Block images_, products_;
 };
 

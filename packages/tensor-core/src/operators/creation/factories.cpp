@@ -1,4 +1,4 @@
-// Tensors of constants, ranges and positions, and tensors whose elements are not set.
+// Tensors of constants, ranges and positions, and uninitialised tensors.
 #include "operators/creation/factories.h"
 
 #include <algorithm>
@@ -51,7 +51,7 @@ const Operator eye_operator({.signature = "eye(n, m=None, *, dtype=None)",
                              .reference = "np.eye(n, m)",
                              .samples = "3; 2, 4; 3, 0"});
 
-// --- elements that are not set ---
+// --- uninitialised tensors ---
 
 Tensor empty_in(const Shape& size, MaybeDtype dtype, MaybeFormat format) {
   require(format != MemoryFormat::Preserve, "empty(): unsupported memory format Preserve");
@@ -97,7 +97,7 @@ const Operator empty_permuted_operator(
 
 // --- ranges ---
 
-// An end of a range: a number, or a tensor of one.
+// Returns an end of a range, given as a number or a tensor of one element.
 Scalar end_of(const char* function, const Operand& end) {
   if (!end.tensor) return end.scalar;
   require(end.tensor->dim() == 0, function, " only supports 0-dimensional start and end tensors, got shape ",
@@ -182,7 +182,7 @@ const Operator triu_indices_operator({.signature = "triu_indices(row, col, offse
                                       .reference = "np.array(np.triu_indices(row, offset, col))",
                                       .samples = "3, 4; 3, 2, 1; 4, 3, -2"});
 
-// --- of another tensor's shape ---
+// --- tensors with another tensor's shape ---
 
 Tensor full_like(const Tensor& t, Scalar value, MaybeDtype dtype, MaybeFormat format) {
   const Tensor out = empty_like(t, dtype, format);
@@ -220,7 +220,7 @@ const Operator full_like_operator({.signature = "full_like(input, fill_value, *,
                                    .reference = "np.full_like(input, fill_value)",
                                    .samples = "f(2, 3), 2.5; i(4), 3"});
 
-// --- of another tensor's dtype ---
+// --- tensors with another tensor's dtype ---
 
 const Operator new_empty_operator({.signature = "new_empty(input, *size, dtype=None)",
                                    .forms = kMethod | kFactory,

@@ -1,4 +1,4 @@
-// Random numbers written to a tensor, and drawn with its elements as probabilities.
+// In-place fills with random numbers, and draws with a tensor's elements as probabilities.
 #include "flambeau/operator.h"
 
 namespace flambeau {

@@ -12,7 +12,8 @@ namespace flambeau {
 
 namespace {
 
-// Of each sample, or logarithm of one, in float64; recorded so that differentiating it raises.
+// Returns the derivatives for each sample, or logarithm of a sample, in float64. They are recorded so that a second
+// derivative raises an error.
 Tensor slopes(const char* name, const Tensor& concentration, const Tensor& sample, bool logarithms) {
   require(concentration.shape() == sample.shape(), name, ": the shapes differ: ", concentration.shape(), " and ",
           sample.shape());

@@ -1,4 +1,4 @@
-// Draws of indices with given weights.
+// Sampling of indices with given weights.
 #include <algorithm>
 #include <numeric>
 #include <vector>
@@ -15,7 +15,7 @@ namespace flambeau {
 
 namespace {
 
-// By inversion: where uniform numbers fall between the cumulative sums of a row.
+// Sampling by inversion: the positions of uniform numbers among the cumulative sums of a row.
 void with_replacement(const Tensor& weights, int64_t draws, int64_t* out, Generator* generator) {
   const int64_t rows = weights.shape()[0], categories = weights.shape()[1];
   const Tensor uniform = empty({rows, draws}, Dtype::float64);
@@ -25,7 +25,8 @@ void with_replacement(const Tensor& weights, int64_t draws, int64_t* out, Genera
     for (int64_t row = begin; row < end; ++row) {
       const double *w = weights.data<double>() + row * categories, *u = uniform.data<double>() + row * draws;
       std::partial_sum(w, w + categories, sums.begin());
-      int64_t last = categories - 1;  // what rounding sends beyond the end belongs to the last one with a weight
+      // Numbers that rounding moves beyond the end select the last category with a positive weight
+      int64_t last = categories - 1;
       while (last > 0 && w[last] == 0) --last;
       for (int64_t i = 0; i < draws; ++i) {
         const auto at = std::upper_bound(sums.begin(), sums.end(), u[i] * sums.back()) - sums.begin();
@@ -35,7 +36,7 @@ void with_replacement(const Tensor& weights, int64_t draws, int64_t* out, Genera
   });
 }
 
-// The places of the largest keys of each row, in order.
+// Returns the positions of the largest keys of each row, in order.
 void largest_keys(const Tensor& keys, int64_t draws, int64_t* out) {
   const int64_t rows = keys.shape()[0], categories = keys.shape()[1];
   parallel_items(rows, std::max<int64_t>(1, 1024 / (categories + 1)), [&](int64_t begin, int64_t end) {
@@ -51,15 +52,15 @@ void largest_keys(const Tensor& keys, int64_t draws, int64_t* out) {
   });
 }
 
-// By quotients of weights and exponential numbers: Efraimidis and Spirakis 2006. They are numbers of the weights' dtype
-// where a stream of PyTorch's gives the exponential ones.
+// Sampling by keys, which are quotients of weights and exponential numbers: Efraimidis and Spirakis 2006. The keys have
+// the dtype of the weights if a PyTorch generator supplies the exponential numbers.
 void without_replacement(const Tensor& weights, int64_t draws, int64_t* out, Generator* generator) {
   const Tensor numbers = empty_strided(weights.shape(), strides_like(weights, MemoryFormat::Preserve), weights.dtype());
   fill_exponential(numbers, 1, generator);
   largest_keys(contiguous(to(div(weights, numbers), Dtype::float64)), draws, out);
 }
 
-// Both on a GPU, whatever the weights: wrong ones give any of the categories.
+// Both kinds of sampling on a GPU. Invalid weights give arbitrary categories.
 Tensor drawn_on_gpu(const Tensor& weights, int64_t draws, bool replacement, Generator* generator) {
   const int64_t rows = weights.size(0), categories = weights.size(1);
   cuda::check_weights(weights);
@@ -109,7 +110,8 @@ Tensor multinomial(const Tensor& weights, int64_t draws, bool replacement, Gener
   const Tensor out = empty(single ? Shape{draws} : Shape{rows.shape()[0], draws}, Dtype::int64);
   if (!out.numel()) return out;
   if (PyTorchStream* const stream = pytorch::stream_for(weights, generator)) {
-    const Tensor given = single ? unsqueeze(weights, 0) : weights;  // the quotients round in its dtype
+    // The quotients are rounded to the dtype of the weights
+    const Tensor given = single ? unsqueeze(weights, 0) : weights;
     if (replacement && draws > 1)
       pytorch::draw_places(*stream, contiguous(given), draws, out.data<int64_t>());
     else

@@ -1,4 +1,4 @@
-// Fills with numbers of continuous distributions, and the waiting times that are counts.
+// Fills with continuous distributions, and with discrete waiting times.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -13,7 +13,7 @@ using namespace drawing;
 
 namespace {
 
-// (0, 1), fine near 0 so that logarithms reach far.
+// Uniform numbers in (0, 1), with high resolution near 0 so that logarithms reach far.
 void open_unit(const uint32_t* words, float* to, int64_t n) {
   for (int64_t i = 0; i < n; ++i) to[i] = (float(words[i]) + 0.5f) * 0x1p-32f;
 }
@@ -31,13 +31,13 @@ void apply(PointwiseOp op, double* values, int64_t n) { apply(op, reinterpret_ca
 // Returns true if random numbers of a dtype are computed in double, from two words each.
 bool in_double(Dtype d) { return d == Dtype::float64 || (!is_inexact(d) && d != Dtype::bool_ && item_size(d) >= 4); }
 
-// draw_there of numbers that are computed as fill() does.
+// Calls draw_there for numbers that are computed as in fill().
 void fill_there(cuda::Distribution kind, const Tensor& out, Generator* generator,
                 std::initializer_list<double> numbers) {
   draw_there(kind, out, in_double(out.dtype()) ? 2 : 1, generator, numbers);
 }
 
-// Fills `t` by make(words, values, count), which computes in float, or in double where the dtype holds more.
+// Fills `t` by make(words, values, count), which computes in float, or in double for dtypes with more digits.
 template <class F>
 void fill(const Tensor& t, Generator* generator, F&& make) {
   dispatch(same_bits(t.dtype()), [&](auto tag) {
@@ -93,12 +93,12 @@ void uniform_doubles(const Tensor& out, double low, double high, Generator* gene
     double* to = out.data<double>() + first;
     for (int64_t i = 0; i < n; ++i) {
       const double v = low + unit(words + 2 * i) * (high - low);
-      to[i] = v < high ? v : low;  // rounding must not reach the open end
+      to[i] = v < high ? v : low;  // rounding must not reach `high`, which is excluded
     }
   });
 }
 
-// As many random digits as the dtype holds, computed in float.
+// Uniform numbers with as many random digits as the dtype has, computed in float.
 template <class T>
 void uniform_floats(const Tensor& out, int digits, double low, double high, Generator* generator) {
   const int shift = 32 - digits;
@@ -115,7 +115,7 @@ void uniform_floats(const Tensor& out, int digits, double low, double high, Gene
 }  // namespace
 
 void fill_uniform(const Tensor& t, double low, double high, Generator* generator) {
-  if (is_complex(t.dtype())) return fill_uniform(view_as_real(t), low, high, generator);  // both parts
+  if (is_complex(t.dtype())) return fill_uniform(view_as_real(t), low, high, generator);  // fill both parts
   require_floating(t, "uniform_");
   const auto [largest, digits] = limits(t.dtype());
   require(std::abs(low) <= largest, "uniform_: from=", low, " is out of bounds for ", t.dtype());
@@ -164,7 +164,7 @@ void fill_exponential(const Tensor& t, double rate, Generator* generator) {
         if (cuda::takes(out)) return fill_there(cuda::Distribution::Exponential, out, generator, {1 / rate});
         fill(out, generator, [&](const uint32_t* words, auto* to, int64_t n) {
           using V = std::decay_t<decltype(*to)>;
-          constexpr V smallest = std::numeric_limits<V>::epsilon() / 4;  // where the uniform number rounds to 1
+          constexpr V smallest = std::numeric_limits<V>::epsilon() / 4;  // used if the uniform number rounds to 1
           open_unit(words, to, n);
           apply(op::log, to, n);
           const V scale = V(1 / rate);
@@ -183,7 +183,7 @@ void fill_cauchy(const Tensor& t, double median, double sigma, Generator* genera
         if (cuda::takes(out)) return fill_there(cuda::Distribution::Cauchy, out, generator, {median, sigma});
         fill(out, generator, [&](const uint32_t* words, auto* to, int64_t n) {
           using V = std::decay_t<decltype(*to)>;
-          for (int64_t i = 0; i < n; ++i) {  // pi (u - 1/2), of which the tangent is taken
+          for (int64_t i = 0; i < n; ++i) {  // pi (u - 1/2), the argument of the tangent
             if constexpr (std::is_same_v<V, float>)
               to[i] = float(int32_t(words[i])) * float(3.141592653589793 * 0x1p-32);
             else

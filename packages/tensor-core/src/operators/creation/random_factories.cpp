@@ -1,4 +1,4 @@
-// Fresh tensors of random numbers.
+// New tensors of random numbers.
 #include <utility>
 
 #include "operators/creation/factories.h"
@@ -41,7 +41,7 @@ const Operator randperm_operator({.signature = "randperm(n, *, generator=None, d
 
 // --- integers ---
 
-// The bounds that randint(high, size), randint(low, high, size) and their like forms give.
+// The bounds from randint(high, size), randint(low, high, size) and similar forms.
 struct Bounds {
   int64_t low, high;
 };
@@ -53,7 +53,7 @@ Bounds bounds(const char* function, std::optional<int64_t> low, std::optional<in
 
 using NumberOrSizes = std::optional<std::variant<int64_t, Shape>>;
 
-// The number that is given; TypeError for sizes.
+// Returns the given number. Raises TypeError for sizes.
 std::optional<int64_t> number_of(const char* argument, const NumberOrSizes& given) {
   if (!given) return std::nullopt;
   require<TypeError>(std::holds_alternative<int64_t>(*given), argument, " must be int, not tuple");
@@ -76,7 +76,7 @@ const Operator randint_operator({.signature = "randint(low=None, high=None, size
                                  .doc = "Uniform integers in [low, high); randint(high, size) starts at 0.",
                                  .forward = randint});
 
-// The default () for `to` tells random_(to) from random_(from, None).
+// The default () of `to` distinguishes random_(to) from random_(from, None).
 Tensor random_(const Tensor& t, int64_t from, const NumberOrSizes& to, Generator* g) {
   const bool missing = to == NumberOrSizes(Shape());
   if (!to || (missing && from == 0))
@@ -96,7 +96,7 @@ const Operator random__operator(
 Without a bound, or with None, up to the largest that the dtype holds, or counts to without gaps.)",
      .forward = random_});
 
-// --- of the shape of other tensors ---
+// --- tensors with the shape of other tensors ---
 
 const Operator rand_like_operator({.signature = "rand_like(input, *, generator=None, dtype=None, memory_format=None)",
                                    .forms = kFunction | kFactory,
@@ -128,7 +128,7 @@ const Operator randint_like_operator(
        return out;
      }});
 
-// A number, or the value of a tensor without dimensions.
+// Returns a number, or the value of a tensor without dimensions.
 Scalar single(const Operand& o) {
   require<TypeError>(!o.tensor || o.tensor->dim() == 0,
                      "normal(): size goes with a mean and a std that are both numbers");

@@ -1,4 +1,4 @@
-// Trials, integers, permutations and random slopes.
+// Bernoulli trials, random integers, permutations, and the slopes of rrelu.
 #include <algorithm>
 #include <cmath>
 #include <optional>
@@ -51,7 +51,7 @@ void fill_bernoulli(const Tensor& t, const Tensor& p, Generator* generator) {
   {
     NoRecording off;
     const Tensor wide = to(p, Dtype::float64);
-    const bool reported = cuda::takes(wide) && cuda::takes(t);  // by the kernel
+    const bool reported = cuda::takes(wide) && cuda::takes(t);  // the kernel reports invalid probabilities
     require(p.is_meta() || reported || all_probabilities(wide), WrongProbability{});
     wanted = p.shape() == t.shape() ? contiguous(wide) : contiguous(expand(wide, t.shape()));
   }
@@ -76,7 +76,7 @@ void fill_bernoulli(const Tensor& t, const Tensor& p, Generator* generator) {
 
 namespace {
 
-// Of the integers beyond 2^digits, a floating dtype holds some only: the draws are rounded.
+// A floating dtype does not represent all integers beyond 2^digits, so the numbers are rounded.
 void warn_where_inexact(const char* bound, int64_t value, Dtype dtype) {
   if (!is_floating(dtype)) return;
   const int digits = limits(dtype).digits;
@@ -120,7 +120,7 @@ void fill_integers(const Tensor& t, int64_t low, int64_t high, Generator* genera
           using T = typename decltype(tag)::type;
           draw(out.numel(), 2, generator, [&](const uint32_t* words, int64_t first, int64_t n) {
             T* to = out.data<T>() + first;
-            for (int64_t i = 0; i < n; ++i)  // the high word of the product: a bias below range / 2**64
+            for (int64_t i = 0; i < n; ++i)  // the high word of the product; the bias is below range / 2**64
               to[i] = convert<T>(low + int64_t(uint64_t((unsigned __int128)wide(words + 2 * i) * range >> 64)));
           });
         });
@@ -129,7 +129,8 @@ void fill_integers(const Tensor& t, int64_t low, int64_t high, Generator* genera
 
 namespace {
 
-// Upper end of the integers that random_() draws: all that an integer dtype holds, or a floating one exactly.
+// Returns the upper end of the integers that random_() draws: all of an integer dtype, or those that a floating dtype
+// represents exactly.
 int64_t whole_numbers(Dtype d) {
   require<NotImplementedError>(!is_complex(d), "\"random_\" not implemented for '", d, "'");
   switch (d) {
@@ -190,7 +191,7 @@ Tensor random_permutation(int64_t n, Dtype dtype, Generator* generator) {
     for (int64_t i = 0; i < count; ++i) random[first + i] = wide(words + 2 * i);
   });
   const GilRelease release(n > kGilGrain);
-  for (int64_t i = n - 1; i > 0; --i) {  // Fisher and Yates, by Durstenfeld 1964
+  for (int64_t i = n - 1; i > 0; --i) {  // Fisher-Yates shuffle, Durstenfeld 1964
     const int64_t j = int64_t(uint64_t((unsigned __int128)random[i] * uint64_t(i + 1) >> 64));
     std::swap(order[i], order[j]);
   }

@@ -19,7 +19,7 @@ namespace {
 
 using kernels::ElementStream;
 
-// Samples of a kind from two numbers each (the second may be undefined), not below `least`.
+// Draws samples with two parameters each (the second may be undefined), clamped to at least `least`.
 template <class Kind>
 Tensor sample_each(Kind, const Tensor& first, const Tensor& second, Dtype dtype, Generator* generator,
                    double least = -std::numeric_limits<double>::infinity()) {
@@ -35,7 +35,7 @@ Tensor sample_each(Kind, const Tensor& first, const Tensor& second, Dtype dtype,
     for (int64_t i = begin; i < end; ++i) {
       ElementStream stream(drawn.seed, drawn.offset, uint64_t(i));
       const double value = Kind::one(stream, x[i], y[i]);
-      to[i] = value < least ? least : value;  // NaN stays
+      to[i] = value < least ? least : value;  // keeps NaN
     }
   });
   return flambeau::to(out, dtype);
@@ -46,7 +46,7 @@ Tensor in_double(const Tensor& t) {
   return contiguous(to(t, Dtype::float64));
 }
 
-// As PyTorch's samplers take it: in float64, or in float32 what is narrower.
+// Converts as PyTorch's samplers do: to float64, or to float32 for dtypes of at most 32 bits.
 Tensor in_own_type(const Tensor& t) {
   NoRecording off;
   return contiguous(t.dtype() == Dtype::float64 ? t : to(t, Dtype::float32));
@@ -54,14 +54,14 @@ Tensor in_own_type(const Tensor& t) {
 
 Tensor zeros_of(const Tensor& t) { return zeros(t.shape(), t.dtype()); }
 
-// The smallest positive number that dtype holds with all its digits.
+// Returns the smallest positive normal number of a dtype.
 double smallest_normal(Dtype dtype) {
   if (dtype == Dtype::float64) return std::numeric_limits<double>::min();
   return dtype == Dtype::float16 ? 0x1p-14 : double(std::numeric_limits<float>::min());
 }
 
 void require_rates(const Tensor& rates) {
-  if (cuda::takes(rates)) return;  // its kernel reports them
+  if (cuda::takes(rates)) return;  // the kernel reports invalid rates
   const double* r = rates.data<double>();
   for (int64_t i = 0; i < rates.numel(); ++i) require(kernels::is_rate(r[i]), WrongRate{r[i]});
 }
@@ -171,7 +171,7 @@ Tensor dirichlet_points(const Tensor& concentration, Generator* generator) {
   } else {
     point = to(softmax(standard_log_gamma(concentration, generator), -1, {}), dtype);
   }
-  // Keeps samples away from 0 and, up to the last digit, from 1, where a density can be zero or infinite.
+  // Keeps samples away from 0 and from 1, where a density can be zero or infinite.
   const double last = dtype == Dtype::float64   ? 0x1p-53
                       : dtype == Dtype::float32 ? 0x1p-24
                       : dtype == Dtype::float16 ? 0x1p-11

@@ -2,14 +2,14 @@
 //
 // Note [Transforms]
 // A transform is linear, so its derivative is its adjoint: the transform in the other direction with the same factor.
-// Half a spectrum stands for both halves, so between real values and half spectra the adjoint counts the frequencies
-// that stand for two either double or half.
+// Half a spectrum represents both halves. Between real values and half spectra, the adjoint therefore multiplies the
+// frequencies that count twice by two or one half.
 //
 // Note [Long transforms]
-// The kernels do many transforms of one length at a time (Note [Fourier transforms]). A single long one of length
-// n1 * n2 becomes n2 of length n1, a multiplication by roots of unity, and n1 of length n2 (Bailey 1990, FFTs in
-// external or hierarchical memory). A length with a large prime factor becomes a convolution of a longer one (Bluestein
-// 1970, A linear filtering approach to the computation of discrete Fourier transform).
+// The kernels compute many transforms of one length at a time (Note [Fourier transforms]). A single long transform of
+// length n1 * n2 becomes n2 transforms of length n1, a multiplication by roots of unity, and n1 transforms of length n2
+// (Bailey 1990, FFTs in external or hierarchical memory). A length with a large prime factor becomes a convolution of a
+// longer one (Bluestein 1970, A linear filtering approach to the computation of discrete Fourier transform).
 #include <cmath>
 
 #include "flambeau/cuda/array_library.h"
@@ -26,13 +26,13 @@ using kernels::FourierJob;
 using kernels::FourierKind;
 using kernels::FourierSide;
 
-constexpr int64_t kLongest = 4096;  // of what the kernels do at once: their buffers stay in the second-level cache
-constexpr int64_t kShortest = 64;   // of what is worth cutting in two
+constexpr int64_t kLongest = 4096;  // longest single transform of a kernel: its buffers stay in the second-level cache
+constexpr int64_t kShortest = 64;   // shortest length that is worth a decomposition
 
 template <class T>
 void run(const FourierJob& job, int64_t transforms) {
   constexpr int kPrecision = std::is_same_v<T, double>;
-  constexpr int64_t kGrain = 1 << 14;  // elements below which a second thread costs more than it gives
+  constexpr int64_t kGrain = 1 << 14;  // elements below which a second thread costs more than it gains
   const int64_t lanes = kernels::table().fourier_lanes[kPrecision];
   const int64_t groups = (transforms + lanes - 1) / lanes;
   const auto kernel = kernels::table().fourier[kPrecision];
@@ -43,7 +43,7 @@ void run(const FourierJob& job, int64_t transforms) {
   });
 }
 
-// The factor of n nearest below its root, made of prime powers greedily.
+// Returns a factor of n close to and below its root, built greedily from prime powers.
 int64_t cut(int64_t n) {
   int64_t best = 1;
   for (int64_t d = int64_t(std::sqrt(double(n))); d > 1; --d)
@@ -54,7 +54,7 @@ int64_t cut(int64_t n) {
   return best;
 }
 
-// One transform of length n, elements `step` apart on both sides. Note [Long transforms]
+// One transform of length n; elements are `step` apart in input and output. Note [Long transforms]
 template <class T>
 void long_transform(char* in, char* out, int64_t n, int64_t first, int64_t step, bool inverse, double scale) {
   const int64_t second = n / first;
@@ -72,7 +72,7 @@ void long_transform(char* in, char* out, int64_t n, int64_t first, int64_t step,
   run<T>({FourierKind::Complex, *plan2, second, {between.bytes(), 1, second, 1}, whole_out, inverse, scale}, first);
 }
 
-// Along the middle of (outer, n, inner), n smooth.
+// Transforms along the middle dimension of (outer, n, inner), for smooth n.
 template <class T>
 void transform_middle(char* in, char* out, int64_t outer, int64_t n, int64_t inner, bool inverse, double scale) {
   const int64_t transforms = outer * inner, lanes = kernels::table().fourier_lanes[std::is_same_v<T, double>];
@@ -102,7 +102,7 @@ int64_t product_between(const Shape& shape, int64_t begin, int64_t end) {
   return n;
 }
 
-// A vector along dimension `dim` of what has `dims` dimensions.
+// Reshapes a vector to broadcast along dimension `dim` of `dims` dimensions.
 Tensor along(const Tensor& vector, int64_t dim, int64_t dims) {
   Shape shape;
   for (int64_t i = 0; i < dims; ++i) shape.push_back(i == dim ? vector.numel() : 1);
@@ -117,7 +117,7 @@ Tensor padded(const Tensor& t, int64_t dim, int64_t size) {
 
 Tensor complex_along(const Tensor& t, int64_t dim, bool inverse, double scale);
 
-struct Chirp {  // of Bluestein's algorithm
+struct Chirp {  // factors of Bluestein's algorithm
   Tensor values, spectrum;
 };
 
@@ -156,7 +156,7 @@ Tensor bluestein(const Tensor& t, int64_t dim, bool inverse, double scale) {
   return contiguous(inverse ? conj(sum) : sum);
 }
 
-// Along one dimension of a contiguous complex tensor.
+// Transforms a contiguous complex tensor along one dimension.
 Tensor complex_along(const Tensor& t, int64_t dim, bool inverse, double scale) {
   const int64_t n = t.size(dim);
   if (t.numel() == 0 || t.is_meta()) return empty(t.shape(), t.dtype());
@@ -211,7 +211,7 @@ Tensor half_along(const Tensor& t, int64_t dim, bool inverse, double scale) {
   return out;
 }
 
-// The whole spectrum that half of one stands for.
+// Returns the complete spectrum that half a spectrum represents.
 Tensor whole_spectrum(const Tensor& half, int64_t dim, int64_t n) {
   const int64_t mirrored = n - half.size(dim);
   if (mirrored == 0) return half;
@@ -238,7 +238,7 @@ Tensor real_along(const Tensor& t, int64_t dim, int64_t n, bool inverse, double 
   return out;
 }
 
-// Half a spectrum with the frequencies that stand for two times `weight`.
+// Multiplies the frequencies of half a spectrum that count twice by `weight`.
 Tensor weighted(const Tensor& half, int64_t dim, int64_t n, double weight) {
   const Tensor weights = full({half.size(dim)}, Scalar(weight), to_real(half.dtype()));
   fill_(select(weights, 0, 0), Scalar(1.0));

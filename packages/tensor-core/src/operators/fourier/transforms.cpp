@@ -1,4 +1,4 @@
-// Fourier transforms, the functions of flambeau.fft; the module takes them from here (python/flambeau/fft.py).
+// Functions of flambeau.fft (python/flambeau/fft.py).
 #include "flambeau/operator.h"
 #include "flambeau/operators/grids.h"
 

@@ -1,4 +1,4 @@
-// Average pooling, plain and adaptive: maps of Note [Resampling].
+// Average pooling over equal and adaptive windows, as maps of Note [Resampling].
 #include <algorithm>
 
 #include "flambeau/cuda.h"
@@ -18,7 +18,7 @@ constexpr const char* kNodes[] = {"AvgPool1D", "AvgPool2D", "AvgPool3D"};
 constexpr const char* kAdaptiveNames[] = {"adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d"};
 constexpr const char* kAdaptiveNodes[] = {"AdaptiveAvgPool1D", "AdaptiveAvgPool2D", "AdaptiveAvgPool3D"};
 
-struct Stretch {  // what a window covers of the image, and what its sum is divided by
+struct Stretch {  // the part of the image that a window covers, and the divisor of its sum
   int64_t first, last, count;
 };
 Stretch stretch(const PoolAxis& a, int64_t o, bool count_include_pad) {
@@ -27,7 +27,7 @@ Stretch stretch(const PoolAxis& a, int64_t o, bool count_include_pad) {
   return {first, last, count_include_pad ? end - begin : last - first};
 }
 
-// Sums of int64 windows are divided at the end, towards zero.
+// Divides sums of int64 windows at the end, towards zero.
 Tensor divided(const Tensor& sums, const std::vector<PoolAxis>& axes, bool include, std::optional<int64_t> divisor) {
   if (divisor) return _trunc_divide(sums, Scalar(*divisor));
   if (sums.is_meta()) return sums;
@@ -66,7 +66,7 @@ std::shared_ptr<Resampling> average_map(const std::vector<PoolAxis>& axes, bool 
   return map;
 }
 
-// The mean over the last `dims` dimensions, which are kept.
+// Returns the mean over the last `dims` dimensions, which are kept with size 1.
 Tensor mean_of_planes(const char* node, int dims, const Tensor& input) {
   Shape shape = input.shape();
   int64_t places = 1;

@@ -1,4 +1,4 @@
-// Moving channels about: between space and depth, and between groups.
+// Rearrangement of channels: pixel_shuffle, pixel_unshuffle and channel_shuffle.
 #include "flambeau/operator.h"
 #include "flambeau/operators/networks.h"
 
@@ -13,7 +13,7 @@ Shape joined(Shape first, std::initializer_list<int64_t> rest) {
   return first;
 }
 
-// The order of `before` dimensions as they are and then those named.
+// Returns a permutation: the first `before` dimensions unchanged, then the given ones.
 Shape order(size_t before, std::initializer_list<int64_t> rest) {
   Shape out;
   for (size_t i = 0; i < before; ++i) out.push_back(int64_t(i));

@@ -8,8 +8,8 @@ namespace flambeau {
 
 namespace {
 
-// Graham 2014, arXiv:1412.6071: windows of one size whose starts are spread by a random number in [0, 1).
-// Computed in the type of the samples: the starts are integers, and rounding decides them.
+// Graham 2014, arXiv:1412.6071: windows of one size whose starts depend on a random number in [0, 1). Computed in the
+// dtype of the random samples, because rounding determines the integer starts.
 template <class T>
 Windows::Axis fractional_axis(int64_t size, int64_t out, int64_t kernel, T sample) {
   Windows::Axis w{size, 1, {}, {}};
@@ -73,7 +73,7 @@ TensorPair fractional_max_pool(int dims, const Tensor& input, const Shape& kerne
                   [&](Dtype type, int64_t plane, const char* in, char* out, int64_t* indices) {
                     std::vector<Windows::Axis> axes;
                     for (int i = 0; i < dims; ++i) {
-                      // The samples of a plane are in the order width, height, depth in two dimensions.
+                      // The samples of a plane are ordered width, height in two dimensions.
                       const int at = dims == 2 ? 1 - i : i;
                       const double sample = uniform.data<double>()[plane * dims + at];
                       const int64_t size = input.size(i - dims);

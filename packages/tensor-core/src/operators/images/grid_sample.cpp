@@ -1,4 +1,4 @@
-// Reading an image at the points of a grid, Note [Sampling] in kernels/layers/grid_sample.cpp.
+// Sampling of an image at the points of a grid. Note [Sampling] in kernels/layers/grid_sample.cpp.
 #include "cuda/layers/grid_sample.h"
 #include "core/working_memory.h"
 #include "flambeau/interpreter.h"
@@ -17,13 +17,13 @@ using kernels::Sampling;
 
 struct SamplingGeometry {
   Sampling sampling;
-  int64_t batch, channels, places, points;  // places of an image, points of a grid
+  int64_t batch, channels, places, points;  // places: pixels of an image. points: points of a grid
   Shape out_shape;
 
-  int64_t blocks() const { return (points + kPoints - 1) / kPoints; }  // of an image's points
+  int64_t blocks() const { return (points + kPoints - 1) / kPoints; }  // blocks of an image's points
 };
 
-// body(sample of the batch, first point, points in the block, its taps) for some of the blocks of points.
+// Calls body(sample of the batch, first point, points in the block, its taps) for a range of blocks of points.
 template <class T, class F>
 void over_blocks(const SamplingGeometry& l, const Tensor& grid, bool slopes, int64_t begin, int64_t end, F&& body) {
   kernels::Taps<T> taps;
@@ -62,7 +62,7 @@ struct Gradients {
   Tensor input, grid;
 };
 
-// Each tap adds to its place, all channels at once; those beyond the image to a row that is left out.
+// Adds each tap to its pixel, all channels at once. Taps outside the image are added to an extra row, which is dropped.
 Tensor image_gradient(const SamplingGeometry& l, const cuda::GridSample& there, const Tensor& grad,
                       const Shape& shape) {
   const int64_t taps = l.sampling.taps(), total = l.batch * l.points, rows = l.batch * l.places;
@@ -93,7 +93,7 @@ Gradients backward(const SamplingGeometry& l, const Tensor& grad, const Tensor& 
     using T = typename decltype(tag)::type;
     const auto kernel = kernels::networks().sample_backward[sizeof(T) == 8];
     const int dims = l.sampling.dims;
-    // Of one image's gradient, which blocks add to, a thread takes all.
+    // One thread processes all blocks that add to the gradient of one image.
     const int64_t together = image ? l.blocks() : 1;
     parallel_items(l.batch * l.blocks() / std::max<int64_t>(1, together), 1, [&](int64_t begin, int64_t end) {
       over_blocks<T>(l, grid, points, begin * together, end * together,
@@ -225,7 +225,7 @@ const Operator grid_sampler_3d_operator(
      .doc = "`grid_sampler` of volumes ``(N, C, D, H, W)``; RuntimeError for another rank.",
      .forward = grid_sampler_of<5>});
 
-// The position of a name among others.
+// Returns the position of a name in a list.
 int64_t position_of(std::string_view name, std::initializer_list<std::string_view> names, const char* expected) {
   const auto* found = std::find(names.begin(), names.end(), name);
   require<ValueError>(found != names.end(), "nn.functional.grid_sample(): expected ", expected, ", but got: '", name,

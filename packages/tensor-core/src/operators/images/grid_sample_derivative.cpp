@@ -1,9 +1,9 @@
-// The derivative of reading an image at the points of a grid, in differentiable operators: for second derivatives.
+// The derivative of grid_sample as differentiable operators, for second derivatives.
 //
 // Note [Differentiable taps]
-// A point reads a fixed number of pixels along each dimension, with weights that are functions of its place between
-// them. Places are computed without history; the distance from the pixel to the left is given one by hand: its value,
-// plus its slope times what the coordinate moves.
+// A point reads a fixed number of pixels along each dimension, with weights that are functions of its distance to them.
+// Positions are computed without recording. The distance to the pixel on the left is then made differentiable by hand:
+// its value, plus its slope times the change of the coordinate.
 #include "operators/images/grid_sample_derivative.h"
 #include "flambeau/rows/arithmetic.h"
 
@@ -16,15 +16,15 @@ namespace {
 enum Mode : int64_t { kBilinear, kNearest, kBicubic };
 enum Padding : int64_t { kZeros, kBorder, kReflection };
 
-struct Place {  // in pixels, and how fast it moves with the coordinate
+struct Place {  // position in pixels, and its derivative with respect to the coordinate
   Tensor pixel, slope;
 };
 
 struct Tap {
-  Tensor index, inside, weight, slope;  // the weight's derivative by the coordinate
+  Tensor index, inside, weight, slope;  // slope: derivative of the weight with respect to the coordinate
 };
 
-// Places beyond the image brought back to it, and the slopes there.
+// Maps positions outside the image back into it, and computes the slopes there.
 Place brought_back(Place p, double size, const GridSampling& o) {
   if (o.padding == kReflection) {
     const double low = o.align_corners ? 0 : -0.5, span = o.align_corners ? size - 1 : size;
@@ -52,7 +52,7 @@ Tap tap(const Tensor& place, const Tensor& weight, const Tensor& slope, double s
 struct Kernel {
   Tensor value, slope;
 };
-// The kernel of cubic convolution and its derivative (Keys 1981).
+// Kernel of cubic convolution and its derivative (Keys 1981).
 Kernel cubic(const Tensor& distance, bool near) {
   const double a = -0.75;
   const Tensor turn = sign(detach(distance)), d = distance * turn;
@@ -83,7 +83,7 @@ std::vector<Tap> taps_along(const Tensor& x, int64_t length, const GridSampling&
   return taps;
 }
 
-struct Sums {  // of the gradients, over an image and points that are each one line
+struct Sums {  // sums for the gradients of a flattened image and of flattened points
   Tensor image;
   std::vector<Tensor> points;
 };
@@ -92,7 +92,7 @@ struct Sums {  // of the gradients, over an image and points that are each one l
 void add_taps(Sums& sums, const std::vector<const Tap*>& taps, const Tensor& image, const Tensor& grad,
               const std::vector<int64_t>& sizes, bool of_image, bool of_points) {
   const size_t dims = taps.size();
-  const auto weight = [&](size_t sloping) {  // the product of the weights, or in one dimension the slope
+  const auto weight = [&](size_t sloping) {  // the product of the weights, with the slope in one dimension
     Tensor out;
     for (size_t i = 0; i < dims; ++i) {
       const Tensor& factor = i == sloping ? taps[i]->slope : taps[i]->weight;
@@ -125,7 +125,7 @@ TensorPair grid_sample_gradients_with_history(const Tensor& grad, const Tensor& 
                 count = batch ? grid.numel() / grid.size(-1) / batch : 0;
   const size_t dims = size_t(image.dim() - 2);
   const Tensor points = reshape(grid, {batch, 1, count, int64_t(dims)});
-  std::vector<int64_t> sizes;  // x first
+  std::vector<int64_t> sizes;  // x comes first
   std::vector<std::vector<Tap>> lines;
   size_t combinations = 1;
   for (size_t d = 0; d < dims; ++d) {

@@ -12,9 +12,9 @@ namespace flambeau {
 
 namespace {
 
-struct Grid {  // of the outputs along one dimension, in units of the inputs
+struct Grid {  // positions of the outputs along one dimension, in pixels of the input
   int64_t in, out;
-  double step;  // between outputs
+  double step;  // distance between outputs
   bool align_corners;
 
   double place(int64_t o) const { return align_corners ? step * double(o) : step * (double(o) + 0.5) - 0.5; }
@@ -25,7 +25,7 @@ Grid grid_of(int64_t in, int64_t out, double scale, bool align_corners) {
   return {in, out, scale > 0 ? 1 / scale : double(in) / double(out), false};
 }
 
-// In float32, as everybody else rounds it: which input is nearest may hang on the last bit.
+// Computed in float32 like other libraries, because the nearest input may depend on the last bit.
 void nearest(const Grid& g, bool exact, SparseMatrix& m) {
   const float step = float(g.step);
   for (int64_t o = 0; o < g.out; ++o) {
@@ -48,7 +48,7 @@ void linear(const Grid& g, SparseMatrix& m) {
   }
 }
 
-// Keys 1981: the kernel of cubic convolution with parameter a.
+// Kernel of cubic convolution with parameter a (Keys 1981).
 double cubic_kernel(double x, double a) {
   x = std::abs(x);
   if (x < 1) return ((a + 2) * x - (a + 3)) * x * x + 1;
@@ -64,7 +64,7 @@ void cubic(const Grid& g, SparseMatrix& m) {
   }
 }
 
-// The kernel stretched over all inputs that an output stands for where the image shrinks.
+// If the image shrinks, stretches the kernel over all inputs that an output covers.
 void antialiased(const Grid& g, bool is_cubic, SparseMatrix& m) {
   const double stretch = std::max(g.step, 1.0), support = (is_cubic ? 2.0 : 1.0) * stretch;
   std::vector<double> weights;
@@ -101,7 +101,7 @@ std::unique_ptr<SparseMatrix> matrix_of(const Grid& g, Interpolation mode, bool 
   return m;
 }
 
-// Weights as multiples of a power of two, 16-bit integers when multiplied by it.
+// Rounds weights to multiples of a power of two: 16-bit integers when multiplied by it.
 void quantize(SparseMatrix& m) {
   double largest = 0;
   for (double w : m.weights()) largest = std::max(largest, w);
@@ -110,7 +110,8 @@ void quantize(SparseMatrix& m) {
   for (double& w : m.weights()) w = std::trunc(w * double(1 << bits) + (w < 0 ? -0.5 : 0.5)) / double(1 << bits);
 }
 
-// Images of bytes: the width first, then the height, each rounded to bytes, with quantized weights.
+// Interpolates images of bytes: first along the width, then along the height, each rounded to bytes, with quantized
+// weights.
 Tensor interpolate_bytes(const char* name, Resampling map, const Tensor& input) {
   Tensor image = to(input, Dtype::float32);
   for (size_t axis = map.axes.size(); axis-- > 0;) {
@@ -159,14 +160,14 @@ Tensor interpolate(const Tensor& input, const Shape& size, const std::vector<dou
 
 namespace {
 
-// One value for each spatial dimension, or one for all.
+// One value for each spatial dimension, or one for all of them.
 using Size = std::variant<int64_t, Shape>;
 using Factor = std::variant<double, std::vector<double>>;
 
 struct Mode {
   std::string_view name;
   Interpolation kernel;
-  int dims;  // that it is for; 0: any
+  int dims;  // number of spatial dimensions that the mode supports; 0 for any
 };
 constexpr Mode kModes[] = {
     {"nearest", Interpolation::Nearest, 0},  {"nearest-exact", Interpolation::NearestExact, 0},
@@ -189,7 +190,7 @@ List one_each(const std::variant<T, List>& given, int dims) {
 
 struct Target {
   Shape size;
-  std::vector<double> scales;  // 0 where the sizes say it
+  std::vector<double> scales;  // 0 if the scale follows from the sizes
 };
 
 Shape spatial(const Tensor& input) {

@@ -1,5 +1,5 @@
-// Padding with what an image holds already: copies of its rows, whose derivatives are maps of Note [Resampling] with
-// one tap a place.
+// Padding with elements of the image: copies of its rows. The derivatives are maps of Note [Resampling] with one tap
+// for each position.
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
@@ -17,7 +17,7 @@ namespace {
 
 constexpr const char* kNodes[] = {"ReflectionPad", "ReplicationPad", "CircularPad"};
 
-struct Padding {  // of one dimension
+struct Padding {  // padding of one dimension
   int64_t size, before, after;
 
   int64_t out() const { return size + before + after; }
@@ -58,13 +58,13 @@ int64_t source(const Padding& p, PadMode mode, int64_t o) {
   }
 }
 
-// Of the last dimensions.
+// Padding of the last dimensions.
 struct Paddings {
   PadMode mode;
   std::vector<Padding> dims;
 };
 
-struct Run {  // places of a row that come from neighbours
+struct Run {  // elements of a row that are copied from consecutive elements
   int64_t to, from, count;
 };
 std::vector<Run> runs_of(const Padding& p, PadMode mode) {
@@ -145,7 +145,7 @@ Tensor pad_edges(const Tensor& input, const Shape& amounts, PadMode mode) {
   for (size_t i = 0; i < dims; ++i) {
     const int64_t dim = input.dim() - int64_t(dims - i);
     constexpr int64_t kLargest = int64_t(1) << 31;
-    const size_t at = 2 * (dims - 1 - i);  // the last dimension comes first
+    const size_t at = 2 * (dims - 1 - i);  // the list starts with the last dimension
     require(std::abs(amounts[at]) < kLargest && std::abs(amounts[at + 1]) < kLargest,
             "pad: amounts must be below 2**31, got ", amounts);
     const Padding p{input.size(dim), amounts[at], amounts[at + 1]};
@@ -153,7 +153,7 @@ Tensor pad_edges(const Tensor& input, const Shape& amounts, PadMode mode) {
     paddings.dims.push_back(p);
   }
   if (dims == 0) return clone(input);
-  const bool there = cuda::takes(input) && dims <= 3;  // as a map with one tap a place
+  const bool there = cuda::takes(input) && dims <= 3;  // as a map with one tap for each position
   const Tensor out = there ? resample(kNodes[size_t(mode)], map_of(paddings), detach(input))
                            : laid_out(padded(input, paddings), result_format(input));
   if (recording(input)) record_resampling(kNodes[size_t(mode)], map_of(paddings), input, out);

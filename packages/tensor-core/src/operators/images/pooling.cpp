@@ -131,7 +131,7 @@ Windows::Axis windows_of(const PoolAxis& a) {
   return w;
 }
 
-// On a GPU: windows of equal size, or adaptive ones.
+// Max pooling on a GPU, with windows of equal size or adaptive ones.
 TensorPair max_there(const Tensor& input, const Shape& shape, const cuda::PoolWindows& windows) {
   NoRecording off;
   TensorPair result;
@@ -141,7 +141,7 @@ TensorPair max_there(const Tensor& input, const Shape& shape, const cuda::PoolWi
   return result;
 }
 
-// One window: the whole plane.
+// Max pooling with one window, the whole plane.
 TensorPair max_of_planes(const char* name, int dims, const Tensor& input, const Windows& windows) {
   const int64_t places = windows.places();
   return recorded_max_pool(name, dims, input,
@@ -193,7 +193,7 @@ TensorPair max_pool(int dims, const Tensor& input, const PoolOptions& options) {
     }
     return recorded_max_pool(kNodes[dims - 1], dims, input, max_there(input, shape, there), there);
   }
-  if (places >= (int64_t(1) << 30)) {  // places are 32-bit numbers in the kernel for equal windows
+  if (places >= (int64_t(1) << 30)) {  // the kernel for equal windows uses 32-bit positions
     std::vector<Windows::Axis> windows;
     for (const PoolAxis& a : axes) windows.push_back(windows_of(a));
     return max_windows(kNodes[dims - 1], dims, input, Windows(std::move(windows)));
@@ -221,7 +221,7 @@ TensorPair adaptive_max_pool(int dims, const Tensor& input, const std::vector<st
   std::vector<Windows::Axis> windows;
   for (int i = 0; i < dims; ++i) {
     Windows::Axis w{input.size(i - dims), 1, {}, {}};
-    w.start.reserve(size_t(sizes[size_t(i)]));  // at once, if at all
+    w.start.reserve(size_t(sizes[size_t(i)]));  // fails at once if the size is too large
     for (int64_t o = 0; o < sizes[size_t(i)]; ++o) {
       w.start.push_back(adaptive_start(o, w.size, sizes[size_t(i)]));
       w.count.push_back(adaptive_end(o, w.size, sizes[size_t(i)]) - w.start.back());

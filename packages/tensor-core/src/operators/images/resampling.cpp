@@ -1,4 +1,4 @@
-// Applies Note [Resampling]'s maps.
+// Application of maps of Note [Resampling].
 #include "operators/images/resampling.h"
 
 #include <algorithm>
@@ -31,7 +31,7 @@ SparseMatrix SparseMatrix::transposed() const {
   return t;
 }
 
-// A matrix as the kernels read it.
+// A sparse matrix in the format of the kernels.
 class RunMatrix {
  public:
   RunMatrix(const SparseMatrix& m, Dtype type) : weight_(m.weight_.size() * size_t(item_size(type))) {
@@ -73,7 +73,7 @@ class RunMatrix {
 
 namespace {
 
-// The dimensions in the order of least work: those that shrink first, those that grow last.
+// Orders the dimensions such that the work is least: those that shrink first, those that grow last.
 std::vector<size_t> order_of(const Resampling& map) {
   std::vector<size_t> order;
   for (size_t i = 0; i < map.axes.size(); ++i)
@@ -83,7 +83,7 @@ std::vector<size_t> order_of(const Resampling& map) {
   return order;
 }
 
-struct ResamplingPass {  // along one dimension of a plane
+struct ResamplingPass {  // a pass along one dimension of a plane
   RunMatrix matrix;
   int64_t outer, inner, in, out;
 };
@@ -106,14 +106,14 @@ struct Recent {
   MapKey key;
   std::shared_ptr<const Resampling> map;
   Dtype type;
-  std::shared_ptr<const std::vector<ResamplingPass>> passes;  // null before the map was applied
-  std::shared_ptr<const cuda::DeviceMap> there;               // null before it was applied on a GPU
+  std::shared_ptr<const std::vector<ResamplingPass>> passes;  // null until the map is first applied
+  std::shared_ptr<const cuda::DeviceMap> there;               // null until the map is first applied on a GPU
 };
-constexpr size_t kRecent = 8, kMostTaps = 1 << 14;  // larger ones cost less than what they do
+constexpr size_t kRecent = 8, kMostTaps = 1 << 14;  // for larger maps, creation takes less time than application
 
 struct RecentMaps {
   std::vector<Recent> maps;
-  size_t next = 0;  // to be overwritten
+  size_t next = 0;  // entry to overwrite next
 };
 thread_local RecentMaps recent;
 
@@ -149,7 +149,7 @@ Shape resampled_shape(const Resampling& map, Shape shape) {
   return shape;
 }
 
-// Takes each of so many planes of x through all passes to its place in out; what lies between two passes is scratch.
+// Applies all passes to `planes` planes of x and writes to out. Results between two passes are in scratch memory.
 void apply(const std::vector<ResamplingPass>& passes, int64_t planes, const Tensor& x, const Tensor& out) {
   const Dtype type = x.dtype();
   int64_t largest = 0, work = 0;

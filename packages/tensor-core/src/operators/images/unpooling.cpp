@@ -1,4 +1,4 @@
-// The way back from a max pool.
+// Inverse of max pooling.
 #include <algorithm>
 
 #include "flambeau/cuda.h"
@@ -11,7 +11,7 @@ namespace flambeau {
 
 namespace {
 
-struct Places {  // the last dimensions of images, as one
+struct Places {  // last dimensions of images, flattened
   int64_t images, values, places;
   Shape whole;
 };
@@ -20,7 +20,7 @@ Tensor unpooled(const Tensor& input, const Tensor& indices, const Places& p) {
   NoRecording off;
   const Tensor values = contiguous(input), at = contiguous(indices), out = zeros(p.whole, input.dtype());
   if (out.is_meta()) return out;
-  if (cuda::takes(out)) {  // of values with one place the last is kept, as on the CPU
+  if (cuda::takes(out)) {  // of values with the same position, the last one is kept, as on the CPU
     const Shape flat{p.images, p.values};
     return reshape(scatter(reshape(out, {p.images, p.places}), 1, reshape(at, flat), reshape(values, flat)), p.whole);
   }
@@ -41,7 +41,7 @@ Shape spread_over(int dims, const Shape& values, const char* what) {
   return values.size() == 1 ? Shape(size_t(dims), values[0]) : values;
 }
 
-// Of the image, from what the caller wants (its sizes, perhaps behind others) or as the pool usually has it.
+// Returns the sizes of the image: those requested (possibly after other dimensions), or the usual ones for this pool.
 Shape sizes_of(int dims, const Tensor& input, const PoolOptions& pool, const OptionalDims& wanted) {
   const Shape kernel = spread_over(dims, pool.kernel, "kernel_size"),
               stride = pool.stride.empty() ? kernel : spread_over(dims, pool.stride, "stride"),

@@ -1,9 +1,9 @@
 // tensor[index, ...] with index tensors and masks.
 //
 // Note [Advanced indexing]
-// Index tensors are broadcast against each other. Their shape replaces the indexed dimensions where these are adjacent,
-// and comes first where they are not (NumPy's rule). Every position of that shape is one offset into the tensor; so
-// what is left to do is copying blocks, see Note [Blocks].
+// Index tensors are broadcast against each other. Their shape replaces the indexed dimensions if these are adjacent,
+// and comes first otherwise (NumPy's rule). Every position of that shape is one offset into the tensor. The
+// blocks at these offsets are then copied: Note [Blocks].
 #include "operators/indexing/indexing.h"
 
 #include <numeric>
@@ -18,7 +18,7 @@ namespace {
 
 bool is_mask(const Tensor& index) { return index.dtype() == Dtype::bool_ || index.dtype() == Dtype::uint8; }
 
-bool only_masks(const Tensors& given) {  // nothing is picked twice
+bool only_masks(const Tensors& given) {  // masks alone select no element twice
   for (const Tensor& index : given)
     if (index.defined() && !is_mask(index)) return false;
   return true;
@@ -26,10 +26,10 @@ bool only_masks(const Tensors& given) {  // nothing is picked twice
 
 struct Advanced {
   Blocks blocks;
-  Shape shape;  // of the result
+  Shape shape;  // shape of the result
 };
 
-// The index as int64, where the tensor is.
+// Returns the index as int64, on the device of the tensor.
 Tensor whole(const Tensor& t, const Tensor& index) {
   require(t.is_cuda() || !index.is_cuda(),
           "indices should be either on cpu or on the same device as the indexed tensor (", t.device(), ")");
@@ -39,7 +39,7 @@ Tensor whole(const Tensor& t, const Tensor& index) {
   return out;
 }
 
-// Masks as the positions of what is true in them, one index for each of their dimensions.
+// Replaces masks by the positions of their true elements, one index for each dimension of a mask.
 Tensors expand_masks(const Tensor& t, const Tensors& given) {
   Tensors out;
   for (const Tensor& index : given) {
@@ -79,7 +79,7 @@ Shape broadcast_indices(const Tensors& indices) {
   return shape;
 }
 
-// offsets[i] += index[i] * stride, every entry checked.
+// Computes offsets[i] += index[i] * stride and checks every entry.
 void add_offsets(const Tensor& offsets_of, const Tensor& index, const Tensor& t, int64_t dim) {
   const int64_t size = t.shape()[dim], stride = t.strides()[dim];
   require<IndexError>(size > 0 || index.numel() == 0, "index is out of bounds for dimension with size 0: dimension ",
@@ -108,7 +108,7 @@ Advanced advanced(const Tensor& t, const Tensors& given) {
     adjacent &= dims.empty() || dims.back() == int64_t(d) - 1;
     dims.push_back(int64_t(d));
   }
-  // Where the indexed dimensions are apart they come first.
+  // Indexed dimensions that are not adjacent come first.
   Tensor view = t;
   if (!adjacent) {
     Shape order = dims;
@@ -141,7 +141,7 @@ const Tensor* whole_mask(const Tensor& t, const Tensors& given) {
              : nullptr;
 }
 
-// Records with the index tensors among what is saved: a later change of theirs is noticed.
+// Returns the index tensors to save, so that a later change of them is detected.
 Tensors defined_of(const Tensors& given) {
   Tensors out;
   for (const Tensor& index : given) out.push_back(index.defined() ? index : Tensor());
@@ -157,7 +157,7 @@ Derivative with_indices(int64_t count, F derivative) {
   };
 }
 
-// As many values as are written, or one for all.
+// Broadcasts the values to the shape that is written; a single value is not expanded.
 Tensor broadcast_values(const Tensor& values, const Shape& shape) {
   NoRecording off;
   try {
@@ -194,7 +194,7 @@ Tensor index_put(const Tensor& t, const Tensors& given, const Tensor& values, bo
           values.device(), "! .to(device) moves a tensor");
   if (const Tensor* mask = whole_mask(t, given); mask && !accumulate && values.dim() == 0)
     return masked_fill(t, to(*mask, t.device()), values, write);
-  const Tensor copy = write == Write::Fresh ? clone(t) : t;  // what the offsets are for
+  const Tensor copy = write == Write::Fresh ? clone(t) : t;  // the tensor that the offsets refer to
   const Advanced a = advanced(copy, given);
   const Tensor from = settled(broadcast_values(values, a.shape), copy);
   require(values.dtype() == t.dtype(), "Index put requires the source and destination dtypes match, got ", t.dtype(),

@@ -16,9 +16,9 @@ void write_at(void* to_bytes, const void* from_bytes, const int64_t* index, cons
   for (int64_t r = 0; r < p.rows; ++r, index += p.index_row, to += p.row, from += p.from_row) {
     const auto write = [=](int64_t at, int64_t other)
                            __attribute__((always_inline)) { to[at] = combine<how, T>(to[at], from[other]); };
-    if (all && p.scale == 1 && p.step == 0)  // along the last dimension
+    if (all && p.scale == 1 && p.step == 0)  // the indexed dimension is the last
       for (int64_t j = 0; j < p.count; ++j) write(index[j], j * p.from_step);
-    else if (all && p.from_step == 1 && p.step == 1)  // along another one
+    else if (all && p.from_step == 1 && p.step == 1)  // the indexed dimension is another one
       for (int64_t j = 0; j < p.count; ++j) write(j + index[j] * p.scale, j);
     else
       for (int64_t j = 0; j < p.count; ++j) {

@@ -10,9 +10,9 @@ namespace flambeau {
 
 namespace {
 
-// How the entries of an index, the elements of the indexed tensor and those of the other one (gathered to, scattered
-// from) lie. An entry at some coordinates belongs to the elements at the same coordinates, except that it says itself
-// which one along `dim` of the indexed tensor it means.
+// Layout of the entries of an index, of the indexed tensor, and of the other tensor (result of gather or source of
+// scatter). An entry refers to the elements at its own coordinates, except that its value replaces the coordinate of
+// the indexed tensor along `dim`.
 struct Walk {
   Shape size, index_stride, stride, other_stride;
   int64_t dim, dim_stride;
@@ -29,8 +29,8 @@ Walk walk_over(const Tensor& t, int64_t dim, const Tensor& index, const Shape& o
   return w;
 }
 
-// rows(index, element, other element, places) for the entries whose coordinate `along` lies in [begin, end): the last
-// two dimensions at a time.
+// Calls rows(index, element, other element, places) for the entries whose coordinate `along` is in [begin, end), for
+// the last two dimensions at a time.
 template <class F>
 void visit(const Walk& w, int64_t along, int64_t begin, int64_t end, const F& rows) {
   Shape size = w.size;
@@ -67,9 +67,9 @@ void load_rows(const void* from_bytes, void* to_bytes, const int64_t* index, con
   T* to = static_cast<T*>(to_bytes);
   const bool side_by_side = p.index_step == 1 && p.from_step == 1;
   for (int64_t r = 0; r < p.rows; ++r, index += p.index_row, from += p.row, to += p.from_row) {
-    if (side_by_side && p.step == 0 && p.scale == 1)  // along the last dimension
+    if (side_by_side && p.step == 0 && p.scale == 1)  // the indexed dimension is the last
       for (int64_t j = 0; j < p.count; ++j) to[j] = from[index[j]];
-    else if (side_by_side && p.step == 1)  // along another one
+    else if (side_by_side && p.step == 1)  // the indexed dimension is another one
       for (int64_t j = 0; j < p.count; ++j) to[j] = from[j + index[j] * p.scale];
     else
       for (int64_t j = 0; j < p.count; ++j) to[j * p.from_step] = from[j * p.step + index[j * p.index_step] * p.scale];
@@ -89,7 +89,7 @@ int64_t grain_of(const Shape& size, int64_t along) {
 }
 
 void check_index(const Tensor& t, int64_t dim, const Tensor& index) {
-  if (index.numel() == 0) return;  // nothing is taken, whatever the shapes
+  if (index.numel() == 0) return;  // an empty index is valid for all shapes
   require(std::max(index.dim(), 1) == std::max(t.dim(), 1),
           "Index tensor must have the same number of dimensions as self tensor: shapes ", t.shape(), " and ",
           index.shape());
@@ -99,7 +99,7 @@ void check_index(const Tensor& t, int64_t dim, const Tensor& index) {
             ": size does not match at dimension ", i);
 }
 
-// Writes combine(element, value) at every entry, in the order of the entries.
+// Writes combine(element, value) for every entry, in the order of the entries.
 void store(const Tensor& out, int64_t dim, const Tensor& index, const Tensor& source, const Shape& strides, Combine c) {
   if (index.numel() == 0 || out.is_meta()) return;
   const CombinedWrites writes = combined_writes(out.dtype(), c);
@@ -113,17 +113,17 @@ void store(const Tensor& out, int64_t dim, const Tensor& index, const Tensor& so
       writes.at(out.bytes() + element * item, source.bytes() + other * item, entries, places);
     });
   };
-  if (along >= 0 && w.size[along] > 1)  // along another dimension the parts touch separate memory
+  if (along >= 0 && w.size[along] > 1)  // threads write to disjoint memory if they divide another dimension
     return parallel_items(w.size[along], grain_of(w.size, along),
                           [&](int64_t begin, int64_t end) { write(along, begin, end, 0, INT64_MAX); });
   const int64_t entries = w.size[dim], grain = std::max<int64_t>(1, length / std::max<int64_t>(1, entries / 32768));
   if (grain >= length || num_threads() == 1) return write(dim, 0, entries, 0, INT64_MAX);
-  parallel_items(length, grain, [&](int64_t low, int64_t high) {  // each thread its own part of the memory
+  parallel_items(length, grain, [&](int64_t low, int64_t high) {  // each thread writes to one part of the memory
     write(dim, 0, entries, low * w.dim_stride, high * w.dim_stride);
   });
 }
 
-// The entries as a vector where every slice has the same ones: an index that was expanded.
+// Returns the entries as a vector if the index was expanded, so that all slices have the same entries.
 Tensor shared_entries(const Tensor& t, int64_t dim, const Tensor& index) {
   if (t.dim() < 2 || index.numel() == 0) return {};
   for (int64_t d = 0; d < t.dim(); ++d)
@@ -190,7 +190,8 @@ Tensor gather(const Tensor& t, int64_t dim, const Tensor& index) {
   Tensor out = empty(index.shape(), t.dtype());
   const int64_t length = t.dim() ? t.shape()[dim] : 1;
   const bool on_gpu = cuda::takes(out), by_rows = !on_gpu && i.is_contiguous() && i.dim() > 1 &&
-                                                  i.size(0) >= 16;  // checked a row at a time, while it is in the cache
+                                                  // check each row when it is read, while it is in the cache
+                                                  i.size(0) >= 16;
   if (!by_rows) check_range<Error>(i, length, Negative::Refused, "", dim);
   if (const Tensor entries = shared_entries(t, dim, i); entries.defined() && !by_rows)
     load_blocks(t, blocks_at(t, dim, entries), out);

@@ -1,4 +1,4 @@
-// index_select and its relatives: whole slices along one dimension, at the entries of a vector.
+// index_select and related operators: slices along one dimension, at the entries of a vector.
 #include "flambeau/operator.h"
 #include "operators/indexing/indexing.h"
 
@@ -6,7 +6,7 @@ namespace flambeau {
 
 namespace {
 
-// The slices of `t` along `dim` at the entries of `index`.
+// Returns the slices of `t` along `dim` at the entries of `index`, as blocks.
 Blocks slices(const Tensor& t, int64_t dim, const Tensor& index, Negative negative = Negative::Refused) {
   Blocks b = blocks_around(t, dim, dim);
   pick(b, t, dim, index, negative);
@@ -29,7 +29,8 @@ void check_vector(const Tensor& index, const char* name) {
   require<E>(index.dim() <= 1, name, "(): Index is supposed to be a vector, but got shape ", index.shape());
 }
 
-// The source of index_add, index_copy and index_reduce: t's shape with as many slices as the index has entries.
+// Checks the source of index_add, index_copy and index_reduce: it has t's shape, with one slice for each entry of the
+// index.
 template <class E>
 void check_source(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& source, const char* name) {
   require(t.dtype() == source.dtype(), name, "(): self and source expected to have the same dtype, but got (self) ",

@@ -1,4 +1,4 @@
-// Masks: the positions of true elements, reading at them and writing to them.
+// Masks: positions of true elements, and reading and writing at these positions.
 #include <cstring>
 #include <optional>
 
@@ -13,11 +13,11 @@ namespace {
 
 constexpr int64_t kChunk = 16384;
 
-// A mask cut into chunks, with how many trues lie before each: what lets threads work on their own.
+// A mask divided into chunks, with the number of true elements before each, so that threads can work independently.
 struct Chunks {
   const uint8_t* flags;
   int64_t total, chunks;
-  Shape before;  // one more than there are chunks: the last is the count of all
+  Shape before;  // one entry more than chunks: the last is the total
 
   explicit Chunks(const Tensor& mask)
       : flags(mask.data<uint8_t>()),
@@ -35,7 +35,7 @@ struct Chunks {
   }
   int64_t count() const { return before.back(); }
 
-  // body(position, how many trues came before) for every true.
+  // Calls body(position, number of true elements before it) for every true element.
   template <class F>
   void visit(const F& body) const {
     parallel_items(chunks, 4, [&](int64_t begin, int64_t end) {
@@ -48,7 +48,7 @@ struct Chunks {
 
 Tensor as_mask(const Tensor& t) { return contiguous(t.dtype() == Dtype::bool_ ? t : ne(t, Scalar(0))); }
 
-// The true elements of a contiguous mask on a GPU, as blocks of one element.
+// Returns the true elements of a contiguous mask on a GPU, as blocks of one element.
 Blocks true_blocks(const Tensor& mask) {
   Blocks b;
   b.offsets = cuda::true_positions(mask, {});
@@ -106,7 +106,7 @@ const Operator nonzero_static_operator(
 
 namespace {
 
-// Of tensors of one shape, contiguous.
+// Both tensors are contiguous and have the same shape.
 Tensor selected(const Tensor& from, const Tensor& flags) {
   if (cuda::takes(from)) {
     const Blocks picked = true_blocks(flags);
@@ -150,7 +150,7 @@ const Operator masked_select_operator({.signature = "masked_select(input, mask)"
 
 namespace {
 
-// The places of a contiguous mask's trues, which values are written to in their order.
+// The positions of the true elements of a contiguous mask, to which values are written in order.
 class Places {
  public:
   explicit Places(const Tensor& flags) : on_gpu_(cuda::takes(flags)) {
@@ -250,7 +250,7 @@ Tensor masked_fill(const Tensor& t, const Tensor& mask, const Operand& value, Wr
   return t;
 }
 
-// Positions of a tensor read as one row.
+// Positions refer to the flattened tensor.
 
 namespace {
 
@@ -292,7 +292,7 @@ Tensor put(const Tensor& t, const Tensor& index, const Tensor& source, bool accu
   const Tensor i = flat_index(t, index, "put_");
   if (write == Write::InPlace) refuse_overlap(t, source);
   const Tensor out = write == Write::Fresh ? clone(t) : t;
-  if (index.numel() == 0 && !recording(t, source)) {  // nothing moves
+  if (index.numel() == 0 && !recording(t, source)) {  // nothing is written
     if (write == Write::InPlace) begin_inplace(t, "put_");
     return out;
   }

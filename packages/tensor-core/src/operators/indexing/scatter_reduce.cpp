@@ -42,11 +42,11 @@ Combine combine_of(Fold r) {
   }
 }
 
-// The number of values per element of a mean; 1 for elements without values.
+// Returns the number of values per element of a mean, at least 1.
 Tensor counts(Shape shape, Dtype dtype, int64_t dim, Tensor index, bool include_self) {
   for (size_t d = 0; d < index.shape().size(); ++d)
     if (int64_t(d) != dim && index.shape()[d] == shape[d] && index.strides()[d] == 0) {
-      index = narrow(index, int64_t(d), 0, 1);  // what is repeated is counted once
+      index = narrow(index, int64_t(d), 0, 1);  // expanded dimensions are counted once
       shape[d] = 1;
     }
   const Dtype real = to_real(dtype);
@@ -54,7 +54,7 @@ Tensor counts(Shape shape, Dtype dtype, int64_t dim, Tensor index, bool include_
   return to(clamp_min(scatter_add(start, dim, index, ones(index.shape(), real)), Scalar(1)), dtype);
 }
 
-// The derivatives. Where `include_self` is false the elements that were written to forget what they were.
+// Derivatives of scatter_reduce. If `include_self` is false, the old values of written elements do not contribute.
 struct FoldDerivative {
   Fold fold;
   bool include_self;

@@ -1,10 +1,10 @@
 // Scaled dot-product attention.
 //
 // Note [Attention]
-// softmax(Q K^T * scale + mask) V, by blocks of queries and keys: the softmax of a row is carried along as its maximum
-// and its sum so far, and what was added up is scaled where a larger maximum comes (Milakov, Gimelshein 2018,
-// arXiv:1805.02867; Dao et al. 2022, arXiv:2205.14135). The matrix of scores never exists as a whole, in the derivative
-// neither: it computes a block again from the logarithms of the sums. A row that sees nothing gives zeros.
+// softmax(Q K^T * scale + mask) V, computed by blocks of queries and keys. For each row, the softmax is represented by
+// the maximum and the sum so far; accumulated values are rescaled when a larger maximum occurs (Milakov, Gimelshein
+// 2018, arXiv:1805.02867; Dao et al. 2022, arXiv:2205.14135). The complete matrix of scores is never stored. The
+// derivative recomputes each block from the logarithms of the sums. A row without visible keys gives zeros.
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -21,10 +21,10 @@ namespace flambeau {
 
 namespace {
 
-constexpr int64_t kFewQueries = 64, kQueries = 256, kKeys = 512;  // of a block
+constexpr int64_t kFewQueries = 64, kQueries = 256, kKeys = 512;  // sizes of a block
 
 struct Geometry {
-  int64_t batch, queries, keys, depth, width;  // width: of the values
+  int64_t batch, queries, keys, depth, width;  // width: size of each value vector
   double scale;
   bool causal;
 };
@@ -36,10 +36,11 @@ int64_t queries_of_block(const Geometry& g, int64_t blocks) {
   return std::min(many ? kQueries : kFewQueries, g.queries);
 }
 
-// A mask as numbers to add, with the last two dimensions contiguous; any leading ones may be broadcast.
+// A mask as numbers that are added to the scores. Its last two dimensions are contiguous; leading ones may be
+// broadcast.
 struct Mask {
   Tensor values;
-  std::vector<int64_t> offsets;  // of each (query, key) matrix of the batch
+  std::vector<int64_t> offsets;  // offset of each (query, key) matrix of the batch
 
   Mask(const Tensor& mask, const Shape& batch, const Geometry& g, Dtype type) {
     if (!mask.defined()) return;
@@ -68,12 +69,12 @@ struct Mask {
   }
 };
 
-// How far apart the rows of a block of scores are.
+// Returns the distance between rows of a block of scores.
 int64_t row_of(int64_t columns) {
   return (columns + kernels::kScoresUnit - 1) / kernels::kScoresUnit * kernels::kScoresUnit;
 }
 
-// The scores of a block, scaled; how the row kernels see them.
+// Describes a block of scaled scores for the row kernels.
 kernels::Scores scores_of(const Geometry& g, const Mask& mask, int64_t batch, int64_t query, int64_t key, int64_t rows,
                           int64_t columns, const char* q, const char* k, char* scores, int kind) {
   const int64_t size = kind ? 8 : 4, row = row_of(columns);
@@ -87,7 +88,7 @@ int64_t key_limit(const Geometry& g, int64_t query, int64_t rows) {
   return g.causal ? std::min(g.keys, query + rows) : g.keys;
 }
 
-// One block of queries: their outputs and the logarithms of their sums.
+// Computes one block of queries: the outputs and the logarithms of the sums.
 template <class T>
 void forward_block(const Geometry& g, const Mask& mask, int64_t batch, int64_t query, int64_t rows, const Tensor& q,
                    const Tensor& k, const Tensor& v, Tensor& out, Tensor& logarithms, char* scores) {
@@ -117,7 +118,7 @@ void forward(const Geometry& g, const Mask& mask, const Tensor& q, const Tensor&
   out = empty({g.batch, g.queries, g.width}, type);
   logarithms = empty({g.batch, g.queries}, type);
   if (out.is_meta() || logarithms.numel() == 0) return;
-  constexpr int64_t kShared = 32;  // blocks that are enough for many threads
+  constexpr int64_t kShared = 32;  // number of blocks that suffices for many threads
   const int64_t most = queries_of_block(g, kShared), blocks = (g.queries + most - 1) / most;
   const int64_t work = most * g.keys * (g.depth + g.width);
   dispatch_real(type, [&](auto tag) {
@@ -136,7 +137,7 @@ struct Gradients {
   Tensor query, key, value;
 };
 
-// All blocks of one member of the batch.
+// Computes all blocks of one batch element.
 template <class T>
 void backward_member(const Geometry& g, const Mask& mask, int64_t batch, const Tensor (&qkv)[3], const Tensor& grad,
                      const Tensor& logarithms, const T* means, Gradients& out, char* scores, char* products) {
@@ -185,7 +186,7 @@ Gradients backward(const Geometry& g, const Mask& mask, const Tensor (&qkv)[3], 
   return result;
 }
 
-// The softmax of the scores, as a matrix.
+// Returns the softmax of the scores as a matrix.
 Tensor weights_of(const Geometry& g, const Tensor& q, const Tensor& k, const Tensor& mask) {
   const double lowest = -std::numeric_limits<double>::infinity();
   Tensor scores = matmul(q, transpose(k, -2, -1)) * Scalar(g.scale);
@@ -197,7 +198,7 @@ Tensor weights_of(const Geometry& g, const Tensor& q, const Tensor& k, const Ten
   return where(empty_rows, Scalar(0.0), softmax(where(empty_rows, Scalar(0.0), scores), -1, std::nullopt));
 }
 
-// With the operators of tensors, to be differentiated again. The saved tensors: q, k, v, mask.
+// The derivative as operators of tensors, which is differentiable again. Saved tensors: q, k, v, mask.
 void differentiable_backward(const Context& c, const Geometry& g) {
   const Tensor &q = c.saved(0), &k = c.saved(1), &v = c.saved(2), &mask = c.saved(3), &grad = c.gradient();
   const Tensor p = weights_of(g, q, k, mask);
@@ -217,20 +218,20 @@ Shape with(Shape batch, int64_t rows, int64_t columns) {
   return batch;
 }
 
-// Expanded to the whole batch, which becomes one dimension.
+// Expands a tensor to the whole batch and flattens the batch dimensions.
 Tensor flat(const Tensor& t, const Shape& batch, Dtype type) {
   const int64_t rows = t.size(-2), columns = t.size(-1);
   return reshape(contiguous(to(expand(t, with(batch, rows, columns)), type)), {product(batch), rows, columns});
 }
 
-// The saved tensors: q, k, v, mask, the output, the logarithms.
+// Computes the derivative on the CPU. Saved tensors: q, k, v, mask, the output, the logarithms.
 Gradients backward_here(const Context& c, const Geometry& g, const Shape& batch, Dtype type) {
   const Tensor qkv[] = {flat(c.saved(0), batch, type), flat(c.saved(1), batch, type), flat(c.saved(2), batch, type)};
   return backward(g, Mask(c.saved(3), batch, g, type), qkv, flat(c.gradient(), batch, type),
                   flat(c.saved(4), batch, type), c.saved(5));
 }
 
-// On a GPU: the mask arguments of the kernels. The mask is kept alive while they run.
+// The mask arguments of the GPU kernels. The object keeps the mask alive while they run.
 struct ThereMask {
   cuda::AttentionArguments arguments{};
   Tensor mask;
@@ -252,7 +253,7 @@ ThereMask arguments_there(const Geometry& g, const Shape& batch, const Tensor& g
   return out;
 }
 
-// Expanded to the whole batch, as the kernels read it.
+// Expands a tensor to the whole batch, in the layout of the GPU kernels.
 Tensor spread(const Tensor& t, const Shape& batch, Dtype type) {
   return expand(cuda::readable(to(t, type)), with(batch, t.size(-2), t.size(-1)));
 }
@@ -261,7 +262,7 @@ bool attends_there(const Geometry& g, const Shape& batch, const Tensor& query, b
   return batch.size() <= size_t(cuda::kAttentionDims) && cuda::attends(query.dtype(), g.depth, g.width, derivative);
 }
 
-// False where the rows are too long for the kernels.
+// Returns false if the rows are too long for the kernels.
 bool forward_there(const Geometry& g, const Shape& batch, const Tensor& q, const Tensor& k, const Tensor& v,
                    const Tensor& mask, Dtype type, Tensor& out, Tensor& logarithms) {
   const Dtype dtype = q.dtype();
@@ -301,7 +302,7 @@ void check_attention(const Tensor& query, const Tensor& key, const Tensor& value
           mask.defined() ? mask.dtype() : Dtype::bool_, " and  query.dtype: ", query.dtype(), " instead.");
 }
 
-// A mask that also hides from each query the keys that come after it.
+// Returns a mask that also hides later keys from each query.
 Tensor without_later_keys(const Tensor& mask, int64_t queries, int64_t keys) {
   const Tensor later = triu(full({queries, keys}, Scalar(true), Dtype::bool_), 1);
   const Scalar hidden = mask.dtype() == Dtype::bool_ ? Scalar(false) : Scalar(-std::numeric_limits<double>::infinity());
@@ -318,7 +319,7 @@ Shape common_batch(const Tensor& query, const Tensor& key, const Tensor& value, 
   return all;
 }
 
-// The saved tensors: query, key, value, mask, the result, the logarithms of the sums.
+// Saved tensors: query, key, value, mask, the result, the logarithms of the sums.
 void attention_backward(const Context& c, const Geometry& g, const Shape& batch, Dtype type) {
   const bool there = cuda::takes(c.gradient());
   if (recording_enabled() || c.gradient().is_meta() ||

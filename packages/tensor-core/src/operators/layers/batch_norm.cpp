@@ -1,4 +1,5 @@
-// Batch normalisation: matrices (N, C) by columns, all else by the stretches of a channel in each sample.
+// Batch normalisation: matrices (N, C) by columns, other tensors by the contiguous elements of a channel in each
+// sample.
 #include <cmath>
 
 #include "cuda/operators.h"
@@ -12,11 +13,11 @@ namespace flambeau {
 
 namespace {
 
-// Where little, but not one value, lies between one channel's values and the next, the channels go first: every stretch
-// is long then.
+// If a channel has few, but more than one, contiguous elements per sample, the channels are moved to the first
+// dimension, so that all runs are long.
 constexpr int64_t kShortStretch = 32;
 
-// (N, C, ...) as (N, ..., C), and back.
+// Permutes (N, C, ...) to (N, ..., C), and back.
 Tensor channels_last(const Tensor& t) {
   Shape order{0};
   for (int i = 2; i < t.dim(); ++i) order.push_back(i);
@@ -30,7 +31,8 @@ Tensor channels_second(const Tensor& t) {
 }
 
 struct Channels {
-  Tensor values;  // contiguous; as they came, (1, C, N, ...), or (N, ..., C) of the channels-last formats
+  // Contiguous, in one of three orders: the original one, (1, C, N, ...), or (N, ..., C) for channels-last formats
+  Tensor values;
   ChannelLayout layout;
   MemoryFormat format;
   bool moved;
@@ -54,7 +56,7 @@ struct Channels {
   }
 };
 
-// body(channel) for every channel.
+// Calls body(channel) for every channel.
 template <class F>
 void over_channels(const ChannelLayout& l, F&& body) {
   parallel_items(l.channels, l.grain(l.batch * l.inner), [&](int64_t begin, int64_t end) {
@@ -62,7 +64,7 @@ void over_channels(const ChannelLayout& l, F&& body) {
   });
 }
 
-// body(first column, columns) for blocks of the columns, body(first row, rows) for blocks of the rows.
+// Calls body(first column, columns) for blocks of columns, or body(first row, rows) for blocks of rows.
 template <class F>
 void over_columns(const ChannelLayout& l, F&& body) {
   constexpr int64_t kColumns = 64;
@@ -76,7 +78,7 @@ void over_rows(const ChannelLayout& l, F&& body) {
   parallel_items(l.batch, l.grain(l.channels), [&](int64_t begin, int64_t end) { body(begin, end - begin); });
 }
 
-// Numbers for each channel, in the type of the kernels.
+// Returns a number for each channel, in the type of the kernels.
 template <class F>
 Tensor per_channel(const Channels& x, F&& value) {
   Tensor out = empty({x.layout.channels}, Dtype::float64);
@@ -109,7 +111,7 @@ Tensor batch_forward(const Channels& x, const kernels::Moments* m, const Tensor&
   return out;
 }
 
-// The sums of the gradient and of its product with the normalised values, which are those of bias and weight.
+// Computes the sums of the gradient and of its product with the normalised values: the gradients of bias and weight.
 void sum_gradients(const Channels& grad, const Channels& x, const kernels::Moments* m, Gradients& out) {
   const ChannelLayout& l = x.layout;
   double *products = out.weight.data<double>(), *grads = out.bias.data<double>();
@@ -260,7 +262,7 @@ void update_running(const Tensor& running, const double* values, double momentum
   copy_values(running, to(add(mul(to(running, Dtype::float64), 1 - momentum), mul(batch, momentum)), running.dtype()));
 }
 
-// The columns' means and biased variances.
+// Computes the means and biased variances of the columns.
 void column_statistics(const Channels& x, double* means, double* variances) {
   const ChannelLayout& l = x.layout;
   const auto moments = kernels::networks().column_moments[x.kind()];
@@ -281,7 +283,7 @@ void column_statistics(const Channels& x, double* means, double* variances) {
   });
 }
 
-// (C, 2) of the batch's mean and 1 / deviation; the running statistics follow.
+// Returns the mean and 1 / standard deviation of the batch, (C, 2), and updates the running statistics.
 Tensor batch_statistics(const Channels& x, const Tensor& running_mean, const Tensor& running_var, double momentum,
                         double eps) {
   const ChannelLayout& l = x.layout;
@@ -404,7 +406,7 @@ Normalized batch_norm(const Tensor& input, const Tensor& running_mean, const Ten
   return result;
 }
 
-// Batch normalisation of (1, N * C, ...); the running statistics take the mean over the samples.
+// Computes the batch normalisation of (1, N * C, ...). The running statistics are averaged over the samples.
 Tensor instance_norm(const Tensor& input, const Tensor& running_mean, const Tensor& running_var, const Tensor& weight,
                      const Tensor& bias, bool use_input_stats, double momentum, double eps) {
   require(input.dim() >= 2, "instance_norm: expected an input (N, C, ...), got shape ", input.shape());

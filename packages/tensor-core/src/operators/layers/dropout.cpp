@@ -12,7 +12,7 @@ namespace flambeau {
 namespace {
 
 // Note [Dropout]
-// The mask is a function of seed, offset and element, so the derivative draws it again instead of keeping it.
+// The mask is a function of seed, offset and element, so the derivative generates it again instead of saving it.
 Tensor apply_mask(const Tensor& t, double p, const cuda::Drawn& drawn) {
   Tensor out;
   const double cut = p * 4294967296.0, scale = p < 1 ? 1 / (1 - p) : 0;
@@ -26,7 +26,7 @@ Tensor apply_mask(const Tensor& t, double p, const cuda::Drawn& drawn) {
     const Dtype type = t.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32;
     const Tensor x = contiguous(to(t, type));
     out = empty(t.shape(), type);
-    constexpr int64_t kGroups = 16;  // of words drawn at a time
+    constexpr int64_t kGroups = 16;  // words that are generated at a time
     const int64_t chunk = kGroups * kernels::kGroup, size = item_size(type),
                   chunks = t.is_meta() ? 0 : (t.numel() + chunk - 1) / chunk;
     const auto& table = kernels::table();
@@ -45,8 +45,8 @@ Tensor apply_mask(const Tensor& t, double p, const cuda::Drawn& drawn) {
   return out;
 }
 
-// A stream of PyTorch's does not draw the same mask again, so it is kept: a byte for each element, in the order of the
-// input's memory. As in PyTorch the input is multiplied by 1 / (1 - p), rounded to its dtype, or by 0.
+// PyTorch's generators cannot generate the same mask again, so the mask is saved: a byte for each element, in the
+// memory order of the input. As in PyTorch the input is multiplied by 1 / (1 - p), rounded to its dtype, or by 0.
 Tensor multiplied(const Tensor& t, double p, const Tensor& mask) {
   Tensor out;
   {
@@ -86,7 +86,7 @@ Tensor drop_from_stream(const Tensor& input, double p, PyTorchStream& stream) {
 
 Tensor dropout(const Tensor& input, double p, bool training, Generator* generator) {
   require(p >= 0 && p <= 1, "dropout probability has to be between 0 and 1, but got ", p);
-  if (is_complex(input.dtype()) && training && p > 0 && p < 1)  // one draw for both parts of a number
+  if (is_complex(input.dtype()) && training && p > 0 && p < 1)  // one random number for both parts of a complex number
     return mul(input, dropout(full(input.shape(), Scalar(1), to_real(input.dtype())), p, true, generator));
   require<NotImplementedError>(is_inexact(input.dtype()), "\"dropout\" not implemented for '", input.dtype(), "'");
   if (!training || p == 0) return input;

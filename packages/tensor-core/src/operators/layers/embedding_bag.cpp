@@ -1,4 +1,4 @@
-// Sums, means and largest values over bags of a table's rows, without the rows themselves.
+// embedding_bag: sums, means and maxima over bags of rows of a table, without a tensor of the gathered rows.
 #include <algorithm>
 #include <vector>
 
@@ -20,16 +20,16 @@ struct Bags {
   BagMode mode;
   Tensor indices;   // int64, contiguous
   Tensor begins;    // (bags + 1)
-  Tensor bag_of;    // of each index
-  Tensor sizes;     // of each bag, without the padding
-  Tensor extremes;  // (bags, width): for Max the row of each value, -1 of an empty bag
+  Tensor bag_of;    // bag of each index
+  Tensor sizes;     // number of indices in each bag, without padding
+  Tensor extremes;  // (bags, width), for Max: the row of each value, -1 in an empty bag
 };
 
-// The pointers and sizes that the loops over the bags use.
+// Pointers and sizes for the loops over bags.
 template <class T>
 struct Sources {
   const int64_t *indices, *begins, *sizes;
-  const T *table, *weights;  // the latter may be null
+  const T *table, *weights;  // weights may be null
 };
 
 template <class T>
@@ -49,7 +49,7 @@ void fill_largest(const Bags& bags, const Sources<T>& in, int64_t begin, int64_t
   }
 }
 
-// add(first, last, sums) for the stretches between the padding.
+// Calls add(first, last, sums) for each range of indices between padding.
 template <class T, class F>
 void add_unpadded(const Bags& bags, const Sources<T>& in, int64_t begin, int64_t end, T* out, F&& add) {
   std::fill(out, out + bags.width, T(0));
@@ -63,7 +63,7 @@ void add_unpadded(const Bags& bags, const Sources<T>& in, int64_t begin, int64_t
   }
 }
 
-// The values of bag b.
+// Computes the values of bag b.
 template <class T>
 void fill_bag(const Bags& bags, const Sources<T>& in, int64_t b, T* out, int64_t* extremes) {
   const int64_t begin = in.begins[b], end = in.begins[b + 1], size = in.sizes[b];
@@ -82,7 +82,7 @@ void fill_bag(const Bags& bags, const Sources<T>& in, int64_t b, T* out, int64_t
     for (int64_t d = 0; d < bags.width; ++d) out[d] /= T(size);
 }
 
-// The same on a GPU, of the table's own dtype; finds the bags' sizes as well.
+// The same on a GPU, in the dtype of the table. It also computes the sizes of the bags.
 Tensor forward_on_gpu(Bags& bags, const Tensor& weight, const Tensor& per_sample) {
   const Tensor table = contiguous(weight), scale = per_sample.defined() ? contiguous(per_sample) : per_sample;
   const Tensor out = empty({bags.count, bags.width}, weight.dtype());
@@ -143,7 +143,7 @@ Tensor bags_of_indices(const Bags& bags) {
   return out;
 }
 
-// The factor of each index in its bag, without the caller's weights: 1 / size of the bag, 0 for padding.
+// Returns the factor of each index in its bag, without per-sample weights: 1 / size of the bag, or 0 for padding.
 Tensor shares(const Bags& bags, Dtype type, bool by_frequency) {
   Tensor share = to(ne(bags.indices, Scalar(bags.padding)), type);
   if (bags.mode == BagMode::Mean)
@@ -166,7 +166,7 @@ Tensor weight_gradient(const Bags& bags, const Tensor& grad, const Tensor& per_s
   return index_add(zero, 0, bags.indices, index_select(grad, 0, bags.bag_of) * unsqueeze(share, 1));
 }
 
-// (bags + 1): where each bag begins, and the end.
+// Returns (bags + 1) positions: the begin of each bag, and the end of the last.
 Tensor begins_of(const Tensor& input, const Tensor& offsets, bool last_given) {
   require<ValueError>(input.dim() == 1 || input.dim() == 2, "input has to be 1D or 2D Tensor, but got Tensor of ",
                       "dimension ", input.dim());
@@ -197,7 +197,7 @@ void check_shapes(const Tensor& weight, const Tensor& indices, const Tensor& beg
 
 void check_indices(const Bags& bags, const Shape& weight) {
   const int64_t *index = bags.indices.data<int64_t>(), n = bags.indices.numel();
-  uint64_t outside = 0;  // its highest bit tells whether one is; of what is summed, either has it for such an index
+  uint64_t outside = 0;  // sign bits are combined with OR, so the highest bit is set if any index is out of range
   for (int64_t i = 0; i < n; ++i) outside |= uint64_t(index[i]) | (uint64_t(bags.rows) - 1 - uint64_t(index[i]));
   if (!(outside >> 63)) return;
   const int64_t* found = std::find_if(index, index + n, [&](int64_t i) { return i < 0 || i >= bags.rows; });
@@ -205,7 +205,7 @@ void check_indices(const Bags& bags, const Shape& weight) {
                        " for a weight of shape ", weight);
 }
 
-// Checks where the bags begin as well.
+// Also checks the begins of the bags.
 void measure_sizes(Bags& bags) {
   const int64_t *at = bags.begins.data<int64_t>(), n = bags.indices.numel();
   const int64_t* index = bags.indices.data<int64_t>();
@@ -234,13 +234,13 @@ Bags make_bags(const Tensor& weight, const Tensor& indices, const Tensor& begins
             {},
             {}};
   bags.sizes = zeros({bags.count}, Dtype::int64);
-  if (cuda::takes(bags.indices)) return bags;  // checked by the kernel, as far as memory is concerned
+  if (cuda::takes(bags.indices)) return bags;  // the kernel checks indices that would access invalid memory
   check_indices(bags, weight.shape());
   measure_sizes(bags);
   return bags;
 }
 
-// How many of n indices are in bags: where the last one's end is given, others may follow it.
+// Returns how many of n indices are in bags. If the end of the last bag is given, indices may follow it.
 int64_t count_in_bags(const Tensor& begins, int64_t n) {
   if (begins.dim() != 1 || begins.numel() == 0 || cuda::takes(begins)) return n;
   const int64_t last = begins.numel() - 1, end = item(select(begins, 0, last)).integer();

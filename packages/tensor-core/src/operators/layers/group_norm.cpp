@@ -1,4 +1,4 @@
-// Group normalisation: of the channels of a group together.
+// Group normalisation, over all channels of a group together.
 #include <cmath>
 
 #include "cuda/operators.h"
@@ -64,7 +64,7 @@ Gradients group_backward(const GroupGeometry& g, const Tensor& grad, const Tenso
   const int64_t size = item_size(type), inner = g.layout.inner;
   Gradients out;
   out.input = empty(x.shape(), type);
-  Tensor sums = zeros({2, g.layout.batch, g.layout.channels}, Dtype::float64);  // of grad, of grad * h
+  Tensor sums = zeros({2, g.layout.batch, g.layout.channels}, Dtype::float64);  // the sums of grad and of grad * h
   double *grads = sums.data<double>(), *products = grads + g.layout.batch * g.layout.channels;
   const auto* m = reinterpret_cast<const kernels::Moments*>(statistics.bytes());
   const auto& table = kernels::networks();
@@ -111,7 +111,7 @@ Gradients group_backward_there(const GroupGeometry& g, const Tensor& grad, const
   const Shape shape{g.layout.batch, g.layout.channels};
   const Tensor grads = empty(shape, type), products = empty(shape, type);
   cuda::channel_sums(grads, products, grad, x, statistics, g.members(), 1, grads.numel(), g.layout.inner);
-  const auto mean_of = [&](const Tensor& sums) {  // over a group
+  const auto mean_of = [&](const Tensor& sums) {  // mean over a group
     const Tensor each = reshape(weight.defined() ? sums * weight : sums, {g.rows(), g.members()});
     return contiguous(sum(each, Shape{1}, false, std::nullopt) * Scalar(1.0 / double(g.length())));
   };
@@ -124,7 +124,7 @@ Gradients group_backward_there(const GroupGeometry& g, const Tensor& grad, const
   return out;
 }
 
-// With the operators of tensors, to be differentiated again.
+// The derivative as operators of tensors, which is differentiable again.
 void differentiable_group_backward(const Context& c, const GroupGeometry& g, double eps) {
   const Tensor &x = c.saved(0), &w = c.saved(1), &grad = c.gradient();
   const Shape rows{g.layout.batch, g.groups, g.length()}, last{2};

@@ -1,4 +1,4 @@
-// Layer and RMS normalisation: rows, with a weight for each place.
+// Layer and RMS normalisation of rows, with a weight for each position in a row.
 #include <cmath>
 #include <limits>
 
@@ -13,7 +13,7 @@ namespace {
 
 struct LayerNormRows {
   int64_t count, length;
-  bool centred;  // RMS normalisation leaves the mean where it is
+  bool centred;  // false for RMS normalisation, which does not subtract the mean
 
   int64_t grain() const { return std::max<int64_t>(1, 16384 / (length + 1)); }
   // Returns true if several rows are processed at a time. The result of a row does not depend on the division of work.
@@ -21,7 +21,7 @@ struct LayerNormRows {
   static constexpr int64_t kEnough = 16;
 };
 
-// Two passes over a row that the first has brought into the cache.
+// Computes the moments of a row in two passes; the second reads it from the cache.
 kernels::Moments moments_of(const char* row, const NormalizedRows& r, double eps, int kind) {
   const auto moments = kernels::networks().moments[kind];
   const double n = double(r.length);
@@ -37,7 +37,7 @@ kernels::Moments moments_of(const char* row, const NormalizedRows& r, double eps
   return {centre + rest, 1 / std::sqrt(std::max(second.squares / n - rest * rest, 0.0) + eps)};
 }
 
-// Statistics are kept in float64: (count, 2) of mean and 1 / deviation.
+// Statistics are stored in float64: (count, 2) with the mean and 1 / standard deviation.
 Tensor forward(const LayerNormRows& r, const Tensor& x, const Tensor& weight, const Tensor& bias, double eps,
                Tensor& out) {
   const Dtype type = x.dtype();
@@ -55,7 +55,7 @@ Tensor forward(const LayerNormRows& r, const Tensor& x, const Tensor& weight, co
   return statistics;
 }
 
-// On a GPU the kernels convert as they read and write, and keep statistics in the type they compute in.
+// GPU kernels convert when they read and write, and store statistics in the type of the computation.
 Tensor forward_there(const LayerNormRows& r, const Tensor& input, const Tensor& weight, const Tensor& bias, double eps,
                      Tensor& out) {
   const Tensor x = contiguous(input), statistics = empty({r.count, 2}, normalization_type(x));
@@ -124,7 +124,7 @@ Gradients backward(const LayerNormRows& r, const Tensor& grad, const Tensor& x, 
   return out;
 }
 
-// The same with the operators of tensors, to be differentiated again.
+// The same as operators of tensors, which is differentiable again.
 void differentiable_backward(const Context& c, const LayerNormRows& r, int normalized, double eps) {
   const Tensor &x = c.saved(0), &w = c.saved(1), &g = c.gradient();
   Shape last, leading;
@@ -141,7 +141,7 @@ void differentiable_backward(const Context& c, const LayerNormRows& r, int norma
   if (c.needs(2)) c.set(2, over_rows(g));
 }
 
-// Sizes that go on a list.
+// Prints the remaining sizes of a list.
 struct Following {
   const Shape& sizes;
 };
@@ -196,7 +196,7 @@ Tensor normalize(const char* node, bool centred, const Tensor& input, const Shap
   return out;
 }
 
-// As in PyTorch of the squares, not of the absolute values: the divisor is complex.
+// As in PyTorch, uses the squares, not the squared absolute values: the divisor is complex.
 Tensor complex_rms_norm(const Tensor& input, const Shape& normalized, const Tensor& weight, double eps) {
   check("rms_norm", input, normalized, weight, Tensor());
   Shape last;

@@ -1,4 +1,4 @@
-// Normalisations that also return the statistics that they used, as PyTorch's native functions do.
+// Normalisations that also return their statistics, as PyTorch's native functions do.
 #include "flambeau/operator.h"
 #include "flambeau/operators/networks.h"
 
@@ -6,12 +6,12 @@ namespace flambeau {
 
 namespace {
 
-// Column 0 of the statistics is the mean, column 1 one over the deviation.
+// Column 0 of the statistics is the mean, column 1 is 1 / standard deviation.
 Tensor statistic(const Normalized& n, int column, const Shape& shape) {
   return to(reshape(select(n.statistics, 1, column), shape), n.values.dtype());
 }
 
-// The mean and one over the deviation of rows, which a group normalisation has computed: on the graph where x is.
+// Returns the mean and 1 / standard deviation of rows from a group normalisation, recorded if x is.
 Tensors moments(const Normalized& n, const Tensor& x, const Shape& as_rows, const Shape& shape, double eps) {
   if (!recording(x) || x.numel() == 0) return {n.values, statistic(n, 0, shape), statistic(n, 1, shape)};
   const Tensor rows = reshape(x, as_rows), means = mean(rows, Shape{-1}, true, {});
@@ -36,7 +36,8 @@ const Operator native_group_norm_operator(
      .doc = "group_norm, the mean and one over the deviation (N, groups). Gradient: through all three.",
      .forward = [](const Tensor& x, const Tensor& w, const Tensor& b, int64_t batch, int64_t channels, int64_t inner,
                    int64_t groups, double eps) {
-       const uint64_t numbers = uint64_t(batch) * uint64_t(channels) * uint64_t(inner);  // whatever was given for them
+       // Regardless of the sizes that the caller gave
+       const uint64_t numbers = uint64_t(batch) * uint64_t(channels) * uint64_t(inner);
        require(x.dim() >= 2 && x.size(0) == batch && x.size(1) == channels && uint64_t(x.numel()) == numbers,
                "native_group_norm: N, C, HxW of ", Shape{batch, channels, inner}, " do not fit input ", x.shape());
        const Normalized n = group_norm(x, groups, w, b, eps);

@@ -1,14 +1,15 @@
-// Layers of recurrent networks.
+// Recurrent layers.
 //
 // Note [Recurrence]
-// The inputs of all times are multiplied by their weight at once, into the buffer that the gates then stay in. The walk
-// through time adds what the hidden state gives, through a weight transposed once so that its rows are contiguous, and
-// applies the cell. Sequences do not know of each other: every thread walks with its own rows through all times. The
-// derivative walks back in the same way, collecting the gradients of the gates; those of the weights are one product
-// over all times at the end.
+// The inputs of all time steps are multiplied by their weight at once, into the buffer that later holds the gates. The
+// loop over time adds the contribution of the hidden state, using a weight that is transposed once to make its rows
+// contiguous, and applies the cell. Sequences are independent, so each thread processes some sequences through all time
+// steps. The derivative loops backwards in the same way and collects the gradients of the gates; the gradients of the
+// weights are one product over all time steps at the end.
 //
-// Halves are computed in float32 as a whole on the CPU. On a GPU products, hidden states and gates are of halves, which
-// its matrix units take; what is added up through time stays in float32: states, a GRU's hidden state, and gradients.
+// On the CPU, half-precision layers are computed in float32. On a GPU, products, hidden states and gates are in half
+// precision for its matrix units; values that accumulate over time are in float32: states, a GRU's hidden state, and
+// gradients.
 #include "operators/layers/recurrent.h"
 
 #include <cstring>
@@ -33,7 +34,7 @@ T* row_of(const Tensor& t, int64_t row) {
   return t.defined() ? t.data<T>() + row * t.size(1) : nullptr;
 }
 
-// Walks sequences [begin, end) through all times.
+// Processes sequences [begin, end) through all time steps.
 template <class T>
 void walk_forward(Cell cell, const RecurrentWalk& w, const Tensor& weight, const Tensor& bias, const Tensor& projection,
                   const RecurrentBuffers& b, int64_t begin, int64_t end) {
@@ -104,7 +105,7 @@ void walk_backward(Cell cell, const RecurrentWalk& w, const Context& c, const Re
   }
 }
 
-// The hidden states before those of all times, as rows: those that lie one after the other are taken together.
+// Returns the hidden states before each time step as rows, with adjacent ones combined.
 Tensor previous_hidden(const RecurrentWalk& w, const Tensor& output, const Tensor& hidden) {
   struct Piece {
     bool of_output;
@@ -208,7 +209,7 @@ RecurrentWalk checked_walk(Cell cell, const Tensor& input, const Tensor& hidden,
   return w;
 }
 
-// If nothing is recorded, buffers that only the derivative reads stay undefined.
+// If nothing is recorded, buffers that only the derivative reads remain undefined.
 RecurrentBuffers run(Cell cell, const RecurrentWalk& w, const Tensor& input, const Tensor& hidden, const Tensor& state,
                      const RecurrentWeights& p, bool keep) {
   NoRecording off;

@@ -1,5 +1,5 @@
-// The derivative of a recurrent layer in differentiable operators, for derivatives of derivatives: the walk of Note
-// [Recurrence], one time after the other, with the same cells.
+// The derivative of a recurrent layer as differentiable operators, for higher derivatives: the loop of Note
+// [Recurrence], one time step at a time, with the same cells.
 #include "kernels/layers/networks.h"
 #include "operators/layers/recurrent.h"
 
@@ -17,13 +17,13 @@ Tensor maximum(const Tensor& x, const Tensor& y) { return flambeau::maximum(x, y
 
 Tensor joined(Tensors parts, int64_t dim) { return parts.size() == 1 ? parts[0] : cat(parts, dim); }
 
-// The first n rows of `all` replaced.
+// Replaces the first n rows of `all`.
 Tensor with_first(const Tensor& all, const Tensor& rows) {
   const int64_t n = rows.size(0);
   return n == all.size(0) ? rows : cat({rows, narrow(all, 0, n, all.size(0) - n)}, 0);
 }
 
-struct Moment {  // one time, as the forward walk found it
+struct Moment {  // one time step of the forward loop
   Tensor gate[4], own[4], previous_state, state, previous_hidden, shown;
 };
 

@@ -48,7 +48,7 @@ void copy_block(const Block& to, const Block& from, int64_t rows, int64_t column
   for (int64_t i = 0; i < rows; ++i) std::memcpy(to.at(i, 0), from.at(i, 0), bytes);
 }
 
-// to[i, j] = conj(from[i, j])
+// Computes to[i, j] = conj(from[i, j]).
 void conjugate_block(const Block& to, const Block& from, int64_t rows, int64_t columns) {
   dispatch_all(to.dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;
@@ -60,7 +60,7 @@ void conjugate_block(const Block& to, const Block& from, int64_t rows, int64_t c
   });
 }
 
-// The conjugate of a matrix to read, without a copy where it is the matrix itself.
+// The conjugate of a matrix for reading; no copy if the matrix is real.
 struct Conjugate {
   Scratch copy;
   Block block;
@@ -70,7 +70,7 @@ struct Conjugate {
   }
 };
 
-// C -= A B
+// Computes C -= A B.
 void subtract_product(int64_t m, int64_t n, int64_t k, const kernels::Matrix& a, const kernels::Matrix& b,
                       const Block& c) {
   if (m > 0 && n > 0 && k > 0) gemm(m, n, k, -1, a, b, 1, c.data, c.ld, c.dtype);
@@ -132,7 +132,8 @@ int64_t lu(int64_t m, int64_t n, const Block& a, int32_t* pivots) {
 
 int64_t cholesky(int64_t n, const Block& a) {
   const auto& kernel = kernels_of(a.dtype);
-  constexpr int64_t kRows = 128;  // of the trailing matrix at a time, so that its lower part is left alone
+  // Rows of the trailing matrix at a time, which leaves most of its lower part untouched
+  constexpr int64_t kRows = 128;
   if (n <= 2 * kPanel) return kernel.cholesky(n, a.data, a.ld);
   for (int64_t k = 0; k < n; k += kPanel) {
     const int64_t width = std::min(kPanel, n - k), right = k + width;
@@ -149,7 +150,7 @@ int64_t cholesky(int64_t n, const Block& a) {
 
 namespace {
 
-// The reflectors in the columns of a panel as 1 - V T V^H.
+// The reflectors in the columns of a panel, as 1 - V T V^H.
 struct BlockReflector {
   int64_t m, k;
   Scratch v, t, t_adjoint;
@@ -167,7 +168,7 @@ struct BlockReflector {
     dispatch_all(panel.dtype, [&](auto tag) { combine(tag, tau, gram->data); });
   }
 
-  // C = (1 - V T V^H) C, or its adjoint.
+  // Computes C = (1 - V T V^H) C, or the product with the adjoint.
   void apply(int64_t n, bool adjoint, const Block& c) const {
     Scratch inner(k, n, c.dtype), turned(k, n, c.dtype);
     gemm(k, n, m, 1, v_conjugate.block.transposed(), c.plain(), 0, inner->data, n, c.dtype);
@@ -176,7 +177,7 @@ struct BlockReflector {
   }
 
  private:
-  // V, with its ones and zeros.
+  // Returns V with its ones and zeros.
   const Block& take(const Block& panel) {
     copy_block(*v, panel, m, k);
     dispatch_all(panel.dtype, [&](auto tag) {
@@ -191,7 +192,7 @@ struct BlockReflector {
     return *v;
   }
 
-  // T(:j, j) = -tau_j T(:j, :j) V(:, :j)^H v_j
+  // Computes T(:j, j) = -tau_j T(:j, :j) V(:, :j)^H v_j.
   template <class T>
   void combine(TypeTag<T>, const char* factors, const char* gram) {
     if constexpr (is_factored<T>) {

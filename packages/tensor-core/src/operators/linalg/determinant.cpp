@@ -19,7 +19,7 @@ auto modulus(T v) {
     return std::fabs(v);
 }
 
-// body(diagonal element) over one matrix' U; gives the sign of the permutation.
+// Calls body(diagonal element) for the U of one matrix. Returns the sign of the permutation.
 template <class T, class F>
 int each_pivot(const Tensor& lu, const Tensor& pivots, int64_t matrix, F&& body) {
   const int64_t n = lu.size(-1);
@@ -33,7 +33,7 @@ int each_pivot(const Tensor& lu, const Tensor& pivots, int64_t matrix, F&& body)
   return sign;
 }
 
-// The diagonal of U, and the sign of the permutation in that dtype, on a GPU.
+// The diagonal of U, and the sign of the permutation in the same dtype, on a GPU.
 struct Pivots {
   Tensor diagonal, sign;
   Pivots(const Tensor& lu, const Tensor& pivots) : diagonal(contiguous(flambeau::diagonal(lu, 0, -2, -1))) {
@@ -49,7 +49,7 @@ Tensor square_factors(const char* function, const Tensor& lu) {
   return contiguous(lu);
 }
 
-Tensor pivots_of(const char* function, const Tensor& lu, const Tensor& pivots) {  // one for each row of lu
+Tensor pivots_of(const char* function, const Tensor& lu, const Tensor& pivots) {  // one pivot for each row of lu
   require_pivots(function, pivots);
   require(pivots.shape() == joined(batch_shape(lu), {lu.size(-1)}), function, ": expected ", lu.size(-1),
           " pivots for each matrix of ", lu.shape(), ", got shape ", pivots.shape());

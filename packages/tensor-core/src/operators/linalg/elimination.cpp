@@ -1,4 +1,4 @@
-// Elimination: the LU and LDL factorizations and what follows from them: systems and inverses.
+// LU and LDL factorizations, linear systems and inverses.
 #include "flambeau/operator.h"
 #include "operators/linalg/linalg_checks.h"
 
@@ -6,7 +6,7 @@ namespace flambeau::linalg {
 
 namespace {
 
-// X with A X = B for a triangular A.
+// Solves A X = B for a triangular A.
 Tensor solve_left(const Tensor& a, const Tensor& b, bool upper, bool unit) {
   return solve_triangular(a, b, upper, true, unit);
 }
@@ -21,7 +21,7 @@ struct Parts {
   }
 };
 
-// P of A = P L U as a matrix.
+// Returns P of A = P L U as a matrix.
 Tensor permutation(const Tensor& pivots, int64_t rows, Dtype dtype) {
   const Tensor order = lu_permutation(pivots, rows);  // row i of P^T A is row order[i] of A
   return to(eq(unsqueeze(order, -2), unsqueeze(arange(Scalar(0), Scalar(rows), Scalar(1), Dtype::int64), -1)), dtype);
@@ -72,7 +72,7 @@ void explain_no_inverse(std::ostream& text, int32_t info) {
        << " is zero, the inversion could not be completed because the input matrix is singular.";
 }
 
-// Of the factors, given X and its gradient: A X = B with A = P L U.
+// Returns the gradient of the factors, given X and its gradient: A X = B with A = P L U.
 Tensor factors_gradient(const Tensor& lu, const Tensor& x, const Tensor& grad) {
   const Parts parts(lu);
   const Tensor y = matmul(parts.u, x), grad_y = solve_left(adjoint(parts.u), grad, false, false);  // L Y = P^T B
@@ -80,7 +80,7 @@ Tensor factors_gradient(const Tensor& lu, const Tensor& x, const Tensor& grad) {
   return -(tril(matmul(grad_z, adjoint(y)), -1) + triu(matmul(grad_y, adjoint(x)), 0));
 }
 
-// The same for A^H X = B, given B's gradient as well: X = P Z, L^H Z = Y, U^H Y = B.
+// The same for A^H X = B, which also needs the gradient of B: X = P Z, L^H Z = Y, U^H Y = B.
 Tensor adjoint_factors_gradient(const Tensor& lu, const Tensor& pivots, const Tensor& b, const Tensor& x,
                                 const Tensor& grad, const Tensor& grad_b) {
   const Parts parts(lu);
@@ -90,7 +90,7 @@ Tensor adjoint_factors_gradient(const Tensor& lu, const Tensor& pivots, const Te
   return -(tril(matmul(z, adjoint(grad_y)), -1) + triu(matmul(y, adjoint(grad_b)), 0));
 }
 
-// X with A X = B, or A^H X = B, from A's factors.
+// Solves A X = B or A^H X = B, given the factors of A.
 Tensor solve_factored(const Tensor& lu, const Tensor& pivots, const Tensor& b, bool turned) {
   const Tensor x = flambeau::lu_solve(lu, pivots, b, turned);
   if (recording(lu, b))
@@ -105,7 +105,7 @@ Tensor solve_factored(const Tensor& lu, const Tensor& pivots, const Tensor& b, b
   return x;
 }
 
-// X with A X = B for matrices B; the derivative: Giles 2008, section 2.3.1.
+// Solves A X = B for matrices B. Derivative: Giles 2008, section 2.3.1.
 Solution solve_matrices(const Tensor& a, const Tensor& b) {
   const LuFactors f = flambeau::lu_factor(a);
   const Tensor x = flambeau::lu_solve(f.lu, f.pivots, b, false);

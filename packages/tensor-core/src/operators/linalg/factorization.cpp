@@ -1,5 +1,5 @@
-// LU, Cholesky and QR factorizations and triangular systems, over batches and threads. Each matrix:
-// Note [Blocked factorizations] in operators/linalg/blocked_factorization.h
+// LU, Cholesky and QR factorizations and triangular systems of batches, with threads. For each matrix: Note [Blocked
+// factorizations] in operators/linalg/blocked_factorization.h
 #include "flambeau/operators/factorization.h"
 
 #include <cstring>
@@ -15,7 +15,7 @@ namespace {
 using blocked::Block;
 using kernels::Triangle;
 
-// The matrices of a batch, one after the other.
+// Matrices of a batch, contiguous in memory.
 struct Batch {
   Tensor tensor;
   int64_t count, m, n;
@@ -30,14 +30,14 @@ struct Batch {
   }
 };
 
-Tensor copy_of(const Tensor& t) {  // contiguous, its own
+Tensor copy_of(const Tensor& t) {  // Returns a contiguous copy.
   Tensor out = empty(t.shape(), t.dtype());
   copy_values(out, t);
   return out;
 }
 
 template <class F>
-void each(int64_t count, double work, F&& body) {  // work: multiply-adds a matrix
+void each(int64_t count, double work, F&& body) {  // work: multiply-adds for each matrix
   parallel_items(count, std::max<int64_t>(1, int64_t(50000 / (work + 50))), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) body(i);
   });
@@ -45,11 +45,11 @@ void each(int64_t count, double work, F&& body) {  // work: multiply-adds a matr
 
 double cube(int64_t n) { return double(n) * double(n) * double(n); }
 
-// A triangular matrix for each of B's.
+// One triangular matrix for each matrix of B.
 struct Triangles {
   Tensor tensor;
   bool upper, unit;
-  int64_t step;  // elements between matrices
+  int64_t step;  // distance between matrices in elements
 
   Triangles(const Tensor& a, const Shape& batch, bool upper, bool unit) : tensor(a), upper(upper), unit(unit), step(0) {
     if (a.dim() == 2) return;
@@ -82,7 +82,7 @@ void require_in_range(const Tensor& pivots, int64_t rows) {
     require(p[i] >= 1 && p[i] <= rows, "pivots must be between 1 and ", rows, ", got ", p[i]);
 }
 
-// Exchanges rows as the pivots say, or `back`, in the opposite order.
+// Exchanges rows according to the pivots, in the opposite order if `back`.
 void exchange(const Batch& out, const Tensor& pivots, bool back) {
   if (cuda::takes(pivots)) return cuda::exchange_rows(out.matrices(), pivots, back);
   each(out.count, double(out.m * out.n), [&](int64_t i) {
@@ -96,7 +96,7 @@ void exchange(const Batch& out, const Tensor& pivots, bool back) {
   });
 }
 
-Tensor broadcast_copy(const Tensor& a, const Tensor& b) {  // B, once for every pair of matrices
+Tensor broadcast_copy(const Tensor& a, const Tensor& b) {  // Returns a copy of B, repeated for every pair of matrices.
   const Shape batch = broadcast(batch_shape(a), batch_shape(b));
   return copy_of(expand(b, joined(batch, {b.size(-2), b.size(-1)})));
 }

@@ -1,5 +1,5 @@
 // The LDL factorization of symmetric and Hermitian matrices that need not be positive definite: Bunch, Kaufman 1977, in
-// the form of LAPACK's sytf2 and hetf2. Everything lies in the lower triangle.
+// the form of LAPACK's sytf2 and hetf2. The lower triangle holds all results.
 #include <algorithm>
 #include <cmath>
 #include <utility>
@@ -30,12 +30,12 @@ struct Indefinite {
     else
       return std::fabs(double(v));
   }
-  // Element (i, j) of what is left, from either triangle.
+  // Returns element (i, j) of the remaining matrix, from either triangle.
   T whole(int64_t i, int64_t j) const { return i >= j ? at(i, j) : turn(at(j, i)); }
 
   struct Choice {
     int64_t row;
-    int width;  // of the pivot; 0 for a column of zeros
+    int width;  // 1 or 2 rows; 0 for a column of zeros
   };
   Choice choose(int64_t k) const {
     const double alpha = (1 + std::sqrt(17.0)) / 8;  // bounds the growth of the elements
@@ -53,7 +53,7 @@ struct Indefinite {
     return {row, size(at(row, row)) >= alpha * across ? 1 : 2};
   }
 
-  // Rows and columns i < j of what is left from row k on.
+  // Exchanges rows and columns i < j of the remaining matrix, which starts at row k.
   void exchange(int64_t k, int64_t i, int64_t j) const {
     if (i == j) return;
     for (int64_t c = k; c < i; ++c) std::swap(at(i, c), at(j, c));
@@ -67,9 +67,10 @@ struct Indefinite {
     std::swap(at(i, i), at(j, j));
   }
 
-  // (x, y) D^-1, D the block of two at k.
+  // Returns (x, y) D^-1 for the 2x2 block D at k.
   std::pair<T, T> divided(int64_t k, T x, T y) const {
-    const T c = at(k + 1, k), scaled = at(k, k) / turn(c), other = at(k + 1, k + 1) / c;  // D over its coupling
+    // D divided by its off-diagonal element
+    const T c = at(k + 1, k), scaled = at(k, k) / turn(c), other = at(k + 1, k + 1) / c;
     const T determinant = scaled * other - T(1);
     return {(other * x - y) / (determinant * turn(c)), (scaled * y - x) / (determinant * c)};
   }
@@ -92,7 +93,7 @@ struct Indefinite {
     return info;
   }
 
-  // From below, so that the rows above still hold what L is made of.
+  // From the bottom up, because the rows above still hold values that L is computed from.
   void eliminate_one(int64_t k) const {
     for (int64_t i = n - 1; i > k; --i) {
       const T l = at(i, k) / at(k, k);
@@ -109,19 +110,19 @@ struct Indefinite {
     }
   }
 
-  struct RightHandSides {  // of the right-hand sides
+  struct RightHandSides {  // a matrix of right-hand sides
     T* b;
     int64_t columns;
     T* operator[](int64_t i) const { return b + i * columns; }
     void exchange(int64_t i, int64_t j) const {
       if (i != j) std::swap_ranges((*this)[i], (*this)[i] + columns, (*this)[j]);
     }
-    void subtract(int64_t i, T factor, int64_t j) const {  // b_i -= factor b_j
+    void subtract(int64_t i, T factor, int64_t j) const {  // Computes b_i -= factor b_j.
       for (int64_t c = 0; c < columns; ++c) (*this)[i][c] -= factor * (*this)[j][c];
     }
   };
 
-  // The rows k (and k + 1) by the block of D there.
+  // Divides the rows k (and k + 1) by the block of D at k.
   void divide(int64_t k, int width, const RightHandSides& b) const {
     for (int64_t c = 0; c < b.columns; ++c) {
       if (width == 1) {
@@ -155,7 +156,7 @@ struct Indefinite {
   }
 };
 
-// body(type, matrix) for every matrix of a batch, over the threads.
+// Calls body(type, matrix) for every matrix of a batch, in parallel.
 template <class F>
 void each(int64_t count, int64_t n, Dtype dtype, F&& body) {
   parallel_items(count, std::max<int64_t>(1, 50000 / (n * n * n + 50)), [&](int64_t begin, int64_t end) {

@@ -19,7 +19,7 @@ Tensor zeroth_power(const Tensor& a) {
 }  // namespace
 
 Tensor matrix_power(const Tensor& a, int64_t n) {
-  if (a.dim() < 2 || a.size(-1) != a.size(-2)) check_square("matrix_power", a);  // says what is wrong
+  if (a.dim() < 2 || a.size(-1) != a.size(-2)) check_square("matrix_power", a);  // check_square raises the error
   if (n == 0) return zeroth_power(a);
   require(n != INT64_MIN, "linalg.matrix_power: the exponent ", n, " has no negative");
   Tensor base = n < 0 ? inv(a) : a, out;

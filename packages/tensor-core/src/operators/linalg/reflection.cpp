@@ -1,4 +1,4 @@
-// The QR factorization and Householder's reflectors.
+// The QR factorization and Householder reflectors.
 #include "flambeau/autograd.h"
 #include "flambeau/cuda/array_library.h"
 #include "flambeau/operator.h"
@@ -18,7 +18,7 @@ Mode mode_of(std::string_view text) {
   return Mode::R;
 }
 
-// X + X^H of a triangle, with the real diagonal counted once.
+// Returns X + X^H for a triangle X, with the real diagonal counted once.
 Tensor symmetric_of_triangle(const Tensor& x) {
   const Tensor upper = triu(x, 0), both = upper + adjoint(triu(upper, 1));
   if (!is_complex(x.dtype())) return both;
@@ -28,7 +28,8 @@ Tensor symmetric_of_triangle(const Tensor& x) {
 
 Tensor sum_of(const Tensor& a, const Tensor& b) { return !a.defined() ? b : !b.defined() ? a : a + b; }
 
-// Of A = QR with square R: (gQ + Q S) R^-H, S from triu(gR R^H - Q^H gQ). One of the gradients may be undefined.
+// Gradient of A = QR with square R: (gQ + Q S) R^-H, with S from triu(gR R^H - Q^H gQ). One of the gradients may be
+// undefined.
 Tensor square_gradient(const Tensor& q, const Tensor& r, const Tensor& grad_q, const Tensor& grad_r) {
   Tensor middle;
   if (grad_r.defined()) middle = matmul(grad_r, adjoint(r));
@@ -37,7 +38,7 @@ Tensor square_gradient(const Tensor& q, const Tensor& r, const Tensor& grad_q, c
   return adjoint(solve_triangular(r, adjoint(total), true, true, false));
 }
 
-// More columns than rows: A = [X Y], R = [R1 R2]: X = Q R1 is square, and R2 = Q^H Y.
+// Gradient for more columns than rows: A = [X Y] and R = [R1 R2], so X = Q R1 is square and R2 = Q^H Y.
 Tensor wide_gradient(const Tensor& q, const Tensor& r, const Tensor& grad_q, const Tensor& grad_r) {
   const int64_t m = r.size(-2), others = r.size(-1) - m;
   Tensor through, grad_r1, grad_y;
@@ -80,10 +81,10 @@ Qr factored(const Tensor& a, Mode mode) {
           triu(mode == Mode::Complete || k == m ? f.reflectors : narrow(f.reflectors, -2, 0, k), 0)};
 }
 
-// The columns v of the reflectors 1 - tau v v^H that are packed below the diagonal of A.
+// Returns the vectors v of the reflectors 1 - tau v v^H, which are packed below the diagonal of A.
 Tensor vectors_of(const Tensor& a, int64_t k) { return tril(narrow(a, -1, 0, k), -1) + eye(a.size(-2), k, a.dtype()); }
 
-// A result that does not depend on the values of `inputs`, with gradients of zeros.
+// Records a result that does not depend on the values of its inputs, with zero gradients.
 Tensor constant(const Tensor& result, const Tensor& a, const Tensor& tau) {
   if (recording(a, tau))
     record("LinalgConstant", result, {&a, &tau}, {},
@@ -94,7 +95,7 @@ Tensor constant(const Tensor& result, const Tensor& a, const Tensor& tau) {
   return result;
 }
 
-// Computes Q C or Q^H C. If a gradient is required, it applies one reflection after the other.
+// Computes Q C or Q^H C. If a gradient is required, the reflections are applied one after the other.
 Tensor reflect(const Tensor& a, const Tensor& tau, Tensor c, bool turned) {
   if (!recording(a, tau, c)) return apply_reflectors(a, tau, c, turned);
   const int64_t k = tau.size(-1);

@@ -1,4 +1,4 @@
-// Triangular systems, Cholesky's factorization and the systems it solves.
+// Triangular systems, Cholesky factorizations, and linear systems solved with them.
 #include "flambeau/operator.h"
 #include "operators/linalg/linalg_checks.h"
 
@@ -8,7 +8,7 @@ namespace {
 
 Tensor triangle(const Tensor& t, bool upper, bool strict) { return upper ? triu(t, strict) : tril(t, -int(strict)); }
 
-// X with A X = B; batches broadcast.
+// Solves A X = B for triangular A; batches broadcast.
 Tensor solve_left(const Tensor& a, const Tensor& b, bool upper, bool unit) {
   const Tensor x = flambeau::solve_triangular(a, b, upper, unit);
   if (recording(a, b))
@@ -25,7 +25,7 @@ void explain_indefinite(std::ostream& text, int32_t info) {
        << "order " << info << " is not positive-definite).";
 }
 
-// The derivative: Murray 2016, arXiv:1602.07527.
+// Source of the derivative: Murray 2016, arXiv:1602.07527.
 CholeskyFactor factored(const char* name, const Tensor& a, bool upper) {
   check_square(name, a);
   const CholeskyFactor f = cholesky_factor(a, upper);
@@ -33,7 +33,7 @@ CholeskyFactor factored(const char* name, const Tensor& a, bool upper) {
     record("LinalgCholeskyEx", f.factor, {&a}, {&f.factor}, [upper](const Context& c) {
       const Tensor turned = upper ? c.saved(0) : adjoint(c.saved(0));
       const Tensor inner = matmul(turned, upper ? adjoint(c.gradient()) : c.gradient());
-      // As PyTorch: the diagonal's imaginary parts, too.
+      // As in PyTorch, the imaginary parts of the diagonal are included.
       const Tensor middle = (tril(inner, 0) + adjoint(tril(inner, -1))) * Scalar(0.5);
       c.set(0, adjoint(solve_left(turned, adjoint(solve_left(turned, middle, true, false)), true, false)));
     });
@@ -158,7 +158,7 @@ Gradient: both, any order.)",
      .reference = "np.linalg.solve(np.tril(input2) @ np.tril(input2).T, input)",
      .samples = "f(3, 2), 2 * np.eye(3) + np.tril(f(3, 3)) / 4"});
 
-// L^-H L^-1
+// Computes L^-H L^-1.
 Tensor cholesky_inverse(const Tensor& factor, bool upper) {
   check_square("cholesky_inverse", factor, "input");
   Tensor inverse;

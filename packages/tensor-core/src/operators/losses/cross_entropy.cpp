@@ -1,4 +1,4 @@
-// Cross entropy of classes or of probabilities, from scores.
+// Cross entropy of logits with classes or probabilities.
 #include <algorithm>
 #include <cmath>
 
@@ -13,7 +13,7 @@ namespace flambeau {
 
 namespace {
 
-// 1 at the labels that count, 0 elsewhere, in the shape of the scores.
+// Returns 1 at the labels that are not ignored and 0 elsewhere, in the shape of the scores.
 Tensor one_hot_of(const Tensor& input, const Tensor& labels, int64_t ignore_index) {
   if (input.numel() == 0) return zeros(input.shape(), input.dtype());
   const int64_t dim = dim_of_classes(input);
@@ -21,7 +21,7 @@ Tensor one_hot_of(const Tensor& input, const Tensor& labels, int64_t ignore_inde
   return scatter_add(zeros(input.shape(), input.dtype()), dim, safe, unsqueeze(to(valid, input.dtype()), dim));
 }
 
-// (softmax - one-hot) * factor, the factor one for each label.
+// Returns (softmax - one-hot) * factor, with one factor for each label.
 Tensor cross_entropy_gradient(const Labelled& l, int64_t ignore_index, const Tensor& scores, const Tensor& logarithms,
                               const Tensor& factors) {
   if (cuda::takes(scores))
@@ -43,7 +43,8 @@ Tensor cross_entropy_gradient(const Labelled& l, int64_t ignore_index, const Ten
   return out;
 }
 
-// The mean on a GPU, where nothing waits for the sum of the weights; `scale` becomes its inverse, 0 where that is 0.
+// Computes the mean on a GPU, without waiting for the sum of the weights. `scale` becomes its inverse, or 0 if the sum
+// is 0.
 Tensor mean_there(const Tensor& losses, const Tensor& weights, Tensor& scale) {
   const Tensor total = sum(weights, {}, false, std::nullopt);
   scale = where(eq(total, 0), Scalar(0.0), reciprocal(total));
@@ -51,9 +52,9 @@ Tensor mean_there(const Tensor& losses, const Tensor& weights, Tensor& scale) {
 }
 
 struct Fused {
-  Tensor out, logarithms;  // of the sums of exponentials, one for each label
-  double scale = 1;        // of a mean
-  Tensor scale_there;      // on a GPU
+  Tensor out, logarithms;  // logarithms: of the sums of exponentials, one for each label
+  double scale = 1;        // factor of a mean
+  Tensor scale_there;      // the same on a GPU
 };
 
 Fused fused_there(const Labelled& l, const Tensor& input, int64_t ignore_index, Reduction reduction) {
@@ -79,7 +80,7 @@ Tensor losses_here(const Labelled& l, const Tensor& scores, const Tensor& logari
       l.each(begin, end, ignore_index, [&](int64_t i, int64_t place) {
         T &largest = logarithms.data<T>()[i], rest = losses.data<T>()[i];
         const T loss = rest + (largest - scores.data<T>()[place]), w = l.weights.data<T>()[i];
-        largest += rest;  // the logarithm as a whole, for the derivative
+        largest += rest;  // the logarithm of the sum of exponentials, for the derivative
         losses.data<T>()[i] = l.labels.data<int64_t>()[i] == ignore_index ? T(0) : w * loss;
       });
     });
@@ -95,11 +96,12 @@ Fused fused_here(const Labelled& l, const Tensor& input, int64_t ignore_index, R
   f.out = reduction == Reduction::None
               ? losses
               : to(scalar_tensor(Scalar(total_of(losses) * f.scale), input.dtype()), losses.device());
-  if (std::isinf(f.scale)) f.scale = 0;  // no label counts: the mean is NaN, its gradient 0
+  if (std::isinf(f.scale)) f.scale = 0;  // all labels are ignored: the mean is NaN, its gradient is 0
   return f;
 }
 
-// All but smoothing in one operator, over the logarithms of the sums of exponentials: the softmax is never written.
+// Computes the loss, without smoothing, in one operator from the logarithms of the sums of exponentials. The softmax is
+// never stored.
 Tensor fused_cross_entropy(const Tensor& input, const Tensor& target, const Tensor& weight, int64_t ignore_index,
                            Reduction reduction) {
   const int64_t dim = dim_of_classes(input);
@@ -146,7 +148,7 @@ Tensor of_probabilities(const Tensor& input, const Tensor& target, const Tensor&
   return sum(losses, {}, false, std::nullopt) / Scalar(double(input.numel() / std::max<int64_t>(classes, 1)));
 }
 
-// The loss of a uniform target distribution, without ignored labels.
+// Returns the loss for a uniform target distribution, without ignored labels.
 Tensor of_all_classes(const Tensor& logarithms, const Tensor& target, const Tensor& weight, int64_t ignore_index,
                       Reduction reduction) {
   const Tensor labels = to(target, Dtype::int64), valid = ne(labels, Scalar(ignore_index));

@@ -2,11 +2,11 @@
 // unsegmented sequence data with recurrent neural networks".
 //
 // Note [CTC]
-// A target of S labels is walked through 2 S + 1 states: a blank before, between and after them. In each step one
-// stays, goes on, or skips a blank between different labels. alpha[t][s] is the logarithm of the probability of all
-// ways that are in s at t, beta that of all ways on from there. The derivative is the one by the logits behind
-// log_probs, softmax minus the share of each class in all ways: it equals the derivative by log_probs once that has
-// gone through log_softmax.
+// A target of S labels has 2 S + 1 states: the labels, and a blank before, between and after them. At each step a path
+// stays, moves to the next state, or skips a blank between different labels. alpha[t][s] is the logarithm of the
+// probability of all paths that are in s at t, and beta[t][s] that of all continuations from there. The derivative is
+// the one with respect to the logits: softmax minus the share of each class in all paths. It equals the derivative with
+// respect to log_probs after that has passed through log_softmax.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -27,7 +27,8 @@ namespace {
 struct Sequences {
   int64_t steps, batch, classes, blank, states;  // states: of the longest target
   Tensor targets;                                // int64, contiguous
-  std::vector<int64_t> first, labels, times;     // where a target begins, how long it is, how many steps it has
+  // for each sample: the first label, the number of labels, the number of steps
+  std::vector<int64_t> first, labels, times;
 
   void check_labels(size_t n) const {
     for (int64_t i = 0; i < labels[n]; ++i) {
@@ -36,22 +37,22 @@ struct Sequences {
               " classes");
     }
   }
-  int64_t label(int64_t n, int64_t s) const {  // of a state
+  int64_t label(int64_t n, int64_t s) const {  // label of a state
     return s % 2 ? targets.data<int64_t>()[first[size_t(n)] + s / 2] : blank;
   }
-  int64_t row() const { return states + 2; }  // with those in front
+  int64_t row() const { return states + 2; }  // including the states in front
   bool may_skip(int64_t n, int64_t s) const {
     return s >= 2 && s % 2 && s <= 2 * labels[size_t(n)] && label(n, s) != label(n, s - 2);
   }
 };
 
-constexpr int64_t kFront = 2;  // states in front of a row that nothing reaches
+constexpr int64_t kFront = 2;  // unreachable states in front of a row
 
 template <class T>
 constexpr T kNever = -std::numeric_limits<T>::infinity();
 
-// One sequence's states in a row: which of them may be reached by skipping a blank, and the logarithms of their labels.
-// Rows of states have two in front that nothing reaches. `turned` is the same from the last state to the first.
+// The states of one sequence in a row: which of them a path may reach by skipping a blank, and the logarithms of their
+// probabilities. Each row has two unreachable states in front. `turned` has the states in reverse order.
 template <class T>
 class Walk {
  public:
@@ -68,7 +69,7 @@ class Walk {
       skip_[size_t(s)] = q.may_skip(n, turned ? states + 1 - s : s) && s >= 2;
     }
   }
-  // The logarithms of the states' labels at a step.
+  // Returns the logarithms of the probabilities of the states' labels at a step.
   const char* own(int64_t t) {
     for (int64_t s = 0; s < states; ++s) own_[size_t(s)] = logs_[t * step_ + labels_[size_t(s)]];
     return reinterpret_cast<const char*>(own_.data());
@@ -93,7 +94,7 @@ class Walk {
   std::vector<T> own_;
 };
 
-// Fills alpha (steps, row) of one sequence; its negative log-likelihood.
+// Fills alpha (steps, row) of one sequence and returns its negative log-likelihood.
 template <class T>
 T walk_forward(const Sequences& q, int64_t n, const T* logs, T* alpha) {
   Walk<T> walk(q, n, logs, false);
@@ -103,7 +104,8 @@ T walk_forward(const Sequences& q, int64_t n, const T* logs, T* alpha) {
   for (int64_t t = 1; t < walk.steps; ++t)
     walk.go_on(t, alpha + (t - 1) * q.row() + kFront, alpha + t * q.row() + kFront);
   const T* last =
-      alpha + (walk.steps - 1) * q.row() + kFront + walk.states - 1;  // the last label or the blank after it
+      // a path ends at the last label or the blank after it
+      alpha + (walk.steps - 1) * q.row() + kFront + walk.states - 1;
   const T a = last[0], b = last[-1], largest = std::max(a, b);
   return largest == kNever<T> ? -largest : -(largest + std::log1p(std::exp(-std::abs(a - b))));
 }
@@ -163,7 +165,7 @@ Sequences checked(const Tensor& logs, const Tensor& targets, const Shape& input_
     require(targets.dim() == 2 || at <= targets.numel(), "ctc_loss: target_lengths ", target_lengths,
             " are more than the targets of shape ", targets.shape());
     q.states = std::max(q.states, 2 * labels + 1);
-    if (!cuda::takes(q.targets)) q.check_labels(size_t(n));  // a GPU's kernel checks them
+    if (!cuda::takes(q.targets)) q.check_labels(size_t(n));  // on a GPU the kernel checks them
   }
   require(targets.dim() == 2 || at == targets.numel(), "ctc_loss: target_lengths ", target_lengths,
           " do not add up to the targets of shape ", targets.shape());
@@ -221,8 +223,8 @@ Tensor ctc_loss(const Tensor& log_probs, const Tensor& targets, const Shape& inp
              const Tensor scale = contiguous(to(c.gradient(), type));
              if (there) return c.set(0, cuda::ctc_backward(*there, scale, zero_infinity));
              Sequences q = *all;
-             q.targets = c.saved(3);  // those here may be the caller's, who may have changed them since
-             for (size_t n = 0; n < q.labels.size(); ++n) q.check_labels(n);  // hooks may have unpacked anything
+             q.targets = c.saved(3);  // read the saved targets: the caller may have changed these since
+             for (size_t n = 0; n < q.labels.size(); ++n) q.check_labels(n);  // hooks may have unpacked other values
              Tensor grad = zeros(logs.shape(), type);
              dispatch_real(type, [&](auto tag) {
                using T = typename decltype(tag)::type;

@@ -45,7 +45,7 @@ void check_classes(const Tensor& input, const Tensor& target, int64_t ignore_ind
     require(false, name, ": the input of shape ", input.shape(), " needs a target of shape ", expected, ", got ",
             target.shape(), column ? "; write target.squeeze(" : "", column ? std::to_string(dim) + ")" : "");
   }
-  if (target.is_meta() || cuda::takes(target)) return;  // a kernel looks as it reads them
+  if (target.is_meta() || cuda::takes(target)) return;  // a GPU kernel checks labels when it reads them
   check_range(contiguous(to(target, Dtype::int64)), classes, ignore_index);
 }
 
@@ -82,7 +82,7 @@ Labelled::Labelled(const Tensor& input, const Tensor& target, const Tensor& weig
 }
 
 Labelled Labelled::with(const Tensor& saved, int64_t ignore_index) const {
-  if (!cuda::takes(saved)) check_range(saved, classes, ignore_index);  // hooks may have unpacked anything
+  if (!cuda::takes(saved)) check_range(saved, classes, ignore_index);  // hooks may have unpacked other values
   Labelled out = *this;
   out.labels = saved;
   return out;

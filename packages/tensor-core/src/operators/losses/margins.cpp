@@ -1,4 +1,4 @@
-// Losses that ask for a margin between the scores of classes.
+// Losses that require a margin between the scores of classes.
 #include <algorithm>
 
 #include "core/working_memory.h"
@@ -21,13 +21,13 @@ void check_label(int64_t label, int64_t least, int64_t classes) {
           classes, ", got ", label);
 }
 
-// The gradient of each row's loss from that of the reduced ones, (rows, 1).
+// Returns the gradient of each row's loss, (rows, 1), from the gradient of the reduced loss.
 Tensor gradient_of_rows(const Tensor& grad, int64_t rows, Reduction reduction) {
   const Tensor each = reduction == Reduction::Mean ? grad / Scalar(double(rows)) : grad;
   return reduction == Reduction::None ? reshape(each, {rows, 1}) : expand(reshape(each, {1, 1}), {rows, 1});
 }
 
-struct ScoreRows {  // scores (rows, classes) in a type to compute with, and labels
+struct ScoreRows {  // scores (rows, classes) in the dtype of the computation, and labels
   Tensor scores, labels;
   ScoreRows(const Tensor& input, const Tensor& target) {
     const Dtype type = input.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32;
@@ -37,7 +37,7 @@ struct ScoreRows {  // scores (rows, classes) in a type to compute with, and lab
   }
 };
 
-// One row: sum over j != y of max(0, margin - x[y] + x[j])**p.
+// Computes the loss of a row: the sum over j != y of max(0, margin - x[y] + x[j])**p.
 template <class T>
 T margin_loss(const T* x, int64_t classes, int64_t y, T margin, int64_t p) {
   T total = 0;
@@ -75,7 +75,10 @@ Tensor margin_losses(const ScoreRows& r, int64_t p, double margin, const Tensor&
   return out;
 }
 
-// d loss / d x[j] = p missing[j]**(p - 1) w[y] / C where something is missing, and minus their sum for x[y].
+// With the violation v[j] = max(0, margin - x[y] + x[j]), d loss
+// d x[j] = p v[j]**(p - 1) w[y]
+// C where v[j] > 0, and d loss
+// d x[y] is minus their sum.
 Tensor margin_gradient(const Tensor& scores, const Tensor& labels, int64_t p, double margin, const Tensor& weight,
                        const Tensor& grad) {
   const int64_t classes = scores.size(1);
@@ -88,8 +91,8 @@ Tensor margin_gradient(const Tensor& scores, const Tensor& labels, int64_t p, do
   return scatter_add(each, 1, labels, -sum(each, Shape{1}, true, {}));
 }
 
-// One row, whose labels end at the first -1: each class that is no label is too near to a label by what is missing. The
-// derivative by the scores is added to `slopes` if they are given.
+// Computes the loss of a row whose labels end at the first -1: the sum of the margin violations of all pairs of a label
+// and another class. Adds the derivative with respect to the scores to `slopes` if given.
 template <class T>
 T labels_loss(const T* x, int64_t classes, const int64_t* labels, T* slopes, std::vector<char>& is_label) {
   int64_t count = 0;
@@ -106,7 +109,7 @@ T labels_loss(const T* x, int64_t classes, const int64_t* labels, T* slopes, std
   return total / T(classes);
 }
 
-// The same of all rows, one label of each after the other.
+// The same for all rows on a GPU, one label of each row after the other.
 Tensor labels_losses_on_gpu(const ScoreRows& r, const Tensor& slopes) {
   const int64_t rows = r.scores.size(0), classes = r.scores.size(1);
   Tensor losses = zeros({rows}, r.scores.dtype());
@@ -127,7 +130,7 @@ Tensor labels_losses_on_gpu(const ScoreRows& r, const Tensor& slopes) {
   return losses;
 }
 
-// The losses of rows; with `slopes` (zeros) also their derivatives by the scores.
+// Returns the losses of rows. Adds the derivatives with respect to the scores to `slopes` (zeros) if given.
 Tensor labels_losses(const ScoreRows& r, const Tensor& slopes) {
   if (cuda::takes(r.scores)) return labels_losses_on_gpu(r, slopes);
   const int64_t rows = r.scores.shape()[0], classes = r.scores.shape()[1];

@@ -1,4 +1,4 @@
-// The negative logarithm of the probability of a class, from logarithms.
+// Negative log-likelihood of classes, from log-probabilities.
 #include <cmath>
 
 #include "core/working_memory.h"
@@ -10,7 +10,7 @@ namespace flambeau {
 
 namespace {
 
-// Of the labels, times their weights.
+// Returns the negative scores of the labels, times their weights.
 Tensor negative_scores(const Labelled& l, const Tensor& scores, int64_t ignore_index) {
   if (cuda::takes(scores)) return cuda::picked(l.there(ignore_index), scores, Tensor(), l.of_class, l.weights);
   const Tensor losses = empty(l.labels.shape(), scores.dtype());
@@ -25,7 +25,7 @@ Tensor negative_scores(const Labelled& l, const Tensor& scores, int64_t ignore_i
   return losses;
 }
 
-// With a gradient for the weights of the classes, too.
+// The same with a gradient for the class weights.
 Tensor nll_loss_of_weights(const Tensor& input, const Tensor& target, const Tensor& weight, int64_t ignore_index,
                            Reduction reduction) {
   const Tensor labels = to(target, Dtype::int64), valid = ne(labels, Scalar(ignore_index));
@@ -35,7 +35,7 @@ Tensor nll_loss_of_weights(const Tensor& input, const Tensor& target, const Tens
   return sum(losses, {}, false, std::nullopt) / sum(each, {}, false, std::nullopt);
 }
 
-// Of the losses without reduction.
+// Returns the gradient of the losses without reduction.
 Tensor nll_gradient(const Labelled& l, int64_t ignore_index, const Tensor& gradient, const Shape& shape) {
   if (cuda::takes(l.labels) && !recording_enabled())
     return cuda::picked_gradient(l.there(ignore_index), shape, contiguous(gradient * l.weights), Tensor(), Tensor());
@@ -46,7 +46,7 @@ Tensor nll_gradient(const Labelled& l, int64_t ignore_index, const Tensor& gradi
   return scatter_add(zeros(shape, share.dtype()), dim, unsqueeze(safe, dim), share, Write::InPlace);
 }
 
-// Divided by the sum of the weights, in the losses' dtype.
+// Divides by the sum of the weights, in the losses' dtype.
 Tensor weighted_mean(const Tensor& losses, const Tensor& weights) {
   const Tensor total = sum(losses, {}, false, std::nullopt);
   if (cuda::takes(losses)) {
@@ -54,7 +54,7 @@ Tensor weighted_mean(const Tensor& losses, const Tensor& weights) {
     return where(none, Scalar(NAN), total / where(none, Scalar(1.0), all));
   }
   const double weight_sum = total_of(weights);
-  if (weight_sum == 0) return total * Scalar(0.0) + Scalar(NAN);  // as PyTorch's, with a gradient of 0
+  if (weight_sum == 0) return total * Scalar(0.0) + Scalar(NAN);  // NaN, as in PyTorch, with a gradient of 0
   return total * Scalar(1.0 / weight_sum);
 }
 

@@ -1,4 +1,4 @@
-// Losses of each element, from pointwise rows.
+// Elementwise losses, computed by pointwise rows.
 #include "flambeau/operator.h"
 #include "flambeau/rows/losses.h"
 

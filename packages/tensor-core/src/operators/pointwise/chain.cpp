@@ -13,22 +13,22 @@ namespace flambeau {
 
 namespace {
 
-constexpr int64_t kCacheBytes = 24 << 10;        // for the buffers of a block, half of a first-level cache of 48 KB
-constexpr int64_t kLargeCacheBytes = 256 << 10;  // for the buffers of one row, half of a second-level cache
-constexpr int64_t kLeastBlock = 256, kMostBlock = 2048;  // elements
-constexpr int64_t kChainGrain = 32768;                   // elements of one step that are worth a thread
+constexpr int64_t kCacheBytes = 24 << 10;        // size of the buffers of a block: half of a first-level cache of 48 KB
+constexpr int64_t kLargeCacheBytes = 256 << 10;  // size of the buffers of one row: half of a second-level cache
+constexpr int64_t kLeastBlock = 256, kMostBlock = 2048;  // numbers of elements
+constexpr int64_t kChainGrain = 32768;                   // elements of one step that justify a thread
 
 int64_t rounded_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
 
 }  // namespace
 
-// Where the value of an input or a step is during a block.
+// Location of an input's or a step's value while a block is processed.
 struct ChainPlan::Place {
   enum Kind : uint8_t { Number, Input, Copied, Output, Buffer } kind = Buffer;
-  int number = -1;  // of the output; of the buffer for other kinds
-  int walk = -1;    // of a copied input
+  int number = -1;  // number of the output, or of the buffer for other kinds
+  int walk = -1;    // walk of a copied input
   int64_t item = 0;
-  bool stays = false;  // a copied input that is the same in each block
+  bool stays = false;  // true for a copied input that is the same in each block
   bool is_per_row = false;
 };
 
@@ -93,7 +93,7 @@ void ChainPlan::place_outputs(std::span<const int> outputs) {
   }
 }
 
-// A result that is no output gets a buffer until its last use.
+// Assigns a buffer to each result that is not an output, until its last use.
 void ChainPlan::place_steps() {
   std::vector<int> last(places_.size(), -1);
   for (size_t s = 0; s < steps_.size(); ++s)
@@ -111,7 +111,7 @@ void ChainPlan::place_steps() {
       const size_t v = size_t(steps_[s].operands[k]);
       if (v >= inputs_ && places_[v].kind == Place::Buffer && last[v] == int(s)) {
         unused.push_back(places_[v].number);
-        last[v] = -1;  // once, also if two operands are the same
+        last[v] = -1;  // only once, even if two operands are the same
       }
     }
   }
@@ -122,7 +122,7 @@ int64_t ChainPlan::grain() const {
   return row_length_ ? std::max<int64_t>(1, elements / row_length_) : elements;
 }
 
-// The blocks of one thread.
+// Execution of the blocks of one thread.
 class ChainPlan::Pass {
  public:
   Pass(const ChainPlan& plan, const ChainMemory& memory)
@@ -186,7 +186,7 @@ class ChainPlan::Pass {
         for (int k = 0; k < step.count; ++k) pointers[k + 1] = at_[size_t(step.operands[k])];
         return step.kernel(pointers, count);
       }
-      case ChainStep::Convert: {  // of a mask
+      case ChainStep::Convert: {  // conversion of a mask
         const int64_t item = item_size(step.dtype);
         return kernels::table().cast[int(step.dtype)][int(Dtype::bool_)](out, item, in, 1, count);
       }
@@ -226,11 +226,11 @@ class ChainPlan::Pass {
 
   const ChainPlan& plan_;
   const ChainMemory& memory_;
-  SmallVector<char*, 32> at_;  // of the values in the current block
+  SmallVector<char*, 32> at_;  // addresses of the values in the current block
   int64_t buffer_bytes_;
   std::optional<Block> allocated_;
-  std::unique_ptr<Cursor[]> cursors_;  // of the copied inputs
-  alignas(64) char few_[4096];         // buffers of small chains
+  std::unique_ptr<Cursor[]> cursors_;  // cursors of the copied inputs
+  alignas(64) char few_[4096];         // memory for the buffers of small chains
 };
 
 void ChainPlan::run(const ChainMemory& memory) const {

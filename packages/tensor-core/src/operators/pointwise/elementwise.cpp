@@ -9,7 +9,7 @@ namespace flambeau {
 
 namespace {
 
-// The loops for the instruction set in use, or for the best below it that the extension was compiled for.
+// Returns the loops for the active instruction set, or for the best lower one that the extension was compiled for.
 const ElementwiseKernels& kernels_of(const Elementwise& op) {
   const std::string_view set = instruction_set();
   if (set == "avx512" && op.avx512) return *op.avx512;
@@ -30,8 +30,8 @@ PointwiseKernel kernel_of(const ElementwiseKernels& kernels, Dtype dtype) {
   }
 }
 
-// Check the operands and return the tensor whose device the result is on: the first with dimensions, else the first;
-// null if all are numbers.
+// Checks the operands. Returns the tensor that determines the result's device: the first one with dimensions, otherwise
+// the first; null if all operands are numbers.
 const Tensor* placed_tensor(const Elementwise& op, const Operand* operands, int count) {
   const Tensor* placed = nullptr;
   for (int k = 0; k < count; ++k) {
@@ -56,7 +56,7 @@ Tensor elementwise(const Elementwise& op, const Operand* operands, int count) {
                                "': convert the operands to a floating-point dtype");
   const OnDevice device(placed->device(), op.name);
   const Tensor out = new_result(operands, count, dtype);
-  // Numbers are not given in half precision: with one among the operands, all are converted.
+  // Half-precision kernels take no numbers: if an operand is a number, all operands are converted.
   bool numbers = false;
   for (int k = 0; k < count; ++k) numbers |= !operands[k].tensor;
   const Dtype in = numbers ? dtype_of(compute_type(dtype)) : dtype;

@@ -10,19 +10,20 @@ namespace flambeau {
 
 namespace {
 
-constexpr int64_t kBlock = 256;                                   // values computed at a time
-constexpr int64_t kWords = int64_t(1) << 16, kMany = 4 * kWords;  // elements that are worth so many values
-constexpr int64_t kGrain = 32768, kFewBlocks = 16;                // elements and blocks worth a thread
+constexpr int64_t kBlock = 256;  // values that are computed at a time
+// kMany elements justify a table of kWords values.
+constexpr int64_t kWords = int64_t(1) << 16, kMany = 4 * kWords;
+constexpr int64_t kGrain = 32768, kFewBlocks = 16;  // elements and blocks that justify a thread
 
-// The function of a lookup table: operand `at` varies over all values of a range, the others are numbers.
+// A function with a lookup table: operand `at` takes all values of a range, the others are numbers.
 struct Function {
   PointwiseKernel kernel;
   Dtype in, from;
   const Operand* operands;
   int count, at;
 
-  // The values for `blocks` blocks of operands, which are of type `of`, the first with the bits of the number `first`,
-  // and each one more than the one before.
+  // Computes the values for `blocks` blocks of operands of type `of`. The bits of the first operand are `first`, and
+  // those of the following ones increase by one.
   void tabulate(char* to, Dtype dtype, Dtype of, int64_t first, int64_t blocks) const {
     alignas(64) char room[kMaxOperands + 1][kBlock * sizeof(Complex<double>)];
     int64_t bits[kBlock];
@@ -54,10 +55,10 @@ struct Function {
   }
 };
 
-// Rows whose kernels are scalar code, many times slower than looking values up.
+// Returns true for rows with scalar kernels, which are many times slower than a lookup.
 constexpr bool is_scalar(PointwiseOp op) { return family_of(op) == RowFamily::special_scalar; }
 
-// The one operand that is a tensor, or -1.
+// Returns the index of the only operand that is a tensor, or -1.
 int only_tensor(const Operand* operands, int count) {
   int at = -1;
   for (int k = 0; k < count; ++k)
@@ -68,7 +69,7 @@ int only_tensor(const Operand* operands, int count) {
   return at;
 }
 
-// Where the elements of a wider integer type lie, if they are all among 65536 numbers.
+// Range of the elements of a wider integer type, if all are among 65536 numbers.
 struct Range {
   int64_t first = 0, values = 0;
 };
@@ -84,7 +85,7 @@ Range range_of(const Tensor& t) {
   return within(narrow(flat, 0, 0, kBlock)).values ? within(flat) : Range();
 }
 
-// The kernel that looks up elements of `to` by words of so many bytes.
+// Returns the kernel that looks up elements of `to` by words of `bytes` bytes.
 auto look_up(int64_t bytes, Dtype to) {
   return kernels::narrow_table().look_up[bytes - 1][__builtin_ctz(unsigned(item_size(to)))];
 }
@@ -98,7 +99,7 @@ void look_up_words(const Function& function, const Tensor& t, const Tensor& outp
   });
 }
 
-// By their places in the range.
+// Looks up elements by their positions in the range.
 template <class T>
 void look_up_range(const Function& function, Range range, const Tensor& t, const Tensor& output) {
   const Tensor table = function.table(output.dtype(), Dtype::int64, range.first, range.values);

@@ -17,7 +17,8 @@ const char* instruction_set() { return kernels::table().name; }
 bool takes_complex(PointwiseOp op) { return kernels::table().pointwise[int(op)][int(Compute::c64)]; }
 
 Dtype result_type(const Operand* operands, int count) {
-  // Tensors with dimensions, then scalar tensors, then Python numbers: a lower standing matters only by its category.
+  // Dtypes of tensors with dimensions, of scalar tensors, and of Python numbers. The latter two matter only if their
+  // category is higher.
   Dtype standing[3];
   bool present[3] = {false, false, false};
   for (int k = 0; k < count; ++k) {
@@ -41,7 +42,8 @@ Dtype result_type(const Operand* operands, int count) {
     if (!any)
       result = standing[level];
     else if (is_floating(result) && is_complex(standing[level]))
-      result = to_complex(result);  // its own precision, not that of what has the lower standing
+      // The complex dtype with its own precision, not that of the operands of lower priority
+      result = to_complex(result);
     else if (category(standing[level]) > category(result))
       result = standing[level];
     any = true;
@@ -52,8 +54,8 @@ Dtype result_type(const Operand* operands, int count) {
 namespace {
 
 struct Types {
-  Dtype dtype;          // what the operands promote to
-  Dtype in, from, out;  // what the kernel takes, what it gives, what the result is stored as
+  Dtype dtype;          // dtype to which the operands promote
+  Dtype in, from, out;  // dtype of the kernel's operands, dtype of its result, and dtype in which the result is stored
 };
 
 constexpr const char kNoBooleanDifference[] =
@@ -79,7 +81,7 @@ bool any_negative(const Operand* operands, int arity) {
   __builtin_unreachable();
 }
 
-// Numbers do not make floats of integer tensors here.
+// This check does not count numbers, since they do not convert integer tensors to floating point here.
 void check_floating(const PointwiseRow& row, const Operand* operands, int arity, Dtype dtype) {
   Dtype given = dtype;
   for (int k = 0; k < arity; ++k)
@@ -112,15 +114,15 @@ bool numbers_fit(const PointwiseRow& row, const Operand* operands, Dtype dtype) 
   return fit;
 }
 
-// The row's kernel over elements of the dtype as stored in memory, if it has one that gives what the one over
-// converted elements would. Note [Narrow kernels]
+// Returns the row's kernel for elements of the dtype as stored in memory, if its results equal those of the kernel for
+// converted elements. Note [Narrow kernels]
 PointwiseKernel narrow_kernel(PointwiseOp op, const Operand* operands, Dtype dtype) {
   const PointwiseKernel kernel = kernels::narrow_kernel(op, dtype);
   if (!kernel) return nullptr;
   const PointwiseRow& row = row_of(op);
   const auto& narrow = kernels::narrow_table();
   if (!is_floating(dtype)) return narrow.is_modular[int(op)] || numbers_fit(row, operands, dtype) ? kernel : nullptr;
-  int tensors = 0, first = row.arity;  // that there are, and that stand before every number
+  int tensors = 0, first = row.arity;  // number of tensors, which must all come before any number
   for (int k = row.arity - 1; k >= 0; --k) operands[k].tensor ? void(++tensors) : void(first = k);
   if (first != tensors || tensors == 0) return nullptr;
   return tensors == row.arity
@@ -129,7 +131,7 @@ PointwiseKernel narrow_kernel(PointwiseOp op, const Operand* operands, Dtype dty
 }
 
 Dtype promoted(const PointwiseRow& row, const Operand* operands, int arity) {
-  // The usual case first: the operands agree.
+  // The usual case: all operands have the same dtype.
   const Tensor* first = operands[0].tensor;
   if (first && !first->impl()->wrapped_number && row.domain != Domain::Select &&
       (arity == 1 || (arity == 2 && operands[1].tensor && operands[1].tensor->dtype() == first->dtype())))
@@ -138,7 +140,7 @@ Dtype promoted(const PointwiseRow& row, const Operand* operands, int arity) {
   return result_type(operands, arity);
 }
 
-// The dtype in which the row computes; rows do not support all dtypes.
+// Returns the dtype in which the row computes, because rows do not support all dtypes.
 Dtype in_domain(const PointwiseRow& row, const Operand* operands, int arity, Dtype dtype) {
   switch (row.domain) {
     case Domain::Floating:
@@ -166,7 +168,7 @@ Types types_of(const PointwiseRow& row, const Operand* operands) {
   const int arity = row.has_parameters ? 1 : row.arity;
   const bool gives_mask = row.domain == Domain::Comparison || row.domain == Domain::Logical;
   Dtype dtype = in_domain(row, operands, arity, promoted(row, operands, arity));
-  // As doubles, no element of uint64 is negative.
+  // As a double, no element of uint64 is negative.
   if (FLAMBEAU_UNLIKELY(dtype == Dtype::uint64) && gives_mask && any_negative(operands, arity)) dtype = Dtype::float64;
   Types types;
   types.dtype = dtype;
@@ -195,7 +197,7 @@ bool needs_recording(const PointwiseRow& row, const Operand* operands) {
   return needs && recording_enabled();
 }
 
-// An operand that shares memory with what is about to be written, at other places, is copied first.
+// Copies an operand that overlaps the memory to be written, unless both are at the same position.
 const Tensor* without_overlap(const Tensor* operand, const Tensor& written, Tensor& copy) {
   if (!operand || operand->impl()->storage.get() != written.impl()->storage.get()) return operand;
   if (operand->offset() == written.offset() && operand->strides() == written.strides() &&
@@ -206,8 +208,8 @@ const Tensor* without_overlap(const Tensor* operand, const Tensor& written, Tens
   return &copy;
 }
 
-// Kernels over half precision take numbers in float32 behind the tensors only. One that stands before the tensor of
-// `out`'s shape is there as often as that has elements, if it loses nothing.
+// Half-precision kernels take numbers in float32, and only after the tensors. A number before the tensor of `out`'s
+// shape is expanded to its elements if it is exact in its dtype.
 Tensor number_of_halves(const Operand* operands, int arity, const Tensor& out, Dtype dtype) {
   if (!is_floating(dtype) || arity != 2 || operands[0].tensor || !operands[1].tensor || out.numel() < kLookedUp)
     return {};
@@ -244,7 +246,7 @@ void run_into(PointwiseOp op, const Types& types, const Operand* operands, const
   run(op, types, safe, target);
 }
 
-// As in PyTorch, an operator of one tensor that keeps its dtype writes to that dtype alone.
+// As in PyTorch, an operator with one tensor that keeps its dtype writes only to that dtype.
 void check_out_dtype(const PointwiseRow& row, const Types& types, Dtype out) {
   const bool keeps = row.domain == Domain::Any || row.domain == Domain::Number || row.domain == Domain::Real ||
                      row.domain == Domain::Integral;
@@ -254,7 +256,7 @@ void check_out_dtype(const PointwiseRow& row, const Types& types, Dtype out) {
   require(can_cast(types.out, out), "result type ", types.out, " can't be cast to the desired output type ", out);
 }
 
-// Gives out= the result's shape, and the result's order in memory if the shape changes.
+// Resizes out= to the result's shape, with the result's memory layout if the shape changes.
 void resize_like_result(const Tensor& out, const Operand* operands, int count) {
   const Shape shape = shape_of(operands, count);
   if (out.shape() == shape) return;

@@ -56,7 +56,8 @@ struct PointwiseDerivative {
     const bool turn = is_complex(grad.dtype());
     Tensor out = row.expression[i](turn ? conj(grad) : grad, tensors, tensors[row.arity]);
     if (turn) out = conj(out);
-    return out.impl()->wrapped_number ? full(grad.shape(), item(out), grad.dtype()) : out;  // the row says `zero`
+    // The derivative of the row is zero
+    return out.impl()->wrapped_number ? full(grad.shape(), item(out), grad.dtype()) : out;
   }
 
   Tensor fused(const PointwiseRow& row, int i, PointwiseKernel kernel, Dtype type, const Tensor& grad,

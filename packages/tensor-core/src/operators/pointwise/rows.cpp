@@ -16,7 +16,7 @@
 
 namespace flambeau {
 
-namespace expressions {  // the names a row's derivatives use, for V = Tensor
+namespace expressions {  // names in the derivatives of rows, for V = Tensor
 
 template <class V>
 Tensor c(double v) {

@@ -10,8 +10,8 @@ namespace flambeau {
 
 namespace {
 
-constexpr int64_t kBlockBytes = 8192;  // converted at a time: four operands fit the first-level cache
-constexpr int64_t kGrain = 32768;      // elements worth a thread
+constexpr int64_t kBlockBytes = 8192;  // converted at a time; four operands fit in the first-level cache
+constexpr int64_t kGrain = 32768;      // elements that justify a thread
 constexpr int kMaxPointers =
     kMaxOperands + 3;  // a derivative reads grad, three operands and the result, and writes one
 
@@ -19,11 +19,11 @@ struct alignas(64) Buffers {
   char bytes[kMaxPointers][kBlockBytes + kSlack];
 };
 
-int64_t block_of(Dtype in, Dtype from) {  // elements
+int64_t block_of(Dtype in, Dtype from) {  // in elements
   return kBlockBytes / std::max(item_size(number_type(in)), item_size(from));
 }
 
-// The common case: every tensor contiguous, of the output's shape and the kernel's type.
+// The common case: all tensors are contiguous, with the output's shape and the kernel's dtype.
 void run_direct(PointwiseKernel kernel, const Tensor& output, Dtype from, const Operand* operands, int count,
                 Dtype in) {
   const int64_t n = output.numel(), in_size = item_size(in), out_size = item_size(from);
@@ -54,8 +54,8 @@ void run_direct(PointwiseKernel kernel, const Tensor& output, Dtype from, const 
   });
 }
 
-// Rows below this are not worth a kernel's call each; nor are longer ones where an operand repeats, which is brought to
-// blocks of many rows more quickly than to each.
+// A call of the kernel for each row does not pay for shorter rows. The limit is higher if an operand repeats, because
+// filling a block of many rows with it is faster than filling each row.
 constexpr int64_t kShortRow = 64, kShortRepeating = 768;
 
 // The iteration of a kernel; walks[0] belongs to the output.
@@ -64,12 +64,12 @@ struct KernelPlan {
   Dtype in, from;
   const Operand* operands;
   int count;
-  int64_t row;   // the length of the rows that are rows of every tensor
-  bool by_rows;  // which are read and written one by one
+  int64_t row;   // length of the rows that are contiguous in every tensor
+  bool by_rows;  // true if these are read and written one by one
   Walk walks[kMaxPointers];
 };
 
-// An operand that is one value along a row is there as often as a piece of the row is long.
+// An operand with one value along a row is repeated for a piece of the row.
 constexpr int64_t kPiece = 256;
 void run_pieces(const KernelPlan& plan, char** at, const int64_t* step, int64_t n) {
   for (int64_t done = 0; done < n; done += kPiece) {
@@ -78,8 +78,8 @@ void run_pieces(const KernelPlan& plan, char** at, const int64_t* step, int64_t 
   }
 }
 
-// Elements in a block. Where rows are short, and an operand is the same again and again, blocks are whole periods of
-// it: then it is brought once.
+// Returns the number of elements in a block. If rows are short and an operand is periodic, blocks are multiples of its
+// period, so that it is loaded only once.
 int64_t block_size(const KernelPlan& plan, int64_t elements) {
   int64_t block = std::min(block_of(plan.in, plan.from), elements);
   for (int k = 1; k <= plan.count && !plan.by_rows; ++k)
@@ -92,7 +92,7 @@ bool stays(const KernelPlan& plan, const Walk& walk, int64_t block) {
   return walk.is_constant() || (period && block % period == 0);
 }
 
-// Elements [begin, end). Long rows are read and written where they lie; short ones by the block.
+// Processes elements [begin, end): long rows in place, short rows in blocks.
 void run_range(const KernelPlan& plan, int64_t begin, int64_t end) {
   Buffers buffers;
   Cursor cursors[kMaxPointers];
@@ -131,7 +131,7 @@ void run_range(const KernelPlan& plan, int64_t begin, int64_t end) {
   }
 }
 
-// The dimensions from the outermost in memory to the innermost; none where that is their own order.
+// Returns the dimensions from the outermost in memory to the innermost; empty if they are in this order.
 Shape nesting(const Tensor& t) {
   Shape order;
   if (t.is_contiguous()) return order;
@@ -174,8 +174,8 @@ void run_strided(PointwiseKernel kernel, const Tensor& output, Dtype from, const
   parallel_for(output.numel(), kGrain, [&](int64_t begin, int64_t end) { run_range(plan, begin, end); });
 }
 
-// Operands that lie across the output are copied, which goes through the cache in squares: as many rows at a time as
-// stay in the second level until the kernel reads them.
+// Operands with another memory order than the output are copied by tiles: as many rows at a time as stay in the
+// second-level cache until the kernel reads them.
 constexpr int64_t kPanelBytes = 1 << 17, kLeastRows = 16;
 void run_turned(PointwiseKernel kernel, const Tensor& output, Dtype from, const Operand* operands, int count,
                 Dtype in) {

@@ -1,4 +1,4 @@
-// Distances between vectors, and what is scaled by lengths.
+// Distances between vectors, and normalisation of vectors.
 #include "flambeau/operators/distances.h"
 #include "flambeau/operator.h"
 
@@ -20,9 +20,10 @@ void require_inexact_difference(const char* name, const Tensor& difference) {
 }
 
 Dtype working_type(const Tensor& t) { return t.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32; }
-Tensor pairs_of(int64_t n) { return triangle_indices(n, n, 1, false, Dtype::int64); }  // of different rows, (2, pairs)
+// Indices of pairs of different rows, (2, pairs)
+Tensor pairs_of(int64_t n) { return triangle_indices(n, n, 1, false, Dtype::int64); }
 
-// Of every two rows, without history.
+// Returns the distances of all pairs of rows, without recording.
 Tensor distances_of_rows(const Tensor& input, double p) {
   const int64_t n = input.shape()[0], m = input.shape()[1];
   if (n < 2) return empty({0}, input.dtype());
@@ -42,7 +43,8 @@ Tensor distances_of_rows(const Tensor& input, double p) {
               out.bytes() + (i * (n - 1) - i * (i - 1) / 2) * size);
   };
   parallel_items(n / 2, std::max<int64_t>(1, 40000 / (n * (m + 1))), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {  // an early row together with a late one: each item is as much work
+    // Each item combines an early row with a late one, so that items take equal time
+    for (int64_t i = begin; i < end; ++i) {
       after(i);
       if (const int64_t other = n - 2 - i; other > i) after(other);
     }
@@ -63,7 +65,7 @@ void check_rows(const Tensor& a, const Tensor& b, double p) {
 
 Tensor differences_of(const Tensor& a, const Tensor& b) { return unsqueeze(a, -2) - unsqueeze(b, -3); }
 
-// x^2 - 2 x y + y^2, as one product: of (-2 x, x^2, 1) and (y, 1, y^2).
+// Computes x^2 - 2 x y + y^2 as one product of (-2 x, x^2, 1) and (y, 1, y^2).
 Tensor euclidean_by_product(const Tensor& a, const Tensor& b) {
   const auto square = [](const Tensor& t) { return sum(t * t, Shape{-1}, true, {}); };
   const Tensor x = square(a), y = square(b);
@@ -72,7 +74,7 @@ Tensor euclidean_by_product(const Tensor& a, const Tensor& b) {
   return sqrt(clamp_min(matmul(left, transpose(right, -1, -2)), Scalar(0.0)));
 }
 
-// Pairs of matrices of rows, (..., n, m) and (..., k, m), over the batches that both are expanded to.
+// Pairs of matrices of rows, (..., n, m) and (..., k, m), with batches broadcast.
 struct RowPairs {
   Tensor x, y;
   Shape batch;
@@ -115,7 +117,7 @@ Tensor distances_of_pairs(const Tensor& a, const Tensor& b, double p) {
   return to(out, a.dtype());
 }
 
-// sums += g * the derivative of the distance d of x and y by x.
+// sums += g * d distance(x, y) / dx.
 template <class T>
 void add_slopes(const T* x, const T* y, int64_t m, double p, T g, T d, T* sums) {
   const auto each = [&](auto size) {
@@ -131,7 +133,7 @@ void add_slopes(const T* x, const T* y, int64_t m, double p, T g, T d, T* sums) 
   each([=](T size) { return g * std::pow(size / d, T(p - 1)); });
 }
 
-// The gradient of a from that of distances (..., n, k).
+// Returns the gradient of a, given the gradient of the distances (..., n, k).
 Tensor gradient_of_pairs(const Tensor& a, const Tensor& b, const Tensor& grad, const Tensor& distances, double p) {
   const RowPairs r(a, b, working_type(a));
   const Tensor g = contiguous(to(grad, r.x.dtype())), d = contiguous(to(distances, r.x.dtype()));
@@ -152,7 +154,7 @@ Tensor gradient_of_pairs(const Tensor& a, const Tensor& b, const Tensor& grad, c
   return sum_to(to(out, a.dtype()), a.shape());
 }
 
-// The same of both with the operators of tensors, to be differentiated again.
+// The gradient of both as operators of tensors, which is differentiable again.
 void differentiable_gradient(const Context& c, double p) {
   const Tensor difference = differences_of(c.saved(0), c.saved(1)), d = unsqueeze(c.saved(2), -1);
   const Tensor none = eq(difference, Scalar(0)), size = abs(difference);
@@ -178,7 +180,9 @@ Tensor cdist_pair_by_pair(const Tensor& a, const Tensor& b, double p) {
   return out;
 }
 
-// From d distance[i, j] / d x[i] = (x[i] - y[j]) / distance[i, j]; `share` the gradient over the distance.
+// Uses d distance[i, j]
+// d x[i] = (x[i] - y[j])
+// distance[i, j]. `share` is the gradient divided by the distance.
 Tensor euclidean_gradient(const Tensor& x, const Tensor& y, const Tensor& share) {
   return sum_to(x * sum(share, Shape{-1}, true, {}) - matmul(share, y), x.shape());
 }
@@ -255,7 +259,7 @@ Raises RuntimeError for other dimensions, dtypes or a negative p. Gradient: inpu
      .samples = "f(4, 3); f(4, 3), 3.0"});
 
 Tensor cdist(const Tensor& a, const Tensor& b, double p, Euclidean way) {
-  constexpr int64_t kLarge = 25;  // rows beyond which the matrix product is used
+  constexpr int64_t kLarge = 25;  // number of rows from which the matrix product is used
   check_rows(a, b, p);
   if (p != 2) return cdist_pair_by_pair(a, b, p);
   Tensor out;

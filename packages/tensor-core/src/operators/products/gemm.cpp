@@ -13,7 +13,7 @@ using kernels::Matrix;
 using kernels::PackedMatrix;
 using kernels::ProductFinish;
 
-// Real and imaginary parts of a complex matrix, each a matrix whose rows, or columns, lie side by side.
+// Real and imaginary parts of a complex matrix: two matrices whose rows, or columns, are contiguous.
 struct Parts {
   Tensor memory;
   Matrix real, imaginary;
@@ -40,7 +40,7 @@ Parts parts_of(const Matrix& x, int64_t rows, int64_t columns) {
   return out;
 }
 
-// Four products of the parts, each at the speed of real ones.
+// Multiplies complex matrices by four products of their parts, which run at the speed of real ones.
 template <class T>
 void multiply_complex(int64_t m, int64_t n, int64_t k, double alpha, const Matrix& a, const Matrix& b, double beta,
                       Complex<T>* c, int64_t ldc) {
@@ -63,7 +63,7 @@ void multiply_complex(int64_t m, int64_t n, int64_t k, double alpha, const Matri
     }
 }
 
-struct Product {  // C (m x n, rows ldc apart) = alpha * A * B + beta * C, of float32, float64 or int64
+struct Product {  // C (m x n, rows ldc apart) = alpha * A * B + beta * C, for float32, float64 or int64
   int64_t m, n, k;
   double alpha;
   PackedMatrix a, b;
@@ -71,7 +71,7 @@ struct Product {  // C (m x n, rows ldc apart) = alpha * A * B + beta * C, of fl
   char* c;
   int64_t ldc;
   Dtype dtype;
-  ProductFinish finish = {};  // only of float32 and float64, with alpha 1 and beta 0
+  ProductFinish finish = {};  // only for float32 and float64, with alpha 1 and beta 0
 
   int64_t size() const { return item_size(dtype); }
   bool has_finish() const { return finish.row_bias || finish.column_bias || finish.run || a.panels || b.panels; }
@@ -80,7 +80,7 @@ struct Product {  // C (m x n, rows ldc apart) = alpha * A * B + beta * C, of fl
     if (has_finish()) return kernels::products().finished_gemm[kind()](m, n, k, a, b, c, ldc, finish);
     kernels::table().gemm[kind()](m, n, k, alpha, a, b, beta, c, ldc);
   }
-  // Rows of packed matrices are multiples of a panel.
+  // Rows of packed matrices must be multiples of a panel.
   Product rows(int64_t begin, int64_t end) const {
     Product part = *this;
     part.m = end - begin;
@@ -97,7 +97,7 @@ struct Product {  // C (m x n, rows ldc apart) = alpha * A * B + beta * C, of fl
     if (finish.column_bias) part.finish.column_bias = moved(finish.column_bias, begin);
     return part;
   }
-  // Without what is added, and without a finish.
+  // Returns the product alone, without beta * C and without a finish.
   Product terms(int64_t begin, int64_t end, char* to) const {
     const kernels::ProductTable& table = kernels::products();
     Product part{m, n, end - begin, alpha, {}, {}, 0, to, n, dtype};
@@ -118,14 +118,15 @@ struct Product {  // C (m x n, rows ldc apart) = alpha * A * B + beta * C, of fl
   }
 };
 
-constexpr double kThreadWork = 5e5;  // multiply-adds below which a second thread costs more than it gives
-// How many items of so much work are a thread's least share.
+constexpr double kThreadWork = 5e5;  // multiply-adds below which a second thread costs more than it gains
+// Returns the minimum number of items for a thread, if each takes `work` multiply-adds.
 int64_t thread_share(double work) { return std::max<int64_t>(1, int64_t(kThreadWork / (2 * work + 1))); }
 
-constexpr int64_t kRows = 4, kColumns = 64;  // cut at multiples of these: enough to fill registers, and whole vectors
+// ranges are multiples of these, so that they fill registers and whole vectors
+constexpr int64_t kRows = 4, kColumns = 64;
 
-// Calls body(begin, end) for ranges of multiples of a tile. The remainder belongs to the last range: for a narrow range
-// the kernel could use another order of additions.
+// Calls body(begin, end) for ranges of multiples of a tile. The last range includes the remainder, since the kernel
+// could use another order of additions for a narrow range.
 template <class F>
 void over_tiles(int64_t size, int64_t tile, double work, F&& body) {  // work: multiply-adds of a row or column
   const int64_t tiles = std::max<int64_t>(1, size / tile);
@@ -133,9 +134,10 @@ void over_tiles(int64_t size, int64_t tile, double work, F&& body) {  // work: m
                  [&](int64_t begin, int64_t end) { body(begin * tile, end == tiles ? size : end * tile); });
 }
 
-// By the largest share of a thread, and by what every thread has to pack: all of one operand, its share of the other.
+// Compares the largest work of a thread. Each thread packs all of one operand and its share of the other.
 bool columns_are_better(const Product& p, int64_t threads) {
-  // Multiply-adds that take as long as packing an element, or as reading one of a packed matrix.
+  // Costs in multiply-adds: packing an element, packing a transposed element, and reading an element of a packed
+  // matrix.
   constexpr int64_t kCopying = 4, kTurning = 16, kReading = 2;
   const auto share = [threads](int64_t size, int64_t tile) {
     const int64_t tiles = std::max<int64_t>(1, size / tile), first = (tiles + threads - 1) / threads * tile;
@@ -160,9 +162,9 @@ void run_over_rows(const Product& p) {
 }
 
 // Note [Long contractions]
-// Where a product has few results and each is the sum of many terms, rows and columns give the threads little to share,
-// so the terms are cut into blocks, whose sums are added up pair by pair. The blocks depend on the shape alone, and so
-// the result does not depend on the number of threads. A single thread goes the same way.
+// If a product has few results and each is the sum of many terms, dividing rows or columns leaves threads without work.
+// The terms are therefore divided into blocks, and the sums of the blocks are added in pairs. The blocks depend on the
+// shape alone, so the result does not depend on the number of threads. A single thread uses the same blocks.
 int64_t contraction_block(int64_t m, int64_t n, int64_t k) {
   constexpr int64_t kFewResults = 65536, kLeastTerms = 2048, kLeastWork = 32768, kMostBlocks = 64, kMultiple = 256;
   const int64_t results = m * n;
@@ -172,7 +174,7 @@ int64_t contraction_block(int64_t m, int64_t n, int64_t k) {
   return (k + blocks * kMultiple - 1) / (blocks * kMultiple) * kMultiple;
 }
 
-// c = the sum of the blocks, of m * n results each, + beta * c
+// Computes c = beta * c + the sum of the blocks, which have m * n results each.
 template <class T>
 void add_blocks(const Product& p, T* sums, int64_t blocks) {
   parallel_items(p.m, std::max<int64_t>(1, 65536 / (blocks * p.n)), [&](int64_t begin, int64_t end) {
@@ -226,14 +228,14 @@ void gemm(int64_t m, int64_t n, int64_t k, double alpha, Matrix a, Matrix b, dou
     return multiply_complex(m, n, k, alpha, a, b, beta, reinterpret_cast<Complex<float>*>(c), ldc);
   if (dtype == Dtype::complex128)
     return multiply_complex(m, n, k, alpha, a, b, beta, reinterpret_cast<Complex<double>*>(c), ldc);
-  if (n == 1 && m > 1 && ldc == 1 && a.row == 1)  // turned, it has rows of results to fill vectors with
+  if (n == 1 && m > 1 && ldc == 1 && a.row == 1)  // compute the transposed product, which has rows that fill vectors
     return gemm(1, m, k, alpha, {b.data, b.column, b.row}, {a.data, a.column, 1}, beta, c, m, dtype);
   run_product({m, n, k, alpha, {a}, {b}, beta, c, ldc, dtype});
 }
 
 void gemm(int64_t m, int64_t n, int64_t k, const PackedMatrix& a, const PackedMatrix& b, char* c, int64_t ldc,
           Dtype dtype, const ProductFinish& finish) {
-  if (n == 1 && m > 1 && ldc == 1 && a.row == 1) {  // turned: see above
+  if (n == 1 && m > 1 && ldc == 1 && a.row == 1) {  // transposed, as above
     ProductFinish turned = finish;
     std::swap(turned.row_bias, turned.column_bias);
     return gemm(1, m, k, {{b.data, b.column, b.row}}, {{a.data, a.column, 1}}, c, m, dtype, turned);
@@ -256,7 +258,7 @@ void gemm_batch(const kernels::Batch& batch, int64_t m, int64_t n, int64_t k, Ma
     kernels::table().gemm_batch[dtype == Dtype::float64](part, m, n, k, item(a, batch.a, begin),
                                                          item(b, batch.b, begin), c + begin * batch.c * size, n);
   };
-  if (batch.count < num_threads()) return one_by_one(0, batch.count);  // the threads share each
+  if (batch.count < num_threads()) return one_by_one(0, batch.count);  // the threads share each product
   const int64_t share = thread_share(double(m) * double(n) * double(k));
   if (is_floating(dtype) && n > 1 && contraction_block(m, n, k) == k)
     parallel_items(batch.count, share, at_once);

@@ -1,4 +1,4 @@
-// Linear maps of features and their derivative.
+// linear() and its derivative.
 #include "cuda/operators.h"
 #include "flambeau/operator.h"
 #include "flambeau/operators.h"
@@ -26,7 +26,7 @@ void check_linear(const Tensor& input, const Tensor& weight, const Tensor& bias,
 
 int64_t rows_of(const Tensor& t) { return product(Shape(t.shape().begin(), t.shape().end() - 1)); }
 
-// The features of all places are rows of one matrix.
+// Treats the features of all leading positions as rows of one matrix.
 void linear_derivative(const Context& c) {
   const Tensor &g = c.gradient(), x = conj(c.saved(0)), w = conj(c.saved(1));
   const Tensor flat = g.dim() == 2 ? g : reshape(g, {rows_of(g), w.size(0)});
@@ -35,7 +35,7 @@ void linear_derivative(const Context& c) {
   if (c.needs(2)) c.set(2, sum(flat, Shape{0}, false, std::nullopt));
 }
 
-// out = x @ weight.T + bias
+// Computes out = x @ weight.T + bias.
 void multiply_features(const Tensor& out, const Tensor& x, const Tensor& weight, const Tensor& bias) {
   const int64_t in = weight.size(1), columns = weight.size(0), rows = out.numel() / columns;
   const kernels::Matrix left{x.bytes(), in, 1}, right{weight.bytes(), weight.stride(1), weight.stride(0)};

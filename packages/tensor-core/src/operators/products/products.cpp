@@ -1,4 +1,4 @@
-// Products of tensors made of matrix products and multiplications.
+// Operators that combine matrix products and multiplications.
 #include "flambeau/operators/products.h"
 #include "flambeau/operator.h"
 #include "flambeau/rows/arithmetic.h"
@@ -15,7 +15,7 @@ Tensor squared_off(const Tensor& t, int64_t rows, int64_t columns) {
   return t.dim() == 2 && t.shape()[0] == rows && t.shape()[1] == columns ? t : reshape(t, {rows, columns});
 }
 
-// beta * input + alpha * product; what is multiplied by no beta is not read. Of booleans "or" and "and".
+// beta * input + alpha * product. If beta is 0, input is not read. For booleans, "or" and "and".
 Tensor scaled_sum(const Tensor& input, const Tensor& product, Scalar beta, Scalar alpha) {
   const bool logical = product.dtype() == Dtype::bool_;
   const auto alone = [&](const Tensor& t) { return clone(expand(t, broadcast(t.shape(), input.shape()))); };
@@ -79,7 +79,7 @@ Tensor addr(const Tensor& input, const Tensor& a, const Tensor& b, Scalar beta, 
   if (is_floating(dtype) && item_size(dtype) > 2 && input.dtype() == dtype && !beta.equals(0))
     return addcmul(beta.equals(1) ? input : input * beta, unsqueeze(alpha.equals(1) ? a : a * alpha, 1), b);
   if (dtype != Dtype::float16 && dtype != Dtype::bfloat16) return scaled_sum(input, unsqueeze(a, 1) * b, beta, alpha);
-  const auto wide = [](const Tensor& t) { return to(t, Dtype::float32); };  // rounded once
+  const auto wide = [](const Tensor& t) { return to(t, Dtype::float32); };  // rounds only once
   return to(scaled_sum(wide(input), unsqueeze(wide(a), 1) * wide(b), beta, alpha), dtype);
 }
 
@@ -95,7 +95,7 @@ Gradient: input and both vectors.)",
 
 namespace {
 
-// The Kronecker product over the dimensions from d on, of sizes m and n.
+// Computes the Kronecker product over the dimensions from d on, of sizes m and n.
 template <class T>
 void multiply_each(const Shape& m, const Shape& n, size_t d, const T* a, const T* b, T* out) {
   if (d == m.size()) {
@@ -112,9 +112,9 @@ void multiply_each(const Shape& m, const Shape& n, size_t d, const T* a, const T
   }
 }
 
-// Small products in one pass; undefined where another way serves.
+// Computes small products in one pass. Returns an undefined tensor if another algorithm is better.
 Tensor small_kron(const Tensor& a, const Tensor& b, const Shape& m, const Shape& n, const Shape& shape) {
-  constexpr int64_t kSmall = 32768;  // elements
+  constexpr int64_t kSmall = 32768;  // number of elements
   const Dtype type = a.dtype();
   const bool whole = a.is_contiguous() && b.is_contiguous() && b.dtype() == type && !recording(a, b);
   if (!whole || !is_inexact(type) || item_size(to_real(type)) < 4 || a.numel() * b.numel() > kSmall) return Tensor();
@@ -143,7 +143,7 @@ Tensor kron(const Tensor& a, const Tensor& b) {
   }
   if (const Tensor out = small_kron(a, b, first, second, result)) return out;
   Tensor x = reshape(a, apart), y = reshape(b, inside);
-  if (dims && x.numel() * y.numel() > kLarge) {  // so that the product runs along whole rows
+  if (dims && x.numel() * y.numel() > kLarge) {  // reorder dimensions so that the product runs along complete rows
     apart.back() = inside.back();
     inside[inside.size() - 2] = apart[apart.size() - 2];
     x = contiguous(expand(x, apart));
@@ -194,7 +194,7 @@ Tensor tensordot(const Tensor& a, const Tensor& b, const Shape& first, const Sha
 
 namespace {
 
-// A number of dimensions, or a list of them for each tensor; or a tensor of these.
+// The number of dimensions to contract, or a list of them for each tensor, or a tensor of these.
 using Contraction = std::variant<Tensor, int64_t, std::vector<Shape>>;
 
 Shape integers_of(const Tensor& t) {
@@ -284,7 +284,7 @@ Returns: ``(*, K)``.)",
 
 namespace {
 
-// Where to cut each range of factors so that the multiplications are fewest: Cormen et al., section 15.2.
+// The best split of each range of factors, with the fewest multiplications: Cormen et al., section 15.2.
 using Cuts = std::vector<std::vector<size_t>>;
 Cuts cuts_of(const std::vector<int64_t>& sizes) {
   const size_t n = sizes.size() - 1;

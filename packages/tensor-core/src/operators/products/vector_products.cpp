@@ -18,7 +18,8 @@ Tensor dot(const Tensor& a, const Tensor& b) {
   Tensor out = empty({}, type);
   {
     NoRecording off;
-    const Dtype in = cuda::takes(a) && is_floating(a.dtype()) ? a.dtype() : type;  // a kernel widens as it reads
+    // The GPU kernel converts when it reads
+    const Dtype in = cuda::takes(a) && is_floating(a.dtype()) ? a.dtype() : type;
     const Tensor x = to(a, in), y = to(b, in);
     if (cuda::takes(a))
       cuda::dot(out, contiguous(x), contiguous(y));

@@ -1,5 +1,5 @@
-// Continuous distributions from PyTorch's streams. The formulas in float64 round once where PyTorch's kernels do (Note
-// [PyTorch's roundings]).
+// Continuous distributions from PyTorch's generator. Formulas in float64 are rounded once where PyTorch's kernels are
+// (Note [PyTorch's roundings]).
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -13,7 +13,7 @@ namespace flambeau::pytorch {
 Shape memory_order(const Tensor& t) {
   Shape order(size_t(t.dim()));
   std::iota(order.begin(), order.end(), 0);
-  const auto step = [&](int64_t d) {  // dimensions of one element have none
+  const auto step = [&](int64_t d) {  // the stride of a dimension of size 1 does not matter
     return t.shape()[size_t(d)] > 1 ? t.strides()[size_t(d)] : std::numeric_limits<int64_t>::max();
   };
   std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return step(a) > step(b); });
@@ -22,7 +22,7 @@ Shape memory_order(const Tensor& t) {
 
 namespace {
 
-// out = formula(uniform number), computed in float64.
+// Computes out = formula(uniform number) in float64.
 template <class F>
 void from_uniform(PyTorchStream& stream, const Tensor& out, F&& formula) {
   dispatch(same_bits(out.dtype()), [&](auto tag) {
@@ -34,7 +34,7 @@ void from_uniform(PyTorchStream& stream, const Tensor& out, F&& formula) {
   });
 }
 
-// out = formula(standard normal number), one after the other.
+// Computes out = formula(standard normal number), sequentially.
 template <class F>
 void from_normal(PyTorchStream& stream, const Tensor& out, F&& formula) {
   dispatch(same_bits(out.dtype()), [&](auto tag) {
@@ -81,7 +81,7 @@ void normal_in_blocks(PyTorchStream& stream, const Tensor& out, double mean, dou
   parallel_for(n / kBlock, std::is_same_v<T, float> ? 1024 : 16,
                [&](int64_t begin, int64_t end) { normal_blocks(values + begin * kBlock, end - begin, mean, std); });
   if (n % kBlock == 0) return;
-  uniform_block(stream, values + n - kBlock);  // the last 16 are drawn again
+  uniform_block(stream, values + n - kBlock);  // the last 16 numbers are drawn again
   normal_blocks(values + n - kBlock, 1, mean, std);
 }
 

@@ -1,4 +1,4 @@
-// Cumulative sums, products and extremes along a dimension, each with its derivative.
+// Cumulative sums, products and extremes along a dimension, with their derivatives.
 #include <limits>
 
 #include "cuda/operators.h"
@@ -12,7 +12,7 @@ namespace flambeau {
 
 namespace {
 
-// A tensor around the dimension: (outer, length, inner), contiguous and of a kernel's type.
+// A tensor as (outer, length, inner) around the dimension, contiguous and in a dtype of the kernels.
 struct Lines {
   Tensor input;
   int64_t outer = 1, length = 1, inner = 1;
@@ -20,7 +20,7 @@ struct Lines {
   Lines(const Tensor& t, int64_t dim, Dtype in) : input(contiguous(to(detach(t), in))) {
     for (int i = 0; i < t.dim(); ++i) (i < dim ? outer : i > dim ? inner : length) *= t.shape()[i];
   }
-  // Calls body(offset in elements, rows) where inner is 1.
+  // Calls body(offset in elements, rows) for inner = 1.
   template <class F>
   void each_rows(F&& body) const {
     if (length == 0 || input.is_meta()) return;
@@ -41,21 +41,22 @@ struct Lines {
   }
 };
 
-constexpr int64_t kLongRow = 4096;  // elements of a row that is worth cutting
-constexpr int64_t kFewRows = 8;     // that are not worth it
+constexpr int64_t kLongRow = 4096;  // elements of a row that justify several blocks
+constexpr int64_t kFewRows = 8;     // number of rows from which dividing rows does not pay
 constexpr int64_t kBlock = kernels::kScanBlock;
 
 Dtype state_type(Dtype d) {
   return d == Dtype::float32 ? Dtype::float64 : d == Dtype::complex64 ? Dtype::complex128 : d;
 }
 
-// The kernels over rows as stored in memory: where these have another dtype than the kernels, they are converted a
-// few blocks at a time, which stay in the cache. Note [Converted in the cache] in softmax.cpp
+// Kernels over rows as stored in memory. If their dtype differs from the kernels', rows are converted a few blocks at a
+// time, which stay in the cache. Note [Converted in the cache] in softmax.cpp
 struct RowScan {
-  static constexpr int64_t kTogether = 8 * kBlock;  // elements
+  static constexpr int64_t kTogether = 8 * kBlock;  // number of elements
   const kernels::ScanKernels& kernels;
-  bool product, cuts;  // the product of a block alone may be out of range: not all are cut into blocks
-  Dtype in, from, to;  // what the kernels take, and what the rows are and become
+  // cuts: rows are divided into blocks. Products are not always, because the product of a block may be out of range
+  bool product, cuts;
+  Dtype in, from, to;  // dtypes of the kernels, of the input rows and of the output rows
 
   Tensor converted(const char* values, int64_t n) const {
     Tensor room = empty({n}, in);
@@ -72,13 +73,13 @@ struct RowScan {
     kernels.blocks(result, from == in ? values : read.bytes(), before, count, n, running);
     if (to != in) kernels::table().cast[int(to)][int(in)](out, item_size(to), result, item_size(in), count * n);
   }
-  // Of all blocks those from `begin` on, some at a time.
+  // Processes blocks from `begin` on, several at a time.
   template <class F>
   static void in_parts(int64_t begin, int64_t end, int64_t together, F&& part) {
     for (; begin < end; begin += together) part(begin, std::min(together, end - begin));
   }
 
-  // Short rows, like blocks with nothing before them.
+  // Processes short rows like blocks without a predecessor.
   void short_rows(const Lines& l, char* out) const {
     const int64_t together = std::max<int64_t>(1, kTogether / l.length), size = l.length;
     parallel_items(l.outer, std::max<int64_t>(1, 32768 / l.length), [&](int64_t begin, int64_t end) {
@@ -159,8 +160,8 @@ Tensor reversed(const Tensor& t, int64_t dim) {
 }
 Tensor reversed_cumsum(const Tensor& t, int64_t dim) { return reversed(cumsum(reversed(t, dim), dim, {}), dim); }
 
-// The gradient of cumprod, once differentiable, in time proportional to the elements. Before the first zero of a line
-// it is the sum of grad * result from there on, divided by x; at the zero, the same with 1 in its place; beyond, 0.
+// The gradient of cumprod, differentiable once, in linear time. Before the first zero of a line it is the sum of the
+// following grad * result, divided by x; at the zero, the same with the zero replaced by 1; after it, 0.
 Tensor cumprod_gradient(const Tensor& g, const Tensor& x, const Tensor& result, int64_t dim) {
   const Tensor zero = eq(x, 0), zeros_so_far = cumsum(zero, dim, {});
   const Tensor before = eq(zeros_so_far, 0), first = logical_and(zero, eq(zeros_so_far, 1));
@@ -172,7 +173,7 @@ Tensor cumprod_gradient(const Tensor& g, const Tensor& x, const Tensor& result, 
   return where(before, at_others, at_first);
 }
 
-// The same, differentiable any number of times: the products without x[i], for every i.
+// The same, differentiable any number of times, from the products without x[i] for every i.
 Tensor cumprod_gradient_of_any_order(const Tensor& g, const Tensor& x, int64_t dim) {
   const Tensor rows = transpose(x, dim, -1), grads = transpose(g, dim, -1);
   const int64_t n = rows.size(-1);
@@ -231,7 +232,8 @@ Gradient: right where there are zeros, too; second derivatives take memory of th
 
 namespace {
 
-// The sum of grad * exp(x - result) from each place on, positive and negative gradients apart, by logarithms.
+// Returns the sum of grad * exp(x - result) from each position on, by logarithms, for positive and negative gradients
+// separately.
 Tensor logcumsumexp_gradient(const Tensor& grad, const Tensor& x, const Tensor& result, int64_t dim) {
   if (is_complex(x.dtype())) {
     const Tensor terms = reversed(log(grad) - conj(result), dim);

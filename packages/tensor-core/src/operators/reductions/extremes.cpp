@@ -1,4 +1,4 @@
-// Largest and smallest elements, where they are, and all the bits together.
+// Maxima, minima and their positions, and bitwise reductions.
 #include "flambeau/operator.h"
 
 #include "cuda/operators.h"
@@ -13,7 +13,8 @@ using kernels::Reduce;
 
 using ArgKernel = kernels::ArgReduceKernel;
 
-// Positions along a step. A long one is divided into blocks; the first of their best elements is the result.
+// Computes positions along a step. A long step is divided into blocks, and the first of the blocks' best elements is
+// the result.
 Tensor arg_step(bool largest, const Tensor& in, int64_t outer, int64_t length, int64_t inner) {
   const auto& table = kernels::table();
   const ArgKernel kernel = (largest ? table.argmax : table.argmin)[int(in.dtype())];

@@ -12,7 +12,7 @@ namespace flambeau {
 
 namespace {
 
-// Weights added up by bin, in the order of the elements.
+// Adds weights by bin, in the order of the elements.
 template <class Sum, class Bin>
 Tensor added_up(int64_t bins, int64_t n, Dtype dtype, Bin bin) {
   Tensor out = zeros({bins}, dtype);
@@ -108,7 +108,7 @@ Tensor histogram(const Tensor& x, int64_t bins, T first, T last) {
   return counted(bins, x.numel(), [=, values = x.data<T>()](int64_t* counts, int64_t i) {
     const T v = values[i];
     if (!(v >= first && v <= last)) return;
-    const T bin = (v - first) * T(bins) / (last - first);  // no number where the range is beyond what T holds
+    const T bin = (v - first) * T(bins) / (last - first);  // not a number if the range exceeds the range of T
     ++counts[bin < T(bins) ? std::min(bins - 1, int64_t(bin)) : bins - 1];
   });
 }

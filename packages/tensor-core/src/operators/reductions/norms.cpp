@@ -1,4 +1,4 @@
-// Norms and log-sum-exp, each with its derivative.
+// Norms and log-sum-exp, with their derivatives.
 #include <cmath>
 #include <limits>
 #include "flambeau/operator.h"
@@ -12,7 +12,7 @@ namespace {
 
 using kernels::Reduce;
 
-// Not recorded. One pass over the elements if a kernel supports the power.
+// Computes a norm without recording, in one pass if a kernel supports the power.
 Tensor norm_value(const Tensor& x, double p, const OptionalDims& dim, bool keepdim) {
   NoRecording off;
   const Dtype type = to_real(x.dtype());

@@ -1,4 +1,4 @@
-// The engine of the reductions. Note [Reducing]
+// Implementation of reductions. Note [Reducing]
 #include "operators/reductions/reduction.h"
 
 #include <numeric>
@@ -83,7 +83,8 @@ Tensor placed(const Tensor& flat, const ReductionLayout& l, const Tensor& t, uin
     return flat;
   }
   NoRecording off;
-  Shape sizes, kept, where(size_t(t.dim()));  // the kept dimensions in memory order, and where each of them is there
+  // kept: dimensions in memory order; where: position of each dimension in it
+  Shape sizes, kept, where(size_t(t.dim()));
   for (int64_t d : l.order)
     if (!(mask >> d & 1)) {
       where[d] = int64_t(sizes.size());
@@ -108,7 +109,7 @@ void divide_in_place(const Tensor& t, double divisor) {
 }
 
 int64_t block_length(int64_t outer, int64_t length, int64_t inner, int64_t block) {
-  constexpr int64_t kEnough = 16;  // results for which cutting brings nothing
+  constexpr int64_t kEnough = 16;  // number of results from which dividing a step does not pay
   const int64_t rows = std::max<int64_t>(1, block / std::max<int64_t>(1, inner));
   return outer >= kEnough || inner > 1024 || length < 2 * rows ? length : rows;
 }
@@ -133,7 +134,8 @@ Tensor step(Reduce op, const Tensor& in, int64_t outer, int64_t length, int64_t 
   if (in.is_meta()) return empty({outer * inner}, entry.result);
   if (cuda::takes(in)) return cuda::reduce(op, in, outer, length, inner, entry.result);
   constexpr int64_t kBlock = 65536, kFewest = 4 * kBlock, kMost = 16 * kBlock;
-  // In each block a product may vanish anew, kSplits: halves, but of no more elements than that.
+  // Products are divided into two blocks, or into blocks of at most kMost elements: the product of a short block may be
+  // out of range even if that of all elements is not (kSplits in kernels/fold.h).
   if (outer * inner == 0) return empty({0}, entry.result);
   const int64_t block = join_of(op) == Reduce::prod ? std::clamp(length * inner / 2, kFewest, kMost) : kBlock;
   const int64_t rows = block_length(outer, length, inner, block),
@@ -191,8 +193,8 @@ Tensor reduce(Reduce op, const Tensor& t, const OptionalDims& dims, bool keepdim
 
 TensorPair reduce_both(Reduce first, Reduce second, const Tensor& t) {
   const Tensor x = layout(t, ~uint64_t(0)).input;
-  constexpr int64_t rows = 4096, kGrain = 16;  // in the first-level cache for the second
-  constexpr int64_t kFetched = 4096;           // bytes of the next block, fetched during the second
+  constexpr int64_t rows = 4096, kGrain = 16;  // rows that stay in the first-level cache for the second pass
+  constexpr int64_t kFetched = 4096;           // bytes of the next block, prefetched during the second pass
   const int64_t n = x.numel(), blocks = (n + rows - 1) / rows;
   if (blocks <= 1 || x.is_meta()) return {reduce(first, t, {}, false), reduce(second, t, {}, false)};
   const Reduce ops[] = {first, second};

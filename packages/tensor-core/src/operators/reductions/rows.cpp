@@ -1,4 +1,4 @@
-// The reductions that are rows: their functions, derivatives and records. Note [Reduction rows]
+// Reductions defined by rows: their functions, derivatives and records. Note [Reduction rows]
 #include "core/node_name.h"
 #include "flambeau/operator.h"
 #include "operators/arithmetic/chosen.h"
@@ -6,15 +6,15 @@
 
 namespace flambeau {
 
-namespace expressions {  // the names that rows' derivatives use
+namespace expressions {  // names in the derivatives of rows
 
 namespace {
 
 struct NoDerivative {};
 [[maybe_unused]] constexpr NoDerivative none;
 
-// The product of the others for every element, once differentiable and in time proportional to the elements: where one
-// of them is 0 it is the product without that one there, and 0 elsewhere; where several are, 0.
+// Returns, for every element, the product of the others, in linear time and differentiable once. If one element is 0,
+// its value is the product of the others and the rest is 0. If several are 0, all are 0.
 Tensor product_of_others(const Tensor& x, const Tensor& result, const Shape& dims) {
   const Tensor zero = eq(x, 0), zeros = sum(zero, dims, true, {});
 
@@ -23,14 +23,14 @@ Tensor product_of_others(const Tensor& x, const Tensor& result, const Shape& dim
   return where(logical_and(zero, eq(zeros, 1)), without, elsewhere);
 }
 
-// The same, differentiable any number of times: the products without x[i], for every i.
+// The same, differentiable any number of times, from the products without x[i] for every i.
 Tensor product_of_others_of_any_order(const Tensor& x, const Shape& dims) {
   const uint64_t mask = dim_mask(x, dims);
   Shape order, square;
   for (int reduced = 0; reduced < 2; ++reduced)
     for (int i = 0; i < x.dim(); ++i)
       if (int(mask >> i & 1) == reduced) order.push_back(i);
-  const Tensor moved = permute(x, order);  // kept dimensions first
+  const Tensor moved = permute(x, order);  // kept dimensions come first
   const int64_t n = reduced_count(x, dims);
   for (int i = 0; i < x.dim(); ++i)
     if (!(mask >> i & 1)) square.push_back(x.shape()[i]);
@@ -81,7 +81,7 @@ struct ReductionRow {
   bool reads_x, reads_result;
 };
 
-struct Unread {};  // has no operators: expressions compile with it in place of a tensor that they do not name
+struct Unread {};  // has no operators: expressions compile with it in place of tensors that they do not use
 
 template <class Expression>
 ReductionRow make_row(const char* name) {
@@ -134,7 +134,7 @@ Tensor extreme(Reduce op, const char* name, const Tensor& t, const OptionalDims&
   return reduction(op, t, dim, keepdim, t.dtype());
 }
 
-// No dimensions to reduce (dim=[]) means elementwise, as in PyTorch and NumPy; other reductions take it for all.
+// dim=[] reduces no dimension, as in PyTorch and NumPy; other reductions then reduce all dimensions.
 Tensor truth(Reduce op, const Tensor& t, const OptionalDims& dim, bool keepdim) {
   const Dtype type = t.dtype() == Dtype::uint8 ? Dtype::uint8 : Dtype::bool_;
   if (dim && dim->empty()) return to(ne(t, Scalar(0)), type);
@@ -160,7 +160,7 @@ void require_any(const Tensor& t, const char* name) {
 Tensor reduction(Reduce op, const Tensor& t, const OptionalDims& dim, bool keepdim, Dtype type, const char* node) {
   const char* const name = node ? node : rows[int(op)].node;
   if (category(t.dtype()) != Category::Floating && !kernels::table().reduce[int(op)][int(t.dtype())].run)
-    op = join_of(op);  // the row maps floating elements only
+    op = join_of(op);  // the row's map is for floating elements only
   const ReductionRow& row = rows[int(op)];
   const bool records = row.gradient && category(type) > Category::Integer && recording(t);
   const bool converts = records && row.reads_x && t.dtype() != type;

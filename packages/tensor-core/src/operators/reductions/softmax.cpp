@@ -16,17 +16,19 @@ namespace {
 Dtype working_type(const Tensor& t) { return t.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32; }
 
 // Note [Converted in the cache]
-// Half precision is computed with in float32: as much is converted at a time, and back, as stays in the cache.
+// Half precision is computed in float32. Elements are converted, and the results converted back, in amounts that stay
+// in the cache.
 constexpr int64_t kTogether = 4096;         // elements of rows
-constexpr int64_t kTileTogether = 1 << 18;  // of columns, which fill a larger cache
-constexpr int64_t kColumns = 128;           // of a tile
+constexpr int64_t kTileTogether = 1 << 18;  // elements of columns, which fill a larger cache
+constexpr int64_t kColumns = 128;           // columns of a tile
 const auto& table() { return kernels::table(); }
 
-// `rows` rows of `columns` elements side by side; to and from are their first elements, the rows so many bytes apart.
+// Converts `rows` rows of `columns` contiguous elements. The rows are to_row and from_row bytes apart.
 void convert_rows(char* to, Dtype to_type, int64_t to_row, const char* from, Dtype from_type, int64_t from_row,
                   int64_t rows, int64_t columns) {
   const auto cast = table().cast[int(to_type)][int(from_type)];
-  if (to_row == columns * item_size(to_type) && from_row == columns * item_size(from_type)) {  // one long row
+  // The rows form one contiguous row
+  if (to_row == columns * item_size(to_type) && from_row == columns * item_size(from_type)) {
     columns *= rows;
     rows = std::min<int64_t>(rows, 1);
   }
@@ -36,7 +38,7 @@ void convert_rows(char* to, Dtype to_type, int64_t to_row, const char* from, Dty
 
 Tensor last(const Tensor& t, int64_t dim) { return contiguous(dim + 1 < t.dim() ? transpose(t, dim, -1) : t); }
 
-// Runs kernel(out, operands, how many, their length) over rows, the dimension being brought last, and puts it back.
+// Runs kernel(out, operands, count, length) over rows. The dimension is moved to the end and back.
 template <int count, class F>
 Tensor along_last(int64_t dim, Dtype in, const Tensor (&operands)[count], F&& kernel) {
   Tensor rows[count];
@@ -67,16 +69,16 @@ Tensor along_last(int64_t dim, Dtype in, const Tensor (&operands)[count], F&& ke
   return dim + 1 < out.dim() ? contiguous(transpose(out, dim, -1)) : out;
 }
 
-// Long rows of half precision by the piece: x - log(sum(e**x)), the sum being that of the pieces' sums.
+// Softmax of long rows in half precision, by pieces: x - log(sum(e**x)). The sum is that of the pieces' sums.
 Tensor long_rows(bool logarithm, const Tensor& t) {
   const int64_t length = t.size(-1), pieces = (length + kTogether - 1) / kTogether, rows = t.numel() / length;
   const Tensor out = empty(t.shape(), t.dtype()), parts = empty({rows, pieces}, Dtype::float32),
                sums = empty({rows}, Dtype::float32);
-  // body(piece, the same converted, how many elements) gives it back to be written where that says so.
+  // Calls body(converted piece, count) for each piece and writes the piece back if requested.
   const auto each_piece = [&](bool write, auto&& body) {
     parallel_items(rows * pieces, 1, [&](int64_t begin, int64_t end) {
       alignas(64) float values[kTogether];
-      auto own = body;  // what it keeps is of one thread
+      auto own = body;  // a copy, since its state belongs to one thread
       char* const bytes = reinterpret_cast<char*>(values);
       for (int64_t i = begin; i < end; ++i) {
         const int64_t first = i % pieces * kTogether, n = std::min(kTogether, length - first),
@@ -98,7 +100,7 @@ Tensor long_rows(bool logarithm, const Tensor& t) {
     if (row != i / pieces) {
       row = i / pieces;
       const float sum = sums.data<float>()[row];
-      shift.assign(kTogether, sum == INFINITY ? NAN : sum);  // no term has a share in an infinite sum
+      shift.assign(kTogether, sum == INFINITY ? NAN : sum);  // the result is NaN if the sum is infinite
     }
     char* const pointers[] = {values, values, reinterpret_cast<char*>(shift.data())};
     subtract(pointers, n);
@@ -107,7 +109,7 @@ Tensor long_rows(bool logarithm, const Tensor& t) {
   return out;
 }
 
-// A dimension before others: its columns, a tile of them at a time, where they lie or converted.
+// Softmax along a dimension that is not the last: a tile of columns at a time, in place or converted.
 Tensor down_columns(kernels::ScanKernel kernel, const Tensor& input, int64_t dim, Dtype in) {
   int64_t outer = 1, inner = 1;
   for (int i = 0; i < input.dim(); ++i) (i < dim ? outer : inner) *= i == dim ? 1 : input.shape()[i];

@@ -1,4 +1,4 @@
-// Means, sums to a size, and the sum of a diagonal.
+// mean, sum_to_size and trace.
 #include "flambeau/operator.h"
 #include "operators/reductions/reduction.h"
 

@@ -1,4 +1,4 @@
-// Variances and standard deviations, each with its derivative.
+// Variances and standard deviations, with their derivatives.
 #include <cmath>
 
 #include "cuda/operators.h"
@@ -69,7 +69,7 @@ Moments step(const Tensor& in, int64_t outer, int64_t length, int64_t inner) {
   return out;
 }
 
-// Of groups of n elements each: the squares of a union are those within the groups and n times those of their means.
+// Combines groups of n elements each: the sum of squares is that within the groups plus n times that of their means.
 Moments moments(const Tensor& t, const OptionalDims& dims) {
   NoRecording off;
   const uint64_t mask = dim_mask(t, dims);
@@ -112,12 +112,12 @@ Tensor finished(const Tensor& value, const Tensor& t, const OptionalDims& dim, b
   return out;
 }
 
-// The gradient of the variance (keepdim) times `g`.
+// Returns the gradient of the variance (keepdim) times `g`.
 Tensor variance_gradient(const Tensor& g, const Tensor& x, const OptionalDims& dim, double divisor) {
   return g * ((x - mean(x, dim, true, {})) * Scalar(2.0 / divisor));
 }
 
-// The gradient of the standard deviation; 0 where that is 0.
+// Returns the gradient of the standard deviation; 0 where the deviation is 0.
 Tensor deviation_gradient(const Tensor& g, const Tensor& result, const Tensor& x, const OptionalDims& dim,
                           double divisor) {
   const Tensor zero = eq(result, 0), safe = where(zero, Scalar(1.0), result);
@@ -204,7 +204,7 @@ struct SpreadArguments {
   double correction;
 };
 
-// Of (input, unbiased), (input, dim, unbiased, keepdim) or (input, dim, *, correction, keepdim).
+// Parses (input, unbiased), (input, dim, unbiased, keepdim) or (input, dim, *, correction, keepdim).
 SpreadArguments spread_arguments(const char* name, const DimsOrUnbiased& given, std::optional<bool> unbiased,
                                  std::optional<double> correction) {
   require<TypeError>(!unbiased || !correction, name, "() takes unbiased or correction, got both");

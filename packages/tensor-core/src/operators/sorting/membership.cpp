@@ -1,4 +1,4 @@
-// Which elements are in a set.
+// isin: membership of elements in a set.
 #include <cstring>
 #include <vector>
 
@@ -11,9 +11,9 @@ namespace flambeau {
 
 namespace {
 
-constexpr int64_t kFew = 16;  // test elements that are compared one by one
+constexpr int64_t kFew = 16;  // number of test elements up to which elements are compared one by one
 
-// contains(element) for every element.
+// Calls contains(element) for every element.
 template <class T, class F>
 Tensor marked(const Tensor& elements, bool invert, F contains) {
   const Tensor out = empty(elements.shape(), Dtype::bool_);
@@ -23,7 +23,7 @@ Tensor marked(const Tensor& elements, bool invert, F contains) {
   return out;
 }
 
-// A set by open addressing. An empty slot holds the first element, which is looked for nowhere else.
+// A hash set with open addressing. An empty slot holds the first element, which is found in its own slot only.
 template <class T>
 class HashSet {
  public:
@@ -33,12 +33,12 @@ class HashSet {
     shift_ = 64 - bits;
     slots_.assign(size_t(1) << bits, first_);
     for (const T* t = first; t < first + count; ++t)
-      if (*t == *t) slots_[find(*t)] = *t;  // NaN is equal to nothing
+      if (*t == *t) slots_[find(*t)] = *t;  // NaN is equal to no element
   }
   bool contains(T v) const { return slots_[find(v)] == v; }
 
  private:
-  // Where it is, or the empty slot where it would be.
+  // Returns the slot of an element, or the empty slot for it.
   size_t find(T v) const {
     size_t at = hash(v) >> shift_;
     while (slots_[at] != v && slots_[at] != first_) at = (at + 1) & (slots_.size() - 1);
@@ -46,7 +46,7 @@ class HashSet {
   }
   static uint64_t hash(T v) {
     uint64_t bits = 0;
-    if (v != T(0)) std::memcpy(&bits, &v, sizeof(T));  // both zeros are equal
+    if (v != T(0)) std::memcpy(&bits, &v, sizeof(T));  // the two zeros are equal and get the same hash
     return (bits ^ bits >> 32) * 0x9E3779B97F4A7C15;
   }
   std::vector<T> slots_;
@@ -74,7 +74,7 @@ Tensor searched_on_gpu(const Tensor& elements, const Tensor& tests, bool invert)
   const int64_t count = tests.numel();
   if (count == 0) return full(elements.shape(), Scalar(invert), Dtype::bool_);
   const Tensor sorted = sort(reshape(tests, {count}), 0, false).values, flat = reshape(elements, {elements.numel()});
-  // NaN comes last, is equal to nothing, and leads searches astray.
+  // NaN is sorted last, equals no element, and would break the search.
   const Tensor steps = is_floating(tests.dtype()) ? where(isnan(sorted), Scalar(INFINITY), sorted) : sorted;
   const Tensor place = clamp_max(searchsorted(steps, flat, false, Tensor(), false), Scalar(count - 1));
   const Tensor found = reshape(eq(index_select(sorted, 0, place), flat), elements.shape());
@@ -102,7 +102,7 @@ Tensor isin(const Tensor& elements, const Tensor& test_elements, bool invert) {
 
 namespace {
 
-// Either may be a number.
+// One of the arguments may be a number.
 Tensor is_in(const Operand& elements, const Operand& tests, bool, bool invert) {
   if (!tests.tensor) {
     require<TypeError>(elements.tensor, "isin(): argument 'test_elements' must be Tensor if 'elements' is a number");

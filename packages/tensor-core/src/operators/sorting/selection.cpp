@@ -1,4 +1,4 @@
-// Selecting along a dimension by rank or frequency, without sorting all of it. Note [Keys]
+// Selection along a dimension by rank or frequency, without a complete sort. Note [Keys]
 #include <limits>
 
 #include "cuda/sorting.h"
@@ -13,7 +13,7 @@ namespace {
 
 using namespace order;
 
-// Blocks of a row in which nothing is small enough are skipped at vector speed.
+// Blocks of a row without a small enough element are skipped by vector code.
 constexpr int64_t kBlock = 32;
 template <class T>
 FLAMBEAU_INLINE bool none_up_to(const BitsOf<T>* in, int64_t n, Key<T> flip, Key<T> limit) {
@@ -23,7 +23,7 @@ FLAMBEAU_INLINE bool none_up_to(const BitsOf<T>* in, int64_t n, Key<T> flip, Key
   return found == 0;
 }
 
-// The k smallest items of a row where k is small.
+// Selects the k smallest items of a row for small k.
 template <class T>
 void smallest_few(const BitsOf<T>* in, int64_t n, int64_t k, Key<T> flip, Item<Key<T>>* kept) {
   using K = Key<T>;
@@ -46,7 +46,7 @@ void smallest_few(const BitsOf<T>* in, int64_t n, int64_t k, Key<T> flip, Item<K
   }
 }
 
-// The k smallest items of a row in the order of their positions.
+// Selects the k smallest items of a row, in the order of their positions.
 template <class T>
 void smallest_many(const BitsOf<T>* in, int64_t n, int64_t k, Key<T> flip, Key<T>* keys, Item<Key<T>>* kept) {
   auto [limit, equal] = choose<T>(in, n, k - 1, flip, keys);
@@ -67,13 +67,13 @@ void smallest_many(const BitsOf<T>* in, int64_t n, int64_t k, Key<T> flip, Key<T
 
 Tensor as_rows(const SortedRows& rows) { return reshape(rows.input, {rows.count, rows.length}); }
 
-// On a GPU: the elements that stand at `positions` (count, n) of each row.
+// GPU: writes the elements at `positions` (count, n) of each row.
 void put_chosen(const SortedRows& rows, const Tensor& positions, const TensorPair& out) {
   copy_values(out.values, reshape(gather(as_rows(rows), 1, positions), out.values.shape()));
   copy_values(out.indices, reshape(positions, out.indices.shape()));
 }
 
-// On a GPU: the k first elements of every row, in order.
+// GPU: writes the first k elements of every row, in order.
 void first_part(const SortedRows& rows, int64_t k, bool descending, const TensorPair& out) {
   const bool few = rows.length > cuda::kBriefRow && k <= rows.length / 4;
   const Tensor chosen = few ? cuda::select(rows.input, rows.count, rows.length,
@@ -85,7 +85,7 @@ void first_part(const SortedRows& rows, int64_t k, bool descending, const Tensor
   put_chosen(rows, few ? gather(chosen, 1, order) : narrow(order, 1, 0, k), out);
 }
 
-// On a GPU: of every row the element of its rank, (count, 1).
+// GPU: writes the element of each row with the given rank, (count, 1).
 void ranked_part(const SortedRows& rows, const Tensor& ranks, const TensorPair& out) {
   if (rows.length > cuda::kBriefRow)
     return put_chosen(rows, cuda::select(rows.input, rows.count, rows.length, ranks, 0, false), out);
@@ -94,7 +94,7 @@ void ranked_part(const SortedRows& rows, const Tensor& ranks, const TensorPair& 
   put_chosen(rows, gather(order, 1, ranks), out);
 }
 
-// Of the median, or of the first NaN where NaN is not ignored.
+// Returns the rank of the median, or of the first NaN unless NaN is ignored.
 Tensor median_ranks(const SortedRows& rows, bool ignore_nan) {
   const int64_t n = rows.length;
   const Tensor numbers = Scalar(n) - sum(isnan(as_rows(rows)), Shape{1}, true, Dtype::int64);
@@ -102,7 +102,7 @@ Tensor median_ranks(const SortedRows& rows, bool ignore_nan) {
   return ignore_nan ? middle : where(lt(numbers, Scalar(n)), numbers, middle);
 }
 
-// On a GPU: the last one of the most frequent elements, the smallest of these.
+// GPU: writes the most frequent element, the smallest if several are, at its last position.
 void most_frequent_part(const SortedRows& rows, const TensorPair& out) {
   const int64_t n = rows.length;
   const Tensor sorted = empty({rows.count, n}, out.values.dtype()), order = empty({rows.count, n}, Dtype::int64);
@@ -124,7 +124,7 @@ TensorPair back(const TensorPair& pair, const Tensor& t, int64_t dim, bool keepd
   return {move(pair.values), move(pair.indices)};
 }
 
-// One element of each row: choose(tag, rows, out) says which.
+// Writes one element of each row, which choose(tag, rows, out) selects.
 template <class F>
 TensorPair one_of_each(const char* name, const Tensor& t, int64_t dim, bool keepdim, F&& choose) {
   dim = t.wrap_dim(dim);
@@ -142,7 +142,7 @@ TensorPair one_of_each(const char* name, const Tensor& t, int64_t dim, bool keep
   return out;
 }
 
-// Of every row the element at position(row's elements, n, room for keys).
+// Writes the element of every row at posit(row's elements, n, room for keys).
 template <class T, class F>
 void put_positions(const SortedRows& rows, const TensorPair& out, F&& position) {
   const int64_t n = rows.length;
@@ -161,13 +161,13 @@ void require_length(const Tensor& t, int64_t dim, const char* name) {
                       " to have non-zero size, got shape ", t.shape());
 }
 
-// The position of the element of rank k in a row.
+// Returns the position of the element of rank k in a row.
 template <class T>
 int64_t ranked(const BitsOf<T>* in, int64_t n, int64_t k, Key<T>* keys) {
   constexpr int64_t kBlock = 64;
   auto [key, before] = choose<T>(in, n, k, 0, keys);
   int64_t i = 0;
-  for (; i + kBlock <= n; i += kBlock) {  // blocks before the one that has it are skipped at vector speed
+  for (; i + kBlock <= n; i += kBlock) {  // skip blocks without the element by vector code
     int32_t equal = 0;
     for (int64_t j = 0; j < kBlock; ++j) equal += key_of<T>(in[i + j]) == key;
     if (equal > before) break;
@@ -185,7 +185,7 @@ int64_t median_of(const BitsOf<T>* in, int64_t n, bool ignore_nan, Key<T>* keys)
   return ranked<T>(in, n, (std::max<int64_t>(n - nans, 1) - 1) / 2, keys);
 }
 
-// The smallest of the most frequent elements, at its last position.
+// Returns the last position of the most frequent element, the smallest if several are.
 template <class T>
 int64_t mode_of(const BitsOf<T>* in, int64_t n) {
   int64_t result = 0;
@@ -201,7 +201,7 @@ int64_t mode_of(const BitsOf<T>* in, int64_t n) {
   return result;
 }
 
-// The k first elements of every row, in the order of their keys (reversed by `flip`) if sorted.
+// Writes the first k elements of every row, in the order of their keys (reversed by `flip`) if sorted.
 template <class T>
 void first_of_rows(const SortedRows& rows, int64_t k, Key<T> flip, bool sorted, const TensorPair& out) {
   using K = Key<T>;
@@ -221,7 +221,7 @@ void first_of_rows(const SortedRows& rows, int64_t k, Key<T> flip, bool sorted, 
       const auto* in = rows.row<T>(r);
       few ? smallest_few<T>(in, n, k, flip, kept.data()) : smallest_many<T>(in, n, k, flip, keys.data(), kept.data());
       const auto item = [from = kept.data()](int64_t i) { return from[i]; };
-      Item<K>* const room = few ? kept.data() : items.data();  // few are sorted where they are
+      Item<K>* const room = few ? kept.data() : items.data();  // few elements are sorted in `kept`
       const Item<K>* chosen = sorted ? sort_items(item, room, kept.data(), k, all_digits<T>(), 1) : kept.data();
       for (int64_t i = 0; i < k; ++i) {
         const int64_t at = index_in<K>(chosen[i]);
