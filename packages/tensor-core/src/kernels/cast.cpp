@@ -1,4 +1,4 @@
-// Conversions between every two element types, strided or contiguous.
+// Conversions between all pairs of element types, strided or contiguous.
 #include "flambeau/kernels/halves.h"
 #include "flambeau/kernels/simd.h"
 #include "kernels/narrow_table.h"
@@ -7,7 +7,7 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace {
 
-// A bool is stored as one byte and may come from foreign memory with any value in it.
+// A bool is stored as one byte, which may have any value in memory of another library.
 template <class T>
 using Stored = std::conditional_t<std::is_same_v<T, bool>, uint8_t, T>;
 
@@ -19,7 +19,7 @@ FLAMBEAU_INLINE Stored<To> convert_stored(Stored<From> v) {
     return Stored<To>(convert<To>(v));
 }
 
-// float16 to a machine type or back, by way of float32; of bfloat16 the compiler makes as good a loop by itself.
+// Converts float16 to a machine type or back, via float32. For bfloat16 the compiler generates an equally good loop.
 template <class To, class From>
 inline constexpr bool by_tiles = (std::is_same_v<To, float16> && std::is_arithmetic_v<From>) ||
                                  (std::is_same_v<From, float16> && std::is_arithmetic_v<To>);
@@ -54,7 +54,7 @@ void cast_contiguous(char* to, const char* from, int64_t n) {
   }
 }
 
-// All n elements become what the first is.
+// Fills all n elements with the value of the first.
 template <class Word>
 [[gnu::noipa]] void repeat_first(char* to, int64_t n) {
   auto* out = reinterpret_cast<Word*>(to);
@@ -67,15 +67,16 @@ void cast(char* to, int64_t to_stride, const char* from, int64_t from_stride, in
   constexpr int64_t to_size = sizeof(To), from_size = sizeof(From);
   if (to_stride == to_size && from_stride == from_size) {
     cast_contiguous<To, From>(to, from, n);
-  } else if (to_stride == to_size && from_stride == 0 && n > 0) {  // one value for all
+  } else if (to_stride == to_size && from_stride == 0 && n > 0) {  // one value for all elements
     *reinterpret_cast<Stored<To>*>(to) = convert_stored<To, From>(*reinterpret_cast<const Stored<From>*>(from));
     repeat_first<WordOf<to_size>>(to, n);
-  } else if (std::is_same_v<To, From> && to_stride == to_size && from_stride == -from_size) {  // reversed
+  } else if (std::is_same_v<To, From> && to_stride == to_size && from_stride == -from_size) {  // reversed elements
     auto* out = reinterpret_cast<Stored<To>*>(to);
     auto* in = reinterpret_cast<const Stored<From>*>(from);
 #pragma GCC ivdep
     for (int64_t i = 0; i < n; ++i) out[i] = convert_stored<To, From>(in[-i]);
-  } else if (std::is_same_v<To, From> && to_stride == to_size && from_stride == 2 * from_size) {  // every second one
+    // Every second element
+  } else if (std::is_same_v<To, From> && to_stride == to_size && from_stride == 2 * from_size) {
     auto* out = reinterpret_cast<Stored<To>*>(to);
     auto* in = reinterpret_cast<const Stored<From>*>(from);
 #pragma GCC ivdep
@@ -87,7 +88,7 @@ void cast(char* to, int64_t to_stride, const char* from, int64_t from_stride, in
   }
 }
 
-// The conversion with the same result in bits that serves most pairs. Note [Same bits]
+// The conversion of integers with the same result bits, which serves most pairs. Note [Same bits]
 template <class To, class From>
 constexpr CastKernel shared_cast() {
   if constexpr (is_half<To> && std::is_same_v<To, From>) return cast<int16_t, int16_t>;
@@ -110,7 +111,8 @@ void look_up(char* to, const char* from, const char* values, int64_t n) {
   auto* out = reinterpret_cast<Word*>(to);
   auto* at = reinterpret_cast<const Index*>(from);
   auto* of = reinterpret_cast<const Word*>(values);
-  constexpr int64_t kTogether = sizeof(uint64_t) / sizeof(Index);  // read as one word: quicker than gathering
+  // Reads indices as one word, which is faster than gathering
+  constexpr int64_t kTogether = sizeof(uint64_t) / sizeof(Index);
   int64_t i = 0;
   for (; i + kTogether <= n; i += kTogether) {
     uint64_t word;
@@ -127,7 +129,7 @@ void fill_look_up(decltype(NarrowTable::look_up[0])& by) {
   by[3] = look_up<Index, uint64_t>;
 }
 
-// A row of at least N bytes and at most twice as many.
+// Copies a row of N to 2 N bytes.
 template <int N>
 FLAMBEAU_INLINE void copy_ends(char* to, const char* from, int64_t bytes) {
   char first[N], last[N];

@@ -10,9 +10,9 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace {
 
-constexpr int64_t kTile = 256;  // columns carried along together
+constexpr int64_t kTile = 256;  // columns that are processed together
 
-// Complex numbers as vectors: what adds them adds both parts at once.
+// Complex numbers as vectors, so that one addition adds both parts.
 template <class R>
 struct Parts {
   typedef R Lanes __attribute__((vector_size(2 * sizeof(R)), aligned(sizeof(R))));
@@ -21,7 +21,8 @@ struct Parts {
 };
 template <class To, class From>
 FLAMBEAU_INLINE To converted(From v) {
-  if constexpr (requires { v.lanes; }) {  // part by part, which is one instruction: a conversion of vectors is several
+  // Converts the parts separately, which is one instruction; a vector conversion takes several
+  if constexpr (requires { v.lanes; }) {
     using R = std::remove_cvref_t<decltype(To().lanes[0])>;
     return {typename To::Lanes{R(v.lanes[0]), R(v.lanes[1])}};
   } else
@@ -41,7 +42,7 @@ struct Times {
   static FLAMBEAU_INLINE State join(State a, State b) { return a * b; }
 };
 
-// out[i] = state o in[0] o ... o in[i]; returns the last.
+// Computes out[i] = state o in[0] o ... o in[i]. Returns the last.
 template <class Op, class T>
 FLAMBEAU_INLINE typename Op::State scan_row(T* out, const T* in, int64_t n, typename Op::State state) {
   for (int64_t i = 0; i < n; ++i) {
@@ -51,7 +52,7 @@ FLAMBEAU_INLINE typename Op::State scan_row(T* out, const T* in, int64_t n, type
   return state;
 }
 
-// out[k, i] = in[0, i] o ... o in[k, i] for the columns i < width of rows `inner` apart.
+// Computes out[k, i] = in[0, i] o ... o in[k, i] for the columns i < width of rows `inner` apart.
 template <class Op, class T>
 void scan(char* out_bytes, const char* in_bytes, int64_t length, int64_t inner, int64_t width) {
   using State = typename Op::State;
@@ -74,10 +75,10 @@ void scan(char* out_bytes, const char* in_bytes, int64_t length, int64_t inner, 
 }
 
 // Note [Long scans]
-// A long row is scanned in blocks, each by itself from its first element on, and what comes before the block is joined
-// to all of it: the result does not depend on how many blocks are scanned at once. On several threads the totals come
-// first; on one, what is before a block is known when it is read. Blocks side by side hide how long a step waits for
-// the one before it.
+// A long row is scanned in blocks. Each block is scanned from its first element, and the preceding state is then joined
+// to all of its elements, so the result does not depend on how many blocks are scanned at once. Several threads first
+// compute the totals of the blocks; a single thread knows the preceding state when it reads a block. Scanning several
+// blocks together hides the latency of each step.
 constexpr int64_t kChains = 4;
 
 // Calls keep(chain, i, state) for the next n elements of several blocks, which begin `apart` elements from each other,
@@ -111,8 +112,8 @@ void scan_totals(char* totals, const char* in_bytes, int64_t blocks, int64_t n) 
   for (; b < blocks; ++b) run_chains<Op, T, 1>(state + b, nowhere, in + b * n, n, n, ignore);
 }
 
-// out[i] = start o states[i]; of complex sums by vectors, which the compiler would not do.
-// Meanwhile what is `ahead` of it is fetched.
+// Computes out[i] = start o states[i], for complex sums with vectors that the compiler would not use. Prefetches the
+// memory `ahead`.
 template <class Op, class T>
 FLAMBEAU_INLINE void finish(T* out, const typename Op::State* states, int64_t n, typename Op::State start,
                             int64_t ahead) {
@@ -137,9 +138,8 @@ FLAMBEAU_INLINE void finish(T* out, const typename Op::State* states, int64_t n,
   for (; i < n; ++i) out[i] = converted<T>(Op::join(start, states[i]));
 }
 
-// Complex numbers of two floats, whose states are of two doubles, with nothing before them: the states are converted
-// all at once, and so are the factors, which are not vectors as terms are. While they run, what comes next is fetched,
-// and where they go to.
+// Scans complex numbers of two floats, with states of two doubles, from the identity. The states are converted
+// together, and so are the factors, which are not vectors as terms are. Prefetches the following input and output.
 template <class T>
 inline constexpr bool two_floats = std::is_same_v<T, Parts<float>> || std::is_same_v<T, Complex<float>>;
 template <class Op, class T>
@@ -195,13 +195,14 @@ void scan_group(T* out, const T* in, typename Op::State* before, int64_t n, bool
     if (running) before[j + 1] = Op::join(before[j], state[j]);
   }
 }
-// before[b] is joined to block b; nothing where it is null. Where that is `running`, before[b + 1] follows from it.
+// Joins before[b] to block b; does nothing if `before` is null. If `running`, also computes before[b + 1].
 template <class Op, class T>
 void scan_blocks(char* out_bytes, const char* in_bytes, char* before_bytes, int64_t blocks, int64_t n, bool running) {
   T* out = reinterpret_cast<T*>(out_bytes);
   const T* in = reinterpret_cast<const T*>(in_bytes);
   auto* before = reinterpret_cast<typename Op::State*>(before_bytes);
-  // Integers in whichever order; the products of numbers in theirs, since that of a block alone may be out of range.
+  // Integers can be joined in any order. Products of floating-point numbers must be joined in sequence, since the
+  // product of a block may be out of range.
   if constexpr (std::is_integral_v<T> || std::is_same_v<Op, Times<T>>)
     if (running) {
       before[blocks] = scan_row<Op>(out, in, blocks * n, before[0]);
@@ -215,7 +216,7 @@ void scan_blocks(char* out_bytes, const char* in_bytes, char* before_bytes, int6
   for (; b < blocks; ++b) scan_group<Op, T, 1>(out + b * n, in + b * n, from(b), n, running);
 }
 
-// log(sum(exp)) by a running maximum m and the sum s of exp(x - m): m + log(s).
+// log(sum(exp)) as m + log(s), with the running maximum m and the sum s of exp(x - m).
 template <class T>
 void scan_log_sum_exp(char* out_bytes, const char* in_bytes, int64_t length, int64_t inner, int64_t width) {
   T* out = reinterpret_cast<T*>(out_bytes);
@@ -231,7 +232,7 @@ void scan_log_sum_exp(char* out_bytes, const char* in_bytes, int64_t length, int
     for (int64_t k = 0; k < length; ++k)
       for (int64_t i = 0; i < count; ++i) {
         const double x = in[k * inner + first + i], m = x > largest[i] || x != x ? x : largest[i];
-        const bool flat = m == kInfinity || m == -kInfinity;  // differences of infinities are 0
+        const bool flat = m == kInfinity || m == -kInfinity;  // the difference of equal infinities is taken as 0
         sum[i] = flat ? 1 : sum[i] * std::exp(largest[i] - m) + std::exp(x - m);
         largest[i] = m;
         out[k * inner + first + i] = T(flat ? m : m + std::log(sum[i]));
@@ -239,7 +240,7 @@ void scan_log_sum_exp(char* out_bytes, const char* in_bytes, int64_t length, int
   }
 }
 
-// Of complex numbers, step by step: the imaginary part runs on where a logarithm of the sum would jump.
+// Complex numbers, sequentially: the imaginary part continues where the logarithm of the sum would jump.
 template <class T>
 void scan_complex_log_sum_exp(char* out_bytes, const char* in_bytes, int64_t length, int64_t inner, int64_t width) {
   namespace complex = complex_rows::FLAMBEAU_ISA;

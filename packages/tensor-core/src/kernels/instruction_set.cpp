@@ -1,4 +1,4 @@
-// Gathers one instruction set's kernels into the tables.
+// Collects the kernels of one instruction set in the tables.
 #include "kernels/layers/networks.h"
 #include "kernels/narrow_table.h"
 #include "kernels/twister_table.h"

@@ -1,4 +1,4 @@
-// The table's rules. Note [Optimizer rules] in flambeau/kernels/optimizer_rule.h
+// The optimizer rules of the kernel table. Note [Optimizer rules] in flambeau/kernels/optimizer_rule.h
 #include "flambeau/kernels/optimizer_rules.h"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// Where the extremes are: argmax and argmin.
+// Positions of extremes: argmax and argmin.
 #include <cstring>
 #include <limits>
 
@@ -10,14 +10,15 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace {
 
-constexpr int64_t kTile = 256;  // columns looked at together
-constexpr int64_t kSide = 16;   // values, of as many short rows where rows are short
+constexpr int64_t kTile = 256;  // columns that are processed together
+constexpr int64_t kSide = 16;   // values, or short rows, that are processed together
 
-// Positions are as wide as the values they belong to, so that both are vectors of as many lanes; values are at least
-// four bytes wide.
+// Positions are as wide as the values they belong to, so that both form vectors with the same number of lanes. Values
+// have at least four bytes.
 template <class V>
 using Place = std::conditional_t<sizeof(V) == 8, int64_t, int32_t>;
-// Where values[j] is more extreme than best[j], it is the best, at `at`. The first of equal ones and of NaNs stays.
+// Where values[j] is more extreme than best[j], replaces best[j] and its position by `at`. The first of equal values
+// and of NaNs remains.
 template <class Join, class V>
 FLAMBEAU_INLINE void keep_better(V* best, Place<V>* place, const V* values, Place<V> at) {
   static_assert(sizeof(V) == sizeof(Place<V>));
@@ -34,7 +35,7 @@ FLAMBEAU_INLINE void keep_better(V* best, Place<V>* place, const V* values, Plac
   }
 }
 
-// The position of the first extreme value of a row of some length; NaN is extreme.
+// Returns the position of the first extreme value of a row; NaN counts as extreme.
 template <class Join, class V>
 int64_t arg_reduce_row(const V* in, int64_t length) {
   int64_t i = 0;
@@ -43,12 +44,12 @@ int64_t arg_reduce_row(const V* in, int64_t length) {
       if (Join::join(in[k], in[i]) != in[i]) i = k;
     return i;
   }
-  if (length < 512) {  // every lane's best with its position, then the first of the best of them
+  if (length < 512) {  // finds the best value of every lane with its position, then the first of the best
     V best[kSide], most[kSide];
     Place<V> place[kSide] = {}, first[kSide];
     for (int64_t j = 0; j < kSide; ++j) best[j] = in[j];
     for (i = kSide; i < length; i += kSide) {
-      const int64_t from = i + kSide <= length ? i : length - kSide;  // looking twice does no harm
+      const int64_t from = i + kSide <= length ? i : length - kSide;  // elements may be read twice
       keep_better<Join>(best, place, in + from, Place<V>(from));
     }
     for (int64_t j = 0; j < kSide; ++j) most[j] = best[j];
@@ -60,7 +61,7 @@ int64_t arg_reduce_row(const V* in, int64_t length) {
     return first[0];
   }
   const V best = extreme_of_row<Join>(in, length);
-  for (; i + kLanes <= length; i += kLanes) {  // blocks without the value are skipped at vector speed
+  for (; i + kLanes <= length; i += kLanes) {  // skip blocks without the value by vector code
     int32_t found = 0;
     for (int64_t j = 0; j < kLanes; ++j) found += (in[i + j] == best) | (in[i + j] != in[i + j]);
     if (found) break;
@@ -69,7 +70,7 @@ int64_t arg_reduce_row(const V* in, int64_t length) {
   return i;
 }
 
-// The positions in kSide short rows at a time.
+// Computes the positions in kSide short rows at a time.
 template <class Join, class V>
 void arg_reduce_side_by_side(int64_t* out, const V* in, int64_t length) {
   V best[kSide];
@@ -90,7 +91,7 @@ bool is_better(V value, V kept, bool earlier) {
   return (equal & earlier) | (!equal & (kept == kept) & (Join::join(value, kept) != kept));
 }
 
-// The elements from one on: where they lie if they are of type V, else in a buffer, read.
+// Returns the elements from one on: in place if they are of type V, otherwise converted in a buffer.
 template <class V>
 struct Values : ReadAs<V> {
   FLAMBEAU_INLINE const V* at(int64_t i, int64_t count, V* buffer) const {
@@ -127,13 +128,13 @@ struct PositionsOfRows {
   }
 };
 
-// Columns [0, width) of rows `inner` apart, a tile at a time.
+// Processes columns [0, width) of rows `inner` apart, a tile at a time.
 template <class Join, class V>
 void arg_reduce_columns(int64_t* out, Values<V> in, int64_t length, int64_t inner, int64_t width) {
   for (int64_t first = 0; first < width; first += kTile) {
     const int64_t count = width - first < kTile ? width - first : kTile, whole = count / kSide * kSide;
     V best[kTile], buffer[kTile], rest[kSide] = {};
-    Place<V> place[kTile] = {};  // blocks are shorter than 2**31
+    Place<V> place[kTile] = {};  // blocks are shorter than 2**31 elements
     std::memcpy(best, in.at(first, count, buffer), size_t(count) * sizeof(V));
     std::memset(best + count, 0, size_t(-count & (kSide - 1)) * sizeof(V));
     for (int64_t k = 1; k < length; ++k) {
@@ -147,7 +148,7 @@ void arg_reduce_columns(int64_t* out, Values<V> in, int64_t length, int64_t inne
   }
 }
 
-// Few columns: several rows side by side are one row of more columns.
+// Few columns: combines several rows to one row with more columns.
 template <class Join, class V>
 void arg_reduce_narrow(int64_t* out, Values<V> in, int64_t length, int64_t inner) {
   const int64_t together = kTile / inner, rows = length / together;
@@ -184,7 +185,7 @@ template <class Join, class V>
       arg_reduce_columns<Join>(out, in, length, inner, width);
 }
 
-// The type as which elements are read, with the same order.
+// The type in which elements are compared, with the same order.
 template <class T>
 using Ranked = std::conditional_t<std::is_integral_v<ValueOf<T>>, std::conditional_t<sizeof(T) == 8, int64_t, int32_t>,
                                   ValueOf<T>>;

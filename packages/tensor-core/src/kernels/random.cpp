@@ -1,5 +1,5 @@
-// Philox 4x32-10 and the distributions drawn from its words. Salmon et al. 2011, "Parallel random numbers: as easy as
-// 1, 2, 3".
+// Philox 4x32-10 and distributions computed from its words. Salmon et al. 2011, "Parallel random numbers: as easy as 1,
+// 2, 3".
 #include "flambeau/kernels/math.h"
 #include "kernels/table.h"
 
@@ -9,7 +9,7 @@ namespace {
 
 constexpr int kLanes = 16;
 
-// Sixteen counters at once; word w of counter l is out[w * 16 + l].
+// Computes sixteen counters at once. Word w of counter l is out[w * 16 + l].
 void group(uint32_t* out, uint64_t seed, uint64_t index) {
   uint32_t c0[kLanes], c1[kLanes], c2[kLanes], c3[kLanes];
   for (int l = 0; l < kLanes; ++l) {

@@ -1,4 +1,4 @@
-// Reductions: each element type is read as stored in memory and accumulated in a wide enough one. Note [Reducing]
+// Reductions: elements are read as stored in memory and accumulated in a sufficiently wide type. Note [Reducing]
 #include <algorithm>
 #include <limits>
 
@@ -11,9 +11,9 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace {
 
-constexpr int64_t kShortRow = 32;  // rows of at least this length have separate trees
+constexpr int64_t kShortRow = 32;  // rows of at least this length are reduced one by one, with a tree
 
-// Rows too short for a tree each become columns, as many at a time as stay in the nearest cache.
+// Transposes rows that are too short for a tree, as many as stay in the nearest cache.
 template <class Word>
 [[gnu::noipa]] void turn_rows(Word* to, const Word* in, int64_t rows, int64_t length) {
   if constexpr (sizeof(Word) == 4 || sizeof(Word) == 8) return transpose(to, rows, in, length, rows, length);
@@ -41,7 +41,7 @@ void reduce_short_rows(typename Op::Result* out, const typename Element<T>::Stor
   }
 }
 
-// Few columns: several rows side by side are one row of more columns.
+// Few columns: combines several rows to one row with more columns.
 template <class Op, class T>
 void reduce_narrow(typename Op::Result* out, const typename Element<T>::Stored* in, int64_t length, int64_t inner) {
   using Result = typename Op::Result;
@@ -86,7 +86,7 @@ template <class Op, class T>
   }
 }
 
-// Elements that are read as values of type V: as many at a time as stay in the nearest cache are reduced there.
+// Elements that are converted to type V, as many at a time as stay in the nearest cache.
 template <class Op, class V>
 struct BufferedReduction {
   using Result = typename Op::Result;
@@ -94,7 +94,7 @@ struct BufferedReduction {
   ReadAs<V> in;
   alignas(64) V values[kValues];
 
-  // `outer` times `length` times `inner` elements side by side, from the one numbered `first`.
+  // Reduces outer * length * inner contiguous elements from the one numbered `first`.
   void run(Result* out, int64_t first, int64_t outer, int64_t length, int64_t inner) {
     const int64_t elements = length * inner, together = kValues / std::max<int64_t>(1, elements);
     if (together == 0) {
@@ -129,7 +129,7 @@ template <class Op, class V>
     reduce_columns<Op>(out, in, length, inner, width);
 }
 
-// Elements are read as what the reduction makes of each.
+// Elements that are mapped by the reduction when they are read.
 template <class Op, class T>
 void read_mapped(typename Op::Plain::Value* to, const char* in, int64_t count) {
   const auto* from = reinterpret_cast<const typename Element<T>::Stored*>(in);
@@ -152,7 +152,7 @@ void reduce_mapped(char* out, const char* in, int64_t outer, int64_t length, int
 template <class V>
 using SumOf = ReductionOf<sum_reduction, V>;
 
-// A sum of complex numbers is two sums of real ones, in alternating columns; in a row, in alternating lanes.
+// A sum of complex numbers is two sums of real numbers, in alternating columns or, along a row, in alternating lanes.
 template <class R>
 void sum_parts_of_row(R* out, const R* in, int64_t n) {
   if (n > kLeaf) {
@@ -198,7 +198,7 @@ template <class T>
 void moments(char* mean_bytes, char* squares_bytes, const char* in_bytes, int64_t length, int64_t inner,
              int64_t width) {
   using V = ValueOf<T>;
-  constexpr int64_t kColumns = 64;  // what a pass reads should still be in the cache for the second
+  constexpr int64_t kColumns = 64;  // the columns of a pass stay in the cache for the second pass
   const auto* in = reinterpret_cast<const typename Element<T>::Stored*>(in_bytes);
   V *mean = reinterpret_cast<V*>(mean_bytes), *squares = reinterpret_cast<V*>(squares_bytes);
   if (inner == 1) {
@@ -276,15 +276,15 @@ constexpr bool takes() {
   }
 }
 
-// The type whose kernel serves T, because it gives the same results. Note [Same bits]
+// The type whose kernel is also used for T, because it gives the same results. Note [Same bits]
 template <class Row, class T>
 using Represented = std::conditional_t<
     Row::kDomain == ReductionDomain::Nonzero, std::conditional_t<sizeof(T) == 1, uint8_t, typename SignedType<T>::type>,
     std::conditional_t<ReductionOf<Row, ValueOf<T>>::kAccumulates && std::is_same_v<T, uint64_t>, int64_t, T>>;
 
-// Return true if elements are reduced as stored in memory, which is fastest. Other elements are first converted to a
-// few types, which saves kernels: short integers to int64 for sums and products, except for frequent sums; truths to
-// bytes.
+// Return true if elements are reduced as stored in memory, which is fastest. Other elements are first converted to one
+// of a few types, which needs fewer kernels: short integers to int64 for sums and products, except for frequent sums;
+// booleans to bytes.
 template <class Row, class T>
 constexpr bool reduces_in_place() {
   using Op = ReductionOf<Row, ValueOf<T>>;

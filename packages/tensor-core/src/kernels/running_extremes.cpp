@@ -1,4 +1,4 @@
-// Running extremes, and where they are.
+// Cumulative extremes and their positions.
 #include "flambeau/kernels/keys.h"
 #include "flambeau/kernels/math.h"
 #include "flambeau/kernels/simd.h"
@@ -11,7 +11,7 @@ namespace {
 // The type in which elements are compared.
 template <class T>
 using Compared = std::conditional_t<std::is_same_v<T, bfloat16>, float, T>;
-// Of equal elements the last counts; after NaN nothing does but NaN.
+// The last of equal elements wins. After a NaN, only another NaN replaces it.
 template <bool largest, class T>
 FLAMBEAU_INLINE bool replaces(T value, T best) {
   return (value != value) | ((best == best) & (largest ? value >= best : value <= best));
@@ -37,7 +37,7 @@ void scan_extreme_row(T* out, int64_t* indices, const T* in, int64_t length) {
 
 // Processes rows of integers by vectors, if these have eight lanes of 64 bits. The last vector of a row extends into
 // the next row, which overwrites the excess. The last rows are not processed; returns the index of the first of them.
-constexpr int64_t kFetched = 256;  // elements ahead of what is written
+constexpr int64_t kFetched = 256;  // prefetch distance in elements
 typedef int64_t Places __attribute__((vector_size(64)));
 typedef int64_t StoredPlaces __attribute__((vector_size(64), aligned(8), may_alias));
 
@@ -51,7 +51,7 @@ template <bool largest, class V>
 FLAMBEAU_INLINE V better_of(V a, V b) {
   return largest ? (a < b ? b : a) : (a > b ? b : a);
 }
-// The extreme of each lane and all before it, and of the last of what came `before`.
+// Returns the extreme of each lane and all lanes before it, and of the last value of `before`.
 template <bool largest, class V>
 FLAMBEAU_INLINE V running_lanes(V v, V before) {
   v = better_of<largest>(v, __builtin_shufflevector(v, v, 0, 0, 1, 2, 3, 4, 5, 6));
@@ -60,7 +60,7 @@ FLAMBEAU_INLINE V running_lanes(V v, V before) {
   return better_of<largest>(v, __builtin_shufflevector(before, before, 7, 7, 7, 7, 7, 7, 7, 7));
 }
 
-// An element replaces what was best where it is the best so far, so that places have a running maximum, too.
+// An element replaces the best so far if it is at least as extreme, so that positions are cumulative maxima too.
 template <bool largest, class T>
 int64_t scan_extreme_vectors(T* out, int64_t* indices, const T* in, int64_t length, int64_t rows) {
   using Rank = std::conditional_t<std::is_same_v<T, uint64_t>, uint64_t, int64_t>;
@@ -83,7 +83,7 @@ int64_t scan_extreme_vectors(T* out, int64_t* indices, const T* in, int64_t leng
   }
   return r;
 }
-// Numbers of 32 bits with their places below them are one number; among equal ones the last is to be the best.
+// Combines a number of 32 bits with its position below it to one integer. The last of equal numbers is the best.
 template <bool largest>
 int64_t scan_extreme_pairs(int32_t* out, int64_t* indices, const int32_t* in, int64_t length, int64_t rows) {
   typedef int32_t Elements __attribute__((vector_size(64), aligned(4), may_alias));
@@ -115,7 +115,7 @@ int64_t scan_extreme_pairs(int32_t* out, int64_t* indices, const int32_t* in, in
   return r;
 }
 
-// A number that is at least as large as that of what is replaced.
+// Returns a number that is at least as large as the one it replaces.
 template <bool largest, class T>
 FLAMBEAU_INLINE auto rank_of(T value) {
   if constexpr (std::is_integral_v<T>) {
@@ -125,12 +125,12 @@ FLAMBEAU_INLINE auto rank_of(T value) {
     return order::key_of<T>(largest ? bits : order::BitsOf<T>(bits ^ order::kSign<T>));
   }
 }
-// b where `second` is true, else a, without a branch, whatever the compiler thinks of it.
+// Returns b if `second` is true, else a, and prevents the compiler from using a branch.
 template <class I>
 FLAMBEAU_INLINE I choose(bool second, I a, I b) {
   return I(a ^ ((a ^ b) & I(-I(second))));
 }
-// Rows that are not long side by side: the best of few elements changes often.
+// Processes several short rows together, because the best of few elements changes often.
 template <bool largest, class T>
 int64_t scan_extreme_chains(T* out, int64_t* indices, const T* in, int64_t length, int64_t rows) {
   constexpr int64_t kLongRow = 64, kRowsAtOnce = 4;
@@ -165,7 +165,7 @@ int64_t scan_extreme_chains(T* out, int64_t* indices, const T* in, int64_t lengt
   return r;
 }
 
-// Columns [0, width) of rows `inner` apart; where that is 1, `width` rows one after the other.
+// Columns [0, width) of rows `inner` apart; if inner is 1, `width` contiguous rows.
 template <bool largest, class T>
 void scan_extreme(char* out_bytes, int64_t* indices, const char* in_bytes, int64_t length, int64_t inner,
                   int64_t width) {

@@ -1,5 +1,5 @@
-// The first elements in order of many rows at a time: each row is a lane, whose elements are inserted one by one into
-// the sorted first ones so far. Note [Keys] in operators/sorting/order.h
+// The first elements in order, for many rows at a time. Each row is a lane, and its elements are inserted one by one
+// into the sorted first elements so far. Note [Keys] in operators/sorting/order.h
 #include <algorithm>
 
 #include "flambeau/kernels/keys.h"
@@ -14,7 +14,7 @@ constexpr int64_t kRows = kShortOrderRows, kColumns = 32;  // a block of keys
 constexpr int64_t kParts = kRows * 8 / kVectorBytes;
 typedef uint64_t Lanes __attribute__((vector_size(kVectorBytes), may_alias));
 
-// Keys of up to four bytes with their positions below them: all different, so that the smaller one is the first.
+// Keys of up to four bytes combined with their positions. All are different, so that the smaller one comes first.
 struct Items {
   Lanes item[kParts];
 
@@ -24,7 +24,7 @@ struct Items {
     for (int64_t p = 0; p < kParts; ++p) item[p] = reinterpret_cast<const Lanes*>(packed)[p];
   }
   Items() = default;
-  // The smaller ones go to the slot, and the others are taken on.
+  // Stores the smaller items in the slot and passes the others on.
   FLAMBEAU_INLINE void pass(Items& slot) {
     for (int64_t p = 0; p < kParts; ++p) {
       const Lanes a = slot.item[p], b = item[p];
@@ -35,7 +35,7 @@ struct Items {
   int64_t position(int64_t j) const { return uint32_t(item[j * kParts / kRows][j % (kRows / kParts)]); }
 };
 
-// Keys of eight bytes and their positions side by side. One that is displaced displaces all behind it.
+// Keys of eight bytes and, separately, their positions. A displaced item displaces all following ones.
 struct Pairs {
   Lanes key[kParts], place[kParts], moved[kParts];
 
@@ -64,7 +64,7 @@ struct Pairs {
 template <class K>
 using ReadKeys = void (*)(K* to, const char* in, int64_t count, bool flips);
 
-// Positions (rows, k) of the k first elements of rows of n.
+// Positions (rows, k) of the first k elements of rows of n elements.
 template <class K>
 void first_positions(int64_t* out, const char* in, int64_t rows, int64_t n, int64_t k, int64_t size, bool flips,
                      ReadKeys<K> read) {

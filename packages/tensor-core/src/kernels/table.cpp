@@ -1,4 +1,4 @@
-// Chooses the instruction set, once.
+// Selection of the instruction set.
 #include "kernels/narrow_table.h"
 #include "kernels/twister_table.h"
 
@@ -25,7 +25,7 @@ void fill_special_scalar(Table& table, NarrowTable& narrow);
 
 namespace {
 
-// FLAMBEAU_ISA=baseline|avx2|avx512 asks for a lesser set than the processor has, for tests.
+// FLAMBEAU_ISA=baseline|avx2|avx512 selects a lower instruction set than the processor's best, for tests.
 Table choose(NarrowTable& narrow, TwisterTable& twister) {
 #if defined(FLAMBEAU_AVX2) || defined(FLAMBEAU_AVX512)
   __builtin_cpu_init();

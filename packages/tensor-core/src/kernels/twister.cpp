@@ -1,9 +1,9 @@
-// MT19937 (Matsumoto and Nishimura 1998) and the numbers that PyTorch's CPU operators make of its words, to the bit.
+// MT19937 (Matsumoto and Nishimura 1998) and the bit-exact numbers that PyTorch's CPU operators compute from its words.
 //
 // Note [PyTorch's roundings]
-// PyTorch's kernels for AVX2 and later round once in a * b + c, where GCC found such a sum. To round alike, this file
-// is compiled without that (-ffp-contract=off) and calls fma where theirs do. The logarithm, sine and cosine of its
-// normal numbers are those of the Cephes library (Moshier 1989) in float32.
+// PyTorch's kernels for AVX2 and later round once in a * b + c wherever GCC contracted such an expression. To round in
+// the same way, this file is compiled without contraction (-ffp-contract=off) and calls fma where they do. The
+// logarithm, sine and cosine of its normal numbers are those of the Cephes library (Moshier 1989) in float32.
 #include <bit>
 #include <cmath>
 

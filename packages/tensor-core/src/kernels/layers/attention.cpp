@@ -1,4 +1,4 @@
-// The rows of a block of attention scores.
+// Operations on the rows of a block of attention scores.
 #include <limits>
 
 #include "flambeau/kernels/math.h"
@@ -9,8 +9,9 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace {
 
-// Adds the mask to a row and returns the columns to look at: the visible ones, filled up to whole vectors with columns
-// that weigh nothing, since a rest of single exponentials costs more than they do. Those behind them become zero.
+// Adds the mask to a row and returns the number of columns to process: the visible ones, rounded up to complete vectors
+// with columns of zero weight, since exponentials of single elements would take longer. The columns after them become
+// zero.
 template <class T>
 int64_t mask_row(const Scores& s, int64_t r, T* row) {
   const int64_t n = s.causal ? minimum(s.columns, maximum(int64_t(0), s.visible + r)) : s.columns;
@@ -37,7 +38,7 @@ void attend(const Scores& s, void* scores, void* maxima_, void* sums_, void* out
     T* row = static_cast<T*>(scores) + r * s.row;
     const int64_t n = mask_row(s, r, row);
     const T before = maxima[r], now = n ? maximum(before, extreme_of_row<Larger>(row, n)) : before;
-    if (now == kNone) {  // nothing to see so far
+    if (now == kNone) {  // no visible key so far
       for (int64_t i = 0; i < n; ++i) row[i] = T(0);
       continue;
     }
@@ -59,7 +60,7 @@ void attend_backward(const Scores& s, void* scores, void* products_, const void*
     T *row = static_cast<T*>(scores) + r * s.row, *products = static_cast<T*>(products_) + r * s.row;
     const T shift = static_cast<const T*>(logarithms)[r], mean = static_cast<const T*>(means)[r];
     const int64_t n = mask_row(s, r, row);
-    if (shift == -std::numeric_limits<T>::infinity())  // a row that sees nothing
+    if (shift == -std::numeric_limits<T>::infinity())  // a row without visible keys
       for (int64_t i = 0; i < n; ++i) row[i] = T(0);
     else
       exponentials(row, n, shift);

@@ -1,4 +1,4 @@
-// Sums of exponentials over classes, which stand in a row or, with places between them, in columns; and CTC's steps.
+// Sums of exponentials over classes, which are contiguous or, with inner dimensions, in columns; and the steps of CTC.
 #include <limits>
 
 #include "flambeau/kernels/math.h"

@@ -1,10 +1,10 @@
 // Convolution of one channel with the taps of one filter.
 //
 // Note [Depthwise convolution]
-// The channel is padded, and its columns that are a stride apart lie side by side (PaddedImage), so that the values
-// that a tap contributes to a row of the output are contiguous. A register tile is a vector of columns by up to
-// kTileRows rows of the output: each tap takes one broadcast and a multiply-add with a memory operand for each row. The
-// last vector of a row is aligned with the row's end, where it overlaps the one before.
+// The channel is padded, and columns that are one stride apart are made adjacent (PaddedImage), so that the values that
+// a tap contributes to a row of the output are contiguous. A register tile is a vector of columns by up to kTileRows
+// rows of the output. Each tap takes one broadcast, and a multiply-add with a memory operand for each row. The last
+// vector of a row ends at the end of the row and overlaps the previous one.
 #include <cstring>
 
 #include "flambeau/kernels/simd.h"
@@ -37,7 +37,7 @@ void split_columns(const char* row, int64_t n, char* even_data, char* odd_data) 
   };
   int64_t i = 0;
   for (; i + L <= n / 2; i += L) split(i);
-  if (i && i < n / 2) i = n / 2, split(i - L);  // the last ones overlap those before
+  if (i && i < n / 2) i = n / 2, split(i - L);  // the last vector overlaps the previous one
   for (; i < n / 2; ++i) even[i] = x[2 * i], odd[i] = x[2 * i + 1];
   if (n % 2) even[n / 2] = x[n - 1];
 }
@@ -55,7 +55,7 @@ void limit(char* data, int64_t n, Limits limits) {
   }
 }
 
-// `image`: the place of the tile's first output element.
+// `image`: position of the tile's first output element.
 template <class T, int R>
 void tile(const ChannelPlane& p, const T* __restrict image, const T* __restrict weights, T bias, T* out, int64_t ldo) {
   using S = Simd<T>;
@@ -82,7 +82,7 @@ constexpr Tile<T> tile_of(int64_t rows, std::integer_sequence<int, R...>) {
   return table[rows - 1];
 }
 
-// The vectors of a row take the place of rows.
+// Tile for images of few rows: vectors of one row instead of several rows.
 template <class T>
 void single_row(ChannelPlane p, const T* x, const T* w, T bias, T* y) {
   constexpr int64_t L = Simd<T>::kLanes;

@@ -1,12 +1,12 @@
 // Convolution with stride 1, without unfolding.
 //
 // Note [Direct convolution]
-// Let the image be padded and stored flat, its rows `width` apart. The output at flat position p is then a sum over
-// taps of weight[tap] * image[p + offset[tap]]: for every tap one contiguous stretch of the image. Positions are
-// computed for whole rows, those beyond the output's width too; they are garbage and left out afterwards. A register
-// tile of R filters by V = 3 vectors of positions takes V loads and R broadcasts for V R multiply-adds: of the filters
-// of a panel as many as there are registers for. The weight's gradient is the dot product of the output's gradient
-// (zeros in the garbage columns) with the same stretches.
+// The image is padded and stored flat, with rows `width` apart. The output at flat position p is then a sum over taps
+// of weight[tap] * image[p + offset[tap]], and each tap reads a contiguous range of the image. Positions are computed
+// for complete rows of the image; those beyond the output's width are garbage and are dropped afterwards. A register
+// tile of R filters by V = 3 vectors of positions takes V loads and R broadcasts for V R multiply-adds. R is as large
+// as the number of registers permits. The weight gradient is the dot product of the output's gradient (zeros in the
+// garbage columns) with the same ranges.
 #include <cstring>
 
 #include "flambeau/kernels/simd.h"
@@ -18,11 +18,11 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace {
 
-constexpr bool kWide = kVectorBytes == 64;  // with which there are 32 registers, else 16
-constexpr int kVectors = 3;                 // of a tile; the last one of a row of positions has fewer
+constexpr bool kWide = kVectorBytes == 64;  // then there are 32 registers, otherwise 16
+constexpr int kVectors = 3;                 // vectors of a tile; the last tile of a row has fewer
 constexpr int kTileRows = kWide ? kDirectRows : 4;
 
-// `weights`: R of each tap's `height`.
+// `weights`: R of the `height` weights of each tap.
 template <class T, int R, int V>
 void tile(int64_t taps, const T* __restrict weights, int64_t height, const T* __restrict image,
           const int32_t* __restrict offsets, const T* bias, T* out, int64_t ldo) {
@@ -52,7 +52,7 @@ void weight_tile(const DirectWeights& d, const char* grads, const char* images, 
                  int64_t tap, T* out) {
   using S = Simd<T>;
   typename S::Vector sums[R][C] = {};
-  int64_t row_of[R], offset_of[C];  // the last ones are repeated where the tile reaches beyond the matrix
+  int64_t row_of[R], offset_of[C];  // the last ones are repeated if the tile extends beyond the matrix
   for (int r = 0; r < R; ++r) row_of[r] = (row + r < d.rows ? row + r : d.rows - 1) * d.columns;
   for (int c = 0; c < C; ++c) offset_of[c] = offsets[tap + c < d.taps ? tap + c : d.taps - 1];
   for (int64_t n = 0; n < d.samples; ++n) {
@@ -117,7 +117,7 @@ void direct(int64_t rows, int64_t panel, int64_t taps, int64_t columns, const ch
     const T* w = reinterpret_cast<const T*>(weights);
     for (int64_t r = 0; r < rows; r += panel, w += panel * taps) {
       const int64_t height = rows - r < panel ? rows - r : panel, tiles = (height + kTileRows - 1) / kTileRows;
-      for (int64_t t = 0, at = 0; t < tiles; ++t) {  // about as high as each other
+      for (int64_t t = 0, at = 0; t < tiles; ++t) {  // tiles of about the same height
         const int64_t end = (t + 1) * height / tiles;
         tile_of<T>(end - at, vectors, std::make_integer_sequence<int, kTileRows>())(
             taps, w + at, height, x + p, offsets, bias ? reinterpret_cast<const T*>(bias) + r + at : nullptr,

@@ -8,7 +8,7 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace {
 
-// The sum of term(|x - y|), in as many sums as a vector has lanes.
+// Returns the sum of term(|x - y|), with one partial sum for each lane of a vector.
 template <class T, class Term>
 FLAMBEAU_INLINE T sum_of(const T* x, const T* y, int64_t n, Term term) {
   constexpr int kLanes = Simd<T>::kLanes < 8 ? Simd<T>::kLanes : 8;

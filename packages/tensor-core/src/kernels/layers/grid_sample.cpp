@@ -1,7 +1,8 @@
 // Note [Sampling]
-// A point of a grid reads a fixed number of pixels: each mode is a list of taps, an index into the image and a weight
-// that is a function of the point. Weights and their derivatives by the point's coordinates are computed once for all
-// channels; what remains are gathers and sums. A tap beyond an image with zeros around it has the index -1.
+// A point of a grid reads a fixed number of pixels. Each mode defines a list of taps: an index into the image, and a
+// weight that is a function of the point. Weights and their derivatives with respect to the point's coordinates are
+// computed once for all channels; the rest are gathers and sums. With padding by zeros, a tap outside the image has the
+// index -1.
 #include <algorithm>
 #include <cmath>
 
@@ -11,7 +12,7 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace {
 
-// The taps of a block of points along one dimension: pixels (-1 beyond the image), weights and slopes.
+// The taps of a block of points along one dimension: pixels (-1 outside the image), weights and slopes.
 template <class T>
 struct Lines {
   int count = 1;
@@ -19,8 +20,8 @@ struct Lines {
   T weight[4][kPoints], slope[4][kPoints];
 };
 
-// place(x) of every point's coordinate in pixels, without and with padding: the loops over points vectorise where it
-// does.
+// Applies place(x) to each point's coordinate in pixels, without and with padding. The loops over points vectorise if
+// place does.
 template <class T, class Place>
 FLAMBEAU_INLINE void nearest_lines(Lines<T>& l, const T* grid, int64_t points, int64_t size, Place place) {
   l.count = 1;
@@ -80,9 +81,9 @@ void fill_lines(Lines<T>& l, const T* grid, int64_t points, int64_t size, const 
     });
 }
 
-constexpr int64_t kVector = 16;  // points, that blocks are filled to with those at 0
+constexpr int64_t kVector = 16;  // the number of points is rounded up to a multiple of this, with points at 0
 
-// The coordinates of the points apart.
+// Separates the coordinates of the points.
 template <int Dims, class T>
 void split(T (&to)[Dims][kPoints], const T* grid, int64_t points, int64_t filled) {
   for (int64_t p = 0; p < points; ++p)
@@ -90,7 +91,7 @@ void split(T (&to)[Dims][kPoints], const T* grid, int64_t points, int64_t filled
   for (int d = 0; d < Dims; ++d) std::fill(to[d] + points, to[d] + filled, T(0));
 }
 
-// Every tap is one of each dimension's, its weight the product of theirs.
+// Combines one tap of each dimension; the weight is the product of theirs.
 template <int Dims, bool slopes, class T>
 void combine(const Sampling& s, const Lines<T> (&lines)[3], int64_t points, Taps<T>& taps) {
   const auto& [x, y, z] = lines;
@@ -117,7 +118,7 @@ void place_taps_of(const Sampling& s, const T* grid, int64_t points, Taps<T>& ta
   T coordinates[Dims][kPoints];
   const int64_t filled = (points + kVector - 1) / kVector * kVector;
   split<Dims>(coordinates, grid, points, filled);
-  Lines<T> lines[3];  // x, y, z
+  Lines<T> lines[3];  // for x, y and z
   for (int d = 0; d < Dims; ++d) fill_lines(lines[d], coordinates[d], filled, s.size[2 - d], s);
   slopes ? combine<Dims, true>(s, lines, filled, taps) : combine<Dims, false>(s, lines, filled, taps);
 }

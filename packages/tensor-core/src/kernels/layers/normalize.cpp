@@ -50,7 +50,7 @@ const T* cast(const char* bytes) {
   return reinterpret_cast<const T*>(bytes);
 }
 
-// The sums of x - centre and of its square.
+// Computes the sums of x - centre and of its square.
 template <class T>
 void moments(const char* in, int64_t n, double* sum, double* square_sum, double centre) {
   const T* x = cast<T>(in);
@@ -88,7 +88,7 @@ void normalize_row(char* out_bytes, const char* in, const char* weight, const ch
     for (int64_t i = 0; i < n; ++i) out[i] = (x[i] - mean) * rstd;
 }
 
-// The sums of g' and of g' * (x - centre).
+// Computes the sums of g' and of g' * (x - centre).
 template <class T>
 void norm_sums(const char* grad, const char* in, const char* weight, int64_t n, double centre, double* grads,
                double* products) {
@@ -109,7 +109,7 @@ void norm_sums(const char* grad, const char* in, const char* weight, int64_t n, 
   *products += totals[1];
 }
 
-// of_grad * g' + of_in * (x - centre) + constant
+// Writes of_grad * g' + of_in * (x - centre) + constant.
 template <class T>
 void norm_gradient(char* out_bytes, const char* grad, const char* in, const char* weight, int64_t n, double centre,
                    double of_grad, double of_in, double constant) {
@@ -122,7 +122,7 @@ void norm_gradient(char* out_bytes, const char* grad, const char* in, const char
     for (int64_t i = 0; i < n; ++i) out[i] = a * g[i] + (b * (x[i] - mean) + c);
 }
 
-// A row's share of the gradients of weights and biases that have one value for each place.
+// Adds a row's contribution to the gradients of weights and biases with one value for each position in the row.
 template <class T>
 void norm_columns(const char* grad, const char* in, int64_t n, Moments m, double* weights, double* biases) {
   const T *g = cast<T>(grad), *x = cast<T>(in);
@@ -134,9 +134,9 @@ void norm_columns(const char* grad, const char* in, int64_t n, Moments m, double
   }
 }
 
-constexpr int64_t kTile = 64, kTileRows = 128;  // columns and rows added up together
+constexpr int64_t kTile = 64, kTileRows = 128;  // tile of columns and rows that are summed in T
 
-// sums[c] += first(row, c), others[c] += second(row, c) over all rows, in double over tiles in T.
+// sums[c] += first(row, c) and others[c] += second(row, c) over all rows; tiles are summed in T, their sums in double.
 template <class T, class F>
 FLAMBEAU_INLINE void add_columns(int64_t rows, int64_t columns, double* sums, double* others, F terms) {
   for (int64_t c = 0; c < columns; c += kTile) {

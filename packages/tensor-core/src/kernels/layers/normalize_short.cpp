@@ -10,14 +10,15 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace {
 
-constexpr int64_t kRows = 32;  // turned together
+constexpr int64_t kRows = 32;  // rows that are transposed together
 
 template <class T, int64_t length>
 struct Turned {
   alignas(64) T at[length][kRows];
-  char apart[1088];  // so that the same place in two of these is not the same in a page: loads would wait for stores
+  // Keeps the same element of two buffers at different offsets in a page, since loads would wait for stores otherwise
+  char apart[1088];
 
-  // Rows `n` apart; lanes without a row are zero.
+  // Reads rows `n` apart. Lanes without a row are zero.
   void read(const T* in, int64_t rows, int64_t n) {
     if (rows < kRows) std::fill_n(at[0], n * kRows, T(0));
     transpose(at[0], kRows, in, n, rows, n);
@@ -51,7 +52,7 @@ void normalize_short_rows(char* out, const char* in, const char* weight, const c
         squares[j] += d * d;
       }
     for (int64_t j = 0; j < kRows; ++j) {
-      const double rest = centred ? double(values[j]) / double(n) : 0;  // what rounding left of the mean
+      const double rest = centred ? double(values[j]) / double(n) : 0;  // the rounding error of the mean
       const double variance = double(squares[j]) / double(n) - rest * rest;
       const double exact = double(centre[j]) + rest, inverse = 1 / std::sqrt((variance < 0 ? 0 : variance) + eps);
       mean[j] = T(exact);
@@ -66,7 +67,7 @@ void normalize_short_rows(char* out, const char* in, const char* weight, const c
   }
 }
 
-// Columns of turned rows are added up lane by lane, and the lanes of so many rows to the result.
+// Columns of transposed rows are summed in each lane; after this many rows the lanes are added to the result.
 constexpr int64_t kTogether = 8 * kRows;
 template <class T>
 void add_lanes(double* totals, T (*lanes)[kRows], int64_t n) {

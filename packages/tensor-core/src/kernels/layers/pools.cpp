@@ -1,4 +1,4 @@
-// Max pooling: the largest value of each window and where it stands; and sums of rows, which other pools are made of.
+// Max pooling, with the maximum of each window and its position; and sums of rows for other pools.
 #include <cstring>
 #include <limits>
 #include <type_traits>
@@ -13,9 +13,10 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace {
 
-constexpr int64_t kBlock = 512;  // outputs of a row taken together
+constexpr int64_t kBlock = 512;  // outputs of a row that are processed together
 
-// One tap of a row of windows: of equal values the first stays. place(o) is where it reads, valid(o) whether it does.
+// Processes one tap of a row of windows. The first of equal values remains. place(o) is the position to read, valid(o)
+// whether it exists.
 template <class T, class Index, class Place, class Valid>
 FLAMBEAU_INLINE void take_larger(T* __restrict best, Index* __restrict at, const T* __restrict in, int64_t first,
                                  int64_t last, Place place, Valid valid) {
@@ -29,7 +30,7 @@ FLAMBEAU_INLINE void take_larger(T* __restrict best, Index* __restrict at, const
   }
 }
 
-// The maximum of no values, of a window that lies in the padding.
+// The maximum of an empty set, for a window inside the padding.
 template <class T>
 inline constexpr T kNoMaximum =
     std::is_floating_point_v<T> ? -std::numeric_limits<T>::infinity() : std::numeric_limits<T>::lowest();
@@ -49,7 +50,7 @@ FLAMBEAU_INLINE bool is_better(T v, Index at, T best, Index best_at) {
   return (v > best) | ((v == best) & (at < best_at)) | ((v != v) & ((best == best) | (at > best_at)));
 }
 
-// First down the columns of the rows that a row of windows covers, whole rows at a time, then along each window.
+// First reduces the rows that a row of windows covers, complete rows at a time, then each window along the row.
 template <class T>
 void max_windows(const MaxWindows& w, const char* in_bytes, char* out_bytes, int64_t* indices) {
   const T* in = reinterpret_cast<const T*>(in_bytes);
@@ -88,7 +89,7 @@ void max_windows(const MaxWindows& w, const char* in_bytes, char* out_bytes, int
     }
 }
 
-// One row of windows of equal size: `row` of the image at the height and depth of a tap.
+// Processes one row of windows of equal size. `row` is the row of the image at the height and depth of a tap.
 template <class T, class Index>
 void max_row(const EqualWindows& w, const T* in, int64_t row, int64_t begin, int64_t count, T* best, Index* at) {
   const int64_t stride = w.stride[2];
@@ -130,9 +131,9 @@ void max_rows(const EqualWindows& w, const T* in, T* out, int64_t* indices) {
       }
 }
 
-constexpr int64_t kNarrow = 8;  // outputs of a row below which each window is taken by itself
+constexpr int64_t kNarrow = 8;  // with fewer outputs in a row, each window is processed separately
 
-// Where a window stands along an axis: its first place in the image, and its places there.
+// A window along an axis: its first position in the image, and the number of positions.
 struct Stretch {
   int64_t start, count;
 };
@@ -173,8 +174,8 @@ void max_narrow_rows(const EqualWindows& w, const T* in, T* out, int64_t* indice
   }
 }
 
-// The usual window of two columns with stride 2, and of one or two rows, without borders: of equal values the first, as
-// above. Of one row, which is then both, the first is above.
+// The usual window of two columns with stride 2, and of one or two rows, without borders. The first of equal values
+// remains, as above. For one row, both pointers refer to it.
 template <class T>
 FLAMBEAU_INLINE void choose(const T* above, const T* below, T* out, int64_t* indices, int64_t row, int64_t width) {
   using S = Simd<T>;
@@ -206,7 +207,8 @@ void max_pairs(const EqualWindows& w, const T* in, T* out, int64_t* indices) {
     int64_t ow = 0;
     for (; ow + L <= columns; ow += L)
       choose(above + 2 * ow, below + 2 * ow, out + ow, indices + ow, row + 2 * ow, width);
-    if (const int64_t rest = columns - ow; rest > 0) {  // through a block of whole vectors: branches on data cost more
+    // Copies the remainder to a block of complete vectors, because branches that depend on data take longer
+    if (const int64_t rest = columns - ow; rest > 0) {
       T x[2 * L] = {}, y[2 * L] = {}, best[L];
       int64_t at[L];
       std::memcpy(x, above + 2 * ow, size_t(2 * rest) * sizeof(T));
@@ -249,8 +251,8 @@ void row_sums(const char* in_bytes, int64_t rows, int64_t length, char* out_byte
   }
 }
 
-// Columns [first, first + Vectors * lanes), which stay in registers: of even and of odd rows, as one sum would be
-// waited for at every row.
+// Columns [first, first + Vectors * lanes), accumulated in registers: separate sums of even and odd rows hide the
+// latency.
 template <class T, int Vectors>
 FLAMBEAU_INLINE void sum_columns(const T* table, const int64_t* indices, const T* weights, int64_t count, int64_t width,
                                  int64_t first, T* out) {

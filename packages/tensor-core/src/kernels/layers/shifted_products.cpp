@@ -1,11 +1,11 @@
-// The weight's gradient of a convolution as products of matrices that share their operands.
+// The weight gradient of a convolution as products of matrices that share their operands.
 //
 // Note [Shifted products]
 // The gradient of one tap of the window, for all channels and filters, is the product of the padded image (channels,
-// positions), shifted to the tap, and the output's gradient (positions, filters). Rows of the image are read where they
-// lie: the tile of Note [Gemm] in kernels/linalg/gemm.cpp broadcasts their elements. Only the gradient is packed, once
-// for all taps. A block of positions is read for every tap while it is in the cache, and the tiles of all taps stay
-// there until their positions are through; then they are written as the weights lie.
+// positions), shifted by the tap, and the output's gradient (positions, filters). The image is not packed: the tile of
+// Note [Gemm] in kernels/linalg/gemm.cpp broadcasts its elements. Only the gradient is packed, once for all taps. A
+// block of positions is read for every tap while it is in the cache, and the tiles of all taps stay there until all of
+// their positions are added. Then they are written in the order of the weights.
 #include <algorithm>
 
 #include "kernels/linalg/gemm_tile.h"
@@ -17,7 +17,7 @@ namespace {
 
 constexpr int64_t kTogether = 2048;  // positions whose gradients are packed at a time
 
-// Runs that are added up in registers, or packed, together: as many as have `most` positions.
+// Runs that are summed in registers, or packed, together: as many as contain `most` positions.
 struct Stretch {
   const Run* first;
   int64_t count = 0, positions = 0;
@@ -28,7 +28,7 @@ struct Stretch {
   }
 };
 
-// Tiles (taps, kRows, kColumns) to weights (filters, channels, taps).
+// Writes tiles (taps, kRows, kColumns) to weights (filters, channels, taps).
 template <class T>
 void store_tiles(const ShiftedProducts& s, const T* tiles, int64_t height, int64_t width, bool add, T* to) {
   constexpr int64_t W = kColumns<T>;
@@ -60,7 +60,8 @@ void shifted_products(const ShiftedProducts& s, void* weights) {
         const T* b = packed + j * all.positions;
         for (const Run* run = first; run < first + all.count;) {
           const Stretch block(run, first + all.count, kDepth<T>);
-          const int64_t share = block.positions / s.taps * W;  // of the next block, which a tap's tile fetches
+          // Share of the next block that the tile of a tap prefetches
+          const int64_t share = block.positions / s.taps * W;
           for (int64_t t = 0; t < s.taps; ++t)
             tile(block.positions, {image + i * s.image_row + s.offsets[t], s.image_row, run},
                  {b, W, {b + block.positions * W + t * share, W}}, {tiles + t * kRows * W, W, W, T(1), T(run > first)});

@@ -9,12 +9,13 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace {
 
-constexpr int64_t kSide = 16;  // short rows reduced side by side
+constexpr int64_t kSide = 16;  // short rows that are reduced together
 
-constexpr int64_t kShort = 512;  // rows up to here are filled up to whole vectors: a rest of single exponentials costs
-                                 // more than they do
+// Shorter rows are padded to complete vectors, since exponentials of single elements would take
+constexpr int64_t kShort = 512;
+// longer
 
-// exp(in - shift), filled up with zeros to whole vectors: to as many terms as it returns.
+// exp(in - shift), padded with zeros to complete vectors. Returns the number of terms.
 template <class T>
 FLAMBEAU_INLINE int64_t short_exp(T* terms, const T* in, int64_t length, T shift) {
   const int64_t whole = (length + kSide - 1) / kSide * kSide;
@@ -24,7 +25,8 @@ FLAMBEAU_INLINE int64_t short_exp(T* terms, const T* in, int64_t length, T shift
   return whole;
 }
 
-// The sum of exp(in - largest) over a short row, with the terms. The last vector overlaps the one before.
+// Returns the sum of exp(in - largest) over a short row, and stores the terms. The last vector overlaps the previous
+// one.
 template <class T>
 FLAMBEAU_INLINE T short_sum(T* terms, const T* in, int64_t length, T largest) {
   T sums[kSide] = {};
@@ -82,8 +84,8 @@ void log_softmax(char* out_bytes, const char* in_bytes, int64_t rows, int64_t le
   }
 }
 
-constexpr int64_t kTile = 128;     // columns side by side: what a pass reads is in the cache for the next
-constexpr int64_t kTileRows = 64;  // rows added up before they join the total
+constexpr int64_t kTile = 128;     // columns that are processed together; they stay in the cache for the next pass
+constexpr int64_t kTileRows = 64;  // rows that are summed before they are added to the total
 
 // Computes for columns with stride `inner` the maximum and the sum of e**(x - maximum). `keep` stores the terms.
 // Columns that do not fill a vector are in one that overlaps the previous one; its terms are stored after all terms of

@@ -12,13 +12,13 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 namespace {
 
 template <class T>
-struct Pairs {  // four numbers, and how pairs of fours are turned
+struct Pairs {  // four numbers, and the permutation of pairs of fours
   typedef T Four __attribute__((vector_size(4 * sizeof(T)), aligned(sizeof(T)), may_alias));
   static Four& at(T* p) { return *reinterpret_cast<Four*>(p); }
   static const Four& at(const T* p) { return *reinterpret_cast<const Four*>(p); }
 };
 
-// The even and the odd numbers of a line apart, and added to it again.
+// Separates even and odd elements of a line, and adds them to it again.
 template <class T>
 FLAMBEAU_INLINE void split_pairs(T* even, T* odd, const T* line, int64_t pairs) {
   using P = Pairs<T>;
@@ -42,8 +42,8 @@ FLAMBEAU_INLINE void add_pairs(const T* even, const T* odd, T* line, int64_t pai
   for (; i < pairs; ++i) line[2 * i] += even[i], line[2 * i + 1] += odd[i];
 }
 
-// An image's rows, padded at both ends, with the columns that are a stride apart side by side: what a tap reads for a
-// row of output positions is then one stretch.
+// Rows of an image, padded at both ends, with columns one stride apart made adjacent, so that a tap reads one
+// contiguous range for a row of output positions.
 template <class T>
 struct Phases {
   const Patches& g;
@@ -55,7 +55,7 @@ struct Phases {
     data = static_cast<T*>(scratch(Scratch::Image, size_t(rows() * row + Simd<T>::kLanes) * sizeof(T)));
   }
   int64_t rows() const { return g.channels * g.size[0] * g.size[1]; }
-  int64_t tap(int64_t shift) const { return shift % stride * width + shift / stride; }  // where it begins in a row
+  int64_t tap(int64_t shift) const { return shift % stride * width + shift / stride; }  // position of a tap in a row
 
   void fill(const T* image) const {
     std::fill(data, data + rows() * row, T(0));
@@ -76,8 +76,8 @@ struct Phases {
   }
 
  private:
-  // For every row, one(a phase's elements, the image's first of them, their number, the stride), or with stride 2
-  // both(those of even and of odd columns, the image's, pairs).
+  // For every row, calls one(elements of a phase, first of them in the image, count, stride) or, with stride 2,
+  // both(elements of even and of odd columns, those of the image, pairs).
   template <class P, class One, class Both>
   FLAMBEAU_INLINE void each(P* image, One one, Both both) const {
     const int64_t size = g.size[2], padding = g.padding[2];
@@ -98,8 +98,8 @@ struct Phases {
   }
 };
 
-// Calls line(row of the matrix, place in it, place among the phases or -1 beyond the image) for every row of output
-// positions of every tap. Rows of the matrix are `length` apart.
+// Calls line(row of the matrix, position in it, position among the phases or -1 outside the image) for every row of
+// output positions of every tap. Rows of the matrix are `length` apart.
 template <class T, class F>
 FLAMBEAU_INLINE void each_line(const Phases<T>& phases, int64_t length, F&& line) {
   const Patches& g = phases.g;
@@ -122,13 +122,13 @@ FLAMBEAU_INLINE void each_line(const Phases<T>& phases, int64_t length, F&& line
         }
 }
 
-// Whole vectors, the last of which may reach beyond a line.
+// Processes complete vectors; the last may extend beyond a line.
 template <class T, class F>
 FLAMBEAU_INLINE void in_vectors(T* to, int64_t n, F&& vector) {
   for (int64_t i = 0; i < n; i += Simd<T>::kLanes) Simd<T>::store(to + i, vector(i));
 }
 
-// Short lines, in pieces of known size: f(piece's size, where it begins).
+// Processes short lines in pieces of constant size: f(piece's size, begin).
 template <class F>
 FLAMBEAU_INLINE void in_pieces(int64_t n, F&& f) {
   int64_t i = 0;
@@ -139,7 +139,7 @@ FLAMBEAU_INLINE void in_pieces(int64_t n, F&& f) {
   if (n & 1) f(std::integral_constant<int, 1>(), i);
 }
 
-// A line is followed by the next of its tap, written after it, or by what belongs to somebody else.
+// After a line comes the next line of its tap, which is written later, or memory that must not change.
 template <class T>
 void unfold(const Patches& g, const char* image, char* matrix, int64_t length) {
   constexpr int64_t L = Simd<T>::kLanes;

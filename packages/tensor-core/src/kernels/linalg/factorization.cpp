@@ -1,4 +1,4 @@
-// The inner loops of the factorizations: every one of them adds a multiple of one contiguous row to another.
+// The inner loops of the factorizations. Each adds a multiple of one contiguous row to another.
 #include "kernels/linalg/factorization.h"
 
 #include <cmath>
@@ -13,7 +13,7 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace {
 
-// y -= s x
+// Computes y -= s x.
 template <class T>
 FLAMBEAU_INLINE void subtract(T* __restrict y, const T* __restrict x, T s, int64_t n) {
   for (int64_t j = 0; j < n; ++j) y[j] -= s * x[j];
@@ -78,7 +78,7 @@ void solve_triangular(int64_t n, int64_t columns, const Triangle& t, void* data,
 
 constexpr int64_t kLanes = 32;
 
-// f(lane, i) for all i < n, the lanes side by side: sums that do not wait for each other.
+// Calls f(lane, i) for all i < n with alternating lanes, so that partial sums are independent.
 template <class F>
 FLAMBEAU_INLINE void in_lanes(int64_t n, F f) {
   int64_t i = 0;
@@ -87,7 +87,7 @@ FLAMBEAU_INLINE void in_lanes(int64_t n, F f) {
   for (; i < n; ++i) f(int64_t(0), i);
 }
 
-// The 2-norm of m elements `step` apart, without overflow on the way.
+// The 2-norm of m elements `step` apart, without intermediate overflow.
 template <class T>
 Real<T> norm(const T* x, int64_t step, int64_t m) {
   double most[kLanes] = {}, sums[kLanes] = {}, largest = 0, total = 0;
@@ -107,7 +107,7 @@ Real<T> norm(const T* x, int64_t step, int64_t m) {
   return Real<T>(scale * std::sqrt(total));
 }
 
-// Turns x = (alpha, rest) into beta e_1 with a real beta: alpha becomes beta, the rest becomes v.
+// Maps x = (alpha, rest) to beta e_1 with a real beta. alpha becomes beta, and the rest becomes v.
 template <class T>
 T reflector(T* x, int64_t step, int64_t m) {
   const T alpha = *x;
@@ -120,7 +120,7 @@ T reflector(T* x, int64_t step, int64_t m) {
   return (T(beta) - alpha) / T(beta);
 }
 
-// C -= tau v (v^H C); v's leading element is 1.
+// C -= tau v (v^H C). The leading element of v is 1.
 template <class T>
 void reflect_one(int64_t m, int64_t n, const T* v, int64_t step, T tau, T* c, int64_t ldc) {
   constexpr int64_t kColumns = 64;
@@ -137,7 +137,7 @@ void reflect_one(int64_t m, int64_t n, const T* v, int64_t step, T tau, T* c, in
   }
 }
 
-// The same where the columns of C, and v, are contiguous.
+// The same if the columns of C, and v, are contiguous.
 template <class T>
 void reflect_columns(int64_t m, int64_t n, const T* v, T tau, T* c, int64_t ldc) {
   for (int64_t column = 0; column < n; ++column, c += ldc) {
@@ -151,7 +151,7 @@ void reflect_columns(int64_t m, int64_t n, const T* v, T tau, T* c, int64_t ldc)
   }
 }
 
-// Of a tall matrix with a few columns these are made contiguous first: rows of them are too short for vectors.
+// The columns of a tall, narrow matrix are first made contiguous, because its rows are too short for vectors.
 constexpr bool is_tall(int64_t m, int64_t n) { return n <= 16 && m >= 16 * n; }
 
 template <class T>

@@ -1,5 +1,5 @@
-// Fourier transforms of lengths whose prime factors are small, one transform in each lane of a vector: from memory to
-// lanes, through the passes, and back.
+// Fourier transforms of lengths with small prime factors, one transform in each lane of a vector: from memory to lanes,
+// through the passes, and back.
 #include "kernels/linalg/fourier_passes.h"
 #include "kernels/table.h"
 
@@ -9,8 +9,8 @@ namespace {
 
 using namespace fourier_passes;
 
-// The transforms of a group, on one side. Element j of the group is a row of numbers in the buffer, one for each lane:
-// of real signals `width` is 1, of complex ones 2, real and imaginary parts interleaved.
+// Input or output of a group of transforms. Element j of the group is a row of numbers in the buffer, one for each
+// lane. `width` is 1 for real signals and 2 for complex ones, whose real and imaginary parts are interleaved.
 template <class T, int width>
 class Side {
  public:
@@ -54,7 +54,7 @@ class Side {
   }
   template <class Move>
   FLAMBEAU_INLINE void by_lane(int64_t length, T* buffer, Move move) const {
-    constexpr int64_t kBlock = 32;  // of elements, which the first-level cache holds for all lanes
+    constexpr int64_t kBlock = 32;  // number of elements that fit in the first-level cache for all lanes
     for (int64_t begin = 0; begin < length; begin += kBlock) {
       const int64_t end = begin + kBlock < length ? begin + kBlock : length;
       for (int64_t l = 0; l < count_; ++l)
@@ -70,8 +70,8 @@ class Side {
   bool neighbours_ = true, even_ = true;
 };
 
-// A group of transforms, from memory through the two buffers back to memory. Inverse transforms are the conjugates of
-// forward ones of conjugates.
+// Computes a group of transforms, from memory through the two buffers back to memory. Inverse transforms are the
+// conjugates of forward transforms of conjugates.
 template <class T>
 struct Group {
   using E = typename Lanes<T>::Element;
@@ -127,8 +127,8 @@ struct Group {
     }
   }
 
-  // Even lengths: neighbours are the real and imaginary parts of half as many numbers, and the spectra of the two are
-  // separated by their symmetry. Odd lengths: the imaginary parts are 0.
+  // Even lengths: neighbours are the real and imaginary parts of half as many complex numbers; the spectra of the two
+  // are separated by their symmetry. Odd lengths: the imaginary parts are 0.
   void real_to_half() {
     E* z = even() ? a : b;
     real(job.in).load(numbers(z), job.length);
@@ -139,7 +139,7 @@ struct Group {
     complex(job.out).store(numbers(y), half() + 1);
   }
 
-  // Rows of real numbers as complex ones.
+  // Converts rows of real numbers to complex ones.
   void spread(const E* from, E* to) const {
     const T* row = reinterpret_cast<const T*>(from);
     for (int64_t j = 0; j < job.length; ++j)
@@ -175,13 +175,13 @@ struct Group {
     real(job.out).store(numbers(y), job.length);
   }
 
-  // The real parts as rows.
+  // Stores the real parts as rows.
   void gather(E* y) const {
     T* row = numbers(y);
     for (int64_t j = 0; j < job.length; ++j) Simd<T>::store(row + j * Lanes<T>::kLanes, y[j].real);
   }
 
-  // The opposite of `separated`, conjugated for the inverse transform that follows.
+  // Inverts `separated`, and conjugates for the inverse transform that follows.
   void joined(E* x, E* z) const {
     const T* roots = static_cast<const T*>(job.roots);
     const int64_t h = half();

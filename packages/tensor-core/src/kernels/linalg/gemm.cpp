@@ -1,18 +1,18 @@
-// Matrix product, one thread: C = alpha * A * B + beta * C.
+// Matrix product in one thread: C = alpha * A * B + beta * C.
 //
 // Note [Gemm]
 // The classic loops (Goto, van de Geijn 2008). The innermost kernel keeps an R x 2 vectors tile of C in registers,
 // broadcasts elements of A and streams rows of B. B is packed into panels as wide as the tile, A into panels of kRows
-// rows; packing is left out where it would not pay: of A when there are few columns to reuse it for, of B when its rows
-// are contiguous and there are few rows. B may also be a matrix that lies nowhere, whose panels are gathered: Note
-// [Implicit unfolding] in operators/convolution/implicit_convolution.cpp.
+// rows. A is not packed if there are few columns to reuse it for, B is not packed if its rows are contiguous and A has
+// few rows. B may also be a matrix that is not stored, whose panels are gathered: Note [Implicit unfolding] in
+// operators/convolution/implicit_convolution.cpp.
 //
-// C takes a block of columns, a block of terms (several times what a tile adds up in registers) and a block of rows at
-// a time. The rows of A that this needs are packed first and stay in the second-level cache. Panel after panel of B is
-// packed just before its first use, and all of its terms are added while its columns of C are still in that cache; what
-// comes next, of B itself, of its panels or, where it is one of a batch, of the next product's operands, is fetched
-// meanwhile. Panels are kept only where another block of rows will need them. Every element of C adds its products in
-// the order of k, in passes whose length depends on k alone, however the caller splits rows and columns over threads.
+// C is computed by blocks of columns, blocks of terms (several times what a tile sums in registers) and blocks of
+// rows. The rows of A for a block are packed first and stay in the second-level cache. Each panel of B is packed just
+// before its first use, and all of its terms are added while its columns of C are in that cache. Meanwhile the next
+// data are prefetched: of B, of its panels or, in a batch, of the next product's operands. Panels are kept only if
+// another block of rows needs them. Every element of C adds its products in the order of k, in passes whose length
+// depends on k alone, so it does not matter how the caller divides rows and columns among threads.
 #include <unistd.h>
 
 #include <algorithm>
@@ -28,7 +28,7 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace {
 
-// B has fewer columns than a vector has lanes, and few rows: they fit into a block of whole vectors.
+// B has fewer columns than a vector has lanes, and few rows, so it fits in a block of complete vectors.
 constexpr int64_t kNarrowDepth = 32;
 template <class T>
 void narrow(int64_t m, int64_t n, int64_t k, T alpha, const T* a, const Matrix& as, const T* b, const Matrix& bs,
@@ -39,7 +39,7 @@ void narrow(int64_t m, int64_t n, int64_t k, T alpha, const T* a, const Matrix& 
   std::memset(rows, 0, size_t(k) * sizeof(rows[0]));
   for (int64_t p = 0; p < k; ++p)
     for (int64_t j = 0; j < n; ++j) rows[p][j] = b[p * bs.row + j * bs.column];
-  constexpr int64_t kSide = 4;  // sums that do not wait for one another
+  constexpr int64_t kSide = 4;  // independent sums
   for (int64_t first = 0; first < m; first += kSide) {
     const T* of[kSide];
     for (int64_t i = 0; i < kSide; ++i) of[i] = a + (first + i < m ? first + i : m - 1) * as.row;
@@ -105,8 +105,8 @@ void row_dots(int64_t n, int64_t k, T alpha, const T* x, const T* rows, int64_t 
   }
 }
 
-// y[j * stride] = alpha * sum_p x[p * step] * rows[p][j] + beta * y: the rows are read once, in memory order, several
-// at a time, and summed in a block that stays in the L1 cache.
+// y[j * stride] = alpha * sum_p x[p * step] * rows[p][j] + beta * y: rows are read once, in memory order, several at a
+// time, and summed in a block that stays in the first-level cache.
 template <class T>
 void weighted_rows(int64_t n, int64_t k, T alpha, const T* x, int64_t step, const T* rows, int64_t ld, T beta0, T* y,
                    int64_t stride) {
@@ -159,7 +159,7 @@ struct Range {
   int64_t size() const { return end - begin; }
 };
 
-// The operands of the product after this one, where each lies in one piece.
+// Operands of the next product, if each is contiguous.
 template <class T>
 struct Following {
   const T* at[2];
@@ -191,7 +191,7 @@ class BlockedProduct {
     block_terms_ = passes <= 2 ? pass_ : std::min(k, 4 * pass_);  // a shorter block has more rows
     block_rows_ = row_block();
     if (as.column == 1) panels_a_ = panels_a;
-    packs_a_ = !panels_a_ && (as.column != 1 || n > 256);  // fewer columns do not pay for it
+    packs_a_ = !panels_a_ && (as.column != 1 || n > 256);  // with fewer columns packing takes longer than it saves
   }
 
   void run() {
@@ -220,7 +220,7 @@ class BlockedProduct {
   static constexpr int64_t W = kColumns<T>, L = W / 2, kBlockColumns = 8192 / sizeof(T);
   static constexpr int64_t kFinish = 512 / sizeof(T);  // columns that are finished at a time
 
-  // As many as fill a quarter of the second-level cache; all, where half of it holds them.
+  // Returns the number of rows that fill a quarter of the second-level cache, or all rows if they fit in half of it.
   int64_t row_block() const {
     const int64_t most = second_cache() / 4 / (std::max(block_terms_, kDepth<T>) * int64_t(sizeof(T)));
     const int64_t blocks = m_ <= 2 * most ? 1 : (m_ + most / 2) / most;
@@ -236,12 +236,13 @@ class BlockedProduct {
   T* packed_row(int64_t i, Range pass) const {
     return packed_a_ + (pass.begin - terms_.begin) * block_rows_ + (i - rows_.begin) * pass.size();
   }
-  // In the order in which they are packed: packing may write a vector beyond the end of one.
+  // Panels are stored in packing order, because packing may write a vector beyond the end of one.
   T* panel_b(int64_t j, Range pass) const {
     return kept_ ? packed_b_ + (j - first_packed_) * terms_.size() + (pass.begin - terms_.begin) * W : packed_b_;
   }
 
-  // Of the tile from row i on. The last two share their rows evenly where the last would have few.
+  // Returns the height of the tile from row i on. The last two tiles share their rows evenly if the last would have
+  // few.
   int64_t height_from(int64_t i) const {
     const int64_t left = rows_.end - i;
     return left <= kRows ? left : 2 * left < 3 * kRows ? (left + 1) / 2 : kRows;
@@ -280,7 +281,7 @@ class BlockedProduct {
 
   int64_t tiles() const { return (rows_.size() + kRows - 1) / kRows; }
 
-  // The terms that follow or, after the last, the columns that do: of B before it is packed, or of its panels.
+  // Returns what to prefetch: the following terms or, after the last, the following columns, of B or of its panels.
   Upcoming<T> upcoming(int64_t j, Range pass) const {
     const bool last = pass.end == terms_.end;
     const Range next = pass_from(last ? terms_.begin : pass.end);
@@ -290,13 +291,13 @@ class BlockedProduct {
     return b_.has_rows() ? Upcoming<T>{b_.at(next.begin, j), b_.row, lines * b_.row} : of_following(j, next);
   }
 
-  // The terms or the panel behind a pass of a packed matrix.
+  // Returns the terms, or the panel, after a pass of a packed matrix.
   Upcoming<T> behind(int64_t j, Range pass) const {
     const int64_t lines = (pass.size() + tiles() - 1) / tiles();
     return {b_.at(pass.end, j), W, lines * W};
   }
 
-  // As much of both operands of the product after this one as this pass is of this one.
+  // Returns the part of both operands of the next product that corresponds to this pass.
   Upcoming<T> of_following(int64_t j, Range pass) const {
     const auto& [at, size] = following_;
     if (size[0] + size[1] == 0 || rows_.begin > 0) return {a_, 0, 0};
@@ -306,7 +307,7 @@ class BlockedProduct {
     return {place < size[0] ? at[0] + place : at[1] + place - size[0], W, share};
   }
 
-  // Some terms of all rows of the block.
+  // Adds some terms to all rows of the block.
   void add_pass(Range columns, bool two, Range pass, TileColumns<T> b) {
     TileOutput<T> out{nullptr, ldc_, columns.size(), alpha_, pass.begin == 0 ? beta_ : T(1)};
     const T* const row_bias = pass.begin == 0 ? static_cast<const T*>(finish_.row_bias) : nullptr;
@@ -336,13 +337,13 @@ class BlockedProduct {
   Following<T> following_;
   const ProductFinish finish_;
 
-  int64_t pass_, block_terms_, block_rows_;  // terms that are added up in registers, terms and rows of a block
+  int64_t pass_, block_terms_, block_rows_;  // terms that are summed in registers; terms and rows of a block
   const int64_t panel_terms_;
-  const T* panels_a_ = nullptr;  // of the whole matrix, panel_terms_ long
+  const T* panels_a_ = nullptr;  // panels of the complete matrix, panel_terms_ long
   bool packs_a_;
   T *packed_a_ = nullptr, *packed_b_ = nullptr;
-  Range rows_, columns_, terms_;  // of the block
-  int64_t first_packed_, kept_;   // the first column that does not lie, and for how many of them there is room
+  Range rows_, columns_, terms_;  // ranges of the block
+  int64_t first_packed_, kept_;   // first column that is not contiguous, and number of such columns that fit
 };
 
 // The loops of a product. Matrices that do not fill tiles have special loops.
@@ -351,7 +352,8 @@ enum class Form { Small, Narrow, RowDots, ColumnDots, WeightedRows, WeightedColu
 template <class T>
 Form form_of(int64_t m, int64_t n, int64_t k, const Matrix& as, const Matrix& bs) {
   const int64_t work = m * n * k;
-  const bool column = n == 1 || (m == 1 && bs.row == 1);  // nothing to fill a vector of results with
+  // Without a second dimension, vectors of results cannot be filled
+  const bool column = n == 1 || (m == 1 && bs.row == 1);
   if (k == 0 || work <= 48 || (column && work <= 512)) return Form::Small;
   if (n > 1 && n < Simd<T>::kLanes && k <= kNarrowDepth && work <= 4096) return Form::Narrow;
   if (m == 1 && as.column == 1 && bs.row == 1) return Form::RowDots;

@@ -12,14 +12,14 @@ namespace {
 
 using Lanes = Simd<int64_t>;
 using Vector = Lanes::Vector;
-constexpr int kVectors = kVectorBytes == 64 ? 4 : 2;  // of a row of a tile
+constexpr int kVectors = kVectorBytes == 64 ? 4 : 2;  // vectors in a row of a tile
 constexpr int64_t kColumns = kVectors * Lanes::kLanes, kDepth = 256, kRows = 4;
 
 struct Output {
   int64_t *c, ldc, columns, alpha, beta;
 };
 
-// kRows x kVectors of C, in registers; b holds rows of kColumns.
+// kRows x kVectors of C, in registers. b has rows of kColumns.
 template <int rows>
 void tile(int64_t depth, const int64_t* a, const Matrix& as, const int64_t* b, const Output& out) {
   Vector sums[rows][kVectors] = {};
@@ -35,7 +35,7 @@ void tile(int64_t depth, const int64_t* a, const Matrix& as, const int64_t* b, c
   }
 }
 
-// Too few columns to fill vectors with.
+// For too few columns to fill vectors.
 void few_columns(int64_t m, int64_t n, int64_t k, const int64_t* a, const Matrix& as, const int64_t* b,
                  const Matrix& bs, Output out) {
   for (int64_t i = 0; i < m; ++i, a += as.row, out.c += out.ldc)

@@ -1,8 +1,8 @@
 // Note [Jacobi]
-// A rotation of two rows (of two vectors among several) makes an element zero, or the two orthogonal; sweeps over all
-// pairs converge quadratically, and every rotation is a pass over contiguous memory. For matrices of a few rows that is
-// quicker than the detour by a condensed form, and at least as accurate. Complex numbers are turned real by a phase
-// first. Golub, Van Loan, Matrix Computations, 4th edition, sections 8.5 and 8.6; Hestenes 1958.
+// A rotation of two rows makes an element zero (eigenvalues), or makes the two rows orthogonal (singular values).
+// Sweeps over all pairs converge quadratically, and every rotation is a pass over contiguous memory. For matrices of a
+// few rows this is faster than reduction to a condensed form, and at least as accurate. Complex elements are first made
+// real by a phase. Golub, Van Loan, Matrix Computations, 4th edition, sections 8.5 and 8.6; Hestenes 1958.
 #include "kernels/linalg/jacobi.h"
 
 #include <algorithm>
@@ -17,17 +17,18 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace {
 
-constexpr int kSweeps = 40;  // far more than are ever needed
+constexpr int kSweeps = 40;  // far more than ever needed
 
 template <class T>
 struct Rotation {
   Real<T> c, s;
   T phase;
 
-  // Makes the pair's coupling zero; high - low is the difference of the diagonal.
+  // Computes the rotation that makes an off-diagonal element zero. high - low is the difference of the diagonal
+  // elements.
   Rotation(T coupling, Real<T> size, Real<T> low, Real<T> high) : phase(coupling / T(size)) {
     const Real<T> cotangent = (high - low) / (2 * size);
-    const Real<T> a = std::fabs(cotangent), root = a < Real<T>(1e9) ? std::sqrt(1 + a * a) : a;  // no overflow
+    const Real<T> a = std::fabs(cotangent), root = a < Real<T>(1e9) ? std::sqrt(1 + a * a) : a;  // avoids overflow
     const Real<T> t = std::copysign(1 / (a + root), cotangent);
     c = 1 / std::sqrt(t * t + 1);
     s = t * c;
@@ -87,7 +88,7 @@ void eigen(int64_t n, bool upper, void* matrix, void* eigenvalues, void* eigenve
         if (size <= negligible) continue;
         rotated = true;
         const Rotation<T> turn(coupling, size, Parts<T>::real(a[p * n + p]), Parts<T>::real(a[q * n + q]));
-        turn(a + p * n, a + q * n, n, turn.phase);  // the rows, then the columns
+        turn(a + p * n, a + q * n, n, turn.phase);  // rotates the rows, then the columns
         for (int64_t i = 0; i < n; ++i) turn(a + i * n + p, a + i * n + q, 1, Parts<T>::conjugate(turn.phase));
         if (v) turn(v + p * n, v + q * n, n, Parts<T>::conjugate(turn.phase));
       }
@@ -103,13 +104,13 @@ void eigen(int64_t n, bool upper, void* matrix, void* eigenvalues, void* eigenve
 }
 
 template <class T>
-T inner(const T* x, const T* y, int64_t n) {  // x^H y
+T inner(const T* x, const T* y, int64_t n) {  // Returns x^H y.
   T total(0);
   for (int64_t i = 0; i < n; ++i) total += Parts<T>::conjugate(x[i]) * y[i];
   return total;
 }
 
-// Row k becomes a unit vector orthogonal to those before it.
+// Replaces row k by a unit vector that is orthogonal to the preceding rows.
 template <class T>
 void complete(T* rows, int64_t m, int64_t k) {
   T* row = rows + k * m;
@@ -122,7 +123,7 @@ void complete(T* rows, int64_t m, int64_t k) {
         for (int64_t i = 0; i < m; ++i) row[i] -= part * rows[j * m + i];
       }
     const Real<T> length = std::sqrt(Parts<T>::real(inner(row, row, m)));
-    if (length * length * Real<T>(2 * m) < 1) continue;  // one of the axes leaves at least 1 / m
+    if (length * length * Real<T>(2 * m) < 1) continue;  // at least one of the axes keeps a component of 1 / m
     for (int64_t i = 0; i < m; ++i) row[i] = row[i] * (1 / length);
     return;
   }
@@ -138,7 +139,7 @@ void singular(int64_t n, int64_t m, int64_t rows, void* columns, void* right, vo
   const Real<T> scale = largest > 0 ? largest : Real<T>(1);
   for (int64_t i = 0; i < n * m; ++i) w[i] = w[i] / T(scale);
   constexpr Real<T> kEps = std::numeric_limits<Real<T>>::epsilon();
-  const Real<T> negligible = kEps * (1 + Real<T>(m) / 2);  // what rounding leaves of an inner product
+  const Real<T> negligible = kEps * (1 + Real<T>(m) / 2);  // rounding error of an inner product
   bool rotated = true;
   for (int sweep = 0; rotated && sweep < kSweeps; ++sweep) {
     rotated = false;
