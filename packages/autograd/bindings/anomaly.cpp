@@ -7,11 +7,11 @@ namespace py = pybind11;
 
 namespace flambeau::autograd {
 
-static bool anomaly_checks_forward = true;  // the check itself: Note [NaN check]
+static bool anomaly_checks_forward = true;  // detection of NaN in the forward pass: Note [NaN check]
 
 namespace {
 
-struct PythonCallSite final : CallSite {  // the frames, the innermost first
+struct PythonCallSite final : CallSite {  // frames, the innermost first
   struct Frame {
     py::object code;
     int instruction;
@@ -61,7 +61,7 @@ void rethrow_with_note(const Node& node, const char* doing) {
   PyErr_NormalizeException(&type, &value, &trace);
   const std::string note = std::string(doing) + " " + node.name() + call_text(node);
   PyObject* done = PyObject_CallMethod(value, "add_note", "s", note.c_str());
-  if (!done) PyErr_Clear();  // the exception itself matters more
+  if (!done) PyErr_Clear();  // an error while the note is added must not hide the exception
   Py_XDECREF(done);
   PyErr_Restore(type, value, trace);
   throw PythonError();

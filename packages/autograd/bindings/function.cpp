@@ -42,7 +42,7 @@ struct FunctionCall {
   py::object run_forward() const;
   void check_dirty(const FunctionNode& node, PyObject* const* outputs, size_t n) const;
   void save(FunctionNode& node, PyObject* const* outputs) const;
-  using Arguments = SmallVector<const Tensor*, 8>;  // an undefined one for what is no tensor
+  using Arguments = SmallVector<const Tensor*, 8>;  // undefined tensors stand for arguments that are not tensors
   void connect(FunctionNode& node, Arguments& inputs) const;
   py::tuple returned(FunctionNode& node, PyObject* const* values, size_t n) const;
   void become_outputs(const Ref<FunctionNode>& node, PyObject* const* values, const py::tuple& results,
@@ -105,7 +105,7 @@ void FunctionCall::check_dirty(const FunctionNode& node, PyObject* const* output
   }
 }
 
-// Moves what is to be saved from the context to the node. `outputs`: those of the node.
+// Moves the values to save from the context to the node. `outputs`: the outputs of the node.
 void FunctionCall::save(FunctionNode& node, PyObject* const* outputs) const {
   const py::object values = py::reinterpret_steal<py::object>(std::exchange(context->to_save, nullptr));
   for (Py_ssize_t i = 0; values && i < PyTuple_GET_SIZE(values.ptr()); ++i) {
@@ -132,7 +132,7 @@ py::object as_output(PyObject* o, bool is_input) {
   return py::reinterpret_steal<py::object>(wrap(out));
 }
 
-// Gives the node an edge to the gradient of each argument.
+// Connects the node by an edge to the gradient of each argument.
 void FunctionCall::connect(FunctionNode& node, Arguments& inputs) const {
   static const Tensor undefined;
   for (size_t i = 0; i < count; ++i) {
@@ -265,7 +265,7 @@ void require_changed_in_place(const Tensor& tangent, const Tensor& given, uint64
           "an input inplace, then the jvp function must modify the gradient inplace and return it as-is.");
 }
 
-// Gives the results the tangents that the class's jvp computes from those of the arguments, level by level.
+// Sets the tangents of the results, which the class's jvp computes from those of the arguments, level by level.
 void FunctionCall::push_forward(const py::object& output, const OutputKinds& kinds) const {
   const py::tuple results = PyTuple_Check(output.ptr()) ? py::tuple(output) : py::make_tuple(output);
   for (size_t level = 0; level < visible_levels(); ++level) {
@@ -301,10 +301,10 @@ void FunctionCall::push_forward(const py::object& output, const OutputKinds& kin
   }
 }
 
-// Positional arguments from a call with keywords, by forward's signature. Where forward takes ctx, defaults behind the
-// last one given stay its own: they are no inputs, and ask for no gradients.
+// Orders the arguments of a call with keywords by forward's signature. If forward takes ctx, defaults after the last
+// given argument are left to Python: they are not inputs and need no gradients.
 py::tuple bound_arguments(PyObject* cls, PyObject* const* args, size_t count, PyObject* kwnames) {
-  const size_t own = owned(PyObject_GetAttr(cls, names().setup_context)).is_none();  // of ctx
+  const size_t own = owned(PyObject_GetAttr(cls, names().setup_context)).is_none();  // 1 for ctx
   py::tuple positional(own + count);
   if (own) positional[0] = py::none();
   for (size_t i = 0; i < count; ++i) positional[own + i] = py::reinterpret_borrow<py::object>(args[i]);
@@ -342,7 +342,7 @@ py::object call_function(PyObject* cls, PyObject* const* args, size_t count) {
   return output;
 }
 
-// apply(cls, *args): what Function.apply is.
+// apply(cls, *args), the implementation of Function.apply.
 PyObject* apply(PyObject*, PyObject* const* args, Py_ssize_t count, PyObject* kwnames) {
   return guarded([&]() -> PyObject* {
     require<TypeError>(count >= 1 && PyType_Check(args[0]), "apply() needs the Function's class");

@@ -22,7 +22,7 @@ constexpr const char kBothBackwards[] =
     "Implementing both 'backward' and 'vjp' for a custom Function is not allowed. You should only implement one of "
     "them.";
 
-// The vjp of the class if it defines one, else its backward.
+// Returns the vjp of the class if it defines one, otherwise its backward.
 py::object derivative_of(PyTypeObject* function) {
   PyObject* cls = reinterpret_cast<PyObject*>(function);
   py::object backward = owned(PyObject_GetAttr(cls, names().backward)), vjp = owned(PyObject_GetAttr(cls, names().vjp));
@@ -58,7 +58,7 @@ void FunctionNode::take(PyObject* values, Tensor* results, const bool* needs) co
   const py::object held = owned(several ? PySequence_Tuple(values) : PyTuple_Pack(1, values));
   const size_t expected = given.size(), count = size_t(PyTuple_GET_SIZE(held.ptr()));
   PyObject* const* items = PySequence_Fast_ITEMS(held.ptr());
-  bool extra = false;  // values other than None beyond those expected
+  bool extra = false;  // true if there are values other than None beyond the expected ones
   for (size_t i = expected; i < count; ++i) extra |= items[i] != Py_None;
   require(count >= expected && !extra, "function ", *this, " returned an incorrect number of gradients (expected ",
           expected, ", got ", count, ")");
@@ -89,7 +89,7 @@ PyObject* function_context(const Node& node) {
   return called ? called->context() : nullptr;
 }
 
-// ---- the context's Python side
+// ---- Python methods and attributes of the context
 
 namespace {
 

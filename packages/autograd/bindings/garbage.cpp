@@ -7,7 +7,7 @@ namespace flambeau::autograd {
 
 namespace {
 
-// The node that a tensor was computed by, if nothing else can reach it.
+// Returns the node that computed a tensor, if nothing else references it.
 const Node* owned_node(const AutogradMeta& meta) {
   const Node* node = static_cast<Node*>(meta.grad_fn.get());
   return node && node->use_count() == 1 ? node : nullptr;
@@ -34,7 +34,7 @@ int visit_node(const Node& node, visitproc visit, void* argument) {
 }
 
 #ifdef Py_GIL_DISABLED
-constexpr long kFull = 0;  // this interpreter always collects all generations
+constexpr long kFull = 0;  // in this interpreter every collection is complete
 #else
 constexpr long kFull = 2;
 #endif
@@ -55,7 +55,7 @@ PyMethodDef callback = {"after_collection", after_collection, METH_VARARGS, null
 
 }  // namespace
 
-// A tensor with callbacks may be part of a reference cycle through them.
+// Callbacks of a tensor may refer to it and form a reference cycle.
 void track(const Tensor& t) {
   auto* object = static_cast<PyObject*>(t.impl()->python_object);
   if (object && !PyObject_GC_IsTracked(object)) PyObject_GC_Track(object);

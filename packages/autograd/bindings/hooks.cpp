@@ -10,7 +10,7 @@ namespace {
 std::string name_of(const py::object& function) {
   PyObject* attribute = PyObject_GetAttrString(function.ptr(), "__name__");
   const char* text = attribute && PyUnicode_Check(attribute) ? PyUnicode_AsUTF8(attribute) : nullptr;
-  if (!text) PyErr_Clear();  // a name that is no text, or has no encoding
+  if (!text) PyErr_Clear();  // the name is not a str, or cannot be encoded
   const std::string name = text ? text : Py_TYPE(function.ptr())->tp_name;
   Py_XDECREF(attribute);
   return name;
@@ -32,7 +32,7 @@ py::object as_tuple(std::span<const Tensor> tensors) {
   return py::reinterpret_steal<py::object>(out);
 }
 
-// Replaces a gradient by what its hook returned, unless that is None.
+// Replaces a gradient by the result of its hook, unless that is None.
 void replace(const py::object& function, Tensor& gradient, const py::object& result) {
   if (result.is_none()) return;
   const Tensor* replacement = python_interface->unwrap(result.ptr());

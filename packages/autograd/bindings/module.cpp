@@ -1,4 +1,4 @@
-// The extension module flambeau.autograd._engine: running the graph.
+// The extension module flambeau.autograd._engine: backward passes over the graph.
 #include "bind.h"
 #include "forward_mode.h"
 #include "functional.h"
@@ -21,7 +21,7 @@ Tensor optional_tensor(PyObject* o, const char* what) {
   return *t;
 }
 
-// An autograd.graph.GradientEdge, or any tuple that begins with a node and the number of one of its outputs.
+// Returns the edge for an autograd.graph.GradientEdge, or for any tuple that begins with a node and an output index.
 std::optional<Edge> edge_from(PyObject* o) {
   if (!PyTuple_Check(o) || PyTuple_GET_SIZE(o) < 2 || !py::isinstance<Node>(PyTuple_GET_ITEM(o, 0))) return {};
   const Ref<Node> node(py::handle(PyTuple_GET_ITEM(o, 0)).cast<Node*>());
@@ -35,12 +35,13 @@ std::optional<Edge> edge_from(PyObject* o) {
 std::vector<PyObject*> items_of(PyObject* o, const char* what, py::object& owner) {
   if (python_interface->unwrap(o) || edge_from(o)) return {o};
   const py::object listed = owned(PySequence_Fast(o, what));
-  owner = owned(PySequence_Tuple(listed.ptr()));  // which no __index__ can change
+  owner = owned(PySequence_Tuple(listed.ptr()));  // a copy, because __index__ of an item could change a list
   PyObject** first = PySequence_Fast_ITEMS(owner.ptr());
   return {first, first + PyTuple_GET_SIZE(owner.ptr())};
 }
 
-// Tensors and edges. `keep`: non-leaf tensors are to keep their gradients, for backward(inputs=...).
+// Returns the edges of tensors and GradientEdges. `keep`: non-leaf tensors retain their gradients, for
+// backward(inputs=...).
 std::vector<Edge> inputs_from(PyObject* o, bool keep) {
   std::vector<Edge> out;
   py::object owner;
@@ -111,13 +112,14 @@ PyMethodDef backward_definition = {"backward", reinterpret_cast<PyCFunction>(rei
                                    METH_FASTCALL | METH_KEYWORDS,
                                    "backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None)"};
 
-py::tuple as_tuple(const std::vector<Tensor>& tensors) {  // None for undefined ones
+py::tuple as_tuple(const std::vector<Tensor>& tensors) {  // None stands for undefined tensors
   py::tuple out(tensors.size());
   for (size_t i = 0; i < tensors.size(); ++i) out[i] = py::cast(tensors[i]);
   return out;
 }
 
-// run(tensors, gradients, keep_graph, create_graph, inputs, accumulate): a tuple of the inputs' gradients or None.
+// run(tensors, gradients, keep_graph, create_graph, inputs, accumulate) returns a tuple of the inputs' gradients or
+// None.
 py::tuple run(py::object tensors, py::object gradients, bool keep_graph, bool create_graph, py::object inputs,
               bool accumulate) {
   py::object owner;

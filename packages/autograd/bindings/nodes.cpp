@@ -22,8 +22,7 @@ py::object wrapped(const Tensor& t) {
   return t.defined() ? py::reinterpret_steal<py::object>(wrap(t)) : py::object(py::none());
 }
 
-// The classes that Python shows nodes in, such as MulBackward0, by their names. Types of a C++ module live as long as
-// the process.
+// Python classes of nodes, such as MulBackward0, by name. Like the types of a C++ module, they are never freed.
 class NodeClasses {
  public:
   PyObject* find(std::string_view name) {
@@ -33,7 +32,7 @@ class NodeClasses {
   }
   PyObject* add(const char* name, py::object made) {
     const std::lock_guard lock(mutex_);
-    const auto [at, is_new] = classes_.try_emplace(name, made.ptr());  // another thread may have been faster
+    const auto [at, is_new] = classes_.try_emplace(name, made.ptr());  // another thread may have added it
     if (is_new) made.release();
     return at->second;
   }
@@ -53,7 +52,7 @@ py::handle class_named(const char* name) {
   return classes.add(name, py::module_::import("builtins").attr("type")(name, py::make_tuple(base), members));
 }
 
-// The Python object of a node. py::cast would make one of the class Node.
+// Returns the Python object of a node. py::cast would create one of the class Node.
 py::object shown(const Ref<Node>& node) {
   if (!node) return py::none();
   const py::detail::type_info* const type = py::detail::get_type_info(typeid(Node));
@@ -75,17 +74,17 @@ py::tuple next_functions(const Node& n) {
   return out;
 }
 
-// PyTorch's name of a node: that of a leaf carries its C++ namespace.
+// Returns PyTorch's name of a node. The name of a leaf includes its C++ namespace.
 std::string full_name(const Node& n) {
   return (dynamic_cast<const AccumulateGrad*>(&n) ? "torch::autograd::" : "") + std::string(n.name());
 }
 
-// Which inputs the saved tensors are, by where their gradients go; -1 if that does not tell. A tensor that is several
-// inputs counts as one after the other.
+// Determines which inputs the saved tensors are, from the edges of their gradients; -1 if that is ambiguous. A tensor
+// that is several inputs is assigned to them in order.
 std::vector<int> inputs_of(const OperatorNode& node) {
   std::vector<int> found(node.saved_count(), -1);
   std::vector<bool> taken(node.edges.size());
-  std::vector<size_t> constant;  // the saved tensors without a gradient
+  std::vector<size_t> constant;  // saved tensors without a gradient
   for (size_t i = 0; i < found.size(); ++i) {
     const SavedTensor& saved = node.saved(i);
     if (saved.output >= 0) continue;
@@ -115,7 +114,7 @@ OperatorNode& saving_node(Node& n, size_t i) {
   return *node;
 }
 
-// For each saved tensor: the input that it is, or -1; the output that it is, or -1.
+// Returns for each saved tensor the index of the input or the output that it is, or -1.
 py::list saved_places(Node& n) {
   const auto* node = dynamic_cast<OperatorNode*>(&n);
   if (!node) return py::list();
@@ -133,7 +132,7 @@ SavedReference saved_reference(Node& n, size_t i) {
   return {Ref<Node>(&n), saved.packed || saved.tensor.defined() ? int(i) : -1};
 }
 
-// For each saved tensor its shape, dtype and bytes, without unpacking it.
+// Returns the shape, dtype and bytes of each saved tensor, without unpacking it.
 py::list saved_sizes(const Node& n) {
   py::list out;
   const OperatorNode* node = operator_node(n);
@@ -145,7 +144,7 @@ py::list saved_sizes(const Node& n) {
   return out;
 }
 
-py::tuple output_sizes(const Node& n) {  // of its outputs: shape and dtype
+py::tuple output_sizes(const Node& n) {  // shape and dtype of the outputs
   py::tuple out(n.outputs.size());
   for (size_t i = 0; i < n.outputs.size(); ++i) {
     const py::object example = wrapped(empty({0}, n.outputs[i].dtype));
@@ -204,7 +203,7 @@ void bind_nodes(py::module_& m) {
 >>> node.name(), node.next_functions[0][0].name()
 ('SumBackward0', 'ExpBackward0'))")
       .def_static("__new__",
-                  [](const py::args&, const py::kwargs&) -> py::object {  // copy.copy and the like find no other way
+                  [](const py::args&, const py::kwargs&) -> py::object {  // makes copy.copy and pickle raise an error
                     throw py::type_error("nodes are made by recording operations, not by calling or copying");
                   })
       .def("name", &full_name, "The operator's name with the suffix Backward0.")

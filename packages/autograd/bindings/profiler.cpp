@@ -25,13 +25,13 @@ const char* lasting(const std::string& name) {
 
 struct Event {
   const char* name;
-  int64_t start, end, within;  // nanoseconds; `within`: those of the events inside of it
-  int64_t bytes;               // of tensors, more at its end than at its start
-  int64_t parent;              // its position, or -1
+  int64_t start, end, within;  // nanoseconds; `within`: duration of nested events
+  int64_t bytes;               // increase of allocated bytes between start and end
+  int64_t parent;              // index of the enclosing event, or -1
   unsigned long thread;
 };
 
-// The events that are open in a thread. They belong to one recorder: another one starts anew.
+// The open events of a thread. They belong to one recorder; another recorder starts with an empty list.
 struct OpenEvents {
   int64_t recorder = -1;
   std::vector<size_t> positions;
@@ -53,7 +53,7 @@ class Recorder final : public CallObserver {
   }
   PyObject* end(const char*, PyObject* result) override {
     std::vector<size_t>& open = opened();
-    if (open.empty()) return result;  // it began before the recorder did
+    if (open.empty()) return result;  // the event began before the recorder started
     Event& event = events[open.back()];
     open.pop_back();
     event.end = now();
@@ -74,7 +74,7 @@ class Recorder final : public CallObserver {
 };
 int64_t Recorder::next_number = 0;
 
-// Describe the NaN or infinity in a tensor; empty if there is none.
+// Describes the NaN or infinity in a tensor; empty if there is none.
 std::string describe(PyObject* o, bool nan, bool infinity) {
   const Tensor* t = python_interface->unwrap(o);
   if (!t || !is_inexact(t->dtype()) || t->numel() == 0) return "";
@@ -111,14 +111,15 @@ void raise_nan(const py::object& callable, const py::object& result) {
                        "gradients only");
 }
 
-// Raises at the operator whose result is the first that holds a NaN or an infinity.
+// Raises an error at the first operator whose result contains a NaN or an infinity.
 class FiniteCheck final : public CallObserver {
  public:
   FiniteCheck(PyObject* error, bool nan, bool infinity) : error_(Py_NewRef(error)), nan_(nan), infinity_(infinity) {}
   ~FiniteCheck() { Py_DECREF(error_); }
   void begin(const char*) override {}
   PyObject* end(const char* name, PyObject* result) override {
-    if (!result || std::string_view(name).find("empty") != std::string_view::npos) return result;  // says nothing yet
+    // Skip uninitialised tensors
+    if (!result || std::string_view(name).find("empty") != std::string_view::npos) return result;
     return guarded([&]() -> PyObject* {
       CallObserver* const self = std::exchange(call_observer, nullptr);
       std::string found;
@@ -147,7 +148,7 @@ class FiniteCheck final : public CallObserver {
 };
 
 std::unique_ptr<Recorder> recorder;
-std::vector<std::unique_ptr<FiniteCheck>> checks;  // nested
+std::vector<std::unique_ptr<FiniteCheck>> checks;  // one for each nested block
 
 void start_profile() {
   require(!call_observer, "a profiler or detect_nonfinite is running already");

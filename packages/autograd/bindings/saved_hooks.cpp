@@ -1,4 +1,4 @@
-// Hooks on what the graph saves: autograd.graph.saved_tensors_hooks.
+// Hooks on saved tensors: autograd.graph.saved_tensors_hooks.
 #include <pybind11/stl.h>
 
 #include <optional>
@@ -16,10 +16,11 @@ struct HookPair {
 };
 struct HookStack {
   std::vector<HookPair> pairs;
-  std::optional<std::string> refusal;  // why no hooks may be installed
+  std::optional<std::string> refusal;  // the reason why hooks are disabled
 };
 HookStack& hook_stack() {
-  static thread_local HookStack* stack = new HookStack;  // Python objects are not to be dropped when a thread ends
+  // Never freed, because Python objects must not be released when a thread ends
+  static thread_local HookStack* stack = new HookStack;
   return *stack;
 }
 
@@ -101,13 +102,13 @@ void bind_saved_hooks(py::module_& m) {
   });
   define(
       m, "refuse_saved_hooks",
-      [](std::optional<std::string> why) {  // the former reason
+      [](std::optional<std::string> why) {  // returns the former reason
         HookStack& stack = hook_stack();
         require(!why || stack.pairs.empty(), why.value_or(""));
         return std::exchange(stack.refusal, std::move(why));
       },
       py::arg("why").none(true));
-  define(m, "call_before_changes", [](const py::object& callback) {  // with the address of the memory; None: stop
+  define(m, "call_before_changes", [](const py::object& callback) {  // callback(address of the memory); None removes it
     change_observer = callback.is_none() ? nullptr : report_change;
     Py_XSETREF(change_callback, callback.is_none() ? nullptr : Py_NewRef(callback.ptr()));
   });

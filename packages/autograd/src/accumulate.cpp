@@ -1,4 +1,4 @@
-// Adding gradients to leaves.
+// Accumulation of gradients in leaves.
 #include <mutex>
 #include <optional>
 
@@ -39,7 +39,7 @@ bool AccumulateGrad::is_observed() const {
 
 namespace {
 
-// Serialises threads that add to the .grad of one leaf. Waits without the GIL, which the other thread needs to go on.
+// Serialises threads that add to the .grad of one leaf. Waits without the GIL, which the other thread needs.
 class AccumulationLock {
  public:
   explicit AccumulationLock(const Tensor* slot) : lock_(mutex_of(slot), std::try_to_lock) {
@@ -57,7 +57,7 @@ class AccumulationLock {
   std::unique_lock<std::recursive_mutex> lock_;
 };
 
-constexpr int64_t kAtOnce = 1024;  // elements that are added with the GIL held
+constexpr int64_t kAtOnce = 1024;  // up to this many elements are added with the GIL held
 
 }  // namespace
 
@@ -86,7 +86,7 @@ void accumulate_into(Tensor& slot, const Tensor& gradient) {
     slot = add(former, gradient);
     return;
   }
-  const Tensor sum = slot;  // another thread may replace .grad meanwhile
+  const Tensor sum = slot;  // another thread may replace .grad in the meantime
   const Operand operands[] = {sum, gradient};
   pointwise_(op::add, operands);
 }

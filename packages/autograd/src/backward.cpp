@@ -1,4 +1,4 @@
-// backward() and grad(), and where their runs start.
+// backward() and grad(), and the outputs at which their runs start.
 #include "dispatched.h"
 #include "engine.h"
 #include "flambeau/autograd_engine.h"

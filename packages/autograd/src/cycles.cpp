@@ -1,12 +1,12 @@
-// Reference cycles that lie outside of Python.
+// Reference cycles without Python objects.
 //
 // Note [Cycles of gradients]
 // backward(create_graph=True) leaves a cycle: a leaf holds its .grad, whose graph leads to the leaf's AccumulateGrad
-// node, which holds the leaf. Python's garbage collector does not see it, since no Python object takes part. After a
-// full collection, therefore, this file looks at the leaves whose .grad has a graph: it counts how often the objects
-// that they lead to refer to each other. An object with more references than that is held from elsewhere, and so is all
-// that it leads to. The rest is garbage: its leaves drop their .grad. References that are not followed, such as those
-// of a derivative's closure, count as held from elsewhere, so that nothing in use is dropped.
+// node, which holds the leaf. Python's garbage collector does not find it, since it contains no Python object. After a
+// full collection, this file therefore examines the leaves whose .grad has a graph. It counts how often the objects
+// that are reachable from them refer to each other. An object with more references than that is used elsewhere, and so
+// is everything reachable from it. The rest is garbage: its leaves release their .grad. References that are not
+// followed, such as those of a derivative's closure, count as uses elsewhere, so that nothing in use is released.
 #include <unordered_map>
 
 #include "binding_hooks.h"
@@ -23,7 +23,7 @@ std::unordered_map<const AutogradMeta*, TensorImpl*>& suspects() {
 
 class Search {
  public:
-  // The leaves among the suspects that nothing else holds.
+  // Returns the leaves among the suspects that nothing else references.
   std::vector<Ref<TensorImpl>> garbage() {
     for (const auto& [meta, leaf] : suspects()) add(leaf, nullptr);
     for (size_t i = 0; i < objects_.size(); ++i) follow(i);
@@ -37,9 +37,9 @@ class Search {
 
  private:
   struct Object {
-    TensorImpl* tensor;  // or a node
+    TensorImpl* tensor;  // or a node, if null
     Node* node;
-    uint32_t internal = 0;  // references from other objects of the search
+    uint32_t internal = 0;  // number of references from other objects of the search
     bool held = false;
     std::vector<size_t> leads_to;
   };

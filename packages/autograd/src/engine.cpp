@@ -28,15 +28,15 @@
 
 namespace flambeau::autograd {
 
-// A gradient that a tensor which is not a leaf keeps, once the run has come to its end.
+// A gradient to store in a tensor that is not a leaf (retain_grad), at the end of the run.
 struct RetainedGradient {
   Ref<Node> node;
   uint32_t output;
-  AutogradMeta* meta;  // of the tensor, if the node still lists it
+  AutogradMeta* meta;  // meta data of the tensor, if the node still lists it
   Tensor gradient;
 };
 
-// Allocate on the device of the gradients. See Note [Devices].
+// Allocates on the device of the gradients. See Note [Devices].
 class Placed {
  public:
   Placed(const Tensor* gradients, size_t count, const Node& node) {
@@ -63,15 +63,15 @@ struct Run {
   std::vector<Edge> starts;
   std::vector<std::pair<uint64_t, Node*>> heap;      // ordered by sequence number
   std::vector<Node*> leaves;                         // Note [Leaves last]
-  std::unordered_map<Node*, uint64_t> last_senders;  // the numbers of the last nodes that send to leaves
+  std::unordered_map<Node*, uint64_t> last_senders;  // sequence number of the last node that sends gradients to leaves
   std::vector<std::pair<Node*, Tensor>> accumulations;
   std::vector<RetainedGradient> retained;
-  std::vector<std::function<void()>> callbacks;  // for its end
+  std::vector<std::function<void()>> callbacks;  // called at the end of the run
   std::unordered_map<Node*, Gradients> overflow;
   std::unordered_set<Node*> needed;  // only if `selective`
   bool selective = false;
-  std::unordered_set<Node*> reached;                                             // only if somebody asked
-  std::unordered_map<Node*, std::vector<std::pair<uint32_t, size_t>>> captures;  // output, position in the result
+  std::unordered_set<Node*> reached;  // only if a caller asks which nodes the run reaches
+  std::unordered_map<Node*, std::vector<std::pair<uint32_t, size_t>>> captures;  // output and position in the result
   std::vector<Tensor> captured;
 
   bool wants(Node* node) const { return !selective || needed.count(node) > 0; }
@@ -96,7 +96,7 @@ struct Run {
 namespace {
 
 thread_local Run* running = nullptr;
-int64_t next_run = 0;  // under the interpreter's lock
+int64_t next_run = 0;  // protected by the interpreter's lock
 
 bool later(const std::pair<uint64_t, Node*>& a, const std::pair<uint64_t, Node*>& b) {
   return a.first != b.first ? a.first < b.first : a.second->sequence < b.second->sequence;
@@ -108,7 +108,7 @@ Run::Run(const RunOptions& o) : options(o), number(next_run++), outer(std::excha
 
 Run::~Run() {
   running = outer;
-  for (const auto& [turn, node] : heap) forget(node);  // after an exception: leave no node waiting
+  for (const auto& [turn, node] : heap) forget(node);  // after an exception, no node may stay in the heap
   for (Node* node : leaves) forget(node);
 }
 
@@ -121,7 +121,7 @@ void Run::forget(Node* node) {
 int64_t current_run() { return running ? running->number : -1; }
 Node* current_node() { return running ? running->at_work : nullptr; }
 
-// Return whether a derivative of C++ is given an instance of a class with __torch_dispatch__.
+// Returns true if a derivative implemented in C++ receives an instance of a class with __torch_dispatch__.
 bool is_foreign(const Node& node, const Gradients& gradients) {
   const auto* const operation = dynamic_cast<const OperatorNode*>(&node);
   return operation && !operation->in_python && std::any_of(gradients.begin(), gradients.end(), is_dispatched_instance);
@@ -165,7 +165,7 @@ Gradients& Run::enter(Node* node, Gradients& gradients) {
   return gradients;
 }
 
-// Nodes have even turns, so that there is one between any two of them.
+// Nodes have even turns, which leaves room for a leaf between any two of them.
 uint64_t Run::turn_of_leaf(Node* leaf) {
   if (last_senders.empty()) find_last_senders();
   const auto at = last_senders.find(leaf);
@@ -234,7 +234,7 @@ Gradients Run::take(Node* node) {
 
 namespace {
 
-// Tells the observer of a node at work, if there is one.
+// Tells the observer, if there is one, which node is running.
 class Watched {
  public:
   explicit Watched(const Node& node) : observer_(call_observer) {
@@ -274,7 +274,7 @@ void Run::evaluate(Node* node, Gradients& gradients, const char*& doing) {
   if (selective) {
     if (auto at = captures.find(node); at != captures.end()) {
       for (auto [output, position] : at->second) captured[position] = gradients[output];
-      if (node->edges.empty()) return;  // a leaf: captured instead of accumulated
+      if (node->edges.empty()) return;  // gradients of leaves are captured, not accumulated
     }
   }
   const size_t n = node->edges.size();
@@ -334,7 +334,7 @@ void Run::finish() {
     if (!is_listed()) continue;
     const Placed placed(&r.gradient, 1, *r.node);
     const Tensor former = r.meta->grad, sum = former.defined() ? sum_of(former, r.gradient) : std::move(r.gradient);
-    if (is_listed()) r.meta->grad = sum;  // another thread may have dropped the tensor meanwhile
+    if (is_listed()) r.meta->grad = sum;  // another thread may have released the tensor in the meantime
   }
   for (auto& [leaf, gradient] : accumulations) {
     const Tensor last = std::move(gradient);
@@ -351,7 +351,7 @@ void Run::loop() {
   }
   for (size_t i = 0; i < leaves.size(); ++i) step(leaves[i]);
   finish();
-  for (size_t i = 0; i < callbacks.size(); ++i) {  // one may queue another
+  for (size_t i = 0; i < callbacks.size(); ++i) {  // a callback may queue another
     const std::function<void()> callback = std::move(callbacks[i]);
     callback();
   }
@@ -368,7 +368,7 @@ void Run::select() {
   find_needed();
 }
 
-// Finds the nodes that lead to the inputs asked for, by a depth-first search without recursion.
+// Finds the nodes on paths to the requested inputs, by a depth-first search without recursion.
 void Run::find_needed() {
   std::unordered_set<Node*> visited;
   std::vector<std::pair<Node*, size_t>> stack;

@@ -40,7 +40,7 @@ struct Carried final : Tangents {  // the tangents of one tensor
 };
 
 Level::~Level() {
-  std::vector<Tensor> dropped;  // together at the end: a tensor that goes may carry tangents itself
+  std::vector<Tensor> dropped;  // released together at the end: a released tensor may itself have tangents
   for (Carried* carried : carriers) dropped.push_back(carried->take(this));
   carriers.clear();
 }
@@ -141,7 +141,7 @@ void drop_tangents(const Tensor& t) {
 }
 
 void adopt_tangents(const Tensor& self, const Tensor& source) {
-  if (self.impl()->base) return;  // it shows those of its base
+  if (self.impl()->base) return;  // a view shows the tangents of its base
   for (size_t level = 0; level < visible; ++level) {
     const Tensor tangent = tangent_of(source, level);
     tangent.defined() ? set_own_tangent(self, level, tangent) : drop_tangent(self, level);
@@ -152,7 +152,7 @@ namespace {
 
 using TensorVector = SmallVector<Tensor, 4>;
 
-// The tangents of the inputs at one level.
+// Tangents of the inputs at one level.
 struct Inputs {
   Inputs(const Recording& recording, size_t level) : tangents(size_t(recording.input_count)), r(recording) {
     for (int i = 0; i < r.input_count; ++i) {
@@ -161,7 +161,7 @@ struct Inputs {
       any |= tangents[size_t(i)].defined();
     }
   }
-  // Runs the derivative of the inputs that have a tangent (or of one of them).
+  // Runs the derivative for the inputs that have a tangent, or for one of them.
   TensorVector pull_back(Derivative& derivative, const Tensor* gradients, int only = -1) const {
     const size_t n = tangents.size();
     TensorVector results(n);
@@ -211,7 +211,8 @@ bool is_zero(const Tensor& t) {
   return !item(any(ne(t, Scalar(0)), {}, false)).truth();
 }
 
-// Leaves like the outputs. They are ones, so that a derivative which does not lead back to them is noticed.
+// Leaves with the shapes of the outputs. Their values are ones, so that a derivative that does not depend on them is
+// detected.
 std::vector<Tensor> trial_gradients(const Recording& r) {
   std::vector<Tensor> out;
   for (int k = 0; k < r.output_count; ++k) {
@@ -260,10 +261,10 @@ std::vector<Tensor> transposed(const Inputs& inputs, Derivative& derivative) {
 
 void set_output(const Recording& r, const Tensor& output, size_t level, const Tensor& tangent) {
   if (!is_inexact(output.dtype())) return;
-  if (r.kind == Recording::kView && output.impl()->base) return;  // it shows the tangent of its base
-  if (tangent.defined())
-    set_tangent(output, level, tangent);
-  else if (r.kind == Recording::kInPlace && tangent_of(output, level).defined())  // a constant was written
+  if (r.kind == Recording::kView && output.impl()->base) return;  // a view shows the tangent of its base
+  if (tangent.defined()) set_tangent(output, level, tangent);
+  // An in-place operator overwrote the tensor with a constant, so its tangent becomes zero
+  else if (r.kind == Recording::kInPlace && tangent_of(output, level).defined())
     set_tangent(output, level, zeros(output.shape(), output.dtype()));
   else
     drop_tangent(output, level);
@@ -273,7 +274,8 @@ void set_output(const Recording& r, const Tensor& output, size_t level, const Te
 
 void push_forward(const Recording& r, Derivative& derivative) {
   if (r.kind == Recording::kFresh)
-    for (int k = 0; k < r.output_count; ++k) r.outputs[k]->impl()->base = Ref<TensorImpl>();  // of the operator's own
+    // The operator may have computed a fresh result as a view of a temporary.
+    for (int k = 0; k < r.output_count; ++k) r.outputs[k]->impl()->base = Ref<TensorImpl>();
   for (size_t level = 0; level < visible; ++level) {
     const Inputs inputs(r, level);
     if (!inputs.any && r.kind != Recording::kInPlace) continue;
@@ -295,7 +297,8 @@ void record_alias(const Tensor& result, const Tensor& t) {
 
 namespace {
 
-Tensor seen_from(size_t level, const Tensor& t) {  // another tensor with what the levels outside know of it
+// Returns another tensor that shares data and the tangents of the outer levels.
+Tensor seen_from(size_t level, const Tensor& t) {
   const OuterLevels outer(level);
   const Tensor out = alias(t);
   if (recording(t)) record_alias(out, t);
@@ -306,7 +309,7 @@ Tensor seen_from(size_t level, const Tensor& t) {  // another tensor with what t
 
 namespace {
 
-bool repeats(const Tensor& t) {  // elements, as what was expanded does
+bool repeats(const Tensor& t) {  // returns true if elements share memory, as after expand
   for (size_t i = 0; i < t.shape().size(); ++i)
     if (t.strides()[i] == 0 && t.shape()[i] > 1) return true;
   return false;
@@ -331,7 +334,8 @@ Tensor make_dual(const Tensor& primal, const Tensor& tangent, size_t level) {
   require(!tangent_of(tangent, level).defined(),
           "Making a dual Tensor with a tangent that itself has a forward gradient at the same level ", level,
           " is not supported.");
-  const Tensor dual = seen_from(level, repeats(primal) ? clone(primal) : primal);  // a tangent repeats nothing
+  // a tangent must not have elements that share memory
+  const Tensor dual = seen_from(level, repeats(primal) ? clone(primal) : primal);
   set_tangent(dual, level, tangent);
   return dual;
 }

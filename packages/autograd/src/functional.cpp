@@ -30,7 +30,7 @@ bool depends_on_others(const std::vector<Tensor>& outputs, const std::vector<Ten
     if (!node->edges.empty()) return true;
     own.insert(node.get());
   }
-  std::vector<Ref<Node>> kept;  // accumulators that only these edges hold
+  std::vector<Ref<Node>> kept;  // keeps accumulators alive that only these edges reference
   std::vector<const Node*> stack;
   auto start = [&](const Tensor& t, auto& self) -> void {
     kept.push_back(gradient_edge(t).node);

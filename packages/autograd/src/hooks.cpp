@@ -1,4 +1,4 @@
-// Hooks on tensors and nodes: adding, removing and calling them.
+// Hooks on tensors and nodes: registration, removal and calls.
 #include "hooks.h"
 
 #include <algorithm>
@@ -33,12 +33,12 @@ void drop(Callbacks& callbacks) {
 bool take_off(Callbacks& callbacks, int64_t id) {
   const auto at = std::find_if(callbacks.begin(), callbacks.end(), [id](const Callback& c) { return c.id == id; });
   if (at == callbacks.end()) return false;
-  const Hook dropped = std::move(at->hook);  // at the end: it may come back here
+  const Hook dropped = std::move(at->hook);  // released at the end, because its destructor may call this function
   callbacks.erase(at);
   return true;
 }
 
-// Calls a copy of the list: the callbacks may remove themselves or each other.
+// Calls a copy of the list, because callbacks may remove themselves or each other.
 void call(Callbacks callbacks, std::span<Tensor> values, std::span<const Tensor> outputs = {}) {
   for (const Callback& c : callbacks) c.hook(values, outputs);
 }
@@ -49,7 +49,7 @@ LeafHooks& leaf_hooks(const Tensor& leaf) {
   return static_cast<LeafHooks&>(*meta.hooks);
 }
 
-// A hook may also have changed them in place.
+// Checks gradients that a hook may have changed in place.
 void check_unchanged(const Node& node, const Gradients& gradients) {
   for (size_t i = 0; i < gradients.size(); ++i) {
     if (!gradients[i].defined()) continue;

@@ -1,4 +1,4 @@
-// Nodes: making, saving, dropping.
+// Nodes: creation, saved tensors, destruction.
 #include "node.h"
 
 #include "anomaly.h"
@@ -13,7 +13,7 @@ int hooked_threads = 0;
 
 namespace {
 
-uint64_t next_sequence = 0;  // under the interpreter's lock
+uint64_t next_sequence = 0;  // protected by the interpreter's lock
 
 }  // namespace
 
@@ -28,8 +28,8 @@ void Node::take_number() {
   if (FLAMBEAU_UNLIKELY(anomaly_mode)) remember_call(*this);
 }
 
-// Dropping a node drops the nodes it leads to: by a list instead of by recursion, so that a chain of a million nodes
-// goes on any stack.
+// Destroying a node also destroys the nodes that only it references. A list replaces recursion, so that a chain of a
+// million nodes does not overflow the stack.
 void Node::destroy() {
   static thread_local std::vector<Node*>* dying = nullptr;
   if (dying) {
@@ -58,11 +58,11 @@ constexpr const char kInferenceSaved[] =
 const std::string kAnomalyHint =
     " Hint: enable anomaly detection to find where it was called, with autograd.set_detect_anomaly(True).";
 
-// A number that is another for another shape or dtype. Assigning to .data and resize_ change these, and a derivative
-// relies on them.
+// Returns a number that differs for different shapes and dtypes. Assigning to .data and resize_ change these, but a
+// derivative relies on them.
 uint64_t geometry_of(const Tensor& t) {
   constexpr uint64_t kSpread = 0x9e3779b97f4a7c15u;
-  uint64_t h = (uint64_t(t.dtype()) + 1) * kSpread;  // a difference in dtype is not one that sizes can have
+  uint64_t h = (uint64_t(t.dtype()) + 1) * kSpread;  // differences in dtype never coincide with differences in size
   for (int64_t size : t.shape()) {
     h = (h ^ uint64_t(size)) * kSpread;
     h ^= h >> 29;
@@ -92,8 +92,8 @@ static Tensor unpack(const SavedTensor& saved, Node* node) {
   return out;
 }
 
-// Return the tensor that a node saves. Where __torch_dispatch__ answers, it makes the alias of an output; other tensors
-// are saved without an alias, since a mode identifies them by their Python objects.
+// Returns the tensor that a node saves: an alias, made by __torch_dispatch__ if it applies, for an output. Other
+// tensors are saved without an alias, since a mode identifies them by their Python objects.
 static Tensor own_reference(const Tensor& t, int output, bool apart) {
   if (is_dispatched(t)) return output >= 0 ? dispatched_gradients->detach(t) : t;
   return apart ? alias(t) : t;

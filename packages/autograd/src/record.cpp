@@ -1,4 +1,4 @@
-// From what an operator records to nodes of the graph; in-place changes and views.
+// Conversion of an operator's recording to nodes of the graph; in-place changes and views.
 #include "engine.h"
 #include "flambeau/autograd_engine.h"
 #include "flambeau/training_hooks.h"
@@ -33,7 +33,7 @@ void give_place(const Tensor& view, const Tensor& base) {
   meta_of(view).base_history = meta_of(base).history;
 }
 
-// The change's node becomes part of the base's history.
+// Adds the change's node to the graph of the base.
 void rebase(const Tensor& view, const Ref<Node>& change, const Tensor* const* inputs, int count) {
   const Tensor base(view.impl()->base);
   const Place place = Place::of(view, base);
@@ -77,7 +77,8 @@ bool out_of_date(const Tensor& t) {
          (!t.impl()->requires_grad || base->autograd->history != meta_of(t).base_history);
 }
 
-// A leaf whose data were replaced, by `leaf.data = ...` or `module.half()`, takes gradients like them.
+// Returns true if gradients of `output` fit a leaf. If its data were replaced, by `leaf.data = ...` or `module.half()`,
+// its gradients have the new shape and dtype.
 bool fits(const OutputInfo& output, const Tensor& leaf) {
   return output.dtype == leaf.dtype() && output.shape == leaf.shape();
 }
@@ -184,7 +185,7 @@ void become_output(const Tensor& t, const Ref<OperatorNode>& node, uint32_t inde
                                  ": an in-place change of a view by an operation with several outputs");
     return rebase(t, Ref<Node>(node), inputs, count);
   }
-  if (kind == Recording::kFresh) base = Ref<TensorImpl>();  // of the operator's own making
+  if (kind == Recording::kFresh) base = Ref<TensorImpl>();  // the operator computed the result as a view of a temporary
   set_history(t, Ref<Node>(node), index);
   if (kind == Recording::kInPlace) ++meta_of(t).history;
   if (kind == Recording::kView && base && base->autograd) meta_of(t).base_history = base->autograd->history;
@@ -206,7 +207,7 @@ const AutogradHooks hooks{record, set_requires_grad, forget_meta, adopt_tangents
 
 const TrainingHooks hooks_of_programs{backward_in_program, has_accumulation_hooks};
 
-// Operators record from the moment this library is loaded.
+// Makes operators record as soon as this library is loaded.
 [[maybe_unused]] const bool loaded = (autograd_hooks = &hooks, training_hooks = &hooks_of_programs, true);
 
 }  // namespace
