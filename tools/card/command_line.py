@@ -15,7 +15,7 @@ from .stages import STAGES
 from .steps import FAILED, PASSED, Stage
 
 EVERYTHING_PASSED, SOMETHING_FAILED, NOT_COMPLETE = 0, 1, 2
-STAGE_MINUTES = 9.0  # machines are lent for commands of at most ten
+STAGE_MINUTES = 9.0  # commands on lent machines may take ten minutes at most
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

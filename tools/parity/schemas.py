@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 FILE = Path(__file__).parents[2] / "packages/autograd/python/flambeau/library/aten_schemas.txt"
-COMPOSITE = "~"  # before an operator that PyTorch makes of others
+COMPOSITE = "~"  # marks an operator that PyTorch composes of others
 USUAL_RESULT = " -> Tensor"  # left out
 
 

@@ -118,7 +118,7 @@ void apply(Indexed& r, int64_t& dim, PyObject* o) {
 // A list of several indices, such as x[[[0, 1], [1, 0]]], as the tuple that PyTorch still takes it for; null: of
 // others.
 Object as_tuple(PyObject* key) {
-  constexpr Py_ssize_t kMost = 32;  // a longer one is a list of numbers
+  constexpr Py_ssize_t kMost = 32;  // a longer tuple is treated as a list of numbers
   if (!PyList_Check(key) || PyList_GET_SIZE(key) >= kMost) return {};
   Object items(checked(PyList_AsTuple(key)));
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(items.get()); ++i) {

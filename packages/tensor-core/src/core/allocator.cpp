@@ -38,15 +38,15 @@ namespace flambeau {
 namespace {
 
 #ifdef __SANITIZE_ADDRESS__
-constexpr bool kReuse = false;  // so that the sanitizer sees the end of each block, and its life's
+constexpr bool kReuse = false;  // lets the sanitizer see the bounds and the lifetime of each block
 #else
 constexpr bool kReuse = true;
 #endif
 constexpr size_t kAlignment = 64, kSmallLimit = 4096, kSlots = kSmallLimit / kAlignment;
-constexpr size_t kThreadBytes = size_t(64) << 10;  // in each free list of a thread
+constexpr size_t kThreadBytes = size_t(64) << 10;  // limit of each free list of a thread
 constexpr size_t kHugePage = size_t(2) << 20;
 constexpr size_t kChunk = size_t(1) << 20, kCutLimit = size_t(128) << 10;
-constexpr size_t kBatchBytes = size_t(16) << 10;  // cut from chunks at once for a thread's list
+constexpr size_t kBatchBytes = size_t(16) << 10;  // bytes cut from chunks at once for a thread's list
 constexpr size_t kCacheLimit = size_t(1) << 30;
 constexpr int kLargeClasses = 4 * 64;
 constexpr auto kTick = std::chrono::milliseconds(250);
@@ -54,11 +54,11 @@ constexpr uint32_t kIdleTicks = 4;
 
 struct FreeBlock {
   FreeBlock* next;
-  uint32_t depth;  // of a thread's list and of a batch: the length from here on
-  uint32_t tick;   // of the first of a batch and of a large block: when it was cached
+  uint32_t depth;  // in a thread's list and in a batch: number of blocks from here to the end
+  uint32_t tick;   // first block of a batch, and large blocks: when the block was cached
   union {
-    FreeBlock* next_batch;  // of the first of a batch
-    const void* thread;     // of a large block: the thread that freed it, whose core has the block in its caches
+    FreeBlock* next_batch;  // first block of a batch only
+    const void* thread;     // large blocks only: the thread that freed the block, whose core has it in its caches
   };
 };
 
@@ -66,7 +66,7 @@ constexpr size_t slot_of(size_t bytes) { return (bytes - (bytes > 0)) / kAlignme
 constexpr size_t slot_bytes(size_t slot) { return (slot + 1) * kAlignment; }
 
 struct SizeClass {
-  int index;  // among the large ones
+  int index;  // index among the large classes
   size_t bytes;
 };
 SizeClass large_class(size_t bytes) {
@@ -96,7 +96,7 @@ void* map_pages(size_t bytes, size_t alignment) {
 }
 
 void unmap_pages(void* block, size_t bytes) {
-  // It fails where the process would have too many mappings: then the pages alone go back.
+  // munmap fails if the process would have too many mappings; then only the pages are released
   if (munmap(block, bytes) != 0) madvise(block, bytes, MADV_DONTNEED);
 }
 
@@ -108,9 +108,9 @@ void* map_block(size_t bytes) {
   return block;
 }
 
-// A megabyte, at a multiple of its size, that is cut into blocks of one size.
+// A megabyte, aligned to its size, that is divided into blocks of one size.
 struct alignas(kAlignment) Chunk {
-  Chunk *next, *previous;  // in the list of chunks of that size that have free blocks
+  Chunk *next, *previous;  // neighbours in the list of chunks that have free blocks of this size
   FreeBlock* free;
   uint32_t cut, free_count;
 
@@ -121,7 +121,7 @@ struct alignas(kAlignment) Chunk {
 // The chunks of one size.
 class Chunks {
  public:
-  FreeBlock* take(size_t bytes) {  // null if there is no memory
+  FreeBlock* take(size_t bytes) {  // returns null if there is no memory
     if (!open_ && !add()) return nullptr;
     Chunk& chunk = *open_;
     FreeBlock* block = chunk.free;
@@ -134,7 +134,7 @@ class Chunks {
     if (!chunk.free && chunk.cut == Chunk::capacity(bytes)) remove(chunk);
     return block;
   }
-  // The chunk if none of its blocks is in use any more: it is out of the list, and to be unmapped.
+  // Returns the chunk if none of its blocks is in use any more. It has left the list, and the caller unmaps it.
   Chunk* give_back(FreeBlock* block, size_t bytes) {
     Chunk& chunk = *Chunk::of(block);
     if (!chunk.free && chunk.cut == Chunk::capacity(bytes)) insert(chunk);
@@ -164,17 +164,17 @@ class Chunks {
   Chunk* open_ = nullptr;
 };
 
-// The bytes that one thread has allocated minus those it has freed (other threads may have allocated them): in whole
-// slots of small blocks, and in larger blocks. The sums over all threads are the statistics. Written by its owner
-// alone, without a locked instruction; the next thread takes it over with what it counted.
+// Bytes that one thread has allocated minus bytes that it has freed, including blocks allocated by other threads. Small
+// blocks count with the size of their class. The sums over all threads are the statistics. Only its thread writes a
+// counter, without a locked instruction. When the thread ends, another thread reuses the counter with its contents.
 struct Counter {
   std::atomic<size_t> small{0}, large{0};
-  std::atomic<bool> flush{false};  // another thread asks for the free lists to be emptied
+  std::atomic<bool> flush{false};  // another thread has requested that this thread empty its free lists
   std::atomic<bool> owned{true};
   Counter* next = nullptr;
 };
 std::atomic<Counter*> counters{nullptr};
-std::atomic<size_t> uncounted_small{0}, uncounted_large{0};  // by threads that are about to end
+std::atomic<size_t> uncounted_small{0}, uncounted_large{0};  // counts of threads that are ending and have no counter
 
 void add(std::atomic<size_t>& total, size_t bytes) {  // modulo 2**64
   total.store(total.load(std::memory_order_relaxed) + bytes, std::memory_order_relaxed);
@@ -195,7 +195,7 @@ class SharedCache {
  public:
   SharedCache() = default;
 
-  // Some blocks, at most so many if they are new; null if there is no memory.
+  // Returns a batch of blocks, at most `most` of them if they are new; null if there is no memory.
   FreeBlock* take_batch(size_t slot, uint32_t most) {
     const std::lock_guard lock(mutex_);
     if (FreeBlock* const batch = batches_[slot]) {
@@ -226,7 +226,7 @@ class SharedCache {
     wake_trimmer();
   }
 
-  // A block for a thread; null if there is no memory.
+  // Returns a block for a thread; null if there is no memory.
   void* take_large(const SizeClass& size, const void* thread) {
     {
       const std::lock_guard lock(mutex_);
@@ -260,7 +260,7 @@ class SharedCache {
     if (empty) unmap_pages(empty, kChunk);
   }
 
-  // Frees what was cached before a tick. The lock is released again and again, and while the system is at work.
+  // Frees blocks that were cached before a tick. It releases the lock repeatedly, and during system calls.
   void free_older(uint32_t tick) {
     for (int i = 0; i < kLargeClasses; ++i) {
       const size_t bytes = bytes_of_class(i);
@@ -284,7 +284,7 @@ class SharedCache {
   }
   void free_all() { free_older(tick_ + 1); }
 
-  // The bytes that are cached here, and in small blocks that threads use or cache.
+  // Returns the bytes that are cached here, and those in small blocks that threads use or cache.
   size_t cached_or_given() {
     const std::lock_guard lock(mutex_);
     return cached_ + given_;
@@ -292,14 +292,14 @@ class SharedCache {
 
   void before_fork() { mutex_.lock(); }
   void after_fork_in_parent() { mutex_.unlock(); }
-  void after_fork_in_child() {  // it has no trimmer
+  void after_fork_in_child() {  // the child process has no trimmer
     trimming_ = false;
     new (&wake_) std::condition_variable;
     mutex_.unlock();
   }
 
  private:
-  // The link to the youngest block of a class that a thread has freed; to the youngest of all if none is near.
+  // Returns the link to the most recent block of a class that the thread freed, or else to the most recent block.
   FreeBlock** find_large(int index, const void* thread) {
     constexpr int kNear = 8;
     FreeBlock** link = &large_[index];
@@ -313,8 +313,8 @@ class SharedCache {
     size_t bytes;
   };
 
-  // Takes what is older than a tick out of a list, whose youngest come first, and calls free(block) with the lock held;
-  // unmaps what it returns.
+  // Removes the blocks that are older than a tick from a list, which starts with the youngest. Calls free(block) with
+  // the lock held, and unmaps the memory that free returns.
   template <class F>
   void each_older(FreeBlock*& list, FreeBlock* FreeBlock::* next, uint32_t tick, F&& free) {
     FreeBlock* older;
@@ -341,11 +341,11 @@ class SharedCache {
     if (trimming_) return wake_.notify_one();
     sigset_t all, former;
     sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &former);  // signals are for other threads
+    pthread_sigmask(SIG_SETMASK, &all, &former);  // leave signals to other threads
     try {
       std::thread([this] { trim(); }).detach();
       trimming_ = true;
-    } catch (const std::system_error&) {  // the system gives no more threads; the next block tries again
+    } catch (const std::system_error&) {  // the system cannot create a thread; the next cached block tries again
     }
     pthread_sigmask(SIG_SETMASK, &former, nullptr);
   }
@@ -381,8 +381,8 @@ SharedCache& shared_cache() {
   return *cache;
 }
 
-// Registered when the library is loaded, before all other locks: they are taken first when the process forks, since
-// their holders may allocate.
+// Registered when the library is loaded, before the handlers of other locks. A fork therefore takes the other locks
+// first, because their holders may allocate.
 [[gnu::constructor]] void prepare_for_fork() {
   pthread_atfork([] { shared_cache().before_fork(); }, [] { shared_cache().after_fork_in_parent(); },
                  [] { shared_cache().after_fork_in_child(); });
@@ -431,7 +431,7 @@ struct ThreadCacheCloser {
 // Returns true if the thread has a counter. A thread that is about to end has none.
 bool registered() { return FLAMBEAU_LIKELY(thread_cache.counter) || register_thread(); }
 
-void count_large(size_t bytes) {  // modulo 2**64: minus what is freed
+void count_large(size_t bytes) {  // modulo 2**64, because freed bytes are subtracted
   if (registered())
     add(thread_cache.counter->large, bytes);
   else
@@ -476,7 +476,7 @@ void count_large(size_t bytes) {  // modulo 2**64: minus what is freed
   return batch;
 }
 
-// In a thread without a counter.
+// Frees a block in a thread without a counter.
 [[gnu::noinline]] void deallocate_uncounted(FreeBlock* block, size_t bytes) {
   if (register_thread()) return deallocate(block, bytes);
   const size_t slot = slot_of(bytes);
@@ -496,7 +496,7 @@ void flush() {
   share_lists();
 }
 
-// Shares a list that is too long, or all lists if another thread has asked for them.
+// Moves a list that is too long to the shared cache, or all lists if another thread has requested it.
 [[gnu::noinline]] void share_some(size_t slot) {
   if (thread_cache.counter->flush)
     flush();
@@ -542,7 +542,8 @@ void deallocate(void* pointer, size_t bytes) noexcept {
 }
 
 void empty_cache() {
-  for (Counter* c = counters; c; c = c->next) c->flush = true;  // threads do so when they next free a small block
+  // each thread empties its lists when it next frees a small block
+  for (Counter* c = counters; c; c = c->next) c->flush = true;
   if (thread_cache.counter) flush();
   shared_cache().free_all();
 }
@@ -551,7 +552,7 @@ size_t cached_bytes() {
   size_t used = uncounted_small;
   for (const Counter* c = counters; c; c = c->next) used += c->small.load(std::memory_order_relaxed);
   const size_t all = shared_cache().cached_or_given();
-  return all > used ? all - used : 0;  // other threads may have freed blocks meanwhile
+  return all > used ? all - used : 0;  // other threads may have freed blocks in the meantime
 }
 size_t allocated_bytes() {
   size_t total = uncounted_small + uncounted_large;

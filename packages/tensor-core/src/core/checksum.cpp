@@ -13,7 +13,7 @@ namespace flambeau {
 
 namespace {
 
-constexpr uint32_t kPolynomial = 0xEDB88320;  // its highest power is the lowest bit
+constexpr uint32_t kPolynomial = 0xEDB88320;  // the highest power is the lowest bit
 using Table = std::array<uint32_t, 256>;
 
 constexpr uint32_t shifted(uint32_t crc) { return crc >> 1 ^ (crc & 1 ? kPolynomial : 0); }
@@ -32,7 +32,7 @@ constexpr std::array<Table, 8> make_tables() {
 }
 constexpr std::array<Table, 8> kTables = make_tables();
 
-// Remainders here are not inverted at the ends, as the published checksum is.
+// Remainders here are not inverted at the beginning and the end, in contrast to the published checksum.
 uint32_t by_tables(const unsigned char* bytes, size_t count, uint32_t crc) {
   for (; count >= 8; bytes += 8, count -= 8) {
     uint32_t mixed = crc;
@@ -54,7 +54,7 @@ constexpr uint64_t power(int n) {
   return uint64_t(crc) << 1;
 }
 
-// The factors that move a state by a number of bits.
+// Factors that advance a state by a number of bits.
 struct Factors {
   uint64_t low, high;
 };
@@ -69,7 +69,7 @@ FLAMBEAU_FOLDS inline __m128i load(const unsigned char* bytes) {
 }
 FLAMBEAU_FOLDS inline __m128i load(Factors f) { return _mm_set_epi64x(int64_t(f.high), int64_t(f.low)); }
 
-// `state` moved ahead by the distance of these factors, and `next`, which lies there, added to it.
+// Advances `state` by the distance of these factors and adds `next`, the data at that position.
 FLAMBEAU_FOLDS inline __m128i fold(__m128i state, __m128i factors, __m128i next) {
   const __m128i low = _mm_clmulepi64_si128(state, factors, 0x00), high = _mm_clmulepi64_si128(state, factors, 0x11);
   return _mm_xor_si128(_mm_xor_si128(low, high), next);
@@ -84,7 +84,7 @@ FLAMBEAU_FOLDS uint32_t by_folding(const unsigned char* bytes, size_t count, uin
   for (bytes += 64, count -= 64; count >= 64; bytes += 64, count -= 64)
     for (int i = 0; i < 4; ++i) states[i] = fold(states[i], far, load(bytes + 16 * i));
   for (int i = 1; i < 4; ++i) states[i] = fold(states[i - 1], near, states[i]);
-  unsigned char folded[16];  // has the same remainder as all bytes before
+  unsigned char folded[16];  // 16 bytes with the same remainder as all preceding bytes
   _mm_storeu_si128(reinterpret_cast<__m128i*>(folded), states[3]);
   return by_tables(bytes, count, by_tables(folded, sizeof(folded), 0));
 }

@@ -18,7 +18,8 @@ namespace {
 bool may_overlap(const Tensor& a, const Tensor& b) {
   return a.impl()->storage.get() == b.impl()->storage.get() && a.numel() > 0;
 }
-bool same_elements(const Tensor& a, const Tensor& b) {  // of one storage
+// Returns true if both tensors show the same elements of one storage.
+bool same_elements(const Tensor& a, const Tensor& b) {
   return a.offset() == b.offset() && a.strides() == b.strides() && a.dtype() == b.dtype() && a.shape() == b.shape();
 }
 
@@ -165,7 +166,8 @@ void resize(const Tensor& t, const Shape& shape) {
 
 void resize(const Tensor& t, const Shape& shape, const Shape& strides) {
   TensorImpl& impl = *t.impl();
-  if (impl.use_count() > 1 || impl.python_object) wait_for_operators();  // not for a result in the making
+  // Not for a result that is still being computed
+  if (impl.use_count() > 1 || impl.python_object) wait_for_operators();
   require(impl.storage->writable(), "out: the tensor's memory is read-only; it cannot be resized to ", shape);
   int64_t bytes = item_size(impl.dtype);
   bool overflow = false;

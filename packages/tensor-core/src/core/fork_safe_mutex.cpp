@@ -1,4 +1,4 @@
-// Counting forks for the mutexes that survive them.
+// Counter of forks, for mutexes that remain usable after a fork.
 #include "flambeau/fork_safe_mutex.h"
 
 #include <pthread.h>

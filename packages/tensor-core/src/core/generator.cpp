@@ -1,4 +1,4 @@
-// Generators: the default one, those of threads, and which kind they are.
+// Generators: the default generator, those of threads, and the selection of their algorithm.
 #include <atomic>
 #include <random>
 
@@ -13,7 +13,7 @@ std::atomic<bool> makes_pytorch_streams = false;
 thread_local Generator own_generator;
 thread_local bool has_own_generator = false;
 
-// The one for the whole process. Threads may draw until the process ends, so it is not destroyed.
+// The generator of the process. Threads may draw until the process ends, so it is not destroyed.
 Generator& shared_generator() {
   static Generator& generator = *new Generator(seed_from_entropy());
   return generator;

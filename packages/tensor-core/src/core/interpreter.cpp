@@ -1,4 +1,4 @@
-// Releasing the GIL, and signals during long operators.
+// Release of the GIL, and signals during long operators.
 #include "flambeau/interpreter.h"
 
 #include <pthread.h>
@@ -26,13 +26,13 @@ namespace {
 using detail::call_state;
 
 std::atomic<int> inside{0};   // threads inside an operator
-std::atomic<int> waiting{0};  // threads that wait for them
+std::atomic<int> waiting{0};  // threads that wait for these
 
 constexpr int64_t kPollInterval = 50'000'000;  // nanoseconds
 
 int64_t now() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
 
-void forget_other_threads() {  // in a forked child, which has none
+void forget_other_threads() {  // called in a forked child, which has no other threads
   inside = call_state.inside_operator;
   waiting = 0;
 }
@@ -70,7 +70,7 @@ void poll_signals() {
   if (call_state.cancelled && call_state.cancelled->load(std::memory_order_relaxed)) throw Error("cancelled");
   if (!call_state.released || !call_state.handles_signals || now() < call_state.next_poll) return;
   struct Reacquired {
-    void* const scratch = kernels::set_scratch_aside();  // which the interrupted kernel goes on using
+    void* const scratch = kernels::set_scratch_aside();  // the interrupted kernel continues to use its scratch memory
     const std::atomic<bool>* const cancelled = std::exchange(call_state.cancelled, nullptr);
     Reacquired() {
       interpreter_hooks->acquire(call_state.python);
@@ -84,7 +84,7 @@ void poll_signals() {
       call_state.next_poll = now() + kPollInterval;
     }
   } reacquired;
-  const OperatorCall handlers;  // what they call ends by itself
+  const OperatorCall handlers;  // operators that signal handlers call are separate calls
   interpreter_hooks->run_signal_handlers();
 }
 
@@ -93,7 +93,7 @@ void warn(const std::string& text) {
 }
 
 void wait_for_operators() {
-  if (call_state.inside_operator) detail::leave_operator();  // two threads that wait would wait for each other
+  if (call_state.inside_operator) detail::leave_operator();  // two waiting threads would wait for each other
   if (FLAMBEAU_LIKELY(inside.load(std::memory_order_acquire) == 0)) return;
   waiting.fetch_add(1);
   while (inside.load(std::memory_order_acquire) > 0) {

@@ -1,4 +1,4 @@
-// Copies in another order of memory.
+// Memory formats and copies in another format.
 #include "flambeau/memory_format.h"
 
 #include <algorithm>
@@ -10,7 +10,7 @@ namespace flambeau {
 
 namespace {
 
-// Strides without gaps with the dimensions nested in `order`, outermost first.
+// Returns contiguous strides for dimensions nested in `order`, outermost first.
 Shape packed(const Shape& shape, const Shape& order) {
   Shape strides(shape.size());
   int64_t step = 1;
@@ -21,7 +21,7 @@ Shape packed(const Shape& shape, const Shape& order) {
   return strides;
 }
 
-// The dimensions by falling stride; those of stride 0 stay where they are among their neighbours.
+// Returns the dimensions by decreasing stride. Dimensions with stride 0 keep their position among their neighbours.
 Shape nesting(const Tensor& t) {
   Shape order;
   for (int64_t dim = 0; dim < t.dim(); ++dim) {
@@ -91,7 +91,7 @@ MemoryFormat suggested_format(const Tensor& t) {
   int64_t inner = 0;
   for (int i = t.dim(); i-- > 0;) {
     const int d = i == t.dim() - 1 ? 1 : i == 0 ? 0 : i + 1;  // channels first, then the last dimension, and so on
-    if (t.strides()[d] < inner || (d == 0 && inner == t.strides()[1])) return kOther;  // (N, 1, 1, 1) has both orders
+    if (t.strides()[d] < inner || (d == 0 && inner == t.strides()[1])) return kOther;  // (N, 1, 1, 1) fits both formats
     inner = t.strides()[d] * t.shape()[d];
   }
   return t.dim() == 4 ? MemoryFormat::ChannelsLast : MemoryFormat::ChannelsLast3d;

@@ -38,8 +38,8 @@ struct Job {
   void* context;
   int64_t tasks;
   std::atomic<int64_t> next{0};
-  std::atomic<int64_t> running{0};     // workers inside this job
-  std::atomic<bool> cancelled{false};  // after an error, such as one that a signal handler raises
+  std::atomic<int64_t> running{0};     // number of workers in this job
+  std::atomic<bool> cancelled{false};  // set after an error, such as one that a signal handler raises
   std::exception_ptr error;
   std::mutex error_mutex;
 
@@ -61,8 +61,8 @@ struct Job {
   }
 };
 
-// Note [Waiting]: after a job a worker spins for some tens of microseconds, since the next operator usually follows at
-// once, and then sleeps.
+// Note [Waiting]: after a job, a worker spins for some tens of microseconds, since the next operator usually follows at
+// once. Then it sleeps.
 constexpr int kSpins = 2000;
 
 class Pool {
@@ -70,7 +70,7 @@ class Pool {
   explicit Pool(int workers) {
     try {
       for (int i = 0; i < workers; ++i) threads_.emplace_back([this] { loop(); });
-    } catch (const std::system_error&) {  // the system gives no more threads: those there are do the work
+    } catch (const std::system_error&) {  // the system creates no more threads; the existing ones do the work
     }
   }
   ~Pool() {
@@ -93,7 +93,7 @@ class Pool {
     job.work();
     {
       std::lock_guard lock(mutex_);
-      job_ = nullptr;  // no thread joins from now on
+      job_ = nullptr;  // no other thread can join the job from here on
     }
     while (job.running.load(std::memory_order_acquire) > 0) pause();
   }
@@ -141,11 +141,12 @@ int initial_threads() {
   return n ? int(n) : 1;
 }
 
-std::atomic<int> threads{0};  // 0: not asked yet
-Pool* pool = nullptr;         // made at first use, remade in a forked child
+std::atomic<int> threads{0};  // 0 until the environment has been read
+Pool* pool = nullptr;         // created at first use, and again in a forked child
 std::mutex* pool_mutex = new std::mutex;
 
-void forget_pool_in_child() {  // the child has none of its parent's threads; what they held is left alone
+// The child process has none of its parent's threads. Objects that they held are left unchanged.
+void forget_pool_in_child() {
   pool = nullptr;
   pool_mutex = new std::mutex;
   in_region = false;
@@ -179,7 +180,7 @@ bool in_parallel_region() { return in_region; }
 void run_parallel(int64_t tasks, void (*task)(void*, int64_t), void* context) {
   const GilRelease release;
   std::unique_lock lock(*pool_mutex, std::defer_lock);
-  if (num_threads() == 1 || !lock.try_lock()) {  // another thread is using the pool
+  if (num_threads() == 1 || !lock.try_lock()) {  // run alone if another thread uses the pool
     for (int64_t i = 0; i < tasks; ++i) {
       poll_signals();
       task(context, i);
@@ -199,7 +200,7 @@ void run_parallel(int64_t tasks, void (*task)(void*, int64_t), void* context) {
 }
 
 void run_ranges(int64_t n, int64_t grain, int64_t multiple, void (*range)(void*, int64_t, int64_t), void* context) {
-  constexpr int64_t kMostGrains = 64;  // in a range, so that signals are handled in time
+  constexpr int64_t kMostGrains = 64;  // grains in a range, small enough that signals are handled in time
   const GilRelease release;
   const int64_t grains = (n - 1) / std::max<int64_t>(grain, 1) + 1;
   const int64_t ranges = std::max(std::min<int64_t>(grains, num_threads()), (grains - 1) / kMostGrains + 1);

@@ -1,4 +1,4 @@
-// The words of PyTorch's streams. Note [PyTorch's streams]
+// Random words of PyTorch's generators. Note [PyTorch's streams]
 #include "flambeau/pytorch_stream.h"
 
 #include <algorithm>
@@ -12,10 +12,11 @@ namespace flambeau {
 
 namespace {
 
-// How PyTorch lays out the state of its CPU generator; the padding is 0.
+// Layout of the saved state of PyTorch's CPU generator; the padding is 0.
 struct SavedStream {
   uint64_t seed;
-  int32_t left, seeded;  // left: one more than the words that are left of this state, as counted down before a draw
+  // left: the number of remaining words of this state plus one, since PyTorch decrements it before a draw
+  int32_t left, seeded;
   uint64_t next;
   uint64_t words[PyTorchStream::kWords];
   double unused_x, next_normal, unused_rho;

@@ -1,4 +1,4 @@
-// Memory that several processes have, as a file without a name that lives as long as one of them has it.
+// Memory that several processes share: an unnamed file that exists until the last process closes it.
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -54,7 +54,7 @@ void Storage::share() {
   auto block = std::make_unique<SharedBlock>();
   block->descriptor = memfd_create("flambeau", MFD_CLOEXEC);
   if (block->descriptor < 0) fail("memfd_create", bytes_, errno);
-  // The pages are taken here: later, a lack of memory would end the process.
+  // Allocates the pages now, because a lack of memory would end the process later.
   if (const int error = posix_fallocate(block->descriptor, 0, off_t(bytes_ ? bytes_ : 1)))
     fail("posix_fallocate", bytes_, error);
   map(*block, bytes_);

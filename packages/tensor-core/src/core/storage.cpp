@@ -1,4 +1,4 @@
-// Storages, and the devices that they are on.
+// Storages, and the registry of their devices.
 #include "flambeau/kept_values.h"
 #include "flambeau/memory.h"
 
@@ -19,7 +19,7 @@ bool inference_mode() { return inference; }
 void set_inference_mode(bool enabled) { inference = enabled; }
 
 namespace {
-constexpr size_t kHeader = 64;  // the storage object, before the data it owns
+constexpr size_t kHeader = 64;  // size of the storage object, which precedes the data
 }
 
 // Note [Devices]
@@ -103,7 +103,7 @@ Ref<Storage> Storage::wrap(void* data, size_t bytes, void (*deleter)(void*), voi
 
 namespace {
 
-// The memory that a storage has grown into, and how to free what it had before.
+// New memory of a storage that has grown, and the deleter of its former memory.
 struct Grown {
   Ref<Storage> memory;
   void (*deleter)(void*);

@@ -24,9 +24,9 @@ struct Copy {
   char* out;
   const char* in;
   int64_t to_size, from_size;
-  bool plain;  // no conversion, and memory (which may be somebody else's) aligned to the elements
+  bool plain;  // no conversion, and memory (possibly of another library) aligned to the elements
   kernels::CastKernel cast;
-  int planes;  // how many of the axes are not rows or columns
+  int planes;  // number of axes that are neither rows nor columns
   Axis axes[kMaxDims];
   Axis rows, columns;
 
@@ -64,7 +64,7 @@ Copy plan_copy(const Tensor& to, const Tensor& from) {
   return c;
 }
 
-// Moves the pointers to a plane.
+// Advances the pointers to a plane.
 void enter(const Copy& c, int64_t plane, char*& out, const char*& in) {
   for (int d = c.planes - 1; d >= 0; --d) {
     const int64_t at = plane % c.axes[d].size;
@@ -80,7 +80,7 @@ FLAMBEAU_INLINE void each_row(const Copy& c, char* out, const char* in, int64_t 
     row(reinterpret_cast<T*>(out + r * c.rows.to), reinterpret_cast<const T*>(in + r * c.rows.from));
 }
 
-// Rows of elements of one size, by how far apart they lie.
+// Copies rows of elements of one size, with a loop for each frequent combination of strides.
 template <class T>
 void copy_rows(const Copy& c, char* out, const char* in, int64_t rows, int64_t n) {
   constexpr int64_t item = sizeof(T);
@@ -101,16 +101,16 @@ void copy_rows(const Copy& c, char* out, const char* in, int64_t rows, int64_t n
     });
 }
 
-// Of a plane, the next rows as far as the n-th column.
+// Copies the next rows of a plane, up to column n.
 void copy_block(const Copy& c, char* out, const char* in, int64_t rows, int64_t n) {
   if (c.plain)
     return dispatch_size(c.to_size, [&](auto tag) { copy_rows<typename decltype(tag)::type>(c, out, in, rows, n); });
   for (int64_t r = 0; r < rows; ++r) c.cast(out + r * c.rows.to, c.columns.to, in + r * c.rows.from, c.columns.from, n);
 }
 
-constexpr int64_t kPiece = 32768;  // elements that are worth a thread
+constexpr int64_t kPiece = 32768;  // minimum number of elements for a thread
 
-// Rows of many elements: the pieces of each.
+// Copies long rows in pieces.
 void run_pieces(const Copy& c) {
   const int64_t columns = c.columns.size, pieces = (columns + kPiece - 1) / kPiece;
   parallel_items(c.plane_count() * c.rows.size * pieces, 1, [&](int64_t begin, int64_t end) {
@@ -139,7 +139,8 @@ void run_rows(const Copy& c) {
   });
 }
 
-constexpr int64_t kTile = 64, kStrip = 8, kTileBytes = 256;  // a square is as wide, and as high in bytes
+// a tile is kTile elements wide and at most kTileBytes high
+constexpr int64_t kTile = 64, kStrip = 8, kTileBytes = 256;
 
 // square[i][j] = in[j][i] for lines j of a strip
 template <class T>
@@ -158,8 +159,8 @@ void turn_strip(char* square, const char* in, int64_t line, int64_t item, int64_
   });
 }
 
-// By way of a small square, since lines a power of two apart would push each other out of the cache. The next square's
-// lines are fetched meanwhile: no processor foresees them.
+// Copies by way of a small tile, because lines that are a power of two apart would evict each other from the cache.
+// Prefetches the lines of the next tile, which hardware prefetchers do not predict.
 void turn_square(const Copy& c, char* out, const char* in, int64_t height, int64_t width, int64_t next) {
   alignas(64) char square[kTile * kTileBytes];
   const int64_t item = c.to_size, line = c.columns.from;
@@ -178,7 +179,8 @@ void run_transposed(const Copy& c) {
   const bool squares = c.plain && c.columns.to == c.to_size && c.rows.from == c.to_size;
   const int64_t high = squares ? std::min(kTile, kTileBytes / c.to_size) : kTile;
   const int64_t rows = c.rows.size, blocks = (rows + high - 1) / high, threads = num_threads();
-  const int64_t strips = c.plane_count() * blocks, cuts = strips < threads ? threads : 1;  // of few rows each is cut
+  // divide strips if there are too few for the threads
+  const int64_t strips = c.plane_count() * blocks, cuts = strips < threads ? threads : 1;
   const int64_t wide = ((c.columns.size + cuts - 1) / cuts + kTile - 1) / kTile * kTile;
   parallel_items(strips * cuts, std::max<int64_t>(1, kPiece / (wide * high)), [&](int64_t begin, int64_t end) {
     for (int64_t item = begin; item < end; ++item) {

@@ -1,4 +1,4 @@
-// TensorImpl's life, and the few constructors everything else is made of.
+// Creation and destruction of TensorImpl, and the basic constructors.
 #include "flambeau/tensor.h"
 #include "flambeau/kept_values.h"
 
@@ -19,10 +19,10 @@ const DispatchedGradients* dispatched_gradients = nullptr;
 DeviceMemory device_memory;
 struct PythonInterface;
 FLAMBEAU_API extern const PythonInterface* python_interface;
-const PythonInterface* python_interface = nullptr;  // python.h; set by the extension module
+const PythonInterface* python_interface = nullptr;  // declared in python.h; set by the extension module
 struct PythonAutogradHooks;
 FLAMBEAU_API extern const PythonAutogradHooks* python_autograd_hooks;
-const PythonAutogradHooks* python_autograd_hooks = nullptr;  // python.h; set by flambeau.autograd
+const PythonAutogradHooks* python_autograd_hooks = nullptr;  // declared in python.h; set by flambeau.autograd
 
 namespace {
 thread_local uint8_t modes_of_thread __attribute__((tls_model("initial-exec"))) = modes::kGraph;
@@ -69,7 +69,7 @@ void TensorImpl::destroy() {
   Tensor grad = autograd ? std::move(autograd->grad) : Tensor();
   this->~TensorImpl();
   deallocate(this, sizeof(TensorImpl));
-  // A gradient may have a gradient, and so on: one after the other instead of by recursion.
+  // Gradients of gradients are released in a loop instead of by recursion.
   while (grad.defined() && grad.impl()->use_count() == 1) {
     AutogradMeta* meta = grad.impl()->autograd;
     grad = meta ? std::move(meta->grad) : Tensor();
@@ -118,7 +118,7 @@ Shape broadcast(const Shape& a, const Shape& b) {
 
 namespace {
 
-// Of a tensor without elements, whose strides may be large all the same.
+// For a tensor without elements, which may have large strides.
 void check_strides(const Shape& shape) {
   int64_t step = 1;
   for (size_t i = shape.size(); i-- > 1;)
@@ -163,7 +163,7 @@ Tensor empty(const Shape& shape, Dtype dtype) {
 }
 
 Tensor scalar_tensor(Scalar value, Dtype dtype) {
-  const OnDevice cpu(DeviceType::Cpu);  // goes with tensors of any device
+  const OnDevice cpu(DeviceType::Cpu);  // may be combined with tensors on any device
   Tensor t = empty({}, dtype);
   dispatch_all(dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;
@@ -186,7 +186,7 @@ Tensor from_storage(Ref<Storage> storage, const Shape& shape, const Shape& strid
   impl->shape = shape;
   impl->strides = strides;
   impl->offset = offset;
-  Tensor t{Ref<TensorImpl>::adopt(impl)};  // before what may throw
+  Tensor t{Ref<TensorImpl>::adopt(impl)};  // takes ownership before the following code may throw
   impl->update_geometry();
   return t;
 }

@@ -12,7 +12,7 @@ namespace {
 size_t bytes_of(const Tensor& t) { return size_t(t.numel() * item_size(t.dtype())); }
 DevicePointer address_of(const Tensor& t) { return reinterpret_cast<DevicePointer>(t.device_bytes()); }
 
-// These are given contiguous tensors of one dtype and as many elements.
+// The functions below require contiguous tensors of one dtype with the same number of elements.
 
 void within(int device, const Tensor& to, const Tensor& from) {
   check(activate(device).cuMemcpyDtoDAsync_v2(address_of(to), address_of(from), bytes_of(to), current_stream(device)),
@@ -46,7 +46,7 @@ void to_host(int device, const Tensor& to, const Tensor& from) {
 }
 
 void between(int target, int origin, const Tensor& to, const Tensor& from) {
-  synchronize(target, current_stream(target));  // what is to be overwritten may still be read there
+  synchronize(target, current_stream(target));  // the target may still be read by earlier work
   check(activate(origin).cuMemcpyPeerAsync(address_of(to), context_of(target), address_of(from), context_of(origin),
                                            bytes_of(to), current_stream(origin)),
         "copying from one GPU to another");
@@ -89,7 +89,7 @@ bool copy(const Tensor& to, const Tensor& from) {
     convert_elements(from, from.dtype(), to);
     return true;
   }
-  // Between devices only whole memory moves: layouts and dtypes change before and after.
+  // Between devices only contiguous memory is copied. Layouts and dtypes are converted before and after.
   Tensor source = from;
   if (!is_plain(from, to)) copy_values(source = room_for(to, from.device()), from);
   const Tensor target = to.is_contiguous() ? to : room_for(to, to.device());
@@ -99,7 +99,7 @@ bool copy(const Tensor& to, const Tensor& from) {
 }
 
 void fill(const Tensor& t, Scalar value) {
-  // As the dtype holds it: what is computed in loses nothing of that.
+  // Converts the value to the dtype; the dtype of the computation represents it exactly.
   const Dtype in = t.dtype() == Dtype::bool_                            ? Dtype::uint8
                    : is_floating(t.dtype()) && item_size(t.dtype()) < 4 ? Dtype::float32
                                                                         : t.dtype();

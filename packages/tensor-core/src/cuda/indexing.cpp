@@ -19,8 +19,9 @@ namespace flambeau::cuda {
 
 namespace {
 
-constexpr int64_t kShort = 16;           // entries that a thread goes over one after the other, however few the threads
-constexpr int64_t kManyColumns = 16384;  // threads that keep a GPU busy, however long each of them takes
+// Up to this many entries are processed sequentially by one thread, even with few threads
+constexpr int64_t kShort = 16;
+constexpr int64_t kManyColumns = 16384;  // number of threads that keeps a GPU busy regardless of their work
 
 enum Offset { kPick, kLocate, kRows };
 CudaModule& offset_module() {
@@ -85,7 +86,7 @@ BlockArguments block_arguments(const Tensor& t, const Blocks& b, const Tensor& v
   return a;
 }
 
-// Takes blocks as words of more bytes than an element has, where they lie so; how many bytes these have.
+// Treats blocks as words that are larger than an element, if their alignment permits. Returns the size of the words.
 int64_t widen(BlockArguments& a, const Blocks& b) {
   if (a.inner_dims.dims != 1 || a.inner_dims.stride[0] != a.item) return a.item;
   uint64_t all = uint64_t(a.inner * a.item) | reinterpret_cast<uintptr_t>(a.blocks) | uint64_t(b.step * a.item);
@@ -100,17 +101,17 @@ int64_t widen(BlockArguments& a, const Blocks& b) {
   return word;
 }
 
-// A number may be the host's.
+// Returns the value on the tensor's device; a number may be on the host.
 Tensor beside(const Tensor& value, const Tensor& t) {
   NoRecording off;
   return value.numel() == 1 ? to(value, t.device()) : value;
 }
 
-// How many bits numbers below `end` have.
+// Returns the number of bits of numbers below `end`.
 int bits_below(int64_t end) { return std::max(int(std::bit_width(uint64_t(end - 1))), 1); }
 
-// The offsets in order, equal ones as they came, and where they were; as numbers of rows, which take fewer digits,
-// where these have 32 bits.
+// Returns the offsets in stable order and their original positions. 32-bit row numbers replace the offsets if they
+// suffice, because they need fewer passes.
 SortedKeys sorted(const Blocks& b) {
   const int bits = b.step > 0 ? bits_below((b.extent - 1) / b.step + 1) : 64;
   if (bits > 32) return radix_sort(b.offsets, 1, b.count, bits_below(b.extent));
@@ -121,8 +122,8 @@ SortedKeys sorted(const Blocks& b) {
   return radix_sort(rows, 1, b.count, bits);
 }
 
-// How the entries of an index, the elements of the indexed tensor and the others lie; `along`: whether those along the
-// dimension are the loop's as well.
+// Layout of the entries of an index, the indexed tensor and the other tensor. `along`: whether the loop also covers the
+// indexed dimension.
 StridedLayout walk_layout(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& others, bool along) {
   const auto flat = [&](const Tensor& x, bool still) {
     Shape shape = index.shape(), strides = x.strides();
@@ -219,7 +220,7 @@ void scatter(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& gi
     return walk(t, dim, index, values, false,
                 [&](const WalkArguments& a) { launch(device, module, kWalk, grid_for(a.count), kThreads, a); });
   }
-  // Each entry as a block of one element.
+  // treat each entry as a block of one element
   Blocks b;
   b.count = index.numel();
   b.offsets = empty({b.count}, Dtype::int64);
@@ -231,7 +232,7 @@ void scatter(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& gi
   cuda::store_blocks(t, b, one ? source : contiguous(values), c);
 }
 
-// The positions of what is true.
+// Positions of true elements.
 
 namespace {
 

@@ -19,17 +19,17 @@ constexpr const char* kFamilies[] = {
 };
 
 struct Function {
-  int number;  // of the row, or beyond those of all rows
+  int number;  // number of the row; larger numbers are other functions
   RowFamily family;
   const char* name;
 };
 constexpr Function kCopy{kPointwiseSlots, {}, "copy"};
-// Rows that this folder calls.
+// Functions that only this folder calls.
 constexpr Function kAdd{kPointwiseSlots + 1, RowFamily::basic, "add"},
     kSub{kPointwiseSlots + 2, RowFamily::basic, "sub"},
     kConjugate{kPointwiseSlots + 3, RowFamily::basic, "conj_physical"};
 
-struct Wanted {  // a module
+struct Wanted {  // key of a module
   const Function& function;
   int derivative, reads;
   Dtype in, out;
@@ -86,7 +86,7 @@ void set_number(double (&parts)[2], Scalar value, Dtype in) {
   });
 }
 
-// Every tensor side by side: `width` elements a thread.
+// All tensors are contiguous: `width` elements for each thread.
 void run_flat(int device, CudaModule& module, const PointwiseArguments& a, int64_t largest) {
   bool aligned = true;
   for (char* pointer : a.pointers) aligned &= reinterpret_cast<uintptr_t>(pointer) % 16 == 0;
@@ -138,7 +138,7 @@ void run(const Wanted& wanted, const Tensor& out) {
 
 void pointwise(const PointwiseRow& row, int derivative, const Tensor& out, const Operand* operands, int count,
                Dtype in) {
-  Operand own[kPointers] = {0, 0, 0, 0, 0, 0};  // tensors of the CPU, of one element, are numbers here
+  Operand own[kPointers] = {0, 0, 0, 0, 0, 0};  // one-element tensors on the CPU are passed as numbers
   for (int k = 0; k < count; ++k) {
     own[k] = operands[k];
     if (const Tensor* t = own[k].tensor; t && !t->is_cuda()) own[k] = Operand(flambeau::item(*t));

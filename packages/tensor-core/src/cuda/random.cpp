@@ -71,7 +71,7 @@ void run(SequenceArguments a, const Tensor& out) {
 void draw(Distribution kind, const Tensor& out, const Tensor& in, int64_t words, const Drawn& drawn,
           std::initializer_list<double> numbers, uint64_t threshold, uint64_t range) {
   if (out.numel() == 0) return;
-  const Tensor beside = in.defined() ? to(in, out.device()) : in;  // probabilities may be the host's
+  const Tensor beside = in.defined() ? to(in, out.device()) : in;  // probabilities may be on the host
   DrawArguments a{out.device_bytes(),
                   in.defined() ? beside.device_bytes() : nullptr,
                   out.numel(),
@@ -81,7 +81,7 @@ void draw(Distribution kind, const Tensor& out, const Tensor& in, int64_t words,
                   {}};
   if (kind == Distribution::BernoulliOf) a.reporter = reporter(out.device().index);
   std::copy(numbers.begin(), numbers.end(), a.numbers);
-  // A normal number in double precision is drawn together with another: from four neighbouring counters.
+  // Normal numbers in double precision are drawn in pairs, from four consecutive counters.
   const bool normal = kind == Distribution::Normal || kind == Distribution::LogNormal;
   const int64_t counters = normal && words == 2 ? 4 : words, groups = divide_up(a.count * words, 64);
   launch(out.device().index, draw_module(kind, out.dtype()), 0, grid_for(groups * (16 / counters)), kThreads, a);

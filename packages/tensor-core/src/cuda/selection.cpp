@@ -1,4 +1,4 @@
-// Elements by rank on a GPU; the kernels are in device/sorting/selection.h.
+// Selection of elements by rank on a GPU. The kernels are in device/sorting/selection.h.
 #include "cuda/radix.h"
 #include "cuda/runtime/cuda_modules.h"
 #include "cuda/runtime/launch.h"

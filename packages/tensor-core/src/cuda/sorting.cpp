@@ -52,7 +52,7 @@ void sort(const Tensor& in, int64_t rows, int64_t length, bool descending, const
   const Tensor keys = empty({rows * length}, size == 8 ? Dtype::uint64 : Dtype::uint32);
   a.keys = keys.device_bytes();
   launch(device, module, kKeys, grid_for(rows * length), kThreads, a);
-  // Keys of a small dtype fill their lower bits; reversed ones have ones above.
+  // Keys of a small dtype occupy the lower bits; reversed keys have ones above.
   const SortedKeys order = radix_sort(keys, rows, length, in.dtype() == Dtype::bool_ ? 1 : int(size) * 8);
   a.positions = reinterpret_cast<const uint32_t*>(order.positions.device_bytes());
   launch(device, module, kPick, grid_for(rows * length), kThreads, a);
@@ -72,7 +72,7 @@ Tensor run_starts(const Tensor& sorted) {
 void search(const Tensor& sequence, const Tensor& sorter, const Tensor& values, int64_t length, int64_t queries,
             bool right, const Tensor& out) {
   if (out.numel() == 0) return;
-  const Tensor wanted = flambeau::to(values, out.device());  // a single one may be the host's
+  const Tensor wanted = flambeau::to(values, out.device());  // a single value may be on the host
   launch(out.device().index, search_module(sequence.dtype()), 0, grid_for(out.numel()), kThreads,
          SearchArguments{sequence.device_bytes(), wanted.device_bytes(),
                          sorter.defined() ? reinterpret_cast<const int64_t*>(sorter.device_bytes()) : nullptr,

@@ -1,7 +1,8 @@
-// Files of programs: the safetensors format, whose header is a little of JSON.
+// Files of programs, in the safetensors format.
 //
-// The length of the header (8 bytes, little-endian), the header, the elements. The header maps each name to its dtype,
-// shape and range of bytes, and "__metadata__" to strings. Source: https://github.com/huggingface/safetensors
+// They consist of the length of the header (8 bytes, little-endian), the header, and the elements. The header is
+// JSON. It maps each name to its dtype, shape and range of bytes, and "__metadata__" to strings. Source:
+// https://github.com/huggingface/safetensors
 #include <charconv>
 #include <cstring>
 #include <fstream>
@@ -58,7 +59,7 @@ class Header {
   void expect(char c) {
     if (!take(c)) fail();
   }
-  // f(key) for each member of an object; it reads the value.
+  // Calls f(key) for each member of an object. f reads the value.
   template <class F>
   void members(F&& f) {
     expect('{');
@@ -87,7 +88,7 @@ class Header {
     return out;
   }
 
-  uint32_t code_unit() {  // behind \u
+  uint32_t code_unit() {  // after \u
     uint32_t out = 0;
     if (left_.size() < 4) fail();
     const auto [end, error] = std::from_chars(left_.data(), left_.data() + 4, out, 16);
@@ -95,7 +96,7 @@ class Header {
     left_.remove_prefix(4);
     return out;
   }
-  void escape(std::string& out) {  // behind the backslash
+  void escape(std::string& out) {  // after the backslash
     if (left_.empty()) fail();
     const char c = left_.front();
     left_.remove_prefix(1);
@@ -108,7 +109,7 @@ class Header {
       point = 0x10000 + ((point - 0xd800) << 10) + ((code_unit() - 0xdc00) & 0x3ff);
     }
     if (point < 0x80) return out.push_back(char(point));
-    const int more = point < 0x800 ? 1 : point < 0x10000 ? 2 : 3;  // in UTF-8
+    const int more = point < 0x800 ? 1 : point < 0x10000 ? 2 : 3;  // encode as UTF-8
     constexpr uint8_t first[] = {0, 0xc0, 0xe0, 0xf0};
     out.push_back(char(first[more] | point >> 6 * more));
     for (int i = more - 1; i >= 0; --i) out.push_back(char(0x80 | (point >> 6 * i & 0x3f)));
@@ -154,7 +155,7 @@ class Header {
   const std::string& path_;
 };
 
-// How many bytes a tensor takes; more than there can be where the sizes overflow.
+// Returns the number of bytes of a tensor; more than memory can hold if the sizes overflow.
 uint64_t bytes_of(const Entry& entry) {
   uint64_t out = uint64_t(item_size(entry.dtype));
   for (const int64_t size : entry.shape)

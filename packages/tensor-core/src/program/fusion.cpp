@@ -1,4 +1,4 @@
-// Running groups of operators. Note [Fusion]
+// Execution of groups of operators. Note [Fusion]
 #include "program/fusion.h"
 
 #include "program/group_plan.h"
@@ -29,7 +29,7 @@ bool run_fused(const FusedGroup& group, const Value* const* arguments, Values& r
     plan->run(arguments, results);
   } catch (const Error&) {
     results.clear();
-    return false;  // the operator raises it again, with its name and line
+    return false;  // the operators raise the error again, with name and line
   }
   return true;
 }

@@ -1,4 +1,4 @@
-// Running a group of operators as a chain. Note [Fusion]
+// Execution of a group of operators as a chain. Note [Fusion]
 #include "program/group_plan.h"
 
 #include "flambeau/autograd.h"

@@ -1,4 +1,4 @@
-// Choosing the chain that runs a group of operators. Note [Fusion]
+// Choice of the chain that runs a group of operators. Note [Fusion]
 #include <limits>
 
 #include "operators/layers/normalization.h"
@@ -8,7 +8,7 @@
 
 namespace flambeau::program {
 
-// Chooses the steps of a chain, or finds that there is none.
+// Chooses the steps of a chain, or finds that no chain can run the group.
 class GroupPlan::Planner {
  public:
   Planner(GroupPlan& plan, const FusedGroup& group, Arguments arguments)
@@ -34,8 +34,8 @@ class GroupPlan::Planner {
   struct Planned {
     Kind kind = Kind::Elements;
     Shape shape = {};
-    Source source = {};  // of a value that is known before the chain
-    int step = -1;       // else the chain's step
+    Source source = {};  // for a value that is known before the chain
+    int step = -1;       // for other values: the step of the chain
     bool is_per_row = false;
   };
 
@@ -99,7 +99,7 @@ class GroupPlan::Planner {
     return std::get<flambeau::Tensor>(*arguments_[size_t(&layout - plan_.layouts_.data())]).is_contiguous();
   }
 
-  // Functions of rows have to agree on the number of dimensions of a row.
+  // All functions of rows must have the same number of dimensions per row.
   bool find_rows(const FusedStep& step, const Shape& shape) {
     const size_t count = step.dims.size();
     if (count == 0 || count > shape.size() || (row_dims_ && count != row_dims_)) return false;
@@ -117,7 +117,7 @@ class GroupPlan::Planner {
   bool check_rows() {
     length_ = product(Shape(plan_.shape_.end() - row_dims_, plan_.shape_.end()));
     rows_ = length_ ? product(plan_.shape_) / length_ : 0;
-    // A step of a reduction may be divided into blocks, whose results are added in another order.
+    // A divided reduction adds the results of blocks in another order.
     return length_ > 1 && block_length(rows_, length_, 1) == length_;
   }
 
@@ -139,7 +139,7 @@ class GroupPlan::Planner {
     return values_[o.is_step ? group_.arguments.size() + size_t(o.number) : size_t(o.number)];
   }
 
-  // The kind of a row's result, or nothing if the row would convert or reject these operands.
+  // Returns the kind of a row's result, or nothing if the operator would convert or reject these operands.
   std::optional<Kind> result_kind(const FusedStep& step) const {
     const PointwiseRow& row = row_of(step.row);
     int elements = 0, masks = 0, first = row.domain == Domain::Select;
@@ -267,7 +267,8 @@ class GroupPlan::Planner {
     return true;
   }
 
-  // Adds a step, or returns an equal one, unless its result is returned: each output has its own memory.
+  // Adds a step, or returns an equal one. A returned result always gets a new step, since each output has its own
+  // memory.
   int add_step(const ChainStep& step) {
     const int number = int(values_.size() - group_.arguments.size());
     const bool is_output = std::ranges::count(group_.outputs, number) > 0;
@@ -277,7 +278,7 @@ class GroupPlan::Planner {
     return int(steps_.size()) - 1;
   }
 
-  // Values of the chain are numbered when all inputs are known: inputs have negative numbers until then. Returns
+  // Returns the number of a value in the chain. Inputs have negative numbers until all inputs are known. Returns
   // nothing if a value per row would be combined with others along another dimension.
   std::optional<int> operand_in_chain(const StepOperand& o, bool per_row) {
     const Planned& p = value(o);
@@ -322,7 +323,7 @@ class GroupPlan::Planner {
       plan_.outputs_.push_back(std::move(output));
     }
     std::vector<ChainInput> given;
-    std::vector<Tensor> examples;  // of values that are computed before the chain
+    std::vector<Tensor> examples;  // example values of the operands that are computed before the chain
     for (const PriorRow& prior : plan_.priors_) examples.push_back(computed(prior, arguments_, examples));
     for (const Source& source : plan_.inputs_)
       given.push_back({source.kind == Source::Prior ? &examples[size_t(source.number)]
@@ -332,7 +333,7 @@ class GroupPlan::Planner {
     if (chain->fits_cache()) plan_.chain_ = std::move(chain);
   }
 
-  // The arguments that nothing reads after the step of an output: the output can be written over them.
+  // Returns the arguments that no step reads after this output is written. The output can reuse their memory.
   SmallVector<int, 4> reusable_for(int step, Dtype dtype) const {
     SmallVector<int, 4> found;
     for (size_t a = 0; a < group_.arguments.size(); ++a) {
@@ -362,7 +363,7 @@ class GroupPlan::Planner {
   Arguments arguments_;
   size_t row_dims_ = 0;  // the last dimensions, which functions of rows reduce or normalise
   int64_t rows_ = 0, length_ = 0;
-  std::vector<Planned> values_;  // the arguments, then the steps' results
+  std::vector<Planned> values_;  // the arguments, then the results of the steps
   std::vector<ChainStep> steps_;
 };
 

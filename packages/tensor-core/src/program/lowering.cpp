@@ -1,4 +1,4 @@
-// The steps that compute an operator. Note [Fusion]
+// Conversion of operators to steps of a group. Note [Fusion]
 #include <map>
 
 #include "flambeau/rows/activations.h"
@@ -14,7 +14,8 @@ namespace {
 using Argument = Program::Body::Argument;
 using Arguments = std::vector<Argument>;
 
-// Rows with results of other dtypes than their operands', or that are no row for real numbers.
+// Returns true for rows whose results have another dtype than their operands, and for rows without a definition for
+// real numbers.
 bool is_excluded(PointwiseOp row) {
   return row == op::conj_physical || row == op::_frexp_exponent || row == op::_frexp_mantissa;
 }
@@ -35,12 +36,13 @@ struct Lowered {
 };
 using Rule = std::optional<Lowered> (*)(const Arguments&);
 
-std::optional<Lowered> without_factor(PointwiseOp row, const Arguments& a, bool swapped = false) {  // alpha of 1
+// Requires alpha = 1
+std::optional<Lowered> without_factor(PointwiseOp row, const Arguments& a, bool swapped = false) {
   if (number(a[2]) != 1.0) return std::nullopt;
   return swapped ? Lowered{row, {a[1], a[0]}} : Lowered{row, {a[0], a[1]}};
 }
 
-// As power() chooses.
+// Chooses the row as power() does.
 std::optional<Lowered> power_of(const Arguments& a) {
   const std::optional<double> y = number(a[1]);
   if (!y) return Lowered{op::pow, {a[0], a[1]}};
@@ -55,7 +57,7 @@ std::optional<Lowered> power_of(const Arguments& a) {
   return Lowered{op::pow, {a[0], a[1]}};
 }
 
-// Operators that are a row for some of their arguments.
+// Operators that are a row for some arguments only.
 const std::map<std::string_view, Rule>& rules() {
   static const std::map<std::string_view, Rule> all = {
       {"add", [](const Arguments& a) { return without_factor(op::add, a); }},
@@ -100,7 +102,7 @@ bool is_inference_norm(const Program::Body::Instruction& instruction) {
   return training && !*training && number(a[7]) && !is_none(a[3]) && !is_none(a[4]);
 }
 
-// A dimension or a list of them.
+// Returns a dimension, or a list of dimensions.
 std::optional<Shape> integers(const Argument& a) {
   const Value* v = constant(a);
   if (!v) return std::nullopt;
@@ -129,7 +131,7 @@ bool rms_norm_step(const Arguments& a, FusedStep& step) {
   return step.eps || is_none(a[3]);
 }
 
-// Of (input, dim, keepdim) and, for totals, dtype.
+// Parses (input, dim, keepdim) and, for sums and products, dtype.
 bool reduction_step(const Arguments& a, FusedStep& step) {
   const bool* keeps = constant(a[2]) ? std::get_if<bool>(&a[2].value) : nullptr;
   if (!keeps || (a.size() > 3 && !is_none(a[3]))) return false;
@@ -140,7 +142,7 @@ bool reduction_step(const Arguments& a, FusedStep& step) {
 struct RowsOperator {
   RowFunction function;
   kernels::Reduce reduction;
-  size_t tensors;  // the operands: input and, for the normalisations, weight and bias
+  size_t tensors;  // number of operands: input and, for the normalisations, weight and bias
   RowsRule rule;
 };
 const std::map<std::string_view, RowsOperator>& rows_operators() {
@@ -177,7 +179,7 @@ std::optional<FusedStep> rows_step(const Program::Body::Instruction& instruction
   return step;
 }
 
-// The name of `relu_` is "relu".
+// Returns "relu" for `relu_`.
 std::string_view without_underscore(std::string_view name) {
   const bool in_place = name.size() > 1 && name.back() == '_' && name[name.size() - 2] != '_';
   return in_place ? name.substr(0, name.size() - 1) : name;
@@ -192,7 +194,7 @@ bool has_step(const Program::Body::Instruction& instruction) {
 }
 
 std::optional<FusedStep> lowered(const Program::Body::Instruction& instruction, Arguments& operands) {
-  if (!instruction.function) return std::nullopt;  // several operators
+  if (!instruction.function) return std::nullopt;  // an instruction with several operators
   FusedStep step;
   if (is_inference_norm(instruction)) {
     step.kind = FusedStep::Channels;

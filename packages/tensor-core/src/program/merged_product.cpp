@@ -1,4 +1,4 @@
-// Running convolutions and products with what follows them. Note [Merged products]
+// Execution of convolutions and products together with the operators that follow them. Note [Merged products]
 #include "program/merged_product.h"
 
 #include <cmath>
@@ -22,21 +22,21 @@ namespace {
 using Arguments = const Value* const*;
 constexpr int64_t kSlack = 64;  // elements that packing may write beyond the panels
 
-// An operand of a product in one piece that needs no gradient.
+// Returns true for a contiguous operand that needs no gradient.
 bool fits(const Tensor& t) {
   return t.defined() && t.device() == DeviceType::Cpu && t.is_contiguous() &&
          result_format(t) == MemoryFormat::Contiguous && !(t.tracked() && recording_enabled());
 }
 bool is_real(Dtype dtype) { return dtype == Dtype::float32 || dtype == Dtype::float64; }
 
-// The tensor of an argument; undefined for None and other values.
+// Returns the tensor of an argument; undefined for None and other values.
 const Tensor& tensor_of(const Value& v) {
   static const Tensor undefined;
   const Tensor* t = std::get_if<Tensor>(&v);
   return t ? *t : undefined;
 }
 
-// The epilogue of the steps for a result, or nothing if an operand does not have the result's shape and dtype.
+// Builds the epilogue of the steps for a result; nothing if an operand does not have the result's shape and dtype.
 class EpilogueBuilder {
  public:
   EpilogueBuilder(const MergedProduct& merged, Arguments operands, const Tensor& out)
@@ -106,7 +106,8 @@ class EpilogueBuilder {
   const Tensor& out_;
 };
 
-// The weights and the bias of a convolution that computes batch_norm, too. Undefined if the shapes do not match.
+// Returns the weights and the bias of a convolution that also computes batch_norm; undefined if the shapes do not
+// match.
 PreparedWeights folded(const Tensor& weight, const Tensor& bias, const Tensor* norm, double eps) {
   const NoRecording off;
   const int64_t filters = weight.size(0), taps = weight.numel() / filters;
@@ -153,7 +154,7 @@ class ConvolutionRun {
   }
 
  private:
-  // None for a call that the operator has to reject or to handle differently.
+  // Returns false for a call that the operator has to reject or to handle differently.
   bool find_geometry(const Tensor& input) {
     const int dims = merged_.product.function->name[4] - '0';
     const std::string* const padding = std::get_if<std::string>(arguments_[4]);

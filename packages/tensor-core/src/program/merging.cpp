@@ -12,7 +12,7 @@ using Body = Program::Body;
 using Instruction = Body::Instruction;
 using Argument = Body::Argument;
 
-// The steps that follow a product, and their operands.
+// The steps that follow a product, with their operands.
 struct Chain {
   std::vector<FusedStep> steps;
   std::vector<Argument> arguments;
@@ -25,7 +25,7 @@ bool can_follow(const FusedStep& step) {
          domain != Domain::Logical && domain != Domain::Select;
 }
 
-// Steps that each read the result of the one before, and no other: the first reads the register.
+// Returns steps that each read only the result of the previous step; the first reads the register.
 std::optional<Chain> chain_of(const Instruction& instruction, int product) {
   Chain chain;
   if (instruction.group) {
@@ -62,7 +62,8 @@ bool changes_memory(const Instruction& instruction) {
   return any;
 }
 
-// The first instruction that reads a register, if no instruction before it writes to memory that the product may read.
+// Returns the first instruction that reads a register, if no instruction before it writes to memory that the product
+// may read.
 size_t first_reader(const std::vector<Instruction>& all, size_t product) {
   const int result = all[product].results[0];
   for (size_t i = product + 1; i < all.size(); ++i) {
@@ -101,7 +102,7 @@ bool merge(Body& body, size_t at, const std::vector<int>& uses, const PackedByte
   merged->steps = std::move(chain->steps);
   merged->arguments = std::move(chain->arguments);
   merged->result = chain->result;
-  merged->arguments[size_t(merged->result)] = {};  // a constant: it is not computed before the steps run
+  merged->arguments[size_t(merged->result)] = {};  // a constant, because it is not computed before the steps run
   out.merged = merged;
   body.instructions[reader] = std::move(out);
   body.instructions.erase(body.instructions.begin() + std::ptrdiff_t(at));
@@ -117,10 +118,10 @@ bool is_any_product(const Instruction& instruction) {
 
 void merge_epilogues(Body& body, const PackedBytes& packed) {
   const std::vector<int> uses = count_uses(body);
-  for (size_t i = body.instructions.size(); i-- > 0;) {  // of two operands of a sum, the later one is merged
+  for (size_t i = body.instructions.size(); i-- > 0;) {  // the later one of two operands of a sum is merged
     Instruction& instruction = body.instructions[i];
     if (!is_any_product(instruction) || merge(body, i, uses, packed) || instruction.merged) continue;
-    Instruction alone;  // for its prepared weights
+    Instruction alone;  // instruction with prepared weights
     alone.results = instruction.results;
     alone.arguments = instruction.arguments;
     alone.merged = merged_of(instruction, packed);

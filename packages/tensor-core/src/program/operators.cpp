@@ -28,7 +28,7 @@ void run_row_in_place(const Operator& self, const Value* const* arguments, Value
   results.emplace_back(pointwise_(self.row, operands));
 }
 
-// Returns true if a derivative may read the first argument, which is about to be overwritten.
+// Returns true if a derivative may read the first argument before it is overwritten.
 bool any_recorded(const Operator& self, const Value* const* arguments) {
   if (!recording_enabled()) return false;
   for (int i = 0; i < self.arity; ++i)
@@ -36,7 +36,7 @@ bool any_recorded(const Operator& self, const Value* const* arguments) {
   return false;
 }
 
-// As calls.cpp does for Python.
+// The same as calls.cpp does for Python.
 void run_in_place(const Operator& self, const Value* const* arguments, Values& results) {
   const Tensor to = As<const Tensor&>::get(*arguments[0]);
   require<TypeError>(to.defined(), "expected a tensor to be written to");
@@ -51,7 +51,7 @@ void run_in_place(const Operator& self, const Value* const* arguments, Values& r
   results.emplace_back(to);
 }
 
-// The As<> for a parameter whose value is kept as T.
+// The As<> for a parameter that is stored as a T.
 template <class T>
 struct SourceOf : std::type_identity<T> {};
 template <>
@@ -71,7 +71,7 @@ class ProgramArguments : public ArgumentsFrom<ProgramArguments> {
   template <class T>
   T value([[maybe_unused]] size_t i) {
     if constexpr (std::is_same_v<T, Generator*>) {
-      return nullptr;  // programs give none
+      return nullptr;  // programs do not pass an out= argument
     } else {
       using Source = typename SourceOf<T>::type;
       const Value& v = **next_++;
@@ -130,7 +130,7 @@ void add_record(std::vector<Operator>& all, const flambeau::Operator& record) {
 
 using Table = std::map<std::string, Operator, std::less<>>;
 
-void add(Table& table, Operator o) { table.emplace(o.name, std::move(o)); }  // the first of a name stays
+void add(Table& table, Operator o) { table.emplace(o.name, std::move(o)); }  // the first operator with a name is kept
 
 void add_row(Table& table, const PointwiseRow& row, const std::string& name) {
   Operator o;
@@ -140,19 +140,19 @@ void add_row(Table& table, const PointwiseRow& row, const std::string& name) {
   o.row = row.op;
   o.run = run_row;
   add(table, o);
-  if (table.find(name)->second.run != run_row) return;  // a composite of the row's name: written as any other
+  if (table.find(name)->second.run != run_row) return;  // a composite with the row's name is run like other operators
   o.name += '_';
   o.run = run_row_in_place;
   add(table, o);
 }
 
 const Table& table() {
-  static const Table* const once = [] {  // it lives as long as the process: others point into it
+  static const Table* const once = [] {  // never freed, because programs point into it
     auto* all = new Table;
     for (const auto& family : {indexing_operators, layout_operators, number_operators, training_operators})
       for (Operator& o : family()) add(*all, std::move(o));
     std::vector<Operator> recorded;
-    for (const int form : {kFunction | kPrivate, int(kMethod)})  // of where() the function, not the method
+    for (const int form : {kFunction | kPrivate, int(kMethod)})  // of the function where(), not the method
       for (const flambeau::Operator* record = flambeau::Operator::first(); record; record = record->next())
         if (record->forms & form) add_record(recorded, *record);
     for (Operator& o : recorded) add(*all, std::move(o));
@@ -177,7 +177,7 @@ const Table& table() {
   return *once;
 }
 
-// The operators of extensions, the newest first. They live as long as the process: programs point to them.
+// Operators of extensions, the newest first. Never freed, because programs point to them.
 struct Registered {
   Operator op;
   const Registered* next;

@@ -5,7 +5,8 @@ namespace flambeau::program {
 
 namespace {
 
-// x[key] = value, where the key is a view: leading dimensions of size one beyond the view's are dropped.
+// Implements x[key] = value; `view` is x[key]. Leading dimensions of size one that exceed those of the view are
+// dropped.
 void set_at(const Tensor& view, const Operand& value) {
   if (!value.tensor) return void(fill_(view, value.scalar));
   Tensor source = *value.tensor;

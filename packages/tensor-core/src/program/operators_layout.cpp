@@ -1,4 +1,4 @@
-// Views, copies, conversions, and tensors that are joined and cut.
+// Views, copies, conversions, concatenation and splitting.
 #include "program/operators.h"
 
 namespace flambeau::program {

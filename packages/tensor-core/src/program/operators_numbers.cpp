@@ -1,4 +1,4 @@
-// Sizes, and what programs compute with them; and what they require of them.
+// Sizes, computations with sizes, and requirements on sizes.
 #include <cmath>
 
 #include "program/operators.h"
@@ -18,7 +18,7 @@ int64_t floor_quotient(int64_t a, int64_t b) {
 double real(const Value& v) { return As<double>::get(v); }
 int64_t integer(const Value& v) { return As<Scalar>::get(v).integer(); }
 
-// An operator of two numbers: of integers an integer.
+// An operator of two numbers; the result is an integer if both are.
 template <class Whole, class Real>
 Value combined(const Value& a, const Value& b, Whole of_integers, Real of_reals) {
   if (whole(a) && whole(b)) return of_integers(integer(a), integer(b));
@@ -52,7 +52,7 @@ void without_derivative(const Tensors& inputs, std::string_view name) {
                                  ": run this one under flambeau.no_grad()");
 }
 
-// [size] * length, of a list as Python has it.
+// [size] * length for Python lists.
 Value repeated(const Value& items, int64_t times) {
   const Values* const list = std::get_if<Values>(&items);
   if (!list) wrong_value("a list", items);

@@ -33,7 +33,7 @@ const Tensor& gradient_of(const Tensor& t) {
   return meta ? meta->grad : none;
 }
 
-// exists: for each leaf whether it has a gradient, or None if either will do.
+// exists: for each leaf, whether it must have a gradient, or None if it does not matter.
 void require_gradients(const Tensors& leaves, std::vector<std::optional<bool>> exists) {
   require<ValueError>(leaves.size() == exists.size(), "expected a boolean for each of ", leaves.size(), " leaves");
   for (size_t i = 0; i < leaves.size(); ++i) {
@@ -74,8 +74,8 @@ void require_state(std::string_view name, std::vector<double> given, std::vector
                               i < exists.size() && exists[i] ? "use" : "do not use", " the state ", rule.states[i]);
 }
 
-// gradients: None for those of the parameters.
-// states: for each parameter its step, its scalars and its states, as far as the rule has them and uses them.
+// gradients: None stands for the gradients of the parameters. states: for each parameter its step, its scalars and its
+// states, as far as the rule has and uses them.
 void step_optimizer(std::string_view name, std::vector<double> given, const Tensors& parameters,
                     std::optional<Tensors> gradients, const Tensors& states) {
   const OptimizerRule& rule = rule_of(name);

@@ -16,7 +16,7 @@ using Argument = Body::Argument;
 using Instruction = Body::Instruction;
 
 bool writes(const Instruction& instruction) {
-  if (!instruction.function) return false;  // of several operators
+  if (!instruction.function) return false;  // an instruction with several operators
   const std::string& name = instruction.function->name;
   return instruction.function->registered || instruction.function->orders_others || name == "set_at" ||
          name == "write_out" || (name.size() > 1 && name.back() == '_' && name[name.size() - 2] != '_');
@@ -51,7 +51,7 @@ void rename(Argument& argument, const std::map<int, int>& names) {
   for (Argument& item : argument.items) rename(item, names);
 }
 
-// Operators whose results never share memory with an argument.
+// Returns true for operators whose results never share memory with an argument.
 bool gives_new_memory(const Instruction& instruction) {
   static const std::set<std::string_view> names = {"conv1d", "conv2d", "conv3d",     "linear",     "matmul",    "mm",
                                                    "bmm",    "addmm",  "batch_norm", "layer_norm", "group_norm"};
@@ -62,8 +62,8 @@ bool gives_new_memory(const Instruction& instruction) {
 // Assigns the result of `relu_(%1)` to a new register if nothing else shares the memory of %1. Then the operator can
 // be fused as if it were `relu(%1)`.
 void name_in_place_results(Body& body) {
-  std::map<int, int> names;         // of changed registers: the latest
-  std::map<int, bool> has_aliases;  // of new memory: a view of it may exist
+  std::map<int, int> names;         // the current register of a changed register
+  std::map<int, bool> has_aliases;  // for registers with new memory: whether a view of it may exist
   for (Instruction& instruction : body.instructions) {
     for (Argument& a : instruction.arguments) rename(a, names);
     const bool fresh = gives_new_memory(instruction);
@@ -89,18 +89,20 @@ void name_in_place_results(Body& body) {
   for (Argument& output : body.outputs) rename(output, names);
 }
 
-// A group that is being collected: the positions of its instructions, and what they compute.
+// An incomplete group: the positions of its instructions, and the registers that they compute.
 struct OpenGroup {
   std::vector<size_t> members;
   std::set<int> results;  // registers that members compute
-  bool is_read = false;   // by an instruction outside, which has to run after the group: it is complete then
+  // True if an instruction outside of the group reads a result; that instruction runs after the group, which is then
+  // complete
+  bool is_read = false;
 };
 
 constexpr size_t kMostSteps = 48;
 
 class Fuser {
  public:
-  // boundaries: receives the operators that stay apart, if not null.
+  // boundaries: if not null, receives the operators that are not fused.
   explicit Fuser(Body& body, std::vector<Boundary>* boundaries = nullptr) : body_(body), boundaries_(boundaries) {}
 
   void run() {
@@ -121,7 +123,7 @@ class Fuser {
       std::vector<OpenGroup> read = joins ? take_read(instruction, groups) : std::vector<OpenGroup>();
       mark_read(instruction, groups);
       if (!joins) continue;
-      if (writes(instruction)) close_all();  // other groups may read what it changes
+      if (writes(instruction)) close_all();  // other groups may read the memory that it changes
       OpenGroup& home = groups.emplace_back(merged(read));
       home.members.push_back(i);
       home.results.insert(instruction.results[0]);
@@ -131,7 +133,7 @@ class Fuser {
   }
 
  private:
-  // Appends the operators that compute the operands of an instruction and that it does not join, with the reasons.
+  // Appends the operators that compute operands of an instruction but are not in its group, with the reasons.
   void explain(size_t i, bool joins, const std::vector<OpenGroup>& groups) {
     const Instruction& whole = body_.instructions[i];
     const Instruction& consumer = whole.merged ? whole.merged->product : whole;
@@ -164,7 +166,7 @@ class Fuser {
     if (joins) can_join_.insert(i);
   }
 
-  // The operator whose result an instruction gives before epilogues are merged.
+  // Returns the operator that computes the result of an instruction, before epilogues are merged.
   static const Instruction& last_of(const Instruction& instruction) {
     if (!instruction.merged) return instruction;
     return instruction.merged->norm ? *instruction.merged->norm : instruction.merged->product;
@@ -175,7 +177,7 @@ class Fuser {
     return name + (has_step(instruction) ? " has no fused kernel for these arguments" : " has no fused kernel");
   }
 
-  // Removes and returns the groups that an instruction can join: those that compute its operands.
+  // Removes and returns the groups that compute the operands of an instruction, which can join them.
   static std::vector<OpenGroup> take_read(const Instruction& instruction, std::vector<OpenGroup>& groups) {
     std::vector<OpenGroup> read;
     size_t members = 0;
@@ -283,7 +285,7 @@ namespace {
 
 void find_last_uses(Instruction& instruction, std::set<int>& later);
 
-// Of instructions that are parts of another: their last uses are also those of the other.
+// Last uses in instructions that are part of another count as last uses of that instruction.
 void find_inner_last_uses(Instruction& outer, Instruction& inner, std::set<int>& later) {
   find_last_uses(inner, later);
   outer.last.insert(outer.last.end(), inner.last.begin(), inner.last.end());
@@ -342,7 +344,7 @@ std::vector<Boundary> boundaries(Body body) {
   fold_normalizations(body, packed);
   Fuser(body, &out).run();
   merge_epilogues(body, packed);
-  std::map<int, size_t> position;  // of the instruction that contains a call
+  std::map<int, size_t> position;  // position of the instruction that contains a call
   for (size_t i = 0; i < body.instructions.size(); ++i)
     each_operator(body.instructions[i], [&](const Instruction& single) { position[single.number] = i; });
   std::erase_if(out, [&](const Boundary& b) { return position[b.producer] == position[b.consumer]; });

@@ -1,4 +1,4 @@
-// Running a program.
+// Execution of programs.
 #include "flambeau/program.h"
 
 #include <chrono>
@@ -14,12 +14,12 @@ namespace {
 
 using Body = Program::Body;
 
-// The values of one run.
+// The registers of one run.
 class Run {
  public:
   Run(const Body& body, const Values& inputs, const Values& state)
       : body_(body), state_(state), registers_(size_t(body.registers)) {
-    if (inputs.size() != body.inputs.size())  // the text takes time
+    if (inputs.size() != body.inputs.size())  // check first, because building the text takes time
       require<TypeError>(false, "the program takes ", body.inputs.size(), " inputs (", joined(body.inputs), "), got ",
                          inputs.size());
     for (size_t i = 0; i < inputs.size(); ++i) registers_[size_t(body.input_registers[i])] = inputs[i];
@@ -28,7 +28,7 @@ class Run {
   }
 
   Values outputs() {
-    const RecordingModes restored(recording_modes());  // set_grad_mode changes them
+    const RecordingModes restored(recording_modes());  // restored at the end, because set_grad_mode changes them
     for (const Body::Instruction& instruction : body_.instructions) run(instruction);
     Values out;
     out.reserve(body_.outputs.size());
@@ -66,7 +66,7 @@ class Run {
     return true;
   }
 
-  // Tensors that an operator gets, each once. Results of operators in the same step do not exist yet.
+  // Records the tensors that an operator gets, each once. Results of operators in the same step do not exist yet.
   void note(const Body::Argument& argument, std::vector<ProfiledStep::Operand>& operands) {
     for (const Body::Argument& item : argument.items) note(item, operands);
     if (argument.kind == Body::Argument::List) return;
@@ -139,8 +139,8 @@ class Run {
   void run_single(const Body::Instruction& instruction) {
     const size_t count = instruction.arguments.size();
     SmallVector<const Value*, kUsual> arguments;
-    Values lists;                                       // those that are made for this call
-    if (instruction.makes_lists) lists.reserve(count);  // pointers to them are kept
+    Values lists;                                       // lists that are created for this call
+    if (instruction.makes_lists) lists.reserve(count);  // reserved, because pointers to the lists are stored
     for (const Body::Argument& argument : instruction.arguments) {
       if (argument.kind == Body::Argument::List) lists.push_back(value_of(argument));
       arguments.push_back(argument.kind == Body::Argument::List ? &lists.back() : found(argument));
@@ -175,7 +175,7 @@ class Run {
             wanted, ": it was made with inputs of other sizes");
   }
 
-  // Of the first tensor that is not on the CPU.
+  // Returns the device of the first tensor that is not on the CPU.
   static Device device_among(const Value* const* arguments, size_t count) {
     for (size_t i = 0; i < count; ++i) {
       if (const Tensor* t = std::get_if<Tensor>(arguments[i])) {
@@ -189,7 +189,7 @@ class Run {
     return {};
   }
 
-  // The current exception, with the location of the call.
+  // Rethrows the current exception with the location of the call.
   [[noreturn]] void rethrow(const Body::Instruction& instruction) {
     const std::string where =
         " (in " + instruction.function->name + (instruction.place.empty() ? "" : ", ") + instruction.place + ")";

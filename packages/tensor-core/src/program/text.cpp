@@ -50,14 +50,14 @@ class Reader {
   void expect(char c) {
     if (!take(c)) fail("expected '", std::string(1, c), "' at '", left_.substr(0, 20), "'");
   }
-  std::string_view word() {  // up to what can stand in no name and no number
+  std::string_view word() {  // reads up to a character that no name or number contains
     skip();
     const size_t end = std::min(left_.find_first_of(" ,()[]='#"), left_.size());
     const std::string_view out = left_.substr(0, end);
     left_.remove_prefix(end);
     return out;
   }
-  std::string quoted() {  // behind the first quote
+  std::string quoted() {  // after the first quote
     std::string out;
     while (!left_.empty() && left_.front() != '\'') {
       char c = left_.front();
@@ -85,7 +85,7 @@ class Reader {
       fail("%", digits, " is no value");
     return out;
   }
-  int read_register() {  // one that has been computed
+  int read_register() {  // reads a register that has been computed
     const int n = number_of(word().substr(1));
     if (!defined_.contains(n)) fail("%", n, " is used before anything is assigned to it");
     return n;
@@ -127,7 +127,7 @@ class Reader {
     fail("'", text, "' is no value");
   }
 
-  Argument list() {  // behind its bracket
+  Argument list() {  // after the opening bracket
     Argument out{Argument::List};
     bool computed = false;
     if (++depth_ > kDeepest) fail("lists within lists within lists");
@@ -228,7 +228,7 @@ class Reader {
 
   static constexpr int kMost = 1 << 24, kDeepest = 16;
   Body body_;
-  std::string_view left_;  // of the line
+  std::string_view left_;  // rest of the line
   std::set<int> defined_;
   std::unordered_map<std::string, int> state_;
   int line_ = 0, depth_ = 0;

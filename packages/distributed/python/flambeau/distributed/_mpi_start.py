@@ -26,7 +26,7 @@ _STARTED_OTHERWISE = (
     "MPI runs in this process already, as rank {rank} of {size}: a group of all processes has to have them, too, but "
     "rank {asked_rank} of {asked_size} was asked for. A process can join one set of processes only"
 )
-# By which of them a process knows that mpiexec started it (MPICH and Intel MPI; Open MPI; PMIx).
+# Environment variables that mpiexec sets (MPICH and Intel MPI; Open MPI; PMIx).
 _RANKS = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "PMIX_RANK")
 
 UNTIL_READ = 0.5  # seconds after which mpiexec has read what a process said; the rest is lost when it aborts

@@ -11,14 +11,14 @@ namespace flambeau::cuda {
 
 namespace {
 
-// Sizes that modules are compiled for.
+// Rounds a size up to one that modules are compiled for.
 int64_t rounded(int64_t size) { return int64_t(std::bit_ceil(uint64_t(std::max<int64_t>(size, 16)))); }
 int64_t row_bytes(Dtype dtype, int64_t depth, int64_t width) {
   return std::max(rounded(depth), rounded(width)) * (dtype == Dtype::float64 ? 8 : 4);
 }
-// Rows of a tile: as many as leave room for the tiles of one block in 48 KiB of shared memory.
+// Returns the number of rows of a tile, such that the tiles of one block fit in 48 KiB of shared memory.
 int64_t tile_rows(int64_t bytes, bool derivative) {
-  const int64_t most = derivative ? 256 : 512;  // bytes of a row, with 32 of them
+  const int64_t most = derivative ? 256 : 512;  // largest number of bytes of a row for 32 rows
   return bytes <= most ? 32 : bytes <= 2 * most ? 16 : 0;
 }
 
@@ -48,10 +48,10 @@ CudaModule& module_of(Dtype dtype, int64_t depth, int64_t width, int64_t tile, A
   });
 }
 
-// How the matrix units go through a problem (device/matrix_attention.h): by its shape alone, so that the same numbers
-// come out on every card of an architecture. Tiles of 128 rows read the others half as often as those of 64, where
-// there are enough of them for every multiprocessor.
-constexpr int64_t kMatrixRows = 64;  // a block's four warps have 16 each, or high times as many
+// Division of a problem for the tensor cores (device/matrix_attention.h). It depends on the shape alone, so that all
+// cards of an architecture give the same results. Tiles of 128 rows read the other operand half as often as those of
+// 64; they are used if there are enough for all multiprocessors.
+constexpr int64_t kMatrixRows = 64;  // a block's four warps have 16 rows each, or a multiple of that
 struct MatrixTiles {
   int64_t depth, width, high, others;
   bool general;
@@ -72,20 +72,20 @@ MatrixTiles forward_tiles(const AttentionArguments& a) {
   while (t.rows() * t.depth + t.others * (t.depth + t.width) > kSharedElements) t.others /= 2;
   return t;
 }
-// One module has the kernels by queries and by keys; 32 of the others leave registers for the sums of two results.
+// One module has kernels by queries and by keys. Tiles of 32 rows leave registers for the sums of two results.
 MatrixTiles derivative_tiles(const AttentionArguments& a) {
   return {units_size(a.depth), units_size(a.width), high_tiles(a, 64), 32, a.mask.data || !(float(a.scale) > 0)};
 }
 
-constexpr int64_t kChunk = 16;                             // bytes that a thread of the matrix units copies
-constexpr int64_t kFarthestRows = int64_t(1) << (31 - 8);  // elements: 2**8 of them, a tile, are within 2**31
+constexpr int64_t kChunk = 16;                             // bytes that a thread copies for the tensor cores
+constexpr int64_t kFarthestRows = int64_t(1) << (31 - 8);  // in elements; the 2**8 rows of a tile are then within 2**31
 bool is_chunk(const char* place) { return reinterpret_cast<uintptr_t>(place) % kChunk == 0; }
 
 // Returns true if tensor cores can process the rows: their length is a multiple of the chunk and at most `longest`.
 bool takes_rows(const AttentionRows& rows, int64_t length, int64_t longest) {
   return length % 8 == 0 && length > 0 && length <= longest && is_chunk(rows.data);
 }
-// Results are made for them, and lie well.
+// Returns true if tensor cores support the problem and the layout of all operands.
 bool takes_all(int device, Dtype dtype, const AttentionArguments& a, int64_t longest) {
   if (!has_matrix_units(device, dtype)) return false;
   return takes_rows(a.query, a.depth, longest) && takes_rows(a.key, a.depth, longest) &&
@@ -116,7 +116,7 @@ CudaModule& join_module(Dtype dtype) {
 
 struct AttentionPlan {
   CudaModule& module;
-  int64_t tile, key_tile;  // rows of one: queries, and keys in the derivative for those
+  int64_t tile, key_tile;  // rows of a tile: of queries, and of keys in the derivative with respect to keys
   unsigned threads;
 };
 AttentionPlan plan_of(int device, Dtype dtype, const AttentionArguments& a, AttentionPass pass) {
@@ -129,7 +129,7 @@ AttentionPlan plan_of(int device, Dtype dtype, const AttentionArguments& a, Atte
   return {module_of(dtype, a.depth, a.width, tile, pass), tile, tile, kThreads};
 }
 
-// Blocks for all tiles of `rows` rows of every member of the batch.
+// Returns blocks for all tiles of `rows` rows in every batch element.
 Grid blocks_of(const AttentionArguments& a, int64_t rows, int64_t tile) {
   return {unsigned(a.batch * a.parts * divide_up(rows, tile))};
 }
@@ -140,7 +140,7 @@ AttentionRows rows_of(const Tensor& t) {
   return rows;
 }
 
-// Neighbouring dimensions of the batch become one where they lie so in all operands.
+// Merges neighbouring batch dimensions if they are contiguous to each other in all operands.
 void merge_dims(AttentionArguments& a) {
   AttentionRows* const all[] = {&a.query, &a.key, &a.value, &a.mask, &a.grad};
   int dims = 0;

@@ -1,5 +1,5 @@
-// Convolutions on a GPU: by cuDNN where it is installed and does them, else three functions, each a product of matrices
-// that are not made.
+// Convolutions on a GPU. cuDNN computes them if it is installed and supports the arguments. Otherwise this file
+// launches implicit matrix products, which never store the unfolded matrices.
 #include "cuda/layers/convolution.h"
 
 #include "cuda/division.h"
@@ -57,13 +57,13 @@ void run(Function function, const Tensor& out, ConvolutionArguments& a, int64_t 
   run_tiles(out.device().index, module_of(function, dtype, tile, dtype == Dtype::float32 && tf32_allowed()), a, dtype);
 }
 
-// The weight, (groups, filters, channels, places of the kernel), in another order of dimensions.
+// Permutes the weight, viewed as (groups, filters, channels, kernel positions).
 Tensor as_k_goes(const Geometry& g, const Tensor& weight, const Shape& order) {
   const Shape shape{g.groups, g.group_filters(), g.group_channels(), product(g.kernel)};
   return contiguous(permuted(reshaped(contiguous(weight), shape), order));
 }
 
-// Fills `out` with the bias. The library adds its result before it rounds.
+// Fills `out` with the bias. cuDNN adds its result to `out` before it rounds.
 void begin_with(const Tensor& bias, int dims, const Tensor& out) {
   if (!bias.defined()) return;
   Shape column(size_t(dims) + 1, 1);
@@ -71,7 +71,7 @@ void begin_with(const Tensor& bias, int dims, const Tensor& out) {
   copy_values(out, reshaped(contiguous(bias), column));
 }
 
-struct Operands {  // the one that a function computes is undefined
+struct Operands {  // the result of the function is undefined
   Tensor image, weight, output;
 };
 
@@ -84,7 +84,7 @@ MemoryFormat format_of(const Geometry& g, const Operands& given) {
   return any ? last : MemoryFormat::Contiguous;
 }
 
-// Undefined where the library does not do it in that format.
+// Returns an undefined tensor if cuDNN does not support the operation in this format.
 Tensor in_format(MemoryFormat format, Function function, const Geometry& g, const Operands& given, Dtype dtype,
                  const Tensor& bias) {
   const auto lay = [&](const Tensor& t, const Shape& shape) {
@@ -107,7 +107,7 @@ Tensor by_library(Function function, const Geometry& g, const Operands& given, c
 
 }  // namespace
 
-bool convolves(const Geometry& g) {  // numbers that kernels divide have 31 bits
+bool convolves(const Geometry& g) {  // the kernels divide 31-bit integers
   constexpr double kMost = double(int64_t(1) << 31);
   double longest = 1;
   for (size_t i = 0; i < 3; ++i)

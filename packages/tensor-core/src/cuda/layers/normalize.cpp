@@ -60,7 +60,7 @@ void normalize_rows_weights(const Tensor& weights, const Tensor& biases, const T
 
 namespace {
 
-// Over the places of each channel and, where all samples are normalised together, over these.
+// Reduces over the positions of each channel and, if all samples are normalised together, also over samples.
 void reduce_channels(Operation operation, ReduceArguments a, const Tensor& x, int64_t batch, int64_t rows,
                      int64_t length, int64_t state) {
   const int device = x.device().index;

@@ -1,4 +1,5 @@
-// Recurrent layers on a GPU: at each time a product with the hidden state's weight, and one kernel for the cells.
+// Recurrent layers on a GPU. Each time step is a product with the weight of the hidden state and one kernel for the
+// cells.
 #include "cuda/layers/recurrent.h"
 
 #include "cuda/operators.h"

@@ -18,7 +18,7 @@ namespace flambeau::cuda {
 
 namespace {
 
-// The part of the library's interface that is used, with its own numbers (cublasLt.h of CUDA 12 and 13).
+// The used part of the library's interface, with its constants (cublasLt.h of CUDA 12 and 13).
 struct LibraryHandle;
 struct OperationHandle;
 struct LayoutHandle;
@@ -99,23 +99,24 @@ int data_type(Dtype d) {
       return -1;
   }
 }
-// Of the factors of the product, which are also those of what it is accumulated in.
+// Type of the scaling factors, which is also that of the accumulator.
 int scale_type(Dtype d) { return item_size(d) == 2 ? int(number::kReal32) : data_type(d); }
 int precision_of(Dtype d) {
   if (d == Dtype::float64 || d == Dtype::complex128) return number::kCompute64;
   return tf32 && (d == Dtype::float32 || d == Dtype::complex64) ? number::kComputeTf32 : number::kCompute32;
 }
 
-// The largest power of two up to 256 that divides an address.
+// Returns the largest power of two, up to 256, that divides an address.
 int64_t alignment(const void* p) {
   return int64_t(1) << std::min(8, std::countr_zero(reinterpret_cast<uintptr_t>(p) | 256));
 }
 
-size_t workspace_of(int device) {  // as NVIDIA recommends
+size_t workspace_of(int device) {  // the size that NVIDIA recommends
   return properties(device).major >= 9 ? size_t(32) << 20 : size_t(4) << 20;
 }
 
-// Everything that decides how a product is done. The layouts are the library's, of its first and second operand.
+// All properties that determine the algorithm of a product. The layouts are those of the library's first and second
+// operand.
 using Key = std::array<int64_t, 22>;
 Key key_of(const ProductArguments& a, const LibraryLayout& right, const LibraryLayout& left, Dtype in, Dtype out) {
   const Division& d = a.division;
@@ -143,7 +144,7 @@ Key key_of(const ProductArguments& a, const LibraryLayout& right, const LibraryL
           a.bias ? alignment(a.bias) : 0};
 }
 
-// alpha = 1 and beta = 0 in result = alpha * product + beta * what was there, as the library reads them.
+// alpha = 1 and beta = 0 in result = alpha * product + beta * result, in the library's format.
 struct Factors {
   double alpha[2] = {}, beta[2] = {};
 
@@ -157,7 +158,7 @@ struct Factors {
   }
 };
 
-// In the library's order: its first operand is the right matrix, its second the left one, each transposed.
+// In the library's order: its first operand is the right matrix, its second the left one, both transposed.
 struct CublasLtPlan {
   OperationHandle* operation = nullptr;
   LayoutHandle *right = nullptr, *left = nullptr, *out = nullptr;
@@ -236,7 +237,7 @@ class Planner {
     if (!p.usable) destroy(p), p = CublasLtPlan();
   }
 
-  // Takes the algorithm that the library expects to be the fastest.
+  // Selects the algorithm that the library expects to be the fastest.
   void choose(CublasLtPlan& p, const ProductArguments& a) {
     const Library& l = library();
     PreferenceHandle* preference = nullptr;
@@ -245,7 +246,7 @@ class Planner {
     const auto prefer = [&](int attribute, uint32_t value) {
       l.cublasLtMatmulPreferenceSetAttribute(preference, attribute, &value, sizeof value);
     };
-    // Parts of a sum that are kept between kernels are not rounded to half precision meanwhile.
+    // Partial sums between kernels must not be rounded to half precision.
     prefer(number::kReductionSchemes, number::kReducedAsComputed);
     const auto align = [&](int attribute, const void* address) { prefer(attribute, uint32_t(alignment(address))); };
     align(number::kAlignmentA, a.right.data), align(number::kAlignmentB, a.left.data);
@@ -261,7 +262,7 @@ class Planner {
     const Library& l = library();
     const size_t bytes = p.heuristic.workspace;
     void* const room = bytes ? memory.device_bytes() : nullptr;
-    const std::lock_guard lock(mutex_);  // a plan's bias is set and used by one thread at a time
+    const std::lock_guard lock(mutex_);  // one thread at a time sets and uses the bias of a plan
     if (a.bias) l.cublasLtMatmulDescSetAttribute(p.operation, number::kBiasPointer, &a.bias, sizeof a.bias);
     const Factors factors(in);
     activate(device);

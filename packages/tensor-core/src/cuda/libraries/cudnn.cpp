@@ -19,13 +19,12 @@ namespace {
 
 using Geometry = ConvolutionGeometry;
 
-// The part of the library's interface that is used, with its own numbers (cudnn_ops.h and cudnn_cnn.h of cuDNN 8 and
-// 9).
+// The used part of the library's interface, with its constants (cudnn_ops.h and cudnn_cnn.h of cuDNN 8 and 9).
 struct CudnnHandle;
 struct TensorHandle;
 struct FilterHandle;
 struct ConvolutionHandle;
-struct Performance {  // of an algorithm, as the heuristics expect it
+struct Performance {  // expected properties of an algorithm, from the heuristics
   int algorithm, status;
   float time;
   size_t memory;
@@ -103,12 +102,13 @@ int mathematics_of(Dtype d) {
   return d == Dtype::float32 && tf32_allowed() ? number::kDefault : number::kExact;
 }
 
-// The library's descriptors of a convolution, which has two or three dimensions there, and how it does a function.
+// The library's descriptors of a convolution, which has at least two dimensions there, and the algorithms of a
+// function.
 struct CudnnPlan {
   TensorHandle *image = nullptr, *output = nullptr;
   FilterHandle* weight = nullptr;
   ConvolutionHandle* convolution = nullptr;
-  std::vector<Performance> algorithms;  // those that can be taken, the preferred one first
+  std::vector<Performance> algorithms;  // usable algorithms, the preferred one first
 
   CudnnPlan() = default;
   CudnnPlan(const CudnnPlan&) = delete;
@@ -155,7 +155,7 @@ struct CudnnPlan {
            l.cudnnSetConvolutionMathType(convolution, mathematics_of(dtype)) == 0;
   }
 
-  // Takes the algorithms that give the same result each time, in memory that is worth it.
+  // Selects the deterministic algorithms with an acceptable amount of workspace memory.
   void choose(CudnnHandle* handle, ConvolutionFunction function) {
     constexpr int kMost = 16;
     constexpr size_t kMostMemory = size_t(1) << 30;
@@ -178,7 +178,7 @@ struct CudnnPlan {
   }
 };
 
-// Everything that decides how a convolution is done.
+// All properties that determine the algorithm of a convolution.
 using Key = std::array<int64_t, 27>;
 Key key_of(ConvolutionFunction function, const Geometry& g, Dtype dtype, bool channels_last) {
   Key key{int64_t(function), int64_t(dtype), mathematics_of(dtype), g.batch, g.channels, g.filters,
@@ -226,7 +226,7 @@ class Planner {
                 *const weight = tensors.weight.device_bytes(), *const output = tensors.output.device_bytes();
     const Factor one = 1, before = added ? 1 : 0;
     activate(device_);
-    const std::lock_guard lock(mutex_);  // the handle's stream is set and used by one thread at a time
+    const std::lock_guard lock(mutex_);  // one thread at a time sets and uses the stream of the handle
     if (l.cudnnSetStream(handle_, current_stream(device_)) != 0 ||
         l.cudnnSetConvolutionMathType(p.convolution, chosen.mathematics) != 0)
       return false;
@@ -249,8 +249,8 @@ class Planner {
   std::map<Key, CudnnPlan> plans_;
 };
 
-// An output longer than the windows reach, as a transposed convolution's output_padding makes it, is not its idea of
-// the size.
+// Returns false if the output is larger than the windows reach (output_padding of a transposed convolution), because
+// the library rejects such sizes.
 bool fits(const Geometry& g) {
   for (int i = 0; i < 3; ++i)
     if ((g.size[i] + 2 * g.padding[i] - g.reach(i) - 1) / g.stride[i] + 1 != g.out[i]) return false;

@@ -14,7 +14,7 @@ namespace flambeau::cuda {
 
 namespace {
 
-// The part of the library's interface that is used, with its own numbers (nccl.h of NCCL 2).
+// The used part of the library's interface, with its constants (nccl.h of NCCL 2).
 struct Identity {
   char bytes[128];
 };
@@ -59,7 +59,7 @@ void check_status(int status, const char* what) {
 }
 
 enum { kSum = 0, kMax = 2 };
-enum { kBytes = 1 };  // the type of elements that are moved only
+enum { kBytes = 1 };  // element type for collectives that only move data
 
 int data_type(Dtype d) {
   switch (d) {
@@ -89,7 +89,7 @@ int data_type(Dtype d) {
   }
 }
 
-// Booleans are NCCL's uint8, whose sum would not be 0 or 1: the maximum is true if any of them is.
+// Booleans are uint8 in NCCL, where a sum would not be 0 or 1. The maximum is true if any value is.
 int reduction_of(int reduction, Dtype d) { return d == Dtype::bool_ && reduction == kSum ? kMax : reduction; }
 
 int request(Collective collective, int asked, int root, const Participant& p) {
@@ -113,8 +113,8 @@ int request(Collective collective, int asked, int root, const Participant& p) {
   }
 }
 
-// The communicators of this process by the cliques that they have joined. Each may wait for the others when it ends, so
-// those of one clique end together.
+// The communicators of this process, by clique. Their destruction may wait for each other, so those of one clique are
+// destroyed together.
 class Memberships {
  public:
   void add(const std::string& identity, CommunicatorHandle* member) {
@@ -205,16 +205,16 @@ void leave_clique(int device, CommunicatorHandle* communicator) {
 
 void collect(Collective collective, int reduction, int root, const std::vector<Participant>& participants) {
   const Nccl& n = nccl();
-  for (const Participant& p : participants) {  // what may fail, before any of them is asked
+  for (const Participant& p : participants) {  // operations that may fail, before any communication starts
     data_type(p.input.dtype());
     for (const Tensor& t : {p.input, p.output})
       t.device_bytes(), record_stream(t.storage(), t.device().index, p.stream);
     activate(p.input.device().index);
   }
-  const GilRelease release(GilRelease::Wait);  // ranks of other threads may have to ask for their parts first
+  const GilRelease release(GilRelease::Wait);  // other threads may first have to start their part of the collective
   check_status(n.ncclGroupStart(), "beginning a collective");
   int chosen = 0, status = 0;
-  for (const Participant& p : participants) {  // within the group nothing is raised: it has to be ended
+  for (const Participant& p : participants) {  // no exceptions within the group, because it has to be ended
     if (!chosen) chosen = driver().cuCtxSetCurrent(context_of(p.input.device().index));
     if (!chosen && !status) status = request(collective, reduction, root, p);
   }
@@ -226,7 +226,7 @@ void collect(Collective collective, int reduction, int root, const std::vector<P
 
 void exchange(CommunicatorHandle* communicator, StreamHandle* stream, const std::vector<Message>& messages) {
   const Nccl& n = nccl();
-  for (const Message& m : messages) {  // what may fail, before any of them is asked for
+  for (const Message& m : messages) {  // operations that may fail, before any communication starts
     m.tensor.device_bytes(), record_stream(m.tensor.storage(), m.tensor.device().index, stream);
     activate(m.tensor.device().index);
   }

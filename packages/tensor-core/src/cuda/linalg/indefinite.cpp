@@ -1,4 +1,4 @@
-// LDL factorizations and what they solve; the kernels are in device/linalg/indefinite.h.
+// LDL factorizations and the solution of linear systems with them. The kernels are in device/linalg/indefinite.h.
 #include "cuda/linalg/elimination.h"
 #include "cuda/linalg/matrices.h"
 #include "cuda/runtime/cuda_modules.h"

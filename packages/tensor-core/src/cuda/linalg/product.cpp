@@ -1,4 +1,4 @@
-// Matrix products on a GPU: by cuBLASLt where it is installed and does them, else by tiles of our own.
+// Matrix products on a GPU: by cuBLASLt if it is installed and supports them, otherwise by flambeau's tiles.
 #include <limits>
 
 #include "cuda/division.h"
@@ -47,7 +47,7 @@ void multiply(const Tensor& out, const Tensor& a, const Tensor& b, const Tensor&
                      nullptr,
                      0};
   if (bias.defined()) p.bias = bias.device_bytes(), p.bias_stride = bias.stride(0);
-  if (library_multiplies(in)) {  // it reads along rows or along columns
+  if (library_multiplies(in)) {  // the library reads operands with contiguous rows or columns
     const bool left = library_layout(m, k, p.left.row, p.left.column).has_value(),
                right = library_layout(k, n, p.right.row, p.right.column).has_value();
     if (!left || !right) return multiply(out, left ? a : clone(a), right ? b : clone(b), bias);

@@ -26,18 +26,18 @@ struct BySize {
   bool operator()(const Block* a, size_t size) const { return a->size < size; }
 };
 
-struct Pool {  // what is free for one stream
+struct Pool {  // free blocks of one stream
   std::set<Block*, BySize> small, large;
   std::set<Block*, BySize>& of(bool is_small) { return is_small ? small : large; }
-  // Blocks of at most kLittleBlock as they came back, by their size: most requests of small operators are served from
-  // here. They count as used by their neighbours, which they are joined with when nothing else serves a request.
+  // Freed blocks of at most kLittleBlock, by size, which serve most requests of small operators. Their neighbours
+  // regard them as used. They are merged with their neighbours only if no other block serves a request.
   std::array<std::vector<Block*>, kLittleBlock / kBlockUnit + 1> little;
   std::vector<Block*>& of_size(size_t size) { return little[size / kBlockUnit]; }
 };
 
-struct Pending {  // freed, but other streams still use it
+struct Pending {  // freed, but still used by other streams
   Block* block;
-  std::vector<EventHandle*> events = {};  // behind what those of its streams did that it no longer names
+  std::vector<EventHandle*> events = {};  // recorded after the work of streams that are no longer listed
 };
 
 struct Megabytes {
@@ -151,21 +151,21 @@ class Allocator {
   }
 
  private:
-  using Owner = std::pair<StreamHandle*, int64_t>;  // a stream, and a graph or 0
+  using Owner = std::pair<StreamHandle*, int64_t>;  // a stream, and the number of a graph or 0
 
   static void count(size_t& total, size_t& peak, size_t bytes) {
     total += bytes;
     peak = std::max(peak, total);
   }
 
-  // The graph that the stream's work is captured in, be it that the stream has joined the capture of another; or 0.
+  // Returns the graph that captures the stream's work, also if the stream joined the capture of another; otherwise 0.
   int64_t graph_of(StreamHandle* stream) const {
     if (!stream) return 0;
     const CaptureStatus now = capture_status(device_, stream);
     const auto found = now.status ? captures_.find(now.number) : captures_.end();
     return found == captures_.end() ? 0 : found->second;
   }
-  Pool& pool_of(Owner owner) {  // most often the one of the call before
+  Pool& pool_of(Owner owner) {  // usually the same as in the previous call
     if (!last_pool_ || last_owner_ != owner) last_owner_ = owner, last_pool_ = &pools_[owner];
     return *last_pool_;
   }
@@ -210,7 +210,7 @@ class Allocator {
     const size_t bytes = segment_size(size);
     DevicePointer address = 0;
     int code = ask_for(d, bytes, address);
-    if (code == code::kOutOfMemory) {  // what is cached may be in the way
+    if (code == code::kOutOfMemory) {  // cached blocks may occupy the memory
       ++statistics_.retries;
       wait(lock);
       release_segments(d);
@@ -225,7 +225,7 @@ class Allocator {
     return block;
   }
 
-  // Leaves `size` of a block and gives the rest back, where the rest can serve anybody.
+  // Reduces a block to `size`, and frees the rest if it is large enough for other requests.
   void cut(Block* block, size_t size) {
     const size_t rest = block->size - size;
     if (rest < (block->small ? kBlockUnit : kSmallBlock)) return;
@@ -251,7 +251,7 @@ class Allocator {
     }
     blocks.insert(block);
   }
-  static Block* absorb(Block* block) {  // the block after it
+  static Block* absorb(Block* block) {  // returns the following block
     Block* gone = block->after;
     block->size += gone->size;
     block->after = gone->after;
@@ -260,8 +260,8 @@ class Allocator {
     return block;
   }
 
-  // Behind what the other streams have done so far. Not while one of them is captured: the event would be the graph's,
-  // and never come to pass.
+  // Records events after the current work of the other streams. Not while one of them is captured: the event would
+  // belong to the graph and would never complete.
   void record(Pending& pending) {
     auto& streams = pending.block->other_streams;
     for (const auto& [device, stream] : streams)
@@ -294,10 +294,11 @@ class Allocator {
     }
   }
 
-  // Waits for all work on what is free or pending: the driver does not say that it does so before it frees memory.
-  // While a stream is captured only the events of what is pending can be waited for. Others may take memory meanwhile.
+  // Waits for all work on free or pending blocks, because the driver does not guarantee to do so before it frees
+  // memory. During a capture, only the events of pending blocks can be waited for. Meanwhile other threads may allocate
+  // memory.
   void wait(std::unique_lock<std::mutex>& lock) {
-    for (Pending& each : pending_) record(each);  // also of streams of other GPUs
+    for (Pending& each : pending_) record(each);  // also for streams of other GPUs
     const Driver& d = activate(device_);
     const bool capturing = !captures_.empty();
     const int64_t frees = statistics_.frees;
@@ -323,7 +324,7 @@ class Allocator {
   void release_segments(const Driver& d) {
     join_little();
     for (auto& [owner, pool] : pools_) {
-      if (owner.second) continue;  // its graph writes there at each replay, whatever is free of it
+      if (owner.second) continue;  // the graph writes to its memory at each replay, even if blocks are free
       for (auto* blocks : {&pool.small, &pool.large})
         std::erase_if(*blocks, [&](Block* block) {
           if (block->before || block->after) return false;
@@ -360,8 +361,8 @@ class Allocator {
   std::map<Owner, Pool> pools_;
   Owner last_owner_;
   Pool* last_pool_ = nullptr;
-  std::map<unsigned long long, int64_t> captures_;  // the graphs in progress, by the driver's numbers of their captures
-  std::set<int64_t> graphs_;                        // whose memory is theirs alone
+  std::map<unsigned long long, int64_t> captures_;  // captures in progress, by the driver's capture numbers
+  std::set<int64_t> graphs_;                        // graphs with private memory
   int64_t last_graph_ = 0;
   std::vector<Pending> pending_;
   static constexpr size_t kNoLimit = SIZE_MAX;
@@ -378,7 +379,7 @@ Allocator& allocator(int device) { return of_device<Allocator>(device); }
 Block* allocate_block(int device, size_t bytes) { return allocator(device).allocate(bytes); }
 void free_block(Block* block) noexcept try {
   allocator(block->device).free(block);
-} catch (const Error&) {  // the process ends, was forked, or its GPU has failed: the memory is gone with it
+} catch (const Error&) {  // the process ends, was forked, or its GPU has failed, so the memory no longer exists
 }
 
 std::optional<Tensor> workspace(size_t bytes) try {

@@ -23,7 +23,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Two independent 64-bit sums over everything a compiled module depends on (FNV-1a).
+// Two independent 64-bit hashes (FNV-1a) of all inputs of a compiled module.
 class Digest {
  public:
   void add(std::string_view text) {
@@ -31,7 +31,7 @@ class Digest {
       first_ = (first_ ^ byte) * 0x100000001B3ull;
       second_ = (second_ ^ (byte + 0x5Bu)) * 0x100000001B3ull;
     }
-    first_ = (first_ ^ 0x1FF) * 0x100000001B3ull;  // where one text ends
+    first_ = (first_ ^ 0x1FF) * 0x100000001B3ull;  // separates texts
     second_ = (second_ ^ 0x2FF) * 0x100000001B3ull;
   }
   std::string text() const {
@@ -51,7 +51,7 @@ std::string contents(const fs::path& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-// Of the headers that modules include.
+// Returns the digest of the headers that modules include.
 const std::string& headers_digest() {
   static const std::string text = [] {
     std::vector<fs::path> files;
@@ -78,7 +78,7 @@ fs::path compiled_folder() {
   return {};
 }
 
-// A cached file: this, then the code.
+// A cached file consists of this header and the code.
 struct Header {
   char magic[8] = {'f', 'l', 'a', 'm', 'b', 'e', 'a', 'u'};
   uint64_t size = 0, sum = 0;
@@ -89,7 +89,7 @@ uint64_t sum_of(std::string_view code) {
   return digest.number();
 }
 
-std::string read_cached(const fs::path& path) {  // empty: there is none that is whole
+std::string read_cached(const fs::path& path) {  // empty if there is no complete file
   const std::string file = contents(path);
   Header header, expected;
   if (file.size() < sizeof(Header)) return {};
@@ -100,7 +100,7 @@ std::string read_cached(const fs::path& path) {  // empty: there is none that is
   return whole ? code : std::string();
 }
 
-void write_cached(const fs::path& path, const std::string& code) {  // a cache that cannot be written is done without
+void write_cached(const fs::path& path, const std::string& code) {  // errors are ignored, since the cache is optional
   if (path.empty()) return;
   std::error_code failed;
   fs::create_directories(path.parent_path(), failed);
@@ -133,7 +133,7 @@ std::vector<std::string> options_for(const std::string& architecture) {
           "-I" + kernel_folder() + "/device/standard"};
 }
 
-// The GPU's own, or the newest that the compiler knows, in the form that the driver takes further.
+// Returns the GPU's architecture, or the newest that the compiler knows, as intermediate code that the driver compiles.
 std::string architecture_of(int device) {
   const Properties& p = properties(device);
   const int own = p.major * 10 + p.minor;
@@ -147,7 +147,7 @@ std::string architecture_of(int device) {
   return "compute_" + std::to_string(newest);
 }
 
-// The path of code that this generation of NVRTC has compiled. Empty if there is no cache folder.
+// Returns the path for code compiled by this generation of NVRTC. Empty if there is no cache folder.
 fs::path cache_path(const std::string& source, const std::string& architecture, int generation) {
   Digest digest;
   digest.add(source);
@@ -161,7 +161,7 @@ fs::path cache_path(const std::string& source, const std::string& architecture, 
 
 struct Code {
   std::string text;
-  fs::path file = {};  // from which it was read; empty where it was compiled
+  fs::path file = {};  // the file it was read from; empty if it was compiled
 };
 
 Code cached(const std::string& source, const std::string& architecture, int generation) {
@@ -178,7 +178,7 @@ Code compiled(int device, const std::string& name, const std::string& source) {
   return {std::move(made.code)};
 }
 
-// NVRTC is opened only if the disk does not have the code, from a compiler whose code the driver loads: of the driver's
+// NVRTC is loaded only if the disk cache has no code from a compiler that the driver supports: of the driver's
 // generation or an earlier one.
 Code code_for(int device, const std::string& name, const std::string& source) {
   constexpr int kOldestGeneration = 12;
@@ -233,7 +233,7 @@ FunctionHandle* CudaModule::load(int device, int number) {
   const std::lock_guard lock(loading);
   auto* own = &functions_[size_t(device) * names_.size()];
   if (FunctionHandle* found = own[number].load()) return found;
-  ModuleHandle* const module = load_module(device, name_, source_);  // stays loaded
+  ModuleHandle* const module = load_module(device, name_, source_);  // never unloaded
   const Driver& d = activate(device);
   for (size_t i = 0; i < names_.size(); ++i) {
     FunctionHandle* function = nullptr;

@@ -9,12 +9,12 @@ namespace flambeau::cuda {
 
 namespace {
 
-constexpr int kOldestCapability = 75;  // kernels are compiled for what NVRTC still supports
+constexpr int kOldestCapability = 75;  // the oldest architecture that NVRTC supports
 
 struct Gpu {
   ContextHandle* context = nullptr;
   Properties properties;
-  bool reads_pageable_memory = false;  // by itself, so that a copy may return before it has
+  bool reads_pageable_memory = false;  // then a copy may return before it has read its source
 };
 
 struct Gpus {

@@ -8,10 +8,10 @@ namespace flambeau::cuda {
 
 namespace {
 
-constexpr int kOldestVersion = 12000;  // compiled code of that major version and later is loaded
-bool forked = false;                   // from the process in which the driver was initialised
+constexpr int kOldestVersion = 12000;  // code compiled for that major version and later is supported
+bool forked = false;                   // true in a process forked after the driver was initialised
 
-// The driver, or why there is none.
+// The driver, or the reason why it is not available.
 struct Loaded {
   Driver functions;
   std::string obstacle;

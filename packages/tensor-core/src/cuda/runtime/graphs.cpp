@@ -24,10 +24,10 @@ namespace flambeau::cuda {
 // derivative, stores its offset within the numbers of the graph (RandomPlace) and draws from there. These numbers are
 // not counted again.
 struct NumbersOfGraph {
-  Generator* generator;  // null: the default one
-  uint64_t settings;     // of the generator when the capture began
-  int64_t groups;        // that a replay draws
-  Tensor start;          // on the GPU
+  Generator* generator;  // null for the default generator
+  uint64_t settings;     // state of the generator when the capture began
+  int64_t groups;        // number of groups that a replay draws
+  Tensor start;          // start of the numbers, on the GPU
   Generator& source() const { return generator ? *generator : default_generator(); }
 };
 
@@ -35,11 +35,11 @@ struct Graph {
   int device;
   StreamHandle* stream;
   int64_t pool = 0;
-  unsigned long long capture = 0;  // the driver's number for it
+  unsigned long long capture = 0;  // the driver's number of the capture
   GraphExecutableHandle* executable = nullptr;
-  EventHandle* launched = nullptr;  // behind the last launch, which the driver puts behind those before it
+  EventHandle* launched = nullptr;  // recorded after the last launch; the driver runs launches in order
   std::vector<NumbersOfGraph> numbers{};
-  std::vector<Ref<Storage>> pinned{};  // what each replay copies from or to
+  std::vector<Ref<Storage>> pinned{};  // host memory that each replay reads or writes
 };
 
 namespace {
@@ -59,7 +59,7 @@ Graph* current_graph(int device) {
   return found == captures.end() ? nullptr : *found;
 }
 
-// The default generator's numbers in the capture that the thread is in; null outside.
+// Returns the default generator's numbers in the capture of this thread; null outside of captures.
 NumbersOfGraph* captured_numbers() {
   {
     const std::lock_guard lock(mutex);
@@ -72,7 +72,7 @@ NumbersOfGraph* captured_numbers() {
   return n == graph->numbers.end() ? nullptr : &*n;
 }
 
-struct Again {  // what the thread draws again: from the numbers of a graph or, where `start` is undefined, without one
+struct Again {  // numbers that the thread draws again: from a graph, or without one if `start` is undefined
   bool is_on = false;
   Tensor start{};
   uint64_t offset = 0;
@@ -83,12 +83,12 @@ void move_generator(const RandomPlace& place) {
   Generator& g = default_generator();
   if (place.stream) g.set_pytorch_stream(std::make_unique<PyTorchStream>(*place.stream));
   if (g.seed() == place.seed)
-    g.reserve(int64_t(place.offset - g.offset()));  // which is not to set it
+    g.reserve(int64_t(place.offset - g.offset()));  // which must not set it
   else
     g.set_state(place.seed, place.offset);
 }
 
-// As parts of the commands themselves: memory of the host would have to stay until the stream has come to read it.
+// Written as part of the commands, because host memory would have to stay valid until the stream reads it.
 void write_numbers(const Driver& d, const Tensor& to, std::initializer_list<uint64_t> numbers, StreamHandle* stream) {
   auto address = DevicePointer(to.device_bytes());
   for (const uint64_t number : numbers)
@@ -151,7 +151,7 @@ void go_on(const RandomPlace& place) {
 namespace flambeau::cuda {
 
 Graph* begin_capture(int device, StreamHandle* stream) {
-  constexpr int kRelaxed = 2;  // memory may be taken from the driver meanwhile
+  constexpr int kRelaxed = 2;  // the driver may allocate memory in the meantime
   require(stream,
           "CUDA graphs must be captured on a non-default stream; use flambeau.cuda.graph or flambeau.cuda.stream");
   auto graph = std::make_unique<Graph>(Graph{device, stream});
@@ -200,12 +200,12 @@ void launch_graph(Graph* graph) {
     write_numbers(d, n.start, {seed, g.reserve(n.groups)}, stream);
   }
   check(d.cuGraphLaunch(graph->executable, stream), "launching a graph");
-  if (stream && is_capturing(graph->device, stream)) return;  // as a part of another graph
+  if (stream && is_capturing(graph->device, stream)) return;  // the graph is captured as part of another graph
   if (!graph->launched) graph->launched = create_event(graph->device, false);
   record_event(graph->device, graph->launched, stream);
 }
 void destroy_graph(Graph* graph) {
-  const Driver& d = activate(graph->device);  // which raises in a process that was forked: the graph is the parent's
+  const Driver& d = activate(graph->device);  // raises in a forked process, because the graph belongs to the parent
   const std::unique_ptr<Graph> ended(graph);
   int code = 0;
   if (graph->launched) {  // the next user of the memory may use another stream

@@ -15,7 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Of the installed Python package: this library lies in its folder lib.
+// Returns the folder of the installed Python package; this library is in its folder lib.
 fs::path package_folder() {
   Dl_info info;
   if (!dladdr(reinterpret_cast<const void*>(&package_folder), &info) || !info.dli_fname) return {};

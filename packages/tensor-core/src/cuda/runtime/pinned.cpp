@@ -1,9 +1,9 @@
-// Pinned memory of the host.
+// Pinned host memory.
 //
 // Note [Pinned memory]
-// Pinning memory is slow, so freed blocks are cached and serve the next request of their size. Asynchronous copies may
-// still use a freed block: an event is recorded in each stream that used it, and the block is reused when these events
-// have completed. A graph copies at each replay, so it keeps the storages alive until it is destroyed.
+// Pinning memory is slow, so freed blocks are cached for the next request of their size. Asynchronous copies may still
+// use a freed block: an event is recorded in each stream that used it, and the block is reused when these events have
+// completed. A graph copies at each replay, so it keeps the storages alive until it is destroyed.
 #include <algorithm>
 #include <bit>
 #include <map>
@@ -18,7 +18,7 @@ namespace {
 
 thread_local bool non_blocking = false;
 
-// An eighth of the power of two below at most is lost.
+// Wastes at most an eighth of the next lower power of two.
 constexpr size_t rounded_size(size_t bytes) {
   constexpr size_t kSmallest = 4096;
   const size_t step = std::max(std::bit_floor(bytes) / 8, kSmallest);
@@ -129,7 +129,7 @@ PinnedMemory& pinned() {
 void free_pinned(void* memory) {
   try {
     pinned().give_back(memory);
-  } catch (const Error&) {  // the process ends, or its GPU has failed: the memory is gone with it
+  } catch (const Error&) {  // the process ends, or its GPU has failed, so the memory no longer exists
   }
 }
 

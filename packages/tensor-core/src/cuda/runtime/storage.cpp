@@ -43,7 +43,7 @@ void* copy_to_host(int device, const void* data, size_t bytes) {
   void* const host = allocate(bytes);
   const cuda::Driver& d = cuda::activate(device);
   cuda::StreamHandle* const stream = cuda::current_stream(device);
-  int code = running_calls ? 0 : d.cuCtxSynchronize();  // another thread's stream may be at work on it
+  int code = running_calls ? 0 : d.cuCtxSynchronize();  // another thread's stream may still use the memory
   if (!code) code = d.cuMemcpyDtoHAsync_v2(host, reinterpret_cast<cuda::DevicePointer>(data), bytes, stream);
   if (!code) code = d.cuStreamSynchronize(stream);
   if (code) deallocate(host, bytes);
@@ -87,12 +87,12 @@ void Storage::record_stream(int device, cuda::StreamHandle* stream) const {
     cuda::use_block(static_cast<cuda::Block*>(context_), {device, stream});
 }
 
-// Threads that share a loop may all be the first to ask.
+// Several threads of a loop may request the pointer at the same time.
 void* Storage::move_to_host() const {
   go_to_host();
   if (__atomic_load_n(&on_host_, __ATOMIC_ACQUIRE)) return host_;
   {
-    // Before the lock: a thread that holds the GIL may wait for the lock.
+    // Release the GIL before taking the lock, since a thread with the GIL may wait for the lock.
     const GilRelease release(GilRelease::Wait);
     const std::lock_guard lock(moving);
     if (on_host_) return host_;

@@ -9,11 +9,11 @@
 namespace flambeau::cuda {
 
 namespace {
-// One of each GPU, once a thread has chosen any. Static room for threads is scarce: a library that a program loads gets
-// what is left of it.
+// The chosen stream of each GPU, allocated when a thread first chooses one. Static thread-local memory is scarce for
+// libraries that are loaded at run time.
 thread_local std::unique_ptr<StreamHandle*[]> streams_of_thread;
 
-// For a query: 0 done, kNotReady not yet.
+// Result of a query: 0 if complete, kNotReady otherwise.
 bool done(int code, const char* what) {
   if (code == code::kNotReady) return false;
   check(code, what);
@@ -29,7 +29,7 @@ void set_stream(int device, StreamHandle* stream) {
 }
 
 StreamHandle* create_stream(int device, int priority) {
-  constexpr unsigned kIndependent = 1;  // of the default stream
+  constexpr unsigned kIndependent = 1;  // independent of the default stream
   StreamHandle* stream = nullptr;
   check(activate(device).cuStreamCreateWithPriority(&stream, kIndependent, priority), "creating a stream");
   return stream;

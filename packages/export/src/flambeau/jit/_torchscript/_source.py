@@ -291,6 +291,7 @@ def compiled(functions: Mapping[str, ast.FunctionDef], file: str, variables: dic
     for name, function in functions.items():
         module = ast.fix_missing_locations(ast.Module([function], []))
         own: dict[str, Any] = {}
-        exec(compile(module, f"<{file}>", "exec", dont_inherit=True), variables, own)  # of a checked tree
+        # Safe, since the tree was checked
+        exec(compile(module, f"<{file}>", "exec", dont_inherit=True), variables, own)
         made[name] = own[function.name]
     return made
