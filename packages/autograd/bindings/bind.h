@@ -1,4 +1,4 @@
-// The parts of the extension module, one function for each file. Internal.
+// The parts of the extension module; each function is in a separate file. Internal.
 #pragma once
 
 #include <pybind11/pybind11.h>
@@ -21,13 +21,14 @@ void bind_saved_hooks(pybind11::module_& m);  // saved_hooks.cpp
 void bind_anomaly(pybind11::module_& m);      // anomaly.cpp
 void bind_profiler(pybind11::module_& m);     // profiler.cpp
 
-struct SavedReference {  // to a tensor that a node saves
+struct SavedReference {  // reference to a tensor that a node saves
   Ref<Node> node;
-  int index = -1;  // -1: None was saved
+  int index = -1;  // -1 if None was saved
 };
-pybind11::tuple function_references(const Node& node);  // to what a Function saved
+pybind11::tuple function_references(const Node& node);  // references to what a Function saved
 
-pybind11::list traceback_lines(const Node& node);  // of the call that recorded it, in anomaly mode
+// Lines of the traceback of the call that recorded the node, in anomaly mode
+pybind11::list traceback_lines(const Node& node);
 
 // Called by the engine, through src/binding_hooks.h
 std::unique_ptr<CallSite> call_site();
@@ -40,17 +41,18 @@ int visit_callbacks(const AutogradMeta& meta, visitproc visit, void* argument);
 void drop_callbacks(const AutogradMeta& meta);
 PyObject* wrap_grad_fn(const Tensor& t);
 
-void track(const Tensor& t);                   // by the garbage collector
-PyObject* function_context(const Node& node);  // of a call of an autograd.Function, borrowed; null for other nodes
+void track(const Tensor& t);  // tells the garbage collector about a tensor
+// Context of a call of an autograd.Function, borrowed; null for other nodes
+PyObject* function_context(const Node& node);
 
-// The result of a call of Python's API, which is null if it failed.
+// Checks the result of a call of Python's API, which is null if the call failed.
 inline PyObject* checked(PyObject* o) {
   if (!o) throw PythonError();
   return o;
 }
 inline pybind11::object owned(PyObject* o) { return pybind11::reinterpret_steal<pybind11::object>(checked(o)); }
 
-// A Tensor parameter. Without this, the type caster takes None for an undefined tensor.
+// A Tensor parameter that rejects None. Otherwise the type caster converts None to an undefined tensor.
 inline pybind11::arg tensor_argument() { return pybind11::arg().none(false); }
 
 // Adds a function to a module.
@@ -59,7 +61,7 @@ void define(pybind11::module_& m, const char* name, F&& f, const Extra&... extra
   m.def(name, std::forward<F>(f), pybind11::call_guard<InterpreterSection>(), extra...);
 }
 
-// Runs body, turning exceptions into a Python error and null: for functions of CPython's own calling conventions.
+// Runs body and converts exceptions to a Python error and null, for functions with CPython's calling conventions.
 template <class F>
 PyObject* guarded(F&& body) {
   const InterpreterSection section;

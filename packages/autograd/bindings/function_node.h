@@ -1,8 +1,9 @@
 // The node of a user's autograd.Function and the context that its forward and backward share. Internal.
 //
 // Note [Function contexts]
-// The context (ctx) that forward and backward share is a Python object held by the node. It knows its node without
-// holding it, so that no cycle comes of it; what is saved for backward belongs to the node, and is freed with it.
+// The node holds the context (ctx), a Python object that forward and backward share. The context has a borrowed pointer
+// to its node, so that they form no reference cycle. Values saved for backward belong to the node and are freed with
+// it.
 #pragma once
 
 #include "bind.h"
@@ -14,11 +15,11 @@ class FunctionNode;
 struct FunctionContext {
   PyObject_HEAD PyObject *dict, *weak_references;
   PyObject *needs_input_grad, *to_save, *saved_for_forward, *dirty, *non_differentiable;  // null until they are set
-  FunctionNode* node;  // borrowed; null before it is recorded and after the node is gone
+  FunctionNode* node;  // borrowed; null before the call is recorded and after the node is deleted
   bool materialize;
 };
 
-extern PyTypeObject* context_type;  // FunctionCtx, once make_context_type has run
+extern PyTypeObject* context_type;  // FunctionCtx; set by make_context_type
 void make_context_type();
 PyObject* new_context();
 inline FunctionContext* context_of(PyObject* o) { return reinterpret_cast<FunctionContext*>(o); }
@@ -62,9 +63,9 @@ class FunctionNode final : public OperatorNode {
   void apply(const Tensor* gradients, Tensor* results, const bool* needs) override;
   pybind11::tuple saved_tensors();
 
-  SmallVector<int, 4> returned;  // of each value that forward returned: which output of the node it is, or -1
-  SmallVector<bool, 8> given;    // of each argument: whether it was a tensor
-  SmallVector<bool, 4> kept;     // of each value to save: whether it was a tensor, not None
+  SmallVector<int, 4> returned;  // for each value that forward returned: the index of the node's output, or -1
+  SmallVector<bool, 8> given;    // for each argument: true if it was a tensor
+  SmallVector<bool, 4> kept;     // for each value to save: true if it was a tensor, false for None
 
  private:
   void take(PyObject* returned_gradients, Tensor* results, const bool* needs) const;

@@ -1,4 +1,4 @@
-// Anomaly mode: nodes remember where they were recorded, and their results are searched for NaN. Internal.
+// Anomaly mode: nodes store where they were recorded, and their results are checked for NaN. Internal.
 #pragma once
 
 #include <string>
@@ -7,18 +7,18 @@
 
 namespace flambeau::autograd {
 
-// Where the program called an operator. The bindings know that.
+// Location of an operator call in the program. The bindings determine it.
 struct CallSite {
   virtual ~CallSite() = default;
   virtual std::string text() const = 0;  // indented lines, the innermost call last
 
-  Ref<Node> parent;  // the node whose derivative made this call
+  Ref<Node> parent;  // the node whose derivative called the operator
 };
 
 FLAMBEAU_API extern bool anomaly_mode, anomaly_checks_nan;
 
 void remember_call(Node& node);
-FLAMBEAU_API std::string call_text(const Node& node);  // the forward call; empty if it was not remembered
+FLAMBEAU_API std::string call_text(const Node& node);  // location of the forward call; empty if it was not stored
 void check_nan(const Node& node, const Tensor* results, size_t count);
 
 }  // namespace flambeau::autograd

@@ -9,14 +9,15 @@ namespace flambeau::autograd {
 struct CallSite;
 
 struct BindingHooks {
-  std::unique_ptr<CallSite> (*call_site)();                     // of the call that runs
+  std::unique_ptr<CallSite> (*call_site)();                     // the location of the current call
   std::unique_ptr<PackedTensor> (*pack)(const Tensor& tensor);  // null if this thread has no hooks on saved tensors
-  // Rethrows the exception being handled, with a note that names the node. `doing`: "in the backward of", for example.
+  // Rethrows the current exception, with a note that names the node. `doing`: for example "in the backward of".
   void (*rethrow)(const Node& node, const char* doing);
-  void (*watch_collections)();  // from now on, collect_cycles() runs after each full garbage collection
+  void (*watch_collections)();  // requests collect_cycles() after each full garbage collection
 };
 FLAMBEAU_API extern const BindingHooks* binding_hooks;  // null without bindings
 
-FLAMBEAU_API extern int hooked_threads;  // how many hooks on saved tensors threads have; under the interpreter's lock
+// Number of hooks on saved tensors in all threads; protected by the interpreter's lock
+FLAMBEAU_API extern int hooked_threads;
 
 }  // namespace flambeau::autograd

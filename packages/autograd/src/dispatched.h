@@ -1,5 +1,4 @@
-// The engine's own operators on gradients, where a class or a mode with __torch_dispatch__ may answer for them.
-// Internal.
+// The engine's operators on gradients, which a class or a mode with __torch_dispatch__ may override. Internal.
 #pragma once
 
 #include "flambeau/dispatched_gradients.h"

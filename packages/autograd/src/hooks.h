@@ -12,10 +12,11 @@ namespace flambeau::autograd {
 
 class Node;
 struct CallSite;                           // anomaly.h
-using Gradients = SmallVector<Tensor, 1>;  // of the outputs of a node
+using Gradients = SmallVector<Tensor, 1>;  // gradients of the outputs of a node
 
-// Of a tensor: gets the tensor's gradient, or the leaf itself after accumulation. Of a node: gets the gradients of its
-// outputs or, after it has run, those of its inputs and, as `outputs`, those of its outputs. May replace the values.
+// A hook of a tensor gets the tensor's gradient, or the leaf itself after accumulation. A hook of a node gets the
+// gradients of its outputs or, after the node has run, those of its inputs and, as `outputs`, those of its outputs. It
+// may replace the values.
 using Hook = std::function<void(std::span<Tensor> values, std::span<const Tensor> outputs)>;
 
 struct Callback {
@@ -24,22 +25,22 @@ struct Callback {
 };
 using Callbacks = std::vector<Callback>;
 
-struct CallbackOwner {  // found by the ids of its callbacks, so that a handle need not hold it
+struct CallbackOwner {  // found by the ids of its callbacks, so that a handle need not reference it
   virtual void remove(int64_t id) = 0;
 
  protected:
   ~CallbackOwner() = default;
 };
 
-struct FLAMBEAU_API NodeHooks final : CallbackOwner {  // what few nodes have
+struct FLAMBEAU_API NodeHooks final : CallbackOwner {  // data that few nodes have
   ~NodeHooks();
   void remove(int64_t id) override;
   void drop_callbacks();
-  std::vector<Callbacks> gradient;                           // by output: called with its gradient, may replace it
-  Callbacks pre, post;                                       // of the node
-  std::vector<std::pair<uint32_t, AutogradMeta*>> retained;  // tensors that keep their gradient
-  std::shared_ptr<void> metadata;                            // the bindings' own
-  std::unique_ptr<CallSite> call_site;                       // in anomaly mode
+  std::vector<Callbacks> gradient;  // for each output: called with its gradient, which it may replace
+  Callbacks pre, post;              // hooks of the node
+  std::vector<std::pair<uint32_t, AutogradMeta*>> retained;  // tensors that retain their gradient
+  std::shared_ptr<void> metadata;                            // data of the bindings
+  std::unique_ptr<CallSite> call_site;                       // set in anomaly mode
 };
 
 struct FLAMBEAU_API LeafHooks final : TensorHooks, CallbackOwner {
@@ -54,7 +55,7 @@ FLAMBEAU_API int64_t add_gradient_hook(const Tensor& t, Hook hook);
 FLAMBEAU_API int64_t add_accumulation_hook(const Tensor& leaf, Hook hook);
 FLAMBEAU_API int64_t add_prehook(Node& node, Hook hook);
 FLAMBEAU_API int64_t add_posthook(Node& node, Hook hook);
-FLAMBEAU_API NodeHooks& node_hooks(Node& node);  // made if they are missing
+FLAMBEAU_API NodeHooks& node_hooks(Node& node);  // creates them if they are missing
 void stop_retaining(AutogradMeta& meta);
 
 void call_gradient_hooks(Node& node, Gradients& gradients);

@@ -1,9 +1,9 @@
-// The recorded graph: nodes, the edges between them, and what they saved. Internal to the engine.
+// The recorded graph: nodes, edges between them, and saved tensors. Internal to the engine.
 //
 // Note [Order]
-// Every node takes the next number of one sequence once its edges are there: its number is larger than those of all
-// nodes its gradients flow to. Running the nodes by falling number therefore is a topological order, and no pass over
-// the graph is needed to find one.
+// Every node gets the next sequence number after its edges are set. Its number is therefore larger than those of all
+// nodes to which its gradients flow. Running nodes in descending order of their numbers is a topological order, which
+// needs no search of the graph.
 #pragma once
 
 #include <memory>
@@ -20,8 +20,8 @@ class Node;
 struct Run;
 
 struct Edge {
-  Ref<Node> node;      // null: no gradient is required
-  uint32_t index = 0;  // of the output of that node
+  Ref<Node> node;      // null if no gradient is required
+  uint32_t index = 0;  // index of the output of that node
 };
 
 // A saved tensor as packed by saved_tensors_hooks.
@@ -31,17 +31,17 @@ struct PackedTensor {
   virtual ~PackedTensor() = default;
   virtual Tensor unpack() const = 0;
 
-  Edge edge;          // where the gradient of the unpacked tensor goes
-  const Shape shape;  // what the derivatives were promised, and do not look at again
+  Edge edge;          // edge for the gradient of the unpacked tensor
+  const Shape shape;  // shape that the derivatives rely on without a check
   const Dtype dtype;
   const Device device;
   const bool contiguous;
 };
 
 struct SavedTensor {
-  Tensor tensor;  // undefined where hooks packed it
+  Tensor tensor;  // undefined if hooks packed it
   uint32_t version;
-  int output;  // which output of the saving node it is, or -1: then `tensor` is an alias without history
+  int output;  // index of the saving node's output that it is, or -1; then `tensor` is an alias outside the graph
   uint64_t geometry;
   std::unique_ptr<PackedTensor> packed;
 };
@@ -53,10 +53,10 @@ struct OutputInfo {
 
 class FLAMBEAU_API Node : public GraphNode {
  public:
-  explicit Node(const char* operator_name) : operator_name_(operator_name) {}  // with static lifetime
-  const char* name() const override;                                           // made when it is asked for
-  virtual size_t bytes() const = 0;                                            // of the object, for its allocation
-  // Gradients of the outputs to those of the inputs; `results` has one slot for each edge.
+  explicit Node(const char* operator_name) : operator_name_(operator_name) {}  // a string with static lifetime
+  const char* name() const override;                                           // created on request
+  virtual size_t bytes() const = 0;  // size of the object, for its deallocation
+  // Computes the gradients of the inputs from those of the outputs. `results` has one slot for each edge.
   virtual void apply(const Tensor* gradients, Tensor* results, const bool* needs) = 0;
   virtual void release_saved() {}
   void take_number();  // Note [Order]
@@ -65,8 +65,8 @@ class FLAMBEAU_API Node : public GraphNode {
   SmallVector<OutputInfo, 1> outputs;
   std::unique_ptr<NodeHooks> hooks;
   uint64_t sequence = 0;
-  bool wants_zeros = true;  // for outputs without a gradient; otherwise they are given as undefined tensors
-  // The run this node waits in, and the gradients that have arrived. Note [Runs] in engine.cpp
+  bool wants_zeros = true;  // pass zeros for outputs without a gradient; otherwise undefined tensors
+  // The run in which this node waits, and the gradients that have arrived. Note [Runs] in engine.cpp
   Run* run = nullptr;
   Gradients pending;
 
@@ -80,7 +80,7 @@ class FLAMBEAU_API Node : public GraphNode {
   mutable std::string name_;
 };
 
-FLAMBEAU_API std::ostream& operator<<(std::ostream& out, const Node& node);  // its name
+FLAMBEAU_API std::ostream& operator<<(std::ostream& out, const Node& node);  // prints the name
 
 class FLAMBEAU_API OperatorNode : public Node {
  public:
@@ -93,37 +93,37 @@ class FLAMBEAU_API OperatorNode : public Node {
   void apply(const Tensor* gradients, Tensor* results, const bool* needs) override;
   void release_saved() override;
   void save(const Tensor& t, int output);
-  void pack_saved(size_t i, std::unique_ptr<PackedTensor> packed);  // instead of the tensor
+  void pack_saved(size_t i, std::unique_ptr<PackedTensor> packed);  // stores the packed form instead of the tensor
   size_t saved_count() const { return saved_.size(); }
   const SavedTensor& saved(size_t i) const { return saved_[i]; }
   int saved_output(size_t i) const { return saved_[i].output; }
   const Tensor& saved_tensor(size_t i) const { return saved_[i].tensor; }
-  void require_saved() const;                      // RuntimeError if the saved tensors were freed
-  void holds_tensors() { holds_tensors_ = true; }  // in its derivative: it is to be freed like what was saved
+  void require_saved() const;                      // raises RuntimeError if the saved tensors were freed
+  void holds_tensors() { holds_tensors_ = true; }  // the derivative contains tensors, so it is freed like saved tensors
   int64_t saved_bytes() const;
-  Tensor unpack(size_t i);  // RuntimeError if it was freed or changed in place
+  Tensor unpack(size_t i);  // raises RuntimeError if the tensor was freed or changed in place
   Derivative& derivative() { return derivative_; }
-  void share_tangents(const Tensor* const* outputs);  // with the saved outputs
+  void share_tangents(const Tensor* const* outputs);  // gives the tangents of the outputs to their saved forms
   bool in_python = false;                             // the derivative calls operators from Python
 
  protected:
   SmallVector<SavedTensor, 3> saved_;
   bool released_ = false, holds_tensors_ = false;
-  int applying_ = 0;  // threads inside the derivative, which is not freed until the last one returns
+  int applying_ = 0;  // number of threads in the derivative, which is freed only after the last one returns
 
  private:
   Derivative derivative_;
 };
 
-class FLAMBEAU_API AccumulateGrad final : public Node {  // adds to a leaf's .grad
+class FLAMBEAU_API AccumulateGrad final : public Node {  // adds a gradient to a leaf's .grad
  public:
   explicit AccumulateGrad(const Tensor& leaf);
   ~AccumulateGrad() override;
   size_t bytes() const override { return sizeof(*this); }
   void apply(const Tensor* gradients, Tensor* results, const bool* needs) override;
   const Tensor& leaf() const { return leaf_; }
-  bool is_observed() const;                  // has hooks to be called after accumulation
-  void check(const Tensor& gradient) const;  // that it can be added to .grad
+  bool is_observed() const;                  // true if there are hooks to call after accumulation
+  void check(const Tensor& gradient) const;  // checks that the gradient can be added to .grad
 
  private:
   Tensor leaf_;
@@ -134,7 +134,7 @@ Ref<T> make_node(Args&&... args) {
   return Ref<T>::adopt(new (allocate(sizeof(T))) T(std::forward<Args>(args)...));
 }
 
-FLAMBEAU_API Edge gradient_edge(const Tensor& t);  // where the gradient of t goes; none if it requires none
+FLAMBEAU_API Edge gradient_edge(const Tensor& t);  // returns the edge for the gradient of t; empty if t requires none
 FLAMBEAU_API std::vector<Edge> gradient_edges(const std::vector<Tensor>& tensors);
 void set_history(const Tensor& t, const Ref<Node>& node, uint32_t index);
 FLAMBEAU_API void detach_(const Tensor& t);  // removes its grad_fn
@@ -144,14 +144,14 @@ void record(Recording& recording);
 FLAMBEAU_API void become_output(const Tensor& t, const Ref<OperatorNode>& node, uint32_t index, Recording::Kind kind,
                                 const Tensor* const* inputs, int count);
 
-// Sums a gradient to the shape and casts it to the dtype of what it belongs to. `sender` computed it, as its result
-// `index`.
+// Sums a gradient to the shape, and casts it to the dtype, of the tensor that it belongs to. `sender` computed it, as
+// its result `index`.
 Tensor fit(Tensor gradient, const OutputInfo& info, const Node* sender, size_t index);
-bool reduces_to(const Shape& from, const Shape& to);  // whether `to` broadcasts to `from`
+bool reduces_to(const Shape& from, const Shape& to);  // returns true if `to` broadcasts to `from`
 void accumulate_into(Tensor& slot, const Tensor& gradient);
 
 // Note [Cycles of gradients] in cycles.cpp
-void suspect_cycle(const Tensor& leaf);         // its .grad has a graph
-void forget_suspect(const AutogradMeta& meta);  // it ends
+void suspect_cycle(const Tensor& leaf);         // call this for a leaf whose .grad has a graph
+void forget_suspect(const AutogradMeta& meta);  // call this when the leaf is deleted
 
 }  // namespace flambeau::autograd

@@ -1,8 +1,8 @@
-// Automatic differentiation in C++: libflambeau-autograd.so, the CMake target flambeau::autograd. No Python is needed.
+// Automatic differentiation in C++: libflambeau-autograd.so, the CMake target flambeau::autograd. Does not need Python.
 //
-// Operators record what they do with a tensor that requires a gradient (Note [Recording] in autograd.h), except while a
-// NoGrad of the same thread lives. Graphs are recorded, run and dropped by one thread at a time; the kernels under them
-// use all threads. An extension module of Python calls these functions with the GIL held and in an InterpreterSection.
+// Operators record what they do with a tensor that requires a gradient (Note [Recording] in autograd.h), unless a
+// NoGrad object exists in the same thread. One thread at a time may record, run and free a graph; kernels use all
+// threads. A Python extension module calls these functions with the GIL held and in an InterpreterSection.
 #pragma once
 
 #include <functional>
@@ -12,37 +12,38 @@
 
 namespace flambeau::autograd {
 
-// Asks for gradients of a leaf, a tensor that no recorded operation has computed, or stops asking for them.
+// Sets whether a gradient is computed for a leaf, a tensor that is not the result of a recorded operation.
 FLAMBEAU_API void set_requires_grad(const Tensor& t, bool requires_grad);
 
-// The gradient that backward() has added up for a tensor, undefined if there is none. It may be assigned:
+// Returns the gradient that backward() has accumulated for a tensor; undefined if there is none. It can be assigned:
 // `gradient_of(t) = Tensor()` clears it.
 inline Tensor& gradient_of(const Tensor& t) { return meta_of(t).grad; }
 
 struct BackwardOptions {
-  bool retain_graph = false;  // the graph can run again; otherwise it frees what it saved
-  bool create_graph = false;  // record the gradients, so that they can be differentiated; retains the graph
+  bool retain_graph = false;  // the graph can run again; otherwise its saved tensors are freed
+  bool create_graph = false;  // record the gradients, so that they can be differentiated; implies retain_graph
 };
 
-// Adds the gradients of `t` to those of the leaves it was computed from. `gradient` has the shape of `t`; it may be
-// left out for a real tensor of one element.
+// Adds the gradients of `t` to those of the leaves that it was computed from. `gradient` has the shape of `t`. It is
+// optional for a real tensor of one element.
 FLAMBEAU_API void backward(const Tensor& t, const Tensor& gradient = Tensor(), BackwardOptions options = {});
 
-// The gradients of the sum of some outputs for each input, undefined for an input that none of them depends on. Changes
-// no gradient of a leaf. `gradients`: one for each output, as for backward(), or none at all.
+// Returns the gradients of the sum of some outputs with respect to each input; undefined for an input that the outputs
+// do not depend on. Does not change the gradients of leaves. `gradients`: one for each output, as for backward(), or
+// none.
 FLAMBEAU_API std::vector<Tensor> grad(const std::vector<Tensor>& outputs, const std::vector<Tensor>& inputs,
                                       const std::vector<Tensor>& gradients = {}, BackwardOptions options = {});
 
-// Keeps the gradient of a tensor that is not a leaf for gradient_of().
+// Retains the gradient of a tensor that is not a leaf for gradient_of().
 FLAMBEAU_API void retain_grad(const Tensor& t);
 
-// Calls a function with the gradient of a tensor once it is known. A defined result takes the place of the gradient.
-// Returns a number for remove_hook().
+// Calls a function with the gradient of a tensor when it is computed. If the result is defined, it replaces the
+// gradient. Returns a number for remove_hook().
 FLAMBEAU_API int64_t register_hook(const Tensor& t, std::function<Tensor(const Tensor& gradient)> hook);
 FLAMBEAU_API void remove_hook(int64_t hook);
 
-// Drops the gradients of leaves that only these gradients' own graphs keep alive, as create_graph leaves them, and
-// returns the number of these leaves. Under Python, the garbage collector calls it. Note [Cycles of gradients]
+// Releases the gradients of leaves that are kept alive only by the graphs of these gradients, which create_graph
+// causes. Returns the number of these leaves. With Python, the garbage collector calls it. Note [Cycles of gradients]
 FLAMBEAU_API size_t collect_cycles();
 
 }  // namespace flambeau::autograd

@@ -1,4 +1,4 @@
-// Arguments as C++ values, and results as Python objects. Internal.
+// Conversion of Python arguments to C++ values, and of results to Python objects. Internal.
 #pragma once
 
 #include "calls/binding.h"
@@ -8,7 +8,7 @@ namespace flambeau::python {
 [[noreturn]] void wrong_argument(const Call& call, const char* expected, PyObject* got);
 [[noreturn]] void wrong_element(const Call& call, const char* expected, Py_ssize_t position, PyObject* got);
 
-// Conversions. Each throws TypeError naming function, argument and type.
+// Conversions of arguments. Each throws a TypeError that names the function, the argument and the type.
 template <class T>
 struct From;
 
@@ -16,7 +16,7 @@ template <>
 struct From<PyObject*> {
   static PyObject* get(const Call&, PyObject* o) { return o; }
 };
-struct Self {  // a Tensor whose Python object the function returns
+struct Self {  // a tensor whose Python object the function returns as its result
   PyObject* object;
   operator PyObject*() const { return object; }
 };
@@ -99,7 +99,7 @@ struct From<const Shape&> {
     if (PyIndex_Check(o) && !(is_tensor(o) ? tensor_of(o).dim() > 0 : PySequence_Check(o)))
       return {From<int64_t>::get(call, o)};
     if (!PySequence_Check(o) || PyUnicode_Check(o)) wrong_argument(call, "tuple of ints", o);
-    const Object items(checked(PySequence_Tuple(o)));  // which no __index__ can change
+    const Object items(checked(PySequence_Tuple(o)));  // a copy, because __index__ of an item could change a list
     return of_tuple(call, items.get());
   }
 
@@ -166,7 +166,7 @@ struct From<const Tensors&> {  // a single tensor stands for a starred parameter
 };
 template <>
 struct From<Tensors> : From<const Tensors&> {};
-struct Strided {};  // a layout argument, checked: None or flambeau.strided
+struct Strided {};  // a checked layout argument: None or flambeau.strided
 template <>
 struct From<Strided> {
   static Strided get(const Call& call, PyObject* o);
@@ -187,14 +187,14 @@ struct From<MemoryFormat> {
 };
 struct Placement {  // a device argument
   std::optional<Device> given;
-  Device of_fresh() const;  // what is made of nothing: on the default device unless one is given
+  Device of_fresh() const;  // device of a new tensor: the default device unless one is given
   Device like(const Tensor& t) const { return given.value_or(t.device()); }
 };
 template <>
 struct From<Placement> {
   static Placement get(const Call& call, PyObject* o);
 };
-// The GPU that an argument names: a device, its text, a number, or None for the current one.
+// Returns the GPU that an argument names: a device, a string, an index, or None for the current GPU.
 Device gpu_of(const char* function, PyObject* o);
 template <>
 struct From<Generator*> {
@@ -218,25 +218,25 @@ struct From<std::vector<T>> {
   static std::vector<T> get(const Call& call, PyObject* o) {
     if (!PySequence_Check(o) || PyUnicode_Check(o)) wrong_argument(call, "tuple", o);
     std::vector<T> out;
-    const Object items(checked(PySequence_Tuple(o)));  // converting an item may change a list
+    const Object items(checked(PySequence_Tuple(o)));  // a copy, because the conversion of an item could change a list
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(items.get()); ++i)
       out.push_back(From<T>::get(call, PyTuple_GET_ITEM(items.get(), i)));
     return out;
   }
 };
 template <>
-struct From<OptionalSizes> {  // an int or None, or several
+struct From<OptionalSizes> {  // an int, None, or a sequence of these
   static OptionalSizes get(const Call& call, PyObject* o) {
     if (!PyTuple_Check(o) && !PyList_Check(o)) return {From<std::optional<int64_t>>::get(call, o)};
     OptionalSizes out;
-    const Object items(checked(PySequence_Tuple(o)));  // which no __index__ can change
+    const Object items(checked(PySequence_Tuple(o)));  // a copy, because __index__ of an item could change a list
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(items.get()); ++i)
       out.push_back(From<std::optional<int64_t>>::get(call, PyTuple_GET_ITEM(items.get(), i)));
     return out;
   }
 };
 
-// True if the Python type of an argument selects the overload with a T.
+// Returns true if the Python type of an argument selects the overload with a T.
 template <class T>
 bool is_a(PyObject* o) {
   if constexpr (std::is_same_v<T, Tensor>) return is_tensor(o);
@@ -247,7 +247,8 @@ bool is_a(PyObject* o) {
   if constexpr (std::is_same_v<T, std::string_view>) return PyUnicode_Check(o);
 }
 template <class T, class... Others>
-struct From<std::variant<T, Others...>> {  // the first type that the argument is meant as, or the last one
+// the first alternative that matches the type of the argument, or the last one
+struct From<std::variant<T, Others...>> {
   using Variant = std::variant<T, Others...>;
   static Variant get(const Call& call, PyObject* o) { return converted<T, Others...>(call, o); }
 
@@ -267,9 +268,9 @@ inline PyObject* to_python(const Tensors& tensors) {
     PyTuple_SET_ITEM(out.get(), Py_ssize_t(i), checked(wrap_tensor(tensors[i])));
   return out.release();
 }
-// A tuple with named fields, of the type flambeau.return_types.<name> (return_types.cpp).
+// Returns a named tuple of the type flambeau.return_types.<name> (return_types.cpp).
 PyObject* named_tuple(std::string_view name, std::initializer_list<Tensor> values);
-PyObject* named_tuple(std::string_view name, std::initializer_list<PyObject*> values);  // which it takes over
+PyObject* named_tuple(std::string_view name, std::initializer_list<PyObject*> values);  // takes over the references
 inline PyObject* to_python(const TensorPair& p) { return to_python(Tensors{p.values, p.indices}); }
 inline PyObject* to_python(bool v) { return PyBool_FromLong(v); }
 inline PyObject* to_python(int64_t v) { return PyLong_FromLongLong(v); }

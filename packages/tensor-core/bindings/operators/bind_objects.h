@@ -1,4 +1,4 @@
-// The objects that pybind11 binds, because nothing hot goes through them. Internal.
+// Objects that pybind11 binds, because they are not on a hot path. Internal.
 #pragma once
 
 #include <pybind11/pybind11.h>

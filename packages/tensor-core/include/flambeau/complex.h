@@ -1,5 +1,5 @@
-// Complex numbers: arithmetic by the textbook's formulas, without std::complex's search for infinities in a product,
-// so that loops over them vectorise. All of it inline: kernels for several instruction sets share it.
+// Complex arithmetic by the textbook formulas, without std::complex's checks for infinities in a product, so that loops
+// over complex numbers vectorise. Everything is inline, because kernels for several instruction sets share it.
 #pragma once
 
 #include <bit>
@@ -36,14 +36,14 @@ struct Complex {
   FLAMBEAU_INLINE Complex& operator*=(Complex b) { return *this = *this * b; }
 };
 
-// About 1 / x, for x that is not negative.
+// Returns about 1 / x, as a power of two, for nonnegative x.
 FLAMBEAU_INLINE double reciprocal_power_of_two(double x) {
   const uint64_t exponent = std::bit_cast<uint64_t>(x) >> 52;
   return std::bit_cast<double>((exponent < 2045 ? 2046 - exponent : 1) << 52);
 }
 
-// The divisor is scaled by a power of two, or its square kept in a wider type, so that nothing overflows on the way; in
-// both without a branch. By an infinity what is finite gives 0; by 0 each part is divided by itself.
+// The divisor is scaled by a power of two, or its square is computed in a wider type, so that nothing overflows; both
+// without a branch. A finite number divided by infinity is 0. Division by 0 divides each part by 0.
 FLAMBEAU_INLINE Complex<double> divide(Complex<double> a, Complex<double> b) {
   const double larger = std::fabs(b.re) < std::fabs(b.im) ? std::fabs(b.im) : std::fabs(b.re);
   const double scale = reciprocal_power_of_two(larger);

@@ -1,4 +1,4 @@
-// Operators on gradients for which Python answers.
+// Operators on gradients that Python classes and modes can override.
 #pragma once
 
 #include <functional>
@@ -7,19 +7,19 @@
 
 namespace flambeau {
 
-// The engine's operators on gradients for which a class or a mode with __torch_dispatch__ answers. The bindings of
-// Python set the pointer when the first such class or mode is used; until then it is null.
+// The engine's operators on gradients for classes and modes with __torch_dispatch__. The bindings set the pointer when
+// the first such class or mode is used; until then it is null.
 struct DispatchedGradients {
-  bool (*is_instance)(const Tensor& t);  // of a class with __torch_dispatch__; false of an undefined tensor
-  bool (*answers)(const Tensor& t);      // that, or a mode is entered in this thread
+  bool (*is_instance)(const Tensor& t);  // returns true for an instance of a class with __torch_dispatch__
+  bool (*answers)(const Tensor& t);      // returns true for such an instance, or if a mode is active in this thread
   Tensor (*add)(const Tensor& a, const Tensor& b);
   Tensor (*clone)(const Tensor& t);
   Tensor (*detach)(const Tensor& t);
   Tensor (*ones_like)(const Tensor& t);
   Tensor (*sum_to)(const Tensor& t, const Shape& shape);
   Tensor (*to)(const Tensor& t, Dtype dtype);
-  // Computes results from gradients, some of which are instances, by a derivative of C++: run(gradients, results) is
-  // called with the tensors that the classes put in their place.
+  // Applies a derivative in C++ to gradients, some of which are instances. run(gradients, results) is called with the
+  // tensors that the classes substitute.
   void (*apply)(const char* name, const Tensor* gradients, size_t gradient_count, Tensor* results, size_t result_count,
                 const std::function<void(const Tensor* gradients, Tensor* results)>& run);
 };

@@ -1,4 +1,4 @@
-// The C++ types of elements and the conversions between them: what the kernels of every device compile.
+// C++ types of elements and conversions between them, for kernels on all devices.
 #pragma once
 
 #include <cstdint>
@@ -63,11 +63,10 @@ FLAMBEAU_INLINE float16 to_float16(float v) {
   return {uint16_t(out | sign)};
 }
 
-// The integer of a floating-point value, truncated; the smallest integer if there is none (NaN, and values that do not
-// fit).
+// Truncates a floating-point value to an integer; the smallest integer for NaN and values out of range.
 template <class To, class From>
 FLAMBEAU_INLINE To truncate(From v) {
-#if defined(__x86_64__) && !defined(__AVX512DQ__)  // no vectors to gain here, and the instruction does just this
+#if defined(__x86_64__) && !defined(__AVX512DQ__)  // vectors would not help here, and one instruction does exactly this
   if constexpr (sizeof(To) == 8 && sizeof(From) == 8) return _mm_cvttsd_si64(_mm_set_sd(v));
   if constexpr (sizeof(To) == 8 && sizeof(From) == 4) return _mm_cvttss_si64(_mm_set_ss(v));
 #endif

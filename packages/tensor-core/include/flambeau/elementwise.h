@@ -1,4 +1,4 @@
-// Fused elementwise operators of extensions: how one is called. Its loops are defined in a kernel source with
+// Calls of fused elementwise operators of extensions. Their loops are defined in a kernel source with
 // FLAMBEAU_ELEMENTWISE (elementwise_kernels.h), which flambeau_add_kernels of the CMake package compiles once for each
 // instruction set.
 //
@@ -20,7 +20,7 @@ struct ElementwiseKernels {
 struct Elementwise {
   const char* name;  // for error messages
   int operands;
-  const ElementwiseKernels *baseline, *avx2, *avx512;  // null: not compiled for this set
+  const ElementwiseKernels *baseline, *avx2, *avx512;  // null if not compiled for this instruction set
 
   template <class... Operands>
   Tensor operator()(const Operands&... operands) const;

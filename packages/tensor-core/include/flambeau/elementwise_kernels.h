@@ -39,8 +39,8 @@ FLAMBEAU_INLINE bool compute_lanes(V* out, int64_t n, const Operands*... x) {
   }
   return unusual < 0;
 }
-// Blocks from `first` on. Fast lanes stop before a block with unusual lanes and return where it begins; careful lanes
-// take it, and stop behind a block without.
+// Processes blocks from `first` on. Fast lanes stop before a block with unusual lanes and return its position. Careful
+// lanes process that block, and stop after the next block without unusual lanes.
 template <bool careful, class F, class V, size_t... I>
 [[gnu::flatten, gnu::noinline]] int64_t run_blocks(char* const* pointers, int64_t first, int64_t n) {
   V* const out = reinterpret_cast<V*>(pointers[0]);
@@ -148,7 +148,7 @@ constexpr ElementwiseKernels elementwise_kernels(F) {
 
 }  // namespace flambeau::kernels::FLAMBEAU_ISA
 
-// Next to the kernels of the baseline stands what selects among the sets.
+// The object for the baseline instruction set also selects among the sets.
 #ifdef FLAMBEAU_BASELINE
 #define FLAMBEAU_DECLARE_KERNELS(isa, name)         \
   namespace isa {                                   \

@@ -25,7 +25,8 @@ class FLAMBEAU_API IndexError : public Error {
  public:
   using Error::Error;
 };
-class FLAMBEAU_API OutOfMemoryError : public Error {  // flambeau.OutOfMemoryError, a RuntimeError: of a GPU
+// Flambeau.OutOfMemoryError, a RuntimeError: a GPU has not enough memory
+class FLAMBEAU_API OutOfMemoryError : public Error {
  public:
   using Error::Error;
 };

@@ -43,10 +43,12 @@ extern FLAMBEAU_API constinit thread_local CallState call_state __attribute__((t
 FLAMBEAU_API void leave_operator();
 }  // namespace detail
 
-// Told of every call of an operator from Python and of every node of a backward run, before and after; calls nest.
+// Notified before and after every call of an operator from Python and every node of a backward run. Calls can be
+// nested.
 struct CallObserver {
   virtual void begin(const char* name) = 0;
-  // Takes the result of the call, null for a node and where a Python exception is set; returns what the caller gets.
+  // Receives the result of the call, null for a node and if a Python exception is set. Returns the result for the
+  // caller.
   virtual _object* end(const char* name, _object* result) = 0;
 
  protected:
@@ -54,15 +56,15 @@ struct CallObserver {
 };
 FLAMBEAU_API extern CallObserver* call_observer;  // null unless a mode observes calls
 
-// Elements for which a serial loop releases the GIL: some microseconds of work.
+// Number of elements from which a serial loop releases the GIL: some microseconds of work.
 inline constexpr int64_t kGilGrain = 16384;
 
-// Releases the GIL for a scope. Does nothing where it is released already, in workers, and without an interpreter.
+// Releases the GIL for a scope. Does nothing if it is already released, in workers, and without an interpreter.
 class FLAMBEAU_API GilRelease {
  public:
   enum Purpose {
-    Compute,  // on memory of tensors
-    Wait      // for another thread or a device, which may need the GIL: touches no tensor
+    Compute,  // for computations on tensors
+    Wait      // for waiting for another thread or a device, which may need the GIL; must not access tensors
   };
   explicit GilRelease(Purpose purpose = Compute, bool worthwhile = true) {
     if (worthwhile && interpreter_hooks && !detail::call_state.released) begin(purpose);
@@ -80,14 +82,14 @@ class FLAMBEAU_API GilRelease {
 };
 
 // Long work calls this every few milliseconds, at points where it may throw. In the main thread it runs pending signal
-// handlers some twenty times a second, if the GIL is released; it throws what a handler raises, and in other threads of
-// a parallel job, once one has thrown.
+// handlers about twenty times a second, if the GIL is released. It throws the exception of a handler, also in other
+// threads of the same parallel job.
 FLAMBEAU_API void poll_signals();
 
 // Issues a UserWarning at the line of Python that called the operator. Does nothing in a thread without the GIL.
 FLAMBEAU_API void warn(const std::string& text);
 
-// A call from Python, for as long as it lasts. Note [Releasing the GIL]
+// Scope of a call from Python. Note [Releasing the GIL]
 class OperatorCall {
  public:
   OperatorCall() : in_call_(detail::call_state.in_call), inside_operator_(detail::call_state.inside_operator) {
@@ -103,9 +105,9 @@ class OperatorCall {
   const bool in_call_, inside_operator_;
 };
 
-// Waits until no thread is inside an operator. Call it, with the GIL held, before a tensor that other threads may use
-// gets other memory or another shape, where the operator of this thread relies on nothing that it read before.
-// Note [Releasing the GIL]
+// Waits until no thread is inside an operator. Call it with the GIL held before the memory or shape of a tensor changes
+// that other threads may use. The current operator must not rely on values that it read before. Note [Releasing the
+// GIL]
 FLAMBEAU_API void wait_for_operators();
 
 }  // namespace flambeau

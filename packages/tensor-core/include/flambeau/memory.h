@@ -169,7 +169,7 @@ class FLAMBEAU_API Storage {
   Storage() = default;
   static Ref<Storage> create_elsewhere(size_t bytes);
   size_t capacity() const;
-  [[gnu::cold]] void* reach() const;  // data() of a storage on another device
+  [[gnu::cold]] void* reach() const;  // implements data() for a storage on another device
   void allocate_on_device();
   void move_to_device() const;
   void* move_to_host() const;
@@ -187,7 +187,7 @@ class FLAMBEAU_API Storage {
   bool writable_ = true;
   bool inference_ = inference_mode();
   Device device_;
-  mutable bool on_device_ = false;  // of a CUDA storage: where the contents are; nowhere before the first use
+  mutable bool on_device_ = false;  // for a CUDA storage: true if the contents are on the device
   mutable bool on_host_ = false;
   mutable void* host_ = nullptr;
 };

@@ -42,16 +42,16 @@
 
 namespace flambeau {
 
-// The forms that Python gets of an operator, and how its calls are prepared.
+// Forms of an operator in Python, and how its calls are prepared.
 enum OperatorForm : int {
   kFunction = 1,      // flambeau.name
   kMethod = 2,        // Tensor.name
   kInPlace = 4,       // also name_, a function and a method, which writes the result to the first argument
   kOut = 8,           // also out=, to which the result is copied
   kPrivate = 16,      // flambeau._core.name
-  kCopy = 32,         // of a view: also flambeau.name_copy, which returns copies
-  kBecome = 64,       // of a view: also name_, which turns the tensor itself into the view
-  kFactory = 128,     // it makes a tensor of a dtype=: see Note [Factories]
+  kCopy = 32,         // for a view: also flambeau.name_copy, which returns a copy
+  kBecome = 64,       // for a view: also name_, which turns the tensor itself into the view
+  kFactory = 128,     // creates a tensor with a dtype= argument: see Note [Factories]
   kExactOut = 256,    // out= must have the dtype of the result
   kMaskOut = 32768,   // out= must be bool or uint8
   kDtypeOut = 65536,  // the dtype of out= is the default for dtype=, and must equal it
@@ -61,8 +61,8 @@ enum OperatorForm : int {
   kFloat32 = 1024,
   kWidest = 2048,
   kAnyDevice = 4096,   // its tensors may be on different devices
-  kKeepsOut = 16384,   // out= of as many elements as the result keeps its shape
-  kNetwork = 8192,     // flambeau._core.nn_name, which a package above publishes as name; programs call it nn_name
+  kKeepsOut = 16384,   // out= with the same number of elements as the result keeps its shape
+  kNetwork = 8192,     // flambeau._core.nn_name, which a higher package publishes as name; programs call it nn_name
   kIdentity = 262144,  // the result is the argument itself
 };
 static_assert((kFunction | kMethod | kInPlace | kOut | kPrivate | kCopy | kBecome | kFactory | kExactOut | kMaskOut |
@@ -76,7 +76,7 @@ template <class... T>
 struct Types {};
 using OptionalSizes = std::vector<std::optional<int64_t>>;
 using TensorOrTensors = std::variant<Tensor, Tensors>;
-// The types that parameters can have, and those that results can have. A position in this list is a type's kind.
+// The types of parameters and of results. The index of a type in this list is its kind.
 using ParameterTypes =
     Types<const Tensor*, Operand, std::optional<Operand>, Scalar, std::optional<Scalar>, int64_t,
           std::optional<int64_t>, double, std::optional<double>, bool, std::optional<bool>, Shape, OptionalDims,
@@ -101,7 +101,7 @@ constexpr uint8_t position_in(std::type_identity<List<All...>>) {
 template <class T, class List>
 constexpr uint8_t kPosition = position_in<T>(std::type_identity<List>());
 
-// How a parameter's value is kept.
+// Storage type of a parameter's value.
 template <class T>
 using Stored = std::conditional_t<std::is_same_v<T, const Tensor&>, const Tensor*, std::remove_cvref_t<T>>;
 
@@ -137,7 +137,7 @@ class ArgumentsFrom : public ArgumentSource {
 
 namespace detail {
 
-// The value of a parameter of type T while its function runs.
+// The value of a parameter of type T during a call.
 template <class T>
 class Argument {
  public:
@@ -178,7 +178,7 @@ struct AllArguments<std::index_sequence<i...>, Args...> : NumberedArgument<i, Ar
 
 }  // namespace detail
 
-// A C++ function that can be called with values for its parameters, whatever their types.
+// A C++ function that can be called with values for its parameters, regardless of their types.
 class OperatorFunction {
  public:
   OperatorFunction() = default;
@@ -195,7 +195,7 @@ class OperatorFunction {
   OperatorFunction(Lambda lambda) : OperatorFunction(+lambda) {}
 
   explicit operator bool() const { return function_; }
-  // The C++ function, which has to be cast to its type, and that type.
+  // The C++ function, which has to be cast to its type; and that type.
   void (*function() const)() { return function_; }
   const std::type_info& type() const { return *type_; }
   // The kinds of the parameters, and the position of the result's type in Result.
@@ -224,19 +224,19 @@ class OperatorFunction {
 };
 
 struct OperatorRecord {
-  // Names, parameters and defaults as Python has them: "roll(input, shifts, dims=())". "clamp|clip(input, ...)" gives
-  // the operator two names. A parameter *size takes the remaining positional integers or one sequence.
+  // Names, parameters and defaults in Python: "roll(input, shifts, dims=())". "clamp|clip(input, ...)" gives the
+  // operator two names. A parameter *size takes the remaining positional integers or one sequence.
   const char* signature;
   int forms;
   const char* doc;
   OperatorFunction forward;
-  // The same for tensors that all have one more dimension in front, the batch's, for vmap. Without it vmap uses a rule
-  // written in Python, or a loop over the batch.
+  // The same for tensors with an additional leading batch dimension, for vmap. Without it, vmap uses a rule written in
+  // Python, or a loop over the batch.
   OperatorFunction batched = {};
   // The same written to the first argument, for name_. Without kInPlace name_ is only a method. Without this function
   // kInPlace copies the result of `forward`.
   OperatorFunction in_place = {};
-  // The public module that has the function; kPrivate then. flambeau._core and programs call a function of
+  // The public module of the function, which then has the form kPrivate. flambeau._core and programs call a function of
   // flambeau.linalg linalg_<name>.
   const char* module = "flambeau";
   // Names of several results, separated by ", ": the function returns a named tuple.
@@ -248,17 +248,17 @@ struct OperatorRecord {
   const char* samples = "";
 };
 
-// Writes the result of an in-place form to its tensor, with the history; RuntimeError if shape or dtype do not allow
-// it.
+// Writes the result of an in-place form to its tensor, including the grad_fn. Raises RuntimeError if shape or dtype do
+// not permit this.
 FLAMBEAU_API void write_in_place(const Tensor& to, const Tensor& result, const char* name);
 
 class FLAMBEAU_API Operator : public OperatorRecord {
  public:
-  explicit Operator(OperatorRecord record);  // adds it to the list of operators, for good
+  explicit Operator(OperatorRecord record);  // adds the operator to the registry permanently
   Operator(const Operator&) = delete;
   Operator& operator=(const Operator&) = delete;
   static const Operator* first();
-  // The name that flambeau._core has it by, for one of the names in its signature.
+  // Returns the name in flambeau._core for one of the names in the signature.
   std::string attribute(std::string_view name) const;
   const Operator* next() const { return next_; }
 

@@ -73,7 +73,7 @@ FLAMBEAU_API void set_storage(const Tensor& self, const Tensor& source, const Sh
 // Gives `self` the shape, strides and grad_fn of `view`, a view of it, as transpose_ and similar operators do.
 FLAMBEAU_API void become(const Tensor& self, const Tensor& view);
 FLAMBEAU_API Tensor as_strided(const Tensor& t, const Shape& size, const Shape& stride, std::optional<int64_t> offset);
-// Windows of `size` elements along a dimension, `step` apart, as a last dimension.
+// Returns windows of `size` elements along a dimension, `step` apart, as a new last dimension.
 FLAMBEAU_API Tensor unfold(const Tensor& t, int64_t dim, int64_t size, int64_t step);
 FLAMBEAU_API Tensor view(const Tensor& t, const Shape& size);
 FLAMBEAU_API Tensor view_dtype(const Tensor& t, Dtype dtype);
@@ -101,7 +101,7 @@ FLAMBEAU_API Tensor mean(const Tensor& t, const OptionalDims& dim, bool keepdim,
 FLAMBEAU_API Tensor prod(const Tensor& t, const OptionalDims& dim, bool keepdim, std::optional<Dtype> dtype);
 FLAMBEAU_API Tensor var(const Tensor& t, const OptionalDims& dim, double correction, bool keepdim);
 FLAMBEAU_API Tensor standard_deviation(const Tensor& t, const OptionalDims& dim, double correction, bool keepdim);
-// The variance, or its square root with `root`, and the mean (as indices).
+// Returns the variance, or its square root with `root`, and the mean (as indices).
 FLAMBEAU_API TensorPair spread_mean(const Tensor& t, const OptionalDims& dim, double correction, bool keepdim,
                                     bool root);
 FLAMBEAU_API Tensor count_nonzero(const Tensor& t, const OptionalDims& dim);
@@ -117,7 +117,7 @@ FLAMBEAU_API Tensor argmax(const Tensor& t, std::optional<int64_t> dim, bool kee
 FLAMBEAU_API Tensor argmin(const Tensor& t, std::optional<int64_t> dim, bool keepdim);
 FLAMBEAU_API Tensor any(const Tensor& t, const OptionalDims& dim, bool keepdim);
 FLAMBEAU_API Tensor all(const Tensor& t, const OptionalDims& dim, bool keepdim);
-FLAMBEAU_API bool equal(const Tensor& a, const Tensor& b);  // shapes and all elements
+FLAMBEAU_API bool equal(const Tensor& a, const Tensor& b);  // compares shapes and all elements
 FLAMBEAU_API Tensor logsumexp(const Tensor& t, const Shape& dim, bool keepdim);
 FLAMBEAU_API Tensor softmax(const Tensor& t, int64_t dim, std::optional<Dtype> dtype);
 FLAMBEAU_API Tensor log_softmax(const Tensor& t, int64_t dim, std::optional<Dtype> dtype);
@@ -130,7 +130,7 @@ FLAMBEAU_API TensorPair cummax(const Tensor& t, int64_t dim);
 FLAMBEAU_API TensorPair cummin(const Tensor& t, int64_t dim);
 
 // Fourier transforms (operators/fourier/fourier.cpp) with exp(-2 pi i ...) or, if inverse, exp(+2 pi i ...), times
-// `scale`. Half spectra are halved along the last of `dims`; n: the size of the real result along it.
+// `scale`. Half spectra are halved along the last of `dims`; n is the size of the real signal along it.
 FLAMBEAU_API Tensor fourier_complex(const Tensor& t, const Shape& dims, bool inverse, double scale);
 FLAMBEAU_API Tensor fourier_real_to_half(const Tensor& t, const Shape& dims, bool inverse, double scale);
 FLAMBEAU_API Tensor fourier_half_to_real(const Tensor& t, const Shape& dims, int64_t n, bool inverse, double scale);
@@ -189,7 +189,7 @@ FLAMBEAU_API Tensor index_fill(const Tensor& t, int64_t dim, const Tensor& index
                                Write write = Write::Fresh);
 FLAMBEAU_API Tensor index_reduce(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& source, Fold fold,
                                  bool include_self, Write write = Write::Fresh);
-// Rows of `weight`; the row `padding` (-1: none) gets no gradient.
+// Returns rows of `weight`. The row `padding` (-1: none) gets no gradient.
 FLAMBEAU_API Tensor embedding(const Tensor& weight, const Tensor& indices, int64_t padding, bool scale_by_frequency);
 // Advanced indexing: one index per dimension, undefined for a full slice. Result dimensions are ordered as in NumPy.
 FLAMBEAU_API Tensor index(const Tensor& t, const Tensors& indices);
@@ -205,7 +205,7 @@ FLAMBEAU_API Tensor masked_select(const Tensor& t, const Tensor& mask);
 FLAMBEAU_API Tensor masked_scatter(const Tensor& t, const Tensor& mask, const Tensor& source,
                                    Write write = Write::Fresh);
 
-enum class Reduction : uint8_t { None, Mean, Sum };  // of a loss (networks.h)
+enum class Reduction : uint8_t { None, Mean, Sum };  // reduction of a loss (networks.h)
 
 // Constructors (operators/creation/construct.cpp)
 FLAMBEAU_API Tensor arange(Scalar start, Scalar end, Scalar step, std::optional<Dtype> dtype);

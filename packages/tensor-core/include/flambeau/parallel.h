@@ -12,9 +12,9 @@ FLAMBEAU_API int num_threads();
 FLAMBEAU_API void set_num_threads(int n);
 
 namespace detail {
-// task(context, i) for every i in [0, tasks).
+// Calls task(context, i) for every i in [0, tasks).
 FLAMBEAU_API void run_parallel(int64_t tasks, void (*task)(void*, int64_t), void* context);
-// range(context, begin, end) over ranges of [0, n) that begin at multiples of a number.
+// Calls range(context, begin, end) for ranges of [0, n) that begin at multiples of a number.
 FLAMBEAU_API void run_ranges(int64_t n, int64_t grain, int64_t multiple, void (*range)(void*, int64_t, int64_t),
                              void* context);
 FLAMBEAU_API bool in_parallel_region();
@@ -22,7 +22,7 @@ FLAMBEAU_API bool in_parallel_region();
 template <class F>
 void parallel_ranges(int64_t n, int64_t grain, int64_t multiple, F&& body) {
   if (n <= 0) return;
-  // A grain of one item may be one of much work.
+  // With a grain of 1, a single item may be much work.
   if ((n <= grain && grain > 1) || in_parallel_region()) return body(int64_t(0), n);
   run_ranges(
       n, grain, multiple,
@@ -33,8 +33,8 @@ void parallel_ranges(int64_t n, int64_t grain, int64_t multiple, F&& body) {
 }
 }  // namespace detail
 
-// Runs task(i) for every i in [0, tasks), on several threads where that helps. Several tasks run without the GIL, and
-// signals are handled between them (Note [Releasing the GIL]): a task should take less than 50 milliseconds.
+// Runs task(i) for every i in [0, tasks), on several threads if that helps. Several tasks run without the GIL, and
+// signals are handled between them (Note [Releasing the GIL]), so a task should take less than 50 milliseconds.
 template <class F>
 void parallel_tasks(int64_t tasks, F&& task) {
   if (tasks <= 1 || detail::in_parallel_region()) {
@@ -46,9 +46,9 @@ void parallel_tasks(int64_t tasks, F&& task) {
       const_cast<void*>(static_cast<const void*>(&task)));
 }
 
-// Splits [0, n) into contiguous ranges, at least one per thread unless they would be shorter than `grain`, and runs
-// body(begin, end). Only for work whose result does not depend on where the range is cut. A grain is some microseconds
-// of work: more than one runs without the GIL, and signals are handled between ranges of at most 64 of them. Ranges of
+// Divides [0, n) into contiguous ranges, at least one per thread unless they would be shorter than `grain`, and runs
+// body(begin, end). Only for work whose result does not depend on the division. A grain is some microseconds of work.
+// More than one grain runs without the GIL, and signals are handled between ranges of at most 64 grains. Ranges of
 // elements begin at multiples of 64.
 template <class F>
 void parallel_for(int64_t n, int64_t grain, F&& body) {

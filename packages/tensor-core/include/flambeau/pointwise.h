@@ -1,4 +1,4 @@
-// The pointwise operators, and how one is run. Note [Rows] in pointwise.def says what a row means.
+// Execution of pointwise operators. Note [Rows] in pointwise.def explains rows.
 #pragma once
 
 #include <array>
@@ -16,13 +16,13 @@ struct PointwiseAlias {
 FLAMBEAU_API std::span<const PointwiseAlias> pointwise_aliases();
 FLAMBEAU_API extern const std::array<const PointwiseRow*, kPointwiseSlots> rows_by_number;
 inline const PointwiseRow& row_of(PointwiseOp op) { return *rows_by_number[size_t(op)]; }
-FLAMBEAU_API bool takes_complex(PointwiseOp op);  // its value expression has a meaning for complex numbers
+FLAMBEAU_API bool takes_complex(PointwiseOp op);  // returns true if the value expression is defined for complex numbers
 
 // Runs a row and records it. `out`, if given, receives the result (resized and cast as PyTorch does).
 FLAMBEAU_API Tensor pointwise(PointwiseOp op, const Operand* operands, const Tensor* out = nullptr);
 // Runs it in place on operands[0], which must be a tensor.
 FLAMBEAU_API Tensor pointwise_(PointwiseOp op, const Operand* operands);
-// The dtype the operands promote to.
+// Returns the dtype to which the operands promote.
 FLAMBEAU_API Dtype result_type(const Operand* operands, int count);
 
 // Runs any kernel over broadcast operands without recording: output[...] = kernel(operands[...]).
@@ -30,6 +30,6 @@ FLAMBEAU_API Dtype result_type(const Operand* operands, int count);
 FLAMBEAU_API void run_kernel(PointwiseKernel kernel, const Tensor& output, Dtype from, const Operand* operands,
                              int count, Dtype in);
 
-FLAMBEAU_API const char* instruction_set();  // that the kernels in use were compiled for
+FLAMBEAU_API const char* instruction_set();  // the instruction set of the kernels in use
 
 }  // namespace flambeau

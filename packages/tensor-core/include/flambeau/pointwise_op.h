@@ -10,8 +10,8 @@ enum class RowFamily : uint8_t {
 #include "flambeau/families.def"
 };
 
-// A family has its own range of numbers, so that a new row does not change the numbers in other families, nor recompile
-// what does not use the family.
+// Each family has a separate range of numbers, so that a new row neither changes the numbers of other families nor
+// recompiles files that do not use its family.
 enum class PointwiseOp : uint16_t {};
 inline constexpr int kRowsPerFamily = 64;
 inline constexpr int kPointwiseSlots = 0

@@ -1,4 +1,4 @@
-// A pointwise operator as data, and its operands. Note [Rows] in pointwise.def says what a row means.
+// Pointwise operators as data, and their operands. Note [Rows] in pointwise.def explains rows.
 #pragma once
 
 #include "flambeau/kernels/compute.h"
@@ -7,13 +7,13 @@
 
 namespace flambeau {
 
-// The largest error, in units in the last place of the result, or of `scale` (an expression of the row's operands)
-// where that is larger.
+// The largest error in units in the last place of the result, or of `scale` (an expression of the row's operands) if
+// that is larger.
 struct Accuracy {
   double float32, float64;
   const char* scale;
 };
-namespace accuracy {  // the names that rows use
+namespace accuracy {  // names that rows use
 constexpr Accuracy ulp(double float32, double float64, const char* scale = "") { return {float32, float64, scale}; }
 constexpr Accuracy ulp(double both) { return {both, both, ""}; }
 inline constexpr Accuracy exact = ulp(0), rounded = ulp(0.5);
@@ -32,14 +32,14 @@ struct PointwiseRow {
   const char* doc;
   const char* reference;
   const char* value;
-  const char* derivatives[kMaxOperands];  // the row's own text
+  const char* derivatives[kMaxOperands];  // the text of the expressions in the row
   // The tensors that each operand's derivative reads besides grad: bit i is operand i, bit `arity` is the result.
   uint8_t reads[kMaxOperands];
   // The derivative as differentiable tensor expressions, or null for an operand without a derivative.
   Tensor (*expression[kMaxOperands])(const Tensor& grad, const Tensor* operands, const Tensor& result);
 };
 
-// A tensor or a number. A number promotes as Python numbers do and is never materialised.
+// A tensor or a number. A number promotes like a Python number and is never converted to a tensor.
 struct Operand {
   Operand(const Tensor& t) : tensor(&t) {}
   Operand(Scalar s) : scalar(s) {}

@@ -36,7 +36,7 @@ struct Value : std::variant<None, bool, int64_t, double, Complex<double>, std::s
   using variant::variant;
 };
 
-// Raised by a run whose inputs would take another branch than those for which the program was made.
+// Raised if the inputs of a run would take another branch than those for which the program was made.
 class FLAMBEAU_API RequirementError : public Error {
  public:
   using Error::Error;
@@ -45,19 +45,19 @@ class FLAMBEAU_API RequirementError : public Error {
 // One operator of a profiled run, or a group of operators that ran as one.
 struct ProfiledStep {
   struct Operand {
-    int value;  // of the program: n of %n; -1 for a tensor of the state
+    int value;  // number n of %n in the program; -1 for a tensor of the state
     Shape shape;
     Dtype dtype;
-    const void* memory;  // the storage: views share it
+    const void* memory;  // address of the storage, which views share
   };
-  std::vector<int> calls;  // their numbers in the program's text
-  bool as_one;             // false: a group whose operators ran one by one
+  std::vector<int> calls;  // numbers of the calls in the program's text
+  bool as_one;             // false for a group whose operators ran one by one
   int64_t nanoseconds;
   std::vector<Operand> reads, writes;
-  std::vector<int> released;  // values that nothing reads afterwards
+  std::vector<int> released;  // values that are not read afterwards
 };
 
-// Two operators of which one reads the result of the other, and why they do not run as one.
+// Two operators, one of which reads the result of the other, and the reason why they are not fused.
 struct Boundary {
   int producer, consumer;  // numbers of calls in the program's text
   std::string reason;
@@ -84,11 +84,11 @@ class FLAMBEAU_API Program {
   // Moves the parameters and buffers to a device. Inputs must be on the same device.
   void to(Device device);
   const std::string& text() const;
-  // The operators in the order in which they run; operators that run as one stand on one line.
+  // Returns the operators in execution order, with fused operators on one line.
   std::string plan() const;
   // Runs the program once and measures its operators.
   std::vector<ProfiledStep> profile(const Values& inputs, const Values& state) const;
-  // The neighbouring operators that do not run as one.
+  // Returns the neighbouring operators that are not fused.
   std::vector<Boundary> boundaries() const;
 
   // The operators that programs can call, with the number of their parameters.

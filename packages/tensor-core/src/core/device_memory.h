@@ -7,12 +7,12 @@
 
 namespace flambeau {
 
-// copy and fill return false, and item nothing, where the running call has gone over to the host. Note [Two memories]
+// If the running call has moved to the host, copy and fill return false and item returns nothing. Note [Two memories]
 struct DeviceMemory {
-  // Elements of one tensor to another, of any dtype, layout and device, of which one is a GPU.
+  // Copies elements between tensors of any dtype, layout and device, at least one of which is on a GPU.
   bool (*copy)(const Tensor& to, const Tensor& from);
   bool (*fill)(const Tensor& t, Scalar value);
-  std::optional<Scalar> (*item)(const Tensor& t);  // of one element
+  std::optional<Scalar> (*item)(const Tensor& t);  // Returns the value of a tensor with one element.
 };
 extern DeviceMemory device_memory;
 

@@ -1,4 +1,4 @@
-// The names of rows in the graph. Internal.
+// Names of rows in the autograd graph. Internal.
 #pragma once
 
 #include <string>
@@ -7,7 +7,7 @@
 
 namespace flambeau {
 
-// left_shift -> LeftShift, as the nodes of the graph are named.
+// Converts left_shift to LeftShift, the form of the names of nodes.
 inline const char* node_name(std::string_view name) {
   std::string out;
   bool upper = true;
@@ -17,7 +17,7 @@ inline const char* node_name(std::string_view name) {
     else
       out += std::exchange(upper, false) && ch >= 'a' && ch <= 'z' ? char(ch - 'a' + 'A') : ch;
   }
-  return (new std::string(out))->c_str();  // lives as long as the table of rows
+  return (new std::string(out))->c_str();  // never freed, like the table of rows
 }
 
 }  // namespace flambeau

@@ -1,4 +1,4 @@
-// Elements as plain bytes of their size.
+// Elements as unsigned integers of the same size.
 #pragma once
 
 #include "flambeau/dtype.h"
@@ -8,7 +8,7 @@ namespace flambeau {
 struct Word16 {
   uint64_t low, high;
 };
-// Elements as plain bytes of their size, for copies that do not look at them.
+// Dispatches by element size, for copies that do not interpret elements.
 template <class F>
 decltype(auto) dispatch_size(int64_t size, F&& f) {
   switch (size) {

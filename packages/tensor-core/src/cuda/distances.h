@@ -6,7 +6,7 @@
 namespace flambeau::cuda {
 
 void distances(const Tensor& out, const Tensor& x, const Tensor& y, double p);  // (batch, n, k)
-// The gradient by x from that of the distances.
+// Computes the gradient of x from the gradient of the distances.
 void distance_slopes(const Tensor& out, const Tensor& x, const Tensor& y, const Tensor& grad, const Tensor& distances,
                      double p);
 

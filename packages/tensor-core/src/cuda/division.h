@@ -1,4 +1,4 @@
-// How products are divided among blocks: plain arithmetic. Note [Tiles] in device/linalg/tile.h
+// Division of products among blocks, as plain arithmetic. Note [Tiles] in device/linalg/tile.h
 #pragma once
 
 #include <algorithm>
@@ -39,14 +39,14 @@ inline int64_t accumulator_size(Dtype d) {
 inline constexpr std::initializer_list<const char*> kTileKernels = {"tiles", "combine", "elements", "sums"};
 enum TileKernel { kTiles, kCombine, kElements, kSums };
 
-// How a product is computed: by tiles unless the result is narrower than a quarter of one.
+// Returns the kernel of a product: tiles, unless the result is narrower than a quarter of a tile.
 inline TileKernel way_of(const Division& d) {
   constexpr int64_t kNarrow = kTile / 4, kLong = 256, kMostSums = 65536;
   if (d.m >= kNarrow && d.n >= kNarrow) return kTiles;
   return d.k >= kLong && d.elements() <= kMostSums ? kSums : kElements;
 }
 
-// Of a module made by FLAMBEAU_TILES, on the device that the thread is set to.
+// For a module made by FLAMBEAU_TILES, on the current device of the thread.
 template <class Arguments>
 void run_tiles(int device, CudaModule& module, Arguments& a, Dtype in) {
   const Division& d = a.division;

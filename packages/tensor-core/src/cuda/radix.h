@@ -1,4 +1,4 @@
-// Sums and sorts that other families are made of.
+// Cumulative sums and sorts, on which other operators are based.
 #pragma once
 
 #include "flambeau/tensor.h"
@@ -7,12 +7,12 @@ namespace flambeau::cuda {
 
 inline constexpr int64_t kScanTile = 2048;  // elements of a block; kTile in device/reductions/running_sums.h
 
-// Every element of a contiguous int64 tensor becomes the sum of those before it.
+// Replaces every element of a contiguous int64 tensor by the sum of the preceding ones.
 void running_sums(const Tensor& t);
 
 struct SortedKeys {
-  Tensor keys;       // as they were given, in order
-  Tensor positions;  // uint32, within the row; equal keys in the order of theirs
+  Tensor keys;       // the given keys in sorted order
+  Tensor positions;  // uint32 positions in the row; equal keys keep their order
 };
 // Sorts rows of unsigned keys of 4 or 8 bytes by their lowest `bits`. May overwrite the keys.
 SortedKeys radix_sort(const Tensor& keys, int64_t rows, int64_t length, int bits);

@@ -1,4 +1,4 @@
-// How reductions are launched, for the families that are made of them.
+// Launch of reductions, shared by all families of operators that reduce.
 #pragma once
 
 #include <string>
@@ -10,8 +10,8 @@
 
 namespace flambeau::cuda {
 
-// The module of an operation on elements of a dtype, which stands in a header of src/device: a reduction's, or one's
-// that writes lines anew (lines.h).
+// Returns the module with the kernels of an operation on elements of a dtype. `header` is the file in src/device that
+// defines it: a reduction, or an operation that rewrites lines (lines.h).
 std::unique_ptr<CudaModule> reduction(const char* op, Dtype in, const char* header = "reductions/reduce");
 std::unique_ptr<CudaModule> lines(const char* header, const char* op, Dtype in);
 
@@ -19,14 +19,16 @@ inline int64_t accumulator_size(Dtype d) {  // half-precision dtypes are accumul
   return is_floating(d) && item_size(d) < 4 ? 4 : item_size(d);
 }
 
-// Runs one: a.in, a.out and what else the operation reads are set. `state` is the size of its states.
+// Runs one reduction. The caller has set a.in, a.out and the other fields that the operation reads. `state` is the size
+// of its states.
 void run_reduction(int device, CudaModule& module, ReduceArguments a, const Step& step, int64_t item_size,
                    int64_t state);
 void run_lines(int device, CudaModule& module, ReduceArguments a, const Step& step, int64_t item_size);
-// The reduction in two steps, for what does not lie as one step: the states of a step, which are joined later.
+// First half of a reduction whose dimensions cannot be reduced in one step: returns the states of a step, to be joined
+// later.
 Tensor states_of(int device, CudaModule& module, ReduceArguments a, const Step& step, int64_t item_size, int64_t state);
 void join_states(int device, CudaModule& module, ReduceArguments a, const Tensor& states, const Step& step);
 Tensor join_states_again(int device, CudaModule& module, ReduceArguments a, const Tensor& states, const Step& step,
-                         int64_t state);  // to states
+                         int64_t state);  // reads values and writes states
 
 }  // namespace flambeau::cuda

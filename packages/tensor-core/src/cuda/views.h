@@ -1,4 +1,4 @@
-// Other shapes and strides over a tensor's memory, not recorded.
+// Views with another shape and other strides, not recorded.
 #pragma once
 
 #include <utility>

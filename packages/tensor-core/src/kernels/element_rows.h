@@ -1,4 +1,4 @@
-// Rows of elements as stored in memory, read as the values to compute with. Note [Reducing]
+// Rows of elements as stored in memory, converted to the type of the computation. Note [Reducing]
 #pragma once
 
 #include "flambeau/kernels/elements.h"
@@ -6,7 +6,7 @@
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
-// map(value) of the elements of a row; half-precision elements are converted a vector at a time.
+// Applies map(value) to the elements of a row. Half-precision elements are converted a vector at a time.
 template <class T, class Map>
 struct Row {
   const typename Element<T>::Stored* in;
@@ -26,7 +26,7 @@ template <class T, class Map>
 FLAMBEAU_INLINE Row<T, Map> row_of(const typename Element<T>::Stored* in, Map map) {
   return {in, map};
 }
-// The next `count` values of a row as they are computed with.
+// Returns the next `count` values of a row in the type of the computation.
 template <class T>
 FLAMBEAU_INLINE void read_values(ValueOf<T>* to, const typename Element<T>::Stored* in, int64_t count) {
   int64_t i = 0;
@@ -35,7 +35,7 @@ FLAMBEAU_INLINE void read_values(ValueOf<T>* to, const typename Element<T>::Stor
   for (; i < count; ++i) to[i] = Element<T>::value(in[i]);
 }
 
-// Where a reduction's elements come from: as stored in memory,
+// Source of a reduction's elements: memory in the same type,
 template <class T>
 struct InPlace {
   using Stored = typename Element<T>::Stored;
@@ -45,14 +45,14 @@ struct InPlace {
   static FLAMBEAU_INLINE ValueOf<T> value(Stored v) { return Element<T>::value(v); }
   FLAMBEAU_INLINE const Stored* row(int64_t i, int64_t, Buffer*) const { return in + i; }
 };
-// or through a function that reads `count` of them as values of type V: one reduction for all types it can read.
+// or a function that reads `count` elements as values of type V, so that one kernel serves all types that it can read.
 template <class V>
 struct ReadAs {
   using Buffer = V;
   static constexpr bool kBuffered = true;
   const char* in;
   void (*read)(V* to, const char* in, int64_t count);
-  int64_t size;  // of an element, in bytes
+  int64_t size;  // size of an element in bytes
   static FLAMBEAU_INLINE V value(V v) { return v; }
   FLAMBEAU_INLINE const V* row(int64_t i, int64_t count, Buffer* buffer) const {
     read(buffer, in + i * size, count);

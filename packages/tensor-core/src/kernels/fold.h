@@ -1,4 +1,5 @@
-// Folding a row over a fixed tree: the order of the additions depends on its length alone, not on the instruction set.
+// Reduction of a row over a fixed tree. The order of additions depends on the row's length alone, not on the
+// instruction set.
 #pragma once
 
 #include <cstdint>
@@ -10,12 +11,12 @@
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
 inline constexpr int64_t kLanes = 64;    // independent partial results along a row
-inline constexpr int64_t kLeaf = 16384;  // elements below which a row is not split
-// A product is as exact in any order, and the sooner it has vanished the fewer steps underflow, which take long.
+inline constexpr int64_t kLeaf = 16384;  // rows of at most this many elements are not divided
+// Products are equally exact in any order, and the order of elements avoids slow underflows once the product is 0.
 template <class Join>
 inline constexpr bool kSplits = !std::is_base_of_v<Multiply, Join>;
 
-// a[j] = join(a[j], b[j]), by vectors: of short arrays the compiler makes branches where a join compares.
+// a[j] = join(a[j], b[j]), with vectors. For short arrays, the compiler would generate branches if a join compares.
 template <class Join, int64_t count, class Part>
 FLAMBEAU_INLINE void join_arrays(Part* a, const Part* b) {
   if constexpr (std::is_arithmetic_v<Part> && count * sizeof(Part) >= 16) {
@@ -30,7 +31,7 @@ FLAMBEAU_INLINE void join_arrays(Part* a, const Part* b) {
   }
 }
 
-// values[j] = f(i + j), by the function's own `read` where it has one.
+// values[j] = f(i + j), by the function's `read` if it has one.
 template <int64_t count, class Part, class F>
 FLAMBEAU_INLINE void read(Part* values, const F& f, int64_t i) {
   if constexpr (requires { f.template read<count>(values, i); })
@@ -49,7 +50,7 @@ struct Shifted {
   }
 };
 
-// Reduces f(0), ..., in `count` parallel lanes while at least that many of the n remain; i is the next index.
+// Reduces f(0), ... in `count` parallel lanes while at least `count` of the n elements remain. i is the next index.
 template <class Join, int64_t count, class Part, class F>
 FLAMBEAU_INLINE void join_lanes(Part* lanes, int64_t& i, int64_t n, F f) {
   for (; i + count <= n; i += count) {
@@ -58,8 +59,8 @@ FLAMBEAU_INLINE void join_lanes(Part* lanes, int64_t& i, int64_t n, F f) {
     join_arrays<Join, count>(lanes, values);
   }
 }
-// The initial values of the lanes, and the number of elements that they contain. Complex products start with the first
-// elements, since multiplications by 1 are expensive.
+// The initial values of the lanes, and the number of elements they contain. Complex products start with the first
+// elements, because multiplications by 1 are expensive.
 template <class Join, int64_t count, class Part, class F>
 FLAMBEAU_INLINE int64_t start_lanes(Part* lanes, int64_t n, F f) {
   if constexpr (std::is_base_of_v<Multiply, Join> && !std::is_arithmetic_v<Part>)
@@ -72,7 +73,7 @@ FLAMBEAU_INLINE int64_t start_lanes(Part* lanes, int64_t n, F f) {
 }
 template <class Join, int64_t from, int64_t to, class Part>
 FLAMBEAU_INLINE void halve_lanes(Part* lanes) {
-  if constexpr (from == 4 && to == 1 && std::is_arithmetic_v<Part> && sizeof(Part) >= 4) {  // without a branch
+  if constexpr (from == 4 && to == 1 && std::is_arithmetic_v<Part> && sizeof(Part) >= 4) {  // avoids a branch
     typedef Part Four __attribute__((vector_size(4 * sizeof(Part)), aligned(sizeof(Part)), may_alias));
     Four all = *reinterpret_cast<const Four*>(lanes);
     all = Join::join(all, __builtin_shufflevector(all, all, 2, 3, 0, 1));
@@ -104,7 +105,7 @@ T fold(int64_t begin, int64_t n, F f) {
     i = start_lanes<Join, 16>(lanes, n, at);
   }
   join_lanes<Join, 16>(lanes, i, n, at);
-  if (!Join::kPairs && i < n && n >= 16) {  // an extreme does not mind elements that are looked at twice
+  if (!Join::kPairs && i < n && n >= 16) {  // an extreme may include elements twice
     i = n - 16;
     join_lanes<Join, 16>(lanes, i, n, at);
   }
@@ -115,7 +116,7 @@ T fold(int64_t begin, int64_t n, F f) {
   return T(lanes[0]);
 }
 
-// The extreme of a contiguous row: reading an element twice does no harm.
+// Returns the extreme of a contiguous row. Elements may be read twice.
 template <class Join, class T>
 T extreme_of_row(const T* in, int64_t n) {
   constexpr int64_t kWidth = Simd<T>::kLanes;

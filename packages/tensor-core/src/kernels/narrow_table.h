@@ -1,5 +1,4 @@
-// Kernels that process elements of one or two bytes without conversion, in addition to those of table.h. Note [Narrow
-// kernels]
+// Kernels for elements of one or two bytes without conversion, in addition to those of table.h. Note [Narrow kernels]
 #pragma once
 
 #include "kernels/table.h"
@@ -31,19 +30,20 @@ using RunningExtreme = void (*)(char* out, int64_t* indices, const char* in, int
                                 int64_t width);
 
 struct NarrowTable {
-  PointwiseKernel pointwise[kPointwiseSlots][kNarrowCount];  // null: by way of a wider type
-  // f16, bf16: the last operand is a number, or all after the first are, in float32.
+  PointwiseKernel pointwise[kPointwiseSlots][kNarrowCount];  // null if elements are converted to a wider type
+  // For float16 and bfloat16: the last operand, or all operands after the first, are numbers in float32.
   PointwiseKernel with_number[kPointwiseSlots][2], with_numbers[kPointwiseSlots][2];
-  RunningExtreme cummax[kNarrowCount], cummin[kNarrowCount];  // null: by way of a wider type
-  bool is_slow[kPointwiseSlots];                              // its value takes longer than looking it up
-  bool is_modular[kPointwiseSlots];  // of integers modulo 2**n it is the same: no number is too large
-  // to[i] = values[from[i]] by words of 1 and of 2 bytes, of elements of 1, 2, 4 and 8 bytes.
+  RunningExtreme cummax[kNarrowCount], cummin[kNarrowCount];  // null if elements are converted to a wider type
+  bool is_slow[kPointwiseSlots];  // true if computing a value takes longer than looking it up
+  // True if the result modulo 2**n depends only on operands modulo 2**n, so that no number is too large
+  bool is_modular[kPointwiseSlots];
+  // to[i] = values[from[i]] with indices of 1 and 2 bytes and elements of 1, 2, 4 and 8 bytes.
   void (*look_up[2][4])(char* to, const char* from, const char* values, int64_t n);
 };
 
 const NarrowTable& narrow_table();
 
-// The kernel over elements of the dtype as stored in memory.
+// Returns the kernel for elements of the dtype as stored in memory.
 inline PointwiseKernel narrow_kernel(PointwiseOp op, Dtype d) {
   const Narrow type = narrow_type(d);
   return type == Narrow::none ? nullptr : narrow_table().pointwise[int(op)][int(type)];

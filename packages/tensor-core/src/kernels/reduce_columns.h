@@ -7,11 +7,11 @@
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
-inline constexpr int64_t kTile = 256;     // columns accumulated together
-inline constexpr int64_t kTileRows = 64;  // rows added up before they join the total
-inline constexpr int64_t kSide = 16;      // columns that are joined without asking how many they are
+inline constexpr int64_t kTile = 256;     // columns that are accumulated together
+inline constexpr int64_t kTileRows = 64;  // rows that are summed before they are added to the total
+inline constexpr int64_t kSide = 16;      // columns that are joined together, in a loop of constant length
 
-// A tile's partial results join its totals; both are full to a multiple of kSide.
+// Joins a tile's partial results to the totals. Both are padded to a multiple of kSide.
 template <class Part>
 FLAMBEAU_INLINE void fill_tile(Part* to, int64_t count, Part value) {
   for (int64_t i = 0; i < count; i += kSide)
@@ -23,7 +23,7 @@ template <class Join, class Result, class Leaf>
     for (int64_t j = 0; j < kSide; ++j) total[i + j] = Join::join(total[i + j], Result(partial[i + j]));
 }
 
-// Columns [0, width) of rows `inner` apart, a tile at a time; out has one element for each column.
+// Reduces columns [0, width) of rows `inner` apart, a tile at a time. out has one element for each column.
 template <class Op, class Source>
 void reduce_columns(typename Op::Result* out, Source in, int64_t length, int64_t inner, int64_t width) {
   using Leaf = typename Op::Leaf;

@@ -1,4 +1,4 @@
-// The numbers of the reductions' rows. Apart from the table, so that a new row recompiles few files.
+// Numbers of the reductions, separate from the kernel table, so that a new row recompiles few files.
 #pragma once
 
 #include "kernels/table.h"

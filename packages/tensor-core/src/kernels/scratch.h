@@ -1,4 +1,4 @@
-// Services of the calling thread: memory that it keeps between calls, and points at which long work may stop.
+// Functions for the calling thread: memory that is kept between calls, and checkpoints at which long work may stop.
 #pragma once
 
 #include <cstddef>
@@ -11,15 +11,16 @@ enum class Scratch { ProductA, ProductB, Image, Window, Count };
 void* scratch(Scratch purpose, size_t bytes);  // core/scratch.cpp
 // Returns the thread's blocks of more than a megabyte to the allocator, which frees them if they stay unused.
 void free_large_scratch();
-// Gives the thread other blocks until the first ones are restored.
+// Gives the thread new blocks until the former ones are restored.
 void* set_scratch_aside();
 void restore_scratch(void* aside);
 
-// Memory for a call.
+// Memory for the duration of a call.
 void* borrow(size_t bytes);
 void give_back(void* data, size_t bytes);
 
-// Between blocks of long work: handles signals, and throws where the work is to end (poll_signals in interpreter.h).
+// Called between blocks of long work. Handles signals, and throws if the work has to stop (poll_signals in
+// interpreter.h).
 void checkpoint();
 
 }  // namespace flambeau::kernels

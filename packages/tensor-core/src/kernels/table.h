@@ -12,30 +12,31 @@
 
 namespace flambeau::kernels {
 
-using CastKernel = void (*)(char* to, int64_t to_stride, const char* from, int64_t from_stride, int64_t n);  // in bytes
-// Reduces the middle of (outer, length, inner) for the columns [0, width) of row-major blocks; width < inner only where
+// Strides in bytes
+using CastKernel = void (*)(char* to, int64_t to_stride, const char* from, int64_t from_stride, int64_t n);
+// Reduces the middle of (outer, length, inner) for the columns [0, width) of row-major blocks. width < inner only if
 // outer is 1.
 using ReduceKernel = void (*)(char* out, const char* in, int64_t outer, int64_t length, int64_t inner, int64_t width);
 struct ReduceEntry {
   ReduceKernel run;
-  Dtype result;  // what it accumulates in and gives
+  Dtype result;  // dtype of accumulation and result
 };
-// The same, giving the position of the first extreme value (NaN counts as extreme).
+// The same for the position of the first extreme value (NaN counts as extreme).
 using ArgReduceKernel = void (*)(int64_t* out, const char* in, int64_t outer, int64_t length, int64_t inner,
                                  int64_t width);
-// Running results down the columns of a block.
+// Cumulative results down the columns of a block.
 using ScanKernel = void (*)(char* out, const char* in, int64_t length, int64_t inner, int64_t width);
 using RowKernel = void (*)(char* out, const char* in, int64_t rows, int64_t length);
 using RowBackwardKernel = void (*)(char* out, const char* grad, const char* result, int64_t rows, int64_t length);
 
-enum class Reduce : uint8_t;  // kernels/reduction_numbers.h
+enum class Reduce : uint8_t;  // see kernels/reduction_numbers.h
 inline constexpr int kReduceRoom = 32;
 
-// Cumulative sums and products, see kernels/cumulative.cpp. `state` is the size of what is accumulated.
+// Cumulative sums and products, see kernels/cumulative.cpp. `state` is the size of the accumulator.
 enum class Scan : uint8_t { Sum, Prod };
 inline constexpr int kScanCount = 2;
-// Blocks of n elements one after the other, see kernels/cumulative.cpp. States are what running values are kept in.
-inline constexpr int64_t kScanBlock = 136;  // not a power of two: blocks side by side would share their lines' sets
+// Consecutive blocks of n elements, see kernels/cumulative.cpp. States are accumulators.
+inline constexpr int64_t kScanBlock = 136;
 struct ScanKernels {
   ScanKernel rows;
   void (*totals)(char* totals, const char* in, int64_t blocks, int64_t n);
@@ -48,13 +49,13 @@ struct Matrix {  // element (i, j) at data + i * row + j * column
   int64_t row, column;
 };
 
-// So many products, whose operands and results lie the given numbers of elements apart.
+// A batch of products. Operands and results of consecutive products are a, b and c elements apart.
 struct Batch {
   int64_t count, a, b, c;
 };
 
-// A matrix that lies nowhere as such: element (i, j) at data + rows[i] + the place of column j. Columns come in runs,
-// side by side in memory; a vector may be read beyond the end of one.
+// A matrix that is not stored as such: element (i, j) is at data + rows[i] + the position of column j. Columns come in
+// contiguous runs; a vector may be read beyond the end of one.
 struct Run {
   int64_t column, place, length;
 };
@@ -69,39 +70,39 @@ struct RunsMatrix {
 // elements each, contain the offsets of the positions in the image. There is an additional one after the last.
 struct ShiftedProducts {
   int64_t channels, filters, taps;
-  const void* image;  // channels, image_row apart
+  const void* image;  // channels are image_row apart
   int64_t image_row;
-  const int32_t* offsets;  // of the taps in a channel
+  const int32_t* offsets;  // offsets of the taps in a channel
   const Run* runs;
   int64_t count;
-  const void* grad;  // (filters, positions), rows grad_row apart
+  const void* grad;  // (filters, positions), with rows grad_row apart
   int64_t grad_row;
-  bool add;  // to the weights that are there
+  bool add;  // adds to the weights instead of overwriting them
 };
 
-// Random words come in groups of 64: sixteen Philox counters of four words each.
+// Random words are generated in groups of 64: sixteen Philox counters of four words each.
 inline constexpr int64_t kGroup = 64;
 
-struct Patches {  // how a convolution's windows lie on one sample's image of one group; (depth, height, width)
+struct Patches {  // windows of a convolution on the image of one sample and group; (depth, height, width)
   int64_t channels;
   std::array<int64_t, 3> size, kernel, out, stride, padding, dilation;
 };
 
-// Direct convolution, see Note [Direct convolution]. Weights come in panels of some filters each, (taps, filters)
-// inside; images and outputs have room for kDirectSlack elements beyond their last.
+// Direct convolution, see Note [Direct convolution]. Weights are packed in panels of several filters, (taps, filters)
+// inside. Images and outputs have kDirectSlack additional elements at their end.
 inline constexpr int kDirectRows = 8;
 inline constexpr int64_t kDirectSlack = 64;
-// The height of all panels but the last: they are as even as they can be.
+// Returns the height of all panels but the last; panels have about the same height.
 FLAMBEAU_INLINE int64_t direct_panel_rows(int64_t rows) {
   const int64_t panels = (rows + kDirectRows - 1) / kDirectRows;
   return (rows + panels - 1) / panels;
 }
 struct DirectWeights {
   int64_t rows, taps, columns, samples;  // columns: a multiple of 16
-  int64_t grad_stride, image_stride;     // between samples, in elements
+  int64_t grad_stride, image_stride;     // distance between samples in elements
 };
 
-struct NetworkTable;  // networks.h: what layers are made of
+struct NetworkTable;  // kernels of layers: networks.h
 
 // Kernels indexed [2] are for float32 and float64, [3] for int64 as well.
 inline constexpr int64_t kRowSlack = 64;
@@ -111,40 +112,41 @@ inline constexpr int64_t kShortOrderRows = 16, kShortOrderMost = 64;
 struct Table {
   const char* name;
   PointwiseKernel pointwise[kPointwiseSlots][kComputeCount];
-  // Operands: grad, then what it reads in order. For the inexact types, see derivative_of; null where the expression
-  // has to be used.
+  // Operands: grad, then the values that the derivative reads, in order. For the inexact types, see derivative_of. Null
+  // if the expression has to be used.
   PointwiseKernel derivative[kPointwiseSlots][kMaxOperands][4];
-  bool gives_real[kPointwiseSlots];           // of complex operands
+  bool gives_real[kPointwiseSlots];           // for complex operands
   CastKernel cast[kDtypeCount][kDtypeCount];  // [to][from]
-  // Rows of words of 1, 2, 4 and 8 bytes side by side: row r from `from` + r * apart on, its words `step` bytes apart;
-  // 0 repeats the first. Up to kRowSlack bytes behind the last may be written, too.
+  // Copies rows of words of 1, 2, 4 and 8 bytes to contiguous memory. Row r begins at `from` + r * apart, and its words
+  // are `step` bytes apart; 0 repeats the first. May write up to kRowSlack bytes beyond the last.
   void (*copy_rows[4])(char* to, const char* from, int64_t apart, int64_t step, int64_t length, int64_t rows);
-  // to[j * to_row + i] = from[i * from_row + j] for i < rows, j < columns; of 2, 4 and 8 bytes, strides in elements.
+  // to[j * to_row + i] = from[i * from_row + j] for i < rows, j < columns; words of 2, 4 and 8 bytes, strides in
+  // elements.
   void (*transpose_words[3])(char* to, int64_t to_row, const char* from, int64_t from_row, int64_t rows,
                              int64_t columns);
   ReduceEntry reduce[kReduceRoom][kDtypeCount];
   ArgReduceKernel argmax[kDtypeCount], argmin[kDtypeCount];
-  // The positions (rows, k) of the k <= kShortOrderMost first elements of rows of n < 2**32, in order; the largest come
-  // first if `flips`. It pays for kShortOrderRows rows or more.
+  // Positions (rows, k) of the first k <= kShortOrderMost elements of rows of n < 2**32 elements, in order; the largest
+  // come first if `flips`. Pays from kShortOrderRows rows on.
   void (*short_order[kDtypeCount])(int64_t* out, const char* in, int64_t rows, int64_t n, int64_t k, bool flips);
-  // Means and sums of squared deviations of floating types; in float32 for half-precision dtypes.
+  // Means and sums of squared deviations of floating types, computed in float32 for half precision.
   void (*moments[kDtypeCount])(char* mean, char* squares, const char* in, int64_t length, int64_t inner, int64_t width);
   double (*squared_deviation[2])(const char* in, int64_t length, double mean);
   RowKernel softmax[2], log_softmax[2], logsumexp[2];
-  ScanKernel softmax_columns[2], log_softmax_columns[2];  // down the columns
+  ScanKernel softmax_columns[2], log_softmax_columns[2];  // softmax down the columns
   RowBackwardKernel softmax_backward[2], log_softmax_backward[2];
   ScanKernels scan[kScanCount][kComputeCount];
   void (*cummax[kComputeCount])(char* out, int64_t* indices, const char* in, int64_t length, int64_t inner,
                                 int64_t width);
   void (*cummin[kComputeCount])(char* out, int64_t* indices, const char* in, int64_t length, int64_t inner,
                                 int64_t width);
-  ScanKernel logcumsumexp[4];  // for the inexact types from float32 on
+  ScanKernel logcumsumexp[4];  // for the inexact types except half precision
   // C (m x n, rows ldc apart) = alpha * A (m x k) * B (k x n) + beta * C, for float32, float64 and int64.
   void (*gemm[3])(int64_t m, int64_t n, int64_t k, double alpha, Matrix a, Matrix b, double beta, void* c, int64_t ldc);
   void (*gemm_batch[2])(const Batch& batch, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, void* c, int64_t ldc);
-  Factorizations factorizations[4];  // float32, float64, complex64, complex128; so the next
+  Factorizations factorizations[4];  // float32, float64, complex64, complex128, also below
   Jacobi jacobi[4];
-  // The image as a matrix (channels * taps, output positions) with rows `row` apart, and the transpose, which adds.
+  // The image as a matrix (channels * taps, output positions) with rows `row` apart; and the transpose, which adds.
   void (*unfold[3])(const Patches& patches, const char* image, char* columns, int64_t row);
   void (*fold[3])(const Patches& patches, const char* columns, char* image, int64_t row);
   void (*direct[2])(int64_t rows, int64_t panel, int64_t taps, int64_t columns, const char* weights, const char* image,
@@ -153,17 +155,17 @@ struct Table {
                            char* out);
   void (*shifted_products[2])(const ShiftedProducts& s, void* weights);  // (filters, channels, taps)
   const NetworkTable* networks;
-  // The transforms [first, last) of a job; scratch: 4 * (length + 1) numbers a lane.
+  // Computes the transforms [first, last) of a job. scratch: 4 * (length + 1) numbers for each lane.
   void (*fourier[2])(const FourierJob& job, int64_t first, int64_t last, char* scratch);
   int fourier_lanes[2];
   void (*random_bits)(uint32_t* out, int64_t groups, uint64_t seed, uint64_t first_group);
-  void (*normal)(float* out, int64_t groups, const uint32_t* bits);  // kGroup standard normals a group
+  void (*normal)(float* out, int64_t groups, const uint32_t* bits);  // kGroup standard normal numbers for each group
   void (*dropout[2])(char* out, const char* in, int64_t n, uint32_t threshold, double scale, const uint32_t* bits);
   const OptimizerRule* optimizers;
   int optimizer_count;
 };
 
-const Table& table();  // the best set this processor runs
+const Table& table();  // the best instruction set of this processor
 
 inline PointwiseKernel derivative_of(PointwiseOp op, int operand, Dtype in) {
   return table().derivative[int(op)][operand][int(compute_type(in)) - int(Compute::f32)];

@@ -1,4 +1,4 @@
-// Values as the arguments of C++ functions. Internal.
+// Conversion of values to the arguments of C++ functions. Internal.
 #pragma once
 
 #include "flambeau/operators/networks.h"
@@ -8,7 +8,7 @@ namespace flambeau::program {
 
 [[noreturn]] void wrong_value(const char* expected, const Value& got);
 
-// As<T>::get(value): TypeError where it is nothing of the kind.
+// As<T>::get(value) converts a value. Raises TypeError for a value of another kind.
 template <class T>
 struct As;
 
@@ -17,7 +17,7 @@ struct As<const Value&> {
   static const Value& get(const Value& v) { return v; }
 };
 template <>
-struct As<const Tensor&> {  // None: undefined
+struct As<const Tensor&> {  // None becomes an undefined tensor
   static const Tensor& get(const Value& v) {
     static const Tensor undefined;
     if (const Tensor* t = std::get_if<Tensor>(&v)) return *t;
@@ -64,13 +64,13 @@ struct As<std::string_view> {
   }
 };
 template <>
-struct As<const Shape&> {  // integers, or one
+struct As<const Shape&> {  // a list of integers, or a single one
   static Shape get(const Value& v);
 };
 template <>
 struct As<Shape> : As<const Shape&> {};
 template <>
-struct As<const Tensors&> {  // None among them: undefined
+struct As<const Tensors&> {  // None in the list becomes an undefined tensor
   static Tensors get(const Value& v);
 };
 template <>
@@ -111,7 +111,7 @@ template <>
 struct As<Tensor> : As<const Tensor&> {};
 template <>
 struct As<Operand> : As<const Operand&> {};
-// True if the type of a value selects the overload with a T.
+// Returns true if the type of a value selects the overload with a T.
 template <class T>
 bool is_a(const Value& v) {
   if constexpr (std::is_same_v<T, std::string_view>) return std::holds_alternative<std::string>(v);
@@ -120,7 +120,7 @@ bool is_a(const Value& v) {
     return std::holds_alternative<T>(v);
 }
 template <class T, class... Others>
-struct As<std::variant<T, Others...>> {  // the first type that the value is meant as, or the last one
+struct As<std::variant<T, Others...>> {  // the first alternative that matches the type of the value, or the last one
   using Variant = std::variant<T, Others...>;
   static Variant get(const Value& v) { return converted<T, Others...>(v); }
 
@@ -144,7 +144,7 @@ struct As<std::vector<T>> {
   }
 };
 template <>
-struct As<std::vector<std::optional<int64_t>>> {  // sizes of which some may be left open
+struct As<std::vector<std::optional<int64_t>>> {  // a list of sizes, some of which may be None
   static std::vector<std::optional<int64_t>> get(const Value& v);
 };
 

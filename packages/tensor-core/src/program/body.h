@@ -1,4 +1,4 @@
-// A program that has been read. Internal.
+// The parsed form of a program. Internal.
 #pragma once
 
 #include "program/operators.h"
@@ -11,12 +11,12 @@ struct MergedProduct;
 }  // namespace program
 
 struct Program::Body {
-  // Where an argument comes from.
+  // Source of an argument.
   struct Argument {
     enum Kind : uint8_t { Constant, Register, State, List } kind = Constant;
-    int number = 0;               // of a register or a tensor of the state
-    Value value;                  // a constant
-    std::vector<Argument> items;  // of a list in which something is computed
+    int number = 0;               // number of a register or of a tensor of the state
+    Value value;                  // value of a constant
+    std::vector<Argument> items;  // items of a list that contains computed values
   };
   struct Instruction {
     const program::Operator* function = nullptr;                // null for a group or a merged product
@@ -24,10 +24,10 @@ struct Program::Body {
     std::shared_ptr<const program::MergedProduct> merged = {};  // Note [Merged products]
     std::vector<Argument> arguments;
     std::vector<int> results;  // registers; empty if no result is used
-    std::vector<int> last;     // registers that are not read after it
+    std::vector<int> last;     // registers that are not read after this instruction
     std::string place;         // the layer and line of the model that called it
     bool makes_lists = false;
-    int number = 0;  // of the call in the text
+    int number = 0;  // number of the call in the text
   };
   std::string text;
   std::vector<std::string> inputs, state;
@@ -43,11 +43,11 @@ Program::Body read_text(std::string_view text);
 
 // The passes of passes.cpp: functions from program to program.
 void optimize(Program::Body& body, bool fuse = true);
-// Why neighbouring operators do not run as one.
+// Returns the reasons why neighbouring operators are not fused.
 std::vector<Boundary> boundaries(Program::Body body);
-// Writes down which registers are not read after each instruction.
+// Stores for each instruction the registers that are not read after it.
 void find_last_uses(Program::Body& body);
-// The instructions as text, groups on one line each.
+// Returns the instructions as text, with each group on one line.
 std::string described(const Program::Body& body);
 
 struct File {

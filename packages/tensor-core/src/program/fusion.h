@@ -31,11 +31,11 @@ struct FusedStep {
   enum Kind : uint8_t { Pointwise, Channels, Rows } kind = Pointwise;
   PointwiseOp row = {};
   bool fills = false;         // the second operand of `where` is a number of masked_fill, which has to fit the dtype
-  int written = -1;           // of an in-place operator: the operand that it writes to, whose shape the result has
-  std::optional<double> eps;  // of the normalisations; nothing for the smallest number above 1 of the dtype, less 1
-  RowStep function;           // of Rows
-  Shape dims;                 // of Rows: the dimensions, or the sizes that the normalisations expect there
-  bool keeps_dims = false;    // of a reduction
+  int written = -1;           // for an in-place operator: the operand that it writes to, whose shape the result has
+  std::optional<double> eps;  // for the normalisations; nothing means the machine epsilon of the dtype
+  RowStep function;           // for Rows
+  Shape dims;                 // for Rows: the dimensions, or the sizes that the normalisations expect there
+  bool keeps_dims = false;    // for a reduction
   SmallVector<StepOperand, 5> operands;
 
   bool normalizes() const {
@@ -57,16 +57,16 @@ class PlanCache {
 
  private:
   static constexpr size_t kMost = 4;
-  std::mutex mutex_;  // only threads with the GIL hold it, so no fork interrupts them
-  SmallVector<std::shared_ptr<const GroupPlan>, kMost> plans_;  // the latest first
+  std::mutex mutex_;  // threads hold it only together with the GIL, so no fork interrupts them
+  SmallVector<std::shared_ptr<const GroupPlan>, kMost> plans_;  // the most recent first
 };
 
 struct FusedGroup {
   std::vector<Program::Body::Argument> arguments;
-  std::vector<bool> dies;  // the argument's register is not read after the group
+  std::vector<bool> dies;  // true for each argument whose register is not read after the group
   std::vector<FusedStep> steps;
   std::vector<int> outputs;                              // steps whose results the rest of the program reads
-  std::vector<Program::Body::Instruction> instructions;  // that it replaces
+  std::vector<Program::Body::Instruction> instructions;  // the instructions that the group replaces
   mutable PlanCache plans;
 };
 
@@ -74,7 +74,8 @@ struct FusedGroup {
 // have to run one by one.
 bool run_fused(const FusedGroup& group, const Value* const* arguments, Values& results);
 
-// The step of one instruction and, in `operands`, its arguments, or none if the operator cannot be part of a group.
+// Returns the step of one instruction and stores its arguments in `operands`; nothing if the operator cannot be part of
+// a group.
 std::optional<FusedStep> lowered(const Program::Body::Instruction& instruction,
                                  std::vector<Program::Body::Argument>& operands);
 // True if the operator has a step for some arguments.

@@ -1,4 +1,4 @@
-// How a group of operators runs for arguments of one layout. Note [Fusion]. Internal.
+// Plan of a group of operators for arguments of one layout. Note [Fusion]. Internal.
 #pragma once
 
 #include "operators/pointwise/chain.h"
@@ -30,7 +30,7 @@ class GroupPlan {
     static Layout of(const Value& value);
     bool matches(const Value& value) const;
   };
-  // A tensor or number that a run gets or computes before its chain.
+  // A tensor or number that is an argument of a run or is computed before the chain.
   struct Source {
     enum Kind : uint8_t { None, Argument, Prior } kind = None;
     int number = 0;
@@ -44,17 +44,17 @@ class GroupPlan {
     double eps;
   };
   struct Output {
-    Source source;  // of a result that is computed before the chain
-    int value = 0;  // else the chain's value
+    Source source;  // source of a result that is computed before the chain
+    int value = 0;  // for other results: the chain's value
     Dtype dtype = {};
     Shape shape = {};
-    SmallVector<int, 4> reusable;  // arguments whose memory it can take if nothing else refers to them
+    SmallVector<int, 4> reusable;  // arguments whose memory the result can reuse if nothing else refers to them
   };
   class Planner;
   class Run;
 
   static Scalar number_of(const Value& value);
-  // The results of operators that run before the chain are in `priors`.
+  // `priors` contains the results of operators that run before the chain.
   static Operand operand(const Source& source, Arguments arguments, const std::vector<Tensor>& priors);
   static Tensor computed(const PriorRow& prior, Arguments arguments, const std::vector<Tensor>& earlier);
 

@@ -1,10 +1,10 @@
-// Convolutions and products with what follows them. Internal.
+// Convolutions and products merged with the operators that follow them. Internal.
 //
 // Note [Merged products]
-// A convolution or `linear` becomes one instruction with a batch_norm in evaluation mode that follows it (Note
+// A convolution or `linear` becomes one instruction together with a batch_norm in evaluation mode that follows it (Note
 // [Folding]) and with the pointwise operators after that, which run as an epilogue (Note [Epilogues]). The weights are
 // packed once for each state of the parameters (Note [Prepared weights]). This applies to contiguous tensors of float32
-// or float64 on the CPU if no gradient is needed. Otherwise the operators run as if they were not merged.
+// or float64 on the CPU if no gradient is needed. Otherwise the operators run separately.
 #pragma once
 
 #include <optional>
@@ -21,19 +21,20 @@ struct MergedProduct {
 
   Instruction product;               // conv1d, conv2d, conv3d or linear
   std::optional<Instruction> norm;   // reads the product
-  double eps = 0;                    // of the norm
+  double eps = 0;                    // for the norm
   std::optional<Instruction> after;  // reads the result so far: a pointwise operator or a group
-  std::vector<FusedStep> steps;      // of `after`: each reads the result of the one before; operands are `arguments`
+  // Steps of `after`: each reads the result of the previous one; operands are `arguments`
+  std::vector<FusedStep> steps;
   std::vector<Program::Body::Argument> arguments;
   int result = 0;  // the argument that is the result of product and norm; it is not read if the steps run
 
   mutable WeightCache weights;
 };
 
-// The name of an operator that can be merged.
+// Returns true for an operator that can be merged.
 bool is_product(const Program::Body::Instruction& instruction);
 
-// How much of a merged product ran: nothing, all but `after`, or everything.
+// The part of a merged product that ran: nothing, all but `after`, or everything.
 enum class Merged : uint8_t { None, Product, All };
 
 // Runs the operators and stores the result. `arguments` are those of the product, of the norm if there is one, and the

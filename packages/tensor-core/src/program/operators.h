@@ -13,15 +13,15 @@ namespace flambeau::program {
 struct Operator {
   std::string name;
   int arity = 0;
-  uint32_t optional = 0;  // bit i: argument i, a tensor or a list of them, may be None or have it
+  uint32_t optional = 0;  // bit i is set if argument i, a tensor or a list of tensors, may be or contain None
   void (*function)() = nullptr;
   void (*run)(const Operator&, const Value* const* arguments, Values& results) = nullptr;
-  const OperatorFunction* recorded = nullptr;  // of an operator with a record
-  const Operator* inner = nullptr;             // of name_: name
-  bool is_row = false;                         // runs `row`, or writes its result to the first argument
+  const OperatorFunction* recorded = nullptr;  // for an operator with a record
+  const Operator* inner = nullptr;             // for name_: the operator name
+  bool is_row = false;                         // true if it runs `row`, or writes its result to the first argument
   PointwiseOp row = {};
-  const Program::Function* registered = nullptr;  // of an extension
-  bool orders_others = false;                     // no other instruction moves across it
+  const Program::Function* registered = nullptr;  // for an operator of an extension
+  bool orders_others = false;                     // true if other instructions must not be moved across it
 };
 using Family = std::vector<Operator>;
 
@@ -52,7 +52,7 @@ inline void store(Values& results, Values values) {
   for (Value& v : values) results.push_back(std::move(v));
 }
 
-// Where a function takes a tensor, an undefined one may be more than it can bear.
+// Rejects undefined tensors, which a function may not support.
 template <class T>
 void require_defined(const Value& v, bool optional) {
   if constexpr (std::is_same_v<T, const Tensor&> || std::is_same_v<T, const Tensors&>) {

@@ -1,4 +1,4 @@
-// Functions that the passes share. Internal. Note [Fusion]
+// Functions shared by the passes. Internal. Note [Fusion]
 #pragma once
 
 #include <functional>
@@ -23,13 +23,13 @@ void each_register(const Program::Body::Instruction& instruction, F&& body) {
 void each_operator(const Program::Body::Instruction& instruction,
                    const std::function<void(const Program::Body::Instruction&)>& body);
 
-// The number of times that each register is read.
+// Returns how often each register is read.
 std::vector<int> count_uses(const Program::Body& body);
 
 // Returns true if an operator may change one of its arguments.
 bool writes(const Program::Body::Instruction& instruction);
 
-// The passes, each from program to program.
+// The passes; each changes a program.
 void fold_normalizations(Program::Body& body, const PackedBytes& packed);  // Note [Folding]
 void merge_epilogues(Program::Body& body, const PackedBytes& packed);      // Note [Merged products]
 

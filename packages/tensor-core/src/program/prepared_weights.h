@@ -1,9 +1,10 @@
-// Weights of a merged product in the form in which they are multiplied. Internal.
+// Weights of a merged product in the form that the product reads. Internal.
 //
 // Note [Prepared weights]
-// A program keeps folded and packed weights for one state of the parameters (Note [Kept values]). In-place changes,
-// optimizer steps, load_state_dict and replaced tensors make another state, for which the weights are prepared again.
-// Nothing is kept for parameters that are not private. The packed weights of a program take at most kMostPackedBytes.
+// A program caches folded and packed weights for one state of the parameters (Note [Kept values]). After in-place
+// changes, optimizer steps, load_state_dict and replacements of tensors the state differs, and the weights are prepared
+// again. Nothing is cached for parameters that are not private. The packed weights of a program take at most
+// kMostPackedBytes.
 #pragma once
 
 #include <atomic>
@@ -22,10 +23,10 @@ struct PreparedWeights {
   Tensor weight, bias;       // the bias may be undefined
   Tensor panels;             // Note [Packed matrices], or undefined
   bool transformed = false;  // the panels are those of Note [Winograd]
-  bool is_packed = false;    // as far as kMostPackedBytes allows
+  bool is_packed = false;    // false if kMostPackedBytes would be exceeded
 };
 
-// The packed bytes of all instructions of a program.
+// The total number of packed bytes of a program.
 using PackedBytes = std::shared_ptr<std::atomic<int64_t>>;
 
 class WeightCache {
@@ -35,7 +36,7 @@ class WeightCache {
   WeightCache& operator=(const WeightCache&) = delete;
   ~WeightCache();
 
-  // Returns what `prepare(pack)` made for the state of the tensors, some of which may be undefined.
+  // Returns the result of `prepare(pack)` for the state of the tensors, some of which may be undefined.
   template <class F>
   std::shared_ptr<const PreparedWeights> get(std::span<const Tensor> tensors, bool pack, F&& prepare) {
     for (const Tensor& t : tensors)
@@ -53,7 +54,7 @@ class WeightCache {
 
  private:
   struct State {
-    Tensor tensor;  // kept alive, so that no other has its address
+    Tensor tensor;  // keeps the tensor alive, so that no other gets its address
     const void* data = nullptr;
     uint32_t version = 0;
     Shape shape = {}, strides = {};

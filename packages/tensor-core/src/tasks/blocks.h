@@ -1,4 +1,4 @@
-// Which elements of a tensor an operator reads or writes at computed positions.
+// Positions of the elements that an operator reads or writes by index.
 #pragma once
 
 #include "flambeau/kernels/combine.h"
@@ -13,8 +13,8 @@ struct Blocks {
   Shape outer_size, outer_stride, inner_size, inner_stride;
   int64_t outer = 1, inner = 1, count = 0;
   Tensor offsets;                // int64, in elements
-  int64_t step = 1, extent = 1;  // what all offsets are multiples of; more than the largest of them can be
-  bool distinct = false;         // whether they are known to be different
+  int64_t step = 1, extent = 1;  // a common divisor of all offsets, and an upper bound that exceeds them
+  bool distinct = false;         // true if the offsets are known to be different
 };
 
 }  // namespace flambeau

@@ -9,7 +9,7 @@
 
 namespace flambeau {
 
-// Depth, height and width; the dimensions a convolution does not have are 1 long, and untouched by it.
+// Depth, height and width. Dimensions that a convolution does not have are of size 1.
 using Sizes = std::array<int64_t, 3>;
 inline int64_t product(const Sizes& s) { return s[0] * s[1] * s[2]; }
 
@@ -19,22 +19,22 @@ enum class ConvolutionFunction : uint8_t { Forward, InputGradient, WeightGradien
 struct ConvolutionGeometry {
   int64_t batch, channels, filters, groups;
   int dims;                 // 1, 2 or 3
-  Sizes size, kernel, out;  // of the input, the weight (filters, channels / groups, ...) and the output
+  Sizes size, kernel, out;  // sizes of the input, of the weight (filters, channels / groups, ...) and of the output
   Sizes stride, padding, dilation;
 
   int64_t group_channels() const { return channels / groups; }
   int64_t group_filters() const { return filters / groups; }
   int64_t taps() const { return group_channels() * product(kernel); }
   int64_t positions() const { return product(out); }
-  int64_t reach(int i) const { return dilation[i] * (kernel[i] - 1); }  // from the first tap to the last
-  bool plain() const {  // a 1x1 convolution: the image already is the matrix
+  int64_t reach(int i) const { return dilation[i] * (kernel[i] - 1); }  // distance from the first tap to the last
+  bool plain() const {  // true for a 1x1 convolution, whose image already is the matrix
     return product(kernel) == 1 && product(stride) == 1 && padding == Sizes{0, 0, 0};
   }
-  bool whole() const {  // the kernel covers the image: one position, a product of flat images
+  bool whole() const {  // true if the kernel covers the image: one position, a product of flat images
     return kernel == size && product(out) == 1 && padding == Sizes{0, 0, 0};
   }
-  // With stride 1, the convolution that gives the input's gradient of the output's: with the weights flipped and
-  // channels and filters exchanged.
+  // With stride 1, the convolution that computes the input's gradient from the output's: weights flipped, and channels
+  // and filters exchanged.
   ConvolutionGeometry turned() const {
     ConvolutionGeometry g = *this;
     std::swap(g.channels, g.filters);

@@ -1,4 +1,4 @@
-// Linear maps that act on each spatial dimension by itself. Note [Resampling] in operators/images/resampling.h
+// Linear maps that act on each spatial dimension separately. Note [Resampling] in operators/images/resampling.h
 #pragma once
 
 #include <cstdint>
@@ -11,16 +11,16 @@ class SparseMatrix {
  public:
   SparseMatrix(int64_t columns, int64_t rows, bool uniform) : columns_(columns), uniform_(uniform) {
     ends_.reserve(size_t(rows));
-    index_.reserve(size_t(2 * rows));  // about
+    index_.reserve(size_t(2 * rows));  // an estimate
     weight_.reserve(size_t(2 * rows));
   }
-  // Rows are added in order: the taps of one, then end_row().
+  // Rows are added in order: the taps of a row, then end_row().
   void add(int64_t column, double weight) {
     index_.push_back(int32_t(column));
     weight_.push_back(weight);
   }
   void end_row() { ends_.push_back(int64_t(index_.size())); }
-  // The taps [first, last) with one weight, and the row's end.
+  // Adds a row with the taps [first, last), which have the same weight.
   void add_row(int64_t first, int64_t last, double weight) {
     for (int64_t i = first; i < last; ++i) add(i, weight);
     end_row();
@@ -38,7 +38,7 @@ class SparseMatrix {
  private:
   friend class RunMatrix;
   int64_t columns_;
-  bool uniform_;  // the taps of a row have one weight
+  bool uniform_;  // true if the taps of each row have the same weight
   std::vector<int64_t> ends_;
   std::vector<int32_t> index_;
   std::vector<double> weight_;

@@ -1,5 +1,5 @@
-// What samplers say of wrong arguments: on the CPU at once, for a GPU when the program next waits
-// (cuda/runtime/report.cpp).
+// Error messages of samplers for invalid arguments. On the CPU they are raised at once, on a GPU at the next
+// synchronisation (cuda/runtime/report.cpp).
 #pragma once
 
 #include <cstdint>

@@ -11,8 +11,8 @@ namespace flambeau::cuda {
 using ArrayFunction = std::vector<Tensor> (*)(const char* name, const Tensor& t, const std::vector<int64_t>& numbers);
 FLAMBEAU_API extern ArrayFunction array_function;  // the bindings set it; null until then
 
-// The results of the function of that name on a tensor's values; none where the tensor is not on a GPU, the library is
-// not installed or does not do this: it is the host's work then.
+// Returns the results of the named function for a tensor's values. Returns none if the tensor is not on a GPU, or if
+// the library is not installed or does not support the call; the host computes it then.
 inline std::vector<Tensor> by_array_library(const char* name, const Tensor& t, const std::vector<int64_t>& numbers) {
   if (!takes(t) || !array_function || t.numel() == 0) return {};
   return array_function(name, t, numbers);

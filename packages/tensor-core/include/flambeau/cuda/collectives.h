@@ -9,14 +9,14 @@
 
 namespace flambeau::cuda {
 
-struct CommunicatorHandle;  // one GPU's part in a clique of them
+struct CommunicatorHandle;  // membership of one GPU in a clique
 
 FLAMBEAU_API int nccl_version();  // 22703 is NCCL 2.27.3; 0 if it is not installed
 
-// A clique of this process's GPUs, in the order of the ranks; made once, and kept.
+// Returns the clique of this process's GPUs, in the order of the ranks. It is created once and cached.
 FLAMBEAU_API const std::vector<CommunicatorHandle*>& communicators(const std::vector<int>& devices);
-// For a clique that spans processes: one of them creates the id, and every rank joins with it, each of which waits
-// for the others.
+// For a clique of several processes, one process creates the identity. Every rank joins with it and waits for the
+// others.
 FLAMBEAU_API std::string make_clique_identity();
 FLAMBEAU_API CommunicatorHandle* join_clique(int device, const std::string& identity, int ranks, int rank);
 FLAMBEAU_API void leave_clique(int device, CommunicatorHandle* communicator);
@@ -39,8 +39,8 @@ struct Message {
   int peer;
   bool sent;
 };
-// Messages of one rank that are in progress together, so that none waits for another. Between two ranks those that one
-// sends are those that the other receives, in this order.
+// Exchanges messages of one rank concurrently, so that none waits for another. The messages that one of two ranks sends
+// must be those that the other receives, in this order.
 FLAMBEAU_API void exchange(CommunicatorHandle* communicator, StreamHandle* stream,
                            const std::vector<Message>& messages);
 

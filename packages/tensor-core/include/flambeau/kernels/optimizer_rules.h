@@ -237,7 +237,7 @@ struct Nadam : Usual {
   }
 };
 
-// Liu et al. 2020, arXiv:1908.03265: Adam that waits with its denominator until its variance can be told.
+// Liu et al. 2020, arXiv:1908.03265: Adam without the denominator until its variance is tractable.
 struct Radam : Usual {
   static constexpr const char* name = "radam";
   enum { lr, beta1, beta2, eps, weight_decay, maximize, decoupled };

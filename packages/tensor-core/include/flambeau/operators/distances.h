@@ -1,4 +1,4 @@
-// Distances between vectors, and what is scaled by lengths (operators/products/distances.cpp).
+// Distances between vectors, and normalisation (operators/products/distances.cpp).
 #pragma once
 
 #include "flambeau/operators.h"

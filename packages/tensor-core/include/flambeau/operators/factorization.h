@@ -1,6 +1,6 @@
-// Factorizations of batches of matrices, for the Python operators of flambeau.linalg: values only, unrecorded. Matrices
-// are float32 or float64 (or complex), row-major in the results. `info` counts from 1 what failed in a matrix; 0 is
-// success.
+// Factorizations of batches of matrices, for the Python operators of flambeau.linalg. They are not recorded. Matrices
+// are float32 or float64 (or complex), and row-major in the results. `info` is 0 on success, or the number, from 1, of
+// the step that failed.
 #pragma once
 
 #include "flambeau/operators.h"
@@ -8,11 +8,11 @@
 namespace flambeau {
 
 struct LuFactors {
-  Tensor lu, pivots, info;  // pivots: int32, counted from 1: at step k the rows k and pivots[k] are exchanged
+  Tensor lu, pivots, info;  // pivots: int32, from 1: step k exchanges the rows k and pivots[k]
 };
 FLAMBEAU_API LuFactors lu_factor(const Tensor& a);
 FLAMBEAU_API Tensor lu_solve(const Tensor& lu, const Tensor& pivots, const Tensor& b, bool adjoint);
-// Where the rows of P^T A come from, int64: row i is row order[i] of A.
+// Returns the permutation of P^T A as int64: row i is row order[i] of A.
 FLAMBEAU_API Tensor lu_permutation(const Tensor& pivots, int64_t rows);
 struct Inverse {
   Tensor inverse, info;
@@ -20,10 +20,10 @@ struct Inverse {
 FLAMBEAU_API Inverse inverse(const Tensor& a);
 FLAMBEAU_API Tensor lu_determinant(const Tensor& lu, const Tensor& pivots);
 struct LogDeterminant {
-  Tensor sign, logarithm;  // of its absolute value
+  Tensor sign, logarithm;  // logarithm of the absolute value
 };
 FLAMBEAU_API LogDeterminant lu_log_determinant(const Tensor& lu, const Tensor& pivots);
-// L D L^T in LAPACK's compact form; pivots negative where D has a block of two.
+// L D L^T in LAPACK's compact form; pivots are negative for 2x2 blocks of D.
 FLAMBEAU_API LuFactors ldl_factor(const Tensor& a, bool hermitian);
 FLAMBEAU_API Tensor ldl_solve(const Tensor& ld, const Tensor& pivots, const Tensor& b, bool hermitian);
 struct CholeskyFactor {
@@ -40,17 +40,17 @@ FLAMBEAU_API Tensor apply_reflectors(const Tensor& reflectors, const Tensor& tau
 
 // For small matrices (Note [Jacobi] in kernels/linalg/jacobi.cpp).
 struct Eigen {
-  Tensor values, vectors;  // ascending; the vectors are the columns, undefined where they are not wanted
+  Tensor values, vectors;  // values in ascending order; vectors are columns, undefined if not requested
 };
 FLAMBEAU_API Eigen eigen_hermitian(const Tensor& a, bool upper, bool vectors);
 // By shifted QR (Note [Shifted QR] in operators/linalg/shifted_qr.h), for small matrices.
 struct GeneralEigen {
-  Tensor values, vectors;          // complex
-  bool not_finite, not_converged;  // of any matrix: then there are no values
+  Tensor values, vectors;          // both complex
+  bool not_finite, not_converged;  // true if this holds for any matrix; then there are no values
 };
 FLAMBEAU_API GeneralEigen eigen_general(const Tensor& a, bool vectors);
 struct SingularValues {
-  Tensor u, values, vh, info;  // info: 1 where a value is not finite
+  Tensor u, values, vh, info;  // info: 1 if a value is not finite
 };
 FLAMBEAU_API SingularValues singular_values(const Tensor& a, bool full, bool vectors);
 

@@ -1,18 +1,17 @@
-// The operators of flambeau.linalg that are native, and of its older forms at the top level: arguments checked, results
-// with history. Matrices lie in the last two dimensions; what is before them is the batch. The values come from
-// factorization.h.
+// Native operators of flambeau.linalg and their older forms at the top level. They check arguments and are recorded.
+// The last two dimensions are the matrix, the others are the batch. factorization.h computes the values.
 #pragma once
 
 #include "flambeau/operators/factorization.h"
 
 namespace flambeau::linalg {
 
-class FLAMBEAU_API LinAlgError : public Error {  // a matrix that the algorithm cannot go on with
+class FLAMBEAU_API LinAlgError : public Error {  // raised if an algorithm cannot continue with a matrix
  public:
   using Error::Error;
 };
 
-// Checks of the arguments of the function `name`.
+// Check the arguments of the function `name`.
 FLAMBEAU_API void check_matrix(const char* name, const Tensor& t, const char* argument = "A");
 FLAMBEAU_API void check_square(const char* name, const Tensor& t, const char* argument = "A");
 

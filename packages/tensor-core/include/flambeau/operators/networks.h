@@ -1,5 +1,4 @@
-// The operators that networks are made of. Those with a Shape for every spatial dimension take one of a single number,
-// too.
+// Operators of neural networks. A Shape with one value for each spatial dimension may also have a single value.
 #pragma once
 
 #include <functional>
@@ -12,7 +11,7 @@ namespace flambeau {
 struct ConvolutionOptions {
   Shape stride, padding, dilation;
   int64_t groups = 1;
-  bool same = false;  // padding such that the output has the input's size
+  bool same = false;  // padding that keeps the input's size
 };
 FLAMBEAU_API Tensor convolution(int dims, const Tensor& input, const Tensor& weight, const Tensor& bias,
                                 const ConvolutionOptions& options);
@@ -31,7 +30,7 @@ FLAMBEAU_API Tensor fold_windows(const Tensor& input, const Shape& output, const
 
 // Pooling (operators/images/pooling.cpp)
 struct PoolOptions {
-  Shape kernel, stride, padding, dilation;  // no stride: the kernel's
+  Shape kernel, stride, padding, dilation;  // an empty stride means the kernel's size
   bool ceil_mode = false;
 };
 FLAMBEAU_API TensorPair max_pool(int dims, const Tensor& input, const PoolOptions& options);
@@ -46,12 +45,12 @@ FLAMBEAU_API Tensor adaptive_average_pool(int dims, const Tensor& input,
 
 // Interpolation (operators/images/interpolation.cpp)
 enum class Interpolation : uint8_t { Nearest, NearestExact, Linear, Cubic };
-// scales: output over input size as the caller gave it, or 0 where the sizes say it.
+// scales: the given ratios of output to input size, or 0 if they follow from the sizes.
 FLAMBEAU_API Tensor interpolate(const Tensor& input, const Shape& size, const std::vector<double>& scales,
                                 Interpolation mode, bool align_corners, bool antialias);
 
-// Padding with the image's own values (operators/images/padding.cpp): pairs of amounts, the last dimension first;
-// negative ones take away.
+// Padding with values of the image (operators/images/padding.cpp): pairs of amounts, the last dimension first. Negative
+// amounts remove elements.
 enum class PadMode : uint8_t { Reflect, Replicate, Circular };
 FLAMBEAU_API Tensor pad_edges(const Tensor& input, const Shape& amounts, PadMode mode);
 
@@ -59,8 +58,8 @@ FLAMBEAU_API Tensor pad_edges(const Tensor& input, const Shape& amounts, PadMode
 FLAMBEAU_API Tensor pixel_shuffle(const Tensor& input, int64_t upscale_factor);
 FLAMBEAU_API Tensor pixel_unshuffle(const Tensor& input, int64_t downscale_factor);
 FLAMBEAU_API Tensor channel_shuffle(const Tensor& input, int64_t groups);
-// The values of a max pool put back to their positions, zeros elsewhere (operators/images/unpooling.cpp); the image's
-// sizes are the usual ones unless given, alone or in its whole shape.
+// Inverse of max pooling: values at their positions, zeros elsewhere (operators/images/unpooling.cpp). The image's
+// sizes are the usual ones unless they are given, alone or as part of the complete shape.
 FLAMBEAU_API Tensor max_unpool(int dims, const Tensor& input, const Tensor& indices, const PoolOptions& pool,
                                const OptionalDims& output_size);
 
@@ -72,18 +71,17 @@ struct GridSampling {
 };
 FLAMBEAU_API Tensor grid_sampler(const Tensor& input, const Tensor& grid, const GridSampling& options);
 
-// Non-maximum suppression (operators/images/suppression.cpp): of boxes (N, 4) that overlap by more than a threshold, in
-// parts of their union, the one of the highest score; the positions of those that are kept, from the highest score
-// down. Boxes of different groups (N), where these are given, leave each other alone.
+// Non-maximum suppression (operators/images/suppression.cpp) of boxes (N, 4). Of boxes whose intersection over union
+// exceeds a threshold, keeps the one with the highest score. Returns the positions of the kept boxes by decreasing
+// score. If groups (N) are given, boxes suppress only others of their group.
 FLAMBEAU_API Tensor suppress_boxes(const Tensor& boxes, const Tensor& scores, double threshold, const Tensor& groups);
 
 // Bags of embeddings (operators/layers/embedding_bag.cpp): the rows of indices (B, N), or bag b is indices[offsets[b]],
-// ..., indices[offsets[b + 1] - 1], the last offset the number of indices unless it is given.
+// ..., indices[offsets[b + 1] - 1]. The last offset is the number of indices unless it is given.
 enum class BagMode : uint8_t { Sum, Mean, Max };
 FLAMBEAU_API Tensor embedding_bag(const Tensor& weight, const Tensor& indices, const Tensor& offsets, bool last_given,
                                   BagMode mode, const Tensor& per_sample, int64_t padding, bool by_frequency);
-// Shortens the rows that are used and whose p-norm is above max_norm to it, in place
-// (operators/layers/embedding_renorm.cpp).
+// Scales the used rows whose p-norm exceeds max_norm to that norm, in place (operators/layers/embedding_renorm.cpp).
 FLAMBEAU_API Tensor embedding_renorm_(const Tensor& weight, const Tensor& indices, double max_norm, double p);
 
 // Attention (operators/layers/attention.cpp): query (*, L, E), key (*, S, E), value (*, S, V); the mask may be
@@ -105,7 +103,7 @@ FLAMBEAU_API Tensor dropout(const Tensor& input, double p, bool training, Genera
 FLAMBEAU_API Tensor ctc_loss(const Tensor& log_probs, const Tensor& targets, const Shape& input_lengths,
                              const Shape& target_lengths, int64_t blank, bool zero_infinity);
 struct Normalized {
-  Tensor values, statistics;  // (rows or channels, 2) of mean and 1 / deviation, in float64, without history
+  Tensor values, statistics;  // (rows or channels, 2): mean and 1 / standard deviation, in float64, not recorded
 };
 FLAMBEAU_API Normalized layer_norm(const Tensor& input, const Shape& normalized, const Tensor& weight,
                                    const Tensor& bias, double eps);

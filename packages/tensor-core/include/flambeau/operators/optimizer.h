@@ -10,9 +10,9 @@
 
 namespace flambeau {
 
-struct OptimizerTarget {                                       // one parameter's part in a step
-  Tensor parameter, gradient, states[OptimizerRule::kStates];  // undefined where the rule needs none
-  Tensor number, scalars[OptimizerRule::kScalars];             // of one element
+struct OptimizerTarget {                                       // tensors of one parameter in a step
+  Tensor parameter, gradient, states[OptimizerRule::kStates];  // undefined if the rule does not need them
+  Tensor number, scalars[OptimizerRule::kScalars];             // tensors of one element
   bool first = false;
 };
 
@@ -20,7 +20,7 @@ FLAMBEAU_API const OptimizerRule* optimizer_rule(std::string_view name);  // nul
 // Updates all targets, or raises an error and changes none.
 FLAMBEAU_API void optimizer_step(const OptimizerRule& rule, const double* options,
                                  const std::vector<OptimizerTarget>& targets);
-// Multiplies gradients in place; whether all of their elements were finite.
+// Multiplies gradients in place. Returns true if all of their elements were finite.
 FLAMBEAU_API bool scale_gradients(const std::vector<Tensor>& gradients, double factor);
 
 }  // namespace flambeau

@@ -17,26 +17,28 @@ FLAMBEAU_API Tensor median_all(const Tensor& t, bool ignore_nan);
 FLAMBEAU_API TensorPair median(const Tensor& t, int64_t dim, bool keepdim, bool ignore_nan);
 FLAMBEAU_API TensorPair mode(const Tensor& t, int64_t dim, bool keepdim);
 
-// The different elements (operators/sorting/unique.cpp)
+// Unique elements (operators/sorting/unique.cpp)
 struct Unique {
   Tensor values, inverse, counts;
 };
 FLAMBEAU_API Unique unique(const Tensor& t, bool inverse, bool counts);
 FLAMBEAU_API Unique unique_consecutive(const Tensor& t, bool inverse, bool counts);
-// Whole slices along a dimension.
+// Unique slices along a dimension.
 FLAMBEAU_API Unique unique_slices(const Tensor& t, int64_t dim, bool sort, bool inverse, bool counts);
 
-// Places in sorted sequences, counts of places (operators/sorting/search.cpp, histogram.cpp)
+// Positions in sorted sequences, and histograms (operators/sorting/search.cpp, histogram.cpp)
 FLAMBEAU_API Tensor searchsorted(const Tensor& sequence, const Tensor& values, bool right, const Tensor& sorter,
                                  bool int32);
 FLAMBEAU_API Tensor bincount(const Tensor& t, const Tensor& weights, int64_t minlength);
 FLAMBEAU_API Tensor histc(const Tensor& t, int64_t bins, double low, double high);
 
-// A mask of the elements that are among the test elements, or with `invert` are not (operators/sorting/membership.cpp)
+// Returns a mask of the elements that are among the test elements, or with `invert` are not
+// (operators/sorting/membership.cpp).
 FLAMBEAU_API Tensor isin(const Tensor& elements, const Tensor& test_elements, bool invert);
 
-// Counts of points (n, dimensions) in the cells of a grid (operators/reductions/histogramdd.cpp). Each dimension has
-// edges, or a number of bins of equal width between its limits: first and last edge of each in turn, or none.
+// Counts points (n, dimensions) in the cells of a grid (operators/reductions/histogramdd.cpp). Each dimension has
+// edges, or a number of bins of equal width between its limits. Limits are the first and last edge of each dimension in
+// turn, or empty.
 using Bins = std::variant<Tensor, int64_t>;
 struct Histogram {
   Tensor counts;

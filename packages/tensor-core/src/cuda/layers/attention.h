@@ -9,13 +9,14 @@
 
 namespace flambeau::cuda {
 
-// Where queries have too few tiles for a GPU, parts of the keys are worked on side by side, and joined afterwards. How
-// many is decided by the shape alone, so that the same numbers come out on every card of an architecture.
+// If queries have too few tiles for a GPU, several parts of the keys are processed in parallel and then joined. Their
+// number depends on the shape alone, so that all cards of an architecture give the same results.
 struct KeyParts {
-  int64_t count, length;  // in keys, of all but the last
+  int64_t count, length;  // number of parts, and the keys of each part except the last
 };
 inline KeyParts key_parts(int64_t batch, int64_t queries, int64_t keys, bool causal) {
-  constexpr int64_t kEnough = 256, kShortest = 256, kRows = 64;  // blocks; keys; queries of a block, keys at a time
+  // Blocks that keep a GPU busy; smallest part; queries of a block and keys at a time
+  constexpr int64_t kEnough = 256, kShortest = 256, kRows = 64;
   const int64_t seen = causal ? std::min(queries, keys) : keys, blocks = batch * divide_up(queries, kRows);
   const int64_t wanted = std::min(kEnough / std::max<int64_t>(blocks, 1), seen / kShortest);
   if (wanted < 2 || seen < 4 * kShortest) return {1, keys};
@@ -25,8 +26,8 @@ inline KeyParts key_parts(int64_t batch, int64_t queries, int64_t keys, bool cau
 
 // Returns true if the kernels support rows of these lengths, in the forward pass or, with `derivative`, in both passes.
 bool attends(Dtype dtype, int64_t depth, int64_t width, bool derivative);
-// A tensor (*, rows, columns) for the kernels to read: without a copy, for any strides of batch and rows, if
-// rows are contiguous, and begin at multiples of 16 bytes if the matrix units read them; otherwise a copy.
+// Returns a tensor (*, rows, columns) that the kernels can read. This is the tensor itself, with any strides of batch
+// and rows, if its rows are contiguous and (for tensor cores) aligned to 16 bytes; otherwise a copy.
 Tensor readable(const Tensor& t);
 // The caller sets sizes, scale and mask of `a`, but not its pointers. Inputs are (batch..., rows, columns) and come
 // from readable(); `out` and the results are contiguous. All have the same dtype except for the logarithms, which have

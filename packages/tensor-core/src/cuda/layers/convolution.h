@@ -1,19 +1,19 @@
-// A convolution's three functions on a GPU: tasks/convolution.h has their geometry. Where cuDNN is
-// installed and an image has its channels last, so have results.
+// Forward pass and gradients of convolutions on a GPU; tasks/convolution.h describes the geometry. With cuDNN, results
+// are channels-last if an image is.
 #pragma once
 
 #include "tasks/convolution.h"
 
 namespace flambeau::cuda {
 
-bool convolves(const ConvolutionGeometry& g);  // whether the kernels' numbers are large enough for it
+bool convolves(const ConvolutionGeometry& g);  // returns true if all sizes fit the kernels' 31-bit integers
 Tensor convolution_forward(const ConvolutionGeometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias);
-// `bias`, where it is defined, is added to the channels of the gradient: a transposed convolution.
+// A defined `bias` is added to the channels of the result, for transposed convolutions.
 Tensor convolution_input_gradient(const ConvolutionGeometry& g, const Tensor& grad, const Tensor& weight,
                                   const Tensor& bias);
 Tensor convolution_weight_gradient(const ConvolutionGeometry& g, const Tensor& input, const Tensor& grad);
 
-// Windows of all channels (one group) as columns, and what columns add up to.
+// unfold() writes the windows of all channels (one group) as columns. fold() adds columns up to an image.
 void unfold(const ConvolutionGeometry& g, const Tensor& out, const Tensor& image);
 void fold(const ConvolutionGeometry& g, const Tensor& out, const Tensor& columns);
 

@@ -7,8 +7,9 @@ namespace flambeau::cuda {
 
 struct CtcTensors {
   int64_t blank, states;
-  Tensor logs, targets, lengths;  // lengths: (3, batch), where each target begins, its labels, its steps
-  Tensor alpha, losses, chains;   // made by ctc_forward
+  // lengths: (3, batch): the begin of each target, its number of labels, its number of steps
+  Tensor logs, targets, lengths;
+  Tensor alpha, losses, chains;  // results of ctc_forward
 };
 void ctc_forward(CtcTensors& c);
 Tensor ctc_backward(const CtcTensors& c, const Tensor& scale, bool zero_infinity);

@@ -1,4 +1,4 @@
-// Reading images at the points of a grid on a GPU; all tensors are contiguous float32 or float64.
+// Sampling of images at the points of a grid on a GPU. All tensors are contiguous float32 or float64.
 #pragma once
 
 #include "device/layers/grid_sample_arguments.h"
@@ -12,7 +12,7 @@ class GridSample {
   GridSample(const kernels::Sampling& sampling, const Tensor& image, const Tensor& grid, bool slopes);
   void sample(const Tensor& out) const;
   void point_gradient(const Tensor& out, const Tensor& grad) const;
-  // (taps, points of all images): the place of each tap in its image, -1 beyond the image, and its weight.
+  // Both are (taps, points of all images): the position of each tap in its image (-1 outside), and its weight.
   const Tensor& index() const { return index_; }
   const Tensor& weight() const { return weight_; }
 

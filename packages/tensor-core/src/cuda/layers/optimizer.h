@@ -9,12 +9,13 @@
 namespace flambeau::cuda {
 
 struct OptimizerWork {
-  Tensor at[2 + OptimizerRule::kStates];  // the parameter, its gradient, its states; of one dtype, contiguous, real
+  // The parameter, its gradient and its states: contiguous real tensors of one dtype
+  Tensor at[2 + OptimizerRule::kStates];
   double coefficients[OptimizerRule::kCoefficients];
 };
-// Parameters whose coefficients and dtypes are the same are stepped together, in their order.
+// Updates parameters with the same coefficients and dtypes together, in their order.
 void optimizer_step(const OptimizerRule& rule, const std::vector<OptimizerWork>& work);
-// Multiplies contiguous real tensors; whether all elements were finite, which waits for the GPU.
+// Multiplies contiguous real tensors. Returns true if all elements were finite, which waits for the GPU.
 bool scale(const std::vector<Tensor>& tensors, double factor);
 
 }  // namespace flambeau::cuda

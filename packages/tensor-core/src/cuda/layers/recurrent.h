@@ -1,4 +1,4 @@
-// The walk through time of a recurrent layer on a GPU, and its derivative: Note [Recurrence] in
+// The loop over time steps of a recurrent layer on a GPU, and its derivative. Note [Recurrence] in
 // operators/layers/recurrent.cpp.
 #pragma once
 
@@ -6,10 +6,10 @@
 
 namespace flambeau::cuda {
 
-// weight: of the hidden state, (gates * size, outputs). bias: what is added to the hidden state's part, or undefined.
+// weight: of the hidden state, (gates * size, outputs). bias: added to the hidden state's contribution, or undefined.
 void recurrent_forward(Cell cell, const RecurrentWalk& w, const Tensor& weight, const Tensor& bias,
                        const Tensor& projection, const RecurrentBuffers& b);
-// saved: as RecurrentSaved, contiguous; output_grad may be undefined.
+// saved: the tensors of RecurrentSaved, contiguous. output_grad may be undefined.
 void recurrent_backward(Cell cell, const RecurrentWalk& w, const Tensor* saved, const Tensor& output_grad,
                         const RecurrentGradients& g);
 

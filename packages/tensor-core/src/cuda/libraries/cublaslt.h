@@ -1,4 +1,4 @@
-// Matrix products by cuBLASLt, which is opened at run time where it is installed.
+// Matrix products by cuBLASLt, which is loaded at run time if it is installed.
 #pragma once
 
 #include <optional>
@@ -8,8 +8,8 @@
 
 namespace flambeau::cuda {
 
-// A matrix (rows, columns) of any strides, as the library reads its transpose: by columns `leading` apart. The
-// transpose itself lies so where `transposed` is false. Nothing where neither stride is 1.
+// Description of a matrix (rows, columns) for cuBLASLt, which reads its transpose in column-major order with columns
+// `leading` elements apart. `transposed`: the library has to transpose. Empty if neither stride is 1.
 struct LibraryLayout {
   bool transposed;
   int64_t rows, columns, leading;
@@ -25,7 +25,7 @@ constexpr std::optional<LibraryLayout> library_layout(int64_t rows, int64_t colu
 
 // Returns true if the library computes products of this dtype.
 bool library_multiplies(Dtype d);
-// False, with nothing done, where it does not do this one. `in` and `out` are the elements' types.
+// Returns false and does nothing if the library does not support this product. `in` and `out` are the element types.
 bool library_product(int device, const ProductArguments& a, Dtype in, Dtype out);
 
 }  // namespace flambeau::cuda

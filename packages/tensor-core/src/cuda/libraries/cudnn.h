@@ -1,4 +1,4 @@
-// Convolutions by cuDNN, which is opened at run time where it is installed.
+// Convolutions by cuDNN, which is loaded at run time if it is installed.
 #pragma once
 
 #include "cuda/layers/convolution.h"
@@ -6,8 +6,8 @@
 
 namespace flambeau::cuda {
 
-// The tensors of a convolution, of one floating dtype, all contiguous in one format: its image, weight and output, or
-// their gradients. A function writes the one that the others give.
+// Tensors of a convolution: image, weight and output, or their gradients. All have one floating dtype and are
+// contiguous in one format. A function computes one of them from the other two.
 struct ConvolutionTensors {
   const Tensor &image, &weight, &output;
   MemoryFormat format = MemoryFormat::Contiguous;
@@ -15,7 +15,8 @@ struct ConvolutionTensors {
 
 // Returns true if the library is installed and enabled and supports the dtype and the sizes.
 bool library_convolves(const ConvolutionGeometry& g, Dtype dtype);
-// False, with nothing that counts written, where it does not do this one. `added`: to what the result holds.
+// Returns false if the library does not support this convolution; the contents of the result are then undefined.
+// `added`: adds to the result's contents.
 bool library_convolution(ConvolutionFunction function, const ConvolutionGeometry& g, const ConvolutionTensors& tensors,
                          bool added = false);
 

@@ -1,5 +1,5 @@
-// Factorizations on a GPU, of batches of matrices (count, rows, columns), contiguous and changed in place. Pivots and
-// infos count from 1, as LAPACK's.
+// Factorizations on a GPU, in place, of contiguous batches of matrices (count, rows, columns). Pivots and infos count
+// from 1, as in LAPACK.
 #pragma once
 
 #include "flambeau/cuda.h"
@@ -7,8 +7,8 @@
 namespace flambeau::cuda {
 
 void factor_lu(const Tensor& a, const Tensor& pivots, const Tensor& info);
-void factor_cholesky(const Tensor& a, const Tensor& info);  // the upper factor, from the upper triangle
-// b becomes X with A X = B. a: of any strides, one matrix for all where its batch is stepped over by 0.
+void factor_cholesky(const Tensor& a, const Tensor& info);  // computes the upper factor from the upper triangle
+// Replaces b by the solution X of A X = B. a may have any strides; a batch stride of 0 means one matrix for all.
 void solve_triangles(const Tensor& a, const Tensor& b, bool upper, bool unit);
 void exchange_rows(const Tensor& a, const Tensor& pivots, bool back);
 void order_of_rows(const Tensor& order, const Tensor& pivots);
@@ -18,7 +18,8 @@ void order_of_rows(const Tensor& order, const Tensor& pivots);
 void factor_indefinite(const Tensor& a, const Tensor& pivots, const Tensor& info, bool hermitian);
 void solve_indefinite(const Tensor& a, const Tensor& pivots, const Tensor& b, bool hermitian);
 
-// By reflectors (reflectors.cpp), with factors tau (count, k). c becomes Q C or Q^H C; `fresh`: it was the identity.
+// QR by reflectors (reflectors.cpp) with factors tau (count, k). The second function replaces c by Q C or Q^H C.
+// `fresh`: c was the identity.
 void factor_qr(const Tensor& a, const Tensor& tau);
 void reflect(const Tensor& vectors, const Tensor& tau, const Tensor& c, bool adjoint, bool fresh);
 

@@ -17,7 +17,7 @@ inline Tensor part(const Tensor& t, int64_t row, int64_t rows, int64_t column, i
 }
 inline Tensor adjoint(const Tensor& t) { return transposed(conjugate(t), 1, 2); }
 
-// Blocks that have `each` columns of every matrix, which they may have to step through.
+// Returns a grid of blocks with `each` columns of every matrix. A block may have to loop over matrices.
 inline Grid column_grid(int64_t columns, int64_t each, int64_t count) {
   constexpr int64_t kMostY = 65535;
   return {unsigned(divide_up(columns, each)), unsigned(std::min(count, kMostY))};
@@ -28,7 +28,7 @@ inline Tensor product_of(const Tensor& a, const Tensor& b) {
   multiply(product, a, b);
   return product;
 }
-// c -= a b
+// Computes c -= a b.
 inline void subtract_product(const Tensor& c, const Tensor& a, const Tensor& b) {
   if (c.numel() == 0 || a.size(2) == 0) return;
   subtract(c, c, product_of(a, b));

@@ -26,19 +26,19 @@ struct Block {
   size_t size;
   StreamHandle* stream;
   int device;
-  bool small;  // of a segment for small blocks
+  bool small;  // true if the segment is for small blocks
   bool used = false;
   Block *before = nullptr, *after = nullptr;  // neighbours in the segment
-  std::vector<StreamOf> other_streams = {};   // that have used it
-  int64_t pool = 0;                           // of a graph that was captured; 0: everybody's
+  std::vector<StreamOf> other_streams = {};   // other streams that have used the block
+  int64_t pool = 0;                           // number of a captured graph, or 0
 };
 
-// RuntimeError (out of memory) with what is free and how it lies.
+// Raises RuntimeError (out of memory) with a description of the free memory.
 Block* allocate_block(int device, size_t bytes);
 void free_block(Block* block) noexcept;
-void use_block(Block* block, StreamOf other);  // that stream uses it, too
+void use_block(Block* block, StreamOf other);  // records that a stream uses the block too
 
-// Memory of the current device for the time of a call; none where it does not suffice.
+// Memory of the current device for the duration of a call; nothing if there is not enough.
 std::optional<Tensor> workspace(size_t bytes);
 
 // The memory of a graph. Memory that the streams of a capture allocate between begin_pool and end_pool is not used
@@ -47,14 +47,14 @@ int64_t begin_pool(int device, unsigned long long capture);
 void end_pool(int device, unsigned long long capture);
 void release_pool(int device, int64_t pool);
 
-// Requests are rounded up to multiples of this.
+// Requests are rounded up to a multiple of this size.
 inline constexpr size_t kBlockUnit = 512;
 inline constexpr size_t kLittleBlock = size_t(32) << 10, kSmallBlock = size_t(1) << 20, kSmallSegment = size_t(2) << 20,
                         kLargeSegment = size_t(20) << 20, kLargeBlock = size_t(10) << 20;
 constexpr size_t rounded_request(size_t bytes) {
   return bytes < kBlockUnit ? kBlockUnit : (bytes + kBlockUnit - 1) / kBlockUnit * kBlockUnit;
 }
-// How much is asked of the driver for a request of that (rounded) size.
+// Returns the size of the segment to allocate for a request of this (rounded) size.
 constexpr size_t segment_size(size_t request) {
   if (request <= kSmallBlock) return kSmallSegment;
   if (request < kLargeBlock) return kLargeSegment;

@@ -1,12 +1,12 @@
-// Kernels, compiled when they are first needed.
+// Kernels that are compiled at first use.
 //
 // Note [CUDA modules]
-// A module is a few lines of source that name a family's header and the kernels wanted of it. It is compiled by NVRTC
-// for the GPU's architecture from the installed headers; what comes out is kept on disk, in $FLAMBEAU_CACHE or
-// ~/.cache/flambeau, under a name made of everything it depends on: the module's text, the headers, the options, the
-// architecture, the compiler's generation. A file is written under another name first and then renamed, so that
-// processes which compile the same module at once, or are interrupted, leave whole files alone; one that is damaged all
-// the same, or that the driver rejects, is compiled again.
+// A module is a few lines of source that name the header of a family and the requested kernels. NVRTC compiles it for
+// the GPU's architecture, with the installed headers. The code is cached on disk, in $FLAMBEAU_CACHE or
+// ~/.cache/flambeau, under a hash of everything it depends on: the module's text, the headers, the options, the
+// architecture and the compiler's generation. A file is first written under a temporary name and then renamed, so that
+// other processes, or an interruption, never leave an incomplete file. A file that is damaged nevertheless, or that the
+// driver rejects, is compiled again.
 #pragma once
 
 #include <atomic>
@@ -20,7 +20,7 @@ namespace flambeau::cuda {
 
 class CudaModule {
  public:
-  // `name` is what errors call it; `kernels` are the names of those that are asked for by their number.
+  // `name` is used in error messages. `kernels` are the kernels that callers request by index.
   CudaModule(std::string name, std::string source, std::initializer_list<const char*> kernels);
   CudaModule(const CudaModule&) = delete;
   FunctionHandle* kernel(int device, int number = 0) {
@@ -33,10 +33,10 @@ class CudaModule {
 
   const std::string name_, source_;
   const std::vector<const char*> names_;
-  std::vector<std::atomic<FunctionHandle*>> functions_;  // of every device, one after the other
+  std::vector<std::atomic<FunctionHandle*>> functions_;  // for every device in turn
 };
 
-// The folder of compiled code; empty if there is none.
+// Returns the folder of compiled code; empty if there is none.
 std::string kernel_cache();
 
 }  // namespace flambeau::cuda

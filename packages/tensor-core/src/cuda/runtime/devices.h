@@ -1,4 +1,4 @@
-// The GPUs, what is known of them, and which one the thread works on.
+// The GPUs, their properties, and the current GPU of a thread.
 #pragma once
 
 #include <array>
@@ -19,20 +19,20 @@ ContextHandle* context_of(int device);
 const Driver& activate(int device);
 // Returns true if the GPU accesses pageable host memory directly, so that copies may read it after they have returned.
 bool reads_pageable_memory(int device);
-// Copies from memory of the host, on the current stream; what is not pinned has been read when this returns.
+// Copies from host memory on the current stream. Memory that is not pinned has been read when this returns.
 void copy_from_host(int device, DevicePointer to, const void* host, size_t bytes, bool pinned);
 // Pinned memory (pinned.cpp): declares that a stream copies from or to it asynchronously; frees unused memory.
 void use_pinned(const Ref<Storage>& storage, int device, StreamHandle* stream);
 void release_pinned();
-// The graph that the thread's work on that GPU is captured in holds the storage until it ends.
+// Makes the graph that captures the thread's work on that GPU keep the storage alive.
 void keep_in_graph(const Ref<Storage>& storage, int device);
-// The capture of a stream's work.
+// Capture status of a stream.
 struct CaptureStatus {
-  int status = 0;  // 0: none
+  int status = 0;  // 0 if there is no capture
   unsigned long long number = 0;
 };
 CaptureStatus capture_status(int device, StreamHandle* stream);
-// RuntimeError where the stream's work is captured: the graph would read host memory that is freed.
+// Raises RuntimeError if the stream's work is captured: the graph would read freed host memory.
 void require_no_capture(int device, StreamHandle* stream);
 // An object per GPU, created on first use. It is never destroyed, since memory may be freed at exit.
 template <class T>
@@ -45,7 +45,7 @@ T& of_device(int device) {
   if (!found.load(std::memory_order_relaxed)) found.store(new T(device), std::memory_order_release);
   return *found.load(std::memory_order_relaxed);
 }
-// RuntimeError unless there is such a GPU.
+// Raises RuntimeError unless the GPU exists.
 void check_device(int device);
 // Returns true if the GPU has tensor cores for this dtype. Note [Matrix units]
 bool has_matrix_units(int device, Dtype dtype);

@@ -1,4 +1,4 @@
-// The CUDA driver, opened at run time: the part of its interface that is used, declared here. No toolkit is needed.
+// The used part of the CUDA driver's interface. It is loaded at run time and needs no toolkit.
 #pragma once
 
 #include <cstddef>
@@ -6,7 +6,7 @@
 #include <string>
 
 #include "cuda/runtime/library.h"
-#include "flambeau/cuda.h"  // the handles that are public
+#include "flambeau/cuda.h"  // public handles
 
 namespace flambeau::cuda {
 
@@ -17,7 +17,7 @@ struct FunctionHandle;
 struct GraphHandle;
 struct GraphExecutableHandle;
 
-// Every function that is used: its result is always an error code, 0 for success.
+// All used functions. The result of each is an error code, 0 for success.
 #define FLAMBEAU_DRIVER_FUNCTIONS(X)                                                                          \
   X(cuInit, (unsigned))                                                                                       \
   X(cuDriverGetVersion, (int*))                                                                               \
@@ -71,7 +71,7 @@ struct Driver {
   FLAMBEAU_DRIVER_FUNCTIONS(FLAMBEAU_DECLARE_FUNCTION)
 };
 
-namespace code {  // the codes that are handled separately
+namespace code {  // codes that are handled separately
 inline constexpr int kInvalidValue = 1, kOutOfMemory = 2, kInvalidImage = 200, kNoBinaryForGpu = 209, kInvalidPtx = 218,
                      kUnsupportedPtxVersion = 222, kJitCompilationDisabled = 223, kNotReady = 600;
 }
@@ -85,10 +85,10 @@ inline constexpr int kThreadsPerBlock = 1, kSharedMemoryPerBlock = 8, kWarpSize 
 
 // Returns the initialised driver. Raises an error of one sentence if no driver can be used.
 const Driver& driver();
-// Why driver() would raise, or an empty text.
+// Returns the reason why driver() would raise, or an empty text.
 const std::string& driver_obstacle();
 
-// Raises for a code other than 0. `what` says what was tried, as in "allocating memory".
+// Raises an error for a nonzero code. `what` describes the operation, such as "allocating memory".
 [[gnu::cold]] void fail(int code, const char* what);
 inline void check(int code, const char* what) {
   if (__builtin_expect(code != 0, 0)) fail(code, what);

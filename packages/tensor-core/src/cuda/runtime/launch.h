@@ -1,4 +1,4 @@
-// Launching kernels. Geometry is decided in plain functions, which the host's tests call.
+// Kernel launches. The geometry is computed by plain functions, which tests call on the host.
 #pragma once
 
 #include "cuda/runtime/compiler.h"
@@ -10,11 +10,11 @@ struct Grid {
   unsigned x = 1, y = 1;
 };
 
-inline constexpr unsigned kThreads = 256;  // of a block, unless a kernel wants another number
+inline constexpr unsigned kThreads = 256;  // default number of threads of a block
 
 constexpr int64_t divide_up(int64_t n, int64_t by) { return n / by + (n % by != 0); }
 
-// On the thread's current stream of that GPU. A kernel takes one structure.
+// Launches on the thread's current stream of that GPU. A kernel has one structure as its argument.
 void launch(int device, FunctionHandle* kernel, Grid grid, unsigned threads, const void* arguments);
 template <class Arguments>
 void launch(int device, CudaModule& module, int kernel, Grid grid, unsigned threads, const Arguments& arguments) {

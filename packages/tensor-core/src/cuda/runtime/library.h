@@ -1,4 +1,4 @@
-// Libraries that are opened at run time, wherever they were installed.
+// Libraries that are loaded at run time from any place of installation.
 #pragma once
 
 #include <string>
@@ -10,19 +10,20 @@ namespace flambeau::cuda {
 // NVIDIA's wheels next to this library, on the system's search path, and in a CUDA toolkit. Returns null if none
 // exists; `tried` then lists the names.
 void* open_library(const char* variable, const std::vector<const char*>& names, std::string& tried);
-// The names of a library of CUDA, that of the driver's generation first: a driver may reject what a later one gives it.
+// Returns the names of a CUDA library, that of the driver's generation first, because a driver may reject the output of
+// a later one.
 std::vector<const char*> by_generation(const char* of_13, const char* of_12);
-// A symbol of it, or null.
+// Returns a symbol of the library, or null.
 void* find_symbol(void* library, const char* name);
-// The folder of the installed headers.
+// Returns the folder of the installed headers.
 const std::string& include_folder();
-const std::string& kernel_folder();  // the sources of the GPU's kernels: its folder `device`
+const std::string& kernel_folder();  // returns the folder `device` with the sources of GPU kernels
 
-// A library and those of its functions that are used: a structure with each as a member derives from it.
+// A library and its used functions. A derived structure has each function as a member.
 class OpenedLibrary {
  public:
-  bool complete;      // it is there, and has all of them
-  std::string tried;  // where it is not: what was looked for
+  bool complete;      // true if the library exists and has all functions
+  std::string tried;  // the names that were searched for, if it does not exist
 
  protected:
   OpenedLibrary(const char* variable, const std::vector<const char*>& names)
@@ -38,7 +39,7 @@ class OpenedLibrary {
  private:
   void* const opened_;
 };
-// The only instance of a library, opened when it is first asked for and never closed.
+// Returns the only instance of a library, which is loaded at first use and never unloaded.
 template <class Library>
 const Library& the_library() {
   static const Library* once = new Library;

@@ -1,4 +1,4 @@
-// NVRTC, NVIDIA's compiler at run time, opened when it is first needed.
+// NVRTC, NVIDIA's run-time compiler, which is loaded at first use.
 #pragma once
 
 #include <string>
@@ -14,7 +14,7 @@ struct Compilation {
 // Raises a RuntimeError that names the package to install if NVRTC is missing.
 Compilation compile(const std::string& name, const std::string& source, const std::vector<std::string>& options,
                     bool to_binary);
-// The architectures that it knows, ascending: 75 is sm_75.
+// Returns the supported architectures in ascending order: 75 is sm_75.
 const std::vector<int>& compilable_architectures();
 std::pair<int, int> nvrtc_version();
 

@@ -6,7 +6,7 @@
 
 namespace flambeau::cuda {
 
-struct Step {  // contiguous
+struct Step {  // sizes of a contiguous step
   int64_t outer, length, inner;
 };
 
@@ -17,14 +17,14 @@ struct ReducePlan {
   Grid grid;
 };
 ReducePlan plan_of(const Step& step, int64_t item_size);
-ReducePlan plan_of_lines(const Step& step, int64_t item_size);  // in one part
+ReducePlan plan_of_lines(const Step& step, int64_t item_size);  // without division into parts
 
 struct ScanPlan {
   enum Kernel { kShortRows, kRows, kColumns } kernel;
   int64_t part, parts;
   Grid grid;
 };
-// `in_order`: elements are joined one after the other.
+// `in_order`: elements are joined sequentially.
 ScanPlan scan_plan_of(const Step& step, int64_t item_size, bool in_order);
 
 }  // namespace flambeau::cuda

@@ -1,4 +1,4 @@
-// Max pools and resampling on a GPU.
+// Max pooling and resampling on a GPU.
 #pragma once
 
 #include "device/layers/pool_arguments.h"
@@ -7,16 +7,16 @@
 
 namespace flambeau::cuda {
 
-// Values and their places in the image, of contiguous images; `windows` are those of the last three dimensions.
+// Writes the maxima of contiguous images and their positions. `windows` describes the last three dimensions.
 void max_pool(const PoolWindows& windows, const Tensor& out, const Tensor& indices, const Tensor& input);
-// Windows of the kernel's size, where uniform numbers (planes, dims), contiguous float64, put them.
+// Windows of the kernel's size at positions given by uniform numbers (planes, dims), contiguous float64.
 void fractional_max_pool(const PoolWindows& windows, const Tensor& out, const Tensor& indices, const Tensor& input,
                          const Tensor& samples);
 void max_pool_derivative(const PoolWindows& windows, const Tensor& out, const Tensor& indices, const Tensor& grad);
 
-// A map as the kernel reads it: everything in one block of memory.
+// A resampling map in the format of the kernel, in one block of memory.
 struct DeviceMap {
-  Dtype type;  // of the weights
+  Dtype type;  // dtype of the weights
   Device device;
   Tensor memory;
   struct Axis {
@@ -24,7 +24,7 @@ struct DeviceMap {
     int64_t columns = 1, rows = 1;
   } axes[3];
 };
-// For a map of at most three dimensions, the last of `sizes`.
+// Returns the map for the last dimensions of `sizes`, at most three.
 DeviceMap device_map(const Resampling& map, const Shape& sizes, Dtype type, Device device);
 void resample(const DeviceMap& map, const Tensor& out, const Tensor& input);
 

@@ -6,9 +6,9 @@
 
 namespace flambeau::cuda {
 
-// For the arguments of a launch: where the kernel may report, and the number by which the operator is named.
+// Returns the address to which kernels of a launch report errors, and the number that identifies the operator.
 Reporter reporter(int device);
-// Raises what has been reported, once: IndexError, or what the CPU raises for such arguments.
+// Raises a reported error once: IndexError, or the error that the CPU raises for such arguments.
 void raise_reports(int device);
 
 }  // namespace flambeau::cuda

@@ -19,7 +19,7 @@ struct alignas(16) Word16 {
   uint64_t low, high;
 };
 
-inline int64_t quotient(int64_t n, int64_t divisor) {  // of numbers that are not negative
+inline int64_t quotient(int64_t n, int64_t divisor) {  // of nonnegative integers
   return ((n | divisor) >> 32) == 0 ? int64_t(uint32_t(n) / uint32_t(divisor)) : n / divisor;
 }
 inline int64_t offset_at(const Extents& e, int64_t position) {
@@ -34,7 +34,7 @@ inline int64_t offset_at(const Extents& e, int64_t position) {
 
 inline int64_t thread_number() { return int64_t(blockIdx.x) * blockDim.x + threadIdx.x; }
 
-// The block of a value that is number i, in (outer, count, inner) order.
+// Coordinates of the element with linear index i in the order (outer, count, inner).
 struct Place {
   int64_t outer, k, inner;
 };
@@ -49,7 +49,7 @@ inline char* address(const BlockArguments& a, const Place& p) {
   return a.blocks + offset_at(a.outer_dims, p.outer) + offset_of(a, p.k) * a.item + offset_at(a.inner_dims, p.inner);
 }
 
-// Where a walk's loop is: strides are those of others, index, elements.
+// Offsets of a loop in the indexed tensor, the index, and the other tensor.
 struct Steps {
   int64_t other = 0, index = 0, element = 0;
 };
@@ -103,7 +103,7 @@ struct Words {
     for (int j = 0; j < kEach; ++j)
       if (const int64_t i = first + int64_t(j) * blockDim.x; i < total) reinterpret_cast<W*>(a.values)[i] = words[j];
   }
-  // Of equal offsets, which are neighbours, the last one's values stay.
+  // Equal offsets are neighbours. The values of the last one remain.
   static void store(const BlockArguments& a) {
     const int64_t i = thread_number();
     if (i >= a.outer * a.count * a.inner) return;
@@ -125,7 +125,7 @@ template <class T, Combine c>
 struct Combining {
   using S = Stored<T>;
 
-  // A thread for each element of a block, which goes over all offsets.
+  // One thread for each element of a block; it loops over all offsets.
   static void columns(const BlockArguments& a) {
     const int64_t i = thread_number();
     if (i >= a.outer * a.inner) return;
@@ -137,8 +137,8 @@ struct Combining {
       to = combine<c, T>(to, *from);
     }
   }
-  // A thread for each element that is written: the one at the first of equal offsets, which are neighbours. The values
-  // are added in their order, while the next kAhead of them are on their way.
+  // One thread for each written element. Equal offsets are neighbours, and the thread of the first adds all their
+  // values in order, while it prefetches the next kAhead values.
   static void segments(const BlockArguments& a) {
     constexpr int kAhead = 8;
     const int64_t i = thread_number();
@@ -164,7 +164,7 @@ struct Combining {
     for (; k < end; ++k) result = combine<c, T>(result, value_of(k));
     *to = result;
   }
-  // Behind the offsets that equal the one at `first`: found by steps that double, then halve.
+  // Returns the end of the range of offsets equal to the one at `first`, by exponential and binary search.
   static int64_t end_of_segment(const BlockArguments& a, int64_t first) {
     const int64_t offset = offset_of(a, first);
     const auto same = [&](int64_t k) { return k < a.count && offset_of(a, k) == offset; };
@@ -174,7 +174,7 @@ struct Combining {
       if (same(last + step)) last += step;
     return last + 1;
   }
-  // A thread for each line along the indexed dimension.
+  // One thread for each line along the indexed dimension.
   static void walk(const WalkArguments& a) {
     const int64_t i = thread_number();
     if (i >= a.count) return;

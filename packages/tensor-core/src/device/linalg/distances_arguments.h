@@ -10,7 +10,7 @@ inline constexpr int kDistanceTile = 16;  // rows and columns of a block
 struct DistanceArguments {  // of x (batch, n, m) and y (batch, k, m)
   const void *x, *y;
   void* out;                     // (batch, n, k), or the gradient by x, (batch, n, m)
-  const void *grad, *distances;  // (batch, n, k), for that
+  const void *grad, *distances;  // (batch, n, k), for the derivative
   int64_t batch, n, k, m;
   double p;
 };

@@ -19,8 +19,8 @@ struct Reflectors {
   using Real = typename Parts::Real;
   static constexpr int kThreads = kReflectorThreads, kWarps = kThreads / 32;
 
-  // The norm of a column from row `first` on, in double precision: of numbers that are divided by the largest where
-  // their squares are out of range.
+  // Returns the norm of a column from row `first` on, in double precision. Elements are divided by the largest if their
+  // squares would overflow or underflow.
   static Real norm(const ReflectorPanelArguments& a, int64_t matrix, int64_t first, int64_t column) {
     double scale = 1;
     if constexpr (std::is_same_v<Real, double>) {
@@ -41,7 +41,7 @@ struct Reflectors {
     return Real(scale * sqrt(join_block<Added, kThreads>(sum)));
   }
 
-  // A warp has every kWarps-th row, a lane the column of its number.
+  // Each warp handles every kWarps-th row, each lane the column of its number.
   static void panel(const ReflectorPanelArguments& a) {
     alignas(16) __shared__ T parts[kWarps][kReflectors];
     const int64_t matrix = blockIdx.x;
@@ -64,7 +64,7 @@ struct Reflectors {
         sum += Parts::conjugate(of_lane_number(value, int(k)) * scale) * value;
       }
       parts[warp][lane] = sum;
-      __syncthreads();  // and all have read row k
+      __syncthreads();  // all threads have also read row k
       sum = top;
       for (int w = 0; w < kWarps; ++w) sum += parts[w][lane];
       const T share = Parts::conjugate(factor) * sum;

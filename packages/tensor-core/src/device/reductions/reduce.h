@@ -102,7 +102,7 @@ struct Reduction {
       for (int k = 0; k < kInputs; ++k) values[k] = rows[k][at];
       to = Op::join(to, State(Op::map(values, at, context)));
     };
-    for (; i < end; ++i) add(states[1], i);  // of one thread: what is left of the last pack
+    for (; i < end; ++i) add(states[1], i);  // one thread adds the elements after the last complete pack
     for (int64_t at = begin + thread; at < first && at < end; at += threads) add(states[2], at);
     return Op::join(Op::join(states[0], states[1]), Op::join(states[2], states[3]));
   }

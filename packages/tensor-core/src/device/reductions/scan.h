@@ -1,10 +1,10 @@
-// Cumulative sums, products, extremes and log-sum-exps. A module's source includes this and invokes
+// Cumulative sums, products, extremes and log-sum-exps. A module's source includes this file and invokes
 //
 //   FLAMBEAU_SCAN(Op)
 //
-// which makes the kernels short_rows (a warp a row), rows (a block for a part of a row) and columns (a thread each). An
-// Op has a State with identity(), join(earlier, later), of(element, place) and write(a, at, state). The order in which
-// elements are joined depends on the shape alone.
+// which defines the kernels short_rows (a warp for each row), rows (a block for a part of a row) and columns (a
+// thread for each column). An Op has a State with identity(), join(earlier, later), of(element, place) and write(a, at,
+// state). The order in which elements are joined depends on the shape alone.
 #pragma once
 
 #include "device/layers/softmax.h"
@@ -49,7 +49,7 @@ struct ScanOf {
   using State = typename Op::State;
   static constexpr int kWidth = Pack<Stored>::kWidth;
 
-  // The places [begin, end) of a row after `carry`; returns what they and it come to.
+  // Scans the elements [begin, end) of a row, starting from `carry`. Returns the combined state.
   template <int threads>
   static State along(const ScanArguments& a, int64_t row, int64_t begin, int64_t end, State carry) {
     const Stored* in = reinterpret_cast<const Stored*>(a.in) + row * a.length;
@@ -88,7 +88,7 @@ struct ScanOf {
     const int64_t row = blockIdx.x, begin = blockIdx.y * a.part;
     State carry = Op::identity();
     State* totals = reinterpret_cast<State*>(a.totals) + row * a.parts;
-    if (!a.totalling && blockIdx.y > 0) {  // of the parts before this one, some for each thread
+    if (!a.totalling && blockIdx.y > 0) {  // combine the parts before this one; each thread combines some of them
       const int each = (int(blockIdx.y) + kScanThreads - 1) / kScanThreads, first = int(threadIdx.x) * each;
       State own = Op::identity();
       for (int p = first; p < first + each && p < int(blockIdx.y); ++p) own = Op::join(own, totals[p]);
@@ -132,13 +132,13 @@ using Sum = Running<T, host::Add>;
 template <class T>
 using Prod = Running<T, host::Multiply>;
 
-// Of equal elements the last counts; after NaN nothing does but NaN.
+// The last of equal elements wins. After a NaN, only another NaN replaces it.
 template <class T, bool largest>
 struct Extreme {
   using Stored = T;
   struct State {
     T value;
-    int64_t place;  // -1: none
+    int64_t place;  // -1 if there is none
   };
   static State identity() { return {T(0), -1}; }
   static State join(State x, State y) {
@@ -170,7 +170,7 @@ struct LogSumExp {
   }
 };
 
-// Of complex numbers, one after the other: the imaginary part runs on where a logarithm of the sum would jump.
+// Log-sum-exp of complex numbers, sequentially: the imaginary part continues where the logarithm of the sum would jump.
 template <class T>
 struct ComplexLogSumExp {
   using Stored = T;

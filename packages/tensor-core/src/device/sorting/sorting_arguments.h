@@ -5,13 +5,13 @@
 
 namespace flambeau::cuda {
 
-// A pass over the digit of 8 bits at `shift` of rows of keys.
+// A pass of a radix sort: sorts rows of keys by the 8-bit digit at bit `shift`.
 struct RadixArguments {
   const void* keys;
-  const uint32_t* positions;  // null: 0, 1, 2, ...
+  const uint32_t* positions;  // null means 0, 1, 2, ...
   void* keys_out;
   uint32_t* positions_out;
-  int64_t* counts;  // by row, digit, tile
+  int64_t* counts;  // indexed by row, digit and tile
   int64_t rows, length, tiles;
   int shift;
 };
@@ -20,34 +20,35 @@ struct OrderArguments {
   const void* in;
   void* keys;
   const uint32_t* positions;
-  void* values;  // these null where not wanted
+  void* values;  // null if not requested
   int64_t* indices;
   uint8_t* starts;
   int64_t rows, length;
-  uint32_t padded;  // a short row's length as a power of two
+  uint32_t padded;  // length of a short row, rounded up to a power of two
   bool descending;
 };
 
 struct SearchArguments {
   const void *sequence, *values;
-  const int64_t* sorter;  // null: the sequence is in order
+  const int64_t* sorter;  // null if the sequence is sorted
   int64_t* out;
-  int64_t count, length, queries;  // queries per row; all queries if there is one sequence
+  int64_t count, length, queries;  // queries per row, or all queries if there is one sequence
   bool right;
 };
 
-// Elements by their rank, found digit by digit from the highest on.
+// Radix selection of the elements with given ranks, from the most significant digit on.
 struct SelectionArguments {
   const void* in;
   int64_t rows, length, tiles;
   bool descending;
-  int shift;                   // of the digit of 8 bits
-  uint64_t* prefixes;          // of each row: the digits found so far
-  int64_t* ranks;              // of each row: among the elements that have these
-  unsigned long long* counts;  // (rows, 256), zeros between passes
-  int64_t *less, *equal;       // (rows, tiles): how many are less than what was found, or equal to it
-  int64_t* positions;          // (rows, chosen): of all up to that rank, the less before the equal, in their order
-  int64_t chosen;              // 0: only of the one that has the rank, (rows)
+  int shift;                   // of the 8-bit digit
+  uint64_t* prefixes;          // for each row: the digits found so far
+  int64_t* ranks;              // for each row: the rank among the elements with these digits
+  unsigned long long* counts;  // (rows, 256), zero between passes
+  int64_t *less, *equal;       // (rows, tiles): number of elements that are less than the result, or equal to it
+  // (rows, chosen): positions of the elements up to the rank; smaller elements first, then equal ones, in row order
+  int64_t* positions;
+  int64_t chosen;  // 0 if only the position of the selected element is needed, (rows)
 };
 
 }  // namespace flambeau::cuda

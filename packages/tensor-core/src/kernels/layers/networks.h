@@ -10,8 +10,8 @@
 
 namespace flambeau::kernels {
 
-// A sparse matrix in runs of rows with equally many taps. Tap k of row o stands at offset + k * (last - first) +
-// o - first of a run's index and weight. `uniform`: the taps of a row have one weight, that of the first.
+// A sparse matrix in runs of rows with the same number of taps. Tap k of row o is at offset + k * (last - first) + o -
+// first in a run's index and weight. `uniform`: all taps of a row have the weight of the first.
 struct SparseRun {
   int64_t first, last, taps, offset;
 };
@@ -23,14 +23,15 @@ struct Sparse {
   bool uniform;
 };
 
-// Windows of up to three dimensions: along each, output o covers the taps start[o] + i * step, i < count[o].
+// Windows of up to three dimensions. Along each dimension, output o covers the positions start[o] + i * step, i <
+// count[o].
 struct MaxWindows {
   struct Axis {
     int64_t size, out, step;
     const int64_t *start, *count;
   } axes[3];
 };
-// Windows of equal size, (depth, height, width), on images of fewer than 2**30 places.
+// Windows of equal size, (depth, height, width), on images of fewer than 2**30 pixels.
 struct EqualWindows {
   std::array<int64_t, 3> size, out, kernel, stride, padding, dilation;
 };
@@ -38,11 +39,11 @@ struct EqualWindows {
 struct Moments {
   double mean, rstd;
 };
-// Up to which lengths, in bytes and in elements, a row is normalised together with others, and its derivative taken.
+// Lengths, in bytes and in elements, up to which several rows are normalised together, and their derivatives computed.
 inline constexpr int64_t kShortNormalizedBytes = 480, kShortNormGradient = 31;
 
-// A block of attention scores: rows of queries by columns of keys, `row` apart, which is a multiple of kScoresUnit:
-// what is behind the columns belongs to the block. Causal: row r sees the first visible + r columns. The mask (or null)
+// A block of attention scores: rows of queries by columns of keys. Rows are `row` apart, a multiple of kScoresUnit; the
+// elements after the columns belong to the block. Causal: row r sees the first visible + r columns. The mask (or null)
 // is added.
 inline constexpr int64_t kScoresUnit = 16;
 struct Scores {
@@ -60,34 +61,34 @@ struct Limits {
 
 // One channel of an image and of its output, see Note [Depthwise convolution]. Distances are in elements.
 struct ChannelPlane {
-  int64_t rows, columns;  // of the output, whose rows are contiguous
-  int64_t image_row;      // in the image, between what two rows of the output read
+  int64_t rows, columns;  // size of the output, whose rows are contiguous
+  int64_t image_row;      // distance in the image between the inputs of two output rows
   int64_t taps;
-  const int32_t* offsets;  // of the taps
+  const int32_t* offsets;  // offsets of the taps
   Limits limits;
 };
 
-// Tiles of Note [Winograd]: `rows` by `columns` tiles of a channel. The columns of the image lie by parity, the odd
-// ones `odd_columns` behind the even ones. The 16 values of a tile lie `apart`; a vector may be written beyond the last
-// tile.
+// Tiles of Note [Winograd]: `rows` by `columns` tiles of a channel. Even and odd columns of the image are stored
+// separately, the odd ones at an offset of `odd_columns`. The 16 values of a tile are `apart` elements apart. A vector
+// may be written beyond the last tile.
 struct WinogradTiles {
   int64_t rows, columns;
   int64_t image_row, odd_columns;
   int64_t apart;
-  int64_t out_rows, out_columns;  // of the output, which may be one less than twice the tiles
+  int64_t out_rows, out_columns;  // size of the output, which may be one less than twice the number of tiles
 };
 
-inline constexpr int64_t kPoints = 128;  // at most, in a block
+inline constexpr int64_t kPoints = 128;  // maximum number of points in a block
 inline constexpr int kMaxTaps = 16;
 template <class T>
-struct Taps {  // of a block of points; an index of -1 reads a zero
+struct Taps {  // taps of a block of points; an index of -1 reads a zero
   int32_t index[kMaxTaps][kPoints];
   T weight[kMaxTaps][kPoints];
-  T slope[3][kMaxTaps][kPoints];  // the weights' derivatives by the grid's coordinates, x first
+  T slope[3][kMaxTaps][kPoints];  // derivatives of the weights with respect to the grid's coordinates, x first
 };
 
-// One sequence at one time in a recurrent network, see recurrent_cells.def. Gates are rows of `size` units one after
-// the other; what a cell does not have may be null.
+// One sequence at one time step of a recurrent network, see recurrent_cells.def. Gates are contiguous rows of `size`
+// units. Pointers that a cell does not use may be null.
 struct CellRow {
   int64_t size;
   void* gates;
@@ -96,34 +97,34 @@ struct CellRow {
 };
 struct CellGradientRow {
   int64_t size;
-  const void *gates, *own;  // own: the last gate's only
+  const void *gates, *own;  // own: for the last gate only
   const void *previous_state, *state, *previous_hidden;
   void *grad, *state_grad, *gate_grads, *own_grads;
 };
 inline constexpr int kCells = 4;
 
-struct ProductTable;  // linalg/finished_products.h
+struct ProductTable;  // see linalg/finished_products.h
 
 struct NetworkTable {
   const ProductTable* products;
 
-  // In the order of Cell in flambeau/operators/recurrent.h.
+  // Indexed by Cell in flambeau/operators/recurrent.h.
   void (*cell[kCells][2])(const CellRow& row);
   void (*cell_backward[kCells][2])(const CellGradientRow& row);
 
   // out[o * inner + i] = sum over the taps of row o of weight * in[index * inner + i]
   void (*resample[3])(const Sparse& matrix, const char* in, char* out, int64_t inner);
 
-  // The largest value of each window and its place; NaN counts as the largest.
+  // The largest value of each window and its position; NaN counts as the largest.
   void (*max_windows[3])(const MaxWindows& w, const char* in, char* out, int64_t* indices);
   void (*max_equal_windows[3])(const EqualWindows& w, const char* in, char* out, int64_t* indices);
 
-  // out[r] = the p-norm of the difference between a row and row r of others, all of n numbers
+  // out[r] = the p-norm of the difference between a row and row r of others, all with n elements
   void (*distances[2])(const char* row, const char* rows, int64_t count, int64_t n, double p, char* out);
 
   // out[r] = scale * the sum of row r
   void (*row_sums[2])(const char* in, int64_t rows, int64_t length, char* out, double scale);
-  // out = the sum of the table's rows (of some width) at the indices, times their weights, which may be null
+  // out = the sum of the table's rows at the indices, times their weights, which may be null
   void (*sum_rows[2])(const char* table, const int64_t* indices, const char* weights, int64_t count, int64_t width,
                       char* out);
 
@@ -135,34 +136,35 @@ struct NetworkTable {
                        double* products);
   void (*norm_gradient[2])(char* out, const char* grad, const char* in, const char* weight, int64_t n, double centre,
                            double of_grad, double of_in, double constant);
-  // See Note [Attention] in operators/layers/attention.cpp. The first turns scores into exp(score - maximum), updates
-  // maxima and sums, and scales the rows of `out`; the second turns them into probabilities and `products` into the
-  // scores' gradient.
+  // See Note [Attention] in operators/layers/attention.cpp. attend turns scores into exp(score - maximum), updates
+  // maxima and sums, and rescales the rows of `out`. The other function turns scores into probabilities and `products`
+  // into the gradient of the scores.
   void (*attend[2])(const Scores& s, void* scores, void* maxima, void* sums, void* out, int64_t width);
   void (*attend_backward[2])(const Scores& s, void* scores, void* products, const void* logarithms, const void* means,
                              double scale);
 
-  // `taps` is a Taps of the type. The gradient of the image is added to; that of the points is (kPoints) for each
-  // coordinate, added to as well. Either may be null.
+  // `taps` is a Taps of the type. Gradients are added to that of the image and to that of the points, (kPoints) for
+  // each coordinate. Either may be null.
   void (*place_taps[2])(const Sampling& s, const char* grid, int64_t points, void* taps, bool slopes);
   void (*sample[2])(const Sampling& s, int64_t points, const void* taps, const char* image, char* out);
   void (*sample_backward[2])(const Sampling& s, int64_t points, const void* taps, const char* image, const char* grad,
                              char* image_grad, char* point_grad);
 
-  // Cross-entropy over `length` classes of `width` of the `inner` places: the largest and the logarithm of the sum of
-  // exp(in - largest), and exp(in - logarithm) * factor. Both may be one row (inner, width 1).
+  // Cross-entropy over `length` classes of `width` of the `inner` positions: the maximum and the logarithm of the sum
+  // of exp(in - maximum); and exp(in - logarithm) * factor. Both also process a single row (inner and width 1).
   void (*log_sum_exp[2])(const char* in, int64_t length, int64_t inner, int64_t width, char* largest, char* rest);
   void (*scaled_softmax[2])(char* out, const char* in, int64_t length, int64_t inner, int64_t width,
                             const char* logarithms, const char* factors);
 
-  // A step of Note [CTC] over the states: the logarithm of what comes from the state, the one before it, and the one
-  // before that where it may be skipped, plus the state's own logarithm. Both `before` have two states of padding.
+  // A step of Note [CTC] over the states: the logarithm of the sum over the state, the one before it, and the one
+  // before that if it may be skipped, plus the logarithm of the state's label. Both `before` have two states of
+  // padding.
   void (*ctc_step[2])(const char* before, const uint8_t* skip, const char* own, char* now, int64_t states);
-  // exp(alpha + beta + loss - own), the share of all ways that go through a state.
+  // exp(alpha + beta + loss - own), the share of paths through a state.
   void (*ctc_shares[2])(const char* alpha, const char* beta, const char* own, char* shares, int64_t states,
                         double loss);
 
-  // The same of matrices (rows, columns) whose columns are the channels; centre, scale and shift one for each.
+  // The same for matrices (rows, columns) whose columns are channels, with one centre, scale and shift for each.
   void (*column_moments[2])(const char* in, int64_t rows, int64_t columns, int64_t row, const double* centre,
                             double* sums, double* squares);
   void (*column_affine[2])(char* out, const char* in, int64_t rows, int64_t columns, const char* centre,
@@ -176,13 +178,13 @@ struct NetworkTable {
   void (*split_columns[2])(const char* row, int64_t n, char* even, char* odd);
   void (*limit[2])(char* data, int64_t n, Limits limits);
   void (*depthwise[2])(const ChannelPlane& p, const char* image, const char* weights, double bias, char* out);
-  // See Note [Winograd]: of a channel of the image, and of a filter's products.
+  // See Note [Winograd]: transforms a channel of the image, and the products of a filter.
   void (*winograd_input[2])(const WinogradTiles& w, const char* image, char* out);
   void (*winograd_output[2])(const WinogradTiles& w, const char* products, double bias, char* out);
 
   void (*norm_columns[2])(const char* grad, const char* in, int64_t n, Moments m, double* weights, double* biases);
-  // The whole of layer and RMS normalisation for short rows of n elements. The gradients of weights and biases are
-  // added where they are not null.
+  // Complete layer and RMS normalisation of short rows of n elements. Gradients are added to those of weights and
+  // biases unless these are null.
   void (*normalize_short_rows[2])(char* out, const char* in, const char* weight, const char* bias, int64_t rows,
                                   int64_t n, bool centred, double eps, Moments* moments);
   void (*short_rows_gradient[2])(char* out, const char* grad, const char* in, const char* weight, int64_t rows,

@@ -1,4 +1,4 @@
-// Products with packed matrices, and with what is done with their results. Internal to the library.
+// Products of packed matrices, with operations on their results. Internal to the library.
 #pragma once
 
 #include "kernels/layers/networks.h"
@@ -6,13 +6,13 @@
 namespace flambeau::kernels {
 
 struct PackedMatrix : Matrix {
-  // The same elements in the panels that the product reads, or null: Note [Packed matrices] in gemm_panels.h.
+  // The same elements in the panels that a product reads, or null: Note [Packed matrices] in gemm_panels.h.
   const void* panels = nullptr;
-  int64_t terms = 0;  // of a panel
+  int64_t terms = 0;  // terms of a panel
 };
 
-// Biases to add to a product, and a function to run on each complete block of it. The biases have an element for each
-// row or column; all pointers may be null. `ldc`: the distance between the block's rows.
+// Biases to add to a product, and a function to run on each complete block of it. There is a bias for each row or
+// column; all pointers may be null. `ldc`: the distance between the block's rows.
 struct ProductFinish {
   const void *row_bias = nullptr, *column_bias = nullptr;
   void (*run)(const void* context, void* block, int64_t rows, int64_t columns, int64_t ldc) = nullptr;
@@ -21,12 +21,12 @@ struct ProductFinish {
 
 // Entries indexed [2] are for float32 and float64.
 struct ProductTable {
-  // C (m x n, rows ldc apart) = A (m x k) * B (k x n), with a finish; of B as runs, too.
+  // C (m x n, rows ldc apart) = A (m x k) * B (k x n), with a finish; B may also be given as runs.
   void (*finished_gemm[2])(int64_t m, int64_t n, int64_t k, const PackedMatrix& a, const PackedMatrix& b, void* c,
                            int64_t ldc, const ProductFinish& finish);
   void (*finished_gemm_runs[2])(int64_t m, int64_t n, int64_t k, const PackedMatrix& a, const RunsMatrix& b, void* c,
                                 int64_t ldc, const ProductFinish& finish);
-  // The panels of rows of A, m * k elements, and of columns of B, for which n is rounded up to whole panels.
+  // Packs rows of A (m * k elements) into panels, and columns of B, where n is rounded up to complete panels.
   void (*pack_rows[2])(void* panels, int64_t m, int64_t k, const Matrix& a);
   void (*pack_columns[2])(void* panels, int64_t n, int64_t k, const Matrix& b);
   int64_t panel_rows, panel_columns[2];

@@ -35,7 +35,7 @@ FLAMBEAU_INLINE E operator-(const E& a, const E& b) {
   return {a.real - b.real, a.imaginary - b.imaginary};
 }
 template <class E>
-FLAMBEAU_INLINE E turned(const E& a) {  // -i a
+FLAMBEAU_INLINE E turned(const E& a) {  // multiplies by -i
   return {a.imaginary, -a.real};
 }
 template <class E, class T>
@@ -98,7 +98,7 @@ FLAMBEAU_INLINE void butterfly8(E* a, const T*) {
     a[k + 4] = even[k] - odd[k];
   }
 }
-// Any other length, by the definition; `roots` are those of the length r.
+// Any other length, by the definition of the transform. `roots` are those of the length r.
 template <int r, class E, class T>
 FLAMBEAU_INLINE void butterfly_any(E* a, const T* roots) {
   E out[r];
@@ -114,7 +114,7 @@ FLAMBEAU_INLINE void butterfly_any(E* a, const T* roots) {
   for (int k = 0; k < r; ++k) a[k] = out[k];
 }
 
-// One pass: `done` is the product of the factors before, `left` that of those behind.
+// One pass. `done` is the product of the preceding factors, `left` that of the following ones.
 template <int r, auto butterfly, class T, class E>
 void pass(const FourierPlan& plan, int64_t done, int64_t left, const E* from, E* to) {
   const T* roots = static_cast<const T*>(plan.roots);
@@ -136,7 +136,7 @@ void pass(const FourierPlan& plan, int64_t done, int64_t left, const E* from, E*
   }
 }
 
-// Transforms `from`; returns which of the two buffers has the result.
+// Transforms `from`. Returns the buffer that contains the result.
 template <class T, class E>
 E* transform(const FourierPlan& plan, E* from, E* to) {
   int64_t done = 1;

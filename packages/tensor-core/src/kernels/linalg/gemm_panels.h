@@ -1,10 +1,10 @@
 // The panels that a product reads. Note [Gemm] in kernels/linalg/gemm.cpp. Internal.
 //
 // Note [Packed matrices]
-// A matrix that takes part in many products can be packed once, as a whole: for each kRows rows of A, or kColumns
-// columns of B, a panel of all terms. Each pass of a product reads its terms from the middle of a panel. The rows of A
-// that do not fill a panel are read from the matrix, the last panel of B is padded with zeros. Products have the same
-// results with and without packed matrices.
+// A matrix that takes part in many products can be packed once: for each kRows rows of A, or kColumns columns of B, a
+// panel with all terms. Each pass of a product reads its terms from the middle of a panel. Rows of A that do not fill a
+// panel are read from the matrix; the last panel of B is padded with zeros. Products have the same results with and
+// without packed matrices.
 #pragma once
 
 #include <algorithm>
@@ -16,13 +16,13 @@
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
-// Rows of the register tile: with two vectors a row it takes most of the registers there are.
+// Rows of the register tile. With two vectors in a row it takes most registers.
 inline constexpr int kRows = kVectorBytes == 64 ? 12 : kVectorBytes == 32 ? 6 : 4;
 
 template <class T>
 inline constexpr int kColumns = 2 * Simd<T>::kLanes;
 
-// b rows [0, depth) and columns [0, columns) into panels of kColumns, the last padded with zeros.
+// Packs rows [0, depth) and columns [0, columns) of b into panels of kColumns, the last padded with zeros.
 template <class T>
 void pack_b(T* to, const T* b, int64_t row, int64_t column, int64_t depth, int64_t columns) {
   constexpr int64_t W = kColumns<T>;
@@ -44,8 +44,8 @@ void pack_b(T* to, const T* b, int64_t row, int64_t column, int64_t depth, int64
   }
 }
 
-// a rows [0, rows) into panels of kRows. Of a last, shorter panel each row lies by itself, where it is if it does
-// there.
+// Packs rows [0, rows) of a into panels of kRows. The rows of a last, shorter panel are stored one by one, or read in
+// place if they are contiguous.
 template <class T>
 void pack_a(T* to, const T* a, int64_t row, int64_t column, int64_t rows, int64_t depth) {
   for (int64_t i = 0; i < rows; i += kRows) {
@@ -70,8 +70,7 @@ void pack_a(T* to, const T* a, int64_t row, int64_t column, int64_t rows, int64_
   }
 }
 
-// The forms of B: a matrix, of which rows are read in place or packed; a packed matrix; and one whose panels are
-// gathered.
+// Forms of B: a matrix whose rows are read in place or packed, a packed matrix, and a matrix whose panels are gathered.
 template <class T>
 struct Stored {
   const T* data;
@@ -95,7 +94,7 @@ struct PackedColumns {
 
   bool lies(int64_t) const { return true; }
   bool has_rows() const { return true; }
-  const T* at(int64_t p, int64_t j) const { return panels + j * terms + p * row; }  // j: of the first in a panel
+  const T* at(int64_t p, int64_t j) const { return panels + j * terms + p * row; }  // j: first column of a panel
   void pack(T*, int64_t, int64_t, int64_t, int64_t) const {}
 };
 template <class T>
@@ -127,7 +126,7 @@ struct Gathered {
 
  private:
   static constexpr int kMost = kColumns<T> + 2, kUnrolled = kMost < 8 ? kMost : 8;
-  struct Pieces {  // of a panel's row, in whole vectors: what one writes beyond its end the next one overwrites
+  struct Pieces {  // pieces of a panel's row, in complete vectors; each overwrites the excess of the previous one
     const T* from[kMost];
     int64_t at[kMost];
     int count = 0;
@@ -137,7 +136,7 @@ struct Gathered {
       at[count++] = place;
     }
   };
-  template <int N>  // pieces, or 0 for any number
+  template <int N>  // number of pieces, or 0 for a number known at run time
   static void copy_rows(const Pieces& pieces, T* to, const int32_t* rows, int64_t depth) {
     const int count = N ? N : pieces.count;
     for (int64_t q = 0; q < depth; ++q, to += kColumns<T>) {

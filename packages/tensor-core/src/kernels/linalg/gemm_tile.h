@@ -1,4 +1,4 @@
-// The tile of a product that stays in registers. Note [Gemm] in kernels/linalg/gemm.cpp. Internal.
+// The register tile of a product. Note [Gemm] in kernels/linalg/gemm.cpp. Internal.
 #pragma once
 
 #include <utility>
@@ -7,21 +7,21 @@
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
-// Products that are added up in registers: a panel of B and one of A share the first cache.
+// Number of products that are summed in registers: a panel of B and one of A share the first-level cache.
 template <class T>
 inline constexpr int64_t kDepth = sizeof(T) == 4 ? 256 : 192;
 
 template <class T>
 struct TileOutput {
   T* c;
-  int64_t ldc, columns;  // columns actually there
+  int64_t ldc, columns;  // columns that exist
   T alpha, beta;
-  // Added to the product if beta is 0, unless null: an element for each row or column.
+  // Added to the product if beta is 0 and the pointer is not null: an element for each row or column.
   const T *row_bias = nullptr, *column_bias = nullptr;
 };
 
-// How the rows of A lie: in a panel, element (i, p) at a[i + p * kRows]; each by itself, at a[i * row + p]; or in runs,
-// at a[i * row + place], where the places of a run follow one another and one more run is named after the last.
+// Layout of the rows of A. Packed: element (i, p) is a[i + p * kRows]. Lying: it is a[i * row + p]. InRuns: it is a[i *
+// row + place], where the places of a run are consecutive; there is one additional run after the last.
 enum class TileOrder { Packed, Lying, InRuns };
 template <class T>
 struct TileRows {
@@ -30,14 +30,14 @@ struct TileRows {
   const Run* run = nullptr;
 };
 
-// Where two lines of what is needed after this tile lie, the next two, and what is left to the tile below.
+// Addresses of the memory to prefetch: two lines at a time, and what is left to the next tile.
 template <class T>
 struct Upcoming {
   const T* at;
   int64_t row, share = 0;
 };
 
-// Row p of B at b + p * row: of a panel that lies in the cache, or of a matrix.
+// Row p of B at b + p * row: of a panel in the cache, or of a matrix.
 template <class T>
 struct TileColumns {
   const T* b;
@@ -45,7 +45,7 @@ struct TileColumns {
   Upcoming<T> next;
 };
 
-// R rows by two vectors, or by one.
+// A tile of R rows by two vectors, or by one.
 template <class T, int R, bool two, TileOrder rows>
 void tile(int64_t depth, const TileRows<T>& in, const TileColumns<T>& columns, const TileOutput<T>& out) {
   using Vector = typename Simd<T>::Vector;
@@ -54,8 +54,8 @@ void tile(int64_t depth, const TileRows<T>& in, const TileColumns<T>& columns, c
   const T* __restrict b = columns.b, *next = columns.next.at;
   const int64_t ldb = columns.row, next_row = columns.next.row;
   const bool panel = ldb == kColumns<T>;
-  // Four rows of A that is not packed are reached from one pointer. The compiler is kept from adding up addresses
-  // beforehand: they would be more than there are registers.
+  // Four rows of an unpacked A are addressed from one pointer. This keeps the compiler from precomputing addresses,
+  // which would not fit in the registers.
   int64_t row = in.row, thrice = 3 * row;
   const T* __restrict a = in.a;
   const Run* run = in.run;
@@ -73,7 +73,8 @@ void tile(int64_t depth, const TileRows<T>& in, const TileColumns<T>& columns, c
 #pragma GCC unroll 16
     for (int i = 0; i < R; ++i) {
       const T& s = rows == TileOrder::Packed ? a[i] : quads[i / 4][i % 4 == 3 ? thrice : i % 4 * row];
-      if (two && i % 2 == 1) {  // read twice instead of kept: the processor decodes less, and has loads to spare
+      // Reads twice instead of keeping the value: fewer instructions to decode, and loads are not the bottleneck
+      if (two && i % 2 == 1) {
         Simd<T>::add_multiple(low[i], b0, s);
         Simd<T>::add_multiple(high[i], b1, s);
       } else {

@@ -1,8 +1,8 @@
-// Complex numbers by the vector: real and imaginary parts apart, for the rows that are nothing but arithmetic. The
-// compiler vectorises loops over pairs poorly by itself.
+// Vectors of complex numbers, with separate real and imaginary parts, for rows that consist of arithmetic only. The
+// compiler vectorises loops over pairs poorly.
 //
-// All elements take this way, the last few of a block in a padded buffer: the result of an element does not depend on
-// where it lies.
+// All elements are computed in this way, the last few of a block in a padded buffer, so that the result of an element
+// does not depend on its position.
 #pragma once
 
 #include <bit>
@@ -41,7 +41,7 @@ struct Lanes {
   friend FLAMBEAU_INLINE Lanes operator*(Lanes a, Lanes b) {
     return {a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};
   }
-  friend FLAMBEAU_INLINE Lanes operator/(Lanes a, Lanes b) {  // as divide() in complex.h
+  friend FLAMBEAU_INLINE Lanes operator/(Lanes a, Lanes b) {  // like divide() in complex.h
     const Vector c = magnitude(b.re), d = magnitude(b.im), larger = c < d ? d : c;
     const Mask exponent = reinterpret_cast<Mask>(larger) >> kMantissa;
     const Mask inverse = exponent < kExponents - 2 ? kExponents - 1 - exponent : Mask{} + 1;
@@ -59,13 +59,13 @@ struct Lanes {
 
  private:
   static constexpr int kMantissa = sizeof(T) == 4 ? 23 : 52;
-  static constexpr typename Simd::Integer kExponents = sizeof(T) == 4 ? 255 : 2047;  // of infinity
+  static constexpr typename Simd::Integer kExponents = sizeof(T) == 4 ? 255 : 2047;  // exponent bits of infinity
   static FLAMBEAU_INLINE Vector magnitude(Vector v) {
     return reinterpret_cast<Vector>(reinterpret_cast<Mask>(v) & ~(typename Simd::Integer(1) << (8 * sizeof(T) - 1)));
   }
 };
 
-// out[i] = f(operands[i]), pointers as in a pointwise kernel, with K operands.
+// out[i] = f(operands[i]), with pointers as in a pointwise kernel and K operands.
 template <class T, int K, class F>
 FLAMBEAU_INLINE void over_lanes(char* const* pointers, int64_t n, F f) {
   using V = Lanes<T>;
@@ -118,7 +118,7 @@ void derivative_lanes(char* const* pointers, int64_t n) {
   constexpr uint8_t mask = reads<Row, I>();
   over_lanes<T, 1 + std::popcount(mask)>(pointers, n, [](const V* given) __attribute__((always_inline)) {
     const V grad = given[0];
-    V read[4] = {grad, grad, grad, grad};  // unread ones stay harmless
+    V read[4] = {grad, grad, grad, grad};  // operands that are not read point to valid memory
     for (int i = 0, next = 1; i <= Row::kArity; ++i)
       if (mask >> i & 1) read[i] = given[next++];
     if constexpr (Row::kArity == 1)

@@ -1,7 +1,7 @@
-// Kernels of the rows for complex numbers. Included by the complex kernel files, once per instruction set.
+// Kernels of rows for complex numbers. Included by the complex kernel files, once per instruction set.
 //
-// Note [Complex rows]: the derivative of a holomorphic row is conj(E(conj(grad), ...)), see Note [Complex derivatives];
-// that of a row whose result is real is the row's as it stands.
+// Note [Complex rows]: the derivative of a holomorphic row is conj(E(conj(grad), ...)), see Note [Complex
+// derivatives]; that of a row with a real result is the row's expression unchanged.
 #pragma once
 
 #include "kernels/pointwise/complex_lanes.h"
@@ -10,7 +10,7 @@ namespace flambeau::complex_rows::FLAMBEAU_ISA {
 
 using kernels::Table;
 
-// The row with its derivatives turned; in the form that the loops of pointwise_loops.h take.
+// A row with conjugated derivatives, in the form that the loops of pointwise_loops.h take.
 template <class Row, bool turned>
 struct Turned : Row {
   template <int I, class V, class... Operands>

@@ -1,10 +1,9 @@
-// Which rows have kernels over elements of one or two bytes.
+// Selection of the rows that have kernels for elements of one or two bytes.
 //
 // Note [Narrow kernels]
-// Elements of one or two bytes are computed with as stored in memory where converting them would cost more than the
-// computation. Integers: the result modulo 2**n is the same, and numbers among the operands are given so only where
-// they fit. Half precision: in float32, a vector of elements at a time, which stays in registers between the
-// conversions.
+// Elements of one or two bytes are processed as stored in memory if conversion would cost more than the computation.
+// Integers: the result modulo 2**n is the same; numbers among the operands must fit in the dtype. Half precision:
+// computed in float32, a vector of elements at a time, which stays in registers between the conversions.
 #pragma once
 
 #include "flambeau/kernels/row_trace.h"

@@ -1,4 +1,4 @@
-// The kernels of one family of rows: a kernel file names the family in FLAMBEAU_FAMILY and includes this.
+// The kernels of one family of rows. A kernel file defines FLAMBEAU_FAMILY and includes this file.
 #include "kernels/pointwise/complex_rows.h"
 #include "kernels/pointwise/pointwise_loops.h"
 

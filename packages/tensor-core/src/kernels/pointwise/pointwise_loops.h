@@ -1,4 +1,4 @@
-// From a row's expressions to contiguous loops. Included by the pointwise kernel files, once per instruction set.
+// Contiguous loops over the expressions of rows. Included by the pointwise kernel files, once per instruction set.
 #pragma once
 
 #include <algorithm>
@@ -15,7 +15,7 @@
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
-// Booleans lie in memory as bytes, true ones as any but 0.
+// A bool in memory is a byte; any value except 0 is true.
 template <class T>
 using Stored = std::conditional_t<std::is_same_v<T, bool>, uint8_t, T>;
 template <class S>
@@ -25,7 +25,7 @@ FLAMBEAU_INLINE Stored<S> load(const Stored<S>* from, int64_t i) {
   else
     return from[i];
 }
-// Row: a struct of row_structs.h.
+// Row is a struct of row_structs.h.
 template <class Row, class S, class... Operands>
 FLAMBEAU_INLINE void store(void* out, int64_t i, Operands... operands) {
   using V = Stored<S>;
@@ -33,12 +33,12 @@ FLAMBEAU_INLINE void store(void* out, int64_t i, Operands... operands) {
   if constexpr (gives_mask<Row> || std::is_same_v<S, bool>)
     static_cast<uint8_t*>(out)[i] = value != 0;
   else if constexpr (is_complex_type<V>)
-    static_cast<std::remove_const_t<decltype(value)>*>(out)[i] = value;  // real for some rows
+    static_cast<std::remove_const_t<decltype(value)>*>(out)[i] = value;  // the result is real for some rows
   else
     static_cast<V*>(out)[i] = static_cast<V>(value);
 }
 
-// The value of a row whose operands are numbers of another kind than V, which stand for numbers of V.
+// The value of a row computed in Number, for operands that represent numbers of type V.
 template <class Row, class Number, class... Operands>
 FLAMBEAU_INLINE auto value_as(Operands... x) {
   if constexpr (std::is_floating_point_v<Number>)
@@ -46,7 +46,7 @@ FLAMBEAU_INLINE auto value_as(Operands... x) {
   else
     return Row::template value<Number>(x...).value;
 }
-// A block, or less, as numbers of one kind.
+// Computes at most a block in one number type.
 template <class Row, class Number, class V, class... Operands>
 FLAMBEAU_INLINE void compute_as(V* out, int64_t n, const Operands*... x) {
   n = whole_vectors<Row, V>(n);
@@ -60,7 +60,7 @@ FLAMBEAU_INLINE void compute_as(V* out, int64_t n, const Operands*... x) {
     for (int64_t i = 0; i < n; ++i) out[i] = value_as<Row, Number>(x[i]...);
   }
 }
-// Blocks whose operands all pass are computed as numbers of one kind, the others as numbers of another.
+// Computes blocks in the type Passing if all their operands pass a test, and in the type Other otherwise.
 template <class Row, class Passing, class Other, class V, class AllPass, class... Operands>
 void loop_by_block(V* out, int64_t n, AllPass all_pass, const Operands*... x) {
   for_blocks(
@@ -76,13 +76,13 @@ void loop_by_block(V* out, int64_t n, AllPass all_pass, const Operands*... x) {
 template <class Passes>
 FLAMBEAU_INLINE auto each_passes(Passes passes) {
   return [passes](int64_t n, const auto*... x) {
-    int32_t others = 0;  // counted, since the vectoriser supports sums but no logical reductions
+    int32_t others = 0;  // counts, since the vectoriser supports sums but not logical reductions
     for (int64_t i = 0; i < n; ++i) others += !passes(x[i]...);
     return others == 0;
   };
 }
 
-// A number known to be above 0: a choice by its sign needs no exponential.
+// A number known to be positive, so that a choice by its sign needs no exponential.
 template <class V>
 struct Positive {
   V value;
@@ -97,14 +97,14 @@ template <class Row, class V>
 constexpr bool has_real_loop(RowLoop loop) {
   return std::is_floating_point_v<V> && has_loop<Row>(loop);
 }
-// Where it is chosen by the sign of x.
+// The case for rows that are chosen by the sign of x.
 template <class Row, class V, class... Operands>
 void sign_loop(V* out, int64_t n, const V* x, const Operands*... more) {
   const auto above = each_passes([](V a, auto...) { return a > V(0); });
   loop_by_block<Row, Positive<V>, V>(out, n, above, x, more...);
 }
 
-// Polynomials of some degree at x itself: recurrences of as many steps for eight at a time.
+// Polynomials of some degree at x: the recurrence runs for eight elements at a time.
 template <class Row, class V>
 void polynomial_loop(V* out, const V* x, const V* y, int64_t n) {
   for (int64_t i = 0; i < n; i += 8) {
@@ -118,14 +118,14 @@ void polynomial_loop(V* out, const V* x, const V* y, int64_t n) {
   }
 }
 
-// Bytes are multiplied in pairs: vectors multiply words.
+// Bytes are multiplied in pairs, because vector instructions multiply 16-bit words.
 template <class Row, class S>
 constexpr bool multiplies_bytes() {
   return sizeof(S) == 1 && !std::is_same_v<S, bool> && has_loop<Row>(RowLoop::BytePairs);
 }
 inline void byte_product_loop(uint8_t* out, const uint8_t* x, const uint8_t* y, int64_t n) {
   typedef uint16_t Two __attribute__((may_alias, aligned(1)));
-  Two* to = reinterpret_cast<Two*>(out);  // auto would forget the alignment
+  Two* to = reinterpret_cast<Two*>(out);  // auto would drop the alignment
   const Two *a = reinterpret_cast<const Two*>(x), *b = reinterpret_cast<const Two*>(y);
 #pragma GCC ivdep
   for (int64_t i = 0; i < n / 2; ++i) {
@@ -147,7 +147,7 @@ FLAMBEAU_INLINE void store_loop(void* out, int64_t n, const Operands*... x) {
       x...);
 }
 
-// Over elements of type S; whole vectors of them if the row pads its tail.
+// Loop over elements of type S; over complete vectors if the row pads its tail.
 template <class Row, class S>
 void forward_elements(char* const* pointers, int64_t n) {
   using V = Stored<S>;
@@ -177,7 +177,7 @@ void forward_elements(char* const* pointers, int64_t n) {
                                               each_passes([](V a, V b) { return is_near(a, b); }), x, y);
     if constexpr (has_real_loop<Row, V>(RowLoop::BySign)) return sign_loop<Row>(static_cast<V*>(out), n, x, y);
     if constexpr (has_real_loop<Row, V>(RowLoop::Power)) {
-      // A power has many limits, none of which matters where the base is above 0 and all is finite.
+      // Powers have many special cases, none of which applies if the base is positive and all values are finite.
       const auto usual =
           each_passes([](V a, V b) { return (a > V(0)) & (a < V(INFINITY)) & (std::fabs(b) < V(INFINITY)); });
       return loop_by_block<Row, Usual<V>, V>(static_cast<V*>(out), n, usual, x, y);
@@ -201,14 +201,14 @@ void forward_loop(char* const* pointers, int64_t n) {
     forward_elements<Row, S>(pointers, n);
 }
 
-// The derivative of operand I. Only what it reads is passed, in the order grad, operands, result; the rest is not
-// touched.
+// The derivative with respect to operand I. Only the values that it reads are passed, in the order grad, operands,
+// result.
 template <class Row, int I, class V>
 void derivative_elements(char* const* pointers, int64_t n) {
   constexpr uint8_t mask = reads<Row, I>();
   V* out = reinterpret_cast<V*>(pointers[0]);
   const V* grad = reinterpret_cast<const V*>(pointers[1]);
-  const V* read[4] = {grad, grad, grad, grad};  // unread ones stay harmless
+  const V* read[4] = {grad, grad, grad, grad};  // operands that are not read point to valid memory
   for (int i = 0, next = 2; i <= Row::kArity; ++i)
     if (mask >> i & 1) read[i] = reinterpret_cast<const V*>(pointers[next++]);
   const V *a = read[0], *b = read[1], *d = read[2], *e = read[3];

@@ -1,11 +1,11 @@
-// Derivatives of operators whose values are elements of their input. Internal.
+// Derivatives of operators that select elements of their input. Internal.
 #pragma once
 
 #include "flambeau/operators.h"
 
 namespace flambeau {
 
-// Of values picked at indices along a dimension: the gradient goes back to where they came from.
+// Records the derivative of values selected at indices along a dimension: the gradient is scattered to these positions.
 inline void record_chosen(const char* name, const TensorPair& chosen, const Tensor& t, int64_t dim, bool keepdim) {
   if (!recording(t)) return;
   record(name, {&chosen.values}, {&t}, {&chosen.indices}, [shape = t.shape(), dim, keepdim](const Context& c) {
@@ -16,8 +16,8 @@ inline void record_chosen(const char* name, const TensorPair& chosen, const Tens
   });
 }
 
-// Of one value for the elements of each slice: the gradient is shared evenly among those equal to it. The reduced
-// dimensions of `grad` and `value` have size 1.
+// Gradient of one value for each slice: shared evenly among the elements equal to it. The reduced dimensions of `grad`
+// and `value` have size 1.
 inline Tensor shared_gradient(const Tensor& grad, const Tensor& x, const Tensor& value) {
   const Tensor elements = detach(x), v = detach(value);
   const Tensor mask = to(logical_or(eq(elements, v), logical_and(isnan(elements), isnan(v))), grad.dtype());

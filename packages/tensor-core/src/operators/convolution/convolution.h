@@ -9,16 +9,16 @@
 
 namespace flambeau {
 
-// Parts of a batch whose weight gradients are summed apart: a fixed number, so that the order of additions does not
-// depend on the threads.
+// Number of parts of a batch whose weight gradients are summed separately. It is fixed, so that the order of additions
+// does not depend on the number of threads.
 inline constexpr int64_t kConvolutionParts = 16;
 
-// The number of samples, or of parts of samples, for which an additional thread pays.
+// Returns the number of samples, or parts of samples, that justify an additional thread.
 inline int64_t sample_grain(const ConvolutionGeometry& g, int64_t shares = 1) {
   return std::max<int64_t>(1, 300000 * shares / (g.filters * g.taps() * g.positions() + 1));
 }
 
-// Unfolding and products are for the types that sums are computed in.
+// Unfolding and products exist only for types in which sums are computed.
 template <class F>
 void dispatch_working(Dtype type, F&& f) {
   if (type == Dtype::int64)
@@ -27,13 +27,13 @@ void dispatch_working(Dtype type, F&& f) {
     dispatch_real(type, f);
 }
 
-// The sizes of a forward convolution. Raises an error if the operands do not fit.
+// Returns the sizes of a forward convolution. Raises an error if the operands do not fit.
 ConvolutionGeometry convolution_geometry(int dims, const Tensor& input, const Tensor& weight, const Tensor& bias,
                                          const ConvolutionOptions& o);
 
-// The additions of compiled programs to a forward convolution of contiguous tensors.
+// Additional steps of a forward convolution of contiguous tensors, for compiled programs.
 struct ConvolutionFinish {
-  Tensor out;                          // where to write, or undefined
+  Tensor out;                          // the result's memory, or undefined
   const Epilogue* epilogue = nullptr;  // Note [Epilogues]; its result is `out`
   const void* panels = nullptr;        // the weights of each group, packed as rows: Note [Packed matrices]
 
@@ -44,7 +44,7 @@ struct ConvolutionFinish {
   void apply(void* piece, int64_t n) const {
     if (epilogue) epilogue->apply(static_cast<char*>(piece), n);
   }
-  // The finish and the left matrix of a product that computes filters of a group from the first on.
+  // Returns the finish and the left matrix of a product for the filters of a group from `first` on.
   template <class T>
   kernels::ProductFinish of_filters(const T* bias, int64_t first) const {
     kernels::ProductFinish f = epilogue ? epilogue->finish() : kernels::ProductFinish();
@@ -58,19 +58,19 @@ struct ConvolutionFinish {
   }
 };
 
-// The values of Note [Convolution]'s three functions (values.cpp). Nothing is recorded.
+// Compute the three functions of Note [Convolution] (values.cpp) without recording.
 Tensor convolution_values(const ConvolutionGeometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias);
 // The same with a finish, for contiguous float32 or float64 tensors with elements on the CPU.
 Tensor finished_convolution(const ConvolutionGeometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias,
                             const ConvolutionFinish& finish);
-// `bias` is defined only where input_gradient_takes_bias.
+// `bias` must be undefined unless input_gradient_takes_bias returns true.
 bool input_gradient_takes_bias(const ConvolutionGeometry& g, const Tensor& grad);
 Tensor input_gradient_values(const ConvolutionGeometry& g, const Tensor& grad, const Tensor& weight,
                              const Tensor& bias);
 Tensor weight_gradient_values(const ConvolutionGeometry& g, const Tensor& input, const Tensor& grad);
 
-// The algorithms, for contiguous operands of one type that is computed in and geometries for which select_algorithm
-// chooses them.
+// The algorithms, for contiguous operands of one type in which sums are computed, and for geometries for which
+// select_algorithm chooses them.
 Tensor depthwise_forward(const ConvolutionGeometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias,
                          const ConvolutionFinish& finish = {});
 Tensor direct_forward(const ConvolutionGeometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias,

@@ -1,5 +1,5 @@
-// An image with its padding around it, and with the columns that are a stride apart side by side: the positions of a
-// row of the output then lie in a run, for every tap of the window.
+// An image with its padding, in which columns that are one stride apart are adjacent. For every tap of the window, the
+// elements for a row of the output are then contiguous.
 #pragma once
 
 #include <algorithm>
@@ -11,7 +11,7 @@
 
 namespace flambeau {
 
-// A sample of one group.
+// One sample of one group.
 struct PaddedImage {
   const ConvolutionGeometry& g;
   const int64_t stride, phase, row, plane, volume;
@@ -38,7 +38,7 @@ struct PaddedImage {
                 int32_t(c * volume + d * g.dilation[0] * plane + h * g.dilation[1] * row + in_row(w * g.dilation[2])));
     return offsets;
   }
-  // The positions of samples one behind the other, in runs of `longest` at most.
+  // Returns the positions of consecutive samples, in runs of at most `longest`.
   std::vector<kernels::Run> runs(int64_t samples, int64_t longest) const {
     std::vector<kernels::Run> out;
     for (int64_t i = 0, column = 0; i < samples; ++i)
@@ -54,7 +54,7 @@ struct PaddedImage {
   template <class T>
   void fill(T* to, const T* image) const {
     if (stride != 1) return std::fill_n(to, size(), T(0)), insert(to, image);
-    T* done = to;  // up to where all is set
+    T* done = to;  // end of the part that is already set
     each_line(to, image, [&](T* line, const T* from) {
       T* const inside = line + g.padding[2];
       std::fill(done, inside, T(0));

@@ -8,10 +8,10 @@ namespace flambeau {
 // Returns true if the algorithm is faster than the others for a forward convolution.
 bool winograd_pays(const ConvolutionGeometry& g);
 
-// The transformed weights, packed: Note [Packed matrices].
+// Returns the transformed weights, packed: Note [Packed matrices].
 Tensor winograd_weights(const Tensor& weight);
 
-// The convolution with weights that winograd_weights returned, for contiguous tensors on the CPU.
+// Computes the convolution with weights from winograd_weights, for contiguous tensors on the CPU.
 Tensor winograd_forward(const ConvolutionGeometry& g, const Tensor& input, const Tensor& panels, const Tensor& bias,
                         const ConvolutionFinish& finish);
 

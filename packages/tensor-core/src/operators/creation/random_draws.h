@@ -1,5 +1,5 @@
-// How fills draw random words and write what they make of them: by Philox, on the CPU or a GPU, or from a stream of
-// PyTorch's. Internal.
+// How fills generate random words and write numbers: by Philox on the CPU or a GPU, or by PyTorch's generator.
+// Internal.
 #pragma once
 
 #include <algorithm>
@@ -16,13 +16,13 @@ namespace flambeau::drawing {
 inline constexpr int64_t kGroups = 16;
 inline constexpr int64_t kWords = kGroups * kernels::kGroup;
 
-// How much n elements take out of the stream: a multiple of kGroups.
+// Returns how far n elements advance the stream: a multiple of kGroups.
 inline int64_t groups_for(int64_t n, int64_t words_each) {
   const int64_t chunk = kWords / words_each;
   return (n + chunk - 1) / chunk * kGroups;
 }
 
-// Calls block(words, first element, count) for the elements [0, n), where `words_each` words make one element.
+// Calls block(words, first element, count) for the elements [0, n); each element uses `words_each` words.
 template <class F>
 void draw(int64_t n, int64_t words_each, Generator* generator, F&& block) {
   const int64_t chunk = kWords / words_each, chunks = (n + chunk - 1) / chunk;
@@ -39,7 +39,7 @@ void draw(int64_t n, int64_t words_each, Generator* generator, F&& block) {
   });
 }
 
-// Runs body(tensor) on contiguous memory: `target` itself, or a buffer that is copied to it.
+// Runs body(tensor) on contiguous memory: `target` itself, or a buffer that is then copied to it.
 template <class F>
 void on_contiguous(const Tensor& target, F&& body) {
   const Tensor buffer = target.is_contiguous() ? target : empty(target.shape(), target.dtype());
@@ -47,8 +47,8 @@ void on_contiguous(const Tensor& target, F&& body) {
   if (!buffer.same(target)) copy_values(target, buffer);
 }
 
-// Fills `t` in place: by from_stream(tensor, stream) in the order of its memory where the generator has a stream of
-// PyTorch's, else by body(tensor).
+// Fills `t` in place: by from_stream(tensor, stream) in memory order if the generator is one of PyTorch's, otherwise by
+// body(tensor).
 template <class Stream, class F>
 void in_place(const Tensor& t, const char* name, const char* node, Generator* generator, Stream&& from_stream,
               F&& body) {
@@ -64,9 +64,9 @@ void in_place(const Tensor& t, const char* name, const char* node, Generator* ge
 }
 
 inline uint64_t wide(const uint32_t* words) { return uint64_t(words[0]) << 32 | words[1]; }
-inline double unit(const uint32_t* words) { return double(wide(words) >> 11) * 0x1p-53; }  // [0, 1)
+inline double unit(const uint32_t* words) { return double(wide(words) >> 11) * 0x1p-53; }  // uniform in [0, 1)
 
-// draw() on a GPU, into a tensor there; `words` words an element.
+// Calls draw() on a GPU for a tensor on it, with `words` words for each element.
 inline void draw_there(cuda::Distribution kind, const Tensor& out, int64_t words, Generator* generator,
                        std::initializer_list<double> numbers, uint64_t threshold = 0, uint64_t range = 0,
                        const Tensor& in = {}) {
@@ -74,7 +74,7 @@ inline void draw_there(cuda::Distribution kind, const Tensor& out, int64_t words
   cuda::draw(kind, out, in, words, drawn, numbers, threshold, range);
 }
 
-// Largest finite number, and how many digits an integer may have and be exact.
+// Largest finite number, and the number of digits of exact integers.
 struct Limits {
   double largest;
   int digits;

@@ -26,7 +26,7 @@ std::vector<T> roots_of_unity(int64_t n, int64_t stride, int64_t count) {
   constexpr Wide kTurn = Wide(6.28318530717958647692528676655900577L);
   std::vector<T> roots(size_t(2 * count));
   for (int64_t k = 0; k < count; ++k) {
-    const int64_t j = k * stride % n, quarter = 4 * j / n;  // 4 j / n turns by a quarter are exact
+    const int64_t j = k * stride % n, quarter = 4 * j / n;  // rotations by multiples of a quarter turn are exact
     const Wide angle = kTurn * Wide(4 * j - quarter * n) / Wide(4 * n);
     const Wide c = std::cos(angle), s = std::sin(angle);
     const Wide real = quarter == 0 ? c : quarter == 1 ? -s : quarter == 2 ? -c : s;
@@ -49,7 +49,7 @@ std::shared_ptr<const Value> kept(int64_t length, Make make) {
     const std::lock_guard lock(mutex);
     if (const auto found = all.find(length); found != all.end()) return (last = *found).second;
   }
-  const auto made = std::make_shared<const Value>(make());  // without the lock: it may release the GIL
+  const auto made = std::make_shared<const Value>(make());  // without the lock, because make() may release the GIL
   const std::lock_guard lock(mutex);
   if (all.size() >= kMost) all.clear();
   return (last = *all.emplace(length, made).first).second;
@@ -75,7 +75,7 @@ std::shared_ptr<const FourierPlan<T>> plan_of(int64_t length) {
   });
 }
 
-// The roots between a real signal and half its spectrum.
+// Roots of unity for the conversion between a real signal and half its spectrum.
 template <class T>
 struct HalfRoots {
   std::vector<T> values;
@@ -85,7 +85,7 @@ std::shared_ptr<const HalfRoots<T>> half_roots_of(int64_t length) {
   return kept<HalfRoots<T>>(length, [&] { return HalfRoots<T>{roots_of_unity<T>(length, 1, length / 2 + 1)}; });
 }
 
-// The roots of a long length: each is the product of a fine and a coarse one.
+// Roots of unity for a long length: each is the product of a fine and a coarse root.
 template <class T>
 struct TwistRoots {
   int fine_bits;

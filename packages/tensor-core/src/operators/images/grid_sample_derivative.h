@@ -1,11 +1,11 @@
-// Internal to the sampling of images.
+// Second derivatives of grid_sample. Internal to the sampling of images.
 #pragma once
 
 #include "flambeau/operators/networks.h"
 
 namespace flambeau {
 
-// The gradients of an image and of points, as values and indices; undefined where they are not asked for.
+// Returns the recorded gradients of the image and of the grid; undefined if not requested.
 TensorPair grid_sample_gradients_with_history(const Tensor& grad, const Tensor& image, const Tensor& grid,
                                               const GridSampling& options, bool of_image, bool of_points);
 

@@ -11,11 +11,11 @@
 
 namespace flambeau {
 
-// One value for each of `dims` dimensions, from as many or from one for all.
+// Returns one value for each of `dims` dimensions, given as many values or a single one.
 Shape one_per_dimension(const char* name, const char* argument, const Shape& values, int dims);
-// Checks the number of dimensions, and that none from dimension `first` on is empty.
+// Checks the number of dimensions, and that no dimension from `first` on is empty.
 void check_pool_input(const char* name, int dims, const Tensor& t, int first);
-// Records the derivative of a max pool; `windows` says what a GPU's kernel needs.
+// Records the derivative of max pooling. `windows` describes the windows for the GPU kernel.
 TensorPair recorded_max_pool(const char* name, int dims, const Tensor& input, TensorPair result,
                              const std::optional<cuda::PoolWindows>& windows = {});
 
@@ -37,7 +37,7 @@ class Windows {
     for (const Axis& a : axes_) n *= a.size;
     return n;
   }
-  // For the kernel: missing dimensions in front are one window of one place.
+  // Returns the windows for the kernel. Missing leading dimensions become one window of size 1.
   kernels::MaxWindows view() const {
     static constexpr int64_t kZero = 0, kOne = 1;
     kernels::MaxWindows w;
@@ -59,7 +59,7 @@ class Windows {
 
 inline int kernel_index(Dtype type) { return type == Dtype::float32 ? 0 : type == Dtype::float64 ? 1 : 2; }
 
-// run(plane of the input, plane of the output, its indices) for every plane. The results have the given format.
+// Calls run(plane of the input, plane of the output, its indices) for every plane. The results have the given format.
 template <class F>
 TensorPair over_planes(const Tensor& input, const Shape& shape, int64_t places, MemoryFormat format, F&& run) {
   TensorPair result;

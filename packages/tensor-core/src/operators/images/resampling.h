@@ -1,8 +1,9 @@
-// Linear maps that act on each spatial dimension by itself: interpolation and average pooling. Internal to them.
+// Linear maps that act on each spatial dimension separately: interpolation and average pooling. Internal to them.
 //
 // Note [Resampling]
-// Such a map is a sparse matrix for every dimension, applied to one after the other on each plane. Its derivative is
-// the map of the transposed matrices, whose derivative is the first again: derivatives of any order need nothing more.
+// Such a map is a sparse matrix for each dimension. The matrices are applied to each plane, one dimension after the
+// other. The derivative is the map of the transposed matrices, and its derivative is the original map, so derivatives
+// of any order are available.
 #pragma once
 
 #include <memory>
@@ -14,23 +15,23 @@
 namespace flambeau {
 
 // Note [Recent maps]
-// A layer that is called over and over would make its map anew every time, which costs more than applying a small one.
-// Each thread keeps the few it used last, with the matrices as the kernels read them, by the numbers they are made
-// from.
+// Creating a map costs more than applying a small one, so a layer that is called repeatedly should not create it again.
+// Each thread caches the maps that it used last, with the matrices in the kernels' format. The keys are the numbers
+// that determine a map.
 using MapKey = SmallVector<int64_t, 24>;
-std::shared_ptr<const Resampling> recent_map(const char* name, const MapKey& key);  // null if it is not among them
+std::shared_ptr<const Resampling> recent_map(const char* name, const MapKey& key);  // null if it is not cached
 void keep_map(const char* name, const MapKey& key, const std::shared_ptr<const Resampling>& map);
 
 // Applies the map to the last axes.size() dimensions of a floating tensor, or of an integer one in int64.
 Tensor resample(const char* name, std::shared_ptr<const Resampling> map, const Tensor& input);
-// The map that make() gives, or a recent one made from the same numbers.
+// Returns a cached map with this key, or the result of make().
 template <class F>
 Tensor resample(const char* name, const MapKey& key, F&& make, const Tensor& input) {
   std::shared_ptr<const Resampling> map = recent_map(name, key);
   if (!map) keep_map(name, key, map = make());
   return resample(name, std::move(map), input);
 }
-// The derivative of `out`, which that map gave.
+// Records the derivative of `out`, the result of that map.
 void record_resampling(const char* name, std::shared_ptr<const Resampling> map, const Tensor& input, const Tensor& out);
 
 }  // namespace flambeau

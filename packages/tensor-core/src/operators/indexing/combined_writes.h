@@ -1,4 +1,4 @@
-// The loops that write at computed positions, for every dtype and every way to join what comes with what was there.
+// Loops that write at computed positions, for every dtype and every way to combine a value with the stored one.
 // Internal.
 #pragma once
 
@@ -7,21 +7,21 @@
 
 namespace flambeau {
 
-// The targets of rows of values; all distances are in elements. Value j of a row is read at j * from_step and written
-// at index[j * index_step] * scale + j * step. The distances between rows are `index_row`, `row` and `from_row`.
-// Targets outside of [low, high) are not written.
+// Positions of rows of values, in elements. Value j of a row is read at j * from_step and written at index[j *
+// index_step] * scale + j * step. The distances between rows are `index_row`, `row` and `from_row`. Positions outside
+// [low, high) are not written.
 struct Places {
   int64_t count, index_step = 1, scale = 1, step = 0, from_step = 1;
   int64_t rows = 1, index_row = 0, row = 0, from_row = 0;
   int64_t low = 0, high = INT64_MAX;
 };
 
-// In the order of the elements, into memory that may hold an element twice; and of plain rows.
+// Writes in the order of the elements, to positions that may repeat; and to contiguous rows.
 struct CombinedWrites {
   void (*at)(void* to, const void* from, const int64_t* index, const Places& places);
   void (*row)(void* to, int64_t step, const void* from, int64_t from_step, int64_t count);
 };
-// Raises NotImplementedError for an order of complex numbers.
+// Raises NotImplementedError for comparisons of complex numbers.
 CombinedWrites combined_writes(Dtype dtype, Combine how);
 
 }  // namespace flambeau

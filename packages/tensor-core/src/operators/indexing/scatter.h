@@ -1,4 +1,4 @@
-// The parts of scatter that scatter_reduce shares. Internal to indexing.
+// Parts of scatter that scatter_reduce also uses. Internal to indexing.
 #pragma once
 
 #include "flambeau/operators.h"
@@ -9,13 +9,14 @@ struct Scatter {
   int64_t dim;
   Tensor index;
 };
-// Checks every argument, before anything is written. `source` is null for a number.
+// Checks every argument before anything is written. `source` is null for a number.
 Scatter checked_scatter(const Tensor& t, int64_t dim, const Tensor& index, const Tensor* source, const char* name);
 // Sets out[index] to combine(out[index], value), in the order of the index.
 void store_source(const Tensor& out, const Scatter& s, const Tensor& source, Combine c);
 void store_value(const Tensor& out, const Scatter& s, Scalar value, Combine c);
 
-// The leading part of t that has the shape of an index; and t padded with zeros to a larger shape.
+// shrunk() returns the leading part of t with the shape of an index; the function below pads t with zeros to a larger
+// shape.
 Tensor shrunk(Tensor t, const Shape& shape);
 Tensor grown(const Tensor& t, const Shape& shape);
 

@@ -12,26 +12,27 @@ inline Dtype normalization_type(const Tensor& t) {
   return t.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32;
 }
 inline Tensor prepared(const Tensor& t, Dtype type) { return t.defined() ? contiguous(to(t, type)) : t; }
-inline const char* bytes_at(const Tensor& t, int64_t element) {  // null of an undefined tensor
+inline const char* bytes_at(const Tensor& t, int64_t element) {  // null for an undefined tensor
   return t.defined() ? t.bytes() + element * item_size(t.dtype()) : nullptr;
 }
 inline double value_at(const Tensor& t, int64_t i, double otherwise) {
   return !t.defined() ? otherwise : t.dtype() == Dtype::float64 ? t.data<double>()[i] : double(t.data<float>()[i]);
 }
 
-// Sums over a set of values, from which mean and biased variance come; about a centre near them, no digits are lost.
+// Sums over a set of values, for the mean and the biased variance. The values are relative to a centre near them, so
+// that no digits are lost.
 struct Sums {
   double values = 0, squares = 0;
 };
 
-// How a derivative writes a row's gradient, Note [Normalisation]: from the means of g' and of g' * h.
+// Coefficients of a row's gradient, Note [Normalisation], from the means of g' and of g' * h.
 struct RowGradient {
   double of_in, constant;
   RowGradient(double rstd, double mean_grad, double mean_product)
       : of_in(-rstd * rstd * mean_product), constant(-rstd * mean_grad) {}
 };
 
-// (N, C, ...): `inner` values lie together for each sample and channel.
+// (N, C, ...): `inner` values are contiguous for each sample and channel.
 struct ChannelLayout {
   int64_t batch, channels, inner;
 
@@ -42,7 +43,7 @@ struct ChannelLayout {
   int64_t grain(int64_t length) const { return std::max<int64_t>(1, 16384 / (length + 1)); }
 };
 
-inline Shape channel_shape(const Tensor& x) {  // of a per-channel vector, to broadcast against x
+inline Shape channel_shape(const Tensor& x) {  // shape of a per-channel vector that broadcasts against x
   Shape shape(size_t(x.dim()), 1);
   shape[1] = x.size(1);
   return shape;
@@ -54,7 +55,7 @@ inline Shape all_but_channel(const Tensor& x) {
   return dims;
 }
 
-// Mean and biased variance of the stretches of `length` values at base + i * stride, i < count.
+// Returns mean and biased variance of the `count` runs of `length` values at base + i * stride.
 inline Sums mean_and_variance(const char* base, int64_t count, int64_t stride, int64_t length, int kind) {
   const auto moments = kernels::networks().moments[kind];
   const int64_t size = kind ? 8 : 4;
@@ -64,14 +65,14 @@ inline Sums mean_and_variance(const char* base, int64_t count, int64_t stride, i
   const double centre = kind ? first.values / n : double(float(first.values / n));
   for (int64_t i = 0; i < count; ++i)
     moments(base + i * stride * size, length, &second.values, &second.squares, centre);
-  const double rest = second.values / n;  // of a maximum with NaN first, NaN is left
+  const double rest = second.values / n;  // a maximum is NaN if any value is
   return {centre + rest, std::max(second.squares / n - rest * rest, 0.0)};
 }
 
 // Rows that layer_norm or rms_norm normalises.
 struct NormalizedRows {
   int64_t length;
-  bool centred;   // false: RMS normalisation leaves the mean where it is
+  bool centred;   // false for RMS normalisation, which does not subtract the mean
   bool together;  // several rows are processed at a time
 
   static bool pay_together(int64_t count, int64_t length, Dtype dtype);
@@ -82,8 +83,8 @@ void normalize_rows(const NormalizedRows& rows, int kind, char* out, const char*
                     const char* bias, int64_t count, double eps, kernels::Moments* moments);
 
 struct ChannelLines;
-// The lines of batch_norm with running statistics for inputs (N, C, ...) of a shape and a dtype. There are none if a
-// tensor does not have C elements.
+// Returns the per-channel lines of batch_norm with running statistics, for inputs (N, C, ...) of a shape and a dtype;
+// none if a tensor does not have C elements.
 ChannelLines inference_lines(const Shape& shape, Dtype dtype, const Tensor& running_mean, const Tensor& running_var,
                              const Tensor& weight, const Tensor& bias, double eps);
 

@@ -5,7 +5,7 @@
 
 namespace flambeau::linalg {
 
-// float32, float64 or complex of them.
+// Requires float32, float64 or a complex dtype of these.
 inline void check_inexact(const char* name, const Tensor& t) {
   const Dtype type = t.dtype();
   require(
@@ -25,7 +25,8 @@ inline void check_fit(const char* name, const Tensor& a, const Tensor& b, bool l
           b.shape(), ")");
 }
 
-// LinAlgError about the first matrix of the batch whose info is not 0, which `explain(std::ostream&, info)` explains.
+// Raises LinAlgError for the first matrix of the batch whose info is not 0; `explain(std::ostream&, info)` writes the
+// reason.
 template <class F>
 void check_info(const char* name, const Tensor& info, F&& explain) {
   const Tensor here = info.is_cuda() ? to(info, DeviceType::Cpu) : info;

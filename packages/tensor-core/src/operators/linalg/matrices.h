@@ -28,7 +28,7 @@ inline void require_square(const char* function, const Tensor& a) {
   require(a.size(-1) == a.size(-2), function, ": expected square matrices, got shape ", a.shape());
 }
 
-// A X = B.
+// Checks the shapes of A X = B.
 inline void require_system(const char* function, const Tensor& a, const Tensor& b) {
   require_square(function, a);
   require_matrices(function, b);

@@ -1,11 +1,11 @@
 // The Schur form of a small general matrix. Internal to its eigenvalues.
 //
 // Note [Shifted QR]
-// Balanced by powers of two and reduced by reflections, a matrix is a Hessenberg matrix H; steps of the QR algorithm,
-// each a bulge of reflections chased down the diagonal, make the entries below the diagonal vanish one by one. Complex
-// matrices take one shift a step; real ones take two at once, which keeps them real and leaves a block of two rows for
-// every pair of conjugate eigenvalues (Francis 1961). Golub, Van Loan, Matrix Computations, 4th edition, chapter 7;
-// balancing: Parlett, Reinsch 1969. All of it in double precision.
+// The matrix is balanced by powers of two and reduced by reflections to a Hessenberg matrix H. Steps of the QR
+// algorithm, in each of which a bulge is chased down the diagonal by reflections, make the entries below the diagonal
+// vanish one by one. Complex matrices use one shift in each step. Real ones use two at once, which keeps them real and
+// leaves a 2x2 block for every pair of conjugate eigenvalues (Francis 1961). Golub, Van Loan, Matrix Computations, 4th
+// edition, chapter 7; balancing: Parlett, Reinsch 1969. Computed in double precision.
 #pragma once
 
 #include <algorithm>
@@ -35,7 +35,7 @@ class Schur {
   std::vector<Complex128> values;  // the eigenvalues
   bool converged = true;
 
-  // `a` is consumed; without vectors v stays empty and of h only the eigenvalues are meant.
+  // Consumes `a`. Without vectors v stays empty, and only the eigenvalues of h are valid.
   Schur(std::vector<S> a, int64_t n, bool vectors)
       : h(std::move(a)),
         v(vectors ? size_t(n * n) : 0),
@@ -82,8 +82,8 @@ class Schur {
     }
   }
 
-  // Makes x_[0, count) the vector w of the reflection 1 - beta_ w w^H that maps it to a multiple of the first axis,
-  // which is returned.
+  // Replaces x_[0, count) by the vector w of the reflection 1 - beta_ w w^H that maps x_ to a multiple of the first
+  // axis. Returns this multiple.
   S reflector(int64_t count) {
     double rest = 0;
     for (int64_t i = 1; i < count; ++i) rest += square_of(x_[size_t(i)]);
@@ -129,7 +129,7 @@ class Schur {
     }
   }
 
-  // One step on the rows lo ... hi; x_ holds the first column of what is factored.
+  // One step on the rows lo ... hi. x_ holds the first column of the shifted matrix.
   void step(int64_t lo, int64_t hi, int64_t bulge) {
     const bool whole = !v.empty();
     for (int64_t k = lo; k < hi; ++k) {
@@ -145,7 +145,7 @@ class Schur {
     requires kReal
   {
     double x = at(hi, hi), y = at(hi - 1, hi - 1), w = at(hi, hi - 1) * at(hi - 1, hi);
-    if (tries % 10 == 0) {  // a shift out of the usual, where the usual ones go round in circles
+    if (tries % 10 == 0) {  // an exceptional shift, because the usual ones may cycle
       const double s = size_of(at(hi, hi - 1)) + size_of(at(hi - 1, hi - 2));
       x = y = at(hi, hi) + 0.75 * s;
       w = -0.4375 * s * s;
@@ -157,7 +157,7 @@ class Schur {
     step(lo, hi, 3);
   }
 
-  // The eigenvalue of the last block of two that is nearer to its last entry.
+  // Shift: the eigenvalue of the last 2x2 block that is closer to its last entry.
   void single_step(int64_t lo, int64_t hi, int tries)
     requires(!kReal)
   {
@@ -171,7 +171,7 @@ class Schur {
     step(lo, hi, 2);
   }
 
-  // The eigenvalues of the block of the rows k and k + 1; real ones are brought to the diagonal.
+  // Computes the eigenvalues of the block of rows k and k + 1. Makes the block triangular if they are real.
   void split(int64_t k)
     requires kReal
   {
@@ -232,14 +232,15 @@ class Schur {
   double beta_ = 0;
 };
 
-// The eigenvectors of a Schur form, from the last row to the first.
+// Eigenvectors of a Schur form, from the last row to the first.
 template <class S>
 class BackSubstitution {
  public:
   BackSubstitution(const Schur<S>& schur, int64_t n)
       : s_(schur), n_(n), small_(std::numeric_limits<double>::epsilon() * schur.norm()) {}
 
-  // The eigenvector of values[k], of norm 1, to to[i * step]; of a pair that of the first of the two.
+  // Writes the eigenvector of values[k], with norm 1, to to[i * step]; for a conjugate pair, that of the first
+  // eigenvalue.
   template <class E>  // double or Complex128
   void vector(int64_t k, E value, E* x) const {
     const bool pair = std::is_same_v<S, double> && std::is_same_v<E, Complex128>;
@@ -269,7 +270,7 @@ class BackSubstitution {
     return out;
   }
 
-  // (T - value) x = 0 for the rows above `top`.
+  // Solves (T - value) x = 0 for the rows above `top`.
   template <class E>
   void solve(int64_t top, int64_t end, E value, E* x) const {
     for (int64_t i = top - 1; i >= 0; --i) {
@@ -290,7 +291,7 @@ class BackSubstitution {
     }
   }
 
-  // From the basis of the Schur vectors to that of the matrix, of norm 1.
+  // Transforms from the basis of Schur vectors to that of the matrix, and normalises.
   template <class E>
   void back(int64_t end, E* x) const {
     std::vector<E> out(static_cast<size_t>(n_));

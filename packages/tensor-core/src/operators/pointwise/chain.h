@@ -27,16 +27,16 @@ struct ChannelLines {
 };
 
 struct ChainInput {
-  const Tensor* example;  // with the shape, strides and dtype of the tensors of all runs; null for a number
-  Dtype dtype;            // to which its elements are converted
+  const Tensor* example;  // has the shape, strides and dtype of the tensors of all runs; null for a number
+  Dtype dtype;            // dtype to which elements are converted
 };
 
 struct ChainStep {
   enum Kind : uint8_t { Pointwise, Convert, Channels, Rows, Repeat } kind = Pointwise;
   PointwiseKernel kernel = nullptr;  // for Pointwise
-  int lines = -1;                    // for Channels: the number of the ChannelLines
+  int lines = -1;                    // for Channels: index of the ChannelLines
   RowStep row = {};                  // for Rows
-  Dtype dtype = Dtype::float32;      // of the result
+  Dtype dtype = Dtype::float32;      // dtype of the result
   bool is_per_row = false;           // the result has one value per row
   int operands[kMaxOperands] = {};   // values: inputs are numbered first, then the results of steps
   int count = 1;
@@ -44,18 +44,18 @@ struct ChainStep {
   bool operator==(const ChainStep&) const = default;
 };
 
-// The memory of one run, with the sizes and layouts of the plan.
+// Memory of one run, with the sizes and layouts of the plan.
 struct ChainMemory {
   std::span<const Operand> inputs;
   std::span<const ChannelLines> lines;
-  std::span<const char* const> weights;  // of row functions; null for none
+  std::span<const char* const> weights;  // weights of row functions; null if there are none
   std::span<char* const> outputs;        // contiguous
 };
 
-// How elements of a tensor lie in memory: walk.h.
+// Layout of the elements of a tensor: walk.h.
 struct Walk;
 
-// Steps, with the places of their results for tensors of one size.
+// Steps, with the locations of their results, for tensors of one size.
 class ChainPlan {
  public:
   // `outputs` are the results that are written to memory. The steps' results have `shape`, whose last dimensions are
@@ -79,15 +79,15 @@ class ChainPlan {
   int64_t buffer_bytes() const;
 
   std::vector<ChainStep> steps_;
-  std::vector<Place> places_;  // of the inputs, then of the results
-  std::vector<Walk> walks_;    // of the inputs that are copied to buffers
+  std::vector<Place> places_;  // locations of the inputs, then of the results
+  std::vector<Walk> walks_;    // walks of the inputs that are copied to buffers
   size_t inputs_;
   int64_t elements_, row_length_;
   int buffers_ = 0;
-  int64_t widest_ = 1, block_;  // the largest element of a buffer in bytes; elements of a block
+  int64_t widest_ = 1, block_;  // size of the largest element of a buffer in bytes; elements of a block
 };
 
-// The kernel of a row for elements of a dtype, or null.
+// Returns the kernel of a row for elements of a dtype, or null.
 PointwiseKernel chain_kernel(PointwiseOp row, Dtype dtype);
 
 }  // namespace flambeau

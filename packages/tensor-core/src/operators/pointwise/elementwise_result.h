@@ -1,4 +1,4 @@
-// The shape and the layout of an elementwise operator's result.
+// Shape and memory layout of the result of an elementwise operator.
 #pragma once
 
 #include "flambeau/memory_format.h"
@@ -20,7 +20,7 @@ inline Shape shape_of(const Operand* operands, int count) {
   return shape;
 }
 
-// A result lies in memory as the first operand of its shape does. Null: in the usual order.
+// Returns the first operand of the result's shape, whose memory layout the result gets; null for row-major order.
 inline const Tensor* order_of(const Operand* operands, int count, const Shape& shape) {
   for (int k = 0; k < count; ++k)
     if (const Tensor* t = operands[k].tensor; t && t->shape() == shape) return t->is_contiguous() ? nullptr : t;

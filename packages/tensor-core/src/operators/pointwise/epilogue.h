@@ -20,7 +20,7 @@ using kernels::Limits;
 
 class Epilogue {
  public:
-  // An operand of a step: the value of the result so far, a number, or a tensor of the result's shape and layout.
+  // An operand of a step: the current value of the result, a number, or a tensor with the result's shape and layout.
   struct Source {
     enum Kind : uint8_t { Result, Number, Elements } kind = Result;
     Scalar number = {};
@@ -28,7 +28,7 @@ class Epilogue {
   };
 
   explicit Epilogue(Dtype dtype) : size_(item_size(dtype)), dtype_(dtype) {}
-  // `kernel`: that of a pointwise row for the dtype (chain_kernel).
+  // `kernel`: kernel of a pointwise row for the dtype (chain_kernel).
   void add(PointwiseKernel kernel, std::span<const Source> operands);
   // A step that only bounds the result.
   void add(Limits limits) { steps_.push_back({.limits = limits}); }
@@ -41,17 +41,18 @@ class Epilogue {
   void set_result(char* data) { result_ = data; }
 
   void apply(char* piece, int64_t n) const;
-  // The form for products, with this object as its context.
+  // Returns the finish of a product, with this object as its context.
   kernels::ProductFinish finish() const;
 
  private:
-  static constexpr int64_t kPiece = 512;  // elements of a step at a time; the operands of three steps fit in a cache
+  // Elements of a step that are processed at a time; the operands of three steps fit in a cache
+  static constexpr int64_t kPiece = 512;
   struct Step {
     PointwiseKernel kernel = nullptr;  // null for a step that bounds the result
     Limits limits = {};
     int count = 0;
     Source::Kind kinds[kMaxOperands] = {};
-    const char* data[kMaxOperands] = {};  // of a number: kPiece copies of it
+    const char* data[kMaxOperands] = {};  // kPiece copies of a number
   };
 
   std::vector<Step> steps_;

@@ -1,15 +1,15 @@
-// The derivatives of the pointwise operators, as they are recorded.
+// Recording of the derivatives of pointwise operators.
 #pragma once
 
 #include "flambeau/pointwise.h"
 
 namespace flambeau {
 
-// `read` stands for the operands among what is saved: with their former values where they were overwritten.
+// `read` contains the operands to save, with their former values if they were overwritten.
 void record_pointwise(PointwiseOp op, const Operand* operands, const Operand* read, const Tensor& result,
                       Recording::Kind kind);
-// Before `self` is overwritten: the operands that the derivatives will read, with recorded copies of those that share
-// its memory.
+// Call this before `self` is overwritten. Returns the operands that the derivative will read; those that share memory
+// with `self` are replaced by recorded copies.
 void keep_originals(const PointwiseRow& row, const Operand* operands, const Tensor& self, Tensor* copies,
                     Operand* read);
 

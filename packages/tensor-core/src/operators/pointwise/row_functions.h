@@ -9,7 +9,7 @@ namespace flambeau {
 
 enum class RowFunction : uint8_t { Softmax, LogSoftmax, LayerNorm, RmsNorm, Reduction, Mean };
 
-// A function with one result per row.
+// Returns true for a function with one result per row.
 constexpr bool is_reduction(RowFunction f) { return f >= RowFunction::Reduction; }
 
 struct RowStep {
@@ -17,13 +17,13 @@ struct RowStep {
   kernels::Reduce reduction = {};  // for Reduction
   double eps = 0;                  // for the normalisations
   bool together = false;           // normalises several rows at a time, as the operator does for many short rows
-  int weight = -1, bias = -1;      // for the normalisations: numbers of the chain's weights
+  int weight = -1, bias = -1;      // for the normalisations: indices of the chain's weights
 
   bool operator==(const RowStep&) const = default;
 };
 
-// Computes `rows` rows of `length` elements of dtype float32 or float64, as the operator does. weight and bias may be
-// null.
+// Computes `rows` rows of `length` elements of float32 or float64, with the same results as the operator. weight and
+// bias may be null.
 void run_row_function(const RowStep& step, Dtype dtype, char* out, const char* in, const char* weight, const char* bias,
                       int64_t rows, int64_t length);
 

@@ -1,5 +1,5 @@
-// How the elements of a tensor lie in memory, and how blocks of them are read into buffers and written back. Internal
-// to the pointwise operators.
+// Layouts of tensors, and reading blocks of elements into buffers and writing them back. Internal to the pointwise
+// operators.
 #pragma once
 
 #include <algorithm>
@@ -11,9 +11,9 @@
 
 namespace flambeau {
 
-constexpr int64_t kSlack = kernels::kRowSlack;  // bytes behind a buffer that may be written, too
+constexpr int64_t kSlack = kernels::kRowSlack;  // bytes after a buffer that may also be written
 
-// The dtype of number arguments of a kernel for elements of dtype `in`: float32 for half precision.
+// Returns the dtype of the number arguments of a kernel for elements of dtype `in`: float32 for half precision.
 inline Dtype number_type(Dtype in) { return is_floating(in) ? dtype_of(compute_type(in)) : in; }
 
 inline void fill_block(char* to, Scalar value, Dtype dtype, int64_t n) {
@@ -24,8 +24,8 @@ inline void fill_block(char* to, Scalar value, Dtype dtype, int64_t n) {
   });
 }
 
-// How the elements of a tensor lie, in the order in which the output's lie in memory: its dimensions, neighbours merged
-// where they lie as one. Strides are in bytes.
+// Layout of the elements of a tensor in the memory order of the output: its dimensions, with neighbours merged if they
+// are contiguous to each other. Strides are in bytes.
 struct Walk {
   char* base;
   Dtype dtype;
@@ -35,7 +35,7 @@ struct Walk {
   int64_t row() const { return size[last]; }
   int64_t step() const { return stride[last]; }
   bool is_constant() const { return last == 0 && stride[0] == 0; }
-  int64_t period() const {  // elements until it is the same again; 0 if it never is
+  int64_t period() const {  // number of elements after which the tensor repeats; 0 if it does not
     int64_t elements = last > 0 && stride[0] == 0;
     for (int d = 1; d <= last; ++d) elements *= size[d];
     return elements;
@@ -79,7 +79,7 @@ struct Cursor {
       element /= over.size[d];
     }
   }
-  int64_t left() const { return walk->row() - position[walk->last]; }  // in the row
+  int64_t left() const { return walk->row() - position[walk->last]; }  // remaining elements of the row
   void advance(int64_t n) { move(walk->last, n); }                     // n <= left()
   void move(int d, int64_t n) {
     position[d] += n;
@@ -92,15 +92,15 @@ struct Cursor {
   }
 };
 
-// Rows of a plane: where the first is, how far apart they and their elements are, how many of each there are, and how
-// many elements came before.
+// Rows of a plane: the address of the first, the distances between rows and between elements, the numbers of both, and
+// the number of elements before them.
 struct PlaneRows {
   char* at;
   int64_t apart, step, count, length, done;
 };
 
-// copy(rows) for the next n elements. Where one row stands for all of a plane, repeat(how many came before, how many
-// elements, how many rows) after the first.
+// Calls copy(rows) for the next n elements. If a plane repeats one row, copies it once and then calls repeat(elements
+// before, elements per row, rows).
 template <class F, class R>
 FLAMBEAU_INLINE void each_row(Cursor& cursor, int64_t n, F&& copy, R&& repeat) {
   const Walk& walk = *cursor.walk;
@@ -122,10 +122,10 @@ FLAMBEAU_INLINE void each_row(Cursor& cursor, int64_t n, F&& copy, R&& repeat) {
   }
 }
 
-// Short rows are written in chunks, the last of which may reach beyond their end.
+// Short rows are written in chunks; the last may reach beyond the end of the row.
 constexpr int64_t kChunk = kSlack / 2;
 
-// Fills up `rows` rows of some bytes with the first one. A chunk may overlap what it is read from.
+// Fills `rows` rows with copies of the first. A chunk may overlap its source.
 FLAMBEAU_INLINE void repeat_row(char* first, int64_t bytes, int64_t rows) {
   for (char* to = first + bytes; --rows > 0; to += bytes)
     for (int64_t b = 0; b < bytes; b += kChunk) {
@@ -135,7 +135,7 @@ FLAMBEAU_INLINE void repeat_row(char* first, int64_t bytes, int64_t rows) {
     }
 }
 
-// The next n elements side by side in `dtype`: where they lie, or brought into `buffer`.
+// Returns the next n elements as a contiguous array of `dtype`: in place, or copied to `buffer`.
 inline char* fetch(Cursor& cursor, int64_t n, char* buffer, Dtype dtype) {
   const Walk& walk = *cursor.walk;
   const int64_t item = item_size(dtype);

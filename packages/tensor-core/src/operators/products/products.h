@@ -1,4 +1,4 @@
-// The matrix product on raw memory, over the thread pool. For the operator families that are made of it.
+// The matrix product on raw memory, over the thread pool, for operators that are based on it.
 #pragma once
 
 #include "flambeau/tensor.h"
@@ -16,11 +16,11 @@ void gemm(int64_t m, int64_t n, int64_t k, double alpha, kernels::Matrix a, kern
 void gemm(int64_t m, int64_t n, int64_t k, const kernels::PackedMatrix& a, const kernels::PackedMatrix& b, char* c,
           int64_t ldc, Dtype dtype, const kernels::ProductFinish& finish);
 
-// The same of every item of a batch, with alpha 1 and beta 0, whose results are contiguous.
+// The same for every item of a batch, with alpha 1 and beta 0. The results are contiguous.
 void gemm_batch(const kernels::Batch& batch, int64_t m, int64_t n, int64_t k, kernels::Matrix a, kernels::Matrix b,
                 char* c, Dtype dtype);
 
-// The dtype that products of `d` are computed in.
+// Returns the dtype in which products of `d` are computed.
 inline Dtype product_type(Dtype d) {
   if (d == Dtype::float64 || is_complex(d)) return d;
   return is_floating(d) ? Dtype::float32 : Dtype::int64;

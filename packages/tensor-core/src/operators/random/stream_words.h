@@ -1,4 +1,4 @@
-// How fills take words from PyTorch's streams: in turn, by one thread; what is made of them may use several. Internal.
+// How fills take words from PyTorch's generators: in order, in one thread. Several threads may convert them. Internal.
 #pragma once
 
 #include <algorithm>
@@ -11,13 +11,14 @@
 
 namespace flambeau::pytorch {
 
-inline constexpr int64_t kFewWords = 2048;  // on the stack
+inline constexpr int64_t kFewWords = 2048;  // words that fit on the stack
 inline constexpr int64_t kManyWords = 32768;
-inline constexpr int64_t kHeavyGrain = 256;  // elements with a logarithm or the like in float64
+// Grain for elements that need a logarithm or a similar function in float64
+inline constexpr int64_t kHeavyGrain = 256;
 inline constexpr int64_t kLightGrain = kManyWords;
 
-// Calls block(words, first element, count) for the elements [0, n), `each` words an element; on several threads where
-// more than `grain` elements are available.
+// Calls block(words, first element, count) for the elements [0, n), with `each` words for each element. Uses several
+// threads for more than `grain` elements.
 template <class F>
 void draw(PyTorchStream& stream, int64_t n, int64_t each, int64_t grain, F&& block) {
   alignas(64) uint32_t few[kFewWords];

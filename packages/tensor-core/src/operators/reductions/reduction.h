@@ -14,52 +14,54 @@
 
 namespace flambeau {
 
-// The reduced dimensions as bits; all dimensions if none is given. Raises RuntimeError for duplicates.
+// Returns the reduced dimensions as bits; all dimensions if none is given. Raises RuntimeError for duplicates.
 uint64_t dim_mask(const Tensor& t, const OptionalDims& dims);
-Shape kept_shape(const Tensor& t, const OptionalDims& dims);  // with the reduced dimensions as 1
+Shape kept_shape(const Tensor& t, const OptionalDims& dims);  // shape with the reduced dimensions as 1
 Shape reduced_shape(const Tensor& t, const OptionalDims& dims, bool keepdim);
 int64_t reduced_count(const Tensor& t, const OptionalDims& dims);
 void require_elements(const Tensor& t, const OptionalDims& dims, const char* name);
 
-// Of one step, in a memory order.
+// Sizes of one step, in memory order.
 struct Segment {
   int64_t size;
   bool reduced;
 };
 struct ReductionLayout {
-  Tensor input;  // contiguous: the tensor with its dimensions in the order they lie in memory
-  Shape order;   // that order; empty where it is the tensor's own
+  Tensor input;  // contiguous: the tensor with its dimensions in memory order
+  Shape order;   // this order; empty if it is the tensor's
   SmallVector<Segment, 8> segments;
 };
 ReductionLayout layout(const Tensor& t, uint64_t mask);
-// The results (a fresh vector), one for each kept element of a layout's order, as a tensor of the reduced shape.
+// Returns the results (a new vector with one for each kept element, in the layout's order) as a tensor of the reduced
+// shape.
 Tensor placed(const Tensor& flat, const ReductionLayout& l, const Tensor& t, uint64_t mask, bool keepdim);
 
-// The row's result in a dtype, with its derivative. `node`: the name of the graph's node, if not the row's.
+// Returns the row's result in a dtype, with its derivative. `node`: the name of the graph node, if not the row's.
 Tensor reduction(kernels::Reduce row, const Tensor& t, const OptionalDims& dims, bool keepdim, Dtype type,
                  const char* node = nullptr);
-void require_order(const Tensor& t, const char* name);  // no complex numbers
-void require_any(const Tensor& t, const char* name);    // an element
+void require_order(const Tensor& t, const char* name);  // raises for complex numbers
+void require_any(const Tensor& t, const char* name);    // raises if there are no elements
 
-// The reduction without history, in the dtype it is accumulated in.
+// Computes a reduction without recording, in the dtype of its accumulator.
 Tensor reduce(kernels::Reduce op, const Tensor& t, const OptionalDims& dims, bool keepdim);
 
-// Converts a tensor to the dtype of a reduction's result, unless its elements are accumulated in that dtype anyway.
+// Converts a tensor to the dtype of a reduction's result, unless that dtype is the accumulator's for this tensor.
 Tensor suited(kernels::Reduce op, const Tensor& t, Dtype type);
 
-// How partial results are joined.
+// Returns the reduction that joins partial results.
 kernels::Reduce join_of(kernels::Reduce op);
 
-// Two reductions of all elements, which are read once from memory.
+// Computes two reductions of all elements in one pass over memory.
 TensorPair reduce_both(kernels::Reduce first, kernels::Reduce second, const Tensor& t);
 
-// A fresh tensor of an accumulator's dtype divided by a number.
+// Divides a new tensor of an accumulator's dtype by a number.
 void divide_in_place(const Tensor& t, double divisor);
 
-// Rows to a block, of so many elements, where a step of that shape is cut, else `length`.
+// Returns the number of elements of the blocks into which a step of this shape is divided; `length` if it is not
+// divided.
 int64_t block_length(int64_t outer, int64_t length, int64_t inner, int64_t block = 65536);
 
-// Calls body(first of the outer, how many, first column, columns) over a step, on several threads where it is large.
+// Calls body(first outer index, count, first column, columns) over a step, on several threads if it is large.
 template <class F>
 void over_step(int64_t outer, int64_t length, int64_t inner, F&& body) {
   constexpr int64_t kWork = 32768, kColumns = 1024;
@@ -79,7 +81,7 @@ void over_step(int64_t outer, int64_t length, int64_t inner, F&& body) {
   });
 }
 
-// A reduction of tensors with one more dimension in front, the batch's, for vmap.
+// For vmap: a reduction of tensors with an additional leading batch dimension.
 template <auto function>
 struct Batched;
 template <class... Rest, Tensor (*function)(const Tensor&, const OptionalDims&, Rest...)>

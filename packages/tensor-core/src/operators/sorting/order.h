@@ -41,7 +41,7 @@ FLAMBEAU_INLINE int64_t index_in(Item<K> item) {
   return int64_t(uint32_t(item));
 }
 
-// Room for n items, from the caching allocator.
+// Memory for n items from the caching allocator.
 template <class I>
 class Room {
  public:
@@ -53,14 +53,14 @@ class Room {
   Tensor memory_;
 };
 
-inline constexpr int64_t kFew = 16;       // items for which inserting is quicker than std::sort
-inline constexpr int64_t kSmall = 200;    // items for which comparing is quicker than counting
-inline constexpr int64_t kMedium = 8192;  // items for which digits of 8 bits are
-inline constexpr int64_t kMany = 2048;    // items for which choosing by digits is quicker than by comparing
+inline constexpr int64_t kFew = 16;       // up to this many items insertion sort is faster than std::sort
+inline constexpr int64_t kSmall = 200;    // up to this many items comparisons are faster than counting
+inline constexpr int64_t kMedium = 8192;  // up to this many items 8-bit digits are faster
+inline constexpr int64_t kMany = 2048;    // from this many items on, selection by digits is faster than by comparisons
 inline constexpr int kDigitBits = 11;
-inline constexpr int64_t kPolled = int64_t(1) << 20;  // items between looks for signals
+inline constexpr int64_t kPolled = int64_t(1) << 20;  // items between checks for signals
 
-// The digits in which keys differ: `bits` of them above `shift`.
+// The digits in which keys differ: `bits` bits from bit `shift` on.
 struct Digits {
   int shift = 0, bits = 0;
 };
@@ -69,12 +69,12 @@ constexpr Digits all_digits() {
   return {kShift<Key<T>>, int(8 * sizeof(T))};
 }
 
-// One pass of a radix sort: the items item(0), ..., item(n - 1) to where their digits place them.
+// One pass of a radix sort: moves the items item(0), ..., item(n - 1) to the positions given by their digits.
 template <class I, class Read>
 void distribute(Read&& item, I* to, int64_t n, int shift, int width, int64_t chunks, uint32_t* counts) {
   const int64_t radix = int64_t(1) << width, step = (n + chunks - 1) / chunks;
   const auto digit = [shift, mask = uint32_t(radix - 1)](I value) { return uint32_t(value >> shift) & mask; };
-  const auto over = [n, step](int64_t chunk, auto&& body) {  // body(i) for the items of a chunk
+  const auto over = [n, step](int64_t chunk, auto&& body) {  // calls body(i) for the items of a chunk
     const int64_t end = std::min(n, (chunk + 1) * step);
     for (int64_t begin = chunk * step; begin < end; begin += kPolled) {
       poll_signals();
@@ -98,8 +98,8 @@ void distribute(Read&& item, I* to, int64_t n, int shift, int width, int64_t chu
   });
 }
 
-// Sorts the items item(0), ..., item(n - 1), which come in the order of their positions, using room for as many twice;
-// returns where they are.
+// Sorts the items item(0), ..., item(n - 1), which are ordered by position. `from` and `to` have
+// memory for n items each. Returns the one with the sorted items.
 template <class I, class Read>
 I* sort_items(Read&& item, I* from, I* to, int64_t n, Digits d, int64_t chunks) {
   const int widest = n < kMedium ? 8 : kDigitBits, passes = (d.bits + widest - 1) / widest;

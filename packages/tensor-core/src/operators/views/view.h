@@ -1,4 +1,4 @@
-// How a view is made and recorded. Internal.
+// Creation and recording of views. Internal.
 #pragma once
 
 #include "flambeau/operators.h"
@@ -11,8 +11,8 @@ inline Tensor make_view(const Tensor& t, const Shape& shape, const Shape& stride
   return make_view(t, shape, strides, offset, t.dtype());
 }
 
-// Puts the view on the graph; derivative(gradient of the view) is that of `input`. Views of inference tensors are
-// inference tensors, which have no graph.
+// Records a view of `input`. derivative(gradient of the view) returns the gradient of `input`. Views of inference
+// tensors are inference tensors, which have no graph.
 template <class F>
 Tensor recorded(const char* name, const Tensor& input, Tensor view, F&& derivative) {
   if (recording(input) && !view.storage().inference())

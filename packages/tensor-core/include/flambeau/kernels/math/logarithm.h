@@ -71,7 +71,7 @@ FLAMBEAU_INLINE V log10_of(Logarithm<V> p) {
   return p.exponent * kLog10Of2High<V> +
          ((p.fraction - (p.half - p.series)) * V(0.4342944819032518) + p.exponent * kLog10Of2Low<V>);
 }
-// The logarithms of x / 2**raised, where x is positive and normal: those of `Usual` numbers.
+// Logarithms of x / 2**raised for positive, normal x: the terms that are valid for `Usual` numbers.
 template <class V>
 FLAMBEAU_INLINE V usual_log(V x, V raised = V(0)) {
   return log_of(normal_log_parts(x, raised));

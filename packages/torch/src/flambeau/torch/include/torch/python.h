@@ -1,4 +1,4 @@
-// ATen's types as arguments and results of functions that pybind11 binds.
+// pybind11 conversions of ATen's types for arguments and results.
 #pragma once
 
 #include <pybind11/pybind11.h>
@@ -9,15 +9,15 @@
 
 namespace torch::detail {
 
-// Maps exceptions to Python's in this extension module, and notes whether the library in use is another build than the
-// headers.
+// Translates C++ exceptions to Python exceptions in this extension module, and records whether the loaded library is a
+// different build than the headers.
 inline bool prepare_module() {
   if (!Py_IsInitialized()) return false;
   const at::detail::WithPython held;
   pybind11::register_local_exception_translator([](std::exception_ptr p) {
     try {
       if (p) std::rethrow_exception(p);
-    } catch (const ::flambeau::PythonError&) {  // the exception is set
+    } catch (const ::flambeau::PythonError&) {  // the Python exception is already set
     } catch (const ::flambeau::Error&) {
       ::flambeau::python_interface->translate_exception();
     }
@@ -44,7 +44,7 @@ struct type_caster<at::Tensor> {
   static handle cast(const at::Tensor& t, return_value_policy, handle) { return at::detail::to_python(t).release(); }
 };
 
-// A type whose values are taken out of a Python object, and made into one, as those of operators are.
+// Conversion of a type by the functions that operators use for arguments and results.
 template <class T>
 struct value_caster {
   PYBIND11_TYPE_CASTER(T, const_name("object"));
@@ -93,7 +93,7 @@ struct type_caster<c10::Device> {
   c10::Device value{c10::kCPU};
 };
 
-// A sequence that a function only looks at.
+// A sequence that a function only reads.
 template <class T>
 struct type_caster<c10::ArrayRef<T>> {
   PYBIND11_TYPE_CASTER(c10::ArrayRef<T>, const_name("Sequence[") + make_caster<T>::name + const_name("]"));
@@ -115,7 +115,7 @@ struct type_caster<c10::ArrayRef<T>> {
 }  // namespace pybind11::detail
 
 namespace torch {
-// In PyTorch this makes exceptions Python's; here all functions do.
+// PyTorch translates C++ exceptions here; in flambeau every function does.
 template <class F>
 F&& wrap_pybind_function(F&& function) {
   return std::forward<F>(function);

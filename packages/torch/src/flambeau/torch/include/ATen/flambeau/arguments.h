@@ -43,7 +43,7 @@ class OptionalDims {
   OptionalDims(const c10::OptionalIntArrayRef& dims) : given_(dims.has_value()) {
     if (given_) dims_ = Dims(*dims);
   }
-  OptionalDims(const OptionalDims&) = delete;  // it refers to itself
+  OptionalDims(const OptionalDims&) = delete;  // the object contains a pointer to itself
   const Dims* get() const { return given_ ? &dims_ : nullptr; }
 
  private:
