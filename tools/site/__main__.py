@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import http.server
+import os
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ from pathlib import Path
 from sphinx.cmd.build import build_main
 
 from tools.site.guides import PAGES, ROOT, copy_guides
+from tools.site.notebooks import outputs_folder
 from tools.site.reference_pages import write_reference
 
 ADDRESS = ("127.0.0.1", 8000)
@@ -22,8 +24,10 @@ def build(source: Path, output: Path) -> int:
     """Write the sources of all pages, and build what changed; return an exit status."""
     copy_guides(source)
     write_reference(source / "api")
+    os.environ["TORCH_EXTENSIONS_DIR"] = str(source.parent / "extensions")  # C++ that tutorials compile
     how = ["-q", "-j", "auto", "-W", "--keep-going", "-b", "html", "-c", str(Path(__file__).parent)]
-    return build_main([*how, "-d", str(source.parent / "doctrees"), str(source), str(output)])
+    how += ["-d", str(source.parent / "doctrees"), "-D", f"nb_execution_cache_path={outputs_folder(source.parent)}"]
+    return build_main([*how, str(source), str(output)])
 
 
 def times() -> dict[Path, float]:

@@ -7,6 +7,8 @@ import os
 import re
 from pathlib import Path
 
+from tools.site.notebooks import DOWNLOADS, is_notebook, notebook, with_download
+
 ROOT = Path(__file__).resolve().parents[2]
 # The folders whose Markdown files are pages.
 PATTERNS = (
@@ -39,6 +41,9 @@ def copy_guides(folder: Path) -> None:
     texts = {page_of(path): page_text(path, linked) for path in PAGES}
     texts["developer"] = developer_index(texts)
     for name, text in texts.items():
+        if is_notebook(text):
+            write(folder / DOWNLOADS / f"{os.path.basename(name)}.ipynb", notebook(text))
+            text = with_download(name, text)
         write(folder / f"{name}.md", text)
     for path in folder.rglob("*.md"):
         name = path.relative_to(folder).with_suffix("").as_posix()
@@ -98,6 +103,7 @@ def contents() -> str:
     rest = [name for name in guides if name.count("/") == 1 and name not in of_development + of_reference]
     parts = [
         ("Getting started", [name for name in guides if name.startswith("docs/start/")]),
+        ("Tutorials", [name for name in guides if name.startswith("docs/tutorials/")]),
         ("User guide", [name for name in guides if name.startswith("docs/guide/")]),
         ("Topics", rest),
         ("Reference", ["api/index", *of_reference]),

@@ -18,7 +18,14 @@ OPTIONS = (
     "headless no-sandbox disable-gpu disable-quic no-first-run disable-background-networking disable-component-update "
     "disable-sync window-size=1300,1000"
 )
-PAGES = ["index.html", "docs/start/first_network.html", "docs/internals.html", "api/flambeau.optim.html", "search.html"]
+PAGES = [
+    "index.html",
+    "docs/start/first_network.html",
+    "docs/tutorials/lenet.html",
+    "docs/internals.html",
+    "api/flambeau.optim.html",
+    "search.html",
+]
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):

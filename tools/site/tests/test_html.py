@@ -1,12 +1,15 @@
-"""The built pages: links and anchors resolve, images have alternative texts, and nothing is loaded from elsewhere."""
+"""The built pages: links resolve, images have alternative texts, nothing is loaded from elsewhere; valid notebooks."""
 
 from __future__ import annotations
 
+import json
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+
+from tools.documentation import ROOT, cells
 
 LOADING = {"script": "src", "img": "src", "link": "href", "iframe": "src", "source": "src"}
 
@@ -69,3 +72,19 @@ def test_the_benchmarks_page_contains_tables_of_other_pages(site: Path) -> None:
 
 def test_images_have_alternative_texts(pages: dict[Path, Page]) -> None:
     assert {str(path): page.without_text for path, page in pages.items() if page.without_text} == {}
+
+
+def test_tutorials_offer_their_notebooks(site: Path, pages: dict[Path, Page]) -> None:
+    nbformat = pytest.importorskip("nbformat", reason="needs nbformat: nox -s docs -- test")
+    for path in sorted((site / "docs" / "tutorials").glob("*.html")):
+        (link,) = [link for link in pages[path].links if link.endswith(".ipynb")]
+        notebook = json.loads((path.parent / link).read_text(encoding="utf-8"))
+        nbformat.validate(notebook)
+        written = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+        source = ROOT / "docs" / "tutorials" / f"{path.stem}.md"
+        assert written == [code.strip() for _, code in cells(source)]
+
+
+def test_tutorials_show_outputs_and_formulas(site: Path) -> None:
+    text = (site / "docs" / "tutorials" / "lenet.html").read_text(encoding="utf-8")
+    assert "1437 images for training" in text and text.count("<img") == 4 and "<math" in text
