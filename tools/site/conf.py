@@ -27,7 +27,7 @@ exclude_patterns = [DOWNLOADS]
 
 os.environ["MATPLOTLIBRC"] = str(Path(__file__).with_name("matplotlibrc"))  # for the processes that execute tutorials
 nb_execution_mode = "cache"
-nb_execution_timeout = 300  # seconds for a cell, for a busy machine
+nb_execution_timeout = 1200  # seconds for a cell: compiling C++ takes minutes on a busy machine
 nb_execution_raise_on_error = True
 html_math_renderer = "mathml"
 
