@@ -2,7 +2,6 @@
 
 import doctest
 import importlib
-import pkgutil
 import re
 from pathlib import Path
 
@@ -12,11 +11,11 @@ import flambeau as fb
 from flambeau import _core
 from flambeau._distributions import DISTRIBUTIONS, is_installed
 
-# The paths of flambeau and flambeau.utils include other distributions.
-HERE = Path(fb.__file__).parent
-FOUND = list(pkgutil.walk_packages([str(HERE)], "flambeau."))
-OWN = [module.name for module in FOUND if Path(getattr(module.module_finder, "path", "")).is_relative_to(HERE)]
-MODULES = [name for name in OWN if not name.endswith("__main__")]
+# An installed flambeau may share its folder with other distributions: the sources tell which modules are tensor-core's.
+SOURCES = Path(__file__).parents[1] / "python" / "flambeau"
+FILES = [path.relative_to(SOURCES).with_suffix("") for path in SOURCES.rglob("*.py") if path.name != "__main__.py"]
+PARTS = [path.parent.parts if path.name == "__init__" else path.parts for path in FILES]
+MODULES = ["flambeau._core", *sorted(".".join(("flambeau", *parts)) for parts in PARTS if parts)]
 
 
 def uses_missing_packages(example: doctest.DocTest) -> bool:
