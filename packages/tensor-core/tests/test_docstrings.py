@@ -36,7 +36,7 @@ def run(found: list[doctest.DocTest]) -> None:
 def test_examples(name, tmp_path):
     if name.startswith("flambeau.cuda") and not fb.cuda.is_available():
         pytest.skip("needs a GPU")
-    if name == "flambeau.utils.tensorboard":
+    if name.startswith("flambeau.utils.tensorboard"):
         pytest.importorskip("tensorboardX")
     known = {"fb": fb, "flambeau": fb, "path": tmp_path / "saved"}
     run(doctest.DocTestFinder().find(importlib.import_module(name), extraglobs=known))
