@@ -15,7 +15,8 @@ from flambeau._distributions import DISTRIBUTIONS, is_installed
 SOURCES = Path(__file__).parents[1] / "python" / "flambeau"
 FILES = [path.relative_to(SOURCES).with_suffix("") for path in SOURCES.rglob("*.py") if path.name != "__main__.py"]
 PARTS = [path.parent.parts if path.name == "__init__" else path.parts for path in FILES]
-MODULES = ["flambeau._core", *sorted(".".join(("flambeau", *parts)) for parts in PARTS if parts)]
+# The examples of flambeau.cuda need a GPU: cuda/test_docstrings.py runs them.
+MODULES = sorted(".".join(("flambeau", *parts)) for parts in PARTS if parts and parts[0] != "cuda")
 
 
 def uses_missing_packages(example: doctest.DocTest) -> bool:
@@ -32,10 +33,8 @@ def run(found: list[doctest.DocTest]) -> None:
             assert doctest.DocTestRunner().run(example).failed == 0, example.name
 
 
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("name", ["flambeau._core", *MODULES])
 def test_examples(name, tmp_path):
-    if name.startswith("flambeau.cuda") and not fb.cuda.is_available():
-        pytest.skip("needs a GPU")
     if name.startswith("flambeau.utils.tensorboard"):
         pytest.importorskip("tensorboardX")
     known = {"fb": fb, "flambeau": fb, "path": tmp_path / "saved"}

@@ -177,6 +177,16 @@ EMULATED_API int cuCtxSynchronize() {
   return call.context->sticky;
 }
 
+EMULATED_API int cuProfilerStart() {
+  EMULATED_CALL();
+  return kSuccess;  // no profiler is attached
+}
+
+EMULATED_API int cuProfilerStop() {
+  EMULATED_CALL();
+  return kSuccess;
+}
+
 EMULATED_API int cuMemGetInfo_v2(size_t* free, size_t* total) {
   EMULATED_CALL();
   *total = call.context->memory.total();

@@ -89,8 +89,10 @@ def _is_none(device: Any) -> bool:
 class device:
     """Context manager that changes this thread's current GPU. None or a negative index changes nothing.
 
-    >>> with flambeau.cuda.device(1):
-    ...     x = flambeau.zeros(3, device="cuda")  # on cuda:1
+    >>> with flambeau.cuda.device(0):
+    ...     x = flambeau.zeros(3, device="cuda")
+    >>> x.device
+    device(type='cuda', index=0)
     """
 
     def __init__(self, device: Any) -> None:
@@ -205,9 +207,10 @@ def host_calls() -> dict[str, int]:
     CPU and the result back, which waits for the GPU. Check these counts if a program is slow.
 
     >>> flambeau.cuda.reset_host_calls()
-    >>> x = flambeau.linalg.eigvals(flambeau.eye(3, device="cuda"))
+    >>> x = flambeau.eye(3, device="cuda")
+    >>> y = flambeau.kron(x, x)
     >>> flambeau.cuda.host_calls()
-    {'eig': 1}
+    {'kron': 1}
     """
     return dict(_core._cuda_host_calls())
 

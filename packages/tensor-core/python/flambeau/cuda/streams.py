@@ -251,7 +251,9 @@ class StreamContext:
 def stream(stream: Any) -> StreamContext:
     """Return a context manager that selects the current stream. None changes nothing.
 
+    >>> x = flambeau.eye(3, device="cuda")
     >>> side = flambeau.cuda.Stream()
+    >>> side.wait_stream(flambeau.cuda.current_stream())
     >>> with flambeau.cuda.stream(side):
     ...     y = x @ x
     >>> flambeau.cuda.current_stream().wait_stream(side)

@@ -1,0 +1,19 @@
+"""The examples in the docstrings of the modules for GPUs run."""
+
+import doctest
+import importlib
+from pathlib import Path
+
+import pytest
+
+import flambeau as fb
+
+FOLDER = Path(__file__).parents[2] / "python" / "flambeau" / "cuda"
+MODULES = sorted(path.stem for path in FOLDER.glob("*.py"))
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples(name, gpu):
+    module = importlib.import_module("flambeau.cuda" if name == "__init__" else f"flambeau.cuda.{name}")
+    for example in doctest.DocTestFinder().find(module, extraglobs={"fb": fb, "flambeau": fb}):
+        assert doctest.DocTestRunner().run(example).failed == 0, example.name
