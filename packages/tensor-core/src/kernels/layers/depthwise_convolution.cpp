@@ -7,22 +7,13 @@
 // vector of a row ends at the end of the row and overlaps the previous one.
 #include <cstring>
 
-#include "flambeau/kernels/simd.h"
-#include "kernels/layers/networks.h"
+#include "kernels/bounds.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace {
 
 constexpr int kTileRows = 8;
-
-template <class T>
-typename Simd<T>::Vector limited(typename Simd<T>::Vector x, T lowest, T highest) {
-  using Vector = typename Simd<T>::Vector;
-  const Vector low = Vector{} + lowest, high = Vector{} + highest;
-  x = low > x ? low : x;
-  return high < x ? high : x;
-}
 
 template <class T>
 void split_columns(const char* row, int64_t n, char* even_data, char* odd_data) {
@@ -48,11 +39,8 @@ void limit(char* data, int64_t n, Limits limits) {
   T* const x = reinterpret_cast<T*>(data);
   const T lowest = T(limits.lowest), highest = T(limits.highest);
   int64_t i = 0;
-  for (; i + S::kLanes <= n; i += S::kLanes) S::store(x + i, limited<T>(S::load(x + i), lowest, highest));
-  for (; i < n; ++i) {
-    const T low = lowest > x[i] ? lowest : x[i];
-    x[i] = highest < low ? highest : low;
-  }
+  for (; i + S::kLanes <= n; i += S::kLanes) S::store(x + i, bounded(S::load(x + i), lowest, highest));
+  for (; i < n; ++i) x[i] = bounded(x[i], lowest, highest);
 }
 
 // `image`: position of the tile's first output element.
@@ -70,7 +58,7 @@ void tile(const ChannelPlane& p, const T* __restrict image, const T* __restrict 
   }
   const T lowest = T(p.limits.lowest), highest = T(p.limits.highest);
 #pragma GCC unroll 8
-  for (int r = 0; r < R; ++r) S::store(out + r * ldo, limited<T>(sums[r], lowest, highest));
+  for (int r = 0; r < R; ++r) S::store(out + r * ldo, bounded(sums[r], lowest, highest));
 }
 
 template <class T>

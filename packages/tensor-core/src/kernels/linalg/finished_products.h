@@ -11,12 +11,15 @@ struct PackedMatrix : Matrix {
   int64_t terms = 0;  // terms of a panel
 };
 
-// Biases to add to a product, and a function to run on each complete block of it. There is a bias for each row or
-// column; all pointers may be null. `ldc`: the distance between the block's rows.
+// Biases to add to a product, bounds for the sums, and a function to run on each complete block of the result. There is
+// a bias for each row or column; all pointers may be null. `ldc`: the distance between the block's rows.
 struct ProductFinish {
   const void *row_bias = nullptr, *column_bias = nullptr;
+  const Limits* limits = nullptr;
   void (*run)(const void* context, void* block, int64_t rows, int64_t columns, int64_t ldc) = nullptr;
   const void* context = nullptr;
+
+  ProductFinish biases() const { return {row_bias, column_bias}; }
 };
 
 // Entries indexed [2] are for float32 and float64.

@@ -310,6 +310,7 @@ class BlockedProduct {
   // Adds some terms to all rows of the block.
   void add_pass(Range columns, bool two, Range pass, TileColumns<T> b) {
     TileOutput<T> out{nullptr, ldc_, columns.size(), alpha_, pass.begin == 0 ? beta_ : T(1)};
+    if (pass.end == k_) out.limits = finish_.limits;
     const T* const row_bias = pass.begin == 0 ? static_cast<const T*>(finish_.row_bias) : nullptr;
     if (finish_.column_bias && pass.begin == 0)
       out.column_bias = static_cast<const T*>(finish_.column_bias) + columns.begin;
@@ -411,6 +412,8 @@ void finished_gemm(int64_t m, int64_t n, int64_t k, const PackedMatrix& a, const
   };
   if (form_of<T>(m, n, k, a, b) != Form::Tiles) {
     multiply<T>(m, n, k, 1, a, b, fill_bias(m, n, c, ldc, finish), c, ldc, {});
+    for (int64_t i = 0; finish.limits && i < m; ++i)
+      networks().limit[sizeof(T) == 8](reinterpret_cast<char*>(c + i * ldc), n, *finish.limits);
     if (finish.run) finish.run(finish.context, c, m, n, ldc);
   } else if (b.panels) {
     run(PackedColumns<T>{static_cast<const T*>(b.panels), b.terms});

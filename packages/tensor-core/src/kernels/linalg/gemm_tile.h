@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "kernels/bounds.h"
 #include "kernels/linalg/gemm_panels.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
@@ -18,6 +19,7 @@ struct TileOutput {
   T alpha, beta;
   // Added to the product if beta is 0 and the pointer is not null: an element for each row or column.
   const T *row_bias = nullptr, *column_bias = nullptr;
+  const Limits* limits = nullptr;  // bounds of the result, or null; NaN stays
 };
 
 // Layout of the rows of A. Packed: element (i, p) is a[i + p * kRows]. Lying: it is a[i * row + p]. InRuns: it is a[i *
@@ -151,14 +153,19 @@ void tile(int64_t depth, const TileRows<T>& in, const TileColumns<T>& columns, c
         T& c = to[i * ldc + j];
         const T own = out.row_bias ? out.row_bias[i] : out.column_bias ? out.column_bias[j] : T(0);
         c = beta == T(0) ? lines[i][j] + own : lines[i][j] + beta * c;
+        if (out.limits) c = bounded(c, T(out.limits->lowest), T(out.limits->highest));
       }
     return;
   }
+  if (alpha != T(1)) {
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i) low[i] *= alpha, high[i] *= alpha;
+  }
+  const Limits* const limits = out.limits;
+  const T lowest = limits ? T(limits->lowest) : T(0), highest = limits ? T(limits->highest) : T(0);
 #pragma GCC unroll 16
   for (int i = 0; i < R; ++i) {
     Vector* c = reinterpret_cast<Vector*>(to + i * ldc);
-    low[i] *= alpha;
-    high[i] *= alpha;
     if (beta != T(0)) {
       low[i] += beta * c[0];
       if constexpr (two) high[i] += beta * c[1];
@@ -168,6 +175,10 @@ void tile(int64_t depth, const TileRows<T>& in, const TileColumns<T>& columns, c
     } else if (column_bias) {
       low[i] += reinterpret_cast<const Vector*>(column_bias)[0];
       if constexpr (two) high[i] += reinterpret_cast<const Vector*>(column_bias)[1];
+    }
+    if (limits) {
+      low[i] = bounded(low[i], lowest, highest);
+      if constexpr (two) high[i] = bounded(high[i], lowest, highest);
     }
     c[0] = low[i];
     if constexpr (two) c[1] = high[i];

@@ -71,7 +71,7 @@ void multiply_windows(const Geometry& g, const T* images, const T* weights, cons
             };
             T* const to = together == 1 ? line(0, 0) : reinterpret_cast<T*>(results.get());
             kernels::ProductFinish product_finish = finish.of_filters(bias, own);
-            if (together > 1) product_finish.run = nullptr;
+            if (together > 1) product_finish = product_finish.biases();
             kernel(height, columns, g.taps(), finish.filters(g, weights, own),
                    {from, taps.data(), own_runs.data(), line_end - line_begin}, to + column, width, product_finish);
             for (int64_t i = 0; together > 1 && i < count; ++i)

@@ -138,7 +138,7 @@ Tensor unfolded_forward(const Geometry& g, const Tensor& input, const Tensor& we
       const kernels::Matrix columns{matrices.unfold(input.data<T>(), group, first, count), width, 1};
       if constexpr (std::is_floating_point_v<T>) {
         kernels::ProductFinish product_finish = finish.of_filters(own_bias, group * filters);
-        if (!matrices.results_lie()) product_finish.run = nullptr;
+        if (!matrices.results_lie()) product_finish = product_finish.biases();
         gemm(filters, width, g.taps(), finish.filters(g, weight.data<T>(), group * filters), {columns},
              reinterpret_cast<char*>(to), width, type, product_finish);
       } else {

@@ -5,7 +5,8 @@
 // operators that follow a convolution or a matrix product on each piece of the result once the piece is complete, while
 // it is in a cache. The kernels are those of the operators, so results are identical to theirs. An algorithm passes
 // each element of its result exactly once, in contiguous pieces. Bounds with numbers (relu, clamp, hardtanh) have a
-// kernel of their own, which keeps the numbers in registers; the depthwise convolution applies them before it stores.
+// kernel of their own, which keeps the numbers in registers. Products and the depthwise convolution apply bounds that
+// are the only step before they store the result.
 #pragma once
 
 #include <optional>
@@ -41,7 +42,7 @@ class Epilogue {
   void set_result(char* data) { result_ = data; }
 
   void apply(char* piece, int64_t n) const;
-  // Returns the finish of a product, with this object as its context.
+  // Returns the finish of a product, which refers to this object.
   kernels::ProductFinish finish() const;
 
  private:

@@ -74,7 +74,9 @@ struct Product {  // C (m x n, rows ldc apart) = alpha * A * B + beta * C, for f
   ProductFinish finish = {};  // only for float32 and float64, with alpha 1 and beta 0
 
   int64_t size() const { return item_size(dtype); }
-  bool has_finish() const { return finish.row_bias || finish.column_bias || finish.run || a.panels || b.panels; }
+  bool has_finish() const {
+    return finish.row_bias || finish.column_bias || finish.limits || finish.run || a.panels || b.panels;
+  }
   int kind() const { return dtype == Dtype::float32 ? 0 : dtype == Dtype::float64 ? 1 : 2; }
   void run() const {
     if (has_finish()) return kernels::products().finished_gemm[kind()](m, n, k, a, b, c, ldc, finish);
@@ -106,6 +108,8 @@ struct Product {  // C (m x n, rows ldc apart) = alpha * A * B + beta * C, for f
     return part;
   }
   void finish_rows(int64_t begin, int64_t end) const {
+    for (int64_t i = begin; finish.limits && i < end; ++i)
+      kernels::networks().limit[kind()](c + i * ldc * size(), n, *finish.limits);
     if (finish.run) finish.run(finish.context, c + begin * ldc * size(), end - begin, n, ldc);
   }
 

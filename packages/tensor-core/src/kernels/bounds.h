@@ -1,0 +1,17 @@
+// Bounds of a result in registers. Internal.
+#pragma once
+
+#include "flambeau/kernels/simd.h"
+#include "kernels/layers/networks.h"
+
+namespace flambeau::kernels::FLAMBEAU_ISA {
+
+// Returns a vector or a number with its elements between two bounds. NaN stays.
+template <class V, class T>
+V bounded(V x, T lowest, T highest) {
+  const V low = V{} + lowest, high = V{} + highest;
+  x = low > x ? low : x;
+  return high < x ? high : x;
+}
+
+}  // namespace flambeau::kernels::FLAMBEAU_ISA
