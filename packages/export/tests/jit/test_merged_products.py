@@ -132,6 +132,18 @@ def test_each_algorithm_runs_a_residual_and_an_activation(case, dtype, bias):
         assert fb.equal(traced(several, copies), model(several, copies))
 
 
+@pytest.mark.parametrize("dtype", [fb.float32, fb.float64])
+@pytest.mark.parametrize("columns", [17, 33, 34, 35, 49, 50, 51, 52])
+def test_a_few_columns_beyond_complete_vectors_give_the_bits_of_the_operators(columns, dtype):
+    for channels, filters in ((3, 6), (40, 50), (300, 100)):
+        for bias in (False, True):
+            model = nn.Sequential(nn.Conv1d(channels, filters, 1, bias=bias), nn.ReLU6()).eval().to(dtype)
+            x = fb.randn(1, channels, columns, dtype=dtype)
+            traced, _ = plan_of(model, x)
+            with fb.no_grad():
+                assert fb.equal(traced(x), model(x)), (channels, filters, bias)
+
+
 BOUNDS = {
     "relu": F.relu,
     "relu6": F.relu6,

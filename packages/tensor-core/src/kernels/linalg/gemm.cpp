@@ -196,7 +196,7 @@ class BlockedProduct {
 
   void run() {
     if (packs_a_)
-      packed_a_ = static_cast<T*>(scratch(Scratch::ProductA, size_t(block_rows_ * block_terms_) * sizeof(T)));
+      packed_a_ = static_cast<T*>(scratch(Scratch::ProductA, size_t(block_rows_ * block_terms_ + W) * sizeof(T)));
     for (int64_t j = 0; j < n_; j += kBlockColumns) {
       columns_ = {j, std::min(n_, j + kBlockColumns)};
       first_packed_ = B::is_packed ? columns_.end : columns_.begin + (b_.lies(m_) ? columns_.size() / L * L : 0);
@@ -314,7 +314,14 @@ class BlockedProduct {
     const T* const row_bias = pass.begin == 0 ? static_cast<const T*>(finish_.row_bias) : nullptr;
     if (finish_.column_bias && pass.begin == 0)
       out.column_bias = static_cast<const T*>(finish_.column_bias) + columns.begin;
-    for (int64_t i = rows_.begin, height; i < rows_.end; i += height, b.next.at += b.next.share) {
+    int64_t first = rows_.begin;
+    if (columns.size() <= kNarrowColumns && (packs_a_ || panels_a_)) {
+      while (first < rows_.end && height_from(first) == kRows) first += kRows;
+      out.c = c_ + rows_.begin * ldc_ + columns.begin;
+      out.row_bias = row_bias ? row_bias + rows_.begin : nullptr;
+      add_narrow(columns.size(), (first - rows_.begin) / kRows, pass, b, out);
+    }
+    for (int64_t i = first, height; i < rows_.end; i += height, b.next.at += b.next.share) {
       height = height_from(i);
       out.c = c_ + i * ldc_ + columns.begin;
       if (row_bias) out.row_bias = row_bias + i;
@@ -326,6 +333,14 @@ class BlockedProduct {
       else
         tile_of<T, TileOrder::Lying>(height, two)(pass.size(), {panel_a(i, pass), pass.size()}, b, out);
     }
+  }
+
+  void add_narrow(int64_t columns, int64_t panels, Range pass, const TileColumns<T>& b,
+                  const TileOutput<T>& out) const {
+    static_assert(kNarrowColumns == 3);
+    const auto run = columns == 1 ? narrow_tiles<T, 1> : columns == 2 ? narrow_tiles<T, 2> : narrow_tiles<T, 3>;
+    const int64_t apart = kRows * (panels_a_ ? panel_terms_ : pass.size());
+    run(panels, pass.size(), panel_a(rows_.begin, pass), apart, b.b, b.row, out);
   }
 
   int64_t m_, n_, k_;
