@@ -51,7 +51,7 @@ struct ProfiledStep {
     const void* memory;  // address of the storage, which views share
   };
   std::vector<int> calls;  // numbers of the calls in the program's text
-  bool as_one;             // false for a group whose operators ran one by one
+  bool as_one;             // false if the operators of a group, or a pair of convolutions, ran one by one
   int64_t nanoseconds;
   std::vector<Operand> reads, writes;
   std::vector<int> released;  // values that are not read afterwards

@@ -5,6 +5,9 @@
 // [Folding]) and with the pointwise operators after that, which run as an epilogue (Note [Epilogues]). The weights are
 // packed once for each state of the parameters (Note [Prepared weights]). This applies to contiguous tensors of float32
 // or float64 on the CPU if no gradient is needed. Otherwise the operators run separately.
+//
+// A merged depthwise convolution whose input is the result of another merged convolution, and of no other use, becomes
+// one instruction with it: Note [Paired convolutions].
 #pragma once
 
 #include <optional>
@@ -19,10 +22,11 @@ struct MergedProduct {
 
   explicit MergedProduct(const PackedBytes& packed) : weights(packed) {}
 
-  Instruction product;               // conv1d, conv2d, conv3d or linear
-  std::optional<Instruction> norm;   // reads the product
-  double eps = 0;                    // for the norm
-  std::optional<Instruction> after;  // reads the result so far: a pointwise operator or a group
+  std::optional<Instruction> source;  // a merged convolution whose result only `product` reads, as its input
+  Instruction product;                // conv1d, conv2d, conv3d or linear
+  std::optional<Instruction> norm;    // reads the product
+  double eps = 0;                     // for the norm
+  std::optional<Instruction> after;   // reads the result so far: a pointwise operator or a group
   // Steps of `after`: each reads the result of the previous one; operands are `arguments`
   std::vector<FusedStep> steps;
   std::vector<Program::Body::Argument> arguments;
@@ -40,5 +44,10 @@ enum class Merged : uint8_t { None, Product, All };
 // Runs the operators and stores the result. `arguments` are those of the product, of the norm if there is one, and the
 // operands of the steps. Does nothing if the operators have to run one by one.
 Merged run_merged(const MergedProduct& merged, const Value* const* arguments, Value& result);
+
+// Runs the source of a merged product and the product as one, and stores the result. The arguments are those of the
+// two merged products. Returns false, and does nothing, if they have to run one after the other.
+bool run_pair(const MergedProduct& merged, const Value* const* source_arguments, const Value* const* arguments,
+              Value& result);
 
 }  // namespace flambeau::program

@@ -114,7 +114,37 @@ bool is_any_product(const Instruction& instruction) {
          (instruction.merged ? !instruction.merged->after : !instruction.group && is_product(instruction));
 }
 
+// Returns the number of groups of a merged conv2d; nothing for other instructions and if it is computed.
+std::optional<int64_t> groups_of(const Instruction& instruction) {
+  if (!instruction.merged || instruction.merged->product.function->name != "conv2d") return std::nullopt;
+  const int64_t* const groups = std::get_if<int64_t>(&instruction.merged->product.arguments[6].value);
+  return groups ? std::optional(*groups) : std::nullopt;
+}
+
+bool reads_as_input(const Instruction& instruction, int result) {
+  const Argument& input = instruction.merged->product.arguments[0];
+  return input.kind == Argument::Register && input.number == result;
+}
+
 }  // namespace
+
+// The number of groups is all that a program says about a depthwise convolution; the sizes are known at the run.
+void pair_convolutions(Body& body) {
+  const std::vector<int> uses = count_uses(body);
+  std::vector<Instruction>& all = body.instructions;
+  for (size_t i = all.size(); i-- > 0;) {
+    if (groups_of(all[i]) != 1 || all[i].results.size() != 1 || all[i].merged->source) continue;
+    const int result = all[i].results[0];
+    const size_t reader = first_reader(all, i);
+    if (uses[size_t(result)] != 1 || reader == all.size() || groups_of(all[reader]).value_or(1) == 1 ||
+        !reads_as_input(all[reader], result))
+      continue;
+    auto pair = std::make_shared<MergedProduct>(*all[reader].merged);
+    pair->source = std::move(all[i]);
+    all[reader].merged = std::move(pair);
+    all.erase(all.begin() + std::ptrdiff_t(i));
+  }
+}
 
 void merge_epilogues(Body& body, const PackedBytes& packed) {
   const std::vector<int> uses = count_uses(body);

@@ -26,6 +26,7 @@ void each_operator(const Instruction& instruction, const std::function<void(cons
   if (instruction.group) {
     for (const Instruction& member : instruction.group->instructions) body(member);
   } else if (instruction.merged) {
+    if (instruction.merged->source) each_operator(*instruction.merged->source, body);
     each_operator(instruction.merged->product, body);
     if (instruction.merged->norm) body(*instruction.merged->norm);
     if (instruction.merged->after) each_operator(*instruction.merged->after, body);
@@ -308,6 +309,7 @@ void find_last_uses(Instruction& instruction, std::set<int>& later) {
     if (merged->after) find_inner_last_uses(instruction, *merged->after, later);
     if (merged->norm) find_inner_last_uses(instruction, *merged->norm, later);
     find_inner_last_uses(instruction, merged->product, later);
+    if (merged->source) find_inner_last_uses(instruction, *merged->source, later);
     instruction.merged = std::move(merged);
     return;
   }
@@ -332,6 +334,7 @@ void optimize(Body& body, bool fuse) {
     fold_normalizations(body, packed);
     Fuser(body).run();
     merge_epilogues(body, packed);
+    pair_convolutions(body);
   }
   find_last_uses(body);
 }
@@ -344,6 +347,7 @@ std::vector<Boundary> boundaries(Body body) {
   fold_normalizations(body, packed);
   Fuser(body, &out).run();
   merge_epilogues(body, packed);
+  pair_convolutions(body);
   std::map<int, size_t> position;  // position of the instruction that contains a call
   for (size_t i = 0; i < body.instructions.size(); ++i)
     each_operator(body.instructions[i], [&](const Instruction& single) { position[single.number] = i; });

@@ -92,7 +92,7 @@ class Run {
     for (const Body::Argument& item : argument.items) items.push_back(value_of(item));
     return items;
   }
-  const Value* found(const Body::Argument& argument) {
+  const Value* found(const Body::Argument& argument) const {
     if (argument.kind == Body::Argument::Constant) return &argument.value;
     return argument.kind == Body::Argument::State ? &state_[size_t(argument.number)]
                                                   : &registers_[size_t(argument.number)];
@@ -111,18 +111,33 @@ class Run {
     return false;
   }
 
+  using MergedArguments = SmallVector<const Value*, 2 * kUsual>;
+  MergedArguments arguments_of(const program::MergedProduct& merged) const {
+    MergedArguments out;
+    for (const Body::Argument& argument : merged.product.arguments) out.push_back(found(argument));
+    if (merged.norm)
+      for (const Body::Argument& argument : merged.norm->arguments) out.push_back(found(argument));
+    for (const Body::Argument& argument : merged.arguments) out.push_back(found(argument));
+    return out;
+  }
+
   bool run_merged(const Body::Instruction& instruction) {
     const program::MergedProduct& merged = *instruction.merged;
-    SmallVector<const Value*, kUsual> arguments;
-    for (const Body::Argument& argument : merged.product.arguments) arguments.push_back(found(argument));
-    if (merged.norm)
-      for (const Body::Argument& argument : merged.norm->arguments) arguments.push_back(found(argument));
-    for (const Body::Argument& argument : merged.arguments) arguments.push_back(found(argument));
+    const MergedArguments arguments = arguments_of(merged);
     results_.resize(1);
+    if (merged.source) {
+      const MergedArguments of_source = arguments_of(*merged.source->merged);
+      if (program::run_pair(merged, of_source.data(), arguments.data(), results_[0])) {
+        keep_results(instruction);
+        return true;
+      }
+      run(*merged.source);
+      results_.resize(1);
+    }
     const program::Merged ran = program::run_merged(merged, arguments.data(), results_[0]);
     if (ran == program::Merged::All) {
       keep_results(instruction);
-      return true;
+      return !merged.source;
     }
     const Body::Instruction& last = merged.norm ? *merged.norm : merged.product;
     if (ran == program::Merged::Product) {

@@ -1,6 +1,8 @@
 // Epilogues of convolutions and products. Note [Epilogues]
 #include "operators/pointwise/epilogue.h"
 
+#include <algorithm>
+
 namespace flambeau {
 
 void Epilogue::add(PointwiseKernel kernel, std::span<const Source> operands) {
@@ -14,6 +16,12 @@ void Epilogue::add(PointwiseKernel kernel, std::span<const Source> operands) {
     ++step.count;
   }
   steps_.push_back(step);
+}
+
+bool Epilogue::reads_tensors() const {
+  return std::ranges::any_of(steps_, [](const Step& step) {
+    return std::ranges::count(std::span(step.kinds, size_t(step.count)), Source::Elements) > 0;
+  });
 }
 
 void Epilogue::apply(char* piece, int64_t n) const {

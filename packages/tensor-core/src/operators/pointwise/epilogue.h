@@ -5,8 +5,8 @@
 // operators that follow a convolution or a matrix product on each piece of the result once the piece is complete, while
 // it is in a cache. The kernels are those of the operators, so results are identical to theirs. An algorithm passes
 // each element of its result exactly once, in contiguous pieces. Bounds with numbers (relu, clamp, hardtanh) have a
-// kernel of their own, which keeps the numbers in registers. Products and the depthwise convolution apply bounds that
-// are the only step before they store the result.
+// separate kernel, which keeps the numbers in registers. If bounds are the only step, products and the depthwise
+// convolution apply them before they store the result.
 #pragma once
 
 #include <optional>
@@ -34,6 +34,8 @@ class Epilogue {
   // A step that only bounds the result.
   void add(Limits limits) { steps_.push_back({.limits = limits}); }
   bool empty() const { return steps_.empty(); }
+  // Returns true if a step has a tensor as an operand, besides the result.
+  bool reads_tensors() const;
   // The bounds, if the epilogue consists of these alone.
   std::optional<Limits> limits() const {
     return steps_.size() == 1 && !steps_[0].kernel ? std::optional(steps_[0].limits) : std::nullopt;

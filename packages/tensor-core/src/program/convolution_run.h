@@ -1,0 +1,47 @@
+// A run of a merged convolution. Internal. Note [Merged products]
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "operators/convolution/convolution.h"
+#include "program/product_run.h"
+
+namespace flambeau::program {
+
+class ConvolutionRun {
+ public:
+  // `arguments` are those of run_merged.
+  ConvolutionRun(const MergedProduct& merged, Arguments arguments);
+
+  // Finds the sizes and the weights for an input, of which it reads only the shape and the dtype. Returns false if the
+  // operators have to run one by one.
+  bool prepare(const Tensor& input);
+  // Computes the result for the input. Call prepare() before.
+  Merged compute(const Tensor& input, Value& result) const;
+  Merged run(Value& result);
+
+  // The following are known after prepare().
+  const ConvolutionGeometry& geometry() const { return geometry_; }
+  const PreparedWeights& weights() const { return *weights_; }
+  // Returns the packed weights of the product's left matrix, or null.
+  const void* panels() const;
+  // Returns nothing if the steps cannot run as an epilogue of the result.
+  std::optional<Epilogue> epilogue() const;
+
+ private:
+  bool find_geometry(const Tensor& input);
+  bool transforms() const;
+  bool packs() const;
+  PreparedWeights prepared(bool pack) const;
+
+  const MergedProduct& merged_;
+  const Arguments arguments_, operands_;
+  std::vector<Tensor> tensors_;  // weight, bias; of the norm: weight, bias, mean and variance
+  ConvolutionGeometry geometry_ = {};
+  Shape shape_;  // of the result
+  Dtype dtype_ = {};
+  std::shared_ptr<const PreparedWeights> weights_;
+};
+
+}  // namespace flambeau::program
