@@ -28,7 +28,8 @@ Heartbeat::~Heartbeat() {
 void Heartbeat::run(double seconds) {
   std::unique_lock lock(mutex_);
   while (!changed_.wait_for(lock, std::chrono::duration<double>(seconds), [this] { return ended_; })) {
-    send(descriptor_, "\n", 1, MSG_DONTWAIT | MSG_NOSIGNAL);  // an error means that the server is gone, as Python sees
+    // Errors are ignored: they mean that the server has ended, which the Python code notices itself.
+    send(descriptor_, "\n", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
   }
 }
 

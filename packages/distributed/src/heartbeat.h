@@ -1,4 +1,4 @@
-// Signs of life of a process. Internal to flambeau.distributed.
+// Heartbeats, which show a server that a process is alive. Internal to flambeau.distributed.
 #pragma once
 
 #include <condition_variable>
@@ -7,11 +7,11 @@
 
 namespace flambeau::distributed {
 
-// A thread that writes a line feed to a socket at intervals. It needs no lock of Python's, so that a process which is
-// busy in native code counts as alive.
+// A thread that writes a line feed to a socket at regular intervals. It does not need the GIL, so a process that is
+// busy in native code also counts as alive.
 class Heartbeat {
  public:
-  // The socket may be closed meanwhile: the thread writes to a copy of its descriptor.
+  // The caller may close the socket, because the thread writes to a duplicate of the descriptor.
   Heartbeat(int socket, double seconds);
   ~Heartbeat();
   Heartbeat(const Heartbeat&) = delete;

@@ -34,7 +34,8 @@ PyObject* start_heartbeat(PyObject*, PyObject* args) {
   }
 }
 
-// In a child process the thread does not exist, so that the object cannot be destroyed.
+// For a child process after fork(): closes the socket but leaks the Heartbeat. Its destructor would join the thread,
+// which does not exist in the child.
 PyObject* abandon_heartbeat(PyObject*, PyObject* capsule) {
   auto* heartbeat = static_cast<Heartbeat*>(PyCapsule_GetPointer(capsule, kHeartbeat));
   if (!heartbeat || PyCapsule_SetDestructor(capsule, nullptr) < 0) return nullptr;
@@ -47,7 +48,7 @@ constexpr char kGroup[] = "flambeau.distributed.SharedGroup", kJob[] = "flambeau
 struct OpenGroup {
   Py_buffer memory;
   SharedGroup group;
-  pid_t owner;  // in a child process the thread does not exist
+  pid_t owner;  // the group is not destroyed in a forked child, where its thread does not exist
 };
 
 void end_group(PyObject* capsule) {
@@ -119,7 +120,7 @@ PyObject* close_group(PyObject*, PyObject* capsule) {
   Py_RETURN_NONE;
 }
 
-// A list of pairs of an address and a number of bytes.
+// Converts a list of pairs (address, number of bytes).
 bool take_pieces(PyObject* given, std::vector<Piece>& pieces) {
   for (Py_ssize_t i = 0; i < PyList_GET_SIZE(given); ++i) {
     unsigned long long address = 0;
@@ -198,7 +199,7 @@ PyMethodDef functions[] = {
     {nullptr, nullptr, 0, nullptr},
 };
 
-// Each object protects its state by a lock.
+// The module does not need the GIL, because each object protects its state by a lock.
 PyModuleDef_Slot slots[] = {
 #ifdef Py_mod_gil
     {Py_mod_gil, Py_MOD_GIL_NOT_USED},

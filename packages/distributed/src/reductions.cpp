@@ -19,7 +19,7 @@ struct Product {
     return T(a * b);
   }
 };
-struct Minimum {  // NaN if any is
+struct Minimum {  // propagates NaN
   template <class T>
   static T join(T a, T b) {
     return b < a || b != b ? b : a;
@@ -50,7 +50,7 @@ struct Xor {
   }
 };
 
-// The result may lie where the first or the second input does, as each element is read before it is written.
+// `out` may be the same memory as the first or the second input, because each element is read before it is written.
 template <class T, class Operation, bool mean>
 void reduce(char* out, const char* const* inputs, int count, size_t n) {
   T* const total = reinterpret_cast<T*>(out);
@@ -59,7 +59,8 @@ void reduce(char* out, const char* const* inputs, int count, size_t n) {
   const T divisor = T(count);
   if (mean && count == 2) {
 #pragma GCC ivdep
-    for (size_t i = 0; i < n; ++i) total[i] = Operation::join(first[i], second[i]) * T(0.5);  // as exact as a division
+    for (size_t i = 0; i < n; ++i)
+      total[i] = Operation::join(first[i], second[i]) * T(0.5);  // same result as a division by 2
     return;
   }
 #pragma GCC ivdep

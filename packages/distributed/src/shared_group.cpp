@@ -12,11 +12,12 @@ namespace flambeau::distributed {
 
 namespace {
 
-constexpr size_t kLine = 128;           // bytes that processors fetch together
-constexpr size_t kOnePhase = 16 << 10;  // up to so many bytes each rank reduces all, as waiting once more takes longer
-constexpr size_t kBlock = 64 << 10;     // of another process's memory, which is read at once
-constexpr int kLooks = 200;             // looks at the others' stages before the processor is left to another thread
-constexpr int kShortPauses = 1000;      // of the thread, before it pauses for longer
+constexpr size_t kLine = 128;  // alignment in bytes that avoids false sharing (two cache lines)
+// Up to this number of bytes, each rank reduces the whole input, because a second synchronisation would take longer.
+constexpr size_t kOnePhase = 16 << 10;
+constexpr size_t kBlock = 64 << 10;  // bytes that are read from another process at a time
+constexpr int kLooks = 200;          // attempts to advance before wait() yields the processor
+constexpr int kShortPauses = 1000;   // short pauses of the background thread before it takes long ones
 constexpr std::chrono::microseconds kShortPause(20), kLongPause(500);
 
 void pause() {
@@ -27,7 +28,8 @@ void pause() {
 
 using Clock = std::chrono::steady_clock;
 
-// Calls function(memory, start, length) for each part of a range of the pieces, which lie one behind the other.
+// Treats the pieces as one concatenated array. Calls function(memory, offset in the range, bytes) for each piece's part
+// of the range.
 template <class F>
 void for_each_part(const std::vector<Piece>& pieces, size_t begin, size_t length, F function) {
   size_t start = 0;
@@ -85,7 +87,7 @@ void SharedGroup::begin(std::shared_ptr<Job> job) {
     const std::lock_guard lock(mutex_);
     queue_.push_back(std::move(job));
   }
-  try_to_advance();  // so that the others find what this rank writes first
+  try_to_advance();  // publishes this rank's first turn, for which the other ranks may be waiting
 }
 
 void SharedGroup::attend() {
@@ -136,7 +138,7 @@ void SharedGroup::run() {
   }
 }
 
-// Takes steps of the first collective, unless another thread does. Returns whether there were any.
+// Advances the first job of the queue, unless another thread is doing so. Returns true if there was progress.
 bool SharedGroup::try_to_advance() {
   const std::unique_lock lock(progress_, std::try_to_lock);
   return lock && advance();
@@ -155,11 +157,11 @@ bool SharedGroup::advance() {
     const std::lock_guard lock(mutex_);
     queue_.pop_front();
   }
-  advance();  // so that the others find what this rank writes next
+  advance();  // publishes the first turn of the next job, for which the other ranks may be waiting
   return true;
 }
 
-// Takes the steps that are possible now. Returns whether there were any.
+// Advances a job as far as possible without waiting. Returns true if there was progress.
 bool SharedGroup::step(Job& job) {
   if (job.broken) return false;
   if (!job.begun) prepare(job);
@@ -188,8 +190,8 @@ void SharedGroup::prepare(Job& job) {
   std::memcpy(block(rank_).keys[turn_ % kDepth], job.key.data(), kKeySize);
 }
 
-// Compares the signatures of all ranks, which have written their first turns. If they differ, tells what this rank
-// calls, and ends the collective when all have.
+// Compares the signatures of all ranks after all have written their first turns. If they differ, publishes the text of
+// this rank's call. The job ends as a mismatch when all ranks have published their texts.
 void SharedGroup::check(Job& job) {
   if (!job.explained) {
     job.agreed = true;
@@ -226,12 +228,13 @@ void SharedGroup::write(Job& job) {
   publish(&Block::written, turn + 1);
 }
 
-// True if ranks reduce a share of each turn and read those of the others, rather than reduce all of it themselves.
+// Returns true if each rank reduces only its share of a turn and then reads the shares of the other ranks. Otherwise,
+// each rank reduces all of the data itself.
 bool SharedGroup::in_two_phases(const Job& job) const {
   return job.kind == Kind::kAllReduceInPlace || (job.kind == Kind::kAllReduce && size_ > 2 && job.bytes > kOnePhase);
 }
 
-// Reduces this rank's share of a turn, if there are shares.
+// Reduces this rank's share of a turn if the job runs in two phases.
 void SharedGroup::reduce(Job& job) {
   const uint64_t turn = job.first + job.reduced;
   if (job.kind == Kind::kAllReduceInPlace) {
@@ -274,13 +277,14 @@ void SharedGroup::read(Job& job) {
   publish(&Block::read, turn + 1);
 }
 
-// The share of a rank: where it begins and where it ends.
+// Returns the begin and the end of a rank's share, in bytes.
 std::pair<size_t, size_t> SharedGroup::share(const Job& job, int rank) const {
   const size_t each = (job.bytes / size_ / kLine + 1) * kLine, from = std::min(each * rank, job.bytes);
   return {from, std::min(from + each, job.bytes)};
 }
 
-// Reads a range of another rank's pieces, whose addresses are in its slot. Returns whether that process is there.
+// Reads a range of another rank's pieces from its process. The addresses of the pieces are in that rank's slot. Returns
+// false if the memory cannot be read.
 bool SharedGroup::fetch(const Job& job, int rank, size_t offset, size_t n, char* to) const {
   const auto* theirs = reinterpret_cast<const Piece*>(slot(rank, job.first));
   const std::vector<Piece> pieces(theirs, theirs + job.outputs.size());
@@ -292,12 +296,12 @@ bool SharedGroup::fetch(const Job& job, int rank, size_t offset, size_t n, char*
   return complete;
 }
 
-// Reduces this rank's share into its own memory, in blocks that stay in the cache.
+// Reduces this rank's share into its output, in blocks that fit into the cache.
 void SharedGroup::reduce_in_place(Job& job) {
   const auto [from, to] = share(job, rank_);
   std::vector<char> buffer(size_ * kBlock);
   std::array<const char*, kMostRanks> inputs;
-  const bool reads_output = rank_ < 2;  // the result may lie where one of the first two inputs does
+  const bool reads_output = rank_ < 2;  // a reduction's output may be the same memory as one of its first two inputs
   for (size_t at = from; at < to && !job.broken; at += kBlock) {
     const size_t n = std::min(kBlock, to - at);
     for (int rank = 0; rank < size_; ++rank) {
@@ -317,7 +321,7 @@ void SharedGroup::reduce_in_place(Job& job) {
   }
 }
 
-// Reads the shares that the other ranks have reduced.
+// Reads the shares that the other ranks have reduced from their memory.
 void SharedGroup::read_in_place(Job& job) {
   for (int rank = 0; rank < size_; ++rank) {
     if (rank == rank_) continue;

@@ -1,4 +1,4 @@
-// Collectives of processes that share memory. Internal to flambeau.distributed.
+// Collective operations between processes on one machine, through shared memory. Internal to flambeau.distributed.
 #pragma once
 
 #include <array>
@@ -19,9 +19,10 @@
 namespace flambeau::distributed {
 
 inline constexpr int kMostRanks = 64;
-inline constexpr size_t kKeySize = 32, kTextSize = 256;  // bytes of a call's signature, and of its text
+inline constexpr size_t kKeySize = 32, kTextSize = 256;  // sizes in bytes of Job::key and Job::text
 
-// kAllReduceInPlace reads the memory of the other processes, which have no copy of it to make: see can_read.
+// kCheck transfers no data: it only compares the calls of the ranks. kAllReduceInPlace reads the other processes'
+// memory directly, so that no rank copies its input to shared memory. It requires can_read().
 enum class Kind { kCheck, kAllReduce, kBroadcast, kAllGather, kReduceScatter, kAllReduceInPlace };
 
 struct Piece {
@@ -29,7 +30,7 @@ struct Piece {
   size_t bytes;
 };
 
-// A collective. The caller keeps the memory of its pieces until it is no longer pending.
+// A call of a collective operation. The caller keeps the memory of the pieces allocated while the job is pending.
 struct Job {
   enum State { kPending, kDone, kMismatch };
 
@@ -38,49 +39,50 @@ struct Job {
   Reduction reduction = nullptr;
   size_t element_size = 1;
   std::vector<Piece> inputs, outputs;
-  size_t bytes = 0;  // of the input; of kReduceScatter, of the output
-  std::array<char, kKeySize> key{};
-  std::array<char, kTextSize> text{};
+  size_t bytes = 0;                    // size of the input, or of the output for kReduceScatter
+  std::array<char, kKeySize> key{};    // signature of the call, which must be equal on all ranks
+  std::array<char, kTextSize> text{};  // description of the call for the error message of a mismatch
 
   std::atomic<int> state = kPending;
-  std::string texts;  // of all ranks, after a mismatch
+  std::string texts;  // after a mismatch: the texts of all ranks, concatenated
 
-  // Progress: the turns that are written, reduced and read. Note [Turns]
+  // The first turn of the job, the number of its turns, and how many are written, reduced and read. Note [Turns]
   uint64_t first = 0, turns = 0, written = 0, reduced = 0, read = 0;
-  size_t length = 0;  // of a turn
+  size_t length = 0;  // bytes of `bytes` that one turn transfers
   bool begun = false, agreed = false, explained = false;
-  bool broken = false;  // another process's memory could not be read: it has ended
+  bool broken = false;  // the memory of another process could not be read, because that process has ended
 };
 
-// Note [Turns]: a collective transfers its data in turns of one chunk each. In each turn a rank writes its chunk to its
-// slot and reads the slots of the others. In between, ranks that divide the work of a reduction write their parts of
-// the result. Counters in shared memory contain the number of turns that each rank has written, reduced and read since
-// the group was created. A rank has kDepth slots. It writes a turn when all ranks have read the turn that used the slot
-// before, so that ranks need not run at the same time. The first turn contains the signature of the call, which is
-// compared first. All ranks use the same number of turns, as their signatures are equal.
+// Note [Turns]: a collective transfers its data in turns of one chunk each. In each turn, a rank writes its chunk to
+// one of its slots and reads the slots of the other ranks. If the ranks share the work of a reduction, each rank
+// reduces its part of the chunk before the others read the result. Counters in shared memory contain the number of
+// turns that each rank has written, reduced and read since the group was created. Each rank has kDepth slots and uses
+// them in rotation. It reuses a slot as soon as all ranks have read the slot's previous turn, so a rank can be up to
+// kDepth turns ahead of the others. The ranks compare the signatures of their calls during the first turn. Equal
+// signatures imply equal numbers of turns.
 inline constexpr uint64_t kDepth = 8;
 
-// True if this process may read the memory of another one (process_vm_readv).
+// Returns true if this process may read the memory of another process (process_vm_readv).
 bool can_read(int process, const char* address);
 
-// The part of one process in a group whose ranks share a piece of memory.
+// One rank's interface to a group of processes that share a block of memory.
 class SharedGroup {
  public:
-  // The memory is zero at first, and has memory_size() bytes.
+  // `memory` has memory_size() bytes, which were zero when the group was created.
   SharedGroup(char* memory, int rank, int size, size_t chunk);
   ~SharedGroup();
   SharedGroup(const SharedGroup&) = delete;
   SharedGroup& operator=(const SharedGroup&) = delete;
   static size_t memory_size(int size, size_t chunk);
 
-  // Begin a collective, behind those before it.
+  // Adds a job to the queue. Jobs run in the order in which they were added.
   void begin(std::shared_ptr<Job> job);
-  // Have a thread make progress until no job is pending.
+  // Makes a background thread advance the jobs until none is pending.
   void attend();
-  // Make progress for some time at most, or until a job is no longer pending; none in a negative time. Returns its
-  // state.
+  // Advances the jobs until `job` is no longer pending or the time is over, and returns the state of `job`. If
+  // `seconds` is negative, only returns the state.
   int wait(const Job& job, double seconds);
-  // End the thread. Jobs that are pending stay so.
+  // Ends the background thread. Pending jobs remain pending.
   void close();
 
  private:
@@ -111,9 +113,9 @@ class SharedGroup {
   char* memory_;
   int rank_, size_;
   size_t chunk_;
-  uint64_t turn_ = 0;    // the first of the next collective
-  std::mutex progress_;  // of the jobs and of turn_
-  std::mutex mutex_;     // of all that follows
+  uint64_t turn_ = 0;    // first turn of the next job
+  std::mutex progress_;  // protects turn_ and the progress of the jobs
+  std::mutex mutex_;     // protects the members below
   std::condition_variable changed_;
   std::deque<std::shared_ptr<Job>> queue_;
   bool ended_ = false;
